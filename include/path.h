@@ -1,0 +1,55 @@
+/*
+ * path - names in the store, checked once at the border
+ *
+ * Inside covey a path is bytes without a leading or trailing slash:
+ * "docs/a.pdf"; the empty path is the root directory.  Components are any
+ * bytes but NUL and '/', 1 to 254 of them; "." and ".." are refused, and
+ * so is ".covey" as the first.  A path has at most 900 bytes.
+ *
+ * In history/ every component that begins with a comma is written with
+ * one more, because names that begin with exactly one are covey's own.
+ */
+#ifndef COVEY_PATH_H
+#define COVEY_PATH_H
+
+#include "buf.h"
+#include "err.h"
+#include "str.h"
+
+#include <stdbool.h>
+
+#define PATH_BYTES 900
+#define PATH_COMPONENT_BYTES 254
+#define PATH_RESERVED ".covey"
+
+/* 0 when the slice is a path as above. */
+int path_check(struct str path, struct err *);
+
+/*
+ * Decode the path of a request target ("/docs/a%20b.pdf", "/docs/"),
+ * append the path to ret and tell whether it was written with a slash at
+ * its end (the root always is).  ret is untouched on failure; a path that
+ * is too long fails with ERR_TOO_LARGE.
+ */
+int path_from_target(struct buf *ret, bool *ret_slash, struct str target, struct err *);
+
+/* Append "/docs/a%20b.pdf", with a slash at the end for a directory. */
+void path_to_target(struct buf *, struct str path, bool slash);
+
+/* "docs/a.pdf" -> "docs" and "a.pdf"; "a.pdf" -> "" and "a.pdf". */
+struct str path_parent(struct str path);
+struct str path_name(struct str path);
+
+/* Append parent/name, or name alone when the parent is the root. */
+void path_join(struct buf *, struct str parent, struct str name);
+
+/* Append the path's directory below history/. */
+void path_to_history(struct buf *, struct str path);
+
+/* A name read from history/: false for covey's own; else *name without its extra comma. */
+bool path_name_from_history(struct str *name);
+
+/* For lock slots: 64 bits of FNV-1a; stable, since processes of several releases share it. */
+uint64_t path_hash(struct str path);
+
+#endif

@@ -1,0 +1,27 @@
+/*
+ * pool - threads for what blocks, so that loops never do
+ *
+ * A job runs once on some thread of the pool, then its done() runs on the
+ * loop it came from.  Jobs start in the order they came.  The pool starts
+ * threads as they are needed, up to its size.
+ */
+#ifndef COVEY_POOL_H
+#define COVEY_POOL_H
+
+#include "loop.h"
+
+struct pool;
+
+struct job {
+	void (*work)(struct job *);	/* on a thread of the pool */
+	void (*done)(struct job *);	/* on home's thread */
+	struct loop *home;
+	struct task task;		/* the pool's */
+	struct job *next;		/* the pool's */
+};
+
+struct pool *pool_new(unsigned threads);
+void pool_submit(struct pool *, struct job *);	/* embedded; the caller's until done() */
+void pool_free(struct pool *);		/* waits for running and queued jobs */
+
+#endif

@@ -1,0 +1,67 @@
+/*
+ * record - what is known about one version of a path
+ *
+ * On disk a record is the extended attribute user.covey of the version's
+ * file: 64 bytes in network order, so that it stays inside a 256-byte ext4
+ * inode.  A pointer (a record whose content is elsewhere) is a dangling
+ * symbolic link whose text is the record's text form.
+ *
+ *	offset size
+ *	0      1    format, RECORD_FORMAT
+ *	1      1    flags
+ *	2      2    n
+ *	4      8    time, ns since 1970
+ *	12     8    node
+ *	20     8    size, bytes
+ *	28     32   sha256
+ *	60     4    the client's mtime, s since 1970, 0 = not given
+ *
+ * Equal (path, version) implies equal records, on every node, for ever.
+ */
+#ifndef COVEY_RECORD_H
+#define COVEY_RECORD_H
+
+#include "buf.h"
+#include "version.h"
+
+#include <stdbool.h>
+
+#define RECORD_FORMAT 1
+#define RECORD_BYTES 64
+#define RECORD_XATTR "user.covey"	/* the record */
+#define RECORD_TYPE_XATTR "user.covey.type"	/* an explicit content type */
+#define RECORD_TYPE_MAX 255		/* bytes of a content type */
+#define SHA256_BYTES 32
+
+enum record_flag {
+	RECORD_DELETED = 1,	/* a tombstone: no content, size 0 */
+	RECORD_DIRECTORY = 2,	/* of a directory: no content, size 0 */
+	RECORD_BLIND = 4,	/* written without a majority */
+};
+
+struct record {
+	struct version version;
+	uint8_t flags;		/* enum record_flag */
+	uint64_t size;		/* bytes of content */
+	uint8_t sha256[SHA256_BYTES];	/* of the content; zeros when it has none */
+	uint32_t mtime;		/* the client's, s since 1970; 0: not given */
+};
+
+/* A record that is there and not a tombstone. */
+static inline bool record_is_live(const struct record *r)
+{
+	return !version_is_none(r->version) && !(r->flags & RECORD_DELETED);
+}
+
+bool record_eq(const struct record *, const struct record *);
+
+void record_pack(uint8_t to[RECORD_BYTES], const struct record *);
+/* Refuses other formats, unknown flags, and fields that contradict each other. */
+int record_unpack(const void *bytes, size_t n, struct record *ret, struct err *);
+
+/* "VERSION FLAGS SIZE SHA256 MTIME[ TYPE]", e.g. for a pointer's link text; type may be empty. */
+void record_format(struct buf *, const struct record *, struct str type);
+/* *ret_type points into the text. */
+int record_parse(struct str, struct record *ret, struct str *ret_type, struct err *);
+
+#endif

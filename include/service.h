@@ -1,0 +1,58 @@
+/*
+ * service - what every long-lived role shares, so that a role is what differs
+ *
+ * The skeleton reads the options (-c FILE, -n, --help, --version) and the
+ * configuration, adopts the sockets it was handed (LISTEN_FDS, by name) or
+ * opens them itself, compares each with the configuration, opens the
+ * store, says READY=1, runs the loop, leaves when idle or on SIGTERM, and
+ * maps errors to exit codes: 0, 100 (permanent: configuration, format) or
+ * 111 (try again), 64 for wrong usage.
+ *
+ * Only this and the tools log and exit; roles return errors.
+ */
+#ifndef COVEY_SERVICE_H
+#define COVEY_SERVICE_H
+
+#include "conf.h"
+#include "loop.h"
+#include "store.h"
+
+struct service;
+
+/* One socket of the role; the table ends with a NULL name. */
+struct service_socket {
+	const char *name;	/* FileDescriptorName: "http", "discovery", "versions", "discover", "version", "sync" */
+	enum { SERVICE_TCP, SERVICE_UDP, SERVICE_UNIX } kind;
+	bool optional;		/* a group of one does without */
+};
+
+struct service_role {
+	const char *name;		/* "covey-versiond" */
+	const char *summary;		/* one line for --help */
+	const struct service_socket *sockets;
+	bool exits_idle;		/* after limits.idle_exit, when busy() says no */
+	/* Start watching; service->data is the role's.  0 or -1. */
+	int (*start)(struct service *, struct err *);
+	/* A reason to stay: called when the idle time has passed. */
+	bool (*busy)(struct service *);
+	/* Stop accepting, finish what is under way, then call service_finished(). */
+	void (*stop)(struct service *);
+	void (*free)(struct service *);
+};
+
+struct service {
+	const struct service_role *role;
+	const struct conf *conf;
+	struct loop *loop;
+	struct store *store;
+	void *data;			/* the role's */
+};
+
+/* The whole of main() of a role. */
+int service_main(int argc, char **argv, const struct service_role *);
+
+int service_fd(const struct service *, const char *name);	/* the socket, or -1 */
+void service_touch(struct service *);		/* there was work: the idle clock starts again; any thread */
+void service_finished(struct service *);	/* after stop(): leave now */
+
+#endif

@@ -1,0 +1,179 @@
+/*
+ * store - versions of files on this node's disk, as plain files
+ *
+ *	tree/P			the newest version's content, or a pointer
+ *	history/P/,VERSION	older versions, tombstones, pointers
+ *	history/P/,		symbolic link: the newest tombstone's version
+ *
+ * Newest = the greater of tree/P and the tombstone that history/P/, names:
+ * two look-ups, never a scan.  What a person put into tree/ by hand (no
+ * record, or one that does not match the file) is foreign: never served
+ * as a version, moved aside by a commit, made a version by adoption.
+ *
+ * Calling sequence of a write:
+ *
+ *	stage_begin, stage_add..., stage_sync		the body, unnamed
+ *	commit_submit, commit_wait			the version
+ *
+ * After commit_wait() returned 0 the version is on disk.  After any
+ * failure before that, nothing is visible; a crash anywhere leaves the old
+ * or the new newest version, whole, and loses no acknowledged one (the
+ * states and their order are drawn in lib/store/commit.c).
+ *
+ * A struct store may be used by many threads; any number of processes may
+ * share the directory: one lock per path serialises writers.
+ *
+ * Functions return 0, or -1 with *err filled and outputs untouched.
+ */
+#ifndef COVEY_STORE_H
+#define COVEY_STORE_H
+
+#include "err.h"
+#include "path.h"
+#include "record.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* disk.c: opening, the format, what the disk can do */
+
+struct store;
+
+struct store_options {
+	const char *path;	/* directory; made when absent */
+	const char *run;	/* directory of locks and sockets; NULL: path/run */
+	uint64_t min_free;	/* bytes; below it store_writable() and stage_begin() say ERR_FULL */
+};
+
+/* Opens, and formats a fresh store under a lock.  Refuses a file system that lacks what covey needs. */
+int store_open(struct store **ret, const struct store_options *, struct err *);
+void store_close(struct store *);		/* NULL is fine */
+uint64_t store_node(const struct store *);	/* this node's id */
+const char *store_run(const struct store *);	/* the run directory */
+/* 0 when a write would be accepted now; -1 says why not (full, read-only, a failed fsync). */
+int store_writable(struct store *, struct err *);
+
+/* lookup.c: what stands at a path */
+
+struct store_entry {
+	struct record record;	/* version none: nothing is known */
+	char type[RECORD_TYPE_MAX + 1];	/* explicit content type, or "" */
+	int fd;			/* content, open for reading, or -1 (a pointer, tombstone or directory) */
+	bool content;		/* content is here (even when no fd was asked for) */
+	bool foreign;		/* a person's file stands in the way; record is what history knows */
+	bool directory;		/* a directory stands in tree/ (record may still be none) */
+};
+#define STORE_ENTRY_INIT { .fd = -1 }
+void store_entry_clear(struct store_entry *);	/* closes fd; safe on STORE_ENTRY_INIT */
+
+enum store_want { STORE_RECORD, STORE_CONTENT };
+
+/* The newest version.  Nothing there is success with a record of version none. */
+int store_newest(struct store *, struct str path, enum store_want, struct store_entry *ret,
+		 struct err *);
+/* One version; ERR_ABSENT when it is not known here. */
+int store_version(struct store *, struct str path, struct version, enum store_want,
+		  struct store_entry *ret, struct err *);
+
+/* stage.c: bodies on their way */
+
+struct stage;
+
+int stage_begin(struct store *, struct stage **ret, struct err *);
+/* Append bytes: stage_add() is stage_write() and stage_hash(); those two may
+ * run on different threads at once, each in the order of the body. */
+int stage_add(struct stage *, const void *, size_t n, struct err *);
+int stage_write(struct stage *, const void *, size_t n, struct err *);
+void stage_hash(struct stage *, const void *, size_t n);
+/* Append the whole content of an open file. */
+int stage_copy(struct stage *, int fd, struct err *);
+/* The body is complete: put it on disk and fix its digest. */
+int stage_sync(struct stage *, struct err *);
+uint64_t stage_size(const struct stage *);
+const uint8_t *stage_sha256(const struct stage *);	/* after stage_sync() */
+int stage_fd(const struct stage *);		/* for readers while it grows; the stage's */
+void stage_free(struct stage *);		/* NULL is fine; what was not committed is gone */
+
+/* commit.c: versions */
+
+struct commit {
+	/* in */
+	struct str path;
+	struct stage *stage;	/* synced; NULL for a tombstone or a directory; stays the caller's */
+	uint8_t flags;		/* RECORD_DELETED, RECORD_DIRECTORY, RECORD_BLIND */
+	uint32_t mtime;		/* the client's, s, or 0 */
+	struct str type;	/* explicit content type, or empty */
+	struct version fixed;	/* a version made elsewhere, as is; none: choose one */
+	struct version above;	/* when choosing: greater than this, whatever the clock says */
+	/* Asked under the lock with what stands there; -1 stops the commit with that error. */
+	int (*condition)(const struct commit *, const struct store_entry *now, struct err *);
+	void *data;		/* the caller's, for condition */
+	/* out */
+	struct record record;	/* what was committed */
+	struct record before;	/* the newest before it; version none: there was none */
+	bool newest;		/* it became the newest */
+	/* private */
+	struct commit_state *state;
+};
+#define COMMIT_INIT { .stage = NULL, .state = NULL }
+
+/*
+ * Submit: choose the version, make it visible to readers of this node.
+ * Wait: make it durable.  A failed submit needs no wait.  Directories above
+ * the path are made (with records) as needed.
+ *
+ * ERR_CONFLICT: a file stands where a directory is needed, or the other way
+ * round.  With `fixed` a conflict is merged instead: the directory stands,
+ * the file's versions are in history.  Committing what is there already is
+ * success.  ERR_FULL: nothing changed; tombstones still pass, from the reserve.
+ * A live directory's tombstone: ERR_EXISTS unless it is empty.
+ */
+int commit_submit(struct store *, struct commit *, struct err *);
+int commit_wait(struct store *, struct commit *, struct err *);
+int store_commit(struct store *, struct commit *, struct err *);	/* both */
+
+/* list.c, history.c: what there is */
+
+struct list_entry {
+	char *name;		/* owned; one component, any bytes but NUL and '/' */
+	struct record record;	/* newest; a directory without a record of its own has version none */
+	bool directory;
+	char *type;		/* owned; explicit content type, or NULL */
+};
+struct listing {
+	struct list_entry *entries;	/* sorted by the bytes of name */
+	size_t count;
+	bool more;		/* entries beyond limit exist */
+};
+#define LISTING_INIT { .entries = NULL, .count = 0 }
+void listing_clear(struct listing *);
+
+/* Names after `after` (empty: from the start), at most limit (0: all).  Foreign files do not show. */
+int store_list(struct store *, struct str path, struct str after, size_t limit,
+	       bool with_deleted, struct listing *ret, struct err *);
+
+struct history_entry {
+	struct record record;
+	char *type;		/* owned; or NULL */
+	bool content;		/* content is here */
+};
+struct history {
+	struct history_entry *entries;	/* newest first */
+	size_t count;
+};
+#define HISTORY_INIT { .entries = NULL, .count = 0 }
+void history_clear(struct history *);
+int store_history(struct store *, struct str path, struct history *ret, struct err *);
+
+/* prune.c, adopt.c: what a person asks for */
+
+/* Drop versions of a path beyond the newest `versions`.  Works on a full disk. */
+int store_prune(struct store *, struct str path, size_t versions, uint64_t *ret_count,
+		uint64_t *ret_bytes, struct err *);
+
+/* Make versions of the foreign files at or below path; tells of each. */
+int store_adopt(struct store *, struct str path,
+		void (*adopted)(void *data, struct str path, const struct record *), void *data,
+		uint64_t *ret_count, struct err *);
+
+#endif
