@@ -45,7 +45,10 @@ objects_of = $(patsubst %.c,$B/obj/%.o,$(wildcard cmd/$(1).c cmd/$(1)/*.c))
 .SECONDARY:
 .SECONDEXPANSION:
 
-all: $(PROGRAMS:%=$B/bin/%)
+# Those whose sources are there yet.
+PRESENT := $(foreach p,$(PROGRAMS),$(if $(wildcard cmd/$p.c cmd/$p/*.c),$p))
+
+all: $B/libcovey.a $(PRESENT:%=$B/bin/%)
 
 units: $(UNIT_TESTS)
 
