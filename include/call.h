@@ -1,0 +1,69 @@
+/*
+ * call - asking another role of this node
+ *
+ * A struct caller is one persistent connection to a role's socket, made
+ * when it is needed and made again when it broke.  Any number of calls
+ * share it, told apart by their request ids.
+ *
+ *	caller_new
+ *	call_start	answer(call, frame)...	call_finish, or answer(call, NULL)
+ *	caller_free
+ *
+ * answer() is called for every frame that arrives for the call, until the
+ * call is finished.  The asker finishes it, from answer() or at any other
+ * time, when it has what it wants; or answer(call, NULL) says that it is
+ * over: the time has passed, or the other side is gone (after one retry, if
+ * nothing had been answered).  Then call_finish() is not needed.  answer()
+ * is never called from within call_start().
+ *
+ * A struct call is embedded in what it belongs to (container.h) and may go
+ * once it is over.  All of it belongs to the loop's thread.
+ */
+#ifndef COVEY_CALL_H
+#define COVEY_CALL_H
+
+#include "frame.h"
+#include "loop.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct caller;
+
+struct caller *caller_new(struct loop *, const char *socket_path);
+void caller_free(struct caller *);	/* NULL is fine; its calls end without answer() */
+
+struct call {
+	/* Descriptors that are still in the frame afterwards are closed. */
+	void (*answer)(struct call *, struct frame *);	/* set by the asker */
+	/* private */
+	struct caller *caller;		/* NULL while not under way */
+	struct call *next, *prev;
+	struct timer timer;
+	uint64_t id;
+	uint64_t due;			/* ms, loop's clock; 0: never */
+	struct buf packet;		/* the request */
+	bool sent, answered, retried;
+};
+#define CALL_INIT { .caller = NULL, .packet = BUF_INIT }
+
+/* timeout_ms 0: without end.  call->answer is set before. */
+void call_start(struct caller *, struct call *, uint8_t type, struct str body, uint64_t timeout_ms);
+void call_finish(struct call *);	/* safe when it is over, and on CALL_INIT */
+
+/* The same for tools that have no loop: one request, its answers in turn. */
+struct asking {
+	int fd;
+	uint64_t id;
+	uint64_t due;			/* ms, monotonic; 0: never */
+	char *room;			/* owned */
+};
+#define ASKING_INIT { .fd = -1, .room = NULL }
+
+int asking_start(struct asking *, const char *socket_path, uint8_t type, struct str body,
+		 uint64_t timeout_ms, struct err *);
+/* The next answer, or -1: ERR_TIMEOUT, ERR_AWAY.  *ret is good until the next call. */
+int asking_next(struct asking *, struct frame *ret, struct err *);
+void asking_end(struct asking *);	/* safe on ASKING_INIT */
+
+#endif

@@ -1,0 +1,75 @@
+/*
+ * member - one node of the group, as this node sees it
+ *
+ * Where it is reached, how often it started, and whether it answers.  The
+ * state decides whom to ask first and nothing else: members that have not
+ * left all count as asked, whether they are up or not.
+ *
+ * A struct member may be copied by assignment.  Its packed form has the
+ * same bounds everywhere: on the network, between roles, in members.ini.
+ */
+#ifndef COVEY_MEMBER_H
+#define COVEY_MEMBER_H
+
+#include "pack.h"
+#include "sock.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MEMBERS_MAX 400			/* members in one view; it then fits one frame */
+#define MEMBER_NAME_MAX 63		/* bytes of a name */
+#define MEMBER_PROTOCOL 1		/* what this release speaks, on UDP */
+
+enum member_state {
+	MEMBER_UP = 1,
+	MEMBER_SUSPECT,			/* not heard of for a few seconds */
+	MEMBER_DOWN,
+	MEMBER_LEFT,			/* said good-bye, or another node took its address */
+	MEMBER_INCOMPATIBLE,		/* alive, and speaks no protocol of ours */
+};
+
+struct member {
+	uint64_t id;
+	uint64_t start;			/* how often it has started; kept on its disk */
+	uint64_t heartbeat;		/* beats since that start */
+	enum member_state state;
+	uint8_t protocol_min, protocol_max;
+	char name[MEMBER_NAME_MAX + 1];	/* for people; printable, may repeat */
+	struct address http, discovery, versions;	/* len 0: none */
+};
+
+/* "up", "suspect", "down", "left", "incompatible" */
+const char *member_state_name(enum member_state);
+int member_state_parse(struct str, enum member_state *ret);
+
+/* Newer is what has the greater (start, heartbeat): <0, 0, >0. */
+int member_cmp_age(const struct member *, const struct member *);
+
+/* Printable bytes only, at most MEMBER_NAME_MAX; others become '?'. */
+void member_set_name(struct member *, struct str);
+
+/* A failed reader gives a member of zeros. */
+void member_pack(struct buf *, const struct member *);
+void member_unpack(struct unpack *, struct member *ret);
+
+/* An address in at most 19 bytes; len 0 is allowed. */
+void pack_address(struct buf *, const struct address *);
+void unpack_address(struct unpack *, struct address *ret);
+
+/* All that this node knows, itself first.  May be moved by assignment. */
+struct members {
+	uint64_t self;			/* id; 0: nothing is known yet */
+	struct member *list;		/* owned */
+	size_t count;			/* with this node; 0 while nothing is known */
+};
+#define MEMBERS_INIT { .self = 0, .list = NULL, .count = 0 }
+
+void members_clear(struct members *);		/* safe on MEMBERS_INIT */
+void members_add(struct members *, const struct member *);
+const struct member *members_find(const struct members *, uint64_t id);	/* NULL: unknown */
+/* How many others have not left: the N of "peers=A/N"; 0 is a group of one. */
+size_t members_asked(const struct members *);
+
+#endif

@@ -1,0 +1,30 @@
+/*
+ * members - members.ini, the view that outlives the programs
+ *
+ * covey-discoverd writes it, whole and atomically, when the view changes;
+ * the other roles read it when discoverd is away, and so does it when it
+ * starts: peers that were ever met are remembered.
+ *
+ *	[covey]
+ *	self = 7f3a9c2b11d0e4f5
+ *
+ *	[7f3a9c2b11d0e4f5]
+ *	name = alpha
+ *	state = up
+ *	start = 3
+ *	heartbeat = 4711
+ *	protocol = 1-1
+ *	http = 127.0.0.1:4720
+ *	discovery = 127.0.0.1:4721
+ *	versions = 127.0.0.1:4722
+ */
+#ifndef COVEY_MEMBERS_H
+#define COVEY_MEMBERS_H
+
+#include "member.h"
+
+/* Reads DIRECTORY/members.ini (DIRECTORY: STORE/state).  No file is success with nothing known. */
+int members_load(const char *directory, struct members *ret, struct err *);
+int members_save(const char *directory, const struct members *, struct err *);
+
+#endif
