@@ -49,7 +49,10 @@ uint64_t loop_now(const struct loop *);	/* ms, monotonic, as of this round */
 /* Run the task once on the loop's thread, from any thread, in order. */
 void loop_post(struct loop *, struct task *);
 
-/* watch->fd and ->ready are set by the caller.  events may hold EPOLLET. */
+/*
+ * watch->fd and ->ready are set by the caller.  events may hold EPOLLET.
+ * What epoll cannot watch (a regular file) is always ready, as with poll(2).
+ */
 int watch_start(struct loop *, struct watch *, uint32_t events, struct err *);
 void watch_change(struct watch *, uint32_t events);
 void watch_stop(struct watch *);	/* safe when not started; closes nothing */

@@ -44,7 +44,9 @@ int sock_address(int fd, struct address *ret, struct err *);	/* getsockname */
  * its queue is full).  The descriptors stay the caller's.
  * Receiving: 1 with *ret_n bytes (a packet over cap is ERR_TOO_LARGE and
  * dropped whole), 0 at end of file, -1 on error; errno EAGAIN is ERR_TIMEOUT.
- * Received descriptors are close-on-exec and the caller's.
+ * Received descriptors are close-on-exec and the caller's; ret_fds has room
+ * for SOCK_FDS_MAX, or is NULL (with ret_fd_count) where none are welcome:
+ * a packet that brings some is then dropped with ERR_TOO_LARGE.
  */
 #define SOCK_FDS_MAX 32
 int sock_send(int fd, const void *bytes, size_t n, const int *fds, size_t fd_count, struct err *);

@@ -80,7 +80,8 @@ int err_context(struct err *err, const char *format, ...)
 	va_start(args, format);
 	n = vsnprintf(err->text, sizeof err->text, format, args);
 	va_end(args);
-	if (n >= 0 && (size_t)n < sizeof err->text)
-		snprintf(err->text + n, sizeof err->text - (size_t)n, ": %s", was);
-	return -1;
+	if (n >= 0 && (size_t)n < sizeof err->text &&
+	    snprintf(err->text + n, sizeof err->text - (size_t)n, ": %s", was) < 0)
+		abort();
+	return -1;	/* a sentence too long for its place is cut */
 }

@@ -1,0 +1,287 @@
+/* Unit test of loop and pool: order, stopping from within callbacks, files, signals, jobs. */
+#include "loop.h"
+
+#include "container.h"
+#include "pool.h"
+#include "unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+static struct loop *loop;
+static struct err err;
+
+static void stop_fire(struct timer *timer)
+{
+	(void)timer;
+	loop_stop(loop);
+}
+
+/* Runs the loop, at most ms long. */
+static void run(uint64_t ms)
+{
+	struct timer end = { .fire = stop_fire };
+
+	timer_start(loop, &end, ms);
+	CHECK(loop_run(loop, &err) == 0);
+	timer_stop(&end);
+}
+
+/* timers */
+
+static int fired[64], fired_count;
+
+struct numbered {
+	struct timer timer;
+	int number;
+};
+
+static void note(struct timer *timer)
+{
+	fired[fired_count++] = CONTAINER_OF(timer, struct numbered, timer)->number;
+}
+
+static void again(struct timer *timer)
+{
+	note(timer);
+	if (fired_count < 5)
+		timer_start(loop, timer, 0);
+	else
+		loop_stop(loop);
+}
+
+static void test_timers(void)
+{
+	struct numbered t[20];
+	static const int delay[20] = { 13, 4, 40, 22, 1, 31, 7, 55, 16, 28,
+				       10, 34, 19, 46, 25, 37, 43, 49, 52, 2 };
+	int last = -1;
+
+	for (int i = 0; i < 20; i++) {
+		t[i] = (struct numbered){ .timer.fire = note, .number = delay[i] };
+		timer_start(loop, &t[i].timer, (uint64_t)delay[i] * 2);
+	}
+	timer_stop(&t[3].timer);	/* 22: from the middle of the heap */
+	timer_stop(&t[3].timer);
+	t[4].number = 60;
+	timer_start(loop, &t[4].timer, 120);	/* from first to last */
+	run(180);
+	CHECK(fired_count == 19);
+	for (int i = 0; i < fired_count; i++) {
+		CHECK(fired[i] != 22);
+		CHECK(fired[i] > last);
+		last = fired[i];
+	}
+	fired_count = 0;
+	t[0].timer.fire = again;
+	timer_start(loop, &t[0].timer, 0);
+	run(1000);
+	CHECK(fired_count == 5);
+}
+
+/* watches */
+
+struct counted {
+	struct watch watch;
+	struct counted *victim;
+	int calls;
+};
+
+static void drain(struct watch *watch, uint32_t events)
+{
+	struct counted *c = CONTAINER_OF(watch, struct counted, watch);
+	char byte;
+
+	CHECK(events & EPOLLIN);
+	c->calls++;
+	if (c->victim != NULL)
+		watch_stop(&c->victim->watch);
+	CHECK(read(watch->fd, &byte, 1) == 1);
+}
+
+static void test_stop_fetched(void)
+{
+	int a[2], b[2];
+	struct counted x = { .watch.ready = drain }, y = { .watch.ready = drain };
+
+	CHECK(pipe(a) == 0 && pipe(b) == 0);
+	x.watch.fd = a[0], y.watch.fd = b[0];
+	x.victim = &y, y.victim = &x;
+	CHECK(watch_start(loop, &x.watch, EPOLLIN, &err) == 0);
+	CHECK(watch_start(loop, &y.watch, EPOLLIN, &err) == 0);
+	CHECK(write(a[1], "1", 1) == 1 && write(b[1], "1", 1) == 1);
+	run(20);
+	CHECK(x.calls + y.calls == 1);	/* whoever came first struck the other */
+	watch_stop(&x.watch);
+	watch_stop(&y.watch);
+	x.victim = NULL, x.calls = 0;
+	CHECK(write(a[1], "1", 1) == 1);
+	CHECK(watch_start(loop, &x.watch, 0, &err) == 0);
+	run(10);
+	CHECK(x.calls == 0);
+	watch_change(&x.watch, EPOLLIN);
+	run(10);
+	CHECK(x.calls >= 1);
+	watch_stop(&x.watch);
+	close(a[0]), close(a[1]), close(b[0]), close(b[1]);
+}
+
+static void read_file(struct watch *watch, uint32_t events)
+{
+	struct counted *c = CONTAINER_OF(watch, struct counted, watch);
+	char byte;
+
+	CHECK(events == EPOLLIN);
+	if (read(watch->fd, &byte, 1) == 1) {
+		c->calls++;
+		return;
+	}
+	watch_stop(watch);
+	loop_stop(loop);
+}
+
+static void test_file(void)
+{
+	struct counted c = { .watch.ready = read_file };
+	FILE *f = tmpfile();
+
+	CHECK(f != NULL && fputs("abc", f) >= 0 && fflush(f) == 0);
+	rewind(f);
+	c.watch.fd = fileno(f);
+	CHECK(watch_start(loop, &c.watch, EPOLLIN, &err) == 0);
+	run(1000);
+	CHECK(c.calls == 3);
+	fclose(f);
+	c.watch.fd = 1000000;
+	CHECK(watch_start(loop, &c.watch, EPOLLIN, &err) == -1 && err.sys == EBADF);
+}
+
+/* tasks and signals */
+
+struct posted {
+	struct task task;
+	int number;
+};
+
+static void note_task(struct task *task)
+{
+	fired[fired_count++] = CONTAINER_OF(task, struct posted, task)->number;
+}
+
+static void *post_all(void *tasks)
+{
+	struct posted *t = tasks;
+
+	for (int i = 0; i < 50; i++)
+		loop_post(loop, &t[i].task);
+	loop_stop(loop);
+	return NULL;
+}
+
+static void test_tasks(void)
+{
+	struct posted t[50];
+	pthread_t thread;
+
+	for (int i = 0; i < 50; i++)
+		t[i] = (struct posted){ .task.run = note_task, .number = i };
+	fired_count = 0;
+	CHECK(pthread_create(&thread, NULL, post_all, t) == 0);
+	CHECK(loop_run(loop, &err) == 0);
+	pthread_join(thread, NULL);
+	run(5);
+	CHECK(fired_count == 50);
+	for (int i = 0; i < fired_count; i++)
+		CHECK(fired[i] == i);
+}
+
+static void on_signal(int signal, void *data)
+{
+	*(int *)data = signal;
+	loop_stop(loop);
+}
+
+static void test_signals(void)
+{
+	static const int list[] = { SIGUSR1, 0 };
+	int got = 0;
+
+	CHECK(loop_signals(loop, list, on_signal, &got, &err) == 0);
+	CHECK(raise(SIGUSR1) == 0);
+	run(1000);
+	CHECK(got == SIGUSR1);
+}
+
+/* jobs */
+
+struct sum {
+	struct job job;
+	int in, out;
+	pthread_t worker;
+};
+
+static int jobs_done;
+static pthread_t loop_thread;
+
+static void work(struct job *job)
+{
+	struct sum *s = CONTAINER_OF(job, struct sum, job);
+	struct timespec nap = { .tv_nsec = 1000000 };
+
+	s->worker = pthread_self();
+	nanosleep(&nap, NULL);
+	s->out = s->in * 2;
+}
+
+static void work_done(struct job *job)
+{
+	struct sum *s = CONTAINER_OF(job, struct sum, job);
+
+	CHECK(pthread_equal(pthread_self(), loop_thread));
+	CHECK(!pthread_equal(s->worker, loop_thread));
+	CHECK(s->out == s->in * 2);
+	if (++jobs_done == 100)
+		loop_stop(loop);
+}
+
+static void test_pool(void)
+{
+	struct pool *pool = pool_new(4);
+	struct sum *s = calloc(100, sizeof *s);
+
+	loop_thread = pthread_self();
+	for (int i = 0; i < 100; i++) {
+		s[i].job = (struct job){ .work = work, .done = work_done, .home = loop };
+		s[i].in = i;
+		pool_submit(pool, &s[i].job);
+	}
+	run(10000);
+	CHECK(jobs_done == 100);
+	s[0].out = 0;
+	s[0].in = 7;
+	pool_submit(pool, &s[0].job);
+	pool_free(pool);	/* waits */
+	CHECK(s[0].out == 14);
+	run(5);
+	CHECK(jobs_done == 101);
+	pool_free(pool_new(3));
+	free(s);
+}
+
+int main(void)
+{
+	loop = loop_new(&err);
+	CHECK(loop != NULL);
+	test_timers();
+	test_stop_fetched();
+	test_file();
+	test_tasks();
+	test_signals();
+	test_pool();
+	loop_free(loop);
+	return UNIT_RESULT();
+}
