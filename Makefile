@@ -1,16 +1,17 @@
 # covey - build, install and test.  `make help` lists the targets.
 
-PREFIX  ?= /usr/local
-DESTDIR ?=
-CC      ?= gcc
-VERSION := 0.1.0
+PREFIX     ?= /usr/local
+SYSCONFDIR ?= /etc
+DESTDIR    ?=
+CC         ?= gcc
+VERSION    := 0.1.0
 
 # What to build from and with, as Debian 12 names it: the only list there is.
 BUILD_DEPS := gcc make pkg-config libc6-dev libcurl4-openssl-dev libyaml-dev libinih-dev \
               libsodium-dev libssl-dev libsystemd-dev libjansson-dev
-TEST_DEPS  := bats curl jq attr iproute2 nftables procps util-linux netcat-openbsd openssl \
-              clang libclang-rt-14-dev clang-tidy mandoc shellcheck python3-minimal systemd ca-certificates
-BENCH_DEPS := nginx-light wrk bc valgrind
+TEST_DEPS  := bats curl jq attr iproute2 procps util-linux openssl clang libclang-rt-14-dev \
+              clang-tidy mandoc shellcheck python3 systemd rsync tar
+BENCH_DEPS := nginx-light wrk
 
 PROGRAMS := covey covey-httpd covey-versiond covey-discoverd covey-syncd covey-check
 LIBS     := libcurl yaml-0.1 inih libsodium libcrypto libsystemd jansson
@@ -37,18 +38,19 @@ LDLIBS  = -Wl,--as-needed $(shell pkg-config --libs $(LIBS)) -pthread
 
 LIB_OBJECTS := $(patsubst %.c,$B/obj/%.o,$(wildcard lib/*/*.c))
 UNIT_TESTS  := $(patsubst tests/unit/%.c,$B/unit/%,$(wildcard tests/unit/*.c))
+FUZZERS     := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/*.c))
 
 # A program is cmd/NAME.c, or every file of the folder cmd/NAME/.
 objects_of = $(patsubst %.c,$B/obj/%.o,$(wildcard cmd/$(1).c cmd/$(1)/*.c))
 
-.PHONY: all units help clean
+.PHONY: all units fuzzers deps test-deps run test lint lint-deep fuzz soak bench install uninstall help clean
 .SECONDARY:
 .SECONDEXPANSION:
 
 # Those whose sources are there yet.
 PRESENT := $(foreach p,$(PROGRAMS),$(if $(wildcard cmd/$p.c cmd/$p/*.c),$p))
 
-all: $B/libcovey.a $(PRESENT:%=$B/bin/%)
+all: $B/libcovey.a $(PRESENT:%=$B/bin/%)	## the library and every program
 
 units: $(UNIT_TESTS)
 
@@ -68,7 +70,78 @@ $B/unit/%: $B/obj/tests/unit/%.o $B/libcovey.a
 	@mkdir -p $(@D)
 	$(CC) $(HARDENING) $(LINK) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-clean:
+$B/fuzz/%: $B/obj/tests/fuzz/%.o $B/libcovey.a
+	@mkdir -p $(@D)
+	$(CC) $(HARDENING) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+fuzzers: $(FUZZERS)
+
+# $(call install_missing,PACKAGES) asks apt for what dpkg lacks, and nobody when all is there.
+define install_missing
+@missing=$$(for p in $(1); do \
+	dpkg-query -W -f='$${db:Status-Abbrev}' $$p 2>/dev/null | grep -q '^ii' || printf '%s ' $$p; done); \
+[ -z "$$missing" ] || { \
+	echo "missing packages: $$missing"; \
+	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	[ -z "$$sudo" ] || command -v sudo >/dev/null || \
+		{ echo "as root, run: apt-get install $$missing" >&2; exit 1; }; \
+	{ $$sudo apt-get update -q && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -q \
+		--no-install-recommends $$missing; } </dev/null || \
+		{ echo "apt could not install: $$missing" >&2; exit 1; }; }
+endef
+
+deps:			## install what building needs and dpkg lacks
+	$(call install_missing,$(BUILD_DEPS))
+
+test-deps: deps
+	$(call install_missing,$(TEST_DEPS))
+
+run: deps		## build, and run a group of three nodes on this machine
+	@$(MAKE) --no-print-directory all
+	build/bin/covey up --nodes 3
+
+# The tests ask for these; each part of a test run is a test of bats, so that its TAP is the only count.
+export COVEY_CFLAGS := -std=c17 -D_GNU_SOURCE -DCOVEY_VERSION="$(VERSION)" -Iinclude -include banned.h $(WARNINGS)
+export BATS_TEST_TIMEOUT ?= 60
+export FUZZ_SECONDS ?= 3
+FUZZ_MAKE  = $(MAKE) B=build/fuzz CC=clang LINK= \
+             HARDENING='-O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined'
+BATS       = bats --timing --print-output-on-failure
+TEST_FILES = $(wildcard tests/*.bats)
+
+test: test-deps		## lint, unit tests, short fuzzing and the bats suite, against a sanitized build
+	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory SANITIZE=1 all units
+	@$(FUZZ_MAKE) --no-print-directory fuzzers
+	@tests/cases lint unit fuzz
+	$(BATS) build/tests/lint.bats build/tests/unit.bats build/tests/fuzz.bats $(TEST_FILES)
+
+lint: test-deps		## layers, headers, names, shell, manuals
+	@tests/cases lint
+	$(BATS) build/tests/lint.bats
+
+lint-deep: test-deps	## static analysis by gcc and clang-tidy: minutes
+	@tests/cases lint/deep
+	BATS_TEST_TIMEOUT=1200 $(BATS) build/tests/lint-deep.bats
+
+fuzz: test-deps		## every fuzz target for FUZZ_SECONDS
+	@$(FUZZ_MAKE) --no-print-directory fuzzers
+	@tests/cases fuzz
+	BATS_TEST_TIMEOUT=$$(($(FUZZ_SECONDS) + 60)) $(BATS) build/tests/fuzz.bats
+
+soak: lint-deep		## what takes long: static analysis, fuzzing, valgrind, threads
+	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=300
+	@tests/soak
+
+bench: test-deps	## compare the release build with nginx on this machine
+	$(call install_missing,$(BENCH_DEPS))
+	@$(MAKE) --no-print-directory all
+	@tests/bench/bench
+
+clean:			## remove everything built
 	rm -rf build
+
+help:			## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 12
 
 -include $(shell [ -d $B/obj ] && find $B/obj -name '*.d')
