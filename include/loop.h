@@ -64,6 +64,7 @@ void timer_stop(struct timer *);	/* safe when not running */
 /*
  * Block the signals in this thread (and those it starts later), and call
  * on_signal on the loop instead.  Once per loop; the list ends with 0.
+ * SIGPIPE is ignored from then on: sendfile() has no flag against it.
  */
 int loop_signals(struct loop *, const int *signals, void (*on_signal)(int, void *), void *data,
 		 struct err *);

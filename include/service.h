@@ -19,6 +19,8 @@
 
 struct service;
 
+#define SERVICE_STOP_MS 20000
+
 /* One socket of the role; the table ends with a NULL name. */
 struct service_socket {
 	const char *name;	/* FileDescriptorName: "http", "discovery", "versions", "discover", "version", "sync" */
@@ -30,12 +32,16 @@ struct service_role {
 	const char *name;		/* "covey-versiond" */
 	const char *summary;		/* one line for --help */
 	const struct service_socket *sockets;
-	bool exits_idle;		/* after limits.idle_exit, when busy() says no */
+	bool exits_idle;		/* after limits.idle_exit, when busy() says no and a supervisor listens on */
+	bool inetd;			/* offers --inetd: one connection on fd 0 and 1, no sockets */
 	/* Start watching; service->data is the role's.  0 or -1. */
 	int (*start)(struct service *, struct err *);
 	/* A reason to stay: called when the idle time has passed. */
 	bool (*busy)(struct service *);
-	/* Stop accepting, finish what is under way, then call service_finished(). */
+	/*
+	 * Stop accepting, finish what is under way, then call service_finished().
+	 * What takes longer than SERVICE_STOP_MS is cut: then only free() follows.
+	 */
 	void (*stop)(struct service *);
 	void (*free)(struct service *);
 };
@@ -45,6 +51,7 @@ struct service {
 	const struct conf *conf;
 	struct loop *loop;
 	struct store *store;
+	bool inetd;			/* --inetd was given */
 	void *data;			/* the role's */
 };
 

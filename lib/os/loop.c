@@ -275,6 +275,8 @@ int loop_signals(struct loop *loop, const int *signals, void (*on_signal)(int, v
 	errno = pthread_sigmask(SIG_BLOCK, &set, NULL);
 	if (errno != 0)
 		return err_sys(err, "block signals");
+	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return err_sys(err, "ignore SIGPIPE");
 	loop->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (loop->signals.fd < 0)
 		return err_sys(err, "open signalfd");

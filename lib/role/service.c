@@ -1,0 +1,292 @@
+/*
+ * service - what every long-lived role shares, so that a role is what differs
+ *
+ * main() of a role runs: options, configuration, store, sockets (handed
+ * over or opened: sockets.c), READY=1, loop, stop, exit code.
+ */
+#include "service.h"
+
+#include "clock.h"
+#include "container.h"
+#include "log.h"
+#include "sockets.h"
+
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#define EXIT_PERMANENT 100	/* starting again does not help */
+#define EXIT_AGAIN 111
+#define EXIT_WRONG_USAGE 64
+
+#define CONF_FILE "/etc/covey/covey.yaml"
+
+struct running {
+	struct service service;
+	struct conf conf;
+	struct sockets sockets;
+	atomic_uint_fast64_t touched;	/* ms, monotonic: when there last was work */
+	struct timer idle;
+	struct timer watchdog;
+	uint64_t watchdog_ms;
+	struct timer patience;		/* for stop() */
+	bool stopping;
+};
+
+static struct running *running_of(const struct service *service)
+{
+	return CONTAINER_OF((uintptr_t)service, struct running, service);
+}
+
+int service_fd(const struct service *service, const char *name)
+{
+	return sockets_fd(&running_of(service)->sockets, name);
+}
+
+void service_touch(struct service *service)
+{
+	atomic_store_explicit(&running_of(service)->touched, clock_mono_ms(), memory_order_relaxed);
+}
+
+void service_finished(struct service *service)
+{
+	loop_stop(service->loop);
+}
+
+/* leaving */
+
+static void out_of_patience(struct timer *timer)
+{
+	struct running *r = CONTAINER_OF(timer, struct running, patience);
+
+	log_line(LOG_LEVEL_WARNING, "stop: not finished after %d s, leaving anyway",
+		 SERVICE_STOP_MS / 1000);
+	loop_stop(r->service.loop);
+}
+
+static void begin_stop(struct running *r)
+{
+	if (r->stopping)
+		return;
+	r->stopping = true;
+	sd_notify(0, "STOPPING=1");
+	timer_stop(&r->idle);
+	r->patience.fire = out_of_patience;
+	timer_start(r->service.loop, &r->patience, SERVICE_STOP_MS);
+	r->service.role->stop(&r->service);
+}
+
+static void on_signal(int signal, void *data)
+{
+	(void)signal;
+	begin_stop(data);
+}
+
+static void check_idle(struct timer *timer)
+{
+	struct running *r = CONTAINER_OF(timer, struct running, idle);
+	uint64_t limit = r->conf.limits.idle_exit_ms;
+	uint64_t idle = clock_mono_ms() - atomic_load_explicit(&r->touched, memory_order_relaxed);
+
+	if (idle < limit)
+		timer_start(r->service.loop, timer, limit - idle);
+	else if (r->service.role->busy(&r->service))
+		timer_start(r->service.loop, timer, limit);
+	else
+		begin_stop(r);
+}
+
+static void feed_watchdog(struct timer *timer)
+{
+	struct running *r = CONTAINER_OF(timer, struct running, watchdog);
+
+	sd_notify(0, "WATCHDOG=1");
+	timer_start(r->service.loop, timer, r->watchdog_ms);
+}
+
+static void start_timers(struct running *r)
+{
+	uint64_t us = 0;
+
+	if (r->service.role->exits_idle && !r->service.inetd && r->sockets.handed &&
+	    r->conf.limits.idle_exit_ms > 0) {
+		r->idle.fire = check_idle;
+		timer_start(r->service.loop, &r->idle, r->conf.limits.idle_exit_ms);
+	}
+	if (sd_watchdog_enabled(1, &us) > 0) {
+		r->watchdog_ms = us / 2000;
+		r->watchdog.fire = feed_watchdog;
+		timer_start(r->service.loop, &r->watchdog, r->watchdog_ms);
+	}
+}
+
+/* running */
+
+static int open_store(struct running *r, struct err *err)
+{
+	struct store_options options = {
+		.path = r->conf.node.store,
+		.run = r->conf.node.run,
+		.min_free = r->conf.limits.min_free,
+	};
+
+	return store_open(&r->service.store, &options, err);
+}
+
+static int prepare(struct running *r, struct err *err)
+{
+	static const int signals[] = { SIGTERM, SIGINT, 0 };
+
+	r->service.loop = loop_new(err);
+	if (r->service.loop == NULL ||
+	    loop_signals(r->service.loop, signals, on_signal, r, err) < 0)
+		return -1;
+	if (open_store(r, err) < 0)
+		return -1;
+	if (r->service.inetd)
+		return 0;
+	return sockets_open(&r->sockets, r->service.role->sockets, &r->conf,
+			    store_run(r->service.store), err);
+}
+
+static int serve(struct running *r, struct err *err)
+{
+	int result;
+
+	if (r->service.role->start(&r->service, err) < 0)
+		return -1;
+	service_touch(&r->service);
+	start_timers(r);
+	sd_notify(0, "READY=1");
+	result = loop_run(r->service.loop, err);
+	r->service.role->free(&r->service);
+	return result;
+}
+
+static int exit_code(enum err_kind kind)
+{
+	switch (kind) {
+	case ERR_TIMEOUT:
+	case ERR_AWAY:
+	case ERR_FULL:
+	case ERR_EXISTS:
+	case ERR_SYSTEM:
+		return EXIT_AGAIN;
+	case ERR_NONE:
+	case ERR_INVALID:
+	case ERR_DENIED:
+	case ERR_ABSENT:
+	case ERR_CONFLICT:
+	case ERR_PRECONDITION:
+	case ERR_TOO_LARGE:
+	case ERR_CORRUPT:
+	case ERR_UNSUPPORTED:
+		break;
+	}
+	return EXIT_PERMANENT;
+}
+
+static int run(struct running *r)
+{
+	struct err err = ERR_INIT;
+	int code = 0;
+
+	if (prepare(r, &err) < 0 || serve(r, &err) < 0) {
+		log_line(LOG_LEVEL_ERROR, "%s", err.text);
+		code = exit_code(err.kind);
+	}
+	sockets_clear(&r->sockets);
+	loop_free(r->service.loop);
+	store_close(r->service.store);
+	conf_clear(&r->conf);
+	return code;
+}
+
+/* options */
+
+struct options {
+	const char *file;
+	bool check;		/* -n */
+	bool inetd;
+	int exit;		/* leave at once with this, or -1 */
+};
+
+static void usage(const struct service_role *role, FILE *to)
+{
+	fprintf(to, "usage: %s [-n] %s[-c FILE]\n%s\n\n", role->name, role->inetd ? "[--inetd] " : "",
+		role->summary);
+	fprintf(to, "  -c, --config FILE  configuration (default %s)\n", CONF_FILE);
+	fprintf(to, "  -n, --check        check the configuration and exit\n");
+	if (role->inetd)
+		fprintf(to, "      --inetd        serve one connection on descriptors 0 and 1\n");
+	fprintf(to, "  -h, --help         print this\n"
+		    "      --version      print the version\n");
+}
+
+static struct options read_options(int argc, char **argv, const struct service_role *role)
+{
+	static const struct option names[] = {
+		{ "config", required_argument, NULL, 'c' }, { "check", no_argument, NULL, 'n' },
+		{ "inetd", no_argument, NULL, 'i' },	    { "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'v' },	    { NULL, 0, NULL, 0 },
+	};
+	struct options o = { .file = CONF_FILE, .exit = -1 };
+	int c;
+
+	while ((c = getopt_long(argc, argv, "c:nh", names, NULL)) >= 0) {
+		if (c == 'c') {
+			o.file = optarg;
+		} else if (c == 'n') {
+			o.check = true;
+		} else if (c == 'i' && role->inetd) {
+			o.inetd = true;
+		} else if (c == 'h') {
+			usage(role, stdout);
+			o.exit = 0;
+		} else if (c == 'v') {
+			printf("%s %s\n", role->name, COVEY_VERSION);
+			o.exit = 0;
+		} else {
+			o.exit = EXIT_WRONG_USAGE;
+		}
+	}
+	if (o.exit < 0 && optind < argc)
+		o.exit = EXIT_WRONG_USAGE;
+	if (o.exit == EXIT_WRONG_USAGE)
+		usage(role, stderr);
+	return o;
+}
+
+/* A classic inetd makes stderr the connection too: what is logged must not reach the client. */
+static bool stderr_is_the_client(void)
+{
+	struct stat out, errors;
+
+	return fstat(STDOUT_FILENO, &out) == 0 && fstat(STDERR_FILENO, &errors) == 0 &&
+	       S_ISSOCK(out.st_mode) && out.st_dev == errors.st_dev && out.st_ino == errors.st_ino;
+}
+
+int service_main(int argc, char **argv, const struct service_role *role)
+{
+	struct options options = read_options(argc, argv, role);
+	struct running r = { .conf = CONF_INIT, .sockets = SOCKETS_INIT };
+	struct err err = ERR_INIT;
+
+	if (options.exit >= 0)
+		return options.exit;
+	log_open(role->name, options.inetd && stderr_is_the_client());
+	r.service = (struct service){ .role = role, .conf = &r.conf, .inetd = options.inetd };
+	if (conf_load(&r.conf, options.file, &err) < 0) {
+		log_line(LOG_LEVEL_ERROR, "%s", err.text);
+		return exit_code(err.kind);
+	}
+	if (options.check) {
+		conf_clear(&r.conf);
+		return 0;
+	}
+	return run(&r);
+}
