@@ -1,0 +1,252 @@
+# helpers.bash - what every bats file of covey starts from: `load helpers`.
+#
+# A test gets, from setup() below (a file that has its own calls covey_setup):
+#   $D            a directory of its own, on a real file system, gone after the test
+#   port [N]      the N-th port of this file's own hundred (default 0), free when asked
+#   $COVEY_BIN    where the programs are (build/asan/bin, sanitized); first in PATH
+# and afterwards, from teardown() (covey_teardown): every process that the test
+# left is stopped, and a report of a sanitizer fails the test.
+#
+# One node of a group of one, covey-httpd alone:
+#   httpd NAME [YAML]        writes $D/NAME/covey.yaml, starts it, waits until ready;
+#                            sets URL, STORE, CONF and PID.  YAML: more lines of configuration
+#   node_conf NAME PORT [YAML]   only writes the file, and sets URL, STORE, CONF
+# A group, by `covey up`:
+#   group N [ARG...]         N nodes; sets URLS, STORES (index from 1) and PID; waits until
+#                            every node sees all others `up`
+#   role_pid I ROLE          process of a role of node I, as `role_pid 2 covey-versiond`
+# Processes:
+#   spawn NAME CMD...        in the background; output to $D/NAME.log; sets PID
+#   stop PID [SIGNAL]        signal (TERM) and wait, at most 15 s; status in $STOPPED
+#   wait_until SECONDS CMD...   until CMD succeeds; else fails and says so
+# HTTP and files:
+#   code CURL-ARG...         prints the status alone; the body goes to $D/body, headers to $D/headers
+#   header NAME              value of a header of the last `code`
+#   raw PORT [SECONDS]       sends standard input as it is, prints what comes until the end
+#   bytes N [SEED]           N bytes, the same for the same SEED
+#   sha FILE                 its sha256 (`sha -` reads standard input)
+#   need WHAT                skip, loudly, unless WHAT is there: `need hosts`, `need space 5G`
+# Hosts in network namespaces: see tests/hosts; `need hosts` first, then
+#   hosts up 3; hosts exec 1 CMD...; hosts split 1,2 3; hosts heal   (down is teardown's)
+#   spawn_on H NAME CMD...   spawn, in host H
+#
+# Write `run CMD`, then the exact status: [ "$status" -eq 0 ].
+# shellcheck shell=bash
+
+TOP=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
+export TOP COVEY_BIN="${COVEY_BIN:-$TOP/build/asan/bin}"
+export PATH="$COVEY_BIN:$PATH" LC_ALL=C.UTF-8
+bats_require_minimum_version 1.8.0
+
+# A hundred ports for this file, held by a lock for as long as the file runs:
+# other files, and other trees on this machine, take others.
+_reserve_ports() {
+	local locks=/tmp/covey-test-ports-$UID base try
+	[ "${PORTS_OF-}" != "$BATS_TEST_FILENAME" ] || return 0
+	mkdir -p "$locks"
+	for ((try = 0; try < 200; try++)); do
+		base=$((10000 + 100 * (RANDOM % 100)))
+		exec {PORTS_LOCK}>"$locks/$base"
+		if flock -n "$PORTS_LOCK" && ! ss -Htuln "sport >= :$base and sport < :$((base + 100))" | grep -q .; then
+			export PORTS_OF=$BATS_TEST_FILENAME PORT_BASE=$base
+			return 0
+		fi
+		exec {PORTS_LOCK}>&-
+	done
+	echo "no free ports" >&2
+	return 1
+}
+_reserve_ports
+
+port() { echo $((PORT_BASE + ${1:-0})); }
+
+setup() { covey_setup; }
+teardown() { covey_teardown; }
+
+covey_setup() {
+	local base=$TOP/build/tests
+	mkdir -p "$base"
+	[ "$(stat -f -c %T "$base")" != tmpfs ] || base=/var/tmp
+	[ "$(stat -f -c %T "$base")" != tmpfs ] || { echo "no place off tmpfs for a store"; return 1; }
+	D=$(mktemp -d "$base/t.XXXXXX")
+	# What the test starts is known by this mark in its environment.
+	export D COVEY_TEST_MARK=$D
+	export ASAN_OPTIONS=log_path=$D/sanitizer:abort_on_error=0:exitcode=99
+	export UBSAN_OPTIONS=log_path=$D/sanitizer:print_stacktrace=1:exitcode=99
+	export LSAN_OPTIONS=exitcode=99
+	cd "$D" || return
+}
+
+covey_teardown() {
+	local failed=0 report log
+	[ -n "${D-}" ] || return 0
+	_end_leftovers
+	for report in "$D"/sanitizer.*; do
+		[ -e "$report" ] || continue
+		head -n 40 "$report"
+		failed=1
+	done
+	if [ -z "${BATS_TEST_COMPLETED-}" ] || [ $failed -ne 0 ]; then
+		for log in "$D"/*.log; do
+			[ ! -s "$log" ] || { echo "--- ${log##*/}"; tail -n 30 "$log"; }
+		done
+	fi
+	cd "$TOP" || return
+	if [ -n "${COVEY_KEEP-}" ]; then echo "kept $D"; else rm -rf "$D"; fi
+	return $failed
+}
+
+# Processes started with this test's mark in their environment; grep itself has none.
+_leftovers() {
+	local mark=$COVEY_TEST_MARK
+	(
+		unset COVEY_TEST_MARK
+		cd /proc && exec grep -lszxF "COVEY_TEST_MARK=$mark" [0-9]*/environ
+	)
+}
+
+_end_leftovers() {
+	local signal pid try pids
+	for signal in TERM KILL; do
+		for ((try = 0; try < 80; try++)); do
+			mapfile -t pids < <(_leftovers)
+			[ ${#pids[@]} -gt 0 ] || return 0
+			pids=("${pids[@]%/environ}")
+			if [ $((try % 40)) -eq 0 ]; then
+				for pid in "${pids[@]}"; do kill -"$signal" "$pid" 2>/dev/null || :; done
+			fi
+			sleep 0.05
+		done
+	done
+}
+
+# Descriptors above 2 are bats' own: a child that holds them would hang it.
+spawn() {
+	local name=$1
+	shift
+	(
+		for fd in /proc/self/fd/*; do
+			fd=${fd##*/}
+			[ "$fd" -le 2 ] || eval "exec $fd>&-"
+		done
+		exec "$@"
+	) </dev/null >>"$D/$name.log" 2>&1 &
+	PID=$!
+}
+
+stop() {
+	local pid=$1 try
+	kill -"${2:-TERM}" "$pid" || return
+	for ((try = 0; try < 150; try++)); do
+		if ! kill -0 "$pid" 2>/dev/null || grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null; then
+			STOPPED=0
+			wait "$pid" 2>/dev/null || STOPPED=$?
+			return 0
+		fi
+		sleep 0.1
+	done
+	echo "process $pid does not stop"
+	return 1
+}
+
+wait_until() {
+	local seconds=$1 end
+	shift
+	end=$(($(date +%s%N) + seconds * 1000000000))
+	until "$@" >/dev/null 2>&1; do
+		if [ "$(date +%s%N)" -ge $end ]; then
+			echo "not within $seconds s: $*"
+			return 1
+		fi
+		sleep 0.05
+	done
+}
+
+node_conf() {
+	local name=$1 port=$2
+	mkdir -p "$D/$name"
+	CONF=$D/$name/covey.yaml STORE=$D/$name/store URL=http://127.0.0.1:$port
+	{
+		printf 'node:\n  name: %s\n  address: 127.0.0.1\n  store: %s\nlisten:\n  http: %s\n' \
+			"$name" "$STORE" "$port"
+		[ -z "${3-}" ] || printf '%s\n' "$3"
+	} >"$CONF"
+}
+
+ready() { curl -sf -o /dev/null -m 2 "$1/.covey/readyz"; }
+
+httpd() {
+	local name=$1
+	_next_port=$((${_next_port:-90} + 1))
+	node_conf "$name" "$(port $_next_port)" "${2-}"
+	spawn "$name" covey-httpd -c "$CONF"
+	wait_until 10 ready "$URL"
+}
+
+_sees_all_up() {
+	[ "$(curl -sf -m 2 "$1/.covey/status" | jq '[.group.peers[] | select(.state == "up")] | length')" -eq "$2" ]
+}
+
+group() {
+	local n=$1 i
+	shift
+	spawn group covey up --nodes "$n" --dir "$D/group" --port "$PORT_BASE" "$@"
+	URLS=() STORES=()
+	for ((i = 1; i <= n; i++)); do
+		URLS[i]=http://127.0.0.1:$((PORT_BASE + 10 * (i - 1)))
+		wait_until 20 ready "${URLS[i]}"
+		STORES[i]=$(dirname "$(find "$D/group/node$i" -maxdepth 2 -type d -name tree | head -n 1)")
+	done
+	for ((i = 1; i <= n; i++)); do wait_until 20 _sees_all_up "${URLS[i]}" $((n - 1)); done
+}
+
+# The roles are the children of `covey up`, known by their configuration.
+role_pid() {
+	local pid args found=
+	for pid in $(pgrep -P "$PID"); do
+		args=$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null) || continue
+		[[ $args == *"$2 "* && $args == *"/node$1/covey.yaml "* ]] && found=$pid
+	done
+	[ -n "$found" ] && echo "$found"
+}
+
+code() {
+	curl -s -m "${CURL_SECONDS:-30}" -o "$D/body" -D "$D/headers" -w '%{http_code}' "$@"
+}
+
+header() {
+	sed -n "s/^$1: *\(.*\)\r\$/\1/Ip" "$D/headers" | tail -n 1
+}
+
+raw() {
+	python3 "$TOP/tests/raw" "$1" "${2:-5}"
+}
+
+bytes() {
+	openssl enc -aes-128-ctr -nosalt -pass "pass:${2:-covey}" -md sha256 -in /dev/zero 2>/dev/null | head -c "$1"
+}
+
+sha() {
+	sha256sum "${1:--}" | cut -c 1-64
+}
+
+need() {
+	case $1 in
+	hosts)
+		"$TOP/tests/hosts" can || skip "NOT RUN: no network namespaces here (neither root nor unshare -Urn)" ;;
+	space)
+		local free
+		free=$(df --output=avail -B1 "$D" | tail -n 1)
+		[ "$free" -ge "$(numfmt --from=iec "$2")" ] || skip "NOT RUN: less than $2 free for $D" ;;
+	*)
+		command -v "$1" >/dev/null || skip "NOT RUN: no $1 here" ;;
+	esac
+}
+
+hosts() { "$TOP/tests/hosts" "$@"; }
+
+spawn_on() {
+	local host=$1 name=$2
+	shift 2
+	spawn "$name" "$TOP/tests/hosts" exec "$host" "$@"
+}
