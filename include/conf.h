@@ -22,9 +22,9 @@ struct conf_listen {
 
 struct conf {
 	struct {
-		char *name;		/* for people; default: the host's name */
+		char *name;		/* for people, letters, digits, . - _; default: the host's name */
 		char *address;		/* numeric; what others reach this node by; default 127.0.0.1 */
-		char *store;		/* directory */
+		char *store;		/* directory; must be given */
 		char *run;		/* directory of sockets and locks; default STORE/run */
 	} node;
 	struct {
@@ -44,17 +44,31 @@ struct conf {
 	} timeouts;
 	struct {
 		uint64_t max_body;	/* bytes; 0: none */
-		uint64_t min_free;	/* bytes */
-		uint64_t header_timeout_ms;
-		uint64_t idle_timeout_ms;	/* of a connection or a stalled body */
-		uint64_t connections;	/* at once */
-		uint64_t idle_exit_ms;	/* 0: never */
+		uint64_t min_free;	/* bytes; default 16 MiB */
+		uint64_t header_timeout_ms;	/* default 10 s */
+		uint64_t idle_timeout_ms;	/* of a connection or a stalled body; default 60 s */
+		uint64_t connections;	/* at once; default 1024 */
+		uint64_t idle_exit_ms;	/* 0: never; default 60 s */
 	} limits;
 	bool access_open;		/* access: open */
 };
 #define CONF_INIT { .access_open = false }
 
+/*
+ * Fill the configuration from a file, or from its text.  Errors begin
+ * "FILE:LINE: " and name the key.  Relative paths are taken from the
+ * file's directory and come out absolute.
+ */
 int conf_load(struct conf *, const char *file, struct err *);
+int conf_parse(struct conf *, struct str text, const char *file, struct err *);
 void conf_clear(struct conf *);		/* safe on CONF_INIT */
+
+/*
+ * Whether this node may listen there: on loopback always, beyond it only
+ * with `access: open`, because whoever reaches the port may then read and
+ * write.  what names the socket in the refusal (ERR_DENIED).  For sockets
+ * that were inherited, and used on `listen` by conf_load() itself.
+ */
+int conf_may_listen(const struct conf *, const char *what, const struct address *, struct err *);
 
 #endif

@@ -87,8 +87,10 @@ void buf_drop(struct buf *buf, size_t n)
 
 char *buf_take(struct buf *buf)
 {
-	char *text = buf_reserve(buf, 0);
+	char *text;
 
+	buf_reserve(buf, 0);
+	text = buf->data;
 	*buf = (struct buf)BUF_INIT;
 	return text;
 }
