@@ -53,13 +53,24 @@ static inline bool record_is_live(const struct record *r)
 	return !version_is_none(r->version) && !(r->flags & RECORD_DELETED);
 }
 
+/* Neither a tombstone nor a directory's, nor none. */
+bool record_has_content(const struct record *);
+
 bool record_eq(const struct record *, const struct record *);
 
 void record_pack(uint8_t to[RECORD_BYTES], const struct record *);
 /* Refuses other formats, unknown flags, and fields that contradict each other. */
 int record_unpack(const void *bytes, size_t n, struct record *ret, struct err *);
 
-/* "VERSION FLAGS SIZE SHA256 MTIME[ TYPE]", e.g. for a pointer's link text; type may be empty. */
+/* An explicit content type: printable ASCII without spaces around it, or empty. */
+int record_check_type(struct str type, struct err *err);
+
+/*
+ * "VERSION FLAGS SIZE SHA256 MTIME[ TYPE]", e.g. for a pointer's link text;
+ * type may be empty.  FLAGS is "-" or the letters x (deleted), d
+ * (directory), b (blind) in this order; SHA256 is "-" without content.
+ * Record and text map one to one: any other spelling is refused.
+ */
 void record_format(struct buf *, const struct record *, struct str type);
 /* *ret_type points into the text. */
 int record_parse(struct str, struct record *ret, struct str *ret_type, struct err *);

@@ -1,0 +1,184 @@
+/* record - what is known about one version of a path */
+#include "record.h"
+
+#include "pack.h"
+
+#include <inttypes.h>
+
+#define FLAGS_ALL (RECORD_DELETED | RECORD_DIRECTORY | RECORD_BLIND)
+
+static const uint8_t zeros[SHA256_BYTES];
+
+bool record_eq(const struct record *a, const struct record *b)
+{
+	return version_cmp(a->version, b->version) == 0 && a->flags == b->flags &&
+	       a->size == b->size && memcmp(a->sha256, b->sha256, SHA256_BYTES) == 0 &&
+	       a->mtime == b->mtime;
+}
+
+bool record_has_content(const struct record *r)
+{
+	return !version_is_none(r->version) && !(r->flags & (RECORD_DELETED | RECORD_DIRECTORY));
+}
+
+/* A record whose fields agree with each other. */
+static int check(const struct record *r, struct err *err)
+{
+	if (version_is_none(r->version))
+		return err_set(err, ERR_CORRUPT, "read record: no version");
+	if (r->flags & ~FLAGS_ALL)
+		return err_set(err, ERR_UNSUPPORTED, "read record: unknown flags %#x", r->flags);
+	if (!record_has_content(r) &&
+	    (r->size != 0 || memcmp(r->sha256, zeros, SHA256_BYTES) != 0))
+		return err_set(err, ERR_CORRUPT, "read record: content where there can be none");
+	return 0;
+}
+
+void record_pack(uint8_t to[RECORD_BYTES], const struct record *r)
+{
+	struct buf buf = BUF_INIT;
+
+	pack_u8(&buf, RECORD_FORMAT);
+	pack_u8(&buf, r->flags);
+	pack_u16(&buf, r->version.n);
+	pack_u64(&buf, r->version.time);
+	pack_u64(&buf, r->version.node);
+	pack_u64(&buf, r->size);
+	pack_bytes(&buf, r->sha256, SHA256_BYTES);
+	pack_u32(&buf, r->mtime);
+	memcpy(to, buf.data, RECORD_BYTES);
+	buf_clear(&buf);
+}
+
+int record_unpack(const void *bytes, size_t n, struct record *ret, struct err *err)
+{
+	struct unpack in = unpack_of((struct str){ bytes, n });
+	struct record r;
+	uint8_t format = unpack_u8(&in);
+
+	r.flags = unpack_u8(&in);
+	r.version.n = unpack_u16(&in);
+	r.version.time = unpack_u64(&in);
+	r.version.node = unpack_u64(&in);
+	r.size = unpack_u64(&in);
+	unpack_bytes(&in, r.sha256, SHA256_BYTES);
+	r.mtime = unpack_u32(&in);
+	if (n > 0 && format != RECORD_FORMAT)
+		return err_set(err, ERR_UNSUPPORTED, "read record: format %u, not %u", format,
+			       RECORD_FORMAT);
+	if (unpack_end(&in) < 0)
+		return err_set(err, ERR_CORRUPT, "read record: %zu bytes, not %d", n, RECORD_BYTES);
+	if (check(&r, err) < 0)
+		return -1;
+	*ret = r;
+	return 0;
+}
+
+int record_check_type(struct str type, struct err *err)
+{
+	if (type.n > RECORD_TYPE_MAX)
+		return err_set(err, ERR_TOO_LARGE, "read content type: over %d bytes",
+			       RECORD_TYPE_MAX);
+	for (size_t i = 0; i < type.n; i++)
+		if (type.s[i] < ' ' || type.s[i] > '~')
+			return err_set(err, ERR_INVALID, "read content type: not printable ASCII");
+	if (!str_eq(str_trim(type), type))
+		return err_set(err, ERR_INVALID, "read content type: spaces around it");
+	return 0;
+}
+
+/* Flags in text: "-", or their letters in this order. */
+static const struct letter {
+	char letter;
+	uint8_t flag;
+} letters[] = {
+	{ 'x', RECORD_DELETED },
+	{ 'd', RECORD_DIRECTORY },
+	{ 'b', RECORD_BLIND },
+};
+#define LETTERS (sizeof letters / sizeof letters[0])
+
+static void format_flags(struct buf *buf, uint8_t flags)
+{
+	if (flags == 0)
+		buf_addc(buf, '-');
+	for (size_t i = 0; i < LETTERS; i++)
+		if (flags & letters[i].flag)
+			buf_addc(buf, letters[i].letter);
+}
+
+static int parse_flags(struct str text, uint8_t *ret)
+{
+	uint8_t flags = 0;
+	size_t at = 0;
+
+	for (size_t i = 0; i < LETTERS; i++)
+		if (at < text.n && text.s[at] == letters[i].letter) {
+			flags |= letters[i].flag;
+			at++;
+		}
+	if (flags == 0 ? !str_eq(text, STR("-")) : at != text.n)
+		return -1;
+	*ret = flags;
+	return 0;
+}
+
+void record_format(struct buf *buf, const struct record *r, struct str type)
+{
+	char version[VERSION_TEXT], sha256[2 * SHA256_BYTES + 1] = "-";
+
+	if (record_has_content(r))
+		str_to_hex(sha256, r->sha256, SHA256_BYTES);
+	buf_addf(buf, "%s ", version_format(version, r->version));
+	format_flags(buf, r->flags);
+	buf_addf(buf, " %" PRIu64 " %s %" PRIu32, r->size, sha256, r->mtime);
+	if (type.n > 0) {
+		buf_addc(buf, ' ');
+		buf_addstr(buf, type);
+	}
+}
+
+/* Decimal digits without leading zeros, so that number and text map one to one. */
+static int number(struct str text, uint64_t max, uint64_t *ret)
+{
+	return text.n > 1 && text.s[0] == '0' ? -1 : str_u64(text, max, ret);
+}
+
+/* The digest in lower case, or "-" where there is no content. */
+static int parse_sha256(struct str text, struct record *r)
+{
+	if (!record_has_content(r)) {
+		memset(r->sha256, 0, SHA256_BYTES);
+		return str_eq(text, STR("-")) ? 0 : -1;
+	}
+	for (size_t i = 0; i < text.n; i++)
+		if (text.s[i] >= 'A' && text.s[i] <= 'F')
+			return -1;
+	return str_from_hex(text, r->sha256, SHA256_BYTES);
+}
+
+int record_parse(struct str text, struct record *ret, struct str *ret_type, struct err *err)
+{
+	struct str rest = text, field[5];
+	struct record r;
+	uint64_t mtime;
+
+	for (size_t i = 0; i < 5; i++)
+		if (!str_cut(&rest, ' ', &field[i]))
+			return err_set(err, ERR_INVALID, "read record: %zu fields, not 5", i);
+	if (version_parse(field[0], &r.version, err) < 0)
+		return err_context(err, "read record");
+	if (parse_flags(field[1], &r.flags) < 0 || number(field[2], UINT64_MAX, &r.size) < 0 ||
+	    parse_sha256(field[3], &r) < 0 || number(field[4], UINT32_MAX, &mtime) < 0)
+		return err_set(err, ERR_INVALID, "read record: malformed");
+	r.mtime = (uint32_t)mtime;
+	if (check(&r, err) < 0)
+		return -1;
+	if (rest.s != NULL && rest.n == 0)
+		return err_set(err, ERR_INVALID, "read record: an empty content type");
+	if (record_check_type(rest, err) < 0)
+		return -1;
+	*ret = r;
+	*ret_type = rest;
+	return 0;
+}
