@@ -47,7 +47,7 @@ int member_state_parse(struct str, enum member_state *ret);
 /* Newer is what has the greater (start, heartbeat): <0, 0, >0. */
 int member_cmp_age(const struct member *, const struct member *);
 
-/* Printable bytes only, at most MEMBER_NAME_MAX; others become '?'. */
+/* What neither terminals nor INI files can mistake, at most MEMBER_NAME_MAX bytes; others become '?'. */
 void member_set_name(struct member *, struct str);
 
 /* A failed reader gives a member of zeros. */

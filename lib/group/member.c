@@ -1,0 +1,177 @@
+/* member - one node of the group, as this node sees it */
+#include "member.h"
+
+#include "mem.h"
+
+#include <netinet/in.h>
+
+static const struct {
+	enum member_state state;
+	const char *name;
+} states[] = {
+	{ MEMBER_UP, "up" },
+	{ MEMBER_SUSPECT, "suspect" },
+	{ MEMBER_DOWN, "down" },
+	{ MEMBER_LEFT, "left" },
+	{ MEMBER_INCOMPATIBLE, "incompatible" },
+};
+#define STATES (sizeof states / sizeof states[0])
+
+const char *member_state_name(enum member_state state)
+{
+	for (size_t i = 0; i < STATES; i++)
+		if (states[i].state == state)
+			return states[i].name;
+	return "unknown";
+}
+
+int member_state_parse(struct str text, enum member_state *ret)
+{
+	for (size_t i = 0; i < STATES; i++) {
+		if (str_eq(text, str_of(states[i].name))) {
+			*ret = states[i].state;
+			return 0;
+		}
+	}
+	return -1;
+}
+
+int member_cmp_age(const struct member *a, const struct member *b)
+{
+	if (a->start != b->start)
+		return a->start < b->start ? -1 : 1;
+	if (a->heartbeat != b->heartbeat)
+		return a->heartbeat < b->heartbeat ? -1 : 1;
+	return 0;
+}
+
+void member_set_name(struct member *member, struct str name)
+{
+	size_t n = name.n < MEMBER_NAME_MAX ? name.n : MEMBER_NAME_MAX;
+
+	for (size_t i = 0; i < n; i++) {
+		char c = name.s[i];
+
+		member->name[i] = c > ' ' && c <= '~' && c != ';' ? c : '?';
+	}
+	memset(member->name + n, 0, sizeof member->name - n);
+}
+
+/* One byte of family (0, 4 or 6), the address, the port. */
+void pack_address(struct buf *buf, const struct address *address)
+{
+	if (address->len != 0 && address->sa.ss_family == AF_INET) {
+		struct sockaddr_in in;
+
+		memcpy(&in, &address->sa, sizeof in);
+		pack_u8(buf, 4);
+		pack_bytes(buf, &in.sin_addr, sizeof in.sin_addr);
+		pack_bytes(buf, &in.sin_port, sizeof in.sin_port);
+	} else if (address->len != 0 && address->sa.ss_family == AF_INET6) {
+		struct sockaddr_in6 in6;
+
+		memcpy(&in6, &address->sa, sizeof in6);
+		pack_u8(buf, 6);
+		pack_bytes(buf, &in6.sin6_addr, sizeof in6.sin6_addr);
+		pack_bytes(buf, &in6.sin6_port, sizeof in6.sin6_port);
+	} else {
+		pack_u8(buf, 0);
+	}
+}
+
+void unpack_address(struct unpack *in, struct address *ret)
+{
+	struct address address;
+	uint8_t family = unpack_u8(in);
+
+	memset(&address, 0, sizeof address);
+	if (family == 4) {
+		struct sockaddr_in in4 = { .sin_family = AF_INET };
+
+		unpack_bytes(in, &in4.sin_addr, sizeof in4.sin_addr);
+		unpack_bytes(in, &in4.sin_port, sizeof in4.sin_port);
+		memcpy(&address.sa, &in4, sizeof in4);
+		address.len = sizeof in4;
+	} else if (family == 6) {
+		struct sockaddr_in6 in6 = { .sin6_family = AF_INET6 };
+
+		unpack_bytes(in, &in6.sin6_addr, sizeof in6.sin6_addr);
+		unpack_bytes(in, &in6.sin6_port, sizeof in6.sin6_port);
+		memcpy(&address.sa, &in6, sizeof in6);
+		address.len = sizeof in6;
+	} else if (family != 0) {
+		in->failed = true;
+	}
+	if (in->failed)
+		memset(&address, 0, sizeof address);
+	*ret = address;
+}
+
+void member_pack(struct buf *buf, const struct member *member)
+{
+	pack_u64(buf, member->id);
+	pack_u64(buf, member->start);
+	pack_u64(buf, member->heartbeat);
+	pack_u8(buf, (uint8_t)member->state);
+	pack_u8(buf, member->protocol_min);
+	pack_u8(buf, member->protocol_max);
+	pack_str(buf, str_of(member->name));
+	pack_address(buf, &member->http);
+	pack_address(buf, &member->discovery);
+	pack_address(buf, &member->versions);
+}
+
+void member_unpack(struct unpack *in, struct member *ret)
+{
+	struct member member;
+	uint8_t state;
+
+	memset(&member, 0, sizeof member);
+	member.id = unpack_u64(in);
+	member.start = unpack_u64(in);
+	member.heartbeat = unpack_u64(in);
+	state = unpack_u8(in);
+	member.protocol_min = unpack_u8(in);
+	member.protocol_max = unpack_u8(in);
+	member_set_name(&member, unpack_str(in, MEMBER_NAME_MAX));
+	unpack_address(in, &member.http);
+	unpack_address(in, &member.discovery);
+	unpack_address(in, &member.versions);
+	if (member.id == 0 || state < MEMBER_UP || state > MEMBER_INCOMPATIBLE ||
+	    member.protocol_min > member.protocol_max)
+		in->failed = true;
+	member.state = (enum member_state)state;
+	if (in->failed)
+		memset(&member, 0, sizeof member);
+	*ret = member;
+}
+
+void members_clear(struct members *members)
+{
+	free(members->list);
+	*members = (struct members)MEMBERS_INIT;
+}
+
+void members_add(struct members *members, const struct member *member)
+{
+	members->list = mem_resize(members->list, members->count + 1, sizeof *members->list);
+	members->list[members->count++] = *member;
+}
+
+const struct member *members_find(const struct members *members, uint64_t id)
+{
+	for (size_t i = 0; i < members->count; i++)
+		if (members->list[i].id == id)
+			return &members->list[i];
+	return NULL;
+}
+
+size_t members_asked(const struct members *members)
+{
+	size_t asked = 0;
+
+	for (size_t i = 0; i < members->count; i++)
+		if (members->list[i].id != members->self && members->list[i].state != MEMBER_LEFT)
+			asked++;
+	return asked;
+}

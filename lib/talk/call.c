@@ -1,0 +1,289 @@
+/* call - asking another role of this node */
+#include "call.h"
+
+#include "clock.h"
+#include "container.h"
+#include "mem.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <unistd.h>
+
+struct caller {
+	struct loop *loop;
+	char *path;
+	struct watch watch;		/* fd -1: not connected */
+	struct call *first, *last;	/* under way, oldest first */
+	uint64_t last_id;
+	char *room;			/* FRAME_BYTES */
+};
+
+static void connection_ready(struct watch *watch, uint32_t events);
+
+static void unlink_call(struct call *call)
+{
+	struct caller *caller = call->caller;
+
+	if (call->prev != NULL)
+		call->prev->next = call->next;
+	else
+		caller->first = call->next;
+	if (call->next != NULL)
+		call->next->prev = call->prev;
+	else
+		caller->last = call->prev;
+	timer_stop(&call->timer);
+	buf_clear(&call->packet);
+	call->caller = NULL;
+}
+
+void call_finish(struct call *call)
+{
+	if (call->caller != NULL)
+		unlink_call(call);
+}
+
+static void call_over(struct timer *timer)
+{
+	struct call *call = CONTAINER_OF(timer, struct call, timer);
+
+	unlink_call(call);
+	call->answer(call, NULL);
+}
+
+/* Over, but not from within whatever is going on. */
+static void give_up(struct call *call)
+{
+	call->sent = true;
+	timer_start(call->caller->loop, &call->timer, 0);
+}
+
+static void disconnect(struct caller *caller)
+{
+	watch_stop(&caller->watch);
+	if (caller->watch.fd >= 0)
+		close(caller->watch.fd);
+	caller->watch.fd = -1;
+}
+
+static int connect_to(struct caller *caller)
+{
+	caller->watch.fd = sock_connect_unix(caller->path, NULL);
+	if (caller->watch.fd < 0)
+		return -1;
+	if (watch_start(caller->loop, &caller->watch, EPOLLIN, NULL) == 0)
+		return 0;
+	disconnect(caller);
+	return -1;
+}
+
+/* Send what waits.  0, or -1 when the connection is broken. */
+static int send_waiting(struct caller *caller)
+{
+	uint32_t events = EPOLLIN;
+
+	for (struct call *call = caller->first; call != NULL; call = call->next) {
+		struct err err = ERR_INIT;
+
+		if (call->sent)
+			continue;
+		if (sock_send(caller->watch.fd, call->packet.data, call->packet.len, NULL, 0,
+			      &err) < 0) {
+			if (err.kind != ERR_TIMEOUT)
+				return -1;
+			events |= EPOLLOUT;
+			break;
+		}
+		call->sent = true;
+	}
+	watch_change(&caller->watch, events);
+	return 0;
+}
+
+/* The other side has gone: what it had not answered is asked once more. */
+static void reconnect(struct caller *caller)
+{
+	bool waiting = false;
+
+	disconnect(caller);
+	for (struct call *call = caller->first; call != NULL; call = call->next) {
+		if (call->sent && (call->answered || call->retried)) {
+			give_up(call);
+		} else {
+			call->retried = call->retried || call->sent;
+			call->sent = false;
+			waiting = true;
+		}
+	}
+	if (!waiting || (connect_to(caller) == 0 && send_waiting(caller) == 0))
+		return;
+	disconnect(caller);
+	for (struct call *call = caller->first; call != NULL; call = call->next)
+		give_up(call);
+}
+
+static void deliver(struct caller *caller, struct frame *frame)
+{
+	struct call *call = caller->first;
+
+	while (call != NULL && call->id != frame->id)
+		call = call->next;
+	if (call != NULL) {
+		call->answered = true;
+		call->answer(call, frame);
+	}
+	frame_close(frame);
+}
+
+static void connection_ready(struct watch *watch, uint32_t events)
+{
+	struct caller *caller = CONTAINER_OF(watch, struct caller, watch);
+
+	while (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
+		struct err err = ERR_INIT;
+		struct frame frame;
+		int rc;
+
+		if (caller->watch.fd < 0)	/* a callback found it broken */
+			return;
+		rc = frame_recv(caller->watch.fd, caller->room, &frame, &err);
+		if (rc == 1) {
+			deliver(caller, &frame);
+			continue;
+		}
+		if (rc < 0 && err.kind == ERR_TIMEOUT)
+			break;
+		reconnect(caller);
+		return;
+	}
+	if ((events & EPOLLOUT) && caller->watch.fd >= 0 && send_waiting(caller) < 0)
+		reconnect(caller);
+}
+
+struct caller *caller_new(struct loop *loop, const char *socket_path)
+{
+	struct caller *caller = mem_new(1, sizeof *caller);
+
+	caller->loop = loop;
+	caller->path = mem_copy(socket_path, strlen(socket_path));
+	caller->watch.fd = -1;
+	caller->watch.ready = connection_ready;
+	caller->room = mem_new(FRAME_BYTES, 1);
+	return caller;
+}
+
+void caller_free(struct caller *caller)
+{
+	if (caller == NULL)
+		return;
+	while (caller->first != NULL)
+		unlink_call(caller->first);
+	disconnect(caller);
+	free(caller->path);
+	free(caller->room);
+	free(caller);
+}
+
+void call_start(struct caller *caller, struct call *call, uint8_t type, struct str body,
+		uint64_t timeout_ms)
+{
+	struct frame frame = { .type = type, .id = ++caller->last_id, .body = body };
+
+	frame.deadline_ms = timeout_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)timeout_ms;
+	call->caller = caller;
+	call->id = frame.id;
+	call->sent = call->answered = call->retried = false;
+	call->timer = (struct timer){ .fire = call_over };
+	call->packet = (struct buf)BUF_INIT;
+	frame_pack(&call->packet, &frame);
+	call->next = NULL;
+	call->prev = caller->last;
+	if (caller->last != NULL)
+		caller->last->next = call;
+	else
+		caller->first = call;
+	caller->last = call;
+	if (timeout_ms > 0)
+		timer_start(caller->loop, &call->timer, timeout_ms);
+	if (caller->watch.fd < 0 || send_waiting(caller) < 0)
+		reconnect(caller);
+}
+
+/* tools */
+
+int asking_start(struct asking *asking, const char *socket_path, uint8_t type, struct str body,
+		 uint64_t timeout_ms, struct err *err)
+{
+	struct frame frame = { .type = type, .id = 1, .body = body };
+	int fd = sock_connect_unix(socket_path, err);
+
+	if (fd < 0)
+		return -1;
+	frame.deadline_ms = timeout_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)timeout_ms;
+	if (frame_send(fd, &frame, err) < 0) {
+		close(fd);
+		return -1;
+	}
+	asking->fd = fd;
+	asking->id = frame.id;
+	asking->due = timeout_ms > 0 ? clock_mono_ms() + timeout_ms : 0;
+	asking->room = mem_new(FRAME_BYTES, 1);
+	return 0;
+}
+
+/* 0 when there is something to read. */
+static int await(const struct asking *asking, struct err *err)
+{
+	struct pollfd poll_fd = { .fd = asking->fd, .events = POLLIN };
+	int n;
+
+	do {
+		uint64_t now = clock_mono_ms();
+		int wait = -1;
+
+		if (asking->due != 0) {
+			uint64_t left = asking->due > now ? asking->due - now : 0;
+
+			wait = left > INT_MAX ? INT_MAX : (int)left;
+		}
+		n = poll(&poll_fd, 1, wait);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return err_sys(err, "wait for an answer");
+	if (n == 0)
+		return err_set(err, ERR_TIMEOUT, "wait for an answer: none in time");
+	return 0;
+}
+
+int asking_next(struct asking *asking, struct frame *ret, struct err *err)
+{
+	for (;;) {
+		struct frame frame;
+		struct err why = ERR_INIT;
+		int rc;
+
+		if (await(asking, err) < 0)
+			return -1;
+		rc = frame_recv(asking->fd, asking->room, &frame, &why);
+		if (rc == 0)
+			return err_set(err, ERR_AWAY, "wait for an answer: the other side left");
+		if (rc < 0 && why.kind == ERR_TIMEOUT)
+			continue;
+		if (rc < 0)
+			return err_set(err, why.kind, "%s", why.text);
+		if (frame.id == asking->id) {
+			*ret = frame;
+			return 0;
+		}
+		frame_close(&frame);
+	}
+}
+
+void asking_end(struct asking *asking)
+{
+	if (asking->fd >= 0)
+		close(asking->fd);
+	free(asking->room);
+	*asking = (struct asking)ASKING_INIT;
+}

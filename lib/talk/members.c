@@ -1,0 +1,131 @@
+/* members - members.ini, the view that outlives the programs */
+#include "members.h"
+
+#include "inifile.h"
+
+static void file_in(struct buf *ret, const char *directory)
+{
+	buf_addf(ret, "%s/members.ini", directory);
+}
+
+static int parse_protocol(struct str text, struct member *member)
+{
+	struct str low;
+	uint64_t min, max;
+
+	if (!str_cut(&text, '-', &low) || str_u64(low, UINT8_MAX, &min) < 0 ||
+	    str_u64(text, UINT8_MAX, &max) < 0 || min > max)
+		return -1;
+	member->protocol_min = (uint8_t)min;
+	member->protocol_max = (uint8_t)max;
+	return 0;
+}
+
+static int parse_key(struct member *member, struct str key, struct str value)
+{
+	if (str_eq(key, STR("name"))) {
+		member_set_name(member, value);
+		return 0;
+	}
+	if (str_eq(key, STR("state")))
+		return member_state_parse(value, &member->state);
+	if (str_eq(key, STR("start")))
+		return str_u64(value, UINT64_MAX, &member->start);
+	if (str_eq(key, STR("heartbeat")))
+		return str_u64(value, UINT64_MAX, &member->heartbeat);
+	if (str_eq(key, STR("protocol")))
+		return parse_protocol(value, member);
+	if (str_eq(key, STR("http")))
+		return address_parse(value, &member->http, NULL);
+	if (str_eq(key, STR("discovery")))
+		return address_parse(value, &member->discovery, NULL);
+	if (str_eq(key, STR("versions")))
+		return address_parse(value, &member->versions, NULL);
+	return 0;	/* of a later release */
+}
+
+static int each(void *data, struct str section, struct str key, struct str value, struct err *err)
+{
+	struct members *members = data;
+	struct member *member;
+	uint64_t id;
+
+	if (str_eq(section, STR("covey"))) {
+		if (str_eq(key, STR("self")) && str_hex64(value, &members->self) < 0)
+			return err_set(err, ERR_CORRUPT, "bad node id \"%.*s\"", STR_ARG(value));
+		return 0;
+	}
+	if (str_hex64(section, &id) < 0 || id == 0)
+		return err_set(err, ERR_CORRUPT, "bad node id \"%.*s\"", STR_ARG(section));
+	if (members->count == 0 || members->list[members->count - 1].id != id) {
+		struct member fresh = { .id = id, .state = MEMBER_DOWN };
+
+		if (members->count == MEMBERS_MAX)
+			return err_set(err, ERR_CORRUPT, "more than %d members", MEMBERS_MAX);
+		members_add(members, &fresh);
+	}
+	member = &members->list[members->count - 1];
+	if (parse_key(member, key, value) < 0)
+		return err_set(err, ERR_CORRUPT, "bad %.*s \"%.*s\"", STR_ARG(key), STR_ARG(value));
+	return 0;
+}
+
+int members_load(const char *directory, struct members *ret, struct err *err)
+{
+	struct members members = MEMBERS_INIT;
+	struct err why = ERR_INIT;
+	struct buf file = BUF_INIT;
+	int rc;
+
+	file_in(&file, directory);
+	rc = inifile_read(file.data, each, &members, &why);
+	buf_clear(&file);
+	if (rc < 0 && why.kind != ERR_ABSENT) {
+		members_clear(&members);
+		return err_set(err, why.kind, "%s", why.text);
+	}
+	members_clear(ret);
+	*ret = members;
+	return 0;
+}
+
+static void put_address(struct inifile *ini, const char *key, const struct address *address)
+{
+	char text[ADDRESS_TEXT];
+
+	if (address->len != 0)
+		inifile_put(ini, key, str_of(address_format(text, address)));
+}
+
+static void put_member(struct inifile *ini, const struct member *member)
+{
+	char id[17];
+
+	snprintf(id, sizeof id, "%016llx", (unsigned long long)member->id);
+	inifile_section(ini, id);
+	inifile_put(ini, "name", str_of(member->name));
+	inifile_put(ini, "state", str_of(member_state_name(member->state)));
+	inifile_putf(ini, "start", "%llu", (unsigned long long)member->start);
+	inifile_putf(ini, "heartbeat", "%llu", (unsigned long long)member->heartbeat);
+	inifile_putf(ini, "protocol", "%u-%u", member->protocol_min, member->protocol_max);
+	put_address(ini, "http", &member->http);
+	put_address(ini, "discovery", &member->discovery);
+	put_address(ini, "versions", &member->versions);
+}
+
+int members_save(const char *directory, const struct members *members, struct err *err)
+{
+	struct inifile ini = INIFILE_INIT;
+	struct buf file = BUF_INIT;
+	int rc;
+
+	file_in(&file, directory);
+	inifile_section(&ini, "covey");
+	inifile_putf(&ini, "self", "%016llx", (unsigned long long)members->self);
+	for (size_t i = 0; i < members->count; i++)
+		put_member(&ini, &members->list[i]);
+	rc = inifile_save(&ini, file.data, 0640, err);
+	inifile_clear(&ini);
+	buf_clear(&file);
+	return rc;
+}
