@@ -138,6 +138,33 @@ bench: test-deps	## compare the release build with nginx on this machine
 	@$(MAKE) --no-print-directory all
 	@tests/bench/bench
 
+# What goes where; @bindir@ in a unit is where the programs are.
+bindir      = $(DESTDIR)$(PREFIX)/bin
+unitdir     = $(DESTDIR)$(PREFIX)/lib/systemd/system
+mandir      = $(DESTDIR)$(PREFIX)/share/man
+confdir     = $(DESTDIR)$(SYSCONFDIR)/covey
+SYSUSERS    = $(DESTDIR)$(PREFIX)/lib/sysusers.d/covey.conf
+TMPFILES    = $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/covey.conf
+COMPLETIONS = $(DESTDIR)$(PREFIX)/share/bash-completion/completions/covey
+UNITS       = $(wildcard systemd/*.service systemd/*.socket systemd/*.target)
+MANUALS     = $(wildcard cmd/*.[1-8] conf/*.[1-8])
+
+install: all		## programs, units, manuals, sample configuration; DESTDIR= PREFIX=
+	install -d $(bindir) $(unitdir)/covey-.service.d $(confdir)
+	install $(PROGRAMS:%=build/bin/%) $(bindir)
+	for u in $(UNITS); do sed 's,@bindir@,$(PREFIX)/bin,' $$u > $(unitdir)/$${u#*/} || exit; done
+	install -m 644 systemd/covey-.service.d/10-common.conf $(unitdir)/covey-.service.d
+	for m in $(MANUALS); do install -D -m 644 $$m $(mandir)/man$${m##*.}/$${m##*/} || exit; done
+	install -D -m 644 conf/covey.sysusers $(SYSUSERS)
+	install -D -m 644 conf/covey.tmpfiles $(TMPFILES)
+	install -D -m 644 conf/covey.completion $(COMPLETIONS)
+	[ -e $(confdir)/covey.yaml ] || install -m 644 conf/covey.yaml $(confdir)
+
+uninstall:		## what install brought, but not the configuration
+	rm -f $(PROGRAMS:%=$(bindir)/%) $(UNITS:systemd/%=$(unitdir)/%) $(SYSUSERS) $(TMPFILES) $(COMPLETIONS)
+	rm -rf $(unitdir)/covey-.service.d
+	for m in $(MANUALS); do rm -f $(mandir)/man$${m##*.}/$${m##*/}; done
+
 clean:			## remove everything built
 	rm -rf build
 

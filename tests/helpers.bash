@@ -32,6 +32,7 @@
 #
 # Write `run CMD`, then the exact status: [ "$status" -eq 0 ].
 # shellcheck shell=bash
+# shellcheck disable=SC2034  # what is set here is read by the tests
 
 TOP=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
 export TOP COVEY_BIN="${COVEY_BIN:-$TOP/build/asan/bin}"

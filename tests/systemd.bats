@@ -1,0 +1,165 @@
+#!/usr/bin/env bats
+# What `make install` brings, and the units, against systemd's own tools: there
+# is no systemd to run them here, so systemd-socket-activate stands in.
+load helpers
+
+# The tree is installed once for the whole file, from the release build.
+setup_file() {
+	export ROOT=$BATS_FILE_TMPDIR/root
+	make -C "$TOP" --no-print-directory install DESTDIR="$ROOT" PREFIX=/usr >"$BATS_FILE_TMPDIR/install.log" 2>&1
+	# systemd-analyze wants the users and the targets that the units name.
+	mkdir -p "$ROOT/usr/lib/systemd/system"
+	cp -n /usr/lib/systemd/system/{basic,sysinit,sockets,multi-user,shutdown,local-fs,network}.target \
+		"$ROOT/usr/lib/systemd/system/" 2>/dev/null || :
+	cp -n /usr/lib/systemd/system/{-.slice,system.slice,systemd-journald.socket,systemd-tmpfiles-setup.service} \
+		"$ROOT/usr/lib/systemd/system/" 2>/dev/null || :
+	export UNITS=$ROOT/usr/lib/systemd/system
+}
+
+@test "install puts everything where it belongs" {
+	for program in covey covey-httpd covey-versiond covey-discoverd covey-syncd covey-check; do
+		[ -x "$ROOT/usr/bin/$program" ]
+		[ "$(find "$ROOT/usr/share/man" -name "$program.[18]" | wc -l)" -eq 1 ]
+	done
+	[ -f "$ROOT/etc/covey/covey.yaml" ]
+	[ -f "$ROOT/usr/lib/sysusers.d/covey.conf" ]
+	[ -f "$ROOT/usr/lib/tmpfiles.d/covey.conf" ]
+	[ -f "$ROOT/usr/share/man/man5/covey.yaml.5" ]
+	run grep -r @bindir@ "$ROOT/usr/lib"
+	[ "$status" -eq 1 ]
+}
+
+@test "install keeps a configuration that is there; uninstall leaves it" {
+	cp -r "$ROOT" "$D/root"
+	echo "# mine" >"$D/root/etc/covey/covey.yaml"
+	make -C "$TOP" --no-print-directory install DESTDIR="$D/root" PREFIX=/usr
+	[ "$(cat "$D/root/etc/covey/covey.yaml")" = "# mine" ]
+	make -C "$TOP" --no-print-directory uninstall DESTDIR="$D/root" PREFIX=/usr
+	run find "$D/root" -name '*covey*' ! -type d
+	[ "$output" = "$D/root/etc/covey/covey.yaml" ]
+}
+
+@test "systemd-analyze verify finds nothing to say of the units" {
+	run systemd-analyze verify --man=no --root="$ROOT" \
+		"$UNITS"/covey.target "$UNITS"/covey-*.socket \
+		"$UNITS"/covey-{httpd,versiond,discoverd,syncd}.service "$UNITS"/covey-httpd-inetd@.service
+	[ "$status" -eq 0 ]
+	[ -z "$output" ]
+}
+
+@test "sysusers and tmpfiles accept what is shipped" {
+	run systemd-sysusers --root="$ROOT" --dry-run covey.conf
+	[ "$status" -eq 0 ]
+	grep -qx 'u covey .*' "$ROOT/usr/lib/sysusers.d/covey.conf"
+	mkdir -p "$D/t/usr/lib" "$D/t/etc"
+	cp -r "$ROOT/usr/lib/tmpfiles.d" "$D/t/usr/lib/"
+	printf 'root:x:0:0::/:/bin/sh\ncovey:x:%s:%s::/:/bin/sh\n' "$(id -u)" "$(id -g)" >"$D/t/etc/passwd"
+	printf 'root:x:0:\ncovey:x:%s:\n' "$(id -g)" >"$D/t/etc/group"
+	run systemd-tmpfiles --root="$D/t" --create covey.conf
+	[ "$status" -eq 0 ]
+	[ "$(stat -c %a "$D/t/run/covey")" = 750 ]
+}
+
+@test "every service is confined: exposure 2.0 or less" {
+	for service in covey-httpd covey-versiond covey-discoverd covey-syncd covey-httpd-inetd@; do
+		run systemd-analyze security --offline=true --root="$ROOT" --threshold=20 "$service.service"
+		echo "# $service: $(tail -n 1 <<<"$output")" >&3
+		[ "$status" -eq 0 ]
+	done
+}
+
+@test "every service names a program that is there, and hands over known sockets" {
+	while read -r program; do
+		[ -x "$ROOT$program" ]
+	done < <(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$UNITS"/covey-*.service)
+	run sed -n 's/^FileDescriptorName=//p' "$UNITS"/covey-*.socket
+	[ "$(sort <<<"$output" | xargs)" = "discover discovery http sync version versions" ]
+}
+
+@test "as shipped every socket is on loopback or a local path" {
+	run grep -hE '^Listen' "$UNITS"/covey-*.socket
+	[ "$status" -eq 0 ]
+	run grep -vE '^Listen[A-Za-z]*=(127\.0\.0\.1:|/run/covey/)' <<<"$output"
+	[ "$status" -eq 1 ]
+}
+
+@test "the shipped configuration is valid" {
+	run covey-httpd -n -c "$ROOT/etc/covey/covey.yaml"
+	[ "$status" -eq 0 ]
+}
+
+@test "covey-httpd adopts a socket (Accept=no)" {
+	node_conf one "$(port 1)"
+	spawn activate systemd-socket-activate -l "127.0.0.1:$(port 1)" --fdname=http \
+		-E ASAN_OPTIONS -E UBSAN_OPTIONS -E COVEY_TEST_MARK \
+		"$COVEY_BIN/covey-httpd" -c "$CONF"
+	wait_until 5 grep -q Listening "$D/activate.log"
+	echo hello >"$D/f"
+	[ "$(code -T "$D/f" "$URL/f")" = 201 ]
+	[ "$(code "$URL/f")" = 200 ]
+	cmp "$D/body" "$D/f"
+}
+
+@test "covey-httpd serves one connection of inetd (Accept=yes)" {
+	node_conf one "$(port 2)"
+	spawn activate systemd-socket-activate -a --inetd -l "127.0.0.1:$(port 2)" \
+		-E ASAN_OPTIONS -E UBSAN_OPTIONS -E COVEY_TEST_MARK \
+		"$COVEY_BIN/covey-httpd" --inetd -c "$CONF"
+	wait_until 5 grep -q Listening "$D/activate.log"
+	echo hello >"$D/f"
+	[ "$(code -T "$D/f" "$URL/f")" = 201 ]
+	[ "$(code "$URL/f")" = 200 ]
+	cmp "$D/body" "$D/f"
+}
+
+# Splits the output of covey units at its "# FILE" lines into $1/FILE.
+split_units() {
+	local file=
+	while IFS= read -r line; do
+		if [[ $line =~ ^#\ (/[^ ]+)$ ]]; then
+			file=$1${BASH_REMATCH[1]}
+			mkdir -p "${file%/*}"
+			: >"$file"
+		elif [ -n "$file" ]; then
+			echo "$line" >>"$file"
+		fi
+	done
+}
+
+@test "covey units says nothing for the shipped configuration" {
+	run covey units -c "$ROOT/etc/covey/covey.yaml"
+	[ "$status" -eq 0 ]
+	[ -z "$output" ]
+}
+
+@test "covey units prints drop-ins for other addresses that systemd accepts" {
+	covey key new >"$D/key"
+	chmod 600 "$D/key"
+	cat >"$D/covey.yaml" <<-YAML
+	node:
+	  address: 192.0.2.7
+	  store: $D/store
+	  run: $D/run
+	listen:
+	  http: "[::1]:8080"
+	  discovery: 5721
+	  versions: 192.0.2.8:5722
+	group:
+	  key_file: $D/key
+	access: open
+	YAML
+	run covey units -c "$D/covey.yaml"
+	[ "$status" -eq 0 ]
+	[[ $output == *'ListenStream=[::1]:8080'* ]]
+	[[ $output == *'ListenDatagram=192.0.2.7:5721'* ]]
+	[[ $output == *'ListenDatagram=192.0.2.8:5722'* ]]
+	[[ $output == *"ListenSequentialPacket=$D/run/version.sock"* ]]
+	[[ $output == *"ReadWritePaths=$D/store $D/run"* ]]
+	cp -r "$ROOT" "$D/root"
+	split_units "$D/root" <<<"$output"
+	run systemd-analyze verify --man=no --root="$D/root" \
+		"$D/root/usr/lib/systemd/system"/covey-{httpd,versiond,discoverd,syncd}.service \
+		"$D/root/usr/lib/systemd/system"/covey-*.socket
+	[ "$status" -eq 0 ]
+	[ -z "$output" ]
+}
