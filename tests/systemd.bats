@@ -154,7 +154,8 @@ split_units() {
 	[[ $output == *'ListenDatagram=192.0.2.7:5721'* ]]
 	[[ $output == *'ListenDatagram=192.0.2.8:5722'* ]]
 	[[ $output == *"ListenSequentialPacket=$D/run/version.sock"* ]]
-	[[ $output == *"ReadWritePaths=$D/store $D/run"* ]]
+	[[ $output == *"ReadWritePaths=$D/store"* ]]
+	[[ $output == *"ReadWritePaths=$D/run"* ]]
 	cp -r "$ROOT" "$D/root"
 	split_units "$D/root" <<<"$output"
 	run systemd-analyze verify --man=no --root="$D/root" \
