@@ -1,0 +1,57 @@
+/*
+ * cond - conditional requests (RFC 9110, section 13)
+ *
+ * The conditions are judged in the order of section 13.2.2 against what
+ * stands at the path now.  An entity tag list that can not be read is an
+ * error: a condition is never ignored.  A date that can not be read is,
+ * as the RFC demands.
+ *
+ * A writer judges under the path's lock (struct commit's condition()).
+ */
+#ifndef COVEY_COND_H
+#define COVEY_COND_H
+
+#include "head.h"
+
+struct cond_target {
+	bool exists;		/* a live version is there */
+	struct str etag;	/* its entity tag with the quotes; strong */
+	uint64_t modified;	/* what Last-Modified says of it, s since 1970 */
+};
+
+enum cond_verdict {
+	COND_GO,		/* the method may be applied */
+	COND_NOT_MODIFIED,	/* 304 */
+	COND_FAILED,		/* 412 */
+	COND_MALFORMED,		/* 400 */
+};
+
+/* The conditions of a request, taken out of its head so that they outlive it. */
+struct cond {
+	bool reads;		/* GET or HEAD */
+	bool has_match, has_none_match, has_range;
+	uint64_t modified_since, unmodified_since;	/* s since 1970, or COND_NO_DATE */
+	struct buf match, none_match;	/* lists of entity tags, or "*" */
+	struct buf if_range;
+};
+#define COND_NO_DATE UINT64_MAX
+#define COND_INIT \
+	{ .modified_since = COND_NO_DATE, .unmodified_since = COND_NO_DATE, \
+	  .match = BUF_INIT, .none_match = BUF_INIT, .if_range = BUF_INIT }
+
+/* now: s since 1970.  cond must be COND_INIT or cleared. */
+void cond_take(struct cond *, const struct head *, uint64_t now);
+void cond_clear(struct cond *);
+
+enum cond_verdict cond_check(const struct cond *, const struct cond_target *);
+
+/* If-Match or If-None-Match is there: on a write, the update depends on what others know. */
+static inline bool cond_is_update(const struct cond *cond)
+{
+	return cond->has_match || cond->has_none_match;
+}
+
+/* Whether the Range field counts: no If-Range, or it names exactly this version (section 13.1.5). */
+bool cond_range(const struct cond *, const struct cond_target *, uint64_t now);
+
+#endif

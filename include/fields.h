@@ -1,0 +1,57 @@
+/*
+ * fields - header fields that have a grammar of their own, read and written
+ *
+ * Digests (RFC 9530), Link (RFC 8288), Accept (RFC 9110, section 12.5.1),
+ * media types (8.3.1), Content-Disposition (RFC 6266, RFC 7578), and the
+ * question whether a form was posted by another site.
+ */
+#ifndef COVEY_FIELDS_H
+#define COVEY_FIELDS_H
+
+#include "buf.h"
+#include "head.h"
+#include "str.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Repr-Digest and Content-Digest: 1 with the sha-256, 0 when only others are given, -1 malformed. */
+int fields_digest_parse(struct str field, uint8_t ret[32]);
+void fields_digest(struct buf *, const uint8_t sha256[32]);	/* "sha-256=:...:" */
+/* Whether Want-Repr-Digest asks for sha-256, and not with a preference of 0. */
+bool fields_wants_sha256(struct str field);
+
+/* `<TARGET>; rel="next"`; the target is percent-encoded already. */
+void fields_link(struct buf *, struct str target, const char *rel);
+
+enum media {
+	MEDIA_HTML,		/* text/html */
+	MEDIA_JSON,		/* application/json */
+	MEDIA_TEXT,		/* text/plain */
+	MEDIA_COUNT,
+};
+const char *fields_media_type(enum media);	/* as Content-Type has it, with its charset */
+
+/*
+ * Which of the offers the client likes best; among equals the first.  When
+ * it likes none, or says nothing, the first: better that than an error.
+ */
+enum media fields_accept(struct str accept, const enum media *offers, size_t count);
+/* Whether errors should be problem documents: JSON of either kind is named, not only by a star. */
+bool fields_accepts_problem(struct str accept);
+
+/* "type/subtype" with well-formed parameters, at most 255 bytes. */
+bool fields_type_valid(struct str type);
+/* Whether a Content-Type is this type, whatever its parameters and case. */
+bool fields_type_is(struct str type, struct str essence);
+/*
+ * A parameter of a field value like `type/subtype; name="value"`, its
+ * quotes and backslashes taken off, appended to ret.  1, 0 when absent,
+ * -1 when malformed.
+ */
+int fields_param(struct str value, struct str name, struct buf *ret);
+
+/* Whether a browser says that another site's page caused this request (Sec-Fetch-Site, else Origin). */
+bool fields_cross_site(const struct head *);
+
+#endif

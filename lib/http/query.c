@@ -1,0 +1,151 @@
+/* query - what a request asks for behind the '?' */
+#include "query.h"
+
+#include "pct.h"
+
+enum { SEEN_VERSIONS = 1, SEEN_VERSION = 2, SEEN_RESTORE = 4, SEEN_FORMAT = 8, SEEN_AFTER = 16,
+       SEEN_LIMIT = 32, SEEN_DELETED = 64 };
+
+/* One parser per parameter; value.s is NULL when there was no '='. */
+typedef int parse_value(struct query *, struct str value, struct err *);
+
+static int parse_flag(struct str value, const char *name, bool *ret, struct err *err)
+{
+	if (value.n > 0)
+		return err_set(err, ERR_INVALID, "read query: %s takes no value", name);
+	*ret = true;
+	return 0;
+}
+
+static int parse_versions(struct query *query, struct str value, struct err *err)
+{
+	return parse_flag(value, "versions", &query->versions, err);
+}
+
+static int parse_deleted(struct query *query, struct str value, struct err *err)
+{
+	return parse_flag(value, "deleted", &query->deleted, err);
+}
+
+static int parse_version(struct query *query, struct str value, struct err *err)
+{
+	return version_parse(value, &query->version, err);
+}
+
+static int parse_restore(struct query *query, struct str value, struct err *err)
+{
+	return version_parse(value, &query->restore, err);
+}
+
+static int parse_format(struct query *query, struct str value, struct err *err)
+{
+	if (str_eq(value, STR("html")))
+		query->format = QUERY_FORMAT_HTML;
+	else if (str_eq(value, STR("json")))
+		query->format = QUERY_FORMAT_JSON;
+	else if (str_eq(value, STR("text")))
+		query->format = QUERY_FORMAT_TEXT;
+	else
+		return err_set(err, ERR_INVALID, "read query: format is html, json or text");
+	return 0;
+}
+
+static int parse_after(struct query *query, struct str value, struct err *err)
+{
+	if (value.n > 0 && (memchr(value.s, '\0', value.n) || memchr(value.s, '/', value.n)))
+		return err_set(err, ERR_INVALID, "read query: after is not a name");
+	buf_addstr(&query->after, value);
+	query->has_after = true;
+	return 0;
+}
+
+static int parse_limit(struct query *query, struct str value, struct err *err)
+{
+	if (str_u64(value, UINT32_MAX, &query->limit) < 0 || query->limit == 0)
+		return err_set(err, ERR_INVALID, "read query: limit is not a number from 1 on");
+	return 0;
+}
+
+static const struct parameter {
+	const char *name;
+	unsigned bit;
+	parse_value *parse;
+} parameters[] = {
+	{ "versions", SEEN_VERSIONS, parse_versions },
+	{ "version", SEEN_VERSION, parse_version },
+	{ "restore", SEEN_RESTORE, parse_restore },
+	{ "format", SEEN_FORMAT, parse_format },
+	{ "after", SEEN_AFTER, parse_after },
+	{ "limit", SEEN_LIMIT, parse_limit },
+	{ "deleted", SEEN_DELETED, parse_deleted },
+};
+
+static const struct parameter *find(struct str name)
+{
+	for (size_t i = 0; i < sizeof(parameters) / sizeof(parameters[0]); i++)
+		if (str_eq(name, str_of(parameters[i].name)))
+			return &parameters[i];
+	return NULL;
+}
+
+/* "name=value", decoded in scratch. */
+static int parse_pair(struct query *query, struct str pair, unsigned *seen, struct buf *scratch,
+		      struct err *err)
+{
+	const struct parameter *parameter;
+	struct str name;
+
+	str_cut(&pair, '=', &name);
+	buf_reset(scratch);
+	if (pct_decode(scratch, name) < 0)
+		return err_set(err, ERR_INVALID, "read query: bad percent-encoding");
+	parameter = find(buf_str(scratch));
+	if (parameter == NULL)
+		return err_set(err, ERR_INVALID, "read query: unknown parameter \"%.*s\"",
+			       name.n < 60 ? (int)name.n : 60, name.s);
+	if (*seen & parameter->bit)
+		return err_set(err, ERR_INVALID, "read query: %s comes twice", parameter->name);
+	*seen |= parameter->bit;
+	buf_reset(scratch);
+	if (pct_decode(scratch, pair) < 0)
+		return err_set(err, ERR_INVALID, "read query: bad percent-encoding");
+	return parameter->parse(query, buf_str(scratch), err);
+}
+
+static int parse_pairs(struct query *query, struct str text, struct err *err)
+{
+	struct buf scratch = BUF_INIT;
+	struct str pair;
+	unsigned seen = 0, what;
+	int r = 0;
+
+	while (r == 0 && str_cut(&text, '&', &pair))
+		if (pair.n > 0)
+			r = parse_pair(query, pair, &seen, &scratch, err);
+	buf_clear(&scratch);
+	if (r < 0)
+		return -1;
+	what = seen & (SEEN_VERSIONS | SEEN_VERSION | SEEN_RESTORE);
+	if (what & (what - 1))
+		return err_set(err, ERR_INVALID,
+			       "read query: versions, version and restore exclude each other");
+	return 0;
+}
+
+int query_parse(struct query *ret, struct str text, struct err *err)
+{
+	struct query query = QUERY_INIT;
+
+	if (parse_pairs(&query, text, err) < 0) {
+		query_clear(&query);
+		return -1;
+	}
+	*ret = query;
+	return 0;
+}
+
+void query_clear(struct query *query)
+{
+	buf_clear(&query->after);
+	*query = (struct query)QUERY_INIT;
+}
