@@ -1,0 +1,68 @@
+/*
+ * command - what every sub-command of covey shares
+ *
+ * A sub-command is a struct command in its own file and a line in the
+ * table of main.c.  main() parses the options by the command's own table,
+ * answers --help from it, counts the operands, and calls run().
+ *
+ * What run() returns is the exit status: 0 or one of sysexits.h.  A
+ * failure has been told by then: command_fail() does both.
+ */
+#ifndef COVEY_CMD_COMMAND_H
+#define COVEY_CMD_COMMAND_H
+
+#include "err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sysexits.h>
+
+#define COMMAND_OPTIONS 10
+
+/* The table ends with a NULL name. */
+struct command_option {
+	const char *name;	/* "--name" */
+	char letter;		/* "-n", or 0 */
+	const char *value;	/* what its value is called, or NULL: it has none */
+	const char *help;
+};
+
+struct call;
+
+struct command {
+	const char *name;
+	const char *operands;	/* "PATH VERSION", or "" */
+	const char *summary;	/* one line */
+	const char *details;	/* more for --help, or NULL */
+	const struct command_option *options;
+	int least, most;	/* operands; most -1: no limit */
+	int (*run)(const struct call *);
+};
+
+struct call {
+	const struct command *command;
+	const char *values[COMMAND_OPTIONS];	/* by place in the options; "" for one without value; NULL: not given */
+	int count;		/* of operands */
+	char **operands;
+};
+
+/* Shared rows of option tables. */
+#define OPTION_NODE { "node", 0, "URL", "the node to ask; default $COVEY_NODE, else http://127.0.0.1:4720" }
+#define OPTION_JSON { "json", 0, NULL, "JSON, for programs" }
+#define OPTION_CONF { "config", 'c', "FILE", "the node's configuration; default /etc/covey/covey.yaml" }
+#define OPTION_END { NULL, 0, NULL, NULL }
+
+/* Tell the sentence on standard error, and return the exit status of its kind. */
+int command_fail(const struct err *);
+int command_misused(const struct command *, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* A number given as an option or operand; -1 after err was filled. */
+int command_number(const char *what, const char *text, uint64_t min, uint64_t max, uint64_t *ret,
+		   struct err *);
+
+extern const struct command command_adopt, command_check, command_get, command_key, command_log,
+	command_ls, command_peers, command_prune, command_put, command_restore, command_rm,
+	command_status, command_units, command_up;
+
+#endif

@@ -1,0 +1,237 @@
+/*
+ * covey - the front command: a table of sub-commands
+ *
+ * Usage and help are made from the tables, so that they cannot differ
+ * from what is accepted.
+ */
+#include "command.h"
+
+#include "str.h"
+
+#include <getopt.h>
+#include <stdarg.h>
+
+static const struct command *const commands[] = {
+	&command_up, &command_key,
+};
+#define COMMANDS (sizeof commands / sizeof commands[0])
+
+static const struct command *command_named(const char *name)
+{
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (strcmp(commands[i]->name, name) == 0)
+			return commands[i];
+	return NULL;
+}
+
+/* help */
+
+static void print_usage(FILE *to, const struct command *command)
+{
+	fprintf(to, "usage: covey %s%s%s%s\n", command->name,
+		command->options[0].name ? " [OPTION...]" : "", command->operands[0] ? " " : "",
+		command->operands);
+}
+
+static void print_option(FILE *to, const struct command_option *option)
+{
+	char left[40];
+
+	if (option->letter)
+		snprintf(left, sizeof left, "-%c, --%s%s%s", option->letter, option->name,
+			 option->value ? " " : "", option->value ? option->value : "");
+	else
+		snprintf(left, sizeof left, "    --%s%s%s", option->name, option->value ? " " : "",
+			 option->value ? option->value : "");
+	fprintf(to, "  %-22s  %s\n", left, option->help);
+}
+
+static void print_help(const struct command *command)
+{
+	static const struct command_option help = { "help", 0, NULL, "this text" };
+
+	print_usage(stdout, command);
+	printf("\n%s.\n", command->summary);
+	if (command->details != NULL)
+		printf("%s\n", command->details);
+	printf("\n");
+	for (const struct command_option *o = command->options; o->name != NULL; o++)
+		print_option(stdout, o);
+	print_option(stdout, &help);
+}
+
+static void print_commands(FILE *to)
+{
+	fprintf(to, "usage: covey COMMAND [OPTION...] [OPERAND...]\n"
+		    "       covey help [COMMAND]\n\n");
+	for (size_t i = 0; i < COMMANDS; i++)
+		fprintf(to, "  %-8s  %s\n", commands[i]->name, commands[i]->summary);
+}
+
+static int help(int argc, char **argv)
+{
+	const struct command *command = argc > 2 ? command_named(argv[2]) : NULL;
+
+	if (argc > 2 && command == NULL) {
+		fprintf(stderr, "covey help: no command \"%s\"\n", argv[2]);
+		return EX_USAGE;
+	}
+	if (command != NULL)
+		print_help(command);
+	else
+		print_commands(stdout);
+	return 0;
+}
+
+/* failing */
+
+static int status_of(enum err_kind kind)
+{
+	switch (kind) {
+	case ERR_INVALID:
+	case ERR_TOO_LARGE:
+	case ERR_CORRUPT:
+		return EX_DATAERR;
+	case ERR_ABSENT:
+		return EX_NOINPUT;
+	case ERR_DENIED:
+		return EX_NOPERM;
+	case ERR_EXISTS:
+	case ERR_CONFLICT:
+	case ERR_PRECONDITION:
+		return EX_CANTCREAT;
+	case ERR_FULL:
+	case ERR_SYSTEM:
+		return EX_IOERR;
+	case ERR_TIMEOUT:
+		return EX_TEMPFAIL;
+	case ERR_AWAY:
+	case ERR_UNSUPPORTED:
+		return EX_UNAVAILABLE;
+	case ERR_NONE:
+		break;
+	}
+	return EX_SOFTWARE;
+}
+
+int command_fail(const struct err *err)
+{
+	fprintf(stderr, "covey: %s\n", err->text);
+	return status_of(err->kind);
+}
+
+int command_misused(const struct command *command, const char *format, ...)
+{
+	va_list args;
+
+	fprintf(stderr, "covey %s: ", command->name);
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fprintf(stderr, "\n");
+	print_usage(stderr, command);
+	return EX_USAGE;
+}
+
+int command_number(const char *what, const char *text, uint64_t min, uint64_t max, uint64_t *ret,
+		   struct err *err)
+{
+	uint64_t number;
+
+	if (str_u64(str_of(text), max, &number) < 0 || number < min)
+		return err_set(err, ERR_INVALID, "%s: \"%.40s\" is not a number from %llu to %llu",
+			       what, text, (unsigned long long)min, (unsigned long long)max);
+	*ret = number;
+	return 0;
+}
+
+/* calling */
+
+#define HELP 1000		/* getopt's value for --help; the others' are their places + 1 */
+
+/* getopt's idea of the command's table; the letters are at most two bytes each. */
+static void tables_of(const struct command *command, struct option *longs, char *letters)
+{
+	const struct command_option *o = command->options;
+
+	*letters++ = ':';
+	for (int i = 0; o[i].name != NULL; i++) {
+		*longs++ = (struct option){ o[i].name, o[i].value ? required_argument : no_argument,
+					    NULL, i + 1 };
+		if (o[i].letter)
+			*letters++ = o[i].letter;
+		if (o[i].letter && o[i].value)
+			*letters++ = ':';
+	}
+	*longs++ = (struct option){ "help", no_argument, NULL, HELP };
+	*longs = (struct option){ NULL, 0, NULL, 0 };
+	*letters = '\0';
+}
+
+static int place_of(const struct command *command, int found)
+{
+	if (found <= COMMAND_OPTIONS)
+		return found - 1;
+	for (int i = 0; command->options[i].name != NULL; i++)
+		if (command->options[i].letter == found)
+			return i;
+	abort();		/* getopt found what it was not given */
+}
+
+static int call(const struct command *command, int argc, char **argv)
+{
+	struct option longs[COMMAND_OPTIONS + 2];
+	char letters[2 * COMMAND_OPTIONS + 2];
+	struct call this = { .command = command };
+	int found;
+
+	tables_of(command, longs, letters);
+	opterr = 0;
+	while ((found = getopt_long(argc, argv, letters, longs, NULL)) != -1) {
+		if (found == '?' || found == ':')
+			return command_misused(command, "%s: %s", argv[optind - 1],
+					       found == ':' ? "a value is missing"
+							    : "no such option");
+		if (found == HELP) {
+			print_help(command);
+			return 0;
+		}
+		this.values[place_of(command, found)] = optarg ? optarg : "";
+	}
+	this.count = argc - optind;
+	this.operands = argv + optind;
+	if (this.count < command->least)
+		return command_misused(command, "an operand is missing");
+	if (command->most >= 0 && this.count > command->most)
+		return command_misused(command, "%s: one operand too many",
+				       this.operands[command->most]);
+	return command->run(&this);
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *command;
+	int status;
+
+	if (argc < 2) {
+		print_commands(stderr);
+		return EX_USAGE;
+	}
+	if (strcmp(argv[1], "--version") == 0) {
+		printf("covey %s\n", COVEY_VERSION);
+		return 0;
+	}
+	if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0)
+		return help(argc, argv);
+	command = command_named(argv[1]);
+	if (command == NULL) {
+		fprintf(stderr, "covey: no command \"%s\"; see covey help\n", argv[1]);
+		return EX_USAGE;
+	}
+	status = call(command, argc - 1, argv + 1);
+	if (fflush(stdout) != 0 && status == 0) {
+		fprintf(stderr, "covey: write to standard output failed\n");
+		return EX_IOERR;
+	}
+	return status;
+}

@@ -1,0 +1,290 @@
+/* covey up - run nodes on this machine, as systemd would */
+#include "command.h"
+#include "nodes.h"
+#include "programs.h"
+
+#include "buf.h"
+#include "launch.h"
+#include "mem.h"
+#include "store.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#define DIRECTORY "covey-nodes"
+#define GRACE_MS 8000		/* from SIGTERM to SIGKILL; a role gives itself less */
+
+enum { NODES, DIR, PORT, CONF };
+
+static const struct role {
+	const char *program;
+	bool at_once;
+	bool in_group;		/* not needed by a node without a key */
+	const char *sockets[LAUNCH_SOCKETS];
+} roles[] = {
+	{ "covey-httpd", false, false, { "http" } },
+	{ "covey-versiond", false, true, { "versions", "version" } },
+	{ "covey-syncd", false, true, { "sync" } },
+	{ "covey-discoverd", true, true, { "discovery", "discover" } },
+};
+#define ROLES (sizeof roles / sizeof roles[0])
+
+struct up {
+	struct nodes nodes;
+	struct loop *loop;
+	struct launch *launch;
+	char *programs[ROLES];	/* owned */
+};
+
+static void tell(const char *line)
+{
+	fprintf(stderr, "covey up: %s\n", line);
+}
+
+static bool runs(const struct role *role, const struct conf *conf)
+{
+	return !role->in_group || conf->group.key_file != NULL;
+}
+
+/* sockets */
+
+static int open_socket(const struct conf *conf, const char *name, struct err *err)
+{
+	struct buf path = BUF_INIT;
+	int fd;
+
+	if (strcmp(name, "http") == 0)
+		return sock_listen_tcp(&conf->listen.http.address, err);
+	if (strcmp(name, "discovery") == 0)
+		return sock_bind_udp(&conf->listen.discovery.address, err);
+	if (strcmp(name, "versions") == 0)
+		return sock_bind_udp(&conf->listen.versions.address, err);
+	buf_addf(&path, "%s/%s.sock", conf->node.run, name);
+	fd = sock_listen_unix(path.data, err);
+	buf_clear(&path);
+	return fd;
+}
+
+static void close_sockets(struct launch_role *launch)
+{
+	while (launch->sockets > 0)
+		close(launch->fds[--launch->sockets]);
+}
+
+static int open_sockets(struct launch_role *launch, const struct role *role,
+			const struct conf *conf, struct err *err)
+{
+	for (size_t i = 0; i < LAUNCH_SOCKETS && role->sockets[i] != NULL; i++) {
+		int fd = open_socket(conf, role->sockets[i], err);
+
+		if (fd < 0) {
+			close_sockets(launch);
+			return err_context(err, "%s", conf->node.name);
+		}
+		launch->names[i] = role->sockets[i];
+		launch->fds[i] = fd;
+		launch->sockets++;
+	}
+	return 0;
+}
+
+/* A fresh store is formatted here, so that what is wrong with the disk is told before anything runs. */
+static int prepare_store(const struct conf *conf, struct err *err)
+{
+	if (nodes_make_directory(conf->node.store, err) < 0 ||
+	    nodes_make_directory(conf->node.run, err) < 0)
+		return err_context(err, "%s", conf->node.name);
+	return 0;
+}
+
+/* All sockets of all nodes come before the first process: a port in use leaves nothing running. */
+static int open_all(struct up *up, struct launch_role *to, struct err *err)
+{
+	for (size_t n = 0; n < up->nodes.count; n++) {
+		const struct node *node = &up->nodes.list[n];
+
+		if (prepare_store(&node->conf, err) < 0)
+			return -1;
+		for (size_t r = 0; r < ROLES; r++, to++) {
+			if (!runs(&roles[r], &node->conf))
+				continue;
+			to->program = up->programs[r];
+			to->conf_file = node->conf_file;
+			to->at_once = roles[r].at_once;
+			if (open_sockets(to, &roles[r], &node->conf, err) < 0)
+				return -1;
+		}
+	}
+	return 0;
+}
+
+static int add_all(struct up *up, struct launch_role *list, size_t count, struct err *err)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (list[i].program == NULL)
+			continue;
+		if (launch_add(up->launch, &list[i], err) < 0)
+			return -1;
+		list[i].sockets = 0;	/* the launch's now */
+	}
+	return 0;
+}
+
+static int start_all(struct up *up, struct err *err)
+{
+	size_t count = up->nodes.count * ROLES;
+	struct launch_role *list = mem_new(count, sizeof *list);
+	int rc = open_all(up, list, err);
+
+	if (rc == 0)
+		rc = add_all(up, list, count, err);
+	for (size_t i = 0; i < count; i++)
+		close_sockets(&list[i]);
+	free(list);
+	return rc;
+}
+
+/* running */
+
+static void on_signal(int number, void *data)
+{
+	struct up *up = data;
+
+	(void)number;
+	launch_stop(up->launch, GRACE_MS);
+}
+
+static const char *url_of(char to[ADDRESS_TEXT + 8], const struct node *node)
+{
+	struct address address = node->conf.listen.http.address;
+	char text[ADDRESS_TEXT];
+	bool v6 = strchr(node->conf.node.address, ':') != NULL;
+
+	if (address_is_any(&address))
+		snprintf(to, ADDRESS_TEXT + 8, v6 ? "http://[%s]:%u" : "http://%s:%u",
+			 node->conf.node.address, address_port(&address));
+	else
+		snprintf(to, ADDRESS_TEXT + 8, "http://%s", address_format(text, &address));
+	return to;
+}
+
+/* The listeners are open: from here on every request is answered. */
+static void greet(const struct nodes *nodes)
+{
+	const struct node *last = &nodes->list[nodes->count - 1];
+	char url[ADDRESS_TEXT + 8];
+
+	for (size_t i = 0; i < nodes->count; i++)
+		printf("%-8s %s  store %s\n", nodes->list[i].conf.node.name,
+		       url_of(url, &nodes->list[i]), nodes->list[i].conf.node.store);
+	printf("\ntry, in another terminal (Ctrl-C here stops everything and keeps the files):\n");
+	printf("  echo hello | curl -T - %s/hello.txt\n", url_of(url, nodes->list));
+	printf("  curl -i %s/hello.txt\n", url_of(url, last));
+	printf("  curl '%s/hello.txt?versions'\n", url_of(url, last));
+	printf("  curl %s/\n", url_of(url, nodes->list));
+	fflush(stdout);
+}
+
+static int run_nodes(struct up *up, struct err *err)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, 0 };
+
+	up->loop = loop_new(err);
+	if (up->loop == NULL)
+		return -1;
+	up->launch = launch_new(up->loop, tell);
+	if (loop_signals(up->loop, signals, on_signal, up, err) < 0 || start_all(up, err) < 0)
+		return -1;
+	greet(&up->nodes);
+	return loop_run(up->loop, err);
+}
+
+static int find_programs(struct up *up, struct err *err)
+{
+	for (size_t r = 0; r < ROLES; r++)
+		if (program_find(roles[r].program, &up->programs[r], err) < 0)
+			return -1;
+	return 0;
+}
+
+/* the command */
+
+static char *without_slash(const char *dir)
+{
+	size_t n = strlen(dir);
+
+	while (n > 1 && dir[n - 1] == '/')
+		n--;
+	return mem_copy(dir, n);
+}
+
+static int read_numbers(const struct call *call, uint64_t *count, uint64_t *port, struct err *err)
+{
+	if (call->values[CONF] && (call->values[NODES] || call->values[DIR] || call->values[PORT]))
+		return err_set(err, ERR_INVALID, "-c goes without --nodes, --dir and --port");
+	if (call->values[NODES] != NULL &&
+	    command_number("--nodes", call->values[NODES], 1, NODES_MAX, count, err) < 0)
+		return -1;
+	if (call->values[PORT] != NULL &&
+	    command_number("--port", call->values[PORT], 1, UINT16_MAX, port, err) < 0)
+		return -1;
+	return 0;
+}
+
+static int prepare(struct up *up, const struct call *call, uint64_t count, uint64_t port,
+		   struct err *err)
+{
+	char *dir;
+	int rc;
+
+	if (call->values[CONF] != NULL)
+		return nodes_single(&up->nodes, call->values[CONF], err);
+	dir = without_slash(call->values[DIR] ? call->values[DIR] : DIRECTORY);
+	rc = nodes_prepare(&up->nodes, dir, count, port, err);
+	free(dir);
+	return rc;
+}
+
+static int run(const struct call *call)
+{
+	struct up up = { .nodes = NODES_INIT };
+	struct err err = ERR_INIT;
+	uint64_t count = 1, port = 0;
+	int status = 0;
+
+	if (read_numbers(call, &count, &port, &err) < 0)
+		return command_misused(call->command, "%s", err.text);
+	if (prepare(&up, call, count, port, &err) < 0) {
+		command_fail(&err);
+		status = EX_CONFIG;
+	} else if (find_programs(&up, &err) < 0 || run_nodes(&up, &err) < 0) {
+		command_fail(&err);
+		status = EX_UNAVAILABLE;
+	}
+	launch_free(up.launch);
+	loop_free(up.loop);
+	for (size_t r = 0; r < ROLES; r++)
+		free(up.programs[r]);
+	nodes_clear(&up.nodes);
+	return status;
+}
+
+static const struct command_option options[] = {
+	[NODES] = { "nodes", 0, "N", "how many; default 1" },
+	[DIR] = { "dir", 0, "DIR", "where they live; default " DIRECTORY " here, and kept" },
+	[PORT] = { "port", 0, "PORT", "HTTP of the first; default 4720, then 10 apart" },
+	[CONF] = { "config", 'c', "FILE", "one node, as this configuration says" },
+	OPTION_END,
+};
+
+const struct command command_up = {
+	.name = "up",
+	.operands = "",
+	.summary = "Run nodes on this machine until Ctrl-C",
+	.details = "Node i is DIR/node<i>/, with covey.yaml and its store; DIR/group.key is the key\n"
+		   "of them all. What is there already is kept: the next covey up goes on with it.",
+	.options = options,
+	.least = 0,
+	.most = 0,
+	.run = run,
+};

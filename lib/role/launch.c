@@ -1,0 +1,332 @@
+/* launch - plays systemd for the roles of `covey up` */
+#include "launch.h"
+
+#include "buf.h"
+#include "container.h"
+#include "mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define BACKOFF_MIN 100		/* ms before a role that died is started again */
+#define BACKOFF_MAX 5000
+#define STEADY 10000		/* ms a role must have run for the back-off to start over */
+#define FIRST_FD 3		/* of the LISTEN_FDS protocol */
+#define EXEC_FAILED 126
+
+enum state { WAITING, RUNNING, RESTING };
+
+struct door {
+	struct watch watch;
+	struct child *child;
+};
+
+struct child {
+	struct launch *launch;
+	struct child *next;
+	struct launch_role role;	/* its descriptors are owned */
+	char *program, *conf_file;	/* what role's point to; owned */
+	struct door doors[LAUNCH_SOCKETS];	/* watched while WAITING */
+	struct watch exit;	/* the pidfd, owned, while RUNNING */
+	struct timer rest;	/* while RESTING */
+	enum state state;
+	pid_t pid;
+	uint64_t started;	/* ms, the loop's clock */
+	uint64_t backoff;	/* ms, of the next rest */
+};
+
+struct launch {
+	struct loop *loop;
+	void (*tell)(const char *line);
+	struct child *children;	/* owned */
+	struct timer grace;
+	bool stopping;
+};
+
+static int start(struct child *, struct err *);
+
+struct launch *launch_new(struct loop *loop, void (*tell)(const char *line))
+{
+	struct launch *launch = mem_new(1, sizeof *launch);
+
+	launch->loop = loop;
+	launch->tell = tell;
+	return launch;
+}
+
+/* in the child, between fork and exec */
+
+static void hand_over(const struct launch_role *role)
+{
+	struct buf names = BUF_INIT;
+	char number[24];
+	int high[LAUNCH_SOCKETS];
+
+	/* First out of the way, then into place: a source may be another's target. */
+	for (size_t i = 0; i < role->sockets; i++) {
+		high[i] = fcntl(role->fds[i], F_DUPFD_CLOEXEC, FIRST_FD + LAUNCH_SOCKETS);
+		buf_addf(&names, "%s%s", i ? ":" : "", role->names[i]);
+	}
+	for (size_t i = 0; i < role->sockets; i++)
+		if (high[i] < 0 || dup2(high[i], FIRST_FD + (int)i) < 0)
+			_exit(EXEC_FAILED);
+	snprintf(number, sizeof number, "%zu", role->sockets);
+	setenv("LISTEN_FDS", number, 1);
+	snprintf(number, sizeof number, "%d", (int)getpid());
+	setenv("LISTEN_PID", number, 1);
+	setenv("LISTEN_FDNAMES", names.data, 1);
+	buf_clear(&names);
+}
+
+_Noreturn static void become(const struct child *child, pid_t parent)
+{
+	char option[] = "-c";
+	char *arguments[] = { child->program, option, child->conf_file, NULL };
+	sigset_t none;
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	/* Its own process group: Ctrl-C is for the parent, which then ends the roles in order. */
+	setpgid(0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent || null < 0 || dup2(null, STDIN_FILENO) < 0)
+		_exit(EXEC_FAILED);
+	hand_over(&child->role);
+	unsetenv("NOTIFY_SOCKET");
+	unsetenv("WATCHDOG_USEC");
+	signal(SIGPIPE, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	execv(child->program, arguments);
+	dprintf(STDERR_FILENO, "start %s: %s\n", child->program, strerrordesc_np(errno));
+	_exit(EXEC_FAILED);
+}
+
+/* the states */
+
+static void stop_watching(struct child *child)
+{
+	for (size_t i = 0; i < child->role.sockets; i++)
+		watch_stop(&child->doors[i].watch);
+}
+
+static void rest(struct child *child)
+{
+	bool steady = loop_now(child->launch->loop) - child->started >= STEADY;
+
+	if (steady || child->backoff == 0)
+		child->backoff = BACKOFF_MIN;
+	child->state = RESTING;
+	timer_start(child->launch->loop, &child->rest, child->backoff);
+	child->backoff = child->backoff * 2 > BACKOFF_MAX ? BACKOFF_MAX : child->backoff * 2;
+}
+
+static void start_or_rest(struct child *child)
+{
+	struct err err = ERR_INIT;
+
+	if (start(child, &err) == 0)
+		return;
+	child->launch->tell(err.text);
+	rest(child);
+}
+
+static void on_socket(struct watch *watch, uint32_t events)
+{
+	struct child *child = CONTAINER_OF(watch, struct door, watch)->child;
+
+	(void)events;
+	stop_watching(child);
+	start_or_rest(child);
+}
+
+static int wait_for_work(struct child *child, struct err *err)
+{
+	child->state = WAITING;
+	for (size_t i = 0; i < child->role.sockets; i++) {
+		child->doors[i].watch.fd = child->role.fds[i];
+		child->doors[i].watch.ready = on_socket;
+		child->doors[i].child = child;
+		if (watch_start(child->launch->loop, &child->doors[i].watch, EPOLLIN, err) < 0) {
+			stop_watching(child);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+static void stop_if_last(struct launch *launch)
+{
+	for (const struct child *c = launch->children; c != NULL; c = c->next)
+		if (c->state == RUNNING)
+			return;
+	loop_stop(launch->loop);
+}
+
+static void tell_end(const struct child *child, const siginfo_t *how)
+{
+	struct buf line = BUF_INIT;
+
+	buf_addf(&line, "%s -c %s (process %d) ", child->program, child->conf_file,
+		 (int)child->pid);
+	if (how->si_code == CLD_EXITED)
+		buf_addf(&line, "ended with status %d", how->si_status);
+	else
+		buf_addf(&line, "was ended by SIG%s",
+			 sigabbrev_np(how->si_status) ? sigabbrev_np(how->si_status) : "?");
+	child->launch->tell(line.data);
+	buf_clear(&line);
+}
+
+/* Collect the process; its descriptor is not needed any more. */
+static void reap(struct child *child, siginfo_t *how)
+{
+	memset(how, 0, sizeof *how);
+	while (waitid(P_PIDFD, (id_t)child->exit.fd, how, WEXITED) < 0 && errno == EINTR)
+		;
+	watch_stop(&child->exit);
+	close(child->exit.fd);
+	child->exit.fd = -1;
+	child->state = RESTING;
+}
+
+static void on_exit_of(struct watch *watch, uint32_t events)
+{
+	struct child *child = CONTAINER_OF(watch, struct child, exit);
+	bool left;
+	siginfo_t how;
+
+	(void)events;
+	reap(child, &how);
+	left = how.si_code == CLD_EXITED && how.si_status == 0;
+	if (child->launch->stopping) {
+		stop_if_last(child->launch);
+		return;
+	}
+	if (left && !child->role.at_once && wait_for_work(child, NULL) == 0)
+		return;
+	tell_end(child, &how);
+	rest(child);
+}
+
+static void on_rested(struct timer *timer)
+{
+	start_or_rest(CONTAINER_OF(timer, struct child, rest));
+}
+
+static int watch_exit(struct child *child, pid_t pid, struct err *err)
+{
+	int fd = pidfd_open(pid, 0);
+
+	if (fd < 0)
+		return err_sys(err, "watch %s", child->program);
+	child->exit.fd = fd;
+	child->exit.ready = on_exit_of;
+	if (watch_start(child->launch->loop, &child->exit, EPOLLIN, err) == 0)
+		return 0;
+	close(fd);
+	return -1;
+}
+
+static int start(struct child *child, struct err *err)
+{
+	pid_t parent = getpid();
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return err_sys(err, "start %s", child->program);
+	if (pid == 0)
+		become(child, parent);
+	if (watch_exit(child, pid, err) < 0) {
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		return -1;
+	}
+	child->pid = pid;
+	child->started = loop_now(child->launch->loop);
+	child->state = RUNNING;
+	return 0;
+}
+
+/* what the caller sees */
+
+static void free_child(struct child *child)
+{
+	free(child->program);
+	free(child->conf_file);
+	free(child);
+}
+
+int launch_add(struct launch *launch, const struct launch_role *role, struct err *err)
+{
+	struct child *child = mem_new(1, sizeof *child);
+
+	child->launch = launch;
+	child->role = *role;
+	child->program = mem_copy(role->program, strlen(role->program));
+	child->conf_file = mem_copy(role->conf_file, strlen(role->conf_file));
+	child->rest.fire = on_rested;
+	child->exit.fd = -1;
+	if ((role->at_once ? start(child, err) : wait_for_work(child, err)) < 0) {
+		free_child(child);
+		return -1;
+	}
+	child->next = launch->children;
+	launch->children = child;
+	return 0;
+}
+
+static void signal_all(struct launch *launch, int signal)
+{
+	for (struct child *c = launch->children; c != NULL; c = c->next)
+		if (c->state == RUNNING)
+			pidfd_send_signal(c->exit.fd, signal, NULL, 0);
+}
+
+static void on_grace_over(struct timer *timer)
+{
+	signal_all(CONTAINER_OF(timer, struct launch, grace), SIGKILL);
+}
+
+void launch_stop(struct launch *launch, uint64_t grace_ms)
+{
+	if (launch->stopping) {
+		signal_all(launch, SIGKILL);
+		return;
+	}
+	launch->stopping = true;
+	for (struct child *c = launch->children; c != NULL; c = c->next) {
+		stop_watching(c);
+		timer_stop(&c->rest);
+	}
+	signal_all(launch, SIGTERM);
+	launch->grace.fire = on_grace_over;
+	timer_start(launch->loop, &launch->grace, grace_ms);
+	stop_if_last(launch);
+}
+
+void launch_free(struct launch *launch)
+{
+	if (launch == NULL)
+		return;
+	signal_all(launch, SIGKILL);
+	timer_stop(&launch->grace);
+	while (launch->children != NULL) {
+		struct child *child = launch->children;
+		siginfo_t how;
+
+		launch->children = child->next;
+		if (child->state == RUNNING)
+			reap(child, &how);
+		stop_watching(child);
+		timer_stop(&child->rest);
+		for (size_t i = 0; i < child->role.sockets; i++)
+			close(child->role.fds[i]);
+		free_child(child);
+	}
+	free(launch);
+}
