@@ -1,0 +1,431 @@
+/*
+ * fetch - against a peer that behaves in every way a peer may
+ *
+ * The peer is a thread of this test; the first part of the target says
+ * what it does.  Byte i of any content is pattern(i).
+ */
+#include "fetch.h"
+
+#include "buf.h"
+#include "clock.h"
+#include "container.h"
+
+#include "unit.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#define BODY 3000000u		/* bytes of content */
+#define MANY 60u		/* fetches at once */
+
+static atomic_uint connections;	/* that the peer accepted */
+static struct address peer;
+static struct loop *loop;
+static struct fetcher *fetcher;
+
+static uint8_t pattern(size_t i)
+{
+	return (uint8_t)(i * 7 + (i >> 8) + (i >> 16));
+}
+
+/* the peer */
+
+static void say(int fd, const char *text)
+{
+	(void)!send(fd, text, strlen(text), MSG_NOSIGNAL);
+}
+
+static void send_bytes(int fd, size_t from, size_t to)
+{
+	static _Thread_local uint8_t part[65536];
+
+	while (from < to) {
+		size_t n = to - from < sizeof part ? to - from : sizeof part;
+		ssize_t sent;
+
+		for (size_t i = 0; i < n; i++)
+			part[i] = pattern(from + i);
+		sent = send(fd, part, n, MSG_NOSIGNAL);
+		if (sent < 0)
+			return;
+		from += (size_t)sent;
+	}
+}
+
+static void say_head(int fd, int status, size_t from, const char *more)
+{
+	char head[400];
+
+	snprintf(head, sizeof head,
+		 "HTTP/1.1 %d X\r\nContent-Length: %u\r\nETag: \"v\"\r\n%sContent-Range: bytes %zu-%u/%u\r\n\r\n",
+		 status, BODY - (unsigned)from, more, from, BODY - 1, BODY);
+	say(fd, head);
+}
+
+/* Misbehave as asked.  False: the connection is to be closed. */
+static bool misbehave(int fd, const char *how)
+{
+	if (strncmp(how, "silent", 6) == 0) {
+		sleep(3);
+		return false;
+	}
+	if (strncmp(how, "close", 5) == 0)
+		return false;
+	if (strncmp(how, "cut", 3) == 0) {
+		say_head(fd, 200, 0, "");
+		send_bytes(fd, 0, BODY / 2);
+		return false;
+	}
+	if (strncmp(how, "stall", 5) == 0) {
+		say_head(fd, 200, 0, "");
+		send_bytes(fd, 0, 1000);
+		sleep(3);
+		return false;
+	}
+	if (strncmp(how, "drip", 4) == 0) {
+		say_head(fd, 200, 0, "");
+		for (size_t i = 0; i < 8; i++, usleep(100000))
+			send_bytes(fd, i * 10, i * 10 + 10);
+		send_bytes(fd, 80, BODY);
+		return true;
+	}
+	if (strncmp(how, "long-header", 11) == 0) {
+		say(fd, "HTTP/1.1 200 OK\r\n");
+		for (int i = 0; i < 2000; i++)
+			say(fd, "X-Padding: 0123456789012345678901234567890123456789\r\n");
+		say_head(fd, 200, 0, "");
+		return false;
+	}
+	say(fd, "SSH-2.0-OpenSSH_9.2\r\n\r\n");
+	return false;
+}
+
+static bool answer(int fd, const char *request)
+{
+	const char *how = request + strlen("GET /"), *range = strstr(request, "\r\nRange: bytes=");
+	size_t from = range ? strtoul(range + 15, NULL, 10) : 0;
+
+	if (strstr(request, "\r\nCache-Control: only-if-cached\r\n") == NULL)
+		return false;
+	if (strncmp(how, "fine", 4) == 0) {
+		say(fd, "HTTP/1.1 100 Continue\r\n\r\n");
+		say_head(fd, from ? 206 : 200, from, "");
+		send_bytes(fd, from, BODY);
+		return true;
+	}
+	if (strncmp(how, "empty", 5) == 0) {
+		say(fd, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+		return true;
+	}
+	if (strncmp(how, "redirect", 8) == 0) {
+		say(fd, "HTTP/1.1 302 X\r\nLocation: /fine\r\nContent-Length: 0\r\n\r\n");
+		return true;
+	}
+	if (strncmp(how, "gzip", 4) == 0) {
+		say_head(fd, 200, 0, "Content-Encoding: gzip\r\nETag: \"w\"\r\n");
+		send_bytes(fd, 0, BODY);
+		return true;
+	}
+	if (strncmp(how, "chunked", 7) == 0) {
+		say(fd, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+			"3\r\nabc\r\n2\r\nde\r\n0\r\nETag: \"trailer\"\r\n\r\n");
+		return true;
+	}
+	return misbehave(fd, how);
+}
+
+static void *serve_one(void *data)
+{
+	int fd = (int)(intptr_t)data;
+	char request[4096];
+	size_t n = 0;
+
+	for (;;) {
+		ssize_t got = read(fd, request + n, sizeof request - n - 1);
+
+		if (got <= 0)
+			break;
+		n += (size_t)got;
+		request[n] = '\0';
+		if (strstr(request, "\r\n\r\n") == NULL)
+			continue;
+		n = 0;
+		if (!answer(fd, request))
+			break;
+	}
+	close(fd);
+	return NULL;
+}
+
+static void *accept_all(void *data)
+{
+	int listener = (int)(intptr_t)data, fd;
+
+	while ((fd = accept(listener, NULL, NULL)) >= 0) {
+		pthread_t thread;
+
+		connections++;
+		pthread_create(&thread, NULL, serve_one, (void *)(intptr_t)fd);
+		pthread_detach(thread);
+	}
+	return NULL;
+}
+
+static void start_peer(void)
+{
+	struct address any;
+	struct err err;
+	pthread_t thread;
+	int fd;
+
+	CHECK(address_parse(STR("127.0.0.1:0"), &any, &err) == 0);
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CHECK(bind(fd, (struct sockaddr *)&any.sa, any.len) == 0 && listen(fd, 128) == 0);
+	CHECK(sock_address(fd, &peer, &err) == 0);
+	pthread_create(&thread, NULL, accept_all, (void *)(intptr_t)fd);
+	pthread_detach(thread);
+}
+
+/* one exchange */
+
+struct trial {
+	struct fetch fetch;
+	struct timer timer;
+	size_t got, wrong, pauses;
+	size_t stop_after;	/* refuse the body beyond so many bytes; 0: never */
+	bool pausing, cancel, cancel_at_head;
+	bool ended;
+	int status;
+	char etag[40], range[80];
+	struct err err;		/* kind ERR_NONE: it came whole */
+};
+
+static unsigned running;
+
+static void over(void)
+{
+	if (--running == 0)
+		loop_stop(loop);
+}
+
+static void go_on(struct timer *timer)
+{
+	fetch_resume(&CONTAINER_OF(timer, struct trial, timer)->fetch);
+}
+
+static int on_head(struct fetch *fetch, const struct fetch_head *head, struct err *err)
+{
+	struct trial *t = CONTAINER_OF(fetch, struct trial, fetch);
+
+	(void)err;
+	CHECK(t->status == 0);
+	t->status = head->status;
+	snprintf(t->etag, sizeof t->etag, "%.*s", STR_ARG(head->etag));
+	snprintf(t->range, sizeof t->range, "%.*s", STR_ARG(head->content_range));
+	if (t->cancel_at_head) {
+		fetch_cancel(fetch);
+		over();
+	}
+	return 0;
+}
+
+static int on_body(struct fetch *fetch, const void *bytes, size_t n, struct err *err)
+{
+	struct trial *t = CONTAINER_OF(fetch, struct trial, fetch);
+	const uint8_t *b = bytes;
+
+	for (size_t i = 0; i < n; i++)
+		t->wrong += b[i] != pattern(fetch->offset + t->got + i);
+	t->got += n;
+	if (t->cancel) {
+		fetch_cancel(fetch);
+		over();
+	}
+	if (t->pausing) {
+		t->pauses++;
+		fetch_pause(fetch);
+		timer_start(loop, &t->timer, 5);
+	}
+	if (t->stop_after && t->got > t->stop_after)
+		return err_set(err, ERR_FULL, "test: enough");
+	return 0;
+}
+
+static void on_end(struct fetch *fetch, const struct err *err)
+{
+	struct trial *t = CONTAINER_OF(fetch, struct trial, fetch);
+
+	CHECK(!t->ended && fetch->transfer == NULL);
+	t->ended = true;
+	if (err != NULL)
+		t->err = *err;
+	timer_stop(&t->timer);
+	over();
+}
+
+static void start(struct trial *t, const char *target, uint64_t offset)
+{
+	struct err err;
+
+	t->timer.fire = go_on;
+	t->fetch = (struct fetch){
+		.peer = &peer, .target = str_of(target), .offset = offset,
+		.first_byte_ms = 500, .stall_ms = 500,
+		.head = on_head, .body = on_body, .end = on_end,
+	};
+	CHECK(fetch_start(fetcher, &t->fetch, &err) == 0);
+	running++;
+}
+
+static void run(struct trial *t, const char *target, uint64_t offset)
+{
+	struct err err;
+
+	start(t, target, offset);
+	CHECK(loop_run(loop, &err) == 0);
+}
+
+/* the tests */
+
+static void test_fine(void)
+{
+	struct trial t = { 0 }, rest = { 0 }, empty = { 0 }, chunked = { 0 }, gzip = { 0 };
+	unsigned before = connections;
+
+	run(&t, "/fine?version=x", 0);
+	CHECK(t.ended && t.err.kind == ERR_NONE && t.status == 200);
+	CHECK(t.got == BODY && t.wrong == 0 && strcmp(t.etag, "\"v\"") == 0);
+	run(&rest, "/fine", 1234567);
+	CHECK(rest.status == 206 && rest.got == BODY - 1234567 && rest.wrong == 0);
+	CHECK(strcmp(rest.range, "bytes 1234567-2999999/3000000") == 0);
+	run(&empty, "/empty", 0);
+	CHECK(empty.ended && empty.status == 404 && empty.got == 0 && empty.err.kind == ERR_NONE);
+	run(&chunked, "/chunked", 0);
+	CHECK(chunked.status == 200 && chunked.got == 5 && chunked.etag[0] == '\0');
+	run(&gzip, "/gzip", 0);
+	CHECK(gzip.got == BODY && gzip.wrong == 0 && gzip.etag[0] == '\0');
+	CHECK(connections - before == 1);	/* kept alive throughout */
+}
+
+static void test_not_followed(void)
+{
+	struct trial t = { 0 };
+
+	setenv("http_proxy", "http://127.0.0.1:9", 1);
+	setenv("all_proxy", "http://127.0.0.1:9", 1);
+	run(&t, "/redirect", 0);
+	CHECK(t.ended && t.status == 302 && t.err.kind == ERR_NONE && t.got == 0);
+}
+
+static void test_failures(void)
+{
+	struct trial closed = { 0 }, cut = { 0 }, garbage = { 0 }, header = { 0 }, full = { .stop_after = 1000 };
+	struct trial away = { 0 };
+	struct address was = peer;
+
+	run(&closed, "/close", 0);
+	CHECK(closed.ended && closed.err.kind == ERR_AWAY && closed.status == 0);
+	run(&cut, "/cut", 0);
+	CHECK(cut.ended && cut.err.kind == ERR_AWAY && cut.wrong == 0 && cut.got <= BODY / 2);
+	run(&garbage, "/garbage", 0);
+	CHECK(garbage.ended && garbage.err.kind == ERR_CORRUPT);
+	run(&header, "/long-header", 0);
+	CHECK(header.ended && header.err.kind == ERR_CORRUPT && header.status == 0);
+	run(&full, "/fine", 0);
+	CHECK(full.ended && full.err.kind == ERR_FULL && full.got < BODY);
+	address_set_port(&peer, 1);
+	run(&away, "/fine", 0);
+	CHECK(away.ended && away.err.kind == ERR_AWAY);
+	peer = was;
+}
+
+static void test_time_outs(void)
+{
+	struct trial silent = { 0 }, stall = { 0 }, drip = { 0 };
+	uint64_t start_ms = clock_mono_ms(), took;
+
+	run(&silent, "/silent", 0);
+	took = clock_mono_ms() - start_ms;
+	CHECK(silent.ended && silent.err.kind == ERR_TIMEOUT && took >= 490 && took < 2500);
+	start_ms = clock_mono_ms();
+	run(&stall, "/stall", 0);
+	took = clock_mono_ms() - start_ms;
+	CHECK(stall.ended && stall.err.kind == ERR_TIMEOUT && stall.status == 200);
+	CHECK(took >= 490 && took < 2500);
+	run(&drip, "/drip", 0);		/* slow, but never silent for long */
+	CHECK(drip.ended && drip.err.kind == ERR_NONE && drip.got == BODY && drip.wrong == 0);
+}
+
+static void test_cancel(void)
+{
+	struct trial body = { .cancel = true }, head = { .cancel_at_head = true }, before = { 0 };
+	struct trial after = { 0 };
+
+	run(&body, "/fine", 0);
+	CHECK(!body.ended && body.got > 0 && body.fetch.transfer == NULL);
+	run(&head, "/fine", 0);
+	CHECK(!head.ended && head.status == 200 && head.got == 0);
+	start(&before, "/fine", 0);
+	fetch_cancel(&before.fetch);
+	fetch_cancel(&before.fetch);
+	running--;
+	run(&after, "/fine", 0);
+	CHECK(after.ended && after.got == BODY && !before.ended && before.status == 0);
+}
+
+static void test_many(void)
+{
+	static struct trial t[MANY];
+	struct err err;
+
+	for (size_t i = 0; i < MANY; i++) {
+		t[i].pausing = i % 3 == 0;
+		start(&t[i], i % 7 == 3 ? "/cut" : "/fine", i % 7 == 3 ? 0 : i * 31);
+	}
+	CHECK(loop_run(loop, &err) == 0);
+	for (size_t i = 0; i < MANY; i++) {
+		CHECK(t[i].ended && t[i].wrong == 0);
+		CHECK(i % 7 == 3 ? t[i].err.kind == ERR_AWAY
+				 : t[i].err.kind == ERR_NONE && t[i].got == BODY - i * 31);
+		CHECK(!t[i].pausing || t[i].pauses > 3);
+	}
+}
+
+/* Paused for longer than a stall may last: that is no stall. */
+static void test_pause_is_no_stall(void)
+{
+	struct trial t = { 0 };
+	uint64_t until;
+
+	start(&t, "/fine", 0);
+	fetch_pause(&t.fetch);
+	timer_start(loop, &t.timer, 1200);
+	until = clock_mono_ms() + 1200;
+	CHECK(loop_run(loop, NULL) == 0);
+	CHECK(t.ended && t.err.kind == ERR_NONE && t.got == BODY && t.wrong == 0);
+	CHECK(clock_mono_ms() >= until);
+}
+
+int main(void)
+{
+	struct err err;
+
+	start_peer();
+	loop = loop_new(&err);
+	fetcher = fetcher_new(loop, &err);
+	if (loop == NULL || fetcher == NULL)
+		return 1;
+	test_fine();
+	test_not_followed();
+	test_failures();
+	test_time_outs();
+	test_cancel();
+	test_many();
+	test_pause_is_no_stall();
+	fetcher_free(fetcher);
+	loop_free(loop);
+	return UNIT_RESULT();
+}
