@@ -4,13 +4,19 @@
  *	PULL {path, record, type, holders}	->
  *		STARTED {} + descriptor, readable at any offset while it grows
  *		PROGRESS {bytes that are readable by now}...
- *		DONE {}: sha256 verified, committed
+ *		DONE {}: all bytes are readable, and their sha256 is right
  *		or FAILED, at any time
  *	LIST {path, deleted}			->
  *		PART {node} + memfd of text lines, per peer that answered
  *		END {asked, answered}
  *	HISTORY {path}				->	as LIST
  *	RESOLVE {"host:port"}			->	ADDRESSES {addresses}, or FAILED
+ *
+ * What STARTED's descriptor holds is unverified until DONE.  STARTED may come
+ * again with another descriptor: then a peer was caught lying, and what was
+ * read from the earlier one is worth nothing; whoever passed any of it on
+ * must cut that off.  The commit follows DONE: a GET right after it may ask
+ * for the same version once more, and gets it at once.
  *
  * Text lines are exactly what the peer's ?format=text gives, sorted.
  *
