@@ -12,7 +12,7 @@
 #include <stdarg.h>
 
 static const struct command *const commands[] = {
-	&command_up, &command_key,
+	&command_up, &command_key, &command_units,
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
