@@ -22,9 +22,7 @@
 #ifndef COVEY_VERSION_TALK_H
 #define COVEY_VERSION_TALK_H
 
-#include "member.h"
-#include "path.h"
-#include "record.h"
+#include "wire.h"
 
 #include <stdbool.h>
 
@@ -77,9 +75,5 @@ void nodes_ask_pack(struct buf *, const struct nodes_ask *);
 int nodes_ask_unpack(struct str, struct nodes_ask *ret, struct err *);
 void nodes_row_pack(struct buf *, const struct nodes_row *);
 int nodes_row_unpack(struct str, struct nodes_row *ret, struct err *);
-
-/* A record on the wire: RECORD_BYTES, zeros for none. */
-void pack_record(struct buf *, const struct record *);
-void unpack_record(struct unpack *, struct record *ret);
 
 #endif

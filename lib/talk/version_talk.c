@@ -1,48 +1,9 @@
 /* version_talk - the conversation on version.sock: who has which version */
 #include "version_talk.h"
 
-void pack_record(struct buf *buf, const struct record *record)
-{
-	uint8_t bytes[RECORD_BYTES] = { 0 };
-
-	if (!version_is_none(record->version))
-		record_pack(bytes, record);
-	pack_bytes(buf, bytes, sizeof bytes);
-}
-
-void unpack_record(struct unpack *in, struct record *ret)
-{
-	static const uint8_t none[RECORD_BYTES];
-	uint8_t bytes[RECORD_BYTES];
-	struct record record = { .version = VERSION_NONE };
-
-	unpack_bytes(in, bytes, sizeof bytes);
-	if (memcmp(bytes, none, sizeof none) != 0 &&
-	    record_unpack(bytes, sizeof bytes, &record, NULL) < 0)
-		in->failed = true;
-	*ret = record;
-}
-
 static int malformed(struct err *err, const char *what)
 {
 	return err_set(err, ERR_INVALID, "read %s: malformed", what);
-}
-
-static void pack_version(struct buf *buf, struct version version)
-{
-	pack_u64(buf, version.time);
-	pack_u64(buf, version.node);
-	pack_u16(buf, version.n);
-}
-
-static struct version unpack_version(struct unpack *in)
-{
-	struct version version;
-
-	version.time = unpack_u64(in);
-	version.node = unpack_u64(in);
-	version.n = unpack_u16(in);
-	return version;
 }
 
 static bool unpack_bool(struct unpack *in)

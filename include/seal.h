@@ -1,0 +1,56 @@
+/*
+ * seal - packets that only holders of the group's key can make or read
+ *
+ *	offset size
+ *	0      3    "cvy"
+ *	3      1    protocol version, in clear, authenticated
+ *	4      24   nonce, never used twice
+ *	28          XChaCha20-Poly1305 of the message, then 16 bytes of tag
+ *
+ * The key file has one key per line, 64 hexadecimal digits; empty lines
+ * and lines that begin with '#' do not count.  The first key seals, up to
+ * two open, so that a key can be changed node by node.  A packet that does
+ * not open leaves no trace, and deserves no answer.
+ *
+ * sodium_init() comes before all of this.
+ */
+#ifndef COVEY_SEAL_H
+#define COVEY_SEAL_H
+
+#include "err.h"
+#include "str.h"
+#include "wire.h"
+
+#include <stdint.h>
+
+#define SEAL_KEYS 2
+#define SEAL_KEY_BYTES 32
+#define SEAL_NONCE_BYTES 24
+
+struct seal_keys {
+	struct {
+		uint8_t bytes[SEAL_KEY_BYTES];
+		uint64_t group;		/* id of the group, derived from the key */
+	} list[SEAL_KEYS];
+	size_t count;
+};
+#define SEAL_KEYS_INIT { .count = 0 }
+
+/* A key file's text.  The first key's group is this node's. */
+int seal_keys_parse(struct str text, struct seal_keys *ret, struct err *);
+
+/* The packet's length.  plain has at most WIRE_PLAIN_BYTES. */
+size_t seal_close(const struct seal_keys *, uint8_t protocol,
+		  const uint8_t nonce[SEAL_NONCE_BYTES], struct str plain, uint8_t to[WIRE_BYTES]);
+
+struct sealed {
+	uint8_t protocol;
+	uint64_t group;			/* of the key that opened it */
+	size_t n;			/* bytes of the message */
+	char plain[WIRE_PLAIN_BYTES];
+};
+
+/* 0, or -1: not for us. */
+int seal_open(const struct seal_keys *, struct str packet, struct sealed *ret);
+
+#endif

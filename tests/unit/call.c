@@ -1,0 +1,245 @@
+/*
+ * Asking and answering over a socket: several answers to one request,
+ * descriptors, time-outs, a server that goes and comes, clients that go.
+ */
+#include "unit.h"
+
+#include "call.h"
+#include "container.h"
+#include "serve.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { ECHO = 1, TWICE, SILENCE, DESCRIPTOR, FLOOD, REFUSE };
+
+static struct loop *loop;
+static char path[] = "/var/tmp/covey-call-XXXXXX.sock";
+static int listener = -1;
+static struct serve *serve;
+static int gone;
+static int asked;
+
+static void on_request(struct serve *s, struct serve_request *request, struct frame *frame)
+{
+	struct err err = ERR_INIT;
+	static char much[60000];
+	int fd;
+
+	CHECK(serve_data(s) == &gone);
+	asked++;
+	switch (frame->type) {
+	case TWICE:
+		serve_reply(request, ECHO, STR("one"), NULL, 0);
+		/* fall through */
+	case ECHO:
+		serve_reply(request, ECHO, frame->body, NULL, 0);
+		serve_end(request);
+		break;
+	case DESCRIPTOR:
+		fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		serve_reply(request, DESCRIPTOR, STR(""), &fd, 1);
+		close(fd);
+		serve_end(request);
+		break;
+	case FLOOD:
+		for (int i = 0; i < 40; i++)
+			serve_reply(request, FLOOD, (struct str){ much, sizeof much }, NULL, 0);
+		serve_end(request);
+		break;
+	case REFUSE:
+		err_set(&err, ERR_DENIED, "ask: no");
+		serve_fail(request, &err);
+		break;
+	default:
+		break;		/* stays open */
+	}
+}
+
+static void on_gone(struct serve *s, struct serve_request *request)
+{
+	(void)s;
+	(void)request;
+	gone++;
+}
+
+static const struct serve_role role = { .request = on_request, .gone = on_gone };
+
+static void start_server(void)
+{
+	struct err err = ERR_INIT;
+
+	if (listener < 0)
+		listener = sock_listen_unix(path, &err);
+	CHECK(listener >= 0);
+	serve = serve_new(loop, listener, &role, &gone, &err);
+	CHECK(serve != NULL);
+}
+
+struct ask {
+	struct call call;
+	int frames, wanted, over, fds;
+	uint8_t type;
+	char last[64];
+};
+
+static void on_answer(struct call *call, struct frame *frame)
+{
+	struct ask *ask = CONTAINER_OF(call, struct ask, call);
+
+	if (frame == NULL) {
+		ask->over++;
+		loop_stop(loop);
+		return;
+	}
+	ask->frames++;
+	ask->type = frame->type;
+	ask->fds += (int)frame->fd_count;
+	snprintf(ask->last, sizeof ask->last, "%.*s", STR_ARG(frame->body));
+	if (ask->frames == ask->wanted) {
+		call_finish(call);
+		loop_stop(loop);
+	}
+}
+
+static struct ask ask(struct caller *caller, uint8_t type, int wanted, uint64_t timeout_ms)
+{
+	struct ask a = { .call = CALL_INIT, .wanted = wanted };
+
+	a.call.answer = on_answer;
+	call_start(caller, &a.call, type, STR("hello"), timeout_ms);
+	CHECK(loop_run(loop, NULL) == 0);
+	CHECK(a.call.caller == NULL);
+	return a;
+}
+
+static void test_answers(struct caller *caller)
+{
+	struct ask a = ask(caller, ECHO, 1, 1000);
+
+	CHECK(a.frames == 1 && a.over == 0 && strcmp(a.last, "hello") == 0);
+	a = ask(caller, TWICE, 2, 1000);
+	CHECK(a.frames == 2 && strcmp(a.last, "hello") == 0);
+	a = ask(caller, TWICE, 3, 50);
+	CHECK(a.frames == 2 && a.over == 1);
+	a = ask(caller, DESCRIPTOR, 1, 1000);
+	CHECK(a.frames == 1 && a.fds == 1);
+	a = ask(caller, REFUSE, 1, 1000);
+	CHECK(a.type == FRAME_FAILED);
+	a = ask(caller, FLOOD, 40, 2000);
+	CHECK(a.frames == 40 && a.over == 0);
+}
+
+static void test_silence(struct caller *caller)
+{
+	struct ask a = ask(caller, SILENCE, 1, 30);
+
+	CHECK(a.frames == 0 && a.over == 1);
+	CHECK(serve_requests(serve) == 1 && gone == 0);
+}
+
+static void stop_later(struct timer *timer)
+{
+	(void)timer;
+	loop_stop(loop);
+}
+
+static void run_for(uint64_t ms)
+{
+	struct timer timer = { .fire = stop_later };
+
+	timer_start(loop, &timer, ms);
+	CHECK(loop_run(loop, NULL) == 0);
+	timer_stop(&timer);
+}
+
+/* The role is started anew while the listener stays, as systemd does it. */
+static void test_restart(struct caller *caller)
+{
+	struct ask a;
+
+	serve_free(serve);
+	CHECK(gone == 1);
+	start_server();
+	a = ask(caller, ECHO, 1, 1000);
+	CHECK(a.frames == 1);
+	asked = 0;
+	a = (struct ask){ .call = CALL_INIT, .wanted = 1 };
+	a.call.answer = on_answer;
+	call_start(caller, &a.call, SILENCE, STR("hello"), 5000);
+	run_for(20);
+	CHECK(asked == 1);
+	for (int i = 0; i < 2; i++) {	/* the second time it is not asked again */
+		serve_free(serve);
+		start_server();
+		run_for(20);
+	}
+	CHECK(asked == 2 && a.over == 1);
+}
+
+static void test_away(struct caller *caller)
+{
+	struct ask a;
+
+	serve_free(serve);
+	serve = NULL;
+	close(listener);
+	listener = -1;
+	a = ask(caller, ECHO, 1, 1000);
+	CHECK(a.frames == 0 && a.over == 1);
+	start_server();
+	a = ask(caller, ECHO, 1, 1000);
+	CHECK(a.frames == 1 && a.over == 0);
+}
+
+static void test_bad_client(void)
+{
+	int fd = sock_connect_unix(path, NULL);
+	char byte;
+
+	CHECK(fd >= 0);
+	CHECK(sock_send(fd, "what?", 5, NULL, 0, NULL) == 0);
+	run_for(20);
+	CHECK(recv(fd, &byte, 1, 0) == 0);
+	close(fd);
+}
+
+static void test_asking(void)
+{
+	struct asking asking = ASKING_INIT;
+	struct err err = ERR_INIT;
+	struct frame frame;
+
+	CHECK(asking_start(&asking, path, TWICE, STR("x"), 50, NULL) == 0);
+	run_for(20);
+	CHECK(asking_next(&asking, &frame, NULL) == 0 && str_eq(frame.body, STR("one")));
+	CHECK(asking_next(&asking, &frame, NULL) == 0 && str_eq(frame.body, STR("x")));
+	CHECK(asking_next(&asking, &frame, &err) == -1 && err.kind == ERR_TIMEOUT);
+	asking_end(&asking);
+	CHECK(asking_start(&asking, "/var/tmp/covey-nowhere.sock", TWICE, STR("x"), 50, &err) == -1);
+	asking_end(&asking);
+}
+
+int main(void)
+{
+	struct caller *caller;
+
+	mkstemps(path, 5);
+	unlink(path);
+	loop = loop_new(NULL);
+	start_server();
+	caller = caller_new(loop, path);
+	test_answers(caller);
+	test_silence(caller);
+	test_restart(caller);
+	test_away(caller);
+	test_bad_client();
+	test_asking();
+	caller_free(caller);
+	serve_free(serve);
+	close(listener);
+	unlink(path);
+	loop_free(loop);
+	return UNIT_RESULT();
+}

@@ -1,0 +1,289 @@
+/*
+ * The messages between roles: what is packed comes back, and nothing that
+ * was cut short, made longer or spoiled is taken.
+ */
+#include "unit.h"
+
+#include "discover_talk.h"
+#include "frame.h"
+#include "members.h"
+#include "sync_talk.h"
+#include "version_talk.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const struct record sample = {
+	.version = { .time = 1763809644123456001u, .node = 0x7f3a9c2b11d0e4f5, .n = 2 },
+	.size = 5,
+	.sha256 = { 1, 2, 3, 255 },
+	.mtime = 1700000000,
+};
+
+static struct address address_of(const char *text)
+{
+	struct address a = { .len = 0 };
+
+	CHECK(address_parse(str_of(text), &a, NULL) == 0);
+	return a;
+}
+
+static struct member member_of(uint64_t id, const char *name)
+{
+	struct member m = { .id = id, .start = 3, .heartbeat = 77, .state = MEMBER_SUSPECT,
+			    .protocol_min = 1, .protocol_max = 2 };
+
+	member_set_name(&m, str_of(name));
+	m.http = address_of("127.0.0.1:4720");
+	m.discovery = address_of("[fe80::1:2]:4721");
+	return m;
+}
+
+static bool same_member(const struct member *a, const struct member *b)
+{
+	return a->id == b->id && a->start == b->start && a->heartbeat == b->heartbeat &&
+	       a->state == b->state && a->protocol_min == b->protocol_min &&
+	       a->protocol_max == b->protocol_max && strcmp(a->name, b->name) == 0 &&
+	       address_eq(&a->http, &b->http) && address_eq(&a->discovery, &b->discovery) &&
+	       a->versions.len == b->versions.len;
+}
+
+/* Every message must refuse each of its own prefixes, and one byte too many. */
+#define STRICT(bytes, call) \
+	do { \
+		struct str whole = buf_str(&(bytes)), cut; \
+		for (cut = whole; cut.n-- > 0;) \
+			CHECK((call) == -1); \
+		buf_addc(&(bytes), '\0'); \
+		cut = buf_str(&(bytes)); \
+		CHECK((call) == -1); \
+		buf_reset(&(bytes)); \
+	} while (0)
+
+static void test_frame(void)
+{
+	struct frame frame = { .type = 7, .id = 1ull << 63, .deadline_ms = 250, .body = STR("hello") };
+	struct frame got = { .type = 0 };
+	struct buf b = BUF_INIT;
+
+	frame_pack(&b, &frame);
+	CHECK(b.len == FRAME_HEADER_BYTES + 5);
+	CHECK(frame_unpack(buf_str(&b), &got, NULL) == 0);
+	CHECK(got.type == 7 && got.id == frame.id && got.deadline_ms == 250 && got.fd_count == 0);
+	CHECK(str_eq(got.body, STR("hello")));
+	b.data[2] = 2;
+	CHECK(frame_unpack(buf_str(&b), &got, NULL) == -1);
+	b.data[2] = 1;
+	b.data[0] = 'C';
+	CHECK(frame_unpack(buf_str(&b), &got, NULL) == -1);
+	b.data[0] = 'c';
+	STRICT(b, frame_unpack(cut, &got, NULL));
+	CHECK(got.id == frame.id);
+	buf_clear(&b);
+}
+
+static void test_failed(void)
+{
+	struct err err = ERR_INIT, got = ERR_INIT;
+	struct buf b = BUF_INIT;
+
+	err_set(&err, ERR_CONFLICT, "put a/b: a is a file");
+	frame_failed_pack(&b, &err);
+	CHECK(frame_failed_unpack(buf_str(&b), &got) == -1);
+	CHECK(got.kind == ERR_CONFLICT && strcmp(got.text, err.text) == 0);
+	b.data[0] = 99;
+	frame_failed_unpack(buf_str(&b), &got);
+	CHECK(got.kind == ERR_INVALID);
+	buf_clear(&b);
+}
+
+static void test_newest(void)
+{
+	struct newest_ask ask = { .path = STR("docs/a.pdf"), .version = sample.version }, got_ask;
+	struct newest_answer answer = { .record = sample, .type = STR("text/x"), .directory = true,
+					.holders = { 5, 6 }, .holder_count = 2, .asked = 3,
+					.answered = 2 };
+	struct newest_answer got = { .holder_count = 0 };
+	struct buf b = BUF_INIT;
+
+	newest_ask_pack(&b, &ask);
+	CHECK(newest_ask_unpack(buf_str(&b), &got_ask, NULL) == 0);
+	CHECK(str_eq(got_ask.path, ask.path) && version_cmp(got_ask.version, ask.version) == 0);
+	STRICT(b, newest_ask_unpack(cut, &got_ask, NULL));
+	ask.path = STR("../etc");
+	newest_ask_pack(&b, &ask);
+	CHECK(newest_ask_unpack(buf_str(&b), &got_ask, NULL) == -1);
+	buf_reset(&b);
+
+	newest_answer_pack(&b, &answer);
+	CHECK(newest_answer_unpack(buf_str(&b), &got, NULL) == 0);
+	CHECK(record_eq(&got.record, &sample) && str_eq(got.type, answer.type) && got.directory);
+	CHECK(got.holder_count == 2 && got.holders[0] == 5 && got.holders[1] == 6);
+	CHECK(got.asked == 3 && got.answered == 2 && !got.confirmed);
+	STRICT(b, newest_answer_unpack(cut, &got, NULL));
+	answer.answered = 4;
+	newest_answer_pack(&b, &answer);
+	CHECK(newest_answer_unpack(buf_str(&b), &got, NULL) == -1);
+	buf_clear(&b);
+}
+
+static void test_nodes(void)
+{
+	struct nodes_ask ask = { .path = STR("") }, got_ask = { .path = STR("x") };
+	struct nodes_row row = { .id = 9, .name = STR("alpha"), .state = MEMBER_DOWN, .content = true,
+				 .record = sample, .age_ms = 12 };
+	struct nodes_row got = { .id = 0 };
+	struct buf b = BUF_INIT;
+
+	nodes_ask_pack(&b, &ask);
+	CHECK(nodes_ask_unpack(buf_str(&b), &got_ask, NULL) == 0 && got_ask.path.n == 0);
+	STRICT(b, nodes_ask_unpack(cut, &got_ask, NULL));
+	row.http = address_of("[::1]:80");
+	nodes_row_pack(&b, &row);
+	CHECK(nodes_row_unpack(buf_str(&b), &got, NULL) == 0);
+	CHECK(got.id == 9 && str_eq(got.name, row.name) && got.state == MEMBER_DOWN && got.content &&
+	      !got.answered && got.age_ms == 12 && address_eq(&got.http, &row.http) &&
+	      record_eq(&got.record, &sample));
+	STRICT(b, nodes_row_unpack(cut, &got, NULL));
+	buf_clear(&b);
+}
+
+static void test_members(void)
+{
+	struct members members = MEMBERS_INIT, got = MEMBERS_INIT;
+	struct member a = member_of(1, "alpha"), z = member_of(2, "two words;\n\xff");
+	struct buf b = BUF_INIT;
+
+	CHECK(strcmp(z.name, "two?words???") == 0);
+	members.self = 1;
+	members_add(&members, &a);
+	members_add(&members, &z);
+	CHECK(members_asked(&members) == 1);
+	discover_members_pack(&b, &members);
+	CHECK(discover_members_unpack(buf_str(&b), &got, NULL) == 0);
+	CHECK(got.self == 1 && got.count == 2 && same_member(&got.list[0], &a) &&
+	      same_member(&got.list[1], &z));
+	CHECK(members_find(&got, 2) == &got.list[1] && members_find(&got, 3) == NULL);
+	STRICT(b, discover_members_unpack(cut, &got, NULL));
+	CHECK(got.count == 2);
+	while (members.count < MEMBERS_MAX)
+		members_add(&members, &a);
+	for (size_t i = 0; i < MEMBERS_MAX; i++) {
+		member_set_name(&members.list[i], STR("0123456789012345678901234567890123456789"
+						      "01234567890123456789012"));
+		members.list[i].http = members.list[i].versions = a.discovery;
+	}
+	discover_members_pack(&b, &members);
+	CHECK(b.len <= FRAME_BODY_BYTES);
+	members_clear(&got);
+	members_clear(&members);
+	buf_clear(&b);
+}
+
+static void test_members_file(void)
+{
+	char directory[] = "/var/tmp/covey-unit-XXXXXX";
+	struct members members = MEMBERS_INIT, got = MEMBERS_INIT;
+	struct member a = member_of(1, "alpha"), z = member_of(UINT64_MAX, "");
+	struct buf file = BUF_INIT;
+
+	CHECK(mkdtemp(directory) != NULL);
+	CHECK(members_load(directory, &got, NULL) == 0 && got.count == 0 && got.self == 0);
+	z.state = MEMBER_LEFT;
+	members.self = 1;
+	members_add(&members, &a);
+	members_add(&members, &z);
+	CHECK(members_save(directory, &members, NULL) == 0);
+	CHECK(members_load(directory, &got, NULL) == 0);
+	CHECK(got.self == 1 && got.count == 2);
+	CHECK(got.count == 2 && same_member(&got.list[0], &a) && same_member(&got.list[1], &z));
+	buf_addf(&file, "%s/members.ini", directory);
+	CHECK(truncate(file.data, 40) == 0);
+	CHECK(members_load(directory, &got, NULL) == -1);
+	CHECK(got.count == 2);
+	unlink(file.data);
+	rmdir(directory);
+	buf_clear(&file);
+	members_clear(&got);
+	members_clear(&members);
+}
+
+static void test_pull(void)
+{
+	struct sync_pull pull = { .path = STR("a"), .record = sample, .type = STR("x/y"),
+				  .holders = { 4 }, .holder_count = 1 };
+	struct sync_pull got = { .holder_count = 0 };
+	struct buf b = BUF_INIT;
+
+	sync_pull_pack(&b, &pull);
+	CHECK(sync_pull_unpack(buf_str(&b), &got, NULL) == 0);
+	CHECK(str_eq(got.path, pull.path) && record_eq(&got.record, &sample) &&
+	      got.holder_count == 1 && got.holders[0] == 4 && str_eq(got.type, pull.type));
+	STRICT(b, sync_pull_unpack(cut, &got, NULL));
+	pull.record.version = VERSION_NONE;
+	sync_pull_pack(&b, &pull);
+	CHECK(sync_pull_unpack(buf_str(&b), &got, NULL) == -1);
+	buf_clear(&b);
+}
+
+static void test_lists(void)
+{
+	struct sync_list list = { .path = STR("docs"), .deleted = true }, got_list;
+	struct sync_end end = { .asked = 3, .answered = 1 }, got_end;
+	struct str text;
+	uint64_t n;
+	struct buf b = BUF_INIT;
+
+	sync_list_pack(&b, &list);
+	CHECK(sync_list_unpack(buf_str(&b), &got_list, NULL) == 0);
+	CHECK(str_eq(got_list.path, list.path) && got_list.deleted);
+	STRICT(b, sync_list_unpack(cut, &got_list, NULL));
+	sync_history_pack(&b, STR("docs/a"));
+	CHECK(sync_history_unpack(buf_str(&b), &text, NULL) == 0 && str_eq(text, STR("docs/a")));
+	STRICT(b, sync_history_unpack(cut, &text, NULL));
+	sync_part_pack(&b, 44);
+	CHECK(sync_part_unpack(buf_str(&b), &n, NULL) == 0 && n == 44);
+	STRICT(b, sync_part_unpack(cut, &n, NULL));
+	sync_progress_pack(&b, 1ull << 40);
+	CHECK(sync_progress_unpack(buf_str(&b), &n, NULL) == 0 && n == 1ull << 40);
+	STRICT(b, sync_progress_unpack(cut, &n, NULL));
+	sync_end_pack(&b, &end);
+	CHECK(sync_end_unpack(buf_str(&b), &got_end, NULL) == 0 && got_end.asked == 3 &&
+	      got_end.answered == 1);
+	STRICT(b, sync_end_unpack(cut, &got_end, NULL));
+	buf_clear(&b);
+}
+
+static void test_resolve(void)
+{
+	struct sync_addresses addresses = { .count = 2 }, got;
+	struct str name;
+	struct buf b = BUF_INIT;
+
+	sync_resolve_pack(&b, STR("alpha.example:4721"));
+	CHECK(sync_resolve_unpack(buf_str(&b), &name, NULL) == 0 &&
+	      str_eq(name, STR("alpha.example:4721")));
+	STRICT(b, sync_resolve_unpack(cut, &name, NULL));
+	addresses.list[0] = address_of("10.0.0.1:4721");
+	addresses.list[1] = address_of("[2001:db8::1]:4721");
+	sync_addresses_pack(&b, &addresses);
+	CHECK(sync_addresses_unpack(buf_str(&b), &got, NULL) == 0 && got.count == 2 &&
+	      address_eq(&got.list[0], &addresses.list[0]) &&
+	      address_eq(&got.list[1], &addresses.list[1]));
+	STRICT(b, sync_addresses_unpack(cut, &got, NULL));
+	buf_clear(&b);
+}
+
+int main(void)
+{
+	test_frame();
+	test_failed();
+	test_newest();
+	test_nodes();
+	test_members();
+	test_members_file();
+	test_pull();
+	test_lists();
+	test_resolve();
+	return UNIT_RESULT();
+}
