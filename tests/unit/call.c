@@ -224,9 +224,10 @@ static void test_asking(void)
 int main(void)
 {
 	struct caller *caller;
+	int fd = mkstemps(path, 5);
 
-	mkstemps(path, 5);
-	unlink(path);
+	CHECK(fd >= 0 && unlink(path) == 0);
+	close(fd);
 	loop = loop_new(NULL);
 	start_server();
 	caller = caller_new(loop, path);

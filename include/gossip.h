@@ -1,0 +1,54 @@
+/*
+ * gossip - how views spread: each round, tell a few members what is known
+ *
+ * A round, every GOSSIP_ROUND_MS, raises this node's heartbeat and sends
+ * its own entry and those of others to a few members; each answers with
+ * its own.  A group of up to 4 nodes is told whole.  Members thought dead
+ * and seeds are asked too, seldom while others are alive, so that a node
+ * that returns, or the other half of a partition, is found again.
+ *
+ * Per round at most GOSSIP_TARGETS messages and one per seed go out, and
+ * one for each message that came in and asks for an answer.
+ *
+ * Pure: time, randomness and the way out are the caller's.  Messages are
+ * plain; the caller seals and sends them, in send().
+ */
+#ifndef COVEY_GOSSIP_H
+#define COVEY_GOSSIP_H
+
+#include "view.h"
+#include "wire.h"
+
+#define GOSSIP_ROUND_MS 500
+#define GOSSIP_TARGETS 4		/* members told in one round */
+#define GOSSIP_SEEDS_MAX 64		/* addresses, of all seeds together */
+
+struct gossip {
+	struct view view;
+	uint64_t group;
+	void (*send)(void *data, const struct address *, struct str plain);
+	uint64_t (*random)(void *data);
+	void *data;
+	struct address seeds[GOSSIP_SEEDS_MAX];
+	size_t seed_count;
+	uint64_t round;			/* rounds so far */
+	struct buf packet;		/* the one being made */
+};
+
+/* send, random and data are set by the caller, before or after. */
+void gossip_init(struct gossip *, const struct member *self, uint64_t group, uint64_t now);
+void gossip_clear(struct gossip *);
+
+/* All seeds' addresses, as far as they are known by now. */
+void gossip_seeds(struct gossip *, const struct address *, size_t count);
+
+void gossip_round(struct gossip *, uint64_t now);
+/* A message that was opened; from is where an answer goes. */
+void gossip_receive(struct gossip *, const struct wire *, const struct address *from,
+		    uint64_t now);
+/* Tell whoever listens there, and expect no answer: for multicast. */
+void gossip_announce(struct gossip *, const struct address *);
+/* Say good-bye to all. */
+void gossip_leave(struct gossip *);
+
+#endif

@@ -1,0 +1,68 @@
+/*
+ * view - the members of the group, as this node has heard of them
+ *
+ * Every member raises a counter with each beat and its start count with
+ * each start, and only it does: the greater (start, heartbeat) is the
+ * newer word, whoever brings it, and only a newer word changes anything.
+ * So packets may be lost, doubled, reordered or replayed.  Whether a
+ * member is up each node judges by itself: by when it last heard a newer
+ * word.  The exception is LEFT, which a member says of itself.
+ *
+ * A member whose address another, living one has taken counts as left
+ * (a node that was formatted anew).  An id is never forgotten, except that
+ * one that has left makes room when there are MEMBERS_MAX.
+ *
+ * Pure: `now` is a parameter, ms on any clock that does not go back.
+ */
+#ifndef COVEY_VIEW_H
+#define COVEY_VIEW_H
+
+#include "member.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define VIEW_SUSPECT_MS 2500		/* without a newer word */
+#define VIEW_DOWN_MS 6000
+
+struct view_entry {
+	struct member member;		/* state is this node's judgement */
+	uint64_t heard;			/* ms: when its word last got newer */
+};
+
+struct view {
+	struct member self;
+	struct view_entry *entries;	/* the others; owned */
+	size_t count;
+	uint64_t changes;		/* grows when something people see changes */
+	uint64_t outdone;		/* a start of ours that others know and we do not, or 0 */
+	uint64_t ticked;		/* ms: the last view_tick() */
+};
+
+void view_init(struct view *, const struct member *self, uint64_t now);
+void view_clear(struct view *);
+
+/* What was known before this start; members that were up have time to show again. */
+void view_load(struct view *, const struct members *, uint64_t now);
+
+/* One more heartbeat of this node. */
+void view_beat(struct view *);
+/* Say good-bye: the last word of this start. */
+void view_leave(struct view *);
+/* Start again above a start of ours that others remember (a store restored from a copy). */
+void view_restart(struct view *, uint64_t start);
+
+/*
+ * A word about a member.  direct: it comes from the member itself; else
+ * its state is what somebody else thinks.  True when it was news.
+ */
+bool view_hear(struct view *, const struct member *, bool direct, uint64_t now);
+
+/* Judge who is suspect or down.  To be called every VIEW_SUSPECT_MS / 4 or oftener. */
+void view_tick(struct view *, uint64_t now);
+
+/* All members, this node first. */
+void view_members(const struct view *, struct members *ret);
+
+#endif

@@ -1,0 +1,154 @@
+/* gossip - how views spread: each round, tell a few members what is known */
+#include "gossip.h"
+
+#define SELDOM 4			/* rounds between tries of the dead and the seeds */
+
+void gossip_init(struct gossip *gossip, const struct member *self, uint64_t group, uint64_t now)
+{
+	*gossip = (struct gossip){ .group = group };
+	view_init(&gossip->view, self, now);
+}
+
+void gossip_clear(struct gossip *gossip)
+{
+	view_clear(&gossip->view);
+	buf_clear(&gossip->packet);
+}
+
+void gossip_seeds(struct gossip *gossip, const struct address *addresses, size_t count)
+{
+	gossip->seed_count = 0;
+	for (size_t i = 0; i < count && gossip->seed_count < GOSSIP_SEEDS_MAX; i++)
+		if (!address_eq(&addresses[i], &gossip->view.self.discovery))
+			gossip->seeds[gossip->seed_count++] = addresses[i];
+}
+
+static uint64_t below(struct gossip *gossip, uint64_t n)
+{
+	return gossip->random(gossip->data) % n;
+}
+
+/* Move `want` of the count pointers to the front, chosen at random. */
+static void choose(struct gossip *gossip, const struct member **list, size_t count, size_t want)
+{
+	for (size_t i = 0; i < want && i < count; i++) {
+		size_t other = i + (size_t)below(gossip, count - i);
+		const struct member *member = list[i];
+
+		list[i] = list[other];
+		list[other] = member;
+	}
+}
+
+static void tell(struct gossip *gossip, const struct address *to, bool answer)
+{
+	const struct member *others[MEMBERS_MAX];
+	size_t count = gossip->view.count, packed;
+
+	for (size_t i = 0; i < count; i++)
+		others[i] = &gossip->view.entries[i].member;
+	packed = count;
+	choose(gossip, others, count, WIRE_MEMBERS_MAX);
+	buf_reset(&gossip->packet);
+	wire_pack_sender(&gossip->packet, gossip->group, &gossip->view.self);
+	wire_pack_gossip(&gossip->packet, answer, others, &packed);
+	gossip->send(gossip->data, to, buf_str(&gossip->packet));
+}
+
+/* The members that are alive, or that are thought dead; how many. */
+static size_t list_members(const struct gossip *gossip, bool alive, const struct member **ret)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < gossip->view.count; i++) {
+		const struct member *member = &gossip->view.entries[i].member;
+
+		if (member->state == MEMBER_LEFT || member->discovery.len == 0)
+			continue;
+		if ((member->state != MEMBER_DOWN) == alive)
+			ret[count++] = member;
+	}
+	return count;
+}
+
+/* At most `want` of them, at random. */
+static void tell_some(struct gossip *gossip, bool alive, size_t want)
+{
+	const struct member *members[MEMBERS_MAX];
+	size_t count = list_members(gossip, alive, members);
+
+	if (count > want) {
+		choose(gossip, members, count, want);
+		count = want;
+	}
+	for (size_t i = 0; i < count; i++)
+		tell(gossip, &members[i]->discovery, false);
+}
+
+/* A member that is alive is told anyway. */
+static bool is_alive_at(const struct gossip *gossip, const struct address *address)
+{
+	for (size_t i = 0; i < gossip->view.count; i++) {
+		const struct member *member = &gossip->view.entries[i].member;
+
+		if (member->state == MEMBER_UP && address_eq(&member->discovery, address))
+			return true;
+	}
+	return false;
+}
+
+static void tell_seeds(struct gossip *gossip)
+{
+	for (size_t i = 0; i < gossip->seed_count; i++)
+		if (!is_alive_at(gossip, &gossip->seeds[i]))
+			tell(gossip, &gossip->seeds[i], false);
+}
+
+void gossip_round(struct gossip *gossip, uint64_t now)
+{
+	const struct member *members[MEMBERS_MAX];
+	size_t alive, dead;
+	bool seldom = gossip->round++ % SELDOM == 0;
+
+	view_beat(&gossip->view);
+	view_tick(&gossip->view, now);
+	alive = list_members(gossip, true, members);
+	dead = list_members(gossip, false, members);
+	if (alive + dead < GOSSIP_TARGETS) {
+		tell_some(gossip, true, GOSSIP_TARGETS);
+		tell_some(gossip, false, GOSSIP_TARGETS);
+	} else {
+		tell_some(gossip, true, GOSSIP_TARGETS - 1);
+		if (seldom || alive == 0)
+			tell_some(gossip, false, 1);
+	}
+	if (seldom || alive == 0)
+		tell_seeds(gossip);
+}
+
+void gossip_receive(struct gossip *gossip, const struct wire *wire, const struct address *from,
+		    uint64_t now)
+{
+	view_hear(&gossip->view, &wire->sender, true, now);
+	if (wire->type != WIRE_GOSSIP)
+		return;
+	for (size_t i = 0; i < wire->gossip.count; i++)
+		view_hear(&gossip->view, &wire->gossip.members[i], false, now);
+	if (!wire->gossip.answer && wire->sender.id != gossip->view.self.id)
+		tell(gossip, from, true);
+}
+
+void gossip_announce(struct gossip *gossip, const struct address *to)
+{
+	tell(gossip, to, true);
+}
+
+void gossip_leave(struct gossip *gossip)
+{
+	const struct member *members[MEMBERS_MAX];
+	size_t count = list_members(gossip, true, members);
+
+	view_leave(&gossip->view);
+	for (size_t i = 0; i < count; i++)
+		tell(gossip, &members[i]->discovery, true);
+}

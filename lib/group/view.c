@@ -1,0 +1,195 @@
+/* view - the members of the group, as this node has heard of them */
+#include "view.h"
+
+#include "mem.h"
+
+void view_init(struct view *view, const struct member *self, uint64_t now)
+{
+	*view = (struct view){ .self = *self, .ticked = now };
+	view->self.state = MEMBER_UP;
+}
+
+void view_clear(struct view *view)
+{
+	free(view->entries);
+	view->entries = NULL;
+	view->count = 0;
+}
+
+static struct view_entry *find(const struct view *view, uint64_t id)
+{
+	for (size_t i = 0; i < view->count; i++)
+		if (view->entries[i].member.id == id)
+			return &view->entries[i];
+	return NULL;
+}
+
+/* A place for one more; NULL when there is none. */
+static struct view_entry *place(struct view *view)
+{
+	if (view->count + 1 < MEMBERS_MAX) {	/* one is this node */
+		view->entries = mem_resize(view->entries, view->count + 1, sizeof *view->entries);
+		return &view->entries[view->count++];
+	}
+	for (size_t i = 0; i < view->count; i++)
+		if (view->entries[i].member.state == MEMBER_LEFT)
+			return &view->entries[i];
+	return NULL;
+}
+
+static bool speaks_ours(const struct member *member)
+{
+	return member->protocol_min <= MEMBER_PROTOCOL && member->protocol_max >= MEMBER_PROTOCOL;
+}
+
+static enum member_state judge(const struct view_entry *entry, uint64_t now)
+{
+	uint64_t silent = now > entry->heard ? now - entry->heard : 0;
+
+	if (entry->member.state == MEMBER_LEFT)
+		return MEMBER_LEFT;
+	if (silent >= VIEW_DOWN_MS)
+		return MEMBER_DOWN;
+	if (silent >= VIEW_SUSPECT_MS)
+		return MEMBER_SUSPECT;
+	return speaks_ours(&entry->member) ? MEMBER_UP : MEMBER_INCOMPATIBLE;
+}
+
+/* As if it had been silent long enough to be thought so of. */
+static uint64_t heard_for(enum member_state state, uint64_t now)
+{
+	uint64_t silent = 0;
+
+	if (state == MEMBER_DOWN)
+		silent = VIEW_DOWN_MS;
+	else if (state == MEMBER_SUSPECT)
+		silent = VIEW_SUSPECT_MS;
+	return now > silent ? now - silent : 0;
+}
+
+static bool looks_same(const struct member *a, const struct member *b)
+{
+	return a->start == b->start && strcmp(a->name, b->name) == 0 &&
+	       a->protocol_min == b->protocol_min && a->protocol_max == b->protocol_max &&
+	       address_eq(&a->http, &b->http) && address_eq(&a->discovery, &b->discovery) &&
+	       address_eq(&a->versions, &b->versions);
+}
+
+void view_load(struct view *view, const struct members *members, uint64_t now)
+{
+	for (size_t i = 0; i < members->count; i++) {
+		const struct member *member = &members->list[i];
+		struct view_entry *entry;
+
+		if (member->id == view->self.id || find(view, member->id) != NULL)
+			continue;
+		entry = place(view);
+		if (entry == NULL)
+			return;
+		entry->member = *member;
+		entry->heard = heard_for(member->state, now);
+	}
+	view->changes++;
+}
+
+void view_beat(struct view *view)
+{
+	view->self.heartbeat++;
+}
+
+void view_leave(struct view *view)
+{
+	view->self.heartbeat++;
+	view->self.state = MEMBER_LEFT;
+	view->changes++;
+}
+
+void view_restart(struct view *view, uint64_t start)
+{
+	view->self.start = start;
+	view->self.heartbeat = 1;
+	view->outdone = 0;
+	view->changes++;
+}
+
+/* Somebody remembers a later word of ours than we do. */
+static void hear_of_self(struct view *view, const struct member *word)
+{
+	if (member_cmp_age(word, &view->self) > 0 && view->outdone < word->start)
+		view->outdone = word->start;
+}
+
+bool view_hear(struct view *view, const struct member *word, bool direct, uint64_t now)
+{
+	enum member_state said = direct && word->state != MEMBER_LEFT ? MEMBER_UP : word->state;
+	struct view_entry news = { .member = *word, .heard = heard_for(said, now) };
+	struct view_entry *entry = find(view, word->id);
+
+	if (word->id == view->self.id) {
+		hear_of_self(view, word);
+		return false;
+	}
+	if (entry != NULL && member_cmp_age(word, &entry->member) <= 0)
+		return false;
+	news.member.state = judge(&news, now);
+	if (entry != NULL) {
+		view->changes += entry->member.state != news.member.state ||
+				 !looks_same(&entry->member, word);
+	} else {
+		entry = place(view);
+		if (entry == NULL)
+			return false;
+		view->changes++;
+	}
+	*entry = news;
+	return true;
+}
+
+static bool lives_at(const struct member *member, const struct address *discovery)
+{
+	return (member->state == MEMBER_UP || member->state == MEMBER_INCOMPATIBLE) &&
+	       address_eq(&member->discovery, discovery);
+}
+
+/* Another node, alive, has the silent one's address. */
+static bool replaced(const struct view *view, const struct member *silent)
+{
+	if (silent->discovery.len == 0)
+		return false;
+	if (lives_at(&view->self, &silent->discovery))
+		return true;
+	for (size_t i = 0; i < view->count; i++)
+		if (lives_at(&view->entries[i].member, &silent->discovery))
+			return true;
+	return false;
+}
+
+void view_tick(struct view *view, uint64_t now)
+{
+	uint64_t gap = now > view->ticked ? now - view->ticked : 0;
+
+	/* This node slept: its silence is not theirs. */
+	if (gap < VIEW_SUSPECT_MS / 2)
+		gap = 0;
+	view->ticked = now;
+	for (size_t i = 0; i < view->count; i++) {
+		struct view_entry *entry = &view->entries[i];
+		enum member_state was = entry->member.state;
+
+		entry->heard += gap;
+		entry->member.state = judge(entry, now);
+		if ((entry->member.state == MEMBER_SUSPECT || entry->member.state == MEMBER_DOWN) &&
+		    replaced(view, &entry->member))
+			entry->member.state = MEMBER_LEFT;
+		view->changes += entry->member.state != was;
+	}
+}
+
+void view_members(const struct view *view, struct members *ret)
+{
+	members_clear(ret);
+	ret->self = view->self.id;
+	members_add(ret, &view->self);
+	for (size_t i = 0; i < view->count; i++)
+		members_add(ret, &view->entries[i].member);
+}

@@ -1,0 +1,469 @@
+/*
+ * A simulated network under the gossip: loss, doubles, delay and with it
+ * disorder, crashes, restarts, partitions.  All chance comes from one
+ * seed, argv[1], which is printed; the same seed gives the same run.
+ */
+#include "unit.h"
+
+#include "gossip.h"
+#include "mem.h"
+
+#include <inttypes.h>
+#include <netinet/in.h>
+
+#define NODES 48
+#define SLOTS 1024			/* ms of delay at most */
+
+struct packet {
+	struct packet *next;
+	int from, to;			/* ports */
+	size_t n;
+	char bytes[WIRE_PLAIN_BYTES];
+};
+
+struct node {
+	bool alive;
+	int port;			/* where it is reached; its index at first */
+	int side;			/* of a partition */
+	uint8_t protocol;
+	uint64_t id, start, next_round;
+	struct gossip gossip;
+	uint64_t sent, answers_due;	/* in this round */
+	struct members remembered;	/* its disk */
+};
+
+static struct sim {
+	uint64_t seed, rng, now, trace;
+	struct node nodes[NODES];
+	struct packet *slots[SLOTS];
+	struct packet *kept;		/* what an eavesdropper has */
+	bool keep, partitioned;
+	unsigned loss, doubles, delay;	/* %, %, ms */
+	uint64_t most_sent;		/* beyond what the rules allow: must stay 0 */
+} sim;
+
+static uint64_t rnd(void)
+{
+	uint64_t z = (sim.rng += 0x9e3779b97f4a7c15);
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+	return z ^ (z >> 31);
+}
+
+static uint64_t node_random(void *data)
+{
+	(void)data;
+	return rnd();
+}
+
+static struct address address_at(int port)
+{
+	struct address a = { .len = 0 };
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons((uint16_t)(port + 1)),
+				  .sin_addr.s_addr = htonl(0x7f000001) };
+
+	memcpy(&a.sa, &in, sizeof in);
+	a.len = sizeof in;
+	return a;
+}
+
+static int port_of(const struct address *a)
+{
+	struct sockaddr_in in;
+
+	memcpy(&in, &a->sa, sizeof in);
+	return ntohs(in.sin_port) - 1;
+}
+
+static void post(int from, int to, struct str bytes, uint64_t delay)
+{
+	struct packet *p = mem_new(1, sizeof *p), **slot;
+
+	p->from = from;
+	p->to = to;
+	p->n = bytes.n;
+	memcpy(p->bytes, bytes.s, bytes.n);
+	for (slot = &sim.slots[(sim.now + 1 + delay) % SLOTS]; *slot != NULL; slot = &(*slot)->next)
+		;
+	*slot = p;
+}
+
+static void node_send(void *data, const struct address *to, struct str plain)
+{
+	struct node *node = data;
+
+	CHECK(plain.n <= WIRE_PLAIN_BYTES);
+	node->sent++;
+	if (sim.keep) {
+		struct packet *p = mem_new(1, sizeof *p);
+
+		p->from = node->port;
+		p->to = port_of(to);
+		p->n = plain.n;
+		memcpy(p->bytes, plain.s, plain.n);
+		p->next = sim.kept;
+		sim.kept = p;
+	}
+	if (rnd() % 100 < sim.loss)
+		return;
+	post(node->port, port_of(to), plain, rnd() % (sim.delay + 1));
+	if (rnd() % 100 < sim.doubles)
+		post(node->port, port_of(to), plain, rnd() % (sim.delay + 1));
+}
+
+static struct node *at_port(int port)
+{
+	for (int i = 0; i < NODES; i++)
+		if (sim.nodes[i].alive && sim.nodes[i].port == port)
+			return &sim.nodes[i];
+	return NULL;
+}
+
+static void start(int i, int seed_port)
+{
+	struct node *node = &sim.nodes[i];
+	struct member self = { .id = node->id, .start = ++node->start, .protocol_min = node->protocol,
+			       .protocol_max = node->protocol };
+	struct address seed = address_at(seed_port < 0 ? 0 : seed_port);
+
+	snprintf(self.name, sizeof self.name, "node%d", i);
+	self.discovery = address_at(node->port);
+	gossip_init(&node->gossip, &self, 7, sim.now);
+	view_load(&node->gossip.view, &node->remembered, sim.now);
+	node->gossip.send = node_send;
+	node->gossip.random = node_random;
+	node->gossip.data = node;
+	gossip_seeds(&node->gossip, &seed, seed_port >= 0);
+	node->alive = true;
+	node->sent = node->answers_due = 0;
+	node->next_round = sim.now + rnd() % GOSSIP_ROUND_MS;
+}
+
+static void crash(int i)
+{
+	struct node *node = &sim.nodes[i];
+
+	view_members(&node->gossip.view, &node->remembered);
+	gossip_clear(&node->gossip);
+	node->alive = false;
+}
+
+static void deliver(struct packet *p)
+{
+	struct node *node = at_port(p->to), *from = at_port(p->from);
+	struct address source = address_at(p->from);
+	struct wire wire;
+
+	if (node == NULL || (sim.partitioned && from != NULL && from->side != node->side))
+		return;
+	if (wire_unpack((struct str){ p->bytes, p->n }, from ? from->protocol : MEMBER_PROTOCOL, 7,
+			&wire) < 0) {
+		CHECK(!"a packet of ours is refused");
+		return;
+	}
+	if (wire.type == WIRE_GOSSIP && !wire.gossip.answer)
+		node->answers_due++;
+	gossip_receive(&node->gossip, &wire, &source, sim.now);
+	if (node->gossip.view.outdone != 0) {
+		node->start = node->gossip.view.outdone + 1;
+		view_restart(&node->gossip.view, node->start);
+	}
+	sim.trace = sim.trace * 1099511628211u + p->n + (uint64_t)p->to * 31 + sim.now;
+}
+
+static void run(uint64_t ms)
+{
+	for (uint64_t end = sim.now + ms; sim.now < end; sim.now++) {
+		struct packet **slot = &sim.slots[sim.now % SLOTS], *p;
+
+		while ((p = *slot) != NULL) {
+			*slot = p->next;
+			deliver(p);
+			free(p);
+		}
+		for (int i = 0; i < NODES; i++) {
+			struct node *node = &sim.nodes[i];
+			uint64_t allowed = GOSSIP_TARGETS + node->gossip.seed_count;
+
+			if (!node->alive || sim.now < node->next_round)
+				continue;
+			if (node->sent > allowed + node->answers_due)
+				sim.most_sent = node->sent;
+			node->sent = node->answers_due = 0;
+			node->next_round = sim.now + GOSSIP_ROUND_MS;
+			gossip_round(&node->gossip, sim.now);
+		}
+	}
+}
+
+static void begin(uint64_t seed)
+{
+	sim = (struct sim){ .seed = seed, .rng = seed, .now = 10000, .loss = 10, .doubles = 5, .delay = 150 };
+	for (int i = 0; i < NODES; i++) {
+		sim.nodes[i].port = i;
+		sim.nodes[i].id = rnd() | 1;
+		sim.nodes[i].protocol = MEMBER_PROTOCOL;
+	}
+}
+
+static void end(void)
+{
+	for (int i = 0; i < NODES; i++) {
+		if (sim.nodes[i].alive)
+			gossip_clear(&sim.nodes[i].gossip);
+		members_clear(&sim.nodes[i].remembered);
+	}
+	for (int i = 0; i < SLOTS; i++) {
+		for (struct packet *p = sim.slots[i], *next; p != NULL; p = next) {
+			next = p->next;
+			free(p);
+		}
+	}
+	for (struct packet *p = sim.kept, *next; p != NULL; p = next) {
+		next = p->next;
+		free(p);
+	}
+	CHECK(sim.most_sent == 0);
+}
+
+/* What node i thinks of node j; 0: it does not know it. */
+static int state(int i, int j)
+{
+	const struct view *view = &sim.nodes[i].gossip.view;
+
+	for (size_t k = 0; k < view->count; k++)
+		if (view->entries[k].member.id == sim.nodes[j].id)
+			return (int)view->entries[k].member.state;
+	return 0;
+}
+
+/* How many of the living among the first n nodes do not think so of node j. */
+static int dissent(int n, int j, enum member_state expected)
+{
+	int count = 0;
+
+	for (int i = 0; i < n; i++)
+		if (i != j && sim.nodes[i].alive && state(i, j) != (int)expected)
+			count++;
+	return count;
+}
+
+static int all_up(int n)
+{
+	int count = 0;
+
+	for (int j = 0; j < n; j++)
+		count += dissent(n, j, MEMBER_UP);
+	return count;
+}
+
+/* Everybody joins by one seed, some through others. */
+static void join(int n)
+{
+	for (int i = 0; i < n; i++) {
+		start(i, i == 0 ? -1 : (int)(rnd() % (uint64_t)i));
+		run(rnd() % 300);
+	}
+	run(12000);
+	CHECK(all_up(n) == 0);
+}
+
+static void test_crash_and_return(int n)
+{
+	int dead = (int)(rnd() % (uint64_t)n);
+
+	join(n);
+	crash(dead);
+	run(n > 20 ? 5900 : 5000);	/* the last word takes a while around a large group */
+	CHECK(dissent(n, dead, MEMBER_SUSPECT) == 0);
+	run(4000);
+	CHECK(dissent(n, dead, MEMBER_DOWN) == 0);
+	for (int j = 0; j < n; j++)
+		CHECK(j == dead || dissent(n, j, MEMBER_UP) == 0);
+	run(20000);
+	start(dead, -1);		/* it remembers, and needs no seed */
+	run(5000);
+	CHECK(all_up(n) == 0);
+	end();
+}
+
+static void test_leave(int n)
+{
+	join(n);
+	gossip_leave(&sim.nodes[1].gossip);
+	gossip_leave(&sim.nodes[1].gossip);
+	crash(1);
+	run(4000);
+	CHECK(dissent(n, 1, MEMBER_LEFT) == 0);
+	run(15000);
+	CHECK(dissent(n, 1, MEMBER_LEFT) == 0);
+	start(1, -1);
+	run(4000);
+	CHECK(all_up(n) == 0);
+	end();
+}
+
+static void test_partition(int n)
+{
+	join(n);
+	for (int i = 0; i < n; i++)
+		sim.nodes[i].side = i % 2;
+	sim.partitioned = true;
+	run(12000);
+	for (int i = 0; i < n; i++)
+		for (int j = 0; j < n; j++)
+			CHECK(i == j || state(i, j) == (i % 2 == j % 2 ? MEMBER_UP : MEMBER_DOWN));
+	sim.partitioned = false;
+	run(15000);
+	CHECK(all_up(n) == 0);
+	end();
+}
+
+/* Old packets, all of them and several times, bring nobody back. */
+static void test_replay(int n)
+{
+	uint64_t changes[NODES];
+
+	join(n);
+	sim.loss = 0;			/* a packet that comes for the first time is no replay */
+	run(1000);
+	sim.keep = true;
+	run(5000);
+	sim.keep = false;
+	crash(0);
+	run(9000);
+	CHECK(dissent(n, 0, MEMBER_DOWN) == 0);
+	for (int i = 1; i < n; i++)
+		changes[i] = sim.nodes[i].gossip.view.changes;
+	for (struct packet *p = sim.kept; p != NULL; p = p->next)
+		for (int i = 1; i < n; i++)
+			post(p->from, i, (struct str){ p->bytes, p->n }, rnd() % 900);
+	for (int k = 0; k < 20; k++) {
+		run(100);
+		CHECK(dissent(n, 0, MEMBER_DOWN) == 0);
+	}
+	for (int i = 1; i < n; i++)
+		CHECK(sim.nodes[i].gossip.view.changes == changes[i]);
+	end();
+}
+
+/* A node is formatted anew: another id at the same address. */
+static void test_replaced(int n)
+{
+	uint64_t old;
+
+	join(n);
+	crash(1);
+	members_clear(&sim.nodes[1].remembered);
+	old = sim.nodes[1].id;
+	sim.nodes[1].id = rnd() | 1;
+	sim.nodes[1].start = 0;
+	start(1, 0);
+	run(8000);
+	CHECK(all_up(n) == 0);
+	sim.nodes[1].id = old;
+	CHECK(dissent(n, 1, MEMBER_LEFT) == 0);
+	end();
+}
+
+static void test_moved(int n)
+{
+	struct address to = address_at(NODES + 3);
+
+	join(n);
+	crash(1);
+	sim.nodes[1].port = NODES + 3;
+	start(1, -1);
+	run(5000);
+	CHECK(all_up(n) == 0);
+	for (int i = 0; i < n; i++) {
+		const struct view *view = &sim.nodes[i].gossip.view;
+
+		for (size_t k = 0; k < view->count; k++)
+			CHECK(view->entries[k].member.id != sim.nodes[1].id ||
+			      address_eq(&view->entries[k].member.discovery, &to));
+	}
+	end();
+}
+
+static void test_incompatible(int n)
+{
+	sim.nodes[n].protocol = MEMBER_PROTOCOL + 1;
+	join(n);
+	start(n, 0);
+	run(8000);
+	CHECK(dissent(n, n, MEMBER_INCOMPATIBLE) == 0);
+	CHECK(all_up(n) == 0);
+	crash(n);
+	run(9000);
+	CHECK(dissent(n, n, MEMBER_DOWN) == 0);
+	end();
+}
+
+/* A store restored from a copy has forgotten how often it started. */
+static void test_restored(int n)
+{
+	join(n);
+	crash(1);
+	run(1000);
+	start(1, -1);
+	run(1000);
+	crash(1);
+	sim.nodes[1].start = 0;
+	run(8000);
+	start(1, -1);
+	run(5000);
+	CHECK(all_up(n) == 0);
+	CHECK(sim.nodes[1].start > 2);
+	end();
+}
+
+static void each_seed(uint64_t seed)
+{
+	static void (*const tests[])(int) = { test_crash_and_return, test_leave,   test_partition,
+					      test_replay,	    test_replaced, test_moved,
+					      test_incompatible,     test_restored };
+
+	for (size_t t = 0; t < sizeof tests / sizeof tests[0]; t++) {
+		int before = unit_failures;
+
+		begin(seed + t * 1000003);
+		tests[t](2 + (int)(rnd() % 9));
+		if (unit_failures != before)
+			fprintf(stderr, "scenario %zu with seed %" PRIu64 "\n", t, seed);
+	}
+}
+
+static void test_large(uint64_t seed)
+{
+	begin(seed);
+	sim.loss = 3;
+	test_crash_and_return(40);
+}
+
+static void test_same_again(uint64_t seed)
+{
+	uint64_t trace;
+
+	begin(seed);
+	test_partition(5);
+	trace = sim.trace;
+	begin(seed);
+	test_partition(5);
+	CHECK(sim.trace == trace && trace != 0);
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t seed = 20261123;
+
+	if (argc > 1 && str_u64(str_of(argv[1]), UINT64_MAX, &seed) < 0)
+		return 64;
+	fprintf(stderr, "seed %" PRIu64 "\n", seed);
+	for (uint64_t i = 0; i < (argc > 1 ? 1 : 8); i++)
+		each_seed(seed + i);
+	test_large(seed);
+	test_same_again(seed);
+	return UNIT_RESULT();
+}
