@@ -1,0 +1,120 @@
+#!/usr/bin/env bats
+# What the manuals and README say is what the programs do.
+load helpers
+
+# The options that a program's help lists, one a line: -c, --config, ...
+help_options() {
+	"$@" | grep -oE '^ +(-[a-z], )?--?[a-z-]+' | grep -oE -- '-{1,2}[a-z][a-z-]*' | sort -u
+}
+
+# The options in the lists of a manual, or of its part for one sub-command.
+manual_options() {
+	grep '^\.It Fl' | grep -oE 'Fl -?[a-z][a-z-]*' | sed 's/^Fl /-/' | sort -u
+}
+
+# The part of covey.1 for one sub-command.
+part() {
+	sed -n "/^\.Ss $1\$/,/^\.S[sh] /p" "$TOP/cmd/covey.1"
+}
+
+roles="covey-httpd covey-versiond covey-discoverd covey-syncd"
+
+@test "each role's manual has the options of its help, and no others" {
+	for role in $roles; do
+		echo "$role"
+		help_options "$role" --help >help
+		[ -s help ]
+		diff help <(manual_options <"$TOP/cmd/$role.8")
+	done
+}
+
+@test "covey-check's manual has the options of its help, and no others" {
+	help_options covey-check --help >help
+	[ -s help ]
+	diff help <(manual_options <"$TOP/cmd/covey-check.1")
+}
+
+@test "each sub-command of covey has its part in the manual, with its options" {
+	local names
+	mapfile -t names < <(covey help | sed -n 's/^  \([a-z]*\) .*/\1/p')
+	[ "${#names[@]}" -ge 3 ]
+	diff <(printf '%s\n' "${names[@]}" | sort) \
+		<(sed -n '/^\.Sh COMMANDS/,/^\.Sh [^C]/s/^\.Ss //p' "$TOP/cmd/covey.1" | sort)
+	for name in "${names[@]}"; do
+		echo "$name"
+		diff <(help_options covey help "$name" | grep -v '^--help$') <(part "$name" | manual_options)
+	done
+}
+
+@test "every program tells its version and refuses what it does not know" {
+	for program in covey covey-check $roles; do
+		echo "$program"
+		run "$program" --version
+		[ "$status" -eq 0 ]
+		[[ $output == "$program "[0-9]* ]]
+		run "$program" --no-such-option
+		[ "$status" -eq 64 ]
+	done
+}
+
+# Lines KEY TAB DEFAULT, from the one table of keys.
+conf_table() {
+	sed -n 's/^\t{ "\([a-z._]*\)", [A-Z]*, AT([a-z_.]*), \("\([^"]*\)"\|NULL\),.*/\1\t\3/p' \
+		"$TOP/lib/role/conf.c"
+}
+
+# What the manual says of one key.
+key_part() {
+	awk -v key="$1" '/^\.(It|El|Ss|Sh)/ { on = ($1 == ".It" && $3 == key) } on' "$TOP/conf/covey.yaml.5"
+}
+
+@test "every configuration key is documented with its default, and no other" {
+	local key default text
+	[ "$(conf_table | wc -l)" -ge 15 ]
+	diff <(conf_table | cut -f 1 | sort) <(sed -n 's/^\.It Ic \([a-z_.]*\) .*/\1/p' "$TOP/conf/covey.yaml.5" | sort)
+	while IFS=$'\t' read -r key default; do
+		echo "$key: default $default"
+		text=$(key_part "$key")
+		if [ -n "$default" ]; then
+			grep -qE "^Default: ${default//./\\.}(,|\.$)" <<<"$text"
+		else
+			grep -qE '^(Default: |No default)' <<<"$text"
+		fi
+	done < <(conf_table)
+}
+
+@test "the example of covey.yaml(5) is valid" {
+	sed -n '/^\.Bd -literal/,/^\.Ed/p' "$TOP/conf/covey.yaml.5" | sed '1d;$d' >"$D/example.yaml"
+	run covey-httpd -n -c "$D/example.yaml"
+	[ "$status" -eq 0 ]
+}
+
+# The commands of README: lines of its sh blocks.
+readme_lines() {
+	sed -n '/^```sh/,/^```/p' "$TOP/README.md" | grep -v '^```'
+}
+
+@test "README names targets, sub-commands and files that are there" {
+	local word
+	[ "$(readme_lines | wc -l)" -ge 10 ]
+	for word in $(readme_lines | grep -oE '(^|[ ;&])make [a-z-]+' | awk '{ print $2 }' | sort -u); do
+		echo "make $word"
+		grep -q "^$word:" "$TOP/Makefile"
+	done
+	for word in $(grep -oE '(^|[ `(/])covey [a-z]+( |`|$)' <(readme_lines) | grep -oE 'covey [a-z]+' | awk '{ print $2 }' | sort -u); do
+		echo "covey $word"
+		covey help | grep -q "^  $word "
+	done
+	for word in $(grep -oE '\]\([a-z][^):#]*\)' "$TOP/README.md" | tr -d '])('); do
+		echo "file $word"
+		[ -e "$TOP/$word" ]
+	done
+}
+
+@test "help of make lists every target that README and this tree use" {
+	run make -C "$TOP" --no-print-directory help
+	[ "$status" -eq 0 ]
+	for target in all deps run test lint fuzz soak bench install uninstall clean help; do
+		grep -qE "^$target +" <<<"$output"
+	done
+}
