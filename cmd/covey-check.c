@@ -56,14 +56,16 @@ static int usage(FILE *to)
 	      "\n"
 	      "Print which version of each PATH every node of the group has.\n"
 	      "\n"
-	      "  -c, --conf FILE  configuration of this node (default: $COVEY_CONF, or\n"
-	      "                   " CONF_FILE ")\n"
-	      "      --run DIR    its directory of sockets, instead of a configuration\n"
-	      "      --json       for programs: an array for one PATH; for several, or -,\n"
-	      "                   one object a line\n"
-	      "  -q, --quiet      print nothing: exit status alone\n"
-	      "  -0, --null       paths on standard input end with a NUL, not a newline\n"
-	      "  -                read paths from standard input, as they are\n"
+	      "  -c, --config FILE  configuration of this node (default: $COVEY_CONF, or\n"
+	      "                     " CONF_FILE ")\n"
+	      "      --run DIR      its directory of sockets, instead of a configuration\n"
+	      "      --json         for programs: an array for one PATH; for several, or -,\n"
+	      "                     one object a line\n"
+	      "  -q, --quiet        print nothing: exit status alone\n"
+	      "  -0, --null         paths on standard input end with a NUL, not a newline\n"
+	      "  -h, --help         print this\n"
+	      "      --version      print the version\n"
+	      "  -                  read paths from standard input, as they are\n"
 	      "\n"
 	      "Exit status: 0 this node has the newest version, 1 another has a newer one,\n"
 	      "2 unknown; with several paths the greatest. 64 and above: wrong usage or input.\n",
@@ -351,7 +353,7 @@ static int find_socket(struct options *o, const char *file, const char *run, str
 }
 
 static const struct option long_options[] = {
-	{ "conf", required_argument, NULL, 'c' },
+	{ "config", required_argument, NULL, 'c' },
 	{ "run", required_argument, NULL, 'r' },
 	{ "json", no_argument, NULL, 'j' },
 	{ "quiet", no_argument, NULL, 'q' },

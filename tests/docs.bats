@@ -4,12 +4,12 @@ load helpers
 
 # The options that a program's help lists, one a line: -c, --config, ...
 help_options() {
-	"$@" | grep -oE '^ +(-[a-z], )?--?[a-z-]+' | grep -oE -- '-{1,2}[a-z][a-z-]*' | sort -u
+	"$@" | grep -oE "^ +(-[a-z0-9], )?--[a-z-]+" | grep -oE -- '-{1,2}[a-z0-9][a-z-]*' | sort -u
 }
 
 # The options in the lists of a manual, or of its part for one sub-command.
 manual_options() {
-	grep '^\.It Fl' | grep -oE 'Fl -?[a-z][a-z-]*' | sed 's/^Fl /-/' | sort -u
+	grep '^\.It Fl' | grep -oE 'Fl -?[a-z0-9][a-z-]*' | sed 's/^Fl /-/' | sort -u
 }
 
 # The part of covey.1 for one sub-command.
