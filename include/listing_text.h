@@ -1,0 +1,63 @@
+/*
+ * listing_text - indexes and histories as lines of text, for people, tools and peers
+ *
+ * One line per name of an index, sorted by the bytes of the decoded name:
+ *
+ *	NAME TAB TYPE TAB SIZE TAB VERSION TAB TIME LF
+ *
+ *	NAME     percent-encoded (all but A-Z a-z 0-9 - . _ ~); with a slash
+ *	         at its end for a directory
+ *	TYPE     file, directory or deleted (only with ?deleted)
+ *	SIZE     bytes; 0 for what is not a file
+ *	VERSION  the newest version's id, or - (a directory without a record)
+ *	TIME     the version's time, 2026-11-22T11:07:24.123456001Z, or -
+ *
+ * One line per version of a path, newest first:
+ *
+ *	RECORD TAB CONTENT LF
+ *
+ *	RECORD   VERSION FLAGS SIZE SHA256 MTIME[ TYPE], see record.h
+ *	CONTENT  here or away: whether the node that was asked holds the bytes
+ *
+ * Line and row map one to one; any other spelling is refused.  Rows point
+ * into the line, or into memory that the caller gave.
+ */
+#ifndef COVEY_LISTING_TEXT_H
+#define COVEY_LISTING_TEXT_H
+
+#include "buf.h"
+#include "err.h"
+#include "record.h"
+#include "str.h"
+
+#include <stdbool.h>
+
+enum listing_type { LISTING_FILE, LISTING_DIRECTORY, LISTING_DELETED };
+
+struct listing_row {
+	struct str name;	/* one component, decoded, without a slash */
+	enum listing_type type;
+	uint64_t size;		/* bytes; 0 unless a file */
+	struct version version;	/* none: only of a directory */
+};
+
+struct history_row {
+	struct record record;
+	struct str type;	/* explicit content type, or empty */
+	bool here;		/* the content is at the node that was asked */
+};
+
+const char *listing_type_name(enum listing_type);	/* "file" */
+
+/* A version's time, not 0, as RFC 3339 has it: "2026-11-22T11:07:24.123456001Z" */
+void listing_text_time(struct buf *, uint64_t ns);
+
+void listing_text_row(struct buf *, const struct listing_row *);
+void listing_text_version(struct buf *, const struct history_row *);
+
+/* A line without its LF.  The name is decoded into scratch, which is reset first. */
+int listing_text_parse_row(struct str line, struct buf *scratch, struct listing_row *ret,
+			   struct err *);
+int listing_text_parse_version(struct str line, struct history_row *ret, struct err *);
+
+#endif

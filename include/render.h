@@ -1,0 +1,60 @@
+/*
+ * render - indexes and histories as pages and as JSON
+ *
+ * The pages are whole in themselves: no script, one small style, light and
+ * dark, readable by screen readers and in a text browser.  They are also
+ * what wget -r, lftp and rclone's http backend walk: each name is one
+ * relative link, a directory's with its slash, its date and size behind it;
+ * what is not content (versions, restore) are buttons, which none of them
+ * follows.
+ *
+ * In JSON, `name` is UTF-8 (what is not becomes U+FFFD) and `href` the
+ * exact name, percent-encoded and relative to the directory.  Text is
+ * listing_text.h's.
+ */
+#ifndef COVEY_RENDER_H
+#define COVEY_RENDER_H
+
+#include "listing_text.h"
+
+/* The Content-Security-Policy of the pages made here. */
+#define RENDER_CSP \
+	"default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; " \
+	"base-uri 'none'; frame-ancestors 'none'"
+
+struct render_index {
+	struct str path;		/* of the directory, decoded; empty: the root */
+	struct str node;		/* this node's name */
+	struct str state;		/* the Version-State, for people; or empty */
+	const struct listing_row *rows;	/* sorted by the bytes of name */
+	size_t count;
+	bool more;			/* names follow the last row's; limit is set then */
+	uint64_t limit;			/* of the page; 0: none */
+};
+
+void render_index_html(struct buf *, const struct render_index *);
+/* An array of {name, href, type, size, time, version}; size, time, version are null where there is none. */
+void render_index_json(struct buf *, const struct render_index *);
+void render_index_text(struct buf *, const struct render_index *);
+/* "?after=NAME&limit=N" of the next page, for the page and for Link: rel=next. */
+void render_index_next(struct buf *, const struct render_index *);
+
+struct render_history {
+	struct str path;		/* decoded */
+	struct str node;		/* this node's name */
+	struct str state;		/* the Version-State; or empty */
+	struct str type;		/* what the path's name suggests, where a version has no type of its own */
+	const struct history_row *rows;	/* newest first */
+	size_t count;
+};
+
+void render_history_html(struct buf *, const struct render_history *);
+/*
+ * An array, newest first, of {version, time, size, sha256, type, node,
+ * deleted, current}: sha256 and type are null where there is no content;
+ * current is the newest one, which may be a deletion.
+ */
+void render_history_json(struct buf *, const struct render_history *);
+void render_history_text(struct buf *, const struct render_history *);
+
+#endif

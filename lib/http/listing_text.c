@@ -1,0 +1,150 @@
+/* listing_text - indexes and histories as lines of text */
+#include "listing_text.h"
+
+#include "path.h"
+#include "pct.h"
+
+static const char *const type_names[] = {
+	[LISTING_FILE] = "file",
+	[LISTING_DIRECTORY] = "directory",
+	[LISTING_DELETED] = "deleted",
+};
+
+const char *listing_type_name(enum listing_type type)
+{
+	return type_names[type];
+}
+
+/* The time in a version's text, 20261122T110724.123456001Z, with the punctuation of RFC 3339. */
+void listing_text_time(struct buf *buf, uint64_t ns)
+{
+	char text[VERSION_TEXT];
+	const char *t = version_format(text, (struct version){ .time = ns });
+
+	buf_addf(buf, "%.4s-%.2s-%.2sT%.2s:%.2s:%.13s", t, t + 4, t + 6, t + 9, t + 11, t + 13);
+}
+
+void listing_text_row(struct buf *buf, const struct listing_row *row)
+{
+	char version[VERSION_TEXT];
+
+	pct_encode_component(buf, row->name);
+	buf_addf(buf, "%s\t%s\t%llu\t", row->type == LISTING_DIRECTORY ? "/" : "",
+		 type_names[row->type], (unsigned long long)row->size);
+	if (version_is_none(row->version)) {
+		buf_adds(buf, "-\t-\n");
+		return;
+	}
+	buf_addf(buf, "%s\t", version_format(version, row->version));
+	listing_text_time(buf, row->version.time);
+	buf_addc(buf, '\n');
+}
+
+void listing_text_version(struct buf *buf, const struct history_row *row)
+{
+	record_format(buf, &row->record, row->type);
+	buf_adds(buf, row->here ? "\there\n" : "\taway\n");
+}
+
+static int malformed(struct err *err, const char *what)
+{
+	return err_set(err, ERR_INVALID, "read listing: %s", what);
+}
+
+/* One component of a path, spelled in the one way that pct_encode_component() has. */
+static int parse_name(struct str text, struct buf *scratch, struct err *err)
+{
+	struct buf again = BUF_INIT;
+	struct str name;
+	bool same;
+
+	if (pct_decode(scratch, text) < 0)
+		return malformed(err, "bad percent-encoding");
+	name = buf_str(scratch);
+	if (name.n == 0 || name.n > PATH_COMPONENT_BYTES || str_eq(name, STR(".")) ||
+	    str_eq(name, STR("..")) || memchr(name.s, '/', name.n) || memchr(name.s, '\0', name.n))
+		return malformed(err, "no name");
+	pct_encode_component(&again, name);
+	same = str_eq(buf_str(&again), text);
+	buf_clear(&again);
+	return same ? 0 : malformed(err, "name encoded in another way");
+}
+
+static int parse_type(struct str text, enum listing_type *ret)
+{
+	for (int i = LISTING_FILE; i <= LISTING_DELETED; i++)
+		if (str_eq(text, str_of(type_names[i]))) {
+			*ret = (enum listing_type)i;
+			return 0;
+		}
+	return -1;
+}
+
+static int parse_size(struct str text, uint64_t *ret)
+{
+	return text.n > 1 && text.s[0] == '0' ? -1 : str_u64(text, INT64_MAX, ret);
+}
+
+static int parse_version(struct str version, struct str time, struct version *ret, struct err *err)
+{
+	struct buf expected = BUF_INIT;
+	bool same;
+
+	if (str_eq(version, STR("-")) && str_eq(time, STR("-"))) {
+		*ret = VERSION_NONE;
+		return 0;
+	}
+	if (version_parse(version, ret, err) < 0)
+		return err_context(err, "read listing");
+	listing_text_time(&expected, ret->time);
+	same = str_eq(buf_str(&expected), time);
+	buf_clear(&expected);
+	return same ? 0 : malformed(err, "another time than the version's");
+}
+
+int listing_text_parse_row(struct str line, struct buf *scratch, struct listing_row *ret,
+			   struct err *err)
+{
+	struct str column[5] = { STR_INIT }, extra;
+	struct listing_row row = { .name = STR_INIT };
+	bool slash;
+
+	for (size_t i = 0; i < 5; i++)
+		if (!str_cut(&line, '\t', &column[i]))
+			return malformed(err, "too few columns");
+	if (str_cut(&line, '\t', &extra))
+		return malformed(err, "too many columns");
+	slash = str_ends(column[0], STR("/"));
+	column[0].n -= slash;
+	buf_reset(scratch);
+	if (parse_name(column[0], scratch, err) < 0)
+		return -1;
+	if (parse_type(column[1], &row.type) < 0 || slash != (row.type == LISTING_DIRECTORY))
+		return malformed(err, "no such type");
+	if (parse_size(column[2], &row.size) < 0 || (row.size > 0 && row.type != LISTING_FILE))
+		return malformed(err, "no such size");
+	if (parse_version(column[3], column[4], &row.version, err) < 0)
+		return -1;
+	if (version_is_none(row.version) && row.type != LISTING_DIRECTORY)
+		return malformed(err, "a file without a version");
+	row.name = buf_str(scratch);
+	*ret = row;
+	return 0;
+}
+
+int listing_text_parse_version(struct str line, struct history_row *ret, struct err *err)
+{
+	struct history_row row = { .here = false };
+	struct str record;
+
+	if (!str_cut(&line, '\t', &record))
+		return malformed(err, "empty line");
+	if (str_eq(line, STR("here")))
+		row.here = true;
+	else if (!str_eq(line, STR("away")))
+		return malformed(err, "neither here nor away");
+	if (record_parse(record, &row.record, &row.type, err) < 0)
+		return err_context(err, "read listing");
+	*ret = row;
+	return 0;
+}

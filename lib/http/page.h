@@ -1,0 +1,25 @@
+/*
+ * page - what the pages of indexes and histories have in common
+ */
+#ifndef COVEY_HTTP_PAGE_H
+#define COVEY_HTTP_PAGE_H
+
+#include "buf.h"
+#include "str.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * The page's head and its way up: the path's parents as relative links.
+ * `directory` tells what relative links start from: the path itself, or
+ * the directory it lies in.
+ */
+void page_begin(struct buf *, struct str path, struct str node, bool directory, const char *title);
+void page_end(struct buf *, struct str node, struct str state);
+
+/* Cells of a table. */
+void page_time(struct buf *, uint64_t ns);	/* of a version */
+void page_size(struct buf *, uint64_t bytes);	/* "1.5K", the exact number as its title */
+
+#endif

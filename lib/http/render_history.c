@@ -1,0 +1,93 @@
+/* render_history - the versions of a path as a page, as JSON and as text */
+#include "render.h"
+
+#include "escape.h"
+#include "page.h"
+
+static struct str type_of(const struct render_history *history, const struct history_row *row)
+{
+	return row->type.n > 0 ? row->type : history->type;
+}
+
+static const char *state_of(const struct record *record, bool current)
+{
+	if (record->flags & RECORD_DELETED)
+		return current ? "deleted (current)" : "deleted";
+	return current ? "current" : "";
+}
+
+static void html_row(struct buf *buf, const struct render_history *history, size_t i)
+{
+	const struct history_row *row = &history->rows[i];
+	const struct record *record = &row->record;
+	bool content = record_has_content(record);
+	char version[VERSION_TEXT];
+
+	version_format(version, record->version);
+	buf_adds(buf, "<tr><td>");
+	if (content)
+		buf_addf(buf, "<a href=\"?version=%s\">", version);
+	page_time(buf, record->version.time);
+	if (content)
+		buf_adds(buf, "</a>");
+	buf_adds(buf, "</td><td class=\"n\">");
+	if (content)
+		page_size(buf, record->size);
+	buf_adds(buf, "</td><td>");
+	if (content)
+		escape_html(buf, type_of(history, row));
+	buf_addf(buf, "</td><td class=\"d\">%016llx</td><td>%s",
+		 (unsigned long long)record->version.node, state_of(record, i == 0));
+	if (content && i > 0)
+		buf_addf(buf, "<form method=\"post\" action=\"?restore=%s\">"
+			      "<button aria-label=\"Restore %s\">restore</button></form>",
+			 version, version);
+	buf_adds(buf, "</td></tr>\n");
+}
+
+void render_history_html(struct buf *buf, const struct render_history *history)
+{
+	page_begin(buf, history->path, history->node, false, "Versions of ");
+	buf_adds(buf, "<table>\n<thead><tr><th scope=\"col\">Time (UTC)</th>"
+		      "<th scope=\"col\" class=\"n\">Size</th><th scope=\"col\">Type</th>"
+		      "<th scope=\"col\">Node</th><th scope=\"col\">State</th></tr></thead>\n<tbody>\n");
+	for (size_t i = 0; i < history->count; i++)
+		html_row(buf, history, i);
+	buf_adds(buf, "</tbody>\n</table>\n");
+	page_end(buf, history->node, history->state);
+}
+
+static void json_row(struct buf *buf, const struct render_history *history, size_t i)
+{
+	const struct record *record = &history->rows[i].record;
+	char version[VERSION_TEXT], sha256[2 * SHA256_BYTES + 1];
+
+	buf_addf(buf, "{\"version\":\"%s\",\"time\":\"", version_format(version, record->version));
+	listing_text_time(buf, record->version.time);
+	buf_addf(buf, "\",\"size\":%llu,\"sha256\":", (unsigned long long)record->size);
+	if (record_has_content(record)) {
+		str_to_hex(sha256, record->sha256, SHA256_BYTES);
+		buf_addf(buf, "\"%s\",\"type\":", sha256);
+		escape_json(buf, type_of(history, &history->rows[i]));
+	} else {
+		buf_adds(buf, "null,\"type\":null");
+	}
+	buf_addf(buf, ",\"node\":\"%016llx\",\"deleted\":%s,\"current\":%s}",
+		 (unsigned long long)record->version.node,
+		 record->flags & RECORD_DELETED ? "true" : "false", i == 0 ? "true" : "false");
+}
+
+void render_history_json(struct buf *buf, const struct render_history *history)
+{
+	for (size_t i = 0; i < history->count; i++) {
+		buf_adds(buf, i == 0 ? "[\n" : ",\n");
+		json_row(buf, history, i);
+	}
+	buf_adds(buf, history->count == 0 ? "[]\n" : "\n]\n");
+}
+
+void render_history_text(struct buf *buf, const struct render_history *history)
+{
+	for (size_t i = 0; i < history->count; i++)
+		listing_text_version(buf, &history->rows[i]);
+}
