@@ -36,6 +36,7 @@ struct command {
 	const char *details;	/* more for --help, or NULL */
 	const struct command_option *options;
 	int least, most;	/* operands; most -1: no limit */
+	bool passes_on;		/* all arguments are operands: another program reads them */
 	int (*run)(const struct call *);
 };
 

@@ -12,7 +12,9 @@
 #include <stdarg.h>
 
 static const struct command *const commands[] = {
-	&command_up, &command_key, &command_units,
+	&command_up,	  &command_ls,	    &command_log,   &command_get,    &command_put,
+	&command_rm,	  &command_restore, &command_check, &command_peers,  &command_status,
+	&command_units,	  &command_key,
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
@@ -91,15 +93,14 @@ static int status_of(enum err_kind kind)
 	case ERR_INVALID:
 	case ERR_TOO_LARGE:
 	case ERR_CORRUPT:
+	case ERR_EXISTS:
+	case ERR_CONFLICT:
+	case ERR_PRECONDITION:
 		return EX_DATAERR;
 	case ERR_ABSENT:
 		return EX_NOINPUT;
 	case ERR_DENIED:
 		return EX_NOPERM;
-	case ERR_EXISTS:
-	case ERR_CONFLICT:
-	case ERR_PRECONDITION:
-		return EX_CANTCREAT;
 	case ERR_FULL:
 	case ERR_SYSTEM:
 		return EX_IOERR;
@@ -185,6 +186,11 @@ static int call(const struct command *command, int argc, char **argv)
 	struct call this = { .command = command };
 	int found;
 
+	if (command->passes_on) {
+		this.count = argc - 1;
+		this.operands = argv + 1;
+		return command->run(&this);
+	}
 	tables_of(command, longs, letters);
 	opterr = 0;
 	while ((found = getopt_long(argc, argv, letters, longs, NULL)) != -1) {

@@ -1,0 +1,40 @@
+/* ask - the sub-commands that show what a node answers in JSON */
+#include "ask.h"
+
+int ask_json(const char *url, struct str target, const char *what, json_t **ret)
+{
+	struct exchange exchange = EXCHANGE_INIT;
+	struct client *client = NULL;
+	struct err err = ERR_INIT;
+	int status = 0;
+
+	exchange.target = target;
+	exchange.headers[0] = "Accept: application/json";
+	if (client_open(&client, url, &err) < 0 || client_send(client, &exchange, &err) < 0)
+		status = command_fail(&err);
+	else if (exchange.status != 200)
+		status = exchange_refused(&exchange, what);
+	else if (json_read(ret, buf_str(&exchange.content), what, &err) < 0)
+		status = command_fail(&err);
+	exchange_clear(&exchange);
+	client_close(client);
+	return status;
+}
+
+int print_json(const json_t *value)
+{
+	if (json_dumpf(value, stdout, JSON_COMPACT | JSON_ENCODE_ANY) == 0 && putchar('\n') != EOF)
+		return 0;
+	fprintf(stderr, "covey: write to standard output failed\n");
+	return EX_IOERR;
+}
+
+const char *time_text(char to[32], const char *time)
+{
+	size_t n = strcspn(time, ".Z");
+
+	snprintf(to, 32, "%.*s", (int)(n < 31 ? n : 31), time);
+	if (strlen(to) > 10 && to[10] == 'T')
+		to[10] = ' ';
+	return to;
+}

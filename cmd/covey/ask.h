@@ -1,0 +1,21 @@
+/* ask - the sub-commands that show what a node answers in JSON */
+#ifndef COVEY_CMD_ASK_H
+#define COVEY_CMD_ASK_H
+
+#include "client.h"
+
+#include "json.h"
+
+/*
+ * GET the target as JSON.  0 with *ret, the caller's; else the exit status,
+ * with everything told.  what names the thing asked for.
+ */
+int ask_json(const char *url, struct str target, const char *what, json_t **ret);
+
+/* Print it for programs, one line of JSON. */
+int print_json(const json_t *value);
+
+/* "2026-11-22T11:07:24.123456001Z" as people want it: without the fraction, with a space. */
+const char *time_text(char to[32], const char *time);
+
+#endif

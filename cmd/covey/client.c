@@ -1,0 +1,320 @@
+/* client - one node asked by HTTP, for the sub-commands */
+#include "client.h"
+
+#include "progress.h"
+
+#include "mem.h"
+#include "pct.h"
+#include "version.h"
+
+#include <ctype.h>
+#include <curl/curl.h>
+#include <errno.h>
+#include <unistd.h>
+
+#define NODE "http://127.0.0.1:4720"
+#define CONNECT_MS 5000L
+#define STALLED_S 60L		/* without a byte: given up */
+#define REFUSAL_BYTES (64u << 10)	/* of a refusal's text, at most */
+
+struct client {
+	CURL *curl;
+	char *base;		/* "http://HOST:PORT", no slash at its end */
+	/* of the exchange under way */
+	struct exchange *exchange;
+	struct progress progress;
+	struct err *err;	/* why sink or body failed; its kind tells whether */
+};
+
+int client_open(struct client **ret, const char *url, struct err *err)
+{
+	const char *from = url ? url : getenv("COVEY_NODE");
+	struct str base = str_of(from && from[0] ? from : NODE);
+	struct buf text = BUF_INIT;
+	struct client *client;
+
+	while (str_ends(base, STR("/")))
+		base.n--;
+	if (base.n == 0)
+		return err_set(err, ERR_INVALID, "ask node \"%s\": not a URL", from);
+	if (memmem(base.s, base.n, "://", 3) == NULL)
+		buf_adds(&text, "http://");
+	buf_addstr(&text, base);
+	client = mem_new(1, sizeof *client);
+	client->base = buf_take(&text);
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0 || (client->curl = curl_easy_init()) == NULL)
+		abort();	/* memory */
+	*ret = client;
+	return 0;
+}
+
+void client_close(struct client *client)
+{
+	if (client == NULL)
+		return;
+	curl_easy_cleanup(client->curl);
+	curl_global_cleanup();
+	free(client->base);
+	free(client);
+}
+
+void exchange_clear(struct exchange *exchange)
+{
+	buf_clear(&exchange->content);
+	buf_clear(&exchange->fields);
+	exchange->status = 0;
+}
+
+/* what curl calls */
+
+static size_t on_header(char *bytes, size_t size, size_t n, void *data)
+{
+	struct client *client = data;
+	struct str line = { bytes, size * n }, name;
+
+	while (line.n > 0 && (line.s[line.n - 1] == '\n' || line.s[line.n - 1] == '\r'))
+		line.n--;
+	if (str_starts(line, STR("HTTP/")))
+		buf_reset(&client->exchange->fields);	/* of an interim answer */
+	else if (str_cut(&line, ':', &name) && line.s != NULL) {
+		for (size_t i = 0; i < name.n; i++)
+			buf_addc(&client->exchange->fields,
+				 (char)tolower((unsigned char)name.s[i]));
+		line = str_trim(line);
+		buf_addf(&client->exchange->fields, ":%.*s\n", STR_ARG(line));
+	}
+	return size * n;
+}
+
+static size_t on_content(char *bytes, size_t size, size_t n, void *data)
+{
+	struct client *client = data;
+	struct exchange *exchange = client->exchange;
+
+	curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &exchange->status);
+	if (exchange->status == 200 || exchange->status == 206) {
+		if (exchange->sink != NULL)
+			return exchange->sink(exchange, bytes, size * n, client->err) < 0
+				       ? 0 : size * n;
+	} else if (exchange->content.len + size * n > REFUSAL_BYTES) {
+		return size * n;
+	}
+	buf_add(&exchange->content, bytes, size * n);
+	return size * n;
+}
+
+static size_t on_body(char *to, size_t size, size_t n, void *data)
+{
+	struct client *client = data;
+	ssize_t got;
+
+	do
+		got = read(client->exchange->body, to, size * n);
+	while (got < 0 && errno == EINTR);
+	if (got >= 0)
+		return (size_t)got;
+	err_sys(client->err, "read the content");
+	return CURL_READFUNC_ABORT;
+}
+
+static int on_progress(void *data, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
+		       curl_off_t up)
+{
+	struct client *client = data;
+
+	if (client->exchange->body >= 0)
+		progress_show(&client->progress, (uint64_t)up, (uint64_t)up_total);
+	else
+		progress_show(&client->progress, (uint64_t)down, (uint64_t)down_total);
+	return 0;
+}
+
+/* sending */
+
+static struct curl_slist *headers_of(const struct exchange *exchange)
+{
+	struct curl_slist *list = NULL;
+
+	for (size_t i = 0; exchange->headers[i] != NULL; i++) {
+		struct curl_slist *longer = curl_slist_append(list, exchange->headers[i]);
+
+		if (longer == NULL)
+			abort();
+		list = longer;
+	}
+	return list;
+}
+
+static void set_method(CURL *curl, const struct exchange *exchange)
+{
+	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, exchange->method);
+	if (strcmp(exchange->method, "HEAD") == 0)
+		curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
+	if (strcmp(exchange->method, "POST") == 0) {
+		curl_easy_setopt(curl, CURLOPT_POST, 1L);
+		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, "");
+	}
+	if (exchange->body >= 0) {
+		curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
+		curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE,
+				 exchange->body_size == UINT64_MAX ? (curl_off_t)-1
+							: (curl_off_t)exchange->body_size);
+	}
+}
+
+static void set_callbacks(CURL *curl, struct client *client)
+{
+	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+	curl_easy_setopt(curl, CURLOPT_HEADERDATA, client);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_content);
+	curl_easy_setopt(curl, CURLOPT_WRITEDATA, client);
+	curl_easy_setopt(curl, CURLOPT_READFUNCTION, on_body);
+	curl_easy_setopt(curl, CURLOPT_READDATA, client);
+	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+	curl_easy_setopt(curl, CURLOPT_XFERINFODATA, client);
+	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, progress_wanted(&client->progress) ? 0L : 1L);
+}
+
+static void set_rules(CURL *curl)
+{
+	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http");
+	curl_easy_setopt(curl, CURLOPT_PROXY, "");	/* a node is near; a proxy would keep copies */
+	curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
+	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, STALLED_S);
+	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(curl, CURLOPT_USERAGENT, "covey/" COVEY_VERSION);
+}
+
+static int told_by_curl(const struct client *client, CURLcode code, const char *why,
+			struct err *err)
+{
+	enum err_kind kind = ERR_AWAY;
+
+	if (code == CURLE_OPERATION_TIMEDOUT)
+		kind = ERR_TIMEOUT;
+	else if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
+		kind = ERR_INVALID;
+	return err_set(err, kind, "ask %s: %s", client->base,
+		       why[0] ? why : curl_easy_strerror(code));
+}
+
+int client_send(struct client *client, struct exchange *exchange, struct err *err)
+{
+	char why[CURL_ERROR_SIZE] = "";
+	struct err inner = ERR_INIT;
+	struct curl_slist *headers = headers_of(exchange);
+	struct buf url = BUF_INIT;
+	CURLcode code;
+
+	buf_addf(&url, "%s%.*s", client->base, STR_ARG(exchange->target));
+	exchange_clear(exchange);
+	client->exchange = exchange;
+	client->err = &inner;
+	progress_begin(&client->progress, exchange->progress);
+	curl_easy_reset(client->curl);
+	curl_easy_setopt(client->curl, CURLOPT_URL, url.data);
+	curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
+	curl_easy_setopt(client->curl, CURLOPT_ERRORBUFFER, why);
+	set_rules(client->curl);
+	set_method(client->curl, exchange);
+	set_callbacks(client->curl, client);
+	code = curl_easy_perform(client->curl);
+	curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &exchange->status);
+	progress_end(&client->progress);
+	curl_slist_free_all(headers);
+	buf_clear(&url);
+	if (inner.kind != ERR_NONE) {
+		*err = inner;
+		return -1;
+	}
+	return code == CURLE_OK ? 0 : told_by_curl(client, code, why, err);
+}
+
+/* what came back */
+
+struct str exchange_field(const struct exchange *exchange, const char *name)
+{
+	struct str rest = buf_str(&exchange->fields), line, key;
+
+	while (str_cut(&rest, '\n', &line))
+		if (str_cut(&line, ':', &key) && str_eq(key, str_of(name)))
+			return line;
+	return (struct str)STR_INIT;
+}
+
+void target_of(struct buf *to, const char *path)
+{
+	while (*path == '/')
+		path++;
+	buf_addc(to, '/');
+	pct_encode(to, str_of(path));
+}
+
+static int status_of(long http)
+{
+	switch (http) {
+	case 401:
+	case 403:
+		return EX_NOPERM;
+	case 404:
+		return EX_NOINPUT;
+	case 405:
+	case 501:
+		return EX_UNAVAILABLE;
+	case 500:
+		return EX_SOFTWARE;
+	case 503:
+	case 504:
+		return EX_TEMPFAIL;
+	case 507:
+		return EX_IOERR;
+	default:
+		return http >= 400 && http < 500 ? EX_DATAERR : EX_PROTOCOL;
+	}
+}
+
+int exchange_refused(const struct exchange *exchange, const char *what)
+{
+	struct str rest = buf_str(&exchange->content), line = STR_INIT;
+
+	str_cut(&rest, '\n', &line);
+	if (line.n > 200)
+		line.n = 200;
+	for (size_t i = 0; i < line.n; i++)
+		if (iscntrl((unsigned char)line.s[i]))
+			line.n = i;
+	if (line.n == 0)
+		line = exchange->status == 404 ? STR("no such path") : STR("refused");
+	fprintf(stderr, "covey: %s: %.*s (%ld)\n", what, STR_ARG(line), exchange->status);
+	return status_of(exchange->status);
+}
+
+void exchange_note(const struct exchange *exchange, const char *what)
+{
+	struct str state = exchange_field(exchange, "version-state");
+
+	if (exchange->status == 202)
+		fprintf(stderr, "covey: %s: on this node's disk, not yet confirmed by others (202; %.*s)\n",
+			what, STR_ARG(state));
+}
+
+struct str exchange_version(const struct exchange *exchange)
+{
+	struct str etag = exchange_field(exchange, "etag");
+	struct version version;
+
+	if (etag.n < 2 || etag.s[0] != '"' || etag.s[etag.n - 1] != '"')
+		return (struct str)STR_INIT;
+	etag = (struct str){ etag.s + 1, etag.n - 2 };
+	return version_parse(etag, &version, NULL) == 0 ? etag : (struct str)STR_INIT;
+}
+
+void exchange_stored(const struct exchange *exchange, const char *path)
+{
+	struct str version = exchange_version(exchange);
+
+	printf("%.*s  %s\n", STR_ARG(version), path);
+	exchange_note(exchange, path);
+}

@@ -1,0 +1,249 @@
+/* download - one version's content, whole and checked, or not at all */
+#include "download.h"
+
+#include "digest.h"
+#include "fields.h"
+#include "file.h"
+#include "mem.h"
+#include "version.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TRIES 4			/* of a transfer that breaks off */
+#define CHUNK (256u << 10)
+
+struct download {
+	const char *what;
+	const char *file;	/* NULL: into fd as it comes */
+	char *part;		/* owned; the part file's name, or NULL */
+	int fd;			/* of the part, owned; or the caller's */
+	char version[VERSION_TEXT];	/* of what is there already; "" none */
+	uint64_t have;		/* bytes written */
+	struct digest *digest;	/* of them */
+	bool begun;		/* the answer under way was looked at */
+};
+
+/* part files */
+
+static char *part_name(const char *file, struct str version)
+{
+	struct buf name = BUF_INIT;
+
+	buf_addf(&name, "%s%s%.*s.part", file, version.n ? "." : "", STR_ARG(version));
+	return buf_take(&name);
+}
+
+/* The version in "BASE.VERSION.part", or empty. */
+static struct str version_in(const char *name, const char *base)
+{
+	struct str rest = str_of(name), prefix = str_of(base);
+	struct version version;
+
+	if (!str_starts(rest, prefix) || !str_ends(rest, STR(".part")) ||
+	    rest.n < prefix.n + sizeof ".part")
+		return (struct str)STR_INIT;
+	rest = (struct str){ rest.s + prefix.n + 1, rest.n - prefix.n - sizeof ".part" };
+	if (rest.n >= VERSION_TEXT || version_parse(rest, &version, NULL) < 0)
+		return (struct str)STR_INIT;
+	return rest;
+}
+
+static int hash_part(struct download *d, struct err *err)
+{
+	struct buf chunk = BUF_INIT;
+	ssize_t n;
+
+	while ((n = read(d->fd, buf_reserve(&chunk, CHUNK), CHUNK)) > 0 || (n < 0 && errno == EINTR))
+		if (n > 0) {
+			digest_add(d->digest, chunk.data, (size_t)n);
+			d->have += (uint64_t)n;
+		}
+	buf_clear(&chunk);
+	return n < 0 ? err_sys(err, "read %s", d->part) : 0;
+}
+
+/* Continue what an earlier try left: it is read, so that its digest is known. */
+static int find_part(struct download *d, struct err *err)
+{
+	const char *slash = strrchr(d->file, '/');
+	char *directory = file_directory(d->file);
+	DIR *list = opendir(directory);
+	struct dirent *entry;
+	struct str version;
+
+	free(directory);
+	while (list != NULL && (entry = readdir(list)) != NULL && d->part == NULL) {
+		version = version_in(entry->d_name, slash ? slash + 1 : d->file);
+		if (version.n == 0)
+			continue;
+		snprintf(d->version, sizeof d->version, "%.*s", STR_ARG(version));
+		d->part = part_name(d->file, version);
+	}
+	if (list != NULL)
+		closedir(list);
+	if (d->part == NULL)
+		return 0;
+	d->fd = open(d->part, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (d->fd < 0)
+		return err_sys(err, "open %s", d->part);
+	return hash_part(d, err);
+}
+
+static void drop_part(struct download *d)
+{
+	if (d->part == NULL)
+		return;
+	unlink(d->part);
+	free(d->part);
+	d->part = NULL;
+	close(d->fd);
+	d->fd = -1;
+}
+
+/* From the first byte on: the answer brings another version than what was there, or the first. */
+static int start_over(struct download *d, struct str version, struct err *err)
+{
+	if (d->file == NULL && d->have > 0)
+		return err_set(err, ERR_CONFLICT,
+			       "get %s: another version came while this one was read", d->what);
+	digest_free(d->digest);
+	d->digest = digest_new();
+	d->have = 0;
+	snprintf(d->version, sizeof d->version, "%.*s", STR_ARG(version));
+	if (d->file == NULL)
+		return 0;
+	drop_part(d);
+	d->part = part_name(d->file, version);
+	d->fd = open(d->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
+	return d->fd < 0 ? err_sys(err, "create %s", d->part) : 0;
+}
+
+/* the answer */
+
+/* "bytes 100-199/200" begins where we stand, and is of the version we have. */
+static bool continues(const struct download *d, const struct exchange *exchange)
+{
+	struct str range = exchange_field(exchange, "content-range"), first;
+	uint64_t from;
+
+	if (!str_starts(range, STR("bytes ")))
+		return false;
+	range = (struct str){ range.s + 6, range.n - 6 };
+	return str_cut(&range, '-', &first) && str_u64(first, UINT64_MAX, &from) == 0 &&
+	       from == d->have && str_eq(exchange_version(exchange), str_of(d->version));
+}
+
+static int begin(struct download *d, const struct exchange *exchange, struct err *err)
+{
+	if (d->begun)
+		return 0;
+	d->begun = true;
+	if (exchange->status == 200)
+		return start_over(d, exchange_version(exchange), err);
+	if (!continues(d, exchange))
+		return err_set(err, ERR_CORRUPT, "get %s: the answer is not the part asked for",
+			       d->what);
+	return 0;
+}
+
+static int take(struct exchange *exchange, const void *bytes, size_t n, struct err *err)
+{
+	struct download *d = exchange->data;
+	const char *from = bytes;
+
+	if (begin(d, exchange, err) < 0)
+		return -1;
+	digest_add(d->digest, bytes, n);
+	while (n > 0) {
+		ssize_t written = write(d->fd, from, n);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written < 0)
+			return err_sys(err, "write %s", d->part ? d->part : "to standard output");
+		from += written;
+		n -= (size_t)written;
+		d->have += (uint64_t)written;
+	}
+	return 0;
+}
+
+static int finish(struct download *d, const struct exchange *exchange, struct err *err)
+{
+	uint8_t is[32], should[32];
+
+	digest_end(d->digest, is);
+	if (fields_digest_parse(exchange_field(exchange, "repr-digest"), should) == 1 &&
+	    memcmp(is, should, sizeof is) != 0) {
+		drop_part(d);
+		return err_set(err, ERR_CORRUPT, "get %s: what came does not match its digest",
+			       d->what);
+	}
+	if (d->file != NULL && rename(d->part, d->file) < 0)
+		return err_sys(err, "rename %s to %s", d->part, d->file);
+	return 0;
+}
+
+/* One request; 0 when all is there, else an exit status.  *again: it is worth another. */
+static int attempt(struct client *client, struct download *d, struct str target, bool *again)
+{
+	struct exchange exchange = EXCHANGE_INIT;
+	struct err err = ERR_INIT;
+	char range[48], condition[VERSION_TEXT + 16];
+	uint64_t had = d->have;
+	int status = 0;
+
+	exchange.target = target;
+	exchange.sink = take;
+	exchange.data = d;
+	exchange.progress = d->what;
+	exchange.headers[0] = "Want-Repr-Digest: sha-256=10";
+	if (d->have > 0) {
+		snprintf(range, sizeof range, "Range: bytes=%llu-", (unsigned long long)d->have);
+		snprintf(condition, sizeof condition, "If-Range: \"%s\"", d->version);
+		exchange.headers[1] = range;
+		exchange.headers[2] = condition;
+	}
+	d->begun = false;
+	*again = false;
+	if (client_send(client, &exchange, &err) < 0) {
+		*again = (err.kind == ERR_AWAY || err.kind == ERR_TIMEOUT) && d->have > had &&
+			 d->version[0];
+		status = *again ? EX_TEMPFAIL : command_fail(&err);
+	} else if (exchange.status == 416 && d->have > 0 && d->file != NULL) {
+		*again = start_over(d, STR(""), &err) == 0;
+		status = *again ? EX_TEMPFAIL : command_fail(&err);
+	} else if (exchange.status != 200 && exchange.status != 206) {
+		status = exchange_refused(&exchange, d->what);
+	} else if (begin(d, &exchange, &err) < 0 || finish(d, &exchange, &err) < 0) {
+		status = command_fail(&err);
+	}
+	exchange_clear(&exchange);
+	return status;
+}
+
+int download(struct client *client, struct str target, const char *what, const char *file, int out)
+{
+	struct download d = { .what = what, .file = file, .fd = out, .digest = digest_new() };
+	struct err err = ERR_INIT;
+	bool again = true;
+	int status = 0;
+
+	if (file != NULL && find_part(&d, &err) < 0) {
+		status = command_fail(&err);
+		again = false;
+	}
+	for (int i = 0; i < TRIES && again; i++)
+		status = attempt(client, &d, target, &again);
+	if (again)
+		fprintf(stderr, "covey: get %s: broke off again and again\n", what);
+	if (file != NULL && d.fd >= 0)
+		close(d.fd);
+	digest_free(d.digest);
+	free(d.part);
+	return status;
+}
