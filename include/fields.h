@@ -40,7 +40,7 @@ enum media fields_accept(struct str accept, const enum media *offers, size_t cou
 /* Whether errors should be problem documents: JSON of either kind is named, not only by a star. */
 bool fields_accepts_problem(struct str accept);
 
-/* "type/subtype" with well-formed parameters, at most 255 bytes. */
+/* "type/subtype" with well-formed parameters: at most 255 bytes, printable ASCII. */
 bool fields_type_valid(struct str type);
 /* Whether a Content-Type is this type, whatever its parameters and case. */
 bool fields_type_is(struct str type, struct str essence);

@@ -31,7 +31,7 @@ const char *fields_media_type(enum media media)
  */
 static int next_param(struct str *rest, struct str *ret_name, struct str *ret_value)
 {
-	struct str r = str_trim(*rest);
+	struct str r = *rest;
 	size_t i = 0;
 
 	while (i < r.n && (r.s[i] == ';' || r.s[i] == ' ' || r.s[i] == '\t'))
@@ -60,8 +60,8 @@ static int next_param(struct str *rest, struct str *ret_name, struct str *ret_va
 			return -1;
 	}
 	*ret_value = (struct str){ r.s, i };
-	*rest = (struct str){ r.s + i, r.n - i };
-	return 1;
+	*rest = str_trim((struct str){ r.s + i, r.n - i });
+	return rest->n == 0 || rest->s[0] == ';' ? 1 : -1;
 }
 
 static void unquote(struct buf *to, struct str value)
@@ -118,6 +118,9 @@ bool fields_type_valid(struct str type)
 
 	if (type.n > 255)
 		return false;
+	for (size_t i = 0; i < type.n; i++)
+		if (type.s[i] < ' ' || type.s[i] > '~')
+			return false;
 	essence = take_essence(&type);
 	if (!str_cut(&essence, '/', &major) || !is_token(major) || !is_token(essence))
 		return false;

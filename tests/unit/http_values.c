@@ -344,6 +344,7 @@ static void test_types(void)
 	CHECK(!fields_type_valid(STR("text/")) && !fields_type_valid(STR("/html")));
 	CHECK(!fields_type_valid(STR("te xt/html")) && !fields_type_valid(STR("a/b/c")));
 	CHECK(!fields_type_valid(STR("a/b; c")) && !fields_type_valid(STR("a/b; c=\"d")));
+	CHECK(!fields_type_valid(STR("a/b; c=\"\t\"")) && !fields_type_valid(STR("a/b; c=\"\xc3\"")));
 	CHECK(!fields_type_valid(STR("a/b, c/d")) && !fields_type_valid(STR("a/b; c=d x")));
 	CHECK(fields_type_is(STR("Multipart/Form-Data ; boundary=x"), STR("multipart/form-data")));
 	CHECK(!fields_type_is(STR("multipart/form-data2"), STR("multipart/form-data")));

@@ -1,0 +1,267 @@
+/* http_render - replies, escapes, listing texts, pages and JSON */
+#include "escape.h"
+#include "render.h"
+#include "reply.h"
+#include "unit.h"
+
+#define ID "20261122T110724.123456001Z-7f3a9c2b11d0e4f5-0"
+#define TIME "2026-11-22T11:07:24.123456001Z"
+#define HASH "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static struct version id(void)
+{
+	struct version v = VERSION_NONE;
+
+	CHECK(version_parse(STR(ID), &v, NULL) == 0);
+	return v;
+}
+
+static bool has(const struct buf *text, const char *part)
+{
+	bool found = strstr(text->data, part) != NULL;
+
+	if (!found)
+		fprintf(stderr, "no %s in\n%s\n", part, text->data);
+	return found;
+}
+
+static void test_escapes(void)
+{
+	static const struct {
+		const char *text, *json, *html;
+	} cases[] = {
+		{ "a", "\"a\"", "a" },
+		{ "", "\"\"", "" },
+		{ "<a href=\"'&'\">\\", "\"<a href=\\\"'&'\\\">\\\\\"",
+		  "&lt;a href=&quot;&#39;&amp;&#39;&quot;&gt;\\" },
+		{ "\n\t\x01\x7f", "\"\\n\\t\\u0001\\u007f\"",
+		  "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" },
+		{ "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", "\"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\"",
+		  "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80" },
+		{ "\xff" "a", "\"\xef\xbf\xbd" "a\"", "\xef\xbf\xbd" "a" },
+		{ "\xc3", "\"\xef\xbf\xbd\"", "\xef\xbf\xbd" },
+		{ "\xc0\xaf", "\"\xef\xbf\xbd\xef\xbf\xbd\"", "\xef\xbf\xbd\xef\xbf\xbd" },
+		{ "\xed\xa0\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"",
+		  "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" },
+	};
+	struct buf text = BUF_INIT;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		buf_reset(&text);
+		escape_json(&text, str_of(cases[i].text));
+		CHECK(str_eq(buf_str(&text), str_of(cases[i].json)));
+		buf_reset(&text);
+		escape_html(&text, str_of(cases[i].text));
+		CHECK(str_eq(buf_str(&text), str_of(cases[i].html)));
+	}
+	buf_clear(&text);
+}
+
+static void test_replies(void)
+{
+	struct buf text = BUF_INIT;
+	struct reply_error error = { .status = 405, .detail = STR("no \"x\"\n here"),
+				     .fields = STR("Allow: GET\r\n"), .close = true };
+
+	reply_start(&text, 200);
+	reply_date(&text, STR("now"));
+	reply_date(&text, (struct str)STR_INIT);
+	reply_length(&text, UINT64_MAX);
+	reply_field(&text, "A", STR("b\r\nSet-Cookie: c"));
+	reply_fieldf(&text, "D", "%d", 5);
+	reply_end(&text);
+	CHECK(str_eq(buf_str(&text),
+		     STR("HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 18446744073709551615\r\n"
+			 "A: b  Set-Cookie: c\r\nD: 5\r\n\r\n")));
+	buf_reset(&text);
+	reply_error(&text, &error);
+	CHECK(has(&text, "HTTP/1.1 405 Method Not Allowed\r\n") && has(&text, "Allow: GET\r\n\r\n"));
+	CHECK(has(&text, "Content-Length: 13\r\n") && has(&text, "\r\n\r\nno \"x\"  here\n"));
+	CHECK(has(&text, "Connection: close\r\n"));
+	buf_reset(&text);
+	error.json = true;
+	error.head = error.close = false;
+	reply_error(&text, &error);
+	CHECK(has(&text, "Content-Type: application/problem+json\r\n"));
+	CHECK(has(&text, "\r\n\r\n{\"type\":\"about:blank\",\"title\":\"Method Not Allowed\",\"status\":405,"
+			 "\"detail\":\"no \\\"x\\\"\\n here\"}\n"));
+	buf_reset(&text);
+	error.head = true;
+	reply_error(&text, &error);
+	CHECK(str_ends(buf_str(&text), STR("\r\n\r\n")) && strstr(text.data, "Length: 0") == NULL);
+	buf_clear(&text);
+}
+
+static void test_rows(void)
+{
+	static const struct {
+		const char *line, *name;	/* name NULL: refused */
+	} cases[] = {
+		{ "a\tfile\t5\t" ID "\t" TIME, "a" },
+		{ "%FF%20%09%0A\tfile\t0\t" ID "\t" TIME, "\xff \t\n" },
+		{ "d/\tdirectory\t0\t" ID "\t" TIME, "d" },
+		{ "d/\tdirectory\t0\t-\t-", "d" },
+		{ "x\tdeleted\t0\t" ID "\t" TIME, "x" },
+		{ ".covey\tfile\t0\t" ID "\t" TIME, ".covey" },
+		{ "", NULL },
+		{ "a", NULL },
+		{ "a\tfile\t5\t" ID, NULL },
+		{ "a\tfile\t5\t" ID "\t" TIME "\t", NULL },
+		{ "a\tfile\t5\t" ID "\t" TIME "\r", NULL },
+		{ "a\tfile\t05\t" ID "\t" TIME, NULL },
+		{ "a\tfile\t-5\t" ID "\t" TIME, NULL },
+		{ "a\tfile\t9223372036854775808\t" ID "\t" TIME, NULL },
+		{ "a\tfile\t5\t-\t-", NULL },
+		{ "a\tfile\t5\t" ID "\t-", NULL },
+		{ "a\tfile\t5\t" ID "\t2026-11-22T11:07:25.123456001Z", NULL },
+		{ "a\tfile\t5\tx\t" TIME, NULL },
+		{ "a\tdirectory\t0\t" ID "\t" TIME, NULL },
+		{ "a/\tfile\t0\t" ID "\t" TIME, NULL },
+		{ "a/\tdirectory\t5\t" ID "\t" TIME, NULL },
+		{ "a\tdeleted\t5\t" ID "\t" TIME, NULL },
+		{ "a\tFile\t5\t" ID "\t" TIME, NULL },
+		{ "\tfile\t5\t" ID "\t" TIME, NULL },
+		{ ".\tfile\t5\t" ID "\t" TIME, NULL },
+		{ "../\tdirectory\t0\t-\t-", NULL },
+		{ "%2E\tfile\t5\t" ID "\t" TIME, NULL },
+		{ "%61\tfile\t5\t" ID "\t" TIME, NULL },
+		{ "%ff\tfile\t5\t" ID "\t" TIME, NULL },
+		{ "a%2Fb\tfile\t5\t" ID "\t" TIME, NULL },
+		{ "a%00\tfile\t5\t" ID "\t" TIME, NULL },
+		{ "a b\tfile\t5\t" ID "\t" TIME, NULL },
+		{ "a%\tfile\t5\t" ID "\t" TIME, NULL },
+		{ "a//\tdirectory\t0\t-\t-", NULL },
+	};
+	struct buf scratch = BUF_INIT, again = BUF_INIT;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct listing_row row;
+		struct err err = ERR_INIT;
+		int r = listing_text_parse_row(str_of(cases[i].line), &scratch, &row, &err);
+
+		if ((r == 0) != (cases[i].name != NULL))
+			fprintf(stderr, "%s\n", cases[i].line);
+		CHECK((r == 0) == (cases[i].name != NULL));
+		CHECK(r == 0 || err.kind == ERR_INVALID);
+		if (r < 0)
+			continue;
+		CHECK(str_eq(row.name, str_of(cases[i].name)));
+		buf_reset(&again);
+		listing_text_row(&again, &row);
+		CHECK(again.len == strlen(cases[i].line) + 1 &&
+		      str_starts(buf_str(&again), str_of(cases[i].line)));
+	}
+	buf_clear(&scratch);
+	buf_clear(&again);
+}
+
+static void test_versions(void)
+{
+	static const char *const good[] = {
+		ID " - 5 " HASH " 0 text/plain; x=y\there", ID " - 5 " HASH " 7\taway",
+		ID " x 0 - 0\taway", ID " db 0 - 0\there",
+	};
+	static const char *const bad[] = {
+		"", ID " - 5 " HASH " 0", ID " - 5 " HASH " 0\tHere", ID " - 5 " HASH " 0\there\t",
+		ID " - 5 " HASH "\there", "\there", ID " x 5 - 0\taway", ID " q 0 - 0\taway",
+	};
+	struct buf again = BUF_INIT;
+	struct history_row row;
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		CHECK(listing_text_parse_version(str_of(good[i]), &row, NULL) == 0);
+		buf_reset(&again);
+		listing_text_version(&again, &row);
+		CHECK(again.len == strlen(good[i]) + 1 &&
+		      str_starts(buf_str(&again), str_of(good[i])));
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		CHECK(listing_text_parse_version(str_of(bad[i]), &row, NULL) == -1);
+	buf_clear(&again);
+}
+
+static void test_index(void)
+{
+	const struct listing_row rows[] = {
+		{ STR("<b>\xff"), LISTING_FILE, 1536, id() },
+		{ STR("a:b"), LISTING_FILE, 1023, id() },
+		{ STR("d"), LISTING_DIRECTORY, 0, VERSION_NONE },
+		{ STR("x"), LISTING_DELETED, 0, id() },
+	};
+	struct render_index index = { .path = STR("p/<q>"), .node = STR("n&1"), .rows = rows,
+				      .count = 4, .more = true, .limit = 4,
+				      .state = STR("confirmed") };
+	struct buf text = BUF_INIT;
+
+	render_index_html(&text, &index);
+	CHECK(has(&text, "<a href=\"%3Cb%3E%FF\">&lt;b&gt;\xef\xbf\xbd</a>"));
+	CHECK(has(&text, "<a href=\"a%3Ab\">a:b</a>") && has(&text, "<a href=\"d/\">d/</a>"));
+	CHECK(has(&text, "<s class=\"d\">x</s>") && !strstr(text.data, "<a href=\"x\">"));
+	CHECK(has(&text, "<span title=\"1536 bytes\">1.5K</span>") && has(&text, ">1023<"));
+	CHECK(has(&text, "<time datetime=\"" TIME "\">2026-11-22 11:07</time>"));
+	CHECK(has(&text, "<a href=\"../../\">n&amp;1</a> / <a href=\"../\">p</a> /</nav>"));
+	CHECK(has(&text, "<a rel=\"next\" href=\"?after=x&amp;limit=4\">"));
+	CHECK(has(&text, "enctype=\"multipart/form-data\"") && has(&text, "confirmed"));
+	buf_reset(&text);
+	render_index_json(&text, &index);
+	CHECK(str_eq(buf_str(&text), STR(
+		"[\n{\"name\":\"<b>\xef\xbf\xbd\",\"href\":\"%3Cb%3E%FF\",\"type\":\"file\",\"size\":1536,"
+		"\"time\":\"" TIME "\",\"version\":\"" ID "\"},\n"
+		"{\"name\":\"a:b\",\"href\":\"a%3Ab\",\"type\":\"file\",\"size\":1023,"
+		"\"time\":\"" TIME "\",\"version\":\"" ID "\"},\n"
+		"{\"name\":\"d\",\"href\":\"d/\",\"type\":\"directory\",\"size\":null,\"time\":null,"
+		"\"version\":null},\n"
+		"{\"name\":\"x\",\"href\":\"x\",\"type\":\"deleted\",\"size\":null,"
+		"\"time\":\"" TIME "\",\"version\":\"" ID "\"}\n]\n")));
+	buf_reset(&text);
+	index.count = 0;
+	render_index_json(&text, &index);
+	CHECK(str_eq(buf_str(&text), STR("[]\n")));
+	buf_reset(&text);
+	index.path = STR("");
+	index.more = false;
+	render_index_html(&text, &index);
+	CHECK(has(&text, "Nothing is here yet") && strstr(text.data, "<nav") == NULL);
+	buf_clear(&text);
+}
+
+static void test_history(void)
+{
+	const struct history_row rows[] = {
+		{ .record = { .version = id(), .flags = RECORD_DELETED } },
+		{ .record = { .version = id(), .size = 5 }, .type = STR("a/b"), .here = true },
+		{ .record = { .version = id(), .size = UINT64_C(5) << 40 } },
+	};
+	struct render_history history = { .path = STR("p/q\""), .node = STR("n"), .rows = rows,
+					  .count = 3, .type = STR("text/plain") };
+	struct buf text = BUF_INIT;
+
+	render_history_json(&text, &history);
+	CHECK(has(&text, "[\n{\"version\":\"" ID "\",\"time\":\"" TIME "\",\"size\":0,\"sha256\":null,"
+			 "\"type\":null,\"node\":\"7f3a9c2b11d0e4f5\",\"deleted\":true,\"current\":true},\n"));
+	CHECK(has(&text, "\"size\":5,\"sha256\":\"0000000000000000000000000000000000000000000000000000"
+			 "000000000000\",\"type\":\"a/b\",\"node\":\"7f3a9c2b11d0e4f5\",\"deleted\":false,"
+			 "\"current\":false},\n"));
+	CHECK(has(&text, "\"type\":\"text/plain\"") && str_ends(buf_str(&text), STR("}\n]\n")));
+	buf_reset(&text);
+	render_history_html(&text, &history);
+	CHECK(has(&text, "<h1>Versions of q&quot;</h1>") && has(&text, "deleted (current)"));
+	CHECK(has(&text, "<a href=\"?version=" ID "\">") && has(&text, "action=\"?restore=" ID "\""));
+	CHECK(has(&text, "<a href=\"../\">n</a> / <a href=\"./\">p</a> /</nav>"));
+	CHECK(has(&text, ">5.0T<"));
+	buf_reset(&text);
+	render_history_text(&text, &history);
+	CHECK(str_starts(buf_str(&text), STR(ID " x 0 - 0\taway\n" ID " - 5 ")));
+	buf_clear(&text);
+}
+
+int main(void)
+{
+	test_escapes();
+	test_replies();
+	test_rows();
+	test_versions();
+	test_index();
+	test_history();
+	return UNIT_RESULT();
+}
