@@ -104,6 +104,8 @@ struct commit {
 	uint32_t mtime;		/* the client's, s, or 0 */
 	struct str type;	/* explicit content type, or empty */
 	struct version fixed;	/* a version made elsewhere, as is; none: choose one */
+	const struct record *pointer;	/* a record made elsewhere whose content is not here: instead
+				 * of stage, flags, mtime and fixed */
 	struct version above;	/* when choosing: greater than this, whatever the clock says */
 	/* Asked under the lock with what stands there; -1 stops the commit with that error. */
 	int (*condition)(const struct commit *, const struct store_entry *now, struct err *);

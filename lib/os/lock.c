@@ -1,0 +1,38 @@
+/* lock - one writer per path, across threads and processes */
+#include "lock.h"
+
+#include "fs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+int lock_take(struct lock *lock, int dir, const char *file, uint64_t hash, struct err *err)
+{
+	struct flock byte = {
+		.l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = (off_t)(hash >> 2),	/* the end of the byte must be an off_t too */
+		.l_len = 1,
+	};
+	int fd = openat(dir, file, O_RDWR | O_CREAT | O_CLOEXEC, FS_FILE_MODE);
+
+	if (fd < 0)
+		return err_sys(err, "open lock file %s", file);
+	while (fcntl(fd, F_OFD_SETLKW, &byte) < 0) {
+		if (errno == EINTR)
+			continue;
+		err_sys(err, "lock %s", file);
+		close(fd);
+		return -1;
+	}
+	lock->fd = fd;
+	return 0;
+}
+
+void lock_release(struct lock *lock)
+{
+	if (lock->fd >= 0)
+		close(lock->fd);
+	lock->fd = -1;
+}

@@ -1,0 +1,116 @@
+/*
+ * chain - history directories, made when first needed, durable when trusted
+ *
+ * What lies in a directory is on disk only when the directory's own entry
+ * is, and the one above, up to history/.  Whoever finds a directory that
+ * another writer made a moment ago cannot know that; so a directory is
+ * made closed to the group, and opened to it once its entry is on disk.
+ */
+#include "inside.h"
+
+#include "fs.h"
+#include "mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MODE_FRESH 0700
+
+static void push(struct chain *chain, int fd, bool fresh)
+{
+	chain->fds = mem_resize(chain->fds, chain->count + 1, sizeof *chain->fds);
+	chain->fresh = mem_resize(chain->fresh, chain->count + 1, sizeof *chain->fresh);
+	chain->fds[chain->count] = fd;
+	chain->fresh[chain->count] = fresh;
+	chain->count++;
+}
+
+/* Open one directory further down; 0 or -1 with errno. */
+static int descend(struct chain *chain, const char *name)
+{
+	int above = chain_leaf(chain);
+	int fd = fs_open(above, name, O_RDONLY | O_DIRECTORY, 0);
+	struct stat st;
+
+	if (fd < 0 && errno == ENOENT) {
+		if (mkdirat(above, name, MODE_FRESH) < 0 && errno != EEXIST)
+			return -1;
+		fd = fs_open(above, name, O_RDONLY | O_DIRECTORY, 0);
+	}
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &st) < 0) {
+		close(fd);
+		return -1;
+	}
+	push(chain, fd, !(st.st_mode & S_IRGRP));
+	return 0;
+}
+
+/* Every directory on the way, from history/ down. */
+static int walk(struct chain *chain, char *names)
+{
+	char *rest = names, *name;
+
+	while ((name = strsep(&rest, "/")) != NULL)
+		if (descend(chain, name) < 0)
+			return -1;
+	return 0;
+}
+
+int chain_open(struct store *store, struct chain *chain, struct str path, struct err *err)
+{
+	struct buf names = BUF_INIT;
+	struct stat st;
+	int fd, status = 0;
+
+	path_to_history(&names, path);
+	fd = fs_open(store->history, names.data, O_RDONLY | O_DIRECTORY, 0);
+	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_mode & S_IRGRP) {
+		push(chain, fd, false);	/* and so is every one above */
+	} else {
+		if (fd >= 0)
+			close(fd);
+		fd = fs_open(store->history, ".", O_RDONLY | O_DIRECTORY, 0);
+		if (fd >= 0)
+			push(chain, fd, false);
+		if (fd < 0 || walk(chain, names.data) < 0) {
+			status = err_sys(err, "open history of %s", shown(path).text);
+			chain_close(chain);
+		}
+	}
+	buf_clear(&names);
+	return status;
+}
+
+int chain_leaf(const struct chain *chain)
+{
+	return chain->count > 0 ? chain->fds[chain->count - 1] : -1;
+}
+
+int chain_sync(struct store *store, struct chain *chain, struct err *err)
+{
+	for (size_t i = 1; i < chain->count; i++)
+		if (chain->fresh[i] &&
+		    disk_sync(store, chain->fds[i - 1], "history directory", err) < 0)
+			return -1;
+	if (disk_sync(store, chain_leaf(chain), "history directory", err) < 0)
+		return -1;
+	for (size_t i = 1; i < chain->count; i++) {
+		if (chain->fresh[i] && fchmod(chain->fds[i], FS_DIR_MODE) < 0)
+			return err_sys(err, "open history directory to the group");
+		chain->fresh[i] = false;
+	}
+	return 0;
+}
+
+void chain_close(struct chain *chain)
+{
+	for (size_t i = 0; i < chain->count; i++)
+		close(chain->fds[i]);
+	free(chain->fds);
+	free(chain->fresh);
+	*chain = (struct chain)CHAIN_INIT;
+}

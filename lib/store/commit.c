@@ -1,0 +1,465 @@
+/*
+ * commit - a version becomes part of the store, whole or not at all
+ *
+ * One commit at a time per path, under the path's lock, which is held until
+ * the version is on disk.  V is the new version, O what stands at tree/P.
+ *
+ *	step				a crash after it leaves
+ *	1  V's body, record and mtime	O; the unnamed file is gone
+ *	   are put on a file without a
+ *	   name
+ *	2  O is linked into history	O, which history then knows, too
+ *	3  the file and history/P are	the same
+ *	   synced
+ *	4  V is renamed over tree/P	O or V: one rename, seen whole or not;
+ *	   (linked, if there is no O)	O is in history for certain (3)
+ *	5  tree/P's directory is	V, for ever; only now commit_wait()
+ *	   synced			returns 0
+ *
+ * Linking O before the file is synced (not after) lets one journal commit
+ * carry both.  A deletion differs from step 2 on:
+ *
+ *	2  O and the tombstone T are	O
+ *	   put into history, T synced
+ *	3  history/P/, is renamed to	O or T: T is greater than O, so it
+ *	   name T, history/P is synced	counts although tree/P still stands
+ *	4  tree/P is removed		T
+ *	5  its directory is synced	T
+ *
+ * What crashes leave behind never counts: history/P/,new is a version on
+ * its way to its name (step 4; the next commit removes it), O may be in
+ * tree/ and history/ both, and a dead tree/P is moved on by the next commit.
+ *
+ * A version made elsewhere that is older than what is known goes to
+ * history; what is there already is success, once it is on disk.
+ *
+ * Choosing: the time is above the wall clock, what stands, the tombstone,
+ * and (when tree/P is gone, perhaps by hand) all of history/P; so it is
+ * above everything known here.  That no (path, version) is issued twice,
+ * also after a person removed tree/P or a crash took back step 4, needs
+ * more only when the clock does not decide: a time ahead of the clock is
+ * made from what others told or what stood here, and could be made again
+ * from the same.  So such a version is first noted in history/P/,issued,
+ * durably (3), and the next is chosen above that, too.  A time from the
+ * clock comes again only if the clock is set back, every trace of the
+ * version is removed by hand, and the same nanosecond is hit.
+ *
+ * Above the path each directory has a live record before its first file
+ * (directory.c).  No step holds two locks; a directory removed meanwhile
+ * shows as ENOENT, and the commit starts over.
+ */
+#include "inside.h"
+
+#include "clock.h"
+#include "mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#define TRIES 64	/* each is one more directory or file that came and went meanwhile */
+#define LOCK_FILE "locks"
+
+static void state_free(struct commit_state *s)
+{
+	chain_close(&s->chain);
+	found_clear(&s->now);
+	store_entry_clear(&s->entry);
+	if (s->parent >= 0)
+		close(s->parent);
+	lock_release(&s->lock);
+	free(s);
+}
+
+/* A commit that makes sense by itself. */
+static int check(const struct commit *c, struct err *err)
+{
+	bool content = !(c->flags & (RECORD_DELETED | RECORD_DIRECTORY));
+
+	if (c->path.n == 0)
+		return err_set(err, ERR_CONFLICT, "the root is a directory and stays");
+	if (c->pointer != NULL)
+		return record_has_content(c->pointer) && c->stage == NULL
+			       ? 0 : err_set(err, ERR_INVALID, "a pointer without content");
+	if (content != (c->stage != NULL))
+		return err_set(err, ERR_INVALID, "content for what has none, or none for what has");
+	if (c->stage != NULL && !stage_is_whole(c->stage))
+		return err_set(err, ERR_INVALID, "its body was not synced");
+	if (!content && c->type.n > 0)
+		return err_set(err, ERR_INVALID, "a content type without content");
+	return record_check_type(c->type, err);
+}
+
+static struct version later(struct version a, struct version b)
+{
+	return version_cmp(a, b) >= 0 ? a : b;
+}
+
+/* Under the lock: what stands at the path, and the greatest version known. */
+static int see(struct store *store, struct commit_state *s, struct err *err)
+{
+	struct version past = VERSION_NONE;
+
+	if (s->parent >= 0 && look_tree(s->parent, s->name, &s->now, err) < 0)
+		return -1;
+	s->tombstone = look_mark(store->history, names_mark(&s->names, MARK_TOMBSTONE));
+	if (entry_of(store, &s->names, &s->now, s->tombstone, STORE_RECORD, &s->entry, err) < 0)
+		return -1;
+	if (version_is_none(s->now.record.version) &&
+	    look_history(store, &s->names, &past, err) < 0)
+		return -1;
+	s->known = later(past, later(s->tombstone, s->now.record.version));
+	return 0;
+}
+
+/* A version above all that is known, by the rule in the preamble. */
+static int choose(struct store *store, const struct commit *c, struct commit_state *s,
+		  struct err *err)
+{
+	struct version issued = look_mark(store->history, names_mark(&s->names, MARK_ISSUED));
+	uint64_t floor = later(issued, later(c->above, s->known)).time;
+	uint64_t now = clock_wall_ns();
+
+	if (floor == UINT64_MAX)
+		return err_set(err, ERR_UNSUPPORTED, "no later version is possible");
+	s->ahead = now <= floor;
+	s->record.version = (struct version){
+		.time = s->ahead ? floor + 1 : now,
+		.node = store->node,
+	};
+	return 0;
+}
+
+int commit_choose(struct store *store, const struct commit *c, struct commit_state *s,
+		  struct err *err)
+{
+	if (c->pointer != NULL) {
+		s->record = *c->pointer;
+		return 0;
+	}
+	s->record = (struct record){
+		.version = c->fixed,
+		.flags = c->flags,
+		.mtime = c->mtime,
+	};
+	if (c->stage != NULL) {
+		s->record.size = stage_size(c->stage);
+		memcpy(s->record.sha256, stage_sha256(c->stage), SHA256_BYTES);
+	}
+	return version_is_none(c->fixed) ? choose(store, c, s, err) : 0;
+}
+
+int commit_open_history(struct store *store, const struct commit *c, struct commit_state *s,
+			struct err *err)
+{
+	struct source issued = SOURCE_INIT;
+	char text[VERSION_TEXT];
+
+	if (s->chain.count > 0)
+		return 0;
+	if (chain_open(store, &s->chain, c->path, err) < 0)
+		return -1;
+	if (!s->ahead)
+		return 0;
+	issued.text = version_format(text, s->record.version);
+	if (place_over(&issued, chain_leaf(&s->chain), chain_leaf(&s->chain), MARK_ISSUED) < 0)
+		return err_sys(err, "note the version");
+	return 0;
+}
+
+int commit_keep(struct store *store, const struct commit *c, struct commit_state *s,
+		struct err *err)
+{
+	struct source standing = SOURCE_INIT;
+	struct err why = ERR_INIT;
+
+	if (s->now.kind == FOUND_NOTHING)
+		return 0;
+	if (commit_open_history(store, c, s, err) < 0)
+		return -1;
+	if (s->now.kind == FOUND_FOREIGN)
+		return place_aside(s->parent, s->name, chain_leaf(&s->chain), err);
+	if (s->now.kind == FOUND_DIRECTORY)
+		return version_is_none(s->now.record.version)
+			       ? 0 : place_mark(store, chain_leaf(&s->chain), &s->now.record, err);
+	standing.dir = s->parent;
+	standing.name = s->name;
+	if (place_in_history(&standing, chain_leaf(&s->chain), &s->now.record,
+			     s->now.kind == FOUND_FILE, &why) == 0)
+		return 0;
+	if (why.sys == ENOENT)
+		return AGAIN;	/* a person has just removed it */
+	if (err != NULL)
+		*err = why;
+	return -1;
+}
+
+/* What the new version's name will be made from: the stage's file, or a pointer's text. */
+static int fill(const struct commit *c, const struct commit_state *s, struct buf *text,
+		struct source *ret, struct err *err)
+{
+	struct source source = SOURCE_INIT;
+
+	if (c->stage == NULL) {
+		record_format(text, &s->record, c->type);
+		source.text = text->data;
+	} else {
+		source.fd = stage_fd(c->stage);
+		if (put_record(source.fd, &s->record, c->type, false, err) < 0)
+			return -1;
+	}
+	*ret = source;
+	return 0;
+}
+
+/* Step 3. */
+static int sync_prepared(struct store *store, const struct commit *c, struct commit_state *s,
+			 struct err *err)
+{
+	if (c->stage != NULL && disk_sync(store, stage_fd(c->stage), "body", err) < 0)
+		return -1;
+	return s->chain.count > 0 ? chain_sync(store, &s->chain, err) : 0;
+}
+
+/* Step 4. */
+static int show(const struct source *source, struct commit_state *s, struct err *err)
+{
+	int status;
+
+	if (s->now.kind == FOUND_NOTHING)
+		status = place_name(source, s->parent, s->name);
+	else
+		status = place_over(source, chain_leaf(&s->chain), s->parent, s->name);
+	if (status < 0 && (errno == EEXIST || errno == ENOENT || errno == EISDIR))
+		return AGAIN;	/* the directory went, or a person was quicker */
+	return status < 0 ? err_sys(err, "give it its name") : 0;
+}
+
+static int become_newest(struct store *store, const struct commit *c, struct commit_state *s,
+			 const struct source *source, struct err *err)
+{
+	int status;
+
+	if (s->ahead && commit_open_history(store, c, s, err) < 0)
+		return -1;
+	status = commit_keep(store, c, s, err);
+	if (status == 0)
+		status = sync_prepared(store, c, s, err);
+	if (status == 0)
+		status = show(source, s, err);
+	s->newest = s->tree_changed = true;
+	return status;
+}
+
+static int become_older(struct store *store, const struct commit *c, struct commit_state *s,
+			const struct source *source, struct err *err)
+{
+	if (c->stage != NULL && disk_sync(store, stage_fd(c->stage), "body", err) < 0)
+		return -1;
+	if (commit_open_history(store, c, s, err) < 0 ||
+	    place_in_history(source, chain_leaf(&s->chain), &s->record, c->stage != NULL, err) < 0)
+		return -1;
+	return chain_sync(store, &s->chain, err);
+}
+
+/*
+ * The version made elsewhere stands in tree/ already, with nothing to add
+ * to it.  A record that contradicts one known here is refused.
+ */
+static int stands(struct store *store, const struct commit *c, struct commit_state *s, bool *ret,
+		  struct err *err)
+{
+	struct found there = FOUND_INIT;
+	bool same, other;
+
+	same = version_cmp(s->record.version, s->now.record.version) == 0;
+	other = same && !record_eq(&s->record, &s->now.record);
+	if (!same && version_cmp(s->record.version, s->known) == 0) {
+		if (look(store->history, names_version(&s->names, s->known), &there, err) < 0)
+			return -1;
+		other = !version_is_none(there.record.version) &&
+			!record_eq(&s->record, &there.record);
+		found_clear(&there);
+	}
+	if (other)
+		return err_set(err, ERR_CORRUPT, "another record has this version");
+	*ret = same && (s->now.kind != FOUND_POINTER || c->stage == NULL);
+	return 0;
+}
+
+static int commit_content(struct store *store, const struct commit *c, struct commit_state *s,
+			  struct err *err)
+{
+	struct buf text = BUF_INIT;
+	struct source source;
+	bool there;
+	int status;
+
+	if (s->now.kind == FOUND_DIRECTORY && !s->entry.directory)
+		return unlinkat(s->parent, s->name, AT_REMOVEDIR) == 0 || errno == ENOTEMPTY
+			       ? AGAIN : err_sys(err, "remove a deleted directory");
+	if (s->now.kind == FOUND_DIRECTORY && !s->merge)
+		return err_set(err, ERR_CONFLICT, "a directory stands there");
+	if (commit_choose(store, c, s, err) < 0 || stands(store, c, s, &there, err) < 0)
+		return -1;
+	if (there) {
+		s->newest = version_cmp(s->tombstone, s->record.version) < 0;
+		s->tree_changed = true;	/* who put it there may have died before syncing it */
+		return 0;
+	}
+	if (fill(c, s, &text, &source, err) < 0)
+		status = -1;
+	else if (s->now.kind == FOUND_DIRECTORY ||
+		 version_cmp(s->record.version, s->known) < 0)
+		status = become_older(store, c, s, &source, err);
+	else
+		status = become_newest(store, c, s, &source, err);
+	buf_clear(&text);
+	return status;
+}
+
+int commit_bury(struct store *store, const struct commit *c, struct commit_state *s, bool mark,
+		struct err *err)
+{
+	struct source tombstone = SOURCE_INIT;
+	char text[VERSION_TEXT];
+	int history;
+
+	if (commit_open_history(store, c, s, err) < 0)
+		return -1;
+	history = chain_leaf(&s->chain);
+	if (place_mark(store, history, &s->record, err) < 0)
+		return -1;
+	tombstone.text = version_format(text, s->record.version);
+	if (mark && place_over(&tombstone, history, history, MARK_TOMBSTONE) < 0)
+		return err_sys(err, "name the tombstone");
+	return chain_sync(store, &s->chain, err);
+}
+
+static int commit_tombstone(struct store *store, const struct commit *c, struct commit_state *s,
+			    struct err *err)
+{
+	bool there;
+	int status;
+
+	if (s->now.kind == FOUND_DIRECTORY)
+		return directory_remove(store, c, s, err);
+	if (!s->merge && c->flags & RECORD_DIRECTORY && record_is_live(&s->entry.record))
+		return err_set(err, ERR_CONFLICT, "a file stands there");
+	if (commit_choose(store, c, s, err) < 0 || stands(store, c, s, &there, err) < 0)
+		return -1;
+	s->newest = version_cmp(s->record.version, s->known) >= 0;
+	status = s->newest ? commit_keep(store, c, s, err) : 0;
+	if (status != 0)
+		return status;
+	if (commit_bury(store, c, s, version_cmp(s->record.version, s->tombstone) > 0, err) < 0)
+		return -1;
+	if (!s->newest || s->now.kind == FOUND_NOTHING)
+		return 0;
+	if (unlinkat(s->parent, s->name, 0) < 0 && errno != ENOENT)
+		return err_sys(err, "remove it from tree/");
+	s->tree_changed = true;
+	return 0;
+}
+
+static int step(struct store *store, const struct commit *c, struct commit_state *s,
+		struct err *err)
+{
+	if (see(store, s, err) < 0)
+		return -1;
+	if (c->condition != NULL && c->condition(c, &s->entry, err) < 0)
+		return -1;
+	if (c->pointer == NULL && c->flags & RECORD_DELETED)
+		return commit_tombstone(store, c, s, err);
+	if (c->pointer == NULL && c->flags & RECORD_DIRECTORY)
+		return directory_make(store, c, s, err);
+	return commit_content(store, c, s, err);
+}
+
+/* One try: 0 with *ret to be waited for, AGAIN or -1. */
+static int try(struct store *store, const struct commit *c, bool merge,
+	       struct commit_state **ret, struct err *err)
+{
+	struct commit_state *s = mem_new(1, sizeof *s);
+	bool make = c->pointer != NULL || !(c->flags & RECORD_DELETED);
+	int status;
+
+	*s = (struct commit_state)COMMIT_STATE_INIT;
+	s->merge = merge;
+	status = names_init(&s->names, c->path, err);
+	if (status == 0) {
+		const char *slash = strrchr(s->names.tree, '/');
+
+		s->name = slash != NULL ? slash + 1 : s->names.tree;
+		status = directory_open_parent(store, c->path, make, merge, &s->parent, err);
+	}
+	if (status == 0)
+		status = lock_take(&s->lock, store->run, LOCK_FILE, path_hash(c->path), err);
+	if (status == 0)
+		status = step(store, c, s, err);
+	if (status == 0)
+		*ret = s;
+	else
+		state_free(s);
+	return status;
+}
+
+static int submit(struct store *store, struct commit *c, bool merge, struct err *err)
+{
+	struct commit_state *s = NULL;
+	int status = AGAIN;
+
+	if (check(c, err) < 0 || disk_check(store, c->stage == NULL && c->pointer == NULL &&
+						   !(c->flags & RECORD_DELETED), err) < 0)
+		return -1;
+	for (int i = 0; i < TRIES && status == AGAIN; i++)
+		status = try(store, c, merge, &s, err);
+	if (status == AGAIN)
+		return err_set(err, ERR_CONFLICT, "what is around it keeps changing");
+	if (status < 0)
+		return -1;
+	c->record = s->record;
+	c->before = s->entry.record;
+	c->newest = s->newest;
+	c->state = s;
+	return 0;
+}
+
+int commit_merge(struct store *store, struct commit *c, bool merge, struct err *err)
+{
+	struct err why = ERR_INIT;
+	int status = submit(store, c, merge, &why);
+
+	if (status < 0 && why.kind == ERR_FULL && c->flags & RECORD_DELETED &&
+	    disk_release_reserve(store))
+		status = submit(store, c, merge, &why);
+	if (status == 0)
+		return 0;
+	if (err != NULL)
+		*err = why;
+	return err_context(err, "commit %s", shown(c->path).text);
+}
+
+int commit_submit(struct store *store, struct commit *c, struct err *err)
+{
+	return commit_merge(store, c, c->pointer != NULL || !version_is_none(c->fixed), err);
+}
+
+int commit_wait(struct store *store, struct commit *c, struct err *err)
+{
+	struct commit_state *s = c->state;
+	int status = 0;
+
+	if (s->tree_changed && s->parent >= 0)
+		status = disk_sync(store, s->parent, "directory", err);
+	state_free(s);
+	c->state = NULL;
+	return status;
+}
+
+int store_commit(struct store *store, struct commit *c, struct err *err)
+{
+	if (commit_submit(store, c, err) < 0)
+		return -1;
+	return commit_wait(store, c, err);
+}

@@ -1,0 +1,226 @@
+/*
+ * directory - directories with records
+ *
+ * A directory's record is its own attribute.  It is set only after the
+ * directory's entry in the one above is on disk: so who finds a live record
+ * may rely on the directory.  One without (made by a person, or by whoever
+ * died just then) gets one before the first file is put into it.
+ *
+ * A directory is removed only when it is empty.  Its tombstone is on disk
+ * before; when a file was quicker than the removal, the directory gets a
+ * new record above the tombstone.  What is not empty counts as there in
+ * any case.
+ */
+#include "inside.h"
+
+#include "fs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TRIES 64
+
+static bool is_live(struct store *store, struct names *names, int fd)
+{
+	struct record record = look_directory(fd);
+	struct version tombstone = look_mark(store->history, names_mark(names, MARK_TOMBSTONE));
+
+	return record_is_live(&record) && version_cmp(record.version, tombstone) > 0;
+}
+
+/* Each directory from the top down to the path gets a live record. */
+static int make_all(struct store *store, struct str path, bool merge, struct err *err)
+{
+	for (size_t n = 1; n <= path.n; n++) {
+		struct commit c = COMMIT_INIT;
+
+		if (n < path.n && path.s[n] != '/')
+			continue;
+		c.path = (struct str){ path.s, n };
+		c.flags = RECORD_DIRECTORY;
+		if (commit_merge(store, &c, merge, err) < 0 || commit_wait(store, &c, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int directory_open_parent(struct store *store, struct str path, bool make, bool merge, int *ret,
+			  struct err *err)
+{
+	struct str parent = path_parent(path);
+	struct names names;
+
+	if (names_init(&names, parent, err) < 0)
+		return -1;
+	for (int i = 0; i < TRIES; i++) {
+		int fd = fs_open(store->tree, names.tree, O_RDONLY | O_DIRECTORY, 0);
+
+		if (fd < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP &&
+		    errno != EXDEV)
+			return err_sys(err, "open the directory above");
+		if (!make || (fd >= 0 && (parent.n == 0 || is_live(store, &names, fd)))) {
+			*ret = fd;
+			return 0;
+		}
+		if (fd >= 0)
+			close(fd);
+		if (make_all(store, parent, merge, err) < 0)
+			return -1;
+	}
+	return err_set(err, ERR_CONFLICT, "the directory above keeps being removed");
+}
+
+/* Put an empty directory where a file stands, and the file away: history has it. */
+static int exchange(struct store *store, const struct commit *c, struct commit_state *s,
+		    struct err *err)
+{
+	char temporary[40];
+
+	snprintf(temporary, sizeof temporary, ",directory-%016" PRIx64, path_hash(c->path));
+	unlinkat(store->tmp, temporary, 0);	/* the file, when somebody died after the exchange */
+	if (mkdirat(store->tmp, temporary, FS_DIR_MODE) < 0 && errno != EEXIST)
+		return err_sys(err, "make a directory");
+	if (renameat2(store->tmp, temporary, s->parent, s->name, RENAME_EXCHANGE) < 0) {
+		int status = errno == ENOENT ? AGAIN : err_sys(err, "put a directory in its place");
+
+		unlinkat(store->tmp, temporary, AT_REMOVEDIR);
+		return status;
+	}
+	unlinkat(store->tmp, temporary, 0);
+	return 0;
+}
+
+/* A directory stands under its name, durably.  0, AGAIN or -1. */
+static int appear(struct store *store, const struct commit *c, struct commit_state *s,
+		  struct err *err)
+{
+	int status = 0;
+
+	if (s->now.kind == FOUND_NOTHING) {
+		if (mkdirat(s->parent, s->name, FS_DIR_MODE) < 0)
+			return errno == EEXIST || errno == ENOENT
+				       ? AGAIN : err_sys(err, "make a directory");
+	} else if (s->now.kind != FOUND_DIRECTORY) {
+		status = exchange(store, c, s, err);
+	}
+	return status == 0 ? disk_sync(store, s->parent, "directory", err) : status;
+}
+
+static int set_record(struct store *store, struct commit_state *s, struct err *err)
+{
+	int fd = fs_open(s->parent, s->name, O_RDONLY | O_DIRECTORY, 0);
+	int status;
+
+	if (fd < 0)
+		return errno == ENOENT ? AGAIN : err_sys(err, "open the new directory");
+	status = put_record(fd, &s->record, (struct str)STR_INIT, true, err);
+	if (status == 0)
+		status = disk_sync(store, fd, "directory", err);
+	close(fd);
+	return status;
+}
+
+/* A record made elsewhere that says nothing new. */
+static int make_older(struct store *store, const struct commit *c, struct commit_state *s,
+		      struct err *err)
+{
+	if (version_cmp(s->record.version, s->now.record.version) == 0) {
+		s->newest = version_cmp(s->tombstone, s->record.version) < 0;
+		return record_eq(&s->record, &s->now.record)
+			       ? 0 : err_set(err, ERR_CORRUPT, "another record has this version");
+	}
+	if (commit_open_history(store, c, s, err) < 0 ||
+	    place_mark(store, chain_leaf(&s->chain), &s->record, err) < 0)
+		return -1;
+	return chain_sync(store, &s->chain, err);
+}
+
+/* Live content stands where a directory is wanted. */
+static bool in_the_way(const struct commit_state *s)
+{
+	return s->now.kind == FOUND_FOREIGN ||
+	       ((s->now.kind == FOUND_FILE || s->now.kind == FOUND_POINTER) &&
+		version_cmp(s->now.record.version, s->tombstone) > 0);
+}
+
+int directory_make(struct store *store, const struct commit *c, struct commit_state *s,
+		   struct err *err)
+{
+	bool stands = s->now.kind == FOUND_DIRECTORY && s->entry.directory &&
+		      record_is_live(&s->entry.record);
+	struct version dead_below = s->now.kind == FOUND_DIRECTORY ? s->known : s->tombstone;
+	int status;
+
+	if (stands && version_is_none(c->fixed)) {
+		s->record = s->now.record;
+		s->newest = true;
+		return 0;
+	}
+	if (in_the_way(s) && !s->merge)
+		return err_set(err, ERR_CONFLICT, "a file stands there");
+	if (commit_choose(store, c, s, err) < 0)
+		return -1;
+	if (version_cmp(s->record.version, dead_below) <= 0)
+		return make_older(store, c, s, err);
+	if (s->ahead && commit_open_history(store, c, s, err) < 0)
+		return -1;
+	status = commit_keep(store, c, s, err);
+	if (status == 0 && s->chain.count > 0)
+		status = chain_sync(store, &s->chain, err);
+	if (status == 0)
+		status = appear(store, c, s, err);
+	if (status == 0)
+		status = set_record(store, s, err);
+	s->newest = true;
+	return status;
+}
+
+/* A file came into the directory after its tombstone: it lives on, with a record above that. */
+static int revive(struct store *store, const struct commit *c, struct commit_state *s,
+		  struct err *err)
+{
+	struct commit again = { .path = c->path, .flags = RECORD_DIRECTORY };
+	int status;
+
+	s->known = s->record.version;
+	chain_close(&s->chain);
+	if (commit_choose(store, &again, s, err) < 0)
+		return -1;
+	if (s->ahead && (commit_open_history(store, &again, s, err) < 0 ||
+			 chain_sync(store, &s->chain, err) < 0))
+		return -1;
+	status = set_record(store, s, err);
+	return status == 0 ? err_set(err, ERR_EXISTS, "the directory is not empty") : status;
+}
+
+int directory_remove(struct store *store, const struct commit *c, struct commit_state *s,
+		     struct err *err)
+{
+	bool alive = s->entry.directory, empty, stays;
+
+	if (directory_is_empty(s->now.fd, &empty, err) < 0)
+		return -1;
+	if (!s->merge && alive && !(c->flags & RECORD_DIRECTORY))
+		return err_set(err, ERR_CONFLICT, "a directory stands there");
+	if (!s->merge && alive && !empty)
+		return err_set(err, ERR_EXISTS, "the directory is not empty");
+	if (commit_choose(store, c, s, err) < 0)
+		return -1;
+	stays = !empty || (alive && (!(c->flags & RECORD_DIRECTORY) ||
+				     version_cmp(s->record.version, s->now.record.version) < 0));
+	if ((!stays && commit_keep(store, c, s, err) < 0) ||
+	    commit_bury(store, c, s, !stays && version_cmp(s->record.version, s->tombstone) > 0,
+			err) < 0)
+		return -1;
+	if (stays)
+		return 0;
+	s->newest = s->tree_changed = true;
+	if (unlinkat(s->parent, s->name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != ENOTEMPTY)
+		return err_sys(err, "remove the directory");
+	return revive(store, c, s, err);
+}

@@ -1,0 +1,344 @@
+/* disk - opening and formatting a store, and what its disk can do */
+#include "inside.h"
+
+#include "fs.h"
+#include "inifile.h"
+#include "mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#define FORMAT 1
+#define RESERVE_NAME "reserve"
+#define RESERVE_BYTES (4 << 20)		/* some hundred tombstones */
+
+int disk_sync(struct store *store, int fd, const char *what, struct err *err)
+{
+	if (fsync(fd) == 0)
+		return 0;
+	/* A full disk refuses; any other failure means that it may have lost what it took. */
+	if (errno != ENOSPC && errno != EDQUOT)
+		atomic_store(&store->failed, true);
+	return err_sys(err, "sync %s", what);
+}
+
+int disk_check(struct store *store, bool space, struct err *err)
+{
+	struct statvfs st;
+
+	if (atomic_load(&store->failed))
+		return err_set(err, ERR_SYSTEM, "write to %s: an fsync failed; restart covey",
+			       store->path);
+	if (!space)
+		return 0;
+	if (fstatvfs(store->dir, &st) < 0)
+		return err_sys(err, "look at %s", store->path);
+	if (st.f_flag & ST_RDONLY)
+		return err_set(err, ERR_DENIED, "write to %s: mounted read-only", store->path);
+	if ((uint64_t)st.f_bavail * st.f_frsize < store->min_free)
+		return err_set(err, ERR_FULL, "write to %s: less than %" PRIu64 " bytes are free",
+			       store->path, store->min_free);
+	return 0;
+}
+
+bool disk_release_reserve(struct store *store)
+{
+	int fd = fs_open(store->dir, RESERVE_NAME, O_RDWR, 0);
+	struct stat st;
+	bool had;
+
+	if (fd < 0)
+		return false;
+	had = fstat(fd, &st) == 0 && st.st_size > 0 && ftruncate(fd, 0) == 0;
+	if (had)
+		fsync(fd);	/* the blocks are free for others once that is on disk */
+	close(fd);
+	return had;
+}
+
+void disk_fill_reserve(struct store *store)
+{
+	int fd = fs_open(store->dir, RESERVE_NAME, O_RDWR | O_CREAT, FS_FILE_MODE);
+	uint64_t space;
+
+	if (fd < 0)
+		return;
+	/* Never the last bytes: those are for whoever is making room just now. */
+	if (fs_free_bytes(fd, &space) == 0 && space > 2 * RESERVE_BYTES &&
+	    posix_fallocate(fd, 0, RESERVE_BYTES) != 0)
+		unlinkat(store->dir, RESERVE_NAME, 0);	/* what it got of them */
+	close(fd);
+}
+
+int store_writable(struct store *store, struct err *err)
+{
+	return disk_check(store, true, err);
+}
+
+/* Make a directory and those above it; 0 or -1 with errno. */
+static int make_directories(const char *path)
+{
+	char *copy = mem_copy(path, strlen(path));
+	int status = 0;
+
+	for (char *slash = strchr(copy + 1, '/'); slash != NULL && status == 0;
+	     slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		status = mkdir(copy, 0755) < 0 && errno != EEXIST ? -1 : 0;
+		*slash = '/';
+	}
+	if (status == 0)
+		status = mkdir(copy, FS_DIR_MODE) < 0 && errno != EEXIST ? -1 : 0;
+	free(copy);
+	return status;
+}
+
+static int open_directory(const char *path, int *ret, struct err *err)
+{
+	int fd;
+
+	if (make_directories(path) < 0)
+		return err_sys(err, "make %s", path);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_sys(err, "open %s", path);
+	*ret = fd;
+	return 0;
+}
+
+/* One of the store's own directories, which must lie on the store's file system. */
+static int open_part(struct store *store, const char *name, int *ret, struct err *err)
+{
+	int fd;
+
+	if (mkdirat(store->dir, name, FS_DIR_MODE) < 0 && errno != EEXIST)
+		return err_sys(err, "make %s/%s", store->path, name);
+	fd = fs_open(store->dir, name, O_RDONLY | O_DIRECTORY, 0);
+	if (fd < 0 && errno == EXDEV)
+		return err_set(err, ERR_UNSUPPORTED,
+			       "open %s/%s: on a file system of its own, but covey makes links "
+			       "between tmp, tree and history", store->path, name);
+	if (fd < 0 && errno == ENOSYS)
+		return err_set(err, ERR_UNSUPPORTED, "open %s/%s: no openat2 (Linux 5.6)",
+			       store->path, name);
+	if (fd < 0)
+		return err_sys(err, "open %s/%s", store->path, name);
+	*ret = fd;
+	return 0;
+}
+
+/* A random number that is not 0. */
+static uint64_t draw(void)
+{
+	uint64_t number = 0;
+
+	while (number == 0)
+		if (getrandom(&number, sizeof number, 0) != sizeof number)
+			number = 0;
+	return number;
+}
+
+/* Refuse with what is missing; refused tells that the file system said so. */
+static int probe_failed(struct store *store, const char *what, struct err *err)
+{
+	if (errno != EOPNOTSUPP && errno != EPERM && errno != EINVAL && errno != ERANGE)
+		return err_sys(err, "try %s on %s", what, store->path);
+	return err_set(err, ERR_UNSUPPORTED, "open %s: its file system has no %s", store->path,
+		       what);
+}
+
+/* A time in nanoseconds comes back as it was set. */
+static int probe_times(int fd)
+{
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { 1234567890, 123456789 } };
+	struct stat st;
+
+	if (futimens(fd, times) < 0 || fstat(fd, &st) < 0)
+		return -1;
+	errno = EOPNOTSUPP;
+	return st.st_mtim.tv_sec == times[1].tv_sec && st.st_mtim.tv_nsec == times[1].tv_nsec
+		       ? 0 : -1;
+}
+
+static int probe_symlink(struct store *store, const char *name)
+{
+	char text[RECORD_TYPE_MAX + 160], back[sizeof text + 1];
+
+	memset(text, 'x', sizeof text - 1);	/* as long as a pointer's */
+	text[sizeof text - 1] = '\0';
+	if (symlinkat(text, store->tmp, name) < 0)
+		return -1;
+	if (fs_read_link(store->tmp, name, back, sizeof back) < 0)
+		back[0] = '\0';
+	unlinkat(store->tmp, name, 0);
+	errno = EOPNOTSUPP;
+	return strcmp(text, back) == 0 ? 0 : -1;
+}
+
+/* All that covey needs of a file system, tried on it. */
+static int probe(struct store *store, struct err *err)
+{
+	static const char bytes[RECORD_BYTES];
+	char name[40];
+	int fd, status = 0;
+
+	snprintf(name, sizeof name, ",probe-%016" PRIx64, draw());
+	fd = fs_tmpfile(store->tmp);
+	if (fd < 0)
+		return probe_failed(store, "unnamed files (O_TMPFILE)", err);
+	if (fsetxattr(fd, RECORD_XATTR, bytes, sizeof bytes, 0) < 0)
+		status = probe_failed(store, "user extended attributes", err);
+	else if (probe_times(fd) < 0)
+		status = probe_failed(store, "times in nanoseconds", err);
+	else if (probe_symlink(store, name) < 0)
+		status = probe_failed(store, "symbolic links", err);
+	else if (fs_link_fd(fd, store->history, name) < 0)
+		status = probe_failed(store, "hard links", err);
+	else
+		unlinkat(store->history, name, 0);
+	close(fd);
+	return status;
+}
+
+/* What node.ini says. */
+struct identity {
+	uint64_t node;
+	uint64_t format;
+};
+
+static int read_key(void *data, struct str section, struct str key, struct str value,
+		    struct err *err)
+{
+	struct identity *identity = data;
+
+	if (str_eq(section, STR("store")) && str_eq(key, STR("format")) &&
+	    str_u64(value, UINT64_MAX, &identity->format) < 0)
+		return err_set(err, ERR_CORRUPT, "format: not a number");
+	if (str_eq(section, STR("node")) && str_eq(key, STR("id")) &&
+	    (value.n != 16 || str_hex64(value, &identity->node) < 0))
+		return err_set(err, ERR_CORRUPT, "node id: not 16 hexadecimal digits");
+	return 0;
+}
+
+static int write_identity(const char *file, uint64_t node, struct err *err)
+{
+	struct inifile ini = INIFILE_INIT;
+	int status;
+
+	inifile_section(&ini, "store");
+	inifile_putf(&ini, "format", "%d", FORMAT);
+	inifile_section(&ini, "node");
+	inifile_putf(&ini, "id", "%016" PRIx64, node);
+	status = inifile_save(&ini, file, FS_FILE_MODE, err);
+	inifile_clear(&ini);
+	return status;
+}
+
+/* Read node.ini, or write it: with that, the store is formatted. */
+static int identify(struct store *store, struct err *err)
+{
+	struct identity identity = { 0, 0 };
+	struct buf file = BUF_INIT;
+	struct err why = ERR_INIT;
+	int status;
+
+	buf_addf(&file, "%s/node.ini", store->path);
+	status = inifile_read(file.data, read_key, &identity, &why);
+	if (status < 0 && why.kind == ERR_ABSENT) {
+		identity = (struct identity){ .node = draw(), .format = FORMAT };
+		status = write_identity(file.data, identity.node, &why);
+	}
+	if (status == 0 && identity.format != FORMAT)
+		status = err_set(&why, ERR_UNSUPPORTED, "open %s: format %" PRIu64 ", not %d",
+				 store->path, identity.format, FORMAT);
+	if (status == 0 && identity.node == 0)
+		status = err_set(&why, ERR_CORRUPT, "open %s: no node id", file.data);
+	store->node = identity.node;
+	if (status < 0 && err != NULL)
+		*err = why;
+	buf_clear(&file);
+	return status;
+}
+
+/* Under the lock on the store's directory: all parts are there and fit. */
+static int prepare(struct store *store, struct err *err)
+{
+	int state = -1;
+
+	if (open_part(store, "tree", &store->tree, err) < 0 ||
+	    open_part(store, "history", &store->history, err) < 0 ||
+	    open_part(store, "tmp", &store->tmp, err) < 0 ||
+	    open_part(store, "state", &state, err) < 0)
+		return -1;
+	close(state);
+	if (probe(store, err) < 0 || identify(store, err) < 0)
+		return -1;
+	disk_fill_reserve(store);
+	return disk_sync(store, store->dir, "store", err);
+}
+
+static int open_all(struct store *store, struct err *err)
+{
+	int status;
+
+	if (open_directory(store->path, &store->dir, err) < 0 ||
+	    open_directory(store->run_path, &store->run, err) < 0)
+		return -1;
+	while (flock(store->dir, LOCK_EX) < 0)
+		if (errno != EINTR)
+			return err_sys(err, "lock %s", store->path);
+	status = prepare(store, err);
+	flock(store->dir, LOCK_UN);
+	return status;
+}
+
+int store_open(struct store **ret, const struct store_options *options, struct err *err)
+{
+	struct store *store = mem_new(1, sizeof *store);
+	struct buf run = BUF_INIT;
+
+	store->dir = store->tree = store->history = store->tmp = store->run = -1;
+	store->min_free = options->min_free;
+	store->path = mem_copy(options->path, strlen(options->path));
+	if (options->run != NULL)
+		buf_adds(&run, options->run);
+	else
+		buf_addf(&run, "%s/run", options->path);
+	store->run_path = buf_take(&run);
+	if (open_all(store, err) < 0) {
+		store_close(store);
+		return -1;
+	}
+	*ret = store;
+	return 0;
+}
+
+void store_close(struct store *store)
+{
+	if (store == NULL)
+		return;
+	for (const int *fd = (const int[]){ store->dir, store->tree, store->history, store->tmp,
+					    store->run, -2 }; *fd != -2; fd++)
+		if (*fd >= 0)
+			close(*fd);
+	free(store->path);
+	free(store->run_path);
+	free(store);
+}
+
+uint64_t store_node(const struct store *store)
+{
+	return store->node;
+}
+
+const char *store_run(const struct store *store)
+{
+	return store->run_path;
+}

@@ -1,0 +1,196 @@
+/* inside - what the files of lib/store share among themselves */
+#ifndef COVEY_STORE_INSIDE_H
+#define COVEY_STORE_INSIDE_H
+
+#include "lock.h"
+#include "store.h"
+
+#include <stdatomic.h>
+
+struct store {
+	int dir, tree, history, tmp, run;	/* directories; owned */
+	char *path, *run_path;			/* owned */
+	uint64_t node;
+	uint64_t min_free;
+	atomic_bool failed;	/* an fsync failed: no promise is kept any more until restart */
+};
+
+/* disk.c */
+
+/* fsync(); a failure is remembered and stops all writing. */
+int disk_sync(struct store *, int fd, const char *what, struct err *);
+/* -1 with ERR_FULL when less than min_free is left, or why there is no writing at all. */
+int disk_check(struct store *, bool space, struct err *);
+/* Give the ballast's space to whoever deletes; true when there was some. */
+bool disk_release_reserve(struct store *);
+void disk_fill_reserve(struct store *);
+
+/* names.c: where a path's things are */
+
+#define MARK_TOMBSTONE ","		/* symbolic link: the newest tombstone's version */
+#define MARK_ISSUED ",issued"		/* symbolic link: the last version ahead of the clock */
+#define MARK_NEW ",new"			/* on its way to its name, under the path's lock */
+#define MARK_FOREIGN ",foreign-"	/* what a person had put in the way */
+
+struct names {
+	char tree[PATH_BYTES + 2];		/* "." for the root */
+	char history[2 * PATH_BYTES + 2 + VERSION_TEXT];
+	size_t stem;				/* history: bytes of "docs/a.pdf/" */
+};
+
+int names_init(struct names *, struct str path, struct err *);
+void names_set(struct names *, struct str path);	/* the path was checked, or is a name in some directory */
+/* The path's history directory, and names in it; valid until the next call. */
+const char *names_history(struct names *);
+const char *names_mark(struct names *, const char *mark);
+const char *names_version(struct names *, struct version);
+/* ",VERSION" in to. */
+#define VERSION_NAME (VERSION_TEXT + 1)
+const char *version_name(char to[VERSION_NAME], struct version);
+/* A name in a history directory: 0 when it is a version's. */
+int version_of_name(const char *name, struct version *ret);
+
+/* A path in an error's sentence: encoded, and cut when long. */
+struct shown {
+	char text[120];
+};
+struct shown shown(struct str path);
+
+/* look.c: what one name in tree/ or history/ is */
+
+enum found_kind {
+	FOUND_NOTHING,
+	FOUND_FILE,		/* content with its record */
+	FOUND_POINTER,		/* a record, its content is elsewhere */
+	FOUND_MARK,		/* a tombstone or a directory's record, in history/ */
+	FOUND_DIRECTORY,	/* record may be none */
+	FOUND_FOREIGN,		/* a person's */
+};
+
+struct found {
+	enum found_kind kind;
+	int fd;			/* owned; of a file, a mark or a directory */
+	struct record record;	/* version none unless the kind has one */
+	char type[RECORD_TYPE_MAX + 1];
+};
+#define FOUND_INIT { .kind = FOUND_NOTHING, .fd = -1 }
+void found_clear(struct found *);
+
+/* ret must be FOUND_INIT or cleared. */
+int look(int dir, const char *name, struct found *ret, struct err *);
+/* The same in tree/, where a mark means nothing: it is a person's. */
+int look_tree(int dir, const char *name, struct found *ret, struct err *);
+/* The record of an open directory; version none when it has none. */
+struct record look_directory(int fd);
+/* The version a mark's link names; none when there is no such link. */
+struct version look_mark(int dir, const char *name);
+/* The tombstone's record; when its file is gone, what must have been in it. */
+int look_tombstone(int dir, const char *name, struct version, struct record *ret, struct err *);
+/* Each name in a directory, until each() does not return 0; no directory has no names. */
+int look_names(int dir, const char *name, int (*each)(void *data, const char *name), void *data,
+	       struct err *);
+/* The greatest version named in a history directory. */
+int look_history(struct store *, struct names *, struct version *ret, struct err *);
+int directory_is_empty(int fd, bool *ret, struct err *);
+
+/* Set record, type and mtime of an open file, or record and type of a directory. */
+int put_record(int fd, const struct record *, struct str type, bool directory, struct err *);
+
+/* lookup.c */
+
+/* What store_newest() says, from what was found in tree/; found keeps its fd for STORE_RECORD. */
+int entry_of(struct store *, struct names *, struct found *, struct version tombstone,
+	     enum store_want, struct store_entry *ret, struct err *);
+
+/* stage.c */
+
+bool stage_is_whole(const struct stage *);	/* stage_sync() was there */
+
+/* chain.c: history directories, made when first needed, durable when trusted */
+
+struct chain {
+	int *fds;		/* owned: history/ and each directory below it, to the path's */
+	bool *fresh;		/* its entry in the directory above is not known to be on disk */
+	size_t count;
+};
+#define CHAIN_INIT { .fds = NULL, .fresh = NULL, .count = 0 }
+int chain_open(struct store *, struct chain *, struct str path, struct err *);
+int chain_leaf(const struct chain *);		/* the path's own directory, or -1 */
+/* What was put into the path's directory, and all above it, is on disk. */
+int chain_sync(struct store *, struct chain *, struct err *);
+void chain_close(struct chain *);		/* safe on CHAIN_INIT */
+
+/* place.c: giving names to what is ready */
+
+struct source {			/* one of these, the others as in SOURCE_INIT */
+	int fd;			/* an open file, perhaps without a name */
+	const char *text;	/* a symbolic link to make */
+	int dir;		/* the directory of */
+	const char *name;	/* a name that stands there */
+};
+#define SOURCE_INIT { .fd = -1, .dir = -1 }
+
+/* 0, or -1 with errno. */
+int place_name(const struct source *, int dir, const char *name);
+/* Over what stands there, in one step, by way of ",new" in the history directory. */
+int place_over(const struct source *, int history, int dir, const char *name);
+/*
+ * Into a history directory as the record's version.  The same record there
+ * already is success; a worse one (a pointer for content, a damaged file)
+ * is replaced, another record under this version is ERR_CORRUPT.
+ */
+int place_in_history(const struct source *, int history, const struct record *, bool content,
+		     struct err *);
+/* Move a person's file out of the way. */
+int place_aside(int dir, const char *name, int history, struct err *);
+/* An empty file with the record of what has no content, in a history directory. */
+int place_mark(struct store *, int history, const struct record *, struct err *);
+
+/* commit.c, and what of it is in directory.c */
+
+#define AGAIN 1		/* of steps below: what they stood on has changed; release and start over */
+
+struct commit_state {
+	struct lock lock;
+	struct names names;
+	struct chain chain;	/* opened when needed */
+	int parent;		/* owned; the directory in tree/, or -1: there is none */
+	const char *name;	/* in parent; points into names */
+	struct found now;	/* what stands there */
+	struct store_entry entry;	/* the same as store_newest() tells it */
+	struct version tombstone;
+	struct version known;	/* the greatest version of the path that is known here */
+	struct record record;	/* to commit */
+	bool merge;		/* made elsewhere: it must find its place */
+	bool ahead;		/* of the clock: to be remembered as issued */
+	bool newest;
+	bool tree_changed;	/* the parent must be synced */
+};
+#define COMMIT_STATE_INIT { .lock = LOCK_INIT, .chain = CHAIN_INIT, .parent = -1, \
+			    .now = FOUND_INIT, .entry = STORE_ENTRY_INIT }
+
+/* commit_submit(), where a conflict of kinds is merged also for a version chosen here. */
+int commit_merge(struct store *, struct commit *, bool merge, struct err *);
+
+int commit_choose(struct store *, const struct commit *, struct commit_state *, struct err *);
+int commit_open_history(struct store *, const struct commit *, struct commit_state *,
+			struct err *);
+/* Link what stands into history, not yet synced.  0, AGAIN or -1. */
+int commit_keep(struct store *, const struct commit *, struct commit_state *, struct err *);
+/* Put a tombstone into history, durably; mark: it is the newest, and history/P/, says so. */
+int commit_bury(struct store *, const struct commit *, struct commit_state *, bool mark,
+		struct err *);
+
+/* directory.c */
+
+/*
+ * Open the directory above the path.  With make, it and those above it have
+ * a live record when this returns; without, *ret is -1 where there is none.
+ */
+int directory_open_parent(struct store *, struct str path, bool make, bool merge, int *ret,
+			  struct err *);
+/* The two directory commits, complete.  0, AGAIN or -1. */
+int directory_make(struct store *, const struct commit *, struct commit_state *, struct err *);
+int directory_remove(struct store *, const struct commit *, struct commit_state *, struct err *);
+
+#endif

@@ -1,0 +1,231 @@
+/*
+ * list - the names in a directory, sorted, each with its newest version
+ *
+ * The names of tree/ and history/ are read first, the tree's before the
+ * history's: a file deleted in between shows as deleted.  Tombstones are
+ * looked for only where history has the name; only the names that are
+ * returned are looked at.
+ */
+#include "inside.h"
+
+#include "fs.h"
+#include "mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+struct candidate {
+	char *name;		/* owned until it is handed over */
+	bool history;		/* history/ has the name */
+};
+
+struct listing_state {
+	struct store *store;
+	struct str path, after;
+	struct names names;
+	int tree, history;	/* the directory; owned; -1: not there */
+	bool in_history;	/* which is being read */
+	struct candidate *candidates;	/* owned */
+	size_t count, cap;
+};
+
+void listing_clear(struct listing *listing)
+{
+	for (size_t i = 0; i < listing->count; i++) {
+		free(listing->entries[i].name);
+		free(listing->entries[i].type);
+	}
+	free(listing->entries);
+	*listing = (struct listing)LISTING_INIT;
+}
+
+/* A name that a request can ask for. */
+static bool can_be_named(const struct listing_state *l, struct str name)
+{
+	return name.n <= PATH_COMPONENT_BYTES && l->path.n + 1 + name.n <= PATH_BYTES &&
+	       (l->path.n > 0 || !str_eq(name, STR(PATH_RESERVED)));
+}
+
+static int collect(void *data, const char *text)
+{
+	struct listing_state *l = data;
+	struct str name = str_of(text);
+
+	if (l->in_history && !path_name_from_history(&name))
+		return 0;
+	if (str_cmp(name, l->after) <= 0 || !can_be_named(l, name))
+		return 0;
+	if (l->count == l->cap) {
+		l->cap = l->cap > 0 ? 2 * l->cap : 64;
+		l->candidates = mem_resize(l->candidates, l->cap, sizeof *l->candidates);
+	}
+	l->candidates[l->count++] = (struct candidate){
+		.name = mem_copy(name.s, name.n),
+		.history = l->in_history,
+	};
+	return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct candidate *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+/* Both directories have most names: one candidate for each. */
+static void unite(struct listing_state *l)
+{
+	size_t kept = 0;
+
+	if (l->count > 0)
+		qsort(l->candidates, l->count, sizeof *l->candidates, by_name);
+	for (size_t i = 0; i < l->count; i++) {
+		struct candidate *c = &l->candidates[i];
+
+		if (kept > 0 && strcmp(l->candidates[kept - 1].name, c->name) == 0) {
+			l->candidates[kept - 1].history |= c->history;
+			free(c->name);
+		} else {
+			l->candidates[kept++] = *c;
+		}
+	}
+	l->count = kept;
+}
+
+static int open_directories(struct listing_state *l, bool with_deleted, struct err *err)
+{
+	l->tree = fs_open(l->store->tree, l->names.tree, O_RDONLY | O_DIRECTORY, 0);
+	if (l->tree < 0 && (errno == ENOTDIR || errno == ELOOP))
+		return err_set(err, ERR_CONFLICT, "not a directory");
+	if (l->tree < 0 && (errno != ENOENT || !with_deleted))
+		return err_sys(err, "open directory");
+	l->history = fs_open(l->store->history, names_history(&l->names),
+			     O_RDONLY | O_DIRECTORY, 0);
+	if (l->history < 0 && (errno != ENOENT || l->tree < 0))
+		return err_sys(err, "open directory in history");
+	return 0;
+}
+
+static int collect_all(struct listing_state *l, struct err *err)
+{
+	if (l->tree >= 0 && look_names(l->tree, ".", collect, l, err) < 0)
+		return -1;
+	l->in_history = true;
+	if (l->history >= 0 && look_names(l->history, ".", collect, l, err) < 0)
+		return -1;
+	unite(l);
+	return 0;
+}
+
+/* Judge what was found, and its tombstone.  1: it shows, 0: it does not, -1. */
+static int judge(const struct listing_state *l, struct names *below, struct found *found,
+		 struct version tombstone, bool with_deleted, struct list_entry *ret,
+		 struct err *err)
+{
+	bool dead = version_cmp(tombstone, found->record.version) > 0, empty = false;
+
+	if (found->kind == FOUND_FOREIGN || (found->kind == FOUND_NOTHING && !dead))
+		return 0;
+	if (found->kind == FOUND_DIRECTORY && dead &&
+	    directory_is_empty(found->fd, &empty, err) < 0)
+		return -1;
+	ret->record = found->record;
+	ret->directory = found->kind == FOUND_DIRECTORY && !empty;
+	if (!dead || ret->directory)
+		return 1;
+	if (!with_deleted)
+		return 0;
+	return look_tombstone(l->history, names_version(below, tombstone), tombstone,
+			      &ret->record, err) < 0 ? -1 : 1;
+}
+
+/* As judge(). */
+static int examine(const struct listing_state *l, struct candidate *c, bool with_deleted,
+		   struct list_entry *ret, struct err *err)
+{
+	struct list_entry entry = { .name = c->name };
+	struct version tombstone = VERSION_NONE;
+	struct found found = FOUND_INIT;
+	struct names below;
+	int status;
+
+	names_set(&below, str_of(c->name));
+	if (l->tree >= 0 && look_tree(l->tree, c->name, &found, err) < 0)
+		return -1;
+	if (c->history)
+		tombstone = look_mark(l->history, names_mark(&below, MARK_TOMBSTONE));
+	status = judge(l, &below, &found, tombstone, with_deleted, &entry, err);
+	if (status > 0) {
+		if (found.type[0] != '\0' && record_is_live(&entry.record))
+			entry.type = mem_copy(found.type, strlen(found.type));
+		c->name = NULL;
+		*ret = entry;
+	}
+	found_clear(&found);
+	return status;
+}
+
+static int fill(struct listing_state *l, size_t limit, bool with_deleted, struct listing *ret,
+		struct err *err)
+{
+	struct list_entry beyond;
+	int status;
+
+	for (size_t i = 0; i < l->count; i++) {
+		bool full = limit > 0 && ret->count == limit;
+
+		status = examine(l, &l->candidates[i], with_deleted,
+				 full ? &beyond : &ret->entries[ret->count], err);
+		if (status < 0)
+			return -1;
+		if (status > 0 && full) {
+			free(beyond.name);
+			free(beyond.type);
+			ret->more = true;
+			return 0;
+		}
+		ret->count += (size_t)status;
+	}
+	return 0;
+}
+
+static void state_clear(struct listing_state *l)
+{
+	for (size_t i = 0; i < l->count; i++)
+		free(l->candidates[i].name);
+	free(l->candidates);
+	if (l->tree >= 0)
+		close(l->tree);
+	if (l->history >= 0)
+		close(l->history);
+}
+
+int store_list(struct store *store, struct str path, struct str after, size_t limit,
+	       bool with_deleted, struct listing *ret, struct err *err)
+{
+	struct listing_state l = { .store = store, .path = path, .after = after, .tree = -1,
+				   .history = -1 };
+	struct listing listing = LISTING_INIT;
+	int status;
+
+	if (names_init(&l.names, path, err) < 0)
+		return -1;
+	status = open_directories(&l, with_deleted, err);
+	if (status == 0)
+		status = collect_all(&l, err);
+	if (status == 0) {
+		size_t most = limit > 0 && limit < l.count ? limit : l.count;
+
+		listing.entries = mem_new(most + 1, sizeof *listing.entries);
+		status = fill(&l, limit, with_deleted, &listing, err);
+	}
+	state_clear(&l);
+	if (status < 0) {
+		listing_clear(&listing);
+		return err_context(err, "list %s", shown(path).text);
+	}
+	*ret = listing;
+	return 0;
+}

@@ -1,0 +1,293 @@
+/*
+ * look - what one name in tree/ or history/ is
+ *
+ * A file is a version only when its record, its size and its mtime agree;
+ * anything else a person has put there or changed.
+ */
+#include "inside.h"
+
+#include "fs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#define NS_PER_S 1000000000
+
+/*
+ * On disk only: the bit of the flags that says that there is a type, too.
+ * It spares each reader the system call that would find none.
+ */
+#define FLAG_TYPED 0x80
+
+void found_clear(struct found *found)
+{
+	if (found->fd >= 0)
+		close(found->fd);
+	*found = (struct found)FOUND_INIT;
+}
+
+/* The type attribute, judged like one that comes from outside. */
+static int get_type(int fd, char type[RECORD_TYPE_MAX + 1])
+{
+	ssize_t n = fgetxattr(fd, RECORD_TYPE_XATTR, type, RECORD_TYPE_MAX);
+
+	if (n <= 0)
+		return -1;
+	type[n] = '\0';
+	return record_check_type((struct str){ type, (size_t)n }, NULL);
+}
+
+/* 0 when there is a whole record; the outputs are touched only then. */
+static int get_record(int fd, struct found *ret)
+{
+	unsigned char bytes[RECORD_BYTES];
+	char type[RECORD_TYPE_MAX + 1] = "";
+	ssize_t n = fgetxattr(fd, RECORD_XATTR, bytes, sizeof bytes);
+	bool typed;
+
+	if (n != sizeof bytes)
+		return -1;
+	typed = bytes[1] & FLAG_TYPED;
+	bytes[1] &= (unsigned char)~FLAG_TYPED;
+	if (typed && get_type(fd, type) < 0)
+		return -1;
+	if (record_unpack(bytes, sizeof bytes, &ret->record, NULL) < 0)
+		return -1;
+	memcpy(ret->type, type, sizeof type);
+	return 0;
+}
+
+static bool mtime_is(const struct stat *st, uint64_t time)
+{
+	return (uint64_t)st->st_mtim.tv_sec == time / NS_PER_S &&
+	       (uint64_t)st->st_mtim.tv_nsec == time % NS_PER_S;
+}
+
+int put_record(int fd, const struct record *record, struct str type, bool directory,
+	       struct err *err)
+{
+	struct timespec times[2] = {
+		{ .tv_nsec = UTIME_OMIT },
+		{ .tv_sec = (time_t)(record->version.time / NS_PER_S),
+		  .tv_nsec = (long)(record->version.time % NS_PER_S) },
+	};
+	unsigned char bytes[RECORD_BYTES];
+	struct stat st;
+
+	record_pack(bytes, record);
+	if (type.n > 0)
+		bytes[1] |= FLAG_TYPED;
+	if (type.n > 0 && fsetxattr(fd, RECORD_TYPE_XATTR, type.s, type.n, 0) < 0)
+		return err_sys(err, "set content type");
+	if (fsetxattr(fd, RECORD_XATTR, bytes, sizeof bytes, 0) < 0)
+		return err_sys(err, "set record");
+	if (directory)
+		return 0;
+	if (futimens(fd, times) < 0 || fstat(fd, &st) < 0)
+		return err_sys(err, "set time of version");
+	if (!mtime_is(&st, record->version.time))
+		return err_set(err, ERR_UNSUPPORTED,
+			       "set time of version: beyond what the file system can hold");
+	return 0;
+}
+
+static enum found_kind kind_of_file(int fd, const struct stat *st, struct found *ret)
+{
+	const struct record *r = &ret->record;
+
+	if (!S_ISREG(st->st_mode) || get_record(fd, ret) < 0)
+		return FOUND_FOREIGN;
+	if ((uint64_t)st->st_size != r->size || !mtime_is(st, r->version.time)) {
+		ret->record = (struct record){ .flags = 0 };
+		return FOUND_FOREIGN;
+	}
+	return record_has_content(r) ? FOUND_FILE : FOUND_MARK;
+}
+
+/* A symbolic link whose text is a record is a pointer. */
+static int look_link(int dir, const char *name, struct found *ret, struct err *err)
+{
+	int fd = fs_open(dir, name, O_PATH | O_NOFOLLOW, 0);
+	char text[1024];
+	struct record record;
+	struct str type;
+	int status;
+
+	if (fd < 0 && errno != ELOOP && errno != ENOENT && errno != ENOTDIR)
+		return err_sys(err, "open symbolic link");
+	if (fd < 0)
+		return 0;	/* the link is on the way there: nothing covey made is behind it */
+	status = fs_read_link(fd, "", text, sizeof text);
+	close(fd);
+	ret->kind = FOUND_FOREIGN;
+	if (status == 0 && record_parse(str_of(text), &record, &type, NULL) == 0 &&
+	    record_has_content(&record)) {
+		ret->kind = FOUND_POINTER;
+		ret->record = record;
+		snprintf(ret->type, sizeof ret->type, "%.*s", STR_ARG(type));
+	}
+	return 0;
+}
+
+/* What cannot be opened: errno says what it is. */
+static int look_unopened(int dir, const char *name, struct found *ret, struct err *err)
+{
+	switch (errno) {
+	case ENOENT:
+	case ENOTDIR:
+		return 0;
+	case ELOOP:
+		return look_link(dir, name, ret, err);
+	case EXDEV:	/* something is mounted there */
+	case EACCES:
+	case EPERM:
+	case ENXIO:	/* a socket, or a device without a driver */
+	case ENODEV:
+		ret->kind = FOUND_FOREIGN;
+		return 0;
+	default:
+		return err_sys(err, "open");
+	}
+}
+
+struct record look_directory(int fd)
+{
+	struct found found = FOUND_INIT;
+
+	if (get_record(fd, &found) < 0 || !(found.record.flags & RECORD_DIRECTORY))
+		return (struct record){ .flags = 0 };
+	return found.record;
+}
+
+int look(int dir, const char *name, struct found *ret, struct err *err)
+{
+	/* Not to wait for a FIFO's writer, should a person have put one there. */
+	int fd = fs_open(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
+	struct stat st;
+
+	if (fd < 0)
+		return look_unopened(dir, name, ret, err);
+	if (fstat(fd, &st) < 0) {
+		err_sys(err, "stat");
+		close(fd);
+		return -1;
+	}
+	if (S_ISDIR(st.st_mode)) {
+		ret->kind = FOUND_DIRECTORY;
+		ret->record = look_directory(fd);
+	} else {
+		ret->kind = kind_of_file(fd, &st, ret);
+	}
+	ret->fd = fd;
+	return 0;
+}
+
+int look_tree(int dir, const char *name, struct found *ret, struct err *err)
+{
+	if (look(dir, name, ret, err) < 0)
+		return -1;
+	if (ret->kind == FOUND_MARK) {
+		ret->kind = FOUND_FOREIGN;
+		ret->record = (struct record){ .flags = 0 };
+	}
+	return 0;
+}
+
+struct version look_mark(int dir, const char *name)
+{
+	char text[VERSION_TEXT];
+	struct version v = VERSION_NONE;
+
+	if (fs_read_link(dir, name, text, sizeof text) == 0)
+		version_parse(str_of(text), &v, NULL);
+	return v;
+}
+
+int look_tombstone(int dir, const char *name, struct version v, struct record *ret,
+		   struct err *err)
+{
+	struct found found = FOUND_INIT;
+
+	if (look(dir, name, &found, err) < 0)
+		return -1;
+	if (found.kind == FOUND_MARK && version_cmp(found.record.version, v) == 0)
+		*ret = found.record;
+	else
+		*ret = (struct record){ .version = v, .flags = RECORD_DELETED };
+	found_clear(&found);
+	return 0;
+}
+
+/* Calls for each name but . and .. ; takes fd over.  A status other than 0 ends it. */
+static int for_each(int fd, int (*each)(void *data, const char *name), void *data,
+		    struct err *err)
+{
+	DIR *dir = fdopendir(fd);
+	const struct dirent *entry;
+	int status = 0;
+
+	if (dir == NULL) {
+		err_sys(err, "read directory");
+		close(fd);
+		return -1;
+	}
+	while (status == 0 && (errno = 0, entry = readdir(dir)) != NULL)
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			status = each(data, entry->d_name);
+	if (status == 0 && errno != 0)
+		status = err_sys(err, "read directory");
+	closedir(dir);
+	return status < 0 ? -1 : 0;
+}
+
+int look_names(int dir, const char *name, int (*each)(void *data, const char *name), void *data,
+	       struct err *err)
+{
+	int fd = fs_open(dir, name, O_RDONLY | O_DIRECTORY, 0);
+
+	if (fd >= 0)
+		return for_each(fd, each, data, err);
+	if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == EXDEV)
+		return 0;
+	return err_sys(err, "open directory");
+}
+
+static int keep_greatest(void *data, const char *name)
+{
+	struct version *greatest = data, v;
+
+	if (version_of_name(name, &v) == 0 && version_cmp(v, *greatest) > 0)
+		*greatest = v;
+	return 0;
+}
+
+int look_history(struct store *store, struct names *names, struct version *ret, struct err *err)
+{
+	struct version greatest = VERSION_NONE;
+
+	if (look_names(store->history, names_history(names), keep_greatest, &greatest, err) < 0)
+		return -1;
+	*ret = greatest;
+	return 0;
+}
+
+static int stop(void *data, const char *name)
+{
+	(void)name;
+	*(bool *)data = false;
+	return 1;
+}
+
+int directory_is_empty(int fd, bool *ret, struct err *err)
+{
+	bool empty = true;
+
+	if (look_names(fd, ".", stop, &empty, err) < 0)
+		return -1;
+	*ret = empty;
+	return 0;
+}

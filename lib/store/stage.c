@@ -1,0 +1,142 @@
+/*
+ * stage - bodies on their way into the store
+ *
+ * A body is a file without a name: when the process dies, it was never
+ * there.  Writing and hashing are apart, so that two threads can share a
+ * large body.
+ */
+#include "inside.h"
+
+#include "digest.h"
+#include "fs.h"
+#include "mem.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#define COPY_BYTES (256 << 10)
+
+/* A body this large is put on disk before the path is locked, not after. */
+#define EARLY_SYNC_BYTES (1 << 20)
+
+/* How many bytes are written before the disk's space is looked at again. */
+#define SPACE_CHECK_BYTES (UINT64_C(64) << 20)
+
+struct stage {
+	struct store *store;
+	int fd;				/* owned */
+	uint64_t size, hashed;		/* bytes */
+	uint64_t check_at;		/* size at which space is checked next */
+	struct digest *digest;		/* owned; NULL once ended */
+	uint8_t sha256[SHA256_BYTES];
+};
+
+int stage_begin(struct store *store, struct stage **ret, struct err *err)
+{
+	struct stage *stage;
+	int fd;
+
+	if (disk_check(store, true, err) < 0)
+		return -1;
+	fd = fs_tmpfile(store->tmp);
+	if (fd < 0)
+		return err_sys(err, "make a file for the body");
+	stage = mem_new(1, sizeof *stage);
+	stage->store = store;
+	stage->fd = fd;
+	stage->check_at = SPACE_CHECK_BYTES;
+	stage->digest = digest_new();
+	*ret = stage;
+	return 0;
+}
+
+void stage_free(struct stage *stage)
+{
+	if (stage == NULL)
+		return;
+	digest_free(stage->digest);
+	close(stage->fd);
+	free(stage);
+}
+
+int stage_write(struct stage *stage, const void *bytes, size_t n, struct err *err)
+{
+	if (stage->size >= stage->check_at) {
+		if (disk_check(stage->store, true, err) < 0)
+			return -1;
+		stage->check_at = stage->size + SPACE_CHECK_BYTES;
+	}
+	if (fs_write(stage->fd, bytes, n, stage->size) < 0)
+		return err_sys(err, "write body");
+	stage->size += n;
+	return 0;
+}
+
+void stage_hash(struct stage *stage, const void *bytes, size_t n)
+{
+	digest_add(stage->digest, bytes, n);
+	stage->hashed += n;
+}
+
+int stage_add(struct stage *stage, const void *bytes, size_t n, struct err *err)
+{
+	if (stage_write(stage, bytes, n, err) < 0)
+		return -1;
+	stage_hash(stage, bytes, n);
+	return 0;
+}
+
+int stage_copy(struct stage *stage, int fd, struct err *err)
+{
+	char *bytes = mem_new(1, COPY_BYTES);
+	uint64_t offset = 0;
+	ssize_t n;
+	int status = 0;
+
+	while ((n = pread(fd, bytes, COPY_BYTES, (off_t)offset)) != 0 && status == 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			status = err_sys(err, "read content");
+			break;
+		}
+		status = stage_add(stage, bytes, (size_t)n, err);
+		offset += (uint64_t)n;
+	}
+	free(bytes);
+	return status;
+}
+
+int stage_sync(struct stage *stage, struct err *err)
+{
+	if (stage->hashed != stage->size)
+		return err_set(err, ERR_CORRUPT, "sync body: not all of it was hashed");
+	if (stage->size >= EARLY_SYNC_BYTES &&
+	    disk_sync(stage->store, stage->fd, "body", err) < 0)
+		return -1;
+	if (stage->digest != NULL)
+		digest_end(stage->digest, stage->sha256);
+	digest_free(stage->digest);
+	stage->digest = NULL;
+	return 0;
+}
+
+bool stage_is_whole(const struct stage *stage)
+{
+	return stage->digest == NULL;
+}
+
+uint64_t stage_size(const struct stage *stage)
+{
+	return stage->size;
+}
+
+const uint8_t *stage_sha256(const struct stage *stage)
+{
+	return stage->sha256;
+}
+
+int stage_fd(const struct stage *stage)
+{
+	return stage->fd;
+}

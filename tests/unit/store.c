@@ -1,0 +1,484 @@
+/* store: what goes in comes out, versions, deletion, directories, listing */
+#include "store.h"
+#include "unit.h"
+
+#include "digest.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct store *store;
+static char *root;		/* of the store */
+static struct err why;
+
+static char *in_store(const char *format, const char *name)
+{
+	static char path[4096];
+	int n = snprintf(path, sizeof path, "%s/", root);
+
+	snprintf(path + n, sizeof path - (size_t)n, "%s%s", format, name);
+	return path;
+}
+
+static struct stage *stage(const char *body)
+{
+	struct stage *s = NULL;
+
+	CHECK(stage_begin(store, &s, &why) == 0);
+	CHECK(stage_add(s, body, strlen(body), &why) == 0);
+	CHECK(stage_sync(s, &why) == 0);
+	return s;
+}
+
+/* Commit as c says, with this body unless NULL; the error's kind. */
+static enum err_kind commit(struct commit *c, const char *path, const char *body)
+{
+	int status;
+
+	why = (struct err)ERR_INIT;
+	c->path = str_of(path);
+	c->stage = body != NULL ? stage(body) : NULL;
+	status = store_commit(store, c, &why);
+	stage_free(c->stage);
+	c->stage = NULL;
+	return status == 0 ? ERR_NONE : why.kind;
+}
+
+static enum err_kind put(const char *path, const char *body)
+{
+	struct commit c = COMMIT_INIT;
+
+	return commit(&c, path, body);
+}
+
+static enum err_kind with_flags(const char *path, uint8_t flags)
+{
+	struct commit c = COMMIT_INIT;
+
+	c.flags = flags;
+	return commit(&c, path, NULL);
+}
+
+static struct store_entry get(const char *path)
+{
+	struct store_entry entry = STORE_ENTRY_INIT;
+
+	if (store_newest(store, str_of(path), STORE_CONTENT, &entry, &why) < 0)
+		fprintf(stderr, "%s\n", why.text);
+	return entry;
+}
+
+/* The newest version's content is this; NULL: there is no content. */
+static int holds(const char *path, const char *body)
+{
+	struct store_entry entry = get(path);
+	char bytes[4096] = "";
+	ssize_t n = entry.fd >= 0 ? read(entry.fd, bytes, sizeof bytes - 1) : -1;
+	int good = body == NULL ? n < 0 && !entry.content
+				: n >= 0 && strcmp(bytes, body) == 0 && entry.content;
+
+	store_entry_clear(&entry);
+	return good;
+}
+
+static size_t versions(const char *path)
+{
+	struct history h = HISTORY_INIT;
+	size_t count;
+
+	CHECK(store_history(store, str_of(path), &h, &why) == 0);
+	for (size_t i = 1; i < h.count; i++)
+		CHECK(version_cmp(h.entries[i - 1].record.version, h.entries[i].record.version) > 0);
+	count = h.count;
+	history_clear(&h);
+	return count;
+}
+
+/* The names at a path, joined by blanks; a directory's with a slash, a deleted one's with a !. */
+static char *names(const char *path, const char *after, size_t limit, bool deleted)
+{
+	static char text[4096];
+	struct listing l = LISTING_INIT;
+
+	text[0] = '\0';
+	if (store_list(store, str_of(path), str_of(after), limit, deleted, &l, &why) < 0)
+		return NULL;
+	for (size_t i = 0; i < l.count; i++) {
+		size_t n = strlen(text);
+
+		snprintf(text + n, sizeof text - n, "%s%s%s%s", i > 0 ? " " : "",
+			 l.entries[i].name, l.entries[i].directory ? "/" : "",
+			 l.entries[i].record.flags & RECORD_DELETED ? "!" : "");
+	}
+	if (l.more)
+		snprintf(text + strlen(text), 8, " ...");
+	listing_clear(&l);
+	return text;
+}
+
+static int lists(const char *path, const char *expected)
+{
+	const char *got = names(path, "", 0, false);
+
+	if (got != NULL && strcmp(got, expected) == 0)
+		return 1;
+	fprintf(stderr, "%s has \"%s\"\n", path, got != NULL ? got : why.text);
+	return 0;
+}
+
+static void content(void)
+{
+	struct store_entry entry;
+	struct stat st;
+
+	CHECK(holds("a", NULL));
+	CHECK(put("a", "one") == ERR_NONE);
+	CHECK(holds("a", "one"));
+	CHECK(versions("a") == 1);
+	CHECK(put("a", "two") == ERR_NONE);
+	CHECK(put("a", "") == ERR_NONE);
+	CHECK(holds("a", ""));
+	CHECK(versions("a") == 3);
+	entry = get("a");
+	CHECK(entry.record.version.node == store_node(store));
+	CHECK(entry.record.size == 0 && record_is_live(&entry.record));
+	CHECK(stat(in_store("tree/", "a"), &st) == 0);
+	CHECK((st.st_mode & 07777) == 0640);
+	CHECK((uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec ==
+	      entry.record.version.time);
+	store_entry_clear(&entry);
+	CHECK(put("d/e/f", "deep") == ERR_NONE);
+	CHECK(holds("d/e/f", "deep"));
+	CHECK(stat(in_store("tree/", "d/e"), &st) == 0 && (st.st_mode & 07777) == 0750);
+	entry = get("d/e");
+	CHECK(entry.directory && entry.record.flags == RECORD_DIRECTORY && !entry.content);
+	store_entry_clear(&entry);
+	CHECK(put("", "root") == ERR_CONFLICT);
+	CHECK(put("d", "over a directory") == ERR_CONFLICT);
+	CHECK(put("a/b", "below a file") == ERR_CONFLICT);
+	CHECK(put("../x", "outside") == ERR_INVALID);
+	CHECK(holds("a", "") && holds("d/e/f", "deep"));
+}
+
+static void types(void)
+{
+	struct commit c = COMMIT_INIT;
+	struct store_entry entry;
+	struct history h = HISTORY_INIT;
+
+	c.type = STR("text/html; charset=utf-8");
+	c.mtime = 12345;
+	CHECK(commit(&c, "typed", "x") == ERR_NONE);
+	CHECK(put("typed", "y") == ERR_NONE);
+	entry = get("typed");
+	CHECK(entry.type[0] == '\0' && entry.record.mtime == 0);
+	store_entry_clear(&entry);
+	CHECK(version_cmp(c.record.version, entry.record.version) != 0);
+	CHECK(store_version(store, STR("typed"), c.record.version, STORE_CONTENT, &entry, &why) == 0);
+	CHECK(strcmp(entry.type, "text/html; charset=utf-8") == 0 && entry.fd >= 0);
+	CHECK(record_eq(&entry.record, &c.record) && entry.record.mtime == 12345);
+	store_entry_clear(&entry);
+	CHECK(store_history(store, STR("typed"), &h, &why) == 0 && h.count == 2);
+	CHECK(h.entries[0].type == NULL && strcmp(h.entries[1].type, "text/html; charset=utf-8") == 0);
+	CHECK(h.entries[1].content);
+	history_clear(&h);
+	c.type = STR("bad\ntype");
+	CHECK(commit(&c, "typed", "z") == ERR_INVALID);
+	c.record.version.n = 9;
+	CHECK(store_version(store, STR("typed"), c.record.version, STORE_RECORD, &entry, &why) < 0);
+	CHECK(why.kind == ERR_ABSENT);
+}
+
+static void deletion(void)
+{
+	struct store_entry entry;
+
+	CHECK(put("gone", "here") == ERR_NONE);
+	CHECK(with_flags("gone", RECORD_DELETED | RECORD_DIRECTORY) == ERR_CONFLICT);
+	CHECK(with_flags("gone", RECORD_DELETED) == ERR_NONE);
+	CHECK(holds("gone", NULL));
+	entry = get("gone");
+	CHECK(entry.record.flags == RECORD_DELETED && !entry.directory);
+	CHECK(versions("gone") == 2);
+	CHECK(access(in_store("tree/", "gone"), F_OK) < 0);
+	CHECK(put("gone", "again") == ERR_NONE);
+	CHECK(holds("gone", "again") && versions("gone") == 3);
+	CHECK(with_flags("never", RECORD_DELETED) == ERR_NONE);
+	entry = get("never");
+	CHECK(entry.record.flags == RECORD_DELETED);
+	CHECK(with_flags("no/way", RECORD_DELETED) == ERR_NONE);
+	CHECK(access(in_store("tree/", "no"), F_OK) < 0);
+}
+
+static void directories(void)
+{
+	struct store_entry entry;
+
+	CHECK(with_flags("dir", RECORD_DIRECTORY) == ERR_NONE);
+	CHECK(with_flags("dir", RECORD_DIRECTORY) == ERR_NONE);
+	CHECK(versions("dir") == 1);
+	CHECK(put("dir/x", "x") == ERR_NONE);
+	CHECK(with_flags("dir", RECORD_DELETED) == ERR_CONFLICT);
+	CHECK(with_flags("dir", RECORD_DELETED | RECORD_DIRECTORY) == ERR_EXISTS);
+	CHECK(holds("dir/x", "x"));
+	CHECK(with_flags("dir/x", RECORD_DELETED) == ERR_NONE);
+	CHECK(with_flags("dir", RECORD_DELETED | RECORD_DIRECTORY) == ERR_NONE);
+	entry = get("dir");
+	CHECK(entry.record.flags == (RECORD_DELETED | RECORD_DIRECTORY) && !entry.directory);
+	CHECK(versions("dir") == 2 && versions("dir/x") == 2);
+	CHECK(put("dir/y", "y") == ERR_NONE);
+	entry = get("dir");
+	CHECK(entry.record.flags == RECORD_DIRECTORY && entry.directory);
+	CHECK(versions("dir") == 3);
+	CHECK(put("file", "f") == ERR_NONE);
+	CHECK(with_flags("file", RECORD_DIRECTORY) == ERR_CONFLICT);
+	CHECK(with_flags("file", RECORD_DELETED) == ERR_NONE);
+	CHECK(with_flags("file", RECORD_DIRECTORY) == ERR_NONE);
+	CHECK(with_flags("file", RECORD_DELETED | RECORD_DIRECTORY) == ERR_NONE);
+	CHECK(put("file", "f2") == ERR_NONE);
+	CHECK(holds("file", "f2") && versions("file") == 5);
+}
+
+static void listing(void)
+{
+	CHECK(put("l/b", "1") == ERR_NONE && put("l/a", "1") == ERR_NONE);
+	CHECK(put("l/,c", "1") == ERR_NONE && put("l/.covey", "1") == ERR_NONE);
+	CHECK(put("l/\xff\n", "1") == ERR_NONE && put("l/d/e", "1") == ERR_NONE);
+	CHECK(lists("l", ",c .covey a b d/ \xff\n"));
+	CHECK(put("l/b", "2") == ERR_NONE && put("l/,c", "2") == ERR_NONE);
+	CHECK(with_flags("l/b", RECORD_DELETED) == ERR_NONE);
+	CHECK(lists("l", ",c .covey a d/ \xff\n"));
+	CHECK(strcmp(names("l", "", 0, true), ",c .covey a b! d/ \xff\n") == 0);
+	CHECK(strcmp(names("l", ".covey", 2, true), "a b! ...") == 0);
+	CHECK(strcmp(names("l", "a", 2, false), "d/ \xff\n") == 0);
+	CHECK(strcmp(names("l", "a", 1, false), "d/ ...") == 0);
+	CHECK(strcmp(names("l", "a\xff", 1, true), "b! ...") == 0);
+	CHECK(strcmp(names("l", "\xff\n", 1, true), "") == 0);
+	CHECK(names("missing", "", 0, true) == NULL && why.kind == ERR_ABSENT);
+	CHECK(names("l/a", "", 0, false) == NULL && why.kind == ERR_CONFLICT);
+}
+
+static void write_file(const char *name, const char *text, int flags)
+{
+	int fd = open(in_store("tree/", name), O_WRONLY | O_CREAT | flags, 0600);
+
+	CHECK(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	close(fd);
+}
+
+static void foreign(void)
+{
+	struct store_entry entry;
+
+	CHECK(put("f/v", "1") == ERR_NONE && put("f/v", "2") == ERR_NONE);
+	write_file("f/v", "3", O_APPEND);
+	write_file("f/new", "mine", 0);
+	CHECK(mkfifo(in_store("tree/", "f/pipe"), 0600) == 0);
+	CHECK(symlink("/etc/passwd", in_store("tree/", "f/link")) == 0);
+	CHECK(symlink("/etc", in_store("tree/", "f/etc")) == 0);
+	entry = get("f/v");
+	CHECK(entry.foreign && version_is_none(entry.record.version) == false);
+	CHECK(entry.content && entry.fd >= 0);	/* of what history has */
+	store_entry_clear(&entry);
+	entry = get("f/new");
+	CHECK(entry.foreign && !entry.content && version_is_none(entry.record.version));
+	CHECK(get("f/pipe").foreign && get("f/link").foreign);
+	entry = get("f/etc/passwd");
+	CHECK(!entry.content && !entry.foreign && version_is_none(entry.record.version));
+	CHECK(lists("f", ""));
+	CHECK(put("f/etc/x", "x") == ERR_CONFLICT);
+	CHECK(put("f/new/x", "x") == ERR_CONFLICT);
+	CHECK(put("f/v", "4") == ERR_NONE && put("f/new", "n") == ERR_NONE);
+	CHECK(put("f/pipe", "p") == ERR_NONE && put("f/link", "l") == ERR_NONE);
+	CHECK(holds("f/v", "4") && holds("f/new", "n") && holds("f/pipe", "p") && holds("f/link", "l"));
+	CHECK(versions("f/v") == 2 && versions("f/new") == 1);
+	CHECK(lists("f", "link new pipe v"));
+}
+
+/* A person removes tree/P: what is chosen next is still above all that was there. */
+static void eviction(void)
+{
+	struct commit first = COMMIT_INIT, second = COMMIT_INIT, third = COMMIT_INIT;
+
+	first.above.time = UINT64_C(7000000000) * 1000000000;	/* far ahead of the clock */
+	CHECK(commit(&first, "e/v", "1") == ERR_NONE);
+	CHECK(first.record.version.time == first.above.time + 1);
+	CHECK(unlink(in_store("tree/", "e/v")) == 0);
+	CHECK(holds("e/v", NULL));
+	second.above = first.above;
+	CHECK(commit(&second, "e/v", "2") == ERR_NONE);
+	CHECK(second.record.version.time == first.above.time + 2);
+	CHECK(commit(&third, "e/v", "3") == ERR_NONE);
+	CHECK(third.record.version.time == first.above.time + 3);
+	CHECK(unlink(in_store("tree/", "e/v")) == 0);
+	CHECK(commit(&third, "e/v", "4") == ERR_NONE);
+	CHECK(third.record.version.time == first.above.time + 4 && third.newest);
+	CHECK(versions("e/v") == 2);
+	third.above.time = UINT64_MAX - 5;
+	CHECK(commit(&third, "e/v", "5") == ERR_UNSUPPORTED);
+	CHECK(holds("e/v", "4"));
+}
+
+static int refuse(const struct commit *c, const struct store_entry *now, struct err *err)
+{
+	const uint64_t *size = c->data;
+
+	return now->record.size == *size ? 0 : err_set(err, ERR_PRECONDITION, "another size");
+}
+
+static void conditions(void)
+{
+	struct commit c = COMMIT_INIT;
+	uint64_t size = 3;
+
+	c.condition = refuse;
+	c.data = &size;
+	CHECK(commit(&c, "cond", "abc") == ERR_PRECONDITION);
+	CHECK(holds("cond", NULL) && versions("cond") == 0);
+	size = 0;
+	CHECK(commit(&c, "cond", "abc") == ERR_NONE && c.newest);
+	CHECK(version_is_none(c.before.version));
+	size = 3;
+	CHECK(commit(&c, "cond", "abcd") == ERR_NONE && c.before.size == 3);
+}
+
+/* Versions made elsewhere. */
+static struct commit made(uint64_t time)
+{
+	struct commit c = COMMIT_INIT;
+
+	c.fixed = (struct version){ .time = time, .node = 42 };
+	return c;
+}
+
+static void merging(void)
+{
+	uint64_t t = UINT64_C(1700000000) * 1000000000;
+	struct commit c = made(t + 5);
+	struct record pointer;
+	struct store_entry entry;
+
+	CHECK(commit(&c, "m/v", "five") == ERR_NONE && c.newest);
+	CHECK(commit(&c, "m/v", "five") == ERR_NONE && c.newest);
+	CHECK(version_cmp(c.record.version, c.fixed) == 0);
+	CHECK(commit(&c, "m/v", "FIVE") == ERR_CORRUPT);
+	c = made(t + 3);
+	CHECK(commit(&c, "m/v", "three") == ERR_NONE && !c.newest);
+	CHECK(commit(&c, "m/v", "three") == ERR_NONE && !c.newest);
+	CHECK(commit(&c, "m/v", "THREE") == ERR_CORRUPT);
+	CHECK(holds("m/v", "five") && versions("m/v") == 2);
+	c = made(t + 4);
+	c.flags = RECORD_DELETED;
+	CHECK(commit(&c, "m/v", NULL) == ERR_NONE && !c.newest);
+	CHECK(holds("m/v", "five") && versions("m/v") == 3);
+	c = made(t + 8);
+	c.flags = RECORD_DELETED | RECORD_BLIND;
+	CHECK(commit(&c, "m/v", NULL) == ERR_NONE && c.newest);
+	CHECK(commit(&c, "m/v", NULL) == ERR_NONE && c.newest);
+	CHECK(holds("m/v", NULL) && versions("m/v") == 4);
+	c = made(t + 7);
+	CHECK(commit(&c, "m/v", "seven") == ERR_NONE && !c.newest);
+	CHECK(holds("m/v", NULL) && versions("m/v") == 5);
+	CHECK(get("m/v").record.flags == (RECORD_DELETED | RECORD_BLIND));
+
+	c = made(t + 9);
+	CHECK(commit(&c, "p/v", "nine") == ERR_NONE);
+	pointer = c.record;
+	pointer.version.time = t + 10;
+	c = (struct commit)COMMIT_INIT;
+	c.pointer = &pointer;
+	c.type = STR("a/b");
+	CHECK(commit(&c, "p/v", NULL) == ERR_NONE && c.newest);
+	CHECK(commit(&c, "p/v", NULL) == ERR_NONE && c.newest);
+	entry = get("p/v");
+	CHECK(record_eq(&entry.record, &pointer) && !entry.content && entry.fd < 0);
+	CHECK(strcmp(entry.type, "a/b") == 0 && !entry.foreign);
+	CHECK(versions("p/v") == 2 && lists("p", "v"));
+	c = made(t + 10);
+	c.type = STR("a/b");
+	CHECK(commit(&c, "p/v", "NINE") == ERR_CORRUPT);
+	CHECK(commit(&c, "p/v", "nine") == ERR_NONE && c.newest);
+	CHECK(holds("p/v", "nine") && versions("p/v") == 2);
+
+	pointer.version.time = t + 6;	/* an older pointer, and then its content */
+	c = (struct commit)COMMIT_INIT;
+	c.pointer = &pointer;
+	CHECK(commit(&c, "p/v", NULL) == ERR_NONE && !c.newest);
+	CHECK(store_version(store, STR("p/v"), pointer.version, STORE_CONTENT, &entry, &why) == 0);
+	CHECK(!entry.content);
+	c = made(t + 6);
+	CHECK(commit(&c, "p/v", "nine") == ERR_NONE && !c.newest);
+	CHECK(store_version(store, STR("p/v"), pointer.version, STORE_CONTENT, &entry, &why) == 0);
+	CHECK(entry.content && entry.fd >= 0);
+	store_entry_clear(&entry);
+	CHECK(put("p/v", "own") == ERR_NONE && holds("p/v", "own"));
+}
+
+/* Merges in which a name is a file on one node and a directory on another. */
+static void kinds(void)
+{
+	uint64_t t = UINT64_C(1700000000) * 1000000000;
+	struct commit c = made(t + 1);
+
+	CHECK(put("k", "a file") == ERR_NONE);
+	CHECK(commit(&c, "k/below", "child") == ERR_NONE && c.newest);
+	CHECK(holds("k/below", "child"));
+	CHECK(get("k").directory && versions("k") == 2);
+	CHECK(commit(&c, "k", "a file again") == ERR_NONE && !c.newest);
+	CHECK(get("k").directory && versions("k") == 3);
+	c = made(t + 2);
+	c.flags = RECORD_DELETED;
+	CHECK(commit(&c, "k", NULL) == ERR_NONE && !c.newest);
+	CHECK(get("k").directory && get("k").record.flags == RECORD_DIRECTORY);
+	c = made(UINT64_C(1900000000) * 1000000000);
+	c.flags = RECORD_DELETED | RECORD_DIRECTORY;
+	CHECK(commit(&c, "k", NULL) == ERR_NONE && !c.newest);
+	CHECK(get("k").directory && holds("k/below", "child"));
+	CHECK(put("kk", "a file") == ERR_NONE);
+	c = made(t + 3);
+	c.flags = RECORD_DIRECTORY;
+	CHECK(commit(&c, "kk", NULL) == ERR_NONE && c.newest);
+	CHECK(get("kk").directory && versions("kk") == 2);
+	c = made(t + 2);
+	c.flags = RECORD_DIRECTORY;
+	CHECK(commit(&c, "kk", NULL) == ERR_NONE && !c.newest);
+	CHECK(versions("kk") == 3);
+}
+
+static void remove_all(const char *path)
+{
+	char command[4200];
+	FILE *pipe;
+
+	snprintf(command, sizeof command, "rm -rf '%s'", path);
+	pipe = popen(command, "w");
+	if (pipe != NULL)
+		pclose(pipe);
+}
+
+int main(void)
+{
+	char template[] = "/var/tmp/covey-unit-store.XXXXXX";
+	struct store_options options = { .path = root = mkdtemp(template) };
+
+	CHECK(store_open(&store, &options, &why) == 0);
+	if (store == NULL) {
+		fprintf(stderr, "%s\n", why.text);
+		return UNIT_RESULT();
+	}
+	CHECK(store_writable(store, &why) == 0);
+	content();
+	types();
+	deletion();
+	directories();
+	listing();
+	foreign();
+	eviction();
+	conditions();
+	merging();
+	kinds();
+	store_close(store);
+	remove_all(root);
+	return UNIT_RESULT();
+}
