@@ -11,6 +11,8 @@
  * In JSON, `name` is UTF-8 (what is not becomes U+FFFD) and `href` the
  * exact name, percent-encoded and relative to the directory.  Text is
  * listing_text.h's.
+ *
+ * Room: lib/http
  */
 #ifndef COVEY_RENDER_H
 #define COVEY_RENDER_H

@@ -5,6 +5,8 @@
 
 #include <stdarg.h>
 
+#define FIELD_GUESS 100		/* bytes of most values that are formatted */
+
 static const struct {
 	int status;
 	const char *reason;
@@ -92,17 +94,27 @@ void reply_field(struct buf *buf, const char *name, struct str value)
 
 void reply_fieldf(struct buf *buf, const char *name, const char *format, ...)
 {
-	char *text = NULL;
-	va_list args;
+	char *to;
+	va_list args, again;
+	size_t from;
 	int n;
 
+	buf_adds(buf, name);
+	buf_adds(buf, ": ");
+	from = buf->len;
+	to = buf_reserve(buf, FIELD_GUESS);
 	va_start(args, format);
-	n = vasprintf(&text, format, args);
+	va_copy(again, args);
+	n = vsnprintf(to, FIELD_GUESS + 1, format, args);
+	if (n > FIELD_GUESS)
+		vsnprintf(buf_reserve(buf, (size_t)n), (size_t)n + 1, format, again);
+	va_end(again);
 	va_end(args);
 	if (n < 0)
 		abort();
-	reply_field(buf, name, (struct str){ text, (size_t)n });
-	free(text);
+	buf->len += (size_t)n;
+	keep_in_line(buf, from);
+	buf_adds(buf, "\r\n");
 }
 
 void reply_length(struct buf *buf, uint64_t bytes)

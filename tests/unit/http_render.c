@@ -6,6 +6,7 @@
 
 #define ID "20261122T110724.123456001Z-7f3a9c2b11d0e4f5-0"
 #define TIME "2026-11-22T11:07:24.123456001Z"
+#define ZEROS "00000000000000000000000000000000000000000000000000000000000"
 #define HASH "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 static struct version id(void)
@@ -69,10 +70,11 @@ static void test_replies(void)
 	reply_length(&text, UINT64_MAX);
 	reply_field(&text, "A", STR("b\r\nSet-Cookie: c"));
 	reply_fieldf(&text, "D", "%d", 5);
+	reply_fieldf(&text, "E", "%0120d", 5);
 	reply_end(&text);
 	CHECK(str_eq(buf_str(&text),
 		     STR("HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 18446744073709551615\r\n"
-			 "A: b  Set-Cookie: c\r\nD: 5\r\n\r\n")));
+			 "A: b  Set-Cookie: c\r\nD: 5\r\nE: " ZEROS ZEROS "05\r\n\r\n")));
 	buf_reset(&text);
 	reply_error(&text, &error);
 	CHECK(has(&text, "HTTP/1.1 405 Method Not Allowed\r\n") && has(&text, "Allow: GET\r\n\r\n"));
