@@ -1,0 +1,184 @@
+/* answer - the parts that answers have in common, and errors whole */
+#include "answer.h"
+
+#include "conn.h"
+#include "fields.h"
+#include "log.h"
+#include "reply.h"
+
+#include <stdarg.h>
+
+struct str answer_etag(char to[ETAG_TEXT], struct version version)
+{
+	size_t n;
+
+	to[0] = '"';
+	version_format(to + 1, version);
+	n = strlen(to);
+	to[n++] = '"';
+	return (struct str){ to, n };
+}
+
+bool answer_wants_close(const struct conn *c)
+{
+	struct httpd *h = c->worker->httpd;
+
+	return atomic_load_explicit(&h->draining, memory_order_relaxed) ||
+	       atomic_load_explicit(&h->connections, memory_order_relaxed) >=
+		       h->conf->limits.connections;
+}
+
+uint64_t answer_modified(const struct record *record)
+{
+	return record->mtime ? record->mtime : record->version.time / 1000000000;
+}
+
+static void connection_field(struct conn *c)
+{
+	if (c->has_body)
+		c->last = true;
+	if (c->last)
+		reply_field(&c->output.text, "Connection", STR("close"));
+	else if (c->head.minor == 0)
+		reply_field(&c->output.text, "Connection", STR("keep-alive"));
+}
+
+void answer_begin(struct conn *c, int status)
+{
+	reply_start(&c->output.text, status);
+	reply_date(&c->output.text, worker_date(c->worker));
+	connection_field(c);
+}
+
+void answer_version_state(struct conn *c)
+{
+	const struct ask *ask = &c->request.ask;
+	struct buf value = BUF_INIT;
+
+	if (ask->confirmed) {
+		reply_field(&c->output.text, "Version-State", STR("confirmed"));
+		return;
+	}
+	freshness_version_state(&value, false, ask->answered, ask->asked);
+	reply_field(&c->output.text, "Version-State", buf_str(&value));
+	buf_clear(&value);
+}
+
+void answer_end(struct conn *c)
+{
+	reply_end(&c->output.text);
+	conn_answered(c);
+}
+
+void answer_end_text(struct conn *c, struct str body)
+{
+	reply_length(&c->output.text, body.n);
+	reply_end(&c->output.text);
+	if (c->head.method != METHOD_HEAD)
+		buf_addstr(&c->output.text, body);
+	conn_answered(c);
+}
+
+static void log_server_error(struct conn *c, int status, struct str detail)
+{
+	char number[8];
+	struct log_field fields[] = {
+		{ "COVEY_STATUS", { number, (size_t)snprintf(number, sizeof number, "%d", status) } },
+		{ "COVEY_METHOD", c->head.method_text },
+		{ "COVEY_TARGET", c->head.path },
+	};
+	size_t shown = c->head.path.n < 200 ? c->head.path.n : 200;
+
+	log_fields(LOG_LEVEL_WARNING, fields, sizeof fields / sizeof *fields, "%.*s %.*s: %d %.*s",
+		   STR_ARG(c->head.method_text), (int)shown, c->head.path.s ? c->head.path.s : "",
+		   status, STR_ARG(detail));
+}
+
+void answer_error_with(struct conn *c, int status, struct str fields, struct str detail)
+{
+	struct buf scratch = BUF_INIT;
+	struct reply_error error = {
+		.status = status,
+		.detail = detail,
+		.date = worker_date(c->worker),
+		.fields = fields,
+		.head = c->head.method == METHOD_HEAD,
+	};
+
+	/* Before a head is whole its fields mean nothing. */
+	if (c->head.size > 0)
+		error.json = fields_accepts_problem(head_list(&c->head, FIELD_ACCEPT, &scratch));
+	if (c->has_body || c->head.size == 0)
+		c->last = true;
+	error.close = c->last;
+	reply_error(&c->output.text, &error);
+	buf_clear(&scratch);
+	if (status >= 500 && status != 501 && status != 504 && status != 505)
+		log_server_error(c, status, detail);
+	conn_answered(c);
+}
+
+void answer_error(struct conn *c, int status, const char *format, ...)
+{
+	char text[400];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	answer_error_with(c, status, (struct str)STR_INIT, str_of(text));
+}
+
+int answer_status(enum err_kind kind)
+{
+	switch (kind) {
+	case ERR_INVALID:
+		return 400;
+	case ERR_DENIED:
+		return 403;
+	case ERR_ABSENT:
+		return 404;
+	case ERR_EXISTS:
+	case ERR_CONFLICT:
+		return 409;
+	case ERR_PRECONDITION:
+		return 412;
+	case ERR_TOO_LARGE:
+		return 413;
+	case ERR_UNSUPPORTED:
+		return 501;
+	case ERR_AWAY:
+		return 503;
+	case ERR_TIMEOUT:
+		return 504;
+	case ERR_FULL:
+		return 507;
+	case ERR_NONE:
+	case ERR_CORRUPT:
+	case ERR_SYSTEM:
+		break;
+	}
+	return 500;
+}
+
+void answer_err(struct conn *c, const struct err *err)
+{
+	answer_error_with(c, answer_status(err->kind), (struct str)STR_INIT, str_of(err->text));
+}
+
+void answer_redirect(struct conn *c, int status, struct str path, bool slash, struct str query)
+{
+	struct buf location = BUF_INIT;
+
+	path_to_target(&location, path, slash);
+	if (query.n > 0) {
+		buf_addc(&location, '?');
+		buf_addstr(&location, query);
+	}
+	answer_begin(c, status);
+	reply_field(&c->output.text, "Location", buf_str(&location));
+	answer_version_state(c);
+	buf_addc(&location, '\n');
+	answer_end_text(c, buf_str(&location));
+	buf_clear(&location);
+}

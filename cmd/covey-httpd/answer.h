@@ -1,0 +1,43 @@
+/*
+ * answer - the parts that answers have in common, and errors whole
+ */
+#ifndef COVEY_HTTPD_ANSWER_H
+#define COVEY_HTTPD_ANSWER_H
+
+#include "err.h"
+#include "record.h"
+#include "str.h"
+
+#include <stdbool.h>
+
+struct conn;
+
+#define ETAG_TEXT (VERSION_TEXT + 2)
+
+/* "VERSION" with its quotes; returns to. */
+struct str answer_etag(char to[ETAG_TEXT], struct version);
+
+/* Status line, Date, Connection; then fields by reply_field(), and one of the ends below. */
+void answer_begin(struct conn *, int status);
+void answer_version_state(struct conn *);
+void answer_end(struct conn *);				/* neither length nor body (204, 304) */
+void answer_end_text(struct conn *, struct str body);	/* to a HEAD: its length alone */
+
+/* A whole answer of one line (or a problem document), and the end of the request. */
+void answer_error(struct conn *, int status, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* The same with further field lines, each with its CR LF. */
+void answer_error_with(struct conn *, int status, struct str fields, struct str detail);
+/* From the error's kind; 5xx are logged. */
+void answer_err(struct conn *, const struct err *);
+int answer_status(enum err_kind);
+
+void answer_redirect(struct conn *, int status, struct str path, bool slash, struct str query);
+
+/* The process or the limit of connections does not want another request. */
+bool answer_wants_close(const struct conn *);
+
+/* What Last-Modified says of a version. */
+uint64_t answer_modified(const struct record *);
+
+#endif

@@ -1,0 +1,99 @@
+/* ask - what the group knows of a path: one question to covey-versiond */
+#include "ask.h"
+
+#include "conn.h"
+#include "container.h"
+#include "members.h"
+
+#define SLACK_MS 250		/* versiond's own step, on a busy machine */
+
+static void forget(struct ask *ask)
+{
+	ask->confirmed = false;
+	ask->asked = ask->answered = 0;
+	ask->record = (struct record){ .flags = 0 };
+	ask->type[0] = '\0';
+	ask->directory = false;
+	ask->holder_count = 0;
+}
+
+void ask_none(struct ask *ask, struct conn *c)
+{
+	struct httpd *h = c->worker->httpd;
+
+	forget(ask);
+	if (h->grouped)
+		ask->asked = atomic_load_explicit(&h->asked, memory_order_relaxed);
+	ask->confirmed = ask->asked == 0;
+}
+
+/* versiond is away: the members this node has met are all that is known. */
+static void nobody_answered(struct ask *ask, struct conn *c)
+{
+	struct members members = MEMBERS_INIT;
+	struct httpd *h = c->worker->httpd;
+
+	if (members_load(h->state_directory, &members, NULL) == 0)
+		atomic_store(&h->asked, (unsigned)members_asked(&members));
+	members_clear(&members);
+	ask_none(ask, c);
+}
+
+static int take(struct ask *ask, struct conn *c, const struct frame *frame)
+{
+	struct newest_answer answer;
+
+	if (frame->type != VERSION_TALK_ANSWER ||
+	    newest_answer_unpack(frame->body, &answer, NULL) < 0)
+		return -1;
+	ask->confirmed = answer.confirmed;
+	ask->asked = answer.asked;
+	ask->answered = answer.answered;
+	ask->record = answer.record;
+	ask->directory = answer.directory;
+	memcpy(ask->type, answer.type.s ? answer.type.s : "", answer.type.n);
+	ask->type[answer.type.n] = '\0';
+	memcpy(ask->holders, answer.holders, sizeof ask->holders);
+	ask->holder_count = answer.holder_count;
+	atomic_store_explicit(&c->worker->httpd->asked, answer.asked, memory_order_relaxed);
+	return 0;
+}
+
+static void answered(struct call *call, struct frame *frame)
+{
+	struct ask *ask = CONTAINER_OF(call, struct ask, call);
+	struct conn *c = ask->conn;
+
+	if (frame == NULL || take(ask, c, frame) < 0)
+		nobody_answered(ask, c);
+	call_finish(call);
+	ask->done(c);
+}
+
+bool ask_start(struct ask *ask, struct conn *c, struct str path, struct version version,
+	       void (*done)(struct conn *))
+{
+	struct httpd *h = c->worker->httpd;
+	struct newest_ask question = { .path = path, .version = version };
+	struct buf body = BUF_INIT;
+
+	forget(ask);
+	if (!h->grouped) {
+		ask->confirmed = true;
+		return true;
+	}
+	ask->conn = c;
+	ask->done = done;
+	ask->call.answer = answered;
+	newest_ask_pack(&body, &question);
+	c->state = CONN_BUSY;
+	call_start(c->worker->version, &ask->call, VERSION_TALK_NEWEST, buf_str(&body),
+		   h->conf->timeouts.check_ms + SLACK_MS);
+	buf_clear(&body);
+	return false;
+}
+
+void ask_end(struct ask *ask)
+{
+	call_finish(&ask->call);
+}

@@ -1,0 +1,561 @@
+/* conn - one connection: requests in, answers out, one at a time and in order */
+#include "conn.h"
+
+#include "answer.h"
+#include "container.h"
+#include "mem.h"
+#include "upload.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define RECEIVE_BYTES 8192		/* room for a head at first */
+#define PIPELINE_BYTES (64u << 10)	/* answers that are gathered before they are sent */
+#define LINGER_MS 2000
+#define SPARE_MAX 64
+#define KEPT_INPUT (64u << 10)
+
+/* What a step of a connection came to. */
+enum step {
+	STEP_ON,		/* go on with the next */
+	STEP_WAIT,		/* for the client, the pool or another role */
+	STEP_CLOSED,		/* the connection is no more */
+};
+
+/* time */
+
+static uint64_t limit_ms(const struct conn *c)
+{
+	return c->worker->httpd->conf->limits.idle_timeout_ms;
+}
+
+/* The timer is moved only when it would fire too late: progress costs nothing. */
+static void set_deadline(struct conn *c, uint64_t after_ms)
+{
+	c->deadline = loop_now(c->worker->loop) + after_ms;
+	if (c->timer.loop == NULL || c->timer.due > c->deadline)
+		timer_start(c->worker->loop, &c->timer, after_ms);
+}
+
+/* opening and closing */
+
+static void conn_free(struct conn *c)
+{
+	buf_clear(&c->input);
+	buf_clear(&c->beyond);
+	output_clear(&c->output);
+	body_clear(&c->body);
+	request_free(&c->request);
+	free(c);
+}
+
+static enum step conn_close(struct conn *c)
+{
+	struct worker *w = c->worker;
+
+	request_end(c);
+	timer_stop(&c->timer);
+	watch_stop(&c->watch);
+	watch_stop(&c->out_watch);
+	output_clear(&c->output);
+	close(c->in);
+	if (c->out != c->in)
+		close(c->out);
+	if (c->prev != NULL)
+		c->prev->next = c->next;
+	else
+		w->conns = c->next;
+	if (c->next != NULL)
+		c->next->prev = c->prev;
+	if (w->spare_count < SPARE_MAX && c->input.cap <= KEPT_INPUT) {
+		c->next = w->spare;
+		w->spare = c;
+		w->spare_count++;
+	} else {
+		conn_free(c);
+	}
+	listener_closed(w);
+	return STEP_CLOSED;
+}
+
+void conn_free_all(struct worker *w)
+{
+	while (w->conns != NULL)
+		conn_close(w->conns);
+	while (w->spare != NULL) {
+		struct conn *c = w->spare;
+
+		w->spare = c->next;
+		conn_free(c);
+	}
+	w->spare_count = 0;
+}
+
+/* what is wanted from the loop */
+
+static bool reads(const struct conn *c)
+{
+	return !c->eof && (c->state == CONN_HEAD || c->state == CONN_LINGER ||
+			   (c->state == CONN_BODY && upload_welcome(c)));
+}
+
+/*
+ * EPOLLIN stays registered while a request is worked on, and goes only when
+ * bytes do come meanwhile (on_ready); so a request costs no epoll_ctl().
+ */
+static void set_events(struct conn *c, bool blocked)
+{
+	uint32_t in = c->eof ? 0 : c->watch.events & EPOLLIN, out = blocked ? EPOLLOUT : 0;
+
+	if (reads(c))
+		in = EPOLLIN;
+	if (c->in == c->out) {
+		watch_change(&c->watch, in | out);
+		return;
+	}
+	watch_change(&c->watch, in);
+	watch_change(&c->out_watch, out);
+}
+
+static void client_left(struct conn *c)
+{
+	c->gone = true;
+	watch_stop(&c->watch);
+	watch_stop(&c->out_watch);
+}
+
+static void run(struct conn *);
+
+static void on_ready(struct watch *watch, uint32_t events)
+{
+	struct conn *c = CONTAINER_OF(watch, struct conn, watch);
+
+	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+		c->readable = true;
+	if (c->state == CONN_BUSY || (c->state == CONN_BODY && !upload_welcome(c))) {
+		if (events & (EPOLLHUP | EPOLLERR) && c->socket)
+			client_left(c);
+		else if (events & EPOLLIN)
+			watch_change(watch, watch->events & ~(uint32_t)EPOLLIN);
+		if (c->gone || !(events & EPOLLOUT))
+			return;
+	}
+	if (c->state == CONN_SEND && events & (EPOLLHUP | EPOLLERR) && c->socket)
+		conn_close(c);
+	else if (c->state == CONN_SEND && !(events & EPOLLOUT))
+		watch_change(watch, watch->events & ~(uint32_t)EPOLLIN);
+	else
+		run(c);
+}
+
+static void on_out_ready(struct watch *watch, uint32_t events)
+{
+	(void)events;
+	run(CONTAINER_OF(watch, struct conn, out_watch));
+}
+
+/* sending */
+
+/* STEP_ON: nothing is left to send. */
+static enum step flush(struct conn *c)
+{
+	bool progress = false;
+	enum output_result result;
+
+	if (!output_pending(&c->output))
+		return STEP_ON;
+	result = output_flush(&c->output, c->out, c->socket, &progress);
+	if (progress)
+		set_deadline(c, limit_ms(c));
+	switch (result) {
+	case OUTPUT_DONE:
+		set_events(c, false);
+		return STEP_ON;
+	case OUTPUT_BLOCKED:
+	case OUTPUT_TURN:
+		set_events(c, true);
+		return STEP_WAIT;
+	case OUTPUT_STARVED:
+		set_events(c, false);
+		return STEP_WAIT;
+	case OUTPUT_BROKEN:
+		break;
+	}
+	if (c->state != CONN_BUSY && c->state != CONN_BODY)
+		return conn_close(c);
+	client_left(c);
+	return STEP_WAIT;
+}
+
+void conn_flush(struct conn *c)
+{
+	bool progress = false;
+
+	/* What does not go now goes with the rest. */
+	if (!c->gone)
+		output_flush(&c->output, c->out, c->socket, &progress);
+}
+
+/* The rest of the client's bytes must be read, or a reset would overtake the answer. */
+static enum step begin_linger(struct conn *c)
+{
+	request_end(c);
+	if (!c->socket || c->eof)
+		return conn_close(c);
+	shutdown(c->out, SHUT_WR);
+	c->state = CONN_LINGER;
+	set_deadline(c, LINGER_MS);
+	set_events(c, false);
+	return STEP_ON;
+}
+
+static enum step step_linger(struct conn *c)
+{
+	char nowhere[16384];
+	ssize_t n;
+
+	if (!c->readable)
+		return STEP_WAIT;
+	n = recv(c->in, nowhere, sizeof nowhere, 0);
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+		return conn_close(c);
+	c->readable = n == (ssize_t)sizeof nowhere;
+	return STEP_ON;
+}
+
+/* The answer is complete: what comes next. */
+static enum step next_request(struct conn *c)
+{
+	c->taken += c->head.size;
+	if (c->taken == c->input.len) {
+		c->taken = 0;
+		buf_reset(&c->input);
+	}
+	buf_add(&c->input, c->beyond.data, c->beyond.len);
+	buf_reset(&c->beyond);
+	request_end(c);
+	head_reset(&c->head);
+	c->state = CONN_HEAD;
+	set_deadline(c, limit_ms(c));
+	return STEP_ON;
+}
+
+static enum step step_send(struct conn *c)
+{
+	enum step step;
+
+	/* Answers to pipelined requests leave together. */
+	if (!c->last && c->output.insert_count == 0 && c->output.text.len < PIPELINE_BYTES)
+		return next_request(c);
+	step = flush(c);
+	if (step != STEP_ON)
+		return step;
+	if (!c->last)
+		return next_request(c);
+	if (c->has_body || c->beyond.len > 0 || c->input.len > c->taken + c->head.size)
+		return begin_linger(c);
+	return conn_close(c);
+}
+
+void conn_answered(struct conn *c)
+{
+	if (c->has_body)
+		c->last = true;		/* what is left of it must not be taken for a request */
+	c->state = CONN_SEND;
+	set_deadline(c, limit_ms(c));
+}
+
+void conn_read_body(struct conn *c)
+{
+	c->state = CONN_BODY;
+	set_deadline(c, limit_ms(c));
+}
+
+void conn_abort(struct conn *c)
+{
+	output_drop_file(&c->output);
+	buf_reset(&c->output.text);
+	c->output.sent = 0;
+	c->last = true;
+	c->has_body = false;
+	c->state = CONN_SEND;
+}
+
+/* receiving */
+
+static ssize_t receive(struct conn *c, char *to, size_t n)
+{
+	ssize_t got;
+
+	do
+		got = c->socket ? recv(c->in, to, n, 0) : read(c->in, to, n);
+	while (got < 0 && errno == EINTR);
+	/* Less than there was room for: the rest has not come yet. */
+	if (got < (ssize_t)n)
+		c->readable = false;
+	if (got == 0 || (got < 0 && errno != EAGAIN))
+		c->eof = true;
+	return got;
+}
+
+int conn_receive(struct conn *c, char *to, size_t n, size_t *ret_n)
+{
+	ssize_t got;
+
+	if (c->eof || c->gone)
+		return -1;
+	if (!c->readable)
+		return 0;
+	got = receive(c, to, n);
+	if (got <= 0)
+		return c->eof ? -1 : 0;
+	*ret_n = (size_t)got;
+	set_deadline(c, limit_ms(c));
+	return 1;
+}
+
+struct str conn_early(const struct conn *c)
+{
+	size_t start = c->taken + c->head.size;
+
+	return (struct str){ c->input.data + start, c->input.len - start };
+}
+
+void conn_early_taken(struct conn *c, size_t n)
+{
+	char *start = c->input.data + c->taken + c->head.size;
+
+	/* The head stays where it is; what follows the body moves up behind it. */
+	c->input.len -= n;
+	memmove(start, start + n, (size_t)(c->input.data + c->input.len - start));
+}
+
+void conn_put_back(struct conn *c, struct str bytes)
+{
+	buf_addstr(&c->beyond, bytes);	/* not to input: the head must not move */
+}
+
+static enum step begin_request(struct conn *c)
+{
+	c->last = !c->head.keep_alive || answer_wants_close(c);
+	c->has_body = c->head.framing == FRAMING_CHUNKED ||
+		      (c->head.framing == FRAMING_LENGTH && c->head.length > 0);
+	c->state = CONN_BUSY;
+	request_begin(c);
+	return STEP_ON;
+}
+
+static enum step refuse(struct conn *c, const struct refusal *refusal)
+{
+	c->has_body = true;	/* whatever it is, it is not read */
+	c->state = CONN_BUSY;
+	answer_error(c, refusal->status, "%s", refusal->why);
+	return STEP_ON;
+}
+
+/* More bytes of the head are needed, and none is there. */
+static enum step wait_for_head(struct conn *c)
+{
+	bool begun = c->input.len > c->taken;
+	enum step step = flush(c);
+
+	if (step == STEP_CLOSED)
+		return step;
+	if (c->eof || (!begun && step == STEP_ON && c->last))
+		return step == STEP_ON ? conn_close(c) : step;
+	if (begun && !c->request.head_begun) {
+		c->request.head_begun = true;
+		set_deadline(c, c->worker->httpd->conf->limits.header_timeout_ms);
+	}
+	set_events(c, step == STEP_WAIT);
+	return STEP_WAIT;
+}
+
+static enum step step_head(struct conn *c)
+{
+	struct refusal refusal;
+	ssize_t got;
+
+	if (c->input.len > c->taken) {
+		int r = head_parse(&c->head, c->input.data + c->taken, c->input.len - c->taken,
+				   &refusal);
+
+		if (r > 0)
+			return begin_request(c);
+		if (r < 0)
+			return refuse(c, &refusal);
+	}
+	if (!c->readable || c->eof)
+		return wait_for_head(c);
+	if (c->taken > 0) {
+		buf_drop(&c->input, c->taken);
+		c->taken = 0;
+	}
+	got = receive(c, buf_reserve(&c->input, RECEIVE_BYTES), RECEIVE_BYTES);
+	if (got > 0)
+		c->input.len += (size_t)got;
+	return STEP_ON;
+}
+
+/* running */
+
+static enum step step_body(struct conn *c)
+{
+	/* 100 (Continue), or answers to earlier requests. */
+	if (output_pending(&c->output) && flush(c) == STEP_WAIT && c->gone)
+		c->eof = true;
+	if (upload_step(c))
+		return STEP_ON;
+	if (c->state == CONN_BODY && !c->gone)
+		set_events(c, output_pending(&c->output));
+	return STEP_WAIT;
+}
+
+static enum step step(struct conn *c)
+{
+	switch (c->state) {
+	case CONN_HEAD:
+		return step_head(c);
+	case CONN_BODY:
+		return step_body(c);
+	case CONN_BUSY:
+		/* Answers to earlier requests need not wait for this one. */
+		if (!c->gone)
+			flush(c);
+		return STEP_WAIT;
+	case CONN_SEND:
+		return c->gone ? conn_close(c) : step_send(c);
+	case CONN_LINGER:
+		return step_linger(c);
+	}
+	return STEP_WAIT;
+}
+
+static void run(struct conn *c)
+{
+	enum step result;
+
+	do
+		result = step(c);
+	while (result == STEP_ON);
+}
+
+void conn_resume(struct conn *c)
+{
+	run(c);
+}
+
+/* The deadline has passed: what that means depends on how far the request is. */
+static void on_timer(struct timer *timer)
+{
+	struct conn *c = CONTAINER_OF(timer, struct conn, timer);
+	uint64_t now = loop_now(c->worker->loop);
+
+	if (c->state == CONN_BUSY)
+		return;		/* conn_answered() sets the next one */
+	if (now < c->deadline) {
+		timer_start(c->worker->loop, timer, c->deadline - now);
+		return;
+	}
+	if (c->state == CONN_BODY) {
+		set_deadline(c, limit_ms(c));
+		upload_stalled(c);
+		run(c);
+		return;
+	}
+	if (c->state == CONN_HEAD && c->request.head_begun && !output_pending(&c->output)) {
+		c->has_body = true;
+		c->state = CONN_BUSY;
+		answer_error(c, 408, "the request's head took too long");
+		run(c);
+		return;
+	}
+	conn_close(c);
+}
+
+static int start_watches(struct conn *c)
+{
+	c->watch.fd = c->in;
+	c->watch.ready = on_ready;
+	c->out_watch.fd = c->out;
+	c->out_watch.ready = on_out_ready;
+	if (watch_start(c->worker->loop, &c->watch, EPOLLIN, NULL) < 0)
+		return -1;
+	return c->in == c->out ? 0 : watch_start(c->worker->loop, &c->out_watch, 0, NULL);
+}
+
+static struct conn *new_conn(struct worker *w)
+{
+	struct conn *c = w->spare;
+
+	if (c == NULL) {
+		c = mem_new(1, sizeof *c);
+		request_init(&c->request);
+	} else {
+		w->spare = c->next;
+		w->spare_count--;
+	}
+	c->worker = w;
+	c->state = CONN_HEAD;
+	c->eof = c->gone = c->last = c->has_body = false;
+	c->output = (struct output)OUTPUT_INIT;
+	buf_reset(&c->input);
+	buf_reset(&c->beyond);
+	c->taken = 0;
+	head_reset(&c->head);
+	c->timer = (struct timer){ .fire = on_timer };
+	c->prev = NULL;
+	c->next = w->conns;
+	if (w->conns != NULL)
+		w->conns->prev = c;
+	w->conns = c;
+	return c;
+}
+
+static bool is_socket(int fd)
+{
+	int type;
+	socklen_t n = sizeof type;
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0;
+}
+
+void conn_open(struct worker *w, int in, int out)
+{
+	struct conn *c = new_conn(w);
+	int on = 1;
+
+	c->in = in;
+	c->out = out;
+	c->socket = in == out || (is_socket(in) && is_socket(out));
+	if (c->socket)
+		setsockopt(out, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	if (c->socket && in != out)
+		fcntl(out, F_SETFL, fcntl(out, F_GETFL) | O_NONBLOCK);
+	/* A client that connects usually has something to say at once. */
+	/* Pipes and files stay as they are: others may share them. */
+	c->readable = c->socket;
+	set_deadline(c, limit_ms(c));
+	if (start_watches(c) < 0)
+		conn_close(c);
+	else
+		run(c);
+}
+
+void conn_close_idle(struct worker *w)
+{
+	struct conn *next;
+
+	for (struct conn *c = w->conns; c != NULL; c = next) {
+		next = c->next;
+		c->last = true;
+		if (c->state != CONN_HEAD)
+			continue;
+		c->readable = true;	/* a request that is there already is still served */
+		run(c);
+	}
+}

@@ -1,0 +1,75 @@
+/*
+ * httpd - the HTTP handler's process: one worker per thread, one pool
+ *
+ * Worker 0 runs on the service's own loop; the others on threads of
+ * theirs.  Worker 0 accepts and deals the connections out; a connection
+ * stays with its worker.  What blocks (commits, listings) runs in the pool.
+ */
+#ifndef COVEY_HTTPD_H
+#define COVEY_HTTPD_H
+
+#include "call.h"
+#include "conf.h"
+#include "loop.h"
+#include "mime.h"
+#include "pool.h"
+#include "service.h"
+#include "store.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+
+struct conn;
+struct memory;
+struct httpd;
+
+struct worker {
+	struct httpd *httpd;
+	struct loop *loop;
+	pthread_t thread;		/* not of worker 0 */
+	atomic_uint count;		/* connections, also those on their way here */
+	struct conn *conns;		/* all of them */
+	struct conn *spare;		/* closed ones, to be used again */
+	unsigned spare_count;
+	struct task stop;		/* close what is idle, finish the rest */
+	/* Other roles of this node; NULL without a group key. */
+	struct caller *version, *sync, *discover;
+	time_t date_second;		/* what date[] says */
+	char date[32];
+};
+
+struct httpd {
+	struct service *service;
+	const struct conf *conf;
+	struct store *store;
+	struct loop *loop;		/* worker 0's */
+	struct pool *pool;
+	struct worker *workers;
+	unsigned worker_count;
+	atomic_uint connections;
+	atomic_bool draining;
+	struct memory *memory;		/* which paths were checked when (memory.h) */
+	struct mime *mime;
+	char *state_directory;		/* STORE/state */
+	bool grouped;			/* a group key is configured */
+	atomic_uint asked;		/* peers that the last check counted */
+	uint64_t started_ms;
+	/* worker 0's alone */
+	struct watch listener;
+	struct task room;		/* a connection closed: accept again */
+	atomic_bool paused;		/* nobody accepts */
+	unsigned turn;			/* which worker is next */
+};
+
+/* listener.c */
+int listener_start(struct httpd *, struct err *);
+void listener_stop(struct httpd *);	/* accept no more, finish what is under way */
+void listener_join(struct httpd *);	/* no thread of a worker runs any more */
+void listener_free(struct httpd *);	/* after that, and with an empty pool: nothing will be resumed */
+void listener_closed(struct worker *);	/* from any worker: a connection is gone */
+
+/* The Date field's value now. */
+struct str worker_date(struct worker *);
+
+#endif

@@ -1,0 +1,14 @@
+/*
+ * index - what is below a directory, and the history of a path
+ *
+ * Both are read in the pool, joined with what the peers have (asked
+ * through covey-syncd), and rendered as page, JSON or text.
+ */
+#ifndef COVEY_HTTPD_INDEX_H
+#define COVEY_HTTPD_INDEX_H
+
+struct index;
+
+void index_free(struct index *);	/* NULL is fine; no job may be running */
+
+#endif

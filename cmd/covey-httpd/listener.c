@@ -1,0 +1,250 @@
+/* listener - workers, and the connections that are dealt out to them */
+#include "conn.h"
+#include "container.h"
+#include "httpd.h"
+#include "httpdate.h"
+#include "log.h"
+#include "mem.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define WORKERS_MAX 16
+#define ACCEPT_TURN 64		/* connections, until others are served */
+
+/* A connection on its way to the worker that will have it. */
+struct delivery {
+	struct task task;
+	struct worker *worker;
+	int fd;
+};
+
+struct str worker_date(struct worker *w)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	if (now.tv_sec != w->date_second) {
+		httpdate_format(w->date, (uint64_t)now.tv_sec);
+		w->date_second = now.tv_sec;
+	}
+	return str_of(w->date);
+}
+
+static void deliver(struct task *task)
+{
+	struct delivery *delivery = CONTAINER_OF(task, struct delivery, task);
+	struct worker *w = delivery->worker;
+	int fd = delivery->fd;
+
+	free(delivery);
+	conn_open(w, fd, fd);
+}
+
+/* Fewest connections first, in turn among equals. */
+static struct worker *choose(struct httpd *h)
+{
+	struct worker *best = NULL;
+	unsigned least = 0;
+
+	h->turn++;
+	for (unsigned i = 0; i < h->worker_count; i++) {
+		struct worker *w = &h->workers[(h->turn + i) % h->worker_count];
+		unsigned count = atomic_load_explicit(&w->count, memory_order_relaxed);
+
+		if (best == NULL || count < least) {
+			best = w;
+			least = count;
+		}
+	}
+	return best;
+}
+
+static void deal(struct httpd *h, int fd)
+{
+	struct worker *w = choose(h);
+
+	atomic_fetch_add(&h->connections, 1);
+	atomic_fetch_add(&w->count, 1);
+	if (w == &h->workers[0]) {
+		conn_open(w, fd, fd);
+	} else {
+		struct delivery *delivery = mem_new(1, sizeof *delivery);
+
+		delivery->task.run = deliver;
+		delivery->worker = w;
+		delivery->fd = fd;
+		loop_post(w->loop, &delivery->task);
+	}
+}
+
+static bool is_full(const struct httpd *h)
+{
+	return atomic_load(&h->connections) >= h->conf->limits.connections;
+}
+
+/* Until a connection is closed. */
+static void pause_accepting(struct httpd *h)
+{
+	watch_change(&h->listener, 0);
+	atomic_store(&h->paused, true);
+}
+
+static void accept_some(struct watch *watch, uint32_t events)
+{
+	struct httpd *h = CONTAINER_OF(watch, struct httpd, listener);
+
+	(void)events;
+	for (int i = 0; i < ACCEPT_TURN; i++) {
+		int fd;
+
+		if (is_full(h)) {	/* the others wait in the kernel's queue */
+			pause_accepting(h);
+			if (is_full(h))
+				return;
+			watch_change(watch, EPOLLIN);
+		}
+		fd = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		if (fd >= 0) {
+			deal(h, fd);
+		} else if (errno == EMFILE || errno == ENFILE) {
+			pause_accepting(h);
+			return;
+		} else if (errno != EINTR && errno != ECONNABORTED) {
+			return;
+		}
+	}
+}
+
+static void room_again(struct task *task)
+{
+	struct httpd *h = CONTAINER_OF(task, struct httpd, room);
+
+	if (!atomic_load(&h->draining))
+		watch_change(&h->listener, EPOLLIN);
+}
+
+void listener_closed(struct worker *w)
+{
+	struct httpd *h = w->httpd;
+	unsigned before;
+
+	atomic_fetch_sub(&w->count, 1);
+	before = atomic_fetch_sub(&h->connections, 1);
+	if (before == 1 && (atomic_load(&h->draining) || h->service->inetd))
+		service_finished(h->service);
+	else if (atomic_exchange(&h->paused, false))
+		loop_post(h->loop, &h->room);
+}
+
+/* workers */
+
+static void *run_worker(void *data)
+{
+	struct worker *w = data;
+	struct err err;
+
+	if (loop_run(w->loop, &err) < 0)
+		log_err(LOG_LEVEL_ERROR, &err, "worker");
+	return NULL;
+}
+
+static void stop_worker(struct task *task)
+{
+	struct worker *w = CONTAINER_OF(task, struct worker, stop);
+
+	conn_close_idle(w);
+}
+
+static void open_callers(struct worker *w)
+{
+	static const char *const names[] = { "version", "sync", "discover" };
+	struct caller **callers[] = { &w->version, &w->sync, &w->discover };
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		struct buf path = BUF_INIT;
+
+		buf_addf(&path, "%s/%s.sock", store_run(w->httpd->store), names[i]);
+		*callers[i] = caller_new(w->loop, path.data);
+		buf_clear(&path);
+	}
+}
+
+static int start_worker(struct httpd *h, struct worker *w, struct err *err)
+{
+	w->httpd = h;
+	w->stop.run = stop_worker;
+	w->loop = w == &h->workers[0] ? h->loop : loop_new(err);
+	if (w->loop == NULL)
+		return -1;
+	if (h->grouped)
+		open_callers(w);
+	if (w == &h->workers[0])
+		return 0;
+	errno = pthread_create(&w->thread, NULL, run_worker, w);
+	return errno == 0 ? 0 : err_sys(err, "start thread");
+}
+
+static unsigned count_workers(const struct httpd *h)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (h->service->inetd || cpus < 1)
+		return 1;
+	return cpus > WORKERS_MAX ? WORKERS_MAX : (unsigned)cpus;
+}
+
+int listener_start(struct httpd *h, struct err *err)
+{
+	unsigned count = count_workers(h);
+
+	h->workers = mem_new(count, sizeof *h->workers);
+	for (h->worker_count = 0; h->worker_count < count; h->worker_count++)
+		if (start_worker(h, &h->workers[h->worker_count], err) < 0)
+			return -1;
+	h->room.run = room_again;
+	if (h->service->inetd) {
+		atomic_fetch_add(&h->connections, 1);
+		atomic_fetch_add(&h->workers[0].count, 1);
+		conn_open(&h->workers[0], STDIN_FILENO, STDOUT_FILENO);
+		return 0;
+	}
+	h->listener = (struct watch){ .fd = service_fd(h->service, "http"), .ready = accept_some };
+	return watch_start(h->loop, &h->listener, EPOLLIN, err);
+}
+
+void listener_stop(struct httpd *h)
+{
+	/* So that the count does not reach zero while connections are asked to end. */
+	atomic_fetch_add(&h->connections, 1);
+	atomic_store(&h->draining, true);
+	watch_stop(&h->listener);
+	for (unsigned i = 0; i < h->worker_count; i++)
+		loop_post(h->workers[i].loop, &h->workers[i].stop);
+	if (atomic_fetch_sub(&h->connections, 1) == 1)
+		service_finished(h->service);
+}
+
+void listener_join(struct httpd *h)
+{
+	for (unsigned i = 1; i < h->worker_count; i++) {
+		loop_stop(h->workers[i].loop);
+		pthread_join(h->workers[i].thread, NULL);
+	}
+}
+
+void listener_free(struct httpd *h)
+{
+	for (unsigned i = 0; i < h->worker_count; i++) {
+		struct worker *w = &h->workers[i];
+
+		conn_free_all(w);
+		caller_free(w->version);
+		caller_free(w->sync);
+		caller_free(w->discover);
+		if (i > 0)
+			loop_free(w->loop);
+	}
+	free(h->workers);
+}

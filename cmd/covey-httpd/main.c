@@ -1,0 +1,86 @@
+/* covey-httpd - HTTP/1.1 for clients, and for content between nodes */
+#include "httpd.h"
+#include "mem.h"
+#include "members.h"
+#include "memory.h"
+
+#define POOL_THREADS 64		/* commits wait for the disk, and it likes many at once */
+
+static void count_members(struct httpd *h)
+{
+	struct members members = MEMBERS_INIT;
+
+	if (members_load(h->state_directory, &members, NULL) == 0)
+		h->asked = (unsigned)members_asked(&members);
+	members_clear(&members);
+}
+
+static void role_free(struct service *service)
+{
+	struct httpd *h = service->data;
+
+	listener_join(h);
+	pool_free(h->pool);
+	listener_free(h);
+	mime_free(h->mime);
+	memory_free(h->memory);
+	free(h->state_directory);
+	free(h);
+}
+
+static int role_start(struct service *service, struct err *err)
+{
+	struct httpd *h = mem_new(1, sizeof *h);
+	struct buf directory = BUF_INIT;
+
+	service->data = h;
+	h->service = service;
+	h->conf = service->conf;
+	h->store = service->store;
+	h->loop = service->loop;
+	h->grouped = service->conf->group.key_file != NULL;
+	buf_addf(&directory, "%s/state", service->conf->node.store);
+	h->state_directory = buf_take(&directory);
+	h->pool = pool_new(POOL_THREADS);
+	h->memory = memory_new();
+	h->mime = mime_new(MIME_FILE);
+	if (h->grouped)
+		count_members(h);
+	if (listener_start(h, err) == 0)
+		return 0;
+	role_free(service);
+	return -1;
+}
+
+static bool role_busy(struct service *service)
+{
+	struct httpd *h = service->data;
+
+	return atomic_load(&h->connections) > 0;
+}
+
+static void role_stop(struct service *service)
+{
+	listener_stop(service->data);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct service_socket sockets[] = {
+		{ .name = "http", .kind = SERVICE_TCP },
+		{ .name = NULL },
+	};
+	static const struct service_role role = {
+		.name = "covey-httpd",
+		.summary = "HTTP handler of covey: files and their versions for clients and other nodes",
+		.sockets = sockets,
+		.exits_idle = true,
+		.inetd = true,
+		.start = role_start,
+		.busy = role_busy,
+		.stop = role_stop,
+		.free = role_free,
+	};
+
+	return service_main(argc, argv, &role);
+}

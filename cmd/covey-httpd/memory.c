@@ -1,0 +1,61 @@
+/* memory - which paths were checked when, for Cache-Control: max-age=N */
+#include "memory.h"
+
+#include "mem.h"
+#include "path.h"
+
+#include <pthread.h>
+
+#define PLACES 4096		/* by path hash; a new path takes the place of an old one */
+
+struct place {
+	uint64_t hash;		/* of the path: 64 bits, a clash costs a wrong Age, once in ages */
+	struct version newest;
+	uint64_t ms;		/* 0: nothing here */
+};
+
+struct memory {
+	pthread_mutex_t mutex;
+	struct place places[PLACES];
+};
+
+struct memory *memory_new(void)
+{
+	struct memory *m = mem_new(1, sizeof *m);
+
+	pthread_mutex_init(&m->mutex, NULL);
+	return m;
+}
+
+void memory_free(struct memory *m)
+{
+	if (m == NULL)
+		return;
+	pthread_mutex_destroy(&m->mutex);
+	free(m);
+}
+
+void memory_note(struct memory *m, struct str path, struct version newest, uint64_t now_ms)
+{
+	uint64_t hash = path_hash(path);
+
+	pthread_mutex_lock(&m->mutex);
+	m->places[hash % PLACES] = (struct place){ hash, newest, now_ms };
+	pthread_mutex_unlock(&m->mutex);
+}
+
+bool memory_find(struct memory *m, struct str path, struct version *ret_newest,
+		 uint64_t *ret_ms)
+{
+	uint64_t hash = path_hash(path);
+	struct place place;
+
+	pthread_mutex_lock(&m->mutex);
+	place = m->places[hash % PLACES];
+	pthread_mutex_unlock(&m->mutex);
+	if (place.ms == 0 || place.hash != hash)
+		return false;
+	*ret_newest = place.newest;
+	*ret_ms = place.ms;
+	return true;
+}

@@ -1,0 +1,157 @@
+/* request - one request: what it asks for, and what was found out about it */
+#include "request.h"
+
+#include "answer.h"
+#include "conn.h"
+#include "fields.h"
+#include "handlers.h"
+#include "index.h"
+#include "stream.h"
+#include "reply.h"
+#include "upload.h"
+#include "work.h"
+
+#define ALLOWED "GET, HEAD, PUT, POST, DELETE, OPTIONS"
+#define SERVICE "/.covey/"
+
+void request_init(struct request *r)
+{
+	*r = (struct request){ .query = QUERY_INIT,
+			       .cond = COND_INIT,
+			       .ask = ASK_INIT,
+			       .entry = STORE_ENTRY_INIT };
+}
+
+void request_free(struct request *r)
+{
+	buf_clear(&r->path);
+}
+
+void request_end(struct conn *c)
+{
+	struct request *r = &c->request;
+
+	ask_end(&r->ask);
+	stream_free(r->stream);
+	index_free(r->index);
+	work_free(r->work);
+	upload_free(r->upload);
+	store_entry_clear(&r->entry);
+	query_clear(&r->query);
+	cond_clear(&r->cond);
+	buf_reset(&r->path);
+	r->stream = NULL;
+	r->index = NULL;
+	r->work = NULL;
+	r->upload = NULL;
+	r->head_begun = r->slash = r->aged = false;
+}
+
+static void options(struct conn *c)
+{
+	answer_begin(c, 204);
+	reply_field(&c->output.text, "Allow", STR(ALLOWED));
+	reply_field(&c->output.text, "Accept-Ranges", STR("bytes"));
+	answer_end(c);
+}
+
+static bool is_write(const struct conn *c)
+{
+	return c->head.method == METHOD_PUT || c->head.method == METHOD_POST ||
+	       c->head.method == METHOD_DELETE;
+}
+
+/* What is refused whatever the path is. True: it was answered. */
+static bool refused(struct conn *c)
+{
+	if (c->head.covey)
+		answer_error(c, 403, "Covey-* fields are for nodes of a group, signed");
+	else if (c->head.method == METHOD_OTHER)
+		answer_error_with(c, 501, STR("Allow: " ALLOWED "\r\n"),
+				  STR("this method is not known here"));
+	else if (is_write(c) && fields_cross_site(&c->head))
+		answer_error(c, 403, "a page of another site may not write here");
+	else
+		return false;
+	return true;
+}
+
+/* The request's fields and target into struct request. -1: answered. */
+static int parse(struct conn *c)
+{
+	struct request *r = &c->request;
+	struct err err;
+
+	if (path_from_target(&r->path, &r->slash, c->head.path, &err) < 0) {
+		answer_error(c, err.kind == ERR_TOO_LARGE ? 414 : answer_status(err.kind), "%s",
+			     err.text);
+		return -1;
+	}
+	if (c->head.query.s != NULL && query_parse(&r->query, c->head.query, &err) < 0) {
+		answer_err(c, &err);
+		return -1;
+	}
+	cond_take(&r->cond, &c->head, (uint64_t)time(NULL));
+	r->freshness = freshness_parse(head_get(&c->head, FIELD_CACHE_CONTROL));
+	return 0;
+}
+
+static bool wants_a_view(const struct query *q)
+{
+	return q->versions || q->deleted || q->has_after || q->limit > 0 ||
+	       q->format != QUERY_FORMAT_NONE || !version_is_none(q->version);
+}
+
+static void read_request(struct conn *c)
+{
+	const struct request *r = &c->request;
+
+	if (!version_is_none(r->query.restore))
+		answer_error(c, 400, "?restore= wants a POST");
+	else if (r->query.versions)
+		history_start(c);
+	else if (!r->slash)
+		get_start(c);
+	else if (!version_is_none(r->query.version))
+		answer_error(c, 400, "?version= is for files");
+	else
+		index_start(c);
+}
+
+static void write_request(struct conn *c)
+{
+	const struct request *r = &c->request;
+	bool restore = !version_is_none(r->query.restore);
+
+	if (wants_a_view(&r->query) || (restore && c->head.method != METHOD_POST))
+		answer_error(c, 400, "a write takes no parameters but POST ?restore=VERSION");
+	else if (restore)
+		restore_start(c);
+	else if (c->head.method == METHOD_DELETE && !r->slash)
+		delete_start(c);
+	else if (r->slash && c->head.method != METHOD_POST)
+		directory_start(c);
+	else
+		upload_start(c);
+}
+
+void request_begin(struct conn *c)
+{
+	if (refused(c))
+		return;
+	if (str_starts(c->head.path, STR(SERVICE))) {
+		service_page(c);
+		return;
+	}
+	service_touch(c->worker->httpd->service);
+	if (c->head.method == METHOD_OPTIONS) {
+		options(c);
+		return;
+	}
+	if (parse(c) < 0)
+		return;
+	if (is_write(c))
+		write_request(c);
+	else
+		read_request(c);
+}

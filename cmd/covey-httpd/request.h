@@ -1,0 +1,45 @@
+/*
+ * request - one request: what it asks for, and what was found out about it
+ *
+ * request_begin() is the routing table; request_end() releases all of it,
+ * whatever became of the request, and may be called twice.
+ */
+#ifndef COVEY_HTTPD_REQUEST_H
+#define COVEY_HTTPD_REQUEST_H
+
+#include "ask.h"
+#include "cond.h"
+#include "freshness.h"
+#include "query.h"
+#include "store.h"
+
+struct conn;
+struct upload;
+struct work;
+struct index;
+struct stream;
+
+struct request {
+	bool head_begun;		/* some of the head is there: header_timeout counts */
+	struct buf path;		/* as path.h has it */
+	bool slash;			/* the target ended with one: a directory is meant */
+	struct query query;
+	struct freshness freshness;
+	struct cond cond;
+	struct ask ask;		/* what the group said */
+	struct store_entry entry;	/* what is answered from */
+	uint64_t age;			/* s since the check that the answer relies on */
+	bool aged;			/* Age is told */
+	/* The slow kinds of request have more to remember; NULL otherwise. */
+	struct upload *upload;
+	struct work *work;
+	struct index *index;
+	struct stream *stream;
+};
+
+void request_init(struct request *);
+void request_free(struct request *);
+void request_begin(struct conn *);
+void request_end(struct conn *);
+
+#endif

@@ -1,0 +1,30 @@
+/*
+ * stream - content that another node holds, sent on while it arrives
+ *
+ * covey-syncd pulls it into a growing file, and stores it when its sha256
+ * is right.  The last bytes are held back until then: when it is not, or
+ * nobody has the content, the connection is cut, or, as long as nothing
+ * was sent, an older version that is here is answered instead.
+ */
+#ifndef COVEY_HTTPD_STREAM_H
+#define COVEY_HTTPD_STREAM_H
+
+#include "freshness.h"
+#include "record.h"
+
+#include <stdbool.h>
+
+struct conn;
+struct stream;
+
+/* Answer a GET with this version, whose holders are in request.ask. */
+void stream_start(struct conn *, const struct record *);
+void stream_free(struct stream *);			/* NULL is fine */
+
+/* Whether the content is still on its way. */
+bool stream_active(const struct conn *);
+/* The output may not run ahead of it. */
+void stream_limit_output(struct conn *);
+void stream_cache_status(const struct conn *, struct cache_status *);
+
+#endif

@@ -1,0 +1,434 @@
+/* upload - bodies on their way in: PUT and POST, raw or as a form */
+#include "upload.h"
+
+#include "answer.h"
+#include "conn.h"
+#include "container.h"
+#include "fields.h"
+#include "form.h"
+#include "handlers.h"
+#include "mem.h"
+#include "range.h"
+#include "reply.h"
+#include "work.h"
+
+#define CHUNK_BYTES (256u << 10)
+#define FIRST_BYTES (16u << 10)		/* of a chunk whose body's length is not known */
+
+struct chunk {
+	char *data;			/* owned */
+	size_t len, cap;
+};
+
+struct upload {
+	struct conn *conn;
+	struct form *form;		/* multipart/form-data; NULL: a raw body */
+	struct chunk chunks[2];
+	unsigned filling;		/* which one the client fills */
+	unsigned running;		/* jobs that have the other one */
+	bool begun;			/* some of the body went to the disk: the rest must too */
+	bool gone;			/* the client left, or its body is no body */
+	int status;			/* what to answer then; 0: nothing */
+	const char *why;
+	bool failed;			/* a job did; err says why */
+	struct err err;
+	struct job write_job, hash_job;
+};
+
+void upload_free(struct upload *u)
+{
+	if (u == NULL)
+		return;
+	form_free(u->form);
+	free(u->chunks[0].data);
+	free(u->chunks[1].data);
+	free(u);
+}
+
+static struct item *raw_item(struct upload *u)
+{
+	return &u->conn->request.work->items[0];
+}
+
+/* chunks to the disk */
+
+static void job_done(struct job *job, struct upload *u)
+{
+	(void)job;
+	if (--u->running > 0)
+		return;
+	u->chunks[!u->filling].len = 0;
+	conn_resume(u->conn);
+}
+
+static void write_work(struct job *job)
+{
+	struct upload *u = CONTAINER_OF(job, struct upload, write_job);
+	struct chunk *chunk = &u->chunks[!u->filling];
+	struct item *item = raw_item(u);
+
+	if (stage_write(item->stage, chunk->data, chunk->len, &u->err) < 0)
+		u->failed = true;
+}
+
+static void form_work(struct job *job)
+{
+	struct upload *u = CONTAINER_OF(job, struct upload, write_job);
+	struct chunk *chunk = &u->chunks[!u->filling];
+
+	if (form_add(u->form, (struct str){ chunk->data, chunk->len }, &u->err) < 0)
+		u->failed = true;
+}
+
+static void write_done(struct job *job)
+{
+	job_done(job, CONTAINER_OF(job, struct upload, write_job));
+}
+
+static void hash_work(struct job *job)
+{
+	struct upload *u = CONTAINER_OF(job, struct upload, hash_job);
+	struct chunk *chunk = &u->chunks[!u->filling];
+
+	stage_hash(raw_item(u)->stage, chunk->data, chunk->len);
+}
+
+static void hash_done(struct job *job)
+{
+	job_done(job, CONTAINER_OF(job, struct upload, hash_job));
+}
+
+/* The chunk that was filled goes to the pool, the client fills the other. */
+static void send_chunk(struct upload *u)
+{
+	struct worker *w = u->conn->worker;
+
+	if (u->form == NULL && !u->begun &&
+	    stage_begin(w->httpd->store, &raw_item(u)->stage, &u->err) < 0) {
+		u->failed = true;
+		return;
+	}
+	u->begun = true;
+	u->filling = !u->filling;
+	u->write_job = (struct job){ .work = u->form ? form_work : write_work,
+				     .done = write_done,
+				     .home = w->loop };
+	u->hash_job = (struct job){ .work = hash_work, .done = hash_done, .home = w->loop };
+	u->running = u->form ? 1 : 2;
+	pool_submit(w->httpd->pool, &u->write_job);
+	if (u->form == NULL)
+		pool_submit(w->httpd->pool, &u->hash_job);
+}
+
+/* chunks from the client */
+
+static void grow(struct upload *u, struct chunk *chunk)
+{
+	const struct head *head = &u->conn->head;
+	size_t cap = chunk->cap ? 4 * chunk->cap : FIRST_BYTES;
+
+	if (u->begun)
+		cap = CHUNK_BYTES;
+	else if (head->framing == FRAMING_LENGTH)
+		cap = head->length < CHUNK_BYTES ? (size_t)head->length + 1 : CHUNK_BYTES;
+	if (cap > CHUNK_BYTES)
+		cap = CHUNK_BYTES;
+	chunk->data = mem_resize(chunk->data, cap, 1);
+	chunk->cap = cap;
+}
+
+bool upload_welcome(const struct conn *c)
+{
+	const struct upload *u = c->request.upload;
+
+	return u != NULL && !c->body.done && !u->gone && !u->failed &&
+	       u->chunks[u->filling].len < CHUNK_BYTES;
+}
+
+static void refuse(struct upload *u, int status, const char *why)
+{
+	u->gone = true;
+	u->status = status;
+	u->why = why;
+}
+
+/* The content among the bytes is moved together at `to`; what follows the body stays in *bytes. */
+static void take(struct upload *u, struct str *bytes, char *to)
+{
+	struct chunk *chunk = &u->chunks[u->filling];
+	struct refusal refusal = { .status = 400, .why = "the body is malformed" };
+	struct str piece;
+	int r;
+
+	while ((r = body_next(&u->conn->body, bytes, &piece, &refusal)) > 0) {
+		memmove(to, piece.s, piece.n);
+		to += piece.n;
+		chunk->len += piece.n;
+	}
+	if (r < 0)
+		refuse(u, refusal.status, refusal.why);
+}
+
+/* Bytes that came with the head. */
+static void take_early(struct upload *u, struct chunk *chunk)
+{
+	struct conn *c = u->conn;
+	struct str early = conn_early(c), bytes = early;
+
+	if (bytes.n > chunk->cap - chunk->len)
+		bytes.n = chunk->cap - chunk->len;
+	early = bytes;
+	take(u, &bytes, chunk->data + chunk->len);
+	conn_early_taken(c, early.n - bytes.n);
+}
+
+/* 1: some came; 0: none for now. */
+static int take_more(struct upload *u, struct chunk *chunk)
+{
+	struct conn *c = u->conn;
+	char *to = chunk->data + chunk->len;
+	struct str bytes = { to, 0 };
+	int r = conn_receive(c, to, chunk->cap - chunk->len, &bytes.n);
+
+	if (r < 0)
+		refuse(u, 0, NULL);
+	if (r <= 0)
+		return r == 0 ? 0 : 1;
+	take(u, &bytes, to);
+	if (bytes.n > 0)
+		conn_put_back(c, bytes);
+	return 1;
+}
+
+static bool receive(struct upload *u)
+{
+	struct conn *c = u->conn;
+
+	while (upload_welcome(c)) {
+		struct chunk *chunk = &u->chunks[u->filling];
+
+		if (chunk->len == chunk->cap)
+			grow(u, chunk);
+		if (conn_early(c).n > 0)
+			take_early(u, chunk);
+		else if (take_more(u, chunk) == 0)
+			return false;
+	}
+	return true;
+}
+
+/* ends */
+
+static void fail(struct upload *u)
+{
+	struct conn *c = u->conn;
+
+	if (u->failed)
+		answer_err(c, &u->err);
+	else if (u->status != 0)
+		answer_error(c, u->status, "%s", u->why);
+	else
+		conn_abort(c);
+}
+
+/* A trailer may carry the digests too. */
+static int trailer_digest(struct conn *c, enum field field, bool *has, uint8_t sha256[SHA256_BYTES])
+{
+	struct str value = body_trailer(&c->body, field);
+	int r = value.s ? fields_digest_parse(value, sha256) : 0;
+
+	if (r > 0)
+		*has = true;
+	return r;
+}
+
+static void finish(struct upload *u)
+{
+	struct conn *c = u->conn;
+	struct work *work = c->request.work;
+	struct chunk *last = &u->chunks[u->filling];
+
+	if (trailer_digest(c, FIELD_REPR_DIGEST, &work->has_repr, work->repr) < 0 ||
+	    trailer_digest(c, FIELD_CONTENT_DIGEST, &work->has_content, work->content) < 0) {
+		answer_error(c, 400, "a digest in the trailer is malformed");
+		return;
+	}
+	if (u->form == NULL && !u->begun) {
+		struct buf *small = &raw_item(u)->small;
+
+		*small = (struct buf){ .data = last->data, .len = last->len, .cap = last->cap };
+		*last = (struct chunk){ .data = NULL };
+	} else if (last->len > 0) {
+		send_chunk(u);
+		return;
+	}
+	if (u->form != NULL && form_finish(u->form, work, &u->err) < 0) {
+		answer_err(c, &u->err);
+		return;
+	}
+	c->state = CONN_BUSY;
+	work_run(c);
+}
+
+bool upload_step(struct conn *c)
+{
+	struct upload *u = c->request.upload;
+	bool blocked = !receive(u);
+
+	if (u->gone || u->failed || c->body.done) {
+		if (u->running > 0)
+			return false;
+		c->has_body = !c->body.done;
+		if (u->gone || u->failed)
+			fail(u);
+		else
+			finish(u);
+		return c->state != CONN_BODY;
+	}
+	if (blocked || u->running > 0)
+		return false;
+	send_chunk(u);
+	return true;
+}
+
+void upload_stalled(struct conn *c)
+{
+	struct upload *u = c->request.upload;
+
+	if (u->running == 0)
+		refuse(u, 408, "the body stalled");
+}
+
+/* the beginning */
+
+/* Why this request cannot be an upload, or NULL. */
+static const char *malformed(struct conn *c, int *status)
+{
+	struct str range = head_get(&c->head, FIELD_CONTENT_RANGE);
+	struct str encoding = head_get(&c->head, FIELD_CONTENT_ENCODING);
+	uint64_t size;
+
+	*status = 400;
+	if (range.s != NULL && (range_upload(range, &size) < 0 ||
+				c->head.framing != FRAMING_LENGTH || size != c->head.length))
+		return "Content-Range: parts of a file cannot be uploaded";
+	if (encoding.n > 0 && !str_eq_nocase(encoding, STR("identity"))) {
+		*status = 415;
+		return "Content-Encoding: send the content as it is";
+	}
+	*status = 411;
+	if (c->head.framing == FRAMING_NONE)
+		return "say Content-Length, or use Transfer-Encoding: chunked";
+	return NULL;
+}
+
+static int digest_field(struct conn *c, enum field field, bool *has, uint8_t sha256[SHA256_BYTES])
+{
+	struct buf scratch = BUF_INIT;
+	struct str value = head_list(&c->head, field, &scratch);
+	int r = value.s ? fields_digest_parse(value, sha256) : 0;
+
+	*has = r > 0;
+	buf_clear(&scratch);
+	return r;
+}
+
+/* The type that is worth keeping: one that the name does not suggest. */
+static void take_type(struct conn *c, struct item *item)
+{
+	struct str type = head_get(&c->head, FIELD_CONTENT_TYPE);
+
+	upload_type(c->worker->httpd->mime, type, buf_str(&item->path), item->type);
+}
+
+void upload_type(const struct mime *mime, struct str type, struct str path,
+		 char to[RECORD_TYPE_MAX + 1])
+{
+	to[0] = '\0';
+	if (!fields_type_valid(type) || type.n > RECORD_TYPE_MAX ||
+	    fields_type_is(type, STR("application/x-www-form-urlencoded")) ||
+	    str_eq_nocase(type, mime_of(mime, path)))
+		return;
+	memcpy(to, type.s, type.n);
+	to[type.n] = '\0';
+}
+
+static void read_body(struct conn *c)
+{
+	struct body *body = &c->body;
+	struct refusal refusal;
+
+	body_clear(body);
+	*body = (struct body)BODY_INIT;
+	if (body_start(body, &c->head, c->worker->httpd->conf->limits.max_body, &refusal) < 0) {
+		answer_error(c, refusal.status, "%s", refusal.why);
+		return;
+	}
+	if (c->head.expect_continue && conn_early(c).n == 0 && !body->done)
+		buf_adds(&c->output.text, REPLY_CONTINUE);
+	conn_read_body(c);
+	/* From within a handler the connection goes on by itself; else it must be told. */
+}
+
+static void welcome_later(struct conn *c)
+{
+	read_body(c);
+	conn_resume(c);
+}
+
+/* -1: answered. */
+static int prepare_raw(struct conn *c, struct work *work)
+{
+	struct item *item = work_add(work, buf_str(&c->request.path));
+	struct str mtime = head_get(&c->head, FIELD_X_OC_MTIME);
+	uint64_t seconds = 0;
+
+	take_type(c, item);
+	if (digest_field(c, FIELD_REPR_DIGEST, &work->has_repr, work->repr) < 0 ||
+	    digest_field(c, FIELD_CONTENT_DIGEST, &work->has_content, work->content) < 0) {
+		answer_error(c, 400, "Repr-Digest or Content-Digest is malformed");
+		return -1;
+	}
+	if (mtime.s != NULL && str_u64(mtime, UINT32_MAX, &seconds) == 0)
+		work->mtime = (uint32_t)seconds;
+	return 0;
+}
+
+static bool is_form(const struct conn *c)
+{
+	return c->head.method == METHOD_POST &&
+	       fields_type_is(head_get(&c->head, FIELD_CONTENT_TYPE), STR("multipart/form-data"));
+}
+
+void upload_start(struct conn *c)
+{
+	int status;
+	const char *why = malformed(c, &status);
+	bool form = is_form(c);
+	struct upload *u;
+
+	if (why != NULL) {
+		answer_error(c, status, "%s", why);
+		return;
+	}
+	if (!form && c->request.slash) {
+		answer_error(c, 400, "POST to a directory wants multipart/form-data (curl -F file=@FILE)");
+		return;
+	}
+	u = c->request.upload = mem_new(1, sizeof *u);
+	u->conn = c;
+	c->request.work = work_new(c, WORK_FILE);
+	if (form) {
+		u->form = form_new(c, &u->err);
+		if (u->form == NULL) {
+			answer_err(c, &u->err);
+			return;
+		}
+	} else if (prepare_raw(c, c->request.work) < 0) {
+		return;
+	}
+	if (c->head.expect_continue || cond_is_update(&c->request.cond))
+		work_welcome(c, read_body, welcome_later);
+	else
+		read_body(c);
+}

@@ -1,0 +1,29 @@
+/*
+ * upload - bodies on their way in: PUT and POST, raw or as a form
+ *
+ * A body that fits one chunk stays in memory, and one job does the rest:
+ * stage, sync, commit.  A larger one fills two chunks in turn: while the
+ * client fills one, the pool writes and hashes the other, and the client
+ * waits when both are full.  No thread waits for a client, ever.
+ */
+#ifndef COVEY_HTTPD_UPLOAD_H
+#define COVEY_HTTPD_UPLOAD_H
+
+#include "mime.h"
+#include "record.h"
+
+#include <stdbool.h>
+
+struct conn;
+struct upload;
+
+/* In CONN_BODY: take what has come.  True: the state changed, or more can be taken. */
+bool upload_step(struct conn *);
+bool upload_welcome(const struct conn *);	/* there is room for more of the body */
+void upload_stalled(struct conn *);		/* nothing came for too long */
+/* The content type that is worth keeping of the one a client named, or "". */
+void upload_type(const struct mime *, struct str named, struct str path,
+		 char to[RECORD_TYPE_MAX + 1]);
+void upload_free(struct upload *);		/* NULL is fine; no job may be running */
+
+#endif

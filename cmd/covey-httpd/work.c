@@ -1,0 +1,469 @@
+/*
+ * work - changes to the store on behalf of a request
+ *
+ * On the loop: ask the group about each path and the directories above it
+ * that are not known here, so that the version's time is above what others
+ * have.  In the pool: stage, sync, compare digests, commit.  The client's
+ * conditions are judged under the path's lock, by condition().
+ */
+#include "work.h"
+
+#include "answer.h"
+#include "clock.h"
+#include "conn.h"
+#include "container.h"
+#include "handlers.h"
+#include "mem.h"
+#include "memory.h"
+#include "reply.h"
+
+struct work *work_new(struct conn *c, enum work_kind kind)
+{
+	struct work *work = mem_new(1, sizeof *work);
+
+	work->conn = c;
+	work->kind = kind;
+	return work;
+}
+
+void work_free(struct work *work)
+{
+	if (work == NULL)
+		return;
+	ask_end(&work->ask);
+	for (size_t i = 0; i < work->count; i++) {
+		stage_free(work->items[i].stage);
+		buf_clear(&work->items[i].small);
+		buf_clear(&work->items[i].path);
+	}
+	free(work->items);
+	free(work);
+}
+
+struct item *work_add(struct work *work, struct str path)
+{
+	struct item *item;
+
+	work->items = mem_resize(work->items, work->count + 1, sizeof *work->items);
+	item = &work->items[work->count++];
+	*item = (struct item){ .path = BUF_INIT, .small = BUF_INIT, .commit = COMMIT_INIT };
+	buf_addstr(&item->path, path);
+	return item;
+}
+
+/* what must hold */
+
+static bool is_directory(const struct record *r)
+{
+	return record_is_live(r) && r->flags & RECORD_DIRECTORY;
+}
+
+static bool is_file(const struct record *r)
+{
+	return record_is_live(r) && !(r->flags & RECORD_DIRECTORY);
+}
+
+static int judge_cond(const struct conn *c, const struct record *newest, struct err *err)
+{
+	char text[ETAG_TEXT];
+	struct cond_target target = { .exists = is_file(newest),
+				      .etag = answer_etag(text, newest->version),
+				      .modified = answer_modified(newest) };
+
+	switch (cond_check(&c->request.cond, &target)) {
+	case COND_MALFORMED:
+		return err_set(err, ERR_INVALID, "If-Match or If-None-Match is not a list of entity tags");
+	case COND_FAILED:
+		if (!target.exists)
+			return err_set(err, ERR_PRECONDITION, "nothing is there");
+		return err_set(err, ERR_PRECONDITION, "the newest version is %s", text);
+	case COND_NOT_MODIFIED:
+	case COND_GO:
+		break;
+	}
+	return 0;
+}
+
+static int judge_kind(const struct work *work, const struct record *newest, bool directory,
+		      struct err *err)
+{
+	directory = is_directory(newest) || (directory && !is_file(newest));
+	switch (work->kind) {
+	case WORK_FILE:
+		if (directory)
+			return err_set(err, ERR_CONFLICT,
+				       "a directory stands there: put the file into it, with its name behind the slash");
+		break;
+	case WORK_DELETE:
+		if (directory)
+			return err_set(err, ERR_CONFLICT,
+				       "a directory stands there: DELETE it with a slash at the end");
+		if (!is_file(newest))
+			return err_set(err, ERR_ABSENT, "no such file");
+		break;
+	case WORK_MKDIR:
+		if (is_file(newest))
+			return err_set(err, ERR_CONFLICT, "a file stands there");
+		if (is_directory(newest))
+			return err_set(err, ERR_EXISTS, "the directory is there");
+		break;
+	case WORK_RMDIR:
+		if (!directory)
+			return err_set(err, ERR_ABSENT, "no such directory");
+		break;
+	}
+	return 0;
+}
+
+/* Under the path's lock, with what stands there. */
+static int condition(const struct commit *commit, const struct store_entry *now, struct err *err)
+{
+	const struct item *item = CONTAINER_OF((uintptr_t)commit, struct item, commit);
+	const struct work *work = commit->data;
+	const struct record *newest = &now->record;
+
+	if (version_cmp(item->theirs.version, newest->version) > 0)
+		newest = &item->theirs;
+	if (judge_cond(work->conn, newest, err) < 0)
+		return -1;
+	return judge_kind(work, newest, now->directory || item->their_directory, err);
+}
+
+/* in the pool */
+
+static int check_digest(bool has, const uint8_t *wanted, const struct item *item, const char *field,
+			struct err *err)
+{
+	if (!has || memcmp(wanted, stage_sha256(item->stage), SHA256_BYTES) == 0)
+		return 0;
+	return err_set(err, ERR_INVALID, "%s: the content that arrived has another sha-256", field);
+}
+
+static int complete_stage(struct work *work, struct item *item, struct err *err)
+{
+	struct store *store = work->conn->worker->httpd->store;
+
+	if (item->stage == NULL &&
+	    (stage_begin(store, &item->stage, err) < 0 ||
+	     stage_add(item->stage, item->small.data, item->small.len, err) < 0))
+		return -1;
+	if (stage_sync(item->stage, err) < 0 ||
+	    check_digest(work->has_repr, work->repr, item, "Repr-Digest", err) < 0 ||
+	    check_digest(work->has_content, work->content, item, "Content-Digest", err) < 0)
+		return -1;
+	return 0;
+}
+
+static int commit_item(struct work *work, struct item *item, struct err *err)
+{
+	static const uint8_t flags[] = {
+		[WORK_FILE] = 0,
+		[WORK_DELETE] = RECORD_DELETED,
+		[WORK_MKDIR] = RECORD_DIRECTORY,
+		[WORK_RMDIR] = RECORD_DELETED | RECORD_DIRECTORY,
+	};
+
+	if (work->kind == WORK_FILE && complete_stage(work, item, err) < 0)
+		return -1;
+	item->commit.path = buf_str(&item->path);
+	item->commit.stage = item->stage;
+	item->commit.flags = flags[work->kind];
+	item->commit.mtime = work->mtime;
+	item->commit.type = str_of(item->type);
+	item->commit.above = item->theirs.version;
+	item->commit.condition = condition;
+	item->commit.data = work;
+	return store_commit(work->conn->worker->httpd->store, &item->commit, err);
+}
+
+static void commit_all(struct job *job)
+{
+	struct work *work = CONTAINER_OF(job, struct work, job);
+
+	for (size_t i = 0; i < work->count && work->result == 0; i++)
+		work->result = commit_item(work, &work->items[i], &work->err);
+}
+
+/* the answer */
+
+static bool replaced_all(const struct work *work)
+{
+	for (size_t i = 0; i < work->count; i++)
+		if (!record_is_live(&work->items[i].commit.before))
+			return false;
+	return true;
+}
+
+static int status_of(const struct work *work)
+{
+	if (work->unconfirmed)
+		return 202;
+	if (work->kind == WORK_DELETE || work->kind == WORK_RMDIR || replaced_all(work))
+		return 204;
+	return 201;
+}
+
+static void remember(struct work *work)
+{
+	struct httpd *h = work->conn->worker->httpd;
+
+	for (size_t i = 0; i < work->count && h->grouped && work->answered == work->asked; i++)
+		memory_note(h->memory, buf_str(&work->items[i].path),
+			    work->items[i].commit.record.version, clock_mono_ms());
+}
+
+static void answer_form(struct conn *c, struct str path)
+{
+	answer_redirect(c, 303, c->request.slash ? path : path_parent(path), true,
+			(struct str)STR_INIT);
+}
+
+static void answer_work(struct conn *c, int status)
+{
+	struct work *work = c->request.work;
+	char etag[ETAG_TEXT];
+
+	if (work->form) {
+		answer_form(c, buf_str(&c->request.path));
+		return;
+	}
+	answer_begin(c, status);
+	if (work->count == 1 && work->result == 0)
+		reply_field(&c->output.text, "ETag",
+			    answer_etag(etag, work->items[0].commit.record.version));
+	answer_version_state(c);
+	if (status == 204)
+		answer_end(c);
+	else
+		answer_end_text(c, (struct str)STR_INIT);
+}
+
+static void committed(struct job *job)
+{
+	struct work *work = CONTAINER_OF(job, struct work, job);
+	struct conn *c = work->conn;
+
+	c->request.ask.confirmed = !work->unconfirmed;
+	c->request.ask.asked = work->asked;
+	c->request.ask.answered = work->answered;
+	if (work->result == 0) {
+		remember(work);
+		answer_work(c, status_of(work));
+	} else if (work->kind == WORK_MKDIR && work->err.kind == ERR_EXISTS) {
+		answer_work(c, work->unconfirmed ? 202 : 204);
+	} else {
+		answer_err(c, &work->err);
+	}
+	conn_resume(c);
+}
+
+/* asking the group */
+
+static void submit(struct conn *c)
+{
+	struct work *work = c->request.work;
+
+	work->job = (struct job){ .work = commit_all, .done = committed, .home = c->worker->loop };
+	c->state = CONN_BUSY;
+	pool_submit(c->worker->httpd->pool, &work->job);
+}
+
+/* The newest of what is here and what the peers said. */
+static struct record newest_of(struct conn *c, const struct item *item)
+{
+	struct store_entry here = STORE_ENTRY_INIT;
+	struct record newest = item->theirs;
+
+	if (store_newest(c->worker->httpd->store, buf_str(&item->path), STORE_RECORD, &here, NULL) ==
+		    0 &&
+	    version_cmp(here.record.version, newest.version) > 0)
+		newest = here.record;
+	store_entry_clear(&here);
+	return newest;
+}
+
+/*
+ * In a larger group an update depends on what others know: it is refused
+ * when it clearly fails, and not offered yet when it does not.
+ */
+static int judge_update(struct conn *c, const struct item *item, struct err *err)
+{
+	struct record newest = newest_of(c, item);
+
+	if (judge_cond(c, &newest, err) < 0)
+		return -1;
+	return err_set(err, ERR_UNSUPPORTED,
+		       "If-Match and If-None-Match are not offered for writes in a group of several nodes yet");
+}
+
+/* Whether this node knows the directory. */
+static bool is_known(struct conn *c, struct str path)
+{
+	struct store_entry entry = STORE_ENTRY_INIT;
+	bool known = store_newest(c->worker->httpd->store, path, STORE_RECORD, &entry, NULL) == 0 &&
+		     is_directory(&entry.record);
+
+	store_entry_clear(&entry);
+	return known;
+}
+
+/* What the next question is about: a directory above the item, or the next item. */
+static void next_question(struct conn *c)
+{
+	struct work *work = c->request.work;
+	struct str path = work->ancestor.s ? work->ancestor :
+					     buf_str(&work->items[work->asking].path);
+
+	work->ancestor = path_parent(path);
+	if (work->ask.asked == 0 || work->ancestor.n == 0 ||
+	    (work->kind != WORK_FILE && work->kind != WORK_MKDIR) ||
+	    is_known(c, work->ancestor)) {
+		work->ancestor = (struct str)STR_INIT;
+		work->asking++;
+	}
+}
+
+/* -1: the request was answered. */
+static int take_answer(struct conn *c)
+{
+	struct work *work = c->request.work;
+	struct item *item = &work->items[work->asking];
+	const struct ask *ask = &work->ask;
+	struct err err;
+
+	if (!ask->confirmed && (!work->unconfirmed || ask->answered < work->answered)) {
+		work->unconfirmed = true;
+		work->asked = ask->asked;
+		work->answered = ask->answered;
+	}
+	if (work->ancestor.s != NULL) {
+		if (is_file(&ask->record) && !ask->directory) {
+			answer_error(c, 409, "a file stands where a directory is needed: %.*s",
+				     STR_ARG(work->ancestor));
+			return -1;
+		}
+		return 0;
+	}
+	item->theirs = ask->record;
+	item->their_directory = ask->directory;
+	if (ask->asked > 0 && cond_is_update(&c->request.cond) &&
+	    judge_update(c, item, &err) < 0) {
+		answer_err(c, &err);
+		return -1;
+	}
+	return 0;
+}
+
+static void asked(struct conn *);
+
+/* 1: all is known; 0: an answer is awaited; -1: the request was answered. */
+static int ask_on(struct conn *c)
+{
+	struct work *work = c->request.work;
+
+	while (work->asking < work->count) {
+		struct str path = work->ancestor.s ? work->ancestor :
+						     buf_str(&work->items[work->asking].path);
+
+		if (!ask_start(&work->ask, c, path, VERSION_NONE, asked))
+			return 0;
+		if (take_answer(c) < 0)
+			return -1;
+		next_question(c);
+	}
+	return 1;
+}
+
+static void asked(struct conn *c)
+{
+	int r = take_answer(c);
+
+	if (r == 0) {
+		next_question(c);
+		r = ask_on(c);
+	}
+	if (r > 0)
+		submit(c);
+	else if (r < 0)
+		conn_resume(c);
+}
+
+void work_run(struct conn *c)
+{
+	if (ask_on(c) > 0)
+		submit(c);
+}
+
+/* before the body */
+
+/* -1: answered. */
+static int judge_early(struct conn *c)
+{
+	struct work *work = c->request.work;
+	struct item *item = work->count > 0 ? &work->items[0] : NULL;
+	struct record newest;
+	struct err err;
+
+	if (store_writable(c->worker->httpd->store, &err) < 0)
+		goto refused;
+	if (item == NULL)
+		return 0;
+	item->theirs = work->ask.record;
+	if (work->ask.asked > 0 && cond_is_update(&c->request.cond)) {
+		judge_update(c, item, &err);
+		goto refused;
+	}
+	newest = newest_of(c, item);
+	if (judge_cond(c, &newest, &err) == 0 &&
+	    judge_kind(work, &newest, work->ask.directory, &err) == 0)
+		return 0;
+refused:
+	answer_err(c, &err);
+	return -1;
+}
+
+static void early_asked(struct conn *c)
+{
+	if (judge_early(c) < 0)
+		conn_resume(c);
+	else
+		c->request.work->later(c);
+}
+
+void work_welcome(struct conn *c, void (*now)(struct conn *), void (*later)(struct conn *))
+{
+	struct work *work = c->request.work;
+
+	work->later = later;
+	if (work->count > 0 && !ask_start(&work->ask, c, buf_str(&work->items[0].path), VERSION_NONE,
+					  early_asked))
+		return;
+	if (judge_early(c) == 0)
+		now(c);
+}
+
+/* requests without a body */
+
+static void start_simple(struct conn *c, enum work_kind kind)
+{
+	if (c->has_body) {
+		answer_error(c, 400, "this request takes no body");
+		return;
+	}
+	c->request.work = work_new(c, kind);
+	work_add(c->request.work, buf_str(&c->request.path));
+	work_run(c);
+}
+
+void delete_start(struct conn *c)
+{
+	start_simple(c, WORK_DELETE);
+}
+
+void directory_start(struct conn *c)
+{
+	if (c->request.path.len == 0)
+		answer_error(c, 409, "the root directory is always there");
+	else
+		start_simple(c, c->head.method == METHOD_PUT ? WORK_MKDIR : WORK_RMDIR);
+}

@@ -1,0 +1,66 @@
+/*
+ * work - changes to the store on behalf of a request
+ *
+ *	work_new
+ *	work_add...	what is to be committed: one item per path
+ *	work_run	ask the group about each path, commit, answer
+ *
+ * Between: work_welcome() tells before a body is read whether the request
+ * would be accepted.
+ */
+#ifndef COVEY_HTTPD_WORK_H
+#define COVEY_HTTPD_WORK_H
+
+#include "ask.h"
+#include "pool.h"
+#include "store.h"
+
+struct conn;
+
+enum work_kind { WORK_FILE, WORK_DELETE, WORK_MKDIR, WORK_RMDIR };
+
+/* One path and what becomes of it. */
+struct item {
+	struct buf path;
+	struct stage *stage;		/* owned; not synced yet; NULL: `small` has the body */
+	struct buf small;
+	char type[RECORD_TYPE_MAX + 1];
+	struct commit commit;
+	struct record theirs;		/* the peers' newest */
+	bool their_directory;
+};
+
+struct work {
+	struct conn *conn;
+	enum work_kind kind;
+	struct item *items;		/* owned */
+	size_t count;
+	uint32_t mtime;			/* the client's, or 0 */
+	bool has_repr, has_content;	/* digests that the (only) body must have */
+	uint8_t repr[SHA256_BYTES], content[SHA256_BYTES];
+	bool form;			/* a browser's form: answered 303 */
+	/* private */
+	struct job job;
+	struct ask ask;
+	size_t asking;			/* which item is being asked about */
+	struct str ancestor;		/* which directory above it; s NULL: the path itself */
+	void (*later)(struct conn *);
+	bool unconfirmed;		/* some answer was */
+	uint32_t asked, answered;	/* of the least sure answer */
+	int result;
+	struct err err;
+};
+
+struct work *work_new(struct conn *, enum work_kind);
+void work_free(struct work *);		/* NULL is fine */
+struct item *work_add(struct work *, struct str path);	/* good until the next one is added */
+
+/*
+ * When the request would be accepted, as far as can be told before its
+ * body, call now(conn) at once or later(conn) from outside the handler.
+ * Otherwise it is answered.
+ */
+void work_welcome(struct conn *, void (*now)(struct conn *), void (*later)(struct conn *));
+void work_run(struct conn *);
+
+#endif
