@@ -12,7 +12,7 @@
  * two open, so that a key can be changed node by node.  A packet that does
  * not open leaves no trace, and deserves no answer.
  *
- * sodium_init() comes before all of this.
+ * seal_keys_parse() makes libsodium ready, and so comes first.
  */
 #ifndef COVEY_SEAL_H
 #define COVEY_SEAL_H

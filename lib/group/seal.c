@@ -29,6 +29,8 @@ int seal_keys_parse(struct str text, struct seal_keys *ret, struct err *err)
 	struct seal_keys keys = SEAL_KEYS_INIT;
 	struct str line;
 
+	if (sodium_init() < 0)
+		return err_set(err, ERR_SYSTEM, "start libsodium: it refused");
 	while (str_cut(&text, '\n', &line)) {
 		if (str_ends(line, STR("\r")))
 			line.n--;

@@ -1,0 +1,194 @@
+/*
+ * covey-discoverd - keeps the view of the group by gossip
+ *
+ * Each round it tells a few members what it knows (gossip.h), judges who
+ * is silent, and when the view has changed writes members.ini and tells
+ * the roles that watch.  On SIGTERM it says good-bye to the group first.
+ * A node without a key is a group of one: it has a view of itself alone.
+ */
+#include "discoverd.h"
+
+#include "clock.h"
+#include "container.h"
+#include "identity.h"
+#include "log.h"
+#include "mem.h"
+
+#include <inttypes.h>
+
+#define PUBLISH_MS 20			/* changes of a moment are told at once */
+#define FAREWELLS 3			/* a good-bye may be lost */
+#define FAREWELL_MS 40
+
+static void publish(struct timer *timer)
+{
+	struct discoverd *d = CONTAINER_OF(timer, struct discoverd, publish);
+
+	d->published = d->gossip.view.changes;
+	watch_publish(d);
+	state_save_members(d);
+}
+
+/* Others remember a later start than this node does: its store was put back from a copy. */
+static void start_above(struct discoverd *d)
+{
+	uint64_t start = d->gossip.view.outdone + 1;
+	struct err err = ERR_INIT;
+
+	d->gossip.view.outdone = 0;
+	log_line(LOG_LEVEL_WARNING,
+		 "others remember start %" PRIu64 " of this node, it counted %" PRIu64
+		 ": a restored store, or the same store used twice",
+		 start - 1, d->gossip.view.self.start);
+	if (state_save_start(d, start, &err) < 0)
+		log_err(LOG_LEVEL_WARNING, &err, "count starts");
+	else
+		view_restart(&d->gossip.view, start);
+}
+
+void discoverd_changed(struct discoverd *d)
+{
+	if (d->gossip.view.changes != d->published && d->publish.loop == NULL)
+		timer_start(d->service->loop, &d->publish, PUBLISH_MS);
+}
+
+static void round_due(struct timer *timer)
+{
+	struct discoverd *d = CONTAINER_OF(timer, struct discoverd, round);
+
+	timer_start(d->service->loop, timer, GOSSIP_ROUND_MS);
+	if (d->gossip.view.self.state == MEMBER_LEFT)
+		return;
+	if (d->gossip.view.outdone != 0)
+		start_above(d);
+	gossip_round(&d->gossip, clock_mono_ms());
+	if (d->save_failed)
+		state_save_members(d);
+	discoverd_changed(d);
+}
+
+/* good-bye */
+
+static void say_farewell(struct timer *timer)
+{
+	struct discoverd *d = CONTAINER_OF(timer, struct discoverd, farewell);
+
+	gossip_leave(&d->gossip);
+	if (--d->farewells > 0)
+		timer_start(d->service->loop, timer, FAREWELL_MS);
+}
+
+void discoverd_leave(struct discoverd *d)
+{
+	if (d->gossip.view.self.state == MEMBER_LEFT)
+		return;
+	d->farewells = FAREWELLS;
+	say_farewell(&d->farewell);
+	discoverd_changed(d);
+}
+
+static void left(struct timer *timer)
+{
+	service_finished(CONTAINER_OF(timer, struct discoverd, round)->service);
+}
+
+static void stop(struct service *service)
+{
+	struct discoverd *d = service->data;
+
+	serve_quiesce(d->serve);
+	discoverd_leave(d);
+	d->round.fire = left;
+	timer_start(service->loop, &d->round, d->unicast != NULL ? FAREWELLS * FAREWELL_MS : 0);
+}
+
+/* start */
+
+static int start_gossip(struct discoverd *d, struct err *err)
+{
+	struct members members = MEMBERS_INIT;
+	uint64_t now = clock_mono_ms();
+	struct member self;
+
+	if (identity_keys(d->service->conf, &d->keys, err) < 0 ||
+	    identity_member(d->service->conf, store_node(d->service->store), &self, err) < 0 ||
+	    state_load(d, &members, &self.start, err) < 0)
+		return -1;
+	self.start++;
+	if (state_save_start(d, self.start, err) < 0) {
+		members_clear(&members);
+		return -1;
+	}
+	gossip_init(&d->gossip, &self, d->keys.count > 0 ? d->keys.list[0].group : 0, now);
+	view_load(&d->gossip.view, &members, now);
+	members_clear(&members);
+	return 0;
+}
+
+static bool busy(struct service *service)
+{
+	(void)service;
+	return true;
+}
+
+static void release(struct discoverd *d)
+{
+	timer_stop(&d->round);
+	timer_stop(&d->publish);
+	timer_stop(&d->farewell);
+	watch_end(d);
+	seeds_stop(d);
+	network_stop(d);
+	gossip_clear(&d->gossip);
+	explicit_bzero(&d->keys, sizeof d->keys);
+	buf_clear(&d->directory);
+	free(d);
+}
+
+static void finish(struct service *service)
+{
+	state_save_members(service->data);
+	release(service->data);
+}
+
+static int start(struct service *service, struct err *err)
+{
+	struct discoverd *d = mem_new(1, sizeof *d);
+
+	service->data = d;
+	d->service = service;
+	d->multicast_fd = -1;
+	buf_addf(&d->directory, "%s/state", service->conf->node.store);
+	d->round.fire = round_due;
+	d->publish.fire = publish;
+	d->farewell.fire = say_farewell;
+	if (start_gossip(d, err) < 0 || network_start(d, err) < 0 || seeds_start(d, err) < 0 ||
+	    watch_serve(d, err) < 0) {
+		release(d);
+		return -1;
+	}
+	timer_start(service->loop, &d->round, 0);
+	publish(&d->publish);
+	return 0;
+}
+
+static const struct service_socket sockets[] = {
+	{ "discovery", SERVICE_UDP, true },
+	{ "discover", SERVICE_UNIX, false },
+	{ NULL, SERVICE_UDP, false },
+};
+
+int main(int argc, char **argv)
+{
+	static const struct service_role role = {
+		.name = "covey-discoverd",
+		.summary = "Keep the view of the group: who is a member, and who is up.",
+		.sockets = sockets,
+		.start = start,
+		.busy = busy,
+		.stop = stop,
+		.free = finish,
+	};
+
+	return service_main(argc, argv, &role);
+}

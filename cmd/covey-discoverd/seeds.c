@@ -1,0 +1,103 @@
+/*
+ * seeds - where to look for others first
+ *
+ * A numeric seed is used as it is.  A name is covey-syncd's business: it
+ * is asked every few seconds until it knows, and every minute from then
+ * on, because names move.  What was found stays when it fails later.
+ */
+#include "discoverd.h"
+
+#include "container.h"
+#include "mem.h"
+#include "sync_talk.h"
+
+#define UNKNOWN_MS 3000
+#define KNOWN_MS 60000
+#define RESOLVE_MS 5000
+
+static void publish_seeds(struct discoverd *d)
+{
+	struct address all[GOSSIP_SEEDS_MAX];
+	size_t count = 0;
+
+	for (size_t i = 0; i < d->seed_count; i++)
+		for (size_t k = 0; k < d->seeds[i].count && count < GOSSIP_SEEDS_MAX; k++)
+			all[count++] = d->seeds[i].addresses[k];
+	gossip_seeds(&d->gossip, all, count);
+}
+
+static void try_later(struct seed *seed)
+{
+	timer_start(seed->discoverd->service->loop, &seed->again,
+		    seed->count > 0 ? KNOWN_MS : UNKNOWN_MS);
+}
+
+static void resolved(struct call *call, struct frame *frame)
+{
+	struct seed *seed = CONTAINER_OF(call, struct seed, call);
+	struct sync_addresses found;
+	size_t room = sizeof seed->addresses / sizeof seed->addresses[0];
+
+	if (frame != NULL)
+		call_finish(call);
+	if (frame != NULL && frame->type == SYNC_ADDRESSES &&
+	    sync_addresses_unpack(frame->body, &found, NULL) == 0 && found.count > 0) {
+		seed->count = found.count < room ? found.count : room;
+		memcpy(seed->addresses, found.list, seed->count * sizeof found.list[0]);
+		publish_seeds(seed->discoverd);
+	}
+	try_later(seed);
+}
+
+static void resolve(struct timer *timer)
+{
+	struct seed *seed = CONTAINER_OF(timer, struct seed, again);
+	struct buf body = BUF_INIT;
+
+	sync_resolve_pack(&body, str_of(seed->text));
+	seed->call.answer = resolved;
+	call_start(seed->discoverd->sync, &seed->call, SYNC_RESOLVE, buf_str(&body), RESOLVE_MS);
+	buf_clear(&body);
+}
+
+int seeds_start(struct discoverd *d, struct err *err)
+{
+	const struct conf *conf = d->service->conf;
+	struct buf path = BUF_INIT;
+
+	buf_addf(&path, "%s/sync.sock", store_run(d->service->store));
+	d->sync = caller_new(d->service->loop, path.data);
+	buf_clear(&path);
+	d->seeds = mem_new(conf->group.seed_count, sizeof *d->seeds);
+	for (size_t i = 0; i < conf->group.seed_count; i++) {
+		struct seed *seed = &d->seeds[d->seed_count++];
+		struct str text = str_of(conf->group.seeds[i]);
+
+		seed->text = mem_copy(text.s, text.n);
+		seed->discoverd = d;
+		seed->call = (struct call)CALL_INIT;
+		seed->again.fire = resolve;
+		if (text.n > RESOLVE_NAME_MAX)
+			return err_set(err, ERR_INVALID, "read group.seeds: %s is too long", seed->text);
+		seed->numeric = address_parse(text, &seed->addresses[0], NULL) == 0;
+		seed->count = seed->numeric;
+		if (!seed->numeric)
+			timer_start(d->service->loop, &seed->again, 0);
+	}
+	publish_seeds(d);
+	return 0;
+}
+
+void seeds_stop(struct discoverd *d)
+{
+	for (size_t i = 0; i < d->seed_count; i++) {
+		timer_stop(&d->seeds[i].again);
+		call_finish(&d->seeds[i].call);
+		free(d->seeds[i].text);
+	}
+	free(d->seeds);
+	d->seeds = NULL;
+	d->seed_count = 0;
+	caller_free(d->sync);
+	d->sync = NULL;
+}

@@ -1,0 +1,19 @@
+/*
+ * identity - who this node is to the others of its group
+ */
+#ifndef COVEY_IDENTITY_H
+#define COVEY_IDENTITY_H
+
+#include "conf.h"
+#include "member.h"
+#include "seal.h"
+
+#include <stdint.h>
+
+/* Its id, name and addresses, as the configuration says: node.address with the port of each listen. */
+int identity_member(const struct conf *, uint64_t id, struct member *ret, struct err *);
+
+/* The keys of group.key_file; none when that is not given. */
+int identity_keys(const struct conf *, struct seal_keys *ret, struct err *);
+
+#endif

@@ -1,0 +1,30 @@
+/*
+ * sealed - a UDP socket that speaks sealed messages only
+ *
+ * Packets are read and written in batches.  What does not open with the
+ * group's key, or is no message, is dropped in silence.  Sending never
+ * waits: a packet that does not go out is a lost one.
+ */
+#ifndef COVEY_SEALED_H
+#define COVEY_SEALED_H
+
+#include "loop.h"
+#include "seal.h"
+
+struct sealed_socket;
+
+struct sealed_role {
+	/* wire and what it points to are good until received() returns. */
+	void (*received)(void *data, const struct wire *, const struct address *from);
+	void (*batch_done)(void *data);	/* after a batch of them, or NULL */
+};
+
+/* The descriptor stays the caller's; keys must stay. */
+struct sealed_socket *sealed_new(struct loop *, int fd, const struct seal_keys *,
+				 const struct sealed_role *, void *data, struct err *);
+void sealed_free(struct sealed_socket *);	/* NULL is fine */
+
+/* Seal with the first key and send; within received() at the end of the batch. */
+void sealed_send(struct sealed_socket *, const struct address *, struct str plain);
+
+#endif

@@ -1,0 +1,172 @@
+/* sealed - a UDP socket that speaks sealed messages only */
+#include "sealed.h"
+
+#include "container.h"
+#include "mem.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <sodium.h>
+#include <sys/socket.h>
+
+#define BATCH 32
+
+struct slot {
+	struct sockaddr_storage address;
+	struct iovec iov;
+	uint8_t bytes[WIRE_BYTES + 1];	/* one more, so that a longer packet shows */
+};
+
+struct sealed_socket {
+	struct watch watch;
+	const struct seal_keys *keys;
+	const struct sealed_role *role;
+	void *data;
+	bool six;			/* an IPv6 socket, which may carry IPv4 too */
+	bool receiving;
+	struct {			/* never used twice: a random start, then counting */
+		uint8_t start[SEAL_NONCE_BYTES - sizeof(uint64_t)];
+		uint64_t count;
+	} nonce;
+	size_t waiting;			/* packets to send */
+	struct slot in[BATCH], out[BATCH];
+	struct mmsghdr in_heads[BATCH], out_heads[BATCH];
+};
+
+static void flush(struct sealed_socket *s)
+{
+	size_t sent = 0;
+
+	while (sent < s->waiting) {
+		int n = sendmmsg(s->watch.fd, s->out_heads + sent, (unsigned)(s->waiting - sent),
+				 MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			break;
+		sent += n > 0 ? (size_t)n : 1;	/* an address that cannot be reached: the next */
+	}
+	s->waiting = 0;
+}
+
+static void to_six(struct slot *slot, struct msghdr *head)
+{
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6 };
+
+	memcpy(&in, &slot->address, sizeof in);
+	in6.sin6_port = in.sin_port;
+	in6.sin6_addr.s6_addr[10] = in6.sin6_addr.s6_addr[11] = 0xff;
+	memcpy(&in6.sin6_addr.s6_addr[12], &in.sin_addr, sizeof in.sin_addr);
+	memcpy(&slot->address, &in6, sizeof in6);
+	head->msg_namelen = sizeof in6;
+}
+
+static void to_four(struct address *address)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET };
+	struct sockaddr_in6 in6;
+
+	memcpy(&in6, &address->sa, sizeof in6);
+	if (!IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr))
+		return;
+	in.sin_port = in6.sin6_port;
+	memcpy(&in.sin_addr, &in6.sin6_addr.s6_addr[12], sizeof in.sin_addr);
+	*address = (struct address){ .len = sizeof in };
+	memcpy(&address->sa, &in, sizeof in);
+}
+
+void sealed_send(struct sealed_socket *s, const struct address *to, struct str plain)
+{
+	struct slot *slot = &s->out[s->waiting];
+	struct msghdr *head = &s->out_heads[s->waiting].msg_hdr;
+	uint8_t nonce[SEAL_NONCE_BYTES];
+
+	if (to->len == 0)
+		return;
+	s->nonce.count++;
+	memcpy(nonce, s->nonce.start, sizeof s->nonce.start);
+	memcpy(nonce + sizeof s->nonce.start, &s->nonce.count, sizeof s->nonce.count);
+	slot->address = to->sa;
+	slot->iov.iov_base = slot->bytes;
+	slot->iov.iov_len = seal_close(s->keys, MEMBER_PROTOCOL, nonce, plain, slot->bytes);
+	*head = (struct msghdr){ .msg_name = &slot->address, .msg_namelen = to->len,
+				 .msg_iov = &slot->iov, .msg_iovlen = 1 };
+	if (s->six && to->sa.ss_family == AF_INET)
+		to_six(slot, head);
+	s->waiting++;
+	if (s->waiting == BATCH || !s->receiving)
+		flush(s);
+}
+
+static void receive_one(struct sealed_socket *s, const struct mmsghdr *head, const struct slot *slot)
+{
+	struct address from = { .sa = slot->address, .len = head->msg_hdr.msg_namelen };
+	struct str packet = { .s = (const char *)slot->bytes, .n = head->msg_len };
+	struct sealed sealed;
+	struct wire wire;
+
+	if ((head->msg_hdr.msg_flags & MSG_TRUNC) || seal_open(s->keys, packet, &sealed) < 0)
+		return;
+	if (wire_unpack((struct str){ .s = sealed.plain, .n = sealed.n }, sealed.protocol,
+			sealed.group, &wire) < 0)
+		return;
+	if (s->six && from.sa.ss_family == AF_INET6)
+		to_four(&from);
+	s->role->received(s->data, &wire, &from);
+}
+
+static void ready(struct watch *watch, uint32_t events)
+{
+	struct sealed_socket *s = CONTAINER_OF(watch, struct sealed_socket, watch);
+	int n;
+
+	(void)events;
+	for (size_t i = 0; i < BATCH; i++) {
+		s->in[i].iov = (struct iovec){ s->in[i].bytes, sizeof s->in[i].bytes };
+		s->in_heads[i].msg_hdr = (struct msghdr){ .msg_name = &s->in[i].address,
+							  .msg_namelen = sizeof s->in[i].address,
+							  .msg_iov = &s->in[i].iov,
+							  .msg_iovlen = 1 };
+	}
+	n = recvmmsg(watch->fd, s->in_heads, BATCH, MSG_DONTWAIT, NULL);
+	s->receiving = true;
+	for (int i = 0; i < n; i++)
+		receive_one(s, &s->in_heads[i], &s->in[i]);
+	if (s->role->batch_done != NULL)
+		s->role->batch_done(s->data);
+	s->receiving = false;
+	flush(s);
+}
+
+struct sealed_socket *sealed_new(struct loop *loop, int fd, const struct seal_keys *keys,
+				 const struct sealed_role *role, void *data, struct err *err)
+{
+	struct sealed_socket *s;
+	struct address own;
+
+	if (sock_address(fd, &own, err) < 0)
+		return NULL;
+	s = mem_new(1, sizeof *s);
+	s->watch.fd = fd;
+	s->watch.ready = ready;
+	s->keys = keys;
+	s->role = role;
+	s->data = data;
+	s->six = own.sa.ss_family == AF_INET6;
+	randombytes_buf(s->nonce.start, sizeof s->nonce.start);
+	if (watch_start(loop, &s->watch, EPOLLIN, err) < 0) {
+		free(s);
+		return NULL;
+	}
+	return s;
+}
+
+void sealed_free(struct sealed_socket *s)
+{
+	if (s == NULL)
+		return;
+	watch_stop(&s->watch);
+	free(s);
+}
