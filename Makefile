@@ -12,6 +12,7 @@ BUILD_DEPS := gcc make pkg-config libc6-dev libcurl4-openssl-dev libyaml-dev lib
 TEST_DEPS  := bats curl jq attr iproute2 iputils-ping procps util-linux openssl clang libclang-rt-14-dev \
               clang-tidy mandoc shellcheck python3 systemd rsync tar
 BENCH_DEPS := nginx-light wrk
+SOAK_DEPS  := valgrind
 
 PROGRAMS := covey covey-httpd covey-versiond covey-discoverd covey-syncd covey-check
 LIBS     := libcurl yaml-0.1 inih libsodium libcrypto libsystemd jansson
@@ -131,6 +132,7 @@ fuzz: test-deps		## every fuzz target for FUZZ_SECONDS
 
 soak: lint-deep		## what takes long: static analysis, fuzzing, valgrind, threads
 	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=300
+	$(call install_missing,$(SOAK_DEPS))
 	@tests/soak
 
 bench: test-deps	## compare the release build with nginx on this machine

@@ -4,12 +4,12 @@ load helpers
 
 # The options that a program's help lists, one a line: -c, --config, ...
 help_options() {
-	"$@" | grep -oE "^ +(-[a-z0-9], )?--[a-z-]+" | grep -oE -- '-{1,2}[a-z0-9][a-z-]*' | sort -u
+	"$@" | grep -oE "^ +(-[A-Za-z0-9], )?--[a-z-]+" | grep -oE -- '-{1,2}[A-Za-z0-9][a-z-]*' | sort -u
 }
 
 # The options in the lists of a manual, or of its part for one sub-command.
 manual_options() {
-	grep '^\.It Fl' | grep -oE 'Fl -?[a-z0-9][a-z-]*' | sed 's/^Fl /-/' | sort -u
+	grep '^\.It Fl' | grep -oE 'Fl -?[A-Za-z0-9][a-z-]*' | sed 's/^Fl /-/' | sort -u
 }
 
 # The part of covey.1 for one sub-command.
@@ -36,10 +36,10 @@ roles="covey-httpd covey-versiond covey-discoverd covey-syncd"
 
 @test "each sub-command of covey has its part in the manual, with its options" {
 	local names
-	mapfile -t names < <(covey help | sed -n 's/^  \([a-z]*\) .*/\1/p')
+	mapfile -t names < <(covey help | sed -n 's/^  \([a-z][a-z]*\) .*/\1/p')
 	[ "${#names[@]}" -ge 3 ]
 	diff <(printf '%s\n' "${names[@]}" | sort) \
-		<(sed -n '/^\.Sh COMMANDS/,/^\.Sh [^C]/s/^\.Ss //p' "$TOP/cmd/covey.1" | sort)
+		<(sed -n '/^\.Sh COMMANDS/,/^\.Sh [^C]/s/^\.Ss //p' "$TOP/cmd/covey.1" | grep -vx help | sort)
 	for name in "${names[@]}"; do
 		echo "$name"
 		diff <(help_options covey help "$name" | grep -v '^--help$') <(part "$name" | manual_options)
@@ -97,18 +97,18 @@ readme_lines() {
 @test "README names targets, sub-commands and files that are there" {
 	local word
 	[ "$(readme_lines | wc -l)" -ge 10 ]
-	for word in $(readme_lines | grep -oE '(^|[ ;&])make [a-z-]+' | awk '{ print $2 }' | sort -u); do
+	while read -r word; do
 		echo "make $word"
 		grep -q "^$word:" "$TOP/Makefile"
-	done
-	for word in $(grep -oE '(^|[ `(/])covey [a-z]+( |`|$)' <(readme_lines) | grep -oE 'covey [a-z]+' | awk '{ print $2 }' | sort -u); do
+	done < <(readme_lines | grep -oE '(^|[ ;&])make [a-z-]+' | awk '{ print $2 }' | sort -u)
+	while read -r word; do
 		echo "covey $word"
 		covey help | grep -q "^  $word "
-	done
-	for word in $(grep -oE '\]\([a-z][^):#]*\)' "$TOP/README.md" | tr -d '])('); do
+	done < <(readme_lines | grep -oE '(^|[ `(/])covey [a-z]+( |`|$)' | grep -oE 'covey [a-z]+' | cut -d ' ' -f 2 | sort -u)
+	while read -r word; do
 		echo "file $word"
 		[ -e "$TOP/$word" ]
-	done
+	done < <(grep -oE '\]\([A-Za-z][^):#]*\)' "$TOP/README.md" | tr -d '])(')
 }
 
 @test "help of make lists every target that README and this tree use" {

@@ -74,7 +74,7 @@ covey_setup() {
 	export D COVEY_TEST_MARK=$D
 	export ASAN_OPTIONS=log_path=$D/sanitizer:abort_on_error=0:exitcode=99
 	export UBSAN_OPTIONS=log_path=$D/sanitizer:print_stacktrace=1:exitcode=99
-	export LSAN_OPTIONS=exitcode=99
+	export LSAN_OPTIONS=exitcode=99 TSAN_OPTIONS=log_path=$D/sanitizer:exitcode=99
 	cd "$D" || return
 }
 

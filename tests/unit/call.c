@@ -32,7 +32,7 @@ static void on_request(struct serve *s, struct serve_request *request, struct fr
 	switch (frame->type) {
 	case TWICE:
 		serve_reply(request, ECHO, STR("one"), NULL, 0);
-		/* fall through */
+		__attribute__((fallthrough));
 	case ECHO:
 		serve_reply(request, ECHO, frame->body, NULL, 0);
 		serve_end(request);

@@ -1,0 +1,61 @@
+#!/usr/bin/env bats
+# Much at once: many writers of one path, a large file, many files over a group.
+load helpers
+
+setup_file() { export BATS_TEST_TIMEOUT=180; }
+
+json() { curl -sf -g -m 30 -H 'Accept: application/json' "$@"; }
+
+@test "200 concurrent uploads to one path are all kept as versions" {
+	httpd one
+	for ((i = 1; i <= 200; i++)); do echo "version $i" >"v$i"; done
+	run xargs -P 200 -I{} curl -s -m 60 -o /dev/null -w '%{http_code}\n' -T v{} "$URL/one" < <(seq 200)
+	[ "$status" -eq 0 ]
+	# one made it, all others came after
+	[ "$(sort <<<"$output" | uniq -c | xargs)" = "1 201 199 204" ]
+	json "$URL/one?versions" >versions
+	[ "$(jq length versions)" -eq 200 ]
+	[ "$(jq -r '.[].version' versions | sort -u | wc -l)" -eq 200 ]
+	diff <(jq -r '.[].sha256' versions | sort) <(sha256sum v* | cut -c 1-64 | sort)
+	# the newest is what is served, and the order is that of the names
+	[ "$(code "$URL/one")" = 200 ]
+	[ "$(sha body)" = "$(jq -r '.[0].sha256' versions)" ]
+	[ "$(jq -r '.[].version' versions)" = "$(jq -r '.[].version' versions | sort -r)" ]
+}
+
+@test "100 concurrent uploads to one path through three nodes are all kept" {
+	group 3
+	for ((i = 1; i <= 100; i++)); do echo "version $i" >"v$i"; done
+	run xargs -P 100 -n 2 bash -c 'curl -s -m 60 -o /dev/null -w "%{http_code}\n" -T "v$0" "$1/one"' \
+		< <(for ((i = 1; i <= 100; i++)); do echo "$i ${URLS[1 + i % 3]}"; done)
+	[ "$status" -eq 0 ]
+	[ "$(sort -u <<<"$output")" = 202 ]
+	for i in 1 2 3; do
+		json "${URLS[i]}/one?versions" >versions
+		[ "$(jq length versions)" -eq 100 ]
+		diff <(jq -r '.[].sha256' versions | sort) <(sha256sum v* | cut -c 1-64 | sort)
+	done
+}
+
+@test "a file of more than 2 GiB goes up, across and down" {
+	need space 8G
+	group 2
+	# Mostly a hole, so that the disk is not what is measured; each mark differs.
+	truncate -s 2149580801 big
+	for at in 0 1 1023 2047 2049; do
+		bytes 4096 $at | dd of=big bs=1M seek=$at conv=notrunc status=none
+	done
+	wanted=$(sha big)
+	[ "$(CURL_SECONDS=100 code -T big "${URLS[1]}/big")" = 202 ]
+	[ "$(curl -s -m 100 "${URLS[2]}/big" | sha)" = "$wanted" ]
+	[ "$(curl -s -m 100 -r 2147483648-2147483747 "${URLS[2]}/big" | sha)" = \
+		"$(tail -c +2147483649 big | head -c 100 | sha)" ]
+	wait_until 20 test -f "${STORES[2]}/tree/big"
+	[ "$(stat -c %s "${STORES[2]}/tree/big")" -eq 2149580801 ]
+}
+
+@test "1,000 files of random names and bytes on random nodes are read back from all" {
+	group 3
+	run python3 "$TOP/tests/many" 1000 "${URLS[@]}"
+	[ "$status" -eq 0 ]
+}

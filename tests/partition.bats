@@ -1,0 +1,189 @@
+#!/usr/bin/env bats
+# A group as hosts of a network: a partition and its healing, nodes that join
+# and leave under load, IPv6.
+load helpers
+
+setup() {
+	covey_setup
+	need hosts
+}
+
+# host_conf H [LINE...]: the configuration of the node on host H, seeded by host 1.
+host_conf() {
+	local h=$1 address=${ADDRESS_OF:-10.79.0.}$1
+	mkdir -p "$D/h$h"
+	cat >"$D/h$h/covey.yaml" <<-YAML
+	node:
+	  name: h$h
+	  address: "$address"
+	  store: $D/h$h/store
+	listen:
+	  http: 4720
+	  discovery: 4721
+	  versions: 4722
+	group:
+	  key_file: $D/group.key
+	  seeds: [ "$(authority 1 4721)" ]
+	access: open
+	YAML
+}
+
+# authority H PORT: how a URL names host H
+authority() {
+	case ${ADDRESS_OF:-10.79.0.} in
+	*:) echo "[${ADDRESS_OF}$1]:$2" ;;
+	*) echo "10.79.0.$1:$2" ;;
+	esac
+}
+
+url() { echo "http://$(authority "$1" 4720)"; }
+
+start_node() {
+	host_conf "$1"
+	spawn_on "$1" "h$1" covey up -c "$D/h$1/covey.yaml"
+	wait_until 20 on "$1" -f "$(url "$1")/.covey/readyz"
+}
+
+# on H CURL-ARG...: curl, run on host H
+on() {
+	local h=$1
+	shift
+	hosts exec "$h" curl -s -g -m 20 "$@"
+}
+
+# code_on H CURL-ARG...: the status alone; headers in $D/headers, body in $D/body
+code_on() {
+	local h=$1
+	shift
+	on "$h" -o "$D/body" -D "$D/headers" -w '%{http_code}' "$@"
+}
+
+# peers H STATE: how many others host H sees in STATE
+peers() {
+	on "$1" "$(url "$1")/.covey/status" |
+		jq "[.group.peers[] | select(.state == \"$2\")] | length"
+}
+
+sees() { [ "$(peers "$1" "$2")" -eq "$3" ]; }
+
+start_group() {
+	local n=$1 h
+	covey key new >"$D/group.key"
+	chmod 600 "$D/group.key"
+	hosts up "$n"
+	for ((h = 1; h <= n; h++)); do start_node "$h"; done
+	for ((h = 1; h <= n; h++)); do wait_until 20 sees "$h" up $((n - 1)); done
+}
+
+serves() { # serves H PATH TEXT
+	[ "$(on "$1" "$(url "$1")$2")" = "$3" ]
+}
+
+@test "both sides of a partition work on, and healing brings the newest everywhere" {
+	start_group 3
+	echo before >f
+	[ "$(code_on 1 -T f "$(url 1)/f")" = 202 ]
+	serves 3 /f before
+
+	hosts split 1,2 3
+	echo "left side" >f
+	[ "$(code_on 1 -T f "$(url 1)/f")" = 202 ]
+	serves 2 /f "left side"
+	# The lone node still serves what it has, marked, and takes writes.
+	[ "$(code_on 3 "$(url 3)/f")" = 200 ]
+	[ "$(cat body)" = before ]
+	[ "$(header Version-State)" = "unconfirmed; peers=0/2" ]
+	echo "right side" >g
+	[ "$(code_on 3 -T g "$(url 3)/g")" = 202 ]
+	serves 3 /g "right side"
+	[ "$(code_on 1 "$(url 1)/g")" = 404 ]
+	# and both sides write one path: the later write wins, neither is lost
+	echo "left h" >h
+	[ "$(code_on 2 -T h "$(url 2)/h")" = 202 ]
+	sleep 0.1
+	echo "right h" >h
+	[ "$(code_on 3 -T h "$(url 3)/h")" = 202 ]
+	wait_until 15 sees 1 down 1
+
+	hosts heal
+	for h in 1 2 3; do wait_until 20 sees "$h" up 2; done
+	for h in 1 2 3; do
+		wait_until 5 serves "$h" /f "left side"
+		wait_until 5 serves "$h" /g "right side"
+		wait_until 5 serves "$h" /h "right h"
+		[ "$(on "$h" -H 'Accept: application/json' "$(url "$h")/h?versions" | jq length)" -eq 2 ]
+	done
+}
+
+@test "a request during a partition waits for at most one check" {
+	start_group 3
+	echo x >f
+	[ "$(code_on 1 -T f "$(url 1)/f")" = 202 ]
+	serves 2 /f x
+	hosts split 1 2 3
+	begun=$(date +%s%N)
+	[ "$(code_on 2 "$(url 2)/f")" = 200 ]
+	# timeouts.check is 250 ms; the rest is for a sanitized build on a busy machine
+	[ $(($(date +%s%N) - begun)) -lt 1500000000 ]
+	[ "$(header Version-State)" = "unconfirmed; peers=0/2" ]
+}
+
+@test "a cut node is suspected within 5 s, shown as down, and comes back by itself" {
+	start_group 3
+	hosts split 1,2 3
+	begun=$(date +%s%N)
+	wait_until 8 sees 1 suspect 1
+	[ $(($(date +%s%N) - begun)) -lt 6000000000 ]
+	wait_until 10 sees 1 down 1
+	hosts heal
+	wait_until 15 sees 1 up 2
+	wait_until 15 sees 3 up 2
+}
+
+# writer H FILE: puts new files until told to stop, and keeps a list of those accepted
+writer() {
+	local h=$1 n=0
+	while [ ! -e "$D/enough" ]; do
+		n=$((n + 1))
+		echo "from $h number $n" >"$D/w$h"
+		[ "$(on "$h" -o /dev/null -w '%{http_code}' -T "$D/w$h" "$(url "$h")/load/$h-$n")" != 202 ] ||
+			echo "$h-$n" >>"$D/accepted"
+	done
+}
+
+@test "nodes join and leave under load, and nothing accepted is lost" {
+	start_group 2
+	: >accepted
+	writers=()
+	for h in 1 2; do
+		writer "$h" 3>&- 4>&- &
+		writers+=($!)
+	done
+	sleep 1
+	hosts up_more 3
+	start_node 3
+	wait_until 20 sees 1 up 2
+	pid3=$PID
+	sleep 1
+	stop "$pid3"
+	wait_until 10 sees 1 left 1
+	sleep 1
+	touch enough
+	wait "${writers[@]}"
+	start_node 3
+	wait_until 20 sees 3 up 2
+	[ "$(wc -l <accepted)" -gt 20 ]
+	# A sample of everything accepted, read from the node that was away.
+	while read -r name; do
+		serves 3 "/load/$name" "from ${name%-*} number ${name#*-}" || { echo "lost $name"; false; }
+	done < <(shuf -n 40 --random-source=<(yes) accepted)
+	[ "$(on 3 -H 'Accept: application/json' "$(url 3)/load/" | jq length)" -ge "$(wc -l <accepted)" ]
+}
+
+@test "a group works by IPv6" {
+	ADDRESS_OF=fd79::
+	start_group 2
+	echo six >f
+	[ "$(code_on 1 -T f "$(url 1)/f")" = 202 ]
+	serves 2 /f six
+}
