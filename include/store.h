@@ -169,11 +169,19 @@ int store_history(struct store *, struct str path, struct history *ret, struct e
 
 /* prune.c, adopt.c: what a person asks for */
 
-/* Drop versions of a path beyond the newest `versions`.  Works on a full disk. */
+/*
+ * Drop versions of a path beyond the newest `versions` (at least 1).  Works
+ * on a full disk.  Tells how many went, and the bytes of their content.
+ */
 int store_prune(struct store *, struct str path, size_t versions, uint64_t *ret_count,
 		uint64_t *ret_bytes, struct err *);
 
-/* Make versions of the foreign files at or below path; tells of each. */
+/*
+ * Make versions of the foreign files at or below path, one by one; tells of
+ * each.  A file that somebody writes meanwhile, one that cannot be read,
+ * what is no plain file, and names no request could ask for stay foreign.
+ * Directories get records.  What was adopted before a failure stays so.
+ */
 int store_adopt(struct store *, struct str path,
 		void (*adopted)(void *data, struct str path, const struct record *), void *data,
 		uint64_t *ret_count, struct err *);

@@ -26,8 +26,8 @@
  *	4  tree/P is removed		T
  *	5  its directory is synced	T
  *
- * What crashes leave behind never counts: history/P/,new is a version on
- * its way to its name (step 4; the next commit removes it), O may be in
+ * What crashes leave behind never counts: tmp/,new-HASH is a version on its
+ * way to its name (step 4; the path's next commit removes it), O may be in
  * tree/ and history/ both, and a dead tree/P is moved on by the next commit.
  *
  * A version made elsewhere that is older than what is known goes to
@@ -58,7 +58,6 @@
 #include <unistd.h>
 
 #define TRIES 64	/* each is one more directory or file that came and went meanwhile */
-#define LOCK_FILE "locks"
 
 static void state_free(struct commit_state *s)
 {
@@ -162,7 +161,8 @@ int commit_open_history(struct store *store, const struct commit *c, struct comm
 	if (!s->ahead)
 		return 0;
 	issued.text = version_format(text, s->record.version);
-	if (place_over(&issued, chain_leaf(&s->chain), chain_leaf(&s->chain), MARK_ISSUED) < 0)
+	if (place_over(&issued, chain_leaf(&s->chain), MARK_NEW, chain_leaf(&s->chain),
+		       MARK_ISSUED) < 0)
 		return err_sys(err, "note the version");
 	return 0;
 }
@@ -173,7 +173,9 @@ int commit_keep(struct store *store, const struct commit *c, struct commit_state
 	struct source standing = SOURCE_INIT;
 	struct err why = ERR_INIT;
 
-	if (s->now.kind == FOUND_NOTHING)
+	if (s->now.kind == FOUND_NOTHING ||
+	    (s->now.kind == FOUND_FOREIGN && s->how == COMMIT_ADOPT) ||
+	    version_cmp(s->now.record.version, s->record.version) == 0)
 		return 0;
 	if (commit_open_history(store, c, s, err) < 0)
 		return -1;
@@ -222,14 +224,15 @@ static int sync_prepared(struct store *store, const struct commit *c, struct com
 }
 
 /* Step 4. */
-static int show(const struct source *source, struct commit_state *s, struct err *err)
+static int show(struct store *store, const struct source *source, struct commit_state *s,
+		struct err *err)
 {
 	int status;
 
 	if (s->now.kind == FOUND_NOTHING)
 		status = place_name(source, s->parent, s->name);
 	else
-		status = place_over(source, chain_leaf(&s->chain), s->parent, s->name);
+		status = place_over(source, store->tmp, s->names.temporary, s->parent, s->name);
 	if (status < 0 && (errno == EEXIST || errno == ENOENT || errno == EISDIR))
 		return AGAIN;	/* the directory went, or a person was quicker */
 	return status < 0 ? err_sys(err, "give it its name") : 0;
@@ -246,7 +249,7 @@ static int become_newest(struct store *store, const struct commit *c, struct com
 	if (status == 0)
 		status = sync_prepared(store, c, s, err);
 	if (status == 0)
-		status = show(source, s, err);
+		status = show(store, source, s, err);
 	s->newest = s->tree_changed = true;
 	return status;
 }
@@ -298,7 +301,7 @@ static int commit_content(struct store *store, const struct commit *c, struct co
 	if (s->now.kind == FOUND_DIRECTORY && !s->entry.directory)
 		return unlinkat(s->parent, s->name, AT_REMOVEDIR) == 0 || errno == ENOTEMPTY
 			       ? AGAIN : err_sys(err, "remove a deleted directory");
-	if (s->now.kind == FOUND_DIRECTORY && !s->merge)
+	if (s->now.kind == FOUND_DIRECTORY && s->how != COMMIT_MERGE)
 		return err_set(err, ERR_CONFLICT, "a directory stands there");
 	if (commit_choose(store, c, s, err) < 0 || stands(store, c, s, &there, err) < 0)
 		return -1;
@@ -331,7 +334,7 @@ int commit_bury(struct store *store, const struct commit *c, struct commit_state
 	if (place_mark(store, history, &s->record, err) < 0)
 		return -1;
 	tombstone.text = version_format(text, s->record.version);
-	if (mark && place_over(&tombstone, history, history, MARK_TOMBSTONE) < 0)
+	if (mark && place_over(&tombstone, history, MARK_NEW, history, MARK_TOMBSTONE) < 0)
 		return err_sys(err, "name the tombstone");
 	return chain_sync(store, &s->chain, err);
 }
@@ -344,7 +347,7 @@ static int commit_tombstone(struct store *store, const struct commit *c, struct 
 
 	if (s->now.kind == FOUND_DIRECTORY)
 		return directory_remove(store, c, s, err);
-	if (!s->merge && c->flags & RECORD_DIRECTORY && record_is_live(&s->entry.record))
+	if (s->how != COMMIT_MERGE && c->flags & RECORD_DIRECTORY && record_is_live(&s->entry.record))
 		return err_set(err, ERR_CONFLICT, "a file stands there");
 	if (commit_choose(store, c, s, err) < 0 || stands(store, c, s, &there, err) < 0)
 		return -1;
@@ -377,7 +380,7 @@ static int step(struct store *store, const struct commit *c, struct commit_state
 }
 
 /* One try: 0 with *ret to be waited for, AGAIN or -1. */
-static int try(struct store *store, const struct commit *c, bool merge,
+static int try(struct store *store, const struct commit *c, enum commit_how how,
 	       struct commit_state **ret, struct err *err)
 {
 	struct commit_state *s = mem_new(1, sizeof *s);
@@ -385,16 +388,16 @@ static int try(struct store *store, const struct commit *c, bool merge,
 	int status;
 
 	*s = (struct commit_state)COMMIT_STATE_INIT;
-	s->merge = merge;
+	s->how = how;
 	status = names_init(&s->names, c->path, err);
 	if (status == 0) {
 		const char *slash = strrchr(s->names.tree, '/');
 
 		s->name = slash != NULL ? slash + 1 : s->names.tree;
-		status = directory_open_parent(store, c->path, make, merge, &s->parent, err);
+		status = directory_open_parent(store, c->path, make, how, &s->parent, err);
 	}
 	if (status == 0)
-		status = lock_take(&s->lock, store->run, LOCK_FILE, path_hash(c->path), err);
+		status = disk_lock(store, &s->lock, c->path, err);
 	if (status == 0)
 		status = step(store, c, s, err);
 	if (status == 0)
@@ -404,7 +407,7 @@ static int try(struct store *store, const struct commit *c, bool merge,
 	return status;
 }
 
-static int submit(struct store *store, struct commit *c, bool merge, struct err *err)
+static int submit(struct store *store, struct commit *c, enum commit_how how, struct err *err)
 {
 	struct commit_state *s = NULL;
 	int status = AGAIN;
@@ -413,7 +416,7 @@ static int submit(struct store *store, struct commit *c, bool merge, struct err 
 						   !(c->flags & RECORD_DELETED), err) < 0)
 		return -1;
 	for (int i = 0; i < TRIES && status == AGAIN; i++)
-		status = try(store, c, merge, &s, err);
+		status = try(store, c, how, &s, err);
 	if (status == AGAIN)
 		return err_set(err, ERR_CONFLICT, "what is around it keeps changing");
 	if (status < 0)
@@ -425,14 +428,14 @@ static int submit(struct store *store, struct commit *c, bool merge, struct err 
 	return 0;
 }
 
-int commit_merge(struct store *store, struct commit *c, bool merge, struct err *err)
+int commit_begin(struct store *store, struct commit *c, enum commit_how how, struct err *err)
 {
 	struct err why = ERR_INIT;
-	int status = submit(store, c, merge, &why);
+	int status = submit(store, c, how, &why);
 
 	if (status < 0 && why.kind == ERR_FULL && c->flags & RECORD_DELETED &&
 	    disk_release_reserve(store))
-		status = submit(store, c, merge, &why);
+		status = submit(store, c, how, &why);
 	if (status == 0)
 		return 0;
 	if (err != NULL)
@@ -442,7 +445,9 @@ int commit_merge(struct store *store, struct commit *c, bool merge, struct err *
 
 int commit_submit(struct store *store, struct commit *c, struct err *err)
 {
-	return commit_merge(store, c, c->pointer != NULL || !version_is_none(c->fixed), err);
+	bool elsewhere = c->pointer != NULL || !version_is_none(c->fixed);
+
+	return commit_begin(store, c, elsewhere ? COMMIT_MERGE : COMMIT_OWN, err);
 }
 
 int commit_wait(struct store *store, struct commit *c, struct err *err)

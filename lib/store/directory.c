@@ -32,7 +32,7 @@ static bool is_live(struct store *store, struct names *names, int fd)
 }
 
 /* Each directory from the top down to the path gets a live record. */
-static int make_all(struct store *store, struct str path, bool merge, struct err *err)
+static int make_all(struct store *store, struct str path, enum commit_how how, struct err *err)
 {
 	for (size_t n = 1; n <= path.n; n++) {
 		struct commit c = COMMIT_INIT;
@@ -41,14 +41,14 @@ static int make_all(struct store *store, struct str path, bool merge, struct err
 			continue;
 		c.path = (struct str){ path.s, n };
 		c.flags = RECORD_DIRECTORY;
-		if (commit_merge(store, &c, merge, err) < 0 || commit_wait(store, &c, err) < 0)
+		if (commit_begin(store, &c, how, err) < 0 || commit_wait(store, &c, err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-int directory_open_parent(struct store *store, struct str path, bool make, bool merge, int *ret,
-			  struct err *err)
+int directory_open_parent(struct store *store, struct str path, bool make, enum commit_how how,
+			  int *ret, struct err *err)
 {
 	struct str parent = path_parent(path);
 	struct names names;
@@ -67,7 +67,7 @@ int directory_open_parent(struct store *store, struct str path, bool make, bool 
 		}
 		if (fd >= 0)
 			close(fd);
-		if (make_all(store, parent, merge, err) < 0)
+		if (make_all(store, parent, how, err) < 0)
 			return -1;
 	}
 	return err_set(err, ERR_CONFLICT, "the directory above keeps being removed");
@@ -159,7 +159,7 @@ int directory_make(struct store *store, const struct commit *c, struct commit_st
 		s->newest = true;
 		return 0;
 	}
-	if (in_the_way(s) && !s->merge)
+	if (in_the_way(s) && s->how != COMMIT_MERGE)
 		return err_set(err, ERR_CONFLICT, "a file stands there");
 	if (commit_choose(store, c, s, err) < 0)
 		return -1;
@@ -203,9 +203,9 @@ int directory_remove(struct store *store, const struct commit *c, struct commit_
 
 	if (directory_is_empty(s->now.fd, &empty, err) < 0)
 		return -1;
-	if (!s->merge && alive && !(c->flags & RECORD_DIRECTORY))
+	if (s->how != COMMIT_MERGE && alive && !(c->flags & RECORD_DIRECTORY))
 		return err_set(err, ERR_CONFLICT, "a directory stands there");
-	if (!s->merge && alive && !empty)
+	if (s->how != COMMIT_MERGE && alive && !empty)
 		return err_set(err, ERR_EXISTS, "the directory is not empty");
 	if (commit_choose(store, c, s, err) < 0)
 		return -1;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define FORMAT 1
+#define LOCK_FILE "locks"
 #define RESERVE_NAME "reserve"
 #define RESERVE_BYTES (4 << 20)		/* some hundred tombstones */
 
@@ -27,6 +28,11 @@ int disk_sync(struct store *store, int fd, const char *what, struct err *err)
 	if (errno != ENOSPC && errno != EDQUOT)
 		atomic_store(&store->failed, true);
 	return err_sys(err, "sync %s", what);
+}
+
+int disk_lock(struct store *store, struct lock *lock, struct str path, struct err *err)
+{
+	return lock_take(lock, store->run, LOCK_FILE, path_hash(path), err);
 }
 
 int disk_check(struct store *store, bool space, struct err *err)
@@ -45,6 +51,8 @@ int disk_check(struct store *store, bool space, struct err *err)
 	if ((uint64_t)st.f_bavail * st.f_frsize < store->min_free)
 		return err_set(err, ERR_FULL, "write to %s: less than %" PRIu64 " bytes are free",
 			       store->path, store->min_free);
+	if (atomic_load(&store->released))
+		disk_fill_reserve(store);
 	return 0;
 }
 
@@ -60,6 +68,7 @@ bool disk_release_reserve(struct store *store)
 	if (had)
 		fsync(fd);	/* the blocks are free for others once that is on disk */
 	close(fd);
+	atomic_store(&store->released, true);
 	return had;
 }
 
@@ -71,9 +80,12 @@ void disk_fill_reserve(struct store *store)
 	if (fd < 0)
 		return;
 	/* Never the last bytes: those are for whoever is making room just now. */
-	if (fs_free_bytes(fd, &space) == 0 && space > 2 * RESERVE_BYTES &&
-	    posix_fallocate(fd, 0, RESERVE_BYTES) != 0)
-		unlinkat(store->dir, RESERVE_NAME, 0);	/* what it got of them */
+	if (fs_free_bytes(fd, &space) == 0 && space > 2 * RESERVE_BYTES) {
+		if (posix_fallocate(fd, 0, RESERVE_BYTES) == 0)
+			atomic_store(&store->released, false);
+		else
+			unlinkat(store->dir, RESERVE_NAME, 0);	/* what it got of them */
+	}
 	close(fd);
 }
 

@@ -13,6 +13,7 @@ struct store {
 	uint64_t node;
 	uint64_t min_free;
 	atomic_bool failed;	/* an fsync failed: no promise is kept any more until restart */
+	atomic_bool released;	/* the reserve was given away and should come back */
 };
 
 /* disk.c */
@@ -21,6 +22,8 @@ struct store {
 int disk_sync(struct store *, int fd, const char *what, struct err *);
 /* -1 with ERR_FULL when less than min_free is left, or why there is no writing at all. */
 int disk_check(struct store *, bool space, struct err *);
+/* Wait for the path's lock. */
+int disk_lock(struct store *, struct lock *, struct str path, struct err *);
 /* Give the ballast's space to whoever deletes; true when there was some. */
 bool disk_release_reserve(struct store *);
 void disk_fill_reserve(struct store *);
@@ -29,13 +32,14 @@ void disk_fill_reserve(struct store *);
 
 #define MARK_TOMBSTONE ","		/* symbolic link: the newest tombstone's version */
 #define MARK_ISSUED ",issued"		/* symbolic link: the last version ahead of the clock */
-#define MARK_NEW ",new"			/* on its way to its name, under the path's lock */
+#define MARK_NEW ",new"			/* on its way to its name in this directory */
 #define MARK_FOREIGN ",foreign-"	/* what a person had put in the way */
 
 struct names {
 	char tree[PATH_BYTES + 2];		/* "." for the root */
 	char history[2 * PATH_BYTES + 2 + VERSION_TEXT];
 	size_t stem;				/* history: bytes of "docs/a.pdf/" */
+	char temporary[24];			/* in tmp/: on its way to its name in tree/ */
 };
 
 int names_init(struct names *, struct str path, struct err *);
@@ -132,8 +136,9 @@ struct source {			/* one of these, the others as in SOURCE_INIT */
 
 /* 0, or -1 with errno. */
 int place_name(const struct source *, int dir, const char *name);
-/* Over what stands there, in one step, by way of ",new" in the history directory. */
-int place_over(const struct source *, int history, int dir, const char *name);
+/* Over what stands there, in one step, by way of a temporary name that the path's lock guards. */
+int place_over(const struct source *, int temporary_dir, const char *temporary, int dir,
+	       const char *name);
 /*
  * Into a history directory as the record's version.  The same record there
  * already is success; a worse one (a pointer for content, a damaged file)
@@ -150,6 +155,12 @@ int place_mark(struct store *, int history, const struct record *, struct err *)
 
 #define AGAIN 1		/* of steps below: what they stood on has changed; release and start over */
 
+enum commit_how {
+	COMMIT_OWN,		/* what contradicts it is a conflict */
+	COMMIT_MERGE,		/* of what was made elsewhere: it must find its place */
+	COMMIT_ADOPT,		/* of a person's file, which it replaces */
+};
+
 struct commit_state {
 	struct lock lock;
 	struct names names;
@@ -161,7 +172,7 @@ struct commit_state {
 	struct version tombstone;
 	struct version known;	/* the greatest version of the path that is known here */
 	struct record record;	/* to commit */
-	bool merge;		/* made elsewhere: it must find its place */
+	enum commit_how how;
 	bool ahead;		/* of the clock: to be remembered as issued */
 	bool newest;
 	bool tree_changed;	/* the parent must be synced */
@@ -169,8 +180,8 @@ struct commit_state {
 #define COMMIT_STATE_INIT { .lock = LOCK_INIT, .chain = CHAIN_INIT, .parent = -1, \
 			    .now = FOUND_INIT, .entry = STORE_ENTRY_INIT }
 
-/* commit_submit(), where a conflict of kinds is merged also for a version chosen here. */
-int commit_merge(struct store *, struct commit *, bool merge, struct err *);
+/* commit_submit() as one of these. */
+int commit_begin(struct store *, struct commit *, enum commit_how, struct err *);
 
 int commit_choose(struct store *, const struct commit *, struct commit_state *, struct err *);
 int commit_open_history(struct store *, const struct commit *, struct commit_state *,
@@ -187,7 +198,7 @@ int commit_bury(struct store *, const struct commit *, struct commit_state *, bo
  * Open the directory above the path.  With make, it and those above it have
  * a live record when this returns; without, *ret is -1 where there is none.
  */
-int directory_open_parent(struct store *, struct str path, bool make, bool merge, int *ret,
+int directory_open_parent(struct store *, struct str path, bool make, enum commit_how, int *ret,
 			  struct err *);
 /* The two directory commits, complete.  0, AGAIN or -1. */
 int directory_make(struct store *, const struct commit *, struct commit_state *, struct err *);

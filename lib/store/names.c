@@ -1,6 +1,8 @@
 /* names - where a path's things are in tree/ and history/ */
 #include "inside.h"
 
+#include <inttypes.h>
+
 int names_init(struct names *names, struct str path, struct err *err)
 {
 	if (path_check(path, err) < 0)
@@ -22,6 +24,7 @@ void names_set(struct names *names, struct str path)
 	memcpy(names->history, history.data, history.len);
 	names->stem = history.len - 1;
 	buf_clear(&history);
+	snprintf(names->temporary, sizeof names->temporary, ",new-%016" PRIx64, path_hash(path));
 }
 
 const char *names_mark(struct names *names, const char *mark)

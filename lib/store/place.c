@@ -17,15 +17,16 @@ int place_name(const struct source *source, int dir, const char *name)
 	return linkat(source->dir, source->name, dir, name, 0);
 }
 
-int place_over(const struct source *source, int history, int dir, const char *name)
+int place_over(const struct source *source, int temporary_dir, const char *temporary, int dir,
+	       const char *name)
 {
-	int status = place_name(source, history, MARK_NEW);
+	int status = place_name(source, temporary_dir, temporary);
 
 	if (status < 0 && errno == EEXIST) {	/* whoever left it there died */
-		unlinkat(history, MARK_NEW, 0);
-		status = place_name(source, history, MARK_NEW);
+		unlinkat(temporary_dir, temporary, 0);
+		status = place_name(source, temporary_dir, temporary);
 	}
-	return status < 0 ? -1 : renameat(history, MARK_NEW, dir, name);
+	return status < 0 ? -1 : renameat(temporary_dir, temporary, dir, name);
 }
 
 int place_in_history(const struct source *source, int history, const struct record *record,
@@ -49,7 +50,7 @@ int place_in_history(const struct source *source, int history, const struct reco
 	if (other)
 		return err_set(err, ERR_CORRUPT, "put a version into history: another record "
 			       "has its name");
-	if (!good && place_over(source, history, history, name) < 0)
+	if (!good && place_over(source, history, MARK_NEW, history, name) < 0)
 		return err_sys(err, "replace a version in history");
 	return 0;
 }

@@ -446,6 +446,59 @@ static void kinds(void)
 	CHECK(versions("kk") == 3);
 }
 
+static void pruning(void)
+{
+	uint64_t count = 0, bytes = 0;
+
+	CHECK(put("pr", "11") == ERR_NONE && put("pr", "222") == ERR_NONE);
+	CHECK(with_flags("pr", RECORD_DELETED) == ERR_NONE);
+	CHECK(put("pr", "4") == ERR_NONE && put("pr", "5") == ERR_NONE);
+	CHECK(store_prune(store, STR("pr"), 0, &count, &bytes, &why) < 0);
+	CHECK(store_prune(store, STR("pr"), 9, &count, &bytes, &why) == 0 && count == 0);
+	CHECK(store_prune(store, STR("pr"), 3, &count, &bytes, &why) == 0);
+	CHECK(count == 2 && bytes == 5 && versions("pr") == 3 && holds("pr", "5"));
+	CHECK(store_prune(store, STR("pr"), 1, &count, &bytes, &why) == 0);
+	CHECK(count == 2 && bytes == 1 && versions("pr") == 1 && holds("pr", "5"));
+	CHECK(with_flags("pr", RECORD_DELETED) == ERR_NONE);
+	CHECK(store_prune(store, STR("pr"), 1, &count, &bytes, &why) == 0);
+	CHECK(count == 1 && bytes == 1 && versions("pr") == 1 && holds("pr", NULL));
+	CHECK(get("pr").record.flags == RECORD_DELETED);
+	CHECK(store_prune(store, STR("unknown"), 1, &count, &bytes, &why) == 0 && count == 0);
+}
+
+static void adopted(void *data, struct str path, const struct record *record)
+{
+	struct buf *names = data;
+
+	buf_addf(names, "%.*s=%llu ", STR_ARG(path), (unsigned long long)record->size);
+}
+
+static void adoption(void)
+{
+	struct buf told = BUF_INIT;
+	struct store_entry entry;
+	uint64_t count = 0;
+
+	CHECK(put("ad/changed", "was") == ERR_NONE && put("ad/kept", "kept") == ERR_NONE);
+	write_file("ad/changed", " and is", O_APPEND);
+	CHECK(mkdir(in_store("tree/", "ad/sub"), 0700) == 0);
+	write_file("ad/sub/new", "by hand", 0);
+	CHECK(symlink("nowhere", in_store("tree/", "ad/link")) == 0);
+	CHECK(get("ad/sub").directory && version_is_none(get("ad/sub").record.version));
+	CHECK(store_adopt(store, STR("ad"), adopted, &told, &count, &why) == 0 && count == 2);
+	CHECK(strstr(told.data, "ad/changed=10 ") != NULL);
+	CHECK(strstr(told.data, "ad/sub/new=7 ") != NULL);
+	CHECK(holds("ad/changed", "was and is") && holds("ad/sub/new", "by hand"));
+	CHECK(holds("ad/kept", "kept") && versions("ad/kept") == 1 && versions("ad/changed") == 1);
+	CHECK(get("ad/sub").record.flags == RECORD_DIRECTORY && get("ad/link").foreign);
+	entry = get("ad/sub/new");
+	CHECK(!entry.foreign && entry.record.mtime > 1700000000);
+	store_entry_clear(&entry);
+	CHECK(access(in_store("history/", "ad/sub/new"), F_OK) < 0);
+	CHECK(store_adopt(store, STR("ad"), adopted, &told, &count, &why) == 0 && count == 0);
+	buf_clear(&told);
+}
+
 static void remove_all(const char *path)
 {
 	char command[4200];
@@ -478,6 +531,8 @@ int main(void)
 	conditions();
 	merging();
 	kinds();
+	pruning();
+	adoption();
 	store_close(store);
 	remove_all(root);
 	return UNIT_RESULT();

@@ -1,0 +1,99 @@
+/* prune - dropping old versions of a path, because a person asked for it */
+#include "inside.h"
+
+#include "fs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+struct pruning {
+	struct names names;
+	struct version newest;		/* stays, whatever is asked */
+	uint64_t count, bytes;
+};
+
+static int drop_name(int dir, const char *name, struct err *err)
+{
+	if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	return err_sys(err, "remove a version");
+}
+
+/* A version may be in history/ and, where a deletion was cut short, in tree/ as well. */
+static int drop(struct store *store, struct pruning *p, const struct history_entry *entry,
+		struct err *err)
+{
+	struct version v = entry->record.version;
+	struct found found = FOUND_INIT;
+	bool dead_in_tree;
+
+	if (look_tree(store->tree, p->names.tree, &found, err) < 0)
+		return -1;
+	dead_in_tree = (found.kind == FOUND_FILE || found.kind == FOUND_POINTER) &&
+		       version_cmp(found.record.version, v) == 0;
+	found_clear(&found);
+	if (dead_in_tree && drop_name(store->tree, p->names.tree, err) < 0)
+		return -1;
+	/* The link goes before what it names. */
+	if (version_cmp(look_mark(store->history, names_mark(&p->names, MARK_TOMBSTONE)), v) == 0 &&
+	    drop_name(store->history, names_mark(&p->names, MARK_TOMBSTONE), err) < 0)
+		return -1;
+	if (drop_name(store->history, names_version(&p->names, v), err) < 0)
+		return -1;
+	p->count++;
+	p->bytes += entry->content ? entry->record.size : 0;
+	return 0;
+}
+
+/* Under the path's lock. */
+static int prune(struct store *store, struct pruning *p, struct str path, size_t versions,
+		 struct err *err)
+{
+	struct history h = HISTORY_INIT;
+	int fd, status = 0;
+
+	if (store_history(store, path, &h, err) < 0)
+		return -1;
+	for (size_t i = versions; i < h.count && status == 0; i++)
+		status = drop(store, p, &h.entries[i], err);
+	history_clear(&h);
+	unlinkat(store->tmp, p->names.temporary, 0);	/* what a commit that died left */
+	if (status < 0 || p->count == 0)
+		return status;
+	fd = fs_open(store->history, names_history(&p->names), O_RDONLY | O_DIRECTORY, 0);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_sys(err, "open history");
+	status = disk_sync(store, fd, "history directory", err);
+	close(fd);
+	return status;
+}
+
+int store_prune(struct store *store, struct str path, size_t versions, uint64_t *ret_count,
+		uint64_t *ret_bytes, struct err *err)
+{
+	struct pruning p = { .count = 0 };
+	struct lock lock = LOCK_INIT;
+	struct err why = ERR_INIT;
+	int status;
+
+	if (versions == 0)
+		return err_set(err, ERR_INVALID, "prune %s: the newest version stays",
+			       shown(path).text);
+	if (names_init(&p.names, path, err) < 0 || disk_lock(store, &lock, path, err) < 0)
+		return -1;
+	status = prune(store, &p, path, versions, &why);
+	/* Where even removing takes space, the reserve has it; what went is not counted twice. */
+	if (status < 0 && why.kind == ERR_FULL && disk_release_reserve(store))
+		status = prune(store, &p, path, versions, &why);
+	lock_release(&lock);
+	if (status < 0) {
+		if (err != NULL)
+			*err = why;
+		return err_context(err, "prune %s", shown(path).text);
+	}
+	disk_fill_reserve(store);
+	*ret_count = p.count;
+	*ret_bytes = p.bytes;
+	return 0;
+}
