@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #define BATCH 32
+#define RECEIVE_ROOM (1 << 20)		/* bytes the kernel keeps while this process is busy */
 
 struct slot {
 	struct sockaddr_storage address;
@@ -145,9 +146,11 @@ struct sealed_socket *sealed_new(struct loop *loop, int fd, const struct seal_ke
 {
 	struct sealed_socket *s;
 	struct address own;
+	int room = RECEIVE_ROOM;
 
 	if (sock_address(fd, &own, err) < 0)
 		return NULL;
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);	/* as much as the system allows */
 	s = mem_new(1, sizeof *s);
 	s->watch.fd = fd;
 	s->watch.ready = ready;
