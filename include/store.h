@@ -87,10 +87,12 @@ int stage_write(struct stage *, const void *, size_t n, struct err *);
 void stage_hash(struct stage *, const void *, size_t n);
 /* Append the whole content of an open file. */
 int stage_copy(struct stage *, int fd, struct err *);
-/* The body is complete: put it on disk and fix its digest. */
+/* The body is complete: fix its digest. */
+int stage_end(struct stage *, struct err *);
+/* The same, and put it on disk. */
 int stage_sync(struct stage *, struct err *);
 uint64_t stage_size(const struct stage *);
-const uint8_t *stage_sha256(const struct stage *);	/* after stage_sync() */
+const uint8_t *stage_sha256(const struct stage *);	/* after stage_end() */
 int stage_fd(const struct stage *);		/* for readers while it grows; the stage's */
 void stage_free(struct stage *);		/* NULL is fine; what was not committed is gone */
 

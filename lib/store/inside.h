@@ -108,7 +108,7 @@ int entry_of(struct store *, struct names *, struct found *, struct version tomb
 
 /* stage.c */
 
-bool stage_is_whole(const struct stage *);	/* stage_sync() was there */
+bool stage_is_whole(const struct stage *);	/* stage_end() was there */
 
 /* chain.c: history directories, made when first needed, durable when trusted */
 

@@ -107,18 +107,23 @@ int stage_copy(struct stage *stage, int fd, struct err *err)
 	return status;
 }
 
-int stage_sync(struct stage *stage, struct err *err)
+int stage_end(struct stage *stage, struct err *err)
 {
 	if (stage->hashed != stage->size)
-		return err_set(err, ERR_CORRUPT, "sync body: not all of it was hashed");
-	if (stage->size >= EARLY_SYNC_BYTES &&
-	    disk_sync(stage->store, stage->fd, "body", err) < 0)
-		return -1;
+		return err_set(err, ERR_CORRUPT, "end body: not all of it was hashed");
 	if (stage->digest != NULL)
 		digest_end(stage->digest, stage->sha256);
 	digest_free(stage->digest);
 	stage->digest = NULL;
 	return 0;
+}
+
+int stage_sync(struct stage *stage, struct err *err)
+{
+	if (stage->size >= EARLY_SYNC_BYTES &&
+	    disk_sync(stage->store, stage->fd, "body", err) < 0)
+		return -1;
+	return stage_end(stage, err);
 }
 
 bool stage_is_whole(const struct stage *stage)
