@@ -1,0 +1,226 @@
+/*
+ * gather - LIST and HISTORY: one question to all members at once
+ *
+ * Every member that could answer is asked by HTTP; each answer goes, as it
+ * came, into a sealed memfd and to the asker.  A peer that has nothing
+ * there (404, or 504 because it was asked for what is cached) has answered:
+ * with nothing.  Peers that were silent lately are asked too, but nobody
+ * waits for them once the others have answered.
+ */
+#include "syncd.h"
+
+#include "container.h"
+#include "mem.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define PART_BYTES_MAX (64u << 20)	/* of one peer's answer */
+#define WHOLE_FACTOR 5			/* a whole answer may take so many times timeouts.pull */
+#define SICK_GRACE 10			/* the sick get a tenth of timeouts.pull after the others */
+
+struct gather_peer {
+	struct gathering *gathering;
+	struct fetch fetch;
+	uint64_t id;
+	bool sick;
+	bool nothing;			/* it has nothing there */
+	int memfd;
+	size_t bytes;
+};
+
+struct gathering {
+	struct syncd *daemon;
+	struct gathering *next, *prev;
+	struct asker asker;
+	struct timer limit;		/* of it all */
+	struct timer grace;		/* for the sick, once the others are done */
+	struct gather_peer *peers;
+	size_t count;
+	size_t open, open_healthy;	/* not yet over */
+	struct sync_end end;
+};
+
+static void gathering_free(struct gathering *g)
+{
+	struct syncd *d = g->daemon;
+
+	for (size_t i = 0; i < g->count; i++) {
+		fetch_cancel(&g->peers[i].fetch);
+		if (g->peers[i].memfd >= 0)
+			close(g->peers[i].memfd);
+	}
+	timer_stop(&g->limit);
+	timer_stop(&g->grace);
+	if (g->prev != NULL)
+		g->prev->next = g->next;
+	else
+		d->gatherings = g->next;
+	if (g->next != NULL)
+		g->next->prev = g->prev;
+	free(g->peers);
+	free(g);
+	syncd_rest(d);
+}
+
+static void gathering_end(struct gathering *g)
+{
+	struct buf body = BUF_INIT;
+
+	sync_end_pack(&body, &g->end);
+	serve_reply(g->asker.request, SYNC_END, buf_str(&body), NULL, 0);
+	serve_end(g->asker.request);
+	buf_clear(&body);
+	gathering_free(g);
+}
+
+static void on_limit(struct timer *timer)
+{
+	gathering_end(CONTAINER_OF(timer, struct gathering, limit));
+}
+
+static void on_grace(struct timer *timer)
+{
+	gathering_end(CONTAINER_OF(timer, struct gathering, grace));
+}
+
+static void give_part(struct gather_peer *peer)
+{
+	struct gathering *g = peer->gathering;
+	struct buf body = BUF_INIT;
+
+	lseek(peer->memfd, 0, SEEK_SET);
+	fcntl(peer->memfd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
+	sync_part_pack(&body, peer->id);
+	serve_reply(g->asker.request, SYNC_PART, buf_str(&body), &peer->memfd, 1);
+	buf_clear(&body);
+	g->end.answered++;
+}
+
+/* One peer is done, for better or worse. */
+static void peer_over(struct gather_peer *peer)
+{
+	struct gathering *g = peer->gathering;
+
+	if (peer->memfd >= 0)
+		close(peer->memfd);
+	peer->memfd = -1;
+	g->open--;
+	g->open_healthy -= !peer->sick;
+	if (g->open == 0)
+		gathering_end(g);
+	else if (g->open_healthy == 0)
+		timer_start(g->daemon->loop, &g->grace, g->daemon->first_byte_ms / SICK_GRACE);
+}
+
+static int on_head(struct fetch *fetch, const struct fetch_head *head, struct err *err)
+{
+	struct gather_peer *peer = CONTAINER_OF(fetch, struct gather_peer, fetch);
+
+	peers_note(peer->gathering->daemon->peers, peer->id, NULL);
+	if (head->length != FETCH_LENGTH_UNKNOWN && head->length > PART_BYTES_MAX)
+		return err_set(err, ERR_TOO_LARGE, "ask peer: its answer is too long");
+	peer->nothing = head->status == 404 || head->status == 504;
+	if (head->status != 200 && !peer->nothing)
+		return err_set(err, ERR_CORRUPT, "ask peer: it answers %d", head->status);
+	return 0;
+}
+
+static int on_body(struct fetch *fetch, const void *bytes, size_t n, struct err *err)
+{
+	struct gather_peer *peer = CONTAINER_OF(fetch, struct gather_peer, fetch);
+	const char *at = bytes;
+
+	if (peer->nothing)
+		return 0;
+	if (n > PART_BYTES_MAX - peer->bytes)
+		return err_set(err, ERR_TOO_LARGE, "ask peer: its answer is too long");
+	peer->bytes += n;
+	while (n > 0) {
+		ssize_t done = write(peer->memfd, at, n);
+
+		if (done < 0)
+			return err_sys(err, "write memfd");
+		at += done;
+		n -= (size_t)done;
+	}
+	return 0;
+}
+
+static void on_end(struct fetch *fetch, const struct err *err)
+{
+	struct gather_peer *peer = CONTAINER_OF(fetch, struct gather_peer, fetch);
+
+	if (err == NULL)
+		give_part(peer);
+	else
+		peers_note(peer->gathering->daemon->peers, peer->id, err);
+	peer_over(peer);
+}
+
+/* False when it could not even be asked. */
+static bool ask_peer(struct gathering *g, const struct member *m, struct str target)
+{
+	struct gather_peer *peer = &g->peers[g->count];
+	struct syncd *d = g->daemon;
+
+	*peer = (struct gather_peer){
+		.gathering = g, .id = m->id, .sick = peers_sick(d->peers, m->id),
+		.fetch = { .peer = &m->http, .target = target,
+			   .first_byte_ms = d->first_byte_ms, .stall_ms = d->stall_ms,
+			   .head = on_head, .body = on_body, .end = on_end },
+	};
+	peer->memfd = memfd_create("covey-part", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (peer->memfd < 0)
+		return false;
+	if (fetch_start(d->fetcher, &peer->fetch, NULL) < 0) {
+		close(peer->memfd);
+		return false;
+	}
+	g->count++;
+	g->open++;
+	g->open_healthy += !peer->sick;
+	return true;
+}
+
+static void asker_gone(struct asker *asker)
+{
+	gathering_free(CONTAINER_OF(asker, struct gathering, asker));
+}
+
+void gather_ask(struct syncd *d, struct serve_request *request, struct str target)
+{
+	const struct members *view = peers_view(d->peers);
+	struct gathering *g = mem_new(1, sizeof *g);
+
+	g->daemon = d;
+	g->asker = (struct asker){ .request = request, .gone = asker_gone };
+	g->limit.fire = on_limit;
+	g->grace.fire = on_grace;
+	request->data = &g->asker;
+	g->next = d->gatherings;
+	if (g->next != NULL)
+		g->next->prev = g;
+	d->gatherings = g;
+	g->end.asked = (uint32_t)members_asked(view);
+	g->peers = mem_new(view->count, sizeof *g->peers);
+	for (size_t i = 0; i < view->count; i++) {
+		const struct member *m = &view->list[i];
+
+		if ((m->state == MEMBER_UP || m->state == MEMBER_SUSPECT) &&
+		    peers_http(d->peers, m->id) != NULL)
+			ask_peer(g, m, target);
+	}
+	if (g->open == 0)
+		gathering_end(g);
+	else
+		timer_start(d->loop, g->open_healthy ? &g->limit : &g->grace,
+			    d->first_byte_ms * (g->open_healthy ? WHOLE_FACTOR : 1));
+}
+
+void gather_stop(struct syncd *d)
+{
+	while (d->gatherings != NULL)
+		gathering_end(d->gatherings);
+}

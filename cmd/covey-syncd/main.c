@@ -1,0 +1,186 @@
+/*
+ * covey-syncd - the one role that connects to the network
+ *
+ * It pulls contents, asks other nodes for their indexes and histories, and
+ * resolves names, for the other roles of its node (sync_talk.h).
+ */
+#include "syncd.h"
+
+#include "mem.h"
+#include "path.h"
+
+#define DISK_THREADS 8
+#define NAME_THREADS 2
+#define STALL_FACTOR 3			/* silence in mid-transfer may last so many times timeouts.pull */
+
+void syncd_rest(struct syncd *d)
+{
+	if (d->stopping && d->pulls == NULL && d->gatherings == NULL && d->resolving == 0)
+		service_finished(d->service);
+}
+
+/* A path that is not the root's, whose target would be an index. */
+static int check_file(struct str path, struct err *err)
+{
+	if (path.n == 0)
+		return err_set(err, ERR_INVALID, "read request: the root directory is no file");
+	return path_check(path, err);
+}
+
+static int ask_pull(struct syncd *d, struct serve_request *request, struct str body, struct err *err)
+{
+	struct sync_pull wanted;
+
+	if (sync_pull_unpack(body, &wanted, err) < 0 || check_file(wanted.path, err) < 0)
+		return -1;
+	if (!record_is_live(&wanted.record) || (wanted.record.flags & RECORD_DIRECTORY))
+		return err_set(err, ERR_INVALID, "pull %.*s: not a file's version",
+			       STR_ARG(wanted.path));
+	pulling_ask(d, request, &wanted);
+	return 0;
+}
+
+static int ask_list(struct syncd *d, struct serve_request *request, struct str body, struct err *err)
+{
+	struct buf target = BUF_INIT;
+	struct sync_list wanted;
+
+	if (sync_list_unpack(body, &wanted, err) < 0 || path_check(wanted.path, err) < 0)
+		return -1;
+	path_to_target(&target, wanted.path, true);
+	buf_adds(&target, wanted.deleted ? "?format=text&deleted" : "?format=text");
+	gather_ask(d, request, buf_str(&target));
+	buf_clear(&target);
+	return 0;
+}
+
+static int ask_history(struct syncd *d, struct serve_request *request, struct str body,
+		       struct err *err)
+{
+	struct buf target = BUF_INIT;
+	struct str path;
+
+	if (sync_history_unpack(body, &path, err) < 0 || check_file(path, err) < 0)
+		return -1;
+	path_to_target(&target, path, false);
+	buf_adds(&target, "?versions&format=text");
+	gather_ask(d, request, buf_str(&target));
+	buf_clear(&target);
+	return 0;
+}
+
+static int ask_resolve(struct syncd *d, struct serve_request *request, struct str body,
+		       struct err *err)
+{
+	struct str name;
+
+	if (sync_resolve_unpack(body, &name, err) < 0)
+		return -1;
+	resolve_ask(d, request, name);
+	return 0;
+}
+
+static const struct kind {
+	uint8_t type;
+	int (*ask)(struct syncd *, struct serve_request *, struct str body, struct err *);
+} kinds[] = {
+	{ SYNC_PULL, ask_pull },
+	{ SYNC_LIST, ask_list },
+	{ SYNC_HISTORY, ask_history },
+	{ SYNC_RESOLVE, ask_resolve },
+};
+
+static void on_request(struct serve *serve, struct serve_request *request, struct frame *frame)
+{
+	struct syncd *d = serve_data(serve);
+	struct err err;
+
+	service_touch(d->service);
+	err_set(&err, ERR_UNSUPPORTED, "ask covey-syncd: unknown request %u", frame->type);
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		if (kinds[i].type == frame->type && kinds[i].ask(d, request, frame->body, &err) == 0)
+			return;
+	serve_fail(request, &err);
+}
+
+static void on_gone(struct serve *serve, struct serve_request *request)
+{
+	struct asker *asker = request->data;
+
+	(void)serve;
+	asker->gone(asker);
+}
+
+static const struct serve_role conversation = { .request = on_request, .gone = on_gone };
+
+static int start(struct service *service, struct err *err)
+{
+	struct syncd *d = mem_new(1, sizeof *d);
+
+	service->data = d;
+	d->service = service;
+	d->loop = service->loop;
+	d->store = service->store;
+	d->first_byte_ms = service->conf->timeouts.pull_ms;
+	d->stall_ms = d->first_byte_ms * STALL_FACTOR;
+	d->disk = pool_new(DISK_THREADS);
+	d->names = pool_new(NAME_THREADS);
+	d->fetcher = fetcher_new(d->loop, err);
+	if (d->fetcher == NULL || peers_start(d, err) < 0)
+		return -1;
+	d->serve = serve_new(d->loop, service_fd(service, "sync"), &conversation, d, err);
+	return d->serve == NULL ? -1 : 0;
+}
+
+static bool busy(struct service *service)
+{
+	const struct syncd *d = service->data;
+
+	return d->pulls != NULL || d->gatherings != NULL || d->resolving > 0;
+}
+
+static void stop(struct service *service)
+{
+	struct syncd *d = service->data;
+
+	d->stopping = true;
+	serve_quiesce(d->serve);
+	pulling_stop(d);
+	gather_stop(d);
+	syncd_rest(d);
+}
+
+/* The pools first: their jobs' done() must not meet what is gone. */
+static void release(struct service *service)
+{
+	struct syncd *d = service->data;
+
+	if (d == NULL)
+		return;
+	pool_free(d->disk);
+	pool_free(d->names);
+	serve_free(d->serve);
+	peers_free(d->peers);
+	fetcher_free(d->fetcher);
+	free(d);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct service_socket sockets[] = {
+		{ .name = "sync", .kind = SERVICE_UNIX },
+		{ .name = NULL },
+	};
+	static const struct service_role role = {
+		.name = "covey-syncd",
+		.summary = "pull contents, indexes and histories from other nodes",
+		.sockets = sockets,
+		.exits_idle = true,
+		.start = start,
+		.busy = busy,
+		.stop = stop,
+		.free = release,
+	};
+
+	return service_main(argc, argv, &role);
+}
