@@ -13,14 +13,14 @@ json() { curl -sf -g -m 30 -H 'Accept: application/json' "$@"; }
 	[ "$status" -eq 0 ]
 	# one made it, all others came after
 	[ "$(sort <<<"$output" | uniq -c | xargs)" = "1 201 199 204" ]
-	json "$URL/one?versions" >versions
-	[ "$(jq length versions)" -eq 200 ]
-	[ "$(jq -r '.[].version' versions | sort -u | wc -l)" -eq 200 ]
-	diff <(jq -r '.[].sha256' versions | sort) <(sha256sum v* | cut -c 1-64 | sort)
+	json "$URL/one?versions" >history
+	[ "$(jq length history)" -eq 200 ]
+	[ "$(jq -r '.[].version' history | sort -u | wc -l)" -eq 200 ]
+	diff <(jq -r '.[].sha256' history | sort) <(sha256sum v* | cut -c 1-64 | sort)
 	# the newest is what is served, and the order is that of the names
 	[ "$(code "$URL/one")" = 200 ]
-	[ "$(sha body)" = "$(jq -r '.[0].sha256' versions)" ]
-	[ "$(jq -r '.[].version' versions)" = "$(jq -r '.[].version' versions | sort -r)" ]
+	[ "$(sha body)" = "$(jq -r '.[0].sha256' history)" ]
+	[ "$(jq -r '.[].version' history)" = "$(jq -r '.[].version' history | sort -r)" ]
 }
 
 @test "100 concurrent uploads to one path through three nodes are all kept" {
@@ -31,9 +31,9 @@ json() { curl -sf -g -m 30 -H 'Accept: application/json' "$@"; }
 	[ "$status" -eq 0 ]
 	[ "$(sort -u <<<"$output")" = 202 ]
 	for i in 1 2 3; do
-		json "${URLS[i]}/one?versions" >versions
-		[ "$(jq length versions)" -eq 100 ]
-		diff <(jq -r '.[].sha256' versions | sort) <(sha256sum v* | cut -c 1-64 | sort)
+		json "${URLS[i]}/one?versions" >history
+		[ "$(jq length history)" -eq 100 ]
+		diff <(jq -r '.[].sha256' history | sort) <(sha256sum v* | cut -c 1-64 | sort)
 	done
 }
 
