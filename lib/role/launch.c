@@ -197,12 +197,14 @@ static void reap(struct child *child, siginfo_t *how)
 static void on_exit_of(struct watch *watch, uint32_t events)
 {
 	struct child *child = CONTAINER_OF(watch, struct child, exit);
+	uint64_t ran = loop_now(child->launch->loop) - child->started;
 	bool left;
 	siginfo_t how;
 
 	(void)events;
 	reap(child, &how);
-	left = how.si_code == CLD_EXITED && how.si_status == 0;
+	/* One that leaves before it took what it was started for would be started without end. */
+	left = how.si_code == CLD_EXITED && how.si_status == 0 && ran >= BACKOFF_MIN;
 	if (child->launch->stopping) {
 		stop_if_last(child->launch);
 		return;
