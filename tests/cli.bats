@@ -1,0 +1,201 @@
+#!/usr/bin/env bats
+# The sub-commands of covey that people type.
+load helpers
+
+setup() {
+	covey_setup
+	httpd one
+	export COVEY_NODE=$URL
+}
+
+@test "put, get, ls, log, rm and restore over HTTP" {
+	printf 'first' >a
+	run covey put a docs/a.txt
+	[ "$status" -eq 0 ]
+	[[ $output == 2*T*Z-*-0\ \ docs/a.txt ]]
+	first=${output%% *}
+	printf 'second!' >a
+	covey put -q a /docs/a.txt >out
+	[ ! -s out ]
+	[ "$(covey get docs/a.txt)" = 'second!' ]
+	[ "$(covey get --version "$first" docs/a.txt)" = first ]
+	[ "$(covey ls)" = docs/ ]
+	[ "$(covey ls docs)" = a.txt ]
+	[[ $(covey ls -l /docs/) == 7\ *a.txt ]]
+	covey log docs/a.txt >versions
+	[ "$(wc -l <versions)" -eq 2 ]
+	head -n 1 versions | grep -q current
+	grep -q "^$first .* 5 " versions
+	covey rm docs/a.txt
+	run covey get docs/a.txt
+	[ "$status" -eq 66 ]
+	[ -z "$(covey ls docs)" ]
+	head -n 1 <(covey log docs/a.txt) | grep -q deleted
+	run covey restore docs/a.txt "$first"
+	[ "$status" -eq 0 ]
+	[[ $output == 2*docs/a.txt ]]
+	[ "$(covey get docs/a.txt)" = first ]
+}
+
+@test "--json is what the node says, for programs" {
+	echo x | covey put -q - f
+	covey ls --json | jq -e '.[0] | .name == "f" and .type == "file" and .size == 2 and (.version | length) > 20'
+	covey log --json f | jq -e '.[0] | .current == true and .deleted == false and (.sha256 | length) == 64'
+	covey status --json | jq -e '.node | length == 16'
+	covey status | grep -q '^store\.free  *[0-9]'
+	[ "$(covey peers --json | jq length)" = 0 ]
+}
+
+@test "several files, directories, standard input, content types, and names of any bytes" {
+	mkdir in
+	for name in 'a b' 'ä%41' $'tab\there' $'\xff\xfe'; do printf '%s' "$name" >"in/$name"; done
+	covey put -q in/* up/
+	for name in 'a b' 'ä%41' $'tab\there' $'\xff\xfe'; do
+		[ "$(covey get "up/$name")" = "$name" ]
+	done
+	[ "$(covey ls up | wc -l)" -eq 4 ]
+	covey ls up | grep -qaxF 'a b'
+	mkdir out
+	(cd out && covey get -O "up/a b" "up/ä%41")
+	cmp "in/a b" "out/a b"
+	printf '<p>' | covey put -q -t text/x-mine - page
+	code "$URL/page"
+	[ "$(header content-type)" = text/x-mine ]
+	touch -d 2001-02-03 in/old
+	covey put -q in/old up/
+	code -I "$URL/up/old"
+	run covey put in/old 'in/a b' nodirectory
+	[ "$status" -eq 64 ]
+}
+
+@test "get continues what broke off, and keeps only what is whole" {
+	bytes 3000000 >big
+	covey put -q big big
+	version=$(covey log --json big | jq -r '.[0].version')
+	head -c 1000000 big >"copy.$version.part"
+	covey get -o copy big
+	cmp big copy
+	[ ! -e "copy.$version.part" ]
+	# A part with other bytes is found out by the digest.
+	bytes 1000000 other >"copy2.$version.part"
+	run covey get -o copy2 big
+	[ "$status" -eq 65 ]
+	[ ! -e copy2 ] && [ ! -e "copy2.$version.part" ]
+	# A whole part, and one that is too long.
+	cp big "copy3.$version.part"
+	covey get -o copy3 big
+	cmp big copy3
+	(cat big; echo more) >"copy4.$version.part"
+	covey get -o copy4 big
+	cmp big copy4
+	covey get big | cmp - big
+	covey get -o /dev/null big
+}
+
+@test "a changed file is not stored under its old digest" {
+	bytes 100000 >f
+	sum=$(openssl dgst -sha256 -binary f | base64)
+	[ "$(code -T f -H "Repr-Digest: sha-256=:$sum:" "$URL/f")" = 201 ]
+	printf x >>f
+	[ "$(code -T f -H "Repr-Digest: sha-256=:$sum:" "$URL/f")" = 400 ]
+	[ "$(covey log f | wc -l)" -eq 1 ]
+}
+
+@test "exit statuses say what kind of failure it was" {
+	echo x | covey put -q - f
+	run covey ls none;                      [ "$status" -eq 66 ]
+	run covey get none;                     [ "$status" -eq 66 ]
+	run covey rm none f;                    [ "$status" -eq 66 ]
+	run covey put nofile f;                 [ "$status" -eq 66 ]
+	run covey get --version 7 none;         [ "$status" -eq 65 ]
+	echo x | covey put -q - d/f
+	run bash -c 'echo x | covey put - d';   [ "$status" -eq 65 ]
+	run covey ls --node 127.0.0.1:1;        [ "$status" -eq 69 ]
+	run covey ls --node ftp://127.0.0.1/;   [ "$status" -eq 65 ]
+	run covey ls a b;                       [ "$status" -eq 64 ]
+	run covey get;                          [ "$status" -eq 64 ]
+	run covey get d/;                       [ "$status" -eq 64 ]
+	run covey nothing;                      [ "$status" -eq 64 ]
+	run covey;                              [ "$status" -eq 64 ]
+	run covey adopt -c "$D/none.yaml";      [ "$status" -eq 78 ]
+	run covey key old;                      [ "$status" -eq 64 ]
+	run bash -c 'covey help >/dev/full';    [ "$status" -eq 74 ]
+}
+
+@test "help comes from the table, for every sub-command" {
+	run covey help
+	[ "$status" -eq 0 ]
+	mapfile -t names < <(sed -n 's/^  \([a-z]*\)  .*/\1/p' <<<"$output")
+	[ "${#names[@]}" -ge 14 ]
+	for name in "${names[@]}"; do
+		[ "$name" != check ] || continue
+		run covey "$name" --help
+		echo "$output"
+		[ "$status" -eq 0 ]
+		[[ $output == "usage: covey $name"* ]]
+		[ "$output" = "$(covey help "$name")" ]
+		run covey "$name" --no-such
+		[ "$status" -eq 64 ]
+	done
+	run covey help nothing
+	[ "$status" -eq 64 ]
+}
+
+@test "key new prints a fresh key each time" {
+	a=$(covey key new) b=$(covey key new)
+	[[ $a =~ ^[0-9a-f]{64}$ ]] && [[ $b =~ ^[0-9a-f]{64}$ ]]
+	[ "$a" != "$b" ]
+}
+
+@test "adopt makes versions of what was put into tree/ by hand" {
+	mkdir -p "$STORE/tree/photos/2020"
+	echo one >"$STORE/tree/photos/1.txt"
+	echo two >"$STORE/tree/photos/2020/2.txt"
+	run covey get photos/1.txt
+	[ "$status" -eq 66 ]
+	run covey adopt -c "$CONF" photos
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ $output == *photos/1.txt* && $output == *photos/2020/2.txt* && $output == *"adopted 2"* ]]
+	[ "$(covey get photos/1.txt)" = one ]
+	[ "$(covey get photos/2020/2.txt)" = two ]
+	run covey adopt -c "$CONF"
+	[ "$status" -eq 0 ]
+	[[ $output == *"adopted 0"* ]]
+}
+
+@test "prune drops old versions and keeps the newest" {
+	for i in 1 2 3 4 5; do echo $i | covey put -q - f; done
+	[ "$(covey log f | wc -l)" -eq 5 ]
+	run covey prune -c "$CONF" --keep 2 f
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[[ $output == "3 versions"* ]]
+	[ "$(covey log f | wc -l)" -eq 2 ]
+	covey prune -c "$CONF" f
+	[ "$(covey log f | wc -l)" -eq 1 ]
+	[ "$(covey get f)" = 5 ]
+	run covey prune -c "$CONF" --keep 0 f
+	[ "$status" -eq 64 ]
+}
+
+@test "a long transfer shows its progress on a terminal, a short one does not" {
+	bytes 4000000 >f
+	cat >slow.py <<'EOF'
+import http.server, time
+class H(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.send_header("Content-Length", "4000000"); self.end_headers()
+        for i in range(20): self.wfile.write(b"x" * 200000); self.wfile.flush(); time.sleep(0.12)
+http.server.HTTPServer(("127.0.0.1", int(__import__("sys").argv[1])), H).serve_forever()
+EOF
+	spawn slow python3 slow.py "$(port 5)"
+	wait_until 5 bash -c "ss -Htln 'sport = :$(port 5)' | grep -q ."
+	run script -qec "covey get -o out f --node http://127.0.0.1:$(port 5)" /dev/null
+	[ "$status" -eq 0 ]
+	[[ $output == *%*/s* ]]
+	covey put -q f f
+	run script -qec "covey get -o out f" /dev/null
+	[ "$status" -eq 0 ]
+	[ -z "$output" ]
+}

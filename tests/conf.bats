@@ -1,0 +1,150 @@
+#!/usr/bin/env bats
+# covey.yaml: every key refused on a wrong type with file and line, by every program that reads it.
+load helpers
+
+# A good file whose last line, the 5th, is to be judged.
+conf_with() {
+	printf '# a node\nnode:\n  store: %s/s\n  name: n\n%s\n' "$D" "$1" >"$D/c.yaml"
+}
+
+# refused LINE KEY TEXT...: covey-httpd -n says FILE:LINE: KEY: ... for each TEXT
+refused() {
+	local line=$1 key=$2 text
+	shift 2
+	for text in "$@"; do
+		conf_with "$text"
+		run covey-httpd -n -c "$D/c.yaml"
+		echo "$text -> $status $output"
+		[ "$status" -eq 100 ]
+		[[ $output == *"$D/c.yaml:$line: $key"* ]]
+	done
+}
+
+@test "covey-httpd -n accepts a node and listen alone, and starts nothing" {
+	conf_with "listen: {http: $(port)}"
+	run covey-httpd -n -c "$D/c.yaml"
+	[ "$status" -eq 0 ]
+	[ ! -e "$D/s" ]
+	run curl -s -m 1 "http://127.0.0.1:$(port)/"
+	[ "$status" -eq 7 ]
+}
+
+@test "every role checks with -n" {
+	for role in covey-httpd covey-versiond covey-discoverd covey-syncd; do
+		conf_with "group: {key_file: $D/key}"
+		covey key new >"$D/key"
+		chmod 600 "$D/key"
+		run "$role" -n -c "$D/c.yaml"
+		echo "$role $status $output"
+		[ "$status" -eq 0 ]
+		conf_with "colour: red"
+		run "$role" -n -c "$D/c.yaml"
+		[ "$status" -eq 100 ]
+		[[ $output == *"$D/c.yaml:5: colour: no such key"* ]]
+	done
+}
+
+@test "wrong types are refused with file and line: node" {
+	refused 5 node.address "  address: example.org" "  address: [127.0.0.1]" "  address: 0.0.0.0" "  address:"
+	refused 5 node.run "  run: {a: b}" "  run: ~"
+	refused 5 node.store "  store: /other"
+	sed -i 's/name: n/name: a b/' "$D/c.yaml"
+	run covey-httpd -n -c "$D/c.yaml"
+	[ "$status" -eq 100 ]
+	[[ $output == *"$D/c.yaml:4: node.name: "* ]]
+	printf 'node:\n  store: [a]\n' >"$D/c.yaml"
+	run covey-httpd -n -c "$D/c.yaml"
+	[[ $output == *"$D/c.yaml:2: node.store: "* ]]
+	printf 'node:\n  name: a\n' >"$D/c.yaml"
+	run covey-httpd -n -c "$D/c.yaml"
+	[ "$status" -eq 100 ]
+	[[ $output == *"node.store: must be given"* ]]
+}
+
+@test "wrong types are refused with file and line: listen" {
+	for key in http discovery versions; do
+		refused 5 "listen.$key" "listen: {$key: 0}" "listen: {$key: 70000}" "listen: {$key: x}" \
+			"listen: {$key: 'localhost:80'}" "listen: {$key: '::1:80'}" "listen: {$key: [80]}" \
+			"listen: {$key: {a: b}}" "listen: {$key: -1}" "listen: {$key: '127.0.0.1:0'}"
+	done
+}
+
+@test "wrong types are refused with file and line: group" {
+	refused 5 group.seeds "group: {seeds: 'a:1'}" "group: {seeds: [a]}" "group: {seeds: ['a:0']}" \
+		"group: {seeds: ['a b:1']}" "group: {seeds: [[a]]}" "group: {seeds: {a: 1}}"
+	refused 5 group.multicast "group: {multicast: yes}" "group: {multicast: '127.0.0.1:1'}" "group: {multicast: []}"
+	refused 5 group.key_file "group: {key_file: [a]}" "group: {key_file: }"
+}
+
+@test "wrong types are refused with file and line: timeouts, limits, access" {
+	local key
+	for key in timeouts.check timeouts.pull limits.header_timeout limits.idle_timeout limits.idle_exit; do
+		refused 5 "$key" "${key%.*}: {${key#*.}: soon}" "${key%.*}: {${key#*.}: [1s]}" "${key%.*}: {${key#*.}: -1s}" \
+			"${key%.*}: {${key#*.}: 1.5s}" "${key%.*}: {${key#*.}: 99999999999999999999}"
+	done
+	for key in max_body min_free; do
+		refused 5 "limits.$key" "limits: {$key: much}" "limits: {$key: 1X}" "limits: {$key: [1]}" "limits: {$key: 99999999999T}"
+	done
+	refused 5 limits.connections "limits: {connections: 0}" "limits: {connections: many}" "limits: {connections: 1K}"
+	refused 5 access "access: closed" "access: [open]" "access: {open: yes}" "access:"
+}
+
+@test "unknown keys, keys given twice and YAML that hides things are refused" {
+	refused 5 "colour: no such key" "colour: red"
+	refused 5 "node.colour: no such key" "  colour: red"
+	refused 5 "node.name: given on line 4 already" "  name: m"
+	refused 5 "node: given on line 2 already" "node: {name: m}"
+	refused 5 "anchors" "access: &a open"
+	refused 5 "aliases" "access: *a"
+	refused 5 "tags" "access: !!str open"
+	refused 5 "a second document" "---"
+	refused 5 "not YAML" "	access: open"
+}
+
+@test "deep and huge files are refused at once" {
+	python3 -c "print('x: ' + '[' * 100000)" >"$D/deep.yaml"
+	run timeout 5 covey-httpd -n -c "$D/deep.yaml"
+	[ "$status" -eq 100 ]
+	head -c 100000000 /dev/zero | tr '\0' '#' >"$D/huge.yaml"
+	run timeout 5 covey-httpd -n -c "$D/huge.yaml"
+	[ "$status" -eq 100 ]
+	[[ $output == *"huge.yaml"*"more than"* ]]
+	run covey-httpd -n -c "$D"
+	[ "$status" -eq 100 ]
+	run covey-httpd -n -c "$D/none.yaml"
+	[ "$status" -eq 100 ]
+	[[ $output == *"none.yaml"* ]]
+}
+
+@test "listening beyond loopback needs access: open, and the refusal says so" {
+	refused 5 "listen.http: 0.0.0.0:4720 " "listen: {http: '0.0.0.0:4720'}"
+	refused 5 "listen.http: [::]:4720 " "listen: {http: '[::]:4720'}"
+	refused 5 "listen.http: 192.0.2.7:4720 " "  address: 192.0.2.7"
+	[[ $output == *'"access: open"'* ]]
+	conf_with "access: open
+listen: {http: '0.0.0.0:4720'}"
+	run covey-httpd -n -c "$D/c.yaml"
+	[ "$status" -eq 0 ]
+}
+
+@test "a run directory too long for sockets is told with its line" {
+	refused 5 "node.run: " "  run: /$(printf 'r%.0s' {1..100})"
+	[[ $output == *"too long for sockets"* ]]
+}
+
+@test "paths are taken from the file's directory" {
+	mkdir -p "$D/etc" "$D/elsewhere"
+	printf 'node: {store: ../data}\nlisten: {http: %s}\n' "$(port)" >"$D/etc/c.yaml"
+	cd "$D/elsewhere"
+	spawn relative covey-httpd -c ../etc/c.yaml
+	wait_until 10 ready "http://127.0.0.1:$(port)"
+	[ -d "$D/data/tree" ]
+	stop "$PID"
+}
+
+@test "covey up -c refuses a bad file with status 78 and the same words" {
+	conf_with "colour: red"
+	run covey up -c "$D/c.yaml"
+	[ "$status" -eq 78 ]
+	[[ $output == *"$D/c.yaml:5: colour: no such key"* ]]
+}
