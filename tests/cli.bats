@@ -32,6 +32,7 @@ setup() {
 	[ -z "$(covey ls docs)" ]
 	head -n 1 <(covey log docs/a.txt) | grep -q deleted
 	run covey restore docs/a.txt "$first"
+	echo "$output"
 	[ "$status" -eq 0 ]
 	[[ $output == 2*docs/a.txt ]]
 	[ "$(covey get docs/a.txt)" = first ]

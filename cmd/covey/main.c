@@ -227,14 +227,15 @@ int main(int argc, char **argv)
 		printf("covey %s\n", COVEY_VERSION);
 		return 0;
 	}
-	if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0)
-		return help(argc, argv);
 	command = command_named(argv[1]);
-	if (command == NULL) {
+	if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0) {
+		status = help(argc, argv);
+	} else if (command == NULL) {
 		fprintf(stderr, "covey: no command \"%s\"; see covey help\n", argv[1]);
-		return EX_USAGE;
+		status = EX_USAGE;
+	} else {
+		status = call(command, argc - 1, argv + 1);
 	}
-	status = call(command, argc - 1, argv + 1);
 	if (fflush(stdout) != 0 && status == 0) {
 		fprintf(stderr, "covey: write to standard output failed\n");
 		return EX_IOERR;

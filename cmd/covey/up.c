@@ -91,9 +91,16 @@ static int open_sockets(struct launch_role *launch, const struct role *role,
 /* A fresh store is formatted here, so that what is wrong with the disk is told before anything runs. */
 static int prepare_store(const struct conf *conf, struct err *err)
 {
-	if (nodes_make_directory(conf->node.store, err) < 0 ||
-	    nodes_make_directory(conf->node.run, err) < 0)
+	struct store_options options = {
+		.path = conf->node.store,
+		.run = conf->node.run,
+		.min_free = conf->limits.min_free,
+	};
+	struct store *store;
+
+	if (store_open(&store, &options, err) < 0)
 		return err_context(err, "%s", conf->node.name);
+	store_close(store);
 	return 0;
 }
 
@@ -202,8 +209,10 @@ static int run_nodes(struct up *up, struct err *err)
 static int find_programs(struct up *up, struct err *err)
 {
 	for (size_t r = 0; r < ROLES; r++)
-		if (program_find(roles[r].program, &up->programs[r], err) < 0)
-			return -1;
+		for (size_t n = 0; n < up->nodes.count; n++)
+			if (up->programs[r] == NULL && runs(&roles[r], &up->nodes.list[n].conf) &&
+			    program_find(roles[r].program, &up->programs[r], err) < 0)
+				return -1;
 	return 0;
 }
 
