@@ -126,7 +126,7 @@ setup() {
 @test "help comes from the table, for every sub-command" {
 	run covey help
 	[ "$status" -eq 0 ]
-	mapfile -t names < <(sed -n 's/^  \([a-z]*\)  .*/\1/p' <<<"$output")
+	mapfile -t names < <(sed -n 's/^  \([a-z][a-z]*\)  .*/\1/p' <<<"$output")
 	[ "${#names[@]}" -ge 14 ]
 	for name in "${names[@]}"; do
 		[ "$name" != check ] || continue

@@ -1,0 +1,48 @@
+/* covey adopt - make versions of what people put into tree/ by hand */
+#include "local.h"
+
+enum { CONF, QUIET };
+
+static void tell(void *data, struct str path, const struct record *record)
+{
+	char version[VERSION_TEXT];
+	const bool *quiet = data;
+
+	if (!*quiet)
+		printf("%s  %.*s\n", version_format(version, record->version), STR_ARG(path));
+}
+
+static int run(const struct call *call)
+{
+	bool quiet = call->values[QUIET] != NULL;
+	struct store *store = NULL;
+	struct buf path = BUF_INIT;
+	struct err err = ERR_INIT;
+	uint64_t count = 0;
+	int status = local_path(&path, call->count ? call->operands[0] : "");
+
+	if (status == 0)
+		status = local_open(&store, call->values[CONF]);
+	if (status == 0 && store_adopt(store, buf_str(&path), tell, &quiet, &count, &err) < 0)
+		status = command_fail(&err);
+	if (store != NULL)
+		fprintf(stderr, "covey: adopted %llu\n", (unsigned long long)count);
+	store_close(store);
+	buf_clear(&path);
+	return status;
+}
+
+static const struct command_option options[] = {
+	[CONF] = OPTION_CONF, [QUIET] = { "quiet", 'q', NULL, "do not print each" }, OPTION_END,
+};
+
+const struct command command_adopt = {
+	.name = "adopt",
+	.operands = "[PATH]",
+	.summary = "Make versions of what people put into tree/ by hand",
+	.details = "For PATH and all below it, on this machine's store. An existing folder is\n"
+		   "imported by copying or moving it into tree/ first.",
+	.options = options,
+	.most = 1,
+	.run = run,
+};

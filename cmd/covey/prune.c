@@ -1,0 +1,47 @@
+/* covey prune - drop old versions of a path */
+#include "local.h"
+#include "progress.h"
+
+enum { CONF, KEEP };
+
+static int run(const struct call *call)
+{
+	uint64_t keep = 1, count = 0, bytes = 0;
+	struct store *store = NULL;
+	struct buf path = BUF_INIT;
+	struct err err = ERR_INIT;
+	char size[SIZE_TEXT];
+	int status;
+
+	if (call->values[KEEP] &&
+	    command_number("--keep", call->values[KEEP], 1, UINT32_MAX, &keep, &err) < 0)
+		return command_misused(call->command, "%s", err.text);
+	status = local_path(&path, call->operands[0]);
+	if (status == 0)
+		status = local_open(&store, call->values[CONF]);
+	if (status == 0 && store_prune(store, buf_str(&path), keep, &count, &bytes, &err) < 0)
+		status = command_fail(&err);
+	if (status == 0)
+		printf("%llu versions, %s dropped\n", (unsigned long long)count,
+		       size_text(size, bytes));
+	store_close(store);
+	buf_clear(&path);
+	return status;
+}
+
+static const struct command_option options[] = {
+	[CONF] = OPTION_CONF,
+	[KEEP] = { "keep", 'k', "N", "the newest N versions stay; default 1" },
+	OPTION_END,
+};
+
+const struct command command_prune = {
+	.name = "prune",
+	.operands = "PATH",
+	.summary = "Drop old versions of a file from this machine's store",
+	.details = "Works on a full disk.",
+	.options = options,
+	.least = 1,
+	.most = 1,
+	.run = run,
+};
