@@ -3,7 +3,9 @@
  *
  * What stands in tree/ and what lies in history/P, newest first.  A version
  * that is in both (a commit links it into history before it replaces it)
- * counts once.
+ * counts once.  A tombstone beyond the one history/P/, names does not count:
+ * its deletion was cut short before anybody could see it, or lost to a
+ * directory that stands.
  */
 #include "inside.h"
 
@@ -18,6 +20,7 @@ struct reading {
 	struct history history;
 	size_t cap;
 	int dir;		/* history/P; not owned */
+	struct version tombstone;	/* the newest that counts */
 	struct err *err;
 };
 
@@ -54,7 +57,9 @@ static int add_named(void *data, const char *name)
 		return 0;
 	if (look(r->dir, name, &found, r->err) < 0)
 		return -1;
-	if (!version_is_none(found.record.version) && version_cmp(found.record.version, v) == 0)
+	if (!version_is_none(found.record.version) &&
+	    version_cmp(found.record.version, v) == 0 &&
+	    !(found.record.flags & RECORD_DELETED && version_cmp(v, r->tombstone) > 0))
 		add(r, &found);
 	found_clear(&found);
 	return 0;
@@ -96,6 +101,7 @@ static int read_all(struct store *store, struct names *names, struct reading *r,
 	r->dir = fs_open(store->history, names_history(names), O_RDONLY | O_DIRECTORY, 0);
 	if (r->dir < 0)
 		return errno == ENOENT ? 0 : err_sys(err, "open history");
+	r->tombstone = look_mark(r->dir, MARK_TOMBSTONE);
 	status = look_names(r->dir, ".", add_named, r, err);
 	close(r->dir);
 	return status;

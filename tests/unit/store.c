@@ -1,99 +1,9 @@
 /* store: what goes in comes out, versions, deletion, directories, listing */
-#include "store.h"
-#include "unit.h"
-
-#include "digest.h"
+#include "store_unit.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static struct store *store;
-static char *root;		/* of the store */
-static struct err why;
-
-static char *in_store(const char *format, const char *name)
-{
-	static char path[4096];
-	int n = snprintf(path, sizeof path, "%s/", root);
-
-	snprintf(path + n, sizeof path - (size_t)n, "%s%s", format, name);
-	return path;
-}
-
-static struct stage *stage(const char *body)
-{
-	struct stage *s = NULL;
-
-	CHECK(stage_begin(store, &s, &why) == 0);
-	CHECK(stage_add(s, body, strlen(body), &why) == 0);
-	CHECK(stage_sync(s, &why) == 0);
-	return s;
-}
-
-/* Commit as c says, with this body unless NULL; the error's kind. */
-static enum err_kind commit(struct commit *c, const char *path, const char *body)
-{
-	int status;
-
-	why = (struct err)ERR_INIT;
-	c->path = str_of(path);
-	c->stage = body != NULL ? stage(body) : NULL;
-	status = store_commit(store, c, &why);
-	stage_free(c->stage);
-	c->stage = NULL;
-	return status == 0 ? ERR_NONE : why.kind;
-}
-
-static enum err_kind put(const char *path, const char *body)
-{
-	struct commit c = COMMIT_INIT;
-
-	return commit(&c, path, body);
-}
-
-static enum err_kind with_flags(const char *path, uint8_t flags)
-{
-	struct commit c = COMMIT_INIT;
-
-	c.flags = flags;
-	return commit(&c, path, NULL);
-}
-
-static struct store_entry get(const char *path)
-{
-	struct store_entry entry = STORE_ENTRY_INIT;
-
-	if (store_newest(store, str_of(path), STORE_CONTENT, &entry, &why) < 0)
-		fprintf(stderr, "%s\n", why.text);
-	return entry;
-}
-
-/* The newest version's content is this; NULL: there is no content. */
-static int holds(const char *path, const char *body)
-{
-	struct store_entry entry = get(path);
-	char bytes[4096] = "";
-	ssize_t n = entry.fd >= 0 ? read(entry.fd, bytes, sizeof bytes - 1) : -1;
-	int good = body == NULL ? n < 0 && !entry.content
-				: n >= 0 && strcmp(bytes, body) == 0 && entry.content;
-
-	store_entry_clear(&entry);
-	return good;
-}
-
-static size_t versions(const char *path)
-{
-	struct history h = HISTORY_INIT;
-	size_t count;
-
-	CHECK(store_history(store, str_of(path), &h, &why) == 0);
-	for (size_t i = 1; i < h.count; i++)
-		CHECK(version_cmp(h.entries[i - 1].record.version, h.entries[i].record.version) > 0);
-	count = h.count;
-	history_clear(&h);
-	return count;
-}
 
 /* The names at a path, joined by blanks; a directory's with a slash, a deleted one's with a !. */
 static char *names(const char *path, const char *after, size_t limit, bool deleted)
@@ -190,6 +100,19 @@ static void types(void)
 	CHECK(why.kind == ERR_ABSENT);
 }
 
+/* A person takes the oldest version out of history and puts it back. */
+static void copy_back(const char *path)
+{
+	char text[VERSION_TEXT], from[256];
+	struct history h = HISTORY_INIT;
+
+	CHECK(store_history(store, str_of(path), &h, &why) == 0 && h.count > 0);
+	snprintf(from, sizeof from, "%s/history/%s/,%s", root, path,
+		 version_format(text, h.entries[h.count - 1].record.version));
+	CHECK(link(from, in_store("tree/", path)) == 0);
+	history_clear(&h);
+}
+
 static void deletion(void)
 {
 	struct store_entry entry;
@@ -201,6 +124,10 @@ static void deletion(void)
 	entry = get("gone");
 	CHECK(entry.record.flags == RECORD_DELETED && !entry.directory);
 	CHECK(versions("gone") == 2);
+	copy_back("gone");
+	CHECK(holds("gone", NULL) && get("gone").record.flags == RECORD_DELETED);
+	CHECK(lists("", "a d/ typed"));
+	CHECK(unlink(in_store("tree/", "gone")) == 0);
 	CHECK(access(in_store("tree/", "gone"), F_OK) < 0);
 	CHECK(put("gone", "again") == ERR_NONE);
 	CHECK(holds("gone", "again") && versions("gone") == 3);
@@ -499,27 +426,10 @@ static void adoption(void)
 	buf_clear(&told);
 }
 
-static void remove_all(const char *path)
-{
-	char command[4200];
-	FILE *pipe;
-
-	snprintf(command, sizeof command, "rm -rf '%s'", path);
-	pipe = popen(command, "w");
-	if (pipe != NULL)
-		pclose(pipe);
-}
-
 int main(void)
 {
-	char template[] = "/var/tmp/covey-unit-store.XXXXXX";
-	struct store_options options = { .path = root = mkdtemp(template) };
-
-	CHECK(store_open(&store, &options, &why) == 0);
-	if (store == NULL) {
-		fprintf(stderr, "%s\n", why.text);
+	if (!open_store())
 		return UNIT_RESULT();
-	}
 	CHECK(store_writable(store, &why) == 0);
 	content();
 	types();
@@ -533,7 +443,6 @@ int main(void)
 	kinds();
 	pruning();
 	adoption();
-	store_close(store);
-	remove_all(root);
+	close_store();
 	return UNIT_RESULT();
 }

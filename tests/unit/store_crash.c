@@ -1,0 +1,499 @@
+/*
+ * store_crash - every commit, stopped before each of its system calls
+ *
+ * The calls that change the disk are defined here, over those of the C
+ * library.  They serve two tests.
+ *
+ * Death: a child stops before its n-th such call, for every n; what it left
+ * must hold the old or the new newest version, whole, all older ones, and
+ * take the next commit.
+ *
+ * Order: what a power cut may take back is tracked (names put into a
+ * directory, bytes and attributes of a file, until each is synced), and
+ * nothing may show in tree/ that rests on something not yet synced; when a
+ * commit returns, nothing at all may be left unsynced.
+ */
+#include "store_unit.h"
+
+#include "fs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+
+#define STOPPED 9	/* exit status of a child that was stopped */
+
+static long calls, stop_before;		/* 0: never */
+
+/* What would be lost now. */
+struct unsynced {
+	ino_t inode;		/* the file's, or the directory's a name was changed in */
+	char name[300];		/* "" for the file itself */
+	bool history;
+};
+static struct unsynced lost[64];
+static size_t lost_count;
+static bool tracking;
+
+static ino_t inode_of(int dir, const char *name)
+{
+	struct stat st;
+
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) == 0 ? st.st_ino : 0;
+}
+
+/* The directory that holds the last component of name. */
+static ino_t inode_above(int dir, const char *name)
+{
+	struct str parent = path_parent(str_of(name));
+	char text[PATH_BYTES * 2];
+
+	snprintf(text, sizeof text, "%.*s", STR_ARG(parent));
+	return inode_of(dir, text);
+}
+
+/* The part of the store an open directory lies in: 't'ree, 'h'istory, or another. */
+static char part_of(int fd)
+{
+	char link[40], path[4096];
+	size_t n = strlen(root);
+
+	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	if (fs_read_link(AT_FDCWD, link, path, sizeof path) < 0 || strncmp(path, root, n) != 0)
+		return '?';
+	return strncmp(path + n, "/tmp", 4) == 0 ? '?' : path[n + 1];
+}
+
+static void lose(ino_t inode, const char *name, bool history)
+{
+	if (lost_count == 64)
+		abort();
+	lost[lost_count].inode = inode;
+	lost[lost_count].history = history;
+	snprintf(lost[lost_count].name, sizeof lost[0].name, "%s", name);
+	lost_count++;
+}
+
+static bool is_lost(ino_t inode)
+{
+	for (size_t i = 0; i < lost_count; i++)
+		if (lost[i].inode == inode)
+			return true;
+	return false;
+}
+
+static size_t lost_in_history(void)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < lost_count; i++)
+		count += lost[i].history;
+	return count;
+}
+
+/* A name in dir changes; inode: what it will stand for, or 0. */
+static void name_changes(int dir, const char *name, ino_t inode)
+{
+	char part = part_of(dir);
+
+	if (!tracking || part == '?')
+		return;
+	if (part == 't') {
+		CHECK(lost_in_history() == 0);
+		CHECK(inode == 0 || !is_lost(inode));
+	}
+	lose(inode_above(dir, name), name, part == 'h');
+}
+
+static void step(void)
+{
+	if (stop_before > 0 && ++calls == stop_before)
+		_exit(STOPPED);
+}
+
+int fsync(int fd)
+{
+	ino_t inode = inode_of(fd, "");
+	size_t kept = 0;
+
+	step();
+	for (size_t i = 0; i < lost_count; i++)
+		if (lost[i].inode != inode)
+			lost[kept++] = lost[i];
+	lost_count = kept;
+	return (int)syscall(SYS_fsync, fd);
+}
+
+int linkat(int from, const char *old, int dir, const char *name, int flags)
+{
+	step();
+	name_changes(dir, name, inode_of(from, old));
+	return (int)syscall(SYS_linkat, from, old, dir, name, flags);
+}
+
+int renameat(int from, const char *old, int dir, const char *name)
+{
+	step();
+	name_changes(dir, name, inode_of(from, old));
+	return (int)syscall(SYS_renameat2, from, old, dir, name, 0);
+}
+
+int renameat2(int from, const char *old, int dir, const char *name, unsigned flags)
+{
+	step();
+	name_changes(dir, name, inode_of(from, old));
+	return (int)syscall(SYS_renameat2, from, old, dir, name, flags);
+}
+
+int symlinkat(const char *text, int dir, const char *name)
+{
+	step();
+	name_changes(dir, name, 0);
+	return (int)syscall(SYS_symlinkat, text, dir, name);
+}
+
+int unlinkat(int dir, const char *name, int flags)
+{
+	step();
+	name_changes(dir, name, 0);
+	return (int)syscall(SYS_unlinkat, dir, name, flags);
+}
+
+int mkdirat(int dir, const char *name, mode_t mode)
+{
+	step();
+	name_changes(dir, name, 0);
+	return (int)syscall(SYS_mkdirat, dir, name, mode);
+}
+
+int fsetxattr(int fd, const char *name, const void *value, size_t size, int flags)
+{
+	struct stat st;
+
+	step();
+	CHECK(fstat(fd, &st) == 0);
+	if (tracking && S_ISDIR(st.st_mode))
+		CHECK(lost_count == 0);	/* a record vouches for the directory's own name */
+	if (tracking)
+		lose(st.st_ino, "", false);
+	return (int)syscall(SYS_fsetxattr, fd, name, value, size, flags);
+}
+
+int futimens(int fd, const struct timespec times[2])
+{
+	step();
+	if (tracking)
+		lose(inode_of(fd, ""), "", false);
+	return (int)syscall(SYS_utimensat, fd, NULL, times, 0);
+}
+
+int fchmod(int fd, mode_t mode)
+{
+	step();
+	if (tracking)
+		CHECK(lost_in_history() == 0);	/* open to the group: trusted from now on */
+	return (int)syscall(SYS_fchmod, fd, mode);
+}
+
+/* The commits; each knows its path, and ends with the newest content or none. */
+
+struct scenario {
+	const char *name;
+	void (*prepare)(const char *path);	/* NULL: nothing */
+	enum err_kind (*act)(const char *path);
+	const char *before, *after;	/* newest content; NULL: none */
+	enum { FILE_STAYS, DIRECTORY_COMES } kind;
+};
+
+static uint64_t far_ahead = UINT64_C(7000000000) * 1000000000;
+static uint64_t long_ago = UINT64_C(1600000000) * 1000000000;
+
+static const char *below(const char *path, const char *name)
+{
+	static char text[PATH_BYTES];
+
+	snprintf(text, sizeof text, "%s/%s", path, name);
+	return text;
+}
+
+static void old_file(const char *path)
+{
+	CHECK(put(path, "old") == ERR_NONE);
+}
+
+static void older_and_old_file(const char *path)
+{
+	CHECK(put(path, "older") == ERR_NONE && put(path, "old") == ERR_NONE);
+}
+
+static void deleted_file(const char *path)
+{
+	old_file(path);
+	CHECK(with_flags(path, RECORD_DELETED) == ERR_NONE);
+}
+
+static void empty_directory(const char *path)
+{
+	CHECK(with_flags(path, RECORD_DIRECTORY) == ERR_NONE);
+}
+
+static void pointer_there(const char *path)
+{
+	struct commit c = COMMIT_INIT;
+	struct record pointer;
+
+	c.fixed = (struct version){ .time = far_ahead, .node = 7 };
+	CHECK(commit(&c, below(path, "model"), "new") == ERR_NONE);
+	pointer = c.record;
+	c = (struct commit)COMMIT_INIT;
+	c.pointer = &pointer;
+	CHECK(commit(&c, below(path, "file"), NULL) == ERR_NONE);
+}
+
+static void write_by_hand(const char *path)
+{
+	int fd = open(in_store("tree/", path), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	CHECK(fd >= 0 && write(fd, "hand", 4) == 4);
+	close(fd);
+}
+
+static void old_and_foreign(const char *path)
+{
+	old_file(path);
+	write_by_hand(path);
+}
+
+static enum err_kind act_put(const char *path)
+{
+	return put(path, "new");
+}
+
+static enum err_kind act_put_below(const char *path)
+{
+	return put(below(path, "a/b/c"), "new");
+}
+
+static enum err_kind act_delete(const char *path)
+{
+	return with_flags(path, RECORD_DELETED);
+}
+
+static enum err_kind act_mkdir(const char *path)
+{
+	return with_flags(path, RECORD_DIRECTORY);
+}
+
+static enum err_kind act_rmdir(const char *path)
+{
+	return with_flags(path, RECORD_DELETED | RECORD_DIRECTORY);
+}
+
+static enum err_kind act_put_ahead(const char *path)
+{
+	struct commit c = COMMIT_INIT;
+
+	c.above.time = far_ahead;
+	return commit(&c, path, "new");
+}
+
+static enum err_kind act_old_version(const char *path)
+{
+	struct commit c = COMMIT_INIT;
+
+	c.fixed = (struct version){ .time = long_ago, .node = 7 };
+	return commit(&c, path, "ancient");
+}
+
+static enum err_kind act_content(const char *path)
+{
+	struct commit c = COMMIT_INIT;
+
+	c.fixed = (struct version){ .time = far_ahead, .node = 7 };
+	return commit(&c, below(path, "file"), "new");
+}
+
+static enum err_kind act_directory_over_file(const char *path)
+{
+	struct commit c = COMMIT_INIT;
+
+	c.fixed = (struct version){ .time = far_ahead, .node = 7 };
+	return commit(&c, below(path, "child"), "child");
+}
+
+static enum err_kind act_prune(const char *path)
+{
+	uint64_t count, bytes;
+
+	return store_prune(store, str_of(path), 1, &count, &bytes, &why) == 0 ? ERR_NONE : why.kind;
+}
+
+static void nobody(void *data, struct str path, const struct record *record)
+{
+	(void)data, (void)path, (void)record;
+}
+
+static enum err_kind act_adopt(const char *path)
+{
+	uint64_t count = 0;
+
+	return store_adopt(store, str_of(path), nobody, NULL, &count, &why) == 0 && count == 1
+		       ? ERR_NONE : ERR_SYSTEM;
+}
+
+static const struct scenario scenarios[] = {
+	{ "first version", NULL, act_put, NULL, "new", FILE_STAYS },
+	{ "second version", old_file, act_put, "old", "new", FILE_STAYS },
+	{ "third version", older_and_old_file, act_put, "old", "new", FILE_STAYS },
+	{ "version ahead of the clock", old_file, act_put_ahead, "old", "new", FILE_STAYS },
+	{ "first version ahead of the clock", NULL, act_put_ahead, NULL, "new", FILE_STAYS },
+	{ "deletion", older_and_old_file, act_delete, "old", NULL, FILE_STAYS },
+	{ "deletion of nothing", NULL, act_delete, NULL, NULL, FILE_STAYS },
+	{ "version after a deletion", deleted_file, act_put, NULL, "new", FILE_STAYS },
+	{ "old version from elsewhere", old_file, act_old_version, "old", "old", FILE_STAYS },
+	{ "first version in new directories", NULL, act_put_below, NULL, NULL, DIRECTORY_COMES },
+	{ "directory", NULL, act_mkdir, NULL, NULL, DIRECTORY_COMES },
+	{ "directory after a deletion", deleted_file, act_mkdir, NULL, NULL, DIRECTORY_COMES },
+	{ "removal of a directory", empty_directory, act_rmdir, NULL, NULL, FILE_STAYS },
+	{ "directory over a file", old_file, act_directory_over_file, "old", NULL,
+	  DIRECTORY_COMES },
+	{ "content of a pointer", pointer_there, act_content, NULL, NULL, DIRECTORY_COMES },
+	{ "version over a person's file", old_and_foreign, act_put, NULL, "new", FILE_STAYS },
+	{ "adoption", old_and_foreign, act_adopt, NULL, "hand", FILE_STAYS },
+	{ "pruning", older_and_old_file, act_prune, "old", "old", FILE_STAYS },
+};
+
+/* Every version history tells of can be read, and its content matches its record. */
+static size_t whole(const char *path)
+{
+	struct history h = HISTORY_INIT;
+	size_t count;
+
+	CHECK(store_history(store, str_of(path), &h, &why) == 0);
+	for (size_t i = 0; i < h.count; i++) {
+		struct store_entry entry = STORE_ENTRY_INIT;
+		struct stat st;
+
+		CHECK(store_version(store, str_of(path), h.entries[i].record.version,
+				    STORE_CONTENT, &entry, &why) == 0);
+		CHECK(record_eq(&entry.record, &h.entries[i].record));
+		CHECK(entry.content == h.entries[i].content);
+		if (entry.fd >= 0)
+			CHECK(fstat(entry.fd, &st) == 0 &&
+			      (uint64_t)st.st_size == entry.record.size);
+		store_entry_clear(&entry);
+	}
+	count = h.count;
+	history_clear(&h);
+	return count;
+}
+
+/* The directory goes, a file comes, and once more a directory over it. */
+static bool again_over_file(const char *path)
+{
+	if (get(path).directory)
+		return with_flags(below(path, "next"), RECORD_DELETED) == ERR_NONE &&
+		       (!holds(below(path, "child"), "child") ||
+			with_flags(below(path, "child"), RECORD_DELETED) == ERR_NONE) &&
+		       act_rmdir(path) == ERR_NONE && put(path, "file") == ERR_NONE &&
+		       again_over_file(path);
+	far_ahead++;
+	return act_directory_over_file(path) == ERR_NONE && get(path).directory;
+}
+
+/* What a stopped commit left behind; acknowledged: it had returned 0. */
+static void verify(const struct scenario *s, const char *path, size_t had, bool acknowledged)
+{
+	size_t now = whole(path);
+	bool directory = get(path).directory;
+
+	if (s->act != act_prune && s->act != act_adopt)
+		CHECK(now >= had);
+	if (s->kind == DIRECTORY_COMES) {
+		CHECK(directory || !acknowledged);
+		CHECK(directory || holds(path, s->before));
+		CHECK(put(below(path, "next"), "next") == ERR_NONE ||
+		      (!directory && s->before != NULL));
+		if (s->act == act_content)
+			CHECK(holds(below(path, "file"), "new") || !acknowledged);
+		CHECK(s->act != act_directory_over_file || again_over_file(path));
+		CHECK(s->act != act_put_below || put(below(path, "a/b/c"), "next") == ERR_NONE);
+		return;
+	}
+	if (acknowledged)
+		CHECK(holds(path, s->after));
+	else	/* over a person's file what history has may show meanwhile */
+		CHECK(holds(path, s->after) || holds(path, s->before) ||
+		      (get(path).foreign && holds(path, NULL)));
+	if (directory)
+		CHECK(act_rmdir(path) == ERR_NONE);
+	CHECK(act_put_ahead(path) == ERR_NONE && holds(path, "new"));
+	CHECK(act_put_ahead(path) == ERR_NONE && whole(path) >= 2);
+	CHECK(act_delete(path) == ERR_NONE && holds(path, NULL));
+}
+
+/* The scenario, stopped before its n-th call.  False when it was not: it had fewer. */
+static bool stopped_at(const struct scenario *s, size_t index, long n)
+{
+	char path[40];
+	size_t had;
+	int status;
+	pid_t child;
+
+	snprintf(path, sizeof path, "s%zu/n%ld", index, n);
+	CHECK(with_flags("s0", RECORD_DIRECTORY) == ERR_NONE);
+	if (s->prepare != NULL)
+		s->prepare(path);
+	had = versions(path);
+	child = fork();
+	if (child == 0) {
+		stop_before = n;
+		_exit(s->act(path) == ERR_NONE ? 0 : 1);
+	}
+	CHECK(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status));
+	CHECK(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == STOPPED);
+	verify(s, path, had, WEXITSTATUS(status) == 0);
+	return WEXITSTATUS(status) == STOPPED;
+}
+
+static void order(const struct scenario *s, size_t index)
+{
+	char path[40];
+	int failed = unit_failures;
+
+	snprintf(path, sizeof path, "s%zu/order", index);
+	if (s->prepare != NULL)
+		s->prepare(path);
+	lost_count = 0;
+	tracking = true;
+	CHECK(s->act(path) == ERR_NONE);
+	tracking = false;
+	CHECK(lost_count == 0);
+	for (size_t i = 0; i < lost_count; i++)
+		fprintf(stderr, "not synced: %s\n", lost[i].name);
+	if (unit_failures > failed)
+		fprintf(stderr, "order of: %s\n", s->name);
+}
+
+int main(void)
+{
+	if (!open_store())
+		return UNIT_RESULT();
+	for (size_t i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++) {
+		int failed = unit_failures;
+		long n = 1;
+
+		order(&scenarios[i], i);
+		while (unit_failures == failed && stopped_at(&scenarios[i], i, n))
+			n++;
+		printf("%-36s %3ld calls\n", scenarios[i].name, n - 1);
+		if (unit_failures > failed)
+			fprintf(stderr, "stopped before call %ld of: %s\n", n, scenarios[i].name);
+		CHECK(n > 1);
+	}
+	close_store();
+	return UNIT_RESULT();
+}

@@ -1,0 +1,375 @@
+/*
+ * store_race - threads and processes at one store, and some of them killed
+ *
+ * The seed is printed, and taken as the first argument.
+ */
+#include "store_unit.h"
+
+#include "digest.h"
+
+#include <ftw.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define PROCESSES 4
+#define THREADS 8
+#define EACH 4
+#define COMMITS (PROCESSES * THREADS * EACH)
+
+static uint64_t seed = 1;
+
+static uint64_t draw(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state >> 11;
+}
+
+static void *shared(size_t n)
+{
+	void *memory = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		abort();
+	return memory;
+}
+
+/* Without CHECK(): its counters are for one thread. */
+static bool put_quietly(struct store *at, const char *path, const char *body, struct commit *c,
+			struct err *err)
+{
+	struct stage *s = NULL;
+	bool good;
+
+	c->path = str_of(path);
+	good = stage_begin(at, &s, err) == 0 && stage_add(s, body, strlen(body), err) == 0 &&
+	       stage_sync(s, err) == 0;
+	c->stage = s;
+	good = good && store_commit(at, c, err) == 0;
+	stage_free(s);
+	return good;
+}
+
+static pid_t start(void (*run)(unsigned), unsigned number)
+{
+	pid_t child = fork();
+
+	if (child == 0) {
+		run(number);
+		_exit(0);
+	}
+	CHECK(child > 0);
+	return child;
+}
+
+static void finish(pid_t child)
+{
+	int status;
+
+	CHECK(waitpid(child, &status, 0) == child);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* Several processes open a fresh store at once: it is formatted once. */
+
+static uint64_t *nodes;
+
+static void open_fresh(unsigned number)
+{
+	char path[256];
+	struct store_options options = { .path = path };
+	struct store *mine = NULL;
+
+	snprintf(path, sizeof path, "%s/fresh", root);
+	if (store_open(&mine, &options, NULL) == 0)
+		nodes[number] = store_node(mine);
+	store_close(mine);
+}
+
+static void opening(void)
+{
+	pid_t children[16];
+
+	nodes = shared(16 * sizeof *nodes);
+	for (unsigned i = 0; i < 16; i++)
+		children[i] = start(open_fresh, i);
+	for (unsigned i = 0; i < 16; i++) {
+		finish(children[i]);
+		CHECK(nodes[i] != 0 && nodes[i] == nodes[0]);
+	}
+}
+
+/* One path, many writers: all versions are kept, one after the other. */
+
+struct done {
+	struct version version, before;
+	char body[24];
+};
+static struct done *results;	/* shared; one per commit */
+static atomic_uint *next_result;
+
+static void *write_hot(void *argument)
+{
+	unsigned number = *(unsigned *)argument;
+
+	for (unsigned i = 0; i < EACH; i++) {
+		struct commit c = COMMIT_INIT;
+		struct done done;
+
+		snprintf(done.body, sizeof done.body, "%u/%d/%u", number, gettid(), i);
+		if (!put_quietly(store, "hot", done.body, &c, NULL))
+			_exit(1);
+		done.version = c.record.version;
+		done.before = c.before.version;
+		results[atomic_fetch_add(next_result, 1)] = done;
+	}
+	return NULL;
+}
+
+static void write_hot_from_threads(unsigned number)
+{
+	pthread_t threads[THREADS];
+
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_create(&threads[i], NULL, write_hot, &number);
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+}
+
+/* The newest version a reader sees never goes back, and is always whole. */
+static void *watch_hot(void *stop)
+{
+	struct version last = VERSION_NONE;
+	struct stat st;
+
+	while (!atomic_load((atomic_bool *)stop)) {
+		struct store_entry entry = STORE_ENTRY_INIT;
+
+		if (store_newest(store, STR("hot"), STORE_CONTENT, &entry, NULL) < 0)
+			return stop;
+		if (version_cmp(entry.record.version, last) < 0 || entry.foreign ||
+		    (entry.fd < 0 && !version_is_none(last)) ||
+		    (entry.fd >= 0 && (fstat(entry.fd, &st) < 0 ||
+				       (uint64_t)st.st_size != entry.record.size)))
+			return stop;
+		last = entry.record.version;
+		store_entry_clear(&entry);
+	}
+	return NULL;
+}
+
+static int by_version(const void *a, const void *b)
+{
+	const struct done *x = a, *y = b;
+
+	return version_cmp(x->version, y->version);
+}
+
+static void check_hot(const struct done *done, struct version before)
+{
+	struct store_entry entry = STORE_ENTRY_INIT;
+	char body[64] = "";
+
+	CHECK(version_cmp(done->before, before) == 0);
+	CHECK(store_version(store, STR("hot"), done->version, STORE_CONTENT, &entry, &why) == 0);
+	CHECK(read(entry.fd, body, sizeof body - 1) > 0 && strcmp(body, done->body) == 0);
+	store_entry_clear(&entry);
+}
+
+static void one_path(void)
+{
+	pid_t children[PROCESSES];
+	atomic_bool stop = false;
+	pthread_t watcher;
+	void *wrong = NULL;
+
+	results = shared(COMMITS * sizeof *results);
+	next_result = shared(sizeof *next_result);
+	for (unsigned i = 0; i < PROCESSES; i++)
+		children[i] = start(write_hot_from_threads, i);
+	pthread_create(&watcher, NULL, watch_hot, &stop);
+	for (unsigned i = 0; i < PROCESSES; i++)
+		finish(children[i]);
+	atomic_store(&stop, true);
+	pthread_join(watcher, &wrong);
+	CHECK(wrong == NULL);
+	CHECK(*next_result == COMMITS && versions("hot") == COMMITS);
+	qsort(results, COMMITS, sizeof *results, by_version);
+	for (unsigned i = 0; i < COMMITS; i++)
+		check_hot(&results[i], i > 0 ? results[i - 1].version : VERSION_NONE);
+}
+
+/* A few names, all kinds of commits; what was acknowledged is there or was followed. */
+
+static const char *const paths[] = { "t/a", "t/a/x", "t/a/y", "t/b", "t/b/x", "t/c", "t", "u" };
+#define PATHS (sizeof paths / sizeof paths[0])
+
+static struct version *acknowledged;	/* shared; the last, per process and path */
+
+static bool expected(enum err_kind kind)
+{
+	return kind == ERR_CONFLICT || kind == ERR_EXISTS;
+}
+
+/* Some commit to some path; its version, or none when it was refused as it may be. */
+static struct version commit_something(uint64_t *state, size_t *ret_path)
+{
+	static const uint8_t kinds[] = { 0, 0, 0, RECORD_DELETED, RECORD_DIRECTORY,
+					 RECORD_DELETED | RECORD_DIRECTORY };
+	struct commit c = COMMIT_INIT;
+	struct err err = ERR_INIT;
+	bool good;
+
+	*ret_path = draw(state) % PATHS;
+	c.path = str_of(paths[*ret_path]);
+	c.flags = kinds[draw(state) % sizeof kinds];
+	if (c.flags == 0)
+		good = put_quietly(store, paths[*ret_path], "some content", &c, &err);
+	else
+		good = store_commit(store, &c, &err) == 0;
+	if (!good && !expected(err.kind)) {
+		fprintf(stderr, "%s\n", err.text);
+		_exit(1);
+	}
+	return good ? c.record.version : VERSION_NONE;
+}
+
+static void churn(unsigned number, int rounds)
+{
+	uint64_t state = seed * 1000 + number + 1;
+
+	for (int i = 0; i < rounds; i++) {
+		size_t path;
+		struct version v = commit_something(&state, &path);
+
+		if (!version_is_none(v))
+			acknowledged[number * PATHS + path] = v;
+	}
+}
+
+static void churn_some(unsigned number)
+{
+	churn(number, 150);
+}
+
+static void churn_for_ever(unsigned number)
+{
+	for (;;)
+		churn(number, 1000);
+}
+
+static int not_foreign(const char *name, const struct stat *st, int type, struct FTW *walk)
+{
+	const char *path = name + strlen(root) + sizeof "/tree" - 1;
+	struct store_entry entry = STORE_ENTRY_INIT;
+
+	(void)st, (void)type, (void)walk;
+	CHECK(store_newest(store, str_of(*path != '\0' ? path + 1 : path), STORE_CONTENT, &entry,
+			   &why) == 0);
+	CHECK(!entry.foreign);
+	store_entry_clear(&entry);
+	return 0;
+}
+
+/* The content of a version is what its record says. */
+static void check_content(const char *path, const struct record *record)
+{
+	struct store_entry entry = STORE_ENTRY_INIT;
+	struct digest *digest = digest_new();
+	uint8_t sha256[SHA256_BYTES];
+	char bytes[4096];
+	ssize_t n;
+
+	CHECK(store_version(store, str_of(path), record->version, STORE_CONTENT, &entry, &why) == 0);
+	while ((n = read(entry.fd, bytes, sizeof bytes)) > 0)
+		digest_add(digest, bytes, (size_t)n);
+	digest_end(digest, sha256);
+	digest_free(digest);
+	CHECK(memcmp(sha256, record->sha256, sizeof sha256) == 0);
+	store_entry_clear(&entry);
+}
+
+static void check_path(const char *path, const struct version *acked)
+{
+	struct history h = HISTORY_INIT;
+	struct store_entry entry = get(path);
+
+	CHECK(store_history(store, str_of(path), &h, &why) == 0);
+	for (size_t i = 0; i < h.count; i++)
+		if (h.entries[i].content)
+			check_content(path, &h.entries[i].record);
+	if (!version_is_none(entry.record.version) && !entry.directory)
+		CHECK(h.count > 0 && record_eq(&entry.record, &h.entries[0].record));
+	for (unsigned p = 0; p < PROCESSES; p++) {
+		bool known = version_is_none(acked[p * PATHS]);
+
+		CHECK(version_cmp(entry.record.version, acked[p * PATHS]) >= 0);
+		for (size_t i = 0; i < h.count; i++)
+			known |= version_cmp(h.entries[i].record.version, acked[p * PATHS]) == 0;
+		CHECK(known);
+	}
+	history_clear(&h);
+	store_entry_clear(&entry);
+}
+
+static void check_whole(void)
+{
+	CHECK(nftw(in_store("tree", ""), not_foreign, 16, FTW_PHYS) == 0);
+	for (size_t i = 0; i < PATHS; i++)
+		check_path(paths[i], &acknowledged[i]);
+}
+
+static void many_kinds(void)
+{
+	pid_t children[PROCESSES];
+
+	acknowledged = shared(PROCESSES * PATHS * sizeof *acknowledged);
+	for (unsigned i = 0; i < PROCESSES; i++)
+		children[i] = start(churn_some, i);
+	for (unsigned i = 0; i < PROCESSES; i++)
+		finish(children[i]);
+	check_whole();
+}
+
+/* The same, but all are killed in the midst of it, again and again. */
+static void killed(int rounds)
+{
+	uint64_t state = seed;
+
+	for (int round = 0; round < rounds; round++) {
+		pid_t children[PROCESSES];
+
+		seed++;
+		for (unsigned i = 0; i < PROCESSES; i++)
+			children[i] = start(churn_for_ever, i);
+		usleep((useconds_t)(1000 + draw(&state) % 20000));
+		for (unsigned i = 0; i < PROCESSES; i++) {
+			CHECK(kill(children[i], SIGKILL) == 0);
+			CHECK(waitpid(children[i], NULL, 0) == children[i]);
+		}
+		check_whole();
+	}
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t rounds = 30;
+
+	if ((argc > 1 && str_u64(str_of(argv[1]), UINT64_MAX, &seed) < 0) || seed == 0 ||
+	    (argc > 2 && str_u64(str_of(argv[2]), 1000000, &rounds) < 0))
+		return 1;
+	printf("seed %llu\n", (unsigned long long)seed);
+	if (!open_store())
+		return UNIT_RESULT();
+	opening();
+	one_path();
+	many_kinds();
+	killed((int)rounds);
+	close_store();
+	return UNIT_RESULT();
+}
