@@ -264,10 +264,6 @@ static void serve_newest(struct conn *c)
 		answer_redirect(c, 301, buf_str(&r->path), true, c->head.query);
 	} else if (!record_is_live(newest)) {
 		nothing_there(c);
-	} else if (elsewhere && c->head.method == METHOD_HEAD) {
-		r->entry.record = r->ask.record;
-		memcpy(r->entry.type, r->ask.type, sizeof r->entry.type);
-		get_serve(c);
 	} else if (!elsewhere && (r->entry.content || c->head.method == METHOD_HEAD)) {
 		get_serve(c);
 	} else {

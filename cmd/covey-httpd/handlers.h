@@ -16,6 +16,5 @@ void upload_start(struct conn *);	/* PUT, POST with a body */
 void delete_start(struct conn *);
 void directory_start(struct conn *);	/* PUT, DELETE of a directory */
 void restore_start(struct conn *);	/* POST ?restore= */
-void service_page(struct conn *);	/* /.covey/... */
 
 #endif

@@ -1,12 +1,20 @@
-/* index - what is below a directory, and the history of a path */
+/*
+ * index - what is below a directory, and the history of a path
+ *
+ *	on the loop	ask about the path, gather the peers' lines
+ *	in the pool	read the store, join, render
+ *	on the loop	answer
+ */
 #include "index.h"
 
 #include "answer.h"
 #include "conn.h"
 #include "container.h"
 #include "fields.h"
+#include "gather.h"
 #include "get.h"
 #include "handlers.h"
+#include "join.h"
 #include "mem.h"
 #include "render.h"
 #include "reply.h"
@@ -14,6 +22,9 @@
 struct index {
 	struct conn *conn;
 	enum media media;
+	bool versions;			/* a history; else an index */
+	bool joined;			/* with what peers have */
+	struct gather gather;
 	struct job job;
 	int result;
 	struct err err;
@@ -25,64 +36,34 @@ void index_free(struct index *index)
 {
 	if (index == NULL)
 		return;
+	gather_end(&index->gather);
 	buf_clear(&index->body);
 	buf_clear(&index->next);
 	free(index);
 }
 
-static enum media media_of(struct conn *c, const enum media *offers)
-{
-	struct buf scratch = BUF_INIT;
-	enum media media;
+/* in the pool */
 
-	switch (c->request.query.format) {
-	case QUERY_FORMAT_HTML:
-		return MEDIA_HTML;
-	case QUERY_FORMAT_JSON:
-		return MEDIA_JSON;
-	case QUERY_FORMAT_TEXT:
-		return MEDIA_TEXT;
-	case QUERY_FORMAT_NONE:
-		break;
-	}
-	media = fields_accept(head_list(&c->head, FIELD_ACCEPT, &scratch), offers, MEDIA_COUNT);
-	buf_clear(&scratch);
-	return media;
+static void version_state(const struct conn *c, struct buf *ret)
+{
+	const struct ask *ask = &c->request.ask;
+
+	freshness_version_state(ret, ask->confirmed, ask->answered, ask->asked);
 }
 
-/* in the pool: indexes */
-
-static struct listing_row row_of(const struct list_entry *entry)
-{
-	struct listing_row row = { .name = str_of(entry->name),
-				   .size = entry->record.size,
-				   .version = entry->record.version };
-
-	if (entry->directory)
-		row.type = LISTING_DIRECTORY;
-	else if (!record_is_live(&entry->record))
-		row.type = LISTING_DELETED;
-	else
-		row.type = LISTING_FILE;
-	return row;
-}
-
-static void render_listing(struct index *index, const struct listing *listing)
+static void render_rows(struct index *index, const struct listing_row *rows, size_t count,
+			bool more)
 {
 	struct conn *c = index->conn;
-	struct listing_row *rows = mem_new(listing->count, sizeof *rows);
 	struct buf state = BUF_INIT;
 	struct render_index page = { .path = buf_str(&c->request.path),
 				     .node = str_of(c->worker->httpd->conf->node.name),
 				     .rows = rows,
-				     .count = listing->count,
-				     .more = listing->more,
+				     .count = count,
+				     .more = more,
 				     .limit = c->request.query.limit };
 
-	for (size_t i = 0; i < listing->count; i++)
-		rows[i] = row_of(&listing->entries[i]);
-	freshness_version_state(&state, c->request.ask.confirmed, c->request.ask.answered,
-				c->request.ask.asked);
+	version_state(c, &state);
 	page.state = buf_str(&state);
 	if (index->media == MEDIA_HTML)
 		render_index_html(&index->body, &page);
@@ -90,10 +71,45 @@ static void render_listing(struct index *index, const struct listing *listing)
 		render_index_json(&index->body, &page);
 	else
 		render_index_text(&index->body, &page);
-	if (page.more)
+	if (more)
 		render_index_next(&index->next, &page);
 	buf_clear(&state);
-	free(rows);
+}
+
+/* What the peers' directory adds; their own order of after and limit is not relied on. */
+static void render_joined(struct index *index, struct join_rows *j)
+{
+	const struct query *q = &index->conn->request.query;
+	size_t from = 0, count;
+
+	join_rows_finish(j, q->deleted);
+	while (q->has_after && from < j->count &&
+	       str_cmp(j->rows[from].name, buf_str(&q->after)) <= 0)
+		from++;
+	count = j->count - from;
+	if (q->limit > 0 && count > q->limit)
+		count = q->limit;
+	render_rows(index, j->rows + from, count, from + count < j->count);
+}
+
+static void add_parts(struct index *index, struct join_rows *j)
+{
+	for (size_t i = 0; i < index->gather.count; i++) {
+		struct buf text = BUF_INIT;
+
+		if (gather_read(index->gather.parts[i], &text) == 0 && text.len > 0)
+			join_rows_add_text(j, buf_str(&text));
+		buf_clear(&text);
+	}
+}
+
+/* Whether anybody knows of a directory there, when this node does not. */
+static bool known_elsewhere(const struct index *index, const struct join_rows *j)
+{
+	const struct ask *ask = &index->conn->request.ask;
+
+	return j->count > 0 || ask->directory ||
+	       (record_is_live(&ask->record) && ask->record.flags & RECORD_DIRECTORY);
 }
 
 static void list_work(struct job *job)
@@ -101,38 +117,38 @@ static void list_work(struct job *job)
 	struct index *index = CONTAINER_OF(job, struct index, job);
 	const struct request *r = &index->conn->request;
 	struct listing listing = LISTING_INIT;
+	struct join_rows j = JOIN_ROWS_INIT;
 
+	/* Deletions here hide what older versions peers list. */
 	index->result = store_list(index->conn->worker->httpd->store, buf_str(&r->path),
-				   buf_str(&r->query.after), r->query.limit, r->query.deleted,
-				   &listing, &index->err);
-	if (index->result == 0)
-		render_listing(index, &listing);
+				   buf_str(&r->query.after), index->joined ? 0 : r->query.limit,
+				   index->joined || r->query.deleted, &listing, &index->err);
+	add_parts(index, &j);
+	if (index->result < 0 && index->err.kind == ERR_ABSENT && known_elsewhere(index, &j))
+		index->result = 0;
+	if (index->result == 0) {
+		join_rows_add(&j, &listing);
+		if (index->joined)
+			render_joined(index, &j);
+		else
+			render_rows(index, j.rows, j.count, listing.more);
+	}
+	join_rows_clear(&j);
 	listing_clear(&listing);
 }
 
-/* in the pool: histories */
-
-static void render_versions(struct index *index, const struct history *history)
+static void render_versions(struct index *index, const struct join_versions *j)
 {
 	struct conn *c = index->conn;
-	struct history_row *rows = mem_new(history->count, sizeof *rows);
+	struct httpd *h = c->worker->httpd;
 	struct buf state = BUF_INIT;
 	struct render_history page = { .path = buf_str(&c->request.path),
-				       .node = str_of(c->worker->httpd->conf->node.name),
-				       .type = mime_of(c->worker->httpd->mime,
-						       buf_str(&c->request.path)),
-				       .rows = rows,
-				       .count = history->count };
+				       .node = str_of(h->conf->node.name),
+				       .type = mime_of(h->mime, buf_str(&c->request.path)),
+				       .rows = j->rows,
+				       .count = j->count };
 
-	for (size_t i = 0; i < history->count; i++) {
-		const struct history_entry *entry = &history->entries[i];
-
-		rows[i] = (struct history_row){ .record = entry->record,
-						.type = str_of(entry->type),
-						.here = entry->content };
-	}
-	freshness_version_state(&state, c->request.ask.confirmed, c->request.ask.answered,
-				c->request.ask.asked);
+	version_state(c, &state);
 	page.state = buf_str(&state);
 	if (index->media == MEDIA_HTML)
 		render_history_html(&index->body, &page);
@@ -141,20 +157,33 @@ static void render_versions(struct index *index, const struct history *history)
 	else
 		render_history_text(&index->body, &page);
 	buf_clear(&state);
-	free(rows);
 }
 
 static void history_work(struct job *job)
 {
 	struct index *index = CONTAINER_OF(job, struct index, job);
 	struct history history = HISTORY_INIT;
+	struct join_versions j = JOIN_VERSIONS_INIT;
+	size_t count = index->gather.count;
+	struct buf *texts = mem_new(count, sizeof *texts);
 
 	index->result = store_history(index->conn->worker->httpd->store,
 				      buf_str(&index->conn->request.path), &history, &index->err);
-	if (index->result == 0 && history.count == 0)
-		index->result = err_set(&index->err, ERR_ABSENT, "no such file");
+	if (index->result < 0 && index->err.kind == ERR_ABSENT)
+		index->result = 0;
+	join_versions_add(&j, &history);
+	for (size_t i = 0; i < count; i++)
+		if (gather_read(index->gather.parts[i], &texts[i]) == 0)
+			join_versions_add_text(&j, buf_str(&texts[i]));
+	join_versions_finish(&j);
+	if (index->result == 0 && j.count == 0)
+		index->result = err_set(&index->err, ERR_ABSENT, "nothing was ever there");
 	if (index->result == 0)
-		render_versions(index, &history);
+		render_versions(index, &j);
+	join_versions_clear(&j);
+	for (size_t i = 0; i < count; i++)
+		buf_clear(&texts[i]);
+	free(texts);
 	history_clear(&history);
 }
 
@@ -197,38 +226,114 @@ static void index_done(struct job *job)
 	conn_resume(c);
 }
 
-static void submit(struct conn *c, void (*work)(struct job *))
+static void submit(struct conn *c)
 {
 	struct index *index = c->request.index;
 
-	index->job = (struct job){ .work = work, .done = index_done, .home = c->worker->loop };
+	index->job = (struct job){ .work = index->versions ? history_work : list_work,
+				   .done = index_done,
+				   .home = c->worker->loop };
 	c->state = CONN_BUSY;
 	pool_submit(c->worker->httpd->pool, &index->job);
 }
 
-static struct index *begin(struct conn *c, const enum media *offers)
+/* asking the group */
+
+static void gathered(struct conn *c)
 {
+	struct ask *ask = &c->request.ask;
+	const struct gather *g = &c->request.index->gather;
+
+	/* The less sure of the two answers. */
+	ask->answered = !g->complete ? 0 : g->answered < ask->answered ? g->answered : ask->answered;
+	if (g->complete && g->asked > ask->asked)
+		ask->asked = g->asked;
+	submit(c);
+}
+
+/* True: nothing is awaited. */
+static bool gather(struct conn *c)
+{
+	struct index *index = c->request.index;
+	struct sync_list list = { .path = buf_str(&c->request.path), .deleted = true };
+	struct buf body = BUF_INIT;
+
+	if (c->request.ask.asked == 0)
+		return true;
+	index->joined = true;
+	if (index->versions)
+		sync_history_pack(&body, list.path);
+	else
+		sync_list_pack(&body, &list);
+	gather_start(&index->gather, c, index->versions ? SYNC_HISTORY : SYNC_LIST, buf_str(&body),
+		     gathered);
+	buf_clear(&body);
+	return false;
+}
+
+static void refuse_unconfirmed(struct conn *c)
+{
+	get_absent(c, 504, STR("this cannot be confirmed now"));
+}
+
+static void asked(struct conn *c)
+{
+	if (c->request.freshness.no_cache && !c->request.ask.confirmed) {
+		refuse_unconfirmed(c);
+		conn_resume(c);
+	} else if (gather(c)) {
+		submit(c);
+	}
+}
+
+static enum media media_of(struct conn *c, const enum media *offers)
+{
+	struct buf scratch = BUF_INIT;
+	enum media media;
+
+	switch (c->request.query.format) {
+	case QUERY_FORMAT_HTML:
+		return MEDIA_HTML;
+	case QUERY_FORMAT_JSON:
+		return MEDIA_JSON;
+	case QUERY_FORMAT_TEXT:
+		return MEDIA_TEXT;
+	case QUERY_FORMAT_NONE:
+		break;
+	}
+	media = fields_accept(head_list(&c->head, FIELD_ACCEPT, &scratch), offers, MEDIA_COUNT);
+	buf_clear(&scratch);
+	return media;
+}
+
+static void start(struct conn *c, bool versions, const enum media *offers)
+{
+	struct request *r = &c->request;
 	struct index *index = mem_new(1, sizeof *index);
 
 	index->conn = c;
+	index->versions = versions;
 	index->media = media_of(c, offers);
-	c->request.index = index;
-	ask_none(&c->request.ask, c);
-	return index;
+	index->gather = (struct gather)GATHER_INIT;
+	r->index = index;
+	if (r->freshness.only_if_cached) {
+		ask_none(&r->ask, c);	/* what is here is all that was wanted */
+		submit(c);
+	} else if (ask_start(&r->ask, c, buf_str(&r->path), VERSION_NONE, asked)) {
+		submit(c);
+	}
 }
 
 void index_start(struct conn *c)
 {
 	static const enum media offers[] = { MEDIA_HTML, MEDIA_JSON, MEDIA_TEXT };
 
-	begin(c, offers);
-	submit(c, list_work);
+	start(c, false, offers);
 }
 
 void history_start(struct conn *c)
 {
 	static const enum media offers[] = { MEDIA_TEXT, MEDIA_JSON, MEDIA_HTML };
 
-	begin(c, offers);
-	submit(c, history_work);
+	start(c, true, offers);
 }

@@ -17,6 +17,7 @@ void output_file(struct output *o, int fd)
 	output_drop_file(o);
 	o->file = fd;
 	o->available = UINT64_MAX;
+	o->hold = false;
 }
 
 void output_insert(struct output *o, uint64_t offset, uint64_t bytes)
@@ -88,12 +89,15 @@ static ssize_t copy(const struct output *o, const struct insert *insert, size_t 
 static enum output_result send_file(struct output *o, struct insert *insert, int fd,
 				    uint64_t *turn, bool *progress)
 {
+	bool last = o->insert_next + 1 == o->insert_count;
+
 	while (insert->left > 0) {
-		uint64_t n = insert->left;
+		uint64_t keep = o->hold && last ? OUTPUT_HOLD_BYTES : 0;
+		uint64_t n = insert->left - keep;
 		off_t offset = (off_t)insert->offset;
 		ssize_t sent;
 
-		if (o->available <= insert->offset)
+		if (insert->left <= keep || o->available <= insert->offset)
 			return OUTPUT_STARVED;
 		if (n > o->available - insert->offset)
 			n = o->available - insert->offset;

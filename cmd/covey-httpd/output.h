@@ -25,7 +25,9 @@ struct output {
 	size_t insert_count, insert_room, insert_next;
 	int file;		/* owned, or -1 */
 	uint64_t available;	/* the file may be read up to here by now */
+	bool hold;		/* the last OUTPUT_HOLD_BYTES of it wait until it is verified */
 };
+#define OUTPUT_HOLD_BYTES 16384
 #define OUTPUT_INIT { .file = -1, .available = UINT64_MAX }
 
 enum output_result {

@@ -6,8 +6,9 @@
 #include "fields.h"
 #include "handlers.h"
 #include "index.h"
-#include "stream.h"
 #include "reply.h"
+#include "service_pages.h"
+#include "stream.h"
 #include "upload.h"
 #include "work.h"
 
@@ -33,6 +34,7 @@ void request_end(struct conn *c)
 
 	ask_end(&r->ask);
 	stream_free(r->stream);
+	view_free(r->view);
 	index_free(r->index);
 	work_free(r->work);
 	upload_free(r->upload);
@@ -41,6 +43,7 @@ void request_end(struct conn *c)
 	cond_clear(&r->cond);
 	buf_reset(&r->path);
 	r->stream = NULL;
+	r->view = NULL;
 	r->index = NULL;
 	r->work = NULL;
 	r->upload = NULL;

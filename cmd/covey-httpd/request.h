@@ -18,6 +18,7 @@ struct upload;
 struct work;
 struct index;
 struct stream;
+struct view;
 
 struct request {
 	bool head_begun;		/* some of the head is there: header_timeout counts */
@@ -35,6 +36,7 @@ struct request {
 	struct work *work;
 	struct index *index;
 	struct stream *stream;
+	struct view *view;
 };
 
 void request_init(struct request *);

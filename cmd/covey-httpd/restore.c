@@ -2,8 +2,93 @@
 #include "answer.h"
 #include "conn.h"
 #include "handlers.h"
+#include "stream.h"
+#include "work.h"
+
+static const char no_content[] = "this version is a deletion or a directory";
+
+/* The content is open in request.entry: commit it anew. */
+static void commit_copy(struct conn *c)
+{
+	struct request *r = &c->request;
+	struct item *item;
+
+	r->work = work_new(c, WORK_FILE);
+	r->work->mtime = r->entry.record.mtime;
+	item = work_add(r->work, buf_str(&r->path));
+	memcpy(item->type, r->entry.type, sizeof item->type);
+	item->copy = r->entry.fd;
+	r->entry.fd = -1;
+	work_run(c);
+}
+
+/* 1: it is open; 0: it has to be fetched, if it can be; -1: answered. */
+static int open_version(struct conn *c)
+{
+	struct request *r = &c->request;
+	struct err err;
+
+	if (store_version(c->worker->httpd->store, buf_str(&r->path), r->query.restore, STORE_CONTENT,
+			  &r->entry, &err) < 0) {
+		if (err.kind == ERR_ABSENT)
+			return 0;
+		answer_err(c, &err);
+		return -1;
+	}
+	if (!record_is_live(&r->entry.record) || r->entry.record.flags & RECORD_DIRECTORY) {
+		answer_error(c, 404, "%s", no_content);
+		return -1;
+	}
+	return r->entry.fd >= 0;
+}
+
+static void fetched(struct conn *c, bool here)
+{
+	store_entry_clear(&c->request.entry);
+	if (!here || open_version(c) <= 0) {
+		if (c->state == CONN_BUSY)
+			answer_error(c, 503, "this version's content cannot be had now");
+	} else {
+		commit_copy(c);
+	}
+	conn_resume(c);
+}
+
+/* What the peers know of a version that is not here. */
+static void fetch(struct conn *c)
+{
+	struct request *r = &c->request;
+
+	if (version_cmp(r->ask.record.version, r->query.restore) != 0)
+		answer_error(c, 404, "no such version");
+	else if (!record_is_live(&r->ask.record) || r->ask.record.flags & RECORD_DIRECTORY)
+		answer_error(c, 404, "%s", no_content);
+	else if (!stream_fetch(c, &r->ask.record, fetched))
+		answer_error(c, 503, "this version's content cannot be had now");
+}
+
+static void asked(struct conn *c)
+{
+	fetch(c);
+	conn_resume(c);
+}
 
 void restore_start(struct conn *c)
 {
-	answer_error(c, 501, "not yet");
+	struct request *r = &c->request;
+	int here;
+
+	if (c->has_body) {
+		answer_error(c, 400, "?restore= takes no body");
+		return;
+	}
+	if (r->slash) {
+		answer_error(c, 400, "?restore= is for files");
+		return;
+	}
+	here = open_version(c);
+	if (here > 0)
+		commit_copy(c);
+	else if (here == 0 && ask_start(&r->ask, c, buf_str(&r->path), r->query.restore, asked))
+		fetch(c);
 }

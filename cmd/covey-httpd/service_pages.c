@@ -1,8 +1,13 @@
 /* service_pages - /.covey/: is it alive, is it ready, what is going on */
+#include "service_pages.h"
+
 #include "answer.h"
 #include "conn.h"
+#include "container.h"
+#include "discover_talk.h"
 #include "escape.h"
-#include "handlers.h"
+#include "mem.h"
+#include "members.h"
 #include "reply.h"
 
 #include <inttypes.h>
@@ -14,6 +19,11 @@ static void page(struct conn *c, int status, const char *type, struct str body)
 	reply_field(&c->output.text, "Content-Type", str_of(type));
 	reply_field(&c->output.text, "Cache-Control", STR("no-store"));
 	answer_end_text(c, body);
+}
+
+static void healthz(struct conn *c)
+{
+	page(c, 200, "text/plain; charset=utf-8", STR("alive\n"));
 }
 
 static void readyz(struct conn *c)
@@ -40,7 +50,45 @@ static void add_store(struct buf *json, const struct conf *conf)
 	buf_addf(json, ",\"min_free\":%" PRIu64 "}", conf->limits.min_free);
 }
 
-static void status_page(struct conn *c)
+/* The group as covey-discoverd sees it. */
+struct view {
+	struct conn *conn;
+	struct call call;
+	struct members members;
+};
+
+#define VIEW_TIMEOUT_MS 500
+
+void view_free(struct view *view)
+{
+	if (view == NULL)
+		return;
+	call_finish(&view->call);
+	members_clear(&view->members);
+	free(view);
+}
+
+static void add_peers(struct buf *json, const struct members *members)
+{
+	bool first = true;
+
+	buf_adds(json, "\"group\":{\"peers\":[");
+	for (size_t i = 0; i < members->count; i++) {
+		const struct member *m = &members->list[i];
+		char address[ADDRESS_TEXT];
+
+		if (m->id == members->self)
+			continue;
+		buf_addf(json, "%s{\"node\":\"%016" PRIx64 "\",\"name\":", first ? "" : ",", m->id);
+		escape_json(json, str_of(m->name));
+		buf_addf(json, ",\"address\":\"%s\",\"state\":\"%s\"}",
+			 address_format(address, &m->http), member_state_name(m->state));
+		first = false;
+	}
+	buf_adds(json, "]}");
+}
+
+static void status_page(struct conn *c, const struct members *members)
 {
 	struct httpd *h = c->worker->httpd;
 	struct buf json = BUF_INIT;
@@ -49,9 +97,43 @@ static void status_page(struct conn *c)
 	escape_json(&json, str_of(h->conf->node.name));
 	buf_addf(&json, ",\"version\":\"%s\",", COVEY_VERSION);
 	add_store(&json, h->conf);
-	buf_adds(&json, ",\"group\":{\"peers\":[]}}\n");
+	buf_addc(&json, ',');
+	add_peers(&json, members);
+	buf_adds(&json, "}\n");
 	page(c, 200, "application/json", buf_str(&json));
 	buf_clear(&json);
+}
+
+static void viewed(struct call *call, struct frame *frame)
+{
+	struct view *view = CONTAINER_OF(call, struct view, call);
+	struct conn *c = view->conn;
+
+	/* discoverd is away: the members this node has met. */
+	if (frame == NULL || frame->type != DISCOVER_MEMBERS ||
+	    discover_members_unpack(frame->body, &view->members, NULL) < 0)
+		members_load(c->worker->httpd->state_directory, &view->members, NULL);
+	call_finish(call);
+	status_page(c, &view->members);
+	conn_resume(c);
+}
+
+static void status(struct conn *c)
+{
+	struct view *view = mem_new(1, sizeof *view);
+
+	view->conn = c;
+	view->call = (struct call)CALL_INIT;
+	view->call.answer = viewed;
+	view->members = (struct members)MEMBERS_INIT;
+	c->request.view = view;
+	if (c->worker->discover == NULL) {
+		status_page(c, &view->members);
+		return;
+	}
+	c->state = CONN_BUSY;
+	call_start(c->worker->discover, &view->call, DISCOVER_VIEW, (struct str)STR_INIT,
+		   VIEW_TIMEOUT_MS);
 }
 
 void service_page(struct conn *c)
@@ -59,11 +141,10 @@ void service_page(struct conn *c)
 	static const struct {
 		const char *path;
 		void (*page)(struct conn *);
-		bool body;
 	} pages[] = {
-		{ "/.covey/healthz", NULL, false },
-		{ "/.covey/readyz", readyz, false },
-		{ "/.covey/status", status_page, false },
+		{ "/.covey/healthz", healthz },
+		{ "/.covey/readyz", readyz },
+		{ "/.covey/status", status },
 	};
 
 	if (c->head.method != METHOD_GET && c->head.method != METHOD_HEAD) {
@@ -74,10 +155,7 @@ void service_page(struct conn *c)
 	for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
 		if (!str_eq(c->head.path, str_of(pages[i].path)))
 			continue;
-		if (pages[i].page != NULL)
-			pages[i].page(c);
-		else
-			page(c, 200, "text/plain; charset=utf-8", STR("alive\n"));
+		pages[i].page(c);
 		return;
 	}
 	answer_error(c, 404, "no such service page");

@@ -1,37 +1,307 @@
-/* stream - content that another node holds, sent on while it arrives */
+/*
+ * stream - content that another node holds, sent on while it arrives
+ *
+ *	PULL ->		STARTED		the growing file
+ *			PROGRESS	enough to begin the answer, or to go on with it
+ *			DONE		verified and stored: the rest may go
+ *			FAILED		an older version, or the end of the connection
+ */
 #include "stream.h"
 
+#include "answer.h"
 #include "conn.h"
+#include "container.h"
 #include "get.h"
 #include "mem.h"
+#include "sync_talk.h"
+
+#include <inttypes.h>
+#include <unistd.h>
+
+#define PATIENCE_MS 2000	/* for covey-syncd itself, besides the holders' time */
 
 struct stream {
-	bool active;
+	struct conn *conn;
+	struct call call;
+	struct timer timer;		/* until there is something to send */
+	struct record record;		/* what is pulled */
+	char type[RECORD_TYPE_MAX + 1];
+	bool had_older;			/* another version stood here */
+	char holder[17];		/* the first node asked, in hexadecimal */
+	int fd;				/* of the growing file, until it is the output's; or -1 */
+	uint64_t have;			/* bytes */
+	bool active;			/* not verified yet */
+	bool answering;			/* the answer has begun */
+	void (*fetched)(struct conn *, bool);	/* NULL: answer a GET */
+	struct job job;			/* looking for an older version */
+	struct store_entry older;
 };
 
-void stream_free(struct stream *stream)
+void stream_free(struct stream *s)
 {
-	free(stream);
-}
-
-void stream_start(struct conn *c, const struct record *record)
-{
-	(void)record;
-	get_absent(c, 503, STR("the newest version's content is nowhere to be had now"));
+	if (s == NULL)
+		return;
+	call_finish(&s->call);
+	timer_stop(&s->timer);
+	store_entry_clear(&s->older);
+	if (s->fd >= 0)
+		close(s->fd);
+	free(s);
 }
 
 bool stream_active(const struct conn *c)
 {
-	return c->request.stream != NULL;
+	return c->request.stream != NULL && c->request.stream->active;
 }
 
 void stream_limit_output(struct conn *c)
 {
-	(void)c;
+	if (stream_active(c)) {
+		c->output.available = c->request.stream->have;
+		c->output.hold = true;
+	}
 }
 
 void stream_cache_status(const struct conn *c, struct cache_status *status)
 {
-	(void)c;
-	(void)status;
+	const struct stream *s = c->request.stream;
+
+	if (s == NULL || version_cmp(c->request.entry.record.version, s->record.version) != 0)
+		return;
+	status->source = s->had_older ? CACHE_FWD_STALE : CACHE_FWD_MISS;
+	status->stored = true;
+	status->detail = str_of(s->holder);
+}
+
+/* nobody has it */
+
+static void find_older(struct job *job)
+{
+	struct stream *s = CONTAINER_OF(job, struct stream, job);
+	struct store *store = s->conn->worker->httpd->store;
+	struct str path = buf_str(&s->conn->request.path);
+	struct history history = HISTORY_INIT;
+
+	if (store_history(store, path, &history, NULL) < 0)
+		return;
+	for (size_t i = 0; i < history.count; i++) {
+		const struct record *r = &history.entries[i].record;
+
+		if (history.entries[i].content && version_cmp(r->version, s->record.version) < 0 &&
+		    store_version(store, path, r->version, STORE_CONTENT, &s->older, NULL) == 0)
+			break;
+	}
+	history_clear(&history);
+}
+
+static void older_found(struct job *job)
+{
+	struct stream *s = CONTAINER_OF(job, struct stream, job);
+	struct conn *c = s->conn;
+
+	if (s->older.fd < 0) {
+		get_absent(c, 503, STR("the newest version's content cannot be had now"));
+	} else {
+		store_entry_clear(&c->request.entry);
+		c->request.entry = s->older;
+		s->older = (struct store_entry)STORE_ENTRY_INIT;
+		c->request.ask.confirmed = false;
+		get_serve(c);
+	}
+	conn_resume(c);
+}
+
+static void fall_back(struct stream *s)
+{
+	struct conn *c = s->conn;
+
+	if (!version_is_none(c->request.query.version) || c->request.freshness.no_cache) {
+		get_absent(c, 503, STR("this version's content cannot be had now"));
+		return;
+	}
+	c->state = CONN_BUSY;
+	s->job = (struct job){ .work = find_older, .done = older_found, .home = c->worker->loop };
+	pool_submit(c->worker->httpd->pool, &s->job);
+}
+
+static void failed(struct stream *s)
+{
+	struct conn *c = s->conn;
+
+	call_finish(&s->call);
+	timer_stop(&s->timer);
+	s->active = false;
+	if (s->fetched != NULL) {
+		s->fetched(c, false);
+		return;
+	}
+	if (s->answering)
+		conn_abort(c);
+	else
+		fall_back(s);
+	conn_resume(c);
+}
+
+static void too_slow(struct timer *timer)
+{
+	failed(CONTAINER_OF(timer, struct stream, timer));
+}
+
+/* it comes */
+
+static void begin_answer(struct stream *s)
+{
+	struct request *r = &s->conn->request;
+
+	timer_stop(&s->timer);
+	s->answering = true;
+	store_entry_clear(&r->entry);
+	r->entry.record = s->record;
+	memcpy(r->entry.type, s->type, sizeof r->entry.type);
+	r->entry.content = true;
+	r->entry.fd = s->fd;
+	s->fd = -1;
+	get_serve(s->conn);
+}
+
+static void progress(struct stream *s, uint64_t bytes)
+{
+	struct conn *c = s->conn;
+
+	if (s->fd < 0 && !s->answering)
+		return;		/* not started: syncd does not keep to the conversation */
+	s->have = bytes < s->record.size ? bytes : s->record.size;
+	if (s->answering) {
+		if (c->output.file >= 0)
+			c->output.available = s->have;
+		conn_resume(c);
+	} else if (s->fetched == NULL && s->have > 0 && s->record.size > OUTPUT_HOLD_BYTES) {
+		begin_answer(s);
+		conn_resume(c);
+	}
+}
+
+static void done(struct stream *s)
+{
+	struct conn *c = s->conn;
+
+	call_finish(&s->call);
+	timer_stop(&s->timer);
+	s->active = false;
+	if (s->fetched != NULL) {
+		s->fetched(c, true);
+		return;
+	}
+	if (s->answering) {
+		c->output.available = UINT64_MAX;
+		c->output.hold = false;
+	} else if (s->fd >= 0) {
+		begin_answer(s);
+	} else {
+		fall_back(s);
+	}
+	conn_resume(c);
+}
+
+static void answered(struct call *call, struct frame *frame)
+{
+	struct stream *s = CONTAINER_OF(call, struct stream, call);
+	uint64_t bytes;
+
+	if (frame == NULL) {
+		failed(s);
+	} else if (frame->type == SYNC_STARTED && frame->fd_count == 1 && s->fd < 0 &&
+		   !s->answering) {
+		s->fd = frame->fds[0];
+		frame->fds[0] = -1;
+	} else if (frame->type == SYNC_PROGRESS &&
+		   sync_progress_unpack(frame->body, &bytes, NULL) == 0) {
+		progress(s, bytes);
+	} else if (frame->type == SYNC_DONE) {
+		done(s);
+	} else {
+		failed(s);
+	}
+}
+
+/* the beginning */
+
+static struct stream *stream_new(struct conn *c, const struct record *record)
+{
+	struct stream *s = mem_new(1, sizeof *s);
+	const struct ask *ask = &c->request.ask;
+
+	s->conn = c;
+	s->fd = -1;
+	s->call = (struct call)CALL_INIT;
+	s->older = (struct store_entry)STORE_ENTRY_INIT;
+	s->record = *record;
+	s->had_older = record_is_live(&c->request.entry.record);
+	if (version_cmp(ask->record.version, record->version) == 0)
+		memcpy(s->type, ask->type, sizeof s->type);
+	else
+		memcpy(s->type, c->request.entry.type, sizeof s->type);
+	s->active = true;
+	c->request.stream = s;
+	return s;
+}
+
+/* False: there is nobody to ask. */
+static bool begin(struct stream *s)
+{
+	struct conn *c = s->conn;
+	const struct ask *ask = &c->request.ask;
+	struct sync_pull pull = { .path = buf_str(&c->request.path),
+				  .record = s->record,
+				  .type = str_of(s->type),
+				  .holder_count = ask->holder_count };
+	struct buf body = BUF_INIT;
+
+	if (c->worker->sync == NULL || ask->holder_count == 0 ||
+	    version_cmp(ask->record.version, s->record.version) != 0)
+		return false;
+	memcpy(pull.holders, ask->holders, sizeof pull.holders);
+	snprintf(s->holder, sizeof s->holder, "%016" PRIx64, pull.holders[0]);
+	s->call.answer = answered;
+	s->timer.fire = too_slow;
+	timer_start(c->worker->loop, &s->timer,
+		    PATIENCE_MS + c->worker->httpd->conf->timeouts.pull_ms * (ask->holder_count + 1));
+	sync_pull_pack(&body, &pull);
+	c->state = CONN_BUSY;
+	call_start(c->worker->sync, &s->call, SYNC_PULL, buf_str(&body), 0);
+	buf_clear(&body);
+	return true;
+}
+
+/* What is answered without the content is not worth a pull: 304, 412. */
+static bool needs_content(struct conn *c, const struct record *record)
+{
+	char text[ETAG_TEXT];
+	struct cond_target target = { .exists = true,
+				      .etag = answer_etag(text, record->version),
+				      .modified = answer_modified(record) };
+
+	return c->head.method == METHOD_GET && cond_check(&c->request.cond, &target) == COND_GO;
+}
+
+void stream_start(struct conn *c, const struct record *record)
+{
+	struct stream *s = stream_new(c, record);
+
+	if (!needs_content(c, record)) {
+		s->active = false;
+		begin_answer(s);
+	} else if (!begin(s)) {
+		s->active = false;
+		fall_back(s);
+	}
+}
+
+bool stream_fetch(struct conn *c, const struct record *record,
+		  void (*fetched)(struct conn *, bool))
+{
+	struct stream *s = stream_new(c, record);
+
+	s->fetched = fetched;
+	return begin(s);
 }

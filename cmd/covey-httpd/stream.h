@@ -2,9 +2,9 @@
  * stream - content that another node holds, sent on while it arrives
  *
  * covey-syncd pulls it into a growing file, and stores it when its sha256
- * is right.  The last bytes are held back until then: when it is not, or
- * nobody has the content, the connection is cut, or, as long as nothing
- * was sent, an older version that is here is answered instead.
+ * is right.  The last bytes of the answer are held back until then: when
+ * it is not, or nobody has the content, the connection is cut.  As long as
+ * nothing was sent, an older version that is here is answered instead.
  */
 #ifndef COVEY_HTTPD_STREAM_H
 #define COVEY_HTTPD_STREAM_H
@@ -17,8 +17,10 @@
 struct conn;
 struct stream;
 
-/* Answer a GET with this version, whose holders are in request.ask. */
+/* Answer a GET with this version; request.ask knows its holders. */
 void stream_start(struct conn *, const struct record *);
+/* Only get this version onto the disk; then done(conn, whether it is there).  False: nobody has it. */
+bool stream_fetch(struct conn *, const struct record *, void (*done)(struct conn *, bool));
 void stream_free(struct stream *);			/* NULL is fine */
 
 /* Whether the content is still on its way. */

@@ -13,9 +13,12 @@
 #include "conn.h"
 #include "container.h"
 #include "handlers.h"
+#include "join.h"
 #include "mem.h"
 #include "memory.h"
 #include "reply.h"
+
+#include <unistd.h>
 
 struct work *work_new(struct conn *c, enum work_kind kind)
 {
@@ -23,6 +26,8 @@ struct work *work_new(struct conn *c, enum work_kind kind)
 
 	work->conn = c;
 	work->kind = kind;
+	work->ask = (struct ask)ASK_INIT;
+	work->gather = (struct gather)GATHER_INIT;
 	return work;
 }
 
@@ -31,10 +36,13 @@ void work_free(struct work *work)
 	if (work == NULL)
 		return;
 	ask_end(&work->ask);
+	gather_end(&work->gather);
 	for (size_t i = 0; i < work->count; i++) {
 		stage_free(work->items[i].stage);
 		buf_clear(&work->items[i].small);
 		buf_clear(&work->items[i].path);
+		if (work->items[i].copy >= 0)
+			close(work->items[i].copy);
 	}
 	free(work->items);
 	free(work);
@@ -46,7 +54,9 @@ struct item *work_add(struct work *work, struct str path)
 
 	work->items = mem_resize(work->items, work->count + 1, sizeof *work->items);
 	item = &work->items[work->count++];
-	*item = (struct item){ .path = BUF_INIT, .small = BUF_INIT, .commit = COMMIT_INIT };
+	*item = (struct item){
+		.path = BUF_INIT, .small = BUF_INIT, .copy = -1, .commit = COMMIT_INIT
+	};
 	buf_addstr(&item->path, path);
 	return item;
 }
@@ -145,13 +155,41 @@ static int complete_stage(struct work *work, struct item *item, struct err *err)
 
 	if (item->stage == NULL &&
 	    (stage_begin(store, &item->stage, err) < 0 ||
-	     stage_add(item->stage, item->small.data, item->small.len, err) < 0))
+	     (item->copy >= 0 ? stage_copy(item->stage, item->copy, err) :
+				stage_add(item->stage, item->small.data, item->small.len, err)) < 0))
 		return -1;
 	if (stage_sync(item->stage, err) < 0 ||
 	    check_digest(work->has_repr, work->repr, item, "Repr-Digest", err) < 0 ||
 	    check_digest(work->has_content, work->content, item, "Content-Digest", err) < 0)
 		return -1;
 	return 0;
+}
+
+/* Peers may have files in a directory that is empty here. */
+static int check_empty(struct work *work, struct item *item, struct err *err)
+{
+	struct join_rows j = JOIN_ROWS_INIT;
+	struct listing here = LISTING_INIT;
+	bool empty;
+
+	if (work->gather.count == 0)
+		return 0;
+	/* Deletions that are known here count against what peers still list. */
+	if (store_list(work->conn->worker->httpd->store, buf_str(&item->path),
+		       (struct str)STR_INIT, 0, true, &here, NULL) == 0)
+		join_rows_add(&j, &here);
+	for (size_t i = 0; i < work->gather.count; i++) {
+		struct buf text = BUF_INIT;
+
+		if (gather_read(work->gather.parts[i], &text) == 0)
+			join_rows_add_text(&j, buf_str(&text));
+		buf_clear(&text);
+	}
+	join_rows_finish(&j, false);
+	empty = j.count == 0;
+	join_rows_clear(&j);
+	listing_clear(&here);
+	return empty ? 0 : err_set(err, ERR_EXISTS, "the directory is not empty");
 }
 
 static int commit_item(struct work *work, struct item *item, struct err *err)
@@ -164,6 +202,8 @@ static int commit_item(struct work *work, struct item *item, struct err *err)
 	};
 
 	if (work->kind == WORK_FILE && complete_stage(work, item, err) < 0)
+		return -1;
+	if (work->kind == WORK_RMDIR && check_empty(work, item, err) < 0)
 		return -1;
 	item->commit.path = buf_str(&item->path);
 	item->commit.stage = item->stage;
@@ -259,9 +299,29 @@ static void committed(struct job *job)
 
 /* asking the group */
 
+static void submit(struct conn *c);
+
+/* True: the peers are asked what they have in the directory first. */
+static bool gather(struct conn *c)
+{
+	struct work *work = c->request.work;
+	struct sync_list list = { .path = buf_str(&c->request.path), .deleted = false };
+	struct buf body = BUF_INIT;
+
+	if (work->kind != WORK_RMDIR || work->ask.asked == 0 || work->gather.done != NULL)
+		return false;
+	sync_list_pack(&body, &list);
+	gather_start(&work->gather, c, SYNC_LIST, buf_str(&body), submit);
+	buf_clear(&body);
+	return true;
+}
+
 static void submit(struct conn *c)
 {
 	struct work *work = c->request.work;
+
+	if (gather(c))
+		return;
 
 	work->job = (struct job){ .work = commit_all, .done = committed, .home = c->worker->loop };
 	c->state = CONN_BUSY;

@@ -12,6 +12,7 @@
 #define COVEY_HTTPD_WORK_H
 
 #include "ask.h"
+#include "gather.h"
 #include "pool.h"
 #include "store.h"
 
@@ -24,6 +25,7 @@ struct item {
 	struct buf path;
 	struct stage *stage;		/* owned; not synced yet; NULL: `small` has the body */
 	struct buf small;
+	int copy;			/* owned: a file that has the body instead; or -1 */
 	char type[RECORD_TYPE_MAX + 1];
 	struct commit commit;
 	struct record theirs;		/* the peers' newest */
@@ -43,6 +45,7 @@ struct work {
 	struct job job;
 	struct ask ask;
 	size_t asking;			/* which item is being asked about */
+	struct gather gather;		/* what peers have in a directory that is to go */
 	struct str ancestor;		/* which directory above it; s NULL: the path itself */
 	void (*later)(struct conn *);
 	bool unconfirmed;		/* some answer was */
