@@ -49,7 +49,7 @@ static void html_row(struct buf *buf, const struct listing_row *row)
 		page_size(buf, row->size);
 	else
 		buf_adds(buf, "<span class=\"d\">-</span>");
-	buf_adds(buf, "</td><td>");
+	buf_adds(buf, "</td>\n<td>");	/* lftp takes the number up to the next space for the size */
 	if (row->type != LISTING_DIRECTORY) {
 		buf_adds(buf, "<form action=\"");
 		add_href(buf, row);
