@@ -456,6 +456,27 @@ void work_run(struct conn *c)
 
 /* before the body */
 
+/* The nearest thing above the path that this node knows must be a directory. */
+static int judge_above(struct conn *c, struct str path, struct err *err)
+{
+	while ((path = path_parent(path)).n > 0) {
+		struct store_entry entry = STORE_ENTRY_INIT;
+		struct record found;
+
+		if (store_newest(c->worker->httpd->store, path, STORE_RECORD, &entry, err) < 0)
+			return -1;
+		found = entry.record;
+		store_entry_clear(&entry);
+		if (is_file(&found))
+			return err_set(err, ERR_CONFLICT,
+				       "a file stands where a directory is needed: %.*s",
+				       STR_ARG(path));
+		if (record_is_live(&found))
+			break;
+	}
+	return 0;
+}
+
 /* -1: answered. */
 static int judge_early(struct conn *c)
 {
@@ -474,7 +495,7 @@ static int judge_early(struct conn *c)
 		goto refused;
 	}
 	newest = newest_of(c, item);
-	if (judge_cond(c, &newest, &err) == 0 &&
+	if (judge_above(c, buf_str(&item->path), &err) == 0 && judge_cond(c, &newest, &err) == 0 &&
 	    judge_kind(work, &newest, work->ask.directory, &err) == 0)
 		return 0;
 refused:
