@@ -25,6 +25,8 @@
 
 /* Reads DIRECTORY/members.ini (DIRECTORY: STORE/state).  No file is success with nothing known. */
 int members_load(const char *directory, struct members *ret, struct err *);
+/* The same from its text; file is only named in errors. */
+int members_parse(struct str text, const char *file, struct members *ret, struct err *err);
 int members_save(const char *directory, const struct members *, struct err *);
 
 #endif

@@ -1,7 +1,10 @@
 /* members - members.ini, the view that outlives the programs */
 #include "members.h"
 
+#include "file.h"
 #include "inifile.h"
+
+#define FILE_BYTES (1u << 20)		/* MEMBERS_MAX sections have a third of it */
 
 static void file_in(struct buf *ret, const char *directory)
 {
@@ -70,23 +73,38 @@ static int each(void *data, struct str section, struct str key, struct str value
 	return 0;
 }
 
-int members_load(const char *directory, struct members *ret, struct err *err)
+int members_parse(struct str text, const char *file, struct members *ret, struct err *err)
 {
 	struct members members = MEMBERS_INIT;
-	struct err why = ERR_INIT;
-	struct buf file = BUF_INIT;
-	int rc;
 
-	file_in(&file, directory);
-	rc = inifile_read(file.data, each, &members, &why);
-	buf_clear(&file);
-	if (rc < 0 && why.kind != ERR_ABSENT) {
+	if (inifile_read_text(text, file, each, &members, err) < 0) {
 		members_clear(&members);
-		return err_set(err, why.kind, "%s", why.text);
+		return -1;
 	}
 	members_clear(ret);
 	*ret = members;
 	return 0;
+}
+
+int members_load(const char *directory, struct members *ret, struct err *err)
+{
+	struct buf file = BUF_INIT, text = BUF_INIT;
+	struct err why = ERR_INIT;
+	int rc;
+
+	file_in(&file, directory);
+	rc = file_read(file.data, FILE_BYTES, &text, &why);
+	if (rc == 0)
+		rc = members_parse(buf_str(&text), file.data, ret, err);
+	else if (why.kind == ERR_ABSENT) {
+		members_clear(ret);
+		rc = 0;
+	} else {
+		rc = err_set(err, why.kind, "%s", why.text);
+	}
+	buf_clear(&file);
+	buf_clear(&text);
+	return rc;
 }
 
 static void put_address(struct inifile *ini, const char *key, const struct address *address)

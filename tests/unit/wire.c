@@ -1,0 +1,119 @@
+/* The UDP messages: what is packed comes back, the largest fits, nothing else is taken. */
+#include "unit.h"
+
+#include "wire.h"
+
+static struct member member_of(uint64_t id)
+{
+	struct member m = { .id = id, .start = 1, .heartbeat = 2, .state = MEMBER_UP,
+			    .protocol_min = 1, .protocol_max = 1 };
+
+	member_set_name(&m, STR("012345678901234567890123456789012345678901234567890123456789012"));
+	CHECK(address_parse(STR("[2001:db8::1]:4720"), &m.http, NULL) == 0);
+	m.discovery = m.versions = m.http;
+	return m;
+}
+
+static void refuse_spoiled(const struct buf *packet)
+{
+	struct wire wire;
+	struct buf longer = BUF_INIT;
+
+	for (size_t n = 0; n < packet->len; n++)
+		CHECK(wire_unpack((struct str){ packet->data, n }, 1, 7, &wire) == -1);
+	buf_addstr(&longer, buf_str(packet));
+	buf_addc(&longer, '\0');
+	CHECK(wire_unpack(buf_str(&longer), 1, 7, &wire) == -1);
+	CHECK(wire_unpack(buf_str(packet), 1, 8, &wire) == -1);
+	buf_clear(&longer);
+}
+
+static void test_gossip(void)
+{
+	struct member sender = member_of(1), others[WIRE_MEMBERS_MAX];
+	const struct member *list[WIRE_MEMBERS_MAX];
+	size_t count = WIRE_MEMBERS_MAX;
+	struct buf packet = BUF_INIT;
+	struct wire wire;
+
+	for (size_t i = 0; i < count; i++) {
+		others[i] = member_of(100 + i);
+		list[i] = &others[i];
+	}
+	wire_pack_sender(&packet, 7, &sender);
+	wire_pack_gossip(&packet, true, list, &count);
+	CHECK(count >= 6 && count < WIRE_MEMBERS_MAX);	/* the longest: not all fit */
+	CHECK(packet.len <= WIRE_PLAIN_BYTES);
+	CHECK(wire_unpack(buf_str(&packet), 1, 7, &wire) == 0);
+	CHECK(wire.type == WIRE_GOSSIP && wire.gossip.answer && wire.gossip.count == count);
+	CHECK(wire.sender.id == 1 && wire.gossip.members[count - 1].id == 100 + count - 1);
+	refuse_spoiled(&packet);
+	buf_clear(&packet);
+}
+
+static void test_check(void)
+{
+	struct member sender = member_of(1);
+	struct wire_check check = { .id = 99, .clock = 5, .version = { 4, 3, 2 } };
+	struct buf packet = BUF_INIT;
+	static char path[PATH_BYTES];
+	struct wire wire;
+
+	for (size_t i = 0; i < sizeof path; i++)
+		path[i] = i % 200 == 199 ? '/' : 'x';
+	check.path = (struct str){ path, sizeof path };
+	wire_pack_sender(&packet, 7, &sender);
+	wire_pack_check(&packet, &check);
+	CHECK(packet.len <= WIRE_PLAIN_BYTES);
+	CHECK(wire_unpack(buf_str(&packet), 1, 7, &wire) == 0);
+	CHECK(wire.type == WIRE_CHECK && wire.check.id == 99 && wire.check.clock == 5);
+	CHECK(version_cmp(wire.check.version, check.version) == 0);
+	CHECK(str_eq(wire.check.path, check.path));
+	refuse_spoiled(&packet);
+	/* Another version is read as far as its sender, whatever follows. */
+	CHECK(wire_unpack(buf_str(&packet), 2, 7, &wire) == 0);
+	CHECK(wire.type == WIRE_OTHER && wire.sender.id == 1);
+	buf_reset(&packet);
+	check.path = STR("a/../b");
+	wire_pack_sender(&packet, 7, &sender);
+	wire_pack_check(&packet, &check);
+	CHECK(wire_unpack(buf_str(&packet), 1, 7, &wire) == -1);
+	buf_clear(&packet);
+}
+
+static void test_record(void)
+{
+	struct member sender = member_of(1);
+	static char type[RECORD_TYPE_MAX];
+	struct wire_record record = { .id = 99, .clock = 5, .content = true,
+				      .record = { .version = { 1763809644123456001u, 3, 2 }, .size = 1 } };
+	struct buf packet = BUF_INIT;
+	struct wire wire;
+
+	memset(type, 't', sizeof type);
+	record.type = (struct str){ type, sizeof type };
+	wire_pack_sender(&packet, 7, &sender);
+	wire_pack_record(&packet, &record);
+	CHECK(packet.len <= WIRE_PLAIN_BYTES);
+	CHECK(wire_unpack(buf_str(&packet), 1, 7, &wire) == 0);
+	CHECK(wire.type == WIRE_RECORD && wire.record.id == 99 && wire.record.content &&
+	      !wire.record.directory && record_eq(&wire.record.record, &record.record) &&
+	      str_eq(wire.record.type, record.type));
+	refuse_spoiled(&packet);
+	buf_reset(&packet);
+	record.record.version = VERSION_NONE;
+	record.directory = true;
+	wire_pack_sender(&packet, 7, &sender);
+	wire_pack_record(&packet, &record);
+	CHECK(wire_unpack(buf_str(&packet), 1, 7, &wire) == 0);
+	CHECK(version_is_none(wire.record.record.version) && wire.record.directory);
+	buf_clear(&packet);
+}
+
+int main(void)
+{
+	test_gossip();
+	test_check();
+	test_record();
+	return UNIT_RESULT();
+}
