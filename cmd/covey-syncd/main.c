@@ -126,8 +126,9 @@ static int start(struct service *service, struct err *err)
 	d->disk = pool_new(DISK_THREADS);
 	d->names = pool_new(NAME_THREADS);
 	d->fetcher = fetcher_new(d->loop, err);
-	if (d->fetcher == NULL || peers_start(d, err) < 0)
+	if (d->fetcher == NULL)
 		return -1;
+	peers_start(d);
 	d->serve = serve_new(d->loop, service_fd(service, "sync"), &conversation, d, err);
 	return d->serve == NULL ? -1 : 0;
 }

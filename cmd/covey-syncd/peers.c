@@ -11,6 +11,7 @@
 #include "call.h"
 #include "container.h"
 #include "discover_talk.h"
+#include "log.h"
 #include "mem.h"
 #include "members.h"
 
@@ -65,11 +66,11 @@ static int first_view(struct peers *p, const char *socket_path)
 	return rc;
 }
 
-int peers_start(struct syncd *d, struct err *err)
+void peers_start(struct syncd *d)
 {
 	struct peers *p = mem_new(1, sizeof *p);
 	struct buf path = BUF_INIT;
-	int rc = 0;
+	struct err err;
 
 	d->peers = p;
 	p->loop = d->loop;
@@ -81,11 +82,11 @@ int peers_start(struct syncd *d, struct err *err)
 	if (first_view(p, path.data) < 0) {
 		buf_reset(&path);
 		buf_addf(&path, "%s/state", d->service->conf->node.store);
-		rc = members_load(path.data, &p->members, err);
+		if (members_load(path.data, &p->members, &err) < 0)
+			log_err(LOG_LEVEL_WARNING, &err, "no member is known before covey-discoverd tells");
 	}
 	timer_start(p->loop, &p->again, 0);
 	buf_clear(&path);
-	return rc;
 }
 
 void peers_free(struct peers *p)

@@ -52,7 +52,7 @@ void syncd_rest(struct syncd *);
 
 /* peers.c */
 
-int peers_start(struct syncd *, struct err *);
+void peers_start(struct syncd *);	/* waits a moment for covey-discoverd's view */
 void peers_free(struct peers *);		/* NULL is fine */
 const struct members *peers_view(const struct peers *);
 /* Where it serves HTTP; NULL: not known, or it speaks no protocol of ours. */
