@@ -195,6 +195,7 @@ struct trial {
 	struct fetch fetch;
 	struct timer timer;
 	size_t got, wrong, pauses;
+	uint64_t patience_ms;	/* of both time-outs; 0: 500 */
 	size_t stop_after;	/* refuse the body beyond so many bytes; 0: never */
 	bool pausing, cancel, cancel_at_head;
 	bool ended;
@@ -273,7 +274,8 @@ static void start(struct trial *t, const char *target, uint64_t offset)
 	t->timer.fire = go_on;
 	t->fetch = (struct fetch){
 		.peer = &peer, .target = str_of(target), .offset = offset,
-		.first_byte_ms = 500, .stall_ms = 500,
+		.first_byte_ms = t->patience_ms ? t->patience_ms : 500,
+		.stall_ms = t->patience_ms ? t->patience_ms : 500,
 		.head = on_head, .body = on_body, .end = on_end,
 	};
 	CHECK(fetch_start(fetcher, &t->fetch, &err) == 0);
@@ -383,6 +385,7 @@ static void test_many(void)
 
 	for (size_t i = 0; i < MANY; i++) {
 		t[i].pausing = i % 3 == 0;
+		t[i].patience_ms = 20000;
 		start(&t[i], i % 7 == 3 ? "/cut" : "/fine", i % 7 == 3 ? 0 : i * 31);
 	}
 	CHECK(loop_run(loop, &err) == 0);
