@@ -440,7 +440,7 @@ static bool stopped_at(const struct scenario *s, size_t index, long n)
 {
 	char path[40];
 	size_t had;
-	int status;
+	int status = -1;
 	pid_t child;
 
 	snprintf(path, sizeof path, "s%zu/n%ld", index, n);

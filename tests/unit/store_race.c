@@ -69,7 +69,7 @@ static pid_t start(void (*run)(unsigned), unsigned number)
 
 static void finish(pid_t child)
 {
-	int status;
+	int status = -1;
 
 	CHECK(waitpid(child, &status, 0) == child);
 	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
