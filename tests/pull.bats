@@ -1,6 +1,7 @@
 # pull.bats - a content comes from the node that has it, whole and right, or not at all
 #
-# covey-syncd alone, among peers that misbehave (tests/pull-peers).
+# The first half is covey-syncd alone, among peers that misbehave
+# (tests/pull-peers); the second half is a real group.
 # shellcheck shell=bash disable=SC2034,SC2154
 
 load helpers
@@ -39,3 +40,114 @@ peers() {
 @test "what is no request is refused and harms nobody" { peers nonsense; }
 @test "covey-syncd leaves when idle, and comes back" { peers idle; }
 
+# put I PATH FILE: onto node I of the group
+put() {
+	local status
+	status=$(code -T "$3" "${URLS[$1]}$2")
+	[ "$status" = 202 ] || [ "$status" = 201 ] || [ "$status" = 204 ] || { echo "PUT $2 on $1: $status"; return 1; }
+}
+
+# same I PATH FILE: node I answers 200 with these bytes
+same() {
+	local status
+	status=$(code "${URLS[$1]}$2")
+	[ "$status" = 200 ] || { echo "GET $2 on $1: $status"; return 1; }
+	[ "$(sha "$D/body")" = "$(sha "$3")" ] || { echo "GET $2 on $1: other bytes"; return 1; }
+}
+
+now_ms() { echo $(($(date +%s%N) / 1000000)); }
+
+@test "put on one node, read from the others at once, and stored there" {
+	group 3
+	bytes 3000000 >a
+	put 1 /docs/a a
+	before=$(now_ms)
+	same 2 /docs/a a
+	echo "# PUT on one node to the same 3 MB from another: $(($(now_ms) - before)) ms" >&3
+	same 3 /docs/a a
+	wait_until 5 cmp a "${STORES[2]}/tree/docs/a"
+	wait_until 5 cmp a "${STORES[3]}/tree/docs/a"
+	bytes 1000 2 >b
+	put 2 /docs/a b
+	for i in 1 2 3; do same $i /docs/a b; done
+	[[ $(header Version-State) == "unconfirmed; peers=2/2"* ]]
+	[ "$(getfattr --only-values -n user.covey "${STORES[1]}/tree/docs/a" | sha)" = \
+		"$(getfattr --only-values -n user.covey "${STORES[2]}/tree/docs/a" | sha)" ]
+}
+
+@test "1,000 files of random names and bytes, put on random nodes, read from all others" {
+	group 3
+	run timeout 280 "$TOP/tests/scatter" 1000 "${SEED:-$RANDOM}" "${URLS[@]}"
+	echo "$output"
+	[ "$status" -eq 0 ]
+}
+
+@test "the serving covey-httpd killed in mid-transfer: the reader gets all bytes" {
+	group 2
+	bytes 400000000 >big
+	put 1 /big big
+	victim=$(role_pid 1 covey-httpd)
+	spawn reader curl -s -m 60 -o got "${URLS[2]}/big"
+	reader=$PID
+	wait_until 10 test -s got
+	kill -9 "$victim"
+	kill -0 "$reader"
+	STOPPED=0
+	wait "$reader" || STOPPED=$?
+	[ "$STOPPED" -eq 0 ]
+	cmp big got
+}
+
+@test "covey-syncd killed in mid-transfer: no wrong bytes, and the next read is whole" {
+	group 2
+	bytes 400000000 >big
+	put 1 /big big
+	group=$PID
+	spawn reader curl -s -m 60 -o got "${URLS[2]}/big"
+	reader=$PID
+	wait_until 10 test -s got
+	kill -9 "$(PID=$group role_pid 2 covey-syncd)"
+	STOPPED=0
+	wait "$reader" || STOPPED=$?
+	if [ "$STOPPED" -eq 0 ]; then cmp big got; else cmp -n "$(stat -c %s got)" big got; fi
+	same 2 /big big
+}
+
+@test "a stopped holder costs one time-out" {
+	group 3
+	bytes 100000 >a
+	bytes 100000 2 >b
+	for f in a b; do
+		put 1 /$f $f
+		same 2 /$f $f
+	done
+	victim=$(role_pid 1 covey-httpd)
+	kill -STOP "$victim"
+	before=$(now_ms)
+	same 3 /a a
+	first=$(($(now_ms) - before))
+	before=$(now_ms)
+	same 3 /b b
+	second=$(($(now_ms) - before))
+	kill -CONT "$victim"
+	echo "# with a stopped holder: $first ms, then $second ms" >&3
+	[ $first -lt 2500 ]
+	[ $second -lt 900 ]
+}
+
+@test "a holder whose disk lies is never believed" {
+	group 2
+	bytes 2000000 >a
+	put 1 /a a
+	# Other bytes under the same record: size and time as they were.
+	touch -r "${STORES[1]}/tree/a" time
+	printf X | dd of="${STORES[1]}/tree/a" bs=1 seek=1000000 conv=notrunc status=none
+	touch -r time "${STORES[1]}/tree/a"
+	run curl -sf -m 20 -o got "${URLS[2]}/a"
+	[ "$status" -ne 0 ]
+	[ "$(find "${STORES[2]}/tree" "${STORES[2]}/history" -type f -size +1k | wc -l)" -eq 0 ]
+	# What it lied about is made good from another that has it right.
+	bytes 2000000 3 >b
+	put 1 /a b
+	same 2 /a b
+}
