@@ -50,9 +50,8 @@ static bool is_null(const yaml_event_t *event)
 	       (value.n == 0 || str_eq(value, STR("~")) || str_eq(value, STR("null")));
 }
 
-static int on_key(struct reading *r, const yaml_event_t *event)
+static int on_key(struct reading *r, struct level *level, const yaml_event_t *event)
 {
-	struct level *level = level_of(r);
 	struct str key = { (const char *)event->data.scalar.value, event->data.scalar.length };
 
 	if (key.n == 0 || key.n > KEY_BYTES)
@@ -94,7 +93,7 @@ static int tell(struct reading *r, struct yamlfile_item item, const yaml_event_t
 
 static int on_scalar(struct reading *r, const yaml_event_t *event)
 {
-	const struct level *level = level_of(r);
+	struct level *level = level_of(r);
 	struct yamlfile_item item = {
 		.kind = YAMLFILE_SCALAR,
 		.value = { (const char *)event->data.scalar.value, event->data.scalar.length },
@@ -106,7 +105,7 @@ static int on_scalar(struct reading *r, const yaml_event_t *event)
 	if (event->data.scalar.tag != NULL)
 		return refuse(r, event, "tags are not used here");
 	if (level != NULL && !level->list && !level->has_key)
-		return on_key(r, event);
+		return on_key(r, level, event);
 	if (tell(r, item, event) < 0)
 		return -1;
 	value_done(r);

@@ -67,6 +67,7 @@ static void hand_over(const struct launch_role *role)
 	char number[24];
 	int high[LAUNCH_SOCKETS];
 
+	buf_adds(&names, "");
 	/* First out of the way, then into place: a source may be another's target. */
 	for (size_t i = 0; i < role->sockets; i++) {
 		high[i] = fcntl(role->fds[i], F_DUPFD_CLOEXEC, FIRST_FD + LAUNCH_SOCKETS);
