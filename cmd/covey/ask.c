@@ -1,21 +1,30 @@
 /* ask - the sub-commands that show what a node answers in JSON */
 #include "ask.h"
 
+static int read_answer(const struct exchange *exchange, const char *what, json_t **ret)
+{
+	struct err err = ERR_INIT;
+
+	if (exchange->status != 200)
+		return exchange_refused(exchange, what);
+	if (json_read(ret, buf_str(&exchange->content), what, &err) < 0)
+		return command_fail(&err);
+	return 0;
+}
+
 int ask_json(const char *url, struct str target, const char *what, json_t **ret)
 {
 	struct exchange exchange = EXCHANGE_INIT;
 	struct client *client = NULL;
 	struct err err = ERR_INIT;
-	int status = 0;
+	int status;
 
 	exchange.target = target;
 	exchange.headers[0] = "Accept: application/json";
 	if (client_open(&client, url, &err) < 0 || client_send(client, &exchange, &err) < 0)
 		status = command_fail(&err);
-	else if (exchange.status != 200)
-		status = exchange_refused(&exchange, what);
-	else if (json_read(ret, buf_str(&exchange.content), what, &err) < 0)
-		status = command_fail(&err);
+	else
+		status = read_answer(&exchange, what, ret);
 	exchange_clear(&exchange);
 	client_close(client);
 	return status;
