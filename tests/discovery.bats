@@ -1,0 +1,270 @@
+# discovery.bats - covey-discoverd: nodes meet, die, return, leave; strangers change nothing
+#
+# Node I is $D/nI with UDP port $(at I); it is called nI.
+
+load helpers
+
+setup() {
+	covey_setup
+	covey key new >"$D/key"
+}
+
+at() { port $((3 * $1 + 1)); }
+
+# node I [SEED...] - configure and start covey-discoverd
+node() {
+	configure "$@"
+	run_node "$1"
+}
+
+configure() {
+	local i=$1 seed seeds=
+	shift
+	for seed in "$@"; do seeds+="${seeds:+, }\"$seed\""; done
+	node_conf "n$i" "$(port $((3 * i)))" "  discovery: $(at "$i")
+  versions: $(port $((3 * i + 2)))
+group:
+  key_file: ../key
+  seeds: [$seeds]
+${MORE-}"
+}
+
+run_node() {
+	spawn "n$1" covey-discoverd -c "$D/n$1/covey.yaml"
+	PIDS[$1]=$PID
+}
+
+# state I J - what node I thinks of node J
+state() {
+	awk -v name="n$2" '$1 == "name" { n = $3 } $1 == "state" && n == name { print $3 }' \
+		"$D/n$1/store/state/members.ini"
+}
+
+is() { [ "$(state "$1" "$2")" = "$3" ]; }
+
+# all_up N - each of the first N thinks so of all
+all_up() {
+	local i j
+	for ((i = 1; i <= $1; i++)); do
+		for ((j = 1; j <= $1; j++)); do is "$i" "$j" up || return 1; done
+	done
+}
+
+key_of() { sed -n "s/^$2 = //p" "$D/n$1/store/state/$3.ini" | head -n 1; }
+
+@test "a new node needs one seed, and nothing changes elsewhere" {
+	node 1
+	node 2 "127.0.0.1:$(at 1)"
+	node 3 "127.0.0.1:$(at 2)"
+	wait_until 5 all_up 3
+	node 4 "127.0.0.1:$(at 3)"
+	wait_until 5 all_up 4
+}
+
+@test "a node that is killed is suspect within 5 s, then down, and comes back by itself" {
+	node 1
+	node 2 "127.0.0.1:$(at 1)"
+	node 3 "127.0.0.1:$(at 1)"
+	wait_until 5 all_up 3
+	kill -KILL "${PIDS[2]}"
+	wait_until 5 is 1 2 suspect
+	wait_until 2 is 3 2 suspect
+	wait_until 6 is 1 2 down
+	wait_until 2 is 3 2 down
+	is 1 3 up
+	run_node 2
+	wait_until 4 all_up 3
+	[ "$(key_of 2 start start)" -eq 2 ]
+}
+
+@test "all members are remembered when every node was killed, the seed too" {
+	node 1
+	node 2 "127.0.0.1:$(at 1)"
+	node 3 "127.0.0.1:$(at 1)"
+	wait_until 5 all_up 3
+	kill -KILL "${PIDS[@]}"
+	configure 2		# no seed any more
+	configure 3
+	run_node 2
+	run_node 3
+	wait_until 4 is 2 3 up
+	wait_until 8 is 2 1 down
+	run_node 1
+	wait_until 4 all_up 3
+}
+
+@test "SIGTERM says left; the node may come back" {
+	node 1
+	node 2 "127.0.0.1:$(at 1)"
+	node 3 "127.0.0.1:$(at 1)"
+	wait_until 5 all_up 3
+	stop "${PIDS[3]}"
+	[ "$STOPPED" -eq 0 ]
+	wait_until 2 is 1 3 left
+	wait_until 2 is 2 3 left
+	sleep 4
+	is 1 3 left
+	run_node 3
+	wait_until 4 all_up 3
+}
+
+@test "packets that are spoiled, cut short, too long or garbage change nothing" {
+	node 1
+	spawn relay "$TOP/tests/packets" relay "$(at 9)" "$(at 1)" "$D/seen"
+	node 2 "127.0.0.1:$(at 9)"
+	wait_until 5 all_up 2
+	wait_until 5 test -s "$D/seen"
+	cp "$D/n1/store/state/members.ini" "$D/before"
+	run "$TOP/tests/packets" spoil "$D/seen" "$(at 1)"
+	[ "$status" -eq 0 ]
+	sleep 1
+	cmp "$D/before" "$D/n1/store/state/members.ini"
+	all_up 2
+	kill -0 "${PIDS[1]}"
+}
+
+@test "replayed packets bring nobody back, before and after a restart" {
+	node 1
+	spawn relay "$TOP/tests/packets" relay "$(at 9)" "$(at 1)" "$D/seen"
+	node 2 "127.0.0.1:$(at 9)"
+	wait_until 5 all_up 2
+	kill -KILL "${PIDS[2]}"
+	wait_until 12 is 1 2 down
+	cp "$D/n1/store/state/members.ini" "$D/before"
+	run "$TOP/tests/packets" replay "$D/seen" "$(at 1)"
+	[ "$status" -eq 0 ]
+	sleep 1
+	cmp "$D/before" "$D/n1/store/state/members.ini"
+	kill -KILL "${PIDS[1]}"
+	run_node 1
+	wait_until 5 test "$D/n1/store/state/members.ini" -nt "$D/before"
+	run "$TOP/tests/packets" replay "$D/seen" "$(at 1)"
+	[ "$status" -eq 0 ]
+	sleep 1
+	is 1 2 down
+}
+
+@test "another protocol version shows as incompatible, and with another key not at all" {
+	node 1
+	wait_until 5 test -s "$D/n1/store/state/members.ini"
+	covey key new >"$D/other"
+	run "$TOP/tests/packets" gossip "$D/other" 2 00000000000000bb "$(at 1)"
+	[ "$status" -eq 0 ]
+	run "$TOP/tests/packets" gossip "$D/key" 2 00000000000000aa "$(at 1)"
+	[ "$status" -eq 0 ]
+	wait_until 5 grep -q '^state = incompatible$' "$D/n1/store/state/members.ini"
+	grep -q '^\[00000000000000aa\]$' "$D/n1/store/state/members.ini"
+	grep -q '^protocol = 2-2$' "$D/n1/store/state/members.ini"
+	run grep -c '^\[00000000000000bb\]$' "$D/n1/store/state/members.ini"
+	[ "$output" -eq 0 ]
+	wait_until 12 grep -q '^state = down$' "$D/n1/store/state/members.ini"
+}
+
+@test "a new id at a dead member's address takes its place" {
+	node 1
+	node 2 "127.0.0.1:$(at 1)"
+	wait_until 5 all_up 2
+	kill -KILL "${PIDS[2]}"
+	rm -r "$D/n2/store"
+	run_node 2
+	wait_until 5 all_up_but_one_left
+}
+
+all_up_but_one_left() {
+	[ "$(grep -c '^state = up$' "$D/n1/store/state/members.ini")" -eq 2 ] &&
+		[ "$(grep -c '^state = left$' "$D/n1/store/state/members.ini")" -eq 1 ]
+}
+
+@test "a node that moves to another address keeps its name" {
+	node 1
+	node 2 "127.0.0.1:$(at 1)"
+	wait_until 5 all_up 2
+	stop "${PIDS[2]}"
+	sed -i "s/discovery: $(at 2)/discovery: $(at 7)/" "$D/n2/covey.yaml"
+	run_node 2
+	wait_until 5 all_up 2
+	grep -qx "discovery = 127.0.0.1:$(at 7)" "$D/n1/store/state/members.ini"
+	[ "$(grep -c '^state = ' "$D/n1/store/state/members.ini")" -eq 2 ]
+}
+
+@test "nodes with different keys do not meet; with two keys a change is seamless" {
+	node 1
+	node 2 "127.0.0.1:$(at 1)"
+	wait_until 5 all_up 2
+	covey key new >"$D/new"
+	stop "${PIDS[2]}"
+	cp "$D/new" "$D/n2/key"
+	sed -i 's,\.\./key,key,' "$D/n2/covey.yaml"
+	run_node 2
+	wait_until 8 is 2 1 down
+	is 1 2 left
+	cat "$D/key" >>"$D/n2/key"
+	cat "$D/new" >>"$D/key"		# node 1 seals with the old one, node 2 with the new one
+	stop "${PIDS[2]}"
+	stop "${PIDS[1]}"
+	run_node 1
+	run_node 2
+	wait_until 8 all_up 2
+}
+
+@test "IPv6 works as IPv4 does" {
+	local i
+	for i in 1 2; do
+		configure "$i" "[::1]:$(at 1)"
+		sed -i 's/address: 127.0.0.1/address: "::1"/' "$D/n$i/covey.yaml"
+		run_node "$i"
+	done
+	wait_until 5 all_up 2
+	grep -qx "discovery = \[::1\]:$(at 2)" "$D/n1/store/state/members.ini"
+}
+
+@test "a seed may be a name, which covey-syncd resolves" {
+	node 1
+	configure 2 "localhost:$(at 1)"
+	spawn syncd covey-syncd -c "$D/n2/covey.yaml"
+	run_node 2
+	wait_until 12 all_up 2
+}
+
+@test "on a LAN multicast is enough" {
+	MORE="  multicast: 239.255.47.21:$(at 20)"
+	node 1
+	node 2
+	wait_until 12 all_up 2
+}
+
+@test "without a key a node is a group of one, and listens to nobody" {
+	node_conf n1 "$(port 3)"
+	run_node 1
+	wait_until 5 test -S "$D/n1/store/run/discover.sock"
+	wait_until 5 is 1 1 up
+	run ss -Huanp
+	[ "$status" -eq 0 ]
+	[[ $output != *"pid=${PIDS[1]},"* ]]
+}
+
+@test "a bad key file is refused with its name" {
+	configure 1
+	echo 1234 >"$D/key"
+	run timeout 10 covey-discoverd -c "$D/n1/covey.yaml"
+	[ "$status" -eq 100 ]
+	[[ $output == *"/key: "*"64 hexadecimal digits"* ]]
+}
+
+@test "a store put back from an older copy is heard again" {
+	node 1
+	node 2 "127.0.0.1:$(at 1)"
+	wait_until 5 all_up 2
+	cp "$D/n2/store/state/start.ini" "$D/old"
+	stop "${PIDS[2]}"
+	run_node 2
+	wait_until 5 all_up 2
+	stop "${PIDS[2]}"
+	wait_until 2 is 1 2 left
+	cp "$D/old" "$D/n2/store/state/start.ini"
+	rm "$D/n2/store/state/members.ini"
+	sed -i 's/start = 1/start = 0/' "$D/n2/store/state/start.ini"
+	run_node 2
+	wait_until 5 all_up 2
+	[ "$(key_of 2 start start)" -gt 2 ]
+}
