@@ -68,6 +68,7 @@ static void answered(struct call *call, struct frame *frame)
 		nobody_answered(ask, c);
 	call_finish(call);
 	ask->done(c);
+	conn_resume(c);
 }
 
 bool ask_start(struct ask *ask, struct conn *c, struct str path, struct version version,

@@ -28,7 +28,8 @@ struct ask {
 
 /*
  * Ask about the path, or one version of it.  True: the answer is there
- * already; false: the connection is BUSY, and done(conn) is called later.
+ * already; false: the connection is BUSY, done(conn) is called later, and
+ * then the connection resumed.
  */
 bool ask_start(struct ask *, struct conn *, struct str path, struct version,
 		 void (*done)(struct conn *));

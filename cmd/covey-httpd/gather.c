@@ -7,7 +7,7 @@
 
 #include <unistd.h>
 
-#define PARTS_MAX 1024
+#define PARTS_MAX 16		/* peers that are asked at most */
 #define SLACK_MS 500		/* syncd's own step, on a busy machine */
 
 static void take_part(struct gather *g, struct frame *frame)
@@ -22,6 +22,7 @@ static void take_part(struct gather *g, struct frame *frame)
 static void answered(struct call *call, struct frame *frame)
 {
 	struct gather *g = CONTAINER_OF(call, struct gather, call);
+	struct conn *c = g->conn;
 	struct sync_end end;
 
 	if (frame != NULL && frame->type == SYNC_PART) {
@@ -35,7 +36,8 @@ static void answered(struct call *call, struct frame *frame)
 		g->complete = true;
 	}
 	call_finish(call);
-	g->done(g->conn);
+	g->done(c);
+	conn_resume(c);
 }
 
 void gather_start(struct gather *g, struct conn *c, enum sync_talk type, struct str body,

@@ -20,7 +20,8 @@ struct gather {
 };
 #define GATHER_INIT { .call = CALL_INIT }
 
-/* Ask covey-syncd (SYNC_LIST, SYNC_HISTORY); done(conn) is called later, whatever came. */
+/* Ask covey-syncd (SYNC_LIST, SYNC_HISTORY); done(conn) is called later, whatever came,
+ * and then the connection resumed. */
 void gather_start(struct gather *, struct conn *, enum sync_talk, struct str body,
 		  void (*done)(struct conn *));
 void gather_end(struct gather *);	/* safe on GATHER_INIT */

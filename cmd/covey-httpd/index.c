@@ -51,16 +51,15 @@ static void version_state(const struct conn *c, struct buf *ret)
 	freshness_version_state(ret, ask->confirmed, ask->answered, ask->asked);
 }
 
-static void render_rows(struct index *index, const struct listing_row *rows, size_t count,
-			bool more)
+static void render_rows(struct index *index, const struct join_rows *rows)
 {
 	struct conn *c = index->conn;
 	struct buf state = BUF_INIT;
 	struct render_index page = { .path = buf_str(&c->request.path),
 				     .node = str_of(c->worker->httpd->conf->node.name),
-				     .rows = rows,
-				     .count = count,
-				     .more = more,
+				     .rows = rows->rows,
+				     .count = rows->count,
+				     .more = rows->more,
 				     .limit = c->request.query.limit };
 
 	version_state(c, &state);
@@ -71,36 +70,9 @@ static void render_rows(struct index *index, const struct listing_row *rows, siz
 		render_index_json(&index->body, &page);
 	else
 		render_index_text(&index->body, &page);
-	if (more)
+	if (page.more)
 		render_index_next(&index->next, &page);
 	buf_clear(&state);
-}
-
-/* What the peers' directory adds; their own order of after and limit is not relied on. */
-static void render_joined(struct index *index, struct join_rows *j)
-{
-	const struct query *q = &index->conn->request.query;
-	size_t from = 0, count;
-
-	join_rows_finish(j, q->deleted);
-	while (q->has_after && from < j->count &&
-	       str_cmp(j->rows[from].name, buf_str(&q->after)) <= 0)
-		from++;
-	count = j->count - from;
-	if (q->limit > 0 && count > q->limit)
-		count = q->limit;
-	render_rows(index, j->rows + from, count, from + count < j->count);
-}
-
-static void add_parts(struct index *index, struct join_rows *j)
-{
-	for (size_t i = 0; i < index->gather.count; i++) {
-		struct buf text = BUF_INIT;
-
-		if (gather_read(index->gather.parts[i], &text) == 0 && text.len > 0)
-			join_rows_add_text(j, buf_str(&text));
-		buf_clear(&text);
-	}
 }
 
 /* Whether anybody knows of a directory there, when this node does not. */
@@ -116,24 +88,25 @@ static void list_work(struct job *job)
 {
 	struct index *index = CONTAINER_OF(job, struct index, job);
 	const struct request *r = &index->conn->request;
+	struct join_page page = { .after = buf_str(&r->query.after),
+				  .limit = r->query.limit,
+				  .deleted = r->query.deleted };
 	struct listing listing = LISTING_INIT;
-	struct join_rows j = JOIN_ROWS_INIT;
+	struct join_rows rows = JOIN_ROWS_INIT;
 
 	/* Deletions here hide what older versions peers list. */
 	index->result = store_list(index->conn->worker->httpd->store, buf_str(&r->path),
-				   buf_str(&r->query.after), index->joined ? 0 : r->query.limit,
-				   index->joined || r->query.deleted, &listing, &index->err);
-	add_parts(index, &j);
-	if (index->result < 0 && index->err.kind == ERR_ABSENT && known_elsewhere(index, &j))
+				   page.after, index->joined ? 0 : page.limit,
+				   index->joined || page.deleted, &listing, &index->err);
+	if (index->joined)
+		join_listing(&rows, &listing, &index->gather, &page);
+	else
+		join_local(&rows, &listing);
+	if (index->result < 0 && index->err.kind == ERR_ABSENT && known_elsewhere(index, &rows))
 		index->result = 0;
-	if (index->result == 0) {
-		join_rows_add(&j, &listing);
-		if (index->joined)
-			render_joined(index, &j);
-		else
-			render_rows(index, j.rows, j.count, listing.more);
-	}
-	join_rows_clear(&j);
+	if (index->result == 0)
+		render_rows(index, &rows);
+	join_rows_clear(&rows);
 	listing_clear(&listing);
 }
 
@@ -163,27 +136,18 @@ static void history_work(struct job *job)
 {
 	struct index *index = CONTAINER_OF(job, struct index, job);
 	struct history history = HISTORY_INIT;
-	struct join_versions j = JOIN_VERSIONS_INIT;
-	size_t count = index->gather.count;
-	struct buf *texts = mem_new(count, sizeof *texts);
+	struct join_versions versions = JOIN_VERSIONS_INIT;
 
 	index->result = store_history(index->conn->worker->httpd->store,
 				      buf_str(&index->conn->request.path), &history, &index->err);
 	if (index->result < 0 && index->err.kind == ERR_ABSENT)
 		index->result = 0;
-	join_versions_add(&j, &history);
-	for (size_t i = 0; i < count; i++)
-		if (gather_read(index->gather.parts[i], &texts[i]) == 0)
-			join_versions_add_text(&j, buf_str(&texts[i]));
-	join_versions_finish(&j);
-	if (index->result == 0 && j.count == 0)
+	join_history(&versions, &history, &index->gather);
+	if (index->result == 0 && versions.count == 0)
 		index->result = err_set(&index->err, ERR_ABSENT, "nothing was ever there");
 	if (index->result == 0)
-		render_versions(index, &j);
-	join_versions_clear(&j);
-	for (size_t i = 0; i < count; i++)
-		buf_clear(&texts[i]);
-	free(texts);
+		render_versions(index, &versions);
+	join_versions_clear(&versions);
 	history_clear(&history);
 }
 
@@ -278,12 +242,10 @@ static void refuse_unconfirmed(struct conn *c)
 
 static void asked(struct conn *c)
 {
-	if (c->request.freshness.no_cache && !c->request.ask.confirmed) {
+	if (c->request.freshness.no_cache && !c->request.ask.confirmed)
 		refuse_unconfirmed(c);
-		conn_resume(c);
-	} else if (gather(c)) {
+	else if (gather(c))
 		submit(c);
-	}
 }
 
 static enum media media_of(struct conn *c, const enum media *offers)

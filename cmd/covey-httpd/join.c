@@ -1,92 +1,106 @@
-/* join - one index or history out of those of several nodes */
+/* join - one index or history out of this node's and the gathered ones */
 #include "join.h"
 
 #include "mem.h"
+#include "merge.h"
 
 /* Room doubles at each power of two. */
-static void *grow(void *rows, size_t count, size_t size)
+static void *grow(void *array, size_t count, size_t size)
 {
 	if ((count & (count - 1)) == 0)
-		rows = mem_resize(rows, count ? 2 * count : 1, size);
-	return rows;
+		array = mem_resize(array, count ? 2 * count : 1, size);
+	return array;
+}
+
+/* What is to be merged: this node's text, then the peers'. */
+struct texts {
+	struct buf bufs[MERGE_TEXTS_MAX];
+	struct str strs[MERGE_TEXTS_MAX];
+	size_t count;
+};
+
+static void read_parts(struct texts *t, const struct gather *gather)
+{
+	t->count = 1;
+	for (size_t i = 0; i < gather->count && t->count < MERGE_TEXTS_MAX; i++)
+		if (gather_read(gather->parts[i], &t->bufs[t->count]) == 0)
+			t->count++;
+	for (size_t i = 0; i < t->count; i++)
+		t->strs[i] = buf_str(&t->bufs[i]);
+}
+
+static void texts_clear(struct texts *t)
+{
+	for (size_t i = 0; i < MERGE_TEXTS_MAX; i++)
+		buf_clear(&t->bufs[i]);
 }
 
 /* indexes */
 
-static void add_row(struct join_rows *j, struct listing_row row)
+static struct listing_row row_of(const struct list_entry *entry)
+{
+	struct listing_row row = { .name = str_of(entry->name), .version = entry->record.version };
+
+	if (entry->directory)
+		row.type = LISTING_DIRECTORY;
+	else if (!record_is_live(&entry->record))
+		row.type = LISTING_DELETED;
+	else
+		row.type = LISTING_FILE;
+	if (row.type == LISTING_FILE)
+		row.size = entry->record.size;
+	return row;
+}
+
+static void add_row(struct join_rows *j, const struct listing_row *row)
 {
 	j->rows = grow(j->rows, j->count, sizeof *j->rows);
-	j->rows[j->count++] = row;
+	j->names = grow(j->names, j->count, sizeof *j->names);
+	j->names[j->count] = mem_copy(row->name.s, row->name.n);
+	j->rows[j->count] = *row;
+	j->rows[j->count].name.s = j->names[j->count];
+	j->count++;
 }
 
-void join_rows_add(struct join_rows *j, const struct listing *listing)
+void join_local(struct join_rows *j, const struct listing *listing)
 {
 	for (size_t i = 0; i < listing->count; i++) {
-		const struct list_entry *entry = &listing->entries[i];
-		struct listing_row row = { .name = str_of(entry->name),
-					   .size = entry->record.size,
-					   .version = entry->record.version };
+		struct listing_row row = row_of(&listing->entries[i]);
 
-		if (entry->directory)
-			row.type = LISTING_DIRECTORY;
-		else
-			row.type = record_is_live(&entry->record) ? LISTING_FILE : LISTING_DELETED;
-		add_row(j, row);
+		add_row(j, &row);
 	}
+	j->more = listing->more;
 }
 
-void join_rows_add_text(struct join_rows *j, struct str text)
+void join_listing(struct join_rows *j, const struct listing *listing, const struct gather *gather,
+		  const struct join_page *page)
 {
-	char *names = mem_new(text.n, 1);	/* decoded they are no longer */
-	struct buf scratch = BUF_INIT;
+	struct texts texts = { .count = 0 };
 	struct listing_row row;
-	struct str line;
-	size_t used = 0;
+	struct merge merge;
 
-	j->names = mem_resize(j->names, j->name_count + 1, sizeof *j->names);
-	j->names[j->name_count++] = names;
-	while (str_cut(&text, '\n', &line)) {
-		if (listing_text_parse_row(line, &scratch, &row, NULL) < 0)
-			continue;
-		memcpy(names + used, row.name.s, row.name.n);
-		row.name.s = names + used;
-		used += row.name.n;
-		add_row(j, row);
+	for (size_t i = 0; i < listing->count; i++) {
+		row = row_of(&listing->entries[i]);
+		listing_text_row(&texts.bufs[0], &row);
 	}
-	buf_clear(&scratch);
-}
-
-/* By name; of one name a directory first, then the newest. */
-static int compare_rows(const void *x, const void *y)
-{
-	const struct listing_row *a = x, *b = y;
-	int order = str_cmp(a->name, b->name);
-
-	if (order == 0)
-		order = (b->type == LISTING_DIRECTORY) - (a->type == LISTING_DIRECTORY);
-	return order != 0 ? order : version_cmp(b->version, a->version);
-}
-
-void join_rows_finish(struct join_rows *j, bool with_deleted)
-{
-	struct str last = STR_INIT;
-	size_t kept = 0;
-
-	if (j->count > 0)
-		qsort(j->rows, j->count, sizeof *j->rows, compare_rows);
-	for (size_t i = 0; i < j->count; i++) {
-		if (last.s != NULL && str_eq(j->rows[i].name, last))
+	read_parts(&texts, gather);
+	merge_init(&merge, texts.strs, texts.count);
+	while (!j->more && merge_listing(&merge, &row)) {
+		if ((row.type == LISTING_DELETED && !page->deleted) ||
+		    (page->after.s != NULL && str_cmp(row.name, page->after) <= 0))
 			continue;
-		last = j->rows[i].name;
-		if (with_deleted || j->rows[i].type != LISTING_DELETED)
-			j->rows[kept++] = j->rows[i];
+		if (page->limit > 0 && j->count == page->limit)
+			j->more = true;
+		else
+			add_row(j, &row);
 	}
-	j->count = kept;
+	merge_clear(&merge);
+	texts_clear(&texts);
 }
 
 void join_rows_clear(struct join_rows *j)
 {
-	for (size_t i = 0; i < j->name_count; i++)
+	for (size_t i = 0; i < j->count; i++)
 		free(j->names[i]);
 	free(j->names);
 	free(j->rows);
@@ -95,59 +109,44 @@ void join_rows_clear(struct join_rows *j)
 
 /* histories */
 
-static void add_version(struct join_versions *j, struct history_row row)
+static void add_version(struct join_versions *j, const struct history_row *row)
 {
 	j->rows = grow(j->rows, j->count, sizeof *j->rows);
-	j->rows[j->count++] = row;
+	j->types = grow(j->types, j->count, sizeof *j->types);
+	j->types[j->count] = mem_copy(row->type.s ? row->type.s : "", row->type.n);
+	j->rows[j->count] = *row;
+	j->rows[j->count].type.s = j->types[j->count];
+	j->count++;
 }
 
-void join_versions_add(struct join_versions *j, const struct history *history)
+void join_history(struct join_versions *j, const struct history *history,
+		  const struct gather *gather)
 {
+	struct texts texts = { .count = 0 };
+	struct history_row row;
+	struct merge merge;
+
 	for (size_t i = 0; i < history->count; i++) {
 		const struct history_entry *entry = &history->entries[i];
 
-		add_version(j, (struct history_row){ .record = entry->record,
-						     .type = str_of(entry->type),
-						     .here = entry->content });
+		row = (struct history_row){ .record = entry->record,
+					    .type = str_of(entry->type),
+					    .here = entry->content };
+		listing_text_version(&texts.bufs[0], &row);
 	}
-}
-
-void join_versions_add_text(struct join_versions *j, struct str text)
-{
-	struct history_row row;
-	struct str line;
-
-	while (str_cut(&text, '\n', &line)) {
-		if (listing_text_parse_version(line, &row, NULL) < 0)
-			continue;
-		row.here = false;	/* there, not here */
-		add_version(j, row);
-	}
-}
-
-static int compare_versions(const void *x, const void *y)
-{
-	const struct history_row *a = x, *b = y;
-	int order = version_cmp(b->record.version, a->record.version);
-
-	return order != 0 ? order : b->here - a->here;
-}
-
-void join_versions_finish(struct join_versions *j)
-{
-	size_t kept = 0;
-
-	if (j->count > 0)
-		qsort(j->rows, j->count, sizeof *j->rows, compare_versions);
-	for (size_t i = 0; i < j->count; i++)
-		if (kept == 0 ||
-		    version_cmp(j->rows[kept - 1].record.version, j->rows[i].record.version) != 0)
-			j->rows[kept++] = j->rows[i];
-	j->count = kept;
+	read_parts(&texts, gather);
+	merge_init(&merge, texts.strs, texts.count);
+	while (merge_history(&merge, &row))
+		add_version(j, &row);
+	merge_clear(&merge);
+	texts_clear(&texts);
 }
 
 void join_versions_clear(struct join_versions *j)
 {
+	for (size_t i = 0; i < j->count; i++)
+		free(j->types[i]);
+	free(j->types);
 	free(j->rows);
 	*j = (struct join_versions)JOIN_VERSIONS_INIT;
 }

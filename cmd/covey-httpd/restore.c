@@ -51,7 +51,6 @@ static void fetched(struct conn *c, bool here)
 	} else {
 		commit_copy(c);
 	}
-	conn_resume(c);
 }
 
 /* What the peers know of a version that is not here. */
@@ -65,12 +64,6 @@ static void fetch(struct conn *c)
 		answer_error(c, 404, "%s", no_content);
 	else if (!stream_fetch(c, &r->ask.record, fetched))
 		answer_error(c, 503, "this version's content cannot be had now");
-}
-
-static void asked(struct conn *c)
-{
-	fetch(c);
-	conn_resume(c);
 }
 
 void restore_start(struct conn *c)
@@ -89,6 +82,6 @@ void restore_start(struct conn *c)
 	here = open_version(c);
 	if (here > 0)
 		commit_copy(c);
-	else if (here == 0 && ask_start(&r->ask, c, buf_str(&r->path), r->query.restore, asked))
+	else if (here == 0 && ask_start(&r->ask, c, buf_str(&r->path), r->query.restore, fetch))
 		fetch(c);
 }

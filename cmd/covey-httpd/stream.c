@@ -69,7 +69,7 @@ void stream_cache_status(const struct conn *c, struct cache_status *status)
 	if (s == NULL || version_cmp(c->request.entry.record.version, s->record.version) != 0)
 		return;
 	status->source = s->had_older ? CACHE_FWD_STALE : CACHE_FWD_MISS;
-	status->stored = true;
+	status->stored = c->head.method != METHOD_HEAD;
 	status->detail = str_of(s->holder);
 }
 
@@ -133,12 +133,11 @@ static void failed(struct stream *s)
 	s->active = false;
 	if (s->fetched != NULL) {
 		s->fetched(c, false);
-		return;
-	}
-	if (s->answering)
+	} else if (s->answering) {
 		conn_abort(c);
-	else
+	} else {
 		fall_back(s);
+	}
 	conn_resume(c);
 }
 
@@ -190,9 +189,7 @@ static void done(struct stream *s)
 	s->active = false;
 	if (s->fetched != NULL) {
 		s->fetched(c, true);
-		return;
-	}
-	if (s->answering) {
+	} else if (s->answering) {
 		c->output.available = UINT64_MAX;
 		c->output.hold = false;
 	} else if (s->fd >= 0) {

@@ -19,7 +19,10 @@ struct stream;
 
 /* Answer a GET with this version; request.ask knows its holders. */
 void stream_start(struct conn *, const struct record *);
-/* Only get this version onto the disk; then done(conn, whether it is there).  False: nobody has it. */
+/*
+ * Only get this version onto the disk; then done(conn, whether it is there)
+ * is called, and the connection resumed.  False: nobody has it.
+ */
 bool stream_fetch(struct conn *, const struct record *, void (*done)(struct conn *, bool));
 void stream_free(struct stream *);			/* NULL is fine */
 

@@ -367,13 +367,6 @@ static void read_body(struct conn *c)
 	if (c->head.expect_continue && conn_early(c).n == 0 && !body->done)
 		buf_adds(&c->output.text, REPLY_CONTINUE);
 	conn_read_body(c);
-	/* From within a handler the connection goes on by itself; else it must be told. */
-}
-
-static void welcome_later(struct conn *c)
-{
-	read_body(c);
-	conn_resume(c);
 }
 
 /* -1: answered. */
@@ -428,7 +421,7 @@ void upload_start(struct conn *c)
 		return;
 	}
 	if (c->head.expect_continue || cond_is_update(&c->request.cond))
-		work_welcome(c, read_body, welcome_later);
+		work_welcome(c, read_body);
 	else
 		read_body(c);
 }

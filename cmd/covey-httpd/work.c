@@ -168,26 +168,19 @@ static int complete_stage(struct work *work, struct item *item, struct err *err)
 /* Peers may have files in a directory that is empty here. */
 static int check_empty(struct work *work, struct item *item, struct err *err)
 {
-	struct join_rows j = JOIN_ROWS_INIT;
+	struct join_page page = { .deleted = false };
+	struct join_rows rows = JOIN_ROWS_INIT;
 	struct listing here = LISTING_INIT;
 	bool empty;
 
 	if (work->gather.count == 0)
 		return 0;
 	/* Deletions that are known here count against what peers still list. */
-	if (store_list(work->conn->worker->httpd->store, buf_str(&item->path),
-		       (struct str)STR_INIT, 0, true, &here, NULL) == 0)
-		join_rows_add(&j, &here);
-	for (size_t i = 0; i < work->gather.count; i++) {
-		struct buf text = BUF_INIT;
-
-		if (gather_read(work->gather.parts[i], &text) == 0)
-			join_rows_add_text(&j, buf_str(&text));
-		buf_clear(&text);
-	}
-	join_rows_finish(&j, false);
-	empty = j.count == 0;
-	join_rows_clear(&j);
+	store_list(work->conn->worker->httpd->store, buf_str(&item->path), (struct str)STR_INIT, 0,
+		   true, &here, NULL);
+	join_listing(&rows, &here, &work->gather, &page);
+	empty = rows.count == 0;
+	join_rows_clear(&rows);
 	listing_clear(&here);
 	return empty ? 0 : err_set(err, ERR_EXISTS, "the directory is not empty");
 }
@@ -305,7 +298,7 @@ static void submit(struct conn *c);
 static bool gather(struct conn *c)
 {
 	struct work *work = c->request.work;
-	struct sync_list list = { .path = buf_str(&c->request.path), .deleted = false };
+	struct sync_list list = { .path = buf_str(&c->request.path), .deleted = true };
 	struct buf body = BUF_INIT;
 
 	if (work->kind != WORK_RMDIR || work->ask.asked == 0 || work->gather.done != NULL)
@@ -444,8 +437,6 @@ static void asked(struct conn *c)
 	}
 	if (r > 0)
 		submit(c);
-	else if (r < 0)
-		conn_resume(c);
 }
 
 void work_run(struct conn *c)
@@ -505,22 +496,18 @@ refused:
 
 static void early_asked(struct conn *c)
 {
-	if (judge_early(c) < 0)
-		conn_resume(c);
-	else
-		c->request.work->later(c);
+	if (judge_early(c) == 0)
+		c->request.work->welcome(c);
 }
 
-void work_welcome(struct conn *c, void (*now)(struct conn *), void (*later)(struct conn *))
+void work_welcome(struct conn *c, void (*welcome)(struct conn *))
 {
 	struct work *work = c->request.work;
 
-	work->later = later;
-	if (work->count > 0 && !ask_start(&work->ask, c, buf_str(&work->items[0].path), VERSION_NONE,
-					  early_asked))
-		return;
-	if (judge_early(c) == 0)
-		now(c);
+	work->welcome = welcome;
+	if (work->count == 0 ||
+	    ask_start(&work->ask, c, buf_str(&work->items[0].path), VERSION_NONE, early_asked))
+		early_asked(c);
 }
 
 /* requests without a body */

@@ -47,7 +47,7 @@ struct work {
 	size_t asking;			/* which item is being asked about */
 	struct gather gather;		/* what peers have in a directory that is to go */
 	struct str ancestor;		/* which directory above it; s NULL: the path itself */
-	void (*later)(struct conn *);
+	void (*welcome)(struct conn *);
 	bool unconfirmed;		/* some answer was */
 	uint32_t asked, answered;	/* of the least sure answer */
 	int result;
@@ -60,10 +60,9 @@ struct item *work_add(struct work *, struct str path);	/* good until the next on
 
 /*
  * When the request would be accepted, as far as can be told before its
- * body, call now(conn) at once or later(conn) from outside the handler.
- * Otherwise it is answered.
+ * body, welcome(conn) is called, at once or later.  Otherwise it is answered.
  */
-void work_welcome(struct conn *, void (*now)(struct conn *), void (*later)(struct conn *));
+void work_welcome(struct conn *, void (*welcome)(struct conn *));
 void work_run(struct conn *);
 
 #endif
