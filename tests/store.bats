@@ -1,0 +1,164 @@
+#!/usr/bin/env bats
+# The store on file systems of its own: full, without what covey needs, and put back from a backup.
+load helpers
+
+teardown() {
+	_end_leftovers
+	local mounted
+	for mounted in "$D"/n/store/* "$D"/n/store; do
+		! mountpoint -q "$mounted" || umount -l "$mounted"
+	done
+	covey_teardown
+}
+
+# disk SIZE [MKFS-ARG...]: an ext4 file system as the store of node n
+disk() {
+	local size=$1
+	shift
+	[ "$(id -u)" -eq 0 ] || skip "MOUNTING NEEDS ROOT"
+	command -v mkfs.ext4 >/dev/null || skip "NO mkfs.ext4"
+	mkdir -p "$D/n/store"
+	truncate -s "$size" "$D/image"
+	mkfs.ext4 -q -F -m 0 "$@" "$D/image"
+	mount -o loop "$D/image" "$D/n/store" || skip "NO LOOP DEVICES HERE"
+}
+
+# Nothing is left for anybody, not even for root.
+fill() {
+	dd if=/dev/zero of="$STORE/ballast" bs=64K 2>/dev/null || :
+	dd if=/dev/zero of="$STORE/ballast2" bs=1K 2>/dev/null || :
+	[ "$(stat -f -c %a "$STORE")" -eq 0 ]
+}
+
+@test "a full disk: 507 and nothing lost; reads, DELETE and prune go on" {
+	disk 48M
+	httpd n $'limits:\n  min_free: 1K'
+	local i
+	for i in 1 2 3 4; do
+		bytes 3000000 "$i" >"v$i"
+		curl -sf -T "v$i" "$URL/d/big"
+	done
+	echo small >small
+	curl -sf -T small "$URL/d/small"
+	sha256sum <v4 >want
+	fill
+	[ "$(code -T v1 "$URL/d/new")" = 507 ]
+	[ "$(code -T v1 "$URL/d/big")" = 507 ]
+	[ "$(code -T small "$URL/e/f/g")" = 507 ]
+	[ "$(code "$URL/d/new")" = 404 ]
+	[ "$(curl -s "$URL/d/big" | sha256sum)" = "$(cat want)" ]
+	[ "$(curl -s "$URL/d/big?versions&format=json" | jq length)" -eq 4 ]
+	[ "$(code -X DELETE "$URL/d/small")" = 204 ]
+	[ "$(code "$URL/d/small")" = 404 ]
+	[ "$(curl -s "$URL/d/?format=json" | jq -r '.[].name')" = big ]
+	run covey prune -c "$CONF" --keep 2 /d/big
+	[ "$status" -eq 0 ]
+	[ "$(curl -s "$URL/d/big?versions&format=json" | jq length)" -eq 2 ]
+	# What prune freed is there for writers.
+	[ "$(code -T v1 "$URL/d/new")" = 201 ]
+	[ "$(curl -s "$URL/d/new" | sha256sum)" = "$(sha256sum <v1)" ]
+	stop "$PID"
+	umount "$STORE"
+	run e2fsck -fn image
+	[ "$status" -eq 0 ]
+	mount -o loop image "$STORE"
+	httpd n $'limits:\n  min_free: 1K'
+	[ "$(curl -s "$URL/d/big" | sha256sum)" = "$(cat want)" ]
+	[ "$(code "$URL/d/small")" = 404 ]
+	[ "$(code -T small "$URL/d/small")" = 201 ]
+}
+
+@test "many deletions on a full disk live off the reserve, which comes back" {
+	disk 64M
+	httpd n $'limits:\n  min_free: 1K'
+	local i
+	for i in $(seq 100); do echo "/$i"; done >names
+	while read -r i; do printf 'x' | curl -sf -T - "$URL/many$i"; done <names
+	[ "$(stat -c %s "$STORE/reserve")" -gt 1000000 ]
+	fill
+	while read -r i; do [ "$(code -X DELETE "$URL/many$i")" = 204 ]; done <names
+	[ "$(curl -s "$URL/many/?format=json" | jq length)" -eq 0 ]
+	[ "$(stat -c %s "$STORE/reserve")" -eq 0 ]
+	rm "$STORE"/ballast*
+	[ "$(code -T names "$URL/again")" = 201 ]
+	[ "$(stat -c %s "$STORE/reserve")" -gt 1000000 ]
+}
+
+@test "min_free: writes are 507 below it, and readyz says so; reads and deletes go on" {
+	disk 64M
+	httpd n $'limits:\n  min_free: 40M'
+	echo small >small
+	[ "$(code -T small "$URL/f")" = 201 ]
+	dd if=/dev/zero of="$STORE/ballast" bs=1M count=20 2>/dev/null
+	[ "$(code -T small "$URL/f")" = 507 ]
+	[ "$(code -T small "$URL/new/dir/f")" = 507 ]
+	[ "$(code -X PUT "$URL/dir/")" = 507 ]
+	[ "$(code "$URL/.covey/readyz")" = 503 ]
+	[ "$(code "$URL/.covey/healthz")" = 200 ]
+	[ "$(curl -s "$URL/f")" = small ]
+	[ "$(code -X DELETE "$URL/f")" = 204 ]
+	rm "$STORE/ballast"
+	[ "$(code -T small "$URL/f")" = 201 ]
+	[ "$(code "$URL/.covey/readyz")" = 200 ]
+}
+
+# refused PATTERN: covey-httpd does not start on this store, and says why
+refused() {
+	run timeout 10 covey-httpd -c "$CONF"
+	[ "$status" -eq 100 ]
+	[[ $output == *$1* ]]
+}
+
+@test "a store is refused where its file system lacks what covey needs" {
+	[ "$(id -u)" -eq 0 ] || skip "MOUNTING NEEDS ROOT"
+	node_conf n "$(port 1)"
+	mkdir -p "$STORE"
+	mount -t ramfs ramfs "$STORE"
+	refused "has no user extended attributes"
+	umount "$STORE"
+	mkdir -p "$STORE/tree"
+	mount --bind "$STORE/tree" "$STORE/tree"
+	refused "on a file system of its own"
+	umount "$STORE/tree"
+	disk 16M -I 128
+	refused "has no times in nanoseconds"
+}
+
+@test "files are 0640 and directories 0750; a store is formatted once" {
+	httpd n
+	echo x >x
+	curl -sf -T x "$URL/a/b"
+	curl -sf -T x "$URL/a/b"
+	[ "$(stat -c %a "$STORE/tree/a/b")" = 640 ]
+	[ "$(stat -c %a "$STORE/tree/a" "$STORE/history/a/b" | sort -u)" = 750 ]
+	[ "$(find "$STORE" -perm /027 -not -type l -not -type s | wc -l)" -eq "$(find "$STORE" -perm /020 -not -type l -not -type s | wc -l)" ]
+	grep -q '^id = [0-9a-f]\{16\}$' "$STORE/node.ini"
+	cp "$STORE/node.ini" before
+	stop "$PID"
+	httpd n
+	cmp "$STORE/node.ini" before
+	[ "$(curl -s "$URL/a/b")" = x ]
+}
+
+@test "a backup that keeps attributes comes back as it was, under a new node id" {
+	httpd n
+	local i tag
+	for i in 1 2 3; do echo "$i" | curl -sf -T - -H 'Content-Type: text/x-mine' "$URL/d/f"; done
+	echo gone | curl -sf -T - "$URL/d/gone"
+	curl -sf -X DELETE "$URL/d/gone"
+	[ "$(code "$URL/d/f")" = 200 ]
+	tag=$(header ETag)
+	stop "$PID"
+	tar --xattrs -C "$STORE" -cf backup.tar tree history
+	rm -rf "$STORE"
+	mkdir -p "$STORE"
+	tar --xattrs --xattrs-include='user.*' -C "$STORE" -xf backup.tar
+	httpd n
+	[ "$(code "$URL/d/f")" = 200 ]
+	[ "$(header ETag)" = "$tag" ]
+	[ "$(header Content-Type)" = text/x-mine ]
+	[ "$(code "$URL/d/gone")" = 404 ]
+	[ "$(curl -s "$URL/d/f?versions&format=json" | jq length)" -eq 3 ]
+	echo 4 | curl -sf -T - "$URL/d/f"
+	[ "$(curl -s "$URL/d/f?versions&format=json" | jq -r '[.[].node] | unique | length')" -eq 2 ]
+}
