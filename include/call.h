@@ -50,6 +50,8 @@ struct call {
 /* timeout_ms 0: without end.  call->answer is set before. */
 void call_start(struct caller *, struct call *, uint8_t type, struct str body, uint64_t timeout_ms);
 void call_finish(struct call *);	/* safe when it is over, and on CALL_INIT */
+/* The same, and the other side is told that nobody waits: for what costs it much. */
+void call_cancel(struct call *);
 
 /* The same for tools that have no loop: one request, its answers in turn. */
 struct asking {

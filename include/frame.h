@@ -6,7 +6,7 @@
  *	offset size
  *	0      2    "cv"
  *	2      1    protocol, FRAME_PROTOCOL
- *	3      1    type, of the conversation's enum; FRAME_FAILED in all
+ *	3      1    type, of the conversation's enum; FRAME_FAILED and FRAME_CANCEL in all
  *	4      8    request id, chosen by the asker, repeated in every answer
  *	12     4    ms that the asker still waits; 0: without end
  *	16     4    bytes of the body, exactly what follows
@@ -35,6 +35,9 @@
 
 /* The answer of any conversation to what it cannot do: {kind u8, text}. */
 #define FRAME_FAILED 255
+
+/* The asker wants no more answers to this id; nothing is answered. */
+#define FRAME_CANCEL 254
 
 struct frame {
 	uint8_t type;

@@ -8,8 +8,8 @@
  *	request(serve, request, frame)
  *	serve_reply... serve_end
  *
- * When the asker goes away, gone() is called for each of its requests that
- * has not ended; the request is no more when gone() returns, and must not
+ * When the asker goes away, or cancels, gone() is called for each of its requests
+ * that has not ended; the request is no more when gone() returns, and must not
  * be ended.  A client that sends what is no frame, or does not read its
  * answers, is dropped: its requests are gone.
  */

@@ -55,7 +55,7 @@ void gather_start(struct gather *g, struct conn *c, enum sync_talk type, struct 
 
 void gather_end(struct gather *g)
 {
-	call_finish(&g->call);
+	call_cancel(&g->call);
 	for (size_t i = 0; i < g->count; i++)
 		close(g->parts[i]);
 	free(g->parts);

@@ -41,7 +41,7 @@ void stream_free(struct stream *s)
 {
 	if (s == NULL)
 		return;
-	call_finish(&s->call);
+	call_cancel(&s->call);		/* no more than a call that is over, mostly */
 	timer_stop(&s->timer);
 	store_entry_clear(&s->older);
 	if (s->fd >= 0)
@@ -146,6 +146,17 @@ static void too_slow(struct timer *timer)
 	failed(CONTAINER_OF(timer, struct stream, timer));
 }
 
+/* Until something comes. */
+static void await(struct stream *s)
+{
+	struct conn *c = s->conn;
+
+	s->timer.fire = too_slow;
+	timer_start(c->worker->loop, &s->timer,
+		    PATIENCE_MS + c->worker->httpd->conf->timeouts.pull_ms *
+					  (c->request.ask.holder_count + 1));
+}
+
 /* it comes */
 
 static void begin_answer(struct stream *s)
@@ -170,6 +181,8 @@ static void progress(struct stream *s, uint64_t bytes)
 	if (s->fd < 0 && !s->answering)
 		return;		/* not started: syncd does not keep to the conversation */
 	s->have = bytes < s->record.size ? bytes : s->record.size;
+	if (!s->answering)
+		await(s);
 	if (s->answering) {
 		if (c->output.file >= 0)
 			c->output.available = s->have;
@@ -207,9 +220,12 @@ static void answered(struct call *call, struct frame *frame)
 
 	if (frame == NULL) {
 		failed(s);
-	} else if (frame->type == SYNC_STARTED && frame->fd_count == 1 && s->fd < 0 &&
-		   !s->answering) {
+	} else if (frame->type == SYNC_STARTED && frame->fd_count == 1 && !s->answering) {
+		/* Once more: a holder had lied, and nothing of it was passed on. */
+		if (s->fd >= 0)
+			close(s->fd);
 		s->fd = frame->fds[0];
+		s->have = 0;
 		frame->fds[0] = -1;
 	} else if (frame->type == SYNC_PROGRESS &&
 		   sync_progress_unpack(frame->body, &bytes, NULL) == 0) {
@@ -260,9 +276,7 @@ static bool begin(struct stream *s)
 	memcpy(pull.holders, ask->holders, sizeof pull.holders);
 	snprintf(s->holder, sizeof s->holder, "%016" PRIx64, pull.holders[0]);
 	s->call.answer = answered;
-	s->timer.fire = too_slow;
-	timer_start(c->worker->loop, &s->timer,
-		    PATIENCE_MS + c->worker->httpd->conf->timeouts.pull_ms * (ask->holder_count + 1));
+	await(s);
 	sync_pull_pack(&body, &pull);
 	c->state = CONN_BUSY;
 	call_start(c->worker->sync, &s->call, SYNC_PULL, buf_str(&body), 0);

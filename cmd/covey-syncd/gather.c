@@ -18,6 +18,7 @@
 
 #define PART_BYTES_MAX (64u << 20)	/* of one peer's answer */
 #define WHOLE_FACTOR 5			/* a whole answer may take so many times timeouts.pull */
+#define HEADSTART_MS 50			/* before the asker gives up */
 #define SICK_GRACE 10			/* the sick get a tenth of timeouts.pull after the others */
 
 struct gather_peer {
@@ -189,6 +190,17 @@ static void asker_gone(struct asker *asker)
 	gathering_free(CONTAINER_OF(asker, struct gathering, asker));
 }
 
+/* In time for the asker, who would else get nothing. */
+static uint64_t limit_ms(const struct syncd *d, const struct serve_request *request, bool healthy)
+{
+	uint64_t limit = d->first_byte_ms * (healthy ? WHOLE_FACTOR : 1);
+	uint64_t now = loop_now(d->loop);
+
+	if (request->due != 0 && request->due < now + limit + HEADSTART_MS)
+		limit = request->due > now + HEADSTART_MS ? request->due - now - HEADSTART_MS : 0;
+	return limit;
+}
+
 void gather_ask(struct syncd *d, struct serve_request *request, struct str target)
 {
 	const struct members *view = peers_view(d->peers);
@@ -215,8 +227,7 @@ void gather_ask(struct syncd *d, struct serve_request *request, struct str targe
 	if (g->open == 0)
 		gathering_end(g);
 	else
-		timer_start(d->loop, g->open_healthy ? &g->limit : &g->grace,
-			    d->first_byte_ms * (g->open_healthy ? WHOLE_FACTOR : 1));
+		timer_start(d->loop, &g->limit, limit_ms(d, request, g->open_healthy > 0));
 }
 
 void gather_stop(struct syncd *d)

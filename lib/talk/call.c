@@ -44,6 +44,17 @@ void call_finish(struct call *call)
 		unlink_call(call);
 }
 
+void call_cancel(struct call *call)
+{
+	struct caller *caller = call->caller;
+	struct frame frame = { .type = FRAME_CANCEL, .id = call->id };
+
+	/* If it does not get through, the other side works for nobody, and no more. */
+	if (caller != NULL && call->sent && caller->watch.fd >= 0)
+		frame_send(caller->watch.fd, &frame, NULL);
+	call_finish(call);
+}
+
 static void call_over(struct timer *timer)
 {
 	struct call *call = CONTAINER_OF(timer, struct call, timer);

@@ -202,6 +202,21 @@ static void begin(struct serve_client *client, struct frame *frame)
 	frame_close(frame);
 }
 
+static void cancel(struct serve_client *client, uint64_t id)
+{
+	struct serve *serve = client->serve;
+	struct serve_request *request = client->first;
+
+	while (request != NULL && request->id != id)
+		request = request->next;
+	if (request == NULL)
+		return;		/* it ended meanwhile */
+	unlink_request(request);
+	if (serve->role->gone != NULL)
+		serve->role->gone(serve, request);
+	free(request);
+}
+
 static void client_ready(struct watch *watch, uint32_t events)
 {
 	struct serve_client *client = CONTAINER_OF(watch, struct serve_client, watch);
@@ -219,6 +234,8 @@ static void client_ready(struct watch *watch, uint32_t events)
 			return;
 		if (rc <= 0)
 			drop(client);
+		else if (frame.type == FRAME_CANCEL)
+			cancel(client, frame.id);
 		else
 			begin(client, &frame);
 	}

@@ -178,6 +178,31 @@ static void test_restart(struct caller *caller)
 	CHECK(asked == 2 && a.over == 1);
 }
 
+/* The asker no longer waits: the server is told, of this request alone. */
+static void test_cancel(struct caller *caller)
+{
+	struct ask a = { .call = CALL_INIT }, other = { .call = CALL_INIT };
+	size_t open;
+
+	gone = 0;
+	a.call.answer = other.call.answer = on_answer;
+	call_start(caller, &a.call, SILENCE, STR("a"), 0);
+	call_cancel(&a.call);
+	call_cancel(&a.call);
+	CHECK(a.call.caller == NULL);
+	call_start(caller, &a.call, SILENCE, STR("a"), 0);
+	call_start(caller, &other.call, SILENCE, STR("b"), 0);
+	run_for(20);
+	open = serve_requests(serve);
+	CHECK(gone <= 1 && open >= 2);
+	gone = 0;
+	call_cancel(&a.call);
+	run_for(20);
+	CHECK(gone == 1 && serve_requests(serve) == open - 1);
+	CHECK(other.call.caller != NULL && a.over == 0 && other.over == 0);
+	call_finish(&other.call);
+}
+
 static void test_away(struct caller *caller)
 {
 	struct ask a;
@@ -234,6 +259,7 @@ int main(void)
 	test_answers(caller);
 	test_silence(caller);
 	test_restart(caller);
+	test_cancel(caller);
 	test_away(caller);
 	test_bad_client();
 	test_asking();
