@@ -59,10 +59,42 @@ no_roles() { [ -z "$(roles)" ]; }
 		killed+=" $role"
 	done
 	echo "killed:$killed"
-	[[ $killed == *covey-httpd*covey-discoverd*covey-versiond* ]]
+	[ "$killed" = " covey-httpd covey-discoverd covey-versiond covey-syncd" ]
 	stop "$PID"
 	[ "$STOPPED" -eq 0 ]
 }
+
+# Only whole files or failures, while ROLE of the node that is asked is killed.
+@test "each role killed in mid-request spoils that request at most" {
+	local role pid whole=0 want get put
+	group 2
+	bytes 30000000 >"$D/big"
+	want=$(sha "$D/big")
+	for role in covey-httpd covey-discoverd covey-versiond covey-syncd; do
+		curl -sf -T "$D/big" "${URLS[1]}/$role" -o /dev/null
+		curl -sf -m 20 --limit-rate 20M "${URLS[2]}/$role" -o "$D/got" &
+		get=$!
+		curl -s -m 20 --limit-rate 20M -T "$D/big" "${URLS[2]}/up-$role" -o /dev/null &
+		put=$!
+		sleep 0.5
+		pid=$(role_pid 2 $role)
+		kill -9 "$pid"
+		if wait $get; then
+			whole=$((whole + 1))
+			[ "$(sha "$D/got")" = "$want" ]
+		fi
+		if wait $put; then echo "$role: put went through"; fi
+		echo "$role: $whole whole"
+		# Then all is well again, on the node that was hit.
+		wait_until 20 fetched "${URLS[2]}/$role" "$want"
+		code "${URLS[2]}/up-$role" >"$D/code"
+		[[ $(cat "$D/code") == 404 || ($(cat "$D/code") == 200 && $(sha "$D/body") == "$want") ]]
+	done
+	stop "$PID"
+	[ "$STOPPED" -eq 0 ]
+}
+
+fetched() { curl -sf -m 20 "$1" -o "$D/got" && [ "$(sha "$D/got")" = "$2" ]; }
 
 again() {
 	local new

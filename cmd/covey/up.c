@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define DIRECTORY "covey-nodes"
-#define GRACE_MS 8000		/* from SIGTERM to SIGKILL; a role gives itself less */
+#define GRACE_MS 6000		/* from SIGTERM to SIGKILL: what is under way may end */
 
 enum { NODES, DIR, PORT, CONF };
 
@@ -158,6 +158,7 @@ static void on_signal(int number, void *data)
 	struct up *up = data;
 
 	(void)number;
+	tell("stopping; once more stops at once");
 	launch_stop(up->launch, GRACE_MS);
 }
 
