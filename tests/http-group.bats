@@ -100,6 +100,22 @@ load helpers
 	[ "$(curl -sf "${URLS[2]}/u/same")" = 1 ]
 }
 
+@test "a version that only another node holds is restored from there" {
+	group 2
+	bytes 300000 1 >one
+	bytes 200000 2 >two
+	curl -sf -H 'Content-Type: text/x-made' -T one "${URLS[1]}/r"
+	curl -sfT two "${URLS[1]}/r"
+	oldest=$(curl -sf "${URLS[2]}/r?versions&format=json" | jq -r '.[1].version')
+	[ "$(code -X POST "${URLS[2]}/r?restore=$oldest")" = 202 ]
+	for i in 1 2; do
+		[ "$(code "${URLS[i]}/r")" = 200 ]
+		[ "$(header Content-Type)" = text/x-made ]
+		cmp body one
+		[ "$(curl -sf "${URLS[i]}/r?versions&format=json" | jq length)" -eq 3 ]
+	done
+}
+
 @test "a file below another node's file, and over another node's directory, is 409" {
 	group 2
 	echo x >x

@@ -42,15 +42,19 @@ static int open_version(struct conn *c)
 	return r->entry.fd >= 0;
 }
 
-static void fetched(struct conn *c, bool here)
+static void fetched(struct conn *c, int fd)
 {
-	store_entry_clear(&c->request.entry);
-	if (!here || open_version(c) <= 0) {
-		if (c->state == CONN_BUSY)
-			answer_error(c, 503, "this version's content cannot be had now");
-	} else {
-		commit_copy(c);
+	struct request *r = &c->request;
+
+	if (fd < 0) {
+		answer_error(c, 503, "this version's content cannot be had now");
+		return;
 	}
+	store_entry_clear(&r->entry);
+	r->entry.record = r->ask.record;
+	memcpy(r->entry.type, r->ask.type, sizeof r->entry.type);
+	r->entry.fd = fd;
+	commit_copy(c);
 }
 
 /* What the peers know of a version that is not here. */

@@ -32,7 +32,7 @@ struct stream {
 	uint64_t have;			/* bytes */
 	bool active;			/* not verified yet */
 	bool answering;			/* the answer has begun */
-	void (*fetched)(struct conn *, bool);	/* NULL: answer a GET */
+	void (*fetched)(struct conn *, int);	/* NULL: answer a GET */
 	struct job job;			/* looking for an older version */
 	struct store_entry older;
 };
@@ -132,7 +132,7 @@ static void failed(struct stream *s)
 	timer_stop(&s->timer);
 	s->active = false;
 	if (s->fetched != NULL) {
-		s->fetched(c, false);
+		s->fetched(c, -1);
 	} else if (s->answering) {
 		conn_abort(c);
 	} else {
@@ -201,7 +201,10 @@ static void done(struct stream *s)
 	timer_stop(&s->timer);
 	s->active = false;
 	if (s->fetched != NULL) {
-		s->fetched(c, true);
+		int fd = s->fd;
+
+		s->fd = -1;
+		s->fetched(c, fd);
 	} else if (s->answering) {
 		c->output.available = UINT64_MAX;
 		c->output.hold = false;
@@ -309,7 +312,7 @@ void stream_start(struct conn *c, const struct record *record)
 }
 
 bool stream_fetch(struct conn *c, const struct record *record,
-		  void (*fetched)(struct conn *, bool))
+		  void (*fetched)(struct conn *, int))
 {
 	struct stream *s = stream_new(c, record);
 

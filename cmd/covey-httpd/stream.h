@@ -20,10 +20,11 @@ struct stream;
 /* Answer a GET with this version; request.ask knows its holders. */
 void stream_start(struct conn *, const struct record *);
 /*
- * Only get this version onto the disk; then done(conn, whether it is there)
- * is called, and the connection resumed.  False: nobody has it.
+ * Only fetch this version; then done(conn, fd): an open file that holds it,
+ * now done's, or -1.  (The store gets it a moment later.)  False: nobody has
+ * it.  The connection is resumed behind done().
  */
-bool stream_fetch(struct conn *, const struct record *, void (*done)(struct conn *, bool));
+bool stream_fetch(struct conn *, const struct record *, void (*done)(struct conn *, int));
 void stream_free(struct stream *);			/* NULL is fine */
 
 /* Whether the content is still on its way. */
