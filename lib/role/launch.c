@@ -76,6 +76,7 @@ static void hand_over(const struct launch_role *role)
 	for (size_t i = 0; i < role->sockets; i++)
 		if (high[i] < 0 || dup2(high[i], FIRST_FD + (int)i) < 0)
 			_exit(EXEC_FAILED);
+	close_range(FIRST_FD + (unsigned)role->sockets, ~0U, 0);	/* nothing else is theirs */
 	snprintf(number, sizeof number, "%zu", role->sockets);
 	setenv("LISTEN_FDS", number, 1);
 	snprintf(number, sizeof number, "%d", (int)getpid());

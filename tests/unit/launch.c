@@ -29,7 +29,8 @@ static char *script(const char *name, const char *body)
 	buf_addf(&path, "%s/%s", dir, name);
 	buf_addf(&text,
 		 "#!/bin/sh\necho \"$* fds=$LISTEN_FDS names=$LISTEN_FDNAMES "
-		 "pid=$([ \"$LISTEN_PID\" = $$ ] && echo own)\" >>%s/%s.log\n%s\n",
+		 "pid=$([ \"$LISTEN_PID\" = $$ ] && echo own) sockets=$(cd /proc/$$/fd && "
+		 "for f in [3-9] ??; do [ ! -S $f ] || printf '%%s,' $f; done)\" >>%s/%s.log\n%s\n",
 		 dir, name, body);
 	CHECK(file_replace(path.data, buf_str(&text), 0755, NULL) == 0);
 	buf_clear(&text);
@@ -105,6 +106,7 @@ static void life(struct loop *loop, struct launch *launch)
 	int first = udp_socket(&one), second = udp_socket(&two);
 	struct buf text = BUF_INIT;
 
+	CHECK(dup(first) >= 0);	/* would be inherited, and is not to be */
 	add(launch, script("reader", "dd bs=9 count=1 <&4 >/dev/null 2>&1; sleep 0.2"), false, first,
 	    second);
 	add(launch, script("failing", "exit 3"), true, udp_socket(&other), -1);
@@ -113,7 +115,7 @@ static void life(struct loop *loop, struct launch *launch)
 	poke(&two);
 	run_for(loop, 600);
 	CHECK(lines_of("reader", &text) == 1);
-	CHECK(strcmp(text.data, "-c some file fds=2 names=one:two pid=own\n") == 0);
+	CHECK(strcmp(text.data, "-c some file fds=2 names=one:two pid=own sockets=3,4,\n") == 0);
 	poke(&two);		/* it has left, and is started again */
 	run_for(loop, 600);
 	CHECK(lines_of("reader", &text) == 2);
