@@ -2,6 +2,7 @@
 #include "fields.h"
 
 #include "chars.h"
+#include "param.h"
 
 void fields_link(struct buf *buf, struct str target, const char *rel)
 {
@@ -24,46 +25,6 @@ const char *fields_media_type(enum media media)
 	return medias[media].type;
 }
 
-/*
- * One `;name=value` or `;name="value"` off the front of *rest, which begins
- * at the ';' or at the end.  1, 0 at the end, -1 malformed.  The value
- * keeps its quotes.
- */
-static int next_param(struct str *rest, struct str *ret_name, struct str *ret_value)
-{
-	struct str r = *rest;
-	size_t i = 0;
-
-	while (i < r.n && (r.s[i] == ';' || r.s[i] == ' ' || r.s[i] == '\t'))
-		i++;
-	if (i == r.n)
-		return 0;
-	if (i == 0)
-		return -1;
-	r = (struct str){ r.s + i, r.n - i };
-	for (i = 0; i < r.n && char_is(r.s[i], CHAR_TOKEN); i++)
-		;
-	if (i == 0 || i == r.n || r.s[i] != '=')
-		return -1;
-	*ret_name = (struct str){ r.s, i };
-	r = (struct str){ r.s + i + 1, r.n - i - 1 };
-	if (r.n > 0 && r.s[0] == '"') {
-		for (i = 1; i < r.n && r.s[i] != '"'; i++)
-			i += r.s[i] == '\\';
-		if (i >= r.n)
-			return -1;
-		i++;
-	} else {
-		for (i = 0; i < r.n && char_is(r.s[i], CHAR_TOKEN); i++)
-			;
-		if (i == 0)
-			return -1;
-	}
-	*ret_value = (struct str){ r.s, i };
-	*rest = str_trim((struct str){ r.s + i, r.n - i });
-	return rest->n == 0 || rest->s[0] == ';' ? 1 : -1;
-}
-
 static void unquote(struct buf *to, struct str value)
 {
 	if (value.n < 2 || value.s[0] != '"') {
@@ -77,25 +38,13 @@ static void unquote(struct buf *to, struct str value)
 	}
 }
 
-/* What stands before the parameters; *rest is left at the first ';' or at the end. */
-static struct str take_essence(struct str *rest)
-{
-	const char *semicolon = rest->n ? memchr(rest->s, ';', rest->n) : NULL;
-	size_t n = semicolon ? (size_t)(semicolon - rest->s) : rest->n;
-	struct str essence = str_trim((struct str){ rest->s, n });
-
-	if (n > 0)
-		*rest = (struct str){ rest->s + n, rest->n - n };
-	return essence;
-}
-
 int fields_param(struct str value, struct str name, struct buf *ret)
 {
 	struct str found, text;
 	int r;
 
-	take_essence(&value);
-	while ((r = next_param(&value, &found, &text)) > 0) {
+	param_essence(&value);
+	while ((r = param_next(&value, PARAM_QUOTED, &found, &text)) > 0) {
 		if (!str_eq_nocase(found, name))
 			continue;
 		unquote(ret, text);
@@ -122,17 +71,17 @@ bool fields_type_valid(struct str type)
 	for (size_t i = 0; i < type.n; i++)
 		if (type.s[i] < ' ' || type.s[i] > '~')
 			return false;
-	essence = take_essence(&type);
+	essence = param_essence(&type);
 	if (!str_cut(&essence, '/', &major) || !is_token(major) || !is_token(essence))
 		return false;
-	while ((r = next_param(&type, &name, &value)) > 0)
+	while ((r = param_next(&type, PARAM_QUOTED, &name, &value)) > 0)
 		;
 	return r == 0;
 }
 
 bool fields_type_is(struct str type, struct str essence)
 {
-	return str_eq_nocase(take_essence(&type), essence);
+	return str_eq_nocase(param_essence(&type), essence);
 }
 
 /* A qvalue in thousandths: "0.5" is 500; what can not be read is 0 (section 12.4.2). */
@@ -156,10 +105,10 @@ static unsigned quality(struct str text)
 /* One element of Accept: its range, and its weight. */
 static struct str take_media_range(struct str element, unsigned *ret_weight)
 {
-	struct str essence = take_essence(&element), name, value;
+	struct str essence = param_essence(&element), name, value;
 
 	*ret_weight = 1000;
-	while (next_param(&element, &name, &value) > 0)
+	while (param_next(&element, PARAM_QUOTED, &name, &value) > 0)
 		if (str_eq_nocase(name, STR("q")))
 			*ret_weight = quality(value);
 	return essence;

@@ -1,7 +1,7 @@
 /* multipart_head - what a part of a form is called, however a browser or curl wrote it */
 #include "multipart.h"
 
-#include "chars.h"
+#include "param.h"
 #include "pct.h"
 
 /* Append a quoted name's inside: \" and \\, and what WHATWG forms escape: %22 %0D %0A. */
@@ -39,53 +39,6 @@ static int add_extended(struct buf *to, struct str text)
 	return pct_decode(to, text) == 0;
 }
 
-/* The length of the quoted string at the front, both quotes counted; 0 when it does not end. */
-static size_t quoted_length(struct str text)
-{
-	for (size_t i = 1; i < text.n; i++) {
-		if (text.s[i] == '"')
-			return i + 1;
-		if (text.s[i] == '\\' && i + 1 < text.n &&
-		    (text.s[i + 1] == '"' || text.s[i + 1] == '\\'))
-			i++;
-	}
-	return 0;
-}
-
-static struct str skip(struct str text, size_t n)
-{
-	return str_trim((struct str){ text.s + n, text.n - n });
-}
-
-/* `; name="value"` off the front of *rest, the quotes kept.  1, 0 at the end, -1. */
-static int take_parameter(struct str *rest, struct str *ret_name, struct str *ret_value)
-{
-	struct str r = *rest;
-	size_t n = 0;
-
-	while (r.n > 0 && r.s[0] == ';')
-		r = skip(r, 1);
-	if (r.n == 0)
-		return 0;
-	while (n < r.n && char_is(r.s[n], CHAR_TOKEN))
-		n++;
-	if (n == 0 || n == r.n || r.s[n] != '=')
-		return -1;
-	*ret_name = (struct str){ r.s, n };
-	r = (struct str){ r.s + n + 1, r.n - n - 1 };
-	n = 0;
-	if (r.n > 0 && r.s[0] == '"')
-		n = quoted_length(r);
-	else
-		while (n < r.n && char_is(r.s[n], CHAR_TOKEN))
-			n++;
-	if (n == 0)
-		return -1;
-	*ret_value = (struct str){ r.s, n };
-	*rest = skip(r, n);
-	return rest->n == 0 || rest->s[0] == ';' ? 1 : -1;
-}
-
 static void add_value(struct buf *to, struct str value)
 {
 	if (value.s[0] == '"')
@@ -104,14 +57,13 @@ static void drop_directories(struct buf *name)
 
 const char *multipart_disposition(struct multipart *form, struct str value)
 {
-	struct str kind, name, text;
+	struct str name, text;
 	bool has_name = false, extended = false;
 	int r;
 
-	if (!str_cut(&value, ';', &kind) || !str_eq_nocase(str_trim(kind), STR("form-data")))
+	if (!str_eq_nocase(param_essence(&value), STR("form-data")))
 		return "a part of the form is not form-data";
-	value = str_trim(value);
-	while ((r = take_parameter(&value, &name, &text)) > 0) {
+	while ((r = param_next(&value, PARAM_FORM, &name, &text)) > 0) {
 		if (str_eq_nocase(name, STR("name"))) {
 			buf_reset(&form->name);
 			add_value(&form->name, text);
