@@ -25,7 +25,7 @@ struct conf {
 		char *name;		/* for people, letters, digits, . - _; default: the host's name */
 		char *address;		/* numeric; what others reach this node by; default 127.0.0.1 */
 		char *store;		/* directory; must be given */
-		char *run;		/* directory of sockets and locks; default STORE/run */
+		char *run;		/* directory of sockets; default STORE/run */
 	} node;
 	struct {
 		struct conf_listen http;	/* default 4720 */

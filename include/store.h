@@ -41,7 +41,7 @@ struct store;
 
 struct store_options {
 	const char *path;	/* directory; made when absent */
-	const char *run;	/* directory of locks and sockets; NULL: path/run */
+	const char *run;	/* directory of sockets; NULL: path/run */
 	uint64_t min_free;	/* bytes; below it store_writable() and stage_begin() say ERR_FULL */
 };
 
@@ -89,7 +89,8 @@ void stage_hash(struct stage *, const void *, size_t n);
 int stage_copy(struct stage *, int fd, struct err *);
 /* The body is complete: fix its digest. */
 int stage_end(struct stage *, struct err *);
-/* The same, and put it on disk. */
+/* The same, and put a large body on disk, so that the commit, which syncs what is left,
+ * does not do it under the path's lock. */
 int stage_sync(struct stage *, struct err *);
 uint64_t stage_size(const struct stage *);
 const uint8_t *stage_sha256(const struct stage *);	/* after stage_end() */

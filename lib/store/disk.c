@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define FORMAT 1
-#define LOCK_FILE "locks"
+#define LOCK_FILE "locks"	/* in the store: whoever writes there meets it, wherever it runs */
 #define RESERVE_NAME "reserve"
 #define RESERVE_BYTES (4 << 20)		/* some hundred tombstones */
 
@@ -32,7 +32,7 @@ int disk_sync(struct store *store, int fd, const char *what, struct err *err)
 
 int disk_lock(struct store *store, struct lock *lock, struct str path, struct err *err)
 {
-	return lock_take(lock, store->run, LOCK_FILE, path_hash(path), err);
+	return lock_take(lock, store->dir, LOCK_FILE, path_hash(path), err);
 }
 
 int disk_check(struct store *store, bool space, struct err *err)
@@ -110,19 +110,6 @@ static int make_directories(const char *path)
 		status = mkdir(copy, FS_DIR_MODE) < 0 && errno != EEXIST ? -1 : 0;
 	free(copy);
 	return status;
-}
-
-static int open_directory(const char *path, int *ret, struct err *err)
-{
-	int fd;
-
-	if (make_directories(path) < 0)
-		return err_sys(err, "make %s", path);
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(err, "open %s", path);
-	*ret = fd;
-	return 0;
 }
 
 /* One of the store's own directories, which must lie on the store's file system. */
@@ -300,9 +287,13 @@ static int open_all(struct store *store, struct err *err)
 {
 	int status;
 
-	if (open_directory(store->path, &store->dir, err) < 0 ||
-	    open_directory(store->run_path, &store->run, err) < 0)
-		return -1;
+	if (make_directories(store->path) < 0)
+		return err_sys(err, "make %s", store->path);
+	store->dir = open(store->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (store->dir < 0)
+		return err_sys(err, "open %s", store->path);
+	if (make_directories(store->run_path) < 0)
+		return err_sys(err, "make %s", store->run_path);
 	while (flock(store->dir, LOCK_EX) < 0)
 		if (errno != EINTR)
 			return err_sys(err, "lock %s", store->path);
@@ -316,7 +307,7 @@ int store_open(struct store **ret, const struct store_options *options, struct e
 	struct store *store = mem_new(1, sizeof *store);
 	struct buf run = BUF_INIT;
 
-	store->dir = store->tree = store->history = store->tmp = store->run = -1;
+	store->dir = store->tree = store->history = store->tmp = -1;
 	store->min_free = options->min_free;
 	store->path = mem_copy(options->path, strlen(options->path));
 	if (options->run != NULL)
@@ -332,14 +323,20 @@ int store_open(struct store **ret, const struct store_options *options, struct e
 	return 0;
 }
 
+static void close_if_open(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
 void store_close(struct store *store)
 {
 	if (store == NULL)
 		return;
-	for (const int *fd = (const int[]){ store->dir, store->tree, store->history, store->tmp,
-					    store->run, -2 }; *fd != -2; fd++)
-		if (*fd >= 0)
-			close(*fd);
+	close_if_open(store->dir);
+	close_if_open(store->tree);
+	close_if_open(store->history);
+	close_if_open(store->tmp);
 	free(store->path);
 	free(store->run_path);
 	free(store);

@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 
 struct store {
-	int dir, tree, history, tmp, run;	/* directories; owned */
+	int dir, tree, history, tmp;	/* directories; owned */
 	char *path, *run_path;			/* owned */
 	uint64_t node;
 	uint64_t min_free;

@@ -24,9 +24,13 @@
 #include <sys/wait.h>
 #include <sys/xattr.h>
 
-#define STOPPED 9	/* exit status of a child that was stopped */
+/* How a child ends. */
+enum { DONE, STOPPED, FAILED, ACKNOWLEDGED /* though a call failed */ };
 
 static long calls, stop_before;		/* 0: never */
+static int fail_with;			/* then the call fails with this; 0: the process ends */
+
+static bool syncs_fail;
 
 /* What would be lost now. */
 struct unsynced {
@@ -108,10 +112,15 @@ static void name_changes(int dir, const char *name, ino_t inode)
 	lose(inode_above(dir, name), name, part == 'h');
 }
 
-static void step(void)
+/* True: this call is to fail. */
+static bool fails(void)
 {
-	if (stop_before > 0 && ++calls == stop_before)
+	if (stop_before == 0 || ++calls != stop_before)
+		return false;
+	if (fail_with == 0)
 		_exit(STOPPED);
+	errno = fail_with;
+	return true;
 }
 
 int fsync(int fd)
@@ -119,7 +128,10 @@ int fsync(int fd)
 	ino_t inode = inode_of(fd, "");
 	size_t kept = 0;
 
-	step();
+	if (syncs_fail)
+		errno = EIO;
+	if (syncs_fail || fails())
+		return -1;
 	for (size_t i = 0; i < lost_count; i++)
 		if (lost[i].inode != inode)
 			lost[kept++] = lost[i];
@@ -129,42 +141,48 @@ int fsync(int fd)
 
 int linkat(int from, const char *old, int dir, const char *name, int flags)
 {
-	step();
+	if (fails())
+		return -1;
 	name_changes(dir, name, inode_of(from, old));
 	return (int)syscall(SYS_linkat, from, old, dir, name, flags);
 }
 
 int renameat(int from, const char *old, int dir, const char *name)
 {
-	step();
+	if (fails())
+		return -1;
 	name_changes(dir, name, inode_of(from, old));
 	return (int)syscall(SYS_renameat2, from, old, dir, name, 0);
 }
 
 int renameat2(int from, const char *old, int dir, const char *name, unsigned flags)
 {
-	step();
+	if (fails())
+		return -1;
 	name_changes(dir, name, inode_of(from, old));
 	return (int)syscall(SYS_renameat2, from, old, dir, name, flags);
 }
 
 int symlinkat(const char *text, int dir, const char *name)
 {
-	step();
+	if (fails())
+		return -1;
 	name_changes(dir, name, 0);
 	return (int)syscall(SYS_symlinkat, text, dir, name);
 }
 
 int unlinkat(int dir, const char *name, int flags)
 {
-	step();
+	if (fails())
+		return -1;
 	name_changes(dir, name, 0);
 	return (int)syscall(SYS_unlinkat, dir, name, flags);
 }
 
 int mkdirat(int dir, const char *name, mode_t mode)
 {
-	step();
+	if (fails())
+		return -1;
 	name_changes(dir, name, 0);
 	return (int)syscall(SYS_mkdirat, dir, name, mode);
 }
@@ -173,7 +191,8 @@ int fsetxattr(int fd, const char *name, const void *value, size_t size, int flag
 {
 	struct stat st;
 
-	step();
+	if (fails())
+		return -1;
 	CHECK(fstat(fd, &st) == 0);
 	if (tracking && S_ISDIR(st.st_mode))
 		CHECK(lost_count == 0);	/* a record vouches for the directory's own name */
@@ -184,7 +203,8 @@ int fsetxattr(int fd, const char *name, const void *value, size_t size, int flag
 
 int futimens(int fd, const struct timespec times[2])
 {
-	step();
+	if (fails())
+		return -1;
 	if (tracking)
 		lose(inode_of(fd, ""), "", false);
 	return (int)syscall(SYS_utimensat, fd, NULL, times, 0);
@@ -192,7 +212,8 @@ int futimens(int fd, const struct timespec times[2])
 
 int fchmod(int fd, mode_t mode)
 {
-	step();
+	if (fails())
+		return -1;
 	if (tracking)
 		CHECK(lost_in_history() == 0);	/* open to the group: trusted from now on */
 	return (int)syscall(SYS_fchmod, fd, mode);
@@ -435,7 +456,10 @@ static void verify(const struct scenario *s, const char *path, size_t had, bool 
 	CHECK(act_delete(path) == ERR_NONE && holds(path, NULL));
 }
 
-/* The scenario, stopped before its n-th call.  False when it was not: it had fewer. */
+/*
+ * The scenario, stopped before its n-th call (or this call fails with
+ * fail_with).  False when it was not: it had fewer.
+ */
 static bool stopped_at(const struct scenario *s, size_t index, long n)
 {
 	char path[40];
@@ -443,20 +467,57 @@ static bool stopped_at(const struct scenario *s, size_t index, long n)
 	int status = -1;
 	pid_t child;
 
-	snprintf(path, sizeof path, "s%zu/n%ld", index, n);
+	snprintf(path, sizeof path, "s%zu/n%ld.%d", index, n, fail_with);
 	CHECK(with_flags("s0", RECORD_DIRECTORY) == ERR_NONE);
 	if (s->prepare != NULL)
 		s->prepare(path);
 	had = versions(path);
 	child = fork();
 	if (child == 0) {
+		enum err_kind kind;
+
 		stop_before = n;
-		_exit(s->act(path) == ERR_NONE ? 0 : 1);
+		kind = s->act(path);
+		_exit(kind == ERR_NONE ? calls < n ? DONE : ACKNOWLEDGED : FAILED);
 	}
 	CHECK(child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status));
-	CHECK(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == STOPPED);
-	verify(s, path, had, WEXITSTATUS(status) == 0);
-	return WEXITSTATUS(status) == STOPPED;
+	status = WEXITSTATUS(status);
+	CHECK(status == DONE || (fail_with == 0 ? status == STOPPED
+						: status == FAILED || status == ACKNOWLEDGED));
+	verify(s, path, had, status == DONE || status == ACKNOWLEDGED);
+	return status != DONE;
+}
+
+static void stop_everywhere(const struct scenario *s, size_t index)
+{
+	int failed = unit_failures;
+	long n = 1;
+
+	while (unit_failures == failed && stopped_at(s, index, n))
+		n++;
+	if (unit_failures > failed)
+		fprintf(stderr, "call %ld of: %s (%d)\n", n, s->name, fail_with);
+	else if (fail_with == 0)
+		printf("%-36s %3ld calls\n", s->name, n - 1);
+	CHECK(n > 1);
+}
+
+/* After a failed fsync nothing more is accepted, until the store is opened again. */
+static void sticky(void)
+{
+	struct store_options options = { .path = root };
+
+	CHECK(put("sticky", "old") == ERR_NONE);
+	syncs_fail = true;
+	CHECK(put("sticky", "new") == ERR_SYSTEM);
+	syncs_fail = false;
+	CHECK(store_writable(store, &why) < 0);
+	CHECK(with_flags("sticky", RECORD_DELETED) == ERR_SYSTEM);
+	CHECK(with_flags("sticky directory", RECORD_DIRECTORY) == ERR_SYSTEM);
+	CHECK(holds("sticky", "old"));
+	store_close(store);
+	CHECK(store_open(&store, &options, &why) == 0 && store_writable(store, &why) == 0);
+	CHECK(put("sticky", "newest") == ERR_NONE && holds("sticky", "newest"));
 }
 
 static void order(const struct scenario *s, size_t index)
@@ -480,20 +541,18 @@ static void order(const struct scenario *s, size_t index)
 
 int main(void)
 {
+	static const int ends[] = { 0, ENOSPC, EIO };
+
 	if (!open_store())
 		return UNIT_RESULT();
 	for (size_t i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++) {
-		int failed = unit_failures;
-		long n = 1;
-
 		order(&scenarios[i], i);
-		while (unit_failures == failed && stopped_at(&scenarios[i], i, n))
-			n++;
-		printf("%-36s %3ld calls\n", scenarios[i].name, n - 1);
-		if (unit_failures > failed)
-			fprintf(stderr, "stopped before call %ld of: %s\n", n, scenarios[i].name);
-		CHECK(n > 1);
+		for (size_t k = 0; k < sizeof ends / sizeof ends[0]; k++) {
+			fail_with = ends[k];
+			stop_everywhere(&scenarios[i], i);
+		}
 	}
+	sticky();
 	close_store();
 	return UNIT_RESULT();
 }
