@@ -143,7 +143,8 @@ serves() { # serves H PATH TEXT
 # writer H FILE: puts new files until told to stop, and keeps a list of those accepted
 writer() {
 	local h=$1 n=0
-	while [ ! -e "$D/enough" ]; do
+	local end=$((SECONDS + 40))
+	while [ ! -e "$D/enough" ] && [ -d "$D" ] && [ $SECONDS -lt $end ]; do
 		n=$((n + 1))
 		echo "from $h number $n" >"$D/w$h"
 		[ "$(on "$h" -o /dev/null -w '%{http_code}' -T "$D/w$h" "$(url "$h")/load/$h-$n")" != 202 ] ||
@@ -156,7 +157,7 @@ writer() {
 	: >accepted
 	writers=()
 	for h in 1 2; do
-		writer "$h" 3>&- 4>&- &
+		writer "$h" >/dev/null 2>&1 3>&- 4>&- &
 		writers+=($!)
 	done
 	sleep 1
