@@ -235,12 +235,21 @@ static void ask(struct timer *timer)
 		on_end(&p->fetch, &err);
 }
 
-/* An empty stage; those who have the old one's descriptor will get the new one's. */
 static void made_stage(struct pulling *p)
 {
+	timer_start(p->daemon->loop, &p->wait, 0);
+}
+
+/*
+ * From zero, on an empty stage: those who have the old one's descriptor will
+ * get the new one's, and nobody is told of a stage while the job changes it.
+ */
+static void start_over(struct pulling *p)
+{
+	timer_stop(&p->progress);
 	p->readable = p->told = 0;
 	askers_new_stage(p);
-	timer_start(p->daemon->loop, &p->wait, 0);
+	submit(p, make_stage, made_stage);
 }
 
 static void ask_next(struct pulling *p, const struct pull_ask *how)
@@ -249,7 +258,7 @@ static void ask_next(struct pulling *p, const struct pull_ask *how)
 	p->asked = how->node;
 	p->fetch.offset = how->offset;
 	if (how->restart)
-		submit(p, make_stage, made_stage);
+		start_over(p);
 	else
 		timer_start(p->daemon->loop, &p->wait, how->wait_ms);
 }

@@ -15,6 +15,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -270,6 +271,17 @@ static bool stderr_is_the_client(void)
 	       S_ISSOCK(out.st_mode) && out.st_dev == errors.st_dev && out.st_ino == errors.st_ino;
 }
 
+/* As many connections and files as the system grants; the usual 1,024 are for select(2). */
+static void raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int service_main(int argc, char **argv, const struct service_role *role)
 {
 	struct options options = read_options(argc, argv, role);
@@ -288,5 +300,6 @@ int service_main(int argc, char **argv, const struct service_role *role)
 		conf_clear(&r.conf);
 		return 0;
 	}
+	raise_descriptors();
 	return run(&r);
 }
