@@ -148,3 +148,54 @@ listen: {http: '0.0.0.0:4720'}"
 	[ "$status" -eq 78 ]
 	[[ $output == *"$D/c.yaml:5: colour: no such key"* ]]
 }
+
+# adopts NAME ARG...: systemd-socket-activate with ARGs hands its socket to covey-httpd -c $CONF
+adopts() {
+	local name=$1
+	shift
+	spawn "$name" systemd-socket-activate "$@" covey-httpd -c "$CONF"
+	wait_until 5 grep -q "Listening on" "$name.log"
+	curl -s -m 5 -o /dev/null "http://127.0.0.1:$(port)/" || :
+	echo x 2>/dev/null >"/dev/udp/127.0.0.1/$(port)" || :
+}
+
+refused_adoption() {
+	wait_until 10 grep -q 'adopt socket "' "$1.log"
+	wait_until 10 gone "$PID"
+	wait "$PID" || status=$?
+	[ "$status" -eq 100 ]
+	grep -q "$2" "$1.log"
+}
+
+gone() { ! kill -0 "$1" 2>/dev/null; }
+
+@test "a socket that is handed over is compared with listen and access" {
+	need systemd-socket-activate
+	node_conf n "$(port)"
+	adopts wide -l "0.0.0.0:$(port)" --fdname=http
+	refused_adoption wide 'listen.http says'
+	adopts name -l "127.0.0.1:$(port)" --fdname=web
+	refused_adoption name '"web"'
+	adopts udp -d -l "127.0.0.1:$(port)" --fdname=http
+	refused_adoption udp 'not a listening TCP socket'
+	sed -i "s/http: .*/http: $(port 1)/" "$CONF"
+	adopts port -l "127.0.0.1:$(port)" --fdname=http
+	refused_adoption port 'listen.http says'
+	sed -i "s/http: .*/http: '0.0.0.0:$(port)'/; \$a access: open" "$CONF"
+	adopts open -l "0.0.0.0:$(port)" --fdname=http
+	wait_until 10 ready "http://127.0.0.1:$(port)"
+}
+
+@test "IPv6: PORT goes to node.address, and [ADDRESS]:PORT as it says" {
+	printf 'node: {store: s, address: "::1"}\nlisten: {http: %s}\n' "$(port)" >c.yaml
+	spawn v6 covey up -c c.yaml
+	wait_until 10 ready "http://[::1]:$(port)"
+	grep -q "curl.*http://\[::1\]:$(port)/" v6.log
+	stop "$PID"
+	printf 'node: {store: s}\nlisten: {http: "[::1]:%s"}\n' "$(port 1)" >c.yaml
+	spawn v6b covey-httpd -c c.yaml
+	wait_until 10 ready "http://[::1]:$(port 1)"
+	echo x | covey put -q --node "http://[::1]:$(port 1)" - f
+	[ "$(covey get --node "[::1]:$(port 1)" f)" = x ]
+	stop "$PID"
+}
