@@ -224,10 +224,13 @@ versions() {
 	[ "$(code -X POST "$URL/a.txt?restore=${id[1]}")" = 204 ]
 	[ "$(curl -sf "$URL/a.txt")" = two ]
 	[ "$(versions "$URL/a.txt")" -eq 5 ]
+	[ "$(code -X POST -H 'Accept: text/html,*/*;q=0.8' -H "Origin: $URL" "$URL/a.txt?restore=${id[2]}")" = 303 ]
+	[ "$(header Location)" = '/a.txt?versions' ]
+	[ "$(code -X POST -H 'Sec-Fetch-Site: cross-site' "$URL/a.txt?restore=${id[2]}")" = 403 ]
 	[ "$(code -X POST "$URL/a.txt?restore=${id[0]}")" = 404 ]
 	[ "$(code -X POST "$URL/other?restore=${id[1]}")" = 404 ]
 	[ "$(code "$URL/a.txt?restore=${id[1]}")" = 400 ]
-	[ "$(versions "$URL/a.txt")" -eq 5 ]
+	[ "$(versions "$URL/a.txt")" -eq 6 ]
 }
 
 @test "a parameter that means nothing here is 400 and does nothing" {

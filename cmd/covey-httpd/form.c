@@ -33,7 +33,7 @@ static int refused(const struct refusal *refusal, struct err *err)
 	return err_set(err, kind, "read form: %s", refusal->why);
 }
 
-static bool is_browser(const struct conn *c)
+bool form_from_browser(const struct conn *c)
 {
 	static const enum media offers[] = { MEDIA_TEXT, MEDIA_HTML };
 	struct buf scratch = BUF_INIT;
@@ -49,7 +49,7 @@ struct form *form_new(struct conn *c, struct err *err)
 	struct refusal refusal;
 
 	form->conn = c;
-	form->browser = is_browser(c);
+	form->browser = form_from_browser(c);
 	form->multipart = (struct multipart)MULTIPART_INIT;
 	if (multipart_start(&form->multipart, head_get(&c->head, FIELD_CONTENT_TYPE), &refusal) == 0)
 		return form;

@@ -245,10 +245,14 @@ static void remember(struct work *work)
 			    work->items[i].commit.record.version, clock_mono_ms());
 }
 
+/* Back to the page that the form stood on: an index, or a history. */
 static void answer_form(struct conn *c, struct str path)
 {
-	answer_redirect(c, 303, c->request.slash ? path : path_parent(path), true,
-			(struct str)STR_INIT);
+	if (!version_is_none(c->request.query.restore))
+		answer_redirect(c, 303, path, false, STR("versions"));
+	else
+		answer_redirect(c, 303, c->request.slash ? path : path_parent(path), true,
+				(struct str)STR_INIT);
 }
 
 static void answer_work(struct conn *c, int status)

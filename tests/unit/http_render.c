@@ -94,64 +94,65 @@ static void test_replies(void)
 	buf_clear(&text);
 }
 
+static const struct {
+	const char *line, *name;	/* name NULL: refused */
+} row_cases[] = {
+	{ "a\tfile\t5\t" ID "\t" TIME, "a" },
+	{ "%FF%20%09%0A\tfile\t0\t" ID "\t" TIME, "\xff \t\n" },
+	{ "d/\tdirectory\t0\t" ID "\t" TIME, "d" },
+	{ "d/\tdirectory\t0\t-\t-", "d" },
+	{ "x\tdeleted\t0\t" ID "\t" TIME, "x" },
+	{ ".covey\tfile\t0\t" ID "\t" TIME, ".covey" },
+	{ "", NULL },
+	{ "a", NULL },
+	{ "a\tfile\t5\t" ID, NULL },
+	{ "a\tfile\t5\t" ID "\t" TIME "\t", NULL },
+	{ "a\tfile\t5\t" ID "\t" TIME "\r", NULL },
+	{ "a\tfile\t05\t" ID "\t" TIME, NULL },
+	{ "a\tfile\t-5\t" ID "\t" TIME, NULL },
+	{ "a\tfile\t9223372036854775808\t" ID "\t" TIME, NULL },
+	{ "a\tfile\t5\t-\t-", NULL },
+	{ "a\tfile\t5\t" ID "\t-", NULL },
+	{ "a\tfile\t5\t" ID "\t2026-11-22T11:07:25.123456001Z", NULL },
+	{ "a\tfile\t5\tx\t" TIME, NULL },
+	{ "a\tdirectory\t0\t" ID "\t" TIME, NULL },
+	{ "a/\tfile\t0\t" ID "\t" TIME, NULL },
+	{ "a/\tdirectory\t5\t" ID "\t" TIME, NULL },
+	{ "a\tdeleted\t5\t" ID "\t" TIME, NULL },
+	{ "a\tFile\t5\t" ID "\t" TIME, NULL },
+	{ "\tfile\t5\t" ID "\t" TIME, NULL },
+	{ ".\tfile\t5\t" ID "\t" TIME, NULL },
+	{ "../\tdirectory\t0\t-\t-", NULL },
+	{ "%2E\tfile\t5\t" ID "\t" TIME, NULL },
+	{ "%61\tfile\t5\t" ID "\t" TIME, NULL },
+	{ "%ff\tfile\t5\t" ID "\t" TIME, NULL },
+	{ "a%2Fb\tfile\t5\t" ID "\t" TIME, NULL },
+	{ "a%00\tfile\t5\t" ID "\t" TIME, NULL },
+	{ "a b\tfile\t5\t" ID "\t" TIME, NULL },
+	{ "a%\tfile\t5\t" ID "\t" TIME, NULL },
+	{ "a//\tdirectory\t0\t-\t-", NULL },
+};
+
 static void test_rows(void)
 {
-	static const struct {
-		const char *line, *name;	/* name NULL: refused */
-	} cases[] = {
-		{ "a\tfile\t5\t" ID "\t" TIME, "a" },
-		{ "%FF%20%09%0A\tfile\t0\t" ID "\t" TIME, "\xff \t\n" },
-		{ "d/\tdirectory\t0\t" ID "\t" TIME, "d" },
-		{ "d/\tdirectory\t0\t-\t-", "d" },
-		{ "x\tdeleted\t0\t" ID "\t" TIME, "x" },
-		{ ".covey\tfile\t0\t" ID "\t" TIME, ".covey" },
-		{ "", NULL },
-		{ "a", NULL },
-		{ "a\tfile\t5\t" ID, NULL },
-		{ "a\tfile\t5\t" ID "\t" TIME "\t", NULL },
-		{ "a\tfile\t5\t" ID "\t" TIME "\r", NULL },
-		{ "a\tfile\t05\t" ID "\t" TIME, NULL },
-		{ "a\tfile\t-5\t" ID "\t" TIME, NULL },
-		{ "a\tfile\t9223372036854775808\t" ID "\t" TIME, NULL },
-		{ "a\tfile\t5\t-\t-", NULL },
-		{ "a\tfile\t5\t" ID "\t-", NULL },
-		{ "a\tfile\t5\t" ID "\t2026-11-22T11:07:25.123456001Z", NULL },
-		{ "a\tfile\t5\tx\t" TIME, NULL },
-		{ "a\tdirectory\t0\t" ID "\t" TIME, NULL },
-		{ "a/\tfile\t0\t" ID "\t" TIME, NULL },
-		{ "a/\tdirectory\t5\t" ID "\t" TIME, NULL },
-		{ "a\tdeleted\t5\t" ID "\t" TIME, NULL },
-		{ "a\tFile\t5\t" ID "\t" TIME, NULL },
-		{ "\tfile\t5\t" ID "\t" TIME, NULL },
-		{ ".\tfile\t5\t" ID "\t" TIME, NULL },
-		{ "../\tdirectory\t0\t-\t-", NULL },
-		{ "%2E\tfile\t5\t" ID "\t" TIME, NULL },
-		{ "%61\tfile\t5\t" ID "\t" TIME, NULL },
-		{ "%ff\tfile\t5\t" ID "\t" TIME, NULL },
-		{ "a%2Fb\tfile\t5\t" ID "\t" TIME, NULL },
-		{ "a%00\tfile\t5\t" ID "\t" TIME, NULL },
-		{ "a b\tfile\t5\t" ID "\t" TIME, NULL },
-		{ "a%\tfile\t5\t" ID "\t" TIME, NULL },
-		{ "a//\tdirectory\t0\t-\t-", NULL },
-	};
 	struct buf scratch = BUF_INIT, again = BUF_INIT;
 
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < sizeof(row_cases) / sizeof(row_cases[0]); i++) {
 		struct listing_row row;
 		struct err err = ERR_INIT;
-		int r = listing_text_parse_row(str_of(cases[i].line), &scratch, &row, &err);
+		int r = listing_text_parse_row(str_of(row_cases[i].line), &scratch, &row, &err);
 
-		if ((r == 0) != (cases[i].name != NULL))
-			fprintf(stderr, "%s\n", cases[i].line);
-		CHECK((r == 0) == (cases[i].name != NULL));
+		if ((r == 0) != (row_cases[i].name != NULL))
+			fprintf(stderr, "%s\n", row_cases[i].line);
+		CHECK((r == 0) == (row_cases[i].name != NULL));
 		CHECK(r == 0 || err.kind == ERR_INVALID);
 		if (r < 0)
 			continue;
-		CHECK(str_eq(row.name, str_of(cases[i].name)));
+		CHECK(str_eq(row.name, str_of(row_cases[i].name)));
 		buf_reset(&again);
 		listing_text_row(&again, &row);
-		CHECK(again.len == strlen(cases[i].line) + 1 &&
-		      str_starts(buf_str(&again), str_of(cases[i].line)));
+		CHECK(again.len == strlen(row_cases[i].line) + 1 &&
+		      str_starts(buf_str(&again), str_of(row_cases[i].line)));
 	}
 	buf_clear(&scratch);
 	buf_clear(&again);
