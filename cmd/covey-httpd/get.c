@@ -357,12 +357,6 @@ static void version_checked(struct conn *c)
 		stream_start(c, &r->ask.record);
 }
 
-static void version_answered(struct conn *c)
-{
-	version_checked(c);
-	conn_resume(c);
-}
-
 static void version_start(struct conn *c)
 {
 	struct request *r = &c->request;
@@ -384,15 +378,9 @@ static void version_start(struct conn *c)
 		get_absent(c, 404, STR("this version is a deletion or a directory"));
 	} else if (r->freshness.only_if_cached) {
 		get_absent(c, 504, STR("this version's content is not on this node"));
-	} else if (ask_start(&r->ask, c, buf_str(&r->path), r->query.version, version_answered)) {
+	} else if (ask_start(&r->ask, c, buf_str(&r->path), r->query.version, version_checked)) {
 		version_checked(c);
 	}
-}
-
-static void answered(struct conn *c)
-{
-	checked(c);
-	conn_resume(c);
 }
 
 void get_start(struct conn *c)
@@ -405,6 +393,6 @@ void get_start(struct conn *c)
 		serve_local(c);
 	else if (r->freshness.has_max_age && !r->freshness.no_cache && serve_remembered(c))
 		return;
-	else if (ask_start(&r->ask, c, buf_str(&r->path), VERSION_NONE, answered))
+	else if (ask_start(&r->ask, c, buf_str(&r->path), VERSION_NONE, checked))
 		checked(c);
 }
