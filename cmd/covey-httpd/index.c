@@ -84,6 +84,25 @@ static bool known_elsewhere(const struct index *index, const struct join_rows *j
 	       (record_is_live(&ask->record) && ask->record.flags & RECORD_DIRECTORY);
 }
 
+/* Whether the newest that is known of the directory itself, here or elsewhere, is its deletion. */
+static bool is_deleted(const struct index *index)
+{
+	const struct request *r = &index->conn->request;
+	struct store_entry here = STORE_ENTRY_INIT;
+	struct record newest = r->ask.record;
+
+	if (r->path.len == 0 || store_newest(index->conn->worker->httpd->store, buf_str(&r->path),
+					     STORE_RECORD, &here, NULL) < 0)
+		return false;
+	if (version_cmp(here.record.version, newest.version) >= 0) {
+		newest = here.record;
+		if (here.directory)
+			newest.version = VERSION_NONE;
+	}
+	store_entry_clear(&here);
+	return !version_is_none(newest.version) && !record_is_live(&newest);
+}
+
 static void list_work(struct job *job)
 {
 	struct index *index = CONTAINER_OF(job, struct index, job);
@@ -104,6 +123,10 @@ static void list_work(struct job *job)
 		join_local(&rows, &listing);
 	if (index->result < 0 && index->err.kind == ERR_ABSENT && known_elsewhere(index, &rows))
 		index->result = 0;
+	/* A name with live children is a directory, whatever its own record says. */
+	if (index->result == 0 && index->joined && rows.count == 0 && !r->query.has_after &&
+	    is_deleted(index))
+		index->result = err_set(&index->err, ERR_ABSENT, "no such directory");
 	if (index->result == 0)
 		render_rows(index, &rows);
 	join_rows_clear(&rows);
