@@ -18,7 +18,7 @@
 #include <inttypes.h>
 #include <unistd.h>
 
-#define PATIENCE_MS 2000	/* for covey-syncd itself, besides the holders' time */
+#define PATIENCE_MS 750		/* for covey-syncd itself, besides the holders' time */
 
 struct stream {
 	struct conn *conn;
