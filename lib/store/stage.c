@@ -12,6 +12,7 @@
 #include "mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #define COPY_BYTES (256 << 10)
@@ -22,11 +23,14 @@
 /* How many bytes are written before the disk's space is looked at again. */
 #define SPACE_CHECK_BYTES (UINT64_C(64) << 20)
 
+#define WRITEBACK_BYTES (16 << 20)
+
 struct stage {
 	struct store *store;
 	int fd;				/* owned */
 	uint64_t size, hashed;		/* bytes */
 	uint64_t check_at;		/* size at which space is checked next */
+	uint64_t started;		/* bytes whose way to the disk has begun */
 	struct digest *digest;		/* owned; NULL once ended */
 	uint8_t sha256[SHA256_BYTES];
 };
@@ -59,6 +63,16 @@ void stage_free(struct stage *stage)
 	free(stage);
 }
 
+/* Keep the disk busy while the body still comes, or the last sync would be a long one. */
+static void start_writing(struct stage *stage)
+{
+	if (stage->size - stage->started < WRITEBACK_BYTES)
+		return;
+	sync_file_range(stage->fd, (off_t)stage->started, (off_t)(stage->size - stage->started),
+			SYNC_FILE_RANGE_WRITE);
+	stage->started = stage->size;
+}
+
 int stage_write(struct stage *stage, const void *bytes, size_t n, struct err *err)
 {
 	if (stage->size >= stage->check_at) {
@@ -69,6 +83,7 @@ int stage_write(struct stage *stage, const void *bytes, size_t n, struct err *er
 	if (fs_write(stage->fd, bytes, n, stage->size) < 0)
 		return err_sys(err, "write body");
 	stage->size += n;
+	start_writing(stage);
 	return 0;
 }
 
