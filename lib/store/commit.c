@@ -295,7 +295,7 @@ static int commit_content(struct store *store, const struct commit *c, struct co
 {
 	struct buf text = BUF_INIT;
 	struct source source;
-	bool there;
+	bool there = false;
 	int status;
 
 	if (s->now.kind == FOUND_DIRECTORY && !s->entry.directory)
@@ -409,23 +409,24 @@ static int try(struct store *store, const struct commit *c, enum commit_how how,
 
 static int submit(struct store *store, struct commit *c, enum commit_how how, struct err *err)
 {
-	struct commit_state *s = NULL;
-	int status = AGAIN;
-
 	if (check(c, err) < 0 || disk_check(store, c->stage == NULL && c->pointer == NULL &&
 						   !(c->flags & RECORD_DELETED), err) < 0)
 		return -1;
-	for (int i = 0; i < TRIES && status == AGAIN; i++)
-		status = try(store, c, how, &s, err);
-	if (status == AGAIN)
-		return err_set(err, ERR_CONFLICT, "what is around it keeps changing");
-	if (status < 0)
-		return -1;
-	c->record = s->record;
-	c->before = s->entry.record;
-	c->newest = s->newest;
-	c->state = s;
-	return 0;
+	for (int i = 0; i < TRIES; i++) {
+		struct commit_state *s = NULL;
+		int status = try(store, c, how, &s, err);
+
+		if (status < 0)
+			return -1;
+		if (s == NULL)
+			continue;
+		c->record = s->record;
+		c->before = s->entry.record;
+		c->newest = s->newest;
+		c->state = s;
+		return 0;
+	}
+	return err_set(err, ERR_CONFLICT, "what is around it keeps changing");
 }
 
 int commit_begin(struct store *store, struct commit *c, enum commit_how how, struct err *err)

@@ -18,7 +18,7 @@
 #define FORMAT 1
 #define LOCK_FILE "locks"	/* in the store: whoever writes there meets it, wherever it runs */
 #define RESERVE_NAME "reserve"
-#define RESERVE_BYTES (4 << 20)		/* some hundred tombstones */
+#define RESERVE_BYTES (UINT64_C(4) << 20)		/* some hundred tombstones */
 
 int disk_sync(struct store *store, int fd, const char *what, struct err *err)
 {
@@ -81,7 +81,7 @@ void disk_fill_reserve(struct store *store)
 		return;
 	/* Never the last bytes: those are for whoever is making room just now. */
 	if (fs_free_bytes(fd, &space) == 0 && space > 2 * RESERVE_BYTES) {
-		if (posix_fallocate(fd, 0, RESERVE_BYTES) == 0)
+		if (posix_fallocate(fd, 0, (off_t)RESERVE_BYTES) == 0)
 			atomic_store(&store->released, false);
 		else
 			unlinkat(store->dir, RESERVE_NAME, 0);	/* what it got of them */
