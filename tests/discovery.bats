@@ -31,7 +31,7 @@ ${MORE-}"
 
 run_node() {
 	spawn "n$1" covey-discoverd -c "$D/n$1/covey.yaml"
-	PIDS[$1]=$PID
+	DAEMONS[$1]=$PID
 }
 
 # state I J - what node I thinks of node J
@@ -66,7 +66,7 @@ key_of() { sed -n "s/^$2 = //p" "$D/n$1/store/state/$3.ini" | head -n 1; }
 	node 2 "127.0.0.1:$(at 1)"
 	node 3 "127.0.0.1:$(at 1)"
 	wait_until 5 all_up 3
-	kill -KILL "${PIDS[2]}"
+	kill -KILL "${DAEMONS[2]}"
 	wait_until 5 is 1 2 suspect
 	wait_until 2 is 3 2 suspect
 	wait_until 6 is 1 2 down
@@ -82,7 +82,7 @@ key_of() { sed -n "s/^$2 = //p" "$D/n$1/store/state/$3.ini" | head -n 1; }
 	node 2 "127.0.0.1:$(at 1)"
 	node 3 "127.0.0.1:$(at 1)"
 	wait_until 5 all_up 3
-	kill -KILL "${PIDS[@]}"
+	kill -KILL "${DAEMONS[@]}"
 	configure 2		# no seed any more
 	configure 3
 	run_node 2
@@ -98,7 +98,7 @@ key_of() { sed -n "s/^$2 = //p" "$D/n$1/store/state/$3.ini" | head -n 1; }
 	node 2 "127.0.0.1:$(at 1)"
 	node 3 "127.0.0.1:$(at 1)"
 	wait_until 5 all_up 3
-	stop "${PIDS[3]}"
+	stop "${DAEMONS[3]}"
 	[ "$STOPPED" -eq 0 ]
 	wait_until 2 is 1 3 left
 	wait_until 2 is 2 3 left
@@ -120,7 +120,7 @@ key_of() { sed -n "s/^$2 = //p" "$D/n$1/store/state/$3.ini" | head -n 1; }
 	sleep 1
 	cmp "$D/before" "$D/n1/store/state/members.ini"
 	all_up 2
-	kill -0 "${PIDS[1]}"
+	kill -0 "${DAEMONS[1]}"
 }
 
 @test "replayed packets bring nobody back, before and after a restart" {
@@ -128,14 +128,14 @@ key_of() { sed -n "s/^$2 = //p" "$D/n$1/store/state/$3.ini" | head -n 1; }
 	spawn relay "$TOP/tests/packets" relay "$(at 9)" "$(at 1)" "$D/seen"
 	node 2 "127.0.0.1:$(at 9)"
 	wait_until 5 all_up 2
-	kill -KILL "${PIDS[2]}"
+	kill -KILL "${DAEMONS[2]}"
 	wait_until 12 is 1 2 down
 	cp "$D/n1/store/state/members.ini" "$D/before"
 	run "$TOP/tests/packets" replay "$D/seen" "$(at 1)"
 	[ "$status" -eq 0 ]
 	sleep 1
 	cmp "$D/before" "$D/n1/store/state/members.ini"
-	kill -KILL "${PIDS[1]}"
+	kill -KILL "${DAEMONS[1]}"
 	run_node 1
 	wait_until 5 test "$D/n1/store/state/members.ini" -nt "$D/before"
 	run "$TOP/tests/packets" replay "$D/seen" "$(at 1)"
@@ -164,7 +164,7 @@ key_of() { sed -n "s/^$2 = //p" "$D/n$1/store/state/$3.ini" | head -n 1; }
 	node 1
 	node 2 "127.0.0.1:$(at 1)"
 	wait_until 5 all_up 2
-	kill -KILL "${PIDS[2]}"
+	kill -KILL "${DAEMONS[2]}"
 	rm -r "$D/n2/store"
 	run_node 2
 	wait_until 5 all_up_but_one_left
@@ -179,7 +179,7 @@ all_up_but_one_left() {
 	node 1
 	node 2 "127.0.0.1:$(at 1)"
 	wait_until 5 all_up 2
-	stop "${PIDS[2]}"
+	stop "${DAEMONS[2]}"
 	sed -i "s/discovery: $(at 2)/discovery: $(at 7)/" "$D/n2/covey.yaml"
 	run_node 2
 	wait_until 5 all_up 2
@@ -192,7 +192,7 @@ all_up_but_one_left() {
 	node 2 "127.0.0.1:$(at 1)"
 	wait_until 5 all_up 2
 	covey key new >"$D/new"
-	stop "${PIDS[2]}"
+	stop "${DAEMONS[2]}"
 	cp "$D/new" "$D/n2/key"
 	sed -i 's,\.\./key,key,' "$D/n2/covey.yaml"
 	run_node 2
@@ -200,8 +200,8 @@ all_up_but_one_left() {
 	is 1 2 left
 	cat "$D/key" >>"$D/n2/key"
 	cat "$D/new" >>"$D/key"		# node 1 seals with the old one, node 2 with the new one
-	stop "${PIDS[2]}"
-	stop "${PIDS[1]}"
+	stop "${DAEMONS[2]}"
+	stop "${DAEMONS[1]}"
 	run_node 1
 	run_node 2
 	wait_until 8 all_up 2
@@ -240,7 +240,7 @@ all_up_but_one_left() {
 	wait_until 5 is 1 1 up
 	run ss -Huanp
 	[ "$status" -eq 0 ]
-	[[ $output != *"pid=${PIDS[1]},"* ]]
+	[[ $output != *"pid=${DAEMONS[1]},"* ]]
 }
 
 @test "a bad key file is refused with its name" {
@@ -256,10 +256,10 @@ all_up_but_one_left() {
 	node 2 "127.0.0.1:$(at 1)"
 	wait_until 5 all_up 2
 	cp "$D/n2/store/state/start.ini" "$D/old"
-	stop "${PIDS[2]}"
+	stop "${DAEMONS[2]}"
 	run_node 2
 	wait_until 5 all_up 2
-	stop "${PIDS[2]}"
+	stop "${DAEMONS[2]}"
 	wait_until 2 is 1 2 left
 	cp "$D/old" "$D/n2/store/state/start.ini"
 	rm "$D/n2/store/state/members.ini"
