@@ -1,8 +1,10 @@
 /* httpdate - the date of header fields, without the C library's locks and time zones */
 #include "httpdate.h"
 
-#define DAY 86400u
-#define YEAR_MAX 9999
+#include "calendar.h"
+
+#define DAY UINT64_C(86400)
+#define LAST UINT64_C(253402300799)	/* of the year 9999 */
 
 static const char day_names[7][4] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
 static const char *const long_day_names[7] = { "Sunday",   "Monday", "Tuesday", "Wednesday",
@@ -10,46 +12,10 @@ static const char *const long_day_names[7] = { "Sunday",   "Monday", "Tuesday", 
 static const char month_names[12][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
 					 "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
 
-struct date {
-	unsigned year, month, day;	/* month from 0, day from 1 */
+struct time {
+	unsigned year, day;
 	unsigned hour, minute, second;
 };
-
-static bool leap(unsigned year)
-{
-	return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-}
-
-static unsigned month_days(unsigned year, unsigned month)
-{
-	static const uint8_t days[12] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-
-	return days[month] + (month == 1 && leap(year));
-}
-
-/* Days from 1970 to the first of January of that year. */
-static uint64_t days_before(unsigned year)
-{
-	uint64_t y = year - 1;
-
-	return y * 365 + y / 4 - y / 100 + y / 400 - 719162;
-}
-
-static struct date date_of(uint64_t seconds)
-{
-	uint64_t days = seconds / DAY, clock = seconds % DAY;
-	struct date d = { .hour = (unsigned)(clock / 3600), .minute = (unsigned)(clock / 60 % 60),
-			  .second = (unsigned)(clock % 60) };
-
-	d.year = 1970 + (unsigned)(days / 366);	/* at most a few years low */
-	while (days_before(d.year + 1) <= days)
-		d.year++;
-	days -= days_before(d.year);
-	while (days >= month_days(d.year, d.month))
-		days -= month_days(d.year, d.month++);
-	d.day = (unsigned)days + 1;
-	return d;
-}
 
 static void put2(char *to, unsigned value)
 {
@@ -59,34 +25,33 @@ static void put2(char *to, unsigned value)
 
 struct str httpdate_format(char to[HTTPDATE_TEXT], uint64_t seconds)
 {
-	const uint64_t last = days_before(YEAR_MAX + 1) * DAY - 1;
-	uint64_t s = seconds < last ? seconds : last;
-	struct date d = date_of(s);
+	uint64_t s = seconds < LAST ? seconds : LAST;
+	struct calendar_date date = calendar_date(s / DAY);
 
 	memcpy(to, "Day, 00 Mon 0000 00:00:00 GMT", HTTPDATE_TEXT);
 	memcpy(to, day_names[(s / DAY + 4) % 7], 3);
-	put2(to + 5, d.day);
-	memcpy(to + 8, month_names[d.month], 3);
-	put2(to + 12, d.year / 100);
-	put2(to + 14, d.year % 100);
-	put2(to + 17, d.hour);
-	put2(to + 20, d.minute);
-	put2(to + 23, d.second);
+	put2(to + 5, date.day);
+	memcpy(to + 8, month_names[date.month - 1], 3);
+	put2(to + 12, date.year / 100);
+	put2(to + 14, date.year % 100);
+	put2(to + 17, (unsigned)(s % DAY / 3600));
+	put2(to + 20, (unsigned)(s % 3600 / 60));
+	put2(to + 23, (unsigned)(s % 60));
 	return (struct str){ to, HTTPDATE_TEXT - 1 };
 }
 
 /* Match text against a form of digits and literals; d, y, h, m and s collect digits, bbb is the month. */
-static bool match(struct str text, const char *form, struct date *d, struct str *month)
+static bool match(struct str text, const char *form, struct time *t, struct str *month)
 {
 	if (text.n != strlen(form))
 		return false;
 	for (size_t i = 0; i < text.n; i++) {
 		unsigned digit = (unsigned)(unsigned char)text.s[i] - '0';
-		unsigned *to = form[i] == 'd' ? &d->day :
-			       form[i] == 'y' ? &d->year :
-			       form[i] == 'h' ? &d->hour :
-			       form[i] == 'm' ? &d->minute :
-			       form[i] == 's' ? &d->second : NULL;
+		unsigned *to = form[i] == 'd' ? &t->day :
+			       form[i] == 'y' ? &t->year :
+			       form[i] == 'h' ? &t->hour :
+			       form[i] == 'm' ? &t->minute :
+			       form[i] == 's' ? &t->second : NULL;
 
 		if (form[i] == 'b') {
 			*month = (struct str){ text.s + i, 3 };
@@ -104,21 +69,17 @@ static bool match(struct str text, const char *form, struct date *d, struct str 
 	return true;
 }
 
-/* 0 with the seconds of a date that exists; a leap second counts as the one before it. */
-static int seconds_of(const struct date *d, struct str month_name, uint64_t *ret)
+/* 0 with the seconds of a time that exists; a leap second counts as the one before it. */
+static int seconds_of(const struct time *t, struct str month_name, uint64_t *ret)
 {
-	unsigned month = 0;
-	uint64_t days;
+	struct calendar_date date = { .year = t->year, .month = 1, .day = t->day };
 
-	while (month < 12 && memcmp(month_name.s, month_names[month], 3) != 0)
-		month++;
-	if (month == 12 || d->year < 1970 || d->year > YEAR_MAX || d->day < 1 ||
-	    d->day > month_days(d->year, month) || d->hour > 23 || d->minute > 59 || d->second > 60)
+	while (date.month <= 12 && memcmp(month_name.s, month_names[date.month - 1], 3) != 0)
+		date.month++;
+	if (!calendar_exists(date) || t->hour > 23 || t->minute > 59 || t->second > 60)
 		return -1;
-	days = days_before(d->year) + d->day - 1;
-	for (unsigned m = 0; m < month; m++)
-		days += month_days(d->year, m);
-	*ret = days * DAY + d->hour * 3600 + d->minute * 60 + (d->second > 59 ? 59 : d->second);
+	*ret = calendar_days(date) * DAY + t->hour * UINT64_C(3600) + t->minute * UINT64_C(60) +
+	       (t->second > 59 ? 59 : t->second);
 	return 0;
 }
 
@@ -139,7 +100,7 @@ static bool take_day_name(struct str *text, bool whole)
 /* More than 50 years ahead means the century before (RFC 9110). */
 static unsigned full_year(unsigned two_digits, uint64_t now)
 {
-	unsigned this_year = date_of(now).year;
+	unsigned this_year = calendar_date(now / DAY).year;
 	unsigned year = this_year / 100 * 100 + two_digits;
 
 	return year > this_year + 50 ? year - 100 : year;
@@ -147,20 +108,22 @@ static unsigned full_year(unsigned two_digits, uint64_t now)
 
 int httpdate_parse(struct str text, uint64_t now, uint64_t *ret)
 {
-	struct date d = { 0 };
+	struct time t = { 0 };
 	struct str month = STR(""), rest = text;
 
-	if (take_day_name(&rest, false)) {
-		if (match(rest, ", dd bbb yyyy hh:mm:ss GMT", &d, &month))
-			return seconds_of(&d, month, ret);
-		d = (struct date){ 0 };
-		if (match(rest, " bbb dd hh:mm:ss yyyy", &d, &month))
-			return seconds_of(&d, month, ret);
-		rest = text;
-		d = (struct date){ 0 };
-	}
-	if (!take_day_name(&rest, true) || !match(rest, ", dd-bbb-yy hh:mm:ss GMT", &d, &month))
+	if (text.n == 0)
 		return -1;
-	d.year = full_year(d.year, now);
-	return seconds_of(&d, month, ret);
+	if (take_day_name(&rest, false)) {
+		if (match(rest, ", dd bbb yyyy hh:mm:ss GMT", &t, &month))
+			return seconds_of(&t, month, ret);
+		t = (struct time){ 0 };
+		if (match(rest, " bbb dd hh:mm:ss yyyy", &t, &month))
+			return seconds_of(&t, month, ret);
+		rest = text;
+		t = (struct time){ 0 };
+	}
+	if (!take_day_name(&rest, true) || !match(rest, ", dd-bbb-yy hh:mm:ss GMT", &t, &month))
+		return -1;
+	t.year = full_year(t.year, now);
+	return seconds_of(&t, month, ret);
 }

@@ -1,7 +1,7 @@
 /* version - the name of one version of a path: (time, node, n) */
 #include "version.h"
 
-#include <inttypes.h>
+#include "calendar.h"
 
 #define NS_PER_S UINT64_C(1000000000)
 #define S_PER_DAY 86400
@@ -16,52 +16,45 @@ int version_cmp(struct version a, struct version b)
 	return (a.n > b.n) - (a.n < b.n);
 }
 
-struct date {
-	unsigned year, month, day;
-};
-
-/*
- * The calendar is done here, not by gmtime(), because that takes a lock all
- * threads share.  Years are counted from March, so that the leap day is the
- * last of its year and 153 days make five months.
- */
-static struct date date_of_day(uint64_t days)
+/* The value's last n digits; where the next byte goes.  By hand: every GET writes two versions. */
+static char *put(char *to, uint64_t value, size_t n)
 {
-	uint64_t n = days + 719468;	/* since 0000-03-01 */
-	uint64_t era = n / 146097, in_era = n % 146097;
-	uint64_t year = (in_era - in_era / 1460 + in_era / 36524 - in_era / 146096) / 365;
-	uint64_t in_year = in_era - (365 * year + year / 4 - year / 100);
-	uint64_t month = (5 * in_year + 2) / 153;
-	struct date date = {
-		.month = (unsigned)(month < 10 ? month + 3 : month - 9),
-		.day = (unsigned)(in_year - (153 * month + 2) / 5 + 1),
-	};
-
-	date.year = (unsigned)(era * 400 + year + (date.month <= 2));
-	return date;
+	for (size_t i = n; i-- > 0; value /= 10)
+		to[i] = (char)('0' + value % 10);
+	return to + n;
 }
 
-/* Only for years from 1970 on; a day that is not in its month gives some other day. */
-static uint64_t day_of_date(struct date date)
+static char *put_time(char *to, uint64_t time)
 {
-	uint64_t year = date.year - (date.month <= 2);
-	uint64_t month = date.month > 2 ? date.month - 3 : date.month + 9;
-	uint64_t in_year = (153 * month + 2) / 5 + date.day - 1;
-	uint64_t in_era = year % 400 * 365 + year % 400 / 4 - year % 400 / 100 + in_year;
+	uint64_t s = time / NS_PER_S;
+	struct calendar_date date = calendar_date(s / S_PER_DAY);
 
-	return year / 400 * 146097 + in_era - 719468;
+	to = put(to, date.year, 4);
+	to = put(to, date.month, 2);
+	to = put(to, date.day, 2);
+	*to++ = 'T';
+	to = put(to, s / 3600 % 24, 2);
+	to = put(to, s / 60 % 60, 2);
+	to = put(to, s % 60, 2);
+	*to++ = '.';
+	to = put(to, time % NS_PER_S, 9);
+	*to++ = 'Z';
+	return to;
 }
 
 const char *version_format(char to[VERSION_TEXT], struct version v)
 {
-	uint64_t s = v.time / NS_PER_S;
-	struct date date = date_of_day(s / S_PER_DAY);
+	char *end = put_time(to, v.time);
+	size_t digits = 1;
 
-	snprintf(to, VERSION_TEXT,
-		 "%04u%02u%02uT%02" PRIu64 "%02" PRIu64 "%02" PRIu64 ".%09" PRIu64 "Z-%016" PRIx64
-		 "-%u",
-		 date.year, date.month, date.day, s / 3600 % 24, s / 60 % 60, s % 60,
-		 v.time % NS_PER_S, v.node, v.n);
+	*end++ = '-';
+	for (size_t i = 16; i-- > 0; v.node >>= 4)
+		end[i] = "0123456789abcdef"[v.node & 15];
+	end += 16;
+	*end++ = '-';
+	for (unsigned n = v.n; n >= 10; n /= 10)
+		digits++;
+	*put(end, v.n, digits) = '\0';
 	return to;
 }
 
@@ -86,7 +79,8 @@ static int time_parse(const char *text, uint64_t *ret)
 		return -1;
 	if (year < 1970 || month < 1 || day < 1)
 		return -1;
-	whole = day_of_date((struct date){ (unsigned)year, (unsigned)month, (unsigned)day }) *
+	whole = calendar_days((struct calendar_date){ (unsigned)year, (unsigned)month,
+						      (unsigned)day }) *
 			S_PER_DAY +
 		hour * 3600 + minute * 60 + second;
 	if (whole > (UINT64_MAX - ns) / NS_PER_S)
