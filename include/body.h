@@ -19,7 +19,7 @@
 #include "head.h"
 
 #define BODY_TRAILER_BYTES 8192		/* more is refused: 431 */
-#define BODY_EXTENSION_BYTES 16384	/* of chunk extensions in one body; more is refused: 400 */
+#define BODY_EXTENSION_BYTES 16384	/* of chunk extensions beyond the bytes of content; more is refused: 400 */
 
 struct body {
 	bool done;		/* the body is complete */
@@ -27,7 +27,7 @@ struct body {
 	/* private */
 	uint64_t limit;
 	uint64_t left;		/* bytes of content until the end of the body or chunk */
-	uint32_t extension;	/* bytes of chunk extensions so far */
+	uint64_t extension;	/* bytes of chunk extensions so far */
 	uint8_t state;
 	uint8_t digits;		/* of the chunk size so far */
 	struct buf trailers;	/* lines, each with its CR LF */

@@ -86,7 +86,7 @@ static int size_byte(struct body *body, char c, struct refusal *refusal)
 
 static int extension_byte(struct body *body, char c, struct refusal *refusal)
 {
-	if (++body->extension > BODY_EXTENSION_BYTES)
+	if (++body->extension > BODY_EXTENSION_BYTES + body->received)
 		return refuse(refusal, 400, "chunk extensions are too long");
 	if (body->state == BODY_SPACE) {
 		if (c == ';')

@@ -160,8 +160,31 @@ static void test_bound(const char *before, const char *fill, int status)
 	body_clear(&body);
 }
 
+/* Extensions that are shorter than their chunks may go on for ever. */
+static void test_signed_chunks(void)
+{
+	struct body body = BODY_INIT;
+	struct buf content = BUF_INIT, chunk = BUF_INIT;
+	struct refusal refusal = { 0, NULL };
+	size_t used;
+	int r = 0;
+
+	buf_adds(&chunk, "40" LONG_EXTENSION "\r\n");
+	for (int i = 0; i < 64; i++)
+		buf_addc(&chunk, 'x');
+	buf_adds(&chunk, "\r\n");
+	CHECK(body_start(&body, &chunked, 0, &refusal) == 0);
+	for (int i = 0; i < 1000 && r == 0; i++)
+		r = feed(&body, chunk.data, chunk.len, 99, &content, &used, &refusal);
+	CHECK(r == 0 && body.received == 64000);
+	buf_clear(&content);
+	buf_clear(&chunk);
+	body_clear(&body);
+}
+
 int main(void)
 {
+	test_signed_chunks();
 	for (size_t i = 0; i < sizeof(attempts) / sizeof(attempts[0]); i++)
 		for (size_t step = 1; step < 20; step++)
 			test_attempt(&attempts[i], step);
