@@ -113,6 +113,24 @@ now_ms() { echo $(($(date +%s%N) / 1000000)); }
 	same 2 /big big
 }
 
+no_stage() { [ -e "/proc/$1" ] && [ -z "$(find "/proc/$1/fd" -lname '*(deleted)')" ]; }
+
+@test "the only reader leaves: the pull of a large content is given up" {
+	group 2
+	bytes 800000000 >big
+	put 1 /big big
+	group=$PID
+	spawn reader curl -s -m 60 -o got "${URLS[2]}/big"
+	wait_until 10 test -s got
+	syncd=$(PID=$group role_pid 2 covey-syncd)
+	stop "$PID" KILL
+	# An unnamed file is a stage; the whole pull would hold it for much longer.
+	wait_until 1 no_stage "$syncd"
+	[ ! -e "${STORES[2]}/tree/big" ]
+	[ "$(code -r 0-999 "${URLS[2]}/big")" = 206 ]
+	cmp -n 1000 "$D/body" big
+}
+
 @test "a stopped holder costs one time-out" {
 	group 3
 	bytes 100000 >a

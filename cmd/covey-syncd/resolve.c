@@ -1,6 +1,7 @@
 /* resolve - RESOLVE: names to addresses, on threads that may wait */
 #include "syncd.h"
 
+#include "clock.h"
 #include "container.h"
 #include "mem.h"
 
@@ -10,6 +11,7 @@ struct resolving {
 	struct syncd *daemon;
 	struct asker asker;		/* request NULL: it went away */
 	struct job job;
+	uint64_t due;			/* ms, monotonic: nobody waits any more; 0: without end */
 	char *host, *port;		/* owned */
 	struct sync_addresses found;
 	struct err err;
@@ -23,8 +25,15 @@ static void look_up(struct job *job)
 		.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICSERV,
 	};
 	struct addrinfo *list = NULL;
-	int rc = getaddrinfo(r->host, r->port, &want, &list);
+	int rc;
 
+	/* While name servers are silent questions queue up, but only for as long as they are asked. */
+	if (r->due != 0 && clock_mono_ms() >= r->due) {
+		r->failed = true;
+		err_set(&r->err, ERR_TIMEOUT, "resolve %.100s: too late", r->host);
+		return;
+	}
+	rc = getaddrinfo(r->host, r->port, &want, &list);
 	if (rc != 0) {
 		r->failed = true;
 		err_set(&r->err, ERR_AWAY, "resolve %.100s: %s", r->host, gai_strerror(rc));
@@ -102,6 +111,7 @@ void resolve_ask(struct syncd *d, struct serve_request *request, struct str name
 	r->asker = (struct asker){ .request = request, .gone = asker_gone };
 	r->host = mem_copy(host.s, host.n);
 	r->port = mem_copy(port.s, port.n);
+	r->due = request->due;
 	r->job = (struct job){ .work = look_up, .done = looked_up, .home = d->loop };
 	request->data = &r->asker;
 	d->resolving++;
