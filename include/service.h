@@ -52,6 +52,7 @@ struct service {
 	struct loop *loop;
 	struct store *store;
 	bool inetd;			/* --inetd was given */
+	bool supervised;		/* the sockets were handed over: who did it listens on when this leaves */
 	void *data;			/* the role's */
 };
 

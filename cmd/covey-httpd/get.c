@@ -312,7 +312,7 @@ static void serve_local(struct conn *c)
 	else if (version_is_none(r->entry.record.version) && !r->ask.confirmed)
 		get_absent(c, 504, STR("this node knows of nothing there"));
 	else if (record_is_live(&r->entry.record) && !(r->entry.record.flags & RECORD_DIRECTORY) &&
-		 !r->entry.content)
+		 !r->entry.content && c->head.method == METHOD_GET)
 		get_absent(c, 504, STR("the newest version's content is not on this node"));
 	else
 		serve_newest(c);

@@ -218,6 +218,11 @@ void listener_stop(struct httpd *h)
 {
 	/* So that the count does not reach zero while connections are asked to end. */
 	atomic_fetch_add(&h->connections, 1);
+	if (!h->service->inetd && !h->service->supervised) {
+		/* Nobody else will serve those who wait in the queue; the next ones are refused. */
+		accept_some(&h->listener, EPOLLIN);
+		shutdown(h->listener.fd, SHUT_RDWR);
+	}
 	atomic_store(&h->draining, true);
 	watch_stop(&h->listener);
 	for (unsigned i = 0; i < h->worker_count; i++)

@@ -4,6 +4,8 @@
 #include "members.h"
 #include "memory.h"
 
+#include <sys/resource.h>
+
 #define POOL_THREADS 64		/* commits wait for the disk, and it likes many at once */
 
 static void count_members(struct httpd *h)
@@ -13,6 +15,18 @@ static void count_members(struct httpd *h)
 	if (members_load(h->state_directory, &members, NULL) == 0)
 		h->asked = (unsigned)members_asked(&members);
 	members_clear(&members);
+}
+
+/* A connection, the file it sends and a body on its way may be open at once. */
+static void allow_descriptors(const struct httpd *h)
+{
+	struct rlimit limit;
+	rlim_t wanted = 3 * (rlim_t)h->conf->limits.connections + 256;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
+		return;
+	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+	setrlimit(RLIMIT_NOFILE, &limit);	/* as far as it goes: fewer are then served at once */
 }
 
 static void role_free(struct service *service)
@@ -41,6 +55,7 @@ static int role_start(struct service *service, struct err *err)
 	h->grouped = service->conf->group.key_file != NULL;
 	buf_addf(&directory, "%s/state", service->conf->node.store);
 	h->state_directory = buf_take(&directory);
+	allow_descriptors(h);
 	h->pool = pool_new(POOL_THREADS);
 	h->memory = memory_new();
 	h->mime = mime_new(MIME_FILE);

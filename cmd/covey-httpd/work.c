@@ -114,8 +114,6 @@ static int judge_kind(const struct work *work, const struct record *newest, bool
 	case WORK_MKDIR:
 		if (is_file(newest))
 			return err_set(err, ERR_CONFLICT, "a file stands there");
-		if (is_directory(newest))
-			return err_set(err, ERR_EXISTS, "the directory is there");
 		break;
 	case WORK_RMDIR:
 		if (!directory)
@@ -136,6 +134,8 @@ static int condition(const struct commit *commit, const struct store_entry *now,
 		newest = &item->theirs;
 	if (judge_cond(work->conn, newest, err) < 0)
 		return -1;
+	if (work->kind == WORK_MKDIR && is_directory(newest) && is_directory(&now->record))
+		return err_set(err, ERR_EXISTS, "the directory is there");
 	return judge_kind(work, newest, now->directory || item->their_directory, err);
 }
 

@@ -113,7 +113,7 @@ static void start_timers(struct running *r)
 {
 	uint64_t us = 0;
 
-	if (r->service.role->exits_idle && !r->service.inetd && r->sockets.handed &&
+	if (r->service.role->exits_idle && r->service.supervised &&
 	    r->conf.limits.idle_exit_ms > 0) {
 		r->idle.fire = check_idle;
 		timer_start(r->service.loop, &r->idle, r->conf.limits.idle_exit_ms);
@@ -150,8 +150,11 @@ static int prepare(struct running *r, struct err *err)
 		return -1;
 	if (r->service.inetd)
 		return 0;
-	return sockets_open(&r->sockets, r->service.role->sockets, &r->conf,
-			    store_run(r->service.store), err);
+	if (sockets_open(&r->sockets, r->service.role->sockets, &r->conf,
+			 store_run(r->service.store), err) < 0)
+		return -1;
+	r->service.supervised = r->sockets.handed;
+	return 0;
 }
 
 static int serve(struct running *r, struct err *err)
