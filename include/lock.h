@@ -13,6 +13,7 @@
 
 #include "err.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct lock {
@@ -22,6 +23,8 @@ struct lock {
 
 /* Waits as long as it takes.  The file is made when absent. */
 int lock_take(struct lock *, int dir, const char *file, uint64_t hash, struct err *);
+/* The same, but only if nobody holds it: false then, and on any failure. */
+bool lock_try(struct lock *, int dir, const char *file, uint64_t hash);
 void lock_release(struct lock *);	/* safe on LOCK_INIT, and leaves it behind */
 
 #endif

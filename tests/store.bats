@@ -68,6 +68,26 @@ fill() {
 	[ "$(code -T small "$URL/d/small")" = 201 ]
 }
 
+@test "a full disk: covey starts on it, and pruning may come first" {
+	disk 48M
+	httpd n $'limits:\n  min_free: 1K'
+	local i
+	for i in 1 2 3; do
+		bytes 3000000 "$i" >"v$i"
+		curl -sf -T "v$i" "$URL/big"
+	done
+	stop "$PID"
+	fill
+	spawn n covey-httpd -c "$CONF"
+	wait_until 10 curl -sf "$URL/.covey/healthz"
+	[ "$(curl -s "$URL/big" | sha256sum)" = "$(sha256sum <v3)" ]
+	[ "$(code -T v1 "$URL/big")" = 507 ]
+	run covey prune -c "$CONF" --keep 2 /big
+	[ "$status" -eq 0 ]
+	echo small >small
+	[ "$(code -T small "$URL/big")" = 204 ]
+}
+
 @test "many deletions on a full disk live off the reserve, which comes back" {
 	disk 64M
 	httpd n $'limits:\n  min_free: 1K'

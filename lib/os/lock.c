@@ -7,15 +7,25 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-int lock_take(struct lock *lock, int dir, const char *file, uint64_t hash, struct err *err)
+static struct flock byte_of(uint64_t hash)
 {
-	struct flock byte = {
+	return (struct flock){
 		.l_type = F_WRLCK,
 		.l_whence = SEEK_SET,
 		.l_start = (off_t)(hash >> 2),	/* the end of the byte must be an off_t too */
 		.l_len = 1,
 	};
-	int fd = openat(dir, file, O_RDWR | O_CREAT | O_CLOEXEC, FS_FILE_MODE);
+}
+
+static int open_file(int dir, const char *file)
+{
+	return openat(dir, file, O_RDWR | O_CREAT | O_CLOEXEC, FS_FILE_MODE);
+}
+
+int lock_take(struct lock *lock, int dir, const char *file, uint64_t hash, struct err *err)
+{
+	struct flock byte = byte_of(hash);
+	int fd = open_file(dir, file);
 
 	if (fd < 0)
 		return err_sys(err, "open lock file %s", file);
@@ -28,6 +38,20 @@ int lock_take(struct lock *lock, int dir, const char *file, uint64_t hash, struc
 	}
 	lock->fd = fd;
 	return 0;
+}
+
+bool lock_try(struct lock *lock, int dir, const char *file, uint64_t hash)
+{
+	struct flock byte = byte_of(hash);
+	int fd = open_file(dir, file);
+
+	if (fd >= 0 && fcntl(fd, F_OFD_SETLK, &byte) == 0) {
+		lock->fd = fd;
+		return true;
+	}
+	if (fd >= 0)
+		close(fd);
+	return false;
 }
 
 void lock_release(struct lock *lock)

@@ -229,6 +229,8 @@ static int show(struct store *store, const struct source *source, struct commit_
 {
 	int status;
 
+	if (!look_same(s->parent, s->name, &s->now))
+		return AGAIN;	/* a person has just put a file over it */
 	if (s->now.kind == FOUND_NOTHING)
 		status = place_name(source, s->parent, s->name);
 	else
@@ -357,7 +359,8 @@ static int commit_tombstone(struct store *store, const struct commit *c, struct 
 		return status;
 	if (commit_bury(store, c, s, version_cmp(s->record.version, s->tombstone) > 0, err) < 0)
 		return -1;
-	if (!s->newest || s->now.kind == FOUND_NOTHING)
+	if (!s->newest || s->now.kind == FOUND_NOTHING ||
+	    !look_same(s->parent, s->name, &s->now))	/* a person's, just put there: it stays */
 		return 0;
 	if (unlinkat(s->parent, s->name, 0) < 0 && errno != ENOENT)
 		return err_sys(err, "remove it from tree/");

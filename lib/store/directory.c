@@ -79,6 +79,8 @@ static int exchange(struct store *store, const struct commit *c, struct commit_s
 {
 	char temporary[40];
 
+	if (!look_same(s->parent, s->name, &s->now))
+		return AGAIN;
 	snprintf(temporary, sizeof temporary, ",directory-%016" PRIx64, path_hash(c->path));
 	unlinkat(store->tmp, temporary, 0);	/* the file, when somebody died after the exchange */
 	if (mkdirat(store->tmp, temporary, FS_DIR_MODE) < 0 && errno != EEXIST)

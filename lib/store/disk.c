@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #define FORMAT 1
-#define LOCK_FILE "locks"	/* in the store: whoever writes there meets it, wherever it runs */
 #define RESERVE_NAME "reserve"
 #define RESERVE_BYTES (UINT64_C(4) << 20)		/* some hundred tombstones */
 
@@ -32,7 +31,7 @@ int disk_sync(struct store *store, int fd, const char *what, struct err *err)
 
 int disk_lock(struct store *store, struct lock *lock, struct str path, struct err *err)
 {
-	return lock_take(lock, store->dir, LOCK_FILE, path_hash(path), err);
+	return lock_take(lock, store->dir, DISK_LOCK_FILE, path_hash(path), err);
 }
 
 int disk_check(struct store *store, bool space, struct err *err)
@@ -144,9 +143,14 @@ static uint64_t draw(void)
 	return number;
 }
 
-/* Refuse with what is missing; refused tells that the file system said so. */
+/*
+ * Refuse with what is missing.  A full disk cannot be tried: reads, deletions
+ * and pruning go on there, also when they are the first after a start.
+ */
 static int probe_failed(struct store *store, const char *what, struct err *err)
 {
+	if (errno == ENOSPC || errno == EDQUOT)
+		return 0;
 	if (errno != EOPNOTSUPP && errno != EPERM && errno != EINVAL && errno != ERANGE)
 		return err_sys(err, "try %s on %s", what, store->path);
 	return err_set(err, ERR_UNSUPPORTED, "open %s: its file system has no %s", store->path,
@@ -277,7 +281,7 @@ static int prepare(struct store *store, struct err *err)
 	    open_part(store, "state", &state, err) < 0)
 		return -1;
 	close(state);
-	if (probe(store, err) < 0 || identify(store, err) < 0)
+	if (disk_sweep(store, err) < 0 || probe(store, err) < 0 || identify(store, err) < 0)
 		return -1;
 	disk_fill_reserve(store);
 	return disk_sync(store, store->dir, "store", err);

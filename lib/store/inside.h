@@ -6,6 +6,7 @@
 #include "store.h"
 
 #include <stdatomic.h>
+#include <sys/stat.h>
 
 struct store {
 	int dir, tree, history, tmp;	/* directories; owned */
@@ -22,11 +23,17 @@ struct store {
 int disk_sync(struct store *, int fd, const char *what, struct err *);
 /* -1 with ERR_FULL when less than min_free is left, or why there is no writing at all. */
 int disk_check(struct store *, bool space, struct err *);
+#define DISK_LOCK_FILE "locks"	/* in the store: whoever writes there meets it, wherever it runs */
 /* Wait for the path's lock. */
 int disk_lock(struct store *, struct lock *, struct str path, struct err *);
 /* Give the ballast's space to whoever deletes; true when there was some. */
 bool disk_release_reserve(struct store *);
 void disk_fill_reserve(struct store *);
+
+/* sweep.c */
+
+/* Remove from tmp/ what commits that died left there.  Any number of processes may be at work. */
+int disk_sweep(struct store *, struct err *);
 
 /* names.c: where a path's things are */
 
@@ -76,6 +83,7 @@ struct found {
 	int fd;			/* owned; of a file, a mark or a directory */
 	struct record record;	/* version none unless the kind has one */
 	char type[RECORD_TYPE_MAX + 1];
+	struct stat st;		/* st_ino 0: it could not be opened */
 };
 #define FOUND_INIT { .kind = FOUND_NOTHING, .fd = -1 }
 void found_clear(struct found *);
@@ -84,6 +92,8 @@ void found_clear(struct found *);
 int look(int dir, const char *name, struct found *ret, struct err *);
 /* The same in tree/, where a mark means nothing: it is a person's. */
 int look_tree(int dir, const char *name, struct found *ret, struct err *);
+/* What was found, if anything, has not been replaced or changed since. */
+bool look_same(int dir, const char *name, const struct found *);
 /* The record of an open directory; version none when it has none. */
 struct record look_directory(int fd);
 /* The version a mark's link names; none when there is no such link. */

@@ -95,9 +95,10 @@ int put_record(int fd, const struct record *record, struct str type, bool direct
 	return 0;
 }
 
-static enum found_kind kind_of_file(int fd, const struct stat *st, struct found *ret)
+static enum found_kind kind_of_file(int fd, struct found *ret)
 {
 	const struct record *r = &ret->record;
+	const struct stat *st = &ret->st;
 
 	if (!S_ISREG(st->st_mode) || get_record(fd, ret) < 0)
 		return FOUND_FOREIGN;
@@ -108,7 +109,7 @@ static enum found_kind kind_of_file(int fd, const struct stat *st, struct found 
 	return record_has_content(r) ? FOUND_FILE : FOUND_MARK;
 }
 
-/* A symbolic link whose text is a record is a pointer. */
+/* A symbolic link whose text is a record is a pointer.  AGAIN: it is no link any more. */
 static int look_link(int dir, const char *name, struct found *ret, struct err *err)
 {
 	int fd = fs_open(dir, name, O_PATH | O_NOFOLLOW, 0);
@@ -122,6 +123,11 @@ static int look_link(int dir, const char *name, struct found *ret, struct err *e
 	if (fd < 0)
 		return 0;	/* the link is on the way there: nothing covey made is behind it */
 	status = fs_read_link(fd, "", text, sizeof text);
+	if (status < 0 && (errno == ENOENT || errno == EINVAL)) {
+		close(fd);
+		return AGAIN;	/* content has just replaced the pointer */
+	}
+	fstat(fd, &ret->st);
 	close(fd);
 	ret->kind = FOUND_FOREIGN;
 	if (status == 0 && record_parse(str_of(text), &record, &type, NULL) == 0 &&
@@ -163,27 +169,36 @@ struct record look_directory(int fd)
 	return found.record;
 }
 
-int look(int dir, const char *name, struct found *ret, struct err *err)
+static int look_once(int dir, const char *name, struct found *ret, struct err *err)
 {
 	/* Not to wait for a FIFO's writer, should a person have put one there. */
 	int fd = fs_open(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
-	struct stat st;
 
 	if (fd < 0)
 		return look_unopened(dir, name, ret, err);
-	if (fstat(fd, &st) < 0) {
+	if (fstat(fd, &ret->st) < 0) {
 		err_sys(err, "stat");
 		close(fd);
 		return -1;
 	}
-	if (S_ISDIR(st.st_mode)) {
+	if (S_ISDIR(ret->st.st_mode)) {
 		ret->kind = FOUND_DIRECTORY;
 		ret->record = look_directory(fd);
 	} else {
-		ret->kind = kind_of_file(fd, &st, ret);
+		ret->kind = kind_of_file(fd, ret);
 	}
 	ret->fd = fd;
 	return 0;
+}
+
+int look(int dir, const char *name, struct found *ret, struct err *err)
+{
+	int status;
+
+	do
+		status = look_once(dir, name, ret, err);
+	while (status == AGAIN);
+	return status;
 }
 
 int look_tree(int dir, const char *name, struct found *ret, struct err *err)
@@ -195,6 +210,20 @@ int look_tree(int dir, const char *name, struct found *ret, struct err *err)
 		ret->record = (struct record){ .flags = 0 };
 	}
 	return 0;
+}
+
+bool look_same(int dir, const char *name, const struct found *found)
+{
+	const struct stat *seen = &found->st;
+	struct stat st;
+
+	if (seen->st_ino == 0)
+		return true;
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT;
+	return st.st_ino == seen->st_ino && st.st_size == seen->st_size &&
+	       st.st_mtim.tv_sec == seen->st_mtim.tv_sec &&
+	       st.st_mtim.tv_nsec == seen->st_mtim.tv_nsec;
 }
 
 struct version look_mark(int dir, const char *name)

@@ -20,13 +20,18 @@ int place_name(const struct source *source, int dir, const char *name)
 int place_over(const struct source *source, int temporary_dir, const char *temporary, int dir,
 	       const char *name)
 {
-	int status = place_name(source, temporary_dir, temporary);
+	int status = place_name(source, temporary_dir, temporary), error;
 
 	if (status < 0 && errno == EEXIST) {	/* whoever left it there died */
 		unlinkat(temporary_dir, temporary, 0);
 		status = place_name(source, temporary_dir, temporary);
 	}
-	return status < 0 ? -1 : renameat(temporary_dir, temporary, dir, name);
+	if (status == 0 && renameat(temporary_dir, temporary, dir, name) == 0)
+		return 0;
+	error = errno;
+	unlinkat(temporary_dir, temporary, 0);
+	errno = error;
+	return -1;
 }
 
 int place_in_history(const struct source *source, int history, const struct record *record,

@@ -9,7 +9,7 @@
 
 struct pruning {
 	struct names names;
-	struct version newest;		/* stays, whatever is asked */
+	struct version newest;		/* stays, even if a person put it back and it is old */
 	uint64_t count, bytes;
 };
 
@@ -50,13 +50,17 @@ static int drop(struct store *store, struct pruning *p, const struct history_ent
 static int prune(struct store *store, struct pruning *p, struct str path, size_t versions,
 		 struct err *err)
 {
+	struct store_entry now = STORE_ENTRY_INIT;
 	struct history h = HISTORY_INIT;
 	int fd, status = 0;
 
-	if (store_history(store, path, &h, err) < 0)
+	if (store_newest(store, path, STORE_RECORD, &now, err) < 0 ||
+	    store_history(store, path, &h, err) < 0)
 		return -1;
+	p->newest = now.record.version;
 	for (size_t i = versions; i < h.count && status == 0; i++)
-		status = drop(store, p, &h.entries[i], err);
+		if (version_cmp(h.entries[i].record.version, p->newest) != 0)
+			status = drop(store, p, &h.entries[i], err);
 	history_clear(&h);
 	unlinkat(store->tmp, p->names.temporary, 0);	/* what a commit that died left */
 	if (status < 0 || p->count == 0)

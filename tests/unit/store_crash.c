@@ -17,6 +17,7 @@
 
 #include "fs.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -456,6 +457,18 @@ static void verify(const struct scenario *s, const char *path, size_t had, bool 
 	CHECK(act_delete(path) == ERR_NONE && holds(path, NULL));
 }
 
+static size_t names_in_tmp(void)
+{
+	DIR *dir = opendir(in_store("tmp", ""));
+	size_t count = 0;
+
+	while (dir != NULL && readdir(dir) != NULL)
+		count++;
+	if (dir != NULL)
+		closedir(dir);
+	return count;
+}
+
 /*
  * The scenario, stopped before its n-th call (or this call fails with
  * fail_with).  False when it was not: it had fewer.
@@ -463,7 +476,7 @@ static void verify(const struct scenario *s, const char *path, size_t had, bool 
 static bool stopped_at(const struct scenario *s, size_t index, long n)
 {
 	char path[40];
-	size_t had;
+	size_t had, in_tmp;
 	int status = -1;
 	pid_t child;
 
@@ -472,6 +485,7 @@ static bool stopped_at(const struct scenario *s, size_t index, long n)
 	if (s->prepare != NULL)
 		s->prepare(path);
 	had = versions(path);
+	in_tmp = names_in_tmp();
 	child = fork();
 	if (child == 0) {
 		enum err_kind kind;
@@ -484,6 +498,7 @@ static bool stopped_at(const struct scenario *s, size_t index, long n)
 	status = WEXITSTATUS(status);
 	CHECK(status == DONE || (fail_with == 0 ? status == STOPPED
 						: status == FAILED || status == ACKNOWLEDGED));
+	CHECK(status != FAILED || names_in_tmp() == in_tmp);
 	verify(s, path, had, status == DONE || status == ACKNOWLEDGED);
 	return status != DONE;
 }
