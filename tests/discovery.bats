@@ -218,6 +218,32 @@ all_up_but_one_left() {
 	grep -qx "discovery = \[::1\]:$(at 2)" "$D/n1/store/state/members.ini"
 }
 
+@test "one socket for both: a node that listens on [::] is met by IPv4" {
+	configure 1
+	sed -i "s/discovery: $(at 1)/discovery: \"[::]:$(at 1)\"/" "$D/n1/covey.yaml"
+	echo "access: open" >>"$D/n1/covey.yaml"
+	run_node 1
+	node 2 "127.0.0.1:$(at 1)"
+	wait_until 5 all_up 2
+	kill -KILL "${DAEMONS[2]}"
+	configure 2
+	run_node 2		# and finds IPv4 addresses by itself
+	wait_until 5 all_up 2
+}
+
+@test "the same store used twice is told, and does not spin" {
+	node 1
+	node 2 "127.0.0.1:$(at 1)"
+	wait_until 5 all_up 2
+	configure 3 "127.0.0.1:$(at 1)"
+	cp -r "$D/n2/store" "$D/n3/store"
+	rm -r "$D/n3/store/run"
+	run_node 3
+	wait_until 5 grep -q "the same store used twice" "$D/n2.log"
+	sleep 3
+	[ "$(cat "$D/n2.log" "$D/n3.log" | grep -c "used twice")" -le 3 ]
+}
+
 @test "a seed may be a name, which covey-syncd resolves" {
 	node 1
 	configure 2 "localhost:$(at 1)"

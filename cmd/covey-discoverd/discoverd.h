@@ -44,6 +44,7 @@ struct discoverd {
 	struct timer round, publish, farewell;
 	uint64_t published;		/* the view's changes that all have been told of */
 	int farewells;			/* still to be said */
+	uint64_t started_above;		/* ms: when it last took a later start than it had counted, or 0 */
 	bool save_failed;		/* and that was logged */
 
 	struct serve *serve;

@@ -19,6 +19,7 @@
 #define PUBLISH_MS 20			/* changes of a moment are told at once */
 #define FAREWELLS 3			/* a good-bye may be lost */
 #define FAREWELL_MS 40
+#define START_ABOVE_MS 10000		/* two nodes with one id outdo each other no faster */
 
 static void publish(struct timer *timer)
 {
@@ -32,9 +33,12 @@ static void publish(struct timer *timer)
 /* Others remember a later start than this node does: its store was put back from a copy. */
 static void start_above(struct discoverd *d)
 {
-	uint64_t start = d->gossip.view.outdone + 1;
+	uint64_t start = d->gossip.view.outdone + 1, now = clock_mono_ms();
 	struct err err = ERR_INIT;
 
+	if (d->started_above != 0 && now - d->started_above < START_ABOVE_MS)
+		return;
+	d->started_above = now;
 	d->gossip.view.outdone = 0;
 	log_line(LOG_LEVEL_WARNING,
 		 "others remember start %" PRIu64 " of this node, it counted %" PRIu64
