@@ -53,6 +53,7 @@ static const struct attempt attempts[] = {
 	{ "GET http://b:80?q HTTP/1.1\r\n" TAIL, 0 },
 	{ "GET http:///c HTTP/1.1\r\n" TAIL, 400 },
 	{ "GET http://u@b/c HTTP/1.1\r\n" TAIL, 400 },
+	{ "GET HTTPS://b/c HTTP/1.1\r\n" TAIL, 0 },
 	{ "GET http://b/c HTTP/1.1\r\n\r\n", 400 },
 	{ "GET ftp://b/c HTTP/1.1\r\n" TAIL, 400 },
 	{ "GET b:80 HTTP/1.1\r\n" TAIL, 400 },
@@ -72,6 +73,7 @@ static const struct attempt attempts[] = {
 	{ "GET / HTTP/1.1\r\nHost: [::1\r\n\r\n", 400 },
 	{ "GET / HTTP/1.1\r\nHost: [::1]x\r\n\r\n", 400 },
 	{ "GET / HTTP/1.1\r\nHost: []\r\n\r\n", 400 },
+	{ "GET / HTTP/1.1\r\nHost: [::1/]\r\n\r\n", 400 },
 	/* field lines */
 	{ H("A:"), 0 },
 	{ H("A:b"), 0 },
@@ -215,6 +217,7 @@ static void test_limits(void)
 {
 	CHECK(judge_long("GET /", "a", HEAD_TARGET_BYTES - 1, " HTTP/1.1\r\n" TAIL) == 0);
 	CHECK(judge_long("GET /", "a", HEAD_TARGET_BYTES, " HTTP/1.1\r\n" TAIL) == 414);
+	CHECK(judge_long("GET /", "a", HEAD_TARGET_BYTES + 100, " HTTP/1.1\r\n" TAIL) == 414);
 	CHECK(judge_long("GET /", "a", HEAD_BYTES, "") == 414);
 	CHECK(judge_long("GET / HTTP/1.1\r\nHost: a\r\nA: ", "a", HEAD_BYTES - 32, "\r\n\r\n") == 0);
 	CHECK(judge_long("GET / HTTP/1.1\r\nHost: a\r\nA: ", "a", HEAD_BYTES - 31, "\r\n\r\n") == 431);
@@ -253,6 +256,7 @@ static void test_content(void)
 	CHECK(parse("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n") == 1 && head.keep_alive);
 	CHECK(parse(H("Connection: x, Close")) == 1 && !head.keep_alive);
 	CHECK(parse(H("Connection: x\r\nConnection: close")) == 1 && !head.keep_alive);
+	CHECK(parse(H("Connection: x\r\nConnection: y")) == 1 && head.keep_alive);
 	CHECK(parse(H("Connection: closed")) == 1 && head.keep_alive);
 	CHECK(parse("GET http://B:8/c?d HTTP/1.1\r\n" TAIL) == 1);
 	CHECK(str_eq(head.host, STR("B:8")) && str_eq(head.path, STR("/c")) &&

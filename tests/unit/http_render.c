@@ -42,6 +42,10 @@ static void test_escapes(void)
 		{ "\xff" "a", "\"\xef\xbf\xbd" "a\"", "\xef\xbf\xbd" "a" },
 		{ "\xc3", "\"\xef\xbf\xbd\"", "\xef\xbf\xbd" },
 		{ "\xc0\xaf", "\"\xef\xbf\xbd\xef\xbf\xbd\"", "\xef\xbf\xbd\xef\xbf\xbd" },
+		{ "\xe0\x80\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"",
+		  "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" },
+		{ "\xf4\x90\x80\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"",
+		  "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" },
 		{ "\xed\xa0\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"",
 		  "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd" },
 	};
@@ -216,6 +220,9 @@ static void test_index(void)
 		"\"version\":null},\n"
 		"{\"name\":\"x\",\"href\":\"x\",\"type\":\"deleted\",\"size\":null,"
 		"\"time\":\"" TIME "\",\"version\":\"" ID "\"}\n]\n")));
+	buf_reset(&text);
+	render_index_text(&text, &index);
+	CHECK(str_starts(buf_str(&text), STR("%3Cb%3E%FF\tfile\t1536\t" ID "\t" TIME "\na%3Ab\t")));
 	buf_reset(&text);
 	index.count = 0;
 	render_index_json(&text, &index);

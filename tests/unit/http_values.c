@@ -238,6 +238,7 @@ static void test_if_range(void)
 	}
 	take(&cond, "GET", "If-Range: " SAME);
 	CHECK(!cond_range(&cond, &target, target.modified + 1));
+	CHECK(!cond_range(&cond, &nothing, NOW));
 	cond_clear(&cond);
 }
 
@@ -258,6 +259,8 @@ static void test_freshness(void)
 	CHECK(freshness_parse(STR("max-age=-1")).max_age == 0);
 	CHECK(freshness_parse(STR("max-age=99999999999999999999")).max_age == UINT64_C(1) << 31);
 	CHECK(freshness_parse(STR("max-age=9, max-age=3")).max_age == 3);
+	CHECK(freshness_parse(STR(",, max-age=")).has_max_age);
+	CHECK(freshness_parse(STR("max-age")).max_age == 0);
 	CHECK(!freshness_parse(STR("xmax-age=9, no-cachex")).has_max_age);
 	freshness_cache_status(&text, &hit);
 	buf_addc(&text, '|');
@@ -290,6 +293,7 @@ static void test_digests(void)
 	CHECK(fields_digest_parse(STR("sha-256=::"), sha256) == -1);
 	CHECK(fields_digest_parse(STR("sha-256=:" DIGEST), sha256) == -1);
 	CHECK(fields_digest_parse(STR("sha-256"), sha256) == -1);
+	CHECK(fields_digest_parse(STR("sha-256=:" "\"" DIGEST ":"), sha256) == -1);
 	CHECK(fields_digest_parse(STR("SHA-256=:" DIGEST ":"), sha256) == -1);
 	CHECK(fields_digest_parse(STR("sha-256=:" DIGEST ":,"), sha256) == -1);
 	CHECK(fields_digest_parse(STR(""), sha256) == -1);
@@ -322,6 +326,10 @@ static void test_accept(void)
 		{ "image/png", MEDIA_HTML, MEDIA_TEXT },
 		{ "application/json;q=2, text/plain;q=0.2", MEDIA_TEXT, MEDIA_TEXT },
 		{ ",,;", MEDIA_HTML, MEDIA_TEXT },
+		{ "text/html;q=x, application/json;q=0.1", MEDIA_JSON, MEDIA_JSON },
+		{ "text/html;q=1.5, application/json;q=0.1", MEDIA_JSON, MEDIA_JSON },
+		{ "text/html;q=0.x, application/json;q=0.1", MEDIA_JSON, MEDIA_JSON },
+		{ "text/html;q=0.1234, application/json;q=0.1", MEDIA_JSON, MEDIA_JSON },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -376,6 +384,7 @@ static void test_cross_site(void)
 	CHECK(cross("Sec-Fetch-Site: cross-site\r\nOrigin: http://h:1\r\n"));
 	CHECK(!cross("Origin: http://h:1\r\n"));
 	CHECK(!cross("Origin: http://H:1\r\n"));
+	CHECK(!cross("Origin: https://h:1\r\n"));
 	CHECK(cross("Origin: http://h:2\r\n"));
 	CHECK(cross("Origin: http://h\r\n"));
 	CHECK(cross("Origin: http://evil\r\n"));
@@ -406,6 +415,9 @@ static void test_queries(void)
 	CHECK(query_parse(&query, STR("after=a%20%ff+%26&limit=10&deleted"), &err) == 0);
 	CHECK(query.has_after && str_eq(buf_str(&query.after), STR("a \xff+&")));
 	CHECK(query.limit == 10 && query.deleted);
+	query_clear(&query);
+	CHECK(query_parse(&query, STR("format=text"), &err) == 0 && query.format == QUERY_FORMAT_TEXT);
+	CHECK(query_parse(&query, STR("format=html"), &err) == 0 && query.format == QUERY_FORMAT_HTML);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		struct query untouched = QUERY_INIT;
 
