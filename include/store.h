@@ -45,7 +45,10 @@ struct store_options {
 	uint64_t min_free;	/* bytes; below it store_writable() and stage_begin() say ERR_FULL */
 };
 
-/* Opens, and formats a fresh store under a lock.  Refuses a file system that lacks what covey needs. */
+/*
+ * Opens, and formats a fresh store under a lock.  Refuses a file system
+ * that lacks what covey needs.
+ */
 int store_open(struct store **ret, const struct store_options *, struct err *);
 void store_close(struct store *);		/* NULL is fine */
 uint64_t store_node(const struct store *);	/* this node's id */
@@ -153,7 +156,10 @@ struct listing {
 #define LISTING_INIT { .entries = NULL, .count = 0 }
 void listing_clear(struct listing *);
 
-/* Names after `after` (empty: from the start), at most limit (0: all).  Foreign files do not show. */
+/*
+ * Names after `after` (empty: from the start), at most limit (0: all).
+ * Foreign files do not show.  ERR_ABSENT, ERR_CONFLICT: no directory there.
+ */
 int store_list(struct store *, struct str path, struct str after, size_t limit,
 	       bool with_deleted, struct listing *ret, struct err *);
 

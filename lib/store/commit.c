@@ -30,19 +30,9 @@
  * way to its name (step 4; the path's next commit removes it), O may be in
  * tree/ and history/ both, and a dead tree/P is moved on by the next commit.
  *
- * A version made elsewhere that is older than what is known goes to
- * history; what is there already is success, once it is on disk.
- *
- * Choosing: the time is above the wall clock, what stands, the tombstone,
- * and (when tree/P is gone, perhaps by hand) all of history/P; so it is
- * above everything known here.  That no (path, version) is issued twice,
- * also after a person removed tree/P or a crash took back step 4, needs
- * more only when the clock does not decide: a time ahead of the clock is
- * made from what others told or what stood here, and could be made again
- * from the same.  So such a version is first noted in history/P/,issued,
- * durably (3), and the next is chosen above that, too.  A time from the
- * clock comes again only if the clock is set back, every trace of the
- * version is removed by hand, and the same nanosecond is hit.
+ * The version is chosen above everything known here (choose.c).  One made
+ * elsewhere that is older than what is known goes to history; what is there
+ * already is success, once it is on disk.
  *
  * Above the path each directory has a live record before its first file
  * (directory.c).  No step holds two locks; a directory removed meanwhile
@@ -50,7 +40,6 @@
  */
 #include "inside.h"
 
-#include "clock.h"
 #include "mem.h"
 
 #include <errno.h>
@@ -87,65 +76,6 @@ static int check(const struct commit *c, struct err *err)
 	if (!content && c->type.n > 0)
 		return err_set(err, ERR_INVALID, "a content type without content");
 	return record_check_type(c->type, err);
-}
-
-static struct version later(struct version a, struct version b)
-{
-	return version_cmp(a, b) >= 0 ? a : b;
-}
-
-/* Under the lock: what stands at the path, and the greatest version known. */
-static int see(struct store *store, struct commit_state *s, struct err *err)
-{
-	struct version past = VERSION_NONE;
-
-	if (s->parent >= 0 && look_tree(s->parent, s->name, &s->now, err) < 0)
-		return -1;
-	s->tombstone = look_mark(store->history, names_mark(&s->names, MARK_TOMBSTONE));
-	if (entry_of(store, &s->names, &s->now, s->tombstone, STORE_RECORD, &s->entry, err) < 0)
-		return -1;
-	if (version_is_none(s->now.record.version) &&
-	    look_history(store, &s->names, &past, err) < 0)
-		return -1;
-	s->known = later(past, later(s->tombstone, s->now.record.version));
-	return 0;
-}
-
-/* A version above all that is known, by the rule in the preamble. */
-static int choose(struct store *store, const struct commit *c, struct commit_state *s,
-		  struct err *err)
-{
-	struct version issued = look_mark(store->history, names_mark(&s->names, MARK_ISSUED));
-	uint64_t floor = later(issued, later(c->above, s->known)).time;
-	uint64_t now = clock_wall_ns();
-
-	if (floor == UINT64_MAX)
-		return err_set(err, ERR_UNSUPPORTED, "no later version is possible");
-	s->ahead = now <= floor;
-	s->record.version = (struct version){
-		.time = s->ahead ? floor + 1 : now,
-		.node = store->node,
-	};
-	return 0;
-}
-
-int commit_choose(struct store *store, const struct commit *c, struct commit_state *s,
-		  struct err *err)
-{
-	if (c->pointer != NULL) {
-		s->record = *c->pointer;
-		return 0;
-	}
-	s->record = (struct record){
-		.version = c->fixed,
-		.flags = c->flags,
-		.mtime = c->mtime,
-	};
-	if (c->stage != NULL) {
-		s->record.size = stage_size(c->stage);
-		memcpy(s->record.sha256, stage_sha256(c->stage), SHA256_BYTES);
-	}
-	return version_is_none(c->fixed) ? choose(store, c, s, err) : 0;
 }
 
 int commit_open_history(struct store *store, const struct commit *c, struct commit_state *s,
@@ -224,9 +154,10 @@ static int sync_prepared(struct store *store, const struct commit *c, struct com
 }
 
 /* Step 4. */
-static int show(struct store *store, const struct source *source, struct commit_state *s,
-		struct err *err)
+static int show(struct store *store, const struct commit *c, struct commit_state *s,
+		const struct source *source, struct err *err)
 {
+	char temporary[TEMPORARY_NAME];
 	int status;
 
 	if (!look_same(s->parent, s->name, &s->now))
@@ -234,7 +165,8 @@ static int show(struct store *store, const struct source *source, struct commit_
 	if (s->now.kind == FOUND_NOTHING)
 		status = place_name(source, s->parent, s->name);
 	else
-		status = place_over(source, store->tmp, s->names.temporary, s->parent, s->name);
+		status = place_over(source, store->tmp, temporary_name(temporary, "new", c->path),
+				    s->parent, s->name);
 	if (status < 0 && (errno == EEXIST || errno == ENOENT || errno == EISDIR))
 		return AGAIN;	/* the directory went, or a person was quicker */
 	return status < 0 ? err_sys(err, "give it its name") : 0;
@@ -251,7 +183,7 @@ static int become_newest(struct store *store, const struct commit *c, struct com
 	if (status == 0)
 		status = sync_prepared(store, c, s, err);
 	if (status == 0)
-		status = show(store, source, s, err);
+		status = show(store, c, s, source, err);
 	s->newest = s->tree_changed = true;
 	return status;
 }
@@ -371,7 +303,7 @@ static int commit_tombstone(struct store *store, const struct commit *c, struct 
 static int step(struct store *store, const struct commit *c, struct commit_state *s,
 		struct err *err)
 {
-	if (see(store, s, err) < 0)
+	if (commit_see(store, s, err) < 0)
 		return -1;
 	if (c->condition != NULL && c->condition(c, &s->entry, err) < 0)
 		return -1;

@@ -17,7 +17,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -77,12 +76,12 @@ int directory_open_parent(struct store *store, struct str path, bool make, enum 
 static int exchange(struct store *store, const struct commit *c, struct commit_state *s,
 		    struct err *err)
 {
-	char temporary[40];
+	char temporary[TEMPORARY_NAME];
 
 	if (!look_same(s->parent, s->name, &s->now))
 		return AGAIN;
-	snprintf(temporary, sizeof temporary, ",directory-%016" PRIx64, path_hash(c->path));
-	unlinkat(store->tmp, temporary, 0);	/* the file, when somebody died after the exchange */
+	temporary_name(temporary, "directory", c->path);
+	unlinkat(store->tmp, temporary, 0);	/* a file, when somebody died after the exchange */
 	if (mkdirat(store->tmp, temporary, FS_DIR_MODE) < 0 && errno != EEXIST)
 		return err_sys(err, "make a directory");
 	if (renameat2(store->tmp, temporary, s->parent, s->name, RENAME_EXCHANGE) < 0) {

@@ -46,7 +46,6 @@ struct names {
 	char tree[PATH_BYTES + 2];		/* "." for the root */
 	char history[2 * PATH_BYTES + 2 + VERSION_TEXT];
 	size_t stem;				/* history: bytes of "docs/a.pdf/" */
-	char temporary[24];			/* in tmp/: on its way to its name in tree/ */
 };
 
 int names_init(struct names *, struct str path, struct err *);
@@ -55,6 +54,9 @@ void names_set(struct names *, struct str path);	/* the path was checked, or is 
 const char *names_history(struct names *);
 const char *names_mark(struct names *, const char *mark);
 const char *names_version(struct names *, struct version);
+/* The path's name in tmp/, for what ("new", "directory") is on its way to tree/, under its lock. */
+#define TEMPORARY_NAME 40
+const char *temporary_name(char to[TEMPORARY_NAME], const char *what, struct str path);
 /* ",VERSION" in to. */
 #define VERSION_NAME (VERSION_TEXT + 1)
 const char *version_name(char to[VERSION_NAME], struct version);
@@ -193,6 +195,8 @@ struct commit_state {
 /* commit_submit() as one of these. */
 int commit_begin(struct store *, struct commit *, enum commit_how, struct err *);
 
+/* choose.c.  Under the lock: what stands, what is known; then the record to commit. */
+int commit_see(struct store *, struct commit_state *, struct err *);
 int commit_choose(struct store *, const struct commit *, struct commit_state *, struct err *);
 int commit_open_history(struct store *, const struct commit *, struct commit_state *,
 			struct err *);

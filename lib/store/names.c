@@ -24,7 +24,6 @@ void names_set(struct names *names, struct str path)
 	memcpy(names->history, history.data, history.len);
 	names->stem = history.len - 1;
 	buf_clear(&history);
-	snprintf(names->temporary, sizeof names->temporary, ",new-%016" PRIx64, path_hash(path));
 }
 
 const char *names_mark(struct names *names, const char *mark)
@@ -36,6 +35,12 @@ const char *names_mark(struct names *names, const char *mark)
 const char *names_history(struct names *names)
 {
 	return names_mark(names, ".");
+}
+
+const char *temporary_name(char to[TEMPORARY_NAME], const char *what, struct str path)
+{
+	snprintf(to, TEMPORARY_NAME, ",%s-%016" PRIx64, what, path_hash(path));
+	return to;
 }
 
 const char *version_name(char to[VERSION_NAME], struct version v)

@@ -52,6 +52,7 @@ static int prune(struct store *store, struct pruning *p, struct str path, size_t
 {
 	struct store_entry now = STORE_ENTRY_INIT;
 	struct history h = HISTORY_INIT;
+	char temporary[TEMPORARY_NAME];
 	int fd, status = 0;
 
 	if (store_newest(store, path, STORE_RECORD, &now, err) < 0 ||
@@ -62,7 +63,8 @@ static int prune(struct store *store, struct pruning *p, struct str path, size_t
 		if (version_cmp(h.entries[i].record.version, p->newest) != 0)
 			status = drop(store, p, &h.entries[i], err);
 	history_clear(&h);
-	unlinkat(store->tmp, p->names.temporary, 0);	/* what a commit that died left */
+	/* What a commit that died left has its space, too. */
+	unlinkat(store->tmp, temporary_name(temporary, "new", path), 0);
 	if (status < 0 || p->count == 0)
 		return status;
 	fd = fs_open(store->history, names_history(&p->names), O_RDONLY | O_DIRECTORY, 0);

@@ -186,6 +186,28 @@ static void listing(void)
 	CHECK(names("l/a", "", 0, false) == NULL && why.kind == ERR_CONFLICT);
 }
 
+/* Names as long as they may be, and as deep. */
+static void extremes(void)
+{
+	char path[PATH_BYTES + 1], name[PATH_COMPONENT_BYTES + 1];
+	struct err err = ERR_INIT;
+
+	memset(name, ',', sizeof name);
+	name[sizeof name - 1] = '\0';
+	CHECK(put(name, "1") == ERR_NONE && put(name, "2") == ERR_NONE);
+	CHECK(with_flags(name, RECORD_DELETED) == ERR_NONE && put(name, "3") == ERR_NONE);
+	CHECK(holds(name, "3") && versions(name) == 4);
+	for (size_t i = 0; i < PATH_BYTES; i++)
+		path[i] = i % 30 == 29 && i < PATH_BYTES - 1 ? '/' : ',';
+	path[PATH_BYTES] = '\0';
+	CHECK(put(path, "1") == ERR_NONE && put(path, "2") == ERR_NONE);
+	CHECK(holds(path, "2") && versions(path) == 2);
+	CHECK(path_check(str_of(path), &err) == 0);
+	path[PATH_BYTES - 1] = '/';
+	CHECK(put(path, "3") == ERR_INVALID);
+	CHECK(lists(",,,,,,,,,,,,,,,,,,,,,,,,,,,,,", ",,,,,,,,,,,,,,,,,,,,,,,,,,,,,/"));
+}
+
 static void write_file(const char *name, const char *text, int flags)
 {
 	int fd = open(in_store("tree/", name), O_WRONLY | O_CREAT | flags, 0600);
@@ -436,6 +458,7 @@ int main(void)
 	deletion();
 	directories();
 	listing();
+	extremes();
 	foreign();
 	eviction();
 	conditions();

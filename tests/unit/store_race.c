@@ -363,7 +363,7 @@ int main(int argc, char **argv)
 	if ((argc > 1 && str_u64(str_of(argv[1]), UINT64_MAX, &seed) < 0) || seed == 0 ||
 	    (argc > 2 && str_u64(str_of(argv[2]), 1000000, &rounds) < 0))
 		return 1;
-	printf("seed %llu\n", (unsigned long long)seed);
+	fprintf(stderr, "seed %llu\n", (unsigned long long)seed);
 	if (!open_store())
 		return UNIT_RESULT();
 	opening();

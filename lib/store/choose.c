@@ -1,0 +1,77 @@
+/*
+ * choose - what is known at a path, and a version above all of it
+ *
+ * The time is above the wall clock, what stands, the tombstone, and (when
+ * tree/P is gone, perhaps by hand) all of history/P; so it is above
+ * everything known here.
+ *
+ * That no (path, version) is issued twice, also after a person removed
+ * tree/P or a crash took back what had shown, needs more only when the
+ * clock does not decide: a time ahead of the clock is made from what others
+ * told or what stood here, and could be made again from the same.  So such
+ * a version is first noted in history/P/,issued, durably and before it
+ * shows, and the next one is chosen above that, too.  A time from the clock
+ * comes again only if the clock is set back, every trace of the version is
+ * removed by hand, and the same nanosecond is hit.
+ */
+#include "inside.h"
+
+#include "clock.h"
+
+static struct version later(struct version a, struct version b)
+{
+	return version_cmp(a, b) >= 0 ? a : b;
+}
+
+int commit_see(struct store *store, struct commit_state *s, struct err *err)
+{
+	struct version past = VERSION_NONE;
+
+	if (s->parent >= 0 && look_tree(s->parent, s->name, &s->now, err) < 0)
+		return -1;
+	s->tombstone = look_mark(store->history, names_mark(&s->names, MARK_TOMBSTONE));
+	if (entry_of(store, &s->names, &s->now, s->tombstone, STORE_RECORD, &s->entry, err) < 0)
+		return -1;
+	if (version_is_none(s->now.record.version) &&
+	    look_history(store, &s->names, &past, err) < 0)
+		return -1;
+	s->known = later(past, later(s->tombstone, s->now.record.version));
+	return 0;
+}
+
+/* A version above all that is known, by the rule above. */
+static int choose(struct store *store, const struct commit *c, struct commit_state *s,
+		  struct err *err)
+{
+	struct version issued = look_mark(store->history, names_mark(&s->names, MARK_ISSUED));
+	uint64_t floor = later(issued, later(c->above, s->known)).time;
+	uint64_t now = clock_wall_ns();
+
+	if (floor == UINT64_MAX)
+		return err_set(err, ERR_UNSUPPORTED, "no later version is possible");
+	s->ahead = now <= floor;
+	s->record.version = (struct version){
+		.time = s->ahead ? floor + 1 : now,
+		.node = store->node,
+	};
+	return 0;
+}
+
+int commit_choose(struct store *store, const struct commit *c, struct commit_state *s,
+		  struct err *err)
+{
+	if (c->pointer != NULL) {
+		s->record = *c->pointer;
+		return 0;
+	}
+	s->record = (struct record){
+		.version = c->fixed,
+		.flags = c->flags,
+		.mtime = c->mtime,
+	};
+	if (c->stage != NULL) {
+		s->record.size = stage_size(c->stage);
+		memcpy(s->record.sha256, stage_sha256(c->stage), SHA256_BYTES);
+	}
+	return version_is_none(c->fixed) ? choose(store, c, s, err) : 0;
+}
