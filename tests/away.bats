@@ -1,0 +1,169 @@
+# What covey-httpd answers when another role is away, and how it leaves itself.
+load helpers
+
+# The time of a request in ms, with its status: "STATUS MS".
+timed() { curl -s -m 20 -o "$D/body" -D "$D/headers" -w '%{http_code} %{time_total}' "$@" |
+	awk '{ printf "%s %d", $1, $2 * 1000 }'; }
+
+@test "covey-versiond stopped: answers come from the disk, marked, after one time-out" {
+	group 3
+	echo one >one
+	[ "$(code -T one "${URLS[1]}/f")" = 202 ]
+	[ "$(code "${URLS[2]}/f")" = 200 ]
+	kill -STOP "$(role_pid 2 covey-versiond)"
+
+	read -r status ms <<<"$(timed "${URLS[2]}/f")"
+	[ "$status" = 200 ]
+	[ "$(header Version-State)" = "unconfirmed; peers=0/2" ]
+	[ "$ms" -lt 3000 ]
+	cmp one "$D/body"
+	read -r status ms <<<"$(timed -T one "${URLS[2]}/g")"
+	[ "$status" = 202 ]
+	[ "$(header Version-State)" = "unconfirmed; peers=0/2" ]
+	[ "$(code "${URLS[2]}/nothing")" = 404 ]
+	[ "$(code -H 'Cache-Control: no-cache' "${URLS[2]}/f")" = 504 ]
+
+	kill -CONT "$(role_pid 2 covey-versiond)"
+	[ "$(code "${URLS[1]}/g")" = 200 ]
+	wait_until 5 eval '[ "$(code "${URLS[2]}/f")" = 200 ] && [ "$(header Version-State)" = "unconfirmed; peers=2/2" ]'
+}
+
+@test "covey-syncd stopped: an older version, or 503; never a hang" {
+	group 2
+	echo old >old
+	echo newer >newer
+	[ "$(code -T old "${URLS[2]}/f")" = 202 ]
+	[ "$(code -T newer "${URLS[1]}/f")" = 202 ]
+	[ "$(code -T newer "${URLS[1]}/only")" = 202 ]
+	[ "$(code "${URLS[2]}/")" = 200 ]	# covey-syncd runs by now
+	kill -STOP "$(role_pid 2 covey-syncd)"
+
+	read -r status ms <<<"$(timed "${URLS[2]}/f")"
+	[ "$status" = 200 ]
+	[ "$ms" -lt 10000 ]
+	cmp old "$D/body"
+	[[ $(header Version-State) == unconfirmed* ]]
+	read -r status ms <<<"$(timed "${URLS[2]}/only")"
+	[ "$status" = 503 ]
+	[ "$ms" -lt 10000 ]
+	read -r status ms <<<"$(timed "${URLS[2]}/?format=text")"
+	[ "$status" = 200 ]
+	[ "$ms" -lt 10000 ]
+	[ "$(header Version-State)" = "unconfirmed; peers=0/1" ]
+	[ "$(cut -f 1 "$D/body")" = f ]
+
+	kill -CONT "$(role_pid 2 covey-syncd)"
+	wait_until 5 eval '[ "$(code "${URLS[2]}/f")" = 200 ] && cmp newer "$D/body"'
+	[ "$(code "${URLS[2]}/only")" = 200 ]
+}
+
+@test "covey-versiond and covey-syncd killed again and again: requests are answered" {
+	group 2
+	echo text >text
+	for i in 1 2 3 4 5; do
+		[ "$(code -T text "${URLS[1]}/f$i")" = 202 ]
+		kill -9 "$(role_pid 2 covey-versiond)" || true
+		[[ $(code "${URLS[2]}/f$i") =~ ^(200|404)$ ]]
+		kill -9 "$(role_pid 2 covey-syncd)" || true
+		[[ $(code "${URLS[2]}/f$i") =~ ^(200|404|503)$ ]]
+	done
+	for i in 1 2 3 4 5; do
+		wait_until 10 eval '[ "$(code "${URLS[2]}/f'$i'")" = 200 ]'
+		cmp text "$D/body"
+	done
+}
+
+@test "covey-discoverd gone: the status page still names the members" {
+	group 2
+	kill -STOP "$(role_pid 2 covey-discoverd)"
+	[ "$(code "${URLS[2]}/.covey/status")" = 200 ]
+	[ "$(jq -r '.group.peers | length' "$D/body")" = 1 ]
+	[ "$(jq -r '.group.peers[0].name' "$D/body")" = node1 ]
+	kill -CONT "$(role_pid 2 covey-discoverd)"
+}
+
+@test "a key and no peer ever met: confirmed, with and without covey-versiond" {
+	covey key new >secret
+	httpd alone $'group:\n  key_file: '"$D/secret"
+	echo text >text
+	[ "$(code -T text "$URL/f")" = 201 ]
+	[ "$(header Version-State)" = confirmed ]
+	[ "$(code -T text "$URL/f")" = 204 ]
+	[ "$(code -H 'Cache-Control: no-cache' "$URL/f")" = 200 ]
+	[ "$(header Version-State)" = confirmed ]
+	[ "$(code -H 'If-Match: "x"' -T text "$URL/f")" = 412 ]
+	[ "$(code -X DELETE "$URL/f")" = 204 ]
+}
+
+@test "SIGTERM: what is under way is finished, then it leaves with 0" {
+	httpd one
+	bytes 30000000 >big
+	[ "$(code -T big "$URL/big")" = 201 ]
+	spawn get curl -s --limit-rate 15M -o "$D/got" "$URL/big"
+	get=$PID
+	spawn put curl -s --limit-rate 15M -T big -o "$D/answer" -w '%{http_code}' "$URL/other"
+	put=$PID
+	sleep 0.7
+	httpd_pid=$(pgrep -f "covey-httpd -c $CONF")
+	kill "$httpd_pid"
+	wait "$get"
+	cmp big got
+	wait "$put"
+	[ "$(cat put.log)" = 201 ]
+	wait_until 5 eval '! pgrep -f "covey-httpd -c $CONF"'
+	cmp big "$STORE/tree/other"
+}
+
+@test "an adopted covey-httpd leaves when idle, with 0, and not before" {
+	need systemd-socket-activate
+	node_conf idle "$(port 5)" $'limits:\n  idle_exit: 1s\n  idle_timeout: 10s'
+	spawn idle systemd-socket-activate -l "127.0.0.1:$(port 5)" --fdname=http -E ASAN_OPTIONS \
+		-E COVEY_TEST_MARK "$COVEY_BIN/covey-httpd" -c "$CONF"
+	pid=$PID
+	wait_until 5 eval '[ "$(code "$URL/.covey/healthz")" = 200 ]'
+	spawn held python3 -c 'import socket, sys, time
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+time.sleep(2.5)
+s.sendall(b"GET /.covey/healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+print(s.recv(100).split(b"\r\n")[0].decode())' "$(port 5)"
+	wait "$PID"
+	[ "$(cat held.log)" = "HTTP/1.1 200 OK" ]
+	status=0
+	wait "$pid" || status=$?
+	[ "$status" -eq 0 ]
+}
+
+@test "a socket of another address, name or kind than configured is refused with 100" {
+	need systemd-socket-activate
+	node_conf x "$(port 6)"
+	refused() {
+		local pid status=0 wake=$1
+		shift
+		spawn x systemd-socket-activate "$@" "$COVEY_BIN/covey-httpd" -c "$CONF"
+		pid=$PID
+		wait_until 5 eval "$wake"
+		wait "$pid" || status=$?
+		[ "$status" -eq 100 ]
+	}
+	refused ": >/dev/tcp/127.0.0.1/$(port 7)" -l "127.0.0.1:$(port 7)" --fdname=http
+	refused ": >/dev/tcp/127.0.0.1/$(port 6)" -l "127.0.0.1:$(port 6)" --fdname=web
+	refused "sleep 0.5; echo x >/dev/udp/127.0.0.1/$(port 6)" -d -l "127.0.0.1:$(port 6)" --fdname=http
+	grep -q "listen.http says" x.log
+	grep -q "none of that name" x.log
+	grep -q "not a listening TCP socket" x.log
+}
+
+@test "wrong usage is 64, a wrong configuration 100, a port in use 111" {
+	run covey-httpd --what
+	[ "$status" -eq 64 ]
+	run covey-httpd -c "$D/none.yaml"
+	[ "$status" -eq 100 ]
+	httpd first
+	node_conf second "${URL##*:}"
+	run covey-httpd -n -c "$CONF"
+	[ "$status" -eq 0 ]
+	[ -z "$output" ]
+	run timeout 10 covey-httpd -c "$CONF"
+	[ "$status" -eq 111 ]
+	[[ $output == *"bind 127.0.0.1:"* ]]
+}
