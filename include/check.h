@@ -6,12 +6,7 @@
  * and 180 ms later.  It is over when every peer that is worth waiting for
  * has answered, or when the time-out has passed.
  *
- * Worth waiting for, to the end, are the members that are up.  One that
- * lets a check pass without answering is sick until it answers again, late
- * or early.  Members that are suspect or down, and not known to be sick,
- * are waited for CHECK_SICK_MS: the view may be wrong.  Those that are sick
- * are asked last and not waited for, unless there is nobody else: then
- * those among them that are up have CHECK_SICK_MS as well.
+ * Whom to ask and wait for is peers.h; a little is CHECK_A_LITTLE_MS.
  *
  * One check is in flight per path (and version); who comes after it was
  * sent might miss what was written since, and joins the next one.
@@ -27,14 +22,15 @@
 #ifndef COVEY_CHECK_H
 #define COVEY_CHECK_H
 
+#include "peers.h"
 #include "wire.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define CHECK_PEERS_MAX 16
-#define CHECK_SICK_MS 40
+#define CHECK_PEERS_MAX PEERS_ASKED_MAX
+#define CHECK_A_LITTLE_MS 40
 
 struct check_row {			/* one peer that was asked */
 	uint64_t id;
@@ -80,9 +76,7 @@ struct checks {
 	uint64_t timeout_ms;
 	struct buf sender;		/* the packed start of every packet */
 	struct buf packet;
-	uint64_t self;
-	struct peer *peers;		/* members that have not left */
-	size_t peer_count;
+	struct peers peers;
 	struct check *by_path[CHECK_BUCKETS];
 	struct check *by_id[CHECK_BUCKETS];
 	struct check *running;		/* in flight, a list */

@@ -6,22 +6,6 @@
 static const uint64_t again_ms[] = { 20, 60, 180 };
 #define AGAIN (sizeof again_ms / sizeof again_ms[0])
 
-/* How long a peer is worth waiting for; in the order in which they are asked. */
-enum worth { WORTH_ALL, WORTH_A_LITTLE, WORTH_IF_ALONE, WORTH_NOTHING };
-
-struct peer {
-	uint64_t id;
-	struct address versions;
-	enum member_state state;
-	bool sick;
-	uint64_t sick_of;		/* id of a check it has not answered */
-};
-
-struct target {				/* beside its row */
-	struct address address;
-	enum worth worth;
-};
-
 struct check {
 	struct check *path_next, *id_next;	/* in their buckets */
 	struct check *next, *prev;	/* that are running */
@@ -36,14 +20,14 @@ struct check {
 	size_t repeats;			/* retransmissions so far */
 	uint32_t asked, answered;
 	struct check_row rows[CHECK_PEERS_MAX];
-	struct target targets[CHECK_PEERS_MAX];
+	struct peer_target targets[CHECK_PEERS_MAX];	/* beside their rows */
 	size_t count;
 };
 
 void checks_init(struct checks *checks, uint64_t group, const struct member *self,
 		 uint64_t timeout_ms)
 {
-	*checks = (struct checks){ .timeout_ms = timeout_ms, .self = self->id };
+	*checks = (struct checks){ .timeout_ms = timeout_ms };
 	wire_pack_sender(&checks->sender, group, self);
 }
 
@@ -72,109 +56,29 @@ void checks_clear(struct checks *checks)
 		drop_waits(check);
 		check_free(check);
 	}
-	free(checks->peers);
+	peers_clear(&checks->peers);
 	buf_clear(&checks->sender);
 	buf_clear(&checks->packet);
 	*checks = (struct checks){ .due = 0 };
 }
 
-/* peers */
-
-static struct peer *find_peer(const struct checks *checks, uint64_t id)
-{
-	for (size_t i = 0; i < checks->peer_count; i++)
-		if (checks->peers[i].id == id)
-			return &checks->peers[i];
-	return NULL;
-}
-
 void checks_members(struct checks *checks, const struct members *members)
 {
-	struct peer *peers = mem_new(members->count, sizeof *peers);
-	size_t count = 0;
-
-	for (size_t i = 0; i < members->count; i++) {
-		const struct member *member = &members->list[i];
-		const struct peer *was = find_peer(checks, member->id);
-		struct peer *peer = &peers[count];
-
-		if (member->id == checks->self || member->state == MEMBER_LEFT)
-			continue;
-		*peer = (struct peer){ .id = member->id, .versions = member->versions,
-				       .state = member->state };
-		/* One that has come back is worth waiting for again. */
-		if (was != NULL && (member->state != MEMBER_UP || was->state == MEMBER_UP)) {
-			peer->sick = was->sick;
-			peer->sick_of = was->sick_of;
-		}
-		count++;
-	}
-	free(checks->peers);
-	checks->peers = peers;
-	checks->peer_count = count;
+	peers_set(&checks->peers, members);
 }
 
 size_t checks_asked(const struct checks *checks)
 {
-	return checks->peer_count;
+	return checks->peers.count;
 }
 
-/* whom to ask */
-
-struct candidate {
-	const struct peer *peer;
-	enum worth worth;
-	uint64_t rank;			/* the same order on every node */
-};
-
-static enum worth worth_of(const struct peer *peer)
-{
-	if (!peer->sick)
-		return peer->state == MEMBER_UP ? WORTH_ALL : WORTH_A_LITTLE;
-	return peer->state == MEMBER_UP ? WORTH_IF_ALONE : WORTH_NOTHING;
-}
-
-static uint64_t mix(uint64_t x)
-{
-	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-	x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
-	return x ^ (x >> 31);
-}
-
-static int by_worth(const void *a, const void *b)
-{
-	const struct candidate *x = a, *y = b;
-
-	if (x->worth != y->worth)
-		return x->worth < y->worth ? -1 : 1;
-	return x->rank < y->rank ? -1 : x->rank > y->rank;
-}
+/* asking */
 
 static void choose_targets(struct checks *checks, struct check *check)
 {
-	struct candidate candidates[MEMBERS_MAX];
-	size_t count = 0;
-
-	for (size_t i = 0; i < checks->peer_count && count < MEMBERS_MAX; i++) {
-		const struct peer *peer = &checks->peers[i];
-
-		if (peer->versions.len == 0 || peer->state == MEMBER_INCOMPATIBLE)
-			continue;
-		candidates[count++] = (struct candidate){ .peer = peer, .worth = worth_of(peer),
-							  .rank = mix(check->hash ^ peer->id) };
-	}
-	qsort(candidates, count, sizeof candidates[0], by_worth);
-	check->count = count < CHECK_PEERS_MAX ? count : CHECK_PEERS_MAX;
-	for (size_t i = 0; i < check->count; i++) {
-		check->rows[i].id = candidates[i].peer->id;
-		check->targets[i].address = candidates[i].peer->versions;
-		check->targets[i].worth = candidates[i].worth;
-		/* Sorted: the first tells whether there is anybody better. */
-		if (candidates[i].worth == WORTH_IF_ALONE)
-			check->targets[i].worth = candidates[0].worth == WORTH_IF_ALONE ?
-							  WORTH_A_LITTLE :
-							  WORTH_NOTHING;
-	}
+	check->count = peers_choose(&checks->peers, check->hash, check->targets);
+	for (size_t i = 0; i < check->count; i++)
+		check->rows[i].id = check->targets[i].id;
 }
 
 static void send_to_silent(struct checks *checks, struct check *check, bool all)
@@ -187,7 +91,7 @@ static void send_to_silent(struct checks *checks, struct check *check, bool all)
 	buf_addstr(&checks->packet, buf_str(&checks->sender));
 	wire_pack_check(&checks->packet, &message);
 	for (size_t i = 0; i < check->count; i++)
-		if (!check->rows[i].answered && (all || check->targets[i].worth != WORTH_NOTHING))
+		if (!check->rows[i].answered && (all || check->targets[i].worth != PEER_NOTHING))
 			checks->send(checks->data, &check->targets[i].address,
 				     buf_str(&checks->packet));
 }
@@ -202,11 +106,11 @@ static uint64_t worth_until(const struct checks *checks, const struct check *che
 	for (size_t i = 0; i < check->count; i++) {
 		if (check->rows[i].answered)
 			continue;
-		if (check->targets[i].worth == WORTH_ALL)
+		if (check->targets[i].worth == PEER_ALL)
 			return check->sent + checks->timeout_ms;
-		if (check->targets[i].worth == WORTH_A_LITTLE)
-			wait = check->sent + (CHECK_SICK_MS < checks->timeout_ms ?
-						      CHECK_SICK_MS : checks->timeout_ms);
+		if (check->targets[i].worth == PEER_A_LITTLE)
+			wait = check->sent + (CHECK_A_LITTLE_MS < checks->timeout_ms ?
+						      CHECK_A_LITTLE_MS : checks->timeout_ms);
 	}
 	return wait;
 }
@@ -230,7 +134,7 @@ static uint64_t next_due(const struct checks *checks, const struct check *check,
 
 static struct check **path_bucket(struct checks *checks, uint64_t hash)
 {
-	return &checks->by_path[mix(hash) % CHECK_BUCKETS];
+	return &checks->by_path[hash % CHECK_BUCKETS];
 }
 
 static void launch(struct checks *checks, struct check *check, uint64_t now)
@@ -239,7 +143,7 @@ static void launch(struct checks *checks, struct check *check, uint64_t now)
 
 	check->id = checks->random(checks->data);
 	check->sent = now;
-	check->asked = (uint32_t)checks->peer_count;
+	check->asked = (uint32_t)checks->peers.count;
 	by_id = &checks->by_id[check->id % CHECK_BUCKETS];
 	check->path_next = *by_path;
 	*by_path = check;
@@ -272,16 +176,11 @@ static void unlink_check(struct checks *checks, struct check *check)
 		check->next->prev = check->prev;
 }
 
-static void remember_sick(struct checks *checks, const struct check *check)
+static void remember_silent(struct checks *checks, const struct check *check)
 {
-	for (size_t i = 0; i < check->count; i++) {
-		struct peer *peer = find_peer(checks, check->rows[i].id);
-
-		if (peer == NULL || check->rows[i].answered)
-			continue;
-		peer->sick = true;
-		peer->sick_of = check->id;
-	}
+	for (size_t i = 0; i < check->count; i++)
+		if (!check->rows[i].answered)
+			peers_silent(&checks->peers, check->rows[i].id, check->id);
 }
 
 static void sum_up(const struct check *check, struct check_result *ret)
@@ -315,7 +214,7 @@ static void finish(struct checks *checks, struct check *check, uint64_t now)
 	struct check_wait *wait;
 
 	unlink_check(checks, check);
-	remember_sick(checks, check);
+	remember_silent(checks, check);
 	if (check->after != NULL) {
 		if (check->after->waits != NULL)
 			launch(checks, check->after, now);
@@ -424,21 +323,14 @@ void checks_receive(struct checks *checks, const struct wire *wire, uint64_t now
 	while (check != NULL && check->id != answer->id)
 		check = check->id_next;
 	if (check == NULL) {		/* too late for its check, but it lives */
-		struct peer *peer = find_peer(checks, wire->sender.id);
-
-		if (peer != NULL && peer->sick_of == answer->id)
-			peer->sick = false;
+		peers_heard_late(&checks->peers, wire->sender.id, answer->id);
 		return;
 	}
 	for (size_t i = 0; i < check->count; i++) {
-		struct peer *peer;
-
 		if (check->rows[i].id != wire->sender.id || check->rows[i].answered)
 			continue;
 		fill_row(check, &check->rows[i], answer, now);
-		peer = find_peer(checks, wire->sender.id);
-		if (peer != NULL)
-			peer->sick = false;
+		peers_heard(&checks->peers, wire->sender.id);
 	}
 	if (worth_until(checks, check) == 0)
 		finish(checks, check, now);

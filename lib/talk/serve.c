@@ -232,12 +232,14 @@ static void client_ready(struct watch *watch, uint32_t events)
 
 		if (rc < 0 && err.kind == ERR_TIMEOUT)
 			return;
-		if (rc <= 0)
+		if (rc <= 0) {
 			drop(client);
-		else if (frame.type == FRAME_CANCEL)
+		} else if (frame.type == FRAME_CANCEL) {
+			frame_close(&frame);
 			cancel(client, frame.id);
-		else
+		} else {
 			begin(client, &frame);
+		}
 	}
 }
 
