@@ -113,6 +113,21 @@ now_ms() { echo $(($(date +%s%N) / 1000000)); }
 	same 2 /big big
 }
 
+@test "covey-syncd of each node killed under load: no reader of small files notices" {
+	group 3
+	group=$PID
+	spawn scatter "$TOP/tests/scatter" 1500 "${SEED:-$RANDOM}:8000" "${URLS[@]}"
+	reader=$PID
+	for i in 1 2 3; do
+		wait_until 30 eval "PID=$group role_pid $i covey-syncd"
+		kill -9 "$(PID=$group role_pid $i covey-syncd)"
+		sleep 0.3
+	done
+	STOPPED=0
+	wait "$reader" || STOPPED=$?
+	[ "$STOPPED" -eq 0 ]
+}
+
 no_stage() { [ -e "/proc/$1" ] && [ -z "$(find "/proc/$1/fd" -lname '*(deleted)')" ]; }
 
 @test "the only reader leaves: the pull of a large content is given up" {

@@ -32,6 +32,7 @@ struct stream {
 	uint64_t have;			/* bytes */
 	bool active;			/* not verified yet */
 	bool answering;			/* the answer has begun */
+	bool again;			/* asked for the second time */
 	void (*fetched)(struct conn *, int);	/* NULL: answer a GET */
 	struct job job;			/* looking for an older version */
 	struct store_entry older;
@@ -216,13 +217,29 @@ static void done(struct stream *s)
 	conn_resume(c);
 }
 
+static bool begin(struct stream *s);
+
+/* covey-syncd died in mid-pull.  While nothing was passed on, another can do it, once. */
+static bool once_more(struct stream *s)
+{
+	if (s->answering || s->again)
+		return false;
+	s->again = true;
+	if (s->fd >= 0)
+		close(s->fd);
+	s->fd = -1;
+	s->have = 0;
+	return begin(s);
+}
+
 static void answered(struct call *call, struct frame *frame)
 {
 	struct stream *s = CONTAINER_OF(call, struct stream, call);
 	uint64_t bytes;
 
 	if (frame == NULL) {
-		failed(s);
+		if (!once_more(s))
+			failed(s);
 	} else if (frame->type == SYNC_STARTED && frame->fd_count == 1 && !s->answering) {
 		/* Once more: a holder had lied, and nothing of it was passed on. */
 		if (s->fd >= 0)
