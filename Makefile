@@ -26,6 +26,10 @@ else
 HARDENING := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 LINK      := -pie -Wl,-z,relro,-z,now
 endif
+# V=1 shows the commands.
+ifndef V
+Q := @
+endif
 ifdef CI
 WERROR := -Werror
 endif
@@ -48,32 +52,34 @@ objects_of = $(patsubst %.c,$B/obj/%.o,$(wildcard cmd/$(1).c cmd/$(1)/*.c))
 .SECONDARY:
 .SECONDEXPANSION:
 
-# Those whose sources are there yet.
-PRESENT := $(foreach p,$(PROGRAMS),$(if $(wildcard cmd/$p.c cmd/$p/*.c),$p))
-
-all: $B/libcovey.a $(PRESENT:%=$B/bin/%)	## the library and every program
+all: $B/libcovey.a $(PROGRAMS:%=$B/bin/%)	## the library and every program
 
 units: $(UNIT_TESTS)
 
 $B/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(COMPILE) -c -o $@ $<
+	@echo '  cc $<'
+	$(Q)$(COMPILE) -c -o $@ $<
 
 $B/libcovey.a: $(LIB_OBJECTS)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	@echo '  ar $@'
+	$(Q)$(AR) rcs $@ $^
 
 $B/bin/%: $$(call objects_of,%) $B/libcovey.a
 	@mkdir -p $(@D)
-	$(CC) $(HARDENING) $(LINK) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	@echo '  ld $@'
+	$(Q)$(CC) $(HARDENING) $(LINK) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $B/unit/%: $B/obj/tests/unit/%.o $B/libcovey.a
 	@mkdir -p $(@D)
-	$(CC) $(HARDENING) $(LINK) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	@echo '  ld $@'
+	$(Q)$(CC) $(HARDENING) $(LINK) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $B/fuzz/%: $B/obj/tests/fuzz/%.o $B/libcovey.a
 	@mkdir -p $(@D)
-	$(CC) $(HARDENING) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	@echo '  ld $@'
+	$(Q)$(CC) $(HARDENING) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 fuzzers: $(FUZZERS)
 

@@ -118,3 +118,30 @@ readme_lines() {
 		grep -qE "^$target +" <<<"$output"
 	done
 }
+
+@test "README's backup lines keep the versions; a restored copy gets an id of its own" {
+	local line etag
+	httpd one
+	echo hello >f
+	[ "$(code -T f "$URL/docs/f")" = 201 ]
+	[ "$(code -T f "$URL/docs/f")" = 204 ]
+	etag=$(header ETag)
+	stop "$PID"
+	line=$(readme_lines | grep '^rsync ')
+	line=${line//\/var\/lib\/covey\//$STORE/}
+	mkdir -p backup
+	eval "$line"
+	line=$(readme_lines | grep '^tar ')
+	eval "${line//-C \/var\/lib -cf covey.tar covey/-C \"$STORE\" -cf covey.tar .}"
+	mkdir -p "$D/two/store" "$D/three/store"
+	cp -a backup/covey/. "$D/two/store/"
+	tar --xattrs --xattrs-include='user.*' -C "$D/three/store" -xf covey.tar
+	for copy in two three; do
+		rm "$D/$copy/store/node.ini"
+		httpd "$copy"
+		[ "$(code "$URL/docs/f")" = 200 ]
+		[ "$(header ETag)" = "$etag" ]
+		[ "$(curl -sf "$URL/docs/f?versions" | wc -l)" -eq 2 ]
+		[ "$(grep ^id "$D/$copy/store/node.ini")" != "$(grep ^id "$D/one/store/node.ini")" ]
+	done
+}
