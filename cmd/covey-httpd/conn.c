@@ -1,23 +1,17 @@
 /* conn - one connection: requests in, answers out, one at a time and in order */
-#include "conn.h"
+#include "conn_inside.h"
 
 #include "answer.h"
 #include "container.h"
-#include "mem.h"
 #include "upload.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define RECEIVE_BYTES 8192		/* room for a head at first */
 #define PIPELINE_BYTES (64u << 10)	/* answers that are gathered before they are sent */
 #define LINGER_MS 2000
-#define SPARE_MAX 64
-#define KEPT_INPUT (64u << 10)
 
 /* What a step of a connection came to. */
 enum step {
@@ -41,58 +35,15 @@ static void set_deadline(struct conn *c, uint64_t after_ms)
 		timer_start(c->worker->loop, &c->timer, after_ms);
 }
 
-/* opening and closing */
-
-static void conn_free(struct conn *c)
+void conn_expect(struct conn *c)
 {
-	buf_clear(&c->input);
-	buf_clear(&c->beyond);
-	output_clear(&c->output);
-	body_clear(&c->body);
-	request_free(&c->request);
-	free(c);
+	set_deadline(c, limit_ms(c));
 }
 
-static enum step conn_close(struct conn *c)
+static enum step closed(struct conn *c)
 {
-	struct worker *w = c->worker;
-
-	request_end(c);
-	timer_stop(&c->timer);
-	watch_stop(&c->watch);
-	watch_stop(&c->out_watch);
-	output_clear(&c->output);
-	close(c->in);
-	if (c->out != c->in)
-		close(c->out);
-	if (c->prev != NULL)
-		c->prev->next = c->next;
-	else
-		w->conns = c->next;
-	if (c->next != NULL)
-		c->next->prev = c->prev;
-	if (w->spare_count < SPARE_MAX && c->input.cap <= KEPT_INPUT) {
-		c->next = w->spare;
-		w->spare = c;
-		w->spare_count++;
-	} else {
-		conn_free(c);
-	}
-	listener_closed(w);
+	conn_close(c);
 	return STEP_CLOSED;
-}
-
-void conn_free_all(struct worker *w)
-{
-	while (w->conns != NULL)
-		conn_close(w->conns);
-	while (w->spare != NULL) {
-		struct conn *c = w->spare;
-
-		w->spare = c->next;
-		conn_free(c);
-	}
-	w->spare_count = 0;
 }
 
 /* what is wanted from the loop */
@@ -105,7 +56,7 @@ static bool reads(const struct conn *c)
 
 /*
  * EPOLLIN stays registered while a request is worked on, and goes only when
- * bytes do come meanwhile (on_ready); so a request costs no epoll_ctl().
+ * bytes do come meanwhile (conn_on_ready); so a request costs no epoll_ctl().
  */
 static void set_events(struct conn *c, bool blocked)
 {
@@ -130,7 +81,7 @@ static void client_left(struct conn *c)
 
 static void run(struct conn *);
 
-static void on_ready(struct watch *watch, uint32_t events)
+void conn_on_ready(struct watch *watch, uint32_t events)
 {
 	struct conn *c = CONTAINER_OF(watch, struct conn, watch);
 
@@ -152,7 +103,7 @@ static void on_ready(struct watch *watch, uint32_t events)
 		run(c);
 }
 
-static void on_out_ready(struct watch *watch, uint32_t events)
+void conn_on_out_ready(struct watch *watch, uint32_t events)
 {
 	(void)events;
 	run(CONTAINER_OF(watch, struct conn, out_watch));
@@ -170,7 +121,7 @@ static enum step flush(struct conn *c)
 		return STEP_ON;
 	result = output_flush(&c->output, c->out, c->socket, &progress);
 	if (progress)
-		set_deadline(c, limit_ms(c));
+		conn_expect(c);
 	switch (result) {
 	case OUTPUT_DONE:
 		set_events(c, false);
@@ -186,7 +137,7 @@ static enum step flush(struct conn *c)
 		break;
 	}
 	if (c->state != CONN_BUSY && c->state != CONN_BODY)
-		return conn_close(c);
+		return closed(c);
 	client_left(c);
 	return STEP_WAIT;
 }
@@ -205,7 +156,7 @@ static enum step begin_linger(struct conn *c)
 {
 	request_end(c);
 	if (!c->socket || c->eof)
-		return conn_close(c);
+		return closed(c);
 	shutdown(c->out, SHUT_WR);
 	c->state = CONN_LINGER;
 	set_deadline(c, LINGER_MS);
@@ -222,7 +173,7 @@ static enum step step_linger(struct conn *c)
 		return STEP_WAIT;
 	n = recv(c->in, nowhere, sizeof nowhere, 0);
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-		return conn_close(c);
+		return closed(c);
 	c->readable = n == (ssize_t)sizeof nowhere;
 	return STEP_ON;
 }
@@ -240,7 +191,7 @@ static enum step next_request(struct conn *c)
 	request_end(c);
 	head_reset(&c->head);
 	c->state = CONN_HEAD;
-	set_deadline(c, limit_ms(c));
+	conn_expect(c);
 	return STEP_ON;
 }
 
@@ -258,7 +209,7 @@ static enum step step_send(struct conn *c)
 		return next_request(c);
 	if (c->has_body || c->beyond.len > 0 || c->input.len > c->taken + c->head.size)
 		return begin_linger(c);
-	return conn_close(c);
+	return closed(c);
 }
 
 void conn_answered(struct conn *c)
@@ -266,13 +217,13 @@ void conn_answered(struct conn *c)
 	if (c->has_body)
 		c->last = true;		/* what is left of it must not be taken for a request */
 	c->state = CONN_SEND;
-	set_deadline(c, limit_ms(c));
+	conn_expect(c);
 }
 
 void conn_read_body(struct conn *c)
 {
 	c->state = CONN_BODY;
-	set_deadline(c, limit_ms(c));
+	conn_expect(c);
 }
 
 void conn_abort(struct conn *c)
@@ -314,7 +265,7 @@ int conn_receive(struct conn *c, char *to, size_t n, size_t *ret_n)
 	if (got <= 0)
 		return c->eof ? -1 : 0;
 	*ret_n = (size_t)got;
-	set_deadline(c, limit_ms(c));
+	conn_expect(c);
 	return 1;
 }
 
@@ -366,7 +317,7 @@ static enum step wait_for_head(struct conn *c)
 	if (step == STEP_CLOSED)
 		return step;
 	if (c->eof || (!begun && step == STEP_ON && c->last))
-		return step == STEP_ON ? conn_close(c) : step;
+		return step == STEP_ON ? closed(c) : step;
 	if (begun && !c->request.head_begun) {
 		c->request.head_begun = true;
 		set_deadline(c, c->worker->httpd->conf->limits.header_timeout_ms);
@@ -428,7 +379,7 @@ static enum step step(struct conn *c)
 			flush(c);
 		return STEP_WAIT;
 	case CONN_SEND:
-		return c->gone ? conn_close(c) : step_send(c);
+		return c->gone ? closed(c) : step_send(c);
 	case CONN_LINGER:
 		return step_linger(c);
 	}
@@ -450,7 +401,7 @@ void conn_resume(struct conn *c)
 }
 
 /* The deadline has passed: what that means depends on how far the request is. */
-static void on_timer(struct timer *timer)
+void conn_on_timer(struct timer *timer)
 {
 	struct conn *c = CONTAINER_OF(timer, struct conn, timer);
 	uint64_t now = loop_now(c->worker->loop);
@@ -462,7 +413,7 @@ static void on_timer(struct timer *timer)
 		return;
 	}
 	if (c->state == CONN_BODY) {
-		set_deadline(c, limit_ms(c));
+		conn_expect(c);
 		upload_stalled(c);
 		run(c);
 		return;
@@ -475,87 +426,4 @@ static void on_timer(struct timer *timer)
 		return;
 	}
 	conn_close(c);
-}
-
-static int start_watches(struct conn *c)
-{
-	c->watch.fd = c->in;
-	c->watch.ready = on_ready;
-	c->out_watch.fd = c->out;
-	c->out_watch.ready = on_out_ready;
-	if (watch_start(c->worker->loop, &c->watch, EPOLLIN, NULL) < 0)
-		return -1;
-	return c->in == c->out ? 0 : watch_start(c->worker->loop, &c->out_watch, 0, NULL);
-}
-
-static struct conn *new_conn(struct worker *w)
-{
-	struct conn *c = w->spare;
-
-	if (c == NULL) {
-		c = mem_new(1, sizeof *c);
-		request_init(&c->request);
-	} else {
-		w->spare = c->next;
-		w->spare_count--;
-	}
-	c->worker = w;
-	c->state = CONN_HEAD;
-	c->eof = c->gone = c->last = c->has_body = false;
-	c->output = (struct output)OUTPUT_INIT;
-	buf_reset(&c->input);
-	buf_reset(&c->beyond);
-	c->taken = 0;
-	head_reset(&c->head);
-	c->timer = (struct timer){ .fire = on_timer };
-	c->prev = NULL;
-	c->next = w->conns;
-	if (w->conns != NULL)
-		w->conns->prev = c;
-	w->conns = c;
-	return c;
-}
-
-static bool is_socket(int fd)
-{
-	int type;
-	socklen_t n = sizeof type;
-
-	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0;
-}
-
-void conn_open(struct worker *w, int in, int out)
-{
-	struct conn *c = new_conn(w);
-	int on = 1;
-
-	c->in = in;
-	c->out = out;
-	c->socket = in == out || (is_socket(in) && is_socket(out));
-	if (c->socket)
-		setsockopt(out, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	if (c->socket && in != out)
-		fcntl(out, F_SETFL, fcntl(out, F_GETFL) | O_NONBLOCK);
-	/* A client that connects usually has something to say at once. */
-	/* Pipes and files stay as they are: others may share them. */
-	c->readable = c->socket;
-	set_deadline(c, limit_ms(c));
-	if (start_watches(c) < 0)
-		conn_close(c);
-	else
-		run(c);
-}
-
-void conn_close_idle(struct worker *w)
-{
-	struct conn *next;
-
-	for (struct conn *c = w->conns; c != NULL; c = next) {
-		next = c->next;
-		c->last = true;
-		if (c->state != CONN_HEAD)
-			continue;
-		c->readable = true;	/* a request that is there already is still served */
-		run(c);
-	}
 }

@@ -1,12 +1,11 @@
 /*
  * work - changes to the store on behalf of a request
  *
- * On the loop: ask the group about each path and the directories above it
- * that are not known here, so that the version's time is above what others
- * have.  In the pool: stage, sync, compare digests, commit.  The client's
- * conditions are judged under the path's lock, by condition().
+ * The group has been asked on the loop (work_ask.c).  In the pool: stage,
+ * sync, compare digests, commit.  The client's conditions are judged under
+ * the path's lock, by condition().
  */
-#include "work.h"
+#include "work_inside.h"
 
 #include "answer.h"
 #include "clock.h"
@@ -63,20 +62,10 @@ struct item *work_add(struct work *work, struct str path)
 
 /* what must hold */
 
-static bool is_directory(const struct record *r)
-{
-	return record_is_live(r) && r->flags & RECORD_DIRECTORY;
-}
-
-static bool is_file(const struct record *r)
-{
-	return record_is_live(r) && !(r->flags & RECORD_DIRECTORY);
-}
-
-static int judge_cond(const struct conn *c, const struct record *newest, struct err *err)
+int work_judge_cond(const struct conn *c, const struct record *newest, struct err *err)
 {
 	char text[ETAG_TEXT];
-	struct cond_target target = { .exists = is_file(newest),
+	struct cond_target target = { .exists = work_is_file(newest),
 				      .etag = answer_etag(text, newest->version),
 				      .modified = answer_modified(newest) };
 
@@ -94,10 +83,10 @@ static int judge_cond(const struct conn *c, const struct record *newest, struct 
 	return 0;
 }
 
-static int judge_kind(const struct work *work, const struct record *newest, bool directory,
+int work_judge_kind(const struct work *work, const struct record *newest, bool directory,
 		      struct err *err)
 {
-	directory = is_directory(newest) || (directory && !is_file(newest));
+	directory = work_is_directory(newest) || (directory && !work_is_file(newest));
 	switch (work->kind) {
 	case WORK_FILE:
 		if (directory)
@@ -108,11 +97,11 @@ static int judge_kind(const struct work *work, const struct record *newest, bool
 		if (directory)
 			return err_set(err, ERR_CONFLICT,
 				       "a directory stands there: DELETE it with a slash at the end");
-		if (!is_file(newest))
+		if (!work_is_file(newest))
 			return err_set(err, ERR_ABSENT, "no such file");
 		break;
 	case WORK_MKDIR:
-		if (is_file(newest))
+		if (work_is_file(newest))
 			return err_set(err, ERR_CONFLICT, "a file stands there");
 		break;
 	case WORK_RMDIR:
@@ -132,11 +121,11 @@ static int condition(const struct commit *commit, const struct store_entry *now,
 
 	if (version_cmp(item->theirs.version, newest->version) > 0)
 		newest = &item->theirs;
-	if (judge_cond(work->conn, newest, err) < 0)
+	if (work_judge_cond(work->conn, newest, err) < 0)
 		return -1;
-	if (work->kind == WORK_MKDIR && is_directory(newest) && is_directory(&now->record))
+	if (work->kind == WORK_MKDIR && work_is_directory(newest) && work_is_directory(&now->record))
 		return err_set(err, ERR_EXISTS, "the directory is there");
-	return judge_kind(work, newest, now->directory || item->their_directory, err);
+	return work_judge_kind(work, newest, now->directory || item->their_directory, err);
 }
 
 /* in the pool */
@@ -294,9 +283,7 @@ static void committed(struct job *job)
 	conn_resume(c);
 }
 
-/* asking the group */
-
-static void submit(struct conn *c);
+/* the beginning */
 
 /* True: the peers are asked what they have in the directory first. */
 static bool gather(struct conn *c)
@@ -308,210 +295,20 @@ static bool gather(struct conn *c)
 	if (work->kind != WORK_RMDIR || work->ask.asked == 0 || work->gather.done != NULL)
 		return false;
 	sync_list_pack(&body, &list);
-	gather_start(&work->gather, c, SYNC_LIST, buf_str(&body), submit);
+	gather_start(&work->gather, c, SYNC_LIST, buf_str(&body), work_submit);
 	buf_clear(&body);
 	return true;
 }
 
-static void submit(struct conn *c)
+void work_submit(struct conn *c)
 {
 	struct work *work = c->request.work;
 
 	if (gather(c))
 		return;
-
 	work->job = (struct job){ .work = commit_all, .done = committed, .home = c->worker->loop };
 	c->state = CONN_BUSY;
 	pool_submit(c->worker->httpd->pool, &work->job);
-}
-
-/* The newest of what is here and what the peers said. */
-static struct record newest_of(struct conn *c, const struct item *item)
-{
-	struct store_entry here = STORE_ENTRY_INIT;
-	struct record newest = item->theirs;
-
-	if (store_newest(c->worker->httpd->store, buf_str(&item->path), STORE_RECORD, &here, NULL) ==
-		    0 &&
-	    version_cmp(here.record.version, newest.version) > 0)
-		newest = here.record;
-	store_entry_clear(&here);
-	return newest;
-}
-
-/*
- * In a larger group an update depends on what others know: it is refused
- * when it clearly fails, and not offered yet when it does not.
- */
-static int judge_update(struct conn *c, const struct item *item, struct err *err)
-{
-	struct record newest = newest_of(c, item);
-
-	if (judge_cond(c, &newest, err) < 0)
-		return -1;
-	return err_set(err, ERR_UNSUPPORTED,
-		       "If-Match and If-None-Match are not offered for writes in a group of several nodes yet");
-}
-
-/* Whether this node knows the directory. */
-static bool is_known(struct conn *c, struct str path)
-{
-	struct store_entry entry = STORE_ENTRY_INIT;
-	bool known = store_newest(c->worker->httpd->store, path, STORE_RECORD, &entry, NULL) == 0 &&
-		     is_directory(&entry.record);
-
-	store_entry_clear(&entry);
-	return known;
-}
-
-/* What the next question is about: a directory above the item, or the next item. */
-static void next_question(struct conn *c)
-{
-	struct work *work = c->request.work;
-	struct str path = work->ancestor.s ? work->ancestor :
-					     buf_str(&work->items[work->asking].path);
-
-	work->ancestor = path_parent(path);
-	if (work->ask.asked == 0 || work->ancestor.n == 0 ||
-	    (work->kind != WORK_FILE && work->kind != WORK_MKDIR) ||
-	    is_known(c, work->ancestor)) {
-		work->ancestor = (struct str)STR_INIT;
-		work->asking++;
-	}
-}
-
-/* -1: the request was answered. */
-static int take_answer(struct conn *c)
-{
-	struct work *work = c->request.work;
-	struct item *item = &work->items[work->asking];
-	const struct ask *ask = &work->ask;
-	struct err err;
-
-	if (!ask->confirmed && (!work->unconfirmed || ask->answered < work->answered)) {
-		work->unconfirmed = true;
-		work->asked = ask->asked;
-		work->answered = ask->answered;
-	}
-	if (work->ancestor.s != NULL) {
-		if (is_file(&ask->record) && !ask->directory) {
-			answer_error(c, 409, "a file stands where a directory is needed: %.*s",
-				     STR_ARG(work->ancestor));
-			return -1;
-		}
-		return 0;
-	}
-	item->theirs = ask->record;
-	item->their_directory = ask->directory;
-	if (ask->asked > 0 && cond_is_update(&c->request.cond) &&
-	    judge_update(c, item, &err) < 0) {
-		answer_err(c, &err);
-		return -1;
-	}
-	return 0;
-}
-
-static void asked(struct conn *);
-
-/* 1: all is known; 0: an answer is awaited; -1: the request was answered. */
-static int ask_on(struct conn *c)
-{
-	struct work *work = c->request.work;
-
-	while (work->asking < work->count) {
-		struct str path = work->ancestor.s ? work->ancestor :
-						     buf_str(&work->items[work->asking].path);
-
-		if (!ask_start(&work->ask, c, path, VERSION_NONE, asked))
-			return 0;
-		if (take_answer(c) < 0)
-			return -1;
-		next_question(c);
-	}
-	return 1;
-}
-
-static void asked(struct conn *c)
-{
-	int r = take_answer(c);
-
-	if (r == 0) {
-		next_question(c);
-		r = ask_on(c);
-	}
-	if (r > 0)
-		submit(c);
-}
-
-void work_run(struct conn *c)
-{
-	if (ask_on(c) > 0)
-		submit(c);
-}
-
-/* before the body */
-
-/* The nearest thing above the path that this node knows must be a directory. */
-static int judge_above(struct conn *c, struct str path, struct err *err)
-{
-	while ((path = path_parent(path)).n > 0) {
-		struct store_entry entry = STORE_ENTRY_INIT;
-		struct record found;
-
-		if (store_newest(c->worker->httpd->store, path, STORE_RECORD, &entry, err) < 0)
-			return -1;
-		found = entry.record;
-		store_entry_clear(&entry);
-		if (is_file(&found))
-			return err_set(err, ERR_CONFLICT,
-				       "a file stands where a directory is needed: %.*s",
-				       STR_ARG(path));
-		if (record_is_live(&found))
-			break;
-	}
-	return 0;
-}
-
-/* -1: answered. */
-static int judge_early(struct conn *c)
-{
-	struct work *work = c->request.work;
-	struct item *item = work->count > 0 ? &work->items[0] : NULL;
-	struct record newest;
-	struct err err;
-
-	if (store_writable(c->worker->httpd->store, &err) < 0)
-		goto refused;
-	if (item == NULL)
-		return 0;
-	item->theirs = work->ask.record;
-	if (work->ask.asked > 0 && cond_is_update(&c->request.cond)) {
-		judge_update(c, item, &err);
-		goto refused;
-	}
-	newest = newest_of(c, item);
-	if (judge_above(c, buf_str(&item->path), &err) == 0 && judge_cond(c, &newest, &err) == 0 &&
-	    judge_kind(work, &newest, work->ask.directory, &err) == 0)
-		return 0;
-refused:
-	answer_err(c, &err);
-	return -1;
-}
-
-static void early_asked(struct conn *c)
-{
-	if (judge_early(c) == 0)
-		c->request.work->welcome(c);
-}
-
-void work_welcome(struct conn *c, void (*welcome)(struct conn *))
-{
-	struct work *work = c->request.work;
-
-	work->welcome = welcome;
-	if (work->count == 0 ||
-	    ask_start(&work->ask, c, buf_str(&work->items[0].path), VERSION_NONE, early_asked))
-		early_asked(c);
 }
 
 /* requests without a body */
