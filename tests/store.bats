@@ -104,6 +104,26 @@ fill() {
 	[ "$(stat -c %s "$STORE/reserve")" -gt 1000000 ]
 }
 
+@test "no inodes left for writers: 507, and DELETE and prune go on" {
+	disk 64M -N 1024
+	httpd n $'limits:\n  min_free: 1K'
+	local i
+	echo small >small
+	for i in 1 2 3 4 5 6; do [ "$(code -T small "$URL/d/f")" -lt 300 ]; done
+	for ((i = 0; i < 1024; i++)); do echo "url = $URL/e/$i"; printf '%s\n' 'upload-file = small' 'output = /dev/null'; done >uploads
+	run curl -s -w '%{http_code}\n' -K uploads
+	[ "$status" -eq 0 ]
+	[ "$(sort -u <<<"$output" | tr '\n' ' ')" = '201 507 ' ]
+	[ "$(code -T small "$URL/d/f")" = 507 ]
+	[ "$(code -X DELETE "$URL/d/f")" = 204 ]
+	[ "$(code "$URL/d/f")" = 404 ]
+	[ "$(code -X DELETE "$URL/e/0")" = 204 ]
+	run covey prune -c "$CONF" /d/f
+	[ "$status" -eq 0 ]
+	[ "$(curl -s "$URL/d/f?versions&format=json" | jq length)" -eq 1 ]
+	[ "$(curl -s "$URL/e/1")" = small ]
+}
+
 @test "min_free: writes are 507 below it, and readyz says so; reads and deletes go on" {
 	disk 64M
 	httpd n $'limits:\n  min_free: 40M'

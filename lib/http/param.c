@@ -9,7 +9,8 @@ struct str param_essence(struct str *rest)
 	size_t n = semicolon ? (size_t)(semicolon - rest->s) : rest->n;
 	struct str essence = str_trim((struct str){ rest->s, n });
 
-	*rest = (struct str){ rest->s + n, rest->n - n };
+	if (n > 0)	/* an absent field's slice points nowhere */
+		*rest = (struct str){ rest->s + n, rest->n - n };
 	return essence;
 }
 

@@ -19,6 +19,9 @@
 #define RESERVE_NAME "reserve"
 #define RESERVE_BYTES (UINT64_C(4) << 20)		/* some hundred tombstones */
 
+/* Small files use up a file system's inodes first; a tombstone takes two, and some directories. */
+#define MIN_FREE_INODES 256
+
 int disk_sync(struct store *store, int fd, const char *what, struct err *err)
 {
 	if (fsync(fd) == 0)
@@ -50,6 +53,9 @@ int disk_check(struct store *store, bool space, struct err *err)
 	if ((uint64_t)st.f_bavail * st.f_frsize < store->min_free)
 		return err_set(err, ERR_FULL, "write to %s: less than %" PRIu64 " bytes are free",
 			       store->path, store->min_free);
+	if (st.f_files > 0 && st.f_favail < MIN_FREE_INODES)
+		return err_set(err, ERR_FULL, "write to %s: fewer than %d inodes are free",
+			       store->path, MIN_FREE_INODES);
 	if (atomic_load(&store->released))
 		disk_fill_reserve(store);
 	return 0;

@@ -348,7 +348,8 @@ static void test_types(void)
 	struct buf text = BUF_INIT;
 
 	CHECK(fields_type_valid(STR("text/html")) && fields_type_valid(STR("a/b; c=d;e=\"f;\\\"\"")));
-	CHECK(!fields_type_valid(STR("")) && !fields_type_valid(STR("text")));
+	CHECK(!fields_type_valid((struct str)STR_INIT) && !fields_type_valid(STR("")));
+	CHECK(!fields_type_valid(STR("text")));
 	CHECK(!fields_type_valid(STR("text/")) && !fields_type_valid(STR("/html")));
 	CHECK(!fields_type_valid(STR("te xt/html")) && !fields_type_valid(STR("a/b/c")));
 	CHECK(!fields_type_valid(STR("a/b; c")) && !fields_type_valid(STR("a/b; c=\"d")));
