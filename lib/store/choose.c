@@ -29,8 +29,8 @@ int commit_see(struct store *store, struct commit_state *s, struct err *err)
 
 	if (s->parent >= 0 && look_tree(s->parent, s->name, &s->now, err) < 0)
 		return -1;
-	s->tombstone = look_mark(store->history, names_mark(&s->names, MARK_TOMBSTONE));
-	if (entry_of(store, &s->names, &s->now, s->tombstone, STORE_RECORD, &s->entry, err) < 0)
+	if (look_mark(store->history, names_mark(&s->names, MARK_TOMBSTONE), &s->tombstone, err) < 0 ||
+	    entry_of(store, &s->names, &s->now, s->tombstone, STORE_RECORD, &s->entry, err) < 0)
 		return -1;
 	if (version_is_none(s->now.record.version) &&
 	    look_history(store, &s->names, &past, err) < 0)
@@ -43,10 +43,12 @@ int commit_see(struct store *store, struct commit_state *s, struct err *err)
 static int choose(struct store *store, const struct commit *c, struct commit_state *s,
 		  struct err *err)
 {
-	struct version issued = look_mark(store->history, names_mark(&s->names, MARK_ISSUED));
-	uint64_t floor = later(issued, later(c->above, s->known)).time;
-	uint64_t now = clock_wall_ns();
+	uint64_t now = clock_wall_ns(), floor;
+	struct version issued;
 
+	if (look_mark(store->history, names_mark(&s->names, MARK_ISSUED), &issued, err) < 0)
+		return -1;
+	floor = later(issued, later(c->above, s->known)).time;
 	if (floor == UINT64_MAX)
 		return err_set(err, ERR_UNSUPPORTED, "no later version is possible");
 	s->ahead = now <= floor;

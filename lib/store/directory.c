@@ -25,9 +25,11 @@
 static bool is_live(struct store *store, struct names *names, int fd)
 {
 	struct record record = look_directory(fd);
-	struct version tombstone = look_mark(store->history, names_mark(names, MARK_TOMBSTONE));
+	struct version tombstone;
 
-	return record_is_live(&record) && version_cmp(record.version, tombstone) > 0;
+	return record_is_live(&record) &&
+	       look_mark(store->history, names_mark(names, MARK_TOMBSTONE), &tombstone, NULL) == 0 &&
+	       version_cmp(record.version, tombstone) > 0;
 }
 
 /* Each directory from the top down to the path gets a live record. */

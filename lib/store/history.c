@@ -101,8 +101,9 @@ static int read_all(struct store *store, struct names *names, struct reading *r,
 	r->dir = fs_open(store->history, names_history(names), O_RDONLY | O_DIRECTORY, 0);
 	if (r->dir < 0)
 		return errno == ENOENT ? 0 : err_sys(err, "open history");
-	r->tombstone = look_mark(r->dir, MARK_TOMBSTONE);
-	status = look_names(r->dir, ".", add_named, r, err);
+	status = look_mark(r->dir, MARK_TOMBSTONE, &r->tombstone, err);
+	if (status == 0)
+		status = look_names(r->dir, ".", add_named, r, err);
 	close(r->dir);
 	return status;
 }

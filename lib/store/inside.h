@@ -99,7 +99,7 @@ bool look_same(int dir, const char *name, const struct found *);
 /* The record of an open directory; version none when it has none. */
 struct record look_directory(int fd);
 /* The version a mark's link names; none when there is no such link. */
-struct version look_mark(int dir, const char *name);
+int look_mark(int dir, const char *name, struct version *ret, struct err *err);
 /* The tombstone's record; when its file is gone, what must have been in it. */
 int look_tombstone(int dir, const char *name, struct version, struct record *ret, struct err *);
 /* Each name in a directory, until each() does not return 0; no directory has no names. */

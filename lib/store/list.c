@@ -149,14 +149,15 @@ static int examine(const struct listing_state *l, struct candidate *c, bool with
 	struct version tombstone = VERSION_NONE;
 	struct found found = FOUND_INIT;
 	struct names below;
-	int status;
+	int status = 0;
 
 	names_set(&below, str_of(c->name));
 	if (l->tree >= 0 && look_tree(l->tree, c->name, &found, err) < 0)
 		return -1;
 	if (c->history)
-		tombstone = look_mark(l->history, names_mark(&below, MARK_TOMBSTONE));
-	status = judge(l, &below, &found, tombstone, with_deleted, &entry, err);
+		status = look_mark(l->history, names_mark(&below, MARK_TOMBSTONE), &tombstone, err);
+	if (status == 0)
+		status = judge(l, &below, &found, tombstone, with_deleted, &entry, err);
 	if (status > 0) {
 		if (found.type[0] != '\0' && record_is_live(&entry.record))
 			entry.type = mem_copy(found.type, strlen(found.type));

@@ -226,14 +226,18 @@ bool look_same(int dir, const char *name, const struct found *found)
 	       st.st_mtim.tv_nsec == seen->st_mtim.tv_nsec;
 }
 
-struct version look_mark(int dir, const char *name)
+int look_mark(int dir, const char *name, struct version *ret, struct err *err)
 {
 	char text[VERSION_TEXT];
 	struct version v = VERSION_NONE;
 
 	if (fs_read_link(dir, name, text, sizeof text) == 0)
 		version_parse(str_of(text), &v, NULL);
-	return v;
+	else if (errno != ENOENT && errno != ENOTDIR && errno != EINVAL && errno != ENAMETOOLONG &&
+		 errno != ELOOP)
+		return err_sys(err, "read the mark of a version");
+	*ret = v;
+	return 0;
 }
 
 int look_tombstone(int dir, const char *name, struct version v, struct record *ret,

@@ -91,6 +91,7 @@ int store_newest(struct store *store, struct str path, enum store_want want,
 {
 	struct store_entry entry = STORE_ENTRY_INIT;
 	struct found found = FOUND_INIT;
+	struct version tombstone;
 	struct names names;
 	int status;
 
@@ -98,9 +99,10 @@ int store_newest(struct store *store, struct str path, enum store_want want,
 		return -1;
 	status = look_tree(store->tree, names.tree, &found, err);
 	if (status == 0)
-		status = entry_of(store, &names, &found,
-				  look_mark(store->history, names_mark(&names, MARK_TOMBSTONE)),
-				  want, &entry, err);
+		status = look_mark(store->history, names_mark(&names, MARK_TOMBSTONE), &tombstone,
+				   err);
+	if (status == 0)
+		status = entry_of(store, &names, &found, tombstone, want, &entry, err);
 	found_clear(&found);
 	if (status < 0) {
 		store_entry_clear(&entry);

@@ -24,7 +24,7 @@ static int drop_name(int dir, const char *name, struct err *err)
 static int drop(struct store *store, struct pruning *p, const struct history_entry *entry,
 		struct err *err)
 {
-	struct version v = entry->record.version;
+	struct version v = entry->record.version, tombstone;
 	struct found found = FOUND_INIT;
 	bool dead_in_tree;
 
@@ -36,7 +36,9 @@ static int drop(struct store *store, struct pruning *p, const struct history_ent
 	if (dead_in_tree && drop_name(store->tree, p->names.tree, err) < 0)
 		return -1;
 	/* The link goes before what it names. */
-	if (version_cmp(look_mark(store->history, names_mark(&p->names, MARK_TOMBSTONE)), v) == 0 &&
+	if (look_mark(store->history, names_mark(&p->names, MARK_TOMBSTONE), &tombstone, err) < 0)
+		return -1;
+	if (version_cmp(tombstone, v) == 0 &&
 	    drop_name(store->history, names_mark(&p->names, MARK_TOMBSTONE), err) < 0)
 		return -1;
 	if (drop_name(store->history, names_version(&p->names, v), err) < 0)
