@@ -180,6 +180,23 @@ refused() {
 	[ "$(curl -s "$URL/a/b")" = x ]
 }
 
+@test "root does not write into the store of another user, who could not read it" {
+	[ "$(id -u)" -eq 0 ] || skip "NEEDS ROOT"
+	httpd n
+	echo x | curl -sf -T - "$URL/d/f"
+	stop "$PID"
+	echo mine >"$STORE/tree/d/mine"
+	chown -R nobody "$STORE"
+	run covey adopt -c "$CONF" /
+	[ "$status" -eq 77 ]
+	[[ $output == *"as that user"* ]]
+	[ -z "$(find "$STORE" -user root)" ]
+	chown -R root "$STORE"
+	run covey adopt -c "$CONF" /
+	[ "$status" -eq 0 ]
+	[[ $output == *d/mine* ]]
+}
+
 @test "a backup that keeps attributes comes back as it was, under a new node id" {
 	httpd n
 	local i tag

@@ -276,11 +276,25 @@ static int identify(struct store *store, struct err *err)
 	return status;
 }
 
+/* What root makes in another user's store, that user's roles could not read. */
+static int check_owner(const struct store *store, struct err *err)
+{
+	struct stat st;
+
+	if (geteuid() != 0 || fstatat(store->dir, "node.ini", &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    st.st_uid == 0)
+		return 0;
+	return err_set(err, ERR_DENIED, "open %s: it belongs to user %u; do this as that user",
+		       store->path, st.st_uid);
+}
+
 /* Under the lock on the store's directory: all parts are there and fit. */
 static int prepare(struct store *store, struct err *err)
 {
 	int state = -1;
 
+	if (check_owner(store, err) < 0)
+		return -1;
 	if (open_part(store, "tree", &store->tree, err) < 0 ||
 	    open_part(store, "history", &store->history, err) < 0 ||
 	    open_part(store, "tmp", &store->tmp, err) < 0 ||
