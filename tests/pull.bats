@@ -38,6 +38,7 @@ peers() {
 @test "indexes and histories: a part of each peer, who is silent is counted" { peers listings; }
 @test "names are resolved, nonsense is not" { peers names; }
 @test "what is no request is refused and harms nobody" { peers nonsense; }
+@test "covey-syncd stopped in the midst of everything" { peers stopping; }
 @test "covey-syncd leaves when idle, and comes back" { peers idle; }
 
 # put I PATH FILE: onto node I of the group
