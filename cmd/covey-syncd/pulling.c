@@ -28,7 +28,7 @@
 #include <unistd.h>
 
 #define RUNNING_MAX 64			/* pulls with a stage; more wait their turn */
-#define HOLD_BYTES (512u << 10)		/* waiting for the disk: more, and the holder is held back */
+#define HOLD_BYTES (120u << 10)		/* waiting for the disk: more, and the holder is held back */
 #define SMALL_BYTES (4u << 20)		/* goes on without askers */
 
 static void step(struct pulling *p);

@@ -19,7 +19,7 @@
 #include <curl/curl.h>
 
 #define HEADER_BYTES_MAX (64u * 1024)	/* of one response; more is no peer of ours */
-#define RECEIVE_BYTES (256L * 1024)
+#define RECEIVE_BYTES (128L * 1024)
 #define CONNECTIONS_KEPT 64L
 
 struct fetcher {
