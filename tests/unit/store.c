@@ -3,7 +3,21 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
+
+/* The wall clock, which this test sets: over the C library's. */
+static time_t clock_shift;	/* s */
+
+int clock_gettime(clockid_t id, struct timespec *ret)
+{
+	int status = (int)syscall(SYS_clock_gettime, id, ret);
+
+	if (id == CLOCK_REALTIME)
+		ret->tv_sec += clock_shift;
+	return status;
+}
 
 /* The names at a path, joined by blanks; a directory's with a slash, a deleted one's with a !. */
 static char *names(const char *path, const char *after, size_t limit, bool deleted)
@@ -269,6 +283,39 @@ static void eviction(void)
 	CHECK(holds("e/v", "4"));
 }
 
+/* Commit content or a tombstone; its version, which must be above last. */
+static struct version above(struct version last, const char *path, bool deleted)
+{
+	struct commit c = COMMIT_INIT;
+
+	c.flags = deleted ? RECORD_DELETED : 0;
+	CHECK(commit(&c, path, deleted ? NULL : "x") == ERR_NONE && c.newest);
+	CHECK(version_cmp(c.record.version, last) > 0);
+	return c.record.version;
+}
+
+/* The clock is set back and forth, and files are evicted: a path's versions only grow. */
+static void clock_jumps(void)
+{
+	static const time_t shifts[] = { 0, -3600, -7200, 3600, -3600, 0, -86400, 7200 };
+	struct version last = VERSION_NONE;
+	struct timespec now;
+	char path[20];
+
+	for (size_t i = 0; i < sizeof shifts / sizeof shifts[0]; i++) {
+		clock_shift = shifts[i];
+		last = above(last, "jumps", false);
+		if (i % 2 == 1)
+			CHECK(unlink(in_store("tree/", "jumps")) == 0);
+		last = above(last, "jumps", i % 3 == 2);
+		/* A path that knows nothing of another clock takes this one. */
+		snprintf(path, sizeof path, "jumped%zu", i);
+		clock_gettime(CLOCK_REALTIME, &now);
+		CHECK(above(VERSION_NONE, path, false).time / 1000000000 - (uint64_t)now.tv_sec < 60);
+	}
+	clock_shift = 0;
+}
+
 static int refuse(const struct commit *c, const struct store_entry *now, struct err *err)
 {
 	const uint64_t *size = c->data;
@@ -461,6 +508,7 @@ int main(void)
 	extremes();
 	foreign();
 	eviction();
+	clock_jumps();
 	conditions();
 	merging();
 	kinds();
