@@ -83,6 +83,9 @@ int store_version(struct store *, struct str path, struct version, enum store_wa
 struct stage;
 
 int stage_begin(struct store *, struct stage **ret, struct err *);
+/* For a body of this size that is only passed on: also below min_free, as long as it fits.
+ * It may be committed only if store_writable() says so then. */
+int stage_begin_passing(struct store *, uint64_t size, struct stage **ret, struct err *);
 /* Append bytes: stage_add() is stage_write() and stage_hash(); those two may
  * run on different threads at once, each in the order of the body. */
 int stage_add(struct stage *, const void *, size_t n, struct err *);

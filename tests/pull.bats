@@ -32,7 +32,7 @@ peers() {
 @test "half a lie: the honest holder alone gives all" { peers half_a_lie; }
 @test "many ask for one content: fetched once, and no more when it is here" { peers joined; }
 @test "the asker leaves: a large pull is given up, a small one goes on" { peers asker_leaves; }
-@test "no room on the disk: FULL, nothing left" { peers disk_full; }
+@test "little room on the disk: passed on, not kept; no room: FULL, nothing left" { peers disk_full; }
 @test "covey-syncd killed in mid-pull: nothing left, and again" { peers killed; }
 @test "300 pulls at once, from good and bad" { peers many; }
 @test "indexes and histories: a part of each peer, who is silent is counted" { peers listings; }

@@ -116,7 +116,8 @@ static void look_here(struct job *job)
 	}
 	store_entry_clear(&entry);
 	if (p->present < 0)
-		p->failed = stage_begin(p->daemon->store, &p->stage, &p->err) < 0;
+		p->failed = stage_begin_passing(p->daemon->store, p->record.size, &p->stage,
+						&p->err) < 0;
 }
 
 static void looked_here(struct pulling *p)
@@ -135,7 +136,8 @@ static void make_stage(struct job *job)
 
 	stage_free(p->stage);
 	p->stage = NULL;
-	p->failed = stage_begin(p->daemon->store, &p->stage, &p->err) < 0;
+	p->failed = stage_begin_passing(p->daemon->store, p->record.size, &p->stage,
+						&p->err) < 0;
 }
 
 /* asking */
@@ -291,7 +293,8 @@ static void keep(struct job *job)
 	commit.mtime = p->record.mtime;
 	commit.type = buf_str(&p->type);
 	commit.fixed = p->record.version;
-	if (stage_sync(p->stage, &p->err) < 0 ||
+	if (store_writable(p->daemon->store, &p->err) < 0 ||	/* read, but not kept */
+	    stage_sync(p->stage, &p->err) < 0 ||
 	    store_commit(p->daemon->store, &commit, &p->err) < 0)
 		log_err(LOG_LEVEL_WARNING, &p->err, "keep what was pulled");
 }

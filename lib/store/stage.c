@@ -35,23 +35,39 @@ struct stage {
 	uint8_t sha256[SHA256_BYTES];
 };
 
-int stage_begin(struct store *store, struct stage **ret, struct err *err)
+static int begin(struct store *store, uint64_t check_at, struct stage **ret, struct err *err)
 {
 	struct stage *stage;
-	int fd;
+	int fd = fs_tmpfile(store->tmp);
 
-	if (disk_check(store, true, err) < 0)
-		return -1;
-	fd = fs_tmpfile(store->tmp);
 	if (fd < 0)
 		return err_sys(err, "make a file for the body");
 	stage = mem_new(1, sizeof *stage);
 	stage->store = store;
 	stage->fd = fd;
-	stage->check_at = SPACE_CHECK_BYTES;
+	stage->check_at = check_at;
 	stage->digest = digest_new();
 	*ret = stage;
 	return 0;
+}
+
+int stage_begin(struct store *store, struct stage **ret, struct err *err)
+{
+	return disk_check(store, true, err) < 0 ? -1 : begin(store, SPACE_CHECK_BYTES, ret, err);
+}
+
+int stage_begin_passing(struct store *store, uint64_t size, struct stage **ret, struct err *err)
+{
+	struct err why;
+	uint64_t space;
+
+	if (disk_check(store, true, &why) == 0)
+		return begin(store, SPACE_CHECK_BYTES, ret, err);
+	if (why.kind == ERR_FULL && fs_free_bytes(store->dir, &space) == 0 && size < space)
+		return begin(store, UINT64_MAX, ret, err);
+	if (err != NULL)
+		*err = why;
+	return -1;
 }
 
 void stage_free(struct stage *stage)
