@@ -45,15 +45,14 @@ static void deliver(struct task *task)
 /* Fewest connections first, in turn among equals. */
 static struct worker *choose(struct httpd *h)
 {
-	struct worker *best = NULL;
-	unsigned least = 0;
+	struct worker *best = &h->workers[++h->turn % h->worker_count];
+	unsigned least = atomic_load_explicit(&best->count, memory_order_relaxed);
 
-	h->turn++;
-	for (unsigned i = 0; i < h->worker_count; i++) {
+	for (unsigned i = 1; i < h->worker_count; i++) {
 		struct worker *w = &h->workers[(h->turn + i) % h->worker_count];
 		unsigned count = atomic_load_explicit(&w->count, memory_order_relaxed);
 
-		if (best == NULL || count < least) {
+		if (count < least) {
 			best = w;
 			least = count;
 		}

@@ -345,7 +345,7 @@ void upload_type(const struct mime *mime, struct str type, struct str path,
 		 char to[RECORD_TYPE_MAX + 1])
 {
 	to[0] = '\0';
-	if (!fields_type_valid(type) || type.n > RECORD_TYPE_MAX ||
+	if (type.s == NULL || !fields_type_valid(type) || type.n > RECORD_TYPE_MAX ||
 	    fields_type_is(type, STR("application/x-www-form-urlencoded")) ||
 	    str_eq_nocase(type, mime_of(mime, path)))
 		return;

@@ -272,12 +272,11 @@ int sock_send(int fd, const void *bytes, size_t n, const int *fds, size_t fd_cou
 			       SOCK_FDS_MAX);
 	memcpy(&iov.iov_base, &bytes, sizeof bytes);	/* sendmsg() only reads it */
 	if (fd_count > 0) {
-		struct cmsghdr *head;
+		struct cmsghdr *head = &control.align;
 
 		memset(&control, 0, sizeof control);
 		msg.msg_control = control.bytes;
 		msg.msg_controllen = CMSG_SPACE(sizeof *fds * fd_count);
-		head = CMSG_FIRSTHDR(&msg);
 		head->cmsg_level = SOL_SOCKET;
 		head->cmsg_type = SCM_RIGHTS;
 		head->cmsg_len = CMSG_LEN(sizeof *fds * fd_count);

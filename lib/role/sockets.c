@@ -63,7 +63,7 @@ static int check_inet(int fd, const struct service_socket *want, const struct co
 			       tcp ? "listening TCP" : "UDP");
 	if (sock_address(fd, &address, err) < 0)
 		return -1;
-	if (!listen->given)
+	if (listen == NULL || !listen->given)
 		return err_set(err, ERR_INVALID,
 			       "adopt socket \"%s\" at %s: the configuration has no listen.%s",
 			       want->name, address_format(is, &address), want->name);
