@@ -141,7 +141,7 @@ no_stage() { [ -e "/proc/$1" ] && [ -z "$(find "/proc/$1/fd" -lname '*(deleted)'
 	syncd=$(PID=$group role_pid 2 covey-syncd)
 	stop "$PID" KILL
 	# An unnamed file is a stage; the whole pull would hold it for much longer.
-	wait_until 1 no_stage "$syncd"
+	wait_until 3 no_stage "$syncd"
 	[ ! -e "${STORES[2]}/tree/big" ]
 	[ "$(code -r 0-999 "${URLS[2]}/big")" = 206 ]
 	cmp -n 1000 "$D/body" big
