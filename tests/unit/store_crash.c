@@ -106,10 +106,9 @@ static void name_changes(int dir, const char *name, ino_t inode)
 
 	if (!tracking || part == '?')
 		return;
-	if (part == 't') {
+	CHECK(inode == 0 || !is_lost(inode));
+	if (part == 't')
 		CHECK(lost_in_history() == 0);
-		CHECK(inode == 0 || !is_lost(inode));
-	}
 	lose(inode_above(dir, name), name, part == 'h');
 }
 
