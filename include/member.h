@@ -69,7 +69,9 @@ struct members {
 void members_clear(struct members *);		/* safe on MEMBERS_INIT */
 void members_add(struct members *, const struct member *);
 const struct member *members_find(const struct members *, uint64_t id);	/* NULL: unknown */
-/* How many others have not left: the N of "peers=A/N"; 0 is a group of one. */
+/* How many others have not left: the N of "peers=A/N". */
 size_t members_asked(const struct members *);
+/* Whether others were ever met, even if all have left: if not, this is a group of one. */
+bool members_met(const struct members *);
 
 #endif

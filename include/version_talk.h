@@ -11,8 +11,8 @@
  *
  * NEWEST asks all peers; with a version, for that one only.  The answer
  * speaks of peers alone: the asker compares with its own store.  asked is
- * every other member that has not left, whether or not it could be asked:
- * 0 is a group of one, and only that is confirmed for now.
+ * every other member that has not left, whether or not it could be asked.
+ * Only a group of one, which never met a peer, is confirmed for now.
  *
  * NODES: this node is the first row.
  *

@@ -113,6 +113,35 @@ group:
 	done
 }
 
+@test "a group whose others have left is still a group: nothing is confirmed" {
+	local i
+	group 2
+	put 1 a one
+	stop "$PID"
+	for i in 1 2; do
+		spawn "up$i" covey up -c "$D/group/node$i/covey.yaml"
+		UPS[i]=$PID
+	done
+	wait_until 10 _sees_all_up "${URLS[1]}" 1
+	stop "${UPS[2]}"
+	wait_until 5 sees_left 1
+	put 1 a two
+	[ "$(header Version-State)" = "unconfirmed; peers=0/0" ]
+	stop "${UPS[1]}"
+	spawn again covey up -c "$D/group/node1/covey.yaml"
+	wait_until 10 ready "${URLS[1]}"
+	put 1 a three
+	run code "${URLS[1]}/a"
+	[ "$output" = 200 ]
+	[ "$(header Version-State)" = "unconfirmed; peers=0/0" ]
+	run code -T - -H 'If-Match: *' "${URLS[1]}/a" <<<four
+	[ "$output" = 501 ]
+}
+
+sees_left() {
+	[ "$(curl -sf -m 2 "${URLS[$1]}/.covey/status" | jq '[.group.peers[] | select(.state == "left")] | length')" -eq 1 ]
+}
+
 gone() {
 	! pgrep -P "${UPS[$1]}" -f covey-versiond
 }

@@ -24,18 +24,24 @@ void ask_none(struct ask *ask, struct conn *c)
 	forget(ask);
 	if (h->grouped)
 		ask->asked = atomic_load_explicit(&h->asked, memory_order_relaxed);
-	ask->confirmed = ask->asked == 0;
+	ask->confirmed = !h->grouped || !atomic_load_explicit(&h->met, memory_order_relaxed);
+}
+
+void ask_members(struct httpd *h)
+{
+	struct members members = MEMBERS_INIT;
+
+	if (members_load(h->state_directory, &members, NULL) == 0) {
+		atomic_store(&h->asked, (unsigned)members_asked(&members));
+		atomic_store(&h->met, members_met(&members));
+	}
+	members_clear(&members);
 }
 
 /* versiond is away: the members this node has met are all that is known. */
 static void nobody_answered(struct ask *ask, struct conn *c)
 {
-	struct members members = MEMBERS_INIT;
-	struct httpd *h = c->worker->httpd;
-
-	if (members_load(h->state_directory, &members, NULL) == 0)
-		atomic_store(&h->asked, (unsigned)members_asked(&members));
-	members_clear(&members);
+	ask_members(c->worker->httpd);
 	ask_none(ask, c);
 }
 
@@ -56,6 +62,7 @@ static int take(struct ask *ask, struct conn *c, const struct frame *frame)
 	memcpy(ask->holders, answer.holders, sizeof ask->holders);
 	ask->holder_count = answer.holder_count;
 	atomic_store_explicit(&c->worker->httpd->asked, answer.asked, memory_order_relaxed);
+	atomic_store_explicit(&c->worker->httpd->met, !answer.confirmed, memory_order_relaxed);
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #include "version_talk.h"
 
 struct conn;
+struct httpd;
 
 struct ask {
 	struct call call;
@@ -33,6 +34,8 @@ struct ask {
  */
 bool ask_start(struct ask *, struct conn *, struct str path, struct version,
 		 void (*done)(struct conn *));
+/* What members.ini knows of the group, until somebody is asked. */
+void ask_members(struct httpd *);
 /* Nobody is asked: what is known of the group without. */
 void ask_none(struct ask *, struct conn *);
 void ask_end(struct ask *);		/* safe on ASK_INIT */

@@ -54,6 +54,7 @@ struct httpd {
 	char *state_directory;		/* STORE/state */
 	bool grouped;			/* a group key is configured */
 	atomic_uint asked;		/* peers that the last check counted */
+	atomic_bool met;		/* there ever were any */
 	uint64_t started_ms;
 	/* worker 0's alone */
 	struct watch listener;

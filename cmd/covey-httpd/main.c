@@ -1,21 +1,12 @@
 /* covey-httpd - HTTP/1.1 for clients, and for content between nodes */
+#include "ask.h"
 #include "httpd.h"
 #include "mem.h"
-#include "members.h"
 #include "memory.h"
 
 #include <sys/resource.h>
 
 #define POOL_THREADS 64		/* commits wait for the disk, and it likes many at once */
-
-static void count_members(struct httpd *h)
-{
-	struct members members = MEMBERS_INIT;
-
-	if (members_load(h->state_directory, &members, NULL) == 0)
-		h->asked = (unsigned)members_asked(&members);
-	members_clear(&members);
-}
 
 /* A connection, the file it sends and a body on its way may be open at once. */
 static void allow_descriptors(const struct httpd *h)
@@ -60,7 +51,7 @@ static int role_start(struct service *service, struct err *err)
 	h->memory = memory_new();
 	h->mime = mime_new(MIME_FILE);
 	if (h->grouped)
-		count_members(h);
+		ask_members(h);
 	if (listener_start(h, err) == 0)
 		return 0;
 	role_free(service);

@@ -87,7 +87,7 @@ static int take_answer(struct conn *c)
 	}
 	item->theirs = ask->record;
 	item->their_directory = ask->directory;
-	if (ask->asked > 0 && cond_is_update(&c->request.cond) &&
+	if (!ask->confirmed && cond_is_update(&c->request.cond) &&
 	    judge_update(c, item, &err) < 0) {
 		answer_err(c, &err);
 		return -1;
@@ -169,7 +169,7 @@ static int judge_early(struct conn *c)
 	if (item == NULL)
 		return 0;
 	item->theirs = work->ask.record;
-	if (work->ask.asked > 0 && cond_is_update(&c->request.cond)) {
+	if (!work->ask.confirmed && cond_is_update(&c->request.cond)) {
 		judge_update(c, item, &err);
 		goto refused;
 	}

@@ -27,11 +27,12 @@ static void pending_end(struct pending *pending)
 		service_finished(v->service);
 }
 
-static void reply_newest(struct serve_request *request, const struct check_result *result)
+static void reply_newest(struct versiond *v, struct serve_request *request,
+			 const struct check_result *result)
 {
 	struct newest_answer answer = { .directory = result->directory, .asked = result->asked,
 					.answered = result->answered,
-					.confirmed = result->asked == 0,
+					.confirmed = !members_met(&v->members),
 					.holder_count = result->holder_count };
 	struct buf body = BUF_INIT;
 
@@ -49,7 +50,7 @@ static void newest_done(struct check_wait *wait, const struct check_result *resu
 {
 	struct pending *pending = CONTAINER_OF(wait, struct pending, wait);
 
-	reply_newest(pending->request, result);
+	reply_newest(pending->versiond, pending->request, result);
 	pending_end(pending);
 }
 
@@ -148,7 +149,7 @@ static int ask_newest(struct versiond *v, struct serve_request *request, struct 
 		begin_check(v, request, ask.path, ask.version, newest_done);
 		return 0;
 	}
-	reply_newest(request, &nobody);
+	reply_newest(v, request, &nobody);
 	serve_end(request);
 	return 0;
 }

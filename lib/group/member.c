@@ -175,3 +175,11 @@ size_t members_asked(const struct members *members)
 			asked++;
 	return asked;
 }
+
+bool members_met(const struct members *members)
+{
+	for (size_t i = 0; i < members->count; i++)
+		if (members->list[i].id != members->self)
+			return true;
+	return false;
+}
