@@ -1,5 +1,5 @@
 /*
- * digest - SHA-256 in pieces (FIPS 180-4, by libcrypto), and base64 for it
+ * digest - SHA-256 in pieces, SHA-512 of files (FIPS 180-4, by libcrypto), and base64 for them
  */
 #ifndef COVEY_DIGEST_H
 #define COVEY_DIGEST_H
@@ -15,6 +15,9 @@ struct digest *digest_new(void);
 void digest_free(struct digest *);		/* NULL is fine */
 void digest_add(struct digest *, const void *, size_t n);
 void digest_end(struct digest *, uint8_t ret[32]);	/* only digest_free() may follow */
+
+/* SHA-512 of what a file holds; 0, or -1 and errno. */
+int digest_file_512(int fd, uint8_t ret[64]);
 
 /* RFC 4648 base64 with padding, as structured fields use it. */
 void base64_encode(struct buf *, const void *, size_t n);

@@ -17,6 +17,7 @@
 
 /* Repr-Digest and Content-Digest: 1 with the sha-256, 0 when only others are given, -1 malformed. */
 int fields_digest_parse(struct str field, uint8_t ret[32]);
+int fields_digest_parse_512(struct str field, uint8_t ret[64]);	/* the same for sha-512 */
 void fields_digest(struct buf *, const uint8_t sha256[32]);	/* "sha-256=:...:" */
 /* Whether Want-Repr-Digest asks for sha-256, and not with a preference of 0. */
 bool fields_wants_sha256(struct str field);

@@ -349,7 +349,7 @@ versions() {
 		names+=$(jq -r 'map(.name) | join(",")' body),
 		[ $round -lt 3 ] || break
 		[[ $(header Link) =~ \<(.*)\>\;\ rel=\"next\" ]]
-		next="${BASH_REMATCH[1]}&format=json"
+		next="${BASH_REMATCH[1]}"	# as it is: the next page is JSON too
 	done
 	[ "$names" = "f 1,f 2,f 3,f 4,f 5," ]
 	[ -z "$(header Link)" ]
@@ -488,11 +488,16 @@ PY
 	digest=$(openssl dgst -sha256 -binary a | base64)
 	wrong=$(echo other | openssl dgst -sha256 -binary | base64)
 	[ "$(code -T a -H "Repr-Digest: sha-256=:$digest:" "$URL/a")" = 201 ]
-	[ "$(code -T a -H "Content-Digest: sha-512=:AAAA:, sha-256=:$digest:" "$URL/a")" = 204 ]
+	[ "$(code -T a -H "Content-Digest: other=:AAAA:, sha-256=:$digest:" "$URL/a")" = 204 ]
 	[ "$(code -T a -H "Repr-Digest: sha-256=:$wrong:" "$URL/a")" = 400 ]
 	[ "$(code -T a -H "Content-Digest: sha-256=:$wrong:" "$URL/a")" = 400 ]
 	[ "$(code -T a -H 'Repr-Digest: sha-256=nonsense' "$URL/a")" = 400 ]
-	[ "$(versions "$URL/a")" -eq 2 ]
+	[ "$(code -T a -H 'Repr-Digest: sha-512=:AAAA:' "$URL/a")" = 400 ]
+	digest_512=$(openssl dgst -sha512 -binary a | base64 -w0)
+	[ "$(code -T a -H "Content-Digest: sha-512=:$digest_512:" "$URL/a")" = 204 ]
+	[ "$(code -T a -H "Content-Digest: sha-512=:${digest_512/[a-m]/z}:" "$URL/b")" = 400 ]
+	[ "$(code "$URL/b")" = 404 ]
+	[ "$(versions "$URL/a")" -eq 3 ]
 	[ "$(code -H 'Want-Repr-Digest: sha-256=10' "$URL/a")" = 200 ]
 	[ "$(header Repr-Digest)" = "sha-256=:$digest:" ]
 	[ "$(code -r 0-1 -H 'Want-Repr-Digest: sha-256=1' "$URL/a")" = 206 ]

@@ -231,25 +231,15 @@ static void fail(struct upload *u)
 		conn_abort(c);
 }
 
-/* A trailer may carry the digests too. */
-static int trailer_digest(struct conn *c, enum field field, bool *has, uint8_t sha256[SHA256_BYTES])
-{
-	struct str value = body_trailer(&c->body, field);
-	int r = value.s ? fields_digest_parse(value, sha256) : 0;
-
-	if (r > 0)
-		*has = true;
-	return r;
-}
-
 static void finish(struct upload *u)
 {
 	struct conn *c = u->conn;
 	struct work *work = c->request.work;
 	struct chunk *last = &u->chunks[u->filling];
 
-	if (trailer_digest(c, FIELD_REPR_DIGEST, &work->has_repr, work->repr) < 0 ||
-	    trailer_digest(c, FIELD_CONTENT_DIGEST, &work->has_content, work->content) < 0) {
+	/* A trailer may carry the digests too. */
+	if (wanted_parse(&work->repr, body_trailer(&c->body, FIELD_REPR_DIGEST)) < 0 ||
+	    wanted_parse(&work->content, body_trailer(&c->body, FIELD_CONTENT_DIGEST)) < 0) {
 		answer_error(c, 400, "a digest in the trailer is malformed");
 		return;
 	}
@@ -322,13 +312,11 @@ static const char *malformed(struct conn *c, int *status)
 	return NULL;
 }
 
-static int digest_field(struct conn *c, enum field field, bool *has, uint8_t sha256[SHA256_BYTES])
+static int digest_field(struct conn *c, enum field field, struct wanted *wanted)
 {
 	struct buf scratch = BUF_INIT;
-	struct str value = head_list(&c->head, field, &scratch);
-	int r = value.s ? fields_digest_parse(value, sha256) : 0;
+	int r = wanted_parse(wanted, head_list(&c->head, field, &scratch));
 
-	*has = r > 0;
 	buf_clear(&scratch);
 	return r;
 }
@@ -377,8 +365,8 @@ static int prepare_raw(struct conn *c, struct work *work)
 	uint64_t seconds = 0;
 
 	take_type(c, item);
-	if (digest_field(c, FIELD_REPR_DIGEST, &work->has_repr, work->repr) < 0 ||
-	    digest_field(c, FIELD_CONTENT_DIGEST, &work->has_content, work->content) < 0) {
+	if (digest_field(c, FIELD_REPR_DIGEST, &work->repr) < 0 ||
+	    digest_field(c, FIELD_CONTENT_DIGEST, &work->content) < 0) {
 		answer_error(c, 400, "Repr-Digest or Content-Digest is malformed");
 		return -1;
 	}

@@ -11,6 +11,8 @@
 #include "clock.h"
 #include "conn.h"
 #include "container.h"
+#include "digest.h"
+#include "fields.h"
 #include "handlers.h"
 #include "join.h"
 #include "mem.h"
@@ -128,14 +130,36 @@ static int condition(const struct commit *commit, const struct store_entry *now,
 	return work_judge_kind(work, newest, now->directory || item->their_directory, err);
 }
 
+int wanted_parse(struct wanted *wanted, struct str field)
+{
+	int r256 = field.s ? fields_digest_parse(field, wanted->sha256) : 0;
+	int r512 = field.s ? fields_digest_parse_512(field, wanted->sha512) : 0;
+
+	wanted->has_256 |= r256 > 0;
+	wanted->has_512 |= r512 > 0;
+	return r256 < 0 || r512 < 0 ? -1 : 0;
+}
+
 /* in the pool */
 
-static int check_digest(bool has, const uint8_t *wanted, const struct item *item, const char *field,
+static int check_digest(const struct wanted *wanted, const struct item *item, const char *field,
 			struct err *err)
 {
-	if (!has || memcmp(wanted, stage_sha256(item->stage), SHA256_BYTES) == 0)
+	uint8_t sha512[SHA512_BYTES];
+
+	if (wanted->has_256 &&
+	    memcmp(wanted->sha256, stage_sha256(item->stage), SHA256_BYTES) != 0)
+		return err_set(err, ERR_INVALID, "%s: the content that arrived has another sha-256",
+			       field);
+	if (!wanted->has_512)
 		return 0;
-	return err_set(err, ERR_INVALID, "%s: the content that arrived has another sha-256", field);
+	/* Asked for rarely: read again, where the other is made while the body arrives. */
+	if (digest_file_512(stage_fd(item->stage), sha512) < 0)
+		return err_sys(err, "read staged content");
+	if (memcmp(wanted->sha512, sha512, SHA512_BYTES) != 0)
+		return err_set(err, ERR_INVALID, "%s: the content that arrived has another sha-512",
+			       field);
+	return 0;
 }
 
 static int complete_stage(struct work *work, struct item *item, struct err *err)
@@ -148,8 +172,8 @@ static int complete_stage(struct work *work, struct item *item, struct err *err)
 				stage_add(item->stage, item->small.data, item->small.len, err)) < 0))
 		return -1;
 	if (stage_sync(item->stage, err) < 0 ||
-	    check_digest(work->has_repr, work->repr, item, "Repr-Digest", err) < 0 ||
-	    check_digest(work->has_content, work->content, item, "Content-Digest", err) < 0)
+	    check_digest(&work->repr, item, "Repr-Digest", err) < 0 ||
+	    check_digest(&work->content, item, "Content-Digest", err) < 0)
 		return -1;
 	return 0;
 }
@@ -295,7 +319,7 @@ static bool gather(struct conn *c)
 	if (work->kind != WORK_RMDIR || work->ask.asked == 0 || work->gather.done != NULL)
 		return false;
 	sync_list_pack(&body, &list);
-	gather_start(&work->gather, c, SYNC_LIST, buf_str(&body), work_submit);
+	gather_start(&work->gather, c, &work->ask, SYNC_LIST, buf_str(&body), work_submit);
 	buf_clear(&body);
 	return true;
 }

@@ -18,6 +18,8 @@
 
 struct conn;
 
+#define SHA512_BYTES 64
+
 enum work_kind { WORK_FILE, WORK_DELETE, WORK_MKDIR, WORK_RMDIR };
 
 /* One path and what becomes of it. */
@@ -32,14 +34,19 @@ struct item {
 	bool their_directory;
 };
 
+/* The digests of a Repr-Digest or Content-Digest. */
+struct wanted {
+	bool has_256, has_512;
+	uint8_t sha256[SHA256_BYTES], sha512[SHA512_BYTES];
+};
+
 struct work {
 	struct conn *conn;
 	enum work_kind kind;
 	struct item *items;		/* owned */
 	size_t count;
 	uint32_t mtime;			/* the client's, or 0 */
-	bool has_repr, has_content;	/* digests that the (only) body must have */
-	uint8_t repr[SHA256_BYTES], content[SHA256_BYTES];
+	struct wanted repr, content;	/* digests that the (only) body must have */
 	bool form;			/* a browser's form: answered 303 */
 	/* private */
 	struct job job;
@@ -54,6 +61,7 @@ struct work {
 	struct err err;
 };
 
+int wanted_parse(struct wanted *, struct str field);	/* adds what the field says; -1 malformed */
 struct work *work_new(struct conn *, enum work_kind);
 void work_free(struct work *);		/* NULL is fine */
 struct item *work_add(struct work *, struct str path);	/* good until the next one is added */

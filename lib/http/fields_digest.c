@@ -43,24 +43,35 @@ static bool is_bytes(struct str item)
 	return true;
 }
 
-int fields_digest_parse(struct str field, uint8_t ret[32])
+/* The n bytes that name has in the field: 1, 0 when it is not there, -1 malformed. */
+static int parse(struct str field, struct str name, uint8_t *ret, size_t n)
 {
 	struct str member, key, item;
-	uint8_t sha256[32];
+	uint8_t digest[64];
 	int found = 0;
 
 	while (str_cut(&field, ',', &member)) {
 		if (split_member(member, &key, &item) < 0 || !is_bytes(item))
 			return -1;
-		if (!str_eq(key, STR("sha-256")))
+		if (!str_eq(key, name))
 			continue;
-		if (base64_decode((struct str){ item.s + 1, item.n - 2 }, sha256, 32) < 0)
+		if (base64_decode((struct str){ item.s + 1, item.n - 2 }, digest, n) < 0)
 			return -1;
 		found = 1;
 	}
 	if (found)
-		memcpy(ret, sha256, 32);
+		memcpy(ret, digest, n);
 	return found;
+}
+
+int fields_digest_parse(struct str field, uint8_t ret[32])
+{
+	return parse(field, STR("sha-256"), ret, 32);
+}
+
+int fields_digest_parse_512(struct str field, uint8_t ret[64])
+{
+	return parse(field, STR("sha-512"), ret, 64);
 }
 
 void fields_digest(struct buf *buf, const uint8_t sha256[32])

@@ -274,12 +274,17 @@ static void test_freshness(void)
 	buf_clear(&text);
 }
 
+/* of "abc" */
+#define DIGEST_512 \
+	"3a81oZNherrMQXNJriBBMRLm+k6JqX6iCp7u5ktV05oh" \
+	"kpkqJ0/BqDa6PCOj/uu9RU1EI2Q86A4qmslPpUyknw=="
+
 /* RFC 9530's own example: the digest of {"hello": "world"} and a newline */
 #define DIGEST "RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg="
 
 static void test_digests(void)
 {
-	uint8_t sha256[32] = { 1 };
+	uint8_t sha256[32] = { 1 }, sha512[64] = { 1 };
 	struct buf text = BUF_INIT;
 
 	CHECK(fields_digest_parse(STR("sha-256=:" DIGEST ":"), sha256) == 1 && sha256[0] == 0x44);
@@ -287,6 +292,10 @@ static void test_digests(void)
 	CHECK(str_eq(buf_str(&text), STR("sha-256=:" DIGEST ":")));
 	CHECK(fields_digest_parse(STR("sha-512=:AAAA:, sha-256=:" DIGEST ":;x=1"), sha256) == 1);
 	CHECK(fields_digest_parse(STR("sha-512=:AAAA:"), sha256) == 0);
+	CHECK(fields_digest_parse_512(STR("sha-512=:AAAA:"), sha512) == -1);
+	CHECK(fields_digest_parse_512(STR("sha-256=:" DIGEST ":"), sha512) == 0);
+	CHECK(fields_digest_parse_512(STR("sha-512=:" DIGEST_512 ":"), sha512) == 1 &&
+	      sha512[0] == 0xdd && sha512[63] == 0x9f);
 	CHECK(fields_digest_parse((struct str)STR_INIT, sha256) == 0);
 	CHECK(fields_digest_parse(STR("sha-256=" DIGEST), sha256) == -1);
 	CHECK(fields_digest_parse(STR("sha-256=:AAAA:"), sha256) == -1);
