@@ -3,6 +3,7 @@
 
 #include "progress.h"
 
+#include "json.h"
 #include "mem.h"
 #include "pct.h"
 #include "version.h"
@@ -278,7 +279,12 @@ static int status_of(long http)
 int exchange_refused(const struct exchange *exchange, const char *what)
 {
 	struct str rest = buf_str(&exchange->content), line = STR_INIT;
+	json_t *problem = NULL;
 
+	/* Who asks for JSON is refused in JSON (RFC 9457). */
+	if (str_starts(exchange_field(exchange, "content-type"), STR("application/problem+json")) &&
+	    json_read(&problem, rest, "refusal", NULL) == 0)
+		rest = str_of(json_text(problem, "detail"));
 	str_cut(&rest, '\n', &line);
 	if (line.n > 200)
 		line.n = 200;
@@ -288,6 +294,7 @@ int exchange_refused(const struct exchange *exchange, const char *what)
 	if (line.n == 0)
 		line = exchange->status == 404 ? STR("no such path") : STR("refused");
 	fprintf(stderr, "covey: %s: %.*s (%ld)\n", what, STR_ARG(line), exchange->status);
+	json_decref(problem);
 	return status_of(exchange->status);
 }
 

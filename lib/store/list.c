@@ -99,11 +99,15 @@ static int open_directories(struct listing_state *l, bool with_deleted, struct e
 	l->tree = fs_open(l->store->tree, l->names.tree, O_RDONLY | O_DIRECTORY, 0);
 	if (l->tree < 0 && (errno == ENOTDIR || errno == ELOOP))
 		return err_set(err, ERR_CONFLICT, "not a directory");
-	if (l->tree < 0 && (errno != ENOENT || !with_deleted))
+	if (l->tree < 0 && errno == ENOENT && !with_deleted)
+		return err_set(err, ERR_ABSENT, "no such directory");
+	if (l->tree < 0 && errno != ENOENT)
 		return err_sys(err, "open directory");
 	l->history = fs_open(l->store->history, names_history(&l->names),
 			     O_RDONLY | O_DIRECTORY, 0);
-	if (l->history < 0 && (errno != ENOENT || l->tree < 0))
+	if (l->history < 0 && errno == ENOENT && l->tree < 0)
+		return err_set(err, ERR_ABSENT, "no such directory");
+	if (l->history < 0 && errno != ENOENT)
 		return err_sys(err, "open directory in history");
 	return 0;
 }
