@@ -41,5 +41,6 @@ struct query {
 /* query is what follows the '?' (s NULL: nothing).  *ret must be QUERY_INIT or cleared. */
 int query_parse(struct query *ret, struct str query, struct err *);
 void query_clear(struct query *);
+const char *query_format_name(enum query_format);	/* as it is written; not of NONE */
 
 #endif

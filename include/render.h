@@ -18,6 +18,7 @@
 #define COVEY_RENDER_H
 
 #include "listing_text.h"
+#include "query.h"
 
 /* The Content-Security-Policy of the pages made here. */
 #define RENDER_CSP \
@@ -32,13 +33,15 @@ struct render_index {
 	size_t count;
 	bool more;			/* names follow the last row's; limit is set then */
 	uint64_t limit;			/* of the page; 0: none */
+	bool deleted;			/* tombstones were asked for, */
+	enum query_format format;	/* and this format; the next page is like this one */
 };
 
 void render_index_html(struct buf *, const struct render_index *);
 /* An array of {name, href, type, size, time, version}; size, time, version are null where there is none. */
 void render_index_json(struct buf *, const struct render_index *);
 void render_index_text(struct buf *, const struct render_index *);
-/* "?after=NAME&limit=N" of the next page, for the page and for Link: rel=next. */
+/* "?after=NAME&limit=N" of the next page and what else was asked for, for the page and for Link: rel=next. */
 void render_index_next(struct buf *, const struct render_index *);
 
 struct render_history {

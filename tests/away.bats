@@ -167,3 +167,22 @@ print(s.recv(100).split(b"\r\n")[0].decode())' "$(port 5)"
 	[ "$status" -eq 111 ]
 	[[ $output == *"bind 127.0.0.1:"* ]]
 }
+
+@test "all peers stopped: an index and a history wait for them no longer than a file does" {
+	group 2
+	echo one >one
+	[ "$(code -T one "${URLS[2]}/f")" = 202 ]
+	[ "$(code "${URLS[2]}/?format=text")" = 200 ]	# all roles run by now
+	for role in covey-httpd covey-versiond covey-discoverd; do
+		kill -STOP "$(role_pid 1 $role)"
+	done
+	for target in '?format=text' f f?versions; do
+		read -r status ms <<<"$(timed "${URLS[2]}/$target")"
+		[ "$status" = 200 ]
+		[ "$(header Version-State)" = "unconfirmed; peers=0/1" ]
+		[ "$ms" -lt 900 ]	# two checks, not timeouts.pull as well
+	done
+	for role in covey-httpd covey-versiond covey-discoverd; do
+		kill -CONT "$(role_pid 1 $role)"
+	done
+}

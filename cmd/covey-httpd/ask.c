@@ -13,7 +13,7 @@ static void forget(struct ask *ask)
 	ask->asked = ask->answered = 0;
 	ask->record = (struct record){ .flags = 0 };
 	ask->type[0] = '\0';
-	ask->directory = false;
+	ask->directory = ask->silent = false;
 	ask->holder_count = 0;
 }
 
@@ -57,6 +57,7 @@ static int take(struct ask *ask, struct conn *c, const struct frame *frame)
 	ask->answered = answer.answered;
 	ask->record = answer.record;
 	ask->directory = answer.directory;
+	ask->silent = answer.asked > 0 && answer.answered == 0;
 	memcpy(ask->type, answer.type.s ? answer.type.s : "", answer.type.n);
 	ask->type[answer.type.n] = '\0';
 	memcpy(ask->holders, answer.holders, sizeof ask->holders);

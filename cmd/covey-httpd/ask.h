@@ -21,6 +21,7 @@ struct ask {
 	uint32_t asked, answered;	/* peers */
 	struct record record;		/* the peers' newest; version none: nothing is known */
 	char type[RECORD_TYPE_MAX + 1];
+	bool silent;			/* peers were asked just now, and none answered */
 	bool directory;			/* a directory stands there on some peer */
 	uint64_t holders[HOLDERS_MAX];
 	size_t holder_count;

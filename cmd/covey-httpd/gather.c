@@ -1,6 +1,7 @@
 /* gather - the peers' indexes and histories, as texts in files */
 #include "gather.h"
 
+#include "ask.h"
 #include "conn.h"
 #include "container.h"
 #include "mem.h"
@@ -40,8 +41,8 @@ static void answered(struct call *call, struct frame *frame)
 	conn_resume(c);
 }
 
-void gather_start(struct gather *g, struct conn *c, enum sync_talk type, struct str body,
-		  void (*done)(struct conn *))
+void gather_start(struct gather *g, struct conn *c, const struct ask *ask, enum sync_talk type,
+		  struct str body, void (*done)(struct conn *))
 {
 	const struct conf *conf = c->worker->httpd->conf;
 
@@ -50,7 +51,8 @@ void gather_start(struct gather *g, struct conn *c, enum sync_talk type, struct 
 	g->call.answer = answered;
 	c->state = CONN_BUSY;
 	call_start(c->worker->sync, &g->call, (uint8_t)type, body,
-		   conf->timeouts.check_ms + conf->timeouts.pull_ms + SLACK_MS);
+		   ask->silent ? conf->timeouts.check_ms :
+				 conf->timeouts.check_ms + conf->timeouts.pull_ms + SLACK_MS);
 }
 
 void gather_end(struct gather *g)

@@ -7,6 +7,7 @@
 #include "call.h"
 #include "sync_talk.h"
 
+struct ask;
 struct conn;
 
 struct gather {
@@ -21,9 +22,10 @@ struct gather {
 #define GATHER_INIT { .call = CALL_INIT }
 
 /* Ask covey-syncd (SYNC_LIST, SYNC_HISTORY); done(conn) is called later, whatever came,
- * and then the connection resumed. */
-void gather_start(struct gather *, struct conn *, enum sync_talk, struct str body,
-		  void (*done)(struct conn *));
+ * and then the connection resumed.  Nobody waits long for peers that were silent in the
+ * check of ask. */
+void gather_start(struct gather *, struct conn *, const struct ask *ask, enum sync_talk,
+		  struct str body, void (*done)(struct conn *));
 void gather_end(struct gather *);	/* safe on GATHER_INIT */
 
 /* Append the text of a part.  Any thread. */

@@ -60,7 +60,9 @@ static void render_rows(struct index *index, const struct join_rows *rows)
 				     .rows = rows->rows,
 				     .count = rows->count,
 				     .more = rows->more,
-				     .limit = c->request.query.limit };
+				     .limit = c->request.query.limit,
+				     .deleted = c->request.query.deleted,
+				     .format = c->request.query.format };
 
 	version_state(c, &state);
 	page.state = buf_str(&state);
@@ -252,8 +254,8 @@ static bool gather(struct conn *c)
 		sync_history_pack(&body, list.path);
 	else
 		sync_list_pack(&body, &list);
-	gather_start(&index->gather, c, index->versions ? SYNC_HISTORY : SYNC_LIST, buf_str(&body),
-		     gathered);
+	gather_start(&index->gather, c, &c->request.ask,
+		     index->versions ? SYNC_HISTORY : SYNC_LIST, buf_str(&body), gathered);
 	buf_clear(&body);
 	return false;
 }

@@ -37,17 +37,26 @@ static int parse_restore(struct query *query, struct str value, struct err *err)
 	return version_parse(value, &query->restore, err);
 }
 
+const char *query_format_name(enum query_format format)
+{
+	static const char *const names[] = {
+		[QUERY_FORMAT_HTML] = "html",
+		[QUERY_FORMAT_JSON] = "json",
+		[QUERY_FORMAT_TEXT] = "text",
+	};
+
+	return names[format];
+}
+
 static int parse_format(struct query *query, struct str value, struct err *err)
 {
-	if (str_eq(value, STR("html")))
-		query->format = QUERY_FORMAT_HTML;
-	else if (str_eq(value, STR("json")))
-		query->format = QUERY_FORMAT_JSON;
-	else if (str_eq(value, STR("text")))
-		query->format = QUERY_FORMAT_TEXT;
-	else
-		return err_set(err, ERR_INVALID, "read query: format is html, json or text");
-	return 0;
+	for (enum query_format f = QUERY_FORMAT_HTML; f <= QUERY_FORMAT_TEXT; f++) {
+		if (str_eq(value, str_of(query_format_name(f)))) {
+			query->format = f;
+			return 0;
+		}
+	}
+	return err_set(err, ERR_INVALID, "read query: format is html, json or text");
 }
 
 static int parse_after(struct query *query, struct str value, struct err *err)

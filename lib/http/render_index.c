@@ -11,6 +11,10 @@ void render_index_next(struct buf *buf, const struct render_index *index)
 	if (index->count > 0)
 		pct_encode_component(buf, index->rows[index->count - 1].name);
 	buf_addf(buf, "&limit=%llu", (unsigned long long)index->limit);
+	if (index->deleted)
+		buf_adds(buf, "&deleted");
+	if (index->format != QUERY_FORMAT_NONE)
+		buf_addf(buf, "&format=%s", query_format_name(index->format));
 }
 
 static void add_href(struct buf *buf, const struct listing_row *row)

@@ -210,6 +210,11 @@ static void test_index(void)
 	CHECK(has(&text, "<a rel=\"next\" href=\"?after=x&amp;limit=4\">"));
 	CHECK(has(&text, "enctype=\"multipart/form-data\"") && has(&text, "confirmed"));
 	buf_reset(&text);
+	index.deleted = true;
+	index.format = QUERY_FORMAT_TEXT;
+	render_index_next(&text, &index);
+	CHECK(str_eq(buf_str(&text), STR("?after=x&limit=4&deleted&format=text")));
+	buf_reset(&text);
 	render_index_json(&text, &index);
 	CHECK(str_eq(buf_str(&text), STR(
 		"[\n{\"name\":\"<b>\xef\xbf\xbd\",\"href\":\"%3Cb%3E%FF\",\"type\":\"file\",\"size\":1536,"
