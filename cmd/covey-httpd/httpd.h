@@ -59,6 +59,7 @@ struct httpd {
 	/* worker 0's alone */
 	struct watch listener;
 	struct task room;		/* a connection closed: accept again */
+	struct timer retry;		/* the same when the system was out of something */
 	atomic_bool paused;		/* nobody accepts */
 	unsigned turn;			/* which worker is next */
 };

@@ -12,6 +12,7 @@
 
 #define WORKERS_MAX 16
 #define ACCEPT_TURN 64		/* connections, until others are served */
+#define RETRY_MS 100		/* when the system has nothing to give */
 
 /* A connection on its way to the worker that will have it. */
 struct delivery {
@@ -107,21 +108,31 @@ static void accept_some(struct watch *watch, uint32_t events)
 		fd = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd >= 0) {
 			deal(h, fd);
-		} else if (errno == EMFILE || errno == ENFILE) {
-			pause_accepting(h);
+		} else if (errno == EAGAIN) {
 			return;
 		} else if (errno != EINTR && errno != ECONNABORTED) {
+			/* Out of descriptors or memory: other programs may have them. */
+			pause_accepting(h);
+			timer_start(h->loop, &h->retry, RETRY_MS);
 			return;
 		}
 	}
 }
 
-static void room_again(struct task *task)
+static void accept_again(struct httpd *h)
 {
-	struct httpd *h = CONTAINER_OF(task, struct httpd, room);
-
 	if (!atomic_load(&h->draining))
 		watch_change(&h->listener, EPOLLIN);
+}
+
+static void room_again(struct task *task)
+{
+	accept_again(CONTAINER_OF(task, struct httpd, room));
+}
+
+static void retry(struct timer *timer)
+{
+	accept_again(CONTAINER_OF(timer, struct httpd, retry));
 }
 
 void listener_closed(struct worker *w)
@@ -203,6 +214,7 @@ int listener_start(struct httpd *h, struct err *err)
 		if (start_worker(h, &h->workers[h->worker_count], err) < 0)
 			return -1;
 	h->room.run = room_again;
+	h->retry.fire = retry;
 	if (h->service->inetd) {
 		atomic_fetch_add(&h->connections, 1);
 		atomic_fetch_add(&h->workers[0].count, 1);
