@@ -108,6 +108,38 @@ key_of() { sed -n "s/^$2 = //p" "$D/n$1/store/state/$3.ini" | head -n 1; }
 	wait_until 4 all_up 3
 }
 
+@test "LEAVE says left and keeps silent until the next start" {
+	node 1
+	node 2 "127.0.0.1:$(at 1)"
+	wait_until 5 all_up 2
+	run "$TOP/tests/packets" frame "$D/n2/store/run/discover.sock" 3
+	[ "$status" -eq 0 ]
+	[ "$output" = 5 ]
+	wait_until 2 is 1 2 left
+	sleep 4
+	is 1 2 left
+	kill -0 "${DAEMONS[2]}"
+	stop "${DAEMONS[2]}"
+	[ "$STOPPED" -eq 0 ]
+	run_node 2
+	wait_until 5 all_up 2
+}
+
+@test "what is no request on discover.sock is refused, and harms nobody" {
+	local socket=$D/n1/store/run/discover.sock
+	node 1
+	wait_until 5 test -S "$socket"
+	run "$TOP/tests/packets" noframe "$socket"
+	[ "$status" -eq 0 ]
+	run "$TOP/tests/packets" frame "$socket" 77		# unknown
+	[ "$output" = 255 ]
+	run "$TOP/tests/packets" frame "$socket" 1 00		# VIEW takes nothing
+	[ "$output" = 255 ]
+	run "$TOP/tests/packets" frame "$socket" 1
+	[ "$output" = 4 ]
+	kill -0 "${DAEMONS[1]}"
+}
+
 @test "packets that are spoiled, cut short, too long or garbage change nothing" {
 	node 1
 	spawn relay "$TOP/tests/packets" relay "$(at 9)" "$(at 1)" "$D/seen"

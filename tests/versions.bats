@@ -94,6 +94,23 @@ group:
 	wait_until 5 answers 2 a 2
 }
 
+@test "what is no request on version.sock is refused, and harms nobody" {
+	local socket pid
+	group 2
+	put 1 a one
+	socket=$(find "$D/group/node1" -name version.sock)
+	pid=$(role_pid 1 covey-versiond)
+	run "$TOP/tests/packets" noframe "$socket"
+	[ "$status" -eq 0 ]
+	for body in "" 00 0001 00022e2e00000000000000000000000000000000 ffff; do
+		run "$TOP/tests/packets" frame "$socket" 1 "$body"
+		[ "$output" = 255 ]
+	done
+	run "$TOP/tests/packets" frame "$socket" 1 000161000000000000000000000000000000000000
+	[ "$output" = 2 ]
+	[ "$(role_pid 1 covey-versiond)" = "$pid" ]
+}
+
 @test "covey-versiond leaves when idle, and is back for the next check of a peer" {
 	local i
 	group 2
