@@ -42,7 +42,7 @@ struct serve_role {
 
 /* The listener stays the caller's. */
 struct serve *serve_new(struct loop *, int listener, const struct serve_role *, void *data,
-			  struct err *);
+			struct err *);
 void serve_free(struct serve *);	/* NULL is fine; open requests are gone */
 void *serve_data(const struct serve *);
 size_t serve_requests(const struct serve *);	/* how many have not ended */
@@ -50,7 +50,7 @@ void serve_quiesce(struct serve *);	/* accept no further connections */
 
 /* Descriptors stay the caller's.  Never ends the request, and never calls gone() by itself. */
 void serve_reply(struct serve_request *, uint8_t type, struct str body, const int *fds,
-		   size_t fd_count);
+		 size_t fd_count);
 void serve_end(struct serve_request *);
 /* FRAME_FAILED with what err says, and the end. */
 void serve_fail(struct serve_request *, const struct err *);
