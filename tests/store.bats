@@ -219,3 +219,19 @@ refused() {
 	echo 4 | curl -sf -T - "$URL/d/f"
 	[ "$(curl -s "$URL/d/f?versions&format=json" | jq -r '[.[].node] | unique | length')" -eq 2 ]
 }
+
+@test "a file system that turned read-only: 500, readyz 503; reads go on" {
+	disk 48M
+	httpd n
+	echo kept | curl -sf -T - "$URL/f"
+	mount -o remount,ro "$STORE"
+	[ "$(code -T "$CONF" "$URL/g")" = 500 ]	# no fault of the client's
+	[[ $(cat body) == *"read-only"* ]]
+	[ "$(code -X DELETE "$URL/f")" = 500 ]
+	[ "$(code "$URL/.covey/readyz")" = 503 ]
+	[ "$(code "$URL/.covey/healthz")" = 200 ]
+	[ "$(curl -sf "$URL/f")" = kept ]
+	mount -o remount,rw "$STORE"
+	[ "$(code -T "$CONF" "$URL/g")" = 201 ]
+	[ "$(code "$URL/.covey/readyz")" = 200 ]
+}

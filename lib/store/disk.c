@@ -49,7 +49,7 @@ int disk_check(struct store *store, bool space, struct err *err)
 	if (fstatvfs(store->dir, &st) < 0)
 		return err_sys(err, "look at %s", store->path);
 	if (st.f_flag & ST_RDONLY)
-		return err_set(err, ERR_DENIED, "write to %s: mounted read-only", store->path);
+		return err_set(err, ERR_SYSTEM, "write to %s: mounted read-only", store->path);
 	if ((uint64_t)st.f_bavail * st.f_frsize < store->min_free)
 		return err_set(err, ERR_FULL, "write to %s: less than %" PRIu64 " bytes are free",
 			       store->path, store->min_free);
