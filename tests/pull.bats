@@ -166,7 +166,7 @@ no_stage() { [ -e "/proc/$1" ] && [ -z "$(find "/proc/$1/fd" -lname '*(deleted)'
 	kill -CONT "$victim"
 	echo "# with a stopped holder: $first ms, then $second ms" >&3
 	[ $first -lt 2500 ]
-	[ $second -lt 900 ]
+	[ $second -lt 1000 ]
 }
 
 @test "a holder whose disk lies is never believed" {

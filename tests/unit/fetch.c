@@ -20,6 +20,7 @@
 
 #define BODY 3000000u		/* bytes of content */
 #define MANY 60u		/* fetches at once */
+#define PATIENCE_MS 20000	/* where no time-out is meant, also on a busy machine */
 
 static atomic_uint connections;	/* that the peer accepted */
 static struct address peer;
@@ -87,7 +88,7 @@ static bool misbehave(int fd, const char *how)
 	}
 	if (strncmp(how, "drip", 4) == 0) {
 		say_head(fd, 200, 0, "");
-		for (size_t i = 0; i < 8; i++, usleep(100000))
+		for (size_t i = 0; i < 8; i++, usleep(300000))
 			send_bytes(fd, i * 10, i * 10 + 10);
 		send_bytes(fd, 80, BODY);
 		return true;
@@ -195,7 +196,7 @@ struct trial {
 	struct fetch fetch;
 	struct timer timer;
 	size_t got, wrong, pauses;
-	uint64_t patience_ms;	/* of both time-outs; 0: 500 */
+	uint64_t patience_ms;	/* of both time-outs; 0: PATIENCE_MS */
 	size_t stop_after;	/* refuse the body beyond so many bytes; 0: never */
 	bool pausing, cancel, cancel_at_head;
 	bool ended;
@@ -274,8 +275,8 @@ static void start(struct trial *t, const char *target, uint64_t offset)
 	t->timer.fire = go_on;
 	t->fetch = (struct fetch){
 		.peer = &peer, .target = str_of(target), .offset = offset,
-		.first_byte_ms = t->patience_ms ? t->patience_ms : 500,
-		.stall_ms = t->patience_ms ? t->patience_ms : 500,
+		.first_byte_ms = t->patience_ms ? t->patience_ms : PATIENCE_MS,
+		.stall_ms = t->patience_ms ? t->patience_ms : PATIENCE_MS,
 		.head = on_head, .body = on_body, .end = on_end,
 	};
 	CHECK(fetch_start(fetcher, &t->fetch, &err) == 0);
@@ -346,7 +347,8 @@ static void test_failures(void)
 
 static void test_time_outs(void)
 {
-	struct trial silent = { 0 }, stall = { 0 }, drip = { 0 };
+	struct trial silent = { .patience_ms = 500 }, stall = { .patience_ms = 500 };
+	struct trial drip = { .patience_ms = 1500 };
 	uint64_t start_ms = clock_mono_ms(), took;
 
 	run(&silent, "/silent", 0);
@@ -385,7 +387,6 @@ static void test_many(void)
 
 	for (size_t i = 0; i < MANY; i++) {
 		t[i].pausing = i % 3 == 0;
-		t[i].patience_ms = 20000;
 		start(&t[i], i % 7 == 3 ? "/cut" : "/fine", i % 7 == 3 ? 0 : i * 31);
 	}
 	CHECK(loop_run(loop, &err) == 0);
@@ -400,13 +401,13 @@ static void test_many(void)
 /* Paused for longer than a stall may last: that is no stall. */
 static void test_pause_is_no_stall(void)
 {
-	struct trial t = { 0 };
+	struct trial t = { .patience_ms = 1500 };
 	uint64_t until;
 
 	start(&t, "/fine", 0);
 	fetch_pause(&t.fetch);
-	timer_start(loop, &t.timer, 1200);
-	until = clock_mono_ms() + 1200;
+	timer_start(loop, &t.timer, 2500);
+	until = clock_mono_ms() + 2500;
 	CHECK(loop_run(loop, NULL) == 0);
 	CHECK(t.ended && t.err.kind == ERR_NONE && t.got == BODY && t.wrong == 0);
 	CHECK(clock_mono_ms() >= until);
