@@ -68,6 +68,22 @@ fill() {
 	[ "$(code -T small "$URL/d/small")" = 201 ]
 }
 
+@test "power cuts: what was acknowledged is there, and the newest is not an older one" {
+	disk 256M
+	local round
+	httpd n
+	for round in 1 2 3 4 5; do
+		"$TOP/tests/power-cut" write "$URL" "$STORE" acknowledged "$round"
+		stop "$PID" KILL
+		umount "$STORE"
+		mount -o loop image "$STORE"
+		httpd n
+		"$TOP/tests/power-cut" check "$URL" acknowledged
+	done
+	[ "$(wc -l <acknowledged)" -gt 50 ]
+	[ -z "$(find "$STORE/tmp" -type f)" ]
+}
+
 @test "a full disk: covey starts on it, and pruning may come first" {
 	disk 48M
 	httpd n $'limits:\n  min_free: 1K'
