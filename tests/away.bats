@@ -186,3 +186,20 @@ print(s.recv(100).split(b"\r\n")[0].decode())' "$(port 5)"
 		kill -CONT "$(role_pid 1 $role)"
 	done
 }
+
+@test "limits.connections: who comes beyond it waits, and is served" {
+	httpd few $'limits:\n  connections: 4\n  idle_timeout: 2s'
+	echo text >text
+	[ "$(code -T text "$URL/f")" = 201 ]
+	clients=()
+	spawn holds python3 -c 'import socket, sys, time
+held = [socket.create_connection(("127.0.0.1", int(sys.argv[1]))) for _ in range(10)]
+time.sleep(30)' "${URL##*:}"
+	for i in $(seq 20); do
+		curl -s -m 25 -o "$D/got$i" "$URL/f" &
+		clients+=($!)
+	done
+	wait "${clients[@]}"
+	for i in $(seq 20); do cmp text "got$i"; done
+	[ "$(code "$URL/.covey/healthz")" = 200 ]
+}

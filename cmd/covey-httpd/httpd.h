@@ -61,6 +61,7 @@ struct httpd {
 	struct task room;		/* a connection closed: accept again */
 	struct timer retry;		/* the same when the system was out of something */
 	atomic_bool paused;		/* nobody accepts */
+	atomic_bool room_posted;
 	unsigned turn;			/* which worker is next */
 };
 

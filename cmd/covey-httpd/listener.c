@@ -91,6 +91,13 @@ static void pause_accepting(struct httpd *h)
 	atomic_store(&h->paused, true);
 }
 
+static void accept_again(struct httpd *h)
+{
+	atomic_store(&h->paused, false);
+	if (!atomic_load(&h->draining))
+		watch_change(&h->listener, EPOLLIN);
+}
+
 static void accept_some(struct watch *watch, uint32_t events)
 {
 	struct httpd *h = CONTAINER_OF(watch, struct httpd, listener);
@@ -103,7 +110,7 @@ static void accept_some(struct watch *watch, uint32_t events)
 			pause_accepting(h);
 			if (is_full(h))
 				return;
-			watch_change(watch, EPOLLIN);
+			accept_again(h);
 		}
 		fd = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd >= 0) {
@@ -119,15 +126,12 @@ static void accept_some(struct watch *watch, uint32_t events)
 	}
 }
 
-static void accept_again(struct httpd *h)
-{
-	if (!atomic_load(&h->draining))
-		watch_change(&h->listener, EPOLLIN);
-}
-
 static void room_again(struct task *task)
 {
-	accept_again(CONTAINER_OF(task, struct httpd, room));
+	struct httpd *h = CONTAINER_OF(task, struct httpd, room);
+
+	atomic_store(&h->room_posted, false);
+	accept_again(h);
 }
 
 static void retry(struct timer *timer)
@@ -144,7 +148,7 @@ void listener_closed(struct worker *w)
 	before = atomic_fetch_sub(&h->connections, 1);
 	if (before == 1 && (atomic_load(&h->draining) || h->service->inetd))
 		service_finished(h->service);
-	else if (atomic_exchange(&h->paused, false))
+	else if (atomic_load(&h->paused) && !atomic_exchange(&h->room_posted, true))
 		loop_post(h->loop, &h->room);
 }
 
