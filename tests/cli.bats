@@ -47,6 +47,20 @@ setup() {
 	[ "$(covey peers --json | jq length)" = 0 ]
 }
 
+@test "--json tells programs what a write made" {
+	echo x >'a b'
+	run covey put --json 'a b' d/
+	[ "$status" -eq 0 ]
+	[ "$(jq -r '[.href, .status, .state] | join(" ")' <<<"$output")" = "/d/a%20b 201 confirmed" ]
+	v=$(jq -r .version <<<"$output")
+	[ "$(covey log --json 'd/a b' | jq -r '.[0].version')" = "$v" ]
+	[ "$(covey rm --json 'd/a b' | jq -r '[.href, .status] | join(" ")')" = "/d/a%20b 204" ]
+	[ "$(covey restore --json 'd/a b' "$v" | jq -r '[.href, .status] | join(" ")')" = "/d/a%20b 201" ]
+	cp 'a b' "$STORE/tree/by hand"
+	[ "$(covey adopt --json -c "$CONF" | jq -r .href)" = "/by%20hand" ]
+	[ "$(covey prune --json -c "$CONF" 'd/a b' | jq .versions)" -eq 2 ]
+}
+
 @test "several files, directories, standard input, content types, and names of any bytes" {
 	mkdir in
 	for name in 'a b' 'ä%41' $'tab\there' $'\xff\xfe'; do printf '%s' "$name" >"in/$name"; done

@@ -1,29 +1,44 @@
 /* covey adopt - make versions of what people put into tree/ by hand */
+#include "ask.h"
 #include "local.h"
 
-enum { CONF, QUIET };
+#include "pct.h"
+
+enum { CONF, QUIET, JSON };
 
 static void tell(void *data, struct str path, const struct record *record)
 {
+	const struct call *call = data;
 	char version[VERSION_TEXT];
-	const bool *quiet = data;
 
-	if (!*quiet)
+	if (call->values[JSON] != NULL) {
+		struct buf href = BUF_INIT;
+		json_t *line;
+
+		buf_addc(&href, '/');
+		pct_encode(&href, path);
+		line = json_pack("{s:s, s:s}", "href", href.data, "version",
+				 version_format(version, record->version));
+		print_json(line);
+		json_decref(line);
+		buf_clear(&href);
+	} else if (call->values[QUIET] == NULL) {
 		printf("%s  %.*s\n", version_format(version, record->version), STR_ARG(path));
+	}
 }
 
 static int run(const struct call *call)
 {
-	bool quiet = call->values[QUIET] != NULL;
 	struct store *store = NULL;
 	struct buf path = BUF_INIT;
 	struct err err = ERR_INIT;
+	struct call told = *call;
 	uint64_t count = 0;
 	int status = local_path(&path, call->count ? call->operands[0] : "");
 
 	if (status == 0)
 		status = local_open(&store, call->values[CONF]);
-	if (status == 0 && store_adopt(store, buf_str(&path), tell, &quiet, &count, &err) < 0)
+	if (status == 0 && store_adopt(store, buf_str(&path), tell, &told, &count, &err) < 0)
 		status = command_fail(&err);
 	if (store != NULL)
 		fprintf(stderr, "covey: adopted %llu\n", (unsigned long long)count);
@@ -33,7 +48,10 @@ static int run(const struct call *call)
 }
 
 static const struct command_option options[] = {
-	[CONF] = OPTION_CONF, [QUIET] = { "quiet", 'q', NULL, "do not print each" }, OPTION_END,
+	[CONF] = OPTION_CONF,
+	[QUIET] = { "quiet", 'q', NULL, "do not print each" },
+	[JSON] = OPTION_JSON,
+	OPTION_END,
 };
 
 const struct command command_adopt = {

@@ -1,8 +1,19 @@
 /* covey prune - drop old versions of a path */
+#include "ask.h"
 #include "local.h"
 #include "progress.h"
 
-enum { CONF, KEEP };
+enum { CONF, KEEP, JSON };
+
+static int print_dropped(uint64_t count, uint64_t bytes)
+{
+	json_t *line = json_pack("{s:I, s:I}", "versions", (json_int_t)count, "bytes",
+				 (json_int_t)bytes);
+	int status = print_json(line);
+
+	json_decref(line);
+	return status;
+}
 
 static int run(const struct call *call)
 {
@@ -21,7 +32,9 @@ static int run(const struct call *call)
 		status = local_open(&store, call->values[CONF]);
 	if (status == 0 && store_prune(store, buf_str(&path), keep, &count, &bytes, &err) < 0)
 		status = command_fail(&err);
-	if (status == 0)
+	if (status == 0 && call->values[JSON] != NULL)
+		status = print_dropped(count, bytes);
+	else if (status == 0)
 		printf("%llu versions, %s dropped\n", (unsigned long long)count,
 		       size_text(size, bytes));
 	store_close(store);
@@ -32,6 +45,7 @@ static int run(const struct call *call)
 static const struct command_option options[] = {
 	[CONF] = OPTION_CONF,
 	[KEEP] = { "keep", 'k', "N", "the newest N versions stay; default 1" },
+	[JSON] = OPTION_JSON,
 	OPTION_END,
 };
 

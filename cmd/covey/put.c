@@ -4,7 +4,7 @@
  * A regular file is read twice: its digest goes ahead, so that the node
  * stores nothing when what arrives is not what was read.
  */
-#include "client.h"
+#include "ask.h"
 
 #include "digest.h"
 #include "fields.h"
@@ -16,7 +16,7 @@
 
 #define CHUNK (256u << 10)
 
-enum { TYPE, QUIET, NODE };
+enum { TYPE, QUIET, NODE, JSON };
 
 /* "Repr-Digest: sha-256=:...:" of the whole file, whose offset is back at 0 afterwards. */
 static int add_digest(struct buf *to, int fd, const char *file, struct err *err)
@@ -99,6 +99,8 @@ static int put_one(struct client *client, const struct call *call, struct upload
 		status = command_fail(&err);
 	else if (exchange.status / 100 != 2)
 		status = exchange_refused(&exchange, path);
+	else if (call->values[JSON] != NULL)
+		status = print_written(&exchange);
 	else if (call->values[QUIET] != NULL)
 		exchange_note(&exchange, path);
 	else
@@ -163,6 +165,7 @@ static const struct command_option options[] = {
 	[TYPE] = { "type", 't', "TYPE", "content type, when it is not what the name suggests" },
 	[QUIET] = { "quiet", 'q', NULL, "do not print the version" },
 	[NODE] = OPTION_NODE,
+	[JSON] = OPTION_JSON,
 	OPTION_END,
 };
 

@@ -1,9 +1,9 @@
 /* covey restore - a new version with the content of an old one */
-#include "client.h"
+#include "ask.h"
 
 #include "pct.h"
 
-enum { NODE };
+enum { NODE, JSON };
 
 static int run(const struct call *call)
 {
@@ -25,6 +25,8 @@ static int run(const struct call *call)
 		status = command_fail(&err);
 	else if (exchange.status / 100 != 2)
 		status = exchange_refused(&exchange, path);
+	else if (call->values[JSON] != NULL)
+		status = print_written(&exchange);
 	else
 		exchange_stored(&exchange, path);
 	exchange_clear(&exchange);
@@ -33,7 +35,9 @@ static int run(const struct call *call)
 	return status;
 }
 
-static const struct command_option options[] = { [NODE] = OPTION_NODE, OPTION_END };
+static const struct command_option options[] = {
+	[NODE] = OPTION_NODE, [JSON] = OPTION_JSON, OPTION_END,
+};
 
 const struct command command_restore = {
 	.name = "restore",

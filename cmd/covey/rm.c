@@ -1,9 +1,9 @@
 /* covey rm - delete files; their history stays */
-#include "client.h"
+#include "ask.h"
 
-enum { NODE };
+enum { NODE, JSON };
 
-static int remove_one(struct client *client, const char *path)
+static int remove_one(struct client *client, const char *path, bool json)
 {
 	struct exchange exchange = EXCHANGE_INIT;
 	struct buf target = BUF_INIT;
@@ -17,6 +17,8 @@ static int remove_one(struct client *client, const char *path)
 		status = command_fail(&err);
 	else if (exchange.status / 100 != 2)
 		status = exchange_refused(&exchange, path);
+	else if (json)
+		status = print_written(&exchange);
 	else
 		exchange_note(&exchange, path);
 	exchange_clear(&exchange);
@@ -33,7 +35,7 @@ static int run(const struct call *call)
 	if (client_open(&client, call->values[NODE], &err) < 0)
 		return command_fail(&err);
 	for (int i = 0; i < call->count; i++) {
-		int one = remove_one(client, call->operands[i]);
+		int one = remove_one(client, call->operands[i], call->values[JSON] != NULL);
 
 		status = status ? status : one;
 	}
@@ -41,7 +43,9 @@ static int run(const struct call *call)
 	return status;
 }
 
-static const struct command_option options[] = { [NODE] = OPTION_NODE, OPTION_END };
+static const struct command_option options[] = {
+	[NODE] = OPTION_NODE, [JSON] = OPTION_JSON, OPTION_END,
+};
 
 const struct command command_rm = {
 	.name = "rm",
