@@ -42,6 +42,7 @@ timed() { curl -s -m 20 -o "$D/body" -D "$D/headers" -w '%{http_code} %{time_tot
 	[ "$status" = 200 ]
 	[ "$ms" -lt 10000 ]
 	cmp old "$D/body"
+	[ "$(header Cache-Status)" = '"node2"; hit; detail="older"' ]
 	[[ $(header Version-State) == unconfirmed* ]]
 	read -r status ms <<<"$(timed "${URLS[2]}/only")"
 	[ "$status" = 503 ]

@@ -67,8 +67,12 @@ void stream_cache_status(const struct conn *c, struct cache_status *status)
 {
 	const struct stream *s = c->request.stream;
 
-	if (s == NULL || version_cmp(c->request.entry.record.version, s->record.version) != 0)
+	if (s == NULL)
 		return;
+	if (version_cmp(c->request.entry.record.version, s->record.version) != 0) {
+		status->detail = STR("older");	/* the newest is known, and cannot be had */
+		return;
+	}
 	status->source = s->had_older ? CACHE_FWD_STALE : CACHE_FWD_MISS;
 	status->stored = c->head.method != METHOD_HEAD;
 	status->detail = str_of(s->holder);
