@@ -251,3 +251,20 @@ refused() {
 	[ "$(code -T "$CONF" "$URL/g")" = 201 ]
 	[ "$(code "$URL/.covey/readyz")" = 200 ]
 }
+
+@test "where a person's file stands, nothing is confirmed until a version takes its place" {
+	httpd n
+	echo 1 | curl -sf -T - "$URL/f"
+	echo 2 | curl -sf -T - "$URL/f"
+	echo by hand >>"$STORE/tree/f"
+	[ "$(code "$URL/f")" = 200 ]
+	[ "$(cat body)" = 1 ]
+	[ "$(header Version-State)" = "unconfirmed; peers=0/0" ]	# 2 was newer
+	[ "$(code -H 'Cache-Control: no-cache' "$URL/f")" = 504 ]
+	echo new >"$STORE/tree/g"
+	[ "$(code "$URL/g")" = 404 ]
+	[ "$(header Version-State)" = "unconfirmed; peers=0/0" ]
+	echo 3 | curl -sf -T - "$URL/f"
+	[ "$(code "$URL/f")" = 200 ]
+	[ "$(header Version-State)" = confirmed ]
+}

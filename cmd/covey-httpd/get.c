@@ -276,18 +276,29 @@ static enum store_want want_of(const struct conn *c)
 	return c->head.method == METHOD_HEAD ? STORE_RECORD : STORE_CONTENT;
 }
 
+/* What is here.  Where a person's file stands, it may have replaced the newest: nothing is confirmed. */
+static int look_here(struct conn *c, struct err *err)
+{
+	struct request *r = &c->request;
+
+	if (store_newest(c->worker->httpd->store, buf_str(&r->path), want_of(c), &r->entry, err) < 0)
+		return -1;
+	r->ask.confirmed &= !r->entry.foreign;
+	return 0;
+}
+
 static void checked(struct conn *c)
 {
 	struct request *r = &c->request;
 	struct httpd *h = c->worker->httpd;
 	struct err err;
 
-	if (r->freshness.no_cache && !r->ask.confirmed) {
-		get_absent(c, 504, STR("the newest version cannot be confirmed now"));
+	if (look_here(c, &err) < 0) {
+		answer_err(c, &err);
 		return;
 	}
-	if (store_newest(h->store, buf_str(&r->path), want_of(c), &r->entry, &err) < 0) {
-		answer_err(c, &err);
+	if (r->freshness.no_cache && !r->ask.confirmed) {
+		get_absent(c, 504, STR("the newest version cannot be confirmed now"));
 		return;
 	}
 	if (h->grouped && r->ask.answered == r->ask.asked) {
@@ -307,7 +318,7 @@ static void serve_local(struct conn *c)
 	struct err err;
 
 	ask_none(&r->ask, c);
-	if (store_newest(c->worker->httpd->store, buf_str(&r->path), want_of(c), &r->entry, &err) < 0)
+	if (look_here(c, &err) < 0)
 		answer_err(c, &err);
 	else if (version_is_none(r->entry.record.version) && !r->ask.confirmed)
 		get_absent(c, 504, STR("this node knows of nothing there"));
