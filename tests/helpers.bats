@@ -15,10 +15,16 @@ load helpers
 	[ -z "$output" ]
 }
 
+both_run() {
+	[ "$(_leftovers | wc -l)" -eq 2 ] && [ -e "$D/deaf" ]
+}
+
 @test "leftover processes are found and stopped, and only ours" {
 	spawn sleeper sleep 300
-	spawn stubborn bash -c 'trap "" TERM; while :; do sleep 1; done'
+	spawn stubborn bash -c 'trap "" TERM; : >"$1/deaf"; while :; do sleep 1; done' bash "$D"
 	mine=$PID
+	# until a child has become its program, it has not the test's mark
+	wait_until 5 both_run
 	env -u COVEY_TEST_MARK sleep 20 3>&- &
 	other=$!
 	_end_leftovers
