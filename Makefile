@@ -6,10 +6,10 @@ DESTDIR    ?=
 CC         ?= gcc
 VERSION    := 0.1.0
 
-# What to build from and with, as Debian 12 names it: the only list there is.
+# What to build from, with and try it with, as Debian 12 names it: the only list there is.
 BUILD_DEPS := gcc make pkg-config libc6-dev libcurl4-openssl-dev libyaml-dev libinih-dev \
-              libsodium-dev libssl-dev libsystemd-dev libjansson-dev
-TEST_DEPS  := bats curl jq attr iproute2 iputils-ping procps util-linux openssl clang libclang-rt-14-dev \
+              libsodium-dev libssl-dev libsystemd-dev libjansson-dev curl
+TEST_DEPS  := bats jq attr iproute2 iputils-ping procps util-linux openssl clang libclang-rt-14-dev \
               clang-tidy mandoc shellcheck python3 systemd rsync tar
 BENCH_DEPS := nginx-light wrk
 SOAK_DEPS  := valgrind
