@@ -10,7 +10,7 @@ VERSION    := 0.1.0
 BUILD_DEPS := gcc make pkg-config libc6-dev libcurl4-openssl-dev libyaml-dev libinih-dev \
               libsodium-dev libssl-dev libsystemd-dev libjansson-dev curl
 TEST_DEPS  := bats jq attr iproute2 iputils-ping procps util-linux openssl clang libclang-rt-14-dev \
-              clang-tidy mandoc shellcheck python3 systemd rsync tar
+              clang-tidy mandoc shellcheck python3 systemd rsync tar wget e2fsprogs
 BENCH_DEPS := nginx-light wrk
 SOAK_DEPS  := valgrind
 

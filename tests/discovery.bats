@@ -277,6 +277,7 @@ all_up_but_one_left() {
 }
 
 @test "a seed may be a name, which covey-syncd resolves" {
+	need localhost
 	node 1
 	configure 2 "localhost:$(at 1)"
 	spawn syncd covey-syncd -c "$D/n2/covey.yaml"

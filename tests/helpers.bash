@@ -239,6 +239,8 @@ need() {
 		local free
 		free=$(df --output=avail -B1 "$D" | tail -n 1)
 		[ "$free" -ge "$(numfmt --from=iec "$2")" ] || skip "NOT RUN: less than $2 free for $D" ;;
+	localhost)
+		getent ahostsv4 localhost >/dev/null || skip "NOT RUN: localhost has no address here" ;;
 	*)
 		command -v "$1" >/dev/null || skip "NOT RUN: no $1 here" ;;
 	esac
