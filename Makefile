@@ -12,7 +12,7 @@ BUILD_DEPS := gcc make pkg-config libc6-dev libcurl4-openssl-dev libyaml-dev lib
 TEST_DEPS  := bats jq attr iproute2 iputils-ping procps util-linux openssl clang libclang-rt-14-dev \
               clang-tidy mandoc shellcheck python3 systemd rsync tar wget e2fsprogs
 BENCH_DEPS := nginx-light wrk
-SOAK_DEPS  := valgrind
+SOAK_DEPS  := valgrind binutils
 
 PROGRAMS := covey covey-httpd covey-versiond covey-discoverd covey-syncd covey-check
 LIBS     := libcurl yaml-0.1 inih libsodium libcrypto libsystemd jansson

@@ -36,7 +36,7 @@ static void test_key_files(void)
 static void test_packets(void)
 {
 	struct seal_keys keys = keys_of(OLD), other = keys_of(NEW);
-	uint8_t packet[WIRE_BYTES], spoiled[WIRE_BYTES + 1];
+	uint8_t packet[WIRE_BYTES], spoiled[WIRE_BYTES + 1] = { 0 };
 	struct sealed got;
 	size_t n = seal_close(&keys, 1, nonce, STR("hello"), packet);
 

@@ -79,7 +79,7 @@ static void test_packets(int client, int server)
 {
 	int fds[2], got[SOCK_FDS_MAX];
 	size_t n = 0, count = 99;
-	char to[64];
+	char to[64] = { 0 };
 
 	CHECK(sock_send(client, "hello", 5, NULL, 0, &err) == 0);
 	CHECK(sock_recv(server, to, sizeof to, &n, got, &count, &err) == 1);
