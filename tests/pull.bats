@@ -148,25 +148,26 @@ no_stage() { [ -e "/proc/$1" ] && [ -z "$(find "/proc/$1/fd" -lname '*(deleted)'
 }
 
 @test "a stopped holder costs one time-out" {
+	local slow=0 times=""
 	group 3
-	bytes 100000 >a
-	bytes 100000 2 >b
-	for f in a b; do
-		put 1 /$f $f
-		same 2 /$f $f
+	for f in a b c d e f; do
+		bytes 100000 "of-$f" >"$f"
+		put 1 "/$f" "$f"
+		same 2 "/$f" "$f"
 	done
 	victim=$(role_pid 1 covey-httpd)
 	kill -STOP "$victim"
-	before=$(now_ms)
-	same 3 /a a
-	first=$(($(now_ms) - before))
-	before=$(now_ms)
-	same 3 /b b
-	second=$(($(now_ms) - before))
+	# Either holder may be asked first: which read meets the stopped one is chance.
+	for f in a b c d e f; do
+		before=$(now_ms)
+		same 3 "/$f" "$f"
+		took=$(($(now_ms) - before))
+		times+=" $took"
+		[ $took -lt 1000 ] || slow=$((slow + 1))
+	done
 	kill -CONT "$victim"
-	echo "# with a stopped holder: $first ms, then $second ms" >&3
-	[ $first -lt 2500 ]
-	[ $second -lt 1000 ]
+	echo "# with a stopped holder:$times ms" >&3
+	[ $slow -le 1 ]
 }
 
 @test "a holder whose disk lies is never believed" {
