@@ -15,6 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define CONF_SEED_HTTP "http://"	/* what a seed begins with that is asked by HTTP */
+
 struct conf_listen {
 	bool given;			/* false: this node does not listen there */
 	struct address address;
@@ -26,6 +28,9 @@ struct conf {
 		char *address;		/* numeric; what others reach this node by; default 127.0.0.1 */
 		char *store;		/* directory; must be given */
 		char *run;		/* directory of sockets; default STORE/run */
+		char *region;		/* up to 15 letters, digits, . - _; default "" */
+		uint64_t weight;	/* share of the content, 1 to 16; default 1 */
+		bool home;		/* may become a member of the layout; default yes */
 	} node;
 	struct {
 		struct conf_listen http;	/* default 4720 */
@@ -34,12 +39,22 @@ struct conf {
 	} listen;
 	struct {
 		char *key_file;		/* NULL: a group of one, for ever */
-		char **seeds;		/* "host:port" of others' discovery, as written */
+		char **seeds;		/* "host:port" of others' discovery, or "http://host:port", as written */
 		size_t seed_count;
 		char *multicast;	/* "group:port" or NULL: off */
 	} group;
+	struct {			/* used when this node founds a group; then the layout's */
+		uint64_t homes;		/* 1 to 7; default 3 */
+		uint64_t copies;	/* 1 to 7; default 2 */
+	} replication;
+	struct {			/* likewise */
+		uint64_t versions;	/* of each path, at least 1; default 100 */
+		uint64_t days;		/* content of older versions goes; 0, the default: it stays */
+	} keep;
 	struct {
 		uint64_t check_ms;	/* default 250 */
+		uint64_t store_ms;	/* of a write, to its majority; default 1000 */
+		uint64_t push_ms;	/* to a keeper's answer; default 1000 */
 		uint64_t pull_ms;	/* to the first byte; default 1000 */
 	} timeouts;
 	struct {

@@ -48,6 +48,9 @@ refused() {
 	refused 5 node.address "  address: example.org" "  address: [127.0.0.1]" "  address: 0.0.0.0" "  address:"
 	refused 5 node.run "  run: {a: b}" "  run: ~"
 	refused 5 node.store "  store: /other"
+	refused 5 node.region "  region: a b" "  region: more-than-fifteen" "  region: [a]" "  region:"
+	refused 5 node.weight "  weight: 0" "  weight: 17" "  weight: heavy" "  weight: [1]"
+	refused 5 node.home "  home: perhaps" "  home: [no]" "  home: 1"
 	sed -i 's/name: n/name: a b/' "$D/c.yaml"
 	run covey-httpd -n -c "$D/c.yaml"
 	[ "$status" -eq 100 ]
@@ -71,14 +74,24 @@ refused() {
 
 @test "wrong types are refused with file and line: group" {
 	refused 5 group.seeds "group: {seeds: 'a:1'}" "group: {seeds: [a]}" "group: {seeds: ['a:0']}" \
-		"group: {seeds: ['a b:1']}" "group: {seeds: [[a]]}" "group: {seeds: {a: 1}}"
+		"group: {seeds: ['a b:1']}" "group: {seeds: [[a]]}" "group: {seeds: {a: 1}}" \
+		"group: {seeds: ['http://a']}" "group: {seeds: ['http://a:1/x']}" "group: {seeds: ['https://a:1']}"
 	refused 5 group.multicast "group: {multicast: yes}" "group: {multicast: '127.0.0.1:1'}" "group: {multicast: []}"
 	refused 5 group.key_file "group: {key_file: [a]}" "group: {key_file: }"
 }
 
+@test "wrong types are refused with file and line: replication, keep" {
+	for key in replication.homes replication.copies; do
+		refused 5 "$key" "replication: {${key#*.}: 0}" "replication: {${key#*.}: 8}" "replication: {${key#*.}: all}" \
+			"replication: {${key#*.}: [2]}"
+	done
+	refused 5 keep.versions "keep: {versions: 0}" "keep: {versions: 1000001}" "keep: {versions: all}" "keep: {versions: {a: 1}}"
+	refused 5 keep.days "keep: {days: 36501}" "keep: {days: 1.5}" "keep: {days: -1}" "keep: {days: 1d}"
+}
+
 @test "wrong types are refused with file and line: timeouts, limits, access" {
 	local key
-	for key in timeouts.check timeouts.pull limits.header_timeout limits.idle_timeout limits.idle_exit; do
+	for key in timeouts.check timeouts.store timeouts.push timeouts.pull limits.header_timeout limits.idle_timeout limits.idle_exit; do
 		refused 5 "$key" "${key%.*}: {${key#*.}: soon}" "${key%.*}: {${key#*.}: [1s]}" "${key%.*}: {${key#*.}: -1s}" \
 			"${key%.*}: {${key#*.}: 1.5s}" "${key%.*}: {${key#*.}: 99999999999999999999}"
 	done

@@ -27,13 +27,22 @@ static const struct conf_key keys[] = {
 	{ "node.address", ADDRESS, AT(node.address), "127.0.0.1", 0, 0 },
 	{ "node.store", DIRECTORY, AT(node.store), NULL, 0, 0 },
 	{ "node.run", DIRECTORY, AT(node.run), NULL, 0, 0 },
+	{ "node.region", REGION, AT(node.region), "", 0, 0 },
+	{ "node.weight", COUNT, AT(node.weight), "1", 1, 16 },
+	{ "node.home", SWITCH, AT(node.home), "yes", 0, 0 },
 	{ "listen.http", LISTEN, AT(listen.http), "4720", 0, 0 },
 	{ "listen.discovery", LISTEN, AT(listen.discovery), "4721", 0, 0 },
 	{ "listen.versions", LISTEN, AT(listen.versions), "4722", 0, 0 },
 	{ "group.key_file", DIRECTORY, AT(group.key_file), NULL, 0, 0 },
 	{ "group.seeds", SEEDS, AT(group.seeds), NULL, 0, 0 },
 	{ "group.multicast", MULTICAST, AT(group.multicast), NULL, 0, 0 },
+	{ "replication.homes", COUNT, AT(replication.homes), "3", 1, 7 },
+	{ "replication.copies", COUNT, AT(replication.copies), "2", 1, 7 },
+	{ "keep.versions", COUNT, AT(keep.versions), "100", 1, 1000000 },
+	{ "keep.days", COUNT, AT(keep.days), "0", 0, 36500 },
 	{ "timeouts.check", DURATION, AT(timeouts.check_ms), "250ms", 1, YEAR_MS },
+	{ "timeouts.store", DURATION, AT(timeouts.store_ms), "1s", 1, YEAR_MS },
+	{ "timeouts.push", DURATION, AT(timeouts.push_ms), "1s", 1, YEAR_MS },
 	{ "timeouts.pull", DURATION, AT(timeouts.pull_ms), "1s", 1, YEAR_MS },
 	{ "limits.max_body", BYTES, AT(limits.max_body), "0", 0, INT64_MAX },
 	{ "limits.min_free", BYTES, AT(limits.min_free), "16M", 0, INT64_MAX },
@@ -45,7 +54,9 @@ static const struct conf_key keys[] = {
 };
 #define KEYS (sizeof keys / sizeof keys[0])
 
-static const char *const sections[] = { "node", "listen", "group", "timeouts", "limits" };
+static const char *const sections[] = {
+	"node", "listen", "group", "replication", "keep", "timeouts", "limits",
+};
 #define SECTIONS (sizeof sections / sizeof sections[0])
 
 struct reading {
@@ -85,8 +96,7 @@ static int on_value(struct reading *r, const struct conf_key *key, const struct 
 		return set(r, key, item->value, err);
 	if (item->in_list || item->null ||
 	    item->kind != (wants_list ? YAMLFILE_LIST : YAMLFILE_SCALAR))
-		return err_set(err, ERR_INVALID, "%s: expected %s", key->path,
-			       conf_value_expected(key));
+		return conf_value_wrong_kind(key, err);
 	if (only_once(&r->lines[key - keys], item, err) < 0)
 		return -1;
 	return wants_list ? 0 : set(r, key, item->value, err);
@@ -258,6 +268,7 @@ void conf_clear(struct conf *conf)
 	free(conf->node.address);
 	free(conf->node.store);
 	free(conf->node.run);
+	free(conf->node.region);
 	free(conf->group.key_file);
 	for (size_t i = 0; i < conf->group.seed_count; i++)
 		free(conf->group.seeds[i]);

@@ -34,14 +34,22 @@ static int set_text(const struct setting *s, struct str value)
 	return 0;
 }
 
-static int set_name(const struct setting *s, struct str value)
+static bool is_word(struct str value, size_t most)
 {
-	if (value.n > CONF_NAME_BYTES)
-		return -1;
 	for (size_t i = 0; i < value.n; i++)
 		if (!isalnum((unsigned char)value.s[i]) && !strchr(".-_", value.s[i]))
-			return -1;
-	return set_text(s, value);
+			return false;
+	return value.n <= most;
+}
+
+static int set_name(const struct setting *s, struct str value)
+{
+	return is_word(value, CONF_NAME_BYTES) ? set_text(s, value) : -1;
+}
+
+static int set_region(const struct setting *s, struct str value)
+{
+	return is_word(value, CONF_REGION_BYTES) ? set_text(s, value) : -1;
 }
 
 int conf_value_address(struct str ip, unsigned port, struct address *ret)
@@ -99,28 +107,31 @@ static int set_listen(const struct setting *s, struct str value)
 	return 0;
 }
 
-static bool is_host(struct str host)
+/* "host:port", "[v6]:port"; the host is looked up later, and again. */
+static bool is_host_and_port(struct str text)
 {
-	for (size_t i = 0; i < host.n; i++)
-		if (!isalnum((unsigned char)host.s[i]) && !strchr(".-_", host.s[i]))
-			return false;
-	return host.n > 0;
+	const char *colon = memrchr(text.s, ':', text.n);
+	struct str host = { text.s, colon ? (size_t)(colon - text.s) : 0 };
+	struct str port = { text.s + host.n + 1, colon ? text.n - host.n - 1 : 0 };
+	struct address address;
+	uint64_t number;
+
+	if (host.n == 0 || str_u64(port, UINT16_MAX, &number) < 0 || number == 0)
+		return false;
+	return is_word(host, SIZE_MAX) || address_parse(text, &address, NULL) == 0;
 }
 
-/* "host:port", "[v6]:port"; the host is looked up later, and again. */
 static int add_seed(const struct setting *s, struct str value)
 {
 	char ***seeds = place_of(s);
 	size_t *count = &s->conf->group.seed_count;
-	const char *colon = memrchr(value.s, ':', value.n);
-	struct str host = { value.s, colon ? (size_t)(colon - value.s) : 0 };
-	struct str port = { value.s + host.n + 1, colon ? value.n - host.n - 1 : 0 };
-	struct address address;
-	uint64_t number;
+	struct str rest = value;
 
-	if (*count == CONF_SEEDS_MAX || str_u64(port, UINT16_MAX, &number) < 0 || number == 0)
-		return -1;
-	if (!is_host(host) && address_parse(value, &address, NULL) < 0)
+	if (str_starts(rest, STR(CONF_SEED_HTTP))) {
+		rest.s += strlen(CONF_SEED_HTTP);
+		rest.n -= strlen(CONF_SEED_HTTP);
+	}
+	if (*count == CONF_SEEDS_MAX || rest.n == 0 || !is_host_and_port(rest))
 		return -1;
 	*seeds = mem_resize(*seeds, *count + 1, sizeof **seeds);
 	(*seeds)[(*count)++] = mem_copy(value.s, value.n);
@@ -181,6 +192,17 @@ static int set_count(const struct setting *s, struct str value)
 	return str_u64(value, UINT64_MAX, &number) < 0 ? -1 : set_number(s, number);
 }
 
+static int set_switch(const struct setting *s, struct str value)
+{
+	bool *to = place_of(s);
+	bool on = str_eq(value, STR("yes")) || str_eq(value, STR("true"));
+
+	if (!on && !str_eq(value, STR("no")) && !str_eq(value, STR("false")))
+		return -1;
+	*to = on;
+	return 0;
+}
+
 static int set_access(const struct setting *s, struct str value)
 {
 	bool *to = place_of(s);
@@ -196,27 +218,40 @@ static const struct {
 	int (*set)(const struct setting *, struct str);
 } types[] = {
 	[NAME] = { "a name of up to 64 letters, digits, '.', '-' and '_'", set_name },
+	[REGION] = { "a name of up to 15 letters, digits, '.', '-' and '_'", set_region },
 	[ADDRESS] = { "a numeric address that others can reach", set_address },
 	[DIRECTORY] = { "a path", set_directory },
 	[LISTEN] = { "PORT, ADDRESS:PORT or [ADDRESS]:PORT", set_listen },
-	[SEEDS] = { "a list of at most 64 HOST:PORT", add_seed },
+	[SEEDS] = { "a list of at most 64 HOST:PORT or http://HOST:PORT", add_seed },
 	[MULTICAST] = { "a numeric multicast ADDRESS:PORT", set_multicast },
 	[DURATION] = { "a duration such as 250ms, 10s or 5min in range", set_duration },
 	[BYTES] = { "a number of bytes such as 0, 512K or 10G", set_bytes },
-	[COUNT] = { "a number from 1 to 1000000", set_count },
+	[COUNT] = { "a number from", set_count },	/* and its range */
+	[SWITCH] = { "yes or no", set_switch },
 	[ACCESS] = { "\"open\", the only rule there is", set_access },
 };
 
+static void add_expected(struct buf *to, const struct conf_key *key)
+{
+	buf_adds(to, types[key->type].what);
+	if (key->type == COUNT)
+		buf_addf(to, " %llu to %llu", (unsigned long long)key->min,
+			 (unsigned long long)key->max);
+}
+
 static int wrong(const struct conf_key *key, struct str value, struct err *err)
 {
+	struct buf expected = BUF_INIT;
 	char shown[SHOWN + 1];
 	size_t n = value.n < SHOWN ? value.n : SHOWN;
 
 	for (size_t i = 0; i < n; i++)
 		shown[i] = iscntrl((unsigned char)value.s[i]) ? '?' : value.s[i];
 	shown[n] = '\0';
-	return err_set(err, ERR_INVALID, "%s: \"%s\" is not %s", key->path, shown,
-		       types[key->type].what);
+	add_expected(&expected, key);
+	err_set(err, ERR_INVALID, "%s: \"%s\" is not %s", key->path, shown, expected.data);
+	buf_clear(&expected);
+	return -1;
 }
 
 int conf_value_set(struct conf *conf, const char *base, const struct conf_key *key,
@@ -227,12 +262,17 @@ int conf_value_set(struct conf *conf, const char *base, const struct conf_key *k
 	for (size_t i = 0; i < value.n; i++)
 		if (iscntrl((unsigned char)value.s[i]))
 			return wrong(key, value, err);
-	if (value.n == 0 || types[key->type].set(&setting, value) < 0)
+	if ((value.n == 0 && key->type != REGION) || types[key->type].set(&setting, value) < 0)
 		return wrong(key, value, err);
 	return 0;
 }
 
-const char *conf_value_expected(const struct conf_key *key)
+int conf_value_wrong_kind(const struct conf_key *key, struct err *err)
 {
-	return types[key->type].what;
+	struct buf expected = BUF_INIT;
+
+	add_expected(&expected, key);
+	err_set(err, ERR_INVALID, "%s: expected %s", key->path, expected.data);
+	buf_clear(&expected);
+	return -1;
 }

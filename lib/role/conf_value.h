@@ -7,9 +7,12 @@
 #include "conf.h"
 
 #define CONF_NAME_BYTES 64
+#define CONF_REGION_BYTES 15
 #define CONF_SEEDS_MAX 64
 
-enum conf_type { NAME, ADDRESS, DIRECTORY, LISTEN, SEEDS, MULTICAST, DURATION, BYTES, COUNT, ACCESS };
+enum conf_type {
+	NAME, REGION, ADDRESS, DIRECTORY, LISTEN, SEEDS, MULTICAST, DURATION, BYTES, COUNT, SWITCH, ACCESS,
+};
 
 struct conf_key {
 	const char *path;
@@ -27,7 +30,9 @@ struct conf_key {
 int conf_value_set(struct conf *, const char *base, const struct conf_key *, struct str value,
 		   struct err *);
 
-const char *conf_value_expected(const struct conf_key *);	/* "a path" */
+/* Refuse a list or a section where the key wants a value, or the other way round. */
+int conf_value_wrong_kind(const struct conf_key *, struct err *);
+
 void *conf_value_place(struct conf *, const struct conf_key *);
 
 /* A numeric address without its port, and the port. */

@@ -42,7 +42,11 @@ static void defaults(void)
 	CHECK(!conf.listen.discovery.given && !conf.listen.versions.given);
 	CHECK(conf.group.key_file == NULL && conf.group.seed_count == 0);
 	CHECK(conf.group.multicast == NULL);
+	CHECK(conf.node.region[0] == '\0' && conf.node.weight == 1 && conf.node.home);
+	CHECK(conf.replication.homes == 3 && conf.replication.copies == 2);
+	CHECK(conf.keep.versions == 100 && conf.keep.days == 0);
 	CHECK(conf.timeouts.check_ms == 250 && conf.timeouts.pull_ms == 1000);
+	CHECK(conf.timeouts.store_ms == 1000 && conf.timeouts.push_ms == 1000);
 	CHECK(conf.limits.max_body == 0 && conf.limits.min_free == UINT64_C(16) << 20);
 	CHECK(conf.limits.header_timeout_ms == 10000 && conf.limits.idle_timeout_ms == 60000);
 	CHECK(conf.limits.connections == 1024 && conf.limits.idle_exit_ms == 60000);
@@ -54,11 +58,14 @@ static void everything(void)
 {
 	static const char text[] =
 		"# all of it\n"
-		"node: {name: a.b-c_1, address: '::1', store: data, run: ./r}\n"
+		"node: {name: a.b-c_1, address: '::1', store: data, run: ./r,\n"
+		"  region: eu.west-1_b, weight: 16, home: no}\n"
 		"listen:\n  http: 5000\n  discovery: '[::1]:5001'\n  versions: 127.0.0.1:5002\n"
-		"group:\n  key_file: /etc/key\n  seeds: [a.example:1, '[::1]:2', 10.0.0.1:3]\n"
+		"group:\n  key_file: /etc/key\n  seeds: [a.example:1, '[::1]:2', 10.0.0.1:3,\n"
+		"    'http://b.example:4', 'http://[::1]:5']\n"
 		"  multicast: 239.1.2.3:4\n"
-		"timeouts: {check: 10ms, pull: 2min}\n"
+		"replication: {homes: 7, copies: 1}\nkeep: {versions: 1, days: 30}\n"
+		"timeouts: {check: 10ms, store: 3s, push: 4s, pull: 2min}\n"
 		"limits: {max_body: 10G, min_free: 0, header_timeout: 1, idle_timeout: 1h,\n"
 		"  connections: 7, idle_exit: 0}\n"
 		"access: open\n";
@@ -73,10 +80,16 @@ static void everything(void)
 	CHECK(listens(&conf.listen.http, "[::1]:5000"));
 	CHECK(listens(&conf.listen.discovery, "[::1]:5001"));
 	CHECK(listens(&conf.listen.versions, "127.0.0.1:5002"));
-	CHECK(conf.group.seed_count == 3 && strcmp(conf.group.seeds[1], "[::1]:2") == 0);
+	CHECK(strcmp(conf.node.region, "eu.west-1_b") == 0);
+	CHECK(conf.node.weight == 16 && !conf.node.home);
+	CHECK(conf.group.seed_count == 5 && strcmp(conf.group.seeds[1], "[::1]:2") == 0);
+	CHECK(strcmp(conf.group.seeds[3], "http://b.example:4") == 0);
+	CHECK(conf.replication.homes == 7 && conf.replication.copies == 1);
+	CHECK(conf.keep.versions == 1 && conf.keep.days == 30);
 	CHECK(strcmp(conf.group.key_file, "/etc/key") == 0);
 	CHECK(strcmp(conf.group.multicast, "239.1.2.3:4") == 0);
 	CHECK(conf.timeouts.check_ms == 10 && conf.timeouts.pull_ms == 120000);
+	CHECK(conf.timeouts.store_ms == 3000 && conf.timeouts.push_ms == 4000);
 	CHECK(conf.limits.max_body == UINT64_C(10) << 30 && conf.limits.min_free == 0);
 	CHECK(conf.limits.header_timeout_ms == 1000 && conf.limits.idle_timeout_ms == 3600000);
 	CHECK(conf.limits.connections == 7 && conf.limits.idle_exit_ms == 0);
@@ -96,7 +109,10 @@ static void wrong_types(void)
 		{ "  name", "a b" },	  { "  name", "[x]" },	     { "  name", "" },
 		{ "  name", "\"a\\0b\"" }, { "  address", "host" },   { "  address", "1.2.3" },
 		{ "  address", "0.0.0.0" }, { "  address", "127.0.0.1:1" },
-		{ "  run", "{a: b}" },	  { "  run", "~" },
+		{ "  run", "{a: b}" },	  { "  run", "~" },	     { "  region", "eu west" },
+		{ "  region", "sixteen-letters-" }, { "  region", "[a]" }, { "  weight", "0" },
+		{ "  weight", "17" },	  { "  weight", "much" },    { "  home", "maybe" },
+		{ "  home", "[yes]" },
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -115,6 +131,16 @@ static void wrong_types(void)
 	CHECK(refused(BASE "group:\n  seeds:\n  - a:1\n  - b\n", "/c/x.yaml:6: ", "group.seeds"));
 	CHECK(refused(BASE "group: {seeds: [[a:1]]}\n", "/c/x.yaml:3: ", "group.seeds"));
 	CHECK(refused(BASE "group: {seeds: [{a: 1}]}\n", "/c/x.yaml:3: ", "group.seeds"));
+	CHECK(refused(BASE "group: {seeds: ['http://a']}\n", "/c/x.yaml:3: ", "group.seeds"));
+	CHECK(refused(BASE "group: {seeds: ['http://']}\n", "/c/x.yaml:3: ", "group.seeds"));
+	CHECK(refused(BASE "group: {seeds: ['http://a:1/']}\n", "/c/x.yaml:3: ", "group.seeds"));
+	CHECK(refused(BASE "group: {seeds: ['https://a:1']}\n", "/c/x.yaml:3: ", "group.seeds"));
+	CHECK(refused(BASE "replication: {homes: 0}\n", "/c/x.yaml:3: ", "a number from 1 to 7"));
+	CHECK(refused(BASE "replication: {copies: 8}\n", "/c/x.yaml:3: ", "replication.copies"));
+	CHECK(refused(BASE "replication: {copies: [2]}\n", "/c/x.yaml:3: ", "replication.copies"));
+	CHECK(refused(BASE "keep: {versions: 0}\n", "/c/x.yaml:3: ", "keep.versions"));
+	CHECK(refused(BASE "keep: {days: -1}\n", "/c/x.yaml:3: ", "keep.days"));
+	CHECK(refused(BASE "timeouts: {store: 0}\n", "/c/x.yaml:3: ", "timeouts.store"));
 	CHECK(refused(BASE "group: {multicast: 10.0.0.1:1}\n", "/c/x.yaml:3: ", "multicast"));
 	CHECK(refused(BASE "group: {key_file: [k]}\n", "/c/x.yaml:3: ", "group.key_file"));
 	CHECK(refused(BASE "timeouts: {check: 0}\n", "/c/x.yaml:3: ", "timeouts.check"));
