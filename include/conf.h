@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define CONF_SEEDS_MAX 64
 #define CONF_SEED_HTTP "http://"	/* what a seed begins with that is asked by HTTP */
 
 struct conf_listen {

@@ -192,9 +192,8 @@ s.bind(('127.0.0.1', $((PORT_BASE + 10)))); s.listen(); time.sleep(60)"
 	wait_until 10 ready "$(url 1)"
 	wait_until 10 ready "$(url 2)"
 	grep -q '# mine' "$D/g/node1/covey.yaml"
-	grep -q "seeds:.*127.0.0.1:$((PORT_BASE + 1))" "$D/g/node2/covey.yaml"
-	run grep seeds "$D/g/node1/covey.yaml"
-	[ "$status" -eq 1 ]
+	grep -q "seeds:.*127.0.0.1:$((PORT_BASE + 1))'.*127.0.0.1:$((PORT_BASE + 11))'" "$D/g/node2/covey.yaml"
+	grep -q "seeds: \[ '127.0.0.1:$((PORT_BASE + 1))' \]" "$D/g/node1/covey.yaml"
 }
 
 @test "wrong usage, and a place too deep for sockets" {

@@ -44,10 +44,40 @@ static int make_key(const char *dir, struct err *err)
 	return rc;
 }
 
-static int write_conf(const char *file, size_t number, uint64_t port, const struct node *first,
+static void conf_file_of(struct buf *to, const char *dir, size_t number)
+{
+	buf_addf(to, "%s/node%zu/covey.yaml", dir, number);
+}
+
+/* Where a node answers discovery: as its configuration says, if it stands, else as it will be made. */
+static void add_seed(struct buf *to, const char *dir, size_t number, uint64_t port)
+{
+	struct conf conf = CONF_INIT;
+	struct buf file = BUF_INIT;
+	char text[ADDRESS_TEXT];
+
+	conf_file_of(&file, dir, number);
+	if (conf_load(&conf, file.data, NULL) < 0)
+		buf_addf(to, "'127.0.0.1:%llu'", (unsigned long long)port + 1);
+	else
+		buf_addf(to, "'%s'", address_format(text, &conf.listen.discovery.address));
+	conf_clear(&conf);
+	buf_clear(&file);
+}
+
+/* "[ 'a:1', 'b:2' ]" */
+static void add_seeds(struct buf *to, const char *dir, size_t count, uint64_t base)
+{
+	for (size_t i = 0; i < count && i < CONF_SEEDS_MAX; i++) {
+		buf_adds(to, i == 0 ? "[ " : ", ");
+		add_seed(to, dir, i + 1, base + APART * i);
+	}
+	buf_adds(to, " ]");
+}
+
+static int write_conf(const char *file, size_t number, uint64_t port, struct str seeds,
 		      struct err *err)
 {
-	char seed[ADDRESS_TEXT];
 	struct buf text = BUF_INIT;
 	int rc;
 
@@ -55,12 +85,9 @@ static int write_conf(const char *file, size_t number, uint64_t port, const stru
 		 "# Written by covey up, and yours from now on: see covey.yaml(5).\n"
 		 "node:\n  name: node%zu\n  address: 127.0.0.1\n  store: store\n"
 		 "listen:\n  http: %llu\n  discovery: %llu\n  versions: %llu\n"
-		 "group:\n  key_file: ../group.key\n",
+		 "group:\n  key_file: ../group.key\n  seeds: %.*s\n",
 		 number, (unsigned long long)port, (unsigned long long)port + 1,
-		 (unsigned long long)port + 2);
-	if (first != NULL)
-		buf_addf(&text, "  seeds: ['%s']\n",
-			 address_format(seed, &first->conf.listen.discovery.address));
+		 (unsigned long long)port + 2, STR_ARG(seeds));
 	rc = file_replace(file, buf_str(&text), 0640, err);
 	buf_clear(&text);
 	return rc;
@@ -86,7 +113,7 @@ static uint64_t port_that_stands(const char *dir)
 	struct buf file = BUF_INIT;
 	uint64_t port = NODES_PORT;
 
-	buf_addf(&file, "%s/node1/covey.yaml", dir);
+	conf_file_of(&file, dir, 1);
 	if (conf_load(&conf, file.data, NULL) == 0)
 		port = address_port(&conf.listen.http.address);
 	conf_clear(&conf);
@@ -95,10 +122,9 @@ static uint64_t port_that_stands(const char *dir)
 }
 
 static int prepare_one(struct nodes *nodes, const char *dir, uint64_t port, bool port_is_asked,
-		       struct err *err)
+		       struct str seeds, struct err *err)
 {
 	size_t number = nodes->count + 1;
-	const struct node *first = nodes->count ? nodes->list : NULL;
 	struct buf file = BUF_INIT;
 	int rc;
 
@@ -106,7 +132,7 @@ static int prepare_one(struct nodes *nodes, const char *dir, uint64_t port, bool
 	rc = nodes_make_directory(file.data, err);
 	buf_adds(&file, "/covey.yaml");
 	if (rc == 0 && access(file.data, F_OK) < 0)
-		rc = write_conf(file.data, number, port, first, err);
+		rc = write_conf(file.data, number, port, seeds, err);
 	if (rc == 0)
 		rc = add_node(nodes, file.data, err);
 	if (rc == 0 && port_is_asked &&
@@ -122,6 +148,7 @@ int nodes_prepare(struct nodes *nodes, const char *dir, size_t count, uint64_t p
 		  struct err *err)
 {
 	struct nodes fresh = NODES_INIT;
+	struct buf seeds = BUF_INIT;
 	uint64_t base = port ? port : port_that_stands(dir);
 	int rc;
 
@@ -131,8 +158,10 @@ int nodes_prepare(struct nodes *nodes, const char *dir, size_t count, uint64_t p
 	rc = nodes_make_directory(dir, err);
 	if (rc == 0)
 		rc = make_key(dir, err);
+	add_seeds(&seeds, dir, count, base);
 	for (size_t i = 0; rc == 0 && i < count; i++)
-		rc = prepare_one(&fresh, dir, base + APART * i, port != 0, err);
+		rc = prepare_one(&fresh, dir, base + APART * i, port != 0, buf_str(&seeds), err);
+	buf_clear(&seeds);
 	if (rc < 0)
 		nodes_clear(&fresh);
 	else

@@ -5,7 +5,8 @@
  *	DIR/node<i>/covey.yaml		made once, then kept and believed
  *	DIR/node<i>/store		where it puts its files
  *
- * Node 1 has no seeds and seeds the others.
+ * Every node seeds every other, so that they found their group as soon as
+ * all have met: none has to wait for one that might be elsewhere.
  */
 #ifndef COVEY_CMD_NODES_H
 #define COVEY_CMD_NODES_H
