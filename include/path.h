@@ -49,7 +49,24 @@ void path_to_history(struct buf *, struct str path);
 /* A name read from history/: false for covey's own; else *name without its extra comma. */
 bool path_name_from_history(struct str *name);
 
-/* For lock slots: 64 bits of FNV-1a; stable, since processes of several releases share it. */
+/* 64 bits of FNV-1a; stable, since processes of several releases share it. */
 uint64_t path_hash(struct str path);
+
+/*
+ * The partition whose homes know the record at a path: that of its parent
+ * directory's path.  A directory's partition is the upper 12 bits of
+ * mix(path_hash(directory)), with mix the finalizer of splitmix64, in 64
+ * bits:
+ *
+ *	z = (z ^ z >> 30) * bf58476d1ce4e5b9
+ *	z = (z ^ z >> 27) * 94d049bb133111eb
+ *	z =  z ^ z >> 31
+ *
+ * The same on every node, for ever; tests/unit/path.c has test vectors.
+ */
+#define PARTITION_BITS 12
+#define PARTITIONS (1 << PARTITION_BITS)
+unsigned path_partition_of_directory(struct str directory);
+unsigned path_partition(struct str path);
 
 #endif

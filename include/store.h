@@ -10,6 +10,12 @@
  * record, or one that does not match the file) is foreign: never served
  * as a version, moved aside by a commit, made a version by adoption.
  *
+ * A name can have records of both kinds, a file's and a directory's, when
+ * two halves of a group made them.  What stands is decided by the records
+ * alone, so that all nodes that have the same ones agree: the directory,
+ * if its newest record is live or something below it is; else the newest
+ * record of all.
+ *
  * Calling sequence of a write:
  *
  *	stage_begin, stage_add..., stage_sync		the body, unnamed
@@ -20,6 +26,10 @@
  * or the new newest version, whole, and loses no acknowledged one (the
  * states and their order are drawn in lib/store/commit.c).
  *
+ * Visible only when durable: no function here tells of what a power cut
+ * could take back.  Whoever asks for a path that is being written waits for
+ * the writer, whichever process that is (lib/store/counters.c).
+ *
  * A struct store may be used by many threads; any number of processes may
  * share the directory: one lock per path serialises writers.
  *
@@ -29,6 +39,7 @@
 #define COVEY_STORE_H
 
 #include "err.h"
+#include "outbox.h"
 #include "path.h"
 #include "record.h"
 
@@ -78,6 +89,9 @@ int store_newest(struct store *, struct str path, enum store_want, struct store_
 int store_version(struct store *, struct str path, struct version, enum store_want,
 		  struct store_entry *ret, struct err *);
 
+/* The record of the directory above the path is live here; of the root's names it always is. */
+int store_directory_known(struct store *, struct str path, bool *ret, struct err *);
+
 /* stage.c: bodies on their way */
 
 struct stage;
@@ -116,6 +130,10 @@ struct commit {
 	const struct record *pointer;	/* a record made elsewhere whose content is not here: instead
 				 * of stage, flags, mtime and fixed */
 	struct version above;	/* when choosing: greater than this, whatever the clock says */
+	uint64_t clock;		/* when choosing: the time, ns, instead of the wall clock's; 0: that */
+	uint32_t keep;		/* made elsewhere: not stored when this many newer ones of the path
+				 * are known (dropped); 0: no limit */
+	struct outbox *outbox;	/* has an entry, durable before the version shows; NULL: none */
 	/* Asked under the lock with what stands there; -1 stops the commit with that error. */
 	int (*condition)(const struct commit *, const struct store_entry *now, struct err *);
 	void *data;		/* the caller's, for condition */
@@ -123,25 +141,51 @@ struct commit {
 	struct record record;	/* what was committed */
 	struct record before;	/* the newest before it; version none: there was none */
 	bool newest;		/* it became the newest */
+	bool dropped;		/* beyond keep: success, but it is not stored */
+	struct outbox_mark mark;	/* the entry in the outbox, for outbox_done() */
 	/* private */
 	struct commit_state *state;
 };
 #define COMMIT_INIT { .stage = NULL, .state = NULL }
 
 /*
- * Submit: choose the version, make it visible to readers of this node.
- * Wait: make it durable.  A failed submit needs no wait.  Directories above
- * the path are made (with records) as needed.
+ * Submit: choose the version, give it its name.  Wait: make it durable, and
+ * so visible.  A failed submit needs no wait.  Directories above the path
+ * are made as needed, with records of their own (in no outbox: who stores a
+ * file's record elsewhere learns there whether its directory is known).
  *
  * ERR_CONFLICT: a file stands where a directory is needed, or the other way
- * round.  With `fixed` a conflict is merged instead: the directory stands,
- * the file's versions are in history.  Committing what is there already is
- * success.  ERR_FULL: nothing changed; tombstones still pass, from the reserve.
+ * round.  A version made elsewhere (`fixed` or `pointer`) is merged instead:
+ * the directory stands, the file's versions are in history; directories
+ * above are made without records; the order of merges does not matter.
+ * Committing what is there already is success.  ERR_FULL: nothing changed; tombstones still pass, from the reserve.
  * A live directory's tombstone: ERR_EXISTS unless it is empty.
  */
 int commit_submit(struct store *, struct commit *, struct err *);
 int commit_wait(struct store *, struct commit *, struct err *);
 int store_commit(struct store *, struct commit *, struct err *);	/* both */
+
+/*
+ * A record made elsewhere, of any kind, becomes known here; content stays
+ * where it is.  keep as in struct commit.
+ */
+int store_merge(struct store *, struct str path, const struct record *, struct str type,
+		uint32_t keep, struct err *);
+
+/* counters.c: what changes */
+
+/*
+ * A number per partition (path_partition(); a directory's record counts in
+ * its own partition, too), raised before and after each change of the
+ * partition's records, by whichever process.  A digest made between two
+ * equal readings is right as long as the number stands still, if
+ * store_settle() was called before the first.
+ */
+uint64_t store_changes(const struct store *, unsigned partition);
+/* The same of the directories there are: those in survey_directories(). */
+uint64_t store_directory_changes(const struct store *);
+/* What writers that died left unfinished is on disk and counted. */
+int store_settle(struct store *, struct err *);
 
 /* list.c, history.c: what there is */
 
@@ -182,19 +226,43 @@ int store_history(struct store *, struct str path, struct history *ret, struct e
 /* prune.c, adopt.c: what a person asks for */
 
 /*
- * Drop versions of a path beyond the newest `versions` (at least 1).  Works
- * on a full disk.  Tells how many went, and the bytes of their content.
+ * Retention.  Of a path's records that are no directory's the newest
+ * `versions` stay, of its directory records the newest one: the same on
+ * every node that has the same ones.  Of what stays, content of a version
+ * from before `before` goes and leaves a pointer, unless it is the newest.
  */
-int store_prune(struct store *, struct str path, size_t versions, uint64_t *ret_count,
-		uint64_t *ret_bytes, struct err *);
+struct prune_rule {
+	uint32_t versions;	/* 0: all stay */
+	uint64_t before;	/* ns since 1970; 0: all content stays */
+};
+struct prune_count {		/* is added to */
+	uint64_t records;	/* that went */
+	uint64_t contents;	/* that went, their record stays */
+	uint64_t bytes;		/* of content, of both */
+};
+/* Both work on a full disk. */
+int store_prune(struct store *, struct str path, const struct prune_rule *, struct prune_count *,
+		struct err *);
+/* Every path with a history; tells of each from which something went (pruned may be NULL). */
+int store_prune_all(struct store *, const struct prune_rule *,
+		    void (*pruned)(void *data, struct str path, const struct prune_count *),
+		    void *data, struct prune_count *, struct err *);
+/*
+ * Drop the content of a version and leave a pointer; a crash leaves the one
+ * or the other.  Success, too, when it was not here.  That it is still
+ * elsewhere is the caller's to know.
+ */
+int store_evict(struct store *, struct str path, struct version, uint64_t *ret_bytes,
+		struct err *);
 
 /*
  * Make versions of the foreign files at or below path, one by one; tells of
  * each.  A file that somebody writes meanwhile, one that cannot be read,
  * what is no plain file, and names no request could ask for stay foreign.
  * Directories get records.  What was adopted before a failure stays so.
+ * The outbox, unless NULL, has an entry for each.
  */
-int store_adopt(struct store *, struct str path,
+int store_adopt(struct store *, struct str path, struct outbox *,
 		void (*adopted)(void *data, struct str path, const struct record *), void *data,
 		uint64_t *ret_count, struct err *);
 

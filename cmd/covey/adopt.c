@@ -38,7 +38,8 @@ static int run(const struct call *call)
 
 	if (status == 0)
 		status = local_open(&store, call->values[CONF]);
-	if (status == 0 && store_adopt(store, buf_str(&path), tell, &told, &count, &err) < 0)
+	if (status == 0 && store_adopt(store, buf_str(&path), NULL, tell, &told, &count,
+				       &err) < 0)
 		status = command_fail(&err);
 	if (store != NULL)
 		fprintf(stderr, "covey: adopted %llu\n", (unsigned long long)count);

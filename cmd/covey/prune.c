@@ -5,10 +5,10 @@
 
 enum { CONF, KEEP, JSON };
 
-static int print_dropped(uint64_t count, uint64_t bytes)
+static int print_dropped(const struct prune_count *count)
 {
-	json_t *line = json_pack("{s:I, s:I}", "versions", (json_int_t)count, "bytes",
-				 (json_int_t)bytes);
+	json_t *line = json_pack("{s:I, s:I}", "versions", (json_int_t)count->records, "bytes",
+				 (json_int_t)count->bytes);
 	int status = print_json(line);
 
 	json_decref(line);
@@ -17,7 +17,9 @@ static int print_dropped(uint64_t count, uint64_t bytes)
 
 static int run(const struct call *call)
 {
-	uint64_t keep = 1, count = 0, bytes = 0;
+	struct prune_count count = { .records = 0 };
+	struct prune_rule rule = { .versions = 1 };
+	uint64_t keep = 1;
 	struct store *store = NULL;
 	struct buf path = BUF_INIT;
 	struct err err = ERR_INIT;
@@ -30,13 +32,14 @@ static int run(const struct call *call)
 	status = local_path(&path, call->operands[0]);
 	if (status == 0)
 		status = local_open(&store, call->values[CONF]);
-	if (status == 0 && store_prune(store, buf_str(&path), keep, &count, &bytes, &err) < 0)
+	rule.versions = (uint32_t)keep;
+	if (status == 0 && store_prune(store, buf_str(&path), &rule, &count, &err) < 0)
 		status = command_fail(&err);
 	if (status == 0 && call->values[JSON] != NULL)
-		status = print_dropped(count, bytes);
+		status = print_dropped(&count);
 	else if (status == 0)
-		printf("%llu versions, %s dropped\n", (unsigned long long)count,
-		       size_text(size, bytes));
+		printf("%llu versions, %s dropped\n", (unsigned long long)count.records,
+		       size_text(size, count.bytes));
 	store_close(store);
 	buf_clear(&path);
 	return status;

@@ -17,6 +17,7 @@ struct adoption {
 	struct store *store;
 	void (*adopted)(void *data, struct str path, const struct record *);
 	void *data;
+	struct outbox *outbox;
 	uint64_t count;
 	struct err *err;
 };
@@ -57,6 +58,7 @@ static int commit_copy(struct adoption *a, struct str path, struct stage *stage,
 	c.stage = stage;
 	if (seen->st.st_mtim.tv_sec > 0 && seen->st.st_mtim.tv_sec <= UINT32_MAX)
 		c.mtime = (uint32_t)seen->st.st_mtim.tv_sec;
+	c.outbox = a->outbox;
 	c.condition = unchanged;
 	c.data = seen;
 	status = commit_begin(a->store, &c, COMMIT_ADOPT, &why);
@@ -125,6 +127,7 @@ static int adopt_directory(struct adoption *a, struct str path, struct names *na
 
 	c.path = path;
 	c.flags = RECORD_DIRECTORY;
+	c.outbox = a->outbox;
 	if (path.n > 0 && store_commit(a->store, &c, a->err) < 0)
 		return -1;
 	return adopt_below(a, path, names);
@@ -150,11 +153,12 @@ static int adopt(struct adoption *a, struct str path)
 	return status;
 }
 
-int store_adopt(struct store *store, struct str path,
+int store_adopt(struct store *store, struct str path, struct outbox *outbox,
 		void (*adopted)(void *data, struct str path, const struct record *), void *data,
 		uint64_t *ret_count, struct err *err)
 {
-	struct adoption a = { .store = store, .adopted = adopted, .data = data, .err = err };
+	struct adoption a = { .store = store, .adopted = adopted, .data = data,
+			      .outbox = outbox, .err = err };
 
 	if (adopt(&a, path) < 0)
 		return err_context(err, "adopt %s", shown(path).text);

@@ -1,7 +1,8 @@
 /*
  * choose - what is known at a path, and a version above all of it
  *
- * The time is above the wall clock, what stands, the tombstone, and (when
+ * The time is the wall clock's, or the one the caller has from several
+ * nodes' clocks, and it is above what stands, the tombstone, and (when
  * tree/P is gone, perhaps by hand) all of history/P; so it is above
  * everything known here.
  *
@@ -43,7 +44,7 @@ int commit_see(struct store *store, struct commit_state *s, struct err *err)
 static int choose(struct store *store, const struct commit *c, struct commit_state *s,
 		  struct err *err)
 {
-	uint64_t now = clock_wall_ns(), floor;
+	uint64_t now = c->clock != 0 ? c->clock : clock_wall_ns(), floor;
 	struct version issued;
 
 	if (look_mark(store->history, names_mark(&s->names, MARK_ISSUED), &issued, err) < 0)

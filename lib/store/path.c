@@ -148,3 +148,18 @@ uint64_t path_hash(struct str path)
 		hash = (hash ^ (unsigned char)path.s[i]) * UINT64_C(0x100000001b3);
 	return hash;
 }
+
+unsigned path_partition_of_directory(struct str directory)
+{
+	uint64_t z = path_hash(directory);
+
+	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+	z ^= z >> 31;
+	return (unsigned)(z >> (64 - PARTITION_BITS));
+}
+
+unsigned path_partition(struct str path)
+{
+	return path_partition_of_directory(path_parent(path));
+}

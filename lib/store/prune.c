@@ -77,23 +77,22 @@ static int prune(struct store *store, struct pruning *p, struct str path, size_t
 	return status;
 }
 
-int store_prune(struct store *store, struct str path, size_t versions, uint64_t *ret_count,
-		uint64_t *ret_bytes, struct err *err)
+int store_prune(struct store *store, struct str path, const struct prune_rule *rule,
+		struct prune_count *count, struct err *err)
 {
 	struct pruning p = { .count = 0 };
 	struct lock lock = LOCK_INIT;
 	struct err why = ERR_INIT;
 	int status;
 
-	if (versions == 0)
-		return err_set(err, ERR_INVALID, "prune %s: the newest version stays",
-			       shown(path).text);
+	if (rule->versions == 0)
+		return 0;
 	if (names_init(&p.names, path, err) < 0 || disk_lock(store, &lock, path, err) < 0)
 		return -1;
-	status = prune(store, &p, path, versions, &why);
+	status = prune(store, &p, path, rule->versions, &why);
 	/* Where even removing takes space, the reserve has it; what went is not counted twice. */
 	if (status < 0 && why.kind == ERR_FULL && disk_release_reserve(store))
-		status = prune(store, &p, path, versions, &why);
+		status = prune(store, &p, path, rule->versions, &why);
 	lock_release(&lock);
 	if (status < 0) {
 		if (err != NULL)
@@ -101,7 +100,7 @@ int store_prune(struct store *store, struct str path, size_t versions, uint64_t 
 		return err_context(err, "prune %s", shown(path).text);
 	}
 	disk_fill_reserve(store);
-	*ret_count = p.count;
-	*ret_bytes = p.bytes;
+	count->records += p.count;
+	count->bytes += p.bytes;
 	return 0;
 }

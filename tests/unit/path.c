@@ -118,6 +118,22 @@ static void parts(void)
 	buf_clear(&buf);
 }
 
+/* Published: other programs may have to find the same homes. */
+static void partitions(void)
+{
+	char longest[PATH_BYTES];
+
+	memset(longest, 'x', sizeof longest);
+	CHECK(path_partition_of_directory(STR("")) == 3922);
+	CHECK(path_partition_of_directory(STR("a")) == 44);
+	CHECK(path_partition_of_directory(STR("docs")) == 572);
+	CHECK(path_partition_of_directory(STR("docs/2026")) == 3815);
+	CHECK(path_partition_of_directory(STR("\xff\xc3\xa4")) == 3970);
+	CHECK(path_partition_of_directory((struct str){ longest, sizeof longest }) == 2626);
+	CHECK(path_partition(STR("docs/2026/a.pdf")) == 3815);
+	CHECK(path_partition(STR("docs")) == 3922);
+}
+
 int main(void)
 {
 	targets();
@@ -126,6 +142,7 @@ int main(void)
 	lengths(200, 900, true);
 	lengths(200, 901, false);
 	parts();
+	partitions();
 	CHECK(path_hash(STR("")) == UINT64_C(0xcbf29ce484222325));
 	CHECK(path_hash(STR("foobar")) == UINT64_C(0x85944171f73967e8));
 	return UNIT_RESULT();

@@ -354,9 +354,9 @@ static enum err_kind act_directory_over_file(const char *path)
 
 static enum err_kind act_prune(const char *path)
 {
-	uint64_t count, bytes;
+	uint64_t bytes;
 
-	return store_prune(store, str_of(path), 1, &count, &bytes, &why) == 0 ? ERR_NONE : why.kind;
+	return prune(path, 1, &bytes) >= 0 ? ERR_NONE : why.kind;
 }
 
 static void nobody(void *data, struct str path, const struct record *record)
@@ -368,7 +368,7 @@ static enum err_kind act_adopt(const char *path)
 {
 	uint64_t count = 0;
 
-	return store_adopt(store, str_of(path), nobody, NULL, &count, &why) == 0 && count == 1
+	return store_adopt(store, str_of(path), NULL, nobody, NULL, &count, &why) == 0 && count == 1
 		       ? ERR_NONE : ERR_SYSTEM;
 }
 

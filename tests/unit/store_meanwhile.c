@@ -81,7 +81,7 @@ static void quicker_person(void)
 static void put_back(void)
 {
 	struct commit first = COMMIT_INIT;
-	uint64_t count, bytes;
+	uint64_t bytes;
 	char from[4096], text[VERSION_TEXT];
 
 	CHECK(commit(&first, "back", "1") == ERR_NONE && put("back", "2") == ERR_NONE);
@@ -90,7 +90,7 @@ static void put_back(void)
 	snprintf(from, sizeof from, "%s/history/back/,%s", root,
 		 version_format(text, first.record.version));
 	CHECK(link(from, in_store("tree/", "back")) == 0 && holds("back", "1"));
-	CHECK(store_prune(store, STR("back"), 1, &count, &bytes, &why) == 0);
+	CHECK(prune("back", 1, &bytes) == 0);
 	CHECK(holds("back", "1"));
 }
 
@@ -163,13 +163,13 @@ static void sweeping(void)
 /* All that can be done to a path, done to one of the longest and oddest. */
 static void one_name(const char *path)
 {
-	uint64_t count, bytes;
+	uint64_t bytes;
 
 	CHECK(put(path, "1") == ERR_NONE && put(path, "2") == ERR_NONE && holds(path, "2"));
 	CHECK(versions(path) == 2);
 	CHECK(with_flags(path, RECORD_DELETED) == ERR_NONE && holds(path, NULL));
 	CHECK(put(path, "4") == ERR_NONE && versions(path) == 4);
-	CHECK(store_prune(store, str_of(path), 1, &count, &bytes, &why) == 0 && count == 3);
+	CHECK(prune(path, 1, &bytes) == 3);
 	CHECK(holds(path, "4"));
 	CHECK(with_flags(path, RECORD_DELETED) == ERR_NONE);
 	CHECK(with_flags(path, RECORD_DIRECTORY) == ERR_NONE);

@@ -97,6 +97,18 @@ static inline size_t versions(const char *path)
 	return count;
 }
 
+/* Only the newest records of the path stay; how many went, or -1. */
+static inline int prune(const char *path, uint32_t stay, uint64_t *ret_bytes)
+{
+	struct prune_rule rule = { .versions = stay };
+	struct prune_count count = { .records = 0 };
+
+	if (store_prune(store, str_of(path), &rule, &count, &why) < 0)
+		return -1;
+	*ret_bytes = count.bytes;
+	return (int)count.records;
+}
+
 static inline void remove_all(const char *path)
 {
 	char command[4200];
