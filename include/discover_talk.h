@@ -1,16 +1,27 @@
 /*
- * discover_talk - the conversation on discover.sock: who is in the group
+ * discover_talk - the conversation on discover.sock: the group and its layout
  *
- *	VIEW {}		->	MEMBERS {self, members}
- *	WATCH {}	->	MEMBERS {self, members} at once, and after each change
- *	LEAVE {}	->	DONE {}		say good-bye to the group and stop
+ *	VIEW {}			->	MEMBERS {self, offset, members}, LAYOUT {layout}
+ *	WATCH {}		->	the same at once, and after each change the one that changed
+ *	LEAVE {}		->	DONE {}		say good-bye to the group and stop
+ *	BEHIND {epoch, from}	->	DONE {}		somebody there has this layout: fetch it
+ *	SYNCED {epoch}		->	DONE {}		this node has all records for this joint layout
+ *	CHANGE {what, numbers}	->	PROGRESS {text}... DONE {} or FAILED	covey layout set, leave, force
+ *	CARRY {sealed packet}	->	CARRIED {sealed packet, or empty}	a packet that came by HTTP
  *
- * This node is the first member.
+ * This node is the first member.  A layout that is told is on this node's
+ * disk.  Of a node that has no layout yet LAYOUT is LAYOUT_NONE.
+ *
+ * CHANGE with leave is done when this node is in no layout any more; what
+ * it keeps has been taken over by then.  Progress is told in lines for people.
+ *
+ * Packing appends a body; unpacking judges it whole, and on failure leaves
+ * *ret untouched.
  */
 #ifndef COVEY_DISCOVER_TALK_H
 #define COVEY_DISCOVER_TALK_H
 
-#include "member.h"
+#include "layout.h"
 
 enum discover_talk {
 	DISCOVER_VIEW = 1,
@@ -18,10 +29,42 @@ enum discover_talk {
 	DISCOVER_LEAVE,
 	DISCOVER_MEMBERS,
 	DISCOVER_DONE,
+	DISCOVER_LAYOUT,
+	DISCOVER_BEHIND,
+	DISCOVER_SYNCED,
+	DISCOVER_CHANGE,
+	DISCOVER_PROGRESS,
+	DISCOVER_CARRY,
+	DISCOVER_CARRIED,
 };
 
-void discover_members_pack(struct buf *, const struct members *);
-/* Replaces what *ret holds; on failure leaves it untouched. */
-int discover_members_unpack(struct str, struct members *ret, struct err *);
+struct discover_behind {
+	uint64_t epoch;
+	struct address from;		/* its discovery */
+};
+
+struct discover_change {
+	enum { CHANGE_SET = 1, CHANGE_LEAVE, CHANGE_FORCE } what;
+	/* SET: the new number; 0: as it is.  keep_days: UINT32_MAX as it is */
+	uint8_t homes, copies;
+	uint32_t keep_versions, keep_days;
+};
+
+/*
+ * offset: what is to be added to this node's clock to have the group's
+ * (the lower median of all clocks), ns.
+ */
+void discover_members_pack(struct buf *, const struct members *, int64_t offset);
+/* Replaces what *ret holds; on failure leaves it untouched.  ret_offset may be NULL. */
+int discover_members_unpack(struct str, struct members *ret, int64_t *ret_offset, struct err *);
+void discover_layout_pack(struct buf *, const struct layout *);
+int discover_layout_unpack(struct str, struct layout *ret, struct err *);
+void discover_behind_pack(struct buf *, const struct discover_behind *);
+int discover_behind_unpack(struct str, struct discover_behind *ret, struct err *);
+void discover_synced_pack(struct buf *, uint64_t epoch);
+int discover_synced_unpack(struct str, uint64_t *ret_epoch, struct err *);
+void discover_change_pack(struct buf *, const struct discover_change *);
+int discover_change_unpack(struct str, struct discover_change *ret, struct err *);
+/* PROGRESS, CARRY and CARRIED: the body is the text, or the packet. */
 
 #endif

@@ -28,6 +28,7 @@ struct gossip {
 	uint64_t group;
 	void (*send)(void *data, const struct address *, struct str plain);
 	uint64_t (*random)(void *data);
+	uint64_t (*wall)(void *data);	/* ns since 1970 */
 	void *data;
 	struct address seeds[GOSSIP_SEEDS_MAX];
 	size_t seed_count;
@@ -35,7 +36,7 @@ struct gossip {
 	struct buf packet;		/* the one being made */
 };
 
-/* send, random and data are set by the caller, before or after. */
+/* send, random, wall and data are set by the caller, before or after. */
 void gossip_init(struct gossip *, const struct member *self, uint64_t group, uint64_t now);
 void gossip_clear(struct gossip *);
 

@@ -5,6 +5,10 @@
  * state decides whom to ask first and nothing else: members that have not
  * left all count as asked, whether they are up or not.
  *
+ * What a member says of itself for the layout's sake (layout.h) travels
+ * along: its group's lineage and epoch, its region and weight, whether it
+ * wants to be a home, and how far its disk remembers.
+ *
  * A struct member may be copied by assignment.  Its packed form has the
  * same bounds everywhere: on the network, between roles, in members.ini.
  */
@@ -18,9 +22,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MEMBERS_MAX 400			/* members in one view; it then fits one frame */
+#define MEMBERS_MAX 300			/* members in one view; it then fits one frame */
 #define MEMBER_NAME_MAX 63		/* bytes of a name */
 #define MEMBER_PROTOCOL 1		/* what this release speaks, on UDP */
+#define MEMBER_REGION_MAX 15		/* bytes of a region: letters, digits, . - _ */
+#define MEMBER_WEIGHT_MAX 16
 
 enum member_state {
 	MEMBER_UP = 1,
@@ -28,6 +34,11 @@ enum member_state {
 	MEMBER_DOWN,
 	MEMBER_LEFT,			/* said good-bye, or another node took its address */
 	MEMBER_INCOMPATIBLE,		/* alive, and speaks no protocol of ours */
+};
+
+enum member_flag {
+	MEMBER_GUEST = 1,		/* node.home: no */
+	MEMBER_SILENT = 2,		/* its disk forgot something: it gives no answers as a home */
 };
 
 struct member {
@@ -38,6 +49,13 @@ struct member {
 	uint8_t protocol_min, protocol_max;
 	char name[MEMBER_NAME_MAX + 1];	/* for people; printable, may repeat */
 	struct address http, discovery, versions;	/* len 0: none */
+	uint64_t lineage;		/* of the group it has joined or founded; 0: none yet */
+	uint32_t epoch;			/* of the newest layout it has; 0: none */
+	uint32_t synced;		/* the same, when it has all its records for it; else 0 */
+	uint32_t sequence;		/* only grows; kept on its disk: how far that remembers */
+	uint8_t flags;			/* enum member_flag */
+	uint8_t weight;			/* 1 to MEMBER_WEIGHT_MAX; 0: not said */
+	char region[MEMBER_REGION_MAX + 1];
 };
 
 /* "up", "suspect", "down", "left", "incompatible" */
@@ -49,6 +67,8 @@ int member_cmp_age(const struct member *, const struct member *);
 
 /* What neither terminals nor INI files can mistake, at most MEMBER_NAME_MAX bytes; others become '?'. */
 void member_set_name(struct member *, struct str);
+/* 0, or -1: no region. */
+int member_set_region(struct member *, struct str);
 
 /* A failed reader gives a member of zeros. */
 void member_pack(struct buf *, const struct member *);

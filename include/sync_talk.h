@@ -6,11 +6,31 @@
  *		PROGRESS {bytes that are readable by now}...
  *		DONE {}: all bytes are readable, and their sha256 is right
  *		or FAILED, at any time
- *	LIST {path, deleted}			->
+ *	LIST {path, deleted, epoch, nodes}	->
  *		PART {node} + memfd of text lines, per peer that answered
- *		END {asked, answered}
- *	HISTORY {path}				->	as LIST
+ *		END {asked, answered, stale}
+ *	HISTORY {path, epoch, nodes}		->	as LIST
  *	RESOLVE {"host:port"}			->	ADDRESSES {addresses}, or FAILED
+ *	PUSH {path, record, type, keepers} + descriptor of the content	->
+ *		HAVE {nodes}: these have it on their disks, or FAILED
+ *	PUSH_BEGIN {path, keepers} + descriptor	->	TOKEN {token}, or FAILED
+ *	PUSH_MORE {token, bytes}		->	DONE {}	so many bytes are readable by now
+ *	PUSH_NAME {token, record, type}		->	as PUSH
+ *	PUSH_DROP {token}			->	DONE {}
+ *	DRAIN {}				->	DONE {}	there is something in the outbox
+ *	CARRY {address of its HTTP, to, sealed packet}	->	CARRIED {sealed packet, or empty}, or FAILED
+ *	BULK {sealed message}			->	BULK {sealed message}	of POST /.covey/msg?to=sync
+ *
+ * LIST and HISTORY with an epoch ask these nodes as homes at that epoch:
+ * one that has a newer layout answers 421, and END says stale.  Without
+ * (epoch 0, no nodes) every member that could answer is asked.
+ *
+ * PUSH gives the content to the first of the keepers (not this node; in
+ * their order) that takes it: when one does not answer in four times the
+ * usual time, the next is tried beside it.  PUSH_BEGIN starts while the body
+ * still arrives; the version is told when it is durable here.  A token that
+ * the network lost in between is no reason to fail: PUSH_NAME then sends the
+ * whole again.
  *
  * What STARTED's descriptor holds is unverified until DONE.  STARTED may come
  * again with another descriptor: then a peer was caught lying, and what was
@@ -39,6 +59,17 @@ enum sync_talk {
 	SYNC_END,
 	SYNC_RESOLVE,
 	SYNC_ADDRESSES,
+	SYNC_PUSH,
+	SYNC_HAVE,
+	SYNC_PUSH_BEGIN,
+	SYNC_TOKEN,
+	SYNC_PUSH_MORE,
+	SYNC_PUSH_NAME,
+	SYNC_PUSH_DROP,
+	SYNC_DRAIN,
+	SYNC_CARRY,
+	SYNC_CARRIED,
+	SYNC_BULK,
 };
 
 #define RESOLVE_NAME_MAX 260		/* bytes of "host:port" */
@@ -53,12 +84,44 @@ struct sync_pull {
 };
 
 struct sync_list {
-	struct str path;		/* HISTORY: deleted is not sent */
-	bool deleted;			/* tombstones too */
+	struct str path;
+	bool deleted;			/* tombstones too; of LIST alone */
+	uint64_t epoch;			/* 0: everybody is asked, as no home */
+	uint64_t nodes[HOLDERS_MAX];
+	size_t node_count;
 };
 
 struct sync_end {
 	uint32_t asked, answered;	/* peers */
+	bool stale;			/* one of them has a newer layout */
+};
+
+struct sync_push {
+	struct str path;
+	struct record record;		/* of PUSH_BEGIN: none */
+	struct str type;
+	uint64_t keepers[HOLDERS_MAX];	/* in keeping order, this node left out */
+	size_t keeper_count;
+};
+
+struct sync_name {
+	uint64_t token;
+	struct record record;
+	struct str type;
+};
+
+struct sync_have {
+	uint64_t nodes[HOLDERS_MAX];
+	size_t count;
+};
+
+/* Which role of the other node a packet is for: ?to= of POST /.covey/msg. */
+enum sync_to { SYNC_TO_VERSIONS = 1, SYNC_TO_DISCOVERY };
+
+struct sync_carry {
+	struct address http;
+	enum sync_to to;
+	struct str packet;
 };
 
 struct sync_addresses {
@@ -72,14 +135,26 @@ void sync_progress_pack(struct buf *, uint64_t bytes);
 int sync_progress_unpack(struct str, uint64_t *ret, struct err *);
 void sync_list_pack(struct buf *, const struct sync_list *);
 int sync_list_unpack(struct str, struct sync_list *ret, struct err *);
-void sync_history_pack(struct buf *, struct str path);
-int sync_history_unpack(struct str, struct str *ret_path, struct err *);
+void sync_history_pack(struct buf *, const struct sync_list *);
+int sync_history_unpack(struct str, struct sync_list *ret, struct err *);
 void sync_part_pack(struct buf *, uint64_t node);
 int sync_part_unpack(struct str, uint64_t *ret_node, struct err *);
 void sync_end_pack(struct buf *, const struct sync_end *);
 int sync_end_unpack(struct str, struct sync_end *ret, struct err *);
 void sync_resolve_pack(struct buf *, struct str name);
 int sync_resolve_unpack(struct str, struct str *ret_name, struct err *);
+void sync_push_pack(struct buf *, const struct sync_push *);	/* and PUSH_BEGIN */
+int sync_push_unpack(struct str, struct sync_push *ret, struct err *);
+void sync_token_pack(struct buf *, uint64_t token);		/* and PUSH_DROP */
+int sync_token_unpack(struct str, uint64_t *ret_token, struct err *);
+void sync_more_pack(struct buf *, uint64_t token, uint64_t bytes);
+int sync_more_unpack(struct str, uint64_t *ret_token, uint64_t *ret_bytes, struct err *);
+void sync_name_pack(struct buf *, const struct sync_name *);
+int sync_name_unpack(struct str, struct sync_name *ret, struct err *);
+void sync_have_pack(struct buf *, const struct sync_have *);
+int sync_have_unpack(struct str, struct sync_have *ret, struct err *);
+void sync_carry_pack(struct buf *, const struct sync_carry *);
+int sync_carry_unpack(struct str, struct sync_carry *ret, struct err *);
 void sync_addresses_pack(struct buf *, const struct sync_addresses *);
 int sync_addresses_unpack(struct str, struct sync_addresses *ret, struct err *);
 

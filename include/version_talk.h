@@ -1,18 +1,39 @@
 /*
  * version_talk - the conversation on version.sock: who has which version
  *
- *	NEWEST {path, version or none}	->
- *		ANSWER {record or none, type, directory, holders, asked, answered, confirmed}
+ *	NEWEST {path, version, purpose}	->
+ *		ANSWER {standing, record or none, type, directory, known, holders, counts, clock, epoch}
+ *		or FAILED
+ *	STORE {path, record, type}	->
+ *		STORED {settled, all, other, known, counts, newest}, at most twice
  *		or FAILED
  *	NODES {path}			->
- *		ROW {id, name, http, state, answered, record, type, content, age} per node
+ *		ROW {id, name, http, state, roles, answered, record, type, content, age} per node
  *		END {}
  *		or FAILED
+ *	CARRY {sealed packet}		->	CARRIED {sealed packet, or empty}	a packet that came by HTTP
+ *	SYNC {bulk message}		->	SYNCED {bulk message}	opened; digests and records for another home
+ *	STATS {}			->	STATS {text}		counters, in the lines of /.covey/metrics
  *
- * NEWEST asks all peers; with a version, for that one only.  The answer
- * speaks of peers alone: the asker compares with its own store.  asked is
- * every other member that has not left, whether or not it could be asked.
- * Only a group of one, which never met a peer, is confirmed for now.
+ * NEWEST asks the homes of the path, and what this node has counts as well:
+ * record is the newest of all that is known, whoever holds it.
+ *	READ	it is confirmed only when a majority holds it; versiond stores it at
+ *		those behind when that is needed and allowed (its content is durable
+ *		somewhere).  UNSETTLED: a majority answered, a minority has it, and
+ *		nobody was found to have its content: fetch it and STORE it, or ask
+ *		for the newest BELOW it when every home answered (it was never confirmed).
+ *	WRITE	CONFIRMED says that a majority answered: the version to be made must
+ *		be above record; its time is max(clock, record.time + 1).
+ *	ONE	about one version (not none); whoever knows it, confirmed has no meaning.
+ *	BELOW	as READ, of the newest that is less than version.
+ * Without a majority up to 16 live nodes are asked: UNCONFIRMED.
+ *
+ * STORE: the first STORED comes when a majority holds the record
+ * (settled), or at timeouts.store without; the second, if the first was
+ * settled but not yet all, when every home does or nobody waits any longer.
+ * For a directory's record, the homes of its parent's partition and of its
+ * own.  `known` of both answers says whether a majority knows the record of
+ * the directory above: if not, it has to be stored as well, before 201.
  *
  * NODES: this node is the first row.
  *
@@ -32,24 +53,62 @@ enum version_talk {
 	VERSION_TALK_NODES,
 	VERSION_TALK_ROW,
 	VERSION_TALK_END,
+	VERSION_TALK_STORE,
+	VERSION_TALK_STORED,
+	VERSION_TALK_CARRY,
+	VERSION_TALK_CARRIED,
+	VERSION_TALK_SYNC,
+	VERSION_TALK_SYNCED,
+	VERSION_TALK_STATS,
 };
 
 #define HOLDERS_MAX 16
 
+enum newest_purpose { NEWEST_READ = 1, NEWEST_WRITE, NEWEST_ONE, NEWEST_BELOW };
+
 struct newest_ask {
 	struct str path;
-	struct version version;		/* none: the newest */
+	struct version version;		/* of ONE and BELOW; else none */
+	enum newest_purpose purpose;
+};
+
+enum standing { STANDING_CONFIRMED = 1, STANDING_UNSETTLED, STANDING_UNCONFIRMED };
+
+/* "homes=A/N" and "peers=A/N" of Version-State. */
+struct counts {
+	uint32_t homes_answered, homes;	/* of the home set furthest from its majority; 0/0: no layout yet */
+	uint32_t peers_answered, peers;	/* other members that have not left */
 };
 
 struct newest_answer {
-	struct record record;		/* version none: no peer that answered knows any */
+	enum standing standing;
+	struct record record;		/* version none: nobody that answered knows any */
 	struct str type;		/* explicit content type, or empty */
-	bool directory;			/* a directory stands there on some peer */
-	uint64_t holders[HOLDERS_MAX];	/* nodes that have the content of record, best first */
+	bool directory;			/* a directory stands there, somewhere */
+	bool known;			/* a majority knows the record of the directory above */
+	uint64_t holders[HOLDERS_MAX];	/* other nodes that have the content of record, best first */
 	size_t holder_count;
-	uint32_t asked, answered;
-	bool confirmed;
+	struct counts counts;
+	uint64_t clock;			/* ns: the lower median of this node's clock and of those that answered */
+	uint64_t epoch;			/* of the layout that was asked by; 0: none */
 };
+
+struct store_ask {
+	struct str path;
+	struct record record;
+	struct str type;
+};
+
+struct store_answer {
+	bool settled;			/* a majority of the homes has it */
+	bool all;			/* every home has */
+	bool other;			/* a live record of the other kind stands there */
+	bool known;			/* a majority knows the record of the directory above */
+	struct counts counts;
+	struct version newest;		/* of the path, at any of them */
+};
+
+enum node_role { NODE_HOME = 1, NODE_KEEPER = 2, NODE_GUEST = 4 };
 
 struct nodes_ask {
 	struct str path;
@@ -60,6 +119,7 @@ struct nodes_row {
 	struct str name;
 	struct address http;
 	enum member_state state;
+	uint8_t roles;			/* enum node_role, for this path */
 	bool answered;			/* what follows is known */
 	struct record record;		/* version none: it knows of nothing there */
 	struct str type;
@@ -71,9 +131,14 @@ void newest_ask_pack(struct buf *, const struct newest_ask *);
 int newest_ask_unpack(struct str, struct newest_ask *ret, struct err *);
 void newest_answer_pack(struct buf *, const struct newest_answer *);
 int newest_answer_unpack(struct str, struct newest_answer *ret, struct err *);
+void store_ask_pack(struct buf *, const struct store_ask *);
+int store_ask_unpack(struct str, struct store_ask *ret, struct err *);
+void store_answer_pack(struct buf *, const struct store_answer *);
+int store_answer_unpack(struct str, struct store_answer *ret, struct err *);
 void nodes_ask_pack(struct buf *, const struct nodes_ask *);
 int nodes_ask_unpack(struct str, struct nodes_ask *ret, struct err *);
 void nodes_row_pack(struct buf *, const struct nodes_row *);
 int nodes_row_unpack(struct str, struct nodes_row *ret, struct err *);
+/* CARRY, CARRIED, SYNC, SYNCED, STATS: the body is the packet, the message, the text. */
 
 #endif

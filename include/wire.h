@@ -1,27 +1,38 @@
 /*
- * wire - what nodes say to each other by UDP, before it is sealed
+ * wire - what nodes say to each other in one packet, before it is sealed
  *
  *	group u64, sender (member_pack)		the same in every protocol version
  *	type u8, then
- *	GOSSIP	answer u8, count u8, members	what the sender knows of others
- *	CHECK	id u64, clock u64, version, path	which version do you have?
- *	RECORD	id u64, clock u64, flags u8, record, type	this one
+ *	GOSSIP	answer u8, clock u64, count u8, members	what the sender knows of others
+ *	CHECK	id, epoch, clock, flags, version, path	which version do you have?
+ *	RECORD	id, epoch, clock, flags, record, type	this one
+ *	STORE	id, epoch, record, type, path		keep this record
+ *	STORED	id, epoch, flags, version		it is on disk; this is the newest there
+ *	STALE	id, epoch				your layout is older than mine
+ *	WANT	lineage, epoch				give me your layout if it is newer
+ *	LAYOUT	layout					what the group agreed on
+ *	PREPARE, PROMISE, ACCEPT, ACCEPTED, NACK	on the next layout (synod.h)
  *
  * A packet of another protocol version is read up to the sender, so that
  * it can be shown as incompatible.  All messages are idempotent: what is
  * lost, doubled, late or replayed does no harm.
  *
- * A message fits a sealed packet of WIRE_BYTES, whatever it says.
+ * A message fits a sealed packet of WIRE_BYTES, with one exception: a STORE
+ * of a long path with a long type.  It, and what UDP leaves unanswered,
+ * travels in the body of POST /.covey/msg, up to WIRE_LONG_BYTES.
+ *
+ * Whoever sends CHECK and STORE leaves name and region of the sender empty:
+ * gossip alone tells about members.
  */
 #ifndef COVEY_WIRE_H
 #define COVEY_WIRE_H
 
-#include "member.h"
-#include "path.h"
+#include "layout.h"
 #include "record.h"
 
 #define WIRE_BYTES 1200			/* of a packet on the network */
 #define WIRE_PLAIN_BYTES (WIRE_BYTES - 44)	/* before it is sealed */
+#define WIRE_LONG_BYTES 61440			/* of what travels by HTTP */
 #define WIRE_MEMBERS_MAX 20		/* in one GOSSIP */
 
 enum wire_type {
@@ -29,28 +40,83 @@ enum wire_type {
 	WIRE_GOSSIP,
 	WIRE_CHECK,
 	WIRE_RECORD,
+	WIRE_STORE,
+	WIRE_STORED,
+	WIRE_STALE,
+	WIRE_WANT,
+	WIRE_LAYOUT,
+	WIRE_PREPARE,
+	WIRE_PROMISE,
+	WIRE_ACCEPT,
+	WIRE_ACCEPTED,
+	WIRE_NACK,
 };
 
 struct wire_gossip {
 	bool answer;			/* and wants none */
+	uint64_t clock;			/* the sender's, ns since 1970 */
 	size_t count;
 	struct member members[WIRE_MEMBERS_MAX];
 };
 
 struct wire_check {
 	uint64_t id;			/* random; repeated in the answer */
+	uint64_t epoch;			/* of the asker's layout; 0: not asked as a home */
 	uint64_t clock;			/* the sender's, ns since 1970 */
-	struct version version;		/* none: the newest */
+	bool below;			/* the newest that is less than version */
+	struct version version;		/* this one; none: the newest */
 	struct str path;
 };
 
 struct wire_record {
 	uint64_t id;
+	uint64_t epoch;			/* repeated: the sender has no newer one */
 	uint64_t clock;
 	bool content;			/* the sender has the content */
 	bool directory;			/* a directory stands there */
+	bool known;			/* the record of the directory above is live there */
 	struct record record;		/* version none: nothing known */
 	struct str type;		/* explicit content type, or empty */
+};
+
+struct wire_store {
+	uint64_t id;
+	uint64_t epoch;			/* 0: not stored as at a home */
+	struct record record;
+	struct str type;
+	struct str path;
+};
+
+struct wire_stored {
+	uint64_t id;
+	uint64_t epoch;			/* repeated */
+	bool other;			/* a live record of the other kind (file, directory) stands there */
+	bool known;			/* the record of the directory above is live there */
+	struct version newest;		/* of the path, there */
+};
+
+struct wire_stale {
+	uint64_t id;
+	uint64_t epoch;			/* the sender's own, greater than the question's */
+};
+
+struct wire_want {
+	uint64_t lineage, epoch;	/* what the sender has; 0: none */
+};
+
+/* Who tries for the how manieth time: compared in this order. */
+struct ballot {
+	uint32_t round;			/* 0: none */
+	uint64_t node;
+};
+
+/* All five messages about one instance: the epoch that is to be decided, of one lineage. */
+struct wire_synod {
+	uint64_t id;			/* random; repeated in the answer */
+	uint64_t lineage, instance;
+	struct ballot ballot;		/* asked with; NACK: the promised one that is greater */
+	struct ballot accepted;		/* PROMISE: of the value; round 0: nothing accepted yet */
+	struct layout value;		/* ACCEPT; PROMISE: what was accepted, or LAYOUT_NONE */
 };
 
 struct wire {
@@ -60,6 +126,12 @@ struct wire {
 		struct wire_gossip gossip;
 		struct wire_check check;
 		struct wire_record record;
+		struct wire_store store;
+		struct wire_stored stored;
+		struct wire_stale stale;
+		struct wire_want want;
+		struct layout layout;
+		struct wire_synod synod;
 	};
 };
 
@@ -68,15 +140,24 @@ void wire_pack_sender(struct buf *, uint64_t group, const struct member *sender)
 /* Append one message behind it. */
 void wire_pack_check(struct buf *, const struct wire_check *);
 void wire_pack_record(struct buf *, const struct wire_record *);
+void wire_pack_store(struct buf *, const struct wire_store *);
+void wire_pack_stored(struct buf *, const struct wire_stored *);
+void wire_pack_stale(struct buf *, const struct wire_stale *);
+void wire_pack_want(struct buf *, const struct wire_want *);
+void wire_pack_layout(struct buf *, const struct layout *);
+/* type: WIRE_PREPARE to WIRE_NACK. */
+void wire_pack_synod(struct buf *, enum wire_type type, const struct wire_synod *);
 /* As many of the members as fit; *count is how many did. */
-void wire_pack_gossip(struct buf *, bool answer, const struct member *const *members,
-		      size_t *count);
+void wire_pack_gossip(struct buf *, bool answer, uint64_t clock,
+		      const struct member *const *members, size_t *count);
 
 /*
  * Read what was opened with the key of this group.  Slices point into
  * plain.  0, or -1: malformed, *ret is then undefined.
  */
 int wire_unpack(struct str plain, uint8_t protocol, uint64_t group, struct wire *ret);
+
+int ballot_cmp(struct ballot, struct ballot);	/* <0, 0, >0 */
 
 /* A record in RECORD_BYTES, zeros for none. */
 void pack_record(struct buf *, const struct record *);

@@ -28,6 +28,12 @@ static uint64_t random_number(void *data)
 	return n;
 }
 
+static uint64_t wall_clock(void *data)
+{
+	(void)data;
+	return clock_wall_ns();
+}
+
 static void received(void *data, const struct wire *wire, const struct address *from)
 {
 	struct discoverd *d = data;
@@ -120,6 +126,7 @@ int network_start(struct discoverd *d, struct err *err)
 
 	d->gossip.send = send_message;
 	d->gossip.random = random_number;
+	d->gossip.wall = wall_clock;
 	d->gossip.data = d;
 	if (d->keys.count == 0 || fd < 0)
 		return 0;	/* a group of one listens to nobody */

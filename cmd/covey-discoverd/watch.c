@@ -10,7 +10,7 @@ static void reply_members(struct discoverd *d, struct serve_request *const *to, 
 	struct buf body = BUF_INIT;
 
 	view_members(&d->gossip.view, &members);
-	discover_members_pack(&body, &members);
+	discover_members_pack(&body, &members, 0);
 	for (size_t i = 0; i < count; i++)
 		serve_reply(to[i], DISCOVER_MEMBERS, buf_str(&body), NULL, 0);
 	buf_clear(&body);

@@ -52,18 +52,18 @@ static int take(struct ask *ask, struct conn *c, const struct frame *frame)
 	if (frame->type != VERSION_TALK_ANSWER ||
 	    newest_answer_unpack(frame->body, &answer, NULL) < 0)
 		return -1;
-	ask->confirmed = answer.confirmed;
-	ask->asked = answer.asked;
-	ask->answered = answer.answered;
+	ask->confirmed = answer.standing == STANDING_CONFIRMED;
+	ask->asked = answer.counts.peers;
+	ask->answered = answer.counts.peers_answered;
 	ask->record = answer.record;
 	ask->directory = answer.directory;
-	ask->silent = answer.asked > 0 && answer.answered == 0;
+	ask->silent = ask->asked > 0 && ask->answered == 0;
 	memcpy(ask->type, answer.type.s ? answer.type.s : "", answer.type.n);
 	ask->type[answer.type.n] = '\0';
 	memcpy(ask->holders, answer.holders, sizeof ask->holders);
 	ask->holder_count = answer.holder_count;
-	atomic_store_explicit(&c->worker->httpd->asked, answer.asked, memory_order_relaxed);
-	atomic_store_explicit(&c->worker->httpd->met, !answer.confirmed, memory_order_relaxed);
+	atomic_store_explicit(&c->worker->httpd->asked, ask->asked, memory_order_relaxed);
+	atomic_store_explicit(&c->worker->httpd->met, !ask->confirmed, memory_order_relaxed);
 	return 0;
 }
 
@@ -83,7 +83,9 @@ bool ask_start(struct ask *ask, struct conn *c, struct str path, struct version 
 	       void (*done)(struct conn *))
 {
 	struct httpd *h = c->worker->httpd;
-	struct newest_ask question = { .path = path, .version = version };
+	struct newest_ask question = { .path = path, .version = version,
+				       .purpose = version_is_none(version) ? NEWEST_READ :
+									     NEWEST_ONE };
 	struct buf body = BUF_INIT;
 
 	forget(ask);

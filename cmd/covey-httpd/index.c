@@ -251,7 +251,7 @@ static bool gather(struct conn *c)
 		return true;
 	index->joined = true;
 	if (index->versions)
-		sync_history_pack(&body, list.path);
+		sync_history_pack(&body, &list);
 	else
 		sync_list_pack(&body, &list);
 	gather_start(&index->gather, c, &c->request.ask,

@@ -111,7 +111,7 @@ static void viewed(struct call *call, struct frame *frame)
 
 	/* discoverd is away: the members this node has met. */
 	if (frame == NULL || frame->type != DISCOVER_MEMBERS ||
-	    discover_members_unpack(frame->body, &view->members, NULL) < 0)
+	    discover_members_unpack(frame->body, &view->members, NULL, NULL) < 0)
 		members_load(c->worker->httpd->state_directory, &view->members, NULL);
 	call_finish(call);
 	status_page(c, &view->members);

@@ -58,11 +58,11 @@ static int ask_history(struct syncd *d, struct serve_request *request, struct st
 		       struct err *err)
 {
 	struct buf target = BUF_INIT;
-	struct str path;
+	struct sync_list wanted;
 
-	if (sync_history_unpack(body, &path, err) < 0 || check_file(path, err) < 0)
+	if (sync_history_unpack(body, &wanted, err) < 0 || check_file(wanted.path, err) < 0)
 		return -1;
-	path_to_target(&target, path, false);
+	path_to_target(&target, wanted.path, false);
 	buf_adds(&target, "?versions&format=text");
 	gather_ask(d, request, buf_str(&target));
 	buf_clear(&target);

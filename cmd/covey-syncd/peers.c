@@ -48,7 +48,7 @@ static void on_view(struct call *call, struct frame *frame)
 		return;
 	}
 	if (frame->type == DISCOVER_MEMBERS)
-		discover_members_unpack(frame->body, &p->members, NULL);
+		discover_members_unpack(frame->body, &p->members, NULL, NULL);
 }
 
 /* Ask once and wait, so that the first request already finds its holders. */
@@ -61,7 +61,7 @@ static int first_view(struct peers *p, const char *socket_path)
 	if (asking_start(&asking, socket_path, DISCOVER_VIEW, (struct str)STR_INIT, FIRST_VIEW_MS,
 			 NULL) == 0 &&
 	    asking_next(&asking, &frame, NULL) == 0 && frame.type == DISCOVER_MEMBERS)
-		rc = discover_members_unpack(frame.body, &p->members, NULL);
+		rc = discover_members_unpack(frame.body, &p->members, NULL, NULL);
 	asking_end(&asking);
 	return rc;
 }

@@ -114,7 +114,7 @@ static void watched(struct call *call, struct frame *frame)
 	}
 	if (frame->type != DISCOVER_MEMBERS)
 		return;
-	if (discover_members_unpack(frame->body, &v->members, &err) < 0)
+	if (discover_members_unpack(frame->body, &v->members, NULL, &err) < 0)
 		log_err(LOG_LEVEL_WARNING, &err, "watch the group");
 	else
 		checks_members(&v->checks, &v->members);

@@ -30,9 +30,10 @@ static void pending_end(struct pending *pending)
 static void reply_newest(struct versiond *v, struct serve_request *request,
 			 const struct check_result *result)
 {
-	struct newest_answer answer = { .directory = result->directory, .asked = result->asked,
-					.answered = result->answered,
-					.confirmed = !members_met(&v->members),
+	struct newest_answer answer = { .directory = result->directory, .counts = { .peers = result->asked,
+						    .peers_answered = result->answered },
+					.standing = members_met(&v->members) ?
+							STANDING_UNCONFIRMED : STANDING_CONFIRMED,
 					.holder_count = result->holder_count };
 	struct buf body = BUF_INIT;
 

@@ -51,7 +51,7 @@ static void tell(struct gossip *gossip, const struct address *to, bool answer)
 	choose(gossip, others, count, WIRE_MEMBERS_MAX);
 	buf_reset(&gossip->packet);
 	wire_pack_sender(&gossip->packet, gossip->group, &gossip->view.self);
-	wire_pack_gossip(&gossip->packet, answer, others, &packed);
+	wire_pack_gossip(&gossip->packet, answer, gossip->wall(gossip->data), others, &packed);
 	gossip->send(gossip->data, to, buf_str(&gossip->packet));
 }
 

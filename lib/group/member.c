@@ -57,6 +57,28 @@ void member_set_name(struct member *member, struct str name)
 	memset(member->name + n, 0, sizeof member->name - n);
 }
 
+static bool is_region(struct str region)
+{
+	for (size_t i = 0; i < region.n; i++) {
+		char c = region.s[i];
+
+		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		      c == '.' || c == '-' || c == '_'))
+			return false;
+	}
+	return region.n <= MEMBER_REGION_MAX;
+}
+
+int member_set_region(struct member *member, struct str region)
+{
+	if (!is_region(region))
+		return -1;
+	memset(member->region, 0, sizeof member->region);
+	if (region.n > 0)
+		memcpy(member->region, region.s, region.n);
+	return 0;
+}
+
 /* One byte of family (0, 4 or 6), the address, the port. */
 void pack_address(struct buf *buf, const struct address *address)
 {
@@ -107,6 +129,13 @@ void unpack_address(struct unpack *in, struct address *ret)
 	*ret = address;
 }
 
+#define SYNCED 128			/* packed among the flags: for this epoch */
+
+static bool is_synced(const struct member *member)
+{
+	return member->epoch != 0 && member->synced == member->epoch;
+}
+
 void member_pack(struct buf *buf, const struct member *member)
 {
 	pack_u64(buf, member->id);
@@ -119,6 +148,30 @@ void member_pack(struct buf *buf, const struct member *member)
 	pack_address(buf, &member->http);
 	pack_address(buf, &member->discovery);
 	pack_address(buf, &member->versions);
+	pack_u64(buf, member->lineage);
+	pack_u32(buf, member->epoch);
+	pack_u32(buf, member->sequence);
+	pack_u8(buf, (uint8_t)(member->flags | (is_synced(member) ? SYNCED : 0)));
+	pack_u8(buf, member->weight);
+	pack_str(buf, str_of(member->region));
+}
+
+/* What it says for the layout's sake. */
+static void unpack_standing(struct unpack *in, struct member *ret)
+{
+	uint8_t flags;
+
+	ret->lineage = unpack_u64(in);
+	ret->epoch = unpack_u32(in);
+	ret->sequence = unpack_u32(in);
+	flags = unpack_u8(in);
+	ret->flags = flags & (MEMBER_GUEST | MEMBER_SILENT);
+	ret->synced = flags & SYNCED ? ret->epoch : 0;
+	ret->weight = unpack_u8(in);
+	if (member_set_region(ret, unpack_str(in, MEMBER_REGION_MAX)) < 0 ||
+	    ret->weight > MEMBER_WEIGHT_MAX || flags > (MEMBER_GUEST | MEMBER_SILENT | SYNCED) ||
+	    (flags & SYNCED && ret->epoch == 0))
+		in->failed = true;
 }
 
 void member_unpack(struct unpack *in, struct member *ret)
@@ -137,6 +190,7 @@ void member_unpack(struct unpack *in, struct member *ret)
 	unpack_address(in, &member.http);
 	unpack_address(in, &member.discovery);
 	unpack_address(in, &member.versions);
+	unpack_standing(in, &member);
 	if (member.id == 0 || state < MEMBER_UP || state > MEMBER_INCOMPATIBLE ||
 	    member.protocol_min > member.protocol_max)
 		in->failed = true;

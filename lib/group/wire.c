@@ -1,7 +1,8 @@
 /* wire - what nodes say to each other by UDP, before it is sealed */
 #include "wire.h"
 
-enum record_bit { RECORD_HAS_CONTENT = 1, RECORD_HAS_DIRECTORY = 2 };
+enum record_bit { RECORD_HAS_CONTENT = 1, RECORD_HAS_DIRECTORY = 2, RECORD_IS_KNOWN = 4 };
+enum stored_bit { STORED_OTHER = 1, STORED_KNOWN = 2 };
 
 void pack_record(struct buf *buf, const struct record *record)
 {
@@ -52,7 +53,9 @@ void wire_pack_check(struct buf *buf, const struct wire_check *check)
 {
 	pack_u8(buf, WIRE_CHECK);
 	pack_u64(buf, check->id);
+	pack_u64(buf, check->epoch);
 	pack_u64(buf, check->clock);
+	pack_u8(buf, check->below);
 	pack_version(buf, check->version);
 	pack_str(buf, check->path);
 }
@@ -61,20 +64,98 @@ void wire_pack_record(struct buf *buf, const struct wire_record *record)
 {
 	pack_u8(buf, WIRE_RECORD);
 	pack_u64(buf, record->id);
+	pack_u64(buf, record->epoch);
 	pack_u64(buf, record->clock);
 	pack_u8(buf, (uint8_t)((record->content ? RECORD_HAS_CONTENT : 0) |
-			       (record->directory ? RECORD_HAS_DIRECTORY : 0)));
+			       (record->directory ? RECORD_HAS_DIRECTORY : 0) |
+			       (record->known ? RECORD_IS_KNOWN : 0)));
 	pack_record(buf, &record->record);
 	pack_str(buf, record->type);
 }
 
-void wire_pack_gossip(struct buf *buf, bool answer, const struct member *const *members,
-		      size_t *count)
+void wire_pack_store(struct buf *buf, const struct wire_store *store)
+{
+	pack_u8(buf, WIRE_STORE);
+	pack_u64(buf, store->id);
+	pack_u64(buf, store->epoch);
+	pack_record(buf, &store->record);
+	pack_str(buf, store->type);
+	pack_str(buf, store->path);
+}
+
+void wire_pack_stored(struct buf *buf, const struct wire_stored *stored)
+{
+	pack_u8(buf, WIRE_STORED);
+	pack_u64(buf, stored->id);
+	pack_u64(buf, stored->epoch);
+	pack_u8(buf, (uint8_t)((stored->other ? STORED_OTHER : 0) |
+			       (stored->known ? STORED_KNOWN : 0)));
+	pack_version(buf, stored->newest);
+}
+
+void wire_pack_stale(struct buf *buf, const struct wire_stale *stale)
+{
+	pack_u8(buf, WIRE_STALE);
+	pack_u64(buf, stale->id);
+	pack_u64(buf, stale->epoch);
+}
+
+void wire_pack_want(struct buf *buf, const struct wire_want *want)
+{
+	pack_u8(buf, WIRE_WANT);
+	pack_u64(buf, want->lineage);
+	pack_u64(buf, want->epoch);
+}
+
+void wire_pack_layout(struct buf *buf, const struct layout *layout)
+{
+	pack_u8(buf, WIRE_LAYOUT);
+	layout_pack(buf, layout);
+}
+
+int ballot_cmp(struct ballot a, struct ballot b)
+{
+	if (a.round != b.round)
+		return a.round < b.round ? -1 : 1;
+	if (a.node != b.node)
+		return a.node < b.node ? -1 : 1;
+	return 0;
+}
+
+static void pack_ballot(struct buf *buf, struct ballot ballot)
+{
+	pack_u32(buf, ballot.round);
+	pack_u64(buf, ballot.node);
+}
+
+static struct ballot unpack_ballot(struct unpack *in)
+{
+	struct ballot ballot;
+
+	ballot.round = unpack_u32(in);
+	ballot.node = unpack_u64(in);
+	return ballot;
+}
+
+void wire_pack_synod(struct buf *buf, enum wire_type type, const struct wire_synod *synod)
+{
+	pack_u8(buf, (uint8_t)type);
+	pack_u64(buf, synod->id);
+	pack_u64(buf, synod->lineage);
+	pack_u64(buf, synod->instance);
+	pack_ballot(buf, synod->ballot);
+	pack_ballot(buf, synod->accepted);
+	layout_pack(buf, &synod->value);
+}
+
+void wire_pack_gossip(struct buf *buf, bool answer, uint64_t clock,
+		      const struct member *const *members, size_t *count)
 {
 	size_t packed = 0, count_at;
 
 	pack_u8(buf, WIRE_GOSSIP);
 	pack_u8(buf, answer);
+	pack_u64(buf, clock);
 	count_at = buf->len;
 	pack_u8(buf, 0);
 	while (packed < *count && packed < WIRE_MEMBERS_MAX) {
@@ -96,6 +177,7 @@ static void unpack_gossip(struct unpack *in, struct wire_gossip *ret)
 	uint8_t answer = unpack_u8(in);
 
 	ret->answer = answer == 1;
+	ret->clock = unpack_u64(in);
 	ret->count = unpack_u8(in);
 	if (answer > 1 || ret->count > WIRE_MEMBERS_MAX)
 		in->failed = true;
@@ -103,13 +185,27 @@ static void unpack_gossip(struct unpack *in, struct wire_gossip *ret)
 		member_unpack(in, &ret->members[i]);
 }
 
+static struct str unpack_path(struct unpack *in)
+{
+	struct str path = unpack_str(in, PATH_BYTES);
+
+	if (!in->failed && path_check(path, NULL) < 0)
+		in->failed = true;
+	return path;
+}
+
 static void unpack_check(struct unpack *in, struct wire_check *ret)
 {
+	uint8_t below;
+
 	ret->id = unpack_u64(in);
+	ret->epoch = unpack_u64(in);
 	ret->clock = unpack_u64(in);
+	below = unpack_u8(in);
+	ret->below = below == 1;
 	ret->version = unpack_version(in);
-	ret->path = unpack_str(in, PATH_BYTES);
-	if (!in->failed && path_check(ret->path, NULL) < 0)
+	ret->path = unpack_path(in);
+	if (below > 1 || (ret->below && version_is_none(ret->version)))
 		in->failed = true;
 }
 
@@ -118,14 +214,109 @@ static void unpack_answer(struct unpack *in, struct wire_record *ret)
 	uint8_t flags;
 
 	ret->id = unpack_u64(in);
+	ret->epoch = unpack_u64(in);
 	ret->clock = unpack_u64(in);
 	flags = unpack_u8(in);
 	ret->content = flags & RECORD_HAS_CONTENT;
 	ret->directory = flags & RECORD_HAS_DIRECTORY;
+	ret->known = flags & RECORD_IS_KNOWN;
 	unpack_record(in, &ret->record);
 	ret->type = unpack_str(in, RECORD_TYPE_MAX);
-	if (flags > (RECORD_HAS_CONTENT | RECORD_HAS_DIRECTORY))
+	if (flags > (RECORD_HAS_CONTENT | RECORD_HAS_DIRECTORY | RECORD_IS_KNOWN) ||
+	    record_check_type(ret->type, NULL) < 0)
 		in->failed = true;
+}
+
+static void unpack_store(struct unpack *in, struct wire_store *ret)
+{
+	ret->id = unpack_u64(in);
+	ret->epoch = unpack_u64(in);
+	unpack_record(in, &ret->record);
+	ret->type = unpack_str(in, RECORD_TYPE_MAX);
+	ret->path = unpack_path(in);
+	if (version_is_none(ret->record.version) || ret->path.n == 0 ||
+	    record_check_type(ret->type, NULL) < 0 ||
+	    (ret->type.n > 0 && !record_has_content(&ret->record)))
+		in->failed = true;
+}
+
+static void unpack_stored(struct unpack *in, struct wire_stored *ret)
+{
+	uint8_t flags;
+
+	ret->id = unpack_u64(in);
+	ret->epoch = unpack_u64(in);
+	flags = unpack_u8(in);
+	ret->other = flags & STORED_OTHER;
+	ret->known = flags & STORED_KNOWN;
+	ret->newest = unpack_version(in);
+	if (flags > (STORED_OTHER | STORED_KNOWN))
+		in->failed = true;
+}
+
+static void unpack_stale(struct unpack *in, struct wire_stale *ret)
+{
+	ret->id = unpack_u64(in);
+	ret->epoch = unpack_u64(in);
+}
+
+static void unpack_want(struct unpack *in, struct wire_want *ret)
+{
+	ret->lineage = unpack_u64(in);
+	ret->epoch = unpack_u64(in);
+}
+
+static void unpack_synod(struct unpack *in, struct wire_synod *ret)
+{
+	ret->id = unpack_u64(in);
+	ret->lineage = unpack_u64(in);
+	ret->instance = unpack_u64(in);
+	ret->ballot = unpack_ballot(in);
+	ret->accepted = unpack_ballot(in);
+	layout_unpack(in, &ret->value);
+	if (ret->value.epoch != 0 &&
+	    (ret->value.epoch != ret->instance || ret->value.lineage != ret->lineage))
+		in->failed = true;
+}
+
+static void unpack_message(struct unpack *in, enum wire_type type, struct wire *ret)
+{
+	switch (type) {
+	case WIRE_GOSSIP:
+		unpack_gossip(in, &ret->gossip);
+		break;
+	case WIRE_CHECK:
+		unpack_check(in, &ret->check);
+		break;
+	case WIRE_RECORD:
+		unpack_answer(in, &ret->record);
+		break;
+	case WIRE_STORE:
+		unpack_store(in, &ret->store);
+		break;
+	case WIRE_STORED:
+		unpack_stored(in, &ret->stored);
+		break;
+	case WIRE_STALE:
+		unpack_stale(in, &ret->stale);
+		break;
+	case WIRE_WANT:
+		unpack_want(in, &ret->want);
+		break;
+	case WIRE_LAYOUT:
+		layout_unpack(in, &ret->layout);
+		break;
+	case WIRE_PREPARE:
+	case WIRE_PROMISE:
+	case WIRE_ACCEPT:
+	case WIRE_ACCEPTED:
+	case WIRE_NACK:
+		unpack_synod(in, &ret->synod);
+		break;
+	case WIRE_OTHER:
+		in->failed = true;
+		break;
+	}
 }
 
 int wire_unpack(struct str plain, uint8_t protocol, uint64_t group, struct wire *ret)
@@ -144,14 +335,9 @@ int wire_unpack(struct str plain, uint8_t protocol, uint64_t group, struct wire 
 	type = unpack_u8(&in);
 	if (of != group)
 		return -1;
-	if (type == WIRE_GOSSIP)
-		unpack_gossip(&in, &ret->gossip);
-	else if (type == WIRE_CHECK)
-		unpack_check(&in, &ret->check);
-	else if (type == WIRE_RECORD)
-		unpack_answer(&in, &ret->record);
-	else
+	if (type > WIRE_NACK)
 		return -1;
 	ret->type = (enum wire_type)type;
+	unpack_message(&in, ret->type, ret);
 	return unpack_end(&in);
 }

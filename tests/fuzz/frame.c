@@ -20,6 +20,8 @@ static void versions(struct str body, struct buf *out)
 {
 	struct newest_ask ask;
 	struct newest_answer answer;
+	struct store_ask store;
+	struct store_answer stored;
 	struct nodes_ask nodes;
 	struct nodes_row row;
 
@@ -29,6 +31,14 @@ static void versions(struct str body, struct buf *out)
 	}
 	if (newest_answer_unpack(body, &answer, NULL) == 0) {
 		newest_answer_pack(out, &answer);
+		same(out, body);
+	}
+	if (store_ask_unpack(body, &store, NULL) == 0) {
+		store_ask_pack(out, &store);
+		same(out, body);
+	}
+	if (store_answer_unpack(body, &stored, NULL) == 0) {
+		store_answer_pack(out, &stored);
 		same(out, body);
 	}
 	if (nodes_ask_unpack(body, &nodes, NULL) == 0) {
@@ -46,6 +56,10 @@ static void sync(struct str body, struct buf *out)
 	struct sync_pull pull;
 	struct sync_list list;
 	struct sync_end end;
+	struct sync_push push;
+	struct sync_name name;
+	struct sync_have have;
+	struct sync_carry carry;
 	struct sync_addresses addresses;
 	struct str text;
 	uint64_t number;
@@ -58,8 +72,20 @@ static void sync(struct str body, struct buf *out)
 		sync_list_pack(out, &list);
 		same(out, body);
 	}
-	if (sync_history_unpack(body, &text, NULL) == 0) {
-		sync_history_pack(out, text);
+	if (sync_push_unpack(body, &push, NULL) == 0) {
+		sync_push_pack(out, &push);
+		same(out, body);
+	}
+	if (sync_name_unpack(body, &name, NULL) == 0) {
+		sync_name_pack(out, &name);
+		same(out, body);
+	}
+	if (sync_have_unpack(body, &have, NULL) == 0) {
+		sync_have_pack(out, &have);
+		same(out, body);
+	}
+	if (sync_carry_unpack(body, &carry, NULL) == 0) {
+		sync_carry_pack(out, &carry);
 		same(out, body);
 	}
 	if (sync_resolve_unpack(body, &text, NULL) == 0) {
@@ -99,7 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		sync(frame.body, &out);
 		if (frame_failed_unpack(frame.body, &err) != -1 || err.kind == ERR_NONE)
 			abort();
-		if (discover_members_unpack(frame.body, &members, NULL) == 0 &&
+		if (discover_members_unpack(frame.body, &members, NULL, NULL) == 0 &&
 		    members.count > MEMBERS_MAX)
 			abort();
 	}

@@ -14,8 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	if (members_parse(text, "members.ini", &members, NULL) == 0) {
 		if (members.count > MEMBERS_MAX || members_asked(&members) > members.count)
 			abort();
-		discover_members_pack(&packed, &members);
-		if (discover_members_unpack(buf_str(&packed), &again, NULL) < 0 ||
+		discover_members_pack(&packed, &members, 0);
+		if (discover_members_unpack(buf_str(&packed), &again, NULL, NULL) < 0 ||
 		    again.count != members.count)
 			abort();
 	}

@@ -42,6 +42,7 @@ static void to_gossip(const struct wire *wire)
 	gossip_init(&gossip, &self, 0, 1000);
 	gossip.send = no_send;
 	gossip.random = counted;
+	gossip.wall = counted;
 	gossip_receive(&gossip, wire, &from, 1000);
 	expect(gossip.view.count < MEMBERS_MAX);
 	for (size_t i = 0; i < gossip.view.count; i++)

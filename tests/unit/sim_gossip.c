@@ -120,6 +120,12 @@ static struct node *at_port(int port)
 	return NULL;
 }
 
+static uint64_t node_wall(void *data)
+{
+	(void)data;
+	return 1000000000000000000u + sim.now * 1000000;
+}
+
 static void start(int i, int seed_port)
 {
 	struct node *node = &sim.nodes[i];
@@ -133,6 +139,7 @@ static void start(int i, int seed_port)
 	view_load(&node->gossip.view, &node->remembered, sim.now);
 	node->gossip.send = node_send;
 	node->gossip.random = node_random;
+	node->gossip.wall = node_wall;
 	node->gossip.data = node;
 	gossip_seeds(&node->gossip, &seed, seed_port >= 0);
 	node->alive = true;

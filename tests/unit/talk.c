@@ -99,16 +99,19 @@ static void test_failed(void)
 
 static void test_newest(void)
 {
-	struct newest_ask ask = { .path = STR("docs/a.pdf"), .version = sample.version }, got_ask;
+	struct newest_ask ask = { .path = STR("docs/a.pdf"), .version = sample.version,
+				  .purpose = NEWEST_ONE }, got_ask;
 	struct newest_answer answer = { .record = sample, .type = STR("text/x"), .directory = true,
-					.holders = { 5, 6 }, .holder_count = 2, .asked = 3,
-					.answered = 2 };
+					.holders = { 5, 6 }, .holder_count = 2, .clock = 12, .epoch = 4,
+					.standing = STANDING_UNSETTLED,
+					.counts = { 2, 3, 2, 9 } };
 	struct newest_answer got = { .holder_count = 0 };
 	struct buf b = BUF_INIT;
 
 	newest_ask_pack(&b, &ask);
 	CHECK(newest_ask_unpack(buf_str(&b), &got_ask, NULL) == 0);
 	CHECK(str_eq(got_ask.path, ask.path) && version_cmp(got_ask.version, ask.version) == 0);
+	CHECK(got_ask.purpose == NEWEST_ONE);
 	STRICT(b, newest_ask_unpack(cut, &got_ask, NULL));
 	ask.path = STR("../etc");
 	newest_ask_pack(&b, &ask);
@@ -119,11 +122,33 @@ static void test_newest(void)
 	CHECK(newest_answer_unpack(buf_str(&b), &got, NULL) == 0);
 	CHECK(record_eq(&got.record, &sample) && str_eq(got.type, answer.type) && got.directory);
 	CHECK(got.holder_count == 2 && got.holders[0] == 5 && got.holders[1] == 6);
-	CHECK(got.asked == 3 && got.answered == 2 && !got.confirmed);
+	CHECK(got.standing == STANDING_UNSETTLED && got.clock == 12 && got.epoch == 4);
+	CHECK(got.counts.homes == 3 && got.counts.homes_answered == 2 && got.counts.peers == 9);
 	STRICT(b, newest_answer_unpack(cut, &got, NULL));
-	answer.answered = 4;
+	answer.counts.homes_answered = 4;
 	newest_answer_pack(&b, &answer);
 	CHECK(newest_answer_unpack(buf_str(&b), &got, NULL) == -1);
+	buf_clear(&b);
+}
+
+static void test_store(void)
+{
+	struct store_ask ask = { .path = STR("docs/a.pdf"), .record = sample, .type = STR("text/x") };
+	struct store_answer answer = { .settled = true, .known = true, .counts = { 2, 3, 0, 0 },
+				       .newest = sample.version };
+	struct store_ask got_ask;
+	struct store_answer got;
+	struct buf b = BUF_INIT;
+
+	store_ask_pack(&b, &ask);
+	CHECK(store_ask_unpack(buf_str(&b), &got_ask, NULL) == 0);
+	CHECK(str_eq(got_ask.path, ask.path) && record_eq(&got_ask.record, &sample));
+	STRICT(b, store_ask_unpack(cut, &got_ask, NULL));
+	store_answer_pack(&b, &answer);
+	CHECK(store_answer_unpack(buf_str(&b), &got, NULL) == 0);
+	CHECK(got.settled && !got.all && !got.other && got.known && got.counts.homes == 3);
+	CHECK(version_cmp(got.newest, sample.version) == 0);
+	STRICT(b, store_answer_unpack(cut, &got, NULL));
 	buf_clear(&b);
 }
 
@@ -159,12 +184,12 @@ static void test_members(void)
 	members_add(&members, &a);
 	members_add(&members, &z);
 	CHECK(members_asked(&members) == 1);
-	discover_members_pack(&b, &members);
-	CHECK(discover_members_unpack(buf_str(&b), &got, NULL) == 0);
+	discover_members_pack(&b, &members, 0);
+	CHECK(discover_members_unpack(buf_str(&b), &got, NULL, NULL) == 0);
 	CHECK(got.self == 1 && got.count == 2 && same_member(&got.list[0], &a) &&
 	      same_member(&got.list[1], &z));
 	CHECK(members_find(&got, 2) == &got.list[1] && members_find(&got, 3) == NULL);
-	STRICT(b, discover_members_unpack(cut, &got, NULL));
+	STRICT(b, discover_members_unpack(cut, &got, NULL, NULL));
 	CHECK(got.count == 2);
 	while (members.count < MEMBERS_MAX)
 		members_add(&members, &a);
@@ -173,7 +198,7 @@ static void test_members(void)
 						      "01234567890123456789012"));
 		members.list[i].http = members.list[i].versions = a.discovery;
 	}
-	discover_members_pack(&b, &members);
+	discover_members_pack(&b, &members, 0);
 	CHECK(b.len <= FRAME_BODY_BYTES);
 	members_clear(&got);
 	members_clear(&members);
@@ -229,8 +254,7 @@ static void test_pull(void)
 static void test_lists(void)
 {
 	struct sync_list list = { .path = STR("docs"), .deleted = true }, got_list;
-	struct sync_end end = { .asked = 3, .answered = 1 }, got_end;
-	struct str text;
+	struct sync_end end = { .asked = 3, .answered = 1, .stale = true }, got_end;
 	uint64_t n;
 	struct buf b = BUF_INIT;
 
@@ -238,9 +262,13 @@ static void test_lists(void)
 	CHECK(sync_list_unpack(buf_str(&b), &got_list, NULL) == 0);
 	CHECK(str_eq(got_list.path, list.path) && got_list.deleted);
 	STRICT(b, sync_list_unpack(cut, &got_list, NULL));
-	sync_history_pack(&b, STR("docs/a"));
-	CHECK(sync_history_unpack(buf_str(&b), &text, NULL) == 0 && str_eq(text, STR("docs/a")));
-	STRICT(b, sync_history_unpack(cut, &text, NULL));
+	list.epoch = 5;
+	list.nodes[0] = 9;
+	list.node_count = 1;
+	sync_history_pack(&b, &list);
+	CHECK(sync_history_unpack(buf_str(&b), &got_list, NULL) == 0 && got_list.epoch == 5);
+	CHECK(got_list.node_count == 1 && got_list.nodes[0] == 9);
+	STRICT(b, sync_history_unpack(cut, &got_list, NULL));
 	sync_part_pack(&b, 44);
 	CHECK(sync_part_unpack(buf_str(&b), &n, NULL) == 0 && n == 44);
 	STRICT(b, sync_part_unpack(cut, &n, NULL));
@@ -249,8 +277,43 @@ static void test_lists(void)
 	STRICT(b, sync_progress_unpack(cut, &n, NULL));
 	sync_end_pack(&b, &end);
 	CHECK(sync_end_unpack(buf_str(&b), &got_end, NULL) == 0 && got_end.asked == 3 &&
-	      got_end.answered == 1);
+	      got_end.answered == 1 && got_end.stale);
 	STRICT(b, sync_end_unpack(cut, &got_end, NULL));
+	buf_clear(&b);
+}
+
+static void test_push(void)
+{
+	struct sync_push push = { .path = STR("a"), .record = sample, .type = STR("text/x"),
+				  .keepers = { 7, 8 }, .keeper_count = 2 }, got_push;
+	struct sync_name name = { .token = 6, .record = sample }, got_name;
+	struct sync_have have = { .nodes = { 8 }, .count = 1 }, got_have;
+	struct sync_carry carry = { .to = SYNC_TO_DISCOVERY, .packet = STR("sealed") }, got_carry;
+	uint64_t token, bytes;
+	struct buf b = BUF_INIT;
+
+	sync_push_pack(&b, &push);
+	CHECK(sync_push_unpack(buf_str(&b), &got_push, NULL) == 0);
+	CHECK(got_push.keeper_count == 2 && got_push.keepers[1] == 8 && str_eq(got_push.path, push.path));
+	STRICT(b, sync_push_unpack(cut, &got_push, NULL));
+	sync_token_pack(&b, 6);
+	CHECK(sync_token_unpack(buf_str(&b), &token, NULL) == 0 && token == 6);
+	STRICT(b, sync_token_unpack(cut, &token, NULL));
+	sync_more_pack(&b, 6, 1ull << 33);
+	CHECK(sync_more_unpack(buf_str(&b), &token, &bytes, NULL) == 0 && bytes == 1ull << 33);
+	STRICT(b, sync_more_unpack(cut, &token, &bytes, NULL));
+	sync_name_pack(&b, &name);
+	CHECK(sync_name_unpack(buf_str(&b), &got_name, NULL) == 0);
+	CHECK(got_name.token == 6 && record_eq(&got_name.record, &sample));
+	STRICT(b, sync_name_unpack(cut, &got_name, NULL));
+	sync_have_pack(&b, &have);
+	CHECK(sync_have_unpack(buf_str(&b), &got_have, NULL) == 0 && got_have.nodes[0] == 8);
+	STRICT(b, sync_have_unpack(cut, &got_have, NULL));
+	CHECK(address_parse(STR("127.0.0.1:4720"), &carry.http, NULL) == 0);
+	sync_carry_pack(&b, &carry);
+	CHECK(sync_carry_unpack(buf_str(&b), &got_carry, NULL) == 0);
+	CHECK(got_carry.to == SYNC_TO_DISCOVERY && str_eq(got_carry.packet, carry.packet));
+	STRICT(b, sync_carry_unpack(cut, &got_carry, NULL));
 	buf_clear(&b);
 }
 
@@ -279,6 +342,8 @@ int main(void)
 	test_frame();
 	test_failed();
 	test_newest();
+	test_store();
+	test_push();
 	test_nodes();
 	test_members();
 	test_members_file();
