@@ -1,11 +1,21 @@
 /*
  * fetch - asking other nodes by HTTP, many at once on one loop
  *
- * A fetch is one GET of one target from one node.  Every request says
- * Cache-Control: only-if-cached, for a node only ever asks another for
- * what that one has itself.  HTTP/1.1 alone: no redirects are followed, no
- * proxy is used whatever the environment says, nothing is decoded, and
- * connections are kept for the next fetch.
+ * A fetch is one request of one target to one node:
+ *
+ *	FETCH_GET	what that node itself has: every one says Cache-Control: only-if-cached
+ *	FETCH_POST	a small body, given whole
+ *	FETCH_PUT	a body read from a descriptor while that grows, chunked, and
+ *			fields that are only known at its end, in the trailer
+ *
+ * HTTP/1.1 alone: no redirects are followed, no proxy is used whatever the
+ * environment says, nothing is decoded, and connections are kept for the
+ * next fetch.
+ *
+ * A request with `sign` is signed (sign.h), and so is its trailer.  A peer
+ * that finds the time of it wrong says its own in the Covey-Time of its
+ * 403; then the request is signed by that clock and made once more, and the
+ * difference is remembered for the next.
  *
  * Calling sequence: fetcher_new(); fill a struct fetch and fetch_start()
  * it; then on the loop's thread
@@ -13,6 +23,9 @@
  *	head	once, when the final response's header has come
  *	body	any number of times; never while paused
  *	end	once; the fetch may then be started again or its memory go
+ *
+ * and to a FETCH_PUT fetch_more() as its body grows, fetch_last() when that
+ * is whole; available and last may also be set before it starts.
  *
  * head and body may stop the transfer: they fill *err and return -1, and
  * end is told that error.  After fetch_cancel() none of the three comes.
@@ -24,6 +37,7 @@
 
 #include "err.h"
 #include "loop.h"
+#include "sign.h"
 #include "sock.h"
 #include "str.h"
 
@@ -35,8 +49,11 @@ struct transfer;
 
 struct fetcher *fetcher_new(struct loop *, struct err *);	/* NULL on failure */
 void fetcher_free(struct fetcher *);	/* NULL is fine; cancels what runs */
+/* What `sign` signs with; until then it is ignored.  The keys must stay. */
+void fetcher_keys(struct fetcher *, const struct sign_keys *);
 
 #define FETCH_LENGTH_UNKNOWN UINT64_MAX
+#define FETCH_FIELDS_MAX 8		/* that one request or trailer brings */
 
 /* What the callbacks may look at; the slices last for the call. */
 struct fetch_head {
@@ -46,13 +63,25 @@ struct fetch_head {
 	struct str content_range;	/* as written; the same */
 };
 
+enum fetch_method { FETCH_GET, FETCH_POST, FETCH_PUT };
+
 struct fetch {
-	/* in; peer and target need to last only until fetch_start() returns */
+	/* in; what these point to needs to last only until fetch_start() returns */
+	enum fetch_method method;
 	const struct address *peer;
 	struct str target;		/* "/docs/a%20b.pdf?version=..." */
-	uint64_t offset;		/* above 0: ask by Range for the bytes from there on */
-	uint64_t first_byte_ms;		/* from the start to the head; then ERR_TIMEOUT */
-	uint64_t stall_ms;		/* without a byte of body while not paused; then ERR_TIMEOUT */
+	uint64_t offset;		/* GET; above 0: ask by Range for the bytes from there on */
+	const struct sign_part *fields;	/* more of the header */
+	size_t field_count;
+	bool sign;
+	struct str content;		/* POST */
+	int fd;				/* PUT; from its first byte; stays the caller's, open until the end */
+	uint64_t available;		/* PUT: bytes of it that may be sent */
+	bool last;			/* PUT: there will be no more */
+	const struct sign_part *trailer;	/* with last: as for fetch_last() */
+	size_t trailer_count;
+	uint64_t first_byte_ms;		/* from the start, or the end of PUT's body, to the head; then ERR_TIMEOUT */
+	uint64_t stall_ms;		/* without a byte of body, not while paused or for want of it; then ERR_TIMEOUT */
 	int (*head)(struct fetch *, const struct fetch_head *, struct err *);
 	int (*body)(struct fetch *, const void *, size_t n, struct err *);
 	void (*end)(struct fetch *, const struct err *);	/* NULL: the response came whole */
@@ -64,5 +93,12 @@ int fetch_start(struct fetcher *, struct fetch *, struct err *);
 void fetch_cancel(struct fetch *);	/* safe when not running */
 void fetch_pause(struct fetch *);	/* no body until fetch_resume(); the peer is held back */
 void fetch_resume(struct fetch *);
+
+/* Both are safe when the fetch is over. */
+void fetch_more(struct fetch *, uint64_t available);
+void fetch_last(struct fetch *, const struct sign_part *trailer, size_t count);
+
+/* Within head(): a field of the response, if there is exactly one; else empty. */
+struct str fetch_field(const struct fetch *, const char *name);
 
 #endif

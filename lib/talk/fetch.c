@@ -1,171 +1,44 @@
 /*
- * fetch - libcurl's multi interface on our loop
+ * fetch - transfers by libcurl, from the start to the end
  *
- * curl tells which sockets it wants watched and when it wants to be called;
- * everything it does happens inside curl_multi_socket_action().  While it
- * is inside, handles must be neither added nor removed, so what a callback
- * asks for then is noted on the transfer and done by settle() once curl
- * has returned.
+ * Everything curl does happens inside curl_multi_socket_action()
+ * (fetch_loop.c).  While it is inside, handles must be neither added nor
+ * removed, so what a callback asks for then is noted on the transfer and
+ * done by fetch_settle() once curl has returned.
  *
  * A transfer belongs to curl's side and a struct fetch to the caller's:
  * cancelling parts the two at once, and the transfer goes when it can.
  */
-#include "fetch.h"
+#include "fetch_inside.h"
 
-#include "buf.h"
 #include "container.h"
 #include "mem.h"
-
-#include <curl/curl.h>
 
 #define HEADER_BYTES_MAX (64u * 1024)	/* of one response; more is no peer of ours */
 #define RECEIVE_BYTES (128L * 1024)
 #define CONNECTIONS_KEPT 64L
 
-struct fetcher {
-	struct loop *loop;
-	CURLM *multi;
-	struct timer timer;		/* when curl wants to be called */
-	struct curl_slist *headers;	/* of every request */
-	struct transfer *transfers;
-	unsigned inside;		/* depth of calls into curl */
-	bool unsettled;			/* some transfer waits for settle() */
-};
-
-struct transfer {
-	struct fetcher *fetcher;
-	struct fetch *fetch;		/* NULL once cancelled */
-	struct transfer *next, *prev;
-	CURL *easy;
-	struct timer limit;		/* first byte, then stall */
-	uint64_t last_byte;		/* loop's ms */
-	size_t header_bytes;
-	bool has_head;
-	bool paused;			/* by the caller */
-	bool held;			/* curl was told so */
-	bool resume;			/* settle() is to let curl go on */
-	bool has_err;
-	struct err err;			/* of the callback that stopped it */
-	char curl_text[CURL_ERROR_SIZE];
-};
-
-struct socket_watch {
-	struct watch watch;
-	struct fetcher *fetcher;
-};
-
-static void settle(struct fetcher *f);
-
-/* Let curl work on one socket, or on its timers. */
-static void drive(struct fetcher *f, curl_socket_t fd, int mask)
-{
-	int running;
-
-	f->inside++;
-	curl_multi_socket_action(f->multi, fd, mask, &running);
-	f->inside--;
-	settle(f);
-}
-
-static void on_socket(struct watch *watch, uint32_t events)
-{
-	struct socket_watch *w = CONTAINER_OF(watch, struct socket_watch, watch);
-	int mask = 0;
-
-	if (events & (EPOLLIN | EPOLLHUP))
-		mask |= CURL_CSELECT_IN;
-	if (events & EPOLLOUT)
-		mask |= CURL_CSELECT_OUT;
-	if (events & EPOLLERR)
-		mask |= CURL_CSELECT_ERR;
-	drive(w->fetcher, watch->fd, mask);
-}
-
-static void on_timer(struct timer *timer)
-{
-	drive(CONTAINER_OF(timer, struct fetcher, timer), CURL_SOCKET_TIMEOUT, 0);
-}
-
-static uint32_t epoll_events(int what)
-{
-	switch (what) {
-	case CURL_POLL_IN:
-		return EPOLLIN;
-	case CURL_POLL_OUT:
-		return EPOLLOUT;
-	case CURL_POLL_INOUT:
-		return EPOLLIN | EPOLLOUT;
-	default:
-		return 0;
-	}
-}
-
-/* CURLMOPT_SOCKETFUNCTION: watch a socket for something else, or no more. */
-static int watch_socket(CURL *easy, curl_socket_t fd, int what, void *data, void *socket_data)
-{
-	struct fetcher *f = data;
-	struct socket_watch *w = socket_data;
-
-	(void)easy;
-	if (what == CURL_POLL_REMOVE) {
-		if (w != NULL) {
-			watch_stop(&w->watch);
-			free(w);
-		}
-		return 0;
-	}
-	if (w != NULL) {
-		watch_change(&w->watch, epoll_events(what));
-		return 0;
-	}
-	w = mem_new(1, sizeof *w);
-	w->fetcher = f;
-	w->watch.fd = fd;
-	w->watch.ready = on_socket;
-	if (watch_start(f->loop, &w->watch, epoll_events(what), NULL) < 0) {
-		free(w);
-		return -1;
-	}
-	curl_multi_assign(f->multi, fd, w);
-	return 0;
-}
-
-/* CURLMOPT_TIMERFUNCTION */
-static int set_timer(CURLM *multi, long ms, void *data)
-{
-	struct fetcher *f = data;
-
-	(void)multi;
-	if (ms < 0)
-		timer_stop(&f->timer);
-	else
-		timer_start(f->loop, &f->timer, (uint64_t)ms);
-	return 0;
-}
-
 struct fetcher *fetcher_new(struct loop *loop, struct err *err)
 {
-	static const char *const fixed[] = { "Cache-Control: only-if-cached", "Accept:" };
 	struct fetcher *f = mem_new(1, sizeof *f);
 
 	f->loop = loop;
-	f->timer.fire = on_timer;
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK)
 		f->multi = curl_multi_init();
-	for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
-		f->headers = curl_slist_append(f->headers, fixed[i]);
-	if (f->multi == NULL || f->headers == NULL) {
+	if (f->multi == NULL) {
 		err_set(err, ERR_SYSTEM, "start libcurl: it refused");
 		fetcher_free(f);
 		return NULL;
 	}
-	curl_multi_setopt(f->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
-	curl_multi_setopt(f->multi, CURLMOPT_SOCKETDATA, f);
-	curl_multi_setopt(f->multi, CURLMOPT_TIMERFUNCTION, set_timer);
-	curl_multi_setopt(f->multi, CURLMOPT_TIMERDATA, f);
+	fetch_watch(f);
 	curl_multi_setopt(f->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
 	curl_multi_setopt(f->multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_KEPT);
 	return f;
+}
+
+void fetcher_keys(struct fetcher *f, const struct sign_keys *keys)
+{
+	f->keys = keys;
 }
 
 /* Part the transfer from its caller, who hears no more of it. */
@@ -193,6 +66,7 @@ static void transfer_free(struct transfer *t)
 		curl_multi_remove_handle(f->multi, t->easy);
 		curl_easy_cleanup(t->easy);
 	}
+	ask_clear(&t->ask);
 	free(t);
 }
 
@@ -215,7 +89,6 @@ void fetcher_free(struct fetcher *f)
 	if (f->multi != NULL)
 		curl_multi_cleanup(f->multi);
 	timer_stop(&f->timer);
-	curl_slist_free_all(f->headers);
 	free(f);
 }
 
@@ -235,11 +108,32 @@ static enum err_kind kind_of(CURLcode code)
 	}
 }
 
+/* Signed by the peer's clock this time. */
+static void once_more(struct transfer *t)
+{
+	struct err err;
+
+	curl_multi_remove_handle(t->fetcher->multi, t->easy);
+	t->again = t->starved = t->resume = false;
+	t->was_again = true;
+	t->header_bytes = 0;
+	ask_again(t);
+	t->last_byte = loop_now(t->fetcher->loop);
+	if (curl_multi_add_handle(t->fetcher->multi, t->easy) == CURLM_OK)
+		return;
+	err_set(&err, ERR_SYSTEM, "start fetch: libcurl refused");
+	transfer_end(t, &err);
+}
+
 /* curl says the transfer is over. */
 static void finished(struct transfer *t, CURLcode code)
 {
 	struct err err = t->err;
 
+	if (t->again && t->fetch != NULL) {
+		once_more(t);
+		return;
+	}
 	if (code == CURLE_OK && !t->has_err && t->has_head) {
 		transfer_end(t, NULL);
 		return;
@@ -259,9 +153,11 @@ static bool settle_one(struct fetcher *f)
 			return true;
 		}
 		if (t->resume) {
-			t->resume = t->held = false;
+			t->resume = false;
+			t->held = t->held && t->paused;
 			f->inside++;
-			curl_easy_pause(t->easy, CURLPAUSE_CONT);
+			curl_easy_pause(t->easy, (t->held ? CURLPAUSE_RECV : 0) |
+						 (t->starved ? CURLPAUSE_SEND : 0));
 			f->inside--;
 			return true;
 		}
@@ -269,7 +165,7 @@ static bool settle_one(struct fetcher *f)
 	return false;
 }
 
-static void settle(struct fetcher *f)
+void fetch_settle(struct fetcher *f)
 {
 	CURLMsg *message;
 	int left;
@@ -292,16 +188,28 @@ static void settle(struct fetcher *f)
 	}
 }
 
+static uint64_t limit_of(const struct transfer *t)
+{
+	bool sending = t->ask.method == FETCH_PUT && !t->ask.all_sent;
+
+	return t->has_head || sending ? t->fetch->stall_ms : t->fetch->first_byte_ms;
+}
+
+static void restart_limit(struct transfer *t)
+{
+	t->last_byte = loop_now(t->fetcher->loop);
+	timer_start(t->fetcher->loop, &t->limit, limit_of(t));
+}
+
 /* The limit passed; when bytes came meanwhile, wait for the rest of it. */
 static void on_limit(struct timer *timer)
 {
 	struct transfer *t = CONTAINER_OF(timer, struct transfer, limit);
-	uint64_t limit = t->has_head ? t->fetch->stall_ms : t->fetch->first_byte_ms;
-	uint64_t quiet = loop_now(t->fetcher->loop) - t->last_byte;
+	uint64_t limit = limit_of(t), quiet = loop_now(t->fetcher->loop) - t->last_byte;
 	struct err err = ERR_INIT;
 
-	if (t->paused)
-		return;
+	if (t->paused || t->starved)
+		return;		/* it is not the peer that is awaited */
 	if (quiet < limit) {
 		timer_start(t->fetcher->loop, timer, limit - quiet);
 		return;
@@ -326,7 +234,7 @@ static void give_head(struct transfer *t, long status)
 	curl_off_t length = -1;
 
 	t->has_head = true;
-	timer_start(t->fetcher->loop, &t->limit, t->fetch->stall_ms);
+	restart_limit(t);
 	curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
 	if (length >= 0)
 		head.length = (uint64_t)length;
@@ -334,6 +242,27 @@ static void give_head(struct transfer *t, long status)
 	head.content_range = only_header(t->easy, "Content-Range");
 	if (t->fetch->head(t->fetch, &head, &t->err) < 0)
 		t->has_err = true;
+}
+
+/* The peer's clock says something else than ours did. */
+static bool is_untimely(struct transfer *t, long status)
+{
+	return status == 403 && t->ask.sign && !t->was_again &&
+	       ask_learn_clock(t->fetcher, &t->ask.peer, only_header(t->easy, "Covey-Time"));
+}
+
+/* The final response's header is complete. */
+static void on_head(struct transfer *t, long status)
+{
+	if (status >= 300 && t->starved) {
+		/* curl sends no more of the body, but would wait to be let go on */
+		t->starved = false;
+		t->resume = t->fetcher->unsettled = true;
+	}
+	if (is_untimely(t, status))
+		t->again = true;
+	else
+		give_head(t, status);
 }
 
 /* CURLOPT_HEADERFUNCTION: a line of the header, or of trailers, which are nothing to us. */
@@ -352,11 +281,11 @@ static size_t on_header(char *line, size_t size, size_t n, void *data)
 		err_set(&t->err, ERR_CORRUPT, "fetch from peer: its header is too long");
 		return 0;
 	}
-	if (t->has_head || n > 2 || line[0] == ' ' || line[0] == '\t')
+	if (t->has_head || t->again || n > 2 || line[0] == ' ' || line[0] == '\t')
 		return n;
 	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
 	if (status >= 200)
-		give_head(t, status);
+		on_head(t, status);
 	return t->has_err || t->fetch == NULL ? 0 : n;
 }
 
@@ -368,6 +297,8 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *data)
 	(void)size;
 	if (t->fetch == NULL)
 		return CURL_WRITEFUNC_ERROR;
+	if (t->again)
+		return n;
 	if (t->paused) {
 		t->held = true;
 		return CURL_WRITEFUNC_PAUSE;
@@ -378,11 +309,10 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *data)
 	return t->has_err || t->fetch == NULL ? CURL_WRITEFUNC_ERROR : n;
 }
 
-static void set_options(struct transfer *t, const char *url)
+static void set_options(struct transfer *t)
 {
 	CURL *easy = t->easy;
 
-	curl_easy_setopt(easy, CURLOPT_URL, url);
 	curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http");
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
@@ -393,29 +323,12 @@ static void set_options(struct transfer *t, const char *url)
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, RECEIVE_BYTES);
 	curl_easy_setopt(easy, CURLOPT_USERAGENT, "covey/" COVEY_VERSION);
-	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, t->fetcher->headers);
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, t);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, t);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, t->curl_text);
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, t);
-}
-
-static void set_target(struct transfer *t)
-{
-	struct buf url = BUF_INIT, range = BUF_INIT;
-	char peer[ADDRESS_TEXT];
-
-	buf_addf(&url, "http://%s%.*s", address_format(peer, t->fetch->peer),
-		 STR_ARG(t->fetch->target));
-	set_options(t, url.data);
-	if (t->fetch->offset > 0) {
-		buf_addf(&range, "%llu-", (unsigned long long)t->fetch->offset);
-		curl_easy_setopt(t->easy, CURLOPT_RANGE, range.data);
-	}
-	buf_clear(&url);
-	buf_clear(&range);
 }
 
 int fetch_start(struct fetcher *f, struct fetch *fetch, struct err *err)
@@ -435,13 +348,13 @@ int fetch_start(struct fetcher *f, struct fetch *fetch, struct err *err)
 	t->fetch = fetch;
 	fetch->transfer = t;
 	t->limit.fire = on_limit;
-	t->last_byte = loop_now(f->loop);
-	set_target(t);
+	set_options(t);
+	ask_set(t, fetch);
 	if (curl_multi_add_handle(f->multi, t->easy) != CURLM_OK) {
 		transfer_free(t);
 		return err_set(err, ERR_SYSTEM, "start fetch: libcurl refused");
 	}
-	timer_start(f->loop, &t->limit, fetch->first_byte_ms);
+	restart_limit(t);
 	return 0;
 }
 
@@ -464,6 +377,12 @@ void fetch_pause(struct fetch *fetch)
 		fetch->transfer->paused = true;
 }
 
+static void let_go_on(struct transfer *t)
+{
+	t->resume = t->fetcher->unsettled = true;
+	fetch_settle(t->fetcher);
+}
+
 void fetch_resume(struct fetch *fetch)
 {
 	struct transfer *t = fetch->transfer;
@@ -471,11 +390,42 @@ void fetch_resume(struct fetch *fetch)
 	if (t == NULL || !t->paused)
 		return;
 	t->paused = false;
-	t->last_byte = loop_now(t->fetcher->loop);
-	timer_start(t->fetcher->loop, &t->limit,
-		    t->has_head ? fetch->stall_ms : fetch->first_byte_ms);
-	if (!t->held)
+	restart_limit(t);
+	if (t->held)
+		let_go_on(t);
+}
+
+/* There is more to send, or the end. */
+static void feed(struct transfer *t)
+{
+	if (!t->starved)
 		return;
-	t->resume = t->fetcher->unsettled = true;
-	settle(t->fetcher);
+	t->starved = false;
+	restart_limit(t);
+	let_go_on(t);
+}
+
+void fetch_more(struct fetch *fetch, uint64_t available)
+{
+	struct transfer *t = fetch->transfer;
+
+	if (t == NULL || t->ask.last)
+		return;
+	t->ask.available = available;
+	feed(t);
+}
+
+void fetch_last(struct fetch *fetch, const struct sign_part *trailer, size_t count)
+{
+	struct transfer *t = fetch->transfer;
+
+	if (t == NULL)
+		return;
+	ask_trailer(&t->ask, trailer, count);
+	feed(t);
+}
+
+struct str fetch_field(const struct fetch *fetch, const char *name)
+{
+	return only_header(fetch->transfer->easy, name);
 }

@@ -1,0 +1,94 @@
+/*
+ * fetch_inside - what the files of fetch share
+ *
+ *	fetch.c		transfers, from the start to the end
+ *	fetch_loop.c	libcurl on our loop
+ *	fetch_ask.c	what one of them asks: its header, body and signature
+ */
+#ifndef COVEY_FETCH_INSIDE_H
+#define COVEY_FETCH_INSIDE_H
+
+#include "fetch.h"
+
+#include "buf.h"
+
+#include <curl/curl.h>
+
+#define CLOCKS_MAX 256			/* peers whose clock is remembered; then the oldest goes */
+
+struct fetcher {
+	struct loop *loop;
+	CURLM *multi;
+	struct timer timer;		/* when curl wants to be called */
+	struct transfer *transfers;
+	unsigned inside;		/* depth of calls into curl */
+	bool unsettled;			/* some transfer waits for fetch_settle() */
+	const struct sign_keys *keys;	/* NULL: nothing is signed */
+	struct {
+		struct address peer;
+		int64_t ahead;		/* ns: its clock minus ours */
+	} clocks[CLOCKS_MAX];
+	size_t clock_count;
+};
+
+/* Fields of a header or trailer; the slices point into text. */
+struct ask_fields {
+	struct sign_part list[FETCH_FIELDS_MAX + 1];
+	size_t count;
+	char *text;			/* owned */
+};
+
+struct ask {
+	enum fetch_method method;
+	struct address peer;
+	struct buf target;
+	struct ask_fields fields, trailer;
+	char range[32];			/* value of Range */
+	bool sign;
+	struct curl_slist *lines;	/* of the header */
+	int fd;
+	uint64_t sent, available;
+	bool last;			/* available is all */
+	bool all_sent;
+};
+
+struct transfer {
+	struct fetcher *fetcher;
+	struct fetch *fetch;		/* NULL once cancelled */
+	struct transfer *next, *prev;
+	CURL *easy;
+	struct ask ask;
+	struct timer limit;		/* first byte, then stall */
+	uint64_t last_byte;		/* loop's ms */
+	size_t header_bytes;
+	bool has_head;
+	bool paused;			/* by the caller */
+	bool held;			/* curl was told so */
+	bool starved;			/* curl was told that there is no more to send yet */
+	bool resume;			/* fetch_settle() is to let curl go on */
+	bool again;			/* signed by a wrong clock: to be made once more */
+	bool was_again;			/* this is once more */
+	bool has_err;
+	struct err err;			/* of the callback that stopped it */
+	char curl_text[CURL_ERROR_SIZE];
+};
+
+/* fetch.c: do what callbacks asked for, and end what is over; nothing while curl is inside */
+void fetch_settle(struct fetcher *);
+
+/* fetch_loop.c: have curl tell the loop what to watch */
+void fetch_watch(struct fetcher *);
+
+/* fetch_ask.c */
+
+/* Copy what is asked, and tell curl. */
+void ask_set(struct transfer *, const struct fetch *);
+/* Sign anew and start from the body's first byte. */
+void ask_again(struct transfer *);
+void ask_clear(struct ask *);		/* after the easy handle has gone */
+void ask_trailer(struct ask *, const struct sign_part *, size_t count);
+
+/* The time at the peer.  False when the text is none. */
+bool ask_learn_clock(struct fetcher *, const struct address *peer, struct str time);
+
+#endif

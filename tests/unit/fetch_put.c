@@ -1,0 +1,481 @@
+/*
+ * fetch - POST and PUT, signed, against a peer that checks what it is sent
+ *
+ * The peer is a thread of this test; the first part of the target says
+ * what it does.  What it read last is in `seen`, which is looked at only
+ * after it has answered.
+ */
+#include "fetch.h"
+
+#include "buf.h"
+#include "clock.h"
+#include "container.h"
+
+#include "unit.h"
+
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define KEY "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define BODY 3000000u
+#define PATIENCE_MS 20000
+#define HOUR_NS (3600ull * 1000000000)
+
+static struct address peer;
+static struct loop *loop;
+static struct fetcher *fetcher;
+static struct sign_keys keys;
+static struct sign_memory memory;	/* the peer's */
+static atomic_int connections, requests;
+
+static struct {
+	char head[4096], trailer[2048];
+	char version[80], trailer_version[80];
+	bool chunked, has_trailer;
+	size_t bytes, wrong;
+	enum sign_verdict head_verdict, trailer_verdict;
+} seen;
+
+static uint8_t pattern(size_t i)
+{
+	return (uint8_t)(i * 7 + (i >> 8) + (i >> 16));
+}
+
+/* the peer */
+
+static void say(int fd, const char *text)
+{
+	(void)!send(fd, text, strlen(text), MSG_NOSIGNAL);
+}
+
+struct input {
+	int fd;
+	char room[65536];
+	size_t at, n;
+};
+
+static int next_byte(struct input *in)
+{
+	if (in->at == in->n) {
+		ssize_t got = read(in->fd, in->room, sizeof in->room);
+
+		if (got <= 0)
+			return -1;
+		in->at = 0;
+		in->n = (size_t)got;
+	}
+	return (uint8_t)in->room[in->at++];
+}
+
+/* Lines up to an empty one. */
+static bool read_lines(struct input *in, char *to, size_t room)
+{
+	size_t n = 0;
+	int c;
+
+	while (n < room - 1 && (c = next_byte(in)) >= 0) {
+		to[n++] = (char)c;
+		to[n] = '\0';
+		if ((n >= 4 && strcmp(to + n - 4, "\r\n\r\n") == 0) || strcmp(to, "\r\n") == 0)
+			return true;
+	}
+	return false;
+}
+
+static void read_content(struct input *in, size_t n)
+{
+	int c;
+
+	for (; n > 0 && (c = next_byte(in)) >= 0; n--)
+		seen.wrong += (uint8_t)c != pattern(seen.bytes++);
+}
+
+static void read_chunks(struct input *in)
+{
+	char line[40];
+	size_t n;
+	int c;
+
+	do {
+		for (n = 0; n < sizeof line - 1 && (c = next_byte(in)) >= 0 && c != '\n';)
+			line[n++] = (char)c;
+		line[n] = '\0';
+		n = strtoul(line, NULL, 16);
+		read_content(in, n);
+		if (n > 0 && (next_byte(in) != '\r' || next_byte(in) != '\n'))
+			seen.wrong++;
+	} while (n > 0);
+	seen.has_trailer = read_lines(in, seen.trailer, sizeof seen.trailer) &&
+			   strlen(seen.trailer) > 2;
+}
+
+static enum sign_verdict judge(struct str method, struct str target, struct str lines, uint64_t now,
+			       char version[80])
+{
+	struct sign_request r = { .method = method, .target = target };
+	struct sign_part fields[20];
+	struct str line, name, signature = STR_INIT;
+
+	r.fields = fields;
+	while (str_cut(&lines, '\n', &line) && line.n > 1 && r.field_count < 20) {
+		line.n -= str_ends(line, STR("\r"));
+		if (!str_cut(&line, ':', &name) || line.s == NULL)
+			continue;
+		line = str_trim(line);
+		fields[r.field_count++] = (struct sign_part){ name, line };
+		if (str_eq_nocase(name, STR(SIGN_FIELD)))
+			signature = line;
+		if (str_eq_nocase(name, STR("Covey-Version")))
+			snprintf(version, 80, "%.*s", STR_ARG(line));
+	}
+	return sign_check(&memory, &keys, &r, signature, now);
+}
+
+static void reply(int fd, int status, const char *more)
+{
+	char text[300];
+
+	snprintf(text, sizeof text, "HTTP/1.1 %d X\r\n%sContent-Length: 5\r\n\r\nhello", status, more);
+	say(fd, text);
+}
+
+static void refuse_as_old(int fd, uint64_t now)
+{
+	char more[80];
+
+	snprintf(more, sizeof more, "Covey-Time: %llu\r\n", (unsigned long long)now);
+	reply(fd, 403, more);
+}
+
+/* False: close the connection. */
+static bool answer(struct input *in)
+{
+	struct str head = str_of(seen.head), line, method, target;
+	uint64_t now = clock_wall_ns();
+	const char *length;
+
+	requests++;
+	str_cut(&head, '\n', &line);
+	str_cut(&line, ' ', &method);
+	str_cut(&line, ' ', &target);
+	if (str_starts(target, STR("/ahead")) || str_starts(target, STR("/mad")))
+		now += HOUR_NS;
+	seen.head_verdict = judge(method, target, head, now, seen.version);
+	if (seen.head_verdict == SIGN_OLD) {
+		refuse_as_old(in->fd, str_starts(target, STR("/mad")) ? now + HOUR_NS : now);
+		return false;	/* the body would follow */
+	}
+	if (str_starts(target, STR("/refuse"))) {
+		reply(in->fd, 409, "");
+		return false;
+	}
+	if (str_starts(target, STR("/deaf"))) {
+		sleep(3);
+		return false;
+	}
+	length = strstr(seen.head, "Content-Length: ");
+	seen.chunked = strstr(seen.head, "Transfer-Encoding: chunked") != NULL;
+	if (length != NULL)
+		read_content(in, strtoul(length + 16, NULL, 10));
+	if (seen.chunked)
+		read_chunks(in);
+	if (seen.has_trailer)
+		seen.trailer_verdict = judge(STR(SIGN_TRAILER), target, str_of(seen.trailer), now,
+					     seen.trailer_version);
+	if (str_starts(target, STR("/never"))) {
+		sleep(3);
+		return false;
+	}
+	reply(in->fd, 201, "Covey-Version: kept\r\n");
+	return !str_starts(target, STR("/close"));
+}
+
+static void *serve_one(void *data)
+{
+	struct input in = { .fd = (int)(intptr_t)data };
+
+	while (next_byte(&in) >= 0) {
+		in.at--;
+		memset(&seen, 0, sizeof seen);
+		if (!read_lines(&in, seen.head, sizeof seen.head) || !answer(&in))
+			break;
+	}
+	shutdown(in.fd, SHUT_WR);
+	while (next_byte(&in) >= 0)
+		;
+	close(in.fd);
+	return NULL;
+}
+
+/* One connection at a time, so that `seen` needs no lock. */
+static void *accept_all(void *data)
+{
+	int listener = (int)(intptr_t)data, fd;
+
+	while ((fd = accept(listener, NULL, NULL)) >= 0) {
+		connections++;
+		serve_one((void *)(intptr_t)fd);
+	}
+	return NULL;
+}
+
+static void start_peer(void)
+{
+	struct address any;
+	struct err err;
+	pthread_t thread;
+	int fd;
+
+	CHECK(address_parse(STR("127.0.0.1:0"), &any, &err) == 0);
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CHECK(bind(fd, (struct sockaddr *)&any.sa, any.len) == 0 && listen(fd, 128) == 0);
+	CHECK(sock_address(fd, &peer, &err) == 0);
+	pthread_create(&thread, NULL, accept_all, (void *)(intptr_t)fd);
+	pthread_detach(thread);
+}
+
+/* one exchange */
+
+struct trial {
+	struct fetch fetch;
+	struct timer timer;
+	uint64_t grown;		/* of the body; timer adds to it */
+	uint64_t step;
+	size_t got;
+	char version[80];
+	int status;
+	bool ended;
+	struct err err;		/* kind ERR_NONE: it came whole */
+};
+
+static int on_head(struct fetch *fetch, const struct fetch_head *head, struct err *err)
+{
+	struct trial *t = CONTAINER_OF(fetch, struct trial, fetch);
+
+	(void)err;
+	CHECK(t->status == 0);
+	t->status = head->status;
+	snprintf(t->version, sizeof t->version, "%.*s", STR_ARG(fetch_field(fetch, "Covey-Version")));
+	return 0;
+}
+
+static int on_body(struct fetch *fetch, const void *bytes, size_t n, struct err *err)
+{
+	(void)bytes;
+	(void)err;
+	CONTAINER_OF(fetch, struct trial, fetch)->got += n;
+	return 0;
+}
+
+static void on_end(struct fetch *fetch, const struct err *err)
+{
+	struct trial *t = CONTAINER_OF(fetch, struct trial, fetch);
+
+	CHECK(!t->ended && fetch->transfer == NULL);
+	t->ended = true;
+	if (err != NULL)
+		t->err = *err;
+	timer_stop(&t->timer);
+	loop_stop(loop);
+}
+
+static struct sign_part field(const char *name, const char *value)
+{
+	return (struct sign_part){ str_of(name), str_of(value) };
+}
+
+static void grow(struct timer *timer)
+{
+	struct trial *t = CONTAINER_OF(timer, struct trial, timer);
+	struct sign_part trailer = field("Covey-Version", "at last");
+
+	t->grown += t->step;
+	if (t->grown < BODY) {
+		fetch_more(&t->fetch, t->grown);
+		timer_start(loop, timer, 20);
+	} else {
+		fetch_more(&t->fetch, BODY);
+		fetch_last(&t->fetch, &trailer, 1);
+	}
+}
+
+static void run(struct trial *t, enum fetch_method method, const char *target)
+{
+	struct sign_part given = field("Covey-Version", "early");
+	struct err err;
+
+	t->fetch.method = method;
+	t->fetch.peer = &peer;
+	t->fetch.target = str_of(target);
+	t->fetch.fields = &given;
+	t->fetch.field_count = 1;
+	t->fetch.sign = true;
+	if (t->fetch.stall_ms == 0)
+		t->fetch.first_byte_ms = t->fetch.stall_ms = PATIENCE_MS;
+	t->fetch.head = on_head;
+	t->fetch.body = on_body;
+	t->fetch.end = on_end;
+	t->timer.fire = grow;
+	CHECK(fetch_start(fetcher, &t->fetch, &err) == 0);
+	if (t->step > 0)
+		timer_start(loop, &t->timer, 20);
+	CHECK(loop_run(loop, &err) == 0);
+	CHECK(t->ended);
+}
+
+static int body_fd(void)
+{
+	static uint8_t bytes[BODY];
+	int fd = memfd_create("body", MFD_CLOEXEC);
+
+	for (size_t i = 0; i < BODY; i++)
+		bytes[i] = pattern(i);
+	CHECK(write(fd, bytes, BODY) == (ssize_t)BODY);
+	return fd;
+}
+
+/* the tests */
+
+static void test_get(void)
+{
+	struct trial t = { .fetch.offset = 7 };
+
+	run(&t, FETCH_GET, "/get?x=%20");
+	CHECK(t.status == 201 && t.got == 5 && strcmp(t.version, "kept") == 0);
+	CHECK(seen.head_verdict == SIGN_OK && strcmp(seen.version, "early") == 0);
+	CHECK(strstr(seen.head, "\r\nRange: bytes=7-\r\n") != NULL);
+	CHECK(strstr(seen.head, "\r\nCache-Control: only-if-cached\r\n") != NULL);
+}
+
+static void test_post(void)
+{
+	static char content[1200];
+	struct trial t = { .fetch.content = { content, sizeof content } }, empty = { .step = 0 };
+
+	for (size_t i = 0; i < sizeof content; i++)
+		content[i] = (char)pattern(i);
+	run(&t, FETCH_POST, "/.covey/msg?to=versions");
+	CHECK(t.status == 201 && t.got == 5 && seen.head_verdict == SIGN_OK);
+	CHECK(seen.bytes == sizeof content && seen.wrong == 0 && !seen.chunked);
+	CHECK(strncmp(seen.head, "POST ", 5) == 0 && strstr(seen.head, "Expect:") == NULL);
+	run(&empty, FETCH_POST, "/.covey/msg?to=sync");
+	CHECK(empty.status == 201 && seen.bytes == 0 && seen.head_verdict == SIGN_OK);
+}
+
+static void test_put_whole(int fd)
+{
+	struct sign_part trailer = field("Covey-Version", "whole");
+	struct trial t = { .fetch = { .fd = fd, .available = BODY, .last = true, .trailer = &trailer,
+				      .trailer_count = 1 } };
+	struct trial nothing = { .fetch = { .fd = fd, .last = true } };
+
+	run(&t, FETCH_PUT, "/docs/a");
+	CHECK(t.status == 201 && seen.chunked && seen.bytes == BODY && seen.wrong == 0);
+	CHECK(seen.head_verdict == SIGN_OK && seen.has_trailer && seen.trailer_verdict == SIGN_OK);
+	CHECK(strcmp(seen.trailer_version, "whole") == 0);
+	run(&nothing, FETCH_PUT, "/docs/b");
+	CHECK(nothing.status == 201 && seen.chunked && seen.bytes == 0 && !seen.has_trailer);
+}
+
+static void test_put_growing(int fd)
+{
+	struct trial t = { .fetch.fd = fd, .step = 300001 }, slow = { .fetch.fd = fd, .step = 1000000 };
+
+	run(&t, FETCH_PUT, "/docs/a");
+	CHECK(t.status == 201 && seen.bytes == BODY && seen.wrong == 0);
+	CHECK(seen.trailer_verdict == SIGN_OK && strcmp(seen.trailer_version, "at last") == 0);
+	/* want of body is no silence of the peer */
+	slow.fetch.stall_ms = 10;
+	slow.fetch.first_byte_ms = PATIENCE_MS;
+	run(&slow, FETCH_PUT, "/docs/a");
+	CHECK(slow.status == 201 && seen.bytes == BODY && seen.wrong == 0);
+}
+
+/* A connection that the peer closed while it was kept: made anew, the body from its start. */
+static void test_stale_connection(int fd)
+{
+	struct trial first = { .step = 0 }, t = { .fetch.fd = fd, .step = 1000001 };
+
+	run(&first, FETCH_POST, "/close");
+	CHECK(first.status == 201);
+	run(&t, FETCH_PUT, "/docs/a");
+	CHECK(t.status == 201 && seen.bytes == BODY && seen.wrong == 0);
+	CHECK(seen.trailer_verdict == SIGN_OK);
+}
+
+static void test_refused_while_growing(int fd)
+{
+	struct trial t = { .fetch.fd = fd, .step = 1000 }, stuck = { .fetch = { .fd = fd, .available = 10 } };
+
+	run(&t, FETCH_PUT, "/refuse");
+	CHECK(t.status == 409 && t.got == 5 && t.err.kind == ERR_NONE);
+	run(&stuck, FETCH_PUT, "/refuse");
+	CHECK(stuck.status == 409 && stuck.err.kind == ERR_NONE);
+}
+
+static void test_clocks(int fd)
+{
+	struct trial get = { .step = 0 }, put = { .fetch.fd = fd, .step = 1000000 }, mad = { .step = 0 };
+	struct trial back = { .step = 0 };
+	int before;
+
+	before = requests;
+	run(&get, FETCH_GET, "/ahead");
+	CHECK(get.status == 201 && get.got == 5 && seen.head_verdict == SIGN_OK);
+	CHECK(requests - before == 2);
+	before = requests;
+	run(&put, FETCH_PUT, "/ahead");		/* it is remembered */
+	CHECK(put.status == 201 && seen.bytes == BODY && seen.wrong == 0 && requests - before == 1);
+	CHECK(seen.trailer_verdict == SIGN_OK);
+	before = requests;
+	run(&back, FETCH_GET, "/docs");		/* the peer's clock was put right */
+	CHECK(back.status == 201 && requests - before == 2);
+	before = requests;
+	run(&mad, FETCH_GET, "/mad");		/* it says one time and means another: no third request */
+	CHECK(mad.status == 403 && mad.got == 5 && requests - before == 2);
+}
+
+static void test_time_outs(int fd)
+{
+	struct trial never = { .fetch = { .fd = fd, .available = 100, .last = true } };
+	struct trial deaf = { .fetch = { .fd = fd, .available = BODY, .last = true } };
+
+	never.fetch.first_byte_ms = deaf.fetch.stall_ms = 500;
+	never.fetch.stall_ms = deaf.fetch.first_byte_ms = PATIENCE_MS;
+	run(&never, FETCH_PUT, "/never");
+	CHECK(never.err.kind == ERR_TIMEOUT && never.status == 0);
+	run(&deaf, FETCH_PUT, "/deaf");
+	CHECK(deaf.err.kind == ERR_TIMEOUT && deaf.status == 0);
+}
+
+int main(void)
+{
+	struct seal_keys seal = SEAL_KEYS_INIT;
+	struct err err;
+	int fd = body_fd();
+
+	CHECK(seal_keys_parse(STR(KEY), &seal, NULL) == 0);
+	sign_keys_derive(&keys, &seal);
+	start_peer();
+	loop = loop_new(&err);
+	fetcher = fetcher_new(loop, &err);
+	if (loop == NULL || fetcher == NULL)
+		return 1;
+	fetcher_keys(fetcher, &keys);
+	test_get();
+	test_post();
+	test_put_whole(fd);
+	test_put_growing(fd);
+	test_stale_connection(fd);
+	test_refused_while_growing(fd);
+	test_clocks(fd);
+	test_time_outs(fd);
+	fetcher_free(fetcher);
+	loop_free(loop);
+	close(fd);
+	return UNIT_RESULT();
+}
