@@ -159,6 +159,61 @@ setup() {
 	[ "$status" -eq 64 ]
 }
 
+# A node that confirms nothing, and prints the Prefer of every request.
+unsure() {
+	cat >unsure.py <<'EOF'
+import http.server, sys
+class H(http.server.BaseHTTPRequestHandler):
+    def do_PUT(self):
+        while self.headers.get("Transfer-Encoding") and self.rfile.readline() not in (b"0\r\n", b""): self.rfile.readline()
+        self.rfile.read(2 if self.headers.get("Transfer-Encoding") else int(self.headers.get("Content-Length") or 0))
+        print("prefer", self.headers.get("Prefer"), flush=True)
+        self.send_response(202); self.send_header("Content-Length", "0")
+        self.send_header("ETag", '"20261122T110724.123456001Z-7f3a9c2b11d0e4f5-0"')
+        self.send_header("Version-State", "unconfirmed; homes=1/3; copies=1"); self.end_headers()
+    do_DELETE = do_POST = do_PUT
+    def log_message(self, *args): pass
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), H).serve_forever()
+EOF
+	spawn unsure python3 unsure.py "$(port 6)"
+	wait_until 5 bash -c "ss -Htln 'sport = :$(port 6)' | grep -q ."
+	COVEY_NODE=http://127.0.0.1:$(port 6)
+}
+
+asked() { [ "$(tail -n 1 unsure.log)" = "prefer $1" ]; }
+
+@test "put, rm and restore of what is not confirmed exit 75, unless --async" {
+	local version=20261122T110724.123456001Z-7f3a9c2b11d0e4f5-0
+	unsure
+	echo x >f
+	run covey put f g
+	echo "$output"
+	[ "$status" -eq 75 ]
+	[[ $output == *"$version  g"* ]]
+	[[ $output == *"not confirmed"*"(202; unconfirmed; homes=1/3; copies=1)"* ]]
+	asked None
+	run covey put --async f g
+	[ "$status" -eq 0 ]
+	[ "$output" = "$version  g" ]
+	asked respond-async
+	run covey put -q --wait 7 - g <f
+	[ "$status" -eq 75 ]
+	asked wait=7
+	run covey put --json f g
+	[ "$status" -eq 75 ]
+	[ "$(jq -r '[.status, .state] | join(" ")' <<<"$output")" = "202 unconfirmed; homes=1/3; copies=1" ]
+	run covey rm g;                                 [ "$status" -eq 75 ]
+	run covey rm --async g;                         [ "$status" -eq 0 ]
+	[ -z "$output" ]
+	asked respond-async
+	run covey restore g "$version";                 [ "$status" -eq 75 ]
+	run covey restore --wait 3 g "$version";        [ "$status" -eq 75 ]
+	asked wait=3
+	run covey put --async --wait 3 f g;             [ "$status" -eq 64 ]
+	run covey put --wait 0 f g;                     [ "$status" -eq 64 ]
+	run covey rm --wait 3601 g;                     [ "$status" -eq 64 ]
+}
+
 @test "key new prints a fresh key each time" {
 	a=$(covey key new) b=$(covey key new)
 	[[ $a =~ ^[0-9a-f]{64}$ ]] && [[ $b =~ ^[0-9a-f]{64}$ ]]

@@ -38,22 +38,6 @@ int print_json(const json_t *value)
 	return EX_IOERR;
 }
 
-int print_written(const struct exchange *exchange)
-{
-	struct str rest = exchange->target, href, version = exchange_version(exchange);
-	struct str state = exchange_field(exchange, "version-state");
-	json_t *line;
-	int status;
-
-	str_cut(&rest, '?', &href);
-	line = json_pack("{s:s%, s:s%, s:i, s:s%}", "href", href.s, href.n, "version",
-			 version.n ? version.s : "", version.n, "status", (int)exchange->status,
-			 "state", state.n ? state.s : "", state.n);
-	status = print_json(line);
-	json_decref(line);
-	return status;
-}
-
 const char *time_text(char to[32], const char *time)
 {
 	size_t n = strcspn(time, ".Z");

@@ -15,9 +15,6 @@ int ask_json(const char *url, struct str target, const char *what, json_t **ret)
 /* Print it for programs, one line of JSON. */
 int print_json(const json_t *value);
 
-/* What a write made, as a line of JSON: {href, version, status, state}, the last as Version-State. */
-int print_written(const struct exchange *);
-
 /* "2026-11-22T11:07:24.123456001Z" as people want it: without the fraction, with a space. */
 const char *time_text(char to[32], const char *time);
 

@@ -298,15 +298,6 @@ int exchange_refused(const struct exchange *exchange, const char *what)
 	return status_of(exchange->status);
 }
 
-void exchange_note(const struct exchange *exchange, const char *what)
-{
-	struct str state = exchange_field(exchange, "version-state");
-
-	if (exchange->status == 202)
-		fprintf(stderr, "covey: %s: on this node's disk, not yet confirmed by others (202; %.*s)\n",
-			what, STR_ARG(state));
-}
-
 struct str exchange_version(const struct exchange *exchange)
 {
 	struct str etag = exchange_field(exchange, "etag");
@@ -316,12 +307,4 @@ struct str exchange_version(const struct exchange *exchange)
 		return (struct str)STR_INIT;
 	etag = (struct str){ etag.s + 1, etag.n - 2 };
 	return version_parse(etag, &version, NULL) == 0 ? etag : (struct str)STR_INIT;
-}
-
-void exchange_stored(const struct exchange *exchange, const char *path)
-{
-	struct str version = exchange_version(exchange);
-
-	printf("%.*s  %s\n", STR_ARG(version), path);
-	exchange_note(exchange, path);
 }

@@ -51,12 +51,6 @@ void target_of(struct buf *, const char *path);
 /* Tell what the node refused, about what; the exit status for it. */
 int exchange_refused(const struct exchange *, const char *what);
 
-/* A note on standard error when a write was accepted by less than the group: 202. */
-void exchange_note(const struct exchange *, const char *what);
-
-/* Print the version that an upload became, and its path; and the note, if any. */
-void exchange_stored(const struct exchange *, const char *path);
-
 /* The version that an answer's ETag names, without its quotes; empty when it names none. */
 struct str exchange_version(const struct exchange *);
 

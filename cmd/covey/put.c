@@ -4,7 +4,7 @@
  * A regular file is read twice: its digest goes ahead, so that the node
  * stores nothing when what arrives is not what was read.
  */
-#include "ask.h"
+#include "write.h"
 
 #include "digest.h"
 #include "fields.h"
@@ -16,7 +16,7 @@
 
 #define CHUNK (256u << 10)
 
-enum { TYPE, QUIET, NODE, JSON };
+enum { TYPE, QUIET, ASYNC, WAIT, NODE, JSON };
 
 /* "Repr-Digest: sha-256=:...:" of the whole file, whose offset is back at 0 afterwards. */
 static int add_digest(struct buf *to, int fd, const char *file, struct err *err)
@@ -80,31 +80,31 @@ static void fill(struct exchange *exchange, const struct upload *upload)
 			exchange->headers[count++] = lines[i]->data;
 }
 
-static int put_one(struct client *client, const struct call *call, struct upload *upload,
-		   const char *path)
+struct put {
+	struct client *client;
+	const char *type;	/* of --type, or NULL */
+	struct write write;
+};
+
+static int put_one(struct put *put, struct upload *upload, const char *path)
 {
 	struct exchange exchange = EXCHANGE_INIT;
 	struct err err = ERR_INIT;
-	int status = 0;
+	int status;
 
-	if (call->values[TYPE] != NULL)
-		buf_addf(&upload->type, "Content-Type: %s", call->values[TYPE]);
+	if (put->type != NULL)
+		buf_addf(&upload->type, "Content-Type: %s", put->type);
 	target_of(&upload->target, path);
 	if (open_upload(upload, &err) < 0) {
 		command_fail(&err);
 		return err.kind == ERR_ABSENT ? EX_NOINPUT : EX_IOERR;
 	}
 	fill(&exchange, upload);
-	if (client_send(client, &exchange, &err) < 0)
+	write_ask(&put->write, &exchange);
+	if (client_send(put->client, &exchange, &err) < 0)
 		status = command_fail(&err);
-	else if (exchange.status / 100 != 2)
-		status = exchange_refused(&exchange, path);
-	else if (call->values[JSON] != NULL)
-		status = print_written(&exchange);
-	else if (call->values[QUIET] != NULL)
-		exchange_note(&exchange, path);
 	else
-		exchange_stored(&exchange, path);
+		status = write_told(&put->write, &exchange, path);
 	exchange_clear(&exchange);
 	return status;
 }
@@ -120,7 +120,7 @@ static void upload_clear(struct upload *upload)
 }
 
 /* Into a directory a file goes by its own name. */
-static int put_to(struct client *client, const struct call *call, const char *file, const char *to)
+static int put_to(struct put *put, const char *file, const char *to)
 {
 	struct upload upload = { .file = file, .fd = -1 };
 	const char *slash = strrchr(file, '/');
@@ -130,7 +130,7 @@ static int put_to(struct client *client, const struct call *call, const char *fi
 	buf_adds(&path, to);
 	if (str_ends(str_of(to), STR("/")))
 		buf_adds(&path, slash ? slash + 1 : file);
-	status = put_one(client, call, &upload, path.data);
+	status = put_one(put, &upload, path.data);
 	upload_clear(&upload);
 	buf_clear(&path);
 	return status;
@@ -141,29 +141,35 @@ static int run(const struct call *call)
 	int files = call->count - 1;
 	const char *to = call->operands[files];
 	bool directory = str_ends(str_of(to), STR("/"));
-	struct client *client = NULL;
+	struct put put = { .type = call->values[TYPE] };
 	struct err err = ERR_INIT;
 	int status = 0;
 
+	if (write_init(&put.write, call->values[ASYNC], call->values[WAIT], &err) < 0)
+		return command_misused(call->command, "%s", err.text);
+	put.write.json = call->values[JSON] != NULL;
+	put.write.quiet = call->values[QUIET] != NULL;
 	for (int i = 0; i < files; i++)
 		if (directory && strcmp(call->operands[i], "-") == 0)
 			return command_misused(call->command, "standard input has no name: give a PATH");
 	if (files > 1 && !directory)
 		return command_misused(call->command, "several files go into a DIRECTORY/");
-	if (client_open(&client, call->values[NODE], &err) < 0)
+	if (client_open(&put.client, call->values[NODE], &err) < 0)
 		return command_fail(&err);
 	for (int i = 0; i < files; i++) {
-		int one = put_to(client, call, call->operands[i], to);
+		int one = put_to(&put, call->operands[i], to);
 
 		status = status ? status : one;
 	}
-	client_close(client);
+	client_close(put.client);
 	return status;
 }
 
 static const struct command_option options[] = {
 	[TYPE] = { "type", 't', "TYPE", "content type, when it is not what the name suggests" },
 	[QUIET] = { "quiet", 'q', NULL, "do not print the version" },
+	[ASYNC] = OPTION_ASYNC,
+	[WAIT] = OPTION_WAIT,
 	[NODE] = OPTION_NODE,
 	[JSON] = OPTION_JSON,
 	OPTION_END,
@@ -173,7 +179,8 @@ const struct command command_put = {
 	.name = "put",
 	.operands = "FILE... PATH|DIRECTORY/",
 	.summary = "Store files; \"-\" is standard input",
-	.details = "Prints the version and path of each.",
+	.details = "Prints the version and path of each.  75 is the status when the group has not\n"
+		   "confirmed one in time: it is on the node's disk then, and goes on by itself.",
 	.options = options,
 	.least = 2,
 	.most = -1,

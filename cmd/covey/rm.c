@@ -1,26 +1,23 @@
 /* covey rm - delete files; their history stays */
-#include "ask.h"
+#include "write.h"
 
-enum { NODE, JSON };
+enum { ASYNC, WAIT, NODE, JSON };
 
-static int remove_one(struct client *client, const char *path, bool json)
+static int remove_one(struct client *client, const struct write *write, const char *path)
 {
 	struct exchange exchange = EXCHANGE_INIT;
 	struct buf target = BUF_INIT;
 	struct err err = ERR_INIT;
-	int status = 0;
+	int status;
 
 	target_of(&target, path);
 	exchange.method = "DELETE";
 	exchange.target = buf_str(&target);
+	write_ask(write, &exchange);
 	if (client_send(client, &exchange, &err) < 0)
 		status = command_fail(&err);
-	else if (exchange.status / 100 != 2)
-		status = exchange_refused(&exchange, path);
-	else if (json)
-		status = print_written(&exchange);
 	else
-		exchange_note(&exchange, path);
+		status = write_told(write, &exchange, path);
 	exchange_clear(&exchange);
 	buf_clear(&target);
 	return status;
@@ -29,13 +26,18 @@ static int remove_one(struct client *client, const char *path, bool json)
 static int run(const struct call *call)
 {
 	struct client *client = NULL;
+	struct write write;
 	struct err err = ERR_INIT;
 	int status = 0;
 
+	if (write_init(&write, call->values[ASYNC], call->values[WAIT], &err) < 0)
+		return command_misused(call->command, "%s", err.text);
+	write.json = call->values[JSON] != NULL;
+	write.quiet = true;
 	if (client_open(&client, call->values[NODE], &err) < 0)
 		return command_fail(&err);
 	for (int i = 0; i < call->count; i++) {
-		int one = remove_one(client, call->operands[i], call->values[JSON] != NULL);
+		int one = remove_one(client, &write, call->operands[i]);
 
 		status = status ? status : one;
 	}
@@ -44,7 +46,8 @@ static int run(const struct call *call)
 }
 
 static const struct command_option options[] = {
-	[NODE] = OPTION_NODE, [JSON] = OPTION_JSON, OPTION_END,
+	[ASYNC] = OPTION_ASYNC, [WAIT] = OPTION_WAIT, [NODE] = OPTION_NODE, [JSON] = OPTION_JSON,
+	OPTION_END,
 };
 
 const struct command command_rm = {
