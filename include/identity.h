@@ -10,7 +10,10 @@
 
 #include <stdint.h>
 
-/* Its id, name and addresses, as the configuration says: node.address with the port of each listen. */
+/*
+ * Its id, name and addresses, as the configuration says (node.address with
+ * the port of each listen), its region and weight, and whether it is a guest.
+ */
 int identity_member(const struct conf *, uint64_t id, struct member *ret, struct err *);
 
 /* The keys of group.key_file; none when that is not given. */

@@ -1,6 +1,8 @@
 /* service_pages - /.covey/: is it alive, is it ready, what is going on */
 #include "service_pages.h"
 
+#include "layout_page.h"
+
 #include "answer.h"
 #include "conn.h"
 #include "container.h"
@@ -55,6 +57,9 @@ struct view {
 	struct conn *conn;
 	struct call call;
 	struct members members;
+	struct layout layout;
+	bool wants_layout;		/* not only the members */
+	void (*show)(struct conn *, const struct view *);
 };
 
 #define VIEW_TIMEOUT_MS 500
@@ -88,7 +93,7 @@ static void add_peers(struct buf *json, const struct members *members)
 	buf_adds(json, "]}");
 }
 
-static void status_page(struct conn *c, const struct members *members)
+static void status_page(struct conn *c, const struct view *view)
 {
 	struct httpd *h = c->worker->httpd;
 	struct buf json = BUF_INIT;
@@ -98,8 +103,17 @@ static void status_page(struct conn *c, const struct members *members)
 	buf_addf(&json, ",\"version\":\"%s\",", COVEY_VERSION);
 	add_store(&json, h->conf);
 	buf_addc(&json, ',');
-	add_peers(&json, members);
+	add_peers(&json, &view->members);
 	buf_adds(&json, "}\n");
+	page(c, 200, "application/json", buf_str(&json));
+	buf_clear(&json);
+}
+
+static void layout_page(struct conn *c, const struct view *view)
+{
+	struct buf json = BUF_INIT;
+
+	layout_page_json(&json, c->worker->httpd, &view->members, &view->layout);
 	page(c, 200, "application/json", buf_str(&json));
 	buf_clear(&json);
 }
@@ -109,16 +123,22 @@ static void viewed(struct call *call, struct frame *frame)
 	struct view *view = CONTAINER_OF(call, struct view, call);
 	struct conn *c = view->conn;
 
+	if (frame != NULL && frame->type == DISCOVER_MEMBERS &&
+	    discover_members_unpack(frame->body, &view->members, NULL, NULL) == 0 &&
+	    view->wants_layout)
+		return;
+	if (frame != NULL && frame->type == DISCOVER_LAYOUT)
+		discover_layout_unpack(frame->body, &view->layout, NULL);
 	/* discoverd is away: the members this node has met. */
-	if (frame == NULL || frame->type != DISCOVER_MEMBERS ||
-	    discover_members_unpack(frame->body, &view->members, NULL, NULL) < 0)
+	if (view->members.count == 0)
 		members_load(c->worker->httpd->state_directory, &view->members, NULL);
 	call_finish(call);
-	status_page(c, &view->members);
+	view->show(c, view);
 	conn_resume(c);
 }
 
-static void status(struct conn *c)
+static void view(struct conn *c, bool wants_layout,
+		 void (*show)(struct conn *, const struct view *))
 {
 	struct view *view = mem_new(1, sizeof *view);
 
@@ -126,14 +146,27 @@ static void status(struct conn *c)
 	view->call = (struct call)CALL_INIT;
 	view->call.answer = viewed;
 	view->members = (struct members)MEMBERS_INIT;
+	view->layout = LAYOUT_NONE;
+	view->wants_layout = wants_layout;
+	view->show = show;
 	c->request.view = view;
 	if (c->worker->discover == NULL) {
-		status_page(c, &view->members);
+		show(c, view);
 		return;
 	}
 	c->state = CONN_BUSY;
 	call_start(c->worker->discover, &view->call, DISCOVER_VIEW, (struct str)STR_INIT,
 		   VIEW_TIMEOUT_MS);
+}
+
+static void status(struct conn *c)
+{
+	view(c, false, status_page);
+}
+
+static void layout(struct conn *c)
+{
+	view(c, true, layout_page);
 }
 
 void service_page(struct conn *c)
@@ -145,6 +178,7 @@ void service_page(struct conn *c)
 		{ "/.covey/healthz", healthz },
 		{ "/.covey/readyz", readyz },
 		{ "/.covey/status", status },
+		{ "/.covey/layout", layout },
 	};
 
 	if (c->head.method != METHOD_GET && c->head.method != METHOD_HEAD) {

@@ -34,6 +34,9 @@ int identity_member(const struct conf *conf, uint64_t id, struct member *ret, st
 	member.state = MEMBER_UP;
 	member.protocol_min = member.protocol_max = MEMBER_PROTOCOL;
 	member_set_name(&member, str_of(conf->node.name));
+	member_set_region(&member, str_of(conf->node.region));
+	member.weight = (uint8_t)conf->node.weight;
+	member.flags = conf->node.home ? 0 : MEMBER_GUEST;
 	if (reached_at(conf, &conf->listen.http, &member.http, err) < 0 ||
 	    reached_at(conf, &conf->listen.discovery, &member.discovery, err) < 0 ||
 	    reached_at(conf, &conf->listen.versions, &member.versions, err) < 0)
