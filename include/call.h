@@ -43,12 +43,16 @@ struct call {
 	uint64_t id;
 	uint64_t due;			/* ms, loop's clock; 0: never */
 	struct buf packet;		/* the request */
+	int with;			/* descriptor that goes with it, owned, or -1 */
 	bool sent, answered, retried;
 };
-#define CALL_INIT { .caller = NULL, .packet = BUF_INIT }
+#define CALL_INIT { .caller = NULL, .packet = BUF_INIT, .with = -1 }
 
 /* timeout_ms 0: without end.  call->answer is set before. */
 void call_start(struct caller *, struct call *, uint8_t type, struct str body, uint64_t timeout_ms);
+/* The same with a descriptor, which stays the caller's; -1: none. */
+void call_start_with(struct caller *, struct call *, uint8_t type, struct str body, int fd,
+		     uint64_t timeout_ms);
 void call_finish(struct call *);	/* safe when it is over, and on CALL_INIT */
 /* The same, and the other side is told that nobody waits: for what costs it much. */
 void call_cancel(struct call *);

@@ -11,9 +11,9 @@
  *		END {asked, answered, stale}
  *	HISTORY {path, epoch, nodes}		->	as LIST
  *	RESOLVE {"host:port"}			->	ADDRESSES {addresses}, or FAILED
- *	PUSH {path, record, type, keepers} + descriptor of the content	->
+ *	PUSH {path, record, type, keepers, wanted} + descriptor of the content	->
  *		HAVE {nodes}: these have it on their disks, or FAILED
- *	PUSH_BEGIN {path, keepers} + descriptor	->	TOKEN {token}, or FAILED
+ *	PUSH_BEGIN {path, keepers, wanted} + descriptor	->	TOKEN {token}, or FAILED
  *	PUSH_MORE {token, bytes}		->	DONE {}	so many bytes are readable by now
  *	PUSH_NAME {token, record, type}		->	as PUSH
  *	PUSH_DROP {token}			->	DONE {}
@@ -26,8 +26,9 @@
  * (epoch 0, no nodes) every member that could answer is asked.
  *
  * PUSH gives the content to the first of the keepers (not this node; in
- * their order) that takes it: when one does not answer in four times the
- * usual time, the next is tried beside it.  PUSH_BEGIN starts while the body
+ * their order) that take it, as many as are wanted: when one does not answer
+ * in four times the usual time, the next is tried beside it.  HAVE comes
+ * when so many have it, or, with fewer, when nobody is left to try.  PUSH_BEGIN starts while the body
  * still arrives; the version is told when it is durable here.  A token that
  * the network lost in between is no reason to fail: PUSH_NAME then sends the
  * whole again.
@@ -102,6 +103,7 @@ struct sync_push {
 	struct str type;
 	uint64_t keepers[HOLDERS_MAX];	/* in keeping order, this node left out */
 	size_t keeper_count;
+	uint8_t wanted;			/* so many of them are to have it; at least 1 */
 };
 
 struct sync_name {

@@ -51,13 +51,12 @@ int seal_keys_parse(struct str text, struct seal_keys *ret, struct err *err)
 	return 0;
 }
 
-size_t seal_close(const struct seal_keys *keys, uint8_t protocol,
-		  const uint8_t nonce[SEAL_NONCE_BYTES], struct str plain, uint8_t to[WIRE_BYTES])
+/* The packet's length. */
+static size_t close_to(const struct seal_keys *keys, uint8_t protocol,
+		       const uint8_t nonce[SEAL_NONCE_BYTES], struct str plain, uint8_t *to)
 {
 	unsigned long long n;
 
-	if (plain.n > WIRE_PLAIN_BYTES || keys->count == 0)
-		abort();	/* the messages' bounds keep it below */
 	memcpy(to, MAGIC, HEAD - 1);
 	to[HEAD - 1] = protocol;
 	memcpy(to + HEAD, nonce, SEAL_NONCE_BYTES);
@@ -67,25 +66,70 @@ size_t seal_close(const struct seal_keys *keys, uint8_t protocol,
 	return HEAD + SEAL_NONCE_BYTES + (size_t)n;
 }
 
-int seal_open(const struct seal_keys *keys, struct str packet, struct sealed *ret)
+size_t seal_close(const struct seal_keys *keys, uint8_t protocol,
+		  const uint8_t nonce[SEAL_NONCE_BYTES], struct str plain, uint8_t to[WIRE_BYTES])
+{
+	if (plain.n > WIRE_PLAIN_BYTES || keys->count == 0)
+		abort();	/* the messages' bounds keep it below */
+	return close_to(keys, protocol, nonce, plain, to);
+}
+
+void seal_close_long(const struct seal_keys *keys, uint8_t protocol,
+		     const uint8_t nonce[SEAL_NONCE_BYTES], struct str plain, struct buf *to)
+{
+	if (plain.n > SEAL_LONG_PLAIN_BYTES || keys->count == 0)
+		abort();
+	buf_reserve(to, WIRE_LONG_BYTES);
+	to->len += close_to(keys, protocol, nonce, plain, (uint8_t *)to->data + to->len);
+}
+
+/* The index of the key that opens it, or -1.  plain holds what the packet does without TAG. */
+static int open_to(const struct seal_keys *keys, struct str packet, void *plain, size_t *ret_n)
 {
 	const uint8_t *bytes = (const uint8_t *)packet.s;
 
-	if (packet.n < HEAD + SEAL_NONCE_BYTES + TAG || packet.n > WIRE_BYTES ||
-	    memcmp(bytes, MAGIC, HEAD - 1) != 0)
+	if (packet.n < HEAD + SEAL_NONCE_BYTES + TAG || memcmp(bytes, MAGIC, HEAD - 1) != 0)
 		return -1;
 	for (size_t i = 0; i < keys->count; i++) {
 		unsigned long long n;
 
 		if (crypto_aead_xchacha20poly1305_ietf_decrypt(
-			    (uint8_t *)ret->plain, &n, NULL, bytes + HEAD + SEAL_NONCE_BYTES,
+			    plain, &n, NULL, bytes + HEAD + SEAL_NONCE_BYTES,
 			    packet.n - HEAD - SEAL_NONCE_BYTES, bytes, HEAD, bytes + HEAD,
 			    keys->list[i].bytes) == 0) {
-			ret->protocol = bytes[HEAD - 1];
-			ret->group = keys->list[i].group;
-			ret->n = (size_t)n;
-			return 0;
+			*ret_n = (size_t)n;
+			return (int)i;
 		}
 	}
 	return -1;
+}
+
+int seal_open(const struct seal_keys *keys, struct str packet, struct sealed *ret)
+{
+	int key = packet.n <= WIRE_BYTES ? open_to(keys, packet, ret->plain, &ret->n) : -1;
+
+	if (key < 0)
+		return -1;
+	ret->protocol = (uint8_t)packet.s[HEAD - 1];
+	ret->group = keys->list[key].group;
+	return 0;
+}
+
+int seal_open_long(const struct seal_keys *keys, struct str packet, uint8_t *ret_protocol,
+		   uint64_t *ret_group, struct buf *ret)
+{
+	struct buf plain = BUF_INIT;
+	int key = -1;
+
+	if (packet.n <= WIRE_LONG_BYTES)
+		key = open_to(keys, packet, buf_reserve(&plain, packet.n), &plain.len);
+	if (key < 0) {
+		buf_clear(&plain);
+		return -1;
+	}
+	*ret_protocol = (uint8_t)packet.s[HEAD - 1];
+	*ret_group = keys->list[key].group;
+	buf_clear(ret);
+	*ret = plain;
+	return 0;
 }

@@ -6,6 +6,7 @@
 #include "mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <unistd.h>
@@ -35,6 +36,9 @@ static void unlink_call(struct call *call)
 		caller->last = call->prev;
 	timer_stop(&call->timer);
 	buf_clear(&call->packet);
+	if (call->with >= 0)
+		close(call->with);
+	call->with = -1;
 	call->caller = NULL;
 }
 
@@ -99,8 +103,8 @@ static int send_waiting(struct caller *caller)
 
 		if (call->sent)
 			continue;
-		if (sock_send(caller->watch.fd, call->packet.data, call->packet.len, NULL, 0,
-			      &err) < 0) {
+		if (sock_send(caller->watch.fd, call->packet.data, call->packet.len, &call->with,
+			      call->with >= 0, &err) < 0) {
 			if (err.kind != ERR_TIMEOUT)
 				return -1;
 			events |= EPOLLOUT;
@@ -199,6 +203,12 @@ void caller_free(struct caller *caller)
 void call_start(struct caller *caller, struct call *call, uint8_t type, struct str body,
 		uint64_t timeout_ms)
 {
+	call_start_with(caller, call, type, body, -1, timeout_ms);
+}
+
+void call_start_with(struct caller *caller, struct call *call, uint8_t type, struct str body,
+		     int fd, uint64_t timeout_ms)
+{
 	struct frame frame = { .type = type, .id = ++caller->last_id, .body = body };
 
 	frame.deadline_ms = timeout_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)timeout_ms;
@@ -207,6 +217,8 @@ void call_start(struct caller *caller, struct call *call, uint8_t type, struct s
 	call->sent = call->answered = call->retried = false;
 	call->timer = (struct timer){ .fire = call_over };
 	call->packet = (struct buf)BUF_INIT;
+	/* Out of descriptors: it goes without, and the other side refuses it. */
+	call->with = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
 	frame_pack(&call->packet, &frame);
 	call->next = NULL;
 	call->prev = caller->last;

@@ -13,6 +13,7 @@
 
 #include "container.h"
 #include "mem.h"
+#include "peer_http.h"
 
 #define HEADER_BYTES_MAX (64u * 1024)	/* of one response; more is no peer of ours */
 #define RECEIVE_BYTES (128L * 1024)
@@ -248,7 +249,7 @@ static void give_head(struct transfer *t, long status)
 static bool is_untimely(struct transfer *t, long status)
 {
 	return status == 403 && t->ask.sign && !t->was_again &&
-	       ask_learn_clock(t->fetcher, &t->ask.peer, only_header(t->easy, "Covey-Time"));
+	       ask_learn_clock(t->fetcher, &t->ask.peer, only_header(t->easy, PEER_TIME));
 }
 
 /* The final response's header is complete. */

@@ -134,6 +134,7 @@ void sync_push_pack(struct buf *buf, const struct sync_push *push)
 	pack_record(buf, &push->record);
 	pack_str(buf, push->type);
 	pack_nodes(buf, push->keepers, push->keeper_count);
+	pack_u8(buf, push->wanted);
 }
 
 int sync_push_unpack(struct str body, struct sync_push *ret, struct err *err)
@@ -145,7 +146,8 @@ int sync_push_unpack(struct str body, struct sync_push *ret, struct err *err)
 	unpack_record(&in, &push.record);
 	push.type = unpack_str(&in, RECORD_TYPE_MAX);
 	unpack_nodes(&in, push.keepers, &push.keeper_count);
-	if (unpack_end(&in) < 0 || (!version_is_none(push.record.version) &&
+	push.wanted = unpack_u8(&in);
+	if (unpack_end(&in) < 0 || push.wanted == 0 || (!version_is_none(push.record.version) &&
 				    !record_has_content(&push.record)))
 		return malformed(err, "PUSH");
 	if (check_file_path(push.path, "PUSH", err) < 0 || record_check_type(push.type, err) < 0)

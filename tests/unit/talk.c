@@ -285,7 +285,7 @@ static void test_lists(void)
 static void test_push(void)
 {
 	struct sync_push push = { .path = STR("a"), .record = sample, .type = STR("text/x"),
-				  .keepers = { 7, 8 }, .keeper_count = 2 }, got_push;
+				  .keepers = { 7, 8 }, .keeper_count = 2, .wanted = 1 }, got_push;
 	struct sync_name name = { .token = 6, .record = sample }, got_name;
 	struct sync_have have = { .nodes = { 8 }, .count = 1 }, got_have;
 	struct sync_carry carry = { .to = SYNC_TO_DISCOVERY, .packet = STR("sealed") }, got_carry;

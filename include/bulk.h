@@ -1,0 +1,57 @@
+/*
+ * bulk - what homes and keepers tell each other in batches, before it is sealed
+ *
+ *	group u64, sender u64, lineage u64, epoch u64, type u8, then
+ *	SYNC, SYNCED	digests and records of a partition (resync.h)
+ *	KEEP		items {record, type, path}: keep the content of these
+ *	KEPT		a u8 per item of the KEEP, in its order: how it is with it
+ *	STALE		nothing: epoch is the sender's, and greater than the question's
+ *
+ * One message is the body of a POST /.covey/msg?to=sync, sealed with
+ * seal_close_long(), and so is its answer.  All are idempotent.
+ */
+#ifndef COVEY_BULK_H
+#define COVEY_BULK_H
+
+#include "pack.h"
+#include "path.h"
+#include "record.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum bulk_type { BULK_SYNC = 1, BULK_SYNCED, BULK_KEEP, BULK_KEPT, BULK_STALE };
+
+struct bulk {
+	uint64_t group;			/* of the key */
+	uint64_t sender;		/* node id */
+	uint64_t lineage, epoch;	/* of the sender's layout */
+	enum bulk_type type;
+	struct str body;		/* points into the message */
+};
+
+/* Appends; the body last. */
+void bulk_pack(struct buf *, const struct bulk *);
+/* plain was opened with the key of this group.  0, or -1: malformed; *ret is then undefined. */
+int bulk_unpack(struct str plain, uint64_t group, struct bulk *ret);
+
+struct keep_item {
+	struct record record;		/* of a file, with content */
+	struct str type;		/* explicit content type, or empty */
+	struct str path;
+};
+#define KEEP_ITEM_BYTES_MAX (RECORD_BYTES + 2 + RECORD_TYPE_MAX + 2 + PATH_BYTES)
+
+enum keep_state {
+	KEEP_HAVE = 1,			/* on the disk */
+	KEEP_PULLING,			/* not yet */
+	KEEP_FULL,			/* and there is no room for it */
+};
+
+void keep_item_pack(struct buf *, const struct keep_item *);
+/* Takes the next off the body: 1, 0 at its end, -1 malformed. */
+int keep_item_next(struct str *body, struct keep_item *ret);
+/* The same of KEPT. */
+int keep_state_next(struct str *body, enum keep_state *ret);
+
+#endif

@@ -1,0 +1,59 @@
+/*
+ * peer_http - what nodes ask of each other by HTTP
+ *
+ * Room: lib/group
+ *
+ * Every request with a Covey-* field is signed (sign.h); one that is not,
+ * or not rightly, is answered 403.  The 403 to one that was signed by a
+ * clock too far off (SIGN_OLD) brings the receiver's:
+ *
+ *	Covey-Time: <ns since 1970>
+ *
+ * A content, given to a keeper:
+ *
+ *	PUT /docs/a.pdf HTTP/1.1
+ *	Transfer-Encoding: chunked
+ *	Covey-Push: RECORD, or "later"
+ *
+ *	the body
+ *	Covey-Version: RECORD			in the trailer, which is signed
+ *	Covey-Signature: ...			by itself, as SIGN_TRAILER
+ *
+ * RECORD is record_format()'s text: version, flags, size, sha256, mtime and
+ * the content type.  A push that starts before its version is chosen says
+ * "later"; the receiver holds the body unnamed until the trailer comes.
+ * Only the trailer counts: a body that ends without one, or whose trailer
+ * is not rightly signed, or whose size and sha256 are not the record's,
+ * leaves nothing.  A PUT without Covey-Push is a client's.
+ *
+ *	201	the content is on the receiver's disk as that version
+ *	200	it was there already, or is beyond what the layout keeps of the
+ *		path; told without waiting for the body when Covey-Push says
+ *		which it is.  The sender may then cut the connection.
+ *	any other	it is not
+ *
+ * An index or a history, asked from a home:
+ *
+ *	GET /docs/?format=text HTTP/1.1
+ *	Cache-Control: only-if-cached
+ *	Covey-Epoch: <of the asker's layout>
+ *
+ *	421	the receiver has a newer layout
+ *
+ * Sealed messages, which need no signature, though they have one:
+ *
+ *	POST /.covey/msg?to=versions		one packet: 200 with one, or 204
+ *	POST /.covey/msg?to=discovery		the same
+ *	POST /.covey/msg?to=sync		one of bulk.h: 200 with one
+ */
+#ifndef COVEY_PEER_HTTP_H
+#define COVEY_PEER_HTTP_H
+
+#define PEER_TIME "Covey-Time"
+#define PEER_PUSH "Covey-Push"
+#define PEER_PUSH_LATER "later"
+#define PEER_VERSION "Covey-Version"
+#define PEER_EPOCH "Covey-Epoch"
+#define PEER_MSG "/.covey/msg?to="	/* and "versions", "discovery" or "sync" */
+
+#endif

@@ -1,0 +1,101 @@
+/* Batches of homes and keepers: what is packed is read back, what is malformed is refused. */
+#include "unit.h"
+
+#include "bulk.h"
+#include "seal.h"
+
+#include <stdlib.h>
+
+#define KEY "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define GROUP 77
+
+static const struct record sample = { .version = { .time = 5, .node = 9 }, .size = 3, .sha256 = { 1, 2 } };
+
+static void test_message(void)
+{
+	struct bulk bulk = { .group = GROUP, .sender = 2, .lineage = 3, .epoch = 4, .type = BULK_KEPT,
+			     .body = STR("\1\2\3") }, got;
+	enum keep_state state;
+	struct buf b = BUF_INIT;
+
+	bulk_pack(&b, &bulk);
+	CHECK(bulk_unpack(buf_str(&b), GROUP, &got) == 0);
+	CHECK(got.sender == 2 && got.lineage == 3 && got.epoch == 4 && got.type == BULK_KEPT);
+	CHECK(keep_state_next(&got.body, &state) == 1 && state == KEEP_HAVE);
+	CHECK(keep_state_next(&got.body, &state) == 1 && state == KEEP_PULLING);
+	CHECK(keep_state_next(&got.body, &state) == 1 && state == KEEP_FULL);
+	CHECK(keep_state_next(&got.body, &state) == 0);
+	CHECK(bulk_unpack(buf_str(&b), GROUP + 1, &got) == -1);
+	for (size_t n = 0; n < b.len - 3; n++)
+		CHECK(bulk_unpack((struct str){ b.data, n }, GROUP, &got) == -1);
+	b.data[32] = 6;
+	CHECK(bulk_unpack(buf_str(&b), GROUP, &got) == -1);
+	got.body = STR("\4");
+	CHECK(keep_state_next(&got.body, &state) == -1);
+	buf_clear(&b);
+}
+
+static void test_items(void)
+{
+	struct keep_item item = { .record = sample, .type = STR("text/x"), .path = STR("a/b") }, got;
+	struct buf b = BUF_INIT;
+	struct str rest;
+
+	keep_item_pack(&b, &item);
+	item.type = STR("");
+	keep_item_pack(&b, &item);
+	rest = buf_str(&b);
+	CHECK(keep_item_next(&rest, &got) == 1 && str_eq(got.type, STR("text/x")));
+	CHECK(record_eq(&got.record, &sample) && str_eq(got.path, STR("a/b")));
+	CHECK(keep_item_next(&rest, &got) == 1 && got.type.n == 0);
+	CHECK(keep_item_next(&rest, &got) == 0);
+	rest = (struct str){ b.data, b.len - 1 };
+	CHECK(keep_item_next(&rest, &got) == 1 && keep_item_next(&rest, &got) == -1);
+	buf_reset(&b);
+	item.path = STR("../a");
+	keep_item_pack(&b, &item);
+	rest = buf_str(&b);
+	CHECK(keep_item_next(&rest, &got) == -1);
+	buf_reset(&b);
+	item.path = STR("a");
+	item.record.flags = RECORD_DELETED;
+	keep_item_pack(&b, &item);
+	rest = buf_str(&b);
+	CHECK(keep_item_next(&rest, &got) == -1);
+	buf_clear(&b);
+}
+
+static void test_sealed(void)
+{
+	static char plain[SEAL_LONG_PLAIN_BYTES];
+	const uint8_t nonce[SEAL_NONCE_BYTES] = { 9 };
+	struct buf sealed = BUF_INIT, got = BUF_INIT;
+	struct seal_keys keys;
+	uint64_t group = 0;
+	uint8_t protocol = 0;
+
+	CHECK(seal_keys_parse(STR(KEY), &keys, NULL) == 0);
+	buf_adds(&got, "before");
+	seal_close_long(&keys, 3, nonce, (struct str){ plain, sizeof plain }, &sealed);
+	CHECK(sealed.len == WIRE_LONG_BYTES);
+	sealed.data[1000] ^= 1;
+	CHECK(seal_open_long(&keys, buf_str(&sealed), &protocol, &group, &got) == -1);
+	CHECK(str_eq(buf_str(&got), STR("before")) && group == 0);
+	sealed.data[1000] ^= 1;
+	CHECK(seal_open_long(&keys, buf_str(&sealed), &protocol, &group, &got) == 0);
+	CHECK(protocol == 3 && group == keys.list[0].group && got.len == sizeof plain);
+	CHECK(memcmp(got.data, plain, sizeof plain) == 0);
+	buf_addc(&sealed, 'x');
+	CHECK(seal_open_long(&keys, buf_str(&sealed), &protocol, &group, &got) == -1);
+	CHECK(seal_open_long(&keys, STR("cvy"), &protocol, &group, &got) == -1);
+	buf_clear(&sealed);
+	buf_clear(&got);
+}
+
+int main(void)
+{
+	test_message();
+	test_items();
+	test_sealed();
+	return UNIT_RESULT();
+}
