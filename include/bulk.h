@@ -2,7 +2,7 @@
  * bulk - what homes and keepers tell each other in batches, before it is sealed
  *
  *	group u64, sender u64, lineage u64, epoch u64, type u8, then
- *	SYNC, SYNCED	digests and records of a partition (resync.h)
+ *	SYNC, SYNCED	digests and records of a partition (exchange.h)
  *	KEEP		items {record, type, path}: keep the content of these
  *	KEPT		a u8 per item of the KEEP, in its order: how it is with it
  *	STALE		nothing: epoch is the sender's, and greater than the question's
