@@ -58,7 +58,7 @@ setup() {
 	[ "$(covey restore --json 'd/a b' "$v" | jq -r '[.href, .status] | join(" ")')" = "/d/a%20b 201" ]
 	cp 'a b' "$STORE/tree/by hand"
 	[ "$(covey adopt --json -c "$CONF" | jq -r .href)" = "/by%20hand" ]
-	[ "$(covey prune --json -c "$CONF" 'd/a b' | jq .versions)" -eq 2 ]
+	[ "$(covey prune --json --versions 1 -c "$CONF" 'd/a b' | jq .versions)" -eq 2 ]
 }
 
 @test "several files, directories, standard input, content types, and names of any bytes" {
@@ -81,6 +81,23 @@ setup() {
 	code -I "$URL/up/old"
 	run covey put in/old 'in/a b' nodirectory
 	[ "$status" -eq 64 ]
+}
+
+@test "ls -R lists all that is below, with names of any bytes" {
+	mkdir -p in
+	echo x >f
+	for path in a b/c b/d/e 'b/d/ä b%41' b/$'\xff' z/y; do covey put -q f "$path"; done
+	covey rm b/c
+	run covey ls -R
+	[ "$status" -eq 0 ]
+	covey ls -R >got
+	LC_ALL=C diff got <(printf '%s\n' a b/ b/d/ b/d/e 'b/d/ä b%41' b/$'\xff' z/ z/y)
+	LC_ALL=C diff <(covey ls -R --deleted b) <(printf '%s\n' c d/ d/e 'd/ä b%41' $'\xff')
+	[ "$(covey ls -lR b/d | wc -l)" -eq 2 ]
+	[ "$(covey ls -R --json b | jq -r '.[].href' | tr '\n' ' ')" = "d/ d/e d/%C3%A4%20b%2541 %FF " ]
+	[ "$(covey ls -R --json z/ | jq -r '.[0] | .name + .type')" = yfile ]
+	run covey ls -R none
+	[ "$status" -eq 66 ]
 }
 
 @test "get continues what broke off, and keeps only what is whole" {
@@ -144,7 +161,7 @@ setup() {
 	run covey help
 	[ "$status" -eq 0 ]
 	mapfile -t names < <(sed -n 's/^  \([a-z][a-z]*\)  .*/\1/p' <<<"$output")
-	[ "${#names[@]}" -ge 14 ]
+	[ "${#names[@]}" -ge 15 ]
 	for name in "${names[@]}"; do
 		[ "$name" != check ] || continue
 		run covey "$name" --help
@@ -181,6 +198,30 @@ EOF
 }
 
 asked() { [ "$(tail -n 1 unsure.log)" = "prefer $1" ]; }
+
+@test "a node alone has no layout, and nothing to change" {
+	run covey layout show
+	[ "$status" -eq 0 ]
+	[[ ${lines[0]} == "no layout yet" ]]
+	[ "$(covey layout show -c "$CONF" --json | jq -r '[.epoch, .joint, .homes, .copies, .keep.versions] | join(" ")')" = "0 false 3 2 100" ]
+	run covey layout leave -c "$CONF";              [ "$status" -eq 69 ]
+	run covey layout set -c "$CONF" homes=3;        [ "$status" -eq 69 ]
+	run covey layout force -c "$CONF" --yes;        [ "$status" -eq 69 ]
+	run covey layout set -c "$CONF";                [ "$status" -eq 64 ]
+	run covey layout;                               [ "$status" -eq 64 ]
+	run covey layout grow;                          [ "$status" -eq 64 ]
+	run covey layout leave home;                    [ "$status" -eq 64 ]
+	run covey layout leave --node "$URL";           [ "$status" -eq 64 ]
+	# What is wrong in itself is refused before anybody is asked.
+	sed -i "\$a group: {key_file: $D/key}" "$CONF"
+	covey key new >key
+	for setting in homes=8 homes=0 copies=x keep.versions=0 keep.days=-1 homes= homes colour=3; do
+		run covey layout set -c "$CONF" "$setting"
+		[ "$status" -eq 64 ]
+	done
+	run covey layout set -c "$CONF" homes=3;        [ "$status" -eq 69 ]
+	run covey layout force -c "$CONF" --yes;        [ "$status" -eq 69 ]
+}
 
 @test "put, rm and restore of what is not confirmed exit 75, unless --async" {
 	local version=20261122T110724.123456001Z-7f3a9c2b11d0e4f5-0
@@ -240,15 +281,20 @@ asked() { [ "$(tail -n 1 unsure.log)" = "prefer $1" ]; }
 @test "prune drops old versions and keeps the newest" {
 	for i in 1 2 3 4 5; do echo $i | covey put -q - f; done
 	[ "$(covey log f | wc -l)" -eq 5 ]
-	run covey prune -c "$CONF" --keep 2 f
+	covey prune -c "$CONF" f
+	[ "$(covey log f | wc -l)" -eq 5 ]
+	covey prune -c "$CONF" --days 1 f
+	[ "$(covey log f | wc -l)" -eq 5 ]
+	run covey prune -c "$CONF" --versions 2 f
 	echo "$output"
 	[ "$status" -eq 0 ]
 	[[ $output == "3 versions"* ]]
 	[ "$(covey log f | wc -l)" -eq 2 ]
+	sed -i '$a keep: {versions: 1}' "$CONF"
 	covey prune -c "$CONF" f
 	[ "$(covey log f | wc -l)" -eq 1 ]
 	[ "$(covey get f)" = 5 ]
-	run covey prune -c "$CONF" --keep 0 f
+	run covey prune -c "$CONF" --versions 0 f
 	[ "$status" -eq 64 ]
 }
 

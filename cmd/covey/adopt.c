@@ -27,23 +27,34 @@ static void tell(void *data, struct str path, const struct record *record)
 	}
 }
 
-static int run(const struct call *call)
+static int adopt(const struct call *call, const struct conf *conf, struct str path)
 {
 	struct store *store = NULL;
-	struct buf path = BUF_INIT;
 	struct err err = ERR_INIT;
 	struct call told = *call;
 	uint64_t count = 0;
+	int status = local_open(&store, conf);
+
+	if (status != 0)
+		return status;
+	if (store_adopt(store, path, NULL, tell, &told, &count, &err) < 0)
+		status = command_fail(&err);
+	fprintf(stderr, "covey: adopted %llu\n", (unsigned long long)count);
+	store_close(store);
+	return status;
+}
+
+static int run(const struct call *call)
+{
+	struct conf conf = CONF_INIT;
+	struct buf path = BUF_INIT;
 	int status = local_path(&path, call->count ? call->operands[0] : "");
 
 	if (status == 0)
-		status = local_open(&store, call->values[CONF]);
-	if (status == 0 && store_adopt(store, buf_str(&path), NULL, tell, &told, &count,
-				       &err) < 0)
-		status = command_fail(&err);
-	if (store != NULL)
-		fprintf(stderr, "covey: adopted %llu\n", (unsigned long long)count);
-	store_close(store);
+		status = local_conf(&conf, call->values[CONF]);
+	if (status == 0)
+		status = adopt(call, &conf, buf_str(&path));
+	conf_clear(&conf);
 	buf_clear(&path);
 	return status;
 }

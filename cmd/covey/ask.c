@@ -12,20 +12,31 @@ static int read_answer(const struct exchange *exchange, const char *what, json_t
 	return 0;
 }
 
-int ask_json(const char *url, struct str target, const char *what, json_t **ret)
+int ask_json_by(struct client *client, struct str target, const char *what, json_t **ret)
 {
 	struct exchange exchange = EXCHANGE_INIT;
-	struct client *client = NULL;
 	struct err err = ERR_INIT;
 	int status;
 
 	exchange.target = target;
 	exchange.headers[0] = "Accept: application/json";
-	if (client_open(&client, url, &err) < 0 || client_send(client, &exchange, &err) < 0)
+	if (client_send(client, &exchange, &err) < 0)
 		status = command_fail(&err);
 	else
 		status = read_answer(&exchange, what, ret);
 	exchange_clear(&exchange);
+	return status;
+}
+
+int ask_json(const char *url, struct str target, const char *what, json_t **ret)
+{
+	struct client *client = NULL;
+	struct err err = ERR_INIT;
+	int status;
+
+	if (client_open(&client, url, &err) < 0)
+		return command_fail(&err);
+	status = ask_json_by(client, target, what, ret);
 	client_close(client);
 	return status;
 }

@@ -11,6 +11,8 @@
  * with everything told.  what names the thing asked for.
  */
 int ask_json(const char *url, struct str target, const char *what, json_t **ret);
+/* The same over a connection that stays. */
+int ask_json_by(struct client *, struct str target, const char *what, json_t **ret);
 
 /* Print it for programs, one line of JSON. */
 int print_json(const json_t *value);

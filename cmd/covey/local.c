@@ -1,26 +1,26 @@
-/* local - the sub-commands that work on a node's store itself */
+/* local - the sub-commands that work on a node of this machine: its configuration, its store */
 #include "local.h"
 
-#include "conf.h"
-
-int local_open(struct store **ret, const char *conf_file)
+int local_conf(struct conf *ret, const char *conf_file)
 {
-	struct conf conf = CONF_INIT;
-	struct store_options options = { .path = NULL };
 	struct err err = ERR_INIT;
-	int status = 0;
 
-	if (conf_load(&conf, conf_file ? conf_file : CONF_FILE, &err) < 0) {
-		command_fail(&err);
-		return EX_CONFIG;
-	}
-	options.path = conf.node.store;
-	options.run = conf.node.run;
-	options.min_free = conf.limits.min_free;
-	if (store_open(ret, &options, &err) < 0)
-		status = command_fail(&err);
-	conf_clear(&conf);
-	return status;
+	if (conf_load(ret, conf_file ? conf_file : CONF_FILE, &err) == 0)
+		return 0;
+	command_fail(&err);
+	return EX_CONFIG;
+}
+
+int local_open(struct store **ret, const struct conf *conf)
+{
+	struct store_options options = {
+		.path = conf->node.store,
+		.run = conf->node.run,
+		.min_free = conf->limits.min_free,
+	};
+	struct err err = ERR_INIT;
+
+	return store_open(ret, &options, &err) < 0 ? command_fail(&err) : 0;
 }
 
 int local_path(struct buf *to, const char *path)
@@ -36,4 +36,18 @@ int local_path(struct buf *to, const char *path)
 		return command_fail(&err);
 	buf_addstr(to, text);
 	return 0;
+}
+
+const char *local_url(char to[LOCAL_URL], const struct conf *conf)
+{
+	struct address address = conf->listen.http.address;
+	char text[ADDRESS_TEXT];
+	bool v6 = strchr(conf->node.address, ':') != NULL;
+
+	if (address_is_any(&address))
+		snprintf(to, LOCAL_URL, v6 ? "http://[%s]:%u" : "http://%s:%u",
+			 conf->node.address, address_port(&address));
+	else
+		snprintf(to, LOCAL_URL, "http://%s", address_format(text, &address));
+	return to;
 }

@@ -1,18 +1,28 @@
-/* local - the sub-commands that work on a node's store itself */
+/* local - the sub-commands that work on a node of this machine: its configuration, its store */
 #ifndef COVEY_CMD_LOCAL_H
 #define COVEY_CMD_LOCAL_H
 
 #include "command.h"
 
 #include "buf.h"
+#include "conf.h"
 #include "store.h"
 
 #define CONF_FILE "/etc/covey/covey.yaml"
 
-/* The store of a configuration (NULL: CONF_FILE); 0, or the exit status, and everything is told. */
-int local_open(struct store **ret, const char *conf_file);
+/* All return 0, or the exit status after everything was told. */
 
-/* Append a path as people write it, as the store has it: no slash at either end.  0, or the exit status. */
+/* A configuration; NULL: CONF_FILE. */
+int local_conf(struct conf *ret, const char *conf_file);
+
+/* The store of a configuration. */
+int local_open(struct store **ret, const struct conf *);
+
+/* Append a path as people write it, as the store has it: no slash at either end. */
 int local_path(struct buf *to, const char *path);
+
+/* Where the node of a configuration answers HTTP: "http://127.0.0.1:4720". */
+#define LOCAL_URL (ADDRESS_TEXT + 8)
+const char *local_url(char to[LOCAL_URL], const struct conf *);
 
 #endif

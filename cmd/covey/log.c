@@ -5,11 +5,21 @@
 
 enum { NODE, JSON };
 
-static const char *mark_of(const json_t *version)
+/* "deleted, current, conflict", as far as they apply */
+static void add_marks(struct buf *to, const json_t *version)
 {
-	if (json_flag(version, "deleted"))
-		return json_flag(version, "current") ? "deleted, current" : "deleted";
-	return json_flag(version, "current") ? "current" : "";
+	const struct {
+		bool applies;
+		const char *name;
+	} marks[] = {
+		{ json_flag(version, "deleted"), "deleted" },
+		{ json_flag(version, "current"), "current" },
+		{ strcmp(json_text(version, "rel"), "conflict") == 0, "conflict" },
+	};
+
+	for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++)
+		if (marks[i].applies)
+			buf_addf(to, "%s%s", to->len ? ", " : "", marks[i].name);
 }
 
 static void print_versions(const json_t *versions)
@@ -21,12 +31,15 @@ static void print_versions(const json_t *versions)
 
 	json_array_foreach(versions, i, version) {
 		bool deleted = json_flag(version, "deleted");
+		struct buf marks = BUF_INIT;
 
 		table_add(&table, json_text(version, "version"));
 		table_add(&table, deleted ? "-" : size_text(size, json_number(version, "size")));
 		table_add(&table, time_text(time, json_text(version, "time")));
 		table_add(&table, deleted ? "-" : json_text(version, "type"));
-		table_add(&table, mark_of(version));
+		add_marks(&marks, version);
+		table_add(&table, marks.data ? marks.data : "");
+		buf_clear(&marks);
 	}
 	table_print(&table);
 }
@@ -59,6 +72,7 @@ const struct command command_log = {
 	.name = "log",
 	.operands = "PATH",
 	.summary = "List the versions of a file, the newest first",
+	.details = "conflict marks versions that were written without knowing of each other.",
 	.options = options,
 	.least = 1,
 	.most = 1,

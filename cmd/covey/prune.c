@@ -1,53 +1,109 @@
 /* covey prune - drop old versions of a path */
 #include "ask.h"
+#include "discoverd.h"
 #include "local.h"
 #include "progress.h"
 
-enum { CONF, KEEP, JSON };
+#include "clock.h"
 
-static int print_dropped(const struct prune_count *count)
+enum { CONF, VERSIONS, DAYS, JSON };
+
+#define DAY_NS (UINT64_C(86400) * 1000000000)
+#define DAYS_MAX 36500
+
+/* The number of an option; 0: not given. */
+static int read_option(const struct call *call, int which, const char *name, uint64_t max,
+		       uint64_t *ret, struct err *err)
 {
-	json_t *line = json_pack("{s:I, s:I}", "versions", (json_int_t)count->records, "bytes",
-				 (json_int_t)count->bytes);
-	int status = print_json(line);
+	*ret = 0;
+	if (call->values[which] == NULL)
+		return 0;
+	return command_number(name, call->values[which], 1, max, ret, err);
+}
 
+/* What the group keeps; a node that is in none, what its configuration says. */
+static int groups_rule(const struct conf *conf, uint64_t *ret_versions, uint64_t *ret_days)
+{
+	struct members members = MEMBERS_INIT;
+	struct layout layout = LAYOUT_NONE;
+	struct err err = ERR_INIT;
+	int rc = 0;
+
+	if (conf->group.key_file != NULL)
+		rc = discoverd_view(conf, &members, &layout, &err);
+	members_clear(&members);
+	if (rc < 0)
+		return command_fail(&err);
+	*ret_versions = layout.epoch ? layout.keep_versions : conf->keep.versions;
+	*ret_days = layout.epoch ? layout.keep_days : conf->keep.days;
+	return 0;
+}
+
+static int print_dropped(const struct prune_count *count, bool json)
+{
+	char size[SIZE_TEXT];
+	json_t *line;
+	int status;
+
+	if (!json) {
+		printf("%llu versions, content of %llu more, %s dropped\n",
+		       (unsigned long long)count->records, (unsigned long long)count->contents,
+		       size_text(size, count->bytes));
+		return 0;
+	}
+	line = json_pack("{s:I, s:I, s:I}", "versions", (json_int_t)count->records, "contents",
+			 (json_int_t)count->contents, "bytes", (json_int_t)count->bytes);
+	status = print_json(line);
 	json_decref(line);
+	return status;
+}
+
+static int prune(const struct conf *conf, const char *path, const struct prune_rule *rule, bool json)
+{
+	struct prune_count count = { .records = 0 };
+	struct store *store = NULL;
+	struct buf text = BUF_INIT;
+	struct err err = ERR_INIT;
+	int rc = 0, status = local_path(&text, path);
+
+	if (status == 0)
+		status = local_open(&store, conf);
+	if (status == 0)
+		rc = store_prune(store, buf_str(&text), rule, &count, &err);
+	if (status == 0)
+		status = rc < 0 ? command_fail(&err) : print_dropped(&count, json);
+	store_close(store);
+	buf_clear(&text);
 	return status;
 }
 
 static int run(const struct call *call)
 {
-	struct prune_count count = { .records = 0 };
-	struct prune_rule rule = { .versions = 1 };
-	uint64_t keep = 1;
-	struct store *store = NULL;
-	struct buf path = BUF_INIT;
+	struct conf conf = CONF_INIT;
+	struct prune_rule rule;
 	struct err err = ERR_INIT;
-	char size[SIZE_TEXT];
+	uint64_t versions, days;
 	int status;
 
-	if (call->values[KEEP] &&
-	    command_number("--keep", call->values[KEEP], 1, UINT32_MAX, &keep, &err) < 0)
+	if (read_option(call, VERSIONS, "--versions", UINT32_MAX, &versions, &err) < 0 ||
+	    read_option(call, DAYS, "--days", DAYS_MAX, &days, &err) < 0)
 		return command_misused(call->command, "%s", err.text);
-	status = local_path(&path, call->operands[0]);
+	status = local_conf(&conf, call->values[CONF]);
+	if (status == 0 && versions == 0 && days == 0)
+		status = groups_rule(&conf, &versions, &days);
+	rule.versions = (uint32_t)versions;
+	rule.before = days ? clock_wall_ns() - days * DAY_NS : 0;
 	if (status == 0)
-		status = local_open(&store, call->values[CONF]);
-	rule.versions = (uint32_t)keep;
-	if (status == 0 && store_prune(store, buf_str(&path), &rule, &count, &err) < 0)
-		status = command_fail(&err);
-	if (status == 0 && call->values[JSON] != NULL)
-		status = print_dropped(&count);
-	else if (status == 0)
-		printf("%llu versions, %s dropped\n", (unsigned long long)count.records,
-		       size_text(size, count.bytes));
-	store_close(store);
-	buf_clear(&path);
+		status = prune(&conf, call->operands[0], &rule,
+			       call->values[JSON] != NULL);
+	conf_clear(&conf);
 	return status;
 }
 
 static const struct command_option options[] = {
 	[CONF] = OPTION_CONF,
-	[KEEP] = { "keep", 'k', "N", "the newest N versions stay; default 1" },
+	[VERSIONS] = { "versions", 0, "N", "the newest N versions of a path stay" },
+	[DAYS] = { "days", 0, "N", "content of versions older than N days goes" },
 	[JSON] = OPTION_JSON,
 	OPTION_END,
 };
@@ -56,7 +112,9 @@ const struct command command_prune = {
 	.name = "prune",
 	.operands = "PATH",
 	.summary = "Drop old versions of a file from this machine's store",
-	.details = "Works on a full disk.",
+	.details = "Without --versions and --days by the rule of the group,\n"
+		   "which the nodes apply by themselves, too. The newest version of a file always\n"
+		   "stays. Works on a full disk.",
 	.options = options,
 	.least = 1,
 	.most = 1,

@@ -1,5 +1,6 @@
 /* covey up - run nodes on this machine, as systemd would */
 #include "command.h"
+#include "local.h"
 #include "nodes.h"
 #include "programs.h"
 
@@ -162,34 +163,20 @@ static void on_signal(int number, void *data)
 	launch_stop(up->launch, GRACE_MS);
 }
 
-static const char *url_of(char to[ADDRESS_TEXT + 8], const struct node *node)
-{
-	struct address address = node->conf.listen.http.address;
-	char text[ADDRESS_TEXT];
-	bool v6 = strchr(node->conf.node.address, ':') != NULL;
-
-	if (address_is_any(&address))
-		snprintf(to, ADDRESS_TEXT + 8, v6 ? "http://[%s]:%u" : "http://%s:%u",
-			 node->conf.node.address, address_port(&address));
-	else
-		snprintf(to, ADDRESS_TEXT + 8, "http://%s", address_format(text, &address));
-	return to;
-}
-
 /* The listeners are open: from here on every request is answered. */
 static void greet(const struct nodes *nodes)
 {
 	const struct node *last = &nodes->list[nodes->count - 1];
-	char url[ADDRESS_TEXT + 8];
+	char url[LOCAL_URL];
 
 	for (size_t i = 0; i < nodes->count; i++)
 		printf("%-8s %s  store %s\n", nodes->list[i].conf.node.name,
-		       url_of(url, &nodes->list[i]), nodes->list[i].conf.node.store);
+		       local_url(url, &nodes->list[i].conf), nodes->list[i].conf.node.store);
 	printf("\ntry, in another terminal (Ctrl-C here stops everything and keeps the files):\n");
-	printf("  echo hello | curl -T - %s/hello.txt\n", url_of(url, nodes->list));
-	printf("  curl -i %s/hello.txt\n", url_of(url, last));
-	printf("  curl '%s/hello.txt?versions'\n", url_of(url, last));
-	printf("  curl %s/\n", url_of(url, nodes->list));
+	printf("  echo hello | curl -T - %s/hello.txt\n", local_url(url, &nodes->list->conf));
+	printf("  curl -i %s/hello.txt\n", local_url(url, &last->conf));
+	printf("  curl '%s/hello.txt?versions'\n", local_url(url, &last->conf));
+	printf("  curl %s/\n", local_url(url, &nodes->list->conf));
 	fflush(stdout);
 }
 

@@ -1,0 +1,93 @@
+/* discoverd - this machine's covey-discoverd asked, for the sub-commands */
+#include "discoverd.h"
+
+#include "call.h"
+
+#define VIEW_TIMEOUT_MS 5000
+
+static int start(struct asking *asking, const struct conf *conf, enum discover_talk type,
+		 struct str body, uint64_t timeout_ms, struct err *err)
+{
+	struct buf path = BUF_INIT;
+	int rc;
+
+	buf_addf(&path, "%s/discover.sock", conf->node.run);
+	rc = asking_start(asking, path.data, (uint8_t)type, body, timeout_ms, err);
+	buf_clear(&path);
+	if (rc < 0 && err->kind == ERR_ABSENT)
+		err->kind = ERR_AWAY;	/* it has never run here */
+	return rc;
+}
+
+/* The answers to VIEW: 1 more to come, 0 that was the layout, the last; -1. */
+static int next_view(struct asking *asking, struct members *members, struct layout *layout,
+		     struct err *err)
+{
+	struct frame frame;
+	int rc = -1;
+
+	if (asking_next(asking, &frame, err) < 0)
+		return -1;
+	if (frame.type == DISCOVER_MEMBERS)
+		rc = discover_members_unpack(frame.body, members, NULL, err) < 0 ? -1 : 1;
+	else if (frame.type == DISCOVER_LAYOUT)
+		rc = discover_layout_unpack(frame.body, layout, err);
+	else if (frame.type == FRAME_FAILED)
+		frame_failed_unpack(frame.body, err);
+	else
+		err_set(err, ERR_INVALID, "answer of unknown type %u", frame.type);
+	frame_close(&frame);
+	return rc;
+}
+
+int discoverd_view(const struct conf *conf, struct members *members, struct layout *layout,
+		   struct err *err)
+{
+	struct asking asking = ASKING_INIT;
+	int rc = start(&asking, conf, DISCOVER_VIEW, STR(""), VIEW_TIMEOUT_MS, err);
+
+	if (rc == 0)
+		while ((rc = next_view(&asking, members, layout, err)) == 1)
+			;
+	asking_end(&asking);
+	return rc < 0 ? err_context(err, "ask covey-discoverd for the layout") : 0;
+}
+
+/* The answers to CHANGE: 1 more to come, 0 it is done, -1. */
+static int next_change(struct asking *asking, void (*tell)(struct str), struct err *err)
+{
+	struct frame frame;
+	int rc = -1;
+
+	if (asking_next(asking, &frame, err) < 0)
+		return -1;
+	if (frame.type == DISCOVER_DONE)
+		rc = 0;
+	else if (frame.type == DISCOVER_PROGRESS)
+		rc = 1;
+	else if (frame.type == FRAME_FAILED)
+		frame_failed_unpack(frame.body, err);
+	else
+		err_set(err, ERR_INVALID, "answer of unknown type %u", frame.type);
+	if (rc == 1)
+		tell(frame.body);
+	frame_close(&frame);
+	return rc;
+}
+
+int discoverd_change(const struct conf *conf, const struct discover_change *change,
+		     uint64_t timeout_ms, void (*tell)(struct str), struct err *err)
+{
+	struct asking asking = ASKING_INIT;
+	struct buf body = BUF_INIT;
+	int rc;
+
+	discover_change_pack(&body, change);
+	rc = start(&asking, conf, DISCOVER_CHANGE, buf_str(&body), timeout_ms, err);
+	if (rc == 0)
+		while ((rc = next_change(&asking, tell, err)) == 1)
+			;
+	asking_end(&asking);
+	buf_clear(&body);
+	return rc < 0 ? err_context(err, "ask covey-discoverd to change the layout") : 0;
+}

@@ -1,0 +1,232 @@
+/*
+ * covey layout - who keeps what, and how to change it
+ *
+ * What is shown any node tells by HTTP.  What is changed is asked of this
+ * machine's covey-discoverd, so that whoever may only use the HTTP port
+ * changes nothing.
+ */
+#include "ask.h"
+#include "discoverd.h"
+#include "layout_show.h"
+#include "local.h"
+
+#include <unistd.h>
+
+#define SET_TIMEOUT_MS 60000
+
+enum { CONF, NODE, YES, JSON };
+
+static int show(const struct call *call)
+{
+	struct conf conf = CONF_INIT;
+	const char *url = call->values[NODE];
+	char local[LOCAL_URL];
+	json_t *layout;
+	int status = 0;
+
+	if (call->values[CONF] != NULL) {
+		status = local_conf(&conf, call->values[CONF]);
+		if (status == 0)
+			url = local_url(local, &conf);
+		conf_clear(&conf);
+	}
+	if (status == 0)
+		status = ask_json(url, STR("/.covey/layout"), "layout", &layout);
+	if (status != 0)
+		return status;
+	if (call->values[JSON] != NULL)
+		status = print_json(layout);
+	else
+		layout_show(layout);
+	json_decref(layout);
+	return status;
+}
+
+/* changing */
+
+static void tell(struct str line)
+{
+	fprintf(stderr, "covey: %.*s\n", STR_ARG(line));
+}
+
+static int change(const struct conf *conf, const struct discover_change *wanted, uint64_t timeout_ms)
+{
+	struct err err = ERR_INIT;
+
+	return discoverd_change(conf, wanted, timeout_ms, tell, &err) < 0 ? command_fail(&err) : 0;
+}
+
+static const struct setting {
+	const char *name;
+	uint64_t min, max;
+	uint64_t as_it_is;	/* what discover_talk.h calls no change */
+} settings[] = {
+	{ "homes", 1, LAYOUT_HOMES_MAX, 0 },
+	{ "copies", 1, LAYOUT_COPIES_MAX, 0 },
+	{ "keep.versions", 1, 1000000, 0 },
+	{ "keep.days", 0, 36500, UINT32_MAX },
+};
+enum { HOMES, COPIES, KEEP_VERSIONS, KEEP_DAYS, SETTINGS };
+
+/* "homes=5" */
+static int read_setting(uint64_t numbers[SETTINGS], const char *text, struct err *err)
+{
+	struct str value = str_of(text), name;
+
+	str_cut(&value, '=', &name);
+	for (size_t i = 0; value.s != NULL && i < SETTINGS; i++)
+		if (str_eq(name, str_of(settings[i].name)))
+			return command_number(settings[i].name, value.s, settings[i].min,
+					      settings[i].max, &numbers[i], err);
+	return err_set(err, ERR_INVALID,
+		       "\"%.40s\" is none of homes=N, copies=N, keep.versions=N, keep.days=N", text);
+}
+
+static int set(const struct call *call, const struct conf *conf)
+{
+	struct discover_change wanted = { .what = CHANGE_SET };
+	uint64_t numbers[SETTINGS];
+	struct err err = ERR_INIT;
+
+	for (size_t i = 0; i < SETTINGS; i++)
+		numbers[i] = settings[i].as_it_is;
+	for (int i = 1; i < call->count; i++)
+		if (read_setting(numbers, call->operands[i], &err) < 0)
+			return command_misused(call->command, "%s", err.text);
+	wanted.homes = (uint8_t)numbers[HOMES];
+	wanted.copies = (uint8_t)numbers[COPIES];
+	wanted.keep_versions = (uint32_t)numbers[KEEP_VERSIONS];
+	wanted.keep_days = (uint32_t)numbers[KEEP_DAYS];
+	return change(conf, &wanted, SET_TIMEOUT_MS);
+}
+
+static int leave(const struct call *call, const struct conf *conf)
+{
+	const struct discover_change wanted = { .what = CHANGE_LEAVE, .keep_days = UINT32_MAX };
+
+	(void)call;
+	return change(conf, &wanted, 0);	/* as long as its content is on its way */
+}
+
+/* forcing */
+
+static void print_missing(const struct members *members, const struct layout *layout)
+{
+	for (size_t i = 0; i < layout->count; i++) {
+		const struct member *m = members_find(members, layout->members[i].id);
+
+		if (m == NULL || m->state != MEMBER_UP)
+			printf("  %016llx %s%s\n", (unsigned long long)layout->members[i].id,
+			       m ? m->name : "", layout->members[i].council ? ", council" : "");
+	}
+}
+
+static void print_warning(const struct members *members, const struct layout *layout)
+{
+	printf("This node makes a new layout of the nodes that answer it, and asks no others.\n"
+	       "Members of epoch %llu that do not answer, and will be left out:\n",
+	       (unsigned long long)layout->epoch);
+	print_missing(members, layout);
+	printf("What may be lost: confirmed versions that only these know, and content that only\n"
+	       "these keep.  Reads may then be confirmed that are older than what was confirmed\n"
+	       "before.  If these nodes still work among themselves, there are two groups from now\n"
+	       "on.  Do this only when they will not come back.\n");
+	fflush(stdout);
+}
+
+static bool agreed(void)
+{
+	char line[16] = "";
+
+	printf("Type yes to go on: ");
+	fflush(stdout);
+	return fgets(line, sizeof line, stdin) != NULL && strcmp(line, "yes\n") == 0;
+}
+
+static int force(const struct call *call, const struct conf *conf)
+{
+	const struct discover_change wanted = { .what = CHANGE_FORCE, .keep_days = UINT32_MAX };
+	struct members members = MEMBERS_INIT;
+	struct layout layout = LAYOUT_NONE;
+	struct err err = ERR_INIT;
+	int rc = discoverd_view(conf, &members, &layout, &err);
+
+	if (rc == 0)
+		print_warning(&members, &layout);
+	members_clear(&members);
+	if (rc < 0)
+		return command_fail(&err);
+	if (call->values[YES] == NULL && !isatty(STDIN_FILENO)) {
+		fprintf(stderr, "covey layout: nothing was changed: say --yes\n");
+		return EX_USAGE;
+	}
+	if (call->values[YES] == NULL && !agreed()) {
+		fprintf(stderr, "covey layout: nothing was changed\n");
+		return EX_NOPERM;
+	}
+	return change(conf, &wanted, SET_TIMEOUT_MS);
+}
+
+/* the command */
+
+static int on_this_node(const struct call *call,
+			int (*verb)(const struct call *, const struct conf *))
+{
+	struct conf conf = CONF_INIT;
+	int status;
+
+	if (call->values[NODE] != NULL)
+		return command_misused(call->command, "--node is of show alone: the layout is changed "
+				       "on the node itself");
+	status = local_conf(&conf, call->values[CONF]);
+	if (status == 0 && conf.group.key_file == NULL) {
+		fprintf(stderr, "covey layout: this node has no group.key_file: it is a group of one\n");
+		status = EX_UNAVAILABLE;
+	}
+	if (status == 0)
+		status = verb(call, &conf);
+	conf_clear(&conf);
+	return status;
+}
+
+static int run(const struct call *call)
+{
+	static const struct {
+		const char *name;
+		int (*run)(const struct call *, const struct conf *);
+	} verbs[] = { { "set", set }, { "leave", leave }, { "force", force } };
+	const char *verb = call->operands[0];
+
+	if (strcmp(verb, "set") == 0 && call->count < 2)
+		return command_misused(call->command, "set: an operand is missing");
+	if (strcmp(verb, "set") != 0 && call->count > 1)
+		return command_misused(call->command, "%s: one operand too many", call->operands[1]);
+	if (strcmp(verb, "show") == 0)
+		return show(call);
+	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+		if (strcmp(verb, verbs[i].name) == 0)
+			return on_this_node(call, verbs[i].run);
+	return command_misused(call->command, "%s: neither show, set, leave nor force", verb);
+}
+
+static const struct command_option options[] = {
+	[CONF] = OPTION_CONF,
+	[NODE] = OPTION_NODE,
+	[YES] = { "yes", 'y', NULL, "force without asking" },
+	[JSON] = OPTION_JSON,
+	OPTION_END,
+};
+
+const struct command command_layout = {
+	.name = "layout",
+	.operands = "show | set NAME=N... | leave | force",
+	.summary = "Show who keeps what in the group, or change it",
+	.details = "show asks any node; the others work on this machine's, as -c names it.\n"
+		   "set changes homes, copies, keep.versions or keep.days for the whole group.\n"
+		   "leave takes this node out and waits until others keep what it kept.\n"
+		   "force makes a layout of the nodes that are left, when most are lost.",
+	.options = options,
+	.least = 1,
+	.most = -1,
+	.run = run,
+};
