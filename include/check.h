@@ -1,101 +1,85 @@
 /*
- * check - asking all peers which version of a path they have
+ * check - asking which version of a path is the newest
  *
- * The asker's steps.  A check asks every member that has not left, at most
- * CHECK_PEERS_MAX, all at once, and again those that stay silent, 20, 60
- * and 180 ms later.  It is over when every peer that is worth waiting for
- * has answered, or when the time-out has passed.
+ * READ, WRITE and BELOW ask the path's homes (version_talk.h says what for).
+ * A check goes through these states:
  *
- * Whom to ask and wait for is peers.h; a little is CHECK_A_LITTLE_MS.
+ *	asking	all homes are asked, this node among them; those that stay
+ *		silent again after 20, 60 and 180 ms.  A majority ends it:
+ *		WRITE is confirmed; so are READ and BELOW if a majority holds
+ *		the newest version that anybody told (this node's own counts
+ *		into that even when it is no home).
+ *	storing	else the newest is stored at the homes that are behind, when
+ *		its content is durable somewhere: at a majority, confirmed.
+ *		When its content was found nowhere: unsettled, as soon as
+ *		every home that can be waited for has answered.
  *
- * One check is in flight per path (and version); who comes after it was
- * sent might miss what was written since, and joins the next one.
+ * A majority that is slow (CHECK waits ASKER_A_LITTLE_MS and two round trips)
+ * or cannot be had is no reason to know nothing: up to PEERS_ASKED_MAX live
+ * nodes are asked for what they know, beside the homes.  Time over, or
+ * nobody left to wait for: unconfirmed, the newest of all answers.
  *
- *	checks_init		then send, random, wall, data are set by the caller
- *	checks_members		now and whenever the view changes
- *	check_start		done() is called later, never from within
- *	checks_receive, checks_tick	as packets come and time passes
- *	checks_clear
+ * A home that has a newer layout ends nothing: the check begins again when
+ * this node has that layout, too.
  *
- * Pure: time, randomness and the way out are the caller's.
+ * ONE asks the path's homes and keepers and the version's origin for one
+ * version, then the others; LOOK asks all live nodes and waits for them,
+ * so that a person can see who has what.
+ *
+ * One check is in flight per path, purpose and version; who comes after it
+ * was sent might miss what was written since, and joins the next one.
+ *
+ * Every wait ends within two times timeouts.check (or four of the slowest
+ * home's measured round trip, if that is longer), each newer layout counted anew.
  */
 #ifndef COVEY_CHECK_H
 #define COVEY_CHECK_H
 
-#include "peers.h"
-#include "wire.h"
+#include "asker.h"
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#define CHECK_ROWS_MAX (2 * LAYOUT_HOMES_MAX + PEERS_ASKED_MAX)
 
-#define CHECK_PEERS_MAX PEERS_ASKED_MAX
-#define CHECK_A_LITTLE_MS 40
+enum check_purpose {
+	CHECK_READ = NEWEST_READ,
+	CHECK_WRITE = NEWEST_WRITE,
+	CHECK_ONE = NEWEST_ONE,
+	CHECK_BELOW = NEWEST_BELOW,
+	CHECK_LOOK,
+};
 
-struct check_row {			/* one peer that was asked */
+struct check_row {			/* another node that was asked */
 	uint64_t id;
 	bool answered;			/* what follows is known */
-	bool content, directory;
+	bool counted;			/* it answered as a home */
+	bool content, directory, known;
 	struct record record;		/* version none: it knows nothing */
 	char type[RECORD_TYPE_MAX + 1];
+	uint64_t clock;			/* ns: its own */
 	uint64_t at;			/* ms: when it answered */
 	unsigned order;			/* 0 answered first */
 };
 
+/* Slices point into what is good until done() returns. */
 struct check_result {
-	const struct check_row *rows;
+	struct newest_answer answer;	/* all that version.sock tells; of ONE and LOOK, unconfirmed */
+	const struct check_row *rows;	/* of those asked */
 	size_t row_count;
-	const struct check_row *newest;	/* of the answers; NULL: nobody knows any */
-	bool directory;			/* somebody has a directory there */
-	uint64_t holders[CHECK_PEERS_MAX];	/* that have the newest one's content, quickest first */
-	size_t holder_count;
-	uint32_t asked;			/* members that have not left */
-	uint32_t answered;
+	bool own_known;			/* what this node has is known */
+	const struct home_found *own;
 };
 
 /* One who waits for a result; embedded in what it belongs to. */
 struct check_wait {
-	/* Good until it returns; the wait is over then. */
+	/* The wait is over then. */
 	void (*done)(struct check_wait *, const struct check_result *);
 	/* private */
 	struct check *check;		/* NULL: not waiting */
 	struct check_wait *next, *prev;
 };
 
-struct check;
-
-#define CHECK_BUCKETS 256
-
-struct checks {
-	void (*send)(void *data, const struct address *, struct str plain);
-	uint64_t (*random)(void *data);
-	uint64_t (*wall)(void *data);	/* ns since 1970, for the peers to know */
-	void *data;
-	uint64_t due;			/* ms: when checks_tick() has something to do; 0: nothing */
-	/* private */
-	uint64_t timeout_ms;
-	struct buf sender;		/* the packed start of every packet */
-	struct buf packet;
-	struct peers peers;
-	struct check *by_path[CHECK_BUCKETS];
-	struct check *by_id[CHECK_BUCKETS];
-	struct check *running;		/* in flight, a list */
-};
-
-void checks_init(struct checks *, uint64_t group, const struct member *self, uint64_t timeout_ms);
-void checks_clear(struct checks *);	/* waits end without done() */
-
-/* The view; what a peer was known to be sick of stays known. */
-void checks_members(struct checks *, const struct members *);
-/* How many will be asked: 0 is a group of one. */
-size_t checks_asked(const struct checks *);
-
-/* path is copied; version none asks for the newest. */
-void check_start(struct checks *, struct check_wait *, struct str path, struct version,
-		 uint64_t now);
+/* path is copied; version is none but for ONE and BELOW. */
+void check_start(struct asker *, struct check_wait *, struct str path, enum check_purpose,
+		 struct version, uint64_t now);
 void check_cancel(struct check_wait *);	/* safe when not waiting */
-
-void checks_receive(struct checks *, const struct wire *, uint64_t now);
-void checks_tick(struct checks *, uint64_t now);
 
 #endif

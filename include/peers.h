@@ -7,6 +7,8 @@
  * sick, are waited for a little: the view may be wrong.  Those that are
  * sick are asked last and not waited for, unless there is nobody better:
  * then those among them that are up are waited for a little as well.
+ *
+ * Round trips are measured and smoothed per peer.
  */
 #ifndef COVEY_PEERS_H
 #define COVEY_PEERS_H
@@ -18,13 +20,16 @@
 #include <stdint.h>
 
 #define PEERS_ASKED_MAX 16
+#define PEERS_RTT_MAX_MS 10000
 
 struct peer {
 	uint64_t id;
-	struct address versions;
+	struct address versions, http;
 	enum member_state state;
 	bool sick;
 	uint64_t sick_of;		/* id of a question it has not answered */
+	uint64_t sick_asked;		/* ms: when it was asked that */
+	uint32_t rtt8;			/* eighths of ms; 0: not measured */
 };
 
 /* Members that have not left, without this node. */
@@ -36,9 +41,14 @@ struct peers {
 
 enum peer_worth { PEER_ALL, PEER_A_LITTLE, PEER_NOTHING };
 
+/* Best first. */
+enum peer_rank { PEER_UP, PEER_DOUBTFUL, PEER_SICK, PEER_SICK_AND_AWAY };
+
 struct peer_target {
 	uint64_t id;
-	struct address address;
+	struct address versions, http;	/* one of them may have len 0 */
+	uint32_t rtt_ms;		/* 0: not measured, or less */
+	enum peer_rank rank;
 	enum peer_worth worth;
 };
 
@@ -48,10 +58,16 @@ void peers_set(struct peers *, const struct members *);
 
 /* Best first, the same order for the same hash on every node; how many. */
 size_t peers_choose(const struct peers *, uint64_t hash, struct peer_target ret[PEERS_ASKED_MAX]);
+/* One of them, as if asked alone; false: it cannot be reached. */
+bool peers_target(const struct peers *, uint64_t id, struct peer_target *ret);
+enum peer_worth peers_worth(enum peer_rank, enum peer_rank best);
 
-void peers_silent(struct peers *, uint64_t id, uint64_t question);
+/* It was asked at that time and has not answered yet. */
+void peers_silent(struct peers *, uint64_t id, uint64_t question, uint64_t asked);
 /* It answered a question, in time or late. */
 void peers_heard(struct peers *, uint64_t id);
-void peers_heard_late(struct peers *, uint64_t id, uint64_t question);
+void peers_heard_late(struct peers *, uint64_t id, uint64_t question, uint64_t now);
+/* It took so long, ms, to answer what was asked once. */
+void peers_measured(struct peers *, uint64_t id, uint64_t ms);
 
 #endif

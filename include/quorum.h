@@ -28,6 +28,9 @@ struct quorum {
 };
 void quorum_begin(struct quorum *);			/* nobody; never reached */
 void quorum_add(struct quorum *, const struct layout *, unsigned partition);
+void quorum_again(struct quorum *);			/* the same homes; none has answered */
+bool quorum_has(const struct quorum *, uint64_t id);	/* it is one of the homes */
+bool quorum_is_answered(const struct quorum *, uint64_t id);	/* it is one, and has */
 /* Each home once; how many. */
 size_t quorum_homes(const struct quorum *, uint64_t ret[QUORUM_HOMES_MAX]);
 void quorum_answered(struct quorum *, uint64_t id);	/* any node; who is no home changes nothing */

@@ -14,18 +14,45 @@
 
 /* this node's store */
 
-int group_lookup(void *data, struct str path, struct version version, struct answer_found *ret)
+static int look_below(struct versiond *v, struct str path, struct version version,
+		      struct store_entry *ret, struct err *err)
+{
+	struct history history = HISTORY_INIT;
+	size_t i = 0;
+
+	if (store_history(v->service->store, path, &history, err) < 0)
+		return -1;
+	while (i < history.count && version_cmp(history.entries[i].record.version, version) >= 0)
+		i++;
+	if (i < history.count) {
+		const char *type = history.entries[i].type;
+
+		ret->record = history.entries[i].record;
+		ret->content = history.entries[i].content;
+		snprintf(ret->type, sizeof ret->type, "%s", type != NULL ? type : "");
+	}
+	history_clear(&history);
+	return 0;
+}
+
+static int look(struct versiond *v, struct str path, struct version version, bool below,
+		struct store_entry *ret, struct err *err)
+{
+	if (below)
+		return look_below(v, path, version, ret, err);
+	if (version_is_none(version))
+		return store_newest(v->service->store, path, STORE_RECORD, ret, err);
+	return store_version(v->service->store, path, version, STORE_RECORD, ret, err);
+}
+
+int group_lookup(void *data, struct str path, struct version version, bool below,
+		 struct home_found *ret)
 {
 	struct versiond *v = data;
 	struct store_entry entry = STORE_ENTRY_INIT;
 	struct err err = ERR_INIT;
-	int rc;
 
-	if (version_is_none(version))
-		rc = store_newest(v->service->store, path, STORE_RECORD, &entry, &err);
-	else
-		rc = store_version(v->service->store, path, version, STORE_RECORD, &entry, &err);
-	if (rc < 0 && err.kind != ERR_ABSENT) {
+	if (look(v, path, version, below, &entry, &err) < 0 && err.kind != ERR_ABSENT) {
 		log_err(LOG_LEVEL_WARNING, &err, "no answer to a check");
 		return -1;
 	}
@@ -33,6 +60,8 @@ int group_lookup(void *data, struct str path, struct version version, struct ans
 	memcpy(ret->type, entry.type, sizeof ret->type);
 	ret->content = entry.content;
 	ret->directory = entry.directory;
+	ret->file = record_is_live(&entry.record) && !(entry.record.flags & RECORD_DIRECTORY);
+	ret->known = path_parent(path).n == 0;
 	store_entry_clear(&entry);
 	return 0;
 }
@@ -43,17 +72,17 @@ static void set_tick(struct versiond *v)
 {
 	uint64_t now;
 
-	if (v->checks.due == 0)
+	if (v->asker.due == 0)
 		return;
 	now = clock_mono_ms();
-	timer_start(v->service->loop, &v->tick, v->checks.due > now ? v->checks.due - now : 0);
+	timer_start(v->service->loop, &v->tick, v->asker.due > now ? v->asker.due - now : 0);
 }
 
 static void tick(struct timer *timer)
 {
 	struct versiond *v = CONTAINER_OF(timer, struct versiond, tick);
 
-	checks_tick(&v->checks, clock_mono_ms());
+	asker_tick(&v->asker, clock_mono_ms());
 	set_tick(v);
 }
 
@@ -61,13 +90,8 @@ static void received(void *data, const struct wire *wire, const struct address *
 {
 	struct versiond *v = data;
 
-	if (wire->type == WIRE_RECORD)
-		checks_receive(&v->checks, wire, clock_mono_ms());
-	if (wire->type != WIRE_CHECK)
-		return;
-	buf_reset(&v->answer);
-	buf_addstr(&v->answer, buf_str(&v->sender));
-	if (answer_check(wire, clock_wall_ns(), group_lookup, v, &v->answer))
+	asker_receive(&v->asker, wire, clock_mono_ms());
+	if (home_receive(&v->home, wire, clock_wall_ns(), &v->answer) == HOME_ANSWER)
 		sealed_send(v->socket, from, buf_str(&v->answer));
 }
 
@@ -79,11 +103,14 @@ static void batch_done(void *data)
 	set_tick(v);
 }
 
-static void send_check(void *data, const struct address *to, struct str plain)
+static void send_question(void *data, const struct peer_target *to, struct str plain,
+			  unsigned attempt)
 {
 	struct versiond *v = data;
 
-	sealed_send(v->socket, to, plain);
+	(void)attempt;
+	if (to->versions.len > 0 && plain.n <= WIRE_PLAIN_BYTES)
+		sealed_send(v->socket, &to->versions, plain);
 }
 
 static uint64_t random_number(void *data)
@@ -117,7 +144,7 @@ static void watched(struct call *call, struct frame *frame)
 	if (discover_members_unpack(frame->body, &v->members, NULL, &err) < 0)
 		log_err(LOG_LEVEL_WARNING, &err, "watch the group");
 	else
-		checks_members(&v->checks, &v->members);
+		asker_members(&v->asker, &v->members);
 }
 
 static void watch_members(struct timer *timer)
@@ -136,7 +163,7 @@ static void start_watching(struct versiond *v)
 	buf_addf(&path, "%s/state", v->service->conf->node.store);
 	if (members_load(path.data, &v->members, &err) < 0)
 		log_err(LOG_LEVEL_WARNING, &err, "read the members");
-	checks_members(&v->checks, &v->members);
+	asker_members(&v->asker, &v->members);
 	buf_reset(&path);
 	buf_addf(&path, "%s/discover.sock", store_run(v->service->store));
 	v->discover = caller_new(v->service->loop, path.data);
@@ -149,14 +176,27 @@ static void start_watching(struct versiond *v)
 
 bool group_is_alone(const struct versiond *v)
 {
-	return v->socket == NULL || checks_asked(&v->checks) == 0;
+	return v->socket == NULL || asker_peers(&v->asker) == 0;
 }
 
 void group_check(struct versiond *v, struct check_wait *wait, struct str path,
-		 struct version version)
+		 enum check_purpose purpose, struct version version)
 {
-	check_start(&v->checks, wait, path, version, clock_mono_ms());
+	check_start(&v->asker, wait, path, purpose, version, clock_mono_ms());
 	set_tick(v);
+}
+
+static void begin_asking(struct versiond *v)
+{
+	home_init(&v->home, v->keys.list[0].group, &v->self);
+	v->home.lookup = group_lookup;
+	v->home.data = v;
+	asker_init(&v->asker, &v->home, v->service->conf->timeouts.check_ms,
+		   v->service->conf->timeouts.check_ms);
+	v->asker.send = send_question;
+	v->asker.random = random_number;
+	v->asker.wall = wall_clock;
+	v->asker.data = v;
 }
 
 int group_start(struct versiond *v, struct err *err)
@@ -169,12 +209,7 @@ int group_start(struct versiond *v, struct err *err)
 		return -1;
 	if (v->keys.count == 0 || fd < 0)
 		return 0;
-	wire_pack_sender(&v->sender, v->keys.list[0].group, &v->self);
-	checks_init(&v->checks, v->keys.list[0].group, &v->self, v->service->conf->timeouts.check_ms);
-	v->checks.send = send_check;
-	v->checks.random = random_number;
-	v->checks.wall = wall_clock;
-	v->checks.data = v;
+	begin_asking(v);
 	v->tick.fire = tick;
 	v->socket = sealed_new(v->service->loop, fd, &v->keys, &role, v, err);
 	if (v->socket == NULL)
@@ -190,9 +225,9 @@ void group_stop(struct versiond *v)
 	call_finish(&v->watch);
 	caller_free(v->discover);
 	sealed_free(v->socket);
-	checks_clear(&v->checks);
+	asker_clear(&v->asker);
+	home_clear(&v->home);
 	members_clear(&v->members);
-	buf_clear(&v->sender);
 	buf_clear(&v->answer);
 	explicit_bzero(&v->keys, sizeof v->keys);
 }

@@ -6,8 +6,6 @@
 #include "mem.h"
 #include "version_talk.h"
 
-_Static_assert(HOLDERS_MAX >= CHECK_PEERS_MAX, "an answer has room for all holders");
-
 /* A request on version.sock that waits for a check. */
 struct pending {
 	struct check_wait wait;
@@ -27,22 +25,11 @@ static void pending_end(struct pending *pending)
 		service_finished(v->service);
 }
 
-static void reply_newest(struct versiond *v, struct serve_request *request,
-			 const struct check_result *result)
+static void reply_newest(struct serve_request *request, const struct newest_answer *answer)
 {
-	struct newest_answer answer = { .directory = result->directory, .counts = { .peers = result->asked,
-						    .peers_answered = result->answered },
-					.standing = members_met(&v->members) ?
-							STANDING_UNCONFIRMED : STANDING_CONFIRMED,
-					.holder_count = result->holder_count };
 	struct buf body = BUF_INIT;
 
-	memcpy(answer.holders, result->holders, result->holder_count * sizeof answer.holders[0]);
-	if (result->newest != NULL) {
-		answer.record = result->newest->record;
-		answer.type = str_of(result->newest->type);
-	}
-	newest_answer_pack(&body, &answer);
+	newest_answer_pack(&body, answer);
 	serve_reply(request, VERSION_TALK_ANSWER, buf_str(&body), NULL, 0);
 	buf_clear(&body);
 }
@@ -51,7 +38,7 @@ static void newest_done(struct check_wait *wait, const struct check_result *resu
 {
 	struct pending *pending = CONTAINER_OF(wait, struct pending, wait);
 
-	reply_newest(pending->versiond, pending->request, result);
+	reply_newest(pending->request, &result->answer);
 	pending_end(pending);
 }
 
@@ -73,9 +60,9 @@ static struct nodes_row row_of(const struct member *member)
 static void reply_own_row(struct versiond *v, struct serve_request *request, struct str path)
 {
 	struct nodes_row row = row_of(&v->self);
-	struct answer_found found = { .content = false };
+	struct home_found found = { .content = false };
 
-	row.answered = group_lookup(v, path, VERSION_NONE, &found) == 0;
+	row.answered = group_lookup(v, path, VERSION_NONE, false, &found) == 0;
 	row.record = found.record;
 	row.type = str_of(found.type);
 	row.content = found.content;
@@ -124,7 +111,7 @@ static void nodes_done(struct check_wait *wait, const struct check_result *resul
 }
 
 static void begin_check(struct versiond *v, struct serve_request *request, struct str path,
-			struct version version,
+			enum check_purpose purpose, struct version version,
 			void (*done)(struct check_wait *, const struct check_result *))
 {
 	struct pending *pending = mem_new(1, sizeof *pending);
@@ -135,22 +122,24 @@ static void begin_check(struct versiond *v, struct serve_request *request, struc
 	if (done == nodes_done)
 		buf_addstr(&pending->path, path);
 	request->data = pending;
-	group_check(v, &pending->wait, path, version);
+	group_check(v, &pending->wait, path, purpose, version);
 }
 
 static int ask_newest(struct versiond *v, struct serve_request *request, struct str body,
 		      struct err *err)
 {
-	static const struct check_result nobody;
+	struct newest_answer answer = { .standing = members_met(&v->members) ?
+							   STANDING_UNCONFIRMED : STANDING_CONFIRMED };
 	struct newest_ask ask;
 
 	if (newest_ask_unpack(body, &ask, err) < 0)
 		return -1;
 	if (!group_is_alone(v)) {
-		begin_check(v, request, ask.path, ask.version, newest_done);
+		begin_check(v, request, ask.path, (enum check_purpose)ask.purpose, ask.version,
+			    newest_done);
 		return 0;
 	}
-	reply_newest(v, request, &nobody);
+	reply_newest(request, &answer);
 	serve_end(request);
 	return 0;
 }
@@ -164,7 +153,7 @@ static int ask_nodes(struct versiond *v, struct serve_request *request, struct s
 	if (nodes_ask_unpack(body, &ask, err) < 0)
 		return -1;
 	if (!group_is_alone(v)) {
-		begin_check(v, request, ask.path, VERSION_NONE, nodes_done);
+		begin_check(v, request, ask.path, CHECK_LOOK, VERSION_NONE, nodes_done);
 		return 0;
 	}
 	reply_nodes(v, request, ask.path, &nobody);

@@ -8,9 +8,9 @@
 #ifndef COVEY_VERSIOND_H
 #define COVEY_VERSIOND_H
 
-#include "answer.h"
 #include "call.h"
 #include "check.h"
+#include "home.h"
 #include "sealed.h"
 #include "serve.h"
 #include "service.h"
@@ -20,14 +20,15 @@ struct versiond {
 	struct member self;
 	struct seal_keys keys;
 	struct sealed_socket *socket;	/* NULL: a group of one without a key */
-	struct buf sender, answer;	/* how every answer begins; the one being made */
+	struct buf answer;		/* the one being made */
 
 	struct members members;
 	struct caller *discover;
 	struct call watch;
 	struct timer watch_again;
 
-	struct checks checks;
+	struct home home;
+	struct asker asker;
 	struct timer tick;
 	struct serve *serve;
 	bool stopping;
@@ -38,9 +39,11 @@ int group_start(struct versiond *, struct err *);	/* without a key: nothing to d
 void group_stop(struct versiond *);
 bool group_is_alone(const struct versiond *);		/* there is nobody to ask */
 /* As check_start(). */
-void group_check(struct versiond *, struct check_wait *, struct str path, struct version);
-/* What this node's store has: an answer_lookup, data is the struct versiond. */
-int group_lookup(void *data, struct str path, struct version version, struct answer_found *ret);
+void group_check(struct versiond *, struct check_wait *, struct str path, enum check_purpose,
+		 struct version);
+/* What this node's store has: a home_lookup, data is the struct versiond. */
+int group_lookup(void *data, struct str path, struct version version, bool below,
+		 struct home_found *ret);
 
 /* talk.c */
 int talk_start(struct versiond *, struct err *);

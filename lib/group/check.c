@@ -1,34 +1,540 @@
-/* check - asking all peers which version of a path they have */
+/* check - asking which version of a path is the newest */
 #include "check.h"
 
+#include "container.h"
 #include "mem.h"
+#include "phase.h"
 
-static const uint64_t again_ms[] = { 20, 60, 180 };
-#define AGAIN (sizeof again_ms / sizeof again_ms[0])
+_Static_assert(HOLDERS_MAX <= CHECK_ROWS_MAX, "holders are among the rows");
 
 struct check {
-	struct check *path_next, *id_next;	/* in their buckets */
-	struct check *next, *prev;	/* that are running */
+	struct phase phase;
+	struct check *path_next;	/* in its bucket */
 	struct check *after;		/* starts when this is over; NULL: nobody waits for it */
-	struct checks *checks;
 	struct check_wait *waits;
 	char *path;			/* owned */
 	size_t path_bytes;
+	enum check_purpose purpose;
 	struct version version;
-	uint64_t hash, id;
-	uint64_t sent;			/* ms */
-	size_t repeats;			/* retransmissions so far */
-	uint32_t asked, answered;
-	struct check_row rows[CHECK_PEERS_MAX];
-	struct peer_target targets[CHECK_PEERS_MAX];	/* beside their rows */
-	size_t count;
+	uint64_t hash;
+	bool storing;			/* the second state */
+	bool widened;			/* everybody is asked */
+	uint64_t widen_at;		/* ms */
+	struct quorum knowing;		/* who knows the directory above */
+	struct check_row rows[CHECK_ROWS_MAX];
+	size_t row_count;
+	unsigned answered;
+	bool own_known;
+	struct home_found own;
 };
 
-void checks_init(struct checks *checks, uint64_t group, const struct member *self,
-		 uint64_t timeout_ms)
+static struct str path_of(const struct check *check)
 {
-	*checks = (struct checks){ .timeout_ms = timeout_ms };
-	wire_pack_sender(&checks->sender, group, self);
+	return (struct str){ check->path, check->path_bytes };
+}
+
+/* ONE and LOOK ask for what is known, whoever knows it. */
+static bool asks_homes(const struct check *check)
+{
+	return check->purpose != CHECK_ONE && check->purpose != CHECK_LOOK;
+}
+
+static uint64_t self_id(const struct check *check)
+{
+	return check->phase.asker->home->self.id;
+}
+
+/* This node's own answer is one of a home. */
+static bool own_counts(const struct check *check)
+{
+	return check->own_known && !check->phase.asker->home->silent;
+}
+
+/* what the answers say */
+
+struct newest {
+	const struct record *record;	/* NULL: nobody knows any */
+	const char *type;
+};
+
+static bool is_newer(const struct record *record, const struct record *than)
+{
+	return !version_is_none(record->version) &&
+	       (than == NULL || version_cmp(record->version, than->version) > 0);
+}
+
+static struct newest newest_of(const struct check *check)
+{
+	struct newest newest = { NULL, "" };
+
+	if (check->own_known && is_newer(&check->own.record, NULL))
+		newest = (struct newest){ &check->own.record, check->own.type };
+	for (size_t i = 0; i < check->row_count; i++)
+		if (check->rows[i].answered && is_newer(&check->rows[i].record, newest.record))
+			newest = (struct newest){ &check->rows[i].record, check->rows[i].type };
+	return newest;
+}
+
+static bool holds(const struct record *held, const struct record *newest)
+{
+	return version_cmp(held->version, newest != NULL ? newest->version : VERSION_NONE) == 0;
+}
+
+/* The homes that said they hold it, at this epoch. */
+static struct quorum holding_of(const struct check *check, const struct record *newest)
+{
+	struct quorum quorum = check->phase.quorum;
+
+	quorum_again(&quorum);
+	if (own_counts(check) && holds(&check->own.record, newest))
+		quorum_answered(&quorum, self_id(check));
+	for (size_t i = 0; i < check->row_count; i++)
+		if (check->rows[i].counted && holds(&check->rows[i].record, newest))
+			quorum_answered(&quorum, check->rows[i].id);
+	return quorum;
+}
+
+/* Its content is durable somewhere, as far as anybody told. */
+static bool is_safe(const struct check *check, const struct record *newest)
+{
+	if (!record_has_content(newest))
+		return true;
+	if (check->own_known && check->own.content && record_eq(&check->own.record, newest))
+		return true;
+	for (size_t i = 0; i < check->row_count; i++)
+		if (check->rows[i].answered && check->rows[i].content &&
+		    record_eq(&check->rows[i].record, newest))
+			return true;
+	return false;
+}
+
+static int by_clock(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static uint64_t median_clock(const struct check *check)
+{
+	struct asker *asker = check->phase.asker;
+	uint64_t clocks[CHECK_ROWS_MAX + 1] = { asker->wall(asker->data) };
+	size_t count = 1;
+
+	for (size_t i = 0; i < check->row_count; i++)
+		if (check->rows[i].answered)
+			clocks[count++] = check->rows[i].clock;
+	qsort(clocks, count, sizeof clocks[0], by_clock);
+	return clocks[(count - 1) / 2];
+}
+
+static void add_holders(const struct check *check, const struct record *newest,
+			struct newest_answer *ret)
+{
+	for (unsigned order = 0; order < check->answered; order++) {
+		for (size_t i = 0; i < check->row_count; i++) {
+			const struct check_row *row = &check->rows[i];
+
+			if (row->answered && row->order == order && row->content &&
+			    record_eq(&row->record, newest) && ret->holder_count < HOLDERS_MAX)
+				ret->holders[ret->holder_count++] = row->id;
+		}
+	}
+}
+
+static void sum_up(const struct check *check, enum standing standing, struct check_result *ret)
+{
+	struct newest newest = newest_of(check);
+	struct newest_answer *answer = &ret->answer;
+
+	*ret = (struct check_result){ .rows = check->rows, .row_count = check->row_count,
+				      .own_known = check->own_known, .own = &check->own };
+	answer->standing = standing;
+	answer->type = str_of(newest.type);
+	answer->known = quorum_reached(&check->knowing);
+	answer->directory = check->own_known && check->own.directory;
+	for (size_t i = 0; i < check->row_count; i++)
+		answer->directory = answer->directory || check->rows[i].directory;
+	if (newest.record != NULL) {
+		answer->record = *newest.record;
+		add_holders(check, newest.record, answer);
+	}
+	quorum_tell(&check->phase.quorum, &answer->counts.homes_answered, &answer->counts.homes);
+	answer->counts.peers = (uint32_t)check->phase.asker->peers.count;
+	answer->counts.peers_answered =
+		check->answered < answer->counts.peers ? check->answered : answer->counts.peers;
+	answer->clock = median_clock(check);
+	answer->epoch = check->phase.epoch;
+}
+
+/* beginning and ending */
+
+static const struct phase_kind asking, storing;
+static void launch(struct check *, struct asker *, uint64_t now);
+
+static struct check **path_bucket(struct asker *asker, uint64_t hash)
+{
+	return &asker->by_path[hash % ASKER_BUCKETS];
+}
+
+static void unlink_path(struct check *check)
+{
+	struct check **p = path_bucket(check->phase.asker, check->hash);
+
+	while (*p != check)
+		p = &(*p)->path_next;
+	*p = check->path_next;
+}
+
+static void check_free(struct check *check)
+{
+	free(check->path);
+	free(check);
+}
+
+/* The next one starts first, so that there is always one in flight for a waiting reader. */
+static bool finish(struct check *check, enum standing standing, uint64_t now)
+{
+	struct check_result result;
+	struct check_wait *wait;
+
+	phase_end(&check->phase, now);
+	unlink_path(check);
+	if (check->after != NULL) {
+		if (check->after->waits != NULL)
+			launch(check->after, check->phase.asker, now);
+		else
+			check_free(check->after);
+	}
+	sum_up(check, standing, &result);
+	while ((wait = check->waits) != NULL) {
+		check_cancel(wait);
+		wait->done(wait, &result);
+	}
+	check_free(check);
+	return true;
+}
+
+/* whom to ask */
+
+static void add_row(struct check *check, const struct peer_target *target)
+{
+	if (phase_add(&check->phase, target) == check->row_count)
+		check->rows[check->row_count++] = (struct check_row){ .id = target->id };
+}
+
+static void add_member(struct check *check, uint64_t id)
+{
+	struct peer_target target;
+
+	if (check->row_count < CHECK_ROWS_MAX && id != self_id(check) &&
+	    peers_target(&check->phase.asker->peers, id, &target))
+		add_row(check, &target);
+}
+
+static void add_everybody(struct check *check)
+{
+	struct peer_target targets[PEERS_ASKED_MAX];
+	size_t count = peers_choose(&check->phase.asker->peers, check->hash, targets);
+
+	for (size_t i = 0; i < count && check->row_count < CHECK_ROWS_MAX; i++)
+		add_row(check, &targets[i]);
+}
+
+/* Homes and keepers and the origin, as nodes that may know the version. */
+static void add_who_may_know(struct check *check)
+{
+	const struct layout *layout = &check->phase.asker->home->layout;
+	size_t copies = layout_copies(layout);
+	uint64_t homes[QUORUM_HOMES_MAX];
+	struct layout_order keepers;
+	struct quorum quorum;
+
+	add_member(check, check->version.node);
+	quorum_begin(&quorum);
+	quorum_add(&quorum, layout, path_partition(path_of(check)));
+	for (size_t i = 0, count = quorum_homes(&quorum, homes); i < count; i++)
+		add_member(check, homes[i]);
+	layout_keepers(layout, path_of(check), &keepers);
+	for (size_t i = 0; i < copies && i < keepers.count; i++)
+		add_member(check, keepers.ids[i]);
+}
+
+static void add_homes(struct check *check)
+{
+	struct phase *phase = &check->phase;
+
+	quorum_add(&phase->quorum, &phase->asker->home->layout, path_partition(path_of(check)));
+	check->knowing = phase->quorum;
+	if (own_counts(check)) {
+		quorum_answered(&phase->quorum, self_id(check));
+		if (check->own.known)
+			quorum_answered(&check->knowing, self_id(check));
+	}
+	phase_add_homes(phase);
+	for (; check->row_count < phase->count; check->row_count++)
+		check->rows[check->row_count] =
+			(struct check_row){ .id = phase->peers[check->row_count].target.id };
+}
+
+static void widen(struct check *check, uint64_t now)
+{
+	check->widened = true;
+	add_everybody(check);
+	phase_census(&check->phase, now);
+}
+
+static uint64_t look_again_at(const struct check *check, uint64_t now);
+
+static void begin_asking(struct check *check, struct asker *asker, uint64_t now)
+{
+	struct phase *phase = &check->phase;
+
+	phase_begin(phase, asker, &asking, asker->check_ms, now);
+	check->storing = check->widened = false;
+	check->row_count = 0;
+	check->answered = 0;
+	check->own = (struct home_found){ .content = false };
+	check->own_known = asker->home->lookup(asker->home->data, path_of(check), check->version,
+					       check->purpose == CHECK_BELOW, &check->own) == 0;
+	quorum_begin(&check->knowing);
+	if (asks_homes(check))
+		add_homes(check);
+	else if (check->purpose == CHECK_ONE)
+		add_who_may_know(check);
+	else
+		add_everybody(check);
+	phase_ask(phase, now);
+	check->widen_at = now;
+	if (check->purpose == CHECK_ONE || phase_is_likely(phase))
+		check->widen_at += phase->little;
+	else if (asks_homes(check))
+		widen(check, now);
+	phase_set_due(phase, look_again_at(check, now));
+}
+
+static void launch(struct check *check, struct asker *asker, uint64_t now)
+{
+	struct check **by_path = path_bucket(asker, check->hash);
+
+	check->path_next = *by_path;
+	*by_path = check;
+	begin_asking(check, asker, now);
+}
+
+/* storing at those behind */
+
+static void begin_storing(struct check *check, uint64_t now)
+{
+	struct newest newest = newest_of(check);
+	struct quorum holding = holding_of(check, newest.record);
+	struct phase *phase = &check->phase;
+	struct asker *asker = phase->asker;
+	struct store_ask ask = { .path = path_of(check), .record = *newest.record,
+				 .type = str_of(newest.type) };
+
+	phase_begin(phase, asker, &storing, asker->check_ms, now);
+	check->storing = true;
+	phase->quorum = holding;
+	phase_add_homes(phase);
+	phase_ask(phase, now);
+	if (quorum_has(&holding, self_id(check)) && own_counts(check) &&
+	    !quorum_is_answered(&holding, self_id(check))) {
+		phase->committing = true;
+		asker->commit(asker->data, phase->id, &ask);
+	}
+	phase_set_due(phase, phase_next(phase, now));
+}
+
+static void question_store(struct phase *phase, uint64_t epoch, struct buf *packet)
+{
+	const struct check *check = CONTAINER_OF(phase, struct check, phase);
+	struct newest newest = newest_of(check);
+	struct wire_store message = { .id = phase->id, .epoch = epoch, .record = *newest.record,
+				      .type = str_of(newest.type), .path = path_of(check) };
+
+	wire_pack_store(packet, &message);
+}
+
+static bool answer_store(struct phase *phase, size_t i, const struct wire *wire, uint64_t now)
+{
+	(void)now;
+	if (wire->type != WIRE_STORED || wire->stored.epoch != phase->epoch ||
+	    wire->sender.lineage != phase->asker->home->layout.lineage)
+		return false;
+	phase->peers[i].answered = true;
+	quorum_answered(&phase->quorum, wire->sender.id);
+	return true;
+}
+
+static void committed(struct phase *phase, bool on_disk)
+{
+	if (on_disk)
+		quorum_answered(&phase->quorum, phase->asker->home->self.id);
+}
+
+static bool step_store(struct phase *phase, uint64_t now)
+{
+	struct check *check = CONTAINER_OF(phase, struct check, phase);
+
+	if (quorum_reached(&phase->quorum))
+		return finish(check, STANDING_CONFIRMED, now);
+	if (phase_until(phase) <= now)
+		return finish(check, STANDING_UNCONFIRMED, now);
+	phase_set_due(phase, phase_next(phase, now));
+	return false;
+}
+
+/* asking */
+
+static void question_check(struct phase *phase, uint64_t epoch, struct buf *packet)
+{
+	const struct check *check = CONTAINER_OF(phase, struct check, phase);
+	struct asker *asker = phase->asker;
+	struct wire_check message = { .id = phase->id, .epoch = epoch,
+				      .clock = asker->wall(asker->data),
+				      .below = check->purpose == CHECK_BELOW,
+				      .version = check->version, .path = path_of(check) };
+
+	wire_pack_check(packet, &message);
+}
+
+static void fill_row(struct check *check, struct check_row *row, const struct wire_record *answer,
+		     uint64_t now)
+{
+	if (!row->answered)
+		row->order = check->answered++;
+	row->answered = true;
+	row->at = now;
+	row->clock = answer->clock;
+	row->directory = answer->directory;
+	row->known = answer->known;
+	row->record = answer->record;
+	row->content = answer->content;
+	memcpy(row->type, answer->type.s != NULL ? answer->type.s : "", answer->type.n);
+	row->type[answer->type.n] = '\0';
+}
+
+/* Not a word about another version than was asked for. */
+static bool is_about(const struct check *check, const struct record *record)
+{
+	if (version_is_none(record->version) || version_is_none(check->version))
+		return true;
+	return check->purpose == CHECK_BELOW ? version_cmp(record->version, check->version) < 0 :
+					       version_cmp(record->version, check->version) == 0;
+}
+
+static bool answer_check(struct phase *phase, size_t i, const struct wire *wire, uint64_t now)
+{
+	struct check *check = CONTAINER_OF(phase, struct check, phase);
+	const struct wire_record *answer = &wire->record;
+	struct check_row *row = &check->rows[i];
+	bool as_home = answer->epoch != 0;
+
+	if (wire->type != WIRE_RECORD || !is_about(check, &answer->record))
+		return false;
+	if (as_home && (!phase->peers[i].home || answer->epoch != phase->epoch ||
+			wire->sender.lineage != phase->asker->home->layout.lineage))
+		return false;
+	fill_row(check, row, answer, now);
+	if (as_home) {
+		row->counted = true;
+		quorum_answered(&phase->quorum, wire->sender.id);
+		if (answer->known)
+			quorum_answered(&check->knowing, wire->sender.id);
+	}
+	phase->peers[i].answered = as_home || !phase->peers[i].home;
+	return true;
+}
+
+enum verdict { GO_ON, ASK_EVERYBODY, STORE_IT, CONFIRMED, UNSETTLED, UNCONFIRMED };
+
+static enum verdict judge_majority(const struct check *check, uint64_t now)
+{
+	const struct record *newest = newest_of(check).record;
+	struct quorum holding = holding_of(check, newest);
+
+	if (check->purpose == CHECK_WRITE || newest == NULL || quorum_reached(&holding))
+		return CONFIRMED;
+	if (is_safe(check, newest))
+		return STORE_IT;
+	return phase_until(&check->phase) <= now ? UNSETTLED : GO_ON;
+}
+
+/* Somebody has told of the one version, and of somebody who has its content, if it has any. */
+static bool is_found(const struct check *check)
+{
+	const struct record *record = newest_of(check).record;
+
+	return record != NULL && is_safe(check, record);
+}
+
+static enum verdict judge_one(const struct check *check, uint64_t now)
+{
+	uint64_t until = phase_until(&check->phase);
+
+	if (is_found(check))
+		return until <= now || check->widen_at <= now ? UNCONFIRMED : GO_ON;
+	if (!check->widened && (until <= now || check->widen_at <= now))
+		return ASK_EVERYBODY;
+	return until <= now ? UNCONFIRMED : GO_ON;
+}
+
+static enum verdict judge(const struct check *check, uint64_t now)
+{
+	uint64_t until = phase_until(&check->phase);
+
+	if (check->purpose == CHECK_ONE)
+		return judge_one(check, now);
+	if (asks_homes(check)) {
+		if (quorum_reached(&check->phase.quorum))
+			return judge_majority(check, now);
+		if (!check->widened && (until <= now || check->widen_at <= now))
+			return ASK_EVERYBODY;
+	}
+	return until <= now ? UNCONFIRMED : GO_ON;
+}
+
+static uint64_t look_again_at(const struct check *check, uint64_t now)
+{
+	uint64_t next = phase_next(&check->phase, now);
+
+	if (judge(check, now) != GO_ON)
+		return now;
+	return !check->widened && check->purpose != CHECK_LOOK && check->widen_at > now &&
+			       check->widen_at < next ? check->widen_at : next;
+}
+
+static bool step_check(struct phase *phase, uint64_t now)
+{
+	struct check *check = CONTAINER_OF(phase, struct check, phase);
+
+	switch (judge(check, now)) {
+	case GO_ON:
+		break;
+	case ASK_EVERYBODY:
+		widen(check, now);
+		break;
+	case STORE_IT:
+		begin_storing(check, now);
+		return false;
+	case CONFIRMED:
+		return finish(check, STANDING_CONFIRMED, now);
+	case UNSETTLED:
+		return finish(check, STANDING_UNSETTLED, now);
+	case UNCONFIRMED:
+		return finish(check, STANDING_UNCONFIRMED, now);
+	}
+	phase_set_due(phase, look_again_at(check, now));
+	return false;
+}
+
+static void restart(struct phase *phase, uint64_t now)
+{
+	struct check *check = CONTAINER_OF(phase, struct check, phase);
+
+	if (asks_homes(check))
+		begin_asking(check, phase->asker, now);
 }
 
 static void drop_waits(struct check *check)
@@ -39,236 +545,74 @@ static void drop_waits(struct check *check)
 	}
 }
 
-static void check_free(struct check *check)
+static void forget(struct phase *phase)
 {
-	free(check->path);
-	free(check);
-}
+	struct check *check = CONTAINER_OF(phase, struct check, phase);
 
-void checks_clear(struct checks *checks)
-{
-	for (struct check *check = checks->running, *next; check != NULL; check = next) {
-		next = check->next;
-		if (check->after != NULL) {
-			drop_waits(check->after);
-			check_free(check->after);
-		}
-		drop_waits(check);
-		check_free(check);
-	}
-	peers_clear(&checks->peers);
-	buf_clear(&checks->sender);
-	buf_clear(&checks->packet);
-	*checks = (struct checks){ .due = 0 };
-}
-
-void checks_members(struct checks *checks, const struct members *members)
-{
-	peers_set(&checks->peers, members);
-}
-
-size_t checks_asked(const struct checks *checks)
-{
-	return checks->peers.count;
-}
-
-/* asking */
-
-static void choose_targets(struct checks *checks, struct check *check)
-{
-	check->count = peers_choose(&checks->peers, check->hash, check->targets);
-	for (size_t i = 0; i < check->count; i++)
-		check->rows[i].id = check->targets[i].id;
-}
-
-static void send_to_silent(struct checks *checks, struct check *check, bool all)
-{
-	struct wire_check message = { .id = check->id, .clock = checks->wall(checks->data),
-				      .version = check->version,
-				      .path = { check->path, check->path_bytes } };
-
-	buf_reset(&checks->packet);
-	buf_addstr(&checks->packet, buf_str(&checks->sender));
-	wire_pack_check(&checks->packet, &message);
-	for (size_t i = 0; i < check->count; i++)
-		if (!check->rows[i].answered && (all || check->targets[i].worth != PEER_NOTHING))
-			checks->send(checks->data, &check->targets[i].address,
-				     buf_str(&checks->packet));
-}
-
-/* when it is over */
-
-/* ms of the time until which it is worth waiting; 0: it is over. */
-static uint64_t worth_until(const struct checks *checks, const struct check *check)
-{
-	uint64_t wait = 0;
-
-	for (size_t i = 0; i < check->count; i++) {
-		if (check->rows[i].answered)
-			continue;
-		if (check->targets[i].worth == PEER_ALL)
-			return check->sent + checks->timeout_ms;
-		if (check->targets[i].worth == PEER_A_LITTLE)
-			wait = check->sent + (CHECK_A_LITTLE_MS < checks->timeout_ms ?
-						      CHECK_A_LITTLE_MS : checks->timeout_ms);
-	}
-	return wait;
-}
-
-static void set_due(struct checks *checks, uint64_t due)
-{
-	if (checks->due == 0 || due < checks->due)
-		checks->due = due;
-}
-
-/* When the check has something to do next: over, or asking again. */
-static uint64_t next_due(const struct checks *checks, const struct check *check, uint64_t now)
-{
-	uint64_t until = worth_until(checks, check);
-	uint64_t again = check->repeats < AGAIN ? check->sent + again_ms[check->repeats] : until;
-
-	if (until == 0)
-		return now;
-	return again < until ? again : until;
-}
-
-static struct check **path_bucket(struct checks *checks, uint64_t hash)
-{
-	return &checks->by_path[hash % CHECK_BUCKETS];
-}
-
-static void launch(struct checks *checks, struct check *check, uint64_t now)
-{
-	struct check **by_path = path_bucket(checks, check->hash), **by_id;
-
-	check->id = checks->random(checks->data);
-	check->sent = now;
-	check->asked = (uint32_t)checks->peers.count;
-	by_id = &checks->by_id[check->id % CHECK_BUCKETS];
-	check->path_next = *by_path;
-	*by_path = check;
-	check->id_next = *by_id;
-	*by_id = check;
-	check->next = checks->running;
-	if (checks->running != NULL)
-		checks->running->prev = check;
-	checks->running = check;
-	choose_targets(checks, check);
-	send_to_silent(checks, check, true);
-	set_due(checks, next_due(checks, check, now));
-}
-
-static void unlink_check(struct checks *checks, struct check *check)
-{
-	struct check **p;
-
-	for (p = path_bucket(checks, check->hash); *p != check; p = &(*p)->path_next)
-		;
-	*p = check->path_next;
-	for (p = &checks->by_id[check->id % CHECK_BUCKETS]; *p != check; p = &(*p)->id_next)
-		;
-	*p = check->id_next;
-	if (check->prev != NULL)
-		check->prev->next = check->next;
-	else
-		checks->running = check->next;
-	if (check->next != NULL)
-		check->next->prev = check->prev;
-}
-
-static void remember_silent(struct checks *checks, const struct check *check)
-{
-	for (size_t i = 0; i < check->count; i++)
-		if (!check->rows[i].answered)
-			peers_silent(&checks->peers, check->rows[i].id, check->id);
-}
-
-static void sum_up(const struct check *check, struct check_result *ret)
-{
-	const struct check_row *newest = NULL;
-
-	*ret = (struct check_result){ .rows = check->rows, .row_count = check->count,
-				      .asked = check->asked, .answered = check->answered };
-	for (size_t i = 0; i < check->count; i++) {
-		const struct check_row *row = &check->rows[i];
-
-		ret->directory = ret->directory || row->directory;
-		if (!version_is_none(row->record.version) &&
-		    (newest == NULL ||
-		     version_cmp(row->record.version, newest->record.version) > 0))
-			newest = row;
-	}
-	ret->newest = newest;
-	for (unsigned order = 0; newest != NULL && order < check->answered; order++)
-		for (size_t i = 0; i < check->count; i++)
-			if (check->rows[i].answered && check->rows[i].order == order &&
-			    check->rows[i].content &&
-			    record_eq(&check->rows[i].record, &newest->record))
-				ret->holders[ret->holder_count++] = check->rows[i].id;
-}
-
-/* The next one starts first, so that there is always one in flight for a waiting reader. */
-static void finish(struct checks *checks, struct check *check, uint64_t now)
-{
-	struct check_result result;
-	struct check_wait *wait;
-
-	unlink_check(checks, check);
-	remember_silent(checks, check);
+	phase_end(phase, phase->sent);
+	unlink_path(check);
 	if (check->after != NULL) {
-		if (check->after->waits != NULL)
-			launch(checks, check->after, now);
-		else
-			check_free(check->after);
+		drop_waits(check->after);
+		check_free(check->after);
 	}
-	sum_up(check, &result);
-	while ((wait = check->waits) != NULL) {
-		check_cancel(wait);
-		wait->done(wait, &result);
-	}
+	drop_waits(check);
 	check_free(check);
 }
 
+static const struct phase_kind asking = { .question = question_check,
+					  .answer = answer_check,
+					  .step = step_check,
+					  .restart = restart,
+					  .forget = forget,
+					  .pace = 1 };
+static const struct phase_kind storing = { .question = question_store,
+					   .answer = answer_store,
+					   .step = step_store,
+					   .committed = committed,
+					   .restart = restart,
+					   .forget = forget,
+					   .pace = 3 };
+
 /* readers */
 
-static struct check *new_check(struct checks *checks, struct str path, struct version version,
+static struct check *new_check(struct str path, enum check_purpose purpose, struct version version,
 			       uint64_t hash)
 {
 	struct check *check = mem_new(1, sizeof *check);
 
-	check->checks = checks;
 	check->path = mem_copy(path.s, path.n);
 	check->path_bytes = path.n;
+	check->purpose = purpose;
 	check->version = version;
 	check->hash = hash;
 	return check;
 }
 
-static struct check *find_running(struct checks *checks, struct str path, struct version version,
-				  uint64_t hash)
+static struct check *find_running(struct asker *asker, struct str path, enum check_purpose purpose,
+				  struct version version, uint64_t hash)
 {
-	struct check *check = *path_bucket(checks, hash);
+	struct check *check = *path_bucket(asker, hash);
 
 	while (check != NULL &&
-	       !(check->hash == hash && version_cmp(check->version, version) == 0 &&
-		 str_eq((struct str){ check->path, check->path_bytes }, path)))
+	       !(check->hash == hash && check->purpose == purpose &&
+		 version_cmp(check->version, version) == 0 && str_eq(path_of(check), path)))
 		check = check->path_next;
 	return check;
 }
 
-void check_start(struct checks *checks, struct check_wait *wait, struct str path,
-		 struct version version, uint64_t now)
+void check_start(struct asker *asker, struct check_wait *wait, struct str path,
+		 enum check_purpose purpose, struct version version, uint64_t now)
 {
 	uint64_t hash = path_hash(path);
-	struct check *running = find_running(checks, path, version, hash);
+	struct check *running = find_running(asker, path, purpose, version, hash);
 	struct check *check;
 
 	if (running == NULL) {
-		check = new_check(checks, path, version, hash);
-		launch(checks, check, now);
+		check = new_check(path, purpose, version, hash);
+		launch(check, asker, now);
 	} else {
 		if (running->after == NULL)
-			running->after = new_check(checks, path, version, hash);
+			running->after = new_check(path, purpose, version, hash);
 		check = running->after;
 	}
 	wait->check = check;
@@ -290,72 +634,4 @@ void check_cancel(struct check_wait *wait)
 	if (wait->next != NULL)
 		wait->next->prev = wait->prev;
 	wait->check = NULL;
-}
-
-/* what comes */
-
-static void fill_row(struct check *check, struct check_row *row, const struct wire_record *answer,
-		     uint64_t now)
-{
-	bool other = !version_is_none(check->version) &&
-		     version_cmp(answer->record.version, check->version) != 0;
-
-	row->answered = true;
-	row->at = now;
-	row->order = check->answered++;
-	row->directory = answer->directory;
-	if (other)		/* not what was asked for */
-		return;
-	row->record = answer->record;
-	row->content = answer->content;
-	memcpy(row->type, answer->type.s != NULL ? answer->type.s : "", answer->type.n);
-	row->type[answer->type.n] = '\0';
-}
-
-void checks_receive(struct checks *checks, const struct wire *wire, uint64_t now)
-{
-	const struct wire_record *answer = &wire->record;
-	struct check *check;
-
-	if (wire->type != WIRE_RECORD)
-		return;
-	check = checks->by_id[answer->id % CHECK_BUCKETS];
-	while (check != NULL && check->id != answer->id)
-		check = check->id_next;
-	if (check == NULL) {		/* too late for its check, but it lives */
-		peers_heard_late(&checks->peers, wire->sender.id, answer->id);
-		return;
-	}
-	for (size_t i = 0; i < check->count; i++) {
-		if (check->rows[i].id != wire->sender.id || check->rows[i].answered)
-			continue;
-		fill_row(check, &check->rows[i], answer, now);
-		peers_heard(&checks->peers, wire->sender.id);
-	}
-	if (worth_until(checks, check) == 0)
-		finish(checks, check, now);
-}
-
-void checks_tick(struct checks *checks, uint64_t now)
-{
-	struct check *over = NULL;
-
-	checks->due = 0;
-	for (struct check *check = checks->running; check != NULL; check = check->next) {
-		if (worth_until(checks, check) <= now) {
-			over = check;
-			continue;
-		}
-		if (check->repeats < AGAIN && now >= check->sent + again_ms[check->repeats]) {
-			while (check->repeats < AGAIN && now >= check->sent + again_ms[check->repeats])
-				check->repeats++;
-			send_to_silent(checks, check, false);
-		}
-		set_due(checks, next_due(checks, check, now));
-	}
-	/* One at a time: done() may start and cancel others. */
-	if (over != NULL) {
-		finish(checks, over, now);
-		set_due(checks, now);
-	}
 }

@@ -29,10 +29,12 @@ void peers_set(struct peers *peers, const struct members *members)
 		if (member->id == members->self || member->state == MEMBER_LEFT)
 			continue;
 		*peer = (struct peer){ .id = member->id, .versions = member->versions,
-				       .state = member->state };
+				       .http = member->http, .state = member->state,
+				       .rtt8 = was != NULL ? was->rtt8 : 0 };
 		if (was != NULL && (member->state != MEMBER_UP || was->state == MEMBER_UP)) {
 			peer->sick = was->sick;
 			peer->sick_of = was->sick_of;
+			peer->sick_asked = was->sick_asked;
 		}
 		fresh.count++;
 	}
@@ -40,29 +42,50 @@ void peers_set(struct peers *peers, const struct members *members)
 	*peers = fresh;
 }
 
-/* Finer than what the caller is told: how good a choice it is. */
-enum rank { RANK_UP, RANK_DOUBTFUL, RANK_SICK, RANK_SICK_AND_AWAY };
-
 struct candidate {
 	const struct peer *peer;
-	enum rank rank;
+	enum peer_rank rank;
 	uint64_t order;			/* within the rank; the same on every node */
 };
 
-static enum rank rank_of(const struct peer *peer)
+static enum peer_rank rank_of(const struct peer *peer)
 {
 	if (!peer->sick)
-		return peer->state == MEMBER_UP ? RANK_UP : RANK_DOUBTFUL;
-	return peer->state == MEMBER_UP ? RANK_SICK : RANK_SICK_AND_AWAY;
+		return peer->state == MEMBER_UP ? PEER_UP : PEER_DOUBTFUL;
+	return peer->state == MEMBER_UP ? PEER_SICK : PEER_SICK_AND_AWAY;
 }
 
-static enum peer_worth worth_of(enum rank rank, enum rank best)
+enum peer_worth peers_worth(enum peer_rank rank, enum peer_rank best)
 {
-	if (rank == RANK_UP)
+	if (rank == PEER_UP)
 		return PEER_ALL;
-	if (rank == RANK_DOUBTFUL || (rank == RANK_SICK && best == RANK_SICK))
+	if (rank == PEER_DOUBTFUL || (rank == PEER_SICK && best == PEER_SICK))
 		return PEER_A_LITTLE;
 	return PEER_NOTHING;
+}
+
+static bool can_be_asked(const struct peer *peer)
+{
+	return (peer->versions.len > 0 || peer->http.len > 0) && peer->state != MEMBER_INCOMPATIBLE;
+}
+
+static struct peer_target target_of(const struct peer *peer, enum peer_rank best)
+{
+	enum peer_rank rank = rank_of(peer);
+
+	return (struct peer_target){ .id = peer->id, .versions = peer->versions, .http = peer->http,
+				     .rtt_ms = peer->rtt8 / 8, .rank = rank,
+				     .worth = peers_worth(rank, best) };
+}
+
+bool peers_target(const struct peers *peers, uint64_t id, struct peer_target *ret)
+{
+	const struct peer *peer = find(peers, id);
+
+	if (peer == NULL || !can_be_asked(peer))
+		return false;
+	*ret = target_of(peer, rank_of(peer));
+	return true;
 }
 
 static uint64_t mix(uint64_t x)
@@ -89,7 +112,7 @@ size_t peers_choose(const struct peers *peers, uint64_t hash, struct peer_target
 	for (size_t i = 0; i < peers->count && count < MEMBERS_MAX; i++) {
 		const struct peer *peer = &peers->list[i];
 
-		if (peer->versions.len == 0 || peer->state == MEMBER_INCOMPATIBLE)
+		if (!can_be_asked(peer))
 			continue;
 		candidates[count++] = (struct candidate){ .peer = peer, .rank = rank_of(peer),
 							  .order = mix(hash ^ peer->id) };
@@ -97,21 +120,19 @@ size_t peers_choose(const struct peers *peers, uint64_t hash, struct peer_target
 	qsort(candidates, count, sizeof candidates[0], by_rank);
 	if (count > PEERS_ASKED_MAX)
 		count = PEERS_ASKED_MAX;
-	for (size_t i = 0; i < count; i++) {
-		ret[i].id = candidates[i].peer->id;
-		ret[i].address = candidates[i].peer->versions;
-		ret[i].worth = worth_of(candidates[i].rank, candidates[0].rank);
-	}
+	for (size_t i = 0; i < count; i++)
+		ret[i] = target_of(candidates[i].peer, candidates[0].rank);
 	return count;
 }
 
-void peers_silent(struct peers *peers, uint64_t id, uint64_t question)
+void peers_silent(struct peers *peers, uint64_t id, uint64_t question, uint64_t asked)
 {
 	struct peer *peer = find(peers, id);
 
 	if (peer != NULL) {
 		peer->sick = true;
 		peer->sick_of = question;
+		peer->sick_asked = asked;
 	}
 }
 
@@ -123,10 +144,21 @@ void peers_heard(struct peers *peers, uint64_t id)
 		peer->sick = false;
 }
 
-void peers_heard_late(struct peers *peers, uint64_t id, uint64_t question)
+void peers_heard_late(struct peers *peers, uint64_t id, uint64_t question, uint64_t now)
 {
 	const struct peer *peer = find(peers, id);
 
-	if (peer != NULL && peer->sick_of == question)
-		peers_heard(peers, id);
+	if (peer == NULL || !peer->sick || peer->sick_of != question)
+		return;
+	peers_heard(peers, id);
+	peers_measured(peers, id, now - peer->sick_asked);
+}
+
+void peers_measured(struct peers *peers, uint64_t id, uint64_t ms)
+{
+	struct peer *peer = find(peers, id);
+	uint32_t sample = (uint32_t)(ms < PEERS_RTT_MAX_MS ? ms : PEERS_RTT_MAX_MS);
+
+	if (peer != NULL)
+		peer->rtt8 = peer->rtt8 == 0 ? sample * 8 : peer->rtt8 - peer->rtt8 / 8 + sample;
 }

@@ -29,6 +29,42 @@ void quorum_add(struct quorum *quorum, const struct layout *layout, unsigned par
 		add_set(quorum, layout, LAYOUT_B, partition);
 }
 
+void quorum_again(struct quorum *quorum)
+{
+	for (size_t s = 0; s < quorum->set_count; s++) {
+		quorum->sets[s].answered = 0;
+		quorum->sets[s].who = 0;
+	}
+}
+
+/* Every set the home is in has the same to say about it. */
+static bool look_up(const struct quorum *quorum, uint64_t id, bool *ret_answered)
+{
+	for (size_t s = 0; s < quorum->set_count; s++) {
+		for (size_t i = 0; i < quorum->sets[s].count; i++) {
+			if (quorum->sets[s].ids[i] != id)
+				continue;
+			*ret_answered = quorum->sets[s].who & 1u << i;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool quorum_has(const struct quorum *quorum, uint64_t id)
+{
+	bool answered;
+
+	return look_up(quorum, id, &answered);
+}
+
+bool quorum_is_answered(const struct quorum *quorum, uint64_t id)
+{
+	bool answered;
+
+	return look_up(quorum, id, &answered) && answered;
+}
+
 size_t quorum_homes(const struct quorum *quorum, uint64_t ret[QUORUM_HOMES_MAX])
 {
 	size_t count = 0;

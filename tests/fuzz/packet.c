@@ -1,10 +1,11 @@
 /*
  * Any bytes as a packet of the network: as it comes they do not open, and
- * were they opened, they are refused or leave view and checks in order.
+ * were they opened, they are refused or leave view, home and asker in order.
  */
 #include "check.h"
 #include "gossip.h"
 #include "seal.h"
+#include "storing.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -57,27 +58,96 @@ static void to_gossip(const struct wire *wire)
 
 static void no_result(struct check_wait *wait, const struct check_result *result)
 {
+	const struct newest_answer *answer = &result->answer;
+
 	(void)wait;
-	expect(result->answered <= result->asked && result->holder_count <= result->answered);
+	expect(answer->counts.peers_answered <= answer->counts.peers);
+	expect(answer->holder_count <= answer->counts.peers_answered);
+	expect(answer->standing != STANDING_CONFIRMED || answer->epoch == 1);
 }
 
-static void to_checks(const struct wire *wire)
+static void no_end(struct store_wait *wait, const struct store_answer *answer, bool last)
 {
-	struct member list[] = { { .id = SELF, .state = MEMBER_UP }, wire->sender };
-	struct members members = { .self = SELF, .list = list, .count = 2 };
-	struct check_wait wait = { .done = no_result };
-	struct checks checks;
+	(void)wait;
+	(void)last;
+	expect(!answer->all || answer->settled);
+}
 
-	checks_init(&checks, 0, &list[0], 250);
-	checks.send = no_send;
-	checks.random = checks.wall = counted;
-	checks_members(&checks, &members);
-	check_start(&checks, &wait, STR("a"), VERSION_NONE, 1000);
+static int nothing_here(void *data, struct str path, struct version version, bool below,
+			struct home_found *ret)
+{
+	(void)data;
+	(void)version;
+	(void)below;
+	expect(path_check(path, NULL) == 0);
+	*ret = (struct home_found){ .content = false };
+	return 0;
+}
+
+static void no_question(void *data, const struct peer_target *to, struct str plain, unsigned attempt)
+{
+	(void)data;
+	(void)to;
+	expect(plain.n <= WIRE_PLAIN_BYTES && attempt < 9);
+}
+
+static void no_commit(void *data, uint64_t id, const struct store_ask *ask)
+{
+	(void)data;
+	(void)id;
+	expect(!version_is_none(ask->record.version));
+}
+
+static void no_fetch(void *data, uint64_t epoch, const struct address *from)
+{
+	(void)data;
+	(void)from;
+	expect(epoch > 1);
+}
+
+static void begin_home(struct home *home, struct asker *asker, const struct wire *wire)
+{
+	static const struct member self = { .id = SELF, .state = MEMBER_UP };
+	struct layout layout = { .lineage = 1, .epoch = 1, .homes = 3, .copies = 2,
+				 .keep_versions = 1 };
+	struct member list[] = { self, wire->sender };
+	struct members members = { .self = SELF, .list = list, .count = 2 };
+
+	home_init(home, 0, &self);
+	home->lookup = nothing_here;
+	asker_init(asker, home, 250, 1000);
+	asker->send = no_question;
+	asker->commit = no_commit;
+	asker->behind = no_fetch;
+	asker->random = asker->wall = counted;
+	layout_put(&layout, SELF, LAYOUT_A, 1, "");
+	layout_put(&layout, wire->sender.id, LAYOUT_A, 1, "");
+	asker_members(asker, &members);
+	asker_layout(asker, &layout, 1000);
+}
+
+static void to_asker(const struct wire *wire)
+{
+	struct check_wait wait = { .done = no_result };
+	struct store_wait store = { .done = no_end };
+	struct store_ask ask = { .path = STR("a"), .record = { .version = { 1, 1, 0 } } };
+	struct buf packet = BUF_INIT;
+	struct asker asker;
+	struct home home;
+
+	begin_home(&home, &asker, wire);
+	check_start(&asker, &wait, STR("a"), CHECK_READ, VERSION_NONE, 1000);
+	storing_start(&asker, &store, &ask, 1000);
 	for (int i = 0; i < 16; i++)
-		checks_receive(&checks, wire, 1001);
-	checks_tick(&checks, 2000);
-	expect(wait.check == NULL);
-	checks_clear(&checks);
+		asker_receive(&asker, wire, 1001);
+	if (home_receive(&home, wire, 1, &packet) == HOME_COMMIT)
+		expect(home_stored(&home, &wire->store, &packet) == HOME_ANSWER);
+	for (int i = 0; i < 9 && asker.due != 0; i++)
+		asker_tick(&asker, 9000);
+	expect(wait.check == NULL && store.storing == NULL);
+	buf_clear(&packet);
+	asker_clear(&asker);
+	home_clear(&home);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
@@ -96,7 +166,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		if (wire_unpack(plain, protocol, 0, &wire) < 0)
 			continue;
 		to_gossip(&wire);
-		to_checks(&wire);
+		to_asker(&wire);
 	}
 	return 0;
 }

@@ -1,0 +1,89 @@
+/*
+ * phase - one question to several nodes, and who has answered it
+ *
+ * What check.c and storing.c share; they embed a phase in what they ask for.
+ *
+ *	phase_begin		a new question, with a new id, of the present layout
+ *	phase_add_homes, phase_add	whom to ask
+ *	phase_ask		ask them; then kind->answer() and kind->step() are called
+ *	phase_end		nothing more is expected
+ *
+ * kind->step() is called after each answer and when phase.due has come.
+ */
+#ifndef COVEY_PHASE_H
+#define COVEY_PHASE_H
+
+#include "asker.h"
+#include "quorum.h"
+
+#define PHASE_PEERS_MAX (QUORUM_HOMES_MAX + PEERS_ASKED_MAX)
+
+struct phase_kind {
+	/* Append the question; epoch 0: not as to a home. */
+	void (*question)(struct phase *, uint64_t epoch, struct buf *);
+	/* peers[i] answered, not with STALE.  False: that is not an answer to this question. */
+	bool (*answer)(struct phase *, size_t i, const struct wire *, uint64_t now);
+	/* Is it over?  Sets phase.due if not.  True: done() was called, or the phase is gone. */
+	bool (*step)(struct phase *, uint64_t now);
+	/* This node keeps the record now, or could not. */
+	void (*committed)(struct phase *, bool on_disk);
+	/* The layout has changed. */
+	void (*restart)(struct phase *, uint64_t now);
+	void (*forget)(struct phase *);
+	unsigned pace;			/* times the usual wait before asking again */
+};
+
+struct phase_peer {
+	struct peer_target target;
+	bool home;			/* asked by epoch, too */
+	bool answered;			/* as well as it can: nothing more is expected */
+	bool stale;			/* it has a newer layout */
+	unsigned asked_times;
+	uint64_t asked;			/* ms: first */
+};
+
+struct phase {
+	const struct phase_kind *kind;
+	struct asker *asker;
+	struct phase *id_next;		/* in its bucket */
+	struct phase *next, *prev;	/* that are running */
+	bool running;
+	uint64_t id, epoch;
+	uint64_t sent, deadline;	/* ms */
+	uint64_t little;		/* ms after sent: how long the doubtful are waited for */
+	uint64_t due;			/* ms */
+	size_t repeats;
+	bool census;			/* the silent are asked as no homes, too */
+	bool stale;			/* a newer layout exists */
+	bool committing;		/* this node is about to keep the record */
+	struct phase_peer peers[PHASE_PEERS_MAX];
+	size_t count;
+	struct quorum quorum;		/* who has answered as a home */
+};
+
+/* timeout_ms is the least: round trips to homes may make it longer (phase_add_homes). */
+void phase_begin(struct phase *, struct asker *, const struct phase_kind *, uint64_t timeout_ms,
+		 uint64_t now);
+/* The homes in phase.quorum that have not answered, but this node. */
+void phase_add_homes(struct phase *);
+/* Another one, or one that is asked already: where it is, or PHASE_PEERS_MAX: no room. */
+size_t phase_add(struct phase *, const struct peer_target *);
+/* Those that were not asked yet. */
+void phase_ask(struct phase *, uint64_t now);
+void phase_census(struct phase *, uint64_t now);	/* those that did not answer: not as homes */
+void phase_end(struct phase *, uint64_t now);
+
+/* ms until which somebody is worth waiting for; 0: nobody. */
+uint64_t phase_until(const struct phase *);
+/* The earlier of that and of asking again; never less than now. */
+uint64_t phase_next(const struct phase *, uint64_t now);
+void phase_set_due(struct phase *, uint64_t due);
+/* A majority can be had from those that are well. */
+bool phase_is_likely(const struct phase *);
+uint64_t phase_slowest(const struct phase *);	/* ms: the longest round trip of its homes */
+
+/* For asker.c. */
+void phase_answered(struct phase *, const struct wire *, uint64_t now);
+void phase_again(struct phase *, uint64_t now);
+
+#endif

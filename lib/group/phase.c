@@ -1,0 +1,295 @@
+/* phase - one question to several nodes, and who has answered it */
+#include "phase.h"
+
+static const uint64_t again_ms[] = { 20, 60, 180 };
+#define AGAIN (sizeof again_ms / sizeof again_ms[0])
+
+/* among those that are running */
+
+static struct phase **bucket(struct asker *asker, uint64_t id)
+{
+	return &asker->by_id[id % ASKER_BUCKETS];
+}
+
+static void link_phase(struct phase *phase)
+{
+	struct asker *asker = phase->asker;
+	struct phase **by_id = bucket(asker, phase->id);
+
+	phase->id_next = *by_id;
+	*by_id = phase;
+	phase->prev = NULL;
+	phase->next = asker->running;
+	if (asker->running != NULL)
+		asker->running->prev = phase;
+	asker->running = phase;
+	phase->running = true;
+}
+
+static void unlink_phase(struct phase *phase)
+{
+	struct phase **p = bucket(phase->asker, phase->id);
+
+	while (*p != phase)
+		p = &(*p)->id_next;
+	*p = phase->id_next;
+	if (phase->prev != NULL)
+		phase->prev->next = phase->next;
+	else
+		phase->asker->running = phase->next;
+	if (phase->next != NULL)
+		phase->next->prev = phase->prev;
+	phase->running = false;
+}
+
+void phase_begin(struct phase *phase, struct asker *asker, const struct phase_kind *kind,
+		 uint64_t timeout_ms, uint64_t now)
+{
+	if (phase->running)
+		phase_end(phase, now);
+	phase->asker = asker;
+	phase->kind = kind;
+	phase->id = asker->random(asker->data);
+	phase->epoch = asker->home->layout.epoch;
+	phase->sent = now;
+	phase->deadline = now + timeout_ms;
+	phase->little = ASKER_A_LITTLE_MS < timeout_ms ? ASKER_A_LITTLE_MS : timeout_ms;
+	phase->due = 0;
+	phase->repeats = 0;
+	phase->census = phase->stale = phase->committing = false;
+	phase->count = 0;
+	quorum_begin(&phase->quorum);
+	link_phase(phase);
+}
+
+/* whom to ask */
+
+bool phase_is_likely(const struct phase *phase)
+{
+	struct quorum quorum = phase->quorum;
+
+	for (size_t i = 0; i < phase->count; i++)
+		if (phase->peers[i].home && phase->peers[i].target.rank == PEER_UP)
+			quorum_answered(&quorum, phase->peers[i].target.id);
+	return quorum_reached(&quorum);
+}
+
+uint64_t phase_slowest(const struct phase *phase)
+{
+	uint64_t slowest = 0;
+
+	for (size_t i = 0; i < phase->count; i++)
+		if (phase->peers[i].home && phase->peers[i].target.rtt_ms > slowest)
+			slowest = phase->peers[i].target.rtt_ms;
+	return slowest;
+}
+
+size_t phase_add(struct phase *phase, const struct peer_target *target)
+{
+	for (size_t i = 0; i < phase->count; i++)
+		if (phase->peers[i].target.id == target->id)
+			return i;
+	if (phase->count == PHASE_PEERS_MAX)
+		return PHASE_PEERS_MAX;
+	phase->peers[phase->count] = (struct phase_peer){ .target = *target };
+	return phase->count++;
+}
+
+/* The sick are waited for when a majority needs them, and all as long as their way takes. */
+static void weigh_homes(struct phase *phase)
+{
+	enum peer_rank best = phase_is_likely(phase) ? PEER_UP : PEER_SICK;
+	uint64_t slowest = phase_slowest(phase);
+
+	for (size_t i = 0; i < phase->count; i++)
+		phase->peers[i].target.worth = peers_worth(phase->peers[i].target.rank, best);
+	phase->little += slowest * 2;
+	if (phase->deadline < phase->sent + slowest * 4)
+		phase->deadline = phase->sent + slowest * 4;
+}
+
+void phase_add_homes(struct phase *phase)
+{
+	uint64_t ids[QUORUM_HOMES_MAX];
+	size_t count = quorum_homes(&phase->quorum, ids);
+
+	/* those that are well first */
+	for (int rank = PEER_UP; rank <= PEER_SICK_AND_AWAY; rank++) {
+		for (size_t i = 0; i < count; i++) {
+			struct peer_target target;
+			size_t at;
+
+			if (ids[i] == phase->asker->home->self.id ||
+			    quorum_is_answered(&phase->quorum, ids[i]) ||
+			    !peers_target(&phase->asker->peers, ids[i], &target) ||
+			    (int)target.rank != rank)
+				continue;
+			at = phase_add(phase, &target);
+			if (at < PHASE_PEERS_MAX)
+				phase->peers[at].home = true;
+		}
+	}
+	weigh_homes(phase);
+}
+
+/* asking */
+
+static void make_packet(struct phase *phase, uint64_t epoch)
+{
+	struct buf *packet = &phase->asker->packet;
+
+	buf_reset(packet);
+	buf_addstr(packet, buf_str(&phase->asker->home->sender));
+	phase->kind->question(phase, epoch, packet);
+}
+
+static void send_to(struct phase *phase, struct phase_peer *peer, uint64_t now)
+{
+	struct asker *asker = phase->asker;
+
+	if (peer->asked_times == 0)
+		peer->asked = now;
+	asker->send(asker->data, &peer->target, buf_str(&asker->packet), peer->asked_times++);
+}
+
+enum whom { NEVER_ASKED, SILENT, SILENT_AS_HOMES };
+
+static bool is_wanted(const struct phase_peer *peer, enum whom whom, bool as_home)
+{
+	if (peer->answered || (as_home && (!peer->home || peer->stale)))
+		return false;
+	if (whom == NEVER_ASKED)
+		return peer->asked_times == 0 && peer->home == as_home;
+	return peer->target.worth != PEER_NOTHING || whom == SILENT_AS_HOMES;
+}
+
+static void send_round(struct phase *phase, enum whom whom, bool as_home, uint64_t now)
+{
+	bool made = false;
+
+	for (size_t i = 0; i < phase->count; i++) {
+		if (!is_wanted(&phase->peers[i], whom, as_home))
+			continue;
+		if (!made)
+			make_packet(phase, as_home ? phase->epoch : 0);
+		made = true;
+		send_to(phase, &phase->peers[i], now);
+	}
+}
+
+void phase_ask(struct phase *phase, uint64_t now)
+{
+	send_round(phase, NEVER_ASKED, true, now);
+	send_round(phase, NEVER_ASKED, false, now);
+}
+
+void phase_census(struct phase *phase, uint64_t now)
+{
+	phase->census = true;
+	send_round(phase, SILENT_AS_HOMES, false, now);
+}
+
+static uint64_t again_at(const struct phase *phase)
+{
+	return phase->sent + again_ms[phase->repeats] * phase->kind->pace + phase_slowest(phase);
+}
+
+void phase_again(struct phase *phase, uint64_t now)
+{
+	if (phase->repeats == AGAIN || now < again_at(phase))
+		return;
+	while (phase->repeats < AGAIN && now >= again_at(phase))
+		phase->repeats++;
+	send_round(phase, SILENT, true, now);
+	if (phase->census)
+		send_round(phase, SILENT, false, now);
+}
+
+/* when it is over */
+
+uint64_t phase_until(const struct phase *phase)
+{
+	uint64_t until = phase->stale || phase->committing ? phase->deadline : 0;
+
+	for (size_t i = 0; i < phase->count && until < phase->deadline; i++) {
+		const struct phase_peer *peer = &phase->peers[i];
+		uint64_t a_little = peer->asked + phase->little;
+
+		if (peer->answered || peer->stale || peer->target.worth == PEER_NOTHING)
+			continue;
+		until = peer->target.worth == PEER_ALL || a_little > phase->deadline ?
+				phase->deadline : a_little;
+	}
+	return until;
+}
+
+uint64_t phase_next(const struct phase *phase, uint64_t now)
+{
+	uint64_t next = phase_until(phase);
+
+	if (phase->repeats < AGAIN && again_at(phase) < next)
+		next = again_at(phase);
+	return next > now ? next : now;
+}
+
+void phase_set_due(struct phase *phase, uint64_t due)
+{
+	struct asker *asker = phase->asker;
+
+	phase->due = due;
+	if (asker->due == 0 || due < asker->due)
+		asker->due = due;
+}
+
+/* Sick is who had the time to answer and did not. */
+static void remember_silent(struct phase *phase, uint64_t now)
+{
+	for (size_t i = 0; i < phase->count; i++) {
+		const struct phase_peer *peer = &phase->peers[i];
+		uint64_t enough = phase->little < phase->deadline - phase->sent ?
+					  phase->little : phase->deadline - phase->sent;
+
+		if (!peer->answered && !peer->stale && peer->asked_times > 0 &&
+		    now >= peer->asked + enough)
+			peers_silent(&phase->asker->peers, peer->target.id, phase->id, peer->asked);
+	}
+}
+
+void phase_end(struct phase *phase, uint64_t now)
+{
+	if (!phase->running)
+		return;
+	unlink_phase(phase);
+	remember_silent(phase, now);
+}
+
+/* answers */
+
+static void is_stale(struct phase *phase, struct phase_peer *peer, const struct wire *wire)
+{
+	struct asker *asker = phase->asker;
+
+	if (wire->stale.epoch <= phase->epoch || wire->sender.lineage != asker->home->layout.lineage)
+		return;
+	peer->stale = phase->stale = true;
+	asker->behind(asker->data, wire->stale.epoch, &wire->sender.discovery);
+}
+
+void phase_answered(struct phase *phase, const struct wire *wire, uint64_t now)
+{
+	struct peers *peers = &phase->asker->peers;
+
+	for (size_t i = 0; i < phase->count; i++) {
+		struct phase_peer *peer = &phase->peers[i];
+
+		if (peer->target.id != wire->sender.id || peer->answered)
+			continue;
+		if (wire->type == WIRE_STALE)
+			is_stale(phase, peer, wire);
+		else if (!phase->kind->answer(phase, i, wire, now))
+			continue;
+		peers_heard(peers, wire->sender.id);
+		if (peer->asked_times == 1 && phase->kind->pace == 1)
+			peers_measured(peers, wire->sender.id, now - peer->asked);
+	}
+}
