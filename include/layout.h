@@ -66,6 +66,7 @@ struct layout {
 #define LAYOUT_NONE ((struct layout){ .epoch = 0 })
 
 bool layout_is_joint(const struct layout *);
+bool layout_is_solo(const struct layout *);	/* of one member, that is not about to change */
 /* NULL: not a member. */
 const struct layout_member *layout_find(const struct layout *, uint64_t id);
 size_t layout_members(const struct layout *, enum layout_set);	/* how many */
@@ -79,6 +80,8 @@ int layout_put(struct layout *, uint64_t id, uint8_t sets, uint8_t weight, const
 void layout_remove(struct layout *, uint64_t id);
 /* Give the council's seats: those of set A that had one keep it, then the smallest ids. */
 void layout_seat(struct layout *);
+/* The layout of the next epoch with this set alone; *ret may not be the first. */
+void layout_alone(const struct layout *, enum layout_set, struct layout *ret);
 
 /* The mixer of splitmix64. */
 uint64_t layout_mix(uint64_t);

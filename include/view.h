@@ -8,6 +8,9 @@
  * member is up each node judges by itself: by when it last heard a newer
  * word.  The exception is LEFT, which a member says of itself.
  *
+ * The greatest sequence that a member ever told stays remembered, and is
+ * told on, whatever it says later: so a disk that forgot is found out.
+ *
  * A member whose address another, living one has taken counts as left
  * (a node that was formatted anew).  An id is never forgotten, except that
  * one that has left makes room when there are MEMBERS_MAX.
@@ -29,6 +32,8 @@
 struct view_entry {
 	struct member member;		/* state is this node's judgement */
 	uint64_t heard;			/* ms: when its word last got newer */
+	int64_t ahead;			/* ns that its clock is ahead of this node's */
+	bool clock_known;
 };
 
 struct view {
@@ -37,6 +42,7 @@ struct view {
 	size_t count;
 	uint64_t changes;		/* grows when something people see changes */
 	uint64_t outdone;		/* a start of ours that others know and we do not, or 0 */
+	uint64_t recalled;		/* the greatest sequence of ours that others know */
 	uint64_t ticked;		/* ms: the last view_tick() */
 };
 
@@ -58,6 +64,11 @@ void view_restart(struct view *, uint64_t start);
  * its state is what somebody else thinks.  True when it was news.
  */
 bool view_hear(struct view *, const struct member *, bool direct, uint64_t now);
+
+/* A member said what time it is: so far ahead of this node's clock. */
+void view_clock(struct view *, uint64_t id, int64_t ahead);
+/* What to add to this node's clock to have the lower median of all that are up; `last` while alone. */
+int64_t view_offset(const struct view *, int64_t last);
 
 /* Judge who is suspect or down.  To be called every VIEW_SUSPECT_MS / 4 or oftener. */
 void view_tick(struct view *, uint64_t now);

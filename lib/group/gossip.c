@@ -1,6 +1,7 @@
 /* gossip - how views spread: each round, tell a few members what is known */
 #include "gossip.h"
 
+#define YOUNG 20			/* heartbeats after which a node has heard enough of itself */
 #define SELDOM 4			/* rounds between tries of the dead and the seeds */
 
 void gossip_init(struct gossip *gossip, const struct member *self, uint64_t group, uint64_t now)
@@ -40,6 +41,20 @@ static void choose(struct gossip *gossip, const struct member **list, size_t cou
 	}
 }
 
+/* Who has just started hears what is known of itself: its disk may remember less. */
+static void put_first(const struct member **list, size_t count, const struct address *whom)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct member *member = list[i];
+
+		if (member->heartbeat > YOUNG || !address_eq(&member->discovery, whom))
+			continue;
+		list[i] = list[0];
+		list[0] = member;
+		return;
+	}
+}
+
 static void tell(struct gossip *gossip, const struct address *to, bool answer)
 {
 	const struct member *others[MEMBERS_MAX];
@@ -49,6 +64,7 @@ static void tell(struct gossip *gossip, const struct address *to, bool answer)
 		others[i] = &gossip->view.entries[i].member;
 	packed = count;
 	choose(gossip, others, count, WIRE_MEMBERS_MAX);
+	put_first(others, count, to);
 	buf_reset(&gossip->packet);
 	wire_pack_sender(&gossip->packet, gossip->group, &gossip->view.self);
 	wire_pack_gossip(&gossip->packet, answer, gossip->wall(gossip->data), others, &packed);
@@ -132,6 +148,8 @@ void gossip_receive(struct gossip *gossip, const struct wire *wire, const struct
 	view_hear(&gossip->view, &wire->sender, true, now);
 	if (wire->type != WIRE_GOSSIP)
 		return;
+	view_clock(&gossip->view, wire->sender.id,
+		   (int64_t)(wire->gossip.clock - gossip->wall(gossip->data)));
 	for (size_t i = 0; i < wire->gossip.count; i++)
 		view_hear(&gossip->view, &wire->gossip.members[i], false, now);
 	if (!wire->gossip.answer && wire->sender.id != gossip->view.self.id)

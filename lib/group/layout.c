@@ -6,6 +6,11 @@ bool layout_is_joint(const struct layout *layout)
 	return layout_members(layout, LAYOUT_B) > 0;
 }
 
+bool layout_is_solo(const struct layout *layout)
+{
+	return layout->epoch != 0 && layout->count == 1;
+}
+
 /* Where the id is, or would be. */
 static size_t place_of(const struct layout *layout, uint64_t id)
 {
@@ -122,6 +127,29 @@ void layout_seat(struct layout *layout)
 		member->council = true;
 		seats++;
 	}
+}
+
+/* Built anew, so that names of regions that nobody has any more are forgotten. */
+void layout_alone(const struct layout *layout, enum layout_set set, struct layout *ret)
+{
+	struct layout alone = LAYOUT_NONE;
+
+	alone.lineage = layout->lineage;
+	alone.epoch = layout->epoch + 1;
+	alone.homes = layout->homes;
+	alone.copies = layout->copies;
+	alone.keep_versions = layout->keep_versions;
+	alone.keep_days = layout->keep_days;
+	for (size_t i = 0; i < layout->count; i++) {
+		const struct layout_member *m = &layout->members[i];
+
+		if (!(m->sets & set))
+			continue;
+		layout_put(&alone, m->id, LAYOUT_A, m->weight, layout->regions[m->region]);
+		alone.members[alone.count - 1].council = m->council;	/* sorted: it is the last */
+	}
+	layout_seat(&alone);
+	*ret = alone;
 }
 
 /* rendezvous */

@@ -72,7 +72,9 @@ static bool looks_same(const struct member *a, const struct member *b)
 	return a->start == b->start && strcmp(a->name, b->name) == 0 &&
 	       a->protocol_min == b->protocol_min && a->protocol_max == b->protocol_max &&
 	       address_eq(&a->http, &b->http) && address_eq(&a->discovery, &b->discovery) &&
-	       address_eq(&a->versions, &b->versions);
+	       address_eq(&a->versions, &b->versions) && a->lineage == b->lineage &&
+	       a->epoch == b->epoch && a->synced == b->synced && a->flags == b->flags &&
+	       a->weight == b->weight && strcmp(a->region, b->region) == 0;
 }
 
 void view_load(struct view *view, const struct members *members, uint64_t now)
@@ -86,7 +88,7 @@ void view_load(struct view *view, const struct members *members, uint64_t now)
 		entry = place(view);
 		if (entry == NULL)
 			return;
-		entry->member = *member;
+		*entry = (struct view_entry){ .member = *member };
 		entry->heard = heard_for(member->state, now);
 	}
 	view->changes++;
@@ -118,6 +120,8 @@ static void hear_of_self(struct view *view, const struct member *word)
 	if (member_cmp_age(word, &view->self) > 0 && view->outdone < word->start &&
 	    word->start < UINT64_MAX)
 		view->outdone = word->start;
+	if (view->recalled < word->sequence)
+		view->recalled = word->sequence;
 }
 
 bool view_hear(struct view *view, const struct member *word, bool direct, uint64_t now)
@@ -134,6 +138,10 @@ bool view_hear(struct view *view, const struct member *word, bool direct, uint64
 		return false;
 	news.member.state = judge(&news, now);
 	if (entry != NULL) {
+		news.ahead = entry->ahead;
+		news.clock_known = entry->clock_known;
+		if (news.member.sequence < entry->member.sequence)
+			news.member.sequence = entry->member.sequence;
 		view->changes += entry->member.state != news.member.state ||
 				 !looks_same(&entry->member, word);
 	} else {
@@ -144,6 +152,37 @@ bool view_hear(struct view *view, const struct member *word, bool direct, uint64
 	}
 	*entry = news;
 	return true;
+}
+
+void view_clock(struct view *view, uint64_t id, int64_t ahead)
+{
+	struct view_entry *entry = find(view, id);
+
+	if (entry == NULL)
+		return;
+	entry->ahead = ahead;
+	entry->clock_known = true;
+}
+
+static int cmp_ahead(const void *a, const void *b)
+{
+	const int64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+int64_t view_offset(const struct view *view, int64_t last)
+{
+	int64_t ahead[MEMBERS_MAX] = { 0 };	/* the first is this node's */
+	size_t count = 1;
+
+	for (size_t i = 0; i < view->count; i++)
+		if (view->entries[i].clock_known && view->entries[i].member.state == MEMBER_UP)
+			ahead[count++] = view->entries[i].ahead;
+	if (count == 1)
+		return last;
+	qsort(ahead, count, sizeof ahead[0], cmp_ahead);
+	return ahead[(count - 1) / 2];
 }
 
 static bool lives_at(const struct member *member, const struct address *discovery)

@@ -1,0 +1,322 @@
+/* council - how layouts come into being and change */
+#include "council.h"
+
+#include "change.h"
+
+#define FETCH_MS 100			/* between two FETCHes */
+#define FETCH_FOREIGN_MS 10000		/* the same, of a group that stays apart */
+#define SETTLE_MS 5000			/* a solo group does not grow so long when it sees another */
+#define STEP_MAX_MS 2000		/* more between two steps: this node slept */
+
+void council_init(struct council *c, uint64_t self, const struct council_numbers *founding,
+		  uint64_t now)
+{
+	*c = (struct council){ .self = self, .founding = *founding, .began = now, .stepped = now };
+	c->layout = LAYOUT_NONE;
+}
+
+bool council_has_seat(const struct council *c)
+{
+	const struct layout_member *member = layout_find(&c->layout, c->self);
+
+	return member != NULL && member->council;
+}
+
+/* The times that members were seen away stay with them. */
+static void keep_dead(struct council *c, const struct layout *next)
+{
+	uint64_t dead_ms[LAYOUT_MEMBERS_MAX] = { 0 };
+
+	for (size_t i = 0; i < next->count; i++)
+		for (size_t k = 0; k < c->layout.count; k++)
+			if (c->layout.members[k].id == next->members[i].id)
+				dead_ms[i] = c->dead_ms[k];
+	memcpy(c->dead_ms, dead_ms, sizeof dead_ms);
+}
+
+static bool gave_up(const struct layout *was, const struct layout *next)
+{
+	struct layout back;
+
+	if (!layout_is_joint(was) || next->lineage != was->lineage ||
+	    next->epoch != was->epoch + 1)
+		return false;
+	layout_alone(was, LAYOUT_A, &back);
+	return layout_eq(&back, next);
+}
+
+void council_told(struct council *c, const struct layout *layout, uint64_t now)
+{
+	if (gave_up(&c->layout, layout))
+		change_bar(c, now);
+	keep_dead(c, layout);
+	c->layout = *layout;
+	c->joint_since = c->joint_moved = now;
+	c->joint_synced = 0;
+	c->joint_ready = false;
+	c->wish_since = c->unfinished_since = c->joiners_since = c->foreign_since = 0;
+}
+
+void council_ask(struct council *c, const struct council_numbers *numbers, uint64_t now)
+{
+	c->asked = *numbers;
+	c->asked_until = now + COUNCIL_ASKED_MS;
+}
+
+enum council_meeting council_meet(const struct council *c, const struct layout *theirs)
+{
+	const struct layout *ours = &c->layout;
+
+	if (theirs->epoch == 0)
+		return COUNCIL_KEEP;
+	if (ours->epoch == 0)
+		return COUNCIL_ADOPT;
+	if (theirs->lineage == ours->lineage)
+		return theirs->epoch > ours->epoch ? COUNCIL_ADOPT : COUNCIL_KEEP;
+	if (layout_is_solo(ours) &&
+	    (!layout_is_solo(theirs) || theirs->members[0].id < ours->members[0].id))
+		return COUNCIL_ADOPT;
+	return layout_is_solo(ours) || layout_is_solo(theirs) ? COUNCIL_KEEP : COUNCIL_APART;
+}
+
+/* steps */
+
+static void wake(struct council_step *step, uint64_t at)
+{
+	if (step->due == 0 || at < step->due)
+		step->due = at;
+}
+
+static bool has_passed(struct council_step *step, uint64_t at, uint64_t now)
+{
+	if (now < at)
+		wake(step, at);
+	return now >= at;
+}
+
+static void fetch(struct council *c, uint64_t from, uint64_t every, uint64_t now,
+		  struct council_step *ret)
+{
+	if (c->fetched != 0 && !has_passed(ret, c->fetched + every, now))
+		return;
+	c->fetched = now;
+	ret->act = COUNCIL_FETCH;
+	ret->from = from;
+	wake(ret, now + every);
+}
+
+static void found(const struct council *c, const struct view *view, struct council_step *ret)
+{
+	struct layout layout = LAYOUT_NONE;
+
+	layout.epoch = 1;
+	layout.homes = c->founding.homes;
+	layout.copies = c->founding.copies;
+	layout.keep_versions = c->founding.keep_versions;
+	layout.keep_days = c->founding.keep_days;
+	layout_put(&layout, c->self, LAYOUT_A, change_weight(&view->self), view->self.region);
+	layout_seat(&layout);
+	ret->act = COUNCIL_FOUND;
+	ret->layout = layout;
+}
+
+static bool may_be_home(const struct member *member)
+{
+	return member->state == MEMBER_UP && member->flags == 0;
+}
+
+static void without_group(struct council *c, const struct view *view,
+			  const struct council_seeds *seeds, uint64_t now, struct council_step *ret)
+{
+	bool met = false, smallest = true;
+	uint64_t wait = 0;
+
+	for (size_t i = 0; i < view->count; i++) {
+		const struct member *m = &view->entries[i].member;
+
+		if (m->lineage != 0 && m->state != MEMBER_LEFT) {
+			if (m->state == MEMBER_UP)
+				fetch(c, m->id, FETCH_MS, now, ret);
+			if (m->state != MEMBER_INCOMPATIBLE)
+				return;		/* there is a group: wait for it */
+		}
+		met = met || may_be_home(m);
+		smallest = smallest && !(may_be_home(m) && m->id < c->self);
+	}
+	if (view->self.flags != 0 || seeds->answered < seeds->count)
+		return;
+	if (!smallest)
+		wait = 2 * COUNCIL_SILENCE_MS;	/* it may wait for a seed that we need not */
+	else if (seeds->count == 0 && !met)
+		wait = COUNCIL_SILENCE_MS;
+	if (has_passed(ret, c->began + wait, now))
+		found(c, view, ret);
+}
+
+/* Somebody has a newer layout of this group. */
+static bool catch_up(struct council *c, const struct view *view, uint64_t now,
+		     struct council_step *ret)
+{
+	const struct member *newest = NULL;
+
+	for (size_t i = 0; i < view->count; i++) {
+		const struct member *m = &view->entries[i].member;
+
+		if (m->state == MEMBER_UP && m->lineage == c->layout.lineage &&
+		    m->epoch > c->layout.epoch && (newest == NULL || m->epoch > newest->epoch))
+			newest = m;
+	}
+	if (newest != NULL)
+		fetch(c, newest->id, FETCH_MS, now, ret);
+	return newest != NULL;
+}
+
+/* Another group has this key: one of the two may have to give up. */
+static bool see_foreign(struct council *c, const struct view *view, uint64_t now,
+			struct council_step *ret)
+{
+	const struct member *foreign = NULL;
+	bool solo = layout_is_solo(&c->layout);
+
+	for (size_t i = 0; i < view->count && foreign == NULL; i++) {
+		const struct member *m = &view->entries[i].member;
+
+		if (m->state == MEMBER_UP && m->lineage != 0 && m->lineage != c->layout.lineage)
+			foreign = m;
+	}
+	if (foreign == NULL) {
+		c->foreign_since = 0;
+		return false;
+	}
+	if (c->foreign_since == 0)
+		c->foreign_since = now;
+	fetch(c, foreign->id, solo ? FETCH_MS : FETCH_FOREIGN_MS, now, ret);
+	return ret->act == COUNCIL_FETCH ||
+	       (solo && !has_passed(ret, c->foreign_since + SETTLE_MS, now));
+}
+
+static const struct member *seen(const struct view *view, uint64_t id)
+{
+	if (view->self.id == id)
+		return &view->self;
+	for (size_t i = 0; i < view->count; i++)
+		if (view->entries[i].member.id == id)
+			return &view->entries[i].member;
+	return NULL;
+}
+
+static bool is_up(const struct view *view, uint64_t id)
+{
+	const struct member *m = seen(view, id);
+
+	return m != NULL && m->state == MEMBER_UP;
+}
+
+/* How many of the council live; *ret_before: of them with smaller ids than this node's. */
+static size_t live_council(const struct council *c, const struct view *view, size_t *ret_seats,
+			   size_t *ret_before)
+{
+	size_t up = 0, seats = 0, before = 0;
+
+	for (size_t i = 0; i < c->layout.count; i++) {
+		const struct layout_member *m = &c->layout.members[i];
+
+		if (!m->council)
+			continue;
+		seats++;
+		if (!is_up(view, m->id))
+			continue;
+		up++;
+		before += m->id < c->self;
+	}
+	*ret_seats = seats;
+	*ret_before = before;
+	return up;
+}
+
+/* Only who sees a majority of the council may say that somebody is dead. */
+static void count_dead(struct council *c, const struct view *view, uint64_t now)
+{
+	uint64_t gap = now > c->stepped ? now - c->stepped : 0;
+	size_t seats, before;
+	bool majority = live_council(c, view, &seats, &before) > seats / 2;
+
+	c->stepped = now;
+	for (size_t i = 0; i < c->layout.count; i++) {
+		const struct member *m = seen(view, c->layout.members[i].id);
+
+		if (m != NULL && m->state == MEMBER_UP && !(m->flags & MEMBER_SILENT))
+			c->dead_ms[i] = 0;
+		else if (majority && gap <= STEP_MAX_MS)
+			c->dead_ms[i] += gap;
+	}
+}
+
+static void propose(struct council *c, const struct view *view, const struct layout *accepted,
+		    uint64_t now, struct council_step *ret)
+{
+	uint64_t *since = accepted != NULL ? &c->unfinished_since : &c->wish_since;
+	size_t seats, rank;
+	bool wanted = true;
+	uint64_t wait;
+
+	live_council(c, view, &seats, &rank);
+	wait = rank * COUNCIL_RANK_MS;
+	if (accepted != NULL) {
+		ret->layout = *accepted;
+		ret->why = "what was begun is finished";
+		wait += COUNCIL_UNFINISHED_MS;
+	} else {
+		wanted = change_next(c, view, now, &ret->layout, &ret->why, &ret->due);
+	}
+	if (!wanted) {
+		*since = 0;
+		return;
+	}
+	if (*since == 0)
+		*since = now;
+	if (has_passed(ret, *since + wait, now))
+		ret->act = COUNCIL_PROPOSE;
+}
+
+void council_step(struct council *c, const struct view *view, const struct council_seeds *seeds,
+		  const struct layout *accepted, uint64_t now, struct council_step *ret)
+{
+	ret->act = COUNCIL_REST;
+	ret->due = 0;
+	ret->from = 0;
+	ret->why = NULL;
+	if (c->layout.epoch == 0) {
+		c->stepped = now;
+		without_group(c, view, seeds, now, ret);
+		return;
+	}
+	count_dead(c, view, now);
+	if (catch_up(c, view, now, ret) || see_foreign(c, view, now, ret))
+		return;
+	if (council_has_seat(c) && !(view->self.flags & MEMBER_SILENT))
+		propose(c, view, accepted, now, ret);
+}
+
+int council_force(const struct council *c, const struct view *view, struct layout *ret,
+		  struct err *err)
+{
+	struct layout layout = c->layout;
+	size_t seats, before;
+
+	if (layout_find(&layout, c->self) == NULL)
+		return err_set(err, ERR_DENIED, "force a layout: this node is in none");
+	if (live_council(c, view, &seats, &before) > seats / 2)
+		return err_set(err, ERR_DENIED,
+			       "force a layout: a majority of the council is up and decides by itself");
+	layout.epoch += COUNCIL_FORCED;
+	for (size_t i = 0; i < layout.count;) {
+		if (is_up(view, layout.members[i].id))
+			layout.members[i++].sets = LAYOUT_A;
+		else
+			layout_remove(&layout, layout.members[i].id);
+	}
+	layout_seat(&layout);
+	*ret = layout;
+	return 0;
+}
