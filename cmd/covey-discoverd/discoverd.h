@@ -5,20 +5,32 @@
  *	network.c	the sockets of the gossip, and multicast
  *	seeds.c		where to look for others first
  *	state.c		what outlives the process: members.ini, start.ini
+ *	standing.c	what this node is to the group, and how far its disk remembers
+ *	settle.c	layouts: founding, fetching, adopting, proposing
+ *	acceptor.c	this node's vote on the next layout
  *	watch.c		discover.sock
+ *
+ * What has to be on disk before it is told is written by a pool of one
+ * thread, so that the loop never waits for the disk.
  */
 #ifndef COVEY_DISCOVERD_H
 #define COVEY_DISCOVERD_H
 
 #include "call.h"
+#include "council.h"
 #include "gossip.h"
+#include "pool.h"
 #include "sealed.h"
 #include "serve.h"
 #include "service.h"
+#include "synod.h"
+
+#define SEED_ADDRESSES 8
 
 struct seed {
 	char *text;			/* "host:port", as configured; owned */
-	struct address addresses[8];	/* found so far */
+	struct address addresses[SEED_ADDRESSES];	/* found so far */
+	bool answered[SEED_ADDRESSES];	/* since the start */
 	size_t count;
 	bool numeric;			/* needs no resolving */
 	struct call call;		/* RESOLVE, while one is under way */
@@ -26,10 +38,57 @@ struct seed {
 	struct discoverd *discoverd;
 };
 
+/* What is remembered of this node itself: state/standing.ini. */
+struct node_standing {
+	uint64_t self;			/* whose it is */
+	uint64_t sequence;
+	int64_t offset;			/* ns to add to the own clock */
+	bool silent;			/* it forgot something, or lives twice */
+};
+
+/* A question to the acceptor that waits for its disk. */
+struct vote {
+	bool own;			/* of this node's proposer */
+	struct address from;
+	enum wire_type type;
+	struct wire_synod asked;
+};
+#define VOTES 8				/* more wait for nothing: they are asked again */
+
+struct acceptor {
+	struct synod_promise promise;	/* on disk, or being written */
+	struct vote queue[VOTES];
+	size_t count;			/* the first is being answered while busy */
+	bool busy;
+	struct job job;
+	int rc;				/* of the writing */
+	struct err err;
+	enum wire_type type;		/* the answer that waits for it */
+	struct wire_synod answer;
+};
+
+struct settle {
+	struct council council;
+	struct synod_proposer proposer;
+	struct timer due;		/* of the council */
+	struct timer tick;		/* of the proposer */
+	struct layout next;		/* to be adopted; epoch 0: none */
+	struct layout writing;		/* the one that is being written */
+	bool busy;
+	struct job job;
+	int rc;				/* of the writing */
+	struct err err;
+	struct timer again;		/* after a failure */
+	uint64_t apart;			/* lineage of another group, once that was logged */
+	bool waits_logged;
+};
+
 struct discoverd {
 	struct service *service;
+	struct pool *pool;		/* one thread: what is written goes in order */
 	struct gossip gossip;		/* with the view; its sockets may be missing: a group of one */
 	struct seal_keys keys;
+	struct buf packet;		/* the message being made */
 
 	struct sealed_socket *unicast, *multicast;
 	int multicast_fd;
@@ -43,9 +102,22 @@ struct discoverd {
 	struct buf directory;		/* STORE/state */
 	struct timer round, publish, farewell;
 	uint64_t published;		/* the view's changes that all have been told of */
+	int64_t published_offset;
 	int farewells;			/* still to be said */
 	uint64_t started_above;		/* ms: when it last took a later start than it had counted, or 0 */
+	int starts_above;		/* how often */
 	bool save_failed;		/* and that was logged */
+
+	struct node_standing standing;	/* on disk, but for the offset */
+	struct timer remember;
+	struct job remember_job;
+	struct node_standing remembering;
+	bool remember_busy;
+	int remember_rc;
+	struct err remember_err;
+
+	struct acceptor acceptor;
+	struct settle settle;
 
 	struct serve *serve;
 	struct serve_request **watchers;
@@ -55,23 +127,55 @@ struct discoverd {
 /* network.c */
 int network_start(struct discoverd *, struct err *);
 void network_stop(struct discoverd *);
+/* Begin a message in d->packet; what is packed behind it goes out. */
+struct buf *network_message(struct discoverd *);
+void network_send(struct discoverd *, const struct address *);
+/* A member's discovery; NULL: not known. */
+const struct address *network_address(const struct discoverd *, uint64_t id);
 
 /* seeds.c */
 int seeds_start(struct discoverd *, struct err *);
 void seeds_stop(struct discoverd *);
+void seeds_heard(struct discoverd *, const struct address *from);
+void seeds_count(const struct discoverd *, struct council_seeds *ret);
 
 /* state.c */
 int state_load(struct discoverd *, struct members *ret, uint64_t *ret_start, struct err *);
 int state_save_start(struct discoverd *, uint64_t start, struct err *);
 void state_save_members(struct discoverd *);	/* logs what fails */
+int state_save_promise(const struct discoverd *, const struct synod_promise *, struct err *);
+int state_load_promise(const struct discoverd *, struct synod_promise *ret, struct err *);
+
+/* standing.c */
+int standing_load(struct discoverd *, struct err *);	/* and the layout and the promise that go with it */
+void standing_start(struct discoverd *);
+void standing_stop(struct discoverd *);
+void standing_check(struct discoverd *);	/* each round: does somebody remember more than this node? */
+void standing_silence(struct discoverd *, const char *why);
+int64_t standing_offset(const struct discoverd *);
+
+/* settle.c */
+void settle_start(struct discoverd *);
+void settle_stop(struct discoverd *);
+void settle_step(struct discoverd *);		/* after anything that may change what is to be done */
+void settle_receive(struct discoverd *, const struct wire *, const struct address *from);
+void settle_fetch(struct discoverd *, const struct address *from);
+void settle_synced(struct discoverd *, uint64_t epoch);
+void settle_answer(struct discoverd *, uint64_t from, enum wire_type, const struct wire_synod *);
+const struct layout *settle_layout(const struct discoverd *);
+
+/* acceptor.c */
+void acceptor_ask(struct discoverd *, const struct vote *);
 
 /* watch.c */
 int watch_serve(struct discoverd *, struct err *);
-void watch_publish(struct discoverd *);		/* tell all who watch */
+void watch_publish(struct discoverd *);		/* tell all who watch: the members */
+void watch_publish_layout(struct discoverd *);
 void watch_end(struct discoverd *);
 
 /* main.c */
 void discoverd_changed(struct discoverd *);	/* after anything that may have changed the view */
+void discoverd_hurry(struct discoverd *);	/* what this node is has changed: tell others now */
 void discoverd_leave(struct discoverd *);	/* say good-bye, and no more */
 
 #endif

@@ -3,7 +3,7 @@
  *
  * Each round it tells a few members what it knows (gossip.h), judges who
  * is silent, and when the view has changed writes members.ini and tells
- * the roles that watch.  On SIGTERM it says good-bye to the group first.
+ * the roles that watch.  With the others it agrees on layouts (settle.c).  On SIGTERM it says good-bye to the group first.
  * A node without a key is a group of one: it has a view of itself alone.
  */
 #include "discoverd.h"
@@ -17,6 +17,8 @@
 #include <inttypes.h>
 
 #define PUBLISH_MS 20			/* changes of a moment are told at once */
+#define OFFSET_NS INT64_C(100000000)	/* a clock's move that is told */
+#define HURRY_MAX 16			/* others that are all told at once of what changed */
 #define FAREWELLS 3			/* a good-bye may be lost */
 #define FAREWELL_MS 40
 #define START_ABOVE_MS 10000		/* two nodes with one id outdo each other no faster */
@@ -26,6 +28,7 @@ static void publish(struct timer *timer)
 	struct discoverd *d = CONTAINER_OF(timer, struct discoverd, publish);
 
 	d->published = d->gossip.view.changes;
+	d->published_offset = standing_offset(d);
 	watch_publish(d);
 	state_save_members(d);
 }
@@ -39,6 +42,7 @@ static void start_above(struct discoverd *d)
 	if (d->started_above != 0 && now - d->started_above < START_ABOVE_MS)
 		return;
 	d->started_above = now;
+	d->starts_above++;
 	d->gossip.view.outdone = 0;
 	log_line(LOG_LEVEL_WARNING,
 		 "others remember start %" PRIu64 " of this node, it counted %" PRIu64
@@ -50,10 +54,36 @@ static void start_above(struct discoverd *d)
 		view_restart(&d->gossip.view, start);
 }
 
+static bool offset_moved(const struct discoverd *d)
+{
+	int64_t by = standing_offset(d) - d->published_offset;
+
+	return by > OFFSET_NS || by < -OFFSET_NS;
+}
+
 void discoverd_changed(struct discoverd *d)
 {
-	if (d->gossip.view.changes != d->published && d->publish.loop == NULL)
+	if (d->publish.loop == NULL &&
+	    (d->gossip.view.changes != d->published || offset_moved(d)))
 		timer_start(d->service->loop, &d->publish, PUBLISH_MS);
+}
+
+/* The council at least; in a small group everybody. */
+void discoverd_hurry(struct discoverd *d)
+{
+	struct view *view = &d->gossip.view;
+
+	view->changes++;
+	view_beat(view);
+	for (size_t i = 0; i < view->count; i++) {
+		const struct member *m = &view->entries[i].member;
+		const struct layout_member *place = layout_find(settle_layout(d), m->id);
+
+		if (m->state != MEMBER_LEFT && m->state != MEMBER_DOWN &&
+		    (view->count <= HURRY_MAX || (place != NULL && place->council)))
+			gossip_announce(&d->gossip, &m->discovery);
+	}
+	discoverd_changed(d);
 }
 
 static void round_due(struct timer *timer)
@@ -65,7 +95,9 @@ static void round_due(struct timer *timer)
 		return;
 	if (d->gossip.view.outdone != 0)
 		start_above(d);
+	standing_check(d);
 	gossip_round(&d->gossip, clock_mono_ms());
+	settle_step(d);
 	if (d->save_failed)
 		state_save_members(d);
 	discoverd_changed(d);
@@ -118,6 +150,10 @@ static int start_gossip(struct discoverd *d, struct err *err)
 	    identity_member(d->service->conf, store_node(d->service->store), &self, err) < 0 ||
 	    state_load(d, &members, &self.start, err) < 0)
 		return -1;
+	if (standing_load(d, err) < 0) {
+		members_clear(&members);
+		return -1;
+	}
 	self.start++;
 	if (state_save_start(d, self.start, err) < 0) {
 		members_clear(&members);
@@ -126,6 +162,8 @@ static int start_gossip(struct discoverd *d, struct err *err)
 	gossip_init(&d->gossip, &self, d->keys.count > 0 ? d->keys.list[0].group : 0, now);
 	view_load(&d->gossip.view, &members, now);
 	members_clear(&members);
+	standing_start(d);
+	settle_start(d);
 	return 0;
 }
 
@@ -140,10 +178,14 @@ static void release(struct discoverd *d)
 	timer_stop(&d->round);
 	timer_stop(&d->publish);
 	timer_stop(&d->farewell);
+	settle_stop(d);
+	standing_stop(d);
 	watch_end(d);
 	seeds_stop(d);
 	network_stop(d);
+	pool_free(d->pool);
 	gossip_clear(&d->gossip);
+	buf_clear(&d->packet);
 	explicit_bzero(&d->keys, sizeof d->keys);
 	buf_clear(&d->directory);
 	free(d);
@@ -162,6 +204,7 @@ static int start(struct service *service, struct err *err)
 	service->data = d;
 	d->service = service;
 	d->multicast_fd = -1;
+	d->pool = pool_new(1);
 	buf_addf(&d->directory, "%s/state", service->conf->node.store);
 	d->round.fire = round_due;
 	d->publish.fire = publish;

@@ -38,13 +38,37 @@ static void received(void *data, const struct wire *wire, const struct address *
 {
 	struct discoverd *d = data;
 
-	if (d->gossip.view.self.state != MEMBER_LEFT)
-		gossip_receive(&d->gossip, wire, from, clock_mono_ms());
+	if (d->gossip.view.self.state == MEMBER_LEFT)
+		return;
+	seeds_heard(d, from);
+	gossip_receive(&d->gossip, wire, from, clock_mono_ms());
+	settle_receive(d, wire, from);
 }
 
 static void batch_done(void *data)
 {
+	settle_step(data);
 	discoverd_changed(data);
+}
+
+struct buf *network_message(struct discoverd *d)
+{
+	buf_reset(&d->packet);
+	wire_pack_sender(&d->packet, d->gossip.group, &d->gossip.view.self);
+	return &d->packet;
+}
+
+void network_send(struct discoverd *d, const struct address *to)
+{
+	send_message(d, to, buf_str(&d->packet));
+}
+
+const struct address *network_address(const struct discoverd *d, uint64_t id)
+{
+	for (size_t i = 0; i < d->gossip.view.count; i++)
+		if (d->gossip.view.entries[i].member.id == id)
+			return &d->gossip.view.entries[i].member.discovery;
+	return NULL;
 }
 
 static const struct sealed_role role = { .received = received, .batch_done = batch_done };

@@ -26,24 +26,63 @@ static void publish_seeds(struct discoverd *d)
 	gossip_seeds(&d->gossip, all, count);
 }
 
+void seeds_heard(struct discoverd *d, const struct address *from)
+{
+	for (size_t i = 0; i < d->seed_count; i++)
+		for (size_t k = 0; k < d->seeds[i].count; k++)
+			if (address_eq(&d->seeds[i].addresses[k], from))
+				d->seeds[i].answered[k] = true;
+}
+
+void seeds_count(const struct discoverd *d, struct council_seeds *ret)
+{
+	struct council_seeds seeds = { .count = 0 };
+
+	for (size_t i = 0; i < d->seed_count; i++) {
+		const struct seed *seed = &d->seeds[i];
+
+		seeds.count += seed->count == 0;	/* a name that nobody knows yet */
+		for (size_t k = 0; k < seed->count; k++) {
+			if (address_eq(&seed->addresses[k], &d->gossip.view.self.discovery))
+				continue;
+			seeds.count++;
+			seeds.answered += seed->answered[k];
+		}
+	}
+	*ret = seeds;
+}
+
 static void try_later(struct seed *seed)
 {
 	timer_start(seed->discoverd->service->loop, &seed->again,
 		    seed->count > 0 ? KNOWN_MS : UNKNOWN_MS);
 }
 
+/* An address that was there before keeps whether it has answered. */
+static void take_addresses(struct seed *seed, const struct sync_addresses *found)
+{
+	struct seed was = *seed;
+
+	seed->count = found->count < SEED_ADDRESSES ? found->count : SEED_ADDRESSES;
+	for (size_t i = 0; i < seed->count; i++) {
+		seed->addresses[i] = found->list[i];
+		seed->answered[i] = false;
+		for (size_t k = 0; k < was.count; k++)
+			if (was.answered[k] && address_eq(&was.addresses[k], &found->list[i]))
+				seed->answered[i] = true;
+	}
+}
+
 static void resolved(struct call *call, struct frame *frame)
 {
 	struct seed *seed = CONTAINER_OF(call, struct seed, call);
 	struct sync_addresses found;
-	size_t room = sizeof seed->addresses / sizeof seed->addresses[0];
 
 	if (frame != NULL)
 		call_finish(call);
 	if (frame != NULL && frame->type == SYNC_ADDRESSES &&
 	    sync_addresses_unpack(frame->body, &found, NULL) == 0 && found.count > 0) {
-		seed->count = found.count < room ? found.count : room;
-		memcpy(seed->addresses, found.list, seed->count * sizeof found.list[0]);
+		take_addresses(seed, &found);
 		publish_seeds(seed->discoverd);
 	}
 	try_later(seed);

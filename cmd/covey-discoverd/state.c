@@ -1,7 +1,8 @@
-/* state - what outlives covey-discoverd: members.ini and start.ini */
+/* state - what outlives covey-discoverd: members.ini, start.ini and synod.ini */
 #include "discoverd.h"
 
 #include "inifile.h"
+#include "layout_file.h"
 #include "log.h"
 #include "members.h"
 
@@ -75,4 +76,90 @@ void state_save_members(struct discoverd *d)
 		d->save_failed = true;
 	}
 	members_clear(&members);
+}
+
+/* synod.ini: what this node promised about the next layout, and the layout it has accepted */
+
+static char *promise_file(const struct discoverd *d)
+{
+	struct buf file = BUF_INIT;
+
+	buf_addf(&file, "%s/synod.ini", d->directory.data);
+	return buf_take(&file);
+}
+
+static void put_ballot(struct inifile *ini, const char *key, struct ballot ballot)
+{
+	inifile_putf(ini, key, "%" PRIu32 " %016" PRIx64, ballot.round, ballot.node);
+}
+
+int state_save_promise(const struct discoverd *d, const struct synod_promise *promise,
+		       struct err *err)
+{
+	struct inifile ini = INIFILE_INIT;
+	char *file = promise_file(d);
+	int rc;
+
+	inifile_section(&ini, "synod");
+	inifile_putf(&ini, "lineage", "%016" PRIx64, promise->lineage);
+	inifile_putf(&ini, "instance", "%" PRIu64, promise->instance);
+	put_ballot(&ini, "promised", promise->promised);
+	put_ballot(&ini, "accepted", promise->accepted);
+	if (promise->value.epoch != 0)
+		layout_put_ini(&ini, &promise->value);
+	rc = inifile_save(&ini, file, 0640, err);
+	inifile_clear(&ini);
+	free(file);
+	return rc;
+}
+
+static int take_ballot(struct str text, struct ballot *ret)
+{
+	struct str round;
+	uint64_t n;
+
+	if (!str_cut(&text, ' ', &round) || str_u64(round, UINT32_MAX, &n) < 0 ||
+	    str_hex64(text, &ret->node) < 0)
+		return -1;
+	ret->round = (uint32_t)n;
+	return 0;
+}
+
+static int each_promise(void *data, struct str section, struct str key, struct str value,
+			struct err *err)
+{
+	struct synod_promise *promise = data;
+	int rc = 0;
+
+	if (!str_eq(section, STR("synod")))
+		return layout_take_ini(&promise->value, section, key, value, err);
+	if (str_eq(key, STR("lineage")))
+		rc = str_hex64(value, &promise->lineage);
+	else if (str_eq(key, STR("instance")))
+		rc = str_u64(value, UINT64_MAX, &promise->instance);
+	else if (str_eq(key, STR("promised")))
+		rc = take_ballot(value, &promise->promised);
+	else if (str_eq(key, STR("accepted")))
+		rc = take_ballot(value, &promise->accepted);
+	return rc == 0 ? 0 : err_set(err, ERR_CORRUPT, "bad %.*s \"%.*s\"", STR_ARG(key),
+				     STR_ARG(value));
+}
+
+int state_load_promise(const struct discoverd *d, struct synod_promise *ret, struct err *err)
+{
+	struct synod_promise promise = SYNOD_PROMISE_NONE;
+	char *file = promise_file(d);
+	struct err why = ERR_INIT;
+	int rc = inifile_read(file, each_promise, &promise, &why);
+
+	if (rc < 0 && why.kind == ERR_ABSENT)
+		rc = 0;
+	else if (rc < 0)
+		rc = err_set(err, why.kind, "%s", why.text);
+	else if (promise.value.epoch != 0)
+		rc = layout_judge(&promise.value, file, err);
+	free(file);
+	if (rc == 0)
+		*ret = promise;
+	return rc;
 }

@@ -10,11 +10,27 @@ static void reply_members(struct discoverd *d, struct serve_request *const *to, 
 	struct buf body = BUF_INIT;
 
 	view_members(&d->gossip.view, &members);
-	discover_members_pack(&body, &members, 0);
+	discover_members_pack(&body, &members, standing_offset(d));
 	for (size_t i = 0; i < count; i++)
 		serve_reply(to[i], DISCOVER_MEMBERS, buf_str(&body), NULL, 0);
 	buf_clear(&body);
 	members_clear(&members);
+}
+
+static void reply_layout(struct discoverd *d, struct serve_request *const *to, size_t count)
+{
+	struct buf body = BUF_INIT;
+
+	discover_layout_pack(&body, settle_layout(d));
+	for (size_t i = 0; i < count; i++)
+		serve_reply(to[i], DISCOVER_LAYOUT, buf_str(&body), NULL, 0);
+	buf_clear(&body);
+}
+
+void watch_publish_layout(struct discoverd *d)
+{
+	if (d->watcher_count > 0)
+		reply_layout(d, d->watchers, d->watcher_count);
 }
 
 void watch_publish(struct discoverd *d)
@@ -46,22 +62,69 @@ static void refuse(struct serve_request *request, enum err_kind kind, const char
 	serve_fail(request, &err);
 }
 
+static void done(struct serve_request *request)
+{
+	serve_reply(request, DISCOVER_DONE, STR(""), NULL, 0);
+	serve_end(request);
+}
+
+static void behind(struct discoverd *d, struct serve_request *request, struct str body)
+{
+	struct discover_behind behind;
+	struct err err = ERR_INIT;
+
+	if (discover_behind_unpack(body, &behind, &err) < 0) {
+		serve_fail(request, &err);
+		return;
+	}
+	if (behind.epoch > settle_layout(d)->epoch && behind.from.len != 0)
+		settle_fetch(d, &behind.from);
+	done(request);
+}
+
+static void synced(struct discoverd *d, struct serve_request *request, struct str body)
+{
+	struct err err = ERR_INIT;
+	uint64_t epoch;
+
+	if (discover_synced_unpack(body, &epoch, &err) < 0) {
+		serve_fail(request, &err);
+		return;
+	}
+	settle_synced(d, epoch);
+	done(request);
+}
+
+/* Requests that have no body. */
+static void asked_plainly(struct discoverd *d, struct serve_request *request, uint8_t type)
+{
+	if (type == DISCOVER_LEAVE) {
+		discoverd_leave(d);
+		done(request);
+		return;
+	}
+	reply_members(d, &request, 1);
+	reply_layout(d, &request, 1);
+	if (type == DISCOVER_WATCH)
+		add_watcher(d, request);
+	else
+		serve_end(request);
+}
+
 static void asked(struct serve *serve, struct serve_request *request, struct frame *frame)
 {
 	struct discoverd *d = serve_data(serve);
 
-	if (frame->body.n > 0) {
-		refuse(request, ERR_INVALID, "malformed request");
-	} else if (frame->type == DISCOVER_VIEW) {
-		reply_members(d, &request, 1);
-		serve_end(request);
-	} else if (frame->type == DISCOVER_WATCH) {
-		reply_members(d, &request, 1);
-		add_watcher(d, request);
-	} else if (frame->type == DISCOVER_LEAVE) {
-		discoverd_leave(d);
-		serve_reply(request, DISCOVER_DONE, STR(""), NULL, 0);
-		serve_end(request);
+	if (frame->type == DISCOVER_VIEW || frame->type == DISCOVER_WATCH ||
+	    frame->type == DISCOVER_LEAVE) {
+		if (frame->body.n > 0)
+			refuse(request, ERR_INVALID, "malformed request");
+		else
+			asked_plainly(d, request, frame->type);
+	} else if (frame->type == DISCOVER_BEHIND) {
+		behind(d, request, frame->body);
+	} else if (frame->type == DISCOVER_SYNCED) {
+		synced(d, request, frame->body);
 	} else {
 		refuse(request, ERR_UNSUPPORTED, "unknown request");
 	}

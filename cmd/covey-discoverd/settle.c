@@ -1,0 +1,375 @@
+/*
+ * settle - layouts: founding, fetching, adopting, proposing
+ *
+ * What is to be done council.h judges; here it is done.  A layout is used,
+ * and told to anybody, only when it is on disk.
+ */
+#include "discoverd.h"
+
+#include "clock.h"
+#include "container.h"
+#include "layout_file.h"
+#include "log.h"
+
+#include <inttypes.h>
+#include <sodium.h>
+
+#define AGAIN_MS 1000		/* after a layout could not be written */
+
+const struct layout *settle_layout(const struct discoverd *d)
+{
+	return &d->settle.council.layout;
+}
+
+/* adopting */
+
+static void write_layout(struct job *job)
+{
+	struct discoverd *d = CONTAINER_OF(job, struct discoverd, settle.job);
+
+	d->settle.rc = layout_save(d->directory.data, &d->settle.writing, &d->settle.err);
+}
+
+static void tell_layout(struct discoverd *d, const struct address *to)
+{
+	wire_pack_layout(network_message(d), settle_layout(d));
+	network_send(d, to);
+}
+
+/* Whoever decided it tells all; the others hear of it at once, not with the gossip. */
+static void tell_everybody(struct discoverd *d)
+{
+	for (size_t i = 0; i < d->gossip.view.count; i++) {
+		const struct member *m = &d->gossip.view.entries[i].member;
+
+		if (m->state == MEMBER_UP)
+			tell_layout(d, &m->discovery);
+	}
+}
+
+static void log_layout(const struct layout *layout)
+{
+	log_line(LOG_LEVEL_INFO, "layout %016" PRIx64 " epoch %" PRIu64 ": %zu members%s",
+		 layout->lineage, layout->epoch, layout->count,
+		 layout_is_joint(layout) ? ", joint" : "");
+}
+
+static void use_layout(struct discoverd *d, const struct layout *layout)
+{
+	struct settle *s = &d->settle;
+	struct member *self = &d->gossip.view.self;
+	bool decided = s->proposer.phase == SYNOD_DECIDED && layout_eq(&s->proposer.value, layout);
+
+	council_told(&s->council, layout, clock_mono_ms());
+	synod_stop(&s->proposer);
+	self->lineage = layout->lineage;
+	self->epoch = layout->epoch;
+	self->synced = 0;
+	log_layout(layout);
+	watch_publish_layout(d);
+	if (decided)
+		tell_everybody(d);
+	discoverd_hurry(d);
+}
+
+static void layout_written(struct job *);
+
+static void write_next(struct discoverd *d)
+{
+	struct settle *s = &d->settle;
+
+	if (s->busy || s->next.epoch == 0)
+		return;
+	s->busy = true;
+	s->writing = s->next;
+	s->next = LAYOUT_NONE;
+	s->job.work = write_layout;
+	s->job.done = layout_written;
+	s->job.home = d->service->loop;
+	pool_submit(d->pool, &s->job);
+}
+
+static void layout_written(struct job *job)
+{
+	struct discoverd *d = CONTAINER_OF(job, struct discoverd, settle.job);
+	struct settle *s = &d->settle;
+
+	s->busy = false;
+	if (s->rc == 0) {
+		use_layout(d, &s->writing);
+	} else {
+		log_err(LOG_LEVEL_WARNING, &s->err, "adopt no layout");
+		if (s->next.epoch == 0)
+			s->next = s->writing;
+		timer_start(d->service->loop, &s->again, AGAIN_MS);
+		return;
+	}
+	write_next(d);
+	settle_step(d);
+}
+
+static void write_again(struct timer *timer)
+{
+	write_next(CONTAINER_OF(timer, struct discoverd, settle.again));
+}
+
+/* What is being written comes first; of two that wait the newer one. */
+static void adopt(struct discoverd *d, const struct layout *layout)
+{
+	struct settle *s = &d->settle;
+
+	if (s->busy && s->writing.lineage == layout->lineage && s->writing.epoch >= layout->epoch)
+		return;
+	if (s->next.epoch != 0 && s->next.lineage == layout->lineage &&
+	    s->next.epoch >= layout->epoch)
+		return;
+	s->next = *layout;
+	write_next(d);
+}
+
+/* proposing */
+
+static void set_tick(struct discoverd *d)
+{
+	const struct synod_proposer *p = &d->settle.proposer;
+	uint64_t now = clock_mono_ms();
+
+	if (p->due == 0)
+		timer_stop(&d->settle.tick);
+	else
+		timer_start(d->service->loop, &d->settle.tick, p->due > now ? p->due - now : 0);
+}
+
+/* The proposer did a step. */
+static void proposed(struct discoverd *d)
+{
+	struct synod_proposer *p = &d->settle.proposer;
+
+	set_tick(d);
+	if (p->phase == SYNOD_DECIDED)
+		adopt(d, &p->value);
+	if (p->phase == SYNOD_FAILED) {
+		log_line(LOG_LEVEL_WARNING, "the council did not agree on a layout: try again");
+		synod_stop(p);
+	}
+}
+
+static void tick(struct timer *timer)
+{
+	struct discoverd *d = CONTAINER_OF(timer, struct discoverd, settle.tick);
+
+	synod_tick(&d->settle.proposer, clock_mono_ms());
+	proposed(d);
+}
+
+static void send_synod(void *data, uint64_t to, enum wire_type type, const struct wire_synod *synod)
+{
+	struct discoverd *d = data;
+	const struct address *address;
+
+	if (to == d->standing.self) {
+		struct vote vote = { .own = true, .type = type, .asked = *synod };
+
+		acceptor_ask(d, &vote);
+		return;
+	}
+	address = network_address(d, to);
+	if (address == NULL)
+		return;
+	wire_pack_synod(network_message(d), type, synod);
+	network_send(d, address);
+}
+
+static uint64_t random_number(void *data)
+{
+	uint64_t n;
+
+	(void)data;
+	randombytes_buf(&n, sizeof n);
+	return n;
+}
+
+void settle_answer(struct discoverd *d, uint64_t from, enum wire_type type,
+		   const struct wire_synod *answer)
+{
+	if (!synod_is_busy(&d->settle.proposer))
+		return;
+	synod_answer(&d->settle.proposer, from, type, answer, clock_mono_ms());
+	proposed(d);
+}
+
+static void propose(struct discoverd *d, const struct council_step *step)
+{
+	struct settle *s = &d->settle;
+
+	if (s->proposer.phase != SYNOD_IDLE)
+		return;
+	log_line(LOG_LEVEL_INFO, "propose layout epoch %" PRIu64 ": %s", step->layout.epoch,
+		 step->why);
+	synod_propose(&s->proposer, &s->council.layout, &step->layout, &d->acceptor.promise,
+		      clock_mono_ms());
+	proposed(d);
+}
+
+/* steps */
+
+static const struct layout *accepted(const struct discoverd *d)
+{
+	const struct synod_promise *p = &d->acceptor.promise;
+	const struct layout *layout = settle_layout(d);
+
+	if (p->lineage != layout->lineage || p->instance != layout->epoch + 1 ||
+	    p->accepted.round == 0)
+		return NULL;
+	return &p->value;
+}
+
+void settle_fetch(struct discoverd *d, const struct address *from)
+{
+	const struct layout *layout = settle_layout(d);
+	struct wire_want want = { .lineage = layout->lineage, .epoch = layout->epoch };
+
+	wire_pack_want(network_message(d), &want);
+	network_send(d, from);
+}
+
+static void act(struct discoverd *d, struct council_step *step)
+{
+	switch (step->act) {
+	case COUNCIL_FOUND:
+		do
+			step->layout.lineage = random_number(NULL);
+		while (step->layout.lineage == 0);
+		log_line(LOG_LEVEL_INFO, "no group is to be found: found one");
+		adopt(d, &step->layout);
+		break;
+	case COUNCIL_FETCH:
+		if (network_address(d, step->from) != NULL)
+			settle_fetch(d, network_address(d, step->from));
+		break;
+	case COUNCIL_PROPOSE:
+		propose(d, step);
+		break;
+	case COUNCIL_REST:
+		break;
+	}
+}
+
+void settle_step(struct discoverd *d)
+{
+	struct settle *s = &d->settle;
+	struct council_seeds seeds;
+	struct council_step step;
+	uint64_t now = clock_mono_ms();
+
+	if (d->unicast == NULL || s->busy || s->next.epoch != 0 ||
+	    d->gossip.view.self.state == MEMBER_LEFT)
+		return;
+	seeds_count(d, &seeds);
+	council_step(&s->council, &d->gossip.view, &seeds, accepted(d), now, &step);
+	if (step.due != 0)
+		timer_start(d->service->loop, &s->due, step.due > now ? step.due - now : 0);
+	else
+		timer_stop(&s->due);
+	act(d, &step);
+}
+
+static void due(struct timer *timer)
+{
+	settle_step(CONTAINER_OF(timer, struct discoverd, settle.due));
+}
+
+/* what others say */
+
+static void hear_layout(struct discoverd *d, const struct layout *theirs)
+{
+	struct settle *s = &d->settle;
+
+	switch (council_meet(&s->council, theirs)) {
+	case COUNCIL_ADOPT:
+		/* What this group is just agreeing on comes first. */
+		if (theirs->lineage == s->council.layout.lineage || !synod_is_busy(&s->proposer))
+			adopt(d, theirs);
+		break;
+	case COUNCIL_APART:
+		if (s->apart != theirs->lineage)
+			log_line(LOG_LEVEL_WARNING,
+				 "another group has this key: lineage %016" PRIx64
+				 " of %zu members; both stay as they are", theirs->lineage,
+				 theirs->count);
+		s->apart = theirs->lineage;
+		break;
+	case COUNCIL_KEEP:
+		break;
+	}
+}
+
+static void hear_want(struct discoverd *d, const struct wire_want *want, const struct address *from)
+{
+	const struct layout *layout = settle_layout(d);
+
+	if (layout->epoch != 0 &&
+	    (want->lineage != layout->lineage || want->epoch < layout->epoch))
+		tell_layout(d, from);
+}
+
+void settle_receive(struct discoverd *d, const struct wire *wire, const struct address *from)
+{
+	struct vote vote = { .own = false, .from = *from, .type = wire->type };
+
+	if (wire->type == WIRE_WANT) {
+		hear_want(d, &wire->want, from);
+	} else if (wire->type == WIRE_LAYOUT) {
+		hear_layout(d, &wire->layout);
+	} else if (wire->type == WIRE_PREPARE || wire->type == WIRE_ACCEPT) {
+		vote.asked = wire->synod;
+		acceptor_ask(d, &vote);
+	} else if (wire->type == WIRE_PROMISE || wire->type == WIRE_ACCEPTED ||
+		   wire->type == WIRE_NACK) {
+		settle_answer(d, wire->sender.id, wire->type, &wire->synod);
+	}
+}
+
+void settle_synced(struct discoverd *d, uint64_t epoch)
+{
+	struct member *self = &d->gossip.view.self;
+
+	if (epoch != self->epoch || self->synced == epoch)
+		return;
+	self->synced = epoch;
+	discoverd_hurry(d);
+	settle_step(d);
+}
+
+void settle_start(struct discoverd *d)
+{
+	const struct conf *conf = d->service->conf;
+	struct council_numbers numbers = {
+		.homes = (uint8_t)conf->replication.homes,
+		.copies = (uint8_t)conf->replication.copies,
+		.keep_versions = (uint32_t)conf->keep.versions,
+		.keep_days = (uint32_t)conf->keep.days,
+	};
+	struct settle *s = &d->settle;
+	struct layout known = s->council.layout;
+
+	council_init(&s->council, d->standing.self, &numbers, clock_mono_ms());
+	if (known.epoch != 0)
+		council_told(&s->council, &known, clock_mono_ms());
+	d->gossip.view.self.lineage = known.lineage;
+	d->gossip.view.self.epoch = known.epoch;
+	s->proposer.send = send_synod;
+	s->proposer.random = random_number;
+	s->proposer.data = d;
+	s->proposer.self = d->standing.self;
+	s->due.fire = due;
+	s->tick.fire = tick;
+	s->again.fire = write_again;
+}
+
+void settle_stop(struct discoverd *d)
+{
+	timer_stop(&d->settle.due);
+	timer_stop(&d->settle.tick);
+	timer_stop(&d->settle.again);
+}

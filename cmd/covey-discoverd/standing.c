@@ -1,0 +1,215 @@
+/*
+ * standing - what this node is to the group, and how far its disk remembers
+ *
+ * A sequence number is saved, synced, every half minute, and told in the
+ * gossip.  Whoever remembers a later one than this disk knows that the disk
+ * lost something: promises and records that others count on.  Then, and when
+ * the same identity lives at two places, the node is silent: it answers as
+ * no home and votes on nothing, until it is formatted anew.
+ */
+#include "discoverd.h"
+
+#include "container.h"
+#include "inifile.h"
+#include "layout_file.h"
+#include "log.h"
+
+#include <inttypes.h>
+
+#define REMEMBER_MS 30000
+#define CLONE_TIMES 2		/* to be outdone once is a restored store, again is another process */
+#define BEHIND_MAX 2		/* saves that a careless disk may lose */
+
+static void put_file(struct buf *ret, const struct discoverd *d)
+{
+	buf_addf(ret, "%s/standing.ini", d->directory.data);
+}
+
+static int take_offset(struct str text, int64_t *ret)
+{
+	bool minus = text.n > 0 && text.s[0] == '-';
+	uint64_t n;
+
+	if (minus)
+		text = (struct str){ text.s + 1, text.n - 1 };
+	if (str_u64(text, INT64_MAX, &n) < 0)
+		return -1;
+	*ret = minus ? -(int64_t)n : (int64_t)n;
+	return 0;
+}
+
+static int each(void *data, struct str section, struct str key, struct str value, struct err *err)
+{
+	struct node_standing *s = data;
+	int rc = 0;
+
+	if (!str_eq(section, STR("covey")))
+		return 0;
+	if (str_eq(key, STR("self")))
+		rc = str_hex64(value, &s->self);
+	else if (str_eq(key, STR("sequence")))
+		rc = str_u64(value, UINT64_MAX, &s->sequence);
+	else if (str_eq(key, STR("offset")))
+		rc = take_offset(value, &s->offset);
+	else if (str_eq(key, STR("silent")))
+		s->silent = str_eq(value, STR("yes"));
+	return rc == 0 ? 0 : err_set(err, ERR_CORRUPT, "bad %.*s \"%.*s\"", STR_ARG(key),
+				     STR_ARG(value));
+}
+
+static int save(const struct discoverd *d, const struct node_standing *s, struct err *err)
+{
+	struct inifile ini = INIFILE_INIT;
+	struct buf file = BUF_INIT;
+	int rc;
+
+	put_file(&file, d);
+	inifile_section(&ini, "covey");
+	inifile_putf(&ini, "self", "%016" PRIx64, s->self);
+	inifile_putf(&ini, "sequence", "%" PRIu64, s->sequence);
+	inifile_putf(&ini, "offset", "%" PRId64, s->offset);
+	inifile_put(&ini, "silent", s->silent ? STR("yes") : STR("no"));
+	rc = inifile_save(&ini, file.data, 0640, err);
+	inifile_clear(&ini);
+	buf_clear(&file);
+	return rc;
+}
+
+/* A file that cannot be read has been forgotten: peers may know. */
+static void load(const struct discoverd *d, struct node_standing *ret)
+{
+	struct buf file = BUF_INIT;
+	struct err why = ERR_INIT;
+	struct node_standing standing = { .self = 0 };
+
+	put_file(&file, d);
+	if (inifile_read(file.data, each, &standing, &why) < 0) {
+		if (why.kind != ERR_ABSENT)
+			log_err(LOG_LEVEL_WARNING, &why, "forget what this node was");
+		standing = (struct node_standing){ .self = 0 };
+	}
+	buf_clear(&file);
+	*ret = standing;
+}
+
+/* What the last process of this identity agreed to; another identity's is nobody's. */
+static void load_agreements(struct discoverd *d, struct node_standing *standing)
+{
+	struct layout layout = LAYOUT_NONE;
+	struct err why = ERR_INIT;
+
+	if (layout_load(d->directory.data, &layout, &why) < 0) {
+		log_err(LOG_LEVEL_WARNING, &why, "forget the layout");
+		layout = LAYOUT_NONE;
+	}
+	if (state_load_promise(d, &d->acceptor.promise, &why) < 0) {
+		log_err(LOG_LEVEL_WARNING, &why, "this node forgot its promises");
+		standing->silent = true;
+	}
+	d->settle.council.layout = layout;
+}
+
+int standing_load(struct discoverd *d, struct err *err)
+{
+	uint64_t self = store_node(d->service->store);
+	struct node_standing standing;
+
+	load(d, &standing);
+	if (standing.self == self)
+		load_agreements(d, &standing);
+	else
+		standing = (struct node_standing){ .self = self, .offset = standing.offset };
+	standing.sequence++;
+	if (save(d, &standing, err) < 0)
+		return -1;
+	d->standing = standing;
+	return 0;
+}
+
+/* saving */
+
+static void write_standing(struct job *job)
+{
+	struct discoverd *d = CONTAINER_OF(job, struct discoverd, remember_job);
+
+	d->remember_rc = save(d, &d->remembering, &d->remember_err);
+}
+
+static void standing_written(struct job *job)
+{
+	struct discoverd *d = CONTAINER_OF(job, struct discoverd, remember_job);
+
+	d->remember_busy = false;
+	if (d->remember_rc < 0) {
+		log_err(LOG_LEVEL_WARNING, &d->remember_err, "remember what this node is");
+		return;
+	}
+	d->standing.sequence = d->remembering.sequence;
+	d->gossip.view.self.sequence = d->standing.sequence;
+}
+
+static void remember(struct timer *timer)
+{
+	struct discoverd *d = CONTAINER_OF(timer, struct discoverd, remember);
+
+	timer_start(d->service->loop, timer, REMEMBER_MS);
+	if (d->remember_busy)
+		return;
+	d->remember_busy = true;
+	d->remembering = d->standing;
+	d->remembering.sequence++;
+	d->remembering.offset = standing_offset(d);
+	d->remember_job.work = write_standing;
+	d->remember_job.done = standing_written;
+	d->remember_job.home = d->service->loop;
+	pool_submit(d->pool, &d->remember_job);
+}
+
+void standing_start(struct discoverd *d)
+{
+	struct member *self = &d->gossip.view.self;
+	const struct conf *conf = d->service->conf;
+
+	self->sequence = d->standing.sequence;
+	self->weight = (uint8_t)conf->node.weight;
+	self->flags = (uint8_t)((conf->node.home ? 0 : MEMBER_GUEST) |
+				(d->standing.silent ? MEMBER_SILENT : 0));
+	member_set_region(self, str_of(conf->node.region));
+	if (d->standing.silent)
+		log_line(LOG_LEVEL_ERROR, "this node forgot something that others count on: it "
+			 "answers as no home until it is formatted anew");
+	d->remember.fire = remember;
+	timer_start(d->service->loop, &d->remember, REMEMBER_MS);
+}
+
+void standing_stop(struct discoverd *d)
+{
+	timer_stop(&d->remember);
+}
+
+/* silence */
+
+void standing_silence(struct discoverd *d, const char *why)
+{
+	if (d->standing.silent)
+		return;
+	log_line(LOG_LEVEL_ERROR, "%s: this node answers as no home until it is formatted anew", why);
+	d->standing.silent = true;
+	d->gossip.view.self.flags |= MEMBER_SILENT;
+	remember(&d->remember);
+	discoverd_hurry(d);
+}
+
+void standing_check(struct discoverd *d)
+{
+	/* The start saved one more than it found. */
+	if (d->gossip.view.recalled > d->standing.sequence - 1 + BEHIND_MAX)
+		standing_silence(d, "others remember what this disk has forgotten");
+	if (d->starts_above >= CLONE_TIMES)
+		standing_silence(d, "another process has this node's identity");
+}
+
+int64_t standing_offset(const struct discoverd *d)
+{
+	return view_offset(&d->gossip.view, d->standing.offset);
+}
