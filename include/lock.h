@@ -3,8 +3,8 @@
  *
  * A lock is a byte of a lock file, held by an open description of its own
  * (F_OFD_SETLKW), so that threads exclude each other as processes do.  The
- * kernel drops it when its holder dies.  The byte's number is a hash with
- * 62 bits: two names that share one only wait for each other.
+ * kernel drops it when its holder dies.  The byte's number may be a hash:
+ * two names that share one only wait for each other.
  *
  * Nobody takes a second lock while holding one, so nobody waits in a circle.
  */
@@ -22,9 +22,9 @@ struct lock {
 #define LOCK_INIT { .fd = -1 }
 
 /* Waits as long as it takes.  The file is made when absent. */
-int lock_take(struct lock *, int dir, const char *file, uint64_t hash, struct err *);
+int lock_take(struct lock *, int dir, const char *file, uint32_t byte, struct err *);
 /* The same, but only if nobody holds it: false then, and on any failure. */
-bool lock_try(struct lock *, int dir, const char *file, uint64_t hash);
+bool lock_try(struct lock *, int dir, const char *file, uint32_t byte);
 void lock_release(struct lock *);	/* safe on LOCK_INIT, and leaves it behind */
 
 #endif

@@ -7,12 +7,12 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-static struct flock byte_of(uint64_t hash)
+static struct flock byte_of(uint32_t byte)
 {
 	return (struct flock){
 		.l_type = F_WRLCK,
 		.l_whence = SEEK_SET,
-		.l_start = (off_t)(hash >> 2),	/* the end of the byte must be an off_t too */
+		.l_start = (off_t)byte,
 		.l_len = 1,
 	};
 }
@@ -22,9 +22,9 @@ static int open_file(int dir, const char *file)
 	return openat(dir, file, O_RDWR | O_CREAT | O_CLOEXEC, FS_FILE_MODE);
 }
 
-int lock_take(struct lock *lock, int dir, const char *file, uint64_t hash, struct err *err)
+int lock_take(struct lock *lock, int dir, const char *file, uint32_t number, struct err *err)
 {
-	struct flock byte = byte_of(hash);
+	struct flock byte = byte_of(number);
 	int fd = open_file(dir, file);
 
 	if (fd < 0)
@@ -40,9 +40,9 @@ int lock_take(struct lock *lock, int dir, const char *file, uint64_t hash, struc
 	return 0;
 }
 
-bool lock_try(struct lock *lock, int dir, const char *file, uint64_t hash)
+bool lock_try(struct lock *lock, int dir, const char *file, uint32_t number)
 {
-	struct flock byte = byte_of(hash);
+	struct flock byte = byte_of(number);
 	int fd = open_file(dir, file);
 
 	if (fd >= 0 && fcntl(fd, F_OFD_SETLK, &byte) == 0) {

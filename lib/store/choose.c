@@ -3,8 +3,8 @@
  *
  * The time is the wall clock's, or the one the caller has from several
  * nodes' clocks, and it is above what stands, the tombstone, and (when
- * tree/P is gone, perhaps by hand) all of history/P; so it is above
- * everything known here.
+ * tree/P is gone, perhaps by hand, or a directory) all of history/P; so it
+ * is above everything known here.
  *
  * That no (path, version) is issued twice, also after a person removed
  * tree/P or a crash took back what had shown, needs more only when the
@@ -31,12 +31,13 @@ int commit_see(struct store *store, struct commit_state *s, struct err *err)
 	if (s->parent >= 0 && look_tree(s->parent, s->name, &s->now, err) < 0)
 		return -1;
 	if (look_mark(store->history, names_mark(&s->names, MARK_TOMBSTONE), &s->tombstone, err) < 0 ||
+	    look_mark(store->history, names_mark(&s->names, MARK_REMOVED), &s->removed, err) < 0 ||
 	    entry_of(store, &s->names, &s->now, s->tombstone, STORE_RECORD, &s->entry, err) < 0)
 		return -1;
-	if (version_is_none(s->now.record.version) &&
+	if ((version_is_none(s->now.record.version) || s->now.kind == FOUND_DIRECTORY) &&
 	    look_history(store, &s->names, &past, err) < 0)
 		return -1;
-	s->known = later(past, later(s->tombstone, s->now.record.version));
+	s->known = later(later(past, s->now.record.version), later(s->tombstone, s->removed));
 	return 0;
 }
 
@@ -60,8 +61,8 @@ static int choose(struct store *store, const struct commit *c, struct commit_sta
 	return 0;
 }
 
-int commit_choose(struct store *store, const struct commit *c, struct commit_state *s,
-		  struct err *err)
+static int make_record(struct store *store, const struct commit *c, struct commit_state *s,
+		       struct err *err)
 {
 	if (c->pointer != NULL) {
 		s->record = *c->pointer;
@@ -77,4 +78,14 @@ int commit_choose(struct store *store, const struct commit *c, struct commit_sta
 		memcpy(s->record.sha256, stage_sha256(c->stage), SHA256_BYTES);
 	}
 	return version_is_none(c->fixed) ? choose(store, c, s, err) : 0;
+}
+
+int commit_choose(struct store *store, const struct commit *c, struct commit_state *s,
+		  struct err *err)
+{
+	if (make_record(store, c, s, err) < 0)
+		return -1;
+	if (c->outbox == NULL)
+		return 0;
+	return outbox_begin(c->outbox, c->path, s->record.version, &s->mark, err);
 }

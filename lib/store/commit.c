@@ -9,8 +9,9 @@
  *	   are put on a file without a
  *	   name
  *	2  O is linked into history	O, which history then knows, too
- *	3  the file and history/P are	the same
- *	   synced
+ *	3  the file and history/P are	the same; an entry in the outbox that
+ *	   synced, and meanwhile the	names no version that is known here
+ *	   outbox's entry
  *	4  V is renamed over tree/P	O or V: one rename, seen whole or not;
  *	   (linked, if there is no O)	O is in history for certain (3)
  *	5  tree/P's directory is	V, for ever; only now commit_wait()
@@ -19,8 +20,9 @@
  * Linking O before the file is synced (not after) lets one journal commit
  * carry both.  A deletion differs from step 2 on:
  *
- *	2  O and the tombstone T are	O
- *	   put into history, T synced
+ *	2  O and the tombstone T are	O; T does not count before 3
+ *	   put into history, T synced,
+ *	   and the outbox's entry
  *	3  history/P/, is renamed to	O or T: T is greater than O, so it
  *	   name T, history/P is synced	counts although tree/P still stands
  *	4  tree/P is removed		T
@@ -30,13 +32,17 @@
  * way to its name (step 4; the path's next commit removes it), O may be in
  * tree/ and history/ both, and a dead tree/P is moved on by the next commit.
  *
+ * From the first change that others could see until all is synced the
+ * counters make readers wait (commit_reveal(), counters.c).
+ *
  * The version is chosen above everything known here (choose.c).  One made
  * elsewhere that is older than what is known goes to history; what is there
- * already is success, once it is on disk.
+ * already is success.
  *
- * Above the path each directory has a live record before its first file
- * (directory.c).  No step holds two locks; a directory removed meanwhile
- * shows as ENOENT, and the commit starts over.
+ * Above the path each directory has a live record before its first file of
+ * this node; for one made elsewhere it is only made (directory.c).  No step
+ * holds two locks; a directory removed meanwhile shows as ENOENT, and the
+ * commit starts over.
  */
 #include "inside.h"
 
@@ -105,7 +111,8 @@ int commit_keep(struct store *store, const struct commit *c, struct commit_state
 
 	if (s->now.kind == FOUND_NOTHING ||
 	    (s->now.kind == FOUND_FOREIGN && s->how == COMMIT_ADOPT) ||
-	    version_cmp(s->now.record.version, s->record.version) == 0)
+	    (!version_is_none(s->record.version) &&
+	     version_cmp(s->now.record.version, s->record.version) == 0))
 		return 0;
 	if (commit_open_history(store, c, s, err) < 0)
 		return -1;
@@ -124,6 +131,25 @@ int commit_keep(struct store *store, const struct commit *c, struct commit_state
 	if (err != NULL)
 		*err = why;
 	return -1;
+}
+
+/* It is about directories, or about a name that was or becomes one. */
+static bool of_directory(const struct commit_state *s)
+{
+	return s->record.flags & RECORD_DIRECTORY || s->now.kind == FOUND_DIRECTORY ||
+	       s->how == COMMIT_ABOVE;
+}
+
+int commit_reveal(struct store *store, const struct commit *c, struct commit_state *s,
+		  struct err *err)
+{
+	if (s->begun)
+		return 0;
+	if (s->mark.segment != 0 && outbox_wait(c->outbox, s->mark, err) < 0)
+		return -1;
+	counters_begin(store, counters_slot(path_hash(c->path)), c->path, of_directory(s));
+	s->begun = true;
+	return 0;
 }
 
 /* What the new version's name will be made from: the stage's file, or a pointer's text. */
@@ -183,6 +209,8 @@ static int become_newest(struct store *store, const struct commit *c, struct com
 	if (status == 0)
 		status = sync_prepared(store, c, s, err);
 	if (status == 0)
+		status = commit_reveal(store, c, s, err);
+	if (status == 0)
 		status = show(store, c, s, source, err);
 	s->newest = s->tree_changed = true;
 	return status;
@@ -193,7 +221,7 @@ static int become_older(struct store *store, const struct commit *c, struct comm
 {
 	if (c->stage != NULL && disk_sync(store, stage_fd(c->stage), "body", err) < 0)
 		return -1;
-	if (commit_open_history(store, c, s, err) < 0 ||
+	if (commit_open_history(store, c, s, err) < 0 || commit_reveal(store, c, s, err) < 0 ||
 	    place_in_history(source, chain_leaf(&s->chain), &s->record, c->stage != NULL, err) < 0)
 		return -1;
 	return chain_sync(store, &s->chain, err);
@@ -233,15 +261,13 @@ static int commit_content(struct store *store, const struct commit *c, struct co
 	int status;
 
 	if (s->now.kind == FOUND_DIRECTORY && !s->entry.directory)
-		return unlinkat(s->parent, s->name, AT_REMOVEDIR) == 0 || errno == ENOTEMPTY
-			       ? AGAIN : err_sys(err, "remove a deleted directory");
+		return CLEAR;
 	if (s->now.kind == FOUND_DIRECTORY && s->how != COMMIT_MERGE)
 		return err_set(err, ERR_CONFLICT, "a directory stands there");
 	if (commit_choose(store, c, s, err) < 0 || stands(store, c, s, &there, err) < 0)
 		return -1;
 	if (there) {
 		s->newest = version_cmp(s->tombstone, s->record.version) < 0;
-		s->tree_changed = true;	/* who put it there may have died before syncing it */
 		return 0;
 	}
 	if (fill(c, s, &text, &source, err) < 0)
@@ -255,49 +281,99 @@ static int commit_content(struct store *store, const struct commit *c, struct co
 	return status;
 }
 
-int commit_bury(struct store *store, const struct commit *c, struct commit_state *s, bool mark,
+/* The mark names the new tombstone, unless it names a newer one. */
+static int mark(struct commit_state *s, const char *name, struct version named, struct err *err)
+{
+	struct source link = SOURCE_INIT;
+	int history = chain_leaf(&s->chain);
+	char text[VERSION_TEXT];
+
+	if (version_cmp(s->record.version, named) <= 0)
+		return 0;
+	link.text = version_format(text, s->record.version);
+	if (place_over(&link, history, MARK_NEW, history, name) < 0)
+		return err_sys(err, "name the tombstone");
+	return 0;
+}
+
+int commit_bury(struct store *store, const struct commit *c, struct commit_state *s,
 		struct err *err)
 {
-	struct source tombstone = SOURCE_INIT;
-	char text[VERSION_TEXT];
-	int history;
+	bool counts = version_cmp(s->record.version, s->tombstone) < 0;
 
-	if (commit_open_history(store, c, s, err) < 0)
+	if (commit_open_history(store, c, s, err) < 0 ||
+	    (counts && commit_reveal(store, c, s, err) < 0) ||
+	    place_mark(store, chain_leaf(&s->chain), &s->record, err) < 0 ||
+	    commit_reveal(store, c, s, err) < 0)
 		return -1;
-	history = chain_leaf(&s->chain);
-	if (place_mark(store, history, &s->record, err) < 0)
+	/* In this order: whatever a directory's mark names, the other one is not below it. */
+	if (mark(s, MARK_TOMBSTONE, s->tombstone, err) < 0)
 		return -1;
-	tombstone.text = version_format(text, s->record.version);
-	if (mark && place_over(&tombstone, history, MARK_NEW, history, MARK_TOMBSTONE) < 0)
-		return err_sys(err, "name the tombstone");
+	if (s->record.flags & RECORD_DIRECTORY && mark(s, MARK_REMOVED, s->removed, err) < 0)
+		return -1;
 	return chain_sync(store, &s->chain, err);
 }
 
-static int commit_tombstone(struct store *store, const struct commit *c, struct commit_state *s,
-			    struct err *err)
+/* The tombstone made elsewhere is known already, and all that follows from it was done. */
+static int buried(struct store *store, struct commit_state *s, bool *ret, struct err *err)
 {
-	bool there;
-	int status;
+	struct found there = FOUND_INIT;
+	bool done = s->now.kind == FOUND_DIRECTORY ||
+		    version_cmp(s->now.record.version, s->record.version) > 0 ||
+		    s->now.kind == FOUND_NOTHING;
 
-	if (s->now.kind == FOUND_DIRECTORY)
-		return directory_remove(store, c, s, err);
-	if (s->how != COMMIT_MERGE && c->flags & RECORD_DIRECTORY && record_is_live(&s->entry.record))
-		return err_set(err, ERR_CONFLICT, "a file stands there");
-	if (commit_choose(store, c, s, err) < 0 || stands(store, c, s, &there, err) < 0)
+	if (version_cmp(s->record.version, s->tombstone) > 0 ||
+	    (s->record.flags & RECORD_DIRECTORY &&
+	     version_cmp(s->record.version, s->removed) > 0)) {
+		*ret = false;
+		return 0;
+	}
+	if (look(store->history, names_version(&s->names, s->record.version), &there, err) < 0)
 		return -1;
-	s->newest = version_cmp(s->record.version, s->known) >= 0;
-	status = s->newest ? commit_keep(store, c, s, err) : 0;
+	*ret = done && there.kind == FOUND_MARK && record_eq(&there.record, &s->record);
+	found_clear(&there);
+	return 0;
+}
+
+static int bury_file(struct store *store, const struct commit *c, struct commit_state *s,
+		     struct err *err)
+{
+	int status = s->newest ? commit_keep(store, c, s, err) : 0;
+
 	if (status != 0)
 		return status;
-	if (commit_bury(store, c, s, version_cmp(s->record.version, s->tombstone) > 0, err) < 0)
+	if (commit_bury(store, c, s, err) < 0)
 		return -1;
 	if (!s->newest || s->now.kind == FOUND_NOTHING ||
 	    !look_same(s->parent, s->name, &s->now))	/* a person's, just put there: it stays */
 		return 0;
 	if (unlinkat(s->parent, s->name, 0) < 0 && errno != ENOENT)
 		return err_sys(err, "remove it from tree/");
-	s->tree_changed = true;
+	s->tree_changed = s->left = true;
 	return 0;
+}
+
+static int commit_tombstone(struct store *store, const struct commit *c, struct commit_state *s,
+			    struct err *err)
+{
+	bool directory = s->now.kind == FOUND_DIRECTORY, there = false;
+	int status;
+
+	if (directory && !s->entry.directory)
+		return CLEAR;
+	if (s->how != COMMIT_MERGE && !directory && c->flags & RECORD_DIRECTORY &&
+	    record_is_live(&s->entry.record))
+		return err_set(err, ERR_CONFLICT, "a file stands there");
+	status = directory ? directory_may_go(c, s, err) : 0;
+	if (status != 0)
+		return status;
+	if (commit_choose(store, c, s, err) < 0 || stands(store, c, s, &there, err) < 0 ||
+	    buried(store, s, &there, err) < 0)
+		return -1;
+	s->newest = version_cmp(s->record.version, s->known) >= 0;
+	if (there)
+		return 0;
+	return directory ? directory_remove(store, c, s, err) : bury_file(store, c, s, err);
 }
 
 static int step(struct store *store, const struct commit *c, struct commit_state *s,
@@ -305,8 +381,16 @@ static int step(struct store *store, const struct commit *c, struct commit_state
 {
 	if (commit_see(store, s, err) < 0)
 		return -1;
+	if (s->how == COMMIT_ABOVE)
+		return directory_stand(store, c, s, err);
+	if (s->how == COMMIT_TIDY)
+		return directory_settle(store, c, s, err);
 	if (c->condition != NULL && c->condition(c, &s->entry, err) < 0)
 		return -1;
+	if (s->how == COMMIT_MERGE && c->keep > 0 && prune_beyond(store, c, s, err) < 0)
+		return -1;
+	if (s->dropped)
+		return 0;
 	if (c->pointer == NULL && c->flags & RECORD_DELETED)
 		return commit_tombstone(store, c, s, err);
 	if (c->pointer == NULL && c->flags & RECORD_DIRECTORY)
@@ -314,7 +398,7 @@ static int step(struct store *store, const struct commit *c, struct commit_state
 	return commit_content(store, c, s, err);
 }
 
-/* One try: 0 with *ret to be waited for, AGAIN or -1. */
+/* One try: 0 with *ret to be waited for, AGAIN, CLEAR or -1. */
 static int try(struct store *store, const struct commit *c, enum commit_how how,
 	       struct commit_state **ret, struct err *err)
 {
@@ -335,10 +419,13 @@ static int try(struct store *store, const struct commit *c, enum commit_how how,
 		status = disk_lock(store, &s->lock, c->path, err);
 	if (status == 0)
 		status = step(store, c, s, err);
-	if (status == 0)
+	if (status == 0) {
 		*ret = s;
-	else
-		state_free(s);
+		return 0;
+	}
+	if (!s->begun)
+		outbox_done(store, s->mark);	/* there will be no such version */
+	state_free(s);
 	return status;
 }
 
@@ -353,11 +440,15 @@ static int submit(struct store *store, struct commit *c, enum commit_how how, st
 
 		if (status < 0)
 			return -1;
+		if (status == CLEAR)
+			directory_clear(store, c->path);
 		if (s == NULL)
 			continue;
 		c->record = s->record;
 		c->before = s->entry.record;
 		c->newest = s->newest;
+		c->dropped = s->dropped;
+		c->mark = s->mark;
 		c->state = s;
 		return 0;
 	}
@@ -389,12 +480,19 @@ int commit_submit(struct store *store, struct commit *c, struct err *err)
 int commit_wait(struct store *store, struct commit *c, struct err *err)
 {
 	struct commit_state *s = c->state;
+	bool tidy = s->left || (s->how == COMMIT_MERGE && !s->newest);
 	int status = 0;
 
 	if (s->tree_changed && s->parent >= 0)
 		status = disk_sync(store, s->parent, "directory", err);
+	if (status == 0 && s->mark.segment != 0)
+		status = outbox_wait(c->outbox, s->mark, err);
+	if (status == 0 && s->begun)
+		counters_end(store, counters_slot(path_hash(c->path)), of_directory(s));
 	state_free(s);
 	c->state = NULL;
+	if (status == 0 && tidy)
+		directory_tidy(store, path_parent(c->path));
 	return status;
 }
 
@@ -403,4 +501,22 @@ int store_commit(struct store *store, struct commit *c, struct err *err)
 	if (commit_submit(store, c, err) < 0)
 		return -1;
 	return commit_wait(store, c, err);
+}
+
+int store_merge(struct store *store, struct str path, const struct record *record,
+		struct str type, uint32_t keep, struct err *err)
+{
+	struct commit c = COMMIT_INIT;
+
+	c.path = path;
+	c.keep = keep;
+	if (record_has_content(record)) {
+		c.pointer = record;
+		c.type = type;
+	} else {
+		c.flags = record->flags;
+		c.mtime = record->mtime;
+		c.fixed = record->version;
+	}
+	return store_commit(store, &c, err);
 }

@@ -6,10 +6,13 @@
  * may rely on the directory.  One without (made by a person, or by whoever
  * died just then) gets one before the first file is put into it.
  *
+ * For what was made elsewhere directories are made without a record: they
+ * get theirs from where it was made.
+ *
  * A directory is removed only when it is empty.  Its tombstone is on disk
- * before; when a file was quicker than the removal, the directory gets a
- * new record above the tombstone.  What is not empty counts as there in
- * any case.
+ * before; when a file was quicker than this node's own removal, the
+ * directory gets a new record above the tombstone.  What is not empty
+ * counts as there in any case (standing.c).
  */
 #include "inside.h"
 
@@ -28,11 +31,11 @@ static bool is_live(struct store *store, struct names *names, int fd)
 	struct version tombstone;
 
 	return record_is_live(&record) &&
-	       look_mark(store->history, names_mark(names, MARK_TOMBSTONE), &tombstone, NULL) == 0 &&
+	       look_mark(store->history, names_mark(names, MARK_REMOVED), &tombstone, NULL) == 0 &&
 	       version_cmp(record.version, tombstone) > 0;
 }
 
-/* Each directory from the top down to the path gets a live record. */
+/* Each directory from the top down to the path is made. */
 static int make_all(struct store *store, struct str path, enum commit_how how, struct err *err)
 {
 	for (size_t n = 1; n <= path.n; n++) {
@@ -51,6 +54,7 @@ static int make_all(struct store *store, struct str path, enum commit_how how, s
 int directory_open_parent(struct store *store, struct str path, bool make, enum commit_how how,
 			  int *ret, struct err *err)
 {
+	bool elsewhere = how == COMMIT_MERGE || how == COMMIT_ABOVE;
 	struct str parent = path_parent(path);
 	struct names names;
 
@@ -62,13 +66,13 @@ int directory_open_parent(struct store *store, struct str path, bool make, enum 
 		if (fd < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP &&
 		    errno != EXDEV)
 			return err_sys(err, "open the directory above");
-		if (!make || (fd >= 0 && (parent.n == 0 || is_live(store, &names, fd)))) {
+		if (!make || (fd >= 0 && (elsewhere || parent.n == 0 || is_live(store, &names, fd)))) {
 			*ret = fd;
 			return 0;
 		}
 		if (fd >= 0)
 			close(fd);
-		if (make_all(store, parent, how, err) < 0)
+		if (make_all(store, parent, elsewhere ? COMMIT_ABOVE : how, err) < 0)
 			return -1;
 	}
 	return err_set(err, ERR_CONFLICT, "the directory above keeps being removed");
@@ -131,11 +135,11 @@ static int make_older(struct store *store, const struct commit *c, struct commit
 		      struct err *err)
 {
 	if (version_cmp(s->record.version, s->now.record.version) == 0) {
-		s->newest = version_cmp(s->tombstone, s->record.version) < 0;
+		s->newest = version_cmp(s->removed, s->record.version) < 0;
 		return record_eq(&s->record, &s->now.record)
 			       ? 0 : err_set(err, ERR_CORRUPT, "another record has this version");
 	}
-	if (commit_open_history(store, c, s, err) < 0 ||
+	if (commit_open_history(store, c, s, err) < 0 || commit_reveal(store, c, s, err) < 0 ||
 	    place_mark(store, chain_leaf(&s->chain), &s->record, err) < 0)
 		return -1;
 	return chain_sync(store, &s->chain, err);
@@ -149,32 +153,54 @@ static bool in_the_way(const struct commit_state *s)
 		version_cmp(s->now.record.version, s->tombstone) > 0);
 }
 
-int directory_make(struct store *store, const struct commit *c, struct commit_state *s,
-		   struct err *err)
+int directory_stand(struct store *store, const struct commit *c, struct commit_state *s,
+		    struct err *err)
 {
-	bool stands = s->now.kind == FOUND_DIRECTORY && s->entry.directory &&
-		      record_is_live(&s->entry.record);
-	struct version dead_below = s->now.kind == FOUND_DIRECTORY ? s->known : s->tombstone;
-	int status;
+	int status = 0;
 
-	if (stands && version_is_none(c->fixed)) {
-		s->record = s->now.record;
-		s->newest = true;
+	if (s->now.kind == FOUND_DIRECTORY && version_is_none(s->record.version))
 		return 0;
-	}
-	if (in_the_way(s) && s->how != COMMIT_MERGE)
-		return err_set(err, ERR_CONFLICT, "a file stands there");
-	if (commit_choose(store, c, s, err) < 0)
-		return -1;
-	if (version_cmp(s->record.version, dead_below) <= 0)
-		return make_older(store, c, s, err);
 	if (s->ahead && commit_open_history(store, c, s, err) < 0)
 		return -1;
 	status = commit_keep(store, c, s, err);
 	if (status == 0 && s->chain.count > 0)
 		status = chain_sync(store, &s->chain, err);
 	if (status == 0)
+		status = commit_reveal(store, c, s, err);
+	if (status == 0)
 		status = appear(store, c, s, err);
+	return status;
+}
+
+/* This node's own, where one stands. */
+static int take_as_it_is(const struct commit *c, struct commit_state *s, struct err *err)
+{
+	s->record = s->now.record;
+	s->newest = true;
+	return c->outbox == NULL
+		       ? 0 : outbox_begin(c->outbox, c->path, s->record.version, &s->mark, err);
+}
+
+int directory_make(struct store *store, const struct commit *c, struct commit_state *s,
+		   struct err *err)
+{
+	bool stands = s->now.kind == FOUND_DIRECTORY && s->entry.directory &&
+		      record_is_live(&s->entry.record);
+	int status;
+
+	if (s->now.kind == FOUND_DIRECTORY && !s->entry.directory)
+		return CLEAR;	/* it may hide a file */
+	if (stands && version_is_none(c->fixed))
+		return take_as_it_is(c, s, err);
+	if (in_the_way(s) && s->how != COMMIT_MERGE)
+		return err_set(err, ERR_CONFLICT, "a file stands there");
+	if (commit_choose(store, c, s, err) < 0)
+		return -1;
+	if (version_cmp(s->record.version, s->removed) <= 0 ||
+	    (s->now.kind == FOUND_DIRECTORY &&
+	     version_cmp(s->record.version, s->now.record.version) <= 0))
+		return make_older(store, c, s, err);
+	status = directory_stand(store, c, s, err);
 	if (status == 0)
 		status = set_record(store, s, err);
 	s->newest = true;
@@ -185,7 +211,7 @@ int directory_make(struct store *store, const struct commit *c, struct commit_st
 static int revive(struct store *store, const struct commit *c, struct commit_state *s,
 		  struct err *err)
 {
-	struct commit again = { .path = c->path, .flags = RECORD_DIRECTORY };
+	struct commit again = { .path = c->path, .flags = RECORD_DIRECTORY, .outbox = c->outbox };
 	int status;
 
 	s->known = s->record.version;
@@ -195,35 +221,87 @@ static int revive(struct store *store, const struct commit *c, struct commit_sta
 	if (s->ahead && (commit_open_history(store, &again, s, err) < 0 ||
 			 chain_sync(store, &s->chain, err) < 0))
 		return -1;
+	if (s->mark.segment != 0 && outbox_wait(c->outbox, s->mark, err) < 0)
+		return -1;
 	status = set_record(store, s, err);
 	return status == 0 ? err_set(err, ERR_EXISTS, "the directory is not empty") : status;
+}
+
+/* The directory's record into history, and its name out of tree/.  AGAIN: it is not empty. */
+static int take_away(struct store *store, const struct commit *c, struct commit_state *s,
+		     struct err *err)
+{
+	bool recorded = !version_is_none(s->now.record.version);
+
+	if (recorded && (commit_open_history(store, c, s, err) < 0 ||
+			 place_mark(store, chain_leaf(&s->chain), &s->now.record, err) < 0 ||
+			 chain_sync(store, &s->chain, err) < 0))
+		return -1;
+	if (commit_reveal(store, c, s, err) < 0)
+		return -1;
+	if (unlinkat(s->parent, s->name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		return errno == ENOTEMPTY ? AGAIN : err_sys(err, "remove the directory");
+	s->tree_changed = s->left = true;
+	return 0;
+}
+
+/* A file's version that the directory hid comes back, if nothing newer deleted it. */
+static int bring_back(struct store *store, struct commit_state *s, struct err *err)
+{
+	struct version dead = version_cmp(s->record.version, s->tombstone) > 0
+				      ? s->record.version : s->tombstone;
+	struct version hidden;
+
+	if (look_hidden(store->history, &s->names, dead, &hidden, err) < 0)
+		return -1;
+	if (!version_is_none(hidden) &&
+	    linkat(store->history, names_version(&s->names, hidden), s->parent, s->name, 0) < 0 &&
+	    errno != EEXIST)
+		return err_sys(err, "bring a file's version back");
+	return 0;
+}
+
+int directory_may_go(const struct commit *c, struct commit_state *s, struct err *err)
+{
+	bool dies = s->how == COMMIT_MERGE || c->flags & RECORD_DIRECTORY, empty;
+
+	if (!dies)
+		return err_set(err, ERR_CONFLICT, "a directory stands there");
+	if (directory_is_empty(s->now.fd, &empty, err) < 0)
+		return -1;
+	if (!empty)
+		return s->how == COMMIT_MERGE
+			       ? 0 : err_set(err, ERR_EXISTS, "the directory is not empty");
+	return directory_is_bare(s->now.fd, &empty, err) < 0 ? -1 : empty ? 0 : CLEAR;
 }
 
 int directory_remove(struct store *store, const struct commit *c, struct commit_state *s,
 		     struct err *err)
 {
-	bool alive = s->entry.directory, empty, stays;
+	bool dies = c->flags & RECORD_DIRECTORY &&
+		    version_cmp(s->record.version, s->now.record.version) > 0, empty;
+	int status;
 
-	if (directory_is_empty(s->now.fd, &empty, err) < 0)
+	if (commit_bury(store, c, s, err) < 0 || directory_is_empty(s->now.fd, &empty, err) < 0)
 		return -1;
-	if (s->how != COMMIT_MERGE && alive && !(c->flags & RECORD_DIRECTORY))
-		return err_set(err, ERR_CONFLICT, "a directory stands there");
-	if (s->how != COMMIT_MERGE && alive && !empty)
-		return err_set(err, ERR_EXISTS, "the directory is not empty");
-	if (commit_choose(store, c, s, err) < 0)
-		return -1;
-	stays = !empty || (alive && (!(c->flags & RECORD_DIRECTORY) ||
-				     version_cmp(s->record.version, s->now.record.version) < 0));
-	if ((!stays && commit_keep(store, c, s, err) < 0) ||
-	    commit_bury(store, c, s, !stays && version_cmp(s->record.version, s->tombstone) > 0,
-			err) < 0)
-		return -1;
-	if (stays)
+	if (!dies || !empty)
 		return 0;
-	s->newest = s->tree_changed = true;
-	if (unlinkat(s->parent, s->name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+	status = take_away(store, c, s, err);
+	if (status == AGAIN)
+		return s->how == COMMIT_MERGE ? 0 : revive(store, c, s, err);
+	return status == 0 ? bring_back(store, s, err) : status;
+}
+
+int directory_settle(struct store *store, const struct commit *c, struct commit_state *s,
+		     struct err *err)
+{
+	int status;
+
+	s->record = (struct record){ .flags = 0 };
+	if (s->now.kind != FOUND_DIRECTORY || s->entry.directory)
 		return 0;
-	if (errno != ENOTEMPTY)
-		return err_sys(err, "remove the directory");
-	return revive(store, c, s, err);
+	status = take_away(store, c, s, err);
+	if (status == AGAIN)
+		return 0;	/* something came into it */
+	return status == 0 ? bring_back(store, s, err) : status;
 }

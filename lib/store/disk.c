@@ -32,9 +32,19 @@ int disk_sync(struct store *store, int fd, const char *what, struct err *err)
 	return err_sys(err, "sync %s", what);
 }
 
+int disk_lock_slot(struct store *store, struct lock *lock, unsigned slot, struct err *err)
+{
+	if (lock_take(lock, store->dir, DISK_LOCK_FILE, slot, err) < 0)
+		return -1;
+	if (counters_settle(store, slot, err) == 0)
+		return 0;
+	lock_release(lock);
+	return -1;
+}
+
 int disk_lock(struct store *store, struct lock *lock, struct str path, struct err *err)
 {
-	return lock_take(lock, store->dir, DISK_LOCK_FILE, path_hash(path), err);
+	return disk_lock_slot(store, lock, counters_slot(path_hash(path)), err);
 }
 
 int disk_check(struct store *store, bool space, struct err *err)
@@ -298,10 +308,12 @@ static int prepare(struct store *store, struct err *err)
 	if (open_part(store, "tree", &store->tree, err) < 0 ||
 	    open_part(store, "history", &store->history, err) < 0 ||
 	    open_part(store, "tmp", &store->tmp, err) < 0 ||
+	    open_part(store, "outbox", &store->outbox, err) < 0 ||
 	    open_part(store, "state", &state, err) < 0)
 		return -1;
 	close(state);
-	if (disk_sweep(store, err) < 0 || probe(store, err) < 0 || identify(store, err) < 0)
+	if (disk_sweep(store, err) < 0 || probe(store, err) < 0 || identify(store, err) < 0 ||
+	    counters_open(store, err) < 0)
 		return -1;
 	disk_fill_reserve(store);
 	return disk_sync(store, store->dir, "store", err);
@@ -331,7 +343,7 @@ int store_open(struct store **ret, const struct store_options *options, struct e
 	struct store *store = mem_new(1, sizeof *store);
 	struct buf run = BUF_INIT;
 
-	store->dir = store->tree = store->history = store->tmp = -1;
+	store->dir = store->tree = store->history = store->tmp = store->outbox = -1;
 	store->min_free = options->min_free;
 	store->path = mem_copy(options->path, strlen(options->path));
 	if (options->run != NULL)
@@ -361,6 +373,8 @@ void store_close(struct store *store)
 	close_if_open(store->tree);
 	close_if_open(store->history);
 	close_if_open(store->tmp);
+	close_if_open(store->outbox);
+	counters_close(store);
 	free(store->path);
 	free(store->run_path);
 	free(store);

@@ -3,9 +3,8 @@
  *
  * What stands in tree/ and what lies in history/P, newest first.  A version
  * that is in both (a commit links it into history before it replaces it)
- * counts once.  A tombstone beyond the one history/P/, names does not count:
- * its deletion was cut short before anybody could see it, or lost to a
- * directory that stands.
+ * counts once.  A tombstone beyond the one history/P/, names does not count: its
+ * deletion was cut short before anybody could see it.
  */
 #include "inside.h"
 
@@ -20,7 +19,7 @@ struct reading {
 	struct history history;
 	size_t cap;
 	int dir;		/* history/P; not owned */
-	struct version tombstone;	/* the newest that counts */
+	struct version marked;	/* tombstones up to this one count */
 	struct err *err;
 };
 
@@ -59,7 +58,7 @@ static int add_named(void *data, const char *name)
 		return -1;
 	if (!version_is_none(found.record.version) &&
 	    version_cmp(found.record.version, v) == 0 &&
-	    !(found.record.flags & RECORD_DELETED && version_cmp(v, r->tombstone) > 0))
+	    !(found.record.flags & RECORD_DELETED && version_cmp(v, r->marked) > 0))
 		add(r, &found);
 	found_clear(&found);
 	return 0;
@@ -101,25 +100,53 @@ static int read_all(struct store *store, struct names *names, struct reading *r,
 	r->dir = fs_open(store->history, names_history(names), O_RDONLY | O_DIRECTORY, 0);
 	if (r->dir < 0)
 		return errno == ENOENT ? 0 : err_sys(err, "open history");
-	status = look_mark(r->dir, MARK_TOMBSTONE, &r->tombstone, err);
+	status = look_mark(r->dir, MARK_TOMBSTONE, &r->marked, err);
 	if (status == 0)
 		status = look_names(r->dir, ".", add_named, r, err);
 	close(r->dir);
 	return status;
 }
 
-int store_history(struct store *store, struct str path, struct history *ret, struct err *err)
+int history_now(struct store *store, struct str path, struct history *ret, struct err *err)
 {
 	struct reading r = { .history = HISTORY_INIT, .dir = -1, .err = err };
 	struct names names;
 
-	if (names_init(&names, path, err) < 0)
-		return -1;
+	names_set(&names, path);
 	if (read_all(store, &names, &r, err) < 0) {
 		history_clear(&r.history);
-		return err_context(err, "read history of %s", shown(path).text);
+		return -1;
 	}
 	sort(&r.history);
 	*ret = r.history;
+	return 0;
+}
+
+struct question {
+	struct store *store;
+	struct str path;
+	struct history history;
+};
+
+static int look_history_of(void *data, struct err *err)
+{
+	struct question *q = data;
+
+	return history_now(q->store, q->path, &q->history, err);
+}
+
+static void clear_answer(void *data)
+{
+	history_clear(&((struct question *)data)->history);
+}
+
+int store_history(struct store *store, struct str path, struct history *ret, struct err *err)
+{
+	struct question q = { .store = store, .path = path, .history = HISTORY_INIT };
+
+	if (path_check(path, err) < 0 ||
+	    look_durably(store, path, look_history_of, clear_answer, &q, err) < 0)
+		return err_context(err, "read history of %s", shown(path).text);
+	*ret = q.history;
 	return 0;
 }

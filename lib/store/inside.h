@@ -5,11 +5,13 @@
 #include "lock.h"
 #include "store.h"
 
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
 
 struct store {
-	int dir, tree, history, tmp;	/* directories; owned */
+	int dir, tree, history, tmp, outbox;	/* directories; owned */
+	struct counters *counters;	/* owned; shared with other processes */
 	char *path, *run_path;			/* owned */
 	uint64_t node;
 	uint64_t min_free;
@@ -24,11 +26,49 @@ int disk_sync(struct store *, int fd, const char *what, struct err *);
 /* -1 with ERR_FULL when less than min_free is left, or why there is no writing at all. */
 int disk_check(struct store *, bool space, struct err *);
 #define DISK_LOCK_FILE "locks"	/* in the store: whoever writes there meets it, wherever it runs */
-/* Wait for the path's lock. */
+/*
+ * Wait for the path's lock.  What others wrote under it is then on disk;
+ * nobody who holds one may ask for a path by store_newest() and the like.
+ */
 int disk_lock(struct store *, struct lock *, struct str path, struct err *);
+int disk_lock_slot(struct store *, struct lock *, unsigned slot, struct err *);
 /* Give the ballast's space to whoever deletes; true when there was some. */
 bool disk_release_reserve(struct store *);
 void disk_fill_reserve(struct store *);
+
+/* counters.c: visible only when durable */
+
+#define SLOTS (1u << 16)	/* bytes of the lock file that are used */
+unsigned counters_slot(uint64_t hash);	/* of a path's hash */
+int counters_open(struct store *, struct err *);	/* under the lock on the store */
+void counters_close(struct store *);
+/* Nobody is changing what the slot is about: all that was seen before this is on disk. */
+bool counters_still(const struct store *, unsigned slot);
+/*
+ * Under the slot's lock: something of the path changes now; and it is on
+ * disk.  directory: so do the directories there are, or a directory's record.
+ */
+void counters_begin(struct store *, unsigned slot, struct str path, bool directory);
+void counters_end(struct store *, unsigned slot, bool directory);
+/* Under the slot's lock: finish what somebody left who died. */
+int counters_settle(struct store *, unsigned slot, struct err *);
+/* A directory came that is in nobody's list. */
+void counters_directories(struct store *);
+
+/* segment.c: the files of the outbox */
+
+#define SEGMENT_BYTES (256 << 10)
+#define SEGMENT_HEAD 64
+#define SEGMENT_ENTRY 32	/* without the path */
+#define SEGMENT_NAME 24		/* bytes that hold the name of one */
+const char *segment_name(char to[SEGMENT_NAME], uint64_t id);
+int segment_of_name(const char *name, uint64_t *ret);
+int segment_open(struct store *, uint64_t id);	/* -1 with errno */
+struct flock segment_lock(short type);		/* what its writer holds */
+size_t segment_entry_bytes(struct str path);
+void segment_format_head(struct buf *, uint64_t id);
+void segment_format(struct buf *, uint64_t id, uint32_t offset, struct str path, struct version);
+bool segment_parse_head(struct str segment, uint64_t *ret_id);
 
 /* sweep.c */
 
@@ -38,6 +78,7 @@ int disk_sweep(struct store *, struct err *);
 /* names.c: where a path's things are */
 
 #define MARK_TOMBSTONE ","		/* symbolic link: the newest tombstone's version */
+#define MARK_REMOVED ",directory"	/* symbolic link: the newest one's of a directory */
 #define MARK_ISSUED ",issued"		/* symbolic link: the last version ahead of the clock */
 #define MARK_NEW ",new"			/* on its way to its name in this directory */
 #define MARK_FOREIGN ",foreign-"	/* what a person had put in the way */
@@ -107,13 +148,42 @@ int look_names(int dir, const char *name, int (*each)(void *data, const char *na
 	       struct err *);
 /* The greatest version named in a history directory. */
 int look_history(struct store *, struct names *, struct version *ret, struct err *);
+/* The file's version that a directory that does not stand hides: above the tombstone; or none. */
+int look_hidden(int history, struct names *, struct version tombstone, struct version *ret,
+		struct err *);
+
+/* standing.c */
+
+/*
+ * What a directory in tree/ is by its records.  It stands if its record is
+ * live or something that counts is in it; else it is only not removed yet.
+ */
+struct standing {
+	bool stands;
+	struct version removed;	/* its newest tombstone as a directory */
+	struct record record;	/* its newest as a directory; version none: it has none */
+};
+int look_standing(int history, struct names *, const struct found *, struct standing *ret,
+		  struct err *);
+/* Nothing that counts is in it: no file, which may be a person's, no directory that stands. */
 int directory_is_empty(int fd, bool *ret, struct err *);
+int directory_is_bare(int fd, bool *ret, struct err *);	/* nothing at all */
 
 /* Set record, type and mtime of an open file, or record and type of a directory. */
 int put_record(int fd, const struct record *, struct str type, bool directory, struct err *);
 
 /* lookup.c */
 
+/*
+ * Call look_at() until what it saw is on disk: once without a lock, then
+ * under the path's.  clear() undoes a look.
+ */
+int look_durably(struct store *, struct str path, int (*look_at)(void *data, struct err *),
+		 void (*clear)(void *data), void *data, struct err *);
+/* store_newest(), store_history() for who holds the path's lock. */
+int newest_now(struct store *, struct str path, enum store_want, struct store_entry *ret,
+	       struct err *);
+int history_now(struct store *, struct str path, struct history *ret, struct err *);
 /* What store_newest() says, from what was found in tree/; found keeps its fd for STORE_RECORD. */
 int entry_of(struct store *, struct names *, struct found *, struct version tombstone,
 	     enum store_want, struct store_entry *ret, struct err *);
@@ -166,11 +236,14 @@ int place_mark(struct store *, int history, const struct record *, struct err *)
 /* commit.c, and what of it is in directory.c */
 
 #define AGAIN 1		/* of steps below: what they stood on has changed; release and start over */
+#define CLEAR 2		/* the same, after removing what is left of directories below */
 
 enum commit_how {
 	COMMIT_OWN,		/* what contradicts it is a conflict */
 	COMMIT_MERGE,		/* of what was made elsewhere: it must find its place */
 	COMMIT_ADOPT,		/* of a person's file, which it replaces */
+	COMMIT_ABOVE,		/* a directory, without a record, for what is merged below it */
+	COMMIT_TIDY,		/* no version: a directory that does not stand goes */
 };
 
 struct commit_state {
@@ -181,13 +254,18 @@ struct commit_state {
 	const char *name;	/* in parent; points into names */
 	struct found now;	/* what stands there */
 	struct store_entry entry;	/* the same as store_newest() tells it */
-	struct version tombstone;
+	struct version tombstone;	/* the newest */
+	struct version removed;	/* the newest of a directory */
 	struct version known;	/* the greatest version of the path that is known here */
 	struct record record;	/* to commit */
 	enum commit_how how;
 	bool ahead;		/* of the clock: to be remembered as issued */
 	bool newest;
+	bool dropped;		/* beyond what the path keeps: nothing was done */
 	bool tree_changed;	/* the parent must be synced */
+	bool left;		/* a name went from the parent, which may not stand any more */
+	bool begun;		/* the counters know */
+	struct outbox_mark mark;
 };
 #define COMMIT_STATE_INIT { .lock = LOCK_INIT, .chain = CHAIN_INIT, .parent = -1, \
 			    .now = FOUND_INIT, .entry = STORE_ENTRY_INIT }
@@ -202,20 +280,36 @@ int commit_open_history(struct store *, const struct commit *, struct commit_sta
 			struct err *);
 /* Link what stands into history, not yet synced.  0, AGAIN or -1. */
 int commit_keep(struct store *, const struct commit *, struct commit_state *, struct err *);
-/* Put a tombstone into history, durably; mark: it is the newest, and history/P/, says so. */
-int commit_bury(struct store *, const struct commit *, struct commit_state *, bool mark,
-		struct err *);
+/* From here on others may see it: the outbox's entry is on disk, and readers wait until the end. */
+int commit_reveal(struct store *, const struct commit *, struct commit_state *, struct err *);
+/* Put a tombstone into history, durably; marks that named an older one name it. */
+int commit_bury(struct store *, const struct commit *, struct commit_state *, struct err *);
 
-/* directory.c */
+/* prune.c */
+
+/* dropped: as many newer records are known as the path keeps. */
+int prune_beyond(struct store *, const struct commit *, struct commit_state *, struct err *);
+
+/* directory.c, tidy.c */
 
 /*
- * Open the directory above the path.  With make, it and those above it have
- * a live record when this returns; without, *ret is -1 where there is none.
+ * Open the directory above the path.  With make, it and those above it are
+ * there when this returns, with live records if the commit is of this
+ * node's own; without, *ret is -1 where there is none.
  */
 int directory_open_parent(struct store *, struct str path, bool make, enum commit_how, int *ret,
 			  struct err *);
-/* The two directory commits, complete.  0, AGAIN or -1. */
+/* The directory commits, complete.  0, AGAIN, CLEAR or -1. */
 int directory_make(struct store *, const struct commit *, struct commit_state *, struct err *);
+/* Before the version of a directory's tombstone is chosen: as below. */
+int directory_may_go(const struct commit *, struct commit_state *, struct err *);
 int directory_remove(struct store *, const struct commit *, struct commit_state *, struct err *);
+int directory_stand(struct store *, const struct commit *, struct commit_state *, struct err *);
+/* If what is there is a directory that does not stand, it goes, and the newest file comes. */
+int directory_settle(struct store *, const struct commit *, struct commit_state *, struct err *);
+/* Directories from this one upwards that do not stand any more go; what fails is left for later. */
+void directory_tidy(struct store *, struct str path);
+/* The directory, if it does not stand, and those below it. */
+void directory_clear(struct store *, struct str path);
 
 #endif

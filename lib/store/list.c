@@ -28,6 +28,7 @@ struct listing_state {
 	bool in_history;	/* which is being read */
 	struct candidate *candidates;	/* owned */
 	size_t count, cap;
+	struct buf below;	/* the path of what is looked at */
 };
 
 void listing_clear(struct listing *listing)
@@ -128,48 +129,88 @@ static int judge(const struct listing_state *l, struct names *below, struct foun
 		 struct version tombstone, bool with_deleted, struct list_entry *ret,
 		 struct err *err)
 {
-	bool dead = version_cmp(tombstone, found->record.version) > 0, empty = false;
+	struct standing standing = { .stands = false };
+	struct version hidden = VERSION_NONE;
 
-	if (found->kind == FOUND_FOREIGN || (found->kind == FOUND_NOTHING && !dead))
+	if (found->kind == FOUND_FOREIGN)
 		return 0;
-	if (found->kind == FOUND_DIRECTORY && dead &&
-	    directory_is_empty(found->fd, &empty, err) < 0)
+	if (found->kind == FOUND_DIRECTORY &&
+	    look_standing(l->history, below, found, &standing, err) < 0)
 		return -1;
-	ret->record = found->record;
-	ret->directory = found->kind == FOUND_DIRECTORY && !empty;
-	if (!dead || ret->directory)
+	if (found->kind == FOUND_DIRECTORY && !standing.stands) {
+		found_clear(found);
+		if (look_hidden(l->history, below, tombstone, &hidden, err) < 0 ||
+		    (!version_is_none(hidden) &&
+		     look(l->history, names_version(below, hidden), found, err) < 0))
+			return -1;
+	}
+	ret->directory = standing.stands;
+	ret->record = found->kind == FOUND_DIRECTORY ? standing.record : found->record;
+	if (standing.stands ||
+	    (found->kind != FOUND_DIRECTORY && version_cmp(found->record.version, tombstone) > 0))
 		return 1;
-	if (!with_deleted)
+	if (!with_deleted || version_is_none(tombstone))
 		return 0;
 	return look_tombstone(l->history, names_version(below, tombstone), tombstone,
 			      &ret->record, err) < 0 ? -1 : 1;
 }
 
-/* As judge(). */
-static int examine(const struct listing_state *l, struct candidate *c, bool with_deleted,
-		   struct list_entry *ret, struct err *err)
+/* One candidate's look. */
+struct examination {
+	const struct listing_state *l;
+	const struct candidate *candidate;
+	bool with_deleted;
+	struct list_entry entry;	/* name is not set */
+	bool shows;
+};
+
+static int look_at(void *data, struct err *err)
 {
-	struct list_entry entry = { .name = c->name };
+	struct examination *x = data;
+	const struct listing_state *l = x->l;
 	struct version tombstone = VERSION_NONE;
 	struct found found = FOUND_INIT;
 	struct names below;
 	int status = 0;
 
-	names_set(&below, str_of(c->name));
-	if (l->tree >= 0 && look_tree(l->tree, c->name, &found, err) < 0)
+	names_set(&below, str_of(x->candidate->name));
+	if (l->tree >= 0 && look_tree(l->tree, x->candidate->name, &found, err) < 0)
 		return -1;
-	if (c->history)
+	if (x->candidate->history)
 		status = look_mark(l->history, names_mark(&below, MARK_TOMBSTONE), &tombstone, err);
 	if (status == 0)
-		status = judge(l, &below, &found, tombstone, with_deleted, &entry, err);
-	if (status > 0) {
-		if (found.type[0] != '\0' && record_is_live(&entry.record))
-			entry.type = mem_copy(found.type, strlen(found.type));
-		c->name = NULL;
-		*ret = entry;
-	}
+		status = judge(l, &below, &found, tombstone, x->with_deleted, &x->entry, err);
+	x->shows = status > 0;
+	if (x->shows && found.type[0] != '\0' && record_is_live(&x->entry.record))
+		x->entry.type = mem_copy(found.type, strlen(found.type));
 	found_clear(&found);
-	return status;
+	return status < 0 ? -1 : 0;
+}
+
+static void clear_look(void *data)
+{
+	struct examination *x = data;
+
+	free(x->entry.type);
+	x->entry = (struct list_entry){ .name = NULL };
+}
+
+/* As judge(). */
+static int examine(struct listing_state *l, struct candidate *c, bool with_deleted,
+		   struct list_entry *ret, struct err *err)
+{
+	struct examination x = { .l = l, .candidate = c, .with_deleted = with_deleted };
+
+	buf_reset(&l->below);
+	path_join(&l->below, l->path, str_of(c->name));
+	if (look_durably(l->store, buf_str(&l->below), look_at, clear_look, &x, err) < 0)
+		return -1;
+	if (!x.shows)
+		return 0;
+	x.entry.name = c->name;
+	c->name = NULL;
+	*ret = x.entry;
+	return 1;
 }
 
 static int fill(struct listing_state *l, size_t limit, bool with_deleted, struct listing *ret,
@@ -201,23 +242,38 @@ static void state_clear(struct listing_state *l)
 	for (size_t i = 0; i < l->count; i++)
 		free(l->candidates[i].name);
 	free(l->candidates);
+	buf_clear(&l->below);
 	if (l->tree >= 0)
 		close(l->tree);
 	if (l->history >= 0)
 		close(l->history);
 }
 
+/* That the directory is there is on disk, too. */
+static int nothing_more(void *data, struct err *err)
+{
+	(void)data, (void)err;
+	return 0;
+}
+
+static void nothing_to_clear(void *data)
+{
+	(void)data;
+}
+
 int store_list(struct store *store, struct str path, struct str after, size_t limit,
 	       bool with_deleted, struct listing *ret, struct err *err)
 {
 	struct listing_state l = { .store = store, .path = path, .after = after, .tree = -1,
-				   .history = -1 };
+				   .history = -1, .below = BUF_INIT };
 	struct listing listing = LISTING_INIT;
 	int status;
 
 	if (names_init(&l.names, path, err) < 0)
 		return -1;
 	status = open_directories(&l, with_deleted, err);
+	if (status == 0)
+		status = look_durably(store, path, nothing_more, nothing_to_clear, NULL, err);
 	if (status == 0)
 		status = collect_all(&l, err);
 	if (status == 0) {

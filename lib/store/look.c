@@ -308,19 +308,42 @@ int look_history(struct store *store, struct names *names, struct version *ret, 
 	return 0;
 }
 
-static int stop(void *data, const char *name)
+struct search {
+	int dir;
+	struct version above;
+	struct err *err;
+};
+
+static int keep_content(void *data, const char *name)
 {
-	(void)name;
-	*(bool *)data = false;
-	return 1;
+	struct search *search = data;
+	struct found found = FOUND_INIT;
+	struct version v;
+
+	if (version_of_name(name, &v) < 0 || version_cmp(v, search->above) <= 0)
+		return 0;
+	if (look(search->dir, name, &found, search->err) < 0)
+		return -1;
+	if (record_has_content(&found.record) && version_cmp(found.record.version, v) == 0)
+		search->above = v;
+	found_clear(&found);
+	return 0;
 }
 
-int directory_is_empty(int fd, bool *ret, struct err *err)
+int look_hidden(int history, struct names *names, struct version tombstone, struct version *ret,
+		struct err *err)
 {
-	bool empty = true;
+	struct search search = { .above = tombstone, .err = err };
+	int status;
 
-	if (look_names(fd, ".", stop, &empty, err) < 0)
-		return -1;
-	*ret = empty;
-	return 0;
+	search.dir = history < 0 ? -1 : fs_open(history, names_history(names),
+						O_RDONLY | O_DIRECTORY, 0);
+	if (search.dir < 0 && history >= 0 && errno != ENOENT)
+		return err_sys(err, "open history");
+	status = search.dir < 0 ? 0 : look_names(search.dir, ".", keep_content, &search, err);
+	if (search.dir >= 0)
+		close(search.dir);
+	if (status == 0)
+		*ret = version_cmp(search.above, tombstone) > 0 ? search.above : VERSION_NONE;
+	return status;
 }

@@ -7,11 +7,15 @@
  * back.  Nothing about tree/P itself could prove that there is none.
  *
  * The tree is read first.  Whatever writers do meanwhile, the answer was
- * the newest version at some moment between the two look-ups.
+ * the newest version at some moment between the two look-ups.  That it was
+ * on disk the counters say; if they do not, all is looked up once more
+ * under the path's lock.
  *
  * System calls of a GET: openat2, fstat, fgetxattr, readlinkat.
  */
 #include "inside.h"
+
+#include "fs.h"
 
 #include <unistd.h>
 
@@ -48,17 +52,28 @@ static int from_history(struct store *store, struct names *names, struct version
 	return 0;
 }
 
-/* The record a directory counts with: a dead one that is empty is only not removed yet. */
-static int take_directory(struct found *found, bool dead, struct store_entry *ret,
+/* A directory, if it stands; else what it hides: a file's version, or the newest tombstone, if any. */
+static int from_directory(struct store *store, struct names *names, const struct found *found,
+			  struct version tombstone, enum store_want want, struct store_entry *ret,
 			  struct err *err)
 {
-	bool empty = false;
+	struct standing standing;
+	struct version hidden;
 
-	if (dead && directory_is_empty(found->fd, &empty, err) < 0)
+	if (look_standing(store->history, names, found, &standing, err) < 0)
 		return -1;
-	ret->directory = !empty;
-	ret->record = found->record;
-	return 0;
+	ret->directory = standing.stands;
+	ret->record = standing.record;
+	if (standing.stands)
+		return 0;
+	if (look_hidden(store->history, names, tombstone, &hidden, err) < 0)
+		return -1;
+	if (!version_is_none(hidden))
+		return from_history(store, names, hidden, want, ret, err);
+	if (version_cmp(tombstone, standing.record.version) <= 0)
+		return 0;
+	return look_tombstone(store->history, names_version(names, tombstone), tombstone,
+			      &ret->record, err);
 }
 
 int entry_of(struct store *store, struct names *names, struct found *found,
@@ -75,68 +90,171 @@ int entry_of(struct store *store, struct names *names, struct found *found,
 		return version_is_none(known) ? 0
 					      : from_history(store, names, known, want, ret, err);
 	}
-	if (found->kind == FOUND_DIRECTORY) {
-		if (take_directory(found, dead, ret, err) < 0)
-			return -1;
-	} else if (!dead) {
+	if (found->kind == FOUND_DIRECTORY)
+		return from_directory(store, names, found, tombstone, want, ret, err);
+	if (!dead)
 		take(found, want, ret);
-	}
 	return dead ? look_tombstone(store->history, names_version(names, tombstone), tombstone,
 				     &ret->record, err)
 		    : 0;
 }
 
-int store_newest(struct store *store, struct str path, enum store_want want,
-		 struct store_entry *ret, struct err *err)
+int look_durably(struct store *store, struct str path, int (*look_at)(void *data, struct err *),
+		 void (*clear)(void *data), void *data, struct err *err)
 {
-	struct store_entry entry = STORE_ENTRY_INIT;
+	unsigned slot = counters_slot(path_hash(path));
+	struct lock lock = LOCK_INIT;
+	int status;
+
+	if (look_at(data, err) < 0)
+		return -1;
+	if (counters_still(store, slot))
+		return 0;
+	clear(data);
+	if (disk_lock_slot(store, &lock, slot, err) < 0)
+		return -1;
+	status = look_at(data, err);
+	lock_release(&lock);
+	return status;
+}
+
+/* What is asked about a path, and the answer. */
+struct question {
+	struct store *store;
+	struct str path;
+	struct version version;		/* for store_version() */
+	enum store_want want;
+	struct store_entry entry;
+};
+
+static void clear_answer(void *data)
+{
+	store_entry_clear(&((struct question *)data)->entry);
+}
+
+/* Hand over the answer, or say what could not be answered. */
+static int answer(struct question *q, int status, const char *what, struct store_entry *ret,
+		  struct err *err)
+{
+	if (status < 0) {
+		store_entry_clear(&q->entry);
+		return err_context(err, "look up %s%s", what, shown(q->path).text);
+	}
+	*ret = q->entry;
+	return 0;
+}
+
+static int look_newest(void *data, struct err *err)
+{
+	struct question *q = data;
 	struct found found = FOUND_INIT;
 	struct version tombstone;
 	struct names names;
 	int status;
 
-	if (names_init(&names, path, err) < 0)
-		return -1;
-	status = look_tree(store->tree, names.tree, &found, err);
+	names_set(&names, q->path);
+	status = look_tree(q->store->tree, names.tree, &found, err);
 	if (status == 0)
-		status = look_mark(store->history, names_mark(&names, MARK_TOMBSTONE), &tombstone,
-				   err);
+		status = look_mark(q->store->history, names_mark(&names, MARK_TOMBSTONE),
+				   &tombstone, err);
 	if (status == 0)
-		status = entry_of(store, &names, &found, tombstone, want, &entry, err);
+		status = entry_of(q->store, &names, &found, tombstone, q->want, &q->entry, err);
 	found_clear(&found);
-	if (status < 0) {
-		store_entry_clear(&entry);
-		return err_context(err, "look up %s", shown(path).text);
+	return status;
+}
+
+int newest_now(struct store *store, struct str path, enum store_want want,
+	       struct store_entry *ret, struct err *err)
+{
+	struct question q = { .store = store, .path = path, .want = want,
+			      .entry = STORE_ENTRY_INIT };
+
+	return answer(&q, look_newest(&q, err), "", ret, err);
+}
+
+int store_newest(struct store *store, struct str path, enum store_want want,
+		 struct store_entry *ret, struct err *err)
+{
+	struct question q = { .store = store, .path = path, .want = want,
+			      .entry = STORE_ENTRY_INIT };
+
+	if (path_check(path, err) < 0)
+		return -1;
+	return answer(&q, look_durably(store, path, look_newest, clear_answer, &q, err), "", ret,
+		      err);
+}
+
+static int look_version(void *data, struct err *err)
+{
+	struct question *q = data;
+	struct found found = FOUND_INIT;
+	struct names names;
+	struct version tombstone = VERSION_NONE;
+	int status;
+
+	names_set(&names, q->path);
+	status = look_tree(q->store->tree, names.tree, &found, err);
+	if (status == 0 && version_cmp(found.record.version, q->version) == 0) {
+		take(&found, q->want, &q->entry);
+		q->entry.directory = found.kind == FOUND_DIRECTORY;
 	}
-	*ret = entry;
-	return 0;
+	found_clear(&found);
+	/* Content may be in history while tree/ holds a pointer, or holds something newer. */
+	if (status == 0 && !q->entry.content && !q->entry.directory)
+		status = from_history(q->store, &names, q->version, q->want, &q->entry, err);
+	/* A tombstone beyond the newest is of a deletion that was cut short. */
+	if (status == 0 && q->entry.record.flags & RECORD_DELETED) {
+		status = look_mark(q->store->history, names_mark(&names, MARK_TOMBSTONE), &tombstone,
+				   err);
+		if (version_cmp(q->version, tombstone) > 0)
+			q->entry.record.version = VERSION_NONE;
+	}
+	if (status == 0 && version_is_none(q->entry.record.version))
+		status = err_set(err, ERR_ABSENT, "no such version is known here");
+	return status;
 }
 
 int store_version(struct store *store, struct str path, struct version v, enum store_want want,
 		  struct store_entry *ret, struct err *err)
 {
-	struct store_entry entry = STORE_ENTRY_INIT;
-	struct found found = FOUND_INIT;
-	struct names names;
-	int status;
+	struct question q = { .store = store, .path = path, .version = v, .want = want,
+			      .entry = STORE_ENTRY_INIT };
 
-	if (names_init(&names, path, err) < 0)
+	if (path_check(path, err) < 0)
 		return -1;
-	status = look_tree(store->tree, names.tree, &found, err);
-	if (status == 0 && version_cmp(found.record.version, v) == 0) {
-		take(&found, want, &entry);
-		entry.directory = found.kind == FOUND_DIRECTORY;
-	}
-	found_clear(&found);
-	/* Content may be in history while tree/ holds a pointer, or holds something newer. */
-	if (status == 0 && !entry.content && !entry.directory)
-		status = from_history(store, &names, v, want, &entry, err);
-	if (status == 0 && version_is_none(entry.record.version))
-		status = err_set(err, ERR_ABSENT, "no such version is known here");
-	if (status < 0) {
-		store_entry_clear(&entry);
-		return err_context(err, "look up a version of %s", shown(path).text);
-	}
-	*ret = entry;
+	return answer(&q, look_durably(store, path, look_version, clear_answer, &q, err),
+		      "a version of ", ret, err);
+}
+
+static int look_known(void *data, struct err *err)
+{
+	struct question *q = data;
+	struct version removed;
+	struct names names;
+	struct record record;
+	int fd;
+
+	names_set(&names, q->path);
+	fd = fs_open(q->store->tree, names.tree, O_RDONLY | O_DIRECTORY, 0);
+	if (fd < 0)
+		return 0;
+	record = look_directory(fd);
+	close(fd);
+	if (look_mark(q->store->history, names_mark(&names, MARK_REMOVED), &removed, err) < 0)
+		return -1;
+	q->entry.directory = version_cmp(record.version, removed) > 0;
+	return 0;
+}
+
+int store_directory_known(struct store *store, struct str path, bool *ret, struct err *err)
+{
+	struct question q = { .store = store, .path = path_parent(path),
+			      .entry = STORE_ENTRY_INIT };
+
+	if (path_check(path, err) < 0 ||
+	    (q.path.n > 0 &&
+	     look_durably(store, q.path, look_known, clear_answer, &q, err) < 0))
+		return err_context(err, "look up the directory of %s", shown(path).text);
+	*ret = q.path.n == 0 || q.entry.directory;
 	return 0;
 }

@@ -7,6 +7,26 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+int prune_beyond(struct store *store, const struct commit *c, struct commit_state *s,
+		 struct err *err)
+{
+	struct version v = c->pointer != NULL ? c->pointer->version : c->fixed;
+	uint8_t kind = (c->pointer != NULL ? c->pointer->flags : c->flags) & RECORD_DIRECTORY;
+	struct history h = HISTORY_INIT;
+	size_t newer = 0;
+
+	if (version_cmp(v, s->known) > 0)
+		return 0;
+	if (history_now(store, c->path, &h, err) < 0)
+		return -1;
+	for (size_t i = 0; i < h.count && version_cmp(h.entries[i].record.version, v) > 0; i++)
+		newer += (h.entries[i].record.flags & RECORD_DIRECTORY) == kind;
+	s->dropped = newer >= (kind != 0 ? 1 : c->keep);
+	s->record.version = v;
+	history_clear(&h);
+	return 0;
+}
+
 struct pruning {
 	struct names names;
 	struct version newest;		/* stays, even if a person put it back and it is old */
@@ -57,8 +77,8 @@ static int prune(struct store *store, struct pruning *p, struct str path, size_t
 	char temporary[TEMPORARY_NAME];
 	int fd, status = 0;
 
-	if (store_newest(store, path, STORE_RECORD, &now, err) < 0 ||
-	    store_history(store, path, &h, err) < 0)
+	if (newest_now(store, path, STORE_RECORD, &now, err) < 0 ||
+	    history_now(store, path, &h, err) < 0)
 		return -1;
 	p->newest = now.record.version;
 	for (size_t i = versions; i < h.count && status == 0; i++)

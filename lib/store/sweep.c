@@ -31,7 +31,7 @@ static int sweep_name(void *data, const char *name)
 	if (!str_starts(text, STR(",")) || text.n < HASH_DIGITS ||
 	    str_hex64((struct str){ text.s + text.n - HASH_DIGITS, HASH_DIGITS }, &hash) < 0)
 		return 0;	/* not covey's */
-	if (lock_try(&lock, store->dir, DISK_LOCK_FILE, hash)) {
+	if (lock_try(&lock, store->dir, DISK_LOCK_FILE, counters_slot(hash))) {
 		drop(store->tmp, name);
 		lock_release(&lock);
 	}

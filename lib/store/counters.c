@@ -1,0 +1,254 @@
+/*
+ * counters - visible only when durable, and what has changed
+ *
+ * A table in the run directory, mapped by every process that has the store
+ * open.  It has a slot per byte of the lock file: `begun` is raised by who
+ * holds the lock, before the first name changes, and `done` made equal when
+ * all of it is on disk.  So a reader that looked and then finds them equal
+ * has seen nothing that a power cut could take back, at no cost.  If they
+ * differ it waits for the lock; if they still differ then, the writer died
+ * or failed, and a sync of the whole file system makes what it left durable.
+ *
+ * The same table has a number per partition, raised with begun and again
+ * with done (or by whoever cleans up after a writer that died: the slot
+ * knows the partitions), and one for the directories there are.
+ *
+ * A table is made anew when it is of another boot or of another store: what
+ * can be seen after a power cut is on disk, and any other loss of the table
+ * (the run directory was emptied) costs one sync of the file system.
+ */
+#include "inside.h"
+
+#include "fs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define MAGIC "covey counters1"		/* with its NUL: 16 bytes */
+#define BOOT_TEXT 40
+#define TABLE_NAME "counters"
+#define TABLE_NEW "counters.new"	/* on its way, under the store's lock */
+
+struct slot {
+	_Atomic uint64_t begun, done;
+	_Atomic uint32_t where;		/* the partitions it is about: one, and another or the same */
+};
+
+struct counters {
+	char magic[sizeof MAGIC];
+	char boot[BOOT_TEXT];
+	uint64_t node;
+	_Atomic uint64_t directories;
+	_Atomic uint64_t changes[PARTITIONS];
+	struct slot slots[SLOTS];
+};
+
+unsigned counters_slot(uint64_t hash)
+{
+	return (unsigned)(hash ^ hash >> 32) % SLOTS;
+}
+
+/* The kernel's id of this boot; empty when it does not say. */
+static void read_boot(char to[BOOT_TEXT])
+{
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+
+	memset(to, 0, BOOT_TEXT);
+	if (fd < 0)
+		return;
+	if (read(fd, to, BOOT_TEXT - 1) < 0)
+		to[0] = '\0';
+	close(fd);
+}
+
+/* NULL: an error. */
+static struct counters *map(struct store *store, int fd, struct err *err)
+{
+	void *at = mmap(NULL, sizeof(struct counters), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (at != MAP_FAILED)
+		return at;
+	err_sys(err, "map %s/" TABLE_NAME, store->run_path);
+	return NULL;
+}
+
+/* The table that is there, if it is this store's and of this boot; else NULL. */
+static int open_table(struct store *store, int run, struct counters **ret, struct err *err)
+{
+	int fd = openat(run, TABLE_NAME, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	struct counters *table;
+	char boot[BOOT_TEXT];
+	struct stat st;
+
+	*ret = NULL;
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_sys(err, "open %s/" TABLE_NAME, store->run_path);
+	if (fstat(fd, &st) < 0 || st.st_size != sizeof *table) {
+		close(fd);
+		return 0;
+	}
+	table = map(store, fd, err);
+	close(fd);
+	if (table == NULL)
+		return -1;
+	read_boot(boot);
+	if (memcmp(table->magic, MAGIC, sizeof table->magic) == 0 &&
+	    memcmp(table->boot, boot, sizeof boot) == 0 && table->node == store->node)
+		*ret = table;
+	else
+		munmap(table, sizeof *table);
+	return 0;
+}
+
+/* Its blocks are there before it is mapped: running out of them later would be fatal. */
+static int fill_table(struct store *store, int fd, struct counters **ret, struct err *err)
+{
+	struct counters *table;
+
+	errno = posix_fallocate(fd, 0, sizeof *table);
+	if (errno != 0)
+		return err_sys(err, "make %s/" TABLE_NAME, store->run_path);
+	table = map(store, fd, err);
+	if (table == NULL)
+		return -1;
+	memcpy(table->magic, MAGIC, sizeof table->magic);
+	read_boot(table->boot);
+	table->node = store->node;
+	*ret = table;
+	return 0;
+}
+
+static int make_table(struct store *store, int run, struct counters **ret, struct err *err)
+{
+	struct counters *table = NULL;
+	int fd, status;
+
+	unlinkat(run, TABLE_NEW, 0);	/* whoever left it there died */
+	fd = openat(run, TABLE_NEW, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, FS_FILE_MODE);
+	if (fd < 0)
+		return err_sys(err, "make %s/" TABLE_NAME, store->run_path);
+	status = fill_table(store, fd, &table, err);
+	close(fd);
+	if (status == 0 && syncfs(store->dir) < 0)
+		status = err_sys(err, "sync the file system of %s", store->path);
+	if (status == 0 && renameat(run, TABLE_NEW, run, TABLE_NAME) < 0)
+		status = err_sys(err, "name %s/" TABLE_NAME, store->run_path);
+	if (status < 0) {
+		unlinkat(run, TABLE_NEW, 0);
+		if (table != NULL)
+			munmap(table, sizeof *table);
+		return -1;
+	}
+	*ret = table;
+	return 0;
+}
+
+int counters_open(struct store *store, struct err *err)
+{
+	int run = open(store->run_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), status;
+	struct err why = ERR_INIT;
+
+	if (run < 0)
+		return err_sys(err, "open %s", store->run_path);
+	status = open_table(store, run, &store->counters, &why);
+	if (status == 0 && store->counters == NULL) {
+		status = make_table(store, run, &store->counters, &why);
+		if (status < 0 && why.kind == ERR_FULL && disk_release_reserve(store))
+			status = make_table(store, run, &store->counters, &why);
+	}
+	close(run);
+	if (status < 0 && err != NULL)
+		*err = why;
+	return status;
+}
+
+void counters_close(struct store *store)
+{
+	if (store->counters != NULL)
+		munmap(store->counters, sizeof *store->counters);
+	store->counters = NULL;
+}
+
+bool counters_still(const struct store *store, unsigned slot)
+{
+	const struct slot *s = &store->counters->slots[slot];
+
+	return atomic_load(&s->done) == atomic_load(&s->begun);
+}
+
+/* What the slot is about has changed, or is about to. */
+static void raise(struct counters *table, unsigned slot)
+{
+	uint32_t where = atomic_load(&table->slots[slot].where);
+
+	atomic_fetch_add(&table->changes[where % PARTITIONS], 1);
+	atomic_fetch_add(&table->changes[(where >> 16) % PARTITIONS], 1);
+}
+
+void counters_directories(struct store *store)
+{
+	atomic_fetch_add(&store->counters->directories, 1);
+}
+
+void counters_begin(struct store *store, unsigned slot, struct str path, bool directory)
+{
+	struct slot *s = &store->counters->slots[slot];
+	uint32_t names = path_partition(path);
+	uint32_t own = directory ? path_partition_of_directory(path) : names;
+
+	atomic_store(&s->where, names | own << 16);
+	atomic_fetch_add(&s->begun, 1);
+	raise(store->counters, slot);
+	if (directory)
+		counters_directories(store);
+}
+
+void counters_end(struct store *store, unsigned slot, bool directory)
+{
+	struct slot *s = &store->counters->slots[slot];
+
+	if (directory)
+		counters_directories(store);
+	raise(store->counters, slot);
+	atomic_store(&s->done, atomic_load(&s->begun));
+}
+
+int counters_settle(struct store *store, unsigned slot, struct err *err)
+{
+	if (counters_still(store, slot))
+		return 0;
+	if (disk_check(store, false, err) < 0)
+		return -1;
+	if (syncfs(store->dir) < 0) {
+		atomic_store(&store->failed, true);
+		return err_sys(err, "sync the file system of %s", store->path);
+	}
+	counters_end(store, slot, true);
+	return 0;
+}
+
+int store_settle(struct store *store, struct err *err)
+{
+	for (unsigned slot = 0; slot < SLOTS; slot++) {
+		struct lock lock = LOCK_INIT;
+
+		if (counters_still(store, slot))
+			continue;
+		if (disk_lock_slot(store, &lock, slot, err) < 0)
+			return -1;
+		lock_release(&lock);
+	}
+	return 0;
+}
+
+uint64_t store_changes(const struct store *store, unsigned partition)
+{
+	return atomic_load(&store->counters->changes[partition]);
+}
+
+uint64_t store_directory_changes(const struct store *store)
+{
+	return atomic_load(&store->counters->directories);
+}
