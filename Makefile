@@ -10,7 +10,8 @@ VERSION    := 0.1.0
 BUILD_DEPS := gcc make pkg-config libc6-dev libcurl4-openssl-dev libyaml-dev libinih-dev \
               libsodium-dev libssl-dev libsystemd-dev libjansson-dev curl
 TEST_DEPS  := bats jq attr iproute2 iputils-ping procps util-linux openssl clang libclang-rt-14-dev \
-              clang-tidy mandoc shellcheck python3 systemd rsync tar wget e2fsprogs
+              clang-tidy mandoc shellcheck python3 systemd rsync tar wget e2fsprogs $(MODEL_DEPS)
+MODEL_DEPS := spin gcc libc6-dev
 BENCH_DEPS := nginx-light wrk
 SOAK_DEPS  := valgrind binutils
 
@@ -48,7 +49,7 @@ FUZZERS     := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/*.c))
 # A program is cmd/NAME.c, or every file of the folder cmd/NAME/.
 objects_of = $(patsubst %.c,$B/obj/%.o,$(wildcard cmd/$(1).c cmd/$(1)/*.c))
 
-.PHONY: all units fuzzers deps test-deps run test lint lint-deep fuzz soak bench install uninstall help clean
+.PHONY: all units fuzzers deps test-deps run test lint lint-deep fuzz model soak bench install uninstall help clean
 .SECONDARY:
 .SECONDEXPANSION:
 
@@ -135,6 +136,10 @@ fuzz: test-deps		## every fuzz target for FUZZ_SECONDS
 	@$(FUZZ_MAKE) --no-print-directory fuzzers
 	@tests/cases fuzz
 	BATS_TEST_TIMEOUT=$$(($(FUZZ_SECONDS) + 60)) $(BATS) build/tests/fuzz.bats
+
+model:			## prove the protocol's models with spin, and that their mutants fail: 4 minutes
+	$(call install_missing,$(MODEL_DEPS))
+	tests/model/run
 
 soak: lint-deep		## what takes long: static analysis, fuzzing, valgrind, threads
 	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=300

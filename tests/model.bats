@@ -1,0 +1,42 @@
+#!/usr/bin/env bats
+# The protocol's models, by spin: the fast configurations hold, the mutants fail.
+load helpers
+
+setup() {
+	covey_setup
+	export TMPDIR=$D
+}
+
+@test "a path is one register while its homes change" {
+	run "$TOP/tests/model/run" fast homes
+	[ "$status" -eq 0 ]
+}
+
+@test "a path is one register while a change of homes is given up" {
+	run "$TOP/tests/model/run" fast way-back
+	[ "$status" -eq 0 ]
+}
+
+@test "a synod decides one value, also while its acceptors change" {
+	run "$TOP/tests/model/run" fast synod
+	[ "$status" -eq 0 ]
+}
+
+@test "one layout per epoch, and what was confirmed survives the chain of them" {
+	run "$TOP/tests/model/run" fast chain
+	[ "$status" -eq 0 ]
+}
+
+@test "a mutant that is taken for correct, or the reverse, is an error" {
+	cp -r "$TOP/tests/model" "$D/model"
+	echo 'fast holds chain NODES=3 A=3 B=4 LAST=3 NO_SYNC' >"$D/model/cases"
+	run "$D/model/run" fast
+	[ "$status" -ne 0 ]
+	[[ $output == *'NOT OK fails: chain'* ]]
+	echo 'fast fails chain NODES=3 A=3 B=4 LAST=3' >"$D/model/cases"
+	run "$D/model/run" fast
+	[ "$status" -ne 0 ]
+	[[ $output == *'NOT OK holds: chain'* ]]
+	run "$D/model/run" fast no-such-model
+	[ "$status" -eq 1 ]
+}
