@@ -214,7 +214,7 @@ asked() { [ "$(tail -n 1 unsure.log)" = "prefer $1" ]; }
 	run covey layout leave --node "$URL";           [ "$status" -eq 64 ]
 	# What is wrong in itself is refused before anybody is asked.
 	sed -i "\$a group: {key_file: $D/key}" "$CONF"
-	covey key new >key
+	covey key new >"$D/key"
 	for setting in homes=8 homes=0 copies=x keep.versions=0 keep.days=-1 homes= homes colour=3; do
 		run covey layout set -c "$CONF" "$setting"
 		[ "$status" -eq 64 ]

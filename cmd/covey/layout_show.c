@@ -6,7 +6,7 @@
 
 #include <inttypes.h>
 
-static const char *role_of(const json_t *member, bool joint)
+const char *layout_role(const json_t *layout, const json_t *member)
 {
 	bool in_a = json_flag(member, "in_a"), in_b = json_flag(member, "in_b");
 
@@ -14,12 +14,12 @@ static const char *role_of(const json_t *member, bool joint)
 		return "guest";
 	if (!in_a)
 		return "joining";
-	if (joint && !in_b)
+	if (json_flag(layout, "joint") && !in_b)
 		return "leaving";
 	return json_flag(member, "council") ? "home, council" : "home";
 }
 
-static const char *or_dash(const char *text)
+const char *or_dash(const char *text)
 {
 	return text[0] ? text : "-";
 }
@@ -32,7 +32,7 @@ static void add_number(struct table *table, const json_t *member, const char *ke
 	table_add(table, text);
 }
 
-static void print_members(const json_t *members, bool joint)
+static void print_members(const json_t *layout)
 {
 	static const char *const heads[] = {
 		"NODE", "NAME", "ADDRESS", "STATE", "ROLE", "REGION", "WEIGHT", "EPOCH",
@@ -43,12 +43,12 @@ static void print_members(const json_t *members, bool joint)
 
 	for (i = 0; i < 8; i++)
 		table_add(&table, heads[i]);
-	json_array_foreach(members, i, member) {
+	json_array_foreach(json_object_get(layout, "members"), i, member) {
 		table_add(&table, json_text(member, "node"));
 		table_add(&table, or_dash(json_text(member, "name")));
 		table_add(&table, or_dash(json_text(member, "address")));
 		table_add(&table, or_dash(json_text(member, "state")));
-		table_add(&table, role_of(member, joint));
+		table_add(&table, layout_role(layout, member));
 		table_add(&table, or_dash(json_text(member, "region")));
 		add_number(&table, member, "weight");
 		add_number(&table, member, "epoch");
@@ -60,16 +60,15 @@ void layout_show(const json_t *layout)
 {
 	const json_t *keep = json_object_get(layout, "keep");
 	uint64_t days = json_number(keep, "days");
-	bool joint = json_flag(layout, "joint");
 
 	if (json_number(layout, "epoch") == 0)
 		printf("no layout yet\n");
 	else
 		printf("lineage %s, epoch %" PRIu64 "%s\n", json_text(layout, "lineage"),
 		       json_number(layout, "epoch"),
-		       joint ? ", joint: it is about to change" : "");
+		       json_flag(layout, "joint") ? ", joint: it is about to change" : "");
 	printf("homes %" PRIu64 ", copies %" PRIu64 ", keep.versions %" PRIu64 ", keep.days %" PRIu64
 	       "%s\n\n", json_number(layout, "homes"), json_number(layout, "copies"),
 	       json_number(keep, "versions"), days, days == 0 ? " (content stays)" : "");
-	print_members(json_object_get(layout, "members"), joint);
+	print_members(layout);
 }
