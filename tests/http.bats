@@ -108,6 +108,12 @@ versions() {
 	[ "$(code "$URL/.covey/readyz")" = 200 ]
 	[ "$(code "$URL/.covey/status")" = 200 ]
 	jq -e '.node and .store.free and (.group.peers == [])' body
+	[ "$(code "$URL/.covey/layout")" = 200 ]
+	jq -e '.epoch == 0 and .lineage == null and (.joint | not) and .homes == 3 and .keep.versions == 100' body
+	[ "$(code "$URL/.covey/metrics")" = 200 ]
+	[ "$(header content-type)" = "text/plain; version=0.0.4; charset=utf-8" ]
+	grep -qx 'covey_connections 1' body
+	[ -z "$(grep -vE '^# (HELP|TYPE) covey_|^covey_[a-z_]+(\{[a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*\})? [0-9]+$' body)" ]
 	[ "$(code "$URL/.covey/nothing")" = 404 ]
 	[ "$(code -T "$CONF" "$URL/.covey/healthz")" = 405 ]
 }

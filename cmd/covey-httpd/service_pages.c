@@ -11,6 +11,7 @@
 #include "mem.h"
 #include "members.h"
 #include "reply.h"
+#include "version_talk.h"
 
 #include <inttypes.h>
 #include <sys/statvfs.h>
@@ -52,13 +53,14 @@ static void add_store(struct buf *json, const struct conf *conf)
 	buf_addf(json, ",\"min_free\":%" PRIu64 "}", conf->limits.min_free);
 }
 
-/* The group as covey-discoverd sees it. */
+/* What the other roles say: the group as covey-discoverd sees it, or counters. */
 struct view {
 	struct conn *conn;
 	struct call call;
 	struct members members;
 	struct layout layout;
 	bool wants_layout;		/* not only the members */
+	struct buf stats;		/* of covey-versiond, in lines of the metrics page */
 	void (*show)(struct conn *, const struct view *);
 };
 
@@ -70,6 +72,7 @@ void view_free(struct view *view)
 		return;
 	call_finish(&view->call);
 	members_clear(&view->members);
+	buf_clear(&view->stats);
 	free(view);
 }
 
@@ -137,23 +140,30 @@ static void viewed(struct call *call, struct frame *frame)
 	conn_resume(c);
 }
 
-static void view(struct conn *c, bool wants_layout,
-		 void (*show)(struct conn *, const struct view *))
+static struct view *view_new(struct conn *c, void (*show)(struct conn *, const struct view *))
 {
 	struct view *view = mem_new(1, sizeof *view);
 
 	view->conn = c;
 	view->call = (struct call)CALL_INIT;
-	view->call.answer = viewed;
 	view->members = (struct members)MEMBERS_INIT;
 	view->layout = LAYOUT_NONE;
-	view->wants_layout = wants_layout;
 	view->show = show;
 	c->request.view = view;
+	return view;
+}
+
+static void view(struct conn *c, bool wants_layout,
+		 void (*show)(struct conn *, const struct view *))
+{
+	struct view *view = view_new(c, show);
+
 	if (c->worker->discover == NULL) {
 		show(c, view);
 		return;
 	}
+	view->call.answer = viewed;
+	view->wants_layout = wants_layout;
 	c->state = CONN_BUSY;
 	call_start(c->worker->discover, &view->call, DISCOVER_VIEW, (struct str)STR_INIT,
 		   VIEW_TIMEOUT_MS);
@@ -169,6 +179,49 @@ static void layout(struct conn *c)
 	view(c, true, layout_page);
 }
 
+/* For Prometheus and its like: covey-versiond counts what costs; here is what is this process's. */
+static void metrics_page(struct conn *c, const struct view *view)
+{
+	struct httpd *h = c->worker->httpd;
+	struct buf text = BUF_INIT;
+
+	buf_addf(&text, "# HELP covey_connections HTTP connections that are open.\n"
+			"# TYPE covey_connections gauge\ncovey_connections %u\n",
+		 atomic_load(&h->connections));
+	buf_addf(&text, "# HELP covey_versiond_up Whether covey-versiond answered.\n"
+			"# TYPE covey_versiond_up gauge\ncovey_versiond_up %d\n",
+		 view->stats.len > 0);
+	buf_addstr(&text, buf_str(&view->stats));
+	page(c, 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&text));
+	buf_clear(&text);
+}
+
+static void counted(struct call *call, struct frame *frame)
+{
+	struct view *view = CONTAINER_OF(call, struct view, call);
+	struct conn *c = view->conn;
+
+	if (frame != NULL && frame->type == VERSION_TALK_STATS)
+		buf_addstr(&view->stats, frame->body);
+	call_finish(call);
+	view->show(c, view);
+	conn_resume(c);
+}
+
+static void metrics(struct conn *c)
+{
+	struct view *view = view_new(c, metrics_page);
+
+	if (c->worker->version == NULL) {
+		metrics_page(c, view);
+		return;
+	}
+	view->call.answer = counted;
+	c->state = CONN_BUSY;
+	call_start(c->worker->version, &view->call, VERSION_TALK_STATS, (struct str)STR_INIT,
+		   VIEW_TIMEOUT_MS);
+}
+
 void service_page(struct conn *c)
 {
 	static const struct {
@@ -179,6 +232,7 @@ void service_page(struct conn *c)
 		{ "/.covey/readyz", readyz },
 		{ "/.covey/status", status },
 		{ "/.covey/layout", layout },
+		{ "/.covey/metrics", metrics },
 	};
 
 	if (c->head.method != METHOD_GET && c->head.method != METHOD_HEAD) {
