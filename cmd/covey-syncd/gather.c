@@ -1,7 +1,8 @@
 /*
- * gather - LIST and HISTORY: one question to all members at once
+ * gather - LIST and HISTORY: one question to many at once
  *
- * Every member that could answer is asked by HTTP; each answer goes, as it
+ * The homes of the directory by the asker's layout, or without one every
+ * member that could answer, are asked by HTTP; each answer goes, as it
  * came, into a sealed memfd and to the asker.  A peer that has nothing
  * there (404, or 504 because it was asked for what is cached) has answered:
  * with nothing.  Peers that were silent lately are asked too, but nobody
@@ -11,6 +12,7 @@
 
 #include "container.h"
 #include "mem.h"
+#include "peer_http.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -27,6 +29,7 @@ struct gather_peer {
 	uint64_t id;
 	bool sick;
 	bool nothing;			/* it has nothing there */
+	bool newer;			/* it has a newer layout */
 	int memfd;
 	size_t bytes;
 };
@@ -123,6 +126,7 @@ static int on_head(struct fetch *fetch, const struct fetch_head *head, struct er
 	if (head->length != FETCH_LENGTH_UNKNOWN && head->length > PART_BYTES_MAX)
 		return err_set(err, ERR_TOO_LARGE, "ask peer: its answer is too long");
 	peer->nothing = head->status == 404 || head->status == 504;
+	peer->newer = head->status == 421;
 	if (head->status != 200 && !peer->nothing)
 		return err_set(err, ERR_CORRUPT, "ask peer: it answers %d", head->status);
 	return 0;
@@ -157,21 +161,26 @@ static void on_end(struct fetch *fetch, const struct err *err)
 		give_part(peer);
 	else
 		peers_note(peer->gathering->daemon->peers, peer->id, err);
+	peer->gathering->end.stale = peer->gathering->end.stale || peer->newer;
 	peer_over(peer);
 }
 
 /* False when it could not even be asked. */
-static bool ask_peer(struct gathering *g, const struct member *m, struct str target)
+static bool ask_peer(struct gathering *g, uint64_t id, struct str target,
+		     const struct sign_part *epoch)
 {
 	struct gather_peer *peer = &g->peers[g->count];
 	struct syncd *d = g->daemon;
 
 	*peer = (struct gather_peer){
-		.gathering = g, .id = m->id, .sick = peers_sick(d->peers, m->id),
-		.fetch = { .peer = &m->http, .target = target,
+		.gathering = g, .id = id, .sick = peers_sick(d->peers, id),
+		.fetch = { .peer = peers_http(d->peers, id), .target = target,
+			   .fields = epoch, .field_count = epoch != NULL, .sign = epoch != NULL,
 			   .first_byte_ms = d->first_byte_ms, .stall_ms = d->stall_ms,
 			   .head = on_head, .body = on_body, .end = on_end },
 	};
+	if (peer->fetch.peer == NULL)
+		return false;
 	peer->memfd = memfd_create("covey-part", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (peer->memfd < 0)
 		return false;
@@ -201,9 +210,36 @@ static uint64_t limit_ms(const struct syncd *d, const struct serve_request *requ
 	return limit;
 }
 
-void gather_ask(struct syncd *d, struct serve_request *request, struct str target)
+static void ask_members(struct gathering *g, struct str target)
 {
-	const struct members *view = peers_view(d->peers);
+	const struct members *view = peers_view(g->daemon->peers);
+
+	g->end.asked = (uint32_t)members_asked(view);
+	g->peers = mem_new(view->count, sizeof *g->peers);
+	for (size_t i = 0; i < view->count; i++)
+		if (view->list[i].state == MEMBER_UP || view->list[i].state == MEMBER_SUSPECT)
+			ask_peer(g, view->list[i].id, target, NULL);
+}
+
+static void ask_homes(struct gathering *g, const struct sync_list *list, struct str target)
+{
+	char text[24];
+	struct sign_part epoch = { STR(PEER_EPOCH), STR_INIT };
+
+	snprintf(text, sizeof text, "%llu", (unsigned long long)list->epoch);
+	epoch.value = str_of(text);
+	g->peers = mem_new(list->node_count, sizeof *g->peers);
+	for (size_t i = 0; i < list->node_count; i++) {
+		if (list->nodes[i] == store_node(g->daemon->store))
+			continue;
+		g->end.asked++;
+		ask_peer(g, list->nodes[i], target, &epoch);
+	}
+}
+
+void gather_ask(struct syncd *d, struct serve_request *request, const struct sync_list *list,
+		struct str target)
+{
 	struct gathering *g = mem_new(1, sizeof *g);
 
 	g->daemon = d;
@@ -215,15 +251,10 @@ void gather_ask(struct syncd *d, struct serve_request *request, struct str targe
 	if (g->next != NULL)
 		g->next->prev = g;
 	d->gatherings = g;
-	g->end.asked = (uint32_t)members_asked(view);
-	g->peers = mem_new(view->count, sizeof *g->peers);
-	for (size_t i = 0; i < view->count; i++) {
-		const struct member *m = &view->list[i];
-
-		if ((m->state == MEMBER_UP || m->state == MEMBER_SUSPECT) &&
-		    peers_http(d->peers, m->id) != NULL)
-			ask_peer(g, m, target);
-	}
+	if (list->epoch > 0)
+		ask_homes(g, list, target);
+	else
+		ask_members(g, target);
 	if (g->open == 0)
 		gathering_end(g);
 	else

@@ -6,6 +6,8 @@
  */
 #include "syncd.h"
 
+#include "call.h"
+#include "identity.h"
 #include "mem.h"
 #include "path.h"
 
@@ -15,8 +17,32 @@
 
 void syncd_rest(struct syncd *d)
 {
-	if (d->stopping && d->pulls == NULL && d->gatherings == NULL && d->resolving == 0)
+	if (d->stopping && d->pulls == NULL && d->gatherings == NULL && d->carryings == NULL &&
+	    d->bulkings == NULL && d->resolving == 0 && d->keeps_asked == 0 &&
+	    drain_rests(d->drain) && syncing_rests(d->syncing))
 		service_finished(d->service);
+}
+
+void syncd_returned(struct syncd *d, uint64_t id)
+{
+	(void)id;
+	drain_now(d->drain);
+	if (d->syncing != NULL) {
+		syncing_returned(d->syncing);
+	}
+}
+
+void syncd_lost(struct syncd *d)
+{
+	(void)d;
+}
+
+void syncd_relaid(struct syncd *d)
+{
+	drain_now(d->drain);
+	if (d->syncing != NULL) {
+		syncing_relaid(d->syncing);
+	}
 }
 
 /* A path that is not the root's, whose target would be an index. */
@@ -27,11 +53,12 @@ static int check_file(struct str path, struct err *err)
 	return path_check(path, err);
 }
 
-static int ask_pull(struct syncd *d, struct serve_request *request, struct str body, struct err *err)
+static int ask_pull(struct syncd *d, struct serve_request *request, struct frame *frame,
+		    struct err *err)
 {
 	struct sync_pull wanted;
 
-	if (sync_pull_unpack(body, &wanted, err) < 0 || check_file(wanted.path, err) < 0)
+	if (sync_pull_unpack(frame->body, &wanted, err) < 0 || check_file(wanted.path, err) < 0)
 		return -1;
 	if (!record_is_live(&wanted.record) || (wanted.record.flags & RECORD_DIRECTORY))
 		return err_set(err, ERR_INVALID, "pull %.*s: not a file's version",
@@ -40,54 +67,92 @@ static int ask_pull(struct syncd *d, struct serve_request *request, struct str b
 	return 0;
 }
 
-static int ask_list(struct syncd *d, struct serve_request *request, struct str body, struct err *err)
+static int ask_list(struct syncd *d, struct serve_request *request, struct frame *frame,
+		    struct err *err)
 {
 	struct buf target = BUF_INIT;
 	struct sync_list wanted;
 
-	if (sync_list_unpack(body, &wanted, err) < 0 || path_check(wanted.path, err) < 0)
+	if (sync_list_unpack(frame->body, &wanted, err) < 0 || path_check(wanted.path, err) < 0)
 		return -1;
 	path_to_target(&target, wanted.path, true);
 	buf_adds(&target, wanted.deleted ? "?format=text&deleted" : "?format=text");
-	gather_ask(d, request, buf_str(&target));
+	gather_ask(d, request, &wanted, buf_str(&target));
 	buf_clear(&target);
 	return 0;
 }
 
-static int ask_history(struct syncd *d, struct serve_request *request, struct str body,
+static int ask_history(struct syncd *d, struct serve_request *request, struct frame *frame,
 		       struct err *err)
 {
 	struct buf target = BUF_INIT;
 	struct sync_list wanted;
 
-	if (sync_history_unpack(body, &wanted, err) < 0 || check_file(wanted.path, err) < 0)
+	if (sync_history_unpack(frame->body, &wanted, err) < 0 || check_file(wanted.path, err) < 0)
 		return -1;
 	path_to_target(&target, wanted.path, false);
 	buf_adds(&target, "?versions&format=text");
-	gather_ask(d, request, buf_str(&target));
+	gather_ask(d, request, &wanted, buf_str(&target));
 	buf_clear(&target);
 	return 0;
 }
 
-static int ask_resolve(struct syncd *d, struct serve_request *request, struct str body,
+static int ask_resolve(struct syncd *d, struct serve_request *request, struct frame *frame,
 		       struct err *err)
 {
 	struct str name;
 
-	if (sync_resolve_unpack(body, &name, err) < 0)
+	if (sync_resolve_unpack(frame->body, &name, err) < 0)
 		return -1;
 	resolve_ask(d, request, name);
 	return 0;
 }
 
+static int ask_carry(struct syncd *d, struct serve_request *request, struct frame *frame,
+		     struct err *err)
+{
+	struct sync_carry carry;
+
+	if (sync_carry_unpack(frame->body, &carry, err) < 0)
+		return -1;
+	carry_ask(d, request, &carry);
+	return 0;
+}
+
+static int ask_bulk(struct syncd *d, struct serve_request *request, struct frame *frame,
+		    struct err *err)
+{
+	return bulk_ask(d, request, frame->body, err);
+}
+
+static int ask_drain(struct syncd *d, struct serve_request *request, struct frame *frame,
+		     struct err *err)
+{
+	(void)frame;
+	(void)err;
+	drain_look(d->drain);
+	serve_reply(request, SYNC_DONE, (struct str)STR_INIT, NULL, 0);
+	serve_end(request);
+	return 0;
+}
+
+/* Each takes the request over and returns 0, or -1. */
 static const struct kind {
 	uint8_t type;
-	int (*ask)(struct syncd *, struct serve_request *, struct str body, struct err *);
+	int (*ask)(struct syncd *, struct serve_request *, struct frame *, struct err *);
 } kinds[] = {
 	{ SYNC_PULL, ask_pull },
 	{ SYNC_LIST, ask_list },
 	{ SYNC_HISTORY, ask_history },
 	{ SYNC_RESOLVE, ask_resolve },
+	{ SYNC_PUSH, push_ask },
+	{ SYNC_PUSH_BEGIN, push_begin },
+	{ SYNC_PUSH_MORE, push_more },
+	{ SYNC_PUSH_NAME, push_name },
+	{ SYNC_PUSH_DROP, push_drop },
+	{ SYNC_DRAIN, ask_drain },
+	{ SYNC_CARRY, ask_carry },
+	{ SYNC_BULK, ask_bulk },
 };
 
 static void on_request(struct serve *serve, struct serve_request *request, struct frame *frame)
@@ -98,7 +163,7 @@ static void on_request(struct serve *serve, struct serve_request *request, struc
 	service_touch(d->service);
 	err_set(&err, ERR_UNSUPPORTED, "ask covey-syncd: unknown request %u", frame->type);
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-		if (kinds[i].type == frame->type && kinds[i].ask(d, request, frame->body, &err) == 0)
+		if (kinds[i].type == frame->type && kinds[i].ask(d, request, frame, &err) == 0)
 			return;
 	serve_fail(request, &err);
 }
@@ -116,6 +181,7 @@ static const struct serve_role conversation = { .request = on_request, .gone = o
 static int start(struct service *service, struct err *err)
 {
 	struct syncd *d = mem_new(1, sizeof *d);
+	struct buf path = BUF_INIT;
 
 	service->data = d;
 	d->service = service;
@@ -123,12 +189,24 @@ static int start(struct service *service, struct err *err)
 	d->store = service->store;
 	d->first_byte_ms = service->conf->timeouts.pull_ms;
 	d->stall_ms = d->first_byte_ms * STALL_FACTOR;
+	d->push_ms = service->conf->timeouts.push_ms;
 	d->disk = pool_new(DISK_THREADS);
 	d->names = pool_new(NAME_THREADS);
 	d->fetcher = fetcher_new(d->loop, err);
-	if (d->fetcher == NULL)
+	if (d->fetcher == NULL || identity_keys(service->conf, &d->keys, err) < 0)
 		return -1;
+	buf_addf(&path, "%s/version.sock", store_run(d->store));
+	d->version = caller_new(d->loop, path.data);
+	buf_clear(&path);
 	peers_start(d);
+	if (d->keys.count > 0) {
+		sign_keys_derive(&d->sign, &d->keys);
+		fetcher_keys(d->fetcher, &d->sign);
+	}
+	drain_start(d);
+	if (d->keys.count > 0) {
+		syncing_start(d);
+	}
 	d->serve = serve_new(d->loop, service_fd(service, "sync"), &conversation, d, err);
 	return d->serve == NULL ? -1 : 0;
 }
@@ -137,7 +215,9 @@ static bool busy(struct service *service)
 {
 	const struct syncd *d = service->data;
 
-	return d->pulls != NULL || d->gatherings != NULL || d->resolving > 0;
+	return d->pulls != NULL || d->gatherings != NULL || d->carryings != NULL ||
+	       d->bulkings != NULL || d->pushes != NULL || d->resolving > 0 ||
+	       (d->keys.count > 0 && members_met(peers_view(d->peers))) || drain_busy(d->drain);
 }
 
 static void stop(struct service *service)
@@ -146,8 +226,15 @@ static void stop(struct service *service)
 
 	d->stopping = true;
 	serve_quiesce(d->serve);
+	drain_stop(d->drain);
+	if (d->syncing != NULL) {
+		syncing_stop(d->syncing);
+	}
+	push_stop(d);
 	pulling_stop(d);
 	gather_stop(d);
+	carry_stop(d);
+	bulk_stop(d);
 	syncd_rest(d);
 }
 
@@ -161,8 +248,13 @@ static void release(struct service *service)
 	pool_free(d->disk);
 	pool_free(d->names);
 	serve_free(d->serve);
+	drain_free(d->drain);
+	syncing_free(d->syncing);
 	peers_free(d->peers);
 	fetcher_free(d->fetcher);
+	caller_free(d->version);
+	explicit_bzero(&d->keys, sizeof d->keys);
+	explicit_bzero(&d->sign, sizeof d->sign);
 	free(d);
 }
 

@@ -11,6 +11,7 @@
 #include "call.h"
 #include "container.h"
 #include "discover_talk.h"
+#include "layout_file.h"
 #include "log.h"
 #include "mem.h"
 #include "members.h"
@@ -18,18 +19,31 @@
 #define SICK_MS 30000		/* how long a silence is remembered */
 #define SICK_MAX 64		/* peers remembered; the oldest is forgotten */
 #define FIRST_VIEW_MS 250	/* at start-up, for discoverd to answer */
+#define LATE_MS 5000		/* how long a push that failed is remembered */
+#define USUAL_SHARE 8		/* of a new measurement in the usual time: one in so many */
+#define TELL_MS 5000
 #define WATCH_AGAIN_MS 1000	/* after discoverd went away */
 
 struct peers {
+	struct syncd *daemon;
 	struct loop *loop;
 	struct members members;
+	struct layout layout;
 	struct caller *caller;
 	struct call watch;
 	struct timer again;
+	struct call telling;		/* SYNCED */
+	uint64_t synced;		/* epoch to be told; 0: none */
 	struct {
 		uint64_t id, until;	/* loop's ms */
 	} sick[SICK_MAX];
 	size_t sick_count;
+	struct {
+		uint64_t id;
+		uint64_t usual;		/* ms; 0: not known */
+		uint64_t late;		/* loop's ms: until then it is tried last */
+	} pushed[LAYOUT_MEMBERS_MAX];
+	size_t pushed_count;
 };
 
 static void watch_view(struct timer *timer)
@@ -37,6 +51,80 @@ static void watch_view(struct timer *timer)
 	struct peers *p = CONTAINER_OF(timer, struct peers, again);
 
 	call_start(p->caller, &p->watch, DISCOVER_WATCH, (struct str)STR_INIT, 0);
+}
+
+static bool is_up(const struct members *view, uint64_t id)
+{
+	const struct member *m = members_find(view, id);
+
+	return m != NULL && m->state == MEMBER_UP;
+}
+
+/* Who is up that was not, or has started anew; and whether somebody is not any more. */
+static void tell_changes(struct peers *p, const struct members *before)
+{
+	const struct members *now = &p->members;
+	bool lost = false;
+
+	for (size_t i = 0; i < now->count; i++) {
+		const struct member *m = &now->list[i], *was = members_find(before, m->id);
+
+		if (m->state == MEMBER_UP && m->id != now->self &&
+		    (was == NULL || was->state != MEMBER_UP || was->start != m->start))
+			syncd_returned(p->daemon, m->id);
+		lost = lost || (m->state != MEMBER_UP && is_up(before, m->id));
+	}
+	if (lost)
+		syncd_lost(p->daemon);
+}
+
+static void new_view(struct peers *p, struct str body)
+{
+	struct members before = p->members, now = MEMBERS_INIT;
+
+	if (discover_members_unpack(body, &now, NULL, NULL) < 0)
+		return;
+	p->members = now;
+	tell_changes(p, &before);
+	members_clear(&before);
+}
+
+static void new_layout(struct peers *p, struct str body)
+{
+	struct layout now;
+
+	if (discover_layout_unpack(body, &now, NULL) < 0 || layout_eq(&now, &p->layout))
+		return;
+	p->layout = now;
+	syncd_relaid(p->daemon);
+}
+
+static void tell_synced(struct peers *p)
+{
+	struct buf body = BUF_INIT;
+
+	if (p->synced == 0 || p->telling.caller != NULL)
+		return;
+	discover_synced_pack(&body, p->synced);
+	call_start(p->caller, &p->telling, DISCOVER_SYNCED, buf_str(&body), TELL_MS);
+	buf_clear(&body);
+}
+
+static void told_synced(struct call *call, struct frame *frame)
+{
+	struct peers *p = CONTAINER_OF(call, struct peers, telling);
+
+	if (frame != NULL) {
+		call_finish(call);
+		p->synced = 0;
+	}		/* else once more, when it is watched again */
+}
+
+void peers_synced(struct peers *p, uint64_t epoch)
+{
+	call_finish(&p->telling);
+	p->synced = epoch;
+	tell_synced(p);
 }
 
 static void on_view(struct call *call, struct frame *frame)
@@ -47,8 +135,11 @@ static void on_view(struct call *call, struct frame *frame)
 		timer_start(p->loop, &p->again, WATCH_AGAIN_MS);
 		return;
 	}
+	tell_synced(p);
 	if (frame->type == DISCOVER_MEMBERS)
-		discover_members_unpack(frame->body, &p->members, NULL, NULL);
+		new_view(p, frame->body);
+	else if (frame->type == DISCOVER_LAYOUT)
+		new_layout(p, frame->body);
 }
 
 /* Ask once and wait, so that the first request already finds its holders. */
@@ -62,6 +153,8 @@ static int first_view(struct peers *p, const char *socket_path)
 			 NULL) == 0 &&
 	    asking_next(&asking, &frame, NULL) == 0 && frame.type == DISCOVER_MEMBERS)
 		rc = discover_members_unpack(frame.body, &p->members, NULL, NULL);
+	if (rc == 0 && asking_next(&asking, &frame, NULL) == 0 && frame.type == DISCOVER_LAYOUT)
+		discover_layout_unpack(frame.body, &p->layout, NULL);
 	asking_end(&asking);
 	return rc;
 }
@@ -73,16 +166,20 @@ void peers_start(struct syncd *d)
 	struct err err;
 
 	d->peers = p;
+	p->daemon = d;
 	p->loop = d->loop;
 	p->again.fire = watch_view;
 	p->watch = (struct call)CALL_INIT;
 	p->watch.answer = on_view;
+	p->telling = (struct call)CALL_INIT;
+	p->telling.answer = told_synced;
 	buf_addf(&path, "%s/discover.sock", store_run(d->store));
 	p->caller = caller_new(d->loop, path.data);
 	if (first_view(p, path.data) < 0) {
 		buf_reset(&path);
 		buf_addf(&path, "%s/state", d->service->conf->node.store);
-		if (members_load(path.data, &p->members, &err) < 0)
+		if (members_load(path.data, &p->members, &err) < 0 ||
+		    layout_load(path.data, &p->layout, &err) < 0)
 			log_err(LOG_LEVEL_WARNING, &err, "no member is known before covey-discoverd tells");
 	}
 	timer_start(p->loop, &p->again, 0);
@@ -94,6 +191,7 @@ void peers_free(struct peers *p)
 	if (p == NULL)
 		return;
 	call_finish(&p->watch);
+	call_finish(&p->telling);
 	timer_stop(&p->again);
 	caller_free(p->caller);
 	members_clear(&p->members);
@@ -103,6 +201,11 @@ void peers_free(struct peers *p)
 const struct members *peers_view(const struct peers *p)
 {
 	return &p->members;
+}
+
+const struct layout *peers_layout(const struct peers *p)
+{
+	return &p->layout;
 }
 
 const struct address *peers_http(const struct peers *p, uint64_t id)
@@ -149,4 +252,60 @@ bool peers_sick(const struct peers *p, uint64_t id)
 	if (m == NULL || m->state != MEMBER_UP)
 		return true;
 	return i < p->sick_count && p->sick[i].until > loop_now(p->loop);
+}
+
+/* How pushes went */
+
+static size_t pushed_place(const struct peers *p, uint64_t id)
+{
+	size_t i = 0;
+
+	while (i < p->pushed_count && p->pushed[i].id != id)
+		i++;
+	return i;
+}
+
+static size_t pushed_take(struct peers *p, uint64_t id)
+{
+	size_t i = pushed_place(p, id);
+
+	if (i < p->pushed_count)
+		return i;
+	if (i == LAYOUT_MEMBERS_MAX) {
+		memmove(&p->pushed[0], &p->pushed[1], sizeof p->pushed - sizeof p->pushed[0]);
+		i = --p->pushed_count;
+	}
+	p->pushed_count++;
+	memset(&p->pushed[i], 0, sizeof p->pushed[i]);
+	p->pushed[i].id = id;
+	return i;
+}
+
+void peers_push_done(struct peers *p, uint64_t id, uint64_t ms)
+{
+	size_t i = pushed_take(p, id);
+	uint64_t usual = p->pushed[i].usual;
+
+	p->pushed[i].late = 0;
+	p->pushed[i].usual = usual == 0 ? ms + 1 : (usual * (USUAL_SHARE - 1) + ms) / USUAL_SHARE + 1;
+}
+
+void peers_push_failed(struct peers *p, uint64_t id)
+{
+	p->pushed[pushed_take(p, id)].late = loop_now(p->loop) + LATE_MS;
+}
+
+uint64_t peers_push_ms(const struct peers *p, uint64_t id)
+{
+	size_t i = pushed_place(p, id);
+
+	return i < p->pushed_count ? p->pushed[i].usual : 0;
+}
+
+bool peers_push_late(const struct peers *p, uint64_t id)
+{
+	size_t i = pushed_place(p, id);
+
+	return peers_sick(p, id) ||
+	       (i < p->pushed_count && p->pushed[i].late > loop_now(p->loop));
 }

@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #define RUNNING_MAX 64			/* pulls with a stage; more wait their turn */
+#define WANTED_MAX 512			/* pulls at once, beyond which nothing is begun for nobody */
 #define HOLD_BYTES (120u << 10)		/* waiting for the disk: more, and the holder is held back */
 #define SMALL_BYTES (4u << 20)		/* goes on without askers */
 
@@ -293,6 +294,7 @@ static void keep(struct job *job)
 	commit.mtime = p->record.mtime;
 	commit.type = buf_str(&p->type);
 	commit.fixed = p->record.version;
+	commit.keep = p->keep;
 	if (store_writable(p->daemon->store, &p->err) < 0 ||	/* read, but not kept */
 	    stage_sync(p->stage, &p->err) < 0 ||
 	    store_commit(p->daemon->store, &commit, &p->err) < 0)
@@ -355,6 +357,7 @@ static struct pulling *begin(struct syncd *d, const struct sync_pull *wanted)
 	p->daemon = d;
 	p->present = -1;
 	p->record = wanted->record;
+	p->keep = peers_layout(d->peers)->keep_versions;
 	buf_addstr(&p->path, wanted->path);
 	buf_addstr(&p->type, wanted->type);
 	pull_begin(&p->steps, &p->record);
@@ -378,6 +381,23 @@ void pulling_unwanted(struct pulling *p)
 	if (!p->given_up && !p->verified && p->record.size > SMALL_BYTES &&
 	    p->steps.have < p->record.size / 2)
 		give_up(p);
+}
+
+bool pulling_want(struct syncd *d, const struct sync_pull *wanted)
+{
+	struct pulling *p = find(d, wanted);
+	size_t count = 0;
+
+	for (const struct pulling *q = d->pulls; q != NULL; q = q->next)
+		count++;
+	if (p == NULL && count >= WANTED_MAX)
+		return false;
+	if (p == NULL)
+		p = begin(d, wanted);
+	for (size_t i = 0; i < wanted->holder_count; i++)
+		pull_add(&p->steps, wanted->holders[i], peers_sick(d->peers, wanted->holders[i]));
+	start_queued(d);
+	return true;
 }
 
 void pulling_ask(struct syncd *d, struct serve_request *request, const struct sync_pull *wanted)

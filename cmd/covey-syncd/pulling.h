@@ -17,6 +17,7 @@ struct pulling {
 	struct buf path;
 	struct record record;
 	struct buf type;
+	uint32_t keep;			/* versions, of the layout; 0: all */
 	struct pull steps;
 	struct fetch fetch;
 	uint64_t asked;			/* node that fetch goes to */

@@ -5,7 +5,17 @@
  *	peers.c		who is where, and who did not answer lately
  *	pulling.c	PULL: one content on its way
  *	askers.c	those who wait for it
- *	gather.c	LIST, HISTORY: one question to all members at once
+ *	gather.c	LIST, HISTORY: one question to many at once
+ *	pushing.c	PUSH: one content to its keepers
+ *	push_ask.c	what is asked about pushes
+ *	drain.c		DRAIN: the outbox, until everybody has what is in it
+ *	drained.c	one entry of it
+ *	syncing.c	the records of this home, from the others
+ *	exchanging.c	from one of them
+ *	keep_in.c	KEEP: have we the content?
+ *	post.c		a sealed message to another node
+ *	carry.c		CARRY: one of another role
+ *	bulk.c		BULK: batches that come
  *	resolve.c	RESOLVE: names to addresses
  *
  * All of it runs on one loop; disks, hashes and names are the pools'.
@@ -13,8 +23,9 @@
 #ifndef COVEY_SYNCD_H
 #define COVEY_SYNCD_H
 
+#include "bulk.h"
 #include "fetch.h"
-#include "member.h"
+#include "layout.h"
 #include "pool.h"
 #include "serve.h"
 #include "service.h"
@@ -23,6 +34,11 @@
 struct peers;
 struct pulling;
 struct gathering;
+struct carrying;
+struct bulking;
+struct pushing;
+struct drain;
+struct syncing;
 
 /* Whoever waits for an answer: what serve_request.data points to. */
 struct asker {
@@ -38,38 +54,126 @@ struct syncd {
 	struct pool *names;		/* what waits for name servers, which may take long */
 	struct fetcher *fetcher;
 	struct serve *serve;
+	struct seal_keys keys;		/* none: a group of one */
+	struct sign_keys sign;
+	struct caller *version;		/* covey-versiond */
 	struct peers *peers;
 	struct pulling *pulls;		/* a list, newest first */
 	struct gathering *gatherings;
+	struct carrying *carryings;
+	struct bulking *bulkings;
+	struct pushing *pushes;
+	struct drain *drain;
+	struct syncing *syncing;	/* NULL: a group of one */
+	unsigned keeps_asked;		/* KEEPs that came and are being looked at */
 	unsigned resolving;		/* names on their way */
 	uint64_t first_byte_ms;		/* timeouts.pull: a peer answers within it, or is sick */
 	uint64_t stall_ms;		/* silence in mid-transfer */
+	uint64_t push_ms;		/* timeouts.push: a keeper answers within it */
 	bool stopping;
 };
 
 /* Nothing is under way any more; ends a stop that waits for it. */
 void syncd_rest(struct syncd *);
+void syncd_returned(struct syncd *, uint64_t id);	/* a member is up again */
+void syncd_lost(struct syncd *);	/* one is not any more */
+void syncd_relaid(struct syncd *);	/* there is another layout */
 
 /* peers.c */
 
 void peers_start(struct syncd *);	/* waits a moment for covey-discoverd's view */
 void peers_free(struct peers *);		/* NULL is fine */
 const struct members *peers_view(const struct peers *);
+const struct layout *peers_layout(const struct peers *);
+/* Tell covey-discoverd, until it has heard, that this node has all records for the joint layout. */
+void peers_synced(struct peers *, uint64_t epoch);
 /* Where it serves HTTP; NULL: not known, or it speaks no protocol of ours. */
 const struct address *peers_http(const struct peers *, uint64_t id);
 void peers_note(struct peers *, uint64_t id, const struct err *how);	/* NULL: it answered */
 bool peers_sick(const struct peers *, uint64_t id);	/* better asked after the others */
+/* How pushes to it went. */
+void peers_push_done(struct peers *, uint64_t id, uint64_t ms);
+void peers_push_failed(struct peers *, uint64_t id);
+uint64_t peers_push_ms(const struct peers *, uint64_t id);	/* the usual; 0: not known */
+bool peers_push_late(const struct peers *, uint64_t id);	/* to be tried after the others */
 
 /* pulling.c */
 
 void pulling_ask(struct syncd *, struct serve_request *, const struct sync_pull *);
+/* For nobody: so that it is here.  False: too many are under way. */
+bool pulling_want(struct syncd *, const struct sync_pull *);
 void pulling_stop(struct syncd *);	/* give up all; syncd_rest() when the last is gone */
 
 /* gather.c */
 
 /* target: "/docs/?...", of a LIST or HISTORY. */
-void gather_ask(struct syncd *, struct serve_request *, struct str target);
+void gather_ask(struct syncd *, struct serve_request *, const struct sync_list *,
+		struct str target);
 void gather_stop(struct syncd *);
+
+/* post.c */
+
+struct posting {
+	void (*done)(struct posting *, const struct err *);	/* NULL: answer is the answer */
+	struct buf answer;
+	struct fetch fetch;
+};
+
+/* done is set; it may be called from within.  to: "versions", "discovery" or "sync". */
+void posting_start(struct syncd *, struct posting *, const struct address *, const char *to,
+		   struct str message, uint64_t patience_ms);
+void posting_clear(struct posting *);	/* done is not called any more */
+
+/* carry.c */
+
+void carry_ask(struct syncd *, struct serve_request *, const struct sync_carry *);
+void carry_stop(struct syncd *);
+
+/* bulk.c */
+
+int bulk_ask(struct syncd *, struct serve_request *, struct str packet, struct err *);
+void bulk_stop(struct syncd *);
+/* A message of this node, by its layout; the body is to be set. */
+struct bulk bulk_begin(const struct syncd *, enum bulk_type);
+void bulk_seal(const struct syncd *, const struct bulk *, struct buf *to);
+/* *ret points into plain.  0, or -1: not for us. */
+int bulk_open(const struct syncd *, struct str packet, struct buf *plain, struct bulk *ret);
+void bulk_reply(struct syncd *, struct serve_request *, const struct bulk *);
+
+/* push_ask.c: 0 when the request was taken, or -1 */
+
+int push_ask(struct syncd *, struct serve_request *, struct frame *, struct err *);
+int push_begin(struct syncd *, struct serve_request *, struct frame *, struct err *);
+int push_more(struct syncd *, struct serve_request *, struct frame *, struct err *);
+int push_name(struct syncd *, struct serve_request *, struct frame *, struct err *);
+int push_drop(struct syncd *, struct serve_request *, struct frame *, struct err *);
+void push_stop(struct syncd *);
+
+/* drain.c */
+
+void drain_start(struct syncd *);
+void drain_free(struct drain *);	/* NULL is fine */
+void drain_now(struct drain *);		/* what did not get through might now */
+void drain_look(struct drain *);	/* there is something in the outbox */
+bool drain_busy(const struct drain *);	/* something is in the outbox */
+void drain_stop(struct drain *);	/* begin nothing more; syncd_rest() when it rests */
+bool drain_rests(const struct drain *);
+
+/* syncing.c */
+
+void syncing_start(struct syncd *);
+void syncing_free(struct syncing *);	/* NULL is fine */
+void syncing_returned(struct syncing *);
+void syncing_relaid(struct syncing *);
+void syncing_stop(struct syncing *);
+bool syncing_rests(const struct syncing *);
+
+/* keep_in.c */
+
+/* plain, to which bulk points, is taken over. */
+void keep_asked(struct syncd *, struct serve_request *, struct buf *plain, const struct bulk *);
+/* Pull it, from its keepers, the sender, or whoever made it.  False: too many are under way. */
+bool keep_pull(struct syncd *, const struct keep_item *, uint64_t sender);
 
 /* resolve.c */
 

@@ -1,0 +1,260 @@
+/*
+ * drained - one entry of the outbox, until everybody has it
+ *
+ *	look	is it still to be done, and what is it?
+ *	store	its record at every home; then the records of the directories
+ *		above, as long as the homes do not know them
+ *	push	its content to every keeper
+ *	finish	mark it done
+ *
+ * Each is idempotent: it does not matter what the writer did of it already,
+ * and a mark that is lost costs one more round.
+ */
+#include "drain.h"
+
+#include "container.h"
+#include "mem.h"
+
+#define STORE_FACTOR 3			/* covey-versiond answers within so many times timeouts.store */
+
+static struct store *store_of(const struct drained *e)
+{
+	return e->drain->daemon->store;
+}
+
+static void fail(struct drained *e, const struct err *err)
+{
+	e->err = *err;
+	e->done = false;
+	drain_over(e);
+}
+
+static void submit(struct drained *e, void (*work)(struct job *), void (*done)(struct job *))
+{
+	e->job = (struct job){ .work = work, .done = done, .home = e->drain->daemon->loop };
+	pool_submit(e->drain->daemon->disk, &e->job);
+}
+
+/* finish */
+
+static void mark_done(struct job *job)
+{
+	struct drained *e = CONTAINER_OF(job, struct drained, job);
+
+	outbox_done(store_of(e), e->mark);
+}
+
+static void marked_done(struct job *job)
+{
+	struct drained *e = CONTAINER_OF(job, struct drained, job);
+
+	e->done = true;
+	drain_over(e);
+}
+
+/* push */
+
+/* The path's keepers without this node; none where content only moves when it is read. */
+static void keepers_of(const struct drained *e, struct sync_push *ret)
+{
+	const struct layout *layout = peers_layout(e->drain->daemon->peers);
+	size_t copies = layout_copies(layout);
+	struct layout_order order;
+
+	ret->keeper_count = 0;
+	if (copies < 2)
+		return;
+	layout_keepers(layout, buf_str(&e->path), &order);
+	for (size_t i = 0; i < copies && i < order.count && i < HOLDERS_MAX; i++)
+		if (order.ids[i] != store_node(store_of(e)))
+			ret->keepers[ret->keeper_count++] = order.ids[i];
+	ret->wanted = (uint8_t)ret->keeper_count;
+}
+
+static void pushed(struct pushing *p)
+{
+	struct drained *e = p->data;
+	uint64_t nodes[HOLDERS_MAX];
+	struct err err;
+
+	e->pushing = NULL;
+	if (!e->all_stored)
+		err_set(&err, ERR_AWAY, "store %.100s: not every home has answered", e->path.data);
+	else if (pushing_have(p, nodes) < p->count)
+		err_set(&err, ERR_AWAY, "push %.100s: not every keeper has it", e->path.data);
+	else {
+		submit(e, mark_done, marked_done);
+		return;
+	}
+	fail(e, &err);
+}
+
+static void push(struct drained *e)
+{
+	struct sync_push wanted = { .path = buf_str(&e->path), .record = e->entry.record,
+				    .type = str_of(e->entry.type) };
+
+	keepers_of(e, &wanted);
+	if (e->entry.fd < 0 || wanted.keeper_count == 0) {
+		struct err err;
+
+		err_set(&err, ERR_AWAY, "store %.100s: not every home has answered", e->path.data);
+		if (e->all_stored)
+			submit(e, mark_done, marked_done);
+		else
+			fail(e, &err);
+		return;
+	}
+	e->pushing = pushing_begin(e->drain->daemon, &wanted, e->entry.fd, e->entry.record.size);
+	e->entry.fd = -1;
+	e->pushing->settled = pushed;
+	e->pushing->data = e;
+	pushing_start(e->pushing);
+}
+
+/* store */
+
+static void store_record(struct drained *e);
+
+/* The record of the directory above what was stored; done when there is none to tell of. */
+static void look_above(struct job *job)
+{
+	struct drained *e = CONTAINER_OF(job, struct drained, job);
+	struct str above = path_parent(buf_str(&e->storing));
+	struct store_entry entry = STORE_ENTRY_INIT;
+	struct buf path = BUF_INIT;
+
+	e->absent = above.n == 0 ||
+		    store_newest(store_of(e), above, STORE_RECORD, &entry, NULL) < 0 ||
+		    !record_is_live(&entry.record) || !(entry.record.flags & RECORD_DIRECTORY);
+	if (!e->absent) {
+		buf_addstr(&path, above);
+		buf_clear(&e->storing);
+		e->storing = path;
+		e->record = entry.record;
+		memcpy(e->type, entry.type, sizeof e->type);
+	}
+	store_entry_clear(&entry);
+}
+
+static void looked_above(struct job *job)
+{
+	struct drained *e = CONTAINER_OF(job, struct drained, job);
+
+	if (e->absent || e->drain->stopping)
+		push(e);
+	else
+		store_record(e);
+}
+
+static void stored(struct call *call, struct frame *frame)
+{
+	struct drained *e = CONTAINER_OF(call, struct drained, call);
+	struct store_answer answer;
+	struct err err;
+
+	err_set(&err, ERR_AWAY, "store %.100s: covey-versiond is away", e->path.data);
+	if (frame == NULL) {
+		fail(e, &err);
+		return;
+	}
+	if (frame->type != VERSION_TALK_STORED ||
+	    store_answer_unpack(frame->body, &answer, &err) < 0) {
+		if (frame->type == FRAME_FAILED)
+			frame_failed_unpack(frame->body, &err);
+		call_finish(call);
+		fail(e, &err);
+		return;
+	}
+	if (answer.settled && !answer.all && !e->told_once) {
+		e->told_once = true;	/* the second answer says whether every home has it */
+		return;
+	}
+	call_finish(call);
+	e->all_stored = e->all_stored && answer.all;
+	if (answer.settled && !answer.known)
+		submit(e, look_above, looked_above);
+	else
+		push(e);
+}
+
+static void store_record(struct drained *e)
+{
+	struct syncd *d = e->drain->daemon;
+	const struct store_ask ask = { .path = buf_str(&e->storing), .record = e->record,
+				       .type = str_of(e->type) };
+	struct buf body = BUF_INIT;
+
+	e->told_once = false;
+	e->call = (struct call)CALL_INIT;
+	e->call.answer = stored;
+	store_ask_pack(&body, &ask);
+	call_start(d->version, &e->call, VERSION_TALK_STORE, buf_str(&body),
+		   STORE_FACTOR * d->service->conf->timeouts.store_ms);
+	buf_clear(&body);
+}
+
+/* look */
+
+static void look(struct job *job)
+{
+	struct drained *e = CONTAINER_OF(job, struct drained, job);
+	struct str path = buf_str(&e->path);
+
+	if (e->drain->daemon->keys.count == 0)	/* a group of one, for ever */
+		outbox_done(store_of(e), e->mark);
+	e->absent = outbox_is_done(store_of(e), e->mark);
+	e->done = e->absent;
+	if (e->absent || store_version(store_of(e), path, e->version, STORE_CONTENT, &e->entry,
+				       &e->err) == 0)
+		return;
+	e->absent = true;
+	/* Its writer may be just about to commit it; else it never will. */
+	e->done = e->err.kind == ERR_ABSENT && !outbox_writer_lives(store_of(e), e->mark.segment);
+	if (e->done)
+		outbox_done(store_of(e), e->mark);
+}
+
+static void looked(struct job *job)
+{
+	struct drained *e = CONTAINER_OF(job, struct drained, job);
+
+	if (e->absent) {
+		drain_over(e);
+		return;
+	}
+	buf_reset(&e->storing);
+	buf_addstr(&e->storing, buf_str(&e->path));
+	e->record = e->entry.record;
+	memcpy(e->type, e->entry.type, sizeof e->type);
+	e->all_stored = true;
+	store_record(e);
+}
+
+void drained_run(struct drained *e)
+{
+	store_entry_clear(&e->entry);
+	submit(e, look, looked);
+}
+
+void drained_cut(struct drained *e)
+{
+	bool waits = e->call.caller != NULL || e->pushing != NULL;
+	struct err err;
+
+	call_finish(&e->call);
+	if (e->pushing != NULL)
+		pushing_free(e->pushing);
+	e->pushing = NULL;
+	err_set(&err, ERR_AWAY, "drain: covey-syncd is stopping");
+	if (waits)
+		fail(e, &err);
+}
+
+void drained_free(struct drained *e)
+{
+	store_entry_clear(&e->entry);
+	buf_clear(&e->path);
+	buf_clear(&e->storing);
+	free(e);
+}

@@ -1,0 +1,319 @@
+/*
+ * exchanging - SYNC with one home: compare, and take what this node lacks
+ *
+ *	digests of some partitions	this node's, then the peer's
+ *	where they differ		buckets, this node's, then the peer's
+ *	where those differ		the peer's records, page by page
+ *
+ * covey-versiond has the digests, of this node as of the other.  What the
+ * peer lacks it will ask for itself.
+ */
+#include "syncing.h"
+
+#include "container.h"
+#include "mem.h"
+
+#include <sodium.h>
+
+#define OWN_MS 60000			/* to compute digests may take reading the disk */
+#define PEER_MS 60000
+
+static void ask_digests(struct exchanging *e);
+static void next_partition(struct exchanging *e);
+
+static struct syncd *daemon_of(const struct exchanging *e)
+{
+	return e->syncing->daemon;
+}
+
+static void free_it(struct exchanging *e)
+{
+	call_finish(&e->call);
+	posting_clear(&e->posting);
+	buf_clear(&e->after);
+	buf_clear(&e->question);
+	buf_clear(&e->rows);
+	free(e);
+}
+
+/* Over, well when nothing is left. */
+static void over(struct exchanging *e)
+{
+	if (!e->abandoned)
+		syncing_over(e);
+	free_it(e);
+}
+
+void exchanging_abandon(struct exchanging *e)
+{
+	e->abandoned = true;
+	if (!e->working)
+		free_it(e);
+}
+
+/* asking: the question is in e->question */
+
+static void answer_came(struct exchanging *e, const struct exchange *answer);
+
+/* The plain bulk message of an answer, of this layout and to this question. */
+static void judge(struct exchanging *e, const struct bulk *bulk)
+{
+	struct exchange answer;
+
+	if (bulk->type != BULK_SYNCED || bulk->lineage != e->syncing->plan.layout.lineage ||
+	    bulk->epoch != e->syncing->plan.layout.epoch ||
+	    exchange_unpack(bulk->body, &answer) < 0 || answer.id != e->id)
+		over(e);
+	else
+		answer_came(e, &answer);
+}
+
+static void own_answered(struct call *call, struct frame *frame)
+{
+	struct exchanging *e = CONTAINER_OF(call, struct exchanging, call);
+	struct syncd *d = daemon_of(e);
+	struct buf plain = BUF_INIT;
+	struct bulk bulk;
+
+	if (frame == NULL || frame->type != VERSION_TALK_SYNCED ||
+	    bulk_unpack(frame->body, d->keys.list[0].group, &bulk) < 0) {
+		call_finish(call);
+		over(e);
+		return;
+	}
+	buf_addstr(&plain, frame->body);
+	bulk_unpack(buf_str(&plain), d->keys.list[0].group, &bulk);
+	call_finish(call);
+	judge(e, &bulk);
+	buf_clear(&plain);
+}
+
+static void peer_answered(struct posting *posting, const struct err *err)
+{
+	struct exchanging *e = CONTAINER_OF(posting, struct exchanging, posting);
+	struct buf plain = BUF_INIT;
+	struct bulk bulk;
+
+	peers_note(daemon_of(e)->peers, e->peer, err);
+	if (err != NULL || bulk_open(daemon_of(e), buf_str(&posting->answer), &plain, &bulk) < 0)
+		over(e);
+	else
+		judge(e, &bulk);
+	buf_clear(&plain);
+}
+
+static void ask_own(struct exchanging *e)
+{
+	struct bulk bulk = bulk_begin(daemon_of(e), BULK_SYNC);
+	struct buf plain = BUF_INIT;
+
+	e->own = true;
+	bulk.body = buf_str(&e->question);
+	bulk_pack(&plain, &bulk);
+	e->call = (struct call)CALL_INIT;
+	e->call.answer = own_answered;
+	call_start(daemon_of(e)->version, &e->call, VERSION_TALK_SYNC, buf_str(&plain), OWN_MS);
+	buf_clear(&plain);
+}
+
+static void ask_peer(struct exchanging *e)
+{
+	const struct address *peer = peers_http(daemon_of(e)->peers, e->peer);
+	struct bulk bulk = bulk_begin(daemon_of(e), BULK_SYNC);
+	struct buf packet = BUF_INIT;
+
+	e->own = false;
+	if (peer == NULL) {
+		over(e);
+		return;
+	}
+	bulk.body = buf_str(&e->question);
+	bulk_seal(daemon_of(e), &bulk, &packet);
+	e->posting.done = peer_answered;
+	posting_start(daemon_of(e), &e->posting, peer, "sync", buf_str(&packet), PEER_MS);
+	buf_clear(&packet);
+}
+
+static void new_question(struct exchanging *e)
+{
+	randombytes_buf(&e->id, sizeof e->id);
+	buf_reset(&e->question);
+}
+
+/* records */
+
+static void ask_records(struct exchanging *e)
+{
+	e->ask.after = buf_str(&e->after);
+	new_question(e);
+	exchange_pack_records(&e->question, e->id, &e->ask);
+	ask_peer(e);
+}
+
+static void take_rows(struct job *job)
+{
+	struct exchanging *e = CONTAINER_OF(job, struct exchanging, job);
+	struct str list = e->answer.list;
+	struct exchange_row row;
+
+	while (!e->failed && exchange_next_row(&list, &row)) {
+		e->failed = store_merge(daemon_of(e)->store, row.path, &row.record, row.type,
+					e->keep, &e->err) < 0;
+		e->ask.version = row.record.version;
+		buf_reset(&e->after);
+		buf_addstr(&e->after, row.path);
+	}
+}
+
+static void took_rows(struct job *job)
+{
+	struct exchanging *e = CONTAINER_OF(job, struct exchanging, job);
+
+	e->working = false;
+	e->syncing->jobs--;
+	if (e->abandoned) {
+		struct syncd *d = daemon_of(e);
+
+		free_it(e);
+		syncd_rest(d);
+		return;
+	}
+	e->syncing->taken += e->answer.count;
+	if (e->failed)
+		over(e);
+	else if (e->answer.more && e->answer.count > 0)
+		ask_records(e);
+	else
+		next_partition(e);
+}
+
+static void records_came(struct exchanging *e, const struct exchange *answer)
+{
+	buf_reset(&e->rows);
+	buf_addstr(&e->rows, answer->list);
+	e->answer = *answer;
+	e->answer.list = buf_str(&e->rows);
+	e->keep = e->syncing->plan.layout.keep_versions;
+	e->job = (struct job){ .work = take_rows, .done = took_rows, .home = daemon_of(e)->loop };
+	e->working = true;
+	e->syncing->jobs++;
+	pool_submit(daemon_of(e)->disk, &e->job);
+}
+
+/* buckets */
+
+static void ask_buckets(struct exchanging *e)
+{
+	new_question(e);
+	exchange_pack_buckets(&e->question, e->id, e->partitions[e->at]);
+	ask_own(e);
+}
+
+static void buckets_came(struct exchanging *e, const struct exchange *answer)
+{
+	struct digests theirs;
+	bool differ = false;
+
+	if (e->own) {
+		exchange_buckets(answer, &e->buckets);
+		ask_peer(e);
+		return;
+	}
+	exchange_buckets(answer, &theirs);
+	e->ask = (struct exchange_ask){ .partition = e->partitions[e->at] };
+	for (unsigned i = 0; i < DIGESTS_BUCKETS; i++) {
+		/* an empty one of theirs has nothing to give */
+		if (theirs.buckets[i] == e->buckets.buckets[i] || theirs.buckets[i] == 0)
+			continue;
+		e->ask.buckets[i / 8] |= (uint8_t)(1u << i % 8);
+		differ = true;
+	}
+	buf_reset(&e->after);
+	if (differ)
+		ask_records(e);
+	else
+		next_partition(e);
+}
+
+/* The one at `at` is done. */
+static void next_partition(struct exchanging *e)
+{
+	syncing_done(e, e->partitions[e->at++]);
+	if (e->at < e->count)
+		ask_buckets(e);
+	else
+		over(e);
+}
+
+/* digests */
+
+static void ask_digests(struct exchanging *e)
+{
+	new_question(e);
+	exchange_pack_digests(&e->question, e->id, e->partitions, e->count);
+	ask_own(e);
+}
+
+/* Those that are equal are done; the others stay. */
+static void compare(struct exchanging *e, const struct exchange *answer)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < e->count; i++) {
+		struct exchange_digest theirs = exchange_digest(answer, i);
+
+		if (theirs.digest == e->digests[i] || theirs.digest == 0)
+			syncing_done(e, e->partitions[i]);
+		else
+			e->partitions[left++] = e->partitions[i];
+	}
+	e->count = left;
+	if (left > 0)
+		ask_buckets(e);
+	else
+		over(e);
+}
+
+static bool about_the_same(const struct exchanging *e, const struct exchange *answer)
+{
+	if (answer->count != e->count)
+		return false;
+	for (size_t i = 0; i < e->count; i++)
+		if (exchange_digest(answer, i).partition != e->partitions[i])
+			return false;
+	return true;
+}
+
+static void digests_came(struct exchanging *e, const struct exchange *answer)
+{
+	if (!about_the_same(e, answer)) {
+		over(e);
+		return;
+	}
+	if (!e->own) {
+		compare(e, answer);
+		return;
+	}
+	for (size_t i = 0; i < e->count; i++)
+		e->digests[i] = exchange_digest(answer, i).digest;
+	ask_peer(e);
+}
+
+static void answer_came(struct exchanging *e, const struct exchange *answer)
+{
+	unsigned partition = e->partitions[e->at];
+
+	if (answer->kind == EXCHANGE_DIGESTS_ARE && e->at == 0)
+		digests_came(e, answer);
+	else if (answer->kind == EXCHANGE_BUCKETS_ARE && answer->partition == partition)
+		buckets_came(e, answer);
+	else if (answer->kind == EXCHANGE_RECORDS_ARE && answer->partition == partition && !e->own)
+		records_came(e, answer);
+	else
+		over(e);
+}
+
+void exchanging_start(struct exchanging *e)
+{
+	ask_digests(e);
+}

@@ -1,0 +1,125 @@
+/*
+ * keep_in - KEEP that comes: have we the content of these?
+ *
+ * What is not here is pulled, from whoever might have it; the asker is told
+ * so, and will ask again.
+ */
+#include "syncd.h"
+
+#include "container.h"
+#include "mem.h"
+
+struct keep_asked {
+	struct syncd *daemon;
+	struct asker asker;		/* request NULL: it went away */
+	struct job job;
+	struct buf plain;		/* the message */
+	struct bulk bulk;		/* points into plain */
+	struct buf states;		/* a u8 per item */
+	bool malformed;
+};
+
+static enum keep_state state_of(struct store *store, const struct keep_item *item)
+{
+	struct store_entry entry = STORE_ENTRY_INIT;
+	bool here = store_version(store, item->path, item->record.version, STORE_RECORD, &entry,
+				  NULL) == 0 && entry.content;
+
+	store_entry_clear(&entry);
+	if (here)
+		return KEEP_HAVE;
+	return store_writable(store, NULL) == 0 ? KEEP_PULLING : KEEP_FULL;
+}
+
+static void look(struct job *job)
+{
+	struct keep_asked *k = CONTAINER_OF(job, struct keep_asked, job);
+	struct str rest = k->bulk.body;
+	struct keep_item item;
+	int rc;
+
+	while ((rc = keep_item_next(&rest, &item)) == 1)
+		pack_u8(&k->states, (uint8_t)state_of(k->daemon->store, &item));
+	k->malformed = rc < 0;
+}
+
+static void add(struct sync_pull *pull, uint64_t node, uint64_t self)
+{
+	for (size_t i = 0; i < pull->holder_count; i++)
+		if (pull->holders[i] == node)
+			return;
+	if (node != self && pull->holder_count < HOLDERS_MAX)
+		pull->holders[pull->holder_count++] = node;
+}
+
+bool keep_pull(struct syncd *d, const struct keep_item *item, uint64_t sender)
+{
+	const struct layout *layout = peers_layout(d->peers);
+	struct sync_pull pull = { .path = item->path, .record = item->record, .type = item->type };
+	uint64_t self = store_node(d->store);
+	struct layout_order order;
+
+	layout_keepers(layout, item->path, &order);
+	for (size_t i = 0; i < layout_copies(layout); i++)
+		add(&pull, order.ids[i], self);
+	add(&pull, sender, self);
+	add(&pull, item->record.version.node, self);
+	for (size_t i = 0; i < order.count; i++)
+		add(&pull, order.ids[i], self);
+	return pulling_want(d, &pull);
+}
+
+static void pull_missing(struct keep_asked *k)
+{
+	struct str rest = k->bulk.body, states = buf_str(&k->states);
+	enum keep_state state;
+	struct keep_item item;
+
+	while (keep_state_next(&states, &state) == 1 && keep_item_next(&rest, &item) == 1)
+		if (state == KEEP_PULLING && !keep_pull(k->daemon, &item, k->bulk.sender))
+			return;		/* enough for now */
+}
+
+static void looked(struct job *job)
+{
+	struct keep_asked *k = CONTAINER_OF(job, struct keep_asked, job);
+	struct syncd *d = k->daemon;
+	struct bulk answer = bulk_begin(d, BULK_KEPT);
+	struct err err;
+
+	answer.body = buf_str(&k->states);
+	err_set(&err, ERR_INVALID, "read KEEP: malformed");
+	if (k->asker.request != NULL && k->malformed)
+		serve_fail(k->asker.request, &err);
+	else if (k->asker.request != NULL)
+		bulk_reply(d, k->asker.request, &answer);
+	if (!k->malformed && !d->stopping)
+		pull_missing(k);
+	buf_clear(&k->plain);
+	buf_clear(&k->states);
+	free(k);
+	d->keeps_asked--;
+	syncd_rest(d);
+}
+
+static void asker_gone(struct asker *asker)
+{
+	asker->request = NULL;
+}
+
+/* Older or newer than ours, its layout says nothing about a content: it is kept in any case. */
+void keep_asked(struct syncd *d, struct serve_request *request, struct buf *plain,
+		const struct bulk *bulk)
+{
+	struct keep_asked *k = mem_new(1, sizeof *k);
+
+	k->daemon = d;
+	k->asker = (struct asker){ .request = request, .gone = asker_gone };
+	k->plain = *plain;
+	*plain = (struct buf)BUF_INIT;
+	k->bulk = *bulk;
+	k->job = (struct job){ .work = look, .done = looked, .home = d->loop };
+	request->data = &k->asker;
+	d->keeps_asked++;
+	pool_submit(d->disk, &k->job);
+}
