@@ -90,6 +90,17 @@ int chain_leaf(const struct chain *chain)
 	return chain->count > 0 ? chain->fds[chain->count - 1] : -1;
 }
 
+/*
+ * Whoever keeps a list of directories (directories.c) has to know of this
+ * one, or of the one above it, which had nothing below it before.
+ */
+static bool is_news(const struct chain *chain, size_t i)
+{
+	struct stat st;
+
+	return i + 1 < chain->count || fstat(chain->fds[i - 1], &st) < 0 || st.st_nlink <= 3;
+}
+
 int chain_sync(struct store *store, struct chain *chain, struct err *err)
 {
 	for (size_t i = 1; i < chain->count; i++)
@@ -99,6 +110,8 @@ int chain_sync(struct store *store, struct chain *chain, struct err *err)
 	if (disk_sync(store, chain_leaf(chain), "history directory", err) < 0)
 		return -1;
 	for (size_t i = 1; i < chain->count; i++) {
+		if (chain->fresh[i] && is_news(chain, i))
+			counters_directories(store);
 		if (chain->fresh[i] && fchmod(chain->fds[i], FS_DIR_MODE) < 0)
 			return err_sys(err, "open history directory to the group");
 		chain->fresh[i] = false;

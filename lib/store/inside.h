@@ -290,6 +290,11 @@ int commit_bury(struct store *, const struct commit *, struct commit_state *, st
 /* dropped: as many newer records are known as the path keeps. */
 int prune_beyond(struct store *, const struct commit *, struct commit_state *, struct err *);
 
+/* evict.c */
+
+/* Under the path's lock: a pointer instead of content, wherever the version is. */
+int evict_now(struct store *, struct str path, const struct history_entry *, struct err *);
+
 /* directory.c, tidy.c */
 
 /*

@@ -1,0 +1,289 @@
+/*
+ * survey - the store's records by partition, for digests and repair
+ *
+ * Names come from tree/ and history/ both.  Of a path's history only as many
+ * records are read as are told: their names sort as versions do.
+ */
+#include "survey.h"
+
+#include "fs.h"
+#include "inside.h"
+#include "mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+/* What is read about one path. */
+struct subject {
+	struct store *store;
+	struct str path;
+	size_t keep;		/* 0: only its newest record as a directory */
+	struct names names;
+	struct found in_tree;
+	struct version tombstone;
+	struct history_entry *entries;	/* owned, and their types; newest first */
+	size_t count;
+};
+
+static void clear_subject(void *data)
+{
+	struct subject *s = data;
+
+	for (size_t i = 0; i < s->count; i++)
+		free(s->entries[i].type);
+	free(s->entries);
+	found_clear(&s->in_tree);
+	s->entries = NULL;
+	s->count = 0;
+}
+
+/* Put it where it belongs. */
+static void add(struct subject *s, const struct record *record, const char *type, bool content)
+{
+	size_t at = s->count;
+
+	s->entries = mem_resize(s->entries, s->count + 1, sizeof *s->entries);
+	for (; at > 0 && version_cmp(s->entries[at - 1].record.version, record->version) < 0; at--)
+		s->entries[at] = s->entries[at - 1];
+	s->entries[at] = (struct history_entry){
+		.record = *record,
+		.type = type[0] != '\0' ? mem_copy(type, strlen(type)) : NULL,
+		.content = content,
+	};
+	s->count++;
+}
+
+struct versions {
+	struct version *items;	/* owned */
+	size_t count, cap;
+};
+
+static void add_version(struct versions *all, struct version v)
+{
+	if (all->count == all->cap) {
+		all->cap = all->cap > 0 ? 2 * all->cap : 16;
+		all->items = mem_resize(all->items, all->cap, sizeof *all->items);
+	}
+	all->items[all->count++] = v;
+}
+
+static int add_named(void *data, const char *name)
+{
+	struct version v;
+
+	if (version_of_name(name, &v) == 0)
+		add_version(data, v);
+	return 0;
+}
+
+static int newest_first(const void *a, const void *b)
+{
+	const struct version *x = a, *y = b;
+
+	return version_cmp(*y, *x);
+}
+
+/* One version, unless it is a directory's, or a tombstone whose deletion was cut short. */
+static int add_file_version(struct subject *s, struct version v, struct err *err)
+{
+	struct found found = FOUND_INIT;
+	bool in_tree = version_cmp(s->in_tree.record.version, v) == 0;
+	int status = 0;
+
+	if (!in_tree || s->in_tree.kind == FOUND_POINTER)
+		status = look(s->store->history, names_version(&s->names, v), &found, err);
+	if (status < 0)
+		return -1;
+	if (in_tree)
+		add(s, &s->in_tree.record, s->in_tree.type,
+		    s->in_tree.kind == FOUND_FILE || found.kind == FOUND_FILE);
+	else if (version_cmp(found.record.version, v) == 0 &&
+		 !(found.record.flags & RECORD_DIRECTORY) &&
+		 (!(found.record.flags & RECORD_DELETED) || version_cmp(v, s->tombstone) <= 0))
+		add(s, &found.record, found.type, found.kind == FOUND_FILE);
+	found_clear(&found);
+	return 0;
+}
+
+/* The newest records that are no directory's. */
+static int read_file(struct subject *s, struct err *err)
+{
+	struct versions all = { .items = NULL };
+	int status = look_names(s->store->history, names_history(&s->names), add_named, &all, err);
+
+	if (s->in_tree.kind == FOUND_FILE || s->in_tree.kind == FOUND_POINTER)
+		add_version(&all, s->in_tree.record.version);
+	if (all.count > 0)
+		qsort(all.items, all.count, sizeof *all.items, newest_first);
+	for (size_t i = 0; i < all.count && s->count < s->keep && status == 0; i++)
+		if (i == 0 || version_cmp(all.items[i - 1], all.items[i]) != 0)
+			status = add_file_version(s, all.items[i], err);
+	free(all.items);
+	return status;
+}
+
+/* Its newest record as a directory. */
+static int read_directory(struct subject *s, struct err *err)
+{
+	struct record record = { .flags = 0 };
+	struct version removed;
+
+	if (s->in_tree.kind == FOUND_DIRECTORY)
+		record = s->in_tree.record;
+	if (look_mark(s->store->history, names_mark(&s->names, MARK_REMOVED), &removed, err) < 0)
+		return -1;
+	if (version_cmp(removed, record.version) > 0 &&
+	    look_tombstone(s->store->history, names_version(&s->names, removed), removed, &record,
+			   err) < 0)
+		return -1;
+	if (!version_is_none(record.version))
+		add(s, &record, "", false);
+	return 0;
+}
+
+static int read_subject(void *data, struct err *err)
+{
+	struct subject *s = data;
+
+	names_set(&s->names, s->path);
+	if (look_tree(s->store->tree, s->names.tree, &s->in_tree, err) < 0)
+		return -1;
+	if (s->in_tree.kind == FOUND_FOREIGN)
+		return 0;
+	if (look_mark(s->store->history, names_mark(&s->names, MARK_TOMBSTONE), &s->tombstone,
+		      err) < 0)
+		return -1;
+	if (s->keep > 0 && read_file(s, err) < 0)
+		return -1;
+	return read_directory(s, err);
+}
+
+struct surveying {
+	struct store *store;
+	size_t keep;
+	int (*each)(void *data, const struct survey_path *);
+	void *data;
+	struct err *err;
+};
+
+/* 0, 1: each() has ended it, -1. */
+static int tell(const struct surveying *v, struct str path, size_t keep, unsigned partition)
+{
+	struct subject *s = mem_new(1, sizeof *s);
+	int status;
+
+	s->store = v->store;
+	s->path = path;
+	s->keep = keep;
+	s->in_tree = (struct found)FOUND_INIT;
+	status = look_durably(v->store, path, read_subject, clear_subject, s, v->err);
+	if (status < 0) {
+		err_context(v->err, "survey %s", shown(path).text);
+	} else if (s->count > 0) {
+		struct survey_path told = { .path = path, .partition = partition,
+					    .entries = s->entries, .count = s->count };
+
+		status = v->each(v->data, &told) != 0;
+	}
+	clear_subject(s);
+	free(s);
+	return status;
+}
+
+static int add_name(void *data, const char *name)
+{
+	buf_add(data, name, strlen(name) + 1);
+	return 0;
+}
+
+static int add_history_name(void *data, const char *text)
+{
+	struct str name = str_of(text);
+
+	if (path_name_from_history(&name))
+		buf_add(data, name.s, name.n + 1);
+	return 0;
+}
+
+static int by_text(const void *a, const void *b)
+{
+	const char *const *x = a, *const *y = b;
+
+	return strcmp(*x, *y);
+}
+
+/* Texts that follow each other, sorted; the array is the caller's to free. */
+static const char **sorted(const struct buf *texts, size_t *ret_count)
+{
+	size_t count = 0, at = 0;
+	const char **items;
+
+	for (size_t i = 0; i < texts->len; i++)
+		count += texts->data[i] == '\0';
+	items = mem_new(count + 1, sizeof *items);
+	for (size_t i = 0; i < count; i++, at += strlen(texts->data + at) + 1)
+		items[i] = texts->data + at;
+	if (count > 0)
+		qsort(items, count, sizeof *items, by_text);
+	*ret_count = count;
+	return items;
+}
+
+/* As tell(), for each name. */
+static int tell_names(const struct surveying *v, const struct survey_directory *directory,
+		      const struct buf *texts)
+{
+	struct buf path = BUF_INIT;
+	size_t count;
+	const char **names = sorted(texts, &count);
+	int status = 0;
+
+	for (size_t i = 0; i < count && status == 0; i++) {
+		if (i > 0 && strcmp(names[i - 1], names[i]) == 0)
+			continue;
+		buf_reset(&path);
+		path_join(&path, str_of(directory->path), str_of(names[i]));
+		if (path_check(buf_str(&path), NULL) == 0)
+			status = tell(v, buf_str(&path), v->keep, directory->partition);
+	}
+	free(names);
+	buf_clear(&path);
+	return status;
+}
+
+static int survey_one(const struct surveying *v, const struct survey_directory *directory)
+{
+	struct names *names = mem_new(1, sizeof *names);
+	struct str path = str_of(directory->path);
+	struct buf texts = BUF_INIT;
+	int status = 0;
+
+	names_set(names, path);
+	if (path.n > 0)
+		status = tell(v, path, 0, directory->partition);
+	/* The tree's first: what is deleted meanwhile shows as deleted. */
+	if (status == 0)
+		status = look_names(v->store->tree, names->tree, add_name, &texts, v->err);
+	if (status == 0)
+		status = look_names(v->store->history, names_history(names), add_history_name,
+				    &texts, v->err);
+	if (status == 0)
+		status = tell_names(v, directory, &texts);
+	buf_clear(&texts);
+	free(names);
+	return status;
+}
+
+int survey(struct store *store, const struct survey_directory *directories, size_t count,
+	   size_t keep, int (*each)(void *data, const struct survey_path *), void *data,
+	   struct err *err)
+{
+	struct surveying v = { .store = store, .keep = keep, .each = each, .data = data,
+			       .err = err };
+	int status = 0;
+
+	for (size_t i = 0; i < count && status == 0; i++)
+		status = survey_one(&v, &directories[i]);
+	return status < 0 ? -1 : 0;
+}
