@@ -24,13 +24,13 @@
 struct body {
 	bool done;		/* the body is complete */
 	uint64_t received;	/* bytes of content so far */
+	struct buf trailers;	/* lines, each with its CR LF; whole once the body is done */
 	/* private */
 	uint64_t limit;
 	uint64_t left;		/* bytes of content until the end of the body or chunk */
 	uint64_t extension;	/* bytes of chunk extensions so far */
 	uint8_t state;
 	uint8_t digits;		/* of the chunk size so far */
-	struct buf trailers;	/* lines, each with its CR LF */
 	size_t line;		/* where the unfinished one begins */
 };
 #define BODY_INIT { .done = false, .trailers = BUF_INIT }
@@ -43,6 +43,9 @@ int body_next(struct body *, struct str *input, struct str *ret_piece, struct re
 
 /* A trailer field, once the body is done; s is NULL when absent.  Points into the body. */
 struct str body_trailer(const struct body *, enum field);
+
+/* All of them in turn, *rest being buf_str(&body->trailers) at first; false at the end. */
+bool body_trailer_next(struct str *rest, struct head_field *ret);
 
 void body_clear(struct body *);		/* safe on BODY_INIT */
 

@@ -14,10 +14,12 @@
  *
  * One line per version of a path, newest first:
  *
- *	RECORD TAB CONTENT LF
+ *	RECORD TAB CONTENT[ TAB conflict] LF
  *
  *	RECORD   VERSION FLAGS SIZE SHA256 MTIME[ TYPE], see record.h
  *	CONTENT  here or away: whether the node that was asked holds the bytes
+ *	conflict among versions that may have been written without knowing of
+ *	         each other: neighbours that are blind, of more than one node
  *
  * Line and row map one to one; any other spelling is refused.  Rows point
  * into the line, or into memory that the caller gave.
@@ -45,12 +47,16 @@ struct history_row {
 	struct record record;
 	struct str type;	/* explicit content type, or empty */
 	bool here;		/* the content is at the node that was asked */
+	bool conflict;		/* see above; listing_text_conflicts() finds them */
 };
 
 const char *listing_type_name(enum listing_type);	/* "file" */
 
 /* A version's time, not 0, as RFC 3339 has it: "2026-11-22T11:07:24.123456001Z" */
 void listing_text_time(struct buf *, uint64_t ns);
+
+/* Mark the conflicts of a whole history, newest first. */
+void listing_text_conflicts(struct history_row *, size_t count);
 
 void listing_text_row(struct buf *, const struct listing_row *);
 void listing_text_version(struct buf *, const struct history_row *);

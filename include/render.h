@@ -56,8 +56,9 @@ struct render_history {
 void render_history_html(struct buf *, const struct render_history *);
 /*
  * An array, newest first, of {version, time, size, sha256, type, node,
- * deleted, current}: sha256 and type are null where there is no content;
- * current is the newest one, which may be a deletion.
+ * deleted, current, blind, rel}: sha256 and type are null where there is no
+ * content; current is the newest one, which may be a deletion; blind was
+ * written without a majority; rel is "conflict" or null (listing_text.h).
  */
 void render_history_json(struct buf *, const struct render_history *);
 void render_history_text(struct buf *, const struct render_history *);

@@ -18,7 +18,6 @@ load helpers
 	[ "$(code -X DELETE "${URLS[3]}/d/a")" = 202 ]
 	[ "$(code "${URLS[1]}/d/a")" = 404 ]
 	[ "$(header Version-State)" = "unconfirmed; peers=2/2" ]
-	[ "$(code -X DELETE "${URLS[2]}/d/a")" = 404 ]
 	[ "$(code -X PUT "${URLS[2]}/e/")" = 202 ]
 	[ "$(code -F file=@one "${URLS[2]}/e/f/")" = 202 ]
 	[ "$(code "${URLS[3]}/e/f/one")" = 200 ]

@@ -5,16 +5,24 @@
 #include "container.h"
 #include "members.h"
 
-#define SLACK_MS 250		/* versiond's own step, on a busy machine */
+#define SLACK_MS 250		/* versiond's own steps, on a busy machine */
 
 static void forget(struct ask *ask)
 {
+	ask->standing = STANDING_UNCONFIRMED;
 	ask->confirmed = false;
-	ask->asked = ask->answered = 0;
+	ask->asked = ask->answered = ask->homes = ask->homes_answered = 0;
+	ask->epoch = ask->clock = 0;
 	ask->record = (struct record){ .flags = 0 };
 	ask->type[0] = '\0';
-	ask->directory = ask->silent = false;
+	ask->directory = ask->silent = ask->known = false;
 	ask->holder_count = 0;
+}
+
+static void confirm(struct ask *ask)
+{
+	ask->standing = STANDING_CONFIRMED;
+	ask->confirmed = ask->known = true;
 }
 
 void ask_none(struct ask *ask, struct conn *c)
@@ -24,7 +32,8 @@ void ask_none(struct ask *ask, struct conn *c)
 	forget(ask);
 	if (h->grouped)
 		ask->asked = atomic_load_explicit(&h->asked, memory_order_relaxed);
-	ask->confirmed = !h->grouped || !atomic_load_explicit(&h->met, memory_order_relaxed);
+	if (!h->grouped)
+		confirm(ask);
 }
 
 void ask_members(struct httpd *h)
@@ -33,7 +42,6 @@ void ask_members(struct httpd *h)
 
 	if (members_load(h->state_directory, &members, NULL) == 0) {
 		atomic_store(&h->asked, (unsigned)members_asked(&members));
-		atomic_store(&h->met, members_met(&members));
 	}
 	members_clear(&members);
 }
@@ -52,18 +60,23 @@ static int take(struct ask *ask, struct conn *c, const struct frame *frame)
 	if (frame->type != VERSION_TALK_ANSWER ||
 	    newest_answer_unpack(frame->body, &answer, NULL) < 0)
 		return -1;
+	ask->standing = answer.standing;
 	ask->confirmed = answer.standing == STANDING_CONFIRMED;
 	ask->asked = answer.counts.peers;
 	ask->answered = answer.counts.peers_answered;
+	ask->homes = answer.counts.homes;
+	ask->homes_answered = answer.counts.homes_answered;
+	ask->epoch = answer.epoch;
+	ask->clock = answer.clock;
 	ask->record = answer.record;
 	ask->directory = answer.directory;
+	ask->known = answer.known;
 	ask->silent = ask->asked > 0 && ask->answered == 0;
 	memcpy(ask->type, answer.type.s ? answer.type.s : "", answer.type.n);
 	ask->type[answer.type.n] = '\0';
 	memcpy(ask->holders, answer.holders, sizeof ask->holders);
 	ask->holder_count = answer.holder_count;
 	atomic_store_explicit(&c->worker->httpd->asked, ask->asked, memory_order_relaxed);
-	atomic_store_explicit(&c->worker->httpd->met, !ask->confirmed, memory_order_relaxed);
 	return 0;
 }
 
@@ -79,18 +92,17 @@ static void answered(struct call *call, struct frame *frame)
 	conn_resume(c);
 }
 
-bool ask_start(struct ask *ask, struct conn *c, struct str path, struct version version,
-	       void (*done)(struct conn *))
+bool ask_start(struct ask *ask, struct conn *c, struct str path, enum newest_purpose purpose,
+	       struct version version, void (*done)(struct conn *))
 {
 	struct httpd *h = c->worker->httpd;
-	struct newest_ask question = { .path = path, .version = version,
-				       .purpose = version_is_none(version) ? NEWEST_READ :
-									     NEWEST_ONE };
+	struct newest_ask question = { .path = path, .version = version, .purpose = purpose };
 	struct buf body = BUF_INIT;
 
 	forget(ask);
+	ask->began = loop_now(c->worker->loop);
 	if (!h->grouped) {
-		ask->confirmed = true;
+		confirm(ask);
 		return true;
 	}
 	ask->conn = c;
@@ -98,8 +110,9 @@ bool ask_start(struct ask *ask, struct conn *c, struct str path, struct version 
 	ask->call.answer = answered;
 	newest_ask_pack(&body, &question);
 	c->state = CONN_BUSY;
+	/* It may ask, and then store what a minority has. */
 	call_start(c->worker->version, &ask->call, VERSION_TALK_NEWEST, buf_str(&body),
-		   h->conf->timeouts.check_ms + SLACK_MS);
+		   2 * h->conf->timeouts.check_ms + SLACK_MS);
 	buf_clear(&body);
 	return false;
 }

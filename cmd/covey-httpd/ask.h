@@ -17,23 +17,29 @@ struct ask {
 	struct call call;
 	struct conn *conn;
 	void (*done)(struct conn *);
-	bool confirmed;
+	uint64_t began;			/* ms, loop's clock: what is answered was so then, or later */
+	enum standing standing;
+	bool confirmed;			/* STANDING_CONFIRMED */
 	uint32_t asked, answered;	/* peers */
-	struct record record;		/* the peers' newest; version none: nothing is known */
+	uint32_t homes, homes_answered;	/* 0: there is no layout */
+	uint64_t epoch;			/* of the layout asked by; 0: none */
+	uint64_t clock;			/* ns: the group's time; 0: not known */
+	struct record record;		/* the newest of all that is known; version none: nothing */
 	char type[RECORD_TYPE_MAX + 1];
 	bool silent;			/* peers were asked just now, and none answered */
-	bool directory;			/* a directory stands there on some peer */
-	uint64_t holders[HOLDERS_MAX];
+	bool directory;			/* a directory stands there, somewhere */
+	bool known;			/* a majority knows the record of the directory above */
+	uint64_t holders[HOLDERS_MAX];	/* other nodes that have record's content */
 	size_t holder_count;
 };
 #define ASK_INIT { .call = CALL_INIT }
 
 /*
- * Ask about the path, or one version of it.  True: the answer is there
- * already; false: the connection is BUSY, done(conn) is called later, and
- * then the connection resumed.
+ * Ask about the path; version is none but for NEWEST_ONE and NEWEST_BELOW.
+ * True: the answer is there already; false: the connection is BUSY,
+ * done(conn) is called later, and then the connection resumed.
  */
-bool ask_start(struct ask *, struct conn *, struct str path, struct version,
+bool ask_start(struct ask *, struct conn *, struct str path, enum newest_purpose, struct version,
 		 void (*done)(struct conn *));
 /* What members.ini knows of the group, until somebody is asked. */
 void ask_members(struct httpd *);

@@ -8,7 +8,6 @@
 #include "get.h"
 
 #include "answer.h"
-#include "clock.h"
 #include "conn.h"
 #include "fields.h"
 #include "handlers.h"
@@ -17,6 +16,7 @@
 #include "stream.h"
 #include "range.h"
 #include "reply.h"
+#include "unsettled.h"
 
 #include <unistd.h>
 
@@ -235,6 +235,8 @@ void get_absent(struct conn *c, int status, struct str why)
 
 	freshness_version_state(&value, ask->confirmed, ask->answered, ask->asked);
 	reply_field(&fields, "Version-State", buf_str(&value));
+	if (c->request.aged)
+		reply_fieldf(&fields, "Age", "%llu", (unsigned long long)c->request.age);
 	answer_error_with(c, status, buf_str(&fields), why);
 	buf_clear(&fields);
 	buf_clear(&value);
@@ -251,24 +253,21 @@ static void nothing_there(struct conn *c)
 		get_absent(c, 404, STR("no such file"));
 }
 
-static void serve_newest(struct conn *c)
+/* The version that is to be answered; entry says what is here. */
+static void serve(struct conn *c, const struct record *wanted)
 {
 	struct request *r = &c->request;
-	const struct record *newest = &r->entry.record;
-	bool elsewhere = version_cmp(r->ask.record.version, newest->version) > 0;
+	bool here = version_cmp(r->entry.record.version, wanted->version) == 0;
 
-	if (elsewhere)
-		newest = &r->ask.record;
-	if (record_is_live(newest) ? (newest->flags & RECORD_DIRECTORY) != 0 :
-				     r->entry.directory || r->ask.directory) {
+	if (record_is_live(wanted) ? (wanted->flags & RECORD_DIRECTORY) != 0 :
+				     (here && r->entry.directory) || r->ask.directory)
 		answer_redirect(c, 301, buf_str(&r->path), true, c->head.query);
-	} else if (!record_is_live(newest)) {
+	else if (!record_is_live(wanted))
 		nothing_there(c);
-	} else if (!elsewhere && (r->entry.content || c->head.method == METHOD_HEAD)) {
+	else if (here && (r->entry.content || c->head.method == METHOD_HEAD))
 		get_serve(c);
-	} else {
-		stream_start(c, newest);
-	}
+	else
+		stream_start(c, wanted);
 }
 
 static enum store_want want_of(const struct conn *c)
@@ -276,39 +275,89 @@ static enum store_want want_of(const struct conn *c)
 	return c->head.method == METHOD_HEAD ? STORE_RECORD : STORE_CONTENT;
 }
 
-/* What is here.  Where a person's file stands, it may have replaced the newest: nothing is confirmed. */
 static int look_here(struct conn *c, struct err *err)
 {
 	struct request *r = &c->request;
 
-	if (store_newest(c->worker->httpd->store, buf_str(&r->path), want_of(c), &r->entry, err) < 0)
-		return -1;
-	r->ask.confirmed &= !r->entry.foreign;
-	return 0;
+	return store_newest(c->worker->httpd->store, buf_str(&r->path), want_of(c), &r->entry, err);
+}
+
+/* What somebody knows, and nobody can vouch for: the newest of it. */
+static void serve_unconfirmed(struct conn *c)
+{
+	struct request *r = &c->request;
+	bool here = version_cmp(r->entry.record.version, r->ask.record.version) >= 0;
+	struct record wanted = here ? r->entry.record : r->ask.record;
+
+	r->ask.confirmed = false;
+	if (r->freshness.no_cache)
+		get_absent(c, 504, STR("the newest version cannot be confirmed now"));
+	else
+		serve(c, &wanted);
+}
+
+/*
+ * A version that was newer here by the time the group had answered is a
+ * write that goes on beside this request: not what was confirmed.
+ */
+static void serve_confirmed(struct conn *c)
+{
+	struct request *r = &c->request;
+	struct httpd *h = c->worker->httpd;
+	const struct record *wanted = &r->ask.record;
+	struct store_entry exactly = STORE_ENTRY_INIT;
+
+	if (h->grouped)
+		memory_note(h->memory, buf_str(&r->path), wanted->version, r->ask.began);
+	if (version_cmp(r->entry.record.version, wanted->version) > 0 && record_is_live(wanted) &&
+	    store_version(h->store, buf_str(&r->path), wanted->version, want_of(c), &exactly,
+			  NULL) == 0) {
+		store_entry_clear(&r->entry);
+		r->entry = exactly;
+	}
+	serve(c, wanted);
 }
 
 static void checked(struct conn *c)
 {
 	struct request *r = &c->request;
-	struct httpd *h = c->worker->httpd;
 	struct err err;
 
 	if (look_here(c, &err) < 0) {
 		answer_err(c, &err);
 		return;
 	}
-	if (r->freshness.no_cache && !r->ask.confirmed) {
-		get_absent(c, 504, STR("the newest version cannot be confirmed now"));
-		return;
+	/* In a group of one what is here is all there is; a person's file may have replaced it. */
+	if (!c->worker->httpd->grouped) {
+		r->ask.record = r->entry.record;
+		r->ask.confirmed = !r->entry.foreign;
 	}
-	if (h->grouped && r->ask.answered == r->ask.asked) {
-		bool here = version_cmp(r->entry.record.version, r->ask.record.version) >= 0;
+	if (r->ask.standing == STANDING_UNSETTLED)
+		unsettled_start(c);
+	else if (r->ask.confirmed)
+		serve_confirmed(c);
+	else
+		serve_unconfirmed(c);
+}
 
-		memory_note(h->memory, buf_str(&r->path),
-			    here ? r->entry.record.version : r->ask.record.version,
-			    clock_mono_ms());
-	}
-	serve_newest(c);
+void get_below(struct conn *c)
+{
+	struct request *r = &c->request;
+	struct version version = r->ask.record.version;
+
+	store_entry_clear(&r->entry);
+	if (ask_start(&r->ask, c, buf_str(&r->path), NEWEST_BELOW, version, checked))
+		checked(c);
+}
+
+void get_settled(struct conn *c)
+{
+	serve_confirmed(c);
+}
+
+void get_unsettled(struct conn *c)
+{
+	serve_unconfirmed(c);
 }
 
 /* From this node's disk or not at all. */
@@ -318,40 +367,47 @@ static void serve_local(struct conn *c)
 	struct err err;
 
 	ask_none(&r->ask, c);
-	if (look_here(c, &err) < 0)
+	if (look_here(c, &err) < 0) {
 		answer_err(c, &err);
+		return;
+	}
+	r->ask.confirmed &= !r->entry.foreign;
+	if (!r->ask.confirmed && (r->freshness.no_cache ||
+				  (r->freshness.has_max_age && !r->freshness.has_max_stale)))
+		get_absent(c, 504, STR("the newest version cannot be confirmed without asking"));
 	else if (version_is_none(r->entry.record.version) && !r->ask.confirmed)
 		get_absent(c, 504, STR("this node knows of nothing there"));
 	else if (record_is_live(&r->entry.record) && !(r->entry.record.flags & RECORD_DIRECTORY) &&
 		 !r->entry.content && c->head.method == METHOD_GET)
 		get_absent(c, 504, STR("the newest version's content is not on this node"));
 	else
-		serve_newest(c);
+		serve(c, &r->entry.record);
 }
 
-/* What was checked recently enough is answered without asking again. */
+/*
+ * What was confirmed recently enough, and is still the newest that is known
+ * here, is answered without asking again.
+ */
 static bool serve_remembered(struct conn *c)
 {
 	struct request *r = &c->request;
 	struct httpd *h = c->worker->httpd;
-	uint64_t now = clock_mono_ms(), then;
+	uint64_t now = loop_now(c->worker->loop), then;
 	struct version newest;
 
 	if (!h->grouped || !memory_find(h->memory, buf_str(&r->path), &newest, &then) ||
-	    r->freshness.max_age == 0 || (now - then) / 1000 >= r->freshness.max_age)
+	    !freshness_allows(&r->freshness, now - then) || look_here(c, NULL) < 0)
 		return false;
-	if (store_newest(h->store, buf_str(&r->path), want_of(c), &r->entry, NULL) < 0)
-		return false;
-	if (version_cmp(r->entry.record.version, newest) < 0 ||
-	    (record_is_live(&r->entry.record) && !r->entry.content)) {
+	if (version_cmp(r->entry.record.version, newest) != 0 || r->entry.foreign ||
+	    r->entry.directory || (record_is_live(&r->entry.record) && !r->entry.content)) {
 		store_entry_clear(&r->entry);
 		return false;
 	}
 	ask_none(&r->ask, c);
-	r->ask.answered = r->ask.asked;
+	r->ask.confirmed = true;
 	r->aged = true;
 	r->age = (now - then) / 1000;
-	serve_newest(c);
+	serve(c, &r->entry.record);
 	return true;
 }
 
@@ -389,7 +445,8 @@ static void version_start(struct conn *c)
 		get_absent(c, 404, STR("this version is a deletion or a directory"));
 	} else if (r->freshness.only_if_cached) {
 		get_absent(c, 504, STR("this version's content is not on this node"));
-	} else if (ask_start(&r->ask, c, buf_str(&r->path), r->query.version, version_checked)) {
+	} else if (ask_start(&r->ask, c, buf_str(&r->path), NEWEST_ONE, r->query.version,
+			     version_checked)) {
 		version_checked(c);
 	}
 }
@@ -400,10 +457,10 @@ void get_start(struct conn *c)
 
 	if (!version_is_none(r->query.version))
 		version_start(c);
+	else if ((r->freshness.has_max_age || r->freshness.has_max_stale) && serve_remembered(c))
+		return;
 	else if (r->freshness.only_if_cached)
 		serve_local(c);
-	else if (r->freshness.has_max_age && !r->freshness.no_cache && serve_remembered(c))
-		return;
-	else if (ask_start(&r->ask, c, buf_str(&r->path), VERSION_NONE, checked))
+	else if (ask_start(&r->ask, c, buf_str(&r->path), NEWEST_READ, VERSION_NONE, checked))
 		checked(c);
 }

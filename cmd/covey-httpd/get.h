@@ -14,4 +14,9 @@ void get_serve(struct conn *);
 void get_absent(struct conn *, int status, struct str why);
 void get_cache_status(struct conn *);
 
+/* What became of a version that was not settled (unsettled.h). */
+void get_settled(struct conn *);	/* request.ask's is the newest, entry has its content */
+void get_unsettled(struct conn *);	/* nobody can vouch for it */
+void get_below(struct conn *);		/* it never was: go on with the next lower one */
+
 #endif

@@ -21,7 +21,9 @@
 #include <time.h>
 
 struct conn;
+struct group;
 struct memory;
+struct settle;
 struct httpd;
 
 struct worker {
@@ -35,6 +37,9 @@ struct worker {
 	struct task stop;		/* close what is idle, finish the rest */
 	/* Other roles of this node; NULL without a group key. */
 	struct caller *version, *sync, *discover;
+	struct settle *settles;		/* those of this worker */
+	struct call drain;		/* covey-syncd is told that the outbox has something */
+	bool drain_again;
 	time_t date_second;		/* what date[] says */
 	char date[32];
 };
@@ -53,8 +58,10 @@ struct httpd {
 	struct mime *mime;
 	char *state_directory;		/* STORE/state */
 	bool grouped;			/* a group key is configured */
+	struct group *group;		/* what is known of it (group.h), or NULL */
+	struct outbox *outbox;		/* of this process; NULL without a group */
+	atomic_uint settling;		/* writes that are not done with (settle.h) */
 	atomic_uint asked;		/* peers that the last check counted */
-	atomic_bool met;		/* there ever were any */
 	uint64_t started_ms;
 	/* worker 0's alone */
 	struct watch listener;

@@ -13,11 +13,14 @@
 #include "fields.h"
 #include "gather.h"
 #include "get.h"
+#include "group.h"
 #include "handlers.h"
 #include "join.h"
 #include "mem.h"
 #include "render.h"
 #include "reply.h"
+
+#define CONFLICTS_MAX 32		/* that Link names */
 
 struct index {
 	struct conn *conn;
@@ -30,6 +33,7 @@ struct index {
 	struct err err;
 	struct buf body;		/* rendered */
 	struct buf next;		/* the next page's query, or empty */
+	struct buf links;		/* the value of Link, or empty */
 };
 
 void index_free(struct index *index)
@@ -39,14 +43,20 @@ void index_free(struct index *index)
 	gather_end(&index->gather);
 	buf_clear(&index->body);
 	buf_clear(&index->next);
+	buf_clear(&index->links);
 	free(index);
 }
 
 /* in the pool */
 
-static void version_state(const struct conn *c, struct buf *ret)
+/* After this node's store was read: it has to belong to the layout that the others went by. */
+static void version_state(struct conn *c, struct buf *ret)
 {
-	const struct ask *ask = &c->request.ask;
+	struct ask *ask = &c->request.ask;
+	const struct gather *g = &c->request.index->gather;
+
+	if (c->request.index->joined)
+		ask->confirmed &= g->epoch == group_epoch(c->worker->httpd->group);
 
 	freshness_version_state(ret, ask->confirmed, ask->answered, ask->asked);
 }
@@ -72,8 +82,10 @@ static void render_rows(struct index *index, const struct join_rows *rows)
 		render_index_json(&index->body, &page);
 	else
 		render_index_text(&index->body, &page);
-	if (page.more)
+	if (page.more) {
 		render_index_next(&index->next, &page);
+		fields_link(&index->links, buf_str(&index->next), "next");
+	}
 	buf_clear(&state);
 }
 
@@ -135,6 +147,23 @@ static void list_work(struct job *job)
 	listing_clear(&listing);
 }
 
+/* `Link: <?version=ID>; rel="conflict"` for the newest of them. */
+static void link_conflicts(struct index *index, const struct join_versions *j)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < j->count && count < CONFLICTS_MAX; i++) {
+		char target[VERSION_TEXT + 16] = "?version=", *id = target + strlen(target);
+
+		if (!j->rows[i].conflict)
+			continue;
+		version_format(id, j->rows[i].record.version);
+		if (count++ > 0)
+			buf_adds(&index->links, ", ");
+		fields_link(&index->links, str_of(target), "conflict");
+	}
+}
+
 static void render_versions(struct index *index, const struct join_versions *j)
 {
 	struct conn *c = index->conn;
@@ -146,6 +175,8 @@ static void render_versions(struct index *index, const struct join_versions *j)
 				       .rows = j->rows,
 				       .count = j->count };
 
+	listing_text_conflicts(j->rows, j->count);
+	link_conflicts(index, j);
 	version_state(c, &state);
 	page.state = buf_str(&state);
 	if (index->media == MEDIA_HTML)
@@ -182,7 +213,6 @@ static void answer_index(struct index *index)
 {
 	struct conn *c = index->conn;
 	struct buf *out = &c->output.text;
-	struct buf value = BUF_INIT;
 
 	answer_begin(c, 200);
 	reply_field(out, "Content-Type", str_of(fields_media_type(index->media)));
@@ -193,12 +223,25 @@ static void answer_index(struct index *index)
 		reply_field(out, "Content-Security-Policy", STR(RENDER_CSP));
 	answer_version_state(c);
 	get_cache_status(c);
-	if (index->next.len > 0) {
-		fields_link(&value, buf_str(&index->next), "next");
-		reply_field(out, "Link", buf_str(&value));
-		buf_clear(&value);
-	}
+	if (index->links.len > 0)
+		reply_field(out, "Link", buf_str(&index->links));
 	answer_end_text(c, buf_str(&index->body));
+}
+
+/* Another node asked this one as a home, by a layout that is not this one's. */
+static bool is_stale(struct conn *c)
+{
+	struct str field = head_get(&c->head, FIELD_COVEY_EPOCH);
+	struct group *group = c->worker->httpd->group;
+	uint64_t epoch;
+
+	return field.s != NULL && (group == NULL || str_u64(field, UINT64_MAX, &epoch) < 0 ||
+				   epoch != group_epoch(group));
+}
+
+static void refuse_stale(struct conn *c)
+{
+	answer_error(c, 421, "this node has another layout than the one asked by");
 }
 
 static void index_done(struct job *job)
@@ -206,7 +249,9 @@ static void index_done(struct job *job)
 	struct index *index = CONTAINER_OF(job, struct index, job);
 	struct conn *c = index->conn;
 
-	if (index->result == 0)
+	if (is_stale(c))
+		refuse_stale(c);
+	else if (index->result == 0)
 		answer_index(index);
 	else if (index->err.kind == ERR_ABSENT || index->err.kind == ERR_CONFLICT)
 		get_absent(c, 404, str_of(index->err.text));
@@ -228,49 +273,46 @@ static void submit(struct conn *c)
 
 /* asking the group */
 
+static void refuse_unconfirmed(struct conn *c)
+{
+	get_absent(c, 504, STR("this cannot be confirmed now"));
+}
+
+/* What came is the less sure of the two answers. */
 static void gathered(struct conn *c)
 {
 	struct ask *ask = &c->request.ask;
 	const struct gather *g = &c->request.index->gather;
 
-	/* The less sure of the two answers. */
-	ask->answered = !g->complete ? 0 : g->answered < ask->answered ? g->answered : ask->answered;
-	if (g->complete && g->asked > ask->asked)
-		ask->asked = g->asked;
-	submit(c);
+	ask->confirmed &= g->confirmed;
+	if (!g->confirmed) {
+		ask->answered = !g->complete ? 0 :
+				g->answered < ask->answered ? g->answered : ask->answered;
+		if (g->complete && g->asked > ask->asked)
+			ask->asked = g->asked;
+	}
+	if (c->request.freshness.no_cache && !ask->confirmed)
+		refuse_unconfirmed(c);
+	else
+		submit(c);
 }
 
-/* True: nothing is awaited. */
-static bool gather(struct conn *c)
+static void gather(struct conn *c)
 {
 	struct index *index = c->request.index;
-	struct sync_list list = { .path = buf_str(&c->request.path), .deleted = true };
-	struct buf body = BUF_INIT;
 
-	if (c->request.ask.asked == 0)
-		return true;
 	index->joined = true;
-	if (index->versions)
-		sync_history_pack(&body, &list);
-	else
-		sync_list_pack(&body, &list);
-	gather_start(&index->gather, c, &c->request.ask,
-		     index->versions ? SYNC_HISTORY : SYNC_LIST, buf_str(&body), gathered);
-	buf_clear(&body);
-	return false;
-}
-
-static void refuse_unconfirmed(struct conn *c)
-{
-	get_absent(c, 504, STR("this cannot be confirmed now"));
+	if (gather_start(&index->gather, c, &c->request.ask,
+			 index->versions ? SYNC_HISTORY : SYNC_LIST, gathered))
+		gathered(c);
 }
 
 static void asked(struct conn *c)
 {
 	if (c->request.freshness.no_cache && !c->request.ask.confirmed)
 		refuse_unconfirmed(c);
-	else if (gather(c))
-		submit(c);
+	else
+		gather(c);
 }
 
 static enum media media_of(struct conn *c, const enum media *offers)
@@ -303,11 +345,21 @@ static void start(struct conn *c, bool versions, const enum media *offers)
 	index->media = media_of(c, offers);
 	index->gather = (struct gather)GATHER_INIT;
 	r->index = index;
-	if (r->freshness.only_if_cached) {
+	if (is_stale(c)) {
+		refuse_stale(c);
+		return;
+	}
+	if (r->freshness.only_if_cached || !c->worker->httpd->grouped) {
 		ask_none(&r->ask, c);	/* what is here is all that was wanted */
 		submit(c);
-	} else if (ask_start(&r->ask, c, buf_str(&r->path), VERSION_NONE, asked)) {
-		submit(c);
+	} else if (versions || r->path.len == 0) {
+		/* Their homes say all; the root is always there. */
+		ask_none(&r->ask, c);
+		r->ask.answered = r->ask.asked;
+		r->ask.confirmed = true;
+		gather(c);
+	} else if (ask_start(&r->ask, c, buf_str(&r->path), NEWEST_READ, VERSION_NONE, asked)) {
+		asked(c);
 	}
 }
 

@@ -1,10 +1,12 @@
 /* listener - workers, and the connections that are dealt out to them */
 #include "conn.h"
 #include "container.h"
+#include "group.h"
 #include "httpd.h"
 #include "httpdate.h"
 #include "log.h"
 #include "mem.h"
+#include "settle.h"
 
 #include <errno.h>
 #include <sys/socket.h>
@@ -192,10 +194,14 @@ static int start_worker(struct httpd *h, struct worker *w, struct err *err)
 	w->loop = w == &h->workers[0] ? h->loop : loop_new(err);
 	if (w->loop == NULL)
 		return -1;
+	w->drain = (struct call)CALL_INIT;
 	if (h->grouped)
 		open_callers(w);
-	if (w == &h->workers[0])
+	if (w == &h->workers[0]) {
+		if (h->group != NULL)
+			group_watch(h->group);
 		return 0;
+	}
 	errno = pthread_create(&w->thread, NULL, run_worker, w);
 	return errno == 0 ? 0 : err_sys(err, "start thread");
 }
@@ -260,6 +266,8 @@ void listener_free(struct httpd *h)
 		struct worker *w = &h->workers[i];
 
 		conn_free_all(w);
+		settle_free_all(w);
+		call_finish(&w->drain);
 		caller_free(w->version);
 		caller_free(w->sync);
 		caller_free(w->discover);

@@ -1,5 +1,6 @@
 /* covey-httpd - HTTP/1.1 for clients, and for content between nodes */
 #include "ask.h"
+#include "group.h"
 #include "httpd.h"
 #include "mem.h"
 #include "memory.h"
@@ -29,6 +30,8 @@ static void role_free(struct service *service)
 	listener_free(h);
 	mime_free(h->mime);
 	memory_free(h->memory);
+	group_free(h->group);
+	outbox_close(h->outbox);
 	free(h->state_directory);
 	free(h);
 }
@@ -50,10 +53,14 @@ static int role_start(struct service *service, struct err *err)
 	h->pool = pool_new(POOL_THREADS);
 	h->memory = memory_new();
 	h->mime = mime_new(MIME_FILE);
-	if (h->grouped)
+	if (h->grouped) {
 		ask_members(h);
+		if (group_new(&h->group, h, err) < 0 || outbox_open(&h->outbox, h->store, err) < 0)
+			goto fail;
+	}
 	if (listener_start(h, err) == 0)
 		return 0;
+fail:
 	role_free(service);
 	return -1;
 }
@@ -62,7 +69,7 @@ static bool role_busy(struct service *service)
 {
 	struct httpd *h = service->data;
 
-	return atomic_load(&h->connections) > 0;
+	return atomic_load(&h->connections) > 0 || atomic_load(&h->settling) > 0;
 }
 
 static void role_stop(struct service *service)

@@ -6,9 +6,11 @@
 #include "fields.h"
 #include "handlers.h"
 #include "index.h"
+#include "peer.h"
 #include "reply.h"
 #include "service_pages.h"
 #include "stream.h"
+#include "unsettled.h"
 #include "upload.h"
 #include "work.h"
 
@@ -35,6 +37,8 @@ void request_end(struct conn *c)
 	ask_end(&r->ask);
 	stream_free(r->stream);
 	view_free(r->view);
+	unsettled_free(r->unsettled);
+	msg_free(r->msg);
 	index_free(r->index);
 	work_free(r->work);
 	upload_free(r->upload);
@@ -44,10 +48,12 @@ void request_end(struct conn *c)
 	buf_reset(&r->path);
 	r->stream = NULL;
 	r->view = NULL;
+	r->unsettled = NULL;
+	r->msg = NULL;
 	r->index = NULL;
 	r->work = NULL;
 	r->upload = NULL;
-	r->head_begun = r->slash = r->aged = false;
+	r->head_begun = r->slash = r->aged = r->peer = false;
 }
 
 static void options(struct conn *c)
@@ -67,9 +73,9 @@ static bool is_write(const struct conn *c)
 /* What is refused whatever the path is. True: it was answered. */
 static bool refused(struct conn *c)
 {
-	if (c->head.covey)
-		answer_error(c, 403, "Covey-* fields are for nodes of a group, signed");
-	else if (c->head.method == METHOD_OTHER)
+	if (c->head.covey && peer_refused(c))
+		return true;
+	if (c->head.method == METHOD_OTHER)
 		answer_error_with(c, 501, STR("Allow: " ALLOWED "\r\n"),
 				  STR("this method is not known here"));
 	else if (is_write(c) && fields_cross_site(&c->head))
@@ -96,6 +102,7 @@ static int parse(struct conn *c)
 	}
 	cond_take(&r->cond, &c->head, (uint64_t)time(NULL));
 	r->freshness = freshness_parse(head_get(&c->head, FIELD_CACHE_CONTROL));
+	r->prefer = prefer_parse(head_get(&c->head, FIELD_PREFER));
 	return 0;
 }
 
@@ -121,6 +128,16 @@ static void read_request(struct conn *c)
 		index_start(c);
 }
 
+/* peer_http.h; that it is signed was seen before. */
+static void push_request(struct conn *c)
+{
+	if (c->head.method != METHOD_PUT || c->request.slash ||
+	    c->head.framing != FRAMING_CHUNKED)
+		answer_error(c, 400, "a push is a chunked PUT of a file");
+	else
+		pushed_start(c);
+}
+
 static void write_request(struct conn *c)
 {
 	const struct request *r = &c->request;
@@ -130,6 +147,8 @@ static void write_request(struct conn *c)
 		answer_error(c, 400, "a write takes no parameters but POST ?restore=VERSION");
 	else if (restore)
 		restore_start(c);
+	else if (head_get(&c->head, FIELD_COVEY_PUSH).s != NULL)
+		push_request(c);
 	else if (c->head.method == METHOD_DELETE && !r->slash)
 		delete_start(c);
 	else if (r->slash && c->head.method != METHOD_POST)
@@ -142,6 +161,11 @@ void request_begin(struct conn *c)
 {
 	if (refused(c))
 		return;
+	if (c->head.method == METHOD_POST && str_eq(c->head.path, STR(SERVICE "msg"))) {
+		service_touch(c->worker->httpd->service);
+		msg_start(c);
+		return;
+	}
 	if (str_starts(c->head.path, STR(SERVICE))) {
 		service_page(c);
 		return;

@@ -10,6 +10,7 @@
 #include "ask.h"
 #include "cond.h"
 #include "freshness.h"
+#include "prefer.h"
 #include "query.h"
 #include "store.h"
 
@@ -19,6 +20,8 @@ struct work;
 struct index;
 struct stream;
 struct view;
+struct unsettled;
+struct msg;
 
 struct request {
 	bool head_begun;		/* some of the head is there: header_timeout counts */
@@ -31,12 +34,16 @@ struct request {
 	struct store_entry entry;	/* what is answered from */
 	uint64_t age;			/* s since the check that the answer relies on */
 	bool aged;			/* Age is told */
+	bool peer;			/* signed by another node of the group */
+	struct prefer prefer;
 	/* The slow kinds of request have more to remember; NULL otherwise. */
 	struct upload *upload;
 	struct work *work;
 	struct index *index;
 	struct stream *stream;
 	struct view *view;
+	struct unsettled *unsettled;
+	struct msg *msg;
 };
 
 void request_init(struct request *);

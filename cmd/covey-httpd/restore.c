@@ -88,6 +88,7 @@ void restore_start(struct conn *c)
 	here = open_version(c);
 	if (here > 0)
 		commit_copy(c);
-	else if (here == 0 && ask_start(&r->ask, c, buf_str(&r->path), r->query.restore, fetch))
+	else if (here == 0 && ask_start(&r->ask, c, buf_str(&r->path), NEWEST_ONE, r->query.restore,
+				      fetch))
 		fetch(c);
 }

@@ -12,6 +12,7 @@
 #include "conn.h"
 #include "container.h"
 #include "get.h"
+#include "group.h"
 #include "mem.h"
 #include "sync_talk.h"
 
@@ -28,6 +29,7 @@ struct stream {
 	char type[RECORD_TYPE_MAX + 1];
 	bool had_older;			/* another version stood here */
 	char holder[17];		/* the first node asked, in hexadecimal */
+	size_t holder_count;		/* who may have it */
 	int fd;				/* of the growing file, until it is the output's; or -1 */
 	uint64_t have;			/* bytes */
 	bool active;			/* not verified yet */
@@ -159,7 +161,7 @@ static void await(struct stream *s)
 	s->timer.fire = too_slow;
 	timer_start(c->worker->loop, &s->timer,
 		    PATIENCE_MS + c->worker->httpd->conf->timeouts.pull_ms *
-					  (c->request.ask.holder_count + 1));
+					  (s->holder_count + 1));
 }
 
 /* it comes */
@@ -268,6 +270,7 @@ static struct stream *stream_new(struct conn *c, const struct record *record)
 	struct stream *s = mem_new(1, sizeof *s);
 	const struct ask *ask = &c->request.ask;
 
+	stream_free(c->request.stream);
 	s->conn = c;
 	s->fd = -1;
 	s->call = (struct call)CALL_INIT;
@@ -283,21 +286,53 @@ static struct stream *stream_new(struct conn *c, const struct record *record)
 	return s;
 }
 
+static void add_holder(const struct stream *s, struct sync_pull *pull, uint64_t node)
+{
+	size_t i = 0;
+
+	if (node == store_node(s->conn->worker->httpd->store))
+		return;
+	while (i < pull->holder_count && pull->holders[i] != node)
+		i++;
+	if (i == pull->holder_count && i < HOLDERS_MAX)
+		pull->holders[pull->holder_count++] = node;
+}
+
+/* Who said so; then who should have it: its keepers, and who made it. */
+static void find_holders(const struct stream *s, struct sync_pull *pull)
+{
+	struct conn *c = s->conn;
+	const struct ask *ask = &c->request.ask;
+	struct layout_order order = { .count = 0 };
+	struct layout layout = LAYOUT_NONE;
+
+	if (version_cmp(ask->record.version, s->record.version) == 0)
+		for (size_t i = 0; i < ask->holder_count; i++)
+			add_holder(s, pull, ask->holders[i]);
+	if (c->worker->httpd->group != NULL)
+		group_layout(c->worker->httpd->group, &layout);
+	if (layout.epoch > 0)
+		layout_keepers(&layout, pull->path, &order);
+	for (size_t i = 0; i < order.count && i < layout.copies; i++)
+		add_holder(s, pull, order.ids[i]);
+	if (layout.epoch > 0)
+		add_holder(s, pull, s->record.version.node);
+}
+
 /* False: there is nobody to ask. */
 static bool begin(struct stream *s)
 {
 	struct conn *c = s->conn;
-	const struct ask *ask = &c->request.ask;
 	struct sync_pull pull = { .path = buf_str(&c->request.path),
 				  .record = s->record,
 				  .type = str_of(s->type),
-				  .holder_count = ask->holder_count };
+				  .holder_count = 0 };
 	struct buf body = BUF_INIT;
 
-	if (c->worker->sync == NULL || ask->holder_count == 0 ||
-	    version_cmp(ask->record.version, s->record.version) != 0)
+	find_holders(s, &pull);
+	if (c->worker->sync == NULL || pull.holder_count == 0)
 		return false;
-	memcpy(pull.holders, ask->holders, sizeof pull.holders);
+	s->holder_count = pull.holder_count;
 	snprintf(s->holder, sizeof s->holder, "%016" PRIx64, pull.holders[0]);
 	s->call.answer = answered;
 	await(s);

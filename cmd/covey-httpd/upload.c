@@ -7,12 +7,16 @@
 #include "fields.h"
 #include "form.h"
 #include "handlers.h"
+#include "group.h"
 #include "mem.h"
+#include "peer.h"
+#include "push.h"
 #include "range.h"
 #include "reply.h"
 #include "work.h"
 
 #define CHUNK_BYTES (256u << 10)
+#define PASS_BYTES (1u << 20)	/* a longer body is pushed on before it is whole */
 #define FIRST_BYTES (16u << 10)		/* of a chunk whose body's length is not known */
 
 struct chunk {
@@ -23,9 +27,12 @@ struct chunk {
 struct upload {
 	struct conn *conn;
 	struct form *form;		/* multipart/form-data; NULL: a raw body */
+	bool pushed;			/* by another node */
+	void (*whole)(struct conn *, struct str);	/* wants it whole, in memory; or NULL */
 	struct chunk chunks[2];
 	unsigned filling;		/* which one the client fills */
 	unsigned running;		/* jobs that have the other one */
+	bool passing;			/* it is pushed on, or needs not be */
 	bool begun;			/* some of the body went to the disk: the rest must too */
 	bool gone;			/* the client left, or its body is no body */
 	int status;			/* what to answer then; 0: nothing */
@@ -52,12 +59,43 @@ static struct item *raw_item(struct upload *u)
 
 /* chunks to the disk */
 
+static struct push *push_of(struct worker *w, const struct item *item)
+{
+	struct layout layout = LAYOUT_NONE;
+
+	if (w->httpd->group != NULL)
+		group_layout(w->httpd->group, &layout);
+	if (!push_is_needed(&layout))
+		return NULL;
+	return push_new(w, buf_str(&item->path), &layout, stage_fd(item->stage), NULL, 0,
+			layout_copies(&layout) - 1);
+}
+
+/* What is on its way to this node goes on to a keeper at once. */
+static void pass_on(struct upload *u)
+{
+	struct item *item;
+
+	if (u->form != NULL || u->pushed || u->failed)
+		return;
+	item = raw_item(u);
+	if (item->push == NULL && !u->passing && stage_size(item->stage) >= PASS_BYTES) {
+		u->passing = true;
+		item->push = push_of(u->conn->worker, item);
+		if (item->push != NULL)
+			push_early(item->push);
+	}
+	if (item->push != NULL)
+		push_more(item->push, stage_size(item->stage));
+}
+
 static void job_done(struct job *job, struct upload *u)
 {
 	(void)job;
 	if (--u->running > 0)
 		return;
 	u->chunks[!u->filling].len = 0;
+	pass_on(u);
 	conn_resume(u->conn);
 }
 
@@ -237,6 +275,10 @@ static void finish(struct upload *u)
 	struct work *work = c->request.work;
 	struct chunk *last = &u->chunks[u->filling];
 
+	if (u->whole != NULL) {
+		u->whole(c, (struct str){ last->data, last->len });
+		return;
+	}
 	/* A trailer may carry the digests too. */
 	if (wanted_parse(&work->repr, body_trailer(&c->body, FIELD_REPR_DIGEST)) < 0 ||
 	    wanted_parse(&work->content, body_trailer(&c->body, FIELD_CONTENT_DIGEST)) < 0) {
@@ -250,6 +292,10 @@ static void finish(struct upload *u)
 		*last = (struct chunk){ .data = NULL };
 	} else if (last->len > 0) {
 		send_chunk(u);
+		return;
+	}
+	if (u->pushed) {
+		pushed_finish(c);
 		return;
 	}
 	if (u->form != NULL && form_finish(u->form, work, &u->err) < 0) {
@@ -341,20 +387,50 @@ void upload_type(const struct mime *mime, struct str type, struct str path,
 	to[type.n] = '\0';
 }
 
-static void read_body(struct conn *c)
+static void read_body_of(struct conn *c, uint64_t max)
 {
 	struct body *body = &c->body;
 	struct refusal refusal;
 
 	body_clear(body);
 	*body = (struct body)BODY_INIT;
-	if (body_start(body, &c->head, c->worker->httpd->conf->limits.max_body, &refusal) < 0) {
+	if (body_start(body, &c->head, max, &refusal) < 0) {
 		answer_error(c, refusal.status, "%s", refusal.why);
 		return;
 	}
 	if (c->head.expect_continue && conn_early(c).n == 0 && !body->done)
 		buf_adds(&c->output.text, REPLY_CONTINUE);
 	conn_read_body(c);
+}
+
+static void read_body(struct conn *c)
+{
+	read_body_of(c, c->worker->httpd->conf->limits.max_body);
+}
+
+static struct upload *upload_new(struct conn *c)
+{
+	struct upload *u = c->request.upload = mem_new(1, sizeof *u);
+
+	u->conn = c;
+	return u;
+}
+
+void upload_pushed(struct conn *c)
+{
+	upload_new(c)->pushed = true;
+	c->request.work = work_new(c, WORK_FILE);
+	work_add(c->request.work, buf_str(&c->request.path));
+	read_body_of(c, 0);	/* another node has accepted it */
+}
+
+void upload_whole(struct conn *c, uint64_t max, void (*whole)(struct conn *, struct str))
+{
+	upload_new(c)->whole = whole;
+	if (c->head.framing == FRAMING_NONE)
+		answer_error(c, 411, "say Content-Length, or use Transfer-Encoding: chunked");
+	else
+		read_body_of(c, max);
 }
 
 /* -1: answered. */
@@ -396,8 +472,7 @@ void upload_start(struct conn *c)
 		answer_error(c, 400, "POST to a directory wants multipart/form-data (curl -F file=@FILE)");
 		return;
 	}
-	u = c->request.upload = mem_new(1, sizeof *u);
-	u->conn = c;
+	u = upload_new(c);
 	c->request.work = work_new(c, WORK_FILE);
 	if (form) {
 		u->form = form_new(c, &u->err);

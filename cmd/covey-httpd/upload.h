@@ -11,6 +11,7 @@
 
 #include "mime.h"
 #include "record.h"
+#include "str.h"
 
 #include <stdbool.h>
 
@@ -21,6 +22,10 @@ struct upload;
 bool upload_step(struct conn *);
 bool upload_welcome(const struct conn *);	/* there is room for more of the body */
 void upload_stalled(struct conn *);		/* nothing came for too long */
+/* A push of another node: pushed_finish() follows. */
+void upload_pushed(struct conn *);
+/* A small body, kept in memory; whole(conn, body) follows. */
+void upload_whole(struct conn *, uint64_t max, void (*whole)(struct conn *, struct str));
 /* The content type that is worth keeping of the one a client named, or "". */
 void upload_type(const struct mime *, struct str named, struct str path,
 		 char to[RECORD_TYPE_MAX + 1]);

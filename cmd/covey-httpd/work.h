@@ -17,6 +17,8 @@
 #include "store.h"
 
 struct conn;
+struct push;
+struct settle;
 
 #define SHA512_BYTES 64
 
@@ -30,8 +32,14 @@ struct item {
 	int copy;			/* owned: a file that has the body instead; or -1 */
 	char type[RECORD_TYPE_MAX + 1];
 	struct commit commit;
-	struct record theirs;		/* the peers' newest */
+	bool staged;			/* the body is complete, and its digests are right */
+	struct record theirs;		/* the newest that the group knows */
 	bool their_directory;
+	bool known;			/* a majority knows the record of the directory above */
+	uint64_t clock;			/* ns: the group's; 0: not known */
+	struct record existing;		/* of a directory that was there already */
+	struct push *push;		/* of a large body, begun while it came; or NULL */
+	struct settle *settle;		/* while homes and keepers are waited for */
 };
 
 /* The digests of a Repr-Digest or Content-Digest. */
@@ -51,14 +59,22 @@ struct work {
 	/* private */
 	struct job job;
 	struct ask ask;
+	bool staging;			/* the pool has it */
+	bool asked_all;			/* of the group all is known that will be */
 	size_t asking;			/* which item is being asked about */
-	struct gather gather;		/* what peers have in a directory that is to go */
+	struct gather gather;		/* what homes have in a directory that is to go */
+	bool gathered;
 	struct str ancestor;		/* which directory above it; s NULL: the path itself */
 	void (*welcome)(struct conn *);
-	bool unconfirmed;		/* some answer was */
-	uint32_t asked, answered;	/* of the least sure answer */
-	int result;
-	struct err err;
+	bool unconfirmed;		/* some answer was, or became so */
+	uint32_t asked, answered;	/* peers, of the least sure answer */
+	bool existed;			/* nothing had to be done: the directory was there */
+	size_t started, open;		/* items that are being settled, and are not yet */
+	uint64_t until;			/* ms, loop's clock: the client waits */
+	struct timer timer;		/* until then */
+	bool answered_it;		/* the client does not wait any more */
+	int result, stage_result;
+	struct err err, stage_err;	/* stage_ is the pool's while staging */
 };
 
 int wanted_parse(struct wanted *, struct str field);	/* adds what the field says; -1 malformed */

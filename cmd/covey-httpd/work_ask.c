@@ -8,6 +8,7 @@
 
 #include "answer.h"
 #include "conn.h"
+#include "group.h"
 
 /* The newest of what is here and what the peers said. */
 static struct record newest_of(struct conn *c, const struct item *item)
@@ -30,7 +31,11 @@ static struct record newest_of(struct conn *c, const struct item *item)
 static int judge_update(struct conn *c, const struct item *item, struct err *err)
 {
 	struct record newest = newest_of(c, item);
+	struct group *group = c->worker->httpd->group;
 
+	if (!cond_is_update(&c->request.cond) || group == NULL ||
+	    (group_is_alone(group) && !c->request.work->unconfirmed))
+		return 0;
 	if (work_judge_cond(c, &newest, err) < 0)
 		return -1;
 	return err_set(err, ERR_UNSUPPORTED,
@@ -56,7 +61,7 @@ static void next_question(struct conn *c)
 					     buf_str(&work->items[work->asking].path);
 
 	work->ancestor = path_parent(path);
-	if (work->ask.asked == 0 || work->ancestor.n == 0 ||
+	if (!c->worker->httpd->grouped || work->ask.known || work->ancestor.n == 0 ||
 	    (work->kind != WORK_FILE && work->kind != WORK_MKDIR) ||
 	    is_known(c, work->ancestor)) {
 		work->ancestor = (struct str)STR_INIT;
@@ -64,73 +69,109 @@ static void next_question(struct conn *c)
 	}
 }
 
-/* -1: the request was answered. */
+static void note_standing(struct work *work)
+{
+	const struct ask *ask = &work->ask;
+
+	if (ask->confirmed || (work->unconfirmed && ask->answered >= work->answered))
+		return;
+	work->unconfirmed = true;
+	work->asked = ask->asked;
+	work->answered = ask->answered;
+}
+
+/* 0, or -1: the request fails, work->err says why. */
 static int take_answer(struct conn *c)
 {
 	struct work *work = c->request.work;
 	struct item *item = &work->items[work->asking];
 	const struct ask *ask = &work->ask;
-	struct err err;
 
-	if (!ask->confirmed && (!work->unconfirmed || ask->answered < work->answered)) {
-		work->unconfirmed = true;
-		work->asked = ask->asked;
-		work->answered = ask->answered;
-	}
-	if (work->ancestor.s != NULL) {
-		if (work_is_file(&ask->record) && !ask->directory) {
-			answer_error(c, 409, "a file stands where a directory is needed: %.*s",
-				     STR_ARG(work->ancestor));
-			return -1;
-		}
-		return 0;
-	}
+	note_standing(work);
+	if (work->ancestor.s != NULL)
+		return work_is_file(&ask->record) && !ask->directory ?
+			       err_set(&work->err, ERR_CONFLICT,
+				       "a file stands where a directory is needed: %.*s",
+				       STR_ARG(work->ancestor)) :
+			       0;
 	item->theirs = ask->record;
 	item->their_directory = ask->directory;
-	if (!ask->confirmed && cond_is_update(&c->request.cond) &&
-	    judge_update(c, item, &err) < 0) {
-		answer_err(c, &err);
-		return -1;
-	}
-	return 0;
+	item->known = ask->known;
+	item->clock = ask->clock;
+	return judge_update(c, item, &work->err);
 }
 
 static void asked(struct conn *);
 
-/* 1: all is known; 0: an answer is awaited; -1: the request was answered. */
+/* 1: all is known, or the request fails; 0: an answer is awaited. */
 static int ask_on(struct conn *c)
 {
 	struct work *work = c->request.work;
 
-	while (work->asking < work->count) {
+	while (work->result == 0 && work->asking < work->count) {
 		struct str path = work->ancestor.s ? work->ancestor :
 						     buf_str(&work->items[work->asking].path);
 
-		if (!ask_start(&work->ask, c, path, VERSION_NONE, asked))
+		if (!ask_start(&work->ask, c, path, NEWEST_WRITE, VERSION_NONE, asked))
 			return 0;
-		if (take_answer(c) < 0)
-			return -1;
+		work->result = take_answer(c);
 		next_question(c);
 	}
 	return 1;
 }
 
+static void all_asked(struct conn *c)
+{
+	c->request.work->asked_all = true;
+	work_ready(c);
+}
+
 static void asked(struct conn *c)
 {
-	int r = take_answer(c);
+	struct work *work = c->request.work;
 
-	if (r == 0) {
-		next_question(c);
-		r = ask_on(c);
+	work->result = take_answer(c);
+	next_question(c);
+	if (ask_on(c) > 0)
+		all_asked(c);
+}
+
+/* True: the homes are asked what they have in the directory first. */
+static bool gather(struct conn *c)
+{
+	struct work *work = c->request.work;
+
+	if (work->kind != WORK_RMDIR || !c->worker->httpd->grouped || work->gathered)
+		return false;
+	work->gathered = true;
+	return !gather_start(&work->gather, c, &work->ask, SYNC_LIST, work_ready);
+}
+
+void work_ready(struct conn *c)
+{
+	struct work *work = c->request.work;
+
+	if (work->staging || !work->asked_all)
+		return;
+	if (work->result == 0 && work->stage_result < 0) {
+		work->result = -1;
+		work->err = work->stage_err;
 	}
-	if (r > 0)
-		work_submit(c);
+	if (work->result < 0)
+		work_committed(c);
+	else if (!gather(c))
+		work_commit(c);
 }
 
 void work_run(struct conn *c)
 {
+	struct work *work = c->request.work;
+
+	c->state = CONN_BUSY;
+	if (c->worker->httpd->grouped && work->kind == WORK_FILE)
+		work_stage(c);
 	if (ask_on(c) > 0)
-		work_submit(c);
+		all_asked(c);
 }
 
 /* before the body */
@@ -169,10 +210,10 @@ static int judge_early(struct conn *c)
 	if (item == NULL)
 		return 0;
 	item->theirs = work->ask.record;
-	if (!work->ask.confirmed && cond_is_update(&c->request.cond)) {
-		judge_update(c, item, &err);
+	work->unconfirmed = !work->ask.confirmed;
+	if (judge_update(c, item, &err) < 0)
 		goto refused;
-	}
+	work->unconfirmed = false;	/* it is asked again when the body is there */
 	newest = newest_of(c, item);
 	if (judge_above(c, buf_str(&item->path), &err) == 0 && work_judge_cond(c, &newest, &err) == 0 &&
 	    work_judge_kind(work, &newest, work->ask.directory, &err) == 0)
@@ -194,6 +235,7 @@ void work_welcome(struct conn *c, void (*welcome)(struct conn *))
 
 	work->welcome = welcome;
 	if (work->count == 0 ||
-	    ask_start(&work->ask, c, buf_str(&work->items[0].path), VERSION_NONE, early_asked))
+	    ask_start(&work->ask, c, buf_str(&work->items[0].path), NEWEST_WRITE, VERSION_NONE,
+		      early_asked))
 		early_asked(c);
 }

@@ -1,5 +1,6 @@
 /*
- * work_inside - between asking the group (work_ask.c) and changing the store (work.c)
+ * work_inside - between judging a change (work.c), asking the group (work_ask.c),
+ * committing (work_commit.c) and answering (work_answer.c)
  */
 #ifndef COVEY_HTTPD_WORK_INSIDE_H
 #define COVEY_HTTPD_WORK_INSIDE_H
@@ -19,7 +20,16 @@ static inline bool work_is_file(const struct record *r)
 /* work.c: whether the newest version allows the request; -1 says why not */
 int work_judge_cond(const struct conn *, const struct record *newest, struct err *);
 int work_judge_kind(const struct work *, const struct record *newest, bool directory, struct err *);
-/* All is known: commit in the pool, then answer. */
-void work_submit(struct conn *);
+/* work_ask.c: one part is done; the last one leads to the commit. */
+void work_ready(struct conn *);
+
+/* work_commit.c, in the pool: work_ready() and work_committed() follow on the loop */
+void work_stage(struct conn *);
+void work_commit(struct conn *);
+/* The item's body is in its stage, on disk, and its digests are right.  Blocks. */
+int work_complete_stage(struct work *, struct item *, struct err *);
+
+/* work_answer.c: the change is here, or could not be made */
+void work_committed(struct conn *);
 
 #endif

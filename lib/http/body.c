@@ -192,15 +192,25 @@ int body_next(struct body *body, struct str *input, struct str *ret_piece, struc
 	return 0;
 }
 
+bool body_trailer_next(struct str *rest, struct head_field *ret)
+{
+	struct str line;
+
+	while (str_cut(rest, '\n', &line) && line.n > 1) {
+		line.n--;
+		if (field_parse(line, ret) == NULL)
+			return true;
+	}
+	return false;
+}
+
 struct str body_trailer(const struct body *body, enum field field)
 {
-	struct str rest = buf_str(&body->trailers), line;
+	struct str rest = buf_str(&body->trailers);
 	struct head_field found;
 
-	while (str_cut(&rest, '\n', &line) && line.n > 1) {
-		line.n--;
-		if (field_parse(line, &found) == NULL && field_of(found.name) == field)
+	while (body_trailer_next(&rest, &found))
+		if (field_of(found.name) == field)
 			return found.value;
-	}
 	return (struct str)STR_INIT;
 }

@@ -18,20 +18,25 @@ static const struct known known[] = {
 	{ 6, FIELD_ACCEPT, "accept", "Accept" },
 	{ 6, FIELD_EXPECT, "expect", "Expect" },
 	{ 6, FIELD_ORIGIN, "origin", "Origin" },
+	{ 6, FIELD_PREFER, "prefer", "Prefer" },
 	{ 8, FIELD_IF_MATCH, "if-match", "If-Match" },
 	{ 8, FIELD_IF_RANGE, "if-range", "If-Range" },
 	{ 10, FIELD_CONNECTION, "connection", "Connection" },
 	{ 10, FIELD_USER_AGENT, "user-agent", "User-Agent" },
+	{ 10, FIELD_COVEY_PUSH, "covey-push", "Covey-Push" },
 	{ 10, FIELD_X_OC_MTIME, "x-oc-mtime", "X-OC-Mtime" },
 	{ 11, FIELD_REPR_DIGEST, "repr-digest", "Repr-Digest" },
+	{ 11, FIELD_COVEY_EPOCH, "covey-epoch", "Covey-Epoch" },
 	{ 12, FIELD_CONTENT_TYPE, "content-type", "Content-Type" },
 	{ 13, FIELD_CACHE_CONTROL, "cache-control", "Cache-Control" },
 	{ 13, FIELD_IF_NONE_MATCH, "if-none-match", "If-None-Match" },
 	{ 13, FIELD_AUTHORIZATION, "authorization", "Authorization" },
 	{ 13, FIELD_CONTENT_RANGE, "content-range", "Content-Range" },
+	{ 13, FIELD_COVEY_VERSION, "covey-version", "Covey-Version" },
 	{ 14, FIELD_CONTENT_LENGTH, "content-length", "Content-Length" },
 	{ 14, FIELD_CONTENT_DIGEST, "content-digest", "Content-Digest" },
 	{ 14, FIELD_SEC_FETCH_SITE, "sec-fetch-site", "Sec-Fetch-Site" },
+	{ 15, FIELD_COVEY_SIGNATURE, "covey-signature", "Covey-Signature" },
 	{ 16, FIELD_WANT_REPR_DIGEST, "want-repr-digest", "Want-Repr-Digest" },
 	{ 16, FIELD_CONTENT_ENCODING, "content-encoding", "Content-Encoding" },
 	{ 17, FIELD_IF_MODIFIED_SINCE, "if-modified-since", "If-Modified-Since" },
@@ -45,8 +50,8 @@ static const struct known known[] = {
 
 /* The first entry of each length; 0 where there is none. */
 static const uint8_t first_of_length[LONGEST + 1] = {
-	[4] = 1,   [5] = 2,   [6] = 3,	 [8] = 6,   [10] = 8,  [11] = 11, [12] = 12,
-	[13] = 13, [14] = 17, [16] = 20, [17] = 22, [19] = 24,
+	[4] = 1, [5] = 2, [6] = 3, [8] = 7, [10] = 9, [11] = 13, [12] = 15, [13] = 16,
+	[14] = 21, [15] = 24, [16] = 25, [17] = 27, [19] = 29,
 };
 
 /* The known names are letters and '-', which setting bit 5 maps one to one among token bytes. */

@@ -35,9 +35,25 @@ struct freshness freshness_parse(struct str cache_control)
 
 			f.max_age = f.has_max_age && f.max_age < age ? f.max_age : age;
 			f.has_max_age = true;
+		} else if (str_eq_nocase(name, STR("max-stale"))) {
+			uint64_t stale = item.s == NULL ? UINT64_MAX : delta_seconds(item);
+
+			f.max_stale = f.has_max_stale && f.max_stale < stale ? f.max_stale : stale;
+			f.has_max_stale = true;
 		}
 	}
 	return f;
+}
+
+bool freshness_allows(const struct freshness *f, uint64_t age_ms)
+{
+	uint64_t age = age_ms / 1000;
+
+	if (f->no_cache || (!f->has_max_age && !f->has_max_stale))
+		return false;
+	if (f->has_max_age && age < f->max_age)
+		return true;
+	return f->has_max_stale && (f->max_stale == UINT64_MAX || age < f->max_age + f->max_stale);
 }
 
 /* A string of RFC 8941, section 3.3.3; what can not stand in one becomes '?'. */
@@ -78,4 +94,9 @@ void freshness_version_state(struct buf *buf, bool confirmed, unsigned answered,
 		buf_adds(buf, "confirmed");
 	else
 		buf_addf(buf, "unconfirmed; peers=%u/%u", answered, asked);
+}
+
+void freshness_write_state(struct buf *buf, unsigned answered, unsigned homes, unsigned copies)
+{
+	buf_addf(buf, "unconfirmed; homes=%u/%u; copies=%u", answered, homes, copies);
 }

@@ -220,7 +220,9 @@ static int parse_request_line(struct head *head, struct str line, struct refusal
 /* These must not come twice: which one counts would be anybody's guess. */
 static const uint64_t singletons =
 	BIT(FIELD_AUTHORIZATION) | BIT(FIELD_CONTENT_DISPOSITION) | BIT(FIELD_CONTENT_LENGTH) |
-	BIT(FIELD_CONTENT_RANGE) | BIT(FIELD_CONTENT_TYPE) | BIT(FIELD_HOST) |
+	BIT(FIELD_CONTENT_RANGE) | BIT(FIELD_CONTENT_TYPE) | BIT(FIELD_COVEY_EPOCH) |
+	BIT(FIELD_COVEY_PUSH) | BIT(FIELD_COVEY_SIGNATURE) | BIT(FIELD_COVEY_VERSION) |
+	BIT(FIELD_HOST) |
 	BIT(FIELD_IF_MODIFIED_SINCE) | BIT(FIELD_IF_RANGE) | BIT(FIELD_IF_UNMODIFIED_SINCE) |
 	BIT(FIELD_ORIGIN) | BIT(FIELD_RANGE) | BIT(FIELD_SEC_FETCH_SITE) |
 	BIT(FIELD_TRANSFER_ENCODING) | BIT(FIELD_X_OC_MTIME);
@@ -238,11 +240,10 @@ static int add_field(struct head *head, struct str line, struct refusal *refusal
 		return refuse(refusal, 400, wrong);
 	head->field_count++;
 	field = field_of(to->name);
-	if (field == FIELD_COUNT) {
-		if (to->name.n > 6 && str_eq_nocase((struct str){ to->name.s, 6 }, STR("Covey-")))
-			head->covey = true;
+	if (to->name.n > 6 && str_eq_nocase((struct str){ to->name.s, 6 }, STR("Covey-")))
+		head->covey = true;
+	if (field == FIELD_COUNT)
 		return 0;
-	}
 	if (head->known[field] == 0) {
 		head->known[field] = (uint8_t)head->field_count;
 		return 0;

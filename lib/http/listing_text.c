@@ -43,7 +43,22 @@ void listing_text_row(struct buf *buf, const struct listing_row *row)
 void listing_text_version(struct buf *buf, const struct history_row *row)
 {
 	record_format(buf, &row->record, row->type);
-	buf_adds(buf, row->here ? "\there\n" : "\taway\n");
+	buf_adds(buf, row->here ? "\there" : "\taway");
+	buf_adds(buf, row->conflict ? "\tconflict\n" : "\n");
+}
+
+void listing_text_conflicts(struct history_row *rows, size_t count)
+{
+	for (size_t begin = 0, end; begin < count; begin = end) {
+		bool several = false;
+
+		for (end = begin; end < count && rows[end].record.flags & RECORD_BLIND; end++)
+			several |= rows[end].record.version.node != rows[begin].record.version.node;
+		for (size_t i = begin; i < end; i++)
+			rows[i].conflict = several;
+		if (end == begin)
+			rows[end++].conflict = false;
+	}
 }
 
 static int malformed(struct err *err, const char *what)
@@ -135,14 +150,18 @@ int listing_text_parse_row(struct str line, struct buf *scratch, struct listing_
 int listing_text_parse_version(struct str line, struct history_row *ret, struct err *err)
 {
 	struct history_row row = { .here = false };
-	struct str record;
+	struct str record, content;
 
 	if (!str_cut(&line, '\t', &record))
 		return malformed(err, "empty line");
-	if (str_eq(line, STR("here")))
-		row.here = true;
-	else if (!str_eq(line, STR("away")))
+	if (!str_cut(&line, '\t', &content))
+		return malformed(err, "too few columns");
+	row.here = str_eq(content, STR("here"));
+	if (!row.here && !str_eq(content, STR("away")))
 		return malformed(err, "neither here nor away");
+	row.conflict = line.s != NULL;
+	if (row.conflict && !str_eq(line, STR("conflict")))
+		return malformed(err, "a column that is not known");
 	if (record_parse(record, &row.record, &row.type, err) < 0)
 		return err_context(err, "read listing");
 	*ret = row;

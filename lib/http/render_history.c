@@ -36,8 +36,9 @@ static void html_row(struct buf *buf, const struct render_history *history, size
 	buf_adds(buf, "</td><td>");
 	if (content)
 		escape_html(buf, type_of(history, row));
-	buf_addf(buf, "</td><td class=\"d\">%016llx</td><td>%s",
-		 (unsigned long long)record->version.node, state_of(record, i == 0));
+	buf_addf(buf, "</td><td class=\"d\">%016llx</td><td>%s%s",
+		 (unsigned long long)record->version.node, state_of(record, i == 0),
+		 row->conflict ? " conflict" : "");
 	if (content && i > 0)
 		buf_addf(buf, "<form method=\"post\" action=\"?restore=%s\">"
 			      "<button aria-label=\"Restore %s\">restore</button></form>",
@@ -72,9 +73,12 @@ static void json_row(struct buf *buf, const struct render_history *history, size
 	} else {
 		buf_adds(buf, "null,\"type\":null");
 	}
-	buf_addf(buf, ",\"node\":\"%016llx\",\"deleted\":%s,\"current\":%s}",
+	buf_addf(buf, ",\"node\":\"%016llx\",\"deleted\":%s,\"current\":%s",
 		 (unsigned long long)record->version.node,
 		 record->flags & RECORD_DELETED ? "true" : "false", i == 0 ? "true" : "false");
+	buf_addf(buf, ",\"blind\":%s,\"rel\":%s}",
+		 record->flags & RECORD_BLIND ? "true" : "false",
+		 history->rows[i].conflict ? "\"conflict\"" : "null");
 }
 
 void render_history_json(struct buf *buf, const struct render_history *history)

@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ECHO = 1, TWICE, SILENCE, DESCRIPTOR, FLOOD, REFUSE };
+enum { ECHO = 1, TWICE, SILENCE, DESCRIPTOR, KEPT, FLOOD, REFUSE };
 
 static struct loop *loop;
 static char path[] = "/var/tmp/covey-call-XXXXXX.sock";
@@ -41,6 +41,11 @@ static void on_request(struct serve *s, struct serve_request *request, struct fr
 		fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 		serve_reply(request, DESCRIPTOR, STR(""), &fd, 1);
 		close(fd);
+		serve_end(request);
+		break;
+	case KEPT:
+		CHECK(frame->fd_count == 1 && read(frame->fds[0], much, sizeof much) == 0);
+		serve_reply(request, ECHO, STR("kept"), NULL, 0);
 		serve_end(request);
 		break;
 	case FLOOD:
@@ -103,15 +108,35 @@ static void on_answer(struct call *call, struct frame *frame)
 	}
 }
 
-static struct ask ask(struct caller *caller, uint8_t type, int wanted, uint64_t timeout_ms)
+static struct ask ask_fd(struct caller *caller, uint8_t type, int wanted, uint64_t timeout_ms,
+			 int fd)
 {
 	struct ask a = { .call = CALL_INIT, .wanted = wanted };
 
 	a.call.answer = on_answer;
-	call_start(caller, &a.call, type, STR("hello"), timeout_ms);
+	call_start_with(caller, &a.call, type, STR("hello"), fd, timeout_ms);
 	CHECK(loop_run(loop, NULL) == 0);
 	CHECK(a.call.caller == NULL);
 	return a;
+}
+
+static struct ask ask(struct caller *caller, uint8_t type, int wanted, uint64_t timeout_ms)
+{
+	return ask_fd(caller, type, wanted, timeout_ms, -1);
+}
+
+/* A descriptor goes with a request, also with one that is asked again. */
+static void test_descriptor(struct caller *caller)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct ask a = ask_fd(caller, KEPT, 1, 1000, fd);
+
+	CHECK(a.frames == 1 && strcmp(a.last, "kept") == 0);
+	serve_free(serve);
+	start_server();
+	a = ask_fd(caller, KEPT, 1, 1000, fd);
+	CHECK(a.frames == 1 && fcntl(fd, F_GETFD) >= 0);
+	close(fd);
 }
 
 static void test_answers(struct caller *caller)
@@ -257,6 +282,7 @@ int main(void)
 	start_server();
 	caller = caller_new(loop, path);
 	test_answers(caller);
+	test_descriptor(caller);
 	test_silence(caller);
 	test_restart(caller);
 	test_cancel(caller);

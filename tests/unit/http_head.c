@@ -249,6 +249,9 @@ static void test_content(void)
 	CHECK(str_eq(head_list(&head, FIELD_ACCEPT, &scratch), STR("a/b, c/d")));
 	CHECK(head_get(&head, FIELD_RANGE).s == NULL);
 	buf_clear(&scratch);
+	CHECK(parse(H("coveY-ePoch: 7")) == 1 && head.covey);
+	CHECK(str_eq(head_get(&head, FIELD_COVEY_EPOCH), STR("7")));
+	CHECK(parse(H("Covey-Epoch: 7\r\nCovey-Epoch: 7")) == -1);
 
 	CHECK(parse("GET / HTTP/1.0\r\n\r\n") == 1);
 	CHECK(head.minor == 0 && !head.keep_alive && head.query.s == NULL && !head.covey);

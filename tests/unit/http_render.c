@@ -167,10 +167,12 @@ static void test_versions(void)
 	static const char *const good[] = {
 		ID " - 5 " HASH " 0 text/plain; x=y\there", ID " - 5 " HASH " 7\taway",
 		ID " x 0 - 0\taway", ID " db 0 - 0\there",
+		ID " b 5 " HASH " 0\taway\tconflict",
 	};
 	static const char *const bad[] = {
 		"", ID " - 5 " HASH " 0", ID " - 5 " HASH " 0\tHere", ID " - 5 " HASH " 0\there\t",
 		ID " - 5 " HASH "\there", "\there", ID " x 5 - 0\taway", ID " q 0 - 0\taway",
+		ID " b 5 " HASH " 0\taway\t", ID " b 5 " HASH " 0\taway\tconflict\t",
 	};
 	struct buf again = BUF_INIT;
 	struct history_row row;
@@ -185,6 +187,32 @@ static void test_versions(void)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		CHECK(listing_text_parse_version(str_of(bad[i]), &row, NULL) == -1);
 	buf_clear(&again);
+}
+
+/* Of a history whose versions are given newest first as a letter per node, capital when blind. */
+static bool conflicts(const char *versions, const char *expected)
+{
+	struct history_row rows[8] = { { .here = false } };
+	size_t count = strlen(versions);
+
+	for (size_t i = 0; i < count; i++) {
+		char c = versions[i];
+
+		rows[i].record.flags = c < 'a' ? RECORD_BLIND : 0;
+		rows[i].record.version.node = (uint64_t)(c | 0x20);
+	}
+	listing_text_conflicts(rows, count);
+	for (size_t i = 0; i < count; i++)
+		if (rows[i].conflict != (expected[i] == '!'))
+			return false;
+	return true;
+}
+
+static void test_conflicts(void)
+{
+	CHECK(conflicts("", "") && conflicts("A", "-") && conflicts("AAa", "---"));
+	CHECK(conflicts("AB", "!!") && conflicts("aABb", "-!!-") && conflicts("AaB", "---"));
+	CHECK(conflicts("AAB", "!!!") && conflicts("ABcAA", "!!---") && conflicts("Ab", "--"));
 }
 
 static void test_index(void)
@@ -245,7 +273,8 @@ static void test_history(void)
 	const struct history_row rows[] = {
 		{ .record = { .version = id(), .flags = RECORD_DELETED } },
 		{ .record = { .version = id(), .size = 5 }, .type = STR("a/b"), .here = true },
-		{ .record = { .version = id(), .size = UINT64_C(5) << 40 } },
+		{ .record = { .version = id(), .size = UINT64_C(5) << 40, .flags = RECORD_BLIND },
+		  .conflict = true },
 	};
 	struct render_history history = { .path = STR("p/q\""), .node = STR("n"), .rows = rows,
 					  .count = 3, .type = STR("text/plain") };
@@ -253,17 +282,19 @@ static void test_history(void)
 
 	render_history_json(&text, &history);
 	CHECK(has(&text, "[\n{\"version\":\"" ID "\",\"time\":\"" TIME "\",\"size\":0,\"sha256\":null,"
-			 "\"type\":null,\"node\":\"7f3a9c2b11d0e4f5\",\"deleted\":true,\"current\":true},\n"));
+			 "\"type\":null,\"node\":\"7f3a9c2b11d0e4f5\",\"deleted\":true,\"current\":true,"
+			 "\"blind\":false,\"rel\":null},\n"));
 	CHECK(has(&text, "\"size\":5,\"sha256\":\"0000000000000000000000000000000000000000000000000000"
 			 "000000000000\",\"type\":\"a/b\",\"node\":\"7f3a9c2b11d0e4f5\",\"deleted\":false,"
-			 "\"current\":false},\n"));
+			 "\"current\":false,\"blind\":false,\"rel\":null},\n"));
+	CHECK(has(&text, "\"blind\":true,\"rel\":\"conflict\"}"));
 	CHECK(has(&text, "\"type\":\"text/plain\"") && str_ends(buf_str(&text), STR("}\n]\n")));
 	buf_reset(&text);
 	render_history_html(&text, &history);
 	CHECK(has(&text, "<h1>Versions of q&quot;</h1>") && has(&text, "deleted (current)"));
 	CHECK(has(&text, "<a href=\"?version=" ID "\">") && has(&text, "action=\"?restore=" ID "\""));
 	CHECK(has(&text, "<a href=\"../\">n</a> / <a href=\"./\">p</a> /</nav>"));
-	CHECK(has(&text, ">5.0T<"));
+	CHECK(has(&text, ">5.0T<") && has(&text, "<td> conflict<"));
 	buf_reset(&text);
 	render_history_text(&text, &history);
 	CHECK(str_starts(buf_str(&text), STR(ID " x 0 - 0\taway\n" ID " - 5 ")));
@@ -276,6 +307,7 @@ int main(void)
 	test_replies();
 	test_rows();
 	test_versions();
+	test_conflicts();
 	test_index();
 	test_history();
 	return UNIT_RESULT();

@@ -4,6 +4,7 @@
 #include "freshness.h"
 #include "httpdate.h"
 #include "mime.h"
+#include "prefer.h"
 #include "query.h"
 #include "range.h"
 #include "unit.h"
@@ -262,6 +263,10 @@ static void test_freshness(void)
 	CHECK(freshness_parse(STR(",, max-age=")).has_max_age);
 	CHECK(freshness_parse(STR("max-age")).max_age == 0);
 	CHECK(!freshness_parse(STR("xmax-age=9, no-cachex")).has_max_age);
+	f = freshness_parse(STR("max-stale, max-age=3"));
+	CHECK(f.has_max_stale && f.max_stale == UINT64_MAX && f.max_age == 3);
+	CHECK(freshness_parse(STR("max-stale=5, max-stale")).max_stale == 5);
+	CHECK(freshness_parse(STR("max-stale=x")).max_stale == 0);
 	freshness_cache_status(&text, &hit);
 	buf_addc(&text, '|');
 	freshness_cache_status(&text, &pulled);
@@ -269,9 +274,51 @@ static void test_freshness(void)
 	freshness_version_state(&text, true, 0, 0);
 	buf_addc(&text, '|');
 	freshness_version_state(&text, false, 1, 2);
+	buf_addc(&text, '|');
+	freshness_write_state(&text, 1, 3, 2);
 	CHECK(str_eq(buf_str(&text), STR("\"al\\\"pha\"; hit|\"a\"; fwd=stale; stored; detail=\"b?\"|"
-					 "confirmed|unconfirmed; peers=1/2")));
+					 "confirmed|unconfirmed; peers=1/2|"
+					 "unconfirmed; homes=1/3; copies=2")));
 	buf_clear(&text);
+}
+
+static bool allows(const char *cache_control, uint64_t age_ms)
+{
+	struct freshness f = freshness_parse(str_of(cache_control));
+
+	return freshness_allows(&f, age_ms);
+}
+
+static void test_allowed_age(void)
+{
+	CHECK(!allows("", 0) && !allows("only-if-cached", 0));
+	CHECK(!allows("max-age=0", 0) && allows("max-age=5", 4999) && !allows("max-age=5", 5000));
+	CHECK(!allows("max-age=5, no-cache", 0));
+	CHECK(allows("max-age=5, max-stale=2", 6999) && !allows("max-age=5, max-stale=2", 7000));
+	CHECK(allows("max-stale=2", 1000) && !allows("max-stale=2", 2000));
+	CHECK(allows("max-stale", UINT64_C(1) << 50) && !allows("max-stale=0", 0));
+}
+
+static bool prefers(const char *field, const char *applied)
+{
+	struct prefer p = prefer_parse(str_of(field));
+	struct buf text = BUF_INIT;
+	bool same;
+
+	prefer_applied(&text, &p);
+	same = str_eq(buf_str(&text), str_of(applied));
+	buf_clear(&text);
+	return same;
+}
+
+static void test_prefer(void)
+{
+	CHECK(prefers("", "") && prefers("return=minimal", ""));
+	CHECK(prefers("Respond-Async", "respond-async") && prefers("wait=10", "wait=10"));
+	CHECK(prefers("respond-async, wait = 5;x=y", "respond-async, wait=5"));
+	CHECK(prefers("wait=\"7\", wait=3", "wait=7") && prefers("wait=0", "wait=0"));
+	CHECK(prefers("wait=9999", "wait=3600") && prefers("wait=-1, wait, wait=x", ""));
+	CHECK(!prefer_parse((struct str)STR_INIT).has_wait);
 }
 
 /* of "abc" */
@@ -477,6 +524,8 @@ int main(void)
 	test_conditions();
 	test_if_range();
 	test_freshness();
+	test_allowed_age();
+	test_prefer();
 	test_digests();
 	test_accept();
 	test_types();

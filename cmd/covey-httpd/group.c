@@ -1,0 +1,158 @@
+/* group - what this process knows of its group: keys, layout, clock, signatures */
+#include "group.h"
+
+#include "clock.h"
+#include "container.h"
+#include "discover_talk.h"
+#include "httpd.h"
+#include "identity.h"
+#include "layout_file.h"
+#include "mem.h"
+#include "members.h"
+
+#define AGAIN_MS 1000		/* between tries to reach covey-discoverd */
+
+struct group {
+	struct httpd *httpd;
+	struct call watch;		/* of worker 0 */
+	struct timer again;
+	pthread_mutex_t mutex;		/* of layout, memory */
+	struct layout layout;
+	struct sign_memory memory;
+	struct sign_keys keys;
+	atomic_uint_least64_t epoch;
+	atomic_int_least64_t offset;	/* ns, to be added to this node's clock */
+	atomic_bool alone;
+};
+
+/* what covey-discoverd tells */
+
+static void take_layout(struct group *g, const struct layout *layout)
+{
+	bool alone = layout->count == 1 && layout->members[0].id == store_node(g->httpd->store);
+
+	pthread_mutex_lock(&g->mutex);
+	g->layout = *layout;
+	pthread_mutex_unlock(&g->mutex);
+	atomic_store(&g->alone, alone);
+	atomic_store(&g->epoch, layout->epoch);
+}
+
+/* What covey-discoverd wrote before it went away. */
+static void read_layout(struct group *g)
+{
+	struct layout layout;
+
+	if (layout_load(g->httpd->state_directory, &layout, NULL) == 0 &&
+	    (layout.lineage != g->layout.lineage || layout.epoch > g->layout.epoch))
+		take_layout(g, &layout);
+}
+
+static void take_members(struct group *g, struct str body)
+{
+	struct members members = MEMBERS_INIT;
+	int64_t offset;
+
+	if (discover_members_unpack(body, &members, &offset, NULL) == 0) {
+		atomic_store(&g->httpd->asked, (unsigned)members_asked(&members));
+		atomic_store(&g->offset, offset);
+	}
+	members_clear(&members);
+}
+
+static void told(struct call *call, struct frame *frame)
+{
+	struct group *g = CONTAINER_OF(call, struct group, watch);
+	struct layout layout;
+
+	if (frame == NULL) {
+		read_layout(g);
+		timer_start(g->httpd->loop, &g->again, AGAIN_MS);
+	} else if (frame->type == DISCOVER_MEMBERS) {
+		take_members(g, frame->body);
+	} else if (frame->type == DISCOVER_LAYOUT &&
+		   discover_layout_unpack(frame->body, &layout, NULL) == 0) {
+		take_layout(g, &layout);
+	}
+}
+
+void group_watch(struct group *g)
+{
+	g->watch.answer = told;
+	call_start(g->httpd->workers[0].discover, &g->watch, DISCOVER_WATCH,
+		   (struct str)STR_INIT, 0);
+}
+
+static void watch_again(struct timer *timer)
+{
+	group_watch(CONTAINER_OF(timer, struct group, again));
+}
+
+/* what others want to know */
+
+void group_layout(struct group *g, struct layout *ret)
+{
+	pthread_mutex_lock(&g->mutex);
+	*ret = g->layout;
+	pthread_mutex_unlock(&g->mutex);
+}
+
+uint64_t group_epoch(struct group *g)
+{
+	return atomic_load_explicit(&g->epoch, memory_order_relaxed);
+}
+
+bool group_is_alone(struct group *g)
+{
+	return atomic_load_explicit(&g->alone, memory_order_relaxed);
+}
+
+uint64_t group_clock(struct group *g)
+{
+	return clock_wall_ns() + (uint64_t)atomic_load_explicit(&g->offset, memory_order_relaxed);
+}
+
+enum sign_verdict group_check(struct group *g, const struct sign_request *request,
+			      struct str signature)
+{
+	enum sign_verdict verdict;
+
+	pthread_mutex_lock(&g->mutex);
+	verdict = sign_check(&g->memory, &g->keys, request, signature, clock_wall_ns());
+	pthread_mutex_unlock(&g->mutex);
+	return verdict;
+}
+
+int group_new(struct group **ret, struct httpd *h, struct err *err)
+{
+	struct seal_keys keys = SEAL_KEYS_INIT;
+	struct group *g;
+
+	if (identity_keys(h->conf, &keys, err) < 0)
+		return -1;
+	g = mem_new(1, sizeof *g);
+	g->httpd = h;
+	g->watch = (struct call)CALL_INIT;
+	g->again.fire = watch_again;
+	g->memory = (struct sign_memory)SIGN_MEMORY_INIT;
+	pthread_mutex_init(&g->mutex, NULL);
+	sign_keys_derive(&g->keys, &keys);
+	explicit_bzero(&keys, sizeof keys);
+	/* What an earlier process accepted is not known: nothing from before this moment counts. */
+	sign_memory_since(&g->memory, clock_wall_ns());
+	read_layout(g);
+	*ret = g;
+	return 0;
+}
+
+void group_free(struct group *g)
+{
+	if (g == NULL)
+		return;
+	call_finish(&g->watch);
+	timer_stop(&g->again);
+	sign_memory_clear(&g->memory);
+	explicit_bzero(&g->keys, sizeof g->keys);
+	pthread_mutex_destroy(&g->mutex);
+	free(g);
+}

@@ -1,0 +1,28 @@
+/*
+ * group - what this process knows of its group: keys, layout, clock, signatures
+ *
+ * One per process, only with a group key.  Worker 0 watches covey-discoverd;
+ * while that is away the layout is the last one known, or that of
+ * STORE/state.  All but group_new() to group_free() is for any thread.
+ */
+#ifndef COVEY_HTTPD_GROUP_H
+#define COVEY_HTTPD_GROUP_H
+
+#include "layout.h"
+#include "sign.h"
+
+struct group;
+struct httpd;
+
+int group_new(struct group **ret, struct httpd *, struct err *);
+void group_watch(struct group *);		/* when worker 0 has its callers */
+void group_free(struct group *);		/* NULL is fine */
+
+void group_layout(struct group *, struct layout *ret);	/* LAYOUT_NONE: none yet */
+uint64_t group_epoch(struct group *);		/* 0: no layout yet */
+bool group_is_alone(struct group *);		/* the layout has this node and no other */
+uint64_t group_clock(struct group *);		/* ns since 1970, as the group has it */
+
+enum sign_verdict group_check(struct group *, const struct sign_request *, struct str signature);
+
+#endif

@@ -1,0 +1,122 @@
+/*
+ * pushed - a content that another node gives to this one, as a keeper
+ *
+ * Its version is told in the trailer, when it is on the giver's disk.  It
+ * is committed as it is; whatever does not fit leaves nothing behind.
+ */
+#include "peer.h"
+
+#include "answer.h"
+#include "conn.h"
+#include "container.h"
+#include "group.h"
+#include "peer_http.h"
+#include "upload.h"
+#include "work_inside.h"
+
+static bool is_here(struct conn *c, const struct record *record)
+{
+	struct store_entry entry = STORE_ENTRY_INIT;
+	bool here = store_version(c->worker->httpd->store, buf_str(&c->request.path),
+				  record->version, STORE_RECORD, &entry, NULL) == 0 &&
+		    entry.content;
+
+	store_entry_clear(&entry);
+	return here;
+}
+
+static void answer_status_alone(struct conn *c, int status)
+{
+	answer_begin(c, status);
+	answer_end_text(c, (struct str)STR_INIT);
+}
+
+static int parse(struct str field, struct record *ret, struct str *ret_type, struct err *err)
+{
+	if (record_parse(field, ret, ret_type, err) < 0)
+		return -1;
+	return record_has_content(ret) ? 0 : err_set(err, ERR_INVALID, "it has no content");
+}
+
+/* Before the body: whether it is wanted at all. */
+void pushed_start(struct conn *c)
+{
+	struct str field = head_get(&c->head, FIELD_COVEY_PUSH), type;
+	struct record record;
+	struct err err;
+
+	if (store_writable(c->worker->httpd->store, &err) < 0)
+		answer_err(c, &err);
+	else if (str_eq(field, STR(PEER_PUSH_LATER)))
+		upload_pushed(c);
+	else if (parse(field, &record, &type, &err) < 0)
+		answer_error(c, 400, PEER_PUSH ": %s", err.text);
+	else if (is_here(c, &record))
+		answer_status_alone(c, 200);
+	else
+		upload_pushed(c);
+}
+
+/* in the pool */
+
+static int commit(struct work *work, struct item *item, struct err *err)
+{
+	struct httpd *h = work->conn->worker->httpd;
+	const struct record *record = &item->existing;
+	struct layout layout;
+
+	if (work_complete_stage(work, item, err) < 0)
+		return -1;
+	if (stage_size(item->stage) != record->size ||
+	    memcmp(stage_sha256(item->stage), record->sha256, SHA256_BYTES) != 0)
+		return err_set(err, ERR_INVALID, "take %s: the body is not the record's content",
+			       item->path.data);
+	group_layout(h->group, &layout);
+	item->commit.path = buf_str(&item->path);
+	item->commit.stage = item->stage;
+	item->commit.flags = record->flags;
+	item->commit.mtime = record->mtime;
+	item->commit.type = str_of(item->type);
+	item->commit.fixed = record->version;
+	item->commit.keep = layout.keep_versions;
+	return store_commit(h->store, &item->commit, err);
+}
+
+static void commit_job(struct job *job)
+{
+	struct work *work = CONTAINER_OF(job, struct work, job);
+
+	work->result = commit(work, &work->items[0], &work->err);
+}
+
+static void committed(struct job *job)
+{
+	struct work *work = CONTAINER_OF(job, struct work, job);
+	struct conn *c = work->conn;
+
+	if (work->result < 0)
+		answer_err(c, &work->err);
+	else
+		answer_status_alone(c, work->items[0].commit.dropped ? 200 : 201);
+	conn_resume(c);
+}
+
+/* on the loop */
+
+void pushed_finish(struct conn *c)
+{
+	struct work *work = c->request.work;
+	struct item *item = &work->items[0];
+	struct str type, field = body_trailer(&c->body, FIELD_COVEY_VERSION);
+
+	if (peer_trailer_refused(c))
+		return;
+	if (parse(field, &item->existing, &type, &work->err) < 0) {
+		answer_error(c, 400, PEER_VERSION ": %s", work->err.text);
+		return;
+	}
+	memcpy(item->type, type.s ? type.s : "", type.n);
+	work->job = (struct job){ .work = commit_job, .done = committed, .home = c->worker->loop };
+	c->state = CONN_BUSY;
+	pool_submit(c->worker->httpd->pool, &work->job);
+}

@@ -1,0 +1,350 @@
+/* settle - what was committed here, until its homes and keepers have it */
+#include "settle_inside.h"
+
+#include "container.h"
+#include "group.h"
+#include "httpd.h"
+#include "mem.h"
+#include "memory.h"
+#include "push.h"
+#include "quorum.h"
+#include "sync_talk.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#define ALONE_MS 500		/* it goes on without an owner, */
+#define ALONE_LARGE_MS 60000	/* or so long when much is to be pushed */
+#define LARGE_BYTES (1u << 20)
+#define ALONE_MAX 512		/* in a process, before the rest is left to covey-syncd at once */
+#define SLACK_MS 250
+
+/* covey-syncd, who does what is left */
+
+static void drained(struct call *call, struct frame *frame)
+{
+	struct worker *w = CONTAINER_OF(call, struct worker, drain);
+
+	(void)frame;
+	call_finish(call);
+	if (!w->drain_again)
+		return;
+	w->drain_again = false;
+	settle_poke(w);
+}
+
+void settle_poke(struct worker *w)
+{
+	if (w->sync == NULL)
+		return;
+	if (w->drain.caller != NULL) {
+		w->drain_again = true;
+		return;
+	}
+	w->drain.answer = drained;
+	call_start(w->sync, &w->drain, SYNC_DRAIN, (struct str)STR_INIT,
+		   w->httpd->conf->timeouts.store_ms);
+}
+
+/* how it stands */
+
+static bool has_content(const struct settle *s)
+{
+	return record_has_content(&s->record);
+}
+
+static bool names_known(const struct settle *s)
+{
+	return !record_is_live(&s->record) || s->known || s->above.done;
+}
+
+static size_t copies_missing(const struct settle *s)
+{
+	size_t needed = has_content(s) ? layout_copies(&s->layout) : 0;
+
+	return needed > 1 + s->have_count ? needed - 1 - s->have_count : 0;
+}
+
+static bool has(const struct settle *s, uint64_t id)
+{
+	for (size_t i = 0; i < s->have_count; i++)
+		if (s->have[i] == id)
+			return true;
+	return id == store_node(s->worker->httpd->store);
+}
+
+/* With one copy the node that made it is the keeper. */
+static size_t keepers_missing(const struct settle *s)
+{
+	struct layout_order order;
+	size_t missing = 0, copies = layout_copies(&s->layout);
+
+	if (!has_content(s) || s->layout.copies <= 1)
+		return 0;
+	layout_keepers(&s->layout, buf_str(&s->path), &order);
+	for (size_t i = 0; i < copies && i < order.count; i++)
+		missing += !has(s, order.ids[i]);
+	return missing;
+}
+
+enum settle_state settle_state(const struct settle *s)
+{
+	if (s->other || s->above.other)
+		return SETTLE_OTHER;
+	if (s->settled && names_known(s) && copies_missing(s) == 0)
+		return SETTLE_GOOD;
+	if ((!s->settled && s->store.caller == NULL) || s->above.failed ||
+	    (s->push == NULL && copies_missing(s) > 0))
+		return SETTLE_HOPELESS;
+	return SETTLE_OPEN;
+}
+
+void settle_tell(const struct settle *s, unsigned *ret_answered, unsigned *ret_homes,
+		 unsigned *ret_copies)
+{
+	*ret_answered = s->homes_answered;
+	*ret_homes = s->homes;
+	*ret_copies = 1 + (unsigned)s->have_count;
+}
+
+/* the end */
+
+static void settle_free(struct settle *s)
+{
+	struct worker *w = s->worker;
+
+	call_finish(&s->store);
+	push_free(s->push);
+	above_clear(&s->above);
+	timer_stop(&s->limit);
+	if (s->prev != NULL)
+		s->prev->next = s->next;
+	else
+		w->settles = s->next;
+	if (s->next != NULL)
+		s->next->prev = s->prev;
+	if (s->fd >= 0)
+		close(s->fd);
+	buf_clear(&s->path);
+	atomic_fetch_sub(&w->httpd->settling, 1);
+	free(s);
+}
+
+void settle_free_all(struct worker *w)
+{
+	while (w->settles != NULL) {
+		w->settles->above.running = false;
+		settle_free(w->settles);
+	}
+}
+
+static void finish(struct settle *s)
+{
+	struct worker *w = s->worker;
+
+	if (s->all && names_known(s) && keepers_missing(s) == 0)
+		outbox_done(w->httpd->store, s->mark);
+	else if (s->mark.segment != 0)
+		settle_poke(w);
+	settle_free(s);
+}
+
+static void over(struct timer *timer)
+{
+	struct settle *s = CONTAINER_OF(timer, struct settle, limit);
+
+	if (s->above.running)
+		timer_start(s->worker->loop, timer, ALONE_MS);
+	else
+		finish(s);
+}
+
+/* keepers */
+
+static void push_rest(struct settle *);
+
+static void pushed(struct push *p)
+{
+	struct settle *s = p->owner;
+
+	for (size_t i = 0; i < p->have_count && s->have_count < HOLDERS_MAX; i++)
+		if (!has(s, p->have[i]))
+			s->have[s->have_count++] = p->have[i];
+	s->passed_over |= p->passed_over || p->have_count == 0;
+	s->push = NULL;
+	push_free(p);
+	if (s->changed == NULL)
+		push_rest(s);
+	settle_changed(s);
+}
+
+static uint64_t push_limit_ms(const struct settle *s)
+{
+	return s->record.size > LARGE_BYTES ? ALONE_LARGE_MS : s->worker->httpd->conf->timeouts.push_ms;
+}
+
+static void push_start(struct settle *s, struct push *p)
+{
+	s->push = p;
+	if (p != NULL)
+		push_name(p, &s->record, str_of(s->type), push_limit_ms(s), pushed, s);
+}
+
+/* The keepers that were not needed for the answer, if the first could be had. */
+static void push_rest(struct settle *s)
+{
+	size_t missing = keepers_missing(s);
+
+	if (s->push == NULL && missing > 0 && !s->passed_over && s->fd >= 0)
+		push_start(s, push_new(s->worker, buf_str(&s->path), &s->layout, s->fd, s->have,
+				       s->have_count, missing));
+}
+
+/* homes */
+
+static void store(struct settle *);
+
+static bool again(const struct settle *s)
+{
+	return s->changed != NULL && loop_now(s->worker->loop) + SLACK_MS < s->until;
+}
+
+static void take_stored(struct settle *s, const struct store_answer *answer)
+{
+	s->stored = true;
+	s->settled |= answer->settled;
+	s->all |= answer->all;
+	s->other |= answer->other;
+	s->known |= answer->known;
+	s->homes = answer->counts.homes;
+	s->homes_answered = answer->counts.homes_answered;
+	s->newest = answer->newest;
+}
+
+static void stored(struct call *call, struct frame *frame)
+{
+	struct settle *s = CONTAINER_OF(call, struct settle, store);
+	struct store_answer answer;
+
+	if (frame == NULL || frame->type != VERSION_TALK_STORED ||
+	    store_answer_unpack(frame->body, &answer, NULL) < 0) {
+		call_finish(call);
+	} else {
+		take_stored(s, &answer);
+		if (!s->settled || s->all)
+			call_finish(call);
+		if (!s->settled && again(s))
+			store(s);
+		if (s->settled && !names_known(s))
+			above_start(&s->above);
+	}
+	settle_changed(s);
+}
+
+static void store(struct settle *s)
+{
+	struct store_ask question = { .path = buf_str(&s->path), .record = s->record,
+				      .type = str_of(s->type) };
+	struct buf body = BUF_INIT;
+
+	s->began = loop_now(s->worker->loop);
+	s->store.answer = stored;
+	store_ask_pack(&body, &question);
+	call_start(s->worker->version, &s->store, VERSION_TALK_STORE, buf_str(&body),
+		   s->worker->httpd->conf->timeouts.store_ms + ALONE_MS);
+	buf_clear(&body);
+}
+
+/* The homes there are, and this one of them, until more is told. */
+static void count_homes(struct settle *s)
+{
+	struct quorum quorum;
+	uint32_t answered, homes;
+
+	quorum_begin(&quorum);
+	quorum_add(&quorum, &s->layout, path_partition(buf_str(&s->path)));
+	quorum_answered(&quorum, store_node(s->worker->httpd->store));
+	quorum_tell(&quorum, &answered, &homes);
+	s->homes_answered = answered;
+	s->homes = homes;
+}
+
+/* changes */
+
+static void remember(const struct settle *s)
+{
+	/* Nobody had a newer one when it was asked to be stored. */
+	if (version_cmp(s->newest, s->record.version) == 0)
+		memory_note(s->worker->httpd->memory, buf_str(&s->path), s->record.version,
+			    s->began);
+}
+
+static bool is_at_work(const struct settle *s)
+{
+	return s->store.caller != NULL || s->push != NULL || s->above.running ||
+	       s->above.call.caller != NULL;
+}
+
+void settle_changed(struct settle *s)
+{
+	if (s->changed != NULL) {
+		if (settle_state(s) == SETTLE_GOOD)
+			remember(s);
+		s->changed(s->owner);
+	} else if (!is_at_work(s)) {
+		finish(s);
+	}
+}
+
+static uint64_t alone_ms(const struct settle *s)
+{
+	if (atomic_load_explicit(&s->worker->httpd->settling, memory_order_relaxed) > ALONE_MAX)
+		return 0;
+	return s->push != NULL && s->record.size > LARGE_BYTES ? ALONE_LARGE_MS : ALONE_MS;
+}
+
+void settle_leave(struct settle *s)
+{
+	if (s == NULL)
+		return;
+	s->changed = NULL;
+	push_rest(s);
+	timer_start(s->worker->loop, &s->limit, is_at_work(s) ? alone_ms(s) : 0);
+}
+
+struct settle *settle_start(struct worker *w, const struct settle_what *what,
+			    void (*changed)(void *owner), void *owner)
+{
+	struct settle *s = mem_new(1, sizeof *s);
+
+	s->worker = w;
+	s->next = w->settles;
+	if (s->next != NULL)
+		s->next->prev = s;
+	w->settles = s;
+	s->changed = changed;
+	s->owner = owner;
+	s->path = (struct buf)BUF_INIT;
+	buf_addstr(&s->path, what->path);
+	memcpy(s->type, what->type.s ? what->type.s : "", what->type.n);
+	s->record = what->record;
+	s->mark = what->mark;
+	s->known = what->known;
+	s->until = loop_now(w->loop) + what->wait_ms;
+	s->store = (struct call)CALL_INIT;
+	s->limit.fire = over;
+	s->fd = what->fd >= 0 ? fcntl(what->fd, F_DUPFD_CLOEXEC, 0) : -1;
+	group_layout(w->httpd->group, &s->layout);
+	count_homes(s);
+	above_init(&s->above, s);
+	atomic_fetch_add(&w->httpd->settling, 1);
+	store(s);
+	if (what->push != NULL)
+		push_start(s, what->push);
+	else if (s->fd >= 0 && push_is_needed(&s->layout))
+		push_start(s, push_new(w, what->path, &s->layout, s->fd, NULL, 0,
+				       layout_copies(&s->layout) - 1));
+	if (!names_known(s))
+		above_start(&s->above);
+	return s;
+}
