@@ -56,6 +56,7 @@ struct asker {
 	uint64_t (*wall)(void *data);	/* ns since 1970, by the group's clock as far as it is known */
 	void *data;
 	uint64_t due;			/* ms: when asker_tick() has something to do; 0: nothing */
+	uint64_t write_backs;		/* checks that stored what was missing; grows */
 	/* private */
 	struct home *home;
 	uint64_t check_ms, store_ms;

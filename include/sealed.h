@@ -24,6 +24,9 @@ struct sealed_socket *sealed_new(struct loop *, int fd, const struct seal_keys *
 				 const struct sealed_role *, void *data, struct err *);
 void sealed_free(struct sealed_socket *);	/* NULL is fine */
 
+/* Bytes of the message being received, before it was sealed; within received(). */
+size_t sealed_received(const struct sealed_socket *);
+
 /* Seal with the first key and send; within received() at the end of the batch. */
 void sealed_send(struct sealed_socket *, const struct address *, struct str plain);
 

@@ -92,6 +92,9 @@ int store_version(struct store *, struct str path, struct version, enum store_wa
 /* The record of the directory above the path is live here; of the root's names it always is. */
 int store_directory_known(struct store *, struct str path, bool *ret, struct err *);
 
+/* False: who looked at this path now would wait for its writer. */
+bool store_is_still(const struct store *, struct str path);
+
 /* stage.c: bodies on their way */
 
 struct stage;

@@ -1,79 +1,30 @@
-/* group - other nodes: their CHECKs, ours, and whom to ask */
+/* group - the network, and what is known of the group */
 #include "versiond.h"
 
 #include "clock.h"
 #include "container.h"
 #include "discover_talk.h"
 #include "identity.h"
+#include "layout_file.h"
 #include "log.h"
 #include "members.h"
 
 #include <sodium.h>
 
 #define WATCH_AGAIN_MS 1000
+#define BEHIND_AGAIN_MS 100
+#define BEHIND_WAIT_MS 1000
 
-/* this node's store */
-
-static int look_below(struct versiond *v, struct str path, struct version version,
-		      struct store_entry *ret, struct err *err)
-{
-	struct history history = HISTORY_INIT;
-	size_t i = 0;
-
-	if (store_history(v->service->store, path, &history, err) < 0)
-		return -1;
-	while (i < history.count && version_cmp(history.entries[i].record.version, version) >= 0)
-		i++;
-	if (i < history.count) {
-		const char *type = history.entries[i].type;
-
-		ret->record = history.entries[i].record;
-		ret->content = history.entries[i].content;
-		snprintf(ret->type, sizeof ret->type, "%s", type != NULL ? type : "");
-	}
-	history_clear(&history);
-	return 0;
-}
-
-static int look(struct versiond *v, struct str path, struct version version, bool below,
-		struct store_entry *ret, struct err *err)
-{
-	if (below)
-		return look_below(v, path, version, ret, err);
-	if (version_is_none(version))
-		return store_newest(v->service->store, path, STORE_RECORD, ret, err);
-	return store_version(v->service->store, path, version, STORE_RECORD, ret, err);
-}
-
-int group_lookup(void *data, struct str path, struct version version, bool below,
-		 struct home_found *ret)
-{
-	struct versiond *v = data;
-	struct store_entry entry = STORE_ENTRY_INIT;
-	struct err err = ERR_INIT;
-
-	if (look(v, path, version, below, &entry, &err) < 0 && err.kind != ERR_ABSENT) {
-		log_err(LOG_LEVEL_WARNING, &err, "no answer to a check");
-		return -1;
-	}
-	ret->record = entry.record;
-	memcpy(ret->type, entry.type, sizeof ret->type);
-	ret->content = entry.content;
-	ret->directory = entry.directory;
-	ret->file = record_is_live(&entry.record) && !(entry.record.flags & RECORD_DIRECTORY);
-	ret->known = path_parent(path).n == 0;
-	store_entry_clear(&entry);
-	return 0;
-}
-
-/* other nodes */
+/* time */
 
 static void set_tick(struct versiond *v)
 {
 	uint64_t now;
 
-	if (v->asker.due == 0)
+	if (v->asker.due == 0) {
+		timer_stop(&v->tick);
 		return;
+	}
 	now = clock_mono_ms();
 	timer_start(v->service->loop, &v->tick, v->asker.due > now ? v->asker.due - now : 0);
 }
@@ -86,31 +37,20 @@ static void tick(struct timer *timer)
 	set_tick(v);
 }
 
-static void received(void *data, const struct wire *wire, const struct address *from)
+void group_stir(struct versiond *v)
 {
-	struct versiond *v = data;
-
-	asker_receive(&v->asker, wire, clock_mono_ms());
-	if (home_receive(&v->home, wire, clock_wall_ns(), &v->answer) == HOME_ANSWER)
-		sealed_send(v->socket, from, buf_str(&v->answer));
+	if (v->socket != NULL)
+		set_tick(v);
 }
 
-static void batch_done(void *data)
+uint64_t group_clock(const struct versiond *v)
 {
-	struct versiond *v = data;
-
-	service_touch(v->service);
-	set_tick(v);
+	return clock_wall_ns() + (uint64_t)v->clock_offset;
 }
 
-static void send_question(void *data, const struct peer_target *to, struct str plain,
-			  unsigned attempt)
+static uint64_t wall_clock(void *data)
 {
-	struct versiond *v = data;
-
-	(void)attempt;
-	if (to->versions.len > 0 && plain.n <= WIRE_PLAIN_BYTES)
-		sealed_send(v->socket, &to->versions, plain);
+	return group_clock(data);
 }
 
 static uint64_t random_number(void *data)
@@ -122,32 +62,111 @@ static uint64_t random_number(void *data)
 	return n;
 }
 
-static uint64_t wall_clock(void *data)
+/* packets */
+
+void group_heard(struct versiond *v, const struct wire *wire)
 {
-	(void)data;
-	return clock_wall_ns();
+	asker_receive(&v->asker, wire, clock_mono_ms());
 }
 
-/* the view */
+static void received(void *data, const struct wire *wire, const struct address *from)
+{
+	struct versiond *v = data;
+
+	stats_count(v, false, STATS_RECEIVED, wire->type, sealed_received(v->socket));
+	if (wire->type == WIRE_CHECK || wire->type == WIRE_STORE) {
+		answer_question(v, wire, from, NULL);
+	} else if (wire->type == WIRE_RECORD || wire->type == WIRE_STORED ||
+		   wire->type == WIRE_STALE) {
+		carry_heard_udp(v->carrier, wire->sender.id);
+		group_heard(v, wire);
+	}
+}
+
+static void batch_done(void *data)
+{
+	struct versiond *v = data;
+
+	service_touch(v->service);
+	set_tick(v);
+}
+
+/* a newer layout exists */
+
+static void told_behind(struct call *call, struct frame *frame)
+{
+	(void)frame;
+	call_finish(call);
+}
+
+void group_behind(struct versiond *v, uint64_t epoch, const struct address *discovery)
+{
+	struct discover_behind behind = { .epoch = epoch, .from = *discovery };
+	uint64_t now = clock_mono_ms();
+	struct buf body = BUF_INIT;
+
+	if (epoch <= v->behind_epoch && now - v->behind_told < BEHIND_AGAIN_MS)
+		return;
+	v->stats.behind++;
+	v->behind_epoch = epoch;
+	v->behind_told = now;
+	call_finish(&v->behind);	/* of an earlier one: this says more, or again */
+	v->behind.answer = told_behind;
+	discover_behind_pack(&body, &behind);
+	call_start(v->discover, &v->behind, DISCOVER_BEHIND, buf_str(&body), BEHIND_WAIT_MS);
+	buf_clear(&body);
+}
+
+static void asker_behind(void *data, uint64_t epoch, const struct address *discovery)
+{
+	group_behind(data, epoch, discovery);
+}
+
+/* the view and the layout */
+
+static void use_members(struct versiond *v)
+{
+	const struct member *self = members_find(&v->members, v->self.id);
+
+	asker_members(&v->asker, &v->members);
+	v->home.silent = self != NULL && self->flags & MEMBER_SILENT;
+}
+
+static void use_layout(struct versiond *v, const struct layout *layout)
+{
+	if (layout->epoch != 0)
+		asker_layout(&v->asker, layout, clock_mono_ms());
+}
+
+static int hear(struct versiond *v, const struct frame *frame, struct err *err)
+{
+	struct layout layout;
+
+	if (frame->type == DISCOVER_MEMBERS) {
+		if (discover_members_unpack(frame->body, &v->members, &v->clock_offset, err) < 0)
+			return -1;
+		use_members(v);
+	} else if (frame->type == DISCOVER_LAYOUT) {
+		if (discover_layout_unpack(frame->body, &layout, err) < 0)
+			return -1;
+		use_layout(v, &layout);
+	}
+	return 0;
+}
 
 static void watched(struct call *call, struct frame *frame)
 {
 	struct versiond *v = CONTAINER_OF(call, struct versiond, watch);
 	struct err err = ERR_INIT;
 
-	if (frame == NULL) {		/* away: ask again, go on with what was heard */
+	if (frame == NULL)		/* away: ask again, go on with what was heard */
 		timer_start(v->service->loop, &v->watch_again, WATCH_AGAIN_MS);
-		return;
-	}
-	if (frame->type != DISCOVER_MEMBERS)
-		return;
-	if (discover_members_unpack(frame->body, &v->members, NULL, &err) < 0)
+	else if (hear(v, frame, &err) < 0)
 		log_err(LOG_LEVEL_WARNING, &err, "watch the group");
-	else
-		asker_members(&v->asker, &v->members);
+	set_tick(v);
 }
 
-static void watch_members(struct timer *timer)
+static void watch_group(struct timer *timer)
 {
 	struct versiond *v = CONTAINER_OF(timer, struct versiond, watch_again);
 
@@ -155,48 +174,47 @@ static void watch_members(struct timer *timer)
 	call_start(v->discover, &v->watch, DISCOVER_WATCH, STR(""), 0);
 }
 
-static void start_watching(struct versiond *v)
+/* What is on disk is good until discoverd tells more. */
+static void read_state(struct versiond *v)
 {
+	struct layout layout = LAYOUT_NONE;
 	struct buf path = BUF_INIT;
 	struct err err = ERR_INIT;
 
 	buf_addf(&path, "%s/state", v->service->conf->node.store);
 	if (members_load(path.data, &v->members, &err) < 0)
 		log_err(LOG_LEVEL_WARNING, &err, "read the members");
-	asker_members(&v->asker, &v->members);
-	buf_reset(&path);
+	if (layout_load(path.data, &layout, &err) < 0)
+		log_err(LOG_LEVEL_WARNING, &err, "read the layout");
+	buf_clear(&path);
+	use_members(v);
+	use_layout(v, &layout);
+}
+
+static void start_watching(struct versiond *v)
+{
+	struct buf path = BUF_INIT;
+
+	read_state(v);
 	buf_addf(&path, "%s/discover.sock", store_run(v->service->store));
 	v->discover = caller_new(v->service->loop, path.data);
-	v->watch_again.fire = watch_members;
-	watch_members(&v->watch_again);
 	buf_clear(&path);
+	v->watch_again.fire = watch_group;
+	watch_group(&v->watch_again);
 }
 
-/* for the other files */
-
-bool group_is_alone(const struct versiond *v)
+static void start_asking(struct versiond *v)
 {
-	return v->socket == NULL || asker_peers(&v->asker) == 0;
-}
+	const struct conf *conf = v->service->conf;
 
-void group_check(struct versiond *v, struct check_wait *wait, struct str path,
-		 enum check_purpose purpose, struct version version)
-{
-	check_start(&v->asker, wait, path, purpose, version, clock_mono_ms());
-	set_tick(v);
-}
-
-static void begin_asking(struct versiond *v)
-{
-	home_init(&v->home, v->keys.list[0].group, &v->self);
-	v->home.lookup = group_lookup;
-	v->home.data = v;
-	asker_init(&v->asker, &v->home, v->service->conf->timeouts.check_ms,
-		   v->service->conf->timeouts.check_ms);
-	v->asker.send = send_question;
+	asker_init(&v->asker, &v->home, conf->timeouts.check_ms, conf->timeouts.store_ms);
+	v->asker.send = carry_send;
+	v->asker.commit = answer_commit;
+	v->asker.behind = asker_behind;
 	v->asker.random = random_number;
 	v->asker.wall = wall_clock;
 	v->asker.data = v;
+	v->tick.fire = tick;
 }
 
 int group_start(struct versiond *v, struct err *err)
@@ -204,16 +222,20 @@ int group_start(struct versiond *v, struct err *err)
 	static const struct sealed_role role = { .received = received, .batch_done = batch_done };
 	int fd = service_fd(v->service, "versions");
 
+	v->watch = v->behind = (struct call)CALL_INIT;
 	if (identity_keys(v->service->conf, &v->keys, err) < 0 ||
 	    identity_member(v->service->conf, store_node(v->service->store), &v->self, err) < 0)
 		return -1;
+	home_init(&v->home, v->keys.count > 0 ? v->keys.list[0].group : 0, &v->self);
+	v->home.lookup = look_up;
+	v->home.data = v;
 	if (v->keys.count == 0 || fd < 0)
 		return 0;
-	begin_asking(v);
-	v->tick.fire = tick;
 	v->socket = sealed_new(v->service->loop, fd, &v->keys, &role, v, err);
 	if (v->socket == NULL)
 		return -1;
+	v->carrier = carrier_new(v);
+	start_asking(v);
 	start_watching(v);
 	return 0;
 }
@@ -223,7 +245,9 @@ void group_stop(struct versiond *v)
 	timer_stop(&v->tick);
 	timer_stop(&v->watch_again);
 	call_finish(&v->watch);
+	call_finish(&v->behind);
 	caller_free(v->discover);
+	carrier_free(v->carrier);
 	sealed_free(v->socket);
 	asker_clear(&v->asker);
 	home_clear(&v->home);

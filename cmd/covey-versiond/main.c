@@ -1,20 +1,39 @@
 /*
  * covey-versiond - which version is the newest, asked and answered
  *
- * Answers the CHECKs of other nodes from the store, and asks them for the
- * programs of this node (version.sock).  Whom to ask it learns from
- * covey-discoverd, which it watches; while that is away it goes by what it
- * heard last, or by members.ini.  What the store cannot tell is not
- * answered.  All it keeps is in memory, and worth nothing after a restart.
+ * The home of records: answers CHECK and STORE of other nodes, and asks
+ * homes for the programs of this node (version.sock).  What it goes by,
+ * members and layout, it learns from covey-discoverd, which it watches;
+ * while that is away, what it heard last or what is on disk.  What the
+ * store cannot tell is not answered.  Nothing it keeps in memory is needed
+ * after a restart.
  */
 #include "versiond.h"
 
 #include "mem.h"
 
+#define POOL_THREADS 16			/* each waits for the disk */
+
+void versiond_submit(struct versiond *v, struct pool *pool, struct job *job)
+{
+	job->home = v->service->loop;
+	v->jobs++;
+	pool_submit(pool, job);
+}
+
+void versiond_returned(struct versiond *v)
+{
+	v->jobs--;
+	talk_ended(v);
+}
+
 static void release(struct versiond *v)
 {
-	talk_stop(v);			/* first: its requests wait for checks */
+	talk_stop(v);			/* first: its requests wait for what follows */
+	if (v->pool != NULL)
+		pool_free(v->pool);
 	group_stop(v);
+	free(v->known);
 	free(v);
 }
 
@@ -24,6 +43,8 @@ static int start(struct service *service, struct err *err)
 
 	service->data = v;
 	v->service = service;
+	v->pool = pool_new(POOL_THREADS);
+	v->known = mem_new(KNOWN_MAX, sizeof *v->known);
 	if (group_start(v, err) < 0 || talk_start(v, err) < 0) {
 		release(v);
 		return -1;
@@ -35,7 +56,7 @@ static bool busy(struct service *service)
 {
 	struct versiond *v = service->data;
 
-	return serve_requests(v->serve) > 0;
+	return serve_requests(v->serve) > 0 || v->jobs > 0;
 }
 
 static void stop(struct service *service)
@@ -44,8 +65,7 @@ static void stop(struct service *service)
 
 	v->stopping = true;
 	serve_quiesce(v->serve);
-	if (serve_requests(v->serve) == 0)
-		service_finished(service);
+	talk_ended(v);
 }
 
 static void finish(struct service *service)

@@ -1,34 +1,56 @@
-/* talk - version.sock: NEWEST and NODES, for the programs of this node */
+/*
+ * talk - version.sock: requests of this node's programs
+ *
+ * A request about a path that is just being written waits in the pool until
+ * the writer is through; then it begins.
+ */
 #include "versiond.h"
 
 #include "clock.h"
 #include "container.h"
 #include "mem.h"
-#include "version_talk.h"
 
-/* A request on version.sock that waits for a check. */
+#define WAITS_MAX 8			/* a path that is written all the time: go on and wait here */
+
+/* NEWEST and STORE under way. */
 struct pending {
-	struct check_wait wait;
+	struct talk_waiting waiting;
 	struct versiond *versiond;
 	struct serve_request *request;
-	struct buf path;		/* of NODES; of NEWEST it is not kept */
+	struct check_wait check;
+	struct store_wait store;
 };
+
+static struct pending *pending_new(struct versiond *v, struct serve_request *request,
+				   void (*gone)(struct talk_waiting *))
+{
+	struct pending *pending = mem_new(1, sizeof *pending);
+
+	pending->versiond = v;
+	pending->request = request;
+	pending->waiting.gone = gone;
+	request->data = &pending->waiting;
+	return pending;
+}
 
 static void pending_end(struct pending *pending)
 {
 	struct versiond *v = pending->versiond;
 
+	pending->request->data = NULL;
 	serve_end(pending->request);
-	buf_clear(&pending->path);
 	free(pending);
-	if (v->stopping && serve_requests(v->serve) == 0)
-		service_finished(v->service);
+	talk_ended(v);
 }
 
-static void reply_newest(struct serve_request *request, const struct newest_answer *answer)
+/* NEWEST */
+
+static void reply_newest(struct versiond *v, struct serve_request *request,
+			 const struct newest_answer *answer)
 {
 	struct buf body = BUF_INIT;
 
+	v->stats.checks[answer->standing]++;
 	newest_answer_pack(&body, answer);
 	serve_reply(request, VERSION_TALK_ANSWER, buf_str(&body), NULL, 0);
 	buf_clear(&body);
@@ -36,160 +58,239 @@ static void reply_newest(struct serve_request *request, const struct newest_answ
 
 static void newest_done(struct check_wait *wait, const struct check_result *result)
 {
-	struct pending *pending = CONTAINER_OF(wait, struct pending, wait);
+	struct pending *pending = CONTAINER_OF(wait, struct pending, check);
 
-	reply_newest(pending->request, &result->answer);
+	reply_newest(pending->versiond, pending->request, &result->answer);
 	pending_end(pending);
 }
 
-static void reply_row(struct serve_request *request, const struct nodes_row *row)
+static void newest_gone(struct talk_waiting *waiting)
 {
-	struct buf body = BUF_INIT;
+	struct pending *pending = CONTAINER_OF(waiting, struct pending, waiting);
 
-	nodes_row_pack(&body, row);
-	serve_reply(request, VERSION_TALK_ROW, buf_str(&body), NULL, 0);
-	buf_clear(&body);
+	check_cancel(&pending->check);
+	free(pending);
 }
 
-static struct nodes_row row_of(const struct member *member)
+/* Without a key: what is here is all there is. */
+static void newest_alone(struct versiond *v, struct serve_request *request,
+			 const struct newest_ask *ask)
 {
-	return (struct nodes_row){ .id = member->id, .name = str_of(member->name),
-				   .http = member->http, .state = member->state };
-}
-
-static void reply_own_row(struct versiond *v, struct serve_request *request, struct str path)
-{
-	struct nodes_row row = row_of(&v->self);
+	struct newest_answer answer = { .standing = STANDING_CONFIRMED, .clock = group_clock(v) };
 	struct home_found found = { .content = false };
 
-	row.answered = group_lookup(v, path, VERSION_NONE, false, &found) == 0;
-	row.record = found.record;
-	row.type = str_of(found.type);
-	row.content = found.content;
-	reply_row(request, &row);
+	if (look_up(v, ask->path, ask->version, ask->purpose == NEWEST_BELOW, &found) < 0)
+		answer.standing = STANDING_UNCONFIRMED;
+	answer.record = found.record;
+	answer.type = str_of(found.type);
+	answer.directory = found.directory;
+	answer.known = found.known;
+	reply_newest(v, request, &answer);
+	serve_end(request);
+	talk_ended(v);
 }
 
-static void reply_peer_row(struct serve_request *request, const struct member *member,
-			   const struct check_result *result)
+static void begin_newest(struct versiond *v, struct serve_request *request, struct str body)
 {
-	struct nodes_row row = row_of(member);
-	uint64_t now = clock_mono_ms();
+	struct newest_ask ask;
+	struct pending *pending;
 
-	for (size_t i = 0; i < result->row_count; i++) {
-		const struct check_row *from = &result->rows[i];
-
-		if (from->id != member->id || !from->answered)
-			continue;
-		row.answered = true;
-		row.record = from->record;
-		row.type = str_of(from->type);
-		row.content = from->content;
-		row.age_ms = now > from->at ? now - from->at : 0;
+	if (newest_ask_unpack(body, &ask, NULL) < 0)
+		return;			/* it was read before */
+	if (v->socket == NULL) {
+		newest_alone(v, request, &ask);
+		return;
 	}
-	reply_row(request, &row);
+	pending = pending_new(v, request, newest_gone);
+	pending->check.done = newest_done;
+	check_start(&v->asker, &pending->check, ask.path, (enum check_purpose)ask.purpose,
+		    ask.version, clock_mono_ms());
+	group_stir(v);
 }
 
-static void reply_nodes(struct versiond *v, struct serve_request *request, struct str path,
-			const struct check_result *result)
-{
-	reply_own_row(v, request, path);
-	for (size_t i = 0; i < v->members.count; i++) {
-		const struct member *member = &v->members.list[i];
+/* STORE */
 
-		if (member->id != v->self.id && member->state != MEMBER_LEFT)
-			reply_peer_row(request, member, result);
+static void store_done(struct store_wait *wait, const struct store_answer *answer, bool last)
+{
+	struct pending *pending = CONTAINER_OF(wait, struct pending, store);
+	struct buf body = BUF_INIT;
+
+	if (last)
+		pending->versiond->stats.stores[answer->settled]++;
+	store_answer_pack(&body, answer);
+	serve_reply(pending->request, VERSION_TALK_STORED, buf_str(&body), NULL, 0);
+	buf_clear(&body);
+	if (last)
+		pending_end(pending);
+}
+
+static void store_gone(struct talk_waiting *waiting)
+{
+	struct pending *pending = CONTAINER_OF(waiting, struct pending, waiting);
+
+	storing_cancel(&pending->store);
+	free(pending);
+}
+
+static void begin_store(struct versiond *v, struct serve_request *request, struct str body)
+{
+	struct store_ask ask;
+	struct pending *pending;
+
+	if (store_ask_unpack(body, &ask, NULL) < 0)
+		return;
+	pending = pending_new(v, request, store_gone);
+	pending->store.done = store_done;
+	storing_start(&v->asker, &pending->store, &ask, clock_mono_ms());
+	group_stir(v);
+}
+
+/* waiting for a writer */
+
+struct early {
+	struct talk_waiting waiting;
+	struct job job;
+	struct versiond *versiond;
+	struct serve_request *request;	/* NULL: its asker is gone */
+	void (*begin)(struct versiond *, struct serve_request *, struct str body);
+	struct buf path, body;
+	unsigned waits;
+};
+
+static void early_gone(struct talk_waiting *waiting)
+{
+	CONTAINER_OF(waiting, struct early, waiting)->request = NULL;
+}
+
+static void early_work(struct job *job)
+{
+	struct early *early = CONTAINER_OF(job, struct early, job);
+
+	look_wait(early->versiond, buf_str(&early->path));
+}
+
+static void early_done(struct job *job)
+{
+	struct early *early = CONTAINER_OF(job, struct early, job);
+	struct versiond *v = early->versiond;
+	bool again = early->request != NULL && ++early->waits < WAITS_MAX &&
+		     !look_is_still(v, buf_str(&early->path));
+
+	if (again) {
+		versiond_submit(v, v->pool, &early->job);
+	} else {
+		if (early->request != NULL) {
+			early->request->data = NULL;
+			early->begin(v, early->request, buf_str(&early->body));
+		}
+		buf_clear(&early->path);
+		buf_clear(&early->body);
+		free(early);
 	}
-	serve_reply(request, VERSION_TALK_END, STR(""), NULL, 0);
+	versiond_returned(v);
 }
 
-static void nodes_done(struct check_wait *wait, const struct check_result *result)
+static void begin_when_still(struct versiond *v, struct serve_request *request, struct str path,
+			     struct str body,
+			     void (*begin)(struct versiond *, struct serve_request *, struct str))
 {
-	struct pending *pending = CONTAINER_OF(wait, struct pending, wait);
+	struct early *early;
 
-	reply_nodes(pending->versiond, pending->request, buf_str(&pending->path), result);
-	pending_end(pending);
+	if (look_is_still(v, path)) {
+		begin(v, request, body);
+		return;
+	}
+	early = mem_new(1, sizeof *early);
+	early->versiond = v;
+	early->request = request;
+	early->begin = begin;
+	buf_addstr(&early->path, path);
+	buf_addstr(&early->body, body);
+	early->waiting.gone = early_gone;
+	request->data = &early->waiting;
+	early->job.work = early_work;
+	early->job.done = early_done;
+	versiond_submit(v, v->pool, &early->job);
 }
 
-static void begin_check(struct versiond *v, struct serve_request *request, struct str path,
-			enum check_purpose purpose, struct version version,
-			void (*done)(struct check_wait *, const struct check_result *))
-{
-	struct pending *pending = mem_new(1, sizeof *pending);
-
-	pending->versiond = v;
-	pending->request = request;
-	pending->wait.done = done;
-	if (done == nodes_done)
-		buf_addstr(&pending->path, path);
-	request->data = pending;
-	group_check(v, &pending->wait, path, purpose, version);
-}
+/* what is asked */
 
 static int ask_newest(struct versiond *v, struct serve_request *request, struct str body,
 		      struct err *err)
 {
-	struct newest_answer answer = { .standing = members_met(&v->members) ?
-							   STANDING_UNCONFIRMED : STANDING_CONFIRMED };
 	struct newest_ask ask;
 
 	if (newest_ask_unpack(body, &ask, err) < 0)
 		return -1;
-	if (!group_is_alone(v)) {
-		begin_check(v, request, ask.path, (enum check_purpose)ask.purpose, ask.version,
-			    newest_done);
-		return 0;
-	}
-	reply_newest(request, &answer);
-	serve_end(request);
+	begin_when_still(v, request, ask.path, body, begin_newest);
 	return 0;
 }
 
-static int ask_nodes(struct versiond *v, struct serve_request *request, struct str body,
+static int ask_store(struct versiond *v, struct serve_request *request, struct str body,
 		     struct err *err)
 {
-	static const struct check_result nobody;
-	struct nodes_ask ask;
+	struct store_ask ask;
 
-	if (nodes_ask_unpack(body, &ask, err) < 0)
+	if (store_ask_unpack(body, &ask, err) < 0)
 		return -1;
-	if (!group_is_alone(v)) {
-		begin_check(v, request, ask.path, CHECK_LOOK, VERSION_NONE, nodes_done);
-		return 0;
-	}
-	reply_nodes(v, request, ask.path, &nobody);
-	serve_end(request);
+	if (v->socket == NULL)
+		return err_set(err, ERR_AWAY, "store %.*s at its homes: there is no group",
+			       STR_ARG(ask.path));
+	begin_when_still(v, request, ask.path, body, begin_store);
 	return 0;
+}
+
+static void tell_stats(struct versiond *v, struct serve_request *request)
+{
+	struct buf text = BUF_INIT;
+
+	stats_print(v, &text);
+	serve_reply(request, VERSION_TALK_STATS, buf_str(&text), NULL, 0);
+	serve_end(request);
+	buf_clear(&text);
+	talk_ended(v);
+}
+
+static int dispatch(struct versiond *v, struct serve_request *request, const struct frame *frame,
+		    struct err *err)
+{
+	switch (frame->type) {
+	case VERSION_TALK_NEWEST:
+		return ask_newest(v, request, frame->body, err);
+	case VERSION_TALK_STORE:
+		return ask_store(v, request, frame->body, err);
+	case VERSION_TALK_NODES:
+		return nodes_request(v, request, frame->body, err);
+	case VERSION_TALK_CARRY:
+		return carry_request(v, request, frame->body, err);
+	case VERSION_TALK_STATS:
+		tell_stats(v, request);
+		return 0;
+	default:
+		return err_set(err, ERR_UNSUPPORTED, "ask covey-versiond: unknown request");
+	}
 }
 
 static void asked(struct serve *serve, struct serve_request *request, struct frame *frame)
 {
 	struct versiond *v = serve_data(serve);
 	struct err err = ERR_INIT;
-	int rc;
 
 	service_touch(v->service);
-	if (frame->type == VERSION_TALK_NEWEST)
-		rc = ask_newest(v, request, frame->body, &err);
-	else if (frame->type == VERSION_TALK_NODES)
-		rc = ask_nodes(v, request, frame->body, &err);
-	else
-		rc = err_set(&err, ERR_UNSUPPORTED, "ask covey-versiond: unknown request");
-	if (rc < 0)
-		serve_fail(request, &err);
+	if (dispatch(v, request, frame, &err) == 0)
+		return;
+	serve_fail(request, &err);
+	talk_ended(v);
 }
 
 static void gone(struct serve *serve, struct serve_request *request)
 {
 	struct versiond *v = serve_data(serve);
-	struct pending *pending = request->data;
+	struct talk_waiting *waiting = request->data;
 
-	if (pending == NULL)
-		return;
-	check_cancel(&pending->wait);
-	buf_clear(&pending->path);
-	free(pending);
-	if (v->stopping && serve_requests(serve) == 0)
-		service_finished(v->service);
+	if (waiting != NULL)
+		waiting->gone(waiting);
+	talk_ended(v);
 }
 
 int talk_start(struct versiond *v, struct err *err)
@@ -203,4 +304,11 @@ int talk_start(struct versiond *v, struct err *err)
 void talk_stop(struct versiond *v)
 {
 	serve_free(v->serve);
+	v->serve = NULL;
+}
+
+void talk_ended(struct versiond *v)
+{
+	if (v->stopping && v->jobs == 0 && v->serve != NULL && serve_requests(v->serve) == 0)
+		service_finished(v->service);
 }

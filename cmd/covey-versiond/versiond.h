@@ -2,51 +2,134 @@
  * versiond - what the files of covey-versiond share
  *
  *	main.c		the role
- *	group.c		other nodes: their CHECKs, ours, and whom to ask
- *	talk.c		version.sock, for the programs of this node
+ *	group.c		the network, and what is known of the group
+ *	look.c		what this node's store has
+ *	answer.c	other nodes' questions
+ *	carry.c		packets that travel by HTTP
+ *	talk.c		version.sock: requests of this node's programs
+ *	nodes.c		of these, NODES
+ *	stats.c		counters
+ *
+ * Everything belongs to the loop's thread.
  */
 #ifndef COVEY_VERSIOND_H
 #define COVEY_VERSIOND_H
 
+#include "asker.h"
 #include "call.h"
 #include "check.h"
-#include "home.h"
+#include "pool.h"
 #include "sealed.h"
 #include "serve.h"
 #include "service.h"
+#include "storing.h"
+
+struct carrier;
+
+enum { STATS_RECEIVED, STATS_SENT };
+
+/* Since the start of the process. */
+struct stats {
+	struct {
+		uint64_t messages, bytes;	/* sealed */
+	} udp[2][WIRE_NACK + 1], http[2][WIRE_NACK + 1];
+	uint64_t checks[STANDING_UNCONFIRMED + 1];	/* by how they ended */
+	uint64_t stores[2];		/* by settled */
+	uint64_t commits, refused;	/* as a home: kept, could not be kept */
+	uint64_t behind;		/* others had a newer layout */
+};
+
+#define KNOWN_MAX 1024			/* directories that are remembered */
 
 struct versiond {
 	struct service *service;
 	struct member self;
 	struct seal_keys keys;
 	struct sealed_socket *socket;	/* NULL: a group of one without a key */
-	struct buf answer;		/* the one being made */
-
-	struct members members;
-	struct caller *discover;
-	struct call watch;
-	struct timer watch_again;
-
 	struct home home;
 	struct asker asker;
 	struct timer tick;
+	struct buf answer;		/* the one being made */
+	struct carrier *carrier;
+	struct stats stats;
+
+	struct members members;
+	int64_t clock_offset;		/* ns: the group's clock less this node's */
+	struct caller *discover;
+	struct call watch, behind;
+	struct timer watch_again;
+	uint64_t behind_epoch;		/* what discoverd was told of last */
+	uint64_t behind_told;		/* ms: when */
+
+	struct pool *pool;		/* commits, and waiting for others' */
+	size_t jobs;			/* in there */
+	struct known {			/* is the record of this directory live here? */
+		char path[PATH_BYTES];
+		size_t n;
+		bool filled, known;
+		uint64_t changes;	/* of its own partition, before it was looked up */
+	} *known;			/* KNOWN_MAX, by the path's hash; owned */
+
 	struct serve *serve;
 	bool stopping;
 };
 
+/* main.c */
+void versiond_submit(struct versiond *, struct pool *, struct job *);
+void versiond_returned(struct versiond *);	/* by done() of each job, and at each request's end */
+
 /* group.c */
 int group_start(struct versiond *, struct err *);	/* without a key: nothing to do */
 void group_stop(struct versiond *);
-bool group_is_alone(const struct versiond *);		/* there is nobody to ask */
-/* As check_start(). */
-void group_check(struct versiond *, struct check_wait *, struct str path, enum check_purpose,
-		 struct version);
-/* What this node's store has: a home_lookup, data is the struct versiond. */
-int group_lookup(void *data, struct str path, struct version version, bool below,
-		 struct home_found *ret);
+/* After anything that may have given the asker something to do. */
+void group_stir(struct versiond *);
+uint64_t group_clock(const struct versiond *);
+/* A packet that was opened; its answers, and what else is for the asker. */
+void group_heard(struct versiond *, const struct wire *);
+void group_behind(struct versiond *, uint64_t epoch, const struct address *discovery);
+
+/* look.c */
+home_lookup look_up;			/* data is the struct versiond */
+/* False: a lookup of this path would wait for a writer. */
+bool look_is_still(struct versiond *, struct str path);
+/* On a pool's thread: returns when that writer is through. */
+void look_wait(struct versiond *, struct str path);
+
+/* answer.c */
+struct question;
+/* A CHECK or STORE from `from`, or else one that came in the request. */
+void answer_question(struct versiond *, const struct wire *, const struct address *from,
+		     struct serve_request *);
+void answer_gone(struct question *);	/* nobody waits any more */
+/* As asker.commit. */
+void answer_commit(void *data, uint64_t id, const struct store_ask *);
+
+/* carry.c */
+struct carrier *carrier_new(struct versiond *);
+void carrier_free(struct carrier *);	/* NULL is fine */
+/* As asker.send. */
+void carry_send(void *data, const struct peer_target *, struct str plain, unsigned attempt);
+void carry_heard_udp(struct carrier *, uint64_t id);
+/* CARRY on version.sock: a packet that came by HTTP. */
+int carry_request(struct versiond *, struct serve_request *, struct str packet, struct err *);
+/* CARRIED, and the end of the request; empty: nothing to say. */
+void carry_reply(struct versiond *, struct serve_request *, struct str plain);
 
 /* talk.c */
 int talk_start(struct versiond *, struct err *);
 void talk_stop(struct versiond *);
+/* A request that ended, or whose asker is gone. */
+void talk_ended(struct versiond *);
+/* What request->data points to, for when the asker is gone. */
+struct talk_waiting {
+	void (*gone)(struct talk_waiting *);
+};
+
+/* nodes.c */
+int nodes_request(struct versiond *, struct serve_request *, struct str body, struct err *);
+
+/* stats.c */
+void stats_count(struct versiond *, bool http, int direction, enum wire_type, size_t bytes);
+void stats_print(const struct versiond *, struct buf *);
 
 #endif

@@ -335,6 +335,7 @@ static void begin_storing(struct check *check, uint64_t now)
 
 	phase_begin(phase, asker, &storing, asker->check_ms, now);
 	check->storing = true;
+	asker->write_backs++;
 	phase->quorum = holding;
 	phase_add_homes(phase);
 	phase_ask(phase, now);

@@ -25,6 +25,7 @@ struct sealed_socket {
 	void *data;
 	bool six;			/* an IPv6 socket, which may carry IPv4 too */
 	bool receiving;
+	size_t received;		/* bytes of the message */
 	struct {			/* never used twice: a random start, then counting */
 		uint8_t start[SEAL_NONCE_BYTES - sizeof(uint64_t)];
 		uint64_t count;
@@ -115,7 +116,13 @@ static void receive_one(struct sealed_socket *s, const struct mmsghdr *head, con
 		return;
 	if (s->six && from.sa.ss_family == AF_INET6)
 		to_four(&from);
+	s->received = sealed.n;
 	s->role->received(s->data, &wire, &from);
+}
+
+size_t sealed_received(const struct sealed_socket *s)
+{
+	return s->received;
 }
 
 static void ready(struct watch *watch, uint32_t events)

@@ -258,3 +258,8 @@ int store_directory_known(struct store *store, struct str path, bool *ret, struc
 	*ret = q.path.n == 0 || q.entry.directory;
 	return 0;
 }
+
+bool store_is_still(const struct store *store, struct str path)
+{
+	return counters_still(store, counters_slot(path_hash(path)));
+}

@@ -1,0 +1,314 @@
+/*
+ * answer - other nodes' questions, and records this node keeps as a home
+ *
+ * A CHECK is answered at once, from the loop; one about a path that is just
+ * being written waits in the pool until the writer is through, so that it
+ * holds up nobody else.  A STORE is committed in the pool.  When a question
+ * comes back from there the layout may have changed, and it is judged anew.
+ */
+#include "versiond.h"
+
+#include "clock.h"
+#include "container.h"
+#include "log.h"
+#include "mem.h"
+
+#define JOBS_MAX 4096			/* questions beyond are dropped: they will be repeated */
+#define WAITS_MAX 8			/* a path that is written all the time */
+
+struct question {
+	struct talk_waiting waiting;	/* of the request */
+	struct job job;
+	struct versiond *versiond;
+	struct address from;
+	struct serve_request *request;	/* NULL: it came by UDP; or nobody waits any more */
+	bool by_http;
+	enum wire_type type;
+	uint64_t lineage;
+	struct wire_check check;
+	struct wire_store store;
+	struct buf text;		/* what their slices point to */
+	uint32_t keep;
+	unsigned waits;
+	bool on_disk;
+};
+
+/* where answers go */
+
+static void reply_udp(struct versiond *v, const struct address *to, struct str plain)
+{
+	sealed_send(v->socket, to, plain);
+	stats_count(v, false, STATS_SENT, (enum wire_type)plain.s[v->home.sender.len], plain.n);
+}
+
+static void reply(struct versiond *v, const struct address *from, struct serve_request *request,
+		  struct str plain)
+{
+	if (request != NULL)
+		carry_reply(v, request, plain);
+	else if (from != NULL && plain.n > 0)
+		reply_udp(v, from, plain);
+}
+
+/* a question that has to wait */
+
+static void question_free(struct question *q)
+{
+	buf_clear(&q->text);
+	free(q);
+}
+
+/* Nothing follows: say so to who waits. */
+static void drop(struct versiond *v, const struct address *from, struct serve_request *request)
+{
+	reply(v, from, request, STR(""));
+}
+
+static void gone(struct talk_waiting *waiting)
+{
+	CONTAINER_OF(waiting, struct question, waiting)->request = NULL;
+}
+
+static void copy_question(struct question *q, const struct wire *wire)
+{
+	q->type = wire->type;
+	q->lineage = wire->sender.lineage;
+	if (wire->type == WIRE_CHECK) {
+		q->check = wire->check;
+		buf_addstr(&q->text, wire->check.path);
+		q->check.path = buf_str(&q->text);
+		return;
+	}
+	q->store = wire->store;
+	buf_addstr(&q->text, wire->store.path);
+	buf_addstr(&q->text, wire->store.type);
+	q->store.path = (struct str){ q->text.data, wire->store.path.n };
+	q->store.type = (struct str){ q->text.data + wire->store.path.n, wire->store.type.n };
+}
+
+static struct question *keep_question(struct versiond *v, const struct wire *wire,
+				      const struct address *from, struct serve_request *request)
+{
+	struct question *q = mem_new(1, sizeof *q);
+
+	q->versiond = v;
+	q->request = request;
+	q->by_http = request != NULL;
+	if (from != NULL)
+		q->from = *from;
+	copy_question(q, wire);
+	if (request != NULL) {
+		q->waiting.gone = gone;
+		request->data = &q->waiting;
+	}
+	return q;
+}
+
+static struct str path_of(const struct question *q)
+{
+	return q->type == WIRE_CHECK ? q->check.path : q->store.path;
+}
+
+/* The answer, if there is one, and the end of the question. */
+static void finish(struct question *q, enum home_step step)
+{
+	struct versiond *v = q->versiond;
+	struct str plain = step == HOME_ANSWER ? buf_str(&v->answer) : (struct str)STR_INIT;
+
+	if (q->request != NULL)
+		q->request->data = NULL;
+	if (q->request != NULL || !q->by_http)
+		reply(v, &q->from, q->request, plain);
+	question_free(q);
+}
+
+/* waiting for a writer */
+
+static void wait_work(struct job *job)
+{
+	struct question *q = CONTAINER_OF(job, struct question, job);
+
+	look_wait(q->versiond, path_of(q));
+}
+
+static void look_again(struct question *q);
+
+static void wait_done(struct job *job)
+{
+	struct question *q = CONTAINER_OF(job, struct question, job);
+	struct versiond *v = q->versiond;
+
+	look_again(q);
+	versiond_returned(v);
+}
+
+/* False: nobody is writing there. */
+static bool wait_for_writer(struct question *q)
+{
+	if (look_is_still(q->versiond, path_of(q)))
+		return false;
+	if (q->waits++ == WAITS_MAX) {
+		finish(q, HOME_NOTHING);
+		return true;
+	}
+	q->job.work = wait_work;
+	q->job.done = wait_done;
+	versiond_submit(q->versiond, q->versiond->pool, &q->job);
+	return true;
+}
+
+static void look_again(struct question *q)
+{
+	struct versiond *v = q->versiond;
+	struct wire wire = { .sender = { .lineage = q->lineage }, .type = WIRE_CHECK,
+			     .check = q->check };
+
+	if (wait_for_writer(q))
+		return;
+	if (q->type == WIRE_STORE)
+		finish(q, home_stored(&v->home, &q->store, &v->answer));
+	else
+		finish(q, home_receive(&v->home, &wire, group_clock(v), &v->answer));
+}
+
+/* keeping a record */
+
+static int keep_record(struct versiond *v, struct str path, const struct record *record,
+		       struct str type, uint32_t keep)
+{
+	struct err err = ERR_INIT;
+
+	if (store_merge(v->service->store, path, record, type, keep, &err) == 0)
+		return 0;
+	log_err(LOG_LEVEL_WARNING, &err, "keep a record");
+	return -1;
+}
+
+static void count_commit(struct versiond *v, bool on_disk)
+{
+	v->stats.commits += on_disk;
+	v->stats.refused += !on_disk;
+}
+
+static void store_work(struct job *job)
+{
+	struct question *q = CONTAINER_OF(job, struct question, job);
+
+	q->on_disk = keep_record(q->versiond, q->store.path, &q->store.record, q->store.type,
+				 q->keep) == 0;
+}
+
+static void store_done(struct job *job)
+{
+	struct question *q = CONTAINER_OF(job, struct question, job);
+	struct versiond *v = q->versiond;
+
+	count_commit(v, q->on_disk);
+	if (q->on_disk)
+		look_again(q);
+	else
+		finish(q, HOME_NOTHING);
+	versiond_returned(v);
+}
+
+/* A question of this node's own: asker.commit. */
+struct own_commit {
+	struct job job;
+	struct versiond *versiond;
+	uint64_t id;
+	struct record record;
+	struct buf path, type;
+	uint32_t keep;
+	bool on_disk;
+};
+
+static void own_work(struct job *job)
+{
+	struct own_commit *own = CONTAINER_OF(job, struct own_commit, job);
+
+	own->on_disk = keep_record(own->versiond, buf_str(&own->path), &own->record,
+				   buf_str(&own->type), own->keep) == 0;
+}
+
+static void own_done(struct job *job)
+{
+	struct own_commit *own = CONTAINER_OF(job, struct own_commit, job);
+	struct versiond *v = own->versiond;
+
+	count_commit(v, own->on_disk);
+	asker_committed(&v->asker, own->id, own->on_disk, clock_mono_ms());
+	group_stir(v);
+	buf_clear(&own->path);
+	buf_clear(&own->type);
+	free(own);
+	versiond_returned(v);
+}
+
+void answer_commit(void *data, uint64_t id, const struct store_ask *ask)
+{
+	struct versiond *v = data;
+	struct own_commit *own = mem_new(1, sizeof *own);
+
+	own->versiond = v;
+	own->id = id;
+	own->record = ask->record;
+	own->keep = v->home.layout.keep_versions;
+	buf_addstr(&own->path, ask->path);
+	buf_addstr(&own->type, ask->type);
+	own->job.work = own_work;
+	own->job.done = own_done;
+	versiond_submit(v, v->pool, &own->job);
+}
+
+/* what comes */
+
+static void begin_store(struct versiond *v, const struct wire *wire, const struct address *from,
+			struct serve_request *request)
+{
+	struct question *q;
+
+	if (v->jobs >= JOBS_MAX) {
+		drop(v, from, request);
+		return;
+	}
+	q = keep_question(v, wire, from, request);
+	q->keep = v->home.layout.keep_versions;
+	q->job.work = store_work;
+	q->job.done = store_done;
+	versiond_submit(v, v->pool, &q->job);
+}
+
+/* True: a CHECK of a path that is being written; it is answered later. */
+static bool comes_too_early(struct versiond *v, const struct wire *wire,
+			    const struct address *from, struct serve_request *request)
+{
+	if (wire->type != WIRE_CHECK || look_is_still(v, wire->check.path))
+		return false;
+	if (v->jobs >= JOBS_MAX)
+		drop(v, from, request);
+	else
+		wait_for_writer(keep_question(v, wire, from, request));
+	return true;
+}
+
+void answer_question(struct versiond *v, const struct wire *wire, const struct address *from,
+		     struct serve_request *request)
+{
+	if (comes_too_early(v, wire, from, request))
+		return;
+	switch (home_receive(&v->home, wire, group_clock(v), &v->answer)) {
+	case HOME_ANSWER:
+		reply(v, from, request, buf_str(&v->answer));
+		return;
+	case HOME_COMMIT:
+		begin_store(v, wire, from, request);
+		return;
+	case HOME_FETCH:
+		group_behind(v, wire->type == WIRE_CHECK ? wire->check.epoch : wire->store.epoch,
+			     &wire->sender.discovery);
+		break;
+	case HOME_NOTHING:
+		break;
+	}
+	drop(v, from, request);
+}

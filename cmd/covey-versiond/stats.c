@@ -1,0 +1,82 @@
+/* stats - counters, in the lines of /.covey/metrics */
+#include "versiond.h"
+
+#include <inttypes.h>
+
+#define SEALING_BYTES (WIRE_BYTES - WIRE_PLAIN_BYTES)
+
+static const char *const directions[] = { [STATS_RECEIVED] = "received", [STATS_SENT] = "sent" };
+
+static const struct {
+	enum wire_type type;
+	const char *name;
+} types[] = {
+	{ WIRE_CHECK, "check" },   { WIRE_RECORD, "record" }, { WIRE_STORE, "store" },
+	{ WIRE_STORED, "stored" }, { WIRE_STALE, "stale" },
+};
+
+void stats_count(struct versiond *v, bool http, int direction, enum wire_type type, size_t bytes)
+{
+	if (http) {
+		v->stats.http[direction][type].messages++;
+		v->stats.http[direction][type].bytes += bytes + SEALING_BYTES;
+	} else {
+		v->stats.udp[direction][type].messages++;
+		v->stats.udp[direction][type].bytes += bytes + SEALING_BYTES;
+	}
+}
+
+static void print_messages(const struct versiond *v, struct buf *buf, const char *name, bool bytes)
+{
+	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+		for (int d = STATS_RECEIVED; d <= STATS_SENT; d++) {
+			enum wire_type t = types[i].type;
+
+			buf_addf(buf, "%s{type=\"%s\",direction=\"%s\",by=\"udp\"} %" PRIu64 "\n",
+				 name, types[i].name, directions[d],
+				 bytes ? v->stats.udp[d][t].bytes : v->stats.udp[d][t].messages);
+			buf_addf(buf, "%s{type=\"%s\",direction=\"%s\",by=\"http\"} %" PRIu64 "\n",
+				 name, types[i].name, directions[d],
+				 bytes ? v->stats.http[d][t].bytes : v->stats.http[d][t].messages);
+		}
+	}
+}
+
+static void print_head(struct buf *buf, const char *name, const char *help)
+{
+	buf_addf(buf, "# HELP %s %s\n# TYPE %s counter\n", name, help, name);
+}
+
+static void print_one(struct buf *buf, const char *name, const char *help, uint64_t n)
+{
+	print_head(buf, name, help);
+	buf_addf(buf, "%s %" PRIu64 "\n", name, n);
+}
+
+void stats_print(const struct versiond *v, struct buf *buf)
+{
+	const struct stats *s = &v->stats;
+
+	print_head(buf, "covey_messages_total", "Sealed messages about versions.");
+	print_messages(v, buf, "covey_messages_total", false);
+	print_head(buf, "covey_message_bytes_total", "Bytes of these, sealed.");
+	print_messages(v, buf, "covey_message_bytes_total", true);
+	print_head(buf, "covey_checks_total", "Questions of this node's programs, by how they ended.");
+	buf_addf(buf, "covey_checks_total{result=\"confirmed\"} %" PRIu64 "\n",
+		 s->checks[STANDING_CONFIRMED]);
+	buf_addf(buf, "covey_checks_total{result=\"unsettled\"} %" PRIu64 "\n",
+		 s->checks[STANDING_UNSETTLED]);
+	buf_addf(buf, "covey_checks_total{result=\"unconfirmed\"} %" PRIu64 "\n",
+		 s->checks[STANDING_UNCONFIRMED]);
+	print_head(buf, "covey_stores_total", "Records given to their homes, by whether a majority has them.");
+	buf_addf(buf, "covey_stores_total{result=\"settled\"} %" PRIu64 "\n", s->stores[true]);
+	buf_addf(buf, "covey_stores_total{result=\"unsettled\"} %" PRIu64 "\n", s->stores[false]);
+	print_one(buf, "covey_write_backs_total", "Reads that stored what a minority of the homes knew.",
+		  v->asker.write_backs);
+	print_one(buf, "covey_home_commits_total", "Records kept as a home.", s->commits);
+	print_one(buf, "covey_home_refused_total", "Records that could not be kept.", s->refused);
+	print_one(buf, "covey_behind_total", "Times that others had a newer layout.", s->behind);
+	print_head(buf, "covey_layout_epoch", "Of the layout in use; 0: none.");
+	buf->len -= strlen("counter\n");
+	buf_addf(buf, "gauge\ncovey_layout_epoch %" PRIu64 "\n", v->home.layout.epoch);
+}
