@@ -174,6 +174,32 @@ static const char *what(const struct nodes_row *it)
 	return it->content ? "content" : "record";
 }
 
+/* What the node is for this path: each is told once, the most telling first. */
+static const struct {
+	enum node_role role;
+	const char *name;
+} roles[] = { { NODE_HOME, "home" }, { NODE_KEEPER, "keeper" }, { NODE_GUEST, "guest" } };
+#define ROLES (sizeof roles / sizeof *roles)
+
+static void roles_text(struct buf *text, uint8_t of)
+{
+	for (size_t i = 0; i < ROLES; i++)
+		if (of & roles[i].role)
+			buf_addf(text, "%s%s", text->len > 0 ? "," : "", roles[i].name);
+	if (text->len == 0)
+		buf_addc(text, '-');
+}
+
+static json_t *roles_json(uint8_t of)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < ROLES; i++)
+		if (of & roles[i].role)
+			json_array_append_new(array, json_string(roles[i].name));
+	return array;
+}
+
 static bool has_content(const struct nodes_row *it)
 {
 	return it->answered && record_is_live(&it->record) && !(it->record.flags & RECORD_DIRECTORY);
@@ -181,7 +207,7 @@ static bool has_content(const struct nodes_row *it)
 
 static void print_rows(const struct options *o, struct str path, const struct rows *rows)
 {
-	struct buf name = BUF_INIT;
+	struct buf name = BUF_INIT, role = BUF_INIT;
 
 	pct_encode(&name, path);
 	for (size_t i = 0; i < rows->count; i++) {
@@ -194,9 +220,12 @@ static void print_rows(const struct options *o, struct str path, const struct ro
 			str_to_hex(sha256, it->record.sha256, SHA256_BYTES);
 			snprintf(size, sizeof size, "%llu", (unsigned long long)it->record.size);
 		}
-		printf("%c %016llx %-12s %-9s %-46s %12s %-*.*s", rows->list[i].newest ? '*' : '.',
-		       (unsigned long long)it->id, rows->list[i].name, what(it), version, size,
-		       SHA256_SHORT, SHA256_SHORT, sha256);
+		buf_reset(&role);
+		roles_text(&role, it->roles);
+		printf("%c %016llx %-12s %-11s %-9s %-46s %12s %-*.*s",
+		       rows->list[i].newest ? '*' : '.', (unsigned long long)it->id,
+		       rows->list[i].name, role.data, what(it), version, size, SHA256_SHORT,
+		       SHA256_SHORT, sha256);
 		if (it->answered)
 			printf(" %6llums", (unsigned long long)it->age_ms);
 		else
@@ -204,6 +233,7 @@ static void print_rows(const struct options *o, struct str path, const struct ro
 		printf(o->many ? "  %s\n" : "\n", name.data);
 	}
 	buf_clear(&name);
+	buf_clear(&role);
 }
 
 static void set_record(json_t *object, const struct row *row)
@@ -236,6 +266,7 @@ static json_t *row_json(const struct row *row, bool self)
 	if (it->http.len > 0)
 		json_object_set_new(object, "address", json_string(address_format(text, &it->http)));
 	json_object_set_new(object, "state", json_string(member_state_name(it->state)));
+	json_object_set_new(object, "roles", roles_json(it->roles));
 	json_object_set_new(object, "self", json_boolean(self));
 	json_object_set_new(object, "answered", json_boolean(it->answered));
 	json_object_set_new(object, "newest", json_boolean(row->newest));
