@@ -19,29 +19,33 @@ void syncd_rest(struct syncd *d)
 {
 	if (d->stopping && d->pulls == NULL && d->gatherings == NULL && d->carryings == NULL &&
 	    d->bulkings == NULL && d->resolving == 0 && d->keeps_asked == 0 &&
-	    drain_rests(d->drain) && syncing_rests(d->syncing))
+	    drain_rests(d->drain) && syncing_rests(d->syncing) && keeping_rests(d->keeping) &&
+	    upkeep_rests(d->upkeep))
 		service_finished(d->service);
 }
 
 void syncd_returned(struct syncd *d, uint64_t id)
 {
-	(void)id;
 	drain_now(d->drain);
 	if (d->syncing != NULL) {
 		syncing_returned(d->syncing);
+		keeping_returned(d->keeping, id);
 	}
 }
 
 void syncd_lost(struct syncd *d)
 {
-	(void)d;
+	if (d->keeping != NULL)
+		keeping_relaid(d->keeping);
 }
 
 void syncd_relaid(struct syncd *d)
 {
 	drain_now(d->drain);
+	upkeep_relaid(d->upkeep);
 	if (d->syncing != NULL) {
 		syncing_relaid(d->syncing);
+		keeping_relaid(d->keeping);
 	}
 }
 
@@ -204,8 +208,10 @@ static int start(struct service *service, struct err *err)
 		fetcher_keys(d->fetcher, &d->sign);
 	}
 	drain_start(d);
+	upkeep_start(d);
 	if (d->keys.count > 0) {
 		syncing_start(d);
+		keeping_start(d);
 	}
 	d->serve = serve_new(d->loop, service_fd(service, "sync"), &conversation, d, err);
 	return d->serve == NULL ? -1 : 0;
@@ -227,8 +233,10 @@ static void stop(struct service *service)
 	d->stopping = true;
 	serve_quiesce(d->serve);
 	drain_stop(d->drain);
+	upkeep_stop(d->upkeep);
 	if (d->syncing != NULL) {
 		syncing_stop(d->syncing);
+		keeping_stop(d->keeping);
 	}
 	push_stop(d);
 	pulling_stop(d);
@@ -250,6 +258,8 @@ static void release(struct service *service)
 	serve_free(d->serve);
 	drain_free(d->drain);
 	syncing_free(d->syncing);
+	keeping_free(d->keeping);
+	upkeep_free(d->upkeep);
 	peers_free(d->peers);
 	fetcher_free(d->fetcher);
 	caller_free(d->version);

@@ -12,7 +12,9 @@
  *	drained.c	one entry of it
  *	syncing.c	the records of this home, from the others
  *	exchanging.c	from one of them
- *	keep_in.c	KEEP: have we the content?
+ *	keeping.c	the contents: have the keepers got them?
+ *	keep_in.c	have we?
+ *	upkeep.c	what is to be forgotten
  *	post.c		a sealed message to another node
  *	carry.c		CARRY: one of another role
  *	bulk.c		BULK: batches that come
@@ -39,6 +41,8 @@ struct bulking;
 struct pushing;
 struct drain;
 struct syncing;
+struct upkeep;
+struct keeping;
 
 /* Whoever waits for an answer: what serve_request.data points to. */
 struct asker {
@@ -65,6 +69,8 @@ struct syncd {
 	struct pushing *pushes;
 	struct drain *drain;
 	struct syncing *syncing;	/* NULL: a group of one */
+	struct keeping *keeping;	/* NULL: a group of one */
+	struct upkeep *upkeep;
 	unsigned keeps_asked;		/* KEEPs that came and are being looked at */
 	unsigned resolving;		/* names on their way */
 	uint64_t first_byte_ms;		/* timeouts.pull: a peer answers within it, or is sick */
@@ -168,12 +174,31 @@ void syncing_relaid(struct syncing *);
 void syncing_stop(struct syncing *);
 bool syncing_rests(const struct syncing *);
 
+/* keeping.c */
+
+void keeping_start(struct syncd *);
+void keeping_free(struct keeping *);	/* NULL is fine */
+void keeping_returned(struct keeping *, uint64_t id);
+void keeping_relaid(struct keeping *);	/* and whenever all keepers are to be asked */
+void keeping_stop(struct keeping *);
+bool keeping_rests(const struct keeping *);
+/* This node is to be in the layout no more: its contents have to be taken over first. */
+bool keeping_leaves(const struct layout *, uint64_t self);
+
 /* keep_in.c */
 
 /* plain, to which bulk points, is taken over. */
 void keep_asked(struct syncd *, struct serve_request *, struct buf *plain, const struct bulk *);
 /* Pull it, from its keepers, the sender, or whoever made it.  False: too many are under way. */
 bool keep_pull(struct syncd *, const struct keep_item *, uint64_t sender);
+
+/* upkeep.c */
+
+void upkeep_start(struct syncd *);
+void upkeep_free(struct upkeep *);	/* NULL is fine */
+void upkeep_relaid(struct upkeep *);
+void upkeep_stop(struct upkeep *);
+bool upkeep_rests(const struct upkeep *);
 
 /* resolve.c */
 

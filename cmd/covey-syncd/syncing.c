@@ -56,6 +56,8 @@ static void go_on(struct syncing *s)
 		exchanging_start(e);
 	}
 	epoch = resync_synced(&s->plan);
+	if (keeping_leaves(&s->plan.layout, s->plan.self))
+		return;		/* that is told when its contents have been taken over */
 	if (epoch != 0 && epoch != s->told) {
 		s->told = epoch;
 		peers_synced(s->daemon->peers, epoch);
