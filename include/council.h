@@ -19,8 +19,9 @@
  * A single layout is followed by a joint one when a guest wants to be a home,
  * a member wants to be a guest (so it leaves), was away for COUNCIL_DEAD_MS, or
  * another node lives at its address.  A joint one is followed by set B alone
- * when for each partition a majority of B's homes has all records, or by set A
- * alone when that cannot be for COUNCIL_STUCK_MS.  Of the council the live
+ * when for each partition a majority of B's homes has all records, and those
+ * that leave have handed over what they keep; or by set A alone when the former
+ * cannot be for COUNCIL_STUCK_MS.  Of the council the live
  * member with the smallest id proposes, the others somewhat later.
  *
  * Changing `homes` goes by steps of one, each through a joint layout of the
@@ -52,13 +53,6 @@
 #define COUNCIL_ASKED_MS 3000		/* how long a person's wish is remembered; it is told again and again */
 #define COUNCIL_FORCED 1000		/* epochs that a forced layout jumps */
 
-/* What people choose.  0: as it is (keep_days: UINT32_MAX). */
-struct council_numbers {
-	uint8_t homes, copies;
-	uint32_t keep_versions, keep_days;
-};
-#define COUNCIL_NUMBERS_NONE ((struct council_numbers){ .keep_days = UINT32_MAX })
-
 struct council_seeds {
 	size_t count, answered;		/* this node itself left out */
 };
@@ -77,7 +71,7 @@ enum council_meeting { COUNCIL_KEEP, COUNCIL_ADOPT, COUNCIL_APART };
 
 struct council {
 	uint64_t self;
-	struct council_numbers founding;	/* all given */
+	struct layout_numbers founding;	/* all given */
 	struct layout layout;		/* the newest on disk */
 	/* private */
 	uint64_t began;			/* ms: since then without a group */
@@ -88,7 +82,7 @@ struct council {
 	uint64_t joint_since, joint_moved;
 	size_t joint_synced;		/* of set B */
 	bool joint_ready;
-	struct council_numbers asked;
+	struct layout_numbers asked;
 	uint64_t asked_until;
 	uint64_t dead_ms[LAYOUT_MEMBERS_MAX];	/* of layout.members: how long each was seen away */
 	struct council_barred {
@@ -97,14 +91,15 @@ struct council {
 	size_t barred_count;
 };
 
-void council_init(struct council *, uint64_t self, const struct council_numbers *founding,
+void council_init(struct council *, uint64_t self, const struct layout_numbers *founding,
 		  uint64_t now);
 /* This layout is on disk now. */
 void council_told(struct council *, const struct layout *, uint64_t now);
 /* What a layout that was heard of means. */
 enum council_meeting council_meet(const struct council *, const struct layout *theirs);
-/* A person wants these numbers. */
-void council_ask(struct council *, const struct council_numbers *, uint64_t now);
+/* A person wants these numbers.  Whether the layout has them already. */
+bool council_agrees(const struct council *, const struct layout_numbers *);
+void council_ask(struct council *, const struct layout_numbers *, uint64_t now);
 /* accepted: what this node has accepted for the next epoch (synod.h), or NULL. */
 void council_step(struct council *, const struct view *, const struct council_seeds *,
 		  const struct layout *accepted, uint64_t now, struct council_step *ret);

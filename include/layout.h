@@ -63,6 +63,12 @@ struct layout {
 	char regions[LAYOUT_REGIONS_MAX + 1][MEMBER_REGION_MAX + 1];	/* [0] is "" */
 	size_t region_count;		/* without [0] */
 };
+/* What people choose of it.  0: as it is (keep_days: UINT32_MAX). */
+struct layout_numbers {
+	uint8_t homes, copies;
+	uint32_t keep_versions, keep_days;
+};
+
 #define LAYOUT_NONE ((struct layout){ .epoch = 0 })
 
 bool layout_is_joint(const struct layout *);

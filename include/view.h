@@ -41,6 +41,7 @@ struct view {
 	struct view_entry *entries;	/* the others; owned */
 	size_t count;
 	uint64_t changes;		/* grows when something people see changes */
+	uint64_t returns;		/* grows when a member is up that was not, or was unknown */
 	uint64_t outdone;		/* a start of ours that others know and we do not, or 0 */
 	uint64_t recalled;		/* the greatest sequence of ours that others know */
 	uint64_t ticked;		/* ms: the last view_tick() */

@@ -12,6 +12,7 @@
  *	WANT	lineage, epoch				give me your layout if it is newer
  *	LAYOUT	layout					what the group agreed on
  *	PREPARE, PROMISE, ACCEPT, ACCEPTED, NACK	on the next layout (synod.h)
+ *	CHANGE	lineage, homes u8, copies u8, keep u32, u32	propose a layout with these numbers
  *
  * A packet of another protocol version is read up to the sender, so that
  * it can be shown as incompatible.  All messages are idempotent: what is
@@ -50,6 +51,7 @@ enum wire_type {
 	WIRE_ACCEPT,
 	WIRE_ACCEPTED,
 	WIRE_NACK,
+	WIRE_CHANGE,
 };
 
 struct wire_gossip {
@@ -119,6 +121,11 @@ struct wire_synod {
 	struct layout value;		/* ACCEPT; PROMISE: what was accepted, or LAYOUT_NONE */
 };
 
+struct wire_change {
+	uint64_t lineage;
+	struct layout_numbers numbers;
+};
+
 struct wire {
 	struct member sender;
 	enum wire_type type;
@@ -132,6 +139,7 @@ struct wire {
 		struct wire_want want;
 		struct layout layout;
 		struct wire_synod synod;
+		struct wire_change change;
 	};
 };
 
@@ -147,6 +155,7 @@ void wire_pack_want(struct buf *, const struct wire_want *);
 void wire_pack_layout(struct buf *, const struct layout *);
 /* type: WIRE_PREPARE to WIRE_NACK. */
 void wire_pack_synod(struct buf *, enum wire_type type, const struct wire_synod *);
+void wire_pack_change(struct buf *, const struct wire_change *);
 /* As many of the members as fit; *count is how many did. */
 void wire_pack_gossip(struct buf *, bool answer, uint64_t clock,
 		      const struct member *const *members, size_t *count);

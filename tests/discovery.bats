@@ -50,6 +50,13 @@ all_up() {
 	done
 }
 
+# settled I J - both have the joint layout of the two, which without a home's work stays as it is
+settled() {
+	local i
+	for i; do wait_until 5 grep -qx 'epoch = 2' "$D/n$i/store/state/layout.ini"; done
+	sleep 0.2		# until the view that tells of it is saved
+}
+
 key_of() { sed -n "s/^$2 = //p" "$D/n$1/store/state/$3.ini" | head -n 1; }
 
 @test "a new node needs one seed, and nothing changes elsewhere" {
@@ -146,6 +153,7 @@ key_of() { sed -n "s/^$2 = //p" "$D/n$1/store/state/$3.ini" | head -n 1; }
 	node 2 "127.0.0.1:$(at 9)"
 	wait_until 5 all_up 2
 	wait_until 5 test -s "$D/seen"
+	settled 1 2
 	cp "$D/n1/store/state/members.ini" "$D/before"
 	run "$TOP/tests/packets" spoil "$D/seen" "$(at 1)"
 	[ "$status" -eq 0 ]

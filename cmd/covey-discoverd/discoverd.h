@@ -3,11 +3,13 @@
  *
  *	main.c		the role: start, rounds, good-bye
  *	network.c	the sockets of the gossip, and multicast
+ *	carry.c		what covey-syncd does for this: packets by HTTP, DRAIN
  *	seeds.c		where to look for others first
  *	state.c		what outlives the process: members.ini, start.ini
  *	standing.c	what this node is to the group, and how far its disk remembers
  *	settle.c	layouts: founding, fetching, adopting, proposing
  *	acceptor.c	this node's vote on the next layout
+ *	wishes.c	what people ask of the layout
  *	watch.c		discover.sock
  *
  * What has to be on disk before it is told is written by a pool of one
@@ -18,6 +20,7 @@
 
 #include "call.h"
 #include "council.h"
+#include "discover_talk.h"
 #include "gossip.h"
 #include "pool.h"
 #include "sealed.h"
@@ -28,11 +31,12 @@
 #define SEED_ADDRESSES 8
 
 struct seed {
-	char *text;			/* "host:port", as configured; owned */
+	char *text;			/* "host:port", as configured, without http://; owned */
 	struct address addresses[SEED_ADDRESSES];	/* found so far */
 	bool answered[SEED_ADDRESSES];	/* since the start */
 	size_t count;
 	bool numeric;			/* needs no resolving */
+	bool http;			/* the addresses are of its HTTP */
 	struct call call;		/* RESOLVE, while one is under way */
 	struct timer again;
 	struct discoverd *discoverd;
@@ -79,6 +83,7 @@ struct settle {
 	int rc;				/* of the writing */
 	struct err err;
 	struct timer again;		/* after a failure */
+	uint64_t forced;		/* the epoch that was forced here; 0: none */
 	uint64_t apart;			/* lineage of another group, once that was logged */
 	bool waits_logged;
 };
@@ -94,6 +99,14 @@ struct discoverd {
 	int multicast_fd;
 	struct address multicast_address;
 	struct timer announce;
+
+	bool expects;			/* what is being sent should be answered */
+	struct address carried_from;	/* the asker of a packet that came by HTTP; len 0: none */
+	struct buf *carried;		/* its answer */
+	struct path *paths;		/* where packets go; owned */
+	struct call drain;
+	bool drain_again;
+	uint64_t returns;		/* of the view, that syncd was told of */
 
 	struct seed *seeds;
 	size_t seed_count;
@@ -119,6 +132,9 @@ struct discoverd {
 	struct acceptor acceptor;
 	struct settle settle;
 
+	struct wish *wishes;		/* that are not done yet */
+	struct timer wish_again;
+
 	struct serve *serve;
 	struct serve_request **watchers;
 	size_t watcher_count;
@@ -130,13 +146,31 @@ void network_stop(struct discoverd *);
 /* Begin a message in d->packet; what is packed behind it goes out. */
 struct buf *network_message(struct discoverd *);
 void network_send(struct discoverd *, const struct address *);
+void network_ask(struct discoverd *, const struct address *);	/* the same, and an answer is due */
+void network_seal(const struct discoverd *, struct str plain, struct buf *ret);
+/* A message from there, however it came. */
+void network_hear(struct discoverd *, const struct wire *, const struct address *from);
 /* A member's discovery; NULL: not known. */
 const struct address *network_address(const struct discoverd *, uint64_t id);
+
+/* carry.c */
+void carry_start(struct discoverd *);
+void carry_stop(struct discoverd *);
+/* A message goes there by UDP; expects: an answer should come soon.  It goes by HTTP too when none does. */
+void carry_sent(struct discoverd *, const struct address *, struct str plain, bool expects);
+bool carry_only(const struct discoverd *, const struct address *);	/* UDP is not spoken there */
+void carry_heard(struct discoverd *, const struct wire *, const struct address *from);	/* by UDP */
+/* A packet that came by HTTP: its answer into *ret, sealed, or nothing. */
+void carry_receive(struct discoverd *, struct str packet, struct buf *ret);
+void carry_poke(struct discoverd *);		/* DRAIN: peers or the layout have changed */
 
 /* seeds.c */
 int seeds_start(struct discoverd *, struct err *);
 void seeds_stop(struct discoverd *);
 void seeds_heard(struct discoverd *, const struct address *from);
+/* How a seed is reached by HTTP; false: no seed is there, or it is not known. */
+bool seeds_http(const struct discoverd *, const struct address *seed, struct address *ret,
+		bool *ret_only);
 void seeds_count(const struct discoverd *, struct council_seeds *ret);
 
 /* state.c */
@@ -160,12 +194,19 @@ void settle_stop(struct discoverd *);
 void settle_step(struct discoverd *);		/* after anything that may change what is to be done */
 void settle_receive(struct discoverd *, const struct wire *, const struct address *from);
 void settle_fetch(struct discoverd *, const struct address *from);
+void settle_force(struct discoverd *, const struct layout *);
 void settle_synced(struct discoverd *, uint64_t epoch);
 void settle_answer(struct discoverd *, uint64_t from, enum wire_type, const struct wire_synod *);
 const struct layout *settle_layout(const struct discoverd *);
 
 /* acceptor.c */
 void acceptor_ask(struct discoverd *, const struct vote *);
+
+/* wishes.c */
+void wishes_ask(struct discoverd *, struct serve_request *, const struct discover_change *);
+void wishes_hear(struct discoverd *, const struct wire_change *);
+void wishes_gone(struct discoverd *, const struct serve_request *);
+void wishes_end(struct discoverd *);
 
 /* watch.c */
 int watch_serve(struct discoverd *, struct err *);

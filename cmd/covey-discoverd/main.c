@@ -63,6 +63,10 @@ static bool offset_moved(const struct discoverd *d)
 
 void discoverd_changed(struct discoverd *d)
 {
+	if (d->gossip.view.returns != d->returns) {
+		d->returns = d->gossip.view.returns;
+		carry_poke(d);
+	}
 	if (d->publish.loop == NULL &&
 	    (d->gossip.view.changes != d->published || offset_moved(d)))
 		timer_start(d->service->loop, &d->publish, PUBLISH_MS);
@@ -96,7 +100,9 @@ static void round_due(struct timer *timer)
 	if (d->gossip.view.outdone != 0)
 		start_above(d);
 	standing_check(d);
+	d->expects = true;
 	gossip_round(&d->gossip, clock_mono_ms());
+	d->expects = false;
 	settle_step(d);
 	if (d->save_failed)
 		state_save_members(d);
@@ -178,9 +184,11 @@ static void release(struct discoverd *d)
 	timer_stop(&d->round);
 	timer_stop(&d->publish);
 	timer_stop(&d->farewell);
+	wishes_end(d);
 	settle_stop(d);
 	standing_stop(d);
 	watch_end(d);
+	carry_stop(d);
 	seeds_stop(d);
 	network_stop(d);
 	pool_free(d->pool);
@@ -214,6 +222,7 @@ static int start(struct service *service, struct err *err)
 		release(d);
 		return -1;
 	}
+	carry_start(d);
 	timer_start(service->loop, &d->round, 0);
 	publish(&d->publish);
 	return 0;

@@ -11,12 +11,29 @@
 
 #define ANNOUNCE_MS 5000
 
+void network_seal(const struct discoverd *d, struct str plain, struct buf *ret)
+{
+	uint8_t nonce[SEAL_NONCE_BYTES];
+	char *to = buf_reserve(ret, WIRE_BYTES);
+
+	randombytes_buf(nonce, sizeof nonce);
+	ret->len += seal_close(&d->keys, MEMBER_PROTOCOL, nonce, plain, (uint8_t *)to);
+}
+
 static void send_message(void *data, const struct address *to, struct str plain)
 {
 	struct discoverd *d = data;
 
-	if (d->unicast != NULL)
+	if (d->unicast == NULL)
+		return;
+	if (d->carried_from.len != 0 && address_eq(to, &d->carried_from)) {
+		network_seal(d, plain, d->carried);
+		d->carried_from.len = 0;	/* one question, one answer */
+		return;
+	}
+	if (!carry_only(d, to))
 		sealed_send(d->unicast, to, plain);
+	carry_sent(d, to, plain, d->expects);
 }
 
 static uint64_t random_number(void *data)
@@ -38,6 +55,12 @@ static void received(void *data, const struct wire *wire, const struct address *
 {
 	struct discoverd *d = data;
 
+	carry_heard(d, wire, from);
+	network_hear(d, wire, from);
+}
+
+void network_hear(struct discoverd *d, const struct wire *wire, const struct address *from)
+{
 	if (d->gossip.view.self.state == MEMBER_LEFT)
 		return;
 	seeds_heard(d, from);
@@ -61,6 +84,13 @@ struct buf *network_message(struct discoverd *d)
 void network_send(struct discoverd *d, const struct address *to)
 {
 	send_message(d, to, buf_str(&d->packet));
+}
+
+void network_ask(struct discoverd *d, const struct address *to)
+{
+	d->expects = true;
+	network_send(d, to);
+	d->expects = false;
 }
 
 const struct address *network_address(const struct discoverd *d, uint64_t id)

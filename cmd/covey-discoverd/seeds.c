@@ -34,6 +34,27 @@ void seeds_heard(struct discoverd *d, const struct address *from)
 				d->seeds[i].answered[k] = true;
 }
 
+bool seeds_http(const struct discoverd *d, const struct address *address, struct address *ret,
+		bool *ret_only)
+{
+	const struct address *own = &d->gossip.view.self.http;
+
+	for (size_t i = 0; i < d->seed_count; i++) {
+		const struct seed *seed = &d->seeds[i];
+
+		for (size_t k = 0; k < seed->count; k++) {
+			if (!address_eq(&seed->addresses[k], address))
+				continue;
+			*ret = *address;
+			*ret_only = seed->http;
+			if (!seed->http && own->len != 0)
+				address_set_port(ret, address_port(own));
+			return seed->http || own->len != 0;
+		}
+	}
+	return false;
+}
+
 void seeds_count(const struct discoverd *d, struct council_seeds *ret)
 {
 	struct council_seeds seeds = { .count = 0 };
@@ -43,7 +64,8 @@ void seeds_count(const struct discoverd *d, struct council_seeds *ret)
 
 		seeds.count += seed->count == 0;	/* a name that nobody knows yet */
 		for (size_t k = 0; k < seed->count; k++) {
-			if (address_eq(&seed->addresses[k], &d->gossip.view.self.discovery))
+			if (address_eq(&seed->addresses[k], seed->http ? &d->gossip.view.self.http
+									: &d->gossip.view.self.discovery))
 				continue;
 			seeds.count++;
 			seeds.answered += seed->answered[k];
@@ -112,6 +134,10 @@ int seeds_start(struct discoverd *d, struct err *err)
 		struct seed *seed = &d->seeds[d->seed_count++];
 		struct str text = str_of(conf->group.seeds[i]);
 
+		seed->http = str_starts(text, STR(CONF_SEED_HTTP));
+		if (seed->http)
+			text = (struct str){ text.s + strlen(CONF_SEED_HTTP),
+					     text.n - strlen(CONF_SEED_HTTP) };
 		seed->text = mem_copy(text.s, text.n);
 		seed->discoverd = d;
 		seed->call = (struct call)CALL_INIT;

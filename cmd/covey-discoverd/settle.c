@@ -59,6 +59,7 @@ static void use_layout(struct discoverd *d, const struct layout *layout)
 	struct settle *s = &d->settle;
 	struct member *self = &d->gossip.view.self;
 	bool decided = s->proposer.phase == SYNOD_DECIDED && layout_eq(&s->proposer.value, layout);
+	bool forced = layout->epoch == s->forced;
 
 	council_told(&s->council, layout, clock_mono_ms());
 	synod_stop(&s->proposer);
@@ -67,9 +68,10 @@ static void use_layout(struct discoverd *d, const struct layout *layout)
 	self->synced = 0;
 	log_layout(layout);
 	watch_publish_layout(d);
-	if (decided)
+	if (decided || forced)
 		tell_everybody(d);
 	discoverd_hurry(d);
+	carry_poke(d);
 }
 
 static void layout_written(struct job *);
@@ -177,7 +179,7 @@ static void send_synod(void *data, uint64_t to, enum wire_type type, const struc
 	if (address == NULL)
 		return;
 	wire_pack_synod(network_message(d), type, synod);
-	network_send(d, address);
+	network_ask(d, address);
 }
 
 static uint64_t random_number(void *data)
@@ -230,7 +232,7 @@ void settle_fetch(struct discoverd *d, const struct address *from)
 	struct wire_want want = { .lineage = layout->lineage, .epoch = layout->epoch };
 
 	wire_pack_want(network_message(d), &want);
-	network_send(d, from);
+	network_ask(d, from);
 }
 
 static void act(struct discoverd *d, struct council_step *step)
@@ -321,6 +323,8 @@ void settle_receive(struct discoverd *d, const struct wire *wire, const struct a
 		hear_want(d, &wire->want, from);
 	} else if (wire->type == WIRE_LAYOUT) {
 		hear_layout(d, &wire->layout);
+	} else if (wire->type == WIRE_CHANGE) {
+		wishes_hear(d, &wire->change);
 	} else if (wire->type == WIRE_PREPARE || wire->type == WIRE_ACCEPT) {
 		vote.asked = wire->synod;
 		acceptor_ask(d, &vote);
@@ -328,6 +332,12 @@ void settle_receive(struct discoverd *d, const struct wire *wire, const struct a
 		   wire->type == WIRE_NACK) {
 		settle_answer(d, wire->sender.id, wire->type, &wire->synod);
 	}
+}
+
+void settle_force(struct discoverd *d, const struct layout *layout)
+{
+	d->settle.forced = layout->epoch;
+	adopt(d, layout);
 }
 
 void settle_synced(struct discoverd *d, uint64_t epoch)
@@ -344,7 +354,7 @@ void settle_synced(struct discoverd *d, uint64_t epoch)
 void settle_start(struct discoverd *d)
 {
 	const struct conf *conf = d->service->conf;
-	struct council_numbers numbers = {
+	struct layout_numbers numbers = {
 		.homes = (uint8_t)conf->replication.homes,
 		.copies = (uint8_t)conf->replication.copies,
 		.keep_versions = (uint32_t)conf->keep.versions,

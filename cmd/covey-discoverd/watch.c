@@ -49,6 +49,7 @@ static void gone(struct serve *serve, struct serve_request *request)
 {
 	struct discoverd *d = serve_data(serve);
 
+	wishes_gone(d, request);
 	for (size_t i = 0; i < d->watcher_count; i++)
 		if (d->watchers[i] == request)
 			d->watchers[i--] = d->watchers[--d->watcher_count];
@@ -95,6 +96,17 @@ static void synced(struct discoverd *d, struct serve_request *request, struct st
 	done(request);
 }
 
+static void change_asked(struct discoverd *d, struct serve_request *request, struct str body)
+{
+	struct discover_change change;
+	struct err err = ERR_INIT;
+
+	if (discover_change_unpack(body, &change, &err) < 0)
+		serve_fail(request, &err);
+	else
+		wishes_ask(d, request, &change);
+}
+
 /* Requests that have no body. */
 static void asked_plainly(struct discoverd *d, struct serve_request *request, uint8_t type)
 {
@@ -114,6 +126,7 @@ static void asked_plainly(struct discoverd *d, struct serve_request *request, ui
 static void asked(struct serve *serve, struct serve_request *request, struct frame *frame)
 {
 	struct discoverd *d = serve_data(serve);
+	struct buf answer = BUF_INIT;
 
 	if (frame->type == DISCOVER_VIEW || frame->type == DISCOVER_WATCH ||
 	    frame->type == DISCOVER_LEAVE) {
@@ -125,6 +138,13 @@ static void asked(struct serve *serve, struct serve_request *request, struct fra
 		behind(d, request, frame->body);
 	} else if (frame->type == DISCOVER_SYNCED) {
 		synced(d, request, frame->body);
+	} else if (frame->type == DISCOVER_CARRY) {
+		carry_receive(d, frame->body, &answer);
+		serve_reply(request, DISCOVER_CARRIED, buf_str(&answer), NULL, 0);
+		serve_end(request);
+		buf_clear(&answer);
+	} else if (frame->type == DISCOVER_CHANGE) {
+		change_asked(d, request, frame->body);
 	} else {
 		refuse(request, ERR_UNSUPPORTED, "unknown request");
 	}

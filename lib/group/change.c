@@ -74,6 +74,20 @@ static bool has_way_back(const struct layout *layout)
 	return false;
 }
 
+/* Who leaves and is there says so when all its content has been taken over. */
+static bool leavers_wait(const struct layout *layout, const struct view *view)
+{
+	for (size_t i = 0; i < layout->count; i++) {
+		const struct member *m = seen(view, layout->members[i].id);
+
+		if (layout->members[i].sets == LAYOUT_A && is_up(m) &&
+		    !(m->flags & MEMBER_SILENT) &&
+		    (m->lineage != layout->lineage || m->synced != layout->epoch))
+			return true;
+	}
+	return false;
+}
+
 static bool after_joint(struct council *c, const struct view *view, uint64_t now,
 			struct layout *ret, const char **ret_why, uint64_t *due)
 {
@@ -85,12 +99,12 @@ static bool after_joint(struct council *c, const struct view *view, uint64_t now
 		c->joint_moved = now;
 		c->joint_ready = has_majorities(&c->layout, marked);
 	}
-	if (c->joint_ready) {
+	if (c->joint_ready && !leavers_wait(&c->layout, view)) {
 		layout_alone(&c->layout, LAYOUT_B, ret);
 		*ret_why = "the new homes have their records";
 		return true;
 	}
-	if (!has_way_back(&c->layout) || !has_passed(c->joint_moved + COUNCIL_STUCK_MS, now, due))
+	if (c->joint_ready || !has_way_back(&c->layout) || !has_passed(c->joint_moved + COUNCIL_STUCK_MS, now, due))
 		return false;
 	mark(&c->layout, view, true, marked);
 	if (has_majorities(&c->layout, marked) &&

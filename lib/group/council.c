@@ -8,7 +8,7 @@
 #define SETTLE_MS 5000			/* a solo group does not grow so long when it sees another */
 #define STEP_MAX_MS 2000		/* more between two steps: this node slept */
 
-void council_init(struct council *c, uint64_t self, const struct council_numbers *founding,
+void council_init(struct council *c, uint64_t self, const struct layout_numbers *founding,
 		  uint64_t now)
 {
 	*c = (struct council){ .self = self, .founding = *founding, .began = now, .stepped = now };
@@ -57,7 +57,17 @@ void council_told(struct council *c, const struct layout *layout, uint64_t now)
 	c->wish_since = c->unfinished_since = c->joiners_since = c->foreign_since = 0;
 }
 
-void council_ask(struct council *c, const struct council_numbers *numbers, uint64_t now)
+bool council_agrees(const struct council *c, const struct layout_numbers *numbers)
+{
+	const struct layout *l = &c->layout;
+
+	return !layout_is_joint(l) && (numbers->homes == 0 || numbers->homes == l->homes) &&
+	       (numbers->copies == 0 || numbers->copies == l->copies) &&
+	       (numbers->keep_versions == 0 || numbers->keep_versions == l->keep_versions) &&
+	       (numbers->keep_days == UINT32_MAX || numbers->keep_days == l->keep_days);
+}
+
+void council_ask(struct council *c, const struct layout_numbers *numbers, uint64_t now)
 {
 	c->asked = *numbers;
 	c->asked_until = now + COUNCIL_ASKED_MS;

@@ -107,7 +107,8 @@ static bool is_alive_at(const struct gossip *gossip, const struct address *addre
 	for (size_t i = 0; i < gossip->view.count; i++) {
 		const struct member *member = &gossip->view.entries[i].member;
 
-		if (member->state == MEMBER_UP && address_eq(&member->discovery, address))
+		if (member->state == MEMBER_UP && (address_eq(&member->discovery, address) ||
+						   address_eq(&member->http, address)))
 			return true;
 	}
 	return false;

@@ -137,6 +137,9 @@ bool view_hear(struct view *view, const struct member *word, bool direct, uint64
 	if (entry != NULL && member_cmp_age(word, &entry->member) <= 0)
 		return false;
 	news.member.state = judge(&news, now);
+	view->returns += news.member.state == MEMBER_UP &&
+			 (entry == NULL || entry->member.state == MEMBER_DOWN ||
+			  entry->member.state == MEMBER_LEFT);
 	if (entry != NULL) {
 		news.ahead = entry->ahead;
 		news.clock_known = entry->clock_known;

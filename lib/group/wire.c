@@ -148,6 +148,16 @@ void wire_pack_synod(struct buf *buf, enum wire_type type, const struct wire_syn
 	layout_pack(buf, &synod->value);
 }
 
+void wire_pack_change(struct buf *buf, const struct wire_change *change)
+{
+	pack_u8(buf, WIRE_CHANGE);
+	pack_u64(buf, change->lineage);
+	pack_u8(buf, change->numbers.homes);
+	pack_u8(buf, change->numbers.copies);
+	pack_u32(buf, change->numbers.keep_versions);
+	pack_u32(buf, change->numbers.keep_days);
+}
+
 void wire_pack_gossip(struct buf *buf, bool answer, uint64_t clock,
 		      const struct member *const *members, size_t *count)
 {
@@ -279,6 +289,17 @@ static void unpack_synod(struct unpack *in, struct wire_synod *ret)
 		in->failed = true;
 }
 
+static void unpack_change(struct unpack *in, struct wire_change *ret)
+{
+	ret->lineage = unpack_u64(in);
+	ret->numbers.homes = unpack_u8(in);
+	ret->numbers.copies = unpack_u8(in);
+	ret->numbers.keep_versions = unpack_u32(in);
+	ret->numbers.keep_days = unpack_u32(in);
+	if (ret->numbers.homes > LAYOUT_HOMES_MAX || ret->numbers.copies > LAYOUT_COPIES_MAX)
+		in->failed = true;
+}
+
 static void unpack_message(struct unpack *in, enum wire_type type, struct wire *ret)
 {
 	switch (type) {
@@ -313,6 +334,9 @@ static void unpack_message(struct unpack *in, enum wire_type type, struct wire *
 	case WIRE_NACK:
 		unpack_synod(in, &ret->synod);
 		break;
+	case WIRE_CHANGE:
+		unpack_change(in, &ret->change);
+		break;
 	case WIRE_OTHER:
 		in->failed = true;
 		break;
@@ -335,7 +359,7 @@ int wire_unpack(struct str plain, uint8_t protocol, uint64_t group, struct wire 
 	type = unpack_u8(&in);
 	if (of != group)
 		return -1;
-	if (type > WIRE_NACK)
+	if (type > WIRE_CHANGE)
 		return -1;
 	ret->type = (enum wire_type)type;
 	unpack_message(&in, ret->type, ret);
