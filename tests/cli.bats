@@ -294,6 +294,12 @@ asked() { [ "$(tail -n 1 unsure.log)" = "prefer $1" ]; }
 	covey prune -c "$CONF" f
 	[ "$(covey log f | wc -l)" -eq 1 ]
 	[ "$(covey get f)" = 5 ]
+	for i in 1 2 3; do echo $i | covey put -q - d/g; echo $i | covey put -q - h; done
+	run covey prune -c "$CONF" --versions 2
+	[[ $output == "2 versions"* ]]
+	[ "$(covey log d/g | wc -l)" -eq 2 ]
+	run covey prune -c "$CONF" --json
+	[ "$(jq -c '[.versions, .contents]' <<<"$output")" = "[2,0]" ]
 	run covey prune -c "$CONF" --versions 0 f
 	[ "$status" -eq 64 ]
 }

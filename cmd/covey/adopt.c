@@ -1,6 +1,7 @@
 /* covey adopt - make versions of what people put into tree/ by hand */
 #include "ask.h"
 #include "local.h"
+#include "roles.h"
 
 #include "pct.h"
 
@@ -30,6 +31,7 @@ static void tell(void *data, struct str path, const struct record *record)
 static int adopt(const struct call *call, const struct conf *conf, struct str path)
 {
 	struct store *store = NULL;
+	struct outbox *outbox = NULL;
 	struct err err = ERR_INIT;
 	struct call told = *call;
 	uint64_t count = 0;
@@ -37,10 +39,14 @@ static int adopt(const struct call *call, const struct conf *conf, struct str pa
 
 	if (status != 0)
 		return status;
-	if (store_adopt(store, path, NULL, tell, &told, &count, &err) < 0)
+	if ((conf->group.key_file != NULL && outbox_open(&outbox, store, &err) < 0) ||
+	    store_adopt(store, path, outbox, tell, &told, &count, &err) < 0)
 		status = command_fail(&err);
 	fprintf(stderr, "covey: adopted %llu\n", (unsigned long long)count);
+	outbox_close(outbox);
 	store_close(store);
+	if (conf->group.key_file != NULL && count > 0)
+		roles_drain(conf);
 	return status;
 }
 
@@ -71,7 +77,8 @@ const struct command command_adopt = {
 	.operands = "[PATH]",
 	.summary = "Make versions of what people put into tree/ by hand",
 	.details = "For PATH and all below it, on this machine's store. An existing folder is\n"
-		   "imported by copying or moving it into tree/ first.",
+		   "imported by copying or moving it into tree/ first. In a group the others get\n"
+		   "it behind.",
 	.options = options,
 	.most = 1,
 	.run = run,

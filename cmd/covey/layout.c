@@ -6,7 +6,7 @@
  * changes nothing.
  */
 #include "ask.h"
-#include "discoverd.h"
+#include "roles.h"
 #include "layout_show.h"
 #include "local.h"
 
@@ -53,7 +53,7 @@ static int change(const struct conf *conf, const struct discover_change *wanted,
 {
 	struct err err = ERR_INIT;
 
-	return discoverd_change(conf, wanted, timeout_ms, tell, &err) < 0 ? command_fail(&err) : 0;
+	return roles_change(conf, wanted, timeout_ms, tell, &err) < 0 ? command_fail(&err) : 0;
 }
 
 static const struct setting {
@@ -149,7 +149,7 @@ static int force(const struct call *call, const struct conf *conf)
 	struct members members = MEMBERS_INIT;
 	struct layout layout = LAYOUT_NONE;
 	struct err err = ERR_INIT;
-	int rc = discoverd_view(conf, &members, &layout, &err);
+	int rc = roles_view(conf, &members, &layout, &err);
 
 	if (rc == 0)
 		print_warning(&members, &layout);

@@ -1,6 +1,6 @@
-/* covey prune - drop old versions of a path */
+/* covey prune - drop old versions, of a path or of the whole store */
 #include "ask.h"
-#include "discoverd.h"
+#include "roles.h"
 #include "local.h"
 #include "progress.h"
 
@@ -30,7 +30,7 @@ static int groups_rule(const struct conf *conf, uint64_t *ret_versions, uint64_t
 	int rc = 0;
 
 	if (conf->group.key_file != NULL)
-		rc = discoverd_view(conf, &members, &layout, &err);
+		rc = roles_view(conf, &members, &layout, &err);
 	members_clear(&members);
 	if (rc < 0)
 		return command_fail(&err);
@@ -58,18 +58,20 @@ static int print_dropped(const struct prune_count *count, bool json)
 	return status;
 }
 
+/* path NULL: the whole store */
 static int prune(const struct conf *conf, const char *path, const struct prune_rule *rule, bool json)
 {
 	struct prune_count count = { .records = 0 };
 	struct store *store = NULL;
 	struct buf text = BUF_INIT;
 	struct err err = ERR_INIT;
-	int rc = 0, status = local_path(&text, path);
+	int rc = 0, status = path ? local_path(&text, path) : 0;
 
 	if (status == 0)
 		status = local_open(&store, conf);
 	if (status == 0)
-		rc = store_prune(store, buf_str(&text), rule, &count, &err);
+		rc = path ? store_prune(store, buf_str(&text), rule, &count, &err)
+			  : store_prune_all(store, rule, NULL, NULL, &count, &err);
 	if (status == 0)
 		status = rc < 0 ? command_fail(&err) : print_dropped(&count, json);
 	store_close(store);
@@ -94,7 +96,7 @@ static int run(const struct call *call)
 	rule.versions = (uint32_t)versions;
 	rule.before = days ? clock_wall_ns() - days * DAY_NS : 0;
 	if (status == 0)
-		status = prune(&conf, call->operands[0], &rule,
+		status = prune(&conf, call->count ? call->operands[0] : NULL, &rule,
 			       call->values[JSON] != NULL);
 	conf_clear(&conf);
 	return status;
@@ -110,13 +112,12 @@ static const struct command_option options[] = {
 
 const struct command command_prune = {
 	.name = "prune",
-	.operands = "PATH",
-	.summary = "Drop old versions of a file from this machine's store",
-	.details = "Without --versions and --days by the rule of the group,\n"
+	.operands = "[PATH]",
+	.summary = "Drop old versions from this machine's store",
+	.details = "Of a file, or of all. Without --versions and --days by the rule of the group,\n"
 		   "which the nodes apply by themselves, too. The newest version of a file always\n"
 		   "stays. Works on a full disk.",
 	.options = options,
-	.least = 1,
 	.most = 1,
 	.run = run,
 };

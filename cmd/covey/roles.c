@@ -1,20 +1,22 @@
-/* discoverd - this machine's covey-discoverd asked, for the sub-commands */
-#include "discoverd.h"
+/* roles - this node's other programs asked, for the sub-commands */
+#include "roles.h"
 
 #include "call.h"
+#include "sync_talk.h"
 
+#define DRAIN_TIMEOUT_MS 2000
 #define VIEW_TIMEOUT_MS 5000
 
-static int start(struct asking *asking, const struct conf *conf, enum discover_talk type,
+static int start(struct asking *asking, const struct conf *conf, const char *socket, uint8_t type,
 		 struct str body, uint64_t timeout_ms, struct err *err)
 {
 	struct buf path = BUF_INIT;
 	int rc;
 
-	buf_addf(&path, "%s/discover.sock", conf->node.run);
-	rc = asking_start(asking, path.data, (uint8_t)type, body, timeout_ms, err);
+	buf_addf(&path, "%s/%s", conf->node.run, socket);
+	rc = asking_start(asking, path.data, type, body, timeout_ms, err);
 	buf_clear(&path);
-	if (rc < 0 && err->kind == ERR_ABSENT)
+	if (rc < 0 && err != NULL && err->kind == ERR_ABSENT)
 		err->kind = ERR_AWAY;	/* it has never run here */
 	return rc;
 }
@@ -40,11 +42,11 @@ static int next_view(struct asking *asking, struct members *members, struct layo
 	return rc;
 }
 
-int discoverd_view(const struct conf *conf, struct members *members, struct layout *layout,
+int roles_view(const struct conf *conf, struct members *members, struct layout *layout,
 		   struct err *err)
 {
 	struct asking asking = ASKING_INIT;
-	int rc = start(&asking, conf, DISCOVER_VIEW, STR(""), VIEW_TIMEOUT_MS, err);
+	int rc = start(&asking, conf, "discover.sock", DISCOVER_VIEW, STR(""), VIEW_TIMEOUT_MS, err);
 
 	if (rc == 0)
 		while ((rc = next_view(&asking, members, layout, err)) == 1)
@@ -75,7 +77,7 @@ static int next_change(struct asking *asking, void (*tell)(struct str), struct e
 	return rc;
 }
 
-int discoverd_change(const struct conf *conf, const struct discover_change *change,
+int roles_change(const struct conf *conf, const struct discover_change *change,
 		     uint64_t timeout_ms, void (*tell)(struct str), struct err *err)
 {
 	struct asking asking = ASKING_INIT;
@@ -83,11 +85,22 @@ int discoverd_change(const struct conf *conf, const struct discover_change *chan
 	int rc;
 
 	discover_change_pack(&body, change);
-	rc = start(&asking, conf, DISCOVER_CHANGE, buf_str(&body), timeout_ms, err);
+	rc = start(&asking, conf, "discover.sock", DISCOVER_CHANGE, buf_str(&body), timeout_ms, err);
 	if (rc == 0)
 		while ((rc = next_change(&asking, tell, err)) == 1)
 			;
 	asking_end(&asking);
 	buf_clear(&body);
 	return rc < 0 ? err_context(err, "ask covey-discoverd to change the layout") : 0;
+}
+
+void roles_drain(const struct conf *conf)
+{
+	struct asking asking = ASKING_INIT;
+	struct frame frame;
+
+	if (start(&asking, conf, "sync.sock", SYNC_DRAIN, STR(""), DRAIN_TIMEOUT_MS, NULL) == 0 &&
+	    asking_next(&asking, &frame, NULL) == 0)
+		frame_close(&frame);
+	asking_end(&asking);
 }
