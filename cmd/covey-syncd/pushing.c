@@ -125,10 +125,15 @@ static void try_over(struct push_try *t, enum try_state state)
 	struct peers *peers = p->daemon->peers;
 
 	t->state = state;
-	if (state == TRY_HAS)
+	if (state == TRY_FAILED && t->early && pushing_is_named(p)) {
+		/* the network may have lost it long ago: once more, with the whole */
+		t->early = false;
+		t->state = TRY_IDLE;
+	} else if (state == TRY_HAS) {
 		peers_push_done(peers, t->node, loop_now(p->daemon->loop) - t->since);
-	else
+	} else {
 		peers_push_failed(peers, t->node);
+	}
 	start_some(p);
 	settle(p);
 }
@@ -185,6 +190,7 @@ static void start_try(struct push_try *t)
 		field.value = trailer.value = buf_str(&record);
 	}
 	t->status = 0;
+	t->early = !named;
 	t->since = loop_now(p->daemon->loop);
 	t->fetch = (struct fetch){
 		.method = FETCH_PUT, .peer = peers_http(p->daemon->peers, t->node),
@@ -324,7 +330,7 @@ void pushing_name(struct pushing *p, const struct record *record, struct str typ
 		if (t->state == TRY_RUNNING)
 			fetch_last(&t->fetch, &trailer, 1);
 		else if (t->state == TRY_FAILED)
-			t->state = TRY_IDLE;	/* once more, with the whole */
+			t->state = TRY_IDLE;
 	}
 	buf_clear(&text);
 	start_some(p);

@@ -16,6 +16,7 @@ struct push_try {
 	enum try_state state;
 	uint64_t since;			/* loop's ms: when it was given all, or will count from */
 	int status;			/* its answer's */
+	bool early;			/* it began before the push was named */
 };
 
 struct pushing {

@@ -52,6 +52,15 @@ static void part(struct transfer *t)
 }
 
 /* Not while inside curl. */
+static void drop_easy(struct transfer *t)
+{
+	if (t->easy == NULL)
+		return;
+	curl_multi_remove_handle(t->fetcher->multi, t->easy);
+	curl_easy_cleanup(t->easy);
+	t->easy = NULL;
+}
+
 static void transfer_free(struct transfer *t)
 {
 	struct fetcher *f = t->fetcher;
@@ -63,10 +72,7 @@ static void transfer_free(struct transfer *t)
 		f->transfers = t->next;
 	if (t->next != NULL)
 		t->next->prev = t->prev;
-	if (t->easy != NULL) {
-		curl_multi_remove_handle(f->multi, t->easy);
-		curl_easy_cleanup(t->easy);
-	}
+	drop_easy(t);
 	ask_clear(&t->ask);
 	free(t);
 }
@@ -109,22 +115,7 @@ static enum err_kind kind_of(CURLcode code)
 	}
 }
 
-/* Signed by the peer's clock this time. */
-static void once_more(struct transfer *t)
-{
-	struct err err;
-
-	curl_multi_remove_handle(t->fetcher->multi, t->easy);
-	t->again = t->starved = t->resume = false;
-	t->was_again = true;
-	t->header_bytes = 0;
-	ask_again(t);
-	t->last_byte = loop_now(t->fetcher->loop);
-	if (curl_multi_add_handle(t->fetcher->multi, t->easy) == CURLM_OK)
-		return;
-	err_set(&err, ERR_SYSTEM, "start fetch: libcurl refused");
-	transfer_end(t, &err);
-}
+static int begin(struct transfer *t, struct err *err);
 
 /* curl says the transfer is over. */
 static void finished(struct transfer *t, CURLcode code)
@@ -132,7 +123,9 @@ static void finished(struct transfer *t, CURLcode code)
 	struct err err = t->err;
 
 	if (t->again && t->fetch != NULL) {
-		once_more(t);
+		t->was_again = true;
+		if (begin(t, &err) < 0)
+			transfer_end(t, &err);
 		return;
 	}
 	if (code == CURLE_OK && !t->has_err && t->has_head) {
@@ -332,6 +325,24 @@ static void set_options(struct transfer *t)
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, t);
 }
 
+/* With a new easy handle, also when it is begun again. */
+static int begin(struct transfer *t, struct err *err)
+{
+	drop_easy(t);
+	t->header_bytes = 0;
+	t->again = t->starved = t->resume = false;
+	t->easy = curl_easy_init();
+	if (t->easy != NULL) {
+		set_options(t);
+		ask_apply(t);
+		if (curl_multi_add_handle(t->fetcher->multi, t->easy) == CURLM_OK) {
+			restart_limit(t);
+			return 0;
+		}
+	}
+	return err_set(err, ERR_SYSTEM, "start fetch: libcurl refused");
+}
+
 int fetch_start(struct fetcher *f, struct fetch *fetch, struct err *err)
 {
 	struct transfer *t = mem_new(1, sizeof *t);
@@ -341,22 +352,14 @@ int fetch_start(struct fetcher *f, struct fetch *fetch, struct err *err)
 	if (t->next != NULL)
 		t->next->prev = t;
 	f->transfers = t;
-	t->easy = curl_easy_init();
-	if (t->easy == NULL) {
-		transfer_free(t);
-		return err_set(err, ERR_SYSTEM, "start fetch: libcurl refused");
-	}
 	t->fetch = fetch;
 	fetch->transfer = t;
 	t->limit.fire = on_limit;
-	set_options(t);
 	ask_set(t, fetch);
-	if (curl_multi_add_handle(f->multi, t->easy) != CURLM_OK) {
-		transfer_free(t);
-		return err_set(err, ERR_SYSTEM, "start fetch: libcurl refused");
-	}
-	restart_limit(t);
-	return 0;
+	if (begin(t, err) == 0)
+		return 0;
+	transfer_free(t);
+	return -1;
 }
 
 void fetch_cancel(struct fetch *fetch)

@@ -174,18 +174,6 @@ static size_t read_body(char *to, size_t size, size_t n, void *data)
 	return (size_t)got;
 }
 
-/* CURLOPT_SEEKFUNCTION: a kept connection had gone, curl starts again on another. */
-static int rewind_body(void *data, curl_off_t offset, int origin)
-{
-	struct transfer *t = data;
-
-	if (origin != SEEK_SET || offset != 0)
-		return CURL_SEEKFUNC_CANTSEEK;
-	t->ask.sent = 0;
-	t->ask.all_sent = false;
-	return CURL_SEEKFUNC_OK;
-}
-
 /* CURLOPT_TRAILERFUNCTION: the body has been read to its end. */
 static int write_trailer(struct curl_slist **lines, void *data)
 {
@@ -199,21 +187,25 @@ static int write_trailer(struct curl_slist **lines, void *data)
 	return CURL_TRAILERFUNC_OK;
 }
 
-static void set_method(struct transfer *t, const struct fetch *fetch)
+static void set_method(struct transfer *t)
 {
+	const struct ask *ask = &t->ask;
 	CURL *easy = t->easy;
 
-	if (fetch->method == FETCH_POST) {
-		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)fetch->content.n);
-		curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS,
-				 fetch->content.n > 0 ? fetch->content.s : "");
-	} else if (fetch->method == FETCH_PUT) {
+	if (ask->method == FETCH_POST) {
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)ask->content.len);
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, ask->content.len > 0 ? ask->content.data : "");
+	} else if (ask->method == FETCH_PUT) {
 		curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+		/*
+		 * libcurl 7.88 writes outside of its buffer when a handle that has
+		 * sent a trailer sends a body again, as it does by itself when a
+		 * kept connection turns out to be closed.
+		 */
+		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
 		curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, SEND_BYTES);
 		curl_easy_setopt(easy, CURLOPT_READFUNCTION, read_body);
 		curl_easy_setopt(easy, CURLOPT_READDATA, t);
-		curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, rewind_body);
-		curl_easy_setopt(easy, CURLOPT_SEEKDATA, t);
 		curl_easy_setopt(easy, CURLOPT_TRAILERFUNCTION, write_trailer);
 		curl_easy_setopt(easy, CURLOPT_TRAILERDATA, t);
 	}
@@ -229,8 +221,6 @@ static void add_range(struct ask *ask, uint64_t offset)
 void ask_set(struct transfer *t, const struct fetch *fetch)
 {
 	struct ask *ask = &t->ask;
-	struct buf url = BUF_INIT;
-	char peer[ADDRESS_TEXT];
 
 	ask->method = fetch->method;
 	ask->peer = *fetch->peer;
@@ -243,16 +233,21 @@ void ask_set(struct transfer *t, const struct fetch *fetch)
 	fields_set(&ask->trailer, fetch->trailer, fetch->trailer_count);
 	if (fetch->method == FETCH_GET && fetch->offset > 0)
 		add_range(ask, fetch->offset);
-	buf_addf(&url, "http://%s%.*s", address_format(peer, &ask->peer), STR_ARG(fetch->target));
-	curl_easy_setopt(t->easy, CURLOPT_URL, url.data);
-	buf_clear(&url);
-	set_method(t, fetch);
-	set_lines(t);
+	buf_addstr(&ask->content, fetch->content);
 }
 
-void ask_again(struct transfer *t)
+void ask_apply(struct transfer *t)
 {
-	rewind_body(t, 0, SEEK_SET);
+	struct buf url = BUF_INIT;
+	char peer[ADDRESS_TEXT];
+
+	buf_addf(&url, "http://%s%.*s", address_format(peer, &t->ask.peer),
+		 STR_ARG(buf_str(&t->ask.target)));
+	curl_easy_setopt(t->easy, CURLOPT_URL, url.data);
+	buf_clear(&url);
+	t->ask.sent = 0;
+	t->ask.all_sent = false;
+	set_method(t);
 	set_lines(t);
 }
 
@@ -268,4 +263,5 @@ void ask_clear(struct ask *ask)
 	fields_clear(&ask->fields);
 	fields_clear(&ask->trailer);
 	buf_clear(&ask->target);
+	buf_clear(&ask->content);
 }

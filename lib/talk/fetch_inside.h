@@ -41,7 +41,7 @@ struct ask_fields {
 struct ask {
 	enum fetch_method method;
 	struct address peer;
-	struct buf target;
+	struct buf target, content;
 	struct ask_fields fields, trailer;
 	char range[32];			/* value of Range */
 	bool sign;
@@ -81,10 +81,10 @@ void fetch_watch(struct fetcher *);
 
 /* fetch_ask.c */
 
-/* Copy what is asked, and tell curl. */
+/* Copy what is asked. */
 void ask_set(struct transfer *, const struct fetch *);
-/* Sign anew and start from the body's first byte. */
-void ask_again(struct transfer *);
+/* Tell a new easy handle; signed now, from the body's first byte. */
+void ask_apply(struct transfer *);
 void ask_clear(struct ask *);		/* after the easy handle has gone */
 void ask_trailer(struct ask *, const struct sign_part *, size_t count);
 

@@ -162,6 +162,8 @@ static bool answer(struct input *in)
 	str_cut(&head, '\n', &line);
 	str_cut(&line, ' ', &method);
 	str_cut(&line, ' ', &target);
+	if (str_starts(target, STR("/behind")))
+		now -= HOUR_NS;
 	if (str_starts(target, STR("/ahead")) || str_starts(target, STR("/mad")))
 		now += HOUR_NS;
 	seen.head_verdict = judge(method, target, head, now, seen.version);
@@ -211,14 +213,17 @@ static void *serve_one(void *data)
 	return NULL;
 }
 
-/* One connection at a time, so that `seen` needs no lock. */
+/* Requests come one at a time, so that `seen` needs no lock. */
 static void *accept_all(void *data)
 {
 	int listener = (int)(intptr_t)data, fd;
 
 	while ((fd = accept(listener, NULL, NULL)) >= 0) {
+		pthread_t thread;
+
 		connections++;
-		serve_one((void *)(intptr_t)fd);
+		pthread_create(&thread, NULL, serve_one, (void *)(intptr_t)fd);
+		pthread_detach(thread);
 	}
 	return NULL;
 }
@@ -395,15 +400,18 @@ static void test_put_growing(int fd)
 	CHECK(slow.status == 201 && seen.bytes == BODY && seen.wrong == 0);
 }
 
-/* A connection that the peer closed while it was kept: made anew, the body from its start. */
+/* A connection that the peer closed while it was kept: made anew. */
 static void test_stale_connection(int fd)
 {
-	struct trial first = { .step = 0 }, t = { .fetch.fd = fd, .step = 1000001 };
+	struct trial first = { .step = 0 }, second = { .step = 0 };
+	struct trial t = { .fetch.content = STR("again") }, put = { .fetch.fd = fd, .step = 1000001 };
 
 	run(&first, FETCH_POST, "/close");
-	CHECK(first.status == 201);
-	run(&t, FETCH_PUT, "/docs/a");
-	CHECK(t.status == 201 && seen.bytes == BODY && seen.wrong == 0);
+	run(&t, FETCH_POST, "/docs/a");
+	CHECK(first.status == 201 && t.status == 201 && seen.head_verdict == SIGN_OK);
+	run(&second, FETCH_POST, "/close");
+	run(&put, FETCH_PUT, "/docs/a");
+	CHECK(put.status == 201 && seen.bytes == BODY && seen.wrong == 0);
 	CHECK(seen.trailer_verdict == SIGN_OK);
 }
 
@@ -420,8 +428,13 @@ static void test_refused_while_growing(int fd)
 static void test_clocks(int fd)
 {
 	struct trial get = { .step = 0 }, put = { .fetch.fd = fd, .step = 1000000 }, mad = { .step = 0 };
-	struct trial back = { .step = 0 };
+	struct trial back = { .step = 0 }, again = { .fetch = { .fd = fd, .available = BODY } };
+	struct sign_part trailer = field("Covey-Version", "again");
 	int before;
+
+	again.fetch.last = true;
+	again.fetch.trailer = &trailer;
+	again.fetch.trailer_count = 1;
 
 	before = requests;
 	run(&get, FETCH_GET, "/ahead");
@@ -430,6 +443,10 @@ static void test_clocks(int fd)
 	before = requests;
 	run(&put, FETCH_PUT, "/ahead");		/* it is remembered */
 	CHECK(put.status == 201 && seen.bytes == BODY && seen.wrong == 0 && requests - before == 1);
+	CHECK(seen.trailer_verdict == SIGN_OK);
+	before = requests;
+	run(&again, FETCH_PUT, "/behind");	/* and after bytes of the body were sent */
+	CHECK(again.status == 201 && seen.bytes == BODY && seen.wrong == 0 && requests - before == 2);
 	CHECK(seen.trailer_verdict == SIGN_OK);
 	before = requests;
 	run(&back, FETCH_GET, "/docs");		/* the peer's clock was put right */

@@ -1,0 +1,30 @@
+# push.bats - a content goes to its keepers, whole, signed, and to the next when one fails
+#
+# covey-syncd alone, among keepers that misbehave (tests/push-peers).
+# shellcheck shell=bash disable=SC2034,SC2154
+
+load helpers
+
+peers() {
+	run timeout 100 "$TOP/tests/push-peers" "$1"
+	echo "$output"
+	[ "$status" -eq 0 ]
+}
+
+@test "every scenario of push-peers is a test here" {
+	run bash -c '"$1/tests/push-peers" --list | cut -d " " -f 1 | sort' - "$TOP"
+	[ "$status" -eq 0 ]
+	[ "$output" = "$(sed -n 's/.*{ peers \([a-z_]*\); }$/\1/p' "$BATS_TEST_FILENAME" | sort)" ]
+}
+
+@test "the first keeper gets the content, signed, under names of any bytes" { peers plain; }
+@test "as many keepers as are wanted get it" { peers several; }
+@test "a keeper that refuses, or is away: the next one, and it is tried last" { peers next_keeper; }
+@test "a silent keeper costs a write no time-out" { peers silent_keeper; }
+@test "a keeper that has it is not sent the rest" { peers already_there; }
+@test "a body is sent while it arrives" { peers growing; }
+@test "a keeper lost while the body grows: the whole again, or the next" { peers growing_lost; }
+@test "a body that came to nothing is cut, not ended" { peers dropped; }
+@test "a keeper whose clock is an hour off" { peers clocks; }
+@test "sealed packets of other roles by HTTP" { peers carry; }
+@test "what is no push is refused and harms nobody" { peers nonsense; }
