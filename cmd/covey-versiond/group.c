@@ -55,11 +55,9 @@ static uint64_t wall_clock(void *data)
 
 static uint64_t random_number(void *data)
 {
-	uint64_t n;
+	struct versiond *v = data;
 
-	(void)data;
-	randombytes_buf(&n, sizeof n);
-	return n;
+	return layout_mix(v->random++);
 }
 
 /* packets */
@@ -235,6 +233,7 @@ int group_start(struct versiond *v, struct err *err)
 	if (v->socket == NULL)
 		return -1;
 	v->carrier = carrier_new(v);
+	randombytes_buf(&v->random, sizeof v->random);
 	start_asking(v);
 	start_watching(v);
 	return 0;

@@ -1,8 +1,57 @@
-/* look - what this node's store has */
+/*
+ * look - what this node's store has
+ *
+ * What is asked again and again is remembered.  The store's counters tell
+ * when covey has changed it; what a person does to the files by hand they
+ * do not tell, so that it is looked up anew every LOOKED_MS.
+ */
 #include "versiond.h"
 
+#include "clock.h"
 #include "log.h"
 #include "mem.h"
+
+#define REMEMBERED 1024			/* of each kind, by the path's hash */
+#define LOOKED_MS 20
+
+struct place {				/* a path, and when it was looked at */
+	char path[PATH_BYTES];
+	size_t n;
+	bool filled;
+	uint64_t changes;		/* of its partition, before that */
+};
+
+struct looks {
+	struct {
+		struct place place;
+		uint64_t directories;	/* their changes */
+		uint64_t until;		/* ms */
+		struct home_found found;
+	} newest[REMEMBERED];
+	struct {			/* is the record of this directory live here? */
+		struct place place;
+		bool known;
+	} directories[REMEMBERED];
+};
+
+struct looks *looks_new(void)
+{
+	return mem_new(1, sizeof(struct looks));
+}
+
+static bool is_same(const struct place *place, struct str path, uint64_t changes)
+{
+	return place->filled && place->changes == changes &&
+	       str_eq((struct str){ place->path, place->n }, path);
+}
+
+static void set_place(struct place *place, struct str path, uint64_t changes)
+{
+	memcpy(place->path, path.s != NULL ? path.s : "", path.n);
+	place->n = path.n;
+	place->filled = true;
+	place->changes = changes;
+}
 
 /* The newest that is less than the version. */
 static int look_below(struct versiond *v, struct str path, struct version version,
@@ -52,38 +101,28 @@ static int look_at(struct versiond *v, struct str path, struct version version,
 				 STR_ARG(path)) : 0;
 }
 
-/* Remembered, for it is asked with every look-up and changes seldom. */
 static int look_known(struct versiond *v, struct str path, bool *ret, struct err *err)
 {
 	struct str parent = path_parent(path);
-	size_t at = path_hash(parent) % KNOWN_MAX;
 	uint64_t changes = store_changes(v->service->store, path_partition_of_directory(parent));
+	size_t at = path_hash(parent) % REMEMBERED;
 	bool known = true;
 
-	if (parent.n == 0) {
-		*ret = true;
-		return 0;
-	}
-	if (v->known[at].filled && v->known[at].changes == changes &&
-	    str_eq((struct str){ v->known[at].path, v->known[at].n }, parent)) {
-		*ret = v->known[at].known;
+	if (parent.n > 0 && is_same(&v->looks->directories[at].place, parent, changes)) {
+		*ret = v->looks->directories[at].known;
 		return 0;
 	}
 	if (store_directory_known(v->service->store, path, &known, err) < 0)
 		return -1;
-	memcpy(v->known[at].path, parent.s, parent.n);
-	v->known[at].n = parent.n;
-	v->known[at].filled = true;
-	v->known[at].known = known;
-	v->known[at].changes = changes;
+	set_place(&v->looks->directories[at].place, parent, changes);
+	v->looks->directories[at].known = known;
 	*ret = known;
 	return 0;
 }
 
-int look_up(void *data, struct str path, struct version version, bool below,
-	    struct home_found *ret)
+static int look(struct versiond *v, struct str path, struct version version, bool below,
+		struct home_found *ret)
 {
-	struct versiond *v = data;
 	struct home_found found = { .content = false };
 	struct err err = ERR_INIT;
 	int rc;
@@ -99,6 +138,38 @@ int look_up(void *data, struct str path, struct version version, bool below,
 	}
 	*ret = found;
 	return 0;
+}
+
+static int look_newest(struct versiond *v, struct str path, struct home_found *ret)
+{
+	uint64_t changes = store_changes(v->service->store, path_partition(path));
+	uint64_t directories = store_directory_changes(v->service->store);
+	uint64_t now = clock_mono_ms();
+	size_t at = path_hash(path) % REMEMBERED;
+
+	if (is_same(&v->looks->newest[at].place, path, changes) &&
+	    v->looks->newest[at].directories == directories && now < v->looks->newest[at].until) {
+		*ret = v->looks->newest[at].found;
+		return 0;
+	}
+	v->looks->newest[at].place.filled = false;
+	if (look(v, path, VERSION_NONE, false, &v->looks->newest[at].found) < 0)
+		return -1;
+	set_place(&v->looks->newest[at].place, path, changes);
+	v->looks->newest[at].directories = directories;
+	v->looks->newest[at].until = now + LOOKED_MS;
+	*ret = v->looks->newest[at].found;
+	return 0;
+}
+
+int look_up(void *data, struct str path, struct version version, bool below,
+	    struct home_found *ret)
+{
+	struct versiond *v = data;
+
+	if (version_is_none(version))
+		return look_newest(v, path, ret);
+	return look(v, path, version, below, ret);
 }
 
 bool look_is_still(struct versiond *v, struct str path)

@@ -33,7 +33,7 @@ static void release(struct versiond *v)
 	if (v->pool != NULL)
 		pool_free(v->pool);
 	group_stop(v);
-	free(v->known);
+	free(v->looks);
 	free(v);
 }
 
@@ -44,7 +44,7 @@ static int start(struct service *service, struct err *err)
 	service->data = v;
 	v->service = service;
 	v->pool = pool_new(POOL_THREADS);
-	v->known = mem_new(KNOWN_MAX, sizeof *v->known);
+	v->looks = looks_new();
 	if (group_start(v, err) < 0 || talk_start(v, err) < 0) {
 		release(v);
 		return -1;

@@ -25,6 +25,7 @@
 #include "storing.h"
 
 struct carrier;
+struct looks;
 
 enum { STATS_RECEIVED, STATS_SENT };
 
@@ -38,8 +39,6 @@ struct stats {
 	uint64_t commits, refused;	/* as a home: kept, could not be kept */
 	uint64_t behind;		/* others had a newer layout */
 };
-
-#define KNOWN_MAX 1024			/* directories that are remembered */
 
 struct versiond {
 	struct service *service;
@@ -60,15 +59,11 @@ struct versiond {
 	struct timer watch_again;
 	uint64_t behind_epoch;		/* what discoverd was told of last */
 	uint64_t behind_told;		/* ms: when */
+	uint64_t random;		/* the last question's id is made of it */
 
 	struct pool *pool;		/* commits, and waiting for others' */
 	size_t jobs;			/* in there */
-	struct known {			/* is the record of this directory live here? */
-		char path[PATH_BYTES];
-		size_t n;
-		bool filled, known;
-		uint64_t changes;	/* of its own partition, before it was looked up */
-	} *known;			/* KNOWN_MAX, by the path's hash; owned */
+	struct looks *looks;		/* look.c's memory */
 
 	struct serve *serve;
 	bool stopping;
@@ -89,6 +84,7 @@ void group_heard(struct versiond *, const struct wire *);
 void group_behind(struct versiond *, uint64_t epoch, const struct address *discovery);
 
 /* look.c */
+struct looks *looks_new(void);		/* free() */
 home_lookup look_up;			/* data is the struct versiond */
 /* False: a lookup of this path would wait for a writer. */
 bool look_is_still(struct versiond *, struct str path);
