@@ -1,0 +1,249 @@
+/* outbox - what is written is read, by whoever finishes it; what is torn does not count */
+#include "store_unit.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define THREADS 8
+#define EACH 150
+
+struct told {
+	unsigned count;
+	char path[PATH_BYTES + 1];	/* the last */
+	struct outbox_mark mark;
+	struct version version;
+	unsigned stop_after;		/* 0: never */
+};
+
+static int remember(void *data, const struct outbox_entry *entry)
+{
+	struct told *told = data;
+
+	if (told->stop_after > 0 && told->count == told->stop_after)
+		return -1;
+	told->count++;
+	snprintf(told->path, sizeof told->path, "%.*s", STR_ARG(entry->path));
+	told->mark = entry->mark;
+	told->version = entry->version;
+	return 0;
+}
+
+static unsigned segments(char *ret_name)
+{
+	DIR *dir = opendir(in_store("outbox", ""));
+	const struct dirent *entry;
+	unsigned count = 0;
+
+	while (dir != NULL && (entry = readdir(dir)) != NULL)
+		if (strstr(entry->d_name, ".seg") != NULL) {
+			count++;
+			if (ret_name != NULL)
+				snprintf(ret_name, 256, "%s", entry->d_name);
+		}
+	if (dir != NULL)
+		closedir(dir);
+	return count;
+}
+
+static struct commit put_noted(struct outbox *outbox, const char *path, const char *body)
+{
+	struct commit c = COMMIT_INIT;
+
+	c.outbox = outbox;
+	CHECK(commit(&c, path, body) == ERR_NONE);
+	return c;
+}
+
+/* A commit, its entry, and its end. */
+static void one_by_one(void)
+{
+	struct outbox_reader *reader = outbox_reader_new(store);
+	struct told told = { .count = 0 };
+	struct outbox *outbox = NULL;
+	struct commit first, second, gone = COMMIT_INIT;
+
+	CHECK(outbox_open(&outbox, store, &why) == 0 && segments(NULL) == 0);
+	first = put_noted(outbox, "docs/a", "1");
+	CHECK(segments(NULL) == 1 && first.mark.segment != 0);
+	CHECK(outbox_writer_lives(store, first.mark.segment));
+	CHECK(outbox_read(reader, remember, &told, &why) == 0 && told.count == 1);
+	CHECK(strcmp(told.path, "docs/a") == 0);
+	CHECK(version_cmp(told.version, first.record.version) == 0);
+	CHECK(told.mark.segment == first.mark.segment && told.mark.offset == first.mark.offset);
+	CHECK(!outbox_is_done(store, first.mark));
+	second = put_noted(outbox, "docs/b", "2");
+	CHECK(second.mark.offset > first.mark.offset);
+	CHECK(outbox_read(reader, remember, &told, &why) == 0 && told.count == 2);
+	CHECK(outbox_read(reader, remember, &told, &why) == 0 && told.count == 2);
+	outbox_done(store, first.mark);
+	CHECK(outbox_is_done(store, first.mark) && !outbox_is_done(store, second.mark));
+	outbox_reader_free(reader);
+
+	/* A new reader is not told of what is done, and sweeping leaves what is not. */
+	reader = outbox_reader_new(store);
+	told.count = 0;
+	CHECK(outbox_read(reader, remember, &told, &why) == 0 && told.count == 1);
+	CHECK(strcmp(told.path, "docs/b") == 0);
+	outbox_done(store, second.mark);
+	CHECK(outbox_sweep(store, &why) == 0 && segments(NULL) == 1);	/* its writer lives */
+
+	/* A deletion has its entry, too; a commit that is refused has none that is open. */
+	gone.outbox = outbox;
+	gone.flags = RECORD_DELETED;
+	CHECK(commit(&gone, "docs/a", NULL) == ERR_NONE);
+	CHECK(outbox_read(reader, remember, &told, &why) == 0 && told.count == 2);
+	CHECK(commit(&gone, "docs", NULL) == ERR_CONFLICT);
+	CHECK(outbox_read(reader, remember, &told, &why) == 0 && told.count == 2);
+	outbox_close(outbox);
+	CHECK(!outbox_writer_lives(store, gone.mark.segment));
+	CHECK(outbox_sweep(store, &why) == 0 && segments(NULL) == 1);	/* not done */
+	outbox_done(store, gone.mark);
+	CHECK(outbox_sweep(store, &why) == 0 && segments(NULL) == 0);
+	CHECK(outbox_is_done(store, gone.mark) && !outbox_writer_lives(store, gone.mark.segment));
+	outbox_done(store, gone.mark);
+	CHECK(segments(NULL) == 0);
+	outbox_reader_free(reader);
+}
+
+/* Who is told says no: it is told again. */
+static void refused(void)
+{
+	struct outbox_reader *reader = outbox_reader_new(store);
+	struct told told = { .stop_after = 1 };
+	struct outbox *outbox = NULL;
+	struct outbox_mark marks[2];
+	struct version v = { .time = 1, .node = 2 };
+
+	CHECK(outbox_open(&outbox, store, &why) == 0);
+	for (unsigned i = 0; i < 2; i++)
+		CHECK(outbox_begin(outbox, STR("x"), v, &marks[i], &why) == 0 &&
+		      outbox_wait(outbox, marks[i], &why) == 0);
+	CHECK(outbox_read(reader, remember, &told, &why) < 0 && told.count == 1);
+	told.stop_after = 0;
+	CHECK(outbox_read(reader, remember, &told, &why) == 0 && told.count == 2);
+	CHECK(told.mark.offset == marks[1].offset);
+	CHECK(outbox_begin(outbox, STR(""), v, &marks[0], &why) < 0);
+	for (unsigned i = 0; i < 2; i++)
+		outbox_done(store, marks[i]);
+	outbox_reader_free(reader);
+	outbox_close(outbox);
+	CHECK(outbox_sweep(store, &why) == 0 && segments(NULL) == 0);
+}
+
+static struct outbox *shared;
+
+static void *write_many(void *argument)
+{
+	unsigned number = *(unsigned *)argument;
+	char path[PATH_BYTES + 1];
+
+	/* Long, so that several segments are needed. */
+	memset(path, 'x', sizeof path);
+	for (size_t i = 100; i < PATH_BYTES; i += 100)
+		path[i] = '/';
+	path[600] = '\0';
+	for (unsigned i = 0; i < EACH; i++) {
+		struct version v = { .time = i + 1, .node = number };
+		struct outbox_mark mark;
+
+		if (outbox_begin(shared, str_of(path), v, &mark, NULL) < 0 ||
+		    outbox_wait(shared, mark, NULL) < 0)
+			return argument;
+	}
+	return NULL;
+}
+
+static int count_each(void *data, const struct outbox_entry *entry)
+{
+	bool *seen = data;
+
+	CHECK(entry->version.node >= 1 && entry->version.node <= THREADS);
+	CHECK(entry->version.time >= 1 && entry->version.time <= EACH);
+	CHECK(!seen[(entry->version.node - 1) * EACH + entry->version.time - 1]);
+	seen[(entry->version.node - 1) * EACH + entry->version.time - 1] = true;
+	outbox_done(store, entry->mark);
+	return 0;
+}
+
+static void many(void)
+{
+	struct outbox_reader *reader = outbox_reader_new(store);
+	static bool seen[THREADS * EACH];
+	pthread_t threads[THREADS];
+	unsigned numbers[THREADS], count = 0;
+	void *failed;
+
+	CHECK(outbox_open(&shared, store, &why) == 0);
+	for (unsigned i = 0; i < THREADS; i++) {
+		numbers[i] = i + 1;
+		pthread_create(&threads[i], NULL, write_many, &numbers[i]);
+	}
+	for (unsigned i = 0; i < THREADS; i++) {
+		pthread_join(threads[i], &failed);
+		CHECK(failed == NULL);
+	}
+	CHECK(segments(NULL) > 2);
+	CHECK(outbox_read(reader, count_each, seen, &why) == 0);
+	for (unsigned i = 0; i < THREADS * EACH; i++)
+		count += seen[i];
+	CHECK(count == THREADS * EACH);
+	CHECK(outbox_sweep(store, &why) == 0 && segments(NULL) == 1);
+	outbox_close(shared);
+	outbox_reader_free(reader);
+	CHECK(outbox_sweep(store, &why) == 0 && segments(NULL) == 0);
+}
+
+/* The writer is killed; what it wrote is found, what is damaged ends the segment. */
+static void torn(void)
+{
+	struct outbox_reader *reader = outbox_reader_new(store);
+	struct version v = { .time = 9, .node = 2 };
+	struct told told = { .count = 0 };
+	char name[256] = "", path[4096];
+	pid_t child = fork();
+	int status, fd;
+
+	if (child == 0) {
+		struct outbox *outbox;
+		struct outbox_mark mark;
+
+		if (outbox_open(&outbox, store, NULL) < 0)
+			_exit(1);
+		for (unsigned i = 0; i < 3; i++)
+			if (outbox_begin(outbox, STR("torn"), v, &mark, NULL) < 0 ||
+			    outbox_wait(outbox, mark, NULL) < 0)
+				_exit(1);
+		_exit(0);
+	}
+	CHECK(waitpid(child, &status, 0) == child && status == 0 && segments(name) == 1);
+	snprintf(path, sizeof path, "%s", in_store("outbox/", name));
+	fd = open(path, O_RDWR);
+	CHECK(fd >= 0 && pwrite(fd, "y", 1, 64 + 40 + 32) == 1);	/* in the second one's path */
+	CHECK(outbox_read(reader, remember, &told, &why) == 0 && told.count == 1);
+	CHECK(!outbox_writer_lives(store, told.mark.segment));
+	CHECK(pwrite(fd, "t", 1, 64 + 40 + 32) == 1);
+	CHECK(outbox_read(reader, remember, &told, &why) == 0 && told.count == 3);
+	CHECK(pwrite(fd, "C", 1, 0) == 1);
+	outbox_reader_free(reader);
+	reader = outbox_reader_new(store);
+	CHECK(outbox_read(reader, remember, &told, &why) == 0 && told.count == 3);
+	CHECK(pwrite(fd, "c", 1, 0) == 1);
+	close(fd);
+	CHECK(outbox_read(reader, remember, &told, &why) == 0 && told.count == 6);
+	outbox_reader_free(reader);
+}
+
+int main(void)
+{
+	if (!open_store())
+		return UNIT_RESULT();
+	one_by_one();
+	refused();
+	many();
+	torn();
+	close_store();
+	return UNIT_RESULT();
+}
