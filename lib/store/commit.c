@@ -364,7 +364,7 @@ static int commit_tombstone(struct store *store, const struct commit *c, struct 
 	if (s->how != COMMIT_MERGE && !directory && c->flags & RECORD_DIRECTORY &&
 	    record_is_live(&s->entry.record))
 		return err_set(err, ERR_CONFLICT, "a file stands there");
-	status = directory ? directory_may_go(c, s, err) : 0;
+	status = directory ? directory_may_go(store, c, s, err) : 0;
 	if (status != 0)
 		return status;
 	if (commit_choose(store, c, s, err) < 0 || stands(store, c, s, &there, err) < 0 ||

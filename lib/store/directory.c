@@ -227,26 +227,9 @@ static int revive(struct store *store, const struct commit *c, struct commit_sta
 	return status == 0 ? err_set(err, ERR_EXISTS, "the directory is not empty") : status;
 }
 
-/* The directory's record into history, and its name out of tree/.  AGAIN: it is not empty. */
-static int take_away(struct store *store, const struct commit *c, struct commit_state *s,
-		     struct err *err)
-{
-	bool recorded = !version_is_none(s->now.record.version);
-
-	if (recorded && (commit_open_history(store, c, s, err) < 0 ||
-			 place_mark(store, chain_leaf(&s->chain), &s->now.record, err) < 0 ||
-			 chain_sync(store, &s->chain, err) < 0))
-		return -1;
-	if (commit_reveal(store, c, s, err) < 0)
-		return -1;
-	if (unlinkat(s->parent, s->name, AT_REMOVEDIR) < 0 && errno != ENOENT)
-		return errno == ENOTEMPTY ? AGAIN : err_sys(err, "remove the directory");
-	s->tree_changed = s->left = true;
-	return 0;
-}
-
-/* A file's version that the directory hid comes back, if nothing newer deleted it. */
-static int bring_back(struct store *store, struct commit_state *s, struct err *err)
+/* The file's version that the directory hides gets a name in tmp/.  1: there is one, 0, -1. */
+static int prepare_hidden(struct store *store, struct commit_state *s, const char *temporary,
+			  struct err *err)
 {
 	struct version dead = version_cmp(s->record.version, s->tombstone) > 0
 				      ? s->record.version : s->tombstone;
@@ -254,20 +237,57 @@ static int bring_back(struct store *store, struct commit_state *s, struct err *e
 
 	if (look_hidden(store->history, &s->names, dead, &hidden, err) < 0)
 		return -1;
-	if (!version_is_none(hidden) &&
-	    linkat(store->history, names_version(&s->names, hidden), s->parent, s->name, 0) < 0 &&
-	    errno != EEXIST)
+	if (version_is_none(hidden))
+		return 0;
+	unlinkat(store->tmp, temporary, 0);	/* whoever left it there died */
+	if (linkat(store->history, names_version(&s->names, hidden), store->tmp, temporary, 0) < 0)
 		return err_sys(err, "bring a file's version back");
-	return 0;
+	return 1;
 }
 
-int directory_may_go(const struct commit *c, struct commit_state *s, struct err *err)
+/* The record of the directory that goes is in history. */
+static int keep_record(struct store *store, const struct commit *c, struct commit_state *s,
+		       struct err *err)
+{
+	if (version_is_none(s->now.record.version))
+		return 0;
+	if (commit_open_history(store, c, s, err) < 0 ||
+	    place_mark(store, chain_leaf(&s->chain), &s->now.record, err) < 0)
+		return -1;
+	return chain_sync(store, &s->chain, err);
+}
+
+/* The directory goes, and what it hid comes.  AGAIN: it is not empty. */
+static int take_away(struct store *store, const struct commit *c, struct commit_state *s,
+		     struct err *err)
+{
+	char temporary[TEMPORARY_NAME];
+	int hidden, status = 0;
+
+	if (keep_record(store, c, s, err) < 0 || commit_reveal(store, c, s, err) < 0)
+		return -1;
+	hidden = prepare_hidden(store, s, temporary_name(temporary, "new", c->path), err);
+	if (hidden < 0)
+		return -1;
+	if (unlinkat(s->parent, s->name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		status = errno == ENOTEMPTY ? AGAIN : err_sys(err, "remove the directory");
+	else if (hidden > 0 && renameat2(store->tmp, temporary, s->parent, s->name,
+					 RENAME_NOREPLACE) < 0 && errno != EEXIST)
+		status = err_sys(err, "bring a file's version back");
+	if (hidden > 0)
+		unlinkat(store->tmp, temporary, 0);	/* unless it was renamed */
+	if (status == 0)
+		s->tree_changed = s->left = true;
+	return status;
+}
+
+int directory_may_go(struct store *store, const struct commit *c, struct commit_state *s, struct err *err)
 {
 	bool dies = s->how == COMMIT_MERGE || c->flags & RECORD_DIRECTORY, empty;
 
 	if (!dies)
 		return err_set(err, ERR_CONFLICT, "a directory stands there");
-	if (directory_is_empty(s->now.fd, &empty, err) < 0)
+	if (directory_is_empty(store, c->path, s->now.fd, &empty, err) < 0)
 		return -1;
 	if (!empty)
 		return s->how == COMMIT_MERGE
@@ -282,26 +302,45 @@ int directory_remove(struct store *store, const struct commit *c, struct commit_
 		    version_cmp(s->record.version, s->now.record.version) > 0, empty;
 	int status;
 
-	if (commit_bury(store, c, s, err) < 0 || directory_is_empty(s->now.fd, &empty, err) < 0)
+	if (commit_bury(store, c, s, err) < 0 || directory_is_empty(store, c->path, s->now.fd, &empty, err) < 0)
 		return -1;
 	if (!dies || !empty)
 		return 0;
 	status = take_away(store, c, s, err);
-	if (status == AGAIN)
-		return s->how == COMMIT_MERGE ? 0 : revive(store, c, s, err);
-	return status == 0 ? bring_back(store, s, err) : status;
+	if (status != AGAIN)
+		return status;
+	return s->how == COMMIT_MERGE ? 0 : revive(store, c, s, err);
+}
+
+/* A deletion that was cut short: the dead file goes. */
+static int settle_file(struct store *store, const struct commit *c, struct commit_state *s,
+		       struct err *err)
+{
+	int status = commit_keep(store, c, s, err);
+
+	if (status == 0 && s->chain.count > 0)
+		status = chain_sync(store, &s->chain, err);
+	if (status == 0)
+		status = commit_reveal(store, c, s, err);
+	if (status != 0 || !look_same(s->parent, s->name, &s->now))
+		return status;
+	if (unlinkat(s->parent, s->name, 0) < 0 && errno != ENOENT)
+		return err_sys(err, "remove it from tree/");
+	s->tree_changed = s->left = true;
+	return 0;
 }
 
 int directory_settle(struct store *store, const struct commit *c, struct commit_state *s,
 		     struct err *err)
 {
+	bool file = s->now.kind == FOUND_FILE || s->now.kind == FOUND_POINTER;
 	int status;
 
 	s->record = (struct record){ .flags = 0 };
+	if (file && version_cmp(s->now.record.version, s->tombstone) < 0)
+		return settle_file(store, c, s, err);
 	if (s->now.kind != FOUND_DIRECTORY || s->entry.directory)
 		return 0;
 	status = take_away(store, c, s, err);
-	if (status == AGAIN)
-		return 0;	/* something came into it */
-	return status == 0 ? bring_back(store, s, err) : status;
+	return status == AGAIN ? 0 : status;	/* something came into it */
 }

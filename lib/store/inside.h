@@ -163,10 +163,10 @@ struct standing {
 	struct version removed;	/* its newest tombstone as a directory */
 	struct record record;	/* its newest as a directory; version none: it has none */
 };
-int look_standing(int history, struct names *, const struct found *, struct standing *ret,
+int look_standing(struct store *, struct str path, const struct found *, struct standing *ret,
 		  struct err *);
-/* Nothing that counts is in it: no file, which may be a person's, no directory that stands. */
-int directory_is_empty(int fd, bool *ret, struct err *);
+/* Nothing that counts is in it: no live file, which may be a person's, no directory that stands. */
+int directory_is_empty(struct store *, struct str path, int fd, bool *ret, struct err *);
 int directory_is_bare(int fd, bool *ret, struct err *);	/* nothing at all */
 
 /* Set record, type and mtime of an open file, or record and type of a directory. */
@@ -243,7 +243,7 @@ enum commit_how {
 	COMMIT_MERGE,		/* of what was made elsewhere: it must find its place */
 	COMMIT_ADOPT,		/* of a person's file, which it replaces */
 	COMMIT_ABOVE,		/* a directory, without a record, for what is merged below it */
-	COMMIT_TIDY,		/* no version: a directory that does not stand goes */
+	COMMIT_TIDY,		/* no version: what does not count there any more goes */
 };
 
 struct commit_state {
@@ -307,10 +307,13 @@ int directory_open_parent(struct store *, struct str path, bool make, enum commi
 /* The directory commits, complete.  0, AGAIN, CLEAR or -1. */
 int directory_make(struct store *, const struct commit *, struct commit_state *, struct err *);
 /* Before the version of a directory's tombstone is chosen: as below. */
-int directory_may_go(const struct commit *, struct commit_state *, struct err *);
+int directory_may_go(struct store *, const struct commit *, struct commit_state *, struct err *);
 int directory_remove(struct store *, const struct commit *, struct commit_state *, struct err *);
 int directory_stand(struct store *, const struct commit *, struct commit_state *, struct err *);
-/* If what is there is a directory that does not stand, it goes, and the newest file comes. */
+/*
+ * If what is there is a directory that does not stand, it goes, and the
+ * newest file comes; a file whose deletion was cut short goes.
+ */
 int directory_settle(struct store *, const struct commit *, struct commit_state *, struct err *);
 /* Directories from this one upwards that do not stand any more go; what fails is left for later. */
 void directory_tidy(struct store *, struct str path);

@@ -135,7 +135,7 @@ static int judge(const struct listing_state *l, struct names *below, struct foun
 	if (found->kind == FOUND_FOREIGN)
 		return 0;
 	if (found->kind == FOUND_DIRECTORY &&
-	    look_standing(l->history, below, found, &standing, err) < 0)
+	    look_standing(l->store, buf_str(&l->below), found, &standing, err) < 0)
 		return -1;
 	if (found->kind == FOUND_DIRECTORY && !standing.stands) {
 		found_clear(found);

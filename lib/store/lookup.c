@@ -60,7 +60,8 @@ static int from_directory(struct store *store, struct names *names, const struct
 	struct standing standing;
 	struct version hidden;
 
-	if (look_standing(store->history, names, found, &standing, err) < 0)
+	if (look_standing(store, str_of(strcmp(names->tree, ".") == 0 ? "" : names->tree), found,
+			  &standing, err) < 0)
 		return -1;
 	ret->directory = standing.stands;
 	ret->record = standing.record;

@@ -14,7 +14,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-/* Commit that it goes; false when it stands, or that failed. */
+/* Commit that it goes; false when that failed. */
 static bool tidy(struct store *store, struct str path)
 {
 	struct commit c = { .path = path, .flags = RECORD_DELETED | RECORD_DIRECTORY };
@@ -24,20 +24,25 @@ static bool tidy(struct store *store, struct str path)
 	return commit_wait(store, &c, NULL) == 0;
 }
 
-/* Whether to ask for the lock at all. */
+/* Whether to ask for the lock at all: as directory_settle() will judge under it. */
 static bool may_go(struct store *store, struct str path)
 {
-	struct found found = FOUND_INIT;
 	struct standing standing = { .stands = true };
+	struct found found = FOUND_INIT;
+	struct version tombstone;
 	struct names names;
+	bool goes = false;
 
 	names_set(&names, path);
-	if (look_tree(store->tree, names.tree, &found, NULL) < 0)
+	if (look_tree(store->tree, names.tree, &found, NULL) < 0 ||
+	    look_mark(store->history, names_mark(&names, MARK_TOMBSTONE), &tombstone, NULL) < 0)
 		return false;
 	if (found.kind == FOUND_DIRECTORY)
-		look_standing(store->history, &names, &found, &standing, NULL);
+		goes = look_standing(store, path, &found, &standing, NULL) == 0 && !standing.stands;
+	else if (found.kind == FOUND_FILE || found.kind == FOUND_POINTER)
+		goes = version_cmp(found.record.version, tombstone) < 0;
 	found_clear(&found);
-	return !standing.stands;
+	return goes;
 }
 
 void directory_tidy(struct store *store, struct str path)

@@ -6,7 +6,8 @@
  *
  * Death: a child stops before its n-th such call, for every n; what it left
  * must hold the old or the new newest version, whole, all older ones, and
- * take the next commit.
+ * take the next commit.  Who looks right after is told of the new version
+ * only when it is on disk, and of a noted one the outbox has the entry.
  *
  * Order: what a power cut may take back is tracked (names put into a
  * directory, bytes and attributes of a file, until each is synced), and
@@ -20,6 +21,9 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -28,20 +32,25 @@
 /* How a child ends. */
 enum { DONE, STOPPED, FAILED, ACKNOWLEDGED /* though a call failed */ };
 
-static long calls, stop_before;		/* 0: never */
+static atomic_long calls;		/* also by the outbox's thread */
+static long stop_before;		/* 0: never */
 static int fail_with;			/* then the call fails with this; 0: the process ends */
 
 static bool syncs_fail, links_fail;
 
-/* What would be lost now. */
+/* What would be lost now.  Shared with children, who leave it behind. */
 struct unsynced {
 	ino_t inode;		/* the file's, or the directory's a name was changed in */
 	char name[300];		/* "" for the file itself */
-	bool history;
+	bool history;		/* must be on disk before anything shows in tree/: the outbox, too */
 };
-static struct unsynced lost[64];
-static size_t lost_count;
+static struct losses {
+	struct unsynced items[64];
+	size_t count;
+} *lost;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static bool tracking;
+static unsigned file_system_syncs;
 
 static ino_t inode_of(int dir, const char *name)
 {
@@ -60,7 +69,7 @@ static ino_t inode_above(int dir, const char *name)
 	return inode_of(dir, text);
 }
 
-/* The part of the store an open directory lies in: 't'ree, 'h'istory, or another. */
+/* The part of the store an open file lies in: 't'ree, 'h'istory, 'o'utbox, or another. */
 static char part_of(int fd)
 {
 	char link[40], path[4096];
@@ -74,28 +83,49 @@ static char part_of(int fd)
 
 static void lose(ino_t inode, const char *name, bool history)
 {
-	if (lost_count == 64)
+	struct unsynced *item;
+
+	pthread_mutex_lock(&mutex);
+	if (lost->count == 64)
 		abort();
-	lost[lost_count].inode = inode;
-	lost[lost_count].history = history;
-	snprintf(lost[lost_count].name, sizeof lost[0].name, "%s", name);
-	lost_count++;
+	item = &lost->items[lost->count++];
+	item->inode = inode;
+	item->history = history;
+	snprintf(item->name, sizeof item->name, "%s", name);
+	pthread_mutex_unlock(&mutex);
+}
+
+static void keep_safe(ino_t inode)
+{
+	size_t kept = 0;
+
+	pthread_mutex_lock(&mutex);
+	for (size_t i = 0; i < lost->count; i++)
+		if (lost->items[i].inode != inode)
+			lost->items[kept++] = lost->items[i];
+	lost->count = kept;
+	pthread_mutex_unlock(&mutex);
 }
 
 static bool is_lost(ino_t inode)
 {
-	for (size_t i = 0; i < lost_count; i++)
-		if (lost[i].inode == inode)
-			return true;
-	return false;
+	bool found = false;
+
+	pthread_mutex_lock(&mutex);
+	for (size_t i = 0; i < lost->count; i++)
+		found |= lost->items[i].inode == inode;
+	pthread_mutex_unlock(&mutex);
+	return found;
 }
 
 static size_t lost_in_history(void)
 {
 	size_t count = 0;
 
-	for (size_t i = 0; i < lost_count; i++)
-		count += lost[i].history;
+	pthread_mutex_lock(&mutex);
+	for (size_t i = 0; i < lost->count; i++)
+		count += lost->items[i].history;
+	pthread_mutex_unlock(&mutex);
 	return count;
 }
 
@@ -104,7 +134,7 @@ static void name_changes(int dir, const char *name, ino_t inode)
 {
 	char part = part_of(dir);
 
-	if (!tracking || part == '?')
+	if (!tracking || (part != 't' && part != 'h'))
 		return;
 	CHECK(inode == 0 || !is_lost(inode));
 	if (part == 't')
@@ -115,7 +145,7 @@ static void name_changes(int dir, const char *name, ino_t inode)
 /* True: this call is to fail. */
 static bool fails(void)
 {
-	if (stop_before == 0 || ++calls != stop_before)
+	if (stop_before == 0 || atomic_fetch_add(&calls, 1) + 1 != stop_before)
 		return false;
 	if (fail_with == 0)
 		_exit(STOPPED);
@@ -125,18 +155,37 @@ static bool fails(void)
 
 int fsync(int fd)
 {
-	ino_t inode = inode_of(fd, "");
-	size_t kept = 0;
-
 	if (syncs_fail)
 		errno = EIO;
 	if (syncs_fail || fails())
 		return -1;
-	for (size_t i = 0; i < lost_count; i++)
-		if (lost[i].inode != inode)
-			lost[kept++] = lost[i];
-	lost_count = kept;
+	keep_safe(inode_of(fd, ""));
 	return (int)syscall(SYS_fsync, fd);
+}
+
+int fdatasync(int fd)
+{
+	return fsync(fd);
+}
+
+/* Only what a process that died has left is synced so. */
+int syncfs(int fd)
+{
+	file_system_syncs++;
+	lost->count = 0;
+	return fd < 0;
+}
+
+/* To the outbox; a mark of one byte may be lost. */
+ssize_t pwrite(int fd, const void *bytes, size_t n, off_t offset)
+{
+	bool entry = n > 1 && part_of(fd) == 'o';
+
+	if (entry && fails())
+		return -1;
+	if (entry && tracking)
+		lose(inode_of(fd, ""), "", true);
+	return syscall(SYS_pwrite64, fd, bytes, n, offset);
 }
 
 int linkat(int from, const char *old, int dir, const char *name, int flags)
@@ -195,7 +244,7 @@ int fsetxattr(int fd, const char *name, const void *value, size_t size, int flag
 		return -1;
 	CHECK(fstat(fd, &st) == 0);
 	if (tracking && S_ISDIR(st.st_mode))
-		CHECK(lost_count == 0);	/* a record vouches for the directory's own name */
+		CHECK(lost->count == 0);	/* a record vouches for the directory's own name */
 	if (tracking)
 		lose(st.st_ino, "", false);
 	return (int)syscall(SYS_fsetxattr, fd, name, value, size, flags);
@@ -359,6 +408,91 @@ static enum err_kind act_prune(const char *path)
 	return prune(path, 1, &bytes) >= 0 ? ERR_NONE : why.kind;
 }
 
+/* The same with an outbox, which lives no longer than the commit. */
+static enum err_kind noted(const char *path, uint8_t flags, const char *body)
+{
+	struct commit c = COMMIT_INIT;
+	enum err_kind kind;
+
+	if (outbox_open(&c.outbox, store, &why) < 0)
+		return why.kind;
+	c.flags = flags;
+	kind = commit(&c, path, body);
+	outbox_close(c.outbox);
+	return kind;
+}
+
+static enum err_kind act_put_noted(const char *path)
+{
+	return noted(path, 0, "new");
+}
+
+static enum err_kind act_delete_noted(const char *path)
+{
+	return noted(path, RECORD_DELETED, NULL);
+}
+
+/* The n-th version, the newest first, keeps only its record. */
+static enum err_kind evict(const char *path, size_t n)
+{
+	struct history h = HISTORY_INIT;
+	uint64_t bytes = 0;
+	int status = -1;
+
+	if (store_history(store, str_of(path), &h, &why) == 0 && h.count > n)
+		status = store_evict(store, str_of(path), h.entries[n].record.version, &bytes, &why);
+	history_clear(&h);
+	return status == 0 ? ERR_NONE : why.kind;
+}
+
+static enum err_kind act_evict(const char *path)
+{
+	return evict(path, 0);
+}
+
+static enum err_kind act_evict_older(const char *path)
+{
+	return evict(path, 1);
+}
+
+static enum err_kind act_prune_contents(const char *path)
+{
+	struct prune_rule rule = { .versions = 10, .before = UINT64_MAX };
+	struct prune_count count = { .records = 0 };
+
+	return store_prune(store, str_of(path), &rule, &count, &why) == 0 ? ERR_NONE : why.kind;
+}
+
+static void file_after_deletion(const char *path)
+{
+	deleted_file(path);
+	old_file(path);
+}
+
+/* A directory that came over a file by a merge. */
+static void file_hidden(const char *path)
+{
+	struct commit c = COMMIT_INIT;
+
+	old_file(path);
+	c.fixed = (struct version){ .time = long_ago, .node = 7 };
+	CHECK(commit(&c, below(path, "child"), "child") == ERR_NONE && get(path).directory);
+}
+
+static enum err_kind act_delete_child(const char *path)
+{
+	return with_flags(below(path, "child"), RECORD_DELETED);
+}
+
+static enum err_kind act_rmdir_elsewhere(const char *path)
+{
+	struct commit c = COMMIT_INIT;
+
+	c.fixed = (struct version){ .time = far_ahead, .node = 7 };
+	c.flags = RECORD_DELETED | RECORD_DIRECTORY;
+	return commit(&c, path, NULL);
+}
+
 static void nobody(void *data, struct str path, const struct record *record)
 {
 	(void)data, (void)path, (void)record;
@@ -392,7 +526,67 @@ static const struct scenario scenarios[] = {
 	{ "version over a person's file", old_and_foreign, act_put, NULL, "new", FILE_STAYS },
 	{ "adoption", old_and_foreign, act_adopt, NULL, "hand", FILE_STAYS },
 	{ "pruning", older_and_old_file, act_prune, "old", "old", FILE_STAYS },
+	{ "pruning of a tombstone", file_after_deletion, act_prune, "old", "old", FILE_STAYS },
+	{ "pruning of contents", older_and_old_file, act_prune_contents, "old", "old",
+	  FILE_STAYS },
+	{ "eviction", old_file, act_evict, "old", NULL, FILE_STAYS },
+	{ "eviction of an older version", older_and_old_file, act_evict_older, "old", "old",
+	  FILE_STAYS },
+	{ "version in the outbox", old_file, act_put_noted, "old", "new", FILE_STAYS },
+	{ "deletion in the outbox", old_file, act_delete_noted, "old", NULL, FILE_STAYS },
+	{ "removal of a directory elsewhere", empty_directory, act_rmdir_elsewhere, NULL, NULL,
+	  FILE_STAYS },
+	{ "last name in a directory over a file", file_hidden, act_delete_child, NULL, "old",
+	  FILE_STAYS },
 };
+
+/* All that is noted is known here, and done; *data is the version that must be among them. */
+static int drain(void *data, const struct outbox_entry *entry)
+{
+	struct version *wanted = data;
+
+	if (version_cmp(entry->version, *wanted) == 0)
+		*wanted = VERSION_NONE;
+	outbox_done(store, entry->mark);
+	return 0;
+}
+
+/* Whoever was stopped had noted what shows now. */
+static void verify_noted(const struct scenario *s, const char *path)
+{
+	struct outbox_reader *reader = outbox_reader_new(store);
+	struct version newest = get(path).record.version;
+
+	if (s->act == act_put_noted ? !holds(path, "new") : !holds(path, NULL))
+		newest = VERSION_NONE;
+	CHECK(outbox_read(reader, drain, &newest, &why) == 0 && version_is_none(newest));
+	outbox_reader_free(reader);
+	CHECK(outbox_sweep(store, &why) == 0);
+}
+
+/*
+ * A child has just died.  Whoever looks now is told of what it had done only
+ * when that is on disk, and finds that the counter of changes was raised.
+ * (What a directory without a record is depends on the names in it: that may
+ * be told earlier, but no version is.)
+ */
+static void verify_visible(const struct scenario *s, const char *path)
+{
+	uint64_t changes = store_changes(store, path_partition(str_of(path)));
+	struct store_entry entry;
+
+	file_system_syncs = 0;
+	entry = get(path);
+	if (s->kind == DIRECTORY_COMES
+		    ? record_is_live(&entry.record) && entry.directory
+		    : !entry.directory && s->after != s->before &&
+			      s->act != act_delete_child &&
+			      entry.content == (s->after != NULL))
+		CHECK(holds(path, s->before) || lost->count == 0);
+	if (file_system_syncs > 0)
+		CHECK(store_changes(store, path_partition(str_of(path))) > changes);
+	store_entry_clear(&entry);
+}
 
 /* Every version history tells of can be read, and its content matches its record. */
 static size_t whole(const char *path)
@@ -440,6 +634,8 @@ static void verify(const struct scenario *s, const char *path, size_t had, bool 
 
 	if (s->act != act_prune && s->act != act_adopt)
 		CHECK(now >= had);
+	if (s->act == act_put_noted || s->act == act_delete_noted)
+		verify_noted(s, path);
 	if (s->kind == DIRECTORY_COMES) {
 		CHECK(directory || !acknowledged);
 		CHECK(directory || holds(path, s->before));
@@ -451,12 +647,16 @@ static void verify(const struct scenario *s, const char *path, size_t had, bool 
 		CHECK(s->act != act_put_below || put(below(path, "a/b/c"), "next") == ERR_NONE);
 		return;
 	}
-	if (acknowledged)
+	if (acknowledged && s->act == act_delete_child && fail_with != 0)
+		CHECK(holds(below(path, "child"), NULL));	/* tidying up may have failed */
+	else if (acknowledged)
 		CHECK(holds(path, s->after));
 	else	/* over a person's file what history has may show meanwhile */
 		CHECK(holds(path, s->after) || holds(path, s->before) ||
 		      (get(path).foreign && holds(path, NULL)));
-	if (directory)
+	if (directory && s->act == act_delete_child)
+		CHECK(act_delete_child(path) == ERR_NONE && holds(path, "old"));
+	else if (directory)
 		CHECK(act_rmdir(path) == ERR_NONE);
 	CHECK(act_put_ahead(path) == ERR_NONE && holds(path, "new"));
 	CHECK(act_put_ahead(path) == ERR_NONE && whole(path) >= 2);
@@ -492,10 +692,12 @@ static bool stopped_at(const struct scenario *s, size_t index, long n)
 		s->prepare(path);
 	had = versions(path);
 	in_tmp = names_in_tmp();
+	lost->count = 0;
 	child = fork();
 	if (child == 0) {
 		enum err_kind kind;
 
+		tracking = fail_with == 0;
 		stop_before = n;
 		kind = s->act(path);
 		_exit(kind == ERR_NONE ? calls < n ? DONE : ACKNOWLEDGED : FAILED);
@@ -505,6 +707,8 @@ static bool stopped_at(const struct scenario *s, size_t index, long n)
 	CHECK(status == DONE || (fail_with == 0 ? status == STOPPED
 						: status == FAILED || status == ACKNOWLEDGED));
 	CHECK(status != FAILED || names_in_tmp() == in_tmp);
+	if (status == STOPPED)
+		verify_visible(s, path);
 	verify(s, path, had, status == DONE || status == ACKNOWLEDGED);
 	return status != DONE;
 }
@@ -565,13 +769,13 @@ static void order(const struct scenario *s, size_t index)
 	snprintf(path, sizeof path, "s%zu/order", index);
 	if (s->prepare != NULL)
 		s->prepare(path);
-	lost_count = 0;
+	lost->count = 0;
 	tracking = true;
 	CHECK(s->act(path) == ERR_NONE);
 	tracking = false;
-	CHECK(lost_count == 0);
-	for (size_t i = 0; i < lost_count; i++)
-		fprintf(stderr, "not synced: %s\n", lost[i].name);
+	CHECK(lost->count == 0);
+	for (size_t i = 0; i < lost->count; i++)
+		fprintf(stderr, "not synced: %s\n", lost->items[i].name);
 	if (unit_failures > failed)
 		fprintf(stderr, "order of: %s\n", s->name);
 }
@@ -580,7 +784,8 @@ int main(void)
 {
 	static const int ends[] = { 0, ENOSPC, EIO };
 
-	if (!open_store())
+	lost = mmap(NULL, sizeof *lost, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (lost == MAP_FAILED || !open_store())
 		return UNIT_RESULT();
 	for (size_t i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++) {
 		order(&scenarios[i], i);
