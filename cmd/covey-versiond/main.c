@@ -32,6 +32,9 @@ static void release(struct versiond *v)
 	talk_stop(v);			/* first: its requests wait for what follows */
 	if (v->pool != NULL)
 		pool_free(v->pool);
+	if (v->survey_pool != NULL)
+		pool_free(v->survey_pool);
+	surveys_free(v->surveys);
 	group_stop(v);
 	free(v->looks);
 	free(v);
@@ -44,6 +47,8 @@ static int start(struct service *service, struct err *err)
 	service->data = v;
 	v->service = service;
 	v->pool = pool_new(POOL_THREADS);
+	v->survey_pool = pool_new(1);
+	v->surveys = surveys_new(service->store);
 	v->looks = looks_new();
 	if (group_start(v, err) < 0 || talk_start(v, err) < 0) {
 		release(v);

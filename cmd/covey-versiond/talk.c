@@ -263,6 +263,8 @@ static int dispatch(struct versiond *v, struct serve_request *request, const str
 		return nodes_request(v, request, frame->body, err);
 	case VERSION_TALK_CARRY:
 		return carry_request(v, request, frame->body, err);
+	case VERSION_TALK_SYNC:
+		return sync_request(v, request, frame->body, err);
 	case VERSION_TALK_STATS:
 		tell_stats(v, request);
 		return 0;

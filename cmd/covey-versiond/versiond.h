@@ -8,9 +8,11 @@
  *	carry.c		packets that travel by HTTP
  *	talk.c		version.sock: requests of this node's programs
  *	nodes.c		of these, NODES
+ *	sync.c		of these, SYNC
+ *	surveys.c	the digests and records that SYNC tells of
  *	stats.c		counters
  *
- * Everything belongs to the loop's thread.
+ * Everything belongs to the loop's thread, but for what surveys.c keeps.
  */
 #ifndef COVEY_VERSIOND_H
 #define COVEY_VERSIOND_H
@@ -26,6 +28,7 @@
 
 struct carrier;
 struct looks;
+struct surveys;
 
 enum { STATS_RECEIVED, STATS_SENT };
 
@@ -62,7 +65,9 @@ struct versiond {
 	uint64_t random;		/* the last question's id is made of it */
 
 	struct pool *pool;		/* commits, and waiting for others' */
-	size_t jobs;			/* in there */
+	struct pool *survey_pool;	/* one thread */
+	struct surveys *surveys;	/* of that thread */
+	size_t jobs;			/* in both */
 	struct looks *looks;		/* look.c's memory */
 
 	struct serve *serve;
@@ -123,6 +128,23 @@ struct talk_waiting {
 
 /* nodes.c */
 int nodes_request(struct versiond *, struct serve_request *, struct str body, struct err *);
+
+/* surveys.c: for the survey pool's one thread */
+struct exchange_ask;
+struct digests;
+struct surveys *surveys_new(struct store *);
+void surveys_free(struct surveys *);	/* NULL is fine */
+/* At the beginning of each job, for all that it asks. */
+int surveys_begin(struct surveys *, uint64_t epoch, uint32_t keep, struct err *);
+/* Good until the next call. */
+int surveys_digests(struct surveys *, unsigned partition, const struct digests **ret,
+		    uint64_t *ret_sum, struct err *);
+/* Append EXCHANGE_RECORDS_ARE. */
+int surveys_rows(struct surveys *, uint64_t id, const struct exchange_ask *, struct buf *,
+		 struct err *);
+
+/* sync.c */
+int sync_request(struct versiond *, struct serve_request *, struct str body, struct err *);
 
 /* stats.c */
 void stats_count(struct versiond *, bool http, int direction, enum wire_type, size_t bytes);
