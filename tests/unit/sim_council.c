@@ -1,0 +1,810 @@
+/*
+ * A simulated group that founds itself, grows, loses nodes and gets them
+ * back: gossip, council and synod as they are, over a network that loses,
+ * doubles, delays and splits, on disks that take their time and keep or
+ * forget what was being written when a node crashes.
+ *
+ * Checked all the while: one layout per lineage and epoch; each follows the
+ * one before it lawfully; a joint one becomes set B alone only after a
+ * majority of B's homes had their records.  And in the end, when messages
+ * flow: one group, of all that want to be in it.
+ *
+ * All chance comes from one seed, argv[1], which is printed.
+ */
+#include "unit.h"
+
+#include "council.h"
+#include "gossip.h"
+#include "mem.h"
+#include "synod.h"
+
+#include <inttypes.h>
+#include <netinet/in.h>
+
+#define NODES 8
+#define SLOTS 512			/* ms of delay at most */
+#define KNOWN_MAX 4096			/* layouts that were ever used */
+
+struct packet {
+	struct packet *next;
+	int from, to;
+	size_t n;
+	char bytes[WIRE_PLAIN_BYTES];
+};
+
+struct node {
+	bool alive, guest;
+	int side;
+	uint64_t id, start, next_round;
+	struct gossip gossip;
+	struct council council;
+	struct synod_proposer proposer;
+	struct buf packet;
+	uint64_t seeds;			/* bit i: node i is one */
+	uint64_t answered;
+	uint64_t synced_at;		/* ms; 0: nothing to sync */
+	/* being written */
+	struct layout next;		/* epoch 0: none */
+	uint64_t next_at;
+	struct synod_promise promise;	/* as it will be */
+	struct wire_synod answer;
+	enum wire_type answer_type;
+	int answer_to;
+	uint64_t vote_at;		/* 0: none */
+	/* the disk */
+	struct layout disk_layout;
+	struct synod_promise disk_promise;
+	struct members remembered;
+};
+
+struct known {
+	struct layout layout;
+	bool synced[LAYOUT_MEMBERS_MAX];	/* of its members, while it was joint */
+};
+
+static struct sim {
+	uint64_t rng, now;
+	unsigned loss, doubles, delay, write_ms;
+	bool split;
+	struct node nodes[NODES];
+	int count;
+	struct packet *slots[SLOTS];
+	struct known *known;
+	size_t known_count;
+} sim;
+
+static uint64_t rnd(void)
+{
+	return layout_mix(sim.rng++);
+}
+
+static unsigned below(unsigned n)
+{
+	return (unsigned)(rnd() % n);
+}
+
+static uint64_t node_random(void *data)
+{
+	(void)data;
+	return rnd();
+}
+
+static uint64_t node_wall(void *data)
+{
+	(void)data;
+	return UINT64_C(1000000000000000000) + sim.now * 1000000;
+}
+
+static struct address address_at(int port)
+{
+	struct address a = { .len = sizeof(struct sockaddr_in) };
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons((uint16_t)(port + 1)),
+				  .sin_addr.s_addr = htonl(0x7f000001) };
+
+	memcpy(&a.sa, &in, sizeof in);
+	return a;
+}
+
+static int port_of(const struct address *a)
+{
+	struct sockaddr_in in;
+
+	memcpy(&in, &a->sa, sizeof in);
+	return ntohs(in.sin_port) - 1;
+}
+
+static int index_of(const struct node *node)
+{
+	return (int)(node - sim.nodes);
+}
+
+/* what must hold */
+
+static struct known *find_known(uint64_t lineage, uint64_t epoch)
+{
+	for (size_t i = 0; i < sim.known_count; i++)
+		if (sim.known[i].layout.lineage == lineage && sim.known[i].layout.epoch == epoch)
+			return &sim.known[i];
+	return NULL;
+}
+
+static bool had_majorities(const struct known *joint)
+{
+	for (unsigned p = 0; p < LAYOUT_PARTITIONS; p += 64) {
+		struct layout_order homes;
+		size_t count = 0;
+
+		layout_homes(&joint->layout, LAYOUT_B, p, &homes);
+		for (size_t i = 0; i < homes.count; i++)
+			count += joint->synced[layout_find(&joint->layout, homes.ids[i]) -
+					       joint->layout.members];
+		if (count <= homes.count / 2)
+			return false;
+	}
+	return true;
+}
+
+/* A node begins to use it. */
+static void note(const struct layout *layout)
+{
+	struct known *same = find_known(layout->lineage, layout->epoch), *before;
+	struct layout alone;
+
+	if (same != NULL) {
+		CHECK(layout_eq(&same->layout, layout));
+		return;
+	}
+	CHECK(sim.known_count < KNOWN_MAX);
+	if (sim.known_count == KNOWN_MAX)
+		return;
+	before = find_known(layout->lineage, layout->epoch - 1);
+	CHECK(layout->epoch == 1 || before == NULL || synod_may_follow(&before->layout, layout));
+	if (before != NULL && layout_is_joint(&before->layout)) {
+		layout_alone(&before->layout, LAYOUT_B, &alone);
+		CHECK(!layout_eq(&alone, layout) || had_majorities(before));
+	}
+	sim.known[sim.known_count++] = (struct known){ .layout = *layout };
+}
+
+/* the network */
+
+static void post(int from, int to, struct str bytes)
+{
+	struct packet *p = mem_new(1, sizeof *p), **slot;
+
+	p->from = from;
+	p->to = to;
+	p->n = bytes.n;
+	memcpy(p->bytes, bytes.s, bytes.n);
+	for (slot = &sim.slots[(sim.now + 1 + below(sim.delay + 1)) % SLOTS]; *slot != NULL;
+	     slot = &(*slot)->next)
+		;
+	*slot = p;
+}
+
+static void send_plain(void *data, const struct address *to, struct str plain)
+{
+	struct node *node = data;
+
+	CHECK(plain.n <= WIRE_PLAIN_BYTES);
+	if (below(100) >= sim.loss)
+		post(index_of(node), port_of(to), plain);
+	if (below(100) < sim.doubles)
+		post(index_of(node), port_of(to), plain);
+}
+
+static struct buf *message(struct node *node)
+{
+	buf_reset(&node->packet);
+	wire_pack_sender(&node->packet, 7, &node->gossip.view.self);
+	return &node->packet;
+}
+
+static void send_to(struct node *node, int to)
+{
+	struct address address = address_at(to);
+
+	send_plain(node, &address, buf_str(&node->packet));
+}
+
+static int port_of_id(const struct node *node, uint64_t id)
+{
+	for (size_t i = 0; i < node->gossip.view.count; i++)
+		if (node->gossip.view.entries[i].member.id == id)
+			return port_of(&node->gossip.view.entries[i].member.discovery);
+	return -1;
+}
+
+static void tell_layout(struct node *node, int to)
+{
+	wire_pack_layout(message(node), &node->council.layout);
+	send_to(node, to);
+}
+
+static void want(struct node *node, int from)
+{
+	struct wire_want w = { .lineage = node->council.layout.lineage,
+			       .epoch = node->council.layout.epoch };
+
+	wire_pack_want(message(node), &w);
+	send_to(node, from);
+}
+
+static void hurry(struct node *node)
+{
+	struct view *view = &node->gossip.view;
+
+	view_beat(view);
+	for (size_t i = 0; i < view->count; i++)
+		if (view->entries[i].member.state == MEMBER_UP)
+			gossip_announce(&node->gossip, &view->entries[i].member.discovery);
+}
+
+/* a node, as covey-discoverd is one */
+
+static void adopt(struct node *node, const struct layout *layout)
+{
+	if (node->next.epoch != 0)
+		return;			/* it will be told again */
+	node->next = *layout;
+	node->next_at = sim.now + 1 + below(sim.write_ms);
+}
+
+static void use(struct node *node)
+{
+	struct member *self = &node->gossip.view.self;
+	struct layout layout = node->next;
+	bool decided = node->proposer.phase == SYNOD_DECIDED &&
+		       layout_eq(&node->proposer.value, &layout);
+	const struct layout_member *place = layout_find(&layout, node->id);
+
+	CHECK(layout.lineage != node->disk_layout.lineage ||
+	      layout.epoch > node->disk_layout.epoch);
+	node->next = LAYOUT_NONE;
+	node->disk_layout = layout;
+	note(&layout);
+	council_told(&node->council, &layout, sim.now);
+	synod_stop(&node->proposer);
+	self->lineage = layout.lineage;
+	self->epoch = (uint32_t)layout.epoch;
+	self->synced = 0;
+	node->synced_at = 0;
+	if (layout_is_joint(&layout) && place != NULL)
+		node->synced_at = sim.now + 1 + below(800);
+	if (decided)
+		for (int i = 0; i < sim.count; i++)
+			if (i != index_of(node))
+				tell_layout(node, i);
+	hurry(node);
+}
+
+static void vote(struct node *node, int from, enum wire_type type, const struct wire_synod *asked)
+{
+	if (node->vote_at != 0)
+		return;			/* its disk is at work */
+	switch (synod_hear(&node->promise, &node->council.layout, node->id, type, asked,
+			   &node->answer_type, &node->answer)) {
+	case SYNOD_REPLY:
+		node->answer_to = from;
+		node->vote_at = sim.now + 1 + below(sim.write_ms);
+		break;
+	case SYNOD_OLD:
+		if (from != index_of(node))
+			tell_layout(node, from);
+		break;
+	case SYNOD_BEHIND:
+		if (from != index_of(node))
+			want(node, from);
+		break;
+	case SYNOD_IGNORE:
+		break;
+	}
+}
+
+static void proposed(struct node *node)
+{
+	if (node->proposer.phase == SYNOD_DECIDED)
+		adopt(node, &node->proposer.value);
+	if (node->proposer.phase == SYNOD_FAILED)
+		synod_stop(&node->proposer);
+}
+
+static void answer_vote(struct node *node)
+{
+	node->vote_at = 0;
+	node->disk_promise = node->promise;
+	if (node->answer_to == index_of(node)) {
+		if (synod_is_busy(&node->proposer))
+			synod_answer(&node->proposer, node->id, node->answer_type, &node->answer,
+				     sim.now);
+		proposed(node);
+		return;
+	}
+	wire_pack_synod(message(node), node->answer_type, &node->answer);
+	send_to(node, node->answer_to);
+}
+
+static void send_synod(void *data, uint64_t to, enum wire_type type, const struct wire_synod *synod)
+{
+	struct node *node = data;
+	int port = to == node->id ? index_of(node) : port_of_id(node, to);
+
+	if (port == index_of(node)) {
+		vote(node, port, type, synod);
+	} else if (port >= 0) {
+		wire_pack_synod(message(node), type, synod);
+		send_to(node, port);
+	}
+}
+
+static const struct layout *accepted(const struct node *node)
+{
+	const struct synod_promise *p = &node->promise;
+	const struct layout *layout = &node->council.layout;
+
+	return p->lineage == layout->lineage && p->instance == layout->epoch + 1 &&
+			       p->accepted.round != 0
+		       ? &p->value : NULL;
+}
+
+static void step(struct node *node)
+{
+	struct council_seeds seeds = { .count = 0 };
+	struct council_step s;
+
+	if (node->next.epoch != 0)
+		return;
+	for (int i = 0; i < sim.count; i++) {
+		seeds.count += node->seeds >> i & 1;
+		seeds.answered += node->seeds >> i & node->answered >> i & 1;
+	}
+	council_step(&node->council, &node->gossip.view, &seeds, accepted(node), sim.now, &s);
+	if (s.act == COUNCIL_FOUND) {
+		s.layout.lineage = rnd() | 1;
+		adopt(node, &s.layout);
+	} else if (s.act == COUNCIL_FETCH) {
+		want(node, port_of_id(node, s.from));
+	} else if (s.act == COUNCIL_PROPOSE && node->proposer.phase == SYNOD_IDLE) {
+		synod_propose(&node->proposer, &node->council.layout, &s.layout, &node->promise,
+			      sim.now);
+		proposed(node);
+	}
+}
+
+static void hear(struct node *node, const struct wire *wire, int from)
+{
+	const struct layout *layout = &node->council.layout;
+
+	if (wire->type == WIRE_WANT) {
+		if (layout->epoch != 0 && (wire->want.lineage != layout->lineage ||
+					   wire->want.epoch < layout->epoch))
+			tell_layout(node, from);
+	} else if (wire->type == WIRE_LAYOUT) {
+		if (council_meet(&node->council, &wire->layout) == COUNCIL_ADOPT &&
+		    (wire->layout.lineage == layout->lineage || !synod_is_busy(&node->proposer)))
+			adopt(node, &wire->layout);
+	} else if (wire->type == WIRE_PREPARE || wire->type == WIRE_ACCEPT) {
+		vote(node, from, wire->type, &wire->synod);
+	} else if (wire->type != WIRE_GOSSIP && synod_is_busy(&node->proposer)) {
+		synod_answer(&node->proposer, wire->sender.id, wire->type, &wire->synod, sim.now);
+		proposed(node);
+	}
+}
+
+static void start(int i)
+{
+	static const struct layout_numbers numbers = { 3, 2, 100, 0 };
+	struct node *node = &sim.nodes[i];
+	struct member self = { .id = node->id, .start = ++node->start, .protocol_min = 1,
+			       .protocol_max = 1, .weight = 1 };
+	struct address seeds[NODES];
+	size_t count = 0;
+
+	for (int k = 0; k < sim.count; k++)
+		if (node->seeds >> k & 1)
+			seeds[count++] = address_at(k);
+	self.discovery = address_at(i);
+	self.flags = node->guest ? MEMBER_GUEST : 0;
+	self.lineage = node->disk_layout.lineage;
+	self.epoch = (uint32_t)node->disk_layout.epoch;
+	gossip_init(&node->gossip, &self, 7, sim.now);
+	view_load(&node->gossip.view, &node->remembered, sim.now);
+	node->gossip.send = send_plain;
+	node->gossip.random = node_random;
+	node->gossip.wall = node_wall;
+	node->gossip.data = node;
+	gossip_seeds(&node->gossip, seeds, count);
+	council_init(&node->council, node->id, &numbers, sim.now);
+	if (node->disk_layout.epoch != 0)
+		council_told(&node->council, &node->disk_layout, sim.now);
+	node->proposer = (struct synod_proposer){ .send = send_synod, .random = node_random,
+						  .data = node, .self = node->id };
+	node->promise = node->disk_promise;
+	node->next = LAYOUT_NONE;
+	node->vote_at = node->synced_at = node->answered = 0;
+	if (layout_is_joint(&node->disk_layout))
+		node->synced_at = sim.now + 1 + below(800);
+	node->next_round = sim.now;
+	node->alive = true;
+}
+
+/* What was being written is on the disk or is not. */
+static void crash(int i)
+{
+	struct node *node = &sim.nodes[i];
+
+	if (!node->alive)
+		return;
+	if (node->vote_at != 0 && below(2))
+		node->disk_promise = node->promise;
+	if (node->next.epoch != 0 && below(2)) {
+		node->disk_layout = node->next;
+		note(&node->disk_layout);
+	}
+	view_members(&node->gossip.view, &node->remembered);
+	gossip_clear(&node->gossip);
+	buf_clear(&node->packet);
+	node->alive = false;
+}
+
+static void set_up_disk(struct node *node)
+{
+	node->id = rnd() | 1;
+	node->start = 0;
+	node->disk_layout = LAYOUT_NONE;
+	node->disk_promise = SYNOD_PROMISE_NONE;
+	members_clear(&node->remembered);
+}
+
+static void deliver(const struct packet *p)
+{
+	struct node *node = &sim.nodes[p->to];
+	struct address source = address_at(p->from);
+	struct wire wire;
+
+	if (!node->alive || (sim.split && sim.nodes[p->from].side != node->side))
+		return;
+	CHECK(wire_unpack((struct str){ p->bytes, p->n }, 1, 7, &wire) == 0);
+	node->answered |= UINT64_C(1) << p->from;
+	gossip_receive(&node->gossip, &wire, &source, sim.now);
+	hear(node, &wire, p->from);
+	step(node);
+}
+
+/* It has pulled from a majority of set A, asked at this epoch. */
+static void sync(struct node *node)
+{
+	const struct layout *layout = &node->council.layout;
+	size_t answered = 0;
+
+	if (!layout_is_joint(layout) || layout_find(layout, node->id) == NULL)
+		return;
+	for (int i = 0; i < sim.count; i++) {
+		const struct node *other = &sim.nodes[i];
+		const struct layout_member *place = layout_find(layout, other->id);
+
+		answered += place != NULL && place->sets & LAYOUT_A && other->alive &&
+			    other->council.layout.lineage == layout->lineage &&
+			    other->council.layout.epoch == layout->epoch &&
+			    !(sim.split && other->side != node->side);
+	}
+	node->synced_at = sim.now + 500;
+	if (answered <= layout_members(layout, LAYOUT_A) / 2)
+		return;
+	node->synced_at = 0;
+	node->gossip.view.self.synced = (uint32_t)layout->epoch;
+	find_known(layout->lineage, layout->epoch)
+		->synced[layout_find(layout, node->id) - layout->members] = true;
+	hurry(node);
+}
+
+static void tick(struct node *node)
+{
+	if (node->next.epoch != 0 && sim.now >= node->next_at)
+		use(node);
+	if (node->vote_at != 0 && sim.now >= node->vote_at)
+		answer_vote(node);
+	if (node->synced_at != 0 && sim.now >= node->synced_at)
+		sync(node);
+	if (node->proposer.due != 0 && sim.now >= node->proposer.due) {
+		synod_tick(&node->proposer, sim.now);
+		proposed(node);
+	}
+	if (sim.now >= node->next_round) {
+		node->next_round = sim.now + GOSSIP_ROUND_MS;
+		gossip_round(&node->gossip, sim.now);
+		step(node);
+	} else if (sim.now % 50 == 0) {
+		step(node);
+	}
+}
+
+static void run(uint64_t ms)
+{
+	for (uint64_t end = sim.now + ms; sim.now < end; sim.now++) {
+		struct packet **slot = &sim.slots[sim.now % SLOTS], *p;
+
+		while ((p = *slot) != NULL) {
+			*slot = p->next;
+			deliver(p);
+			free(p);
+		}
+		for (int i = 0; i < sim.count; i++)
+			if (sim.nodes[i].alive)
+				tick(&sim.nodes[i]);
+	}
+}
+
+static void begin(uint64_t seed, int count)
+{
+	struct known *known = sim.known;
+
+	sim = (struct sim){ .rng = seed * 1000003, .now = 10000, .doubles = 5, .delay = 1,
+			    .write_ms = 10, .count = count, .known = known };
+	for (int i = 0; i < count; i++)
+		set_up_disk(&sim.nodes[i]);
+}
+
+static void end(void)
+{
+	for (int i = 0; i < sim.count; i++) {
+		crash(i);
+		members_clear(&sim.nodes[i].remembered);
+	}
+	for (int i = 0; i < SLOTS; i++) {
+		for (struct packet *p = sim.slots[i], *next; p != NULL; p = next) {
+			next = p->next;
+			free(p);
+		}
+	}
+}
+
+/* All that are alive use one single layout, of all that want to be members. */
+static bool is_settled(void)
+{
+	const struct layout *layout = NULL;
+	size_t members = 0;
+
+	for (int i = 0; i < sim.count; i++) {
+		const struct node *node = &sim.nodes[i];
+
+		if (!node->alive)
+			continue;
+		if (layout == NULL)
+			layout = &node->council.layout;
+		if (node->council.layout.epoch == 0 ||
+		    !layout_eq(layout, &node->council.layout) ||
+		    (layout_find(layout, node->id) != NULL) == node->guest)
+			return false;
+		members += !node->guest;
+	}
+	return layout != NULL && !layout_is_joint(layout) && layout->count == members;
+}
+
+/* 0: not within that time. */
+static uint64_t settle(uint64_t within)
+{
+	uint64_t began = sim.now;
+
+	while (sim.now - began < within) {
+		run(50);
+		if (is_settled())
+			return sim.now - began;
+	}
+	return 0;
+}
+
+/* scenarios */
+
+static void seed_all(void)
+{
+	for (int i = 0; i < sim.count; i++)
+		sim.nodes[i].seeds = ((UINT64_C(1) << sim.count) - 1) & ~(UINT64_C(1) << i);
+}
+
+/* Each lists all: a group within 3 s on a good network. */
+static void test_together(void)
+{
+	seed_all();
+	for (int i = 0; i < sim.count; i++) {
+		start(i);
+		run(below(100));
+	}
+	CHECK(settle(3000) != 0);
+}
+
+/* One after the other, with one seed each, the first with none. */
+static void test_in_turn(void)
+{
+	for (int i = 0; i < sim.count; i++) {
+		sim.nodes[i].seeds = i > 0 ? UINT64_C(1) << below((unsigned)i) : 0;
+		start(i);
+		if (below(2))
+			run(below(6000));
+	}
+	CHECK(settle(30000) != 0);
+}
+
+/* Solo groups that meet become one, whoever founded first. */
+static void test_solo_groups(void)
+{
+	for (int i = 0; i < sim.count; i++) {
+		sim.nodes[i].side = i;
+		start(i);
+	}
+	sim.split = true;
+	run(4000);
+	for (int i = 0; i < sim.count; i++) {
+		CHECK(sim.nodes[i].council.layout.epoch == 1);
+		crash(i);
+		sim.nodes[i].seeds = i > 0 ? 1 : 0;
+		start(i);
+	}
+	sim.split = false;
+	CHECK(settle(60000) != 0);
+}
+
+static void test_guest(void)
+{
+	sim.nodes[sim.count - 1].guest = sim.count > 1;
+	test_together();
+}
+
+static void test_leave(void)
+{
+	struct node *leaver = &sim.nodes[below((unsigned)sim.count)];
+
+	test_together();
+	if (sim.count == 1)
+		return;
+	leaver->guest = true;
+	leaver->gossip.view.self.flags = MEMBER_GUEST;
+	CHECK(settle(10000) != 0);
+}
+
+/* A disk is lost: another id at the same address takes the place at once. */
+static void test_replaced(void)
+{
+	int lost = (int)below((unsigned)sim.count);
+
+	test_together();
+	if (sim.count < 3)
+		return;
+	crash(lost);
+	run(below(8000));
+	set_up_disk(&sim.nodes[lost]);
+	start(lost);
+	CHECK(settle(30000) != 0);
+	CHECK(sim.nodes[lost].council.layout.count == (size_t)sim.count);
+}
+
+/* Who stays away for COUNCIL_DEAD_MS is no member any more, and is one again when it returns. */
+static void test_dead(void)
+{
+	int dead = (int)below((unsigned)sim.count);
+
+	test_together();
+	if (sim.count < 3)
+		return;
+	crash(dead);
+	run(COUNCIL_DEAD_MS - 60000);
+	CHECK(!is_settled());
+	CHECK(settle(120000) != 0);
+	start(dead);
+	CHECK(settle(30000) != 0);
+}
+
+static void random_fault(void)
+{
+	int i = (int)below((unsigned)sim.count);
+
+	switch (below(6)) {
+	case 0:
+		crash(i);
+		break;
+	case 1:
+		crash(i);
+		start(i);
+		break;
+	case 2:
+		sim.split = true;
+		for (int k = 0; k < sim.count; k++)
+			sim.nodes[k].side = (int)below(2);
+		break;
+	case 3:
+		sim.split = false;
+		break;
+	case 4:
+		if (sim.nodes[i].alive) {
+			sim.nodes[i].guest = !sim.nodes[i].guest;
+			sim.nodes[i].gossip.view.self.flags ^= MEMBER_GUEST;
+		}
+		break;
+	default:
+		if (!sim.nodes[i].alive)
+			start(i);
+		break;
+	}
+}
+
+/* How many groups of more than one member there are, by what the nodes use. */
+static size_t larger_groups(void)
+{
+	uint64_t lineages[NODES];
+	size_t count = 0;
+
+	for (int i = 0; i < sim.count; i++) {
+		const struct layout *layout = &sim.nodes[i].disk_layout;
+		bool seen = layout->epoch == 0 || layout_is_solo(layout);
+
+		for (size_t k = 0; k < count; k++)
+			seen = seen || lineages[k] == layout->lineage;
+		if (!seen)
+			lineages[count++] = layout->lineage;
+	}
+	return count;
+}
+
+static void test_chaos(void)
+{
+	sim.loss = below(25);
+	sim.doubles = below(20);
+	sim.delay = 1 + below(300);
+	sim.write_ms = 1 + below(60);
+	if (below(2))
+		seed_all();
+	for (int i = 0; i < sim.count; i++) {
+		if (sim.nodes[i].seeds == 0 && i > 0)
+			sim.nodes[i].seeds = UINT64_C(1) << below((unsigned)i);
+		start(i);
+	}
+	for (int k = 0; k < 40; k++) {
+		run(below(4000));
+		random_fault();
+	}
+	sim.split = false;
+	sim.loss = 0;
+	for (int i = 0; i < sim.count; i++) {
+		if (!sim.nodes[i].alive)
+			start(i);
+		sim.nodes[i].guest = false;
+		sim.nodes[i].gossip.view.self.flags = 0;
+	}
+	if (larger_groups() < 2)
+		CHECK(settle(2 * COUNCIL_DEAD_MS) != 0 || larger_groups() > 1);
+}
+
+static void each_seed(uint64_t seed)
+{
+	static void (*const tests[])(void) = { test_together, test_in_turn, test_solo_groups,
+					       test_guest,    test_leave,   test_replaced,
+					       test_chaos,    test_chaos,   test_chaos };
+
+	for (size_t t = 0; t < sizeof tests / sizeof tests[0]; t++) {
+		int before = unit_failures;
+
+		begin(seed + t * 7919, 1 + (int)((seed + t) % NODES));
+		tests[t]();
+		end();
+		if (unit_failures != before)
+			fprintf(stderr, "scenario %zu with seed %" PRIu64 "\n", t, seed);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t seed = 20261123, seeds = 6;
+
+	if ((argc > 1 && str_u64(str_of(argv[1]), UINT64_MAX, &seed) < 0) ||
+	    (argc > 2 && str_u64(str_of(argv[2]), UINT32_MAX, &seeds) < 0))
+		return 64;
+	fprintf(stderr, "seed %" PRIu64 "\n", seed);
+	sim.known = mem_new(KNOWN_MAX, sizeof *sim.known);
+	for (uint64_t i = 0; i < (argc == 2 ? 1 : seeds); i++)
+		each_seed(seed + i);
+	begin(seed, 3);
+	test_dead();
+	end();
+	free(sim.known);
+	return UNIT_RESULT();
+}
