@@ -374,7 +374,7 @@ void layout_unpack(struct unpack *in, struct layout *ret)
 	layout.keep_days = unpack_u32(in);
 	unpack_regions(in, &layout);
 	unpack_members(in, &layout);
-	if (!is_none(&layout) && !is_sound(&layout))
+	if (!in->failed && !is_none(&layout) && !is_sound(&layout))
 		in->failed = true;
 	*ret = in->failed || is_none(&layout) ? LAYOUT_NONE : layout;
 }

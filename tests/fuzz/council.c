@@ -1,0 +1,108 @@
+/*
+ * Any bytes as a message about layouts: refused, or acceptor, proposer and
+ * council stay in order: no layout but a lawful next one is ever accepted.
+ */
+#include "council.h"
+#include "gossip.h"
+#include "synod.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+
+#define SELF 1
+
+static void expect(bool condition)
+{
+	if (!condition)
+		abort();
+}
+
+static uint64_t counted(void *data)
+{
+	static uint64_t n;
+
+	(void)data;
+	return ++n % 16;
+}
+
+static void no_send(void *data, uint64_t to, enum wire_type type, const struct wire_synod *body)
+{
+	(void)data;
+	expect(to != 0 && (type == WIRE_PREPARE || type == WIRE_ACCEPT));
+	expect(type == WIRE_PREPARE || body->value.epoch == 2);
+}
+
+static struct layout base(uint64_t lineage)
+{
+	struct layout layout = { .lineage = lineage, .epoch = 1, .homes = 3, .copies = 2,
+				 .keep_versions = 1 };
+
+	layout_put(&layout, SELF, LAYOUT_A, 1, "");
+	layout_put(&layout, 2, LAYOUT_A, 1, "");
+	layout_seat(&layout);
+	return layout;
+}
+
+static void to_synod(const struct wire *wire)
+{
+	struct layout layout = base(wire->synod.lineage), wish = layout;
+	struct synod_promise promise = SYNOD_PROMISE_NONE;
+	struct synod_proposer proposer = { .send = no_send, .random = counted, .self = SELF };
+	struct wire_synod answer;
+	enum wire_type type;
+
+	if (layout.lineage == 0)
+		return;
+	if (wire->type == WIRE_PREPARE || wire->type == WIRE_ACCEPT) {
+		synod_hear(&promise, &layout, SELF, wire->type, &wire->synod, &type, &answer);
+		expect(promise.value.epoch == 0 || synod_may_follow(&layout, &promise.value));
+	}
+	wish.epoch++;
+	synod_propose(&proposer, &layout, &wish, &promise, 1000);
+	for (uint64_t from = 1; from <= 2; from++)
+		synod_answer(&proposer, from, wire->type, &wire->synod, 1000);
+	synod_tick(&proposer, 1100);
+	expect(proposer.phase != SYNOD_DECIDED);	/* two phases need two answers each */
+}
+
+static void to_council(const struct wire *wire)
+{
+	static const struct layout_numbers numbers = { 3, 2, 100, 0 };
+	static const struct member self = { .id = SELF, .state = MEMBER_UP, .protocol_min = 1,
+					    .protocol_max = 1, .lineage = 7, .epoch = 1 };
+	static struct council council;
+	struct council_seeds seeds = { .count = 0 };
+	struct council_step step;
+	struct layout layout = base(7);
+	struct view view;
+
+	council_init(&council, SELF, &numbers, 1000);
+	council_told(&council, &layout, 1000);
+	if (wire->type == WIRE_LAYOUT)
+		council_meet(&council, &wire->layout);
+	if (wire->type == WIRE_CHANGE)
+		council_ask(&council, &wire->change.numbers, 1000);
+	view_init(&view, &self, 1000);
+	view_hear(&view, &wire->sender, true, 1000);
+	if (wire->type == WIRE_GOSSIP)
+		for (size_t i = 0; i < wire->gossip.count; i++)
+			view_hear(&view, &wire->gossip.members[i], false, 1000);
+	for (uint64_t now = 1000; now < 30000; now += 700) {
+		council_step(&council, &view, &seeds, NULL, now, &step);
+		expect(step.act != COUNCIL_FOUND);
+		expect(step.act != COUNCIL_PROPOSE || synod_may_follow(&layout, &step.layout));
+	}
+	view_clear(&view);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
+{
+	struct str plain = { (const char *)data, n };
+	struct wire wire;
+
+	if (n > WIRE_PLAIN_BYTES || wire_unpack(plain, MEMBER_PROTOCOL, 0, &wire) < 0)
+		return 0;
+	if (wire.type >= WIRE_PREPARE && wire.type <= WIRE_NACK)
+		to_synod(&wire);
+	to_council(&wire);
+	return 0;
+}
