@@ -44,6 +44,7 @@ LDLIBS  = -Wl,--as-needed $(shell pkg-config --libs $(LIBS)) -pthread
 
 LIB_OBJECTS := $(patsubst %.c,$B/obj/%.o,$(wildcard lib/*/*.c))
 UNIT_TESTS  := $(patsubst tests/unit/%.c,$B/unit/%,$(wildcard tests/unit/*.c))
+SIM_OBJECTS := $(patsubst %.c,$B/obj/%.o,$(wildcard tests/sim/*.c))
 FUZZERS     := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/*.c))
 
 # A program is cmd/NAME.c, or every file of the folder cmd/NAME/.
@@ -74,6 +75,10 @@ $B/bin/%: $$(call objects_of,%) $B/libcovey.a
 
 $B/unit/%: $B/obj/tests/unit/%.o $B/libcovey.a
 	@mkdir -p $(@D)
+	@echo '  ld $@'
+	$(Q)$(CC) $(HARDENING) $(LINK) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$B/sim: $(SIM_OBJECTS) $B/libcovey.a
 	@echo '  ld $@'
 	$(Q)$(CC) $(HARDENING) $(LINK) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 

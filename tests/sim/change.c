@@ -1,0 +1,327 @@
+/* change - layouts: who decides them, how they spread, and sync */
+#include "sim.h"
+
+#include "mem.h"
+
+#include <inttypes.h>
+
+#define SYNC_AGAIN_MS 300		/* a question without an answer is asked of another */
+#define SYNC_PARTITIONS 4096
+
+/* what was decided */
+
+static void decide(const struct layout *layout)
+{
+	sim.decided = mem_resize(sim.decided, sim.decided_count + 1, sizeof *sim.decided);
+	sim.decided[sim.decided_count++] = *layout;
+	sim.newest = *layout;
+	sim.decided_at = sim.now;
+	say("epoch %" PRIu64 " is decided: %zu in A, %zu in B", layout->epoch,
+	    layout_members(layout, LAYOUT_A), layout_members(layout, LAYOUT_B));
+}
+
+/* Some machines, by chance; enough of them to lose one, where one may lose its disk. */
+static void choose_members(struct layout *layout, uint8_t set)
+{
+	size_t least = sim.profile.wipes ? 3 : 1;
+	uint64_t who = rnd();
+
+	for (int i = sim.profile.machines; i-- > 0;) {
+		uint64_t id = sim.machines[i].disk.id;
+		const struct layout_member *was = layout_find(layout, id);
+		uint8_t sets = was != NULL ? was->sets : 0;
+		bool needed = (size_t)i < least && layout_members(layout, set) < least;
+
+		if (id != 0 && (needed || who >> i & 1))
+			layout_put(layout, id, sets | set, 1, "");
+	}
+}
+
+static void keep_set(struct layout *layout, uint8_t set)
+{
+	for (size_t i = layout->count; i-- > 0;) {
+		struct layout_member *member = &layout->members[i];
+
+		if (member->sets & set)
+			member->sets = LAYOUT_A;
+		else
+			layout_remove(layout, member->id);
+	}
+	layout->epoch++;
+	layout_seat(layout);
+}
+
+static bool is_synced(uint64_t id, uint64_t epoch)
+{
+	const struct machine *machine = machine_of(id);
+
+	return machine != NULL && machine->synced == epoch;
+}
+
+/* A majority of B's homes of each partition has all there was. */
+static bool may_follow(const struct layout *layout)
+{
+	for (int p = 0; p < PATHS; p++) {
+		struct layout_order homes;
+		size_t synced = 0;
+
+		layout_homes(layout, LAYOUT_B, path_partition(sim_paths[p]), &homes);
+		for (size_t i = 0; i < homes.count; i++)
+			synced += is_synced(homes.ids[i], layout->epoch);
+		if (synced <= homes.count / 2)
+			return false;
+	}
+	return true;
+}
+
+static bool has_lost_members(const struct layout *layout)
+{
+	for (size_t i = 0; i < layout->count; i++)
+		if (machine_of(layout->members[i].id) == NULL)
+			return true;
+	return false;
+}
+
+static void decide_next(void)
+{
+	struct layout next = sim.newest;
+
+	if (!layout_is_joint(&next)) {
+		if (sim.calm && !has_lost_members(&next))
+			return;
+		choose_members(&next, LAYOUT_B);
+		next.epoch++;
+		layout_seat(&next);
+	} else if (may_follow(&next)) {
+		keep_set(&next, LAYOUT_B);
+	} else if (sim.now > sim.decided_at + 3000 || (!sim.calm && below(30) == 0)) {
+		keep_set(&next, LAYOUT_A);
+	} else {
+		return;
+	}
+	decide(&next);
+}
+
+/* Some member of the council has it decided, and is the first to know. */
+static void council_meets(struct event *event)
+{
+	struct machine *machine = &sim.machines[below((uint64_t)sim.profile.machines)];
+
+	(void)event;
+	decide_next();
+	if (machine->up && machine->slow_until <= sim.now)
+		machine_adopt(machine, &sim.newest);
+	schedule(new_event(sizeof(struct event)), 1 + below(300), -1, council_meets);
+}
+
+/* how they spread */
+
+static void tell_layout(struct machine *machine, int to)
+{
+	post(machine->index, to,
+	     new_packet(NOTE_LAYOUT, &machine->disk.layout, sizeof machine->disk.layout));
+}
+
+static void gossip(struct event *event)
+{
+	struct machine *machine = &sim.machines[below((uint64_t)sim.profile.machines)];
+	int to = (int)below((uint64_t)sim.profile.machines);
+
+	(void)event;
+	if (machine->up && machine->slow_until <= sim.now && to != machine->index)
+		tell_layout(machine, to);
+	schedule(new_event(sizeof(struct event)), below(sim.calm ? 20 : 200), -1, gossip);
+}
+
+void change_want(struct machine *machine, int from)
+{
+	post(machine->index, from, new_packet(NOTE_WANT, NULL, 0));
+}
+
+void change_begin(void)
+{
+	struct layout layout = { .lineage = LINEAGE, .epoch = 1, .homes = 3, .copies = 2,
+				 .keep_versions = 100 };
+
+	for (int i = 0; i < sim.profile.members; i++)
+		layout_put(&layout, sim.machines[i].disk.id, LAYOUT_A, 1, "");
+	layout_seat(&layout);
+	decide(&layout);
+	for (int i = 0; i < sim.profile.machines; i++)
+		machine_adopt(&sim.machines[i], &layout);
+	schedule(new_event(sizeof(struct event)), 1, -1, gossip);
+	if (sim.profile.changes)
+		schedule(new_event(sizeof(struct event)), below(500), -1, council_meets);
+}
+
+/* sync: the plan is resync.h's */
+
+static void ask_again(struct event *event)
+{
+	struct machine *machine = &sim.machines[event->machine];
+	struct packet *asked = (struct packet *)event;
+
+	if (machine->sync_token != asked->token)
+		return;
+	resync_failed(machine->resync, machine->sync_peer, machine->sync_asked, machine->sync_count);
+	resync_back(machine->resync, machine->sync_peer);
+	machine->sync_token = 0;
+	change_sync(machine);
+}
+
+static void ask_peer(struct machine *machine, const struct machine *peer)
+{
+	struct packet *packet = new_packet(NOTE_SYNC, machine->sync_asked,
+					   machine->sync_count * sizeof *machine->sync_asked);
+	struct packet *timer = new_packet(NOTE_COUNT, NULL, 0);
+
+	packet->token = timer->token = machine->sync_token;
+	packet->epoch = machine->resync->layout.epoch;
+	post(machine->index, peer->index, packet);
+	schedule(&timer->event, SYNC_AGAIN_MS, machine->index, ask_again);
+}
+
+static void note_synced(struct machine *machine)
+{
+	uint64_t epoch = resync_synced(machine->resync);
+
+	if (epoch != 0 && epoch == machine->disk.layout.epoch && machine->synced != epoch) {
+		machine->synced = epoch;
+		say("%d is synced for epoch %" PRIu64, machine->index, epoch);
+	}
+}
+
+void change_sync(struct machine *machine)
+{
+	const struct machine *peer;
+	uint64_t id;
+
+	if (machine->resync == NULL || machine->sync_token != 0)
+		return;
+	note_synced(machine);
+	machine->sync_count = resync_next(machine->resync, &id, machine->sync_asked, SYNC_PARTITIONS);
+	if (machine->sync_count == 0)
+		return;
+	machine->sync_peer = id;
+	machine->sync_token = rnd();
+	peer = machine_of(id);
+	if (peer != NULL) {
+		ask_peer(machine, peer);
+		return;
+	}
+	machine->sync_token = 0;	/* it is gone for good */
+	resync_failed(machine->resync, id, machine->sync_asked, machine->sync_count);
+	change_sync(machine);
+}
+
+void change_started(struct machine *machine)
+{
+	if (machine->disk.layout.epoch == 0)
+		return;
+	if (machine->resync == NULL) {
+		machine->resync = mem_new(1, sizeof *machine->resync);
+		machine->sync_asked = mem_new(SYNC_PARTITIONS, sizeof *machine->sync_asked);
+	}
+	machine->sync_token = 0;
+	resync_begin(machine->resync, &machine->disk.layout, machine->disk.id);
+	change_sync(machine);
+}
+
+static bool is_asked(const struct packet *packet, int path)
+{
+	uint16_t partition;
+
+	for (size_t at = 0; at + sizeof partition <= packet->n; at += sizeof partition) {
+		memcpy(&partition, packet->bytes + at, sizeof partition);
+		if (partition == path_partition(sim_paths[path]))
+			return true;
+		/* a directory's record is known to its own homes, too */
+		if (path == PATHS - 1 && partition == path_partition_of_directory(sim_paths[path]))
+			return true;
+	}
+	return false;
+}
+
+static void answer_sync(struct machine *machine, const struct packet *packet)
+{
+	struct kept *rows = mem_new(machine->disk.kept_count + 1, sizeof *rows);
+	struct packet *reply;
+	size_t count = 0;
+
+	for (size_t i = 0; i < machine->disk.kept_count; i++)
+		if (is_asked(packet, machine->disk.kept[i].path))
+			rows[count++] = machine->disk.kept[i];
+	reply = new_packet(NOTE_SYNCED, rows, count * sizeof *rows);
+	reply->token = packet->token;
+	reply->epoch = packet->epoch;
+	post(machine->index, packet->from, reply);
+	free(rows);
+}
+
+/* A home answers at its own epoch alone. */
+static void asked_to_sync(struct machine *machine, const struct packet *packet)
+{
+	if (packet->epoch == machine->disk.layout.epoch && !machine->cannot_tell)
+		answer_sync(machine, packet);
+	else if (packet->epoch > machine->disk.layout.epoch)
+		change_want(machine, packet->from);
+	else
+		tell_layout(machine, packet->from);
+}
+
+static void sync_complete(struct machine *machine)
+{
+	machine->sync_token = 0;
+	for (size_t i = 0; i < machine->sync_count; i++)
+		resync_done(machine->resync, machine->sync_peer, machine->sync_asked[i]);
+	change_sync(machine);
+}
+
+static void row_written(struct writing *writing)
+{
+	struct machine *machine = &sim.machines[writing->event.machine];
+
+	if (machine->sync_token == writing->token && --machine->sync_rows == 0)
+		sync_complete(machine);
+}
+
+/* The partitions are done when all rows are on disk. */
+static void take_rows(struct machine *machine, const struct packet *packet)
+{
+	if (machine->sync_token != packet->token || packet->epoch != machine->disk.layout.epoch)
+		return;
+	machine->sync_token = rnd();
+	machine->sync_rows = 0;
+	for (size_t at = 0; at + sizeof(struct kept) <= packet->n; at += sizeof(struct kept)) {
+		struct writing *writing;
+		struct kept row;
+
+		memcpy(&row, packet->bytes + at, sizeof row);
+		if (disk_find(&machine->disk, row.path, row.record.version) != NULL)
+			continue;
+		writing = new_writing(row.path, &row.record, false);
+		writing->token = machine->sync_token;
+		writing->done = row_written;
+		machine->sync_rows++;
+		disk_write(machine, writing);
+	}
+	if (machine->sync_rows == 0)
+		sync_complete(machine);
+}
+
+void change_receive(struct machine *machine, struct packet *packet)
+{
+	struct layout layout;
+
+	if (packet->note == NOTE_WANT) {
+		tell_layout(machine, packet->from);
+	} else if (packet->note == NOTE_LAYOUT) {
+		memcpy(&layout, packet->bytes, sizeof layout);
+		if (layout.epoch != 0)
+			machine_adopt(machine, &layout);
+	} else if (packet->note == NOTE_SYNC) {
+		asked_to_sync(machine, packet);
+	} else if (packet->note == NOTE_SYNCED) {
+		take_rows(machine, packet);
+	}
+}

@@ -1,0 +1,544 @@
+/* client - GET, PUT and DELETE as covey-httpd does them, and the outbox */
+#include "sim.h"
+
+#include "container.h"
+#include "mem.h"
+
+#define PULL_MS 400
+#define PUSH_MS 60			/* then the next keeper, too */
+#define STORE_MS 1000
+
+#define DIRECTORY_PATH 3
+
+enum kind { GET, PUT, DELETE, DRAIN };
+
+struct op {
+	struct op *next;
+	struct machine *machine;
+	enum kind kind;
+	int path;
+	size_t deed;
+	struct check_wait check;
+	struct store_wait store;
+	uint64_t token;			/* ties answers and timers to it */
+	struct record record;
+	bool checked;			/* a majority answered before the version was chosen */
+	bool settled, committed;
+	bool read_back;			/* a GET that stores what it found */
+	bool go_below;			/* and may look for the next lower */
+	struct version above;		/* what the check said */
+	uint64_t clock;
+	uint32_t have;			/* bit i: the i'th machine has the content */
+};
+
+static struct op *find(struct machine *machine, uint64_t token)
+{
+	struct op *op = machine->ops;
+
+	while (op != NULL && op->token != token)
+		op = op->next;
+	return op;
+}
+
+static struct op *new_op(struct machine *machine, enum kind kind, int path)
+{
+	struct op *op = mem_new(1, sizeof *op);
+
+	op->machine = machine;
+	op->kind = kind;
+	op->path = path;
+	op->token = rnd();
+	op->next = machine->ops;
+	machine->ops = op;
+	return op;
+}
+
+static void op_free(struct op *op)
+{
+	struct op **p = &op->machine->ops;
+
+	while (*p != op)
+		p = &(*p)->next;
+	*p = op->next;
+	check_cancel(&op->check);
+	storing_cancel(&op->store);
+	free(op);
+}
+
+/* The machine has crashed: what was under way is forgotten, the asker is cleared. */
+void client_drop_all(struct machine *machine)
+{
+	while (machine->ops != NULL) {
+		struct op *op = machine->ops;
+
+		machine->ops = op->next;
+		free(op);
+	}
+}
+
+static void give_up(struct op *op)
+{
+	if (op->kind != DRAIN)
+		history_unknown(op->deed);
+	op_free(op);
+}
+
+struct timer_event {
+	struct event event;
+	uint64_t token;
+	void (*fire)(struct op *);
+};
+
+static void fired(struct event *event)
+{
+	struct timer_event *timer = (struct timer_event *)event;
+	struct op *op = find(&sim.machines[event->machine], timer->token);
+
+	if (op != NULL)
+		timer->fire(op);
+	machine_arm(&sim.machines[event->machine]);
+}
+
+static void after(struct op *op, uint64_t ms, void (*fire)(struct op *))
+{
+	struct timer_event *timer = new_event(sizeof *timer);
+
+	timer->token = op->token;
+	timer->fire = fire;
+	schedule(&timer->event, ms, op->machine->index, fired);
+}
+
+static void begin_check(struct op *op, enum check_purpose purpose, struct version version);
+static void tell_about(enum note note, struct op *op, int to)
+{
+	struct packet *packet = new_packet(note, NULL, 0);
+
+	packet->token = op->token;
+	packet->path = op->path;
+	packet->record = op->record;
+	post(op->machine->index, to, packet);
+}
+
+static void store(struct op *op, void (*done)(struct store_wait *, const struct store_answer *, bool))
+{
+	struct store_ask ask = { .path = sim_paths[op->path], .record = op->record,
+				 .type = STR("") };
+
+	op->store.done = done;
+	storing_start(&op->machine->asker, &op->store, &ask, sim.now);
+	machine_arm(op->machine);
+}
+
+/* GET */
+
+static void read_stored(struct store_wait *wait, const struct store_answer *answer, bool last)
+{
+	struct op *op = CONTAINER_OF(wait, struct op, store);
+
+	if (answer->settled)
+		history_confirmed(op->deed, op->record.version);
+	else if (!last)
+		return;
+	op_free(op);
+}
+
+/* If every home has answered, what could not be had was never confirmed. */
+static void pull_failed(struct op *op)
+{
+	if (op->go_below)
+		begin_check(op, CHECK_BELOW, op->record.version);
+	else
+		give_up(op);
+}
+
+/* Unsettled: the content is here now, so the record may go to the homes. */
+static void content_is_here(struct writing *writing)
+{
+	struct op *op = find(&sim.machines[writing->event.machine], writing->token);
+
+	if (op == NULL)
+		return;
+	if (op->read_back) {
+		op->kind = GET;
+		op->token = rnd();	/* the pull's timer is none of its business any more */
+		store(op, read_stored);
+		return;
+	}
+	history_confirmed(op->deed, op->record.version);
+	op_free(op);
+}
+
+static void ask_for_content(struct op *op, const struct newest_answer *answer)
+{
+	bool asked[MACHINES] = { false };
+
+	for (size_t i = 0; i < answer->holder_count; i++) {
+		struct machine *holder = machine_of(answer->holders[i]);
+
+		if (holder != NULL)
+			asked[holder->index] = true;
+	}
+	for (int i = 0; i < sim.profile.machines; i++)
+		if (i != op->machine->index && (asked[i] || answer->holder_count == 0 || chance(20)))
+			tell_about(NOTE_PULL, op, i);
+	after(op, PULL_MS, pull_failed);
+}
+
+static bool is_here(const struct op *op)
+{
+	const struct kept *kept = disk_find(&op->machine->disk, op->path, op->record.version);
+
+	return !record_has_content(&op->record) || (kept != NULL && kept->content);
+}
+
+static bool asked_all(const struct newest_answer *answer)
+{
+	return answer->counts.homes > 0 && answer->counts.homes_answered == answer->counts.homes;
+}
+
+static void read_checked(struct check_wait *wait, const struct check_result *result)
+{
+	struct op *op = CONTAINER_OF(wait, struct op, check);
+	const struct newest_answer *answer = &result->answer;
+
+	MUST("4", answer->epoch == op->machine->home.layout.epoch);
+	op->record = answer->record;
+	if (answer->standing == STANDING_UNCONFIRMED) {
+		give_up(op);
+	} else if (answer->standing == STANDING_UNSETTLED) {
+		op->read_back = true;
+		op->go_below = asked_all(answer);
+		ask_for_content(op, answer);
+	} else if (version_is_none(op->record.version) || !record_has_content(&op->record) ||
+		   is_here(op)) {
+		history_confirmed(op->deed, op->record.version);
+		op_free(op);
+	} else {
+		op->read_back = op->go_below = false;
+		ask_for_content(op, answer);
+	}
+}
+
+static void begin_check(struct op *op, enum check_purpose purpose, struct version version)
+{
+	check_start(&op->machine->asker, &op->check, sim_paths[op->path], purpose, version, sim.now);
+	machine_arm(op->machine);
+}
+
+/* PUT and DELETE */
+
+static size_t copies_of(const struct op *op)
+{
+	size_t count = 0;
+
+	for (uint32_t bits = op->have; bits != 0; bits &= bits - 1)
+		count++;
+	return count;
+}
+
+static void maybe_confirm(struct op *op)
+{
+	bool safe = !record_has_content(&op->record) ||
+		    copies_of(op) >= layout_copies(&op->machine->home.layout);
+
+	if (!op->checked || !op->settled || !safe)
+		return;
+	if (record_has_content(&op->record))
+		MUST("7", fact_copies(op->path, &op->record) >=
+				  layout_copies(&op->machine->home.layout));
+	history_confirmed(op->deed, op->record.version);
+	op_free(op);
+}
+
+static void write_stored(struct store_wait *wait, const struct store_answer *answer, bool last)
+{
+	struct op *op = CONTAINER_OF(wait, struct op, store);
+
+	(void)last;
+	op->settled = op->settled || answer->settled;
+	maybe_confirm(op);
+}
+
+static void push_more(struct op *op);
+
+/* To the first keeper that has not got it, and then to the next beside it. */
+static void push(struct op *op)
+{
+	struct layout_order keepers;
+
+	layout_keepers(&op->machine->home.layout, sim_paths[op->path], &keepers);
+	for (size_t i = 0; i < keepers.count; i++) {
+		struct machine *keeper = machine_of(keepers.ids[i]);
+
+		if (keeper == NULL || keeper == op->machine || op->have >> keeper->index & 1)
+			continue;
+		tell_about(NOTE_PUSH, op, keeper->index);
+		if (chance(70))
+			break;
+	}
+	after(op, PUSH_MS, push_more);
+}
+
+static void push_more(struct op *op)
+{
+	if (copies_of(op) < layout_copies(&op->machine->home.layout))
+		push(op);
+}
+
+static struct record record_of(struct version version, int path, bool deleted)
+{
+	struct record record = { .version = version };
+
+	if (path == DIRECTORY_PATH)
+		record.flags |= RECORD_DIRECTORY;
+	if (deleted)
+		record.flags |= RECORD_DELETED;
+	if (record.flags == 0) {
+		record.size = 1 + version.time % 1000;
+		memset(record.sha256, 1 + (int)(version.time % 255), sizeof record.sha256);
+	}
+	return record;
+}
+
+/* The lowest clock that a majority of right clocks could have, or one above all that is known. */
+static void judge_time(const struct op *op, struct version above, uint64_t time)
+{
+	uint64_t latest = 0;
+
+	for (int i = 0; i < sim.profile.machines; i++)
+		if (wall_of(&sim.machines[i]) > latest)
+			latest = wall_of(&sim.machines[i]);
+	MUST("12", time <= latest || time == above.time + 1 || time == op->clock);
+}
+
+/* Under the lock: above all that is known here and that the homes told. */
+static void choose(struct writing *writing)
+{
+	struct machine *machine = &sim.machines[writing->event.machine];
+	struct op *op = find(machine, writing->token);
+	const struct kept *newest = disk_newest(&machine->disk, writing->path);
+	struct version above = op->above, version = { op->clock, machine->disk.id, 0 };
+
+	if (newest != NULL && version_cmp(newest->record.version, above) > 0)
+		above = newest->record.version;
+	if (version.time <= above.time)
+		version.time = above.time + 1;
+	judge_time(op, above, version.time);
+	writing->record = record_of(version, writing->path, op->kind == DELETE);
+	writing->record.flags |= op->checked ? 0 : RECORD_BLIND;
+	fact_chosen(machine->index, writing->path, &writing->record);
+	history_version(op->deed, version);
+}
+
+static void write_late(struct op *op)
+{
+	give_up(op);
+}
+
+static void write_committed(struct writing *writing)
+{
+	struct op *op = find(&sim.machines[writing->event.machine], writing->token);
+
+	if (op == NULL)
+		return;
+	op->record = writing->record;
+	op->committed = true;
+	op->have = 1u << op->machine->index;
+	if (record_has_content(&op->record))
+		push(op);
+	after(op, STORE_MS, write_late);
+	store(op, write_stored);
+}
+
+static void write_checked(struct check_wait *wait, const struct check_result *result)
+{
+	struct op *op = CONTAINER_OF(wait, struct op, check);
+	const struct newest_answer *answer = &result->answer;
+	struct writing *writing;
+
+	op->checked = answer->standing == STANDING_CONFIRMED;
+	op->clock = op->checked ? answer->clock : wall_of(op->machine);
+	op->above = answer->record.version;
+	if (op->kind == DELETE && op->checked && !record_is_live(&answer->record)) {
+		history_was_read(op->deed);	/* 404: a confirmed read says so */
+		op->kind = GET;
+		op->check.done = read_checked;
+		begin_check(op, CHECK_READ, VERSION_NONE);
+		return;
+	}
+	writing = new_writing(op->path, NULL, op->kind == PUT && op->path != DIRECTORY_PATH);
+	writing->choose = choose;
+	writing->outbox = true;
+	writing->token = op->token;
+	writing->done = write_committed;
+	disk_write(op->machine, writing);
+}
+
+/* the outbox: until every home has it, and every keeper the content */
+
+static bool keepers_have(const struct op *op)
+{
+	const struct layout *layout = &op->machine->home.layout;
+	size_t copies = layout_copies(layout);
+	struct layout_order keepers;
+
+	if (!record_has_content(&op->record))
+		return true;
+	layout_keepers(layout, sim_paths[op->path], &keepers);
+	for (size_t i = 0; i < copies; i++) {
+		const struct machine *keeper = machine_of(keepers.ids[i]);
+
+		if (keeper == NULL || !(op->have >> keeper->index & 1))
+			return false;
+	}
+	return layout->epoch != 0;
+}
+
+static void drain_over(struct op *op)
+{
+	if (op->settled && keepers_have(op))
+		outbox_remove(&op->machine->disk, op->path, op->record.version);
+	op_free(op);
+}
+
+static void drain_stored(struct store_wait *wait, const struct store_answer *answer, bool last)
+{
+	struct op *op = CONTAINER_OF(wait, struct op, store);
+
+	if (!last)
+		return;
+	op->settled = answer->all;
+	after(op, below(100), drain_over);
+}
+
+static void drain_one(struct machine *machine, const struct entry *entry)
+{
+	const struct kept *kept = disk_find(&machine->disk, entry->path, entry->version);
+	struct layout_order keepers;
+	struct op *op;
+
+	MUST("13", kept != NULL);
+	if (kept == NULL)
+		return;
+	op = new_op(machine, DRAIN, entry->path);
+	op->record = kept->record;
+	op->have = 1u << machine->index;
+	layout_keepers(&machine->home.layout, sim_paths[op->path], &keepers);
+	for (size_t i = 0; kept->content && i < layout_copies(&machine->home.layout); i++) {
+		struct machine *keeper = machine_of(keepers.ids[i]);
+
+		if (keeper != NULL && keeper != machine)
+			tell_about(NOTE_PUSH, op, keeper->index);
+	}
+	store(op, drain_stored);
+}
+
+static bool is_draining(const struct machine *machine)
+{
+	for (const struct op *op = machine->ops; op != NULL; op = op->next)
+		if (op->kind == DRAIN)
+			return true;
+	return false;
+}
+
+static void drain(struct event *event)
+{
+	struct machine *machine = &sim.machines[event->machine];
+
+	if (!is_draining(machine))
+		for (size_t i = 0; i < machine->disk.outbox_count && i < 8; i++)
+			drain_one(machine, &machine->disk.outbox[i]);
+	client_drain(machine);
+}
+
+void client_drain(struct machine *machine)
+{
+	schedule(new_event(sizeof(struct event)), 100 + below(900), machine->index, drain);
+}
+
+/* what comes */
+
+static void have_pushed(struct writing *writing)
+{
+	struct packet *packet = new_packet(NOTE_HAVE, NULL, 0);
+
+	packet->token = writing->token;
+	post(writing->event.machine, writing->from, packet);
+}
+
+static void take_content(struct machine *machine, const struct packet *packet,
+			 void (*done)(struct writing *))
+{
+	struct writing *writing = new_writing(packet->path, &packet->record, true);
+
+	writing->token = packet->token;
+	writing->from = packet->from;
+	writing->done = done;
+	disk_write(machine, writing);
+}
+
+static void give_content(struct machine *machine, const struct packet *packet)
+{
+	const struct kept *kept = disk_find(&machine->disk, packet->path, packet->record.version);
+	struct packet *reply;
+
+	if (kept == NULL || !kept->content)
+		return;
+	reply = new_packet(NOTE_CONTENT, NULL, 0);
+	reply->token = packet->token;
+	reply->path = packet->path;
+	reply->record = kept->record;
+	post(machine->index, packet->from, reply);
+}
+
+static void has_it(struct machine *machine, const struct packet *packet)
+{
+	struct op *op = find(machine, packet->token);
+
+	if (op == NULL)
+		return;
+	op->have |= 1u << packet->from;
+	if (op->kind != DRAIN)
+		maybe_confirm(op);
+}
+
+void client_receive(struct machine *machine, struct packet *packet)
+{
+	if (packet->note == NOTE_PULL)
+		give_content(machine, packet);
+	else if (packet->note == NOTE_PUSH)
+		take_content(machine, packet, have_pushed);
+	else if (packet->note == NOTE_HAVE)
+		has_it(machine, packet);
+	else if (find(machine, packet->token) != NULL)
+		take_content(machine, packet, content_is_here);
+}
+
+/* clients */
+
+static void somebody_asks(struct event *event)
+{
+	static const enum kind kinds[] = { GET, GET, GET, PUT, PUT, DELETE };
+	struct machine *machine = &sim.machines[below((uint64_t)sim.profile.machines)];
+	enum kind kind = kinds[below(6)];
+	int path = (int)below(PATHS);
+	struct op *op;
+
+	(void)event;
+	if (sim.quiet)
+		return;
+	schedule(new_event(sizeof(struct event)), below(2 * sim.profile.ops + 1), -1, somebody_asks);
+	if (!machine->up || machine->slow_until > sim.now)
+		return;
+	if (path > 0 && chance(50))
+		path = 0;		/* where they meet */
+	op = new_op(machine, kind, path);
+	op->deed = history_begin(machine->index, path, kind != GET);
+	op->check.done = kind == GET ? read_checked : write_checked;
+	begin_check(op, kind == GET ? CHECK_READ : CHECK_WRITE, VERSION_NONE);
+}
+
+void clients_begin(void)
+{
+	schedule(new_event(sizeof(struct event)), 1, -1, somebody_asks);
+}

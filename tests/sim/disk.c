@@ -1,0 +1,188 @@
+/* disk - what survives a crash, and what is being written */
+#include "sim.h"
+
+#include "mem.h"
+
+const struct str sim_paths[PATHS] = { { "a", 1 }, { "d/b", 3 }, { "e/f/c", 5 }, { "dir", 3 } };
+
+int path_index(struct str path)
+{
+	for (int i = 0; i < PATHS; i++)
+		if (str_eq(path, sim_paths[i]))
+			return i;
+	return 0;
+}
+
+const struct kept *disk_find(const struct disk *disk, int path, struct version version)
+{
+	for (size_t i = 0; i < disk->kept_count; i++)
+		if (disk->kept[i].path == path &&
+		    version_cmp(disk->kept[i].record.version, version) == 0)
+			return &disk->kept[i];
+	return NULL;
+}
+
+/* The newest that is less than `limit`; none: of all. */
+static const struct kept *newest_below(const struct disk *disk, int path, struct version limit)
+{
+	const struct kept *newest = NULL;
+
+	for (size_t i = 0; i < disk->kept_count; i++) {
+		const struct kept *kept = &disk->kept[i];
+
+		if (kept->path != path ||
+		    (!version_is_none(limit) && version_cmp(kept->record.version, limit) >= 0))
+			continue;
+		if (newest == NULL || version_cmp(kept->record.version, newest->record.version) > 0)
+			newest = kept;
+	}
+	return newest;
+}
+
+const struct kept *disk_newest(const struct disk *disk, int path)
+{
+	return newest_below(disk, path, VERSION_NONE);
+}
+
+int disk_lookup(void *data, struct str path, struct version version, bool less,
+		struct home_found *ret)
+{
+	struct machine *machine = data;
+	const struct disk *disk = &machine->disk;
+	const struct kept *kept;
+	int p = path_index(path);
+
+	if (machine->cannot_tell)
+		return -1;
+	kept = less || version_is_none(version) ? newest_below(disk, p, version) :
+						  disk_find(disk, p, version);
+	*ret = (struct home_found){ .known = true };
+	if (kept == NULL)
+		return 0;
+	ret->record = kept->record;
+	ret->content = kept->content;
+	ret->directory = kept->record.flags & RECORD_DIRECTORY && record_is_live(&kept->record);
+	ret->file = record_has_content(&kept->record);
+	return 0;
+}
+
+void disk_keep(struct machine *machine, int path, const struct record *record, bool content)
+{
+	struct disk *disk = &machine->disk;
+	struct kept *kept = NULL;
+
+	fact_kept(machine->index, path, record, content);
+	for (size_t i = 0; i < disk->kept_count && kept == NULL; i++)
+		if (disk->kept[i].path == path &&
+		    version_cmp(disk->kept[i].record.version, record->version) == 0)
+			kept = &disk->kept[i];
+	if (kept == NULL) {
+		disk->kept = mem_resize(disk->kept, disk->kept_count + 1, sizeof *disk->kept);
+		kept = &disk->kept[disk->kept_count++];
+		*kept = (struct kept){ .path = path, .record = *record };
+	}
+	MUST("1", record_eq(&kept->record, record));
+	kept->content = kept->content || content;
+}
+
+void disk_wipe(struct disk *disk)
+{
+	free(disk->kept);
+	free(disk->outbox);
+	*disk = (struct disk){ .layout = LAYOUT_NONE };
+}
+
+static void outbox_add(struct disk *disk, int path, struct version version)
+{
+	disk->outbox = mem_resize(disk->outbox, disk->outbox_count + 1, sizeof *disk->outbox);
+	disk->outbox[disk->outbox_count++] = (struct entry){ .path = path, .version = version };
+}
+
+void outbox_remove(struct disk *disk, int path, struct version version)
+{
+	for (size_t i = 0; i < disk->outbox_count; i++) {
+		struct entry *entry = &disk->outbox[i];
+
+		if (entry->path == path && version_cmp(entry->version, version) == 0) {
+			*entry = disk->outbox[--disk->outbox_count];
+			return;
+		}
+	}
+}
+
+/* writing: one at a time per path, under its lock */
+
+struct writing *new_writing(int path, const struct record *record, bool content)
+{
+	struct writing *writing = new_event(sizeof *writing);
+
+	writing->path = path;
+	writing->content = content;
+	if (record != NULL)
+		writing->record = *record;
+	return writing;
+}
+
+static void make_durable(struct machine *machine, const struct writing *writing)
+{
+	if (writing->outbox)
+		outbox_add(&machine->disk, writing->path, writing->record.version);
+	disk_keep(machine, writing->path, &writing->record, writing->content);
+}
+
+static void written(struct event *event)
+{
+	struct writing *writing = (struct writing *)event;
+	struct machine *machine = &sim.machines[event->machine];
+
+	make_durable(machine, writing);
+	writing->done(writing);
+}
+
+/* The machine crashes while it writes: on disk or not, nobody can know. */
+static void maybe_written(struct event *event)
+{
+	struct writing *writing = (struct writing *)event;
+
+	if (!version_is_none(writing->record.version) && chance(50))
+		make_durable(&sim.machines[event->machine], writing);
+}
+
+static uint64_t disk_time(void)
+{
+	uint64_t ms = below(sim.profile.disk + 1);
+
+	return !sim.calm && below(25) == 0 ? ms + below(sim.profile.disk_far + 1) : ms;
+}
+
+static void write_now(struct machine *machine, struct writing *writing)
+{
+	uint64_t ms = 1 + disk_time();
+
+	machine->free_at[writing->path] = sim.now + ms + 1;
+	writing->event.lost = maybe_written;
+	schedule(&writing->event, ms, machine->index, written);
+}
+
+static void had_the_lock(struct event *event)
+{
+	struct writing *writing = (struct writing *)event, *copy = new_event(sizeof *copy);
+
+	*copy = *writing;
+	disk_write(&sim.machines[event->machine], copy);
+}
+
+void disk_write(struct machine *machine, struct writing *writing)
+{
+	writing->event.machine = machine->index;
+	if (machine->free_at[writing->path] > sim.now) {
+		schedule(&writing->event, machine->free_at[writing->path] - sim.now, machine->index,
+			 had_the_lock);
+		return;
+	}
+	if (writing->choose != NULL) {
+		writing->choose(writing);
+		writing->choose = NULL;
+	}
+	write_now(machine, writing);
+}

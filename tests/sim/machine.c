@@ -1,0 +1,308 @@
+/* machine - a node: its answers, its questions, what it fetches */
+#include "sim.h"
+
+#include "mem.h"
+
+#include <inttypes.h>
+#include <netinet/in.h>
+
+struct machine *machine_of(uint64_t id)
+{
+	for (int i = 0; i < sim.profile.machines; i++)
+		if (sim.machines[i].disk.id == id)
+			return &sim.machines[i];
+	return NULL;
+}
+
+/* time */
+
+static void tick(struct event *event)
+{
+	struct machine *machine = &sim.machines[event->machine];
+
+	if (machine->armed == event->at || machine->armed < sim.now)
+		machine->armed = 0;
+	if (machine->asker.due != 0 && machine->asker.due <= sim.now)
+		asker_tick(&machine->asker, sim.now);
+	machine_arm(machine);
+}
+
+void machine_arm(struct machine *machine)
+{
+	uint64_t due = machine->asker.due;
+
+	if (!machine->up || due == 0)
+		return;
+	if (due < sim.now)
+		due = sim.now;
+	if (machine->armed != 0 && machine->armed <= due)
+		return;
+	machine->armed = due;
+	schedule(new_event(sizeof(struct event)), due - sim.now, machine->index, tick);
+}
+
+/* what leaves */
+
+static void judge_sent(const struct machine *machine, struct str plain);
+
+static int port_of(const struct address *a)
+{
+	struct sockaddr_in in;
+
+	memcpy(&in, &a->sa, sizeof in);
+	return ntohs(in.sin_port) - 1;
+}
+
+static void ask_send(void *data, const struct peer_target *to, struct str plain, unsigned attempt)
+{
+	struct machine *machine = data;
+
+	(void)attempt;
+	judge_sent(machine, plain);
+	post(machine->index, port_of(&to->versions), new_packet(NOTE_WIRE, plain.s, plain.n));
+}
+
+static uint64_t ask_random(void *data)
+{
+	(void)data;
+	return rnd();
+}
+
+static uint64_t ask_wall(void *data)
+{
+	return wall_of(data);
+}
+
+static void ask_behind(void *data, uint64_t epoch, const struct address *discovery)
+{
+	struct machine *machine = data;
+
+	(void)epoch;
+	change_want(machine, port_of(discovery));
+}
+
+static void own_committed(struct writing *writing)
+{
+	struct machine *machine = &sim.machines[writing->event.machine];
+
+	asker_committed(&machine->asker, writing->token, true, sim.now);
+	machine_arm(machine);
+}
+
+static void ask_commit(void *data, uint64_t id, const struct store_ask *ask)
+{
+	struct writing *writing = new_writing(path_index(ask->path), &ask->record, false);
+
+	writing->token = id;
+	writing->done = own_committed;
+	disk_write(data, writing);
+}
+
+/* what is answered */
+
+static void judge_record(const struct machine *machine, const struct wire *wire)
+{
+	const struct record *record = &wire->record.record;
+	bool here = version_is_none(record->version);
+
+	for (size_t i = 0; i < machine->disk.kept_count && !here; i++)
+		here = record_eq(&machine->disk.kept[i].record, record);
+	MUST("3 (durable before the answer)", here);
+	MUST("4", wire->record.epoch == 0 || wire->record.epoch == machine->disk.layout.epoch);
+}
+
+static void judge_sent(const struct machine *machine, struct str plain)
+{
+	struct wire wire;
+
+	if (wire_unpack(plain, MEMBER_PROTOCOL, GROUP, &wire) < 0) {
+		fail("a packet of ours is refused");
+		return;
+	}
+	if (wire.type == WIRE_RECORD)
+		judge_record(machine, &wire);
+	if (wire.type == WIRE_STORED)
+		MUST("4", wire.stored.epoch == 0 ||
+				  wire.stored.epoch == machine->disk.layout.epoch);
+	if (wire.type == WIRE_STORE) {
+		int path = path_index(wire.store.path);
+
+		MUST("2 (durable before it is sent)",
+		     fact_is_durable(path, &wire.store.record, false));
+		MUST("7 (content first, record second)",
+		     !record_has_content(&wire.store.record) ||
+			     fact_is_durable(path, &wire.store.record, true));
+	}
+}
+
+static void answer(struct machine *machine, int to, const struct buf *packet)
+{
+	judge_sent(machine, buf_str(packet));
+	post(machine->index, to, new_packet(NOTE_WIRE, packet->data, packet->len));
+}
+
+static void home_committed(struct writing *writing)
+{
+	struct machine *machine = &sim.machines[writing->event.machine];
+	struct buf packet = BUF_INIT;
+
+	writing->question.path = sim_paths[writing->path];
+	if (!machine->cannot_tell &&
+	    home_stored(&machine->home, &writing->question, &packet) == HOME_ANSWER)
+		answer(machine, writing->from, &packet);
+	buf_clear(&packet);
+}
+
+static void begin_commit(struct machine *machine, const struct wire_store *store, int from)
+{
+	struct writing *writing = new_writing(path_index(store->path), &store->record, false);
+
+	writing->question = *store;
+	writing->question.type = STR("");
+	writing->from = from;
+	writing->done = home_committed;
+	disk_write(machine, writing);
+}
+
+static void receive_wire(struct machine *machine, const struct packet *packet)
+{
+	struct buf reply = BUF_INIT;
+	struct wire wire;
+
+	if (wire_unpack((struct str){ packet->bytes, packet->n }, MEMBER_PROTOCOL, GROUP, &wire) < 0) {
+		fail("a packet of ours is refused");
+		return;
+	}
+	asker_receive(&machine->asker, &wire, sim.now);
+	machine_arm(machine);
+	switch (home_receive(&machine->home, &wire, wall_of(machine), &reply)) {
+	case HOME_NOTHING:
+		break;
+	case HOME_ANSWER:
+		answer(machine, packet->from, &reply);
+		break;
+	case HOME_FETCH:
+		change_want(machine, packet->from);
+		break;
+	case HOME_COMMIT:
+		begin_commit(machine, &wire.store, packet->from);
+		break;
+	}
+	buf_clear(&reply);
+}
+
+void machine_receive(struct packet *packet)
+{
+	struct machine *machine = &sim.machines[packet->to];
+
+	switch (packet->note) {
+	case NOTE_WIRE:
+		receive_wire(machine, packet);
+		break;
+	case NOTE_PULL:
+	case NOTE_CONTENT:
+	case NOTE_PUSH:
+	case NOTE_HAVE:
+		client_receive(machine, packet);
+		break;
+	case NOTE_WANT:
+	case NOTE_LAYOUT:
+	case NOTE_SYNC:
+	case NOTE_SYNCED:
+	case NOTE_COUNT:
+		change_receive(machine, packet);
+		break;
+	}
+}
+
+/* its life */
+
+static struct address address_at(int port)
+{
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons((uint16_t)(port + 1)) };
+	struct address a = { .len = sizeof in };
+
+	memcpy(&a.sa, &in, sizeof in);
+	return a;
+}
+
+static void begin_home(struct machine *machine)
+{
+	home_init(&machine->home, GROUP, &machine->member);
+	machine->home.lookup = disk_lookup;
+	machine->home.data = machine;
+	asker_init(&machine->asker, &machine->home, 250, 1000);
+	machine->asker.send = ask_send;
+	machine->asker.commit = ask_commit;
+	machine->asker.behind = ask_behind;
+	machine->asker.random = ask_random;
+	machine->asker.wall = ask_wall;
+	machine->asker.data = machine;
+}
+
+void machine_start(struct machine *machine)
+{
+	struct disk *disk = &machine->disk;
+
+	if (disk->id == 0)
+		disk->id = 100 + ++sim.ids;
+	machine->boot++;
+	machine->up = true;
+	machine->armed = 0;
+	machine->cannot_tell = machine->draining = false;
+	memset(machine->free_at, 0, sizeof machine->free_at);
+	machine->member = (struct member){ .id = disk->id, .start = ++disk->start,
+					   .state = MEMBER_UP, .protocol_min = 1,
+					   .protocol_max = 1 };
+	machine->member.versions = machine->member.discovery = address_at(machine->index);
+	begin_home(machine);
+	say("%d starts as %" PRIu64 " at epoch %" PRIu64, machine->index, disk->id, disk->layout.epoch);
+	if (disk->layout.epoch != 0)
+		asker_layout(&machine->asker, &disk->layout, sim.now);
+	change_started(machine);
+	client_drain(machine);
+	tell_all();
+}
+
+void machine_crash(struct machine *machine)
+{
+	say("%d crashes", machine->index);
+	lose_events_of(machine->index);
+	machine->boot++;
+	machine->up = false;
+	asker_clear(&machine->asker);
+	home_clear(&machine->home);
+	client_drop_all(machine);
+	free(machine->resync);
+	free(machine->sync_asked);
+	machine->resync = NULL;
+	machine->sync_asked = NULL;
+	machine->sync_token = machine->synced = 0;
+}
+
+static void adopted(struct event *event)
+{
+	struct machine *machine = &sim.machines[event->machine];
+	struct packet *told = (struct packet *)event;
+	struct layout layout;
+
+	memcpy(&layout, told->bytes, sizeof layout);
+	if (layout.epoch <= machine->disk.layout.epoch)
+		return;
+	machine->disk.layout = layout;
+	say("%d adopts epoch %" PRIu64, machine->index, layout.epoch);
+	asker_layout(&machine->asker, &layout, sim.now);
+	machine_arm(machine);
+	change_started(machine);
+}
+
+/* Durable first, then told. */
+void machine_adopt(struct machine *machine, const struct layout *layout)
+{
+	struct packet *told;
+
+	if (layout->epoch <= machine->disk.layout.epoch)
+		return;
+	told = new_packet(NOTE_COUNT, layout, sizeof *layout);
+	schedule(&told->event, below(sim.profile.disk + 1), machine->index, adopted);
+}

@@ -1,0 +1,129 @@
+/*
+ * sim - run many schedules, each from one seed, and judge each history
+ *
+ *	sim [-o] [-v] FIRST [COUNT]
+ *
+ * -o judges by what clients were told alone (the mutants' test uses it: a
+ * broken protocol has to show there), -v tells what happens.  A seed that
+ * fails prints itself; `sim -v SEED` runs exactly that again.
+ */
+#include "sim.h"
+
+#include "mem.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static void choose_profile(struct profile *p)
+{
+	*p = (struct profile){ .machines = 1 + (int)below(MACHINES), .length = 1500 + below(4000),
+			       .ops = 5 + (unsigned)below(60), .delay = 1 + below(12),
+			       .disk = below(8) };
+	p->members = 1 + (int)below((uint64_t)p->machines);
+	if (p->machines >= 3 && chance(70))
+		p->members = 3 + (int)below((uint64_t)p->machines - 2);
+	p->loss = chance(60) ? (unsigned)below(25) : 0;
+	p->doubles = chance(50) ? (unsigned)below(20) : 0;
+	p->far = chance(60) ? below(1500) : 0;
+	p->disk_far = chance(60) ? below(700) : 0;
+	p->faults = chance(85) ? 60 + (unsigned)below(800) : 0;
+	p->cuts = chance(60);
+	p->jumps = chance(40);
+	p->stops = chance(40);
+	p->wipes = chance(15) && p->members >= 3;
+	p->changes = chance(60) && p->machines > 1;
+}
+
+static void begin(uint64_t seed)
+{
+	bool verbose = sim.verbose, outcomes = sim.outcomes_only;
+
+	sim = (struct sim){ .seed = seed, .rng = layout_mix(seed), .now = 1000,
+			    .verbose = verbose, .outcomes_only = outcomes };
+	choose_profile(&sim.profile);
+	say("%d machines, %d members, loss %u%%, faults %u, changes %d, wipes %d",
+	    sim.profile.machines, sim.profile.members, sim.profile.loss, sim.profile.faults,
+	    sim.profile.changes, sim.profile.wipes);
+	for (int i = 0; i < sim.profile.machines; i++) {
+		sim.machines[i].index = i;
+		machine_start(&sim.machines[i]);
+	}
+	change_begin();
+}
+
+static void end(void)
+{
+	for (int i = 0; i < sim.profile.machines; i++) {
+		if (sim.machines[i].up)
+			machine_crash(&sim.machines[i]);
+		disk_wipe(&sim.machines[i].disk);
+	}
+	drop_events();
+	free(sim.decided);
+	sim.decided = NULL;
+	history_clear();
+	facts_clear();
+}
+
+static bool is_settled(void)
+{
+	for (int i = 0; i < sim.profile.machines; i++)
+		if (sim.machines[i].disk.outbox_count > 0 || sim.machines[i].ops != NULL ||
+		    sim.machines[i].disk.layout.epoch != sim.newest.epoch)
+			return false;
+	return !layout_is_joint(&sim.newest);
+}
+
+/* Trouble, then calm until there is nothing left to do. */
+static bool run(uint64_t seed)
+{
+	begin(seed);
+	run_until(1000 + sim.profile.disk + 1);
+	trouble_begin();
+	clients_begin();
+	run_until(1000 + sim.profile.length);
+	trouble_end();
+	sim.quiet = true;
+	for (int i = 0; i < 60 && sim.failures == 0; i++) {
+		run_until(sim.now + 500);
+		if (i > 4 && is_settled())
+			break;
+	}
+	/* sync once more, as every hour */
+	for (int i = 0; i < sim.profile.machines; i++)
+		change_started(&sim.machines[i]);
+	run_until(sim.now + 2000);
+	if (sim.failures == 0)
+		history_judge();
+	if (sim.failures == 0 && (!sim.wiped || sim.profile.changes))
+		judge_end();
+	end();
+	return sim.failures == 0;
+}
+
+static int usage(void)
+{
+	fprintf(stderr, "usage: sim [-o] [-v] FIRST [COUNT]\n");
+	return 64;
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t first = 1, count = 1, failed = 0, deeds = 0;
+
+	for (; argc > 1 && argv[1][0] == '-'; argc--, argv++) {
+		sim.outcomes_only = sim.outcomes_only || argv[1][1] == 'o';
+		sim.verbose = sim.verbose || argv[1][1] == 'v';
+	}
+	if (argc < 2 || argc > 3 || str_u64(str_of(argv[1]), UINT64_MAX, &first) < 0 ||
+	    (argc == 3 && str_u64(str_of(argv[2]), UINT64_MAX, &count) < 0))
+		return usage();
+	for (uint64_t i = 0; i < count && failed < 3; i++) {
+		failed += !run(first + i);
+		deeds += sim.trace != 0;
+	}
+	history_free();
+	printf("%" PRIu64 " schedules from seed %" PRIu64 ", %" PRIu64 " failed\n", count, first,
+	       failed);
+	return failed > 0 || deeds == 0;
+}

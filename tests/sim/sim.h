@@ -1,0 +1,229 @@
+/*
+ * sim - a group of nodes under a seeded scheduler
+ *
+ * The steps are the programs' own: home.h, check.h, storing.h, resync.h,
+ * synod.h, council.h.  What is made up is what is around them: the network,
+ * the disks, the clocks, and a plain form of what covey-httpd, covey-syncd
+ * and covey-discoverd do between two steps.  All chance comes from one seed
+ * and nothing else is read, so a seed gives the same run for ever.
+ *
+ *	world.c		chance, time, events, the network, what goes wrong
+ *	disk.c		what survives a crash, and what is being written
+ *	machine.c	a node: its answers, its questions, what it fetches
+ *	client.c	GET, PUT and DELETE, and the outbox
+ *	change.c	layouts: who decides them, how they spread, sync
+ *	history.c	what happened, and whether it may have
+ *	main.c		seeds
+ */
+#ifndef COVEY_SIM_H
+#define COVEY_SIM_H
+
+#include "check.h"
+#include "resync.h"
+#include "storing.h"
+
+#define MACHINES 7
+#define PATHS 4
+#define GROUP 7
+#define LINEAGE 99
+#define NEVER UINT64_MAX
+
+/* world.c: an event frees itself; of a machine that has crashed since, it does not run */
+struct event {
+	uint64_t at, tie;		/* ms, and chance among equals */
+	void (*run)(struct event *);
+	void (*lost)(struct event *);	/* the machine crashes before; NULL: nothing to do */
+	int machine;			/* -1: the world's */
+	uint64_t boot;			/* of the machine */
+};
+
+enum note {
+	NOTE_WIRE,			/* bytes of wire.h */
+	NOTE_WANT, NOTE_LAYOUT,		/* layouts */
+	NOTE_PULL, NOTE_CONTENT,	/* token, path, record */
+	NOTE_PUSH, NOTE_HAVE,
+	NOTE_SYNC, NOTE_SYNCED,		/* token, epoch, partitions or rows */
+	NOTE_COUNT
+};
+
+struct packet {
+	struct event event;
+	int from, to;
+	enum note note;
+	uint64_t token, epoch;
+	int path;
+	struct record record;
+	size_t n;
+	char bytes[];
+};
+
+/* disk.c */
+struct kept {
+	int path;
+	struct record record;
+	bool content;
+};
+
+struct entry {				/* of the outbox */
+	int path;
+	struct version version;
+};
+
+struct disk {
+	uint64_t id, start;
+	struct layout layout;
+	struct kept *kept;		/* owned */
+	size_t kept_count;
+	struct entry *outbox;		/* owned */
+	size_t outbox_count;
+};
+
+/* A record on its way to the disk. */
+struct writing {
+	struct event event;
+	int path;
+	struct record record;		/* version none: chosen when the lock is had */
+	bool content, outbox;
+	void (*choose)(struct writing *);	/* under the lock; NULL: the record is given */
+	void (*done)(struct writing *);	/* it is durable */
+	uint64_t token;			/* the caller's */
+	void *data;
+	int from;			/* the machine that asked for it */
+	struct wire_store question;	/* without slices */
+};
+
+struct op;
+
+struct machine {
+	int index;
+	bool up;
+	bool cannot_tell;		/* the store does not answer */
+	uint64_t boot;
+	int64_t skew;			/* ns */
+	uint64_t slow_until;		/* ms: SIGSTOP */
+	struct disk disk;
+	struct member member;
+	struct home home;
+	struct asker asker;
+	uint64_t armed;			/* ms: the next tick that is scheduled; 0: none */
+	uint64_t free_at[PATHS];	/* ms: when the path's lock is free */
+	struct op *ops;			/* running on it */
+	struct resync *resync;		/* owned */
+	uint64_t sync_peer, sync_token;	/* a question that is out; 0: none */
+	uint16_t *sync_asked;		/* owned */
+	size_t sync_count, sync_rows;	/* asked; not on disk yet */
+	uint64_t synced;		/* epoch */
+	bool draining;
+};
+
+struct profile {			/* of a schedule */
+	int machines, members;
+	unsigned loss, doubles;		/* % */
+	uint64_t delay, far;		/* ms; and now and then */
+	uint64_t disk, disk_far;
+	unsigned faults;		/* about one in so many ms; 0: none */
+	bool changes, wipes, cuts, jumps, stops;
+	uint64_t length;		/* ms */
+	unsigned ops;			/* about one in so many ms */
+};
+
+struct sim {
+	uint64_t seed, rng, now, step, trace;
+	struct event **heap;		/* owned */
+	size_t heap_count, heap_room;
+	struct profile profile;
+	struct machine machines[MACHINES];
+	bool cut[MACHINES][MACHINES];	/* from, to */
+	bool calm;			/* nothing goes wrong any more */
+	bool quiet;			/* no new questions by clients */
+	bool wiped;			/* one machine has lost its disk */
+	uint64_t ids;			/* given so far */
+	uint64_t sent;
+	bool outcomes_only;		/* judge by what clients see, no more */
+	bool verbose;
+	int failures;
+	struct layout newest;		/* that was decided */
+	struct layout *decided;		/* owned; all of them */
+	size_t decided_count;
+	uint64_t decided_at;
+};
+extern struct sim sim;
+extern const struct str sim_paths[PATHS];
+
+/* Something that must not be; the seed is printed once. */
+void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+#define MUST(invariant, condition) \
+	do { \
+		if (!(condition) && !sim.outcomes_only) \
+			fail("invariant %s: %s (%s:%d)", invariant, #condition, __FILE__, __LINE__); \
+	} while (0)
+
+uint64_t rnd(void);
+uint64_t below(uint64_t n);		/* 0..n-1 */
+bool chance(unsigned percent);
+/* The event has at least sizeof(struct event) bytes and is malloc'ed. */
+void schedule(struct event *, uint64_t in_ms, int machine, void (*run)(struct event *));
+void *new_event(size_t size);
+void run_until(uint64_t ms);
+void drop_events(void);
+void lose_events_of(int machine);
+void post(int from, int to, struct packet *);	/* takes it */
+struct packet *new_packet(enum note, const void *bytes, size_t n);
+void trouble_begin(void);
+void trouble_end(void);			/* all machines up, all links good */
+uint64_t wall_of(const struct machine *);
+void tell_members(struct machine *);
+void tell_all(void);
+
+/* disk.c */
+int path_index(struct str);
+int disk_lookup(void *machine, struct str path, struct version, bool below, struct home_found *ret);
+const struct kept *disk_find(const struct disk *, int path, struct version);
+const struct kept *disk_newest(const struct disk *, int path);
+void disk_keep(struct machine *, int path, const struct record *, bool content);
+void disk_write(struct machine *, struct writing *);	/* takes it */
+struct writing *new_writing(int path, const struct record *, bool content);
+void disk_wipe(struct disk *);
+void outbox_remove(struct disk *, int path, struct version);
+
+/* machine.c */
+void machine_start(struct machine *);
+void machine_crash(struct machine *);
+void machine_receive(struct packet *);
+void machine_arm(struct machine *);
+void machine_adopt(struct machine *, const struct layout *);
+struct machine *machine_of(uint64_t id);	/* NULL: no such node any more */
+
+/* client.c */
+void clients_begin(void);
+void client_drop_all(struct machine *);
+void client_receive(struct machine *, struct packet *);
+void client_drain(struct machine *);
+
+/* change.c */
+void change_begin(void);
+void change_want(struct machine *, int from);
+void change_receive(struct machine *, struct packet *);
+void change_sync(struct machine *);		/* go on with resync */
+void change_started(struct machine *);
+
+/* history.c */
+size_t history_begin(int machine, int path, bool write);
+void history_version(size_t, struct version);	/* of a write: chosen */
+void history_was_read(size_t);		/* what began as a write changed nothing */
+void history_confirmed(size_t, struct version);
+void history_unknown(size_t);		/* it may still happen, or never */
+void history_clear(void);
+void history_free(void);
+void history_judge(void);
+struct version history_highest(int path);	/* confirmed so far */
+
+void fact_chosen(int machine, int path, const struct record *);
+void fact_kept(int machine, int path, const struct record *, bool content);
+bool fact_is_durable(int path, const struct record *, bool content);
+void facts_clear(void);
+void judge_end(void);			/* when all is quiet */
+unsigned fact_copies(int path, const struct record *);
+
+#endif

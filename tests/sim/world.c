@@ -1,0 +1,380 @@
+/* world - chance, time, events, the network, and what goes wrong */
+#include "sim.h"
+
+#include "mem.h"
+
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+struct sim sim;
+
+static void print(const char *format, va_list args)
+{
+	fprintf(stderr, "%8" PRIu64 " ", sim.now);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+}
+
+void fail(const char *format, ...)
+{
+	va_list args;
+
+	if (sim.failures++ > 5)
+		return;
+	fprintf(stderr, "seed %" PRIu64 ": ", sim.seed);
+	va_start(args, format);
+	print(format, args);
+	va_end(args);
+}
+
+void say(const char *format, ...)
+{
+	va_list args;
+
+	if (!sim.verbose)
+		return;
+	va_start(args, format);
+	print(format, args);
+	va_end(args);
+}
+
+/* chance */
+
+uint64_t rnd(void)
+{
+	return layout_mix(sim.rng += UINT64_C(0x9e3779b97f4a7c15));
+}
+
+uint64_t below(uint64_t n)
+{
+	return n == 0 ? 0 : rnd() % n;
+}
+
+bool chance(unsigned percent)
+{
+	return below(100) < percent;
+}
+
+/* events: a heap by time, then by chance */
+
+static bool earlier(const struct event *a, const struct event *b)
+{
+	return a->at != b->at ? a->at < b->at : a->tie < b->tie;
+}
+
+static void swap(size_t i, size_t k)
+{
+	struct event *event = sim.heap[i];
+
+	sim.heap[i] = sim.heap[k];
+	sim.heap[k] = event;
+}
+
+static void push(struct event *event)
+{
+	size_t i = sim.heap_count++;
+
+	if (i == sim.heap_room) {
+		sim.heap_room = i * 2 + 64;
+		sim.heap = mem_resize(sim.heap, sim.heap_room, sizeof *sim.heap);
+	}
+	sim.heap[i] = event;
+	for (; i > 0 && earlier(sim.heap[i], sim.heap[(i - 1) / 2]); i = (i - 1) / 2)
+		swap(i, (i - 1) / 2);
+}
+
+static struct event *pop(void)
+{
+	struct event *first = sim.heap[0];
+	size_t i = 0;
+
+	sim.heap[0] = sim.heap[--sim.heap_count];
+	for (;;) {
+		size_t least = i, left = 2 * i + 1;
+
+		if (left < sim.heap_count && earlier(sim.heap[left], sim.heap[least]))
+			least = left;
+		if (left + 1 < sim.heap_count && earlier(sim.heap[left + 1], sim.heap[least]))
+			least = left + 1;
+		if (least == i)
+			return first;
+		swap(i, least);
+		i = least;
+	}
+}
+
+void *new_event(size_t size)
+{
+	return mem_new(1, size);
+}
+
+void schedule(struct event *event, uint64_t in_ms, int machine, void (*run)(struct event *))
+{
+	event->at = sim.now + in_ms;
+	event->tie = rnd();
+	event->run = run;
+	event->machine = machine;
+	event->boot = machine < 0 ? 0 : sim.machines[machine].boot;
+	push(event);
+}
+
+/* A stopped machine does what it has to do when it goes on. */
+static bool is_late(struct event *event)
+{
+	const struct machine *machine = event->machine < 0 ? NULL : &sim.machines[event->machine];
+
+	if (machine == NULL || machine->slow_until <= sim.now || event->boot != machine->boot)
+		return false;
+	event->at = machine->slow_until;
+	push(event);
+	return true;
+}
+
+void run_until(uint64_t ms)
+{
+	while (sim.heap_count > 0 && sim.heap[0]->at <= ms && sim.failures == 0) {
+		struct event *event = pop();
+
+		sim.now = event->at;
+		if (is_late(event))
+			continue;
+		sim.step++;
+		if (event->machine < 0 || sim.machines[event->machine].boot == event->boot)
+			event->run(event);
+		sim.trace = sim.trace * 1099511628211u + sim.now + event->tie;
+		free(event);
+	}
+	sim.now = ms;
+}
+
+void drop_events(void)
+{
+	while (sim.heap_count > 0)
+		free(sim.heap[--sim.heap_count]);
+	free(sim.heap);
+	sim.heap = NULL;
+	sim.heap_room = 0;
+}
+
+void lose_events_of(int machine)
+{
+	for (size_t i = 0; i < sim.heap_count; i++) {
+		struct event *event = sim.heap[i];
+
+		if (event->machine == machine && event->lost != NULL &&
+		    event->boot == sim.machines[machine].boot)
+			event->lost(event);
+	}
+}
+
+/* the network */
+
+struct packet *new_packet(enum note note, const void *bytes, size_t n)
+{
+	struct packet *packet = new_event(sizeof *packet + n);
+
+	packet->note = note;
+	packet->n = n;
+	if (n > 0)
+		memcpy(packet->bytes, bytes, n);
+	return packet;
+}
+
+static void arrive(struct event *event)
+{
+	struct packet *packet = (struct packet *)event;
+
+	struct machine *to = &sim.machines[packet->to];
+	struct packet *later;
+
+	if (!to->up || sim.cut[packet->from][packet->to])
+		return;
+	if (to->slow_until <= sim.now) {
+		machine_receive(packet);
+		return;
+	}
+	/* it waits in the socket of a stopped machine */
+	later = new_event(sizeof *later + packet->n);
+	memcpy(later, packet, sizeof *later + packet->n);
+	schedule(&later->event, to->slow_until - sim.now, -1, arrive);
+}
+
+static void send_copy(const struct packet *packet)
+{
+	struct packet *copy = new_event(sizeof *copy + packet->n);
+	uint64_t delay = below(sim.profile.delay + 1);
+
+	memcpy(copy, packet, sizeof *copy + packet->n);
+	if (!sim.calm && sim.profile.far > 0 && below(40) == 0)
+		delay += below(sim.profile.far);
+	schedule(&copy->event, delay, -1, arrive);
+}
+
+void post(int from, int to, struct packet *packet)
+{
+	packet->from = from;
+	packet->to = to;
+	sim.sent++;
+	if (sim.calm || !chance(sim.profile.loss))
+		send_copy(packet);
+	if (!sim.calm && chance(sim.profile.doubles))
+		send_copy(packet);
+	free(packet);
+}
+
+/* clocks and views */
+
+uint64_t wall_of(const struct machine *machine)
+{
+	return UINT64_C(1700000000000000000) + sim.now * 1000000 + (uint64_t)machine->skew;
+}
+
+static enum member_state state_of(const struct machine *of, const struct machine *by)
+{
+	if (!sim.calm && below(12) == 0)
+		return (enum member_state[]){ MEMBER_UP, MEMBER_SUSPECT, MEMBER_DOWN }[below(3)];
+	if (of->up && !sim.cut[of->index][by->index] && of->slow_until <= sim.now)
+		return MEMBER_UP;
+	return chance(50) ? MEMBER_DOWN : MEMBER_SUSPECT;
+}
+
+void tell_members(struct machine *machine)
+{
+	struct members list = MEMBERS_INIT;
+
+	if (!machine->up)
+		return;
+	list.self = machine->member.id;
+	members_add(&list, &machine->member);
+	for (int i = 0; i < sim.profile.machines; i++) {
+		struct member member = sim.machines[i].member;
+
+		if (i == machine->index)
+			continue;
+		member.state = state_of(&sim.machines[i], machine);
+		members_add(&list, &member);
+	}
+	asker_members(&machine->asker, &list);
+	members_clear(&list);
+}
+
+void tell_all(void)
+{
+	for (int i = 0; i < sim.profile.machines; i++)
+		tell_members(&sim.machines[i]);
+}
+
+static void tell_again(struct event *event)
+{
+	struct event *next = new_event(sizeof *next);
+
+	(void)event;
+	tell_members(&sim.machines[below((uint64_t)sim.profile.machines)]);
+	schedule(next, sim.calm ? 100 : below(400), -1, tell_again);
+}
+
+/* what goes wrong */
+
+static void bring_back(struct event *event)
+{
+	struct machine *machine = &sim.machines[event->tie % (uint64_t)sim.profile.machines];
+
+	for (int i = 0; i < sim.profile.machines; i++) {
+		machine = &sim.machines[((uint64_t)i + event->tie) % (uint64_t)sim.profile.machines];
+		if (!machine->up)
+			break;
+	}
+	if (!machine->up)
+		machine_start(machine);
+}
+
+static void crash_one(struct machine *machine)
+{
+	if (!machine->up)
+		return;
+	machine_crash(machine);
+	if (sim.profile.wipes && !sim.wiped && chance(25)) {
+		say("%d loses its disk", machine->index);
+		sim.wiped = true;
+		disk_wipe(&machine->disk);
+	}
+	schedule(new_event(sizeof(struct event)), 20 + below(1500), -1, bring_back);
+}
+
+static void heal(struct event *event)
+{
+	(void)event;
+	memset(sim.cut, 0, sizeof sim.cut);
+}
+
+static void cut_some(void)
+{
+	uint64_t sides = rnd();
+	bool one_way = chance(30);
+
+	for (int a = 0; a < sim.profile.machines; a++)
+		for (int b = 0; b < sim.profile.machines; b++)
+			sim.cut[a][b] = (sides >> a & 1) != (sides >> b & 1) &&
+					(!one_way || (sides >> a & 1));
+	schedule(new_event(sizeof(struct event)), 100 + below(1500), -1, heal);
+}
+
+static void jump(struct machine *machine)
+{
+	static const int64_t far[] = { -3600, -5, 0, 1, 7, 3600 };
+
+	machine->skew = far[below(6)] * 1000000000 + (int64_t)below(1000000000);
+}
+
+static void something(struct event *event)
+{
+	struct machine *machine = &sim.machines[below((uint64_t)sim.profile.machines)];
+
+	(void)event;
+	if (sim.calm)
+		return;
+	switch (below(8)) {
+	case 0: case 1: case 2:
+		crash_one(machine);
+		break;
+	case 3: case 4:
+		if (sim.profile.cuts)
+			cut_some();
+		break;
+	case 5:
+		if (sim.profile.jumps)
+			jump(machine);
+		break;
+	case 6:
+		if (sim.profile.stops)
+			machine->slow_until = sim.now + below(900);
+		break;
+	default:
+		machine->cannot_tell = !machine->cannot_tell && below(3) == 0;
+		break;
+	}
+	schedule(new_event(sizeof(struct event)), 1 + below(2 * sim.profile.faults), -1, something);
+}
+
+void trouble_begin(void)
+{
+	schedule(new_event(sizeof(struct event)), 1, -1, tell_again);
+	if (sim.profile.faults > 0)
+		schedule(new_event(sizeof(struct event)), below(2 * sim.profile.faults), -1,
+			 something);
+}
+
+void trouble_end(void)
+{
+	sim.calm = true;
+	memset(sim.cut, 0, sizeof sim.cut);
+	for (int i = 0; i < sim.profile.machines; i++) {
+		sim.machines[i].cannot_tell = false;
+		sim.machines[i].slow_until = 0;
+		if (!sim.machines[i].up)
+			machine_start(&sim.machines[i]);
+	}
+	tell_all();
+}
