@@ -44,7 +44,9 @@ LDLIBS  = -Wl,--as-needed $(shell pkg-config --libs $(LIBS)) -pthread
 
 LIB_OBJECTS := $(patsubst %.c,$B/obj/%.o,$(wildcard lib/*/*.c))
 UNIT_TESTS  := $(patsubst tests/unit/%.c,$B/unit/%,$(wildcard tests/unit/*.c))
-SIM_OBJECTS := $(patsubst %.c,$B/obj/%.o,$(wildcard tests/sim/*.c))
+SIM_SOURCES := $(filter-out lib/group/merge.c,$(wildcard tests/sim/*.c lib/base/*.c lib/group/*.c)) \
+               lib/os/digest.c lib/os/sock.c lib/store/path.c lib/store/record.c lib/store/version.c
+SIM_OBJECTS := $(SIM_SOURCES:%.c=$B/few/%.o)
 FUZZERS     := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/*.c))
 
 # A program is cmd/NAME.c, or every file of the folder cmd/NAME/.
@@ -78,7 +80,13 @@ $B/unit/%: $B/obj/tests/unit/%.o $B/libcovey.a
 	@echo '  ld $@'
 	$(Q)$(CC) $(HARDENING) $(LINK) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$B/sim: $(SIM_OBJECTS) $B/libcovey.a
+# The simulator, of the same sources with fewer partitions.
+$B/few/%.o: %.c
+	@mkdir -p $(@D)
+	@echo '  cc $<'
+	$(Q)$(COMPILE) -DPARTITION_BITS=4 -c -o $@ $<
+
+$B/covey-sim: $(SIM_OBJECTS)
 	@echo '  ld $@'
 	$(Q)$(CC) $(HARDENING) $(LINK) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -151,6 +159,9 @@ soak: lint-deep		## what takes long: static analysis, fuzzing, valgrind, threads
 	$(call install_missing,$(SOAK_DEPS))
 	@tests/soak
 
+sim: $B/covey-sim	## simulate SEEDS (10000) schedules of a group, from SEED (1) on
+	$B/covey-sim $(or $(SEED),1) $(or $(SEEDS),10000)
+
 bench: test-deps	## compare the release build with nginx on this machine
 	$(call install_missing,$(BENCH_DEPS))
 	@$(MAKE) --no-print-directory all
@@ -189,4 +200,4 @@ clean:			## remove everything built
 help:			## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile | expand -t 12
 
--include $(shell [ -d $B/obj ] && find $B/obj -name '*.d')
+-include $(shell find $(wildcard $B/obj $B/few) /dev/null -name '*.d')

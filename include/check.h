@@ -12,7 +12,8 @@
  *	storing	else the newest is stored at the homes that are behind, when
  *		its content is durable somewhere: at a majority, confirmed.
  *		When its content was found nowhere: unsettled, as soon as
- *		every home that can be waited for has answered.
+ *		every home that can be waited for has answered.  If all have
+ *		(answered == homes), it was never confirmed: ask BELOW it.
  *
  * A majority that is slow (CHECK waits ASKER_A_LITTLE_MS and two round trips)
  * or cannot be had is no reason to know nothing: up to PEERS_ASKED_MAX live

@@ -39,7 +39,7 @@
 #define LAYOUT_COPIES_MAX 7
 #define LAYOUT_REGIONS_MAX 8		/* names; members of further regions count as without */
 #define LAYOUT_COUNCIL_MAX 5
-#define LAYOUT_PARTITIONS 4096
+#define LAYOUT_PARTITIONS PARTITIONS
 #define LAYOUT_PACKED_MAX 900		/* bytes of a packed layout */
 
 enum layout_set { LAYOUT_A = 1, LAYOUT_B = 2 };

@@ -36,6 +36,7 @@ size_t quorum_homes(const struct quorum *, uint64_t ret[QUORUM_HOMES_MAX]);
 void quorum_answered(struct quorum *, uint64_t id);	/* any node; who is no home changes nothing */
 bool quorum_reached(const struct quorum *);
 bool quorum_all(const struct quorum *);			/* every home */
+bool quorum_some(const struct quorum *);		/* a majority of one set at least */
 /* The homes' view for people: of the set that is furthest from its majority. */
 void quorum_tell(const struct quorum *, uint32_t *ret_answered, uint32_t *ret_homes);
 

@@ -448,6 +448,11 @@ static bool answer_check(struct phase *phase, size_t i, const struct wire *wire,
 	return true;
 }
 
+/*
+ * What a majority of one set holds may have been confirmed before the layout
+ * became joint: it is stored at the other set's homes whether its content is
+ * found or not, and never passed over.
+ */
 enum verdict { GO_ON, ASK_EVERYBODY, STORE_IT, CONFIRMED, UNSETTLED, UNCONFIRMED };
 
 static enum verdict judge_majority(const struct check *check, uint64_t now)
@@ -457,7 +462,7 @@ static enum verdict judge_majority(const struct check *check, uint64_t now)
 
 	if (check->purpose == CHECK_WRITE || newest == NULL || quorum_reached(&holding))
 		return CONFIRMED;
-	if (is_safe(check, newest))
+	if (is_safe(check, newest) || quorum_some(&holding))
 		return STORE_IT;
 	return phase_until(&check->phase) <= now ? UNSETTLED : GO_ON;
 }

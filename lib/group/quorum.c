@@ -111,6 +111,14 @@ bool quorum_all(const struct quorum *quorum)
 	return quorum->set_count > 0;
 }
 
+bool quorum_some(const struct quorum *quorum)
+{
+	for (size_t s = 0; s < quorum->set_count; s++)
+		if (quorum->sets[s].answered > quorum->sets[s].count / 2)
+			return true;
+	return false;
+}
+
 void quorum_tell(const struct quorum *quorum, uint32_t *ret_answered, uint32_t *ret_homes)
 {
 	size_t answered = 0, homes = 0;

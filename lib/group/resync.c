@@ -1,7 +1,6 @@
 /* resync - from whom to take the records that this node should know */
 #include "resync.h"
 
-_Static_assert(PARTITIONS == LAYOUT_PARTITIONS, "one number");
 
 static bool has(const uint8_t *bits, unsigned partition)
 {

@@ -6,7 +6,7 @@
 #include <inttypes.h>
 
 #define SYNC_AGAIN_MS 300		/* a question without an answer is asked of another */
-#define SYNC_PARTITIONS 4096
+#define SYNC_PARTITIONS PARTITIONS
 
 /* what was decided */
 

@@ -396,6 +396,8 @@ static bool keepers_have(const struct op *op)
 
 static void drain_over(struct op *op)
 {
+	say("%d: drained %d: all %d, keepers %d", op->machine->index, op->path, op->settled,
+	    keepers_have(op));
 	if (op->settled && keepers_have(op))
 		outbox_remove(&op->machine->disk, op->path, op->record.version);
 	op_free(op);

@@ -71,6 +71,9 @@ void disk_keep(struct machine *machine, int path, const struct record *record, b
 	struct disk *disk = &machine->disk;
 	struct kept *kept = NULL;
 
+	char text[VERSION_TEXT];
+
+	say("%d: keeps %d %s", machine->index, path, version_format(text, record->version));
 	fact_kept(machine->index, path, record, content);
 	for (size_t i = 0; i < disk->kept_count && kept == NULL; i++)
 		if (disk->kept[i].path == path &&
@@ -135,6 +138,7 @@ static void written(struct event *event)
 	struct writing *writing = (struct writing *)event;
 	struct machine *machine = &sim.machines[event->machine];
 
+	machine->locked[writing->path] = false;
 	make_durable(machine, writing);
 	writing->done(writing);
 }
@@ -150,18 +154,9 @@ static void maybe_written(struct event *event)
 
 static uint64_t disk_time(void)
 {
-	uint64_t ms = below(sim.profile.disk + 1);
+	uint64_t ms = sim.calm ? 0 : below(sim.profile.disk + 1);
 
 	return !sim.calm && below(25) == 0 ? ms + below(sim.profile.disk_far + 1) : ms;
-}
-
-static void write_now(struct machine *machine, struct writing *writing)
-{
-	uint64_t ms = 1 + disk_time();
-
-	machine->free_at[writing->path] = sim.now + ms + 1;
-	writing->event.lost = maybe_written;
-	schedule(&writing->event, ms, machine->index, written);
 }
 
 static void had_the_lock(struct event *event)
@@ -169,20 +164,42 @@ static void had_the_lock(struct event *event)
 	struct writing *writing = (struct writing *)event, *copy = new_event(sizeof *copy);
 
 	*copy = *writing;
-	disk_write(&sim.machines[event->machine], copy);
-}
-
-void disk_write(struct machine *machine, struct writing *writing)
-{
-	writing->event.machine = machine->index;
-	if (machine->free_at[writing->path] > sim.now) {
-		schedule(&writing->event, machine->free_at[writing->path] - sim.now, machine->index,
-			 had_the_lock);
+	if (sim.machines[event->machine].locked[writing->path]) {	/* it was stopped meanwhile */
+		schedule(&copy->event, 1, event->machine, had_the_lock);
 		return;
 	}
-	if (writing->choose != NULL) {
-		writing->choose(writing);
-		writing->choose = NULL;
+	sim.machines[event->machine].locked[writing->path] = true;
+	if (copy->choose != NULL)
+		copy->choose(copy);
+	copy->event.lost = maybe_written;
+	schedule(&copy->event, copy->takes, event->machine, written);
+}
+
+static void was_there(struct event *event)
+{
+	struct writing *writing = (struct writing *)event;
+
+	writing->done(writing);
+}
+
+static bool is_there(const struct disk *disk, const struct writing *writing)
+{
+	const struct kept *kept = disk_find(disk, writing->path, writing->record.version);
+
+	return writing->choose == NULL && kept != NULL && (kept->content || !writing->content);
+}
+
+/* The lock is given in the order in which it was asked for; what is there already needs none. */
+void disk_write(struct machine *machine, struct writing *writing)
+{
+	uint64_t *free_at = &machine->free_at[writing->path];
+	uint64_t begin = *free_at > sim.now ? *free_at : sim.now;
+
+	if (is_there(&machine->disk, writing)) {
+		schedule(&writing->event, 0, machine->index, was_there);
+		return;
 	}
-	write_now(machine, writing);
+	writing->takes = 1 + disk_time();
+	*free_at = begin + writing->takes + 1;
+	schedule(&writing->event, begin - sim.now, machine->index, had_the_lock);
 }

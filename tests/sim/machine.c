@@ -251,6 +251,7 @@ void machine_start(struct machine *machine)
 	machine->armed = 0;
 	machine->cannot_tell = machine->draining = false;
 	memset(machine->free_at, 0, sizeof machine->free_at);
+	memset(machine->locked, 0, sizeof machine->locked);
 	machine->member = (struct member){ .id = disk->id, .start = ++disk->start,
 					   .state = MEMBER_UP, .protocol_min = 1,
 					   .protocol_max = 1 };

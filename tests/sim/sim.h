@@ -87,7 +87,7 @@ struct writing {
 	void (*choose)(struct writing *);	/* under the lock; NULL: the record is given */
 	void (*done)(struct writing *);	/* it is durable */
 	uint64_t token;			/* the caller's */
-	void *data;
+	uint64_t takes;			/* ms, with the lock */
 	int from;			/* the machine that asked for it */
 	struct wire_store question;	/* without slices */
 };
@@ -107,6 +107,7 @@ struct machine {
 	struct asker asker;
 	uint64_t armed;			/* ms: the next tick that is scheduled; 0: none */
 	uint64_t free_at[PATHS];	/* ms: when the path's lock is free */
+	bool locked[PATHS];
 	struct op *ops;			/* running on it */
 	struct resync *resync;		/* owned */
 	uint64_t sync_peer, sync_token;	/* a question that is out; 0: none */

@@ -578,6 +578,26 @@ static void test_joint(void)
 	end();
 }
 
+/* What a majority of the old homes has may have been confirmed: it is not passed over. */
+static void test_joint_content_unknown(void)
+{
+	struct reader reader;
+
+	begin(6);
+	net.layout.epoch++;
+	for (int i = 0; i < 6; i++)
+		layout_put(&net.layout, net.nodes[i].member.id, i < 3 ? LAYOUT_A : LAYOUT_B, 1, "");
+	layout_seat(&net.layout);
+	tell_layout(0, 6);
+	keep(&net.nodes[0], record_at(70));
+	keep(&net.nodes[1], record_at(70));
+	ask(&reader, &net.nodes[0], CHECK_READ, 0);
+	CHECK(reader.answer.standing == STANDING_CONFIRMED);
+	CHECK(reader.answer.record.version.time == 70);
+	CHECK(net.nodes[3].kept_count + net.nodes[4].kept_count + net.nodes[5].kept_count >= 2);
+	end();
+}
+
 /* Other groups, silent homes and homes that cannot tell confirm nothing. */
 static void test_no_answer(void)
 {
@@ -672,6 +692,7 @@ int main(void)
 	test_join();
 	test_fence();
 	test_joint();
+	test_joint_content_unknown();
 	test_no_answer();
 	test_alone();
 	test_look();
