@@ -10,7 +10,7 @@ VERSION    := 0.1.0
 BUILD_DEPS := gcc make pkg-config libc6-dev libcurl4-openssl-dev libyaml-dev libinih-dev \
               libsodium-dev libssl-dev libsystemd-dev libjansson-dev curl
 TEST_DEPS  := bats jq attr iproute2 iputils-ping procps util-linux openssl clang libclang-rt-14-dev \
-              clang-tidy mandoc shellcheck python3 systemd rsync tar wget e2fsprogs $(MODEL_DEPS)
+              clang-tidy mandoc shellcheck python3 systemd rsync tar wget e2fsprogs patch $(MODEL_DEPS)
 MODEL_DEPS := spin gcc libc6-dev
 BENCH_DEPS := nginx-light wrk
 SOAK_DEPS  := valgrind binutils
@@ -132,7 +132,7 @@ TEST_FILES = $(wildcard tests/*.bats)
 
 test: test-deps		## lint, unit tests, short fuzzing and the bats suite, against a sanitized build
 	@$(MAKE) --no-print-directory all
-	@$(MAKE) --no-print-directory SANITIZE=1 all units
+	@$(MAKE) --no-print-directory SANITIZE=1 all units build/asan/covey-sim
 	@$(FUZZ_MAKE) --no-print-directory fuzzers
 	@tests/cases lint unit fuzz
 	$(BATS) build/tests/lint.bats build/tests/unit.bats build/tests/fuzz.bats $(TEST_FILES)

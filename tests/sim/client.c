@@ -410,7 +410,7 @@ static void drain_stored(struct store_wait *wait, const struct store_answer *ans
 	if (!last)
 		return;
 	op->settled = answer->all;
-	after(op, below(100), drain_over);
+	after(op, 200 + below(300), drain_over);
 }
 
 static void drain_one(struct machine *machine, const struct entry *entry)

@@ -159,22 +159,6 @@ static uint64_t disk_time(void)
 	return !sim.calm && below(25) == 0 ? ms + below(sim.profile.disk_far + 1) : ms;
 }
 
-static void had_the_lock(struct event *event)
-{
-	struct writing *writing = (struct writing *)event, *copy = new_event(sizeof *copy);
-
-	*copy = *writing;
-	if (sim.machines[event->machine].locked[writing->path]) {	/* it was stopped meanwhile */
-		schedule(&copy->event, 1, event->machine, had_the_lock);
-		return;
-	}
-	sim.machines[event->machine].locked[writing->path] = true;
-	if (copy->choose != NULL)
-		copy->choose(copy);
-	copy->event.lost = maybe_written;
-	schedule(&copy->event, copy->takes, event->machine, written);
-}
-
 static void was_there(struct event *event)
 {
 	struct writing *writing = (struct writing *)event;
@@ -187,6 +171,26 @@ static bool is_there(const struct disk *disk, const struct writing *writing)
 	const struct kept *kept = disk_find(disk, writing->path, writing->record.version);
 
 	return writing->choose == NULL && kept != NULL && (kept->content || !writing->content);
+}
+
+static void had_the_lock(struct event *event)
+{
+	struct writing *writing = (struct writing *)event, *copy = new_event(sizeof *copy);
+
+	*copy = *writing;
+	if (sim.machines[event->machine].locked[writing->path]) {	/* it was stopped meanwhile */
+		schedule(&copy->event, 1, event->machine, had_the_lock);
+		return;
+	}
+	if (is_there(&sim.machines[event->machine].disk, writing)) {
+		schedule(&copy->event, 0, event->machine, was_there);
+		return;
+	}
+	sim.machines[event->machine].locked[writing->path] = true;
+	if (copy->choose != NULL)
+		copy->choose(copy);
+	copy->event.lost = maybe_written;
+	schedule(&copy->event, copy->takes, event->machine, written);
 }
 
 /* The lock is given in the order in which it was asked for; what is there already needs none. */

@@ -16,8 +16,8 @@
 
 static void choose_profile(struct profile *p)
 {
-	*p = (struct profile){ .machines = 1 + (int)below(MACHINES), .length = 1500 + below(4000),
-			       .ops = 5 + (unsigned)below(60), .delay = 1 + below(12),
+	*p = (struct profile){ .machines = 1 + (int)below(MACHINES), .length = 1000 + below(3500),
+			       .ops = 20 + (unsigned)below(60), .delay = 1 + below(12),
 			       .disk = below(8) };
 	p->members = 1 + (int)below((uint64_t)p->machines);
 	if (p->machines >= 3 && chance(70))
