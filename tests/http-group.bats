@@ -1,32 +1,84 @@
 #!/usr/bin/env bats
-# HTTP in a group of several nodes, where nothing is confirmed yet: honest statuses, freshness, unions.
+# HTTP in a group of several nodes: what is confirmed, and what an answer says when it cannot be.
 load helpers
 
-@test "writes are 202, reads unconfirmed with every peer counted" {
-	group 3
-	echo one >one
-	[ "$(code -T one "${URLS[1]}/d/a")" = 202 ]
-	[[ $(header Version-State) == "unconfirmed; peers=2/2"* ]]
-	tag=$(header ETag)
+teardown() {
+	local pid
+	for pid in "${HELD[@]}"; do kill -CONT "$pid" 2>/dev/null || :; done
+	covey_teardown
+}
+
+# A group whose nodes are all homes.
+homes() {
+	local i
+	group "$@"
+	for ((i = 1; i <= $1; i++)); do wait_until 20 has_members "${URLS[i]}" "$1"; done
+}
+
+has_members() { [ "$(curl -sf "$1/.covey/layout" | jq '[.members[] | select(.home)] | length')" -eq "$2" ]; }
+
+# Processes that answer nobody, until release().
+hold() {
+	local pid
+	for pid in "$@"; do kill -STOP "$pid"; done
+	HELD+=("$@")
+}
+release() {
+	kill -CONT "${HELD[@]}"
+	HELD=()
+}
+
+outbox_empty() { [ "$(curl -sf "$1/.covey/status" | jq .outbox)" -eq 0 ]; }
+
+@test "writes are 201 and 204, and at once seen by every node" {
+	homes 3
 	for i in 1 2 3; do
-		[ "$(code "${URLS[i]}/d/a")" = 200 ]
-		[ "$(header ETag)" = "$tag" ]
-		[ "$(header Version-State)" = "unconfirmed; peers=2/2" ]
-		cmp body one
+		echo "$i" >f
+		[ "$(code -T f "${URLS[i]}/d/a")" = $((i == 1 ? 201 : 204)) ]
+		[ "$(header Version-State)" = confirmed ]
+		tag=$(header ETag)
+		for j in 1 2 3; do
+			[ "$(code "${URLS[j]}/d/a")" = 200 ]
+			[ "$(header Version-State)" = confirmed ]
+			[ "$(header ETag)" = "$tag" ]
+			cmp body f
+		done
 	done
-	[ "$(code -T one "${URLS[2]}/d/a")" = 202 ]
-	[ "$(code -X DELETE "${URLS[3]}/d/a")" = 202 ]
-	[ "$(code "${URLS[1]}/d/a")" = 404 ]
-	[ "$(header Version-State)" = "unconfirmed; peers=2/2" ]
-	[ "$(code -X PUT "${URLS[2]}/e/")" = 202 ]
-	[ "$(code -F file=@one "${URLS[2]}/e/f/")" = 202 ]
-	[ "$(code "${URLS[3]}/e/f/one")" = 200 ]
+	[ "$(code -X DELETE "${URLS[3]}/d/a")" = 204 ]
+	for i in 1 2 3; do
+		[ "$(code "${URLS[i]}/d/a")" = 404 ]
+		[ "$(header Version-State)" = confirmed ]
+		[ "$(code -X DELETE "${URLS[i]}/d/a")" = 404 ]
+		[ "$(code -X DELETE "${URLS[i]}/never/was")" = 404 ]
+	done
+	[ "$(code -X PUT "${URLS[2]}/e/")" = 201 ]
+	[ "$(code -X PUT "${URLS[1]}/e/")" = 204 ]
+	[ "$(code -F file=@f -F file=@headers "${URLS[2]}/e/f/")" = 201 ]
+	[ "$(code "${URLS[3]}/e/f/f")" = 200 ]
+	[ "$(code -X DELETE "${URLS[1]}/e/f/")" = 409 ]
+	[ "$(code -X DELETE "${URLS[1]}/e/")" = 409 ]
+	for i in 1 2 3; do wait_until 10 outbox_empty "${URLS[i]}"; done
+}
+
+@test "every byte that was confirmed is on two disks" {
+	homes 3
+	for i in 1 2 3; do
+		for n in 10 50000 3000000; do
+			bytes $n "$i" >"f$i-$n"
+			[ "$(code -T "f$i-$n" "${URLS[i]}/k/f$i-$n")" = 201 ]
+			found=0
+			for j in 1 2 3; do
+				! cmp -s "f$i-$n" "${STORES[j]}/tree/k/f$i-$n" || found=$((found + 1))
+			done
+			[ "$found" -ge 2 ]
+		done
+	done
 }
 
 @test "an update is 412 where it clearly fails, else 501; nothing is stored" {
-	group 2
+	homes 2
 	echo one >one
-	[ "$(code -T one "${URLS[1]}/a")" = 202 ]
+	[ "$(code -T one "${URLS[1]}/a")" = 201 ]
 	tag=$(header ETag)
 	for i in 1 2; do
 		[ "$(code -T one -H 'If-None-Match: *' "${URLS[i]}/a")" = 412 ]
@@ -41,72 +93,192 @@ load helpers
 	[ "$(code "${URLS[2]}/none")" = 404 ]
 }
 
-@test "freshness: only-if-cached, max-age, no-cache" {
-	group 2
+@test "freshness: only-if-cached, max-age, max-stale, no-cache" {
+	homes 3
 	echo one >one
-	curl -sfT one "${URLS[1]}/a"
-	[ "$(code -H 'Cache-Control: only-if-cached' "${URLS[2]}/a")" = 504 ]
-	[ "$(code -H 'Cache-Control: no-cache' "${URLS[2]}/a")" = 504 ]
-	[ "$(code "${URLS[2]}/a")" = 200 ]
-	[[ $(header Cache-Status) == *fwd=*stored* ]]
-	wait_until 5 curl -sfH 'Cache-Control: only-if-cached' "${URLS[2]}/a"
-	[ "$(code "${URLS[2]}/a")" = 200 ]
-	[[ $(header Cache-Status) == *hit* ]]
 	echo two >two
-	curl -sfT two "${URLS[1]}/a"
-	[ "$(code -H 'Cache-Control: max-age=60' "${URLS[2]}/a")" = 200 ]
-	cmp body one
-	[[ $(header Age) =~ ^[0-9]+$ ]]
-	[ "$(code -H 'Cache-Control: only-if-cached' "${URLS[2]}/a")" = 200 ]
-	cmp body one
-	[ "$(code -H 'Cache-Control: max-age=0' "${URLS[2]}/a")" = 200 ]
+	# A node that has it not on its disk.
+	[ "$(code -T one "${URLS[1]}/a")" = 201 ]
+	for i in 1 2 3; do wait_until 10 outbox_empty "${URLS[i]}"; done
+	away=
+	for i in 1 2 3; do [ -f "${STORES[i]}/tree/a" ] || away=${URLS[i]}; done
+	if [ -n "$away" ]; then
+		[ "$(code -H 'Cache-Control: only-if-cached' "$away/a")" = 504 ]
+		[ "$(code -I "$away/a")" = 200 ]
+		[ "$(code -H 'Cache-Control: only-if-cached' "$away/a")" = 504 ]
+		[ "$(code -H 'Cache-Control: no-cache' "$away/a")" = 200 ]
+		[[ $(header Cache-Status) == *fwd=*stored* ]]
+	fi
+	other=${URLS[2]}
+	[ "$(code "$other/a")" = 200 ]
+	wait_until 5 curl -sf -o /dev/null -H 'Cache-Control: only-if-cached' "$other/a"
+	[ "$(code "$other/a")" = 200 ]
+	[ "$(header Age)" = "" ]
+	[[ $(header Cache-Status) == *hit* ]]
+	# The other nodes' versiond asks nobody: who relies on it is answered from memory.
+	for i in 1 2 3; do hold "$(role_pid $i covey-versiond)"; done
+	for control in max-age=60 max-stale=60 max-stale 'max-age=1, max-stale=60'; do
+		[ "$(code -H "Cache-Control: $control" "$other/a")" = 200 ]
+		[ "$(header Version-State)" = confirmed ]
+		[[ $(header Age) =~ ^[0-9]+$ ]]
+		cmp body one
+	done
+	[ "$(code -H 'Cache-Control: max-age=60, only-if-cached' "$other/a")" = 200 ]
+	[ "$(code -H 'Cache-Control: max-age=0, only-if-cached' "$other/a")" = 504 ]
+	[ "$(code -H 'Cache-Control: no-cache, only-if-cached' "$other/a")" = 504 ]
+	[ "$(code -H 'Cache-Control: no-cache' "$other/a")" = 504 ]
+	[ "$(code -H 'Cache-Control: max-age=0' "$other/a")" = 200 ]
+	[[ $(header Version-State) == unconfirmed* ]]
+	[ "$(header Age)" = "" ]
+	release
+	# A write here is newer than what is remembered; one elsewhere need not be known here.
+	[ "$(code -T two "${URLS[1]}/a")" = 204 ]
+	[ "$(code -H 'Cache-Control: max-age=60' "${URLS[1]}/a")" = 200 ]
+	cmp body two
+	[ "$(code -H 'Cache-Control: no-cache' "$other/a")" = 200 ]
 	cmp body two
 }
 
-@test "HEAD tells of the newest and pulls nothing; GET of a range across nodes" {
-	group 2
-	bytes 3000000 >a
-	curl -sfT a "${URLS[1]}/a"
-	[ "$(code -I "${URLS[2]}/a")" = 200 ]
-	[ "$(header Content-Length)" = 3000000 ]
-	[ "$(code -H 'Cache-Control: only-if-cached' "${URLS[2]}/a")" = 504 ]
-	[ "$(code -r 1000000-1999999 "${URLS[2]}/a")" = 206 ]
-	cmp body <(tail -c +1000001 a | head -c 1000000)
-	[ "$(curl -sf "${URLS[2]}/a" | sha)" = "$(sha a)" ]
+@test "without a majority: 202 with homes and copies, unconfirmed, 504; and confirmed again when it is back" {
+	homes 3
+	echo one >one
+	echo two >two
+	[ "$(code -T one "${URLS[1]}/w/a")" = 201 ]
+	hold "$(role_pid 2 covey-versiond)" "$(role_pid 3 covey-versiond)"
+	[ "$(code -T two "${URLS[1]}/w/a")" = 202 ]
+	[[ $(header Version-State) =~ ^unconfirmed\;\ homes=[01]/[123]\;\ copies=[12]$ ]]
+	[ "$(code -X DELETE "${URLS[1]}/w/nothing")" = 202 ]
+	[ "$(code -X PUT "${URLS[1]}/v/")" = 202 ]
+	[ "$(code "${URLS[1]}/w/a")" = 200 ]
+	[[ $(header Version-State) == unconfirmed\;* ]]
+	cmp body two
+	[ "$(code -H 'Cache-Control: no-cache' "${URLS[1]}/w/a")" = 504 ]
+	[ "$(code -H 'Cache-Control: no-cache' "${URLS[1]}/w/")" = 504 ]
+	[ "$(code "${URLS[1]}/w/?format=json")" = 200 ]
+	release
+	wait_until 10 outbox_empty "${URLS[1]}"
+	for i in 1 2 3; do
+		[ "$(code -H 'Cache-Control: no-cache' "${URLS[i]}/w/a")" = 200 ]
+		cmp body two
+		[ "$(code "${URLS[i]}/w/?format=json")" = 200 ]
+		[ "$(header Version-State)" = confirmed ]
+		[ "$(jq -c 'map(.href)' body)" = '["a"]' ]
+		[ "$(curl -sf "${URLS[i]}/?format=json" | jq -c 'map(.href)')" = '["v/","w/"]' ]
+	done
 }
 
-@test "indexes and histories are the union of all nodes" {
-	group 3
+@test "one of three homes that does not answer changes nothing" {
+	homes 3
+	hold "$(role_pid 3 covey-versiond)" "$(role_pid 3 covey-syncd)"
+	for n in 1 2 3; do
+		echo "$n" >f
+		[ "$(code -T f "${URLS[n % 2 + 1]}/m/$n")" = 201 ]
+		for i in 1 2; do
+			[ "$(code "${URLS[i]}/m/$n")" = 200 ]
+			[ "$(header Version-State)" = confirmed ]
+			[ "$(code "${URLS[i]}/m/?format=text")" = 200 ]
+			[ "$(header Version-State)" = confirmed ]
+			[ "$(wc -l <body)" -eq "$n" ]
+			[ "$(code "${URLS[i]}/m/$n?versions")" = 200 ]
+			[ "$(header Version-State)" = confirmed ]
+		done
+	done
+	release
+	for i in 1 2; do wait_until 15 outbox_empty "${URLS[i]}"; done
+	[ "$(curl -sf "${URLS[3]}/m/?format=text" | wc -l)" -eq 3 ]
+}
+
+@test "Prefer: respond-async and wait are applied, and said to be" {
+	homes 3
+	echo one >one
+	[ "$(code -T one -H 'Prefer: respond-async' "${URLS[1]}/p")" = 202 ]
+	[ "$(header Preference-Applied)" = respond-async ]
+	[[ $(header Version-State) == unconfirmed\;\ homes=*\;\ copies=1 ]]
+	wait_until 10 outbox_empty "${URLS[1]}"
+	[ "$(code -T one -H 'Prefer: wait=0' "${URLS[1]}/p")" = 202 ]
+	[ "$(header Preference-Applied)" = wait=0 ]
+	[ "$(code -T one -H 'Prefer: wait=20' "${URLS[1]}/p")" = 204 ]
+	[ "$(header Preference-Applied)" = wait=20 ]
+	wait_until 10 outbox_empty "${URLS[1]}"
+	[ "$(curl -sf "${URLS[2]}/p?versions&format=json" | jq length)" -eq 3 ]
+}
+
+@test "roles of this node that are away cost a marked answer" {
+	homes 3
+	echo one >one
+	[ "$(code -T one "${URLS[1]}/r")" = 201 ]
+	hold "$(role_pid 1 covey-syncd)"
+	[ "$(code -T one "${URLS[1]}/r")" = 202 ]
+	[[ $(header Version-State) == *copies=1 ]]
+	[ "$(code "${URLS[1]}/?format=text")" = 200 ]
+	[[ $(header Version-State) == unconfirmed* ]]
+	release
+	wait_until 10 outbox_empty "${URLS[1]}"
+	[ "$(code -T one "${URLS[1]}/r")" = 204 ]
+	hold "$(role_pid 1 covey-versiond)"
+	[ "$(code -T one "${URLS[1]}/r")" = 202 ]
+	[ "$(code "${URLS[1]}/r")" = 200 ]
+	[[ $(header Version-State) == unconfirmed* ]]
+	[ "$(code "${URLS[2]}/r")" = 200 ]
+	release
+	wait_until 10 outbox_empty "${URLS[1]}"
+	[ "$(curl -sf "${URLS[3]}/r?versions&format=json" | jq length)" -eq 4 ]
+}
+
+@test "HEAD tells of the newest and pulls nothing; GET of a range across nodes" {
+	homes 3
+	bytes 3000000 >a
+	[ "$(code -T a "${URLS[1]}/a")" = 201 ]
+	for i in 1 2 3; do
+		[ "$(code -I "${URLS[i]}/a")" = 200 ]
+		[ "$(header Content-Length)" = 3000000 ]
+		[ "$(header Version-State)" = confirmed ]
+		[ "$(code -r 1000000-1999999 "${URLS[i]}/a")" = 206 ]
+		cmp body <(tail -c +1000001 a | head -c 1000000)
+		[ "$(curl -sf "${URLS[i]}/a" | sha)" = "$(sha a)" ]
+	done
+}
+
+@test "indexes and histories are complete on every node, and confirmed" {
+	homes 3
 	for i in 1 2 3; do
 		echo "$i" | curl -sf -o /dev/null -T - "${URLS[i]}/u/f$i"
 		echo "$i" | curl -sf -o /dev/null -T - "${URLS[i]}/u/same"
 	done
+	echo x | curl -sf -o /dev/null -T - "${URLS[3]}/u/deep/er/x"
 	curl -sf -X PUT -o /dev/null "${URLS[2]}/u/sub/"
 	curl -sf -X DELETE -o /dev/null "${URLS[3]}/u/f1"
 	for i in 1 2 3; do
-		[ "$(curl -sf "${URLS[i]}/u/?format=json" | jq -c 'map(.href)')" = '["f2","f3","same","sub/"]' ]
+		[ "$(code "${URLS[i]}/u/?format=json")" = 200 ]
+		[ "$(header Version-State)" = confirmed ]
+		[ "$(jq -c 'map(.href)' body)" = '["deep/","f2","f3","same","sub/"]' ]
+		[ "$(code "${URLS[i]}/u/sub/?format=json")" = 200 ]
+		[ "$(header Version-State)" = confirmed ]
+		[ "$(code "${URLS[i]}/u/none/?format=json")" = 404 ]
+		[ "$(header Version-State)" = confirmed ]
+		[ "$(curl -sf "${URLS[i]}/u/?format=json&limit=2&after=f2" | jq -c 'map(.href)')" = '["f3","same"]' ]
 		[ "$(code "${URLS[i]}/u/same?versions&format=json")" = 200 ]
-		[[ $(header Version-State) == "unconfirmed; peers=2/2" ]]
+		[ "$(header Version-State)" = confirmed ]
 		[ "$(jq -c '[length, (map(.node) | unique | length), .[0].current]' body)" = '[3,3,true]' ]
 		[ "$(curl -sf "${URLS[i]}/u/?format=text")" = "$(curl -sf "${URLS[1]}/u/?format=text")" ]
 		jq -r '.[].version' body | while read -r version; do
 			curl -sf "${URLS[i]}/u/same?version=$version" | grep -q '^[123]$'
 		done
 	done
-	[ "$(curl -sf -H 'Cache-Control: only-if-cached' "${URLS[1]}/u/?format=json" | jq -c 'map(.href)')" != '["f2","f3","same","sub/"]' ]
 	oldest=$(curl -sf "${URLS[3]}/u/same?versions&format=json" | jq -r '.[2].version')
-	[ "$(code -X POST "${URLS[3]}/u/same?restore=$oldest")" = 202 ]
+	[ "$(code -X POST "${URLS[3]}/u/same?restore=$oldest")" = 204 ]
 	[ "$(curl -sf "${URLS[2]}/u/same")" = 1 ]
 }
 
 @test "a version that only another node holds is restored from there" {
-	group 2
+	homes 2 --copies 1
 	bytes 300000 1 >one
 	bytes 200000 2 >two
 	curl -sf -H 'Content-Type: text/x-made' -T one "${URLS[1]}/r"
 	curl -sfT two "${URLS[1]}/r"
+	[ ! -f "${STORES[2]}/tree/r" ]
 	oldest=$(curl -sf "${URLS[2]}/r?versions&format=json" | jq -r '.[1].version')
-	[ "$(code -X POST "${URLS[2]}/r?restore=$oldest")" = 202 ]
+	[ "$(code -X POST "${URLS[2]}/r?restore=$oldest")" = 204 ]
 	for i in 1 2; do
 		[ "$(code "${URLS[i]}/r")" = 200 ]
 		[ "$(header Content-Type)" = text/x-made ]
@@ -116,13 +288,67 @@ load helpers
 }
 
 @test "a file below another node's file, and over another node's directory, is 409" {
-	group 2
+	homes 3
 	echo x >x
 	curl -sfT x "${URLS[1]}/file"
 	curl -sf -X PUT -o /dev/null "${URLS[1]}/dir/"
-	[ "$(code -T x "${URLS[2]}/file/below")" = 409 ]
-	[ "$(code -T x "${URLS[2]}/file/far/below")" = 409 ]
-	[ "$(code -T x "${URLS[2]}/dir")" = 409 ]
-	[ "$(code "${URLS[2]}/dir")" = 301 ]
-	[ "$(code "${URLS[2]}/file")" = 200 ]
+	for i in 2 3; do
+		[ "$(code -T x "${URLS[i]}/file/below")" = 409 ]
+		[ "$(code -T x "${URLS[i]}/file/far/below")" = 409 ]
+		[ "$(code -T x "${URLS[i]}/dir")" = 409 ]
+		[ "$(code -X PUT "${URLS[i]}/file/")" = 409 ]
+		[ "$(code "${URLS[i]}/dir")" = 301 ]
+		[ "$(code "${URLS[i]}/file")" = 200 ]
+	done
+}
+
+@test "versions that two halves wrote are both there, marked as a conflict" {
+	homes 2
+	echo one >one
+	[ "$(code -T one "${URLS[1]}/c")" = 201 ]
+	hold "$(role_pid 1 covey-versiond)" "$(role_pid 2 covey-versiond)"
+	[ "$(code -T one "${URLS[1]}/c")" = 202 ]
+	[ "$(code -T one "${URLS[2]}/c")" = 202 ]
+	release
+	for i in 1 2; do wait_until 10 outbox_empty "${URLS[i]}"; done
+	for i in 1 2; do
+		[ "$(code "${URLS[i]}/c?versions&format=json")" = 200 ]
+		[ "$(header Version-State)" = confirmed ]
+		[ "$(jq -c 'map([.blind, .rel])' body)" = '[[true,"conflict"],[true,"conflict"],[false,null]]' ]
+		[ "$(header Link | grep -o 'rel="conflict"' | wc -l)" -eq 2 ]
+		[ "$(curl -sf "${URLS[i]}/c?versions" | grep -c 'conflict$')" -eq 2 ]
+	done
+	# Who writes again has seen both.
+	[ "$(code -T one "${URLS[1]}/c")" = 204 ]
+	[ "$(curl -sf "${URLS[2]}/c?versions&format=json" | jq -c '.[0] | [.blind, .rel]')" = '[false,null]' ]
+}
+
+@test "requests between peers: signed, fresh, once; pushes leave what fits or nothing" {
+	homes 2
+	port=$PORT_BASE key=$(find "$D/group" -name group.key)
+	peer() { "$TOP/tests/as-peer" "$key" "$port" "$@"; }
+	epoch=$(curl -sf "${URLS[1]}/.covey/layout" | jq .epoch)
+	[ "$(code -H 'Covey-Epoch: 1' "${URLS[1]}/")" = 403 ]
+	[ "$(peer get /?format=text "Covey-Epoch=$epoch")" = 200 ]
+	[ "$(peer get /?format=text "Covey-Epoch=$((epoch + 1))")" = 421 ]
+	[ "$(peer get /?format=text forged "Covey-Epoch=$epoch")" = 403 ]
+	[ "$(peer get /?format=text replayed "Covey-Epoch=$epoch")" = $'200\n403' ]
+	run peer get /?format=text old "Covey-Epoch=$epoch"
+	[[ $output == $'403\nCovey-Time '* ]]
+	bytes 20000 >f
+	version=20261123T050000.000000001Z-00000000000000aa-0
+	for defect in bare forged wrong-sha wrong-size no-trailer unsigned-trailer; do
+		status=$(peer push /p/q f $version $defect)
+		[[ $status == 40[03] ]]
+		[ "$(code -H 'Cache-Control: only-if-cached' "${URLS[1]}/p/q?version=$version")" = 504 ]
+	done
+	[ "$(peer push /p/q f $version)" = 201 ]
+	cmp f "${STORES[1]}/tree/p/q"
+	[ "$(peer push /p/q f $version)" = 201 ]
+	[ "$(peer push /p/q f $version known)" = 200 ]
+	[ "$(code -H 'Cache-Control: only-if-cached' "${URLS[1]}/p/q?version=$version")" = 200 ]
+	[ "$(peer msg versions f)" = 400 ]
+	[ "$(peer msg nobody f)" = 404 ]
+	bytes 70000 >long
+	[ "$(peer msg sync long)" = 413 ]
 }

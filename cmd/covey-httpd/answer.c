@@ -50,11 +50,20 @@ void answer_begin(struct conn *c, int status)
 	connection_field(c);
 }
 
+void answer_count(struct conn *c, bool confirmed)
+{
+	atomic_uint_least64_t *count = confirmed ? &c->worker->confirmed : &c->worker->unconfirmed;
+
+	atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
+}
+
 void answer_version_state(struct conn *c)
 {
 	const struct ask *ask = &c->request.ask;
 	struct buf value = BUF_INIT;
 
+	answer_count(c, ask->confirmed);
 	if (ask->confirmed) {
 		reply_field(&c->output.text, "Version-State", STR("confirmed"));
 		return;

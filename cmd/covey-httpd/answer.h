@@ -20,6 +20,8 @@ struct str answer_etag(char to[ETAG_TEXT], struct version);
 /* Status line, Date, Connection; then fields by reply_field(), and one of the ends below. */
 void answer_begin(struct conn *, int status);
 void answer_version_state(struct conn *);
+/* An answer says this of its version: counted for /.covey/metrics. */
+void answer_count(struct conn *, bool confirmed);
 void answer_end(struct conn *);				/* neither length nor body (204, 304) */
 void answer_end_text(struct conn *, struct str body);	/* to a HEAD: its length alone */
 

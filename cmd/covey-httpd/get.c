@@ -233,6 +233,7 @@ void get_absent(struct conn *c, int status, struct str why)
 	struct buf fields = BUF_INIT, value = BUF_INIT;
 	const struct ask *ask = &c->request.ask;
 
+	answer_count(c, ask->confirmed);
 	freshness_version_state(&value, ask->confirmed, ask->answered, ask->asked);
 	reply_field(&fields, "Version-State", buf_str(&value));
 	if (c->request.aged)

@@ -40,6 +40,7 @@ struct worker {
 	struct settle *settles;		/* those of this worker */
 	struct call drain;		/* covey-syncd is told that the outbox has something */
 	bool drain_again;
+	atomic_uint_least64_t confirmed, unconfirmed;	/* answers, by what they said; this thread's to raise */
 	time_t date_second;		/* what date[] says */
 	char date[32];
 };

@@ -33,8 +33,12 @@ static void answered(struct call *call, struct frame *frame)
 {
 	struct msg *m = CONTAINER_OF(call, struct msg, call);
 	struct conn *c = m->conn;
+	struct err err = ERR_INIT;
 
-	if (frame == NULL || frame->type != m->answer) {
+	if (frame != NULL && frame->type == FRAME_FAILED) {
+		frame_failed_unpack(frame->body, &err);
+		answer_err(c, &err);
+	} else if (frame == NULL || frame->type != m->answer) {
 		answer_error(c, 503, "this role of the node does not answer now");
 	} else if (frame->body.n == 0) {
 		answer_begin(c, 204);

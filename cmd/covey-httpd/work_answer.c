@@ -68,6 +68,7 @@ static void write_state(struct conn *c)
 		if (now[0] < least[0] || (now[0] == least[0] && now[2] < least[2]))
 			memcpy(least, now, sizeof least);
 	}
+	answer_count(c, false);
 	freshness_write_state(&value, least[0], least[1],
 			      work->started < work->count ? 1 : least[2]);
 	reply_field(&c->output.text, "Version-State", buf_str(&value));

@@ -1,0 +1,273 @@
+/*
+ * views - /.covey/status, layout and metrics: what the other roles say, and the store
+ *
+ *	on the loop	ask covey-discoverd, or covey-versiond for its counters
+ *	in the pool	count what waits in the outbox
+ *	on the loop	answer
+ */
+#include "service_pages.h"
+
+#include "answer.h"
+#include "conn.h"
+#include "container.h"
+#include "discover_talk.h"
+#include "escape.h"
+#include "group.h"
+#include "layout_page.h"
+#include "mem.h"
+#include "members.h"
+#include "outbox.h"
+#include "version_talk.h"
+
+#include <inttypes.h>
+#include <sys/statvfs.h>
+
+static void add_store(struct buf *json, const struct conf *conf)
+{
+	struct statvfs fs;
+
+	buf_adds(json, "\"store\":{\"path\":");
+	escape_json(json, str_of(conf->node.store));
+	if (statvfs(conf->node.store, &fs) == 0)
+		buf_addf(json, ",\"free\":%" PRIu64, (uint64_t)fs.f_bavail * fs.f_frsize);
+	buf_addf(json, ",\"min_free\":%" PRIu64 "}", conf->limits.min_free);
+}
+
+/* What the other roles say: the group as covey-discoverd sees it, or counters. */
+struct view {
+	struct conn *conn;
+	struct call call;
+	struct members members;
+	struct layout layout;
+	bool wants_layout;		/* not only the members */
+	struct buf stats;		/* of covey-versiond, in lines of the metrics page */
+	struct job job;
+	uint64_t waiting;		/* entries in the outbox that are not done */
+	void (*show)(struct conn *, const struct view *);
+};
+
+#define VIEW_TIMEOUT_MS 500
+
+void view_free(struct view *view)
+{
+	if (view == NULL)
+		return;
+	call_finish(&view->call);
+	members_clear(&view->members);
+	buf_clear(&view->stats);
+	free(view);
+}
+
+/* in the pool */
+
+static int count_entry(void *data, const struct outbox_entry *entry)
+{
+	struct view *view = data;
+
+	(void)entry;
+	view->waiting++;
+	return 0;
+}
+
+static void count_work(struct job *job)
+{
+	struct view *view = CONTAINER_OF(job, struct view, job);
+	struct outbox_reader *reader = outbox_reader_new(view->conn->worker->httpd->store);
+
+	outbox_read(reader, count_entry, view, NULL);
+	outbox_reader_free(reader);
+}
+
+static void count_done(struct job *job)
+{
+	struct view *view = CONTAINER_OF(job, struct view, job);
+	struct conn *c = view->conn;
+
+	view->show(c, view);
+	conn_resume(c);
+}
+
+static void count_outbox(struct view *view)
+{
+	struct conn *c = view->conn;
+
+	view->job = (struct job){ .work = count_work, .done = count_done,
+				  .home = c->worker->loop };
+	c->state = CONN_BUSY;
+	pool_submit(c->worker->httpd->pool, &view->job);
+}
+
+/* on the loop */
+
+static void add_peers(struct buf *json, const struct members *members)
+{
+	bool first = true;
+
+	buf_adds(json, "\"group\":{\"peers\":[");
+	for (size_t i = 0; i < members->count; i++) {
+		const struct member *m = &members->list[i];
+		char address[ADDRESS_TEXT];
+
+		if (m->id == members->self)
+			continue;
+		buf_addf(json, "%s{\"node\":\"%016" PRIx64 "\",\"name\":", first ? "" : ",", m->id);
+		escape_json(json, str_of(m->name));
+		buf_addf(json, ",\"address\":\"%s\",\"state\":\"%s\"}",
+			 address_format(address, &m->http), member_state_name(m->state));
+		first = false;
+	}
+	buf_adds(json, "]}");
+}
+
+static void status_page(struct conn *c, const struct view *view)
+{
+	struct httpd *h = c->worker->httpd;
+	struct buf json = BUF_INIT;
+
+	buf_addf(&json, "{\"node\":\"%016" PRIx64 "\",\"name\":", store_node(h->store));
+	escape_json(&json, str_of(h->conf->node.name));
+	buf_addf(&json, ",\"version\":\"%s\",", COVEY_VERSION);
+	add_store(&json, h->conf);
+	buf_addf(&json, ",\"layout\":{\"epoch\":%" PRIu64 "},\"outbox\":%" PRIu64 ",",
+		 h->group ? group_epoch(h->group) : 0, view->waiting);
+	add_peers(&json, &view->members);
+	buf_adds(&json, "}\n");
+	service_answer(c, 200, "application/json", buf_str(&json));
+	buf_clear(&json);
+}
+
+static void layout_page(struct conn *c, const struct view *view)
+{
+	struct buf json = BUF_INIT;
+
+	layout_page_json(&json, c->worker->httpd, &view->members, &view->layout);
+	service_answer(c, 200, "application/json", buf_str(&json));
+	buf_clear(&json);
+}
+
+static void viewed(struct call *call, struct frame *frame)
+{
+	struct view *view = CONTAINER_OF(call, struct view, call);
+	struct conn *c = view->conn;
+
+	if (frame != NULL && frame->type == DISCOVER_MEMBERS &&
+	    discover_members_unpack(frame->body, &view->members, NULL, NULL) == 0 &&
+	    view->wants_layout)
+		return;
+	if (frame != NULL && frame->type == DISCOVER_LAYOUT)
+		discover_layout_unpack(frame->body, &view->layout, NULL);
+	/* discoverd is away: the members this node has met. */
+	if (view->members.count == 0)
+		members_load(c->worker->httpd->state_directory, &view->members, NULL);
+	call_finish(call);
+	count_outbox(view);
+}
+
+static struct view *view_new(struct conn *c, void (*show)(struct conn *, const struct view *))
+{
+	struct view *view = mem_new(1, sizeof *view);
+
+	view->conn = c;
+	view->call = (struct call)CALL_INIT;
+	view->members = (struct members)MEMBERS_INIT;
+	view->layout = LAYOUT_NONE;
+	view->show = show;
+	c->request.view = view;
+	return view;
+}
+
+static void ask_view(struct conn *c, bool wants_layout,
+		     void (*show)(struct conn *, const struct view *))
+{
+	struct view *view = view_new(c, show);
+
+	if (c->worker->discover == NULL) {
+		show(c, view);
+		return;
+	}
+	view->call.answer = viewed;
+	view->wants_layout = wants_layout;
+	c->state = CONN_BUSY;
+	call_start(c->worker->discover, &view->call, DISCOVER_VIEW, (struct str)STR_INIT,
+		   VIEW_TIMEOUT_MS);
+}
+
+void view_status(struct conn *c)
+{
+	ask_view(c, false, status_page);
+}
+
+void view_layout(struct conn *c)
+{
+	ask_view(c, true, layout_page);
+}
+
+static void add_metric(struct buf *text, const char *name, const char *type, const char *help,
+		       uint64_t value)
+{
+	buf_addf(text, "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n", name, help, name, type, name,
+		 value);
+}
+
+static void add_answers(struct buf *text, const struct httpd *h)
+{
+	uint64_t confirmed = 0, unconfirmed = 0;
+
+	for (unsigned i = 0; i < h->worker_count; i++) {
+		confirmed += atomic_load_explicit(&h->workers[i].confirmed, memory_order_relaxed);
+		unconfirmed += atomic_load_explicit(&h->workers[i].unconfirmed,
+						    memory_order_relaxed);
+	}
+	buf_addf(text, "# HELP covey_answers_total Answers by their Version-State.\n"
+		       "# TYPE covey_answers_total counter\n"
+		       "covey_answers_total{state=\"confirmed\"} %" PRIu64 "\n"
+		       "covey_answers_total{state=\"unconfirmed\"} %" PRIu64 "\n",
+		 confirmed, unconfirmed);
+}
+
+/* For Prometheus and its like: covey-versiond counts what costs; here is what is this process's. */
+static void metrics_page(struct conn *c, const struct view *view)
+{
+	struct httpd *h = c->worker->httpd;
+	struct buf text = BUF_INIT;
+
+	add_metric(&text, "covey_connections", "gauge", "HTTP connections that are open.",
+		   atomic_load(&h->connections));
+	add_answers(&text, h);
+	add_metric(&text, "covey_settling", "gauge",
+		   "Writes that homes and keepers are told of just now.", atomic_load(&h->settling));
+	add_metric(&text, "covey_outbox_entries", "gauge",
+		   "Versions that not every home and keeper has.", view->waiting);
+	add_metric(&text, "covey_layout_epoch", "gauge", "The layout that is in use; 0: none.",
+		   h->group ? group_epoch(h->group) : 0);
+	add_metric(&text, "covey_versiond_up", "gauge", "Whether covey-versiond answered.",
+		   view->stats.len > 0);
+	buf_addstr(&text, buf_str(&view->stats));
+	service_answer(c, 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&text));
+	buf_clear(&text);
+}
+
+static void counted(struct call *call, struct frame *frame)
+{
+	struct view *view = CONTAINER_OF(call, struct view, call);
+
+	if (frame != NULL && frame->type == VERSION_TALK_STATS)
+		buf_addstr(&view->stats, frame->body);
+	call_finish(call);
+	count_outbox(view);
+}
+
+void view_metrics(struct conn *c)
+{
+	struct view *view = view_new(c, metrics_page);
+
+	if (c->worker->version == NULL) {
+		metrics_page(c, view);
+		return;
+	}
+	view->call.answer = counted;
+	c->state = CONN_BUSY;
+	call_start(c->worker->version, &view->call, VERSION_TALK_STATS, (struct str)STR_INIT,
+		   VIEW_TIMEOUT_MS);
+}
+
