@@ -4,6 +4,10 @@
  * Entries are tried in the order they were made, some at a time.  What did
  * not get through is tried again after a second, then ever later, up to a
  * minute; at once when a member returns or the layout changes.
+ *
+ * What everybody has who is there is forgotten, to be read again from the
+ * outbox when somebody returns: a node that is away for long, or for ever,
+ * must not keep what others lack from being read.
  */
 #include "drain.h"
 
@@ -12,7 +16,6 @@
 #include "mem.h"
 
 #define ENTRIES_MAX 20000		/* known at once; more stay in the outbox meanwhile */
-#define RUNNING_MAX 16
 #define READ_MS 5000			/* between two looks into the outbox */
 #define WRITER_MS 200			/* that a writer has to finish it by itself */
 #define BACK_OFF_MS 1000		/* doubled up to */
@@ -52,8 +55,9 @@ static void start_due(struct drain *d)
 {
 	uint64_t now = loop_now(d->daemon->loop), next = UINT64_MAX;
 
-	for (struct drained *e = d->first; e != NULL; e = e->next) {
-		if (d->running >= RUNNING_MAX || d->stopping)
+	for (struct drained *e = d->first, *after; e != NULL; e = after) {
+		after = e->next;	/* it may be over, and gone, at once */
+		if (d->running >= DRAIN_RUNNING_MAX || d->stopping)
 			return;
 		if (e->running)
 			continue;
@@ -75,6 +79,18 @@ static void on_tick(struct timer *timer)
 	start_due(CONTAINER_OF(timer, struct drain, tick));
 }
 
+static void try_later(struct drained *e)
+{
+	struct drain *d = e->drain;
+
+	e->back_off = e->back_off == 0 ? BACK_OFF_MS : e->back_off * 2;
+	if (e->back_off > BACK_OFF_MAX_MS)
+		e->back_off = BACK_OFF_MAX_MS;
+	if (e->kicks != d->kicks)	/* meanwhile it became worth trying */
+		e->back_off = BACK_OFF_MS;
+	e->due = loop_now(d->daemon->loop) + e->back_off;
+}
+
 void drain_over(struct drained *e)
 {
 	struct drain *d = e->drain;
@@ -84,14 +100,14 @@ void drain_over(struct drained *e)
 	service_touch(d->daemon->service);
 	if (e->done) {
 		forget(e);
+	} else if (e->away && e->kicks == d->kicks) {
+		d->parked++;
+		forget(e);
 	} else {
-		e->back_off = e->back_off == 0 ? BACK_OFF_MS : e->back_off * 2;
-		if (e->back_off > BACK_OFF_MAX_MS)
-			e->back_off = BACK_OFF_MAX_MS;
-		if (e->kicks != d->kicks)	/* meanwhile it became worth trying */
-			e->back_off = BACK_OFF_MS;
-		e->due = loop_now(d->daemon->loop) + e->back_off;
+		try_later(e);
 	}
+	if (d->more && d->count < ENTRIES_MAX / 2 && !d->reading && !d->stopping)
+		timer_start(d->daemon->loop, &d->read, 0);
 	if (!d->stopping)	/* not from here: it may have ended within its first step */
 		timer_start(d->daemon->loop, &d->tick, 0);
 	syncd_rest(d->daemon);
@@ -99,12 +115,24 @@ void drain_over(struct drained *e)
 
 /* reading */
 
+/* Only what is running is known when all is read again. */
+static bool is_known(const struct drain *d, struct outbox_mark mark)
+{
+	for (size_t i = 0; i < d->kept_count; i++)
+		if (d->kept[i].segment == mark.segment && d->kept[i].offset == mark.offset)
+			return true;
+	return false;
+}
+
 static int take(void *data, const struct outbox_entry *found)
 {
 	struct drain *d = data;
 	struct drained *e;
 
-	if (d->count + d->found_count >= ENTRIES_MAX)
+	if (is_known(d, found->mark))
+		return 0;
+	d->more = d->count + d->found_count >= ENTRIES_MAX;
+	if (d->more)
 		return -1;
 	e = mem_new(1, sizeof *e);
 	e->drain = d;
@@ -121,12 +149,33 @@ static int take(void *data, const struct outbox_entry *found)
 static void read_outbox(struct job *job)
 {
 	struct drain *d = CONTAINER_OF(job, struct drain, job);
-	struct err err;
+	struct err err = ERR_INIT;
 
-	if (outbox_read(d->reader, take, d, &err) < 0)
+	if (d->reread) {
+		outbox_reader_free(d->reader);
+		d->reader = outbox_reader_new(d->daemon->store);
+	}
+	d->more = false;
+	if (outbox_read(d->reader, take, d, &err) < 0 && !d->more)
 		log_err(LOG_LEVEL_WARNING, &err, "read the outbox");
 	if (d->found_count == 0 && outbox_sweep(d->daemon->store, &err) < 0)
 		log_err(LOG_LEVEL_WARNING, &err, "sweep the outbox");
+}
+
+/* They are read again. */
+static void forget_resting(struct drain *d)
+{
+	struct drained *e, *next;
+
+	d->parked = 0;
+	d->kept_count = 0;
+	for (e = d->first; e != NULL; e = next) {
+		next = e->next;
+		if (e->running)
+			d->kept[d->kept_count++] = e->mark;
+		else
+			forget(e);
+	}
 }
 
 static void start_reading(struct drain *d)
@@ -137,6 +186,10 @@ static void start_reading(struct drain *d)
 	}
 	d->reading = true;
 	d->read_again = false;
+	d->reread = d->want_all;
+	d->want_all = false;
+	if (d->reread)
+		forget_resting(d);
 	pool_submit(d->daemon->disk, &d->job);
 }
 
@@ -146,7 +199,8 @@ static void outbox_was_read(struct job *job)
 	uint64_t due = loop_now(d->daemon->loop) + WRITER_MS;
 	struct drained *e;
 
-	d->reading = false;
+	d->reading = d->reread = false;
+	d->kept_count = 0;
 	while ((e = d->found) != NULL) {
 		d->found = e->next;
 		e->due = due;
@@ -187,6 +241,7 @@ void drain_now(struct drain *d)
 		e->due = now;
 	}
 	start_due(d);
+	d->want_all = d->want_all || d->parked > 0;
 	start_reading(d);
 }
 
@@ -198,7 +253,7 @@ void drain_look(struct drain *d)
 
 bool drain_busy(const struct drain *d)
 {
-	return d->count > 0;
+	return d->count > 0 || d->parked > 0;
 }
 
 bool drain_rests(const struct drain *d)

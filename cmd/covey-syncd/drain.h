@@ -26,12 +26,15 @@ struct drained {
 	struct buf storing;		/* whose record is being stored: path's, then those above */
 	struct record record;		/* of storing */
 	char type[RECORD_TYPE_MAX + 1];
+	bool away;			/* somebody who has to have it is not up */
 	bool absent;			/* there is nothing to be done, or not yet */
 	bool told_once;			/* of the two answers of STORE */
-	bool all_stored;
+	bool all_stored, all_pushed;
 	bool done;
 	struct err err;			/* why it is to be tried again */
 };
+
+#define DRAIN_RUNNING_MAX 64
 
 struct drain {
 	struct syncd *daemon;
@@ -44,6 +47,11 @@ struct drain {
 	struct drained *found, *found_last;
 	size_t found_count;
 	bool reading, read_again;
+	bool more;			/* in the outbox than are known */
+	uint64_t parked;		/* forgotten until somebody returns */
+	bool want_all, reread;		/* read all of the outbox: next; now */
+	struct outbox_mark kept[DRAIN_RUNNING_MAX];	/* of those running when all is read */
+	size_t kept_count;
 	bool stopping;
 };
 

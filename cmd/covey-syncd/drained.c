@@ -2,9 +2,10 @@
  * drained - one entry of the outbox, until everybody has it
  *
  *	look	is it still to be done, and what is it?
+ *	push	its content to every keeper: one that is a home as well then has
+ *		the record, too
  *	store	its record at every home; then the records of the directories
  *		above, as long as the homes do not know them
- *	push	its content to every keeper
  *	finish	mark it done
  *
  * Each is idempotent: it does not matter what the writer did of it already,
@@ -14,6 +15,7 @@
 
 #include "container.h"
 #include "mem.h"
+#include "quorum.h"
 
 #define STORE_FACTOR 3			/* covey-versiond answers within so many times timeouts.store */
 
@@ -52,64 +54,17 @@ static void marked_done(struct job *job)
 	drain_over(e);
 }
 
-/* push */
-
-/* The path's keepers without this node; none where content only moves when it is read. */
-static void keepers_of(const struct drained *e, struct sync_push *ret)
+static void finish(struct drained *e)
 {
-	const struct layout *layout = peers_layout(e->drain->daemon->peers);
-	size_t copies = layout_copies(layout);
-	struct layout_order order;
-
-	ret->keeper_count = 0;
-	if (copies < 2)
-		return;
-	layout_keepers(layout, buf_str(&e->path), &order);
-	for (size_t i = 0; i < copies && i < order.count && i < HOLDERS_MAX; i++)
-		if (order.ids[i] != store_node(store_of(e)))
-			ret->keepers[ret->keeper_count++] = order.ids[i];
-	ret->wanted = (uint8_t)ret->keeper_count;
-}
-
-static void pushed(struct pushing *p)
-{
-	struct drained *e = p->data;
-	uint64_t nodes[HOLDERS_MAX];
 	struct err err;
 
-	e->pushing = NULL;
-	if (!e->all_stored)
-		err_set(&err, ERR_AWAY, "store %.100s: not every home has answered", e->path.data);
-	else if (pushing_have(p, nodes) < p->count)
-		err_set(&err, ERR_AWAY, "push %.100s: not every keeper has it", e->path.data);
-	else {
+	if (e->all_stored && e->all_pushed) {
 		submit(e, mark_done, marked_done);
 		return;
 	}
+	err_set(&err, ERR_AWAY, "drain %.100s: not every %s has it", e->path.data,
+		e->all_pushed ? "home" : "keeper");
 	fail(e, &err);
-}
-
-static void push(struct drained *e)
-{
-	struct sync_push wanted = { .path = buf_str(&e->path), .record = e->entry.record,
-				    .type = str_of(e->entry.type) };
-
-	keepers_of(e, &wanted);
-	if (e->entry.fd < 0 || wanted.keeper_count == 0) {
-		struct err err;
-
-		err_set(&err, ERR_AWAY, "store %.100s: not every home has answered", e->path.data);
-		if (e->all_stored)
-			submit(e, mark_done, marked_done);
-		else
-			fail(e, &err);
-		return;
-	}
-	e->pushing = pushing_begin(e->drain->daemon, &wanted, e->entry.fd, e->entry.record.size);
-	e->entry.fd = -1;
-	e->pushing->settled = pushed;
-	e->pushing->data = e;
-	pushing_start(e->pushing);
 }
 
 /* store */
@@ -142,7 +97,7 @@ static void looked_above(struct job *job)
 	struct drained *e = CONTAINER_OF(job, struct drained, job);
 
 	if (e->absent || e->drain->stopping)
-		push(e);
+		finish(e);
 	else
 		store_record(e);
 }
@@ -166,7 +121,7 @@ static void stored(struct call *call, struct frame *frame)
 		fail(e, &err);
 		return;
 	}
-	if (answer.settled && !answer.all && !e->told_once) {
+	if (answer.settled && !answer.all && !e->told_once && !e->away) {
 		e->told_once = true;	/* the second answer says whether every home has it */
 		return;
 	}
@@ -175,7 +130,7 @@ static void stored(struct call *call, struct frame *frame)
 	if (answer.settled && !answer.known)
 		submit(e, look_above, looked_above);
 	else
-		push(e);
+		finish(e);
 }
 
 static void store_record(struct drained *e)
@@ -192,6 +147,53 @@ static void store_record(struct drained *e)
 	call_start(d->version, &e->call, VERSION_TALK_STORE, buf_str(&body),
 		   STORE_FACTOR * d->service->conf->timeouts.store_ms);
 	buf_clear(&body);
+}
+
+/* push */
+
+/* The path's keepers without this node; none where content only moves when it is read. */
+static void keepers_of(const struct drained *e, struct sync_push *ret)
+{
+	const struct layout *layout = peers_layout(e->drain->daemon->peers);
+	size_t copies = layout_copies(layout);
+	struct layout_order order;
+
+	ret->keeper_count = 0;
+	if (copies < 2)
+		return;
+	layout_keepers(layout, buf_str(&e->path), &order);
+	for (size_t i = 0; i < copies && i < order.count && i < HOLDERS_MAX; i++)
+		if (order.ids[i] != store_node(store_of(e)))
+			ret->keepers[ret->keeper_count++] = order.ids[i];
+	ret->wanted = (uint8_t)ret->keeper_count;
+}
+
+static void pushed(struct pushing *p)
+{
+	struct drained *e = p->data;
+	uint64_t nodes[HOLDERS_MAX];
+
+	e->pushing = NULL;
+	e->all_pushed = pushing_have(p, nodes) == p->count;
+	store_record(e);
+}
+
+static void push(struct drained *e)
+{
+	struct sync_push wanted = { .path = buf_str(&e->path), .record = e->entry.record,
+				    .type = str_of(e->entry.type) };
+
+	keepers_of(e, &wanted);
+	e->all_pushed = e->entry.fd < 0 || wanted.keeper_count == 0;
+	if (e->all_pushed) {
+		store_record(e);
+		return;
+	}
+	e->pushing = pushing_begin(e->drain->daemon, &wanted, e->entry.fd, e->entry.record.size);
+	e->entry.fd = -1;
+	e->pushing->settled = pushed;
+	e->pushing->data = e;
+	pushing_start(e->pushing);
 }
 
 /* look */
@@ -228,11 +230,41 @@ static void looked(struct job *job)
 	e->record = e->entry.record;
 	memcpy(e->type, e->entry.type, sizeof e->type);
 	e->all_stored = true;
-	store_record(e);
+	push(e);
+}
+
+/* Its homes and keepers: is one of them away, and is any there? */
+static bool anybody_there(struct drained *e)
+{
+	const struct peers *peers = e->drain->daemon->peers;
+	uint64_t nodes[QUORUM_HOMES_MAX + HOLDERS_MAX];
+	struct sync_push keepers;
+	struct quorum quorum;
+	size_t count, others = 0, up = 0;
+
+	quorum_begin(&quorum);
+	quorum_add(&quorum, peers_layout(peers), path_partition(buf_str(&e->path)));
+	count = quorum_homes(&quorum, nodes);
+	keepers_of(e, &keepers);
+	memcpy(nodes + count, keepers.keepers, keepers.keeper_count * sizeof nodes[0]);
+	count += keepers.keeper_count;
+	for (size_t i = 0; i < count; i++) {
+		others += nodes[i] != store_node(store_of(e));
+		up += nodes[i] != store_node(store_of(e)) && peers_up(peers, nodes[i]);
+	}
+	e->away = up < others;
+	return others == 0 || up > 0;
 }
 
 void drained_run(struct drained *e)
 {
+	struct err err;
+
+	if (!anybody_there(e)) {
+		err_set(&err, ERR_AWAY, "drain %.100s: nobody is there", e->path.data);
+		fail(e, &err);
+		return;
+	}
 	store_entry_clear(&e->entry);
 	submit(e, look, looked);
 }

@@ -244,6 +244,11 @@ void peers_note(struct peers *p, uint64_t id, const struct err *how)
 	p->sick[i].until = loop_now(p->loop) + SICK_MS;
 }
 
+bool peers_up(const struct peers *p, uint64_t id)
+{
+	return is_up(&p->members, id);
+}
+
 bool peers_sick(const struct peers *p, uint64_t id)
 {
 	const struct member *m = members_find(&p->members, id);

@@ -18,6 +18,7 @@
 #define HURRY_MS 30			/* at least, before the next is tried beside */
 #define HURRY_FACTOR 4			/* of the usual time */
 #define MIB_MS 60			/* more for each MiB */
+#define PROBES 4			/* pushes at once to a keeper that failed lately */
 #define EARLY_BYTES (256u << 10)	/* a larger body is not sent to one that has it */
 
 static void start_some(struct pushing *p);
@@ -176,6 +177,20 @@ static void record_text(const struct pushing *p, struct buf *text)
 	record_format(text, &p->record, buf_str(&p->type));
 }
 
+/* It failed lately, and some are trying it already. */
+static bool is_crowded(const struct syncd *d, uint64_t node)
+{
+	size_t count = 0;
+
+	if (!peers_push_late(d->peers, node))
+		return false;
+
+	for (const struct pushing *p = d->pushes; p != NULL; p = p->next)
+		for (size_t i = 0; i < p->count; i++)
+			count += p->tries[i].node == node && p->tries[i].state == TRY_RUNNING;
+	return count > PROBES;	/* this one among them */
+}
+
 static void start_try(struct push_try *t)
 {
 	struct pushing *p = t->pushing;
@@ -201,7 +216,8 @@ static void start_try(struct push_try *t)
 		.head = on_head, .body = on_body, .end = on_end,
 	};
 	t->state = TRY_RUNNING;
-	if (t->fetch.peer == NULL || fetch_start(p->daemon->fetcher, &t->fetch, NULL) < 0)
+	/* One that does not answer is not to have a connection of every writer. */
+	if (t->fetch.peer == NULL || is_crowded(p->daemon, t->node) || fetch_start(p->daemon->fetcher, &t->fetch, NULL) < 0)
 		t->state = TRY_FAILED;
 	buf_clear(&target);
 	buf_clear(&record);

@@ -96,6 +96,7 @@ void peers_synced(struct peers *, uint64_t epoch);
 /* Where it serves HTTP; NULL: not known, or it speaks no protocol of ours. */
 const struct address *peers_http(const struct peers *, uint64_t id);
 void peers_note(struct peers *, uint64_t id, const struct err *how);	/* NULL: it answered */
+bool peers_up(const struct peers *, uint64_t id);
 bool peers_sick(const struct peers *, uint64_t id);	/* better asked after the others */
 /* How pushes to it went. */
 void peers_push_done(struct peers *, uint64_t id, uint64_t ms);

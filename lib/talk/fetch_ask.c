@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #define SEND_BYTES (128L * 1024)	/* at once */
+#define SEND_SMALL (16L * 1024)		/* the least that curl takes, for bodies below */
+#define ANSWER_BYTES 4096L		/* of a PUT, at once: it is a line */
 
 /* Fields */
 
@@ -203,7 +205,9 @@ static void set_method(struct transfer *t)
 		 * kept connection turns out to be closed.
 		 */
 		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-		curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, SEND_BYTES);
+		curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE,
+				 ask->last && ask->available < SEND_SMALL ? SEND_SMALL : SEND_BYTES);
+		curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, ANSWER_BYTES);
 		curl_easy_setopt(easy, CURLOPT_READFUNCTION, read_body);
 		curl_easy_setopt(easy, CURLOPT_READDATA, t);
 		curl_easy_setopt(easy, CURLOPT_TRAILERFUNCTION, write_trailer);
