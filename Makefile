@@ -10,7 +10,8 @@ VERSION    := 0.1.0
 BUILD_DEPS := gcc make pkg-config libc6-dev libcurl4-openssl-dev libyaml-dev libinih-dev \
               libsodium-dev libssl-dev libsystemd-dev libjansson-dev curl
 TEST_DEPS  := bats jq attr iproute2 iputils-ping procps util-linux openssl clang libclang-rt-14-dev \
-              clang-tidy mandoc shellcheck python3 systemd rsync tar wget e2fsprogs patch $(MODEL_DEPS)
+              clang-tidy mandoc shellcheck python3 systemd rsync tar wget e2fsprogs patch \
+              libfaketime $(MODEL_DEPS)
 MODEL_DEPS := spin gcc libc6-dev
 BENCH_DEPS := nginx-light wrk
 SOAK_DEPS  := valgrind binutils
@@ -154,7 +155,7 @@ model:			## prove the protocol's models with spin, and that their mutants fail: 
 	$(call install_missing,$(MODEL_DEPS))
 	tests/model/run
 
-soak: lint-deep		## what takes long: static analysis, fuzzing, valgrind, threads
+soak: lint-deep		## what takes long: static analysis, fuzzing, valgrind, threads, chaos
 	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=300
 	$(call install_missing,$(SOAK_DEPS))
 	@tests/soak
