@@ -205,7 +205,7 @@ void standing_check(struct discoverd *d)
 	/* The start saved one more than it found. */
 	if (d->gossip.view.recalled > d->standing.sequence - 1 + BEHIND_MAX)
 		standing_silence(d, "others remember what this disk has forgotten");
-	if (d->starts_above >= CLONE_TIMES)
+	if (d->gossip.view.elsewhere || d->starts_above >= CLONE_TIMES)
 		standing_silence(d, "another process has this node's identity");
 }
 

@@ -120,6 +120,9 @@ static void hear_of_self(struct view *view, const struct member *word)
 	if (member_cmp_age(word, &view->self) > 0 && view->outdone < word->start &&
 	    word->start < UINT64_MAX)
 		view->outdone = word->start;
+	if (word->start == view->self.start &&
+	    !address_eq(&word->discovery, &view->self.discovery))
+		view->elsewhere = true;
 	if (view->recalled < word->sequence)
 		view->recalled = word->sequence;
 }

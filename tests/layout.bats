@@ -1,0 +1,332 @@
+# layout.bats - a group founds itself, grows, shrinks and heals, by itself
+#
+# Node I is $D/nI with UDP port $(at I); it is called nI.  covey-discoverd runs alone;
+# that records reached their new homes is said for covey-syncd by tests/packets.
+
+load helpers
+
+setup() {
+	covey_setup
+	covey key new >"$D/key"
+}
+
+at() { port $((3 * $1 + 1)); }
+
+# configure I [SEED...]; MORE_NODE and MORE: more lines
+configure() {
+	local i=$1 seed seeds=
+	shift
+	for seed in "$@"; do seeds+="${seeds:+, }\"127.0.0.1:$(at "$seed")\""; done
+	node_conf "n$i" "$(port $((3 * i)))" "  discovery: $(at "$i")
+  versions: $(port $((3 * i + 2)))
+group:
+  key_file: ../key
+  seeds: [$seeds]
+${MORE-}"
+	[ -z "${MORE_NODE-}" ] || sed -i "s/^node:\$/node:\n  $MORE_NODE/" "$D/n$i/covey.yaml"
+}
+
+run_node() {
+	spawn "n$1" covey-discoverd -c "$D/n$1/covey.yaml"
+	DAEMONS[$1]=$PID
+	[ -n "${SYNC[$1]-}" ] || spawn "sync$1" "$TOP/tests/packets" synced "$D/n$1/store/run/discover.sock"
+	SYNC[$1]=yes
+}
+
+# node I [SEED...] - configure and start covey-discoverd
+node() {
+	configure "$@"
+	run_node "$1"
+}
+
+ini() { echo "$D/n$1/store/state/layout.ini"; }
+value() { sed -n "s/^$2 = //p" "$(ini "$1")" | head -n 1; }
+id() { sed -n 's/^id = //p' "$D/n$1/store/node.ini"; }
+members() { sed -n 's/^\[\([0-9a-f]*\)\]$/\1/p' "$(ini "$1")"; }
+
+# settled I... - these have the same layout, of exactly these, and it is not joint
+settled() {
+	local i ids
+	ids=$(for i; do id "$i"; done | sort)
+	for i; do
+		cmp "$(ini "$1")" "$(ini "$i")" || return 1
+		[ "$(members "$i")" = "$ids" ] || return 1
+	done
+	! grep -q '^sets = A*B' "$(ini "$1")"
+}
+
+logged() { grep -q "$2" "$D/n$1.log"; }
+
+three() {
+	node 1
+	node 2 1
+	node 3 1
+	wait_until 10 settled 1 2 3
+}
+
+@test "a node without seeds founds a group when it has heard nobody for two seconds" {
+	node 1
+	sleep 1
+	[ ! -e "$(ini 1)" ]
+	wait_until 3 settled 1
+	[ "$(value 1 epoch)" -eq 1 ]
+	[ "$(value 1 homes)" -eq 3 ]
+	[ "$(value 1 copies)" -eq 2 ]
+	[ "$(value 1 keep_versions)" -eq 100 ]
+}
+
+@test "a node whose seed does not answer waits for it" {
+	node 1 2
+	sleep 4
+	[ ! -e "$(ini 1)" ]
+	node 2
+	wait_until 5 settled 1 2
+}
+
+@test "the second and the third node join with one seed and no command" {
+	node 1
+	wait_until 5 settled 1
+	node 2 1
+	wait_until 5 settled 1 2
+	node 3 2
+	wait_until 5 settled 1 2 3
+}
+
+@test "three nodes that list each other are a group at once, every time" {
+	local round i before
+	for round in 1 2 3; do
+		before=$(date +%s%N)
+		for i in 1 2 3; do node $i 1 2 3; done
+		wait_until 8 settled 1 2 3
+		echo "round $round: $((($(date +%s%N) - before) / 1000000)) ms"
+		[ "$(value 1 epoch)" -le 5 ]
+		for i in 1 2 3; do
+			stop "${DAEMONS[i]}"
+			rm -r "$D/n$i"
+		done
+	done
+}
+
+@test "a group settles though one of its nodes is killed again and again meanwhile" {
+	local i
+	for i in 1 2 3; do node $i 1 2 3; done
+	for i in 1 2 3 1 2 3; do
+		sleep 0.2
+		kill -KILL "${DAEMONS[i]}"
+		run_node "$i"
+	done
+	wait_until 20 settled 1 2 3
+}
+
+@test "a layout outlives kill -9 of all, and grows on" {
+	local lineage
+	three
+	lineage=$(value 1 lineage)
+	kill -KILL "${DAEMONS[@]}"
+	for i in 1 2 3; do run_node $i; done
+	node 4 1
+	wait_until 10 settled 1 2 3 4
+	[ "$(value 4 lineage)" = "$lineage" ]
+}
+
+@test "a guest knows the layout and is in none; it founds nothing" {
+	MORE_NODE="home: no" node 1
+	sleep 3
+	[ ! -e "$(ini 1)" ]
+	node 2 1
+	node 3 1
+	wait_until 10 settled 2 3
+	wait_until 5 cmp "$(ini 1)" "$(ini 2)"
+}
+
+@test "covey layout leave: done when the others have a layout without the leaver" {
+	three
+	run covey layout leave -c "$D/n2/covey.yaml"
+	[ "$status" -eq 0 ]
+	wait_until 5 settled 1 3
+	wait_until 5 cmp "$(ini 1)" "$(ini 2)"
+	sleep 1
+	settled 1 3
+	stop "${DAEMONS[2]}"
+	run_node 2			# wants to be a member again
+	wait_until 10 settled 1 2 3
+}
+
+@test "the only member cannot leave" {
+	node 1
+	wait_until 5 settled 1
+	run covey layout leave -c "$D/n1/covey.yaml"
+	[ "$status" -ne 0 ]
+	[[ $output == *"only member"* ]]
+}
+
+@test "SIGTERM changes no layout" {
+	three
+	cp "$(ini 1)" "$D/before"
+	stop "${DAEMONS[3]}"
+	sleep 3
+	cmp "$(ini 1)" "$D/before"
+}
+
+@test "covey layout set: one number for the group, by whatever node; homes go by ones" {
+	local epoch i
+	three
+	epoch=$(value 1 epoch)
+	run covey layout set copies=3 keep.versions=7 keep.days=9 -c "$D/n3/covey.yaml"
+	[ "$status" -eq 0 ]
+	wait_until 5 settled 1 2 3
+	[ "$(value 1 copies) $(value 1 keep_versions) $(value 1 keep_days)" = "3 7 9" ]
+	[ "$(value 1 epoch)" -eq $((epoch + 1)) ]
+	run covey layout set homes=1 -c "$D/n2/covey.yaml"
+	[ "$status" -eq 0 ]
+	wait_until 5 settled 1 2 3
+	[ "$(value 1 homes)" -eq 1 ]
+	[ "$(value 1 epoch)" -eq $((epoch + 5)) ]	# 2 and 1, each joint first
+}
+
+@test "another node at a dead member's address takes its place at once" {
+	local old
+	three
+	old=$(id 3)
+	kill -KILL "${DAEMONS[3]}"
+	rm -r "$D/n3/store"
+	run_node 3
+	wait_until 15 settled 1 2 3
+	[ "$(id 3)" != "$old" ]
+}
+
+@test "a member that does not answer stays a member" {
+	three
+	cp "$(ini 1)" "$D/before"
+	kill -KILL "${DAEMONS[3]}"
+	sleep 9
+	cmp "$(ini 1)" "$D/before"
+	run_node 3
+	sleep 2
+	cmp "$(ini 1)" "$D/before"
+}
+
+@test "covey layout force: refused while the council decides, then the survivors go on" {
+	local lineage epoch
+	three
+	run covey layout force --yes -c "$D/n1/covey.yaml"
+	[ "$status" -ne 0 ]
+	[[ $output == *"majority of the council is up"* ]]
+	lineage=$(value 1 lineage) epoch=$(value 1 epoch)
+	kill -KILL "${DAEMONS[2]}" "${DAEMONS[3]}"
+	rm -r "$D/n2/store" "$D/n3"
+	wait_until 15 grep -q '^state = down' "$D/n1/store/state/members.ini"
+	sleep 1
+	run covey layout force --yes -c "$D/n1/covey.yaml"
+	[ "$status" -eq 0 ]
+	wait_until 5 settled 1
+	[ "$(value 1 lineage)" = "$lineage" ]
+	[ "$(value 1 epoch)" -eq $((epoch + 1000)) ]
+	run_node 2
+	wait_until 15 settled 1 2
+}
+
+# standing I KEY - what node I has on its disk of itself
+standing() { sed -n "s/^$2 = //p" "$D/n$1/store/state/standing.ini"; }
+
+@test "a disk that forgot what others count on makes its node silent" {
+	three
+	stop "${DAEMONS[2]}"
+	sed -i 's/^sequence = .*/sequence = 50/' "$D/n2/store/state/standing.ini"
+	run_node 2
+	wait_until 5 grep -q '^sequence = 51' "$D/n2/store/state/standing.ini"
+	sleep 2				# the others have heard of it
+	stop "${DAEMONS[2]}"
+	sed -i 's/^sequence = .*/sequence = 50/' "$D/n2/store/state/standing.ini"
+	run_node 2
+	sleep 3
+	[ "$(standing 2 silent)" = no ]	# one save is what a crash may cost
+	stop "${DAEMONS[2]}"
+	sed -i 's/^sequence = .*/sequence = 20/' "$D/n2/store/state/standing.ini"
+	run_node 2
+	wait_until 5 logged 2 "others remember what this disk has forgotten"
+	wait_until 5 test "$(standing 2 silent)" = yes
+	stop "${DAEMONS[2]}"
+	run_node 2
+	wait_until 5 logged 2 "this node forgot something"
+	stop "${DAEMONS[2]}"
+	rm "$D/n2/store/node.ini"	# formatted anew
+	run_node 2
+	wait_until 15 settled 1 2 3
+	[ "$(standing 2 silent)" = no ]
+}
+
+@test "one identity at two places: both are silent" {
+	three
+	stop "${DAEMONS[2]}"
+	configure 4 1
+	cp -a "$D/n2/store" "$D/n4/"
+	run_node 2
+	run_node 4
+	wait_until 60 logged 2 "another process has this node's identity"
+	wait_until 60 logged 4 "another process has this node's identity"
+}
+
+@test "solo groups that meet become one" {
+	node 1
+	node 2
+	wait_until 5 settled 1
+	wait_until 5 settled 2
+	[ "$(value 1 lineage)" != "$(value 2 lineage)" ]
+	stop "${DAEMONS[2]}"
+	node 2 1
+	wait_until 10 settled 1 2
+}
+
+@test "a solo group gives itself up for a larger one" {
+	local lineage
+	node 3
+	node 1
+	node 2 1
+	wait_until 10 settled 1 2
+	wait_until 5 settled 3
+	lineage=$(value 1 lineage)
+	stop "${DAEMONS[3]}"
+	node 3 2
+	wait_until 10 settled 1 2 3
+	[ "$(value 3 lineage)" = "$lineage" ]
+}
+
+@test "two larger groups with one key stay apart, and say so" {
+	node 1
+	node 2 1
+	node 3
+	node 4 3
+	wait_until 10 settled 1 2
+	wait_until 10 settled 3 4
+	stop "${DAEMONS[4]}"
+	node 4 3 1
+	wait_until 15 logged 4 "another group has this key"
+	wait_until 15 logged 1 "another group has this key"
+	sleep 1
+	settled 1 2
+	settled 3 4
+}
+
+@test "keepers follow weight, homes and keepers regions: the layout has what members say" {
+	MORE_NODE="region: east" node 1
+	MORE_NODE="weight: 4" node 2 1
+	wait_until 10 settled 1 2
+	grep -qx "region = east" "$(ini 2)"
+	grep -qx "weight = 4" "$(ini 1)"
+	stop "${DAEMONS[2]}"
+	MORE_NODE="region: west" node 2 1
+	wait_until 10 grep -qx "region = west" "$(ini 1)"
+	settled 1 2
+	run grep -c "weight = 4" "$(ini 1)"
+	[ "$output" -eq 0 ]
+}
+
+@test "what cannot be a layout is not used" {
+	three
+	stop "${DAEMONS[3]}"
+	sed -i 's/^sets = A/sets = C/' "$(ini 3)"
+	run_node 3
+	wait_until 5 logged 3 "forget the layout"
+	wait_until 10 settled 1 2 3
+}
