@@ -39,8 +39,9 @@ stop_versiond() { kill -STOP "$(versiond "$1")"; }
 cont_versiond() { kill -CONT "$(versiond "$1")"; }
 
 is() { # is EXPECTED CMD...
-	local said
-	said=$("${@:2}") && [ "$said" = "$1" ] || { echo "expected '$1', got '$said'"; return 1; }
+	local said status=0
+	said=$("${@:2}") || status=$?
+	[ "$status $said" = "0 $1" ] || { echo "expected '$1', got '$said'"; return 1; }
 }
 
 # put I PATH TEXT
@@ -161,7 +162,7 @@ print(hashlib.blake2b(b"covey group id", digest_size=32, key=bytes.fromhex(sys.a
 	kill -KILL "$pid"
 	restarted() { local now; now=$(versiond 2) && [ "$now" != "$pid" ]; }
 	wait_until 5 restarted
-	wait_until 5 is $((epoch + 5)) metric 2 layout_epoch
+	wait_until 5 is $((epoch + 5)) metric 2 versions_epoch
 	is "unconfirmed 1/3" got 2 '"\(.standing) \(.homes)"' newest fence
 	is "confirmed 2/3 $epoch" got 1 '"\(.standing) \(.homes) \(.epoch)"' newest fence
 	[ "$(metric 1 behind_total)" -ge 1 ]

@@ -195,8 +195,11 @@ void carrier_free(struct carrier *carrier)
 {
 	if (carrier == NULL)
 		return;
-	while (carrier->first != NULL)
-		carry_end(carrier->first);
+	for (struct carry *carry = carrier->first, *next; carry != NULL; carry = next) {
+		next = carry->next;
+		call_finish(&carry->call);
+		free(carry);
+	}
 	caller_free(carrier->sync);
 	free(carrier->links);
 	free(carrier);

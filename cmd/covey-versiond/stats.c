@@ -76,7 +76,7 @@ void stats_print(const struct versiond *v, struct buf *buf)
 	print_one(buf, "covey_home_commits_total", "Records kept as a home.", s->commits);
 	print_one(buf, "covey_home_refused_total", "Records that could not be kept.", s->refused);
 	print_one(buf, "covey_behind_total", "Times that others had a newer layout.", s->behind);
-	print_head(buf, "covey_layout_epoch", "Of the layout in use; 0: none.");
-	buf->len -= strlen("counter\n");
-	buf_addf(buf, "gauge\ncovey_layout_epoch %" PRIu64 "\n", v->home.layout.epoch);
+	buf_addf(buf, "# HELP covey_versions_epoch Of the layout that covey-versiond goes by; 0: none.\n"
+		      "# TYPE covey_versions_epoch gauge\ncovey_versions_epoch %" PRIu64 "\n",
+		 v->home.layout.epoch);
 }
