@@ -1,4 +1,4 @@
-/* change - layouts: who decides them, how they spread, and sync */
+/* change - layouts that are decided by fiat, how they spread, and sync */
 #include "sim.h"
 
 #include "mem.h"
@@ -10,14 +10,28 @@
 
 /* what was decided */
 
-static void decide(const struct layout *layout)
+/* At most one layout per epoch, and a single one only after its homes know all. */
+void change_used(const struct layout *layout)
 {
+	const struct layout *before = NULL;
+
+	for (size_t i = 0; i < sim.decided_count; i++) {
+		if (sim.decided[i].epoch == layout->epoch) {
+			MUST("5", layout_eq(&sim.decided[i], layout));
+			return;
+		}
+		if (sim.decided[i].epoch == layout->epoch - 1)
+			before = &sim.decided[i];
+	}
 	sim.decided = mem_resize(sim.decided, sim.decided_count + 1, sizeof *sim.decided);
 	sim.decided[sim.decided_count++] = *layout;
-	sim.newest = *layout;
+	if (layout->epoch > sim.newest.epoch)
+		sim.newest = *layout;
 	sim.decided_at = sim.now;
 	say("epoch %" PRIu64 " is decided: %zu in A, %zu in B", layout->epoch,
 	    layout_members(layout, LAYOUT_A), layout_members(layout, LAYOUT_B));
+	if (before != NULL && !layout_is_joint(layout))
+		judge_single(layout);
 }
 
 /* Some machines, by chance; enough of them to lose one, where one may lose its disk. */
@@ -99,7 +113,7 @@ static void decide_next(void)
 	} else {
 		return;
 	}
-	decide(&next);
+	change_used(&next);
 }
 
 /* Some member of the council has it decided, and is the first to know. */
@@ -112,6 +126,24 @@ static void council_meets(struct event *event)
 	if (machine->up && machine->slow_until <= sim.now)
 		machine_adopt(machine, &sim.newest);
 	schedule(new_event(sizeof(struct event)), 1 + below(300), -1, council_meets);
+}
+
+/* content follows: from who leaves before it goes, and in the end wherever it lacks */
+
+static void keep(struct event *event)
+{
+	struct machine *machine = &sim.machines[event->machine];
+	const struct layout *layout = &machine->home.layout;
+	const struct layout_member *self = layout_find(layout, machine->disk.id);
+	bool leaves = layout_is_joint(layout) && self != NULL && !(self->sets & LAYOUT_B);
+
+	if ((leaves || sim.calm) && client_keep(machine) && leaves &&
+	    machine->synced != layout->epoch) {
+		machine->synced = layout->epoch;
+		if (machine->discovery != NULL)
+			council_synced(machine, layout->epoch);
+	}
+	schedule(new_event(sizeof(struct event)), 300, machine->index, keep);
 }
 
 /* how they spread */
@@ -135,10 +167,14 @@ static void gossip(struct event *event)
 
 void change_want(struct machine *machine, int from)
 {
+	if (machine->discovery != NULL) {
+		council_want(machine, from);
+		return;
+	}
 	post(machine->index, from, new_packet(NOTE_WANT, NULL, 0));
 }
 
-void change_begin(void)
+static void begin_by_fiat(void)
 {
 	struct layout layout = { .lineage = LINEAGE, .epoch = 1, .homes = 3, .copies = 2,
 				 .keep_versions = 100 };
@@ -146,12 +182,20 @@ void change_begin(void)
 	for (int i = 0; i < sim.profile.members; i++)
 		layout_put(&layout, sim.machines[i].disk.id, LAYOUT_A, 1, "");
 	layout_seat(&layout);
-	decide(&layout);
+	change_used(&layout);
 	for (int i = 0; i < sim.profile.machines; i++)
 		machine_adopt(&sim.machines[i], &layout);
 	schedule(new_event(sizeof(struct event)), 1, -1, gossip);
-	if (sim.profile.changes)
+	if (sim.profile.changes == BY_FIAT)
 		schedule(new_event(sizeof(struct event)), below(500), -1, council_meets);
+}
+
+void change_begin(void)
+{
+	if (sim.profile.changes == BY_COUNCIL)
+		council_begin();
+	else
+		begin_by_fiat();
 }
 
 /* sync: the plan is resync.h's */
@@ -187,6 +231,8 @@ static void note_synced(struct machine *machine)
 
 	if (epoch != 0 && epoch == machine->disk.layout.epoch && machine->synced != epoch) {
 		machine->synced = epoch;
+		if (machine->discovery != NULL)
+			council_synced(machine, epoch);
 		say("%d is synced for epoch %" PRIu64, machine->index, epoch);
 	}
 }
@@ -212,6 +258,11 @@ void change_sync(struct machine *machine)
 	machine->sync_token = 0;	/* it is gone for good */
 	resync_failed(machine->resync, id, machine->sync_asked, machine->sync_count);
 	change_sync(machine);
+}
+
+void change_live(struct machine *machine)
+{
+	schedule(new_event(sizeof(struct event)), below(300), machine->index, keep);
 }
 
 void change_started(struct machine *machine)
@@ -265,7 +316,7 @@ static void asked_to_sync(struct machine *machine, const struct packet *packet)
 		answer_sync(machine, packet);
 	else if (packet->epoch > machine->disk.layout.epoch)
 		change_want(machine, packet->from);
-	else
+	else if (machine->discovery == NULL)
 		tell_layout(machine, packet->from);
 }
 

@@ -458,6 +458,45 @@ void client_drain(struct machine *machine)
 	schedule(new_event(sizeof(struct event)), 100 + below(900), machine->index, drain);
 }
 
+/* KEEP: content to its keepers, from who leaves, and when there is time */
+
+/* True: all keepers have it already. */
+static bool keep_at_keepers(struct machine *machine, const struct kept *kept)
+{
+	const struct layout *layout = &machine->home.layout;
+	struct layout_order keepers;
+	bool all = true;
+
+	layout_keepers(layout, sim_paths[kept->path], &keepers);
+	for (size_t i = 0; i < layout_copies(layout); i++) {
+		struct machine *keeper = machine_of(keepers.ids[i]);
+		const struct kept *there;
+		struct packet *packet;
+
+		if (keeper == NULL || keeper == machine)
+			continue;
+		there = disk_find(&keeper->disk, kept->path, kept->record.version);
+		if (there != NULL && there->content)
+			continue;
+		all = false;
+		packet = new_packet(NOTE_PUSH, NULL, 0);
+		packet->path = kept->path;
+		packet->record = kept->record;
+		post(machine->index, keeper->index, packet);
+	}
+	return all;
+}
+
+bool client_keep(struct machine *machine)
+{
+	bool all = true;
+
+	for (size_t i = 0; i < machine->disk.kept_count; i++)
+		if (machine->disk.kept[i].content && !keep_at_keepers(machine, &machine->disk.kept[i]))
+			all = false;
+	return all;
+}
+
 /* what comes */
 
 static void have_pushed(struct writing *writing)

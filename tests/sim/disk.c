@@ -92,6 +92,7 @@ void disk_wipe(struct disk *disk)
 {
 	free(disk->kept);
 	free(disk->outbox);
+	free(disk->promise);
 	*disk = (struct disk){ .layout = LAYOUT_NONE };
 }
 

@@ -109,6 +109,20 @@ struct version history_highest(int path)
 	return highest;
 }
 
+void history_count(struct totals *totals)
+{
+	for (size_t i = 0; i < history.count; i++) {
+		const struct deed *d = &history.deeds[i];
+
+		if (!d->confirmed)
+			totals->unconfirmed++;
+		else if (d->write)
+			totals->writes++;
+		else
+			totals->reads++;
+	}
+}
+
 /* linearizability */
 
 static struct deed *write_of(int path, struct version version)
@@ -257,6 +271,29 @@ void facts_clear(void)
 	history.fact_count = 0;
 }
 
+/* A majority of its homes knows whatever was confirmed before. */
+void judge_single(const struct layout *layout)
+{
+	for (int p = 0; p < PATHS; p++) {
+		struct version confirmed = history_highest(p);
+		struct layout_order homes;
+		size_t know = 0;
+
+		layout_homes(layout, LAYOUT_A, path_partition(sim_paths[p]), &homes);
+		for (size_t i = 0; i < homes.count; i++) {
+			const struct machine *machine = machine_of(homes.ids[i]);
+			const struct kept *newest =
+				machine != NULL ? disk_newest(&machine->disk, p) : NULL;
+
+			/* who has lost its disk knew, and does not count any more */
+			know += machine == NULL || version_is_none(confirmed) ||
+				(newest != NULL &&
+				 version_cmp(newest->record.version, confirmed) >= 0);
+		}
+		MUST("6", know > homes.count / 2);
+	}
+}
+
 /* when all is quiet */
 
 static bool is_home(const struct layout *layout, int path, uint64_t id)
@@ -284,6 +321,27 @@ static void judge_home(const struct machine *machine, int path)
 		if (fact->path == path && fact->durable && !sim.wiped)
 			MUST("14 (homes have the same records)",
 			     disk_find(&machine->disk, path, fact->record.version) != NULL);
+	}
+}
+
+/* Whatever content there is is with its keepers. */
+static void judge_keepers(const struct machine *machine)
+{
+	const struct layout *layout = &sim.newest;
+
+	for (size_t i = 0; i < machine->disk.kept_count; i++) {
+		const struct kept *kept = &machine->disk.kept[i];
+		struct layout_order keepers;
+
+		layout_keepers(layout, sim_paths[kept->path], &keepers);
+		for (size_t k = 0; kept->content && k < layout_copies(layout); k++) {
+			const struct machine *keeper = machine_of(keepers.ids[k]);
+			const struct kept *there =
+				keeper == NULL ? NULL : disk_find(&keeper->disk, kept->path,
+								  kept->record.version);
+
+			MUST("14 (keepers have their contents)", there != NULL && there->content);
+		}
 	}
 }
 
@@ -319,6 +377,7 @@ void judge_end(void)
 		const struct machine *machine = &sim.machines[m];
 
 		MUST("14 (outboxes are empty)", machine->disk.outbox_count == 0);
+		judge_keepers(machine);
 		for (int p = 0; p < PATHS; p++)
 			if (is_home(layout, p, machine->disk.id))
 				judge_home(machine, p);

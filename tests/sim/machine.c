@@ -45,7 +45,7 @@ void machine_arm(struct machine *machine)
 
 static void judge_sent(const struct machine *machine, struct str plain);
 
-static int port_of(const struct address *a)
+int port_of(const struct address *a)
 {
 	struct sockaddr_in in;
 
@@ -164,6 +164,11 @@ static void begin_commit(struct machine *machine, const struct wire_store *store
 	disk_write(machine, writing);
 }
 
+static bool is_about_layouts(enum wire_type type)
+{
+	return type == WIRE_GOSSIP || type >= WIRE_WANT;
+}
+
 static void receive_wire(struct machine *machine, const struct packet *packet)
 {
 	struct buf reply = BUF_INIT;
@@ -171,6 +176,11 @@ static void receive_wire(struct machine *machine, const struct packet *packet)
 
 	if (wire_unpack((struct str){ packet->bytes, packet->n }, MEMBER_PROTOCOL, GROUP, &wire) < 0) {
 		fail("a packet of ours is refused");
+		return;
+	}
+	if (is_about_layouts(wire.type)) {
+		council_receive(machine, &wire, packet->from);
+		machine_arm(machine);
 		return;
 	}
 	asker_receive(&machine->asker, &wire, sim.now);
@@ -217,7 +227,7 @@ void machine_receive(struct packet *packet)
 
 /* its life */
 
-static struct address address_at(int port)
+struct address address_at(int port)
 {
 	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons((uint16_t)(port + 1)) };
 	struct address a = { .len = sizeof in };
@@ -249,7 +259,7 @@ void machine_start(struct machine *machine)
 	machine->boot++;
 	machine->up = true;
 	machine->armed = 0;
-	machine->cannot_tell = machine->draining = false;
+	machine->cannot_tell = false;
 	memset(machine->free_at, 0, sizeof machine->free_at);
 	memset(machine->locked, 0, sizeof machine->locked);
 	machine->member = (struct member){ .id = disk->id, .start = ++disk->start,
@@ -260,7 +270,10 @@ void machine_start(struct machine *machine)
 	say("%d starts as %" PRIu64 " at epoch %" PRIu64, machine->index, disk->id, disk->layout.epoch);
 	if (disk->layout.epoch != 0)
 		asker_layout(&machine->asker, &disk->layout, sim.now);
+	if (sim.profile.changes == BY_COUNCIL)
+		council_start(machine);
 	change_started(machine);
+	change_live(machine);
 	client_drain(machine);
 	tell_all();
 }
@@ -274,6 +287,7 @@ void machine_crash(struct machine *machine)
 	asker_clear(&machine->asker);
 	home_clear(&machine->home);
 	client_drop_all(machine);
+	council_stop(machine);
 	free(machine->resync);
 	free(machine->sync_asked);
 	machine->resync = NULL;
@@ -290,20 +304,40 @@ static void adopted(struct event *event)
 	memcpy(&layout, told->bytes, sizeof layout);
 	if (layout.epoch <= machine->disk.layout.epoch)
 		return;
+	change_used(&layout);
 	machine->disk.layout = layout;
+	machine->synced = 0;
 	say("%d adopts epoch %" PRIu64, machine->index, layout.epoch);
 	asker_layout(&machine->asker, &layout, sim.now);
 	machine_arm(machine);
+	if (machine->discovery != NULL)
+		council_adopted(machine, &layout);
 	change_started(machine);
 }
 
+/* The machine crashes while it writes a layout. */
+static void maybe_adopted(struct event *event)
+{
+	struct machine *machine = &sim.machines[event->machine];
+	struct packet *told = (struct packet *)event;
+	struct layout layout;
+
+	memcpy(&layout, told->bytes, sizeof layout);
+	if (layout.epoch <= machine->disk.layout.epoch || chance(50))
+		return;
+	change_used(&layout);
+	machine->disk.layout = layout;
+}
+
 /* Durable first, then told. */
-void machine_adopt(struct machine *machine, const struct layout *layout)
+bool machine_adopt(struct machine *machine, const struct layout *layout)
 {
 	struct packet *told;
 
 	if (layout->epoch <= machine->disk.layout.epoch)
-		return;
+		return false;
 	told = new_packet(NOTE_COUNT, layout, sizeof *layout);
+	told->event.lost = maybe_adopted;
 	schedule(&told->event, below(sim.profile.disk + 1), machine->index, adopted);
+	return true;
 }

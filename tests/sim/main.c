@@ -31,7 +31,14 @@ static void choose_profile(struct profile *p)
 	p->jumps = chance(40);
 	p->stops = chance(40);
 	p->wipes = chance(15) && p->members >= 3;
-	p->changes = chance(60) && p->machines > 1;
+	if (p->machines > 1)
+		p->changes = chance(55) ? BY_FIAT : chance(50) ? BY_COUNCIL : FIXED;
+	if (p->changes == BY_COUNCIL) {
+		p->length = 5000 + below(12000);
+		p->ops *= 3;
+		p->faults = p->faults * 4;
+		p->jumps = false;
+	}
 }
 
 static void begin(uint64_t seed)
@@ -71,11 +78,12 @@ static bool is_settled(void)
 		if (sim.machines[i].disk.outbox_count > 0 || sim.machines[i].ops != NULL ||
 		    sim.machines[i].disk.layout.epoch != sim.newest.epoch)
 			return false;
-	return !layout_is_joint(&sim.newest);
+	return !layout_is_joint(&sim.newest) &&
+	       (sim.profile.changes != BY_COUNCIL || council_is_content());
 }
 
 /* Trouble, then calm until there is nothing left to do. */
-static bool run(uint64_t seed)
+static bool run(uint64_t seed, struct totals *totals)
 {
 	begin(seed);
 	run_until(1000 + sim.profile.disk + 1);
@@ -84,7 +92,7 @@ static bool run(uint64_t seed)
 	run_until(1000 + sim.profile.length);
 	trouble_end();
 	sim.quiet = true;
-	for (int i = 0; i < 60 && sim.failures == 0; i++) {
+	for (int i = 0; i < (sim.profile.changes == BY_COUNCIL ? 400 : 60) && sim.failures == 0; i++) {
 		run_until(sim.now + 500);
 		if (i > 4 && is_settled())
 			break;
@@ -95,8 +103,11 @@ static bool run(uint64_t seed)
 	run_until(sim.now + 2000);
 	if (sim.failures == 0)
 		history_judge();
-	if (sim.failures == 0 && (!sim.wiped || sim.profile.changes))
+	if (sim.failures == 0 && (!sim.wiped || sim.profile.changes != FIXED))
 		judge_end();
+	history_count(totals);
+	totals->layouts += sim.decided_count;
+	totals->packets += sim.sent;
 	end();
 	return sim.failures == 0;
 }
@@ -109,7 +120,8 @@ static int usage(void)
 
 int main(int argc, char **argv)
 {
-	uint64_t first = 1, count = 1, failed = 0, deeds = 0;
+	uint64_t first = 1, count = 1, failed = 0;
+	struct totals totals = { 0 };
 
 	for (; argc > 1 && argv[1][0] == '-'; argc--, argv++) {
 		sim.outcomes_only = sim.outcomes_only || argv[1][1] == 'o';
@@ -119,11 +131,13 @@ int main(int argc, char **argv)
 	    (argc == 3 && str_u64(str_of(argv[2]), UINT64_MAX, &count) < 0))
 		return usage();
 	for (uint64_t i = 0; i < count && failed < 3; i++) {
-		failed += !run(first + i);
-		deeds += sim.trace != 0;
+		failed += !run(first + i, &totals);
 	}
 	history_free();
-	printf("%" PRIu64 " schedules from seed %" PRIu64 ", %" PRIu64 " failed\n", count, first,
-	       failed);
-	return failed > 0 || deeds == 0;
+	printf("%" PRIu64 " schedules from seed %" PRIu64 ", %" PRIu64 " failed\n"
+	       "%" PRIu64 " reads and %" PRIu64 " writes confirmed, %" PRIu64 " not; %" PRIu64
+	       " layouts, %" PRIu64 " packets\n",
+	       count, first, failed, totals.reads, totals.writes, totals.unconfirmed,
+	       totals.layouts, totals.packets);
+	return failed > 0 || totals.reads == 0 || totals.writes == 0;
 }

@@ -11,7 +11,8 @@
  *	disk.c		what survives a crash, and what is being written
  *	machine.c	a node: its answers, its questions, what it fetches
  *	client.c	GET, PUT and DELETE, and the outbox
- *	change.c	layouts: who decides them, how they spread, sync
+ *	change.c	layouts that are decided by fiat, how they spread, sync
+ *	council.c	layouts as the group itself decides them
  *	history.c	what happened, and whether it may have
  *	main.c		seeds
  */
@@ -69,9 +70,12 @@ struct entry {				/* of the outbox */
 	struct version version;
 };
 
+struct synod_promise;
+
 struct disk {
 	uint64_t id, start;
 	struct layout layout;
+	struct synod_promise *promise;	/* owned; NULL: none yet */
 	struct kept *kept;		/* owned */
 	size_t kept_count;
 	struct entry *outbox;		/* owned */
@@ -93,6 +97,7 @@ struct writing {
 };
 
 struct op;
+struct discovery;
 
 struct machine {
 	int index;
@@ -114,7 +119,8 @@ struct machine {
 	uint16_t *sync_asked;		/* owned */
 	size_t sync_count, sync_rows;	/* asked; not on disk yet */
 	uint64_t synced;		/* epoch */
-	bool draining;
+	struct discovery *discovery;	/* owned; NULL: layouts are decided by fiat */
+	bool guest;			/* it does not want to be a home */
 };
 
 struct profile {			/* of a schedule */
@@ -123,7 +129,8 @@ struct profile {			/* of a schedule */
 	uint64_t delay, far;		/* ms; and now and then */
 	uint64_t disk, disk_far;
 	unsigned faults;		/* about one in so many ms; 0: none */
-	bool changes, wipes, cuts, jumps, stops;
+	enum { FIXED, BY_FIAT, BY_COUNCIL } changes;
+	bool wipes, cuts, jumps, stops;
 	uint64_t length;		/* ms */
 	unsigned ops;			/* about one in so many ms */
 };
@@ -143,7 +150,7 @@ struct sim {
 	bool outcomes_only;		/* judge by what clients see, no more */
 	bool verbose;
 	int failures;
-	struct layout newest;		/* that was decided */
+	struct layout newest;		/* that was decided, or is used by somebody */
 	struct layout *decided;		/* owned; all of them */
 	size_t decided_count;
 	uint64_t decided_at;
@@ -193,7 +200,9 @@ void machine_start(struct machine *);
 void machine_crash(struct machine *);
 void machine_receive(struct packet *);
 void machine_arm(struct machine *);
-void machine_adopt(struct machine *, const struct layout *);
+bool machine_adopt(struct machine *, const struct layout *);	/* false: it is no newer */
+struct address address_at(int machine);
+int port_of(const struct address *);
 struct machine *machine_of(uint64_t id);	/* NULL: no such node any more */
 
 /* client.c */
@@ -201,13 +210,27 @@ void clients_begin(void);
 void client_drop_all(struct machine *);
 void client_receive(struct machine *, struct packet *);
 void client_drain(struct machine *);
+bool client_keep(struct machine *);	/* to the keepers; true: they have all of it */
 
 /* change.c */
 void change_begin(void);
 void change_want(struct machine *, int from);
 void change_receive(struct machine *, struct packet *);
 void change_sync(struct machine *);		/* go on with resync */
-void change_started(struct machine *);
+void change_live(struct machine *);		/* it has started */
+void change_started(struct machine *);		/* it has a layout: sync from the start */
+
+void change_used(const struct layout *);	/* somebody has it on its disk */
+
+/* council.c */
+void council_begin(void);
+void council_start(struct machine *);
+void council_stop(struct machine *);
+void council_adopted(struct machine *, const struct layout *);
+void council_synced(struct machine *, uint64_t epoch);
+void council_want(struct machine *, int from);
+void council_receive(struct machine *, const struct wire *, int from);
+bool council_is_content(void);
 
 /* history.c */
 size_t history_begin(int machine, int path, bool write);
@@ -217,6 +240,10 @@ void history_confirmed(size_t, struct version);
 void history_unknown(size_t);		/* it may still happen, or never */
 void history_clear(void);
 void history_free(void);
+struct totals {
+	uint64_t reads, writes, unconfirmed, layouts, packets;
+};
+void history_count(struct totals *);	/* is added to */
 void history_judge(void);
 struct version history_highest(int path);	/* confirmed so far */
 
@@ -225,6 +252,7 @@ void fact_kept(int machine, int path, const struct record *, bool content);
 bool fact_is_durable(int path, const struct record *, bool content);
 void facts_clear(void);
 void judge_end(void);			/* when all is quiet */
+void judge_single(const struct layout *);	/* which follows a joint one */
 unsigned fact_copies(int path, const struct record *);
 
 #endif

@@ -10,6 +10,8 @@
 
 struct sim sim;
 
+static void print(const char *format, va_list args) __attribute__((format(printf, 1, 0)));
+
 static void print(const char *format, va_list args)
 {
 	fprintf(stderr, "%8" PRIu64 " ", sim.now);
@@ -244,7 +246,7 @@ void tell_members(struct machine *machine)
 {
 	struct members list = MEMBERS_INIT;
 
-	if (!machine->up)
+	if (!machine->up || machine->discovery != NULL)
 		return;
 	list.self = machine->member.id;
 	members_add(&list, &machine->member);
@@ -290,12 +292,19 @@ static void bring_back(struct event *event)
 		machine_start(machine);
 }
 
+/* There is one to lose: in the layouts that are used or soon will be. */
+static bool may_lose_one(void)
+{
+	return layout_members(&sim.newest, LAYOUT_A) >= 3 &&
+	       (!layout_is_joint(&sim.newest) || layout_members(&sim.newest, LAYOUT_B) >= 3);
+}
+
 static void crash_one(struct machine *machine)
 {
 	if (!machine->up)
 		return;
 	machine_crash(machine);
-	if (sim.profile.wipes && !sim.wiped && chance(25)) {
+	if (sim.profile.wipes && !sim.wiped && may_lose_one() && chance(25)) {
 		say("%d loses its disk", machine->index);
 		sim.wiped = true;
 		disk_wipe(&machine->disk);
