@@ -1,0 +1,141 @@
+# repair.bats - what anybody missed reaches him: the outbox, sync, KEEP
+#
+# Real groups, by `covey up`.
+# shellcheck shell=bash disable=SC2034,SC2154
+
+load helpers
+
+conf() { echo "$D/group/node$1/covey.yaml"; }
+
+# settled N: one layout of N members everywhere, not joint
+settled() {
+	local i members
+	for ((i = 1; i < ${#URLS[@]} + 1; i++)); do
+		members=$(curl -sf "${URLS[i]}/.covey/layout" |
+			jq -r '"\(.epoch) \(.joint) \([.members[] | select(.in_a)] | length)"') || return 1
+		[[ $members == *" false $1" ]] || return 1
+		[ "$i" = 1 ] || [ "$members" = "$before" ] || return 1
+		local before=$members
+	done
+}
+
+# The roles of node I
+roles() {
+	local role
+	for role in httpd versiond discoverd syncd; do role_pid "$1" "covey-$role" || :; done
+}
+freeze() { local pid; for pid in $(roles "$1"); do kill -STOP "$pid"; done; }
+thaw() { local pid; for pid in $(roles "$1"); do kill -CONT "$pid"; done; }
+
+# Files of node I's tree that a home does not know or a keeper has not.
+lacking() {
+	(cd "${STORES[$1]}/tree" && find . \( -type f -o -type l \) -printf '/%P\0') |
+		{ covey-check -c "$(conf "$1")" --json -0 - || :; } |
+		jq -r 'select([.nodes[] | select(((.roles | index("home")) and (.newest | not)) or
+		       ((.roles | index("keeper")) and (.has | IN("content", "deleted") | not)))] | length > 0) | .href'
+}
+complete() { [ -z "$(lacking "$1")" ]; }
+
+# as_put I: node I gives what was put, by put_some
+as_put() {
+	local f
+	for f in "$D"/put/*; do
+		[ "$(code "${URLS[$1]}/d/${f##*/}")" = 200 ] && [ "$(sha "$D/body")" = "$(sha "$f")" ] ||
+			{ echo "node $1: ${f##*/}"; return 1; }
+	done
+}
+
+# put_some I FROM TO STATUS
+put_some() {
+	local i status
+	mkdir -p "$D/put"
+	for ((i = $2; i <= $3; i++)); do
+		bytes $((i * 5000)) "$i" >"$D/put/f$i"
+		status=$(code -T "$D/put/f$i" "${URLS[$1]}/d/f$i")
+		[ "$status" = "$4" ] || { echo "PUT f$i: $status"; return 1; }
+	done
+}
+
+@test "what was written while all others were away reaches everybody, though the roles are killed" {
+	group 3
+	wait_until 20 settled 3
+	put_some 1 1 3 201
+	freeze 2
+	freeze 3
+	put_some 1 4 12 202
+	[ "$(code -X DELETE "${URLS[1]}/d/f1")" = 202 ]
+	rm "$D/put/f1"
+	[ "$(code -X PUT "${URLS[1]}/empty/")" = 202 ]
+	kill -KILL "$(role_pid 1 covey-syncd)" "$(role_pid 1 covey-httpd)"
+	thaw 2
+	thaw 3
+	wait_until 10 role_pid 1 covey-syncd
+	kill -KILL "$(role_pid 1 covey-syncd)"
+	wait_until 20 complete 1
+	[ "$(find "${STORES[2]}/tree/d" "${STORES[3]}/tree/d" -name 'f*' | wc -l)" -eq 22 ]
+	[ -d "${STORES[2]}/tree/empty" ] && [ -d "${STORES[3]}/tree/empty" ]
+	freeze 1
+	as_put 2
+	as_put 3
+	[ "$(code "${URLS[3]}/d/f1")" = 404 ]
+	[ "$(header Version-State)" = confirmed ]
+}
+
+@test "a node that was away gets what it missed, at the cost of what differs" {
+	group 3
+	wait_until 20 settled 3
+	put_some 1 1 5 201
+	freeze 3
+	put_some 2 6 12 201
+	thaw 3
+	wait_until 15 complete 2
+	freeze 1
+	as_put 3
+}
+
+@test "a disk that was lost fills again by itself" {
+	group 3
+	wait_until 20 settled 3
+	put_some 1 1 6 201
+	put_some 3 7 12 201
+	bytes 3000000 >"$D/put/large"
+	[ "$(code -T "$D/put/large" "${URLS[2]}/d/large")" = 201 ]
+	stop "$PID"
+	rm -rf "${STORES[2]}"
+	group 3
+	wait_until 60 complete 1
+	as_put 2
+	freeze 1
+	as_put 3
+}
+
+@test "a member that leaves has handed over what it kept" {
+	group 3
+	wait_until 20 settled 3
+	put_some 3 1 12 201
+	run timeout 60 covey layout leave -c "$(conf 3)"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	unset 'URLS[3]'
+	wait_until 10 settled 2
+	complete 1
+	freeze 3
+	as_put 1
+	as_put 2
+}
+
+@test "copies 1: content moves only when it is read" {
+	group 3
+	wait_until 20 settled 3
+	run covey layout set copies=1 -c "$(conf 1)"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	wait_until 10 settled 3
+	put_some 2 1 8 201
+	sleep 2
+	[ "$(find "${STORES[2]}/tree/d" -type f | wc -l)" -eq 8 ]
+	[ "$(find "${STORES[1]}/tree/d" "${STORES[3]}/tree/d" -type f | wc -l)" -eq 0 ]
+	as_put 3
+	wait_until 5 test "$(find "${STORES[3]}/tree/d" -type f | wc -l)" -eq 8
+	[ "$(find "${STORES[1]}/tree/d" -type f | wc -l)" -eq 0 ]
+}
