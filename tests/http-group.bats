@@ -349,7 +349,7 @@ outbox_empty() { [ "$(curl -sf "$1/.covey/status" | jq .outbox)" -eq 0 ]; }
 	[ "$(peer push /p/q f $version)" = 201 ]
 	[ "$(peer push /p/q f $version known)" = 200 ]
 	[ "$(code -H 'Cache-Control: only-if-cached' "${URLS[1]}/p/q?version=$version")" = 200 ]
-	[ "$(peer msg versions f)" = 204 ]
+	[ "$(peer msg versions f)" = 403 ]
 	[ "$(peer msg nobody f)" = 404 ]
 	bytes 70000 >long
 	[ "$(peer msg sync long)" = 413 ]

@@ -122,7 +122,8 @@ void answer_error_with(struct conn *c, int status, struct str fields, struct str
 	error.close = c->last;
 	reply_error(&c->output.text, &error);
 	buf_clear(&scratch);
-	if (status >= 500 && status != 501 && status != 504 && status != 505)
+	/* Another node knows what to make of it. */
+	if (status >= 500 && status != 501 && status != 504 && status != 505 && !c->request.peer)
 		log_server_error(c, status, detail);
 	conn_answered(c);
 }
