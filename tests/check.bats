@@ -3,7 +3,25 @@
 
 load helpers
 
-check() { run covey-check -c "$D/group/node$1/covey.yaml" "${@:2}"; }
+# One home for a path, so that a node may have an older version, or none.
+setup_file() { shared_group 3 'replication: {homes: 1, copies: 1}'; }
+teardown_file() { end_shared_group; }
+setup() {
+	covey_setup
+	use_shared_group 3
+}
+
+check() { run covey-check -c "$GROUP/node$1/covey.yaml" "${@:2}"; }
+
+# homed I NAME: a directory NAME... whose names have node I as their home
+homed() {
+	local n
+	for n in {1..100}; do
+		check "$1" --json "$2$n/x" >/dev/null
+		! jq -e '.[0].roles | contains(["home"])' <<<"$output" >/dev/null || { echo "$2$n"; return 0; }
+	done
+	return 1
+}
 
 @test "wrong usage, no configuration, no path: sysexits, not a verdict" {
 	run covey-check
@@ -31,38 +49,47 @@ check() { run covey-check -c "$D/group/node$1/covey.yaml" "${@:2}"; }
 }
 
 @test "a group of one: one row, and it is the newest" {
-	group 1
+	covey key new >key
+	node_conf alone "$(port 60)" "  discovery: $(port 61)
+  versions: $(port 62)
+group: {key_file: $D/key}"
+	spawn alone covey up -c "$CONF"
+	wait_until 10 ready "$URL"
+	wait_until 10 eval '[ "$(curl -sf "$URL/.covey/layout" | jq .epoch)" = 1 ]'	# it has founded its group
 	bytes 5000 >a
-	[ "$(code -T a "${URLS[1]}/docs/a")" = 201 ]
-	check 1 docs/a
+	[ "$(code -T a "$URL/docs/a")" = 201 ]
+	run covey-check -c "$CONF" docs/a
+	echo "$output"
 	[ "$status" -eq 0 ]
 	[ "${#lines[@]}" -eq 1 ]
-	[[ ${lines[0]} == "* "*" content "*" 5000 $(sha a | cut -c 1-12) "* ]]
-	check 1 --json /docs/a
+	[[ ${lines[0]} == "* "*" home,keeper content "*" 5000 $(sha a | cut -c 1-12) "* ]]
+	run covey-check -c "$CONF" --json /docs/a
 	[ "$status" -eq 0 ]
 	[ "$(jq -r '.[0] | "\(.self) \(.newest) \(.has) \(.size) \(.sha256)"' <<<"$output")" = "true true content 5000 $(sha a)" ]
-	[ "$(jq -r '.[0].version' <<<"$output")" = "$(code "${URLS[1]}/docs/a" >/dev/null; header ETag | tr -d '"')" ]
-	check 1 -q nothing-there
+	[ "$(jq -r '.[0].version' <<<"$output")" = "$(code "$URL/docs/a" >/dev/null; header ETag | tr -d '"')" ]
+	run covey-check -c "$CONF" -q nothing-there
 	[ "$status" -eq 0 ]
 	[ -z "$output" ]
 }
 
 @test "a row per node, the newest marked; exit 0, 1 and 2" {
-	group 3
+	local d
+	d=$(homed 3 rows)
 	bytes 100 >a
 	bytes 200 2 >b
-	code -T a "${URLS[1]}/a"
-	code "${URLS[2]}/a"
-	code -T b "${URLS[3]}/a"
-	check 3 a
+	[ "$(code -T a "${URLS[1]}/$d/a")" = 201 ]
+	[ "$(code "${URLS[2]}/$d/a")" = 200 ]
+	[ "$(code -T b "${URLS[3]}/$d/a")" = 204 ]
+	check 3 "$d/a"
 	echo "$output"
 	[ "$status" -eq 0 ]
 	[ "${#lines[@]}" -eq 3 ]
 	[ "$(grep -c '^\* ' <<<"$output")" -eq 1 ]
-	[[ ${lines[0]} == "* "*" 200 "* ]]
-	check 1 -q a
+	[[ ${lines[0]} == "* "*" home"*" 200 "* ]]
+	check 1 -q "$d/a"
 	[ "$status" -eq 1 ]
-	check 2 --json a
+	wait_until 5 test -f "${STORES[2]}/tree/$d/a"	# the read has been stored by now
+	check 2 --json "$d/a"
 	[ "$status" -eq 1 ]
 	[ "$(jq -c '[.[] | .size] | sort' <<<"$output")" = "[100,100,200]" ]
 	[ "$(jq '[.[] | select(.newest)] | length' <<<"$output")" -eq 1 ]
@@ -71,51 +98,53 @@ check() { run covey-check -c "$D/group/node$1/covey.yaml" "${@:2}"; }
 
 	victim=$(role_pid 2 covey-versiond)
 	kill -STOP "$victim"
-	check 3 a
+	check 3 "$d/a"
 	[ "$status" -eq 2 ]
 	[ "$(grep -c ' silent ' <<<"$output")" -eq 1 ]
 	# A newer one that is known stays a fact, whoever is silent.
-	check 1 -q a
+	check 1 -q "$d/a"
 	[ "$status" -eq 1 ]
 	kill -CONT "$victim"
 }
 
 @test "deleted, directories, and what nobody has" {
-	group 2
+	local d
+	d=$(homed 2 gone)
 	bytes 10 >a
-	code -T a "${URLS[1]}/d/a"
-	code -X DELETE "${URLS[2]}/d/a"
-	check 2 d/a
+	[ "$(code -T a "${URLS[1]}/$d/a")" = 201 ]
+	[ "$(code -X DELETE "${URLS[2]}/$d/a")" = 204 ]
+	check 2 "$d/a"
 	[ "$status" -eq 0 ]
 	[[ ${lines[0]} == "* "*" deleted "* ]]
-	check 1 d/a
+	check 1 "$d/a"
 	[ "$status" -eq 1 ]
-	check 1 d
+	check 1 "$d"
 	[[ ${lines[0]} == *" directory "* ]]
 	check 1 nobody/has/it
 	[ "$status" -eq 0 ]
-	[ "$(grep -c ' none ' <<<"$output")" -eq 2 ]
+	[ "$(grep -c ' none ' <<<"$output")" -eq 3 ]
 }
 
 @test "paths from standard input, of any bytes; composes in a pipe" {
-	group 2
+	local d conf1=$GROUP/node1/covey.yaml conf2=$GROUP/node2/covey.yaml
+	d=$(homed 1 many)
 	mkdir many
 	for name in plain 'with space' 'a%20b' $'\xff\xfe' $'tab\there'; do
 		printf %s "$name" >"many/$name"
-		code -T "many/$name" "${URLS[1]}/m/$(printf %s "$name" | od -An -v -tx1 | tr -d ' \n' | sed 's/../%&/g')"
+		code -T "many/$name" "${URLS[1]}/$d/$(printf %s "$name" | od -An -v -tx1 | tr -d ' \n' | sed 's/../%&/g')"
 	done
 	cd "${STORES[1]}/tree"
-	run bash -c 'find . -type f | covey-check -c "$1" -q -' - "$D/group/node1/covey.yaml"
+	run bash -c 'find "$2" -type f | covey-check -c "$1" -q -' - "$conf1" "$d"
 	[ "$status" -eq 0 ]
-	run bash -c 'find . -type f | covey-check -c "$1" -q -' - "$D/group/node2/covey.yaml"
+	run bash -c 'find "$2" -type f | covey-check -c "$1" -q -' - "$conf2" "$d"
 	[ "$status" -eq 1 ]
-	run bash -c 'find . -type f -print0 | covey-check -c "$1" -0 --json - | jq -r .href | LC_ALL=C sort' - "$D/group/node1/covey.yaml"
+	run bash -c 'find "$2" -type f -print0 | covey-check -c "$1" -0 --json - | jq -r .href | LC_ALL=C sort' - "$conf1" "./$d"
 	[ "$status" -eq 0 ]
-	[ "$output" = "$(printf '%s\n' /m/%FF%FE /m/a%2520b /m/plain /m/tab%09here /m/with%20space)" ]
-	run bash -c 'yes m/plain | covey-check -c "$1" - | head -n 3; echo "${PIPESTATUS[1]}"' - "$D/group/node1/covey.yaml"
+	[ "$output" = "$(printf "/$d/%s\n" %FF%FE a%2520b plain tab%09here with%20space)" ]
+	run bash -c 'yes "$2/plain" | covey-check -c "$1" - | head -n 3; echo "${PIPESTATUS[1]}"' - "$conf1" "$d"
 	[ "${lines[3]}" -eq 141 ]
-	run bash -c 'printf "m/plain\nno//path\n" | covey-check -c "$1" -q -' - "$D/group/node1/covey.yaml"
+	run bash -c 'printf "$2/plain\nno//path\n" | covey-check -c "$1" -q -' - "$conf1" "$d"
 	[ "$status" -eq 65 ]
-	run bash -c 'covey-check -c "$1" m/plain >/dev/full' - "$D/group/node1/covey.yaml"
+	run bash -c 'covey-check -c "$1" "$2/plain" >/dev/full' - "$conf1" "$d"
 	[ "$status" -eq 74 ]
 }

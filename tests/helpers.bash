@@ -11,10 +11,17 @@
 #   httpd NAME [YAML]        writes $D/NAME/covey.yaml, starts it, waits until ready;
 #                            sets URL, STORE, CONF and PID.  YAML: more lines of configuration
 #   node_conf NAME PORT [YAML]   only writes the file, and sets URL, STORE, CONF
-# A group, by `covey up`:
-#   group N [ARG...]         N nodes; sets URLS, STORES (index from 1) and PID; waits until
-#                            every node sees all others `up`
+# A group, by `covey up`, in $GROUP/node1, $GROUP/node2, ...:
+#   group N [YAML]           N nodes; sets URLS, STORES (index from 1), GROUP, GROUP_PID and PID;
+#                            waits until they are settled.  YAML: more lines of each configuration
+#   group_conf N [YAML]      only writes the files, which `group N` then finds
+#   settled [HOMES]          every node has the same layout, of HOMES members (default: all), and
+#                            knows that every other has it; for wait_until
 #   role_pid I ROLE          process of a role of node I, as `role_pid 2 covey-versiond`
+#   layout I FILTER          jq's FILTER of the layout as node I has it
+# The same group for all tests of a file, whose $D are their own:
+#   setup_file() { shared_group 3; }   teardown_file() { end_shared_group; }
+#   setup() { covey_setup; use_shared_group 3; }
 # Processes:
 #   spawn NAME CMD...        in the background; output to $D/NAME.log; sets PID
 #   stop PID [SIGNAL]        signal (TERM) and wait, at most 15 s; status in $STOPPED
@@ -88,7 +95,7 @@ covey_teardown() {
 		failed=1
 	done
 	if [ -z "${BATS_TEST_COMPLETED-}" ] || [ $failed -ne 0 ]; then
-		for log in "$D"/*.log; do
+		for log in "$D"/*.log ${SHARED:+"$SHARED"/*.log}; do
 			[ ! -s "$log" ] || { echo "--- ${log##*/}"; tail -n 30 "$log"; }
 		done
 	fi
@@ -188,23 +195,96 @@ _sees_all_up() {
 	[ "$(curl -sf -m 2 "$1/.covey/status" | jq '[.group.peers[] | select(.state == "up")] | length')" -eq "$2" ]
 }
 
-group() {
+layout() { curl -sf -m 2 "${URLS[$1]}/.covey/layout" | jq -r "$2"; }
+
+# A layout as "LINEAGE EPOCH HOMES EPOCHS": the last are those of every member that has not left.
+settled_line() {
+	jq -r 'if .joint then "joint" else "\(.lineage) \(.epoch) \([.members[] | select(.in_a)] | length) \(
+		[.members[] | select(.state != "left") | .epoch] | unique | join(","))" end' | grep . || echo away
+}
+
+# is_settled HOMES: all such lines are one, and all have that epoch
+is_settled() {
+	local seen
+	seen=$(sed '/^$/d' | sort -u)
+	[[ $seen =~ ^[0-9a-f]{16}\ ([0-9]+)\ "$1"\ ([0-9]+)$ ]] && [ "${BASH_REMATCH[1]}" = "${BASH_REMATCH[2]}" ]
+}
+
+settled() {
+	local i seen=
+	for i in "${!URLS[@]}"; do
+		seen+=$(layout "$i" . | settled_line)$'\n'
+	done
+	is_settled "${1:-${#URLS[@]}}" <<<"$seen"
+}
+
+# As covey up writes them, and with YAML.
+group_conf() {
+	local n=$1 i seeds=
+	mkdir -p "$D/group"
+	[ -e "$D/group/group.key" ] || (umask 077 && covey key new >"$D/group/group.key")
+	for ((i = 1; i <= n; i++)); do seeds+="${seeds:+, }'127.0.0.1:$((PORT_BASE + 10 * i - 9))'"; done
+	for ((i = 1; i <= n; i++)); do
+		mkdir -p "$D/group/node$i"
+		cat >"$D/group/node$i/covey.yaml" <<-YAML
+		node:
+		  name: node$i
+		  address: 127.0.0.1
+		  store: store
+		listen:
+		  http: $((PORT_BASE + 10 * i - 10))
+		  discovery: $((PORT_BASE + 10 * i - 9))
+		  versions: $((PORT_BASE + 10 * i - 8))
+		group:
+		  key_file: ../group.key
+		  seeds: [ $seeds ]
+		${2-}
+		YAML
+	done
+}
+
+_group_places() {
 	local n=$1 i
-	shift
-	spawn group covey up --nodes "$n" --dir "$D/group" --port "$PORT_BASE" "$@"
-	URLS=() STORES=()
+	GROUP=$2 URLS=() STORES=()
 	for ((i = 1; i <= n; i++)); do
 		URLS[i]=http://127.0.0.1:$((PORT_BASE + 10 * (i - 1)))
+		STORES[i]=$GROUP/node$i/store
+	done
+}
+
+group() {
+	local n=$1 i guests=0
+	[ -z "${2-}" ] || group_conf "$n" "$2"
+	spawn group covey up --nodes "$n" --dir "$D/group" --port "$PORT_BASE"
+	GROUP_PID=$PID
+	_group_places "$n" "$D/group"
+	for ((i = 1; i <= n; i++)); do
 		wait_until 20 ready "${URLS[i]}"
-		STORES[i]=$(dirname "$(find "$D/group/node$i" -maxdepth 2 -type d -name tree | head -n 1)")
+		! grep -q '^ *home: no' "$GROUP/node$i/covey.yaml" || guests=$((guests + 1))
 	done
 	for ((i = 1; i <= n; i++)); do wait_until 20 _sees_all_up "${URLS[i]}" $((n - 1)); done
+	wait_until 30 settled $((n - guests))
+}
+
+shared_group() {
+	covey_setup
+	group "$@"
+	export SHARED=$D SHARED_PID=$GROUP_PID
+}
+
+use_shared_group() {
+	_group_places "$1" "$SHARED/group"
+	PID=$SHARED_PID GROUP_PID=$SHARED_PID
+}
+
+end_shared_group() {
+	D=$SHARED COVEY_TEST_MARK=$SHARED BATS_TEST_COMPLETED=1 covey_teardown
 }
 
 # The roles are the children of `covey up`, known by their configuration.
 role_pid() {
 	local pid args found=
-	for pid in $(pgrep -P "$PID"); do
+	for pid in $(pgrep -P "${GROUP_PID:-$PID}"); do
 		args=$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null) || continue
 		[[ $args == *"$2 "* && $args == *"/node$1/covey.yaml "* ]] && found=$pid
 	done

@@ -73,33 +73,49 @@ start_group() {
 	hosts up "$n"
 	for ((h = 1; h <= n; h++)); do start_node "$h"; done
 	for ((h = 1; h <= n; h++)); do wait_until 20 sees "$h" up $((n - 1)); done
+	wait_until 30 all_settled "$n"
+}
+
+# Each of N hosts has the same layout, of all of them, and that is not about to change.
+all_settled() {
+	local h seen=
+	for ((h = 1; h <= $1; h++)); do
+		seen+=$(on "$h" "$(url "$h")/.covey/layout" | settled_line)$'\n'
+	done
+	is_settled "$1" <<<"$seen"
 }
 
 serves() { # serves H PATH TEXT
 	[ "$(on "$1" "$(url "$1")$2")" = "$3" ]
 }
 
-@test "both sides of a partition work on, and healing brings the newest everywhere" {
+@test "a majority works on, confirmed; a minority goes on, marked; healing makes them one" {
 	start_group 3
 	echo before >f
-	[ "$(code_on 1 -T f "$(url 1)/f")" = 202 ]
+	[ "$(code_on 1 -T f "$(url 1)/f")" = 201 ]
 	serves 3 /f before
 
 	hosts split 1,2 3
 	echo "left side" >f
-	[ "$(code_on 1 -T f "$(url 1)/f")" = 202 ]
-	serves 2 /f "left side"
+	[ "$(code_on 1 -H 'Prefer: wait=10' -T f "$(url 1)/f")" = 204 ]
+	[ "$(header Version-State)" = confirmed ]
+	[ "$(code_on 2 "$(url 2)/f")" = 200 ]
+	[ "$(header Version-State)" = confirmed ]
+	[ "$(cat body)" = "left side" ]
 	# The lone node still serves what it has, marked, and takes writes.
 	[ "$(code_on 3 "$(url 3)/f")" = 200 ]
 	[ "$(cat body)" = before ]
 	[ "$(header Version-State)" = "unconfirmed; peers=0/2" ]
+	[ "$(code_on 3 -H 'Cache-Control: no-cache' "$(url 3)/f")" = 504 ]
 	echo "right side" >g
 	[ "$(code_on 3 -T g "$(url 3)/g")" = 202 ]
+	[ "$(header Version-State)" = "unconfirmed; homes=1/3; copies=1" ]
 	serves 3 /g "right side"
 	[ "$(code_on 1 "$(url 1)/g")" = 404 ]
+	[ "$(header Version-State)" = confirmed ]
 	# and both sides write one path: the later write wins, neither is lost
 	echo "left h" >h
-	[ "$(code_on 2 -T h "$(url 2)/h")" = 202 ]
+	[ "$(code_on 2 -H 'Prefer: wait=10' -T h "$(url 2)/h")" = 201 ]
 	sleep 0.1
 	echo "right h" >h
 	[ "$(code_on 3 -T h "$(url 3)/h")" = 202 ]
@@ -108,17 +124,52 @@ serves() { # serves H PATH TEXT
 	hosts heal
 	for h in 1 2 3; do wait_until 20 sees "$h" up 2; done
 	for h in 1 2 3; do
-		wait_until 5 serves "$h" /f "left side"
-		wait_until 5 serves "$h" /g "right side"
-		wait_until 5 serves "$h" /h "right h"
-		[ "$(on "$h" -H 'Accept: application/json' "$(url "$h")/h?versions" | jq length)" -eq 2 ]
+		wait_until 10 serves "$h" /f "left side"
+		wait_until 10 serves "$h" /g "right side"
+		wait_until 10 serves "$h" /h "right h"
+		[ "$(code_on "$h" -H 'Accept: application/json' "$(url "$h")/h?versions")" = 200 ]
+		[ "$(jq length body)" -eq 2 ]
+		[ "$(code_on "$h" "$(url "$h")/g")" = 200 ]
+		[ "$(header Version-State)" = confirmed ]
 	done
+}
+
+@test "what all sides wrote without a majority shows as a conflict, and nothing is dropped" {
+	start_group 3
+	hosts split 1 2 3
+	for h in 1 2 3; do
+		echo "side $h" >f
+		[ "$(code_on "$h" -T f "$(url "$h")/f")" = 202 ]
+		sleep 0.1
+	done
+	echo "side 1" >d
+	[ "$(code_on 1 -T d "$(url 1)/d")" = 202 ]
+	[ "$(code_on 2 -T d "$(url 2)/d/below")" = 202 ]
+	hosts heal
+	for h in 1 2 3; do
+		wait_until 30 serves "$h" /f "side 3"
+		wait_until 10 conflicts "$h" 3
+		[ "$(hosts exec "$h" env COVEY_NODE="$(url "$h")" covey log f | grep -c ' conflict$\|, conflict$')" -eq 3 ]
+		# The directory stands against the file, whose version stays in the history.
+		wait_until 10 serves "$h" /d/below "side 1"
+		[ "$(code_on "$h" "$(url "$h")/d")" = 301 ]
+		[ "$(on "$h" -H 'Accept: application/json' "$(url "$h")/d?versions" | jq '[.[] | select(.size == 7)] | length')" -eq 1 ]
+	done
+	# A write that knows them all ends it.
+	echo "one again" >f
+	[ "$(code_on 2 -H 'Prefer: wait=10' -T f "$(url 2)/f")" = 204 ]
+	[ "$(on 1 -H 'Accept: application/json' "$(url 1)/f?versions" | jq -c '[.[] | .rel]')" = '[null,"conflict","conflict","conflict"]' ]
+}
+
+# conflicts H N: host H tells of N versions of /f in conflict
+conflicts() {
+	[ "$(on "$1" -H 'Accept: application/json' "$(url "$1")/f?versions" | jq '[.[] | select(.rel == "conflict")] | length')" -eq "$2" ]
 }
 
 @test "a request during a partition waits for at most one check" {
 	start_group 3
 	echo x >f
-	[ "$(code_on 1 -T f "$(url 1)/f")" = 202 ]
+	[ "$(code_on 1 -T f "$(url 1)/f")" = 201 ]
 	serves 2 /f x
 	hosts split 1 2 3
 	begun=$(date +%s%N)
@@ -147,7 +198,7 @@ writer() {
 	while [ ! -e "$D/enough" ] && [ -d "$D" ] && [ $SECONDS -lt $end ]; do
 		n=$((n + 1))
 		echo "from $h number $n" >"$D/w$h"
-		[ "$(on "$h" -o /dev/null -w '%{http_code}' -T "$D/w$h" "$(url "$h")/load/$h-$n")" != 202 ] ||
+		[[ $(on "$h" -o /dev/null -w '%{http_code}' -T "$D/w$h" "$(url "$h")/load/$h-$n") != 20[12] ]] ||
 			echo "$h-$n" >>"$D/accepted"
 	done
 }
@@ -185,6 +236,7 @@ writer() {
 	ADDRESS_OF=fd79::
 	start_group 2
 	echo six >f
-	[ "$(code_on 1 -T f "$(url 1)/f")" = 202 ]
+	[ "$(code_on 1 -T f "$(url 1)/f")" = 201 ]
+	[ "$(header Version-State)" = confirmed ]
 	serves 2 /f six
 }
