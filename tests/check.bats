@@ -49,7 +49,7 @@ homed() {
 }
 
 @test "a group of one: one row, and it is the newest" {
-	covey key new >key
+	covey key new >"$D/key"
 	node_conf alone "$(port 60)" "  discovery: $(port 61)
   versions: $(port 62)
 group: {key_file: $D/key}"

@@ -113,7 +113,8 @@ versions() {
 	[ "$(code "$URL/.covey/metrics")" = 200 ]
 	[ "$(header content-type)" = "text/plain; version=0.0.4; charset=utf-8" ]
 	grep -qx 'covey_connections 1' body
-	[ -z "$(grep -vE '^# (HELP|TYPE) covey_|^covey_[a-z_]+(\{[a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*\})? [0-9]+$' body)" ]
+	run grep -vE '^# (HELP|TYPE) covey_|^covey_[a-z_]+(\{[a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*\})? [0-9]+$' body
+	[ -z "$output" ]
 	[ "$(code "$URL/.covey/nothing")" = 404 ]
 	[ "$(code -T "$CONF" "$URL/.covey/healthz")" = 405 ]
 }
