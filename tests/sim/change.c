@@ -30,6 +30,8 @@ void change_used(const struct layout *layout)
 	sim.decided_at = sim.now;
 	say("epoch %" PRIu64 " is decided: %zu in A, %zu in B", layout->epoch,
 	    layout_members(layout, LAYOUT_A), layout_members(layout, LAYOUT_B));
+	for (size_t i = 0; i < layout->count; i++)
+		say("	%" PRIu64 " in %u", layout->members[i].id, layout->members[i].sets);
 	if (before != NULL && !layout_is_joint(layout))
 		judge_single(layout);
 }

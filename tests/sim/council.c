@@ -203,6 +203,15 @@ static const struct layout *accepted(const struct discovery *d)
 		       ? &p->value : NULL;
 }
 
+/* Two that found a group at once have two groups, of which one gives itself up: not here. */
+static bool is_founded(void)
+{
+	for (int i = 0; i < sim.profile.machines; i++)
+		if (sim.machines[i].discovery != NULL && of(&sim.machines[i])->adopting)
+			return true;
+	return sim.decided_count > 0;
+}
+
 static void step(struct machine *machine)
 {
 	struct discovery *d = of(machine);
@@ -216,7 +225,8 @@ static void step(struct machine *machine)
 	council_step(&d->council, &d->gossip.view, &seeds, accepted(d), sim.now, &s);
 	if (s.act == COUNCIL_FOUND) {
 		s.layout.lineage = LINEAGE;
-		adopt(machine, &s.layout);
+		if (!is_founded())
+			adopt(machine, &s.layout);
 	} else if (s.act == COUNCIL_FETCH) {
 		council_want(machine, index_of(s.from));
 	} else if (s.act == COUNCIL_PROPOSE && d->proposer.phase == SYNOD_IDLE) {
@@ -254,11 +264,11 @@ void council_synced(struct machine *machine, uint64_t epoch)
 
 static void tell_view(struct machine *machine)
 {
-	struct members members = MEMBERS_INIT;
+	struct members *members = &machine->disk.members;
 
-	view_members(&of(machine)->gossip.view, &members);
-	asker_members(&machine->asker, &members);
-	members_clear(&members);
+	members_clear(members);
+	view_members(&of(machine)->gossip.view, members);
+	asker_members(&machine->asker, members);
 }
 
 void council_receive(struct machine *machine, const struct wire *wire, int from)
@@ -354,6 +364,7 @@ void council_start(struct machine *machine)
 	machine->member.lineage = machine->disk.layout.lineage;
 	machine->member.epoch = (uint32_t)machine->disk.layout.epoch;
 	gossip_init(&d->gossip, &machine->member, GROUP, sim.now);
+	view_load(&d->gossip.view, &machine->disk.members, sim.now);
 	d->gossip.send = send_gossip;
 	d->gossip.random = random_number;
 	d->gossip.wall = wall;

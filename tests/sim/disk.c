@@ -93,6 +93,7 @@ void disk_wipe(struct disk *disk)
 	free(disk->kept);
 	free(disk->outbox);
 	free(disk->promise);
+	members_clear(&disk->members);
 	*disk = (struct disk){ .layout = LAYOUT_NONE };
 }
 

@@ -76,6 +76,7 @@ struct disk {
 	uint64_t id, start;
 	struct layout layout;
 	struct synod_promise *promise;	/* owned; NULL: none yet */
+	struct members members;		/* members.ini */
 	struct kept *kept;		/* owned */
 	size_t kept_count;
 	struct entry *outbox;		/* owned */
