@@ -204,18 +204,22 @@ static void push_rest(struct settle *s)
 
 static void store(struct settle *);
 
+/* Not when it was refused at once: that would be so again. */
 static bool again(const struct settle *s)
 {
-	return s->changed != NULL && loop_now(s->worker->loop) + SLACK_MS < s->until;
+	uint64_t now = loop_now(s->worker->loop);
+
+	return s->changed != NULL && now + SLACK_MS < s->until && now >= s->began + SLACK_MS;
 }
 
 static void take_stored(struct settle *s, const struct store_answer *answer)
 {
+	/* The first answer is of now; what was known before may have been removed meanwhile. */
+	s->known = answer->known || (s->stored && s->known);
 	s->stored = true;
 	s->settled |= answer->settled;
 	s->all |= answer->all;
 	s->other |= answer->other;
-	s->known |= answer->known;
 	s->homes = answer->counts.homes;
 	s->homes_answered = answer->counts.homes_answered;
 	s->newest = answer->newest;

@@ -73,7 +73,9 @@ static void note_standing(struct work *work)
 {
 	const struct ask *ask = &work->ask;
 
-	if (ask->confirmed || (work->unconfirmed && ask->answered >= work->answered))
+	/* Of what is to go, a majority's word is enough, settled or not. */
+	if (ask->standing != STANDING_UNCONFIRMED ||
+	    (work->unconfirmed && ask->answered >= work->answered))
 		return;
 	work->unconfirmed = true;
 	work->asked = ask->asked;
@@ -103,6 +105,17 @@ static int take_answer(struct conn *c)
 
 static void asked(struct conn *);
 
+/*
+ * That there is nothing to be deleted is an answer as a reader's: nobody may
+ * see it later.  A write only has to be above what a majority knows.
+ */
+static enum newest_purpose purpose_of(const struct work *work)
+{
+	bool deletes = work->kind == WORK_DELETE || work->kind == WORK_RMDIR;
+
+	return deletes ? NEWEST_READ : NEWEST_WRITE;
+}
+
 /* 1: all is known, or the request fails; 0: an answer is awaited. */
 static int ask_on(struct conn *c)
 {
@@ -112,7 +125,7 @@ static int ask_on(struct conn *c)
 		struct str path = work->ancestor.s ? work->ancestor :
 						     buf_str(&work->items[work->asking].path);
 
-		if (!ask_start(&work->ask, c, path, NEWEST_WRITE, VERSION_NONE, asked))
+		if (!ask_start(&work->ask, c, path, purpose_of(work), VERSION_NONE, asked))
 			return 0;
 		work->result = take_answer(c);
 		next_question(c);

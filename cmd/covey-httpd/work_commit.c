@@ -60,7 +60,14 @@ static int condition(const struct commit *commit, const struct store_entry *now,
 	const struct work *work = commit->data;
 	const struct record *newest = &now->record;
 
-	if (version_cmp(item->theirs.version, newest->version) > 0)
+	/*
+	 * Who deletes what is being deleted here just now must not be told that
+	 * it is gone: others may still see it.  Once more does no harm.
+	 */
+	bool again = (work->kind == WORK_DELETE || work->kind == WORK_RMDIR) &&
+		     record_is_live(&item->theirs) && !record_is_live(newest);
+
+	if (again || version_cmp(item->theirs.version, newest->version) > 0)
 		newest = &item->theirs;
 	if (work_judge_cond(work->conn, newest, err) < 0)
 		return -1;
