@@ -12,9 +12,10 @@
  *
  * Calling sequence of a digest:
  *
- *	survey_directories	kept while store_directory_changes() stands still
  *	store_settle
  *	store_changes		of the partition: the digest's stamp
+ *	survey_directories	only then; kept while store_directory_changes()
+ *				tells what it told before the list was made
  *	survey_slice, survey	what the partition has
  *
  * and the digest is right while store_changes() tells the same.

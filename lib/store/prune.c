@@ -226,7 +226,8 @@ int store_prune(struct store *store, struct str path, const struct prune_rule *r
 	count->contents += mine.contents;
 	count->bytes += mine.bytes;
 	if (status == 0) {
-		disk_fill_reserve(store);
+		if (atomic_load(&store->released))
+			disk_fill_reserve(store);
 		return 0;
 	}
 	if (err != NULL)
