@@ -51,7 +51,7 @@ fill() {
 	[ "$(code -X DELETE "$URL/d/small")" = 204 ]
 	[ "$(code "$URL/d/small")" = 404 ]
 	[ "$(curl -s "$URL/d/?format=json" | jq -r '.[].name')" = big ]
-	run covey prune -c "$CONF" --keep 2 /d/big
+	run covey prune -c "$CONF" --versions 2 /d/big
 	[ "$status" -eq 0 ]
 	[ "$(curl -s "$URL/d/big?versions&format=json" | jq length)" -eq 2 ]
 	# What prune freed is there for writers.
@@ -98,7 +98,7 @@ fill() {
 	wait_until 10 curl -sf "$URL/.covey/healthz"
 	[ "$(curl -s "$URL/big" | sha256sum)" = "$(sha256sum <v3)" ]
 	[ "$(code -T v1 "$URL/big")" = 507 ]
-	run covey prune -c "$CONF" --keep 2 /big
+	run covey prune -c "$CONF" --versions 2 /big
 	[ "$status" -eq 0 ]
 	echo small >small
 	[ "$(code -T small "$URL/big")" = 204 ]
@@ -134,7 +134,7 @@ fill() {
 	[ "$(code -X DELETE "$URL/d/f")" = 204 ]
 	[ "$(code "$URL/d/f")" = 404 ]
 	[ "$(code -X DELETE "$URL/e/0")" = 204 ]
-	run covey prune -c "$CONF" /d/f
+	run covey prune -c "$CONF" --versions 1 /d/f
 	[ "$status" -eq 0 ]
 	[ "$(curl -s "$URL/d/f?versions&format=json" | jq length)" -eq 1 ]
 	[ "$(curl -s "$URL/e/1")" = small ]
@@ -238,7 +238,11 @@ refused() {
 
 @test "a file system that turned read-only: 500, readyz 503; reads go on" {
 	disk 48M
-	httpd n
+	# What programs have mapped to write keeps a file system from being remounted.
+	node_conf n "$(port 60)"
+	sed -i "s|^node:|&\n  run: $D/run|" "$CONF"
+	spawn n covey-httpd -c "$CONF"
+	wait_until 10 ready "$URL"
 	echo kept | curl -sf -T - "$URL/f"
 	mount -o remount,ro "$STORE"
 	[ "$(code -T "$CONF" "$URL/g")" = 500 ]	# no fault of the client's

@@ -17,18 +17,16 @@ roles() { pgrep -f -- "-c $D/[^ ]*covey.yaml" || :; }
 no_roles() { [ -z "$(roles)" ]; }
 
 @test "discoverd runs at once, the others from their first connection" {
-	up 2
-	sleep 0.5
-	for i in 1 2; do
-		role_pid $i covey-discoverd
-		for role in covey-httpd covey-versiond covey-syncd; do
-			run role_pid $i $role
-			[ -z "$output" ]
-		done
+	up 1
+	wait_until 5 grep -q 'epoch 1: 1 members' up.log	# a group of its own
+	role_pid 1 covey-discoverd
+	for role in covey-httpd covey-versiond; do
+		run role_pid 1 $role
+		[ -z "$output" ]
 	done
 	[ "$(code "$(url 1)/.covey/healthz")" = 200 ]
 	role_pid 1 covey-httpd
-	run role_pid 2 covey-httpd
+	run role_pid 1 covey-versiond
 	[ -z "$output" ]
 	stop "$PID"
 	[ "$STOPPED" -eq 0 ]

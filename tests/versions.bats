@@ -29,7 +29,7 @@ got() { talk "$1" "${@:3}" | tail -n 1 | jq -r "$2"; }
 newest() { got "$1" '"\(.standing) \(.record.time)"' newest "$2"; }
 
 # counter I TYPE DIRECTION: messages by UDP and by HTTP
-counter() { talk "$1" stats | sed -n "s/^covey_messages_total{type=\"$2\",direction=\"$3\",.*} //p" | paste -sd+ | bc; }
+counter() { talk "$1" stats | sed -n "s/^covey_messages_total{type=\"$2\",direction=\"$3\",.*} //p" | awk '{ n += $1 } END { print n + 0 }'; }
 
 # metric I NAME
 metric() { talk "$1" stats | sed -n "s/^covey_$2 //p"; }
