@@ -1,0 +1,84 @@
+#!/usr/bin/env bats
+# A network that lets no UDP through: the same messages travel by HTTP.
+load helpers
+
+setup() {
+	covey_setup
+	need hosts
+}
+
+url() { echo "http://10.79.0.$1:4720"; }
+
+# Seeds by HTTP: the first word cannot come by UDP either.
+host_conf() {
+	local h=$1
+	mkdir -p "$D/h$h"
+	cat >"$D/h$h/covey.yaml" <<-YAML
+	node: { name: h$h, address: 10.79.0.$h, store: $D/h$h/store }
+	listen: { http: 4720, discovery: 4721, versions: 4722 }
+	group: { key_file: $D/group.key, seeds: [ "http://10.79.0.1:4720", "http://10.79.0.2:4720", "http://10.79.0.3:4720" ] }
+	access: open
+	YAML
+}
+
+block_udp() { hosts exec "$1" ip xfrm policy add dir out src 0.0.0.0/0 dst 0.0.0.0/0 proto udp action block; }
+allow_udp() { hosts exec "$1" ip xfrm policy del dir out src 0.0.0.0/0 dst 0.0.0.0/0 proto udp; }
+
+on() { hosts exec "$1" curl -s -m 20 "${@:2}"; }
+code_on() { on "$1" -o "$D/body" -D "$D/headers" -w '%{http_code}' "${@:2}"; }
+
+all_settled() {
+	local h seen=
+	for h in 1 2 3; do seen+=$(on "$h" "$(url "$h")/.covey/layout" | settled_line)$'\n'; done
+	is_settled 3 <<<"$seen"
+}
+
+# counter H DIRECTION BY: messages about versions
+counter() { "$TOP/tests/ask-versions" "$D/h$1/store/run/version.sock" stats |
+	sed -n "s/^covey_messages_total{.*direction=\"$2\",by=\"$3\"} //p" | paste -sd+ | bc; }
+
+start_hosts() {
+	local h
+	covey key new >"$D/group.key"
+	chmod 600 "$D/group.key"
+	hosts up 3
+	for h in 1 2 3; do
+		[ -z "${1-}" ] || "$1" $h
+		host_conf $h
+		spawn_on $h "h$h" covey up -c "$D/h$h/covey.yaml"
+	done
+	for h in 1 2 3; do wait_until 20 on $h -f "$(url $h)/.covey/readyz"; done
+	wait_until 60 all_settled
+}
+
+@test "without UDP from the beginning a group is founded, and confirms reads and writes" {
+	start_hosts block_udp
+	echo one >f
+	[ "$(code_on 1 -H 'Prefer: wait=10' -T f "$(url 1)/f")" = 201 ]
+	for h in 1 2 3; do
+		[ "$(code_on $h "$(url $h)/f")" = 200 ]
+		[ "$(header Version-State)" = confirmed ]
+		[ "$(cat body)" = one ]
+		[ "$(counter $h received udp)" -eq 0 ]
+	done
+	[ "$(counter 1 sent http)" -gt 0 ]
+}
+
+@test "UDP that goes away is done without, and used again when it is back" {
+	start_hosts
+	echo one >f
+	[ "$(code_on 1 -T f "$(url 1)/f")" = 201 ]
+	[ "$(counter 1 sent http)" -eq 0 ]
+	for h in 1 2 3; do block_udp $h; done
+	echo two >f
+	[ "$(code_on 2 -H 'Prefer: wait=10' -T f "$(url 2)/f")" = 204 ]
+	for h in 1 2 3; do
+		[ "$(code_on $h "$(url $h)/f")" = 200 ]
+		[ "$(header Version-State)" = confirmed ]
+		[ "$(cat body)" = two ]
+	done
+	was=$(counter 1 received udp)
+	for h in 1 2 3; do allow_udp $h; done
+	used_again() { on 1 -o /dev/null "$(url 1)/f" && [ "$(counter 1 received udp)" -gt "$was" ]; }
+	wait_until 20 used_again
+}
