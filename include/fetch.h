@@ -5,7 +5,8 @@
  *
  *	FETCH_GET	what that node itself has: every one says Cache-Control: only-if-cached
  *	FETCH_POST	a small body, given whole
- *	FETCH_PUT	a body read from a descriptor while that grows, chunked, and
+ *	FETCH_PUT	a body read from a descriptor: one that is whole and brings no
+ *			trailer by its length, else while it grows, chunked, and
  *			fields that are only known at its end, in the trailer
  *
  * HTTP/1.1 alone: no redirects are followed, no proxy is used whatever the

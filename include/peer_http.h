@@ -12,19 +12,24 @@
  * A content, given to a keeper:
  *
  *	PUT /docs/a.pdf HTTP/1.1
+ *	Content-Length: ...
+ *	Covey-Push: RECORD
+ *
+ * or, when it starts before its version is chosen,
+ *
+ *	PUT /docs/a.pdf HTTP/1.1
  *	Transfer-Encoding: chunked
- *	Covey-Push: RECORD, or "later"
+ *	Covey-Push: later
  *
  *	the body
  *	Covey-Version: RECORD			in the trailer, which is signed
  *	Covey-Signature: ...			by itself, as SIGN_TRAILER
  *
  * RECORD is record_format()'s text: version, flags, size, sha256, mtime and
- * the content type.  A push that starts before its version is chosen says
- * "later"; the receiver holds the body unnamed until the trailer comes.
- * Only the trailer counts: a body that ends without one, or whose trailer
- * is not rightly signed, or whose size and sha256 are not the record's,
- * leaves nothing.  A PUT without Covey-Push is a client's.
+ * the content type.  The receiver holds the body unnamed until the trailer
+ * comes.  A body that ends without one, or whose trailer is not rightly
+ * signed, or whose size and sha256 are not the record's, leaves nothing.  A
+ * PUT without Covey-Push is a client's.
  *
  *	201	the content is on the receiver's disk as that version
  *	200	it was there already, or is beyond what the layout keeps of the

@@ -40,8 +40,10 @@ complete() { [ -z "$(lacking "$1")" ]; }
 as_put() {
 	local f
 	for f in "$D"/put/*; do
-		[ "$(code "${URLS[$1]}/d/${f##*/}")" = 200 ] && [ "$(sha "$D/body")" = "$(sha "$f")" ] ||
-			{ echo "node $1: ${f##*/}"; return 1; }
+		if [ "$(code "${URLS[$1]}/d/${f##*/}")" != 200 ] || [ "$(sha "$D/body")" != "$(sha "$f")" ]; then
+			echo "node $1: ${f##*/}"
+			return 1
+		fi
 	done
 }
 
@@ -52,7 +54,7 @@ put_some() {
 	for ((i = $2; i <= $3; i++)); do
 		bytes $((i * 5000)) "$i" >"$D/put/f$i"
 		status=$(code -T "$D/put/f$i" "${URLS[$1]}/d/f$i")
-		[ "$status" = "$4" ] || { echo "PUT f$i: $status"; return 1; }
+		[ "$status" = "$4" ] || { echo "PUT f$i: $status $(header Version-State)"; return 1; }
 	done
 }
 

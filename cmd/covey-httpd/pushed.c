@@ -1,8 +1,9 @@
 /*
  * pushed - a content that another node gives to this one, as a keeper
  *
- * Its version is told in the trailer, when it is on the giver's disk.  It
- * is committed as it is; whatever does not fit leaves nothing behind.
+ * Its version is told in the header, or in the trailer when it was chosen
+ * meanwhile.  It is committed as it is; whatever does not fit leaves nothing
+ * behind.
  */
 #include "peer.h"
 
@@ -107,10 +108,13 @@ void pushed_finish(struct conn *c)
 {
 	struct work *work = c->request.work;
 	struct item *item = &work->items[0];
-	struct str type, field = body_trailer(&c->body, FIELD_COVEY_VERSION);
+	struct str type, field = head_get(&c->head, FIELD_COVEY_PUSH);
 
-	if (peer_trailer_refused(c))
-		return;
+	if (str_eq(field, STR(PEER_PUSH_LATER))) {
+		if (peer_trailer_refused(c))
+			return;
+		field = body_trailer(&c->body, FIELD_COVEY_VERSION);
+	}
 	if (parse(field, &item->existing, &type, &work->err) < 0) {
 		answer_error(c, 400, PEER_VERSION ": %s", work->err.text);
 		return;

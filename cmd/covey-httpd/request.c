@@ -132,8 +132,8 @@ static void read_request(struct conn *c)
 static void push_request(struct conn *c)
 {
 	if (c->head.method != METHOD_PUT || c->request.slash ||
-	    c->head.framing != FRAMING_CHUNKED)
-		answer_error(c, 400, "a push is a chunked PUT of a file");
+	    c->head.framing == FRAMING_NONE)
+		answer_error(c, 400, "a push is a PUT of a file with its content");
 	else
 		pushed_start(c);
 }

@@ -5,7 +5,7 @@
  * that failed lately last.  One that refuses or breaks off is replaced by
  * the next; one that is silent for too long gets the next tried beside it.
  * The body is read from a descriptor that may still grow; then what it is
- * comes last, in the trailer (peer_http.h).
+ * is told at the end (peer_http.h).
  */
 #include "pushing.h"
 
@@ -197,12 +197,11 @@ static void start_try(struct push_try *t)
 	bool named = pushing_is_named(p);
 	struct buf target = BUF_INIT, record = BUF_INIT;
 	struct sign_part field = { STR(PEER_PUSH), STR(PEER_PUSH_LATER) };
-	struct sign_part trailer = { STR(PEER_VERSION), STR_INIT };
 
 	path_to_target(&target, buf_str(&p->path), false);
 	if (named) {
 		record_text(p, &record);
-		field.value = trailer.value = buf_str(&record);
+		field.value = buf_str(&record);
 	}
 	t->status = 0;
 	t->early = !named;
@@ -211,7 +210,6 @@ static void start_try(struct push_try *t)
 		.method = FETCH_PUT, .peer = peers_http(p->daemon->peers, t->node),
 		.target = buf_str(&target), .fields = &field, .field_count = 1, .sign = true,
 		.fd = p->fd, .available = p->available, .last = named,
-		.trailer = &trailer, .trailer_count = named,
 		.first_byte_ms = answer_ms(p), .stall_ms = p->daemon->stall_ms,
 		.head = on_head, .body = on_body, .end = on_end,
 	};

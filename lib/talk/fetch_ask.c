@@ -144,6 +144,13 @@ static void set_lines(struct transfer *t)
 	ask->lines = lines;
 }
 
+/* From now on the answer is awaited. */
+static void sent_all(struct transfer *t)
+{
+	t->ask.all_sent = true;
+	timer_start(t->fetcher->loop, &t->limit, t->fetch->first_byte_ms);
+}
+
 /* CURLOPT_READFUNCTION */
 static size_t read_body(char *to, size_t size, size_t n, void *data)
 {
@@ -157,8 +164,7 @@ static size_t read_body(char *to, size_t size, size_t n, void *data)
 		return CURL_READFUNC_ABORT;
 	t->last_byte = loop_now(t->fetcher->loop);
 	if (left == 0 && ask->last) {
-		ask->all_sent = true;
-		timer_start(t->fetcher->loop, &t->limit, t->fetch->first_byte_ms);
+		sent_all(t);
 		return 0;
 	}
 	if (left == 0) {
@@ -173,7 +179,21 @@ static size_t read_body(char *to, size_t size, size_t n, void *data)
 		return CURL_READFUNC_ABORT;
 	}
 	ask->sent += (uint64_t)got;
+	if (ask->by_length && ask->sent == ask->available)
+		sent_all(t);	/* curl does not ask for more */
 	return (size_t)got;
+}
+
+/* CURLOPT_SEEKFUNCTION: a kept connection had gone, curl starts again on another. */
+static int rewind_body(void *data, curl_off_t offset, int origin)
+{
+	struct transfer *t = data;
+
+	if (origin != SEEK_SET || offset != 0)
+		return CURL_SEEKFUNC_CANTSEEK;
+	t->ask.sent = 0;
+	t->ask.all_sent = false;
+	return CURL_SEEKFUNC_OK;
 }
 
 /* CURLOPT_TRAILERFUNCTION: the body has been read to its end. */
@@ -189,6 +209,27 @@ static int write_trailer(struct curl_slist **lines, void *data)
 	return CURL_TRAILERFUNC_OK;
 }
 
+static void set_framing(struct transfer *t)
+{
+	const struct ask *ask = &t->ask;
+	CURL *easy = t->easy;
+
+	if (ask->by_length) {
+		curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)ask->available);
+		curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, rewind_body);
+		curl_easy_setopt(easy, CURLOPT_SEEKDATA, t);
+		return;
+	}
+	curl_easy_setopt(easy, CURLOPT_TRAILERFUNCTION, write_trailer);
+	curl_easy_setopt(easy, CURLOPT_TRAILERDATA, t);
+	/*
+	 * libcurl 7.88 writes outside of its buffer when a handle that has sent a
+	 * trailer sends a body again, as it does by itself when a kept connection
+	 * turns out to be closed.
+	 */
+	curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+}
+
 static void set_method(struct transfer *t)
 {
 	const struct ask *ask = &t->ask;
@@ -199,19 +240,12 @@ static void set_method(struct transfer *t)
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, ask->content.len > 0 ? ask->content.data : "");
 	} else if (ask->method == FETCH_PUT) {
 		curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
-		/*
-		 * libcurl 7.88 writes outside of its buffer when a handle that has
-		 * sent a trailer sends a body again, as it does by itself when a
-		 * kept connection turns out to be closed.
-		 */
-		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
 		curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE,
 				 ask->last && ask->available < SEND_SMALL ? SEND_SMALL : SEND_BYTES);
 		curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, ANSWER_BYTES);
 		curl_easy_setopt(easy, CURLOPT_READFUNCTION, read_body);
 		curl_easy_setopt(easy, CURLOPT_READDATA, t);
-		curl_easy_setopt(easy, CURLOPT_TRAILERFUNCTION, write_trailer);
-		curl_easy_setopt(easy, CURLOPT_TRAILERDATA, t);
+		set_framing(t);
 	}
 }
 
@@ -238,6 +272,7 @@ void ask_set(struct transfer *t, const struct fetch *fetch)
 	if (fetch->method == FETCH_GET && fetch->offset > 0)
 		add_range(ask, fetch->offset);
 	buf_addstr(&ask->content, fetch->content);
+	ask->by_length = fetch->last && fetch->trailer_count == 0;
 }
 
 void ask_apply(struct transfer *t)
@@ -250,7 +285,7 @@ void ask_apply(struct transfer *t)
 	curl_easy_setopt(t->easy, CURLOPT_URL, url.data);
 	buf_clear(&url);
 	t->ask.sent = 0;
-	t->ask.all_sent = false;
+	t->ask.all_sent = t->ask.by_length && t->ask.available == 0;
 	set_method(t);
 	set_lines(t);
 }

@@ -49,6 +49,7 @@ struct ask {
 	int fd;
 	uint64_t sent, available;
 	bool last;			/* available is all */
+	bool by_length;			/* it was from the start, and there is no trailer */
 	bool all_sent;
 };
 

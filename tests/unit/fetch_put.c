@@ -377,13 +377,16 @@ static void test_put_whole(int fd)
 	struct trial t = { .fetch = { .fd = fd, .available = BODY, .last = true, .trailer = &trailer,
 				      .trailer_count = 1 } };
 	struct trial nothing = { .fetch = { .fd = fd, .last = true } };
+	struct trial length = { .fetch = { .fd = fd, .available = BODY, .last = true } };
 
 	run(&t, FETCH_PUT, "/docs/a");
 	CHECK(t.status == 201 && seen.chunked && seen.bytes == BODY && seen.wrong == 0);
 	CHECK(seen.head_verdict == SIGN_OK && seen.has_trailer && seen.trailer_verdict == SIGN_OK);
 	CHECK(strcmp(seen.trailer_version, "whole") == 0);
 	run(&nothing, FETCH_PUT, "/docs/b");
-	CHECK(nothing.status == 201 && seen.chunked && seen.bytes == 0 && !seen.has_trailer);
+	CHECK(nothing.status == 201 && !seen.chunked && seen.bytes == 0 && !seen.has_trailer);
+	run(&length, FETCH_PUT, "/docs/c");
+	CHECK(length.status == 201 && !seen.chunked && seen.bytes == BODY && seen.wrong == 0);
 }
 
 static void test_put_growing(int fd)
@@ -403,13 +406,17 @@ static void test_put_growing(int fd)
 /* A connection that the peer closed while it was kept: made anew. */
 static void test_stale_connection(int fd)
 {
-	struct trial first = { .step = 0 }, second = { .step = 0 };
+	struct trial first = { .step = 0 }, second = { .step = 0 }, third = { .step = 0 };
+	struct trial whole = { .fetch = { .fd = fd, .available = BODY, .last = true } };
 	struct trial t = { .fetch.content = STR("again") }, put = { .fetch.fd = fd, .step = 1000001 };
 
 	run(&first, FETCH_POST, "/close");
 	run(&t, FETCH_POST, "/docs/a");
 	CHECK(first.status == 201 && t.status == 201 && seen.head_verdict == SIGN_OK);
 	run(&second, FETCH_POST, "/close");
+	run(&whole, FETCH_PUT, "/docs/a");
+	CHECK(whole.status == 201 && seen.bytes == BODY && seen.wrong == 0 && !seen.chunked);
+	run(&third, FETCH_POST, "/close");
 	run(&put, FETCH_PUT, "/docs/a");
 	CHECK(put.status == 201 && seen.bytes == BODY && seen.wrong == 0);
 	CHECK(seen.trailer_verdict == SIGN_OK);
