@@ -330,3 +330,47 @@ standing() { sed -n "s/^$2 = //p" "$D/n$1/store/state/standing.ini"; }
 	wait_until 5 logged 3 "forget the layout"
 	wait_until 10 settled 1 2 3
 }
+
+# host H SEED: a whole node on host H of the network, by covey up
+host() {
+	mkdir -p "$D/n$1"
+	cat >"$D/n$1/covey.yaml" <<-YAML
+	node:
+	  name: n$1
+	  address: 10.79.0.$1
+	  store: $D/n$1/store
+	listen:
+	  http: 4720
+	  discovery: 4721
+	  versions: 4722
+	group:
+	  key_file: $D/key
+	  seeds: ["$2"]
+	access: open
+	YAML
+	spawn_on "$1" "h$1" covey up -c "$D/n$1/covey.yaml"
+}
+
+@test "UDP blocked: a group comes together by HTTP, from a seed of either kind" {
+	local h
+	need hosts
+	hosts up 3
+	for h in 1 2 3; do hosts exec $h ip rule add pref 1 ipproto udp blackhole; done
+	run hosts exec 1 ip route get 10.79.0.2 ipproto udp dport 4721
+	[ "$status" -ne 0 ]
+	host 1 http://10.79.0.1:4720
+	host 2 http://10.79.0.1:4720
+	wait_until 30 settled 1 2
+	host 3 10.79.0.1:4721
+	wait_until 30 settled 1 2 3
+}
+
+@test "UDP blocked one way: a group settles" {
+	need hosts
+	hosts up 3
+	hosts exec 2 ip rule add pref 1 ipproto udp blackhole
+	host 1 10.79.0.1:4721
+	host 2 10.79.0.1:4721
+	host 3 10.79.0.1:4721
+	wait_until 30 settled 1 2 3
+}
