@@ -102,7 +102,7 @@ void acceptor_ask(struct discoverd *d, const struct vote *vote)
 	struct acceptor *a = &d->acceptor;
 
 	/* Who forgot a promise could break it. */
-	if (d->standing.silent || a->count == VOTES)
+	if (d->unsure || d->standing.silent || a->count == VOTES)
 		return;
 	a->queue[a->count++] = *vote;
 	ask_next(d);

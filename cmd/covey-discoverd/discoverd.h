@@ -88,6 +88,15 @@ struct settle {
 	bool waits_logged;
 };
 
+struct saving_members {
+	struct discoverd *discoverd;
+	struct job job;
+	struct members members;		/* as they are being written; owned */
+	bool busy, again, failed;	/* failed: and that was logged */
+	int rc;
+	struct err err;
+};
+
 struct discoverd {
 	struct service *service;
 	struct pool *pool;		/* one thread: what is written goes in order */
@@ -119,10 +128,11 @@ struct discoverd {
 	int farewells;			/* still to be said */
 	uint64_t started_above;		/* ms: when it last took a later start than it had counted, or 0 */
 	int starts_above;		/* how often */
-	bool save_failed;		/* and that was logged */
+	struct saving_members saving;
 
 	struct node_standing standing;	/* on disk, but for the offset */
-	struct timer remember;
+	bool unsure;			/* after the start: what others remember is not known yet */
+	struct timer remember, sure;
 	struct job remember_job;
 	struct node_standing remembering;
 	bool remember_busy;
@@ -176,7 +186,8 @@ void seeds_count(const struct discoverd *, struct council_seeds *ret);
 /* state.c */
 int state_load(struct discoverd *, struct members *ret, uint64_t *ret_start, struct err *);
 int state_save_start(struct discoverd *, uint64_t start, struct err *);
-void state_save_members(struct discoverd *);	/* logs what fails */
+void state_save_members(struct discoverd *);	/* soon; logs what fails */
+void state_last_members(struct discoverd *);	/* at once, when nothing else runs any more */
 int state_save_promise(const struct discoverd *, const struct synod_promise *, struct err *);
 int state_load_promise(const struct discoverd *, struct synod_promise *ret, struct err *);
 
@@ -184,7 +195,7 @@ int state_load_promise(const struct discoverd *, struct synod_promise *ret, stru
 int standing_load(struct discoverd *, struct err *);	/* and the layout and the promise that go with it */
 void standing_start(struct discoverd *);
 void standing_stop(struct discoverd *);
-void standing_check(struct discoverd *);	/* each round: does somebody remember more than this node? */
+void standing_check(struct discoverd *);	/* does somebody remember more than this node? */
 void standing_silence(struct discoverd *, const char *why);
 int64_t standing_offset(const struct discoverd *);
 

@@ -104,7 +104,7 @@ static void round_due(struct timer *timer)
 	gossip_round(&d->gossip, clock_mono_ms());
 	d->expects = false;
 	settle_step(d);
-	if (d->save_failed)
+	if (d->saving.failed)
 		state_save_members(d);
 	discoverd_changed(d);
 }
@@ -193,6 +193,7 @@ static void release(struct discoverd *d)
 	network_stop(d);
 	pool_free(d->pool);
 	gossip_clear(&d->gossip);
+	members_clear(&d->saving.members);
 	buf_clear(&d->packet);
 	explicit_bzero(&d->keys, sizeof d->keys);
 	buf_clear(&d->directory);
@@ -201,8 +202,12 @@ static void release(struct discoverd *d)
 
 static void finish(struct service *service)
 {
-	state_save_members(service->data);
-	release(service->data);
+	struct discoverd *d = service->data;
+
+	pool_free(d->pool);
+	d->pool = NULL;
+	state_last_members(d);
+	release(d);
 }
 
 static int start(struct service *service, struct err *err)

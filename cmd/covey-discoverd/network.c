@@ -65,6 +65,7 @@ void network_hear(struct discoverd *d, const struct wire *wire, const struct add
 		return;
 	seeds_heard(d, from);
 	gossip_receive(&d->gossip, wire, from, clock_mono_ms());
+	standing_check(d);
 	settle_receive(d, wire, from);
 }
 

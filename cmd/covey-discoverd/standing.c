@@ -5,7 +5,9 @@
  * gossip.  Whoever remembers a later one than this disk knows that the disk
  * lost something: promises and records that others count on.  Then, and when
  * the same identity lives at two places, the node is silent: it answers as
- * no home and votes on nothing, until it is formatted anew.
+ * no home and votes on nothing, until it is formatted anew.  After a start it
+ * is silent until one of the others has told what it remembers, or all have
+ * kept silent themselves for SURE_MS.
  */
 #include "discoverd.h"
 
@@ -17,6 +19,7 @@
 #include <inttypes.h>
 
 #define REMEMBER_MS 30000
+#define SURE_MS 2000
 #define CLONE_TIMES 2		/* to be outdone once is a restored store, again is another process */
 #define BEHIND_MAX 2		/* saves that a careless disk may lose */
 
@@ -165,6 +168,28 @@ static void remember(struct timer *timer)
 	pool_submit(d->pool, &d->remember_job);
 }
 
+static void show(struct discoverd *d)
+{
+	struct member *self = &d->gossip.view.self;
+	bool silent = d->unsure || d->standing.silent;
+
+	self->flags = (uint8_t)((self->flags & ~MEMBER_SILENT) | (silent ? MEMBER_SILENT : 0));
+}
+
+static void be_sure(struct timer *timer)
+{
+	struct discoverd *d = CONTAINER_OF(timer, struct discoverd, sure);
+
+	d->unsure = false;
+	show(d);
+	discoverd_hurry(d);
+}
+
+static bool has_others(const struct layout *layout, uint64_t self)
+{
+	return layout->count > (layout_find(layout, self) != NULL);
+}
+
 void standing_start(struct discoverd *d)
 {
 	struct member *self = &d->gossip.view.self;
@@ -172,12 +197,16 @@ void standing_start(struct discoverd *d)
 
 	self->sequence = d->standing.sequence;
 	self->weight = (uint8_t)conf->node.weight;
-	self->flags = (uint8_t)((conf->node.home ? 0 : MEMBER_GUEST) |
-				(d->standing.silent ? MEMBER_SILENT : 0));
+	self->flags = conf->node.home ? 0 : MEMBER_GUEST;
+	d->unsure = d->keys.count > 0 && has_others(settle_layout(d), d->standing.self);
+	show(d);
 	member_set_region(self, str_of(conf->node.region));
 	if (d->standing.silent)
 		log_line(LOG_LEVEL_ERROR, "this node forgot something that others count on: it "
 			 "answers as no home until it is formatted anew");
+	d->sure.fire = be_sure;
+	if (d->unsure)
+		timer_start(d->service->loop, &d->sure, SURE_MS);
 	d->remember.fire = remember;
 	timer_start(d->service->loop, &d->remember, REMEMBER_MS);
 }
@@ -185,6 +214,7 @@ void standing_start(struct discoverd *d)
 void standing_stop(struct discoverd *d)
 {
 	timer_stop(&d->remember);
+	timer_stop(&d->sure);
 }
 
 /* silence */
@@ -195,7 +225,7 @@ void standing_silence(struct discoverd *d, const char *why)
 		return;
 	log_line(LOG_LEVEL_ERROR, "%s: this node answers as no home until it is formatted anew", why);
 	d->standing.silent = true;
-	d->gossip.view.self.flags |= MEMBER_SILENT;
+	show(d);
 	remember(&d->remember);
 	discoverd_hurry(d);
 }
@@ -207,6 +237,10 @@ void standing_check(struct discoverd *d)
 		standing_silence(d, "others remember what this disk has forgotten");
 	if (d->gossip.view.elsewhere || d->starts_above >= CLONE_TIMES)
 		standing_silence(d, "another process has this node's identity");
+	if (d->unsure && d->gossip.view.recognized) {
+		timer_stop(&d->sure);
+		be_sure(&d->sure);
+	}
 }
 
 int64_t standing_offset(const struct discoverd *d)

@@ -1,6 +1,7 @@
 /* state - what outlives covey-discoverd: members.ini, start.ini and synod.ini */
 #include "discoverd.h"
 
+#include "container.h"
 #include "inifile.h"
 #include "layout_file.h"
 #include "log.h"
@@ -63,18 +64,49 @@ int state_save_start(struct discoverd *d, uint64_t start, struct err *err)
 	return rc;
 }
 
+static void write_members(struct job *job)
+{
+	struct saving_members *s = CONTAINER_OF(job, struct saving_members, job);
+
+	s->rc = members_save(s->discoverd->directory.data, &s->members, &s->err);
+}
+
+static void members_written(struct job *job)
+{
+	struct saving_members *s = CONTAINER_OF(job, struct saving_members, job);
+
+	if (s->rc < 0 && !s->failed)
+		log_err(LOG_LEVEL_WARNING, &s->err, "remember the members");
+	s->failed = s->rc < 0;
+	s->busy = false;
+	if (s->again)
+		state_save_members(s->discoverd);
+}
+
 void state_save_members(struct discoverd *d)
+{
+	struct saving_members *s = &d->saving;
+
+	s->again = s->busy;
+	if (s->busy)
+		return;
+	s->busy = true;
+	s->discoverd = d;
+	view_members(&d->gossip.view, &s->members);
+	s->job.work = write_members;
+	s->job.done = members_written;
+	s->job.home = d->service->loop;
+	pool_submit(d->pool, &s->job);
+}
+
+void state_last_members(struct discoverd *d)
 {
 	struct members members = MEMBERS_INIT;
 	struct err err = ERR_INIT;
 
 	view_members(&d->gossip.view, &members);
-	if (members_save(d->directory.data, &members, &err) == 0)
-		d->save_failed = false;
-	else if (!d->save_failed) {
+	if (members_save(d->directory.data, &members, &err) < 0)
 		log_err(LOG_LEVEL_WARNING, &err, "remember the members");
-		d->save_failed = true;
-	}
 	members_clear(&members);
 }
 

@@ -38,6 +38,9 @@ static void add_member(struct buf *json, const struct layout *layout, const stru
 	buf_addf(json, ",\"region\":\"%s\",\"weight\":%u,\"epoch\":%" PRIu32 ",\"self\":%s",
 		 place ? layout->regions[place->region] : m->region,
 		 (unsigned)(place ? place->weight : m->weight), m ? m->epoch : 0, boolean(self));
+	if (m != NULL && m->lineage != 0)
+		buf_addf(json, ",\"lineage\":\"%016" PRIx64 "\"", m->lineage);
+	buf_addf(json, ",\"silent\":%s", boolean(m != NULL && m->flags & MEMBER_SILENT));
 	buf_addf(json, ",\"home\":%s,\"in_a\":%s,\"in_b\":%s,\"council\":%s}",
 		 boolean(place != NULL), boolean(in_a), boolean(in_b),
 		 boolean(place != NULL && place->council));
