@@ -39,7 +39,7 @@ void change_used(const struct layout *layout)
 /* Some machines, by chance; enough of them to lose one, where one may lose its disk. */
 static void choose_members(struct layout *layout, uint8_t set)
 {
-	size_t least = sim.profile.wipes ? 3 : 1;
+	size_t least = sim.profile.wipes || sim.profile.copies ? 3 : 1;
 	uint64_t who = rnd();
 
 	for (int i = sim.profile.machines; i-- > 0;) {
@@ -314,7 +314,8 @@ static void answer_sync(struct machine *machine, const struct packet *packet)
 /* A home answers at its own epoch alone. */
 static void asked_to_sync(struct machine *machine, const struct packet *packet)
 {
-	if (packet->epoch == machine->disk.layout.epoch && !machine->cannot_tell)
+	if (packet->epoch == machine->disk.layout.epoch && !machine->cannot_tell &&
+	    !machine->silent)
 		answer_sync(machine, packet);
 	else if (packet->epoch > machine->disk.layout.epoch)
 		change_want(machine, packet->from);

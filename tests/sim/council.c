@@ -154,7 +154,7 @@ static void hear_question(struct machine *machine, int from, enum wire_type type
 	enum wire_type answer_type;
 	struct wire_synod answer;
 
-	if (d->voting)
+	if (d->voting || machine->silent)
 		return;
 	switch (synod_hear(&d->promise, &d->council.layout, machine->disk.id, type, asked,
 			   &answer_type, &answer)) {
@@ -316,7 +316,22 @@ static void round_of_gossip(struct event *event)
 	schedule(new_event(sizeof(struct event)), GOSSIP_ROUND_MS, machine->index, round_of_gossip);
 }
 
-/* Somebody wants to be a home, or not any more. */
+static uint8_t flags_of(const struct machine *machine)
+{
+	return (uint8_t)((machine->guest ? MEMBER_GUEST : 0) |
+			 (machine->silent ? MEMBER_SILENT : 0));
+}
+
+static int willing(void)
+{
+	int count = 0;
+
+	for (int i = 0; i < sim.profile.machines; i++)
+		count += !sim.machines[i].guest;
+	return count;
+}
+
+/* Somebody wants to be a home, or not any more, while enough others do. */
 static void wish(struct event *event)
 {
 	struct machine *machine = &sim.machines[below((uint64_t)sim.profile.machines)];
@@ -324,10 +339,10 @@ static void wish(struct event *event)
 	(void)event;
 	if (sim.quiet)
 		return;
-	machine->guest = !machine->guest;
+	machine->guest = !machine->guest && willing() > (sim.profile.wipes || sim.profile.copies ? 2 : 1);
 	say("%d %s", machine->index, machine->guest ? "wants to leave" : "wants to be a home");
 	if (machine->up) {
-		of(machine)->gossip.view.self.flags = machine->guest ? MEMBER_GUEST : 0;
+		of(machine)->gossip.view.self.flags = flags_of(machine);
 		hurry(machine);
 	}
 	schedule(new_event(sizeof(struct event)), below(2500), -1, wish);
@@ -359,7 +374,7 @@ void council_start(struct machine *machine)
 	for (int i = 0; i < sim.profile.machines; i++)
 		if (i != machine->index)
 			seeds[count++] = address_at(i);
-	machine->member.flags = machine->guest ? MEMBER_GUEST : 0;
+	machine->member.flags = flags_of(machine);
 	machine->member.weight = 1;
 	machine->member.lineage = machine->disk.layout.lineage;
 	machine->member.epoch = (uint32_t)machine->disk.layout.epoch;

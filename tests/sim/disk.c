@@ -97,6 +97,18 @@ void disk_wipe(struct disk *disk)
 	*disk = (struct disk){ .layout = LAYOUT_NONE };
 }
 
+void disk_copy(const struct disk *from, struct disk *to)
+{
+	disk_wipe(to);
+	to->id = from->id;
+	to->start = from->start;
+	to->layout = from->layout;
+	to->kept_count = from->kept_count;
+	to->kept = mem_new(from->kept_count + 1, sizeof *to->kept);
+	if (from->kept_count > 0)
+		memcpy(to->kept, from->kept, from->kept_count * sizeof *to->kept);
+}
+
 static void outbox_add(struct disk *disk, int path, struct version version)
 {
 	disk->outbox = mem_resize(disk->outbox, disk->outbox_count + 1, sizeof *disk->outbox);

@@ -286,7 +286,7 @@ void judge_single(const struct layout *layout)
 				machine != NULL ? disk_newest(&machine->disk, p) : NULL;
 
 			/* who has lost its disk knew, and does not count any more */
-			know += machine == NULL || version_is_none(confirmed) ||
+			know += machine == NULL || machine->silent || version_is_none(confirmed) ||
 				(newest != NULL &&
 				 version_cmp(newest->record.version, confirmed) >= 0);
 		}
@@ -345,6 +345,20 @@ static void judge_keepers(const struct machine *machine)
 	}
 }
 
+/* What was on two disks, ever, is on one yet: at most one was lost. */
+static void judge_content(const struct fact *fact)
+{
+	bool here = !sim.wiped || (fact->copies & (fact->copies - 1)) == 0;
+
+	for (int m = 0; m < sim.profile.machines && !here; m++) {
+		const struct kept *kept = disk_find(&sim.machines[m].disk, fact->path,
+						    fact->record.version);
+
+		here = kept != NULL && kept->content;
+	}
+	MUST("7 (survives the loss of any one node)", here);
+}
+
 static void judge_deeds(void)
 {
 	for (size_t i = 0; i < history.count; i++) {
@@ -355,17 +369,8 @@ static void judge_deeds(void)
 			continue;
 		fact = find(d->path, d->version);
 		MUST("7", fact != NULL && fact->durable);
-		if (fact != NULL && record_has_content(&fact->record)) {
-			bool here = false;
-
-			for (int m = 0; m < sim.profile.machines; m++) {
-				const struct kept *kept = disk_find(&sim.machines[m].disk, d->path,
-								    d->version);
-
-				here = here || (kept != NULL && kept->content);
-			}
-			MUST("7 (survives the loss of any one node)", here);
-		}
+		if (fact != NULL && record_has_content(&fact->record))
+			judge_content(fact);
 	}
 }
 

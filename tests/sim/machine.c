@@ -239,6 +239,7 @@ struct address address_at(int port)
 static void begin_home(struct machine *machine)
 {
 	home_init(&machine->home, GROUP, &machine->member);
+	machine->home.silent = machine->silent;
 	machine->home.lookup = disk_lookup;
 	machine->home.data = machine;
 	asker_init(&machine->asker, &machine->home, 250, 1000);

@@ -31,6 +31,7 @@ static void choose_profile(struct profile *p)
 	p->jumps = chance(40);
 	p->stops = chance(40);
 	p->wipes = chance(15) && p->members >= 3;
+	p->copies = !p->wipes && chance(15) && p->members >= 3;
 	if (p->machines > 1)
 		p->changes = chance(55) ? BY_FIAT : chance(50) ? BY_COUNCIL : FIXED;
 	if (p->changes == BY_COUNCIL) {
@@ -64,6 +65,7 @@ static void end(void)
 		if (sim.machines[i].up)
 			machine_crash(&sim.machines[i]);
 		disk_wipe(&sim.machines[i].disk);
+		disk_wipe(&sim.machines[i].copy);
 	}
 	drop_events();
 	free(sim.decided);
@@ -80,6 +82,20 @@ static bool is_settled(void)
 			return false;
 	return !layout_is_joint(&sim.newest) &&
 	       (sim.profile.changes != BY_COUNCIL || council_is_content());
+}
+
+/* One of a council of two has lost its disk: only people can help (covey layout force). */
+static bool needs_force(void)
+{
+	size_t seats = 0, lost = 0;
+
+	for (size_t i = 0; i < sim.newest.count; i++) {
+		if (!sim.newest.members[i].council)
+			continue;
+		seats++;
+		lost += machine_of(sim.newest.members[i].id) == NULL;
+	}
+	return lost * 2 >= seats;
 }
 
 /* Trouble, then calm until there is nothing left to do. */
@@ -103,7 +119,7 @@ static bool run(uint64_t seed, struct totals *totals)
 	run_until(sim.now + 2000);
 	if (sim.failures == 0)
 		history_judge();
-	if (sim.failures == 0 && (!sim.wiped || sim.profile.changes != FIXED))
+	if (sim.failures == 0 && (!sim.wiped || (sim.profile.changes != FIXED && !needs_force())))
 		judge_end();
 	history_count(totals);
 	totals->layouts += sim.decided_count;

@@ -108,6 +108,8 @@ struct machine {
 	int64_t skew;			/* ns */
 	uint64_t slow_until;		/* ms: SIGSTOP */
 	struct disk disk;
+	struct disk copy;		/* of the disk, taken some time ago; id 0: none */
+	bool silent;			/* its disk was put back from the copy */
 	struct member member;
 	struct home home;
 	struct asker asker;
@@ -131,7 +133,7 @@ struct profile {			/* of a schedule */
 	uint64_t disk, disk_far;
 	unsigned faults;		/* about one in so many ms; 0: none */
 	enum { FIXED, BY_FIAT, BY_COUNCIL } changes;
-	bool wipes, cuts, jumps, stops;
+	bool wipes, copies, cuts, jumps, stops;
 	uint64_t length;		/* ms */
 	unsigned ops;			/* about one in so many ms */
 };
@@ -145,7 +147,7 @@ struct sim {
 	bool cut[MACHINES][MACHINES];	/* from, to */
 	bool calm;			/* nothing goes wrong any more */
 	bool quiet;			/* no new questions by clients */
-	bool wiped;			/* one machine has lost its disk */
+	bool wiped;			/* one machine has lost its disk, or what it had of late */
 	uint64_t ids;			/* given so far */
 	uint64_t sent;
 	bool outcomes_only;		/* judge by what clients see, no more */
@@ -194,6 +196,7 @@ void disk_keep(struct machine *, int path, const struct record *, bool content);
 void disk_write(struct machine *, struct writing *);	/* takes it */
 struct writing *new_writing(int path, const struct record *, bool content);
 void disk_wipe(struct disk *);
+void disk_copy(const struct disk *, struct disk *to);	/* which is wiped first */
 void outbox_remove(struct disk *, int path, struct version);
 
 /* machine.c */

@@ -299,11 +299,25 @@ static bool may_lose_one(void)
 	       (!layout_is_joint(&sim.newest) || layout_members(&sim.newest, LAYOUT_B) >= 3);
 }
 
+/* Somebody takes a copy of a disk and puts it back later: the node is silent from then on. */
+static void put_back(struct machine *machine)
+{
+	if (machine->copy.id == machine->disk.id && !sim.wiped && may_lose_one() && chance(50)) {
+		say("%d is put back to what it was", machine->index);
+		sim.wiped = machine->silent = true;
+		disk_copy(&machine->copy, &machine->disk);
+	}
+	if (!machine->silent)
+		disk_copy(&machine->disk, &machine->copy);
+}
+
 static void crash_one(struct machine *machine)
 {
 	if (!machine->up)
 		return;
 	machine_crash(machine);
+	if (sim.profile.copies)
+		put_back(machine);
 	if (sim.profile.wipes && !sim.wiped && may_lose_one() && chance(25)) {
 		say("%d loses its disk", machine->index);
 		sim.wiped = true;
@@ -375,6 +389,15 @@ void trouble_begin(void)
 			 something);
 }
 
+/* What a person does with a silent node. */
+static void format_anew(struct machine *machine)
+{
+	if (machine->up)
+		machine_crash(machine);
+	disk_wipe(&machine->disk);
+	machine->silent = false;
+}
+
 void trouble_end(void)
 {
 	sim.calm = true;
@@ -382,6 +405,8 @@ void trouble_end(void)
 	for (int i = 0; i < sim.profile.machines; i++) {
 		sim.machines[i].cannot_tell = false;
 		sim.machines[i].slow_until = 0;
+		if (sim.machines[i].silent)
+			format_anew(&sim.machines[i]);
 		if (!sim.machines[i].up)
 			machine_start(&sim.machines[i]);
 	}
