@@ -282,6 +282,17 @@ int commit_open_history(struct store *, const struct commit *, struct commit_sta
 int commit_keep(struct store *, const struct commit *, struct commit_state *, struct err *);
 /* From here on others may see it: the outbox's entry is on disk, and readers wait until the end. */
 int commit_reveal(struct store *, const struct commit *, struct commit_state *, struct err *);
+/*
+ * The version made elsewhere stands in tree/ already, with nothing to add
+ * to it.  A record that contradicts one known here is refused.
+ */
+int commit_stands(struct store *, const struct commit *, struct commit_state *, bool *ret,
+		  struct err *);
+
+/* bury.c */
+
+/* A tombstone, complete.  0, AGAIN, CLEAR or -1. */
+int commit_tombstone(struct store *, const struct commit *, struct commit_state *, struct err *);
 /* Put a tombstone into history, durably; marks that named an older one name it. */
 int commit_bury(struct store *, const struct commit *, struct commit_state *, struct err *);
 

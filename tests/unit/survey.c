@@ -9,6 +9,7 @@
 #include "mem.h"
 #include "store_unit.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -194,6 +195,50 @@ static void counting(void)
 	CHECK(get("c/y").content && put("", "x") != ERR_NONE && changes("") == root_changes);
 }
 
+static void put_bytes(const char *name, off_t offset, const char *bytes)
+{
+	int fd = open(in_store("run/", name), O_WRONLY);
+
+	CHECK(fd >= 0 && pwrite(fd, bytes, strlen(bytes), offset) == (ssize_t)strlen(bytes));
+	close(fd);
+}
+
+static void reopen(void)
+{
+	struct store_options options = { .path = root };
+
+	store_close(store);
+	CHECK(store_open(&store, &options, &why) == 0);
+}
+
+/* The table of counters is shared by who comes later, but not with another boot, nor when damaged. */
+static void tables(void)
+{
+	struct store_options options = { .path = root };
+	struct store *other = NULL;
+	uint64_t before;
+
+	CHECK(put("table", "1") == ERR_NONE && changes("") > 0);
+	before = changes("");
+	reopen();
+	CHECK(changes("") == before);
+	CHECK(store_open(&other, &options, &why) == 0);
+	CHECK(put("table", "2") == ERR_NONE);
+	CHECK(store_changes(other, path_partition(STR("table"))) == changes("") &&
+	      changes("") > before);
+	store_close(other);
+	put_bytes("counters", 16, "another boot");
+	reopen();
+	CHECK(changes("") == 0 && holds("table", "2"));
+	CHECK(put("table", "3") == ERR_NONE && changes("") > 0);
+	CHECK(truncate(in_store("run/", "counters"), 1000) == 0);
+	reopen();
+	CHECK(changes("") == 0 && holds("table", "3"));
+	CHECK(unlink(in_store("run/", "counters")) == 0);
+	reopen();
+	CHECK(changes("") == 0 && holds("table", "3"));
+}
+
 static int find(void *data, const struct survey_path *path)
 {
 	struct buf *text = data;
@@ -279,6 +324,7 @@ int main(int argc, char **argv)
 	if (!open_store())
 		return UNIT_RESULT();
 	counting();
+	tables();
 	told();
 	retention();
 	killed((unsigned)rounds);
