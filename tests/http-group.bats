@@ -325,6 +325,44 @@ outbox_empty() { [ "$(curl -sf "$1/.covey/status" | jq .outbox)" -eq 0 ]; }
 	[ "$(curl -sf "${URLS[2]}/c?versions&format=json" | jq -c '.[0] | [.blind, .rel]')" = '[false,null]' ]
 }
 
+# forge I PATH RECORD: home I alone knows of this version, whose content it has not.
+forge() {
+	local store=${STORES[$1]} old
+	old=$(curl -sf "${URLS[1]}/$2?versions" | cut -d' ' -f1)
+	mkdir -p "$store/history/$2"
+	mv "$store/tree/$2" "$store/history/$2/,$old"
+	ln -s "$3" "$store/tree/$2"
+}
+
+@test "a version that one home alone knows is settled with its content, or was never confirmed" {
+	homes 4
+	echo one >one
+	bytes 9000 >two
+	[ "$(code -T one "${URLS[1]}/never")" = 201 ]
+	[ "$(code -T one "${URLS[1]}/late")" = 201 ]
+	guest=$(covey-check --json -c "$D/group/node1/covey.yaml" /late | jq -r '.[] | select(.roles | index("home") | not) | .name')
+	guest=${guest#node}
+	home=$((guest == 1 ? 2 : 1))
+	rest=$(printf '9000 %s 0' "$(sha two)")
+	forge $home never "20991123T070000.000000001Z-00000000000000aa-0 - $rest"
+	for i in 1 2 3 4; do
+		[ "$(code -H 'Cache-Control: no-cache' "${URLS[i]}/never")" = 200 ]
+		[ "$(header Version-State)" = confirmed ]
+		[[ $(header Cache-Status) != *older* ]]
+		cmp body one
+	done
+	# Who made it has it, and is no home.
+	version=20991123T070000.000000001Z-$(curl -sf "${URLS[guest]}/.covey/status" | jq -r .node)-0
+	[ "$("$TOP/tests/as-peer" "$D/group/group.key" $((PORT_BASE + 10 * (guest - 1))) push /late two "$version")" = 201 ]
+	forge $home late "$version - $rest"
+	for i in $home 1 2 3 4; do
+		[ "$(code -I "${URLS[i]}/late")" = 200 ]
+		[ "$(code -H 'Cache-Control: no-cache' "${URLS[i]}/late")" = 200 ]
+		[ "$(header Version-State)" = confirmed ]
+		cmp body two
+	done
+}
+
 @test "requests between peers: signed, fresh, once; pushes leave what fits or nothing" {
 	homes 2
 	port=$PORT_BASE key=$(find "$D/group" -name group.key)

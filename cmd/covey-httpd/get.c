@@ -347,6 +347,8 @@ void get_below(struct conn *c)
 	struct version version = r->ask.record.version;
 
 	store_entry_clear(&r->entry);
+	stream_free(r->stream);		/* it was for the other one */
+	r->stream = NULL;
 	if (ask_start(&r->ask, c, buf_str(&r->path), NEWEST_BELOW, version, checked))
 		checked(c);
 }
