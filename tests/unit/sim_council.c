@@ -694,6 +694,96 @@ static void test_dead(void)
 	CHECK(settle(30000) != 0);
 }
 
+/* Who dies before it has its records is given up, and tried again when it is back. */
+static void test_way_back(void)
+{
+	begin(sim.rng, 2);
+	start(0);
+	CHECK(settle(5000) != 0);
+	sim.nodes[1].seeds = 1;
+	start(1);
+	while (!layout_is_joint(&sim.nodes[0].council.layout))
+		run(1);
+	crash(1);
+	CHECK(settle(COUNCIL_STUCK_MS - 2000) == 0);
+	CHECK(settle(5000) != 0);
+	CHECK(layout_is_solo(&sim.nodes[0].council.layout) &&
+	      sim.nodes[0].council.layout.epoch == 3);
+	start(1);
+	CHECK(settle(COUNCIL_BARRED_MS - 30000) == 0);
+	CHECK(settle(60000) != 0);
+}
+
+/* Asked again and again, as people's wishes are; each step of `homes` is a joint layout. */
+static void test_numbers(void)
+{
+	const struct layout_numbers wanted = { 6, 1, 7, 9 };
+	struct council *council = &sim.nodes[0].council;
+	uint64_t epoch, end;
+
+	test_together();
+	epoch = council->layout.epoch;
+	for (end = sim.now + 60000; sim.now < end && !council_agrees(council, &wanted); run(250))
+		for (int i = 0; i < sim.count; i++)
+			council_ask(&sim.nodes[i].council, &wanted, sim.now);
+	CHECK(council_agrees(council, &wanted) && settle(5000) != 0);
+	CHECK(council->layout.epoch == epoch + 1 + 3 * 2);
+}
+
+/* Two groups of two with one key: none gives itself up. */
+static void test_apart(void)
+{
+	uint64_t lineages[2];
+
+	begin(sim.rng, 4);
+	sim.split = true;
+	for (int i = 0; i < 4; i++) {
+		sim.nodes[i].side = i / 2;
+		sim.nodes[i].seeds = UINT64_C(1) << (i ^ 1);
+		start(i);
+	}
+	run(10000);
+	lineages[0] = sim.nodes[0].council.layout.lineage;
+	lineages[1] = sim.nodes[2].council.layout.lineage;
+	CHECK(lineages[0] != 0 && lineages[1] != 0 && lineages[0] != lineages[1]);
+	crash(3);
+	sim.nodes[3].seeds = 1 | 4;
+	sim.split = false;
+	start(3);
+	run(30000);
+	for (int i = 0; i < 4; i++) {
+		CHECK(sim.nodes[i].council.layout.lineage == lineages[i / 2]);
+		CHECK(sim.nodes[i].council.layout.count == 2);
+		CHECK(council_meet(&sim.nodes[i].council, &sim.nodes[i ^ 2].council.layout) ==
+		      COUNCIL_APART);
+	}
+}
+
+/* The council is lost for good: a survivor says so, and those that return follow. */
+static void test_force(void)
+{
+	struct layout forced;
+	struct node *first = &sim.nodes[0];
+	uint64_t epoch;
+
+	begin(sim.rng, 5);
+	test_together();
+	CHECK(council_force(&first->council, &first->gossip.view, &forced, NULL) == -1);
+	epoch = first->council.layout.epoch;
+	for (int i = 2; i < 5; i++)
+		crash(i);
+	run(10000);
+	CHECK(council_force(&first->council, &first->gossip.view, &forced, NULL) == 0);
+	CHECK(forced.epoch == epoch + COUNCIL_FORCED && forced.count == 2);
+	adopt(first, &forced);
+	CHECK(settle(5000) != 0);
+	start(2);
+	CHECK(settle(20000) != 0);
+	start(3);
+	start(4);
+	CHECK(settle(20000) != 0);
+}
+
 static void random_fault(void)
 {
 	int i = (int)below((unsigned)sim.count);
@@ -778,6 +868,7 @@ static void each_seed(uint64_t seed)
 {
 	static void (*const tests[])(void) = { test_together, test_in_turn, test_solo_groups,
 					       test_guest,    test_leave,   test_replaced,
+					       test_way_back, test_numbers, test_apart, test_force,
 					       test_chaos,    test_chaos,   test_chaos };
 
 	for (size_t t = 0; t < sizeof tests / sizeof tests[0]; t++) {
