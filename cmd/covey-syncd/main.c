@@ -1,8 +1,10 @@
 /*
  * covey-syncd - the one role that connects to the network
  *
- * It pulls contents, asks other nodes for their indexes and histories, and
- * resolves names, for the other roles of its node (sync_talk.h).
+ * For the other roles of its node it pulls and pushes contents, asks other
+ * nodes for their indexes and histories, carries packets and resolves names
+ * (sync_talk.h).  By itself it sees to it that whatever anybody missed
+ * reaches him: outbox, records, contents.
  */
 #include "syncd.h"
 
@@ -276,7 +278,7 @@ int main(int argc, char **argv)
 	};
 	static const struct service_role role = {
 		.name = "covey-syncd",
-		.summary = "pull contents, indexes and histories from other nodes",
+		.summary = "exchange contents, records and histories with other nodes",
 		.sockets = sockets,
 		.exits_idle = true,
 		.start = start,

@@ -11,7 +11,7 @@
 #include "discover_talk.h"
 #include "mem.h"
 
-#define AGAIN_MS 1000			/* after a failure; doubled up to */
+#define AGAIN_MS 250			/* after a failure; doubled up to */
 #define AGAIN_MAX_MS 60000
 #define HOUR_MS 3600000
 

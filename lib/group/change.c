@@ -203,7 +203,8 @@ static const char *why_goes(struct council *c, const struct view *view, size_t i
 
 	if (c->dead_ms[i] >= COUNCIL_DEAD_MS)
 		return "a member was away for long";
-	if (m == NULL || !is_of(&c->layout, m))
+	/* lineage 0: it was not heard of since this node started */
+	if (m == NULL || (m->lineage != 0 && !is_of(&c->layout, m)))
 		return NULL;
 	if (m->flags & MEMBER_GUEST && is_up(m))
 		return "a member leaves";
