@@ -1,32 +1,8 @@
 /* check - asking which version of a path is the newest */
-#include "check.h"
+#include "check_inside.h"
 
 #include "container.h"
 #include "mem.h"
-#include "phase.h"
-
-_Static_assert(HOLDERS_MAX <= CHECK_ROWS_MAX, "holders are among the rows");
-
-struct check {
-	struct phase phase;
-	struct check *path_next;	/* in its bucket */
-	struct check *after;		/* starts when this is over; NULL: nobody waits for it */
-	struct check_wait *waits;
-	char *path;			/* owned */
-	size_t path_bytes;
-	enum check_purpose purpose;
-	struct version version;
-	uint64_t hash;
-	bool storing;			/* the second state */
-	bool widened;			/* everybody is asked */
-	uint64_t widen_at;		/* ms */
-	struct quorum knowing;		/* who knows the directory above */
-	struct check_row rows[CHECK_ROWS_MAX];
-	size_t row_count;
-	unsigned answered;
-	bool own_known;
-	struct home_found own;
-};
 
 static struct str path_of(const struct check *check)
 {
@@ -37,134 +13,6 @@ static struct str path_of(const struct check *check)
 static bool asks_homes(const struct check *check)
 {
 	return check->purpose != CHECK_ONE && check->purpose != CHECK_LOOK;
-}
-
-static uint64_t self_id(const struct check *check)
-{
-	return check->phase.asker->home->self.id;
-}
-
-/* This node's own answer is one of a home. */
-static bool own_counts(const struct check *check)
-{
-	return check->own_known && !check->phase.asker->home->silent;
-}
-
-/* what the answers say */
-
-struct newest {
-	const struct record *record;	/* NULL: nobody knows any */
-	const char *type;
-};
-
-static bool is_newer(const struct record *record, const struct record *than)
-{
-	return !version_is_none(record->version) &&
-	       (than == NULL || version_cmp(record->version, than->version) > 0);
-}
-
-static struct newest newest_of(const struct check *check)
-{
-	struct newest newest = { NULL, "" };
-
-	if (check->own_known && is_newer(&check->own.record, NULL))
-		newest = (struct newest){ &check->own.record, check->own.type };
-	for (size_t i = 0; i < check->row_count; i++)
-		if (check->rows[i].answered && is_newer(&check->rows[i].record, newest.record))
-			newest = (struct newest){ &check->rows[i].record, check->rows[i].type };
-	return newest;
-}
-
-static bool holds(const struct record *held, const struct record *newest)
-{
-	return version_cmp(held->version, newest != NULL ? newest->version : VERSION_NONE) == 0;
-}
-
-/* The homes that said they hold it, at this epoch. */
-static struct quorum holding_of(const struct check *check, const struct record *newest)
-{
-	struct quorum quorum = check->phase.quorum;
-
-	quorum_again(&quorum);
-	if (own_counts(check) && holds(&check->own.record, newest))
-		quorum_answered(&quorum, self_id(check));
-	for (size_t i = 0; i < check->row_count; i++)
-		if (check->rows[i].counted && holds(&check->rows[i].record, newest))
-			quorum_answered(&quorum, check->rows[i].id);
-	return quorum;
-}
-
-/* Its content is durable somewhere, as far as anybody told. */
-static bool is_safe(const struct check *check, const struct record *newest)
-{
-	if (!record_has_content(newest))
-		return true;
-	if (check->own_known && check->own.content && record_eq(&check->own.record, newest))
-		return true;
-	for (size_t i = 0; i < check->row_count; i++)
-		if (check->rows[i].answered && check->rows[i].content &&
-		    record_eq(&check->rows[i].record, newest))
-			return true;
-	return false;
-}
-
-static int by_clock(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static uint64_t median_clock(const struct check *check)
-{
-	struct asker *asker = check->phase.asker;
-	uint64_t clocks[CHECK_ROWS_MAX + 1] = { asker->wall(asker->data) };
-	size_t count = 1;
-
-	for (size_t i = 0; i < check->row_count; i++)
-		if (check->rows[i].answered)
-			clocks[count++] = check->rows[i].clock;
-	qsort(clocks, count, sizeof clocks[0], by_clock);
-	return clocks[(count - 1) / 2];
-}
-
-static void add_holders(const struct check *check, const struct record *newest,
-			struct newest_answer *ret)
-{
-	for (unsigned order = 0; order < check->answered; order++) {
-		for (size_t i = 0; i < check->row_count; i++) {
-			const struct check_row *row = &check->rows[i];
-
-			if (row->answered && row->order == order && row->content &&
-			    record_eq(&row->record, newest) && ret->holder_count < HOLDERS_MAX)
-				ret->holders[ret->holder_count++] = row->id;
-		}
-	}
-}
-
-static void sum_up(const struct check *check, enum standing standing, struct check_result *ret)
-{
-	struct newest newest = newest_of(check);
-	struct newest_answer *answer = &ret->answer;
-
-	*ret = (struct check_result){ .rows = check->rows, .row_count = check->row_count,
-				      .own_known = check->own_known, .own = &check->own };
-	answer->standing = standing;
-	answer->type = str_of(newest.type);
-	answer->known = quorum_reached(&check->knowing);
-	answer->directory = check->own_known && check->own.directory;
-	for (size_t i = 0; i < check->row_count; i++)
-		answer->directory = answer->directory || check->rows[i].directory;
-	if (newest.record != NULL) {
-		answer->record = *newest.record;
-		add_holders(check, newest.record, answer);
-	}
-	quorum_tell(&check->phase.quorum, &answer->counts.homes_answered, &answer->counts.homes);
-	answer->counts.peers = (uint32_t)check->phase.asker->peers.count;
-	answer->counts.peers_answered =
-		check->answered < answer->counts.peers ? check->answered : answer->counts.peers;
-	answer->clock = median_clock(check);
-	answer->epoch = check->phase.epoch;
 }
 
 /* beginning and ending */
@@ -206,7 +54,7 @@ static bool finish(struct check *check, enum standing standing, uint64_t now)
 		else
 			check_free(check->after);
 	}
-	sum_up(check, standing, &result);
+	check_sum_up(check, standing, &result);
 	while ((wait = check->waits) != NULL) {
 		check_cancel(wait);
 		wait->done(wait, &result);
@@ -227,7 +75,7 @@ static void add_member(struct check *check, uint64_t id)
 {
 	struct peer_target target;
 
-	if (check->row_count < CHECK_ROWS_MAX && id != self_id(check) &&
+	if (check->row_count < CHECK_ROWS_MAX && id != check_self(check) &&
 	    peers_target(&check->phase.asker->peers, id, &target))
 		add_row(check, &target);
 }
@@ -266,10 +114,10 @@ static void add_homes(struct check *check)
 
 	quorum_add(&phase->quorum, &phase->asker->home->layout, path_partition(path_of(check)));
 	check->knowing = phase->quorum;
-	if (own_counts(check)) {
-		quorum_answered(&phase->quorum, self_id(check));
+	if (check_own_counts(check)) {
+		quorum_answered(&phase->quorum, check_self(check));
 		if (check->own.known)
-			quorum_answered(&check->knowing, self_id(check));
+			quorum_answered(&check->knowing, check_self(check));
 	}
 	phase_add_homes(phase);
 	for (; check->row_count < phase->count; check->row_count++)
@@ -326,8 +174,8 @@ static void launch(struct check *check, struct asker *asker, uint64_t now)
 
 static void begin_storing(struct check *check, uint64_t now)
 {
-	struct newest newest = newest_of(check);
-	struct quorum holding = holding_of(check, newest.record);
+	struct newest newest = check_newest(check);
+	struct quorum holding = check_holding(check, newest.record);
 	struct phase *phase = &check->phase;
 	struct asker *asker = phase->asker;
 	struct store_ask ask = { .path = path_of(check), .record = *newest.record,
@@ -339,8 +187,8 @@ static void begin_storing(struct check *check, uint64_t now)
 	phase->quorum = holding;
 	phase_add_homes(phase);
 	phase_ask(phase, now);
-	if (quorum_has(&holding, self_id(check)) && own_counts(check) &&
-	    !quorum_is_answered(&holding, self_id(check))) {
+	if (quorum_has(&holding, check_self(check)) && check_own_counts(check) &&
+	    !quorum_is_answered(&holding, check_self(check))) {
 		phase->committing = true;
 		asker->commit(asker->data, phase->id, &ask);
 	}
@@ -350,7 +198,7 @@ static void begin_storing(struct check *check, uint64_t now)
 static void question_store(struct phase *phase, uint64_t epoch, struct buf *packet)
 {
 	const struct check *check = CONTAINER_OF(phase, struct check, phase);
-	struct newest newest = newest_of(check);
+	struct newest newest = check_newest(check);
 	struct wire_store message = { .id = phase->id, .epoch = epoch, .record = *newest.record,
 				      .type = str_of(newest.type), .path = path_of(check) };
 
@@ -457,12 +305,12 @@ enum verdict { GO_ON, ASK_EVERYBODY, STORE_IT, CONFIRMED, UNSETTLED, UNCONFIRMED
 
 static enum verdict judge_majority(const struct check *check, uint64_t now)
 {
-	const struct record *newest = newest_of(check).record;
-	struct quorum holding = holding_of(check, newest);
+	const struct record *newest = check_newest(check).record;
+	struct quorum holding = check_holding(check, newest);
 
 	if (check->purpose == CHECK_WRITE || newest == NULL || quorum_reached(&holding))
 		return CONFIRMED;
-	if (is_safe(check, newest) || quorum_some(&holding))
+	if (check_is_safe(check, newest) || quorum_some(&holding))
 		return STORE_IT;
 	return phase_until(&check->phase) <= now ? UNSETTLED : GO_ON;
 }
@@ -470,9 +318,9 @@ static enum verdict judge_majority(const struct check *check, uint64_t now)
 /* Somebody has told of the one version, and of somebody who has its content, if it has any. */
 static bool is_found(const struct check *check)
 {
-	const struct record *record = newest_of(check).record;
+	const struct record *record = check_newest(check).record;
 
-	return record != NULL && is_safe(check, record);
+	return record != NULL && check_is_safe(check, record);
 }
 
 static enum verdict judge_one(const struct check *check, uint64_t now)

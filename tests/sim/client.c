@@ -1,37 +1,15 @@
-/* client - GET, PUT and DELETE as covey-httpd does them, and the outbox */
-#include "sim.h"
+/* client - GET, PUT and DELETE as covey-httpd does them */
+#include "client.h"
 
 #include "container.h"
 #include "mem.h"
 
+#define DIRECTORY_PATH 3
 #define PULL_MS 400
 #define PUSH_MS 60			/* then the next keeper, too */
 #define STORE_MS 1000
 
-#define DIRECTORY_PATH 3
-
-enum kind { GET, PUT, DELETE, DRAIN };
-
-struct op {
-	struct op *next;
-	struct machine *machine;
-	enum kind kind;
-	int path;
-	size_t deed;
-	struct check_wait check;
-	struct store_wait store;
-	uint64_t token;			/* ties answers and timers to it */
-	struct record record;
-	bool checked;			/* a majority answered before the version was chosen */
-	bool settled, committed;
-	bool read_back;			/* a GET that stores what it found */
-	bool go_below;			/* and may look for the next lower */
-	struct version above;		/* what the check said */
-	uint64_t clock;
-	uint32_t have;			/* bit i: the i'th machine has the content */
-};
-
-static struct op *find(struct machine *machine, uint64_t token)
+struct op *op_find(struct machine *machine, uint64_t token)
 {
 	struct op *op = machine->ops;
 
@@ -40,7 +18,7 @@ static struct op *find(struct machine *machine, uint64_t token)
 	return op;
 }
 
-static struct op *new_op(struct machine *machine, enum kind kind, int path)
+struct op *op_new(struct machine *machine, enum kind kind, int path)
 {
 	struct op *op = mem_new(1, sizeof *op);
 
@@ -53,7 +31,7 @@ static struct op *new_op(struct machine *machine, enum kind kind, int path)
 	return op;
 }
 
-static void op_free(struct op *op)
+void op_free(struct op *op)
 {
 	struct op **p = &op->machine->ops;
 
@@ -92,14 +70,14 @@ struct timer_event {
 static void fired(struct event *event)
 {
 	struct timer_event *timer = (struct timer_event *)event;
-	struct op *op = find(&sim.machines[event->machine], timer->token);
+	struct op *op = op_find(&sim.machines[event->machine], timer->token);
 
 	if (op != NULL)
 		timer->fire(op);
 	machine_arm(&sim.machines[event->machine]);
 }
 
-static void after(struct op *op, uint64_t ms, void (*fire)(struct op *))
+void op_after(struct op *op, uint64_t ms, void (*fire)(struct op *))
 {
 	struct timer_event *timer = new_event(sizeof *timer);
 
@@ -109,7 +87,7 @@ static void after(struct op *op, uint64_t ms, void (*fire)(struct op *))
 }
 
 static void begin_check(struct op *op, enum check_purpose purpose, struct version version);
-static void tell_about(enum note note, struct op *op, int to)
+void op_tell(enum note note, struct op *op, int to)
 {
 	struct packet *packet = new_packet(note, NULL, 0);
 
@@ -119,7 +97,7 @@ static void tell_about(enum note note, struct op *op, int to)
 	post(op->machine->index, to, packet);
 }
 
-static void store(struct op *op, void (*done)(struct store_wait *, const struct store_answer *, bool))
+void op_store(struct op *op, void (*done)(struct store_wait *, const struct store_answer *, bool))
 {
 	struct store_ask ask = { .path = sim_paths[op->path], .record = op->record,
 				 .type = STR("") };
@@ -152,16 +130,16 @@ static void pull_failed(struct op *op)
 }
 
 /* Unsettled: the content is here now, so the record may go to the homes. */
-static void content_is_here(struct writing *writing)
+void client_content_is_here(struct writing *writing)
 {
-	struct op *op = find(&sim.machines[writing->event.machine], writing->token);
+	struct op *op = op_find(&sim.machines[writing->event.machine], writing->token);
 
 	if (op == NULL)
 		return;
 	if (op->read_back) {
 		op->kind = GET;
 		op->token = rnd();	/* the pull's timer is none of its business any more */
-		store(op, read_stored);
+		op_store(op, read_stored);
 		return;
 	}
 	history_confirmed(op->deed, op->record.version);
@@ -180,8 +158,8 @@ static void ask_for_content(struct op *op, const struct newest_answer *answer)
 	}
 	for (int i = 0; i < sim.profile.machines; i++)
 		if (i != op->machine->index && (asked[i] || answer->holder_count == 0 || chance(20)))
-			tell_about(NOTE_PULL, op, i);
-	after(op, PULL_MS, pull_failed);
+			op_tell(NOTE_PULL, op, i);
+	op_after(op, PULL_MS, pull_failed);
 }
 
 static bool is_here(const struct op *op)
@@ -236,7 +214,7 @@ static size_t copies_of(const struct op *op)
 	return count;
 }
 
-static void maybe_confirm(struct op *op)
+void client_maybe_confirm(struct op *op)
 {
 	bool safe = !record_has_content(&op->record) ||
 		    copies_of(op) >= layout_copies(&op->machine->home.layout);
@@ -256,7 +234,7 @@ static void write_stored(struct store_wait *wait, const struct store_answer *ans
 
 	(void)last;
 	op->settled = op->settled || answer->settled;
-	maybe_confirm(op);
+	client_maybe_confirm(op);
 }
 
 static void push_more(struct op *op);
@@ -272,11 +250,11 @@ static void push(struct op *op)
 
 		if (keeper == NULL || keeper == op->machine || op->have >> keeper->index & 1)
 			continue;
-		tell_about(NOTE_PUSH, op, keeper->index);
+		op_tell(NOTE_PUSH, op, keeper->index);
 		if (chance(70))
 			break;
 	}
-	after(op, PUSH_MS, push_more);
+	op_after(op, PUSH_MS, push_more);
 }
 
 static void push_more(struct op *op)
@@ -315,7 +293,7 @@ static void judge_time(const struct op *op, struct version above, uint64_t time)
 static void choose(struct writing *writing)
 {
 	struct machine *machine = &sim.machines[writing->event.machine];
-	struct op *op = find(machine, writing->token);
+	struct op *op = op_find(machine, writing->token);
 	const struct kept *newest = disk_newest(&machine->disk, writing->path);
 	struct version above = op->above, version = { op->clock, machine->disk.id, 0 };
 
@@ -337,7 +315,7 @@ static void write_late(struct op *op)
 
 static void write_committed(struct writing *writing)
 {
-	struct op *op = find(&sim.machines[writing->event.machine], writing->token);
+	struct op *op = op_find(&sim.machines[writing->event.machine], writing->token);
 
 	if (op == NULL)
 		return;
@@ -346,8 +324,8 @@ static void write_committed(struct writing *writing)
 	op->have = 1u << op->machine->index;
 	if (record_has_content(&op->record))
 		push(op);
-	after(op, STORE_MS, write_late);
-	store(op, write_stored);
+	op_after(op, STORE_MS, write_late);
+	op_store(op, write_stored);
 }
 
 static void write_checked(struct check_wait *wait, const struct check_result *result)
@@ -374,187 +352,6 @@ static void write_checked(struct check_wait *wait, const struct check_result *re
 	disk_write(op->machine, writing);
 }
 
-/* the outbox: until every home has it, and every keeper the content */
-
-static bool keepers_have(const struct op *op)
-{
-	const struct layout *layout = &op->machine->home.layout;
-	size_t copies = layout_copies(layout);
-	struct layout_order keepers;
-
-	if (!record_has_content(&op->record))
-		return true;
-	layout_keepers(layout, sim_paths[op->path], &keepers);
-	for (size_t i = 0; i < copies; i++) {
-		const struct machine *keeper = machine_of(keepers.ids[i]);
-
-		if (keeper == NULL || !(op->have >> keeper->index & 1))
-			return false;
-	}
-	return layout->epoch != 0;
-}
-
-static void drain_over(struct op *op)
-{
-	say("%d: drained %d: all %d, keepers %d", op->machine->index, op->path, op->settled,
-	    keepers_have(op));
-	if (op->settled && keepers_have(op))
-		outbox_remove(&op->machine->disk, op->path, op->record.version);
-	op_free(op);
-}
-
-static void drain_stored(struct store_wait *wait, const struct store_answer *answer, bool last)
-{
-	struct op *op = CONTAINER_OF(wait, struct op, store);
-
-	if (!last)
-		return;
-	op->settled = answer->all;
-	after(op, 200 + below(300), drain_over);
-}
-
-static void drain_one(struct machine *machine, const struct entry *entry)
-{
-	const struct kept *kept = disk_find(&machine->disk, entry->path, entry->version);
-	struct layout_order keepers;
-	struct op *op;
-
-	MUST("13", kept != NULL);
-	if (kept == NULL)
-		return;
-	op = new_op(machine, DRAIN, entry->path);
-	op->record = kept->record;
-	op->have = 1u << machine->index;
-	layout_keepers(&machine->home.layout, sim_paths[op->path], &keepers);
-	for (size_t i = 0; kept->content && i < layout_copies(&machine->home.layout); i++) {
-		struct machine *keeper = machine_of(keepers.ids[i]);
-
-		if (keeper != NULL && keeper != machine)
-			tell_about(NOTE_PUSH, op, keeper->index);
-	}
-	store(op, drain_stored);
-}
-
-static bool is_draining(const struct machine *machine)
-{
-	for (const struct op *op = machine->ops; op != NULL; op = op->next)
-		if (op->kind == DRAIN)
-			return true;
-	return false;
-}
-
-static void drain(struct event *event)
-{
-	struct machine *machine = &sim.machines[event->machine];
-
-	if (!is_draining(machine))
-		for (size_t i = 0; i < machine->disk.outbox_count && i < 8; i++)
-			drain_one(machine, &machine->disk.outbox[i]);
-	client_drain(machine);
-}
-
-void client_drain(struct machine *machine)
-{
-	schedule(new_event(sizeof(struct event)), 100 + below(900), machine->index, drain);
-}
-
-/* KEEP: content to its keepers, from who leaves, and when there is time */
-
-/* True: all keepers have it already. */
-static bool keep_at_keepers(struct machine *machine, const struct kept *kept)
-{
-	const struct layout *layout = &machine->home.layout;
-	struct layout_order keepers;
-	bool all = true;
-
-	layout_keepers(layout, sim_paths[kept->path], &keepers);
-	for (size_t i = 0; i < layout_copies(layout); i++) {
-		struct machine *keeper = machine_of(keepers.ids[i]);
-		const struct kept *there;
-		struct packet *packet;
-
-		if (keeper == NULL || keeper == machine)
-			continue;
-		there = disk_find(&keeper->disk, kept->path, kept->record.version);
-		if (there != NULL && there->content)
-			continue;
-		all = false;
-		packet = new_packet(NOTE_PUSH, NULL, 0);
-		packet->path = kept->path;
-		packet->record = kept->record;
-		post(machine->index, keeper->index, packet);
-	}
-	return all;
-}
-
-bool client_keep(struct machine *machine)
-{
-	bool all = true;
-
-	for (size_t i = 0; i < machine->disk.kept_count; i++)
-		if (machine->disk.kept[i].content && !keep_at_keepers(machine, &machine->disk.kept[i]))
-			all = false;
-	return all;
-}
-
-/* what comes */
-
-static void have_pushed(struct writing *writing)
-{
-	struct packet *packet = new_packet(NOTE_HAVE, NULL, 0);
-
-	packet->token = writing->token;
-	post(writing->event.machine, writing->from, packet);
-}
-
-static void take_content(struct machine *machine, const struct packet *packet,
-			 void (*done)(struct writing *))
-{
-	struct writing *writing = new_writing(packet->path, &packet->record, true);
-
-	writing->token = packet->token;
-	writing->from = packet->from;
-	writing->done = done;
-	disk_write(machine, writing);
-}
-
-static void give_content(struct machine *machine, const struct packet *packet)
-{
-	const struct kept *kept = disk_find(&machine->disk, packet->path, packet->record.version);
-	struct packet *reply;
-
-	if (kept == NULL || !kept->content)
-		return;
-	reply = new_packet(NOTE_CONTENT, NULL, 0);
-	reply->token = packet->token;
-	reply->path = packet->path;
-	reply->record = kept->record;
-	post(machine->index, packet->from, reply);
-}
-
-static void has_it(struct machine *machine, const struct packet *packet)
-{
-	struct op *op = find(machine, packet->token);
-
-	if (op == NULL)
-		return;
-	op->have |= 1u << packet->from;
-	if (op->kind != DRAIN)
-		maybe_confirm(op);
-}
-
-void client_receive(struct machine *machine, struct packet *packet)
-{
-	if (packet->note == NOTE_PULL)
-		give_content(machine, packet);
-	else if (packet->note == NOTE_PUSH)
-		take_content(machine, packet, have_pushed);
-	else if (packet->note == NOTE_HAVE)
-		has_it(machine, packet);
-	else if (find(machine, packet->token) != NULL)
-		take_content(machine, packet, content_is_here);
-}
-
 /* clients */
 
 static void somebody_asks(struct event *event)
@@ -573,7 +370,7 @@ static void somebody_asks(struct event *event)
 		return;
 	if (path > 0 && chance(50))
 		path = 0;		/* where they meet */
-	op = new_op(machine, kind, path);
+	op = op_new(machine, kind, path);
 	op->deed = history_begin(machine->index, path, kind != GET);
 	op->check.done = kind == GET ? read_checked : write_checked;
 	begin_check(op, kind == GET ? CHECK_READ : CHECK_WRITE, VERSION_NONE);

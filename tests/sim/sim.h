@@ -10,7 +10,8 @@
  *	world.c		chance, time, events, the network, what goes wrong
  *	disk.c		what survives a crash, and what is being written
  *	machine.c	a node: its answers, its questions, what it fetches
- *	client.c	GET, PUT and DELETE, and the outbox
+ *	client.c	GET, PUT and DELETE
+ *	outbox.c	what is repeated until all have it, and content on its way
  *	change.c	layouts that are decided by fiat, how they spread, sync
  *	council.c	layouts as the group itself decides them
  *	history.c	what happened, and whether it may have
