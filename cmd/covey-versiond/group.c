@@ -12,6 +12,7 @@
 #include <sodium.h>
 
 #define WATCH_AGAIN_MS 1000
+#define FIRST_VIEW_MS 1000		/* at the start, for discoverd to answer */
 #define BEHIND_AGAIN_MS 100
 #define BEHIND_WAIT_MS 1000
 
@@ -189,12 +190,34 @@ static void read_state(struct versiond *v)
 	use_layout(v, &layout);
 }
 
+/*
+ * Ask once and wait, before anybody is answered: discoverd knows whether this
+ * node's disk has forgotten something, and may have a newer layout.
+ */
+static void first_view(struct versiond *v, const char *socket_path)
+{
+	struct asking asking = ASKING_INIT;
+	bool members = false, layout = false;
+	struct err err = ERR_INIT;
+	struct frame frame;
+
+	if (asking_start(&asking, socket_path, DISCOVER_VIEW, STR(""), FIRST_VIEW_MS, &err) < 0)
+		return;
+	while (!(members && layout) && asking_next(&asking, &frame, &err) == 0 &&
+	       hear(v, &frame, &err) == 0) {
+		members = members || frame.type == DISCOVER_MEMBERS;
+		layout = layout || frame.type == DISCOVER_LAYOUT;
+	}
+	asking_end(&asking);
+}
+
 static void start_watching(struct versiond *v)
 {
 	struct buf path = BUF_INIT;
 
 	read_state(v);
 	buf_addf(&path, "%s/discover.sock", store_run(v->service->store));
+	first_view(v, path.data);
 	v->discover = caller_new(v->service->loop, path.data);
 	buf_clear(&path);
 	v->watch_again.fire = watch_group;
