@@ -157,6 +157,7 @@ model:			## prove the protocol's models with spin, and that their mutants fail: 
 
 soak: lint-deep		## what takes long: static analysis, fuzzing, valgrind, threads, chaos
 	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=300
+	@$(MAKE) --no-print-directory sim SEED=$$(date +%s) SEEDS=50000
 	$(call install_missing,$(SOAK_DEPS))
 	@tests/soak
 

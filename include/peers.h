@@ -8,7 +8,8 @@
  * sick are asked last and not waited for, unless there is nobody better:
  * then those among them that are up are waited for a little as well.
  *
- * Round trips are measured and smoothed per peer.
+ * Round trips are measured and smoothed per peer, from nothing on: one that
+ * was long once is soon forgotten.
  */
 #ifndef COVEY_PEERS_H
 #define COVEY_PEERS_H
@@ -20,7 +21,7 @@
 #include <stdint.h>
 
 #define PEERS_ASKED_MAX 16
-#define PEERS_RTT_MAX_MS 10000
+#define PEERS_RTT_MAX_MS 2000		/* what takes longer was no way, but a stopped process */
 
 struct peer {
 	uint64_t id;
@@ -29,7 +30,7 @@ struct peer {
 	bool sick;
 	uint64_t sick_of;		/* id of a question it has not answered */
 	uint64_t sick_asked;		/* ms: when it was asked that */
-	uint32_t rtt8;			/* eighths of ms; 0: not measured */
+	uint32_t rtt8;			/* eighths of ms */
 };
 
 /* Members that have not left, without this node. */
@@ -47,7 +48,7 @@ enum peer_rank { PEER_UP, PEER_DOUBTFUL, PEER_SICK, PEER_SICK_AND_AWAY };
 struct peer_target {
 	uint64_t id;
 	struct address versions, http;	/* one of them may have len 0 */
-	uint32_t rtt_ms;		/* 0: not measured, or less */
+	uint32_t rtt_ms;		/* 0: less, or not measured */
 	enum peer_rank rank;
 	enum peer_worth worth;
 };

@@ -80,7 +80,7 @@ uint64_t phase_next(const struct phase *, uint64_t now);
 void phase_set_due(struct phase *, uint64_t due);
 /* A majority can be had from those that are well. */
 bool phase_is_likely(const struct phase *);
-uint64_t phase_slowest(const struct phase *);	/* ms: the longest round trip of its homes */
+uint64_t phase_slowest(const struct phase *);	/* ms: the longest round trip of its homes that are well */
 
 /* For asker.c. */
 void phase_answered(struct phase *, const struct wire *, uint64_t now);

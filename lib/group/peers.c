@@ -160,5 +160,5 @@ void peers_measured(struct peers *peers, uint64_t id, uint64_t ms)
 	uint32_t sample = (uint32_t)(ms < PEERS_RTT_MAX_MS ? ms : PEERS_RTT_MAX_MS);
 
 	if (peer != NULL)
-		peer->rtt8 = peer->rtt8 == 0 ? sample * 8 : peer->rtt8 - peer->rtt8 / 8 + sample;
+		peer->rtt8 = peer->rtt8 - peer->rtt8 / 8 + sample;
 }

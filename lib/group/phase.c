@@ -78,9 +78,13 @@ uint64_t phase_slowest(const struct phase *phase)
 {
 	uint64_t slowest = 0;
 
-	for (size_t i = 0; i < phase->count; i++)
-		if (phase->peers[i].home && phase->peers[i].target.rtt_ms > slowest)
-			slowest = phase->peers[i].target.rtt_ms;
+	for (size_t i = 0; i < phase->count; i++) {
+		const struct peer_target *target = &phase->peers[i].target;
+
+		if (phase->peers[i].home && target->rank <= PEER_DOUBTFUL &&
+		    target->rtt_ms > slowest)
+			slowest = target->rtt_ms;
+	}
 	return slowest;
 }
 

@@ -672,11 +672,29 @@ static void test_far(void)
 
 	begin(3);
 	home_at(1)->commit_ms = home_at(2)->commit_ms = 1500;
-	for (size_t i = 1; i < 3; i++)
-		peers_measured(&home_at(0)->asker.peers, home_at(i)->member.id, 400);
+	for (size_t i = 0; i < 80; i++)
+		peers_measured(&home_at(0)->asker.peers, home_at(1 + i % 2)->member.id, 400);
 	store(&writer, home_at(0), 9);
 	run(1510);
 	CHECK(writer.results > 0 && writer.first.settled);
+	end();
+}
+
+/* Who was stopped for minutes, and answers late, is no reason to wait for minutes. */
+static void test_stopped_once(void)
+{
+	struct reader reader;
+
+	begin(2);
+	home_at(1)->stopped = true;
+	CHECK(ask(&reader, home_at(0), CHECK_READ, 0) >= CHECK_MS - 1);
+	peers_heard_late(&home_at(0)->asker.peers, home_at(1)->member.id,
+			 home_at(0)->asker.peers.list[0].sick_of, net.now + 600000);
+	CHECK(!home_at(0)->asker.peers.list[0].sick);
+	CHECK(ask(&reader, home_at(0), CHECK_READ, 0) <= PEERS_RTT_MAX_MS / 2);
+	home_at(1)->stopped = false;
+	ask(&reader, home_at(0), CHECK_READ, 0);
+	CHECK(reader.answer.standing == STANDING_CONFIRMED);
 	end();
 }
 
@@ -697,5 +715,6 @@ int main(void)
 	test_alone();
 	test_look();
 	test_far();
+	test_stopped_once();
 	return UNIT_RESULT();
 }
