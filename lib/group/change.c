@@ -1,6 +1,10 @@
 /* change - what the next layout should be; a part of council */
 #include "change.h"
 
+#include "gossip.h"
+
+#define REPLACED_MS (2 * GOSSIP_ROUND_MS + 200)
+
 uint8_t change_weight(const struct member *member)
 {
 	return member->weight != 0 ? member->weight : 1;
@@ -160,20 +164,46 @@ static bool is_of(const struct layout *layout, const struct member *member)
 	return member->lineage == layout->lineage;
 }
 
-/* Another node, alive, has its address. */
+static uint64_t heard(const struct view *view, uint64_t id)
+{
+	for (size_t i = 0; i < view->count; i++)
+		if (view->entries[i].member.id == id)
+			return view->entries[i].heard;
+	return 0;
+}
+
+/*
+ * Another node, alive, has its address.  One that was heard a moment ago and
+ * then never again is gone, before its silence has lasted long enough to say so.
+ */
 static bool is_replaced(const struct council *c, const struct view *view,
 			const struct member *member)
 {
-	if (is_up(member) || member->discovery.len == 0)
+	if (member == &view->self || member->discovery.len == 0)
 		return false;
 	for (size_t i = 0; i < view->count; i++) {
 		const struct member *other = &view->entries[i].member;
 
 		if (other->id != member->id && is_up(other) && is_of(&c->layout, other) &&
-		    address_eq(&other->discovery, &member->discovery))
+		    address_eq(&other->discovery, &member->discovery) &&
+		    (!is_up(member) || heard(view, other->id) > heard(view, member->id) + REPLACED_MS))
 			return true;
 	}
-	return address_eq(&view->self.discovery, &member->discovery);
+	return !is_up(member) && address_eq(&view->self.discovery, &member->discovery);
+}
+
+/* A member is thought to live at its address: one of the two is gone, and time will tell. */
+static bool displaces(const struct layout *next, const struct view *view,
+		      const struct member *joiner)
+{
+	for (size_t i = 0; i < next->count; i++) {
+		const struct member *m = seen(view, next->members[i].id);
+
+		if (next->members[i].sets & LAYOUT_B && m != NULL && m->id != joiner->id &&
+		    joiner->discovery.len != 0 && address_eq(&m->discovery, &joiner->discovery))
+			return true;
+	}
+	return false;
 }
 
 static bool has_region(const struct layout *layout, const struct layout_member *m,
@@ -242,7 +272,8 @@ static bool let_join(struct council *c, const struct view *view, uint64_t now,
 		const struct member *m = &view->entries[i].member;
 
 		if (is_up(m) && m->flags == 0 && is_of(&c->layout, m) &&
-		    layout_find(&c->layout, m->id) == NULL && !is_barred(c, m->id, now, due) &&
+		    layout_find(&c->layout, m->id) == NULL && !displaces(next, view, m) &&
+		    !is_barred(c, m->id, now, due) &&
 		    layout_put(next, m->id, LAYOUT_B, change_weight(m), m->region) == 0)
 			any = true;
 	}
