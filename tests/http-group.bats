@@ -304,6 +304,26 @@ outbox_empty() { [ "$(curl -sf "$1/.covey/status" | jq .outbox)" -eq 0 ]; }
 	done
 }
 
+@test "directories come and go as the group knows them, not one node" {
+	homes 3
+	echo x >x
+	[ "$(code -T x "${URLS[1]}/d/e/x")" = 201 ]
+	for i in 2 3; do [ "$(code -X DELETE "${URLS[i]}/d/e/")" = 409 ]; done
+	[ "$(code -X DELETE "${URLS[2]}/d/e/x")" = 204 ]
+	[ "$(code -X DELETE "${URLS[3]}/d/e/")" = 204 ]
+	for i in 1 2 3; do
+		[ "$(code "${URLS[i]}/d/e/?format=json")" = 404 ]
+		[ "$(header Version-State)" = confirmed ]
+		[ "$(code -X DELETE "${URLS[i]}/d/e/")" = 404 ]
+	done
+	# Who writes below it again makes it again, for everybody.
+	[ "$(code -T x "${URLS[1]}/d/e/y")" = 201 ]
+	for i in 1 2 3; do
+		[ "$(curl -sf "${URLS[i]}/d/?format=json" | jq -c 'map(.href)')" = '["e/"]' ]
+		[ "$(curl -sf "${URLS[i]}/d/e/?format=json" | jq -c 'map(.href)')" = '["y"]' ]
+	done
+}
+
 @test "versions that two halves wrote are both there, marked as a conflict" {
 	homes 2
 	echo one >one
@@ -391,4 +411,17 @@ forge() {
 	[ "$(peer msg nobody f)" = 404 ]
 	bytes 70000 >long
 	[ "$(peer msg sync long)" = 413 ]
+}
+
+@test "a push below min_free is 507" {
+	openssl rand -hex 32 >key
+	node_conf full "$(port 90)" "group:
+  key_file: ../key
+limits:
+  min_free: 900T"
+	spawn full covey-httpd -c "$CONF"
+	wait_until 10 curl -sf -o /dev/null "$URL/.covey/healthz"
+	echo x >f
+	[ "$("$TOP/tests/as-peer" key "$(port 90)" push /p f 20261123T050000.000000001Z-00000000000000aa-0)" = 507 ]
+	[ "$(code "$URL/p?version=20261123T050000.000000001Z-00000000000000aa-0")" = 404 ]
 }
