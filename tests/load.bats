@@ -4,6 +4,9 @@ load helpers
 
 setup_file() { export BATS_TEST_TIMEOUT=180; }
 
+# On a busy machine nobody is given up for being slow.
+PATIENT='timeouts: {check: 10s, store: 60s, push: 30s, pull: 30s}'
+
 json() { curl -sf -g -m 30 -H 'Accept: application/json' "$@"; }
 
 @test "200 concurrent uploads to one path are all kept as versions" {
@@ -24,7 +27,7 @@ json() { curl -sf -g -m 30 -H 'Accept: application/json' "$@"; }
 }
 
 @test "100 concurrent uploads to one path through three nodes are all confirmed and kept" {
-	group 3
+	group 3 "$PATIENT"
 	for ((i = 1; i <= 100; i++)); do echo "version $i" >"v$i"; done
 	run xargs -P 100 -n 2 bash -c 'curl -s -m 60 -H "Prefer: wait=50" -o /dev/null -w "%{http_code}\n" -T "v$0" "$1/one"' \
 		< <(for ((i = 1; i <= 100; i++)); do echo "$i ${URLS[1 + i % 3]}"; done)
@@ -42,7 +45,7 @@ json() { curl -sf -g -m 30 -H 'Accept: application/json' "$@"; }
 
 @test "a file of more than 2 GiB goes up, across and down" {
 	need space 8G
-	group 2
+	group 2 "$PATIENT"
 	# Mostly a hole, so that the disk is not what is measured; each mark differs.
 	truncate -s 2149580801 big
 	for at in 0 1 1023 2047 2049; do
@@ -58,7 +61,7 @@ json() { curl -sf -g -m 30 -H 'Accept: application/json' "$@"; }
 }
 
 @test "1,000 files of random names and bytes on random nodes are read back from all" {
-	group 3
+	group 3 "$PATIENT"
 	run python3 "$TOP/tests/many" 1000 "${URLS[@]}"
 	[ "$status" -eq 0 ]
 }
