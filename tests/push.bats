@@ -27,4 +27,5 @@ peers() {
 @test "a body that came to nothing is cut, not ended" { peers dropped; }
 @test "a keeper whose clock is an hour off" { peers clocks; }
 @test "sealed packets of other roles by HTTP" { peers carry; }
+@test "homes are asked for indexes and histories with the epoch of the layout" { peers homes; }
 @test "what is no push is refused and harms nobody" { peers nonsense; }
