@@ -10,63 +10,17 @@
  * A round surveys some directories, sends what that gave, and goes on with
  * the next ones, so that it needs little memory.
  */
-#include "syncd.h"
+#include "keeping.h"
 
 #include "clock.h"
 #include "container.h"
 #include "log.h"
 #include "mem.h"
-#include "survey.h"
 
 #define SETTLE_MS 300			/* after a change: others may follow */
 #define HOUR_MS 3600000
 #define DAY_NS (86400ull * 1000000000)
 #define COLLECT_BYTES (4u << 20)	/* surveyed ahead of sending */
-#define BATCH_BYTES (56u << 10)
-#define UNSURE_BYTES (8u << 20)		/* remembered of one keeper; the next round asks about the rest */
-#define AGAIN_MS 1000			/* doubled up to */
-#define AGAIN_MAX_MS 30000
-#define ANSWER_MS 30000
-
-struct keeper {
-	struct keeping *keeping;
-	uint64_t id;
-	struct buf collected;		/* the job's; items */
-	struct buf ready;		/* to be sent */
-	struct buf sent;		/* under way, while not empty */
-	struct buf unsure;		/* not HAVE */
-	struct posting posting;
-	struct timer again;
-	uint64_t again_ms;
-};
-
-struct keeping {
-	struct syncd *daemon;
-	struct timer settle, hourly;
-	struct layout layout;		/* the round's */
-	bool running;			/* a round is */
-	bool leaving;			/* this node, with this layout */
-	bool all;			/* asked, not only targets */
-	uint64_t targets[LAYOUT_MEMBERS_MAX];
-	size_t target_count;
-	struct survey_directories directories;
-	size_t at;			/* of them */
-	bool listed;			/* directories are */
-	uint8_t mine[PARTITIONS / 8];
-	uint64_t before;		/* ns: contents from before are not kept, but for the newest */
-	struct keeper keepers[LAYOUT_MEMBERS_MAX];
-	size_t keeper_count;
-	struct job job;
-	bool working;
-	bool anew;			/* begin again when the job is done */
-	bool incomplete;		/* something was not asked about */
-	bool job_failed;		/* the job's word for it */
-	bool stopping;
-};
-
-static void go_on(struct keeping *k);
-
-/* keepers */
 
 static struct keeper *keeper_of(struct keeping *k, uint64_t id)
 {
@@ -78,123 +32,9 @@ static struct keeper *keeper_of(struct keeping *k, uint64_t id)
 
 static void clear_keepers(struct keeping *k)
 {
-	for (size_t i = 0; i < k->keeper_count; i++) {
-		struct keeper *to = &k->keepers[i];
-
-		posting_clear(&to->posting);
-		timer_stop(&to->again);
-		buf_clear(&to->collected);
-		buf_clear(&to->ready);
-		buf_clear(&to->sent);
-		buf_clear(&to->unsure);
-	}
+	for (size_t i = 0; i < k->keeper_count; i++)
+		keeper_clear(&k->keepers[i]);
 	k->keeper_count = 0;
-}
-
-static void on_again(struct timer *timer)
-{
-	struct keeper *to = CONTAINER_OF(timer, struct keeper, again);
-
-	buf_addstr(&to->ready, buf_str(&to->unsure));
-	buf_reset(&to->unsure);
-	go_on(to->keeping);
-}
-
-static void later(struct keeper *to)
-{
-	timer_start(to->keeping->daemon->loop, &to->again, to->again_ms);
-	to->again_ms = to->again_ms * 2 > AGAIN_MAX_MS ? AGAIN_MAX_MS : to->again_ms * 2;
-}
-
-static void not_sure(struct keeper *to, struct str items)
-{
-	if (to->unsure.len + items.n <= UNSURE_BYTES)
-		buf_addstr(&to->unsure, items);
-	else
-		to->keeping->incomplete = true;
-}
-
-/* Compare the answer with what was sent. */
-static void judge(struct keeper *to, struct str states)
-{
-	struct str rest = buf_str(&to->sent), item_text;
-	struct keep_item item;
-	enum keep_state state;
-
-	for (item_text = rest; keep_item_next(&rest, &item) == 1; item_text = rest) {
-		item_text.n -= rest.n;
-		if (keep_state_next(&states, &state) != 1 || state != KEEP_HAVE)
-			not_sure(to, item_text);
-	}
-}
-
-static void posted(struct posting *posting, const struct err *err)
-{
-	struct keeper *to = CONTAINER_OF(posting, struct keeper, posting);
-	struct syncd *d = to->keeping->daemon;
-	struct buf plain = BUF_INIT;
-	struct bulk bulk;
-
-	peers_note(d->peers, to->id, err);
-	if (err == NULL && bulk_open(d, buf_str(&posting->answer), &plain, &bulk) == 0 &&
-	    bulk.type == BULK_KEPT) {
-		judge(to, bulk.body);
-		buf_reset(&to->sent);
-	} else {
-		not_sure(to, buf_str(&to->sent));
-		not_sure(to, buf_str(&to->ready));
-		buf_reset(&to->sent);
-		buf_reset(&to->ready);
-	}
-	buf_clear(&plain);
-	go_on(to->keeping);
-}
-
-/* What is kept here itself. */
-static void pull_own(struct keeper *to)
-{
-	struct str rest = buf_str(&to->ready);
-	struct keep_item item;
-
-	while (keep_item_next(&rest, &item) == 1)
-		if (!keep_pull(to->keeping->daemon, &item, item.record.version.node))
-			break;		/* enough for now */
-	buf_drop(&to->ready, to->ready.len - rest.n);
-	if (to->ready.len > 0) {
-		not_sure(to, buf_str(&to->ready));
-		buf_reset(&to->ready);
-	}
-}
-
-static void send_some(struct keeper *to)
-{
-	struct syncd *d = to->keeping->daemon;
-	const struct address *peer = peers_http(d->peers, to->id);
-	struct str rest = buf_str(&to->ready), before = rest;
-	struct bulk bulk = bulk_begin(d, BULK_KEEP);
-	struct buf packet = BUF_INIT;
-	struct keep_item item;
-
-	if (to->id == store_node(d->store)) {
-		pull_own(to);
-		return;
-	}
-	while (to->ready.len - rest.n < BATCH_BYTES && keep_item_next(&rest, &item) == 1)
-		before = rest;
-	buf_add(&to->sent, to->ready.data, to->ready.len - before.n);
-	buf_drop(&to->ready, to->sent.len);
-	if (peer == NULL) {
-		struct err err;
-
-		err_set(&err, ERR_AWAY, "keep: the keeper is not known");
-		posted(&to->posting, &err);
-		return;
-	}
-	bulk.body = buf_str(&to->sent);
-	bulk_seal(d, &bulk, &packet);
-	to->posting.done = posted;
-	posting_start(d, &to->posting, peer, "sync", buf_str(&packet), ANSWER_MS);
-	buf_clear(&packet);
 }
 
 /* collecting */
@@ -298,7 +138,7 @@ static void surveyed(struct job *job)
 		buf_addstr(&k->keepers[i].ready, buf_str(&k->keepers[i].collected));
 		buf_reset(&k->keepers[i].collected);
 	}
-	go_on(k);
+	keeping_go_on(k);
 }
 
 /* the round */
@@ -315,7 +155,7 @@ static void complete(struct keeping *k)
 }
 
 /* Send what is ready; survey more when nothing is; come to the end. */
-static void go_on(struct keeping *k)
+void keeping_go_on(struct keeping *k)
 {
 	bool waiting = false, sending = false;
 
@@ -323,10 +163,10 @@ static void go_on(struct keeping *k)
 		struct keeper *to = &k->keepers[i];
 
 		if (to->ready.len > 0 && to->sent.len == 0)
-			send_some(to);
+			keeper_send(to);
 		if (to->sent.len == 0 && to->ready.len == 0 && to->unsure.len > 0 &&
 		    to->again.loop == NULL)
-			later(to);
+			keeper_later(to);
 		sending = sending || to->sent.len > 0;
 		waiting = waiting || to->unsure.len > 0;
 	}
@@ -372,10 +212,7 @@ static void set_up(struct keeping *k)
 		if (asks_for(k, p))
 			k->mine[p / 8] |= (uint8_t)(1u << p % 8);
 	for (size_t i = 0; i < k->layout.count; i++)
-		k->keepers[k->keeper_count++] = (struct keeper){
-			.keeping = k, .id = k->layout.members[i].id, .again_ms = AGAIN_MS,
-			.again.fire = on_again,
-		};
+		keeper_init(&k->keepers[k->keeper_count++], k, k->layout.members[i].id);
 }
 
 static void begin(struct keeping *k)
@@ -394,7 +231,7 @@ static void begin(struct keeping *k)
 		return;
 	set_up(k);
 	k->running = true;
-	go_on(k);
+	keeping_go_on(k);
 }
 
 static void on_settled(struct timer *timer)

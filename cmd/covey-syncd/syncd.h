@@ -13,6 +13,7 @@
  *	syncing.c	the records of this home, from the others
  *	exchanging.c	from one of them
  *	keeping.c	the contents: have the keepers got them?
+ *	keeper.c	has one of them?
  *	keep_in.c	have we?
  *	upkeep.c	what is to be forgotten
  *	post.c		a sealed message to another node

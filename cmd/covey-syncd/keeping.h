@@ -1,0 +1,57 @@
+/*
+ * keeping - what the two halves of KEEP that goes share: keeping.c the rounds,
+ * keeper.c one keeper
+ */
+#ifndef COVEY_KEEPING_H
+#define COVEY_KEEPING_H
+
+#include "syncd.h"
+
+#include "survey.h"
+
+struct keeper {
+	struct keeping *keeping;
+	uint64_t id;
+	struct buf collected;		/* the job's; items */
+	struct buf ready;		/* to be sent */
+	struct buf sent;		/* under way, while not empty */
+	struct buf unsure;		/* not HAVE */
+	struct posting posting;
+	struct timer again;
+	uint64_t again_ms;
+};
+
+struct keeping {
+	struct syncd *daemon;
+	struct timer settle, hourly;
+	struct layout layout;		/* the round's */
+	bool running;			/* a round is */
+	bool leaving;			/* this node, with this layout */
+	bool all;			/* asked, not only targets */
+	uint64_t targets[LAYOUT_MEMBERS_MAX];
+	size_t target_count;
+	struct survey_directories directories;
+	size_t at;			/* of them */
+	bool listed;			/* directories are */
+	uint8_t mine[PARTITIONS / 8];
+	uint64_t before;		/* ns: contents from before are not kept, but for the newest */
+	struct keeper keepers[LAYOUT_MEMBERS_MAX];
+	size_t keeper_count;
+	struct job job;
+	bool working;
+	bool anew;			/* begin again when the job is done */
+	bool incomplete;		/* something was not asked about */
+	bool job_failed;		/* the job's word for it */
+	bool stopping;
+};
+
+/* keeper.c */
+void keeper_send(struct keeper *);	/* some of what is ready */
+void keeper_later(struct keeper *);	/* ask about the unsure again, after a while */
+void keeper_init(struct keeper *, struct keeping *, uint64_t id);
+void keeper_clear(struct keeper *);
+
+/* keeping.c: a keeper has nothing under way any more, or something is ready again */
+void keeping_go_on(struct keeping *);
+
+#endif
