@@ -68,7 +68,7 @@ void peers_silent(struct peers *, uint64_t id, uint64_t question, uint64_t asked
 /* It answered a question, in time or late. */
 void peers_heard(struct peers *, uint64_t id);
 void peers_heard_late(struct peers *, uint64_t id, uint64_t question, uint64_t now);
-/* It took so long, ms, to answer what was asked once. */
+/* It took so long, ms, to answer since it was asked first. */
 void peers_measured(struct peers *, uint64_t id, uint64_t ms);
 
 #endif

@@ -35,7 +35,7 @@ struct node {
 	struct record kept[KEPT];	/* of the one path there is */
 	size_t kept_count;
 	bool content;			/* of all of them */
-	uint64_t commit_ms;
+	uint64_t commit_ms, way_ms;	/* its disk's time; the way to it and from it */
 	uint64_t committing;		/* what its own asker gave it to keep; 0: nothing */
 	uint64_t behind;		/* an epoch it was told of */
 };
@@ -109,7 +109,7 @@ static void ask_send(void *data, const struct peer_target *to, struct str plain,
 {
 	(void)data;
 	CHECK(attempt < 8);
-	post((int)(to->id - 100), plain, 0);
+	post((int)(to->id - 100), plain, node_of(to->id)->way_ms);
 }
 
 static uint64_t any_number(void *data)
@@ -138,11 +138,11 @@ static void handle(struct node *node, const struct wire *wire)
 {
 	struct buf packet = BUF_INIT;
 	enum home_step step = home_receive(&node->home, wire, node_wall(node), &packet);
-	uint64_t from = wire->sender.id, delay = 0;
+	uint64_t from = wire->sender.id, delay = node->way_ms;
 
 	if (step == HOME_COMMIT) {
 		keep(node, wire->store.record);
-		delay = node->commit_ms;
+		delay += node->commit_ms;
 		step = home_stored(&node->home, &wire->store, &packet);
 	}
 	if (step == HOME_FETCH)
@@ -669,7 +669,22 @@ static void test_look(void)
 static void test_far(void)
 {
 	struct writer writer;
+	struct reader reader;
 
+	begin(3);
+	for (size_t i = 0; i < 3; i++)
+		home_at(i)->way_ms = 150;
+	for (int i = 0; i < 6; i++) {
+		ask(&reader, home_at(0), CHECK_READ, 0);
+		run(400);
+	}
+	CHECK(reader.answer.standing == STANDING_CONFIRMED);
+	for (int i = 0; i < 30; i++)
+		ask(&reader, home_at(0), CHECK_READ, 0);
+	net.sent = 0;
+	CHECK(ask(&reader, home_at(0), CHECK_READ, 0) <= 310);
+	CHECK(net.sent <= 4);		/* nothing is asked again */
+	end();
 	begin(3);
 	home_at(1)->commit_ms = home_at(2)->commit_ms = 1500;
 	for (size_t i = 0; i < 80; i++)
