@@ -2,8 +2,10 @@
  * drain - DRAIN: the outbox, until everybody has what is in it
  *
  * Entries are tried in the order they were made, some at a time.  What did
- * not get through is tried again after a second, then ever later, up to a
- * minute; at once when a member returns or the layout changes.
+ * not get through is tried again after a second, then ever later, up to eight;
+ * at once when a member returns or the layout changes.  No later than that:
+ * whom a link failed in one direction was never away, so nobody tells when he
+ * is back, and then everything is to reach him within ten seconds.
  *
  * What everybody has who is there is forgotten, to be read again from the
  * outbox when somebody returns: a node that is away for long, or for ever,
@@ -19,7 +21,7 @@
 #define READ_MS 5000			/* between two looks into the outbox */
 #define WRITER_MS 200			/* that a writer has to finish it by itself */
 #define BACK_OFF_MS 1000		/* doubled up to */
-#define BACK_OFF_MAX_MS 60000
+#define BACK_OFF_MAX_MS 8000
 
 /* entries */
 
