@@ -136,7 +136,7 @@ test: test-deps		## lint, unit tests, short fuzzing and the bats suite, against 
 	@$(MAKE) --no-print-directory SANITIZE=1 all units build/asan/covey-sim
 	@$(FUZZ_MAKE) --no-print-directory fuzzers
 	@tests/cases lint unit fuzz
-	$(BATS) build/tests/lint.bats build/tests/unit.bats build/tests/fuzz.bats $(TEST_FILES)
+	tests/suite build/tests/lint.bats build/tests/unit.bats build/tests/fuzz.bats $(TEST_FILES)
 
 lint: test-deps		## layers, headers, names, shell, manuals
 	@tests/cases lint
