@@ -315,7 +315,7 @@ static void retention(void)
 
 int main(int argc, char **argv)
 {
-	uint64_t rounds = 12;
+	uint64_t rounds = 3;
 
 	if ((argc > 1 && str_u64(str_of(argv[1]), UINT64_MAX, &state) < 0) || state == 0 ||
 	    (argc > 2 && str_u64(str_of(argv[2]), 1000000, &rounds) < 0))
