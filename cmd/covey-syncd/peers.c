@@ -33,7 +33,8 @@ struct peers {
 	struct call watch;
 	struct timer again;
 	struct call telling;		/* SYNCED */
-	uint64_t synced;		/* epoch to be told; 0: none */
+	uint64_t synced;		/* epoch; 0: none */
+	bool synced_told;		/* to the covey-discoverd that is there */
 	struct {
 		uint64_t id, until;	/* loop's ms */
 	} sick[SICK_MAX];
@@ -103,7 +104,8 @@ static void tell_synced(struct peers *p)
 {
 	struct buf body = BUF_INIT;
 
-	if (p->synced == 0 || p->telling.caller != NULL)
+	if (p->synced != p->layout.epoch || p->synced == 0 || p->synced_told ||
+	    p->telling.caller != NULL)
 		return;
 	discover_synced_pack(&body, p->synced);
 	call_start(p->caller, &p->telling, DISCOVER_SYNCED, buf_str(&body), TELL_MS);
@@ -116,7 +118,7 @@ static void told_synced(struct call *call, struct frame *frame)
 
 	if (frame != NULL) {
 		call_finish(call);
-		p->synced = 0;
+		p->synced_told = true;
 	}		/* else once more, when it is watched again */
 }
 
@@ -124,6 +126,7 @@ void peers_synced(struct peers *p, uint64_t epoch)
 {
 	call_finish(&p->telling);
 	p->synced = epoch;
+	p->synced_told = false;
 	tell_synced(p);
 }
 
@@ -131,7 +134,8 @@ static void on_view(struct call *call, struct frame *frame)
 {
 	struct peers *p = CONTAINER_OF(call, struct peers, watch);
 
-	if (frame == NULL) {
+	if (frame == NULL) {		/* and the next one knows nothing */
+		p->synced_told = false;
 		timer_start(p->loop, &p->again, WATCH_AGAIN_MS);
 		return;
 	}
