@@ -256,6 +256,19 @@ standing() { sed -n "s/^$2 = //p" "$D/n$1/store/state/standing.ini"; }
 	[ "$(standing 2 silent)" = no ]
 }
 
+@test "what a disk must remember is known though all others were started again too" {
+	three
+	stop "${DAEMONS[2]}"
+	sed -i 's/^sequence = .*/sequence = 50/' "$D/n2/store/state/standing.ini"
+	run_node 2
+	wait_until 5 grep -q '^sequence = 51' "$D/n1/store/state/members.ini"
+	wait_until 5 grep -q '^sequence = 51' "$D/n3/store/state/members.ini"
+	kill -KILL "${DAEMONS[@]}"
+	sed -i 's/^sequence = .*/sequence = 20/' "$D/n2/store/state/standing.ini"
+	for i in 1 2 3; do run_node $i; done
+	wait_until 5 logged 2 "others remember what this disk has forgotten"
+}
+
 @test "one identity at two places: both are silent" {
 	three
 	stop "${DAEMONS[2]}"

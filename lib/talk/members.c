@@ -24,6 +24,16 @@ static int parse_protocol(struct str text, struct member *member)
 	return 0;
 }
 
+static int parse_u32(struct str text, uint32_t *ret)
+{
+	uint64_t n;
+
+	if (str_u64(text, UINT32_MAX, &n) < 0)
+		return -1;
+	*ret = (uint32_t)n;
+	return 0;
+}
+
 static int parse_key(struct member *member, struct str key, struct str value)
 {
 	if (str_eq(key, STR("name"))) {
@@ -36,6 +46,12 @@ static int parse_key(struct member *member, struct str key, struct str value)
 		return str_u64(value, UINT64_MAX, &member->start);
 	if (str_eq(key, STR("heartbeat")))
 		return str_u64(value, UINT64_MAX, &member->heartbeat);
+	if (str_eq(key, STR("lineage")))
+		return str_hex64(value, &member->lineage);
+	if (str_eq(key, STR("epoch")))
+		return parse_u32(value, &member->epoch);
+	if (str_eq(key, STR("sequence")))
+		return parse_u32(value, &member->sequence);
 	if (str_eq(key, STR("protocol")))
 		return parse_protocol(value, member);
 	if (str_eq(key, STR("http")))
@@ -125,6 +141,9 @@ static void put_member(struct inifile *ini, const struct member *member)
 	inifile_put(ini, "state", str_of(member_state_name(member->state)));
 	inifile_putf(ini, "start", "%llu", (unsigned long long)member->start);
 	inifile_putf(ini, "heartbeat", "%llu", (unsigned long long)member->heartbeat);
+	inifile_putf(ini, "lineage", "%016llx", (unsigned long long)member->lineage);
+	inifile_putf(ini, "epoch", "%u", member->epoch);
+	inifile_putf(ini, "sequence", "%u", member->sequence);
 	inifile_putf(ini, "protocol", "%u-%u", member->protocol_min, member->protocol_max);
 	put_address(ini, "http", &member->http);
 	put_address(ini, "discovery", &member->discovery);

@@ -1,0 +1,118 @@
+/* The view where the simulator of the gossip does not look: memory, identity, clocks. */
+#include "unit.h"
+
+#include "view.h"
+
+static struct member member_of(uint64_t id, const char *discovery)
+{
+	struct member m = { .id = id, .start = 1, .heartbeat = 1, .state = MEMBER_UP,
+			    .protocol_min = 1, .protocol_max = 1 };
+
+	CHECK(address_parse(str_of(discovery), &m.discovery, NULL) == 0);
+	return m;
+}
+
+static void test_sequence_only_grows(void)
+{
+	struct member self = member_of(1, "127.0.0.1:1"), other = member_of(2, "127.0.0.1:2");
+	struct view view;
+
+	view_init(&view, &self, 1000);
+	other.sequence = 20;
+	view_hear(&view, &other, true, 1000);
+	other.start = 2;		/* its disk went back, but for the count of starts */
+	other.sequence = 3;
+	CHECK(view_hear(&view, &other, true, 1100));
+	CHECK(view.entries[0].member.start == 2 && view.entries[0].member.sequence == 20);
+	view_clear(&view);
+}
+
+static void test_what_others_remember(void)
+{
+	struct member self = member_of(1, "127.0.0.1:1"), word = self;
+	struct view view;
+
+	view_init(&view, &self, 1000);
+	CHECK(!view.recognized);
+	word.start = 0;			/* an old word is one too */
+	word.sequence = 7;
+	CHECK(!view_hear(&view, &word, false, 1000));
+	CHECK(view.recognized && view.recalled == 7 && view.outdone == 0 && !view.elsewhere);
+	word.start = 4;
+	view_hear(&view, &word, false, 1000);
+	CHECK(view.outdone == 4 && !view.elsewhere);
+	view_clear(&view);
+}
+
+/* One start has one address. */
+static void test_elsewhere(void)
+{
+	struct member self = member_of(1, "127.0.0.1:1"), word = member_of(1, "127.0.0.1:9");
+	struct view view;
+
+	view_init(&view, &self, 1000);
+	word.start = 0;			/* it moved since */
+	view_hear(&view, &word, false, 1000);
+	CHECK(!view.elsewhere);
+	word.start = 1;
+	view_hear(&view, &word, false, 1000);
+	CHECK(view.elsewhere);
+	view_clear(&view);
+}
+
+static void test_returns(void)
+{
+	struct member self = member_of(1, "127.0.0.1:1"), other = member_of(2, "127.0.0.1:2");
+	struct view view;
+
+	view_init(&view, &self, 1000);
+	view_hear(&view, &other, true, 1000);
+	CHECK(view.returns == 1);
+	other.heartbeat++;
+	view_hear(&view, &other, true, 1500);
+	CHECK(view.returns == 1);
+	for (uint64_t now = 2000; now < 9000; now += 500)
+		view_tick(&view, now);
+	CHECK(view.entries[0].member.state == MEMBER_DOWN);
+	other.heartbeat++;
+	view_hear(&view, &other, true, 9000);
+	CHECK(view.returns == 2);
+	view_clear(&view);
+}
+
+/* The lower median: one clock that is hours off moves nobody. */
+static void test_offset(void)
+{
+	static const int64_t ahead[] = { 5000, INT64_C(3600000000000), -20 };
+	struct member self = member_of(1, "127.0.0.1:1");
+	struct view view;
+
+	view_init(&view, &self, 1000);
+	CHECK(view_offset(&view, 77) == 77);	/* alone: as it was */
+	for (uint64_t i = 0; i < 3; i++) {
+		struct member other = self;
+
+		other.id = 2 + i;
+		view_hear(&view, &other, true, 1000);
+		CHECK(view_offset(&view, 77) == (i == 0 ? 77 : i == 1 ? 0 : 5000));
+		view_clock(&view, other.id, ahead[i]);
+	}
+	CHECK(view_offset(&view, 77) == 0);	/* -20 0 5000 an hour */
+	view_clock(&view, 2, -30);
+	view_clock(&view, 99, -1000);		/* nobody knows it */
+	CHECK(view_offset(&view, 77) == -20);
+	for (uint64_t now = 1500; now < 9000; now += 500)
+		view_tick(&view, now);
+	CHECK(view_offset(&view, 77) == 77);	/* who is down says no time */
+	view_clear(&view);
+}
+
+int main(void)
+{
+	test_sequence_only_grows();
+	test_what_others_remember();
+	test_elsewhere();
+	test_returns();
+	test_offset();
+	return UNIT_RESULT();
+}
