@@ -60,6 +60,21 @@ outbox_empty() { [ "$(curl -sf "$1/.covey/status" | jq .outbox)" -eq 0 ]; }
 	for i in 1 2 3; do wait_until 10 outbox_empty "${URLS[i]}"; done
 }
 
+@test "what was pruned before everybody had it does not stay in the outbox" {
+	homes 3 'keep: {versions: 1}'
+	for role in httpd versiond discoverd syncd; do hold "$(role_pid 3 covey-$role)"; done
+	for i in 1 2 3; do
+		echo "$i" >f
+		[[ $(code -T f "${URLS[1]}/a") = 20[14] ]]
+	done
+	run covey prune -c "$D/group/node1/covey.yaml"
+	[ "$status" -eq 0 ]
+	[ "$(find "${STORES[1]}/history/a" -name ',2*' | wc -l)" -eq 0 ]
+	release
+	wait_until 30 outbox_empty "${URLS[1]}"
+	[ "$(curl -s "${URLS[3]}/a")" = 3 ]
+}
+
 @test "every byte that was confirmed is on two disks" {
 	homes 3
 	for i in 1 2 3; do

@@ -198,21 +198,46 @@ static void push(struct drained *e)
 
 /* look */
 
+static int open_entry(struct drained *e)
+{
+	return store_version(store_of(e), buf_str(&e->path), e->version, STORE_CONTENT, &e->entry,
+			     &e->err);
+}
+
+/* It has ended, or is through with this one: versions of a path are chosen and committed in turn. */
+static bool writer_is_through(const struct drained *e)
+{
+	struct store_entry newest = STORE_ENTRY_INIT;
+	bool passed;
+
+	if (!outbox_writer_lives(store_of(e), e->mark.segment))
+		return true;
+	passed = store_newest(store_of(e), buf_str(&e->path), STORE_RECORD, &newest, NULL) == 0 &&
+		 version_cmp(newest.record.version, e->version) > 0;
+	store_entry_clear(&newest);
+	return passed;
+}
+
 static void look(struct job *job)
 {
 	struct drained *e = CONTAINER_OF(job, struct drained, job);
-	struct str path = buf_str(&e->path);
 
 	if (e->drain->daemon->keys.count == 0)	/* a group of one, for ever */
 		outbox_done(store_of(e), e->mark);
 	e->absent = outbox_is_done(store_of(e), e->mark);
 	e->done = e->absent;
-	if (e->absent || store_version(store_of(e), path, e->version, STORE_CONTENT, &e->entry,
-				       &e->err) == 0)
+	if (e->absent || open_entry(e) == 0)
 		return;
+	/*
+	 * Its writer may be just about to commit it.  One that is through has done so
+	 * before now, and it may be pruned again, or never will.
+	 */
+	if (e->err.kind == ERR_ABSENT && writer_is_through(e)) {
+		if (open_entry(e) == 0)
+			return;
+		e->done = e->err.kind == ERR_ABSENT;
+	}
 	e->absent = true;
-	/* Its writer may be just about to commit it; else it never will. */
-	e->done = e->err.kind == ERR_ABSENT && !outbox_writer_lives(store_of(e), e->mark.segment);
 	if (e->done)
 		outbox_done(store_of(e), e->mark);
 }
