@@ -28,6 +28,9 @@ release() {
 	HELD=()
 }
 
+# What covey-httpd itself goes by.
+has_epoch() { [ "$(curl -sf "$1/.covey/status" | jq .layout.epoch)" -eq "$2" ]; }
+
 outbox_empty() { [ "$(curl -sf "$1/.covey/status" | jq .outbox)" -eq 0 ]; }
 
 @test "writes are 201 and 204, and at once seen by every node" {
@@ -58,6 +61,22 @@ outbox_empty() { [ "$(curl -sf "$1/.covey/status" | jq .outbox)" -eq 0 ]; }
 	[ "$(code -X DELETE "${URLS[1]}/e/f/")" = 409 ]
 	[ "$(code -X DELETE "${URLS[1]}/e/")" = 409 ]
 	for i in 1 2 3; do wait_until 10 outbox_empty "${URLS[i]}"; done
+}
+
+@test "a node that was not told of its layout yet promises nothing" {
+	homes 2
+	mv "${STORES[1]}/state/layout.ini" layout.ini
+	mv "${STORES[1]}/run/discover.sock" discover.sock
+	stop "$(role_pid 1 covey-httpd)" KILL
+	wait_until 10 ready "${URLS[1]}"
+	has_epoch "${URLS[1]}" 0
+	echo one >f
+	[ "$(code -T f "${URLS[1]}/a")" = 202 ]
+	[[ $(header Version-State) = unconfirmed* ]]
+	mv discover.sock "${STORES[1]}/run/discover.sock"
+	wait_until 10 has_epoch "${URLS[1]}" 3
+	[ "$(code -T f "${URLS[1]}/a")" = 204 ]
+	wait_until 10 outbox_empty "${URLS[1]}"
 }
 
 @test "what was pruned before everybody had it does not stay in the outbox" {

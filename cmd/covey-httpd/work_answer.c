@@ -262,6 +262,8 @@ void work_committed(struct conn *c)
 	} else if (group != NULL && group_epoch(group) > 0) {
 		settle(c);
 	} else {
+		/* Without a layout nothing is promised, even if covey-versiond was told of one already. */
+		work->unconfirmed |= c->worker->httpd->grouped;
 		settle_poke(c->worker);
 		answer_work(c);
 	}
