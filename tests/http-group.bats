@@ -63,6 +63,15 @@ outbox_empty() { [ "$(curl -sf "$1/.covey/status" | jq .outbox)" -eq 0 ]; }
 	for i in 1 2 3; do wait_until 10 outbox_empty "${URLS[i]}"; done
 }
 
+@test "a write over what only others know is 204" {
+	homes 3
+	echo one >f
+	[ "$(code -T f "${URLS[1]}/a")" = 201 ]
+	for i in 1 2 3; do wait_until 10 outbox_empty "${URLS[i]}"; done
+	rm "${STORES[3]}/tree/a"
+	[ "$(code -T f "${URLS[3]}/a")" = 204 ]
+}
+
 @test "a node that was not told of its layout yet promises nothing" {
 	homes 2
 	mv "${STORES[1]}/state/layout.ini" layout.ini

@@ -24,10 +24,20 @@
 
 /* the answer */
 
+/* What stood there may have been known to others only. */
+static bool replaced_one(const struct item *item)
+{
+	const struct record *before = &item->commit.before;
+
+	if (version_cmp(item->theirs.version, before->version) > 0)
+		before = &item->theirs;
+	return record_is_live(before);
+}
+
 static bool replaced_all(const struct work *work)
 {
 	for (size_t i = 0; i < work->count; i++)
-		if (!record_is_live(&work->items[i].commit.before))
+		if (!replaced_one(&work->items[i]))
 			return false;
 	return true;
 }
