@@ -22,6 +22,10 @@ timed() { curl -s -m 20 -o "$D/body" -D "$D/headers" -w '%{http_code} %{time_tot
 	[ "$status" = 202 ]
 	[[ $(header Version-State) =~ ^unconfirmed\;\ homes=[01]/3\;\ copies=[12]$ ]]
 	[ "$ms" -lt 5000 ]
+	run covey put -q --node "${URLS[2]}" one g
+	[ "$status" -eq 75 ]
+	[[ $output == *"not confirmed by the group yet (202; unconfirmed; homes="* ]]
+	covey put -q --async --node "${URLS[2]}" one g
 	[ "$(code "${URLS[2]}/nothing")" = 404 ]
 	[ "$(header Version-State)" = "unconfirmed; peers=0/2" ]
 	[ "$(code -H 'Cache-Control: no-cache' "${URLS[2]}/f")" = 504 ]

@@ -148,3 +148,28 @@ group: {key_file: $D/key}"
 	run bash -c 'covey-check -c "$1" "$2/plain" >/dev/full' - "$conf1" "$d"
 	[ "$status" -eq 74 ]
 }
+
+@test "covey peers and covey layout tell who is what" {
+	local epoch
+	epoch=$(layout 1 .epoch)
+	run covey peers --node "${URLS[1]}"
+	[ "$status" -eq 0 ]
+	echo "$output"
+	[ "${#lines[@]}" -eq 3 ]
+	for i in 2 3; do [[ $output == *" node$i "*" up "*" home, council "*" $epoch"* ]]; done
+	[ "$(covey peers --json --node "${URLS[2]}" | jq -c '[.[] | .name] | sort')" = '["node1","node3"]' ]
+	run covey layout show -c "$GROUP/node3/covey.yaml"
+	[ "$status" -eq 0 ]
+	[[ ${lines[0]} == "lineage $(layout 1 .lineage), epoch $epoch" ]]
+	[[ ${lines[1]} == "homes 1, copies 1, keep.versions 100, keep.days 0"* ]]
+	[ "$(covey layout show --json --node "${URLS[1]}" | jq -c '[.members[] | select(.self) | .name]')" = '["node1"]' ]
+	# The same number again changes nothing.
+	covey layout set -c "$GROUP/node2/covey.yaml" homes=1 copies=1
+	[ "$(layout 1 .epoch)" -eq "$epoch" ]
+	run covey layout force --yes -c "$GROUP/node2/covey.yaml"
+	[ "$status" -ne 0 ]
+	[[ $output == *"What may be lost"* ]]
+	run covey layout force -c "$GROUP/node2/covey.yaml" </dev/null
+	[ "$status" -eq 64 ]
+	[[ $output == *"nothing was changed"* ]]
+}
