@@ -61,6 +61,25 @@ static bool is_up(const struct members *view, uint64_t id)
 	return m != NULL && m->state == MEMBER_UP;
 }
 
+static size_t pushed_place(const struct peers *p, uint64_t id)
+{
+	size_t i = 0;
+
+	while (i < p->pushed_count && p->pushed[i].id != id)
+		i++;
+	return i;
+}
+
+/* What was remembered against it was of before it went. */
+static void forgive(struct peers *p, uint64_t id)
+{
+	size_t i = pushed_place(p, id);
+
+	peers_note(p, id, NULL);
+	if (i < p->pushed_count)
+		p->pushed[i].late = 0;
+}
+
 /* Who is up that was not, or has started anew; and whether somebody is not any more. */
 static void tell_changes(struct peers *p, const struct members *before)
 {
@@ -71,8 +90,10 @@ static void tell_changes(struct peers *p, const struct members *before)
 		const struct member *m = &now->list[i], *was = members_find(before, m->id);
 
 		if (m->state == MEMBER_UP && m->id != now->self &&
-		    (was == NULL || was->state != MEMBER_UP || was->start != m->start))
+		    (was == NULL || was->state != MEMBER_UP || was->start != m->start)) {
+			forgive(p, m->id);
 			syncd_returned(p->daemon, m->id);
+		}
 		lost = lost || (m->state != MEMBER_UP && is_up(before, m->id));
 	}
 	if (lost)
@@ -264,15 +285,6 @@ bool peers_sick(const struct peers *p, uint64_t id)
 }
 
 /* How pushes went */
-
-static size_t pushed_place(const struct peers *p, uint64_t id)
-{
-	size_t i = 0;
-
-	while (i < p->pushed_count && p->pushed[i].id != id)
-		i++;
-	return i;
-}
 
 static size_t pushed_take(struct peers *p, uint64_t id)
 {
