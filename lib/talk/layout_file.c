@@ -136,8 +136,11 @@ static int take_member(struct layout *layout, struct layout_member *m, struct st
 	return 0;
 }
 
+/* Put there when it is not; NULL: no room. */
 static struct layout_member *member_of(struct layout *layout, uint64_t id)
 {
+	if (layout_find(layout, id) == NULL && layout_put(layout, id, 0, 0, "") < 0)
+		return NULL;
 	for (size_t i = 0; i < layout->count; i++)
 		if (layout->members[i].id == id)
 			return &layout->members[i];
@@ -147,6 +150,7 @@ static struct layout_member *member_of(struct layout *layout, uint64_t id)
 int layout_take_ini(struct layout *layout, struct str section, struct str key, struct str value,
 		    struct err *err)
 {
+	struct layout_member *m;
 	uint64_t id;
 	int rc;
 
@@ -155,9 +159,10 @@ int layout_take_ini(struct layout *layout, struct str section, struct str key, s
 	} else {
 		if (str_hex64(section, &id) < 0 || id == 0)
 			return err_set(err, ERR_CORRUPT, "bad node id \"%.*s\"", STR_ARG(section));
-		if (member_of(layout, id) == NULL && layout_put(layout, id, 0, 0, "") < 0)
+		m = member_of(layout, id);
+		if (m == NULL)
 			return err_set(err, ERR_CORRUPT, "more than %d members", LAYOUT_MEMBERS_MAX);
-		rc = take_member(layout, member_of(layout, id), key, value);
+		rc = take_member(layout, m, key, value);
 	}
 	return rc == 0 ? 0 : err_set(err, ERR_CORRUPT, "bad %.*s \"%.*s\"", STR_ARG(key),
 				     STR_ARG(value));
