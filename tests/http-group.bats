@@ -31,6 +31,11 @@ release() {
 # What covey-httpd itself goes by.
 has_epoch() { [ "$(curl -sf "$1/.covey/status" | jq .layout.epoch)" -eq "$2" ]; }
 
+is_unconfirmed() { [ "$(code "$1")" = 200 ] && [[ $(header Version-State) = unconfirmed* ]]; }
+
+# knows_silent I J: node I knows that node J gives no answers as a home
+knows_silent() { [ "$(layout "$1" ".members[] | select(.name == \"node$2\") | .silent")" = true ]; }
+
 outbox_empty() { [ "$(curl -sf "$1/.covey/status" | jq .outbox)" -eq 0 ]; }
 
 @test "writes are 201 and 204, and at once seen by every node" {
@@ -311,6 +316,20 @@ outbox_empty() { [ "$(curl -sf "$1/.covey/status" | jq .outbox)" -eq 0 ]; }
 	oldest=$(curl -sf "${URLS[3]}/u/same?versions&format=json" | jq -r '.[2].version')
 	[ "$(code -X POST "${URLS[3]}/u/same?restore=$oldest")" = 204 ]
 	[ "$(curl -sf "${URLS[2]}/u/same")" = 1 ]
+}
+
+@test "an index is not confirmed by a home whose disk has forgotten something" {
+	homes 2
+	echo one >f
+	[ "$(code -T f "${URLS[1]}/d/a")" = 201 ]
+	sed -i 's/^silent = no/silent = yes/' "${STORES[2]}/state/standing.ini"
+	stop "$(role_pid 2 covey-discoverd)" KILL
+	for i in 1 2; do wait_until 10 knows_silent "$i" 2; done
+	for i in 1 2; do
+		for what in '' 'd/a?versions'; do
+			wait_until 10 is_unconfirmed "${URLS[i]}/$what"
+		done
+	done
 }
 
 @test "a version that only another node holds is restored from there" {

@@ -103,12 +103,13 @@ static void answered(struct call *call, struct frame *frame)
 /* The homes without this one into the question. */
 static void choose_homes(struct gather *g, struct sync_list *list)
 {
+	struct group *group = g->conn->worker->httpd->group;
 	uint64_t self = store_node(g->conn->worker->httpd->store);
 	uint64_t homes[QUORUM_HOMES_MAX];
 	struct layout layout;
 	size_t count;
 
-	group_layout(g->conn->worker->httpd->group, &layout);
+	group_layout(group, &layout);
 	g->epoch = layout.epoch;
 	quorum_begin(&g->quorum);
 	if (layout.epoch == 0)
@@ -117,7 +118,8 @@ static void choose_homes(struct gather *g, struct sync_list *list)
 		   g->type == SYNC_LIST ? path_partition_of_directory(list->path) :
 					  path_partition(list->path));
 	count = quorum_homes(&g->quorum, homes);
-	quorum_answered(&g->quorum, self);
+	if (!group_is_silent(group))
+		quorum_answered(&g->quorum, self);
 	for (size_t i = 0; i < count && list->node_count < HOLDERS_MAX; i++)
 		if (homes[i] != self)
 			list->nodes[list->node_count++] = homes[i];

@@ -22,7 +22,7 @@ struct group {
 	struct sign_keys keys;
 	atomic_uint_least64_t epoch;
 	atomic_int_least64_t offset;	/* ns, to be added to this node's clock */
-	atomic_bool alone;
+	atomic_bool alone, silent;
 };
 
 /* what covey-discoverd tells */
@@ -51,11 +51,14 @@ static void read_layout(struct group *g)
 static void take_members(struct group *g, struct str body)
 {
 	struct members members = MEMBERS_INIT;
+	const struct member *self;
 	int64_t offset;
 
 	if (discover_members_unpack(body, &members, &offset, NULL) == 0) {
 		atomic_store(&g->httpd->asked, (unsigned)members_asked(&members));
 		atomic_store(&g->offset, offset);
+		self = members_find(&members, store_node(g->httpd->store));
+		atomic_store(&g->silent, self != NULL && self->flags & MEMBER_SILENT);
 	}
 	members_clear(&members);
 }
@@ -105,6 +108,11 @@ uint64_t group_epoch(struct group *g)
 bool group_is_alone(struct group *g)
 {
 	return atomic_load_explicit(&g->alone, memory_order_relaxed);
+}
+
+bool group_is_silent(struct group *g)
+{
+	return atomic_load_explicit(&g->silent, memory_order_relaxed);
 }
 
 uint64_t group_clock(struct group *g)

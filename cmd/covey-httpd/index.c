@@ -244,6 +244,15 @@ static void refuse_stale(struct conn *c)
 	answer_error(c, 421, "this node has another layout than the one asked by");
 }
 
+/* As a home it was asked for all that is known, and its disk forgot something. */
+static bool is_silent(struct conn *c)
+{
+	struct group *group = c->worker->httpd->group;
+
+	return head_get(&c->head, FIELD_COVEY_EPOCH).s != NULL && group != NULL &&
+	       group_is_silent(group);
+}
+
 static void index_done(struct job *job)
 {
 	struct index *index = CONTAINER_OF(job, struct index, job);
@@ -347,6 +356,10 @@ static void start(struct conn *c, bool versions, const enum media *offers)
 	r->index = index;
 	if (is_stale(c)) {
 		refuse_stale(c);
+		return;
+	}
+	if (is_silent(c)) {
+		answer_error(c, 503, "this node's disk has forgotten something");
 		return;
 	}
 	if (r->freshness.only_if_cached || !c->worker->httpd->grouped) {
