@@ -165,6 +165,7 @@ static void ask(struct above *a)
 	struct newest_ask question = { .path = a->path, .purpose = NEWEST_WRITE };
 	struct buf body = BUF_INIT;
 
+	a->commit = (struct commit)COMMIT_INIT;	/* the mark was of the one below */
 	newest_ask_pack(&body, &question);
 	send_to(a, VERSION_TALK_NEWEST, &body, a->settle->worker->httpd->conf->timeouts.check_ms,
 	     asked);
