@@ -77,7 +77,7 @@ three() {
 
 @test "a node whose seed does not answer waits for it" {
 	node 1 2
-	sleep 4
+	wait_until 10 logged 1 "0 of 1 seeds have answered"
 	[ ! -e "$(ini 1)" ]
 	node 2
 	wait_until 5 settled 1 2

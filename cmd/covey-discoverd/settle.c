@@ -14,6 +14,7 @@
 #include <inttypes.h>
 #include <sodium.h>
 
+#define WAITS_MS 5000		/* without a group, until that is told */
 #define AGAIN_MS 1000		/* after a layout could not be written */
 
 const struct layout *settle_layout(const struct discoverd *d)
@@ -76,11 +77,16 @@ static void use_layout(struct discoverd *d, const struct layout *layout)
 
 static void layout_written(struct job *);
 
+/* What waits is judged again: a solo group that has just grown gives itself up for nobody. */
 static void write_next(struct discoverd *d)
 {
 	struct settle *s = &d->settle;
 
-	if (s->busy || s->next.epoch == 0)
+	if (s->busy)
+		return;
+	if (council_meet(&s->council, &s->next) != COUNCIL_ADOPT)
+		s->next = LAYOUT_NONE;
+	if (s->next.epoch == 0)
 		return;
 	s->busy = true;
 	s->writing = s->next;
@@ -257,6 +263,19 @@ static void act(struct discoverd *d, struct council_step *step)
 	}
 }
 
+/* Nothing is confirmed meanwhile: people should know why. */
+static void tell_waiting(struct discoverd *d, const struct council_seeds *seeds)
+{
+	struct settle *s = &d->settle;
+
+	if (s->waits_logged || settle_layout(d)->epoch != 0 ||
+	    clock_mono_ms() - s->council.began < WAITS_MS)
+		return;
+	s->waits_logged = true;
+	log_line(LOG_LEVEL_WARNING, "no group yet, so nothing is confirmed: %zu of %zu seeds have answered",
+		 seeds->answered, seeds->count);
+}
+
 void settle_step(struct discoverd *d)
 {
 	struct settle *s = &d->settle;
@@ -268,6 +287,7 @@ void settle_step(struct discoverd *d)
 	    d->gossip.view.self.state == MEMBER_LEFT)
 		return;
 	seeds_count(d, &seeds);
+	tell_waiting(d, &seeds);
 	council_step(&s->council, &d->gossip.view, &seeds, accepted(d), now, &step);
 	if (step.due != 0)
 		timer_start(d->service->loop, &s->due, step.due > now ? step.due - now : 0);
