@@ -182,8 +182,12 @@ unsure() {
 import http.server, sys
 class H(http.server.BaseHTTPRequestHandler):
     def do_PUT(self):
-        while self.headers.get("Transfer-Encoding") and self.rfile.readline() not in (b"0\r\n", b""): self.rfile.readline()
-        self.rfile.read(2 if self.headers.get("Transfer-Encoding") else int(self.headers.get("Content-Length") or 0))
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        more = self.headers.get("Transfer-Encoding") is not None
+        while more:
+            size = int(self.rfile.readline(), 16)
+            self.rfile.read(size + 2)
+            more = size > 0
         print("prefer", self.headers.get("Prefer"), flush=True)
         self.send_response(202); self.send_header("Content-Length", "0")
         self.send_header("ETag", '"20261122T110724.123456001Z-7f3a9c2b11d0e4f5-0"')
@@ -239,6 +243,7 @@ asked() { [ "$(tail -n 1 unsure.log)" = "prefer $1" ]; }
 	asked respond-async
 	run covey put -q --wait 7 - g <f
 	[ "$status" -eq 75 ]
+	[[ $output == *"(202; "* ]]
 	asked wait=7
 	run covey put --json f g
 	[ "$status" -eq 75 ]
