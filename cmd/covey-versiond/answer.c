@@ -287,7 +287,7 @@ static bool comes_too_early(struct versiond *v, const struct wire *wire,
 	if (v->jobs >= JOBS_MAX)
 		drop(v, from, request);
 	else
-		wait_for_writer(keep_question(v, wire, from, request));
+		look_again(keep_question(v, wire, from, request));
 	return true;
 }
 
