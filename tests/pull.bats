@@ -36,7 +36,7 @@ peers() {
 @test "a holder that gives another range is not believed" { peers range_wrong; }
 @test "a stalled transfer goes on at the next holder" { peers stalled; }
 @test "wrong bytes are thrown away, and the next holder gives all" { peers wrong_bytes_next; }
-@test "a byte too many: refused, and the next holder gives what is missing" { peers too_many_bytes_next; }
+@test "a byte too many: refused, and the next holder gives what is missing" { peers too_many_bytes; }
 @test "wrong bytes from all: failed, nothing stored" { peers wrong_bytes_only; }
 @test "half a lie: the honest holder alone gives all" { peers half_a_lie; }
 @test "many ask for one content: fetched once, and no more when it is here" { peers joined; }
