@@ -16,6 +16,8 @@ start_node() {
 		echo "group:"
 		echo "  key_file: $D/group.key"
 		(IFS=,; echo "  seeds: [ ${seeds[*]} ]")
+		# a busy machine's disk is no reason to leave a write unconfirmed
+		echo "timeouts: { check: 5s, store: 30s, push: 10s, pull: 10s }"
 	)"
 	spawn "n$i" covey up -c "$CONF"
 	UPS[i]=$PID URLS[i]=$URL
