@@ -7,7 +7,11 @@
 
 load helpers
 
-setup_file() { shared_group 3 'replication: {copies: 1}'; }
+# On a busy machine nobody is given up for being slow.
+setup_file() {
+	shared_group 3 'replication: {copies: 1}
+timeouts: {check: 5s, store: 30s, push: 30s, pull: 10s}'
+}
 teardown_file() { end_shared_group; }
 setup() {
 	covey_setup
