@@ -43,6 +43,7 @@ bool str_cut(struct str *rest, char separator, struct str *ret);
 
 /* Decimal digits only, at most max.  0, or -1 with *ret untouched. */
 int str_u64(struct str, uint64_t max, uint64_t *ret);
+int str_u32(struct str, uint32_t *ret);
 
 /* Exactly 16 or fewer lower- or upper-case hexadecimal digits, at least one. */
 int str_hex64(struct str, uint64_t *ret);

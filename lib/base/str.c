@@ -91,6 +91,16 @@ int str_u64(struct str text, uint64_t max, uint64_t *ret)
 	return 0;
 }
 
+int str_u32(struct str text, uint32_t *ret)
+{
+	uint64_t value;
+
+	if (str_u64(text, UINT32_MAX, &value) < 0)
+		return -1;
+	*ret = (uint32_t)value;
+	return 0;
+}
+
 static int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')

@@ -1,7 +1,6 @@
 /* resync - from whom to take the records that this node should know */
 #include "resync.h"
 
-
 static bool has(const uint8_t *bits, unsigned partition)
 {
 	return bits[partition / 8] >> partition % 8 & 1;

@@ -58,7 +58,6 @@ int layout_save(const char *directory, const struct layout *layout, struct err *
 
 /* reading */
 
-
 static int take_u8(struct str text, uint8_t *ret)
 {
 	uint64_t n;
@@ -66,16 +65,6 @@ static int take_u8(struct str text, uint8_t *ret)
 	if (str_u64(text, UINT8_MAX, &n) < 0)
 		return -1;
 	*ret = (uint8_t)n;
-	return 0;
-}
-
-static int take_u32(struct str text, uint32_t *ret)
-{
-	uint64_t n;
-
-	if (str_u64(text, UINT32_MAX, &n) < 0)
-		return -1;
-	*ret = (uint32_t)n;
 	return 0;
 }
 
@@ -90,9 +79,9 @@ static int take_head(struct layout *layout, struct str key, struct str value)
 	if (str_eq(key, STR("copies")))
 		return take_u8(value, &layout->copies);
 	if (str_eq(key, STR("keep_versions")))
-		return take_u32(value, &layout->keep_versions);
+		return str_u32(value, &layout->keep_versions);
 	if (str_eq(key, STR("keep_days")))
-		return take_u32(value, &layout->keep_days);
+		return str_u32(value, &layout->keep_days);
 	return 0;
 }
 

@@ -24,16 +24,6 @@ static int parse_protocol(struct str text, struct member *member)
 	return 0;
 }
 
-static int parse_u32(struct str text, uint32_t *ret)
-{
-	uint64_t n;
-
-	if (str_u64(text, UINT32_MAX, &n) < 0)
-		return -1;
-	*ret = (uint32_t)n;
-	return 0;
-}
-
 static int parse_key(struct member *member, struct str key, struct str value)
 {
 	if (str_eq(key, STR("name"))) {
@@ -49,9 +39,9 @@ static int parse_key(struct member *member, struct str key, struct str value)
 	if (str_eq(key, STR("lineage")))
 		return str_hex64(value, &member->lineage);
 	if (str_eq(key, STR("epoch")))
-		return parse_u32(value, &member->epoch);
+		return str_u32(value, &member->epoch);
 	if (str_eq(key, STR("sequence")))
-		return parse_u32(value, &member->sequence);
+		return str_u32(value, &member->sequence);
 	if (str_eq(key, STR("protocol")))
 		return parse_protocol(value, member);
 	if (str_eq(key, STR("http")))
