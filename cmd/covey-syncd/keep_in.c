@@ -77,7 +77,7 @@ static void pull_missing(struct keep_asked *k)
 
 	while (keep_state_next(&states, &state) == 1 && keep_item_next(&rest, &item) == 1)
 		if (state == KEEP_PULLING && !keep_pull(k->daemon, &item, k->bulk.sender))
-			return;		/* enough for now */
+			return;		/* no room for more: the home asks again */
 }
 
 static void looked(struct job *job)

@@ -82,7 +82,7 @@ static void pull_own(struct keeper *to)
 
 	while (keep_item_next(&rest, &item) == 1)
 		if (!keep_pull(to->keeping->daemon, &item, item.record.version.node))
-			break;		/* enough for now */
+			break;		/* no room for more: the rest is asked for again */
 	buf_drop(&to->ready, to->ready.len - rest.n);
 	if (to->ready.len > 0) {
 		not_sure(to, buf_str(&to->ready));
