@@ -1,43 +1,16 @@
 /*
  * fetch - against a peer that behaves in every way a peer may
  *
- * The peer is a thread of this test; the first part of the target says
- * what it does.  Byte i of any content is pattern(i).
+ * The first part of the target says what the peer does.
  */
-#include "fetch.h"
+#include "fetch_unit.h"
 
-#include "buf.h"
 #include "clock.h"
 #include "container.h"
 
-#include "unit.h"
-
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <unistd.h>
-
-#define BODY 3000000u		/* bytes of content */
 #define MANY 60u		/* fetches at once */
-#define PATIENCE_MS 20000	/* where no time-out is meant, also on a busy machine */
-
-static atomic_uint connections;	/* that the peer accepted */
-static struct address peer;
-static struct loop *loop;
-static struct fetcher *fetcher;
-
-static uint8_t pattern(size_t i)
-{
-	return (uint8_t)(i * 7 + (i >> 8) + (i >> 16));
-}
 
 /* the peer */
-
-static void say(int fd, const char *text)
-{
-	(void)!send(fd, text, strlen(text), MSG_NOSIGNAL);
-}
 
 static void send_bytes(int fd, size_t from, size_t to)
 {
@@ -70,7 +43,7 @@ static void say_head(int fd, int status, size_t from, const char *more)
 static bool misbehave(int fd, const char *how)
 {
 	if (strncmp(how, "silent", 6) == 0) {
-		sleep(3);
+		keep_silent();
 		return false;
 	}
 	if (strncmp(how, "close", 5) == 0)
@@ -83,7 +56,7 @@ static bool misbehave(int fd, const char *how)
 	if (strncmp(how, "stall", 5) == 0) {
 		say_head(fd, 200, 0, "");
 		send_bytes(fd, 0, 1000);
-		sleep(3);
+		keep_silent();
 		return false;
 	}
 	if (strncmp(how, "drip", 4) == 0) {
@@ -161,42 +134,13 @@ static void *serve_one(void *data)
 	return NULL;
 }
 
-static void *accept_all(void *data)
-{
-	int listener = (int)(intptr_t)data, fd;
-
-	while ((fd = accept(listener, NULL, NULL)) >= 0) {
-		pthread_t thread;
-
-		connections++;
-		pthread_create(&thread, NULL, serve_one, (void *)(intptr_t)fd);
-		pthread_detach(thread);
-	}
-	return NULL;
-}
-
-static void start_peer(void)
-{
-	struct address any;
-	struct err err;
-	pthread_t thread;
-	int fd;
-
-	CHECK(address_parse(STR("127.0.0.1:0"), &any, &err) == 0);
-	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	CHECK(bind(fd, (struct sockaddr *)&any.sa, any.len) == 0 && listen(fd, 128) == 0);
-	CHECK(sock_address(fd, &peer, &err) == 0);
-	pthread_create(&thread, NULL, accept_all, (void *)(intptr_t)fd);
-	pthread_detach(thread);
-}
-
 /* one exchange */
 
 struct trial {
 	struct fetch fetch;
 	struct timer timer;
 	size_t got, wrong, pauses;
-	uint64_t patience_ms;	/* of both time-outs; 0: PATIENCE_MS */
+	uint64_t first_byte_ms, stall_ms;	/* 0: PATIENCE_MS */
 	size_t stop_after;	/* refuse the body beyond so many bytes; 0: never */
 	bool pausing, cancel, cancel_at_head;
 	bool ended;
@@ -207,8 +151,9 @@ struct trial {
 
 static unsigned running;
 
-static void over(void)
+static void one_less(void)
 {
+	exchange_over();
 	if (--running == 0)
 		loop_stop(loop);
 }
@@ -229,7 +174,7 @@ static int on_head(struct fetch *fetch, const struct fetch_head *head, struct er
 	snprintf(t->range, sizeof t->range, "%.*s", STR_ARG(head->content_range));
 	if (t->cancel_at_head) {
 		fetch_cancel(fetch);
-		over();
+		one_less();
 	}
 	return 0;
 }
@@ -244,7 +189,7 @@ static int on_body(struct fetch *fetch, const void *bytes, size_t n, struct err 
 	t->got += n;
 	if (t->cancel) {
 		fetch_cancel(fetch);
-		over();
+		one_less();
 	}
 	if (t->pausing) {
 		t->pauses++;
@@ -265,7 +210,7 @@ static void on_end(struct fetch *fetch, const struct err *err)
 	if (err != NULL)
 		t->err = *err;
 	timer_stop(&t->timer);
-	over();
+	one_less();
 }
 
 static void start(struct trial *t, const char *target, uint64_t offset)
@@ -275,8 +220,8 @@ static void start(struct trial *t, const char *target, uint64_t offset)
 	t->timer.fire = go_on;
 	t->fetch = (struct fetch){
 		.peer = &peer, .target = str_of(target), .offset = offset,
-		.first_byte_ms = t->patience_ms ? t->patience_ms : PATIENCE_MS,
-		.stall_ms = t->patience_ms ? t->patience_ms : PATIENCE_MS,
+		.first_byte_ms = t->first_byte_ms ? t->first_byte_ms : PATIENCE_MS,
+		.stall_ms = t->stall_ms ? t->stall_ms : PATIENCE_MS,
 		.head = on_head, .body = on_body, .end = on_end,
 	};
 	CHECK(fetch_start(fetcher, &t->fetch, &err) == 0);
@@ -347,18 +292,17 @@ static void test_failures(void)
 
 static void test_time_outs(void)
 {
-	struct trial silent = { .patience_ms = 500 }, stall = { .patience_ms = 500 };
-	struct trial drip = { .patience_ms = 1500 };
-	uint64_t start_ms = clock_mono_ms(), took;
+	struct trial silent = { .first_byte_ms = SHORT_MS }, stall = { .stall_ms = SHORT_MS };
+	struct trial drip = { .stall_ms = 1500 };
+	uint64_t start_ms = clock_mono_ms();
 
 	run(&silent, "/silent", 0);
-	took = clock_mono_ms() - start_ms;
-	CHECK(silent.ended && silent.err.kind == ERR_TIMEOUT && took >= 490 && took < 2500);
+	CHECK(silent.ended && is_short_time_out(&silent.err) && silent.status == 0);
+	CHECK(clock_mono_ms() - start_ms >= SHORT_MS - 10);
 	start_ms = clock_mono_ms();
 	run(&stall, "/stall", 0);
-	took = clock_mono_ms() - start_ms;
-	CHECK(stall.ended && stall.err.kind == ERR_TIMEOUT && stall.status == 200);
-	CHECK(took >= 490 && took < 2500);
+	CHECK(stall.ended && is_short_time_out(&stall.err) && stall.status == 200);
+	CHECK(clock_mono_ms() - start_ms >= SHORT_MS - 10);
 	run(&drip, "/drip", 0);		/* slow, but never silent for long */
 	CHECK(drip.ended && drip.err.kind == ERR_NONE && drip.got == BODY && drip.wrong == 0);
 }
@@ -401,7 +345,7 @@ static void test_many(void)
 /* Paused for longer than a stall may last: that is no stall. */
 static void test_pause_is_no_stall(void)
 {
-	struct trial t = { .patience_ms = 1500 };
+	struct trial t = { .first_byte_ms = 1500, .stall_ms = 1500 };
 	uint64_t until;
 
 	start(&t, "/fine", 0);
@@ -415,12 +359,7 @@ static void test_pause_is_no_stall(void)
 
 int main(void)
 {
-	struct err err;
-
-	start_peer();
-	loop = loop_new(&err);
-	fetcher = fetcher_new(loop, &err);
-	if (loop == NULL || fetcher == NULL)
+	if (!open_fetcher(serve_one))
 		return 1;
 	test_fine();
 	test_not_followed();
@@ -429,7 +368,6 @@ int main(void)
 	test_cancel();
 	test_many();
 	test_pause_is_no_stall();
-	fetcher_free(fetcher);
-	loop_free(loop);
+	close_fetcher();
 	return UNIT_RESULT();
 }

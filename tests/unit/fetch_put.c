@@ -1,37 +1,26 @@
 /*
  * fetch - POST and PUT, signed, against a peer that checks what it is sent
  *
- * The peer is a thread of this test; the first part of the target says
- * what it does.  What it read last is in `seen`, which is looked at only
- * after it has answered.
+ * The first part of the target says what the peer does.  Requests come one
+ * at a time, and what it read last is in `seen`, which is looked at only
+ * after it has answered: so that needs no lock.
  */
-#include "fetch.h"
+#include "fetch_unit.h"
 
-#include "buf.h"
 #include "clock.h"
 #include "container.h"
 
-#include "unit.h"
-
-#include <netinet/in.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdlib.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #define KEY "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
-#define BODY 3000000u
-#define PATIENCE_MS 20000
+#define DEAF_BODY (64u << 20)	/* bytes: more than the sockets take while nobody reads */
+#define STEP_MS 20		/* between a body's growing and its next */
 #define HOUR_NS (3600ull * 1000000000)
 
-static struct address peer;
-static struct loop *loop;
-static struct fetcher *fetcher;
 static struct sign_keys keys;
 /* The peers', one behind, one at our time, one ahead, one beyond: a clock that is set back forgets. */
 static struct sign_memory memories[4];
-static atomic_int connections, requests;
+static atomic_int requests;
 
 static struct {
 	char head[4096], trailer[2048];
@@ -41,17 +30,7 @@ static struct {
 	enum sign_verdict head_verdict, trailer_verdict;
 } seen;
 
-static uint8_t pattern(size_t i)
-{
-	return (uint8_t)(i * 7 + (i >> 8) + (i >> 16));
-}
-
 /* the peer */
-
-static void say(int fd, const char *text)
-{
-	(void)!send(fd, text, strlen(text), MSG_NOSIGNAL);
-}
 
 struct input {
 	int fd;
@@ -178,7 +157,7 @@ static bool answer(struct input *in)
 		return false;
 	}
 	if (str_starts(target, STR("/deaf"))) {
-		sleep(3);
+		keep_silent();
 		return false;
 	}
 	length = strstr(seen.head, "Content-Length: ");
@@ -191,7 +170,7 @@ static bool answer(struct input *in)
 		seen.trailer_verdict = judge(STR(SIGN_TRAILER), target, str_of(seen.trailer), now,
 					     seen.trailer_version);
 	if (str_starts(target, STR("/never"))) {
-		sleep(3);
+		keep_silent();
 		return false;
 	}
 	reply(in->fd, 201, "Covey-Version: kept\r\n");
@@ -215,43 +194,13 @@ static void *serve_one(void *data)
 	return NULL;
 }
 
-/* Requests come one at a time, so that `seen` needs no lock. */
-static void *accept_all(void *data)
-{
-	int listener = (int)(intptr_t)data, fd;
-
-	while ((fd = accept(listener, NULL, NULL)) >= 0) {
-		pthread_t thread;
-
-		connections++;
-		pthread_create(&thread, NULL, serve_one, (void *)(intptr_t)fd);
-		pthread_detach(thread);
-	}
-	return NULL;
-}
-
-static void start_peer(void)
-{
-	struct address any;
-	struct err err;
-	pthread_t thread;
-	int fd;
-
-	CHECK(address_parse(STR("127.0.0.1:0"), &any, &err) == 0);
-	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	CHECK(bind(fd, (struct sockaddr *)&any.sa, any.len) == 0 && listen(fd, 128) == 0);
-	CHECK(sock_address(fd, &peer, &err) == 0);
-	pthread_create(&thread, NULL, accept_all, (void *)(intptr_t)fd);
-	pthread_detach(thread);
-}
-
 /* one exchange */
 
 struct trial {
 	struct fetch fetch;
 	struct timer timer;
-	uint64_t grown;		/* of the body; timer adds to it */
-	uint64_t step;
+	uint64_t grown;		/* of the body; timer adds a step to it */
+	uint64_t step, step_ms;	/* 0 ms: STEP_MS */
 	size_t got;
 	char version[80];
 	int status;
@@ -287,6 +236,7 @@ static void on_end(struct fetch *fetch, const struct err *err)
 	if (err != NULL)
 		t->err = *err;
 	timer_stop(&t->timer);
+	exchange_over();
 	loop_stop(loop);
 }
 
@@ -303,7 +253,7 @@ static void grow(struct timer *timer)
 	t->grown += t->step;
 	if (t->grown < BODY) {
 		fetch_more(&t->fetch, t->grown);
-		timer_start(loop, timer, 20);
+		timer_start(loop, timer, t->step_ms ? t->step_ms : STEP_MS);
 	} else {
 		fetch_more(&t->fetch, BODY);
 		fetch_last(&t->fetch, &trailer, 1);
@@ -329,7 +279,7 @@ static void run(struct trial *t, enum fetch_method method, const char *target)
 	t->timer.fire = grow;
 	CHECK(fetch_start(fetcher, &t->fetch, &err) == 0);
 	if (t->step > 0)
-		timer_start(loop, &t->timer, 20);
+		timer_start(loop, &t->timer, t->step_ms ? t->step_ms : STEP_MS);
 	CHECK(loop_run(loop, &err) == 0);
 	CHECK(t->ended);
 }
@@ -399,8 +349,9 @@ static void test_put_growing(int fd)
 	CHECK(t.status == 201 && seen.bytes == BODY && seen.wrong == 0);
 	CHECK(seen.trailer_verdict == SIGN_OK && strcmp(seen.trailer_version, "at last") == 0);
 	/* want of body is no silence of the peer */
-	slow.fetch.stall_ms = 10;
+	slow.fetch.stall_ms = SHORT_MS;
 	slow.fetch.first_byte_ms = PATIENCE_MS;
+	slow.step_ms = SHORT_MS + 200;
 	run(&slow, FETCH_PUT, "/docs/a");
 	CHECK(slow.status == 201 && seen.bytes == BODY && seen.wrong == 0);
 }
@@ -468,28 +419,27 @@ static void test_clocks(int fd)
 static void test_time_outs(int fd)
 {
 	struct trial never = { .fetch = { .fd = fd, .available = 100, .last = true } };
-	struct trial deaf = { .fetch = { .fd = fd, .available = BODY, .last = true } };
+	struct trial deaf = { .fetch = { .available = DEAF_BODY, .last = true } };
 
-	never.fetch.first_byte_ms = deaf.fetch.stall_ms = 500;
+	deaf.fetch.fd = memfd_create("deaf", MFD_CLOEXEC);
+	CHECK(ftruncate(deaf.fetch.fd, DEAF_BODY) == 0);
+	never.fetch.first_byte_ms = deaf.fetch.stall_ms = SHORT_MS;
 	never.fetch.stall_ms = deaf.fetch.first_byte_ms = PATIENCE_MS;
 	run(&never, FETCH_PUT, "/never");
-	CHECK(never.err.kind == ERR_TIMEOUT && never.status == 0);
+	CHECK(is_short_time_out(&never.err) && never.status == 0);
 	run(&deaf, FETCH_PUT, "/deaf");
-	CHECK(deaf.err.kind == ERR_TIMEOUT && deaf.status == 0);
+	CHECK(is_short_time_out(&deaf.err) && deaf.status == 0);
+	close(deaf.fetch.fd);
 }
 
 int main(void)
 {
 	struct seal_keys seal = SEAL_KEYS_INIT;
-	struct err err;
 	int fd = body_fd();
 
 	CHECK(seal_keys_parse(STR(KEY), &seal, NULL) == 0);
 	sign_keys_derive(&keys, &seal);
-	start_peer();
-	loop = loop_new(&err);
-	fetcher = fetcher_new(loop, &err);
-	if (loop == NULL || fetcher == NULL)
+	if (!open_fetcher(serve_one))
 		return 1;
 	fetcher_keys(fetcher, &keys);
 	test_get();
@@ -500,8 +450,7 @@ int main(void)
 	test_refused_while_growing(fd);
 	test_clocks(fd);
 	test_time_outs(fd);
-	fetcher_free(fetcher);
-	loop_free(loop);
+	close_fetcher();
 	close(fd);
 	return UNIT_RESULT();
 }
