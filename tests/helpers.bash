@@ -32,6 +32,8 @@
 #   raw PORT [SECONDS]       sends standard input as it is, prints what comes until the end
 #   bytes N [SEED]           N bytes, the same for the same SEED
 #   sha FILE                 its sha256 (`sha -` reads standard input)
+#   scenario SCRIPT NAME     runs that scenario of tests/SCRIPT
+#   every_scenario SCRIPT WORD   each scenario of tests/SCRIPT is a test `{ WORD NAME; }` of this file
 #   need WHAT                skip, loudly, unless WHAT is there: `need hosts`, `need space 5G`
 # Hosts in network namespaces: see tests/hosts; `need hosts` first, then
 #   hosts up 3; hosts exec 1 CMD...; hosts split 1,2 3; hosts heal   (down is teardown's)
@@ -309,6 +311,18 @@ bytes() {
 
 sha() {
 	sha256sum "${1:--}" | cut -c 1-64
+}
+
+scenario() {
+	run timeout 100 "$TOP/tests/$1" "$2"
+	echo "$output"
+	[ "$status" -eq 0 ]
+}
+
+every_scenario() {
+	run bash -c '"$1" --list | cut -d " " -f 1 | sort' - "$TOP/tests/$1"
+	[ "$status" -eq 0 ]
+	[ "$output" = "$(sed -n "s/.*{ $2 \([a-z_]*\); }\$/\1/p" "$BATS_TEST_FILENAME" | sort)" ]
 }
 
 need() {

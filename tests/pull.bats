@@ -18,17 +18,9 @@ setup() {
 	use_shared_group 3
 }
 
-peers() {
-	run timeout 100 "$TOP/tests/pull-peers" "$1"
-	echo "$output"
-	[ "$status" -eq 0 ]
-}
+peers() { scenario pull-peers "$1"; }
 
-@test "every scenario of pull-peers is a test here" {
-	run bash -c '"$1/tests/pull-peers" --list | cut -d " " -f 1 | sort' - "$TOP"
-	[ "$status" -eq 0 ]
-	[ "$output" = "$(sed -n 's/.*{ peers \([a-z_]*\); }$/\1/p' "$BATS_TEST_FILENAME" | sort)" ]
-}
+@test "every scenario of pull-peers is a test here" { every_scenario pull-peers peers; }
 
 @test "contents of any size arrive, under names of any bytes" { peers plain; }
 @test "a holder that answers anything but the truth in its header costs a step" { peers next_holder; }

@@ -5,17 +5,9 @@
 
 load helpers
 
-peers() {
-	run timeout 100 "$TOP/tests/push-peers" "$1"
-	echo "$output"
-	[ "$status" -eq 0 ]
-}
+peers() { scenario push-peers "$1"; }
 
-@test "every scenario of push-peers is a test here" {
-	run bash -c '"$1/tests/push-peers" --list | cut -d " " -f 1 | sort' - "$TOP"
-	[ "$status" -eq 0 ]
-	[ "$output" = "$(sed -n 's/.*{ peers \([a-z_]*\); }$/\1/p' "$BATS_TEST_FILENAME" | sort)" ]
-}
+@test "every scenario of push-peers is a test here" { every_scenario push-peers peers; }
 
 @test "the first keeper gets the content, signed, under names of any bytes" { peers plain; }
 @test "as many keepers as are wanted get it" { peers several; }
