@@ -141,3 +141,37 @@ put_some() {
 	wait_until 5 test "$(find "${STORES[3]}/tree/d" -type f | wc -l)" -eq 8
 	[ "$(find "${STORES[1]}/tree/d" -type f | wc -l)" -eq 0 ]
 }
+
+# What holds the lock of a path, as a writer does that takes long
+hold_path() {
+	spawn hold python3 -c '
+import fcntl, struct, sys, time
+h = 0xcbf29ce484222325
+for b in sys.argv[2].encode():
+    h = (h ^ b) * 0x100000001b3 % 2**64
+F_OFD_SETLKW = 38
+f = open(sys.argv[1] + "/locks", "r+b")
+fcntl.fcntl(f, F_OFD_SETLKW, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, (h ^ h >> 32) % 65536, 1, 0))
+print("held", flush=True)
+time.sleep(100)' "$1" "$2"
+	wait_until 10 grep -q held "$D/hold.log"
+}
+somebody_waits() { grep -q -e "-> OFDLCK .*:$(stat -c %i "$1/locks") " /proc/locks; }
+versions_of() { find "$1/tree/$2" "$1/history/$2" -type f | wc -l; }
+
+@test "a rule that is changed while pruning runs is kept as soon as that is over" {
+	local i
+	group 1 'keep: {versions: 50}'
+	for ((i = 1; i <= 9; i++)); do
+		[[ $(code --data-binary "$i" -X PUT "${URLS[1]}/d/f") == 20[14] ]]
+	done
+	hold_path "${STORES[1]}" d/f
+	covey layout set keep.versions=6 -c "$(conf 1)"
+	wait_until 20 somebody_waits "${STORES[1]}"
+	covey layout set keep.versions=3 -c "$(conf 1)"
+	[ "$(layout 1 .keep.versions)" = 3 ]
+	sleep 1			# for covey-syncd to hear of it as well
+	stop "$PID"
+	few() { [ "$(versions_of "${STORES[1]}" d/f)" -eq 3 ]; }
+	wait_until 20 few
+}

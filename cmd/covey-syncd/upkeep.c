@@ -26,6 +26,7 @@ struct upkeep {
 	struct prune_rule rule;		/* of the job */
 	struct prune_count count;
 	uint32_t versions, days;	/* of the layout when it was last looked at */
+	uint32_t job_versions, job_days;	/* the same when the job began */
 	uint64_t last;			/* loop's ms; 0: never */
 	struct job job;
 	bool working, stopping;
@@ -44,6 +45,8 @@ static void pruned(struct job *job)
 {
 	struct upkeep *u = CONTAINER_OF(job, struct upkeep, job);
 
+	bool changed = u->versions != u->job_versions || u->days != u->job_days;
+
 	u->working = false;
 	if (u->count.records > 0 || u->count.contents > 0)
 		log_line(LOG_LEVEL_INFO, "pruned %llu versions and the content of %llu: %llu bytes",
@@ -52,7 +55,7 @@ static void pruned(struct job *job)
 	if (u->stopping)
 		syncd_rest(u->daemon);
 	else
-		timer_start(u->daemon->loop, &u->due, DAY_MS);
+		timer_start(u->daemon->loop, &u->due, changed ? 0 : DAY_MS);
 }
 
 static void on_due(struct timer *timer)
@@ -65,6 +68,8 @@ static void on_due(struct timer *timer)
 	u->rule = (struct prune_rule){ .versions = u->versions };
 	if (u->days > 0 && u->days * DAY_NS < now)
 		u->rule.before = now - u->days * DAY_NS;
+	u->job_versions = u->versions;
+	u->job_days = u->days;
 	u->count = (struct prune_count){ .records = 0 };
 	u->last = loop_now(u->daemon->loop);
 	u->working = true;
