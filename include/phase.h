@@ -1,7 +1,7 @@
 /*
  * phase - one question to several nodes, and who has answered it
  *
- * What check.c and storing.c share; they embed a phase in what they ask for.
+ * What check.h and storing.h share; they embed a phase in what they ask for.
  *
  *	phase_begin		a new question, with a new id, of the present layout
  *	phase_add_homes, phase_add	whom to ask
@@ -25,8 +25,6 @@ struct phase_kind {
 	bool (*answer)(struct phase *, size_t i, const struct wire *, uint64_t now);
 	/* Is it over?  Sets phase.due if not.  True: done() was called, or the phase is gone. */
 	bool (*step)(struct phase *, uint64_t now);
-	/* This node keeps the record now, or could not. */
-	void (*committed)(struct phase *, bool on_disk);
 	/* The layout has changed. */
 	void (*restart)(struct phase *, uint64_t now);
 	void (*forget)(struct phase *);
@@ -82,7 +80,17 @@ void phase_set_due(struct phase *, uint64_t due);
 bool phase_is_likely(const struct phase *);
 uint64_t phase_slowest(const struct phase *);	/* ms: the longest round trip of its homes that are well */
 
+/*
+ * To have a record kept: the question is a STORE, peers[i] counts as a home
+ * that keeps it once it said STORED (false: that is no such answer), and this
+ * node, where it is to keep the record, once that is on its disk.
+ */
+void phase_pack_store(const struct phase *, uint64_t epoch, const struct store_ask *, struct buf *);
+bool phase_stored(struct phase *, size_t i, const struct wire *);
+void phase_commit(struct phase *, const struct store_ask *);
+
 /* For asker.c. */
+void phase_committed(struct phase *, bool on_disk);
 void phase_answered(struct phase *, const struct wire *, uint64_t now);
 void phase_again(struct phase *, uint64_t now);
 

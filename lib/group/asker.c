@@ -77,8 +77,7 @@ void asker_committed(struct asker *asker, uint64_t id, bool on_disk, uint64_t no
 
 	if (phase == NULL || !phase->committing)
 		return;
-	phase->committing = false;
-	phase->kind->committed(phase, on_disk);
+	phase_committed(phase, on_disk);
 	phase->kind->step(phase, now);
 }
 

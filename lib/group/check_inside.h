@@ -1,7 +1,12 @@
 /*
- * check_inside - one check, and what its answers say
+ * check_inside - one check, and what its parts want of each other
  *
- * check.c asks and decides what to do next; check_sum.c reads the answers.
+ *	check.c		checks, the readers who wait for them, one in flight per path
+ *	check_ask.c	the first state: asking
+ *	check_whom.c	whom to ask
+ *	check_judge.c	what to do next, by the answers so far and the time
+ *	check_store.c	the second state: storing at those behind
+ *	check_sum.c	what the answers say
  */
 #ifndef COVEY_CHECK_INSIDE_H
 #define COVEY_CHECK_INSIDE_H
@@ -19,7 +24,6 @@ struct check {
 	enum check_purpose purpose;
 	struct version version;
 	uint64_t hash;
-	bool storing;			/* the second state */
 	bool widened;			/* everybody is asked */
 	uint64_t widen_at;		/* ms */
 	struct quorum knowing;		/* who knows the directory above */
@@ -29,6 +33,52 @@ struct check {
 	bool own_known;
 	struct home_found own;
 };
+
+static inline struct str check_path(const struct check *check)
+{
+	return (struct str){ check->path, check->path_bytes };
+}
+
+/* ONE and LOOK ask for what is known, whoever knows it. */
+static inline bool check_asks_homes(const struct check *check)
+{
+	return check->purpose != CHECK_ONE && check->purpose != CHECK_LOOK;
+}
+
+static inline uint64_t check_self(const struct check *check)
+{
+	return check->phase.asker->home->self.id;
+}
+
+/* This node's own answer is one of a home. */
+static inline bool check_own_counts(const struct check *check)
+{
+	return check->own_known && !check->phase.asker->home->silent;
+}
+
+/* The check is over: all who wait are told, and its memory goes.  True, as a step wants it. */
+bool check_finish(struct check *, enum standing, uint64_t now);
+/* Over without a word; a phase_kind's forget(). */
+void check_forget(struct phase *);
+
+/* Ask, for the first time or again. */
+void check_ask(struct check *, struct asker *, uint64_t now);
+/* The same for a new layout; a phase_kind's restart(). */
+void check_restart(struct phase *, uint64_t now);
+
+/* Those its purpose wants, each with a row. */
+void check_add_wanted(struct check *);
+/* Beside them, everybody else. */
+void check_add_everybody(struct check *);
+
+enum verdict { GO_ON, ASK_EVERYBODY, STORE_IT, CONFIRMED, UNSETTLED, UNCONFIRMED };
+
+enum verdict check_judge(const struct check *, uint64_t now);
+/* ms: when another verdict may be due though nobody answers. */
+uint64_t check_look_again_at(const struct check *, uint64_t now);
+
+/* From now on it stores the newest of what was told. */
+void check_store(struct check *, uint64_t now);
 
 struct newest {
 	const struct record *record;	/* NULL: nobody knows any */
@@ -42,16 +92,5 @@ struct quorum check_holding(const struct check *, const struct record *newest);
 /* Its content is durable somewhere, as far as anybody told. */
 bool check_is_safe(const struct check *, const struct record *newest);
 void check_sum_up(const struct check *, enum standing, struct check_result *ret);
-
-static inline uint64_t check_self(const struct check *check)
-{
-	return check->phase.asker->home->self.id;
-}
-
-/* This node's own answer is one of a home. */
-static inline bool check_own_counts(const struct check *check)
-{
-	return check->own_known && !check->phase.asker->home->silent;
-}
 
 #endif

@@ -73,26 +73,16 @@ static void ask_self(struct storing *storing)
 		quorum_answered(&phase->quorum, self_id(storing));
 		return;
 	}
-	phase->committing = true;
-	phase->asker->commit(phase->asker->data, phase->id, &ask);
-}
-
-static void committed(struct phase *phase, bool on_disk)
-{
-	if (on_disk)
-		quorum_answered(&phase->quorum, phase->asker->home->self.id);
+	phase_commit(phase, &ask);
 }
 
 /* the others */
 
 static void question(struct phase *phase, uint64_t epoch, struct buf *packet)
 {
-	const struct storing *storing = CONTAINER_OF(phase, struct storing, phase);
-	struct wire_store message = { .id = phase->id, .epoch = epoch, .record = storing->record,
-				      .type = buf_str(&storing->type),
-				      .path = buf_str(&storing->path) };
+	struct store_ask ask = ask_of(CONTAINER_OF(phase, struct storing, phase));
 
-	wire_pack_store(packet, &message);
+	phase_pack_store(phase, epoch, &ask, packet);
 }
 
 static bool answer(struct phase *phase, size_t i, const struct wire *wire, uint64_t now)
@@ -100,11 +90,8 @@ static bool answer(struct phase *phase, size_t i, const struct wire *wire, uint6
 	struct storing *storing = CONTAINER_OF(phase, struct storing, phase);
 
 	(void)now;
-	if (wire->type != WIRE_STORED || wire->stored.epoch != phase->epoch ||
-	    wire->sender.lineage != phase->asker->home->layout.lineage)
+	if (!phase_stored(phase, i, wire))
 		return false;
-	phase->peers[i].answered = true;
-	quorum_answered(&phase->quorum, wire->sender.id);
 	if (wire->stored.known)
 		quorum_answered(&storing->knowing, wire->sender.id);
 	storing->other = storing->other || wire->stored.other;
@@ -200,7 +187,6 @@ static void forget(struct phase *phase)
 static const struct phase_kind storing_kind = { .question = question,
 						.answer = answer,
 						.step = step,
-						.committed = committed,
 						.restart = restart,
 						.forget = forget,
 						.pace = 3 };
