@@ -258,6 +258,44 @@ int store_prune_all(struct store *, const struct prune_rule *,
 int store_evict(struct store *, struct str path, struct version, uint64_t *ret_bytes,
 		struct err *);
 
+/* scrub.c: is what was stored still what it was? */
+
+struct scrub_bad {		/* valid while it is told */
+	struct str path;
+	struct record record;
+	struct str type;	/* explicit content type, or empty */
+	const char *aside;	/* where the bad copy lies now: "history/a.pdf/,bad-VERSION" */
+	const char *why;	/* "its sha256 is another" */
+};
+
+struct scrub {
+	/* in; data is the caller's */
+	/* Before so many bytes are read, and with 0 before each path: may wait; false: stop there. */
+	bool (*go_on)(void *data, size_t bytes);
+	void (*reached)(void *data, struct str path);	/* this one is done; may be NULL */
+	void (*bad)(void *data, const struct scrub_bad *);	/* it has just been set aside */
+	/* Could not be judged, or not be set aside; all others are. */
+	void (*failed)(void *data, struct str path, const struct err *);
+	void *data;
+	/* out; is added to */
+	uint64_t contents;	/* that were read */
+	uint64_t bytes;
+	uint64_t bad_count, failed_count;
+	bool stopped;		/* by go_on() */
+};
+
+/*
+ * Read the contents of all versions of the path, and of all below it, from
+ * the disk, and compare with their sha256.  A copy that differs, or that
+ * cannot be read, twice, is moved to history/P/,bad-VERSION, durably, and a
+ * pointer takes its place: the version is known as before, its content is to be had
+ * elsewhere.  Foreign files are nobody's business here.  Works on a full
+ * disk.  ERR_ABSENT: there is nothing at the path.
+ */
+int store_scrub(struct store *, struct str path, struct scrub *, struct err *);
+/* The whole store, in an order that does not change, from behind a path that was reached, or "". */
+int store_scrub_from(struct store *, struct str after, struct scrub *, struct err *);
+
 /*
  * Make versions of the foreign files at or below path, one by one; tells of
  * each.  A file that somebody writes meanwhile, one that cannot be read,

@@ -13,9 +13,14 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+static bool is_meant(const struct found *found, ino_t only)
+{
+	return found->kind == FOUND_FILE && (only == 0 || found->st.st_ino == only);
+}
+
 /* In tree/, should that version stand there. */
 static int evict_in_tree(struct store *store, struct str path, const struct history_entry *entry,
-			 const struct source *pointer, struct err *err)
+			 ino_t only, const struct source *pointer, struct err *err)
 {
 	struct found found = FOUND_INIT;
 	char temporary[TEMPORARY_NAME];
@@ -29,7 +34,7 @@ static int evict_in_tree(struct store *store, struct str path, const struct hist
 		return errno == ENOENT ? 0 : err_sys(err, "open the directory above");
 	names_set(&names, path_name(path));
 	status = look_tree(parent, names.tree, &found, err);
-	here = found.kind == FOUND_FILE &&
+	here = is_meant(&found, only) &&
 	       version_cmp(found.record.version, entry->record.version) == 0 &&
 	       look_same(parent, names.tree, &found);
 	if (status == 0 && here &&
@@ -44,8 +49,8 @@ static int evict_in_tree(struct store *store, struct str path, const struct hist
 }
 
 static int evict_in_history(struct store *store, struct str path,
-			    const struct history_entry *entry, const struct source *pointer,
-			    struct err *err)
+			    const struct history_entry *entry, ino_t only,
+			    const struct source *pointer, struct err *err)
 {
 	struct found found = FOUND_INIT;
 	char name[VERSION_NAME];
@@ -57,7 +62,7 @@ static int evict_in_history(struct store *store, struct str path,
 	if (dir < 0)
 		return errno == ENOENT ? 0 : err_sys(err, "open history");
 	status = look(dir, version_name(name, entry->record.version), &found, err);
-	if (status == 0 && found.kind == FOUND_FILE) {
+	if (status == 0 && is_meant(&found, only)) {
 		if (place_over(pointer, dir, MARK_NEW, dir, name) < 0)
 			status = err_sys(err, "put a pointer in its place");
 		else
@@ -68,8 +73,8 @@ static int evict_in_history(struct store *store, struct str path,
 	return status;
 }
 
-int evict_now(struct store *store, struct str path, const struct history_entry *entry,
-	      struct err *err)
+int evict_inode(struct store *store, struct str path, const struct history_entry *entry,
+		ino_t only, struct err *err)
 {
 	struct source pointer = SOURCE_INIT;
 	struct buf text = BUF_INIT;
@@ -78,11 +83,17 @@ int evict_now(struct store *store, struct str path, const struct history_entry *
 	record_format(&text, &entry->record,
 		      entry->type != NULL ? str_of(entry->type) : (struct str)STR_INIT);
 	pointer.text = text.data;
-	status = evict_in_tree(store, path, entry, &pointer, err);
+	status = evict_in_tree(store, path, entry, only, &pointer, err);
 	if (status == 0)
-		status = evict_in_history(store, path, entry, &pointer, err);
+		status = evict_in_history(store, path, entry, only, &pointer, err);
 	buf_clear(&text);
 	return status;
+}
+
+int evict_now(struct store *store, struct str path, const struct history_entry *entry,
+	      struct err *err)
+{
+	return evict_inode(store, path, entry, 0, err);
 }
 
 /* Under the path's lock. */

@@ -82,6 +82,7 @@ int disk_sweep(struct store *, struct err *);
 #define MARK_ISSUED ",issued"		/* symbolic link: the last version ahead of the clock */
 #define MARK_NEW ",new"			/* on its way to its name in this directory */
 #define MARK_FOREIGN ",foreign-"	/* what a person had put in the way */
+#define MARK_BAD ",bad-"		/* content that was set aside; then its version */
 
 struct names {
 	char tree[PATH_BYTES + 2];		/* "." for the root */
@@ -151,6 +152,17 @@ int look_history(struct store *, struct names *, struct version *ret, struct err
 /* The file's version that a directory that does not stand hides: above the tombstone; or none. */
 int look_hidden(int history, struct names *, struct version tombstone, struct version *ret,
 		struct err *);
+
+/* children.c: the names below a path, of tree/ and history/ both */
+
+struct children {
+	struct buf texts;
+	const char **names;	/* owned, sorted by bytes, each once; point into texts */
+	size_t count;
+};
+#define CHILDREN_INIT { .texts = BUF_INIT }
+int children_read(struct store *, struct names *, struct children *ret, struct err *);
+void children_clear(struct children *);		/* safe on CHILDREN_INIT */
 
 /* standing.c */
 
@@ -305,6 +317,27 @@ int prune_beyond(struct store *, const struct commit *, struct commit_state *, s
 
 /* Under the path's lock: a pointer instead of content, wherever the version is. */
 int evict_now(struct store *, struct str path, const struct history_entry *, struct err *);
+/* The same, of this inode alone. */
+int evict_inode(struct store *, struct str path, const struct history_entry *, ino_t,
+		struct err *);
+
+/* scrub.c, and scrub_copy.c: one copy of a version */
+
+#define SCRUB_BYTES (256u << 10)	/* that are read at once */
+
+struct scrubbing {
+	struct store *store;
+	struct scrub *scrub;
+	char *bytes;		/* room for as many, aligned for reading past the cache */
+	bool stopped;
+};
+
+/*
+ * Read the content that was found at tree/P, or as the version's in
+ * history/P, and set it aside if it is bad.  AGAIN: it seemed bad, but is not
+ * there any more.
+ */
+int scrub_copy(struct scrubbing *, struct str path, bool in_tree, struct found *, struct err *);
 
 /* directory.c, tidy.c */
 

@@ -191,63 +191,19 @@ static int tell(const struct surveying *v, struct str path, size_t keep, unsigne
 	return status;
 }
 
-static int add_name(void *data, const char *name)
-{
-	buf_add(data, name, strlen(name) + 1);
-	return 0;
-}
-
-static int add_history_name(void *data, const char *text)
-{
-	struct str name = str_of(text);
-
-	if (path_name_from_history(&name))
-		buf_add(data, name.s, name.n + 1);
-	return 0;
-}
-
-static int by_text(const void *a, const void *b)
-{
-	const char *const *x = a, *const *y = b;
-
-	return strcmp(*x, *y);
-}
-
-/* Texts that follow each other, sorted; the array is the caller's to free. */
-static const char **sorted(const struct buf *texts, size_t *ret_count)
-{
-	size_t count = 0, at = 0;
-	const char **items;
-
-	for (size_t i = 0; i < texts->len; i++)
-		count += texts->data[i] == '\0';
-	items = mem_new(count + 1, sizeof *items);
-	for (size_t i = 0; i < count; i++, at += strlen(texts->data + at) + 1)
-		items[i] = texts->data + at;
-	if (count > 0)
-		qsort(items, count, sizeof *items, by_text);
-	*ret_count = count;
-	return items;
-}
-
 /* As tell(), for each name. */
 static int tell_names(const struct surveying *v, const struct survey_directory *directory,
-		      const struct buf *texts)
+		      const struct children *children)
 {
 	struct buf path = BUF_INIT;
-	size_t count;
-	const char **names = sorted(texts, &count);
 	int status = 0;
 
-	for (size_t i = 0; i < count && status == 0; i++) {
-		if (i > 0 && strcmp(names[i - 1], names[i]) == 0)
-			continue;
+	for (size_t i = 0; i < children->count && status == 0; i++) {
 		buf_reset(&path);
-		path_join(&path, str_of(directory->path), str_of(names[i]));
+		path_join(&path, str_of(directory->path), str_of(children->names[i]));
 		if (path_check(buf_str(&path), NULL) == 0)
 			status = tell(v, buf_str(&path), v->keep, directory->partition);
 	}
-	free(names);
 	buf_clear(&path);
 	return status;
 }
@@ -255,22 +211,18 @@ static int tell_names(const struct surveying *v, const struct survey_directory *
 static int survey_one(const struct surveying *v, const struct survey_directory *directory)
 {
 	struct names *names = mem_new(1, sizeof *names);
+	struct children children = CHILDREN_INIT;
 	struct str path = str_of(directory->path);
-	struct buf texts = BUF_INIT;
 	int status = 0;
 
 	names_set(names, path);
 	if (path.n > 0)
 		status = tell(v, path, 0, directory->partition);
-	/* The tree's first: what is deleted meanwhile shows as deleted. */
 	if (status == 0)
-		status = look_names(v->store->tree, names->tree, add_name, &texts, v->err);
+		status = children_read(v->store, names, &children, v->err);
 	if (status == 0)
-		status = look_names(v->store->history, names_history(names), add_history_name,
-				    &texts, v->err);
-	if (status == 0)
-		status = tell_names(v, directory, &texts);
-	buf_clear(&texts);
+		status = tell_names(v, directory, &children);
+	children_clear(&children);
 	free(names);
 	return status;
 }

@@ -463,6 +463,55 @@ static enum err_kind act_prune_contents(const char *path)
 	return store_prune(store, str_of(path), &rule, &count, &why) == 0 ? ERR_NONE : why.kind;
 }
 
+/* A byte of the newest version is another, and nothing tells of it. */
+static void spoil(const char *path)
+{
+	int fd = open(in_store("tree/", path), O_RDWR);
+	struct stat st;
+
+	CHECK(fd >= 0 && fstat(fd, &st) == 0 && write(fd, "O", 1) == 1);
+	CHECK(futimens(fd, (struct timespec[2]){ { .tv_nsec = UTIME_OMIT }, st.st_mtim }) == 0);
+	close(fd);
+}
+
+static void spoiled_file(const char *path)
+{
+	old_file(path);
+	spoil(path);
+}
+
+static void spoiled_older_file(const char *path)
+{
+	spoiled_file(path);
+	old_file(path);
+}
+
+static bool go_on(void *data, size_t bytes)
+{
+	(void)data, (void)bytes;
+	return true;
+}
+
+static void was_bad(void *data, const struct scrub_bad *bad)
+{
+	(void)data, (void)bad;
+}
+
+static void not_scrubbed(void *data, struct str path, const struct err *err)
+{
+	(void)data, (void)path;
+	why = *err;
+}
+
+static enum err_kind act_scrub(const char *path)
+{
+	struct scrub scrub = { .go_on = go_on, .bad = was_bad, .failed = not_scrubbed };
+
+	if (store_scrub(store, str_of(path), &scrub, &why) < 0 || scrub.failed_count > 0)
+		return why.kind;
+	return scrub.bad_count == 1 ? ERR_NONE : ERR_SYSTEM;
+}
+
 static void file_after_deletion(const char *path)
 {
 	deleted_file(path);
@@ -531,6 +580,9 @@ static const struct scenario scenarios[] = {
 	  FILE_STAYS },
 	{ "eviction", old_file, act_evict, "old", NULL, FILE_STAYS },
 	{ "eviction of an older version", older_and_old_file, act_evict_older, "old", "old",
+	  FILE_STAYS },
+	{ "setting aside", spoiled_file, act_scrub, "Old", NULL, FILE_STAYS },
+	{ "setting aside of an older version", spoiled_older_file, act_scrub, "old", "old",
 	  FILE_STAYS },
 	{ "version in the outbox", old_file, act_put_noted, "old", "new", FILE_STAYS },
 	{ "deletion in the outbox", old_file, act_delete_noted, "old", NULL, FILE_STAYS },
