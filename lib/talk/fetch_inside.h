@@ -4,6 +4,7 @@
  *	fetch.c		transfers, from the start to the end
  *	fetch_loop.c	libcurl on our loop
  *	fetch_ask.c	what one of them asks: its header, body and signature
+ *	fetch_answer.c	what the peer answers
  */
 #ifndef COVEY_FETCH_INSIDE_H
 #define COVEY_FETCH_INSIDE_H
@@ -76,9 +77,14 @@ struct transfer {
 
 /* fetch.c: do what callbacks asked for, and end what is over; nothing while curl is inside */
 void fetch_settle(struct fetcher *);
+/* fetch.c: the peer has moved, or is asked to from now on */
+void fetch_restart_limit(struct transfer *);
 
 /* fetch_loop.c: have curl tell the loop what to watch */
 void fetch_watch(struct fetcher *);
+
+/* fetch_answer.c: tell a new easy handle whom to call; before ask_apply(), which wants less at once */
+void answer_apply(struct transfer *);
 
 /* fetch_ask.c */
 
