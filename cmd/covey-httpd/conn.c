@@ -7,9 +7,7 @@
 
 #include <errno.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#define RECEIVE_BYTES 8192		/* room for a head at first */
 #define PIPELINE_BYTES (64u << 10)	/* answers that are gathered before they are sent */
 #define LINGER_MS 2000
 
@@ -181,13 +179,7 @@ static enum step step_linger(struct conn *c)
 /* The answer is complete: what comes next. */
 static enum step next_request(struct conn *c)
 {
-	c->taken += c->head.size;
-	if (c->taken == c->input.len) {
-		c->taken = 0;
-		buf_reset(&c->input);
-	}
-	buf_add(&c->input, c->beyond.data, c->beyond.len);
-	buf_reset(&c->beyond);
+	input_next(c);
 	request_end(c);
 	head_reset(&c->head);
 	c->state = CONN_HEAD;
@@ -207,7 +199,7 @@ static enum step step_send(struct conn *c)
 		return step;
 	if (!c->last)
 		return next_request(c);
-	if (c->has_body || c->beyond.len > 0 || c->input.len > c->taken + c->head.size)
+	if (c->has_body || input_is_behind(c))
 		return begin_linger(c);
 	return closed(c);
 }
@@ -238,58 +230,6 @@ void conn_abort(struct conn *c)
 
 /* receiving */
 
-static ssize_t receive(struct conn *c, char *to, size_t n)
-{
-	ssize_t got;
-
-	do
-		got = c->socket ? recv(c->in, to, n, 0) : read(c->in, to, n);
-	while (got < 0 && errno == EINTR);
-	/* Less than there was room for: the rest has not come yet. */
-	if (got < (ssize_t)n)
-		c->readable = false;
-	if (got == 0 || (got < 0 && errno != EAGAIN))
-		c->eof = true;
-	return got;
-}
-
-int conn_receive(struct conn *c, char *to, size_t n, size_t *ret_n)
-{
-	ssize_t got;
-
-	if (c->eof || c->gone)
-		return -1;
-	if (!c->readable)
-		return 0;
-	got = receive(c, to, n);
-	if (got <= 0)
-		return c->eof ? -1 : 0;
-	*ret_n = (size_t)got;
-	conn_expect(c);
-	return 1;
-}
-
-struct str conn_early(const struct conn *c)
-{
-	size_t start = c->taken + c->head.size;
-
-	return (struct str){ c->input.data + start, c->input.len - start };
-}
-
-void conn_early_taken(struct conn *c, size_t n)
-{
-	char *start = c->input.data + c->taken + c->head.size;
-
-	/* The head stays where it is; what follows the body moves up behind it. */
-	c->input.len -= n;
-	memmove(start, start + n, (size_t)(c->input.data + c->input.len - start));
-}
-
-void conn_put_back(struct conn *c, struct str bytes)
-{
-	buf_addstr(&c->beyond, bytes);	/* not to input: the head must not move */
-}
-
 static enum step begin_request(struct conn *c)
 {
 	c->last = !c->head.keep_alive || answer_wants_close(c);
@@ -311,7 +251,7 @@ static enum step refuse(struct conn *c, const struct refusal *refusal)
 /* More bytes of the head are needed, and none is there. */
 static enum step wait_for_head(struct conn *c)
 {
-	bool begun = c->input.len > c->taken;
+	bool begun = input_of_head(c).n > 0;
 	enum step step = flush(c);
 
 	if (step == STEP_CLOSED)
@@ -328,12 +268,11 @@ static enum step wait_for_head(struct conn *c)
 
 static enum step step_head(struct conn *c)
 {
+	struct str bytes = input_of_head(c);
 	struct refusal refusal;
-	ssize_t got;
 
-	if (c->input.len > c->taken) {
-		int r = head_parse(&c->head, c->input.data + c->taken, c->input.len - c->taken,
-				   &refusal);
+	if (bytes.n > 0) {
+		int r = head_parse(&c->head, bytes.s, bytes.n, &refusal);
 
 		if (r > 0)
 			return begin_request(c);
@@ -342,13 +281,7 @@ static enum step step_head(struct conn *c)
 	}
 	if (!c->readable || c->eof)
 		return wait_for_head(c);
-	if (c->taken > 0) {
-		buf_drop(&c->input, c->taken);
-		c->taken = 0;
-	}
-	got = receive(c, buf_reserve(&c->input, RECEIVE_BYTES), RECEIVE_BYTES);
-	if (got > 0)
-		c->input.len += (size_t)got;
+	input_receive_head(c);
 	return STEP_ON;
 }
 
