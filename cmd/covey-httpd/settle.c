@@ -18,6 +18,7 @@
 #define LARGE_BYTES (1u << 20)
 #define ALONE_MAX 512		/* in a process, before the rest is left to covey-syncd at once */
 #define SLACK_MS 250
+#define HOLD_MS 200		/* STORE waits so long for a push to homes */
 
 /* covey-syncd, who does what is left */
 
@@ -87,13 +88,18 @@ static size_t keepers_missing(const struct settle *s)
 	return missing;
 }
 
+static bool is_storing(const struct settle *s)
+{
+	return s->store.caller != NULL || s->hold.loop != NULL;
+}
+
 enum settle_state settle_state(const struct settle *s)
 {
 	if (s->other || s->above.other)
 		return SETTLE_OTHER;
 	if (s->settled && names_known(s) && copies_missing(s) == 0)
 		return SETTLE_GOOD;
-	if ((!s->settled && s->store.caller == NULL) || s->above.failed ||
+	if ((!s->settled && !is_storing(s)) || s->above.failed ||
 	    (s->push == NULL && copies_missing(s) > 0))
 		return SETTLE_HOPELESS;
 	return SETTLE_OPEN;
@@ -116,6 +122,7 @@ static void settle_free(struct settle *s)
 	call_finish(&s->store);
 	push_free(s->push);
 	above_clear(&s->above);
+	timer_stop(&s->hold);
 	timer_stop(&s->limit);
 	if (s->prev != NULL)
 		s->prev->next = s->next;
@@ -161,6 +168,7 @@ static void over(struct timer *timer)
 
 /* keepers */
 
+static void store(struct settle *);
 static void push_rest(struct settle *);
 
 static void pushed(struct push *p)
@@ -173,6 +181,8 @@ static void pushed(struct push *p)
 	s->passed_over |= p->passed_over || p->have_count == 0;
 	s->push = NULL;
 	push_free(p);
+	if (s->hold.loop != NULL)
+		store(s);
 	if (s->changed == NULL)
 		push_rest(s);
 	settle_changed(s);
@@ -201,8 +211,6 @@ static void push_rest(struct settle *s)
 }
 
 /* homes */
-
-static void store(struct settle *);
 
 /* Not when it was refused at once: that would be so again. */
 static bool again(const struct settle *s)
@@ -251,12 +259,37 @@ static void store(struct settle *s)
 				      .type = str_of(s->type) };
 	struct buf body = BUF_INIT;
 
+	timer_stop(&s->hold);
 	s->began = loop_now(s->worker->loop);
 	s->store.answer = stored;
 	store_ask_pack(&body, &question);
 	call_start(s->worker->version, &s->store, VERSION_TALK_STORE, buf_str(&body),
 		   s->worker->httpd->conf->timeouts.store_ms + ALONE_MS);
 	buf_clear(&body);
+}
+
+static void hold_over(struct timer *timer)
+{
+	store(CONTAINER_OF(timer, struct settle, hold));
+}
+
+/*
+ * A home that is given the content needs no pointer to it, which it would
+ * have to put on disk and then to replace.  So when this node and those the
+ * content is just given to are homes enough, they are asked after that.
+ */
+static bool push_makes_homes(const struct settle *s)
+{
+	struct quorum quorum;
+
+	if (s->push == NULL || s->record.size > LARGE_BYTES)
+		return false;
+	quorum_begin(&quorum);
+	quorum_add(&quorum, &s->layout, path_partition(buf_str(&s->path)));
+	quorum_answered(&quorum, store_node(s->worker->httpd->store));
+	for (size_t i = 0; i < s->push->keepers.wanted && i < s->push->keepers.keeper_count; i++)
+		quorum_answered(&quorum, s->push->keepers.keepers[i]);
+	return quorum_reached(&quorum);
 }
 
 /* The homes there are, and this one of them, until more is told. */
@@ -285,7 +318,7 @@ static void remember(const struct settle *s)
 
 static bool is_at_work(const struct settle *s)
 {
-	return s->store.caller != NULL || s->push != NULL || s->above.running ||
+	return is_storing(s) || s->push != NULL || s->above.running ||
 	       s->above.call.caller != NULL;
 }
 
@@ -342,12 +375,16 @@ struct settle *settle_start(struct worker *w, const struct settle_what *what,
 	count_homes(s);
 	above_init(&s->above, s);
 	atomic_fetch_add(&w->httpd->settling, 1);
-	store(s);
 	if (what->push != NULL)
 		push_start(s, what->push);
 	else if (s->fd >= 0 && push_is_needed(&s->layout))
 		push_start(s, push_new(w, what->path, &s->layout, s->fd, NULL, 0,
 				       layout_copies(&s->layout) - 1));
+	s->hold.fire = hold_over;
+	if (push_makes_homes(s))
+		timer_start(w->loop, &s->hold, HOLD_MS);
+	else
+		store(s);
 	if (!names_known(s))
 		above_start(&s->above);
 	return s;

@@ -1,11 +1,13 @@
 /*
  * settle - what was committed here, until its homes and keepers have it
  *
- * At once its record goes to the homes (STORE), its content to the keepers
- * (PUSH), and the records of directories above it that are not known yet to
- * their homes.  Whoever waits is told of each change, and when he leaves it
- * goes on for a moment: when every home and keeper has it, the entry in the
- * outbox is done; else covey-syncd is told that there is something in it.
+ * At once its content goes to the keepers (PUSH), its record to the homes
+ * (STORE), and so do the records of directories above it that are not known
+ * yet to their homes.  STORE comes second where the keepers are homes enough:
+ * what they were given they need not learn of.  Whoever waits is told of each
+ * change, and when he leaves it goes on for a moment: when every home and
+ * keeper has it, the entry in the outbox is done; else covey-syncd is told
+ * that there is something in it.
  *
  *	settle_start	owner's changed() is called later, never from within
  *	settle_state	as often as one likes

@@ -43,6 +43,7 @@ struct settle {
 	uint64_t began;			/* ms: when it was sent */
 	uint64_t until;			/* ms: so long somebody waits */
 	struct push *push;		/* under way; or NULL */
+	struct timer hold;		/* so long at most STORE waits for it */
 	uint64_t have[HOLDERS_MAX];	/* disks with the content, without this one */
 	size_t have_count;
 	bool passed_over;		/* a keeper that could not be had */
