@@ -36,6 +36,9 @@ is_unconfirmed() { [ "$(code "$1")" = 200 ] && [[ $(header Version-State) = unco
 # knows_silent I J: node I knows that node J gives no answers as a home
 knows_silent() { [ "$(layout "$1" ".members[] | select(.name == \"node$2\") | .silent")" = true ]; }
 
+# confirms URL TEXT
+confirms() { [ "$(code "$1")" = 200 ] && [ "$(header Version-State)" = confirmed ] && [ "$(cat body)" = "$2" ]; }
+
 outbox_empty() { [ "$(curl -sf "$1/.covey/status" | jq .outbox)" -eq 0 ]; }
 
 @test "writes are 201 and 204, and at once seen by every node" {
@@ -364,6 +367,57 @@ renamed() {
 			wait_until 10 is_unconfirmed "${URLS[i]}/$what"
 		done
 	done
+}
+
+# hears I J PATH: node J tells node I what it knows of PATH, not as a home
+hears() {
+	"$TOP/tests/ask-versions" "${STORES[$1]}/run/version.sock" nodes "$3" |
+		jq -se --arg name "node$2" 'any(.[]; .name == $name and .answered == 1)'
+}
+
+# roles I...: all processes of these nodes, in ROLES
+roles() {
+	local i role pid
+	ROLES=()
+	for i; do
+		for role in covey-discoverd covey-versiond covey-syncd covey-httpd; do
+			! pid=$(role_pid "$i" "$role") || ROLES+=("$pid")
+		done
+	done
+}
+
+@test "a disk that went back in time confirms nothing, though covey-discoverd never comes to say so" {
+	local what
+	homes 3
+	echo old >f
+	[ "$(code -T f "${URLS[2]}/a")" = 201 ]
+	for i in 1 2 3; do wait_until 10 outbox_empty "${URLS[i]}"; done
+	mkdir backup
+	cp -a "${STORES[2]}"/{tree,history,outbox,state} backup
+	roles 3
+	hold "${ROLES[@]}"
+	echo new >f
+	[ "$(CURL_SECONDS=60 code -H 'Prefer: wait=30' -T f "${URLS[2]}/a")" = 204 ]
+	roles 1 2
+	hold "${ROLES[@]}"
+	for what in tree history outbox state; do
+		rm -r "${STORES[2]:?}/$what"
+		mv "backup/$what" "${STORES[2]}"
+	done
+	for what in versiond syncd httpd; do kill -KILL "$(role_pid 2 covey-$what)"; done
+	roles 3
+	kill -CONT "${ROLES[@]}"
+	# Homes 2 and 3 are a majority, and neither has the newest version.
+	for _ in {1..5}; do
+		wait_until 10 hears 3 2 a
+		[ "$(code -I "${URLS[3]}/a")" = 200 ]
+		[[ $(header Version-State) == unconfirmed* ]]
+		[ "$(code -I -H 'Cache-Control: no-cache' "${URLS[3]}/a")" = 504 ]
+	done
+	[ "$(code -H 'Cache-Control: no-cache' "${URLS[2]}/a?versions")" = 504 ]
+	roles 1
+	kill -CONT "${ROLES[@]}"
+	wait_until 20 confirms "${URLS[3]}/a" new
 }
 
 @test "a version that only another node holds is restored from there" {

@@ -58,7 +58,7 @@ static void take_members(struct group *g, struct str body)
 		atomic_store(&g->httpd->asked, (unsigned)members_asked(&members));
 		atomic_store(&g->offset, offset);
 		self = members_find(&members, store_node(g->httpd->store));
-		atomic_store(&g->silent, self != NULL && self->flags & MEMBER_SILENT);
+		atomic_store(&g->silent, self == NULL || self->flags & MEMBER_SILENT);
 	}
 	members_clear(&members);
 }
@@ -149,6 +149,7 @@ int group_new(struct group **ret, struct httpd *h, struct err *err)
 	/* What an earlier process accepted is not known: nothing from before this moment counts. */
 	sign_memory_since(&g->memory, clock_wall_ns());
 	read_layout(g);
+	atomic_store(&g->silent, true);		/* until covey-discoverd has told */
 	*ret = g;
 	return 0;
 }

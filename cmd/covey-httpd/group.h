@@ -21,7 +21,7 @@ void group_free(struct group *);		/* NULL is fine */
 void group_layout(struct group *, struct layout *ret);	/* LAYOUT_NONE: none yet */
 uint64_t group_epoch(struct group *);		/* 0: no layout yet */
 bool group_is_alone(struct group *);		/* the layout has this node and no other */
-bool group_is_silent(struct group *);		/* this disk forgot something: no answers as a home */
+bool group_is_silent(struct group *);		/* this disk forgot something, or may have: no answers as a home */
 uint64_t group_clock(struct group *);		/* ns since 1970, as the group has it */
 
 enum sign_verdict group_check(struct group *, const struct sign_request *, struct str signature);

@@ -128,7 +128,7 @@ static void use_members(struct versiond *v)
 	const struct member *self = members_find(&v->members, v->self.id);
 
 	asker_members(&v->asker, &v->members);
-	v->home.silent = self != NULL && self->flags & MEMBER_SILENT;
+	v->home.silent = self == NULL || self->flags & MEMBER_SILENT;
 }
 
 static void use_layout(struct versiond *v, const struct layout *layout)
@@ -173,7 +173,11 @@ static void watch_group(struct timer *timer)
 	call_start(v->discover, &v->watch, DISCOVER_WATCH, STR(""), 0);
 }
 
-/* What is on disk is good until discoverd tells more. */
+/*
+ * What is on disk is good until discoverd tells more, but for one thing: a
+ * disk does not know what it has forgotten.  Until discoverd has said that
+ * it forgot nothing this node answers as no home.
+ */
 static void read_state(struct versiond *v)
 {
 	struct layout layout = LAYOUT_NONE;
@@ -186,14 +190,12 @@ static void read_state(struct versiond *v)
 	if (layout_load(path.data, &layout, &err) < 0)
 		log_err(LOG_LEVEL_WARNING, &err, "read the layout");
 	buf_clear(&path);
-	use_members(v);
+	asker_members(&v->asker, &v->members);
+	v->home.silent = true;
 	use_layout(v, &layout);
 }
 
-/*
- * Ask once and wait, before anybody is answered: discoverd knows whether this
- * node's disk has forgotten something, and may have a newer layout.
- */
+/* Ask once and wait, so that the first question already finds a home that speaks. */
 static void first_view(struct versiond *v, const char *socket_path)
 {
 	struct asking asking = ASKING_INIT;

@@ -4,9 +4,10 @@
  * The home of records: answers CHECK and STORE of other nodes, and asks
  * homes for the programs of this node (version.sock).  What it goes by,
  * members and layout, it learns from covey-discoverd, which it watches;
- * while that is away, what it heard last or what is on disk.  What the
- * store cannot tell is not answered.  Nothing it keeps in memory is needed
- * after a restart.
+ * while that is away, what it heard last or what is on disk; but it is no
+ * home before discoverd has said once that this disk forgot nothing.  What
+ * the store cannot tell is not answered.  Nothing it keeps in memory is
+ * needed after a restart.
  */
 #include "versiond.h"
 
