@@ -62,8 +62,9 @@ static size_t mark(const struct layout *layout, const struct view *view, bool up
 		const struct member *m = seen(view, layout->members[i].id);
 
 		marked[i] = layout->members[i].sets & LAYOUT_B && m != NULL &&
+			    !(m->flags & MEMBER_SILENT) &&
 			    ((m->lineage == layout->lineage && m->synced == layout->epoch) ||
-			     (up && is_up(m) && !(m->flags & MEMBER_SILENT)));
+			     (up && is_up(m)));
 		count += marked[i];
 	}
 	return count;

@@ -864,6 +864,44 @@ static void test_chaos(void)
 		CHECK(settle(2 * COUNCIL_DEAD_MS) != 0 || larger_groups() > 1);
 }
 
+/* Who has forgotten something cannot say that it has all records, whatever it says. */
+static void test_forgetful(void)
+{
+	static const struct layout_numbers numbers = { .homes = 3, .copies = 2, .keep_versions = 9 };
+	struct layout joint = { .lineage = 7, .epoch = 2, .homes = 3, .copies = 2,
+				.keep_versions = 9 };
+	struct member members[3];
+	struct council_seeds seeds = { .count = 0 };
+	struct council council;
+	struct council_step next;
+	struct view view;
+
+	for (uint64_t id = 1; id <= 3; id++) {
+		layout_put(&joint, id, id == 3 ? LAYOUT_B : LAYOUT_A | LAYOUT_B, 1, "");
+		members[id - 1] = (struct member){ .id = id, .start = 1, .heartbeat = 1,
+						   .state = MEMBER_UP, .protocol_min = 1,
+						   .protocol_max = 1, .lineage = 7, .epoch = 2,
+						   .synced = id < 3 ? 2 : 0 };
+	}
+	layout_seat(&joint);
+	view_init(&view, &members[0], 1000);
+	view_hear(&view, &members[2], true, 1000);
+	members[1].flags = MEMBER_SILENT;
+	view_hear(&view, &members[1], true, 1000);
+	council_init(&council, 1, &numbers, 1000);
+	council_told(&council, &joint, 1000);
+	for (uint64_t now = 1000; now < 3000; now += 500) {
+		council_step(&council, &view, &seeds, NULL, now, &next);
+		CHECK(next.act == COUNCIL_REST);
+	}
+	members[1].flags = 0;
+	members[1].heartbeat++;
+	view_hear(&view, &members[1], true, 3000);
+	council_step(&council, &view, &seeds, NULL, 3000, &next);
+	CHECK(next.act == COUNCIL_PROPOSE && next.layout.epoch == 3);
+	view_clear(&view);
+}
+
 static void each_seed(uint64_t seed)
 {
 	static void (*const tests[])(void) = { test_together, test_in_turn, test_solo_groups,
@@ -891,6 +929,7 @@ int main(int argc, char **argv)
 		return 64;
 	fprintf(stderr, "seed %" PRIu64 "\n", seed);
 	sim.known = mem_new(KNOWN_MAX, sizeof *sim.known);
+	test_forgetful();
 	for (uint64_t i = 0; i < (argc == 2 ? 1 : seeds); i++)
 		each_seed(seed + i);
 	begin(seed, 3);
