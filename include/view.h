@@ -43,7 +43,6 @@ struct view {
 	uint64_t changes;		/* grows when something people see changes */
 	uint64_t returns;		/* grows when a member is up that was not, or was unknown */
 	uint64_t outdone;		/* a start of ours that others know and we do not, or 0 */
-	bool recognized;		/* somebody told what it knows of this node */
 	bool elsewhere;			/* this node's start, told from another address: it lives twice */
 	uint64_t recalled;		/* the greatest sequence of ours that others know */
 	uint64_t ticked;		/* ms: the last view_tick() */

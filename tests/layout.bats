@@ -48,6 +48,7 @@ members() { sed -n 's/^\[\([0-9a-f]*\)\]$/\1/p' "$(ini "$1")"; }
 settled() {
 	local i ids
 	ids=$(for i; do id "$i"; done | sort)
+	[ "$(wc -w <<<"$ids")" -eq $# ] || return 1	# one is just being formatted
 	for i; do
 		cmp "$(ini "$1")" "$(ini "$i")" || return 1
 		[ "$(members "$i")" = "$ids" ] || return 1
@@ -267,6 +268,36 @@ standing() { sed -n "s/^$2 = //p" "$D/n$1/store/state/standing.ini"; }
 	sed -i 's/^sequence = .*/sequence = 20/' "$D/n2/store/state/standing.ini"
 	for i in 1 2 3; do run_node $i; done
 	wait_until 5 logged 2 "others remember what this disk has forgotten"
+}
+
+# is_silent I YES: node I says that it answers as no home; by its covey-httpd
+is_silent() { [ "$(curl -sf "http://127.0.0.1:$(port $((3 * $1)))/.covey/layout" | jq ".members[] | select(.name == \"n$1\") | .silent")" = "$2" ]; }
+
+@test "a node is silent after its start until another home has told what it remembers" {
+	three
+	MORE_NODE="home: no" node 4 2
+	wait_until 10 cmp "$(ini 4)" "$(ini 2)"
+	kill -KILL "${DAEMONS[@]}"
+	rm -r "$D/n4/store"
+	run_node 2
+	run_node 4			# has never heard of it
+	spawn httpd2 covey-httpd -c "$D/n2/covey.yaml"
+	wait_until 5 grep -q '^name = n2' "$D/n4/store/state/members.ini"
+	wait_until 5 logged 2 "no other home tells what it remembers of this node"
+	sleep 2
+	is_silent 2 true
+	run_node 1
+	wait_until 5 is_silent 2 false
+}
+
+@test "where a home is alone with its directories it is silent only for a moment after its start" {
+	three
+	run covey layout set homes=1 -c "$D/n2/covey.yaml"
+	[ "$status" -eq 0 ]
+	kill -KILL "${DAEMONS[@]}"
+	run_node 2
+	spawn httpd2 covey-httpd -c "$D/n2/covey.yaml"
+	wait_until 10 is_silent 2 false
 }
 
 @test "one identity at two places: both are silent" {

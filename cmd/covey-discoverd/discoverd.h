@@ -132,6 +132,8 @@ struct discoverd {
 
 	struct node_standing standing;	/* on disk, but for the offset */
 	bool unsure;			/* after the start: what others remember is not known yet */
+	bool unsure_logged;
+	bool recognized;		/* one of the layout's others has told that */
 	struct timer remember, sure;
 	struct job remember_job;
 	struct node_standing remembering;
@@ -196,6 +198,7 @@ int standing_load(struct discoverd *, struct err *);	/* and the layout and the p
 void standing_start(struct discoverd *);
 void standing_stop(struct discoverd *);
 void standing_check(struct discoverd *);	/* does somebody remember more than this node? */
+void standing_heard(struct discoverd *, const struct wire *);	/* the same, after a message */
 void standing_silence(struct discoverd *, const char *why);
 int64_t standing_offset(const struct discoverd *);
 

@@ -65,7 +65,7 @@ void network_hear(struct discoverd *d, const struct wire *wire, const struct add
 		return;
 	seeds_heard(d, from);
 	gossip_receive(&d->gossip, wire, from, clock_mono_ms());
-	standing_check(d);
+	standing_heard(d, wire);
 	settle_receive(d, wire, from);
 }
 

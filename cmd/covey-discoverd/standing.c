@@ -6,8 +6,9 @@
  * lost something: promises and records that others count on.  Then, and when
  * the same identity lives at two places, the node is silent: it answers as
  * no home and votes on nothing, until it is formatted anew.  After a start it
- * is silent until one of the others has told what it remembers, or all have
- * kept silent themselves for SURE_MS.
+ * is silent until one of the layout's others has told what it remembers.
+ * Where it could confirm something without them (homes: 1) it waits only for
+ * SURE_MS; else while they keep silent nothing is lost by waiting.
  */
 #include "discoverd.h"
 
@@ -159,6 +160,7 @@ static void remember(struct timer *timer)
 	if (d->remember_busy)
 		return;
 	d->remember_busy = true;
+	state_save_members(d);		/* with how far the others' disks remember */
 	d->remembering = d->standing;
 	d->remembering.sequence++;
 	d->remembering.offset = standing_offset(d);
@@ -176,18 +178,33 @@ static void show(struct discoverd *d)
 	self->flags = (uint8_t)((self->flags & ~MEMBER_SILENT) | (silent ? MEMBER_SILENT : 0));
 }
 
-static void be_sure(struct timer *timer)
+static bool has_others(const struct layout *layout, uint64_t self)
 {
-	struct discoverd *d = CONTAINER_OF(timer, struct discoverd, sure);
+	return layout->count > (layout_find(layout, self) != NULL);
+}
 
+static void be_sure(struct discoverd *d)
+{
+	timer_stop(&d->sure);
 	d->unsure = false;
 	show(d);
 	discoverd_hurry(d);
 }
 
-static bool has_others(const struct layout *layout, uint64_t self)
+static void wait_on(struct timer *timer)
 {
-	return layout->count > (layout_find(layout, self) != NULL);
+	struct discoverd *d = CONTAINER_OF(timer, struct discoverd, sure);
+	const struct layout *layout = settle_layout(d);
+
+	if (!has_others(layout, d->standing.self) || layout->homes == 1) {
+		be_sure(d);
+		return;
+	}
+	timer_start(d->service->loop, timer, SURE_MS);
+	if (!d->unsure_logged)
+		log_line(LOG_LEVEL_WARNING, "no other home tells what it remembers of this node: "
+			 "until one does it answers as no home");
+	d->unsure_logged = true;
 }
 
 void standing_start(struct discoverd *d)
@@ -204,7 +221,7 @@ void standing_start(struct discoverd *d)
 	if (d->standing.silent)
 		log_line(LOG_LEVEL_ERROR, "this node forgot something that others count on: it "
 			 "answers as no home until it is formatted anew");
-	d->sure.fire = be_sure;
+	d->sure.fire = wait_on;
 	if (d->unsure)
 		timer_start(d->service->loop, &d->sure, SURE_MS);
 	d->remember.fire = remember;
@@ -237,10 +254,18 @@ void standing_check(struct discoverd *d)
 		standing_silence(d, "others remember what this disk has forgotten");
 	if (d->gossip.view.elsewhere || d->starts_above >= CLONE_TIMES)
 		standing_silence(d, "another process has this node's identity");
-	if (d->unsure && d->gossip.view.recognized) {
-		timer_stop(&d->sure);
-		be_sure(&d->sure);
-	}
+	if (d->unsure && d->recognized)
+		be_sure(d);
+}
+
+/* Somebody who has just met this node remembers nothing, and says so too: only homes count. */
+void standing_heard(struct discoverd *d, const struct wire *wire)
+{
+	if (wire->type == WIRE_GOSSIP && layout_find(settle_layout(d), wire->sender.id) != NULL)
+		for (size_t i = 0; i < wire->gossip.count; i++)
+			if (wire->gossip.members[i].id == d->standing.self)
+				d->recognized = true;
+	standing_check(d);
 }
 
 int64_t standing_offset(const struct discoverd *d)

@@ -117,7 +117,6 @@ void view_restart(struct view *view, uint64_t start)
 /* Somebody remembers a later word of ours than we do. */
 static void hear_of_self(struct view *view, const struct member *word)
 {
-	view->recognized = true;
 	if (member_cmp_age(word, &view->self) > 0 && view->outdone < word->start &&
 	    word->start < UINT64_MAX)
 		view->outdone = word->start;
