@@ -184,8 +184,10 @@ static int take_as_it_is(const struct commit *c, struct commit_state *s, struct 
 int directory_make(struct store *store, const struct commit *c, struct commit_state *s,
 		   struct err *err)
 {
+	/* Not if others know that it was removed after that. */
 	bool stands = s->now.kind == FOUND_DIRECTORY && s->entry.directory &&
-		      record_is_live(&s->entry.record);
+		      record_is_live(&s->entry.record) &&
+		      version_cmp(s->entry.record.version, c->above) > 0;
 	int status;
 
 	if (s->now.kind == FOUND_DIRECTORY && !s->entry.directory)

@@ -1,0 +1,32 @@
+# writes.bats - what a write is answered, by what homes and keepers have said
+#
+# covey-httpd alone, among roles that say what they are told to (tests/write-roles).
+# shellcheck shell=bash disable=SC2034,SC2154
+
+load helpers
+
+roles() {
+	run timeout 100 "$TOP/tests/write-roles" "$1" "$(port)"
+	echo "$output"
+	[ "$status" -eq 0 ]
+}
+
+@test "every scenario of write-roles is a test here" {
+	run bash -c '"$1/tests/write-roles" --list | cut -d " " -f 1 | sort' - "$TOP"
+	[ "$status" -eq 0 ]
+	[ "$output" = "$(sed -n 's/.*{ roles \([a-z_]*\); }$/\1/p' "$BATS_TEST_FILENAME" | sort)" ]
+}
+
+@test "201 and 204: a majority has the record, another disk the content" { roles confirmed; }
+@test "what no other disk has is 202, whatever the homes say" { roles no_copy; }
+@test "three copies are three disks, each counted once" { roles copies_counted; }
+@test "without a majority that has it: 202, and asked again as long as somebody waits" { roles minority; }
+@test "written without a majority's word: 202, and marked as blind" { roles blind; }
+@test "Prefer: respond-async, wait=0, and a longer wait" { roles preferences; }
+@test "the outbox keeps what some home or keeper has not" { roles outbox; }
+@test "directories above are known before 201" { roles above; }
+@test "a directory above that no majority knows, or a file there, is no 201" { roles above_missing; }
+@test "a directory that was deleted elsewhere is made again, above that" { roles above_made; }
+@test "a record of the other kind is 409" { roles other_kind; }
+@test "a large body goes on while it comes; what was lost of it is pushed whole" { roles early_push; }
+@test "what a minority knows is settled with its content, or passed over" { roles unsettled; }
