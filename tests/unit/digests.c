@@ -1,5 +1,6 @@
 /* Digests: equal exactly when the records are, whatever the order; vectors, since nodes compare them. */
 #include "unit.h"
+#include "chance.h"
 
 #include "digests.h"
 
@@ -34,7 +35,7 @@ static void test_vectors(void)
 	CHECK(digests_sum(&digests) == UINT64_C(0x1ebfe87c75a91742));
 }
 
-static void test_order(unsigned seed)
+static void test_order(void)
 {
 	struct digests a = { .buckets = { 0 } }, b = { .buckets = { 0 } };
 	unsigned order[1000];
@@ -44,7 +45,7 @@ static void test_order(unsigned seed)
 		order[i] = i;
 	}
 	for (unsigned i = 999; i > 0; i--) {
-		unsigned k = (unsigned)rand_r(&seed) % (i + 1), swap = order[i];
+		unsigned k = below(i + 1), swap = order[i];
 
 		order[i] = order[k];
 		order[k] = swap;
@@ -86,13 +87,12 @@ static void test_differences(void)
 
 int main(int argc, char **argv)
 {
-	unsigned seed = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : (unsigned)time(NULL);
-
-	fprintf(stderr, "seed %u\n", seed);
+	if (!chance_begin(argc, argv, (uint64_t)time(NULL), NULL))
+		return 64;
 	if (sodium_init() < 0)
 		return 1;
 	test_vectors();
-	test_order(seed);
+	test_order();
 	test_differences();
 	return UNIT_RESULT();
 }

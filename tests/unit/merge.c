@@ -1,24 +1,14 @@
 /*
  * Merging indexes and histories: the rules one by one, spoiled texts, and
- * random texts against a naive union.  argv[1] is the seed.
+ * random texts against a naive union.
  */
 #include "unit.h"
+#include "chance.h"
 
 #include "mem.h"
 #include "merge.h"
 
 #include <inttypes.h>
-
-static uint64_t rng;
-
-static uint64_t rnd(uint64_t below)
-{
-	uint64_t z = (rng += 0x9e3779b97f4a7c15);
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-	return (z ^ (z >> 31)) % below;
-}
 
 static void add_row(struct buf *to, const char *name, enum listing_type type, uint64_t time)
 {
@@ -130,14 +120,14 @@ static void test_random(void)
 {
 	struct buf texts[MERGE_TEXTS_MAX] = { BUF_INIT }, out = BUF_INIT, expected = BUF_INIT;
 	uint64_t newest[NAMES] = { 0 };
-	size_t count = 1 + rnd(MERGE_TEXTS_MAX), spoiled;
+	size_t count = 1 + below(MERGE_TEXTS_MAX), spoiled;
 
 	for (size_t i = 0; i < count; i++) {
 		for (int n = 0; n < NAMES; n++) {
 			char name[] = { (char)('A' + n), '\0' };
-			uint64_t time = 1 + rnd(1000);
+			uint64_t time = 1 + below(1000);
 
-			if (rnd(3) != 0)
+			if (below(3) != 0)
 				continue;
 			add_row(&texts[i], name, LISTING_FILE, time);
 			if (time > newest[n])
@@ -186,12 +176,8 @@ static void test_history(void)
 
 int main(int argc, char **argv)
 {
-	uint64_t seed = 20261123;
-
-	if (argc > 1 && str_u64(str_of(argv[1]), UINT64_MAX, &seed) < 0)
+	if (!chance_begin(argc, argv, 20261123, NULL))
 		return 64;
-	fprintf(stderr, "seed %" PRIu64 "\n", seed);
-	rng = seed;
 	test_rules();
 	test_spoiled();
 	test_history();

@@ -6,6 +6,7 @@
  */
 #include "pull.h"
 
+#include "chance.h"
 #include "unit.h"
 
 #include <stdio.h>
@@ -216,14 +217,9 @@ static void test_empty(void)
 enum character { HONEST, ABSENT, SILENT, FLAKY, NO_RANGE, WRONG_BYTES, LIES_AND_BREAKS, WRONG_LENGTH,
 		 OTHER_VERSION, SHORT, LONG, STALLS, CHARACTERS };
 
-static uint64_t seed;
-
 static uint64_t dice(uint64_t n)
 {
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return n ? seed % n : 0;
+	return n ? draw() % n : 0;
 }
 
 /* Deliver bytes [from, to) of the content, as they are or spoilt.  -1: the pull wants no more. */
@@ -324,11 +320,8 @@ int main(int argc, char **argv)
 {
 	unsigned good = 0, stories = 3000;
 
-	seed = (uint64_t)time(NULL);
-	if (argc > 1 && str_u64(str_of(argv[1]), UINT64_MAX, &seed) < 0)
+	if (!chance_begin(argc, argv, (uint64_t)time(NULL), NULL))
 		return 64;
-	printf("seed %llu\n", (unsigned long long)seed);
-	seed = seed * 2 + 1;
 	test_order();
 	test_resume();
 	test_heads();

@@ -4,13 +4,13 @@
  * synced exactly when each partition has its majority.
  */
 #include "unit.h"
+#include "chance.h"
 
 #include "resync.h"
 
 #include <stdlib.h>
 #include <time.h>
 
-static unsigned seed;
 static struct resync resync;
 static uint8_t counted[PARTITIONS][64];	/* by id: answered for it */
 
@@ -109,7 +109,7 @@ static void run(const struct layout *layout, uint64_t self, uint64_t dead)
 		bool both = next(layout, self, &two);
 
 		CHECK(!both || !overlap(&one, &two));
-		if (one.peer == dead || rand_r(&seed) % 4 == 0)
+		if (one.peer == dead || below(4) == 0)
 			resync_failed(&resync, one.peer, one.partitions, one.count);
 		else
 			answer(&one);
@@ -117,10 +117,10 @@ static void run(const struct layout *layout, uint64_t self, uint64_t dead)
 			resync_failed(&resync, two.peer, two.partitions, two.count);
 		else if (both)
 			answer(&two);
-		if (resync.joint && rand_r(&seed) % 16 == 0)
+		if (resync.joint && below(16) == 0)
 			CHECK((resync_synced(&resync) != 0) == should_be_synced(layout, self));
 		for (size_t i = 0; i < resync.count; i++)
-			if (resync.peers[i].id != dead && rand_r(&seed) % 4 == 0)
+			if (resync.peers[i].id != dead && below(4) == 0)
 				resync_back(&resync, resync.peers[i].id);
 	}
 }
@@ -210,8 +210,8 @@ static void test_single(void)
 
 int main(int argc, char **argv)
 {
-	seed = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : (unsigned)time(NULL);
-	fprintf(stderr, "seed %u\n", seed);
+	if (!chance_begin(argc, argv, (uint64_t)time(NULL), NULL))
+		return 64;
 	test_joint();
 	test_joint_without_majority();
 	test_alone();

@@ -8,10 +8,9 @@
  * one before it lawfully; a joint one becomes set B alone only after a
  * majority of B's homes had their records.  And in the end, when messages
  * flow: one group, of all that want to be in it.
- *
- * All chance comes from one seed, argv[1], which is printed.
  */
 #include "unit.h"
+#include "chance.h"
 
 #include "council.h"
 #include "gossip.h"
@@ -63,7 +62,7 @@ struct known {
 };
 
 static struct sim {
-	uint64_t rng, now;
+	uint64_t now;
 	unsigned loss, doubles, delay, write_ms;
 	bool split;
 	struct node nodes[NODES];
@@ -73,20 +72,10 @@ static struct sim {
 	size_t known_count;
 } sim;
 
-static uint64_t rnd(void)
-{
-	return layout_mix(sim.rng++);
-}
-
-static unsigned below(unsigned n)
-{
-	return (unsigned)(rnd() % n);
-}
-
 static uint64_t node_random(void *data)
 {
 	(void)data;
-	return rnd();
+	return draw();
 }
 
 static uint64_t node_wall(void *data)
@@ -360,7 +349,7 @@ static void step(struct node *node)
 	}
 	council_step(&node->council, &node->gossip.view, &seeds, accepted(node), sim.now, &s);
 	if (s.act == COUNCIL_FOUND) {
-		s.layout.lineage = rnd() | 1;
+		s.layout.lineage = draw() | 1;
 		adopt(node, &s.layout);
 	} else if (s.act == COUNCIL_FETCH) {
 		want(node, port_of_id(node, s.from));
@@ -449,7 +438,7 @@ static void crash(int i)
 
 static void set_up_disk(struct node *node)
 {
-	node->id = rnd() | 1;
+	node->id = draw() | 1;
 	node->start = 0;
 	node->disk_layout = LAYOUT_NONE;
 	node->disk_promise = SYNOD_PROMISE_NONE;
@@ -539,7 +528,8 @@ static void begin(uint64_t seed, int count)
 {
 	struct known *known = sim.known;
 
-	sim = (struct sim){ .rng = seed * 1000003, .now = 10000, .doubles = 5, .delay = 1,
+	chance = seed * 1000003;
+	sim = (struct sim){ .now = 10000, .doubles = 5, .delay = 1,
 			    .write_ms = 10, .count = count, .known = known };
 	for (int i = 0; i < count; i++)
 		set_up_disk(&sim.nodes[i]);
@@ -697,7 +687,7 @@ static void test_dead(void)
 /* Who dies before it has its records is given up, and tried again when it is back. */
 static void test_way_back(void)
 {
-	begin(sim.rng, 2);
+	begin(chance, 2);
 	start(0);
 	CHECK(settle(5000) != 0);
 	sim.nodes[1].seeds = 1;
@@ -735,7 +725,7 @@ static void test_apart(void)
 {
 	uint64_t lineages[2];
 
-	begin(sim.rng, 4);
+	begin(chance, 4);
 	sim.split = true;
 	for (int i = 0; i < 4; i++) {
 		sim.nodes[i].side = i / 2;
@@ -766,7 +756,7 @@ static void test_force(void)
 	struct node *first = &sim.nodes[0];
 	uint64_t epoch;
 
-	begin(sim.rng, 5);
+	begin(chance, 5);
 	test_together();
 	CHECK(council_force(&first->council, &first->gossip.view, &forced, NULL) == -1);
 	epoch = first->council.layout.epoch;
@@ -922,12 +912,11 @@ static void each_seed(uint64_t seed)
 
 int main(int argc, char **argv)
 {
-	uint64_t seed = 20261123, seeds = 6;
+	uint64_t seeds = 6, seed;
 
-	if ((argc > 1 && str_u64(str_of(argv[1]), UINT64_MAX, &seed) < 0) ||
-	    (argc > 2 && str_u64(str_of(argv[2]), UINT32_MAX, &seeds) < 0))
+	if (!chance_begin(argc, argv, 20261123, &seeds))
 		return 64;
-	fprintf(stderr, "seed %" PRIu64 "\n", seed);
+	seed = chance;
 	sim.known = mem_new(KNOWN_MAX, sizeof *sim.known);
 	test_forgetful();
 	for (uint64_t i = 0; i < (argc == 2 ? 1 : seeds); i++)

@@ -1,9 +1,9 @@
 /*
  * A simulated network under the gossip: loss, doubles, delay and with it
- * disorder, crashes, restarts, partitions.  All chance comes from one
- * seed, argv[1], which is printed; the same seed gives the same run.
+ * disorder, crashes, restarts, partitions.
  */
 #include "unit.h"
+#include "chance.h"
 
 #include "gossip.h"
 #include "mem.h"
@@ -33,7 +33,7 @@ struct node {
 };
 
 static struct sim {
-	uint64_t seed, rng, now, trace;
+	uint64_t seed, now, trace;
 	struct node nodes[NODES];
 	struct packet *slots[SLOTS];
 	struct packet *kept;		/* what an eavesdropper has */
@@ -42,19 +42,10 @@ static struct sim {
 	uint64_t most_sent;		/* beyond what the rules allow: must stay 0 */
 } sim;
 
-static uint64_t rnd(void)
-{
-	uint64_t z = (sim.rng += 0x9e3779b97f4a7c15);
-
-	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
-	z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
-	return z ^ (z >> 31);
-}
-
 static uint64_t node_random(void *data)
 {
 	(void)data;
-	return rnd();
+	return draw();
 }
 
 static struct address address_at(int port)
@@ -105,11 +96,11 @@ static void node_send(void *data, const struct address *to, struct str plain)
 		p->next = sim.kept;
 		sim.kept = p;
 	}
-	if (rnd() % 100 < sim.loss)
+	if (draw() % 100 < sim.loss)
 		return;
-	post(node->port, port_of(to), plain, rnd() % (sim.delay + 1));
-	if (rnd() % 100 < sim.doubles)
-		post(node->port, port_of(to), plain, rnd() % (sim.delay + 1));
+	post(node->port, port_of(to), plain, draw() % (sim.delay + 1));
+	if (draw() % 100 < sim.doubles)
+		post(node->port, port_of(to), plain, draw() % (sim.delay + 1));
 }
 
 static struct node *at_port(int port)
@@ -144,7 +135,7 @@ static void start(int i, int seed_port)
 	gossip_seeds(&node->gossip, &seed, seed_port >= 0);
 	node->alive = true;
 	node->sent = node->answers_due = 0;
-	node->next_round = sim.now + rnd() % GOSSIP_ROUND_MS;
+	node->next_round = sim.now + draw() % GOSSIP_ROUND_MS;
 }
 
 static void crash(int i)
@@ -206,10 +197,11 @@ static void run(uint64_t ms)
 
 static void begin(uint64_t seed)
 {
-	sim = (struct sim){ .seed = seed, .rng = seed, .now = 10000, .loss = 10, .doubles = 5, .delay = 150 };
+	chance = seed;
+	sim = (struct sim){ .seed = seed, .now = 10000, .loss = 10, .doubles = 5, .delay = 150 };
 	for (int i = 0; i < NODES; i++) {
 		sim.nodes[i].port = i;
-		sim.nodes[i].id = rnd() | 1;
+		sim.nodes[i].id = draw() | 1;
 		sim.nodes[i].protocol = MEMBER_PROTOCOL;
 	}
 }
@@ -269,8 +261,8 @@ static int all_up(int n)
 static void join(int n)
 {
 	for (int i = 0; i < n; i++) {
-		start(i, i == 0 ? -1 : (int)(rnd() % (uint64_t)i));
-		run(rnd() % 300);
+		start(i, i == 0 ? -1 : (int)(draw() % (uint64_t)i));
+		run(draw() % 300);
 	}
 	run(12000);
 	CHECK(all_up(n) == 0);
@@ -278,7 +270,7 @@ static void join(int n)
 
 static void test_crash_and_return(int n)
 {
-	int dead = (int)(rnd() % (uint64_t)n);
+	int dead = (int)(draw() % (uint64_t)n);
 
 	join(n);
 	crash(dead);
@@ -348,7 +340,7 @@ static void test_replay(int n)
 		changes[i] = sim.nodes[i].gossip.view.changes;
 	for (struct packet *p = sim.kept; p != NULL; p = p->next)
 		for (int i = 1; i < n; i++)
-			post(p->from, i, (struct str){ p->bytes, p->n }, rnd() % 900);
+			post(p->from, i, (struct str){ p->bytes, p->n }, draw() % 900);
 	for (int k = 0; k < 20; k++) {
 		run(100);
 		CHECK(dissent(n, 0, MEMBER_DOWN) == 0);
@@ -367,7 +359,7 @@ static void test_replaced(int n)
 	crash(1);
 	members_clear(&sim.nodes[1].remembered);
 	old = sim.nodes[1].id;
-	sim.nodes[1].id = rnd() | 1;
+	sim.nodes[1].id = draw() | 1;
 	sim.nodes[1].start = 0;
 	start(1, 0);
 	run(8000);
@@ -439,7 +431,7 @@ static void each_seed(uint64_t seed)
 		int before = unit_failures;
 
 		begin(seed + t * 1000003);
-		tests[t](2 + (int)(rnd() % 9));
+		tests[t](2 + (int)(draw() % 9));
 		if (unit_failures != before)
 			fprintf(stderr, "scenario %zu with seed %" PRIu64 "\n", t, seed);
 	}
@@ -466,11 +458,11 @@ static void test_same_again(uint64_t seed)
 
 int main(int argc, char **argv)
 {
-	uint64_t seed = 20261123;
+	uint64_t seed;
 
-	if (argc > 1 && str_u64(str_of(argv[1]), UINT64_MAX, &seed) < 0)
+	if (!chance_begin(argc, argv, 20261123, NULL))
 		return 64;
-	fprintf(stderr, "seed %" PRIu64 "\n", seed);
+	seed = chance;
 	for (uint64_t i = 0; i < (argc > 1 ? 1 : 8); i++)
 		each_seed(seed + i);
 	test_large(seed);

@@ -10,6 +10,7 @@
  */
 #include "store_unit.h"
 
+#include "chance.h"
 #include "survey.h"
 
 int fsync(int fd)
@@ -25,16 +26,6 @@ int fdatasync(int fd)
 int syncfs(int fd)
 {
 	return fd < 0;
-}
-
-static uint64_t state = 1;
-
-static unsigned draw(unsigned below)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return (unsigned)((state >> 11) % below);
 }
 
 static const char *const paths[] = { "a", "a/b", "a/b/c", "a/b/d", "a/e", "f", "f/g" };
@@ -55,10 +46,10 @@ static void make_set(struct item items[RECORDS], unsigned count)
 	for (unsigned i = 0; i < count; i++) {
 		struct item *item = &items[i];
 
-		item->path = paths[draw(PATHS)];
+		item->path = paths[below(PATHS)];
 		item->record = (struct record){
-			.version = { .time = UINT64_C(1700000000000000000) + i, .node = 1 + draw(3) },
-			.flags = kinds[draw(sizeof kinds)],
+			.version = { .time = UINT64_C(1700000000000000000) + i, .node = 1 + below(3) },
+			.flags = kinds[below(sizeof kinds)],
 		};
 		if (record_has_content(&item->record)) {
 			struct stage *body = stage("x");
@@ -73,7 +64,7 @@ static void make_set(struct item items[RECORDS], unsigned count)
 static void shuffle(struct item *items, unsigned count)
 {
 	for (unsigned i = count; i > 1; i--) {
-		unsigned k = draw(i);
+		unsigned k = below(i);
 		struct item other = items[i - 1];
 
 		items[i - 1] = items[k];
@@ -81,7 +72,7 @@ static void shuffle(struct item *items, unsigned count)
 	}
 }
 
-static const char *below(const char *prefix, const char *path)
+static const char *under(const char *prefix, const char *path)
 {
 	static char text[200];
 
@@ -91,11 +82,11 @@ static const char *below(const char *prefix, const char *path)
 
 static void merge(const char *prefix, const struct item *item, uint32_t keep)
 {
-	const char *path = below(prefix, item->path);
+	const char *path = under(prefix, item->path);
 	struct commit c = COMMIT_INIT;
 	struct err err = ERR_INIT;
 
-	if (!record_has_content(&item->record) || draw(2) == 0) {
+	if (!record_has_content(&item->record) || below(2) == 0) {
 		CHECK(store_merge(store, str_of(path), &item->record, (struct str)STR_INIT, keep,
 				  &err) == 0);
 	} else {
@@ -194,7 +185,7 @@ static void add_survey(struct buf *to, const char *prefix, size_t keep)
 static void describe(struct buf *to, const char *prefix, uint32_t keep)
 {
 	for (size_t i = 0; i < PATHS; i++) {
-		const char *path = below(prefix, paths[i]);
+		const char *path = under(prefix, paths[i]);
 		struct store_entry entry = get(path);
 		bool known = false;
 
@@ -243,14 +234,14 @@ static void prune_paths(const char *prefix, uint32_t keep)
 	struct prune_count count = { .records = 0 };
 
 	for (size_t i = 0; i < PATHS; i++)
-		CHECK(store_prune(store, str_of(below(prefix, paths[i])), &rule, &count, &why) == 0);
+		CHECK(store_prune(store, str_of(under(prefix, paths[i])), &rule, &count, &why) == 0);
 }
 
 /* One set of records, in several orders. */
 static void one_set(unsigned number, uint32_t keep)
 {
 	struct item items[RECORDS], first[RECORDS];
-	unsigned count = 2 + draw(RECORDS - 1);
+	unsigned count = 2 + below(RECORDS - 1);
 	struct buf expected = BUF_INIT, got = BUF_INIT;
 	char prefix[40];
 
@@ -262,8 +253,8 @@ static void one_set(unsigned number, uint32_t keep)
 			shuffle(items, count);
 		for (unsigned i = 0; i < count; i++) {
 			merge(prefix, &items[i], keep);
-			if (draw(4) == 0)
-				merge(prefix, &items[draw(i + 1)], keep);
+			if (below(4) == 0)
+				merge(prefix, &items[below(i + 1)], keep);
 		}
 		if (keep > 0)
 			prune_paths(prefix, keep);
@@ -289,14 +280,12 @@ int main(int argc, char **argv)
 {
 	uint64_t sets = 40;
 
-	if ((argc > 1 && str_u64(str_of(argv[1]), UINT64_MAX, &state) < 0) || state == 0 ||
-	    (argc > 2 && str_u64(str_of(argv[2]), 10000000, &sets) < 0))
-		return 1;
-	fprintf(stderr, "seed %llu\n", (unsigned long long)state);
+	if (!chance_begin(argc, argv, 1, &sets))
+		return 64;
 	if (!open_store())
 		return UNIT_RESULT();
 	for (unsigned i = 0; i < sets && unit_failures == 0; i++)
-		one_set(i, i % 3 == 2 ? 1 + draw(3) : 0);
+		one_set(i, i % 3 == 2 ? 1 + below(3) : 0);
 	close_store();
 	return UNIT_RESULT();
 }

@@ -1,10 +1,9 @@
 /*
  * store_race - threads and processes at one store, and some of them killed
- *
- * The seed is printed, and taken as the first argument.
  */
 #include "store_unit.h"
 
+#include "chance.h"
 #include "digest.h"
 
 #include <ftw.h>
@@ -19,16 +18,6 @@
 #define THREADS 8
 #define EACH 4
 #define COMMITS (PROCESSES * THREADS * EACH)
-
-static uint64_t seed = 1;
-
-static uint64_t draw(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state >> 11;
-}
 
 static void *shared(size_t n)
 {
@@ -225,9 +214,9 @@ static struct version commit_something(uint64_t *state, size_t *ret_path)
 	struct err err = ERR_INIT;
 	bool good;
 
-	*ret_path = draw(state) % PATHS;
+	*ret_path = chance_next(state) % PATHS;
 	c.path = str_of(paths[*ret_path]);
-	c.flags = kinds[draw(state) % sizeof kinds];
+	c.flags = kinds[chance_next(state) % sizeof kinds];
 	if (c.flags == 0)
 		good = put_quietly(store, paths[*ret_path], "some content", &c, &err);
 	else
@@ -241,7 +230,7 @@ static struct version commit_something(uint64_t *state, size_t *ret_path)
 
 static void churn(unsigned number, int rounds)
 {
-	uint64_t state = seed * 1000 + number + 1;
+	uint64_t state = chance * 1000 + number + 1;
 
 	for (int i = 0; i < rounds; i++) {
 		size_t path;
@@ -339,15 +328,15 @@ static void many_kinds(void)
 /* The same, but all are killed in the midst of it, again and again. */
 static void killed(int rounds)
 {
-	uint64_t state = seed;
+	uint64_t state = chance;
 
 	for (int round = 0; round < rounds; round++) {
 		pid_t children[PROCESSES];
 
-		seed++;
+		chance++;
 		for (unsigned i = 0; i < PROCESSES; i++)
 			children[i] = start(churn_for_ever, i);
-		usleep((useconds_t)(1000 + draw(&state) % 20000));
+		usleep((useconds_t)(1000 + chance_next(&state) % 20000));
 		for (unsigned i = 0; i < PROCESSES; i++) {
 			CHECK(kill(children[i], SIGKILL) == 0);
 			CHECK(waitpid(children[i], NULL, 0) == children[i]);
@@ -360,10 +349,8 @@ int main(int argc, char **argv)
 {
 	uint64_t rounds = 30;
 
-	if ((argc > 1 && str_u64(str_of(argv[1]), UINT64_MAX, &seed) < 0) || seed == 0 ||
-	    (argc > 2 && str_u64(str_of(argv[2]), 1000000, &rounds) < 0))
-		return 1;
-	fprintf(stderr, "seed %llu\n", (unsigned long long)seed);
+	if (!chance_begin(argc, argv, 1, &rounds))
+		return 64;
 	if (!open_store())
 		return UNIT_RESULT();
 	opening();

@@ -6,6 +6,7 @@
  */
 #include "survey.h"
 
+#include "chance.h"
 #include "mem.h"
 #include "store_unit.h"
 
@@ -14,16 +15,6 @@
 #include <sys/wait.h>
 
 #define WRITERS 3
-
-static uint64_t state = 1;
-
-static unsigned draw(unsigned below)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return (unsigned)((state >> 11) % below);
-}
 
 /* A digest of sorts: the records of one partition, in the order they are told. */
 static int add_path(void *data, const struct survey_path *path)
@@ -72,7 +63,7 @@ static void make_digests(void)
 	renew_list();
 	CHECK(store_settle(store, &why) == 0);
 	for (size_t i = 0; i < list.count && i < 20; i++) {
-		unsigned p = list.items[draw((unsigned)list.count)].partition;
+		unsigned p = list.items[below((unsigned)list.count)].partition;
 
 		kept[p].stamp = store_changes(store, p);
 		renew_list();
@@ -107,9 +98,9 @@ static void write_something(void)
 	struct commit c = COMMIT_INIT;
 	char path[40];
 
-	c.flags = kinds[draw(sizeof kinds)];
-	snprintf(path, sizeof path, draw(8) == 0 ? "d%u" : "d%u/f%u", draw(12),
-		 draw(2) == 0 ? draw(6) : draw(1000000));
+	c.flags = kinds[below(sizeof kinds)];
+	snprintf(path, sizeof path, below(8) == 0 ? "d%u" : "d%u/f%u", below(12),
+		 below(2) == 0 ? below(6) : below(1000000));
 	c.path = str_of(path);
 	if (c.flags == 0 && stage_begin(store, &c.stage, NULL) == 0)
 		stage_end(c.stage, NULL);
@@ -124,7 +115,7 @@ static pid_t start_writer(unsigned number)
 
 	if (child != 0)
 		return child;
-	state = state * 1000 + number + 1;
+	chance = chance * 1000 + number + 1;
 	for (;;)
 		write_something();
 }
@@ -138,9 +129,8 @@ static void killed(unsigned rounds)
 
 		for (unsigned i = 0; i < WRITERS; i++)
 			children[i] = start_writer(i);
-		draw(2);
 		for (unsigned i = 0; i < 3; i++) {
-			usleep(1000 + draw(10000));
+			usleep(1000 + below(10000));
 			make_digests();
 		}
 		for (unsigned i = 0; i < WRITERS; i++) {
@@ -317,10 +307,8 @@ int main(int argc, char **argv)
 {
 	uint64_t rounds = 3;
 
-	if ((argc > 1 && str_u64(str_of(argv[1]), UINT64_MAX, &state) < 0) || state == 0 ||
-	    (argc > 2 && str_u64(str_of(argv[2]), 1000000, &rounds) < 0))
-		return 1;
-	fprintf(stderr, "seed %llu\n", (unsigned long long)state);
+	if (!chance_begin(argc, argv, 1, &rounds))
+		return 64;
 	if (!open_store())
 		return UNIT_RESULT();
 	counting();

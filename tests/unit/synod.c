@@ -2,10 +2,9 @@
  * Agreeing on one layout: rules one by one, then duelling proposers under
  * loss, doubles, delay, and crashes that keep the disk.  At most one value is
  * ever decided for an epoch, whoever asks, however often.
- *
- * The seed is argv[1], which is printed.
  */
 #include "unit.h"
+#include "chance.h"
 
 #include "mem.h"
 #include "synod.h"
@@ -14,22 +13,10 @@
 
 #define LINEAGE 77
 
-static uint64_t rng;
-
-static uint64_t rnd(void)
-{
-	return layout_mix(rng++);
-}
-
-static unsigned below(unsigned n)
-{
-	return (unsigned)(rnd() % n);
-}
-
 static uint64_t random_number(void *data)
 {
 	(void)data;
-	return rnd();
+	return draw();
 }
 
 /* A layout of members 1 to n, all of them in set A. */
@@ -354,7 +341,7 @@ static unsigned one_duel(uint64_t seed)
 	unsigned early;
 
 	*duel = (struct duel){ .base = layout_of(5, NODES), .now = 1000 };
-	rng = seed * 1000003;
+	chance = seed * 1000003;
 	duel->loss = below(40);
 	duel->doubles = below(30);
 	duel->delay = 1 + below(400);
@@ -393,19 +380,17 @@ static void test_duels(uint64_t seed, uint64_t seeds)
 
 int main(int argc, char **argv)
 {
-	uint64_t seed = 20261123, seeds = 150;
+	uint64_t seeds = 150;
 
-	if ((argc > 1 && str_u64(str_of(argv[1]), UINT64_MAX, &seed) < 0) ||
-	    (argc > 2 && str_u64(str_of(argv[2]), UINT32_MAX, &seeds) < 0))
+	if (!chance_begin(argc, argv, 20261123, &seeds))
 		return 64;
-	fprintf(stderr, "seed %" PRIu64 "\n", seed);
 	duel = mem_new(1, sizeof *duel);
 	test_acceptor();
 	test_not_ours();
 	test_next_instance();
 	test_may_follow();
 	test_own_promise_first();
-	test_duels(seed, argc == 2 ? 1 : seeds);
+	test_duels(chance, argc == 2 ? 1 : seeds);
 	free(duel);
 	return UNIT_RESULT();
 }

@@ -1,15 +1,8 @@
 /* version: text and number map one to one, and both sort alike */
 #include "version.h"
+
+#include "chance.h"
 #include "unit.h"
-
-static uint64_t seed = 1;
-
-static uint64_t draw(void)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	return seed ^= seed << 17;
-}
 
 static void round_trip(struct version v)
 {
@@ -91,9 +84,8 @@ static void order(void)
 
 int main(int argc, char **argv)
 {
-	if (argc > 1 && str_u64(str_of(argv[1]), UINT64_MAX, &seed) < 0)
-		return 1;
-	printf("seed %llu\n", (unsigned long long)seed);
+	if (!chance_begin(argc, argv, 1, NULL))
+		return 64;
 	known();
 	spellings();
 	order();
