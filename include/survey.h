@@ -56,5 +56,8 @@ struct survey_path {
 /* Tell of each path in these directories, and of these.  each() returning other than 0 ends it. */
 int survey(struct store *, const struct survey_directory *, size_t count, size_t keep,
 	   int (*each)(void *data, const struct survey_path *), void *data, struct err *);
+/* The same of one directory, from behind this path on, where each() ended it; "": all of it. */
+int survey_behind(struct store *, const struct survey_directory *, struct str after, size_t keep,
+		  int (*each)(void *data, const struct survey_path *), void *data, struct err *);
 
 #endif

@@ -175,3 +175,51 @@ versions_of() { find "$1/tree/$2" "$1/history/$2" -type f | wc -l; }
 	few() { [ "$(versions_of "${STORES[1]}" d/f)" -eq 3 ]; }
 	wait_until 20 few
 }
+
+outbox_of() { curl -sf "${URLS[$1]}/.covey/metrics" | sed -n 's/^covey_outbox_entries //p'; }
+
+@test "a member leaves with more than is remembered of a keeper at once" {
+	local dir i count=1500
+	group 3 'replication: {copies: 1}
+timeouts: {check: 5s, store: 30s, push: 30s, pull: 10s}'
+	# paths so long that half a thousand of them are what is remembered
+	dir=${STORES[3]}/tree/$(printf '%0200d/%0200d/%0200d/%0200d' 1 2 3 4)
+	mkdir -p "$dir"
+	for ((i = 0; i < count; i++)); do echo "$i" >"$dir/file$i"; done
+	covey adopt -q -c "$(conf 3)"
+	idle() { [ "$(outbox_of 3)" = 0 ]; }
+	wait_until 60 idle
+	run timeout 90 covey layout leave -c "$(conf 3)"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ "$(grep -rh . "${STORES[1]}/tree" "${STORES[2]}/tree" | sort -un | wc -l)" -eq $count ]
+}
+
+# Whether node 4 is no home and no keeper of PATH, which is known
+is_not_of_4() {
+	covey-check -c "$(conf 1)" --json "$1" |
+		jq -e '[.[] | select(.name == "node4") | .roles[] | select(. == "home" or . == "keeper")] == []' >/dev/null
+}
+
+@test "a member leaves with versions of which nobody is to keep that many" {
+	local path i
+	group 4 'keep: {versions: 3}
+timeouts: {check: 5s, store: 30s, push: 30s, pull: 10s}'
+	for ((i = 1; i <= 40; i++)); do
+		path=d$i/f
+		[ "$(code --data-binary 1 -X PUT "${URLS[4]}/$path")" = 201 ]
+		! is_not_of_4 "$path" || break
+	done
+	is_not_of_4 "$path"
+	for i in 2 3; do [ "$(code --data-binary "$i" -X PUT "${URLS[4]}/$path")" = 204 ]; done
+	for i in 4 5 6 7; do [ "$(code --data-binary "$i" -X PUT "${URLS[1]}/$path")" = 204 ]; done
+	for i in 1 2 3; do
+		covey prune -c "$(conf $i)"
+		[ "$(versions_of "${STORES[i]}" "$path")" -le 3 ]
+	done
+	[ "$(versions_of "${STORES[4]}" "$path")" -eq 3 ]
+	run timeout 60 covey layout leave -c "$(conf 4)"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ "$(curl -sf "${URLS[2]}/$path")" = 7 ]
+}

@@ -11,24 +11,43 @@
 
 struct keep_asked {
 	struct syncd *daemon;
-	struct asker asker;		/* request NULL: it went away */
+	struct asker asker;		/* request NULL: it went away, or it is this node itself */
+	void (*told)(void *data, struct str states);	/* then; NULL: forgotten */
+	void *data;
 	struct job job;
+	uint32_t keep;			/* versions, of the layout */
 	struct buf plain;		/* the message */
 	struct bulk bulk;		/* points into plain */
 	struct buf states;		/* a u8 per item */
 	bool malformed;
 };
 
-static enum keep_state state_of(struct store *store, const struct keep_item *item)
+/* So many newer ones are here that nobody is to keep it any more; the asker does not know of them. */
+static bool is_beyond(const struct keep_asked *k, const struct keep_item *item)
+{
+	struct history history = HISTORY_INIT;
+	size_t newer = 0;
+
+	if (store_history(k->daemon->store, item->path, &history, NULL) < 0)
+		return false;
+	for (size_t i = 0; i < history.count; i++)
+		newer += !(history.entries[i].record.flags & RECORD_DIRECTORY) &&
+			 version_cmp(history.entries[i].record.version, item->record.version) > 0;
+	history_clear(&history);
+	return k->keep > 0 && newer >= k->keep;
+}
+
+static enum keep_state state_of(const struct keep_asked *k, const struct keep_item *item)
 {
 	struct store_entry entry = STORE_ENTRY_INIT;
-	bool here = store_version(store, item->path, item->record.version, STORE_RECORD, &entry,
-				  NULL) == 0 && entry.content;
+	struct err err = ERR_INIT;
+	bool here = store_version(k->daemon->store, item->path, item->record.version, STORE_RECORD,
+				  &entry, &err) == 0 && entry.content;
 
 	store_entry_clear(&entry);
-	if (here)
+	if (here || (err.kind == ERR_ABSENT && is_beyond(k, item)))
 		return KEEP_HAVE;
-	return store_writable(store, NULL) == 0 ? KEEP_PULLING : KEEP_FULL;
+	return store_writable(k->daemon->store, NULL) == 0 ? KEEP_PULLING : KEEP_FULL;
 }
 
 static void look(struct job *job)
@@ -39,7 +58,7 @@ static void look(struct job *job)
 	int rc;
 
 	while ((rc = keep_item_next(&rest, &item)) == 1)
-		pack_u8(&k->states, (uint8_t)state_of(k->daemon->store, &item));
+		pack_u8(&k->states, (uint8_t)state_of(k, &item));
 	k->malformed = rc < 0;
 }
 
@@ -95,6 +114,8 @@ static void looked(struct job *job)
 		bulk_reply(d, k->asker.request, &answer);
 	if (!k->malformed && !d->stopping)
 		pull_missing(k);
+	if (k->told != NULL)
+		k->told(k->data, buf_str(&k->states));
 	buf_clear(&k->plain);
 	buf_clear(&k->states);
 	free(k);
@@ -107,19 +128,48 @@ static void asker_gone(struct asker *asker)
 	asker->request = NULL;
 }
 
-/* Older or newer than ours, its layout says nothing about a content: it is kept in any case. */
-void keep_asked(struct syncd *d, struct serve_request *request, struct buf *plain,
-		const struct bulk *bulk)
+static struct keep_asked *begin(struct syncd *d, struct buf *plain)
 {
 	struct keep_asked *k = mem_new(1, sizeof *k);
 
 	k->daemon = d;
-	k->asker = (struct asker){ .request = request, .gone = asker_gone };
+	k->asker.gone = asker_gone;
 	k->plain = *plain;
 	*plain = (struct buf)BUF_INIT;
-	k->bulk = *bulk;
+	k->keep = peers_layout(d->peers)->keep_versions;
 	k->job = (struct job){ .work = look, .done = looked, .home = d->loop };
-	request->data = &k->asker;
 	d->keeps_asked++;
+	return k;
+}
+
+/* Older or newer than ours, its layout says nothing about a content: it is kept in any case. */
+void keep_asked(struct syncd *d, struct serve_request *request, struct buf *plain,
+		const struct bulk *bulk)
+{
+	struct keep_asked *k = begin(d, plain);
+
+	k->bulk = *bulk;
+	k->asker.request = request;
+	request->data = &k->asker;
 	pool_submit(d->disk, &k->job);
+}
+
+struct keep_asked *keep_own(struct syncd *d, struct str items,
+			    void (*told)(void *data, struct str states), void *data)
+{
+	struct buf plain = BUF_INIT;
+	struct keep_asked *k;
+
+	buf_addstr(&plain, items);
+	k = begin(d, &plain);
+	k->bulk = (struct bulk){ .sender = store_node(d->store), .body = buf_str(&k->plain) };
+	k->told = told;
+	k->data = data;
+	pool_submit(d->disk, &k->job);
+	return k;
+}
+
+void keep_own_forget(struct keep_asked *k)
+{
+	k->told = NULL;
 }

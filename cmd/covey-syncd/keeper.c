@@ -1,55 +1,29 @@
 /*
  * keeper - KEEP to one keeper: what it is asked, and what it has not yet
  *
- * Items go in batches, one at a time.  What is not HAVE is asked about again,
- * ever later; of a keeper that does not answer, everything.
+ * What is asked when is inquiry.h's; here are the messages.  A keeper that
+ * is this node itself is asked as any other, without a message.
  */
 #include "keeping.h"
 
 #include "container.h"
-#include "mem.h"
 
-#define UNSURE_BYTES (8u << 20)		/* remembered of one keeper; the next round asks about the rest */
 #define BATCH_BYTES (56u << 10)
-#define AGAIN_MS 1000			/* doubled up to */
-#define AGAIN_MAX_MS 30000
 #define ANSWER_MS 30000
 
 static void on_again(struct timer *timer)
 {
 	struct keeper *to = CONTAINER_OF(timer, struct keeper, again);
 
-	buf_addstr(&to->ready, buf_str(&to->unsure));
-	buf_reset(&to->unsure);
+	inquiry_due(&to->inquiry);
 	keeping_go_on(to->keeping);
 }
 
-void keeper_later(struct keeper *to)
+static void go_on(struct keeper *to, uint64_t wait)
 {
-	timer_start(to->keeping->daemon->loop, &to->again, to->again_ms);
-	to->again_ms = to->again_ms * 2 > AGAIN_MAX_MS ? AGAIN_MAX_MS : to->again_ms * 2;
-}
-
-static void not_sure(struct keeper *to, struct str items)
-{
-	if (to->unsure.len + items.n <= UNSURE_BYTES)
-		buf_addstr(&to->unsure, items);
-	else
-		to->keeping->incomplete = true;
-}
-
-/* Compare the answer with what was sent. */
-static void judge(struct keeper *to, struct str states)
-{
-	struct str rest = buf_str(&to->sent), item_text;
-	struct keep_item item;
-	enum keep_state state;
-
-	for (item_text = rest; keep_item_next(&rest, &item) == 1; item_text = rest) {
-		item_text.n -= rest.n;
-		if (keep_state_next(&states, &state) != 1 || state != KEEP_HAVE)
-			not_sure(to, item_text);
-	}
+	if (wait > 0)
+		timer_start(to->keeping->daemon->loop, &to->again, wait);
+	keeping_go_on(to->keeping);
 }
 
 static void posted(struct posting *posting, const struct err *err)
@@ -58,81 +32,71 @@ static void posted(struct posting *posting, const struct err *err)
 	struct syncd *d = to->keeping->daemon;
 	struct buf plain = BUF_INIT;
 	struct bulk bulk;
+	uint64_t wait;
 
 	peers_note(d->peers, to->id, err);
 	if (err == NULL && bulk_open(d, buf_str(&posting->answer), &plain, &bulk) == 0 &&
-	    bulk.type == BULK_KEPT) {
-		judge(to, bulk.body);
-		buf_reset(&to->sent);
-	} else {
-		not_sure(to, buf_str(&to->sent));
-		not_sure(to, buf_str(&to->ready));
-		buf_reset(&to->sent);
-		buf_reset(&to->ready);
-	}
+	    bulk.type == BULK_KEPT)
+		wait = inquiry_answered(&to->inquiry, bulk.body);
+	else
+		wait = inquiry_failed(&to->inquiry);
 	buf_clear(&plain);
-	keeping_go_on(to->keeping);
+	go_on(to, wait);
 }
 
-/* What is kept here itself. */
-static void pull_own(struct keeper *to)
+static void own_looked(void *data, struct str states)
 {
-	struct str rest = buf_str(&to->ready);
-	struct keep_item item;
+	struct keeper *to = data;
 
-	while (keep_item_next(&rest, &item) == 1)
-		if (!keep_pull(to->keeping->daemon, &item, item.record.version.node))
-			break;		/* no room for more: the rest is asked for again */
-	buf_drop(&to->ready, to->ready.len - rest.n);
-	if (to->ready.len > 0) {
-		not_sure(to, buf_str(&to->ready));
-		buf_reset(&to->ready);
-	}
+	to->own = NULL;
+	go_on(to, inquiry_answered(&to->inquiry, states));
 }
 
-void keeper_send(struct keeper *to)
+static void post(struct keeper *to)
 {
 	struct syncd *d = to->keeping->daemon;
 	const struct address *peer = peers_http(d->peers, to->id);
-	struct str rest = buf_str(&to->ready), before = rest;
 	struct bulk bulk = bulk_begin(d, BULK_KEEP);
 	struct buf packet = BUF_INIT;
-	struct keep_item item;
+	struct err err;
 
-	if (to->id == store_node(d->store)) {
-		pull_own(to);
-		return;
-	}
-	while (to->ready.len - rest.n < BATCH_BYTES && keep_item_next(&rest, &item) == 1)
-		before = rest;
-	buf_add(&to->sent, to->ready.data, to->ready.len - before.n);
-	buf_drop(&to->ready, to->sent.len);
 	if (peer == NULL) {
-		struct err err;
-
 		err_set(&err, ERR_AWAY, "keep: the keeper is not known");
 		posted(&to->posting, &err);
 		return;
 	}
-	bulk.body = buf_str(&to->sent);
+	bulk.body = buf_str(&to->inquiry.sent);
 	bulk_seal(d, &bulk, &packet);
 	to->posting.done = posted;
 	posting_start(d, &to->posting, peer, "sync", buf_str(&packet), ANSWER_MS);
 	buf_clear(&packet);
 }
 
+void keeper_send(struct keeper *to)
+{
+	struct syncd *d = to->keeping->daemon;
+
+	if (!inquiry_next(&to->inquiry, BATCH_BYTES))
+		return;
+	if (to->id == store_node(d->store))
+		to->own = keep_own(d, buf_str(&to->inquiry.sent), own_looked, to);
+	else
+		post(to);
+}
+
 void keeper_init(struct keeper *to, struct keeping *keeping, uint64_t id)
 {
-	*to = (struct keeper){ .keeping = keeping, .id = id, .again_ms = AGAIN_MS,
+	*to = (struct keeper){ .keeping = keeping, .id = id, .inquiry = INQUIRY_INIT,
 			       .again.fire = on_again };
 }
 
 void keeper_clear(struct keeper *to)
 {
+	if (to->own != NULL)
+		keep_own_forget(to->own);
+	to->own = NULL;
 	posting_clear(&to->posting);
 	timer_stop(&to->again);
 	buf_clear(&to->collected);
-	buf_clear(&to->ready);
-	buf_clear(&to->sent);
-	buf_clear(&to->unsure);
+	inquiry_clear(&to->inquiry);
 }

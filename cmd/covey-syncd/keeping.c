@@ -4,11 +4,14 @@
  * Of each partition its first home that is up asks, in rounds: one after
  * each change of the layout and every hour asks all keepers, one after some
  * have returned asks those.  What a keeper has not yet it is asked about
- * again, ever later.  A member that leaves asks about all that it has: when
- * the round is complete, everything has been taken over.
+ * again.  A member that leaves asks about all that it has: when the round is
+ * complete, everything has been taken over.
  *
- * A round surveys some directories, sends what that gave, and goes on with
- * the next ones, so that it needs little memory.
+ * A round looks at a piece of the store, asks about what that gave, and goes
+ * on with the next piece when every keeper has most of it, so that it needs
+ * little memory.  It does not wait for keepers that are stuck; what they
+ * missed, and what could not be read, the next round is for, which follows
+ * such a one soon.
  */
 #include "keeping.h"
 
@@ -20,7 +23,8 @@
 #define SETTLE_MS 300			/* after a change: others may follow */
 #define HOUR_MS 3600000
 #define DAY_NS (86400ull * 1000000000)
-#define COLLECT_BYTES (4u << 20)	/* surveyed ahead of sending */
+#define AGAIN_MS 1000			/* after a round that was not complete; doubled up to HOUR_MS */
+#define COLLECT_BYTES (INQUIRY_LIMIT / 4)	/* a piece */
 
 static struct keeper *keeper_of(struct keeping *k, uint64_t id)
 {
@@ -68,6 +72,15 @@ static void collect(struct keeping *k, struct str path, const struct history_ent
 	}
 }
 
+static size_t collected(const struct keeping *k)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < k->keeper_count; i++)
+		bytes += k->keepers[i].collected.len;
+	return bytes;
+}
+
 static int each_path(void *data, const struct survey_path *found)
 {
 	struct keeping *k = data;
@@ -80,21 +93,28 @@ static int each_path(void *data, const struct survey_path *found)
 			continue;
 		collect(k, found->path, entry);
 	}
-	return 0;
-}
-
-static size_t collected(const struct keeping *k)
-{
-	size_t bytes = 0;
-
-	for (size_t i = 0; i < k->keeper_count; i++)
-		bytes += k->keepers[i].collected.len;
-	return bytes;
+	if (collected(k) < COLLECT_BYTES)
+		return 0;
+	buf_addstr(&k->after, found->path);
+	return 1;
 }
 
 static bool is_mine(const struct keeping *k, unsigned partition)
 {
 	return k->leaving || (k->mine[partition / 8] >> partition % 8 & 1);
+}
+
+/* k->after is where it ends, or empty at the end. */
+static int survey_rest(struct keeping *k, const struct survey_directory *in, struct err *err)
+{
+	struct buf after = k->after;
+	int status;
+
+	k->after = (struct buf)BUF_INIT;
+	status = survey_behind(k->daemon->store, in, buf_str(&after), k->layout.keep_versions,
+			       each_path, k, err);
+	buf_clear(&after);
+	return status;
 }
 
 static void survey_some(struct job *job)
@@ -108,13 +128,13 @@ static void survey_some(struct job *job)
 	}
 	k->listed = true;
 	while (k->at < k->directories.count && collected(k) < COLLECT_BYTES) {
-		const struct survey_directory *in = &k->directories.items[k->at++];
+		const struct survey_directory *in = &k->directories.items[k->at];
 
-		if (is_mine(k, in->partition) &&
-		    survey(k->daemon->store, in, 1, k->layout.keep_versions, each_path, k, &err) < 0) {
+		if (is_mine(k, in->partition) && survey_rest(k, in, &err) < 0) {
 			log_err(LOG_LEVEL_WARNING, &err, "look what there is to keep");
 			k->job_failed = true;
 		}
+		k->at += k->after.len == 0;
 	}
 }
 
@@ -135,7 +155,7 @@ static void surveyed(struct job *job)
 	}
 	k->incomplete = k->incomplete || k->job_failed;
 	for (size_t i = 0; i < k->keeper_count; i++) {
-		buf_addstr(&k->keepers[i].ready, buf_str(&k->keepers[i].collected));
+		inquiry_add(&k->keepers[i].inquiry, buf_str(&k->keepers[i].collected));
 		buf_reset(&k->keepers[i].collected);
 	}
 	keeping_go_on(k);
@@ -143,40 +163,57 @@ static void surveyed(struct job *job)
 
 /* the round */
 
-static void complete(struct keeping *k)
+static void end_round(struct keeping *k, bool all_have)
 {
 	k->running = false;
-	k->all = false;
-	k->target_count = 0;
 	survey_directories_clear(&k->directories);
 	clear_keepers(k);
-	if (k->leaving && !k->incomplete)
-		peers_synced(k->daemon->peers, k->layout.epoch);
+	k->target_count = 0;
+	k->all = k->incomplete;
+	if (!k->incomplete) {
+		if (k->leaving)
+			peers_synced(k->daemon->peers, k->layout.epoch);
+		return;
+	}
+	if (all_have && !k->job_failed)
+		k->again_ms = AGAIN_MS;
+	timer_start(k->daemon->loop, &k->settle, k->again_ms);
+	k->again_ms = k->again_ms * 2 > HOUR_MS ? HOUR_MS : k->again_ms * 2;
 }
 
-/* Send what is ready; survey more when nothing is; come to the end. */
+/* All there is was asked about: it ends when nothing waits that this round could bring. */
+static void end_perhaps(struct keeping *k)
+{
+	bool all_have = true, all_stuck = true;
+
+	for (size_t i = 0; i < k->keeper_count; i++) {
+		const struct inquiry *q = &k->keepers[i].inquiry;
+
+		k->incomplete = k->incomplete || q->missed;
+		all_have = all_have && inquiry_is_over(q);
+		all_stuck = all_stuck && (inquiry_is_over(q) || q->stuck);
+	}
+	if (all_have || (k->incomplete && all_stuck))
+		end_round(k, all_have);
+}
+
+/* Send what is ready; survey more when there is room for it; come to the end. */
 void keeping_go_on(struct keeping *k)
 {
-	bool waiting = false, sending = false;
+	bool busy = false;
 
 	for (size_t i = 0; i < k->keeper_count && !k->working; i++) {
-		struct keeper *to = &k->keepers[i];
-
-		if (to->ready.len > 0 && to->sent.len == 0)
-			keeper_send(to);
-		if (to->sent.len == 0 && to->ready.len == 0 && to->unsure.len > 0 &&
-		    to->again.loop == NULL)
-			keeper_later(to);
-		sending = sending || to->sent.len > 0;
-		waiting = waiting || to->unsure.len > 0;
+		keeper_send(&k->keepers[i]);
+		busy = busy || k->keepers[i].inquiry.sent.len > 0 ||
+		       inquiry_is_full(&k->keepers[i].inquiry);
 	}
-	if (k->working || sending || !k->running)
+	if (k->working || busy || !k->running)
 		return;
 	if (!k->listed || k->at < k->directories.count) {
 		k->working = true;
 		pool_submit(k->daemon->disk, &k->job);
-	} else if (!waiting) {
-		complete(k);
+	} else {
+		end_perhaps(k);
 	}
 }
 
@@ -223,6 +260,7 @@ static void begin(struct keeping *k)
 	survey_directories_clear(&k->directories);
 	k->anew = k->incomplete = k->job_failed = k->listed = k->running = false;
 	k->at = 0;
+	buf_reset(&k->after);
 	k->layout = *peers_layout(k->daemon->peers);
 	k->leaving = keeping_leaves(&k->layout, store_node(k->daemon->store));
 	k->before = k->layout.keep_days == 0 || k->layout.keep_days * DAY_NS > now
@@ -256,6 +294,7 @@ void keeping_relaid(struct keeping *k)
 	if (k->stopping)
 		return;
 	k->all = true;
+	k->again_ms = AGAIN_MS;
 	timer_start(k->daemon->loop, &k->settle, SETTLE_MS);
 	timer_start(k->daemon->loop, &k->hourly, HOUR_MS);
 }
@@ -304,5 +343,6 @@ void keeping_free(struct keeping *k)
 	keeping_stop(k);
 	clear_keepers(k);
 	survey_directories_clear(&k->directories);
+	buf_clear(&k->after);
 	free(k);
 }

@@ -7,23 +7,23 @@
 
 #include "syncd.h"
 
+#include "inquiry.h"
 #include "survey.h"
 
 struct keeper {
 	struct keeping *keeping;
 	uint64_t id;
 	struct buf collected;		/* the job's; items */
-	struct buf ready;		/* to be sent */
-	struct buf sent;		/* under way, while not empty */
-	struct buf unsure;		/* not HAVE */
-	struct posting posting;
+	struct inquiry inquiry;
+	struct posting posting;		/* of inquiry.sent; or, when it is this node, */
+	struct keep_asked *own;
 	struct timer again;
-	uint64_t again_ms;
 };
 
 struct keeping {
 	struct syncd *daemon;
 	struct timer settle, hourly;
+	uint64_t again_ms;		/* until the next round, after one that was not complete */
 	struct layout layout;		/* the round's */
 	bool running;			/* a round is */
 	bool leaving;			/* this node, with this layout */
@@ -32,6 +32,7 @@ struct keeping {
 	size_t target_count;
 	struct survey_directories directories;
 	size_t at;			/* of them */
+	struct buf after;		/* a path in it; the job's: the rest is to be looked at yet */
 	bool listed;			/* directories are */
 	uint8_t mine[PARTITIONS / 8];
 	uint64_t before;		/* ns: contents from before are not kept, but for the newest */
@@ -40,14 +41,13 @@ struct keeping {
 	struct job job;
 	bool working;
 	bool anew;			/* begin again when the job is done */
-	bool incomplete;		/* something was not asked about */
+	bool incomplete;		/* something was not looked at */
 	bool job_failed;		/* the job's word for it */
 	bool stopping;
 };
 
 /* keeper.c */
-void keeper_send(struct keeper *);	/* some of what is ready */
-void keeper_later(struct keeper *);	/* ask about the unsure again, after a while */
+void keeper_send(struct keeper *);	/* some, if there is anything to be asked now */
 void keeper_init(struct keeper *, struct keeping *, uint64_t id);
 void keeper_clear(struct keeper *);
 

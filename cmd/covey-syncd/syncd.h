@@ -44,6 +44,7 @@ struct drain;
 struct syncing;
 struct upkeep;
 struct keeping;
+struct keep_asked;
 
 /* Whoever waits for an answer: what serve_request.data points to. */
 struct asker {
@@ -191,6 +192,13 @@ bool keeping_leaves(const struct layout *, uint64_t self);
 
 /* plain, to which bulk points, is taken over. */
 void keep_asked(struct syncd *, struct serve_request *, struct buf *plain, const struct bulk *);
+/*
+ * As if a node had sent KEEP to itself.  told() with the body of KEPT comes
+ * later, and the returned is no more; unless that is forgotten.
+ */
+struct keep_asked *keep_own(struct syncd *, struct str items,
+			    void (*told)(void *data, struct str states), void *data);
+void keep_own_forget(struct keep_asked *);
 /* Pull it, from its keepers, the sender, or whoever made it.  False: too many are under way. */
 bool keep_pull(struct syncd *, const struct keep_item *, uint64_t sender);
 

@@ -191,9 +191,9 @@ static int tell(const struct surveying *v, struct str path, size_t keep, unsigne
 	return status;
 }
 
-/* As tell(), for each name. */
+/* As tell(), for each name whose path is behind `after`. */
 static int tell_names(const struct surveying *v, const struct survey_directory *directory,
-		      const struct children *children)
+		      struct str after, const struct children *children)
 {
 	struct buf path = BUF_INIT;
 	int status = 0;
@@ -201,14 +201,15 @@ static int tell_names(const struct surveying *v, const struct survey_directory *
 	for (size_t i = 0; i < children->count && status == 0; i++) {
 		buf_reset(&path);
 		path_join(&path, str_of(directory->path), str_of(children->names[i]));
-		if (path_check(buf_str(&path), NULL) == 0)
+		if (str_cmp(buf_str(&path), after) > 0 && path_check(buf_str(&path), NULL) == 0)
 			status = tell(v, buf_str(&path), v->keep, directory->partition);
 	}
 	buf_clear(&path);
 	return status;
 }
 
-static int survey_one(const struct surveying *v, const struct survey_directory *directory)
+static int survey_one(const struct surveying *v, const struct survey_directory *directory,
+		      struct str after)
 {
 	struct names *names = mem_new(1, sizeof *names);
 	struct children children = CHILDREN_INIT;
@@ -216,12 +217,12 @@ static int survey_one(const struct surveying *v, const struct survey_directory *
 	int status = 0;
 
 	names_set(names, path);
-	if (path.n > 0)
+	if (path.n > 0 && after.n == 0)
 		status = tell(v, path, 0, directory->partition);
 	if (status == 0)
 		status = children_read(v->store, names, &children, v->err);
 	if (status == 0)
-		status = tell_names(v, directory, &children);
+		status = tell_names(v, directory, after, &children);
 	children_clear(&children);
 	free(names);
 	return status;
@@ -236,6 +237,16 @@ int survey(struct store *store, const struct survey_directory *directories, size
 	int status = 0;
 
 	for (size_t i = 0; i < count && status == 0; i++)
-		status = survey_one(&v, &directories[i]);
+		status = survey_one(&v, &directories[i], (struct str)STR_INIT);
 	return status < 0 ? -1 : 0;
+}
+
+int survey_behind(struct store *store, const struct survey_directory *directory, struct str after,
+		  size_t keep, int (*each)(void *data, const struct survey_path *), void *data,
+		  struct err *err)
+{
+	struct surveying v = { .store = store, .keep = keep, .each = each, .data = data,
+			       .err = err };
+
+	return survey_one(&v, directory, after) < 0 ? -1 : 0;
 }

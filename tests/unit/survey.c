@@ -264,6 +264,12 @@ static void told(void)
 	buf_reset(&text);
 	CHECK(survey(store, &directory, 1, 1, find, &text, &why) == 0);
 	CHECK(strcmp(text.data, "t:1 t/a:1+ t/b:1 t/c:1 t/d:1 ") == 0);
+	buf_reset(&text);
+	CHECK(survey_behind(store, &directory, STR("t/b"), 1, find, &text, &why) == 0);
+	CHECK(strcmp(text.data, "t/c:1 t/d:1 ") == 0);
+	buf_reset(&text);
+	CHECK(survey_behind(store, &directory, STR(""), 1, find, &text, &why) == 0);
+	CHECK(strcmp(text.data, "t:1 t/a:1+ t/b:1 t/c:1 t/d:1 ") == 0);
 	buf_clear(&text);
 	free(directory.path);
 }
