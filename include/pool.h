@@ -2,8 +2,10 @@
  * pool - threads for what blocks, so that loops never do
  *
  * A job runs once on some thread of the pool, then its done() runs on the
- * loop it came from.  Jobs start in the order they came.  The pool starts
- * threads as they are needed, up to its size.
+ * loop it came from.  Jobs start in the order they came; of those that have
+ * the same key one at a time, so that jobs which would only wait for each
+ * other, as writers of one path do, occupy one thread and not all.  The pool
+ * starts threads as they are needed, up to its size.
  */
 #ifndef COVEY_POOL_H
 #define COVEY_POOL_H
@@ -16,6 +18,7 @@ struct job {
 	void (*work)(struct job *);	/* on a thread of the pool */
 	void (*done)(struct job *);	/* on home's thread */
 	struct loop *home;
+	uint64_t key;			/* 0: none */
 	struct task task;		/* the pool's */
 	struct job *next;		/* the pool's */
 };

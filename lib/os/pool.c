@@ -6,15 +6,46 @@
 
 #include <pthread.h>
 
+struct queue {
+	struct job *first, **last;
+};
+
+struct thread {
+	pthread_t id;
+	struct pool *pool;
+	uint64_t key;			/* of the job it runs */
+	struct queue behind;		/* jobs with that key that were next in turn */
+};
+
 struct pool {
 	pthread_mutex_t mutex;
 	pthread_cond_t work;		/* there is a job, or the pool is closing */
-	struct job *first, **last;
+	struct queue jobs;
 	size_t queued;
 	unsigned count, idle, size;	/* threads running, of them waiting, at most */
 	bool closing;
-	pthread_t *threads;
+	struct thread *threads;		/* owned */
 };
+
+static void append(struct queue *queue, struct job *job)
+{
+	job->next = NULL;
+	*queue->last = job;
+	queue->last = &job->next;
+}
+
+/* The first, or NULL. */
+static struct job *take(struct queue *queue)
+{
+	struct job *job = queue->first;
+
+	if (job == NULL)
+		return NULL;
+	queue->first = job->next;
+	if (queue->first == NULL)
+		queue->last = &queue->first;
+	return job;
+}
 
 static void done(struct task *task)
 {
@@ -23,32 +54,51 @@ static void done(struct task *task)
 	job->done(job);
 }
 
-/* The next job, or NULL when the pool closes and nothing is left. Mutex held. */
-static struct job *next_job(struct pool *pool)
+/* A thread that runs a job with this key, or NULL. */
+static struct thread *who_runs(struct pool *pool, uint64_t key)
 {
-	struct job *job;
+	for (unsigned i = 0; i < pool->count && key != 0; i++)
+		if (pool->threads[i].key == key)
+			return &pool->threads[i];
+	return NULL;
+}
 
-	pool->idle++;
-	while (pool->first == NULL && !pool->closing)
-		pthread_cond_wait(&pool->work, &pool->mutex);
-	pool->idle--;
-	job = pool->first;
-	if (job == NULL)
-		return NULL;
-	pool->first = job->next;
-	if (pool->first == NULL)
-		pool->last = &pool->first;
-	pool->queued--;
+/* The next job, or NULL when the pool closes and nothing is left.  Mutex held. */
+static struct job *next_job(struct pool *pool, struct thread *self)
+{
+	/* They were in turn before any that still wait there. */
+	struct job *job = take(&self->behind);
+	struct thread *other;
+
+	if (job != NULL)
+		return job;
+	self->key = 0;
+	for (;;) {
+		pool->idle++;
+		while (pool->jobs.first == NULL && !pool->closing)
+			pthread_cond_wait(&pool->work, &pool->mutex);
+		pool->idle--;
+		job = take(&pool->jobs);
+		if (job == NULL)
+			return NULL;
+		pool->queued--;
+		other = who_runs(pool, job->key);
+		if (other == NULL)
+			break;
+		append(&other->behind, job);
+	}
+	self->key = job->key;
 	return job;
 }
 
 static void *run(void *data)
 {
-	struct pool *pool = data;
+	struct thread *self = data;
+	struct pool *pool = self->pool;
 	struct job *job;
 
 	pthread_mutex_lock(&pool->mutex);
-	while ((job = next_job(pool)) != NULL) {
+	while ((job = next_job(pool, self)) != NULL) {
 		pthread_mutex_unlock(&pool->mutex);
 		job->work(job);
 		job->task.run = done;
@@ -65,21 +115,25 @@ struct pool *pool_new(unsigned threads)
 
 	pthread_mutex_init(&pool->mutex, NULL);
 	pthread_cond_init(&pool->work, NULL);
-	pool->last = &pool->first;
+	pool->jobs.last = &pool->jobs.first;
 	pool->size = threads > 0 ? threads : 1;
 	pool->threads = mem_new(pool->size, sizeof *pool->threads);
+	for (unsigned i = 0; i < pool->size; i++) {
+		pool->threads[i].pool = pool;
+		pool->threads[i].behind.last = &pool->threads[i].behind.first;
+	}
 	return pool;
 }
 
 void pool_submit(struct pool *pool, struct job *job)
 {
-	job->next = NULL;
 	pthread_mutex_lock(&pool->mutex);
-	*pool->last = job;
-	pool->last = &job->next;
+	append(&pool->jobs, job);
 	pool->queued++;
 	if (pool->queued > pool->idle && pool->count < pool->size) {
-		if (pthread_create(&pool->threads[pool->count], NULL, run, pool) == 0)
+		struct thread *thread = &pool->threads[pool->count];
+
+		if (pthread_create(&thread->id, NULL, run, thread) == 0)
 			pool->count++;
 		else if (pool->count == 0)
 			abort();	/* nobody would ever run it: as with memory, start afresh */
@@ -97,7 +151,7 @@ void pool_free(struct pool *pool)
 	pthread_cond_broadcast(&pool->work);
 	pthread_mutex_unlock(&pool->mutex);
 	for (unsigned i = 0; i < pool->count; i++)
-		pthread_join(pool->threads[i], NULL);
+		pthread_join(pool->threads[i].id, NULL);
 	pthread_cond_destroy(&pool->work);
 	pthread_mutex_destroy(&pool->mutex);
 	free(pool->threads);

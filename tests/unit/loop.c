@@ -8,7 +8,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -272,6 +274,68 @@ static void test_pool(void)
 	free(s);
 }
 
+/* Many that wait, for one that came after them. */
+
+static struct {
+	sem_t go;
+	atomic_int running, most, next;
+	int done;
+} turns;
+
+struct turn {
+	struct job job;
+	int number, at;
+};
+
+static void wait_work(struct job *job)
+{
+	struct turn *t = CONTAINER_OF(job, struct turn, job);
+	int running = atomic_fetch_add(&turns.running, 1) + 1;
+
+	if (running > atomic_load(&turns.most))
+		atomic_store(&turns.most, running);
+	while (sem_wait(&turns.go) < 0)
+		;
+	t->at = atomic_fetch_add(&turns.next, 1);
+	atomic_fetch_sub(&turns.running, 1);
+}
+
+static void let_go_work(struct job *job)
+{
+	(void)job;
+	for (int i = 0; i < 50; i++)
+		sem_post(&turns.go);
+}
+
+static void turn_done(struct job *job)
+{
+	(void)job;
+	if (++turns.done == 51)
+		loop_stop(loop);
+}
+
+static void test_pool_keys(void)
+{
+	struct pool *pool = pool_new(4);
+	struct job let_go = { .work = let_go_work, .done = turn_done, .home = loop };
+	struct turn *t = calloc(50, sizeof *t);
+
+	CHECK(sem_init(&turns.go, 0, 0) == 0);
+	for (int i = 0; i < 50; i++) {
+		t[i].job = (struct job){ .work = wait_work, .done = turn_done, .home = loop,
+					 .key = 7 };
+		pool_submit(pool, &t[i].job);
+	}
+	pool_submit(pool, &let_go);
+	run(10000);
+	CHECK(turns.done == 51 && atomic_load(&turns.most) == 1);
+	for (int i = 0; i < 50; i++)
+		CHECK(t[i].at == i);
+	pool_free(pool);
+	sem_destroy(&turns.go);
+	free(t);
+}
+
 int main(void)
 {
 	loop = loop_new(&err);
@@ -282,6 +346,7 @@ int main(void)
 	test_tasks();
 	test_signals();
 	test_pool();
+	test_pool_keys();
 	loop_free(loop);
 	return UNIT_RESULT();
 }
