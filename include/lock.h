@@ -25,6 +25,8 @@ struct lock {
 int lock_take(struct lock *, int dir, const char *file, uint32_t byte, struct err *);
 /* The same, but only if nobody holds it: false then, and on any failure. */
 bool lock_try(struct lock *, int dir, const char *file, uint32_t byte);
+/* Somebody holds it now; false also on any failure. */
+bool lock_is_held(int dir, const char *file, uint32_t byte);
 void lock_release(struct lock *);	/* safe on LOCK_INIT, and leaves it behind */
 
 #endif

@@ -92,8 +92,15 @@ int store_version(struct store *, struct str path, struct version, enum store_wa
 /* The record of the directory above the path is live here; of the root's names it always is. */
 int store_directory_known(struct store *, struct str path, bool *ret, struct err *);
 
-/* False: who looked at this path now would wait for its writer. */
-bool store_is_still(const struct store *, struct str path);
+/*
+ * None of these waits for a version that is being written, however slow the
+ * disk: until it is on disk they tell of what was there before.  They do
+ * wait while a directory is made or removed, or a history is pruned, at just
+ * this path, and to make durable what a writer left who died.
+ */
+bool store_would_wait(struct store *, struct str path);
+/* Wait for whoever writes at the path now; what one left who died is on disk then. */
+int store_await(struct store *, struct str path, struct err *);
 
 /* stage.c: bodies on their way */
 

@@ -230,9 +230,11 @@ static void look(struct job *job)
 		return;
 	/*
 	 * Its writer may be just about to commit it.  One that is through has done so
-	 * before now, and it may be pruned again, or never will.
+	 * before now, and it may be pruned again, or never will; what one left who died
+	 * shows only when it was waited for.
 	 */
-	if (e->err.kind == ERR_ABSENT && writer_is_through(e)) {
+	if (e->err.kind == ERR_ABSENT && writer_is_through(e) &&
+	    store_await(store_of(e), buf_str(&e->path), &e->err) == 0) {
 		if (open_entry(e) == 0)
 			return;
 		e->done = e->err.kind == ERR_ABSENT;

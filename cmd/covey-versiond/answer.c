@@ -1,10 +1,11 @@
 /*
  * answer - other nodes' questions, and records this node keeps as a home
  *
- * A CHECK is answered at once, from the loop; one about a path that is just
- * being written waits in the pool until the writer is through, so that it
- * holds up nobody else.  A STORE is committed in the pool.  When a question
- * comes back from there the layout may have changed, and it is judged anew.
+ * A CHECK is answered at once, from the loop; one that would have to wait
+ * (for a directory that is being made, or for what a writer left who died)
+ * does so in the pool, where it holds up nobody else.  A STORE is committed in
+ * the pool, those of one path one after the other.  When a question comes back
+ * from there the layout may have changed, and it is judged anew.
  */
 #include "versiond.h"
 
@@ -14,7 +15,7 @@
 #include "mem.h"
 
 #define JOBS_MAX 4096			/* questions beyond are dropped: they will be repeated */
-#define WAITS_MAX 8			/* a path that is written all the time */
+#define WAITS_MAX 8			/* then nobody is told anything: it will be asked again */
 
 struct question {
 	struct talk_waiting waiting;	/* of the request */
@@ -86,6 +87,11 @@ static void copy_question(struct question *q, const struct wire *wire)
 	q->store.type = (struct str){ q->text.data + wire->store.path.n, wire->store.type.n };
 }
 
+static struct str path_of(const struct question *q)
+{
+	return q->type == WIRE_CHECK ? q->check.path : q->store.path;
+}
+
 static struct question *keep_question(struct versiond *v, const struct wire *wire,
 				      const struct address *from, struct serve_request *request)
 {
@@ -97,16 +103,12 @@ static struct question *keep_question(struct versiond *v, const struct wire *wir
 	if (from != NULL)
 		q->from = *from;
 	copy_question(q, wire);
+	q->job.key = path_hash(path_of(q));
 	if (request != NULL) {
 		q->waiting.gone = gone;
 		request->data = &q->waiting;
 	}
 	return q;
-}
-
-static struct str path_of(const struct question *q)
-{
-	return q->type == WIRE_CHECK ? q->check.path : q->store.path;
 }
 
 /* The answer, if there is one, and the end of the question. */
@@ -128,7 +130,7 @@ static void wait_work(struct job *job)
 {
 	struct question *q = CONTAINER_OF(job, struct question, job);
 
-	look_wait(q->versiond, path_of(q));
+	look_await(q->versiond, path_of(q));
 }
 
 static void look_again(struct question *q);
@@ -145,7 +147,7 @@ static void wait_done(struct job *job)
 /* False: nobody is writing there. */
 static bool wait_for_writer(struct question *q)
 {
-	if (look_is_still(q->versiond, path_of(q)))
+	if (!look_would_wait(q->versiond, path_of(q)))
 		return false;
 	if (q->waits++ == WAITS_MAX) {
 		finish(q, HOME_NOTHING);
@@ -255,6 +257,7 @@ void answer_commit(void *data, uint64_t id, const struct store_ask *ask)
 	own->keep = v->home.layout.keep_versions;
 	buf_addstr(&own->path, ask->path);
 	buf_addstr(&own->type, ask->type);
+	own->job.key = path_hash(ask->path);
 	own->job.work = own_work;
 	own->job.done = own_done;
 	versiond_submit(v, v->pool, &own->job);
@@ -282,7 +285,7 @@ static void begin_store(struct versiond *v, const struct wire *wire, const struc
 static bool comes_too_early(struct versiond *v, const struct wire *wire,
 			    const struct address *from, struct serve_request *request)
 {
-	if (wire->type != WIRE_CHECK || look_is_still(v, wire->check.path))
+	if (wire->type != WIRE_CHECK || !look_would_wait(v, wire->check.path))
 		return false;
 	if (v->jobs >= JOBS_MAX)
 		drop(v, from, request);

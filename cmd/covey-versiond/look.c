@@ -172,21 +172,20 @@ int look_up(void *data, struct str path, struct version version, bool below,
 	return look(v, path, version, below, ret);
 }
 
-bool look_is_still(struct versiond *v, struct str path)
+bool look_would_wait(struct versiond *v, struct str path)
 {
 	struct store *store = v->service->store;
 
-	return store_is_still(store, path) && (path.n == 0 || store_is_still(store, path_parent(path)));
+	return store_would_wait(store, path) ||
+	       (path.n > 0 && store_would_wait(store, path_parent(path)));
 }
 
-void look_wait(struct versiond *v, struct str path)
+void look_await(struct versiond *v, struct str path)
 {
-	struct store_entry entry = STORE_ENTRY_INIT;
-	bool known;
+	struct str parent = path_parent(path);
 
-	/* What they tell does not matter: it is looked up again when they return. */
-	if (store_newest(v->service->store, path, STORE_RECORD, &entry, NULL) == 0)
-		store_entry_clear(&entry);
-	if (path.n > 0)
-		store_directory_known(v->service->store, path, &known, NULL);
+	/* An error shows again when it is looked up. */
+	store_await(v->service->store, path, NULL);
+	if (parent.n > 0)
+		store_await(v->service->store, parent, NULL);
 }

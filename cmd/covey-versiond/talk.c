@@ -1,8 +1,8 @@
 /*
  * talk - version.sock: requests of this node's programs
  *
- * A request about a path that is just being written waits in the pool until
- * the writer is through; then it begins.
+ * A request whose lookup would have to wait does so in the pool; then it
+ * begins.
  */
 #include "versiond.h"
 
@@ -10,7 +10,7 @@
 #include "container.h"
 #include "mem.h"
 
-#define WAITS_MAX 8			/* a path that is written all the time: go on and wait here */
+#define WAITS_MAX 8			/* then go on and wait here */
 
 /* NEWEST and STORE under way. */
 struct pending {
@@ -166,7 +166,7 @@ static void early_work(struct job *job)
 {
 	struct early *early = CONTAINER_OF(job, struct early, job);
 
-	look_wait(early->versiond, buf_str(&early->path));
+	look_await(early->versiond, buf_str(&early->path));
 }
 
 static void early_done(struct job *job)
@@ -174,7 +174,7 @@ static void early_done(struct job *job)
 	struct early *early = CONTAINER_OF(job, struct early, job);
 	struct versiond *v = early->versiond;
 	bool again = early->request != NULL && ++early->waits < WAITS_MAX &&
-		     !look_is_still(v, buf_str(&early->path));
+		     look_would_wait(v, buf_str(&early->path));
 
 	if (again) {
 		versiond_submit(v, v->pool, &early->job);
@@ -196,7 +196,7 @@ static void begin_when_still(struct versiond *v, struct serve_request *request, 
 {
 	struct early *early;
 
-	if (look_is_still(v, path)) {
+	if (!look_would_wait(v, path)) {
 		begin(v, request, body);
 		return;
 	}
@@ -208,6 +208,7 @@ static void begin_when_still(struct versiond *v, struct serve_request *request, 
 	buf_addstr(&early->body, body);
 	early->waiting.gone = early_gone;
 	request->data = &early->waiting;
+	early->job.key = path_hash(path);
 	early->job.work = early_work;
 	early->job.done = early_done;
 	versiond_submit(v, v->pool, &early->job);

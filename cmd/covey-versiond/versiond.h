@@ -91,10 +91,10 @@ void group_behind(struct versiond *, uint64_t epoch, const struct address *disco
 /* look.c */
 struct looks *looks_new(void);		/* free() */
 home_lookup look_up;			/* data is the struct versiond */
-/* False: a lookup of this path would wait for a writer. */
-bool look_is_still(struct versiond *, struct str path);
-/* On a pool's thread: returns when that writer is through. */
-void look_wait(struct versiond *, struct str path);
+/* A lookup of this path would wait: a directory is coming or going, or a writer died. */
+bool look_would_wait(struct versiond *, struct str path);
+/* On a pool's thread: returns when it would not, for the moment. */
+void look_await(struct versiond *, struct str path);
 
 /* answer.c */
 struct question;

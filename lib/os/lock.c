@@ -54,6 +54,17 @@ bool lock_try(struct lock *lock, int dir, const char *file, uint32_t number)
 	return false;
 }
 
+bool lock_is_held(int dir, const char *file, uint32_t number)
+{
+	struct flock byte = byte_of(number);
+	int fd = open_file(dir, file);
+	bool held = fd >= 0 && fcntl(fd, F_OFD_GETLK, &byte) == 0 && byte.l_type != F_UNLCK;
+
+	if (fd >= 0)
+		close(fd);
+	return held;
+}
+
 void lock_release(struct lock *lock)
 {
 	if (lock->fd >= 0)

@@ -33,7 +33,7 @@
  * tree/ and history/ both, and a dead tree/P is moved on by the next commit.
  *
  * From the first change that others could see until all is synced the
- * counters make readers wait (commit_reveal(), counters.c).
+ * counters make readers go by O, or wait (commit_reveal(), counters.c).
  *
  * The version is chosen above everything known here (choose.c).  One made
  * elsewhere that is older than what is known goes to history; what is there
@@ -140,14 +140,27 @@ static bool of_directory(const struct commit_state *s)
 	       s->how == COMMIT_ABOVE;
 }
 
+/*
+ * It is just a version of a file, and the one before, if any, was linked
+ * into history: so readers can do without it until it is on disk.
+ */
+static bool can_be_left_out(const struct commit_state *s)
+{
+	return !of_directory(s) && !s->entry.directory && !s->entry.foreign &&
+	       (s->how == COMMIT_OWN || s->how == COMMIT_MERGE);
+}
+
 int commit_reveal(struct store *store, const struct commit *c, struct commit_state *s,
 		  struct err *err)
 {
+	struct doubt doubt = { .coming = s->record.version, .before = s->entry.record.version };
+
 	if (s->begun)
 		return 0;
 	if (s->mark.segment != 0 && outbox_wait(c->outbox, s->mark, err) < 0)
 		return -1;
-	counters_begin(store, counters_slot(path_hash(c->path)), c->path, of_directory(s));
+	counters_begin(store, counters_slot(path_hash(c->path)), c->path, of_directory(s),
+		       can_be_left_out(s) ? &doubt : NULL);
 	s->begun = true;
 	return 0;
 }

@@ -5,8 +5,14 @@
  * open.  It has a slot per byte of the lock file: `begun` is raised by who
  * holds the lock, before the first name changes, and `done` made equal when
  * all of it is on disk.  So a reader that looked and then finds them equal
- * has seen nothing that a power cut could take back, at no cost.  If they
- * differ it waits for the lock; if they still differ then, the writer died
+ * has seen nothing that a power cut could take back, at no cost.
+ *
+ * If they differ, one version of one path is in doubt: whatever was seen
+ * besides was on disk before the writer could take the lock.  The slot names
+ * it and the one that was the newest before, so that a reader need not wait
+ * for a slow disk: until `done` the older one is the answer.  A change that
+ * is not just a version of a file names none, and the reader waits for the
+ * lock.  If the lock is free, and they still differ under it, the writer died
  * or failed, and a sync of the whole file system makes what it left durable.
  *
  * The same table has a number per partition, raised with begun and again
@@ -26,14 +32,18 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define MAGIC "covey counters1"		/* with its NUL: 16 bytes */
+#define MAGIC "covey counters2"		/* with its NUL: 16 bytes */
 #define BOOT_TEXT 40
 #define TABLE_NAME "counters"
 #define TABLE_NEW "counters.new"	/* on its way, under the store's lock */
 
+/* What is in doubt is written only while begun = done: between two equal begun it is whole. */
 struct slot {
-	_Atomic uint64_t begun, done;
+	_Atomic uint32_t begun, done;
 	_Atomic uint32_t where;		/* the partitions it is about: one, and another or the same */
+	_Atomic uint32_t n[2];		/* of the versions: the coming one, the one before */
+	_Atomic uint64_t path;		/* its hash */
+	_Atomic uint64_t time[2], node[2];
 };
 
 struct counters {
@@ -192,13 +202,54 @@ void counters_directories(struct store *store)
 	atomic_fetch_add(&store->counters->directories, 1);
 }
 
-void counters_begin(struct store *store, unsigned slot, struct str path, bool directory)
+static void put_version(struct slot *s, int which, struct version v)
+{
+	atomic_store(&s->time[which], v.time);
+	atomic_store(&s->node[which], v.node);
+	atomic_store(&s->n[which], v.n);
+}
+
+static struct version get_version(struct slot *s, int which)
+{
+	return (struct version){
+		.time = atomic_load(&s->time[which]),
+		.node = atomic_load(&s->node[which]),
+		.n = (uint16_t)atomic_load(&s->n[which]),
+	};
+}
+
+enum doubt_kind counters_doubt(const struct store *store, struct str path, struct doubt *ret)
+{
+	uint64_t hash = path_hash(path);
+	struct slot *s = &store->counters->slots[counters_slot(hash)];
+	uint64_t about;
+
+	do {
+		ret->turn = atomic_load(&s->begun);
+		if (atomic_load(&s->done) == ret->turn)
+			return DOUBT_NONE;
+		about = atomic_load(&s->path);
+		ret->coming = get_version(s, 0);
+		ret->before = get_version(s, 1);
+		if (atomic_load(&s->done) == ret->turn)
+			return DOUBT_NONE;
+	} while (atomic_load(&s->begun) != ret->turn);
+	if (about != hash)
+		return DOUBT_NONE;
+	return version_is_none(ret->coming) ? DOUBT_ALL : DOUBT_ONE;
+}
+
+void counters_begin(struct store *store, unsigned slot, struct str path, bool directory,
+		    const struct doubt *doubt)
 {
 	struct slot *s = &store->counters->slots[slot];
 	uint32_t names = path_partition(path);
 	uint32_t own = directory ? path_partition_of_directory(path) : names;
 
 	atomic_store(&s->where, names | own << 16);
+	atomic_store(&s->path, path_hash(path));
+	put_version(s, 0, doubt != NULL ? doubt->coming : VERSION_NONE);
+	put_version(s, 1, doubt != NULL ? doubt->before : VERSION_NONE);
 	atomic_fetch_add(&s->begun, 1);
 	raise(store->counters, slot);
 	if (directory)
@@ -213,6 +264,8 @@ void counters_end(struct store *store, unsigned slot, bool directory)
 		counters_directories(store);
 	raise(store->counters, slot);
 	atomic_store(&s->done, atomic_load(&s->begun));
+	/* Who noted the first of these may just have told of what was there before. */
+	raise(store->counters, slot);
 }
 
 int counters_settle(struct store *store, unsigned slot, struct err *err)

@@ -47,6 +47,11 @@ int disk_lock(struct store *store, struct lock *lock, struct str path, struct er
 	return disk_lock_slot(store, lock, counters_slot(path_hash(path)), err);
 }
 
+bool disk_is_locked(struct store *store, struct str path)
+{
+	return lock_is_held(store->dir, DISK_LOCK_FILE, counters_slot(path_hash(path)));
+}
+
 int disk_check(struct store *store, bool space, struct err *err)
 {
 	struct statvfs st;

@@ -112,7 +112,7 @@ static int evict(struct store *store, struct str path, struct version v, uint64_
 		if (version_cmp(h.entries[i].record.version, v) == 0 && h.entries[i].content)
 			entry = &h.entries[i];
 	if (entry != NULL) {
-		counters_begin(store, slot, path, false);
+		counters_begin(store, slot, path, false, NULL);
 		bytes = entry->record.size;
 		status = evict_now(store, path, entry, err);
 	}

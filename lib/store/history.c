@@ -128,11 +128,35 @@ struct question {
 	struct history history;
 };
 
-static int look_history_of(void *data, struct err *err)
+/* Of the version in doubt only what was known before. */
+static void leave_out(struct history *h, const struct doubt *doubt)
+{
+	bool known = version_cmp(doubt->before, doubt->coming) == 0;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < h->count; i++) {
+		struct history_entry *entry = &h->entries[i];
+		bool doubted = version_cmp(entry->record.version, doubt->coming) == 0;
+
+		if (doubted && !known) {
+			free(entry->type);
+			continue;
+		}
+		h->entries[kept] = *entry;
+		h->entries[kept++].content = entry->content && !doubted;
+	}
+	h->count = kept;
+}
+
+static int look_history_of(void *data, const struct doubt *doubt, struct err *err)
 {
 	struct question *q = data;
 
-	return history_now(q->store, q->path, &q->history, err);
+	if (history_now(q->store, q->path, &q->history, err) < 0)
+		return -1;
+	if (doubt != NULL)
+		leave_out(&q->history, doubt);
+	return 0;
 }
 
 static void clear_answer(void *data)

@@ -32,23 +32,41 @@ int disk_check(struct store *, bool space, struct err *);
  */
 int disk_lock(struct store *, struct lock *, struct str path, struct err *);
 int disk_lock_slot(struct store *, struct lock *, unsigned slot, struct err *);
+/* Somebody holds it, who has not died. */
+bool disk_is_locked(struct store *, struct str path);
 /* Give the ballast's space to whoever deletes; true when there was some. */
 bool disk_release_reserve(struct store *);
 void disk_fill_reserve(struct store *);
 
 /* counters.c: visible only when durable */
 
-#define SLOTS (1u << 16)	/* bytes of the lock file that are used */
+#define SLOTS (1u << 14)	/* bytes of the lock file that are used */
 unsigned counters_slot(uint64_t hash);	/* of a path's hash */
 int counters_open(struct store *, struct err *);	/* under the lock on the store */
 void counters_close(struct store *);
 /* Nobody is changing what the slot is about: all that was seen before this is on disk. */
 bool counters_still(const struct store *, unsigned slot);
+
+/* What a power cut could still take back of a path. */
+struct doubt {
+	struct version coming;		/* this version of it, and nothing else */
+	struct version before;		/* the newest until then; the same: its content is coming */
+	uint32_t turn;			/* of the slot: later ones are others */
+};
+enum doubt_kind {
+	DOUBT_NONE,
+	DOUBT_ONE,
+	DOUBT_ALL,			/* anything */
+};
+/* Of what was seen of the path before this; ret->turn is set always, the rest for DOUBT_ONE. */
+enum doubt_kind counters_doubt(const struct store *, struct str path, struct doubt *ret);
 /*
- * Under the slot's lock: something of the path changes now; and it is on
- * disk.  directory: so do the directories there are, or a directory's record.
+ * Under the slot's lock: something of the path changes now (all but the
+ * turn of *doubt; NULL: anything); and it is on disk.  directory: so do the
+ * directories there are, or a directory's record.
  */
-void counters_begin(struct store *, unsigned slot, struct str path, bool directory);
+void counters_begin(struct store *, unsigned slot, struct str path, bool directory,
+		    const struct doubt *);
 void counters_end(struct store *, unsigned slot, bool directory);
 /* Under the slot's lock: finish what somebody left who died. */
 int counters_settle(struct store *, unsigned slot, struct err *);
@@ -187,11 +205,18 @@ int put_record(int fd, const struct record *, struct str type, bool directory, s
 /* lookup.c */
 
 /*
- * Call look_at() until what it saw is on disk: once without a lock, then
- * under the path's.  clear() undoes a look.
+ * Call look_at() until what it saw is on disk: without a lock; without what
+ * is in doubt; and only then under the path's lock.  It returns 0, -1, or
+ * LOOK_WAIT when it cannot leave out what is in doubt (NULL: nothing is).
+ * clear() undoes a look.
  */
-int look_durably(struct store *, struct str path, int (*look_at)(void *data, struct err *),
-		 void (*clear)(void *data), void *data, struct err *);
+#define LOOK_WAIT 1
+typedef int durable_look(void *data, const struct doubt *, struct err *);
+int look_durably(struct store *, struct str path, durable_look *, void (*clear)(void *data),
+		 void *data, struct err *);
+/* store_newest() without what is in doubt, for who looks durably himself. */
+int newest_beside(struct store *, struct str path, enum store_want, const struct doubt *,
+		  struct store_entry *ret, struct err *);
 /* store_newest(), store_history() for who holds the path's lock. */
 int newest_now(struct store *, struct str path, enum store_want, struct store_entry *ret,
 	       struct err *);

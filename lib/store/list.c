@@ -4,7 +4,7 @@
  * The names of tree/ and history/ are read first, the tree's before the
  * history's: a file deleted in between shows as deleted.  Tombstones are
  * looked for only where history has the name; only the names that are
- * returned are looked at.
+ * returned are looked at.  One that is just being written shows as it was.
  */
 #include "inside.h"
 
@@ -164,7 +164,26 @@ struct examination {
 	bool shows;
 };
 
-static int look_at(void *data, struct err *err)
+/* Without what is in doubt. */
+static int look_beside(struct examination *x, const struct doubt *doubt, struct err *err)
+{
+	struct store_entry entry = STORE_ENTRY_INIT;
+	int status = newest_beside(x->l->store, buf_str(&x->l->below), STORE_RECORD, doubt, &entry,
+				   err);
+
+	if (status != 0)
+		return status;
+	x->entry.directory = entry.directory;
+	x->entry.record = entry.record;
+	if (entry.type[0] != '\0')
+		x->entry.type = mem_copy(entry.type, strlen(entry.type));
+	x->shows = !entry.foreign && !version_is_none(entry.record.version) &&
+		   (x->with_deleted || record_is_live(&entry.record));
+	store_entry_clear(&entry);
+	return 0;
+}
+
+static int look_at(void *data, const struct doubt *doubt, struct err *err)
 {
 	struct examination *x = data;
 	const struct listing_state *l = x->l;
@@ -173,6 +192,8 @@ static int look_at(void *data, struct err *err)
 	struct names below;
 	int status = 0;
 
+	if (doubt != NULL)
+		return look_beside(x, doubt, err);
 	names_set(&below, str_of(x->candidate->name));
 	if (l->tree >= 0 && look_tree(l->tree, x->candidate->name, &found, err) < 0)
 		return -1;
@@ -250,9 +271,9 @@ static void state_clear(struct listing_state *l)
 }
 
 /* That the directory is there is on disk, too. */
-static int nothing_more(void *data, struct err *err)
+static int nothing_more(void *data, const struct doubt *doubt, struct err *err)
 {
-	(void)data, (void)err;
+	(void)data, (void)doubt, (void)err;
 	return 0;
 }
 

@@ -8,8 +8,9 @@
  *
  * The tree is read first.  Whatever writers do meanwhile, the answer was
  * the newest version at some moment between the two look-ups.  That it was
- * on disk the counters say; if they do not, all is looked up once more
- * under the path's lock.
+ * on disk the counters say.  If a version is still on its way there, all is
+ * looked up once more without it, so that nobody waits for a writer, however
+ * slow its disk; where that cannot be, under the path's lock.
  *
  * System calls of a GET: openat2, fstat, fgetxattr, readlinkat.
  */
@@ -18,6 +19,8 @@
 #include "fs.h"
 
 #include <unistd.h>
+
+#define TRIES 8		/* each is a version that came meanwhile */
 
 void store_entry_clear(struct store_entry *entry)
 {
@@ -100,23 +103,43 @@ int entry_of(struct store *store, struct names *names, struct found *found,
 		    : 0;
 }
 
-int look_durably(struct store *store, struct str path, int (*look_at)(void *data, struct err *),
-		 void (*clear)(void *data), void *data, struct err *err)
+/* Under the path's lock. */
+static int look_locked(struct store *store, struct str path, durable_look *look_at, void *data,
+		       struct err *err)
 {
-	unsigned slot = counters_slot(path_hash(path));
 	struct lock lock = LOCK_INIT;
 	int status;
 
-	if (look_at(data, err) < 0)
+	if (disk_lock(store, &lock, path, err) < 0)
 		return -1;
-	if (counters_still(store, slot))
-		return 0;
-	clear(data);
-	if (disk_lock_slot(store, &lock, slot, err) < 0)
-		return -1;
-	status = look_at(data, err);
+	status = look_at(data, NULL, err);
 	lock_release(&lock);
 	return status;
+}
+
+int look_durably(struct store *store, struct str path, durable_look *look_at,
+		 void (*clear)(void *data), void *data, struct err *err)
+{
+	struct doubt doubt = { .turn = 0 }, next;
+	bool beside = false;
+
+	for (int i = 0; i < TRIES; i++) {
+		int status = look_at(data, beside ? &doubt : NULL, err);
+		enum doubt_kind kind;
+
+		if (status < 0)
+			return -1;
+		kind = counters_doubt(store, path, &next);
+		if (status == 0 && (beside ? next.turn == doubt.turn : kind == DOUBT_NONE))
+			return 0;
+		clear(data);
+		if (status == LOOK_WAIT || kind == DOUBT_ALL ||
+		    (kind == DOUBT_ONE && !disk_is_locked(store, path)))
+			break;
+		beside = kind == DOUBT_ONE;
+		doubt = next;
+	}
+	return look_locked(store, path, look_at, data, err);
 }
 
 /* What is asked about a path, and the answer. */
@@ -145,7 +168,33 @@ static int answer(struct question *q, int status, const char *what, struct store
 	return 0;
 }
 
-static int look_newest(void *data, struct err *err)
+/* The version is known, its content is not here yet. */
+static void become_pointer(struct store_entry *entry)
+{
+	if (entry->fd >= 0)
+		close(entry->fd);
+	entry->fd = -1;
+	entry->content = false;
+}
+
+/* What was the newest before the one in doubt, which was found. */
+static int look_before(struct question *q, struct names *names, const struct doubt *doubt,
+		       struct err *err)
+{
+	if (version_cmp(doubt->before, doubt->coming) == 0) {
+		become_pointer(&q->entry);
+		return 0;
+	}
+	store_entry_clear(&q->entry);
+	if (version_is_none(doubt->before))
+		return 0;
+	if (from_history(q->store, names, doubt->before, q->want, &q->entry, err) < 0)
+		return -1;
+	/* It may be gone when the one in doubt no longer is. */
+	return version_is_none(q->entry.record.version) ? LOOK_WAIT : 0;
+}
+
+static int look_newest(void *data, const struct doubt *doubt, struct err *err)
 {
 	struct question *q = data;
 	struct found found = FOUND_INIT;
@@ -161,16 +210,30 @@ static int look_newest(void *data, struct err *err)
 	if (status == 0)
 		status = entry_of(q->store, &names, &found, tombstone, q->want, &q->entry, err);
 	found_clear(&found);
+	if (status == 0 && doubt != NULL &&
+	    version_cmp(q->entry.record.version, doubt->coming) == 0)
+		status = look_before(q, &names, doubt, err);
 	return status;
+}
+
+int newest_beside(struct store *store, struct str path, enum store_want want,
+		  const struct doubt *doubt, struct store_entry *ret, struct err *err)
+{
+	struct question q = { .store = store, .path = path, .want = want,
+			      .entry = STORE_ENTRY_INIT };
+	int status = look_newest(&q, doubt, err);
+
+	if (status == LOOK_WAIT) {
+		store_entry_clear(&q.entry);
+		return LOOK_WAIT;
+	}
+	return answer(&q, status, "", ret, err);
 }
 
 int newest_now(struct store *store, struct str path, enum store_want want,
 	       struct store_entry *ret, struct err *err)
 {
-	struct question q = { .store = store, .path = path, .want = want,
-			      .entry = STORE_ENTRY_INIT };
-
-	return answer(&q, look_newest(&q, err), "", ret, err);
+	return newest_beside(store, path, want, NULL, ret, err);
 }
 
 int store_newest(struct store *store, struct str path, enum store_want want,
@@ -185,9 +248,10 @@ int store_newest(struct store *store, struct str path, enum store_want want,
 		      err);
 }
 
-static int look_version(void *data, struct err *err)
+static int look_version(void *data, const struct doubt *doubt, struct err *err)
 {
 	struct question *q = data;
+	bool doubted = doubt != NULL && version_cmp(q->version, doubt->coming) == 0;
 	struct found found = FOUND_INIT;
 	struct names names;
 	struct version tombstone = VERSION_NONE;
@@ -210,6 +274,10 @@ static int look_version(void *data, struct err *err)
 		if (version_cmp(q->version, tombstone) > 0)
 			q->entry.record.version = VERSION_NONE;
 	}
+	if (status == 0 && doubted && version_cmp(doubt->before, doubt->coming) == 0)
+		become_pointer(&q->entry);
+	else if (status == 0 && doubted)
+		store_entry_clear(&q->entry);
 	if (status == 0 && version_is_none(q->entry.record.version))
 		status = err_set(err, ERR_ABSENT, "no such version is known here");
 	return status;
@@ -227,7 +295,8 @@ int store_version(struct store *store, struct str path, struct version v, enum s
 		      "a version of ", ret, err);
 }
 
-static int look_known(void *data, struct err *err)
+/* A directory's own record is never just left out: whoever changes it makes others wait. */
+static int look_known(void *data, const struct doubt *doubt, struct err *err)
 {
 	struct question *q = data;
 	struct version removed;
@@ -235,6 +304,7 @@ static int look_known(void *data, struct err *err)
 	struct record record;
 	int fd;
 
+	(void)doubt;
 	names_set(&names, q->path);
 	fd = fs_open(q->store->tree, names.tree, O_RDONLY | O_DIRECTORY, 0);
 	if (fd < 0)
@@ -260,7 +330,27 @@ int store_directory_known(struct store *store, struct str path, bool *ret, struc
 	return 0;
 }
 
-bool store_is_still(const struct store *store, struct str path)
+bool store_would_wait(struct store *store, struct str path)
 {
-	return counters_still(store, counters_slot(path_hash(path)));
+	struct doubt doubt;
+
+	switch (counters_doubt(store, path, &doubt)) {
+	case DOUBT_NONE:
+		return false;
+	case DOUBT_ONE:
+		return !disk_is_locked(store, path);
+	case DOUBT_ALL:
+		break;
+	}
+	return true;
+}
+
+int store_await(struct store *store, struct str path, struct err *err)
+{
+	struct lock lock = LOCK_INIT;
+
+	if (path_check(path, err) < 0 || disk_lock(store, &lock, path, err) < 0)
+		return -1;
+	lock_release(&lock);
+	return 0;
 }

@@ -64,7 +64,8 @@ static void clear(struct pruning *p)
 static void begin(struct pruning *p)
 {
 	if (!p->begun)
-		counters_begin(p->store, counters_slot(path_hash(p->path)), p->path, true);
+		counters_begin(p->store, counters_slot(path_hash(p->path)), p->path, true,
+			       NULL);
 	p->begun = true;
 }
 

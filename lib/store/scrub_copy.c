@@ -166,7 +166,7 @@ static int point(struct store *store, struct str path, struct found *found, stru
 	};
 	unsigned slot = counters_slot(path_hash(path));
 
-	counters_begin(store, slot, path, false);
+	counters_begin(store, slot, path, false, NULL);
 	if (evict_inode(store, path, &entry, found->st.st_ino, err) < 0)
 		return -1;
 	counters_end(store, slot, false);

@@ -142,10 +142,13 @@ static int read_directory(struct subject *s, struct err *err)
 	return 0;
 }
 
-static int read_subject(void *data, struct err *err)
+static int read_subject(void *data, const struct doubt *doubt, struct err *err)
 {
 	struct subject *s = data;
 
+	/* Digests are kept until the path changes again: what is coming is waited for. */
+	if (doubt != NULL)
+		return LOOK_WAIT;
 	names_set(&s->names, s->path);
 	if (look_tree(s->store->tree, s->names.tree, &s->in_tree, err) < 0)
 		return -1;

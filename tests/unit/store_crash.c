@@ -2,12 +2,15 @@
  * store_crash - every commit, stopped before each of its system calls
  *
  * The calls that change the disk are defined here, over those of the C
- * library.  They serve two tests.
+ * library.  They serve three tests.
  *
  * Death: a child stops before its n-th such call, for every n; what it left
  * must hold the old or the new newest version, whole, all older ones, and
  * take the next commit.  Who looks right after is told of the new version
  * only when it is on disk, and of a noted one the outbox has the entry.
+ *
+ * Life: the child only holds still there.  Of a version of a file who looks
+ * meanwhile is told nothing, and does not wait.
  *
  * Order: what a power cut may take back is tracked (names put into a
  * directory, bytes and attributes of a file, until each is synced), and
@@ -22,6 +25,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -35,6 +39,7 @@ enum { DONE, STOPPED, FAILED, ACKNOWLEDGED /* though a call failed */ };
 static atomic_long calls;		/* also by the outbox's thread */
 static long stop_before;		/* 0: never */
 static int fail_with;			/* then the call fails with this; 0: the process ends */
+static int holds_at = -1;		/* or else says so here, and holds still; -1: it does not */
 
 static bool syncs_fail, links_fail;
 
@@ -142,13 +147,22 @@ static void name_changes(int dir, const char *name, ino_t inode)
 	lose(inode_above(dir, name), name, part == 'h');
 }
 
+/* The child goes no further. */
+static void hold_or_end(void)
+{
+	if (holds_at < 0 || write(holds_at, "", 1) != 1)
+		_exit(STOPPED);
+	for (;;)
+		pause();
+}
+
 /* True: this call is to fail. */
 static bool fails(void)
 {
 	if (stop_before == 0 || atomic_fetch_add(&calls, 1) + 1 != stop_before)
 		return false;
 	if (fail_with == 0)
-		_exit(STOPPED);
+		hold_or_end();
 	errno = fail_with;
 	return true;
 }
@@ -282,7 +296,7 @@ struct scenario {
 	void (*prepare)(const char *path);	/* NULL: nothing */
 	enum err_kind (*act)(const char *path);
 	const char *before, *after;	/* newest content; NULL: none */
-	enum { FILE_STAYS, DIRECTORY_COMES } kind;
+	enum { FILE_STAYS, VERSION_COMES, DIRECTORY_COMES } kind;
 };
 
 static uint64_t far_ahead = UINT64_C(7000000000) * 1000000000;
@@ -556,15 +570,15 @@ static enum err_kind act_adopt(const char *path)
 }
 
 static const struct scenario scenarios[] = {
-	{ "first version", NULL, act_put, NULL, "new", FILE_STAYS },
-	{ "second version", old_file, act_put, "old", "new", FILE_STAYS },
-	{ "third version", older_and_old_file, act_put, "old", "new", FILE_STAYS },
-	{ "version ahead of the clock", old_file, act_put_ahead, "old", "new", FILE_STAYS },
-	{ "first version ahead of the clock", NULL, act_put_ahead, NULL, "new", FILE_STAYS },
-	{ "deletion", older_and_old_file, act_delete, "old", NULL, FILE_STAYS },
-	{ "deletion of nothing", NULL, act_delete, NULL, NULL, FILE_STAYS },
-	{ "version after a deletion", deleted_file, act_put, NULL, "new", FILE_STAYS },
-	{ "old version from elsewhere", old_file, act_old_version, "old", "old", FILE_STAYS },
+	{ "first version", NULL, act_put, NULL, "new", VERSION_COMES },
+	{ "second version", old_file, act_put, "old", "new", VERSION_COMES },
+	{ "third version", older_and_old_file, act_put, "old", "new", VERSION_COMES },
+	{ "version ahead of the clock", old_file, act_put_ahead, "old", "new", VERSION_COMES },
+	{ "first version ahead of the clock", NULL, act_put_ahead, NULL, "new", VERSION_COMES },
+	{ "deletion", older_and_old_file, act_delete, "old", NULL, VERSION_COMES },
+	{ "deletion of nothing", NULL, act_delete, NULL, NULL, VERSION_COMES },
+	{ "version after a deletion", deleted_file, act_put, NULL, "new", VERSION_COMES },
+	{ "old version from elsewhere", old_file, act_old_version, "old", "old", VERSION_COMES },
 	{ "first version in new directories", NULL, act_put_below, NULL, NULL, DIRECTORY_COMES },
 	{ "directory", NULL, act_mkdir, NULL, NULL, DIRECTORY_COMES },
 	{ "directory after a deletion", deleted_file, act_mkdir, NULL, NULL, DIRECTORY_COMES },
@@ -584,8 +598,8 @@ static const struct scenario scenarios[] = {
 	{ "setting aside", spoiled_file, act_scrub, "Old", NULL, FILE_STAYS },
 	{ "setting aside of an older version", spoiled_older_file, act_scrub, "old", "old",
 	  FILE_STAYS },
-	{ "version in the outbox", old_file, act_put_noted, "old", "new", FILE_STAYS },
-	{ "deletion in the outbox", old_file, act_delete_noted, "old", NULL, FILE_STAYS },
+	{ "version in the outbox", old_file, act_put_noted, "old", "new", VERSION_COMES },
+	{ "deletion in the outbox", old_file, act_delete_noted, "old", NULL, VERSION_COMES },
 	{ "removal of a directory elsewhere", empty_directory, act_rmdir_elsewhere, NULL, NULL,
 	  FILE_STAYS },
 	{ "last name in a directory over a file", file_hidden, act_delete_child, NULL, "old",
@@ -765,6 +779,56 @@ static bool stopped_at(const struct scenario *s, size_t index, long n)
 	return status != DONE;
 }
 
+/*
+ * The scenario holds still before its n-th call: for a reader nothing has
+ * happened yet.  False when it has fewer.
+ */
+static bool held_at(const struct scenario *s, size_t index, long n)
+{
+	int ends[2] = { -1, -1 }, status = -1;
+	char path[40], byte;
+	size_t had;
+	bool held;
+	pid_t child;
+
+	snprintf(path, sizeof path, "s%zu/held%ld", index, n);
+	if (s->prepare != NULL)
+		s->prepare(path);
+	had = versions(path);
+	CHECK(pipe(ends) == 0);
+	child = fork();
+	if (child == 0) {
+		close(ends[0]);
+		stop_before = n;
+		holds_at = ends[1];
+		_exit(s->act(path) == ERR_NONE ? DONE : FAILED);
+	}
+	close(ends[1]);
+	held = read(ends[0], &byte, 1) == 1;
+	if (held) {
+		CHECK(!store_would_wait(store, str_of(path)));
+		CHECK(holds(path, s->before) && versions(path) == had);
+	}
+	kill(child, SIGKILL);
+	CHECK(waitpid(child, &status, 0) == child);
+	close(ends[0]);
+	return held;
+}
+
+static void hold_everywhere(const struct scenario *s, size_t index)
+{
+	int failed = unit_failures;
+	long n = 1;
+
+	alarm(60);	/* who waited would wait for ever */
+	while (unit_failures == failed && held_at(s, index, n))
+		n++;
+	alarm(0);
+	if (unit_failures > failed)
+		fprintf(stderr, "held at call %ld of: %s\n", n, s->name);
+	CHECK(n > 1);
+}
+
 static void stop_everywhere(const struct scenario *s, size_t index)
 {
 	int failed = unit_failures;
@@ -841,6 +905,9 @@ int main(void)
 		return UNIT_RESULT();
 	for (size_t i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++) {
 		order(&scenarios[i], i);
+		fail_with = 0;
+		if (scenarios[i].kind == VERSION_COMES)
+			hold_everywhere(&scenarios[i], i);
 		for (size_t k = 0; k < sizeof ends / sizeof ends[0]; k++) {
 			fail_with = ends[k];
 			stop_everywhere(&scenarios[i], i);

@@ -162,7 +162,7 @@ static enum err_kind again(const char *path, const struct record *record, const 
 
 static bool is_still(const char *path)
 {
-	return store_is_still(store, str_of(path));
+	return !store_would_wait(store, str_of(path));
 }
 
 static void in_tree(void)
