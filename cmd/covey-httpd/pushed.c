@@ -120,7 +120,8 @@ void pushed_finish(struct conn *c)
 		return;
 	}
 	memcpy(item->type, type.s ? type.s : "", type.n);
-	work->job = (struct job){ .work = commit_job, .done = committed, .home = c->worker->loop };
+	work->job = (struct job){ .work = commit_job, .done = committed, .home = c->worker->loop,
+				  .key = path_hash(buf_str(&item->path)) };
 	c->state = CONN_BUSY;
 	pool_submit(c->worker->httpd->pool, &work->job);
 }

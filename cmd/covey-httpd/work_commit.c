@@ -166,7 +166,8 @@ void work_commit(struct conn *c)
 {
 	struct work *work = c->request.work;
 
-	work->job = (struct job){ .work = commit_job, .done = committed, .home = c->worker->loop };
+	work->job = (struct job){ .work = commit_job, .done = committed, .home = c->worker->loop,
+				  .key = path_hash(buf_str(&work->items[0].path)) };
 	c->state = CONN_BUSY;
 	pool_submit(c->worker->httpd->pool, &work->job);
 }

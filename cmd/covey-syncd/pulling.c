@@ -369,6 +369,7 @@ static struct pulling *begin(struct syncd *d, const struct sync_pull *wanted)
 	p->progress.fire = askers_progress_due;
 	p->job.done = job_done;
 	p->job.home = d->loop;
+	p->job.key = path_hash(buf_str(&p->path));
 	p->next = d->pulls;
 	if (p->next != NULL)
 		p->next->prev = p;
