@@ -53,4 +53,7 @@ int err_sys(struct err *, const char *format, ...)
 int err_context(struct err *, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* Hand on the sentence of another, and return -1. */
+int err_pass(struct err *, const struct err *other);
+
 #endif

@@ -11,8 +11,12 @@
 #include "buf.h"
 #include "err.h"
 
+#include <stdbool.h>
+
 /* Append the whole file; more than cap bytes is ERR_TOO_LARGE, a directory ERR_CONFLICT. */
 int file_read(const char *path, size_t cap, struct buf *ret, struct err *);
+/* The same; but that there is none is success, and said. */
+int file_read_any(const char *path, size_t cap, struct buf *ret, bool *ret_there, struct err *);
 
 /* Make or replace the file.  On failure what stood there still does. */
 int file_replace(const char *path, struct str bytes, unsigned mode, struct err *);

@@ -38,6 +38,9 @@ int inifile_read(const char *file, inifile_each *, void *data, struct err *);
 int inifile_read_text(struct str text, const char *file, inifile_each *, void *data,
 		      struct err *);
 
+/* For each(): "bad KEY "VALUE"". */
+int inifile_bad(struct str key, struct str value, struct err *);
+
 struct inifile {
 	struct buf text;
 	struct err err;		/* of the first bad put */

@@ -57,8 +57,7 @@ static int each(void *data, struct str section, struct str key, struct str value
 		rc = take_offset(value, &s->offset);
 	else if (str_eq(key, STR("silent")))
 		s->silent = str_eq(value, STR("yes"));
-	return rc == 0 ? 0 : err_set(err, ERR_CORRUPT, "bad %.*s \"%.*s\"", STR_ARG(key),
-				     STR_ARG(value));
+	return rc == 0 ? 0 : inifile_bad(key, value, err);
 }
 
 static int save(const struct discoverd *d, const struct node_standing *s, struct err *err)

@@ -23,7 +23,7 @@ static int each(void *data, struct str section, struct str key, struct str value
 {
 	if (str_eq(section, STR("covey")) && str_eq(key, STR("start")) &&
 	    str_u64(value, UINT64_MAX - 1, data) < 0)
-		return err_set(err, ERR_CORRUPT, "bad start \"%.*s\"", STR_ARG(value));
+		return inifile_bad(key, value, err);
 	return 0;
 }
 
@@ -173,8 +173,7 @@ static int each_promise(void *data, struct str section, struct str key, struct s
 		rc = take_ballot(value, &promise->promised);
 	else if (str_eq(key, STR("accepted")))
 		rc = take_ballot(value, &promise->accepted);
-	return rc == 0 ? 0 : err_set(err, ERR_CORRUPT, "bad %.*s \"%.*s\"", STR_ARG(key),
-				     STR_ARG(value));
+	return rc == 0 ? 0 : inifile_bad(key, value, err);
 }
 
 int state_load_promise(const struct discoverd *d, struct synod_promise *ret, struct err *err)
@@ -187,7 +186,7 @@ int state_load_promise(const struct discoverd *d, struct synod_promise *ret, str
 	if (rc < 0 && why.kind == ERR_ABSENT)
 		rc = 0;
 	else if (rc < 0)
-		rc = err_set(err, why.kind, "%s", why.text);
+		rc = err_pass(err, &why);
 	else if (promise.value.epoch != 0)
 		rc = layout_judge(&promise.value, file, err);
 	free(file);

@@ -85,3 +85,10 @@ int err_context(struct err *err, const char *format, ...)
 		abort();
 	return -1;	/* a sentence too long for its place is cut */
 }
+
+int err_pass(struct err *err, const struct err *other)
+{
+	if (err != NULL)
+		*err = *other;
+	return -1;
+}

@@ -44,6 +44,17 @@ int file_read(const char *path, size_t cap, struct buf *ret, struct err *err)
 	return rc;
 }
 
+int file_read_any(const char *path, size_t cap, struct buf *ret, bool *ret_there, struct err *err)
+{
+	struct err why = ERR_INIT;
+	bool there = file_read(path, cap, ret, &why) == 0;
+
+	if (!there && why.kind != ERR_ABSENT)
+		return err_pass(err, &why);
+	*ret_there = there;
+	return 0;
+}
+
 char *file_directory(const char *path)
 {
 	const char *slash = strrchr(path, '/');

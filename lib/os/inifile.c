@@ -98,6 +98,11 @@ int inifile_read_text(struct str text, const char *file, inifile_each *each, voi
 	return 0;
 }
 
+int inifile_bad(struct str key, struct str value, struct err *err)
+{
+	return err_set(err, ERR_CORRUPT, "bad %.*s \"%.*s\"", STR_ARG(key), STR_ARG(value));
+}
+
 int inifile_read(const char *file, inifile_each *each, void *data, struct err *err)
 {
 	struct buf text = BUF_INIT;

@@ -294,7 +294,7 @@ int asking_next(struct asking *asking, struct frame *ret, struct err *err)
 		if (rc < 0 && why.kind == ERR_TIMEOUT)
 			continue;
 		if (rc < 0)
-			return err_set(err, why.kind, "%s", why.text);
+			return err_pass(err, &why);
 		if (frame.id == asking->id) {
 			*ret = frame;
 			return 0;

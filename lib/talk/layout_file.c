@@ -147,14 +147,13 @@ int layout_take_ini(struct layout *layout, struct str section, struct str key, s
 		rc = take_head(layout, key, value);
 	} else {
 		if (str_hex64(section, &id) < 0 || id == 0)
-			return err_set(err, ERR_CORRUPT, "bad node id \"%.*s\"", STR_ARG(section));
+			return inifile_bad(STR("node id"), section, err);
 		m = member_of(layout, id);
 		if (m == NULL)
 			return err_set(err, ERR_CORRUPT, "more than %d members", LAYOUT_MEMBERS_MAX);
 		rc = take_member(layout, m, key, value);
 	}
-	return rc == 0 ? 0 : err_set(err, ERR_CORRUPT, "bad %.*s \"%.*s\"", STR_ARG(key),
-				     STR_ARG(value));
+	return rc == 0 ? 0 : inifile_bad(key, value, err);
 }
 
 int layout_judge(const struct layout *layout, const char *file, struct err *err)
@@ -191,19 +190,15 @@ int layout_parse(struct str text, const char *file, struct layout *ret, struct e
 int layout_load(const char *directory, struct layout *ret, struct err *err)
 {
 	struct buf file = BUF_INIT, text = BUF_INIT;
-	struct err why = ERR_INIT;
+	bool there;
 	int rc;
 
 	file_in(&file, directory);
-	rc = file_read(file.data, FILE_BYTES, &text, &why);
-	if (rc == 0)
+	rc = file_read_any(file.data, FILE_BYTES, &text, &there, err);
+	if (rc == 0 && there)
 		rc = layout_parse(buf_str(&text), file.data, ret, err);
-	else if (why.kind == ERR_ABSENT) {
+	else if (rc == 0)
 		*ret = LAYOUT_NONE;
-		rc = 0;
-	} else {
-		rc = err_set(err, why.kind, "%s", why.text);
-	}
 	buf_clear(&file);
 	buf_clear(&text);
 	return rc;

@@ -61,11 +61,11 @@ static int each(void *data, struct str section, struct str key, struct str value
 
 	if (str_eq(section, STR("covey"))) {
 		if (str_eq(key, STR("self")) && str_hex64(value, &members->self) < 0)
-			return err_set(err, ERR_CORRUPT, "bad node id \"%.*s\"", STR_ARG(value));
+			return inifile_bad(STR("node id"), value, err);
 		return 0;
 	}
 	if (str_hex64(section, &id) < 0 || id == 0)
-		return err_set(err, ERR_CORRUPT, "bad node id \"%.*s\"", STR_ARG(section));
+		return inifile_bad(STR("node id"), section, err);
 	if (members->count == 0 || members->list[members->count - 1].id != id) {
 		struct member fresh = { .id = id, .state = MEMBER_DOWN };
 
@@ -75,7 +75,7 @@ static int each(void *data, struct str section, struct str key, struct str value
 	}
 	member = &members->list[members->count - 1];
 	if (parse_key(member, key, value) < 0)
-		return err_set(err, ERR_CORRUPT, "bad %.*s \"%.*s\"", STR_ARG(key), STR_ARG(value));
+		return inifile_bad(key, value, err);
 	return 0;
 }
 
@@ -95,19 +95,15 @@ int members_parse(struct str text, const char *file, struct members *ret, struct
 int members_load(const char *directory, struct members *ret, struct err *err)
 {
 	struct buf file = BUF_INIT, text = BUF_INIT;
-	struct err why = ERR_INIT;
+	bool there;
 	int rc;
 
 	file_in(&file, directory);
-	rc = file_read(file.data, FILE_BYTES, &text, &why);
-	if (rc == 0)
+	rc = file_read_any(file.data, FILE_BYTES, &text, &there, err);
+	if (rc == 0 && there)
 		rc = members_parse(buf_str(&text), file.data, ret, err);
-	else if (why.kind == ERR_ABSENT) {
+	else if (rc == 0)
 		members_clear(ret);
-		rc = 0;
-	} else {
-		rc = err_set(err, why.kind, "%s", why.text);
-	}
 	buf_clear(&file);
 	buf_clear(&text);
 	return rc;
