@@ -3,8 +3,9 @@
  *
  * Each round it tells a few members what it knows (gossip.h), judges who
  * is silent, and when the view has changed writes members.ini and tells
- * the roles that watch.  With the others it agrees on layouts (settle.c).  On SIGTERM it says good-bye to the group first.
- * A node without a key is a group of one: it has a view of itself alone.
+ * the roles that watch.  With the others it agrees on layouts (settle.c).
+ * On SIGTERM it says good-bye to the group first.  A node without a key is
+ * a group of one: it has a view of itself alone.
  */
 #include "discoverd.h"
 
@@ -233,14 +234,13 @@ static int start(struct service *service, struct err *err)
 	return 0;
 }
 
-static const struct service_socket sockets[] = {
-	{ "discovery", SERVICE_UDP, true },
-	{ "discover", SERVICE_UNIX, false },
-	{ NULL, SERVICE_UDP, false },
-};
-
 int main(int argc, char **argv)
 {
+	static const struct service_socket sockets[] = {
+		{ .name = "discovery", .kind = SERVICE_UDP, .optional = true },
+		{ .name = "discover", .kind = SERVICE_UNIX },
+		{ .name = NULL },
+	};
 	static const struct service_role role = {
 		.name = "covey-discoverd",
 		.summary = "Keep the view of the group: who is a member, and who is up.",

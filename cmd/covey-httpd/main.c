@@ -85,7 +85,7 @@ int main(int argc, char **argv)
 	};
 	static const struct service_role role = {
 		.name = "covey-httpd",
-		.summary = "HTTP handler of covey: files and their versions for clients and other nodes",
+		.summary = "Serve files and their versions by HTTP, to clients and to other nodes.",
 		.sockets = sockets,
 		.exits_idle = true,
 		.inetd = true,

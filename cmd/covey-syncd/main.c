@@ -278,7 +278,7 @@ int main(int argc, char **argv)
 	};
 	static const struct service_role role = {
 		.name = "covey-syncd",
-		.summary = "exchange contents, records and histories with other nodes",
+		.summary = "Exchange contents, records and histories with other nodes.",
 		.sockets = sockets,
 		.exits_idle = true,
 		.start = start,

@@ -79,14 +79,13 @@ static void finish(struct service *service)
 	release(service->data);
 }
 
-static const struct service_socket sockets[] = {
-	{ "versions", SERVICE_UDP, true },
-	{ "version", SERVICE_UNIX, false },
-	{ NULL, SERVICE_UDP, false },
-};
-
 int main(int argc, char **argv)
 {
+	static const struct service_socket sockets[] = {
+		{ .name = "versions", .kind = SERVICE_UDP, .optional = true },
+		{ .name = "version", .kind = SERVICE_UNIX },
+		{ .name = NULL },
+	};
 	static const struct service_role role = {
 		.name = "covey-versiond",
 		.summary = "Answer which version of a path is here, and ask other nodes for theirs.",
