@@ -271,7 +271,7 @@ struct scrub_bad {		/* valid while it is told */
 	struct str path;
 	struct record record;
 	struct str type;	/* explicit content type, or empty */
-	const char *aside;	/* where the bad copy lies now: "history/a.pdf/,bad-VERSION" */
+	const char *aside;	/* name of the bad copy now, in history/P: ",bad-VERSION" */
 	const char *why;	/* "its sha256 is another" */
 };
 

@@ -20,6 +20,7 @@
  *	DRAIN {}				->	DONE {}	there is something in the outbox
  *	CARRY {address of its HTTP, to, sealed packet}	->	CARRIED {sealed packet, or empty}, or FAILED
  *	BULK {sealed message}			->	BULK {sealed message}	of POST /.covey/msg?to=sync
+ *	LOST {item of KEEP, as in bulk.h}	->	DONE {}	its content was here and is bad: it is had again
  *
  * LIST and HISTORY with an epoch ask these nodes as homes at that epoch:
  * one that has a newer layout answers 421, and END says stale.  Without
@@ -71,6 +72,7 @@ enum sync_talk {
 	SYNC_CARRY,
 	SYNC_CARRIED,
 	SYNC_BULK,
+	SYNC_LOST,
 };
 
 #define RESOLVE_NAME_MAX 260		/* bytes of "host:port" */

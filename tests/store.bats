@@ -40,6 +40,7 @@ fill() {
 	done
 	echo small >small
 	curl -sf -T small "$URL/d/small"
+	curl -sf -T small "$URL/one/more"
 	sha256sum <v4 >want
 	fill
 	[ "$(code -T v1 "$URL/d/new")" = 507 ]
@@ -51,6 +52,13 @@ fill() {
 	[ "$(code -X DELETE "$URL/d/small")" = 204 ]
 	[ "$(code "$URL/d/small")" = 404 ]
 	[ "$(curl -s "$URL/d/?format=json" | jq -r '.[].name')" = big ]
+	python3 -c 'import os, sys
+st = os.stat(sys.argv[1])
+fd = os.open(sys.argv[1], os.O_WRONLY)
+os.pwrite(fd, b"!", 1)
+os.utime(fd, ns=(st.st_atime_ns, st.st_mtime_ns))' "$STORE/tree/one/more"
+	run covey scrub -c "$CONF"
+	[ "$status" -eq 65 ] && [[ $output == *", 1 bad" ]] && [ -L "$STORE/tree/one/more" ]
 	run covey prune -c "$CONF" --versions 2 /d/big
 	[ "$status" -eq 0 ]
 	[ "$(curl -s "$URL/d/big?versions&format=json" | jq length)" -eq 2 ]

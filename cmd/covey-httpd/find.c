@@ -189,6 +189,10 @@ static void version_checked(struct conn *c)
 {
 	struct request *r = &c->request;
 
+	/* Known here, when nobody else was to be asked. */
+	if (version_cmp(r->ask.record.version, r->query.version) != 0 &&
+	    version_cmp(r->entry.record.version, r->query.version) == 0)
+		r->ask.record = r->entry.record;
 	if (version_cmp(r->ask.record.version, r->query.version) != 0)
 		get_absent(c, 404, STR("no such version"));
 	else if (!record_is_live(&r->ask.record) || r->ask.record.flags & RECORD_DIRECTORY)

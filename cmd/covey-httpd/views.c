@@ -2,7 +2,7 @@
  * views - /.covey/status, layout and metrics: what the other roles say, and the store
  *
  *	on the loop	ask covey-discoverd, or covey-versiond for its counters
- *	in the pool	count what waits in the outbox
+ *	in the pool	count what waits in the outbox, read how far scrub is
  *	on the loop	answer
  */
 #include "service_pages.h"
@@ -17,6 +17,7 @@
 #include "mem.h"
 #include "members.h"
 #include "outbox.h"
+#include "scrub_file.h"
 #include "version_talk.h"
 
 #include <inttypes.h>
@@ -43,6 +44,7 @@ struct view {
 	struct buf stats;		/* of covey-versiond, in lines of the metrics page */
 	struct job job;
 	uint64_t waiting;		/* entries in the outbox that are not done */
+	struct scrub_file scrub;	/* last 0: covey-syncd was never here */
 	void (*show)(struct conn *, const struct view *);
 };
 
@@ -55,6 +57,7 @@ void view_free(struct view *view)
 	call_finish(&view->call);
 	members_clear(&view->members);
 	buf_clear(&view->stats);
+	scrub_file_clear(&view->scrub);
 	free(view);
 }
 
@@ -76,6 +79,7 @@ static void count_work(struct job *job)
 
 	outbox_read(reader, count_entry, view, NULL);
 	outbox_reader_free(reader);
+	scrub_file_load(view->conn->worker->httpd->state_directory, &view->scrub, NULL);
 }
 
 static void count_done(struct job *job)
@@ -130,6 +134,8 @@ static void status_page(struct conn *c, const struct view *view)
 	add_store(&json, h->conf);
 	buf_addf(&json, ",\"layout\":{\"epoch\":%" PRIu64 "},\"outbox\":%" PRIu64 ",",
 		 h->group ? group_epoch(h->group) : 0, view->waiting);
+	buf_addf(&json, "\"scrub\":{\"last\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"bad\":%" PRIu64 "},",
+		 view->scrub.last, view->scrub.bytes, view->scrub.bad);
 	add_peers(&json, &view->members);
 	buf_adds(&json, "}\n");
 	service_answer(c, 200, "application/json", buf_str(&json));
@@ -171,6 +177,7 @@ static struct view *view_new(struct conn *c, void (*show)(struct conn *, const s
 	view->call = (struct call)CALL_INIT;
 	view->members = (struct members)MEMBERS_INIT;
 	view->layout = LAYOUT_NONE;
+	view->scrub = (struct scrub_file)SCRUB_FILE_INIT;
 	view->show = show;
 	c->request.view = view;
 	return view;
@@ -240,6 +247,12 @@ static void metrics_page(struct conn *c, const struct view *view)
 		   "Versions that not every home and keeper has.", view->waiting);
 	add_metric(&text, "covey_layout_epoch", "gauge", "The layout that is in use; 0: none.",
 		   h->group ? group_epoch(h->group) : 0);
+	add_metric(&text, "covey_scrub_last_seconds", "gauge",
+		   "When all contents had last been read again, since 1970.", view->scrub.last);
+	add_metric(&text, "covey_scrub_bytes_total", "counter",
+		   "Of contents that were read again.", view->scrub.bytes);
+	add_metric(&text, "covey_scrub_bad_total", "counter",
+		   "Contents found bad by that, and set aside.", view->scrub.bad);
 	add_metric(&text, "covey_versiond_up", "gauge", "Whether covey-versiond answered.",
 		   view->stats.len > 0);
 	buf_addstr(&text, buf_str(&view->stats));

@@ -4,7 +4,8 @@
  * For the other roles of its node it pulls and pushes contents, asks other
  * nodes for their indexes and histories, carries packets and resolves names
  * (sync_talk.h).  By itself it sees to it that whatever anybody missed
- * reaches him: outbox, records, contents.
+ * reaches him: outbox, records, contents; and that what was stored stays
+ * what it was.
  */
 #include "syncd.h"
 
@@ -22,13 +23,14 @@ void syncd_rest(struct syncd *d)
 	if (d->stopping && d->pulls == NULL && d->gatherings == NULL && d->carryings == NULL &&
 	    d->bulkings == NULL && d->resolving == 0 && d->keeps_asked == 0 &&
 	    drain_rests(d->drain) && syncing_rests(d->syncing) && keeping_rests(d->keeping) &&
-	    upkeep_rests(d->upkeep))
+	    upkeep_rests(d->upkeep) && scrubbing_rests(d->scrubbing) && lost_rests(d->lost))
 		service_finished(d->service);
 }
 
 void syncd_returned(struct syncd *d, uint64_t id)
 {
 	drain_now(d->drain);
+	lost_now(d->lost);
 	if (d->syncing != NULL) {
 		syncing_returned(d->syncing);
 		keeping_returned(d->keeping, id);
@@ -159,6 +161,7 @@ static const struct kind {
 	{ SYNC_DRAIN, ask_drain },
 	{ SYNC_CARRY, ask_carry },
 	{ SYNC_BULK, ask_bulk },
+	{ SYNC_LOST, lost_ask },
 };
 
 static void on_request(struct serve *serve, struct serve_request *request, struct frame *frame)
@@ -211,9 +214,11 @@ static int start(struct service *service, struct err *err)
 	}
 	drain_start(d);
 	upkeep_start(d);
+	scrubbing_start(d);
 	if (d->keys.count > 0) {
 		syncing_start(d);
 		keeping_start(d);
+		lost_start(d);
 	}
 	d->serve = serve_new(d->loop, service_fd(service, "sync"), &conversation, d, err);
 	return d->serve == NULL ? -1 : 0;
@@ -225,7 +230,8 @@ static bool busy(struct service *service)
 
 	return d->pulls != NULL || d->gatherings != NULL || d->carryings != NULL ||
 	       d->bulkings != NULL || d->pushes != NULL || d->resolving > 0 ||
-	       (d->keys.count > 0 && members_met(peers_view(d->peers))) || drain_busy(d->drain);
+	       (d->keys.count > 0 && members_met(peers_view(d->peers))) || drain_busy(d->drain) ||
+	       scrubbing_busy(d->scrubbing);
 }
 
 static void stop(struct service *service)
@@ -236,6 +242,8 @@ static void stop(struct service *service)
 	serve_quiesce(d->serve);
 	drain_stop(d->drain);
 	upkeep_stop(d->upkeep);
+	scrubbing_stop(d->scrubbing);
+	lost_stop(d->lost);
 	if (d->syncing != NULL) {
 		syncing_stop(d->syncing);
 		keeping_stop(d->keeping);
@@ -257,11 +265,13 @@ static void release(struct service *service)
 		return;
 	pool_free(d->disk);
 	pool_free(d->names);
+	scrubbing_free(d->scrubbing);
 	serve_free(d->serve);
 	drain_free(d->drain);
 	syncing_free(d->syncing);
 	keeping_free(d->keeping);
 	upkeep_free(d->upkeep);
+	lost_free(d->lost);
 	peers_free(d->peers);
 	fetcher_free(d->fetcher);
 	caller_free(d->version);

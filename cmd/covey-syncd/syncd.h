@@ -16,6 +16,8 @@
  *	keeper.c	has one of them?
  *	keep_in.c	have we?
  *	upkeep.c	what is to be forgotten
+ *	scrubbing.c	what is to be read again
+ *	lost.c		LOST: what was bad and is to be had again
  *	post.c		a sealed message to another node
  *	carry.c		CARRY: one of another role
  *	bulk.c		BULK: batches that come
@@ -45,6 +47,8 @@ struct syncing;
 struct upkeep;
 struct keeping;
 struct keep_asked;
+struct scrubbing;
+struct lost;
 
 /* Whoever waits for an answer: what serve_request.data points to. */
 struct asker {
@@ -73,6 +77,8 @@ struct syncd {
 	struct syncing *syncing;	/* NULL: a group of one */
 	struct keeping *keeping;	/* NULL: a group of one */
 	struct upkeep *upkeep;
+	struct scrubbing *scrubbing;
+	struct lost *lost;		/* NULL: a group of one */
 	unsigned keeps_asked;		/* KEEPs that came and are being looked at */
 	unsigned resolving;		/* names on their way */
 	uint64_t first_byte_ms;		/* timeouts.pull: a peer answers within it, or is sick */
@@ -209,6 +215,24 @@ void upkeep_free(struct upkeep *);	/* NULL is fine */
 void upkeep_relaid(struct upkeep *);
 void upkeep_stop(struct upkeep *);
 bool upkeep_rests(const struct upkeep *);
+
+/* scrubbing.c */
+
+void scrubbing_start(struct syncd *);
+void scrubbing_free(struct scrubbing *);	/* NULL is fine */
+bool scrubbing_busy(const struct scrubbing *);	/* a round is under way, or due */
+void scrubbing_stop(struct scrubbing *);
+bool scrubbing_rests(const struct scrubbing *);
+
+/* lost.c: NULL is fine for all */
+
+void lost_start(struct syncd *);
+void lost_free(struct lost *);
+void lost_add(struct lost *, const struct keep_item *);
+void lost_now(struct lost *);		/* what could not be had might be now */
+int lost_ask(struct syncd *, struct serve_request *, struct frame *, struct err *);	/* 0: taken */
+void lost_stop(struct lost *);
+bool lost_rests(const struct lost *);
 
 /* resolve.c */
 

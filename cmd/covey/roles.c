@@ -4,7 +4,7 @@
 #include "call.h"
 #include "sync_talk.h"
 
-#define DRAIN_TIMEOUT_MS 2000
+#define SYNC_TIMEOUT_MS 2000
 #define VIEW_TIMEOUT_MS 5000
 
 static int start(struct asking *asking, const struct conf *conf, const char *socket, uint8_t type,
@@ -94,13 +94,28 @@ int roles_change(const struct conf *conf, const struct discover_change *change,
 	return rc < 0 ? err_context(err, "ask covey-discoverd to change the layout") : 0;
 }
 
-void roles_drain(const struct conf *conf)
+/* That it does not answer is no failure: it finds out by itself later. */
+static void tell_syncd(const struct conf *conf, uint8_t type, struct str body)
 {
 	struct asking asking = ASKING_INIT;
 	struct frame frame;
 
-	if (start(&asking, conf, "sync.sock", SYNC_DRAIN, STR(""), DRAIN_TIMEOUT_MS, NULL) == 0 &&
+	if (start(&asking, conf, "sync.sock", type, body, SYNC_TIMEOUT_MS, NULL) == 0 &&
 	    asking_next(&asking, &frame, NULL) == 0)
 		frame_close(&frame);
 	asking_end(&asking);
+}
+
+void roles_drain(const struct conf *conf)
+{
+	tell_syncd(conf, SYNC_DRAIN, STR(""));
+}
+
+void roles_lost(const struct conf *conf, const struct keep_item *item)
+{
+	struct buf body = BUF_INIT;
+
+	keep_item_pack(&body, item);
+	tell_syncd(conf, SYNC_LOST, buf_str(&body));
+	buf_clear(&body);
 }

@@ -7,6 +7,7 @@
 #ifndef COVEY_CMD_ROLES_H
 #define COVEY_CMD_ROLES_H
 
+#include "bulk.h"
 #include "conf.h"
 #include "discover_talk.h"
 
@@ -20,5 +21,7 @@ int roles_change(const struct conf *, const struct discover_change *, uint64_t t
 
 /* Tell covey-syncd that there is something in the outbox; if it is away, it looks when it starts. */
 void roles_drain(const struct conf *);
+/* Tell it that this content was here and is bad; if it is away, the homes find out. */
+void roles_lost(const struct conf *, const struct keep_item *);
 
 #endif

@@ -197,17 +197,11 @@ static int move_aside(struct store *store, struct str path, bool in_tree, struct
 static void tell(struct scrubbing *s, struct str path, const struct found *found,
 		 const char *aside, const char *why)
 {
-	struct buf file = BUF_INIT;
-	struct scrub_bad bad = { .path = path, .record = found->record,
-				 .type = str_of(found->type), .why = why };
+	const struct scrub_bad bad = { .path = path, .record = found->record,
+				       .type = str_of(found->type), .aside = aside, .why = why };
 
-	buf_adds(&file, "history/");
-	path_to_history(&file, path);
-	buf_addf(&file, "/%s", aside);
-	bad.aside = file.data;
 	s->scrub->bad_count++;
 	s->scrub->bad(s->scrub->data, &bad);
-	buf_clear(&file);
 }
 
 static int set_aside(struct scrubbing *s, struct str path, bool in_tree, struct found *found,

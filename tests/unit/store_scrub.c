@@ -37,7 +37,7 @@ ssize_t pread(int fd, void *to, size_t n, off_t at)
 static struct {
 	struct buf reached;		/* "a b c " */
 	struct buf last;		/* of these */
-	char aside[2400], why[240], type[RECORD_TYPE_MAX + 1];
+	char aside[1200], why[240], type[RECORD_TYPE_MAX + 1];
 	struct record record;
 	unsigned bad, failed;
 	enum err_kind kind;
@@ -73,7 +73,7 @@ static void bad(void *data, const struct scrub_bad *b)
 {
 	(void)data;
 	told.bad++;
-	snprintf(told.aside, sizeof told.aside, "%s", b->aside);
+	snprintf(told.aside, sizeof told.aside, "%.*s/%s", STR_ARG(b->path), b->aside);
 	snprintf(told.why, sizeof told.why, "%s", b->why);
 	snprintf(told.type, sizeof told.type, "%.*s", STR_ARG(b->type));
 	told.record = b->record;
@@ -179,7 +179,7 @@ static void in_tree(void)
 	CHECK(scrub("t") == 1 && is_still("t/file"));
 	CHECK(strcmp(told.why, "its sha256 is another") == 0);
 	CHECK(version_cmp(told.record.version, v) == 0 && strcmp(told.type, "text/x-mine") == 0);
-	CHECK(file_is("", told.aside, "conTent"));
+	CHECK(file_is("history/", told.aside, "conTent"));
 	CHECK(holds("t/file", NULL) && versions("t/file") == 1);
 	CHECK(version_cmp(newest("t/file"), v) == 0);
 	CHECK(strcmp(get("t/file").type, "text/x-mine") == 0);
@@ -201,7 +201,7 @@ static void twice(void)
 	CHECK(scrub("twice") == 0);
 	flip("tree/", "twice");
 	CHECK(scrub("twice") == 1 && strcmp(first, told.aside) != 0);
-	CHECK(file_is("", first, "conTent") && file_is("", told.aside, "conTent"));
+	CHECK(file_is("history/", first, "conTent") && file_is("history/", told.aside, "conTent"));
 	CHECK(versions("twice") == 1 && put("twice", "next") == ERR_NONE && holds("twice", "next"));
 	CHECK(versions("twice") == 2);
 }
@@ -244,13 +244,13 @@ static void both_names(void)
 /* Whoever set it aside died before its pointer came: the next one goes on from there. */
 static void cut_short(void)
 {
-	char version[VERSION_TEXT], aside[200];
+	char version[VERSION_TEXT], aside[200], where[600];
 
 	CHECK(put("cut", "older") == ERR_NONE && put("cut", "content") == ERR_NONE);
 	flip("tree/", "cut");
-	snprintf(aside, sizeof aside, "history/cut/,bad-%s",
-		 version_format(version, newest("cut")));
-	CHECK(linkat(AT_FDCWD, in_store("tree/", "cut"), open(root, O_PATH), aside, 0) == 0);
+	snprintf(aside, sizeof aside, "cut/,bad-%s", version_format(version, newest("cut")));
+	snprintf(where, sizeof where, "%s/history/%s", root, aside);
+	CHECK(linkat(AT_FDCWD, in_store("tree/", "cut"), AT_FDCWD, where, 0) == 0);
 	CHECK(scrub("cut") == 1 && strcmp(told.aside, aside) == 0 && holds("cut", NULL));
 }
 
@@ -357,7 +357,7 @@ static void unreadable(void)
 	fail_with = EIO;
 	fail_times = 2;
 	CHECK(scrub("unreadable") == 1 && strstr(told.why, "Input/output error") != NULL);
-	CHECK(holds("unreadable", NULL) && file_is("", told.aside, "content"));
+	CHECK(holds("unreadable", NULL) && file_is("history/", told.aside, "content"));
 }
 
 static void past_the_cache(void)
