@@ -43,7 +43,9 @@
  *	Cache-Control: only-if-cached
  *	Covey-Epoch: <of the asker's layout>
  *
- *	421	the receiver has a newer layout
+ *	421	the receiver has another layout, of this epoch:
+ *
+ *	Covey-Epoch: <of the receiver's>
  *
  * Sealed messages, which need no signature, though they have one:
  *

@@ -23,7 +23,7 @@
  *	LOST {item of KEEP, as in bulk.h}	->	DONE {}	its content was here and is bad: it is had again
  *
  * LIST and HISTORY with an epoch ask these nodes as homes at that epoch:
- * one that has a newer layout answers 421, and END says stale.  Without
+ * one that has another layout answers 421, and END says stale.  Without
  * (epoch 0, no nodes) every member that could answer is asked.
  *
  * PUSH gives the content to the first of the keepers (not this node; in
@@ -96,7 +96,7 @@ struct sync_list {
 
 struct sync_end {
 	uint32_t asked, answered;	/* peers */
-	bool stale;			/* one of them has a newer layout */
+	bool stale;			/* one of them has another layout */
 };
 
 struct sync_push {

@@ -420,6 +420,45 @@ roles() {
 	wait_until 20 confirms "${URLS[3]}/a" new
 }
 
+# lay I EPOCH: node I's disk has a layout of that epoch, and its covey-httpd has not heard of it
+lay() { sed -i "s/^epoch = .*/epoch = $2/" "${STORES[$1]}/state/layout.ini"; }
+
+@test "an index is confirmed by homes of one epoch alone, which is the newest on each disk" {
+	local epoch i
+	homes 3
+	echo one >f
+	[ "$(code -T f "${URLS[1]}/d/a")" = 201 ]
+	for i in 1 2 3; do wait_until 10 outbox_empty "${URLS[i]}"; done
+	[ "$(code -X PUT "${URLS[1]}/e/")" = 201 ]
+	epoch=$(layout 1 .epoch)
+	for i in 1 2 3; do hold "$(role_pid $i covey-discoverd)"; done
+	all() { # all STATE: so node 1 answers, and with no-cache 504 unless it is confirmed
+		local what state expected
+		for what in / /d/ /d/none/ /d/a?versions; do
+			expected=$(code "${URLS[1]}$what")
+			state=$(header Version-State)
+			[[ $state == "$1"* ]] || { echo "$what: $expected $state"; return 1; }
+			[ "$1" = confirmed ] || expected=504
+			[ "$(code -H 'Cache-Control: no-cache' "${URLS[1]}$what")" = "$expected" ] || return 1
+		done
+	}
+	all confirmed
+	# Its own disk: what the others say is of the epoch before.
+	lay 1 $((epoch + 1))
+	all unconfirmed
+	[ "$(code -X DELETE "${URLS[1]}/e/")" = 202 ]		# who knows that it is empty
+	lay 1 "$epoch"
+	all confirmed
+	# The others' disks.
+	lay 2 $((epoch + 1))
+	all confirmed
+	lay 3 $((epoch + 1))
+	all unconfirmed
+	run "$TOP/tests/as-peer" "$D/group/group.key" $((PORT_BASE + 10)) get /?format=text "Covey-Epoch=$epoch"
+	[ "$output" = $'421\n'"Covey-Epoch $((epoch + 1))" ]
+	release
+}
+
 @test "a version that only another node holds is restored from there" {
 	homes 2
 	run covey layout set -c "$D/group/node1/covey.yaml" copies=1
@@ -540,7 +579,7 @@ forge() {
 	epoch=$(curl -sf "${URLS[1]}/.covey/layout" | jq .epoch)
 	[ "$(code -H 'Covey-Epoch: 1' "${URLS[1]}/")" = 403 ]
 	[ "$(peer get /?format=text "Covey-Epoch=$epoch")" = 200 ]
-	[ "$(peer get /?format=text "Covey-Epoch=$((epoch + 1))")" = 421 ]
+	[ "$(peer get /?format=text "Covey-Epoch=$((epoch + 1))")" = $'421\n'"Covey-Epoch $epoch" ]
 	[ "$(peer get /?format=text forged "Covey-Epoch=$epoch")" = 403 ]
 	[ "$(peer get /?format=text replayed "Covey-Epoch=$epoch")" = $'200\n403' ]
 	run peer get /?format=text old "Covey-Epoch=$epoch"

@@ -105,6 +105,13 @@ uint64_t group_epoch(struct group *g)
 	return atomic_load_explicit(&g->epoch, memory_order_relaxed);
 }
 
+uint64_t group_newest_epoch(struct group *g)
+{
+	struct layout layout;
+
+	return layout_load(g->httpd->state_directory, &layout, NULL) == 0 ? layout.epoch : 0;
+}
+
 bool group_is_alone(struct group *g)
 {
 	return atomic_load_explicit(&g->alone, memory_order_relaxed);

@@ -20,6 +20,12 @@ void group_free(struct group *);		/* NULL is fine */
 
 void group_layout(struct group *, struct layout *ret);	/* LAYOUT_NONE: none yet */
 uint64_t group_epoch(struct group *);		/* 0: no layout yet */
+/*
+ * The epoch of the layout on this node's disk: no program of this node goes by
+ * a newer one yet, though this one may not have heard of it.  0: it cannot be
+ * told.  Blocks.
+ */
+uint64_t group_newest_epoch(struct group *);
 bool group_is_alone(struct group *);		/* the layout has this node and no other */
 bool group_is_silent(struct group *);		/* this disk forgot something, or may have: no answers as a home */
 uint64_t group_clock(struct group *);		/* ns since 1970, as the group has it */

@@ -17,6 +17,7 @@
 #include "handlers.h"
 #include "join.h"
 #include "mem.h"
+#include "peer_http.h"
 #include "render.h"
 #include "reply.h"
 
@@ -29,6 +30,7 @@ struct index {
 	bool joined;			/* with what peers have */
 	struct gather gather;
 	struct job job;
+	uint64_t epoch;			/* of this node, after its store was read */
 	int result;
 	struct err err;
 	struct buf body;		/* rendered */
@@ -49,14 +51,23 @@ void index_free(struct index *index)
 
 /* in the pool */
 
-/* After this node's store was read: it has to belong to the layout that the others went by. */
-static void version_state(struct conn *c, struct buf *ret)
+/*
+ * After the store was read: what was read is of this epoch or an earlier one.
+ * Had this node gone by a newer layout before, its covey-versiond might have
+ * helped others to go on without what was read here.
+ */
+static void note_epoch(struct index *index)
 {
-	struct ask *ask = &c->request.ask;
-	const struct gather *g = &c->request.index->gather;
+	struct group *group = index->conn->worker->httpd->group;
 
-	if (c->request.index->joined)
-		ask->confirmed &= g->epoch == group_epoch(c->worker->httpd->group);
+	index->epoch = group != NULL ? group_newest_epoch(group) : 0;
+	if (index->joined)
+		index->conn->request.ask.confirmed &= index->gather.epoch == index->epoch;
+}
+
+static void version_state(const struct conn *c, struct buf *ret)
+{
+	const struct ask *ask = &c->request.ask;
 
 	freshness_version_state(ret, ask->confirmed, ask->answered, ask->asked);
 }
@@ -131,6 +142,7 @@ static void list_work(struct job *job)
 	index->result = store_list(index->conn->worker->httpd->store, buf_str(&r->path),
 				   page.after, index->joined ? 0 : page.limit,
 				   index->joined || page.deleted, &listing, &index->err);
+	note_epoch(index);
 	if (index->joined)
 		join_listing(&rows, &listing, &index->gather, &page);
 	else
@@ -196,6 +208,7 @@ static void history_work(struct job *job)
 
 	index->result = store_history(index->conn->worker->httpd->store,
 				      buf_str(&index->conn->request.path), &history, &index->err);
+	note_epoch(index);
 	if (index->result < 0 && index->err.kind == ERR_ABSENT)
 		index->result = 0;
 	join_history(&versions, &history, &index->gather);
@@ -228,20 +241,28 @@ static void answer_index(struct index *index)
 	answer_end_text(c, buf_str(&index->body));
 }
 
-/* Another node asked this one as a home, by a layout that is not this one's. */
-static bool is_stale(struct conn *c)
+static void refuse_unconfirmed(struct conn *c)
 {
-	struct str field = head_get(&c->head, FIELD_COVEY_EPOCH);
-	struct group *group = c->worker->httpd->group;
-	uint64_t epoch;
-
-	return field.s != NULL && (group == NULL || str_u64(field, UINT64_MAX, &epoch) < 0 ||
-				   epoch != group_epoch(group));
+	get_absent(c, 504, STR("this cannot be confirmed now"));
 }
 
-static void refuse_stale(struct conn *c)
+/* Another node asked this one as a home, by a layout that is not this one's. */
+static bool is_stale(struct conn *c, uint64_t ours)
 {
-	answer_error(c, 421, "this node has another layout than the one asked by");
+	struct str field = head_get(&c->head, FIELD_COVEY_EPOCH);
+	uint64_t epoch;
+
+	return field.s != NULL && (str_u64(field, UINT64_MAX, &epoch) < 0 || epoch != ours);
+}
+
+static void refuse_stale(struct conn *c, uint64_t ours)
+{
+	struct buf fields = BUF_INIT;
+
+	reply_fieldf(&fields, PEER_EPOCH, "%llu", (unsigned long long)ours);
+	answer_error_with(c, 421, buf_str(&fields),
+			  STR("this node has another layout than the one asked by"));
+	buf_clear(&fields);
 }
 
 /* As a home it was asked for all that is known, and its disk forgot something. */
@@ -258,8 +279,10 @@ static void index_done(struct job *job)
 	struct index *index = CONTAINER_OF(job, struct index, job);
 	struct conn *c = index->conn;
 
-	if (is_stale(c))
-		refuse_stale(c);
+	if (is_stale(c, index->epoch))
+		refuse_stale(c, index->epoch);
+	else if (index->joined && c->request.freshness.no_cache && !c->request.ask.confirmed)
+		refuse_unconfirmed(c);
 	else if (index->result == 0)
 		answer_index(index);
 	else if (index->err.kind == ERR_ABSENT || index->err.kind == ERR_CONFLICT)
@@ -281,11 +304,6 @@ static void submit(struct conn *c)
 }
 
 /* asking the group */
-
-static void refuse_unconfirmed(struct conn *c)
-{
-	get_absent(c, 504, STR("this cannot be confirmed now"));
-}
 
 /* What came is the less sure of the two answers. */
 static void gathered(struct conn *c)
@@ -347,15 +365,17 @@ static enum media media_of(struct conn *c, const enum media *offers)
 static void start(struct conn *c, bool versions, const enum media *offers)
 {
 	struct request *r = &c->request;
+	struct group *group = c->worker->httpd->group;
 	struct index *index = mem_new(1, sizeof *index);
+	uint64_t epoch = group != NULL ? group_epoch(group) : 0;
 
 	index->conn = c;
 	index->versions = versions;
 	index->media = media_of(c, offers);
 	index->gather = (struct gather)GATHER_INIT;
 	r->index = index;
-	if (is_stale(c)) {
-		refuse_stale(c);
+	if (is_stale(c, epoch)) {
+		refuse_stale(c, epoch);
 		return;
 	}
 	if (is_silent(c)) {

@@ -81,6 +81,7 @@ static int condition(const struct commit *commit, const struct store_entry *now,
 /* Peers may have files in a directory that is empty here. */
 static int check_empty(struct work *work, struct item *item, struct err *err)
 {
+	struct httpd *h = work->conn->worker->httpd;
 	struct join_page page = { .deleted = false };
 	struct join_rows rows = JOIN_ROWS_INIT;
 	struct listing here = LISTING_INIT;
@@ -88,11 +89,10 @@ static int check_empty(struct work *work, struct item *item, struct err *err)
 
 	if (!work->gathered)
 		return 0;
-	if (!work->gather.confirmed)
-		work->unconfirmed = true;
 	/* Deletions that are known here count against what peers still list. */
-	store_list(work->conn->worker->httpd->store, buf_str(&item->path), (struct str)STR_INIT, 0,
-		   true, &here, NULL);
+	store_list(h->store, buf_str(&item->path), (struct str)STR_INIT, 0, true, &here, NULL);
+	if (!work->gather.confirmed || work->gather.epoch != group_newest_epoch(h->group))
+		work->unconfirmed = true;
 	join_listing(&rows, &here, &work->gather, &page);
 	empty = rows.count == 0;
 	join_rows_clear(&rows);

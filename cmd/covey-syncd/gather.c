@@ -29,7 +29,7 @@ struct gather_peer {
 	uint64_t id;
 	bool sick;
 	bool nothing;			/* it has nothing there */
-	bool newer;			/* it has a newer layout */
+	bool stale;			/* it has another layout */
 	int memfd;
 	size_t bytes;
 };
@@ -121,12 +121,15 @@ static void peer_over(struct gather_peer *peer)
 static int on_head(struct fetch *fetch, const struct fetch_head *head, struct err *err)
 {
 	struct gather_peer *peer = CONTAINER_OF(fetch, struct gather_peer, fetch);
+	uint64_t epoch;
 
 	peers_note(peer->gathering->daemon->peers, peer->id, NULL);
 	if (head->length != FETCH_LENGTH_UNKNOWN && head->length > PART_BYTES_MAX)
 		return err_set(err, ERR_TOO_LARGE, "ask peer: its answer is too long");
 	peer->nothing = head->status == 404 || head->status == 504;
-	peer->newer = head->status == 421;
+	peer->stale = head->status == 421;
+	if (peer->stale && str_u64(fetch_field(fetch, PEER_EPOCH), UINT64_MAX, &epoch) == 0)
+		peers_behind(peer->gathering->daemon->peers, peer->id, epoch);
 	if (head->status != 200 && !peer->nothing)
 		return err_set(err, ERR_CORRUPT, "ask peer: it answers %d", head->status);
 	return 0;
@@ -161,7 +164,7 @@ static void on_end(struct fetch *fetch, const struct err *err)
 		give_part(peer);
 	else
 		peers_note(peer->gathering->daemon->peers, peer->id, err);
-	peer->gathering->end.stale = peer->gathering->end.stale || peer->newer;
+	peer->gathering->end.stale = peer->gathering->end.stale || peer->stale;
 	peer_over(peer);
 }
 

@@ -33,6 +33,7 @@ struct peers {
 	struct call watch;
 	struct timer again;
 	struct call telling;		/* SYNCED */
+	struct call behind;		/* BEHIND */
 	uint64_t synced;		/* epoch; 0: none */
 	bool synced_told;		/* to the covey-discoverd that is there */
 	struct {
@@ -151,6 +152,26 @@ void peers_synced(struct peers *p, uint64_t epoch)
 	tell_synced(p);
 }
 
+static void told_behind(struct call *call, struct frame *frame)
+{
+	(void)frame;
+	call_finish(call);
+}
+
+void peers_behind(struct peers *p, uint64_t id, uint64_t epoch)
+{
+	const struct member *m = members_find(&p->members, id);
+	struct discover_behind behind = { .epoch = epoch };
+	struct buf body = BUF_INIT;
+
+	if (m == NULL || epoch <= p->layout.epoch || p->behind.caller != NULL)
+		return;
+	behind.from = m->discovery;
+	discover_behind_pack(&body, &behind);
+	call_start(p->caller, &p->behind, DISCOVER_BEHIND, buf_str(&body), TELL_MS);
+	buf_clear(&body);
+}
+
 static void on_view(struct call *call, struct frame *frame)
 {
 	struct peers *p = CONTAINER_OF(call, struct peers, watch);
@@ -198,6 +219,8 @@ void peers_start(struct syncd *d)
 	p->watch.answer = on_view;
 	p->telling = (struct call)CALL_INIT;
 	p->telling.answer = told_synced;
+	p->behind = (struct call)CALL_INIT;
+	p->behind.answer = told_behind;
 	buf_addf(&path, "%s/discover.sock", store_run(d->store));
 	p->caller = caller_new(d->loop, path.data);
 	if (first_view(p, path.data) < 0) {
@@ -217,6 +240,7 @@ void peers_free(struct peers *p)
 		return;
 	call_finish(&p->watch);
 	call_finish(&p->telling);
+	call_finish(&p->behind);
 	timer_stop(&p->again);
 	caller_free(p->caller);
 	members_clear(&p->members);

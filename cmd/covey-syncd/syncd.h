@@ -101,6 +101,8 @@ const struct members *peers_view(const struct peers *);
 const struct layout *peers_layout(const struct peers *);
 /* Tell covey-discoverd, until it has heard, that this node has all records for the joint layout. */
 void peers_synced(struct peers *, uint64_t epoch);
+/* A peer has the layout of this epoch: covey-discoverd is told when it is newer. */
+void peers_behind(struct peers *, uint64_t id, uint64_t epoch);
 /* Where it serves HTTP; NULL: not known, or it speaks no protocol of ours. */
 const struct address *peers_http(const struct peers *, uint64_t id);
 void peers_note(struct peers *, uint64_t id, const struct err *how);	/* NULL: it answered */
