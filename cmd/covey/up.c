@@ -176,7 +176,7 @@ static void greet(const struct nodes *nodes)
 	printf("  echo hello | curl -T - %s/hello.txt\n", local_url(url, &nodes->list->conf));
 	printf("  curl -i %s/hello.txt\n", local_url(url, &last->conf));
 	printf("  curl '%s/hello.txt?versions'\n", local_url(url, &last->conf));
-	printf("  curl %s/\n", local_url(url, &nodes->list->conf));
+	printf("  curl '%s/?format=text'\n", local_url(url, &nodes->list->conf));
 	fflush(stdout);
 }
 
