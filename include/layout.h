@@ -106,8 +106,12 @@ void layout_homes(const struct layout *, enum layout_set, unsigned partition,
  * keepers.  Of set B while joint: there the content will be looked for.
  */
 void layout_keepers(const struct layout *, struct str path, struct layout_order *ret);
+/* It is among those: a member, while joint of set B. */
+bool layout_may_keep(const struct layout *, uint64_t id);
 /* min(copies, members) */
 size_t layout_copies(const struct layout *);
+/* What this node makes has to be on so many disks besides its own, which counts if it is no member, too. */
+size_t layout_copies_beside(const struct layout *, uint64_t id);
 bool layout_keeps(const struct layout *, struct str path, uint64_t id);
 
 /* At most LAYOUT_PACKED_MAX bytes; LAYOUT_NONE packs too.  Unpacking judges it whole. */

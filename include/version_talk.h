@@ -5,7 +5,7 @@
  *		ANSWER {standing, record or none, type, directory, known, holders, counts, clock, epoch}
  *		or FAILED
  *	STORE {path, record, type}	->
- *		STORED {settled, all, other, known, counts, newest}, at most twice
+ *		STORED {settled, all, other, known, counts, newest, epoch}, at most twice
  *		or FAILED
  *	NODES {path}			->
  *		ROW {id, name, http, state, roles, answered, record, type, content, age} per node
@@ -106,6 +106,7 @@ struct store_answer {
 	bool known;			/* a majority knows the record of the directory above */
 	struct counts counts;
 	struct version newest;		/* of the path, at any of them */
+	uint64_t epoch;			/* of the layout whose homes they are */
 };
 
 enum node_role { NODE_HOME = 1, NODE_KEEPER = 2, NODE_GUEST = 4 };

@@ -10,11 +10,6 @@
 
 #define EARLY_MS 10000		/* covey-syncd's answer while a body arrives */
 
-bool push_is_needed(const struct layout *layout)
-{
-	return layout->epoch > 0 && layout_copies(layout) > 1;
-}
-
 static bool is_among(const uint64_t *ids, size_t count, uint64_t id)
 {
 	for (size_t i = 0; i < count; i++)
@@ -37,6 +32,7 @@ struct push *push_new(struct worker *w, struct str path, const struct layout *la
 	p->path = (struct buf)BUF_INIT;
 	p->call = p->more = (struct call)CALL_INIT;
 	p->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	p->epoch = layout->epoch;
 	buf_addstr(&p->path, path);
 	layout_keepers(layout, path, &order);
 	for (size_t i = 0; i < order.count && p->keepers.keeper_count < HOLDERS_MAX; i++)

@@ -31,6 +31,7 @@ struct push {
 	struct record record;
 	char type[RECORD_TYPE_MAX + 1];
 	int fd;				/* of the content; owned */
+	uint64_t epoch;			/* of the layout whose members they are */
 	uint64_t token;			/* 0: none */
 	uint64_t size, told;		/* bytes readable, and of them those that syncd knows of */
 	bool named;
@@ -40,8 +41,6 @@ struct push {
 	void *owner;
 };
 
-/* Whether other nodes have to have it before a write is confirmed. */
-bool push_is_needed(const struct layout *);
 /* To the keepers of the path but those of without[], `wanted` of them.  fd is duplicated. */
 struct push *push_new(struct worker *, struct str path, const struct layout *, int fd,
 		      const uint64_t *without, size_t without_count, size_t wanted);

@@ -6,7 +6,6 @@
 #include "httpd.h"
 #include "mem.h"
 #include "memory.h"
-#include "push.h"
 #include "quorum.h"
 #include "sync_talk.h"
 
@@ -14,10 +13,9 @@
 #include <unistd.h>
 
 #define ALONE_MS 500		/* it goes on without an owner, */
-#define ALONE_LARGE_MS 60000	/* or so long when much is to be pushed */
-#define LARGE_BYTES (1u << 20)
 #define ALONE_MAX 512		/* in a process, before the rest is left to covey-syncd at once */
 #define SLACK_MS 250
+#define LOOK_MS 20		/* for a layout that is known to be there */
 #define HOLD_MS 200		/* STORE waits so long for a push to homes */
 
 /* covey-syncd, who does what is left */
@@ -49,43 +47,9 @@ void settle_poke(struct worker *w)
 
 /* how it stands */
 
-static bool has_content(const struct settle *s)
-{
-	return record_has_content(&s->record);
-}
-
 static bool names_known(const struct settle *s)
 {
 	return !record_is_live(&s->record) || s->known || s->above.done;
-}
-
-static size_t copies_missing(const struct settle *s)
-{
-	size_t needed = has_content(s) ? layout_copies(&s->layout) : 0;
-
-	return needed > 1 + s->have_count ? needed - 1 - s->have_count : 0;
-}
-
-static bool has(const struct settle *s, uint64_t id)
-{
-	for (size_t i = 0; i < s->have_count; i++)
-		if (s->have[i] == id)
-			return true;
-	return id == store_node(s->worker->httpd->store);
-}
-
-/* With one copy the node that made it is the keeper. */
-static size_t keepers_missing(const struct settle *s)
-{
-	struct layout_order order;
-	size_t missing = 0, copies = layout_copies(&s->layout);
-
-	if (!has_content(s) || s->layout.copies <= 1)
-		return 0;
-	layout_keepers(&s->layout, buf_str(&s->path), &order);
-	for (size_t i = 0; i < copies && i < order.count; i++)
-		missing += !has(s, order.ids[i]);
-	return missing;
 }
 
 static bool is_storing(const struct settle *s)
@@ -93,11 +57,17 @@ static bool is_storing(const struct settle *s)
 	return s->store.caller != NULL || s->hold.loop != NULL;
 }
 
+/* The homes went by a layout that this process has not been told of yet. */
+static bool is_behind(const struct settle *s)
+{
+	return s->epoch > s->layout.epoch;
+}
+
 enum settle_state settle_state(const struct settle *s)
 {
 	if (s->other || s->above.other)
 		return SETTLE_OTHER;
-	if (s->settled && names_known(s) && copies_missing(s) == 0)
+	if (s->settled && names_known(s) && copies_missing(s) == 0 && !is_behind(s))
 		return SETTLE_GOOD;
 	if ((!s->settled && !is_storing(s)) || s->above.failed ||
 	    (s->push == NULL && copies_missing(s) > 0))
@@ -110,7 +80,12 @@ void settle_tell(const struct settle *s, unsigned *ret_answered, unsigned *ret_h
 {
 	*ret_answered = s->homes_answered;
 	*ret_homes = s->homes;
-	*ret_copies = 1 + (unsigned)s->have_count;
+	*ret_copies = (unsigned)copies_told(s);
+}
+
+uint64_t settle_epoch(const struct settle *s)
+{
+	return s->epoch;
 }
 
 /* the end */
@@ -123,6 +98,7 @@ static void settle_free(struct settle *s)
 	push_free(s->push);
 	above_clear(&s->above);
 	timer_stop(&s->hold);
+	timer_stop(&s->look);
 	timer_stop(&s->limit);
 	if (s->prev != NULL)
 		s->prev->next = s->next;
@@ -149,7 +125,7 @@ static void finish(struct settle *s)
 {
 	struct worker *w = s->worker;
 
-	if (s->all && names_known(s) && keepers_missing(s) == 0)
+	if (s->all && names_known(s) && keepers_missing(s) == 0 && !is_behind(s))
 		outbox_done(w->httpd->store, s->mark);
 	else if (s->mark.segment != 0)
 		settle_poke(w);
@@ -166,51 +142,9 @@ static void over(struct timer *timer)
 		finish(s);
 }
 
-/* keepers */
+/* homes */
 
 static void store(struct settle *);
-static void push_rest(struct settle *);
-
-static void pushed(struct push *p)
-{
-	struct settle *s = p->owner;
-
-	for (size_t i = 0; i < p->have_count && s->have_count < HOLDERS_MAX; i++)
-		if (!has(s, p->have[i]))
-			s->have[s->have_count++] = p->have[i];
-	s->passed_over |= p->passed_over || p->have_count == 0;
-	s->push = NULL;
-	push_free(p);
-	if (s->hold.loop != NULL)
-		store(s);
-	if (s->changed == NULL)
-		push_rest(s);
-	settle_changed(s);
-}
-
-static uint64_t push_limit_ms(const struct settle *s)
-{
-	return s->record.size > LARGE_BYTES ? ALONE_LARGE_MS : s->worker->httpd->conf->timeouts.push_ms;
-}
-
-static void push_start(struct settle *s, struct push *p)
-{
-	s->push = p;
-	if (p != NULL)
-		push_name(p, &s->record, str_of(s->type), push_limit_ms(s), pushed, s);
-}
-
-/* The keepers that were not needed for the answer, if the first could be had. */
-static void push_rest(struct settle *s)
-{
-	size_t missing = keepers_missing(s);
-
-	if (s->push == NULL && missing > 0 && !s->passed_over && s->fd >= 0)
-		push_start(s, push_new(s->worker, buf_str(&s->path), &s->layout, s->fd, s->have,
-				       s->have_count, missing));
-}
-
-/* homes */
 
 /* Not when it was refused at once: that would be so again. */
 static bool again(const struct settle *s)
@@ -225,6 +159,8 @@ static void take_stored(struct settle *s, const struct store_answer *answer)
 	/* The first answer is of now; what was known before may have been removed meanwhile. */
 	s->known = answer->known || (s->stored && s->known);
 	s->stored = true;
+	if (answer->settled && !s->settled)
+		s->epoch = answer->epoch;
 	s->settled |= answer->settled;
 	s->all |= answer->all;
 	s->other |= answer->other;
@@ -292,6 +228,13 @@ static bool push_makes_homes(const struct settle *s)
 	return quorum_reached(&quorum);
 }
 
+void settle_pushed(struct settle *s)
+{
+	if (s->hold.loop != NULL)
+		store(s);
+	settle_changed(s);
+}
+
 /* The homes there are, and this one of them, until more is told. */
 static void count_homes(struct settle *s)
 {
@@ -322,9 +265,18 @@ static bool is_at_work(const struct settle *s)
 	       s->above.call.caller != NULL;
 }
 
+static void look_again(struct timer *timer)
+{
+	settle_changed(CONTAINER_OF(timer, struct settle, look));
+}
+
 void settle_changed(struct settle *s)
 {
+	group_layout(s->worker->httpd->group, &s->layout);
 	if (s->changed != NULL) {
+		copies_more(s);
+		if (is_behind(s))
+			timer_start(s->worker->loop, &s->look, LOOK_MS);
 		if (settle_state(s) == SETTLE_GOOD)
 			remember(s);
 		s->changed(s->owner);
@@ -345,7 +297,7 @@ void settle_leave(struct settle *s)
 	if (s == NULL)
 		return;
 	s->changed = NULL;
-	push_rest(s);
+	copies_rest(s);
 	timer_start(s->worker->loop, &s->limit, is_at_work(s) ? alone_ms(s) : 0);
 }
 
@@ -375,12 +327,9 @@ struct settle *settle_start(struct worker *w, const struct settle_what *what,
 	count_homes(s);
 	above_init(&s->above, s);
 	atomic_fetch_add(&w->httpd->settling, 1);
-	if (what->push != NULL)
-		push_start(s, what->push);
-	else if (s->fd >= 0 && push_is_needed(&s->layout))
-		push_start(s, push_new(w, what->path, &s->layout, s->fd, NULL, 0,
-				       layout_copies(&s->layout) - 1));
+	copies_start(s, what->push);
 	s->hold.fire = hold_over;
+	s->look.fire = look_again;
 	if (push_makes_homes(s))
 		timer_start(w->loop, &s->hold, HOLD_MS);
 	else

@@ -51,6 +51,8 @@ enum settle_state settle_state(const struct settle *);
 /* How many of its homes and disks have it by now. */
 void settle_tell(const struct settle *, unsigned *ret_answered, unsigned *ret_homes,
 		 unsigned *ret_copies);
+/* Of the layout whose majority has it; 0: none has. */
+uint64_t settle_epoch(const struct settle *);
 void settle_leave(struct settle *);	/* NULL is fine */
 
 void settle_free_all(struct worker *);	/* at the end */

@@ -38,10 +38,8 @@ static struct push *push_of(struct worker *w, const struct item *item)
 
 	if (w->httpd->group != NULL)
 		group_layout(w->httpd->group, &layout);
-	if (!push_is_needed(&layout))
-		return NULL;
 	return push_new(w, buf_str(&item->path), &layout, stage_fd(item->stage), NULL, 0,
-			layout_copies(&layout) - 1);
+			layout_copies_beside(&layout, store_node(w->httpd->store)));
 }
 
 /* What is on its way to this node goes on to a keeper at once. */

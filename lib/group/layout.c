@@ -241,9 +241,14 @@ void layout_homes(const struct layout *layout, enum layout_set set, unsigned par
 	put_in_order(list, count, count < layout->homes ? count : layout->homes, ret);
 }
 
+static enum layout_set keeping_set(const struct layout *layout)
+{
+	return layout_is_joint(layout) ? LAYOUT_B : LAYOUT_A;
+}
+
 void layout_keepers(const struct layout *layout, struct str path, struct layout_order *ret)
 {
-	uint8_t set = layout_is_joint(layout) ? LAYOUT_B : LAYOUT_A;
+	enum layout_set set = keeping_set(layout);
 	struct candidate list[LAYOUT_MEMBERS_MAX];
 	uint64_t key = path_hash(path);
 	size_t count = 0;
@@ -258,11 +263,26 @@ void layout_keepers(const struct layout *layout, struct str path, struct layout_
 	put_in_order(list, count, count, ret);
 }
 
+bool layout_may_keep(const struct layout *layout, uint64_t id)
+{
+	const struct layout_member *m = layout_find(layout, id);
+
+	return m != NULL && m->sets & keeping_set(layout);
+}
+
 size_t layout_copies(const struct layout *layout)
 {
-	size_t members = layout_members(layout, layout_is_joint(layout) ? LAYOUT_B : LAYOUT_A);
+	size_t members = layout_members(layout, keeping_set(layout));
 
 	return layout->copies < members ? layout->copies : members;
+}
+
+size_t layout_copies_beside(const struct layout *layout, uint64_t id)
+{
+	size_t others = layout_members(layout, keeping_set(layout)) - layout_may_keep(layout, id);
+	size_t wanted = layout->copies > 0 ? layout->copies - 1u : 0;
+
+	return others < wanted ? others : wanted;
 }
 
 bool layout_keeps(const struct layout *layout, struct str path, uint64_t id)

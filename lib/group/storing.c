@@ -136,7 +136,8 @@ static void tell(struct storing *storing, bool last)
 				       .all = quorum_all(&storing->phase.quorum),
 				       .other = storing->other,
 				       .known = quorum_reached(&storing->knowing),
-				       .newest = storing->newest };
+				       .newest = storing->newest,
+				       .epoch = storing->phase.epoch };
 	struct store_wait *wait = storing->wait;
 
 	storing->told = true;

@@ -132,6 +132,7 @@ void store_answer_pack(struct buf *buf, const struct store_answer *answer)
 	pack_u8(buf, answer->known);
 	pack_counts(buf, &answer->counts);
 	pack_version(buf, answer->newest);
+	pack_u64(buf, answer->epoch);
 }
 
 int store_answer_unpack(struct str body, struct store_answer *ret, struct err *err)
@@ -145,6 +146,7 @@ int store_answer_unpack(struct str body, struct store_answer *ret, struct err *e
 	answer.known = unpack_bool(&in);
 	unpack_counts(&in, &answer.counts);
 	answer.newest = unpack_version(&in);
+	answer.epoch = unpack_u64(&in);
 	if (unpack_end(&in) < 0)
 		return malformed(err, "STORED");
 	*ret = answer;

@@ -543,7 +543,7 @@ static void test_fence(void)
 	run(10);
 	CHECK(reader.results == 1 && reader.answer.epoch == 2);
 	CHECK(reader.answer.standing == STANDING_CONFIRMED);
-	CHECK(writer.results >= 1 && writer.first.settled);
+	CHECK(writer.results >= 1 && writer.first.settled && writer.first.epoch == 2);
 	end();
 	begin(5);			/* the homes are behind: they say nothing and fetch */
 	net.layout = next_layout(guest()->member.id);

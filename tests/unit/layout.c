@@ -250,6 +250,22 @@ static void test_keeps(void)
 	CHECK(!layout_keeps(&layout, STR("a/b"), order.ids[0]));
 	CHECK(layout_keeps(&layout, STR("a/b"), order.ids[1]));
 	CHECK(layout_keeps(&layout, STR("a/b"), order.ids[2]));
+	CHECK(!layout_may_keep(&layout, order.ids[0]) && layout_may_keep(&layout, order.ids[5]));
+}
+
+static void test_copies_beside(void)
+{
+	struct layout layout = random_members(2, 0);
+	uint64_t member = layout.members[0].id, guest = ~member;
+
+	layout.copies = 1;
+	CHECK(layout_copies_beside(&layout, member) == 0 && layout_copies_beside(&layout, guest) == 0);
+	layout.copies = 2;
+	CHECK(layout_copies_beside(&layout, member) == 1 && layout_copies_beside(&layout, guest) == 1);
+	layout.copies = 3;
+	CHECK(layout_copies_beside(&layout, member) == 1 && layout_copies_beside(&layout, guest) == 2);
+	layout = LAYOUT_NONE;
+	CHECK(layout_copies_beside(&layout, member) == 0 && !layout_may_keep(&layout, member));
 }
 
 /* seats and sets */
@@ -472,6 +488,7 @@ int main(void)
 	test_homes_by_one();
 	test_weights();
 	test_keeps();
+	test_copies_beside();
 	test_seats();
 	test_full();
 	test_packed();

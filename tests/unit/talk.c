@@ -135,7 +135,7 @@ static void test_store(void)
 {
 	struct store_ask ask = { .path = STR("docs/a.pdf"), .record = sample, .type = STR("text/x") };
 	struct store_answer answer = { .settled = true, .known = true, .counts = { 2, 3, 0, 0 },
-				       .newest = sample.version };
+				       .newest = sample.version, .epoch = 7 };
 	struct store_ask got_ask;
 	struct store_answer got;
 	struct buf b = BUF_INIT;
@@ -147,7 +147,7 @@ static void test_store(void)
 	store_answer_pack(&b, &answer);
 	CHECK(store_answer_unpack(buf_str(&b), &got, NULL) == 0);
 	CHECK(got.settled && !got.all && !got.other && got.known && got.counts.homes == 3);
-	CHECK(version_cmp(got.newest, sample.version) == 0);
+	CHECK(version_cmp(got.newest, sample.version) == 0 && got.epoch == 7);
 	STRICT(b, store_answer_unpack(cut, &got, NULL));
 	buf_clear(&b);
 }
