@@ -31,7 +31,8 @@ int fs_open(int dir, const char *name, int flags, mode_t mode)
 
 int fs_tmpfile(int dir)
 {
-	return fs_open(dir, ".", O_TMPFILE | O_RDWR, FS_FILE_MODE);
+	/* Who reads it again before it has a name is not to dirty its inode. */
+	return fs_open(dir, ".", O_TMPFILE | O_RDWR | O_NOATIME, FS_FILE_MODE);
 }
 
 int fs_link_fd(int fd, int dir, const char *name)

@@ -503,6 +503,24 @@ static void adoption(void)
 	buf_clear(&told);
 }
 
+/* Who sends a body on reads it again: that must not have the disk write its inode once more. */
+static void untouched(void)
+{
+	struct timespec tick = { .tv_nsec = 50000000 };
+	struct stage *stage = NULL;
+	struct stat before, after;
+	char byte;
+
+	CHECK(stage_begin(store, &stage, &why) == 0 && stage_add(stage, "x", 1, &why) == 0);
+	CHECK(fstat(stage_fd(stage), &before) == 0);
+	nanosleep(&tick, NULL);
+	CHECK(pread(stage_fd(stage), &byte, 1, 0) == 1);
+	CHECK(fstat(stage_fd(stage), &after) == 0);
+	CHECK(before.st_atim.tv_sec == after.st_atim.tv_sec &&
+	      before.st_atim.tv_nsec == after.st_atim.tv_nsec);
+	stage_free(stage);
+}
+
 int main(void)
 {
 	if (!open_store())
@@ -523,6 +541,7 @@ int main(void)
 	kinds();
 	pruning();
 	adoption();
+	untouched();
 	close_store();
 	return UNIT_RESULT();
 }
