@@ -1,8 +1,10 @@
 /*
  * outbox - writing what is not yet known to every home and keeper
  *
- * One thread syncs for all who wait, while they sync their bodies.  A
- * segment that is full is left when all of it is synced.
+ * One thread syncs for all who wait, while they sync their bodies, and wakes
+ * only those whose entries are on disk now: waking all of them at each sync
+ * cost more than the sync.  A segment that is full is left when all of it is
+ * synced.
  */
 #include "inside.h"
 
@@ -12,27 +14,74 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <sys/random.h>
 #include <unistd.h>
 
+/* Who waits for an entry: on his own stack. */
+struct waiter {
+	struct waiter *next;
+	uint32_t offset;		/* of the entry */
+	sem_t over;			/* it is on disk, or never will be */
+	bool failed;
+};
+
 struct outbox {
 	struct store *store;
 	pthread_mutex_t mutex;
-	pthread_cond_t work, progress;	/* for the syncing thread; for who waits */
+	pthread_cond_t work, progress;	/* for the syncing thread; for who needs room */
 	pthread_t thread;
 	bool ending, failed;
 	/* the current segment */
 	int fd;				/* owned, locked; -1: none yet */
 	uint64_t id;
 	uint32_t written, synced;	/* offsets behind the last entry */
+	struct waiter *waiters;		/* for entries of it */
 };
+
+static bool is_over(const struct outbox *outbox, uint32_t offset)
+{
+	return outbox->failed || outbox->synced > offset;
+}
+
+/* Under the mutex: those who need not wait any longer leave the list. */
+static struct waiter *take_ready(struct outbox *outbox)
+{
+	struct waiter **at = &outbox->waiters, *ready = NULL;
+
+	while (*at != NULL) {
+		struct waiter *waiter = *at;
+
+		if (!is_over(outbox, waiter->offset)) {
+			at = &waiter->next;
+			continue;
+		}
+		*at = waiter->next;
+		waiter->failed = outbox->failed;
+		waiter->next = ready;
+		ready = waiter;
+	}
+	return ready;
+}
+
+/* Not under the mutex, so that nobody is woken to wait for it. */
+static void wake(struct waiter *waiter)
+{
+	while (waiter != NULL) {
+		struct waiter *next = waiter->next;	/* it goes as soon as it is woken */
+
+		sem_post(&waiter->over);
+		waiter = next;
+	}
+}
 
 /* Under the mutex: sync what was written, once.  It is open meanwhile. */
 static void sync_written(struct outbox *outbox)
 {
 	uint32_t target = outbox->written;
 	int fd = outbox->fd, status;
+	struct waiter *ready;
 
 	pthread_mutex_unlock(&outbox->mutex);
 	status = fdatasync(fd);
@@ -43,7 +92,11 @@ static void sync_written(struct outbox *outbox)
 	} else {
 		outbox->synced = target;
 	}
+	ready = take_ready(outbox);
 	pthread_cond_broadcast(&outbox->progress);
+	pthread_mutex_unlock(&outbox->mutex);
+	wake(ready);
+	pthread_mutex_lock(&outbox->mutex);
 }
 
 static void *sync_for_all(void *argument)
@@ -204,16 +257,30 @@ int outbox_begin(struct outbox *outbox, struct str path, struct version v,
 	return status;
 }
 
-int outbox_wait(struct outbox *outbox, struct outbox_mark mark, struct err *err)
+/* A segment is left only when all of it is synced. */
+static bool must_wait(const struct outbox *outbox, struct outbox_mark mark)
 {
-	bool failed;
-
-	pthread_mutex_lock(&outbox->mutex);
-	/* A segment is left only when all of it is synced. */
-	while (!outbox->failed && outbox->id == mark.segment && outbox->synced <= mark.offset)
-		pthread_cond_wait(&outbox->progress, &outbox->mutex);
-	failed = outbox->failed;
-	pthread_mutex_unlock(&outbox->mutex);
-	return failed ? err_set(err, ERR_SYSTEM, "sync the outbox: it failed; restart covey") : 0;
+	return outbox->id == mark.segment && !is_over(outbox, mark.offset);
 }
 
+int outbox_wait(struct outbox *outbox, struct outbox_mark mark, struct err *err)
+{
+	struct waiter waiter = { .offset = mark.offset };
+	bool wait;
+
+	pthread_mutex_lock(&outbox->mutex);
+	wait = must_wait(outbox, mark);
+	waiter.failed = outbox->failed;
+	if (wait) {
+		sem_init(&waiter.over, 0, 0);
+		waiter.next = outbox->waiters;
+		outbox->waiters = &waiter;
+	}
+	pthread_mutex_unlock(&outbox->mutex);
+	if (wait) {
+		while (sem_wait(&waiter.over) < 0)
+			continue;	/* a signal */
+		sem_destroy(&waiter.over);
+	}
+	return waiter.failed ? err_set(err, ERR_SYSTEM, "sync the outbox: it failed; restart covey") : 0;
+}
