@@ -176,12 +176,22 @@ void work_ready(struct conn *c)
 		work_commit(c);
 }
 
+/*
+ * What is to be copied, or to be put on disk, is on its way there meanwhile.  A
+ * body in memory is written with the commit: another errand to the pool would
+ * cost more than it saves.
+ */
+static bool is_small(const struct work *work)
+{
+	return work->count == 1 && work->items[0].stage == NULL && work->items[0].copy < 0;
+}
+
 void work_run(struct conn *c)
 {
 	struct work *work = c->request.work;
 
 	c->state = CONN_BUSY;
-	if (c->worker->httpd->grouped && work->kind == WORK_FILE)
+	if (c->worker->httpd->grouped && work->kind == WORK_FILE && !is_small(work))
 		work_stage(c);
 	if (ask_on(c) > 0)
 		all_asked(c);
