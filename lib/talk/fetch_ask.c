@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #define SEND_BYTES (128L * 1024)	/* at once */
-#define SEND_SMALL (16L * 1024)		/* the least that curl takes, for bodies below */
+#define WHOLE_BYTES (16u * 1024)		/* a body up to this leaves together with its header */
 #define ANSWER_BYTES 4096L		/* of a PUT, at once: it is a line */
 
 /* Fields */
@@ -136,6 +136,8 @@ static void set_lines(struct transfer *t)
 	add_text(&lines, ask->method == FETCH_GET ? "Cache-Control: only-if-cached" : "Expect:");
 	if (ask->method == FETCH_POST)
 		add_text(&lines, "Content-Type: application/octet-stream");
+	else if (ask->method == FETCH_PUT)
+		add_text(&lines, "Content-Type:");
 	for (size_t i = 0; i < ask->fields.count; i++)
 		add_line(&lines, ask->fields.list[i].name, ask->fields.list[i].value);
 	add_signature(t, &lines, method_name(ask->method), &ask->fields);
@@ -230,18 +232,45 @@ static void set_framing(struct transfer *t)
 	curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
 }
 
+/*
+ * The small body of a PUT, in memory: curl sends what is given as a field in
+ * one piece with the header, what it has to read in one of its own, and that
+ * wakes the peer twice.  False: it is to be read, and what is wrong found then.
+ */
+static bool take_whole(struct ask *ask)
+{
+	size_t n = (size_t)ask->available;
+
+	if (!ask->by_length || ask->available == 0 || ask->available > WHOLE_BYTES)
+		return false;
+	buf_reset(&ask->content);
+	if (pread(ask->fd, buf_reserve(&ask->content, n), n, 0) != (ssize_t)n)
+		return false;
+	ask->content.len = n;
+	return true;
+}
+
+static void set_content(CURL *easy, const struct buf *content)
+{
+	curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)content->len);
+	curl_easy_setopt(easy, CURLOPT_POSTFIELDS, content->len > 0 ? content->data : "");
+}
+
 static void set_method(struct transfer *t)
 {
-	const struct ask *ask = &t->ask;
+	struct ask *ask = &t->ask;
 	CURL *easy = t->easy;
 
 	if (ask->method == FETCH_POST) {
-		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)ask->content.len);
-		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, ask->content.len > 0 ? ask->content.data : "");
+		set_content(easy, &ask->content);
+	} else if (ask->method == FETCH_PUT && take_whole(ask)) {
+		set_content(easy, &ask->content);
+		curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, "PUT");
+		curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, ANSWER_BYTES);
+		ask->all_sent = true;
 	} else if (ask->method == FETCH_PUT) {
 		curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
-		curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE,
-				 ask->last && ask->available < SEND_SMALL ? SEND_SMALL : SEND_BYTES);
+		curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, SEND_BYTES);
 		curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, ANSWER_BYTES);
 		curl_easy_setopt(easy, CURLOPT_READFUNCTION, read_body);
 		curl_easy_setopt(easy, CURLOPT_READDATA, t);
