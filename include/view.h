@@ -75,6 +75,10 @@ int64_t view_offset(const struct view *, int64_t last);
 /* Judge who is suspect or down.  To be called every VIEW_SUSPECT_MS / 4 or oftener. */
 void view_tick(struct view *, uint64_t now);
 
+/* One of the others; NULL: never heard of. */
+struct view_entry *view_entry(const struct view *, uint64_t id);
+/* Any member, this node too; NULL: never heard of. */
+const struct member *view_member(const struct view *, uint64_t id);
 /* All members, this node first. */
 void view_members(const struct view *, struct members *ret);
 

@@ -96,10 +96,9 @@ void network_ask(struct discoverd *d, const struct address *to)
 
 const struct address *network_address(const struct discoverd *d, uint64_t id)
 {
-	for (size_t i = 0; i < d->gossip.view.count; i++)
-		if (d->gossip.view.entries[i].member.id == id)
-			return &d->gossip.view.entries[i].member.discovery;
-	return NULL;
+	const struct view_entry *entry = view_entry(&d->gossip.view, id);
+
+	return entry != NULL ? &entry->member.discovery : NULL;
 }
 
 static const struct sealed_role role = { .received = received, .batch_done = batch_done };

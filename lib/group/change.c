@@ -10,16 +10,6 @@ uint8_t change_weight(const struct member *member)
 	return member->weight != 0 ? member->weight : 1;
 }
 
-static const struct member *seen(const struct view *view, uint64_t id)
-{
-	if (view->self.id == id)
-		return &view->self;
-	for (size_t i = 0; i < view->count; i++)
-		if (view->entries[i].member.id == id)
-			return &view->entries[i].member;
-	return NULL;
-}
-
 static bool is_up(const struct member *member)
 {
 	return member != NULL && member->state == MEMBER_UP;
@@ -59,7 +49,7 @@ static size_t mark(const struct layout *layout, const struct view *view, bool up
 	size_t count = 0;
 
 	for (size_t i = 0; i < layout->count; i++) {
-		const struct member *m = seen(view, layout->members[i].id);
+		const struct member *m = view_member(view, layout->members[i].id);
 
 		marked[i] = layout->members[i].sets & LAYOUT_B && m != NULL &&
 			    !(m->flags & MEMBER_SILENT) &&
@@ -83,7 +73,7 @@ static bool has_way_back(const struct layout *layout)
 static bool leavers_wait(const struct layout *layout, const struct view *view)
 {
 	for (size_t i = 0; i < layout->count; i++) {
-		const struct member *m = seen(view, layout->members[i].id);
+		const struct member *m = view_member(view, layout->members[i].id);
 
 		if (layout->members[i].sets == LAYOUT_A && is_up(m) &&
 		    !(m->flags & MEMBER_SILENT) &&
@@ -167,10 +157,9 @@ static bool is_of(const struct layout *layout, const struct member *member)
 
 static uint64_t heard(const struct view *view, uint64_t id)
 {
-	for (size_t i = 0; i < view->count; i++)
-		if (view->entries[i].member.id == id)
-			return view->entries[i].heard;
-	return 0;
+	const struct view_entry *entry = view_entry(view, id);
+
+	return entry != NULL ? entry->heard : 0;
 }
 
 /*
@@ -198,7 +187,7 @@ static bool displaces(const struct layout *next, const struct view *view,
 		      const struct member *joiner)
 {
 	for (size_t i = 0; i < next->count; i++) {
-		const struct member *m = seen(view, next->members[i].id);
+		const struct member *m = view_member(view, next->members[i].id);
 
 		if (next->members[i].sets & LAYOUT_B && m != NULL && m->id != joiner->id &&
 		    joiner->discovery.len != 0 && address_eq(&m->discovery, &joiner->discovery))
@@ -230,7 +219,7 @@ static const char moves[] = "a member moves";
 
 static const char *why_goes(struct council *c, const struct view *view, size_t i)
 {
-	const struct member *m = seen(view, c->layout.members[i].id);
+	const struct member *m = view_member(view, c->layout.members[i].id);
 
 	if (c->dead_ms[i] >= COUNCIL_DEAD_MS)
 		return "a member was away for long";
@@ -344,7 +333,7 @@ static void take_words(const struct view *view, struct layout *next)
 
 	for (size_t i = 0; i < next->count; i++) {
 		struct layout_member *m = &next->members[i];
-		const struct member *word = seen(view, m->id);
+		const struct member *word = view_member(view, m->id);
 
 		if (is_up(word) && is_of(next, word))
 			layout_put(next, m->id, m->sets, change_weight(word),

@@ -205,19 +205,9 @@ static bool see_foreign(struct council *c, const struct view *view, uint64_t now
 	       (solo && !has_passed(ret, c->foreign_since + SETTLE_MS, now));
 }
 
-static const struct member *seen(const struct view *view, uint64_t id)
-{
-	if (view->self.id == id)
-		return &view->self;
-	for (size_t i = 0; i < view->count; i++)
-		if (view->entries[i].member.id == id)
-			return &view->entries[i].member;
-	return NULL;
-}
-
 static bool is_up(const struct view *view, uint64_t id)
 {
-	const struct member *m = seen(view, id);
+	const struct member *m = view_member(view, id);
 
 	return m != NULL && m->state == MEMBER_UP;
 }
@@ -253,7 +243,7 @@ static void count_dead(struct council *c, const struct view *view, uint64_t now)
 
 	c->stepped = now;
 	for (size_t i = 0; i < c->layout.count; i++) {
-		const struct member *m = seen(view, c->layout.members[i].id);
+		const struct member *m = view_member(view, c->layout.members[i].id);
 
 		if (m != NULL && m->state == MEMBER_UP && !(m->flags & MEMBER_SILENT))
 			c->dead_ms[i] = 0;

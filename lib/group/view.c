@@ -16,12 +16,21 @@ void view_clear(struct view *view)
 	view->count = 0;
 }
 
-static struct view_entry *find(const struct view *view, uint64_t id)
+struct view_entry *view_entry(const struct view *view, uint64_t id)
 {
 	for (size_t i = 0; i < view->count; i++)
 		if (view->entries[i].member.id == id)
 			return &view->entries[i];
 	return NULL;
+}
+
+const struct member *view_member(const struct view *view, uint64_t id)
+{
+	const struct view_entry *entry = view_entry(view, id);
+
+	if (view->self.id == id)
+		return &view->self;
+	return entry != NULL ? &entry->member : NULL;
 }
 
 /* A place for one more; NULL when there is none. */
@@ -83,7 +92,7 @@ void view_load(struct view *view, const struct members *members, uint64_t now)
 		const struct member *member = &members->list[i];
 		struct view_entry *entry;
 
-		if (member->id == view->self.id || find(view, member->id) != NULL)
+		if (member->id == view->self.id || view_entry(view, member->id) != NULL)
 			continue;
 		entry = place(view);
 		if (entry == NULL)
@@ -131,7 +140,7 @@ bool view_hear(struct view *view, const struct member *word, bool direct, uint64
 {
 	enum member_state said = direct && word->state != MEMBER_LEFT ? MEMBER_UP : word->state;
 	struct view_entry news = { .member = *word, .heard = heard_for(said, now) };
-	struct view_entry *entry = find(view, word->id);
+	struct view_entry *entry = view_entry(view, word->id);
 
 	if (word->id == view->self.id) {
 		hear_of_self(view, word);
@@ -162,7 +171,7 @@ bool view_hear(struct view *view, const struct member *word, bool direct, uint64
 
 void view_clock(struct view *view, uint64_t id, int64_t ahead)
 {
-	struct view_entry *entry = find(view, id);
+	struct view_entry *entry = view_entry(view, id);
 
 	if (entry == NULL)
 		return;

@@ -557,17 +557,23 @@ static void test_fence(void)
 	end();
 }
 
-/* While a layout is joint, a majority of one of its sets is none. */
-static void test_joint(void)
+/* Three old homes and three new ones. */
+static void begin_joint(void)
 {
-	struct reader reader;
-
 	begin(6);
 	net.layout.epoch++;
 	for (int i = 0; i < 6; i++)
 		layout_put(&net.layout, net.nodes[i].member.id, i < 3 ? LAYOUT_A : LAYOUT_B, 1, "");
 	layout_seat(&net.layout);
 	tell_layout(0, 6);
+}
+
+/* While a layout is joint, a majority of one of its sets is none. */
+static void test_joint(void)
+{
+	struct reader reader;
+
+	begin_joint();
 	net.nodes[3].stopped = net.nodes[4].stopped = true;
 	ask(&reader, &net.nodes[0], CHECK_READ, 0);
 	CHECK(reader.answer.standing == STANDING_UNCONFIRMED);
@@ -583,12 +589,7 @@ static void test_joint_content_unknown(void)
 {
 	struct reader reader;
 
-	begin(6);
-	net.layout.epoch++;
-	for (int i = 0; i < 6; i++)
-		layout_put(&net.layout, net.nodes[i].member.id, i < 3 ? LAYOUT_A : LAYOUT_B, 1, "");
-	layout_seat(&net.layout);
-	tell_layout(0, 6);
+	begin_joint();
 	keep(&net.nodes[0], record_at(70));
 	keep(&net.nodes[1], record_at(70));
 	ask(&reader, &net.nodes[0], CHECK_READ, 0);
