@@ -107,7 +107,7 @@ static void was_bad(void *data, const struct scrub_bad *bad)
 static void failed(void *data, struct str path, const struct err *err)
 {
 	(void)data, (void)path;
-	log_line(LOG_LEVEL_WARNING, "%s", err->text);
+	log_line(LOG_LEVEL_ERROR, "%s", err->text);
 }
 
 static void work(struct job *job)

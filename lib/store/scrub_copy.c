@@ -221,9 +221,10 @@ static int set_aside(struct scrubbing *s, struct str path, bool in_tree, struct 
 	lock_release(&lock);
 	if (status == 0)
 		tell(s, path, found, aside, why);
-	if (status < 0 && err != NULL)
-		*err = failure;
-	return status;
+	if (status >= 0)
+		return status;
+	err_pass(err, &failure);
+	return err_context(err, "%s, but it stays where it is", why);
 }
 
 int scrub_copy(struct scrubbing *s, struct str path, bool in_tree, struct found *found,
@@ -240,9 +241,5 @@ int scrub_copy(struct scrubbing *s, struct str path, bool in_tree, struct found 
 	s->scrub->contents += verdict != STOPPED;
 	if (verdict == BAD)
 		return set_aside(s, path, in_tree, found, why.text, err);
-	if (verdict != UNJUDGED)
-		return 0;
-	if (err != NULL)
-		*err = why;
-	return -1;
+	return verdict == UNJUDGED ? err_pass(err, &why) : 0;
 }

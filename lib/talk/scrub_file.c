@@ -42,7 +42,7 @@ static int each(void *data, struct str section, struct str key, struct str value
 		if (str_eq(section, str_of(numbers[i].section)) &&
 		    str_eq(key, str_of(numbers[i].key)) &&
 		    str_u64(value, UINT64_MAX, numbers[i].to) < 0)
-			return err_set(err, ERR_CORRUPT, "%s: not a number", numbers[i].key);
+			return inifile_bad(key, value, err);
 	return 0;
 }
 

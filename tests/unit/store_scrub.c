@@ -1,7 +1,8 @@
 /*
  * store_scrub - what a disk has changed is found, set aside, and nothing else is
  *
- * pread() is defined here, over that of the C library, to fail as disks do.
+ * pread() and linkat() are defined here, over those of the C library, to fail
+ * as disks do.
  */
 #include "store_unit.h"
 
@@ -33,6 +34,16 @@ ssize_t pread(int fd, void *to, size_t n, off_t at)
 	return syscall(SYS_pread64, fd, to, n, at);
 }
 
+static bool links_fail;
+
+int linkat(int from, const char *old, int dir, const char *name, int flags)
+{
+	if (!links_fail)
+		return (int)syscall(SYS_linkat, from, old, dir, name, flags);
+	errno = EROFS;
+	return -1;
+}
+
 /* What a scrub told. */
 static struct {
 	struct buf reached;		/* "a b c " */
@@ -40,7 +51,6 @@ static struct {
 	char aside[1200], why[240], type[RECORD_TYPE_MAX + 1];
 	struct record record;
 	unsigned bad, failed;
-	enum err_kind kind;
 	unsigned paths_left;		/* stops after so many */
 	bool stop_reading;
 	void (*meanwhile)(void);	/* called once, before something is read */
@@ -83,7 +93,7 @@ static void failed(void *data, struct str path, const struct err *err)
 {
 	(void)data, (void)path;
 	told.failed++;
-	told.kind = err->kind;
+	snprintf(told.why, sizeof told.why, "%s", err->text);
 }
 
 static struct scrub new_scrub(void)
@@ -360,6 +370,18 @@ static void unreadable(void)
 	CHECK(holds("unreadable", NULL) && file_is("history/", told.aside, "content"));
 }
 
+/* Where it cannot be set aside it is said to be bad all the same. */
+static void stays(void)
+{
+	CHECK(put("stays", "content") == ERR_NONE);
+	flip("tree/", "stays");
+	links_fail = true;
+	CHECK(scrub("stays") == 0 && told.failed == 1 && holds("stays", "conTent"));
+	CHECK(strstr(told.why, "scrub /stays: its sha256 is another, but it stays") == told.why);
+	links_fail = false;
+	CHECK(scrub("stays") == 1 && told.failed == 0 && holds("stays", NULL));
+}
+
 static void past_the_cache(void)
 {
 	CHECK(put("cache", "content") == ERR_NONE);
@@ -441,6 +463,7 @@ int main(void)
 	not_ours();
 	meanwhile();
 	unreadable();
+	stays();
 	past_the_cache();
 	large();
 	resumed();
