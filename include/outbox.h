@@ -72,6 +72,8 @@ void outbox_reader_free(struct outbox_reader *);	/* NULL is fine */
 /* Each entry that is not done and was not told before.  each() returning -1 ends it; that one is told again. */
 int outbox_read(struct outbox_reader *, int (*each)(void *data, const struct outbox_entry *),
 		void *data, struct err *);
+/* It was told, or was done already. */
+bool outbox_was_told(const struct outbox_reader *, struct outbox_mark);
 /* Remove segments without a writer whose entries are all done. */
 int outbox_sweep(struct store *, struct err *);
 

@@ -20,4 +20,5 @@ peers() { scenario push-peers "$1"; }
 @test "a keeper whose clock is an hour off" { peers clocks; }
 @test "sealed packets of other roles by HTTP" { peers carry; }
 @test "homes are asked for indexes and histories with the epoch of the layout" { peers homes; }
+@test "one that refuses everything is in nobody's way" { peers refused_many; }
 @test "what is no push is refused and harms nobody" { peers nonsense; }

@@ -9,222 +9,161 @@
  *
  * What everybody has who is there is forgotten, to be read again from the
  * outbox when somebody returns: a node that is away for long, or for ever,
- * must not keep what others lack from being read.
+ * must not keep what others lack from being read.  Nor must one that is there
+ * and refuses: only so many entries are remembered after a try; the others
+ * are read once more, some at a time, and those that were never tried always
+ * come first.
  */
 #include "drain.h"
 
 #include "container.h"
-#include "log.h"
 #include "mem.h"
 
-#define ENTRIES_MAX 20000		/* known at once; more stay in the outbox meanwhile */
-#define READ_MS 5000			/* between two looks into the outbox */
-#define WRITER_MS 200			/* that a writer has to finish it by itself */
-#define BACK_OFF_MS 1000		/* doubled up to */
-#define BACK_OFF_MAX_MS 8000
+#define RESTING_MAX 5000		/* remembered of those that did not get through */
+#define AGAIN_RUNNING_MAX 48		/* of those running; the others are for new ones */
+#define BACK_OFF_MS 1000		/* doubled DRAIN_BACK_OFFS - 1 times */
 
-/* entries */
+/* lists */
 
-static void append(struct drained **first, struct drained **last, struct drained *e)
+static void list_take(struct drained *e)
 {
-	e->next = NULL;
-	e->prev = *last;
-	if (*last != NULL)
-		(*last)->next = e;
-	else
-		*first = e;
-	*last = e;
-}
-
-static void forget(struct drained *e)
-{
-	struct drain *d = e->drain;
+	struct drained_list *list = &e->drain->lists[e->list];
 
 	if (e->prev != NULL)
 		e->prev->next = e->next;
 	else
-		d->first = e->next;
+		list->first = e->next;
 	if (e->next != NULL)
 		e->next->prev = e->prev;
 	else
-		d->last = e->prev;
-	d->count--;
+		list->last = e->prev;
+	list->count--;
+}
+
+void drain_put(struct drain *d, struct drained *e, enum drain_list which)
+{
+	struct drained_list *list = &d->lists[which];
+
+	e->list = which;
+	e->next = NULL;
+	e->prev = list->last;
+	if (list->last != NULL)
+		list->last->next = e;
+	else
+		list->first = e;
+	list->last = e;
+	list->count++;
+}
+
+void drain_forget(struct drained *e)
+{
+	list_take(e);
 	drained_free(e);
 }
 
-/* As many as may run; the tick comes when the next is due. */
-static void start_due(struct drain *d)
+static size_t resting(const struct drain *d)
 {
-	uint64_t now = loop_now(d->daemon->loop), next = UINT64_MAX;
+	size_t count = 0;
 
-	for (struct drained *e = d->first, *after; e != NULL; e = after) {
-		after = e->next;	/* it may be over, and gone, at once */
-		if (d->running >= DRAIN_RUNNING_MAX || d->stopping)
-			return;
-		if (e->running)
-			continue;
-		if (e->due <= now) {
-			e->running = true;
-			e->kicks = d->kicks;
-			d->running++;
-			drained_run(e);
-		} else if (e->due < next) {
+	for (unsigned i = 0; i < DRAIN_BACK_OFFS; i++)
+		count += d->lists[DRAIN_RESTING + i].count;
+	return count;
+}
+
+/* trying */
+
+/* The first that is due, or NULL: new ones, then whichever is due first. */
+static struct drained *next_of(const struct drain *d, uint64_t now)
+{
+	struct drained *e = d->lists[DRAIN_NEW].first, *best = NULL;
+
+	if (e != NULL && e->due <= now)
+		return e;
+	if (d->running_again >= AGAIN_RUNNING_MAX)
+		return NULL;
+	for (unsigned i = 0; i < DRAIN_LISTS; i++) {
+		e = d->lists[i].first;
+		if (i != DRAIN_RUNNING && e != NULL && e->due <= now &&
+		    (best == NULL || e->due < best->due))
+			best = e;
+	}
+	return best;
+}
+
+/* The tick comes when the next is due; nobody needs one to see what could run when another ends. */
+static void set_tick(struct drain *d, uint64_t now)
+{
+	uint64_t next = UINT64_MAX;
+
+	for (unsigned i = 0; i < DRAIN_LISTS; i++) {
+		const struct drained *e = d->lists[i].first;
+
+		if (i != DRAIN_RUNNING && e != NULL && e->due > now && e->due < next)
 			next = e->due;
-		}
 	}
 	if (next != UINT64_MAX)
 		timer_start(d->daemon->loop, &d->tick, next - now);
 }
 
+/* As many as may run. */
+void drain_tick(struct drain *d)
+{
+	uint64_t now = loop_now(d->daemon->loop);
+	struct drained *e;
+
+	while (!d->stopping && d->lists[DRAIN_RUNNING].count < DRAIN_RUNNING_MAX &&
+	       (e = next_of(d, now)) != NULL) {
+		list_take(e);
+		e->first = e->list == DRAIN_NEW;
+		e->kicks = d->kicks;
+		d->running_again += !e->first;
+		drain_put(d, e, DRAIN_RUNNING);
+		drained_run(e);		/* it may be over, and gone, at once */
+	}
+	if (!d->stopping)
+		set_tick(d, now);
+}
+
 static void on_tick(struct timer *timer)
 {
-	start_due(CONTAINER_OF(timer, struct drain, tick));
+	drain_tick(CONTAINER_OF(timer, struct drain, tick));
 }
 
 static void try_later(struct drained *e)
 {
 	struct drain *d = e->drain;
+	unsigned back_off;
 
-	e->back_off = e->back_off == 0 ? BACK_OFF_MS : e->back_off * 2;
-	if (e->back_off > BACK_OFF_MAX_MS)
-		e->back_off = BACK_OFF_MAX_MS;
 	if (e->kicks != d->kicks)	/* meanwhile it became worth trying */
-		e->back_off = BACK_OFF_MS;
-	e->due = loop_now(d->daemon->loop) + e->back_off;
+		e->tries = 0;
+	back_off = e->tries < DRAIN_BACK_OFFS ? e->tries : DRAIN_BACK_OFFS - 1;
+	e->tries++;
+	e->due = loop_now(d->daemon->loop) + ((uint64_t)BACK_OFF_MS << back_off);
+	list_take(e);
+	drain_put(d, e, (enum drain_list)(DRAIN_RESTING + back_off));
 }
 
 void drain_over(struct drained *e)
 {
 	struct drain *d = e->drain;
 
-	e->running = false;
-	d->running--;
+	d->running_again -= !e->first;
 	service_touch(d->daemon->service);
 	if (e->done) {
-		forget(e);
+		drain_forget(e);
 	} else if (e->away && e->kicks == d->kicks) {
 		d->parked++;
-		forget(e);
+		drain_forget(e);
+	} else if (resting(d) >= RESTING_MAX) {
+		d->missed++;
+		drain_forget(e);
 	} else {
 		try_later(e);
 	}
-	if (d->more && d->count < ENTRIES_MAX / 2 && !d->reading && !d->stopping)
-		timer_start(d->daemon->loop, &d->read, 0);
+	drain_read_more(d);
 	if (!d->stopping)	/* not from here: it may have ended within its first step */
 		timer_start(d->daemon->loop, &d->tick, 0);
 	syncd_rest(d->daemon);
-}
-
-/* reading */
-
-/* Only what is running is known when all is read again. */
-static bool is_known(const struct drain *d, struct outbox_mark mark)
-{
-	for (size_t i = 0; i < d->kept_count; i++)
-		if (d->kept[i].segment == mark.segment && d->kept[i].offset == mark.offset)
-			return true;
-	return false;
-}
-
-static int take(void *data, const struct outbox_entry *found)
-{
-	struct drain *d = data;
-	struct drained *e;
-
-	if (is_known(d, found->mark))
-		return 0;
-	d->more = d->count + d->found_count >= ENTRIES_MAX;
-	if (d->more)
-		return -1;
-	e = mem_new(1, sizeof *e);
-	e->drain = d;
-	e->mark = found->mark;
-	e->version = found->version;
-	e->entry = (struct store_entry)STORE_ENTRY_INIT;
-	e->call = (struct call)CALL_INIT;
-	buf_addstr(&e->path, found->path);
-	append(&d->found, &d->found_last, e);
-	d->found_count++;
-	return 0;
-}
-
-static void read_outbox(struct job *job)
-{
-	struct drain *d = CONTAINER_OF(job, struct drain, job);
-	struct err err = ERR_INIT;
-
-	if (d->reread) {
-		outbox_reader_free(d->reader);
-		d->reader = outbox_reader_new(d->daemon->store);
-	}
-	d->more = false;
-	if (outbox_read(d->reader, take, d, &err) < 0 && !d->more)
-		log_err(LOG_LEVEL_WARNING, &err, "read the outbox");
-	if (d->found_count == 0 && outbox_sweep(d->daemon->store, &err) < 0)
-		log_err(LOG_LEVEL_WARNING, &err, "sweep the outbox");
-}
-
-/* They are read again. */
-static void forget_resting(struct drain *d)
-{
-	struct drained *e, *next;
-
-	d->parked = 0;
-	d->kept_count = 0;
-	for (e = d->first; e != NULL; e = next) {
-		next = e->next;
-		if (e->running)
-			d->kept[d->kept_count++] = e->mark;
-		else
-			forget(e);
-	}
-}
-
-static void start_reading(struct drain *d)
-{
-	if (d->reading) {
-		d->read_again = true;
-		return;
-	}
-	d->reading = true;
-	d->read_again = false;
-	d->reread = d->want_all;
-	d->want_all = false;
-	if (d->reread)
-		forget_resting(d);
-	pool_submit(d->daemon->disk, &d->job);
-}
-
-static void outbox_was_read(struct job *job)
-{
-	struct drain *d = CONTAINER_OF(job, struct drain, job);
-	uint64_t due = loop_now(d->daemon->loop) + WRITER_MS;
-	struct drained *e;
-
-	d->reading = d->reread = false;
-	d->kept_count = 0;
-	while ((e = d->found) != NULL) {
-		d->found = e->next;
-		e->due = due;
-		append(&d->first, &d->last, e);
-		d->count++;
-	}
-	d->found_last = NULL;
-	d->found_count = 0;
-	if (d->stopping) {
-		syncd_rest(d->daemon);
-		return;
-	}
-	start_due(d);
-	if (d->read_again)
-		start_reading(d);
-	else
-		timer_start(d->daemon->loop, &d->read, READ_MS);
-}
-
-static void on_read(struct timer *timer)
-{
-	start_reading(CONTAINER_OF(timer, struct drain, read));
 }
 
 /* for the others */
@@ -236,31 +175,34 @@ void drain_now(struct drain *d)
 	if (d->stopping)
 		return;
 	d->kicks++;
-	for (struct drained *e = d->first; e != NULL; e = e->next) {
-		if (e->running || e->back_off == 0)
-			continue;
-		e->back_off = 0;
-		e->due = now;
-	}
-	start_due(d);
-	d->want_all = d->want_all || d->parked > 0;
-	start_reading(d);
+	for (unsigned i = 0; i < DRAIN_BACK_OFFS; i++)
+		for (struct drained *e = d->lists[DRAIN_RESTING + i].first; e != NULL; e = e->next) {
+			e->tries = 0;
+			e->due = now;
+		}
+	drain_tick(d);
+	d->want_all = d->want_all || d->parked > 0 || d->missed > 0;
+	drain_read(d);
 }
 
 void drain_look(struct drain *d)
 {
 	if (!d->stopping)
-		start_reading(d);
+		drain_read(d);
 }
 
 bool drain_busy(const struct drain *d)
 {
-	return d->count > 0 || d->parked > 0;
+	size_t count = d->parked + d->missed;
+
+	for (unsigned i = 0; i < DRAIN_LISTS; i++)
+		count += d->lists[i].count;
+	return count > 0;
 }
 
 bool drain_rests(const struct drain *d)
 {
-	return d == NULL || (d->running == 0 && !d->reading);
+	return d == NULL || (d->lists[DRAIN_RUNNING].count == 0 && !d->reading);
 }
 
 void drain_stop(struct drain *d)
@@ -268,10 +210,9 @@ void drain_stop(struct drain *d)
 	d->stopping = true;
 	timer_stop(&d->tick);
 	timer_stop(&d->read);
-	for (struct drained *e = d->first, *next; e != NULL; e = next) {
+	for (struct drained *e = d->lists[DRAIN_RUNNING].first, *next; e != NULL; e = next) {
 		next = e->next;
-		if (e->running)
-			drained_cut(e);
+		drained_cut(e);
 	}
 }
 
@@ -281,11 +222,8 @@ void drain_start(struct syncd *daemon)
 
 	daemon->drain = d;
 	d->daemon = daemon;
-	d->reader = outbox_reader_new(daemon->store);
 	d->tick.fire = on_tick;
-	d->read.fire = on_read;
-	d->job = (struct job){ .work = read_outbox, .done = outbox_was_read, .home = daemon->loop };
-	start_reading(d);
+	drain_read_begin(d);
 }
 
 void drain_free(struct drain *d)
@@ -293,9 +231,9 @@ void drain_free(struct drain *d)
 	if (d == NULL)
 		return;
 	timer_stop(&d->tick);
-	timer_stop(&d->read);
-	while (d->first != NULL)
-		forget(d->first);
-	outbox_reader_free(d->reader);
+	for (unsigned i = 0; i < DRAIN_LISTS; i++)
+		while (d->lists[i].first != NULL)
+			drain_forget(d->lists[i].first);
+	drain_read_free(d);
 	free(d);
 }

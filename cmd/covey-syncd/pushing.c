@@ -177,14 +177,13 @@ static void record_text(const struct pushing *p, struct buf *text)
 	record_format(text, &p->record, buf_str(&p->type));
 }
 
-/* It failed lately, and some are trying it already. */
+/* It was silent lately, and some are trying it already.  One that refuses is soon done with each. */
 static bool is_crowded(const struct syncd *d, uint64_t node)
 {
 	size_t count = 0;
 
-	if (!peers_push_late(d->peers, node))
+	if (!peers_sick(d->peers, node))
 		return false;
-
 	for (const struct pushing *p = d->pushes; p != NULL; p = p->next)
 		for (size_t i = 0; i < p->count; i++)
 			count += p->tries[i].node == node && p->tries[i].state == TRY_RUNNING;
@@ -215,7 +214,8 @@ static void start_try(struct push_try *t)
 	};
 	t->state = TRY_RUNNING;
 	/* One that does not answer is not to have a connection of every writer. */
-	if (t->fetch.peer == NULL || is_crowded(p->daemon, t->node) || fetch_start(p->daemon->fetcher, &t->fetch, NULL) < 0)
+	if (t->fetch.peer == NULL || is_crowded(p->daemon, t->node) ||
+	    fetch_start(p->daemon->fetcher, &t->fetch, NULL) < 0)
 		t->state = TRY_FAILED;
 	buf_clear(&target);
 	buf_clear(&record);

@@ -9,6 +9,7 @@
  *	pushing.c	PUSH: one content to its keepers
  *	push_ask.c	what is asked about pushes
  *	drain.c		DRAIN: the outbox, until everybody has what is in it
+ *	drain_read.c	reading it
  *	drained.c	one entry of it
  *	syncing.c	the records of this home, from the others
  *	exchanging.c	from one of them

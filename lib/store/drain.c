@@ -116,6 +116,14 @@ int outbox_read(struct outbox_reader *reader, int (*each)(void *data, const stru
 	return status;
 }
 
+bool outbox_was_told(const struct outbox_reader *reader, struct outbox_mark mark)
+{
+	for (size_t i = 0; i < reader->count; i++)
+		if (reader->positions[i].segment == mark.segment)
+			return mark.offset < reader->positions[i].offset;
+	return false;
+}
+
 static bool all_done(struct str segment)
 {
 	struct outbox_entry entry;

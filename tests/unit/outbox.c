@@ -76,6 +76,7 @@ static void one_by_one(void)
 	CHECK(!outbox_is_done(store, first.mark));
 	second = put_noted(outbox, "docs/b", "2");
 	CHECK(second.mark.offset > first.mark.offset);
+	CHECK(outbox_was_told(reader, first.mark) && !outbox_was_told(reader, second.mark));
 	CHECK(outbox_read(reader, remember, &told, &why) == 0 && told.count == 2);
 	CHECK(outbox_read(reader, remember, &told, &why) == 0 && told.count == 2);
 	outbox_done(store, first.mark);
