@@ -122,10 +122,8 @@ answers() { [ "$(talk "$1" nodes "$2" | jq -s '[.[] | select(.answered)] | lengt
 }
 
 @test "homes have equal digests, told at the epoch they are asked at" {
-	local all key group lineage epoch node behind i
-	key=$(head -n 1 "$GROUP/group.key")
-	group=$(python3 -c 'import hashlib, sys
-print(hashlib.blake2b(b"covey group id", digest_size=32, key=bytes.fromhex(sys.argv[1])).hexdigest()[:16])' "$key")
+	local all group lineage epoch node behind i
+	group=$(group_id)
 	lineage=$(layout 1 .lineage) epoch=$(layout 1 .epoch)
 	node=$(sed -n 's/^id *= *//p' "${STORES[1]}/node.ini")
 	all=$(seq 0 4095)
@@ -148,6 +146,37 @@ print(hashlib.blake2b(b"covey group id", digest_size=32, key=bytes.fromhex(sys.a
 	is $((behind + 1)) metric 2 behind_total
 	run talk 2 digests "$group" "$node" "$(printf %016x 5)" "$epoch" 0
 	[ "$status" -eq 1 ]
+}
+
+group_id() {
+	python3 -c 'import hashlib, sys
+print(hashlib.blake2b(b"covey group id", digest_size=32, key=bytes.fromhex(sys.argv[1])).hexdigest()[:16])' "$(head -n 1 "$GROUP/group.key")"
+}
+
+# sync: what a SYNC of node 2's is made of, for `talk 1`
+sync() {
+	SYNC=(digests "$(group_id)" "$(sed -n 's/^id *= *//p' "${STORES[2]}/node.ini")"
+		"$(layout 1 .lineage)" "$(layout 1 .epoch)" 0)
+}
+
+@test "a stream of SYNC holds up no more than a group could ask for" {
+	local got
+	sync
+	got=$(talk 1 flood "$(versiond 1)" STOP "${SYNC[@]}")
+	[ "$(jq '.answered >= 64 and .refused > 0 and .answered + .refused == 300' <<<"$got")" = true ] || { echo "$got"; return 1; }
+	[ "$(talk 1 "${SYNC[@]}" | jq 'has("digests")')" = true ]
+}
+
+@test "what comes while covey-versiond leaves is refused, not begun" {
+	local pid got
+	pid=$(versiond 1)
+	sync
+	got=$(talk 1 flood "$pid" LEAVE "${SYNC[@]}")
+	ended() { ! kill -0 "$pid" 2>/dev/null; }
+	wait_until 15 ended
+	[ "$(jq .answered <<<"$got")" = 0 ] || { echo "$got"; return 1; }
+	[ -z "$(find "$SHARED" -maxdepth 1 -name 'sanitizer.*')" ]
+	wait_until 10 is confirmed got 2 .standing newest leaves
 }
 
 @test "a node of another epoch is not counted, neither way" {

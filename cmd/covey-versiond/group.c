@@ -72,6 +72,8 @@ static void received(void *data, const struct wire *wire, const struct address *
 {
 	struct versiond *v = data;
 
+	if (v->stopped)
+		return;
 	stats_count(v, false, STATS_RECEIVED, wire->type, sealed_received(v->socket));
 	if (wire->type == WIRE_CHECK || wire->type == WIRE_STORE) {
 		answer_question(v, wire, from, NULL);

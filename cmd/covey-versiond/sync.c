@@ -4,7 +4,8 @@
  * Answered in a pool of one thread, so that a long survey holds up no
  * CHECK, and at the epoch it was asked at: STALE when this node's layout is
  * newer, nothing when it is older.  It is compared again before the answer
- * goes out, as a home does after a commit.
+ * goes out, as a home does after a commit.  As many wait as a group has
+ * members, who ask one thing at a time; more are refused, and will ask again.
  */
 #include "versiond.h"
 
@@ -13,11 +14,16 @@
 #include "exchange.h"
 #include "mem.h"
 
+#include <stdatomic.h>
+
+#define SYNCS_MAX LAYOUT_MEMBERS_MAX	/* of others, at once */
+
 struct syncing {
 	struct talk_waiting waiting;
 	struct job job;
 	struct versiond *versiond;
-	struct serve_request *request;	/* NULL: its asker is gone */
+	struct serve_request *request;	/* NULL: its asker is gone, */
+	atomic_bool abandoned;		/* which the survey pool's thread may see too */
 	uint64_t epoch;
 	uint32_t keep;
 	struct buf question;		/* the body of the SYNC */
@@ -79,7 +85,8 @@ static void work(struct job *job)
 {
 	struct syncing *syncing = CONTAINER_OF(job, struct syncing, job);
 
-	syncing->failed = answer(syncing, &syncing->err) < 0;
+	if (!atomic_load(&syncing->abandoned))
+		syncing->failed = answer(syncing, &syncing->err) < 0;
 }
 
 /* on the loop's thread */
@@ -126,12 +133,16 @@ static void done(struct job *job)
 	buf_clear(&syncing->question);
 	buf_clear(&syncing->answer);
 	free(syncing);
+	v->syncs--;
 	versiond_returned(v);
 }
 
 static void gone(struct talk_waiting *waiting)
 {
-	CONTAINER_OF(waiting, struct syncing, waiting)->request = NULL;
+	struct syncing *syncing = CONTAINER_OF(waiting, struct syncing, waiting);
+
+	syncing->request = NULL;
+	atomic_store(&syncing->abandoned, true);
 }
 
 static void begin(struct versiond *v, struct serve_request *request, struct str body)
@@ -147,6 +158,7 @@ static void begin(struct versiond *v, struct serve_request *request, struct str 
 	request->data = &syncing->waiting;
 	syncing->job.work = work;
 	syncing->job.done = done;
+	v->syncs++;
 	versiond_submit(v, v->survey_pool, &syncing->job);
 }
 
@@ -168,6 +180,8 @@ static int judge(struct versiond *v, const struct bulk *ask, struct err *err)
 	}
 	if (v->home.silent && ask->sender != v->self.id)
 		return err_set(err, ERR_AWAY, "answer SYNC: this node has forgotten something");
+	if (v->syncs >= SYNCS_MAX && ask->sender != v->self.id)
+		return err_set(err, ERR_AWAY, "answer SYNC: too many wait for an answer");
 	return 1;
 }
 

@@ -68,10 +68,11 @@ struct versiond {
 	struct pool *survey_pool;	/* one thread */
 	struct surveys *surveys;	/* of that thread */
 	size_t jobs;			/* in both */
+	size_t syncs;			/* of these, in the latter */
 	struct looks *looks;		/* look.c's memory */
 
 	struct serve *serve;
-	bool stopping;
+	bool stopping, stopped;		/* stopped: nothing new is begun any more */
 };
 
 /* main.c */
