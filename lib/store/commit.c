@@ -153,7 +153,8 @@ static bool can_be_left_out(const struct commit_state *s)
 int commit_reveal(struct store *store, const struct commit *c, struct commit_state *s,
 		  struct err *err)
 {
-	struct doubt doubt = { .coming = s->record.version, .before = s->entry.record.version };
+	struct doubt doubt = { .coming = s->record.version, .known = s->was_known,
+			       .before = s->entry.record.version };
 
 	if (s->begun)
 		return 0;
@@ -240,25 +241,33 @@ static int become_older(struct store *store, const struct commit *c, struct comm
 	return chain_sync(store, &s->chain, err);
 }
 
+/* What stands stays in tree/. */
+static bool goes_to_history(const struct commit_state *s)
+{
+	return s->now.kind == FOUND_DIRECTORY || version_cmp(s->record.version, s->known) < 0;
+}
+
 int commit_stands(struct store *store, const struct commit *c, struct commit_state *s, bool *ret,
 		  struct err *err)
 {
-	struct found there = FOUND_INIT;
-	bool same, other;
+	bool same = version_cmp(s->record.version, s->now.record.version) == 0;
+	struct found past = FOUND_INIT;
+	const struct found *there = same ? &s->now : &past;
+	int status = 0;
 
-	same = version_cmp(s->record.version, s->now.record.version) == 0;
-	other = same && !record_eq(&s->record, &s->now.record);
-	if (!same && version_cmp(s->record.version, s->known) == 0) {
-		if (look(store->history, names_version(&s->names, s->known), &there, err) < 0)
-			return -1;
-		other = !version_is_none(there.record.version) &&
-			!record_eq(&s->record, &there.record);
-		found_clear(&there);
-	}
-	if (other)
-		return err_set(err, ERR_CORRUPT, "another record has this version");
-	*ret = same && (s->now.kind != FOUND_POINTER || c->stage == NULL);
-	return 0;
+	if (!same && version_cmp(s->record.version, s->known) <= 0 &&
+	    look(store->history, names_version(&s->names, s->record.version), &past, err) < 0)
+		return -1;
+	s->was_known = record_eq(&s->record, &there->record) &&
+		       (!(s->record.flags & RECORD_DELETED) ||
+			version_cmp(s->record.version, s->tombstone) <= 0);
+	if (!version_is_none(there->record.version) && !record_eq(&s->record, &there->record))
+		status = err_set(err, ERR_CORRUPT, "another record has this version");
+	else
+		*ret = s->was_known && (same || goes_to_history(s)) &&
+		       (there->kind != FOUND_POINTER || c->stage == NULL);
+	found_clear(&past);
+	return status;
 }
 
 static int commit_content(struct store *store, const struct commit *c, struct commit_state *s,
@@ -276,13 +285,13 @@ static int commit_content(struct store *store, const struct commit *c, struct co
 	if (commit_choose(store, c, s, err) < 0 || commit_stands(store, c, s, &there, err) < 0)
 		return -1;
 	if (there) {
-		s->newest = version_cmp(s->tombstone, s->record.version) < 0;
+		s->newest = version_cmp(s->record.version, s->now.record.version) == 0 &&
+			    version_cmp(s->tombstone, s->record.version) < 0;
 		return 0;
 	}
 	if (fill(c, s, &text, &source, err) < 0)
 		status = -1;
-	else if (s->now.kind == FOUND_DIRECTORY ||
-		 version_cmp(s->record.version, s->known) < 0)
+	else if (goes_to_history(s))
 		status = become_older(store, c, s, &source, err);
 	else
 		status = become_newest(store, c, s, &source, err);

@@ -34,6 +34,7 @@
 
 #define MAGIC "covey counters2"		/* with its NUL: 16 bytes */
 #define BOOT_TEXT 40
+#define KNOWN (1u << 16)		/* the record of the coming one was, before */
 #define TABLE_NAME "counters"
 #define TABLE_NEW "counters.new"	/* on its way, under the store's lock */
 
@@ -41,7 +42,7 @@
 struct slot {
 	_Atomic uint32_t begun, done;
 	_Atomic uint32_t where;		/* the partitions it is about: one, and another or the same */
-	_Atomic uint32_t n[2];		/* of the versions: the coming one, the one before */
+	_Atomic uint32_t n[2];		/* of the versions: the coming one (and KNOWN), the one before */
 	_Atomic uint64_t path;		/* its hash */
 	_Atomic uint64_t time[2], node[2];
 };
@@ -202,11 +203,11 @@ void counters_directories(struct store *store)
 	atomic_fetch_add(&store->counters->directories, 1);
 }
 
-static void put_version(struct slot *s, int which, struct version v)
+static void put_version(struct slot *s, int which, struct version v, bool known)
 {
 	atomic_store(&s->time[which], v.time);
 	atomic_store(&s->node[which], v.node);
-	atomic_store(&s->n[which], v.n);
+	atomic_store(&s->n[which], v.n | (known ? KNOWN : 0));
 }
 
 static struct version get_version(struct slot *s, int which)
@@ -230,6 +231,7 @@ enum doubt_kind counters_doubt(const struct store *store, struct str path, struc
 			return DOUBT_NONE;
 		about = atomic_load(&s->path);
 		ret->coming = get_version(s, 0);
+		ret->known = atomic_load(&s->n[0]) & KNOWN;
 		ret->before = get_version(s, 1);
 		if (atomic_load(&s->done) == ret->turn)
 			return DOUBT_NONE;
@@ -248,8 +250,9 @@ void counters_begin(struct store *store, unsigned slot, struct str path, bool di
 
 	atomic_store(&s->where, names | own << 16);
 	atomic_store(&s->path, path_hash(path));
-	put_version(s, 0, doubt != NULL ? doubt->coming : VERSION_NONE);
-	put_version(s, 1, doubt != NULL ? doubt->before : VERSION_NONE);
+	put_version(s, 0, doubt != NULL ? doubt->coming : VERSION_NONE,
+		    doubt != NULL && doubt->known);
+	put_version(s, 1, doubt != NULL ? doubt->before : VERSION_NONE, false);
 	atomic_fetch_add(&s->begun, 1);
 	raise(store->counters, slot);
 	if (directory)

@@ -131,14 +131,13 @@ struct question {
 /* Of the version in doubt only what was known before. */
 static void leave_out(struct history *h, const struct doubt *doubt)
 {
-	bool known = version_cmp(doubt->before, doubt->coming) == 0;
 	size_t kept = 0;
 
 	for (size_t i = 0; i < h->count; i++) {
 		struct history_entry *entry = &h->entries[i];
 		bool doubted = version_cmp(entry->record.version, doubt->coming) == 0;
 
-		if (doubted && !known) {
+		if (doubted && !doubt->known) {
 			free(entry->type);
 			continue;
 		}

@@ -50,7 +50,8 @@ bool counters_still(const struct store *, unsigned slot);
 /* What a power cut could still take back of a path. */
 struct doubt {
 	struct version coming;		/* this version of it, and nothing else */
-	struct version before;		/* the newest until then; the same: its content is coming */
+	bool known;			/* its record was known before: only its content is coming */
+	struct version before;		/* the newest until then */
 	uint32_t turn;			/* of the slot: later ones are others */
 };
 enum doubt_kind {
@@ -296,6 +297,7 @@ struct commit_state {
 	struct version known;	/* the greatest version of the path that is known here */
 	struct record record;	/* to commit */
 	enum commit_how how;
+	bool was_known;		/* the same record, already */
 	bool ahead;		/* of the clock: to be remembered as issued */
 	bool newest;
 	bool dropped;		/* beyond what the path keeps: nothing was done */
@@ -320,7 +322,7 @@ int commit_keep(struct store *, const struct commit *, struct commit_state *, st
 /* From here on others may see it: the outbox's entry is on disk, and readers wait until the end. */
 int commit_reveal(struct store *, const struct commit *, struct commit_state *, struct err *);
 /*
- * The version made elsewhere stands in tree/ already, with nothing to add
+ * The version made elsewhere is in its place already, with nothing to add
  * to it.  A record that contradicts one known here is refused.
  */
 int commit_stands(struct store *, const struct commit *, struct commit_state *, bool *ret,

@@ -274,7 +274,7 @@ static int look_version(void *data, const struct doubt *doubt, struct err *err)
 		if (version_cmp(q->version, tombstone) > 0)
 			q->entry.record.version = VERSION_NONE;
 	}
-	if (status == 0 && doubted && version_cmp(doubt->before, doubt->coming) == 0)
+	if (status == 0 && doubted && doubt->known)
 		become_pointer(&q->entry);
 	else if (status == 0 && doubted)
 		store_entry_clear(&q->entry);

@@ -102,6 +102,26 @@ static void files(void)
 	CHECK(holds("d/a", "4444") && versions("d/a") == 4);
 }
 
+/* An older version that is known here comes again, which changes nothing; then its content. */
+static void known_already(const struct record *pointer)
+{
+	uint64_t changes = store_changes(store, path_partition(STR("e/b")));
+
+	coming = (struct commit){ .path = STR("e/b"), .pointer = pointer };
+	CHECK(commit_submit(store, &coming, &why) == 0);
+	CHECK(versions("e/b") == 3 && is_known("e/b", pointer->version, false));
+	finish();
+	CHECK(store_changes(store, path_partition(coming.path)) == changes);
+
+	coming = (struct commit){ .path = STR("e/b"), .stage = stage("x"),
+				  .fixed = pointer->version };
+	CHECK(commit_submit(store, &coming, &why) == 0);
+	CHECK(versions("e/b") == 3 && is_known("e/b", pointer->version, false));
+	CHECK(holds("e/b", "x"));
+	finish();
+	CHECK(versions("e/b") == 3 && is_known("e/b", pointer->version, true));
+}
+
 /* Made elsewhere: a record, its content, and one that is older. */
 static void elsewhere(void)
 {
@@ -133,6 +153,7 @@ static void elsewhere(void)
 	CHECK(!is_known("e/b", pointer.version, false) && is_known("e/b", own, true));
 	finish();
 	CHECK(versions("e/b") == 3 && is_known("e/b", pointer.version, false));
+	known_already(&pointer);
 }
 
 /* Whoever looks next makes durable what is there, and tells of it. */
