@@ -45,10 +45,10 @@ void cond_clear(struct cond *);
 
 enum cond_verdict cond_check(const struct cond *, const struct cond_target *);
 
-/* If-Match or If-None-Match is there: on a write, the update depends on what others know. */
+/* A write that is to be made of what it names, and so depends on what others know. */
 static inline bool cond_is_update(const struct cond *cond)
 {
-	return cond->has_match || cond->has_none_match;
+	return cond->has_match || cond->has_none_match || cond->unmodified_since != COND_NO_DATE;
 }
 
 /* Whether the Range field counts: no If-Range, or it names exactly this version (section 13.1.5). */

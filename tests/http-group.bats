@@ -172,6 +172,8 @@ renamed() {
 		[ "$(code -T one -H "If-Match: $tag" "${URLS[i]}/a")" = 501 ]
 		[ "$(code -X DELETE -H "If-Match: $tag" "${URLS[i]}/a")" = 501 ]
 		[ "$(code -T one -H 'If-None-Match: *' "${URLS[i]}/none")" = 501 ]
+		[ "$(code -T one -H 'If-Unmodified-Since: Fri, 01 Jan 2100 00:00:00 GMT' "${URLS[i]}/a")" = 501 ]
+		[ "$(code -T one -H 'If-Unmodified-Since: Sat, 01 Jan 2000 00:00:00 GMT' "${URLS[i]}/a")" = 412 ]
 		[ "$(code -H "If-None-Match: $tag" "${URLS[i]}/a")" = 304 ]
 	done
 	[ "$(curl -sf "${URLS[1]}/a?versions&format=json" | jq length)" -eq 1 ]

@@ -32,6 +32,7 @@ roles() {
 @test "in a joint layout those count that stay or come" { roles joint; }
 @test "homes of a newer layout confirm when that is known, with its copies" { roles behind; }
 @test "a guest's content is on a member's disk before 201" { roles guest; }
+@test "If-Match in a group of one, and when that is joined meanwhile" { roles updates; }
 @test "a record of the other kind is 409" { roles other_kind; }
 @test "a large body goes on while it comes; what was lost of it is pushed whole" { roles early_push; }
 @test "what a minority knows is settled with its content, or passed over" { roles unsettled; }

@@ -22,7 +22,8 @@ struct group {
 	struct sign_keys keys;
 	atomic_uint_least64_t epoch;
 	atomic_int_least64_t offset;	/* ns, to be added to this node's clock */
-	atomic_bool alone, silent;
+	atomic_uint_least64_t alone;	/* epoch of a layout of this node alone; or 0 */
+	atomic_bool silent;
 };
 
 /* what covey-discoverd tells */
@@ -34,7 +35,7 @@ static void take_layout(struct group *g, const struct layout *layout)
 	pthread_mutex_lock(&g->mutex);
 	g->layout = *layout;
 	pthread_mutex_unlock(&g->mutex);
-	atomic_store(&g->alone, alone);
+	atomic_store(&g->alone, alone ? layout->epoch : 0);
 	atomic_store(&g->epoch, layout->epoch);
 }
 
@@ -112,7 +113,7 @@ uint64_t group_newest_epoch(struct group *g)
 	return layout_load(g->httpd->state_directory, &layout, NULL) == 0 ? layout.epoch : 0;
 }
 
-bool group_is_alone(struct group *g)
+uint64_t group_alone(struct group *g)
 {
 	return atomic_load_explicit(&g->alone, memory_order_relaxed);
 }

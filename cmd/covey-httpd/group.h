@@ -26,7 +26,8 @@ uint64_t group_epoch(struct group *);		/* 0: no layout yet */
  * told.  Blocks.
  */
 uint64_t group_newest_epoch(struct group *);
-bool group_is_alone(struct group *);		/* the layout has this node and no other */
+/* The epoch of a layout that has this node and no other; 0: it is not that. */
+uint64_t group_alone(struct group *);
 bool group_is_silent(struct group *);		/* this disk forgot something, or may have: no answers as a home */
 uint64_t group_clock(struct group *);		/* ns since 1970, as the group has it */
 

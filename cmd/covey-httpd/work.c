@@ -63,6 +63,13 @@ struct item *work_add(struct work *work, struct str path)
 
 /* what must hold */
 
+bool work_is_update(const struct work *work)
+{
+	const struct conn *c = work->conn;
+
+	return c->worker->httpd->group != NULL && cond_is_update(&c->request.cond);
+}
+
 int work_judge_cond(const struct conn *c, const struct record *newest, struct err *err)
 {
 	char text[ETAG_TEXT];

@@ -66,6 +66,7 @@ struct work {
 	bool gathered;
 	struct str ancestor;		/* which directory above it; s NULL: the path itself */
 	void (*welcome)(struct conn *);
+	uint64_t alone;			/* epoch of the layout of this node alone that an update was judged in */
 	bool unconfirmed;		/* some answer was, or became so */
 	uint32_t asked, answered;	/* peers, of the least sure answer */
 	bool existed;			/* nothing had to be done: the directory was there */

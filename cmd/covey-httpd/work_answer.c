@@ -85,12 +85,24 @@ static void write_state(struct conn *c)
 	buf_clear(&value);
 }
 
+/* An update that was stored, but not in the group of one in which it was judged. */
+static bool is_open(const struct work *work)
+{
+	if (!work_is_update(work))
+		return false;
+	for (size_t i = 0; i < work->started; i++)
+		if (settle_epoch(work->items[i].settle) != work->alone)
+			return true;
+	return work->unconfirmed;
+}
+
 static void preference_applied(struct conn *c, int status)
 {
 	struct prefer applied = c->request.prefer;
 	struct buf value = BUF_INIT;
 
 	applied.respond_async &= status == 202;
+	applied.has_wait &= !work_is_update(c->request.work);
 	prefer_applied(&value, &applied);
 	if (value.len > 0)
 		reply_field(&c->output.text, "Preference-Applied", buf_str(&value));
@@ -109,6 +121,10 @@ static void answer_work(struct conn *c)
 	char etag[ETAG_TEXT];
 
 	c->request.ask.confirmed = !work->unconfirmed;
+	if (is_open(work)) {
+		answer_error(c, 504, "the update is stored, and may or may not be what its condition wanted");
+		return;
+	}
 	if (work->form) {
 		answer_form(c, buf_str(&c->request.path));
 		return;
@@ -217,7 +233,7 @@ static uint64_t wait_ms(const struct conn *c)
 	const struct work *work = c->request.work;
 	uint64_t size = 0;
 
-	if (c->request.prefer.has_wait)
+	if (c->request.prefer.has_wait && !work_is_update(work))
 		return 1000 * c->request.prefer.wait;
 	for (size_t i = 0; i < work->count; i++)
 		size += work->items[i].commit.record.size;
@@ -230,7 +246,8 @@ static void settle(struct conn *c)
 	uint64_t wait = wait_ms(c);
 
 	/* It has a majority's word for its place, and waits for theirs that they have it. */
-	bool waits = !work->unconfirmed && !c->request.prefer.respond_async && wait > 0;
+	bool waits = !work->unconfirmed &&
+		     (work_is_update(work) || (!c->request.prefer.respond_async && wait > 0));
 
 	work->until = loop_now(c->worker->loop) + wait;
 	start_next(work);

@@ -25,21 +25,36 @@ static struct record newest_of(struct conn *c, const struct item *item)
 }
 
 /*
- * In a larger group an update depends on what others know: it is refused
- * when it clearly fails, and not offered yet when it does not.
+ * In a group of one what is here is all there is, and an update is judged
+ * under its path's lock.  In a larger group it depends on what others know:
+ * it is refused when it clearly fails, and not offered yet when it does not.
+ *
+ * One can become the other at any time.  So covey-versiond must have answered
+ * by the layout of this node alone, that must still be the layout when the
+ * version is chosen, and the one by which the record was stored in the end:
+ * whoever is asked by a later layout is answered after that.
  */
 static int judge_update(struct conn *c, const struct item *item, struct err *err)
 {
-	struct record newest = newest_of(c, item);
-	struct group *group = c->worker->httpd->group;
+	struct work *work = c->request.work;
+	struct record newest;
 
-	if (!cond_is_update(&c->request.cond) || group == NULL ||
-	    (group_is_alone(group) && !c->request.work->unconfirmed))
+	work->alone = work->unconfirmed ? 0 : work->ask.epoch;
+	if (work_judge_alone(c, err) == 0)
 		return 0;
-	if (work_judge_cond(c, &newest, err) < 0)
-		return -1;
+	newest = newest_of(c, item);
+	return work_judge_cond(c, &newest, err) < 0 ? -1 : work_judge_alone(c, err);
+}
+
+int work_judge_alone(const struct conn *c, struct err *err)
+{
+	const struct work *work = c->request.work;
+
+	if (!work_is_update(work) || (work->alone != 0 &&
+				      work->alone == group_alone(c->worker->httpd->group)))
+		return 0;
 	return err_set(err, ERR_UNSUPPORTED,
-		       "If-Match and If-None-Match are not offered for writes in a group of several nodes yet");
+		       "If-Match and the like are not offered for writes in a group of several nodes yet");
 }
 
 /* Whether this node knows the directory. */

@@ -69,7 +69,7 @@ static int condition(const struct commit *commit, const struct store_entry *now,
 
 	if (again || version_cmp(item->theirs.version, newest->version) > 0)
 		newest = &item->theirs;
-	if (work_judge_cond(work->conn, newest, err) < 0)
+	if (work_judge_cond(work->conn, newest, err) < 0 || work_judge_alone(work->conn, err) < 0)
 		return -1;
 	if (work->kind == WORK_MKDIR && work_is_directory(newest) && work_is_directory(&now->record)) {
 		item->existing = now->record;

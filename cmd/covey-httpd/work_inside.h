@@ -20,6 +20,10 @@ static inline bool work_is_file(const struct record *r)
 /* work.c: whether the newest version allows the request; -1 says why not */
 int work_judge_cond(const struct conn *, const struct record *newest, struct err *);
 int work_judge_kind(const struct work *, const struct record *newest, bool directory, struct err *);
+/* work.c: If-Match or the like, in a group. */
+bool work_is_update(const struct work *);
+/* work_ask.c: -1: an update, and there are others, or may be. */
+int work_judge_alone(const struct conn *, struct err *);
 /* work_ask.c: one part is done; the last one leads to the commit. */
 void work_ready(struct conn *);
 
