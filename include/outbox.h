@@ -12,7 +12,7 @@
  *
  *	outbox_open					once per process
  *	commit.outbox = outbox; store_commit()		makes the entry
- *	outbox_done(store, commit.mark)			when everybody has it
+ *	outbox_finish(outbox, commit.mark)		when everybody has it
  *
  * Draining (syncd):
  *
@@ -53,6 +53,8 @@ void outbox_close(struct outbox *);	/* NULL is fine; what is not done stays for 
 int outbox_begin(struct outbox *, struct str path, struct version, struct outbox_mark *ret,
 		 struct err *);
 int outbox_wait(struct outbox *, struct outbox_mark, struct err *);
+/* As outbox_done(), but soon, or at the latest when it is closed: nobody has to wait for the disk. */
+void outbox_finish(struct outbox *, struct outbox_mark);
 
 /* By whoever finished it; of no entry, or one of a segment that is gone, it does nothing. */
 void outbox_done(struct store *, struct outbox_mark);

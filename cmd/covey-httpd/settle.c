@@ -126,7 +126,7 @@ static void finish(struct settle *s)
 	struct worker *w = s->worker;
 
 	if (s->all && names_known(s) && keepers_missing(s) == 0 && !is_behind(s))
-		outbox_done(w->httpd->store, s->mark);
+		outbox_finish(w->httpd->outbox, s->mark);
 	else if (s->mark.segment != 0)
 		settle_poke(w);
 	settle_free(s);

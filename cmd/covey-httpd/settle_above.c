@@ -59,7 +59,7 @@ static void stored(struct call *call, struct frame *frame)
 		return;
 	}
 	if (answer.all)
-		outbox_done(a->settle->worker->httpd->store, a->commit.mark);
+		outbox_finish(a->settle->worker->httpd->outbox, a->commit.mark);
 	go_up(a, answer.known);
 }
 

@@ -3,8 +3,9 @@
  *
  * One thread syncs for all who wait, while they sync their bodies, and wakes
  * only those whose entries are on disk now: waking all of them at each sync
- * cost more than the sync.  A segment that is full is left when all of it is
- * synced.
+ * cost more than the sync.  The same thread marks entries done: that is a
+ * write, which may wait for the file system's journal as long as a sync does.
+ * A segment that is full is left when all of it is synced.
  */
 #include "inside.h"
 
@@ -38,6 +39,9 @@ struct outbox {
 	uint64_t id;
 	uint32_t written, synced;	/* offsets behind the last entry */
 	struct waiter *waiters;		/* for entries of it */
+	/* entries of any segment, to be marked done */
+	struct outbox_mark *finished;	/* owned */
+	size_t finished_count, finished_room;
 };
 
 static bool is_over(const struct outbox *outbox, uint32_t offset)
@@ -99,16 +103,39 @@ static void sync_written(struct outbox *outbox)
 	pthread_mutex_lock(&outbox->mutex);
 }
 
+/* Under the mutex, which is open meanwhile. */
+static void mark_finished(struct outbox *outbox)
+{
+	struct outbox_mark *marks = outbox->finished;
+	size_t count = outbox->finished_count;
+
+	outbox->finished = NULL;
+	outbox->finished_count = outbox->finished_room = 0;
+	pthread_mutex_unlock(&outbox->mutex);
+	for (size_t i = 0; i < count; i++)
+		outbox_done(outbox->store, marks[i]);
+	free(marks);
+	pthread_mutex_lock(&outbox->mutex);
+}
+
+/* One sync at a time, then the marks: who waits for a sync is first. */
 static void *sync_for_all(void *argument)
 {
 	struct outbox *outbox = argument;
 
 	pthread_mutex_lock(&outbox->mutex);
-	while (!outbox->ending)
-		if (!outbox->failed && outbox->synced < outbox->written)
+	for (;;) {
+		bool sync = !outbox->ending && !outbox->failed && outbox->synced < outbox->written;
+
+		if (sync)
 			sync_written(outbox);
-		else
+		if (outbox->finished_count > 0)
+			mark_finished(outbox);
+		else if (outbox->ending)
+			break;
+		else if (!sync)
 			pthread_cond_wait(&outbox->work, &outbox->mutex);
+	}
 	pthread_mutex_unlock(&outbox->mutex);
 	return NULL;
 }
@@ -117,6 +144,7 @@ static void release(struct outbox *outbox)
 {
 	if (outbox->fd >= 0)
 		close(outbox->fd);
+	free(outbox->finished);
 	pthread_mutex_destroy(&outbox->mutex);
 	pthread_cond_destroy(&outbox->work);
 	pthread_cond_destroy(&outbox->progress);
@@ -255,6 +283,21 @@ int outbox_begin(struct outbox *outbox, struct str path, struct version v,
 	status = append(outbox, path, v, ret, err);
 	pthread_mutex_unlock(&outbox->mutex);
 	return status;
+}
+
+void outbox_finish(struct outbox *outbox, struct outbox_mark mark)
+{
+	if (mark.segment == 0)
+		return;
+	pthread_mutex_lock(&outbox->mutex);
+	if (outbox->finished_count == outbox->finished_room) {
+		outbox->finished_room = outbox->finished_room ? 2 * outbox->finished_room : 16;
+		outbox->finished = mem_resize(outbox->finished, outbox->finished_room,
+					      sizeof *outbox->finished);
+	}
+	outbox->finished[outbox->finished_count++] = mark;
+	pthread_cond_signal(&outbox->work);
+	pthread_mutex_unlock(&outbox->mutex);
 }
 
 /* A segment is left only when all of it is synced. */

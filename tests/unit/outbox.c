@@ -134,6 +134,30 @@ static void refused(void)
 	CHECK(outbox_sweep(store, &why) == 0 && segments(NULL) == 0);
 }
 
+/* Soon, and at the latest when it is closed. */
+static void finished(void)
+{
+	struct version v = { .time = 1, .node = 2 };
+	struct outbox *outbox = NULL;
+	struct outbox_mark marks[40];
+
+	CHECK(outbox_open(&outbox, store, &why) == 0);
+	for (unsigned i = 0; i < 40; i++)
+		CHECK(outbox_begin(outbox, STR("x"), v, &marks[i], &why) == 0 &&
+		      outbox_wait(outbox, marks[i], &why) == 0);
+	outbox_finish(outbox, (struct outbox_mark){ .segment = 0 });
+	outbox_finish(outbox, marks[0]);
+	for (int i = 0; i < 1000 && !outbox_is_done(store, marks[0]); i++)
+		usleep(10000);
+	CHECK(outbox_is_done(store, marks[0]) && !outbox_is_done(store, marks[1]));
+	for (unsigned i = 1; i < 40; i++)
+		outbox_finish(outbox, marks[i]);
+	outbox_close(outbox);
+	for (unsigned i = 1; i < 40; i++)
+		CHECK(outbox_is_done(store, marks[i]));
+	CHECK(outbox_sweep(store, &why) == 0 && segments(NULL) == 0);
+}
+
 static struct outbox *shared;
 
 static void *write_many(void *argument)
@@ -243,6 +267,7 @@ int main(void)
 		return UNIT_RESULT();
 	one_by_one();
 	refused();
+	finished();
 	many();
 	torn();
 	close_store();
