@@ -7,7 +7,8 @@
  *	seeds.c		where to look for others first
  *	state.c		what outlives the process: members.ini, start.ini
  *	standing.c	what this node is to the group, and how far its disk remembers
- *	settle.c	layouts: founding, fetching, adopting, proposing
+ *	settle.c	layouts: founding, fetching, proposing
+ *	adopt.c		a layout becomes the one that this node uses
  *	acceptor.c	this node's vote on the next layout
  *	wishes.c	what people ask of the layout
  *	watch.c		discover.sock
@@ -212,6 +213,12 @@ void settle_force(struct discoverd *, const struct layout *);
 void settle_synced(struct discoverd *, uint64_t epoch);
 void settle_answer(struct discoverd *, uint64_t from, enum wire_type, const struct wire_synod *);
 const struct layout *settle_layout(const struct discoverd *);
+
+/* adopt.c */
+void adopt_start(struct discoverd *);
+void adopt_stop(struct discoverd *);
+void adopt_layout(struct discoverd *, const struct layout *);	/* unless a newer one is being written, or waits */
+void adopt_tell(struct discoverd *, const struct address *to);	/* the layout that is used */
 
 /* acceptor.c */
 void acceptor_ask(struct discoverd *, const struct vote *);

@@ -1,138 +1,22 @@
 /*
- * settle - layouts: founding, fetching, adopting, proposing
+ * settle - layouts: founding, fetching, proposing
  *
- * What is to be done council.h judges; here it is done.  A layout is used,
- * and told to anybody, only when it is on disk.
+ * What is to be done council.h judges; here it is done.
  */
 #include "discoverd.h"
 
 #include "clock.h"
 #include "container.h"
-#include "layout_file.h"
 #include "log.h"
 
 #include <inttypes.h>
 #include <sodium.h>
 
 #define WAITS_MS 5000		/* without a group, until that is told */
-#define AGAIN_MS 1000		/* after a layout could not be written */
 
 const struct layout *settle_layout(const struct discoverd *d)
 {
 	return &d->settle.council.layout;
-}
-
-/* adopting */
-
-static void write_layout(struct job *job)
-{
-	struct discoverd *d = CONTAINER_OF(job, struct discoverd, settle.job);
-
-	d->settle.rc = layout_save(d->directory.data, &d->settle.writing, &d->settle.err);
-}
-
-static void tell_layout(struct discoverd *d, const struct address *to)
-{
-	wire_pack_layout(network_message(d), settle_layout(d));
-	network_send(d, to);
-}
-
-/* Whoever decided it tells all; the others hear of it at once, not with the gossip. */
-static void tell_everybody(struct discoverd *d)
-{
-	for (size_t i = 0; i < d->gossip.view.count; i++) {
-		const struct member *m = &d->gossip.view.entries[i].member;
-
-		if (m->state == MEMBER_UP)
-			tell_layout(d, &m->discovery);
-	}
-}
-
-static void log_layout(const struct layout *layout)
-{
-	log_line(LOG_LEVEL_INFO, "layout %016" PRIx64 " epoch %" PRIu64 ": %zu members%s",
-		 layout->lineage, layout->epoch, layout->count,
-		 layout_is_joint(layout) ? ", joint" : "");
-}
-
-static void use_layout(struct discoverd *d, const struct layout *layout)
-{
-	struct settle *s = &d->settle;
-	struct member *self = &d->gossip.view.self;
-	bool decided = s->proposer.phase == SYNOD_DECIDED && layout_eq(&s->proposer.value, layout);
-	bool forced = layout->epoch == s->forced;
-
-	council_told(&s->council, layout, clock_mono_ms());
-	synod_stop(&s->proposer);
-	self->lineage = layout->lineage;
-	self->epoch = layout->epoch;
-	self->synced = 0;
-	log_layout(layout);
-	watch_publish_layout(d);
-	if (decided || forced)
-		tell_everybody(d);
-	discoverd_hurry(d);
-	carry_poke(d);
-}
-
-static void layout_written(struct job *);
-
-/* What waits is judged again: a solo group that has just grown gives itself up for nobody. */
-static void write_next(struct discoverd *d)
-{
-	struct settle *s = &d->settle;
-
-	if (s->busy)
-		return;
-	if (council_meet(&s->council, &s->next) != COUNCIL_ADOPT)
-		s->next = LAYOUT_NONE;
-	if (s->next.epoch == 0)
-		return;
-	s->busy = true;
-	s->writing = s->next;
-	s->next = LAYOUT_NONE;
-	s->job.work = write_layout;
-	s->job.done = layout_written;
-	s->job.home = d->service->loop;
-	pool_submit(d->pool, &s->job);
-}
-
-static void layout_written(struct job *job)
-{
-	struct discoverd *d = CONTAINER_OF(job, struct discoverd, settle.job);
-	struct settle *s = &d->settle;
-
-	s->busy = false;
-	if (s->rc == 0) {
-		use_layout(d, &s->writing);
-	} else {
-		log_err(LOG_LEVEL_WARNING, &s->err, "adopt no layout");
-		if (s->next.epoch == 0)
-			s->next = s->writing;
-		timer_start(d->service->loop, &s->again, AGAIN_MS);
-		return;
-	}
-	write_next(d);
-	settle_step(d);
-}
-
-static void write_again(struct timer *timer)
-{
-	write_next(CONTAINER_OF(timer, struct discoverd, settle.again));
-}
-
-/* What is being written comes first; of two that wait the newer one. */
-static void adopt(struct discoverd *d, const struct layout *layout)
-{
-	struct settle *s = &d->settle;
-
-	if (s->busy && s->writing.lineage == layout->lineage && s->writing.epoch >= layout->epoch)
-		return;
-	if (s->next.epoch != 0 && s->next.lineage == layout->lineage &&
-	    s->next.epoch >= layout->epoch)
-		return;
-	s->next = *layout;
-	write_next(d);
 }
 
 /* proposing */
@@ -155,7 +39,7 @@ static void proposed(struct discoverd *d)
 
 	set_tick(d);
 	if (p->phase == SYNOD_DECIDED)
-		adopt(d, &p->value);
+		adopt_layout(d, &p->value);
 	if (p->phase == SYNOD_FAILED) {
 		log_line(LOG_LEVEL_WARNING, "the council did not agree on a layout: try again");
 		synod_stop(p);
@@ -249,7 +133,7 @@ static void act(struct discoverd *d, struct council_step *step)
 			step->layout.lineage = random_number(NULL);
 		while (step->layout.lineage == 0);
 		log_line(LOG_LEVEL_INFO, "no group is to be found: found one");
-		adopt(d, &step->layout);
+		adopt_layout(d, &step->layout);
 		break;
 	case COUNCIL_FETCH:
 		if (network_address(d, step->from) != NULL)
@@ -311,7 +195,7 @@ static void hear_layout(struct discoverd *d, const struct layout *theirs)
 	case COUNCIL_ADOPT:
 		/* What this group is just agreeing on comes first. */
 		if (theirs->lineage == s->council.layout.lineage || !synod_is_busy(&s->proposer))
-			adopt(d, theirs);
+			adopt_layout(d, theirs);
 		break;
 	case COUNCIL_APART:
 		if (s->apart != theirs->lineage)
@@ -332,7 +216,7 @@ static void hear_want(struct discoverd *d, const struct wire_want *want, const s
 
 	if (layout->epoch != 0 &&
 	    (want->lineage != layout->lineage || want->epoch < layout->epoch))
-		tell_layout(d, from);
+		adopt_tell(d, from);
 }
 
 void settle_receive(struct discoverd *d, const struct wire *wire, const struct address *from)
@@ -357,7 +241,7 @@ void settle_receive(struct discoverd *d, const struct wire *wire, const struct a
 void settle_force(struct discoverd *d, const struct layout *layout)
 {
 	d->settle.forced = layout->epoch;
-	adopt(d, layout);
+	adopt_layout(d, layout);
 }
 
 void settle_synced(struct discoverd *d, uint64_t epoch)
@@ -394,12 +278,12 @@ void settle_start(struct discoverd *d)
 	s->proposer.self = d->standing.self;
 	s->due.fire = due;
 	s->tick.fire = tick;
-	s->again.fire = write_again;
+	adopt_start(d);
 }
 
 void settle_stop(struct discoverd *d)
 {
 	timer_stop(&d->settle.due);
 	timer_stop(&d->settle.tick);
-	timer_stop(&d->settle.again);
+	adopt_stop(d);
 }
