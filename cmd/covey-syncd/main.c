@@ -265,8 +265,8 @@ static void release(struct service *service)
 		return;
 	pool_free(d->disk);
 	pool_free(d->names);
+	serve_free(d->serve);		/* its askers go, and may be the last that syncd_rest() waits for */
 	scrubbing_free(d->scrubbing);
-	serve_free(d->serve);
 	drain_free(d->drain);
 	syncing_free(d->syncing);
 	keeping_free(d->keeping);
