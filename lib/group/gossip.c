@@ -41,13 +41,26 @@ static void choose(struct gossip *gossip, const struct member **list, size_t cou
 	}
 }
 
-/* Who has just started hears what is known of itself: its disk may remember less. */
-static void put_first(const struct member **list, size_t count, const struct address *whom)
+/*
+ * Its disk may remember less than others do, even of its starts: so who asks
+ * is asked how long it has been there, and of the others what they last told.
+ */
+static bool has_just_started(const struct member *member, const struct address *whom,
+			     const struct member *asker)
+{
+	if (asker != NULL)
+		return member->id == asker->id && asker->heartbeat <= YOUNG;
+	return member->heartbeat <= YOUNG && address_eq(&member->discovery, whom);
+}
+
+/* Who has just started hears what is known of itself. */
+static void put_first(const struct member **list, size_t count, const struct address *whom,
+		      const struct member *asker)
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct member *member = list[i];
 
-		if (member->heartbeat > YOUNG || !address_eq(&member->discovery, whom))
+		if (!has_just_started(member, whom, asker))
 			continue;
 		list[i] = list[0];
 		list[0] = member;
@@ -55,7 +68,9 @@ static void put_first(const struct member **list, size_t count, const struct add
 	}
 }
 
-static void tell(struct gossip *gossip, const struct address *to, bool answer)
+/* asker: who is answered, or NULL. */
+static void tell(struct gossip *gossip, const struct address *to, bool answer,
+		 const struct member *asker)
 {
 	const struct member *others[MEMBERS_MAX];
 	size_t count = gossip->view.count, packed;
@@ -64,7 +79,7 @@ static void tell(struct gossip *gossip, const struct address *to, bool answer)
 		others[i] = &gossip->view.entries[i].member;
 	packed = count;
 	choose(gossip, others, count, WIRE_MEMBERS_MAX);
-	put_first(others, count, to);
+	put_first(others, count, to, asker);
 	buf_reset(&gossip->packet);
 	wire_pack_sender(&gossip->packet, gossip->group, &gossip->view.self);
 	wire_pack_gossip(&gossip->packet, answer, gossip->wall(gossip->data), others, &packed);
@@ -98,7 +113,7 @@ static void tell_some(struct gossip *gossip, bool alive, size_t want)
 		count = want;
 	}
 	for (size_t i = 0; i < count; i++)
-		tell(gossip, &members[i]->discovery, false);
+		tell(gossip, &members[i]->discovery, false, NULL);
 }
 
 /* A member that is alive is told anyway. */
@@ -118,7 +133,7 @@ static void tell_seeds(struct gossip *gossip)
 {
 	for (size_t i = 0; i < gossip->seed_count; i++)
 		if (!is_alive_at(gossip, &gossip->seeds[i]))
-			tell(gossip, &gossip->seeds[i], false);
+			tell(gossip, &gossip->seeds[i], false, NULL);
 }
 
 void gossip_round(struct gossip *gossip, uint64_t now)
@@ -154,12 +169,12 @@ void gossip_receive(struct gossip *gossip, const struct wire *wire, const struct
 	for (size_t i = 0; i < wire->gossip.count; i++)
 		view_hear(&gossip->view, &wire->gossip.members[i], false, now);
 	if (!wire->gossip.answer && wire->sender.id != gossip->view.self.id)
-		tell(gossip, from, true);
+		tell(gossip, from, true, &wire->sender);
 }
 
 void gossip_announce(struct gossip *gossip, const struct address *to)
 {
-	tell(gossip, to, true);
+	tell(gossip, to, true, NULL);
 }
 
 void gossip_leave(struct gossip *gossip)
@@ -169,5 +184,5 @@ void gossip_leave(struct gossip *gossip)
 
 	view_leave(&gossip->view);
 	for (size_t i = 0; i < count; i++)
-		tell(gossip, &members[i]->discovery, true);
+		tell(gossip, &members[i]->discovery, true, NULL);
 }

@@ -421,6 +421,39 @@ static void test_restored(int n)
 	end();
 }
 
+/* However many members there are, who starts with an older word is told of its newest at once. */
+static void test_forgetful(uint64_t seed)
+{
+	struct node *node = &sim.nodes[0];
+	struct member forgetful = { .id = 1000, .start = 1, .heartbeat = 1,
+				    .protocol_min = MEMBER_PROTOCOL,
+				    .protocol_max = MEMBER_PROTOCOL,
+				    .discovery = address_at(1) };
+	struct member word = forgetful;
+	struct wire wire = { .sender = forgetful, .type = WIRE_GOSSIP };
+	bool told = false;
+
+	begin(seed);
+	start(0, -1);
+	word.start = 37;
+	word.heartbeat = 5000;
+	word.sequence = 50;
+	view_hear(&node->gossip.view, &word, false, sim.now);
+	for (int i = 2; i < NODES; i++) {
+		word.id = 1000 + (uint64_t)i;
+		word.discovery = address_at(i);
+		view_hear(&node->gossip.view, &word, false, sim.now);
+	}
+	sim.keep = true;
+	gossip_receive(&node->gossip, &wire, &forgetful.discovery, sim.now);
+	CHECK(sim.kept != NULL && wire_unpack((struct str){ sim.kept->bytes, sim.kept->n },
+					      MEMBER_PROTOCOL, 7, &wire) == 0);
+	for (size_t i = 0; i < wire.gossip.count; i++)
+		told |= wire.gossip.members[i].id == 1000 && wire.gossip.members[i].sequence == 50;
+	CHECK(told);
+	end();
+}
+
 static void each_seed(uint64_t seed)
 {
 	static void (*const tests[])(int) = { test_crash_and_return, test_leave,   test_partition,
@@ -465,6 +498,8 @@ int main(int argc, char **argv)
 	seed = chance;
 	for (uint64_t i = 0; i < (argc > 1 ? 1 : 8); i++)
 		each_seed(seed + i);
+	for (uint64_t i = 0; i < 20; i++)
+		test_forgetful(seed + i);
 	test_large(seed);
 	test_same_again(seed);
 	return UNIT_RESULT();
