@@ -177,7 +177,7 @@ confdir     = $(DESTDIR)$(SYSCONFDIR)/covey
 SYSUSERS    = $(DESTDIR)$(PREFIX)/lib/sysusers.d/covey.conf
 TMPFILES    = $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/covey.conf
 COMPLETIONS = $(DESTDIR)$(PREFIX)/share/bash-completion/completions/covey
-UNITS       = $(wildcard systemd/*.service systemd/*.socket systemd/*.target)
+UNITS       = $(wildcard systemd/*.service systemd/*.socket systemd/*.target systemd/*.timer)
 MANUALS     = $(wildcard cmd/*.[1-8] conf/*.[1-8])
 
 install: all		## programs, units, manuals, sample configuration; DESTDIR= PREFIX=

@@ -173,3 +173,26 @@ aside() { find "${STORES[$1]}/history/$2" -maxdepth 1 -name ',bad-*' 2>/dev/null
 	[ "$(echo third | code -T - "$URL/f")" = 204 ]
 	[ "$(curl -sf "$URL/f")" = third ]
 }
+
+@test "alone, covey-syncd stays for a round that is due, and leaves when it is done" {
+	httpd n $'limits:\n  idle_exit: 1s'
+	bytes 20000000 1 | curl -sf -T - "$URL/a"
+	bytes 40000000 2 | curl -sf -T - "$URL/b"
+	printf '[round]\nlast = 5\n' >"$STORE/state/scrub.ini"
+	flip "$STORE/tree/b"
+	# As systemd's timer would: it is started with its socket, and nobody wants anything of it.
+	spawn syncd python3 -c 'import os, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.bind(sys.argv[1])
+s.listen()
+os.dup2(s.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()), LISTEN_FDNAMES="sync")
+os.execvp("covey-syncd", ["covey-syncd", "-c", sys.argv[2]])' "$STORE/run/sync.sock" "$CONF"
+	wait_until 60 grep -q '^bad = 1$' "$STORE/state/scrub.ini"
+	[ -L "$STORE/tree/b" ]
+	wait_until 20 grep -q '^began = 0$' "$STORE/state/scrub.ini"
+	gone() { grep -q '^State:.Z' "/proc/$PID/status" || ! kill -0 "$PID"; }
+	wait_until 20 gone
+	wait "$PID"
+}

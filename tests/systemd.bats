@@ -9,7 +9,7 @@ setup_file() {
 	make -C "$TOP" --no-print-directory install DESTDIR="$ROOT" PREFIX=/usr >"$BATS_FILE_TMPDIR/install.log" 2>&1
 	# systemd-analyze wants the users and the targets that the units name.
 	mkdir -p "$ROOT/usr/lib/systemd/system"
-	cp -n /usr/lib/systemd/system/{basic,sysinit,sockets,multi-user,shutdown,local-fs,network}.target \
+	cp -n /usr/lib/systemd/system/{basic,sysinit,sockets,timers,time-sync,time-set,multi-user,shutdown,local-fs,network}.target \
 		"$ROOT/usr/lib/systemd/system/" 2>/dev/null || :
 	cp -n /usr/lib/systemd/system/{-.slice,system.slice,systemd-journald.socket,systemd-tmpfiles-setup.service} \
 		"$ROOT/usr/lib/systemd/system/" 2>/dev/null || :
@@ -41,7 +41,7 @@ setup_file() {
 
 @test "systemd-analyze verify finds nothing to say of the units" {
 	run systemd-analyze verify --man=no --root="$ROOT" \
-		"$UNITS"/covey.target "$UNITS"/covey-*.socket \
+		"$UNITS"/covey.target "$UNITS"/covey-*.socket "$UNITS"/covey-syncd.timer \
 		"$UNITS"/covey-{httpd,versiond,discoverd,syncd}.service "$UNITS"/covey-httpd-inetd@.service
 	[ "$status" -eq 0 ]
 	[ -z "$output" ]
