@@ -4,8 +4,9 @@
  * A CHECK is answered at once, from the loop; one that would have to wait
  * (for a directory that is being made, or for what a writer left who died)
  * does so in the pool, where it holds up nobody else.  A STORE is committed in
- * the pool, those of one path one after the other.  When a question comes back
- * from there the layout may have changed, and it is judged anew.
+ * the pool, those of one path one after the other, unless the record is there.
+ * When a question comes back from there the layout may have changed, and it is
+ * judged anew.
  */
 #include "versiond.h"
 
@@ -281,6 +282,16 @@ static void begin_store(struct versiond *v, const struct wire *wire, const struc
 	versiond_submit(v, v->pool, &q->job);
 }
 
+/* The record came with its content before: nothing is to be put on disk. */
+static bool is_kept(struct versiond *v, const struct wire_store *store)
+{
+	struct home_found found;
+
+	return record_has_content(&store->record) && !look_would_wait(v, store->path) &&
+	       look_up(v, store->path, VERSION_NONE, false, &found) == 0 &&
+	       record_eq(&found.record, &store->record);
+}
+
 /* True: a CHECK of a path that is being written; it is answered later. */
 static bool comes_too_early(struct versiond *v, const struct wire *wire,
 			    const struct address *from, struct serve_request *request)
@@ -304,7 +315,11 @@ void answer_question(struct versiond *v, const struct wire *wire, const struct a
 		reply(v, from, request, buf_str(&v->answer));
 		return;
 	case HOME_COMMIT:
-		begin_store(v, wire, from, request);
+		if (is_kept(v, &wire->store) &&
+		    home_stored(&v->home, &wire->store, &v->answer) == HOME_ANSWER)
+			reply(v, from, request, buf_str(&v->answer));
+		else
+			begin_store(v, wire, from, request);
 		return;
 	case HOME_FETCH:
 		group_behind(v, wire->type == WIRE_CHECK ? wire->check.epoch : wire->store.epoch,

@@ -73,7 +73,7 @@ void stats_print(const struct versiond *v, struct buf *buf)
 	buf_addf(buf, "covey_stores_total{result=\"unsettled\"} %" PRIu64 "\n", s->stores[false]);
 	print_one(buf, "covey_write_backs_total", "Reads that stored what a minority of the homes knew.",
 		  v->asker.write_backs);
-	print_one(buf, "covey_home_commits_total", "Records kept as a home.", s->commits);
+	print_one(buf, "covey_home_commits_total", "Records put on disk as a home.", s->commits);
 	print_one(buf, "covey_home_refused_total", "Records that could not be kept.", s->refused);
 	print_one(buf, "covey_behind_total", "Times that others had a newer layout.", s->behind);
 	buf_addf(buf, "# HELP covey_versions_epoch Of the layout that covey-versiond goes by; 0: none.\n"
