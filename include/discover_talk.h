@@ -6,14 +6,16 @@
  *	LEAVE {}		->	DONE {}		say good-bye to the group and stop
  *	BEHIND {epoch, from}	->	DONE {}		somebody there has this layout: fetch it
  *	SYNCED {epoch}		->	DONE {}		this node has all records for this joint layout
- *	CHANGE {what, numbers}	->	PROGRESS {text}... DONE {} or FAILED	covey layout set, leave, force
+ *	CHANGE {what, numbers}	->	PROGRESS {text}... DONE {} or FAILED	covey layout set, leave, join, force
  *	CARRY {sealed packet}	->	CARRIED {sealed packet, or empty}	a packet that came by HTTP
  *
  * This node is the first member.  A layout that is told is on this node's
  * disk.  Of a node that has no layout yet LAYOUT is LAYOUT_NONE.
  *
  * CHANGE with leave is done when this node is in no layout any more; what
- * it keeps has been taken over by then.  Progress is told in lines for people.
+ * it keeps has been taken over by then.  With join it is done when this node is
+ * a member.  Either stands when nobody waits for it any more.  Progress is told
+ * in lines for people.
  *
  * Packing appends a body; unpacking judges it whole, and on failure leaves
  * *ret untouched.
@@ -44,7 +46,7 @@ struct discover_behind {
 };
 
 struct discover_change {
-	enum { CHANGE_SET = 1, CHANGE_LEAVE, CHANGE_FORCE } what;
+	enum { CHANGE_SET = 1, CHANGE_LEAVE, CHANGE_FORCE, CHANGE_JOIN } what;
 	/* SET: the new number; 0: as it is.  keep_days: UINT32_MAX as it is */
 	uint8_t homes, copies;
 	uint32_t keep_versions, keep_days;

@@ -219,6 +219,11 @@ class Faults:
         yield
         asked.kill()
         asked.wait()
+        asked = node.command("layout", "join")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            asked.wait(3)
+        asked.kill()
+        asked.wait()
 
     @contextlib.contextmanager
     def disk_lost(self):

@@ -209,6 +209,7 @@ asked() { [ "$(tail -n 1 unsure.log)" = "prefer $1" ]; }
 	[[ ${lines[0]} == "no layout yet" ]]
 	[ "$(covey layout show -c "$CONF" --json | jq -r '[.epoch, .joint, .homes, .copies, .keep.versions] | join(" ")')" = "0 false 3 2 100" ]
 	run covey layout leave -c "$CONF";              [ "$status" -eq 69 ]
+	run covey layout join -c "$CONF";               [ "$status" -eq 69 ]
 	run covey layout set -c "$CONF" homes=3;        [ "$status" -eq 69 ]
 	run covey layout force -c "$CONF" --yes;        [ "$status" -eq 69 ]
 	run covey layout set -c "$CONF";                [ "$status" -eq 64 ]

@@ -56,6 +56,14 @@ settled() {
 	! grep -q '^sets = A*B' "$(ini "$1")"
 }
 
+# standing I KEY - what node I has on its disk of itself
+standing() { sed -n "s/^$2 = //p" "$D/n$1/store/state/standing.ini"; }
+
+is_to_leave() { [ "$(standing "$1" guest)" = yes ]; }
+
+# is_up I J: node I sees node J
+is_up() { grep -A2 "^\[$(id "$2")\]" "$D/n$1/store/state/members.ini" | grep -q '^state = up'; }
+
 logged() { grep -q "$2" "$D/n$1.log"; }
 
 three() {
@@ -148,9 +156,50 @@ three() {
 	wait_until 5 cmp "$(ini 1)" "$(ini 2)"
 	sleep 1
 	settled 1 3
+}
+
+@test "a node that left stays out when it is started again, until covey layout join" {
+	three
+	run covey layout leave -c "$D/n2/covey.yaml"
+	[ "$status" -eq 0 ]
+	kill -KILL "${DAEMONS[2]}"
+	run_node 2
+	wait_until 5 logged 2 "this node left the layout"
+	wait_until 5 cmp "$(ini 1)" "$(ini 2)"
+	sleep 2
+	settled 1 3
+	run covey layout join -c "$D/n2/covey.yaml"
+	[ "$status" -eq 0 ]
+	settled 1 2 3
+	kill -KILL "${DAEMONS[2]}"
+	run_node 2
+	wait_until 5 is_up 1 2
+	sleep 1
+	settled 1 2 3
+	sed -i 's/^node:/node:\n  home: no/' "$D/n2/covey.yaml"
 	stop "${DAEMONS[2]}"
-	run_node 2			# wants to be a member again
-	wait_until 10 settled 1 2 3
+	run_node 2
+	wait_until 10 settled 1 3
+	run covey layout join -c "$D/n2/covey.yaml"
+	[ "$status" -ne 0 ]
+	[[ $output == *"node.home"* ]]
+}
+
+@test "leaving and joining take each other back, and stand when nobody waits" {
+	three
+	stop "${DAEMONS[1]}"
+	stop "${DAEMONS[3]}"		# nothing can be decided
+	spawn leave covey layout leave -c "$D/n2/covey.yaml"
+	wait_until 5 is_to_leave 2
+	run timeout 2 covey layout join -c "$D/n2/covey.yaml"
+	[ "$status" -eq 0 ] || [ "$status" -eq 124 ]
+	wait_until 5 grep -q "taken back" "$D/leave.log"
+	[ "$(standing 2 guest)" = no ]
+	run timeout 2 covey layout leave -c "$D/n2/covey.yaml"
+	[ "$status" -eq 124 ]
+	run_node 1
+	run_node 3
+	wait_until 15 settled 1 3
 }
 
 @test "the only member cannot leave" {
@@ -226,9 +275,6 @@ three() {
 	run_node 2
 	wait_until 15 settled 1 2
 }
-
-# standing I KEY - what node I has on its disk of itself
-standing() { sed -n "s/^$2 = //p" "$D/n$1/store/state/standing.ini"; }
 
 @test "a disk that forgot what others count on makes its node silent" {
 	three

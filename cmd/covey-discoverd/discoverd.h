@@ -49,6 +49,7 @@ struct node_standing {
 	uint64_t sequence;
 	int64_t offset;			/* ns to add to the own clock */
 	bool silent;			/* it forgot something, or lives twice */
+	bool guest;			/* it was told to leave the layout */
 };
 
 /* A question to the acceptor that waits for its disk. */
@@ -132,6 +133,7 @@ struct discoverd {
 	struct saving_members saving;
 
 	struct node_standing standing;	/* on disk, but for the offset */
+	bool guest_wanted;		/* what standing.guest is about to be */
 	bool unsure;			/* after the start: what others remember is not known yet */
 	bool unsure_logged;
 	bool recognized;		/* one of the layout's others has told that */
@@ -201,6 +203,8 @@ void standing_stop(struct discoverd *);
 void standing_check(struct discoverd *);	/* does somebody remember more than this node? */
 void standing_heard(struct discoverd *, const struct wire *);	/* the same, after a message */
 void standing_silence(struct discoverd *, const char *why);
+/* From soon on, and after each start, until it is told otherwise; others hear of it when it is on disk. */
+void standing_guest(struct discoverd *, bool guest);
 int64_t standing_offset(const struct discoverd *);
 
 /* settle.c */

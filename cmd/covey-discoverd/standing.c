@@ -57,6 +57,8 @@ static int each(void *data, struct str section, struct str key, struct str value
 		rc = take_offset(value, &s->offset);
 	else if (str_eq(key, STR("silent")))
 		s->silent = str_eq(value, STR("yes"));
+	else if (str_eq(key, STR("guest")))
+		s->guest = str_eq(value, STR("yes"));
 	return rc == 0 ? 0 : inifile_bad(key, value, err);
 }
 
@@ -72,6 +74,7 @@ static int save(const struct discoverd *d, const struct node_standing *s, struct
 	inifile_putf(&ini, "sequence", "%" PRIu64, s->sequence);
 	inifile_putf(&ini, "offset", "%" PRId64, s->offset);
 	inifile_put(&ini, "silent", s->silent ? STR("yes") : STR("no"));
+	inifile_put(&ini, "guest", s->guest ? STR("yes") : STR("no"));
 	rc = inifile_save(&ini, file.data, 0640, err);
 	inifile_clear(&ini);
 	buf_clear(&file);
@@ -131,6 +134,18 @@ int standing_load(struct discoverd *d, struct err *err)
 
 /* saving */
 
+/* What the others are to know of it. */
+static void show(struct discoverd *d)
+{
+	struct member *self = &d->gossip.view.self;
+	bool silent = d->unsure || d->standing.silent;
+	bool guest = !d->service->conf->node.home || d->standing.guest;
+
+	self->flags = (uint8_t)((silent ? MEMBER_SILENT : 0) | (guest ? MEMBER_GUEST : 0));
+}
+
+static void remember(struct timer *);
+
 static void write_standing(struct job *job)
 {
 	struct discoverd *d = CONTAINER_OF(job, struct discoverd, remember_job);
@@ -149,6 +164,13 @@ static void standing_written(struct job *job)
 	}
 	d->standing.sequence = d->remembering.sequence;
 	d->gossip.view.self.sequence = d->standing.sequence;
+	if (d->standing.guest != d->remembering.guest) {
+		d->standing.guest = d->remembering.guest;
+		show(d);
+		discoverd_hurry(d);
+	}
+	if (d->standing.guest != d->guest_wanted)
+		remember(&d->remember);
 }
 
 static void remember(struct timer *timer)
@@ -162,19 +184,12 @@ static void remember(struct timer *timer)
 	state_save_members(d);		/* with how far the others' disks remember */
 	d->remembering = d->standing;
 	d->remembering.sequence++;
+	d->remembering.guest = d->guest_wanted;
 	d->remembering.offset = standing_offset(d);
 	d->remember_job.work = write_standing;
 	d->remember_job.done = standing_written;
 	d->remember_job.home = d->service->loop;
 	pool_submit(d->pool, &d->remember_job);
-}
-
-static void show(struct discoverd *d)
-{
-	struct member *self = &d->gossip.view.self;
-	bool silent = d->unsure || d->standing.silent;
-
-	self->flags = (uint8_t)((self->flags & ~MEMBER_SILENT) | (silent ? MEMBER_SILENT : 0));
 }
 
 static bool has_others(const struct layout *layout, uint64_t self)
@@ -213,13 +228,15 @@ void standing_start(struct discoverd *d)
 
 	self->sequence = d->standing.sequence;
 	self->weight = (uint8_t)conf->node.weight;
-	self->flags = conf->node.home ? 0 : MEMBER_GUEST;
+	d->guest_wanted = d->standing.guest;
 	d->unsure = d->keys.count > 0 && has_others(settle_layout(d), d->standing.self);
 	show(d);
 	member_set_region(self, str_of(conf->node.region));
 	if (d->standing.silent)
 		log_line(LOG_LEVEL_ERROR, "this node forgot something that others count on: it "
 			 "answers as no home until it is formatted anew");
+	if (d->standing.guest)
+		log_line(LOG_LEVEL_INFO, "this node left the layout: it is a guest until covey layout join");
 	d->sure.fire = wait_on;
 	if (d->unsure)
 		timer_start(d->service->loop, &d->sure, SURE_MS);
@@ -244,6 +261,16 @@ void standing_silence(struct discoverd *d, const char *why)
 	show(d);
 	remember(&d->remember);
 	discoverd_hurry(d);
+}
+
+void standing_guest(struct discoverd *d, bool guest)
+{
+	if (d->guest_wanted == guest)
+		return;
+	log_line(LOG_LEVEL_INFO, "%s", guest ? "leave the layout, and stay a guest until covey layout join" :
+					       "join the layout again");
+	d->guest_wanted = guest;
+	remember(&d->remember);
 }
 
 void standing_check(struct discoverd *d)

@@ -1,9 +1,10 @@
 /*
- * wishes - what people ask of the layout: covey layout set, leave, force
+ * wishes - what people ask of the layout: covey layout set, leave, join, force
  *
  * A wish is told to the council again and again until the layout is as it
  * was wished; whoever asked is told of each step.  Leaving is a wish to be
- * a guest, which the gossip tells; it lasts until this process ends.
+ * a guest, which the gossip tells; it is on disk, and stands, whether somebody
+ * waits or not, until the node is to join again.
  */
 #include "discoverd.h"
 
@@ -75,26 +76,45 @@ static bool set_is_done(struct discoverd *d, const struct wish *wish)
 	return false;
 }
 
-static bool leave_is_done(struct discoverd *d)
+static bool leave_is_done(const struct discoverd *d)
 {
-	struct member *self = &d->gossip.view.self;
+	return d->standing.guest && layout_find(settle_layout(d), d->standing.self) == NULL;
+}
 
-	if (!(self->flags & MEMBER_GUEST)) {
-		self->flags |= MEMBER_GUEST;
-		log_line(LOG_LEVEL_INFO, "leave the layout, and stay a guest until the next start");
-		discoverd_hurry(d);
-	}
-	return layout_find(settle_layout(d), d->standing.self) == NULL;
+static bool join_is_done(const struct discoverd *d)
+{
+	const struct layout *layout = settle_layout(d);
+
+	return !d->standing.guest && !layout_is_joint(layout) &&
+	       layout_find(layout, d->standing.self) != NULL;
+}
+
+static bool is_done(struct discoverd *d, const struct wish *wish)
+{
+	if (wish->change.what == CHANGE_LEAVE)
+		return leave_is_done(d);
+	return wish->change.what == CHANGE_JOIN ? join_is_done(d) : set_is_done(d, wish);
+}
+
+/* Leaving and joining take each other back. */
+static bool is_taken_back(const struct discoverd *d, const struct wish *wish)
+{
+	return (wish->change.what == CHANGE_LEAVE && !d->guest_wanted) ||
+	       (wish->change.what == CHANGE_JOIN && d->guest_wanted);
 }
 
 /* True when the wish is no more. */
 static bool go_on(struct discoverd *d, struct wish *wish)
 {
-	bool done;
+	struct err err = ERR_INIT;
 
+	if (is_taken_back(d, wish)) {
+		err_set(&err, ERR_CONFLICT, "change the layout: that was taken back");
+		serve_fail(wish->request, &err);
+		return true;
+	}
 	tell_progress(wish, settle_layout(d));
-	done = wish->change.what == CHANGE_SET ? set_is_done(d, wish) : leave_is_done(d);
-	if (!done)
+	if (!is_done(d, wish))
 		return false;
 	serve_reply(wish->request, DISCOVER_DONE, STR(""), NULL, 0);
 	serve_end(wish->request);
@@ -130,6 +150,10 @@ static int refuse(const struct discoverd *d, const struct discover_change *chang
 	if (change->what == CHANGE_LEAVE && layout_is_solo(layout) &&
 	    layout_find(layout, d->standing.self) != NULL)
 		return err_set(err, ERR_DENIED, "leave the layout: this node is its only member");
+	if (change->what == CHANGE_JOIN && !d->service->conf->node.home)
+		return err_set(err, ERR_DENIED, "join the layout: this node is a guest by node.home");
+	if (change->what == CHANGE_JOIN && d->standing.silent)
+		return err_set(err, ERR_DENIED, "join the layout: this node forgot something, and must be formatted anew");
 	return 0;
 }
 
@@ -165,6 +189,8 @@ void wishes_ask(struct discoverd *d, struct serve_request *request,
 		force(d, request);
 		return;
 	}
+	if (change->what == CHANGE_LEAVE || change->what == CHANGE_JOIN)
+		standing_guest(d, change->what == CHANGE_LEAVE);
 	wish = mem_new(1, sizeof *wish);
 	wish->request = request;
 	wish->change = *change;

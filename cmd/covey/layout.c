@@ -108,6 +108,14 @@ static int leave(const struct call *call, const struct conf *conf)
 	return change(conf, &wanted, 0);	/* as long as its content is on its way */
 }
 
+static int join(const struct call *call, const struct conf *conf)
+{
+	const struct discover_change wanted = { .what = CHANGE_JOIN, .keep_days = UINT32_MAX };
+
+	(void)call;
+	return change(conf, &wanted, 0);	/* as long as its records are on their way */
+}
+
 /* forcing */
 
 static void print_missing(const struct members *members, const struct layout *layout)
@@ -194,7 +202,7 @@ static int run(const struct call *call)
 	static const struct {
 		const char *name;
 		int (*run)(const struct call *, const struct conf *);
-	} verbs[] = { { "set", set }, { "leave", leave }, { "force", force } };
+	} verbs[] = { { "set", set }, { "leave", leave }, { "join", join }, { "force", force } };
 	const char *verb = call->operands[0];
 
 	if (strcmp(verb, "set") == 0 && call->count < 2)
@@ -206,7 +214,7 @@ static int run(const struct call *call)
 	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
 		if (strcmp(verb, verbs[i].name) == 0)
 			return on_this_node(call, verbs[i].run);
-	return command_misused(call->command, "%s: neither show, set, leave nor force", verb);
+	return command_misused(call->command, "%s: neither show, set, leave, join nor force", verb);
 }
 
 static const struct command_option options[] = {
@@ -219,11 +227,12 @@ static const struct command_option options[] = {
 
 const struct command command_layout = {
 	.name = "layout",
-	.operands = "show | set NAME=N... | leave | force",
+	.operands = "show | set NAME=N... | leave | join | force",
 	.summary = "Show who keeps what in the group, or change it",
 	.details = "show asks any node; the others work on this machine's, as -c names it.\n"
 		   "set changes homes, copies, keep.versions or keep.days for the whole group.\n"
-		   "leave takes this node out and waits until others keep what it kept.\n"
+		   "leave takes this node out for good and waits until others keep what it kept.\n"
+		   "join takes back a node that left.\n"
 		   "force makes a layout of the nodes that are left, when most are lost.",
 	.options = options,
 	.least = 1,

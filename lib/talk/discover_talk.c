@@ -114,7 +114,7 @@ int discover_change_unpack(struct str body, struct discover_change *ret, struct 
 	change.copies = unpack_u8(&in);
 	change.keep_versions = unpack_u32(&in);
 	change.keep_days = unpack_u32(&in);
-	if (unpack_end(&in) < 0 || what < CHANGE_SET || what > CHANGE_FORCE ||
+	if (unpack_end(&in) < 0 || what < CHANGE_SET || what > CHANGE_JOIN ||
 	    change.homes > LAYOUT_HOMES_MAX || change.copies > LAYOUT_COPIES_MAX)
 		return malformed(err, "CHANGE");
 	change.what = what;
