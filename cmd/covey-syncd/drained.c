@@ -58,6 +58,9 @@ static void finish(struct drained *e)
 {
 	struct err err;
 
+	/* The keepers may be others now: who asks them what they have may have looked before this. */
+	if (e->epoch != peers_layout(e->drain->daemon->peers)->epoch)
+		e->all_pushed = false;
 	if (e->all_stored && e->all_pushed) {
 		submit(e, mark_done, marked_done);
 		return;
@@ -184,6 +187,7 @@ static void push(struct drained *e)
 				    .type = str_of(e->entry.type) };
 
 	keepers_of(e, &wanted);
+	e->epoch = peers_layout(e->drain->daemon->peers)->epoch;
 	e->all_pushed = e->entry.fd < 0 || wanted.keeper_count == 0;
 	if (e->all_pushed) {
 		store_record(e);
