@@ -151,7 +151,7 @@ for b in sys.argv[2].encode():
     h = (h ^ b) * 0x100000001b3 % 2**64
 F_OFD_SETLKW = 38
 f = open(sys.argv[1] + "/locks", "r+b")
-fcntl.fcntl(f, F_OFD_SETLKW, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, (h ^ h >> 32) % 65536, 1, 0))
+fcntl.fcntl(f, F_OFD_SETLKW, struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, (h ^ h >> 32) % 16384, 1, 0))
 print("held", flush=True)
 time.sleep(100)' "$1" "$2"
 	wait_until 10 grep -q held "$D/hold.log"
