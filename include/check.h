@@ -15,6 +15,12 @@
  *		every home that can be waited for has answered.  If all have
  *		(answered == homes), it was never confirmed: ask BELOW it.
  *
+ * Reading at a majority and writing back what only a minority holds is the
+ * shared register of Attiya, Bar-Noy and Dolev, "Sharing Memory Robustly in
+ * Message-Passing Systems", 1995; a writer asks first (WRITE), then stores
+ * above what it heard, as in Lynch and Shvartsman's of many writers, "Robust
+ * Emulation of Shared Memory Using Dynamic Quorum-Acknowledged Broadcasts", 1997.
+ *
  * A majority that is slow (CHECK waits ASKER_A_LITTLE_MS and two round trips)
  * or cannot be had is no reason to know nothing: up to PEERS_ASKED_MAX live
  * nodes are asked for what they know, beside the homes.  Time over, or

@@ -1,5 +1,9 @@
 /*
  * digest - SHA-256 in pieces, SHA-512 of files (FIPS 180-4, by libcrypto), and base64 for them
+ *
+ *	digest_new	digest_add...	digest_end	digest_free
+ *
+ * Hashing cannot fail: a libcrypto without SHA-256 aborts, as memory does (mem.h).
  */
 #ifndef COVEY_DIGEST_H
 #define COVEY_DIGEST_H

@@ -3,8 +3,11 @@
  *
  * A partition has 256 buckets, chosen by the path.  A bucket's digest is the
  * sum, modulo 2^64, of a hash of each (path, record) in it: the order in
- * which they are added does not matter.  The partition's digest is a hash
- * of its buckets'.  Two homes whose digests are equal have the same records.
+ * which they are added does not matter (Bellare and Micciancio, "A New
+ * Paradigm for Collision-Free Hashing: Incrementality at Reduced Cost",
+ * 1997).  The partition's digest is a hash of its buckets'.  Both hashes are
+ * 8 bytes of BLAKE2b (RFC 7693).  Two homes whose digests are equal have the
+ * same records, but for a chance of one in 2^64.
  *
  * Which records of a path count is the survey's to say (survey.h).
  */

@@ -10,6 +10,11 @@
  * Per round at most GOSSIP_TARGETS messages and one per seed go out, and
  * one for each message that came in and asks for an answer.
  *
+ * That what is told at random reaches everybody is from Demers et al.,
+ * "Epidemic Algorithms for Replicated Database Maintenance", 1987; that
+ * heartbeats are counters which spread in this way, from van Renesse, Minsky
+ * and Hayden, "A Gossip-Style Failure Detection Service", 1998.
+ *
  * Pure: time, randomness and the way out are the caller's.  Messages are
  * plain; the caller seals and sends them, in send().
  */

@@ -1,5 +1,8 @@
 /*
  * identity - who this node is to the others of its group
+ *
+ * What the configuration says of it, as other nodes are told, and the keys
+ * by which they know that it is one of them.
  */
 #ifndef COVEY_IDENTITY_H
 #define COVEY_IDENTITY_H

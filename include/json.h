@@ -12,7 +12,7 @@
 
 #include <jansson.h>
 
-/* The value is the caller's to json_decref(); what names its origin in errors. */
+/* The value is the caller's to json_decref(); what names its origin in errors, which are ERR_CORRUPT. */
 int json_read(json_t **ret, struct str text, const char *what, struct err *);
 
 const char *json_text(const json_t *object, const char *member);	/* or "" */

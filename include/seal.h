@@ -7,6 +7,9 @@
  *	4      24   nonce, never used twice
  *	28          XChaCha20-Poly1305 of the message, then 16 bytes of tag
  *
+ * (RFC 8439 with the longer nonce of draft-irtf-cfrg-xchacha, by libsodium:
+ * 24 bytes are enough to be drawn at random.)
+ *
  * The key file has one key per line, 64 hexadecimal digits; empty lines
  * and lines that begin with '#' do not count.  The first key seals, up to
  * two open, so that a key can be changed node by node.  A packet that does

@@ -3,7 +3,7 @@
  *
  *	Covey-Signature: v1 <time, ns since 1970> <nonce, hex> <mac, hex>
  *
- * The mac is BLAKE2b, keyed with a key derived from the group's, over the
+ * The mac is BLAKE2b (RFC 7693), keyed with a key derived from the group's, over the
  * method, the target as sent, every Covey-* field and Range with their
  * values, the time and the nonce.  Each part goes in with its length, and
  * the fields sorted, so that no other request has the same bytes.  A

@@ -27,8 +27,8 @@
  * states and their order are drawn in lib/store/commit.c).
  *
  * Visible only when durable: no function here tells of what a power cut
- * could take back.  Whoever asks for a path that is being written waits for
- * the writer, whichever process that is (lib/store/counters.c).
+ * could take back.  Until a version is on disk the one before it is told,
+ * whichever process writes (lib/store/counters.c).
  *
  * A struct store may be used by many threads; any number of processes may
  * share the directory: one lock per path serialises writers.
