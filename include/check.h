@@ -30,8 +30,9 @@
  * this node has that layout, too.
  *
  * ONE asks the path's homes and keepers and the version's origin for one
- * version, then the others; LOOK asks all live nodes and waits for them,
- * so that a person can see who has what.
+ * version, then the others; HOLDERS asks these as well, and waits for all;
+ * LOOK asks all live nodes what they have of the path and waits for them, so
+ * that a person can see who has what.
  *
  * One check is in flight per path, purpose and version; who comes after it
  * was sent might miss what was written since, and joins the next one.
@@ -51,6 +52,7 @@ enum check_purpose {
 	CHECK_WRITE = NEWEST_WRITE,
 	CHECK_ONE = NEWEST_ONE,
 	CHECK_BELOW = NEWEST_BELOW,
+	CHECK_HOLDERS = NEWEST_HOLDERS,
 	CHECK_LOOK,
 };
 
@@ -68,7 +70,7 @@ struct check_row {			/* another node that was asked */
 
 /* Slices point into what is good until done() returns. */
 struct check_result {
-	struct newest_answer answer;	/* all that version.sock tells; of ONE and LOOK, unconfirmed */
+	struct newest_answer answer;	/* all that version.sock tells; of ONE, HOLDERS and LOOK, unconfirmed */
 	const struct check_row *rows;	/* of those asked */
 	size_t row_count;
 	bool own_known;			/* what this node has is known */
@@ -84,7 +86,7 @@ struct check_wait {
 	struct check_wait *next, *prev;
 };
 
-/* path is copied; version is none but for ONE and BELOW. */
+/* path is copied; version is none but for ONE, HOLDERS and BELOW. */
 void check_start(struct asker *, struct check_wait *, struct str path, enum check_purpose,
 		 struct version, uint64_t now);
 void check_cancel(struct check_wait *);	/* safe when not waiting */

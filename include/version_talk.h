@@ -26,6 +26,8 @@
  *		be above record; its time is max(clock, record.time + 1).
  *	ONE	about one version (not none); whoever knows it, confirmed has no meaning.
  *	BELOW	as READ, of the newest that is less than version.
+ *	HOLDERS	about one version, as ONE, but all that live are asked and waited for:
+ *		holders are whoever has its content.
  * Without a majority up to 16 live nodes are asked: UNCONFIRMED.
  *
  * STORE: the first STORED comes when a majority holds the record
@@ -64,11 +66,11 @@ enum version_talk {
 
 #define HOLDERS_MAX 16
 
-enum newest_purpose { NEWEST_READ = 1, NEWEST_WRITE, NEWEST_ONE, NEWEST_BELOW };
+enum newest_purpose { NEWEST_READ = 1, NEWEST_WRITE, NEWEST_ONE, NEWEST_BELOW, NEWEST_HOLDERS };
 
 struct newest_ask {
 	struct str path;
-	struct version version;		/* of ONE and BELOW; else none */
+	struct version version;		/* of ONE, BELOW and HOLDERS; else none */
 	enum newest_purpose purpose;
 };
 

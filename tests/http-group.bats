@@ -441,6 +441,30 @@ lay() { sed -i "s/^epoch = .*/epoch = $2/" "${STORES[$1]}/state/layout.ini"; }
 	release
 }
 
+@test "copies: 1, and who made it is stopped: whoever has read it gives it" {
+	local name origin= reader=
+	homes 4 'replication: {copies: 1}'
+	bytes 200000 >a
+	# One node neither is a home nor would be the keeper.
+	for name in f{1..40}; do
+		covey-check --json -c "$D/group/node1/covey.yaml" "/c/$name" >roles || :
+		other=$(jq -r '.[] | select(.roles == []) | .name' roles)
+		[ -z "$other" ] || break
+	done
+	other=${other#node}
+	for i in 1 2 3 4; do
+		[ "$i" != "$other" ] || continue
+		[ -n "$origin" ] && reader=$i || origin=$i
+	done
+	[ "$(code -T a "${URLS[origin]}/c/$name")" = 201 ]
+	[ "$(code "${URLS[other]}/c/$name")" = 200 ]
+	wait_until 10 cmp a "${STORES[other]}/tree/c/$name"
+	for role in httpd versiond discoverd syncd; do hold "$(role_pid "$origin" covey-$role)"; done
+	[ "$(code "${URLS[reader]}/c/$name")" = 200 ]
+	[ "$(header Version-State)" = confirmed ]
+	cmp body a
+}
+
 @test "a version that only another node holds is restored from there" {
 	homes 2
 	run covey layout set -c "$D/group/node1/covey.yaml" copies=1

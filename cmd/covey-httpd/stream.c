@@ -4,9 +4,9 @@
  *	PULL ->		STARTED		the growing file
  *			PROGRESS	enough to begin the answer, or to go on with it
  *			DONE		verified and stored: the rest may go
- *			FAILED		an older version, or the end of the connection
+ *			FAILED		whoever else has it (stream_lost.c), or the end of the connection
  */
-#include "stream.h"
+#include "stream_inside.h"
 
 #include "answer.h"
 #include "conn.h"
@@ -14,31 +14,11 @@
 #include "get.h"
 #include "group.h"
 #include "mem.h"
-#include "sync_talk.h"
 
 #include <inttypes.h>
 #include <unistd.h>
 
 #define PATIENCE_MS 750		/* for covey-syncd itself, besides the holders' time */
-
-struct stream {
-	struct conn *conn;
-	struct call call;
-	struct timer timer;		/* until there is something to send */
-	struct record record;		/* what is pulled */
-	char type[RECORD_TYPE_MAX + 1];
-	bool had_older;			/* another version stood here */
-	char holder[17];		/* the first node asked, in hexadecimal */
-	size_t holder_count;		/* who may have it */
-	int fd;				/* of the growing file, until it is the output's; or -1 */
-	uint64_t have;			/* bytes */
-	bool active;			/* not verified yet */
-	bool answering;			/* the answer has begun */
-	bool again;			/* asked for the second time */
-	void (*fetched)(struct conn *, int);	/* NULL: answer a GET */
-	struct job job;			/* looking for an older version */
-	struct store_entry older;
-};
 
 void stream_free(struct stream *s)
 {
@@ -80,70 +60,17 @@ void stream_cache_status(const struct conn *c, struct cache_status *status)
 	status->detail = str_of(s->holder);
 }
 
-/* nobody has it */
-
-static void find_older(struct job *job)
-{
-	struct stream *s = CONTAINER_OF(job, struct stream, job);
-	struct store *store = s->conn->worker->httpd->store;
-	struct str path = buf_str(&s->conn->request.path);
-	struct history history = HISTORY_INIT;
-
-	if (store_history(store, path, &history, NULL) < 0)
-		return;
-	for (size_t i = 0; i < history.count; i++) {
-		const struct record *r = &history.entries[i].record;
-
-		if (history.entries[i].content && version_cmp(r->version, s->record.version) < 0 &&
-		    store_version(store, path, r->version, STORE_CONTENT, &s->older, NULL) == 0)
-			break;
-	}
-	history_clear(&history);
-}
-
-static void older_found(struct job *job)
-{
-	struct stream *s = CONTAINER_OF(job, struct stream, job);
-	struct conn *c = s->conn;
-
-	if (s->older.fd < 0) {
-		get_absent(c, 503, STR("the newest version's content cannot be had now"));
-	} else {
-		store_entry_clear(&c->request.entry);
-		c->request.entry = s->older;
-		s->older = (struct store_entry)STORE_ENTRY_INIT;
-		c->request.ask.confirmed = false;
-		get_serve(c);
-	}
-	conn_resume(c);
-}
-
-static void fall_back(struct stream *s)
-{
-	struct conn *c = s->conn;
-
-	if (!version_is_none(c->request.query.version) || c->request.freshness.no_cache) {
-		get_absent(c, 503, STR("this version's content cannot be had now"));
-		return;
-	}
-	c->state = CONN_BUSY;
-	s->job = (struct job){ .work = find_older, .done = older_found, .home = c->worker->loop };
-	pool_submit(c->worker->httpd->pool, &s->job);
-}
-
 static void failed(struct stream *s)
 {
 	struct conn *c = s->conn;
 
 	call_finish(&s->call);
 	timer_stop(&s->timer);
-	s->active = false;
-	if (s->fetched != NULL) {
-		s->fetched(c, -1);
-	} else if (s->answering) {
+	if (s->answering) {
+		s->active = false;
 		conn_abort(c);
-	} else {
-		fall_back(s);
+	} else if (!stream_search(s)) {
+		stream_lost(s);
 	}
 	conn_resume(c);
 }
@@ -218,12 +145,10 @@ static void done(struct stream *s)
 	} else if (s->fd >= 0) {
 		begin_answer(s);
 	} else {
-		fall_back(s);
+		stream_lost(s);
 	}
 	conn_resume(c);
 }
-
-static bool begin(struct stream *s);
 
 /* covey-syncd died in mid-pull.  While nothing was passed on, another can do it, once. */
 static bool once_more(struct stream *s)
@@ -235,7 +160,7 @@ static bool once_more(struct stream *s)
 		close(s->fd);
 	s->fd = -1;
 	s->have = 0;
-	return begin(s);
+	return stream_begin(s);
 }
 
 static void answered(struct call *call, struct frame *frame)
@@ -286,20 +211,20 @@ static struct stream *stream_new(struct conn *c, const struct record *record)
 	return s;
 }
 
-static void add_holder(const struct stream *s, struct sync_pull *pull, uint64_t node)
+static void add_holder(struct stream *s, uint64_t node)
 {
 	size_t i = 0;
 
 	if (node == store_node(s->conn->worker->httpd->store))
 		return;
-	while (i < pull->holder_count && pull->holders[i] != node)
+	while (i < s->holder_count && s->holders[i] != node)
 		i++;
-	if (i == pull->holder_count && i < HOLDERS_MAX)
-		pull->holders[pull->holder_count++] = node;
+	if (i == s->holder_count && i < HOLDERS_MAX)
+		s->holders[s->holder_count++] = node;
 }
 
 /* Who said so; then who should have it: its keepers, and who made it. */
-static void find_holders(const struct stream *s, struct sync_pull *pull)
+static void find_holders(struct stream *s)
 {
 	struct conn *c = s->conn;
 	const struct ask *ask = &c->request.ask;
@@ -308,31 +233,29 @@ static void find_holders(const struct stream *s, struct sync_pull *pull)
 
 	if (version_cmp(ask->record.version, s->record.version) == 0)
 		for (size_t i = 0; i < ask->holder_count; i++)
-			add_holder(s, pull, ask->holders[i]);
+			add_holder(s, ask->holders[i]);
 	if (c->worker->httpd->group != NULL)
 		group_layout(c->worker->httpd->group, &layout);
 	if (layout.epoch > 0)
-		layout_keepers(&layout, pull->path, &order);
+		layout_keepers(&layout, buf_str(&c->request.path), &order);
 	for (size_t i = 0; i < order.count && i < layout.copies; i++)
-		add_holder(s, pull, order.ids[i]);
+		add_holder(s, order.ids[i]);
 	if (layout.epoch > 0)
-		add_holder(s, pull, s->record.version.node);
+		add_holder(s, s->record.version.node);
 }
 
-/* False: there is nobody to ask. */
-static bool begin(struct stream *s)
+bool stream_begin(struct stream *s)
 {
 	struct conn *c = s->conn;
 	struct sync_pull pull = { .path = buf_str(&c->request.path),
 				  .record = s->record,
 				  .type = str_of(s->type),
-				  .holder_count = 0 };
+				  .holder_count = s->holder_count };
 	struct buf body = BUF_INIT;
 
-	find_holders(s, &pull);
-	if (c->worker->sync == NULL || pull.holder_count == 0)
+	if (c->worker->sync == NULL || s->holder_count == 0)
 		return false;
-	s->holder_count = pull.holder_count;
+	memcpy(pull.holders, s->holders, sizeof pull.holders);
 	snprintf(s->holder, sizeof s->holder, "%016" PRIx64, pull.holders[0]);
 	s->call.answer = answered;
 	await(s);
@@ -341,6 +264,12 @@ static bool begin(struct stream *s)
 	call_start(c->worker->sync, &s->call, SYNC_PULL, buf_str(&body), 0);
 	buf_clear(&body);
 	return true;
+}
+
+static bool begin(struct stream *s)
+{
+	find_holders(s);
+	return stream_begin(s) || stream_search(s);
 }
 
 /* What is answered without the content is not worth a pull: 304, 412. */
@@ -362,8 +291,7 @@ void stream_start(struct conn *c, const struct record *record)
 		s->active = false;
 		begin_answer(s);
 	} else if (!begin(s)) {
-		s->active = false;
-		fall_back(s);
+		stream_lost(s);
 	}
 }
 

@@ -39,10 +39,11 @@ static inline struct str check_path(const struct check *check)
 	return (struct str){ check->path, check->path_bytes };
 }
 
-/* ONE and LOOK ask for what is known, whoever knows it. */
+/* The others ask for what is known, whoever knows it. */
 static inline bool check_asks_homes(const struct check *check)
 {
-	return check->purpose != CHECK_ONE && check->purpose != CHECK_LOOK;
+	return check->purpose == CHECK_READ || check->purpose == CHECK_WRITE ||
+	       check->purpose == CHECK_BELOW;
 }
 
 static inline uint64_t check_self(const struct check *check)

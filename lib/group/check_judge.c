@@ -58,6 +58,6 @@ uint64_t check_look_again_at(const struct check *check, uint64_t now)
 
 	if (check_judge(check, now) != GO_ON)
 		return now;
-	return !check->widened && check->purpose != CHECK_LOOK && check->widen_at > now &&
-			       check->widen_at < next ? check->widen_at : next;
+	return !check->widened && check->widen_at > now && check->widen_at < next ?
+		       check->widen_at : next;
 }

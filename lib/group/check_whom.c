@@ -66,8 +66,8 @@ void check_add_wanted(struct check *check)
 {
 	if (check_asks_homes(check))
 		add_homes(check);
-	else if (check->purpose == CHECK_ONE)
+	else if (check->purpose != CHECK_LOOK)
 		add_who_may_know(check);
-	else
+	if (check->purpose == CHECK_LOOK || check->purpose == CHECK_HOLDERS)
 		check_add_everybody(check);
 }

@@ -32,8 +32,8 @@ int newest_ask_unpack(struct str body, struct newest_ask *ret, struct err *err)
 	ask.path = unpack_str(&in, PATH_BYTES);
 	ask.version = unpack_version(&in);
 	purpose = unpack_u8(&in);
-	one = purpose == NEWEST_ONE || purpose == NEWEST_BELOW;
-	if (unpack_end(&in) < 0 || purpose < NEWEST_READ || purpose > NEWEST_BELOW ||
+	one = purpose >= NEWEST_ONE;
+	if (unpack_end(&in) < 0 || purpose < NEWEST_READ || purpose > NEWEST_HOLDERS ||
 	    one == version_is_none(ask.version))
 		return malformed(err, "NEWEST");
 	if (path_check(ask.path, err) < 0)

@@ -485,6 +485,26 @@ static void test_content_unknown(void)
 	end();
 }
 
+/* One version's holders, whoever they are: found ones do not end the search. */
+static void test_holders(void)
+{
+	struct reader reader;
+
+	begin(8);
+	for (int i = 0; i < 2; i++) {
+		keep(i == 0 ? guest() : home_at(0), record_at(60));
+		(i == 0 ? guest() : home_at(0))->content = true;
+	}
+	keep(home_at(1), record_at(60));
+	keep(home_at(1), record_at(70));
+	CHECK(ask(&reader, home_at(1), CHECK_HOLDERS, 60) <= 3);
+	CHECK(reader.answer.record.version.time == 60 && reader.answer.holder_count == 2);
+	guest()->stopped = true;
+	CHECK(ask(&reader, home_at(1), CHECK_HOLDERS, 60) >= CHECK_MS - 1);
+	CHECK(reader.answer.holder_count == 1 && reader.answer.standing == STANDING_UNCONFIRMED);
+	end();
+}
+
 static void test_own_counts(void)
 {
 	struct reader reader;
@@ -722,6 +742,7 @@ int main(void)
 	test_two_homes_dead();
 	test_write_back();
 	test_content_unknown();
+	test_holders();
 	test_own_counts();
 	test_join();
 	test_fence();
