@@ -160,6 +160,26 @@ commits() { curl -sf "$1/.covey/metrics" | sed -n 's/^covey_home_commits_total /
 	[ "$(code "${URLS[2]}/none")" = 404 ]
 }
 
+@test "without a majority no condition of a write fails: 503, and a read's 412 is marked" {
+	homes 3
+	echo one >one
+	[ "$(code -T one "${URLS[1]}/a")" = 201 ]
+	wait_until 10 confirms "${URLS[3]}/a" one
+	hold "$(role_pid 1 covey-versiond)" "$(role_pid 2 covey-versiond)"
+	[ "$(code -T one -H 'If-None-Match: *' "${URLS[3]}/a")" = 503 ]
+	[ "$(code -X DELETE -H 'If-Match: "other"' "${URLS[3]}/a")" = 503 ]
+	[ "$(code -T one -H 'If-Match: *' "${URLS[3]}/none")" = 503 ]
+	[ "$(code -T one -H 'If-Match: nonsense' "${URLS[3]}/a")" = 400 ]
+	[ "$(code -H 'If-Match: "other"' "${URLS[3]}/a")" = 412 ]
+	[[ $(header Version-State) = unconfirmed* ]]
+	[ "$(code -H 'If-Match: *' "${URLS[3]}/none")" = 412 ]
+	[[ $(header Version-State) = unconfirmed* ]]
+	release
+	wait_until 10 confirms "${URLS[3]}/a" one
+	[ "$(code -T one -H 'If-None-Match: *' "${URLS[3]}/a")" = 412 ]
+	[ "$(curl -sf "${URLS[3]}/a?versions&format=json" | jq length)" -eq 1 ]
+}
+
 @test "freshness: only-if-cached, max-age, max-stale, no-cache" {
 	homes 3
 	echo one >one

@@ -19,7 +19,7 @@ static void nothing_there(struct conn *c)
 	struct cond_target target = { .exists = false };
 
 	if (cond_check(&c->request.cond, &target) == COND_FAILED)
-		answer_error(c, 412, "nothing is there");
+		get_absent(c, 412, STR("nothing is there"));
 	else
 		get_absent(c, 404, STR("no such file"));
 }

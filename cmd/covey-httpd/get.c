@@ -195,6 +195,7 @@ void get_serve(struct conn *c)
 {
 	struct request *r = &c->request;
 	char text[ETAG_TEXT];
+	struct buf why = BUF_INIT;
 	struct cond_target target = { .exists = true,
 				      .etag = answer_etag(text, r->entry.record.version),
 				      .modified = answer_modified(&r->entry.record) };
@@ -209,7 +210,9 @@ void get_serve(struct conn *c)
 		answer_end(c);
 		break;
 	case COND_FAILED:
-		answer_error(c, 412, "the newest version is %.*s", STR_ARG(target.etag));
+		buf_addf(&why, "the newest version is %.*s", STR_ARG(target.etag));
+		get_absent(c, 412, buf_str(&why));
+		buf_clear(&why);
 		break;
 	case COND_MALFORMED:
 		answer_error(c, 400, "If-Match or If-None-Match is not a list of entity tags");

@@ -27,7 +27,8 @@ static struct record newest_of(struct conn *c, const struct item *item)
 /*
  * In a group of one what is here is all there is, and an update is judged
  * under its path's lock.  In a larger group it depends on what others know:
- * it is refused when it clearly fails, and not offered yet when it does not.
+ * it is refused when it clearly fails, which only a confirmed reading can tell,
+ * and not offered yet when it does not.
  *
  * One can become the other at any time.  So covey-versiond must have answered
  * by the layout of this node alone, that must still be the layout when the
@@ -43,7 +44,12 @@ static int judge_update(struct conn *c, const struct item *item, struct err *err
 	if (work_judge_alone(c, err) == 0)
 		return 0;
 	newest = newest_of(c, item);
-	return work_judge_cond(c, &newest, err) < 0 ? -1 : work_judge_alone(c, err);
+	if (work_judge_cond(c, &newest, err) == 0)
+		return work_judge_alone(c, err);
+	if (err->kind == ERR_PRECONDITION && !work->ask.confirmed)
+		return err_set(err, ERR_AWAY,
+			       "whether the condition holds cannot be confirmed now: nothing was done");
+	return -1;
 }
 
 int work_judge_alone(const struct conn *c, struct err *err)
@@ -122,13 +128,14 @@ static void asked(struct conn *);
 
 /*
  * That there is nothing to be deleted is an answer as a reader's: nobody may
- * see it later.  A write only has to be above what a majority knows.
+ * see it later.  So is that a condition fails.  A write only has to be above
+ * what a majority knows.
  */
 static enum newest_purpose purpose_of(const struct work *work)
 {
 	bool deletes = work->kind == WORK_DELETE || work->kind == WORK_RMDIR;
 
-	return deletes ? NEWEST_READ : NEWEST_WRITE;
+	return deletes || work_is_update(work) ? NEWEST_READ : NEWEST_WRITE;
 }
 
 /* 1: all is known, or the request fails; 0: an answer is awaited. */
@@ -273,7 +280,7 @@ void work_welcome(struct conn *c, void (*welcome)(struct conn *))
 
 	work->welcome = welcome;
 	if (work->count == 0 ||
-	    ask_start(&work->ask, c, buf_str(&work->items[0].path), NEWEST_WRITE, VERSION_NONE,
-		      early_asked))
+	    ask_start(&work->ask, c, buf_str(&work->items[0].path), purpose_of(work),
+		      VERSION_NONE, early_asked))
 		early_asked(c);
 }
