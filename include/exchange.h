@@ -86,6 +86,9 @@ void exchange_buckets(const struct exchange *, struct digests *ret);	/* of BUCKE
 /* The rows in turn: begin with a copy of exchange->list; false at the end. */
 bool exchange_next_row(struct str *list, struct exchange_row *ret);
 
+/* The rows are behind those that were asked behind: whoever goes on so comes to an end. */
+bool exchange_follows(const struct exchange *records, const struct exchange_ask *);
+
 static inline bool exchange_wants(const struct exchange_ask *ask, unsigned bucket)
 {
 	return ask->buckets[bucket / 8] >> bucket % 8 & 1;

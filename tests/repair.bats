@@ -223,3 +223,31 @@ timeouts: {check: 5s, store: 30s, push: 30s, pull: 10s}'
 	[ "$status" -eq 0 ]
 	[ "$(curl -sf "${URLS[2]}/$path")" = 7 ]
 }
+
+@test "a record that cannot be taken keeps no other one from being taken" {
+	local i
+	group 3
+	echo 1 >f
+	[ "$(code -T f "${URLS[1]}/d4/f")" = 201 ]
+	for ((i = 1; i <= 20; i++)); do [ "$(code -T f "${URLS[1]}/d9/f$i")" = 201 ]; done
+	wait_until 20 complete 1
+	stop "$PID"
+	# of two partitions that are asked about at once the first has a record that contradicts ours
+	python3 -c '
+import os, sys
+x = "user.covey"
+f = sys.argv[1]
+record = os.readlink(f) if os.path.islink(f) else None
+if record is None:
+    b = bytearray(os.getxattr(f, x))
+    b[59] ^= 1
+    os.setxattr(f, x, bytes(b))
+else:
+    os.remove(f)
+    os.symlink(record.replace(record.split(" ")[3][:8], "00000000"), f)
+' "${STORES[3]}/tree/d4/f"
+	rm "${STORES[3]}"/tree/d9/f*
+	group 3
+	all_known() { [ "$(find "${STORES[3]}/tree/d9" -name 'f*' | wc -l)" -eq 20 ]; }
+	wait_until 20 all_known
+}

@@ -11,6 +11,7 @@
 #include "syncing.h"
 
 #include "container.h"
+#include "log.h"
 #include "mem.h"
 
 #include <sodium.h>
@@ -150,6 +151,24 @@ static void ask_records(struct exchanging *e)
 	ask_peer(e);
 }
 
+/* It says nothing about other paths. */
+static bool is_of_path(enum err_kind kind)
+{
+	return kind == ERR_CORRUPT || kind == ERR_CONFLICT || kind == ERR_EXISTS ||
+	       kind == ERR_UNSUPPORTED || kind == ERR_INVALID;
+}
+
+static void take_row(struct exchanging *e, const struct exchange_row *row)
+{
+	struct err err = ERR_INIT;
+
+	if (store_merge(daemon_of(e)->store, row->path, &row->record, row->type, e->keep, &err) == 0)
+		return;
+	log_err(LOG_LEVEL_WARNING, &err, "take a record");
+	e->lacking = true;
+	e->failed = !is_of_path(err.kind);
+}
+
 static void take_rows(struct job *job)
 {
 	struct exchanging *e = CONTAINER_OF(job, struct exchanging, job);
@@ -157,8 +176,7 @@ static void take_rows(struct job *job)
 	struct exchange_row row;
 
 	while (!e->failed && exchange_next_row(&list, &row)) {
-		e->failed = store_merge(daemon_of(e)->store, row.path, &row.record, row.type,
-					e->keep, &e->err) < 0;
+		take_row(e, &row);
 		e->ask.version = row.record.version;
 		buf_reset(&e->after);
 		buf_addstr(&e->after, row.path);
@@ -189,6 +207,10 @@ static void took_rows(struct job *job)
 
 static void records_came(struct exchanging *e, const struct exchange *answer)
 {
+	if (!exchange_follows(answer, &e->ask)) {
+		over(e);
+		return;
+	}
 	buf_reset(&e->rows);
 	buf_addstr(&e->rows, answer->list);
 	e->answer = *answer;
@@ -235,10 +257,15 @@ static void buckets_came(struct exchanging *e, const struct exchange *answer)
 		next_partition(e);
 }
 
-/* The one at `at` is done. */
+/* The one at `at` is done, or lacks something that cannot be stored: the others go on. */
 static void next_partition(struct exchanging *e)
 {
-	syncing_done(e, e->partitions[e->at++]);
+	if (e->lacking)
+		e->partitions[e->bad++] = e->partitions[e->at];
+	else
+		syncing_done(e, e->partitions[e->at]);
+	e->lacking = false;
+	e->at++;
 	if (e->at < e->count)
 		ask_buckets(e);
 	else

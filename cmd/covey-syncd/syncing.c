@@ -75,7 +75,8 @@ void syncing_over(struct exchanging *e)
 	struct syncing *s = e->syncing;
 
 	forget(e);
-	if (e->at < e->count) {
+	if (e->at < e->count || e->bad > 0) {
+		resync_failed(&s->plan, e->peer, e->partitions, e->bad);
 		resync_failed(&s->plan, e->peer, e->partitions + e->at, e->count - e->at);
 		if (!s->stopping && s->again.loop == NULL)
 			timer_start(s->daemon->loop, &s->again, s->again_ms);

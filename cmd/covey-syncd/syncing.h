@@ -19,6 +19,7 @@ struct exchanging {
 	uint64_t peer;
 	uint16_t partitions[EXCHANGE_PARTITIONS];	/* those not done yet, from `at` on */
 	size_t count, at;
+	size_t bad;					/* the first ones: something is lacking there */
 	uint64_t digests[EXCHANGE_PARTITIONS];		/* this node's */
 	struct digests buckets;				/* this node's, of the partition at `at` */
 	struct exchange_ask ask;			/* after points into after */
@@ -32,8 +33,9 @@ struct exchanging {
 	struct buf rows;				/* RECORDS_ARE, with the job */
 	struct exchange answer;				/* points into rows */
 	uint32_t keep;					/* for the job */
-	bool working, failed, abandoned;
-	struct err err;
+	bool working, abandoned;
+	bool failed;					/* nothing can be stored */
+	bool lacking;					/* something of this partition could not be */
 };
 
 struct syncing {

@@ -216,6 +216,15 @@ int exchange_unpack(struct str body, struct exchange *ret)
 	return body.n <= EXCHANGE_BYTES ? unpack_end(&in) : -1;
 }
 
+bool exchange_follows(const struct exchange *records, const struct exchange_ask *ask)
+{
+	struct str list = records->list;
+	struct exchange_row row;
+
+	return version_is_none(ask->version) || !exchange_next_row(&list, &row) ||
+	       exchange_order(row.path, row.record.version, ask->after, ask->version) > 0;
+}
+
 /* lists of one size */
 
 static struct unpack at(const struct exchange *exchange, size_t offset)

@@ -112,6 +112,9 @@ static void test_rows(void)
 	exchange_end_rows(&b, true);
 	page = taken(&b, EXCHANGE_RECORDS_ARE);
 	CHECK(page.count == 3 && page.more && page.partition == 8);
+	CHECK(exchange_follows(&page, &(struct exchange_ask){ .partition = 8 }));
+	CHECK(!exchange_follows(&page, &(struct exchange_ask){ .version = sample.version,
+							       .after = row.path }));
 	list = page.list;
 	CHECK(exchange_next_row(&list, &got) && got.path.n == 0 && !got.content);
 	CHECK(exchange_next_row(&list, &got) && record_eq(&got.record, &sample) && got.content &&
