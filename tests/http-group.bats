@@ -140,6 +140,49 @@ commits() { curl -sf "$1/.covey/metrics" | sed -n 's/^covey_home_commits_total /
 	[ $(($(commits "${URLS[2]}") - before)) -lt 10 ]
 }
 
+# together PORT N PID: GETs of one path by N connections, one after the other, and then once more at once
+together() {
+	python3 - "$@" <<-'EOF'
+	import os, signal, socket, sys, time
+	port, count, pid = map(int, sys.argv[1:])
+	ask = b"GET /f HTTP/1.1\r\nHost: x\r\n\r\n"
+	def answer(s):
+	    got = b""
+	    while b"\r\n\r\n" not in got or not got.endswith(b"same\n"):
+	        piece = s.recv(65536)
+	        assert piece, got
+	        got += piece
+	    assert got.startswith(b"HTTP/1.1 200 ") and b"\r\nVersion-State: confirmed\r\n" in got, got
+	places = [socket.create_connection(("127.0.0.1", port), 20) for i in range(count)]
+	for s in places:
+	    s.sendall(ask)
+	    answer(s)
+	os.kill(pid, signal.SIGSTOP)
+	try:
+	    for s in places:
+	        s.sendall(ask)
+	finally:
+	    os.kill(pid, signal.SIGCONT)
+	for s in places[1:]:
+	    answer(s)
+	places[0].close()
+	EOF
+}
+
+checks() { curl -sf "$1/.covey/metrics" | sed -n 's/^covey_checks_total{result="confirmed"} //p'; }
+
+@test "readers of one path that come together ask together" {
+	homes 2
+	echo same >f
+	[ "$(code -T f "${URLS[1]}/f")" = 201 ]
+	before=$(checks "${URLS[1]}")
+	together "$(port 0)" 60 "$(role_pid 1 covey-httpd)"
+	# Sixty one after the other; then at most one for each of its threads, of which it has 16 at most.
+	asked=$(($(checks "${URLS[1]}") - before))
+	[ "$asked" -ge 61 ]
+	[ "$asked" -le 76 ]
+}
+
 @test "an update is 412 where it clearly fails, else 501; nothing is stored" {
 	homes 2
 	echo one >one

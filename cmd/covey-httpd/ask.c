@@ -1,11 +1,23 @@
-/* ask - what the group knows of a path: one question to covey-versiond */
+/* ask - what the group knows of a path: a question to covey-versiond */
 #include "ask.h"
 
 #include "conn.h"
 #include "container.h"
+#include "mem.h"
 #include "members.h"
 
 #define SLACK_MS 250		/* versiond's own steps, on a busy machine */
+
+struct question {
+	struct call call;
+	struct worker *worker;
+	struct question *next;		/* not sent yet, either */
+	bool sent;
+	struct buf path;
+	enum newest_purpose purpose;
+	struct version version;
+	struct ask *asks;		/* at least one */
+};
 
 static void forget(struct ask *ask)
 {
@@ -80,44 +92,147 @@ static int take(struct ask *ask, struct conn *c, const struct frame *frame)
 	return 0;
 }
 
+/* questions */
+
+static void leave(struct ask *ask)
+{
+	struct question *q = ask->question;
+
+	if (ask->prev != NULL)
+		ask->prev->next = ask->next;
+	else
+		q->asks = ask->next;
+	if (ask->next != NULL)
+		ask->next->prev = ask->prev;
+	ask->question = NULL;
+}
+
+static void join(struct ask *ask, struct question *q)
+{
+	ask->question = q;
+	ask->prev = NULL;
+	ask->next = q->asks;
+	if (ask->next != NULL)
+		ask->next->prev = ask;
+	q->asks = ask;
+}
+
+static void question_free(struct question *q)
+{
+	struct question **at = &q->worker->questions;
+
+	while (!q->sent && *at != q)
+		at = &(*at)->next;
+	if (!q->sent)
+		*at = q->next;
+	call_finish(&q->call);
+	buf_clear(&q->path);
+	free(q);
+}
+
 static void answered(struct call *call, struct frame *frame)
 {
-	struct ask *ask = CONTAINER_OF(call, struct ask, call);
-	struct conn *c = ask->conn;
+	struct question *q = CONTAINER_OF(call, struct question, call);
+	struct ask *ask;
 
-	if (frame == NULL || take(ask, c, frame) < 0)
-		nobody_answered(ask, c);
 	call_finish(call);
-	ask->done(c);
-	conn_resume(c);
+	while ((ask = q->asks) != NULL) {
+		struct conn *c = ask->conn;
+
+		leave(ask);
+		if (frame == NULL || take(ask, c, frame) < 0)
+			nobody_answered(ask, c);
+		ask->done(c);
+		conn_resume(c);
+	}
+	question_free(q);
+}
+
+static void send_question(struct question *q)
+{
+	struct newest_ask ask = { .path = buf_str(&q->path), .version = q->version,
+				  .purpose = q->purpose };
+	struct buf body = BUF_INIT;
+
+	q->sent = true;
+	q->call.answer = answered;
+	newest_ask_pack(&body, &ask);
+	/* It may ask, and then store what a minority has. */
+	call_start(q->worker->version, &q->call, VERSION_TALK_NEWEST, buf_str(&body),
+		   2 * q->worker->httpd->conf->timeouts.check_ms + SLACK_MS);
+	buf_clear(&body);
+}
+
+static void send_all(struct timer *timer)
+{
+	struct worker *w = CONTAINER_OF(timer, struct worker, ask);
+
+	while (w->questions != NULL) {
+		struct question *q = w->questions;
+
+		w->questions = q->next;
+		send_question(q);
+	}
+}
+
+void ask_worker(struct worker *w)
+{
+	w->ask.fire = send_all;
+}
+
+static struct question *question_new(struct worker *w, struct str path,
+				     enum newest_purpose purpose, struct version version)
+{
+	struct question *q = mem_new(1, sizeof *q);
+
+	q->call = (struct call)CALL_INIT;
+	q->worker = w;
+	q->path = (struct buf)BUF_INIT;
+	buf_addstr(&q->path, path);
+	q->purpose = purpose;
+	q->version = version;
+	if (w->questions == NULL)
+		timer_start(w->loop, &w->ask, 0);
+	q->next = w->questions;
+	w->questions = q;
+	return q;
+}
+
+/* One of a reader that is not sent yet is as good as one's own: its answer is of later. */
+static struct question *question_of(struct worker *w, struct str path,
+				    enum newest_purpose purpose, struct version version)
+{
+	struct question *q = purpose == NEWEST_READ ? w->questions : NULL;
+
+	while (q != NULL && (q->purpose != NEWEST_READ || !str_eq(buf_str(&q->path), path)))
+		q = q->next;
+	return q != NULL ? q : question_new(w, path, purpose, version);
 }
 
 bool ask_start(struct ask *ask, struct conn *c, struct str path, enum newest_purpose purpose,
 	       struct version version, void (*done)(struct conn *))
 {
-	struct httpd *h = c->worker->httpd;
-	struct newest_ask question = { .path = path, .version = version, .purpose = purpose };
-	struct buf body = BUF_INIT;
-
 	forget(ask);
 	ask->began = loop_now(c->worker->loop);
-	if (!h->grouped) {
+	if (!c->worker->httpd->grouped) {
 		confirm(ask);
 		return true;
 	}
 	ask->conn = c;
 	ask->done = done;
-	ask->call.answer = answered;
-	newest_ask_pack(&body, &question);
+	join(ask, question_of(c->worker, path, purpose, version));
 	c->state = CONN_BUSY;
-	/* It may ask, and then store what a minority has. */
-	call_start(c->worker->version, &ask->call, VERSION_TALK_NEWEST, buf_str(&body),
-		   2 * h->conf->timeouts.check_ms + SLACK_MS);
-	buf_clear(&body);
 	return false;
 }
 
 void ask_end(struct ask *ask)
 {
-	call_finish(&ask->call);
+	struct question *q = ask->question;
+
+	if (q == NULL)
+		return;
+	leave(ask);
+	/* One that is answered just now has its end there. */
+	if (q->asks == NULL && (!q->sent || q->call.caller != NULL))
+		question_free(q);
 }

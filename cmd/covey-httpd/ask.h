@@ -1,5 +1,8 @@
 /*
- * ask - what the group knows of a path: one question to covey-versiond
+ * ask - what the group knows of a path: a question to covey-versiond
+ *
+ * Those who want to read the same path and have come in one round of the loop
+ * ask together: the question leaves at the end of the round.
  *
  * Without a group key nobody is asked and everything is confirmed.  When
  * versiond is away the answer says so: no peer answered.
@@ -12,9 +15,12 @@
 
 struct conn;
 struct httpd;
+struct question;
+struct worker;
 
 struct ask {
-	struct call call;
+	struct question *question;	/* under way; or NULL */
+	struct ask *next, *prev;	/* that ask it, too */
 	struct conn *conn;
 	void (*done)(struct conn *);
 	uint64_t began;			/* ms, loop's clock: what is answered was so then, or later */
@@ -32,7 +38,7 @@ struct ask {
 	uint64_t holders[HOLDERS_MAX];	/* other nodes that have record's content */
 	size_t holder_count;
 };
-#define ASK_INIT { .call = CALL_INIT }
+#define ASK_INIT { .question = NULL }
 
 /*
  * Ask about the path; version is none but for NEWEST_ONE and NEWEST_BELOW.
@@ -46,5 +52,6 @@ void ask_members(struct httpd *);
 /* Nobody is asked: what is known of the group without. */
 void ask_none(struct ask *, struct conn *);
 void ask_end(struct ask *);		/* safe on ASK_INIT */
+void ask_worker(struct worker *);	/* before its first question */
 
 #endif

@@ -23,6 +23,7 @@
 struct conn;
 struct group;
 struct memory;
+struct question;
 struct settle;
 struct httpd;
 
@@ -37,6 +38,8 @@ struct worker {
 	struct task stop;		/* close what is idle, finish the rest */
 	/* Other roles of this node; NULL without a group key. */
 	struct caller *version, *sync, *discover;
+	struct question *questions;	/* for covey-versiond, at the end of this round (ask.h) */
+	struct timer ask;
 	struct settle *settles;		/* those of this worker */
 	struct call drain;		/* covey-syncd is told that the outbox has something */
 	bool drain_again;

@@ -1,4 +1,5 @@
 /* listener - workers, and the connections that are dealt out to them */
+#include "ask.h"
 #include "conn.h"
 #include "container.h"
 #include "group.h"
@@ -195,6 +196,7 @@ static int start_worker(struct httpd *h, struct worker *w, struct err *err)
 	if (w->loop == NULL)
 		return -1;
 	w->drain = (struct call)CALL_INIT;
+	ask_worker(w);
 	if (h->grouped)
 		open_callers(w);
 	if (w == &h->workers[0]) {
@@ -266,6 +268,7 @@ void listener_free(struct httpd *h)
 		struct worker *w = &h->workers[i];
 
 		conn_free_all(w);
+		timer_stop(&w->ask);
 		settle_free_all(w);
 		call_finish(&w->drain);
 		caller_free(w->version);
