@@ -6,7 +6,8 @@
  * came, into a sealed memfd and to the asker.  A peer that has nothing
  * there (404, or 504 because it was asked for what is cached) has answered:
  * with nothing.  Peers that were silent lately are asked too, but nobody
- * waits for them once the others have answered.
+ * waits for them once the others have answered, and where there are no others
+ * no longer than a check takes.
  */
 #include "syncd.h"
 
@@ -205,7 +206,7 @@ static void asker_gone(struct asker *asker)
 /* In time for the asker, who would else get nothing. */
 static uint64_t limit_ms(const struct syncd *d, const struct serve_request *request, bool healthy)
 {
-	uint64_t limit = d->first_byte_ms * (healthy ? WHOLE_FACTOR : 1);
+	uint64_t limit = healthy ? d->first_byte_ms * WHOLE_FACTOR : d->check_ms;
 	uint64_t now = loop_now(d->loop);
 
 	if (request->due != 0 && request->due < now + limit + HEADSTART_MS)

@@ -196,6 +196,7 @@ static int start(struct service *service, struct err *err)
 	d->service = service;
 	d->loop = service->loop;
 	d->store = service->store;
+	d->check_ms = service->conf->timeouts.check_ms;
 	d->first_byte_ms = service->conf->timeouts.pull_ms;
 	d->stall_ms = d->first_byte_ms * STALL_FACTOR;
 	d->push_ms = service->conf->timeouts.push_ms;

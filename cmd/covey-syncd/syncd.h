@@ -82,6 +82,7 @@ struct syncd {
 	struct lost *lost;		/* NULL: a group of one */
 	unsigned keeps_asked;		/* KEEPs that came and are being looked at */
 	unsigned resolving;		/* names on their way */
+	uint64_t check_ms;		/* timeouts.check: so long is waited for who is sick */
 	uint64_t first_byte_ms;		/* timeouts.pull: a peer answers within it, or is sick */
 	uint64_t stall_ms;		/* silence in mid-transfer */
 	uint64_t push_ms;		/* timeouts.push: a keeper answers within it */
