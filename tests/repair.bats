@@ -251,3 +251,15 @@ else:
 	all_known() { [ "$(find "${STORES[3]}/tree/d9" -name 'f*' | wc -l)" -eq 20 ]; }
 	wait_until 20 all_known
 }
+
+@test "contents whose records were missed as well come with them" {
+	local i
+	group 3
+	echo 1 >f
+	for ((i = 1; i <= 40; i++)); do [ "$(code -T f "${URLS[1]}/c$i/f")" = 201 ]; done
+	wait_until 20 complete 1
+	stop "$PID"
+	rm "${STORES[3]}"/tree/c*/f
+	group 3
+	wait_until 20 complete 1
+}

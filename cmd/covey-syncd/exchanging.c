@@ -158,10 +158,25 @@ static bool is_of_path(enum err_kind kind)
 	       kind == ERR_UNSUPPORTED || kind == ERR_INVALID;
 }
 
+/* A file's version, of which this node did not know. */
+static bool is_new(struct store *store, const struct exchange_row *row)
+{
+	struct store_entry entry = STORE_ENTRY_INIT;
+	struct err err = ERR_INIT;
+
+	if (!record_has_content(&row->record) ||
+	    store_version(store, row->path, row->record.version, STORE_RECORD, &entry, &err) == 0) {
+		store_entry_clear(&entry);
+		return false;
+	}
+	return err.kind == ERR_ABSENT;
+}
+
 static void take_row(struct exchanging *e, const struct exchange_row *row)
 {
 	struct err err = ERR_INIT;
 
+	e->news += is_new(daemon_of(e)->store, row);
 	if (store_merge(daemon_of(e)->store, row->path, &row->record, row->type, e->keep, &err) == 0)
 		return;
 	log_err(LOG_LEVEL_WARNING, &err, "take a record");
@@ -196,7 +211,8 @@ static void took_rows(struct job *job)
 		syncd_rest(d);
 		return;
 	}
-	e->syncing->taken += e->answer.count;
+	e->syncing->news += e->news;
+	e->news = 0;
 	if (e->failed)
 		over(e);
 	else if (e->answer.more && e->answer.count > 0)

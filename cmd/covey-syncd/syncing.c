@@ -55,6 +55,11 @@ static void go_on(struct syncing *s)
 		s->first = e;
 		exchanging_start(e);
 	}
+	if (s->first == NULL && s->news > 0) {
+		/* Nobody may have asked for these contents: who asks did not know of them. */
+		s->news = 0;
+		keeping_relaid(s->daemon->keeping);
+	}
 	epoch = resync_synced(&s->plan);
 	if (keeping_leaves(&s->plan.layout, s->plan.self))
 		return;		/* that is told when its contents have been taken over */

@@ -33,6 +33,7 @@ struct exchanging {
 	struct buf rows;				/* RECORDS_ARE, with the job */
 	struct exchange answer;				/* points into rows */
 	uint32_t keep;					/* for the job */
+	uint64_t news;					/* the job's: versions that were not known here */
 	bool working, abandoned;
 	bool failed;					/* nothing can be stored */
 	bool lacking;					/* something of this partition could not be */
@@ -49,7 +50,7 @@ struct syncing {
 	bool anew;			/* begin again when what runs is over */
 	bool stopping;
 	uint64_t told;			/* the joint epoch that was reported as synced */
-	uint64_t taken;			/* records, ever */
+	uint64_t news;			/* versions with content that came; until keepers are asked */
 };
 
 /* exchanging.c */
