@@ -32,9 +32,11 @@
  * PUT without Covey-Push is a client's.
  *
  *	201	the content is on the receiver's disk as that version
- *	200	it was there already, or is beyond what the layout keeps of the
- *		path; told without waiting for the body when Covey-Push says
- *		which it is.  The sender may then cut the connection.
+ *	200	it was there already; told without waiting for the body when
+ *		Covey-Push says which it is.  The sender may then cut the
+ *		connection.
+ *	410	it is not, nor ever will be: newer versions are there, as many
+ *		as the layout keeps of a path
  *	any other	it is not
  *
  * An index or a history, asked from a home:

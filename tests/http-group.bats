@@ -111,6 +111,21 @@ outbox_empty() { [ "$(curl -sf "$1/.covey/status" | jq .outbox)" -eq 0 ]; }
 	[ "$(curl -s "${URLS[3]}/a")" = 3 ]
 }
 
+@test "what a keeper drops for newer versions is no copy, and does not stay in the outbox" {
+	homes 2 'keep: {versions: 1}'
+	version=20201123T050000.000000001Z-00000000000000aa-0
+	echo old >old
+	echo new >new
+	hold "$(role_pid 1 covey-syncd)"
+	[ "$(code -T old "${URLS[1]}/k")" = 202 ]
+	[[ $(header Version-State) == *copies=1 ]]
+	[ "$(code -T new "${URLS[2]}/k")" = 204 ]
+	[ "$("$TOP/tests/as-peer" "$D/group/group.key" $((PORT_BASE + 10)) push /k old $version)" = 410 ]
+	release
+	wait_until 30 outbox_empty "${URLS[1]}"
+	[ "$(curl -s "${URLS[1]}/k")" = new ]
+}
+
 @test "every byte that was confirmed is on two disks" {
 	homes 3
 	for i in 1 2 3; do

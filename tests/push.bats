@@ -12,6 +12,7 @@ peers() { scenario push-peers "$1"; }
 @test "the first keeper gets the content, signed, under names of any bytes" { peers plain; }
 @test "as many keepers as are wanted get it" { peers several; }
 @test "a keeper that refuses, or is away: the next one, and it is tried last" { peers next_keeper; }
+@test "a keeper that keeps newer versions instead has no copy" { peers newer_there; }
 @test "a silent keeper costs a write no time-out" { peers silent_keeper; }
 @test "a keeper that has it is not sent the rest" { peers already_there; }
 @test "a body is sent while it arrives" { peers growing; }

@@ -98,7 +98,7 @@ static void committed(struct job *job)
 	if (work->result < 0)
 		answer_err(c, &work->err);
 	else
-		answer_status_alone(c, work->items[0].commit.dropped ? 200 : 201);
+		answer_status_alone(c, work->items[0].commit.dropped ? 410 : 201);
 	conn_resume(c);
 }
 

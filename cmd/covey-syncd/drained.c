@@ -174,10 +174,9 @@ static void keepers_of(const struct drained *e, struct sync_push *ret)
 static void pushed(struct pushing *p)
 {
 	struct drained *e = p->data;
-	uint64_t nodes[HOLDERS_MAX];
 
 	e->pushing = NULL;
-	e->all_pushed = pushing_have(p, nodes) == p->count;
+	e->all_pushed = pushing_is_done(p);
 	store_record(e);
 }
 

@@ -47,6 +47,11 @@ static size_t count_of(const struct pushing *p, enum try_state state)
 	return count;
 }
 
+bool pushing_is_done(const struct pushing *p)
+{
+	return count_of(p, TRY_HAS) + count_of(p, TRY_NEEDLESS) == p->count;
+}
+
 void pushing_free(struct pushing *p)
 {
 	struct syncd *d = p->daemon;
@@ -132,7 +137,7 @@ static void try_over(struct push_try *t, enum try_state state)
 		t->state = TRY_IDLE;
 	} else if (state == TRY_HAS) {
 		peers_push_done(peers, t->node, loop_now(p->daemon->loop) - t->since);
-	} else {
+	} else if (state == TRY_FAILED) {
 		peers_push_failed(peers, t->node);
 	}
 	start_some(p);
@@ -165,11 +170,14 @@ static int on_body(struct fetch *fetch, const void *bytes, size_t n, struct err 
 static void on_end(struct fetch *fetch, const struct err *err)
 {
 	struct push_try *t = CONTAINER_OF(fetch, struct push_try, fetch);
-	bool has = err == NULL && (t->status == 200 || t->status == 201);
 
-	if (err != NULL)
+	if (err != NULL) {
 		peers_note(t->pushing->daemon->peers, t->node, err);
-	try_over(t, has ? TRY_HAS : TRY_FAILED);
+		try_over(t, TRY_FAILED);
+		return;
+	}
+	try_over(t, t->status == 200 || t->status == 201 ? TRY_HAS :
+		    t->status == 410 ? TRY_NEEDLESS : TRY_FAILED);
 }
 
 static void record_text(const struct pushing *p, struct buf *text)

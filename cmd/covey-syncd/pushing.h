@@ -6,7 +6,13 @@
 
 #include "syncd.h"
 
-enum try_state { TRY_IDLE, TRY_RUNNING, TRY_FAILED, TRY_HAS };
+enum try_state {
+	TRY_IDLE,
+	TRY_RUNNING,
+	TRY_FAILED,
+	TRY_NEEDLESS,			/* it keeps newer ones instead */
+	TRY_HAS,
+};
 
 /* One keeper. */
 struct push_try {
@@ -45,6 +51,7 @@ void pushing_more(struct pushing *, uint64_t available);
 void pushing_name(struct pushing *, const struct record *, struct str type);
 void pushing_free(struct pushing *);	/* cuts what is under way; settled is not called */
 size_t pushing_have(const struct pushing *, uint64_t nodes[HOLDERS_MAX]);
+bool pushing_is_done(const struct pushing *);	/* every keeper has it, or is never to have it */
 /* Whoever waited does no more: those keepers that are being given it still get it. */
 void pushing_leave(struct pushing *);
 bool pushing_is_named(const struct pushing *);
