@@ -64,6 +64,8 @@ int seal_open(const struct seal_keys *, struct str packet, struct sealed *ret);
 #define SEAL_LONG_PLAIN_BYTES (WIRE_LONG_BYTES - (WIRE_BYTES - WIRE_PLAIN_BYTES))
 void seal_close_long(const struct seal_keys *, uint8_t protocol,
 		     const uint8_t nonce[SEAL_NONCE_BYTES], struct str plain, struct buf *to);
+/* Of this release's protocol, with a nonce that is drawn here. */
+void seal_message(const struct seal_keys *, struct str plain, struct buf *to);
 int seal_open_long(const struct seal_keys *, struct str packet, uint8_t *ret_protocol,
 		   uint64_t *ret_group, struct buf *ret);
 

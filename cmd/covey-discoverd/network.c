@@ -13,11 +13,7 @@
 
 void network_seal(const struct discoverd *d, struct str plain, struct buf *ret)
 {
-	uint8_t nonce[SEAL_NONCE_BYTES];
-	char *to = buf_reserve(ret, WIRE_BYTES);
-
-	randombytes_buf(nonce, sizeof nonce);
-	ret->len += seal_close(&d->keys, MEMBER_PROTOCOL, nonce, plain, (uint8_t *)to);
+	seal_message(&d->keys, plain, ret);
 }
 
 static void send_message(void *data, const struct address *to, struct str plain)

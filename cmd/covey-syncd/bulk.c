@@ -10,8 +10,6 @@
 #include "container.h"
 #include "mem.h"
 
-#include <sodium.h>
-
 #define ANSWER_MS 20000			/* covey-versiond may have to read a partition first */
 
 struct bulking {
@@ -23,12 +21,10 @@ struct bulking {
 
 void bulk_seal(const struct syncd *d, const struct bulk *bulk, struct buf *to)
 {
-	uint8_t nonce[SEAL_NONCE_BYTES];
 	struct buf plain = BUF_INIT;
 
-	randombytes_buf(nonce, sizeof nonce);
 	bulk_pack(&plain, bulk);
-	seal_close_long(&d->keys, MEMBER_PROTOCOL, nonce, buf_str(&plain), to);
+	seal_message(&d->keys, buf_str(&plain), to);
 	buf_clear(&plain);
 }
 
@@ -83,15 +79,13 @@ static void answered(struct call *call, struct frame *frame)
 	struct bulking *b = CONTAINER_OF(call, struct bulking, call);
 	struct buf packet = BUF_INIT;
 	struct err err;
-	uint8_t nonce[SEAL_NONCE_BYTES];
 
 	err_set(&err, ERR_AWAY, "answer peer: covey-versiond is away");
 	if (frame != NULL && frame->type == FRAME_FAILED)
 		frame_failed_unpack(frame->body, &err);
 	if (frame != NULL && frame->type == VERSION_TALK_SYNCED &&
 	    frame->body.n <= SEAL_LONG_PLAIN_BYTES) {
-		randombytes_buf(nonce, sizeof nonce);
-		seal_close_long(&b->daemon->keys, MEMBER_PROTOCOL, nonce, frame->body, &packet);
+		seal_message(&b->daemon->keys, frame->body, &packet);
 		serve_reply(b->asker.request, SYNC_BULK, buf_str(&packet), NULL, 0);
 		serve_end(b->asker.request);
 		buf_clear(&packet);

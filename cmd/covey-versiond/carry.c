@@ -13,8 +13,6 @@
 #include "mem.h"
 #include "sync_talk.h"
 
-#include <sodium.h>
-
 #define HEARD_MS 2000			/* UDP that worked so lately is given one more try */
 #define HTTP_MS 10000			/* how long it is remembered that UDP does not work */
 #define PAUSE_MS 1000			/* after a failure */
@@ -78,10 +76,7 @@ void carry_heard_udp(struct carrier *carrier, uint64_t id)
 
 static void close_long(struct versiond *v, struct str plain, struct buf *to)
 {
-	uint8_t nonce[SEAL_NONCE_BYTES];
-
-	randombytes_buf(nonce, sizeof nonce);
-	seal_close_long(&v->keys, MEMBER_PROTOCOL, nonce, plain, to);
+	seal_message(&v->keys, plain, to);
 	stats_count(v, true, STATS_SENT, (enum wire_type)plain.s[v->home.sender.len], plain.n);
 }
 

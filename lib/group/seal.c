@@ -79,8 +79,16 @@ void seal_close_long(const struct seal_keys *keys, uint8_t protocol,
 {
 	if (plain.n > SEAL_LONG_PLAIN_BYTES || keys->count == 0)
 		abort();
-	buf_reserve(to, WIRE_LONG_BYTES);
+	buf_reserve(to, HEAD + SEAL_NONCE_BYTES + plain.n + TAG);
 	to->len += close_to(keys, protocol, nonce, plain, (uint8_t *)to->data + to->len);
+}
+
+void seal_message(const struct seal_keys *keys, struct str plain, struct buf *to)
+{
+	uint8_t nonce[SEAL_NONCE_BYTES];
+
+	randombytes_buf(nonce, sizeof nonce);
+	seal_close_long(keys, MEMBER_PROTOCOL, nonce, plain, to);
 }
 
 /* The index of the key that opens it, or -1.  plain holds what the packet does without TAG. */

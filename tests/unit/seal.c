@@ -86,11 +86,29 @@ static void test_change(void)
 	}
 }
 
+/* Of the same words no two packets are the same. */
+static void test_fresh(void)
+{
+	struct seal_keys keys = keys_of(OLD);
+	struct buf a = BUF_INIT, b = BUF_INIT;
+	struct sealed got;
+
+	seal_message(&keys, STR("hello"), &a);
+	seal_message(&keys, STR("hello"), &b);
+	CHECK(a.len == b.len && !str_eq(buf_str(&a), buf_str(&b)));
+	CHECK(memcmp(a.data + 4, b.data + 4, SEAL_NONCE_BYTES) != 0);
+	CHECK(seal_open(&keys, buf_str(&a), &got) == 0 && got.protocol == MEMBER_PROTOCOL);
+	CHECK(str_eq((struct str){ got.plain, got.n }, STR("hello")));
+	buf_clear(&a);
+	buf_clear(&b);
+}
+
 int main(void)
 {
 	test_key_files();
 	test_packets();
 	test_longest();
 	test_change();
+	test_fresh();
 	return UNIT_RESULT();
 }
