@@ -18,7 +18,7 @@ struct place {				/* a path, and when it was looked at */
 	char path[PATH_BYTES];
 	size_t n;
 	bool filled;
-	uint64_t changes;		/* of its partition, before that */
+	uint64_t changes;		/* of its partition, or as said below, before that */
 };
 
 struct looks {
@@ -29,7 +29,8 @@ struct looks {
 		struct home_found found;
 	} newest[REMEMBERED];
 	struct {			/* is the record of this directory live here? */
-		struct place place;
+		struct place place;	/* of all directories' changes: writes of files are none */
+		uint64_t until;		/* ms */
 		bool known;
 	} directories[REMEMBERED];
 };
@@ -104,17 +105,19 @@ static int look_at(struct versiond *v, struct str path, struct version version,
 static int look_known(struct versiond *v, struct str path, bool *ret, struct err *err)
 {
 	struct str parent = path_parent(path);
-	uint64_t changes = store_changes(v->service->store, path_partition_of_directory(parent));
+	uint64_t changes = store_directory_changes(v->service->store), now = clock_mono_ms();
 	size_t at = path_hash(parent) % REMEMBERED;
 	bool known = true;
 
-	if (parent.n > 0 && is_same(&v->looks->directories[at].place, parent, changes)) {
+	if (parent.n > 0 && is_same(&v->looks->directories[at].place, parent, changes) &&
+	    now < v->looks->directories[at].until) {
 		*ret = v->looks->directories[at].known;
 		return 0;
 	}
 	if (store_directory_known(v->service->store, path, &known, err) < 0)
 		return -1;
 	set_place(&v->looks->directories[at].place, parent, changes);
+	v->looks->directories[at].until = now + LOOKED_MS;
 	v->looks->directories[at].known = known;
 	*ret = known;
 	return 0;

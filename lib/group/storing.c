@@ -57,11 +57,14 @@ static void ask_self(struct storing *storing)
 {
 	struct phase *phase = &storing->phase;
 	struct store_ask ask = ask_of(storing);
-	struct home_found found = { .content = false }, newest = { .content = false };
+	struct home_found found, newest = { .content = false };
 	bool directory = storing->record.flags & RECORD_DIRECTORY;
 
-	if (look_up(storing, storing->record.version, &found) < 0 ||
-	    look_up(storing, VERSION_NONE, &newest) < 0)
+	if (look_up(storing, VERSION_NONE, &newest) < 0)
+		return;
+	found = newest;
+	if (version_cmp(newest.record.version, storing->record.version) != 0 &&
+	    look_up(storing, storing->record.version, &found) < 0)
 		return;
 	note_newest(storing, newest.record.version);
 	storing->other = storing->other || (directory ? newest.file : newest.directory);
