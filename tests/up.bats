@@ -32,6 +32,18 @@ no_roles() { [ -z "$(roles)" ]; }
 	[ "$STOPPED" -eq 0 ]
 }
 
+@test "keys that cannot be read are told before anything runs" {
+	node_conf one "$(port)" $'  discovery: '"$(port 1)"$'\n  versions: '"$(port 2)"$'\ngroup:\n  key_file: '"$D/key"
+	run timeout 10 covey up -c "$CONF"
+	[ "$status" -eq 69 ]
+	[[ $output == *"$D/key: No such file"* ]]
+	echo nonsense >key
+	run timeout 10 covey up -c "$CONF"
+	[ "$status" -eq 69 ]
+	[[ $output == *"$D/key: "*"64 hexadecimal digits"* ]]
+	[ ! -e "$STORE" ]
+}
+
 @test "it names the nodes and prints the curl lines to try, and they work" {
 	up 3
 	grep -q "node3 .*$(url 3) .*$D/g/node3/store" "$D/up.log"

@@ -5,11 +5,13 @@
 #include "programs.h"
 
 #include "buf.h"
+#include "identity.h"
 #include "launch.h"
 #include "mem.h"
 #include "store.h"
 
 #include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
 #define DIRECTORY "covey-nodes"
@@ -89,6 +91,20 @@ static int open_sockets(struct launch_role *launch, const struct role *role,
 	return 0;
 }
 
+/*
+ * The roles read the keys themselves, but one that cannot would be started again and
+ * again, while clients wait for it.
+ */
+static int check_keys(const struct conf *conf, struct err *err)
+{
+	struct seal_keys keys;
+
+	if (identity_keys(conf, &keys, err) < 0)
+		return err_context(err, "%s", conf->node.name);
+	explicit_bzero(&keys, sizeof keys);
+	return 0;
+}
+
 /* A fresh store is formatted here, so that what is wrong with the disk is told before anything runs. */
 static int prepare_store(const struct conf *conf, struct err *err)
 {
@@ -111,7 +127,7 @@ static int open_all(struct up *up, struct launch_role *to, struct err *err)
 	for (size_t n = 0; n < up->nodes.count; n++) {
 		const struct node *node = &up->nodes.list[n];
 
-		if (prepare_store(&node->conf, err) < 0)
+		if (check_keys(&node->conf, err) < 0 || prepare_store(&node->conf, err) < 0)
 			return -1;
 		for (size_t r = 0; r < ROLES; r++, to++) {
 			if (!runs(&roles[r], &node->conf))
