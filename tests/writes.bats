@@ -36,4 +36,5 @@ roles() {
 @test "a record of the other kind is 409" { roles other_kind; }
 @test "a large body goes on while it comes; what was lost of it is pushed whole" { roles early_push; }
 @test "what a minority knows is settled with its content, or passed over" { roles unsettled; }
+@test "the newest older content when nobody has the newest, but nothing deleted" { roles older; }
 @test "content that its keepers and origin do not give is had from whoever read it" { roles cached; }

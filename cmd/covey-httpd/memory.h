@@ -1,7 +1,7 @@
 /*
  * memory - which paths were checked when, for Cache-Control: max-age=N
  *
- * Only checks that every asked peer answered are remembered.  A fixed
+ * Only what a majority of its homes confirmed is remembered.  A fixed
  * table: what it forgets is asked again.  Any thread.
  */
 #ifndef COVEY_HTTPD_MEMORY_H

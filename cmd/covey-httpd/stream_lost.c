@@ -84,7 +84,11 @@ static void find_older(struct job *job)
 	for (size_t i = 0; i < history.count; i++) {
 		const struct record *r = &history.entries[i].record;
 
-		if (history.entries[i].content && version_cmp(r->version, s->record.version) < 0 &&
+		if (version_cmp(r->version, s->record.version) >= 0)
+			continue;
+		if (!record_is_live(r))
+			break;		/* what was deleted does not come back */
+		if (history.entries[i].content &&
 		    store_version(store, path, r->version, STORE_CONTENT, &s->older, NULL) == 0)
 			break;
 	}
