@@ -274,6 +274,37 @@ static void told(void)
 	free(directory.path);
 }
 
+/* What is on its way to the disk is waited for. */
+static void on_its_way(void)
+{
+	struct survey_directory directory = { .partition = path_partition_of_directory(STR("w")) };
+	struct commit coming = { .path = STR("w/a") };
+	struct buf text = BUF_INIT;
+	int ends[2], status = 1;
+	char byte;
+	pid_t child;
+
+	directory.path = mem_copy("w", 1);
+	CHECK(put("w/a", "1") == ERR_NONE && pipe(ends) == 0);
+	child = fork();
+	if (child == 0) {
+		coming.stage = stage("2");
+		if (commit_submit(store, &coming, &why) < 0 || write(ends[1], "", 1) != 1)
+			_exit(1);
+		usleep(300000);
+		_exit(write(ends[1], "", 1) != 1 || commit_wait(store, &coming, &why) < 0);
+	}
+	CHECK(child > 0 && read(ends[0], &byte, 1) == 1);
+	CHECK(survey(store, &directory, 1, 9, find, &text, &why) == 0);
+	CHECK(strcmp(text.data, "w:1 w/a:2+ ") == 0);
+	CHECK(fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0 && read(ends[0], &byte, 1) == 1);
+	CHECK(waitpid(child, &status, 0) == child && status == 0);
+	close(ends[0]);
+	close(ends[1]);
+	buf_clear(&text);
+	free(directory.path);
+}
+
 static void count_pruned(void *data, struct str path, const struct prune_count *count)
 {
 	(void)path;
@@ -320,6 +351,7 @@ int main(int argc, char **argv)
 	counting();
 	tables();
 	told();
+	on_its_way();
 	retention();
 	killed((unsigned)rounds);
 	survey_directories_clear(&list);
