@@ -263,3 +263,20 @@ else:
 	group 3
 	wait_until 20 complete 1
 }
+
+@test "what one that falls silent was asked, another home answers" {
+	local i role
+	group 3
+	echo 1 >f
+	for ((i = 1; i <= 40; i++)); do [ "$(code -T f "${URLS[1]}/c$i/f")" = 201 ]; done
+	wait_until 20 complete 1
+	# node 2 takes questions and answers none
+	for role in httpd versiond syncd; do kill -STOP "$(role_pid 2 covey-$role)"; done
+	rm "${STORES[3]}"/tree/c*/f
+	kill -KILL "$(role_pid 3 covey-versiond)" "$(role_pid 3 covey-syncd)"
+	wait_until 10 role_pid 3 covey-syncd
+	sleep 2			# for it to ask node 2
+	kill -STOP "$(role_pid 2 covey-discoverd)"
+	all_known() { [ "$(find "${STORES[3]}/tree" -path '*/c*/f' | wc -l)" -eq 40 ]; }
+	wait_until 30 all_known
+}

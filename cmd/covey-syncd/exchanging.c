@@ -204,6 +204,8 @@ static void took_rows(struct job *job)
 
 	e->working = false;
 	e->syncing->jobs--;
+	e->syncing->news += e->news;
+	e->news = 0;
 	if (e->abandoned) {
 		struct syncd *d = daemon_of(e);
 
@@ -211,8 +213,6 @@ static void took_rows(struct job *job)
 		syncd_rest(d);
 		return;
 	}
-	e->syncing->news += e->news;
-	e->news = 0;
 	if (e->failed)
 		over(e);
 	else if (e->answer.more && e->answer.count > 0)

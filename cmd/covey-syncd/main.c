@@ -39,8 +39,10 @@ void syncd_returned(struct syncd *d, uint64_t id)
 
 void syncd_lost(struct syncd *d)
 {
-	if (d->keeping != NULL)
+	if (d->syncing != NULL) {
+		syncing_lost(d->syncing);
 		keeping_relaid(d->keeping);
+	}
 }
 
 void syncd_relaid(struct syncd *d)

@@ -183,6 +183,7 @@ bool drain_rests(const struct drain *);
 void syncing_start(struct syncd *);
 void syncing_free(struct syncing *);	/* NULL is fine */
 void syncing_returned(struct syncing *);
+void syncing_lost(struct syncing *);
 void syncing_relaid(struct syncing *);
 void syncing_stop(struct syncing *);
 bool syncing_rests(const struct syncing *);

@@ -28,7 +28,6 @@ static void forget(struct exchanging *e)
 
 static void begin(struct syncing *s)
 {
-	s->anew = false;
 	timer_stop(&s->again);
 	s->again_ms = AGAIN_MS;
 	resync_begin(&s->plan, peers_layout(s->daemon->peers), store_node(s->daemon->store));
@@ -42,7 +41,7 @@ static void go_on(struct syncing *s)
 	struct exchanging *e;
 	uint64_t epoch;
 
-	while (!s->stopping && !s->anew) {
+	while (!s->stopping) {
 		e = mem_new(1, sizeof *e);
 		e->count = resync_next(&s->plan, &e->peer, e->partitions, EXCHANGE_PARTITIONS);
 		if (e->count == 0) {
@@ -75,21 +74,25 @@ void syncing_done(struct exchanging *e, unsigned partition)
 	service_touch(e->syncing->daemon->service);
 }
 
+/* What it did not do, somebody else may, and later the same. */
+static void failed(const struct exchanging *e)
+{
+	struct syncing *s = e->syncing;
+
+	resync_failed(&s->plan, e->peer, e->partitions, e->bad);
+	resync_failed(&s->plan, e->peer, e->partitions + e->at, e->count - e->at);
+	if (!s->stopping && s->again.loop == NULL)
+		timer_start(s->daemon->loop, &s->again, s->again_ms);
+}
+
 void syncing_over(struct exchanging *e)
 {
 	struct syncing *s = e->syncing;
 
 	forget(e);
-	if (e->at < e->count || e->bad > 0) {
-		resync_failed(&s->plan, e->peer, e->partitions, e->bad);
-		resync_failed(&s->plan, e->peer, e->partitions + e->at, e->count - e->at);
-		if (!s->stopping && s->again.loop == NULL)
-			timer_start(s->daemon->loop, &s->again, s->again_ms);
-	}
-	if (s->anew && s->first == NULL && !s->stopping)
-		begin(s);
-	else
-		go_on(s);
+	if (e->at < e->count || e->bad > 0)
+		failed(e);
+	go_on(s);
 }
 
 static void all_back(struct syncing *s)
@@ -112,21 +115,7 @@ static void on_hour(struct timer *timer)
 	syncing_returned(CONTAINER_OF(timer, struct syncing, hourly));
 }
 
-/* While joint what was done stays done: the next layout waits for the rest. */
-void syncing_returned(struct syncing *s)
-{
-	s->again_ms = AGAIN_MS;
-	if (s->plan.joint) {
-		all_back(s);
-		timer_start(s->daemon->loop, &s->hourly, HOUR_MS);
-	} else if (s->first != NULL) {
-		s->anew = true;
-	} else {
-		begin(s);
-	}
-}
-
-void syncing_relaid(struct syncing *s)
+static void abandon_all(struct syncing *s)
 {
 	while (s->first != NULL) {
 		struct exchanging *e = s->first;
@@ -134,7 +123,38 @@ void syncing_relaid(struct syncing *s)
 		forget(e);
 		exchanging_abandon(e);
 	}
+}
+
+/* While joint what was done stays done: the next layout waits for the rest. */
+void syncing_returned(struct syncing *s)
+{
+	if (!s->plan.joint) {
+		syncing_relaid(s);	/* what is under way may be with one that is silent */
+		return;
+	}
+	s->again_ms = AGAIN_MS;
+	all_back(s);
+	timer_start(s->daemon->loop, &s->hourly, HOUR_MS);
+}
+
+void syncing_relaid(struct syncing *s)
+{
+	abandon_all(s);
 	begin(s);
+}
+
+/* What the ones that are away are being asked, others may answer. */
+void syncing_lost(struct syncing *s)
+{
+	for (struct exchanging *e = s->first, *next; e != NULL; e = next) {
+		next = e->next;
+		if (peers_up(s->daemon->peers, e->peer) || e->working)
+			continue;
+		forget(e);
+		failed(e);
+		exchanging_abandon(e);
+	}
+	go_on(s);
 }
 
 void syncing_start(struct syncd *d)
@@ -160,12 +180,7 @@ void syncing_stop(struct syncing *s)
 	s->stopping = true;
 	timer_stop(&s->again);
 	timer_stop(&s->hourly);
-	while (s->first != NULL) {
-		struct exchanging *e = s->first;
-
-		forget(e);
-		exchanging_abandon(e);
-	}
+	abandon_all(s);
 }
 
 void syncing_free(struct syncing *s)

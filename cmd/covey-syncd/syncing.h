@@ -47,7 +47,6 @@ struct syncing {
 	uint64_t again_ms;
 	struct timer hourly;
 	unsigned jobs;			/* under way */
-	bool anew;			/* begin again when what runs is over */
 	bool stopping;
 	uint64_t told;			/* the joint epoch that was reported as synced */
 	uint64_t news;			/* versions with content that came; until keepers are asked */
