@@ -19,6 +19,7 @@ roles() {
 
 @test "201 and 204: a majority has the record, another disk the content" { roles confirmed; }
 @test "what no other disk has is 202, whatever the homes say" { roles no_copy; }
+@test "homes are asked after a quick push, and during a slow one" { roles slow_push; }
 @test "three copies are three disks, each counted once" { roles copies_counted; }
 @test "without a majority that has it: 202, and asked again as long as somebody waits" { roles minority; }
 @test "written without a majority's word: 202, and marked as blind" { roles blind; }
