@@ -520,7 +520,7 @@ lay() { sed -i "s/^epoch = .*/epoch = $2/" "${STORES[$1]}/state/layout.ini"; }
 }
 
 @test "copies: 1, and who made it is stopped: whoever has read it gives it" {
-	local name origin= reader=
+	local name origin="" reader=""
 	homes 4 'replication: {copies: 1}'
 	bytes 200000 >a
 	# One node neither is a home nor would be the keeper.

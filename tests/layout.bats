@@ -33,6 +33,13 @@ run_node() {
 	SYNC[$1]=yes
 }
 
+# crash I... - without a word; its ports are free then
+crash() {
+	local i
+	for i; do kill -KILL "${DAEMONS[i]}"; done
+	for i; do wait "${DAEMONS[i]}" || :; done
+}
+
 # node I [SEED...] - configure and start covey-discoverd
 node() {
 	configure "$@"
@@ -121,7 +128,7 @@ three() {
 	for i in 1 2 3; do node $i 1 2 3; done
 	for i in 1 2 3 1 2 3; do
 		sleep 0.2
-		kill -KILL "${DAEMONS[i]}"
+		crash $i
 		run_node "$i"
 	done
 	wait_until 20 settled 1 2 3
@@ -131,7 +138,7 @@ three() {
 	local lineage
 	three
 	lineage=$(value 1 lineage)
-	kill -KILL "${DAEMONS[@]}"
+	crash "${!DAEMONS[@]}"
 	for i in 1 2 3; do run_node $i; done
 	node 4 1
 	wait_until 10 settled 1 2 3 4
@@ -162,7 +169,7 @@ three() {
 	three
 	run covey layout leave -c "$D/n2/covey.yaml"
 	[ "$status" -eq 0 ]
-	kill -KILL "${DAEMONS[2]}"
+	crash 2
 	run_node 2
 	wait_until 5 logged 2 "this node left the layout"
 	wait_until 5 cmp "$(ini 1)" "$(ini 2)"
@@ -171,7 +178,7 @@ three() {
 	run covey layout join -c "$D/n2/covey.yaml"
 	[ "$status" -eq 0 ]
 	settled 1 2 3
-	kill -KILL "${DAEMONS[2]}"
+	crash 2
 	run_node 2
 	wait_until 5 is_up 1 2
 	sleep 1
@@ -238,7 +245,7 @@ three() {
 	local old
 	three
 	old=$(id 3)
-	kill -KILL "${DAEMONS[3]}"
+	crash 3
 	rm -r "$D/n3/store"
 	run_node 3
 	wait_until 15 settled 1 2 3
@@ -248,7 +255,7 @@ three() {
 @test "a member that does not answer stays a member" {
 	three
 	cp "$(ini 1)" "$D/before"
-	kill -KILL "${DAEMONS[3]}"
+	crash 3
 	sleep 9
 	cmp "$(ini 1)" "$D/before"
 	run_node 3
@@ -263,7 +270,7 @@ three() {
 	[ "$status" -ne 0 ]
 	[[ $output == *"majority of the council is up"* ]]
 	lineage=$(value 1 lineage) epoch=$(value 1 epoch)
-	kill -KILL "${DAEMONS[2]}" "${DAEMONS[3]}"
+	crash 2 3
 	rm -r "$D/n2/store" "$D/n3"
 	wait_until 15 grep -q '^state = down' "$D/n1/store/state/members.ini"
 	sleep 1
@@ -310,7 +317,7 @@ three() {
 	run_node 2
 	wait_until 5 grep -q '^sequence = 51' "$D/n1/store/state/members.ini"
 	wait_until 5 grep -q '^sequence = 51' "$D/n3/store/state/members.ini"
-	kill -KILL "${DAEMONS[@]}"
+	crash "${!DAEMONS[@]}"
 	sed -i 's/^sequence = .*/sequence = 20/' "$D/n2/store/state/standing.ini"
 	for i in 1 2 3; do run_node $i; done
 	wait_until 5 logged 2 "others remember what this disk has forgotten"
@@ -323,7 +330,7 @@ is_silent() { [ "$(curl -sf "http://127.0.0.1:$(port $((3 * $1)))/.covey/layout"
 	three
 	MORE_NODE="home: no" node 4 2
 	wait_until 10 cmp "$(ini 4)" "$(ini 2)"
-	kill -KILL "${DAEMONS[@]}"
+	crash "${!DAEMONS[@]}"
 	rm -r "$D/n4/store"
 	run_node 2
 	run_node 4			# has never heard of it
@@ -340,7 +347,7 @@ is_silent() { [ "$(curl -sf "http://127.0.0.1:$(port $((3 * $1)))/.covey/layout"
 	three
 	run covey layout set homes=1 -c "$D/n2/covey.yaml"
 	[ "$status" -eq 0 ]
-	kill -KILL "${DAEMONS[@]}"
+	crash "${!DAEMONS[@]}"
 	run_node 2
 	spawn httpd2 covey-httpd -c "$D/n2/covey.yaml"
 	wait_until 10 is_silent 2 false
