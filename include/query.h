@@ -6,6 +6,7 @@
  *	?restore=ID            (POST) a new version with the content of ID
  *	?format=html|json|text how an index or a history is answered
  *	?after=NAME&limit=N    a page of an index
+ *	?versions&after=ID&limit=N	a page of a history
  *	?deleted               an index with its tombstones
  *
  * Parameters are percent-decoded; '+' is a plus.  An unknown parameter, one
@@ -35,6 +36,7 @@ struct query {
 	uint64_t limit;		/* 0: none */
 	bool has_after;
 	struct buf after;	/* a name: any bytes but NUL and '/' */
+	struct version older;	/* with versions and has_after: after is this version's id */
 };
 #define QUERY_INIT { .versions = false, .after = BUF_INIT }
 

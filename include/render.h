@@ -49,8 +49,12 @@ struct render_history {
 	struct str node;		/* this node's name */
 	struct str state;		/* the Version-State; or empty */
 	struct str type;		/* what the path's name suggests, where a version has no type of its own */
-	const struct history_row *rows;	/* newest first */
+	const struct history_row *rows;	/* of the page, newest first */
 	size_t count;
+	bool later;			/* the first row is not the path's newest version */
+	bool more;			/* older versions follow the last row's; limit is set then */
+	uint64_t limit;			/* of the page; 0: none */
+	enum query_format format;	/* was asked for; the next page is like this one */
 };
 
 void render_history_html(struct buf *, const struct render_history *);
@@ -62,5 +66,7 @@ void render_history_html(struct buf *, const struct render_history *);
  */
 void render_history_json(struct buf *, const struct render_history *);
 void render_history_text(struct buf *, const struct render_history *);
+/* "?versions&after=ID&limit=N" of the next page, for the page and for Link: rel=next. */
+void render_history_next(struct buf *, const struct render_history *);
 
 #endif

@@ -362,6 +362,30 @@ versions() {
 	[ -z "$(header Link)" ]
 }
 
+@test "pages of a history: limit, after, Link: rel=next, in each format" {
+	httpd n
+	for i in 1 2 3 4 5; do echo $i | curl -sfT - "$URL/h"; done
+	mapfile -t id < <(curl -sf "$URL/h?versions&format=json" | jq -r '.[].version')
+	[ "${#id[@]}" -eq 5 ]
+	next="?versions&format=json&limit=2" all=
+	for round in 1 2 3; do
+		[ "$(code "$URL/h$next")" = 200 ]
+		all+=$(jq -r 'map("\(.version) \(.current)") | join(",")' body),
+		[ $round -lt 3 ] || break
+		[[ $(header Link) =~ \<(.*)\>\;\ rel=\"next\" ]]
+		next="${BASH_REMATCH[1]}"
+	done
+	[ "$all" = "${id[0]} true,${id[1]} false,${id[2]} false,${id[3]} false,${id[4]} false," ]
+	[ -z "$(header Link)" ]
+	[ "$(curl -sf "$URL/h?versions&after=${id[1]}&limit=1" | cut -d' ' -f1)" = "${id[2]}" ]
+	[ "$(curl -sf "$URL/h?versions&after=${id[2]}" | wc -l)" -eq 2 ]
+	[ "$(code "$URL/h?versions&limit=1&format=html")" = 200 ]
+	grep -qF "<a rel=\"next\" href=\"?versions&amp;after=${id[0]}&amp;limit=1&amp;format=html\">" body
+	run ! grep -qF "${id[1]}" body
+	[ "$(code "$URL/h?versions&after=h")" = 400 ]
+	[ "$(code "$URL/h?versions&limit=0")" = 400 ]
+}
+
 # ranges and conditions
 
 @test "ranges: one, a suffix, to the end, several, none that can be" {

@@ -176,6 +176,34 @@ static void link_conflicts(struct index *index, const struct join_versions *j)
 	}
 }
 
+/* The rows that were asked for, of all there are. */
+static void choose_versions(struct render_history *page, const struct join_versions *j,
+			    const struct query *query)
+{
+	size_t first = 0;
+
+	while (query->has_after && first < j->count &&
+	       version_cmp(j->rows[first].record.version, query->older) >= 0)
+		first++;
+	page->rows = j->rows + first;
+	page->count = j->count - first;
+	page->later = first > 0;
+	page->limit = query->limit;
+	page->more = query->limit > 0 && page->count > query->limit;
+	if (page->more)
+		page->count = query->limit;
+}
+
+static void link_next_versions(struct index *index, const struct render_history *page)
+{
+	if (!page->more)
+		return;
+	render_history_next(&index->next, page);
+	if (index->links.len > 0)
+		buf_adds(&index->links, ", ");
+	fields_link(&index->links, buf_str(&index->next), "next");
+}
+
 static void render_versions(struct index *index, const struct join_versions *j)
 {
 	struct conn *c = index->conn;
@@ -184,11 +212,12 @@ static void render_versions(struct index *index, const struct join_versions *j)
 	struct render_history page = { .path = buf_str(&c->request.path),
 				       .node = str_of(h->conf->node.name),
 				       .type = mime_of(h->mime, buf_str(&c->request.path)),
-				       .rows = j->rows,
-				       .count = j->count };
+				       .format = c->request.query.format };
 
-	listing_text_conflicts(j->rows, j->count);
+	listing_text_conflicts(j->rows, j->count);	/* each beside all others, not its page's */
+	choose_versions(&page, j, &c->request.query);
 	link_conflicts(index, j);
+	link_next_versions(index, &page);
 	version_state(c, &state);
 	page.state = buf_str(&state);
 	if (index->media == MEDIA_HTML)

@@ -81,6 +81,13 @@ void page_begin(struct buf *buf, struct str path, struct str node, bool director
 	buf_adds(buf, "</h1>\n</header>\n<main>\n");
 }
 
+void page_next(struct buf *buf, struct str href)
+{
+	buf_adds(buf, "<p><a rel=\"next\" href=\"");
+	escape_html(buf, href);
+	buf_adds(buf, "\">More &rarr;</a></p>\n");
+}
+
 void page_end(struct buf *buf, struct str node, struct str state)
 {
 	buf_adds(buf, "</main>\n<footer>covey node ");

@@ -16,6 +16,8 @@
  * the directory it lies in.
  */
 void page_begin(struct buf *, struct str path, struct str node, bool directory, const char *title);
+/* The link to the next page: a relative reference. */
+void page_next(struct buf *, struct str href);
 void page_end(struct buf *, struct str node, struct str state);
 
 /* Cells of a table. */

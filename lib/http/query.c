@@ -121,24 +121,31 @@ static int parse_pair(struct query *query, struct str pair, unsigned *seen, stru
 	return parameter->parse(query, buf_str(scratch), err);
 }
 
+/* What goes with what, and what a value means beside the others. */
+static int parse_whole(struct query *query, unsigned seen, struct err *err)
+{
+	unsigned what = seen & (SEEN_VERSIONS | SEEN_VERSION | SEEN_RESTORE);
+
+	if (what & (what - 1))
+		return err_set(err, ERR_INVALID,
+			       "read query: versions, version and restore exclude each other");
+	if (query->versions && query->has_after)
+		return version_parse(buf_str(&query->after), &query->older, err);
+	return 0;
+}
+
 static int parse_pairs(struct query *query, struct str text, struct err *err)
 {
 	struct buf scratch = BUF_INIT;
 	struct str pair;
-	unsigned seen = 0, what;
+	unsigned seen = 0;
 	int r = 0;
 
 	while (r == 0 && str_cut(&text, '&', &pair))
 		if (pair.n > 0)
 			r = parse_pair(query, pair, &seen, &scratch, err);
 	buf_clear(&scratch);
-	if (r < 0)
-		return -1;
-	what = seen & (SEEN_VERSIONS | SEEN_VERSION | SEEN_RESTORE);
-	if (what & (what - 1))
-		return err_set(err, ERR_INVALID,
-			       "read query: versions, version and restore exclude each other");
-	return 0;
+	return r < 0 ? -1 : parse_whole(query, seen, err);
 }
 
 int query_parse(struct query *ret, struct str text, struct err *err)

@@ -9,6 +9,11 @@ static struct str type_of(const struct render_history *history, const struct his
 	return row->type.n > 0 ? row->type : history->type;
 }
 
+static bool is_current(const struct render_history *history, size_t i)
+{
+	return i == 0 && !history->later;
+}
+
 static const char *state_of(const struct record *record, bool current)
 {
 	if (record->flags & RECORD_DELETED)
@@ -20,7 +25,7 @@ static void html_row(struct buf *buf, const struct render_history *history, size
 {
 	const struct history_row *row = &history->rows[i];
 	const struct record *record = &row->record;
-	bool content = record_has_content(record);
+	bool content = record_has_content(record), current = is_current(history, i);
 	char version[VERSION_TEXT];
 
 	version_format(version, record->version);
@@ -37,13 +42,24 @@ static void html_row(struct buf *buf, const struct render_history *history, size
 	if (content)
 		escape_html(buf, type_of(history, row));
 	buf_addf(buf, "</td><td class=\"d\">%016llx</td><td>%s%s",
-		 (unsigned long long)record->version.node, state_of(record, i == 0),
+		 (unsigned long long)record->version.node, state_of(record, current),
 		 row->conflict ? " conflict" : "");
-	if (content && i > 0)
+	if (content && !current)
 		buf_addf(buf, "<form method=\"post\" action=\"?restore=%s\">"
 			      "<button aria-label=\"Restore %s\">restore</button></form>",
 			 version, version);
 	buf_adds(buf, "</td></tr>\n");
+}
+
+void render_history_next(struct buf *to, const struct render_history *history)
+{
+	char id[VERSION_TEXT];
+
+	buf_addf(to, "?versions&after=%s&limit=%llu",
+		 version_format(id, history->rows[history->count - 1].record.version),
+		 (unsigned long long)history->limit);
+	if (history->format != QUERY_FORMAT_NONE)
+		buf_addf(to, "&format=%s", query_format_name(history->format));
 }
 
 void render_history_html(struct buf *buf, const struct render_history *history)
@@ -55,6 +71,13 @@ void render_history_html(struct buf *buf, const struct render_history *history)
 	for (size_t i = 0; i < history->count; i++)
 		html_row(buf, history, i);
 	buf_adds(buf, "</tbody>\n</table>\n");
+	if (history->more) {
+		struct buf next = BUF_INIT;
+
+		render_history_next(&next, history);
+		page_next(buf, buf_str(&next));
+		buf_clear(&next);
+	}
 	page_end(buf, history->node, history->state);
 }
 
@@ -75,7 +98,8 @@ static void json_row(struct buf *buf, const struct render_history *history, size
 	}
 	buf_addf(buf, ",\"node\":\"%016llx\",\"deleted\":%s,\"current\":%s",
 		 (unsigned long long)record->version.node,
-		 record->flags & RECORD_DELETED ? "true" : "false", i == 0 ? "true" : "false");
+		 record->flags & RECORD_DELETED ? "true" : "false",
+		 is_current(history, i) ? "true" : "false");
 	buf_addf(buf, ",\"blind\":%s,\"rel\":%s}",
 		 record->flags & RECORD_BLIND ? "true" : "false",
 		 history->rows[i].conflict ? "\"conflict\"" : "null");

@@ -86,9 +86,7 @@ void render_index_html(struct buf *buf, const struct render_index *index)
 		struct buf next = BUF_INIT;
 
 		render_index_next(&next, index);
-		buf_adds(buf, "<p><a rel=\"next\" href=\"");
-		escape_html(buf, buf_str(&next));
-		buf_adds(buf, "\">More &rarr;</a></p>\n");
+		page_next(buf, buf_str(&next));
 		buf_clear(&next);
 	}
 	buf_adds(buf, "<form class=\"up\" method=\"post\" action=\"./\" enctype=\"multipart/form-data\">\n"

@@ -298,6 +298,17 @@ static void test_history(void)
 	buf_reset(&text);
 	render_history_text(&text, &history);
 	CHECK(str_starts(buf_str(&text), STR(ID " x 0 - 0\taway\n" ID " - 5 ")));
+	CHECK(strstr(text.data, "next") == NULL);
+	buf_reset(&text);
+	history.later = history.more = true;
+	history.limit = 3;
+	history.format = QUERY_FORMAT_HTML;
+	render_history_html(&text, &history);
+	CHECK(has(&text, "href=\"?versions&amp;after=" ID "&amp;limit=3&amp;format=html\""));
+	CHECK(strstr(text.data, "current") == NULL);
+	buf_reset(&text);
+	render_history_json(&text, &history);
+	CHECK(strstr(text.data, "\"current\":true") == NULL);
 	buf_clear(&text);
 }
 

@@ -456,7 +456,8 @@ static void test_queries(void)
 		"x", "x=1", "versions=1", "version", "version=", "version=x", "limit=0", "limit=x",
 		"limit=-1", "limit=99999999999", "after=a%2Fb", "after=a%00b", "after=%2", "%=1",
 		"format=xml", "versions&versions", "versions&version=" ID, "restore=" ID "&version=" ID,
-		"Versions", "=", "deleted=no",
+		"Versions", "=", "deleted=no", "versions&after=", "versions&after=x",
+		"after=" ID "x&versions",
 	};
 	struct query query = QUERY_INIT;
 	struct err err = ERR_INIT;
@@ -472,6 +473,9 @@ static void test_queries(void)
 	CHECK(query_parse(&query, STR("after=a%20%ff+%26&limit=10&deleted"), &err) == 0);
 	CHECK(query.has_after && str_eq(buf_str(&query.after), STR("a \xff+&")));
 	CHECK(query.limit == 10 && query.deleted);
+	query_clear(&query);
+	CHECK(query_parse(&query, STR("after=" ID "&limit=3&versions"), &err) == 0);
+	CHECK(query.has_after && query.older.node == UINT64_C(0x7f3a9c2b11d0e4f5) && query.limit == 3);
 	query_clear(&query);
 	CHECK(query_parse(&query, STR("format=text"), &err) == 0 && query.format == QUERY_FORMAT_TEXT);
 	CHECK(query_parse(&query, STR("format=html"), &err) == 0 && query.format == QUERY_FORMAT_HTML);
