@@ -310,6 +310,20 @@ three() {
 	[ "$(standing 2 silent)" = no ]
 }
 
+@test "a store put back from a copy of the start before makes its node silent" {
+	three
+	stop "${DAEMONS[2]}"
+	cp -a "$D/n2/store/state" "$D/copy"
+	run_node 2
+	wait_until 15 settled 1 2 3
+	stop "${DAEMONS[2]}"
+	rm -r "$D/n2/store/state"
+	cp -a "$D/copy" "$D/n2/store/state"
+	run_node 2
+	wait_until 5 logged 2 "a start of this node that this disk has forgotten"
+	wait_until 5 test "$(standing 2 silent)" = yes
+}
+
 @test "what a disk must remember is known though all others were started again too" {
 	three
 	stop "${DAEMONS[2]}"
@@ -361,7 +375,7 @@ is_silent() { [ "$(curl -sf "http://127.0.0.1:$(port $((3 * $1)))/.covey/layout"
 	run_node 2
 	run_node 4
 	wait_until 60 logged 2 "another process has this node's identity"
-	wait_until 60 logged 4 "another process has this node's identity"
+	wait_until 60 logged 4 "answers as no home until it is formatted anew"
 }
 
 @test "solo groups that meet become one" {

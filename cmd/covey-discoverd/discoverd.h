@@ -129,7 +129,6 @@ struct discoverd {
 	int64_t published_offset;
 	int farewells;			/* still to be said */
 	uint64_t started_above;		/* ms: when it last took a later start than it had counted, or 0 */
-	int starts_above;		/* how often */
 	struct saving_members saving;
 
 	struct node_standing standing;	/* on disk, but for the offset */

@@ -43,7 +43,6 @@ static void start_above(struct discoverd *d)
 	if (d->started_above != 0 && now - d->started_above < START_ABOVE_MS)
 		return;
 	d->started_above = now;
-	d->starts_above++;
 	d->gossip.view.outdone = 0;
 	log_line(LOG_LEVEL_WARNING,
 		 "others remember start %" PRIu64 " of this node, it counted %" PRIu64

@@ -21,7 +21,6 @@
 
 #define REMEMBER_MS 30000
 #define SURE_MS 2000
-#define CLONE_TIMES 2		/* to be outdone once is a restored store, again is another process */
 #define BEHIND_MAX 2		/* saves that a careless disk may lose */
 
 static void put_file(struct buf *ret, const struct discoverd *d)
@@ -278,7 +277,10 @@ void standing_check(struct discoverd *d)
 	/* The start saved one more than it found. */
 	if (d->gossip.view.recalled > d->standing.sequence - 1 + BEHIND_MAX)
 		standing_silence(d, "others remember what this disk has forgotten");
-	if (d->gossip.view.elsewhere || d->starts_above >= CLONE_TIMES)
+	/* A start is counted on disk before anybody hears of it. */
+	if (d->gossip.view.outdone != 0)
+		standing_silence(d, "others remember a start of this node that this disk has forgotten");
+	if (d->gossip.view.elsewhere)
 		standing_silence(d, "another process has this node's identity");
 	if (d->unsure && d->recognized)
 		be_sure(d);
