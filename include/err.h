@@ -34,6 +34,7 @@ enum err_kind {
 struct err {
 	enum err_kind kind;
 	int sys;		/* errno at the time, or 0 */
+	size_t context;		/* bytes of text in front of the reason: what err_context() put there */
 	char text[240];		/* one sentence without a newline */
 };
 #define ERR_INIT { .kind = ERR_NONE }
@@ -52,6 +53,9 @@ int err_sys(struct err *, const char *format, ...)
 /* Put "context: " in front of the sentence, and return -1. */
 int err_context(struct err *, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* The sentence without its contexts, for who knows what he asked for. */
+const char *err_reason(const struct err *);
 
 /* Hand on the sentence of another, and return -1. */
 int err_pass(struct err *, const struct err *other);

@@ -136,9 +136,9 @@ setup() {
 @test "exit statuses say what kind of failure it was" {
 	echo x | covey put -q - f
 	run covey ls none;                      [ "$status" -eq 66 ]
-	[ "$output" = "covey: none: list /none: no such directory (404)" ]
+	[ "$output" = "covey: none: no such directory (404)" ]
 	run covey ls --json none;               [ "$status" -eq 66 ]
-	[ "$output" = "covey: none: list /none: no such directory (404)" ]
+	[ "$output" = "covey: none: no such directory (404)" ]
 	run covey get none;                     [ "$status" -eq 66 ]
 	run covey rm none f;                    [ "$status" -eq 66 ]
 	run covey put nofile f;                 [ "$status" -eq 66 ]

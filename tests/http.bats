@@ -252,6 +252,24 @@ versions() {
 	[ "$(code "$URL/a?")" = 200 ]
 }
 
+@test "a refusal says why, and not what the store was doing" {
+	httpd n
+	echo one | curl -sfT - "$URL/d/f"
+	[ "$(code -X DELETE "$URL/none")" = 404 ]
+	[ "$(cat body)" = "no such file" ]
+	[ "$(code -T "$CONF" "$URL/d")" = 409 ]
+	[[ $(cat body) == "a directory stands there: "* ]]
+	[ "$(code -X DELETE "$URL/d/")" = 409 ]
+	[ "$(cat body)" = "the directory is not empty" ]
+	[ "$(code "$URL/none/")" = 404 ]
+	[ "$(cat body)" = "no such directory" ]
+	[ "$(code -H 'Accept: application/problem+json' -X DELETE "$URL/none")" = 404 ]
+	[ "$(jq -r .detail body)" = "no such file" ]
+	# of several files it says which
+	[ "$(code -F "a=@$CONF;filename=a" -F "b=@$CONF;filename=d" "$URL/")" = 409 ]
+	[[ $(cat body) == "/d: a directory stands there: "* ]]
+}
+
 # directories and indexes
 
 @test "PUT and DELETE of a directory; a file and a directory exclude each other" {

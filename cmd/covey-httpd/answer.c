@@ -103,7 +103,9 @@ static void log_server_error(struct conn *c, int status, struct str detail)
 		   status, STR_ARG(detail));
 }
 
-void answer_error_with(struct conn *c, int status, struct str fields, struct str detail)
+/* The client is told detail; of a server's error the log is told more. */
+static void answer_whole(struct conn *c, int status, struct str fields, struct str detail,
+			 struct str logged)
 {
 	struct buf scratch = BUF_INIT;
 	struct reply_error error = {
@@ -124,8 +126,13 @@ void answer_error_with(struct conn *c, int status, struct str fields, struct str
 	buf_clear(&scratch);
 	/* Another node knows what to make of it. */
 	if (status >= 500 && status != 501 && status != 504 && status != 505 && !c->request.peer)
-		log_server_error(c, status, detail);
+		log_server_error(c, status, logged);
 	conn_answered(c);
+}
+
+void answer_error_with(struct conn *c, int status, struct str fields, struct str detail)
+{
+	answer_whole(c, status, fields, detail, detail);
 }
 
 void answer_error(struct conn *c, int status, const char *format, ...)
@@ -173,7 +180,8 @@ int answer_status(enum err_kind kind)
 
 void answer_err(struct conn *c, const struct err *err)
 {
-	answer_error_with(c, answer_status(err->kind), (struct str)STR_INIT, str_of(err->text));
+	answer_whole(c, answer_status(err->kind), (struct str)STR_INIT, str_of(err_reason(err)),
+		     str_of(err->text));
 }
 
 void answer_redirect(struct conn *c, int status, struct str path, bool slash, struct str query)

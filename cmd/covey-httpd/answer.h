@@ -30,7 +30,8 @@ void answer_error(struct conn *, int status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /* The same with further field lines, each with its CR LF. */
 void answer_error_with(struct conn *, int status, struct str fields, struct str detail);
-/* From the error's kind; 5xx are logged. */
+/* From the error's kind, with its reason alone: the client knows what it asked for.
+ * 5xx are logged, whole. */
 void answer_err(struct conn *, const struct err *);
 int answer_status(enum err_kind);
 

@@ -315,7 +315,7 @@ static void index_done(struct job *job)
 	else if (index->result == 0)
 		answer_index(index);
 	else if (index->err.kind == ERR_ABSENT || index->err.kind == ERR_CONFLICT)
-		get_absent(c, 404, str_of(index->err.text));
+		get_absent(c, 404, str_of(err_reason(&index->err)));
 	else
 		answer_err(c, &index->err);
 	conn_resume(c);

@@ -93,7 +93,7 @@ static int parse(struct conn *c)
 
 	if (path_from_target(&r->path, &r->slash, c->head.path, &err) < 0) {
 		answer_error(c, err.kind == ERR_TOO_LARGE ? 414 : answer_status(err.kind), "%s",
-			     err.text);
+			     err_reason(&err));
 		return -1;
 	}
 	if (c->head.query.s != NULL && query_parse(&r->query, c->head.query, &err) < 0) {

@@ -270,7 +270,7 @@ static void refuse(struct conn *c)
 	ask->asked = work->asked;
 	ask->answered = work->answered;
 	if (work->err.kind == ERR_ABSENT)
-		get_absent(c, 404, str_of(work->err.text));
+		get_absent(c, 404, str_of(err_reason(&work->err)));
 	else
 		answer_err(c, &work->err);
 }

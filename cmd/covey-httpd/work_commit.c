@@ -100,6 +100,20 @@ static int check_empty(struct work *work, struct item *item, struct err *err)
 	return empty ? 0 : err_set(err, ERR_EXISTS, "the directory is not empty");
 }
 
+/* Of the files of a form the answer has to say which one. */
+static int name_item(const struct work *work, const struct item *item, struct err *err)
+{
+	struct buf target = BUF_INIT;
+	struct err was = *err;
+
+	if (work->count == 1)
+		return -1;
+	path_to_target(&target, buf_str(&item->path), false);
+	err_set(err, was.kind, "%.*s: %s", STR_ARG(buf_str(&target)), err_reason(&was));
+	buf_clear(&target);
+	return -1;
+}
+
 static int commit_item(struct work *work, struct item *item, struct err *err)
 {
 	static const uint8_t flags[] = {
@@ -124,7 +138,7 @@ static int commit_item(struct work *work, struct item *item, struct err *err)
 	item->commit.data = work;
 	if (h->group != NULL && item->clock == 0)
 		item->commit.clock = group_clock(h->group);
-	return store_commit(h->store, &item->commit, err);
+	return store_commit(h->store, &item->commit, err) < 0 ? name_item(work, item, err) : 0;
 }
 
 static void commit_all(struct work *work)

@@ -12,6 +12,7 @@ int err_set(struct err *err, enum err_kind kind, const char *format, ...)
 		return -1;
 	err->kind = kind;
 	err->sys = 0;
+	err->context = 0;
 	va_start(args, format);
 	vsnprintf(err->text, sizeof err->text, format, args);
 	va_end(args);
@@ -59,6 +60,7 @@ int err_sys(struct err *err, const char *format, ...)
 		return -1;
 	err->kind = kind_of(sys);
 	err->sys = sys;
+	err->context = 0;
 	va_start(args, format);
 	n = vsnprintf(err->text, sizeof err->text, format, args);
 	va_end(args);
@@ -83,7 +85,15 @@ int err_context(struct err *err, const char *format, ...)
 	if (n >= 0 && (size_t)n < sizeof err->text &&
 	    snprintf(err->text + n, sizeof err->text - (size_t)n, ": %s", was) < 0)
 		abort();
+	if (n >= 0)
+		err->context += (size_t)n + strlen(": ");
 	return -1;	/* a sentence too long for its place is cut */
+}
+
+const char *err_reason(const struct err *err)
+{
+	/* Of a sentence that was cut the reason may be what is missing. */
+	return err->context < strlen(err->text) ? err->text + err->context : err->text;
 }
 
 int err_pass(struct err *err, const struct err *other)
