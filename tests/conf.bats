@@ -44,6 +44,28 @@ refused() {
 	done
 }
 
+@test "-n reads the key file: missing, without a key, too large, not a file" {
+	conf_with "group: {key_file: $D/key}"
+	for role in covey-httpd covey-versiond covey-discoverd covey-syncd; do
+		rm -f "$D/key"
+		run "$role" -n -c "$D/c.yaml"
+		[ "$status" -eq 100 ]
+		[[ $output == *"$D/key: No such file"* ]]
+		echo 1234 >"$D/key"
+		run "$role" -n -c "$D/c.yaml"
+		[ "$status" -eq 100 ]
+		[[ $output == *"$D/key: "*"64 hexadecimal digits"* ]]
+		bytes 5000 >"$D/key"
+		run "$role" -n -c "$D/c.yaml"
+		[ "$status" -eq 100 ]
+		[[ $output == *"$D/key: more than"* ]]
+	done
+	conf_with "group: {key_file: $D}"
+	run covey-httpd -n -c "$D/c.yaml"
+	[ "$status" -eq 100 ]
+	[[ $output == *"$D: Is a directory"* ]]
+}
+
 @test "wrong types are refused with file and line: node" {
 	refused 5 node.address "  address: example.org" "  address: [127.0.0.1]" "  address: 0.0.0.0" "  address:"
 	refused 5 node.run "  run: {a: b}" "  run: ~"

@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "container.h"
+#include "identity.h"
 #include "log.h"
 #include "sockets.h"
 
@@ -224,7 +225,7 @@ static void usage(const struct service_role *role, FILE *to)
 	fprintf(to, "usage: %s [-n] %s[-c FILE]\n%s\n\n", role->name, role->inetd ? "[--inetd] " : "",
 		role->summary);
 	fprintf(to, "  -c, --config FILE  configuration (default %s)\n", CONF_FILE);
-	fprintf(to, "  -n, --check        check the configuration and exit\n");
+	fprintf(to, "  -n, --check        check the configuration and the key file, and exit\n");
 	if (role->inetd)
 		fprintf(to, "      --inetd        serve one connection on descriptors 0 and 1\n");
 	fprintf(to, "  -h, --help         print this\n"
@@ -285,6 +286,17 @@ static void raise_descriptors(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* What is configured, as far as it can be seen without starting anything: also the key file. */
+static int check(const struct conf *conf, struct err *err)
+{
+	struct seal_keys keys;
+	int rc = identity_keys(conf, &keys, err);
+
+	if (rc == 0)
+		explicit_bzero(&keys, sizeof keys);
+	return rc;
+}
+
 int service_main(int argc, char **argv, const struct service_role *role)
 {
 	struct options options = read_options(argc, argv, role);
@@ -295,8 +307,10 @@ int service_main(int argc, char **argv, const struct service_role *role)
 		return options.exit;
 	log_open(role->name, options.inetd && stderr_is_the_client());
 	r.service = (struct service){ .role = role, .conf = &r.conf, .inetd = options.inetd };
-	if (conf_load(&r.conf, options.file, &err) < 0) {
+	if (conf_load(&r.conf, options.file, &err) < 0 ||
+	    (options.check && check(&r.conf, &err) < 0)) {
 		log_line(LOG_LEVEL_ERROR, "%s", err.text);
+		conf_clear(&r.conf);
 		return exit_code(err.kind);
 	}
 	if (options.check) {
