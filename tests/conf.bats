@@ -66,6 +66,30 @@ refused() {
 	[[ $output == *"$D: Is a directory"* ]]
 }
 
+# As a user whom permissions bind: root does without its capabilities.
+bound() {
+	if [ "$EUID" -eq 0 ]; then setpriv --bounding-set=-all --inh-caps=-all "$@"; else "$@"; fi
+}
+
+@test "what a role may not read is 100, as what is missing is" {
+	need setpriv
+	conf_with "group: {key_file: $D/key}"
+	covey key new >"$D/key"
+	chmod 0 "$D/key"
+	for role in covey-httpd covey-versiond covey-discoverd covey-syncd; do
+		run bound "$role" -n -c "$D/c.yaml"
+		[ "$status" -eq 100 ]
+		[[ $output == *"$D/key: Permission denied"* ]]
+		run bound timeout 10 "$role" -c "$D/c.yaml"
+		[ "$status" -eq 100 ]
+		[[ $output == *"$D/key: Permission denied"* ]]
+	done
+	chmod 0 "$D/c.yaml"
+	run bound covey-httpd -c "$D/c.yaml"
+	[ "$status" -eq 100 ]
+	[[ $output == *"$D/c.yaml: Permission denied"* ]]
+}
+
 @test "wrong types are refused with file and line: node" {
 	refused 5 node.address "  address: example.org" "  address: [127.0.0.1]" "  address: 0.0.0.0" "  address:"
 	refused 5 node.run "  run: {a: b}" "  run: ~"

@@ -194,6 +194,10 @@ static int start(struct service *service, struct err *err)
 	struct syncd *d = mem_new(1, sizeof *d);
 	struct buf path = BUF_INIT;
 
+	if (identity_keys(service->conf, &d->keys, err) < 0) {
+		free(d);
+		return -1;
+	}
 	service->data = d;
 	d->service = service;
 	d->loop = service->loop;
@@ -205,7 +209,7 @@ static int start(struct service *service, struct err *err)
 	d->disk = pool_new(DISK_THREADS);
 	d->names = pool_new(NAME_THREADS);
 	d->fetcher = fetcher_new(d->loop, err);
-	if (d->fetcher == NULL || identity_keys(service->conf, &d->keys, err) < 0)
+	if (d->fetcher == NULL)
 		return -1;
 	buf_addf(&path, "%s/version.sock", store_run(d->store));
 	d->version = caller_new(d->loop, path.data);

@@ -12,6 +12,7 @@
 #include "log.h"
 #include "sockets.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -172,9 +173,12 @@ static int serve(struct running *r, struct err *err)
 	return result;
 }
 
-static int exit_code(enum err_kind kind)
+static int exit_code(const struct err *err)
 {
-	switch (kind) {
+	/* What may not be opened has to be given to this user first. */
+	if (err->sys == EACCES || err->sys == EPERM)
+		return EXIT_PERMANENT;
+	switch (err->kind) {
 	case ERR_TIMEOUT:
 	case ERR_AWAY:
 	case ERR_FULL:
@@ -202,7 +206,7 @@ static int run(struct running *r)
 
 	if (prepare(r, &err) < 0 || serve(r, &err) < 0) {
 		log_line(LOG_LEVEL_ERROR, "%s", err.text);
-		code = exit_code(err.kind);
+		code = exit_code(&err);
 	}
 	sockets_clear(&r->sockets);
 	loop_free(r->service.loop);
@@ -311,7 +315,7 @@ int service_main(int argc, char **argv, const struct service_role *role)
 	    (options.check && check(&r.conf, &err) < 0)) {
 		log_line(LOG_LEVEL_ERROR, "%s", err.text);
 		conf_clear(&r.conf);
-		return exit_code(err.kind);
+		return exit_code(&err);
 	}
 	if (options.check) {
 		conf_clear(&r.conf);
