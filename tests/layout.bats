@@ -374,7 +374,7 @@ is_silent() { [ "$(curl -sf "http://127.0.0.1:$(port $((3 * $1)))/.covey/layout"
 	cp -a "$D/n2/store" "$D/n4/"
 	run_node 2
 	run_node 4
-	wait_until 60 logged 2 "another process has this node's identity"
+	wait_until 60 logged 2 "answers as no home until it is formatted anew"
 	wait_until 60 logged 4 "answers as no home until it is formatted anew"
 }
 
