@@ -80,5 +80,8 @@ enum home_step home_receive(const struct home *, const struct wire *, uint64_t c
  * HOME_ANSWER or HOME_NOTHING.
  */
 enum home_step home_stored(const struct home *, const struct wire_store *, struct buf *packet);
+/* The record, which is on disk, contradicts a live one of the other kind; newest: what stands. */
+bool home_has_other(const struct home *, struct str path, const struct record *,
+		    const struct home_found *newest);
 
 #endif

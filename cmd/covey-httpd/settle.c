@@ -47,9 +47,13 @@ void settle_poke(struct worker *w)
 
 /* how it stands */
 
+/* Who makes a directory himself waits for what its homes say: a file may stand there. */
 static bool names_known(const struct settle *s)
 {
-	return !record_is_live(&s->record) || s->known || s->above.done;
+	const struct above *a = &s->above;
+
+	return !record_is_live(&s->record) || a->done ||
+	       (s->known && (!a->wanted || a->failed));
 }
 
 static bool is_storing(const struct settle *s)

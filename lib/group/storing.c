@@ -58,7 +58,6 @@ static void ask_self(struct storing *storing)
 	struct phase *phase = &storing->phase;
 	struct store_ask ask = ask_of(storing);
 	struct home_found found, newest = { .content = false };
-	bool directory = storing->record.flags & RECORD_DIRECTORY;
 
 	if (look_up(storing, VERSION_NONE, &newest) < 0)
 		return;
@@ -67,7 +66,7 @@ static void ask_self(struct storing *storing)
 	    look_up(storing, storing->record.version, &found) < 0)
 		return;
 	note_newest(storing, newest.record.version);
-	storing->other = storing->other || (directory ? newest.file : newest.directory);
+	storing->other |= home_has_other(phase->asker->home, ask.path, &storing->record, &newest);
 	if (phase->asker->home->silent || !quorum_has(&phase->quorum, self_id(storing)))
 		return;
 	if (newest.known)
