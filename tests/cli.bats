@@ -228,6 +228,41 @@ asked() { [ "$(tail -n 1 unsure.log)" = "prefer $1" ]; }
 	run covey layout force -c "$CONF" --yes;        [ "$status" -eq 69 ]
 }
 
+@test "a node that is silent is named, with the time it had" {
+	need python3
+	node=$PID
+	listens() { [ -n "$(ss -Htln "sport = :$1")" ]; }
+	echo x | covey put -q - f
+	printf 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart' >part
+	spawn stops python3 -c 'import socket, sys, time
+s = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+c = s.accept()[0]
+c.recv(4096)
+c.send(open("part", "rb").read())
+time.sleep(300)' "$(port 1)"
+	wait_until 5 listens "$(port 1)"
+	covey get --node "127.0.0.1:$(port 1)" f >stopped 2>&1 &
+	stopped=$!
+	kill -STOP "$node"		# the kernel accepts, and nobody answers
+	covey get f >got 2>&1 &
+	get=$!
+	covey log f >logged 2>&1 &
+	log=$!
+	run covey rm --wait 3 f
+	[ "$status" -eq 75 ]
+	[ "$output" = "covey: ask $URL: no answer for 63 s" ]
+	status=0; wait $stopped || status=$?
+	[ $status -eq 75 ]
+	[[ $(cat stopped) == *"covey: ask http://127.0.0.1:$(port 1): nothing more of its answer for 60 s" ]]
+	kill -CONT "$node"
+	status=0; wait $get || status=$?
+	[ $status -eq 75 ]
+	[ "$(cat got)" = "covey: ask $URL: no answer for 60 s" ]
+	status=0; wait $log || status=$?
+	[ $status -eq 75 ]
+	[ "$(cat logged)" = "covey: ask $URL: no answer for 60 s" ]
+}
+
 @test "put, rm and restore of what is not confirmed exit 75, unless --async" {
 	local version=20261122T110724.123456001Z-7f3a9c2b11d0e4f5-0
 	unsure

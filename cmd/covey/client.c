@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #define NODE "http://127.0.0.1:4720"
-#define CONNECT_MS 5000L
-#define STALLED_S 60L		/* without a byte: given up */
+#define CONNECT_S 5L
+#define STALLED_S 60L		/* without a byte, and without having been asked to wait: given up */
 #define REFUSAL_BYTES (64u << 10)	/* of a refusal's text, at most */
 
 struct client {
@@ -176,16 +176,35 @@ static void set_callbacks(CURL *curl, struct client *client)
 	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, progress_wanted(&client->progress) ? 0L : 1L);
 }
 
-static void set_rules(CURL *curl)
+static long patience_s(const struct exchange *exchange)
+{
+	return STALLED_S + (long)exchange->wait_s;
+}
+
+static void set_rules(CURL *curl, const struct exchange *exchange)
 {
 	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http");
 	curl_easy_setopt(curl, CURLOPT_PROXY, "");	/* a node is near; a proxy would keep copies */
 	curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
-	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
+	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_S);
 	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, STALLED_S);
+	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, patience_s(exchange));
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_USERAGENT, "covey/" COVEY_VERSION);
+}
+
+static int told_too_late(const struct client *client, struct err *err)
+{
+	const struct exchange *exchange = client->exchange;
+	long sent = 0;
+
+	curl_easy_getinfo(client->curl, CURLINFO_REQUEST_SIZE, &sent);
+	if (sent == 0)
+		return err_set(err, ERR_TIMEOUT, "ask %s: no connection within %ld s", client->base,
+			       CONNECT_S);
+	return err_set(err, ERR_TIMEOUT, "ask %s: %s for %ld s", client->base,
+		       exchange->status < 200 ? "no answer" : "nothing more of its answer",
+		       patience_s(exchange));
 }
 
 static int told_by_curl(const struct client *client, CURLcode code, const char *why,
@@ -194,8 +213,8 @@ static int told_by_curl(const struct client *client, CURLcode code, const char *
 	enum err_kind kind = ERR_AWAY;
 
 	if (code == CURLE_OPERATION_TIMEDOUT)
-		kind = ERR_TIMEOUT;
-	else if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
+		return told_too_late(client, err);
+	if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
 		kind = ERR_INVALID;
 	return err_set(err, kind, "ask %s: %s", client->base,
 		       why[0] ? why : curl_easy_strerror(code));
@@ -218,7 +237,7 @@ int client_send(struct client *client, struct exchange *exchange, struct err *er
 	curl_easy_setopt(client->curl, CURLOPT_URL, url.data);
 	curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(client->curl, CURLOPT_ERRORBUFFER, why);
-	set_rules(client->curl);
+	set_rules(client->curl, exchange);
 	set_method(client->curl, exchange);
 	set_callbacks(client->curl, client);
 	code = curl_easy_perform(client->curl);

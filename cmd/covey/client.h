@@ -25,6 +25,7 @@ struct exchange {
 	const char *headers[8];	/* "Name: value"; ends with NULL */
 	int body;		/* PUT: read from this descriptor; else -1 */
 	uint64_t body_size;	/* UINT64_MAX: until its end */
+	uint64_t wait_s;	/* the node was asked to take so much longer, s */
 	const char *progress;	/* what to call the transfer on a terminal; NULL: keep quiet */
 	/* The content of a 200 or 206, as it comes; -1 stops.  NULL: into content. */
 	int (*sink)(struct exchange *, const void *, size_t, struct err *);

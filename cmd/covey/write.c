@@ -4,15 +4,14 @@
 int write_init(struct write *write, const char *async, const char *wait, struct err *err)
 {
 	struct write fresh = { .async = async != NULL };
-	uint64_t seconds;
 
 	if (async != NULL && wait != NULL)
 		return err_set(err, ERR_INVALID, "--async goes without --wait");
-	if (wait != NULL && command_number("--wait", wait, 1, WRITE_WAIT_MAX, &seconds, err) < 0)
+	if (wait != NULL && command_number("--wait", wait, 1, WRITE_WAIT_MAX, &fresh.wait_s, err) < 0)
 		return -1;
 	if (wait != NULL)
 		snprintf(fresh.prefer, sizeof fresh.prefer, "Prefer: wait=%llu",
-			 (unsigned long long)seconds);
+			 (unsigned long long)fresh.wait_s);
 	else if (async != NULL)
 		snprintf(fresh.prefer, sizeof fresh.prefer, "Prefer: respond-async");
 	*write = fresh;
@@ -27,6 +26,7 @@ void write_ask(const struct write *write, struct exchange *exchange)
 		i++;
 	if (write->prefer[0] != '\0')
 		exchange->headers[i] = write->prefer;
+	exchange->wait_s = write->wait_s;
 }
 
 /* A line of JSON: {href, version, status, state}, the last as Version-State. */

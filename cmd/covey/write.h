@@ -16,6 +16,7 @@
 
 struct write {
 	char prefer[40];	/* a header line, or "" */
+	uint64_t wait_s;	/* of --wait, or 0 */
 	bool async;
 	bool json, quiet;	/* how to tell the outcome */
 };
