@@ -405,6 +405,9 @@ checks() { curl -sf "$1/.covey/metrics" | sed -n 's/^covey_checks_total{result="
 		[ "$(code "${URLS[i]}/u/same?versions&format=json")" = 200 ]
 		[ "$(header Version-State)" = confirmed ]
 		[ "$(jq -c '[length, (map(.node) | unique | length), .[0].current]' body)" = '[3,3,true]' ]
+		middle=$(jq -r '.[1].version' body)
+		[ "$(curl -sf "${URLS[i]}/u/same?versions&format=json&limit=1&after=$(jq -r '.[0].version' body)" |
+			jq -c 'map([.version, .current])')" = "[[\"$middle\",false]]" ]
 		[ "$(curl -sf "${URLS[i]}/u/?format=text")" = "$(curl -sf "${URLS[1]}/u/?format=text")" ]
 		jq -r '.[].version' body | while read -r version; do
 			curl -sf "${URLS[i]}/u/same?version=$version" | grep -q '^[123]$'
