@@ -9,10 +9,10 @@ VERSION    := 0.1.0
 # What to build from, with and try it with, as Debian 12 names it: the only list there is.
 BUILD_DEPS := gcc make pkg-config libc6-dev libcurl4-openssl-dev libyaml-dev libinih-dev \
               libsodium-dev libssl-dev libsystemd-dev libjansson-dev curl
+MODEL_DEPS := spin gcc libc6-dev
 TEST_DEPS  := bats jq attr iproute2 iputils-ping procps util-linux openssl clang libclang-rt-14-dev \
               clang-tidy mandoc shellcheck python3 systemd rsync tar wget e2fsprogs patch \
-              libfaketime $(MODEL_DEPS)
-MODEL_DEPS := spin gcc libc6-dev
+              libfaketime netbase $(MODEL_DEPS)
 BENCH_DEPS := nginx-light wrk
 SOAK_DEPS  := valgrind binutils
 
