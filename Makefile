@@ -12,7 +12,7 @@ BUILD_DEPS := gcc make pkg-config libc6-dev libcurl4-openssl-dev libyaml-dev lib
 MODEL_DEPS := spin gcc libc6-dev
 TEST_DEPS  := bats jq attr iproute2 iputils-ping procps util-linux openssl clang libclang-rt-14-dev \
               clang-tidy mandoc shellcheck python3 systemd rsync tar wget e2fsprogs patch \
-              libfaketime netbase $(MODEL_DEPS)
+              libfaketime netbase debootstrap systemd-container $(MODEL_DEPS)
 BENCH_DEPS := nginx-light wrk
 SOAK_DEPS  := valgrind binutils
 

@@ -38,6 +38,8 @@
 # Hosts in network namespaces: see tests/hosts; `need hosts` first, then
 #   hosts up 3; hosts exec 1 CMD...; hosts split 1,2 3; hosts heal   (down is teardown's)
 #   spawn_on H NAME CMD...   spawn, in host H
+# Machines that boot systemd: see tests/machines; `need machines` first, then
+#   hosts up 1; machines up 1; machines exec 1 CMD...   (down is teardown's)
 #
 # Write `run CMD`, then the exact status: [ "$status" -eq 0 ].
 # shellcheck shell=bash
@@ -90,6 +92,7 @@ covey_setup() {
 covey_teardown() {
 	local failed=0 report log
 	[ -n "${D-}" ] || return 0
+	[ ! -d "$D/machines" ] || machines down || failed=1
 	_end_leftovers
 	for report in "$D"/sanitizer.*; do
 		[ -e "$report" ] || continue
@@ -329,6 +332,9 @@ need() {
 	case $1 in
 	hosts)
 		"$TOP/tests/hosts" can || skip "NOT RUN: no network namespaces here (neither root nor unshare -Urn)" ;;
+	machines)
+		local lacks
+		lacks=$(machines can 2>&1) || skip "NOT RUN: no machines that boot systemd here: $lacks" ;;
 	space)
 		local free
 		free=$(df --output=avail -B1 "$D" | tail -n 1)
@@ -341,6 +347,9 @@ need() {
 }
 
 hosts() { "$TOP/tests/hosts" "$@"; }
+
+# $$ is the test's own shell, also in a subshell of it.
+machines() { MACHINES_OWNER=$$ "$TOP/tests/machines" "$@"; }
 
 spawn_on() {
 	local host=$1 name=$2
