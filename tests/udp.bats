@@ -35,7 +35,8 @@ all_settled() {
 
 # counter H DIRECTION BY: messages about versions
 counter() { "$TOP/tests/ask-versions" "$D/h$1/store/run/version.sock" stats |
-	sed -n "s/^covey_messages_total{.*direction=\"$2\",by=\"$3\"} //p" | paste -sd+ | bc; }
+	sed -n "s/^covey_messages_total{.*direction=\"$2\",by=\"$3\"} //p" |
+	awk '{ sum += $1 } END { if (NR) print sum }'; }
 
 start_hosts() {
 	local h
