@@ -40,6 +40,16 @@
 #   spawn_on H NAME CMD...   spawn, in host H
 # Machines that boot systemd: see tests/machines; `need machines` first, then
 #   hosts up 1; machines up 1; machines exec 1 CMD...   (down is teardown's)
+#   package [VERSION]        prints the path of this checkout's Debian package, built when
+#                            what it is built from has changed
+#   readme_block WORD        prints the first sh block of README in which WORD stands
+#   load URL...              tests/steady-load in host 1 until end_load, which fails if a request did
+# Machines 1..N for all tests of a file, whose $D are their own, with the package installed:
+#   setup_file() { shared_machines N; }   teardown_file() { end_shared_machines; }
+#   setup() { covey_setup; need machines; }
+#   machine CMD..., host CMD..., as `machine exec 1 ls`   machines and hosts, of these
+#   on I CMD...              run in machine I
+#   http I CURL-ARG...       `code`, in host I
 #
 # Write `run CMD`, then the exact status: [ "$status" -eq 0 ].
 # shellcheck shell=bash
@@ -349,7 +359,61 @@ need() {
 hosts() { "$TOP/tests/hosts" "$@"; }
 
 # $$ is the test's own shell, also in a subshell of it.
-machines() { MACHINES_OWNER=$$ "$TOP/tests/machines" "$@"; }
+machines() { MACHINES_OWNER=${MACHINES_OWNER:-$$} "$TOP/tests/machines" "$@"; }
+
+package() {
+	local build=$TOP/build/tests/package${1:+-$1} deb lock
+	mkdir -p "$build"
+	exec {lock}>"$build/lock"
+	flock "$lock"
+	deb=$(compgen -G "$build/deb/covey_*.deb") || :
+	if [ -z "$deb" ] || [ -n "$(cd "$TOP" && find Makefile README.md cmd conf include lib systemd -newer "$deb" -print -quit)" ]; then
+		make -C "$TOP" --no-print-directory deb B="$build" ${1:+VERSION="$1"} >"$build/log" 2>&1 {lock}>&- ||
+			{ tail "$build/log" >&2; return 1; }
+		deb=$(compgen -G "$build/deb/covey_*.deb") || return
+	fi
+	exec {lock}>&-
+	echo "$deb"
+}
+
+readme_block() {
+	awk -v word="$1" '
+		/^```/ { if (inside && found) { printf "%s", block; exit }; inside = !inside; block = ""; found = 0; next }
+		inside { block = block $0 "\n"; if (index($0, word)) found = 1 }' "$TOP/README.md" | grep .
+}
+
+shared_machines() {
+	local i
+	covey_setup
+	export SHARED=$D MACHINES_OWNER=$$
+	machines can >/dev/null 2>&1 || return 0
+	machines provide "$(package)" || return
+	hosts up "$1"
+	for ((i = 1; i <= $1; i++)); do machines up $i && machines put $i "$(package)" root/ || return; done
+	for ((i = 1; i <= $1; i++)); do on $i sh -ec "cd; $(readme_block 'apt install ./covey_')" < <(yes) || return; done
+}
+
+end_shared_machines() {
+	D=$SHARED COVEY_TEST_MARK=$SHARED BATS_TEST_COMPLETED=1 covey_teardown
+}
+
+machine() { D=$SHARED COVEY_TEST_MARK=$SHARED machines "$@"; }
+host() { D=$SHARED COVEY_TEST_MARK=$SHARED hosts "$@"; }
+on() { machine exec "$@"; }
+http() {
+	host exec "$1" curl -s -m "${CURL_SECONDS:-30}" -o "$D/body" -D "$D/headers" -w '%{http_code}' "${@:2}"
+}
+
+load() {
+	spawn load env D="$SHARED" "$TOP/tests/hosts" exec 1 "$TOP/tests/steady-load" "$@"
+	LOAD_PID=$PID
+}
+
+end_load() {
+	stop "$LOAD_PID" || return
+	cat "$D/load.log"
+	[ "$STOPPED" -eq 0 ]
+}
 
 spawn_on() {
 	local host=$1 name=$2
