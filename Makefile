@@ -10,7 +10,7 @@ VERSION    := 0.1.0
 BUILD_DEPS := gcc make pkg-config libc6-dev libcurl4-openssl-dev libyaml-dev libinih-dev \
               libsodium-dev libssl-dev libsystemd-dev libjansson-dev curl
 MODEL_DEPS := spin gcc libc6-dev
-TEST_DEPS  := bats jq attr iproute2 iputils-ping procps util-linux openssl clang libclang-rt-14-dev \
+TEST_DEPS  := bats lintian jq attr iproute2 iputils-ping procps util-linux openssl clang libclang-rt-14-dev \
               clang-tidy mandoc shellcheck python3 systemd rsync tar wget e2fsprogs patch \
               libfaketime netbase debootstrap systemd-container $(MODEL_DEPS)
 BENCH_DEPS := nginx-light wrk
@@ -68,6 +68,9 @@ $B/obj/%.o: %.c
 	@mkdir -p $(@D)
 	@echo '  cc $<'
 	$(Q)$(COMPILE) -c -o $@ $<
+
+# It has the sample configuration inside.
+$B/obj/cmd/covey/init.o: conf/covey.yaml
 
 $B/libcovey.a: $(LIB_OBJECTS)
 	@rm -f $@

@@ -134,7 +134,7 @@ drop_in() {
 
 @test "an upgrade of the package under load: no request fails, and the new programs serve" {
 	on 1 mkdir -p /root/next
-	machine put 1 "$(package $NEXT)" root/next/
+	machine put 1 "$(package "$NEXT")" root/next/
 	[ "$(http 1 $URL/.covey/healthz)" = 200 ]
 	was=$(pid_of covey-httpd)
 	load $URL
@@ -143,7 +143,7 @@ drop_in() {
 	end_load
 	[ "$(pid_of covey-httpd)" -ne "$was" ]
 	[ "$(on 1 readlink "/proc/$(pid_of covey-httpd)/exe")" = /usr/bin/covey-httpd ]
-	on 1 covey --version | grep -F $NEXT
+	on 1 covey --version | grep -F "$NEXT"
 }
 
 @test "it leaves when idle, and the next request starts it again" {

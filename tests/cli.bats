@@ -250,7 +250,7 @@ time.sleep(300)' "$(port 1)"
 	log=$!
 	run covey rm --wait 3 f
 	[ "$status" -eq 75 ]
-	[ "$output" = "covey: ask $URL: no answer for 63 s" ]
+	[ "$output" = "covey: ask $URL (\$COVEY_NODE): no answer for 63 s" ]
 	status=0; wait $stopped || status=$?
 	[ $status -eq 75 ]
 	[[ $(cat stopped) == *"covey: ask http://127.0.0.1:$(port 1): nothing more of its answer for 60 s" ]]

@@ -345,6 +345,11 @@ need() {
 	machines)
 		local lacks
 		lacks=$(machines can 2>&1) || skip "NOT RUN: no machines that boot systemd here: $lacks" ;;
+	mounts)
+		local user=()
+		[ "$(id -u)" = 0 ] || user=(-r)
+		unshare "${user[@]}" -m mount --bind "$D" /etc 2>/dev/null ||
+			skip "NOT RUN: no mount namespaces here (neither root nor unshare -rm)" ;;
 	space)
 		local free
 		free=$(df --output=avail -B1 "$D" | tail -n 1)
