@@ -35,7 +35,7 @@ struct worker {
 	struct conn *conns;		/* all of them */
 	struct conn *spare;		/* closed ones, to be used again */
 	unsigned spare_count;
-	struct task stop;		/* close what is idle, finish the rest */
+	struct task stop;		/* hasten what is idle, finish the rest */
 	/* Other roles of this node; NULL without a group key. */
 	struct caller *version, *sync, *discover;
 	struct question *questions;	/* for covey-versiond, at the end of this round (ask.h) */
@@ -57,7 +57,7 @@ struct httpd {
 	struct worker *workers;
 	unsigned worker_count;
 	atomic_uint connections;
-	atomic_bool draining;
+	atomic_bool draining;		/* to stop: every answer that begins now is its connection's last */
 	struct memory *memory;		/* which paths were checked when (memory.h) */
 	struct mime *mime;
 	char *state_directory;		/* STORE/state */

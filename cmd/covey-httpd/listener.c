@@ -10,6 +10,7 @@
 #include "settle.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -171,7 +172,7 @@ static void stop_worker(struct task *task)
 {
 	struct worker *w = CONTAINER_OF(task, struct worker, stop);
 
-	conn_close_idle(w);
+	conn_stop_all(w);
 }
 
 static void open_callers(struct worker *w)
@@ -237,15 +238,22 @@ int listener_start(struct httpd *h, struct err *err)
 	return watch_start(h->loop, &h->listener, EPOLLIN, err);
 }
 
+/* Nobody else will serve those who wait in the queue of a listener of one's own. */
+static void accept_rest(struct httpd *h)
+{
+	struct pollfd queue = { .fd = h->listener.fd, .events = POLLIN };
+
+	while (!atomic_load(&h->paused) && poll(&queue, 1, 0) > 0)
+		accept_some(&h->listener, EPOLLIN);
+	shutdown(h->listener.fd, SHUT_RDWR);	/* who comes now is refused */
+}
+
 void listener_stop(struct httpd *h)
 {
 	/* So that the count does not reach zero while connections are asked to end. */
 	atomic_fetch_add(&h->connections, 1);
-	if (!h->service->inetd && !h->service->supervised) {
-		/* Nobody else will serve those who wait in the queue; the next ones are refused. */
-		accept_some(&h->listener, EPOLLIN);
-		shutdown(h->listener.fd, SHUT_RDWR);
-	}
+	if (!h->service->inetd && !h->service->supervised)
+		accept_rest(h);
 	atomic_store(&h->draining, true);
 	watch_stop(&h->listener);
 	for (unsigned i = 0; i < h->worker_count; i++)
