@@ -28,21 +28,8 @@ setup() {
 		systemctl -q enable --now covey.target' >/dev/null 2>&1
 }
 
-state() { on 1 systemctl show -P ActiveState "$1"; }
-is() { [ "$(state "$1")" = "$2" ]; }
-pid_of() { on 1 systemctl show -P MainPID "$1.service"; }
-
 # configure YAML: more lines of the shipped configuration, from the next start on
 configure() { on 1 sh -c "cat /usr/share/covey/covey.yaml - >$CONF" <<<"$1"; }
-
-# drop_in UNIT LINE...
-drop_in() {
-	local unit=$1
-	shift
-	on 1 mkdir -p "/etc/systemd/system/$unit.d"
-	printf '%s\n' "$@" | on 1 sh -c "cat >/etc/systemd/system/$unit.d/test.conf"
-	on 1 systemctl daemon-reload
-}
 
 @test "what README says installs it: nothing runs before it is enabled, then it serves on loopback" {
 	on 1 dpkg -s covey | grep -qx 'Status: install ok installed'
@@ -97,18 +84,18 @@ drop_in() {
 @test "a role killed by -9 comes back, and nothing is lost" {
 	bytes 300000 1 >a
 	[ "$(http 1 -T a $URL/f)" != 202 ]
-	was=$(pid_of covey-httpd)
+	was=$(pid_of 1 httpd)
 	[ "$was" -gt 0 ]
 	on 1 kill -9 "$was"
 	[ "$(http 1 $URL/f)" = 200 ]
 	cmp body a
-	[ "$(pid_of covey-httpd)" -ne "$was" ]
+	[ "$(pid_of 1 httpd)" -ne "$was" ]
 	on 1 systemctl start covey-syncd.service
-	was=$(pid_of covey-syncd)
+	was=$(pid_of 1 syncd)
 	on 1 kill -9 "$was"
-	back() { now=$(pid_of covey-syncd) && [ "$now" -gt 0 ] && [ "$now" -ne "$was" ]; }
+	back() { now=$(pid_of 1 syncd) && [ "$now" -gt 0 ] && [ "$now" -ne "$was" ]; }
 	wait_until 10 back
-	is covey-syncd.service active
+	is 1 covey-syncd.service active
 }
 
 @test "20 restarts of covey-httpd under load: no request fails" {
@@ -124,10 +111,10 @@ drop_in() {
 	[ "$(http 1 $URL/.covey/healthz)" = 200 ]
 	load $URL
 	for ((i = 0; i < 5; i++)); do
-		was=$(pid_of covey-httpd)
+		was=$(pid_of 1 httpd)
 		on 1 systemctl restart covey.target
 		[ "$(http 1 $URL/.covey/healthz)" = 200 ]
-		[ "$(pid_of covey-httpd)" -ne "$was" ]
+		[ "$(pid_of 1 httpd)" -ne "$was" ]
 	done
 	end_load
 }
@@ -136,13 +123,13 @@ drop_in() {
 	on 1 mkdir -p /root/next
 	machine put 1 "$(package "$NEXT")" root/next/
 	[ "$(http 1 $URL/.covey/healthz)" = 200 ]
-	was=$(pid_of covey-httpd)
+	was=$(pid_of 1 httpd)
 	load $URL
 	on 1 sh -ec 'DEBIAN_FRONTEND=noninteractive apt-get -y install /root/next/covey_*.deb'
 	[ "$(http 1 $URL/.covey/healthz)" = 200 ]
 	end_load
-	[ "$(pid_of covey-httpd)" -ne "$was" ]
-	[ "$(on 1 readlink "/proc/$(pid_of covey-httpd)/exe")" = /usr/bin/covey-httpd ]
+	[ "$(pid_of 1 httpd)" -ne "$was" ]
+	[ "$(on 1 readlink "/proc/$(pid_of 1 httpd)/exe")" = /usr/bin/covey-httpd ]
 	on 1 covey --version | grep -F "$NEXT"
 }
 
@@ -152,8 +139,8 @@ drop_in() {
 	echo one >f
 	[[ $(http 1 -T f $URL/idle) == 20[14] ]]
 	for ((i = 0; i < 3; i++)); do
-		wait_until 20 is covey-httpd.service inactive
-		is covey-httpd.socket active
+		wait_until 20 is 1 covey-httpd.service inactive
+		is 1 covey-httpd.socket active
 		[ "$(http 1 $URL/idle)" = 200 ]
 		cmp body f
 	done
@@ -164,7 +151,7 @@ drop_in() {
 	on 1 sh -exc "$block"
 	inetd_serves() {
 		[ "$(http 1 $URL/.covey/healthz)" = 200 ] &&
-			is covey-httpd-inetd.socket active && is covey-httpd.socket inactive && is covey-httpd.service inactive
+			is 1 covey-httpd-inetd.socket active && is 1 covey-httpd.socket inactive && is 1 covey-httpd.service inactive
 	}
 	inetd_serves
 	echo one >f
@@ -174,7 +161,7 @@ drop_in() {
 	on 1 systemctl restart covey.target
 	inetd_serves
 	on 1 systemctl stop covey.target
-	is covey-httpd-inetd.socket inactive
+	is 1 covey-httpd-inetd.socket inactive
 	on 1 systemctl start covey.target
 	inetd_serves
 	[ "$(http 1 $URL/inetd)" = 200 ]
@@ -182,8 +169,8 @@ drop_in() {
 	on 1 systemctl disable --now covey-httpd-inetd.socket
 	on 1 systemctl restart covey.target
 	[ "$(http 1 $URL/inetd)" = 200 ]
-	is covey-httpd.service active
-	is covey-httpd-inetd.socket inactive
+	is 1 covey-httpd.service active
+	is 1 covey-httpd-inetd.socket inactive
 }
 
 @test "stopped it refuses at once; started it serves what it had" {
@@ -219,10 +206,10 @@ drop_in() {
 		[ "$status" -ne 0 ]
 		[ "$status" -ne 28 ]
 	done
-	wait_until 10 is covey-httpd.socket inactive
+	wait_until 10 is 1 covey-httpd.socket inactive
 	run http 1 $URL/f
 	[ "$status" -eq 7 ]
-	is covey-httpd.service failed
+	is 1 covey-httpd.service failed
 	[ "$(on 1 systemctl show -P ExecMainStatus covey-httpd.service)" -eq 100 ]
 	[ "$(on 1 systemctl show -P NRestarts covey-httpd.service)" -eq 0 ]
 	[ "$(on 1 journalctl -o cat -u covey-httpd.service | grep -c nonsense)" -eq 1 ]
@@ -235,14 +222,14 @@ drop_in() {
 	[ "$(on 1 systemctl show -P WatchdogUSec covey-httpd.service)" = 30s ]
 	echo one >f
 	[[ $(http 1 -T f $URL/hang) == 20[14] ]]
-	drop_in covey-httpd.service '[Service]' WatchdogSec=1 TimeoutAbortSec=1
+	drop_in 1 covey-httpd.service '[Service]' WatchdogSec=1 TimeoutAbortSec=1
 	on 1 systemctl restart covey.target
 	[ "$(http 1 $URL/hang)" = 200 ]
-	was=$(pid_of covey-httpd)
+	was=$(pid_of 1 httpd)
 	on 1 kill -STOP "$was"
 	[ "$(http 1 $URL/hang)" = 200 ]
 	cmp body f
-	[ "$(pid_of covey-httpd)" -ne "$was" ]
+	[ "$(pid_of 1 httpd)" -ne "$was" ]
 	on 1 journalctl -u covey-httpd.service | grep -qi watchdog
 }
 

@@ -50,6 +50,12 @@
 #   machine CMD..., host CMD..., as `machine exec 1 ls`   machines and hosts, of these
 #   on I CMD...              run in machine I
 #   http I CURL-ARG...       `code`, in host I
+#   state I UNIT             its ActiveState on machine I; `is I UNIT active` compares
+#   pid_of I ROLE            process of covey-ROLE.service there
+#   drop_in I UNIT LINE...   a drop-in of these lines there, until no_drop_ins I
+#   machine_group N          makes machines 1..N a group, as `covey init` says it is done
+#   machines_settled N       for wait_until: all have one layout, of N members
+#   node I                   the URL of node I of it
 #
 # Write `run CMD`, then the exact status: [ "$status" -eq 0 ].
 # shellcheck shell=bash
@@ -407,6 +413,44 @@ host() { D=$SHARED COVEY_TEST_MARK=$SHARED hosts "$@"; }
 on() { machine exec "$@"; }
 http() {
 	host exec "$1" curl -s -m "${CURL_SECONDS:-30}" -o "$D/body" -D "$D/headers" -w '%{http_code}' "${@:2}"
+}
+
+state() { on "$1" systemctl show -P ActiveState "$2"; }
+is() { [ "$(state "$1" "$2")" = "$3" ]; }
+pid_of() { on "$1" systemctl show -P MainPID "covey-$2.service"; }
+
+drop_in() {
+	on "$1" mkdir -p "/etc/systemd/system/$2.d"
+	printf '%s\n' "${@:3}" | on "$1" sh -c "cat >/etc/systemd/system/$2.d/test.conf"
+	on "$1" systemctl daemon-reload
+}
+no_drop_ins() { on "$1" sh -ec 'rm -rf /etc/systemd/system/covey*.d; systemctl daemon-reload'; }
+
+node() { echo "http://10.79.0.$1:4720"; }
+
+machines_settled() {
+	local i seen=
+	for ((i = 1; i <= $1; i++)); do
+		seen+=$(host exec "$i" curl -s -m 5 "$(node "$i")/.covey/layout" | settled_line)$'\n'
+	done
+	is_settled "$1" <<<"$seen"
+}
+
+# as_init_says I OPTION...: covey init, and the commands that it prints for this node
+as_init_says() {
+	local i=$1
+	on "$i" sudo covey init --open --address "10.79.0.$i" "${@:2}" >"$D/init" || return
+	cat "$D/init"
+	on "$i" sh -exc "$(awk '/^next:/ { here = 1; next } /^[^ ]/ { here = 0 } here' "$D/init" | grep systemctl)"
+}
+
+machine_group() {
+	local i
+	as_init_says 1 </dev/null || return
+	for ((i = 2; i <= $1; i++)); do
+		on 1 sudo cat /etc/covey/group.key | as_init_says "$i" --join 10.79.0.1 || return
+	done
+	wait_until 60 machines_settled "$1"
 }
 
 load() {

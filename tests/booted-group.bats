@@ -1,0 +1,146 @@
+#!/usr/bin/env bats
+# Three machines that `covey init` made a group, each with systemd as PID 1 and the
+# units as they are shipped.
+load helpers
+
+setup_file() {
+	shared_machines 3
+	[ ! -d "$SHARED/machines" ] || machine_group 3
+}
+teardown_file() { end_shared_machines; }
+
+setup() {
+	covey_setup
+	need machines
+}
+
+ROLES='httpd versiond discoverd syncd'
+
+# put I PATH FILE: confirmed by now, or soon
+put() { [[ $(http "$1" -H 'Prefer: wait=20' -T "$3" "$(node "$1")$2") == 20[14] ]]; }
+
+# has I PATH FILE: confirmed, and these bytes
+has() {
+	[ "$(http "$1" "$(node "$1")$2")" = 200 ] && [ "$(header Version-State)" = confirmed ] && cmp body "$3"
+}
+
+@test "a group by covey init: put on one, read from the others, list, delete" {
+	bytes 300000 1 >a
+	put 1 /docs/a a
+	for i in 1 2 3; do has $i /docs/a a; done
+	[ "$(http 2 -X DELETE "$(node 2)/docs/a")" = 204 ]
+	for i in 1 2 3; do [ "$(http $i "$(node $i)/docs/a")" = 404 ]; done
+	# no command is told which node
+	run on 3 covey peers
+	[ "$status" -eq 0 ]
+	for i in 1 2 3; do [[ $output == *"m$i"* ]]; done
+	[ "$(on 2 covey layout show --json | jq '[.. | .epoch? // empty] | length > 0')" = true ]
+	echo b | on 3 covey put - /docs/b
+	[ "$(on 1 covey get /docs/b)" = b ]
+	on 2 covey status
+	on 2 covey check /docs/b
+	for i in 1 2 3; do [ -z "$(on $i systemctl --failed --no-legend)" ]; done
+}
+
+@test "each role killed by -9 on each machine comes back, and the group confirms" {
+	for role in $ROLES; do
+		for i in 1 2 3; do
+			# it is there when it has something to do
+			echo "$role $i" >f
+			put $i /kill f
+			has $i /kill f
+			on $i systemctl start "covey-$role.service"
+			was=$(pid_of $i "$role")
+			on $i kill -9 "$was"
+			back() { on $i systemctl start "covey-$role.service" && now=$(pid_of $i "$role") && [ "$now" -gt 0 ] && [ "$now" -ne "$was" ]; }
+			wait_until 20 back
+			for j in 1 2 3; do wait_until 20 has $j /kill f; done
+		done
+	done
+	wait_until 60 machines_settled 3
+}
+
+@test "a rolling restart of all roles under load: no request fails" {
+	load "$(node 1)" "$(node 2)" "$(node 3)"
+	for i in 1 2 3; do
+		on $i systemctl restart covey.target
+		# as one does it: the next one when this one is back
+		wait_until 60 machines_settled 3
+	done
+	end_load
+	echo after >f
+	put 2 /rolled f
+	for i in 1 2 3; do has $i /rolled f; done
+}
+
+@test "a machine without power is done without, and has everything when it is back" {
+	echo before >f
+	put 3 /power f
+	machine cut 3
+	echo meanwhile >f
+	put 1 /power f
+	has 2 /power f
+	machine up 3
+	wait_until 60 has 3 /power f
+	wait_until 60 machines_settled 3
+}
+
+@test "a machine powered off in good order is done without, and comes back by itself" {
+	machine off 2
+	echo meanwhile >f
+	put 1 /off f
+	has 3 /off f
+	machine up 2
+	wait_until 60 has 2 /off f
+	wait_until 60 machines_settled 3
+}
+
+@test "cut off from the others a machine says so, and is one of them again" {
+	echo before >f
+	put 1 /cut f
+	has 3 /cut f
+	host split 1,2 3
+	echo after >after
+	put 2 /cut after
+	has 1 /cut after
+	unconfirmed() { [ "$(http 3 "$(node 3)/cut")" = 200 ] && [[ $(header Version-State) == unconfirmed* ]] && cmp body f; }
+	wait_until 20 unconfirmed
+	host heal
+	wait_until 60 has 3 /cut after
+	wait_until 60 machines_settled 3
+}
+
+@test "each role that hangs is ended by the watchdog" {
+	drop_in 2 covey-.service '[Service]' WatchdogSec=2 TimeoutAbortSec=1
+	on 2 systemctl restart covey.target
+	for role in $ROLES; do
+		echo "$role" >f
+		put 2 /hang f
+		on 2 systemctl start "covey-$role.service"
+		was=$(pid_of 2 "$role")
+		on 2 kill -STOP "$was"
+		back() { on 2 systemctl start "covey-$role.service" && now=$(pid_of 2 "$role") && [ "$now" -gt 0 ] && [ "$now" -ne "$was" ]; }
+		wait_until 30 back
+		for i in 1 2 3; do wait_until 20 has $i /hang f; done
+	done
+	no_drop_ins 2
+	on 2 systemctl restart covey.target
+	wait_until 60 machines_settled 3
+}
+
+@test "an error that stays closes all of a node's sockets, and one command brings it back" {
+	echo before >f
+	put 3 /error f
+	on 3 sh -ec 'cp -a /etc/covey/covey.yaml /etc/covey/covey.yaml.good; echo "nonsense: here" >>/etc/covey/covey.yaml'
+	on 3 systemctl restart covey.target || :
+	closed() { [ -z "$(on 3 ss -Htuln)" ]; }
+	asked() { http 3 "$(node 3)/error" || closed; }
+	wait_until 30 asked
+	wait_until 30 closed
+	echo meanwhile >f
+	put 1 /error f
+	on 3 sh -ec 'mv /etc/covey/covey.yaml.good /etc/covey/covey.yaml'
+	on 3 systemctl restart covey.target
+	wait_until 60 has 3 /error f
+	wait_until 60 machines_settled 3
+}
