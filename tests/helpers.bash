@@ -394,14 +394,15 @@ readme_block() {
 }
 
 shared_machines() {
-	local i
+	local i install
 	covey_setup
 	export SHARED=$D MACHINES_OWNER=$$
+	install=$(readme_block 'apt install ./covey_') || { echo "README does not say how to install the package"; return 1; }
 	machines can >/dev/null 2>&1 || return 0
 	machines provide "$(package)" || return
 	hosts up "$1"
 	for ((i = 1; i <= $1; i++)); do machines up $i && machines put $i "$(package)" root/ || return; done
-	for ((i = 1; i <= $1; i++)); do on $i sh -ec "cd; $(readme_block 'apt install ./covey_')" < <(yes) || return; done
+	for ((i = 1; i <= $1; i++)); do on $i sh -ec "cd; $install" < <(yes) || return; done
 }
 
 end_shared_machines() {
