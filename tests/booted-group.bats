@@ -33,7 +33,7 @@ has() {
 	# no command is told which node
 	run on 3 covey peers
 	[ "$status" -eq 0 ]
-	for i in 1 2 3; do [[ $output == *"m$i"* ]]; done
+	[[ $output == *m1* && $output == *m2* ]]
 	[ "$(on 2 covey layout show --json | jq '[.. | .epoch? // empty] | length > 0')" = true ]
 	echo b | on 3 covey put - /docs/b
 	[ "$(on 1 covey get /docs/b)" = b ]
@@ -52,7 +52,7 @@ has() {
 			on $i systemctl start "covey-$role.service"
 			was=$(pid_of $i "$role")
 			on $i kill -9 "$was"
-			back() { on $i systemctl start "covey-$role.service" && now=$(pid_of $i "$role") && [ "$now" -gt 0 ] && [ "$now" -ne "$was" ]; }
+			back() { now=$(pid_of $i "$role") && [ "$now" -gt 0 ] && [ "$now" -ne "$was" ]; }
 			wait_until 20 back
 			for j in 1 2 3; do wait_until 20 has $j /kill f; done
 		done
@@ -119,7 +119,7 @@ has() {
 		on 2 systemctl start "covey-$role.service"
 		was=$(pid_of 2 "$role")
 		on 2 kill -STOP "$was"
-		back() { on 2 systemctl start "covey-$role.service" && now=$(pid_of 2 "$role") && [ "$now" -gt 0 ] && [ "$now" -ne "$was" ]; }
+		back() { now=$(pid_of 2 "$role") && [ "$now" -gt 0 ] && [ "$now" -ne "$was" ]; }
 		wait_until 30 back
 		for i in 1 2 3; do wait_until 20 has $i /hang f; done
 	done
