@@ -10,12 +10,13 @@ VERSION    := 0.1.0
 BUILD_DEPS := gcc make pkg-config libc6-dev libcurl4-openssl-dev libyaml-dev libinih-dev \
               libsodium-dev libssl-dev libsystemd-dev libjansson-dev curl
 MODEL_DEPS := spin gcc libc6-dev
+DEB_DEPS   := dpkg-dev binutils xz-utils
 TEST_DEPS  := bats lintian jq attr iproute2 iputils-ping procps util-linux openssl clang libclang-rt-14-dev \
               clang-tidy mandoc shellcheck python3 systemd rsync tar wget e2fsprogs patch \
-              libfaketime netbase debootstrap systemd-container $(MODEL_DEPS)
+              libfaketime netbase debootstrap systemd-container $(DEB_DEPS) $(MODEL_DEPS)
 BENCH_DEPS := nginx-light wrk
 SOAK_DEPS  := valgrind binutils
-DEB_DEPS   := dpkg-dev binutils xz-utils
+LONG_DEPS  := git
 
 PROGRAMS := covey covey-httpd covey-versiond covey-discoverd covey-syncd covey-check
 LIBS     := libcurl yaml-0.1 inih libsodium libcrypto libsystemd jansson
@@ -56,7 +57,7 @@ FUZZERS     := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/*.c))
 # A program is cmd/NAME.c, or every file of the folder cmd/NAME/.
 objects_of = $(patsubst %.c,$B/obj/%.o,$(wildcard cmd/$(1).c cmd/$(1)/*.c))
 
-.PHONY: all units fuzzers deps test-deps run test lint lint-deep fuzz model soak bench install deb uninstall help clean
+.PHONY: all units fuzzers deps test-deps run test test-long lint lint-deep fuzz model soak bench install deb uninstall help clean
 .SECONDARY:
 .SECONDEXPANSION:
 
@@ -146,6 +147,11 @@ test: test-deps		## lint, unit tests, short fuzzing and the bats suite, against 
 	@$(FUZZ_MAKE) --no-print-directory fuzzers
 	@tests/cases lint unit fuzz
 	tests/suite build/tests/lint.bats build/tests/unit.bats build/tests/fuzz.bats $(TEST_FILES)
+
+test-long: test-deps	## README's commands in a bare Debian, and more of systemd: an hour
+	$(call install_missing,$(LONG_DEPS) $(DEB_DEPS))
+	@$(MAKE) --no-print-directory SANITIZE=1 all
+	BATS_TEST_TIMEOUT=3600 $(BATS) tests/long/*.bats
 
 lint: test-deps		## layers, headers, names, shell, manuals
 	@tests/cases lint

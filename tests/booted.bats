@@ -37,7 +37,7 @@ configure() { on 1 sh -c "cat /usr/share/covey/covey.yaml - >$CONF" <<<"$1"; }
 	[[ $output != *enabled* ]]
 	[ -z "$(on 1 systemctl list-units --no-legend 'covey*')" ]
 	[ -z "$(on 1 ss -Htuln)" ]
-	block=$(readme_block 'apt install ./covey_')
+	block=$("$TOP/tests/readme" 'apt install ./covey_')
 	[[ $block == *'systemctl enable --now covey.target'* ]]
 	# what is installed already apt only says again
 	on 1 sh -exc "cd; $block" < <(yes)
@@ -73,7 +73,7 @@ configure() { on 1 sh -c "cat /usr/share/covey/covey.yaml - >$CONF" <<<"$1"; }
 	on 1 covey ls -R / | grep -q d/g
 	on 1 covey rm /d/g
 	on 1 covey status
-	run on 1 covey scrub
+	run on 1 sudo -u covey covey scrub
 	echo "$output"
 	[ "$status" -eq 0 ]
 	[ "$(stat -c %a "$ROOT/var/lib/covey/tree/d/f")" = 640 ]
@@ -147,7 +147,7 @@ configure() { on 1 sh -c "cat /usr/share/covey/covey.yaml - >$CONF" <<<"$1"; }
 }
 
 @test "the inetd variant is chosen by one command, and stays chosen until it is taken back" {
-	block=$(readme_block covey-httpd-inetd.socket)
+	block=$("$TOP/tests/readme" covey-httpd-inetd.socket)
 	on 1 sh -exc "$block"
 	inetd_serves() {
 		[ "$(http 1 $URL/.covey/healthz)" = 200 ] &&

@@ -42,7 +42,6 @@
 #   hosts up 1; machines up 1; machines exec 1 CMD...   (down is teardown's)
 #   package [VERSION]        prints the path of this checkout's Debian package, built when
 #                            what it is built from has changed
-#   readme_block WORD        prints the first sh block of README in which WORD stands
 #   load URL...              tests/steady-load in host 1 until end_load, which fails if a request did
 # Machines 1..N for all tests of a file, whose $D are their own, with the package installed:
 #   setup_file() { shared_machines N; }   teardown_file() { end_shared_machines; }
@@ -387,17 +386,11 @@ package() {
 	echo "$deb"
 }
 
-readme_block() {
-	awk -v word="$1" '
-		/^```/ { if (inside && found) { printf "%s", block; exit }; inside = !inside; block = ""; found = 0; next }
-		inside { block = block $0 "\n"; if (index($0, word)) found = 1 }' "$TOP/README.md" | grep .
-}
-
 shared_machines() {
 	local i install
 	covey_setup
 	export SHARED=$D MACHINES_OWNER=$$
-	install=$(readme_block 'apt install ./covey_') || { echo "README does not say how to install the package"; return 1; }
+	install=$("$TOP/tests/readme" 'apt install ./covey_' | grep 'apt install') || return
 	machines can >/dev/null 2>&1 || return 0
 	machines provide "$(package)" || return
 	hosts up "$1"
