@@ -52,7 +52,7 @@ has() {
 			on $i systemctl start "covey-$role.service"
 			was=$(pid_of $i "$role")
 			on $i kill -9 "$was"
-			back() { now=$(pid_of $i "$role") && [ "$now" -gt 0 ] && [ "$now" -ne "$was" ]; }
+			back() { now=$(pid_of "$i" "$role") && [ "$now" -gt 0 ] && [ "$now" -ne "$was" ]; }
 			wait_until 20 back
 			for j in 1 2 3; do wait_until 20 has $j /kill f; done
 		done

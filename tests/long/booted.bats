@@ -9,7 +9,7 @@ setup() {
 }
 
 @test "README's other way to install, from source: each of its lines" {
-	deps=$(sed -n 's/^BUILD_DEPS := //p; /^BUILD_DEPS/,/[^\\]$/ s/^  *//p' "$TOP/Makefile" | tr -d '\\' | xargs)
+	deps=$(make -s -C "$TOP" -f Makefile -f - print-deps <<<'print-deps:; @echo $(BUILD_DEPS)')
 	[[ $deps == *gcc* && $deps == *libyaml-dev* ]]
 	# shellcheck disable=SC2086  # words
 	machines provide --no-install-recommends $deps
@@ -50,7 +50,7 @@ setup() {
 		echo "without $i" >f
 		[[ $(http $other -H 'Prefer: wait=20' -T f "${all[other - 1]}/power") == 20[14] ]]
 		machine up $i
-		there() { [ "$(http $i "${all[i - 1]}/power")" = 200 ] && [ "$(header Version-State)" = confirmed ] && cmp body f; }
+		there() { [ "$(http "$i" "${all[i - 1]}/power")" = 200 ] && [ "$(header Version-State)" = confirmed ] && cmp body f; }
 		wait_until 60 there
 		wait_until 60 machines_settled 5
 	done
