@@ -181,22 +181,29 @@ bench: test-deps	## compare the release build with nginx on this machine
 # What goes where; @bindir@ in a unit is where the programs are.
 bindir      = $(DESTDIR)$(PREFIX)/bin
 unitdir     = $(DESTDIR)$(PREFIX)/lib/systemd/system
+generators  = $(DESTDIR)$(PREFIX)/lib/systemd/system-generators
 mandir      = $(DESTDIR)$(PREFIX)/share/man
 confdir     = $(DESTDIR)$(SYSCONFDIR)/covey
 SYSUSERS    = $(DESTDIR)$(PREFIX)/lib/sysusers.d/covey.conf
 TMPFILES    = $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/covey.conf
+PRESET      = $(DESTDIR)$(PREFIX)/lib/systemd/system-preset/50-covey.preset
 COMPLETIONS = $(DESTDIR)$(PREFIX)/share/bash-completion/completions/covey
 UNITS       = $(wildcard systemd/*.service systemd/*.socket systemd/*.target systemd/*.timer)
+DROP_INS    = $(wildcard systemd/*.d/*.conf)
 MANUALS     = $(wildcard cmd/*.[1-8] conf/*.[1-8])
 
 install: all		## programs, units, manuals, sample configuration; DESTDIR= PREFIX=
-	install -d $(bindir) $(unitdir)/covey-.service.d $(confdir)
+	install -d $(bindir) $(unitdir) $(generators) $(confdir)
 	install $(PROGRAMS:%=$B/bin/%) $(bindir)
 	for u in $(UNITS); do sed 's,@bindir@,$(PREFIX)/bin,' $$u > $(unitdir)/$${u#*/} || exit; done
-	install -m 644 systemd/covey-.service.d/10-common.conf $(unitdir)/covey-.service.d
+	for d in $(DROP_INS); do install -D -m 644 $$d $(unitdir)/$${d#*/} || exit; done
+	ln -sf covey-httpd.socket $(unitdir)/covey-http.socket
+	sed 's,@bindir@,$(PREFIX)/bin,' systemd/covey-generator > $(generators)/covey-generator
+	chmod 755 $(generators)/covey-generator
 	for m in $(MANUALS); do install -D -m 644 $$m $(mandir)/man$${m##*.}/$${m##*/} || exit; done
 	install -D -m 644 conf/covey.sysusers $(SYSUSERS)
 	install -D -m 644 conf/covey.tmpfiles $(TMPFILES)
+	install -D -m 644 systemd/covey.preset $(PRESET)
 	install -D -m 644 conf/covey.completion $(COMPLETIONS)
 	[ -e $(confdir)/covey.yaml ] || install -m 644 conf/covey.yaml $(confdir)
 
@@ -206,7 +213,8 @@ deb: deps		## a Debian package, build/deb/covey_VERSION_ARCH.deb; VERSION= B=
 
 uninstall:		## what install brought, but not the configuration
 	rm -f $(PROGRAMS:%=$(bindir)/%) $(UNITS:systemd/%=$(unitdir)/%) $(SYSUSERS) $(TMPFILES) $(COMPLETIONS)
-	rm -rf $(unitdir)/covey-.service.d
+	rm -f $(PRESET) $(unitdir)/covey-http.socket $(generators)/covey-generator
+	rm -rf $(sort $(dir $(DROP_INS:systemd/%=$(unitdir)/%)))
 	for m in $(MANUALS); do rm -f $(mandir)/man$${m##*.}/$${m##*/}; done
 
 clean:			## remove everything built

@@ -3,14 +3,19 @@
  *
  * The units as installed serve conf/covey.yaml.  It is systemd that opens
  * the sockets, so where a configuration says otherwise systemd must be told
- * too: this prints, file by file, what to put where.  Where nothing differs
- * nothing is printed.
+ * too, and a group has more to start than a node alone.  This prints, file
+ * by file, what to put where, or writes it below a directory: so it is
+ * called by covey-generator.  Where nothing differs there is nothing to say.
  */
 #include "command.h"
 
+#include "buf.h"
 #include "conf.h"
+#include "file.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #define UNITS "/etc/systemd/system"
 #define DROP_IN "50-address.conf"
@@ -26,66 +31,115 @@ struct internet_unit {
 	const char *shipped;
 };
 
-static const struct internet_unit http = { "covey-httpd", "ListenStream", "127.0.0.1:4720" };
-static const struct internet_unit inetd = { "covey-httpd-inetd", "ListenStream", "127.0.0.1:4720" };
-static const struct internet_unit discovery = { "covey-discoverd-udp", "ListenDatagram",
+static const struct internet_unit http = { "covey-httpd.socket", "ListenStream", "127.0.0.1:4720" };
+static const struct internet_unit inetd = { "covey-httpd-inetd.socket", "ListenStream",
+					    "127.0.0.1:4720" };
+static const struct internet_unit discovery = { "covey-discoverd-udp.socket", "ListenDatagram",
 						"127.0.0.1:4721" };
-static const struct internet_unit versions = { "covey-versiond-udp", "ListenDatagram",
+static const struct internet_unit versions = { "covey-versiond-udp.socket", "ListenDatagram",
 					       "127.0.0.1:4722" };
 
 static const struct {
 	const char *unit;
 	const char *socket;		/* in node.run */
 } local_units[] = {
-	{ "covey-discoverd", "discover.sock" },
-	{ "covey-versiond", "version.sock" },
-	{ "covey-syncd", "sync.sock" },
+	{ "covey-discoverd.socket", "discover.sock" },
+	{ "covey-versiond.socket", "version.sock" },
+	{ "covey-syncd.socket", "sync.sock" },
 };
 #define LOCAL_UNITS (sizeof local_units / sizeof local_units[0])
 
+/* What a group starts besides covey-httpd. */
+#define GROUP_WANTS "covey-discoverd.service covey-versiond.socket covey-versiond-udp.socket " \
+		    "covey-syncd.socket"
+
+struct units {
+	const struct conf *conf;
+	const char *config;		/* its file, absolute */
+	const char *directory;		/* to write below; NULL: print, each headed by its file */
+};
+
+static int write_drop_in(const char *directory, const char *unit, struct str text, struct err *err)
+{
+	struct buf path = BUF_INIT;
+	int rc;
+
+	buf_addf(&path, "%s/%s.d", directory, unit);
+	if (mkdir(path.data, 0755) < 0 && errno != EEXIST) {
+		rc = err_sys(err, "make directory %s", path.data);
+	} else {
+		buf_adds(&path, "/" DROP_IN);
+		rc = file_replace(path.data, text, 0644, err);
+	}
+	buf_clear(&path);
+	return rc;
+}
+
+/* The text is used up. */
+static int put_drop_in(const struct units *units, const char *unit, struct buf *text,
+		       struct err *err)
+{
+	int rc = 0;
+
+	if (units->directory != NULL)
+		rc = write_drop_in(units->directory, unit, buf_str(text), err);
+	else
+		printf("# " UNITS "/%s.d/" DROP_IN "\n%s\n", unit, text->data);
+	buf_clear(text);
+	return rc;
+}
+
 /* A percent sign begins a specifier in every setting. */
-static void print_plain(const char *text)
+static void add_plain(struct buf *to, const char *text)
 {
 	for (; *text != '\0'; text++)
-		fputs(*text == '%' ? "%%" : (char[]){ *text, '\0' }, stdout);
+		buf_adds(to, *text == '%' ? "%%" : (char[]){ *text, '\0' });
 }
 
 /* In settings that are lists of words, and in tmpfiles.d(5). */
-static void print_word(const char *text)
+static void add_word(struct buf *to, const char *text)
 {
 	if (strpbrk(text, " \t\"'\\") == NULL) {
-		print_plain(text);
+		add_plain(to, text);
 		return;
 	}
-	putchar('"');
+	buf_addc(to, '"');
 	for (; *text != '\0'; text++) {
 		if (*text == '"' || *text == '\\')
-			putchar('\\');
-		print_plain((char[]){ *text, '\0' });
+			buf_addc(to, '\\');
+		add_plain(to, (char[]){ *text, '\0' });
 	}
-	putchar('"');
+	buf_addc(to, '"');
 }
 
-static void print_internet(const struct internet_unit *unit, const struct conf_listen *listen)
+static int put_internet(const struct units *units, const struct internet_unit *unit,
+			const struct conf_listen *listen, struct err *err)
 {
-	char text[ADDRESS_TEXT];
+	char address[ADDRESS_TEXT];
+	struct buf text = BUF_INIT;
 
 	if (!listen->given ||
-	    strcmp(address_format(text, &listen->address), unit->shipped) == 0)
-		return;
-	printf("# " UNITS "/%s.socket.d/" DROP_IN "\n[Socket]\n%s=\n%s=%s\nFreeBind=yes\n\n",
-	       unit->unit, unit->kind, unit->kind, text);
+	    strcmp(address_format(address, &listen->address), unit->shipped) == 0)
+		return 0;
+	buf_addf(&text, "[Socket]\n%s=\n%s=%s\nFreeBind=yes\n", unit->kind, unit->kind, address);
+	return put_drop_in(units, unit->unit, &text, err);
 }
 
-static void print_local(const char *run)
+static int put_locals(const struct units *units, struct err *err)
 {
+	const char *run = units->conf->node.run;
+	struct buf text = BUF_INIT;
+
+	if (strcmp(run, SHIPPED_RUN) == 0)
+		return 0;
 	for (size_t i = 0; i < LOCAL_UNITS; i++) {
-		printf("# " UNITS "/%s.socket.d/" DROP_IN "\n[Socket]\n"
-		       "ListenSequentialPacket=\nListenSequentialPacket=",
-		       local_units[i].unit);
-		print_plain(run);
-		printf("/%s\n\n", local_units[i].socket);
+		buf_adds(&text, "[Socket]\nListenSequentialPacket=\nListenSequentialPacket=");
+		add_plain(&text, run);
+		buf_addf(&text, "/%s\n", local_units[i].socket);
+		if (put_drop_in(units, local_units[i].unit, &text, err) < 0)
+			return -1;
 	}
+	return 0;
 }
 
 static bool in_home(const char *path)
@@ -98,78 +152,108 @@ static bool in_home(const char *path)
 	return false;
 }
 
-/* What the services may write, and which file they read. */
-static void print_services(const struct conf *conf, const char *config)
+/* Who makes the directories; a generator may not, so they are only printed. */
+static void print_moved(const char *const moved[2])
 {
-	const char *moved[] = {
+	struct buf text = BUF_INIT;
+
+	for (size_t i = 0; i < 2; i++)
+		if (moved[i] != NULL) {
+			buf_adds(&text, "d ");
+			add_word(&text, moved[i]);
+			buf_adds(&text, " 0750 covey covey -\n");
+		}
+	if (text.len > 0)
+		printf("# /etc/tmpfiles.d/covey-moved.conf\n%s\n", text.data);
+	buf_clear(&text);
+}
+
+/* What the services may write, and which file they read. */
+static int put_services(const struct units *units, struct err *err)
+{
+	const struct conf *conf = units->conf;
+	const char *config = units->config;
+	const char *const moved[2] = {
 		strcmp(conf->node.store, SHIPPED_STORE) ? conf->node.store : NULL,
 		strcmp(conf->node.run, SHIPPED_RUN) ? conf->node.run : NULL,
 	};
 	bool other_config = strcmp(config, SHIPPED_CONFIG) != 0;
+	struct buf text = BUF_INIT;
 
 	if (!other_config && moved[0] == NULL && moved[1] == NULL)
-		return;
-	puts("# " UNITS "/covey-.service.d/" DROP_IN "\n[Service]");
+		return 0;
+	buf_adds(&text, "[Service]\n");
 	if (other_config) {
-		fputs("Environment=COVEY_CONFIG=", stdout);
-		print_word(config);
-		putchar('\n');
+		buf_adds(&text, "Environment=COVEY_CONFIG=");
+		add_word(&text, config);
+		buf_addc(&text, '\n');
 	}
 	for (size_t i = 0; i < 2; i++)
 		if (moved[i] != NULL) {
-			fputs("ReadWritePaths=", stdout);
-			print_word(moved[i]);
-			putchar('\n');
+			buf_adds(&text, "ReadWritePaths=");
+			add_word(&text, moved[i]);
+			buf_addc(&text, '\n');
 		}
 	if (in_home(conf->node.store) || in_home(conf->node.run) || in_home(config))
-		puts("ProtectHome=read-only");
-	putchar('\n');
-	if (moved[0] == NULL && moved[1] == NULL)
-		return;
-	puts("# /etc/tmpfiles.d/covey-moved.conf");
-	for (size_t i = 0; i < 2; i++)
-		if (moved[i] != NULL) {
-			fputs("d ", stdout);
-			print_word(moved[i]);
-			puts(" 0750 covey covey -");
-		}
-	putchar('\n');
+		buf_adds(&text, "ProtectHome=read-only\n");
+	if (put_drop_in(units, "covey-.service", &text, err) < 0)
+		return -1;
+	if (units->directory == NULL)
+		print_moved(moved);
+	return 0;
 }
 
-static void print_units(const struct conf *conf, const char *config)
+static int put_group(const struct units *units, struct err *err)
 {
-	print_internet(&http, &conf->listen.http);
-	print_internet(&inetd, &conf->listen.http);
-	print_internet(&discovery, &conf->listen.discovery);
-	print_internet(&versions, &conf->listen.versions);
-	if (strcmp(conf->node.run, SHIPPED_RUN) != 0)
-		print_local(conf->node.run);
-	print_services(conf, config);
+	struct buf text = BUF_INIT;
+
+	if (units->conf->group.key_file == NULL)
+		return 0;
+	buf_adds(&text, "[Unit]\nWants=" GROUP_WANTS "\n");
+	return put_drop_in(units, "covey.target", &text, err);
 }
 
-enum { CONF };
+static int put_units(const struct units *units, struct err *err)
+{
+	const struct conf *conf = units->conf;
 
-static const struct command_option options[] = { OPTION_CONF, OPTION_END };
+	if (put_internet(units, &http, &conf->listen.http, err) < 0 ||
+	    put_internet(units, &inetd, &conf->listen.http, err) < 0 ||
+	    put_internet(units, &discovery, &conf->listen.discovery, err) < 0 ||
+	    put_internet(units, &versions, &conf->listen.versions, err) < 0 ||
+	    put_locals(units, err) < 0 || put_services(units, err) < 0)
+		return -1;
+	return put_group(units, err);
+}
+
+enum { CONF, WRITE };
+
+static const struct command_option options[] = {
+	OPTION_CONF,
+	{ "write", 0, "DIR", "write them below DIR instead, which is there" },
+	OPTION_END,
+};
 
 static int run(const struct call *call)
 {
 	const char *file = call->values[CONF] ? call->values[CONF] : SHIPPED_CONFIG;
 	struct conf conf = CONF_INIT;
 	struct err err = ERR_INIT;
-	char *absolute;
+	struct units units = { .conf = &conf, .directory = call->values[WRITE] };
+	char *absolute = NULL;
+	int rc = conf_load(&conf, file, &err);
 
-	if (conf_load(&conf, file, &err) < 0)
-		return command_fail(&err);
-	absolute = realpath(file, NULL);
-	if (absolute == NULL) {
-		err_sys(&err, "resolve %s", file);
-		conf_clear(&conf);
-		return command_fail(&err);
+	if (rc == 0) {
+		absolute = realpath(file, NULL);
+		rc = absolute != NULL ? 0 : err_sys(&err, "resolve %s", file);
 	}
-	print_units(&conf, absolute);
+	if (rc == 0) {
+		units.config = absolute;
+		rc = put_units(&units, &err);
+	}
 	free(absolute);
 	conf_clear(&conf);
-	return 0;
+	return rc == 0 ? 0 : command_fail(&err);
 }
 
 const struct command command_units = {
@@ -177,7 +261,8 @@ const struct command command_units = {
 	.operands = "",
 	.summary = "Print the drop-ins that fit systemd's units to a configuration",
 	.details = "Each is headed by the file that it belongs in; nothing is printed where\n"
-		   "nothing differs from the units as installed.",
+		   "nothing differs from the units as installed. For /etc/covey/covey.yaml\n"
+		   "systemd has it done by itself, at boot and at systemctl daemon-reload.",
 	.options = options,
 	.most = 0,
 	.run = run,

@@ -175,8 +175,8 @@ static int serve(struct running *r, struct err *err)
 
 static int exit_code(const struct err *err)
 {
-	/* What may not be opened has to be given to this user first. */
-	if (err->sys == EACCES || err->sys == EPERM)
+	/* What may not be opened has to be given to this user first, and a socket handed over. */
+	if (err->sys == EACCES || err->sys == EPERM || err->sys == EAFNOSUPPORT)
 		return EXIT_PERMANENT;
 	switch (err->kind) {
 	case ERR_TIMEOUT:
