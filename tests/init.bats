@@ -13,10 +13,10 @@ with_etc() {
 	unshare "${user[@]}" -m bash -c 'mount --bind "$D/etc" /etc && exec "$@"' - "$@"
 }
 
-# init ARG...: as root of such a machine, without a terminal; a key comes in $D/key
+# init ARG...: as root of such a machine, without a terminal; a key comes in $D/given
 init() {
-	[ -e "$D/key" ] || : >"$D/key"
-	run --separate-stderr with_etc covey init "$@" <"$D/key"
+	[ -e "$D/given" ] || : >"$D/given"
+	run --separate-stderr with_etc covey init "$@" <"$D/given"
 	echo "$output $stderr"
 }
 
@@ -138,7 +138,7 @@ wrote   /etc/covey/covey.yaml" ]
 }
 
 @test "a terminal is asked once whether everybody may, and for the key, which it does not show" {
-	covey key new >key
+	covey key new >given
 	cat >ask.py <<-'EOF'
 	import os, pty, sys
 	answers = [a.encode() + b"\n" for a in sys.argv[1].split(",")] if sys.argv[1] else []
@@ -160,11 +160,11 @@ wrote   /etc/covey/covey.yaml" ]
 	EOF
 	run python3 ask.py no --address 192.0.2.7 -c node/covey.yaml
 	[ "$status" -eq 77 ]
-	run python3 ask.py "yes,$(cat key)" --address 192.0.2.7 --join 192.0.2.1 -c node/covey.yaml
+	run python3 ask.py "yes,$(cat given)" --address 192.0.2.7 --join 192.0.2.1 -c node/covey.yaml
 	echo "$output"
 	[ "$status" -eq 0 ]
-	[[ $output != *"$(cat key)"* ]]
-	cmp key node/group.key
+	[[ $output != *"$(cat given)"* ]]
+	cmp given node/group.key
 	run python3 ask.py "" --address 192.0.2.7 --join 192.0.2.1 -c node/covey.yaml
 	[ "$status" -eq 0 ]
 	[[ $output == "nothing changes"* ]]
@@ -175,17 +175,17 @@ wrote   /etc/covey/covey.yaml" ]
 	init --address 127.0.0.3 --join 127.0.0.2
 	[ "$status" -eq 66 ]
 	[[ $stderr == *"ssh HOST sudo cat /etc/covey/group.key | sudo covey init ..." ]]
-	echo 'Permission denied' >key
+	echo 'Permission denied' >given
 	init --address 127.0.0.3 --join 127.0.0.2
 	[ "$status" -eq 65 ]
 	[ -z "$(find etc/covey -type f)" ]
-	covey key new >key
+	covey key new >given
 	init --address 127.0.0.3 --join 127.0.0.2
 	[ "$status" -eq 0 ]
-	cmp key etc/covey/group.key
+	cmp given etc/covey/group.key
 	# A key that is there already is kept.
-	cp key first
-	covey key new >key
+	cp given first
+	covey key new >given
 	init --address 127.0.0.3 --join 127.0.0.4
 	[ "$status" -eq 0 ]
 	[[ $output == *"kept    /etc/covey/group.key, the key that was there"* ]]
@@ -206,16 +206,16 @@ b"; do
 		[ "$status" -eq 65 ]
 		[[ $output == "covey: --join "* ]]
 	done
-	covey key new >key
+	covey key new >given
 	for host in '[::1' a:b: :1 ''; do
-		run covey init --address 127.0.0.1 --join "$host" -c node/covey.yaml <key
+		run covey init --address 127.0.0.1 --join "$host" -c node/covey.yaml <given
 		echo "$output"
 		[ "$status" -eq 65 ]
 	done
 	[ -z "$(find node -type f)" ]
-	for pair in attic=attic:4721 attic:5=attic:5 ::1=[::1]:4721 [::1]=[::1]:4721 [::1]:5=[::1]:5; do
+	for pair in attic=attic:4721 attic:5=attic:5 '::1=[::1]:4721' '[::1]=[::1]:4721' '[::1]:5=[::1]:5'; do
 		rm -rf node
-		covey init --address 127.0.0.1 --join "${pair%%=*}" -c node/covey.yaml <key
+		covey init --address 127.0.0.1 --join "${pair%%=*}" -c node/covey.yaml <given
 		grep -qF "  seeds: [ '${pair#*=}' ]" node/covey.yaml
 	done
 }
