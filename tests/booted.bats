@@ -18,7 +18,7 @@ setup() {
 	need machines
 	ROOT=$SHARED/machines/1/root
 	[ "$BATS_TEST_NUMBER" -eq 1 ] || on 1 sh -ec '
-		command -v covey >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get -y install /root/covey_*.deb
+		command -v covey >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get -y install /root/build/deb/covey_*.deb
 		systemctl stop covey.target
 		systemctl -q disable covey-httpd-inetd.socket
 		rm -rf /etc/systemd/system/covey*.d
@@ -37,7 +37,7 @@ configure() { on 1 sh -c "cat /usr/share/covey/covey.yaml - >$CONF" <<<"$1"; }
 	[[ $output != *enabled* ]]
 	[ -z "$(on 1 systemctl list-units --no-legend 'covey*')" ]
 	[ -z "$(on 1 ss -Htuln)" ]
-	block=$("$TOP/tests/readme" 'apt install ./covey_')
+	block=$("$TOP/tests/readme" 'apt install ./build/deb/covey_' | grep -vx 'make deb')
 	[[ $block == *'systemctl enable --now covey.target'* ]]
 	# what is installed already apt only says again
 	on 1 sh -exc "cd; $block" < <(yes)
@@ -120,7 +120,6 @@ configure() { on 1 sh -c "cat /usr/share/covey/covey.yaml - >$CONF" <<<"$1"; }
 }
 
 @test "an upgrade of the package under load: no request fails, and the new programs serve" {
-	on 1 mkdir -p /root/next
 	machine put 1 "$(package "$NEXT")" root/next/
 	[ "$(http 1 $URL/.covey/healthz)" = 200 ]
 	was=$(pid_of 1 httpd)
@@ -214,7 +213,7 @@ configure() { on 1 sh -c "cat /usr/share/covey/covey.yaml - >$CONF" <<<"$1"; }
 	[ "$(on 1 systemctl show -P NRestarts covey-httpd.service)" -eq 0 ]
 	[ "$(on 1 journalctl -o cat -u covey-httpd.service | grep -c nonsense)" -eq 1 ]
 	configure ''
-	on 1 systemctl restart covey.target
+	on 1 sh -exc "$("$TOP/tests/readme" 'list-units --failed')"
 	[ "$(http 1 $URL/.covey/healthz)" = 200 ]
 }
 
@@ -243,10 +242,9 @@ configure() { on 1 sh -c "cat /usr/share/covey/covey.yaml - >$CONF" <<<"$1"; }
 	[ -z "$(find "$ROOT"/etc "$ROOT"/usr -name '*covey*' ! -path '*/etc/covey*')" ]
 	[ -z "$(on 1 systemctl list-units --all --no-legend 'covey*')" ]
 	# installed again it finds them
-	on 1 sh -exc 'DEBIAN_FRONTEND=noninteractive apt-get -y install /root/covey_*.deb; systemctl enable --now covey.target'
+	on 1 sh -exc 'DEBIAN_FRONTEND=noninteractive apt-get -y install /root/build/deb/covey_*.deb; systemctl enable --now covey.target'
 	[ "$(http 1 $URL/purge)" = 200 ]
-	on 1 debconf-set-selections <<<'covey covey/purge-store boolean true'
-	on 1 sh -exc 'DEBIAN_FRONTEND=noninteractive apt-get -y purge covey'
+	on 1 sh -exc "$("$TOP/tests/readme" 'covey/purge-store')" < <(yes)
 	[ ! -e "$ROOT/var/lib/covey" ]
 	[ ! -e "$ROOT/etc/covey" ]
 }
