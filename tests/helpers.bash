@@ -455,8 +455,8 @@ load() {
 
 end_load() {
 	stop "$LOAD_PID" || return
-	cat "$D/load.log"
-	[ "$STOPPED" -eq 0 ]
+	echo "# load: $(head -n 1 "$D/load.log")" >&3
+	[ "$STOPPED" -eq 0 ] || { cat "$D/load.log"; return 1; }
 }
 
 spawn_on() {
