@@ -5,11 +5,11 @@ load helpers
 
 # Built twice: here, and by a packager with flags of his own from a tree that is no git's.
 setup_file() {
-	export ONE=$BATS_FILE_TMPDIR/one TWO=$BATS_FILE_TMPDIR/two OTHER=$BATS_FILE_TMPDIR/tree
+	ONE=$(package) && export ONE=${ONE%/deb/*}
+	export TWO=$BATS_FILE_TMPDIR/two OTHER=$BATS_FILE_TMPDIR/tree
 	ARCH=$(dpkg --print-architecture) && export ARCH
 	VERSION=$(sed -n 's/^VERSION *:= //p' "$TOP/Makefile") && export VERSION
 	export DEB=covey_${VERSION}_$ARCH.deb FILES=$BATS_FILE_TMPDIR/files CONTROL=$BATS_FILE_TMPDIR/control
-	make -C "$TOP" --no-print-directory -j2 deb B="$ONE" >"$BATS_FILE_TMPDIR/one.log" 2>&1
 	mkdir "$OTHER"
 	tar -C "$TOP" -cf - --exclude=./build --exclude=./.git --exclude=./covey-nodes . | tar -C "$OTHER" -xmf -
 	make -C "$OTHER" --no-print-directory -j2 deb B="$TWO" V=1 CPPFLAGS=-DPACKAGERS_CPP CFLAGS=-DPACKAGERS_C \
@@ -46,7 +46,7 @@ need_machine() {
 
 @test "the same sources give the same package, whatever directory and flags they are built with" {
 	cmp "$ONE/deb/$DEB" "$TWO/deb/$DEB"
-	[ "$(tail -n 1 "$BATS_FILE_TMPDIR/one.log")" = "$ONE/deb/$DEB" ]
+	[ "$(tail -n 1 "$ONE/log")" = "$ONE/deb/$DEB" ]
 }
 
 @test "the packager's flags reach the compiler and the linker" {

@@ -40,8 +40,8 @@
 #   spawn_on H NAME CMD...   spawn, in host H
 # Machines that boot systemd: see tests/machines; `need machines` first, then
 #   hosts up 1; machines up 1; machines exec 1 CMD...   (down is teardown's)
-#   package [VERSION]        prints the path of this checkout's Debian package, built when
-#                            what it is built from has changed
+#   package, next_package    prints the path of this checkout's Debian package, and of the same
+#                            as version 9.0, built when what it is built from has changed
 #   load URL...              tests/steady-load in host 1 until end_load, which fails if a request did
 # Machines 1..N for all tests of a file, whose $D are their own, with the package installed:
 # (as README says, in /root, where `make deb` seems to have been said)
@@ -372,20 +372,24 @@ hosts() { "$TOP/tests/hosts" "$@"; }
 # $$ is the test's own shell, also in a subshell of it.
 machines() { MACHINES_OWNER=${MACHINES_OWNER:-$$} "$TOP/tests/machines" "$@"; }
 
-package() {
-	local build=$TOP/build/tests/package${1:+-$1} deb lock
+# _package NAME [VARIABLE=VALUE]: for make deb, in a place of that name
+_package() {
+	local build=$TOP/build/tests/$1 deb lock
 	mkdir -p "$build"
 	exec {lock}>"$build/lock"
 	flock "$lock"
 	deb=$(compgen -G "$build/deb/covey_*.deb") || :
 	if [ -z "$deb" ] || [ -n "$(cd "$TOP" && find Makefile README.md cmd conf include lib systemd -newer "$deb" -print -quit)" ]; then
-		make -C "$TOP" --no-print-directory deb B="$build" ${1:+VERSION="$1"} >"$build/log" 2>&1 {lock}>&- ||
+		rm -rf "$build/deb"
+		make -C "$TOP" --no-print-directory -j2 deb B="$build" "${@:2}" >"$build/log" 2>&1 {lock}>&- ||
 			{ tail "$build/log" >&2; return 1; }
 		deb=$(compgen -G "$build/deb/covey_*.deb") || return
 	fi
 	exec {lock}>&-
 	echo "$deb"
 }
+package() { _package package; }
+next_package() { _package next-package VERSION=9.0; }
 
 shared_machines() {
 	local i install

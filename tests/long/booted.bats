@@ -24,6 +24,12 @@ setup() {
 	echo one >f
 	[ "$(http 1 -T f http://127.0.0.1:4720/f)" = 201 ]
 	[ -z "$(on 1 systemctl --failed --no-legend)" ]
+	# the same for a node of a group, but for its addresses
+	block=$("$TOP/tests/readme" 'covey key new | sudo install' | sed 's/192\.0\.2\.[0-9]*/10.79.0.1/')
+	on 1 sh -exc "$block"
+	wait_until 30 machines_settled 1
+	[ "$(http 1 "$(node 1)/f")" = 200 ]
+	cmp body f
 	on 1 sh -exc 'systemctl restart covey.target; cd /root/source; sudo make uninstall PREFIX=/usr'
 }
 
