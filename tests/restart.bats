@@ -6,7 +6,7 @@ setup_file() { export BATS_TEST_TIMEOUT=180; }
 
 # A node of a group of one by `covey up`, whose listener outlives covey-httpd.
 supervised() {
-	node_conf one "$(port 1)" "${1-}"
+	node_conf one "$(port 1)"
 	spawn up covey up -c "$CONF"
 	GROUP_PID=$PID
 	wait_until 10 ready "$URL"
