@@ -36,6 +36,8 @@ struct worker {
 	struct conn *spare;		/* closed ones, to be used again */
 	unsigned spare_count;
 	struct task stop;		/* hasten what is idle, finish the rest */
+	struct task pulse;		/* shows that this worker's loop turns */
+	atomic_bool pulse_due;		/* it was posted, and has not run yet */
 	/* Other roles of this node; NULL without a group key. */
 	struct caller *version, *sync, *discover;
 	struct question *questions;	/* for covey-versiond, at the end of this round (ask.h) */
@@ -74,11 +76,13 @@ struct httpd {
 	atomic_bool paused;		/* nobody accepts */
 	atomic_bool room_posted;
 	unsigned turn;			/* which worker is next */
+	uint64_t status_due;		/* ms, the loop's clock: the status is not told before */
 };
 
 /* listener.c */
 int listener_start(struct httpd *, struct err *);
 void listener_stop(struct httpd *);	/* accept no more, finish what is under way */
+bool listener_alive(struct httpd *);	/* every worker's loop has turned since the last call */
 void listener_join(struct httpd *);	/* no thread of a worker runs any more */
 void listener_free(struct httpd *);	/* after that, and with an empty pool: nothing will be resumed */
 void listener_closed(struct worker *);	/* from any worker: a connection is gone */
