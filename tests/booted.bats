@@ -14,7 +14,7 @@ setup() {
 	covey_setup
 	need machines
 	ROOT=$SHARED/machines/1/root
-	[ "$BATS_TEST_NUMBER" -eq 1 ] || on 1 sh -ec '
+	[[ $BATS_TEST_DESCRIPTION == "what README says"* ]] || on 1 sh -ec '
 		command -v covey >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get -y install /root/build/deb/covey_*.deb
 		systemctl stop covey.target
 		systemctl -q disable covey-httpd-inetd.socket
