@@ -15,7 +15,7 @@ TEST_DEPS  := bats lintian jq attr iproute2 iputils-ping procps util-linux opens
               clang-tidy mandoc shellcheck python3 systemd rsync tar wget e2fsprogs patch \
               libfaketime netbase debootstrap systemd-container $(DEB_DEPS) $(MODEL_DEPS)
 BENCH_DEPS := nginx-light wrk
-SOAK_DEPS  := valgrind binutils
+SOAK_DEPS  := valgrind binutils qemu-system-x86 debootstrap $(DEB_DEPS)
 LONG_DEPS  := git
 
 PROGRAMS := covey covey-httpd covey-versiond covey-discoverd covey-syncd covey-check
@@ -170,7 +170,7 @@ model:			## prove the protocol's models with spin, and that their mutants fail: 
 	$(call install_missing,$(MODEL_DEPS))
 	tests/model/run
 
-soak: lint-deep		## what takes long: static analysis, fuzzing, valgrind, threads, chaos
+soak: lint-deep		## what takes long: static analysis, fuzzing, valgrind, threads, a machine under qemu, chaos
 	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=300
 	@$(MAKE) --no-print-directory sim SEED=$$(date +%s) SEEDS=50000
 	$(call install_missing,$(SOAK_DEPS))
