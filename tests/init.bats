@@ -158,14 +158,14 @@ wrote   /etc/covey/covey.yaml" ]
 	sys.stdout.write(seen.decode().replace("\r", ""))
 	sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 	EOF
-	run python3 ask.py no --address 192.0.2.7 -c node/covey.yaml
+	run timeout 20 python3 ask.py no --address 192.0.2.7 -c node/covey.yaml
 	[ "$status" -eq 77 ]
-	run python3 ask.py "yes,$(cat given)" --address 192.0.2.7 --join 192.0.2.1 -c node/covey.yaml
+	run timeout 20 python3 ask.py "yes,$(cat given)" --address 192.0.2.7 --join 192.0.2.1 -c node/covey.yaml
 	echo "$output"
 	[ "$status" -eq 0 ]
 	[[ $output != *"$(cat given)"* ]]
 	cmp given node/group.key
-	run python3 ask.py "" --address 192.0.2.7 --join 192.0.2.1 -c node/covey.yaml
+	run timeout 20 python3 ask.py "" --address 192.0.2.7 --join 192.0.2.1 -c node/covey.yaml
 	[ "$status" -eq 0 ]
 	[[ $output == "nothing changes"* ]]
 }

@@ -248,8 +248,8 @@ static int read_hidden(const char *seed, struct buf *to, struct err *err)
 		return err_sys(err, "ask for the key");
 	quiet = as_it_was;
 	quiet.c_lflag &= ~(tcflag_t)ECHO;
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);	/* and what is asked for comes after that */
 	fprintf(stderr, "The group's key, " KEY_NAME " of %s (it is not shown): ", seed);
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
 	got = fgets(line, sizeof line, stdin) != NULL;
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &as_it_was);
 	fputc('\n', stderr);
