@@ -49,6 +49,24 @@ setup_file() {
 	[ -z "$output" ]
 }
 
+@test "enabling covey.target is all, and leaves the choice of inetd style alone" {
+	cp -r "$ROOT" "$D/root"
+	mkdir "$D/root/etc/systemd"
+	enabled() { (cd "$D/root/etc/systemd/system" && find . ! -type d | sort | xargs); }
+	systemctl --root="$D/root" enable covey.target
+	[ "$(enabled)" = ./multi-user.target.wants/covey.target ]
+	systemctl --root="$D/root" enable covey-httpd-inetd.socket
+	systemctl --root="$D/root" enable covey.target
+	[ "$(enabled)" = "./covey-http.socket ./multi-user.target.wants/covey.target" ]
+	[[ $(readlink "$D/root/etc/systemd/system/covey-http.socket") == */covey-httpd-inetd.socket ]]
+	systemctl --root="$D/root" disable covey-httpd-inetd.socket
+	[ "$(enabled)" = ./multi-user.target.wants/covey.target ]
+	grep -qx 'Wants=covey-http.socket .*' "$UNITS/covey.target"
+	# A machine that is set up by presets serves in the usual way.
+	systemctl --root="$D/root" preset covey-httpd-inetd.socket
+	[ "$(enabled)" = ./multi-user.target.wants/covey.target ]
+}
+
 @test "sysusers and tmpfiles accept what is shipped" {
 	run systemd-sysusers --root="$ROOT" --dry-run covey.conf
 	[ "$status" -eq 0 ]
