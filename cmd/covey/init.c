@@ -452,7 +452,7 @@ static void print_next(const struct init *init)
 	if (wanted->at_home && access("/run/systemd/system", F_OK) == 0)
 		puts("next:\n"
 		     "  sudo systemctl daemon-reload\n"
-		     "  sudo systemctl stop covey.target\n"
+		     "  sudo systemctl stop 'covey*'\n"
 		     "  sudo systemctl enable --now covey.target");
 	else
 		printf("next:\n  covey up -c %s\n", init->file);
