@@ -257,10 +257,10 @@ time.sleep(300)' "$(port 1)"
 	kill -CONT "$node"
 	status=0; wait $get || status=$?
 	[ $status -eq 75 ]
-	[ "$(cat got)" = "covey: ask $URL: no answer for 60 s" ]
+	[ "$(cat got)" = "covey: ask $URL (\$COVEY_NODE): no answer for 60 s" ]
 	status=0; wait $log || status=$?
 	[ $status -eq 75 ]
-	[ "$(cat logged)" = "covey: ask $URL: no answer for 60 s" ]
+	[ "$(cat logged)" = "covey: ask $URL (\$COVEY_NODE): no answer for 60 s" ]
 }
 
 @test "put, rm and restore of what is not confirmed exit 75, unless --async" {

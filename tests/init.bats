@@ -3,14 +3,17 @@
 # /etc/covey.  That directory is the test's own, in a mount namespace.
 load helpers
 
-# with_etc CMD...: /etc is $D/etc, which has /etc/covey and what programs need to start
+# with_etc CMD...: /etc is $D/etc, which has /etc/covey and what programs need to start; systemd seems to run
 with_etc() {
 	local user=()
 	[ "$(id -u)" = 0 ] || user=(-r)
 	mkdir -p "$D/etc/covey"
 	[ -e "$D/etc/group" ] || grep -v '^covey:' /etc/group >"$D/etc/group"
 	[ -e "$D/etc/passwd" ] || cp /etc/passwd "$D/etc"
-	unshare "${user[@]}" -m bash -c 'mount --bind "$D/etc" /etc && exec "$@"' - "$@"
+	unshare "${user[@]}" -m bash -ec 'mount --bind "$D/etc" /etc
+		mount -t tmpfs none /run
+		mkdir -p /run/systemd/system
+		exec "$@"' - "$@"
 }
 
 # init ARG...: as root of such a machine, without a terminal; a key comes in $D/given
@@ -60,6 +63,12 @@ init() {
 	[ "$status" -eq 0 ]
 	[ "$(sed -n 1,2p <<<"$output")" = "wrote   /etc/covey/group.key, a new key: every node of the group must have it
 wrote   /etc/covey/covey.yaml" ]
+	# README has the commands that follow, too.
+	[ "$(sed -n 3p <<<"$output")" = next: ]
+	[ "$(grep -c '^  sudo systemctl ' <<<"$output")" -eq 3 ]
+	while read -r line; do
+		grep -qxF "$line" <(sed 's/  *#.*//' "$TOP/README.md")
+	done < <(grep '^  sudo systemctl ' <<<"$output")
 	run diff "$TOP/conf/covey.yaml" etc/covey/covey.yaml
 	[ "$(grep '^[<>]' <<<"$output")" = "<   address: 127.0.0.1          # what other nodes reach this one by
 >   address: 127.0.0.2          # what other nodes reach this one by
@@ -158,14 +167,14 @@ wrote   /etc/covey/covey.yaml" ]
 	sys.stdout.write(seen.decode().replace("\r", ""))
 	sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 	EOF
-	run python3 ask.py no --address 192.0.2.7 -c node/covey.yaml
+	run timeout 20 python3 ask.py no --address 192.0.2.7 -c node/covey.yaml
 	[ "$status" -eq 77 ]
-	run python3 ask.py "yes,$(cat given)" --address 192.0.2.7 --join 192.0.2.1 -c node/covey.yaml
+	run timeout 20 python3 ask.py "yes,$(cat given)" --address 192.0.2.7 --join 192.0.2.1 -c node/covey.yaml
 	echo "$output"
 	[ "$status" -eq 0 ]
 	[[ $output != *"$(cat given)"* ]]
 	cmp given node/group.key
-	run python3 ask.py "" --address 192.0.2.7 --join 192.0.2.1 -c node/covey.yaml
+	run timeout 20 python3 ask.py "" --address 192.0.2.7 --join 192.0.2.1 -c node/covey.yaml
 	[ "$status" -eq 0 ]
 	[[ $output == "nothing changes"* ]]
 }

@@ -248,8 +248,8 @@ static int read_hidden(const char *seed, struct buf *to, struct err *err)
 		return err_sys(err, "ask for the key");
 	quiet = as_it_was;
 	quiet.c_lflag &= ~(tcflag_t)ECHO;
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);	/* and what is asked for comes after that */
 	fprintf(stderr, "The group's key, " KEY_NAME " of %s (it is not shown): ", seed);
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
 	got = fgets(line, sizeof line, stdin) != NULL;
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &as_it_was);
 	fputc('\n', stderr);
@@ -452,7 +452,7 @@ static void print_next(const struct init *init)
 	if (wanted->at_home && access("/run/systemd/system", F_OK) == 0)
 		puts("next:\n"
 		     "  sudo systemctl daemon-reload\n"
-		     "  sudo systemctl stop covey.target\n"
+		     "  sudo systemctl stop 'covey*'\n"
 		     "  sudo systemctl enable --now covey.target");
 	else
 		printf("next:\n  covey up -c %s\n", init->file);
