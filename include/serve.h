@@ -51,6 +51,7 @@ void serve_quiesce(struct serve *);	/* accept no further connections */
 /* Descriptors stay the caller's.  Never ends the request, and never calls gone() by itself. */
 void serve_reply(struct serve_request *, uint8_t type, struct str body, const int *fds,
 		 size_t fd_count);
+/* Without any reply, before the server leaves: the asker asks its successor (call.h). */
 void serve_end(struct serve_request *);
 /* FRAME_FAILED with what err says, and the end. */
 void serve_fail(struct serve_request *, const struct err *);

@@ -8,6 +8,11 @@
  * maps errors to exit codes: 0, 100 (permanent: configuration, format) or
  * 111 (try again), 64 for wrong usage.
  *
+ * To a supervisor with a watchdog it says WATCHDOG=1 from the service's own
+ * loop, twice as often as it must: that the loop turns, and what alive() says
+ * of a role's other threads.  Threads of a pool that wait for the disk are
+ * not watched: a start does not mend a disk.
+ *
  * Only this and the tools log and exit; roles return errors.
  */
 #ifndef COVEY_SERVICE_H
@@ -36,6 +41,8 @@ struct service_role {
 	bool inetd;			/* offers --inetd: one connection on fd 0 and 1, no sockets */
 	/* Start watching; service->data is the role's.  0 or -1. */
 	int (*start)(struct service *, struct err *);
+	/* NULL, or whether its other threads turn, too: called before each WATCHDOG=1. */
+	bool (*alive)(struct service *);
 	/* A reason to stay: called when the idle time has passed. */
 	bool (*busy)(struct service *);
 	/*
@@ -62,5 +69,8 @@ int service_main(int argc, char **argv, const struct service_role *);
 int service_fd(const struct service *, const char *name);	/* the socket, or -1 */
 void service_touch(struct service *);		/* there was work: the idle clock starts again; any thread */
 void service_finished(struct service *);	/* after stop(): leave now */
+/* STATUS=, a line for people, told when it differs from the last; on the service's loop. */
+void service_status(struct service *, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 #endif

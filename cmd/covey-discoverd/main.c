@@ -24,6 +24,23 @@
 #define FAREWELL_MS 40
 #define START_ABOVE_MS 10000		/* two nodes with one id outdo each other no faster */
 
+static void tell_status(struct discoverd *d)
+{
+	const struct view *view = &d->gossip.view;
+	const struct layout *layout = settle_layout(d);
+	size_t peers = 0, up = 0;
+
+	for (size_t i = 0; i < view->count; i++) {
+		peers += view->entries[i].member.state != MEMBER_LEFT;
+		up += view->entries[i].member.state == MEMBER_UP;
+	}
+	if (view->self.state == MEMBER_LEFT)
+		service_status(d->service, "said good-bye to the group");
+	else
+		service_status(d->service, "epoch %" PRIu64 ", %zu members, %zu of %zu peers up",
+			       layout->epoch, layout->count, up, peers);
+}
+
 static void publish(struct timer *timer)
 {
 	struct discoverd *d = CONTAINER_OF(timer, struct discoverd, publish);
@@ -32,6 +49,7 @@ static void publish(struct timer *timer)
 	d->published_offset = standing_offset(d);
 	watch_publish(d);
 	state_save_members(d);
+	tell_status(d);
 }
 
 /* Others remember a later start than this node does: its store was put back from a copy. */

@@ -19,11 +19,12 @@ struct str answer_etag(char to[ETAG_TEXT], struct version version)
 	return (struct str){ to, n };
 }
 
-bool answer_wants_close(const struct conn *c)
+/* The process is to stop, or others wait for a place. */
+static bool is_last(const struct conn *c)
 {
 	struct httpd *h = c->worker->httpd;
 
-	return atomic_load_explicit(&h->draining, memory_order_relaxed) ||
+	return c->last || c->has_body || atomic_load_explicit(&h->draining, memory_order_relaxed) ||
 	       atomic_load_explicit(&h->connections, memory_order_relaxed) >=
 		       h->conf->limits.connections;
 }
@@ -35,8 +36,7 @@ uint64_t answer_modified(const struct record *record)
 
 static void connection_field(struct conn *c)
 {
-	if (c->has_body)
-		c->last = true;
+	c->last = is_last(c);
 	if (c->last)
 		reply_field(&c->output.text, "Connection", STR("close"));
 	else if (c->head.minor == 0)
@@ -119,8 +119,7 @@ static void answer_whole(struct conn *c, int status, struct str fields, struct s
 	/* Before a head is whole its fields mean nothing. */
 	if (c->head.size > 0)
 		error.json = fields_accepts_problem(head_list(&c->head, FIELD_ACCEPT, &scratch));
-	if (c->has_body || c->head.size == 0)
-		c->last = true;
+	c->last = is_last(c) || c->head.size == 0;
 	error.close = c->last;
 	reply_error(&c->output.text, &error);
 	buf_clear(&scratch);

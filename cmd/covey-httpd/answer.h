@@ -37,9 +37,6 @@ int answer_status(enum err_kind);
 
 void answer_redirect(struct conn *, int status, struct str path, bool slash, struct str query);
 
-/* The process or the limit of connections does not want another request. */
-bool answer_wants_close(const struct conn *);
-
 /* What Last-Modified says of a version. */
 uint64_t answer_modified(const struct record *);
 

@@ -10,6 +10,14 @@
 
 #define PIPELINE_BYTES (64u << 10)	/* answers that are gathered before they are sent */
 #define LINGER_MS 2000
+/*
+ * What is left to a client that waits with its request when the process is to
+ * stop.  Who connected and has not spoken yet is about to, and a slow network
+ * or a busy machine may take its time; who had an answer sends the next
+ * request at once or, mostly, never.
+ */
+#define FIRST_REQUEST_MS 3000
+#define NEXT_REQUEST_MS 1000
 
 /* What a step of a connection came to. */
 enum step {
@@ -36,6 +44,15 @@ static void set_deadline(struct conn *c, uint64_t after_ms)
 void conn_expect(struct conn *c)
 {
 	set_deadline(c, limit_ms(c));
+}
+
+/* The process is to stop: the client has a moment for one more request, and that moment once. */
+static void hasten(struct conn *c)
+{
+	uint64_t moment = c->had_answer ? NEXT_REQUEST_MS : FIRST_REQUEST_MS;
+
+	if (loop_now(c->worker->loop) + moment < c->deadline)
+		set_deadline(c, moment);
 }
 
 static enum step closed(struct conn *c)
@@ -181,6 +198,7 @@ static enum step next_request(struct conn *c)
 {
 	input_next(c);
 	request_end(c);
+	c->had_answer = true;
 	head_reset(&c->head);
 	c->state = CONN_HEAD;
 	conn_expect(c);
@@ -199,7 +217,8 @@ static enum step step_send(struct conn *c)
 		return step;
 	if (!c->last)
 		return next_request(c);
-	if (c->has_body || input_is_behind(c))
+	/* Who did not ask for the end may have sent the next request already. */
+	if (c->has_body || c->head.keep_alive || input_is_behind(c))
 		return begin_linger(c);
 	return closed(c);
 }
@@ -232,7 +251,7 @@ void conn_abort(struct conn *c)
 
 static enum step begin_request(struct conn *c)
 {
-	c->last = !c->head.keep_alive || answer_wants_close(c);
+	c->last = !c->head.keep_alive;
 	c->has_body = c->head.framing == FRAMING_CHUNKED ||
 		      (c->head.framing == FRAMING_LENGTH && c->head.length > 0);
 	c->state = CONN_BUSY;
@@ -256,12 +275,14 @@ static enum step wait_for_head(struct conn *c)
 
 	if (step == STEP_CLOSED)
 		return step;
-	if (c->eof || (!begun && step == STEP_ON && c->last))
+	if (c->eof)
 		return step == STEP_ON ? closed(c) : step;
 	if (begun && !c->request.head_begun) {
 		c->request.head_begun = true;
 		set_deadline(c, c->worker->httpd->conf->limits.header_timeout_ms);
 	}
+	if (!begun && step == STEP_ON && atomic_load(&c->worker->httpd->draining))
+		hasten(c);
 	set_events(c, step == STEP_WAIT);
 	return STEP_WAIT;
 }
@@ -333,6 +354,24 @@ void conn_resume(struct conn *c)
 	run(c);
 }
 
+void conn_stop_all(struct worker *w)
+{
+	struct conn *next;
+
+	for (struct conn *c = w->conns; c != NULL; c = next) {
+		next = c->next;
+		if (c->state == CONN_HEAD)
+			run(c);
+	}
+}
+
+static bool has_bytes(const struct conn *c)
+{
+	char byte;
+
+	return c->socket && recv(c->in, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 /* The deadline has passed: what that means depends on how far the request is. */
 void conn_on_timer(struct timer *timer)
 {
@@ -355,6 +394,12 @@ void conn_on_timer(struct timer *timer)
 		c->has_body = true;
 		c->state = CONN_BUSY;
 		answer_error(c, 408, "the request's head took too long");
+		run(c);
+		return;
+	}
+	/* It came in time, and the loop has not told of it yet. */
+	if (c->state == CONN_HEAD && !c->request.head_begun && has_bytes(c)) {
+		c->readable = true;
 		run(c);
 		return;
 	}

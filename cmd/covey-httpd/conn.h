@@ -13,6 +13,11 @@
  * its pieces of a file inserted, conn_abort() when the truth can no longer
  * be told but by cutting the connection.
  *
+ * When the process is to stop, every connection is still answered one
+ * request, the one under way or, when it waits for none too long, the next:
+ * its answer says Connection: close.  An answer that was begun before does
+ * not, so another request may follow it.
+ *
  * A client that goes away while its request is BUSY is noticed and kept
  * until conn_resume(): only then the connection is closed and freed.
  */
@@ -41,6 +46,7 @@ struct conn {
 	bool eof;			/* the client sends no more */
 	bool gone;			/* closed or broken while BUSY */
 	bool last;			/* close when this request is answered */
+	bool had_answer;		/* to a request before this one */
 	struct buf input;		/* received; the request's head stays in place until its end */
 	size_t taken;			/* bytes of input that belong to earlier requests */
 	struct buf beyond;		/* received behind the body: the next request */
@@ -53,7 +59,7 @@ struct conn {
 
 /* The connection owns the descriptors. */
 void conn_open(struct worker *, int in, int out);
-void conn_close_idle(struct worker *);		/* those that wait for a request; the others after it */
+void conn_stop_all(struct worker *);	/* the process is to stop */
 void conn_free_all(struct worker *);
 
 /* The answer is in output; the next request follows when it was sent. */

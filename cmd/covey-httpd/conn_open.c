@@ -87,7 +87,7 @@ static struct conn *new_conn(struct worker *w)
 	}
 	c->worker = w;
 	c->state = CONN_HEAD;
-	c->eof = c->gone = c->last = c->has_body = false;
+	c->eof = c->gone = c->last = c->has_body = c->had_answer = false;
 	c->output = (struct output)OUTPUT_INIT;
 	buf_reset(&c->input);
 	buf_reset(&c->beyond);
@@ -132,18 +132,4 @@ void conn_open(struct worker *w, int in, int out)
 		conn_close(c);
 	else
 		conn_resume(c);
-}
-
-void conn_close_idle(struct worker *w)
-{
-	struct conn *next;
-
-	for (struct conn *c = w->conns; c != NULL; c = next) {
-		next = c->next;
-		c->last = true;
-		if (c->state != CONN_HEAD)
-			continue;
-		c->readable = c->socket;	/* a request that is there already is still served */
-		conn_resume(c);
-	}
 }

@@ -35,7 +35,9 @@ struct worker {
 	struct conn *conns;		/* all of them */
 	struct conn *spare;		/* closed ones, to be used again */
 	unsigned spare_count;
-	struct task stop;		/* close what is idle, finish the rest */
+	struct task stop;		/* hasten what is idle, finish the rest */
+	struct task pulse;		/* shows that this worker's loop turns */
+	atomic_bool pulse_due;		/* it was posted, and has not run yet */
 	/* Other roles of this node; NULL without a group key. */
 	struct caller *version, *sync, *discover;
 	struct question *questions;	/* for covey-versiond, at the end of this round (ask.h) */
@@ -57,7 +59,7 @@ struct httpd {
 	struct worker *workers;
 	unsigned worker_count;
 	atomic_uint connections;
-	atomic_bool draining;
+	atomic_bool draining;		/* to stop: every answer that begins now is its connection's last */
 	struct memory *memory;		/* which paths were checked when (memory.h) */
 	struct mime *mime;
 	char *state_directory;		/* STORE/state */
@@ -74,11 +76,13 @@ struct httpd {
 	atomic_bool paused;		/* nobody accepts */
 	atomic_bool room_posted;
 	unsigned turn;			/* which worker is next */
+	uint64_t status_due;		/* ms, the loop's clock: the status is not told before */
 };
 
 /* listener.c */
 int listener_start(struct httpd *, struct err *);
 void listener_stop(struct httpd *);	/* accept no more, finish what is under way */
+bool listener_alive(struct httpd *);	/* every worker's loop has turned since the last call */
 void listener_join(struct httpd *);	/* no thread of a worker runs any more */
 void listener_free(struct httpd *);	/* after that, and with an empty pool: nothing will be resumed */
 void listener_closed(struct worker *);	/* from any worker: a connection is gone */

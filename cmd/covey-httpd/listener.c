@@ -10,12 +10,27 @@
 #include "settle.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define WORKERS_MAX 16
 #define ACCEPT_TURN 64		/* connections, until others are served */
 #define RETRY_MS 100		/* when the system has nothing to give */
+#define STATUS_MS 1000		/* between two lines about those who come */
+
+/* Worker 0's alone. */
+static void tell_status(struct httpd *h)
+{
+	unsigned count = atomic_load(&h->connections);
+	const char *s = count == 1 ? "" : "s";
+
+	if (atomic_load(&h->draining))
+		service_status(h->service, "stopping, %u connection%s to finish", count, s);
+	else
+		service_status(h->service, "serving, %u connection%s", count, s);
+	h->status_due = loop_now(h->loop) + STATUS_MS;
+}
 
 /* A connection on its way to the worker that will have it. */
 struct delivery {
@@ -101,11 +116,8 @@ static void accept_again(struct httpd *h)
 		watch_change(&h->listener, EPOLLIN);
 }
 
-static void accept_some(struct watch *watch, uint32_t events)
+static void accept_turn(struct httpd *h)
 {
-	struct httpd *h = CONTAINER_OF(watch, struct httpd, listener);
-
-	(void)events;
 	for (int i = 0; i < ACCEPT_TURN; i++) {
 		int fd;
 
@@ -115,7 +127,7 @@ static void accept_some(struct watch *watch, uint32_t events)
 				return;
 			accept_again(h);
 		}
-		fd = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		fd = accept4(h->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd >= 0) {
 			deal(h, fd);
 		} else if (errno == EAGAIN) {
@@ -127,6 +139,16 @@ static void accept_some(struct watch *watch, uint32_t events)
 			return;
 		}
 	}
+}
+
+static void accept_some(struct watch *watch, uint32_t events)
+{
+	struct httpd *h = CONTAINER_OF(watch, struct httpd, listener);
+
+	(void)events;
+	accept_turn(h);
+	if (loop_now(h->loop) >= h->status_due)
+		tell_status(h);
 }
 
 static void room_again(struct task *task)
@@ -171,7 +193,30 @@ static void stop_worker(struct task *task)
 {
 	struct worker *w = CONTAINER_OF(task, struct worker, stop);
 
-	conn_close_idle(w);
+	conn_stop_all(w);
+}
+
+static void show_pulse(struct task *task)
+{
+	struct worker *w = CONTAINER_OF(task, struct worker, pulse);
+
+	atomic_store(&w->pulse_due, false);
+}
+
+bool listener_alive(struct httpd *h)
+{
+	bool alive = true;
+
+	tell_status(h);
+	for (unsigned i = 1; i < h->worker_count; i++) {
+		struct worker *w = &h->workers[i];
+
+		if (atomic_exchange(&w->pulse_due, true))
+			alive = false;
+		else
+			loop_post(w->loop, &w->pulse);
+	}
+	return alive;
 }
 
 static void open_callers(struct worker *w)
@@ -192,6 +237,7 @@ static int start_worker(struct httpd *h, struct worker *w, struct err *err)
 {
 	w->httpd = h;
 	w->stop.run = stop_worker;
+	w->pulse.run = show_pulse;
 	w->loop = w == &h->workers[0] ? h->loop : loop_new(err);
 	if (w->loop == NULL)
 		return -1;
@@ -227,6 +273,7 @@ int listener_start(struct httpd *h, struct err *err)
 			return -1;
 	h->room.run = room_again;
 	h->retry.fire = retry;
+	tell_status(h);
 	if (h->service->inetd) {
 		atomic_fetch_add(&h->connections, 1);
 		atomic_fetch_add(&h->workers[0].count, 1);
@@ -237,21 +284,29 @@ int listener_start(struct httpd *h, struct err *err)
 	return watch_start(h->loop, &h->listener, EPOLLIN, err);
 }
 
+/* Nobody else will serve those who wait in the queue of a listener of one's own. */
+static void accept_rest(struct httpd *h)
+{
+	struct pollfd queue = { .fd = h->listener.fd, .events = POLLIN };
+
+	while (!atomic_load(&h->paused) && poll(&queue, 1, 0) > 0)
+		accept_turn(h);
+	shutdown(h->listener.fd, SHUT_RDWR);	/* who comes now is refused */
+}
+
 void listener_stop(struct httpd *h)
 {
 	/* So that the count does not reach zero while connections are asked to end. */
 	atomic_fetch_add(&h->connections, 1);
-	if (!h->service->inetd && !h->service->supervised) {
-		/* Nobody else will serve those who wait in the queue; the next ones are refused. */
-		accept_some(&h->listener, EPOLLIN);
-		shutdown(h->listener.fd, SHUT_RDWR);
-	}
+	if (!h->service->inetd && !h->service->supervised)
+		accept_rest(h);
 	atomic_store(&h->draining, true);
 	watch_stop(&h->listener);
 	for (unsigned i = 0; i < h->worker_count; i++)
 		loop_post(h->workers[i].loop, &h->workers[i].stop);
 	if (atomic_fetch_sub(&h->connections, 1) == 1)
 		service_finished(h->service);
+	tell_status(h);
 }
 
 void listener_join(struct httpd *h)

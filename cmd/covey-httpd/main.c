@@ -72,6 +72,11 @@ static bool role_busy(struct service *service)
 	return atomic_load(&h->connections) > 0 || atomic_load(&h->settling) > 0;
 }
 
+static bool role_alive(struct service *service)
+{
+	return listener_alive(service->data);
+}
+
 static void role_stop(struct service *service)
 {
 	listener_stop(service->data);
@@ -90,6 +95,7 @@ int main(int argc, char **argv)
 		.exits_idle = true,
 		.inetd = true,
 		.start = role_start,
+		.alive = role_alive,
 		.busy = role_busy,
 		.stop = role_stop,
 		.free = role_free,

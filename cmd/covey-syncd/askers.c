@@ -100,6 +100,14 @@ void askers_failed(struct pulling *p, const struct err *err)
 	}
 }
 
+void askers_left(struct pulling *p)
+{
+	while (p->waiters != NULL) {
+		serve_end(p->waiters->asker.request);
+		drop_waiter(p);
+	}
+}
+
 void askers_new_stage(struct pulling *p)
 {
 	for (struct waiter *w = p->waiters; w != NULL; w = w->next)

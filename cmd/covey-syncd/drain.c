@@ -191,13 +191,26 @@ void drain_look(struct drain *d)
 		drain_read(d);
 }
 
-bool drain_busy(const struct drain *d)
+static size_t count_writes(const struct drain *d)
 {
 	size_t count = d->parked + d->missed;
 
 	for (unsigned i = 0; i < DRAIN_LISTS; i++)
 		count += d->lists[i].count;
-	return count > 0;
+	return count;
+}
+
+bool drain_busy(const struct drain *d)
+{
+	return count_writes(d) > 0;
+}
+
+void drain_tell_status(const struct drain *d)
+{
+	size_t count = count_writes(d);
+
+	service_status(d->daemon->service, "%zu write%s to bring to other nodes", count,
+		       count == 1 ? "" : "s");
 }
 
 bool drain_rests(const struct drain *d)

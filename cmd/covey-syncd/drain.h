@@ -92,6 +92,7 @@ void drain_over(struct drained *);
 void drain_put(struct drain *, struct drained *, enum drain_list);
 void drain_forget(struct drained *);	/* one that is in a list */
 void drain_tick(struct drain *);	/* something may be due */
+void drain_tell_status(const struct drain *);
 
 /* drain_read.c */
 void drain_read(struct drain *);

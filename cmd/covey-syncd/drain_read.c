@@ -169,6 +169,7 @@ static void outbox_was_read(struct job *job)
 		return;
 	}
 	drain_tick(d);
+	drain_tell_status(d);
 	if (d->read_again)
 		drain_read(d);
 	else

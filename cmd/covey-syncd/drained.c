@@ -251,7 +251,7 @@ static void looked(struct job *job)
 {
 	struct drained *e = CONTAINER_OF(job, struct drained, job);
 
-	if (e->absent) {
+	if (e->absent || e->drain->stopping) {
 		drain_over(e);
 		return;
 	}

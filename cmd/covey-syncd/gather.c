@@ -267,6 +267,8 @@ void gather_ask(struct syncd *d, struct serve_request *request, const struct syn
 
 void gather_stop(struct syncd *d)
 {
-	while (d->gatherings != NULL)
-		gathering_end(d->gatherings);
+	while (d->gatherings != NULL) {
+		serve_end(d->gatherings->asker.request);
+		gathering_free(d->gatherings);
+	}
 }

@@ -10,6 +10,7 @@
 #include "syncd.h"
 
 #include "call.h"
+#include "container.h"
 #include "identity.h"
 #include "mem.h"
 #include "path.h"
@@ -20,7 +21,9 @@
 
 void syncd_rest(struct syncd *d)
 {
-	if (d->stopping && d->pulls == NULL && d->gatherings == NULL && d->carryings == NULL &&
+	if (d->stopping && !d->leaving && !pulling_passes(d))
+		timer_start(d->loop, &d->leave, 0);
+	if (d->leaving && d->pulls == NULL && d->gatherings == NULL && d->carryings == NULL &&
 	    d->bulkings == NULL && d->resolving == 0 && d->keeps_asked == 0 &&
 	    drain_rests(d->drain) && syncing_rests(d->syncing) && keeping_rests(d->keeping) &&
 	    upkeep_rests(d->upkeep) && scrubbing_rests(d->scrubbing) && lost_rests(d->lost))
@@ -172,6 +175,10 @@ static void on_request(struct serve *serve, struct serve_request *request, struc
 	struct err err;
 
 	service_touch(d->service);
+	if (d->leaving) {
+		serve_end(request);
+		return;
+	}
 	err_set(&err, ERR_UNSUPPORTED, "ask covey-syncd: unknown request %u", frame->type);
 	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
 		if (kinds[i].type == frame->type && kinds[i].ask(d, request, frame, &err) == 0)
@@ -241,11 +248,36 @@ static bool busy(struct service *service)
 	       scrubbing_busy(d->scrubbing);
 }
 
+static void leave(struct syncd *d)
+{
+	d->leaving = true;
+	push_stop(d);
+	pulling_stop(d);
+	gather_stop(d);
+	carry_stop(d);
+	bulk_stop(d);
+	syncd_rest(d);
+}
+
+static void leave_due(struct timer *timer)
+{
+	struct syncd *d = CONTAINER_OF(timer, struct syncd, leave);
+
+	if (!pulling_passes(d))
+		leave(d);
+}
+
+/*
+ * What this process does by itself ends at once.  Contents of which somebody
+ * has a part already are brought to their end, and meanwhile whoever asks is
+ * served; everything else can be asked again of the next process.
+ */
 static void stop(struct service *service)
 {
 	struct syncd *d = service->data;
 
 	d->stopping = true;
+	d->leave.fire = leave_due;
 	serve_quiesce(d->serve);
 	drain_stop(d->drain);
 	upkeep_stop(d->upkeep);
@@ -255,11 +287,6 @@ static void stop(struct service *service)
 		syncing_stop(d->syncing);
 		keeping_stop(d->keeping);
 	}
-	push_stop(d);
-	pulling_stop(d);
-	gather_stop(d);
-	carry_stop(d);
-	bulk_stop(d);
 	syncd_rest(d);
 }
 
@@ -270,6 +297,9 @@ static void release(struct service *service)
 
 	if (d == NULL)
 		return;
+	if (d->stopping && !d->leaving)
+		leave(d);	/* it took too long */
+	timer_stop(&d->leave);
 	pool_free(d->disk);
 	pool_free(d->names);
 	serve_free(d->serve);		/* its askers go, and may be the last that syncd_rest() waits for */

@@ -344,7 +344,7 @@ static void start_queued(struct syncd *d)
 		if (!p->running)
 			oldest = p;
 	}
-	if (oldest == NULL || running >= RUNNING_MAX || d->stopping)
+	if (oldest == NULL || running >= RUNNING_MAX || d->leaving)
 		return;
 	oldest->running = true;
 	submit(oldest, look_here, looked_here);
@@ -419,17 +419,26 @@ void pulling_ask(struct syncd *d, struct serve_request *request, const struct sy
 		askers_progress(p);
 }
 
+bool pulling_passes(const struct syncd *d)
+{
+	const struct pulling *p = d->pulls;
+
+	while (p != NULL && (p->verified || p->told == 0 || p->waiters == NULL))
+		p = p->next;
+	return p != NULL;
+}
+
 void pulling_stop(struct syncd *d)
 {
 	struct pulling *p = d->pulls;
-	struct err err;
 
-	err_set(&err, ERR_AWAY, "pull: covey-syncd is stopping");
 	while (p != NULL) {
 		struct pulling *next = p->next;
 
-		if (!p->verified)
-			fail(p, &err);
+		if (!p->verified) {
+			askers_left(p);
+			give_up(p);
+		}
 		p = next;
 	}
 }

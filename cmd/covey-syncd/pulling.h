@@ -49,6 +49,7 @@ void askers_progress(struct pulling *);		/* now, and again when there is more */
 void askers_new_stage(struct pulling *);	/* what they know of is worth nothing */
 void askers_done(struct pulling *);		/* tell all, and forget them */
 void askers_failed(struct pulling *, const struct err *);
+void askers_left(struct pulling *);		/* this process leaves: they ask the next one */
 
 /* pulling.c: nobody waits for it any more */
 void pulling_unwanted(struct pulling *);

@@ -32,6 +32,8 @@ static void settled(struct pushing *p)
 		sync_have_pack(&body, &have);
 		serve_reply(a->asker.request, SYNC_HAVE, buf_str(&body), NULL, 0);
 		serve_end(a->asker.request);
+	} else if (p->daemon->leaving) {
+		serve_end(a->asker.request);
 	} else {
 		err_set(&err, ERR_AWAY, "push: no keeper took it");
 		serve_fail(a->asker.request, &err);

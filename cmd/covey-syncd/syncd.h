@@ -86,7 +86,9 @@ struct syncd {
 	uint64_t first_byte_ms;		/* timeouts.pull: a peer answers within it, or is sick */
 	uint64_t stall_ms;		/* silence in mid-transfer */
 	uint64_t push_ms;		/* timeouts.push: a keeper answers within it */
-	bool stopping;
+	struct timer leave;
+	bool stopping;			/* nothing is begun by itself any more */
+	bool leaving;			/* nor for others: who has no answer asks the next process */
 };
 
 /* Nothing is under way any more; ends a stop that waits for it. */
@@ -121,6 +123,8 @@ bool peers_push_late(const struct peers *, uint64_t id);	/* to be tried after th
 void pulling_ask(struct syncd *, struct serve_request *, const struct sync_pull *);
 /* For nobody: so that it is here.  False: too many are under way. */
 bool pulling_want(struct syncd *, const struct sync_pull *);
+/* Somebody has a part of a content that is not whole: asked again, he would have to begin anew. */
+bool pulling_passes(const struct syncd *);
 void pulling_stop(struct syncd *);	/* give up all; syncd_rest() when the last is gone */
 
 /* gather.c */

@@ -9,6 +9,7 @@
 #include "log.h"
 #include "members.h"
 
+#include <inttypes.h>
 #include <sodium.h>
 
 #define WATCH_AGAIN_MS 1000
@@ -139,6 +140,12 @@ static void use_layout(struct versiond *v, const struct layout *layout)
 		asker_layout(&v->asker, layout, clock_mono_ms());
 }
 
+static void tell_status(struct versiond *v)
+{
+	service_status(v->service, "epoch %" PRIu64 ", %zu other nodes%s", v->home.layout.epoch,
+		       asker_peers(&v->asker), v->home.silent ? ", answers as no home" : "");
+}
+
 static int hear(struct versiond *v, const struct frame *frame, struct err *err)
 {
 	struct layout layout;
@@ -152,6 +159,8 @@ static int hear(struct versiond *v, const struct frame *frame, struct err *err)
 			return -1;
 		use_layout(v, &layout);
 	}
+	if (!v->stopping)
+		tell_status(v);
 	return 0;
 }
 
@@ -222,6 +231,7 @@ static void start_watching(struct versiond *v)
 	read_state(v);
 	buf_addf(&path, "%s/discover.sock", store_run(v->service->store));
 	first_view(v, path.data);
+	tell_status(v);
 	v->discover = caller_new(v->service->loop, path.data);
 	buf_clear(&path);
 	v->watch_again.fire = watch_group;

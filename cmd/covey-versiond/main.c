@@ -11,9 +11,11 @@
  */
 #include "versiond.h"
 
+#include "container.h"
 #include "mem.h"
 
 #define POOL_THREADS 16			/* each waits for the disk */
+#define STOP_MS 200			/* for questions; then the next process is asked them again */
 
 void versiond_submit(struct versiond *v, struct pool *pool, struct job *job)
 {
@@ -30,6 +32,7 @@ void versiond_returned(struct versiond *v)
 
 static void release(struct versiond *v)
 {
+	timer_stop(&v->leave);
 	talk_stop(v);			/* first: its requests wait for what follows */
 	if (v->pool != NULL)
 		pool_free(v->pool);
@@ -65,12 +68,22 @@ static bool busy(struct service *service)
 	return serve_requests(v->serve) > 0 || v->jobs > 0;
 }
 
+static void leave(struct timer *timer)
+{
+	struct versiond *v = CONTAINER_OF(timer, struct versiond, leave);
+
+	v->late = true;
+	talk_ended(v);
+}
+
 static void stop(struct service *service)
 {
 	struct versiond *v = service->data;
 
 	v->stopping = true;
 	serve_quiesce(v->serve);
+	v->leave.fire = leave;
+	timer_start(service->loop, &v->leave, STOP_MS);
 	talk_ended(v);
 }
 

@@ -280,9 +280,11 @@ static void asked(struct serve *serve, struct serve_request *request, struct fra
 	struct err err = ERR_INIT;
 
 	service_touch(v->service);
-	if (v->stopped)
-		err_set(&err, ERR_AWAY, "ask covey-versiond: it is leaving");
-	else if (dispatch(v, request, frame, &err) == 0)
+	if (v->stopped) {
+		serve_end(request);
+		return;
+	}
+	if (dispatch(v, request, frame, &err) == 0)
 		return;
 	serve_fail(request, &err);
 	talk_ended(v);
@@ -314,7 +316,8 @@ void talk_stop(struct versiond *v)
 
 void talk_ended(struct versiond *v)
 {
-	if (!v->stopping || v->jobs > 0 || v->serve == NULL || serve_requests(v->serve) > 0)
+	if (!v->stopping || v->jobs > 0 || v->serve == NULL ||
+	    (serve_requests(v->serve) > 0 && !v->late))
 		return;
 	v->stopped = true;
 	service_finished(v->service);

@@ -72,6 +72,8 @@ struct versiond {
 	struct looks *looks;		/* look.c's memory */
 
 	struct serve *serve;
+	struct timer leave;
+	bool late;			/* stopping for long enough: no request is waited for */
 	bool stopping, stopped;		/* stopped: nothing new is begun any more */
 };
 

@@ -16,6 +16,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -36,6 +37,7 @@ struct running {
 	struct timer idle;
 	struct timer watchdog;
 	uint64_t watchdog_ms;
+	char status[128];		/* the last that was told */
 	struct timer patience;		/* for stop() */
 	bool stopping;
 };
@@ -60,6 +62,21 @@ void service_finished(struct service *service)
 	loop_stop(service->loop);
 }
 
+void service_status(struct service *service, const char *format, ...)
+{
+	struct running *r = running_of(service);
+	char status[sizeof r->status];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(status, sizeof status, format, args);
+	va_end(args);
+	if (strcmp(status, r->status) == 0)
+		return;
+	memcpy(r->status, status, sizeof status);
+	sd_notifyf(0, "STATUS=%s", status);
+}
+
 /* leaving */
 
 static void out_of_patience(struct timer *timer)
@@ -77,6 +94,7 @@ static void begin_stop(struct running *r)
 		return;
 	r->stopping = true;
 	sd_notify(0, "STOPPING=1");
+	service_status(&r->service, "stopping");
 	timer_stop(&r->idle);
 	r->patience.fire = out_of_patience;
 	timer_start(r->service.loop, &r->patience, SERVICE_STOP_MS);
@@ -106,8 +124,10 @@ static void check_idle(struct timer *timer)
 static void feed_watchdog(struct timer *timer)
 {
 	struct running *r = CONTAINER_OF(timer, struct running, watchdog);
+	const struct service_role *role = r->service.role;
 
-	sd_notify(0, "WATCHDOG=1");
+	if (role->alive == NULL || role->alive(&r->service))
+		sd_notify(0, "WATCHDOG=1");
 	timer_start(r->service.loop, timer, r->watchdog_ms);
 }
 

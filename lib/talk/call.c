@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 struct caller {
@@ -93,7 +94,10 @@ static int connect_to(struct caller *caller)
 	return -1;
 }
 
-/* Send what waits.  0, or -1 when the connection is broken. */
+/*
+ * Send what waits.  0, or -1 when the connection is broken: then the loop still
+ * tells of what had been answered before, and of the end.
+ */
 static int send_waiting(struct caller *caller)
 {
 	uint32_t events = EPOLLIN;
@@ -105,8 +109,10 @@ static int send_waiting(struct caller *caller)
 			continue;
 		if (sock_send(caller->watch.fd, call->packet.data, call->packet.len, &call->with,
 			      call->with >= 0, &err) < 0) {
-			if (err.kind != ERR_TIMEOUT)
+			if (err.kind != ERR_TIMEOUT) {
+				shutdown(caller->watch.fd, SHUT_RDWR);
 				return -1;
+			}
 			events |= EPOLLOUT;
 			break;
 		}
@@ -169,11 +175,14 @@ static void connection_ready(struct watch *watch, uint32_t events)
 		}
 		if (rc < 0 && err.kind == ERR_TIMEOUT)
 			break;
+		/* It left a question unread, which is told once, before what it had answered. */
+		if (rc < 0 && err.sys == ECONNRESET)
+			continue;
 		reconnect(caller);
 		return;
 	}
-	if ((events & EPOLLOUT) && caller->watch.fd >= 0 && send_waiting(caller) < 0)
-		reconnect(caller);
+	if ((events & EPOLLOUT) && caller->watch.fd >= 0)
+		send_waiting(caller);
 }
 
 struct caller *caller_new(struct loop *loop, const char *socket_path)
@@ -229,8 +238,10 @@ void call_start_with(struct caller *caller, struct call *call, uint8_t type, str
 	caller->last = call;
 	if (timeout_ms > 0)
 		timer_start(caller->loop, &call->timer, timeout_ms);
-	if (caller->watch.fd < 0 || send_waiting(caller) < 0)
+	if (caller->watch.fd < 0)
 		reconnect(caller);
+	else
+		send_waiting(caller);
 }
 
 /* tools */

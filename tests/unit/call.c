@@ -203,6 +203,60 @@ static void test_restart(struct caller *caller)
 	CHECK(asked == 2 && a.over == 1);
 }
 
+/* What the other end of connection fd reads next; its body is "hello". */
+static struct frame take(int fd)
+{
+	static char room[FRAME_BYTES];
+	struct frame frame = { .type = 0 };
+
+	CHECK(frame_recv(fd, room, &frame, NULL) == 1 && str_eq(frame.body, STR("hello")));
+	return frame;
+}
+
+static void reply(int fd, struct frame to, const char *text)
+{
+	struct frame frame = { .type = ECHO, .id = to.id, .body = str_of(text) };
+
+	CHECK(frame_send(fd, &frame, NULL) == 0);
+}
+
+/* One leaves with a question unread: what it had answered counts, the rest is for the next one. */
+static void test_leaves(void)
+{
+	static char name[] = "/var/tmp/covey-call-leaves.sock";
+	struct ask a[3] = { { .wanted = 2 }, { .wanted = 1 }, { .wanted = 1 } };
+	int own = sock_listen_unix(name, NULL), fd;
+	struct caller *caller = caller_new(loop, name);
+	struct frame first;
+
+	for (int i = 0; i < 3; i++) {
+		a[i].call = (struct call)CALL_INIT;
+		a[i].call.answer = on_answer;
+	}
+	call_start(caller, &a[0].call, TWICE, STR("hello"), 5000);
+	call_start(caller, &a[1].call, ECHO, STR("hello"), 5000);
+	fd = accept4(own, NULL, NULL, SOCK_CLOEXEC);
+	first = take(fd);
+	reply(fd, first, "one");
+	reply(fd, first, "two");
+	close(fd);
+	call_start(caller, &a[2].call, ECHO, STR("hello"), 5000);	/* and one that comes too late */
+	run_for(20);
+	run_for(20);
+	CHECK(a[0].frames == 2 && a[0].over == 0 && strcmp(a[0].last, "two") == 0);
+	fd = accept4(own, NULL, NULL, SOCK_CLOEXEC);
+	reply(fd, take(fd), "three");
+	reply(fd, take(fd), "four");
+	run_for(20);
+	run_for(20);
+	CHECK(a[1].frames == 1 && a[1].over == 0 && strcmp(a[1].last, "three") == 0);
+	CHECK(a[2].frames == 1 && a[2].over == 0 && strcmp(a[2].last, "four") == 0);
+	caller_free(caller);
+	close(fd);
+	close(own);
+	unlink(name);
+}
+
 /* The asker no longer waits: the server is told, of this request alone. */
 static void test_cancel(struct caller *caller)
 {
@@ -285,6 +339,7 @@ int main(void)
 	test_descriptor(caller);
 	test_silence(caller);
 	test_restart(caller);
+	test_leaves();
 	test_cancel(caller);
 	test_away(caller);
 	test_bad_client();
