@@ -10,11 +10,12 @@ VERSION    := 0.1.0
 BUILD_DEPS := gcc make pkg-config libc6-dev libcurl4-openssl-dev libyaml-dev libinih-dev \
               libsodium-dev libssl-dev libsystemd-dev libjansson-dev curl
 MODEL_DEPS := spin gcc libc6-dev
-TEST_DEPS  := bats jq attr iproute2 iputils-ping procps util-linux openssl clang libclang-rt-14-dev \
+TEST_DEPS  := bats lintian jq attr iproute2 iputils-ping procps util-linux openssl clang libclang-rt-14-dev \
               clang-tidy mandoc shellcheck python3 systemd rsync tar wget e2fsprogs patch \
               libfaketime netbase $(MODEL_DEPS)
 BENCH_DEPS := nginx-light wrk
 SOAK_DEPS  := valgrind binutils
+DEB_DEPS   := dpkg-dev binutils xz-utils
 
 PROGRAMS := covey covey-httpd covey-versiond covey-discoverd covey-syncd covey-check
 LIBS     := libcurl yaml-0.1 inih libsodium libcrypto libsystemd jansson
@@ -25,7 +26,9 @@ ifdef SANITIZE
 B         := build/asan
 HARDENING := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 else
-HARDENING := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+# Whoever builds says it otherwise by CPPFLAGS and CFLAGS; of _FORTIFY_SOURCE there can be only one.
+FORTIFY   := $(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS))$(filter -O0,$(CFLAGS)),,-D_FORTIFY_SOURCE=2)
+HARDENING := -O2 -g $(FORTIFY) -fstack-protector-strong -fPIE
 LINK      := -pie -Wl,-z,relro,-z,now
 endif
 # V=1 shows the commands.
@@ -40,7 +43,7 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prot
             -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wvla -Wformat=2 \
             -Wswitch-enum -Wimplicit-fallthrough
 COMPILE = $(CC) -std=c17 -D_GNU_SOURCE -DCOVEY_VERSION='"$(VERSION)"' -Iinclude -include banned.h \
-          $(WARNINGS) $(WERROR) -fno-common -pthread $(HARDENING) $(CFLAGS) -MMD -MP
+          $(WARNINGS) $(WERROR) -fno-common -pthread $(HARDENING) $(CPPFLAGS) $(CFLAGS) -MMD -MP
 LDLIBS  = -Wl,--as-needed $(shell pkg-config --libs $(LIBS)) -pthread
 
 LIB_OBJECTS := $(patsubst %.c,$B/obj/%.o,$(wildcard lib/*/*.c))
@@ -53,7 +56,7 @@ FUZZERS     := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/*.c))
 # A program is cmd/NAME.c, or every file of the folder cmd/NAME/.
 objects_of = $(patsubst %.c,$B/obj/%.o,$(wildcard cmd/$(1).c cmd/$(1)/*.c))
 
-.PHONY: all units fuzzers deps test-deps run test lint lint-deep fuzz model soak bench install uninstall help clean
+.PHONY: all units fuzzers deps test-deps run test lint lint-deep fuzz model soak bench install deb uninstall help clean
 .SECONDARY:
 .SECONDEXPANSION:
 
@@ -66,6 +69,9 @@ $B/obj/%.o: %.c
 	@echo '  cc $<'
 	$(Q)$(COMPILE) -c -o $@ $<
 
+# It has the sample configuration inside.
+$B/obj/cmd/covey/init.o: conf/covey.yaml
+
 $B/libcovey.a: $(LIB_OBJECTS)
 	@rm -f $@
 	@echo '  ar $@'
@@ -74,15 +80,15 @@ $B/libcovey.a: $(LIB_OBJECTS)
 $B/bin/%: $$(call objects_of,%) $B/libcovey.a
 	@mkdir -p $(@D)
 	@echo '  ld $@'
-	$(Q)$(CC) $(HARDENING) $(LINK) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(HARDENING) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # Some replace functions of libc, which must stay calls.
-$B/obj/tests/unit/%.o: HARDENING += -U_FORTIFY_SOURCE
+$B/obj/tests/unit/%.o: override CFLAGS += -U_FORTIFY_SOURCE
 
 $B/unit/%: $B/obj/tests/unit/%.o $B/libcovey.a
 	@mkdir -p $(@D)
 	@echo '  ld $@'
-	$(Q)$(CC) $(HARDENING) $(LINK) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(HARDENING) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # The simulator, of the same sources with fewer partitions.
 $B/few/%.o: %.c
@@ -92,7 +98,7 @@ $B/few/%.o: %.c
 
 $B/covey-sim: $(SIM_OBJECTS)
 	@echo '  ld $@'
-	$(Q)$(CC) $(HARDENING) $(LINK) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(HARDENING) $(CFLAGS) $(LINK) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $B/fuzz/%: $B/obj/tests/fuzz/%.o $B/libcovey.a
 	@mkdir -p $(@D)
@@ -188,7 +194,7 @@ MANUALS     = $(wildcard cmd/*.[1-8] conf/*.[1-8])
 
 install: all		## programs, units, manuals, sample configuration; DESTDIR= PREFIX=
 	install -d $(bindir) $(unitdir) $(generators) $(confdir)
-	install $(PROGRAMS:%=build/bin/%) $(bindir)
+	install $(PROGRAMS:%=$B/bin/%) $(bindir)
 	for u in $(UNITS); do sed 's,@bindir@,$(PREFIX)/bin,' $$u > $(unitdir)/$${u#*/} || exit; done
 	for d in $(DROP_INS); do install -D -m 644 $$d $(unitdir)/$${d#*/} || exit; done
 	ln -sf covey-httpd.socket $(unitdir)/covey-http.socket
@@ -200,6 +206,10 @@ install: all		## programs, units, manuals, sample configuration; DESTDIR= PREFIX
 	install -D -m 644 systemd/covey.preset $(PRESET)
 	install -D -m 644 conf/covey.completion $(COMPLETIONS)
 	[ -e $(confdir)/covey.yaml ] || install -m 644 conf/covey.yaml $(confdir)
+
+deb: deps		## a Debian package, build/deb/covey_VERSION_ARCH.deb; VERSION= B=
+	$(call install_missing,$(DEB_DEPS))
+	+@conf/deb/build $B $(VERSION)
 
 uninstall:		## what install brought, but not the configuration
 	rm -f $(PROGRAMS:%=$(bindir)/%) $(UNITS:systemd/%=$(unitdir)/%) $(SYSUSERS) $(TMPFILES) $(COMPLETIONS)

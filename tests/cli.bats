@@ -250,17 +250,17 @@ time.sleep(300)' "$(port 1)"
 	log=$!
 	run covey rm --wait 3 f
 	[ "$status" -eq 75 ]
-	[ "$output" = "covey: ask $URL: no answer for 63 s" ]
+	[ "$output" = "covey: ask $URL (\$COVEY_NODE): no answer for 63 s" ]
 	status=0; wait $stopped || status=$?
 	[ $status -eq 75 ]
 	[[ $(cat stopped) == *"covey: ask http://127.0.0.1:$(port 1): nothing more of its answer for 60 s" ]]
 	kill -CONT "$node"
 	status=0; wait $get || status=$?
 	[ $status -eq 75 ]
-	[ "$(cat got)" = "covey: ask $URL: no answer for 60 s" ]
+	[ "$(cat got)" = "covey: ask $URL (\$COVEY_NODE): no answer for 60 s" ]
 	status=0; wait $log || status=$?
 	[ $status -eq 75 ]
-	[ "$(cat logged)" = "covey: ask $URL: no answer for 60 s" ]
+	[ "$(cat logged)" = "covey: ask $URL (\$COVEY_NODE): no answer for 60 s" ]
 }
 
 @test "put, rm and restore of what is not confirmed exit 75, unless --async" {

@@ -117,7 +117,7 @@ readme_lines() {
 @test "help of make lists every target that README and this tree use" {
 	run make -C "$TOP" --no-print-directory help
 	[ "$status" -eq 0 ]
-	for target in all deps run test lint fuzz soak bench install uninstall clean help; do
+	for target in all deps run test lint fuzz soak bench install deb uninstall clean help; do
 		grep -qE "^$target +" <<<"$output"
 	done
 }

@@ -329,6 +329,11 @@ need() {
 	case $1 in
 	hosts)
 		"$TOP/tests/hosts" can || skip "NOT RUN: no network namespaces here (neither root nor unshare -Urn)" ;;
+	mounts)
+		local user=()
+		[ "$(id -u)" = 0 ] || user=(-r)
+		unshare "${user[@]}" -m mount --bind "$D" /etc 2>/dev/null ||
+			skip "NOT RUN: no mount namespaces here (neither root nor unshare -rm)" ;;
 	space)
 		local free
 		free=$(df --output=avail -B1 "$D" | tail -n 1)

@@ -1,6 +1,7 @@
 /* client - one node asked by HTTP, for the sub-commands */
 #include "client.h"
 
+#include "local.h"
 #include "progress.h"
 
 #include "json.h"
@@ -21,28 +22,57 @@
 struct client {
 	CURL *curl;
 	char *base;		/* "http://HOST:PORT", no slash at its end */
+	const char *whence;	/* in errors, behind base: where that comes from; "" when asked for */
 	/* of the exchange under way */
 	struct exchange *exchange;
 	struct progress progress;
 	struct err *err;	/* why sink or body failed; its kind tells whether */
 };
 
+/* The node of this machine: as its configuration says, or as it would be without one. */
+static const char *own_node(char to[LOCAL_URL], const char **ret_whence)
+{
+	struct conf conf = CONF_INIT;
+	struct err err = ERR_INIT;
+
+	if (conf_load(&conf, CONF_FILE, &err) == 0) {
+		local_url(to, &conf);
+		*ret_whence = " (listen.http of " CONF_FILE ")";
+	} else {
+		snprintf(to, LOCAL_URL, "%s", NODE);
+		*ret_whence = err.kind == ERR_ABSENT
+				      ? " (the default, without " CONF_FILE ")"
+				      : " (the default, as " CONF_FILE " cannot be read or is not valid)";
+	}
+	conf_clear(&conf);
+	return to;
+}
+
 int client_open(struct client **ret, const char *url, struct err *err)
 {
-	const char *from = url ? url : getenv("COVEY_NODE");
-	struct str base = str_of(from && from[0] ? from : NODE);
+	const char *from = url, *whence = "";
 	struct buf text = BUF_INIT;
 	struct client *client;
+	char own[LOCAL_URL];
+	struct str base;
 
+	if (from == NULL || from[0] == '\0') {
+		from = getenv("COVEY_NODE");
+		whence = " ($COVEY_NODE)";
+	}
+	if (from == NULL || from[0] == '\0')
+		from = own_node(own, &whence);
+	base = str_of(from);
 	while (str_ends(base, STR("/")))
 		base.n--;
 	if (base.n == 0)
-		return err_set(err, ERR_INVALID, "ask node \"%s\": not a URL", from);
+		return err_set(err, ERR_INVALID, "ask node \"%s\"%s: not a URL", from, whence);
 	if (memmem(base.s, base.n, "://", 3) == NULL)
 		buf_adds(&text, "http://");
 	buf_addstr(&text, base);
 	client = mem_new(1, sizeof *client);
 	client->base = buf_take(&text);
+	client->whence = whence;
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0 || (client->curl = curl_easy_init()) == NULL)
 		abort();	/* memory */
 	*ret = client;
@@ -200,9 +230,9 @@ static int told_too_late(const struct client *client, struct err *err)
 
 	curl_easy_getinfo(client->curl, CURLINFO_REQUEST_SIZE, &sent);
 	if (sent == 0)
-		return err_set(err, ERR_TIMEOUT, "ask %s: no connection within %ld s", client->base,
-			       CONNECT_S);
-	return err_set(err, ERR_TIMEOUT, "ask %s: %s for %ld s", client->base,
+		return err_set(err, ERR_TIMEOUT, "ask %s%s: no connection within %ld s",
+			       client->base, client->whence, CONNECT_S);
+	return err_set(err, ERR_TIMEOUT, "ask %s%s: %s for %ld s", client->base, client->whence,
 		       exchange->status < 200 ? "no answer" : "nothing more of its answer",
 		       patience_s(exchange));
 }
@@ -216,7 +246,7 @@ static int told_by_curl(const struct client *client, CURLcode code, const char *
 		return told_too_late(client, err);
 	if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
 		kind = ERR_INVALID;
-	return err_set(err, kind, "ask %s: %s", client->base,
+	return err_set(err, kind, "ask %s%s: %s", client->base, client->whence,
 		       why[0] ? why : curl_easy_strerror(code));
 }
 

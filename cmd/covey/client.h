@@ -38,7 +38,7 @@ struct exchange {
 #define EXCHANGE_INIT { .method = "GET", .body = -1, .body_size = UINT64_MAX }
 void exchange_clear(struct exchange *);
 
-/* The node of --node, $COVEY_NODE, or this machine's. */
+/* The node of --node, of $COVEY_NODE, of CONF_FILE if that is valid, or on loopback; errors say which. */
 int client_open(struct client **ret, const char *url, struct err *);
 void client_close(struct client *);	/* NULL is fine */
 int client_send(struct client *, struct exchange *, struct err *);

@@ -48,7 +48,7 @@ struct call {
 };
 
 /* Shared rows of option tables. */
-#define OPTION_NODE { "node", 0, "URL", "the node to ask; default $COVEY_NODE, else http://127.0.0.1:4720" }
+#define OPTION_NODE { "node", 0, "URL", "the node to ask; default $COVEY_NODE, else this machine's" }
 #define OPTION_JSON { "json", 0, NULL, "JSON, for programs" }
 #define OPTION_CONF { "config", 'c', "FILE", "the node's configuration; default /etc/covey/covey.yaml" }
 #define OPTION_END { NULL, 0, NULL, NULL }
@@ -62,7 +62,7 @@ int command_misused(const struct command *, const char *format, ...)
 int command_number(const char *what, const char *text, uint64_t min, uint64_t max, uint64_t *ret,
 		   struct err *);
 
-extern const struct command command_adopt, command_check, command_get, command_key,
+extern const struct command command_adopt, command_check, command_get, command_init, command_key,
 	command_layout, command_log, command_ls, command_peers, command_prune, command_put, command_restore, command_rm,
 	command_scrub, command_status, command_units, command_up;
 
