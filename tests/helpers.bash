@@ -43,8 +43,9 @@
 #   package, next_package    prints the path of this checkout's Debian package, and of the same
 #                            as version 9.0, built when what it is built from has changed
 #   load URL...              tests/steady-load in host 1 until end_load, which fails if a request did
-# Machines 1..N for all tests of a file, whose $D are their own, with the package installed:
-# (as README says, in /root, where `make deb` seems to have been said)
+#   installed_machines N     hosts and machines 1..N, with the package installed as README says, in
+#                            /root, as if `make deb` had been said there
+# The same for all tests of a file, whose $D are their own:
 #   setup_file() { shared_machines N; }   teardown_file() { end_shared_machines; }
 #   setup() { covey_setup; need machines; }
 #   machine CMD..., host CMD..., as `machine exec 1 ls`   machines and hosts, of these
@@ -391,16 +392,21 @@ _package() {
 package() { _package package; }
 next_package() { _package next-package VERSION=9.0; }
 
-shared_machines() {
+installed_machines() {
 	local i install
-	covey_setup
-	export SHARED=$D MACHINES_OWNER=$$
 	install=$("$TOP/tests/readme" 'apt install ./build/deb/covey_' | grep 'apt install') || return
-	machines can >/dev/null 2>&1 || return 0
 	machines provide "$(package)" || return
 	hosts up "$1"
-	for ((i = 1; i <= $1; i++)); do machines up $i && machines put $i "$(package)" root/build/deb/ || return; done
-	for ((i = 1; i <= $1; i++)); do on $i sh -ec "cd; $install" < <(yes) || return; done
+	for ((i = 1; i <= $1; i++)); do
+		machines up $i && machines put $i "$(package)" root/build/deb/ || return
+		machines exec $i sh -ec "cd; $install" < <(yes) || return
+	done
+}
+
+shared_machines() {
+	covey_setup
+	export SHARED=$D MACHINES_OWNER=$$
+	! machines can >/dev/null 2>&1 || installed_machines "$1"
 }
 
 end_shared_machines() {

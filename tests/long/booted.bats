@@ -34,7 +34,7 @@ setup() {
 }
 
 @test "five machines, more than homes: a rolling restart of all under load, then each without power once" {
-	shared_machines 5
+	installed_machines 5
 	machine_group 5
 	all=("$(node 1)" "$(node 2)" "$(node 3)" "$(node 4)" "$(node 5)")
 	[ "$(on 4 covey layout show --json | jq '[.members[]?] | length')" -eq 5 ]
