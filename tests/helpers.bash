@@ -210,7 +210,7 @@ httpd() {
 	_next_port=$((${_next_port:-90} + 1))
 	node_conf "$name" "$(port $_next_port)" "${2-}"
 	spawn "$name" covey-httpd -c "$CONF"
-	wait_until 10 ready "$URL"
+	wait_until 30 ready "$URL"
 }
 
 _sees_all_up() {
