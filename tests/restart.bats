@@ -51,6 +51,17 @@ stopping() {
 	[[ $output == "20 restarts, "*" 0 lost"* ]]
 }
 
+@test "contents that a stopping covey-syncd passes on are whole, and so are those asked for meanwhile" {
+	group_conf 2 'timeouts: {pull: 2s}'
+	sed -i 's/^node:/node:\n  home: no/' group/node2/covey.yaml
+	group 2
+	run timeout 120 "$TOP/tests/passing" "$GROUP_PID" "${URLS[1]}" "${URLS[2]}"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	run grep -c 'leaving anyway' group.log
+	[ "$output" = 0 ]
+}
+
 # The words of a role of a group of one, from its start until it is told to stop.
 words_of() {
 	timeout 30 python3 - "$@" <<'PY'
