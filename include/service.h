@@ -9,9 +9,11 @@
  * 111 (try again), 64 for wrong usage.
  *
  * To a supervisor with a watchdog it says WATCHDOG=1 from the service's own
- * loop, twice as often as it must: that the loop turns, and what alive() says
- * of a role's other threads.  Threads of a pool that wait for the disk are
- * not watched: a start does not mend a disk.
+ * loop, four times as often as it must: that the loop turns, and what alive()
+ * says of a role's other threads, so that a stall of half that time is nothing
+ * yet.  Threads of a pool are not watched.  But loops do read from the disk
+ * (covey-httpd's what it sends, covey-versiond's records): one that hangs for
+ * longer than the supervisor waits is taken for a loop that hangs.
  *
  * Only this and the tools log and exit; roles return errors.
  */

@@ -5,7 +5,7 @@
  *		STARTED {} + descriptor, readable at any offset while it grows
  *		PROGRESS {bytes that are readable by now}...
  *		DONE {}: all bytes are readable, and their sha256 is right
- *		or FAILED, at any time
+ *		or FAILED, at any time; or, alone, LATER {}: this process stops
  *	LIST {path, deleted, epoch, nodes}	->
  *		PART {node} + memfd of text lines, per peer that answered
  *		END {asked, answered, stale}
@@ -40,6 +40,10 @@
  * must cut that off.  The commit follows DONE: a GET right after it may ask
  * for the same version once more, and gets it at once.
  *
+ * LATER: this process brings to their end the contents that it passes on, which
+ * may take SERVICE_STOP_MS, and begins no other.  Its end ends the call; then the
+ * next process can be asked.
+ *
  * Text lines are exactly what the peer's ?format=text gives, sorted.
  *
  * Packing appends a body; unpacking judges it whole, and on failure leaves
@@ -73,6 +77,7 @@ enum sync_talk {
 	SYNC_CARRIED,
 	SYNC_BULK,
 	SYNC_LOST,
+	SYNC_LATER,
 };
 
 #define RESOLVE_NAME_MAX 260		/* bytes of "host:port" */

@@ -31,6 +31,8 @@ stopping() {
 @test "nobody connected: it ends" { stopping nobody; }
 @test "those who never ask do not keep it" { stopping silent; }
 @test "a request that came in time is answered by a process that woke up late" { stopping in_time; }
+@test "how many connections are left is told as they go" { stopping counted; }
+@test "with no place left, who ignores the end keeps none" { stopping no_place_left; }
 @test "inetd: the one connection is answered" { stopping inetd; }
 @test "a supervisor is told READY, STATUS, WATCHDOG and STOPPING" { stopping told; }
 
@@ -49,6 +51,17 @@ stopping() {
 	echo "$output"
 	[ "$status" -eq 0 ]
 	[[ $output == "20 restarts, "*" 0 lost"* ]]
+}
+
+@test "contents that a stopping covey-syncd passes on are whole, and so are those asked for meanwhile" {
+	group_conf 2 'timeouts: {pull: 2s}'
+	sed -i 's/^node:/node:\n  home: no/' group/node2/covey.yaml
+	group 2
+	run timeout 120 "$TOP/tests/passing" "$GROUP_PID" "${URLS[1]}" "${URLS[2]}"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	run grep -c 'leaving anyway' group.log
+	[ "$output" = 0 ]
 }
 
 # The words of a role of a group of one, from its start until it is told to stop.

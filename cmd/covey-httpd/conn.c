@@ -205,6 +205,24 @@ static enum step next_request(struct conn *c)
 	return STEP_ON;
 }
 
+static bool has_bytes(const struct conn *c)
+{
+	char byte;
+
+	return c->socket && recv(c->in, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/*
+ * There is more of the client than was read; or, when the process is to stop,
+ * there may be soon: who did not ask for the end sends the next request.  While
+ * it goes on, that does not keep a place which others wait for.
+ */
+static bool may_say_more(const struct conn *c)
+{
+	return c->has_body || input_is_behind(c) ||
+	       (c->head.keep_alive && (atomic_load(&c->worker->httpd->draining) || has_bytes(c)));
+}
+
 static enum step step_send(struct conn *c)
 {
 	enum step step;
@@ -217,10 +235,7 @@ static enum step step_send(struct conn *c)
 		return step;
 	if (!c->last)
 		return next_request(c);
-	/* Who did not ask for the end may have sent the next request already. */
-	if (c->has_body || c->head.keep_alive || input_is_behind(c))
-		return begin_linger(c);
-	return closed(c);
+	return may_say_more(c) ? begin_linger(c) : closed(c);
 }
 
 void conn_answered(struct conn *c)
@@ -363,13 +378,6 @@ void conn_stop_all(struct worker *w)
 		if (c->state == CONN_HEAD)
 			run(c);
 	}
-}
-
-static bool has_bytes(const struct conn *c)
-{
-	char byte;
-
-	return c->socket && recv(c->in, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 /* The deadline has passed: what that means depends on how far the request is. */

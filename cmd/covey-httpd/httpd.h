@@ -77,6 +77,7 @@ struct httpd {
 	atomic_bool room_posted;
 	unsigned turn;			/* which worker is next */
 	uint64_t status_due;		/* ms, the loop's clock: the status is not told before */
+	struct timer telling;		/* the status, while the process stops */
 };
 
 /* listener.c */

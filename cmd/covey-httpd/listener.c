@@ -32,6 +32,15 @@ static void tell_status(struct httpd *h)
 	h->status_due = loop_now(h->loop) + STATUS_MS;
 }
 
+/* While nobody comes, but those who are there go. */
+static void keep_telling(struct timer *timer)
+{
+	struct httpd *h = CONTAINER_OF(timer, struct httpd, telling);
+
+	tell_status(h);
+	timer_start(h->loop, timer, STATUS_MS);
+}
+
 /* A connection on its way to the worker that will have it. */
 struct delivery {
 	struct task task;
@@ -273,6 +282,7 @@ int listener_start(struct httpd *h, struct err *err)
 			return -1;
 	h->room.run = room_again;
 	h->retry.fire = retry;
+	h->telling.fire = keep_telling;
 	tell_status(h);
 	if (h->service->inetd) {
 		atomic_fetch_add(&h->connections, 1);
@@ -284,13 +294,20 @@ int listener_start(struct httpd *h, struct err *err)
 	return watch_start(h->loop, &h->listener, EPOLLIN, err);
 }
 
-/* Nobody else will serve those who wait in the queue of a listener of one's own. */
+/*
+ * Nobody else will serve those who wait in the queue of a listener of one's own.
+ * Who comes while it is emptied has no end: it is as many as might be served at once.
+ */
 static void accept_rest(struct httpd *h)
 {
 	struct pollfd queue = { .fd = h->listener.fd, .events = POLLIN };
+	uint64_t accepted = 0;
 
-	while (!atomic_load(&h->paused) && poll(&queue, 1, 0) > 0)
+	while (accepted < h->conf->limits.connections && !atomic_load(&h->paused) &&
+	       poll(&queue, 1, 0) > 0) {
 		accept_turn(h);
+		accepted += ACCEPT_TURN;
+	}
 	shutdown(h->listener.fd, SHUT_RDWR);	/* who comes now is refused */
 }
 
@@ -306,7 +323,7 @@ void listener_stop(struct httpd *h)
 		loop_post(h->workers[i].loop, &h->workers[i].stop);
 	if (atomic_fetch_sub(&h->connections, 1) == 1)
 		service_finished(h->service);
-	tell_status(h);
+	keep_telling(&h->telling);
 }
 
 void listener_join(struct httpd *h)

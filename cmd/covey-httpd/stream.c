@@ -5,6 +5,7 @@
  *			PROGRESS	enough to begin the answer, or to go on with it
  *			DONE		verified and stored: the rest may go
  *			FAILED		whoever else has it (stream_lost.c), or the end of the connection
+ *			LATER		the next covey-syncd is asked, when this one has left
  */
 #include "stream_inside.h"
 
@@ -91,6 +92,13 @@ static void await(struct stream *s)
 					  (s->holder_count + 1));
 }
 
+/* Until covey-syncd has left, which has asked nobody: the next may be asked as if it were the first. */
+static void await_next(struct stream *s)
+{
+	s->again = false;
+	timer_start(s->conn->worker->loop, &s->timer, PATIENCE_MS + SERVICE_STOP_MS);
+}
+
 /* it comes */
 
 static void begin_answer(struct stream *s)
@@ -150,7 +158,7 @@ static void done(struct stream *s)
 	conn_resume(c);
 }
 
-/* covey-syncd died in mid-pull.  While nothing was passed on, another can do it, once. */
+/* covey-syncd left, or died in mid-pull.  While nothing was passed on, another can do it, once. */
 static bool once_more(struct stream *s)
 {
 	if (s->answering || s->again)
@@ -183,6 +191,8 @@ static void answered(struct call *call, struct frame *frame)
 		progress(s, bytes);
 	} else if (frame->type == SYNC_DONE) {
 		done(s);
+	} else if (frame->type == SYNC_LATER && !s->answering) {
+		await_next(s);
 	} else {
 		failed(s);
 	}

@@ -108,6 +108,20 @@ void askers_left(struct pulling *p)
 	}
 }
 
+void askers_put_off(struct serve_request *request)
+{
+	serve_reply(request, SYNC_LATER, (struct str)STR_INIT, NULL, 0);
+	serve_end(request);
+}
+
+void askers_put_off_all(struct pulling *p)
+{
+	while (p->waiters != NULL) {
+		askers_put_off(p->waiters->asker.request);
+		drop_waiter(p);
+	}
+}
+
 void askers_new_stage(struct pulling *p)
 {
 	for (struct waiter *w = p->waiters; w != NULL; w = w->next)

@@ -251,6 +251,7 @@ static bool busy(struct service *service)
 static void leave(struct syncd *d)
 {
 	d->leaving = true;
+	serve_quiesce(d->serve);
 	push_stop(d);
 	pulling_stop(d);
 	gather_stop(d);
@@ -269,8 +270,10 @@ static void leave_due(struct timer *timer)
 
 /*
  * What this process does by itself ends at once.  Contents of which somebody
- * has a part already are brought to their end, and meanwhile whoever asks is
- * served; everything else can be asked again of the next process.
+ * has a part already are brought to their end.  Meanwhile no other pull
+ * begins, for it would keep this process in turn; what else is asked for is
+ * served, for it keeps nobody: what is not done when the last of these
+ * contents is there can be asked again of the next process.
  */
 static void stop(struct service *service)
 {
@@ -278,7 +281,7 @@ static void stop(struct service *service)
 
 	d->stopping = true;
 	d->leave.fire = leave_due;
-	serve_quiesce(d->serve);
+	pulling_begin_no_more(d);
 	drain_stop(d->drain);
 	upkeep_stop(d->upkeep);
 	scrubbing_stop(d->scrubbing);

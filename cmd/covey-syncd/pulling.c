@@ -344,7 +344,7 @@ static void start_queued(struct syncd *d)
 		if (!p->running)
 			oldest = p;
 	}
-	if (oldest == NULL || running >= RUNNING_MAX || d->leaving)
+	if (oldest == NULL || running >= RUNNING_MAX || d->stopping)
 		return;
 	oldest->running = true;
 	submit(oldest, look_here, looked_here);
@@ -406,6 +406,11 @@ void pulling_ask(struct syncd *d, struct serve_request *request, const struct sy
 	struct pulling *p = find(d, wanted);
 	bool joined = p != NULL;
 
+	/* With a new one each moment, this process would never come to its end. */
+	if (!joined && d->stopping) {
+		askers_put_off(request);
+		return;
+	}
 	if (!joined)
 		p = begin(d, wanted);
 	for (size_t i = 0; i < wanted->holder_count; i++)
@@ -426,6 +431,21 @@ bool pulling_passes(const struct syncd *d)
 	while (p != NULL && (p->verified || p->told == 0 || p->waiters == NULL))
 		p = p->next;
 	return p != NULL;
+}
+
+void pulling_begin_no_more(struct syncd *d)
+{
+	struct pulling *p = d->pulls;
+
+	while (p != NULL) {
+		struct pulling *next = p->next;
+
+		if (!p->running) {
+			askers_put_off_all(p);
+			pulling_free(p);
+		}
+		p = next;
+	}
 }
 
 void pulling_stop(struct syncd *d)

@@ -50,6 +50,8 @@ void askers_new_stage(struct pulling *);	/* what they know of is worth nothing *
 void askers_done(struct pulling *);		/* tell all, and forget them */
 void askers_failed(struct pulling *, const struct err *);
 void askers_left(struct pulling *);		/* this process leaves: they ask the next one */
+void askers_put_off(struct serve_request *);	/* the same of one, while this process finishes others */
+void askers_put_off_all(struct pulling *);
 
 /* pulling.c: nobody waits for it any more */
 void pulling_unwanted(struct pulling *);

@@ -87,7 +87,7 @@ struct syncd {
 	uint64_t stall_ms;		/* silence in mid-transfer */
 	uint64_t push_ms;		/* timeouts.push: a keeper answers within it */
 	struct timer leave;
-	bool stopping;			/* nothing is begun by itself any more */
+	bool stopping;			/* nothing is begun by itself any more, and no pull */
 	bool leaving;			/* nor for others: who has no answer asks the next process */
 };
 
@@ -125,6 +125,8 @@ void pulling_ask(struct syncd *, struct serve_request *, const struct sync_pull 
 bool pulling_want(struct syncd *, const struct sync_pull *);
 /* Somebody has a part of a content that is not whole: asked again, he would have to begin anew. */
 bool pulling_passes(const struct syncd *);
+/* The process is to stop: what has not begun is for the next one. */
+void pulling_begin_no_more(struct syncd *);
 void pulling_stop(struct syncd *);	/* give up all; syncd_rest() when the last is gone */
 
 /* gather.c */
