@@ -141,7 +141,7 @@ static void start_timers(struct running *r)
 		timer_start(r->service.loop, &r->idle, r->conf.limits.idle_exit_ms);
 	}
 	if (sd_watchdog_enabled(1, &us) > 0) {
-		r->watchdog_ms = us / 4000;	/* two may fall out, as one that comes late makes the next */
+		r->watchdog_ms = us / 4000;	/* a thread that shows late may cost two of them */
 		r->watchdog.fire = feed_watchdog;
 		timer_start(r->service.loop, &r->watchdog, r->watchdog_ms);
 	}
