@@ -26,13 +26,7 @@
 #define CONF_BYTES (256u << 10)
 #define DISCOVERY_PORT "4721"
 
-__asm__(".pushsection .rodata\n"
-	".globl covey_sample, covey_sample_end\n"
-	".hidden covey_sample, covey_sample_end\n"
-	"covey_sample: .incbin \"conf/covey.yaml\"\n"
-	"covey_sample_end: .byte 0\n"
-	".popsection\n");
-extern const char covey_sample[], covey_sample_end[];
+extern const char covey_sample[];	/* conf/covey.yaml, put there by the Makefile */
 
 /* What makes one node's text differ from another's. */
 struct wanted {
@@ -67,11 +61,6 @@ static void init_clear(struct init *init)
 	conf_clear(&init->old_conf);
 }
 
-static struct str sample(void)
-{
-	return (struct str){ covey_sample, (size_t)(covey_sample_end - covey_sample) };
-}
-
 /* the text */
 
 /* The comment behind a value stays in its column, if the value leaves room. */
@@ -91,7 +80,7 @@ static void add_line(struct buf *to, const char *value, struct str line)
 static void add_text(struct buf *to, const struct wanted *wanted)
 {
 	struct buf address = BUF_INIT, seeds = BUF_INIT;
-	struct str rest = sample(), line;
+	struct str rest = str_of(covey_sample), line;
 
 	buf_addf(&address, "  address: %s", wanted->address);
 	buf_addf(&seeds, "  seeds: [ '%s' ]", wanted->seed ? wanted->seed : "");
@@ -213,7 +202,7 @@ static bool is_ours(const struct init *init)
 	struct buf text = BUF_INIT;
 	bool ours;
 
-	if (str_eq(buf_str(&init->old), sample()))
+	if (str_eq(buf_str(&init->old), str_of(covey_sample)))
 		return true;
 	if (conf->node.address == NULL)
 		return false;
