@@ -70,8 +70,13 @@ $B/obj/%.o: %.c
 	@echo '  cc $<'
 	$(Q)$(COMPILE) -c -o $@ $<
 
-# It has the sample configuration inside.
-$B/obj/cmd/covey/init.o: conf/covey.yaml
+# The sample configuration is a string inside covey, so that `covey init` needs no file of an installation.
+$B/sample.c: conf/covey.yaml
+	@mkdir -p $(@D)
+	$(Q){ echo 'extern const char covey_sample[];'; echo 'const char covey_sample[] ='; \
+		sed 's/[\\"]/\\&/g; s/.*/"&\\n"/' $<; echo ';'; } >$@
+
+$B/bin/covey: $B/obj/$B/sample.o
 
 $B/libcovey.a: $(LIB_OBJECTS)
 	@rm -f $@

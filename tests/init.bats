@@ -64,11 +64,11 @@ init() {
 	[ "$(sed -n 1,2p <<<"$output")" = "wrote   /etc/covey/group.key, a new key: every node of the group must have it
 wrote   /etc/covey/covey.yaml" ]
 	# README has the commands that follow, too.
-	[ "$(sed -n 3p <<<"$output")" = next: ]
-	[ "$(grep -c '^  sudo systemctl ' <<<"$output")" -eq 3 ]
-	while read -r line; do
-		grep -qxF "$line" <(sed 's/  *#.*//' "$TOP/README.md")
-	done < <(grep '^  sudo systemctl ' <<<"$output")
+	next=$(sed -n 's/^  sudo/sudo/p' <<<"$output")
+	[ "$next" = "sudo systemctl stop 'covey*'
+sudo systemctl daemon-reload
+sudo systemctl enable --now covey.target" ]
+	[[ $(sed 's/  *#.*//' "$TOP/README.md") == *"$next"* ]]
 	run diff "$TOP/conf/covey.yaml" etc/covey/covey.yaml
 	[ "$(grep '^[<>]' <<<"$output")" = "<   address: 127.0.0.1          # what other nodes reach this one by
 >   address: 127.0.0.2          # what other nodes reach this one by
@@ -115,7 +115,7 @@ wrote   /etc/covey/covey.yaml" ]
 	rm etc/covey/group.key
 	init --address 127.0.0.5
 	[ "$status" -eq 65 ]
-	[[ $stderr == "covey: replace /etc/covey/covey.yaml: somebody changed it: "* ]]
+	[[ $stderr == "covey: replace /etc/covey/covey.yaml: it is not as init writes it: somebody changed it, or it comes from another version: edit it, or say --force, "* ]]
 	[ ! -e etc/covey/group.key ]
 	cp etc/covey/covey.yaml mine
 	init --address 127.0.0.5 --force
@@ -127,6 +127,25 @@ wrote   /etc/covey/covey.yaml" ]
 	init --address 127.0.0.5
 	[ "$status" -eq 65 ]
 	[ "$(cat etc/covey/covey.yaml)" = nonsense ]
+}
+
+@test "a configuration that is replaced keeps its owner, group and mode, and so does the old one" {
+	need mounts
+	init --address 127.0.0.2
+	local whose=0:0
+	[ "$(id -u)" != 0 ] || whose=1:4720
+	chown $whose etc/covey/covey.yaml
+	chmod 640 etc/covey/covey.yaml
+	init --address 127.0.0.3
+	[ "$status" -eq 0 ]
+	[ "$(stat -c '%a %u:%g' etc/covey/covey.yaml)" = "640 $whose" ]
+	echo '# mine' >>etc/covey/covey.yaml
+	init --address 127.0.0.4 --force
+	[ "$status" -eq 0 ]
+	for f in covey.yaml covey.yaml.old; do
+		[ "$(stat -c '%a %u:%g' etc/covey/$f)" = "640 $whose" ]
+	done
+	tail -n 1 etc/covey/covey.yaml.old | grep -qx '# mine'
 }
 
 @test "beyond loopback init wants to be told that everybody may read and write" {
@@ -179,6 +198,49 @@ wrote   /etc/covey/covey.yaml" ]
 	[[ $output == "nothing changes"* ]]
 }
 
+@test "^C and ^Z while the key is asked for do what they do, and the terminal shows again what is typed" {
+	cat >keys.py <<-'EOF'
+	import os, pty, signal, sys, termios
+	def echo():
+	    return bool(termios.tcgetattr(fd)[3] & termios.ECHO)
+	def until(text):
+	    seen = b""
+	    while text not in seen:
+	        seen += os.read(fd, 1000)
+	pid, fd = pty.fork()
+	if pid == 0:
+	    # A session of its own, with this as the shell: who is stopped has a parent in it.
+	    child = os.fork()
+	    if child == 0:
+	        os.setpgid(0, 0)
+	        signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+	        os.tcsetpgrp(0, os.getpid())
+	        signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+	        os.execvp("covey", ["covey", "init", *sys.argv[1:]])
+	    while True:
+	        _, status = os.waitpid(child, os.WUNTRACED)
+	        if not os.WIFSTOPPED(status):
+	            os.write(1, b"ended by %d\n" % (os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0))
+	            os.read(0, 1)
+	            os._exit(0)
+	        os.write(1, b"stopped, echo %d\n" % bool(termios.tcgetattr(0)[3] & termios.ECHO))
+	        os.kill(child, signal.SIGCONT)
+	until(b"not shown): ")
+	assert not echo()
+	os.write(fd, b"\x1a")
+	until(b"stopped, echo 1")
+	while echo():
+	    pass
+	os.write(fd, b"\x03")
+	until(b"ended by 2")
+	assert echo()
+	EOF
+	run timeout 20 python3 keys.py --address 127.0.0.1 --join 127.0.0.2 -c node/covey.yaml
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ -z "$(find node -type f)" ]
+}
+
 @test "a node that joins takes the key from standard input, and no other text" {
 	need mounts
 	init --address 127.0.0.3 --join 127.0.0.2
@@ -192,16 +254,109 @@ wrote   /etc/covey/covey.yaml" ]
 	init --address 127.0.0.3 --join 127.0.0.2
 	[ "$status" -eq 0 ]
 	cmp given etc/covey/group.key
-	# A key that is there already is kept.
+	# The same once more, or nothing: it is kept.
 	cp given first
-	covey key new >given
 	init --address 127.0.0.3 --join 127.0.0.4
 	[ "$status" -eq 0 ]
 	[[ $output == *"kept    /etc/covey/group.key, the key that was there"* ]]
+	: >given
+	init --address 127.0.0.3 --join 127.0.0.4
+	[ "$status" -eq 0 ]
+	[[ $output == "nothing changes"* ]]
+	run with_etc bash -c 'exec covey init --address 127.0.0.3 --join 127.0.0.4 <&-'
+	[ "$status" -eq 0 ]
 	cmp first etc/covey/group.key
 }
 
+@test "another key than the one that is there is refused, or with --force taken, and the old one kept" {
+	need mounts
+	covey key new >given
+	init --address 127.0.0.3 --join 127.0.0.2
+	cp given first
+	sum=$(cat etc/covey/* | sha)
+	covey key new >given
+	init --address 127.0.0.4 --join 127.0.0.2
+	[ "$status" -eq 65 ]
+	[[ $stderr == "covey: standard input: another key than /etc/covey/group.key: "*"--force"* ]]
+	echo 'echo the rest of a script' >given
+	init --address 127.0.0.4 --join 127.0.0.2
+	[ "$status" -eq 65 ]
+	[[ $stderr == "covey: standard input: "*"</dev/null"* ]]
+	[ "$(cat etc/covey/* | sha)" = "$sum" ]
+	# The first node does not read it.
+	init --address 127.0.0.4
+	[ "$status" -eq 0 ]
+	covey key new >given
+	chmod 644 etc/covey/group.key
+	init --address 127.0.0.3 --join 127.0.0.2 --force
+	[ "$status" -eq 0 ]
+	[[ $output == *"kept    /etc/covey/group.key.old, as it was"* ]]
+	cmp given etc/covey/group.key
+	cmp first etc/covey/group.key.old
+	[ "$(stat -c %a etc/covey/group.key etc/covey/group.key.old | xargs)" = "600 640" ]
+	# While a key is changed a file has two, in either order.
+	cat first given >etc/covey/group.key
+	cat given first >both
+	mv both given
+	init --address 127.0.0.3 --join 127.0.0.2
+	[ "$status" -eq 0 ]
+	[[ $output == "nothing changes"* ]]
+}
+
+@test "a key that is there is made the services' to read, and nobody else's" {
+	[ "$(id -u)" = 0 ] || skip "NOT RUN: only root gives files away"
+	need mounts
+	mkdir -p etc/covey
+	{ grep -v '^covey:' /etc/group; echo covey:x:4720:; } >etc/group
+	covey key new >etc/covey/group.key
+	chmod 600 etc/covey/group.key
+	init --address 127.0.0.2
+	[ "$status" -eq 0 ]
+	[[ $output == "changed /etc/covey/group.key: now root:covey, mode 640"$'\n'* ]]
+	[ "$(stat -c '%a %u %g' etc/covey/group.key)" = "640 0 4720" ]
+	init --address 127.0.0.2
+	[[ $output == "nothing changes"* ]]
+	chmod 666 etc/covey/group.key
+	init --address 127.0.0.2
+	[ "$status" -eq 0 ]
+	[[ $output == "changed /etc/covey/group.key: "*"; everybody on this machine could use it"$'\n'* ]]
+	[[ $output != *"nothing changes"* ]]
+	[ "$(stat -c '%a %u %g' etc/covey/group.key)" = "640 0 4720" ]
+	# Not what a link leads to.
+	cp etc/covey/group.key other
+	chmod 600 other
+	ln -sf "$D/other" etc/covey/group.key
+	init --address 127.0.0.2
+	[ "$status" -eq 65 ]
+	[[ $stderr == "covey: open /etc/covey/group.key: a symbolic link: "* ]]
+	[ "$(stat -c '%a %u %g' other)" = "600 0 0" ]
+	rm etc/covey/group.key
+	echo nonsense >etc/covey/group.key
+	init --address 127.0.0.2
+	[ "$status" -eq 65 ]
+	[[ $stderr == "covey: /etc/covey/group.key: "*": remove it, or put the group's key there" ]]
+}
+
+@test "a key that everybody can read is closed to others, or refused" {
+	mkdir node
+	covey key new >node/group.key
+	chmod 644 node/group.key
+	run covey init --address 127.0.0.1 -c node/covey.yaml
+	[ "$status" -eq 0 ]
+	[[ $output == "changed node/group.key: "*"mode 640; everybody on this machine could use it"* ]]
+	[ "$(stat -c %a node/group.key)" = 640 ]
+	[ "$(id -u)" = 0 ] || skip "NOT RUN: only root gives files away"
+	chown 1 node/group.key
+	chmod 644 node/group.key
+	rm node/covey.yaml
+	run setpriv --bounding-set=-all covey init --address 127.0.0.1 -c node/covey.yaml
+	[ "$status" -eq 74 ]
+	[[ $output == "covey: make the key "*"mode 640: "*"node/group.key"*": Operation not permitted" ]]
+	[ ! -e node/covey.yaml ]
+}
+
 @test "init refuses what is no address and no host, in words of the command line" {
+	covey key new >given
 	run covey init -c node/covey.yaml
 	[ "$status" -eq 64 ]
 	for address in attic 0.0.0.0 '127.0.0.1 # x' 127.0.0.1:80 '::'; do
@@ -210,19 +365,24 @@ wrote   /etc/covey/covey.yaml" ]
 		[[ $output == "covey: --address "* ]]
 	done
 	for host in "a'b" 'a b' "a
-b"; do
-		run covey init --address 127.0.0.1 --join "$host" -c node/covey.yaml
+b" '[::1' '[::1]x' a:b: a:b :1 a:70000 '' 0.0.0.0 '[::]:1'; do
+		run covey init --address 127.0.0.1 --join "$host" -c node/covey.yaml <given
 		[ "$status" -eq 65 ]
 		[[ $output == "covey: --join "* ]]
 	done
-	covey key new >given
-	for host in '[::1' a:b: :1 ''; do
-		run covey init --address 127.0.0.1 --join "$host" -c node/covey.yaml <given
-		echo "$output"
+	# A node cannot join itself.
+	for pair in 127.0.0.1=127.0.0.1 127.0.0.1=127.0.0.1:4721 ::1=::1 '::1=[0:0::1]' '::1=[::1]:4721'; do
+		run covey init --address "${pair%%=*}" --join "${pair#*=}" -c node/covey.yaml <given
 		[ "$status" -eq 65 ]
+		[[ $output == "covey: --join "*": this node's own address: "* ]]
 	done
-	[ -z "$(find node -type f)" ]
-	for pair in attic=attic:4721 attic:5=attic:5 '::1=[::1]:4721' '[::1]=[::1]:4721' '[::1]:5=[::1]:5'; do
+	# Nothing is left by any of this, nor by what is refused later.
+	run covey init --address 192.0.2.7 --join 192.0.2.8 -c node/covey.yaml <given
+	[ "$status" -eq 77 ]
+	run covey init --address 127.0.0.1 --join 127.0.0.2 -c node/covey.yaml </dev/null
+	[ "$status" -eq 66 ]
+	[ ! -e node ]
+	for pair in attic=attic:4721 attic:5=attic:5 127.0.0.1:5=127.0.0.1:5 '::1=[::1]:4721' '[::1]=[::1]:4721' '[::1]:5=[::1]:5'; do
 		rm -rf node
 		covey init --address 127.0.0.1 --join "${pair%%=*}" -c node/covey.yaml <given
 		grep -qF "  seeds: [ '${pair#*=}' ]" node/covey.yaml

@@ -14,7 +14,9 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -24,15 +26,11 @@
 #define KEY_NAME "group.key"	/* beside the configuration */
 #define KEY_BYTES 4096		/* of a key file, at most */
 #define CONF_BYTES (256u << 10)
+#define KEY_MASK 0770		/* of the mode of a file that is there, what may stay */
+#define CONF_MASK 0777
 #define DISCOVERY_PORT "4721"
 
-__asm__(".pushsection .rodata\n"
-	".globl covey_sample, covey_sample_end\n"
-	".hidden covey_sample, covey_sample_end\n"
-	"covey_sample: .incbin \"conf/covey.yaml\"\n"
-	"covey_sample_end: .byte 0\n"
-	".popsection\n");
-extern const char covey_sample[], covey_sample_end[];
+extern const char covey_sample[];	/* conf/covey.yaml, put there by the Makefile */
 
 /* What makes one node's text differ from another's. */
 struct wanted {
@@ -42,19 +40,37 @@ struct wanted {
 	bool at_home;			/* as CONF_FILE, its store and sockets where the units have them */
 };
 
+/* A file that may be there already. */
+struct standing {
+	int fd;				/* -1: it is not; owned */
+	struct stat stat;
+	struct buf text;
+};
+#define STANDING_INIT { .fd = -1 }
+
 struct init {
 	struct wanted wanted;
 	const char *file;
 	char *directory;		/* of file; owned */
+	bool made_directory;
 	char *key_file;			/* owned */
 	char *seed;			/* owned */
 	struct buf text;		/* to write */
 	struct conf conf;		/* what it says */
-	struct buf old;			/* what stands there */
-	bool there;			/* something does */
+	struct standing old;		/* in its place */
 	struct conf old_conf;		/* what that says; CONF_INIT: nothing valid */
+	struct standing key;
 	bool force;
 };
+
+static void standing_clear(struct standing *standing)
+{
+	if (standing->fd >= 0)
+		close(standing->fd);
+	if (standing->text.data != NULL)
+		sodium_memzero(standing->text.data, standing->text.len);
+	buf_clear(&standing->text);
+}
 
 static void init_clear(struct init *init)
 {
@@ -62,14 +78,10 @@ static void init_clear(struct init *init)
 	free(init->key_file);
 	free(init->seed);
 	buf_clear(&init->text);
-	buf_clear(&init->old);
+	standing_clear(&init->old);
+	standing_clear(&init->key);
 	conf_clear(&init->conf);
 	conf_clear(&init->old_conf);
-}
-
-static struct str sample(void)
-{
-	return (struct str){ covey_sample, (size_t)(covey_sample_end - covey_sample) };
 }
 
 /* the text */
@@ -91,7 +103,7 @@ static void add_line(struct buf *to, const char *value, struct str line)
 static void add_text(struct buf *to, const struct wanted *wanted)
 {
 	struct buf address = BUF_INIT, seeds = BUF_INIT;
-	struct str rest = sample(), line;
+	struct str rest = str_of(covey_sample), line;
 
 	buf_addf(&address, "  address: %s", wanted->address);
 	buf_addf(&seeds, "  seeds: [ '%s' ]", wanted->seed ? wanted->seed : "");
@@ -147,18 +159,58 @@ static char *seed_of(const char *host)
 	return buf_take(&seed);
 }
 
-/* Only what cannot be mistaken for something else of YAML's is put into the text. */
+/*
+ * Only what cannot be mistaken for something else of YAML's is put into the
+ * text.  The address comes with the port of its discovery.
+ */
 static int check_address(const char *text, struct address *ret, struct err *err)
 {
 	struct buf with_port = BUF_INIT;
 	int rc;
 
-	buf_addf(&with_port, strchr(text, ':') ? "[%s]:1" : "%s:1", text);
+	buf_addf(&with_port, strchr(text, ':') ? "[%s]:" DISCOVERY_PORT : "%s:" DISCOVERY_PORT, text);
 	rc = address_parse(buf_str(&with_port), ret, NULL);
 	buf_clear(&with_port);
 	if (rc < 0 || address_is_any(ret))
-		return err_set(err, ERR_INVALID, "--address %.80s: not the numeric address of one machine",
-			       text);
+		return err_set(err, ERR_INVALID,
+			       "--address %.80s: not the numeric address of one machine, such as "
+			       "192.0.2.1 or fd00::1", text);
+	return 0;
+}
+
+/* The reader of configurations decides. */
+static bool is_seed(const char *seed)
+{
+	struct conf conf = CONF_INIT;
+	struct buf text = BUF_INIT;
+	bool is;
+
+	buf_addf(&text, "{ node: { store: /s }, group: { seeds: [ '%s' ] } }", seed);
+	is = conf_parse(&conf, buf_str(&text), "seed", NULL) == 0;
+	buf_clear(&text);
+	conf_clear(&conf);
+	return is;
+}
+
+/* A name may be one that nobody knows yet: it is looked up when the node runs. */
+static int check_seed(const char *join, const char *seed, const struct address *own,
+		      struct err *err)
+{
+	struct address address;
+
+	if (seed == NULL || !is_seed(seed))
+		return err_set(err, ERR_INVALID,
+			       "--join %.80s: not HOST, HOST:PORT, a numeric address or [ADDRESS]:PORT",
+			       join);
+	if (address_parse(str_of(seed), &address, NULL) < 0)
+		return 0;
+	if (address_is_any(&address))
+		return err_set(err, ERR_INVALID, "--join %.80s: not the address of one machine: "
+			       "name a node of the group", join);
+	if (address_eq(&address, own))
+		return err_set(err, ERR_INVALID,
+			       "--join %.80s: this node's own address: name another node, or leave "
+			       "--join away on the first", join);
 	return 0;
 }
 
@@ -174,12 +226,32 @@ static int make_text(struct init *init, struct err *err)
 
 /* what stands there */
 
-static int read_old(struct init *init, struct err *err)
+static int read_standing(struct standing *to, const char *path, int flags, size_t cap,
+			 struct err *err)
 {
-	if (file_read_any(init->file, CONF_BYTES, &init->old, &init->there, err) < 0)
+	to->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | flags);
+	if (to->fd < 0 && errno == ENOENT)
+		return 0;
+	if (to->fd < 0 && errno == ELOOP)
+		return err_set(err, ERR_INVALID, "open %s: a symbolic link: put the file itself there",
+			       path);
+	if (to->fd < 0)
+		return err_sys(err, "open %s", path);
+	if (fstat(to->fd, &to->stat) < 0)
+		return err_sys(err, "stat %s", path);
+	if (!S_ISREG(to->stat.st_mode))
+		return err_set(err, ERR_CONFLICT, "read %s: not a plain file: remove it", path);
+	return file_read_opened(to->fd, path, cap, &to->text, err);
+}
+
+/* The key may get another owner and mode: so a link to a file of somebody else's is refused. */
+static int read_what_stands(struct init *init, struct err *err)
+{
+	if (read_standing(&init->old, init->file, 0, CONF_BYTES, err) < 0 ||
+	    read_standing(&init->key, init->key_file, O_NOFOLLOW, KEY_BYTES, err) < 0)
 		return -1;
-	if (init->there)
-		conf_parse(&init->old_conf, buf_str(&init->old), init->file, NULL);
+	if (init->old.fd >= 0)
+		conf_parse(&init->old_conf, buf_str(&init->old.text), init->file, NULL);
 	return 0;
 }
 
@@ -213,23 +285,31 @@ static bool is_ours(const struct init *init)
 	struct buf text = BUF_INIT;
 	bool ours;
 
-	if (str_eq(buf_str(&init->old), sample()))
+	if (str_eq(buf_str(&init->old.text), str_of(covey_sample)))
 		return true;
 	if (conf->node.address == NULL)
 		return false;
 	add_text(&text, &as_it_says);
-	ours = str_eq(buf_str(&init->old), buf_str(&text));
+	ours = str_eq(buf_str(&init->old.text), buf_str(&text));
 	buf_clear(&text);
 	return ours;
 }
 
-static int keep_old(const struct init *init, struct err *err)
+static struct file_access access_of(const struct standing *standing, unsigned mask)
 {
+	return (struct file_access){ standing->stat.st_uid, standing->stat.st_gid,
+				     standing->stat.st_mode & mask };
+}
+
+static int keep_old(const struct standing *standing, unsigned mask, const char *file,
+		    struct err *err)
+{
+	const struct file_access access = access_of(standing, mask);
 	struct buf path = BUF_INIT;
 	int rc;
 
-	buf_addf(&path, "%s.old", init->file);
-	rc = file_replace(path.data, buf_str(&init->old), 0644, err);
+	buf_addf(&path, "%s.old", file);
+	rc = file_replace_as(path.data, buf_str(&standing->text), &access, err);
 	if (rc == 0)
 		printf("kept    %s, as it was\n", path.data);
 	buf_clear(&path);
@@ -238,20 +318,54 @@ static int keep_old(const struct init *init, struct err *err)
 
 /* the key */
 
+/* Of the terminal that is asked: as it was, and without echo. */
+static struct termios loud, quiet;
+
+static const int ending[] = { SIGINT, SIGQUIT, SIGTERM, SIGTSTP };
+#define ENDING (sizeof ending / sizeof ending[0])
+
+static void on_ending(int number);
+static const struct sigaction loudly = {
+	.sa_handler = on_ending,
+	.sa_flags = SA_NODEFER | SA_RESTART,
+};
+
+/*
+ * The signal does what it does without this handler, on a terminal that
+ * shows again what is typed.  Only after a stop there is an afterwards.
+ */
+static void on_ending(int number)
+{
+	const struct sigaction by_default = { .sa_handler = SIG_DFL };
+	int sys = errno;
+
+	tcsetattr(STDIN_FILENO, TCSANOW, &loud);
+	sigaction(number, &by_default, NULL);
+	raise(number);
+	sigaction(number, &loudly, NULL);
+	tcsetattr(STDIN_FILENO, TCSANOW, &quiet);
+	errno = sys;
+}
+
 static int read_hidden(const char *seed, struct buf *to, struct err *err)
 {
-	struct termios as_it_was, quiet;
+	struct sigaction was[ENDING];
 	char line[KEY_BYTES];
 	bool got;
 
-	if (tcgetattr(STDIN_FILENO, &as_it_was) < 0)
+	if (tcgetattr(STDIN_FILENO, &loud) < 0)
 		return err_sys(err, "ask for the key");
-	quiet = as_it_was;
+	quiet = loud;
 	quiet.c_lflag &= ~(tcflag_t)ECHO;
+	for (size_t i = 0; i < ENDING; i++)
+		sigaction(ending[i], &loudly, &was[i]);
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);	/* and what is asked for comes after that */
 	fprintf(stderr, "The group's key, " KEY_NAME " of %s (it is not shown): ", seed);
 	got = fgets(line, sizeof line, stdin) != NULL;
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &as_it_was);
+	quiet.c_lflag = loud.c_lflag;	/* for a stop from here on */
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &loud);
+	for (size_t i = 0; i < ENDING; i++)
+		sigaction(ending[i], &was[i], NULL);
 	fputc('\n', stderr);
 	if (got)
 		buf_adds(to, line);
@@ -275,30 +389,54 @@ static int read_all(struct buf *to, struct err *err)
 	return rc;
 }
 
-/* A key that was handed over, or nothing. */
-static int read_key(const struct init *init, struct buf *to, struct err *err)
+/* What was handed over, or nothing.  Nobody is asked for a key that is there. */
+static int read_given(const struct init *init, struct buf *to, struct seal_keys *ret,
+		      struct err *err)
 {
-	struct seal_keys keys;
-	int rc = isatty(STDIN_FILENO) ? read_hidden(init->wanted.seed, to, err) : read_all(to, err);
+	struct err why = ERR_INIT;
 
-	if (rc == 0 && to->len > 0 && seal_keys_parse(buf_str(to), &keys, err) < 0)
-		rc = err_context(err, "standard input");
-	sodium_memzero(&keys, sizeof keys);
-	return rc;
+	if (init->wanted.seed == NULL)
+		return 0;
+	if (isatty(STDIN_FILENO)) {
+		if (init->key.fd < 0 && read_hidden(init->wanted.seed, to, err) < 0)
+			return -1;
+	} else if (read_all(to, err) < 0) {
+		return -1;
+	}
+	if (to->len > 0 && seal_keys_parse(buf_str(to), ret, &why) < 0)
+		return err_set(err, why.kind, "standard input: %s: it must be " KEY_NAME
+			       " of a node of the group%s", why.text,
+			       init->key.fd < 0 ? "" : ", or </dev/null: a key is there");
+	return 0;
 }
 
-/* Readable by the services, where there are some, and by nobody else. */
+static bool has_all(const struct seal_keys *keys, const struct seal_keys *others)
+{
+	for (size_t i = 0; i < others->count; i++) {
+		bool has = false;
+
+		for (size_t j = 0; j < keys->count; j++)
+			has |= sodium_memcmp(keys->list[j].bytes, others->list[i].bytes,
+					     SEAL_KEY_BYTES) == 0;
+		if (!has)
+			return false;
+	}
+	return true;
+}
+
+/* The group of the services, if this process may give them something. */
+static const struct group *services(void)
+{
+	return geteuid() == 0 ? getgrnam("covey") : NULL;
+}
+
 static int write_key(const struct init *init, struct str text, struct err *err)
 {
-	const struct group *group = getgrnam("covey");
+	const struct group *group = services();
+	const struct file_access own = { FILE_OWN_USER, FILE_OWN_GROUP, 0600 };
+	const struct file_access theirs = { 0, group ? group->gr_gid : 0, 0640 };
 
-	if (file_replace(init->key_file, text, 0600, err) < 0)
-		return -1;
-	if (group == NULL || geteuid() != 0)
-		return 0;
-	if (chown(init->key_file, (uid_t)-1, group->gr_gid) < 0 || chmod(init->key_file, 0640) < 0)
-		return err_sys(err, "give %s to the group covey", init->key_file);
-	return 0;
+	return file_replace_as(init->key_file, text, group ? &theirs : &own, err);
 }
 
 static int make_key(const struct init *init, struct err *err)
@@ -314,43 +452,79 @@ static int make_key(const struct init *init, struct err *err)
 	return rc;
 }
 
-static int take_key(const struct init *init, struct err *err)
+static int take_key(const struct init *init, struct str given, struct err *err)
 {
-	struct buf given = BUF_INIT;
-	int rc = read_key(init, &given, err);
-
-	if (rc == 0 && given.len == 0)
-		rc = err_set(err, ERR_ABSENT,
-			     "read the group's key: neither %s nor standard input has one: "
-			     "ssh HOST sudo cat %s | sudo covey init ...",
-			     init->key_file, init->key_file);
-	if (rc == 0)
-		rc = write_key(init, buf_str(&given), err);
-	if (rc == 0)
-		printf("wrote   %s, the key that was given\n", init->key_file);
-	if (given.data != NULL)
-		sodium_memzero(given.data, given.len);
-	buf_clear(&given);
-	return rc;
+	if (init->key.fd >= 0 && keep_old(&init->key, KEY_MASK, init->key_file, err) < 0)
+		return -1;
+	if (write_key(init, given, err) < 0)
+		return -1;
+	printf("wrote   %s, the key that was given\n", init->key_file);
+	return 0;
 }
 
-/* 1: it was there already, 0: it is now */
+/*
+ * Readable by the services, where there are some, and by nobody else.
+ * 1: it was so already, 0: it is now
+ */
+static int settle_key_access(const struct init *init, struct err *err)
+{
+	const struct file_access is = access_of(&init->key, 0777);
+	const struct group *group = services();
+	struct file_access wanted = access_of(&init->key, KEY_MASK);
+	const char *whose = "its owner's";
+
+	if (group != NULL) {
+		wanted = (struct file_access){ 0, group->gr_gid, 0640 };
+		whose = "root:covey";
+	}
+	if (is.owner == wanted.owner && is.group == wanted.group && is.mode == wanted.mode)
+		return 1;
+	if (file_set_access(init->key.fd, &wanted, init->key_file, err) < 0)
+		return err_context(err, "make the key %s, mode %o", whose, wanted.mode);
+	printf("changed %s: now %s, mode %o%s\n", init->key_file, whose, wanted.mode,
+	       is.mode & S_IRWXO ? "; everybody on this machine could use it" : "");
+	return 0;
+}
+
+/* 1: it was there already, as it should be, 0: it is now */
+static int settle_key_by(const struct init *init, const struct seal_keys *there,
+			 const struct seal_keys *given, struct str text, struct err *err)
+{
+	if (there->count > 0 && has_all(there, given))
+		return settle_key_access(init, err);
+	if (there->count > 0 && !init->force)
+		return err_set(err, ERR_EXISTS,
+			       "standard input: another key than %s: this node has one of another "
+			       "group: keep it by </dev/null, or say --force, which keeps it beside, "
+			       "as .old", init->key_file);
+	if (given->count > 0)
+		return take_key(init, text, err);
+	if (init->wanted.seed == NULL)
+		return make_key(init, err);
+	return err_set(err, ERR_ABSENT,
+		       "read the group's key: neither %s nor standard input has one: "
+		       "ssh HOST sudo cat %s | sudo covey init ...", init->key_file, init->key_file);
+}
+
 static int settle_key(const struct init *init, struct err *err)
 {
-	struct seal_keys keys;
+	struct seal_keys there = SEAL_KEYS_INIT, given = SEAL_KEYS_INIT;
 	struct buf text = BUF_INIT;
-	bool there = false;
-	int rc = file_read_any(init->key_file, KEY_BYTES, &text, &there, err);
+	struct err why = ERR_INIT;
+	int rc;
 
-	if (rc == 0 && there && seal_keys_parse(buf_str(&text), &keys, err) < 0)
-		rc = err_context(err, "%s", init->key_file);
+	if (init->key.fd >= 0 && seal_keys_parse(buf_str(&init->key.text), &there, &why) < 0)
+		return err_set(err, why.kind, "%s: %s: remove it, or put the group's key there",
+			       init->key_file, why.text);
+	rc = read_given(init, &text, &given, err);
+	if (rc == 0)
+		rc = settle_key_by(init, &there, &given, buf_str(&text), err);
 	if (text.data != NULL)
 		sodium_memzero(text.data, text.len);
-	sodium_memzero(&keys, sizeof keys);
 	buf_clear(&text);
-	if (rc < 0 || there)
-		return rc < 0 ? -1 : 1;
-	return init->wanted.seed ? take_key(init, err) : make_key(init, err);
+	sodium_memzero(&there, sizeof there);
+	sodium_memzero(&given, sizeof given);
+	return rc;
 }
 
 /* asking */
@@ -384,7 +558,7 @@ static int settle_access(struct init *init, const struct address *address, bool 
 
 /* the command */
 
-static int find_place(struct init *init, const char *file, struct err *err)
+static void name_files(struct init *init, const char *file)
 {
 	struct buf key_file = BUF_INIT;
 
@@ -393,7 +567,12 @@ static int find_place(struct init *init, const char *file, struct err *err)
 	init->directory = file_directory(init->file);
 	buf_addf(&key_file, "%s/" KEY_NAME, init->directory);
 	init->key_file = buf_take(&key_file);
-	if (mkdir(init->directory, 0755) < 0 && errno != EEXIST)
+}
+
+static int settle_directory(struct init *init, struct err *err)
+{
+	init->made_directory = mkdir(init->directory, 0755) == 0;
+	if (!init->made_directory && errno != EEXIST)
 		return err_sys(err, "make directory %s", init->directory);
 	if (access(init->directory, W_OK) < 0)
 		return err_sys(err, "write in %s", init->directory);
@@ -408,37 +587,47 @@ static int prepare(struct init *init, const char *address, const char *join, boo
 	init->wanted.address = address;
 	if (check_address(address, &parsed, err) < 0)
 		return -1;
-	if (join != NULL && (init->seed = seed_of(join)) == NULL)
-		return err_set(err, ERR_INVALID, "--join %.80s: not a host", join);
+	if (join != NULL) {
+		init->seed = seed_of(join);
+		if (check_seed(join, init->seed, &parsed, err) < 0)
+			return -1;
+	}
 	init->wanted.seed = init->seed;
-	if (read_old(init, err) < 0 || settle_access(init, &parsed, open, err) < 0)
+	if (settle_directory(init, err) < 0 || read_what_stands(init, err) < 0 ||
+	    settle_access(init, &parsed, open, err) < 0)
 		return -1;
 	return make_text(init, err);
 }
 
 static bool is_as_asked(const struct init *init)
 {
-	return init->there && says_the_same(&init->conf, &init->old_conf);
+	return init->old.fd >= 0 && says_the_same(&init->conf, &init->old_conf);
 }
 
 /* What a person has to answer for comes before anything is written. */
 static int may_replace(const struct init *init, struct err *err)
 {
-	if (!init->there || init->force || is_as_asked(init) || is_ours(init))
+	if (init->old.fd < 0 || init->force || is_as_asked(init) || is_ours(init))
 		return 0;
 	return err_set(err, ERR_EXISTS,
-		       "replace %s: somebody changed it: edit it, or say --force, which keeps it as "
-		       "%s.old", init->file, init->file);
+		       "replace %s: it is not as init writes it: somebody changed it, or it comes "
+		       "from another version: edit it, or say --force, which keeps it beside, as .old",
+		       init->file);
 }
 
 /* 1: it was there already, 0: it is now */
 static int write_conf(const struct init *init, struct err *err)
 {
+	struct file_access access = { FILE_OWN_USER, FILE_OWN_GROUP, 0644 };
+
 	if (is_as_asked(init))
 		return 1;
-	if (init->there && !is_ours(init) && keep_old(init, err) < 0)
-		return -1;
-	if (file_replace(init->file, buf_str(&init->text), 0644, err) < 0)
+	if (init->old.fd >= 0) {
+		access = access_of(&init->old, CONF_MASK);
+		if (!is_ours(init) && keep_old(&init->old, CONF_MASK, init->file, err) < 0)
+			return -1;
+	}
+	if (file_replace_as(init->file, buf_str(&init->text), &access, err) < 0)
 		return -1;
 	printf("wrote   %s\n", init->file);
 	return 0;
@@ -451,8 +640,8 @@ static void print_next(const struct init *init)
 
 	if (wanted->at_home && access("/run/systemd/system", F_OK) == 0)
 		puts("next:\n"
-		     "  sudo systemctl daemon-reload\n"
 		     "  sudo systemctl stop 'covey*'\n"
+		     "  sudo systemctl daemon-reload\n"
 		     "  sudo systemctl enable --now covey.target");
 	else
 		printf("next:\n  covey up -c %s\n", init->file);
@@ -491,7 +680,9 @@ enum { ADDRESS, JOIN, OPEN, FORCE, CONF };
 
 static int run(const struct call *call)
 {
-	struct init init = { .conf = CONF_INIT, .old_conf = CONF_INIT };
+	struct init init = {
+		.conf = CONF_INIT, .old = STANDING_INIT, .old_conf = CONF_INIT, .key = STANDING_INIT,
+	};
 	struct err err = ERR_INIT;
 	int status = 0;
 
@@ -499,12 +690,14 @@ static int run(const struct call *call)
 		return command_misused(call->command, "--address is missing; a node alone, on loopback, "
 						      "needs no init");
 	init.force = call->values[FORCE] != NULL;
-	if (find_place(&init, call->values[CONF], &err) < 0 ||
-	    prepare(&init, call->values[ADDRESS], call->values[JOIN], call->values[OPEN] != NULL,
+	name_files(&init, call->values[CONF]);
+	if (prepare(&init, call->values[ADDRESS], call->values[JOIN], call->values[OPEN] != NULL,
 		    &err) < 0 ||
 	    write_all(&init, &err) < 0) {
+		if (init.made_directory)
+			rmdir(init.directory);	/* unless something is in it */
 		status = command_fail(&err);
-		if (err.sys == EACCES) {
+		if (err.sys == EACCES || (err.sys == EPERM && geteuid() != 0)) {
 			fprintf(stderr, "covey: run it with sudo\n");
 			status = EX_NOPERM;
 		}
@@ -517,7 +710,7 @@ static const struct command_option options[] = {
 	[ADDRESS] = { "address", 'a', "ADDRESS", "numeric; by which other nodes reach this one" },
 	[JOIN] = { "join", 'j', "HOST", "any node of the group; without it this is the first" },
 	[OPEN] = { "open", 0, NULL, "whoever reaches the address may read and write" },
-	[FORCE] = { "force", 0, NULL, "replace a file that somebody changed, and keep it as .old" },
+	[FORCE] = { "force", 0, NULL, "replace what somebody changed, or another key; keep it as .old" },
 	[CONF] = OPTION_CONF,
 	OPTION_END,
 };
@@ -527,7 +720,7 @@ const struct command command_init = {
 	.operands = "",
 	.summary = "Write the configuration and the key of a node of a group",
 	.details = "The key is group.key beside the configuration. The first node makes it; one that\n"
-		   "joins has it already, reads it from standard input, or asks for it:\n"
+		   "joins reads it from standard input, has it already, or asks for it:\n"
 		   "  ssh HOST sudo cat /etc/covey/group.key |\n"
 		   "  sudo covey init --open --address ADDRESS --join HOST\n"
 		   "A configuration elsewhere than in /etc/covey has its store beside it.",

@@ -28,19 +28,26 @@ static int read_all(int fd, const char *path, size_t cap, struct buf *to, struct
 	}
 }
 
-int file_read(const char *path, size_t cap, struct buf *ret, struct err *err)
+int file_read_opened(int fd, const char *path, size_t cap, struct buf *ret, struct err *err)
 {
 	struct buf bytes = BUF_INIT;
+	int rc = read_all(fd, path, cap, &bytes, err);
+
+	if (rc == 0)
+		buf_add(ret, bytes.data, bytes.len);
+	buf_clear(&bytes);
+	return rc;
+}
+
+int file_read(const char *path, size_t cap, struct buf *ret, struct err *err)
+{
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	int rc;
 
 	if (fd < 0)
 		return err_sys(err, "open %s", path);
-	rc = read_all(fd, path, cap, &bytes, err);
+	rc = file_read_opened(fd, path, cap, ret, err);
 	close(fd);
-	if (rc == 0)
-		buf_add(ret, bytes.data, bytes.len);
-	buf_clear(&bytes);
 	return rc;
 }
 
@@ -95,9 +102,21 @@ static int sync_directory_of(const char *path, struct err *err)
 	return rc;
 }
 
+int file_set_access(int fd, const struct file_access *access, const char *path, struct err *err)
+{
+	bool given = access->owner != FILE_OWN_USER || access->group != FILE_OWN_GROUP;
+
+	/* A service, which gives nothing away, may not even ask. */
+	if (given && fchown(fd, access->owner, access->group) < 0)
+		return err_sys(err, "give %s to its owner", path);
+	if (fchmod(fd, access->mode) < 0)
+		return err_sys(err, "chmod %s", path);
+	return 0;
+}
+
 /* temporary is a template that mkostemp() fills in. */
-static int replace_by(char *temporary, const char *path, struct str bytes, unsigned mode,
-		      struct err *err)
+static int replace_by(char *temporary, const char *path, struct str bytes,
+		      const struct file_access *access, struct err *err)
 {
 	int fd = mkostemp(temporary, O_CLOEXEC);
 	int rc;
@@ -105,8 +124,8 @@ static int replace_by(char *temporary, const char *path, struct str bytes, unsig
 	if (fd < 0)
 		return err_sys(err, "create %s", temporary);
 	rc = write_all(fd, bytes, temporary, err);
-	if (rc == 0 && fchmod(fd, mode) < 0)
-		rc = err_sys(err, "chmod %s", temporary);
+	if (rc == 0)
+		rc = file_set_access(fd, access, path, err);
 	if (rc == 0 && fsync(fd) < 0)
 		rc = err_sys(err, "sync %s", temporary);
 	close(fd);
@@ -117,13 +136,21 @@ static int replace_by(char *temporary, const char *path, struct str bytes, unsig
 	return rc;
 }
 
-int file_replace(const char *path, struct str bytes, unsigned mode, struct err *err)
+int file_replace_as(const char *path, struct str bytes, const struct file_access *access,
+		    struct err *err)
 {
 	struct buf temporary = BUF_INIT;
 	int rc;
 
 	buf_addf(&temporary, "%s.XXXXXX", path);
-	rc = replace_by(temporary.data, path, bytes, mode, err);
+	rc = replace_by(temporary.data, path, bytes, access, err);
 	buf_clear(&temporary);
 	return rc < 0 ? -1 : sync_directory_of(path, err);
+}
+
+int file_replace(const char *path, struct str bytes, unsigned mode, struct err *err)
+{
+	const struct file_access access = { FILE_OWN_USER, FILE_OWN_GROUP, mode };
+
+	return file_replace_as(path, bytes, &access, err);
 }
