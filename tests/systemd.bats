@@ -99,7 +99,7 @@ setup_file() {
 		service=${service##*/}
 		service=${service%.service}
 		[ -f "$UNITS/${service%@}.socket" ]
-		[[ $service == *@ ]] || grep -qx 'WatchdogSec=[1-9][0-9]*' "$UNITS/$service.service"
+		[[ $service == *@ ]] || grep -qx 'WatchdogSec=2min' "$UNITS/$service.service"
 	done
 	# What listens by UDP goes with the socket of the same role.
 	for socket in "$UNITS"/covey-*-udp.socket; do
