@@ -217,6 +217,14 @@ configure() { on 1 sh -c "cat /usr/share/covey/covey.yaml - >$CONF" <<<"$1"; }
 	[ "$(http 1 $URL/.covey/healthz)" = 200 ]
 }
 
+@test "a removal that is called off leaves it running" {
+	on 1 /var/lib/dpkg/info/covey.prerm remove
+	run http 1 $URL/.covey/healthz
+	[ "$status" -eq 7 ]
+	on 1 env DEBIAN_FRONTEND=noninteractive /var/lib/dpkg/info/covey.postinst abort-remove
+	[ "$(http 1 $URL/.covey/healthz)" = 200 ]
+}
+
 @test "a role that hangs is ended by the watchdog, and the next one serves" {
 	[ "$(on 1 systemctl show -P WatchdogUSec covey-httpd.service)" = 2min ]
 	echo one >f
