@@ -19,7 +19,7 @@ setup() {
 	ROOT=$SHARED/machines/1/root
 	[[ $BATS_TEST_DESCRIPTION == "what README says"* ]] || on 1 sh -ec '
 		command -v covey >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get -y install /root/build/deb/covey_*.deb
-		systemctl stop covey.target
+		systemctl stop "covey*"
 		systemctl -q disable covey-httpd-inetd.socket
 		rm -rf /etc/systemd/system/covey*.d
 		cp /usr/share/covey/covey.yaml /etc/covey/covey.yaml
@@ -175,7 +175,9 @@ configure() { on 1 sh -c "cat /usr/share/covey/covey.yaml - >$CONF" <<<"$1"; }
 @test "stopped it refuses at once; started it serves what it had" {
 	echo one >f
 	[[ $(http 1 -T f $URL/stop) == 20[14] ]]
+	# it does not wait until all has stopped
 	on 1 systemctl stop covey.target
+	wait_until 30 is 1 covey-httpd.socket inactive
 	run http 1 $URL/stop
 	[ "$status" -eq 7 ]
 	[ -z "$(on 1 ss -Htuln)" ]
@@ -215,6 +217,40 @@ configure() { on 1 sh -c "cat /usr/share/covey/covey.yaml - >$CONF" <<<"$1"; }
 	configure ''
 	on 1 sh -exc "$("$TOP/tests/readme" 'list-units --failed')"
 	[ "$(http 1 $URL/.covey/healthz)" = 200 ]
+}
+
+@test "so it is inetd style" {
+	on 1 systemctl -q enable --now covey-httpd-inetd.socket
+	[ "$(http 1 $URL/.covey/healthz)" = 200 ]
+	configure 'nonsense: here'
+	on 1 journalctl --rotate --vacuum-time=1us >/dev/null 2>&1
+	run http 1 $URL/f
+	[ "$status" -ne 0 ]
+	[ "$status" -ne 28 ]
+	wait_until 10 is 1 covey-httpd-inetd.socket inactive
+	run http 1 $URL/f
+	[ "$status" -eq 7 ]
+	[ "$(on 1 journalctl -o cat -u 'covey-httpd-inetd@*' | grep -c nonsense)" -eq 1 ]
+	configure ''
+	on 1 systemctl restart covey.target
+	[ "$(http 1 $URL/.covey/healthz)" = 200 ]
+	is 1 covey-httpd-inetd.socket active
+}
+
+@test "a role that dies badly when it is stopped is started again" {
+	for signal in SIGKILL SIGSEGV SIGWINCH; do
+		# one that it does not hear ends by systemd's patience
+		drop_in 1 covey-httpd.service '[Service]' KillSignal=$signal TimeoutStopSec=1
+		on 1 systemctl restart covey.target
+		[ "$(http 1 $URL/.covey/healthz)" = 200 ]
+		on 1 journalctl --rotate --vacuum-time=1us >/dev/null 2>&1
+		was=$(pid_of 1 httpd)
+		on 1 systemctl restart covey.target
+		anew() { [ "$(http 1 $URL/.covey/healthz)" = 200 ] && [ "$(pid_of 1 httpd)" -ne "$was" ]; }
+		wait_until 10 anew
+		is 1 covey-httpd.socket active
+		on 1 journalctl -u covey-httpd.service | grep -E "Failed with result '(signal|core-dump|timeout)'"
+	done
 }
 
 @test "a removal that is called off leaves it running" {
