@@ -214,8 +214,11 @@ configure() { on 1 sh -c "cat /usr/share/covey/covey.yaml - >$CONF" <<<"$1"; }
 	[ "$(on 1 systemctl show -P ExecMainStatus covey-httpd.service)" -eq 100 ]
 	[ "$(on 1 systemctl show -P NRestarts covey-httpd.service)" -eq 0 ]
 	[ "$(on 1 journalctl -o cat -u covey-httpd.service | grep -c nonsense)" -eq 1 ]
+	run on 1 sh -exc "$("$TOP/tests/readme" 'list-units --failed')"
+	[ "$status" -eq 0 ]
+	[[ $output == *covey-httpd.service* && $output == *nonsense* ]]
 	configure ''
-	on 1 sh -exc "$("$TOP/tests/readme" 'list-units --failed')"
+	on 1 systemctl restart covey.target
 	[ "$(http 1 $URL/.covey/healthz)" = 200 ]
 }
 
@@ -251,6 +254,33 @@ configure() { on 1 sh -c "cat /usr/share/covey/covey.yaml - >$CONF" <<<"$1"; }
 		is 1 covey-httpd.socket active
 		on 1 journalctl -u covey-httpd.service | grep -E "Failed with result '(signal|core-dump|timeout)'"
 	done
+}
+
+@test "another address waits until the old listener is closed, and a daemon-reload of anybody does no harm" {
+	echo one >f
+	[[ $(http 1 -T f $URL/moved) == 20[14] ]]
+	on 1 sed -i 's/4720/4799/' $CONF
+	on 1 systemctl daemon-reload
+	[ "$(http 1 $URL/moved)" = 200 ]
+	# The listener stays also when nobody serves it.  Who is started then says what to do.
+	on 1 systemctl stop covey-httpd.service
+	on 1 systemctl daemon-reload
+	[[ $(on 1 ss -Htln) == *127.0.0.1:4720* ]]
+	on 1 journalctl --rotate --vacuum-time=1us >/dev/null 2>&1
+	run http 1 $URL/moved
+	[ "$status" -ne 0 ]
+	wait_until 10 is 1 covey-httpd.socket inactive
+	run on 1 journalctl -o cat -u covey-httpd.service
+	[ "$(grep -c "listen.http says 127.0.0.1:4799; .* systemctl stop 'covey\*', daemon-reload" <<<"$output")" -eq 1 ]
+	configure ''
+	on 1 systemctl restart covey.target
+	[ "$(http 1 $URL/moved)" = 200 ]
+	on 1 sed -i 's/4720/4799/' $CONF
+	on 1 sh -exc "$("$TOP/tests/readme" '# now the units fit')"
+	[ "$(http 1 http://127.0.0.1:4799/moved)" = 200 ]
+	cmp body f
+	run http 1 $URL/moved
+	[ "$status" -eq 7 ]
 }
 
 @test "a removal that is called off leaves it running" {

@@ -281,6 +281,40 @@ generate() {
 	echo "node: { store: /var/lib/covey, run: /run/covey }" >"$D/covey.yaml"
 	generate
 	[ "$(ls "$D/normal")" = covey-.service.d ]
+	# Of a configuration that was removed nothing comes back.
+	rm "$D/covey.yaml"
+	generate
+	[ -z "$(ls "$D/normal")" ]
+	echo 'nonsense: 1' >"$D/covey.yaml"
+	generate
+	[ -z "$(ls "$D/normal")" ]
+}
+
+@test "while a socket is open the generator repeats what it wrote, whatever became of covey.yaml" {
+	: >"$D/journal"
+	grouped_conf
+	generate
+	cp -r "$D/normal" "$D/written"
+	[ -f "$D/written/covey-httpd.socket.d/50-address.conf" ]
+	# as each socket unit does
+	grep -qx 'ExecStartPre=/bin/mkdir -p /run/covey-generator/open/%n' "$UNITS/covey-.socket.d/10-common.conf"
+	grep -qx 'ExecStopPost=-/bin/rmdir /run/covey-generator/open/%n' "$UNITS/covey-.socket.d/10-common.conf"
+	mkdir -p "$D/covey-generator/open/covey-httpd.socket"
+	for edit in 's/192.0.2.7/192.0.2.8/' '$a nonsense: 1' d; do
+		sed -i "$edit" "$D/covey.yaml"
+		generate
+		diff -r "$D/written" "$D/normal"
+	done
+	rm "$D/covey.yaml"
+	generate
+	diff -r "$D/written" "$D/normal"
+	rmdir "$D/covey-generator/open/covey-httpd.socket"
+	generate
+	[ -z "$(ls "$D/normal")" ]
+	grouped_conf
+	sed -i 's/192.0.2.7/192.0.2.8/' "$D/covey.yaml"
+	generate
+	grep -qx 'ListenStream=192.0.2.8:4720' "$D/normal/covey-httpd.socket.d/50-address.conf"
 }
 
 @test "where covey.yaml never was valid, the generator has no socket opened, and a role say why" {
