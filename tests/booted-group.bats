@@ -132,11 +132,21 @@ has() {
 	echo before >f
 	put 3 /error f
 	on 3 sh -ec 'cp -a /etc/covey/covey.yaml /etc/covey/covey.yaml.good; echo "nonsense: here" >>/etc/covey/covey.yaml'
+	on 3 journalctl --rotate --vacuum-time=1us >/dev/null 2>&1
 	on 3 systemctl restart covey.target || :
 	closed() { [ -z "$(on 3 ss -Htuln)" ]; }
 	asked() { http 3 "$(node 3)/error" || closed; }
 	wait_until 30 asked
 	wait_until 30 closed
+	# Whoever is asked for something, by a local program too, says it once.
+	for name in discover version sync; do
+		on 3 python3 -c "import socket; socket.socket(1, 5).connect('/run/covey/$name.sock')" || :
+	done
+	for role in $ROLES; do
+		wait_until 30 is 3 "covey-$role.socket" inactive
+		is 3 "covey-$role.service" failed
+		[ "$(on 3 journalctl -o cat -u "covey-$role.service" | grep -c nonsense)" -eq 1 ]
+	done
 	echo meanwhile >f
 	put 1 /error f
 	on 3 sh -ec 'mv /etc/covey/covey.yaml.good /etc/covey/covey.yaml'

@@ -19,7 +19,7 @@ setup() {
 	ROOT=$SHARED/machines/1/root
 	[[ $BATS_TEST_DESCRIPTION == "what README says"* ]] || on 1 sh -ec '
 		command -v covey >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get -y install /root/build/deb/covey_*.deb
-		systemctl stop covey.target
+		systemctl stop "covey*"
 		systemctl -q disable covey-httpd-inetd.socket
 		rm -rf /etc/systemd/system/covey*.d
 		cp /usr/share/covey/covey.yaml /etc/covey/covey.yaml
@@ -175,7 +175,9 @@ configure() { on 1 sh -c "cat /usr/share/covey/covey.yaml - >$CONF" <<<"$1"; }
 @test "stopped it refuses at once; started it serves what it had" {
 	echo one >f
 	[[ $(http 1 -T f $URL/stop) == 20[14] ]]
+	# it does not wait until all has stopped
 	on 1 systemctl stop covey.target
+	wait_until 30 is 1 covey-httpd.socket inactive
 	run http 1 $URL/stop
 	[ "$status" -eq 7 ]
 	[ -z "$(on 1 ss -Htuln)" ]
@@ -212,13 +214,85 @@ configure() { on 1 sh -c "cat /usr/share/covey/covey.yaml - >$CONF" <<<"$1"; }
 	[ "$(on 1 systemctl show -P ExecMainStatus covey-httpd.service)" -eq 100 ]
 	[ "$(on 1 systemctl show -P NRestarts covey-httpd.service)" -eq 0 ]
 	[ "$(on 1 journalctl -o cat -u covey-httpd.service | grep -c nonsense)" -eq 1 ]
+	run on 1 sh -exc "$("$TOP/tests/readme" 'list-units --failed')"
+	[ "$status" -eq 0 ]
+	[[ $output == *covey-httpd.service* && $output == *nonsense* ]]
 	configure ''
-	on 1 sh -exc "$("$TOP/tests/readme" 'list-units --failed')"
+	on 1 systemctl restart covey.target
+	[ "$(http 1 $URL/.covey/healthz)" = 200 ]
+}
+
+@test "so it is inetd style" {
+	on 1 systemctl -q enable --now covey-httpd-inetd.socket
+	[ "$(http 1 $URL/.covey/healthz)" = 200 ]
+	configure 'nonsense: here'
+	on 1 journalctl --rotate --vacuum-time=1us >/dev/null 2>&1
+	run http 1 $URL/f
+	[ "$status" -ne 0 ]
+	[ "$status" -ne 28 ]
+	wait_until 10 is 1 covey-httpd-inetd.socket inactive
+	run http 1 $URL/f
+	[ "$status" -eq 7 ]
+	[ "$(on 1 journalctl -o cat -u 'covey-httpd-inetd@*' | grep -c nonsense)" -eq 1 ]
+	configure ''
+	on 1 systemctl restart covey.target
+	[ "$(http 1 $URL/.covey/healthz)" = 200 ]
+	is 1 covey-httpd-inetd.socket active
+}
+
+@test "a role that dies badly when it is stopped is started again" {
+	for signal in SIGKILL SIGSEGV SIGWINCH; do
+		# one that it does not hear ends by systemd's patience
+		drop_in 1 covey-httpd.service '[Service]' KillSignal=$signal TimeoutStopSec=1
+		on 1 systemctl restart covey.target
+		[ "$(http 1 $URL/.covey/healthz)" = 200 ]
+		on 1 journalctl --rotate --vacuum-time=1us >/dev/null 2>&1
+		was=$(pid_of 1 httpd)
+		on 1 systemctl restart covey.target
+		anew() { [ "$(http 1 $URL/.covey/healthz)" = 200 ] && [ "$(pid_of 1 httpd)" -ne "$was" ]; }
+		wait_until 10 anew
+		is 1 covey-httpd.socket active
+		on 1 journalctl -u covey-httpd.service | grep -E "Failed with result '(signal|core-dump|timeout)'"
+	done
+}
+
+@test "another address waits until the old listener is closed, and a daemon-reload of anybody does no harm" {
+	echo one >f
+	[[ $(http 1 -T f $URL/moved) == 20[14] ]]
+	on 1 sed -i 's/4720/4799/' $CONF
+	on 1 systemctl daemon-reload
+	[ "$(http 1 $URL/moved)" = 200 ]
+	# The listener stays also when nobody serves it.  Who is started then says what to do.
+	on 1 systemctl stop covey-httpd.service
+	on 1 systemctl daemon-reload
+	[[ $(on 1 ss -Htln) == *127.0.0.1:4720* ]]
+	on 1 journalctl --rotate --vacuum-time=1us >/dev/null 2>&1
+	run http 1 $URL/moved
+	[ "$status" -ne 0 ]
+	wait_until 10 is 1 covey-httpd.socket inactive
+	run on 1 journalctl -o cat -u covey-httpd.service
+	[ "$(grep -c "listen.http says 127.0.0.1:4799; .* systemctl stop 'covey\*', daemon-reload" <<<"$output")" -eq 1 ]
+	configure ''
+	on 1 systemctl restart covey.target
+	[ "$(http 1 $URL/moved)" = 200 ]
+	on 1 sed -i 's/4720/4799/' $CONF
+	on 1 sh -exc "$("$TOP/tests/readme" '# now the units fit')"
+	[ "$(http 1 http://127.0.0.1:4799/moved)" = 200 ]
+	cmp body f
+	run http 1 $URL/moved
+	[ "$status" -eq 7 ]
+}
+
+@test "a removal that is called off leaves it running" {
+	on 1 /var/lib/dpkg/info/covey.prerm remove
+	run http 1 $URL/.covey/healthz
+	[ "$status" -eq 7 ]
+	on 1 env DEBIAN_FRONTEND=noninteractive /var/lib/dpkg/info/covey.postinst abort-remove
 	[ "$(http 1 $URL/.covey/healthz)" = 200 ]
 }
 
 @test "a role that hangs is ended by the watchdog, and the next one serves" {
-	[ "$(on 1 systemctl show -P WatchdogUSec covey-httpd.service)" = 30s ]
+	[ "$(on 1 systemctl show -P WatchdogUSec covey-httpd.service)" = 2min ]
 	echo one >f
 	[[ $(http 1 -T f $URL/hang) == 20[14] ]]
 	drop_in 1 covey-httpd.service '[Service]' WatchdogSec=1 TimeoutAbortSec=1

@@ -22,8 +22,8 @@ setup_file() {
 machine() {
 	run unshare -m bash -ec '
 		mount -t overlay -o lowerdir="$FILES/usr:/usr" overlay /usr
-		mount --bind "$D/var" /var
 		mount --bind "$D/etc" /etc
+		mount --bind "$D/var" /var
 		mount -t tmpfs none /run
 		PATH=$CONTROL:/usr/bin:/usr/sbin DEBIAN_FRONTEND=noninteractive
 		export PATH DEBIAN_FRONTEND
@@ -127,12 +127,14 @@ Architecture: $ARCH" ]
 
 @test "removing disables what was enabled, an upgrade does not" {
 	need_machine
-	machine 'systemctl enable covey.target covey-httpd-inetd.socket; prerm upgrade 9; find /etc/systemd -type l'
+	machine 'systemctl enable covey.target covey-httpd-inetd.socket; prerm upgrade 9
+		/etc/covey.postrm upgrade 9; find /etc/systemd -type l'
 	[ "$status" -eq 0 ]
 	[[ $output == */multi-user.target.wants/covey.target* && $output == */covey-http.socket* ]]
-	machine 'prerm remove'
+	# What a person wrote stays.
+	machine 'systemctl mask covey-syncd.timer; prerm remove; /etc/covey.postrm remove'
 	[ "$status" -eq 0 ]
-	[ -z "$(find "$D/etc/systemd" -type l)" ]
+	[ "$(find "$D/etc/systemd" -type l)" = "$D/etc/systemd/system/covey-syncd.timer" ]
 }
 
 @test "purging takes the configuration, and the files and the key only when told to" {
@@ -152,4 +154,27 @@ Architecture: $ARCH" ]
 	[ "$status" -eq 0 ]
 	[ ! -e "$D/etc/covey" ]
 	[ ! -e "$D/var/lib/covey" ]
+}
+
+@test "purging a store that is a disk of its own empties it" {
+	need_machine
+	mkdir -p "$D/etc/covey" "$D/var/lib/covey"
+	touch "$D/etc/covey/"{covey.yaml,group.key}
+	machine '
+		echo covey covey/purge-store boolean true | debconf-set-selections
+		mount -t tmpfs none /var/lib/covey
+		mkdir -p /var/lib/covey/tree/d /var/lib/covey/history
+		touch /var/lib/covey/tree/d/f
+		mount -t tmpfs none /var/lib/covey/history
+		touch /var/lib/covey/history/f
+		! /etc/covey.postrm purge
+		ls /etc/covey /var/lib/covey/history
+		umount /var/lib/covey/history
+		/etc/covey.postrm purge
+		mountpoint /var/lib/covey
+		find /var/lib/covey'
+	[ "$status" -eq 0 ]
+	[[ $output == *group.key*$'\nf\n'*"/var/lib/covey is a mountpoint"* ]]
+	[ "${lines[-1]}" = /var/lib/covey ]
+	[ ! -e "$D/etc/covey" ]
 }

@@ -7,7 +7,8 @@ load helpers
 setup_file() {
 	export ROOT=$BATS_FILE_TMPDIR/root
 	make -C "$TOP" --no-print-directory install DESTDIR="$ROOT" PREFIX=/usr >"$BATS_FILE_TMPDIR/install.log" 2>&1
-	# systemd-analyze wants the users and the targets that the units name.
+	# systemd-analyze wants the users, the tools and the targets that the units name.
+	install -D -t "$ROOT/bin" /bin/{sh,mkdir,rmdir}
 	mkdir -p "$ROOT/usr/lib/systemd/system"
 	cp -n /usr/lib/systemd/system/{basic,sysinit,sockets,timers,time-sync,time-set,multi-user,shutdown,local-fs,network}.target \
 		"$ROOT/usr/lib/systemd/system/" 2>/dev/null || :
@@ -43,7 +44,7 @@ setup_file() {
 
 @test "systemd-analyze verify finds nothing to say of the units" {
 	run systemd-analyze verify --man=no --root="$ROOT" \
-		"$UNITS"/covey.target "$UNITS"/covey-stop@.target "$UNITS"/covey-*.socket "$UNITS"/covey-syncd.timer \
+		"$UNITS"/covey.target "$UNITS"/stop-covey@.service "$UNITS"/covey-*.socket "$UNITS"/covey-syncd.timer \
 		"$UNITS"/covey-{httpd,versiond,discoverd,syncd}.service "$UNITS"/covey-httpd-inetd@.service
 	[ "$status" -eq 0 ]
 	[ -z "$output" ]
@@ -80,11 +81,12 @@ setup_file() {
 	[ "$(stat -c %a "$D/t/run/covey")" = 750 ]
 }
 
-@test "every service is confined: exposure 0.8 or less, 1.6 of the one that connects" {
+@test "every service is confined: exposure 0.8 or less, 1.6 of the one that connects, 1.4 of the one of root" {
 	local most
-	for service in covey-httpd covey-versiond covey-discoverd covey-syncd covey-httpd-inetd@; do
+	for service in covey-httpd covey-versiond covey-discoverd covey-syncd covey-httpd-inetd@ stop-covey@; do
 		most=8
 		[ $service != covey-syncd ] || most=16
+		[ $service != stop-covey@ ] || most=14
 		run systemd-analyze security --offline=true --root="$ROOT" --threshold=$most "$service.service"
 		echo "# $service: $(tail -n 1 <<<"$output")" >&3
 		[ "$status" -eq 0 ]
@@ -93,13 +95,14 @@ setup_file() {
 
 @test "a role that cannot start takes its sockets along, one that hangs is ended" {
 	local common=$UNITS/covey-.service.d/10-common.conf
-	grep -qx 'OnFailure=covey-stop@%p.target' "$common"
-	grep -qx 'Conflicts=%i.socket' "$UNITS/covey-stop@.target"
+	grep -qx 'OnFailure=stop-covey@%p.service' "$common"
+	grep -qx 'After=stop-covey@%p.service' "$common"
+	grep -q 'systemctl --no-block stop %i.socket' "$UNITS/stop-covey@.service"
 	for service in "$UNITS"/covey-*.service; do
 		service=${service##*/}
 		service=${service%.service}
 		[ -f "$UNITS/${service%@}.socket" ]
-		[[ $service == *@ ]] || grep -qx 'WatchdogSec=[1-9][0-9]*' "$UNITS/$service.service"
+		[[ $service == *@ ]] || grep -qx 'WatchdogSec=2min' "$UNITS/$service.service"
 	done
 	# What listens by UDP goes with the socket of the same role.
 	for socket in "$UNITS"/covey-*-udp.socket; do
@@ -278,6 +281,40 @@ generate() {
 	echo "node: { store: /var/lib/covey, run: /run/covey }" >"$D/covey.yaml"
 	generate
 	[ "$(ls "$D/normal")" = covey-.service.d ]
+	# Of a configuration that was removed nothing comes back.
+	rm "$D/covey.yaml"
+	generate
+	[ -z "$(ls "$D/normal")" ]
+	echo 'nonsense: 1' >"$D/covey.yaml"
+	generate
+	[ -z "$(ls "$D/normal")" ]
+}
+
+@test "while a socket is open the generator repeats what it wrote, whatever became of covey.yaml" {
+	: >"$D/journal"
+	grouped_conf
+	generate
+	cp -r "$D/normal" "$D/written"
+	[ -f "$D/written/covey-httpd.socket.d/50-address.conf" ]
+	# as each socket unit does
+	grep -qx 'ExecStartPre=/bin/mkdir -p /run/covey-generator/open/%n' "$UNITS/covey-.socket.d/10-common.conf"
+	grep -qx 'ExecStopPost=-/bin/rmdir /run/covey-generator/open/%n' "$UNITS/covey-.socket.d/10-common.conf"
+	mkdir -p "$D/covey-generator/open/covey-httpd.socket"
+	for edit in 's/192.0.2.7/192.0.2.8/' '$a nonsense: 1' d; do
+		sed -i "$edit" "$D/covey.yaml"
+		generate
+		diff -r "$D/written" "$D/normal"
+	done
+	rm "$D/covey.yaml"
+	generate
+	diff -r "$D/written" "$D/normal"
+	rmdir "$D/covey-generator/open/covey-httpd.socket"
+	generate
+	[ -z "$(ls "$D/normal")" ]
+	grouped_conf
+	sed -i 's/192.0.2.7/192.0.2.8/' "$D/covey.yaml"
+	generate
+	grep -qx 'ListenStream=192.0.2.8:4720' "$D/normal/covey-httpd.socket.d/50-address.conf"
 }
 
 @test "where covey.yaml never was valid, the generator has no socket opened, and a role say why" {

@@ -262,7 +262,8 @@ const struct command command_units = {
 	.summary = "Print the drop-ins that fit systemd's units to a configuration",
 	.details = "Each is headed by the file that it belongs in; nothing is printed where\n"
 		   "nothing differs from the units as installed. For /etc/covey/covey.yaml\n"
-		   "systemd has it done by itself, at boot and at systemctl daemon-reload.",
+		   "systemd has it done by itself, at boot, and at systemctl daemon-reload\n"
+		   "while no socket of covey is open.",
 	.options = options,
 	.most = 0,
 	.run = run,

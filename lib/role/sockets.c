@@ -50,6 +50,9 @@ static void local_path(struct buf *to, const char *run, const char *name)
 
 /* what was handed over */
 
+/* covey-generator lets alone what is open, so this takes all three. */
+#define REOPEN "; to have systemd open that: systemctl stop 'covey*', daemon-reload, start covey.target"
+
 static int check_inet(int fd, const struct service_socket *want, const struct conf *conf,
 		      struct err *err)
 {
@@ -70,7 +73,7 @@ static int check_inet(int fd, const struct service_socket *want, const struct co
 	if (address_port(&listen->address) == 0)
 		address_set_port(&address, 0);	/* any port will do */
 	if (!address_eq(&address, &listen->address))
-		return err_set(err, ERR_INVALID, "adopt socket \"%s\" at %s: listen.%s says %s",
+		return err_set(err, ERR_INVALID, "adopt socket \"%s\" at %s: listen.%s says %s" REOPEN,
 			       want->name, address_format(is, &address), want->name,
 			       address_format(should, &listen->address));
 	if (!conf->access_open && !address_is_loopback(&address))
@@ -88,7 +91,7 @@ static int check_local(int fd, const struct service_socket *want, const char *ru
 	local_path(&path, run, want->name);
 	if (sd_is_socket_unix(fd, SOCK_SEQPACKET, 1, path.data, 0) <= 0)
 		result = err_set(err, ERR_INVALID,
-				 "adopt socket \"%s\": not a SOCK_SEQPACKET listener at %s",
+				 "adopt socket \"%s\": not a SOCK_SEQPACKET listener at %s" REOPEN,
 				 want->name, path.data);
 	buf_clear(&path);
 	return result;
