@@ -283,6 +283,22 @@ configure() { on 1 sh -c "cat /usr/share/covey/covey.yaml - >$CONF" <<<"$1"; }
 	[ "$status" -eq 7 ]
 }
 
+@test "a store elsewhere, made and filled as README says" {
+	echo one >f
+	[[ $(http 1 -T f $URL/moved) == 20[14] ]]
+	id=$(on 1 grep ^id /var/lib/covey/node.ini)
+	on 1 systemctl stop 'covey*'
+	on 1 sh -exc "$("$TOP/tests/readme" /srv/covey)"
+	on 1 sed -i 's,store: /var/lib/covey,store: /srv/covey,' $CONF
+	on 1 sh -exc "$("$TOP/tests/readme" 'now the units fit')"
+	[ "$(http 1 $URL/moved)" = 200 ]
+	cmp body f
+	echo two >g
+	[ "$(http 1 -T g $URL/moved)" = 204 ]
+	on 1 cat /srv/covey/tree/moved | cmp - g
+	[ "$(on 1 grep ^id /srv/covey/node.ini)" = "$id" ]
+}
+
 @test "a removal that is called off leaves it running" {
 	on 1 /var/lib/dpkg/info/covey.prerm remove
 	run http 1 $URL/.covey/healthz
@@ -318,7 +334,7 @@ configure() { on 1 sh -c "cat /usr/share/covey/covey.yaml - >$CONF" <<<"$1"; }
 	# installed again it finds them
 	on 1 sh -exc 'DEBIAN_FRONTEND=noninteractive apt-get -y install /root/build/deb/covey_*.deb; systemctl enable --now covey.target'
 	[ "$(http 1 $URL/purge)" = 200 ]
-	on 1 sh -exc "$("$TOP/tests/readme" 'covey/purge-store')" < <(yes)
+	on 1 sh -exc "$("$TOP/tests/readme" 'covey/keep-store')" < <(yes)
 	[ ! -e "$ROOT/var/lib/covey" ]
 	[ ! -e "$ROOT/etc/covey" ]
 }

@@ -150,7 +150,7 @@ Architecture: $ARCH" ]
 	[[ $output == *"group.key and the files in /var/lib/covey stay"* ]]
 	[ "$(find "$D/etc/covey" -type f)" = "$D/etc/covey/group.key" ]
 	[ -e "$D/var/lib/covey/tree/f" ]
-	machine 'echo covey covey/purge-store boolean true | debconf-set-selections; /etc/covey.postrm purge'
+	machine 'echo covey covey/keep-store boolean false | debconf-set-selections; /etc/covey.postrm purge'
 	[ "$status" -eq 0 ]
 	[ ! -e "$D/etc/covey" ]
 	[ ! -e "$D/var/lib/covey" ]
@@ -161,7 +161,7 @@ Architecture: $ARCH" ]
 	mkdir -p "$D/etc/covey" "$D/var/lib/covey"
 	touch "$D/etc/covey/"{covey.yaml,group.key}
 	machine '
-		echo covey covey/purge-store boolean true | debconf-set-selections
+		echo covey covey/keep-store boolean false | debconf-set-selections
 		mount -t tmpfs none /var/lib/covey
 		mkdir -p /var/lib/covey/tree/d /var/lib/covey/history
 		touch /var/lib/covey/tree/d/f
