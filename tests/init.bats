@@ -158,11 +158,19 @@ sudo systemctl enable --now covey.target" ]
 	[ "$status" -eq 0 ]
 	grep -qx 'access: open' etc/covey/covey.yaml
 	[[ $output == *"ssh 192.0.2.7 sudo cat /etc/covey/group.key | sudo covey init --open --address ADDRESS --join 192.0.2.7" ]]
+	[[ $stderr == *"no interface of this machine has 192.0.2.7"* ]]
 	# It was said for this address, and not for another.
 	init --address 192.0.2.7
 	[ "$status" -eq 0 ]
 	init --address 192.0.2.8
 	[ "$status" -eq 77 ]
+}
+
+@test "init has nothing to say of an address that the machine has" {
+	need mounts
+	init --address 127.0.0.1
+	[ "$status" -eq 0 ]
+	[ -z "$stderr" ]
 }
 
 @test "a terminal is asked once whether everybody may, and for the key, which it does not show" {

@@ -656,6 +656,24 @@ static void print_next(const struct init *init)
 		       wanted->address, init->key_file);
 }
 
+/* The units open sockets at any address (FreeBind=), so nobody else would say it. */
+static void warn_of_address(const struct init *init)
+{
+	struct address address;
+	struct err err = ERR_INIT;
+	int fd;
+
+	if (check_address(init->wanted.address, &address, &err) < 0)
+		return;
+	address_set_port(&address, 0);
+	fd = sock_bind_udp(&address, &err);
+	if (fd >= 0)
+		close(fd);
+	else if (err.sys == EADDRNOTAVAIL)
+		fprintf(stderr, "covey: no interface of this machine has %s: until one has, no other node "
+				"reaches this one\n", init->wanted.address);
+}
+
 static int write_all(const struct init *init, struct err *err)
 {
 	int key, conf;
@@ -672,6 +690,7 @@ static int write_all(const struct init *init, struct err *err)
 		printf("kept    %s, the key that was there\n", init->key_file);
 	if (key == 1 && conf == 1)
 		printf("nothing changes: %s and %s are as asked\n", init->file, init->key_file);
+	warn_of_address(init);
 	print_next(init);
 	return 0;
 }
