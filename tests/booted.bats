@@ -95,7 +95,7 @@ configure() { on 1 sh -c "cat /usr/share/covey/covey.yaml - >$CONF" <<<"$1"; }
 	on 1 kill -9 "$was"
 	back() { now=$(pid_of 1 syncd) && [ "$now" -gt 0 ] && [ "$now" -ne "$was" ]; }
 	wait_until 10 back
-	is 1 covey-syncd.service active
+	wait_until 10 is 1 covey-syncd.service active
 }
 
 @test "20 restarts of covey-httpd under load: no request fails" {
