@@ -168,7 +168,7 @@ configure() { on 1 sh -c "cat /usr/share/covey/covey.yaml - >$CONF" <<<"$1"; }
 	on 1 systemctl disable --now covey-httpd-inetd.socket
 	on 1 systemctl restart covey.target
 	[ "$(http 1 $URL/inetd)" = 200 ]
-	is 1 covey-httpd.service active
+	wait_until 10 is 1 covey-httpd.service active
 	is 1 covey-httpd-inetd.socket inactive
 }
 
