@@ -43,7 +43,14 @@
  *
  *	GET /docs/?format=text HTTP/1.1
  *	Cache-Control: only-if-cached
- *	Covey-Epoch: <of the asker's layout>
+ *	Covey-Epoch: <of the asker's layout; 0: not asked as a home>
+ *
+ *	200	what is on the receiver's disk, whole, perhaps nothing: lines of
+ *		listing_text.h, of an index both registers of each name
+ *
+ *	Covey-Epoch: <of the receiver's layout>
+ *	Covey-Gate: VERSION			the directory's gate, read before its names;
+ *						without it there is none
  *
  *	421	the receiver has another layout, of this epoch:
  *
@@ -63,6 +70,7 @@
 #define PEER_PUSH_LATER "later"
 #define PEER_VERSION "Covey-Version"
 #define PEER_EPOCH "Covey-Epoch"
+#define PEER_GATE "Covey-Gate"
 #define PEER_MSG "/.covey/msg?to="	/* and "versions", "discovery" or "sync" */
 
 #endif

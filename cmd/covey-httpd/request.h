@@ -18,6 +18,7 @@ struct conn;
 struct upload;
 struct work;
 struct index;
+struct rmdir;
 struct stream;
 struct view;
 struct unsettled;
@@ -40,6 +41,7 @@ struct request {
 	struct upload *upload;
 	struct work *work;
 	struct index *index;
+	struct rmdir *rmdir;
 	struct stream *stream;
 	struct view *view;
 	struct unsettled *unsettled;

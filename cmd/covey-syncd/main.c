@@ -89,7 +89,7 @@ static int ask_list(struct syncd *d, struct serve_request *request, struct frame
 	if (sync_list_unpack(frame->body, &wanted, err) < 0 || path_check(wanted.path, err) < 0)
 		return -1;
 	path_to_target(&target, wanted.path, true);
-	buf_adds(&target, wanted.deleted ? "?format=text&deleted" : "?format=text");
+	buf_adds(&target, "?format=text");
 	gather_ask(d, request, &wanted, buf_str(&target));
 	buf_clear(&target);
 	return 0;
@@ -149,6 +149,20 @@ static int ask_drain(struct syncd *d, struct serve_request *request, struct fram
 	return 0;
 }
 
+static int ask_compare(struct syncd *d, struct serve_request *request, struct frame *frame,
+		       struct err *err)
+{
+	unsigned partition;
+
+	if (sync_compare_unpack(frame->body, &partition, err) < 0)
+		return -1;
+	if (d->syncing != NULL)
+		syncing_compare(d->syncing, partition);
+	serve_reply(request, SYNC_DONE, (struct str)STR_INIT, NULL, 0);
+	serve_end(request);
+	return 0;
+}
+
 /* Each takes the request over and returns 0, or -1. */
 static const struct kind {
 	uint8_t type;
@@ -167,6 +181,7 @@ static const struct kind {
 	{ SYNC_CARRY, ask_carry },
 	{ SYNC_BULK, ask_bulk },
 	{ SYNC_LOST, lost_ask },
+	{ SYNC_COMPARE, ask_compare },
 };
 
 static void on_request(struct serve *serve, struct serve_request *request, struct frame *frame)

@@ -191,6 +191,8 @@ void syncing_free(struct syncing *);	/* NULL is fine */
 void syncing_returned(struct syncing *);
 void syncing_lost(struct syncing *);
 void syncing_relaid(struct syncing *);
+/* The homes of the partition differ: they are to be compared now. */
+void syncing_compare(struct syncing *, unsigned partition);
 void syncing_stop(struct syncing *);
 bool syncing_rests(const struct syncing *);
 
