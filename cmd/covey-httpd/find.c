@@ -50,7 +50,10 @@ static int look_here(struct conn *c, struct err *err)
 {
 	struct request *r = &c->request;
 
-	return store_newest(c->worker->httpd->store, buf_str(&r->path), want_of(c), &r->entry, err);
+	if (store_newest(c->worker->httpd->store, buf_str(&r->path), want_of(c), &r->entry, err) < 0)
+		return -1;
+	r->entry.record = *store_standing(&r->entry);
+	return 0;
 }
 
 /* What somebody knows, and nobody can vouch for: the newest of it. */

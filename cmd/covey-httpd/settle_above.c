@@ -89,12 +89,11 @@ static int is_needed(const struct commit *commit, const struct store_entry *now,
 {
 	struct above *a = commit->data;
 
-	if (!record_is_live(&now->record) ||
-	    version_cmp(now->record.version, commit->above) <= 0)
-		return 0;
-	if (!(now->record.flags & RECORD_DIRECTORY))
+	if (store_stands(now) == STANDS_FILE && version_cmp(now->record.version, commit->above) > 0)
 		return err_set(err, ERR_CONFLICT, "a file stands where a directory is needed");
-	a->record = now->record;
+	if (!now->directory || version_cmp(now->entry.version, commit->above) <= 0)
+		return 0;
+	a->record = now->entry;
 	return err_set(err, ERR_EXISTS, "the directory is there");
 }
 

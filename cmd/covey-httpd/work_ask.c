@@ -18,8 +18,8 @@ static struct record newest_of(struct conn *c, const struct item *item)
 
 	if (store_newest(c->worker->httpd->store, buf_str(&item->path), STORE_RECORD, &here, NULL) ==
 		    0 &&
-	    version_cmp(here.record.version, newest.version) > 0)
-		newest = here.record;
+	    version_cmp(store_standing(&here)->version, newest.version) > 0)
+		newest = *store_standing(&here);
 	store_entry_clear(&here);
 	return newest;
 }
@@ -68,7 +68,7 @@ static bool is_known(struct conn *c, struct str path)
 {
 	struct store_entry entry = STORE_ENTRY_INIT;
 	bool known = store_newest(c->worker->httpd->store, path, STORE_RECORD, &entry, NULL) == 0 &&
-		     work_is_directory(&entry.record);
+		     entry.directory;
 
 	store_entry_clear(&entry);
 	return known;
@@ -219,7 +219,7 @@ static int judge_above(struct conn *c, struct str path, struct err *err)
 
 		if (store_newest(c->worker->httpd->store, path, STORE_RECORD, &entry, err) < 0)
 			return -1;
-		found = entry.record;
+		found = *store_standing(&entry);
 		store_entry_clear(&entry);
 		if (work_is_file(&found))
 			return err_set(err, ERR_CONFLICT,

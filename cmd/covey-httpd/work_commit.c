@@ -57,7 +57,7 @@ static int condition(const struct commit *commit, const struct store_entry *now,
 {
 	struct item *item = CONTAINER_OF((uintptr_t)commit, struct item, commit);
 	const struct work *work = commit->data;
-	const struct record *newest = &now->record;
+	const struct record *here = store_standing(now), *newest = here;
 
 	/*
 	 * Who deletes what is being deleted here just now must not be told that
@@ -70,8 +70,8 @@ static int condition(const struct commit *commit, const struct store_entry *now,
 		newest = &item->theirs;
 	if (work_judge_cond(work->conn, newest, err) < 0 || work_judge_alone(work->conn, err) < 0)
 		return -1;
-	if (work->kind == WORK_MKDIR && work_is_directory(newest) && work_is_directory(&now->record)) {
-		item->existing = now->record;
+	if (work->kind == WORK_MKDIR && work_is_directory(newest) && work_is_directory(here)) {
+		item->existing = *here;
 		return err_set(err, ERR_EXISTS, "the directory is there");
 	}
 	return work_judge_kind(work, newest, now->directory || item->their_directory, err);
@@ -108,6 +108,7 @@ static int commit_item(struct work *work, struct item *item, struct err *err)
 	item->commit.type = str_of(item->type);
 	item->commit.above = item->theirs.version;
 	item->commit.clock = item->clock;
+	item->commit.alone = !h->grouped;
 	item->commit.outbox = h->outbox;
 	item->commit.condition = condition;
 	item->commit.data = work;

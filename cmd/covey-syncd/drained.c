@@ -84,13 +84,13 @@ static void look_above(struct job *job)
 
 	e->absent = above.n == 0 ||
 		    store_newest(store_of(e), above, STORE_RECORD, &entry, NULL) < 0 ||
-		    !record_is_live(&entry.record) || !(entry.record.flags & RECORD_DIRECTORY);
+		    !entry.directory;
 	if (!e->absent) {
 		buf_addstr(&path, above);
 		buf_clear(&e->storing);
 		e->storing = path;
-		e->record = entry.record;
-		memcpy(e->type, entry.type, sizeof e->type);
+		e->record = entry.entry;
+		e->type[0] = '\0';
 	}
 	store_entry_clear(&entry);
 }
@@ -216,7 +216,8 @@ static bool writer_is_through(const struct drained *e)
 	if (!outbox_writer_lives(store_of(e), e->mark.segment))
 		return true;
 	passed = store_newest(store_of(e), buf_str(&e->path), STORE_RECORD, &newest, NULL) == 0 &&
-		 version_cmp(newest.record.version, e->version) > 0;
+		 (version_cmp(newest.record.version, e->version) > 0 ||
+		  version_cmp(newest.entry.version, e->version) > 0);
 	store_entry_clear(&newest);
 	return passed;
 }

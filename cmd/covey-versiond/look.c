@@ -91,12 +91,13 @@ static int look_at(struct versiond *v, struct str path, struct version version,
 	if (rc < 0)
 		return err->kind == ERR_ABSENT ? 0 : -1;
 	foreign = newest && entry.foreign;
-	ret->record = entry.record;
-	memcpy(ret->type, entry.type, sizeof ret->type);
-	ret->content = entry.content;
+	ret->record = newest ? *store_standing(&entry) : entry.record;
+	if (!(ret->record.flags & RECORD_DIRECTORY)) {
+		memcpy(ret->type, entry.type, sizeof ret->type);
+		ret->content = entry.content;
+	}
 	ret->directory = entry.directory;
-	ret->file = newest && record_is_live(&entry.record) &&
-		    !(entry.record.flags & RECORD_DIRECTORY);
+	ret->file = newest && store_stands(&entry) == STANDS_FILE;
 	store_entry_clear(&entry);
 	return foreign ? err_set(err, ERR_CONFLICT, "look at %.*s: a person's file stands there",
 				 STR_ARG(path)) : 0;
