@@ -22,7 +22,10 @@
  * A name or version is settled when a majority of the homes told just that
  * (of a register nobody knows anything of: nothing), or, of a file's, when
  * the entry hides it, whatever it is.  What is not settled
- * is to be settled as a read does it, before it is told as confirmed.
+ * is to be settled as a read does it, before it is told as confirmed:
+ *
+ *	merge_question		what to ask covey-versiond; the path is the caller's
+ *	merge_answered		until the row is settled, or cannot be
  *
  * An answer that breaks off in mid-line, is malformed or not in order is
  * used up to there, and then nothing is confirmed.
@@ -35,6 +38,7 @@
 
 #include "listing_text.h"
 #include "quorum.h"
+#include "version_talk.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -87,19 +91,37 @@ void merge_clear(struct merge *);
 /* A majority of the homes is credited.  At the end: and was read whole. */
 bool merge_confirmed(const struct merge *);
 
+/* What is told of a name, or of a version of a path. */
+struct merge_row {
+	bool version;			/* of a version: file is its record, though a directory's */
+	struct record file, entry;	/* version none: none; of a name without what is not shown */
+	bool settled;
+	bool gone;			/* of a version: it was never confirmed */
+	struct version below;		/* what is there at this version or above was never confirmed */
+	unsigned lower;			/* how often that was so */
+};
+
 struct merge_name {
 	struct str name;
-	struct record file, entry;	/* version and flags, and a file's size; version none: none */
-	bool settled;
+	struct merge_row row;
 };
 
 struct merge_version {
-	struct history_row row;
-	bool settled;
+	struct str type;		/* explicit content type, or empty */
+	bool here;
+	struct merge_row row;
 };
 
 /* False at the end. */
 bool merge_listing(struct merge *, struct merge_name *ret);
 bool merge_history(struct merge *, struct merge_version *ret);
+
+/* As a reader asks, by name or about the path whose version it is.  Sets all but the path. */
+void merge_question(const struct merge_row *, struct newest_ask *ret);
+/*
+ * What the answer makes of the row.  False: it cannot be settled now.  True:
+ * it is settled, or there is another question.
+ */
+bool merge_answered(struct merge_row *, const struct merge_rule *, const struct newest_answer *);
 
 #endif

@@ -60,21 +60,20 @@ static void version_state(const struct conn *c, struct buf *ret)
 /* The version that stands there; where nothing does, the newest that is known. */
 static struct listing_row row_of(const struct inventory_row *from)
 {
-	struct listing_row row = { .name = from->name, .version = from->file.version };
+	const struct record *file = &from->told.file, *entry = &from->told.entry;
+	struct listing_row row = { .name = from->name,
+				   .version = record_standing(file, entry)->version };
 
-	switch (record_stands(&from->file, &from->entry)) {
+	switch (record_stands(file, entry)) {
 	case STANDS_FILE:
 		row.type = LISTING_FILE;
-		row.size = from->file.size;
+		row.size = file->size;
 		break;
 	case STANDS_DIRECTORY:
 		row.type = LISTING_DIRECTORY;
-		row.version = from->entry.version;
 		break;
 	case STANDS_NOTHING:
 		row.type = LISTING_DELETED;
-		if (version_cmp(from->entry.version, row.version) > 0)
-			row.version = from->entry.version;
 		break;
 	}
 	return row;
@@ -119,8 +118,8 @@ static void render_registers(struct index *index)
 	const struct inventory *inv = &index->inventory;
 
 	for (size_t i = 0; i < inv->count; i++)
-		listing_text_registers(&index->body, inv->rows[i].name, &inv->rows[i].file,
-				       &inv->rows[i].entry);
+		listing_text_registers(&index->body, inv->rows[i].name, &inv->rows[i].told.file,
+				       &inv->rows[i].told.entry);
 }
 
 /* `Link: <?version=ID>; rel="conflict"` for the newest of them. */
@@ -181,7 +180,7 @@ static void render_versions(struct index *index)
 				       .format = c->request.query.format };
 
 	for (size_t i = 0; i < inv->count; i++)
-		rows[i] = (struct history_row){ .record = inv->rows[i].file,
+		rows[i] = (struct history_row){ .record = inv->rows[i].told.file,
 						.type = inv->rows[i].name,
 						.here = inv->rows[i].here };
 	listing_text_conflicts(rows, inv->count);	/* each beside all others, not its page's */

@@ -19,7 +19,6 @@
 #define SETTLE_SLACK_MS 250	/* covey-versiond's */
 #define TRIES_MAX 5		/* while the layout changes */
 #define AGAIN_MS 50
-#define LOWER_MAX 16		/* versions that were never confirmed, one below the other */
 
 static void ask_homes(struct inventory *);
 
@@ -59,10 +58,10 @@ static unsigned partition_of(const struct inventory *inv)
 
 static bool is_visible(const struct inventory *inv, const struct inventory_row *row)
 {
-	if (row->gone)
+	if (row->told.gone)
 		return false;
 	return inv->ask.versions || inv->ask.deleted ||
-	       record_stands(&row->file, &row->entry) != STANDS_NOTHING;
+	       record_stands(&row->told.file, &row->told.entry) != STANDS_NOTHING;
 }
 
 /* Only now it is known what stands at each name. */
@@ -117,90 +116,22 @@ static void settle_over(struct inventory *inv)
 	finish(inv);
 }
 
-/* A majority of a joint layout's sets is told of the set alone that is furthest from its own. */
-static bool every_home_answered(struct inventory *inv, const struct newest_answer *answer)
-{
-	return answer->epoch == inv->rule.epoch && inv->rule.homes.set_count == 1 &&
-	       answer->counts.homes > 0 && answer->counts.homes_answered == answer->counts.homes;
-}
+static void settle_told(struct call *, struct frame *);
 
-enum verdict { SETTLED, ASK_LOWER, OPEN };
-
-/* What a reader was told of the name is what stands there. */
-static enum verdict judge_name(struct settling *s, const struct newest_answer *answer)
-{
-	if (answer->standing == STANDING_UNSETTLED)
-		return every_home_answered(s->inventory, answer) ? ASK_LOWER : OPEN;
-	if (answer->standing != STANDING_CONFIRMED)
-		return OPEN;
-	s->row->file = answer->record;
-	s->row->entry = answer->entry;
-	return SETTLED;
-}
-
-/* Asked was for the newest up to this version: when it is another one, this was never confirmed. */
-static enum verdict judge_version(struct settling *s, const struct newest_answer *answer)
-{
-	struct version version = s->row->file.version;
-	bool directory = s->row->file.flags & RECORD_DIRECTORY;
-	const struct record *told = directory ? &answer->entry : &answer->record;
-	bool found = version_cmp(told->version, version) >= 0;
-
-	if (answer->standing == STANDING_UNCONFIRMED)
-		return OPEN;
-	if (answer->standing == STANDING_UNSETTLED && !directory && found &&
-	    !every_home_answered(s->inventory, answer))
-		return OPEN;
-	s->row->gone = !found || (answer->standing == STANDING_UNSETTLED && !directory);
-	return SETTLED;
-}
-
-static void settle_ask(struct settling *s, struct version below);
-
-static void settle_told(struct call *call, struct frame *frame)
-{
-	struct settling *s = CONTAINER_OF(call, struct settling, call);
-	struct inventory *inv = s->inventory;
-	enum verdict verdict = OPEN;
-	struct newest_answer answer;
-
-	call_finish(call);
-	if (frame != NULL && frame->type == VERSION_TALK_ANSWER &&
-	    newest_answer_unpack(frame->body, &answer, NULL) == 0)
-		verdict = inv->ask.versions ? judge_version(s, &answer) : judge_name(s, &answer);
-	if (verdict == ASK_LOWER && s->lower++ < LOWER_MAX) {
-		settle_ask(s, answer.record.version);
-		return;
-	}
-	if (verdict == SETTLED) {
-		s->row->settled = true;
-		s->row = NULL;
-		settle_more(inv);
-	} else {
-		inv->confirmed = false;
-		settle_over(inv);
-	}
-}
-
-/* A reader's question about the row; below: what was above that was never confirmed. */
-static void settle_ask(struct settling *s, struct version below)
+static void settle_ask(struct settling *s)
 {
 	struct inventory *inv = s->inventory;
 	struct httpd *h = inv->conn->worker->httpd;
-	struct newest_ask ask = { .purpose = NEWEST_READ, .version = below };
 	struct buf path = BUF_INIT, body = BUF_INIT;
+	struct newest_ask ask;
 
 	buf_addstr(&path, inv->ask.path);
 	if (!inv->ask.versions) {
 		if (path.len > 0)
 			buf_addc(&path, '/');
 		buf_addstr(&path, s->row->name);
-	} else if (!(s->row->file.flags & RECORD_DIRECTORY)) {
-		ask.version = s->row->file.version;
-		ask.version.n++;	/* the newest up to this one */
 	}
-	if (!version_is_none(ask.version))
-		ask.purpose = NEWEST_BELOW;
+	merge_question(&s->row->told, &ask);
 	ask.path = buf_str(&path);
 	newest_ask_pack(&body, &ask);
 	s->call.answer = settle_told;
@@ -210,9 +141,29 @@ static void settle_ask(struct settling *s, struct version below)
 	buf_clear(&body);
 }
 
+static void settle_told(struct call *call, struct frame *frame)
+{
+	struct settling *s = CONTAINER_OF(call, struct settling, call);
+	struct inventory *inv = s->inventory;
+	struct newest_answer answer;
+	bool told = frame != NULL && frame->type == VERSION_TALK_ANSWER &&
+		    newest_answer_unpack(frame->body, &answer, NULL) == 0;
+
+	call_finish(call);
+	if (!told || !merge_answered(&s->row->told, &inv->rule, &answer)) {
+		inv->confirmed = false;
+		settle_over(inv);
+	} else if (s->row->told.settled) {
+		s->row = NULL;
+		settle_more(inv);
+	} else {
+		settle_ask(s);
+	}
+}
+
 static struct inventory_row *next_unsettled(struct inventory *inv)
 {
-	while (inv->next < inv->count && inv->rows[inv->next].settled)
+	while (inv->next < inv->count && inv->rows[inv->next].told.settled)
 		inv->next++;
 	return inv->next < inv->count ? &inv->rows[inv->next++] : NULL;
 }
@@ -227,9 +178,8 @@ static void settle_more(struct inventory *inv)
 
 		if (s->row == NULL) {
 			s->row = next_unsettled(inv);
-			s->lower = 0;
 			if (s->row != NULL)
-				settle_ask(s, VERSION_NONE);
+				settle_ask(s);
 		}
 		open = open || s->row != NULL;
 	}
@@ -264,8 +214,8 @@ static void merge_names(struct inventory *inv, struct merge *merge)
 
 	while (merge_listing(merge, &name)) {
 		bool visible = ask->deleted ||
-			       record_stands(&name.file, &name.entry) != STANDS_NOTHING;
-		bool settled = name.settled || !merge_confirmed(merge);
+			       record_stands(&name.row.file, &name.row.entry) != STANDS_NOTHING;
+		bool settled = name.row.settled || !merge_confirmed(merge);
 
 		if ((settled && !visible) ||
 		    (ask->after.s != NULL && str_cmp(name.name, ask->after) <= 0))
@@ -275,9 +225,8 @@ static void merge_names(struct inventory *inv, struct merge *merge)
 			break;
 		}
 		row = add_row(inv, name.name);
-		row->file = name.file;
-		row->entry = name.entry;
-		row->settled = settled;
+		row->told = name.row;
+		row->told.settled = settled;
 		sure += settled;
 		inv->differences += !settled;
 	}
@@ -290,17 +239,17 @@ static void merge_versions(struct inventory *inv, struct merge *merge)
 	struct merge_version version;
 
 	while (merge_history(merge, &version)) {
-		bool directory = version.row.record.flags & RECORD_DIRECTORY;
+		bool directory = version.row.file.flags & RECORD_DIRECTORY;
 
 		if (inv->keep > 0 && (directory ? directories > 0 : files >= inv->keep))
 			continue;
 		files += !directory;
 		directories += directory;
-		row = add_row(inv, version.row.type);
-		row->file = version.row.record;
-		row->here = version.row.here;
-		row->settled = version.settled || !merge_confirmed(merge);
-		inv->differences += !row->settled;
+		row = add_row(inv, version.type);
+		row->here = version.here;
+		row->told = version.row;
+		row->told.settled = row->told.settled || !merge_confirmed(merge);
+		inv->differences += !row->told.settled;
 	}
 }
 

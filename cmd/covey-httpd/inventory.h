@@ -29,10 +29,8 @@ struct conn;
 struct inventory_row {
 	char *text;			/* owned: a name, or a version's content type */
 	struct str name;
-	struct record file, entry;	/* of a name; of a version file is its record */
 	bool here;			/* somebody has the version's content */
-	bool settled;
-	bool gone;			/* it was never confirmed */
+	struct merge_row told;
 };
 
 /* The slices stay the asker's, and must stay. */
@@ -51,7 +49,6 @@ struct settling {
 	struct inventory *inventory;
 	struct call call;
 	struct inventory_row *row;	/* NULL: nothing is under way */
-	unsigned lower;			/* how often the next lower one was asked for */
 };
 
 struct inventory {

@@ -1,6 +1,8 @@
 /* merge - the indexes and histories of several nodes made one */
 #include "merge.h"
 
+#define LOWER_MAX 16		/* versions that were never confirmed, one below the other */
+
 /* whose answers count */
 
 bool merge_credits(const struct merge_rule *rule, const struct merge_answer *answer)
@@ -176,10 +178,9 @@ bool merge_listing(struct merge *merge, struct merge_name *ret)
 		}
 	}
 	*ret = (struct merge_name){ .name = buf_str(&merge->last),
-				    .file = file.record,
-				    .entry = entry.record };
-	ret->settled = is_settled(merge, &entry) &&
-		       (is_hidden(&file, &entry) || is_settled(merge, &file));
+				    .row = { .file = file.record, .entry = entry.record } };
+	ret->row.settled = is_settled(merge, &entry) &&
+			   (is_hidden(&file, &entry) || is_settled(merge, &file));
 	return true;
 }
 
@@ -240,8 +241,72 @@ bool merge_history(struct merge *merge, struct merge_version *ret)
 		if (source->credited)
 			quorum_answered(&told, source->node);
 	}
-	*ret = (struct merge_version){ .row = *newest,
-				       .settled = merge->confirmed && quorum_reached(&told) };
-	ret->row.here = here;
+	*ret = (struct merge_version){ .type = newest->type,
+				       .here = here,
+				       .row = { .version = true, .file = newest->record } };
+	ret->row.settled = merge->confirmed && quorum_reached(&told);
 	return true;
+}
+
+/* settling */
+
+/* Of a joint layout only the set is told that is furthest from its majority. */
+static bool every_home_answered(const struct merge_rule *rule, const struct newest_answer *answer)
+{
+	return answer->epoch == rule->epoch && rule->homes.set_count == 1 &&
+	       answer->counts.homes > 0 && answer->counts.homes_answered == answer->counts.homes;
+}
+
+/* The newest up to this version. */
+static struct version just_above(struct version version)
+{
+	version.n++;
+	return version;
+}
+
+void merge_question(const struct merge_row *row, struct newest_ask *ret)
+{
+	ret->version = row->below;
+	if (row->version && !(row->file.flags & RECORD_DIRECTORY))
+		ret->version = just_above(row->file.version);
+	ret->purpose = version_is_none(ret->version) ? NEWEST_READ : NEWEST_BELOW;
+}
+
+/* What a reader was told of the name is what stands there. */
+static bool answered_name(struct merge_row *row, const struct merge_rule *rule,
+			  const struct newest_answer *answer)
+{
+	if (answer->standing == STANDING_UNSETTLED) {
+		row->below = answer->record.version;
+		return every_home_answered(rule, answer) && row->lower++ < LOWER_MAX;
+	}
+	row->file = answer->record;
+	row->entry = answer->entry;
+	row->settled = true;
+	return true;
+}
+
+/* Of an entry that is not the newest only the newest is of interest. */
+static bool answered_version(struct merge_row *row, const struct merge_rule *rule,
+			     const struct newest_answer *answer)
+{
+	bool directory = row->file.flags & RECORD_DIRECTORY;
+	const struct record *told = directory ? &answer->entry : &answer->record;
+	bool found = version_cmp(told->version, row->file.version) >= 0;
+	bool open = answer->standing == STANDING_UNSETTLED && !directory;
+
+	if (found && open && !every_home_answered(rule, answer))
+		return false;
+	row->gone = !found || open;
+	row->settled = true;
+	return true;
+}
+
+bool merge_answered(struct merge_row *row, const struct merge_rule *rule,
+		    const struct newest_answer *answer)
+{
+	if (answer->standing == STANDING_UNCONFIRMED)
+		return false;
+	return row->version ? answered_version(row, rule, answer) :
+			      answered_name(row, rule, answer);
 }

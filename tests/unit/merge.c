@@ -75,9 +75,9 @@ static void run(struct buf *to, const struct merge_rule *rule, const struct merg
 	buf_reset(to);
 	buf_adds(to, "");
 	while (merge_listing(&merge, &name))
-		buf_addf(to, "%s%.*s=%s@%" PRIu64 "/%" PRIu64 " ", name.settled ? "" : "?",
-			 STR_ARG(name.name), what[record_stands(&name.file, &name.entry)],
-			 name.entry.version.time, name.file.version.time);
+		buf_addf(to, "%s%.*s=%s@%" PRIu64 "/%" PRIu64 " ", name.row.settled ? "" : "?",
+			 STR_ARG(name.name), what[record_stands(&name.row.file, &name.row.entry)],
+			 name.row.entry.version.time, name.row.file.version.time);
 	*ret_spoiled = merge.spoiled;
 	*ret_confirmed = merge_confirmed(&merge);
 	merge_clear(&merge);
@@ -335,9 +335,9 @@ static void test_history(void)
 	answers_of(answers, &rule, t, 2);
 	merge_init(&merge, &rule, answers, 2);
 	while (merge_history(&merge, &version)) {
-		CHECK(n < 4 && version.row.record.version.time == expected[n].time);
-		CHECK(n < 4 && version.row.here == expected[n].here);
-		CHECK(n < 4 && version.settled == expected[n].settled);
+		CHECK(n < 4 && version.row.file.version.time == expected[n].time);
+		CHECK(n < 4 && version.here == expected[n].here);
+		CHECK(n < 4 && version.row.settled == expected[n].settled);
 		n++;
 	}
 	CHECK(n == 4 && merge.spoiled == 0 && merge_confirmed(&merge));
@@ -354,6 +354,63 @@ static void test_history(void)
 		buf_clear(&t[i]);
 }
 
+/* The question of a row that is not settled, and what answers make of it. */
+static void test_settling(void)
+{
+	struct merge_rule rule = rule_of_three(), joint = rule_of_joint();
+	struct newest_answer answer = { .standing = STANDING_UNCONFIRMED, .epoch = 7,
+					.counts = { .homes = 3, .homes_answered = 2 } };
+	struct merge_row row = { .file = { .version = { 5, 9, 0 } } };
+	struct newest_ask ask;
+
+	merge_question(&row, &ask);
+	CHECK(ask.purpose == NEWEST_READ && version_is_none(ask.version));
+	CHECK(!merge_answered(&row, &rule, &answer));
+	answer.standing = STANDING_CONFIRMED;
+	answer.record.version = (struct version){ 6, 9, 0 };
+	answer.entry.version = (struct version){ 4, 9, 0 };
+	CHECK(merge_answered(&row, &rule, &answer) && row.settled && row.file.version.time == 6 &&
+	      row.entry.version.time == 4);
+
+	/* What all homes told of, and nobody has, was never confirmed: what is below it counts. */
+	row.settled = false;
+	answer.standing = STANDING_UNSETTLED;
+	CHECK(!merge_answered(&row, &rule, &answer) && !row.settled);
+	answer.counts.homes_answered = 3;
+	CHECK(!merge_answered(&row, &joint, &answer) && !row.settled);
+	CHECK(merge_answered(&row, &rule, &answer) && !row.settled);
+	merge_question(&row, &ask);
+	CHECK(ask.purpose == NEWEST_BELOW && ask.version.time == 6 && ask.version.n == 0);
+	answer.epoch = 8;
+	CHECK(!merge_answered(&row, &rule, &answer));
+
+	/* A version: the newest up to it is asked for; it is there, or was never confirmed. */
+	answer = (struct newest_answer){ .standing = STANDING_CONFIRMED, .epoch = 7,
+					 .record = { .version = { 5, 9, 2 } },
+					 .counts = { .homes = 3, .homes_answered = 2 } };
+	row = (struct merge_row){ .version = true, .file = { .version = { 5, 9, 2 } } };
+	merge_question(&row, &ask);
+	CHECK(ask.purpose == NEWEST_BELOW && ask.version.time == 5 && ask.version.n == 3);
+	CHECK(merge_answered(&row, &rule, &answer) && row.settled && !row.gone);
+	answer.record.version.n = 1;
+	CHECK(merge_answered(&row, &rule, &answer) && row.settled && row.gone);
+	row.settled = row.gone = false;
+	answer.record.version.n = 2;
+	answer.standing = STANDING_UNSETTLED;
+	CHECK(!merge_answered(&row, &rule, &answer) && !row.settled);
+	answer.counts.homes_answered = 3;
+	CHECK(merge_answered(&row, &rule, &answer) && row.settled && row.gone);
+
+	/* Of a directory the entry is. */
+	row = (struct merge_row){ .version = true,
+				  .file = { .version = { 5, 9, 0 }, .flags = RECORD_DIRECTORY } };
+	merge_question(&row, &ask);
+	CHECK(ask.purpose == NEWEST_READ && version_is_none(ask.version));
+	CHECK(merge_answered(&row, &rule, &answer) && row.settled && row.gone);
+	answer.entry.version = (struct version){ 5, 9, 0 };
+	CHECK(merge_answered(&row, &rule, &answer) && row.settled && !row.gone);
+}
+
 int main(int argc, char **argv)
 {
 	if (!chance_begin(argc, argv, 20261123, NULL))
@@ -363,6 +420,7 @@ int main(int argc, char **argv)
 	test_credit();
 	test_spoiled();
 	test_history();
+	test_settling();
 	for (int i = 0; i < 500; i++)
 		test_random();
 	return UNIT_RESULT();
