@@ -53,6 +53,14 @@ static inline bool record_is_live(const struct record *r)
 	return !version_is_none(r->version) && !(r->flags & RECORD_DELETED);
 }
 
+/*
+ * What stands at a name, by the newest record of a file and the newest of a
+ * directory (its entry): a live entry whatever the file's time is, else a
+ * live file above the entry's end.
+ */
+enum record_stands { STANDS_NOTHING, STANDS_FILE, STANDS_DIRECTORY };
+enum record_stands record_stands(const struct record *file, const struct record *entry);
+
 /* Neither a tombstone nor a directory's, nor none. */
 bool record_has_content(const struct record *);
 

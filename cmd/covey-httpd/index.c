@@ -105,8 +105,7 @@ static bool known_elsewhere(const struct index *index, const struct join_rows *j
 {
 	const struct ask *ask = &index->conn->request.ask;
 
-	return j->count > 0 || ask->directory ||
-	       (record_is_live(&ask->record) && ask->record.flags & RECORD_DIRECTORY);
+	return j->count > 0 || record_is_live(&ask->entry);
 }
 
 /* Whether the newest that is known of the directory itself, here or elsewhere, is its deletion. */
@@ -114,7 +113,7 @@ static bool is_deleted(const struct index *index)
 {
 	const struct request *r = &index->conn->request;
 	struct store_entry here = STORE_ENTRY_INIT;
-	struct record newest = r->ask.record;
+	struct record newest = r->ask.entry;
 
 	if (r->path.len == 0 || store_newest(index->conn->worker->httpd->store, buf_str(&r->path),
 					     STORE_RECORD, &here, NULL) < 0)

@@ -11,28 +11,22 @@
 #include "log.h"
 #include "mem.h"
 
-#define REMEMBERED 1024			/* of each kind, by the path's hash */
+#define REMEMBERED 1024			/* by the path's hash */
 #define LOOKED_MS 20
 
 struct place {				/* a path, and when it was looked at */
 	char path[PATH_BYTES];
 	size_t n;
 	bool filled;
-	uint64_t changes;		/* of its partition, or as said below, before that */
+	uint64_t changes;		/* of its partition, before that */
 };
 
 struct looks {
 	struct {
 		struct place place;
-		uint64_t directories;	/* their changes */
 		uint64_t until;		/* ms */
 		struct home_found found;
 	} newest[REMEMBERED];
-	struct {			/* is the record of this directory live here? */
-		struct place place;	/* of all directories' changes: writes of files are none */
-		uint64_t until;		/* ms */
-		bool known;
-	} directories[REMEMBERED];
 };
 
 struct looks *looks_new(void)
@@ -91,36 +85,16 @@ static int look_at(struct versiond *v, struct str path, struct version version,
 	if (rc < 0)
 		return err->kind == ERR_ABSENT ? 0 : -1;
 	foreign = newest && entry.foreign;
-	ret->record = entry.record;
-	memcpy(ret->type, entry.type, sizeof ret->type);
-	ret->content = entry.content;
-	ret->directory = entry.directory;
-	ret->file = newest && record_is_live(&entry.record) &&
-		    !(entry.record.flags & RECORD_DIRECTORY);
+	if (newest && entry.record.flags & RECORD_DIRECTORY) {
+		ret->entry = entry.record;
+	} else {
+		ret->record = entry.record;
+		memcpy(ret->type, entry.type, sizeof ret->type);
+		ret->content = entry.content;
+	}
 	store_entry_clear(&entry);
 	return foreign ? err_set(err, ERR_CONFLICT, "look at %.*s: a person's file stands there",
 				 STR_ARG(path)) : 0;
-}
-
-static int look_known(struct versiond *v, struct str path, bool *ret, struct err *err)
-{
-	struct str parent = path_parent(path);
-	uint64_t changes = store_directory_changes(v->service->store), now = clock_mono_ms();
-	size_t at = path_hash(parent) % REMEMBERED;
-	bool known = true;
-
-	if (parent.n > 0 && is_same(&v->looks->directories[at].place, parent, changes) &&
-	    now < v->looks->directories[at].until) {
-		*ret = v->looks->directories[at].known;
-		return 0;
-	}
-	if (store_directory_known(v->service->store, path, &known, err) < 0)
-		return -1;
-	set_place(&v->looks->directories[at].place, parent, changes);
-	v->looks->directories[at].until = now + LOOKED_MS;
-	v->looks->directories[at].known = known;
-	*ret = known;
-	return 0;
 }
 
 static int look(struct versiond *v, struct str path, struct version version, bool below,
@@ -132,8 +106,6 @@ static int look(struct versiond *v, struct str path, struct version version, boo
 
 	rc = below ? look_below(v, path, version, &found, &err) :
 		     look_at(v, path, version, &found, &err);
-	if (rc == 0)
-		rc = look_known(v, path, &found.known, &err);
 	if (rc < 0) {
 		if (err.kind != ERR_CONFLICT)
 			log_err(LOG_LEVEL_WARNING, &err, "no answer to a check");
@@ -146,12 +118,11 @@ static int look(struct versiond *v, struct str path, struct version version, boo
 static int look_newest(struct versiond *v, struct str path, struct home_found *ret)
 {
 	uint64_t changes = store_changes(v->service->store, path_partition(path));
-	uint64_t directories = store_directory_changes(v->service->store);
 	uint64_t now = clock_mono_ms();
 	size_t at = path_hash(path) % REMEMBERED;
 
 	if (is_same(&v->looks->newest[at].place, path, changes) &&
-	    v->looks->newest[at].directories == directories && now < v->looks->newest[at].until) {
+	    now < v->looks->newest[at].until) {
 		*ret = v->looks->newest[at].found;
 		return 0;
 	}
@@ -159,7 +130,6 @@ static int look_newest(struct versiond *v, struct str path, struct home_found *r
 	if (look(v, path, VERSION_NONE, false, &v->looks->newest[at].found) < 0)
 		return -1;
 	set_place(&v->looks->newest[at].place, path, changes);
-	v->looks->newest[at].directories = directories;
 	v->looks->newest[at].until = now + LOOKED_MS;
 	*ret = v->looks->newest[at].found;
 	return 0;
