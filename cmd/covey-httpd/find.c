@@ -30,7 +30,7 @@ static void serve(struct conn *c, const struct record *wanted, const struct reco
 {
 	struct request *r = &c->request;
 	bool here = version_cmp(r->entry.record.version, wanted->version) == 0;
-	enum record_stands stands = record_stands(wanted, entry);
+	enum stands stands = record_stands(wanted, entry);
 
 	if (stands == STANDS_DIRECTORY)
 		answer_redirect(c, 301, buf_str(&r->path), true, c->head.query);
@@ -160,10 +160,10 @@ static void serve_local(struct conn *c)
 	if (!r->ask.confirmed && (r->freshness.no_cache ||
 				  (r->freshness.has_max_age && !r->freshness.has_max_stale)))
 		get_absent(c, 504, STR("the newest version cannot be confirmed without asking"));
-	else if (version_is_none(r->entry.record.version) && !r->ask.confirmed)
+	else if (version_is_none(store_standing(&r->entry)->version) && !r->ask.confirmed)
 		get_absent(c, 504, STR("this node knows of nothing there"));
-	else if (record_is_live(&r->entry.record) && !(r->entry.record.flags & RECORD_DIRECTORY) &&
-		 !r->entry.content && c->head.method == METHOD_GET)
+	else if (record_stands(&here.file, &here.entry) == STANDS_FILE && !r->entry.content &&
+		 c->head.method == METHOD_GET)
 		get_absent(c, 504, STR("the newest version's content is not on this node"));
 	else
 		serve(c, &here.file, &here.entry);

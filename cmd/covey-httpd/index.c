@@ -118,8 +118,8 @@ static bool is_deleted(const struct index *index)
 	if (r->path.len == 0 || store_newest(index->conn->worker->httpd->store, buf_str(&r->path),
 					     STORE_RECORD, &here, NULL) < 0)
 		return false;
-	if (version_cmp(here.record.version, newest.version) >= 0) {
-		newest = here.record;
+	if (version_cmp(store_standing(&here)->version, newest.version) >= 0) {
+		newest = *store_standing(&here);
 		if (here.directory)
 			newest.version = VERSION_NONE;
 	}

@@ -39,11 +39,12 @@ static void texts_clear(struct texts *t)
 
 static struct listing_row row_of(const struct list_entry *entry)
 {
-	struct listing_row row = { .name = str_of(entry->name), .version = entry->record.version };
+	const struct record *standing = record_standing(&entry->record, &entry->entry);
+	struct listing_row row = { .name = str_of(entry->name), .version = standing->version };
 
 	if (entry->directory)
 		row.type = LISTING_DIRECTORY;
-	else if (!record_is_live(&entry->record))
+	else if (record_stands(&entry->record, &entry->entry) != STANDS_FILE)
 		row.type = LISTING_DELETED;
 	else
 		row.type = LISTING_FILE;

@@ -72,10 +72,7 @@ bool work_is_update(const struct work *work)
 
 struct registers work_registers(const struct store_entry *here)
 {
-	struct registers r = { .file.flags = 0 };
-
-	*(here->record.flags & RECORD_DIRECTORY ? &r.entry : &r.file) = here->record;
-	return r;
+	return (struct registers){ .file = here->record, .entry = here->entry };
 }
 
 static void take_newer(struct record *record, const struct record *other)
@@ -129,7 +126,7 @@ int work_judge_cond(const struct conn *c, const struct record *standing, struct 
 
 int work_judge_kind(const struct work *work, const struct registers *r, struct err *err)
 {
-	enum record_stands stands = record_stands(&r->file, &r->entry);
+	enum stands stands = record_stands(&r->file, &r->entry);
 	bool directory = stands == STANDS_DIRECTORY;
 
 	switch (work->kind) {

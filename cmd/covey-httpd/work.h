@@ -37,6 +37,7 @@ struct item {
 	struct record their_entry;	/* the directory's */
 	bool sure;			/* a majority said so */
 	uint64_t clock;			/* ns: the group's; 0: not known */
+	bool replaced;			/* a file stood there, as far as was known */
 	struct record existing;		/* of a directory that was there already */
 	struct push *push;		/* of a large body, begun while it came; or NULL */
 	struct settle *settle;		/* while homes and keepers are waited for */

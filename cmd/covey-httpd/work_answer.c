@@ -24,20 +24,10 @@
 
 /* the answer */
 
-/* What stood there may have been known to others only. */
-static bool replaced_one(const struct item *item)
-{
-	const struct record *before = &item->commit.before;
-
-	if (version_cmp(item->theirs.version, before->version) > 0)
-		before = &item->theirs;
-	return record_stands(before, &item->their_entry) == STANDS_FILE;
-}
-
 static bool replaced_all(const struct work *work)
 {
 	for (size_t i = 0; i < work->count; i++)
-		if (!replaced_one(&work->items[i]))
+		if (!work->items[i].replaced)
 			return false;
 	return true;
 }

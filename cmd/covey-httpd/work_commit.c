@@ -72,6 +72,7 @@ static int condition(const struct commit *commit, const struct store_entry *now,
 	standing = work_standing(&known);
 	if (work_judge_cond(work->conn, &standing, err) < 0 || work_judge_alone(work->conn, err) < 0)
 		return -1;
+	item->replaced = record_is_live(&standing);
 	if (work->kind == WORK_MKDIR && record_is_live(&known.entry)) {
 		item->existing = known.entry;
 		return err_set(err, ERR_EXISTS, "the directory is there");
@@ -135,6 +136,7 @@ static int commit_item(struct work *work, struct item *item, struct err *err)
 	item->commit.above = version_cmp(item->their_entry.version, item->theirs.version) > 0 ?
 				     item->their_entry.version : item->theirs.version;
 	item->commit.clock = item->clock;
+	item->commit.alone = !h->grouped;
 	item->commit.outbox = h->outbox;
 	item->commit.condition = condition;
 	item->commit.data = work;

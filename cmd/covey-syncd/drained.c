@@ -179,7 +179,8 @@ static bool writer_is_through(const struct drained *e)
 	if (!outbox_writer_lives(store_of(e), e->mark.segment))
 		return true;
 	passed = store_newest(store_of(e), buf_str(&e->path), STORE_RECORD, &newest, NULL) == 0 &&
-		 version_cmp(newest.record.version, e->version) > 0;
+		 (version_cmp(newest.record.version, e->version) > 0 ||
+		  version_cmp(newest.entry.version, e->version) > 0);
 	store_entry_clear(&newest);
 	return passed;
 }

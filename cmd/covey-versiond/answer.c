@@ -272,22 +272,9 @@ struct making {
 	uint64_t id;
 	struct buf path;
 	struct commit commit;
-	struct record found;		/* one that was here and will do */
 	int result;
 	struct err err;
 };
-
-/* Somebody else may have made it meanwhile. */
-static int is_needed(const struct commit *commit, const struct store_entry *now, struct err *err)
-{
-	struct making *making = commit->data;
-
-	if (!record_is_live(&now->record) || !(now->record.flags & RECORD_DIRECTORY) ||
-	    version_cmp(now->record.version, commit->above) <= 0)
-		return 0;
-	making->found = now->record;
-	return err_set(err, ERR_EXISTS, "the directory is there");
-}
 
 static void make_work(struct job *job)
 {
@@ -295,9 +282,7 @@ static void make_work(struct job *job)
 	struct versiond *v = making->versiond;
 
 	making->result = store_commit(v->service->store, &making->commit, &making->err);
-	if (making->result == 0)
-		making->found = making->commit.record;
-	else if (making->err.kind != ERR_EXISTS)
+	if (making->result < 0)
 		log_err(LOG_LEVEL_WARNING, &making->err, "make a directory");
 }
 
@@ -311,11 +296,11 @@ static void make_done(struct job *job)
 {
 	struct making *making = CONTAINER_OF(job, struct making, job);
 	struct versiond *v = making->versiond;
-	bool known = making->result == 0 || making->err.kind == ERR_EXISTS;
+	const struct record *made = making->result == 0 ? &making->commit.record : NULL;
 
 	making->next = v->making;
 	v->making = making;
-	asker_made(&v->asker, making->id, known ? &making->found : NULL, clock_mono_ms());
+	asker_made(&v->asker, making->id, made, clock_mono_ms());
 	group_stir(v);
 	versiond_returned(v);
 }
@@ -334,8 +319,6 @@ void answer_make(void *data, uint64_t id, const struct make_ask *ask)
 	making->commit.above = ask->above;
 	making->commit.clock = ask->clock;
 	making->commit.outbox = v->outbox;
-	making->commit.condition = is_needed;
-	making->commit.data = making;
 	making->job.key = path_hash(ask->path);
 	making->job.work = make_work;
 	making->job.done = make_done;

@@ -48,7 +48,7 @@ static void set_place(struct place *place, struct str path, uint64_t changes)
 	place->changes = changes;
 }
 
-/* The newest that is less than the version. */
+/* The file's newest that is less than the version. */
 static int look_below(struct versiond *v, struct str path, struct version version,
 		      struct home_found *ret, struct err *err)
 {
@@ -59,7 +59,8 @@ static int look_below(struct versiond *v, struct str path, struct version versio
 	for (size_t i = 0; i < history.count; i++) {
 		const struct history_entry *entry = &history.entries[i];
 
-		if (version_cmp(entry->record.version, version) >= 0)
+		if (entry->record.flags & RECORD_DIRECTORY ||
+		    version_cmp(entry->record.version, version) >= 0)
 			continue;
 		ret->record = entry->record;
 		ret->content = entry->content;
@@ -75,7 +76,7 @@ static int look_at(struct versiond *v, struct str path, struct version version,
 		   struct home_found *ret, struct err *err)
 {
 	struct store_entry entry = STORE_ENTRY_INIT;
-	bool newest = version_is_none(version), foreign;
+	bool newest = version_is_none(version);
 	int rc;
 
 	if (newest)
@@ -84,17 +85,24 @@ static int look_at(struct versiond *v, struct str path, struct version version,
 		rc = store_version(v->service->store, path, version, STORE_RECORD, &entry, err);
 	if (rc < 0)
 		return err->kind == ERR_ABSENT ? 0 : -1;
-	foreign = newest && entry.foreign;
-	if (newest && entry.record.flags & RECORD_DIRECTORY) {
-		ret->entry = entry.record;
-	} else {
-		ret->record = entry.record;
-		memcpy(ret->type, entry.type, sizeof ret->type);
-		ret->content = entry.content;
-	}
+	ret->record = entry.record;
+	memcpy(ret->type, entry.type, sizeof ret->type);
+	ret->content = entry.content;
+	ret->entry = newest ? entry.entry : ret->entry;
 	store_entry_clear(&entry);
-	return foreign ? err_set(err, ERR_CONFLICT, "look at %.*s: a person's file stands there",
+	return newest && entry.foreign ? err_set(err, ERR_CONFLICT, "look at %.*s: a person's file stands there",
 				 STR_ARG(path)) : 0;
+}
+
+static int look_entry(struct store *store, struct str path, struct record *ret, struct err *err)
+{
+	struct store_entry entry = STORE_ENTRY_INIT;
+
+	if (store_newest(store, path, STORE_RECORD, &entry, err) < 0)
+		return -1;
+	*ret = entry.entry;
+	store_entry_clear(&entry);
+	return 0;
 }
 
 static int look(struct versiond *v, struct str path, struct version version, bool below,
@@ -102,10 +110,14 @@ static int look(struct versiond *v, struct str path, struct version version, boo
 {
 	struct home_found found = { .content = false };
 	struct err err = ERR_INIT;
-	int rc;
+	struct store *store = v->service->store;
+	int rc = store_gate(store, path_parent(path), &found.gate, &err);
 
-	rc = below ? look_below(v, path, version, &found, &err) :
-		     look_at(v, path, version, &found, &err);
+	if (rc == 0 && !version_is_none(version))
+		rc = look_entry(store, path, &found.entry, &err);
+	if (rc == 0)
+		rc = below ? look_below(v, path, version, &found, &err) :
+			     look_at(v, path, version, &found, &err);
 	if (rc < 0) {
 		if (err.kind != ERR_CONFLICT)
 			log_err(LOG_LEVEL_WARNING, &err, "no answer to a check");

@@ -59,6 +59,7 @@ static int commit_copy(struct adoption *a, struct str path, struct stage *stage,
 	if (seen->st.st_mtim.tv_sec > 0 && seen->st.st_mtim.tv_sec <= UINT32_MAX)
 		c.mtime = (uint32_t)seen->st.st_mtim.tv_sec;
 	c.outbox = a->outbox;
+	c.alone = a->outbox == NULL;
 	c.condition = unchanged;
 	c.data = seen;
 	status = commit_begin(a->store, &c, COMMIT_ADOPT, &why);
@@ -128,6 +129,7 @@ static int adopt_directory(struct adoption *a, struct str path, struct names *na
 	c.path = path;
 	c.flags = RECORD_DIRECTORY;
 	c.outbox = a->outbox;
+	c.alone = a->outbox == NULL;
 	if (path.n > 0 && store_commit(a->store, &c, a->err) < 0)
 		return -1;
 	return adopt_below(a, path, names);

@@ -16,14 +16,6 @@ bool record_eq(const struct record *a, const struct record *b)
 	       a->mtime == b->mtime;
 }
 
-enum record_stands record_stands(const struct record *file, const struct record *entry)
-{
-	if (record_is_live(entry))
-		return STANDS_DIRECTORY;
-	return record_is_live(file) && version_cmp(file->version, entry->version) > 0 ?
-		       STANDS_FILE : STANDS_NOTHING;
-}
-
 bool record_has_content(const struct record *r)
 {
 	return !version_is_none(r->version) && !(r->flags & (RECORD_DELETED | RECORD_DIRECTORY));

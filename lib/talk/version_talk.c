@@ -36,7 +36,7 @@ int newest_ask_unpack(struct str body, struct newest_ask *ret, struct err *err)
 	if (unpack_end(&in) < 0 || purpose < NEWEST_READ || purpose > NEWEST_HOLDERS ||
 	    one == version_is_none(ask.version))
 		return malformed(err, "NEWEST");
-	if (path_check(ask.path, err) < 0)
+	if (path_check_record(ask.path, err) < 0)
 		return -1;
 	ask.purpose = (enum newest_purpose)purpose;
 	*ret = ask;
@@ -118,7 +118,7 @@ int store_ask_unpack(struct str body, struct store_ask *ret, struct err *err)
 	ask.type = unpack_str(&in, RECORD_TYPE_MAX);
 	if (unpack_end(&in) < 0 || version_is_none(ask.record.version) || ask.path.n == 0)
 		return malformed(err, "STORE");
-	if (path_check(ask.path, err) < 0 || record_check_type(ask.type, err) < 0)
+	if (path_check_record(ask.path, err) < 0 || record_check_type(ask.type, err) < 0)
 		return -1;
 	*ret = ask;
 	return 0;
