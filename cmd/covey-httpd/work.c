@@ -69,12 +69,45 @@ bool work_is_update(const struct work *work)
 	return c->worker->httpd->group != NULL && cond_is_update(&c->request.cond);
 }
 
-int work_judge_cond(const struct conn *c, const struct record *newest, struct err *err)
+struct registers work_registers(const struct store_entry *here)
+{
+	return (struct registers){ .file = here->record, .entry = here->entry };
+}
+
+static void take_newer(struct record *record, const struct record *other)
+{
+	if (version_cmp(other->version, record->version) > 0)
+		*record = *other;
+}
+
+/*
+ * A directory's entry is kept by the homes of its name alone: where these
+ * said what it is, what this node may have left of one decides nothing.
+ */
+struct registers work_together(const struct item *item, const struct registers *here)
+{
+	struct registers r = *here;
+
+	take_newer(&r.file, &item->theirs);
+	if (item->sure)
+		r.entry = item->their_entry;
+	else
+		take_newer(&r.entry, &item->their_entry);
+	return r;
+}
+
+struct record work_standing(const struct registers *r)
+{
+	return record_stands(&r->file, &r->entry) == STANDS_FILE ?
+		       r->file : (struct record){ .version = VERSION_NONE };
+}
+
+int work_judge_cond(const struct conn *c, const struct record *standing, struct err *err)
 {
 	char text[ETAG_TEXT];
-	struct cond_target target = { .exists = work_is_file(newest),
-				      .etag = answer_etag(text, newest->version),
-				      .modified = answer_modified(newest) };
+	struct cond_target target = { .exists = record_is_live(standing),
+				      .etag = answer_etag(text, standing->version),
+				      .modified = answer_modified(standing) };
 
 	switch (cond_check(&c->request.cond, &target)) {
 	case COND_MALFORMED:
@@ -90,10 +123,11 @@ int work_judge_cond(const struct conn *c, const struct record *newest, struct er
 	return 0;
 }
 
-int work_judge_kind(const struct work *work, const struct record *newest, bool directory,
-		      struct err *err)
+int work_judge_kind(const struct work *work, const struct registers *r, struct err *err)
 {
-	directory = work_is_directory(newest) || (directory && !work_is_file(newest));
+	enum stands stands = record_stands(&r->file, &r->entry);
+	bool directory = stands == STANDS_DIRECTORY;
+
 	switch (work->kind) {
 	case WORK_FILE:
 		if (directory)
@@ -105,11 +139,11 @@ int work_judge_kind(const struct work *work, const struct record *newest, bool d
 			return err_set(err, ERR_CONFLICT,
 				       "a directory stands there: DELETE it with a slash at the end");
 		/* What nobody can vouch for may be there, and is to go. */
-		if (!work_is_file(newest) && !work->unconfirmed)
+		if (stands != STANDS_FILE && !work->unconfirmed)
 			return err_set(err, ERR_ABSENT, "no such file");
 		break;
 	case WORK_MKDIR:
-		if (work_is_file(newest))
+		if (stands == STANDS_FILE)
 			return err_set(err, ERR_CONFLICT, "a file stands there");
 		break;
 	case WORK_RMDIR:

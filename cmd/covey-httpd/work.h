@@ -32,10 +32,11 @@ struct item {
 	char type[RECORD_TYPE_MAX + 1];
 	struct commit commit;
 	bool staged;			/* the body is complete, and its digests are right */
-	struct record theirs;		/* the newest that the group knows */
-	bool their_directory;
-	bool known;			/* a majority knows the record of the directory above */
+	struct record theirs;		/* the file's newest that the group knows */
+	struct record their_entry;	/* the directory's */
+	bool sure;			/* a majority said so */
 	uint64_t clock;			/* ns: the group's; 0: not known */
+	bool replaced;			/* a file stood there, as far as was known */
 	struct record existing;		/* of a directory that was there already */
 	struct push *push;		/* of a large body, begun while it came; or NULL */
 	struct settle *settle;		/* while homes and keepers are waited for */

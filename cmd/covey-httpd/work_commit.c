@@ -57,24 +57,26 @@ static int condition(const struct commit *commit, const struct store_entry *now,
 {
 	struct item *item = CONTAINER_OF((uintptr_t)commit, struct item, commit);
 	const struct work *work = commit->data;
-	const struct record *here = store_standing(now), *newest = here;
+	struct registers here = work_registers(now), known = work_together(item, &here);
+	struct record standing;
 
 	/*
 	 * Who deletes what is being deleted here just now must not be told that
 	 * it is gone: others may still see it.  Once more does no harm.
 	 */
-	bool again = (work->kind == WORK_DELETE || work->kind == WORK_RMDIR) &&
-		     record_is_live(&item->theirs) && !record_is_live(newest);
-
-	if (again || version_cmp(item->theirs.version, newest->version) > 0)
-		newest = &item->theirs;
-	if (work_judge_cond(work->conn, newest, err) < 0 || work_judge_alone(work->conn, err) < 0)
+	if (work->kind == WORK_DELETE && record_is_live(&item->theirs) && !record_is_live(&known.file))
+		known.file = item->theirs;
+	if (work->kind == WORK_RMDIR && record_is_live(&item->their_entry))
+		known.entry = item->their_entry;
+	standing = work_standing(&known);
+	if (work_judge_cond(work->conn, &standing, err) < 0 || work_judge_alone(work->conn, err) < 0)
 		return -1;
-	if (work->kind == WORK_MKDIR && work_is_directory(newest) && work_is_directory(here)) {
-		item->existing = *here;
+	item->replaced = record_is_live(&standing);
+	if (work->kind == WORK_MKDIR && record_is_live(&known.entry)) {
+		item->existing = known.entry;
 		return err_set(err, ERR_EXISTS, "the directory is there");
 	}
-	return work_judge_kind(work, newest, now->directory || item->their_directory, err);
+	return work_judge_kind(work, &known, err);
 }
 
 /* Of the files of a form the answer has to say which one. */
@@ -106,7 +108,8 @@ static int commit_item(struct work *work, struct item *item, struct err *err)
 	item->commit.flags = flags[work->kind] | (work->unconfirmed ? RECORD_BLIND : 0);
 	item->commit.mtime = work->mtime;
 	item->commit.type = str_of(item->type);
-	item->commit.above = item->theirs.version;
+	item->commit.above = version_cmp(item->their_entry.version, item->theirs.version) > 0 ?
+				     item->their_entry.version : item->theirs.version;
 	item->commit.clock = item->clock;
 	item->commit.alone = !h->grouped;
 	item->commit.outbox = h->outbox;
