@@ -303,7 +303,7 @@ struct commit_state {
 	bool dropped;		/* beyond what the path keeps: nothing was done */
 	bool tree_changed;	/* the parent must be synced */
 	bool left;		/* a name went from the parent, which may not stand any more */
-	bool held;		/* a directory that stands for nothing is in the way */
+	bool held;		/* a directory that stands for nothing may be in the way */
 	bool begun;		/* the counters know */
 	struct outbox_mark mark;
 };

@@ -39,6 +39,12 @@ static bool is_dead(const struct found *found, const struct marks *marks)
 		version_cmp(found->record.version, marks->end) < 0);
 }
 
+/* Nothing is in the way of what history names, which may be a version that waits. */
+static bool is_due(const struct found *found, const struct marks *marks)
+{
+	return found->kind == FOUND_NOTHING && version_cmp(marks->file, marks->end) > 0;
+}
+
 /* The version that waits and may come, or none; in older stores nothing names it. */
 static int find_waiting(struct store *store, struct commit_state *s, struct version *ret,
 			struct err *err)
@@ -140,7 +146,7 @@ static bool may_go(struct store *store, struct str path, bool *ret_holds)
 	    look_marks(store->history, &names, &marks, NULL) == 0) {
 		*ret_holds = found.kind == FOUND_DIRECTORY &&
 			     version_cmp(found.record.version, marks.end) <= 0;
-		goes = *ret_holds ? is_bare(found.fd) : is_dead(&found, &marks);
+		goes = *ret_holds ? is_bare(found.fd) : is_dead(&found, &marks) || is_due(&found, &marks);
 	}
 	found_clear(&found);
 	return goes;
