@@ -580,19 +580,6 @@ lay() { sed -i "s/^epoch = .*/epoch = $2/" "${STORES[$1]}/state/layout.ini"; }
 	done
 }
 
-@test "a file and a directory of one name, made at once: not both are confirmed" {
-	local i codes
-	homes 3
-	echo x >f
-	for ((i = 0; i < 40; i++)); do
-		curl -sS -o /dev/null -w '%{http_code}\n' -T f "${URLS[1]}/one$i" >file.code &
-		curl -sS -o /dev/null -w '%{http_code}\n' -T f "${URLS[2]}/one$i/x" >directory.code
-		wait $!
-		codes=$(cat file.code directory.code)
-		[[ $codes == *409* ]] || { echo "$i: $codes"; return 1; }
-	done
-}
-
 @test "directories come and go as the group knows them, not one node" {
 	homes 3
 	echo x >x

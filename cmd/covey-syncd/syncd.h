@@ -16,6 +16,7 @@
  *	keeping.c	the contents: have the keepers got them?
  *	keeper.c	has one of them?
  *	keep_in.c	have we?
+ *	directories.c	do the directories stand that something is in?
  *	upkeep.c	what is to be forgotten
  *	scrubbing.c	what is to be read again
  *	lost.c		LOST: what was bad and is to be had again
@@ -48,6 +49,7 @@ struct syncing;
 struct upkeep;
 struct keeping;
 struct keep_asked;
+struct directories;
 struct scrubbing;
 struct lost;
 
@@ -77,6 +79,7 @@ struct syncd {
 	struct drain *drain;
 	struct syncing *syncing;	/* NULL: a group of one */
 	struct keeping *keeping;	/* NULL: a group of one */
+	struct directories *directories;	/* NULL: a group of one */
 	struct upkeep *upkeep;
 	struct scrubbing *scrubbing;
 	struct lost *lost;		/* NULL: a group of one */
@@ -103,6 +106,8 @@ void peers_start(struct syncd *);	/* waits a moment for covey-discoverd's view *
 void peers_free(struct peers *);		/* NULL is fine */
 const struct members *peers_view(const struct peers *);
 const struct layout *peers_layout(const struct peers *);
+/* This node is the partition's first home that is up: of set B, which will be the homes, while joint. */
+bool peers_first_home(const struct peers *, unsigned partition);
 /* Tell covey-discoverd, until it has heard, that this node has all records for the joint layout. */
 void peers_synced(struct peers *, uint64_t epoch);
 /* A peer has the layout of this epoch: covey-discoverd is told when it is newer. */
@@ -218,6 +223,14 @@ struct keep_asked *keep_own(struct syncd *, struct str items,
 void keep_own_forget(struct keep_asked *);
 /* Pull it, from its keepers, the sender, or whoever made it.  False: too many are under way. */
 bool keep_pull(struct syncd *, const struct keep_item *, uint64_t sender);
+
+/* directories.c */
+
+void directories_start(struct syncd *);
+void directories_free(struct directories *);	/* NULL is fine */
+void directories_relaid(struct directories *);	/* and whenever others have brought records */
+void directories_stop(struct directories *);
+bool directories_rest(const struct directories *);
 
 /* upkeep.c */
 
