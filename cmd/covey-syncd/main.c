@@ -137,7 +137,7 @@ static int ask_carry(struct syncd *d, struct serve_request *request, struct fram
 static int ask_bulk(struct syncd *d, struct serve_request *request, struct frame *frame,
 		    struct err *err)
 {
-	return bulk_ask(d, request, frame->body, err);
+	return bulk_asked(d, request, frame->body, err);
 }
 
 static int ask_drain(struct syncd *d, struct serve_request *request, struct frame *frame,
@@ -226,7 +226,7 @@ static int start(struct service *service, struct err *err)
 	peers_start(d);
 	if (d->keys.count > 0) {
 		sign_keys_derive(&d->sign, &d->keys);
-		fetcher_keys(d->fetcher, &d->sign);
+		fetcher_keys(d->fetcher, &d->sign, store_node(d->store));
 	}
 	drain_start(d);
 	upkeep_start(d);

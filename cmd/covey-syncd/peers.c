@@ -161,7 +161,7 @@ static void told_behind(struct call *call, struct frame *frame)
 void peers_behind(struct peers *p, uint64_t id, uint64_t epoch)
 {
 	const struct member *m = members_find(&p->members, id);
-	struct discover_behind behind = { .epoch = epoch };
+	struct discover_behind behind = { .epoch = epoch, .node = id };
 	struct buf body = BUF_INIT;
 
 	if (m == NULL || epoch <= p->layout.epoch || p->behind.caller != NULL)
@@ -277,9 +277,12 @@ bool peers_first_home(const struct peers *p, unsigned partition)
 const struct address *peers_http(const struct peers *p, uint64_t id)
 {
 	const struct member *m = members_find(&p->members, id);
+	const struct member *self = members_find(&p->members, p->members.self);
 
 	if (m == NULL || m->http.len == 0 || m->state == MEMBER_INCOMPATIBLE || id == p->members.self)
 		return NULL;
+	if (self != NULL && address_eq(&m->http, &self->http))
+		return NULL;		/* this node has its address now */
 	return &m->http;
 }
 
