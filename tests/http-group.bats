@@ -580,19 +580,6 @@ lay() { sed -i "s/^epoch = .*/epoch = $2/" "${STORES[$1]}/state/layout.ini"; }
 	done
 }
 
-@test "a file and a directory of one name, made at once: not both are confirmed" {
-	local i codes
-	homes 3
-	echo x >f
-	for ((i = 0; i < 40; i++)); do
-		curl -sS -o /dev/null -w '%{http_code}\n' -T f "${URLS[1]}/one$i" >file.code &
-		curl -sS -o /dev/null -w '%{http_code}\n' -T f "${URLS[2]}/one$i/x" >directory.code
-		wait $!
-		codes=$(cat file.code directory.code)
-		[[ $codes == *409* ]] || { echo "$i: $codes"; return 1; }
-	done
-}
-
 @test "directories come and go as the group knows them, not one node" {
 	homes 3
 	echo x >x
@@ -682,12 +669,13 @@ forge() {
 	[ "$(peer get /none/?format=text "Covey-Epoch=0")" = $'200\n'"Covey-Epoch $epoch" ]
 	[ "$(peer get /?format=text "Covey-Epoch=$((epoch + 1))")" = $'421\n'"Covey-Epoch $epoch" ]
 	[ "$(peer get /?format=text forged "Covey-Epoch=$epoch")" = 403 ]
+	[ "$(peer get /?format=text elsewhere "Covey-Epoch=$epoch")" = 403 ]
 	[ "$(peer get /?format=text replayed "Covey-Epoch=$epoch")" = $'200\n'"Covey-Epoch $epoch"$'\n403' ]
 	run peer get /?format=text old "Covey-Epoch=$epoch"
 	[[ $output == $'403\nCovey-Time '* ]]
 	bytes 20000 >f
 	version=20261123T050000.000000001Z-00000000000000aa-0
-	for defect in bare forged wrong-sha wrong-size no-trailer unsigned-trailer; do
+	for defect in bare forged elsewhere wrong-sha wrong-size no-trailer unsigned-trailer other-trailer; do
 		status=$(peer push /p/q f $version $defect)
 		[[ $status == 40[03] ]]
 		[ "$(code -H 'Cache-Control: only-if-cached' "${URLS[1]}/p/q?version=$version")" = 504 ]

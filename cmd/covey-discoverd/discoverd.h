@@ -54,7 +54,7 @@ struct node_standing {
 
 /* A question to the acceptor that waits for its disk. */
 struct vote {
-	bool own;			/* of this node's proposer */
+	uint64_t asker;			/* id; this node's own: of its proposer */
 	struct address from;
 	enum wire_type type;
 	struct wire_synod asked;
@@ -86,6 +86,7 @@ struct settle {
 	struct err err;
 	struct timer again;		/* after a failure */
 	uint64_t forced;		/* the epoch that was forced here; 0: none */
+	uint64_t wanted;		/* id of the last WANT */
 	uint64_t apart;			/* lineage of another group, once that was logged */
 	bool waits_logged;
 };
@@ -157,8 +158,8 @@ struct discoverd {
 /* network.c */
 int network_start(struct discoverd *, struct err *);
 void network_stop(struct discoverd *);
-/* Begin a message in d->packet; what is packed behind it goes out. */
-struct buf *network_message(struct discoverd *);
+/* Begin a message to this node in d->packet; what is packed behind it goes out. */
+struct buf *network_message(struct discoverd *, uint64_t receiver);
 void network_send(struct discoverd *, const struct address *);
 void network_ask(struct discoverd *, const struct address *);	/* the same, and an answer is due */
 void network_seal(const struct discoverd *, struct str plain, struct buf *ret);
@@ -181,7 +182,7 @@ void carry_poke(struct discoverd *);		/* DRAIN: peers or the layout have changed
 /* seeds.c */
 int seeds_start(struct discoverd *, struct err *);
 void seeds_stop(struct discoverd *);
-void seeds_heard(struct discoverd *, const struct address *from);
+void seeds_heard(struct discoverd *, const struct address *from);	/* it answered */
 /* How a seed is reached by HTTP; false: no seed is there, or it is not known. */
 bool seeds_http(const struct discoverd *, const struct address *seed, struct address *ret,
 		bool *ret_only);
@@ -211,7 +212,7 @@ void settle_start(struct discoverd *);
 void settle_stop(struct discoverd *);
 void settle_step(struct discoverd *);		/* after anything that may change what is to be done */
 void settle_receive(struct discoverd *, const struct wire *, const struct address *from);
-void settle_fetch(struct discoverd *, const struct address *from);
+void settle_fetch(struct discoverd *, uint64_t from, const struct address *);
 void settle_force(struct discoverd *, const struct layout *);
 void settle_synced(struct discoverd *, uint64_t epoch);
 void settle_answer(struct discoverd *, uint64_t from, enum wire_type, const struct wire_synod *);
@@ -221,7 +222,8 @@ const struct layout *settle_layout(const struct discoverd *);
 void adopt_start(struct discoverd *);
 void adopt_stop(struct discoverd *);
 void adopt_layout(struct discoverd *, const struct layout *);	/* unless a newer one is being written, or waits */
-void adopt_tell(struct discoverd *, const struct address *to);	/* the layout that is used */
+/* The layout that is used; id: of the WANT that asked for it, or 0. */
+void adopt_tell(struct discoverd *, uint64_t to, const struct address *, uint64_t id);
 
 /* acceptor.c */
 void acceptor_ask(struct discoverd *, const struct vote *);

@@ -58,7 +58,7 @@ static void ask_council(struct discoverd *d, const struct layout_numbers *number
 
 		if (!layout->members[i].council || to == NULL)
 			continue;
-		wire_pack_change(network_message(d), &change);
+		wire_pack_change(network_message(d, layout->members[i].id), &change);
 		network_send(d, to);
 	}
 }

@@ -3,7 +3,8 @@
  *
  * The homes of the directory by the asker's layout, or without one every
  * member that could answer, are asked by HTTP; each answer goes, as it
- * came, into a sealed memfd and to the asker.  Peers that were silent lately are asked too, but nobody
+ * came, into a sealed memfd and to the asker: only one that the peer itself has
+ * signed for this question, and its body too.  Peers that were silent lately are asked too, but nobody
  * waits for them once the others have answered, and where there are no others
  * no longer than a check takes.
  */
@@ -196,7 +197,7 @@ static bool ask_peer(struct gathering *g, uint64_t id, struct str target)
 	*peer = (struct gather_peer){
 		.gathering = g, .id = id, .sick = peers_sick(d->peers, id),
 		.fetch = { .peer = peers_http(d->peers, id), .target = target,
-			   .fields = &epoch, .field_count = 1, .sign = true,
+			   .fields = &epoch, .field_count = 1, .node = id, .whole = true,
 			   .first_byte_ms = d->first_byte_ms, .stall_ms = d->stall_ms,
 			   .head = on_head, .body = on_body, .end = on_end },
 	};

@@ -26,7 +26,8 @@ void syncd_rest(struct syncd *d)
 	if (d->leaving && d->pulls == NULL && d->gatherings == NULL && d->carryings == NULL &&
 	    d->bulkings == NULL && d->resolving == 0 && d->keeps_asked == 0 &&
 	    drain_rests(d->drain) && syncing_rests(d->syncing) && keeping_rests(d->keeping) &&
-	    upkeep_rests(d->upkeep) && scrubbing_rests(d->scrubbing) && lost_rests(d->lost))
+	    directories_rest(d->directories) && upkeep_rests(d->upkeep) && scrubbing_rests(d->scrubbing) &&
+	    lost_rests(d->lost))
 		service_finished(d->service);
 }
 
@@ -55,6 +56,7 @@ void syncd_relaid(struct syncd *d)
 	if (d->syncing != NULL) {
 		syncing_relaid(d->syncing);
 		keeping_relaid(d->keeping);
+		directories_relaid(d->directories);
 	}
 }
 
@@ -135,7 +137,7 @@ static int ask_carry(struct syncd *d, struct serve_request *request, struct fram
 static int ask_bulk(struct syncd *d, struct serve_request *request, struct frame *frame,
 		    struct err *err)
 {
-	return bulk_ask(d, request, frame->body, err);
+	return bulk_asked(d, request, frame->body, err);
 }
 
 static int ask_drain(struct syncd *d, struct serve_request *request, struct frame *frame,
@@ -239,7 +241,7 @@ static int start(struct service *service, struct err *err)
 	peers_start(d);
 	if (d->keys.count > 0) {
 		sign_keys_derive(&d->sign, &d->keys);
-		fetcher_keys(d->fetcher, &d->sign);
+		fetcher_keys(d->fetcher, &d->sign, store_node(d->store));
 	}
 	drain_start(d);
 	upkeep_start(d);
@@ -247,6 +249,7 @@ static int start(struct service *service, struct err *err)
 	if (d->keys.count > 0) {
 		syncing_start(d);
 		keeping_start(d);
+		directories_start(d);
 		lost_start(d);
 	}
 	d->serve = serve_new(d->loop, service_fd(service, "sync"), &conversation, d, err);
@@ -304,6 +307,7 @@ static void stop(struct service *service)
 	if (d->syncing != NULL) {
 		syncing_stop(d->syncing);
 		keeping_stop(d->keeping);
+		directories_stop(d->directories);
 	}
 	syncd_rest(d);
 }
@@ -325,6 +329,7 @@ static void release(struct service *service)
 	drain_free(d->drain);
 	syncing_free(d->syncing);
 	keeping_free(d->keeping);
+	directories_free(d->directories);
 	upkeep_free(d->upkeep);
 	lost_free(d->lost);
 	peers_free(d->peers);

@@ -16,6 +16,7 @@
  *	keeping.c	the contents: have the keepers got them?
  *	keeper.c	has one of them?
  *	keep_in.c	have we?
+ *	directories.c	do the directories stand that something is in?
  *	upkeep.c	what is to be forgotten
  *	scrubbing.c	what is to be read again
  *	lost.c		LOST: what was bad and is to be had again
@@ -48,6 +49,7 @@ struct syncing;
 struct upkeep;
 struct keeping;
 struct keep_asked;
+struct directories;
 struct scrubbing;
 struct lost;
 
@@ -77,6 +79,7 @@ struct syncd {
 	struct drain *drain;
 	struct syncing *syncing;	/* NULL: a group of one */
 	struct keeping *keeping;	/* NULL: a group of one */
+	struct directories *directories;	/* NULL: a group of one */
 	struct upkeep *upkeep;
 	struct scrubbing *scrubbing;
 	struct lost *lost;		/* NULL: a group of one */
@@ -103,6 +106,8 @@ void peers_start(struct syncd *);	/* waits a moment for covey-discoverd's view *
 void peers_free(struct peers *);		/* NULL is fine */
 const struct members *peers_view(const struct peers *);
 const struct layout *peers_layout(const struct peers *);
+/* This node is the partition's first home that is up: of set B, which will be the homes, while joint. */
+bool peers_first_home(const struct peers *, unsigned partition);
 /* Tell covey-discoverd, until it has heard, that this node has all records for the joint layout. */
 void peers_synced(struct peers *, uint64_t epoch);
 /* A peer has the layout of this epoch: covey-discoverd is told when it is newer. */
@@ -156,14 +161,16 @@ void carry_stop(struct syncd *);
 
 /* bulk.c */
 
-int bulk_ask(struct syncd *, struct serve_request *, struct str packet, struct err *);
+int bulk_asked(struct syncd *, struct serve_request *, struct str packet, struct err *);
 void bulk_stop(struct syncd *);
-/* A message of this node, by its layout; the body is to be set. */
-struct bulk bulk_begin(const struct syncd *, enum bulk_type);
+/* A question to this node, by the present layout, with a new id; the body is to be set. */
+struct bulk bulk_ask(const struct syncd *, uint64_t node, enum bulk_type);
 void bulk_seal(const struct syncd *, const struct bulk *, struct buf *to);
 /* *ret points into plain.  0, or -1: not for us. */
 int bulk_open(const struct syncd *, struct str packet, struct buf *plain, struct bulk *ret);
-void bulk_reply(struct syncd *, struct serve_request *, const struct bulk *);
+/* The answer to this one, of this type. */
+void bulk_reply(struct syncd *, struct serve_request *, const struct bulk *question,
+		enum bulk_type, struct str body);
 
 /* push_ask.c: 0 when the request was taken, or -1 */
 
@@ -220,6 +227,14 @@ struct keep_asked *keep_own(struct syncd *, struct str items,
 void keep_own_forget(struct keep_asked *);
 /* Pull it, from its keepers, the sender, or whoever made it.  False: too many are under way. */
 bool keep_pull(struct syncd *, const struct keep_item *, uint64_t sender);
+
+/* directories.c */
+
+void directories_start(struct syncd *);
+void directories_free(struct directories *);	/* NULL is fine */
+void directories_relaid(struct directories *);	/* and whenever others have brought records */
+void directories_stop(struct directories *);
+bool directories_rest(const struct directories *);
 
 /* upkeep.c */
 

@@ -58,6 +58,7 @@ static void go_on(struct syncing *s)
 		/* Nobody may have asked for these contents: who asks did not know of them. */
 		s->news = 0;
 		keeping_relaid(s->daemon->keeping);
+		directories_relaid(s->daemon->directories);
 	}
 	epoch = resync_synced(&s->plan);
 	if (keeping_leaves(&s->plan.layout, s->plan.self))

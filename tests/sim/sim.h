@@ -98,7 +98,8 @@ struct writing {
 	struct version above;		/* of a directory to be made, and the time */
 	uint64_t clock;
 	uint64_t takes;			/* ms, with the lock */
-	int from;			/* the machine that asked for it */
+	int from;
+	uint64_t asker;			/* its id */			/* the machine that asked for it */
 	struct wire_store question;	/* without slices */
 };
 
