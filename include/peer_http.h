@@ -53,6 +53,7 @@
  *	GET /docs/?format=text HTTP/1.1
  *	Cache-Control: only-if-cached
  *	Covey-Epoch: <of the asker's layout>
+ *	Covey-Lineage: <of the same, hex>
  *
  *	200	all that it knows, at that epoch; chunked, and in its trailer
  *		Covey-Body and a signature, as SIGN_ANSWER_TRAILER
@@ -78,15 +79,7 @@
 #define PEER_PUSH_LATER "later"
 #define PEER_VERSION "Covey-Version"
 #define PEER_EPOCH "Covey-Epoch"
-/* What a signed answer to an index or a history that was asked for says. */
-enum peer_list {
-	PEER_LIST_ROWS,			/* these, once its body has come whole */
-	PEER_LIST_NOTHING,		/* there is nothing */
-	PEER_LIST_STALE,		/* the asker's layout is not its own */
-	PEER_LIST_SILENT,		/* it counts for nobody */
-};
-enum peer_list peer_list_judge(int status);
-
+#define PEER_LINEAGE "Covey-Lineage"
 #define PEER_MSG "/.covey/msg?to="	/* and "versions", "discovery" or "sync" */
 
 #endif

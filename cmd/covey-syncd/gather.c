@@ -30,7 +30,8 @@ struct gather_peer {
 	struct fetch fetch;
 	uint64_t id;
 	bool sick;
-	enum peer_list says;
+	bool nothing;			/* it has nothing there */
+	bool stale;			/* it has another layout */
 	int memfd;
 	size_t bytes;
 };
@@ -127,10 +128,11 @@ static int on_head(struct fetch *fetch, const struct fetch_head *head, struct er
 	peers_note(peer->gathering->daemon->peers, peer->id, NULL);
 	if (head->length != FETCH_LENGTH_UNKNOWN && head->length > PART_BYTES_MAX)
 		return err_set(err, ERR_TOO_LARGE, "ask peer: its answer is too long");
-	peer->says = peer_list_judge(head->status);
-	if (peer->says == PEER_LIST_STALE && str_u64(fetch_field(fetch, PEER_EPOCH), UINT64_MAX, &epoch) == 0)
+	peer->nothing = head->status == 404 || head->status == 504;
+	peer->stale = head->status == 421;
+	if (peer->stale && str_u64(fetch_field(fetch, PEER_EPOCH), UINT64_MAX, &epoch) == 0)
 		peers_behind(peer->gathering->daemon->peers, peer->id, epoch);
-	if (peer->says != PEER_LIST_ROWS && peer->says != PEER_LIST_NOTHING)
+	if (head->status != 200 && !peer->nothing)
 		return err_set(err, ERR_CORRUPT, "ask peer: it answers %d", head->status);
 	return 0;
 }
@@ -140,7 +142,7 @@ static int on_body(struct fetch *fetch, const void *bytes, size_t n, struct err 
 	struct gather_peer *peer = CONTAINER_OF(fetch, struct gather_peer, fetch);
 	const char *at = bytes;
 
-	if (peer->says == PEER_LIST_NOTHING)
+	if (peer->nothing)
 		return 0;
 	if (n > PART_BYTES_MAX - peer->bytes)
 		return err_set(err, ERR_TOO_LARGE, "ask peer: its answer is too long");
@@ -164,22 +166,22 @@ static void on_end(struct fetch *fetch, const struct err *err)
 		give_part(peer);
 	else
 		peers_note(peer->gathering->daemon->peers, peer->id, err);
-	peer->gathering->end.stale |= peer->says == PEER_LIST_STALE;
+	peer->gathering->end.stale = peer->gathering->end.stale || peer->stale;
 	peer_over(peer);
 }
 
 /* False when it could not even be asked. */
 static bool ask_peer(struct gathering *g, uint64_t id, struct str target,
-		     const struct sign_part *epoch)
+		     const struct sign_part *fields, size_t field_count)
 {
 	struct gather_peer *peer = &g->peers[g->count];
 	struct syncd *d = g->daemon;
 
 	*peer = (struct gather_peer){
-		.gathering = g, .id = id, .says = PEER_LIST_SILENT, .sick = peers_sick(d->peers, id),
+		.gathering = g, .id = id, .sick = peers_sick(d->peers, id),
 		.fetch = { .peer = peers_http(d->peers, id), .target = target,
-			   .fields = epoch, .field_count = epoch != NULL, .node = id,
-			   .whole = epoch != NULL,
+			   .fields = fields, .field_count = field_count, .node = id,
+			   .whole = field_count > 0,
 			   .first_byte_ms = d->first_byte_ms, .stall_ms = d->stall_ms,
 			   .head = on_head, .body = on_body, .end = on_end },
 	};
@@ -222,22 +224,25 @@ static void ask_members(struct gathering *g, struct str target)
 	g->peers = mem_new(view->count, sizeof *g->peers);
 	for (size_t i = 0; i < view->count; i++)
 		if (view->list[i].state == MEMBER_UP || view->list[i].state == MEMBER_SUSPECT)
-			ask_peer(g, view->list[i].id, target, NULL);
+			ask_peer(g, view->list[i].id, target, NULL, 0);
 }
 
 static void ask_homes(struct gathering *g, const struct sync_list *list, struct str target)
 {
-	char text[24];
-	struct sign_part epoch = { STR(PEER_EPOCH), STR_INIT };
+	char epoch[24], lineage[24];
+	struct sign_part fields[] = { { STR(PEER_EPOCH), STR_INIT }, { STR(PEER_LINEAGE), STR_INIT } };
 
-	snprintf(text, sizeof text, "%llu", (unsigned long long)list->epoch);
-	epoch.value = str_of(text);
+	snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)list->epoch);
+	snprintf(lineage, sizeof lineage, "%016llx",
+		 (unsigned long long)peers_layout(g->daemon->peers)->lineage);
+	fields[0].value = str_of(epoch);
+	fields[1].value = str_of(lineage);
 	g->peers = mem_new(list->node_count, sizeof *g->peers);
 	for (size_t i = 0; i < list->node_count; i++) {
 		if (list->nodes[i] == store_node(g->daemon->store))
 			continue;
 		g->end.asked++;
-		ask_peer(g, list->nodes[i], target, &epoch);
+		ask_peer(g, list->nodes[i], target, fields, 2);
 	}
 }
 
