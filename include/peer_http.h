@@ -53,17 +53,16 @@
  *	GET /docs/?format=text HTTP/1.1
  *	Cache-Control: only-if-cached
  *	Covey-Epoch: <of the asker's layout; 0: not asked as a home>
+ *	Covey-Lineage: <of the same, hex; of a home alone>
  *
  *	200	what is on the receiver's disk, whole, perhaps nothing: lines of
- *		listing_text.h, of an index both registers of each name
+ *		listing_text.h, of an index both registers of each name; chunked, and
+ *		in its trailer Covey-Body and a signature, as SIGN_ANSWER_TRAILER
  *
  *	Covey-Epoch: <of the receiver's layout>
  *	Covey-Gate: VERSION			the directory's gate, read before its names;
  *						without it there is none
  *
- *	200	all that it knows, at that epoch; chunked, and in its trailer
- *		Covey-Body and a signature, as SIGN_ANSWER_TRAILER
- *	404	it knows of nothing there, at that epoch; 504 is the same
  *	421	the receiver has another layout, of this epoch:
  *
  *	Covey-Epoch: <of the receiver's>
@@ -86,6 +85,7 @@
 #define PEER_VERSION "Covey-Version"
 #define PEER_EPOCH "Covey-Epoch"
 #define PEER_GATE "Covey-Gate"
+#define PEER_LINEAGE "Covey-Lineage"
 #define PEER_MSG "/.covey/msg?to="	/* and "versions", "discovery" or "sync" */
 
 #endif

@@ -19,6 +19,7 @@
 #include "handlers.h"
 #include "inventory.h"
 #include "mem.h"
+#include "peer.h"
 #include "peer_http.h"
 #include "render.h"
 #include "reply.h"
@@ -257,6 +258,8 @@ static bool is_stale(struct conn *c, uint64_t ours)
 	struct str field = head_get(&c->head, FIELD_COVEY_EPOCH);
 	uint64_t epoch;
 
+	if (!peer_is_of_lineage(c))
+		return true;
 	return field.s != NULL && (str_u64(field, UINT64_MAX, &epoch) < 0 ||
 				   (epoch != 0 && epoch != ours));
 }

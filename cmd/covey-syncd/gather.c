@@ -187,17 +187,20 @@ static void on_end(struct fetch *fetch, const struct err *err)
 static bool ask_peer(struct gathering *g, uint64_t id, struct str target)
 {
 	struct gather_peer *peer = &g->peers[g->count];
-	struct sign_part epoch = { STR(PEER_EPOCH), STR_INIT };
+	struct sign_part fields[] = { { STR(PEER_EPOCH), STR_INIT }, { STR(PEER_LINEAGE), STR_INIT } };
 	struct syncd *d = g->daemon;
-	char text[24];
+	char epoch[24], lineage[24];
 
-	snprintf(text, sizeof text, "%llu", (unsigned long long)g->epoch);
-	epoch.value = str_of(text);
-
+	snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)g->epoch);
+	snprintf(lineage, sizeof lineage, "%016llx",
+		 (unsigned long long)peers_layout(d->peers)->lineage);
+	fields[0].value = str_of(epoch);
+	fields[1].value = str_of(lineage);
 	*peer = (struct gather_peer){
 		.gathering = g, .id = id, .sick = peers_sick(d->peers, id),
 		.fetch = { .peer = peers_http(d->peers, id), .target = target,
-			   .fields = &epoch, .field_count = 1, .node = id, .whole = true,
+			   .fields = fields, .field_count = g->epoch > 0 ? 2 : 1, .node = id,
+			   .whole = true,
 			   .first_byte_ms = d->first_byte_ms, .stall_ms = d->stall_ms,
 			   .head = on_head, .body = on_body, .end = on_end },
 	};
