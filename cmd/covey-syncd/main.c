@@ -151,20 +151,6 @@ static int ask_drain(struct syncd *d, struct serve_request *request, struct fram
 	return 0;
 }
 
-static int ask_compare(struct syncd *d, struct serve_request *request, struct frame *frame,
-		       struct err *err)
-{
-	unsigned partition;
-
-	if (sync_compare_unpack(frame->body, &partition, err) < 0)
-		return -1;
-	if (d->syncing != NULL)
-		syncing_compare(d->syncing, partition);
-	serve_reply(request, SYNC_DONE, (struct str)STR_INIT, NULL, 0);
-	serve_end(request);
-	return 0;
-}
-
 /* Each takes the request over and returns 0, or -1. */
 static const struct kind {
 	uint8_t type;
@@ -183,7 +169,7 @@ static const struct kind {
 	{ SYNC_CARRY, ask_carry },
 	{ SYNC_BULK, ask_bulk },
 	{ SYNC_LOST, lost_ask },
-	{ SYNC_COMPARE, ask_compare },
+	{ SYNC_COMPARE, compare_ask },
 };
 
 static void on_request(struct serve *serve, struct serve_request *request, struct frame *frame)
@@ -261,7 +247,8 @@ static bool busy(struct service *service)
 	const struct syncd *d = service->data;
 
 	return d->pulls != NULL || d->gatherings != NULL || d->carryings != NULL ||
-	       d->bulkings != NULL || d->pushes != NULL || d->resolving > 0 ||
+	       d->bulkings != NULL || d->comparings != NULL ||
+	       d->pushes != NULL || d->resolving > 0 ||
 	       (d->keys.count > 0 && members_met(peers_view(d->peers))) || drain_busy(d->drain) ||
 	       scrubbing_busy(d->scrubbing);
 }
@@ -275,6 +262,7 @@ static void leave(struct syncd *d)
 	gather_stop(d);
 	carry_stop(d);
 	bulk_stop(d);
+	compare_stop(d);
 	syncd_rest(d);
 }
 
