@@ -8,7 +8,7 @@
  *		silent again after 20, 60 and 180 ms.  A majority ends it:
  *		WRITE is confirmed; so are READ and BELOW if a majority holds
  *		the newest version that anybody told (this node's own counts
- *		into that even when it is no home), or if the entry hides it.
+ *		into that even when it is no home), or, of READ, if the entry hides it.
  *	storing	else the newest is stored at the homes that are behind, when
  *		its content is durable somewhere: at a majority, confirmed.
  *		When its content was found nowhere: unsettled, as soon as

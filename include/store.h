@@ -333,8 +333,10 @@ int store_scrub_from(struct store *, struct str after, struct scrub *, struct er
  * Make versions of the foreign files at or below path, one by one; tells of
  * each.  A file that somebody writes meanwhile, one that cannot be read,
  * what is no plain file, and names no request could ask for stay foreign.
- * Directories get records.  What was adopted before a failure stays so.
- * The outbox has an entry for each; NULL: this is a group of one.
+ * Directories become entries.  What was adopted before a failure stays so.
+ * The outbox has an entry for each; NULL: this is a group of one.  In a
+ * larger one only empty directories become entries here, since the homes of
+ * what is in the others know of them.
  */
 int store_adopt(struct store *, struct str path, struct outbox *,
 		void (*adopted)(void *data, struct str path, const struct record *), void *data,

@@ -30,7 +30,7 @@
  *		be above record and entry; its time is max(clock, theirs + 1).
  *	ONE	about one version (not none) of either kind; whoever knows it, confirmed
  *		has no meaning.
- *	BELOW	as READ, of the newest that is less than version.
+ *	BELOW	as READ, of the newest that is less than version, hidden or not.
  *	HOLDERS	about one version, as ONE, but all that live are asked and waited for:
  *		holders are whoever has its content.
  * Without a majority up to 16 live nodes are asked: UNCONFIRMED.

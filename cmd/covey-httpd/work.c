@@ -13,6 +13,7 @@
 #include "handlers.h"
 #include "mem.h"
 #include "push.h"
+#include "rmdir.h"
 #include "settle.h"
 
 #include <unistd.h>
@@ -24,7 +25,6 @@ struct work *work_new(struct conn *c, enum work_kind kind)
 	work->conn = c;
 	work->kind = kind;
 	work->ask = (struct ask)ASK_INIT;
-	work->gather = (struct gather)GATHER_INIT;
 	return work;
 }
 
@@ -33,7 +33,6 @@ void work_free(struct work *work)
 	if (work == NULL)
 		return;
 	ask_end(&work->ask);
-	gather_end(&work->gather);
 	timer_stop(&work->timer);
 	for (size_t i = 0; i < work->count; i++) {
 		settle_leave(work->items[i].settle);
@@ -183,10 +182,31 @@ void delete_start(struct conn *c)
 	start_simple(c, WORK_DELETE);
 }
 
+/* In a group of one it is one act, under the lock; a condition is judged as any write's. */
+static void remove_directory(struct conn *c)
+{
+	struct work *work;
+	struct err err;
+
+	if (!c->worker->httpd->grouped || c->has_body) {
+		start_simple(c, WORK_RMDIR);
+		return;
+	}
+	work = work_new(c, WORK_RMDIR);
+	c->request.work = work;
+	if (work_judge_cond(c, &(struct record){ .flags = 0 }, &err) < 0 ||
+	    work_judge_alone(c, &err) < 0)
+		answer_err(c, &err);
+	else
+		rmdir_start(c);
+}
+
 void directory_start(struct conn *c)
 {
 	if (c->request.path.len == 0)
 		answer_error(c, 409, "the root directory is always there");
+	else if (c->head.method == METHOD_PUT)
+		start_simple(c, WORK_MKDIR);
 	else
-		start_simple(c, c->head.method == METHOD_PUT ? WORK_MKDIR : WORK_RMDIR);
+		remove_directory(c);
 }

@@ -12,7 +12,6 @@
 #define COVEY_HTTPD_WORK_H
 
 #include "ask.h"
-#include "gather.h"
 #include "pool.h"
 #include "store.h"
 
@@ -63,8 +62,6 @@ struct work {
 	bool staging;			/* the pool has it */
 	bool asked_all;			/* of the group all is known that will be */
 	size_t asking;			/* which item is being asked about */
-	struct gather gather;		/* what homes have in a directory that is to go */
-	bool gathered;
 	struct str ancestor;		/* which directory above it; s NULL: the path itself */
 	void (*welcome)(struct conn *);
 	uint64_t alone;			/* epoch of the layout of this node alone that an update was judged in */

@@ -185,17 +185,6 @@ static void asked(struct conn *c)
 		all_asked(c);
 }
 
-/* True: the homes are asked what they have in the directory first. */
-static bool gather(struct conn *c)
-{
-	struct work *work = c->request.work;
-
-	if (work->kind != WORK_RMDIR || !c->worker->httpd->grouped || work->gathered)
-		return false;
-	work->gathered = true;
-	return !gather_start(&work->gather, c, &work->ask, SYNC_LIST, work_ready);
-}
-
 void work_ready(struct conn *c)
 {
 	struct work *work = c->request.work;
@@ -208,7 +197,7 @@ void work_ready(struct conn *c)
 	}
 	if (work->result < 0)
 		work_committed(c);
-	else if (!gather(c))
+	else
 		work_commit(c);
 }
 

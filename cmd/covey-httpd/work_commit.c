@@ -11,7 +11,6 @@
 #include "container.h"
 #include "digest.h"
 #include "group.h"
-#include "join.h"
 
 /* the body */
 
@@ -80,28 +79,6 @@ static int condition(const struct commit *commit, const struct store_entry *now,
 	return work_judge_kind(work, &known, err);
 }
 
-/* Peers may have files in a directory that is empty here. */
-static int check_empty(struct work *work, struct item *item, struct err *err)
-{
-	struct httpd *h = work->conn->worker->httpd;
-	struct join_page page = { .deleted = false };
-	struct join_rows rows = JOIN_ROWS_INIT;
-	struct listing here = LISTING_INIT;
-	bool empty;
-
-	if (!work->gathered)
-		return 0;
-	/* Deletions that are known here count against what peers still list. */
-	store_list(h->store, buf_str(&item->path), (struct str)STR_INIT, 0, true, &here, NULL);
-	if (!work->gather.confirmed || work->gather.epoch != group_newest_epoch(h->group))
-		work->unconfirmed = true;
-	join_listing(&rows, &here, &work->gather, &page);
-	empty = rows.count == 0;
-	join_rows_clear(&rows);
-	listing_clear(&here);
-	return empty ? 0 : err_set(err, ERR_EXISTS, "the directory is not empty");
-}
-
 /* Of the files of a form the answer has to say which one. */
 static int name_item(const struct work *work, const struct item *item, struct err *err)
 {
@@ -126,8 +103,6 @@ static int commit_item(struct work *work, struct item *item, struct err *err)
 	};
 	struct httpd *h = work->conn->worker->httpd;
 
-	if (work->kind == WORK_RMDIR && check_empty(work, item, err) < 0)
-		return -1;
 	item->commit.path = buf_str(&item->path);
 	item->commit.stage = item->stage;
 	item->commit.flags = flags[work->kind] | (work->unconfirmed ? RECORD_BLIND : 0);

@@ -91,7 +91,7 @@ static int ask_list(struct syncd *d, struct serve_request *request, struct frame
 	if (sync_list_unpack(frame->body, &wanted, err) < 0 || path_check(wanted.path, err) < 0)
 		return -1;
 	path_to_target(&target, wanted.path, true);
-	buf_adds(&target, wanted.deleted ? "?format=text&deleted" : "?format=text");
+	buf_adds(&target, "?format=text");
 	gather_ask(d, request, &wanted, buf_str(&target));
 	buf_clear(&target);
 	return 0;
@@ -169,6 +169,7 @@ static const struct kind {
 	{ SYNC_CARRY, ask_carry },
 	{ SYNC_BULK, ask_bulk },
 	{ SYNC_LOST, lost_ask },
+	{ SYNC_COMPARE, compare_ask },
 };
 
 static void on_request(struct serve *serve, struct serve_request *request, struct frame *frame)
@@ -246,7 +247,8 @@ static bool busy(struct service *service)
 	const struct syncd *d = service->data;
 
 	return d->pulls != NULL || d->gatherings != NULL || d->carryings != NULL ||
-	       d->bulkings != NULL || d->pushes != NULL || d->resolving > 0 ||
+	       d->bulkings != NULL || d->comparings != NULL ||
+	       d->pushes != NULL || d->resolving > 0 ||
 	       (d->keys.count > 0 && members_met(peers_view(d->peers))) || drain_busy(d->drain) ||
 	       scrubbing_busy(d->scrubbing);
 }
@@ -260,6 +262,7 @@ static void leave(struct syncd *d)
 	gather_stop(d);
 	carry_stop(d);
 	bulk_stop(d);
+	compare_stop(d);
 	syncd_rest(d);
 }
 

@@ -13,6 +13,7 @@
  *	drained.c	one entry of it
  *	syncing.c	the records of this home, from the others
  *	exchanging.c	from one of them
+ *	comparing.c	COMPARE: homes are told that they differ
  *	keeping.c	the contents: have the keepers got them?
  *	keeper.c	has one of them?
  *	keep_in.c	have we?
@@ -43,6 +44,7 @@ struct pulling;
 struct gathering;
 struct carrying;
 struct bulking;
+struct comparing;
 struct pushing;
 struct drain;
 struct syncing;
@@ -75,6 +77,7 @@ struct syncd {
 	struct gathering *gatherings;
 	struct carrying *carryings;
 	struct bulking *bulkings;
+	struct comparing *comparings;
 	struct pushing *pushes;
 	struct drain *drain;
 	struct syncing *syncing;	/* NULL: a group of one */
@@ -198,8 +201,16 @@ void syncing_free(struct syncing *);	/* NULL is fine */
 void syncing_returned(struct syncing *);
 void syncing_lost(struct syncing *);
 void syncing_relaid(struct syncing *);
+/* The homes of the partition differ: they are to be compared now. */
+void syncing_compare(struct syncing *, unsigned partition);
 void syncing_stop(struct syncing *);
 bool syncing_rests(const struct syncing *);
+
+/* comparing.c: 0 when the request was taken, or -1 */
+
+int compare_ask(struct syncd *, struct serve_request *, struct frame *, struct err *);
+int compare_told(struct syncd *, struct serve_request *, const struct bulk *, struct err *);
+void compare_stop(struct syncd *);
 
 /* keeping.c */
 

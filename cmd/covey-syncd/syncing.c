@@ -158,6 +158,14 @@ void syncing_lost(struct syncing *s)
 	go_on(s);
 }
 
+void syncing_compare(struct syncing *s, unsigned partition)
+{
+	if (s->stopping)
+		return;
+	resync_again(&s->plan, partition);
+	go_on(s);
+}
+
 void syncing_start(struct syncd *d)
 {
 	struct syncing *s = mem_new(1, sizeof *s);

@@ -39,8 +39,9 @@ bool check_wants_entry_alone(const struct check *check)
 	const struct record *newest = check_newest(check).record;
 	struct record entry = check_entry(check);
 
+	/* Who asks BELOW may ask for a history, which tells of what is hidden, too. */
 	return check->purpose == CHECK_WRITE ||
-	       (newest != NULL && record_is_live(newest) &&
+	       (check->purpose == CHECK_READ && newest != NULL && record_is_live(newest) &&
 		record_stands(newest, &entry) != STANDS_FILE);
 }
 

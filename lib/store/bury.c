@@ -45,7 +45,7 @@ int commit_tombstone(struct store *store, const struct commit *c, struct commit_
 		return err_set(err, ERR_CONFLICT, "a directory stands there");
 	if (commit_choose(store, c, s, err) < 0 || buried(store, s, s->marks.file, &there, err) < 0)
 		return -1;
-	s->newest = version_cmp(s->record.version, s->entry.record.version) >= 0;
+	s->newest = s->left = version_cmp(s->record.version, s->entry.record.version) >= 0;
 	if (there)
 		return 0;
 	status = s->newest ? commit_keep(store, s, err) : 0;
@@ -121,7 +121,7 @@ int commit_end(struct store *store, const struct commit *c, struct commit_state 
 	if (commit_choose(store, c, s, err) < 0 || buried(store, s, s->marks.end, &there, err) < 0)
 		return -1;
 	s->newest = version_cmp(s->record.version, s->entry.entry.version) >= 0;
-	s->held = s->newest && s->now.kind == FOUND_DIRECTORY;
+	s->held = s->newest;
 	if (there)
 		return 0;
 	over = version_cmp(s->record.version, s->now.record.version) > 0;

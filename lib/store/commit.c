@@ -481,8 +481,11 @@ static int submit(struct store *store, struct commit *c, enum commit_how how, st
 		struct commit_state *s = NULL;
 		int status = try(store, c, how, make, &s, err);
 
-		if (status < 0)
+		if (status < 0) {
+			if (make && !c->alone)
+				tidy_up(store, path_parent(c->path));
 			return -1;
+		}
 		make = make || status == ABOVE;
 		if (s == NULL)
 			continue;

@@ -166,6 +166,8 @@ bool look_same(int dir, const char *name, const struct found *);
 struct record look_directory(int fd);
 /* The version a mark's link names; none when there is no such link. */
 int look_mark(int dir, const char *name, struct version *ret, struct err *err);
+/* It has no names at all; what cannot be read may have some. */
+bool look_bare(int dir, const char *name);
 struct marks {
 	struct version file;	/* the newest that is not in tree/: a tombstone, or one that waits */
 	struct version end;	/* of the entry */
@@ -303,7 +305,7 @@ struct commit_state {
 	bool dropped;		/* beyond what the path keeps: nothing was done */
 	bool tree_changed;	/* the parent must be synced */
 	bool left;		/* a name went from the parent, which may not stand any more */
-	bool held;		/* a directory that stands for nothing is in the way */
+	bool held;		/* a directory that stands for nothing may be in the way */
 	bool begun;		/* the counters know */
 	struct outbox_mark mark;
 };

@@ -301,6 +301,20 @@ int look_names(int dir, const char *name, int (*each)(void *data, const char *na
 	return err_sys(err, "open directory");
 }
 
+static int stop(void *data, const char *name)
+{
+	(void)name;
+	*(bool *)data = false;
+	return 1;
+}
+
+bool look_bare(int dir, const char *name)
+{
+	bool bare = true;
+
+	return look_names(dir, name, stop, &bare, NULL) == 0 && bare;
+}
+
 static int keep_greatest(void *data, const char *name)
 {
 	struct version *greatest = data, v;

@@ -16,27 +16,18 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-static int stop(void *data, const char *name)
-{
-	(void)name;
-	*(bool *)data = false;
-	return 1;
-}
-
-/* No name at all is in it; what cannot be read may have some. */
-static bool is_bare(int fd)
-{
-	bool bare = true;
-
-	return look_names(fd, ".", stop, &bare, NULL) == 0 && bare;
-}
-
 /* A file that stands no more, because its deletion was cut short. */
 static bool is_dead(const struct found *found, const struct marks *marks)
 {
 	return (found->kind == FOUND_FILE || found->kind == FOUND_POINTER) &&
 	       (version_cmp(found->record.version, marks->file) < 0 ||
 		version_cmp(found->record.version, marks->end) < 0);
+}
+
+/* Nothing is in the way of what history names, which may be a version that waits. */
+static bool is_due(const struct found *found, const struct marks *marks)
+{
+	return found->kind == FOUND_NOTHING && version_cmp(marks->file, marks->end) > 0;
 }
 
 /* The version that waits and may come, or none; in older stores nothing names it. */
@@ -115,7 +106,7 @@ int tidy_commit(struct store *store, const struct commit *c, struct commit_state
 		return remove_dead(store, c, s, err);
 	if (s->parent < 0 || s->entry.directory ||
 	    (s->now.kind != FOUND_DIRECTORY && s->now.kind != FOUND_NOTHING) ||
-	    (s->now.kind == FOUND_DIRECTORY && !is_bare(s->now.fd)))
+	    (s->now.kind == FOUND_DIRECTORY && !look_bare(s->now.fd, ".")))
 		return 0;
 	if (find_waiting(store, s, &waiting, err) < 0)
 		return -1;
@@ -140,7 +131,7 @@ static bool may_go(struct store *store, struct str path, bool *ret_holds)
 	    look_marks(store->history, &names, &marks, NULL) == 0) {
 		*ret_holds = found.kind == FOUND_DIRECTORY &&
 			     version_cmp(found.record.version, marks.end) <= 0;
-		goes = *ret_holds ? is_bare(found.fd) : is_dead(&found, &marks);
+		goes = *ret_holds ? look_bare(found.fd, ".") : is_dead(&found, &marks) || is_due(&found, &marks);
 	}
 	found_clear(&found);
 	return goes;

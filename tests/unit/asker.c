@@ -1002,6 +1002,68 @@ static void test_registers(void)
 	end();
 }
 
+/* Whatever gossip says of its homes, they are asked while the layout has them. */
+static void test_said_to_have_left(void)
+{
+	struct reader reader;
+
+	begin(5);
+	for (size_t i = 0; i < 3; i++)
+		home_at(i)->member.state = MEMBER_LEFT;
+	tell_members();
+	CHECK(asker_peers(&guest()->asker) == (home_at(0) == guest() ? 2 : 1));
+	keep(home_at(1), record_at(70));
+	keep(home_at(2), record_at(70));
+	ask(&reader, guest(), CHECK_READ, 0);
+	CHECK(reader.answer.standing == STANDING_CONFIRMED);
+	CHECK(reader.answer.record.version.time == 70);
+	CHECK(reader.answer.counts.peers_answered <= reader.answer.counts.peers);
+	end();
+}
+
+/* Another node is where a home was, and answers everything that comes there. */
+static void test_tenant(void)
+{
+	struct reader reader;
+	struct node *tenant;
+	struct member other;
+
+	begin(5);
+	tenant = home_at(0);
+	other = tenant->member;
+	other.id = 99;
+	home_clear(&tenant->home);
+	home_init(&tenant->home, GROUP, &other);
+	tenant->home.lookup = lookup;
+	tenant->home.data = tenant;
+	home_layout(&tenant->home, &net.layout);
+	ask(&reader, guest(), CHECK_READ, 0);
+	CHECK(reader.answer.standing == STANDING_CONFIRMED);
+	CHECK(reader.answer.counts.homes_answered == 2);
+	home_at(1)->stopped = true;
+	ask(&reader, guest(), CHECK_READ, 0);
+	CHECK(reader.answer.standing == STANDING_UNCONFIRMED);
+	CHECK(reader.answer.counts.homes_answered == 1);
+	end();
+}
+
+/* A home that was where this node is now is not to be found there. */
+static void test_own_address(void)
+{
+	struct reader reader;
+
+	begin(3);
+	home_at(1)->member.versions = home_at(0)->member.versions;
+	tell_members();
+	net.sent = 0;
+	ask(&reader, home_at(0), CHECK_READ, 0);
+	CHECK(reader.answer.standing == STANDING_CONFIRMED && net.sent == 2);
+	home_at(2)->stopped = true;
+	ask(&reader, home_at(0), CHECK_READ, 0);
+	CHECK(reader.answer.standing == STANDING_UNCONFIRMED);
+	end();
+}
+
 int main(void)
 {
 	test_messages();
@@ -1026,5 +1088,8 @@ int main(void)
 	test_unsettled_above();
 	test_entry_write_back();
 	test_registers();
+	test_said_to_have_left();
+	test_tenant();
+	test_own_address();
 	return UNIT_RESULT();
 }

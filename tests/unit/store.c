@@ -505,6 +505,22 @@ static void adopted(void *data, struct str path, const struct record *record)
 	buf_addf(names, "%.*s=%llu ", STR_ARG(path), (unsigned long long)record->size);
 }
 
+/* Others judge what is above a file; an empty directory is told of. */
+static void adopting_in_group(struct buf *told)
+{
+	struct outbox *outbox = NULL;
+	uint64_t count = 0;
+
+	CHECK(mkdir(in_store("tree/", "ad/holds"), 0700) == 0);
+	CHECK(mkdir(in_store("tree/", "ad/empty"), 0700) == 0);
+	write_file("ad/holds/new", "by hand", 0);
+	CHECK(outbox_open(&outbox, store, &why) == 0);
+	CHECK(store_adopt(store, STR("ad"), outbox, adopted, told, &count, &why) == 0 && count == 1);
+	outbox_close(outbox);
+	CHECK(holds("ad/holds/new", "by hand") && stands("ad/holds", STANDS_NOTHING));
+	CHECK(stands("ad/empty", STANDS_DIRECTORY) && stands("ad/sub", STANDS_DIRECTORY));
+}
+
 static void adoption(void)
 {
 	struct buf told = BUF_INIT;
@@ -527,6 +543,7 @@ static void adoption(void)
 	CHECK(!entry.foreign && entry.record.mtime > 1700000000);
 	store_entry_clear(&entry);
 	CHECK(access(in_store("history/", "ad/sub/new"), F_OK) < 0);
+	adopting_in_group(&told);
 	CHECK(store_adopt(store, STR("ad"), NULL, adopted, &told, &count, &why) == 0 && count == 0);
 	buf_clear(&told);
 }

@@ -253,14 +253,16 @@ static void test_pull(void)
 
 static void test_lists(void)
 {
-	struct sync_list list = { .path = STR("docs"), .deleted = true }, got_list;
+	struct sync_list list = { .path = STR("docs") }, got_list;
+	struct sync_part part = { .node = 44, .epoch = 5, .gate = { 7, 8, 9 } }, got_part;
+	unsigned partition;
 	struct sync_end end = { .asked = 3, .answered = 1, .stale = true }, got_end;
 	uint64_t n;
 	struct buf b = BUF_INIT;
 
 	sync_list_pack(&b, &list);
 	CHECK(sync_list_unpack(buf_str(&b), &got_list, NULL) == 0);
-	CHECK(str_eq(got_list.path, list.path) && got_list.deleted);
+	CHECK(str_eq(got_list.path, list.path));
 	STRICT(b, sync_list_unpack(cut, &got_list, NULL));
 	list.epoch = 5;
 	list.nodes[0] = 9;
@@ -269,9 +271,16 @@ static void test_lists(void)
 	CHECK(sync_history_unpack(buf_str(&b), &got_list, NULL) == 0 && got_list.epoch == 5);
 	CHECK(got_list.node_count == 1 && got_list.nodes[0] == 9);
 	STRICT(b, sync_history_unpack(cut, &got_list, NULL));
-	sync_part_pack(&b, 44);
-	CHECK(sync_part_unpack(buf_str(&b), &n, NULL) == 0 && n == 44);
-	STRICT(b, sync_part_unpack(cut, &n, NULL));
+	sync_part_pack(&b, &part);
+	CHECK(sync_part_unpack(buf_str(&b), &got_part, NULL) == 0 && got_part.node == 44 &&
+	      got_part.epoch == 5 && version_cmp(got_part.gate, part.gate) == 0);
+	STRICT(b, sync_part_unpack(cut, &got_part, NULL));
+	sync_compare_pack(&b, PARTITIONS - 1);
+	CHECK(sync_compare_unpack(buf_str(&b), &partition, NULL) == 0 && partition == PARTITIONS - 1);
+	STRICT(b, sync_compare_unpack(cut, &partition, NULL));
+	sync_compare_pack(&b, PARTITIONS);
+	CHECK(sync_compare_unpack(buf_str(&b), &partition, NULL) < 0);
+	buf_reset(&b);
 	sync_progress_pack(&b, 1ull << 40);
 	CHECK(sync_progress_unpack(buf_str(&b), &n, NULL) == 0 && n == 1ull << 40);
 	STRICT(b, sync_progress_unpack(cut, &n, NULL));
