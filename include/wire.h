@@ -168,7 +168,7 @@ int wire_unpack(struct str plain, uint8_t protocol, uint64_t group, struct wire 
 
 int ballot_cmp(struct ballot, struct ballot);	/* <0, 0, >0 */
 
-/* A record in RECORD_BYTES, zeros for none. */
+/* A record in its bytes, which tell how many they are; RECORD_BYTES of zeros for none. */
 void pack_record(struct buf *, const struct record *);
 void unpack_record(struct unpack *, struct record *ret);
 void pack_version(struct buf *, struct version);

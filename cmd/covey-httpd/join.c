@@ -39,7 +39,8 @@ static void texts_clear(struct texts *t)
 
 static struct listing_row row_of(const struct list_entry *entry)
 {
-	struct listing_row row = { .name = str_of(entry->name), .version = entry->record.version };
+	struct listing_row row = { .name = str_of(entry->name), .version = entry->record.version,
+				   .made = entry->record.made };
 
 	if (entry->directory)
 		row.type = LISTING_DIRECTORY;

@@ -35,7 +35,7 @@ static uint64_t counted(void *data)
 
 static void to_gossip(const struct wire *wire)
 {
-	static const struct member self = { .id = SELF, .start = 5, .protocol_min = 1, .protocol_max = 1 };
+	static const struct member self = { .id = SELF, .start = 5, .protocol_min = MEMBER_PROTOCOL, .protocol_max = MEMBER_PROTOCOL };
 	struct address from = { .len = 0 };
 	struct gossip gossip;
 	uint64_t changes;
@@ -162,7 +162,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	expect(seal_open(&keys, plain, &sealed) < 0);
 	if (n > WIRE_PLAIN_BYTES)
 		return 0;
-	for (uint8_t protocol = 1; protocol <= 2; protocol++) {
+	for (uint8_t protocol = MEMBER_PROTOCOL - 1; protocol <= MEMBER_PROTOCOL; protocol++) {
 		if (wire_unpack(plain, protocol, 0, &wire) < 0)
 			continue;
 		to_gossip(&wire);

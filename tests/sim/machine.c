@@ -264,8 +264,8 @@ void machine_start(struct machine *machine)
 	memset(machine->free_at, 0, sizeof machine->free_at);
 	memset(machine->locked, 0, sizeof machine->locked);
 	machine->member = (struct member){ .id = disk->id, .start = ++disk->start,
-					   .state = MEMBER_UP, .protocol_min = 1,
-					   .protocol_max = 1 };
+					   .state = MEMBER_UP, .protocol_min = MEMBER_PROTOCOL,
+					   .protocol_max = MEMBER_PROTOCOL };
 	machine->member.versions = machine->member.discovery = address_at(machine->index);
 	begin_home(machine);
 	say("%d starts as %" PRIu64 " at epoch %" PRIu64, machine->index, disk->id, disk->layout.epoch);

@@ -231,7 +231,7 @@ static void begin(int count)
 		struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons((uint16_t)(i + 1)) };
 
 		node->member = (struct member){ .id = 100 + (uint64_t)i, .state = MEMBER_UP,
-						.protocol_min = 1, .protocol_max = 1 };
+						.protocol_min = MEMBER_PROTOCOL, .protocol_max = MEMBER_PROTOCOL };
 		memcpy(&node->member.versions.sa, &in, sizeof in);
 		node->member.versions.len = sizeof in;
 		layout_put(&net.layout, node->member.id, LAYOUT_A, 1, "");

@@ -218,10 +218,10 @@ static void test_conflicts(void)
 static void test_index(void)
 {
 	const struct listing_row rows[] = {
-		{ STR("<b>\xff"), LISTING_FILE, 1536, id() },
-		{ STR("a:b"), LISTING_FILE, 1023, id() },
-		{ STR("d"), LISTING_DIRECTORY, 0, VERSION_NONE },
-		{ STR("x"), LISTING_DELETED, 0, id() },
+		{ STR("<b>\xff"), LISTING_FILE, 1536, id(), 0 },
+		{ STR("a:b"), LISTING_FILE, 1023, id(), 0 },
+		{ STR("d"), LISTING_DIRECTORY, 0, VERSION_NONE, 0 },
+		{ STR("x"), LISTING_DELETED, 0, id(), 0 },
 	};
 	struct render_index index = { .path = STR("p/<q>"), .node = STR("n&1"), .rows = rows,
 				      .count = 4, .more = true, .limit = 4,

@@ -384,8 +384,8 @@ static void start(int i)
 {
 	static const struct layout_numbers numbers = { 3, 2, 100, 0 };
 	struct node *node = &sim.nodes[i];
-	struct member self = { .id = node->id, .start = ++node->start, .protocol_min = 1,
-			       .protocol_max = 1, .weight = 1 };
+	struct member self = { .id = node->id, .start = ++node->start, .protocol_min = MEMBER_PROTOCOL,
+			       .protocol_max = MEMBER_PROTOCOL, .weight = 1 };
 	struct address seeds[NODES];
 	size_t count = 0;
 
@@ -453,7 +453,7 @@ static void deliver(const struct packet *p)
 
 	if (!node->alive || (sim.split && sim.nodes[p->from].side != node->side))
 		return;
-	CHECK(wire_unpack((struct str){ p->bytes, p->n }, 1, 7, &wire) == 0);
+	CHECK(wire_unpack((struct str){ p->bytes, p->n }, MEMBER_PROTOCOL, 7, &wire) == 0);
 	node->answered |= UINT64_C(1) << p->from;
 	gossip_receive(&node->gossip, &wire, &source, sim.now);
 	hear(node, &wire, p->from);
@@ -869,8 +869,8 @@ static void test_forgetful(void)
 	for (uint64_t id = 1; id <= 3; id++) {
 		layout_put(&joint, id, id == 3 ? LAYOUT_B : LAYOUT_A | LAYOUT_B, 1, "");
 		members[id - 1] = (struct member){ .id = id, .start = 1, .heartbeat = 1,
-						   .state = MEMBER_UP, .protocol_min = 1,
-						   .protocol_max = 1, .lineage = 7, .epoch = 2,
+						   .state = MEMBER_UP, .protocol_min = MEMBER_PROTOCOL,
+						   .protocol_max = MEMBER_PROTOCOL, .lineage = 7, .epoch = 2,
 						   .synced = id < 3 ? 2 : 0 };
 	}
 	layout_seat(&joint);

@@ -6,7 +6,7 @@
 static struct member member_of(uint64_t id)
 {
 	struct member m = { .id = id, .start = 1, .heartbeat = 2, .state = MEMBER_UP,
-			    .protocol_min = 1, .protocol_max = 1 };
+			    .protocol_min = MEMBER_PROTOCOL, .protocol_max = MEMBER_PROTOCOL };
 
 	member_set_name(&m, STR("012345678901234567890123456789012345678901234567890123456789012"));
 	CHECK(address_parse(STR("[2001:db8::1]:4720"), &m.http, NULL) == 0);
@@ -20,11 +20,11 @@ static void refuse_spoiled(const struct buf *packet)
 	struct buf longer = BUF_INIT;
 
 	for (size_t n = 0; n < packet->len; n++)
-		CHECK(wire_unpack((struct str){ packet->data, n }, 1, 7, &wire) == -1);
+		CHECK(wire_unpack((struct str){ packet->data, n }, MEMBER_PROTOCOL, 7, &wire) == -1);
 	buf_addstr(&longer, buf_str(packet));
 	buf_addc(&longer, '\0');
-	CHECK(wire_unpack(buf_str(&longer), 1, 7, &wire) == -1);
-	CHECK(wire_unpack(buf_str(packet), 1, 8, &wire) == -1);
+	CHECK(wire_unpack(buf_str(&longer), MEMBER_PROTOCOL, 7, &wire) == -1);
+	CHECK(wire_unpack(buf_str(packet), MEMBER_PROTOCOL, 8, &wire) == -1);
 	buf_clear(&longer);
 }
 
@@ -44,7 +44,7 @@ static void test_gossip(void)
 	wire_pack_gossip(&packet, true, 5, list, &count);
 	CHECK(count >= 3 && count < WIRE_MEMBERS_MAX);	/* the longest: not all fit */
 	CHECK(packet.len <= WIRE_PLAIN_BYTES);
-	CHECK(wire_unpack(buf_str(&packet), 1, 7, &wire) == 0);
+	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == 0);
 	CHECK(wire.type == WIRE_GOSSIP && wire.gossip.answer && wire.gossip.count == count);
 	CHECK(wire.sender.id == 1 && wire.gossip.members[count - 1].id == 100 + count - 1);
 	refuse_spoiled(&packet);
@@ -65,19 +65,19 @@ static void test_check(void)
 	wire_pack_sender(&packet, 7, &sender);
 	wire_pack_check(&packet, &check);
 	CHECK(packet.len <= WIRE_PLAIN_BYTES);
-	CHECK(wire_unpack(buf_str(&packet), 1, 7, &wire) == 0);
+	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == 0);
 	CHECK(wire.type == WIRE_CHECK && wire.check.id == 99 && wire.check.clock == 5);
 	CHECK(version_cmp(wire.check.version, check.version) == 0);
 	CHECK(str_eq(wire.check.path, check.path));
 	refuse_spoiled(&packet);
-	/* Another version is read as far as its sender, whatever follows. */
-	CHECK(wire_unpack(buf_str(&packet), 2, 7, &wire) == 0);
+	/* Another protocol version is read as far as its sender, whatever follows. */
+	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL - 1, 7, &wire) == 0);
 	CHECK(wire.type == WIRE_OTHER && wire.sender.id == 1);
 	buf_reset(&packet);
 	check.path = STR("a/../b");
 	wire_pack_sender(&packet, 7, &sender);
 	wire_pack_check(&packet, &check);
-	CHECK(wire_unpack(buf_str(&packet), 1, 7, &wire) == -1);
+	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == -1);
 	buf_clear(&packet);
 }
 
@@ -95,7 +95,7 @@ static void test_record(void)
 	wire_pack_sender(&packet, 7, &sender);
 	wire_pack_record(&packet, &record);
 	CHECK(packet.len <= WIRE_PLAIN_BYTES);
-	CHECK(wire_unpack(buf_str(&packet), 1, 7, &wire) == 0);
+	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == 0);
 	CHECK(wire.type == WIRE_RECORD && wire.record.id == 99 && wire.record.content &&
 	      !wire.record.directory && record_eq(&wire.record.record, &record.record) &&
 	      str_eq(wire.record.type, record.type));
@@ -105,7 +105,7 @@ static void test_record(void)
 	record.directory = true;
 	wire_pack_sender(&packet, 7, &sender);
 	wire_pack_record(&packet, &record);
-	CHECK(wire_unpack(buf_str(&packet), 1, 7, &wire) == 0);
+	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == 0);
 	CHECK(version_is_none(wire.record.record.version) && wire.record.directory);
 	buf_clear(&packet);
 }
