@@ -135,6 +135,7 @@ bool outbox_parse(struct str segment, uint32_t *offset, struct outbox_entry *ret
 	entry.version.n = kind == CHILD ? unpack_u64(&in) : 0;
 	if (in.failed || entry.path.n == 0 || state > 1 || version_is_none(entry.version) ||
 	    entry.version.n > VERSION_N_MAX ||
+	    kind != (entry.version.n > 0 ? CHILD : PLAIN) ||
 	    segment.n - at < segment_entry_bytes(entry.path, entry.version))
 		return false;
 	entry.path.s = in.rest.s;
