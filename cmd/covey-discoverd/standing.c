@@ -277,7 +277,7 @@ static void remember(struct timer *timer)
 	d->remember_busy = true;
 	state_save_members(d);		/* with how far the others' disks remember */
 	*s = d->standing;
-	s->sequence++;
+	s->sequence += !has_wishes(d);
 	s->guest = d->guest_wanted;
 	s->offset = standing_offset(d);
 	if (d->raise_wanted >= s->starts.now.count)
