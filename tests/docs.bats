@@ -107,7 +107,7 @@ readme_lines() {
 	while read -r word; do
 		echo "covey $word"
 		covey help | grep -q "^  $word "
-	done < <(readme_lines | grep -oE '(^|[ `(/])covey [a-z]+( |`|$)' | grep -oE 'covey [a-z]+' | cut -d ' ' -f 2 | sort -u)
+	done < <(readme_lines | sed 's/sudo -u covey //' | grep -oE '(^|[ `(/])covey [a-z]+( |`|$)' | grep -oE 'covey [a-z]+' | cut -d ' ' -f 2 | sort -u)
 	while read -r word; do
 		echo "file $word"
 		[ -e "$TOP/$word" ]
