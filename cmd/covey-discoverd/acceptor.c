@@ -16,11 +16,11 @@ static void send_answer(struct discoverd *d, const struct vote *vote)
 {
 	const struct acceptor *a = &d->acceptor;
 
-	if (vote->own) {
+	if (vote->asker == d->standing.self) {
 		settle_answer(d, d->standing.self, a->type, &a->answer);
 		return;
 	}
-	wire_pack_synod(network_message(d), a->type, &a->answer);
+	wire_pack_synod(network_message(d, vote->asker), a->type, &a->answer);
 	network_send(d, &vote->from);
 }
 
@@ -68,14 +68,12 @@ static bool answer_vote(struct discoverd *d, const struct vote *vote)
 		pool_submit(d->pool, &a->job);
 		return true;
 	case SYNOD_OLD:
-		if (!vote->own) {
-			wire_pack_layout(network_message(d), settle_layout(d));
-			network_send(d, &vote->from);
-		}
+		if (vote->asker != d->standing.self)
+			adopt_tell(d, vote->asker, &vote->from, 0);
 		return false;
 	case SYNOD_BEHIND:
-		if (!vote->own)
-			settle_fetch(d, &vote->from);
+		if (vote->asker != d->standing.self)
+			settle_fetch(d, vote->asker, &vote->from);
 		return false;
 	case SYNOD_IGNORE:
 		return false;

@@ -22,10 +22,10 @@ static void write_layout(struct job *job)
 	d->settle.rc = layout_save(d->directory.data, &d->settle.writing, &d->settle.err);
 }
 
-void adopt_tell(struct discoverd *d, const struct address *to)
+void adopt_tell(struct discoverd *d, uint64_t to, const struct address *address, uint64_t id)
 {
-	wire_pack_layout(network_message(d), settle_layout(d));
-	network_send(d, to);
+	wire_pack_layout(network_message(d, to), id, settle_layout(d));
+	network_send(d, address);
 }
 
 /* Whoever decided it tells all; the others hear of it at once, not with the gossip. */
@@ -35,7 +35,7 @@ static void tell_everybody(struct discoverd *d)
 		const struct member *m = &d->gossip.view.entries[i].member;
 
 		if (m->state == MEMBER_UP)
-			adopt_tell(d, &m->discovery);
+			adopt_tell(d, m->id, &m->discovery, 0);
 	}
 }
 

@@ -5,8 +5,8 @@
  *	network.c	the sockets of the gossip, and multicast
  *	carry.c		what covey-syncd does for this: packets by HTTP, DRAIN
  *	seeds.c		where to look for others first
- *	state.c		what outlives the process: members.ini, start.ini
- *	standing.c	what this node is to the group, and how far its disk remembers
+ *	state.c		what outlives the process: members.ini, synod.ini
+ *	standing.c	what this node is to the group, which start it is, and how far its disk remembers
  *	settle.c	layouts: founding, fetching, proposing
  *	adopt.c		a layout becomes the one that this node uses
  *	acceptor.c	this node's vote on the next layout
@@ -28,6 +28,7 @@
 #include "serve.h"
 #include "service.h"
 #include "synod.h"
+#include "waking.h"
 
 #define SEED_ADDRESSES 8
 
@@ -48,13 +49,15 @@ struct node_standing {
 	uint64_t self;			/* whose it is */
 	uint64_t sequence;
 	int64_t offset;			/* ns to add to the own clock */
-	bool silent;			/* it forgot something, or lives twice */
+	bool silent;			/* it forgot something */
 	bool guest;			/* it was told to leave the layout */
+	bool ended;			/* its last process said good-bye */
+	struct starts starts;
 };
 
 /* A question to the acceptor that waits for its disk. */
 struct vote {
-	bool own;			/* of this node's proposer */
+	uint64_t asker;			/* id; this node's own: of its proposer */
 	struct address from;
 	enum wire_type type;
 	struct wire_synod asked;
@@ -86,6 +89,7 @@ struct settle {
 	struct err err;
 	struct timer again;		/* after a failure */
 	uint64_t forced;		/* the epoch that was forced here; 0: none */
+	uint64_t wanted;		/* id of the last WANT */
 	uint64_t apart;			/* lineage of another group, once that was logged */
 	bool waits_logged;
 };
@@ -128,14 +132,15 @@ struct discoverd {
 	uint64_t published;		/* the view's changes that all have been told of */
 	int64_t published_offset;
 	int farewells;			/* still to be said */
-	uint64_t started_above;		/* ms: when it last took a later start than it had counted, or 0 */
 	struct saving_members saving;
 
 	struct node_standing standing;	/* on disk, but for the offset */
 	bool guest_wanted;		/* what standing.guest is about to be */
 	bool unsure;			/* after the start: what others remember is not known yet */
 	bool unsure_logged;
-	bool recognized;		/* one of the layout's others has told that */
+	struct waking waking;
+	bool speak_wanted;		/* nothing speaks against it: on disk that it does, then it does */
+	uint64_t raise_wanted;		/* a start of ours that others know, to count on from; or 0 */
 	struct timer remember, sure;
 	struct job remember_job;
 	struct node_standing remembering;
@@ -157,8 +162,8 @@ struct discoverd {
 /* network.c */
 int network_start(struct discoverd *, struct err *);
 void network_stop(struct discoverd *);
-/* Begin a message in d->packet; what is packed behind it goes out. */
-struct buf *network_message(struct discoverd *);
+/* Begin a message to this node in d->packet; what is packed behind it goes out. */
+struct buf *network_message(struct discoverd *, uint64_t receiver);
 void network_send(struct discoverd *, const struct address *);
 void network_ask(struct discoverd *, const struct address *);	/* the same, and an answer is due */
 void network_seal(const struct discoverd *, struct str plain, struct buf *ret);
@@ -181,15 +186,16 @@ void carry_poke(struct discoverd *);		/* DRAIN: peers or the layout have changed
 /* seeds.c */
 int seeds_start(struct discoverd *, struct err *);
 void seeds_stop(struct discoverd *);
-void seeds_heard(struct discoverd *, const struct address *from);
+void seeds_heard(struct discoverd *, const struct address *from);	/* it answered */
 /* How a seed is reached by HTTP; false: no seed is there, or it is not known. */
 bool seeds_http(const struct discoverd *, const struct address *seed, struct address *ret,
 		bool *ret_only);
 void seeds_count(const struct discoverd *, struct council_seeds *ret);
 
 /* state.c */
-int state_load(struct discoverd *, struct members *ret, uint64_t *ret_start, struct err *);
-int state_save_start(struct discoverd *, uint64_t start, struct err *);
+int state_load(struct discoverd *, struct members *ret, struct err *);
+/* What another node's identity agreed to, in this store: nobody's. */
+int state_forget_agreements(const struct discoverd *, struct err *);
 void state_save_members(struct discoverd *);	/* soon; logs what fails */
 void state_last_members(struct discoverd *);	/* at once, when nothing else runs any more */
 int state_save_promise(const struct discoverd *, const struct synod_promise *, struct err *);
@@ -199,9 +205,9 @@ int state_load_promise(const struct discoverd *, struct synod_promise *ret, stru
 int standing_load(struct discoverd *, struct err *);	/* and the layout and the promise that go with it */
 void standing_start(struct discoverd *);
 void standing_stop(struct discoverd *);
+void standing_end(struct discoverd *);		/* the last thing that it does, after the good-bye */
 void standing_check(struct discoverd *);	/* does somebody remember more than this node? */
 void standing_heard(struct discoverd *, const struct wire *);	/* the same, after a message */
-void standing_silence(struct discoverd *, const char *why);
 /* From soon on, and after each start, until it is told otherwise; others hear of it when it is on disk. */
 void standing_guest(struct discoverd *, bool guest);
 int64_t standing_offset(const struct discoverd *);
@@ -211,7 +217,7 @@ void settle_start(struct discoverd *);
 void settle_stop(struct discoverd *);
 void settle_step(struct discoverd *);		/* after anything that may change what is to be done */
 void settle_receive(struct discoverd *, const struct wire *, const struct address *from);
-void settle_fetch(struct discoverd *, const struct address *from);
+void settle_fetch(struct discoverd *, uint64_t from, const struct address *);
 void settle_force(struct discoverd *, const struct layout *);
 void settle_synced(struct discoverd *, uint64_t epoch);
 void settle_answer(struct discoverd *, uint64_t from, enum wire_type, const struct wire_synod *);
@@ -221,7 +227,8 @@ const struct layout *settle_layout(const struct discoverd *);
 void adopt_start(struct discoverd *);
 void adopt_stop(struct discoverd *);
 void adopt_layout(struct discoverd *, const struct layout *);	/* unless a newer one is being written, or waits */
-void adopt_tell(struct discoverd *, const struct address *to);	/* the layout that is used */
+/* The layout that is used; id: of the WANT that asked for it, or 0. */
+void adopt_tell(struct discoverd *, uint64_t to, const struct address *, uint64_t id);
 
 /* acceptor.c */
 void acceptor_ask(struct discoverd *, const struct vote *);

@@ -60,7 +60,7 @@ static void send_synod(void *data, uint64_t to, enum wire_type type, const struc
 	const struct address *address;
 
 	if (to == d->standing.self) {
-		struct vote vote = { .own = true, .type = type, .asked = *synod };
+		struct vote vote = { .asker = to, .type = type, .asked = *synod };
 
 		acceptor_ask(d, &vote);
 		return;
@@ -68,7 +68,7 @@ static void send_synod(void *data, uint64_t to, enum wire_type type, const struc
 	address = network_address(d, to);
 	if (address == NULL)
 		return;
-	wire_pack_synod(network_message(d), type, synod);
+	wire_pack_synod(network_message(d, to), type, synod);
 	network_ask(d, address);
 }
 
@@ -116,13 +116,15 @@ static const struct layout *accepted(const struct discoverd *d)
 	return &p->value;
 }
 
-void settle_fetch(struct discoverd *d, const struct address *from)
+void settle_fetch(struct discoverd *d, uint64_t from, const struct address *address)
 {
 	const struct layout *layout = settle_layout(d);
-	struct wire_want want = { .lineage = layout->lineage, .epoch = layout->epoch };
+	struct wire_want want = { .id = random_number(NULL), .lineage = layout->lineage,
+				  .epoch = layout->epoch };
 
-	wire_pack_want(network_message(d), &want);
-	network_ask(d, from);
+	d->settle.wanted = want.id;
+	wire_pack_want(network_message(d, from), &want);
+	network_ask(d, address);
 }
 
 static void act(struct discoverd *d, struct council_step *step)
@@ -137,7 +139,7 @@ static void act(struct discoverd *d, struct council_step *step)
 		break;
 	case COUNCIL_FETCH:
 		if (network_address(d, step->from) != NULL)
-			settle_fetch(d, network_address(d, step->from));
+			settle_fetch(d, step->from, network_address(d, step->from));
 		break;
 	case COUNCIL_PROPOSE:
 		propose(d, step);
@@ -187,10 +189,20 @@ static void due(struct timer *timer)
 
 /* what others say */
 
-static void hear_layout(struct discoverd *d, const struct layout *theirs)
+/*
+ * Of this group's lineage what is newer is right, whoever says it when.  That
+ * another group exists, and is like that, has to be an answer: it may have
+ * been recorded long ago.
+ */
+static void hear_layout(struct discoverd *d, const struct wire *wire, const struct address *from)
 {
+	const struct layout *theirs = &wire->layout;
 	struct settle *s = &d->settle;
 
+	if (theirs->lineage != s->council.layout.lineage && wire->layout_id != s->wanted) {
+		settle_fetch(d, wire->sender.id, from);
+		return;
+	}
 	switch (council_meet(&s->council, theirs)) {
 	case COUNCIL_ADOPT:
 		/* What this group is just agreeing on comes first. */
@@ -210,23 +222,24 @@ static void hear_layout(struct discoverd *d, const struct layout *theirs)
 	}
 }
 
-static void hear_want(struct discoverd *d, const struct wire_want *want, const struct address *from)
+static void hear_want(struct discoverd *d, const struct wire *wire, const struct address *from)
 {
 	const struct layout *layout = settle_layout(d);
+	const struct wire_want *want = &wire->want;
 
 	if (layout->epoch != 0 &&
 	    (want->lineage != layout->lineage || want->epoch < layout->epoch))
-		adopt_tell(d, from);
+		adopt_tell(d, wire->sender.id, from, want->id);
 }
 
 void settle_receive(struct discoverd *d, const struct wire *wire, const struct address *from)
 {
-	struct vote vote = { .own = false, .from = *from, .type = wire->type };
+	struct vote vote = { .asker = wire->sender.id, .from = *from, .type = wire->type };
 
 	if (wire->type == WIRE_WANT) {
-		hear_want(d, &wire->want, from);
+		hear_want(d, wire, from);
 	} else if (wire->type == WIRE_LAYOUT) {
-		hear_layout(d, &wire->layout);
+		hear_layout(d, wire, from);
 	} else if (wire->type == WIRE_CHANGE) {
 		wishes_hear(d, &wire->change);
 	} else if (wire->type == WIRE_PREPARE || wire->type == WIRE_ACCEPT) {

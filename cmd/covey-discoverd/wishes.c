@@ -58,7 +58,7 @@ static void ask_council(struct discoverd *d, const struct layout_numbers *number
 
 		if (!layout->members[i].council || to == NULL)
 			continue;
-		wire_pack_change(network_message(d), &change);
+		wire_pack_change(network_message(d, layout->members[i].id), &change);
 		network_send(d, to);
 	}
 }
@@ -153,7 +153,7 @@ static int refuse(const struct discoverd *d, const struct discover_change *chang
 	if (change->what == CHANGE_JOIN && !d->service->conf->node.home)
 		return err_set(err, ERR_DENIED, "join the layout: this node is a guest by node.home");
 	if (change->what == CHANGE_JOIN && d->standing.silent)
-		return err_set(err, ERR_DENIED, "join the layout: this node forgot something, and must be formatted anew");
+		return err_set(err, ERR_DENIED, "join the layout: this node forgot something: stop it and say covey node renew");
 	return 0;
 }
 

@@ -26,7 +26,7 @@ struct question {
 	struct serve_request *request;	/* NULL: it came by UDP; or nobody waits any more */
 	bool by_http;
 	enum wire_type type;
-	uint64_t lineage;
+	uint64_t asker, lineage;	/* the sender's id, and its layout's */
 	struct wire_check check;
 	struct wire_store store;
 	struct buf text;		/* what their slices point to */
@@ -40,7 +40,7 @@ struct question {
 static void reply_udp(struct versiond *v, const struct address *to, struct str plain)
 {
 	sealed_send(v->socket, to, plain);
-	stats_count(v, false, STATS_SENT, (enum wire_type)plain.s[v->home.sender.len], plain.n);
+	stats_count_sent(v, false, plain);
 }
 
 static void reply(struct versiond *v, const struct address *from, struct serve_request *request,
@@ -74,6 +74,7 @@ static void gone(struct talk_waiting *waiting)
 static void copy_question(struct question *q, const struct wire *wire)
 {
 	q->type = wire->type;
+	q->asker = wire->sender.id;
 	q->lineage = wire->sender.lineage;
 	if (wire->type == WIRE_CHECK) {
 		q->check = wire->check;
@@ -163,13 +164,13 @@ static bool wait_for_writer(struct question *q)
 static void look_again(struct question *q)
 {
 	struct versiond *v = q->versiond;
-	struct wire wire = { .sender = { .lineage = q->lineage }, .type = WIRE_CHECK,
-			     .check = q->check };
+	struct wire wire = { .sender = { .id = q->asker, .lineage = q->lineage },
+			     .type = WIRE_CHECK, .check = q->check };
 
 	if (wait_for_writer(q))
 		return;
 	if (q->type == WIRE_STORE)
-		finish(q, home_stored(&v->home, &q->store, &v->answer));
+		finish(q, home_stored(&v->home, q->asker, &q->store, &v->answer));
 	else
 		finish(q, home_receive(&v->home, &wire, group_clock(v), &v->answer));
 }
@@ -264,6 +265,92 @@ void answer_commit(void *data, uint64_t id, const struct store_ask *ask)
 	versiond_submit(v, v->pool, &own->job);
 }
 
+/* A directory that others are to know: asker.make. */
+struct making {
+	struct job job;
+	struct making *next;		/* of those that are made and not yet at all homes */
+	struct versiond *versiond;
+	uint64_t id;
+	struct buf path;
+	struct commit commit;
+	int result;
+	struct err err;
+};
+
+static void make_work(struct job *job)
+{
+	struct making *making = CONTAINER_OF(job, struct making, job);
+	struct versiond *v = making->versiond;
+
+	making->result = store_commit(v->service->store, &making->commit, &making->err);
+	if (making->result < 0)
+		log_err(LOG_LEVEL_WARNING, &making->err, "make a directory");
+}
+
+static void making_free(struct making *making)
+{
+	buf_clear(&making->path);
+	free(making);
+}
+
+static void make_done(struct job *job)
+{
+	struct making *making = CONTAINER_OF(job, struct making, job);
+	struct versiond *v = making->versiond;
+	const struct record *made = making->result == 0 ? &making->commit.record : NULL;
+
+	making->next = v->making;
+	v->making = making;
+	asker_made(&v->asker, making->id, made, clock_mono_ms());
+	group_stir(v);
+	versiond_returned(v);
+}
+
+void answer_make(void *data, uint64_t id, const struct make_ask *ask)
+{
+	struct versiond *v = data;
+	struct making *making = mem_new(1, sizeof *making);
+
+	making->versiond = v;
+	making->id = id;
+	buf_addstr(&making->path, ask->path);
+	making->commit = (struct commit)COMMIT_INIT;
+	making->commit.path = buf_str(&making->path);
+	making->commit.flags = RECORD_DIRECTORY;
+	making->commit.above = ask->above;
+	making->commit.clock = ask->clock;
+	making->commit.outbox = v->outbox;
+	making->job.key = path_hash(ask->path);
+	making->job.work = make_work;
+	making->job.done = make_done;
+	versiond_submit(v, v->pool, &making->job);
+}
+
+void answer_made_end(void *data, uint64_t id, bool everywhere)
+{
+	struct versiond *v = data;
+	struct making **p = &v->making, *making;
+
+	while ((making = *p) != NULL && making->id != id)
+		p = &making->next;
+	if (making == NULL)
+		return;
+	*p = making->next;
+	if (everywhere)
+		outbox_finish(v->outbox, making->commit.mark);
+	making_free(making);
+}
+
+void answer_stop(struct versiond *v)
+{
+	while (v->making != NULL) {
+		struct making *making = v->making;
+
+		v->making = making->next;
+		making_free(making);
+	}
+}
+
 /* what comes */
 
 static void begin_store(struct versiond *v, const struct wire *wire, const struct address *from,
@@ -282,14 +369,16 @@ static void begin_store(struct versiond *v, const struct wire *wire, const struc
 	versiond_submit(v, v->pool, &q->job);
 }
 
-/* The record came with its content before: nothing is to be put on disk. */
+/* The record is here already, as that of a directory which others have settled, or came with its content. */
 static bool is_kept(struct versiond *v, const struct wire_store *store)
 {
+	bool entry = store->record.flags & RECORD_DIRECTORY;
 	struct home_found found;
 
-	return record_has_content(&store->record) && !look_would_wait(v, store->path) &&
+	return (entry || record_has_content(&store->record)) &&
+	       !look_would_wait(v, store->path) &&
 	       look_up(v, store->path, VERSION_NONE, false, &found) == 0 &&
-	       record_eq(&found.record, &store->record);
+	       record_eq(entry ? &found.entry : &found.record, &store->record);
 }
 
 /* True: a CHECK of a path that is being written; it is answered later. */
@@ -316,14 +405,15 @@ void answer_question(struct versiond *v, const struct wire *wire, const struct a
 		return;
 	case HOME_COMMIT:
 		if (is_kept(v, &wire->store) &&
-		    home_stored(&v->home, &wire->store, &v->answer) == HOME_ANSWER)
+		    home_stored(&v->home, wire->sender.id, &wire->store, &v->answer) ==
+			    HOME_ANSWER)
 			reply(v, from, request, buf_str(&v->answer));
 		else
 			begin_store(v, wire, from, request);
 		return;
 	case HOME_FETCH:
 		group_behind(v, wire->type == WIRE_CHECK ? wire->check.epoch : wire->store.epoch,
-			     &wire->sender.discovery);
+			     wire->sender.id, &wire->sender.discovery);
 		break;
 	case HOME_NOTHING:
 		break;

@@ -20,6 +20,7 @@
 #include "asker.h"
 #include "call.h"
 #include "check.h"
+#include "outbox.h"
 #include "pool.h"
 #include "sealed.h"
 #include "serve.h"
@@ -70,6 +71,8 @@ struct versiond {
 	size_t jobs;			/* in both */
 	size_t syncs;			/* of these, in the latter */
 	struct looks *looks;		/* look.c's memory */
+	struct outbox *outbox;		/* of directories made here; NULL: in no group */
+	struct making *making;		/* of these, which not all homes know yet; answer.c's */
 
 	struct serve *serve;
 	struct timer leave;
@@ -89,7 +92,8 @@ void group_stir(struct versiond *);
 uint64_t group_clock(const struct versiond *);
 /* A packet that was opened; its answers, and what else is for the asker. */
 void group_heard(struct versiond *, const struct wire *);
-void group_behind(struct versiond *, uint64_t epoch, const struct address *discovery);
+void group_behind(struct versiond *, uint64_t epoch, uint64_t node,
+		  const struct address *discovery);
 
 /* look.c */
 struct looks *looks_new(void);		/* free() */
@@ -105,8 +109,11 @@ struct question;
 void answer_question(struct versiond *, const struct wire *, const struct address *from,
 		     struct serve_request *);
 void answer_gone(struct question *);	/* nobody waits any more */
-/* As asker.commit. */
+/* As asker.commit, asker.make and asker.made_end. */
 void answer_commit(void *data, uint64_t id, const struct store_ask *);
+void answer_make(void *data, uint64_t id, const struct make_ask *);
+void answer_made_end(void *data, uint64_t id, bool everywhere);
+void answer_stop(struct versiond *);	/* when nothing runs any more */
 
 /* carry.c */
 struct carrier *carrier_new(struct versiond *);
@@ -143,14 +150,14 @@ int surveys_begin(struct surveys *, uint64_t epoch, uint32_t keep, struct err *)
 int surveys_digests(struct surveys *, unsigned partition, const struct digests **ret,
 		    uint64_t *ret_sum, struct err *);
 /* Append EXCHANGE_RECORDS_ARE. */
-int surveys_rows(struct surveys *, uint64_t id, const struct exchange_ask *, struct buf *,
-		 struct err *);
+int surveys_rows(struct surveys *, const struct exchange_ask *, struct buf *, struct err *);
 
 /* sync.c */
 int sync_request(struct versiond *, struct serve_request *, struct str body, struct err *);
 
 /* stats.c */
 void stats_count(struct versiond *, bool http, int direction, enum wire_type, size_t bytes);
+void stats_count_sent(struct versiond *, bool http, struct str plain);
 void stats_print(const struct versiond *, struct buf *);
 
 #endif

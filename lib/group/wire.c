@@ -1,8 +1,9 @@
 /* wire - what nodes say to each other by UDP, before it is sealed */
 #include "wire.h"
 
-enum record_bit { RECORD_HAS_CONTENT = 1, RECORD_HAS_DIRECTORY = 2, RECORD_IS_KNOWN = 4 };
-enum stored_bit { STORED_OTHER = 1, STORED_KNOWN = 2 };
+#include <endian.h>
+
+enum record_bit { RECORD_HAS_CONTENT = 1 };
 
 void pack_record(struct buf *buf, const struct record *record)
 {
@@ -54,6 +55,19 @@ void wire_pack_sender(struct buf *buf, uint64_t group, const struct member *send
 	member_pack(buf, sender);
 }
 
+void wire_pack_to(struct buf *buf, uint64_t receiver, enum wire_role role)
+{
+	pack_u64(buf, receiver);
+	pack_u8(buf, (uint8_t)role);
+}
+
+void wire_set_receiver(struct buf *buf, size_t sender_bytes, uint64_t receiver)
+{
+	uint64_t big = htobe64(receiver);
+
+	memcpy(buf->data + sender_bytes, &big, sizeof big);
+}
+
 void wire_pack_check(struct buf *buf, const struct wire_check *check)
 {
 	pack_u8(buf, WIRE_CHECK);
@@ -71,11 +85,11 @@ void wire_pack_record(struct buf *buf, const struct wire_record *record)
 	pack_u64(buf, record->id);
 	pack_u64(buf, record->epoch);
 	pack_u64(buf, record->clock);
-	pack_u8(buf, (uint8_t)((record->content ? RECORD_HAS_CONTENT : 0) |
-			       (record->directory ? RECORD_HAS_DIRECTORY : 0) |
-			       (record->known ? RECORD_IS_KNOWN : 0)));
+	pack_u8(buf, record->content ? RECORD_HAS_CONTENT : 0);
 	pack_record(buf, &record->record);
 	pack_str(buf, record->type);
+	pack_record(buf, &record->entry);
+	pack_version(buf, record->gate);
 }
 
 void wire_pack_store(struct buf *buf, const struct wire_store *store)
@@ -93,9 +107,8 @@ void wire_pack_stored(struct buf *buf, const struct wire_stored *stored)
 	pack_u8(buf, WIRE_STORED);
 	pack_u64(buf, stored->id);
 	pack_u64(buf, stored->epoch);
-	pack_u8(buf, (uint8_t)((stored->other ? STORED_OTHER : 0) |
-			       (stored->known ? STORED_KNOWN : 0)));
 	pack_version(buf, stored->newest);
+	pack_version(buf, stored->gate);
 }
 
 void wire_pack_stale(struct buf *buf, const struct wire_stale *stale)
@@ -108,13 +121,15 @@ void wire_pack_stale(struct buf *buf, const struct wire_stale *stale)
 void wire_pack_want(struct buf *buf, const struct wire_want *want)
 {
 	pack_u8(buf, WIRE_WANT);
+	pack_u64(buf, want->id);
 	pack_u64(buf, want->lineage);
 	pack_u64(buf, want->epoch);
 }
 
-void wire_pack_layout(struct buf *buf, const struct layout *layout)
+void wire_pack_layout(struct buf *buf, uint64_t id, const struct layout *layout)
 {
 	pack_u8(buf, WIRE_LAYOUT);
+	pack_u64(buf, id);
 	layout_pack(buf, layout);
 }
 
@@ -163,13 +178,14 @@ void wire_pack_change(struct buf *buf, const struct wire_change *change)
 	pack_u32(buf, change->numbers.keep_days);
 }
 
-void wire_pack_gossip(struct buf *buf, bool answer, uint64_t clock,
+void wire_pack_gossip(struct buf *buf, bool answer, uint64_t id, uint64_t clock,
 		      const struct member *const *members, size_t *count)
 {
 	size_t packed = 0, count_at;
 
 	pack_u8(buf, WIRE_GOSSIP);
 	pack_u8(buf, answer);
+	pack_u64(buf, id);
 	pack_u64(buf, clock);
 	count_at = buf->len;
 	pack_u8(buf, 0);
@@ -192,6 +208,7 @@ static void unpack_gossip(struct unpack *in, struct wire_gossip *ret)
 	uint8_t answer = unpack_u8(in);
 
 	ret->answer = answer == 1;
+	ret->id = unpack_u64(in);
 	ret->clock = unpack_u64(in);
 	ret->count = unpack_u8(in);
 	if (answer > 1 || ret->count > WIRE_MEMBERS_MAX)
@@ -204,7 +221,7 @@ static struct str unpack_path(struct unpack *in)
 {
 	struct str path = unpack_str(in, PATH_BYTES);
 
-	if (!in->failed && path_check(path, NULL) < 0)
+	if (!in->failed && path_check_record(path, NULL) < 0)
 		in->failed = true;
 	return path;
 }
@@ -224,6 +241,16 @@ static void unpack_check(struct unpack *in, struct wire_check *ret)
 		in->failed = true;
 }
 
+struct record unpack_entry(struct unpack *in)
+{
+	struct record entry = { .version = VERSION_NONE };
+
+	unpack_record(in, &entry);
+	if (!version_is_none(entry.version) && !(entry.flags & RECORD_DIRECTORY))
+		in->failed = true;
+	return entry;
+}
+
 static void unpack_answer(struct unpack *in, struct wire_record *ret)
 {
 	uint8_t flags;
@@ -233,12 +260,11 @@ static void unpack_answer(struct unpack *in, struct wire_record *ret)
 	ret->clock = unpack_u64(in);
 	flags = unpack_u8(in);
 	ret->content = flags & RECORD_HAS_CONTENT;
-	ret->directory = flags & RECORD_HAS_DIRECTORY;
-	ret->known = flags & RECORD_IS_KNOWN;
 	unpack_record(in, &ret->record);
 	ret->type = unpack_str(in, RECORD_TYPE_MAX);
-	if (flags > (RECORD_HAS_CONTENT | RECORD_HAS_DIRECTORY | RECORD_IS_KNOWN) ||
-	    record_check_type(ret->type, NULL) < 0)
+	ret->entry = unpack_entry(in);
+	ret->gate = unpack_version(in);
+	if (flags > RECORD_HAS_CONTENT || record_check_type(ret->type, NULL) < 0)
 		in->failed = true;
 }
 
@@ -257,16 +283,10 @@ static void unpack_store(struct unpack *in, struct wire_store *ret)
 
 static void unpack_stored(struct unpack *in, struct wire_stored *ret)
 {
-	uint8_t flags;
-
 	ret->id = unpack_u64(in);
 	ret->epoch = unpack_u64(in);
-	flags = unpack_u8(in);
-	ret->other = flags & STORED_OTHER;
-	ret->known = flags & STORED_KNOWN;
 	ret->newest = unpack_version(in);
-	if (flags > (STORED_OTHER | STORED_KNOWN))
-		in->failed = true;
+	ret->gate = unpack_version(in);
 }
 
 static void unpack_stale(struct unpack *in, struct wire_stale *ret)
@@ -277,6 +297,7 @@ static void unpack_stale(struct unpack *in, struct wire_stale *ret)
 
 static void unpack_want(struct unpack *in, struct wire_want *ret)
 {
+	ret->id = unpack_u64(in);
 	ret->lineage = unpack_u64(in);
 	ret->epoch = unpack_u64(in);
 }
@@ -330,6 +351,7 @@ static void unpack_message(struct unpack *in, enum wire_type type, struct wire *
 		unpack_want(in, &ret->want);
 		break;
 	case WIRE_LAYOUT:
+		ret->layout_id = unpack_u64(in);
 		layout_unpack(in, &ret->layout);
 		break;
 	case WIRE_PREPARE:
@@ -348,6 +370,18 @@ static void unpack_message(struct unpack *in, enum wire_type type, struct wire *
 	}
 }
 
+static enum wire_role role_of(enum wire_type type)
+{
+	return type >= WIRE_CHECK && type <= WIRE_STALE ? WIRE_VERSIONS : WIRE_DISCOVERY;
+}
+
+bool wire_is_for(const struct wire *wire, uint64_t self, enum wire_role role)
+{
+	if (wire->type == WIRE_OTHER)
+		return true;		/* nothing but its sender is known */
+	return wire->role == role && (wire->receiver == self || wire->receiver == 0);
+}
+
 int wire_unpack(struct str plain, uint8_t protocol, uint64_t group, struct wire *ret)
 {
 	struct unpack in = unpack_of(plain);
@@ -361,12 +395,14 @@ int wire_unpack(struct str plain, uint8_t protocol, uint64_t group, struct wire 
 		ret->type = WIRE_OTHER;
 		return 0;
 	}
+	ret->receiver = unpack_u64(&in);
+	ret->role = (enum wire_role)unpack_u8(&in);
 	type = unpack_u8(&in);
-	if (of != group)
-		return -1;
-	if (type > WIRE_CHANGE)
+	if (of != group || type > WIRE_CHANGE)
 		return -1;
 	ret->type = (enum wire_type)type;
+	if (ret->role != role_of(ret->type) || (ret->receiver == 0 && ret->type != WIRE_GOSSIP))
+		return -1;
 	unpack_message(&in, ret->type, ret);
 	return unpack_end(&in);
 }

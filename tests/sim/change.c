@@ -288,9 +288,6 @@ static bool is_asked(const struct packet *packet, int path)
 		memcpy(&partition, packet->bytes + at, sizeof partition);
 		if (partition == path_partition(sim_paths[path]))
 			return true;
-		/* a directory's record is known to its own homes, too */
-		if (path == PATHS - 1 && partition == path_partition_of_directory(sim_paths[path]))
-			return true;
 	}
 	return false;
 }

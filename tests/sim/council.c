@@ -47,11 +47,15 @@ static void send_packet(struct machine *machine, int to, struct buf *packet)
 	buf_clear(packet);
 }
 
-static struct buf begin(struct machine *machine)
+/* Whoever is there now. */
+static struct buf begin(struct machine *machine, int to)
 {
 	struct buf packet = BUF_INIT;
 
 	wire_pack_sender(&packet, GROUP, &of(machine)->gossip.view.self);
+	wire_pack_to(&packet, to >= 0 && sim.machines[to].disk.id != 0 ? sim.machines[to].disk.id
+								       : UINT64_MAX,
+		     WIRE_DISCOVERY);
 	return packet;
 }
 
@@ -64,9 +68,9 @@ static void send_gossip(void *data, const struct address *to, struct str plain)
 
 static void tell_layout(struct machine *machine, int to)
 {
-	struct buf packet = begin(machine);
+	struct buf packet = begin(machine, to);
 
-	wire_pack_layout(&packet, &of(machine)->council.layout);
+	wire_pack_layout(&packet, 0, &of(machine)->council.layout);
 	send_packet(machine, to, &packet);
 }
 
@@ -74,7 +78,7 @@ void council_want(struct machine *machine, int from)
 {
 	const struct layout *layout = &of(machine)->council.layout;
 	struct wire_want want = { .lineage = layout->lineage, .epoch = layout->epoch };
-	struct buf packet = begin(machine);
+	struct buf packet = begin(machine, from);
 
 	wire_pack_want(&packet, &want);
 	send_packet(machine, from, &packet);
@@ -132,7 +136,7 @@ static void voted(struct event *event)
 		proposed(machine);
 		return;
 	}
-	packet = begin(machine);
+	packet = begin(machine, vote->to);
 	wire_pack_synod(&packet, vote->type, &vote->answer);
 	send_packet(machine, vote->to, &packet);
 }
@@ -188,7 +192,7 @@ static void send_synod(void *data, uint64_t to, enum wire_type type, const struc
 		hear_question(machine, machine->index, type, synod);
 		return;
 	}
-	packet = begin(machine);
+	packet = begin(machine, index_of(to));
 	wire_pack_synod(&packet, type, synod);
 	send_packet(machine, index_of(to), &packet);
 }

@@ -73,11 +73,12 @@ static uint64_t ask_wall(void *data)
 	return wall_of(data);
 }
 
-static void ask_behind(void *data, uint64_t epoch, const struct address *discovery)
+static void ask_behind(void *data, uint64_t epoch, uint64_t node, const struct address *discovery)
 {
 	struct machine *machine = data;
 
 	(void)epoch;
+	(void)node;
 	change_want(machine, port_of(discovery));
 }
 
@@ -100,14 +101,20 @@ static void ask_commit(void *data, uint64_t id, const struct store_ask *ask)
 
 /* what is answered */
 
-static void judge_record(const struct machine *machine, const struct wire *wire)
+static bool has(const struct machine *machine, const struct record *record)
 {
-	const struct record *record = &wire->record.record;
 	bool here = version_is_none(record->version);
 
 	for (size_t i = 0; i < machine->disk.kept_count && !here; i++)
 		here = record_eq(&machine->disk.kept[i].record, record);
-	MUST("3 (durable before the answer)", here);
+	return here;
+}
+
+static void judge_record(const struct machine *machine, const struct wire *wire)
+{
+	const struct record *record = &wire->record.record;
+	MUST("3 (durable before the answer)", has(machine, record));
+	MUST("3 (durable before the answer)", has(machine, &wire->record.entry));
 	MUST("4", wire->record.epoch == 0 || wire->record.epoch == machine->disk.layout.epoch);
 }
 
@@ -148,18 +155,20 @@ static void home_committed(struct writing *writing)
 
 	writing->question.path = sim_paths[writing->path];
 	if (!machine->cannot_tell &&
-	    home_stored(&machine->home, &writing->question, &packet) == HOME_ANSWER)
+	    home_stored(&machine->home, writing->asker, &writing->question, &packet) == HOME_ANSWER)
 		answer(machine, writing->from, &packet);
 	buf_clear(&packet);
 }
 
-static void begin_commit(struct machine *machine, const struct wire_store *store, int from)
+static void begin_commit(struct machine *machine, const struct wire *wire, int from)
 {
+	const struct wire_store *store = &wire->store;
 	struct writing *writing = new_writing(path_index(store->path), &store->record, false);
 
 	writing->question = *store;
 	writing->question.type = STR("");
 	writing->from = from;
+	writing->asker = wire->sender.id;
 	writing->done = home_committed;
 	disk_write(machine, writing);
 }
@@ -178,6 +187,8 @@ static void receive_wire(struct machine *machine, const struct packet *packet)
 		fail("a packet of ours is refused");
 		return;
 	}
+	if (!wire_is_for(&wire, machine->disk.id, wire.role))
+		return;
 	if (is_about_layouts(wire.type)) {
 		council_receive(machine, &wire, packet->from);
 		machine_arm(machine);
@@ -195,7 +206,7 @@ static void receive_wire(struct machine *machine, const struct packet *packet)
 		change_want(machine, packet->from);
 		break;
 	case HOME_COMMIT:
-		begin_commit(machine, &wire.store, packet->from);
+		begin_commit(machine, &wire, packet->from);
 		break;
 	}
 	buf_clear(&reply);
@@ -245,6 +256,8 @@ static void begin_home(struct machine *machine)
 	asker_init(&machine->asker, &machine->home, 250, 1000);
 	machine->asker.send = ask_send;
 	machine->asker.commit = ask_commit;
+	machine->asker.make = client_make;
+	machine->asker.made_end = client_made_end;
 	machine->asker.behind = ask_behind;
 	machine->asker.random = ask_random;
 	machine->asker.wall = ask_wall;

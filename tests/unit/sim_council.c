@@ -182,10 +182,11 @@ static void send_plain(void *data, const struct address *to, struct str plain)
 		post(index_of(node), port_of(to), plain);
 }
 
-static struct buf *message(struct node *node)
+static struct buf *message(struct node *node, int to)
 {
 	buf_reset(&node->packet);
 	wire_pack_sender(&node->packet, 7, &node->gossip.view.self);
+	wire_pack_to(&node->packet, sim.nodes[to].id, WIRE_DISCOVERY);
 	return &node->packet;
 }
 
@@ -206,7 +207,7 @@ static int port_of_id(const struct node *node, uint64_t id)
 
 static void tell_layout(struct node *node, int to)
 {
-	wire_pack_layout(message(node), &node->council.layout);
+	wire_pack_layout(message(node, to), 0, &node->council.layout);
 	send_to(node, to);
 }
 
@@ -215,7 +216,7 @@ static void want(struct node *node, int from)
 	struct wire_want w = { .lineage = node->council.layout.lineage,
 			       .epoch = node->council.layout.epoch };
 
-	wire_pack_want(message(node), &w);
+	wire_pack_want(message(node, from), &w);
 	send_to(node, from);
 }
 
@@ -309,7 +310,7 @@ static void answer_vote(struct node *node)
 		proposed(node);
 		return;
 	}
-	wire_pack_synod(message(node), node->answer_type, &node->answer);
+	wire_pack_synod(message(node, node->answer_to), node->answer_type, &node->answer);
 	send_to(node, node->answer_to);
 }
 
@@ -321,7 +322,7 @@ static void send_synod(void *data, uint64_t to, enum wire_type type, const struc
 	if (port == index_of(node)) {
 		vote(node, port, type, synod);
 	} else if (port >= 0) {
-		wire_pack_synod(message(node), type, synod);
+		wire_pack_synod(message(node, port), type, synod);
 		send_to(node, port);
 	}
 }
@@ -454,6 +455,8 @@ static void deliver(const struct packet *p)
 	if (!node->alive || (sim.split && sim.nodes[p->from].side != node->side))
 		return;
 	CHECK(wire_unpack((struct str){ p->bytes, p->n }, MEMBER_PROTOCOL, 7, &wire) == 0);
+	if (!wire_is_for(&wire, node->id, WIRE_DISCOVERY))
+		return;
 	node->answered |= UINT64_C(1) << p->from;
 	gossip_receive(&node->gossip, &wire, &source, sim.now);
 	hear(node, &wire, p->from);

@@ -38,15 +38,28 @@ static void test_gossip(void)
 
 	for (size_t i = 0; i < count; i++) {
 		others[i] = member_of(100 + i);
+		others[i].start = 5;
+		others[i].nonce = 1 + i;
+		others[i].spoke = (struct start){ 4, 40 + i };
+		others[i].before = i == 0 ? (struct start){ 0, 0 } : (struct start){ 2, 0 };
 		list[i] = &others[i];
 	}
 	wire_pack_sender(&packet, 7, &sender);
-	wire_pack_gossip(&packet, true, 5, list, &count);
+	wire_pack_to(&packet, 0, WIRE_DISCOVERY);
+	wire_pack_gossip(&packet, true, 77, 5, list, &count);
 	CHECK(count >= 3 && count < WIRE_MEMBERS_MAX);	/* the longest: not all fit */
 	CHECK(packet.len <= WIRE_PLAIN_BYTES);
 	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == 0);
-	CHECK(wire.type == WIRE_GOSSIP && wire.gossip.answer && wire.gossip.count == count);
+	CHECK(wire.type == WIRE_GOSSIP && wire.gossip.answer && wire.gossip.id == 77 &&
+	      wire.gossip.count == count);
 	CHECK(wire.sender.id == 1 && wire.gossip.members[count - 1].id == 100 + count - 1);
+	CHECK(wire.sender.nonce == 0 && wire.sender.spoke.count == 0);
+	for (size_t i = 0; i < count; i++) {
+		const struct member *m = &wire.gossip.members[i];
+
+		CHECK(m->nonce == others[i].nonce && start_eq(m->spoke, others[i].spoke) &&
+		      start_eq(m->before, others[i].before));
+	}
 	refuse_spoiled(&packet);
 	buf_clear(&packet);
 }
@@ -63,6 +76,7 @@ static void test_check(void)
 		path[i] = i % 200 == 199 ? '/' : 'x';
 	check.path = (struct str){ path, sizeof path };
 	wire_pack_sender(&packet, 7, &sender);
+	wire_pack_to(&packet, 4, WIRE_VERSIONS);
 	wire_pack_check(&packet, &check);
 	CHECK(packet.len <= WIRE_PLAIN_BYTES);
 	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == 0);
@@ -70,12 +84,15 @@ static void test_check(void)
 	CHECK(version_cmp(wire.check.version, check.version) == 0);
 	CHECK(str_eq(wire.check.path, check.path));
 	refuse_spoiled(&packet);
-	/* Another protocol version is read as far as its sender, whatever follows. */
-	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL - 1, 7, &wire) == 0);
-	CHECK(wire.type == WIRE_OTHER && wire.sender.id == 1);
+	/* Another version is read as far as its sender, whatever follows. */
+	for (int other = -1; other <= 1; other += 2) {
+		CHECK(wire_unpack(buf_str(&packet), (uint8_t)(MEMBER_PROTOCOL + other), 7, &wire) == 0);
+		CHECK(wire.type == WIRE_OTHER && wire.sender.id == 1);
+	}
 	buf_reset(&packet);
 	check.path = STR("a/../b");
 	wire_pack_sender(&packet, 7, &sender);
+	wire_pack_to(&packet, 4, WIRE_VERSIONS);
 	wire_pack_check(&packet, &check);
 	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == -1);
 	buf_clear(&packet);
@@ -93,20 +110,67 @@ static void test_record(void)
 	memset(type, 't', sizeof type);
 	record.type = (struct str){ type, sizeof type };
 	wire_pack_sender(&packet, 7, &sender);
+	wire_pack_to(&packet, 4, WIRE_VERSIONS);
 	wire_pack_record(&packet, &record);
 	CHECK(packet.len <= WIRE_PLAIN_BYTES);
 	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == 0);
 	CHECK(wire.type == WIRE_RECORD && wire.record.id == 99 && wire.record.content &&
-	      !wire.record.directory && record_eq(&wire.record.record, &record.record) &&
+	      version_is_none(wire.record.entry.version) &&
+	      version_is_none(wire.record.gate) && record_eq(&wire.record.record, &record.record) &&
 	      str_eq(wire.record.type, record.type));
 	refuse_spoiled(&packet);
 	buf_reset(&packet);
 	record.record.version = VERSION_NONE;
-	record.directory = true;
+	record.entry = (struct record){ .version = { 5, 6, 0 }, .flags = RECORD_DIRECTORY };
+	record.gate = (struct version){ 7, 8, 0 };
 	wire_pack_sender(&packet, 7, &sender);
+	wire_pack_to(&packet, 4, WIRE_VERSIONS);
 	wire_pack_record(&packet, &record);
 	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == 0);
-	CHECK(version_is_none(wire.record.record.version) && wire.record.directory);
+	CHECK(version_is_none(wire.record.record.version) &&
+	      record_eq(&wire.record.entry, &record.entry) &&
+	      version_cmp(wire.record.gate, record.gate) == 0);
+	buf_reset(&packet);
+	record.entry.flags = 0;		/* that is no directory's */
+	wire_pack_sender(&packet, 7, &sender);
+	wire_pack_to(&packet, 4, WIRE_VERSIONS);
+	wire_pack_record(&packet, &record);
+	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) < 0);
+	buf_clear(&packet);
+}
+
+/* Whom a message is for: a receiver and a role, or, of gossip alone, whoever reads it. */
+static void test_receiver(void)
+{
+	struct member sender = member_of(1);
+	struct wire_want want = { .id = 5, .lineage = 6, .epoch = 7 };
+	struct wire_check check = { .id = 99, .path = STR("a") };
+	size_t count = 0, sender_bytes;
+	struct buf packet = BUF_INIT;
+	struct wire wire;
+
+	wire_pack_sender(&packet, 7, &sender);
+	sender_bytes = packet.len;
+	wire_pack_to(&packet, 4, WIRE_DISCOVERY);
+	CHECK(packet.len == sender_bytes + WIRE_TO_BYTES);
+	wire_pack_want(&packet, &want);
+	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == 0 && wire.want.id == 5);
+	CHECK(wire.receiver == 4 && wire_is_for(&wire, 4, WIRE_DISCOVERY));
+	CHECK(!wire_is_for(&wire, 5, WIRE_DISCOVERY) && !wire_is_for(&wire, 4, WIRE_VERSIONS));
+	wire_set_receiver(&packet, sender_bytes, 5);
+	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == 0 &&
+	      wire_is_for(&wire, 5, WIRE_DISCOVERY));
+	wire_set_receiver(&packet, sender_bytes, 0);
+	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == -1);
+	packet.len = sender_bytes;
+	wire_pack_to(&packet, 4, WIRE_DISCOVERY);	/* a question about versions */
+	wire_pack_check(&packet, &check);
+	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == -1);
+	packet.len = sender_bytes;
+	wire_pack_to(&packet, 0, WIRE_DISCOVERY);
+	wire_pack_gossip(&packet, false, 1, 2, NULL, &count);
+	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == 0 &&
+	      wire_is_for(&wire, 4, WIRE_DISCOVERY));
 	buf_clear(&packet);
 }
 
@@ -115,5 +179,6 @@ int main(void)
 	test_gossip();
 	test_check();
 	test_record();
+	test_receiver();
 	return UNIT_RESULT();
 }
