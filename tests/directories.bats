@@ -145,7 +145,7 @@ come_and_go() {
 	[ "$(code -T f "${URLS[1]}/late/first")" = 201 ]
 	homes=$(talk 1 nodes late/d | jq -r 'select(.roles % 2 == 1) | .name' | tr -d node)
 	for i in $homes; do kill -STOP "$(role_pid "$i" covey-versiond)"; done
-	for i in $homes; do codes+=$(code -T f "${URLS[$i]}/late/d/x$i"); done
+	for i in $homes; do codes+=$(code -H 'Prefer: respond-async' -T f "${URLS[$i]}/late/d/x$i"); done
 	[ "$codes" = 202202202 ]
 	for i in $homes; do kill -CONT "$(role_pid "$i" covey-versiond)"; done
 	wait_until 15 lists late/ d/ first

@@ -3,6 +3,7 @@
 
 #include "answer.h"
 #include "conn.h"
+#include "group.h"
 #include "reply.h"
 
 void service_answer(struct conn *c, int status, const char *type, struct str body)
@@ -18,17 +19,34 @@ static void healthz(struct conn *c)
 	service_answer(c, 200, "text/plain; charset=utf-8", STR("alive\n"));
 }
 
+/* silence: why it answers as no home yet, or NULL. */
+static void say_ready(struct conn *c, const char *silence)
+{
+	struct buf text = BUF_INIT;
+
+	if (silence != NULL)
+		buf_addf(&text, "ready; silent yet: %s\n", silence);
+	else
+		buf_adds(&text, "ready\n");
+	service_answer(c, 200, "text/plain; charset=utf-8", buf_str(&text));
+	buf_clear(&text);
+}
+
 static void readyz(struct conn *c)
 {
 	struct httpd *h = c->worker->httpd;
+	bool for_good = false;
+	const char *silence = h->group != NULL ? group_silence(h->group, &for_good) : NULL;
 	struct err err;
 
 	if (atomic_load(&h->draining))
 		answer_error(c, 503, "this node is stopping");
 	else if (store_writable(h->store, &err) < 0)
 		answer_error(c, 503, "%s", err.text);
+	else if (for_good)
+		answer_error(c, 503, "this node is silent: %s", silence);
 	else
-		service_answer(c, 200, "text/plain; charset=utf-8", STR("ready\n"));
+		say_ready(c, silence);
 }
 
 void service_page(struct conn *c)

@@ -2,9 +2,9 @@
  * settle - what was committed here, until its homes and keepers have it
  *
  * At once its content goes to the keepers (PUSH), its record to the homes
- * (STORE); covey-versiond settles the directories above it.  STORE comes second where the keepers are homes enough:
- * what they were given they need not learn of.  Whoever waits is told of each
- * change, and when he leaves it goes on for a moment: when every home and
+ * (STORE), and covey-versiond settles the directories above it.  STORE comes
+ * second where the keepers are homes enough: what they were given they need
+ * not learn of.  Whoever waits is told of each change, and when he leaves it goes on for a moment: when every home and
  * keeper has it, the entry in the outbox is done; else covey-syncd is told
  * that there is something in it.
  *

@@ -15,7 +15,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define FORMAT 1
+#define FORMAT 2
+#define FORMAT_LEAST 1			/* that is opened: what it holds is read as it is */
 #define RESERVE_NAME "reserve"
 #define RESERVE_BYTES (UINT64_C(4) << 20)		/* some hundred tombstones */
 
@@ -193,7 +194,7 @@ static int probe_times(int fd)
 
 static int probe_symlink(struct store *store, const char *name)
 {
-	char text[RECORD_TYPE_MAX + 160], back[sizeof text + 1];
+	char text[RECORD_TYPE_MAX + 200], back[sizeof text + 1];
 
 	memset(text, 'x', sizeof text - 1);	/* as long as a pointer's */
 	text[sizeof text - 1] = '\0';
@@ -209,7 +210,7 @@ static int probe_symlink(struct store *store, const char *name)
 /* All that covey needs of a file system, tried on it. */
 static int probe(struct store *store, struct err *err)
 {
-	static const char bytes[RECORD_BYTES];
+	static const char bytes[RECORD_BYTES_MAX];
 	char name[40];
 	int fd, status = 0;
 
@@ -265,6 +266,19 @@ static int write_identity(const char *file, uint64_t node, struct err *err)
 	return status;
 }
 
+/* Before anything is written that a release of the older format could not read. */
+static int mark_format(struct store *store, const char *file, uint64_t node, struct err *err)
+{
+	struct err why = ERR_INIT;
+	int status = write_identity(file, node, &why);
+
+	if (status < 0 && why.kind == ERR_FULL && disk_release_reserve(store))
+		status = write_identity(file, node, &why);
+	if (status < 0)
+		*err = why;
+	return status < 0 ? err_context(err, "mark %s as of format %d", store->path, FORMAT) : 0;
+}
+
 /* Read node.ini, or write it: with that, the store is formatted. */
 static int identify(struct store *store, struct err *err)
 {
@@ -279,16 +293,42 @@ static int identify(struct store *store, struct err *err)
 		identity = (struct identity){ .node = draw(), .format = FORMAT };
 		status = write_identity(file.data, identity.node, &why);
 	}
-	if (status == 0 && identity.format != FORMAT)
-		status = err_set(&why, ERR_UNSUPPORTED, "open %s: format %" PRIu64 ", not %d",
-				 store->path, identity.format, FORMAT);
+	if (status == 0 && (identity.format < FORMAT_LEAST || identity.format > FORMAT))
+		status = err_set(&why, ERR_UNSUPPORTED,
+				 "open %s: its format is %" PRIu64 ", this release knows %d to %d",
+				 store->path, identity.format, FORMAT_LEAST, FORMAT);
 	if (status == 0 && identity.node == 0)
 		status = err_set(&why, ERR_CORRUPT, "open %s: no node id", file.data);
+	if (status == 0 && identity.format < FORMAT)
+		status = mark_format(store, file.data, identity.node, &why);
 	store->node = identity.node;
 	if (status < 0 && err != NULL)
 		*err = why;
 	buf_clear(&file);
 	return status;
+}
+
+int disk_identify_anew(struct store *store, struct err *err)
+{
+	struct buf file = BUF_INIT;
+	uint64_t node = draw();
+	int status;
+
+	buf_addf(&file, "%s/node.ini", store->path);
+	status = write_identity(file.data, node, err);
+	buf_clear(&file);
+	if (status == 0)
+		store->node = node;
+	return status;
+}
+
+/* Whoever renews the store waits for nobody: it is told that others have it open. */
+static int hold_identity(struct store *store, struct err *err)
+{
+	store->identity = openat(store->dir, "node.ini", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (store->identity < 0 || flock(store->identity, LOCK_SH) < 0)
+		return err_sys(err, "lock %s/node.ini", store->path);
+	return 0;
 }
 
 /* What root makes in another user's store, that user's roles could not read. */
@@ -318,7 +358,7 @@ static int prepare(struct store *store, struct err *err)
 		return -1;
 	close(state);
 	if (disk_sweep(store, err) < 0 || probe(store, err) < 0 || identify(store, err) < 0 ||
-	    counters_open(store, err) < 0)
+	    hold_identity(store, err) < 0 || counters_open(store, err) < 0)
 		return -1;
 	disk_fill_reserve(store);
 	return disk_sync(store, store->dir, "store", err);
@@ -349,6 +389,7 @@ int store_open(struct store **ret, const struct store_options *options, struct e
 	struct buf run = BUF_INIT;
 
 	store->dir = store->tree = store->history = store->tmp = store->outbox = -1;
+	store->identity = -1;
 	store->min_free = options->min_free;
 	store->path = mem_copy(options->path, strlen(options->path));
 	if (options->run != NULL)
@@ -379,6 +420,7 @@ void store_close(struct store *store)
 	close_if_open(store->history);
 	close_if_open(store->tmp);
 	close_if_open(store->outbox);
+	close_if_open(store->identity);
 	counters_close(store);
 	free(store->path);
 	free(store->run_path);

@@ -11,6 +11,7 @@
 
 struct store {
 	int dir, tree, history, tmp, outbox;	/* directories; owned */
+	int identity;				/* node.ini, with a shared lock as long as it is open */
 	struct counters *counters;	/* owned; shared with other processes */
 	char *path, *run_path;			/* owned */
 	uint64_t node;
@@ -34,6 +35,8 @@ int disk_lock(struct store *, struct lock *, struct str path, struct err *);
 int disk_lock_slot(struct store *, struct lock *, unsigned slot, struct err *);
 /* Somebody holds it, who has not died. */
 bool disk_is_locked(struct store *, struct str path);
+/* Write a new id, for this process too. */
+int disk_identify_anew(struct store *, struct err *);
 /* Give the ballast's space to whoever deletes; true when there was some. */
 bool disk_release_reserve(struct store *);
 void disk_fill_reserve(struct store *);
@@ -88,7 +91,7 @@ const char *segment_name(char to[SEGMENT_NAME], uint64_t id);
 int segment_of_name(const char *name, uint64_t *ret);
 int segment_open(struct store *, uint64_t id);	/* -1 with errno */
 struct flock segment_lock(short type);		/* what its writer holds */
-size_t segment_entry_bytes(struct str path);
+size_t segment_entry_bytes(struct str path, struct version);
 void segment_format_head(struct buf *, uint64_t id);
 void segment_format(struct buf *, uint64_t id, uint32_t offset, struct str path, struct version);
 bool segment_parse_head(struct str segment, uint64_t *ret_id);

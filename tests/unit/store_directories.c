@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #define THEN (UINT64_C(1700000000) * 1000000000)
 #define LATER (UINT64_C(7000000000) * 1000000000)
@@ -183,6 +184,76 @@ static int find(void *data, const struct survey_path *path)
 	return 0;
 }
 
+/* An entry's live record that was ended is none of the file's, even while its directory stays. */
+static void ended(void)
+{
+	struct survey_directory directory = { .partition = 0 };
+	struct buf text = BUF_INIT;
+	char name[] = "e";
+
+	directory.path = name;
+	CHECK(merge("e/d", THEN, RECORD_DIRECTORY) == ERR_NONE && merge("e/d/f", THEN, 0) == ERR_NONE);
+	CHECK(merge("e/d", THEN + 1, RECORD_DELETED | RECORD_DIRECTORY) == ERR_NONE);
+	CHECK(is_in_tree("e/d", S_IFDIR) && stands("e/d", STANDS_NOTHING) && versions("e/d") == 2);
+	CHECK(survey(store, &directory, 1, 9, find, &text, &why) == 0);
+	CHECK(strcmp(text.data, "e/d:1 ") == 0);
+	buf_clear(&text);
+}
+
+/* Two at once in a group of one: what happens between a step of the one and the next. */
+
+static void (*meanwhile)(void);
+
+static void interrupt(void)
+{
+	void (*what)(void) = meanwhile;
+
+	meanwhile = NULL;
+	if (what != NULL)
+		what();
+}
+
+/* Over the C library's: before the end of an entry is marked. */
+int symlinkat(const char *text, int dir, const char *name)
+{
+	interrupt();
+	return (int)syscall(SYS_symlinkat, text, dir, name);
+}
+
+static int interrupted(const struct commit *c, const struct store_entry *now, struct err *err)
+{
+	(void)c, (void)now, (void)err;
+	interrupt();
+	return 0;
+}
+
+static void remove_it(void)
+{
+	CHECK(with_flags("a/d", RECORD_DELETED | RECORD_DIRECTORY) == ERR_NONE);
+	CHECK(stands("a/d", STANDS_NOTHING) && is_in_tree("a/d", S_IFDIR));
+}
+
+static void write_into_it(void)
+{
+	CHECK(put("a/d/g", "g") == ERR_NONE);
+}
+
+static void at_once(void)
+{
+	struct commit c = { .alone = true, .condition = interrupted };
+
+	/* It stays in tree/, so that nothing there tells the one of the other. */
+	CHECK(with_flags("a/d", RECORD_DIRECTORY) == ERR_NONE);
+	CHECK(close(open(in_store("tree/", "a/d/foreign"), O_WRONLY | O_CREAT, 0600)) == 0);
+	meanwhile = remove_it;
+	CHECK(commit(&c, "a/d/f", "f") == ERR_NONE && meanwhile == NULL);
+	CHECK(holds("a/d/f", "f") && stands("a/d", STANDS_DIRECTORY));
+	CHECK(with_flags("a/d/f", RECORD_DELETED) == ERR_NONE);
+	meanwhile = write_into_it;
+	CHECK(with_flags("a/d", RECORD_DELETED | RECORD_DIRECTORY) == ERR_EXISTS);
+	CHECK(meanwhile == NULL && holds("a/d/g", "g") && stands("a/d", STANDS_DIRECTORY));
+}
+
 /* It only grows, is above all that is known of the name, and what comes is above it. */
 static void gates(void)
 {
@@ -308,6 +379,8 @@ int main(void)
 	in_a_group();
 	refusals();
 	leftovers();
+	ended();
+	at_once();
 	gates();
 	reopened();
 	older_stores();
