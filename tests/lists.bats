@@ -248,9 +248,14 @@ has_names() { confirms "${URLS[$1]}$2?format=text" && [ "$(grep -c . body)" -eq 
 	for i in 2 3 4 5; do hold "$i" versiond httpd; done
 	[ "$(code -X DELETE "${URLS[1]}/cut/in/")" = 503 ]
 	[[ $(header Version-State) == unconfirmed* ]]
+	run covey rm --node "${URLS[1]}" cut/in/
+	[ "$status" -eq 75 ]
 	release
 	for i in 1 2 3 4 5; do wait_until 10 confirms "${URLS[i]}/cut/in/"; done
-	[ "$(code -X DELETE "${URLS[1]}/cut/in/")" = 204 ]
+	run covey rm --node "${URLS[1]}" cut/ cut/in/
+	[ "$status" -eq 65 ]		# not empty, when it came to the first
+	[ -z "$(row_at 2 /cut/ in/)" ]
+	[ "$(code -X DELETE "${URLS[1]}/cut/")" = 204 ]
 }
 
 @test "a directory is removed while files are put into it: who was told 201 is found from the root" {
