@@ -206,11 +206,11 @@ has_names() { confirms "${URLS[$1]}$2?format=text" && [ "$(grep -c . body)" -eq 
 	[ "$(code -T one "${URLS[1]}/h/g")" = 201 ]
 	for what in '/h/' '/h/?format=json' '/h/?limit=1&format=text' '/h/f?versions' '/h/none/'; do
 		code "${URLS[2]}$what" >get.code
-		grep -vi '^date' headers >get
+		grep -vi '^date' headers >of_get
 		code -I "${URLS[2]}$what" >head.code
-		grep -vi '^date' headers >head
+		grep -vi '^date' headers >of_head
 		cmp get.code head.code
-		diff get head
+		diff of_get of_head
 	done
 }
 
