@@ -1,6 +1,6 @@
 /*
  * A simulated group that founds itself, grows, loses nodes and gets them
- * back: gossip, council and synod as they are, over a network that loses,
+ * back: gossip and the layout agent as they are, over a network that loses,
  * doubles, delays and splits, on disks that take their time and keep or
  * forget what was being written when a node crashes.
  *
@@ -12,10 +12,9 @@
 #include "unit.h"
 #include "chance.h"
 
-#include "council.h"
+#include "agent.h"
 #include "gossip.h"
 #include "mem.h"
-#include "synod.h"
 
 #include <inttypes.h>
 #include <netinet/in.h>
@@ -36,20 +35,16 @@ struct node {
 	int side;
 	uint64_t id, start, next_round;
 	struct gossip gossip;
-	struct council council;
-	struct synod_proposer proposer;
+	struct agent agent;
 	struct buf packet;
 	uint64_t seeds;			/* bit i: node i is one */
 	uint64_t answered;
 	uint64_t synced_at;		/* ms; 0: nothing to sync */
-	/* being written */
-	struct layout next;		/* epoch 0: none */
+	/* being written; at 0: nothing is */
+	struct layout next;
 	uint64_t next_at;
-	struct synod_promise promise;	/* as it will be */
-	struct wire_synod answer;
-	enum wire_type answer_type;
-	int answer_to;
-	uint64_t vote_at;		/* 0: none */
+	struct synod_promise promise;
+	uint64_t vote_at;
 	/* the disk */
 	struct layout disk_layout;
 	struct synod_promise disk_promise;
@@ -182,41 +177,22 @@ static void send_plain(void *data, const struct address *to, struct str plain)
 		post(index_of(node), port_of(to), plain);
 }
 
-static struct buf *message(struct node *node)
+static struct buf *begin_message(void *data, uint64_t to)
 {
+	struct node *node = data;
+
+	(void)to;
 	buf_reset(&node->packet);
 	wire_pack_sender(&node->packet, 7, &node->gossip.view.self);
 	return &node->packet;
 }
 
-static void send_to(struct node *node, int to)
+static void send_message(void *data, const struct address *to, bool expects)
 {
-	struct address address = address_at(to);
+	struct node *node = data;
 
-	send_plain(node, &address, buf_str(&node->packet));
-}
-
-static int port_of_id(const struct node *node, uint64_t id)
-{
-	for (size_t i = 0; i < node->gossip.view.count; i++)
-		if (node->gossip.view.entries[i].member.id == id)
-			return port_of(&node->gossip.view.entries[i].member.discovery);
-	return -1;
-}
-
-static void tell_layout(struct node *node, int to)
-{
-	wire_pack_layout(message(node), &node->council.layout);
-	send_to(node, to);
-}
-
-static void want(struct node *node, int from)
-{
-	struct wire_want w = { .lineage = node->council.layout.lineage,
-			       .epoch = node->council.layout.epoch };
-
-	wire_pack_want(message(node), &w);
-	send_to(node, from);
+	(void)expects;
+	send_plain(node, to, buf_str(&node->packet));
 }
 
 static void hurry(struct node *node)
@@ -229,155 +205,75 @@ static void hurry(struct node *node)
 			gossip_announce(&node->gossip, &view->entries[i].member.discovery);
 }
 
-/* a node, as covey-discoverd is one */
+/* a node, as covey-discoverd is one: the disk and the timers around the agent */
 
-static void adopt(struct node *node, const struct layout *layout)
+static const struct layout *layout_of(const struct node *node)
 {
-	if (node->next.epoch != 0)
-		return;			/* it will be told again */
+	return agent_layout(&node->agent);
+}
+
+static void write_layout(void *data, const struct layout *layout)
+{
+	struct node *node = data;
+
+	CHECK(node->next_at == 0);
 	node->next = *layout;
 	node->next_at = sim.now + 1 + below(sim.write_ms);
 }
 
-static void use(struct node *node)
+static void write_promise(void *data, const struct synod_promise *promise)
 {
-	struct member *self = &node->gossip.view.self;
-	struct layout layout = node->next;
-	bool decided = node->proposer.phase == SYNOD_DECIDED &&
-		       layout_eq(&node->proposer.value, &layout);
-	const struct layout_member *place = layout_find(&layout, node->id);
+	struct node *node = data;
 
-	CHECK(layout.lineage != node->disk_layout.lineage ||
-	      layout.epoch > node->disk_layout.epoch);
-	node->next = LAYOUT_NONE;
-	node->disk_layout = layout;
-	note(&layout);
-	council_told(&node->council, &layout, sim.now);
-	synod_stop(&node->proposer);
-	self->lineage = layout.lineage;
-	self->epoch = (uint32_t)layout.epoch;
-	self->synced = 0;
-	node->synced_at = 0;
-	if (layout_is_joint(&layout) && place != NULL)
-		node->synced_at = sim.now + 1 + below(800);
-	if (decided)
-		for (int i = 0; i < sim.count; i++)
-			if (i != index_of(node))
-				tell_layout(node, i);
-	hurry(node);
+	CHECK(node->vote_at == 0);
+	node->promise = *promise;
+	node->vote_at = sim.now + 1 + below(sim.write_ms);
 }
 
-static void vote(struct node *node, int from, enum wire_type type, const struct wire_synod *asked)
+static void layout_written(struct node *node)
 {
-	if (node->vote_at != 0)
-		return;			/* its disk is at work */
-	switch (synod_hear(&node->promise, &node->council.layout, node->id, type, asked,
-			   &node->answer_type, &node->answer)) {
-	case SYNOD_REPLY:
-		node->answer_to = from;
-		node->vote_at = sim.now + 1 + below(sim.write_ms);
-		break;
-	case SYNOD_OLD:
-		if (from != index_of(node))
-			tell_layout(node, from);
-		break;
-	case SYNOD_BEHIND:
-		if (from != index_of(node))
-			want(node, from);
-		break;
-	case SYNOD_IGNORE:
-		break;
-	}
+	CHECK(node->next.lineage != node->disk_layout.lineage ||
+	      node->next.epoch > node->disk_layout.epoch);
+	node->next_at = 0;
+	node->disk_layout = node->next;
+	note(&node->disk_layout);
+	agent_written(&node->agent, true, sim.now);
 }
 
-static void proposed(struct node *node)
-{
-	if (node->proposer.phase == SYNOD_DECIDED)
-		adopt(node, &node->proposer.value);
-	if (node->proposer.phase == SYNOD_FAILED)
-		synod_stop(&node->proposer);
-}
-
-static void answer_vote(struct node *node)
+static void promise_written(struct node *node)
 {
 	node->vote_at = 0;
 	node->disk_promise = node->promise;
-	if (node->answer_to == index_of(node)) {
-		if (synod_is_busy(&node->proposer))
-			synod_answer(&node->proposer, node->id, node->answer_type, &node->answer,
-				     sim.now);
-		proposed(node);
-		return;
-	}
-	wire_pack_synod(message(node), node->answer_type, &node->answer);
-	send_to(node, node->answer_to);
+	agent_promised(&node->agent, true, sim.now);
 }
 
-static void send_synod(void *data, uint64_t to, enum wire_type type, const struct wire_synod *synod)
+static void used(void *data)
 {
 	struct node *node = data;
-	int port = to == node->id ? index_of(node) : port_of_id(node, to);
+	const struct layout *layout = layout_of(node);
 
-	if (port == index_of(node)) {
-		vote(node, port, type, synod);
-	} else if (port >= 0) {
-		wire_pack_synod(message(node), type, synod);
-		send_to(node, port);
-	}
+	node->synced_at = 0;
+	if (layout_is_joint(layout) && layout_find(layout, node->id) != NULL)
+		node->synced_at = sim.now + 1 + below(800);
+	hurry(node);
 }
 
-static const struct layout *accepted(const struct node *node)
+static void say(void *data, bool warning, const char *text)
 {
-	const struct synod_promise *p = &node->promise;
-	const struct layout *layout = &node->council.layout;
-
-	return p->lineage == layout->lineage && p->instance == layout->epoch + 1 &&
-			       p->accepted.round != 0
-		       ? &p->value : NULL;
+	(void)data;
+	(void)warning;
+	CHECK(text[0] != '\0');
 }
 
 static void step(struct node *node)
 {
 	struct council_seeds seeds = { .count = 0 };
-	struct council_step s;
 
-	if (node->next.epoch != 0)
-		return;
 	for (int i = 0; i < sim.count; i++) {
 		seeds.count += node->seeds >> i & 1;
 		seeds.answered += node->seeds >> i & node->answered >> i & 1;
 	}
-	council_step(&node->council, &node->gossip.view, &seeds, accepted(node), sim.now, &s);
-	if (s.act == COUNCIL_FOUND) {
-		s.layout.lineage = draw() | 1;
-		adopt(node, &s.layout);
-	} else if (s.act == COUNCIL_FETCH) {
-		want(node, port_of_id(node, s.from));
-	} else if (s.act == COUNCIL_PROPOSE && node->proposer.phase == SYNOD_IDLE) {
-		synod_propose(&node->proposer, &node->council.layout, &s.layout, &node->promise,
-			      sim.now);
-		proposed(node);
-	}
-}
-
-static void hear(struct node *node, const struct wire *wire, int from)
-{
-	const struct layout *layout = &node->council.layout;
-
-	if (wire->type == WIRE_WANT) {
-		if (layout->epoch != 0 && (wire->want.lineage != layout->lineage ||
-					   wire->want.epoch < layout->epoch))
-			tell_layout(node, from);
-	} else if (wire->type == WIRE_LAYOUT) {
-		if (council_meet(&node->council, &wire->layout) == COUNCIL_ADOPT &&
-		    (wire->layout.lineage == layout->lineage || !synod_is_busy(&node->proposer)))
-			adopt(node, &wire->layout);
-	} else if (wire->type == WIRE_PREPARE || wire->type == WIRE_ACCEPT) {
-		vote(node, from, wire->type, &wire->synod);
-	} else if (wire->type != WIRE_GOSSIP && synod_is_busy(&node->proposer)) {
-		synod_answer(&node->proposer, wire->sender.id, wire->type, &wire->synod, sim.now);
-		proposed(node);
-	}
+	agent_step(&node->agent, &seeds, sim.now);
 }
 
 static void start(int i)
@@ -394,8 +290,6 @@ static void start(int i)
 			seeds[count++] = address_at(k);
 	self.discovery = address_at(i);
 	self.flags = node->guest ? MEMBER_GUEST : 0;
-	self.lineage = node->disk_layout.lineage;
-	self.epoch = (uint32_t)node->disk_layout.epoch;
 	gossip_init(&node->gossip, &self, 7, sim.now);
 	view_load(&node->gossip.view, &node->remembered, sim.now);
 	node->gossip.send = send_plain;
@@ -403,14 +297,12 @@ static void start(int i)
 	node->gossip.wall = node_wall;
 	node->gossip.data = node;
 	gossip_seeds(&node->gossip, seeds, count);
-	council_init(&node->council, node->id, &numbers, sim.now);
-	if (node->disk_layout.epoch != 0)
-		council_told(&node->council, &node->disk_layout, sim.now);
-	node->proposer = (struct synod_proposer){ .send = send_synod, .random = node_random,
-						  .data = node, .self = node->id };
-	node->promise = node->disk_promise;
-	node->next = LAYOUT_NONE;
-	node->vote_at = node->synced_at = node->answered = 0;
+	node->agent = (struct agent){ .view = &node->gossip.view, .data = node,
+				      .message = begin_message, .send = send_message,
+				      .write_promise = write_promise, .write_layout = write_layout,
+				      .used = used, .say = say, .random = node_random };
+	agent_init(&node->agent, &numbers, &node->disk_layout, &node->disk_promise, sim.now);
+	node->next_at = node->vote_at = node->synced_at = node->answered = 0;
 	if (layout_is_joint(&node->disk_layout))
 		node->synced_at = sim.now + 1 + below(800);
 	node->next_round = sim.now;
@@ -426,7 +318,7 @@ static void crash(int i)
 		return;
 	if (node->vote_at != 0 && below(2))
 		node->disk_promise = node->promise;
-	if (node->next.epoch != 0 && below(2)) {
+	if (node->next_at != 0 && below(2)) {
 		node->disk_layout = node->next;
 		note(&node->disk_layout);
 	}
@@ -456,14 +348,14 @@ static void deliver(const struct packet *p)
 	CHECK(wire_unpack((struct str){ p->bytes, p->n }, 1, 7, &wire) == 0);
 	node->answered |= UINT64_C(1) << p->from;
 	gossip_receive(&node->gossip, &wire, &source, sim.now);
-	hear(node, &wire, p->from);
+	agent_hear(&node->agent, &wire, &source, sim.now);
 	step(node);
 }
 
 /* It has pulled from a majority of set A, asked at this epoch. */
 static void sync(struct node *node)
 {
-	const struct layout *layout = &node->council.layout;
+	const struct layout *layout = layout_of(node);
 	size_t answered = 0;
 
 	if (!layout_is_joint(layout) || layout_find(layout, node->id) == NULL)
@@ -473,15 +365,15 @@ static void sync(struct node *node)
 		const struct layout_member *place = layout_find(layout, other->id);
 
 		answered += place != NULL && place->sets & LAYOUT_A && other->alive &&
-			    other->council.layout.lineage == layout->lineage &&
-			    other->council.layout.epoch == layout->epoch &&
+			    layout_of(other)->lineage == layout->lineage &&
+			    layout_of(other)->epoch == layout->epoch &&
 			    !(sim.split && other->side != node->side);
 	}
 	node->synced_at = sim.now + 500;
 	if (answered <= layout_members(layout, LAYOUT_A) / 2)
 		return;
 	node->synced_at = 0;
-	node->gossip.view.self.synced = (uint32_t)layout->epoch;
+	agent_synced(&node->agent, layout->epoch);
 	find_known(layout->lineage, layout->epoch)
 		->synced[layout_find(layout, node->id) - layout->members] = true;
 	hurry(node);
@@ -489,21 +381,21 @@ static void sync(struct node *node)
 
 static void tick(struct node *node)
 {
-	if (node->next.epoch != 0 && sim.now >= node->next_at)
-		use(node);
-	if (node->vote_at != 0 && sim.now >= node->vote_at)
-		answer_vote(node);
+	if (node->next_at != 0 && sim.now >= node->next_at) {
+		layout_written(node);
+		step(node);
+	}
+	if (node->vote_at != 0 && sim.now >= node->vote_at) {
+		promise_written(node);
+		step(node);
+	}
 	if (node->synced_at != 0 && sim.now >= node->synced_at)
 		sync(node);
-	if (node->proposer.due != 0 && sim.now >= node->proposer.due) {
-		synod_tick(&node->proposer, sim.now);
-		proposed(node);
-	}
 	if (sim.now >= node->next_round) {
 		node->next_round = sim.now + GOSSIP_ROUND_MS;
 		gossip_round(&node->gossip, sim.now);
 		step(node);
-	} else if (sim.now % 50 == 0) {
+	} else if (node->agent.due != 0 && sim.now >= node->agent.due) {
 		step(node);
 	}
 }
@@ -561,9 +453,9 @@ static bool is_settled(void)
 		if (!node->alive)
 			continue;
 		if (layout == NULL)
-			layout = &node->council.layout;
-		if (node->council.layout.epoch == 0 ||
-		    !layout_eq(layout, &node->council.layout) ||
+			layout = layout_of(node);
+		if (layout_of(node)->epoch == 0 ||
+		    !layout_eq(layout, layout_of(node)) ||
 		    (layout_find(layout, node->id) != NULL) == node->guest)
 			return false;
 		members += !node->guest;
@@ -625,7 +517,7 @@ static void test_solo_groups(void)
 	sim.split = true;
 	run(4000);
 	for (int i = 0; i < sim.count; i++) {
-		CHECK(sim.nodes[i].council.layout.epoch == 1);
+		CHECK(layout_of(&sim.nodes[i])->epoch == 1);
 		crash(i);
 		sim.nodes[i].seeds = i > 0 ? 1 : 0;
 		start(i);
@@ -665,7 +557,7 @@ static void test_replaced(void)
 	set_up_disk(&sim.nodes[lost]);
 	start(lost);
 	CHECK(settle(30000) != 0);
-	CHECK(sim.nodes[lost].council.layout.count == (size_t)sim.count);
+	CHECK(layout_of(&sim.nodes[lost])->count == (size_t)sim.count);
 }
 
 /* Who stays away for COUNCIL_DEAD_MS is no member any more, and is one again when it returns. */
@@ -692,13 +584,13 @@ static void test_way_back(void)
 	CHECK(settle(5000) != 0);
 	sim.nodes[1].seeds = 1;
 	start(1);
-	while (!layout_is_joint(&sim.nodes[0].council.layout))
+	while (!layout_is_joint(layout_of(&sim.nodes[0])))
 		run(1);
 	crash(1);
 	CHECK(settle(COUNCIL_STUCK_MS - 2000) == 0);
 	CHECK(settle(5000) != 0);
-	CHECK(layout_is_solo(&sim.nodes[0].council.layout) &&
-	      sim.nodes[0].council.layout.epoch == 3);
+	CHECK(layout_is_solo(layout_of(&sim.nodes[0])) &&
+	      layout_of(&sim.nodes[0])->epoch == 3);
 	start(1);
 	CHECK(settle(COUNCIL_BARRED_MS - 30000) == 0);
 	CHECK(settle(60000) != 0);
@@ -708,14 +600,14 @@ static void test_way_back(void)
 static void test_numbers(void)
 {
 	const struct layout_numbers wanted = { 6, 1, 7, 9 };
-	struct council *council = &sim.nodes[0].council;
+	struct council *council = &sim.nodes[0].agent.council;
 	uint64_t epoch, end;
 
 	test_together();
 	epoch = council->layout.epoch;
 	for (end = sim.now + 60000; sim.now < end && !council_agrees(council, &wanted); run(250))
 		for (int i = 0; i < sim.count; i++)
-			council_ask(&sim.nodes[i].council, &wanted, sim.now);
+			council_ask(&sim.nodes[i].agent.council, &wanted, sim.now);
 	CHECK(council_agrees(council, &wanted) && settle(5000) != 0);
 	CHECK(council->layout.epoch == epoch + 1 + 3 * 2);
 }
@@ -733,8 +625,8 @@ static void test_apart(void)
 		start(i);
 	}
 	run(10000);
-	lineages[0] = sim.nodes[0].council.layout.lineage;
-	lineages[1] = sim.nodes[2].council.layout.lineage;
+	lineages[0] = layout_of(&sim.nodes[0])->lineage;
+	lineages[1] = layout_of(&sim.nodes[2])->lineage;
 	CHECK(lineages[0] != 0 && lineages[1] != 0 && lineages[0] != lineages[1]);
 	crash(3);
 	sim.nodes[3].seeds = 1 | 4;
@@ -742,9 +634,9 @@ static void test_apart(void)
 	start(3);
 	run(30000);
 	for (int i = 0; i < 4; i++) {
-		CHECK(sim.nodes[i].council.layout.lineage == lineages[i / 2]);
-		CHECK(sim.nodes[i].council.layout.count == 2);
-		CHECK(council_meet(&sim.nodes[i].council, &sim.nodes[i ^ 2].council.layout) ==
+		CHECK(layout_of(&sim.nodes[i])->lineage == lineages[i / 2]);
+		CHECK(layout_of(&sim.nodes[i])->count == 2);
+		CHECK(council_meet(&sim.nodes[i].agent.council, layout_of(&sim.nodes[i ^ 2])) ==
 		      COUNCIL_APART);
 	}
 }
@@ -758,14 +650,13 @@ static void test_force(void)
 
 	begin(chance, 5);
 	test_together();
-	CHECK(council_force(&first->council, &first->gossip.view, &forced, NULL) == -1);
-	epoch = first->council.layout.epoch;
+	CHECK(agent_force(&first->agent, &forced, NULL) == -1);
+	epoch = layout_of(first)->epoch;
 	for (int i = 2; i < 5; i++)
 		crash(i);
 	run(10000);
-	CHECK(council_force(&first->council, &first->gossip.view, &forced, NULL) == 0);
+	CHECK(agent_force(&first->agent, &forced, NULL) == 0);
 	CHECK(forced.epoch == epoch + COUNCIL_FORCED && forced.count == 2);
-	adopt(first, &forced);
 	CHECK(settle(5000) != 0);
 	start(2);
 	CHECK(settle(20000) != 0);
