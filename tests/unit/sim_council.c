@@ -22,6 +22,7 @@
 #define NODES 8
 #define SLOTS 512			/* ms of delay at most */
 #define KNOWN_MAX 4096			/* layouts that were ever used */
+#define KEPT_MAX 64			/* packets that somebody keeps, to send them again */
 
 struct packet {
 	struct packet *next;
@@ -65,6 +66,9 @@ static struct sim {
 	struct packet *slots[SLOTS];
 	struct known *known;
 	size_t known_count;
+	bool keeps;			/* each CHANGE is kept */
+	struct packet *kept[KEPT_MAX];	/* owned */
+	size_t kept_count;
 } sim;
 
 static uint64_t node_random(void *data)
@@ -166,11 +170,27 @@ static void post(int from, int to, struct str bytes)
 	*slot = p;
 }
 
+static void keep(int from, int to, struct str bytes)
+{
+	struct packet *p;
+	struct wire wire;
+
+	if (!sim.keeps || sim.kept_count == KEPT_MAX ||
+	    wire_unpack(bytes, MEMBER_PROTOCOL, 7, &wire) < 0 || wire.type != WIRE_CHANGE)
+		return;
+	p = sim.kept[sim.kept_count++] = mem_new(1, sizeof *p);
+	p->from = from;
+	p->to = to;
+	p->n = bytes.n;
+	memcpy(p->bytes, bytes.s, bytes.n);
+}
+
 static void send_plain(void *data, const struct address *to, struct str plain)
 {
 	struct node *node = data;
 
 	CHECK(plain.n <= WIRE_PLAIN_BYTES);
+	keep(index_of(node), port_of(to), plain);
 	if (below(100) >= sim.loss)
 		post(index_of(node), port_of(to), plain);
 	if (below(100) < sim.doubles)
@@ -439,6 +459,8 @@ static void end(void)
 			free(p);
 		}
 	}
+	while (sim.kept_count > 0)
+		free(sim.kept[--sim.kept_count]);
 }
 
 /* All that are alive use one single layout, of all that want to be members. */
@@ -596,20 +618,143 @@ static void test_way_back(void)
 	CHECK(settle(60000) != 0);
 }
 
-/* Asked again and again, as people's wishes are; each step of `homes` is a joint layout. */
+/* A person at node i waits for these numbers; whether it has them in time. */
+static bool wish(int i, const struct layout_numbers *numbers, uint64_t within)
+{
+	struct agent_wish wish = { .kind = AGENT_SET, .numbers = *numbers };
+	char progress[200];
+
+	for (uint64_t end = sim.now + within; sim.now < end; run(AGENT_WISH_MS)) {
+		if (agent_wish(&sim.nodes[i].agent, &wish, sim.now, progress))
+			return true;
+		step(&sim.nodes[i]);
+	}
+	return false;
+}
+
+/* By whatever node; each step of `homes` is a joint layout. */
 static void test_numbers(void)
 {
 	const struct layout_numbers wanted = { 6, 1, 7, 9 };
-	struct council *council = &sim.nodes[0].agent.council;
-	uint64_t epoch, end;
+	uint64_t epoch;
 
 	test_together();
-	epoch = council->layout.epoch;
-	for (end = sim.now + 60000; sim.now < end && !council_agrees(council, &wanted); run(250))
+	epoch = layout_of(&sim.nodes[0])->epoch;
+	CHECK(wish((int)below((unsigned)sim.count), &wanted, 60000) && settle(5000) != 0);
+	CHECK(layout_of(&sim.nodes[0])->epoch == epoch + 1 + 3 * 2);
+}
+
+/* Everybody gets all that was kept, and has time to do what it wants. */
+static void replay(void)
+{
+	for (size_t i = 0; i < sim.kept_count; i++)
+		for (int to = 0; to < sim.count; to++)
+			post(sim.kept[i]->from, to, (struct str){ sim.kept[i]->bytes, sim.kept[i]->n });
+	run(COUNCIL_ASKED_MS + 500);
+}
+
+/* All but node i start again, and remember nobody; node i is away. */
+static void forget(int i)
+{
+	crash(i);
+	for (int k = 0; k < sim.count; k++) {
+		crash(k);
+		members_clear(&sim.nodes[k].remembered);
+		if (k != i)
+			start(k);
+	}
+	run(1000);
+}
+
+/* What was wanted once and set back since stays so, whoever sends the old packets again. */
+static void test_replayed(void)
+{
+	const struct layout_numbers one = { 0, 1, 1, UINT32_MAX }, two = { 0, 2, 100, UINT32_MAX };
+	int asker = (int)below((unsigned)sim.count);
+	uint64_t epoch;
+
+	test_together();
+	sim.keeps = true;
+	CHECK(wish(asker, &one, 30000));
+	CHECK(wish(asker, &two, 30000) && settle(5000) != 0);
+	if (sim.count > 2 && below(2)) {
+		forget(asker);
+		replay();
+		start(asker);
+		CHECK(settle(20000) != 0);
+	}
+	epoch = layout_of(&sim.nodes[0])->epoch;
+	replay();
+	CHECK(layout_of(&sim.nodes[0])->epoch == epoch && layout_of(&sim.nodes[0])->copies == 2);
+}
+
+/* The same of what was given up: its epoch is still the one that is used. */
+static void test_replayed_later(void)
+{
+	const struct layout_numbers one = { 0, 1, 1, UINT32_MAX };
+	uint64_t epoch;
+	int asker;
+
+	test_together();
+	if (sim.count < 2)
+		return;
+	epoch = layout_of(&sim.nodes[0])->epoch;
+	asker = (int)below((unsigned)sim.count);
+	for (int i = 0; i < sim.count; i++)
+		sim.nodes[i].side = i;
+	sim.split = sim.keeps = true;
+	CHECK(!wish(asker, &one, 2000));
+	run(COUNCIL_ASKED_MS + SYNOD_BALLOTS * (SYNOD_BALLOT_MS + SYNOD_WAIT_MS));
+	sim.split = sim.keeps = false;
+	run(5000);
+	replay();
+	CHECK(settle(10000) != 0 && layout_of(&sim.nodes[0])->epoch == epoch);
+}
+
+/* Everybody wants other numbers, for so long, or until one has had its own decided: which, or -1. */
+static int want_own(uint64_t ms, bool until_decided)
+{
+	for (uint64_t end = sim.now + ms; sim.now < end; run(1)) {
+		for (int i = 0; i < sim.count; i++) {
+			struct layout_numbers own = { 0, 0, (uint32_t)(2 + i), UINT32_MAX };
+			const struct agent *agent = &sim.nodes[i].agent;
+
+			if (!sim.nodes[i].alive)
+				continue;
+			if (until_decided && agent->proposer.phase == SYNOD_DECIDED)
+				return i;
+			if (sim.now % 250 == 0)
+				council_ask(&sim.nodes[i].agent.council, &own, sim.now);
+		}
+	}
+	return -1;
+}
+
+/*
+ * Proposers with different wishes, of which one dies or is cut off when a
+ * majority has accepted its layout: the others agree on no other.
+ */
+static void test_rivals(void)
+{
+	begin(chance, 3 + (int)below(3));
+	test_together();
+	sim.delay = 1 + below(20);
+	for (int k = 0; k < 8; k++) {
+		int cut = (int)below((unsigned)sim.count), decided;
+
 		for (int i = 0; i < sim.count; i++)
-			council_ask(&sim.nodes[i].agent.council, &wanted, sim.now);
-	CHECK(council_agrees(council, &wanted) && settle(5000) != 0);
-	CHECK(council->layout.epoch == epoch + 1 + 3 * 2);
+			sim.nodes[i].side = i == cut;
+		sim.split = true;
+		decided = want_own(8000, true);
+		if (decided >= 0) {
+			crash(decided);
+			sim.split = false;
+			want_own(below(9000), false);
+			start(decided);
+		}
+		sim.split = false;
+		CHECK(settle(20000) != 0);
+	}
 }
 
 /* Two groups of two with one key: none gives itself up. */
@@ -787,7 +932,8 @@ static void each_seed(uint64_t seed)
 {
 	static void (*const tests[])(void) = { test_together, test_in_turn, test_solo_groups,
 					       test_guest,    test_leave,   test_replaced,
-					       test_way_back, test_numbers, test_apart, test_force,
+					       test_way_back, test_numbers, test_replayed, test_replayed_later,
+					       test_rivals,   test_rivals,  test_apart,    test_force,
 					       test_chaos,    test_chaos,   test_chaos };
 
 	for (size_t t = 0; t < sizeof tests / sizeof tests[0]; t++) {
