@@ -83,6 +83,7 @@ struct agent {
 	bool busy;			/* that one is being written */
 	uint64_t write_after;		/* ms: the disk failed; 0: it did not */
 	uint64_t forced;		/* the epoch that was forced here; 0: none */
+	uint64_t wanted;		/* id of the last WANT */
 	uint64_t apart;			/* lineage of another group, once that was said */
 	bool waits_said;
 	struct agent_obeyed obeyed[MEMBERS_MAX];
@@ -102,8 +103,8 @@ void agent_promised(struct agent *, bool ok, uint64_t now);
 /* The same of the layout. */
 void agent_written(struct agent *, bool ok, uint64_t now);
 
-/* A member is said to have a newer layout. */
-void agent_fetch(struct agent *, uint64_t from);
+/* That node, there, is said to have a newer layout: ask for it. */
+void agent_fetch(struct agent *, uint64_t from, const struct address *);
 /* This node has all its records for the layout of that epoch.  Whether that is news. */
 bool agent_synced(struct agent *, uint64_t epoch);
 /* A layout of those that are up: council_force(). */

@@ -126,8 +126,8 @@ struct discoverd {
 /* network.c */
 int network_start(struct discoverd *, struct err *);
 void network_stop(struct discoverd *);
-/* Begin a message in d->packet; what is packed behind it goes out. */
-struct buf *network_message(struct discoverd *);
+/* Begin a message to this node in d->packet; what is packed behind it goes out. */
+struct buf *network_message(struct discoverd *, uint64_t receiver);
 void network_send(struct discoverd *, const struct address *);
 void network_ask(struct discoverd *, const struct address *);	/* the same, and an answer is due */
 void network_seal(const struct discoverd *, struct str plain, struct buf *ret);
@@ -150,7 +150,7 @@ void carry_poke(struct discoverd *);		/* DRAIN: peers or the layout have changed
 /* seeds.c */
 int seeds_start(struct discoverd *, struct err *);
 void seeds_stop(struct discoverd *);
-void seeds_heard(struct discoverd *, const struct address *from);
+void seeds_heard(struct discoverd *, const struct address *from);	/* it answered */
 /* How a seed is reached by HTTP; false: no seed is there, or it is not known. */
 bool seeds_http(const struct discoverd *, const struct address *seed, struct address *ret,
 		bool *ret_only);
@@ -180,7 +180,7 @@ void settle_start(struct discoverd *);
 void settle_stop(struct discoverd *);
 void settle_step(struct discoverd *);		/* after anything that may change what is to be done */
 void settle_receive(struct discoverd *, const struct wire *, const struct address *from);
-void settle_fetch(struct discoverd *, const struct address *from);	/* the layout of who is there */
+void settle_fetch(struct discoverd *, uint64_t from, const struct address *);
 void settle_synced(struct discoverd *, uint64_t epoch);
 const struct layout *settle_layout(const struct discoverd *);
 

@@ -21,8 +21,7 @@ const struct layout *settle_layout(const struct discoverd *d)
 
 static struct buf *message(void *data, uint64_t to)
 {
-	(void)to;
-	return network_message(data);
+	return network_message(data, to);
 }
 
 static void send_message(void *data, const struct address *to, bool expects)
@@ -144,13 +143,9 @@ void settle_receive(struct discoverd *d, const struct wire *wire, const struct a
 	agent_hear(&d->agent, wire, from, clock_mono_ms());
 }
 
-void settle_fetch(struct discoverd *d, const struct address *from)
+void settle_fetch(struct discoverd *d, uint64_t from, const struct address *address)
 {
-	const struct view *view = &d->gossip.view;
-
-	for (size_t i = 0; i < view->count; i++)
-		if (address_eq(&view->entries[i].member.discovery, from))
-			agent_fetch(&d->agent, view->entries[i].member.id);
+	agent_fetch(&d->agent, from, address);
 }
 
 void settle_synced(struct discoverd *d, uint64_t epoch)

@@ -45,9 +45,10 @@ static const struct address *address_of(const struct agent *a, uint64_t id)
 	return entry != NULL && entry->member.discovery.len != 0 ? &entry->member.discovery : NULL;
 }
 
-static void tell_layout(struct agent *a, uint64_t id, const struct address *at)
+/* id: of the WANT that asked for it, or 0. */
+static void tell_layout(struct agent *a, uint64_t to, const struct address *at, uint64_t id)
 {
-	wire_pack_layout(a->message(a->data, id), agent_layout(a));
+	wire_pack_layout(a->message(a->data, to), id, agent_layout(a));
 	a->send(a->data, at, false);
 }
 
@@ -57,25 +58,19 @@ static void tell_everybody(struct agent *a)
 		const struct member *m = &a->view->entries[i].member;
 
 		if (m->state == MEMBER_UP)
-			tell_layout(a, m->id, &m->discovery);
+			tell_layout(a, m->id, &m->discovery, 0);
 	}
 }
 
-static void want_layout(struct agent *a, uint64_t id, const struct address *at)
+void agent_fetch(struct agent *a, uint64_t from, const struct address *at)
 {
 	const struct layout *layout = agent_layout(a);
-	struct wire_want want = { .lineage = layout->lineage, .epoch = layout->epoch };
+	struct wire_want want = { .id = a->random(a->data), .lineage = layout->lineage,
+				  .epoch = layout->epoch };
 
-	wire_pack_want(a->message(a->data, id), &want);
+	a->wanted = want.id;
+	wire_pack_want(a->message(a->data, from), &want);
 	a->send(a->data, at, true);
-}
-
-void agent_fetch(struct agent *a, uint64_t from)
-{
-	const struct address *at = address_of(a, from);
-
-	if (at != NULL)
-		want_layout(a, from, at);
 }
 
 /* adopting */
@@ -163,11 +158,11 @@ static bool answer_question(struct agent *a, const struct agent_question *q)
 		return true;
 	case SYNOD_OLD:
 		if (q->from != self)
-			tell_layout(a, q->from, &q->at);
+			tell_layout(a, q->from, &q->at, 0);
 		return false;
 	case SYNOD_BEHIND:
 		if (q->from != self)
-			want_layout(a, q->from, &q->at);
+			agent_fetch(a, q->from, &q->at);
 		return false;
 	case SYNOD_IGNORE:
 		return false;
@@ -278,8 +273,22 @@ static void propose(struct agent *a, const struct council_step *step, uint64_t n
 
 /* what others say */
 
-static void hear_layout(struct agent *a, const struct layout *theirs)
+/*
+ * Of this group's lineage what is newer is right, whoever says it when.  That
+ * another group exists, and is like that, has to be an answer: it may have
+ * been recorded long ago.
+ */
+static void hear_layout(struct agent *a, const struct wire *wire, const struct address *from)
 {
+	const struct layout *theirs = &wire->layout;
+
+	if (theirs->lineage != agent_layout(a)->lineage &&
+	    (wire->layout_id == 0 || wire->layout_id != a->wanted)) {
+		/* An answer that comes late is not asked for again: two would go on for ever. */
+		if (wire->layout_id == 0)
+			agent_fetch(a, wire->sender.id, from);
+		return;
+	}
 	switch (council_meet(&a->council, theirs)) {
 	case COUNCIL_ADOPT:
 		/* What this group is just agreeing on comes first. */
@@ -297,14 +306,14 @@ static void hear_layout(struct agent *a, const struct layout *theirs)
 	}
 }
 
-static void hear_want(struct agent *a, const struct wire_want *want, uint64_t id,
-		      const struct address *from)
+static void hear_want(struct agent *a, const struct wire *wire, const struct address *from)
 {
 	const struct layout *layout = agent_layout(a);
+	const struct wire_want *want = &wire->want;
 
 	if (layout->epoch != 0 &&
 	    (want->lineage != layout->lineage || want->epoch < layout->epoch))
-		tell_layout(a, id, from);
+		tell_layout(a, wire->sender.id, from, want->id);
 }
 
 static struct agent_obeyed *obeyed_of(struct agent *a, uint64_t id)
@@ -352,9 +361,9 @@ void agent_hear(struct agent *a, const struct wire *wire, const struct address *
 	struct agent_question q = { .from = wire->sender.id, .at = *from, .type = wire->type };
 
 	if (wire->type == WIRE_WANT) {
-		hear_want(a, &wire->want, wire->sender.id, from);
+		hear_want(a, wire, from);
 	} else if (wire->type == WIRE_LAYOUT) {
-		hear_layout(a, &wire->layout);
+		hear_layout(a, wire, from);
 	} else if (wire->type == WIRE_CHANGE) {
 		hear_change(a, &wire->change, &wire->sender, now);
 	} else if (wire->type == WIRE_PREPARE || wire->type == WIRE_ACCEPT) {
@@ -383,6 +392,8 @@ static const struct layout *accepted(const struct agent *a)
 
 static void act(struct agent *a, struct council_step *step, uint64_t now)
 {
+	const struct address *at = address_of(a, step->from);
+
 	switch (step->act) {
 	case COUNCIL_FOUND:
 		do
@@ -392,7 +403,8 @@ static void act(struct agent *a, struct council_step *step, uint64_t now)
 		adopt(a, &step->layout);
 		break;
 	case COUNCIL_FETCH:
-		agent_fetch(a, step->from);
+		if (at != NULL)
+			agent_fetch(a, step->from, at);
 		break;
 	case COUNCIL_PROPOSE:
 		propose(a, step, now);

@@ -37,9 +37,9 @@ static struct buf *begin_message(void *data, uint64_t to)
 {
 	struct discovery *d = of(data);
 
-	(void)to;
 	buf_reset(&d->packet);
 	wire_pack_sender(&d->packet, GROUP, &d->gossip.view.self);
+	wire_pack_to(&d->packet, to, WIRE_DISCOVERY);
 	return &d->packet;
 }
 
@@ -61,7 +61,10 @@ static void send_gossip(void *data, const struct address *to, struct str plain)
 
 void council_want(struct machine *machine, int from)
 {
-	agent_fetch(&of(machine)->agent, sim.machines[from].disk.id);
+	struct address address = address_at(from);
+
+	if (sim.machines[from].disk.id != 0)
+		agent_fetch(&of(machine)->agent, sim.machines[from].disk.id, &address);
 }
 
 /* Tell at once what has changed about this node. */

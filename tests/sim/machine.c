@@ -73,11 +73,12 @@ static uint64_t ask_wall(void *data)
 	return wall_of(data);
 }
 
-static void ask_behind(void *data, uint64_t epoch, const struct address *discovery)
+static void ask_behind(void *data, uint64_t epoch, uint64_t node, const struct address *discovery)
 {
 	struct machine *machine = data;
 
 	(void)epoch;
+	(void)node;
 	change_want(machine, port_of(discovery));
 }
 
@@ -148,18 +149,20 @@ static void home_committed(struct writing *writing)
 
 	writing->question.path = sim_paths[writing->path];
 	if (!machine->cannot_tell &&
-	    home_stored(&machine->home, &writing->question, &packet) == HOME_ANSWER)
+	    home_stored(&machine->home, writing->asker, &writing->question, &packet) == HOME_ANSWER)
 		answer(machine, writing->from, &packet);
 	buf_clear(&packet);
 }
 
-static void begin_commit(struct machine *machine, const struct wire_store *store, int from)
+static void begin_commit(struct machine *machine, const struct wire *wire, int from)
 {
+	const struct wire_store *store = &wire->store;
 	struct writing *writing = new_writing(path_index(store->path), &store->record, false);
 
 	writing->question = *store;
 	writing->question.type = STR("");
 	writing->from = from;
+	writing->asker = wire->sender.id;
 	writing->done = home_committed;
 	disk_write(machine, writing);
 }
@@ -178,6 +181,8 @@ static void receive_wire(struct machine *machine, const struct packet *packet)
 		fail("a packet of ours is refused");
 		return;
 	}
+	if (!wire_is_for(&wire, machine->disk.id, wire.role))
+		return;
 	if (is_about_layouts(wire.type)) {
 		council_receive(machine, &wire, packet->from);
 		machine_arm(machine);
@@ -195,7 +200,7 @@ static void receive_wire(struct machine *machine, const struct packet *packet)
 		change_want(machine, packet->from);
 		break;
 	case HOME_COMMIT:
-		begin_commit(machine, &wire.store, packet->from);
+		begin_commit(machine, &wire, packet->from);
 		break;
 	}
 	buf_clear(&reply);
@@ -264,8 +269,8 @@ void machine_start(struct machine *machine)
 	memset(machine->free_at, 0, sizeof machine->free_at);
 	memset(machine->locked, 0, sizeof machine->locked);
 	machine->member = (struct member){ .id = disk->id, .start = ++disk->start,
-					   .state = MEMBER_UP, .protocol_min = 1,
-					   .protocol_max = 1 };
+					   .state = MEMBER_UP, .protocol_min = MEMBER_PROTOCOL,
+					   .protocol_max = MEMBER_PROTOCOL };
 	machine->member.versions = machine->member.discovery = address_at(machine->index);
 	begin_home(machine);
 	say("%d starts as %" PRIu64 " at epoch %" PRIu64, machine->index, disk->id, disk->layout.epoch);

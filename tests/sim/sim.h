@@ -94,7 +94,8 @@ struct writing {
 	void (*done)(struct writing *);	/* it is durable */
 	uint64_t token;			/* the caller's */
 	uint64_t takes;			/* ms, with the lock */
-	int from;			/* the machine that asked for it */
+	int from;
+	uint64_t asker;			/* its id */			/* the machine that asked for it */
 	struct wire_store question;	/* without slices */
 };
 

@@ -201,9 +201,9 @@ static struct buf *begin_message(void *data, uint64_t to)
 {
 	struct node *node = data;
 
-	(void)to;
 	buf_reset(&node->packet);
 	wire_pack_sender(&node->packet, 7, &node->gossip.view.self);
+	wire_pack_to(&node->packet, to, WIRE_DISCOVERY);
 	return &node->packet;
 }
 
@@ -300,8 +300,8 @@ static void start(int i)
 {
 	static const struct layout_numbers numbers = { 3, 2, 100, 0 };
 	struct node *node = &sim.nodes[i];
-	struct member self = { .id = node->id, .start = ++node->start, .protocol_min = 1,
-			       .protocol_max = 1, .weight = 1 };
+	struct member self = { .id = node->id, .start = ++node->start, .protocol_min = MEMBER_PROTOCOL,
+			       .protocol_max = MEMBER_PROTOCOL, .weight = 1 };
 	struct address seeds[NODES];
 	size_t count = 0;
 
@@ -365,7 +365,9 @@ static void deliver(const struct packet *p)
 
 	if (!node->alive || (sim.split && sim.nodes[p->from].side != node->side))
 		return;
-	CHECK(wire_unpack((struct str){ p->bytes, p->n }, 1, 7, &wire) == 0);
+	CHECK(wire_unpack((struct str){ p->bytes, p->n }, MEMBER_PROTOCOL, 7, &wire) == 0);
+	if (!wire_is_for(&wire, node->id, WIRE_DISCOVERY))
+		return;
 	node->answered |= UINT64_C(1) << p->from;
 	gossip_receive(&node->gossip, &wire, &source, sim.now);
 	agent_hear(&node->agent, &wire, &source, sim.now);
@@ -905,8 +907,8 @@ static void test_forgetful(void)
 	for (uint64_t id = 1; id <= 3; id++) {
 		layout_put(&joint, id, id == 3 ? LAYOUT_B : LAYOUT_A | LAYOUT_B, 1, "");
 		members[id - 1] = (struct member){ .id = id, .start = 1, .heartbeat = 1,
-						   .state = MEMBER_UP, .protocol_min = 1,
-						   .protocol_max = 1, .lineage = 7, .epoch = 2,
+						   .state = MEMBER_UP, .protocol_min = MEMBER_PROTOCOL,
+						   .protocol_max = MEMBER_PROTOCOL, .lineage = 7, .epoch = 2,
 						   .synced = id < 3 ? 2 : 0 };
 	}
 	layout_seat(&joint);
