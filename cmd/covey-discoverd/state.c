@@ -1,4 +1,4 @@
-/* state - what outlives covey-discoverd: members.ini, start.ini and synod.ini */
+/* state - what outlives covey-discoverd: members.ini and synod.ini */
 #include "discoverd.h"
 
 #include "container.h"
@@ -10,58 +10,18 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-static char *start_file(const struct discoverd *d)
+/* What cannot be read is as if it had never been: the members are met again through the seeds. */
+int state_load(struct discoverd *d, struct members *ret, struct err *err)
 {
-	struct buf file = BUF_INIT;
-
-	buf_addf(&file, "%s/start.ini", d->directory.data);
-	return buf_take(&file);
-}
-
-static int each(void *data, struct str section, struct str key, struct str value, struct err *err)
-{
-	if (str_eq(section, STR("covey")) && str_eq(key, STR("start")) &&
-	    str_u64(value, UINT64_MAX - 1, data) < 0)
-		return inifile_bad(key, value, err);
-	return 0;
-}
-
-/*
- * What cannot be read is as if it had never been: the members are met
- * again through the seeds, and they tell of our start counts.
- */
-int state_load(struct discoverd *d, struct members *ret, uint64_t *ret_start, struct err *err)
-{
-	char *file = start_file(d);
 	struct err why = ERR_INIT;
-	uint64_t start = 0;
 
-	if (mkdir(d->directory.data, 0750) < 0 && errno != EEXIST) {
-		free(file);
+	if (mkdir(d->directory.data, 0750) < 0 && errno != EEXIST)
 		return err_sys(err, "make %s", d->directory.data);
-	}
-	if (inifile_read(file, each, &start, &why) < 0 && why.kind != ERR_ABSENT)
-		log_err(LOG_LEVEL_WARNING, &why, "begin to count starts anew");
-	free(file);
 	if (members_load(d->directory.data, ret, &why) < 0)
 		log_err(LOG_LEVEL_WARNING, &why, "forget the members");
-	*ret_start = start;
 	return 0;
-}
-
-int state_save_start(struct discoverd *d, uint64_t start, struct err *err)
-{
-	struct inifile ini = INIFILE_INIT;
-	char *file = start_file(d);
-	int rc;
-
-	inifile_section(&ini, "covey");
-	inifile_putf(&ini, "start", "%" PRIu64, start);
-	rc = inifile_save(&ini, file, 0640, err);
-	inifile_clear(&ini);
-	free(file);
-	return rc;
 }
 
 static void write_members(struct job *job)
@@ -193,4 +153,23 @@ int state_load_promise(const struct discoverd *d, struct synod_promise *ret, str
 	if (rc == 0)
 		*ret = promise;
 	return rc;
+}
+
+static int forget_file(const struct discoverd *d, const char *name, struct err *err)
+{
+	struct buf file = BUF_INIT;
+	int rc = 0;
+
+	buf_addf(&file, "%s/%s", d->directory.data, name);
+	if (unlink(file.data) < 0 && errno != ENOENT)
+		rc = err_sys(err, "remove %s", file.data);
+	buf_clear(&file);
+	return rc;
+}
+
+int state_forget_agreements(const struct discoverd *d, struct err *err)
+{
+	if (forget_file(d, "layout.ini", err) < 0)
+		return -1;
+	return forget_file(d, "synod.ini", err);
 }

@@ -92,7 +92,7 @@ static int refuse(const struct discoverd *d, const struct discover_change *chang
 	if (change->what == CHANGE_JOIN && !d->service->conf->node.home)
 		return err_set(err, ERR_DENIED, "join the layout: this node is a guest by node.home");
 	if (change->what == CHANGE_JOIN && d->standing.silent)
-		return err_set(err, ERR_DENIED, "join the layout: this node forgot something, and must be formatted anew");
+		return err_set(err, ERR_DENIED, "join the layout: this node forgot something: stop it and say covey node renew");
 	return 0;
 }
 
