@@ -5,7 +5,7 @@
  *	network.c	the sockets of the gossip, and multicast
  *	carry.c		what covey-syncd does for this: packets by HTTP, DRAIN
  *	seeds.c		where to look for others first
- *	state.c		what outlives the process: members.ini, synod.ini
+ *	state.c		what outlives the process: members.ini, synod-LINEAGE.ini
  *	standing.c	what this node is to the group, which start it is, and how far its disk remembers
  *	settle.c	sockets, disk and timer around agent.h: layouts
  *	wishes.c	what people ask of the layout
@@ -57,6 +57,7 @@ struct settling {
 	struct job job;
 	struct synod_promise promise;
 	struct layout layout;
+	uint64_t left;			/* the lineage of the layout before; 0: there was none */
 	int rc;
 	struct err err;
 };
@@ -167,7 +168,9 @@ int state_forget_agreements(const struct discoverd *, struct err *);
 void state_save_members(struct discoverd *);	/* soon; logs what fails */
 void state_last_members(struct discoverd *);	/* at once, when nothing else runs any more */
 int state_save_promise(const struct discoverd *, const struct synod_promise *, struct err *);
-int state_load_promise(const struct discoverd *, struct synod_promise *ret, struct err *);
+/* What this node promised in that lineage, or SYNOD_PROMISE_NONE. */
+int state_load_promise(const struct discoverd *, uint64_t lineage, struct synod_promise *ret,
+		       struct err *);
 
 /* standing.c */
 int standing_load(struct discoverd *, struct err *);	/* and the layout and the promise that go with it */

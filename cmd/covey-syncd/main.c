@@ -26,7 +26,8 @@ void syncd_rest(struct syncd *d)
 	if (d->leaving && d->pulls == NULL && d->gatherings == NULL && d->carryings == NULL &&
 	    d->bulkings == NULL && d->resolving == 0 && d->keeps_asked == 0 &&
 	    drain_rests(d->drain) && syncing_rests(d->syncing) && keeping_rests(d->keeping) &&
-	    upkeep_rests(d->upkeep) && scrubbing_rests(d->scrubbing) && lost_rests(d->lost))
+	    upkeep_rests(d->upkeep) && scrubbing_rests(d->scrubbing) && lost_rests(d->lost) &&
+	    owing_rests(d->owing))
 		service_finished(d->service);
 }
 
@@ -53,6 +54,7 @@ void syncd_relaid(struct syncd *d)
 	drain_now(d->drain);
 	upkeep_relaid(d->upkeep);
 	if (d->syncing != NULL) {
+		owing_relaid(d->owing);
 		syncing_relaid(d->syncing);
 		keeping_relaid(d->keeping);
 	}
@@ -233,6 +235,7 @@ static int start(struct service *service, struct err *err)
 		syncing_start(d);
 		keeping_start(d);
 		lost_start(d);
+		owing_start(d);
 	}
 	d->serve = serve_new(d->loop, service_fd(service, "sync"), &conversation, d, err);
 	return d->serve == NULL ? -1 : 0;
@@ -289,6 +292,7 @@ static void stop(struct service *service)
 	if (d->syncing != NULL) {
 		syncing_stop(d->syncing);
 		keeping_stop(d->keeping);
+		owing_stop(d->owing);
 	}
 	syncd_rest(d);
 }
@@ -312,6 +316,7 @@ static void release(struct service *service)
 	keeping_free(d->keeping);
 	upkeep_free(d->upkeep);
 	lost_free(d->lost);
+	owing_free(d->owing);
 	peers_free(d->peers);
 	fetcher_free(d->fetcher);
 	caller_free(d->version);

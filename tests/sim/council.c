@@ -169,7 +169,7 @@ static void say_line(void *data, bool warning, const char *text)
 /* It is on the disk. */
 void council_adopted(struct machine *machine)
 {
-	agent_written(&of(machine)->agent, true, sim.now);
+	agent_written(&of(machine)->agent, true, machine->disk.promise, sim.now);
 	step(machine);
 }
 
