@@ -64,7 +64,7 @@ struct keep_item {
 	struct str type;		/* explicit content type, or empty */
 	struct str path;
 };
-#define KEEP_ITEM_BYTES_MAX (RECORD_BYTES + 2 + RECORD_TYPE_MAX + 2 + PATH_BYTES)
+#define KEEP_ITEM_BYTES_MAX (RECORD_BYTES_MAX + 2 + RECORD_TYPE_MAX + 2 + PATH_BYTES)
 
 enum keep_state {
 	KEEP_HAVE = 1,			/* on the disk */

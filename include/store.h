@@ -170,10 +170,11 @@ struct commit {
 	uint8_t flags;		/* RECORD_DELETED, RECORD_DIRECTORY, RECORD_BLIND */
 	bool alone;		/* a group of one: as said below */
 	uint32_t mtime;		/* the client's, s, or 0 */
+	uint64_t made;		/* of a fixed child, as in its record; else 0 */
 	struct str type;	/* explicit content type, or empty */
 	struct version fixed;	/* a version made elsewhere, as is; none: choose one */
 	const struct record *pointer;	/* a record made elsewhere whose content is not here: instead
-				 * of stage, flags, mtime and fixed */
+				 * of stage, flags, mtime, made and fixed */
 	struct version above;	/* when choosing: greater than this, whatever the clock says */
 	uint64_t clock;		/* when choosing: the time, ns, instead of the wall clock's; 0: that */
 	uint32_t keep;		/* made elsewhere: not stored when this many newer ones of the path
@@ -280,7 +281,7 @@ int store_history(struct store *, struct str path, struct history *ret, struct e
  * Retention.  Of a path's records that are no directory's the newest
  * `versions` stay, of its directory records the newest one: the same on
  * every node that has the same ones.  Of what stays, content of a version
- * from before `before` goes and leaves a pointer, unless it is the newest.
+ * made before `before` goes and leaves a pointer, unless it is the newest.
  */
 struct prune_rule {
 	uint32_t versions;	/* 0: all stay */

@@ -202,7 +202,7 @@ bool wire_is_for(const struct wire *, uint64_t self, enum wire_role);
 
 int ballot_cmp(struct ballot, struct ballot);	/* <0, 0, >0 */
 
-/* A record in RECORD_BYTES, zeros for none. */
+/* A record in its bytes, which tell how many they are; RECORD_BYTES of zeros for none. */
 void pack_record(struct buf *, const struct record *);
 void unpack_record(struct unpack *, struct record *ret);
 struct record unpack_entry(struct unpack *);	/* a directory's, or none */

@@ -33,7 +33,7 @@ static bool is_last(const struct conn *c)
 
 uint64_t answer_modified(const struct record *record)
 {
-	return record->mtime ? record->mtime : record->version.time / 1000000000;
+	return record->mtime ? record->mtime : record_made(record) / 1000000000;
 }
 
 static void connection_field(struct conn *c)

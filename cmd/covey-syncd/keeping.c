@@ -89,7 +89,7 @@ static int each_path(void *data, const struct survey_path *found)
 		const struct history_entry *entry = &found->entries[i];
 
 		if (!record_has_content(&entry->record) || (k->leaving && !entry->content) ||
-		    (i > 0 && entry->record.version.time < k->before))
+		    (i > 0 && record_made(&entry->record) < k->before))
 			continue;
 		collect(k, found->path, entry);
 	}

@@ -293,6 +293,7 @@ static void keep(struct job *job)
 	commit.stage = p->stage;
 	commit.flags = p->record.flags;
 	commit.mtime = p->record.mtime;
+	commit.made = p->record.made;
 	commit.type = buf_str(&p->type);
 	commit.fixed = p->record.version;
 	commit.keep = p->keep;

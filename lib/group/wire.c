@@ -7,22 +7,25 @@ enum record_bit { RECORD_HAS_CONTENT = 1 };
 
 void pack_record(struct buf *buf, const struct record *record)
 {
-	uint8_t bytes[RECORD_BYTES] = { 0 };
+	uint8_t bytes[RECORD_BYTES_MAX] = { 0 };
+	size_t n = RECORD_BYTES;
 
 	if (!version_is_none(record->version))
-		record_pack(bytes, record);
-	pack_bytes(buf, bytes, sizeof bytes);
+		n = record_pack(bytes, record);
+	pack_bytes(buf, bytes, n);
 }
 
 void unpack_record(struct unpack *in, struct record *ret)
 {
 	static const uint8_t none[RECORD_BYTES];
-	uint8_t bytes[RECORD_BYTES];
 	struct record record = { .version = VERSION_NONE };
+	uint8_t bytes[RECORD_BYTES_MAX];
+	size_t n = record_length(in->rest);
 
-	unpack_bytes(in, bytes, sizeof bytes);
-	if (memcmp(bytes, none, sizeof none) != 0 &&
-	    record_unpack(bytes, sizeof bytes, &record, NULL) < 0)
+	unpack_bytes(in, bytes, n > 0 ? n : RECORD_BYTES);
+	/* Equal records have equal bytes: those of format 1 are never sent. */
+	if (n > 0 ? bytes[0] != RECORD_FORMAT || record_unpack(bytes, n, &record, NULL) < 0
+		  : memcmp(bytes, none, sizeof none) != 0)
 		in->failed = true;
 	*ret = record;
 }
@@ -31,7 +34,7 @@ void pack_version(struct buf *buf, struct version version)
 {
 	pack_u64(buf, version.time);
 	pack_u64(buf, version.node);
-	pack_u16(buf, version.n);
+	pack_u64(buf, version.n);
 }
 
 struct version unpack_version(struct unpack *in)
@@ -40,7 +43,9 @@ struct version unpack_version(struct unpack *in)
 
 	version.time = unpack_u64(in);
 	version.node = unpack_u64(in);
-	version.n = unpack_u16(in);
+	version.n = unpack_u64(in);
+	if (version.n > VERSION_N_MAX)
+		in->failed = true;
 	return version;
 }
 

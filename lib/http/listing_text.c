@@ -43,7 +43,7 @@ void listing_text_row(struct buf *buf, const struct listing_row *row)
 		return;
 	}
 	buf_addf(buf, "%s\t", version_format(version, row->version));
-	listing_text_time(buf, row->version.time);
+	listing_text_time(buf, listing_row_made(row));
 	buf_addc(buf, '\n');
 }
 
@@ -125,21 +125,44 @@ static int parse_size(struct str text, uint64_t *ret)
 	return text.n > 1 && text.s[0] == '0' ? -1 : str_u64(text, INT64_MAX, ret);
 }
 
-static int parse_version(struct str version, struct str time, struct version *ret, struct err *err)
+/* What listing_text_time() writes, read as the time in a version's text. */
+static int parse_time(struct str text, uint64_t *ret)
 {
-	struct buf expected = BUF_INIT;
-	bool same;
+	struct version version;
+	struct buf id = BUF_INIT, again = BUF_INIT;
+	int status;
 
-	if (str_eq(version, STR("-")) && str_eq(time, STR("-"))) {
-		*ret = VERSION_NONE;
+	for (size_t i = 0; i < text.n; i++)
+		if (text.s[i] != '-' && text.s[i] != ':')
+			buf_addc(&id, text.s[i]);
+	buf_adds(&id, "-0000000000000000-0");
+	status = version_parse(buf_str(&id), &version, NULL);
+	if (status == 0)
+		listing_text_time(&again, version.time);
+	if (status == 0 && !str_eq(buf_str(&again), text))
+		status = -1;
+	if (status == 0)
+		*ret = version.time;
+	buf_clear(&id);
+	buf_clear(&again);
+	return status;
+}
+
+static int parse_version(struct str version, struct str time, struct listing_row *ret,
+			 struct err *err)
+{
+	uint64_t made = 0;
+
+	if (str_eq(version, STR("-")) && str_eq(time, STR("-")))
 		return 0;
-	}
-	if (version_parse(version, ret, err) < 0)
+	if (version_parse(version, &ret->version, err) < 0)
 		return err_context(err, "read listing");
-	listing_text_time(&expected, ret->time);
-	same = str_eq(buf_str(&expected), time);
-	buf_clear(&expected);
-	return same ? 0 : malformed(err, "another time than the version's");
+	if (parse_time(time, &made) < 0)
+		return malformed(err, "no time");
+	if (made != ret->version.time && ret->version.n == 0)
+		return malformed(err, "another time than the version's");
+	ret->made = made != ret->version.time ? made : 0;
+	return 0;
 }
 
 int listing_text_parse_row(struct str line, struct buf *scratch, struct listing_row *ret,
@@ -163,7 +186,7 @@ int listing_text_parse_row(struct str line, struct buf *scratch, struct listing_
 		return malformed(err, "no such type");
 	if (parse_size(column[2], &row.size) < 0 || (row.size > 0 && row.type != LISTING_FILE))
 		return malformed(err, "no such size");
-	if (parse_version(column[3], column[4], &row.version, err) < 0)
+	if (parse_version(column[3], column[4], &row, err) < 0)
 		return -1;
 	if (version_is_none(row.version) && row.type != LISTING_DIRECTORY)
 		return malformed(err, "a file without a version");

@@ -73,6 +73,7 @@ static int make_record(struct store *store, const struct commit *c, struct commi
 		.version = c->fixed,
 		.flags = c->flags,
 		.mtime = c->mtime,
+		.made = c->made,
 	};
 	if (c->stage != NULL) {
 		s->record.size = stage_size(c->stage);

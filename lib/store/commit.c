@@ -571,6 +571,7 @@ int store_merge(struct store *store, struct str path, const struct record *recor
 	} else {
 		c.flags = record->flags;
 		c.mtime = record->mtime;
+		c.made = record->made;
 		c.fixed = record->version;
 	}
 	return store_commit(store, &c, err);

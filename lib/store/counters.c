@@ -32,9 +32,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define MAGIC "covey counters2"		/* with its NUL: 16 bytes */
+#define MAGIC "covey counters3"		/* with its NUL: 16 bytes */
 #define BOOT_TEXT 40
-#define KNOWN (1u << 16)		/* the record of the coming one was, before */
+#define KNOWN (UINT64_C(1) << 48)	/* beside n: the record of the coming one was, before */
 #define TABLE_NAME "counters"
 #define TABLE_NEW "counters.new"	/* on its way, under the store's lock */
 
@@ -42,9 +42,9 @@
 struct slot {
 	_Atomic uint32_t begun, done;
 	_Atomic uint32_t where;		/* the partitions it is about: one, and another or the same */
-	_Atomic uint32_t n[2];		/* of the versions: the coming one (and KNOWN), the one before */
 	_Atomic uint64_t path;		/* its hash */
-	_Atomic uint64_t time[2], node[2];
+	_Atomic uint64_t time[2], node[2];	/* of the versions: the coming one, the one before */
+	_Atomic uint64_t n[2];		/* the same; the coming one's with KNOWN */
 };
 
 struct counters {
@@ -215,7 +215,7 @@ static struct version get_version(struct slot *s, int which)
 	return (struct version){
 		.time = atomic_load(&s->time[which]),
 		.node = atomic_load(&s->node[which]),
-		.n = (uint16_t)atomic_load(&s->n[which]),
+		.n = atomic_load(&s->n[which]) & VERSION_N_MAX,
 	};
 }
 

@@ -91,7 +91,7 @@ const char *segment_name(char to[SEGMENT_NAME], uint64_t id);
 int segment_of_name(const char *name, uint64_t *ret);
 int segment_open(struct store *, uint64_t id);	/* -1 with errno */
 struct flock segment_lock(short type);		/* what its writer holds */
-size_t segment_entry_bytes(struct str path);
+size_t segment_entry_bytes(struct str path, struct version);
 void segment_format_head(struct buf *, uint64_t id);
 void segment_format(struct buf *, uint64_t id, uint32_t offset, struct str path, struct version);
 bool segment_parse_head(struct str segment, uint64_t *ret_id);

@@ -18,10 +18,16 @@
 #define NS_PER_S 1000000000
 
 /*
- * On disk only: the bit of the flags that says that there is a type, too.
- * It spares each reader the system call that would find none.
+ * On disk only: the bit of the form (in format 1, of the flags) that says
+ * that there is a type, too.  It spares each reader the system call that
+ * would find none.
  */
-#define FLAG_TYPED 0x80
+#define TYPED 0x80
+
+static unsigned char *typed_byte(unsigned char *record)
+{
+	return &record[record[0] == 1 ? 1 : 2];
+}
 
 void found_clear(struct found *found)
 {
@@ -44,18 +50,19 @@ static int get_type(int fd, char type[RECORD_TYPE_MAX + 1])
 /* 0 when there is a whole record; the outputs are touched only then. */
 static int get_record(int fd, struct found *ret)
 {
-	unsigned char bytes[RECORD_BYTES];
+	unsigned char bytes[RECORD_BYTES_MAX], *form;
 	char type[RECORD_TYPE_MAX + 1] = "";
 	ssize_t n = fgetxattr(fd, RECORD_XATTR, bytes, sizeof bytes);
 	bool typed;
 
-	if (n != sizeof bytes)
+	if (n < RECORD_BYTES)
 		return -1;
-	typed = bytes[1] & FLAG_TYPED;
-	bytes[1] &= (unsigned char)~FLAG_TYPED;
+	form = typed_byte(bytes);
+	typed = *form & TYPED;
+	*form &= (unsigned char)~TYPED;
 	if (typed && get_type(fd, type) < 0)
 		return -1;
-	if (record_unpack(bytes, sizeof bytes, &ret->record, NULL) < 0)
+	if (record_unpack(bytes, (size_t)n, &ret->record, NULL) < 0)
 		return -1;
 	memcpy(ret->type, type, sizeof type);
 	return 0;
@@ -72,24 +79,24 @@ int put_record(int fd, const struct record *record, struct str type, bool direct
 {
 	struct timespec times[2] = {
 		{ .tv_nsec = UTIME_OMIT },
-		{ .tv_sec = (time_t)(record->version.time / NS_PER_S),
-		  .tv_nsec = (long)(record->version.time % NS_PER_S) },
+		{ .tv_sec = (time_t)(record_made(record) / NS_PER_S),
+		  .tv_nsec = (long)(record_made(record) % NS_PER_S) },
 	};
-	unsigned char bytes[RECORD_BYTES];
+	unsigned char bytes[RECORD_BYTES_MAX];
+	size_t n = record_pack(bytes, record);
 	struct stat st;
 
-	record_pack(bytes, record);
 	if (type.n > 0)
-		bytes[1] |= FLAG_TYPED;
+		*typed_byte(bytes) |= TYPED;
 	if (type.n > 0 && fsetxattr(fd, RECORD_TYPE_XATTR, type.s, type.n, 0) < 0)
 		return err_sys(err, "set content type");
-	if (fsetxattr(fd, RECORD_XATTR, bytes, sizeof bytes, 0) < 0)
+	if (fsetxattr(fd, RECORD_XATTR, bytes, n, 0) < 0)
 		return err_sys(err, "set record");
 	if (directory)
 		return 0;
 	if (futimens(fd, times) < 0 || fstat(fd, &st) < 0)
 		return err_sys(err, "set time of version");
-	if (!mtime_is(&st, record->version.time))
+	if (!mtime_is(&st, record_made(record)))
 		return err_set(err, ERR_UNSUPPORTED,
 			       "set time of version: beyond what the file system can hold");
 	return 0;
@@ -102,7 +109,7 @@ static enum found_kind kind_of_file(int fd, struct found *ret)
 
 	if (!S_ISREG(st->st_mode) || get_record(fd, ret) < 0)
 		return FOUND_FOREIGN;
-	if ((uint64_t)st->st_size != r->size || !mtime_is(st, r->version.time)) {
+	if ((uint64_t)st->st_size != r->size || !mtime_is(st, record_made(r))) {
 		ret->record = (struct record){ .flags = 0 };
 		return FOUND_FOREIGN;
 	}

@@ -173,7 +173,7 @@ static int drop_contents(struct pruning *p, struct err *err)
 		const struct history_entry *entry = &p->h.entries[i];
 
 		if (p->goes[i] || !entry->content ||
-		    entry->record.version.time >= p->rule->before ||
+		    record_made(&entry->record) >= p->rule->before ||
 		    version_cmp(entry->record.version, p->newest) == 0)
 			continue;
 		begin(p);

@@ -566,6 +566,45 @@ static void untouched(void)
 	stage_free(stage);
 }
 
+/* The date of a child is not its place in the order: neither in tree/, nor when content goes by age. */
+static void child(void)
+{
+	const uint64_t hour = UINT64_C(3600) * 1000000000;
+	struct prune_rule rule = { .versions = 0 };
+	struct prune_count count = { .records = 0 };
+	struct commit base = COMMIT_INIT, c = COMMIT_INIT;
+	struct store_entry entry;
+	struct record again;
+	struct stat st;
+
+	base.clock = UINT64_C(1700000000) * 1000000000;
+	CHECK(commit(&base, "kin", "base") == ERR_NONE);
+	c.fixed = base.record.version;
+	c.fixed.n = VERSION_N_MAX;
+	c.made = base.record.version.time + hour;
+	c.flags = RECORD_EXECUTABLE | 0x40;
+	CHECK(commit(&c, "kin", "kid!") == ERR_NONE && c.newest);
+	entry = get("kin");
+	CHECK(entry.record.made == c.made && entry.record.flags == c.flags);
+	CHECK(version_cmp(entry.record.version, c.fixed) == 0);
+	CHECK(fstat(entry.fd, &st) == 0 && st.st_mtim.tv_sec == 1700003600);
+	again = entry.record;
+	store_entry_clear(&entry);
+	CHECK(store_merge(store, STR("kin"), &again, (struct str)STR_INIT, 0, &why) == 0);
+	CHECK(holds("kin", "kid!") && versions("kin") == 2);
+
+	CHECK(put("kin", "last") == ERR_NONE);
+	rule.before = base.record.version.time + hour / 2;
+	CHECK(store_prune(store, STR("kin"), &rule, &count, &why) == 0 && count.contents == 1);
+	CHECK(store_version(store, STR("kin"), c.fixed, STORE_CONTENT, &entry, &why) == 0);
+	CHECK(entry.content && record_eq(&entry.record, &again));
+	store_entry_clear(&entry);
+	CHECK(store_evict(store, STR("kin"), c.fixed, &(uint64_t){ 0 }, &why) == 0);
+	CHECK(store_version(store, STR("kin"), c.fixed, STORE_CONTENT, &entry, &why) == 0);
+	CHECK(!entry.content && record_eq(&entry.record, &again));
+	store_entry_clear(&entry);
+}
+
 int main(void)
 {
 	if (!open_store())
@@ -585,6 +624,7 @@ int main(void)
 	merging();
 	kinds();
 	pruning();
+	child();
 	adoption();
 	untouched();
 	close_store();

@@ -71,9 +71,9 @@ static void test_frame(void)
 	CHECK(frame_unpack(buf_str(&b), &got, NULL) == 0);
 	CHECK(got.type == 7 && got.id == frame.id && got.deadline_ms == 250 && got.fd_count == 0);
 	CHECK(str_eq(got.body, STR("hello")));
-	b.data[2] = 2;
+	b.data[2] = FRAME_PROTOCOL - 1;
 	CHECK(frame_unpack(buf_str(&b), &got, NULL) == -1);
-	b.data[2] = 1;
+	b.data[2] = FRAME_PROTOCOL;
 	b.data[0] = 'C';
 	CHECK(frame_unpack(buf_str(&b), &got, NULL) == -1);
 	b.data[0] = 'c';
