@@ -63,7 +63,8 @@ static struct listing_row row_of(const struct inventory_row *from)
 {
 	const struct record *file = &from->told.file, *entry = &from->told.entry;
 	struct listing_row row = { .name = from->name,
-				   .version = record_standing(file, entry)->version };
+				   .version = record_standing(file, entry)->version,
+				   .made = record_standing(file, entry)->made };
 
 	switch (record_stands(file, entry)) {
 	case STANDS_FILE:

@@ -22,11 +22,10 @@ static int add_path(void *data, const struct survey_path *path)
 	uint64_t *sum = data;
 
 	for (size_t i = 0; i < path->count; i++) {
-		uint8_t bytes[RECORD_BYTES];
-
-		record_pack(bytes, &path->entries[i].record);
+		uint8_t bytes[RECORD_BYTES_MAX];
+		size_t n = record_pack(bytes, &path->entries[i].record);
 		*sum = path_hash(path->path) ^ *sum * 31;
-		*sum = path_hash((struct str){ (const char *)bytes, sizeof bytes }) ^ *sum * 31;
+		*sum = path_hash((struct str){ (const char *)bytes, n }) ^ *sum * 31;
 	}
 	return 0;
 }
