@@ -325,7 +325,7 @@ static void adopted(struct event *event)
 	asker_layout(&machine->asker, &layout, sim.now);
 	machine_arm(machine);
 	if (machine->discovery != NULL)
-		council_adopted(machine, &layout);
+		council_adopted(machine);
 	change_started(machine);
 }
 
