@@ -39,7 +39,7 @@ void change_used(const struct layout *layout)
 /* Some machines, by chance; enough of them to lose one, where one may lose its disk. */
 static void choose_members(struct layout *layout, uint8_t set)
 {
-	size_t least = sim.profile.wipes || sim.profile.copies ? 3 : 1;
+	size_t least = sim.profile.losses > 0 || sim.profile.copies ? 3 : 1;
 	uint64_t who = rnd();
 
 	for (int i = sim.profile.machines; i-- > 0;) {
@@ -215,7 +215,7 @@ static void ask_again(struct event *event)
 	change_sync(machine);
 }
 
-static void ask_peer(struct machine *machine, const struct machine *peer)
+static void ask_peer(struct machine *machine)
 {
 	struct packet *packet = new_packet(NOTE_SYNC, machine->sync_asked,
 					   machine->sync_count * sizeof *machine->sync_asked);
@@ -223,7 +223,7 @@ static void ask_peer(struct machine *machine, const struct machine *peer)
 
 	packet->token = timer->token = machine->sync_token;
 	packet->epoch = machine->resync->layout.epoch;
-	post(machine->index, peer->index, packet);
+	send_to(machine, machine->sync_peer, packet);
 	schedule(&timer->event, SYNC_AGAIN_MS, machine->index, ask_again);
 }
 
@@ -241,7 +241,6 @@ static void note_synced(struct machine *machine)
 
 void change_sync(struct machine *machine)
 {
-	const struct machine *peer;
 	uint64_t id;
 
 	if (machine->resync == NULL || machine->sync_token != 0)
@@ -252,14 +251,7 @@ void change_sync(struct machine *machine)
 		return;
 	machine->sync_peer = id;
 	machine->sync_token = rnd();
-	peer = machine_of(id);
-	if (peer != NULL) {
-		ask_peer(machine, peer);
-		return;
-	}
-	machine->sync_token = 0;	/* it is gone for good */
-	resync_failed(machine->resync, id, machine->sync_asked, machine->sync_count);
-	change_sync(machine);
+	ask_peer(machine);
 }
 
 void change_live(struct machine *machine)
@@ -307,7 +299,7 @@ static void answer_sync(struct machine *machine, const struct packet *packet)
 	reply = new_packet(NOTE_SYNCED, rows, count * sizeof *rows);
 	reply->token = packet->token;
 	reply->epoch = packet->epoch;
-	post(machine->index, packet->from, reply);
+	reply_to(machine, packet, reply);
 	free(rows);
 }
 
@@ -342,7 +334,8 @@ static void row_written(struct writing *writing)
 /* The partitions are done when all rows are on disk. */
 static void take_rows(struct machine *machine, const struct packet *packet)
 {
-	if (machine->sync_token != packet->token || packet->epoch != machine->disk.layout.epoch)
+	if (machine->sync_token != packet->token || packet->sender != machine->sync_peer ||
+	    packet->epoch != machine->disk.layout.epoch)
 		return;
 	machine->sync_token = rnd();
 	machine->sync_rows = 0;

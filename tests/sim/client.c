@@ -87,14 +87,29 @@ void op_after(struct op *op, uint64_t ms, void (*fire)(struct op *))
 }
 
 static void begin_check(struct op *op, enum check_purpose purpose, struct version version);
-void op_tell(enum note note, struct op *op, int to)
+
+void op_tell(enum note note, struct op *op, uint64_t to)
 {
 	struct packet *packet = new_packet(note, NULL, 0);
 
 	packet->token = op->token;
 	packet->path = op->path;
 	packet->record = op->record;
-	post(op->machine->index, to, packet);
+	send_to(op->machine, to, packet);
+}
+
+bool op_has(const struct op *op, uint64_t id)
+{
+	for (size_t i = 0; i < op->have_count; i++)
+		if (op->have[i] == id)
+			return true;
+	return false;
+}
+
+void op_credit(struct op *op, uint64_t id)
+{
+	if (!op_has(op, id) && op->have_count < HAVE_MAX)
+		op->have[op->have_count++] = id;
 }
 
 void op_store(struct op *op, void (*done)(struct store_wait *, const struct store_answer *, bool))
@@ -148,17 +163,11 @@ void client_content_is_here(struct writing *writing)
 
 static void ask_for_content(struct op *op, const struct newest_answer *answer)
 {
-	bool asked[MACHINES] = { false };
-
-	for (size_t i = 0; i < answer->holder_count; i++) {
-		struct machine *holder = machine_of(answer->holders[i]);
-
-		if (holder != NULL)
-			asked[holder->index] = true;
-	}
+	for (size_t i = 0; i < answer->holder_count; i++)
+		op_tell(NOTE_PULL, op, answer->holders[i]);
 	for (int i = 0; i < sim.profile.machines; i++)
-		if (i != op->machine->index && (asked[i] || answer->holder_count == 0 || chance(20)))
-			op_tell(NOTE_PULL, op, i);
+		if (answer->holder_count == 0 || chance(20))
+			op_tell(NOTE_PULL, op, sim.machines[i].disk.id);
 	op_after(op, PULL_MS, pull_failed);
 }
 
@@ -205,19 +214,10 @@ static void begin_check(struct op *op, enum check_purpose purpose, struct versio
 
 /* PUT and DELETE */
 
-static size_t copies_of(const struct op *op)
-{
-	size_t count = 0;
-
-	for (uint32_t bits = op->have; bits != 0; bits &= bits - 1)
-		count++;
-	return count;
-}
-
 void client_maybe_confirm(struct op *op)
 {
 	bool safe = !record_has_content(&op->record) ||
-		    copies_of(op) >= layout_copies(&op->machine->home.layout);
+		    op->have_count >= layout_copies(&op->machine->home.layout);
 
 	if (!op->checked || !op->settled || !safe)
 		return;
@@ -246,11 +246,9 @@ static void push(struct op *op)
 
 	layout_keepers(&op->machine->home.layout, sim_paths[op->path], &keepers);
 	for (size_t i = 0; i < keepers.count; i++) {
-		struct machine *keeper = machine_of(keepers.ids[i]);
-
-		if (keeper == NULL || keeper == op->machine || op->have >> keeper->index & 1)
+		if (op_has(op, keepers.ids[i]))
 			continue;
-		op_tell(NOTE_PUSH, op, keeper->index);
+		op_tell(NOTE_PUSH, op, keepers.ids[i]);
 		if (chance(70))
 			break;
 	}
@@ -259,7 +257,7 @@ static void push(struct op *op)
 
 static void push_more(struct op *op)
 {
-	if (copies_of(op) < layout_copies(&op->machine->home.layout))
+	if (op->have_count < layout_copies(&op->machine->home.layout))
 		push(op);
 }
 
@@ -321,7 +319,7 @@ static void write_committed(struct writing *writing)
 		return;
 	op->record = writing->record;
 	op->committed = true;
-	op->have = 1u << op->machine->index;
+	op_credit(op, op->machine->disk.id);
 	if (record_has_content(&op->record))
 		push(op);
 	op_after(op, STORE_MS, write_late);

@@ -33,17 +33,26 @@ struct vote {
 	struct wire_synod answer;
 };
 
-static struct discovery *of(struct machine *machine)
+static struct discovery *of(const struct machine *machine)
 {
 	return machine->discovery;
 }
 
 /* messages */
 
+/* Now and then by HTTP: what UDP leaves unanswered. */
+static void send_plain(struct machine *machine, int to, struct str plain)
+{
+	struct packet *packet = new_packet(NOTE_WIRE, plain.s, plain.n);
+
+	packet->http = sim.profile.udp_cuts && chance(30);
+	post(machine->index, to, packet);
+}
+
 static void send_packet(struct machine *machine, int to, struct buf *packet)
 {
 	if (to >= 0 && to != machine->index)
-		post(machine->index, to, new_packet(NOTE_WIRE, packet->data, packet->len));
+		send_plain(machine, to, buf_str(packet));
 	buf_clear(packet);
 }
 
@@ -57,9 +66,7 @@ static struct buf begin(struct machine *machine)
 
 static void send_gossip(void *data, const struct address *to, struct str plain)
 {
-	struct machine *machine = data;
-
-	post(machine->index, port_of(to), new_packet(NOTE_WIRE, plain.s, plain.n));
+	send_plain(data, port_of(to), plain);
 }
 
 static void tell_layout(struct machine *machine, int to)
@@ -80,11 +87,12 @@ void council_want(struct machine *machine, int from)
 	send_packet(machine, from, &packet);
 }
 
-static int index_of(uint64_t id)
+/* Where this node believes it to be. */
+static int address_of(const struct machine *machine, uint64_t id)
 {
-	const struct machine *machine = machine_of(id);
+	const struct member *member = view_member(&of(machine)->gossip.view, id);
 
-	return machine != NULL ? machine->index : -1;
+	return member != NULL && member->discovery.len > 0 ? port_of(&member->discovery) : -1;
 }
 
 /* Tell at once what has changed about this node. */
@@ -190,7 +198,7 @@ static void send_synod(void *data, uint64_t to, enum wire_type type, const struc
 	}
 	packet = begin(machine);
 	wire_pack_synod(&packet, type, synod);
-	send_packet(machine, index_of(to), &packet);
+	send_packet(machine, address_of(machine, to), &packet);
 }
 
 static const struct layout *accepted(const struct discovery *d)
@@ -228,7 +236,7 @@ static void step(struct machine *machine)
 		if (!is_founded())
 			adopt(machine, &s.layout);
 	} else if (s.act == COUNCIL_FETCH) {
-		council_want(machine, index_of(s.from));
+		council_want(machine, address_of(machine, s.from));
 	} else if (s.act == COUNCIL_PROPOSE && d->proposer.phase == SYNOD_IDLE) {
 		say("%d proposes epoch %" PRIu64 ": %s", machine->index, s.layout.epoch, s.why);
 		synod_propose(&d->proposer, &d->council.layout, &s.layout, &d->promise, sim.now);
@@ -339,7 +347,7 @@ static void wish(struct event *event)
 	(void)event;
 	if (sim.quiet)
 		return;
-	machine->guest = !machine->guest && willing() > (sim.profile.wipes || sim.profile.copies ? 2 : 1);
+	machine->guest = !machine->guest && willing() > (sim.profile.losses > 0 || sim.profile.copies ? 2 : 1);
 	say("%d %s", machine->index, machine->guest ? "wants to leave" : "wants to be a home");
 	if (machine->up) {
 		of(machine)->gossip.view.self.flags = flags_of(machine);

@@ -318,7 +318,7 @@ static void judge_home(const struct machine *machine, int path)
 	for (size_t i = 0; i < history.fact_count; i++) {
 		const struct fact *fact = &history.facts[i];
 
-		if (fact->path == path && fact->durable && !sim.wiped)
+		if (fact->path == path && fact->durable && sim.lost == 0)
 			MUST("14 (homes have the same records)",
 			     disk_find(&machine->disk, path, fact->record.version) != NULL);
 	}
@@ -348,7 +348,7 @@ static void judge_keepers(const struct machine *machine)
 /* What was on two disks, ever, is on one yet: at most one was lost. */
 static void judge_content(const struct fact *fact)
 {
-	bool here = !sim.wiped || (fact->copies & (fact->copies - 1)) == 0;
+	bool here = sim.lost == 0 || (fact->copies & (fact->copies - 1)) == 0;
 
 	for (int m = 0; m < sim.profile.machines && !here; m++) {
 		const struct kept *kept = disk_find(&sim.machines[m].disk, fact->path,

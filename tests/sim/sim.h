@@ -29,6 +29,7 @@
 #define GROUP 7
 #define LINEAGE 99
 #define NEVER UINT64_MAX
+#define TENANTS 64
 
 /* world.c: an event frees itself; of a machine that has crashed since, it does not run */
 struct event {
@@ -50,7 +51,9 @@ enum note {
 
 struct packet {
 	struct event event;
-	int from, to;
+	int from, to;			/* addresses: whoever lives there */
+	uint64_t sender, receiver;	/* ids; receiver 0: whoever reads */
+	bool http;			/* it goes where UDP is cut */
 	enum note note;
 	uint64_t token, epoch;
 	int path;
@@ -94,7 +97,9 @@ struct writing {
 	void (*done)(struct writing *);	/* it is durable */
 	uint64_t token;			/* the caller's */
 	uint64_t takes;			/* ms, with the lock */
-	int from;			/* the machine that asked for it */
+	int from;			/* the address that asked for it */
+	uint64_t asker;			/* who */
+	bool http;			/* how */
 	struct wire_store question;	/* without slices */
 };
 
@@ -134,7 +139,9 @@ struct profile {			/* of a schedule */
 	uint64_t disk, disk_far;
 	unsigned faults;		/* about one in so many ms; 0: none */
 	enum { FIXED, BY_FIAT, BY_COUNCIL } changes;
-	bool wipes, copies, cuts, jumps, stops;
+	unsigned losses;		/* disks that may be lost */
+	bool copies, cuts, udp_cuts, jumps, stops;
+	bool hand_overs;		/* and nothing else goes wrong */
 	uint64_t length;		/* ms */
 	unsigned ops;			/* about one in so many ms */
 };
@@ -146,10 +153,16 @@ struct sim {
 	struct profile profile;
 	struct machine machines[MACHINES];
 	bool cut[MACHINES][MACHINES];	/* from, to */
+	bool udp_cut[MACHINES][MACHINES];	/* UDP alone */
 	bool calm;			/* nothing goes wrong any more */
 	bool quiet;			/* no new questions by clients */
-	bool wiped;			/* one machine has lost its disk, or what it had of late */
+	unsigned lost;			/* disks, or what they had of late */
 	uint64_t ids;			/* given so far */
+	struct tenant {
+		uint64_t id;
+		int address;
+	} tenants[TENANTS];		/* all that ever were, the living ones too */
+	size_t tenant_count;
 	uint64_t sent;
 	bool outcomes_only;		/* judge by what clients see, no more */
 	bool verbose;
@@ -208,7 +221,10 @@ void machine_arm(struct machine *);
 bool machine_adopt(struct machine *, const struct layout *);	/* false: it is no newer */
 struct address address_at(int machine);
 int port_of(const struct address *);
-struct machine *machine_of(uint64_t id);	/* NULL: no such node any more */
+struct machine *machine_of(uint64_t id);	/* the truth; NULL: no such node any more */
+int machine_finds(const struct machine *, uint64_t id);	/* the address, as it believes; -1: unknown */
+void send_to(struct machine *, uint64_t id, struct packet *);	/* where it believes it; takes it */
+void reply_to(struct machine *, const struct packet *, struct packet *answer);	/* takes it */
 
 /* client.c */
 void clients_begin(void);
