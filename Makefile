@@ -173,7 +173,7 @@ fuzz: test-deps		## every fuzz target for FUZZ_SECONDS
 	@tests/cases fuzz
 	BATS_TEST_TIMEOUT=$$(($(FUZZ_SECONDS) + 60)) $(BATS) build/tests/fuzz.bats
 
-model:			## prove the protocol's models with spin, and that their mutants fail: 4 minutes
+model:			## prove the protocol's models with spin, and that their mutants fail: 8 minutes
 	$(call install_missing,$(MODEL_DEPS))
 	tests/model/run
 
