@@ -50,8 +50,8 @@ struct asker {
 	void (*send)(void *data, const struct peer_target *to, struct str plain, unsigned attempt);
 	/* Keep this record durably here, then asker_committed(id), later. */
 	void (*commit)(void *data, uint64_t id, const struct store_ask *);
-	/* Somebody there has a layout of this epoch, which is newer: fetch it. */
-	void (*behind)(void *data, uint64_t epoch, const struct address *discovery);
+	/* This node, there, has a layout of this epoch, which is newer: fetch it. */
+	void (*behind)(void *data, uint64_t epoch, uint64_t node, const struct address *discovery);
 	uint64_t (*random)(void *data);
 	uint64_t (*wall)(void *data);	/* ns since 1970, by the group's clock as far as it is known */
 	void *data;
@@ -78,7 +78,7 @@ void asker_layout(struct asker *, const struct layout *, uint64_t now);
 /* How many others have not left: 0 is a group of one. */
 size_t asker_peers(const struct asker *);
 
-/* A RECORD, STORED or STALE that was opened, by whichever way it came. */
+/* A RECORD, STORED or STALE that was opened and is for this node, by whichever way it came. */
 void asker_receive(struct asker *, const struct wire *, uint64_t now);
 void asker_committed(struct asker *, uint64_t id, bool on_disk, uint64_t now);
 void asker_tick(struct asker *, uint64_t now);

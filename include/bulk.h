@@ -1,7 +1,7 @@
 /*
  * bulk - what homes and keepers tell each other in batches, before it is sealed
  *
- *	group u64, sender u64, lineage u64, epoch u64, type u8, then
+ *	group u64, sender u64, receiver u64, role u8, id u64, lineage u64, epoch u64, type u8, then
  *	SYNC, SYNCED	digests and records of a partition (exchange.h)
  *	KEEP		items {record, type, path}: keep the content of these
  *	KEPT		a u8 per item of the KEEP, in its order: how it is with it
@@ -9,6 +9,11 @@
  *
  * One message is the body of a POST /.covey/msg?to=sync, sealed with
  * seal_close_long(), and so is its answer.  All are idempotent.
+ *
+ * As with all that is sealed (wire.h) a message names its receiver, and
+ * whoever else gets it drops it; an answer names the asker as its receiver and
+ * repeats the question's random id.  bulk_judge() says what an answer counts
+ * for: nothing is ever credited to a node because its address answered.
  */
 #ifndef COVEY_BULK_H
 #define COVEY_BULK_H
@@ -24,7 +29,8 @@ enum bulk_type { BULK_SYNC = 1, BULK_SYNCED, BULK_KEEP, BULK_KEPT, BULK_STALE };
 
 struct bulk {
 	uint64_t group;			/* of the key */
-	uint64_t sender;		/* node id */
+	uint64_t sender, receiver;	/* node ids */
+	uint64_t id;			/* random; repeated in the answer */
 	uint64_t lineage, epoch;	/* of the sender's layout */
 	enum bulk_type type;
 	struct str body;		/* points into the message */
@@ -32,8 +38,24 @@ struct bulk {
 
 /* Appends; the body last. */
 void bulk_pack(struct buf *, const struct bulk *);
-/* plain was opened with the key of this group.  0, or -1: malformed; *ret is then undefined. */
-int bulk_unpack(struct str plain, uint64_t group, struct bulk *ret);
+/*
+ * plain was opened with the key of this group.  0, or -1: malformed, or for
+ * another node than self; *ret is then undefined.
+ */
+int bulk_unpack(struct str plain, uint64_t group, uint64_t self, struct bulk *ret);
+/* The question's receiver answers its sender: type and body are to be set. */
+struct bulk bulk_answer(const struct bulk *question);
+
+enum bulk_verdict {
+	BULK_COUNTS,			/* who was asked answers what it was asked */
+	BULK_NEWER,			/* who was asked has a newer layout: the answer's epoch */
+	BULK_NOTHING,			/* anything else: it counts for nobody */
+};
+/*
+ * What an opened message says to this question, as it was sent.  SYNCED counts
+ * only at the layout that was asked by; a content is kept by any layout.
+ */
+enum bulk_verdict bulk_judge(const struct bulk *question, const struct bulk *answer);
 
 struct keep_item {
 	struct record record;		/* of a file, with content */

@@ -97,8 +97,9 @@ void council_init(struct council *, uint64_t self, const struct layout_numbers *
 void council_told(struct council *, const struct layout *, uint64_t now);
 /* What a layout that was heard of means. */
 enum council_meeting council_meet(const struct council *, const struct layout *theirs);
-/* A person wants these numbers.  Whether the layout has them already. */
+/* Whether the layout has these numbers. */
 bool council_agrees(const struct council *, const struct layout_numbers *);
+/* A person wants them of the layout after this one: forgotten with the next council_told(). */
 void council_ask(struct council *, const struct layout_numbers *, uint64_t now);
 /* accepted: what this node has accepted for the next epoch (synod.h), or NULL. */
 void council_step(struct council *, const struct view *, const struct council_seeds *,

@@ -4,7 +4,7 @@
  *	VIEW {}			->	MEMBERS {self, offset, members}, LAYOUT {layout}
  *	WATCH {}		->	the same at once, and after each change the one that changed
  *	LEAVE {}		->	DONE {}		say good-bye to the group and stop
- *	BEHIND {epoch, from}	->	DONE {}		somebody there has this layout: fetch it
+ *	BEHIND {epoch, node, from} ->	DONE {}		that node, there, has this layout: fetch it
  *	SYNCED {epoch}		->	DONE {}		this node has all records for this joint layout
  *	CHANGE {what, numbers}	->	PROGRESS {text}... DONE {} or FAILED	covey layout set, leave, join, force
  *	CARRY {sealed packet}	->	CARRIED {sealed packet, or empty}	a packet that came by HTTP
@@ -41,7 +41,7 @@ enum discover_talk {
 };
 
 struct discover_behind {
-	uint64_t epoch;
+	uint64_t epoch, node;
 	struct address from;		/* its discovery */
 };
 

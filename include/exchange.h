@@ -1,7 +1,7 @@
 /*
  * exchange - what homes ask each other to have the same records
  *
- *	id u64, kind u8, then
+ *	kind u8, then
  *	DIGESTS		partitions		what do you have in each of these?
  *	DIGESTS_ARE	partition, digest...	the same ones
  *	BUCKETS		partition		and in each bucket of this one?
@@ -11,9 +11,8 @@
  *
  * This is the body of SYNC and SYNCED (bulk.h), of which the epoch is the
  * layout's that is asked by: a home with a newer one answers STALE, and one
- * with an older one not at all.  Digests and buckets are digests.h's.  All
- * are questions: what is repeated or replayed does no harm, and the id,
- * random, ties the answer to its question.
+ * with an older one not at all.  Digests and buckets are digests.h's.  What
+ * ties an answer to its question is bulk.h's.
  *
  * Packing appends.  Unpacking judges the body whole; slices point into it.
  */
@@ -54,7 +53,6 @@ struct exchange_row {
 };
 
 struct exchange {
-	uint64_t id;
 	enum exchange_kind kind;
 	unsigned partition;		/* BUCKETS, BUCKETS_ARE, RECORDS_ARE */
 	struct exchange_ask ask;	/* RECORDS */
@@ -64,16 +62,16 @@ struct exchange {
 };
 
 /* count: at most PARTITIONS. */
-void exchange_pack_digests(struct buf *, uint64_t id, const uint16_t *partitions, size_t count);
-void exchange_pack_digests_are(struct buf *, uint64_t id, const struct exchange_digest *,
+void exchange_pack_digests(struct buf *, const uint16_t *partitions, size_t count);
+void exchange_pack_digests_are(struct buf *, const struct exchange_digest *,
 			       size_t count);
-void exchange_pack_buckets(struct buf *, uint64_t id, unsigned partition);
-void exchange_pack_buckets_are(struct buf *, uint64_t id, unsigned partition,
+void exchange_pack_buckets(struct buf *, unsigned partition);
+void exchange_pack_buckets_are(struct buf *, unsigned partition,
 			       const struct digests *);
-void exchange_pack_records(struct buf *, uint64_t id, const struct exchange_ask *);
+void exchange_pack_records(struct buf *, const struct exchange_ask *);
 
 /* RECORDS_ARE, into an empty buf: rows while there is room, then the end. */
-void exchange_begin_rows(struct buf *, uint64_t id, unsigned partition);
+void exchange_begin_rows(struct buf *, unsigned partition);
 bool exchange_add_row(struct buf *, const struct exchange_row *);	/* false: there is no room */
 void exchange_end_rows(struct buf *, bool more);
 

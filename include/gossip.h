@@ -38,6 +38,7 @@ struct gossip {
 	struct address seeds[GOSSIP_SEEDS_MAX];
 	size_t seed_count;
 	uint64_t round;			/* rounds so far */
+	uint64_t id;			/* random, of this start's questions; 0: none was asked yet */
 	struct buf packet;		/* the one being made */
 };
 
@@ -52,6 +53,8 @@ void gossip_round(struct gossip *, uint64_t now);
 /* A message that was opened; from is where an answer goes. */
 void gossip_receive(struct gossip *, const struct wire *, const struct address *from,
 		    uint64_t now);
+/* It answers a question of this start: it is no recorded one. */
+bool gossip_is_answer(const struct gossip *, const struct wire *);
 /* Tell whoever listens there, and expect no answer: for multicast. */
 void gossip_announce(struct gossip *, const struct address *);
 /* Say good-bye to all. */

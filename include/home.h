@@ -17,7 +17,8 @@
  * answer: silence is counted as such, a wrong word would be believed.
  *
  *	home_init, home_layout		now and whenever the layout changes
- *	home_receive			a CHECK or a STORE that was opened, and then
+ *	home_receive			a CHECK or a STORE that was opened, is for this
+ *					node (wire_is_for), and then
  *		HOME_NOTHING	nothing to do
  *		HOME_ANSWER	send *packet where it came from
  *		HOME_FETCH	fetch the layout of the question's epoch from the sender
@@ -77,9 +78,10 @@ enum home_step home_receive(const struct home *, const struct wire *, uint64_t c
 /*
  * The record is on disk.  Compares the epochs again: the layout may have
  * changed during the commit, and whoever synced since has not seen it.
- * HOME_ANSWER or HOME_NOTHING.
+ * HOME_ANSWER or HOME_NOTHING.  asker: the question's sender.
  */
-enum home_step home_stored(const struct home *, const struct wire_store *, struct buf *packet);
+enum home_step home_stored(const struct home *, uint64_t asker, const struct wire_store *,
+			   struct buf *packet);
 /* The record, which is on disk, contradicts a live one of the other kind; newest: what stands. */
 bool home_has_other(const struct home *, struct str path, const struct record *,
 		    const struct home_found *newest);

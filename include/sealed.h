@@ -2,7 +2,8 @@
  * sealed - a UDP socket that speaks sealed messages only
  *
  * Packets are read and written in batches.  What does not open with the
- * group's key, or is no message, is dropped in silence.  Sending never
+ * group's key, is no message, or is for another node or role, is dropped in
+ * silence.  Sending never
  * waits: a packet that does not go out is a lost one.
  */
 #ifndef COVEY_SEALED_H
@@ -14,13 +15,14 @@
 struct sealed_socket;
 
 struct sealed_role {
+	enum wire_role role;
 	/* wire and what it points to are good until received() returns. */
 	void (*received)(void *data, const struct wire *, const struct address *from);
 	void (*batch_done)(void *data);	/* after a batch of them, or NULL */
 };
 
-/* The descriptor stays the caller's; keys must stay. */
-struct sealed_socket *sealed_new(struct loop *, int fd, const struct seal_keys *,
+/* The descriptor stays the caller's; keys must stay.  self: this node's id. */
+struct sealed_socket *sealed_new(struct loop *, int fd, const struct seal_keys *, uint64_t self,
 				 const struct sealed_role *, void *data, struct err *);
 void sealed_free(struct sealed_socket *);	/* NULL is fine */
 

@@ -2,21 +2,31 @@
  * wire - what nodes say to each other in one packet, before it is sealed
  *
  *	group u64, sender (member_pack)		the same in every protocol version
+ *	receiver u64, role u8			whom it is for
  *	type u8, then
- *	GOSSIP	answer u8, clock u64, count u8, members	what the sender knows of others
+ *	GOSSIP	answer u8, id, clock u64, count u8, members	what the sender knows of others
  *	CHECK	id, epoch, clock, flags, version, path	which version do you have?
  *	RECORD	id, epoch, clock, flags, record, type	this one
  *	STORE	id, epoch, record, type, path		keep this record
  *	STORED	id, epoch, flags, version		it is on disk; this is the newest there
  *	STALE	id, epoch				your layout is older than mine
- *	WANT	lineage, epoch				give me your layout if it is newer
- *	LAYOUT	layout					what the group agreed on
+ *	WANT	id, lineage, epoch			give me your layout if it is newer
+ *	LAYOUT	id, layout				what the group agreed on
  *	PREPARE, PROMISE, ACCEPT, ACCEPTED, NACK	on the next layout (synod.h)
- *	CHANGE	lineage, homes u8, copies u8, keep u32, u32	propose a layout with these numbers
+ *	CHANGE	lineage, epoch, homes u8, copies u8, keep u32, u32	propose, after this layout, one
+ *						with these numbers (agent.h)
  *
  * A packet of another protocol version is read up to the sender, so that
  * it can be shown as incompatible.  All messages are idempotent: what is
- * lost, doubled, late or replayed does no harm.
+ * lost, doubled or late does no harm.
+ *
+ * A message names its receiver, by id, and the role there that it is for:
+ * whoever else gets it, because an address has a new tenant or because it was
+ * recorded and sent again, drops it (wire_is_for).  Receiver 0 is whoever
+ * reads it, and only a GOSSIP may say so, which finds out who is there.  An
+ * answer names the asker as its receiver and repeats the question's random
+ * id.  The asker compares both, and the sender with whom it asked, and
+ * credits nobody else.
  *
  * A message fits a sealed packet of WIRE_BYTES, with one exception: a STORE
  * of a long path with a long type.  It, and what UDP leaves unanswered,
@@ -35,6 +45,12 @@
 #define WIRE_PLAIN_BYTES (WIRE_BYTES - 44)	/* before it is sealed */
 #define WIRE_LONG_BYTES 61440			/* of what travels by HTTP */
 #define WIRE_MEMBERS_MAX 20		/* in one GOSSIP */
+
+enum wire_role {
+	WIRE_DISCOVERY = 1,		/* GOSSIP, and all about layouts */
+	WIRE_VERSIONS,			/* CHECK and STORE, and their answers */
+	WIRE_SYNC,			/* bulk.h */
+};
 
 enum wire_type {
 	WIRE_OTHER,			/* of another protocol version */
@@ -56,6 +72,7 @@ enum wire_type {
 
 struct wire_gossip {
 	bool answer;			/* and wants none */
+	uint64_t id;			/* random; repeated in the answer; 0: to no question */
 	uint64_t clock;			/* the sender's, ns since 1970 */
 	size_t count;
 	struct member members[WIRE_MEMBERS_MAX];
@@ -103,6 +120,7 @@ struct wire_stale {
 };
 
 struct wire_want {
+	uint64_t id;			/* random; repeated in the answer */
 	uint64_t lineage, epoch;	/* what the sender has; 0: none */
 };
 
@@ -122,12 +140,14 @@ struct wire_synod {
 };
 
 struct wire_change {
-	uint64_t lineage;
+	uint64_t lineage, epoch;	/* of the layout that is to be changed; no other is */
 	struct layout_numbers numbers;
 };
 
 struct wire {
 	struct member sender;
+	uint64_t receiver;		/* id; 0: whoever reads it, of GOSSIP alone */
+	enum wire_role role;		/* the receiver's */
 	enum wire_type type;
 	union {
 		struct wire_gossip gossip;
@@ -137,7 +157,10 @@ struct wire {
 		struct wire_stored stored;
 		struct wire_stale stale;
 		struct wire_want want;
-		struct layout layout;
+		struct {
+			uint64_t layout_id;	/* of the WANT that it answers; 0: of none */
+			struct layout layout;
+		};
 		struct wire_synod synod;
 		struct wire_change change;
 	};
@@ -145,6 +168,10 @@ struct wire {
 
 /* Append group and sender: the same for all messages, so that it may be kept. */
 void wire_pack_sender(struct buf *, uint64_t group, const struct member *sender);
+/* Append whom it is for, in WIRE_TO_BYTES; a receiver that is to be another is set later. */
+#define WIRE_TO_BYTES 9
+void wire_pack_to(struct buf *, uint64_t receiver, enum wire_role);
+void wire_set_receiver(struct buf *, size_t sender_bytes, uint64_t receiver);
 /* Append one message behind it. */
 void wire_pack_check(struct buf *, const struct wire_check *);
 void wire_pack_record(struct buf *, const struct wire_record *);
@@ -152,12 +179,12 @@ void wire_pack_store(struct buf *, const struct wire_store *);
 void wire_pack_stored(struct buf *, const struct wire_stored *);
 void wire_pack_stale(struct buf *, const struct wire_stale *);
 void wire_pack_want(struct buf *, const struct wire_want *);
-void wire_pack_layout(struct buf *, const struct layout *);
+void wire_pack_layout(struct buf *, uint64_t id, const struct layout *);
 /* type: WIRE_PREPARE to WIRE_NACK. */
 void wire_pack_synod(struct buf *, enum wire_type type, const struct wire_synod *);
 void wire_pack_change(struct buf *, const struct wire_change *);
 /* As many of the members as fit; *count is how many did. */
-void wire_pack_gossip(struct buf *, bool answer, uint64_t clock,
+void wire_pack_gossip(struct buf *, bool answer, uint64_t id, uint64_t clock,
 		      const struct member *const *members, size_t *count);
 
 /*
@@ -165,6 +192,8 @@ void wire_pack_gossip(struct buf *, bool answer, uint64_t clock,
  * plain.  0, or -1: malformed, *ret is then undefined.
  */
 int wire_unpack(struct str plain, uint8_t protocol, uint64_t group, struct wire *ret);
+/* This role of this node is who it is for. */
+bool wire_is_for(const struct wire *, uint64_t self, enum wire_role);
 
 int ballot_cmp(struct ballot, struct ballot);	/* <0, 0, >0 */
 

@@ -108,8 +108,10 @@ static int open_packet(const struct discoverd *d, struct str packet, struct seal
 {
 	if (packet.n > WIRE_BYTES || seal_open(&d->keys, packet, sealed) < 0)
 		return -1;
-	return wire_unpack((struct str){ .s = sealed->plain, .n = sealed->n }, sealed->protocol,
-			   sealed->group, ret);
+	if (wire_unpack((struct str){ .s = sealed->plain, .n = sealed->n }, sealed->protocol,
+			sealed->group, ret) < 0)
+		return -1;
+	return wire_is_for(ret, d->gossip.view.self.id, WIRE_DISCOVERY) ? 0 : -1;
 }
 
 static void carried(struct call *call, struct frame *frame)

@@ -7,9 +7,7 @@
  *	seeds.c		where to look for others first
  *	state.c		what outlives the process: members.ini, start.ini
  *	standing.c	what this node is to the group, and how far its disk remembers
- *	settle.c	layouts: founding, fetching, proposing
- *	adopt.c		a layout becomes the one that this node uses
- *	acceptor.c	this node's vote on the next layout
+ *	settle.c	sockets, disk and timer around agent.h: layouts
  *	wishes.c	what people ask of the layout
  *	watch.c		discover.sock
  *
@@ -19,15 +17,14 @@
 #ifndef COVEY_DISCOVERD_H
 #define COVEY_DISCOVERD_H
 
+#include "agent.h"
 #include "call.h"
-#include "council.h"
 #include "discover_talk.h"
 #include "gossip.h"
 #include "pool.h"
 #include "sealed.h"
 #include "serve.h"
 #include "service.h"
-#include "synod.h"
 
 #define SEED_ADDRESSES 8
 
@@ -52,42 +49,13 @@ struct node_standing {
 	bool guest;			/* it was told to leave the layout */
 };
 
-/* A question to the acceptor that waits for its disk. */
-struct vote {
-	bool own;			/* of this node's proposer */
-	struct address from;
-	enum wire_type type;
-	struct wire_synod asked;
-};
-#define VOTES 8				/* more wait for nothing: they are asked again */
-
-struct acceptor {
-	struct synod_promise promise;	/* on disk, or being written */
-	struct vote queue[VOTES];
-	size_t count;			/* the first is being answered while busy */
-	bool busy;
+/* What the pool writes for the agent. */
+struct settling {
 	struct job job;
-	int rc;				/* of the writing */
+	struct synod_promise promise;
+	struct layout layout;
+	int rc;
 	struct err err;
-	enum wire_type type;		/* the answer that waits for it */
-	struct wire_synod answer;
-};
-
-struct settle {
-	struct council council;
-	struct synod_proposer proposer;
-	struct timer due;		/* of the council */
-	struct timer tick;		/* of the proposer */
-	struct layout next;		/* to be adopted; epoch 0: none */
-	struct layout writing;		/* the one that is being written */
-	bool busy;
-	struct job job;
-	int rc;				/* of the writing */
-	struct err err;
-	struct timer again;		/* after a failure */
-	uint64_t forced;		/* the epoch that was forced here; 0: none */
-	uint64_t apart;			/* lineage of another group, once that was logged */
-	bool waits_logged;
 };
 
 struct saving_members {
@@ -143,8 +111,9 @@ struct discoverd {
 	int remember_rc;
 	struct err remember_err;
 
-	struct acceptor acceptor;
-	struct settle settle;
+	struct agent agent;		/* what this node does about layouts */
+	struct settling promising, adopting;
+	struct timer settle_due;
 
 	struct wish *wishes;		/* that are not done yet */
 	struct timer wish_again;
@@ -157,8 +126,8 @@ struct discoverd {
 /* network.c */
 int network_start(struct discoverd *, struct err *);
 void network_stop(struct discoverd *);
-/* Begin a message in d->packet; what is packed behind it goes out. */
-struct buf *network_message(struct discoverd *);
+/* Begin a message to this node in d->packet; what is packed behind it goes out. */
+struct buf *network_message(struct discoverd *, uint64_t receiver);
 void network_send(struct discoverd *, const struct address *);
 void network_ask(struct discoverd *, const struct address *);	/* the same, and an answer is due */
 void network_seal(const struct discoverd *, struct str plain, struct buf *ret);
@@ -181,7 +150,7 @@ void carry_poke(struct discoverd *);		/* DRAIN: peers or the layout have changed
 /* seeds.c */
 int seeds_start(struct discoverd *, struct err *);
 void seeds_stop(struct discoverd *);
-void seeds_heard(struct discoverd *, const struct address *from);
+void seeds_heard(struct discoverd *, const struct address *from);	/* it answered */
 /* How a seed is reached by HTTP; false: no seed is there, or it is not known. */
 bool seeds_http(const struct discoverd *, const struct address *seed, struct address *ret,
 		bool *ret_only);
@@ -211,24 +180,12 @@ void settle_start(struct discoverd *);
 void settle_stop(struct discoverd *);
 void settle_step(struct discoverd *);		/* after anything that may change what is to be done */
 void settle_receive(struct discoverd *, const struct wire *, const struct address *from);
-void settle_fetch(struct discoverd *, const struct address *from);
-void settle_force(struct discoverd *, const struct layout *);
+void settle_fetch(struct discoverd *, uint64_t from, const struct address *);
 void settle_synced(struct discoverd *, uint64_t epoch);
-void settle_answer(struct discoverd *, uint64_t from, enum wire_type, const struct wire_synod *);
 const struct layout *settle_layout(const struct discoverd *);
-
-/* adopt.c */
-void adopt_start(struct discoverd *);
-void adopt_stop(struct discoverd *);
-void adopt_layout(struct discoverd *, const struct layout *);	/* unless a newer one is being written, or waits */
-void adopt_tell(struct discoverd *, const struct address *to);	/* the layout that is used */
-
-/* acceptor.c */
-void acceptor_ask(struct discoverd *, const struct vote *);
 
 /* wishes.c */
 void wishes_ask(struct discoverd *, struct serve_request *, const struct discover_change *);
-void wishes_hear(struct discoverd *, const struct wire_change *);
 void wishes_gone(struct discoverd *, const struct serve_request *);
 void wishes_end(struct discoverd *);
 

@@ -59,7 +59,8 @@ void network_hear(struct discoverd *d, const struct wire *wire, const struct add
 {
 	if (d->gossip.view.self.state == MEMBER_LEFT)
 		return;
-	seeds_heard(d, from);
+	if (gossip_is_answer(&d->gossip, wire))
+		seeds_heard(d, from);
 	gossip_receive(&d->gossip, wire, from, clock_mono_ms());
 	standing_heard(d, wire);
 	settle_receive(d, wire, from);
@@ -71,10 +72,11 @@ static void batch_done(void *data)
 	discoverd_changed(data);
 }
 
-struct buf *network_message(struct discoverd *d)
+struct buf *network_message(struct discoverd *d, uint64_t receiver)
 {
 	buf_reset(&d->packet);
 	wire_pack_sender(&d->packet, d->gossip.group, &d->gossip.view.self);
+	wire_pack_to(&d->packet, receiver, WIRE_DISCOVERY);
 	return &d->packet;
 }
 
@@ -97,7 +99,13 @@ const struct address *network_address(const struct discoverd *d, uint64_t id)
 	return entry != NULL ? &entry->member.discovery : NULL;
 }
 
-static const struct sealed_role role = { .received = received, .batch_done = batch_done };
+static const struct sealed_role role = { .role = WIRE_DISCOVERY, .received = received,
+					 .batch_done = batch_done };
+
+static struct sealed_socket *new_socket(struct discoverd *d, int fd, struct err *err)
+{
+	return sealed_new(d->service->loop, fd, &d->keys, d->gossip.view.self.id, &role, d, err);
+}
 
 static void announce(struct timer *timer)
 {
@@ -162,7 +170,7 @@ static int start_multicast(struct discoverd *d, struct err *err)
 		return err_context(err, "read group.multicast");
 	if (open_multicast(d, err) < 0)
 		return -1;
-	d->multicast = sealed_new(d->service->loop, d->multicast_fd, &d->keys, &role, d, err);
+	d->multicast = new_socket(d, d->multicast_fd, err);
 	if (d->multicast == NULL)
 		return -1;
 	d->announce.fire = announce;
@@ -180,7 +188,7 @@ int network_start(struct discoverd *d, struct err *err)
 	d->gossip.data = d;
 	if (d->keys.count == 0 || fd < 0)
 		return 0;	/* a group of one listens to nobody */
-	d->unicast = sealed_new(d->service->loop, fd, &d->keys, &role, d, err);
+	d->unicast = new_socket(d, fd, err);
 	if (d->unicast == NULL)
 		return -1;
 	return d->service->conf->group.multicast != NULL ? start_multicast(d, err) : 0;

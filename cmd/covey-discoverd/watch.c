@@ -79,7 +79,7 @@ static void behind(struct discoverd *d, struct serve_request *request, struct st
 		return;
 	}
 	if (behind.epoch > settle_layout(d)->epoch && behind.from.len != 0)
-		settle_fetch(d, &behind.from);
+		settle_fetch(d, behind.node, &behind.from);
 	done(request);
 }
 

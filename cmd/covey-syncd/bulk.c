@@ -10,6 +10,8 @@
 #include "container.h"
 #include "mem.h"
 
+#include <sodium.h>
+
 #define ANSWER_MS 20000			/* covey-versiond may have to read a partition first */
 
 struct bulking {
@@ -28,12 +30,15 @@ void bulk_seal(const struct syncd *d, const struct bulk *bulk, struct buf *to)
 	buf_clear(&plain);
 }
 
-struct bulk bulk_begin(const struct syncd *d, enum bulk_type type)
+struct bulk bulk_ask(const struct syncd *d, uint64_t node, enum bulk_type type)
 {
 	const struct layout *layout = peers_layout(d->peers);
+	struct bulk bulk = { .group = d->keys.list[0].group, .sender = store_node(d->store),
+			     .receiver = node, .lineage = layout->lineage, .epoch = layout->epoch,
+			     .type = type };
 
-	return (struct bulk){ .group = d->keys.list[0].group, .sender = store_node(d->store),
-			      .lineage = layout->lineage, .epoch = layout->epoch, .type = type };
+	randombytes_buf(&bulk.id, sizeof bulk.id);
+	return bulk;
 }
 
 int bulk_open(const struct syncd *d, struct str packet, struct buf *plain, struct bulk *ret)
@@ -44,14 +49,21 @@ int bulk_open(const struct syncd *d, struct str packet, struct buf *plain, struc
 	if (seal_open_long(&d->keys, packet, &protocol, &group, plain) < 0 ||
 	    protocol != MEMBER_PROTOCOL)
 		return -1;
-	return bulk_unpack(buf_str(plain), group, ret);
+	return bulk_unpack(buf_str(plain), group, store_node(d->store), ret);
 }
 
-void bulk_reply(struct syncd *d, struct serve_request *request, const struct bulk *bulk)
+void bulk_reply(struct syncd *d, struct serve_request *request, const struct bulk *question,
+		enum bulk_type type, struct str body)
 {
+	const struct layout *layout = peers_layout(d->peers);
+	struct bulk answer = bulk_answer(question);
 	struct buf packet = BUF_INIT;
 
-	bulk_seal(d, bulk, &packet);
+	answer.lineage = layout->lineage;
+	answer.epoch = layout->epoch;
+	answer.type = type;
+	answer.body = body;
+	bulk_seal(d, &answer, &packet);
 	serve_reply(request, SYNC_BULK, buf_str(&packet), NULL, 0);
 	serve_end(request);
 	buf_clear(&packet);
@@ -121,7 +133,7 @@ static int refuse(struct err *err)
 	return err_set(err, ERR_DENIED, "read message: not of this group");
 }
 
-int bulk_ask(struct syncd *d, struct serve_request *request, struct str packet, struct err *err)
+int bulk_asked(struct syncd *d, struct serve_request *request, struct str packet, struct err *err)
 {
 	struct buf plain = BUF_INIT;
 	struct bulk bulk;

@@ -14,8 +14,6 @@
 #include "log.h"
 #include "mem.h"
 
-#include <sodium.h>
-
 #define OWN_MS 60000			/* to compute digests may take reading the disk */
 #define PEER_MS 60000
 
@@ -56,17 +54,30 @@ void exchanging_abandon(struct exchanging *e)
 
 static void answer_came(struct exchanging *e, const struct exchange *answer);
 
-/* The plain bulk message of an answer, of this layout and to this question. */
+/* The plain bulk message of an answer. */
 static void judge(struct exchanging *e, const struct bulk *bulk)
 {
+	enum bulk_verdict verdict = bulk_judge(&e->asked, bulk);
 	struct exchange answer;
 
-	if (bulk->type != BULK_SYNCED || bulk->lineage != e->syncing->plan.layout.lineage ||
-	    bulk->epoch != e->syncing->plan.layout.epoch ||
-	    exchange_unpack(bulk->body, &answer) < 0 || answer.id != e->id)
+	if (verdict == BULK_NEWER)
+		peers_behind(daemon_of(e)->peers, e->peer, bulk->epoch);
+	if (verdict != BULK_COUNTS || exchange_unpack(bulk->body, &answer) < 0)
 		over(e);
 	else
 		answer_came(e, &answer);
+}
+
+/* By the layout of the plan, which is the present one: another begins it anew. */
+static struct bulk ask_of(struct exchanging *e, uint64_t node)
+{
+	struct bulk bulk = bulk_ask(daemon_of(e), node, BULK_SYNC);
+
+	bulk.lineage = e->syncing->plan.layout.lineage;
+	bulk.epoch = e->syncing->plan.layout.epoch;
+	e->asked = bulk;
+	bulk.body = buf_str(&e->question);
+	return bulk;
 }
 
 static void own_answered(struct call *call, struct frame *frame)
@@ -77,13 +88,13 @@ static void own_answered(struct call *call, struct frame *frame)
 	struct bulk bulk;
 
 	if (frame == NULL || frame->type != VERSION_TALK_SYNCED ||
-	    bulk_unpack(frame->body, d->keys.list[0].group, &bulk) < 0) {
+	    bulk_unpack(frame->body, d->keys.list[0].group, store_node(d->store), &bulk) < 0) {
 		call_finish(call);
 		over(e);
 		return;
 	}
 	buf_addstr(&plain, frame->body);
-	bulk_unpack(buf_str(&plain), d->keys.list[0].group, &bulk);
+	bulk_unpack(buf_str(&plain), d->keys.list[0].group, store_node(d->store), &bulk);
 	call_finish(call);
 	judge(e, &bulk);
 	buf_clear(&plain);
@@ -105,11 +116,10 @@ static void peer_answered(struct posting *posting, const struct err *err)
 
 static void ask_own(struct exchanging *e)
 {
-	struct bulk bulk = bulk_begin(daemon_of(e), BULK_SYNC);
+	struct bulk bulk = ask_of(e, store_node(daemon_of(e)->store));
 	struct buf plain = BUF_INIT;
 
 	e->own = true;
-	bulk.body = buf_str(&e->question);
 	bulk_pack(&plain, &bulk);
 	e->call = (struct call)CALL_INIT;
 	e->call.answer = own_answered;
@@ -120,7 +130,7 @@ static void ask_own(struct exchanging *e)
 static void ask_peer(struct exchanging *e)
 {
 	const struct address *peer = peers_http(daemon_of(e)->peers, e->peer);
-	struct bulk bulk = bulk_begin(daemon_of(e), BULK_SYNC);
+	struct bulk bulk = ask_of(e, e->peer);
 	struct buf packet = BUF_INIT;
 
 	e->own = false;
@@ -128,17 +138,10 @@ static void ask_peer(struct exchanging *e)
 		over(e);
 		return;
 	}
-	bulk.body = buf_str(&e->question);
 	bulk_seal(daemon_of(e), &bulk, &packet);
 	e->posting.done = peer_answered;
 	posting_start(daemon_of(e), &e->posting, peer, "sync", buf_str(&packet), PEER_MS);
 	buf_clear(&packet);
-}
-
-static void new_question(struct exchanging *e)
-{
-	randombytes_buf(&e->id, sizeof e->id);
-	buf_reset(&e->question);
 }
 
 /* records */
@@ -146,8 +149,8 @@ static void new_question(struct exchanging *e)
 static void ask_records(struct exchanging *e)
 {
 	e->ask.after = buf_str(&e->after);
-	new_question(e);
-	exchange_pack_records(&e->question, e->id, &e->ask);
+	buf_reset(&e->question);
+	exchange_pack_records(&e->question, &e->ask);
 	ask_peer(e);
 }
 
@@ -242,8 +245,8 @@ static void records_came(struct exchanging *e, const struct exchange *answer)
 
 static void ask_buckets(struct exchanging *e)
 {
-	new_question(e);
-	exchange_pack_buckets(&e->question, e->id, e->partitions[e->at]);
+	buf_reset(&e->question);
+	exchange_pack_buckets(&e->question, e->partitions[e->at]);
 	ask_own(e);
 }
 
@@ -292,8 +295,8 @@ static void next_partition(struct exchanging *e)
 
 static void ask_digests(struct exchanging *e)
 {
-	new_question(e);
-	exchange_pack_digests(&e->question, e->id, e->partitions, e->count);
+	buf_reset(&e->question);
+	exchange_pack_digests(&e->question, e->partitions, e->count);
 	ask_own(e);
 }
 

@@ -103,15 +103,13 @@ static void looked(struct job *job)
 {
 	struct keep_asked *k = CONTAINER_OF(job, struct keep_asked, job);
 	struct syncd *d = k->daemon;
-	struct bulk answer = bulk_begin(d, BULK_KEPT);
 	struct err err;
 
-	answer.body = buf_str(&k->states);
 	err_set(&err, ERR_INVALID, "read KEEP: malformed");
 	if (k->asker.request != NULL && k->malformed)
 		serve_fail(k->asker.request, &err);
 	else if (k->asker.request != NULL)
-		bulk_reply(d, k->asker.request, &answer);
+		bulk_reply(d, k->asker.request, &k->bulk, BULK_KEPT, buf_str(&k->states));
 	if (!k->malformed && !d->stopping)
 		pull_missing(k);
 	if (k->told != NULL)

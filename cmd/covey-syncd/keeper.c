@@ -36,7 +36,7 @@ static void posted(struct posting *posting, const struct err *err)
 
 	peers_note(d->peers, to->id, err);
 	if (err == NULL && bulk_open(d, buf_str(&posting->answer), &plain, &bulk) == 0 &&
-	    bulk.type == BULK_KEPT)
+	    bulk_judge(&to->question, &bulk) == BULK_COUNTS)
 		wait = inquiry_answered(&to->inquiry, bulk.body);
 	else
 		wait = inquiry_failed(&to->inquiry);
@@ -56,7 +56,7 @@ static void post(struct keeper *to)
 {
 	struct syncd *d = to->keeping->daemon;
 	const struct address *peer = peers_http(d->peers, to->id);
-	struct bulk bulk = bulk_begin(d, BULK_KEEP);
+	struct bulk bulk = bulk_ask(d, to->id, BULK_KEEP);
 	struct buf packet = BUF_INIT;
 	struct err err;
 
@@ -65,6 +65,7 @@ static void post(struct keeper *to)
 		posted(&to->posting, &err);
 		return;
 	}
+	to->question = bulk;
 	bulk.body = buf_str(&to->inquiry.sent);
 	bulk_seal(d, &bulk, &packet);
 	to->posting.done = posted;

@@ -15,7 +15,8 @@ struct keeper {
 	uint64_t id;
 	struct buf collected;		/* the job's; items */
 	struct inquiry inquiry;
-	struct posting posting;		/* of inquiry.sent; or, when it is this node, */
+	struct bulk question;		/* of inquiry.sent: without its body */
+	struct posting posting;		/* which carries it; or, when it is this node, */
 	struct keep_asked *own;
 	struct timer again;
 };

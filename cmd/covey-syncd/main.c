@@ -135,7 +135,7 @@ static int ask_carry(struct syncd *d, struct serve_request *request, struct fram
 static int ask_bulk(struct syncd *d, struct serve_request *request, struct frame *frame,
 		    struct err *err)
 {
-	return bulk_ask(d, request, frame->body, err);
+	return bulk_asked(d, request, frame->body, err);
 }
 
 static int ask_drain(struct syncd *d, struct serve_request *request, struct frame *frame,

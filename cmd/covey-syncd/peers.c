@@ -161,7 +161,7 @@ static void told_behind(struct call *call, struct frame *frame)
 void peers_behind(struct peers *p, uint64_t id, uint64_t epoch)
 {
 	const struct member *m = members_find(&p->members, id);
-	struct discover_behind behind = { .epoch = epoch };
+	struct discover_behind behind = { .epoch = epoch, .node = id };
 	struct buf body = BUF_INIT;
 
 	if (m == NULL || epoch <= p->layout.epoch || p->behind.caller != NULL)

@@ -156,14 +156,16 @@ void carry_stop(struct syncd *);
 
 /* bulk.c */
 
-int bulk_ask(struct syncd *, struct serve_request *, struct str packet, struct err *);
+int bulk_asked(struct syncd *, struct serve_request *, struct str packet, struct err *);
 void bulk_stop(struct syncd *);
-/* A message of this node, by its layout; the body is to be set. */
-struct bulk bulk_begin(const struct syncd *, enum bulk_type);
+/* A question to this node, by the present layout, with a new id; the body is to be set. */
+struct bulk bulk_ask(const struct syncd *, uint64_t node, enum bulk_type);
 void bulk_seal(const struct syncd *, const struct bulk *, struct buf *to);
 /* *ret points into plain.  0, or -1: not for us. */
 int bulk_open(const struct syncd *, struct str packet, struct buf *plain, struct bulk *ret);
-void bulk_reply(struct syncd *, struct serve_request *, const struct bulk *);
+/* The answer to this one, of this type. */
+void bulk_reply(struct syncd *, struct serve_request *, const struct bulk *question,
+		enum bulk_type, struct str body);
 
 /* push_ask.c: 0 when the request was taken, or -1 */
 

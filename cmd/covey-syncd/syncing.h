@@ -24,8 +24,8 @@ struct exchanging {
 	struct digests buckets;				/* this node's, of the partition at `at` */
 	struct exchange_ask ask;			/* after points into after */
 	struct buf after;
-	uint64_t id;					/* of the question */
-	struct buf question;				/* a body of BULK_SYNC */
+	struct bulk asked;				/* the question, without its body */
+	struct buf question;				/* that body */
 	bool own;					/* it is with covey-versiond of this node */
 	struct call call;
 	struct posting posting;

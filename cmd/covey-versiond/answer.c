@@ -26,7 +26,7 @@ struct question {
 	struct serve_request *request;	/* NULL: it came by UDP; or nobody waits any more */
 	bool by_http;
 	enum wire_type type;
-	uint64_t lineage;
+	uint64_t asker, lineage;	/* the sender's id, and its layout's */
 	struct wire_check check;
 	struct wire_store store;
 	struct buf text;		/* what their slices point to */
@@ -40,7 +40,7 @@ struct question {
 static void reply_udp(struct versiond *v, const struct address *to, struct str plain)
 {
 	sealed_send(v->socket, to, plain);
-	stats_count(v, false, STATS_SENT, (enum wire_type)plain.s[v->home.sender.len], plain.n);
+	stats_count_sent(v, false, plain);
 }
 
 static void reply(struct versiond *v, const struct address *from, struct serve_request *request,
@@ -74,6 +74,7 @@ static void gone(struct talk_waiting *waiting)
 static void copy_question(struct question *q, const struct wire *wire)
 {
 	q->type = wire->type;
+	q->asker = wire->sender.id;
 	q->lineage = wire->sender.lineage;
 	if (wire->type == WIRE_CHECK) {
 		q->check = wire->check;
@@ -163,13 +164,13 @@ static bool wait_for_writer(struct question *q)
 static void look_again(struct question *q)
 {
 	struct versiond *v = q->versiond;
-	struct wire wire = { .sender = { .lineage = q->lineage }, .type = WIRE_CHECK,
-			     .check = q->check };
+	struct wire wire = { .sender = { .id = q->asker, .lineage = q->lineage },
+			     .type = WIRE_CHECK, .check = q->check };
 
 	if (wait_for_writer(q))
 		return;
 	if (q->type == WIRE_STORE)
-		finish(q, home_stored(&v->home, &q->store, &v->answer));
+		finish(q, home_stored(&v->home, q->asker, &q->store, &v->answer));
 	else
 		finish(q, home_receive(&v->home, &wire, group_clock(v), &v->answer));
 }
@@ -316,14 +317,15 @@ void answer_question(struct versiond *v, const struct wire *wire, const struct a
 		return;
 	case HOME_COMMIT:
 		if (is_kept(v, &wire->store) &&
-		    home_stored(&v->home, &wire->store, &v->answer) == HOME_ANSWER)
+		    home_stored(&v->home, wire->sender.id, &wire->store, &v->answer) ==
+			    HOME_ANSWER)
 			reply(v, from, request, buf_str(&v->answer));
 		else
 			begin_store(v, wire, from, request);
 		return;
 	case HOME_FETCH:
 		group_behind(v, wire->type == WIRE_CHECK ? wire->check.epoch : wire->store.epoch,
-			     &wire->sender.discovery);
+			     wire->sender.id, &wire->sender.discovery);
 		break;
 	case HOME_NOTHING:
 		break;

@@ -77,7 +77,7 @@ void carry_heard_udp(struct carrier *carrier, uint64_t id)
 static void close_long(struct versiond *v, struct str plain, struct buf *to)
 {
 	seal_message(&v->keys, plain, to);
-	stats_count(v, true, STATS_SENT, (enum wire_type)plain.s[v->home.sender.len], plain.n);
+	stats_count_sent(v, true, plain);
 }
 
 /* *wire points into *plain.  0, or -1: it is not for us. */
@@ -87,7 +87,8 @@ static int open_long(struct versiond *v, struct str packet, struct buf *plain, s
 	uint8_t protocol;
 
 	if (seal_open_long(&v->keys, packet, &protocol, &group, plain) < 0 ||
-	    wire_unpack(buf_str(plain), protocol, group, wire) < 0)
+	    wire_unpack(buf_str(plain), protocol, group, wire) < 0 ||
+	    !wire_is_for(wire, v->self.id, WIRE_VERSIONS))
 		return -1;
 	stats_count(v, true, STATS_RECEIVED, wire->type, plain->len);
 	return 0;
@@ -179,8 +180,7 @@ void carry_send(void *data, const struct peer_target *to, struct str plain, unsi
 
 	if (fits) {
 		sealed_send(v->socket, &to->versions, plain);
-		stats_count(v, false, STATS_SENT, (enum wire_type)plain.s[v->home.sender.len],
-			    plain.n);
+		stats_count_sent(v, false, plain);
 	}
 	if (to->http.len > 0 && (!fits || is_time_for_http(link, clock_mono_ms(), attempt)))
 		start_carry(v, link, &to->http, plain);

@@ -101,9 +101,10 @@ static void told_behind(struct call *call, struct frame *frame)
 	call_finish(call);
 }
 
-void group_behind(struct versiond *v, uint64_t epoch, const struct address *discovery)
+void group_behind(struct versiond *v, uint64_t epoch, uint64_t node,
+		  const struct address *discovery)
 {
-	struct discover_behind behind = { .epoch = epoch, .from = *discovery };
+	struct discover_behind behind = { .epoch = epoch, .node = node, .from = *discovery };
 	uint64_t now = clock_mono_ms();
 	struct buf body = BUF_INIT;
 
@@ -119,9 +120,10 @@ void group_behind(struct versiond *v, uint64_t epoch, const struct address *disc
 	buf_clear(&body);
 }
 
-static void asker_behind(void *data, uint64_t epoch, const struct address *discovery)
+static void asker_behind(void *data, uint64_t epoch, uint64_t node,
+			 const struct address *discovery)
 {
-	group_behind(data, epoch, discovery);
+	group_behind(data, epoch, node, discovery);
 }
 
 /* the view and the layout */
@@ -254,7 +256,8 @@ static void start_asking(struct versiond *v)
 
 int group_start(struct versiond *v, struct err *err)
 {
-	static const struct sealed_role role = { .received = received, .batch_done = batch_done };
+	static const struct sealed_role role = { .role = WIRE_VERSIONS, .received = received,
+						 .batch_done = batch_done };
 	int fd = service_fd(v->service, "versions");
 
 	v->watch = v->behind = (struct call)CALL_INIT;
@@ -266,7 +269,7 @@ int group_start(struct versiond *v, struct err *err)
 	v->home.data = v;
 	if (v->keys.count == 0 || fd < 0)
 		return 0;
-	v->socket = sealed_new(v->service->loop, fd, &v->keys, &role, v, err);
+	v->socket = sealed_new(v->service->loop, fd, &v->keys, v->self.id, &role, v, err);
 	if (v->socket == NULL)
 		return -1;
 	v->carrier = carrier_new(v);

@@ -26,6 +26,13 @@ void stats_count(struct versiond *v, bool http, int direction, enum wire_type ty
 	}
 }
 
+void stats_count_sent(struct versiond *v, bool http, struct str plain)
+{
+	uint8_t type = (uint8_t)plain.s[v->home.sender.len + WIRE_TO_BYTES];
+
+	stats_count(v, http, STATS_SENT, (enum wire_type)type, plain.n);
+}
+
 static void print_messages(const struct versiond *v, struct buf *buf, const char *name, bool bytes)
 {
 	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {

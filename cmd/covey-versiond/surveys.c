@@ -249,12 +249,11 @@ static struct rows *page_for(struct surveys *s, unsigned partition)
 	return best;
 }
 
-static void pack_page(const struct rows *rows, uint64_t id, const struct exchange_ask *ask,
-		      struct buf *buf)
+static void pack_page(const struct rows *rows, const struct exchange_ask *ask, struct buf *buf)
 {
 	bool all = version_is_none(ask->version), more = false;
 
-	exchange_begin_rows(buf, id, ask->partition);
+	exchange_begin_rows(buf, ask->partition);
 	for (size_t i = 0; i < rows->count && !more; i++) {
 		const struct row *row = &rows->list[i];
 		struct exchange_row out = { .path = path_of(row), .record = row->record,
@@ -269,7 +268,7 @@ static void pack_page(const struct rows *rows, uint64_t id, const struct exchang
 	exchange_end_rows(buf, more);
 }
 
-int surveys_rows(struct surveys *s, uint64_t id, const struct exchange_ask *ask, struct buf *buf,
+int surveys_rows(struct surveys *s, const struct exchange_ask *ask, struct buf *buf,
 		 struct err *err)
 {
 	struct rows *rows = page_for(s, ask->partition);
@@ -277,6 +276,6 @@ int surveys_rows(struct surveys *s, uint64_t id, const struct exchange_ask *ask,
 	if (!is_good(s, rows, ask) && survey_rows(s, ask->partition, rows, err) < 0)
 		return -1;
 	rows->used = ++s->uses;
-	pack_page(rows, id, ask, buf);
+	pack_page(rows, ask, buf);
 	return 0;
 }

@@ -26,7 +26,8 @@ struct syncing {
 	atomic_bool abandoned;		/* which the survey pool's thread may see too */
 	uint64_t epoch;
 	uint32_t keep;
-	struct buf question;		/* the body of the SYNC */
+	struct bulk ask;		/* without its body, which is */
+	struct buf question;
 	struct buf answer;		/* of the SYNCED */
 	bool failed;
 	struct err err;
@@ -46,7 +47,7 @@ static int digests_are(struct surveys *s, const struct exchange *ask, struct buf
 		rc = surveys_digests(s, list[i].partition, &digests, &list[i].digest, err);
 	}
 	if (rc == 0)
-		exchange_pack_digests_are(answer, ask->id, list, ask->count);
+		exchange_pack_digests_are(answer, list, ask->count);
 	free(list);
 	return rc;
 }
@@ -59,7 +60,7 @@ static int buckets_are(struct surveys *s, const struct exchange *ask, struct buf
 
 	if (surveys_digests(s, ask->partition, &digests, &sum, err) < 0)
 		return -1;
-	exchange_pack_buckets_are(answer, ask->id, ask->partition, digests);
+	exchange_pack_buckets_are(answer, ask->partition, digests);
 	return 0;
 }
 
@@ -77,7 +78,7 @@ static int answer(struct syncing *syncing, struct err *err)
 	if (ask.kind == EXCHANGE_BUCKETS)
 		return buckets_are(s, &ask, &syncing->answer, err);
 	if (ask.kind == EXCHANGE_RECORDS)
-		return surveys_rows(s, ask.id, &ask.ask, &syncing->answer, err);
+		return surveys_rows(s, &ask.ask, &syncing->answer, err);
 	return err_set(err, ERR_INVALID, "read SYNC: an answer, not a question");
 }
 
@@ -91,14 +92,16 @@ static void work(struct job *job)
 
 /* on the loop's thread */
 
-static void reply(struct versiond *v, struct serve_request *request, enum bulk_type type,
-		  struct str body)
+static void reply(struct versiond *v, struct serve_request *request, const struct bulk *ask,
+		  enum bulk_type type, struct str body)
 {
-	struct bulk bulk = { .group = v->home.group, .sender = v->self.id,
-			     .lineage = v->home.layout.lineage, .epoch = v->home.layout.epoch,
-			     .type = type, .body = body };
+	struct bulk bulk = bulk_answer(ask);
 	struct buf message = BUF_INIT;
 
+	bulk.lineage = v->home.layout.lineage;
+	bulk.epoch = v->home.layout.epoch;
+	bulk.type = type;
+	bulk.body = body;
 	bulk_pack(&message, &bulk);
 	serve_reply(request, VERSION_TALK_SYNCED, buf_str(&message), NULL, 0);
 	serve_end(request);
@@ -115,12 +118,12 @@ static void finish(struct syncing *syncing)
 		return;
 	request->data = NULL;
 	if (syncing->epoch != v->home.layout.epoch) {
-		reply(v, request, BULK_STALE, STR(""));
+		reply(v, request, &syncing->ask, BULK_STALE, STR(""));
 	} else if (syncing->failed) {
 		serve_fail(request, &syncing->err);
 		talk_ended(v);
 	} else {
-		reply(v, request, BULK_SYNCED, buf_str(&syncing->answer));
+		reply(v, request, &syncing->ask, BULK_SYNCED, buf_str(&syncing->answer));
 	}
 }
 
@@ -145,7 +148,7 @@ static void gone(struct talk_waiting *waiting)
 	atomic_store(&syncing->abandoned, true);
 }
 
-static void begin(struct versiond *v, struct serve_request *request, struct str body)
+static void begin(struct versiond *v, struct serve_request *request, const struct bulk *ask)
 {
 	struct syncing *syncing = mem_new(1, sizeof *syncing);
 
@@ -153,7 +156,9 @@ static void begin(struct versiond *v, struct serve_request *request, struct str 
 	syncing->request = request;
 	syncing->epoch = v->home.layout.epoch;
 	syncing->keep = v->home.layout.keep_versions;
-	buf_addstr(&syncing->question, body);
+	buf_addstr(&syncing->question, ask->body);
+	syncing->ask = *ask;
+	syncing->ask.body = (struct str)STR_INIT;
 	syncing->waiting.gone = gone;
 	request->data = &syncing->waiting;
 	syncing->job.work = work;
@@ -175,7 +180,7 @@ static int judge(struct versiond *v, const struct bulk *ask, struct err *err)
 		return 0;
 	if (ask->epoch > v->home.layout.epoch) {
 		if (sender != NULL && sender->id != v->self.id)
-			group_behind(v, ask->epoch, &sender->discovery);
+			group_behind(v, ask->epoch, sender->id, &sender->discovery);
 		return err_set(err, ERR_AWAY, "answer SYNC: this node's layout is older");
 	}
 	if (v->home.silent && ask->sender != v->self.id)
@@ -191,14 +196,14 @@ int sync_request(struct versiond *v, struct serve_request *request, struct str b
 	struct bulk ask;
 	int verdict;
 
-	if (bulk_unpack(body, v->home.group, &ask) < 0)
+	if (bulk_unpack(body, v->home.group, v->self.id, &ask) < 0)
 		return err_set(err, ERR_INVALID, "read SYNC: malformed");
 	verdict = judge(v, &ask, err);
 	if (verdict < 0)
 		return -1;
 	if (verdict > 0)
-		begin(v, request, ask.body);
+		begin(v, request, &ask);
 	else
-		reply(v, request, BULK_STALE, STR(""));
+		reply(v, request, &ask, BULK_STALE, STR(""));
 	return 0;
 }

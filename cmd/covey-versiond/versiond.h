@@ -89,7 +89,8 @@ void group_stir(struct versiond *);
 uint64_t group_clock(const struct versiond *);
 /* A packet that was opened; its answers, and what else is for the asker. */
 void group_heard(struct versiond *, const struct wire *);
-void group_behind(struct versiond *, uint64_t epoch, const struct address *discovery);
+void group_behind(struct versiond *, uint64_t epoch, uint64_t node,
+		  const struct address *discovery);
 
 /* look.c */
 struct looks *looks_new(void);		/* free() */
@@ -143,14 +144,14 @@ int surveys_begin(struct surveys *, uint64_t epoch, uint32_t keep, struct err *)
 int surveys_digests(struct surveys *, unsigned partition, const struct digests **ret,
 		    uint64_t *ret_sum, struct err *);
 /* Append EXCHANGE_RECORDS_ARE. */
-int surveys_rows(struct surveys *, uint64_t id, const struct exchange_ask *, struct buf *,
-		 struct err *);
+int surveys_rows(struct surveys *, const struct exchange_ask *, struct buf *, struct err *);
 
 /* sync.c */
 int sync_request(struct versiond *, struct serve_request *, struct str body, struct err *);
 
 /* stats.c */
 void stats_count(struct versiond *, bool http, int direction, enum wire_type, size_t bytes);
+void stats_count_sent(struct versiond *, bool http, struct str plain);
 void stats_print(const struct versiond *, struct buf *);
 
 #endif

@@ -7,27 +7,57 @@ void bulk_pack(struct buf *buf, const struct bulk *bulk)
 {
 	pack_u64(buf, bulk->group);
 	pack_u64(buf, bulk->sender);
+	pack_u64(buf, bulk->receiver);
+	pack_u8(buf, WIRE_SYNC);
+	pack_u64(buf, bulk->id);
 	pack_u64(buf, bulk->lineage);
 	pack_u64(buf, bulk->epoch);
 	pack_u8(buf, (uint8_t)bulk->type);
 	buf_addstr(buf, bulk->body);
 }
 
-int bulk_unpack(struct str plain, uint64_t group, struct bulk *ret)
+int bulk_unpack(struct str plain, uint64_t group, uint64_t self, struct bulk *ret)
 {
 	struct unpack in = unpack_of(plain);
-	uint8_t type;
+	uint8_t role, type;
 
 	ret->group = unpack_u64(&in);
 	ret->sender = unpack_u64(&in);
+	ret->receiver = unpack_u64(&in);
+	role = unpack_u8(&in);
+	ret->id = unpack_u64(&in);
 	ret->lineage = unpack_u64(&in);
 	ret->epoch = unpack_u64(&in);
 	type = unpack_u8(&in);
 	ret->type = (enum bulk_type)type;
 	ret->body = in.rest;
-	if (in.failed || ret->group != group || ret->sender == 0)
+	if (in.failed || ret->group != group || ret->sender == 0 || ret->receiver != self ||
+	    role != WIRE_SYNC)
 		return -1;
 	return type >= BULK_SYNC && type <= BULK_STALE ? 0 : -1;
+}
+
+struct bulk bulk_answer(const struct bulk *question)
+{
+	return (struct bulk){ .group = question->group, .sender = question->receiver,
+			      .receiver = question->sender, .id = question->id };
+}
+
+enum bulk_verdict bulk_judge(const struct bulk *question, const struct bulk *answer)
+{
+	bool same_lineage = answer->lineage == question->lineage;
+
+	if (answer->sender != question->receiver || answer->receiver != question->sender ||
+	    answer->id != question->id)
+		return BULK_NOTHING;
+	if (question->type == BULK_KEEP)
+		return answer->type == BULK_KEPT ? BULK_COUNTS : BULK_NOTHING;
+	if (question->type != BULK_SYNC || !same_lineage)
+		return BULK_NOTHING;
+	if (answer->type == BULK_STALE && answer->epoch > question->epoch)
+		return BULK_NEWER;
+	return answer->type == BULK_SYNCED && answer->epoch == question->epoch ? BULK_COUNTS
+									       : BULK_NOTHING;
 }
 
 void keep_item_pack(struct buf *buf, const struct keep_item *item)

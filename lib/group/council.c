@@ -51,6 +51,7 @@ void council_told(struct council *c, const struct layout *layout, uint64_t now)
 		change_bar(c, now);
 	keep_dead(c, layout);
 	c->layout = *layout;
+	c->asked_until = 0;	/* what was wanted was wanted of the layout before */
 	c->joint_since = c->joint_moved = now;
 	c->joint_synced = 0;
 	c->joint_ready = false;

@@ -15,24 +15,23 @@ int exchange_order(struct str path, struct version version, struct str other,
 
 /* packing */
 
-static void pack_head(struct buf *buf, uint64_t id, enum exchange_kind kind)
+static void pack_head(struct buf *buf, enum exchange_kind kind)
 {
-	pack_u64(buf, id);
 	pack_u8(buf, (uint8_t)kind);
 }
 
-void exchange_pack_digests(struct buf *buf, uint64_t id, const uint16_t *partitions, size_t count)
+void exchange_pack_digests(struct buf *buf, const uint16_t *partitions, size_t count)
 {
-	pack_head(buf, id, EXCHANGE_DIGESTS);
+	pack_head(buf, EXCHANGE_DIGESTS);
 	pack_u16(buf, (uint16_t)count);
 	for (size_t i = 0; i < count; i++)
 		pack_u16(buf, partitions[i]);
 }
 
-void exchange_pack_digests_are(struct buf *buf, uint64_t id, const struct exchange_digest *list,
+void exchange_pack_digests_are(struct buf *buf, const struct exchange_digest *list,
 			       size_t count)
 {
-	pack_head(buf, id, EXCHANGE_DIGESTS_ARE);
+	pack_head(buf, EXCHANGE_DIGESTS_ARE);
 	pack_u16(buf, (uint16_t)count);
 	for (size_t i = 0; i < count; i++) {
 		pack_u16(buf, (uint16_t)list[i].partition);
@@ -40,33 +39,33 @@ void exchange_pack_digests_are(struct buf *buf, uint64_t id, const struct exchan
 	}
 }
 
-void exchange_pack_buckets(struct buf *buf, uint64_t id, unsigned partition)
+void exchange_pack_buckets(struct buf *buf, unsigned partition)
 {
-	pack_head(buf, id, EXCHANGE_BUCKETS);
+	pack_head(buf, EXCHANGE_BUCKETS);
 	pack_u16(buf, (uint16_t)partition);
 }
 
-void exchange_pack_buckets_are(struct buf *buf, uint64_t id, unsigned partition,
+void exchange_pack_buckets_are(struct buf *buf, unsigned partition,
 			       const struct digests *digests)
 {
-	pack_head(buf, id, EXCHANGE_BUCKETS_ARE);
+	pack_head(buf, EXCHANGE_BUCKETS_ARE);
 	pack_u16(buf, (uint16_t)partition);
 	for (size_t i = 0; i < DIGESTS_BUCKETS; i++)
 		pack_u64(buf, digests->buckets[i]);
 }
 
-void exchange_pack_records(struct buf *buf, uint64_t id, const struct exchange_ask *ask)
+void exchange_pack_records(struct buf *buf, const struct exchange_ask *ask)
 {
-	pack_head(buf, id, EXCHANGE_RECORDS);
+	pack_head(buf, EXCHANGE_RECORDS);
 	pack_u16(buf, (uint16_t)ask->partition);
 	pack_bytes(buf, ask->buckets, sizeof ask->buckets);
 	pack_version(buf, ask->version);
 	pack_str(buf, ask->after);
 }
 
-void exchange_begin_rows(struct buf *buf, uint64_t id, unsigned partition)
+void exchange_begin_rows(struct buf *buf, unsigned partition)
 {
-	pack_head(buf, id, EXCHANGE_RECORDS_ARE);
+	pack_head(buf, EXCHANGE_RECORDS_ARE);
 	pack_u16(buf, (uint16_t)partition);
 }
 
@@ -191,8 +190,7 @@ int exchange_unpack(struct str body, struct exchange *ret)
 {
 	struct unpack in = unpack_of(body);
 
-	*ret = (struct exchange){ .id = unpack_u64(&in) };
-	ret->kind = (enum exchange_kind)unpack_u8(&in);
+	*ret = (struct exchange){ .kind = (enum exchange_kind)unpack_u8(&in) };
 	switch (ret->kind) {
 	case EXCHANGE_DIGESTS:
 	case EXCHANGE_DIGESTS_ARE:

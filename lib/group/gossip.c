@@ -68,10 +68,19 @@ static void put_first(const struct member **list, size_t count, const struct add
 	}
 }
 
-/* asker: who is answered, or NULL. */
-static void tell(struct gossip *gossip, const struct address *to, bool answer,
-		 const struct member *asker)
+static uint64_t id_of_start(struct gossip *gossip)
 {
+	while (gossip->id == 0)
+		gossip->id = gossip->random(gossip->data);
+	return gossip->id;
+}
+
+/* question: what is answered, or NULL. */
+static void tell(struct gossip *gossip, const struct address *to, bool answer,
+		 const struct wire *question)
+{
+	const struct member *asker = question != NULL ? &question->sender : NULL;
+	uint64_t id = question != NULL ? question->gossip.id : answer ? 0 : id_of_start(gossip);
 	const struct member *others[MEMBERS_MAX];
 	size_t count = gossip->view.count, packed;
 
@@ -82,7 +91,8 @@ static void tell(struct gossip *gossip, const struct address *to, bool answer,
 	put_first(others, count, to, asker);
 	buf_reset(&gossip->packet);
 	wire_pack_sender(&gossip->packet, gossip->group, &gossip->view.self);
-	wire_pack_gossip(&gossip->packet, answer, gossip->wall(gossip->data), others, &packed);
+	wire_pack_to(&gossip->packet, asker != NULL ? asker->id : 0, WIRE_DISCOVERY);
+	wire_pack_gossip(&gossip->packet, answer, id, gossip->wall(gossip->data), others, &packed);
 	gossip->send(gossip->data, to, buf_str(&gossip->packet));
 }
 
@@ -161,15 +171,23 @@ void gossip_round(struct gossip *gossip, uint64_t now)
 void gossip_receive(struct gossip *gossip, const struct wire *wire, const struct address *from,
 		    uint64_t now)
 {
-	view_hear(&gossip->view, &wire->sender, true, now);
+	bool news = view_hear(&gossip->view, &wire->sender, true, now);
+
 	if (wire->type != WIRE_GOSSIP)
 		return;
-	view_clock(&gossip->view, wire->sender.id,
-		   (int64_t)(wire->gossip.clock - gossip->wall(gossip->data)));
+	if (news)		/* a recorded one tells what time it was */
+		view_clock(&gossip->view, wire->sender.id,
+			   (int64_t)(wire->gossip.clock - gossip->wall(gossip->data)));
 	for (size_t i = 0; i < wire->gossip.count; i++)
 		view_hear(&gossip->view, &wire->gossip.members[i], false, now);
 	if (!wire->gossip.answer && wire->sender.id != gossip->view.self.id)
-		tell(gossip, from, true, &wire->sender);
+		tell(gossip, from, true, wire);
+}
+
+bool gossip_is_answer(const struct gossip *gossip, const struct wire *wire)
+{
+	return wire->type == WIRE_GOSSIP && wire->gossip.answer && gossip->id != 0 &&
+	       wire->gossip.id == gossip->id;
 }
 
 void gossip_announce(struct gossip *gossip, const struct address *to)

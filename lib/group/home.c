@@ -68,10 +68,11 @@ static enum home_step answer_check(const struct home *home, const struct wire_ch
 	return HOME_ANSWER;
 }
 
-static void begin(const struct home *home, struct buf *packet)
+static void begin(const struct home *home, uint64_t asker, struct buf *packet)
 {
 	buf_reset(packet);
 	buf_addstr(packet, buf_str(&home->sender));
+	wire_pack_to(packet, asker, WIRE_VERSIONS);
 }
 
 enum home_step home_receive(const struct home *home, const struct wire *wire, uint64_t clock,
@@ -80,7 +81,7 @@ enum home_step home_receive(const struct home *home, const struct wire *wire, ui
 	uint64_t lineage = wire->sender.lineage;
 	enum home_step step;
 
-	begin(home, packet);
+	begin(home, wire->sender.id, packet);
 	if (wire->type == WIRE_STORE)
 		return judge(home, lineage, wire->store.epoch, wire->store.id, packet);
 	if (wire->type != WIRE_CHECK)
@@ -118,14 +119,14 @@ bool home_has_other(const struct home *home, struct str path, const struct recor
 	return newest->file || (record_is_live(record) && hides_file(home, path));
 }
 
-enum home_step home_stored(const struct home *home, const struct wire_store *store,
-			   struct buf *packet)
+enum home_step home_stored(const struct home *home, uint64_t asker,
+			   const struct wire_store *store, struct buf *packet)
 {
 	struct home_found found = { .content = false };
 	struct wire_stored answer;
 	enum home_step step;
 
-	begin(home, packet);
+	begin(home, asker, packet);
 	step = judge(home, home->layout.lineage, store->epoch, store->id, packet);
 	if (step != HOME_COMMIT)
 		return step == HOME_ANSWER ? HOME_ANSWER : HOME_NOTHING;

@@ -144,6 +144,7 @@ static void make_packet(struct phase *phase, uint64_t epoch)
 
 	buf_reset(packet);
 	buf_addstr(packet, buf_str(&phase->asker->home->sender));
+	wire_pack_to(packet, 0, WIRE_VERSIONS);		/* each of them in turn */
 	phase->kind->question(phase, epoch, packet);
 }
 
@@ -153,6 +154,7 @@ static void send_to(struct phase *phase, struct phase_peer *peer, uint64_t now)
 
 	if (peer->asked_times == 0)
 		peer->asked = now;
+	wire_set_receiver(&asker->packet, asker->home->sender.len, peer->target.id);
 	asker->send(asker->data, &peer->target, buf_str(&asker->packet), peer->asked_times++);
 }
 
@@ -276,7 +278,7 @@ static void is_stale(struct phase *phase, struct phase_peer *peer, const struct 
 	if (wire->stale.epoch <= phase->epoch || wire->sender.lineage != asker->home->layout.lineage)
 		return;
 	peer->stale = phase->stale = true;
-	asker->behind(asker->data, wire->stale.epoch, &wire->sender.discovery);
+	asker->behind(asker->data, wire->stale.epoch, wire->sender.id, &wire->sender.discovery);
 }
 
 void phase_answered(struct phase *phase, const struct wire *wire, uint64_t now)

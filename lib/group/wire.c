@@ -1,6 +1,8 @@
 /* wire - what nodes say to each other by UDP, before it is sealed */
 #include "wire.h"
 
+#include <endian.h>
+
 enum record_bit { RECORD_HAS_CONTENT = 1, RECORD_HAS_DIRECTORY = 2, RECORD_IS_KNOWN = 4 };
 enum stored_bit { STORED_OTHER = 1, STORED_KNOWN = 2 };
 
@@ -47,6 +49,19 @@ void wire_pack_sender(struct buf *buf, uint64_t group, const struct member *send
 {
 	pack_u64(buf, group);
 	member_pack(buf, sender);
+}
+
+void wire_pack_to(struct buf *buf, uint64_t receiver, enum wire_role role)
+{
+	pack_u64(buf, receiver);
+	pack_u8(buf, (uint8_t)role);
+}
+
+void wire_set_receiver(struct buf *buf, size_t sender_bytes, uint64_t receiver)
+{
+	uint64_t big = htobe64(receiver);
+
+	memcpy(buf->data + sender_bytes, &big, sizeof big);
 }
 
 void wire_pack_check(struct buf *buf, const struct wire_check *check)
@@ -103,13 +118,15 @@ void wire_pack_stale(struct buf *buf, const struct wire_stale *stale)
 void wire_pack_want(struct buf *buf, const struct wire_want *want)
 {
 	pack_u8(buf, WIRE_WANT);
+	pack_u64(buf, want->id);
 	pack_u64(buf, want->lineage);
 	pack_u64(buf, want->epoch);
 }
 
-void wire_pack_layout(struct buf *buf, const struct layout *layout)
+void wire_pack_layout(struct buf *buf, uint64_t id, const struct layout *layout)
 {
 	pack_u8(buf, WIRE_LAYOUT);
+	pack_u64(buf, id);
 	layout_pack(buf, layout);
 }
 
@@ -152,19 +169,21 @@ void wire_pack_change(struct buf *buf, const struct wire_change *change)
 {
 	pack_u8(buf, WIRE_CHANGE);
 	pack_u64(buf, change->lineage);
+	pack_u64(buf, change->epoch);
 	pack_u8(buf, change->numbers.homes);
 	pack_u8(buf, change->numbers.copies);
 	pack_u32(buf, change->numbers.keep_versions);
 	pack_u32(buf, change->numbers.keep_days);
 }
 
-void wire_pack_gossip(struct buf *buf, bool answer, uint64_t clock,
+void wire_pack_gossip(struct buf *buf, bool answer, uint64_t id, uint64_t clock,
 		      const struct member *const *members, size_t *count)
 {
 	size_t packed = 0, count_at;
 
 	pack_u8(buf, WIRE_GOSSIP);
 	pack_u8(buf, answer);
+	pack_u64(buf, id);
 	pack_u64(buf, clock);
 	count_at = buf->len;
 	pack_u8(buf, 0);
@@ -187,6 +206,7 @@ static void unpack_gossip(struct unpack *in, struct wire_gossip *ret)
 	uint8_t answer = unpack_u8(in);
 
 	ret->answer = answer == 1;
+	ret->id = unpack_u64(in);
 	ret->clock = unpack_u64(in);
 	ret->count = unpack_u8(in);
 	if (answer > 1 || ret->count > WIRE_MEMBERS_MAX)
@@ -272,6 +292,7 @@ static void unpack_stale(struct unpack *in, struct wire_stale *ret)
 
 static void unpack_want(struct unpack *in, struct wire_want *ret)
 {
+	ret->id = unpack_u64(in);
 	ret->lineage = unpack_u64(in);
 	ret->epoch = unpack_u64(in);
 }
@@ -292,6 +313,7 @@ static void unpack_synod(struct unpack *in, struct wire_synod *ret)
 static void unpack_change(struct unpack *in, struct wire_change *ret)
 {
 	ret->lineage = unpack_u64(in);
+	ret->epoch = unpack_u64(in);
 	ret->numbers.homes = unpack_u8(in);
 	ret->numbers.copies = unpack_u8(in);
 	ret->numbers.keep_versions = unpack_u32(in);
@@ -325,6 +347,7 @@ static void unpack_message(struct unpack *in, enum wire_type type, struct wire *
 		unpack_want(in, &ret->want);
 		break;
 	case WIRE_LAYOUT:
+		ret->layout_id = unpack_u64(in);
 		layout_unpack(in, &ret->layout);
 		break;
 	case WIRE_PREPARE:
@@ -343,6 +366,18 @@ static void unpack_message(struct unpack *in, enum wire_type type, struct wire *
 	}
 }
 
+static enum wire_role role_of(enum wire_type type)
+{
+	return type >= WIRE_CHECK && type <= WIRE_STALE ? WIRE_VERSIONS : WIRE_DISCOVERY;
+}
+
+bool wire_is_for(const struct wire *wire, uint64_t self, enum wire_role role)
+{
+	if (wire->type == WIRE_OTHER)
+		return true;		/* nothing but its sender is known */
+	return wire->role == role && (wire->receiver == self || wire->receiver == 0);
+}
+
 int wire_unpack(struct str plain, uint8_t protocol, uint64_t group, struct wire *ret)
 {
 	struct unpack in = unpack_of(plain);
@@ -356,12 +391,14 @@ int wire_unpack(struct str plain, uint8_t protocol, uint64_t group, struct wire 
 		ret->type = WIRE_OTHER;
 		return 0;
 	}
+	ret->receiver = unpack_u64(&in);
+	ret->role = (enum wire_role)unpack_u8(&in);
 	type = unpack_u8(&in);
-	if (of != group)
-		return -1;
-	if (type > WIRE_CHANGE)
+	if (of != group || type > WIRE_CHANGE)
 		return -1;
 	ret->type = (enum wire_type)type;
+	if (ret->role != role_of(ret->type) || (ret->receiver == 0 && ret->type != WIRE_GOSSIP))
+		return -1;
 	unpack_message(&in, ret->type, ret);
 	return unpack_end(&in);
 }

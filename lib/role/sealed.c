@@ -21,6 +21,7 @@ struct slot {
 struct sealed_socket {
 	struct watch watch;
 	const struct seal_keys *keys;
+	uint64_t self;			/* this node's id */
 	const struct sealed_role *role;
 	void *data;
 	bool six;			/* an IPv6 socket, which may carry IPv4 too */
@@ -112,7 +113,8 @@ static void receive_one(struct sealed_socket *s, const struct mmsghdr *head, con
 	if ((head->msg_hdr.msg_flags & MSG_TRUNC) || seal_open(s->keys, packet, &sealed) < 0)
 		return;
 	if (wire_unpack((struct str){ .s = sealed.plain, .n = sealed.n }, sealed.protocol,
-			sealed.group, &wire) < 0)
+			sealed.group, &wire) < 0 ||
+	    !wire_is_for(&wire, s->self, s->role->role))
 		return;
 	if (s->six && from.sa.ss_family == AF_INET6)
 		to_four(&from);
@@ -149,7 +151,7 @@ static void ready(struct watch *watch, uint32_t events)
 }
 
 struct sealed_socket *sealed_new(struct loop *loop, int fd, const struct seal_keys *keys,
-				 const struct sealed_role *role, void *data, struct err *err)
+				 uint64_t self, const struct sealed_role *role, void *data, struct err *err)
 {
 	struct sealed_socket *s;
 	struct address own;
@@ -162,6 +164,7 @@ struct sealed_socket *sealed_new(struct loop *loop, int fd, const struct seal_ke
 	s->watch.fd = fd;
 	s->watch.ready = ready;
 	s->keys = keys;
+	s->self = self;
 	s->role = role;
 	s->data = data;
 	s->six = own.sa.ss_family == AF_INET6;

@@ -63,6 +63,7 @@ int discover_layout_unpack(struct str body, struct layout *ret, struct err *err)
 void discover_behind_pack(struct buf *buf, const struct discover_behind *behind)
 {
 	pack_u64(buf, behind->epoch);
+	pack_u64(buf, behind->node);
 	pack_address(buf, &behind->from);
 }
 
@@ -72,6 +73,7 @@ int discover_behind_unpack(struct str body, struct discover_behind *ret, struct 
 	struct discover_behind behind;
 
 	behind.epoch = unpack_u64(&in);
+	behind.node = unpack_u64(&in);
 	unpack_address(&in, &behind.from);
 	if (unpack_end(&in) < 0)
 		return malformed(err, "BEHIND");

@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	enum keep_state state;
 	struct bulk bulk;
 
-	if (bulk_unpack(plain, GROUP, &bulk) < 0)
+	if (bulk_unpack(plain, GROUP, GROUP, &bulk) < 0)
 		return 0;
 	bulk_pack(&out, &bulk);
 	if (!str_eq(buf_str(&out), plain))

@@ -67,8 +67,8 @@ static void to_synod(const struct wire *wire)
 static void to_council(const struct wire *wire)
 {
 	static const struct layout_numbers numbers = { 3, 2, 100, 0 };
-	static const struct member self = { .id = SELF, .state = MEMBER_UP, .protocol_min = 1,
-					    .protocol_max = 1, .lineage = 7, .epoch = 1 };
+	static const struct member self = { .id = SELF, .state = MEMBER_UP, .protocol_min = MEMBER_PROTOCOL,
+					    .protocol_max = MEMBER_PROTOCOL, .lineage = 7, .epoch = 1 };
 	static struct council council;
 	struct council_seeds seeds = { .count = 0 };
 	struct council_step step;

@@ -10,7 +10,7 @@ static void pack_partitions(struct buf *out, const struct exchange *in)
 
 	for (size_t i = 0; i < in->count; i++)
 		partitions[i] = (uint16_t)exchange_partition(in, i);
-	exchange_pack_digests(out, in->id, partitions, in->count);
+	exchange_pack_digests(out, partitions, in->count);
 	free(partitions);
 }
 
@@ -20,7 +20,7 @@ static void pack_digests(struct buf *out, const struct exchange *in)
 
 	for (size_t i = 0; i < in->count; i++)
 		digests[i] = exchange_digest(in, i);
-	exchange_pack_digests_are(out, in->id, digests, in->count);
+	exchange_pack_digests_are(out, digests, in->count);
 	free(digests);
 }
 
@@ -29,7 +29,7 @@ static void pack_buckets(struct buf *out, const struct exchange *in)
 	struct digests digests;
 
 	exchange_buckets(in, &digests);
-	exchange_pack_buckets_are(out, in->id, in->partition, &digests);
+	exchange_pack_buckets_are(out, in->partition, &digests);
 }
 
 static void pack_rows(struct buf *out, const struct exchange *in)
@@ -38,7 +38,7 @@ static void pack_rows(struct buf *out, const struct exchange *in)
 	struct exchange_row row;
 	size_t count = 0;
 
-	exchange_begin_rows(out, in->id, in->partition);
+	exchange_begin_rows(out, in->partition);
 	for (; exchange_next_row(&list, &row); count++)
 		if (!exchange_add_row(out, &row))
 			abort();
@@ -60,11 +60,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	else if (in.kind == EXCHANGE_DIGESTS_ARE)
 		pack_digests(&out, &in);
 	else if (in.kind == EXCHANGE_BUCKETS)
-		exchange_pack_buckets(&out, in.id, in.partition);
+		exchange_pack_buckets(&out, in.partition);
 	else if (in.kind == EXCHANGE_BUCKETS_ARE)
 		pack_buckets(&out, &in);
 	else if (in.kind == EXCHANGE_RECORDS)
-		exchange_pack_records(&out, in.id, &in.ask);
+		exchange_pack_records(&out, &in.ask);
 	else
 		pack_rows(&out, &in);
 	if (!str_eq(buf_str(&out), body))

@@ -35,7 +35,8 @@ static uint64_t counted(void *data)
 
 static void to_gossip(const struct wire *wire)
 {
-	static const struct member self = { .id = SELF, .start = 5, .protocol_min = 1, .protocol_max = 1 };
+	static const struct member self = { .id = SELF, .start = 5, .protocol_min = MEMBER_PROTOCOL,
+					   .protocol_max = MEMBER_PROTOCOL };
 	struct address from = { .len = 0 };
 	struct gossip gossip;
 	uint64_t changes;
@@ -98,9 +99,10 @@ static void no_commit(void *data, uint64_t id, const struct store_ask *ask)
 	expect(!version_is_none(ask->record.version));
 }
 
-static void no_fetch(void *data, uint64_t epoch, const struct address *from)
+static void no_fetch(void *data, uint64_t epoch, uint64_t node, const struct address *from)
 {
 	(void)data;
+	(void)node;
 	(void)from;
 	expect(epoch > 1);
 }
@@ -141,7 +143,7 @@ static void to_asker(const struct wire *wire)
 	for (int i = 0; i < 16; i++)
 		asker_receive(&asker, wire, 1001);
 	if (home_receive(&home, wire, 1, &packet) == HOME_COMMIT)
-		expect(home_stored(&home, &wire->store, &packet) == HOME_ANSWER);
+		expect(home_stored(&home, wire->sender.id, &wire->store, &packet) == HOME_ANSWER);
 	for (int i = 0; i < 9 && asker.due != 0; i++)
 		asker_tick(&asker, 9000);
 	expect(wait.check == NULL && store.storing == NULL);
@@ -162,8 +164,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	expect(seal_open(&keys, plain, &sealed) < 0);
 	if (n > WIRE_PLAIN_BYTES)
 		return 0;
-	for (uint8_t protocol = 1; protocol <= 2; protocol++) {
-		if (wire_unpack(plain, protocol, 0, &wire) < 0)
+	for (uint8_t protocol = MEMBER_PROTOCOL - 1; protocol <= MEMBER_PROTOCOL; protocol++) {
+		if (wire_unpack(plain, protocol, 0, &wire) < 0 ||
+		    !wire_is_for(&wire, SELF, wire.role))
 			continue;
 		to_gossip(&wire);
 		to_asker(&wire);

@@ -103,11 +103,12 @@ static uint64_t ask_wall(void *data)
 	return wall_of(data);
 }
 
-static void ask_behind(void *data, uint64_t epoch, const struct address *discovery)
+static void ask_behind(void *data, uint64_t epoch, uint64_t node, const struct address *discovery)
 {
 	struct machine *machine = data;
 
 	(void)epoch;
+	(void)node;
 	change_want(machine, port_of(discovery));
 }
 
@@ -181,20 +182,22 @@ static void home_committed(struct writing *writing)
 
 	writing->question.path = sim_paths[writing->path];
 	if (!machine->cannot_tell &&
-	    home_stored(&machine->home, &writing->question, &packet) == HOME_ANSWER)
+	    home_stored(&machine->home, writing->asker, &writing->question, &packet) == HOME_ANSWER)
 		answer(machine, writing->from, &packet, writing->http);
 	buf_clear(&packet);
 }
 
-static void begin_commit(struct machine *machine, const struct wire_store *store,
+static void begin_commit(struct machine *machine, const struct wire *wire,
 			 const struct packet *packet)
 {
+	const struct wire_store *store = &wire->store;
 	struct writing *writing = new_writing(path_index(store->path), &store->record, false);
 
 	writing->question = *store;
 	writing->question.type = STR("");
 	writing->from = packet->from;
 	writing->http = packet->http;
+	writing->asker = wire->sender.id;
 	writing->done = home_committed;
 	disk_write(machine, writing);
 }
@@ -213,6 +216,8 @@ static void receive_wire(struct machine *machine, const struct packet *packet)
 		fail("a packet of ours is refused");
 		return;
 	}
+	if (!wire_is_for(&wire, machine->disk.id, wire.role))
+		return;
 	if (is_about_layouts(wire.type)) {
 		council_receive(machine, &wire, packet->from);
 		machine_arm(machine);
@@ -230,7 +235,7 @@ static void receive_wire(struct machine *machine, const struct packet *packet)
 		change_want(machine, packet->from);
 		break;
 	case HOME_COMMIT:
-		begin_commit(machine, &wire.store, packet);
+		begin_commit(machine, &wire, packet);
 		break;
 	}
 	buf_clear(&reply);
@@ -304,8 +309,8 @@ void machine_start(struct machine *machine)
 	memset(machine->free_at, 0, sizeof machine->free_at);
 	memset(machine->locked, 0, sizeof machine->locked);
 	machine->member = (struct member){ .id = disk->id, .start = ++disk->start,
-					   .state = MEMBER_UP, .protocol_min = 1,
-					   .protocol_max = 1 };
+					   .state = MEMBER_UP, .protocol_min = MEMBER_PROTOCOL,
+					   .protocol_max = MEMBER_PROTOCOL };
 	machine->member.versions = machine->member.discovery = address_at(machine->index);
 	begin_home(machine);
 	say("%d starts as %" PRIu64 " at epoch %" PRIu64, machine->index, disk->id, disk->layout.epoch);
@@ -352,7 +357,7 @@ static void adopted(struct event *event)
 	asker_layout(&machine->asker, &layout, sim.now);
 	machine_arm(machine);
 	if (machine->discovery != NULL)
-		council_adopted(machine, &layout);
+		council_adopted(machine);
 	change_started(machine);
 }
 

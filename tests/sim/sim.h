@@ -2,7 +2,7 @@
  * sim - a group of nodes under a seeded scheduler
  *
  * The steps are the programs' own: home.h, check.h, storing.h, resync.h,
- * synod.h, council.h.  What is made up is what is around them: the network,
+ * agent.h.  What is made up is what is around them: the network,
  * the disks, the clocks, and a plain form of what covey-httpd, covey-syncd
  * and covey-discoverd do between two steps.  All chance comes from one seed
  * and nothing else is read, so a seed gives the same run for ever.
@@ -247,7 +247,7 @@ void change_used(const struct layout *);	/* somebody has it on its disk */
 void council_begin(void);
 void council_start(struct machine *);
 void council_stop(struct machine *);
-void council_adopted(struct machine *, const struct layout *);
+void council_adopted(struct machine *);
 void council_synced(struct machine *, uint64_t epoch);
 void council_want(struct machine *, int from);
 void council_receive(struct machine *, const struct wire *, int from);

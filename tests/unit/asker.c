@@ -125,10 +125,11 @@ static uint64_t node_wall(void *data)
 	return 1000 + node->member.id;
 }
 
-static void ask_behind(void *data, uint64_t epoch, const struct address *from)
+static void ask_behind(void *data, uint64_t epoch, uint64_t whose, const struct address *from)
 {
 	struct node *node = data;
 
+	(void)whose;
 	(void)from;
 	node->behind = epoch;
 }
@@ -143,7 +144,7 @@ static void handle(struct node *node, const struct wire *wire)
 	if (step == HOME_COMMIT) {
 		keep(node, wire->store.record);
 		delay += node->commit_ms;
-		step = home_stored(&node->home, &wire->store, &packet);
+		step = home_stored(&node->home, from, &wire->store, &packet);
 	}
 	if (step == HOME_FETCH)
 		node->behind = wire->type == WIRE_CHECK ? wire->check.epoch : wire->store.epoch;
@@ -160,6 +161,8 @@ static void deliver(struct packet *p)
 	if (node->stopped)
 		return;
 	CHECK(wire_unpack((struct str){ p->bytes, p->n }, MEMBER_PROTOCOL, GROUP, &wire) == 0);
+	if (!wire_is_for(&wire, node->member.id, WIRE_VERSIONS))
+		return;
 	if (wire.type == WIRE_CHECK || wire.type == WIRE_STORE)
 		handle(node, &wire);
 	else
@@ -231,7 +234,8 @@ static void begin(int count)
 		struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons((uint16_t)(i + 1)) };
 
 		node->member = (struct member){ .id = 100 + (uint64_t)i, .state = MEMBER_UP,
-						.protocol_min = 1, .protocol_max = 1 };
+						.protocol_min = MEMBER_PROTOCOL,
+						.protocol_max = MEMBER_PROTOCOL };
 		memcpy(&node->member.versions.sa, &in, sizeof in);
 		node->member.versions.len = sizeof in;
 		layout_put(&net.layout, node->member.id, LAYOUT_A, 1, "");

@@ -13,26 +13,72 @@ static const struct record sample = { .version = { .time = 5, .node = 9 }, .size
 
 static void test_message(void)
 {
-	struct bulk bulk = { .group = GROUP, .sender = 2, .lineage = 3, .epoch = 4, .type = BULK_KEPT,
+	struct bulk bulk = { .group = GROUP, .sender = 2, .receiver = 5, .id = 6,
+			    .lineage = 3, .epoch = 4, .type = BULK_KEPT,
 			     .body = STR("\1\2\3") }, got;
 	enum keep_state state;
 	struct buf b = BUF_INIT;
 
 	bulk_pack(&b, &bulk);
-	CHECK(bulk_unpack(buf_str(&b), GROUP, &got) == 0);
-	CHECK(got.sender == 2 && got.lineage == 3 && got.epoch == 4 && got.type == BULK_KEPT);
+	CHECK(bulk_unpack(buf_str(&b), GROUP, 5, &got) == 0);
+	CHECK(got.sender == 2 && got.receiver == 5 && got.id == 6 && got.lineage == 3 && got.epoch == 4 && got.type == BULK_KEPT);
 	CHECK(keep_state_next(&got.body, &state) == 1 && state == KEEP_HAVE);
 	CHECK(keep_state_next(&got.body, &state) == 1 && state == KEEP_PULLING);
 	CHECK(keep_state_next(&got.body, &state) == 1 && state == KEEP_FULL);
 	CHECK(keep_state_next(&got.body, &state) == 0);
-	CHECK(bulk_unpack(buf_str(&b), GROUP + 1, &got) == -1);
+	CHECK(bulk_unpack(buf_str(&b), GROUP + 1, 5, &got) == -1);
+	CHECK(bulk_unpack(buf_str(&b), GROUP, 6, &got) == -1);	/* for another node */
+	b.data[24] ^= 1;					/* for another role */
+	CHECK(bulk_unpack(buf_str(&b), GROUP, 5, &got) == -1);
+	b.data[24] ^= 1;
 	for (size_t n = 0; n < b.len - 3; n++)
-		CHECK(bulk_unpack((struct str){ b.data, n }, GROUP, &got) == -1);
-	b.data[32] = 6;
-	CHECK(bulk_unpack(buf_str(&b), GROUP, &got) == -1);
+		CHECK(bulk_unpack((struct str){ b.data, n }, GROUP, 5, &got) == -1);
+	b.data[49] = 6;
+	CHECK(bulk_unpack(buf_str(&b), GROUP, 5, &got) == -1);
 	got.body = STR("\4");
 	CHECK(keep_state_next(&got.body, &state) == -1);
 	buf_clear(&b);
+}
+
+/* What an answer counts for: who was asked, and nobody else, at the layout that was asked by. */
+static void test_judge(void)
+{
+	const struct bulk sync = { .group = GROUP, .sender = 2, .receiver = 5, .id = 6, .lineage = 3,
+				   .epoch = 4, .type = BULK_SYNC };
+	struct bulk keep = sync, right = bulk_answer(&sync), wrong;
+
+	CHECK(right.sender == 5 && right.receiver == 2 && right.id == 6 && right.group == GROUP);
+	right.lineage = 3;
+	right.epoch = 4;
+	right.type = BULK_SYNCED;
+	CHECK(bulk_judge(&sync, &right) == BULK_COUNTS);
+	wrong = right;
+	wrong.sender = 7;		/* the address has a new tenant */
+	CHECK(bulk_judge(&sync, &wrong) == BULK_NOTHING);
+	wrong = right;
+	wrong.receiver = 7;
+	CHECK(bulk_judge(&sync, &wrong) == BULK_NOTHING);
+	wrong = right;
+	wrong.id = 7;			/* recorded before */
+	CHECK(bulk_judge(&sync, &wrong) == BULK_NOTHING);
+	wrong = right;
+	wrong.epoch = 3;		/* SYNCED of another epoch */
+	CHECK(bulk_judge(&sync, &wrong) == BULK_NOTHING);
+	wrong.epoch = 5;
+	CHECK(bulk_judge(&sync, &wrong) == BULK_NOTHING);
+	wrong.type = BULK_STALE;
+	CHECK(bulk_judge(&sync, &wrong) == BULK_NEWER);
+	wrong.lineage = 4;
+	CHECK(bulk_judge(&sync, &wrong) == BULK_NOTHING);
+	wrong = right;
+	wrong.type = BULK_KEPT;
+	CHECK(bulk_judge(&sync, &wrong) == BULK_NOTHING);
+	keep.type = BULK_KEEP;
+	CHECK(bulk_judge(&keep, &right) == BULK_NOTHING);
+	wrong.epoch = 9;		/* a content is kept by any layout */
+	CHECK(bulk_judge(&keep, &wrong) == BULK_COUNTS);
+	wrong.sender = 7;
+	CHECK(bulk_judge(&keep, &wrong) == BULK_NOTHING);
 }
 
 static void test_items(void)
@@ -95,6 +141,7 @@ static void test_sealed(void)
 int main(void)
 {
 	test_message();
+	test_judge();
 	test_items();
 	test_sealed();
 	return UNIT_RESULT();

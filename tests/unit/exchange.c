@@ -23,7 +23,7 @@ static struct exchange taken(struct buf *b, enum exchange_kind kind)
 	for (size_t n = 0; n < b->len; n++)
 		CHECK(exchange_unpack((struct str){ b->data, n }, &exchange) == -1);
 	CHECK(exchange_unpack(buf_str(b), &exchange) == 0);
-	CHECK(exchange.kind == kind && exchange.id == ID);
+	CHECK(exchange.kind == kind);
 	return exchange;
 }
 
@@ -34,17 +34,17 @@ static void test_digests(void)
 	struct buf b = BUF_INIT;
 	struct exchange got;
 
-	exchange_pack_digests(&b, ID, partitions, 3);
+	exchange_pack_digests(&b, partitions, 3);
 	got = taken(&b, EXCHANGE_DIGESTS);
 	CHECK(got.count == 3 && exchange_partition(&got, 1) == 4095);
 	CHECK(exchange_partition(&got, 2) == 17);
 	buf_reset(&b);
-	exchange_pack_digests_are(&b, ID, digests, 2);
+	exchange_pack_digests_are(&b, digests, 2);
 	got = taken(&b, EXCHANGE_DIGESTS_ARE);
 	CHECK(got.count == 2 && exchange_digest(&got, 0).digest == UINT64_MAX);
 	CHECK(exchange_digest(&got, 1).partition == 3);
 	buf_reset(&b);
-	exchange_pack_digests(&b, ID, beyond, 1);
+	exchange_pack_digests(&b, beyond, 1);
 	CHECK(exchange_unpack(buf_str(&b), &got) == -1);
 	buf_clear(&b);
 }
@@ -61,10 +61,10 @@ static void test_all(void)
 		partitions[i] = (uint16_t)i;
 		digests[i] = (struct exchange_digest){ i, i * 3 };
 	}
-	exchange_pack_digests(&b, ID, partitions, PARTITIONS);
+	exchange_pack_digests(&b, partitions, PARTITIONS);
 	CHECK(exchange_unpack(buf_str(&b), &got) == 0 && got.count == PARTITIONS);
 	buf_reset(&b);
-	exchange_pack_digests_are(&b, ID, digests, PARTITIONS);
+	exchange_pack_digests_are(&b, digests, PARTITIONS);
 	CHECK(exchange_unpack(buf_str(&b), &got) == 0);
 	CHECK(exchange_digest(&got, PARTITIONS - 1).digest == 3 * (PARTITIONS - 1));
 	buf_clear(&b);
@@ -78,15 +78,15 @@ static void test_buckets(void)
 	struct buf b = BUF_INIT;
 	struct exchange got;
 
-	exchange_pack_buckets(&b, ID, 4000);
+	exchange_pack_buckets(&b, 4000);
 	CHECK(taken(&b, EXCHANGE_BUCKETS).partition == 4000);
 	buf_reset(&b);
-	exchange_pack_buckets_are(&b, ID, 4000, &digests);
+	exchange_pack_buckets_are(&b, 4000, &digests);
 	got = taken(&b, EXCHANGE_BUCKETS_ARE);
 	exchange_buckets(&got, &same);
 	CHECK(got.partition == 4000 && memcmp(&same, &digests, sizeof same) == 0);
 	buf_reset(&b);
-	exchange_pack_records(&b, ID, &ask);
+	exchange_pack_records(&b, &ask);
 	got = taken(&b, EXCHANGE_RECORDS);
 	CHECK(got.ask.partition == 12 && str_eq(got.ask.after, ask.after) &&
 	      version_cmp(got.ask.version, ask.version) == 0);
@@ -105,7 +105,7 @@ static void test_rows(void)
 	struct exchange page;
 	struct str list;
 
-	exchange_begin_rows(&b, ID, 8);
+	exchange_begin_rows(&b, 8);
 	CHECK(exchange_add_row(&b, &root) && exchange_add_row(&b, &row));
 	row.record.version.n++;
 	CHECK(exchange_add_row(&b, &row));
@@ -130,18 +130,18 @@ static void test_wrong_rows(void)
 	struct buf b = BUF_INIT;
 	struct exchange page;
 
-	exchange_begin_rows(&b, ID, 8);
+	exchange_begin_rows(&b, 8);
 	exchange_end_rows(&b, true);		/* more behind nothing would never end */
 	CHECK(exchange_unpack(buf_str(&b), &page) == -1);
 	buf_reset(&b);
-	exchange_begin_rows(&b, ID, 8);
+	exchange_begin_rows(&b, 8);
 	exchange_add_row(&b, &row);
 	exchange_add_row(&b, &row);		/* not ascending */
 	exchange_end_rows(&b, false);
 	CHECK(exchange_unpack(buf_str(&b), &page) == -1);
 	buf_reset(&b);
 	row.path = STR("a/../b");
-	exchange_begin_rows(&b, ID, 8);
+	exchange_begin_rows(&b, 8);
 	exchange_add_row(&b, &row);
 	exchange_end_rows(&b, false);
 	CHECK(exchange_unpack(buf_str(&b), &page) == -1);
@@ -156,7 +156,7 @@ static void test_full_page(void)
 	struct exchange page;
 	size_t count = 0;
 
-	exchange_begin_rows(&b, ID, 8);
+	exchange_begin_rows(&b, 8);
 	while (exchange_add_row(&b, &row)) {
 		row.record.version.time++;
 		count++;

@@ -393,7 +393,7 @@ static void test_packed(void)
 /* The longest sender and the largest layout, in the message that holds most. */
 static void test_fits_packet(void)
 {
-	struct member sender = { .id = 1, .state = MEMBER_UP, .protocol_min = 1, .protocol_max = 1 };
+	struct member sender = { .id = 1, .state = MEMBER_UP, .protocol_min = MEMBER_PROTOCOL, .protocol_max = MEMBER_PROTOCOL };
 	struct wire_synod promise = { .lineage = 7, .instance = 1, .ballot = { 1, 1 },
 				      .accepted = { 1, 1 }, .value = largest() };
 	struct buf packet = BUF_INIT;
@@ -404,9 +404,10 @@ static void test_fits_packet(void)
 	CHECK(address_parse(STR("[2001:db8::1]:4720"), &sender.http, NULL) == 0);
 	sender.discovery = sender.versions = sender.http;
 	wire_pack_sender(&packet, 7, &sender);
+	wire_pack_to(&packet, 2, WIRE_DISCOVERY);
 	wire_pack_synod(&packet, WIRE_PROMISE, &promise);
 	CHECK(packet.len <= WIRE_PLAIN_BYTES);
-	CHECK(wire_unpack(buf_str(&packet), 1, 7, &wire) == 0);
+	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == 0);
 	CHECK(wire.type == WIRE_PROMISE && layout_eq(&wire.synod.value, &promise.value));
 	buf_clear(&packet);
 }

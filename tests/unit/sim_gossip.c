@@ -160,6 +160,8 @@ static void deliver(struct packet *p)
 		CHECK(!"a packet of ours is refused");
 		return;
 	}
+	if (!wire_is_for(&wire, node->gossip.view.self.id, WIRE_DISCOVERY))
+		return;
 	if (wire.type == WIRE_GOSSIP && !wire.gossip.answer)
 		node->answers_due++;
 	gossip_receive(&node->gossip, &wire, &source, sim.now);

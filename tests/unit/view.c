@@ -6,7 +6,7 @@
 static struct member member_of(uint64_t id, const char *discovery)
 {
 	struct member m = { .id = id, .start = 1, .heartbeat = 1, .state = MEMBER_UP,
-			    .protocol_min = 1, .protocol_max = 1 };
+			    .protocol_min = MEMBER_PROTOCOL, .protocol_max = MEMBER_PROTOCOL };
 
 	CHECK(address_parse(str_of(discovery), &m.discovery, NULL) == 0);
 	return m;

@@ -6,7 +6,7 @@
 static struct member member_of(uint64_t id)
 {
 	struct member m = { .id = id, .start = 1, .heartbeat = 2, .state = MEMBER_UP,
-			    .protocol_min = 1, .protocol_max = 1 };
+			    .protocol_min = MEMBER_PROTOCOL, .protocol_max = MEMBER_PROTOCOL };
 
 	member_set_name(&m, STR("012345678901234567890123456789012345678901234567890123456789012"));
 	CHECK(address_parse(STR("[2001:db8::1]:4720"), &m.http, NULL) == 0);
@@ -20,11 +20,11 @@ static void refuse_spoiled(const struct buf *packet)
 	struct buf longer = BUF_INIT;
 
 	for (size_t n = 0; n < packet->len; n++)
-		CHECK(wire_unpack((struct str){ packet->data, n }, 1, 7, &wire) == -1);
+		CHECK(wire_unpack((struct str){ packet->data, n }, MEMBER_PROTOCOL, 7, &wire) == -1);
 	buf_addstr(&longer, buf_str(packet));
 	buf_addc(&longer, '\0');
-	CHECK(wire_unpack(buf_str(&longer), 1, 7, &wire) == -1);
-	CHECK(wire_unpack(buf_str(packet), 1, 8, &wire) == -1);
+	CHECK(wire_unpack(buf_str(&longer), MEMBER_PROTOCOL, 7, &wire) == -1);
+	CHECK(wire_unpack(buf_str(packet), MEMBER_PROTOCOL, 8, &wire) == -1);
 	buf_clear(&longer);
 }
 
@@ -41,11 +41,13 @@ static void test_gossip(void)
 		list[i] = &others[i];
 	}
 	wire_pack_sender(&packet, 7, &sender);
-	wire_pack_gossip(&packet, true, 5, list, &count);
+	wire_pack_to(&packet, 0, WIRE_DISCOVERY);
+	wire_pack_gossip(&packet, true, 77, 5, list, &count);
 	CHECK(count >= 3 && count < WIRE_MEMBERS_MAX);	/* the longest: not all fit */
 	CHECK(packet.len <= WIRE_PLAIN_BYTES);
-	CHECK(wire_unpack(buf_str(&packet), 1, 7, &wire) == 0);
-	CHECK(wire.type == WIRE_GOSSIP && wire.gossip.answer && wire.gossip.count == count);
+	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == 0);
+	CHECK(wire.type == WIRE_GOSSIP && wire.gossip.answer && wire.gossip.id == 77 &&
+	      wire.gossip.count == count);
 	CHECK(wire.sender.id == 1 && wire.gossip.members[count - 1].id == 100 + count - 1);
 	refuse_spoiled(&packet);
 	buf_clear(&packet);
@@ -63,21 +65,23 @@ static void test_check(void)
 		path[i] = i % 200 == 199 ? '/' : 'x';
 	check.path = (struct str){ path, sizeof path };
 	wire_pack_sender(&packet, 7, &sender);
+	wire_pack_to(&packet, 4, WIRE_VERSIONS);
 	wire_pack_check(&packet, &check);
 	CHECK(packet.len <= WIRE_PLAIN_BYTES);
-	CHECK(wire_unpack(buf_str(&packet), 1, 7, &wire) == 0);
+	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == 0);
 	CHECK(wire.type == WIRE_CHECK && wire.check.id == 99 && wire.check.clock == 5);
 	CHECK(version_cmp(wire.check.version, check.version) == 0);
 	CHECK(str_eq(wire.check.path, check.path));
 	refuse_spoiled(&packet);
 	/* Another version is read as far as its sender, whatever follows. */
-	CHECK(wire_unpack(buf_str(&packet), 2, 7, &wire) == 0);
+	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL + 1, 7, &wire) == 0);
 	CHECK(wire.type == WIRE_OTHER && wire.sender.id == 1);
 	buf_reset(&packet);
 	check.path = STR("a/../b");
 	wire_pack_sender(&packet, 7, &sender);
+	wire_pack_to(&packet, 4, WIRE_VERSIONS);
 	wire_pack_check(&packet, &check);
-	CHECK(wire_unpack(buf_str(&packet), 1, 7, &wire) == -1);
+	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == -1);
 	buf_clear(&packet);
 }
 
@@ -93,9 +97,10 @@ static void test_record(void)
 	memset(type, 't', sizeof type);
 	record.type = (struct str){ type, sizeof type };
 	wire_pack_sender(&packet, 7, &sender);
+	wire_pack_to(&packet, 4, WIRE_VERSIONS);
 	wire_pack_record(&packet, &record);
 	CHECK(packet.len <= WIRE_PLAIN_BYTES);
-	CHECK(wire_unpack(buf_str(&packet), 1, 7, &wire) == 0);
+	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == 0);
 	CHECK(wire.type == WIRE_RECORD && wire.record.id == 99 && wire.record.content &&
 	      !wire.record.directory && record_eq(&wire.record.record, &record.record) &&
 	      str_eq(wire.record.type, record.type));
@@ -104,9 +109,45 @@ static void test_record(void)
 	record.record.version = VERSION_NONE;
 	record.directory = true;
 	wire_pack_sender(&packet, 7, &sender);
+	wire_pack_to(&packet, 4, WIRE_VERSIONS);
 	wire_pack_record(&packet, &record);
-	CHECK(wire_unpack(buf_str(&packet), 1, 7, &wire) == 0);
+	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == 0);
 	CHECK(version_is_none(wire.record.record.version) && wire.record.directory);
+	buf_clear(&packet);
+}
+
+/* Whom a message is for: a receiver and a role, or, of gossip alone, whoever reads it. */
+static void test_receiver(void)
+{
+	struct member sender = member_of(1);
+	struct wire_want want = { .id = 5, .lineage = 6, .epoch = 7 };
+	struct wire_check check = { .id = 99, .path = STR("a") };
+	size_t count = 0, sender_bytes;
+	struct buf packet = BUF_INIT;
+	struct wire wire;
+
+	wire_pack_sender(&packet, 7, &sender);
+	sender_bytes = packet.len;
+	wire_pack_to(&packet, 4, WIRE_DISCOVERY);
+	CHECK(packet.len == sender_bytes + WIRE_TO_BYTES);
+	wire_pack_want(&packet, &want);
+	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == 0 && wire.want.id == 5);
+	CHECK(wire.receiver == 4 && wire_is_for(&wire, 4, WIRE_DISCOVERY));
+	CHECK(!wire_is_for(&wire, 5, WIRE_DISCOVERY) && !wire_is_for(&wire, 4, WIRE_VERSIONS));
+	wire_set_receiver(&packet, sender_bytes, 5);
+	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == 0 &&
+	      wire_is_for(&wire, 5, WIRE_DISCOVERY));
+	wire_set_receiver(&packet, sender_bytes, 0);
+	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == -1);
+	packet.len = sender_bytes;
+	wire_pack_to(&packet, 4, WIRE_DISCOVERY);	/* a question about versions */
+	wire_pack_check(&packet, &check);
+	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == -1);
+	packet.len = sender_bytes;
+	wire_pack_to(&packet, 0, WIRE_DISCOVERY);
+	wire_pack_gossip(&packet, false, 1, 2, NULL, &count);
+	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == 0 &&
+	      wire_is_for(&wire, 4, WIRE_DISCOVERY));
 	buf_clear(&packet);
 }
 
@@ -115,5 +156,6 @@ int main(void)
 	test_gossip();
 	test_check();
 	test_record();
+	test_receiver();
 	return UNIT_RESULT();
 }
