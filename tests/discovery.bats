@@ -188,13 +188,13 @@ key_of() { sed -n "s/^$2 = //p" "$D/n$1/store/state/$3.ini" | head -n 1; }
 	node 1
 	wait_until 5 test -s "$D/n1/store/state/members.ini"
 	covey key new >"$D/other"
-	run "$TOP/tests/packets" gossip "$D/other" 2 00000000000000bb "$(at 1)"
+	run "$TOP/tests/packets" gossip "$D/other" 1 00000000000000bb "$(at 1)"
 	[ "$status" -eq 0 ]
-	run "$TOP/tests/packets" gossip "$D/key" 2 00000000000000aa "$(at 1)"
+	run "$TOP/tests/packets" gossip "$D/key" 1 00000000000000aa "$(at 1)"
 	[ "$status" -eq 0 ]
 	wait_until 5 grep -q '^state = incompatible$' "$D/n1/store/state/members.ini"
 	grep -q '^\[00000000000000aa\]$' "$D/n1/store/state/members.ini"
-	grep -q '^protocol = 2-2$' "$D/n1/store/state/members.ini"
+	grep -q '^protocol = 1-1$' "$D/n1/store/state/members.ini"
 	run grep -c '^\[00000000000000bb\]$' "$D/n1/store/state/members.ini"
 	[ "$output" -eq 0 ]
 	wait_until 12 grep -q '^state = down$' "$D/n1/store/state/members.ini"

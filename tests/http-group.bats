@@ -681,12 +681,13 @@ forge() {
 	[ "$(peer get /?format=text "Covey-Epoch=$epoch")" = 200 ]
 	[ "$(peer get /?format=text "Covey-Epoch=$((epoch + 1))")" = $'421\n'"Covey-Epoch $epoch" ]
 	[ "$(peer get /?format=text forged "Covey-Epoch=$epoch")" = 403 ]
+	[ "$(peer get /?format=text elsewhere "Covey-Epoch=$epoch")" = 403 ]
 	[ "$(peer get /?format=text replayed "Covey-Epoch=$epoch")" = $'200\n403' ]
 	run peer get /?format=text old "Covey-Epoch=$epoch"
 	[[ $output == $'403\nCovey-Time '* ]]
 	bytes 20000 >f
 	version=20261123T050000.000000001Z-00000000000000aa-0
-	for defect in bare forged wrong-sha wrong-size no-trailer unsigned-trailer; do
+	for defect in bare forged elsewhere wrong-sha wrong-size no-trailer unsigned-trailer other-trailer; do
 		status=$(peer push /p/q f $version $defect)
 		[[ $status == 40[03] ]]
 		[ "$(code -H 'Cache-Control: only-if-cached' "${URLS[1]}/p/q?version=$version")" = 504 ]

@@ -53,7 +53,7 @@ void request_end(struct conn *c)
 	r->index = NULL;
 	r->work = NULL;
 	r->upload = NULL;
-	r->head_begun = r->slash = r->aged = r->peer = false;
+	r->head_begun = r->slash = r->aged = r->peer = r->body_signed = false;
 }
 
 static void options(struct conn *c)

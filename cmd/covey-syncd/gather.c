@@ -3,7 +3,8 @@
  *
  * The homes of the directory by the asker's layout, or without one every
  * member that could answer, are asked by HTTP; each answer goes, as it
- * came, into a sealed memfd and to the asker.  A peer that has nothing
+ * came, into a sealed memfd and to the asker: only one that the peer itself has
+ * signed for this question, of a home its body too.  A peer that has nothing
  * there (404, or 504 because it was asked for what is cached) has answered:
  * with nothing.  Peers that were silent lately are asked too, but nobody
  * waits for them once the others have answered, and where there are no others
@@ -29,8 +30,7 @@ struct gather_peer {
 	struct fetch fetch;
 	uint64_t id;
 	bool sick;
-	bool nothing;			/* it has nothing there */
-	bool stale;			/* it has another layout */
+	enum peer_list says;
 	int memfd;
 	size_t bytes;
 };
@@ -127,11 +127,10 @@ static int on_head(struct fetch *fetch, const struct fetch_head *head, struct er
 	peers_note(peer->gathering->daemon->peers, peer->id, NULL);
 	if (head->length != FETCH_LENGTH_UNKNOWN && head->length > PART_BYTES_MAX)
 		return err_set(err, ERR_TOO_LARGE, "ask peer: its answer is too long");
-	peer->nothing = head->status == 404 || head->status == 504;
-	peer->stale = head->status == 421;
-	if (peer->stale && str_u64(fetch_field(fetch, PEER_EPOCH), UINT64_MAX, &epoch) == 0)
+	peer->says = peer_list_judge(head->status);
+	if (peer->says == PEER_LIST_STALE && str_u64(fetch_field(fetch, PEER_EPOCH), UINT64_MAX, &epoch) == 0)
 		peers_behind(peer->gathering->daemon->peers, peer->id, epoch);
-	if (head->status != 200 && !peer->nothing)
+	if (peer->says != PEER_LIST_ROWS && peer->says != PEER_LIST_NOTHING)
 		return err_set(err, ERR_CORRUPT, "ask peer: it answers %d", head->status);
 	return 0;
 }
@@ -141,7 +140,7 @@ static int on_body(struct fetch *fetch, const void *bytes, size_t n, struct err 
 	struct gather_peer *peer = CONTAINER_OF(fetch, struct gather_peer, fetch);
 	const char *at = bytes;
 
-	if (peer->nothing)
+	if (peer->says == PEER_LIST_NOTHING)
 		return 0;
 	if (n > PART_BYTES_MAX - peer->bytes)
 		return err_set(err, ERR_TOO_LARGE, "ask peer: its answer is too long");
@@ -165,7 +164,7 @@ static void on_end(struct fetch *fetch, const struct err *err)
 		give_part(peer);
 	else
 		peers_note(peer->gathering->daemon->peers, peer->id, err);
-	peer->gathering->end.stale = peer->gathering->end.stale || peer->stale;
+	peer->gathering->end.stale |= peer->says == PEER_LIST_STALE;
 	peer_over(peer);
 }
 
@@ -177,9 +176,10 @@ static bool ask_peer(struct gathering *g, uint64_t id, struct str target,
 	struct syncd *d = g->daemon;
 
 	*peer = (struct gather_peer){
-		.gathering = g, .id = id, .sick = peers_sick(d->peers, id),
+		.gathering = g, .id = id, .says = PEER_LIST_SILENT, .sick = peers_sick(d->peers, id),
 		.fetch = { .peer = peers_http(d->peers, id), .target = target,
-			   .fields = epoch, .field_count = epoch != NULL, .sign = epoch != NULL,
+			   .fields = epoch, .field_count = epoch != NULL, .node = id,
+			   .whole = epoch != NULL,
 			   .first_byte_ms = d->first_byte_ms, .stall_ms = d->stall_ms,
 			   .head = on_head, .body = on_body, .end = on_end },
 	};

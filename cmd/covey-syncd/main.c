@@ -224,7 +224,7 @@ static int start(struct service *service, struct err *err)
 	peers_start(d);
 	if (d->keys.count > 0) {
 		sign_keys_derive(&d->sign, &d->keys);
-		fetcher_keys(d->fetcher, &d->sign);
+		fetcher_keys(d->fetcher, &d->sign, store_node(d->store));
 	}
 	drain_start(d);
 	upkeep_start(d);

@@ -260,9 +260,12 @@ const struct layout *peers_layout(const struct peers *p)
 const struct address *peers_http(const struct peers *p, uint64_t id)
 {
 	const struct member *m = members_find(&p->members, id);
+	const struct member *self = members_find(&p->members, p->members.self);
 
 	if (m == NULL || m->http.len == 0 || m->state == MEMBER_INCOMPATIBLE || id == p->members.self)
 		return NULL;
+	if (self != NULL && address_eq(&m->http, &self->http))
+		return NULL;		/* this node has its address now */
 	return &m->http;
 }
 

@@ -227,6 +227,7 @@ static void ask(struct timer *timer)
 
 	target_of(p, &target);
 	p->fetch.peer = peer;
+	p->fetch.node = p->asked;
 	p->fetch.target = buf_str(&target);
 	if (peer == NULL)
 		err_set(&err, ERR_ABSENT, "pull from %016llx: not a member",

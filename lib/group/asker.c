@@ -24,7 +24,7 @@ void asker_members(struct asker *asker, const struct members *members)
 
 size_t asker_peers(const struct asker *asker)
 {
-	return asker->peers.count;
+	return peers_count(&asker->peers);
 }
 
 /* Each goes to the front of the list as it begins again: those that have not are behind it. */

@@ -104,9 +104,10 @@ void check_sum_up(const struct check *check, enum standing standing, struct chec
 		add_holders(check, newest.record, answer);
 	}
 	quorum_tell(&check->phase.quorum, &answer->counts.homes_answered, &answer->counts.homes);
-	answer->counts.peers = (uint32_t)check->phase.asker->peers.count;
-	answer->counts.peers_answered =
-		check->answered < answer->counts.peers ? check->answered : answer->counts.peers;
+	answer->counts.peers = (uint32_t)asker_peers(check->phase.asker);
+	answer->counts.peers_answered = check->answered;
+	if (answer->counts.peers < check->answered)
+		answer->counts.peers = check->answered;	/* one that was said to have left */
 	answer->clock = median_clock(check);
 	answer->epoch = check->phase.epoch;
 }

@@ -146,7 +146,7 @@ static void tell(struct storing *storing, bool last)
 	if (wait == NULL)
 		return;
 	quorum_tell(&storing->phase.quorum, &result.counts.homes_answered, &result.counts.homes);
-	result.counts.peers = (uint32_t)storing->phase.asker->peers.count;
+	result.counts.peers = (uint32_t)asker_peers(storing->phase.asker);
 	if (last) {
 		wait->storing = NULL;
 		storing->wait = NULL;
