@@ -374,6 +374,20 @@ static void judge_deeds(void)
 	}
 }
 
+/* The numbers are those that were wished last, or by a wish that may take effect at any time. */
+void judge_wishes(void)
+{
+	uint64_t ended = 0;
+
+	for (size_t i = 0; i < sim.wish_count; i++)
+		if (sim.wishes[i].keep == sim.newest.keep_versions)
+			ended = sim.wishes[i].ended;
+	for (size_t i = 0; i < sim.wish_count; i++)
+		if (sim.wishes[i].ended != NEVER && sim.wishes[i].began > ended)
+			fail("layout set: keep.versions=%u, which was done, is %u again",
+			     sim.wishes[i].keep, sim.newest.keep_versions);
+}
+
 void judge_end(void)
 {
 	const struct layout *layout = &sim.newest;

@@ -245,7 +245,8 @@ void machine_receive(struct packet *packet)
 {
 	struct machine *machine = &sim.machines[packet->to];
 
-	if (packet->receiver != 0 && packet->receiver != machine->disk.id)
+	if (packet->note > NOTE_WIRE && packet->note < NOTE_SYNC && packet->receiver != 0 &&
+	    packet->receiver != machine->disk.id)
 		return;
 	switch (packet->note) {
 	case NOTE_WIRE:

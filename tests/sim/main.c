@@ -57,6 +57,8 @@ static void choose_profile(struct profile *p)
 		p->length = 5000 + below(12000);
 		p->ops *= 3;
 		p->faults = p->faults * 4;
+		p->replays = chance(30);
+		p->rivals = chance(40);
 	}
 	if (chance(12))
 		choose_hand_overs(p);
@@ -88,6 +90,7 @@ static void end(void)
 		disk_wipe(&sim.machines[i].copy);
 	}
 	drop_events();
+	drop_captured();
 	free(sim.decided);
 	sim.decided = NULL;
 	history_clear();
@@ -154,6 +157,8 @@ static bool run(uint64_t seed, struct totals *totals)
 	run_until(sim.now + 2000);
 	if (sim.failures == 0)
 		history_judge();
+	if (sim.failures == 0)
+		judge_wishes();
 	if (sim.failures == 0 && is_whole())
 		judge_end();
 	history_count(totals);

@@ -20,6 +20,7 @@
 #ifndef COVEY_SIM_H
 #define COVEY_SIM_H
 
+#include "bulk.h"
 #include "check.h"
 #include "resync.h"
 #include "storing.h"
@@ -30,6 +31,7 @@
 #define LINEAGE 99
 #define NEVER UINT64_MAX
 #define TENANTS 64
+#define WISHES 64
 
 /* world.c: an event frees itself; of a machine that has crashed since, it does not run */
 struct event {
@@ -45,7 +47,7 @@ enum note {
 	NOTE_WANT, NOTE_LAYOUT,		/* layouts */
 	NOTE_PULL, NOTE_CONTENT,	/* token, path, record */
 	NOTE_PUSH, NOTE_HAVE,
-	NOTE_SYNC, NOTE_SYNCED,		/* token, epoch, partitions or rows */
+	NOTE_SYNC, NOTE_SYNCED,		/* bytes of bulk.h, its body partitions or rows */
 	NOTE_COUNT
 };
 
@@ -125,6 +127,7 @@ struct machine {
 	struct op *ops;			/* running on it */
 	struct resync *resync;		/* owned */
 	uint64_t sync_peer, sync_token;	/* a question that is out; 0: none */
+	struct bulk sync_question;
 	uint16_t *sync_asked;		/* owned */
 	size_t sync_count, sync_rows;	/* asked; not on disk yet */
 	uint64_t synced;		/* epoch */
@@ -142,6 +145,8 @@ struct profile {			/* of a schedule */
 	unsigned losses;		/* disks that may be lost */
 	bool copies, cuts, udp_cuts, jumps, stops;
 	bool hand_overs;		/* and nothing else goes wrong */
+	bool replays;			/* somebody keeps packets and sends them again */
+	bool rivals;			/* two of a council want different layouts at once */
 	uint64_t length;		/* ms */
 	unsigned ops;			/* about one in so many ms */
 };
@@ -171,6 +176,11 @@ struct sim {
 	struct layout *decided;		/* owned; all of them */
 	size_t decided_count;
 	uint64_t decided_at;
+	struct wish {			/* covey layout set keep.versions=... */
+		uint32_t keep;
+		uint64_t began, ended;	/* ms; NEVER: it may still take effect */
+	} wishes[WISHES];
+	size_t wish_count;
 };
 extern struct sim sim;
 extern const struct str sim_paths[PATHS];
@@ -193,6 +203,8 @@ void *new_event(size_t size);
 void run_until(uint64_t ms);
 void drop_events(void);
 void lose_events_of(int machine);
+void capture(const struct packet *, int from, int to);	/* it may be sent again, later */
+void drop_captured(void);
 void post(int from, int to, struct packet *);	/* takes it */
 struct packet *new_packet(enum note, const void *bytes, size_t n);
 void trouble_begin(void);
@@ -273,6 +285,7 @@ void fact_kept(int machine, int path, const struct record *, bool content);
 bool fact_is_durable(int path, const struct record *, bool content);
 void facts_clear(void);
 void judge_end(void);			/* when all is quiet */
+void judge_wishes(void);
 void judge_single(const struct layout *);	/* which follows a joint one */
 unsigned fact_copies(int path, const struct record *);
 

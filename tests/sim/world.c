@@ -228,6 +228,48 @@ void post(int from, int to, struct packet *packet)
 	free(packet);
 }
 
+/* what somebody has seen pass and sends again */
+
+#define CAPTURED 32
+static struct {
+	struct packet *packet;		/* owned */
+	int from, to;
+} captured[CAPTURED];
+
+void capture(const struct packet *packet, int from, int to)
+{
+	struct packet *copy = new_event(sizeof *copy + packet->n);
+	size_t i = below(CAPTURED);
+
+	memcpy(copy, packet, sizeof *copy + packet->n);
+	free(captured[i].packet);
+	captured[i].packet = copy;
+	captured[i].from = from;
+	captured[i].to = to;
+}
+
+void drop_captured(void)
+{
+	for (size_t i = 0; i < CAPTURED; i++)
+		free(captured[i].packet);
+	memset(captured, 0, sizeof captured);
+}
+
+/* By UDP, or in POST /.covey/msg; also when all is calm. */
+static void replay(struct event *event)
+{
+	size_t i = below(CAPTURED);
+	struct packet *copy;
+
+	(void)event;
+	schedule(new_event(sizeof(struct event)), below(300), -1, replay);
+	if (captured[i].packet == NULL)
+		return;
+	copy = new_packet(captured[i].packet->note, captured[i].packet->bytes, captured[i].packet->n);
+	copy->http = chance(50);
+	post(captured[i].from, captured[i].to, copy);
+}
+
 /* clocks and views */
 
 uint64_t wall_of(const struct machine *machine)
@@ -463,6 +505,8 @@ static void something(struct event *event)
 void trouble_begin(void)
 {
 	schedule(new_event(sizeof(struct event)), 1, -1, tell_again);
+	if (sim.profile.replays)
+		schedule(new_event(sizeof(struct event)), below(3000), -1, replay);
 	if (sim.profile.faults > 0)
 		schedule(new_event(sizeof(struct event)),
 			 below(sim.profile.hand_overs ? 500 : 2 * sim.profile.faults), -1, something);
