@@ -364,7 +364,8 @@ static void somebody_asks(struct event *event)
 	if (sim.quiet)
 		return;
 	schedule(new_event(sizeof(struct event)), below(2 * sim.profile.ops + 1), -1, somebody_asks);
-	if (!machine->up || machine->slow_until > sim.now)
+	if (!machine->up || machine->slow_until > sim.now ||
+	    (sim.asked != 0 && !(sim.asked >> machine->index & 1)))
 		return;
 	if (path > 0 && chance(50))
 		path = 0;		/* where they meet */

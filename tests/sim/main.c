@@ -18,8 +18,8 @@
 static void choose_hand_overs(struct profile *p)
 {
 	p->hand_overs = true;
-	p->machines = 3 + (int)below(3);
-	p->members = 3 + (int)below((uint64_t)p->machines - 2);
+	p->machines = 4 + (int)below(2);
+	p->members = 3 + (int)below(2);
 	p->changes = BY_FIAT;
 	p->copies = chance(30);
 	p->losses = p->copies ? 0 : 1 + (unsigned)below(2);

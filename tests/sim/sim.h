@@ -161,6 +161,7 @@ struct sim {
 	bool udp_cut[MACHINES][MACHINES];	/* UDP alone */
 	bool calm;			/* nothing goes wrong any more */
 	bool quiet;			/* no new questions by clients */
+	uint32_t asked;			/* bit i: clients ask the i'th machine; 0: all */
 	unsigned lost;			/* disks, or what they had of late */
 	uint64_t ids;			/* given so far */
 	struct tenant {

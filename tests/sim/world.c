@@ -431,6 +431,7 @@ static void hand_over(struct event *event)
 	struct machine *returns = &sim.machines[who->returns], *leaves = &sim.machines[who->leaves];
 
 	memset(sim.cut, 0, sizeof sim.cut);
+	sim.asked = 0;
 	if (sim.calm || returns == leaves || !returns->up || !leaves->up)
 		return;
 	machine_crash(leaves);
@@ -454,12 +455,25 @@ static void isolate(int machine)
 static void hand_over_later(void)
 {
 	struct hand_over *event = new_event(sizeof *event);
-	int n = sim.profile.machines, missing = (int)below((uint64_t)n);
+	int members[MACHINES], count = 0, missing;
 
-	event->returns = (missing + 1 + (int)below((uint64_t)n - 1)) % n;
-	event->leaves = (missing + 1 + (int)below((uint64_t)n - 1)) % n;
+	for (int i = 0; i < sim.profile.machines; i++)
+		if (layout_find(&sim.newest, sim.machines[i].disk.id) != NULL)
+			members[count++] = i;
+	for (int i = count; i < 3; i++)
+		members[i] = 0;
+	for (int i = count - 1; i > 0; i--) {
+		int k = (int)below((uint64_t)i + 1), was = members[i];
+
+		members[i] = members[k];
+		members[k] = was;
+	}
+	missing = members[0];
+	event->returns = members[1];
+	event->leaves = members[2];
 	say("%d is cut off; then %d returns and %d leaves", missing, event->returns, event->leaves);
 	isolate(missing);
+	sim.asked = 1u << event->returns | 1u << event->leaves;
 	schedule(&event->event, 50 + below(800), -1, hand_over);
 }
 
@@ -526,6 +540,7 @@ void trouble_end(void)
 	sim.calm = true;
 	memset(sim.cut, 0, sizeof sim.cut);
 	memset(sim.udp_cut, 0, sizeof sim.udp_cut);
+	sim.asked = 0;
 	for (int i = 0; i < sim.profile.machines; i++) {
 		sim.machines[i].cannot_tell = false;
 		sim.machines[i].slow_until = 0;
