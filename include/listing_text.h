@@ -7,10 +7,15 @@
  *
  *	NAME     percent-encoded (all but A-Z a-z 0-9 - . _ ~); with a slash
  *	         at its end for a directory
- *	TYPE     file, directory or deleted (only with ?deleted)
+ *	TYPE     file, directory or deleted (only with ?deleted); to another
+ *	         node also ended, of a directory that was removed
  *	SIZE     bytes; 0 for what is not a file
  *	VERSION  the newest version's id, or - (a directory without a record)
  *	TIME     the version's time, 2026-11-22T11:07:24.123456001Z, or -
+ *
+ * A home tells another node both registers of each name in place of what
+ * stands there: the directory's newest record (directory or ended), then
+ * the file's (file or deleted), as far as it knows any.
  *
  * One line per version of a path, newest first:
  *
@@ -34,7 +39,7 @@
 
 #include <stdbool.h>
 
-enum listing_type { LISTING_FILE, LISTING_DIRECTORY, LISTING_DELETED };
+enum listing_type { LISTING_FILE, LISTING_DIRECTORY, LISTING_DELETED, LISTING_ENDED };
 
 struct listing_row {
 	struct str name;	/* one component, decoded, without a slash */
@@ -59,6 +64,9 @@ void listing_text_time(struct buf *, uint64_t ns);
 void listing_text_conflicts(struct history_row *, size_t count);
 
 void listing_text_row(struct buf *, const struct listing_row *);
+/* Up to two lines: what is known of a name's file and of its directory; version none: nothing. */
+void listing_text_registers(struct buf *, struct str name, const struct record *file,
+			    const struct record *entry);
 void listing_text_version(struct buf *, const struct history_row *);
 
 /* A line without its LF.  The name is decoded into scratch, which is reset first. */

@@ -52,11 +52,17 @@
  *
  *	GET /docs/?format=text HTTP/1.1
  *	Cache-Control: only-if-cached
- *	Covey-Epoch: <of the asker's layout>
+ *	Covey-Epoch: <of the asker's layout; 0: not asked as a home>
+ *	Covey-Lineage: <of the same, hex; of a home alone>
  *
- *	200	all that it knows, at that epoch; chunked, and in its trailer
- *		Covey-Body and a signature, as SIGN_ANSWER_TRAILER
- *	404	it knows of nothing there, at that epoch; 504 is the same
+ *	200	what is on the receiver's disk, whole, perhaps nothing: lines of
+ *		listing_text.h, of an index both registers of each name; chunked, and
+ *		in its trailer Covey-Body and a signature, as SIGN_ANSWER_TRAILER
+ *
+ *	Covey-Epoch: <of the receiver's layout>
+ *	Covey-Gate: VERSION			the directory's gate, read before its names;
+ *						without it there is none
+ *
  *	421	the receiver has another layout, of this epoch:
  *
  *	Covey-Epoch: <of the receiver's>
@@ -78,15 +84,8 @@
 #define PEER_PUSH_LATER "later"
 #define PEER_VERSION "Covey-Version"
 #define PEER_EPOCH "Covey-Epoch"
-/* What a signed answer to an index or a history that was asked for says. */
-enum peer_list {
-	PEER_LIST_ROWS,			/* these, once its body has come whole */
-	PEER_LIST_NOTHING,		/* there is nothing */
-	PEER_LIST_STALE,		/* the asker's layout is not its own */
-	PEER_LIST_SILENT,		/* it counts for nobody */
-};
-enum peer_list peer_list_judge(int status);
-
+#define PEER_GATE "Covey-Gate"
+#define PEER_LINEAGE "Covey-Lineage"
 #define PEER_MSG "/.covey/msg?to="	/* and "versions", "discovery" or "sync" */
 
 #endif

@@ -53,6 +53,34 @@ static inline bool record_is_live(const struct record *r)
 	return !version_is_none(r->version) && !(r->flags & RECORD_DELETED);
 }
 
+/*
+ * A name has two registers, the newest record of each kind: its file's and
+ * its directory's, the entry.  What stands there: the directory, if the
+ * entry is live, whatever the file's time; else the file, if it is live and
+ * above the entry's end; else nothing.
+ */
+enum stands { STANDS_NOTHING, STANDS_FILE, STANDS_DIRECTORY };
+
+static inline enum stands record_stands(const struct record *file, const struct record *entry)
+{
+	if (record_is_live(entry))
+		return STANDS_DIRECTORY;
+	return record_is_live(file) && version_cmp(file->version, entry->version) > 0
+		       ? STANDS_FILE : STANDS_NOTHING;
+}
+
+/* The record of what stands; of nothing the newer one, which may be none. */
+static inline const struct record *record_standing(const struct record *file,
+						   const struct record *entry)
+{
+	enum stands stands = record_stands(file, entry);
+
+	if (stands == STANDS_NOTHING)
+		stands = version_cmp(file->version, entry->version) > 0 ? STANDS_FILE
+									: STANDS_DIRECTORY;
+	return stands == STANDS_FILE ? file : entry;
+}
+
 /* Neither a tombstone nor a directory's, nor none. */
 bool record_has_content(const struct record *);
 

@@ -19,6 +19,7 @@ struct conn;
 struct upload;
 struct work;
 struct index;
+struct rmdir;
 struct stream;
 struct view;
 struct unsettled;
@@ -43,6 +44,7 @@ struct request {
 	struct upload *upload;
 	struct work *work;
 	struct index *index;
+	struct rmdir *rmdir;
 	struct stream *stream;
 	struct view *view;
 	struct unsettled *unsettled;

@@ -8,6 +8,7 @@ static const char *const type_names[] = {
 	[LISTING_FILE] = "file",
 	[LISTING_DIRECTORY] = "directory",
 	[LISTING_DELETED] = "deleted",
+	[LISTING_ENDED] = "ended",
 };
 
 const char *listing_type_name(enum listing_type type)
@@ -24,12 +25,18 @@ void listing_text_time(struct buf *buf, uint64_t ns)
 	buf_addf(buf, "%.4s-%.2s-%.2sT%.2s:%.2s:%.13s", t, t + 4, t + 6, t + 9, t + 11, t + 13);
 }
 
+/* Its name ends with a slash. */
+static bool of_directory(enum listing_type type)
+{
+	return type == LISTING_DIRECTORY || type == LISTING_ENDED;
+}
+
 void listing_text_row(struct buf *buf, const struct listing_row *row)
 {
 	char version[VERSION_TEXT];
 
 	pct_encode_component(buf, row->name);
-	buf_addf(buf, "%s\t%s\t%llu\t", row->type == LISTING_DIRECTORY ? "/" : "",
+	buf_addf(buf, "%s\t%s\t%llu\t", of_directory(row->type) ? "/" : "",
 		 type_names[row->type], (unsigned long long)row->size);
 	if (version_is_none(row->version)) {
 		buf_adds(buf, "-\t-\n");
@@ -38,6 +45,24 @@ void listing_text_row(struct buf *buf, const struct listing_row *row)
 	buf_addf(buf, "%s\t", version_format(version, row->version));
 	listing_text_time(buf, row->version.time);
 	buf_addc(buf, '\n');
+}
+
+void listing_text_registers(struct buf *buf, struct str name, const struct record *file,
+			    const struct record *entry)
+{
+	struct listing_row row = { .name = name };
+
+	if (!version_is_none(entry->version)) {
+		row.type = record_is_live(entry) ? LISTING_DIRECTORY : LISTING_ENDED;
+		row.version = entry->version;
+		listing_text_row(buf, &row);
+	}
+	if (!version_is_none(file->version)) {
+		row.type = record_is_live(file) ? LISTING_FILE : LISTING_DELETED;
+		row.version = file->version;
+		row.size = file->size;
+		listing_text_row(buf, &row);
+	}
 }
 
 void listing_text_version(struct buf *buf, const struct history_row *row)
@@ -87,7 +112,7 @@ static int parse_name(struct str text, struct buf *scratch, struct err *err)
 
 static int parse_type(struct str text, enum listing_type *ret)
 {
-	for (int i = LISTING_FILE; i <= LISTING_DELETED; i++)
+	for (int i = LISTING_FILE; i <= LISTING_ENDED; i++)
 		if (str_eq(text, str_of(type_names[i]))) {
 			*ret = (enum listing_type)i;
 			return 0;
@@ -134,7 +159,7 @@ int listing_text_parse_row(struct str line, struct buf *scratch, struct listing_
 	buf_reset(scratch);
 	if (parse_name(column[0], scratch, err) < 0)
 		return -1;
-	if (parse_type(column[1], &row.type) < 0 || slash != (row.type == LISTING_DIRECTORY))
+	if (parse_type(column[1], &row.type) < 0 || slash != of_directory(row.type))
 		return malformed(err, "no such type");
 	if (parse_size(column[2], &row.size) < 0 || (row.size > 0 && row.type != LISTING_FILE))
 		return malformed(err, "no such size");

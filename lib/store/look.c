@@ -240,8 +240,20 @@ int look_mark(int dir, const char *name, struct version *ret, struct err *err)
 	return 0;
 }
 
-int look_tombstone(int dir, const char *name, struct version v, struct record *ret,
-		   struct err *err)
+int look_marks(int history, struct names *names, struct marks *ret, struct err *err)
+{
+	struct marks marks = { .file = VERSION_NONE };
+
+	if (history >= 0 &&
+	    (look_mark(history, names_mark(names, MARK_FILE), &marks.file, err) < 0 ||
+	     look_mark(history, names_mark(names, MARK_END), &marks.end, err) < 0))
+		return -1;
+	*ret = marks;
+	return 0;
+}
+
+int look_tombstone(int dir, const char *name, struct version v, uint8_t flags,
+		   struct record *ret, struct err *err)
 {
 	struct found found = FOUND_INIT;
 
@@ -250,7 +262,7 @@ int look_tombstone(int dir, const char *name, struct version v, struct record *r
 	if (found.kind == FOUND_MARK && version_cmp(found.record.version, v) == 0)
 		*ret = found.record;
 	else
-		*ret = (struct record){ .version = v, .flags = RECORD_DELETED };
+		*ret = (struct record){ .version = v, .flags = flags };
 	found_clear(&found);
 	return 0;
 }
@@ -289,6 +301,20 @@ int look_names(int dir, const char *name, int (*each)(void *data, const char *na
 	return err_sys(err, "open directory");
 }
 
+static int stop(void *data, const char *name)
+{
+	(void)name;
+	*(bool *)data = false;
+	return 1;
+}
+
+bool look_bare(int dir, const char *name)
+{
+	bool bare = true;
+
+	return look_names(dir, name, stop, &bare, NULL) == 0 && bare;
+}
+
 static int keep_greatest(void *data, const char *name)
 {
 	struct version *greatest = data, v;
@@ -298,11 +324,12 @@ static int keep_greatest(void *data, const char *name)
 	return 0;
 }
 
-int look_history(struct store *store, struct names *names, struct version *ret, struct err *err)
+int look_history(int history, struct names *names, struct version *ret, struct err *err)
 {
 	struct version greatest = VERSION_NONE;
 
-	if (look_names(store->history, names_history(names), keep_greatest, &greatest, err) < 0)
+	if (history >= 0 &&
+	    look_names(history, names_history(names), keep_greatest, &greatest, err) < 0)
 		return -1;
 	*ret = greatest;
 	return 0;
@@ -310,40 +337,44 @@ int look_history(struct store *store, struct names *names, struct version *ret, 
 
 struct search {
 	int dir;
-	struct version above;
+	struct version above, below;
 	struct err *err;
 };
 
-static int keep_content(void *data, const char *name)
+static int keep_file(void *data, const char *name)
 {
 	struct search *search = data;
+	bool any = !version_is_none(search->below);
 	struct found found = FOUND_INIT;
 	struct version v;
 
-	if (version_of_name(name, &v) < 0 || version_cmp(v, search->above) <= 0)
+	if (version_of_name(name, &v) < 0 || version_cmp(v, search->above) <= 0 ||
+	    (any && version_cmp(v, search->below) >= 0))
 		return 0;
 	if (look(search->dir, name, &found, search->err) < 0)
 		return -1;
-	if (record_has_content(&found.record) && version_cmp(found.record.version, v) == 0)
+	if (version_cmp(found.record.version, v) == 0 &&
+	    (record_has_content(&found.record) ||
+	     (any && !(found.record.flags & RECORD_DIRECTORY))))
 		search->above = v;
 	found_clear(&found);
 	return 0;
 }
 
-int look_hidden(int history, struct names *names, struct version tombstone, struct version *ret,
-		struct err *err)
+int look_file(int history, struct names *names, struct version above, struct version below,
+	      struct version *ret, struct err *err)
 {
-	struct search search = { .above = tombstone, .err = err };
+	struct search search = { .above = above, .below = below, .err = err };
 	int status;
 
 	search.dir = history < 0 ? -1 : fs_open(history, names_history(names),
 						O_RDONLY | O_DIRECTORY, 0);
 	if (search.dir < 0 && history >= 0 && errno != ENOENT)
 		return err_sys(err, "open history");
-	status = search.dir < 0 ? 0 : look_names(search.dir, ".", keep_content, &search, err);
+	status = search.dir < 0 ? 0 : look_names(search.dir, ".", keep_file, &search, err);
 	if (search.dir >= 0)
 		close(search.dir);
 	if (status == 0)
-		*ret = version_cmp(search.above, tombstone) > 0 ? search.above : VERSION_NONE;
+		*ret = version_cmp(search.above, above) > 0 ? search.above : VERSION_NONE;
 	return status;
 }

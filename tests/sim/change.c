@@ -296,9 +296,6 @@ static bool is_asked(struct str partitions, int path)
 		memcpy(&partition, partitions.s + at, sizeof partition);
 		if (partition == path_partition(sim_paths[path]))
 			return true;
-		/* a directory's record is known to its own homes, too */
-		if (path == PATHS - 1 && partition == path_partition_of_directory(sim_paths[path]))
-			return true;
 	}
 	return false;
 }

@@ -50,7 +50,7 @@ static unsigned segments(char *ret_name)
 
 static struct commit put_noted(struct outbox *outbox, const char *path, const char *body)
 {
-	struct commit c = COMMIT_INIT;
+	struct commit c = { .alone = true };
 
 	c.outbox = outbox;
 	CHECK(commit(&c, path, body) == ERR_NONE);
@@ -63,7 +63,7 @@ static void one_by_one(void)
 	struct outbox_reader *reader = outbox_reader_new(store);
 	struct told told = { .count = 0 };
 	struct outbox *outbox = NULL;
-	struct commit first, second, gone = COMMIT_INIT;
+	struct commit first, second, gone = { .alone = true };
 
 	CHECK(outbox_open(&outbox, store, &why) == 0 && segments(NULL) == 0);
 	first = put_noted(outbox, "docs/a", "1");

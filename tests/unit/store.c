@@ -76,7 +76,7 @@ static void content(void)
 	CHECK(holds("d/e/f", "deep"));
 	CHECK(stat(in_store("tree/", "d/e"), &st) == 0 && (st.st_mode & 07777) == 0750);
 	entry = get("d/e");
-	CHECK(entry.directory && entry.record.flags == RECORD_DIRECTORY && !entry.content);
+	CHECK(entry.directory && entry.entry.flags == RECORD_DIRECTORY && !entry.content);
 	store_entry_clear(&entry);
 	CHECK(put("", "root") == ERR_CONFLICT);
 	CHECK(put("d", "over a directory") == ERR_CONFLICT);
@@ -166,11 +166,12 @@ static void directories(void)
 	CHECK(with_flags("dir/x", RECORD_DELETED) == ERR_NONE);
 	CHECK(with_flags("dir", RECORD_DELETED | RECORD_DIRECTORY) == ERR_NONE);
 	entry = get("dir");
-	CHECK(entry.record.flags == (RECORD_DELETED | RECORD_DIRECTORY) && !entry.directory);
+	CHECK(entry.entry.flags == (RECORD_DELETED | RECORD_DIRECTORY) && !entry.directory);
+	CHECK(version_is_none(entry.record.version));
 	CHECK(versions("dir") == 2 && versions("dir/x") == 2);
 	CHECK(put("dir/y", "y") == ERR_NONE);
 	entry = get("dir");
-	CHECK(entry.record.flags == RECORD_DIRECTORY && entry.directory);
+	CHECK(entry.entry.flags == RECORD_DIRECTORY && entry.directory);
 	CHECK(versions("dir") == 3);
 	CHECK(put("file", "f") == ERR_NONE);
 	CHECK(with_flags("file", RECORD_DIRECTORY) == ERR_CONFLICT);
@@ -423,35 +424,62 @@ static void merging(void)
 	CHECK(put("p/v", "own") == ERR_NONE && holds("p/v", "own"));
 }
 
+static bool is_file(const char *path)
+{
+	struct stat st;
+
+	return lstat(in_store("tree/", path), &st) == 0 && S_ISREG(st.st_mode);
+}
+
 /* Merges in which a name is a file on one node and a directory on another. */
 static void kinds(void)
 {
 	uint64_t t = UINT64_C(1700000000) * 1000000000;
 	struct commit c = made(t + 1);
+	struct store_entry entry;
+	struct version v;
 
+	/* A directory that only holds what is below it hides nothing. */
 	CHECK(put("k", "a file") == ERR_NONE);
+	v = get("k").record.version;
 	CHECK(commit(&c, "k/below", "child") == ERR_NONE && c.newest);
-	CHECK(holds("k/below", "child"));
-	CHECK(get("k").directory && versions("k") == 1);
-	CHECK(commit(&c, "k", "a file again") == ERR_NONE && !c.newest);
-	CHECK(get("k").directory && versions("k") == 2);
+	CHECK(holds("k/below", "child") && holds("k", "a file") && stands("k", STANDS_FILE));
+	CHECK(commit(&c, "k", "an older file") == ERR_NONE && !c.newest);
+	CHECK(holds("k", "a file") && versions("k") == 2);
+	/* An entry does, whatever the file's time, which is told nevertheless. */
 	c = made(t + 2);
-	c.flags = RECORD_DELETED;
-	CHECK(commit(&c, "k", NULL) == ERR_NONE && !c.newest);
-	CHECK(get("k").directory && version_is_none(get("k").record.version));
-	c = made(UINT64_C(1900000000) * 1000000000);
+	c.flags = RECORD_DIRECTORY;
+	CHECK(commit(&c, "k", NULL) == ERR_NONE && c.newest);
+	entry = get("k");
+	CHECK(entry.directory && entry.content && version_cmp(entry.record.version, v) == 0);
+	CHECK(version_cmp(entry.entry.version, c.fixed) == 0 && versions("k") == 3);
+	store_entry_clear(&entry);
+	/* Its end brings the file back when nothing is in tree/k any more. */
+	c = made(t + 3);
 	c.flags = RECORD_DELETED | RECORD_DIRECTORY;
 	CHECK(commit(&c, "k", NULL) == ERR_NONE && c.newest);
-	CHECK(get("k").directory && holds("k/below", "child"));
-	CHECK(put("kk", "a file") == ERR_NONE);
-	c = made(t + 3);
-	c.flags = RECORD_DIRECTORY;
-	CHECK(commit(&c, "kk", NULL) == ERR_NONE && c.newest);
-	CHECK(get("kk").directory && versions("kk") == 2);
+	CHECK(stands("k", STANDS_FILE) && holds("k", "a file") && holds("k/below", "child"));
+	c = made(t + 4);
+	c.flags = RECORD_DELETED;
+	CHECK(commit(&c, "k/below", NULL) == ERR_NONE && c.newest);
+	CHECK(is_file("k") && holds("k", "a file"));
+	/* An end that is above the file hides it. */
+	c = made(UINT64_C(1900000000) * 1000000000);
+	c.flags = RECORD_DELETED | RECORD_DIRECTORY;
+	CHECK(commit(&c, "k", NULL) == ERR_NONE && c.newest && stands("k", STANDS_NOTHING));
+	entry = get("k");
+	CHECK(!entry.directory && version_cmp(entry.record.version, v) == 0 && entry.content);
+	store_entry_clear(&entry);
+	CHECK(access(in_store("tree/", "k"), F_OK) < 0);
+	c = made(UINT64_C(1900000000) * 1000000000 + 1);
+	CHECK(commit(&c, "k", "above") == ERR_NONE && c.newest && is_file("k"));
 	c = made(t + 2);
 	c.flags = RECORD_DIRECTORY;
-	CHECK(commit(&c, "kk", NULL) == ERR_NONE && !c.newest);
-	CHECK(versions("kk") == 3);
+	CHECK(put("kk", "a file") == ERR_NONE && commit(&c, "kk", NULL) == ERR_NONE && c.newest);
+	CHECK(get("kk").directory && versions("kk") == 2);
+	c = made(t + 1);
+	c.flags = RECORD_DIRECTORY;
+	CHECK(commit(&c, "kk", NULL) == ERR_NONE && !c.newest && versions("kk") == 3);
 }
 
 static void pruning(void)
@@ -477,6 +505,22 @@ static void adopted(void *data, struct str path, const struct record *record)
 	buf_addf(names, "%.*s=%llu ", STR_ARG(path), (unsigned long long)record->size);
 }
 
+/* Others judge what is above a file; an empty directory is told of. */
+static void adopting_in_group(struct buf *told)
+{
+	struct outbox *outbox = NULL;
+	uint64_t count = 0;
+
+	CHECK(mkdir(in_store("tree/", "ad/holds"), 0700) == 0);
+	CHECK(mkdir(in_store("tree/", "ad/empty"), 0700) == 0);
+	write_file("ad/holds/new", "by hand", 0);
+	CHECK(outbox_open(&outbox, store, &why) == 0);
+	CHECK(store_adopt(store, STR("ad"), outbox, adopted, told, &count, &why) == 0 && count == 1);
+	outbox_close(outbox);
+	CHECK(holds("ad/holds/new", "by hand") && stands("ad/holds", STANDS_NOTHING));
+	CHECK(stands("ad/empty", STANDS_DIRECTORY) && stands("ad/sub", STANDS_DIRECTORY));
+}
+
 static void adoption(void)
 {
 	struct buf told = BUF_INIT;
@@ -488,17 +532,18 @@ static void adoption(void)
 	CHECK(mkdir(in_store("tree/", "ad/sub"), 0700) == 0);
 	write_file("ad/sub/new", "by hand", 0);
 	CHECK(symlink("nowhere", in_store("tree/", "ad/link")) == 0);
-	CHECK(get("ad/sub").directory && version_is_none(get("ad/sub").record.version));
+	CHECK(stands("ad/sub", STANDS_NOTHING));	/* nobody but a person made it */
 	CHECK(store_adopt(store, STR("ad"), NULL, adopted, &told, &count, &why) == 0 && count == 2);
 	CHECK(strstr(told.data, "ad/changed=10 ") != NULL);
 	CHECK(strstr(told.data, "ad/sub/new=7 ") != NULL);
 	CHECK(holds("ad/changed", "was and is") && holds("ad/sub/new", "by hand"));
 	CHECK(holds("ad/kept", "kept") && versions("ad/kept") == 1 && versions("ad/changed") == 1);
-	CHECK(get("ad/sub").record.flags == RECORD_DIRECTORY && get("ad/link").foreign);
+	CHECK(get("ad/sub").entry.flags == RECORD_DIRECTORY && get("ad/link").foreign);
 	entry = get("ad/sub/new");
 	CHECK(!entry.foreign && entry.record.mtime > 1700000000);
 	store_entry_clear(&entry);
 	CHECK(access(in_store("history/", "ad/sub/new"), F_OK) < 0);
+	adopting_in_group(&told);
 	CHECK(store_adopt(store, STR("ad"), NULL, adopted, &told, &count, &why) == 0 && count == 0);
 	buf_clear(&told);
 }
