@@ -8,6 +8,8 @@
  *			answer leaves.  A silent node gives no vote.
  *	adopting	a layout is used, and told to anybody, when it is on disk.
  *			While one is written the newest of the others waits.
+ *			What a node promised in another lineage it goes by when it
+ *			comes back there: promises are kept by lineage.
  *	telling		whoever had a layout decided tells it to all; the others
  *			to who asks (WANT), or asks with an older one
  *	wishes		what a person wants of the layout is told to the council
@@ -37,6 +39,7 @@
 #include "wire.h"
 
 #define AGENT_QUESTIONS 8		/* to the acceptor; more are lost, and asked again */
+#define AGENT_APART 8			/* other groups that are said to be apart, once each */
 #define AGENT_WISH_MS 250		/* between two steps of a wish */
 
 /* A question to the acceptor. */
@@ -82,9 +85,10 @@ struct agent {
 	struct layout writing;
 	bool busy;			/* that one is being written */
 	uint64_t write_after;		/* ms: the disk failed; 0: it did not */
-	uint64_t forced;		/* the epoch that was forced here; 0: none */
+	uint64_t forced;		/* the lineage that was forced here; 0: none */
 	uint64_t wanted;		/* id of the last WANT */
-	uint64_t apart;			/* lineage of another group, once that was said */
+	uint64_t apart[AGENT_APART];	/* lineages of other groups, of which that was said */
+	size_t apart_count;
 	bool waits_said;
 	struct agent_obeyed obeyed[MEMBERS_MAX];
 	size_t obeyed_count;
@@ -100,27 +104,37 @@ void agent_hear(struct agent *, const struct wire *, const struct address *from,
 void agent_step(struct agent *, const struct council_seeds *, uint64_t now);
 /* The promise is on disk, or (false) it may be. */
 void agent_promised(struct agent *, bool ok, uint64_t now);
-/* The same of the layout. */
-void agent_written(struct agent *, bool ok, uint64_t now);
+/* The same of the layout.  promise: what is on disk of that layout's lineage. */
+void agent_written(struct agent *, bool ok, const struct synod_promise *, uint64_t now);
 
 /* That node, there, is said to have a newer layout: ask for it. */
 void agent_fetch(struct agent *, uint64_t from, const struct address *);
 /* This node has all its records for the layout of that epoch.  Whether that is news. */
 bool agent_synced(struct agent *, uint64_t epoch);
 /* A layout of those that are up: council_force(). */
-int agent_force(struct agent *, struct layout *ret, struct err *);
+int agent_force(struct agent *, uint64_t now, struct layout *ret, struct err *);
+/* 0, or -1: nobody is up who is of that lineage. */
+int agent_can_adopt(const struct agent *, uint64_t lineage, struct err *);
 
 /* What a person waits for. */
 struct agent_wish {
-	enum agent_wish_kind { AGENT_SET, AGENT_LEAVE, AGENT_JOIN } kind;
+	enum agent_wish_kind { AGENT_SET, AGENT_LEAVE, AGENT_JOIN, AGENT_ADOPT } kind;
 	struct layout_numbers numbers;	/* SET */
+	uint64_t lineage;		/* ADOPT: to be of this one */
 	/* private */
 	uint64_t told;			/* the epoch of the last progress */
+	bool asked_others;		/* SET: some of the council may have begun it */
+	bool begun;			/* SET: this node has accepted a layout since */
 };
 /*
  * To be called every AGENT_WISH_MS.  True: it is done.  *ret_progress is a
  * line for people, or empty.
  */
 bool agent_wish(struct agent *, struct agent_wish *, uint64_t now, char ret_progress[200]);
+/*
+ * Nobody waits for it any longer, SET and ADOPT.  What was not begun is
+ * withdrawn; *err, unless NULL, says whether it was, or may still take effect.
+ */
+void agent_wish_end(struct agent *, const struct agent_wish *, struct err *);
 
 #endif

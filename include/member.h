@@ -7,7 +7,7 @@
  *
  * What a member says of itself for the layout's sake (layout.h) travels
  * along: its group's lineage and epoch, its region and weight, whether it
- * wants to be a home, and how far its disk remembers.
+ * wants to be a home, how far its disk remembers, and which start it is.
  *
  * A struct member may be copied by assignment.  Its packed form has the
  * same bounds everywhere: on the network, between roles, in members.ini.
@@ -17,6 +17,7 @@
 
 #include "pack.h"
 #include "sock.h"
+#include "starts.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,7 +39,8 @@ enum member_state {
 
 enum member_flag {
 	MEMBER_GUEST = 1,		/* node.home: no */
-	MEMBER_SILENT = 2,		/* its disk forgot something: it gives no answers as a home */
+	MEMBER_SILENT = 2,		/* it gives no answers as a home: it has just started, or */
+	MEMBER_FORGOT = 4,		/* its disk forgot something, and it stays so */
 };
 
 struct member {
@@ -52,15 +54,20 @@ struct member {
 	uint64_t lineage;		/* of the group it has joined or founded; 0: none yet */
 	uint32_t epoch;			/* of the newest layout it has; 0: none */
 	uint32_t synced;		/* the same, when it has all its records for it; else 0 */
-	uint32_t sequence;		/* only grows; kept on its disk: how far that remembers */
+	uint32_t sequence;		/* only grows; kept on its disk: how far that remembers; 0: silent */
 	uint8_t flags;			/* enum member_flag */
 	uint8_t weight;			/* 1 to MEMBER_WEIGHT_MAX; 0: not said */
 	char region[MEMBER_REGION_MAX + 1];
+	uint64_t nonce;			/* of this start (starts.h); 0: not said */
+	struct start spoke, before;	/* its last start that spoke as a home, and the one before */
 };
 
 /* "up", "suspect", "down", "left", "incompatible" */
 const char *member_state_name(enum member_state);
 int member_state_parse(struct str, enum member_state *ret);
+
+/* Why it is silent, and what is to be done, in words; NULL: it is not. */
+const char *member_silence(const struct member *);
 
 /* Newer is what has the greater (start, heartbeat): <0, 0, >0. */
 int member_cmp_age(const struct member *, const struct member *);

@@ -3,8 +3,8 @@
  *
  * covey-discoverd writes it, whole and atomically, when the view changes;
  * the other roles read it when discoverd is away, and so does it when it
- * starts: peers that were ever met are remembered, and how far their disks
- * remembered.
+ * starts: peers that were ever met are remembered, how far their disks
+ * remembered, and which start of each spoke last (starts.h).
  *
  *	[covey]
  *	self = 7f3a9c2b11d0e4f5
@@ -17,6 +17,8 @@
  *	lineage = 5e1d3c9b7a201f44
  *	epoch = 3
  *	sequence = 120
+ *	nonce = 09c1be77d1a3f02e
+ *	spoke = 3 09c1be77d1a3f02e
  *	protocol = 1-1
  *	http = 127.0.0.1:4720
  *	discovery = 127.0.0.1:4721

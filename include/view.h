@@ -8,8 +8,9 @@
  * member is up each node judges by itself: by when it last heard a newer
  * word.  The exception is LEFT, which a member says of itself.
  *
- * The greatest sequence that a member ever told stays remembered, and is
- * told on, whatever it says later: so a disk that forgot is found out.
+ * The greatest sequence that a member ever told, and its last start that
+ * spoke (starts.h), stay remembered, and are told on, whatever it says
+ * later: so a disk that forgot is found out.
  *
  * A member whose address another, living one has taken counts as left
  * (a node that was formatted anew).  An id is never forgotten, except that
@@ -43,8 +44,10 @@ struct view {
 	uint64_t changes;		/* grows when something people see changes */
 	uint64_t returns;		/* grows when a member is up that was not, or was unknown */
 	uint64_t outdone;		/* a start of ours that others know and we do not, or 0 */
-	bool elsewhere;			/* this node's start, told from another address: it lives twice */
+	bool forgotten;			/* others know a start of ours that spoke, and we do not */
 	uint64_t recalled;		/* the greatest sequence of ours that others know */
+	struct member twin;		/* the newest word of another process with our id; id 0: none */
+	uint64_t twin_heard;		/* ms: when that last got newer */
 	uint64_t ticked;		/* ms: the last view_tick() */
 };
 
@@ -58,8 +61,10 @@ void view_load(struct view *, const struct members *, uint64_t now);
 void view_beat(struct view *);
 /* Say good-bye: the last word of this start. */
 void view_leave(struct view *);
-/* Start again above a start of ours that others remember (a store restored from a copy). */
+/* Count on from a start of ours that others remember: as in view->self.start. */
 void view_restart(struct view *, uint64_t start);
+/* Another process with our id may live: its word got newer lately. */
+bool view_may_live_twice(const struct view *, uint64_t now);
 
 /*
  * A word about a member.  direct: it comes from the member itself; else

@@ -5,8 +5,8 @@
  *	network.c	the sockets of the gossip, and multicast
  *	carry.c		what covey-syncd does for this: packets by HTTP, DRAIN
  *	seeds.c		where to look for others first
- *	state.c		what outlives the process: members.ini, start.ini
- *	standing.c	what this node is to the group, and how far its disk remembers
+ *	state.c		what outlives the process: members.ini, synod-LINEAGE.ini
+ *	standing.c	what this node is to the group, which start it is, and how far its disk remembers
  *	settle.c	sockets, disk and timer around agent.h: layouts
  *	wishes.c	what people ask of the layout
  *	watch.c		discover.sock
@@ -25,6 +25,7 @@
 #include "sealed.h"
 #include "serve.h"
 #include "service.h"
+#include "waking.h"
 
 #define SEED_ADDRESSES 8
 
@@ -45,8 +46,10 @@ struct node_standing {
 	uint64_t self;			/* whose it is */
 	uint64_t sequence;
 	int64_t offset;			/* ns to add to the own clock */
-	bool silent;			/* it forgot something, or lives twice */
+	bool silent;			/* it forgot something */
 	bool guest;			/* it was told to leave the layout */
+	bool ended;			/* its last process said good-bye */
+	struct starts starts;
 };
 
 /* What the pool writes for the agent. */
@@ -54,6 +57,7 @@ struct settling {
 	struct job job;
 	struct synod_promise promise;
 	struct layout layout;
+	uint64_t left;			/* the lineage of the layout before; 0: there was none */
 	int rc;
 	struct err err;
 };
@@ -96,14 +100,15 @@ struct discoverd {
 	uint64_t published;		/* the view's changes that all have been told of */
 	int64_t published_offset;
 	int farewells;			/* still to be said */
-	uint64_t started_above;		/* ms: when it last took a later start than it had counted, or 0 */
 	struct saving_members saving;
 
 	struct node_standing standing;	/* on disk, but for the offset */
 	bool guest_wanted;		/* what standing.guest is about to be */
 	bool unsure;			/* after the start: what others remember is not known yet */
 	bool unsure_logged;
-	bool recognized;		/* one of the layout's others has told that */
+	struct waking waking;
+	bool speak_wanted;		/* nothing speaks against it: on disk that it does, then it does */
+	uint64_t raise_wanted;		/* a start of ours that others know, to count on from; or 0 */
 	struct timer remember, sure;
 	struct job remember_job;
 	struct node_standing remembering;
@@ -157,20 +162,23 @@ bool seeds_http(const struct discoverd *, const struct address *seed, struct add
 void seeds_count(const struct discoverd *, struct council_seeds *ret);
 
 /* state.c */
-int state_load(struct discoverd *, struct members *ret, uint64_t *ret_start, struct err *);
-int state_save_start(struct discoverd *, uint64_t start, struct err *);
+int state_load(struct discoverd *, struct members *ret, struct err *);
+/* What another node's identity agreed to, in this store: nobody's. */
+int state_forget_agreements(const struct discoverd *, struct err *);
 void state_save_members(struct discoverd *);	/* soon; logs what fails */
 void state_last_members(struct discoverd *);	/* at once, when nothing else runs any more */
 int state_save_promise(const struct discoverd *, const struct synod_promise *, struct err *);
-int state_load_promise(const struct discoverd *, struct synod_promise *ret, struct err *);
+/* What this node promised in that lineage, or SYNOD_PROMISE_NONE. */
+int state_load_promise(const struct discoverd *, uint64_t lineage, struct synod_promise *ret,
+		       struct err *);
 
 /* standing.c */
 int standing_load(struct discoverd *, struct err *);	/* and the layout and the promise that go with it */
 void standing_start(struct discoverd *);
 void standing_stop(struct discoverd *);
+void standing_end(struct discoverd *);		/* the last thing that it does, after the good-bye */
 void standing_check(struct discoverd *);	/* does somebody remember more than this node? */
 void standing_heard(struct discoverd *, const struct wire *);	/* the same, after a message */
-void standing_silence(struct discoverd *, const char *why);
 /* From soon on, and after each start, until it is told otherwise; others hear of it when it is on disk. */
 void standing_guest(struct discoverd *, bool guest);
 int64_t standing_offset(const struct discoverd *);

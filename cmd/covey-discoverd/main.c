@@ -22,7 +22,6 @@
 #define HURRY_MAX 16			/* others that are all told at once of what changed */
 #define FAREWELLS 3			/* a good-bye may be lost */
 #define FAREWELL_MS 40
-#define START_ABOVE_MS 10000		/* two nodes with one id outdo each other no faster */
 
 static void tell_status(struct discoverd *d)
 {
@@ -50,26 +49,6 @@ static void publish(struct timer *timer)
 	watch_publish(d);
 	state_save_members(d);
 	tell_status(d);
-}
-
-/* Others remember a later start than this node does: its store was put back from a copy. */
-static void start_above(struct discoverd *d)
-{
-	uint64_t start = d->gossip.view.outdone + 1, now = clock_mono_ms();
-	struct err err = ERR_INIT;
-
-	if (d->started_above != 0 && now - d->started_above < START_ABOVE_MS)
-		return;
-	d->started_above = now;
-	d->gossip.view.outdone = 0;
-	log_line(LOG_LEVEL_WARNING,
-		 "others remember start %" PRIu64 " of this node, it counted %" PRIu64
-		 ": a restored store, or the same store used twice",
-		 start - 1, d->gossip.view.self.start);
-	if (state_save_start(d, start, &err) < 0)
-		log_err(LOG_LEVEL_WARNING, &err, "count starts");
-	else
-		view_restart(&d->gossip.view, start);
 }
 
 static bool offset_moved(const struct discoverd *d)
@@ -115,8 +94,6 @@ static void round_due(struct timer *timer)
 	timer_start(d->service->loop, timer, GOSSIP_ROUND_MS);
 	if (d->gossip.view.self.state == MEMBER_LEFT)
 		return;
-	if (d->gossip.view.outdone != 0)
-		start_above(d);
 	standing_check(d);
 	d->expects = true;
 	gossip_round(&d->gossip, clock_mono_ms());
@@ -172,17 +149,13 @@ static int start_gossip(struct discoverd *d, struct err *err)
 
 	if (identity_keys(d->service->conf, &d->keys, err) < 0 ||
 	    identity_member(d->service->conf, store_node(d->service->store), &self, err) < 0 ||
-	    state_load(d, &members, &self.start, err) < 0)
+	    state_load(d, &members, err) < 0)
 		return -1;
 	if (standing_load(d, err) < 0) {
 		members_clear(&members);
 		return -1;
 	}
-	self.start++;
-	if (state_save_start(d, self.start, err) < 0) {
-		members_clear(&members);
-		return -1;
-	}
+	self.start = d->standing.starts.now.count;
 	gossip_init(&d->gossip, &self, d->keys.count > 0 ? d->keys.list[0].group : 0, now);
 	view_load(&d->gossip.view, &members, now);
 	members_clear(&members);
@@ -225,6 +198,7 @@ static void finish(struct service *service)
 	pool_free(d->pool);
 	d->pool = NULL;
 	state_last_members(d);
+	standing_end(d);
 	release(d);
 }
 

@@ -80,12 +80,26 @@ static void write_promise(void *data, const struct synod_promise *promise)
 	submit(d, &d->promising, promise_work, promise_done);
 }
 
+/* In another lineage's group: what is known here its homes and keepers may not know. */
+static int prepare_lineage(struct discoverd *d, struct settling *s)
+{
+	if (state_load_promise(d, s->layout.lineage, &s->promise, &s->err) < 0)
+		return -1;
+	return s->left != 0 ? store_owe_later(d->service->store, &s->err) : 0;
+}
+
 static void layout_work(struct job *job)
 {
 	struct discoverd *d = CONTAINER_OF(job, struct discoverd, adopting.job);
 	struct settling *s = &d->adopting;
 
-	s->rc = layout_save(d->directory.data, &s->layout, &s->err);
+	s->promise = SYNOD_PROMISE_NONE;
+	if (s->layout.lineage != s->left)
+		s->rc = prepare_lineage(d, s);
+	else
+		s->rc = 0;
+	if (s->rc == 0)
+		s->rc = layout_save(d->directory.data, &s->layout, &s->err);
 }
 
 static void layout_done(struct job *job)
@@ -94,7 +108,7 @@ static void layout_done(struct job *job)
 
 	if (d->adopting.rc < 0)
 		log_err(LOG_LEVEL_WARNING, &d->adopting.err, "adopt no layout");
-	agent_written(&d->agent, d->adopting.rc == 0, clock_mono_ms());
+	agent_written(&d->agent, d->adopting.rc == 0, &d->adopting.promise, clock_mono_ms());
 	settle_step(d);
 }
 
@@ -103,6 +117,7 @@ static void write_layout(void *data, const struct layout *layout)
 	struct discoverd *d = data;
 
 	d->adopting.layout = *layout;
+	d->adopting.left = settle_layout(d)->lineage;
 	submit(d, &d->adopting, layout_work, layout_done);
 }
 

@@ -1,27 +1,32 @@
 /*
  * standing - what this node is to the group, and how far its disk remembers
  *
- * A sequence number is saved, synced, every half minute, and told in the
- * gossip.  Whoever remembers a later one than this disk knows that the disk
- * lost something: promises and records that others count on.  Then, and when
- * the same identity lives at two places, the node is silent: it answers as
- * no home and votes on nothing, until it is formatted anew.  After a start it
- * is silent until one of the layout's others has told what it remembers.
- * Where it could confirm something without them (homes: 1) it waits only for
- * SURE_MS; else while they keep silent nothing is lost by waiting.
+ * Each start writes its count and nonce before it speaks (starts.h), and a
+ * sequence number is saved, synced, every half minute; both are told in the
+ * gossip.  Whoever remembers a start that spoke and that this disk does not
+ * know, or a later number, knows that the disk lost something: promises and
+ * records that others count on.  Then the node is silent: it answers as no
+ * home and votes on nothing, until it is renewed.
+ *
+ * What a start does about that waking.h says; here it is done.  After a start
+ * the node is silent until one of the layout's others has told what it
+ * remembers.  Where it could confirm something without them (homes: 1) it
+ * waits only for a moment; else while they keep silent nothing is lost by
+ * waiting.
  */
 #include "discoverd.h"
 
+#include "clock.h"
 #include "container.h"
 #include "inifile.h"
 #include "layout_file.h"
 #include "log.h"
 
 #include <inttypes.h>
+#include <sodium.h>
 
 #define REMEMBER_MS 30000
-#define SURE_MS 2000
-#define BEHIND_MAX 2		/* saves that a careless disk may lose */
+#define AGAIN_MS 1000		/* after a failure, when others wait for it */
 
 static void put_file(struct buf *ret, const struct discoverd *d)
 {
@@ -41,6 +46,15 @@ static int take_offset(struct str text, int64_t *ret)
 	return 0;
 }
 
+static int take_start(struct str text, struct start *ret)
+{
+	struct str count;
+
+	if (!str_cut(&text, ' ', &count) || str_u64(count, UINT64_MAX - 1, &ret->count) < 0)
+		return -1;
+	return str_hex64(text, &ret->nonce);
+}
+
 static int each(void *data, struct str section, struct str key, struct str value, struct err *err)
 {
 	struct node_standing *s = data;
@@ -58,7 +72,25 @@ static int each(void *data, struct str section, struct str key, struct str value
 		s->silent = str_eq(value, STR("yes"));
 	else if (str_eq(key, STR("guest")))
 		s->guest = str_eq(value, STR("yes"));
+	else if (str_eq(key, STR("ended")))
+		s->ended = str_eq(value, STR("yes"));
+	else if (str_eq(key, STR("start")))
+		rc = take_start(value, &s->starts.now);
+	else if (str_eq(key, STR("spoke")))
+		rc = take_start(value, &s->starts.spoke);
+	else if (str_eq(key, STR("before")))
+		rc = take_start(value, &s->starts.before);
 	return rc == 0 ? 0 : inifile_bad(key, value, err);
+}
+
+static void put_start(struct inifile *ini, const char *key, struct start start)
+{
+	inifile_putf(ini, key, "%" PRIu64 " %016" PRIx64, start.count, start.nonce);
+}
+
+static void put_yes(struct inifile *ini, const char *key, bool yes)
+{
+	inifile_put(ini, key, yes ? STR("yes") : STR("no"));
 }
 
 static int save(const struct discoverd *d, const struct node_standing *s, struct err *err)
@@ -72,8 +104,12 @@ static int save(const struct discoverd *d, const struct node_standing *s, struct
 	inifile_putf(&ini, "self", "%016" PRIx64, s->self);
 	inifile_putf(&ini, "sequence", "%" PRIu64, s->sequence);
 	inifile_putf(&ini, "offset", "%" PRId64, s->offset);
-	inifile_put(&ini, "silent", s->silent ? STR("yes") : STR("no"));
-	inifile_put(&ini, "guest", s->guest ? STR("yes") : STR("no"));
+	put_yes(&ini, "silent", s->silent);
+	put_yes(&ini, "guest", s->guest);
+	put_yes(&ini, "ended", s->ended);
+	put_start(&ini, "start", s->starts.now);
+	put_start(&ini, "spoke", s->starts.spoke);
+	put_start(&ini, "before", s->starts.before);
 	rc = inifile_save(&ini, file.data, 0640, err);
 	inifile_clear(&ini);
 	buf_clear(&file);
@@ -97,7 +133,7 @@ static void load(const struct discoverd *d, struct node_standing *ret)
 	*ret = standing;
 }
 
-/* What the last process of this identity agreed to; another identity's is nobody's. */
+/* What the last process of this identity agreed to. */
 static void load_agreements(struct discoverd *d, struct node_standing *standing)
 {
 	struct layout layout = LAYOUT_NONE;
@@ -107,11 +143,26 @@ static void load_agreements(struct discoverd *d, struct node_standing *standing)
 		log_err(LOG_LEVEL_WARNING, &why, "forget the layout");
 		layout = LAYOUT_NONE;
 	}
-	if (state_load_promise(d, &d->agent.acceptor.promise, &why) < 0) {
+	if (state_load_promise(d, layout.lineage, &d->agent.acceptor.promise, &why) < 0) {
 		log_err(LOG_LEVEL_WARNING, &why, "this node forgot its promises");
 		standing->silent = true;
 	}
 	d->agent.council.layout = layout;
+}
+
+static uint64_t draw_nonce(void)
+{
+	uint64_t nonce;
+
+	do
+		randombytes_buf(&nonce, sizeof nonce);
+	while (nonce == 0);
+	return nonce;
+}
+
+static bool has_others(const struct layout *layout, uint64_t self)
+{
+	return layout->count > (layout_find(layout, self) != NULL);
 }
 
 int standing_load(struct discoverd *d, struct err *err)
@@ -122,12 +173,21 @@ int standing_load(struct discoverd *d, struct err *err)
 	load(d, &standing);
 	if (standing.self == self)
 		load_agreements(d, &standing);
-	else
+	else if (standing.self != 0 && state_forget_agreements(d, err) < 0)
+		return -1;
+	if (standing.self != self)
 		standing = (struct node_standing){ .self = self, .offset = standing.offset };
+	waking_begin(&d->waking, standing.silent, standing.ended, clock_mono_ms());
+	d->unsure = d->keys.count > 0 && has_others(settle_layout(d), self);
+	standing.ended = false;
 	standing.sequence++;
+	starts_begin(&standing.starts, draw_nonce());
+	if (!d->unsure && !standing.silent)
+		starts_speak(&standing.starts);
 	if (save(d, &standing, err) < 0)
 		return -1;
 	d->standing = standing;
+	d->speak_wanted = !d->unsure;
 	return 0;
 }
 
@@ -137,10 +197,16 @@ int standing_load(struct discoverd *d, struct err *err)
 static void show(struct discoverd *d)
 {
 	struct member *self = &d->gossip.view.self;
-	bool silent = d->unsure || d->standing.silent;
-	bool guest = !d->service->conf->node.home || d->standing.guest;
+	const struct node_standing *s = &d->standing;
+	bool silent = d->unsure || s->silent;
+	bool guest = !d->service->conf->node.home || s->guest;
 
-	self->flags = (uint8_t)((silent ? MEMBER_SILENT : 0) | (guest ? MEMBER_GUEST : 0));
+	self->flags = (uint8_t)((silent ? MEMBER_SILENT : 0) | (s->silent ? MEMBER_FORGOT : 0) |
+				(guest ? MEMBER_GUEST : 0));
+	self->sequence = silent ? 0 : (uint32_t)s->sequence;
+	self->nonce = s->starts.now.nonce;
+	self->spoke = s->starts.spoke;
+	self->before = s->starts.before;
 }
 
 static void remember(struct timer *);
@@ -152,72 +218,94 @@ static void write_standing(struct job *job)
 	d->remember_rc = save(d, &d->remembering, &d->remember_err);
 }
 
+/* Something that others wait for is not on disk yet. */
+static bool has_wishes(const struct discoverd *d)
+{
+	const struct node_standing *s = &d->standing;
+
+	return s->guest != d->guest_wanted || d->raise_wanted >= s->starts.now.count ||
+	       (d->speak_wanted && !s->silent && !starts_speaks(&s->starts));
+}
+
+/* What was on disk before is in *was. */
+static void tell_what_changed(struct discoverd *d, const struct node_standing *was)
+{
+	const struct starts *starts = &d->standing.starts;
+
+	if (starts_speaks(starts))
+		d->unsure = false;
+	show(d);
+	if (starts->now.count != was->starts.now.count)
+		view_restart(&d->gossip.view, starts->now.count);
+	if (was->guest != d->standing.guest || !start_eq(was->starts.now, starts->now) ||
+	    !start_eq(was->starts.spoke, starts->spoke))
+		discoverd_hurry(d);
+}
+
 static void standing_written(struct job *job)
 {
 	struct discoverd *d = CONTAINER_OF(job, struct discoverd, remember_job);
+	struct node_standing was = d->standing;
+	bool fell_silent = was.silent && !d->remembering.silent;
 
 	d->remember_busy = false;
 	if (d->remember_rc < 0) {
 		log_err(LOG_LEVEL_WARNING, &d->remember_err, "remember what this node is");
+		if (has_wishes(d))
+			timer_start(d->service->loop, &d->remember, AGAIN_MS);
 		return;
 	}
-	d->standing.sequence = d->remembering.sequence;
-	d->gossip.view.self.sequence = d->standing.sequence;
-	if (d->standing.guest != d->remembering.guest) {
-		d->standing.guest = d->remembering.guest;
-		show(d);
-		discoverd_hurry(d);
+	d->standing = d->remembering;
+	if (fell_silent) {
+		d->standing.silent = true;
+		d->standing.starts.spoke = was.starts.spoke;
+		d->standing.starts.before = was.starts.before;
 	}
-	if (d->standing.guest != d->guest_wanted)
+	tell_what_changed(d, &was);
+	if (fell_silent || has_wishes(d))
 		remember(&d->remember);
 }
 
 static void remember(struct timer *timer)
 {
 	struct discoverd *d = CONTAINER_OF(timer, struct discoverd, remember);
+	struct node_standing *s = &d->remembering;
 
 	timer_start(d->service->loop, timer, REMEMBER_MS);
 	if (d->remember_busy)
 		return;
 	d->remember_busy = true;
 	state_save_members(d);		/* with how far the others' disks remember */
-	d->remembering = d->standing;
-	d->remembering.sequence++;
-	d->remembering.guest = d->guest_wanted;
-	d->remembering.offset = standing_offset(d);
+	*s = d->standing;
+	s->sequence += !has_wishes(d);
+	s->guest = d->guest_wanted;
+	s->offset = standing_offset(d);
+	if (d->raise_wanted >= s->starts.now.count)
+		starts_raise(&s->starts, d->raise_wanted);
+	if (d->speak_wanted && !s->silent)
+		starts_speak(&s->starts);
 	d->remember_job.work = write_standing;
 	d->remember_job.done = standing_written;
 	d->remember_job.home = d->service->loop;
 	pool_submit(d->pool, &d->remember_job);
 }
 
-static bool has_others(const struct layout *layout, uint64_t self)
+static void log_silence(const struct discoverd *d, const char *why)
 {
-	return layout->count > (layout_find(layout, self) != NULL);
+	log_line(LOG_LEVEL_ERROR, "%s: this node is silent, it answers as no home: %s", why,
+		 member_silence(&d->gossip.view.self));
 }
 
-static void be_sure(struct discoverd *d)
-{
-	timer_stop(&d->sure);
-	d->unsure = false;
-	show(d);
-	discoverd_hurry(d);
-}
-
-static void wait_on(struct timer *timer)
+static void sure(struct timer *timer)
 {
 	struct discoverd *d = CONTAINER_OF(timer, struct discoverd, sure);
-	const struct layout *layout = settle_layout(d);
 
-	if (!has_others(layout, d->standing.self) || layout->homes == 1) {
-		be_sure(d);
-		return;
-	}
-	timer_start(d->service->loop, timer, SURE_MS);
-	if (!d->unsure_logged)
+	standing_check(d);
+	if (d->unsure && !d->waking.recognized && !d->unsure_logged) {
 		log_line(LOG_LEVEL_WARNING, "no other home tells what it remembers of this node: "
 			 "until one does it answers as no home");
-	d->unsure_logged = true;
+		d->unsure_logged = true;
+	}
 }
 
 void standing_start(struct discoverd *d)
@@ -225,22 +313,29 @@ void standing_start(struct discoverd *d)
 	struct member *self = &d->gossip.view.self;
 	const struct conf *conf = d->service->conf;
 
-	self->sequence = d->standing.sequence;
 	self->weight = (uint8_t)conf->node.weight;
 	d->guest_wanted = d->standing.guest;
-	d->unsure = d->keys.count > 0 && has_others(settle_layout(d), d->standing.self);
 	show(d);
 	member_set_region(self, str_of(conf->node.region));
 	if (d->standing.silent)
-		log_line(LOG_LEVEL_ERROR, "this node forgot something that others count on: it "
-			 "answers as no home until it is formatted anew");
+		log_silence(d, "this node forgot something that others count on");
 	if (d->standing.guest)
 		log_line(LOG_LEVEL_INFO, "this node left the layout: it is a guest until covey layout join");
-	d->sure.fire = wait_on;
-	if (d->unsure)
-		timer_start(d->service->loop, &d->sure, SURE_MS);
+	d->sure.fire = sure;
+	standing_check(d);
 	d->remember.fire = remember;
 	timer_start(d->service->loop, &d->remember, REMEMBER_MS);
+}
+
+/* Nothing else runs any more. */
+void standing_end(struct discoverd *d)
+{
+	struct node_standing standing = d->standing;
+	struct err err = ERR_INIT;
+
+	standing.ended = true;
+	if (save(d, &standing, &err) < 0)
+		log_err(LOG_LEVEL_WARNING, &err, "remember what this node is");
 }
 
 void standing_stop(struct discoverd *d)
@@ -249,17 +344,56 @@ void standing_stop(struct discoverd *d)
 	timer_stop(&d->sure);
 }
 
-/* silence */
+/* what others remember */
 
-void standing_silence(struct discoverd *d, const char *why)
+static void silence(struct discoverd *d, const char *why)
 {
-	if (d->standing.silent)
-		return;
-	log_line(LOG_LEVEL_ERROR, "%s: this node answers as no home until it is formatted anew", why);
 	d->standing.silent = true;
 	show(d);
+	log_silence(d, why);
 	remember(&d->remember);
 	discoverd_hurry(d);
+}
+
+static void count_on(struct discoverd *d, uint64_t above)
+{
+	const struct view *view = &d->gossip.view;
+	char address[ADDRESS_TEXT];
+
+	d->raise_wanted = above;
+	log_line(LOG_LEVEL_WARNING, "others know start %" PRIu64 " of this node at %s, this is start %"
+		 PRIu64 ": %s", above, address_format(address, &view->twin.discovery),
+		 view->self.start, starts_speaks(&d->standing.starts) ?
+		 "a copy of its store was started there, and is to be silent" : "count on from there");
+	remember(&d->remember);
+}
+
+static void speak(struct discoverd *d)
+{
+	if (d->speak_wanted)
+		return;
+	d->speak_wanted = true;
+	remember(&d->remember);
+}
+
+void standing_check(struct discoverd *d)
+{
+	const struct layout *layout = settle_layout(d);
+	bool alone = !has_others(layout, d->standing.self) || layout->homes == 1;
+	uint64_t now = clock_mono_ms();
+	struct waking_step step;
+
+	waking_step(&d->waking, &d->gossip.view, d->standing.sequence, alone, now, &step);
+	if (step.act == WAKING_SILENCE)
+		silence(d, step.why);
+	else if (step.act == WAKING_RAISE)
+		count_on(d, step.above);
+	else if (step.act == WAKING_SPEAK)
+		speak(d);
+	if (step.due != 0)
+		timer_start(d->service->loop, &d->sure, step.due > now ? step.due - now : 0);
+	else
+		timer_stop(&d->sure);
 }
 
 void standing_guest(struct discoverd *d, bool guest)
@@ -272,27 +406,13 @@ void standing_guest(struct discoverd *d, bool guest)
 	remember(&d->remember);
 }
 
-void standing_check(struct discoverd *d)
-{
-	/* The start saved one more than it found. */
-	if (d->gossip.view.recalled > d->standing.sequence - 1 + BEHIND_MAX)
-		standing_silence(d, "others remember what this disk has forgotten");
-	/* A start is counted on disk before anybody hears of it. */
-	if (d->gossip.view.outdone != 0)
-		standing_silence(d, "others remember a start of this node that this disk has forgotten");
-	if (d->gossip.view.elsewhere)
-		standing_silence(d, "another process has this node's identity");
-	if (d->unsure && d->recognized)
-		be_sure(d);
-}
-
 /* Somebody who has just met this node remembers nothing, and says so too: only homes count. */
 void standing_heard(struct discoverd *d, const struct wire *wire)
 {
 	if (wire->type == WIRE_GOSSIP && layout_find(settle_layout(d), wire->sender.id) != NULL)
 		for (size_t i = 0; i < wire->gossip.count; i++)
 			if (wire->gossip.members[i].id == d->standing.self)
-				d->recognized = true;
+				waking_recognized(&d->waking, clock_mono_ms());
 	standing_check(d);
 }
 

@@ -1,4 +1,4 @@
-/* state - what outlives covey-discoverd: members.ini, start.ini and synod.ini */
+/* state - what outlives covey-discoverd: members.ini, and what was promised in each lineage */
 #include "discoverd.h"
 
 #include "container.h"
@@ -7,61 +7,22 @@
 #include "log.h"
 #include "members.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-static char *start_file(const struct discoverd *d)
+/* What cannot be read is as if it had never been: the members are met again through the seeds. */
+int state_load(struct discoverd *d, struct members *ret, struct err *err)
 {
-	struct buf file = BUF_INIT;
-
-	buf_addf(&file, "%s/start.ini", d->directory.data);
-	return buf_take(&file);
-}
-
-static int each(void *data, struct str section, struct str key, struct str value, struct err *err)
-{
-	if (str_eq(section, STR("covey")) && str_eq(key, STR("start")) &&
-	    str_u64(value, UINT64_MAX - 1, data) < 0)
-		return inifile_bad(key, value, err);
-	return 0;
-}
-
-/*
- * What cannot be read is as if it had never been: the members are met
- * again through the seeds, and they tell of our start counts.
- */
-int state_load(struct discoverd *d, struct members *ret, uint64_t *ret_start, struct err *err)
-{
-	char *file = start_file(d);
 	struct err why = ERR_INIT;
-	uint64_t start = 0;
 
-	if (mkdir(d->directory.data, 0750) < 0 && errno != EEXIST) {
-		free(file);
+	if (mkdir(d->directory.data, 0750) < 0 && errno != EEXIST)
 		return err_sys(err, "make %s", d->directory.data);
-	}
-	if (inifile_read(file, each, &start, &why) < 0 && why.kind != ERR_ABSENT)
-		log_err(LOG_LEVEL_WARNING, &why, "begin to count starts anew");
-	free(file);
 	if (members_load(d->directory.data, ret, &why) < 0)
 		log_err(LOG_LEVEL_WARNING, &why, "forget the members");
-	*ret_start = start;
 	return 0;
-}
-
-int state_save_start(struct discoverd *d, uint64_t start, struct err *err)
-{
-	struct inifile ini = INIFILE_INIT;
-	char *file = start_file(d);
-	int rc;
-
-	inifile_section(&ini, "covey");
-	inifile_putf(&ini, "start", "%" PRIu64, start);
-	rc = inifile_save(&ini, file, 0640, err);
-	inifile_clear(&ini);
-	free(file);
-	return rc;
 }
 
 static void write_members(struct job *job)
@@ -110,9 +71,20 @@ void state_last_members(struct discoverd *d)
 	members_clear(&members);
 }
 
-/* synod.ini: what this node promised about the next layout, and the layout it has accepted */
+/*
+ * synod-LINEAGE.ini: what this node promised about the next layout, and the
+ * layout it has accepted.  A node that goes over to another lineage may come
+ * back, and must then know what it said.  Release 0.1.0 had synod.ini alone.
+ */
+static char *promise_file(const struct discoverd *d, uint64_t lineage)
+{
+	struct buf file = BUF_INIT;
 
-static char *promise_file(const struct discoverd *d)
+	buf_addf(&file, "%s/synod-%016" PRIx64 ".ini", d->directory.data, lineage);
+	return buf_take(&file);
+}
+
+static char *old_promise_file(const struct discoverd *d)
 {
 	struct buf file = BUF_INIT;
 
@@ -129,7 +101,7 @@ int state_save_promise(const struct discoverd *d, const struct synod_promise *pr
 		       struct err *err)
 {
 	struct inifile ini = INIFILE_INIT;
-	char *file = promise_file(d);
+	char *file = promise_file(d, promise->lineage);
 	int rc;
 
 	inifile_section(&ini, "synod");
@@ -176,10 +148,10 @@ static int each_promise(void *data, struct str section, struct str key, struct s
 	return rc == 0 ? 0 : inifile_bad(key, value, err);
 }
 
-int state_load_promise(const struct discoverd *d, struct synod_promise *ret, struct err *err)
+/* No file is success with SYNOD_PROMISE_NONE. */
+static int load_promise(const char *file, struct synod_promise *ret, struct err *err)
 {
 	struct synod_promise promise = SYNOD_PROMISE_NONE;
-	char *file = promise_file(d);
 	struct err why = ERR_INIT;
 	int rc = inifile_read(file, each_promise, &promise, &why);
 
@@ -189,8 +161,52 @@ int state_load_promise(const struct discoverd *d, struct synod_promise *ret, str
 		rc = err_pass(err, &why);
 	else if (promise.value.epoch != 0)
 		rc = layout_judge(&promise.value, file, err);
-	free(file);
 	if (rc == 0)
 		*ret = promise;
+	return rc;
+}
+
+int state_load_promise(const struct discoverd *d, uint64_t lineage, struct synod_promise *ret,
+		       struct err *err)
+{
+	struct synod_promise promise = SYNOD_PROMISE_NONE;
+	char *file = promise_file(d, lineage), *old = old_promise_file(d);
+	int rc = load_promise(file, &promise, err);
+
+	if (rc == 0 && promise.lineage == 0)
+		rc = load_promise(old, &promise, err);
+	if (promise.lineage != lineage)
+		promise = SYNOD_PROMISE_NONE;
+	free(file);
+	free(old);
+	if (rc == 0)
+		*ret = promise;
+	return rc;
+}
+
+static int forget_file(const struct discoverd *d, const char *name, struct err *err)
+{
+	struct buf file = BUF_INIT;
+	int rc = 0;
+
+	buf_addf(&file, "%s/%s", d->directory.data, name);
+	if (unlink(file.data) < 0 && errno != ENOENT)
+		rc = err_sys(err, "remove %s", file.data);
+	buf_clear(&file);
+	return rc;
+}
+
+int state_forget_agreements(const struct discoverd *d, struct err *err)
+{
+	DIR *dir = opendir(d->directory.data);
+	const struct dirent *entry;
+	int rc = 0;
+
+	if (dir == NULL)
+		return err_sys(err, "open %s", d->directory.data);
+	while (rc == 0 && (entry = readdir(dir)) != NULL)
+		if (strcmp(entry->d_name, "layout.ini") == 0 || strncmp(entry->d_name, "synod", 5) == 0)
+			rc = forget_file(d, entry->d_name, err);
+	closedir(dir);
 	return rc;
 }

@@ -1,5 +1,5 @@
 /*
- * wishes - what people ask of the layout: covey layout set, leave, join, force
+ * wishes - what people ask of the layout: covey layout set, leave, join, force, adopt
  *
  * A wish is told to the council again and again until the layout is as it
  * was wished; whoever asked is told of each step.  Leaving is a wish to be
@@ -19,6 +19,7 @@
 struct wish {
 	struct serve_request *request;
 	struct agent_wish wish;
+	uint64_t until;			/* ms; 0: without end */
 	struct wish *next;
 };
 
@@ -44,6 +45,7 @@ static bool is_taken_back(const struct discoverd *d, const struct agent_wish *wi
 static bool go_on(struct discoverd *d, struct wish *wish)
 {
 	struct err err = ERR_INIT;
+	uint64_t now = clock_mono_ms();
 	char progress[200];
 	bool done;
 
@@ -52,11 +54,16 @@ static bool go_on(struct discoverd *d, struct wish *wish)
 		serve_fail(wish->request, &err);
 		return true;
 	}
-	done = agent_wish(&d->agent, &wish->wish, clock_mono_ms(), progress);
+	done = agent_wish(&d->agent, &wish->wish, now, progress);
 	if (progress[0] != '\0')
 		tell(wish->request, progress);
-	if (done)
+	if (done) {
 		tell_done(wish->request);
+	} else if (wish->until != 0 && now >= wish->until) {
+		agent_wish_end(&d->agent, &wish->wish, &err);
+		serve_fail(wish->request, &err);
+		done = true;
+	}
 	return done;
 }
 
@@ -89,33 +96,45 @@ static int refuse(const struct discoverd *d, const struct discover_change *chang
 	if (change->what == CHANGE_LEAVE && layout_is_solo(layout) &&
 	    layout_find(layout, d->standing.self) != NULL)
 		return err_set(err, ERR_DENIED, "leave the layout: this node is its only member");
+	if (change->what == CHANGE_ADOPT && change->lineage != layout->lineage &&
+	    agent_can_adopt(&d->agent, change->lineage, err) < 0)
+		return -1;
 	if (change->what == CHANGE_JOIN && !d->service->conf->node.home)
 		return err_set(err, ERR_DENIED, "join the layout: this node is a guest by node.home");
 	if (change->what == CHANGE_JOIN && d->standing.silent)
-		return err_set(err, ERR_DENIED, "join the layout: this node forgot something, and must be formatted anew");
+		return err_set(err, ERR_DENIED, "join the layout: this node forgot something: stop it and say covey node renew");
 	return 0;
 }
 
-static void force(struct discoverd *d, struct serve_request *request)
+/* True: *ret_lineage is to be waited for. */
+static bool force(struct discoverd *d, struct serve_request *request, uint64_t *ret_lineage)
 {
 	struct layout layout;
 	struct err err = ERR_INIT;
+	char text[200];
 
-	if (agent_force(&d->agent, &layout, &err) < 0) {
+	if (agent_force(&d->agent, clock_mono_ms(), &layout, &err) < 0) {
 		serve_fail(request, &err);
-		return;
+		return false;
 	}
-	log_line(LOG_LEVEL_WARNING, "a layout is forced: epoch %" PRIu64 " of %zu members; what only "
-		 "the others knew is lost unless they return", layout.epoch, layout.count);
-	tell(request, "the new layout is told to all that are up");
-	tell_done(request);
+	snprintf(text, sizeof text, "lineage %016" PRIx64 " of %zu members is forced away from lineage "
+		 "%016" PRIx64 ", epoch %" PRIu64, layout.lineage, layout.count, layout.left_lineage,
+		 layout.left_epoch);
+	log_line(LOG_LEVEL_WARNING, "%s; what only the others knew is lost unless they come over", text);
+	tell(request, text);
+	*ret_lineage = layout.lineage;
+	return true;
 }
 
 static void wish_of(struct agent_wish *ret, const struct discover_change *change)
 {
-	*ret = (struct agent_wish){ .kind = change->what == CHANGE_LEAVE  ? AGENT_LEAVE
-					    : change->what == CHANGE_JOIN ? AGENT_JOIN
-									  : AGENT_SET };
+	static const enum agent_wish_kind kinds[] = {
+		[CHANGE_SET] = AGENT_SET,     [CHANGE_LEAVE] = AGENT_LEAVE,
+		[CHANGE_FORCE] = AGENT_ADOPT, [CHANGE_JOIN] = AGENT_JOIN,
+		[CHANGE_ADOPT] = AGENT_ADOPT,
+	};
+
+	*ret = (struct agent_wish){ .kind = kinds[change->what], .lineage = change->lineage };
 	ret->numbers = (struct layout_numbers){ .homes = change->homes, .copies = change->copies,
 						.keep_versions = change->keep_versions,
 						.keep_days = change->keep_days };
@@ -126,20 +145,23 @@ void wishes_ask(struct discoverd *d, struct serve_request *request,
 {
 	struct err err = ERR_INIT;
 	struct wish *wish;
+	uint64_t forced = 0;
 
 	if (refuse(d, change, &err) < 0) {
 		serve_fail(request, &err);
 		return;
 	}
-	if (change->what == CHANGE_FORCE) {
-		force(d, request);
+	if (change->what == CHANGE_FORCE && !force(d, request, &forced))
 		return;
-	}
 	if (change->what == CHANGE_LEAVE || change->what == CHANGE_JOIN)
 		standing_guest(d, change->what == CHANGE_LEAVE);
 	wish = mem_new(1, sizeof *wish);
 	wish->request = request;
 	wish_of(&wish->wish, change);
+	if (forced != 0)
+		wish->wish.lineage = forced;
+	if (change->within_ms != 0)
+		wish->until = clock_mono_ms() + change->within_ms;
 	wish->next = d->wishes;
 	d->wishes = wish;
 	d->wish_again.fire = again;
@@ -153,6 +175,7 @@ void wishes_gone(struct discoverd *d, const struct serve_request *request)
 
 		if (wish->request != request)
 			continue;
+		agent_wish_end(&d->agent, &wish->wish, NULL);
 		*link = wish->next;
 		free(wish);
 		return;

@@ -23,7 +23,7 @@ struct group {
 	atomic_uint_least64_t epoch;
 	atomic_int_least64_t offset;	/* ns, to be added to this node's clock */
 	atomic_uint_least64_t alone;	/* epoch of a layout of this node alone; or 0 */
-	atomic_bool silent;
+	atomic_uint flags;		/* enum member_flag of this node */
 };
 
 /* what covey-discoverd tells */
@@ -59,7 +59,7 @@ static void take_members(struct group *g, struct str body)
 		atomic_store(&g->httpd->asked, (unsigned)members_asked(&members));
 		atomic_store(&g->offset, offset);
 		self = members_find(&members, store_node(g->httpd->store));
-		atomic_store(&g->silent, self == NULL || self->flags & MEMBER_SILENT);
+		atomic_store(&g->flags, self == NULL ? MEMBER_SILENT : self->flags);
 	}
 	members_clear(&members);
 }
@@ -120,7 +120,15 @@ uint64_t group_alone(struct group *g)
 
 bool group_is_silent(struct group *g)
 {
-	return atomic_load_explicit(&g->silent, memory_order_relaxed);
+	return atomic_load_explicit(&g->flags, memory_order_relaxed) & MEMBER_SILENT;
+}
+
+const char *group_silence(struct group *g, bool *ret_for_good)
+{
+	struct member self = { .flags = (uint8_t)atomic_load(&g->flags) };
+
+	*ret_for_good = self.flags & MEMBER_FORGOT;
+	return member_silence(&self);
 }
 
 uint64_t group_clock(struct group *g)
@@ -166,7 +174,7 @@ int group_new(struct group **ret, struct httpd *h, struct err *err)
 	/* What an earlier process accepted is not known: nothing from before this moment counts. */
 	sign_memory_since(&g->memory, clock_wall_ns());
 	read_layout(g);
-	atomic_store(&g->silent, true);		/* until covey-discoverd has told */
+	atomic_store(&g->flags, MEMBER_SILENT);		/* until covey-discoverd has told */
 	*ret = g;
 	return 0;
 }

@@ -29,6 +29,8 @@ uint64_t group_newest_epoch(struct group *);
 /* The epoch of a layout that has this node and no other; 0: it is not that. */
 uint64_t group_alone(struct group *);
 bool group_is_silent(struct group *);		/* this disk forgot something, or may have: no answers as a home */
+/* Why, and what is to be done, in words; NULL: it is not. */
+const char *group_silence(struct group *, bool *ret_for_good);
 uint64_t group_clock(struct group *);		/* ns since 1970, as the group has it */
 
 /* As sign_check(), by this node. */

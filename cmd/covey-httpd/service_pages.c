@@ -3,6 +3,7 @@
 
 #include "answer.h"
 #include "conn.h"
+#include "group.h"
 #include "reply.h"
 
 void service_answer(struct conn *c, int status, const char *type, struct str body)
@@ -21,12 +22,18 @@ static void healthz(struct conn *c)
 static void readyz(struct conn *c)
 {
 	struct httpd *h = c->worker->httpd;
+	bool for_good = false;
+	const char *silence = h->group != NULL ? group_silence(h->group, &for_good) : NULL;
 	struct err err;
 
 	if (atomic_load(&h->draining))
 		answer_error(c, 503, "this node is stopping");
 	else if (store_writable(h->store, &err) < 0)
 		answer_error(c, 503, "%s", err.text);
+	else if (for_good)
+		answer_error(c, 503, "this node is silent: %s", silence);
+	else if (silence != NULL)
+		service_answer(c, 200, "text/plain; charset=utf-8", STR("ready, and silent yet: see /.covey/status\n"));
 	else
 		service_answer(c, 200, "text/plain; charset=utf-8", STR("ready\n"));
 }

@@ -123,6 +123,20 @@ static void add_peers(struct buf *json, const struct members *members)
 	buf_adds(json, "]}");
 }
 
+/* null, or why it answers as no home. */
+static void add_silence(struct buf *json, struct group *group)
+{
+	bool for_good;
+	const char *silence = group != NULL ? group_silence(group, &for_good) : NULL;
+
+	buf_adds(json, "\"silent\":");
+	if (silence != NULL)
+		escape_json(json, str_of(silence));
+	else
+		buf_adds(json, "null");
+	buf_addc(json, ',');
+}
+
 static void status_page(struct conn *c, const struct view *view)
 {
 	struct httpd *h = c->worker->httpd;
@@ -136,6 +150,7 @@ static void status_page(struct conn *c, const struct view *view)
 		 h->group ? group_epoch(h->group) : 0, view->waiting);
 	buf_addf(&json, "\"scrub\":{\"last\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"bad\":%" PRIu64 "},",
 		 view->scrub.last, view->scrub.bytes, view->scrub.bad);
+	add_silence(&json, h->group);
 	add_peers(&json, &view->members);
 	buf_adds(&json, "}\n");
 	service_answer(c, 200, "application/json", buf_str(&json));

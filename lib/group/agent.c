@@ -107,7 +107,7 @@ static void use_layout(struct agent *a, const struct layout *layout, uint64_t no
 {
 	struct member *self = &a->view->self;
 	bool decided = a->proposer.phase == SYNOD_DECIDED && layout_eq(&a->proposer.value, layout);
-	bool forced = layout->epoch == a->forced;
+	bool forced = layout->lineage == a->forced;
 
 	council_told(&a->council, layout, now);
 	synod_stop(&a->proposer);
@@ -118,10 +118,11 @@ static void use_layout(struct agent *a, const struct layout *layout, uint64_t no
 	    layout->epoch, layout->count, layout_is_joint(layout) ? ", joint" : "");
 	if (decided || forced)
 		tell_everybody(a);
+	a->forced = 0;
 	a->used(a->data);
 }
 
-void agent_written(struct agent *a, bool ok, uint64_t now)
+void agent_written(struct agent *a, bool ok, const struct synod_promise *promise, uint64_t now)
 {
 	a->busy = false;
 	if (!ok) {
@@ -130,6 +131,8 @@ void agent_written(struct agent *a, bool ok, uint64_t now)
 		a->write_after = now + WRITE_AGAIN_MS;
 		return;
 	}
+	if (a->writing.lineage != agent_layout(a)->lineage)
+		a->acceptor.promise = *promise;
 	use_layout(a, &a->writing, now);
 	write_next(a);
 }
@@ -273,6 +276,21 @@ static void propose(struct agent *a, const struct council_step *step, uint64_t n
 
 /* what others say */
 
+static void say_apart(struct agent *a, const struct layout *theirs)
+{
+	for (size_t i = 0; i < a->apart_count; i++)
+		if (a->apart[i] == theirs->lineage)
+			return;
+	if (a->apart_count == AGENT_APART)
+		return;
+	a->apart[a->apart_count++] = theirs->lineage;
+	say(a, true, "another group has this key: lineage %016" PRIx64 " of %zu members%s; both stay "
+	    "apart: covey layout adopt LINEAGE brings a node over", theirs->lineage, theirs->count,
+	    theirs->left_lineage == agent_layout(a)->lineage	? ", forced away from this one"
+	    : theirs->lineage == agent_layout(a)->left_lineage ? ", which this one was forced away from"
+							       : "");
+}
+
 /*
  * Of this group's lineage what is newer is right, whoever says it when.  That
  * another group exists, and is like that, has to be an answer: it may have
@@ -291,15 +309,12 @@ static void hear_layout(struct agent *a, const struct wire *wire, const struct a
 	}
 	switch (council_meet(&a->council, theirs)) {
 	case COUNCIL_ADOPT:
-		/* What this group is just agreeing on comes first. */
-		if (theirs->lineage == agent_layout(a)->lineage || !synod_is_busy(&a->proposer))
+		/* What a solo group is just agreeing on comes first. */
+		if (!layout_is_solo(agent_layout(a)) || !synod_is_busy(&a->proposer))
 			adopt(a, theirs);
 		break;
 	case COUNCIL_APART:
-		if (a->apart != theirs->lineage)
-			say(a, true, "another group has this key: lineage %016" PRIx64
-			    " of %zu members; both stay as they are", theirs->lineage, theirs->count);
-		a->apart = theirs->lineage;
+		say_apart(a, theirs);
 		break;
 	case COUNCIL_KEEP:
 		break;
@@ -466,11 +481,21 @@ bool agent_synced(struct agent *a, uint64_t epoch)
 	return true;
 }
 
-int agent_force(struct agent *a, struct layout *ret, struct err *err)
+int agent_can_adopt(const struct agent *a, uint64_t lineage, struct err *err)
+{
+	for (size_t i = 0; i < a->view->count; i++)
+		if (a->view->entries[i].member.state == MEMBER_UP &&
+		    a->view->entries[i].member.lineage == lineage)
+			return 0;
+	return err_set(err, ERR_AWAY, "adopt lineage %016" PRIx64 ": no node that is up is of it", lineage);
+}
+
+int agent_force(struct agent *a, uint64_t now, struct layout *ret, struct err *err)
 {
 	if (council_force(&a->council, a->view, ret, err) < 0)
 		return -1;
-	a->forced = ret->epoch;
+	a->forced = ret->lineage;
+	council_want(&a->council, ret->lineage, now);
 	adopt(a, ret);
 	return 0;
 }
@@ -478,21 +503,24 @@ int agent_force(struct agent *a, struct layout *ret, struct err *err)
 /* wishes */
 
 /* Tell the council the numbers that are wanted, each time with a newer beat. */
-static void ask_council(struct agent *a, const struct layout_numbers *numbers, uint64_t now)
+static void ask_council(struct agent *a, struct agent_wish *wish, uint64_t now)
 {
 	const struct layout *layout = agent_layout(a);
 	struct wire_change change = { .lineage = layout->lineage, .epoch = layout->epoch,
-				      .numbers = *numbers };
+				      .numbers = wish->numbers };
 
 	view_beat(a->view);
-	council_ask(&a->council, numbers, now);
+	council_ask(&a->council, &wish->numbers, now);
+	wish->begun = accepted(a) != NULL;
 	for (size_t i = 0; i < layout->count; i++) {
-		const struct address *at = address_of(a, layout->members[i].id);
+		const struct view_entry *entry = view_entry(a->view, layout->members[i].id);
 
-		if (!layout->members[i].council || at == NULL)
+		if (!layout->members[i].council || entry == NULL ||
+		    entry->member.state != MEMBER_UP)
 			continue;
-		wire_pack_change(a->message(a->data, layout->members[i].id), &change);
-		a->send(a->data, at, false);
+		wire_pack_change(a->message(a->data, entry->member.id), &change);
+		a->send(a->data, &entry->member.discovery, false);
+		wish->asked_others = true;
 	}
 }
 
@@ -504,6 +532,8 @@ static bool wish_is_done(const struct agent *a, const struct agent_wish *wish)
 
 	if (wish->kind == AGENT_LEAVE)
 		return guest && !member;
+	if (wish->kind == AGENT_ADOPT)
+		return layout->lineage == wish->lineage;
 	if (wish->kind == AGENT_JOIN)
 		return !guest && !layout_is_joint(layout) && member;
 	return council_agrees(&a->council, &wish->numbers);
@@ -530,8 +560,35 @@ bool agent_wish(struct agent *a, struct agent_wish *wish, uint64_t now, char ret
 	if (wish_is_done(a, wish))
 		return true;
 	if (wish->kind == AGENT_SET)
-		ask_council(a, &wish->numbers, now);
+		ask_council(a, wish, now);
+	if (wish->kind == AGENT_ADOPT)
+		council_want(&a->council, wish->lineage, now);
 	return false;
+}
+
+static void end_set(struct agent *a, const struct agent_wish *wish, struct err *err)
+{
+	bool begun = wish->asked_others || wish->begun || accepted(a) != NULL;
+
+	council_forget(&a->council);
+	if (!begun)
+		synod_stop(&a->proposer);
+	err_set(err, ERR_TIMEOUT, begun ? "set the layout: no majority of the council agreed in time; what was "
+		"begun may still take effect, and covey layout show tells" :
+		"set the layout: no majority of the council is there; nothing was begun, and it is "
+		"withdrawn");
+}
+
+void agent_wish_end(struct agent *a, const struct agent_wish *wish, struct err *err)
+{
+	if (wish->kind == AGENT_SET)
+		end_set(a, wish, err);
+	if (wish->kind != AGENT_ADOPT)
+		return;
+	council_want(&a->council, 0, 0);
+	err_set(err, ERR_TIMEOUT, a->busy ? "adopt lineage %016" PRIx64 ": it is being written, and may still "
+		"take effect" : "adopt lineage %016" PRIx64 ": nobody of it answered in time; it is withdrawn",
+		wish->lineage);
 }
 
 void agent_init(struct agent *a, const struct layout_numbers *founding, const struct layout *layout,
@@ -549,8 +606,8 @@ void agent_init(struct agent *a, const struct layout_numbers *founding, const st
 	a->proposer = (struct synod_proposer){ .send = send_question, .random = draw, .data = a,
 					       .self = self->id };
 	a->acceptor.promise = promised;
-	a->acceptor.count = a->obeyed_count = 0;
+	a->acceptor.count = a->obeyed_count = a->apart_count = 0;
 	a->acceptor.busy = a->busy = a->waits_said = false;
 	a->next = LAYOUT_NONE;
-	a->due = a->write_after = a->forced = a->apart = 0;
+	a->due = a->write_after = a->forced = a->wanted = 0;
 }

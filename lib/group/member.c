@@ -36,6 +36,16 @@ int member_state_parse(struct str text, enum member_state *ret)
 	return -1;
 }
 
+const char *member_silence(const struct member *member)
+{
+	if (member->flags & MEMBER_FORGOT)
+		return "its disk does not know what others remember of this node: it was put back "
+		       "from a copy, or is one; stop it and say covey node renew";
+	if (member->flags & MEMBER_SILENT)
+		return "it has just started, and no other home has told yet what it remembers of it";
+	return NULL;
+}
+
 int member_cmp_age(const struct member *a, const struct member *b)
 {
 	if (a->start != b->start)
@@ -129,11 +139,37 @@ void unpack_address(struct unpack *in, struct address *ret)
 	*ret = address;
 }
 
-#define SYNCED 128			/* packed among the flags: for this epoch */
+/* Packed among the flags. */
+#define STARTS 64			/* its starts follow */
+#define SYNCED 128			/* for this epoch */
+#define FLAGS (MEMBER_GUEST | MEMBER_SILENT | MEMBER_FORGOT)
+
+#define NONE UINT32_MAX			/* for how far back a start is: there is none */
 
 static bool is_synced(const struct member *member)
 {
 	return member->epoch != 0 && member->synced == member->epoch;
+}
+
+/* How far before a later one. */
+static void pack_start(struct buf *buf, struct start start, uint64_t later)
+{
+	bool none = start.count == 0 || start.count > later || later - start.count >= NONE;
+
+	pack_u32(buf, none ? NONE : (uint32_t)(later - start.count));
+	pack_u64(buf, none ? 0 : start.nonce);
+}
+
+static struct start unpack_start(struct unpack *in, uint64_t later)
+{
+	uint32_t back = unpack_u32(in);
+	uint64_t nonce = unpack_u64(in);
+
+	if (back == NONE && nonce == 0)
+		return (struct start){ 0, 0 };
+	if (back >= later)
+		in->failed = true;
+	return (struct start){ later - back, nonce };
 }
 
 void member_pack(struct buf *buf, const struct member *member)
@@ -151,9 +187,15 @@ void member_pack(struct buf *buf, const struct member *member)
 	pack_u64(buf, member->lineage);
 	pack_u32(buf, member->epoch);
 	pack_u32(buf, member->sequence);
-	pack_u8(buf, (uint8_t)(member->flags | (is_synced(member) ? SYNCED : 0)));
+	pack_u8(buf, (uint8_t)(member->flags | (member->nonce != 0 ? STARTS : 0) |
+			       (is_synced(member) ? SYNCED : 0)));
 	pack_u8(buf, member->weight);
 	pack_str(buf, str_of(member->region));
+	if (member->nonce == 0)
+		return;
+	pack_u64(buf, member->nonce);
+	pack_start(buf, member->spoke, member->start);
+	pack_start(buf, member->before, member->spoke.count);
 }
 
 /* What it says for the layout's sake. */
@@ -165,12 +207,19 @@ static void unpack_standing(struct unpack *in, struct member *ret)
 	ret->epoch = unpack_u32(in);
 	ret->sequence = unpack_u32(in);
 	flags = unpack_u8(in);
-	ret->flags = flags & (MEMBER_GUEST | MEMBER_SILENT);
+	ret->flags = flags & FLAGS;
 	ret->synced = flags & SYNCED ? ret->epoch : 0;
 	ret->weight = unpack_u8(in);
 	if (member_set_region(ret, unpack_str(in, MEMBER_REGION_MAX)) < 0 ||
-	    ret->weight > MEMBER_WEIGHT_MAX || flags > (MEMBER_GUEST | MEMBER_SILENT | SYNCED) ||
+	    ret->weight > MEMBER_WEIGHT_MAX || flags & ~(FLAGS | STARTS | SYNCED) ||
 	    (flags & SYNCED && ret->epoch == 0))
+		in->failed = true;
+	if (!(flags & STARTS))
+		return;
+	ret->nonce = unpack_u64(in);
+	ret->spoke = unpack_start(in, ret->start);
+	ret->before = unpack_start(in, ret->spoke.count);
+	if (ret->nonce == 0)
 		in->failed = true;
 }
 

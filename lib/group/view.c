@@ -83,7 +83,8 @@ static bool looks_same(const struct member *a, const struct member *b)
 	       address_eq(&a->http, &b->http) && address_eq(&a->discovery, &b->discovery) &&
 	       address_eq(&a->versions, &b->versions) && a->lineage == b->lineage &&
 	       a->epoch == b->epoch && a->synced == b->synced && a->flags == b->flags &&
-	       a->weight == b->weight && strcmp(a->region, b->region) == 0;
+	       a->weight == b->weight && strcmp(a->region, b->region) == 0 &&
+	       a->nonce == b->nonce && start_eq(a->spoke, b->spoke);
 }
 
 void view_load(struct view *view, const struct members *members, uint64_t now)
@@ -123,17 +124,47 @@ void view_restart(struct view *view, uint64_t start)
 	view->changes++;
 }
 
-/* Somebody remembers a later word of ours than we do. */
-static void hear_of_self(struct view *view, const struct member *word)
+/* Of another process: what is remembered of one that has ended does not get newer. */
+static void hear_of_twin(struct view *view, const struct member *word, uint64_t now)
 {
-	if (member_cmp_age(word, &view->self) > 0 && view->outdone < word->start &&
-	    word->start < UINT64_MAX)
+	if (word->nonce == view->self.nonce)
+		return;
+	if (view->twin.id != 0 && member_cmp_age(word, &view->twin) <= 0)
+		return;
+	view->twin = *word;
+	view->twin_heard = now;
+}
+
+bool view_may_live_twice(const struct view *view, uint64_t now)
+{
+	return view->twin.id != 0 && now - view->twin_heard < VIEW_DOWN_MS;
+}
+
+/* Somebody remembers a later word of ours than we do. */
+static void hear_of_self(struct view *view, const struct member *word, uint64_t now)
+{
+	const struct starts own = { .now = { view->self.start, view->self.nonce },
+				    .spoke = view->self.spoke, .before = view->self.before };
+
+	bool other = word->nonce != 0 && word->nonce != view->self.nonce;
+
+	if ((member_cmp_age(word, &view->self) > 0 || (other && word->start == view->self.start)) &&
+	    view->outdone < word->start && word->start < UINT64_MAX)
 		view->outdone = word->start;
-	if (word->start == view->self.start &&
-	    !address_eq(&word->discovery, &view->self.discovery))
-		view->elsewhere = true;
+	if (starts_forgot(&own, word->spoke))
+		view->forgotten = true;
 	if (view->recalled < word->sequence)
 		view->recalled = word->sequence;
+	hear_of_twin(view, word, now);
+}
+
+/* What it once did is known, however old the word that tells of it. */
+static void learn_start(struct view *view, struct view_entry *entry, const struct member *word)
+{
+	struct start was = entry->member.spoke;
+
+	starts_learn(&entry->member.spoke, word->spoke, word->before);
+	view->changes += !start_eq(was, entry->member.spoke);
 }
 
 bool view_hear(struct view *view, const struct member *word, bool direct, uint64_t now)
@@ -143,9 +174,11 @@ bool view_hear(struct view *view, const struct member *word, bool direct, uint64
 	struct view_entry *entry = view_entry(view, word->id);
 
 	if (word->id == view->self.id) {
-		hear_of_self(view, word);
+		hear_of_self(view, word, now);
 		return false;
 	}
+	if (entry != NULL)
+		learn_start(view, entry, word);
 	if (entry != NULL && member_cmp_age(word, &entry->member) <= 0)
 		return false;
 	news.member.state = judge(&news, now);
@@ -155,10 +188,11 @@ bool view_hear(struct view *view, const struct member *word, bool direct, uint64
 	if (entry != NULL) {
 		news.ahead = entry->ahead;
 		news.clock_known = entry->clock_known;
+		news.member.spoke = entry->member.spoke;
 		if (news.member.sequence < entry->member.sequence)
 			news.member.sequence = entry->member.sequence;
 		view->changes += entry->member.state != news.member.state ||
-				 !looks_same(&entry->member, word);
+				 !looks_same(&entry->member, &news.member);
 	} else {
 		entry = place(view);
 		if (entry == NULL)

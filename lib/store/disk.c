@@ -291,6 +291,29 @@ static int identify(struct store *store, struct err *err)
 	return status;
 }
 
+int disk_identify_anew(struct store *store, struct err *err)
+{
+	struct buf file = BUF_INIT;
+	uint64_t node = draw();
+	int status;
+
+	buf_addf(&file, "%s/node.ini", store->path);
+	status = write_identity(file.data, node, err);
+	buf_clear(&file);
+	if (status == 0)
+		store->node = node;
+	return status;
+}
+
+/* Whoever renews the store waits for nobody: it is told that others have it open. */
+static int hold_identity(struct store *store, struct err *err)
+{
+	store->identity = openat(store->dir, "node.ini", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (store->identity < 0 || flock(store->identity, LOCK_SH) < 0)
+		return err_sys(err, "lock %s/node.ini", store->path);
+	return 0;
+}
+
 /* What root makes in another user's store, that user's roles could not read. */
 static int check_owner(const struct store *store, struct err *err)
 {
@@ -318,7 +341,7 @@ static int prepare(struct store *store, struct err *err)
 		return -1;
 	close(state);
 	if (disk_sweep(store, err) < 0 || probe(store, err) < 0 || identify(store, err) < 0 ||
-	    counters_open(store, err) < 0)
+	    hold_identity(store, err) < 0 || counters_open(store, err) < 0)
 		return -1;
 	disk_fill_reserve(store);
 	return disk_sync(store, store->dir, "store", err);
@@ -349,6 +372,7 @@ int store_open(struct store **ret, const struct store_options *options, struct e
 	struct buf run = BUF_INIT;
 
 	store->dir = store->tree = store->history = store->tmp = store->outbox = -1;
+	store->identity = -1;
 	store->min_free = options->min_free;
 	store->path = mem_copy(options->path, strlen(options->path));
 	if (options->run != NULL)
@@ -379,6 +403,7 @@ void store_close(struct store *store)
 	close_if_open(store->history);
 	close_if_open(store->tmp);
 	close_if_open(store->outbox);
+	close_if_open(store->identity);
 	counters_close(store);
 	free(store->path);
 	free(store->run_path);

@@ -11,6 +11,7 @@
 
 struct store {
 	int dir, tree, history, tmp, outbox;	/* directories; owned */
+	int identity;				/* node.ini, with a shared lock as long as it is open */
 	struct counters *counters;	/* owned; shared with other processes */
 	char *path, *run_path;			/* owned */
 	uint64_t node;
@@ -34,6 +35,8 @@ int disk_lock(struct store *, struct lock *, struct str path, struct err *);
 int disk_lock_slot(struct store *, struct lock *, unsigned slot, struct err *);
 /* Somebody holds it, who has not died. */
 bool disk_is_locked(struct store *, struct str path);
+/* Write a new id, for this process too. */
+int disk_identify_anew(struct store *, struct err *);
 /* Give the ballast's space to whoever deletes; true when there was some. */
 bool disk_release_reserve(struct store *);
 void disk_fill_reserve(struct store *);

@@ -24,6 +24,15 @@ static int parse_protocol(struct str text, struct member *member)
 	return 0;
 }
 
+static int parse_start(struct str text, struct start *ret)
+{
+	struct str count;
+
+	if (!str_cut(&text, ' ', &count) || str_u64(count, UINT64_MAX, &ret->count) < 0)
+		return -1;
+	return str_hex64(text, &ret->nonce);
+}
+
 static int parse_key(struct member *member, struct str key, struct str value)
 {
 	if (str_eq(key, STR("name"))) {
@@ -42,6 +51,10 @@ static int parse_key(struct member *member, struct str key, struct str value)
 		return str_u32(value, &member->epoch);
 	if (str_eq(key, STR("sequence")))
 		return str_u32(value, &member->sequence);
+	if (str_eq(key, STR("nonce")))
+		return str_hex64(value, &member->nonce);
+	if (str_eq(key, STR("spoke")))
+		return parse_start(value, &member->spoke);
 	if (str_eq(key, STR("protocol")))
 		return parse_protocol(value, member);
 	if (str_eq(key, STR("http")))
@@ -130,6 +143,9 @@ static void put_member(struct inifile *ini, const struct member *member)
 	inifile_putf(ini, "lineage", "%016llx", (unsigned long long)member->lineage);
 	inifile_putf(ini, "epoch", "%u", member->epoch);
 	inifile_putf(ini, "sequence", "%u", member->sequence);
+	inifile_putf(ini, "nonce", "%016llx", (unsigned long long)member->nonce);
+	inifile_putf(ini, "spoke", "%llu %016llx", (unsigned long long)member->spoke.count,
+		     (unsigned long long)member->spoke.nonce);
 	inifile_putf(ini, "protocol", "%u-%u", member->protocol_min, member->protocol_max);
 	put_address(ini, "http", &member->http);
 	put_address(ini, "discovery", &member->discovery);

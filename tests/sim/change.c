@@ -171,7 +171,7 @@ static void gossip(struct event *event)
 void change_want(struct machine *machine, int from)
 {
 	if (machine->discovery != NULL) {
-		council_want(machine, from);
+		council_fetch(machine, from);
 		return;
 	}
 	post(machine->index, from, new_packet(NOTE_WANT, NULL, 0));

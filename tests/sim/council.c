@@ -63,7 +63,7 @@ static void send_message(void *data, const struct address *to, bool expects)
 	send_gossip(data, to, buf_str(&of(data)->packet));
 }
 
-void council_want(struct machine *machine, int from)
+void council_fetch(struct machine *machine, int from)
 {
 	struct address address = address_at(from);
 
@@ -173,7 +173,7 @@ static void say_line(void *data, bool warning, const char *text)
 /* It is on the disk. */
 void council_adopted(struct machine *machine)
 {
-	agent_written(&of(machine)->agent, true, sim.now);
+	agent_written(&of(machine)->agent, true, machine->disk.promise, sim.now);
 	step(machine);
 }
 

@@ -268,7 +268,7 @@ void council_start(struct machine *);
 void council_stop(struct machine *);
 void council_adopted(struct machine *);
 void council_synced(struct machine *, uint64_t epoch);
-void council_want(struct machine *, int from);
+void council_fetch(struct machine *, int from);
 void council_receive(struct machine *, const struct wire *, int from);
 bool council_is_content(void);
 

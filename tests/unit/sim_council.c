@@ -22,6 +22,7 @@
 #define NODES 8
 #define SLOTS 512			/* ms of delay at most */
 #define KNOWN_MAX 4096			/* layouts that were ever used */
+#define LINEAGES_MAX 8			/* that a node makes promises in */
 #define KEPT_MAX 64			/* packets that somebody keeps, to send them again */
 
 struct packet {
@@ -48,7 +49,7 @@ struct node {
 	uint64_t vote_at;
 	/* the disk */
 	struct layout disk_layout;
-	struct synod_promise disk_promise;
+	struct synod_promise disk_promises[LINEAGES_MAX];	/* by lineage */
 	struct members remembered;
 };
 
@@ -250,6 +251,29 @@ static void write_promise(void *data, const struct synod_promise *promise)
 	node->vote_at = sim.now + 1 + below(sim.write_ms);
 }
 
+/* Where the promise of that lineage is, or is to be. */
+static struct synod_promise *promise_of(struct node *node, uint64_t lineage)
+{
+	for (size_t i = 0; i < LINEAGES_MAX; i++) {
+		struct synod_promise *promise = &node->disk_promises[i];
+
+		if (promise->lineage == lineage || promise->lineage == 0)
+			return promise;
+	}
+	CHECK(!"more lineages than a test has");
+	return &node->disk_promises[0];
+}
+
+static void keep_promise(struct node *node)
+{
+	struct synod_promise *was = promise_of(node, node->promise.lineage);
+
+	CHECK(node->promise.instance > was->instance ||
+	      (node->promise.instance == was->instance &&
+	       ballot_cmp(node->promise.promised, was->promised) >= 0));
+	*was = node->promise;
+}
+
 static void layout_written(struct node *node)
 {
 	CHECK(node->next.lineage != node->disk_layout.lineage ||
@@ -257,13 +281,13 @@ static void layout_written(struct node *node)
 	node->next_at = 0;
 	node->disk_layout = node->next;
 	note(&node->disk_layout);
-	agent_written(&node->agent, true, sim.now);
+	agent_written(&node->agent, true, promise_of(node, node->next.lineage), sim.now);
 }
 
 static void promise_written(struct node *node)
 {
 	node->vote_at = 0;
-	node->disk_promise = node->promise;
+	keep_promise(node);
 	agent_promised(&node->agent, true, sim.now);
 }
 
@@ -321,7 +345,8 @@ static void start(int i)
 				      .message = begin_message, .send = send_message,
 				      .write_promise = write_promise, .write_layout = write_layout,
 				      .used = used, .say = say, .random = node_random };
-	agent_init(&node->agent, &numbers, &node->disk_layout, &node->disk_promise, sim.now);
+	agent_init(&node->agent, &numbers, &node->disk_layout,
+		   promise_of(node, node->disk_layout.lineage), sim.now);
 	node->next_at = node->vote_at = node->synced_at = node->answered = 0;
 	if (layout_is_joint(&node->disk_layout))
 		node->synced_at = sim.now + 1 + below(800);
@@ -337,7 +362,7 @@ static void crash(int i)
 	if (!node->alive)
 		return;
 	if (node->vote_at != 0 && below(2))
-		node->disk_promise = node->promise;
+		keep_promise(node);
 	if (node->next_at != 0 && below(2)) {
 		node->disk_layout = node->next;
 		note(&node->disk_layout);
@@ -353,7 +378,7 @@ static void set_up_disk(struct node *node)
 	node->id = draw() | 1;
 	node->start = 0;
 	node->disk_layout = LAYOUT_NONE;
-	node->disk_promise = SYNOD_PROMISE_NONE;
+	memset(node->disk_promises, 0, sizeof node->disk_promises);
 	members_clear(&node->remembered);
 }
 
@@ -788,28 +813,183 @@ static void test_apart(void)
 	}
 }
 
-/* The council is lost for good: a survivor says so, and those that return follow. */
+/* A person wants node i to be of that lineage; whether it is in time. */
+static bool go_over(int i, uint64_t lineage, uint64_t within)
+{
+	struct agent_wish wish = { .kind = AGENT_ADOPT, .lineage = lineage };
+	char progress[200];
+
+	for (uint64_t end = sim.now + within; sim.now < end; run(AGENT_WISH_MS)) {
+		if (agent_wish(&sim.nodes[i].agent, &wish, sim.now, progress))
+			return true;
+		step(&sim.nodes[i]);
+	}
+	agent_wish_end(&sim.nodes[i].agent, &wish, NULL);
+	return false;
+}
+
+static bool force(int i, struct layout *ret)
+{
+	return agent_force(&sim.nodes[i].agent, sim.now, ret, NULL) == 0;
+}
+
+static uint64_t lineage_of(int i)
+{
+	return layout_of(&sim.nodes[i])->lineage;
+}
+
+/*
+ * The council is lost for good: two survivors say so, and have made one group.
+ * Who returns then is apart, until it has seen no majority for long, or a
+ * person brings it over.
+ */
 static void test_force(void)
 {
-	struct layout forced;
-	struct node *first = &sim.nodes[0];
-	uint64_t epoch;
+	struct layout forced, again;
+	uint64_t left, epoch;
 
 	begin(chance, 5);
 	test_together();
-	CHECK(agent_force(&first->agent, &forced, NULL) == -1);
-	epoch = layout_of(first)->epoch;
+	CHECK(!force(0, &forced));
+	left = lineage_of(0);
+	epoch = layout_of(&sim.nodes[0])->epoch;
 	for (int i = 2; i < 5; i++)
 		crash(i);
 	run(10000);
-	CHECK(agent_force(&first->agent, &forced, NULL) == 0);
-	CHECK(forced.epoch == epoch + COUNCIL_FORCED && forced.count == 2);
-	CHECK(settle(5000) != 0);
+	CHECK(force(0, &forced) && force(1, &again) && layout_eq(&forced, &again));
+	CHECK(forced.lineage != left && forced.left_lineage == left && forced.left_epoch == epoch);
+	CHECK(forced.epoch > epoch && forced.count == 2 && settle(5000) != 0);
 	start(2);
-	CHECK(settle(20000) != 0);
+	run(20000);
+	CHECK(lineage_of(2) == left && lineage_of(0) == forced.lineage);
+	CHECK(council_meet(&sim.nodes[2].agent.council, layout_of(&sim.nodes[0])) == COUNCIL_APART);
+	CHECK(council_meet(&sim.nodes[0].agent.council, layout_of(&sim.nodes[2])) == COUNCIL_APART);
+	CHECK(go_over(2, forced.lineage, 2000) && settle(20000) != 0);
+	CHECK(layout_of(&sim.nodes[2])->left_lineage == left);
 	start(3);
 	start(4);
-	CHECK(settle(20000) != 0);
+	run(20000);
+	CHECK(lineage_of(3) == left && lineage_of(4) == left);
+	if (chance % 8 != 0)
+		return;			/* an hour takes long */
+	run(COUNCIL_DEAD_MS - 60000);
+	CHECK(lineage_of(3) == left && lineage_of(4) == left);
+	run(90000);
+	CHECK(settle(30000) != 0);
+}
+
+/* One of a half forces while the other does not see yet that the rest is away. */
+static void test_force_named(void)
+{
+	struct layout forced;
+
+	begin(chance, 4);
+	test_together();
+	for (int i = 2; i < 4; i++)
+		crash(i);
+	run(VIEW_SUSPECT_MS + below(6000));
+	if (!force(0, &forced))
+		return;			/* it does not see it either */
+	CHECK(settle(30000) != 0 && lineage_of(1) == forced.lineage);
+}
+
+/* Two halves that were both forced stay apart; nodes are brought over one by one. */
+static void test_force_halves(void)
+{
+	struct layout one, other;
+	uint64_t left;
+
+	begin(chance, 5);
+	test_together();
+	left = lineage_of(0);
+	for (int i = 0; i < 5; i++)
+		sim.nodes[i].side = i / 2;
+	sim.split = true;
+	run(10000);
+	CHECK(force(0, &one) && force(2, &other));
+	CHECK(one.lineage != other.lineage && other.left_lineage == left);
+	run(5000);
+	sim.split = false;
+	run(40000);
+	for (int i = 0; i < 4; i++)
+		CHECK(lineage_of(i) == (i < 2 ? one.lineage : other.lineage));
+	CHECK(lineage_of(4) == left);
+	CHECK(council_meet(&sim.nodes[0].agent.council, layout_of(&sim.nodes[2])) == COUNCIL_APART);
+	CHECK(agent_can_adopt(&sim.nodes[4].agent, one.lineage + 2, NULL) == -1);
+	for (int i = 2; i < 5; i++)
+		CHECK(go_over(i, one.lineage, 2000));
+	CHECK(settle(60000) != 0);
+}
+
+static void set_guest(struct node *node, bool guest)
+{
+	node->guest = guest;
+	node->gossip.view.self.flags = guest ? MEMBER_GUEST : 0;
+}
+
+/* What a node promised before it went over, it goes by when it is back. */
+static void test_come_back(void)
+{
+	const struct layout_numbers wanted = { 0, 0, 7, UINT32_MAX };
+	struct node *node = &sim.nodes[0];
+	struct synod_promise promised;
+	struct layout one, other;
+
+	begin(chance, 4);
+	test_together();
+	for (int i = 0; i < 4; i++)
+		sim.nodes[i].side = i / 2;
+	sim.split = true;
+	run(10000);
+	CHECK(force(0, &one) && force(2, &other));
+	run(3000);
+	sim.split = false;
+	run(10000);
+	CHECK(go_over(1, other.lineage, 5000));
+	set_guest(node, true);
+	run(5000);			/* nobody else votes on that */
+	set_guest(node, false);
+	promised = *promise_of(node, one.lineage);
+	CHECK(promised.instance == one.epoch + 1 && promised.promised.round > 0);
+	CHECK(go_over(0, other.lineage, 5000) && settle(60000) != 0);
+	CHECK(wish(2, &wanted, 10000) && settle(10000) != 0);
+	CHECK(node->agent.acceptor.promise.lineage == other.lineage);
+	CHECK(lineage_of(3) == other.lineage);
+	crash(3);
+	set_up_disk(&sim.nodes[3]);	/* somebody has to be of the other one */
+	sim.nodes[3].disk_layout = one;
+	start(3);
+	CHECK(go_over(0, one.lineage, 10000));
+	CHECK(node->agent.acceptor.promise.instance == promised.instance &&
+	      ballot_cmp(node->agent.acceptor.promise.promised, promised.promised) >= 0);
+}
+
+/* Nodes go over and come back while both sides decide: what they promised stays promised. */
+static void test_wander(void)
+{
+	struct layout layouts[2];
+
+	begin(chance, 4);
+	test_together();
+	for (int i = 0; i < 4; i++)
+		sim.nodes[i].side = i / 2;
+	sim.split = true;
+	run(10000);
+	CHECK(force(0, &layouts[0]) && force(2, &layouts[1]));
+	run(5000);
+	sim.split = false;
+	for (int k = 0; k < 40; k++) {
+		int i = (int)below(4);
+
+		go_over(i, layouts[below(2)].lineage, below(1500));
+		i = (int)below(4);
+		set_guest(&sim.nodes[i], !sim.nodes[i].guest);
+		if (below(4) == 0) {
+			crash(i);
+			start(i);
+		}
+		run(below(2000));
+	}
 }
 
 static void random_fault(void)
@@ -936,6 +1116,8 @@ static void each_seed(uint64_t seed)
 					       test_guest,    test_leave,   test_replaced,
 					       test_way_back, test_numbers, test_replayed, test_replayed_later,
 					       test_rivals,   test_rivals,  test_apart,    test_force,
+					       test_force_named, test_force_halves, test_come_back,
+					       test_wander,
 					       test_chaos,    test_chaos,   test_chaos };
 
 	for (size_t t = 0; t < sizeof tests / sizeof tests[0]; t++) {

@@ -36,26 +36,79 @@ static void test_what_others_remember(void)
 	word.start = 0;			/* an old word is one too */
 	word.sequence = 7;
 	CHECK(!view_hear(&view, &word, false, 1000));
-	CHECK(view.recalled == 7 && view.outdone == 0 && !view.elsewhere);
+	CHECK(view.recalled == 7 && view.outdone == 0);
 	word.start = 4;
 	view_hear(&view, &word, false, 1000);
-	CHECK(view.outdone == 4 && !view.elsewhere);
+	CHECK(view.outdone == 4);
 	view_clear(&view);
 }
 
-/* One start has one address. */
-static void test_elsewhere(void)
+/* Others know a start that spoke, and this disk does not. */
+static void test_forgotten(void)
+{
+	struct member self = member_of(1, "127.0.0.1:1"), word;
+	struct view view;
+
+	self.start = 4;
+	self.nonce = 44;
+	self.spoke = (struct start){ 2, 22 };
+	view_init(&view, &self, 1000);
+	word = self;
+	word.start = 3;
+	word.nonce = 33;
+	view_hear(&view, &word, false, 1000);
+	word.spoke = (struct start){ 1, 99 };	/* who tells has missed the last */
+	view_hear(&view, &word, false, 1000);
+	CHECK(!view.forgotten);
+	word.spoke = (struct start){ 3, 33 };
+	view_hear(&view, &word, false, 1000);
+	CHECK(view.forgotten);
+	view_clear(&view);
+}
+
+/* A later start of ours whose word gets newer is another process. */
+static void test_may_live_twice(void)
 {
 	struct member self = member_of(1, "127.0.0.1:1"), word = member_of(1, "127.0.0.1:9");
 	struct view view;
 
+	self.nonce = 11;
 	view_init(&view, &self, 1000);
-	word.start = 0;			/* it moved since */
+	word.start = 2;
+	word.nonce = 22;
 	view_hear(&view, &word, false, 1000);
-	CHECK(!view.elsewhere);
-	word.start = 1;
-	view_hear(&view, &word, false, 1000);
-	CHECK(view.elsewhere);
+	CHECK(view.outdone == 2 && view_may_live_twice(&view, 1000));
+	word.heartbeat++;
+	view_hear(&view, &word, false, 1500);
+	CHECK(view_may_live_twice(&view, 1500 + VIEW_DOWN_MS - 1));
+	view_hear(&view, &word, false, 2000);	/* what is remembered of it */
+	CHECK(!view_may_live_twice(&view, 1500 + VIEW_DOWN_MS));
+	view_clear(&view);
+}
+
+/* What a member's start did stays known, whatever it says later and whoever tells of it. */
+static void test_spoke_is_kept(void)
+{
+	struct member self = member_of(1, "127.0.0.1:1"), other = member_of(2, "127.0.0.1:2");
+	struct view view;
+
+	view_init(&view, &self, 1000);
+	other.nonce = 10;
+	other.spoke = (struct start){ 1, 10 };
+	view_hear(&view, &other, true, 1000);
+	other.start = 2;
+	other.nonce = 20;		/* it does not speak yet */
+	CHECK(view_hear(&view, &other, true, 1100));
+	CHECK(start_eq(view.entries[0].member.spoke, (struct start){ 1, 10 }));
+	other.start = 1;
+	other.before = (struct start){ 1, 10 };
+	other.spoke = (struct start){ 2, 66 };	/* an older word, of one who knows more */
+	CHECK(!view_hear(&view, &other, false, 1200));
+	CHECK(start_eq(view.entries[0].member.spoke, (struct start){ 2, 66 }));
+	other.start = 3;
+	other.spoke = other.before = (struct start){ 0, 0 };	/* its disk was put back */
+	CHECK(view_hear(&view, &other, true, 1300));
+	CHECK(start_eq(view.entries[0].member.spoke, (struct start){ 2, 66 }));
 	view_clear(&view);
 }
 
@@ -110,7 +163,9 @@ int main(void)
 {
 	test_sequence_only_grows();
 	test_what_others_remember();
-	test_elsewhere();
+	test_forgotten();
+	test_may_live_twice();
+	test_spoke_is_kept();
 	test_returns();
 	test_offset();
 	return UNIT_RESULT();

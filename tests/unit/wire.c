@@ -38,6 +38,10 @@ static void test_gossip(void)
 
 	for (size_t i = 0; i < count; i++) {
 		others[i] = member_of(100 + i);
+		others[i].start = 5;
+		others[i].nonce = 1 + i;
+		others[i].spoke = (struct start){ 4, 40 + i };
+		others[i].before = i == 0 ? (struct start){ 0, 0 } : (struct start){ 2, 0 };
 		list[i] = &others[i];
 	}
 	wire_pack_sender(&packet, 7, &sender);
@@ -49,6 +53,13 @@ static void test_gossip(void)
 	CHECK(wire.type == WIRE_GOSSIP && wire.gossip.answer && wire.gossip.id == 77 &&
 	      wire.gossip.count == count);
 	CHECK(wire.sender.id == 1 && wire.gossip.members[count - 1].id == 100 + count - 1);
+	CHECK(wire.sender.nonce == 0 && wire.sender.spoke.count == 0);
+	for (size_t i = 0; i < count; i++) {
+		const struct member *m = &wire.gossip.members[i];
+
+		CHECK(m->nonce == others[i].nonce && start_eq(m->spoke, others[i].spoke) &&
+		      start_eq(m->before, others[i].before));
+	}
 	refuse_spoiled(&packet);
 	buf_clear(&packet);
 }

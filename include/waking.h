@@ -1,0 +1,61 @@
+/*
+ * waking - what a start does about what others remember of its node
+ *
+ * A start that has others in its layout says nothing as a home until one of
+ * them has told what it remembers.  Then
+ *
+ *	SILENCE		others remember what its disk does not know (starts.h),
+ *			or a sequence beyond what a careless disk may lose: it
+ *			answers as no home until the node is renewed
+ *	SPEAK		nobody remembers anything: it answers.  Where the process
+ *			before it said no good-bye that may still run, and this
+ *			be a copy of its disk: so long WAKING_SURE_MS pass first
+ *	RAISE		others know a later start of this node.  Who runs on
+ *			counts on above its copy, by which the copy hears of it;
+ *			who is silent for good lets the other be while that lives
+ *
+ * Each is to be on disk before anybody hears of it.
+ *
+ * Calling sequence: waking_begin() at the start, waking_recognized() when one
+ * of the layout's others has told what it remembers of this node, and after
+ * anything that was heard, and when due, waking_step().
+ *
+ * Pure: `now` is a parameter, ms on any clock that does not go back.
+ */
+#ifndef COVEY_WAKING_H
+#define COVEY_WAKING_H
+
+#include "view.h"
+
+#define WAKING_SURE_MS 2000
+#define WAKING_RAISE_MS 10000		/* two nodes with one id outdo each other no faster */
+#define WAKING_BEHIND_MAX 2		/* saves of the sequence that a careless disk may lose */
+
+enum waking_act { WAKING_REST, WAKING_SILENCE, WAKING_SPEAK, WAKING_RAISE };
+
+struct waking {
+	bool silent;			/* for good */
+	bool ended_well;		/* the process before this one did: it runs no more */
+	bool recognized;
+	uint64_t waits;			/* ms: since when, for whoever may still run */
+	uint64_t raised;		/* ms: when last; 0: never */
+};
+
+struct waking_step {
+	enum waking_act act;
+	const char *why;		/* SILENCE */
+	uint64_t above;			/* RAISE: count on from above this */
+	uint64_t due;			/* ms: when to step again at the latest; 0: never */
+};
+
+void waking_begin(struct waking *, bool silent, bool ended_well, uint64_t now);
+void waking_recognized(struct waking *, uint64_t now);
+
+/*
+ * view->self is as on disk, sequence too (at the start it was raised by one).
+ * alone: without the others something could be confirmed, or there are none.
+ */
+void waking_step(struct waking *, const struct view *, uint64_t sequence, bool alone, uint64_t now,
+		 struct waking_step *ret);
+
+#endif

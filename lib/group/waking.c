@@ -1,0 +1,63 @@
+/* waking - what a start does about what others remember of its node */
+#include "waking.h"
+
+void waking_begin(struct waking *waking, bool silent, bool ended_well, uint64_t now)
+{
+	*waking = (struct waking){ .silent = silent, .ended_well = ended_well, .waits = now };
+}
+
+void waking_recognized(struct waking *waking, uint64_t now)
+{
+	if (!waking->recognized)
+		waking->waits = now;
+	waking->recognized = true;
+}
+
+static const char *what_is_forgotten(const struct view *view, uint64_t sequence)
+{
+	if (view->forgotten)
+		return "others remember a start of this node that this disk does not know";
+	if (view->recalled > sequence - 1 + WAKING_BEHIND_MAX)
+		return "others remember what this disk has forgotten";
+	return NULL;
+}
+
+static bool is_to_raise(const struct waking *waking, const struct view *view, uint64_t now)
+{
+	if (view->outdone < view->self.start)
+		return false;
+	if (waking->raised != 0 && now - waking->raised < WAKING_RAISE_MS)
+		return false;
+	return !waking->silent || !view_may_live_twice(view, now);
+}
+
+static bool may_speak(const struct waking *waking, bool alone, uint64_t now)
+{
+	if (waking->recognized && waking->ended_well)
+		return true;
+	return (waking->recognized || alone) && now - waking->waits >= WAKING_SURE_MS;
+}
+
+void waking_step(struct waking *waking, const struct view *view, uint64_t sequence, bool alone,
+		 uint64_t now, struct waking_step *ret)
+{
+	const struct start self = { view->self.start, view->self.nonce };
+
+	*ret = (struct waking_step){ .act = WAKING_REST };
+	if (!waking->silent)
+		ret->why = what_is_forgotten(view, sequence);
+	if (ret->why != NULL) {
+		waking->silent = true;
+		ret->act = WAKING_SILENCE;
+	} else if (is_to_raise(waking, view, now)) {
+		waking->raised = now;
+		ret->act = WAKING_RAISE;
+		ret->above = view->outdone;
+	} else if (waking->silent || start_eq(view->self.spoke, self)) {
+		return;
+	} else if (may_speak(waking, alone, now)) {
+		ret->act = WAKING_SPEAK;
+	} else {
+		ret->due = (now - waking->waits < WAKING_SURE_MS ? waking->waits : now) + WAKING_SURE_MS;
+	}
+}
