@@ -39,6 +39,7 @@ void op_free(struct op *op)
 	*p = op->next;
 	check_cancel(&op->check);
 	storing_cancel(&op->store);
+	list_free(op);
 	free(op);
 }
 
@@ -49,6 +50,7 @@ void client_drop_all(struct machine *machine)
 		struct op *op = machine->ops;
 
 		machine->ops = op->next;
+		list_free(op);
 		free(op);
 	}
 }
@@ -340,6 +342,12 @@ static void write_checked(struct check_wait *wait, const struct check_result *re
 	op->checked = answer->standing == STANDING_CONFIRMED;
 	op->clock = op->checked ? answer->clock : wall_of(op->machine);
 	op->above = newest_of(op, answer)->version;
+	if (op->kind == MAKE && op->checked && record_is_live(&answer->entry)) {
+		history_was_read(op->deed);	/* 204: it is there */
+		history_confirmed(op->deed, answer->entry.version);
+		op_free(op);
+		return;
+	}
 	if (op->kind == DELETE && op->checked && !record_is_live(newest_of(op, answer))) {
 		history_was_read(op->deed);	/* 404: a confirmed read says so */
 		op->kind = GET;
@@ -347,7 +355,7 @@ static void write_checked(struct check_wait *wait, const struct check_result *re
 		begin_check(op, CHECK_READ, VERSION_NONE);
 		return;
 	}
-	writing = new_writing(op->path, NULL, op->kind == PUT && op->path != DIRECTORY_PATH);
+	writing = new_writing(op->path, NULL, op->kind == PUT);
 	writing->choose = choose;
 	writing->outbox = true;
 	writing->token = op->token;
@@ -357,13 +365,44 @@ static void write_checked(struct check_wait *wait, const struct check_result *re
 
 /* clients */
 
+static int path_for(enum kind kind)
+{
+	static const int listed[] = { ROOT, 4, 4, 5, 6 };
+	int path = (int)below(DIRECTORY_PATH);
+
+	if (kind == INDEX)
+		return listed[below(5)];
+	if (kind == MAKE || kind == REMOVE)
+		return DIRECTORY_PATH + (int)below(GATE_PATH - DIRECTORY_PATH);
+	return path > 1 && chance(50) ? path % 2 : path;	/* where they meet */
+}
+
+static void begin_op(struct machine *machine, enum kind kind)
+{
+	struct op *op = op_new(machine, kind, path_for(kind));
+
+	op->began = history_now();
+	if (kind == INDEX) {
+		list_index(op);
+		return;
+	}
+	op->deed = history_begin(machine->index, op->path,
+				 kind == PUT || kind == DELETE || kind == MAKE || kind == REMOVE);
+	if (kind == VERSIONS) {
+		list_versions(op);
+	} else if (kind == REMOVE) {
+		list_remove(op);
+	} else {
+		op->check.done = kind == GET ? read_checked : write_checked;
+		begin_check(op, kind == GET ? CHECK_READ : CHECK_WRITE, VERSION_NONE);
+	}
+}
+
 static void somebody_asks(struct event *event)
 {
-	static const enum kind kinds[] = { GET, GET, GET, PUT, PUT, DELETE };
+	static const enum kind kinds[] = { GET, GET, GET, GET, GET, GET, PUT, PUT, PUT, PUT, DELETE,
+					   DELETE, DELETE, MAKE, REMOVE, REMOVE, INDEX, INDEX, VERSIONS };
 	struct machine *machine = &sim.machines[below((uint64_t)sim.profile.machines)];
-	enum kind kind = kinds[below(6)];
-	int path = (int)below(CLIENT_PATHS);
-	struct op *op;
 
 	(void)event;
 	if (sim.quiet)
@@ -372,12 +411,7 @@ static void somebody_asks(struct event *event)
 	if (!machine->up || machine->slow_until > sim.now ||
 	    (sim.asked != 0 && !(sim.asked >> machine->index & 1)))
 		return;
-	if (path > 0 && chance(50))
-		path = 0;		/* where they meet */
-	op = op_new(machine, kind, path);
-	op->deed = history_begin(machine->index, path, kind != GET);
-	op->check.done = kind == GET ? read_checked : write_checked;
-	begin_check(op, kind == GET ? CHECK_READ : CHECK_WRITE, VERSION_NONE);
+	begin_op(machine, kinds[below(sizeof kinds / sizeof kinds[0])]);
 }
 
 void clients_begin(void)

@@ -6,7 +6,7 @@
 
 #define HAVE_MAX 16
 
-enum kind { GET, PUT, DELETE, DRAIN };
+enum kind { GET, PUT, DELETE, MAKE, REMOVE, INDEX, VERSIONS, DRAIN };
 
 struct op {
 	struct op *next;
@@ -14,6 +14,8 @@ struct op {
 	enum kind kind;
 	int path;
 	size_t deed;
+	uint64_t began;			/* history_now() */
+	struct list *list;		/* owned; NULL: none yet */
 	struct check_wait check;
 	struct store_wait store;
 	uint64_t token;			/* ties answers and timers to it */
@@ -36,6 +38,12 @@ void op_tell(enum note, struct op *, uint64_t to);
 bool op_has(const struct op *, uint64_t id);
 void op_credit(struct op *, uint64_t id);	/* it has the content */
 void op_store(struct op *, void (*done)(struct store_wait *, const struct store_answer *, bool));
+
+/* lists.c */
+void list_index(struct op *);
+void list_versions(struct op *);
+void list_remove(struct op *);
+void list_free(struct op *);
 
 /* client.c: what was pulled is on the disk; a write may have all it needs */
 void client_content_is_here(struct writing *);

@@ -264,6 +264,11 @@ void machine_receive(struct packet *packet)
 	case NOTE_HAVE:
 		client_receive(machine, packet);
 		break;
+	case NOTE_LIST:
+	case NOTE_HISTORY:
+	case NOTE_LISTED:
+		lists_receive(machine, packet);
+		break;
 	case NOTE_WANT:
 	case NOTE_LAYOUT:
 	case NOTE_SYNC:

@@ -191,9 +191,9 @@ int main(int argc, char **argv)
 	}
 	history_free();
 	printf("%" PRIu64 " schedules from seed %" PRIu64 ", %" PRIu64 " failed\n"
-	       "%" PRIu64 " reads and %" PRIu64 " writes confirmed, %" PRIu64 " not; %" PRIu64
-	       " layouts, %" PRIu64 " packets\n",
-	       count, first, failed, totals.reads, totals.writes, totals.unconfirmed,
+	       "%" PRIu64 " reads, %" PRIu64 " writes, %" PRIu64 " histories and absences confirmed, %" PRIu64
+	       " not; %" PRIu64 " layouts, %" PRIu64 " packets\n",
+	       count, first, failed, totals.reads, totals.writes, totals.lists, totals.unconfirmed,
 	       totals.layouts, totals.packets);
 	return failed > 0 || totals.reads == 0 || totals.writes == 0;
 }

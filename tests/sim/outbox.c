@@ -96,6 +96,8 @@ static void choose_entry(struct writing *writing)
 		writing->record.version.time = above.time + 1;
 	writing->record.flags = RECORD_DIRECTORY;
 	fact_chosen(machine->index, writing->path, &writing->record);
+	history_version(history_begin(machine->index, writing->path, true),
+			writing->record.version);	/* nobody is told */
 }
 
 static void entry_made(struct writing *writing)

@@ -10,7 +10,8 @@
  *	world.c		chance, time, events, the network, what goes wrong
  *	disk.c		what survives a crash, and what is being written
  *	machine.c	a node: its answers, its questions, what it fetches
- *	client.c	GET, PUT and DELETE
+ *	client.c	GET, PUT, DELETE, and directories that are made
+ *	lists.c		indexes, histories, and directories that are removed
  *	outbox.c	what is repeated until all have it, and content on its way
  *	change.c	layouts that are decided by fiat, how they spread, sync
  *	council.c	layouts as the group itself decides them
@@ -22,13 +23,15 @@
 
 #include "bulk.h"
 #include "check.h"
+#include "merge.h"
 #include "resync.h"
 #include "storing.h"
 
 #define MACHINES 7
-#define PATHS 7
-#define CLIENT_PATHS 4			/* the first ones; the others are the directories above these */
-#define DIRECTORY_PATH 3		/* and those behind it: their records are directories' */
+#define PATHS 10			/* files, then directories, then the gates of these */
+#define DIRECTORY_PATH 4
+#define GATE_PATH 7
+#define ROOT (-2)			/* a directory without a record */
 #define GROUP 7
 #define LINEAGE 99
 #define NEVER UINT64_MAX
@@ -49,6 +52,8 @@ enum note {
 	NOTE_WANT, NOTE_LAYOUT,		/* layouts */
 	NOTE_PULL, NOTE_CONTENT,	/* token, path, record */
 	NOTE_PUSH, NOTE_HAVE,
+	NOTE_LIST, NOTE_HISTORY,	/* token, lineage, epoch, path */
+	NOTE_LISTED,			/* token, epoch, the gate in record, lines of listing_text.h */
 	NOTE_SYNC, NOTE_SYNCED,		/* bytes of bulk.h, its body partitions or rows */
 	NOTE_COUNT
 };
@@ -59,7 +64,7 @@ struct packet {
 	uint64_t sender, receiver;	/* ids; receiver 0: whoever reads */
 	bool http;			/* it goes where UDP is cut */
 	enum note note;
-	uint64_t token, epoch;
+	uint64_t token, lineage, epoch;
 	int path;
 	struct record record;
 	size_t n;
@@ -252,6 +257,12 @@ void client_make(void *machine, uint64_t id, const struct make_ask *);
 void client_made_end(void *machine, uint64_t id, bool everywhere);
 bool client_keep(struct machine *);	/* to the keepers; true: they have all of it */
 
+/* lists.c */
+void lists_receive(struct machine *, const struct packet *);
+int path_above(int path);		/* the directory, or ROOT */
+int gate_of(int directory);		/* not of ROOT */
+bool is_below(int path, int directory);	/* at any depth */
+
 /* change.c */
 void change_begin(void);
 void change_want(struct machine *, int from);
@@ -277,11 +288,18 @@ size_t history_begin(int machine, int path, bool write);
 void history_version(size_t, struct version);	/* of a write: chosen */
 void history_was_read(size_t);		/* what began as a write changed nothing */
 void history_confirmed(size_t, struct version);
+uint64_t history_now(void);
+/* A confirmed answer, asked for at `began`, says that this is the newest of the path. */
+void history_told(int machine, int path, uint64_t began, struct version);
+void history_row(size_t, struct version);	/* of a list of versions */
+void history_listed_all(size_t);		/* and these were all, confirmed */
+/* The same says that no such directory stands: nor does anything below it. */
+void history_absent(int machine, int directory, uint64_t began);
 void history_unknown(size_t);		/* it may still happen, or never */
 void history_clear(void);
 void history_free(void);
 struct totals {
-	uint64_t reads, writes, unconfirmed, layouts, packets;
+	uint64_t reads, writes, lists, unconfirmed, layouts, packets;
 };
 void history_count(struct totals *);	/* is added to */
 void history_judge(void);
