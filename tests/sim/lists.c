@@ -434,8 +434,10 @@ static bool is_in_use(struct op *op)
 
 	for (size_t i = 0; i < op->list->row_count; i++)
 		used = used || is_live_row(&op->list->rows[i]);
+	if (op->list->confirmed)
+		tell_index(op);		/* 409 says that something is there, and what follows that nothing is */
 	if (used)
-		op_free(op);	/* 409, or 503 */
+		op_free(op);		/* 409, or 503 */
 	return used;
 }
 
