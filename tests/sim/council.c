@@ -9,6 +9,7 @@
 #include "agent.h"
 #include "gossip.h"
 #include "mem.h"
+#include "synod.h"
 
 #include <inttypes.h>
 
@@ -18,6 +19,7 @@ struct discovery {
 	struct buf packet;		/* the message being made */
 	uint64_t answered;		/* bit i: machine i has said something */
 	uint64_t armed;			/* ms: the next step that is scheduled; 0: none */
+	bool wishing;			/* what is sent is about a wish */
 };
 
 /* A promise on its way to the disk. */
@@ -26,7 +28,7 @@ struct vote {
 	struct synod_promise promise;
 };
 
-static struct discovery *of(struct machine *machine)
+static struct discovery *of(const struct machine *machine)
 {
 	return machine->discovery;
 }
@@ -43,23 +45,25 @@ static struct buf *begin_message(void *data, uint64_t to)
 	return &d->packet;
 }
 
-static void send_message(void *data, const struct address *to, bool expects)
-{
-	struct machine *machine = data;
-	const struct buf *packet = &of(machine)->packet;
-
-	(void)expects;
-	post(machine->index, port_of(to), new_packet(NOTE_WIRE, packet->data, packet->len));
-}
-
+/* Now and then by HTTP: what UDP leaves unanswered. */
 static void send_gossip(void *data, const struct address *to, struct str plain)
 {
 	struct machine *machine = data;
+	struct packet *packet = new_packet(NOTE_WIRE, plain.s, plain.n);
 
-	post(machine->index, port_of(to), new_packet(NOTE_WIRE, plain.s, plain.n));
+	packet->http = sim.profile.udp_cuts && chance(30);
+	if (sim.profile.replays && (of(machine)->wishing || chance(2)))
+		capture(packet, machine->index, port_of(to));
+	post(machine->index, port_of(to), packet);
 }
 
-void council_want(struct machine *machine, int from)
+static void send_message(void *data, const struct address *to, bool expects)
+{
+	(void)expects;
+	send_gossip(data, to, buf_str(&of(data)->packet));
+}
+
+void council_fetch(struct machine *machine, int from)
 {
 	struct address address = address_at(from);
 
@@ -234,13 +238,108 @@ static void wish(struct event *event)
 	(void)event;
 	if (sim.quiet)
 		return;
-	machine->guest = !machine->guest && willing() > (sim.profile.wipes || sim.profile.copies ? 2 : 1);
+	machine->guest = !machine->guest && willing() > (sim.profile.losses > 0 || sim.profile.copies ? 2 : 1);
 	say("%d %s", machine->index, machine->guest ? "wants to leave" : "wants to be a home");
 	if (machine->up) {
 		of(machine)->gossip.view.self.flags = flags_of(machine);
 		hurry(machine);
 	}
 	schedule(new_event(sizeof(struct event)), below(2500), -1, wish);
+}
+
+/* what people ask */
+
+struct asking {
+	struct event event;
+	struct agent_wish wish;
+	size_t index;			/* in sim.wishes */
+};
+
+static void ask_on(struct event *event)
+{
+	struct asking *asking = (struct asking *)event, *again;
+	struct machine *machine = &sim.machines[event->machine];
+	char progress[200];
+	bool done;
+
+	of(machine)->wishing = true;
+	done = agent_wish(&of(machine)->agent, &asking->wish, sim.now, progress);
+	of(machine)->wishing = false;
+	step(machine);
+	if (done) {
+		sim.wishes[asking->index].ended = sim.now;
+		say("%d: keep.versions=%u is done", machine->index, asking->wish.numbers.keep_versions);
+	} else if (!sim.quiet) {
+		again = new_event(sizeof *again);
+		again->wish = asking->wish;
+		again->index = asking->index;
+		schedule(&again->event, AGENT_WISH_MS, machine->index, ask_on);
+	}
+}
+
+/* covey layout set, on some node; who asked may go away before it is done. */
+static void somebody_wishes(struct event *event)
+{
+	struct machine *machine = &sim.machines[below((uint64_t)sim.profile.machines)];
+	struct asking *asking;
+
+	(void)event;
+	if (sim.quiet || sim.wish_count == WISHES)
+		return;
+	schedule(new_event(sizeof(struct event)), below(4000), -1, somebody_wishes);
+	if (!machine->up || agent_layout(&of(machine)->agent)->epoch == 0)
+		return;
+	asking = new_event(sizeof *asking);
+	asking->index = sim.wish_count;
+	asking->wish = (struct agent_wish){ .kind = AGENT_SET };
+	asking->wish.numbers = (struct layout_numbers){ 0, 0, 1000 + (uint32_t)sim.wish_count,
+							 UINT32_MAX };
+	sim.wishes[sim.wish_count++] = (struct wish){ asking->wish.numbers.keep_versions, sim.now,
+						      NEVER };
+	say("%d: keep.versions=%u is wished", machine->index, asking->wish.numbers.keep_versions);
+	schedule(&asking->event, 0, machine->index, ask_on);
+}
+
+/* A seat in the council wants a layout of its own, as if its view were another. */
+static void propose_something(struct machine *machine)
+{
+	struct agent *agent = &of(machine)->agent;
+	struct layout next = *agent_layout(agent);
+	uint64_t who = rnd();
+
+	if (!council_has_seat(&agent->council) || agent->proposer.phase != SYNOD_IDLE ||
+	    machine->silent)
+		return;
+	if (layout_is_joint(&next)) {
+		layout_alone(agent_layout(agent), LAYOUT_A, &next);
+	} else {
+		for (int i = 0; i < sim.profile.machines; i++) {
+			const struct machine *m = &sim.machines[i];
+			const struct layout_member *was = layout_find(&next, m->disk.id);
+
+			if (m->disk.id != 0 && !m->guest && (who >> i & 1 || m == machine))
+				layout_put(&next, m->disk.id, (was != NULL ? was->sets : 0) | LAYOUT_B,
+					   1, "");
+		}
+		next.epoch++;
+		layout_seat(&next);
+	}
+	if (!synod_may_follow(agent_layout(agent), &next))
+		return;
+	say("%d wants an epoch %" PRIu64 " of its own", machine->index, next.epoch);
+	synod_propose(&agent->proposer, agent_layout(agent), &next, &agent->acceptor.promise, sim.now);
+	step(machine);
+}
+
+static void rivals(struct event *event)
+{
+	(void)event;
+	if (sim.quiet)
+		return;
+	for (int i = 0; i < sim.profile.machines; i++)
+		if (sim.machines[i].up && sim.machines[i].slow_until <= sim.now && chance(50))
+			propose_something(&sim.machines[i]);
+	schedule(new_event(sizeof(struct event)), 500 + below(3000), -1, rivals);
 }
 
 /* its life */
@@ -299,6 +398,9 @@ void council_stop(struct machine *machine)
 void council_begin(void)
 {
 	schedule(new_event(sizeof(struct event)), 2000 + below(3000), -1, wish);
+	schedule(new_event(sizeof(struct event)), 2000 + below(2000), -1, somebody_wishes);
+	if (sim.profile.rivals)
+		schedule(new_event(sizeof(struct event)), 2000 + below(3000), -1, rivals);
 }
 
 /* Whoever wants to be a home is one, and nobody else. */
