@@ -509,13 +509,22 @@ static void judge_content(const struct fact *fact)
 	MUST("7 (survives the loss of any one node)", here);
 }
 
+static bool is_replaced(const struct fact *fact)
+{
+	for (size_t i = 0; i < history.fact_count; i++)
+		if (history.facts[i].path == fact->path && history.facts[i].durable &&
+		    version_cmp(history.facts[i].record.version, fact->record.version) > 0)
+			return true;
+	return false;
+}
+
 /* Of what is there, and was confirmed, the directories above are at all their homes. */
 static void judge_above(const struct fact *fact)
 {
 	struct str above = path_parent(sim_paths[fact->path]);
 	int path = path_index(above);
 
-	if (above.n == 0 || !record_is_live(&fact->record))
+	if (above.n == 0 || !record_is_live(&fact->record) || is_replaced(fact))
 		return;
 	for (int m = 0; m < sim.profile.machines; m++) {
 		const struct machine *machine = &sim.machines[m];
