@@ -6,7 +6,7 @@
  *	LEAVE {}		->	DONE {}		say good-bye to the group and stop
  *	BEHIND {epoch, node, from} ->	DONE {}		that node, there, has this layout: fetch it
  *	SYNCED {epoch}		->	DONE {}		this node has all records for this joint layout
- *	CHANGE {what, numbers}	->	PROGRESS {text}... DONE {} or FAILED	covey layout set, leave, join, force
+ *	CHANGE {what, numbers}	->	PROGRESS {text}... DONE {} or FAILED	covey layout set, leave, join, force, adopt
  *	CARRY {sealed packet}	->	CARRIED {sealed packet, or empty}	a packet that came by HTTP
  *
  * This node is the first member.  A layout that is told is on this node's
@@ -14,7 +14,8 @@
  *
  * CHANGE with leave is done when this node is in no layout any more; what
  * it keeps has been taken over by then.  With join it is done when this node is
- * a member.  Either stands when nobody waits for it any more.  Progress is told
+ * a member.  Either stands when nobody waits for it any more.  With adopt it
+ * is done when this node has a layout of that lineage.  Progress is told
  * in lines for people.
  *
  * Packing appends a body; unpacking judges it whole, and on failure leaves
@@ -46,10 +47,12 @@ struct discover_behind {
 };
 
 struct discover_change {
-	enum { CHANGE_SET = 1, CHANGE_LEAVE, CHANGE_FORCE, CHANGE_JOIN } what;
+	enum { CHANGE_SET = 1, CHANGE_LEAVE, CHANGE_FORCE, CHANGE_JOIN, CHANGE_ADOPT } what;
 	/* SET: the new number; 0: as it is.  keep_days: UINT32_MAX as it is */
 	uint8_t homes, copies;
 	uint32_t keep_versions, keep_days;
+	uint32_t within_ms;		/* SET, ADOPT: then it fails and says what may yet happen; 0: never */
+	uint64_t lineage;		/* ADOPT */
 };
 
 /*

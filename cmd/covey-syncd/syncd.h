@@ -21,6 +21,7 @@
  *	upkeep.c	what is to be forgotten
  *	scrubbing.c	what is to be read again
  *	lost.c		LOST: what was bad and is to be had again
+ *	owing.c		what a node knows that came over from another group
  *	post.c		a sealed message to another node
  *	carry.c		CARRY: one of another role
  *	bulk.c		BULK: batches that come
@@ -54,6 +55,7 @@ struct keep_asked;
 struct directories;
 struct scrubbing;
 struct lost;
+struct owing;
 
 /* Whoever waits for an answer: what serve_request.data points to. */
 struct asker {
@@ -86,6 +88,7 @@ struct syncd {
 	struct upkeep *upkeep;
 	struct scrubbing *scrubbing;
 	struct lost *lost;		/* NULL: a group of one */
+	struct owing *owing;		/* the same */
 	unsigned keeps_asked;		/* KEEPs that came and are being looked at */
 	unsigned resolving;		/* names on their way */
 	uint64_t check_ms;		/* timeouts.check: so long is waited for who is sick */
@@ -270,6 +273,13 @@ void lost_now(struct lost *);		/* what could not be had might be now */
 int lost_ask(struct syncd *, struct serve_request *, struct frame *, struct err *);	/* 0: taken */
 void lost_stop(struct lost *);
 bool lost_rests(const struct lost *);
+
+/* owing.c */
+void owing_start(struct syncd *);
+void owing_relaid(struct owing *);	/* there is another layout */
+void owing_stop(struct owing *);
+bool owing_rests(const struct owing *);
+void owing_free(struct owing *);	/* NULL is fine */
 
 /* resolve.c */
 
