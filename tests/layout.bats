@@ -409,7 +409,7 @@ is_silent() { [ "$(curl -sf "http://127.0.0.1:$(port $((3 * $1)))/.covey/layout"
 		[ "$(standing 2 silent)" = no ]
 		[ "$(grep -c "is silent" n2.log)" -eq 0 ]
 		run_node 2
-		sleep "0.$((RANDOM % 4))$((RANDOM % 10))"
+		sleep "0.$((RANDOM % 2))$((RANDOM % 10))"
 	done
 	crash 1 2 3			# and all at once
 	for i in 1 2 3; do run_node $i; done

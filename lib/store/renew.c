@@ -31,6 +31,9 @@ static int owe_path(void *data, const struct survey_path *found)
 {
 	struct owing *o = data;
 
+	/* What is no path's stays with the homes that have it: the outbox is of paths. */
+	if (path_check(found->path, NULL) < 0)
+		return 0;
 	for (size_t i = 0; i < found->count; i++) {
 		if (outbox_begin(o->outbox, found->path, found->entries[i].record.version, &o->last,
 				 o->err) < 0)
