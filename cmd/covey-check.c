@@ -134,27 +134,51 @@ static int ask(const struct options *o, struct str path, struct rows *rows, stru
 	return rc;
 }
 
+/* What stands there, or the newest deletion. */
+static const struct record *record_of(const struct nodes_row *it)
+{
+	switch (record_stands(&it->record, &it->entry)) {
+	case STANDS_DIRECTORY:
+		return &it->entry;
+	case STANDS_FILE:
+		return &it->record;
+	case STANDS_NOTHING:
+		break;
+	}
+	return version_cmp(it->entry.version, it->record.version) > 0 ? &it->entry : &it->record;
+}
+
+static void take_newer(struct record *record, const struct record *other)
+{
+	if (version_cmp(other->version, record->version) > 0)
+		*record = *other;
+}
+
+/* A directory's record is kept by the homes of its name alone: nobody else is older without it. */
 static enum verdict judge(struct rows *rows)
 {
-	struct version newest = VERSION_NONE;
-	bool silent = false;
+	struct record file = { .flags = 0 }, entry = { .flags = 0 };
+	bool silent = false, directory;
+	struct version newest;
 
 	for (size_t i = 0; i < rows->count; i++) {
-		const struct nodes_row *it = &rows->list[i].it;
-
-		silent = silent || !it->answered;
-		if (it->answered && version_cmp(it->record.version, newest) > 0)
-			newest = it->record.version;
+		silent = silent || !rows->list[i].it.answered;
+		take_newer(&file, &rows->list[i].it.record);
+		take_newer(&entry, &rows->list[i].it.entry);
 	}
+	directory = record_is_live(&entry) || version_cmp(entry.version, file.version) > 0;
+	newest = directory ? entry.version : file.version;
 	for (size_t i = 0; i < rows->count; i++) {
 		struct row *row = &rows->list[i];
+		const struct record *told = directory ? &row->it.entry : &row->it.record;
 
 		row->newest = row->it.answered && !version_is_none(newest) &&
-			      version_cmp(row->it.record.version, newest) == 0;
+			      version_cmp(told->version, newest) == 0;
 	}
 	if (rows->count == 0 || !rows->list[0].it.answered)
 		return UNKNOWN;
-	if (version_cmp(rows->list[0].it.record.version, newest) < 0)
+	if (!version_is_none(newest) && !rows->list[0].newest &&
+	    (!directory || rows->list[0].it.roles & NODE_HOME))
 		return OLDER;
 	return silent ? UNKNOWN : NEWEST;
 }
@@ -165,12 +189,12 @@ static const char *what(const struct nodes_row *it)
 {
 	if (!it->answered)
 		return it->state == MEMBER_UP ? "silent" : member_state_name(it->state);
-	if (version_is_none(it->record.version))
+	if (version_is_none(record_of(it)->version))
 		return "none";
-	if (it->record.flags & RECORD_DELETED)
-		return "deleted";
-	if (it->record.flags & RECORD_DIRECTORY)
+	if (record_of(it)->flags & RECORD_DIRECTORY && record_is_live(record_of(it)))
 		return "directory";
+	if (record_stands(&it->record, &it->entry) == STANDS_NOTHING)
+		return "deleted";
 	return it->content ? "content" : "record";
 }
 
@@ -202,7 +226,7 @@ static json_t *roles_json(uint8_t of)
 
 static bool has_content(const struct nodes_row *it)
 {
-	return it->answered && record_is_live(&it->record) && !(it->record.flags & RECORD_DIRECTORY);
+	return it->answered && record_stands(&it->record, &it->entry) == STANDS_FILE;
 }
 
 static void print_rows(const struct options *o, struct str path, const struct rows *rows)
@@ -214,8 +238,8 @@ static void print_rows(const struct options *o, struct str path, const struct ro
 		const struct nodes_row *it = &rows->list[i].it;
 		char version[VERSION_TEXT] = "-", sha256[2 * SHA256_BYTES + 1] = "-", size[24] = "-";
 
-		if (it->answered && !version_is_none(it->record.version))
-			version_format(version, it->record.version);
+		if (it->answered && !version_is_none(record_of(it)->version))
+			version_format(version, record_of(it)->version);
 		if (has_content(it)) {
 			str_to_hex(sha256, it->record.sha256, SHA256_BYTES);
 			snprintf(size, sizeof size, "%llu", (unsigned long long)it->record.size);
@@ -241,10 +265,12 @@ static void set_record(json_t *object, const struct row *row)
 	const struct nodes_row *it = &row->it;
 	char version[VERSION_TEXT], sha256[2 * SHA256_BYTES + 1];
 
-	if (version_is_none(it->record.version))
+	if (version_is_none(record_of(it)->version))
 		return;
-	json_object_set_new(object, "version", json_string(version_format(version, it->record.version)));
-	json_object_set_new(object, "deleted", json_boolean(it->record.flags & RECORD_DELETED));
+	json_object_set_new(object, "version",
+			    json_string(version_format(version, record_of(it)->version)));
+	json_object_set_new(object, "deleted",
+			    json_boolean(record_stands(&it->record, &it->entry) == STANDS_NOTHING));
 	if (!has_content(it))
 		return;
 	str_to_hex(sha256, it->record.sha256, SHA256_BYTES);

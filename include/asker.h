@@ -13,7 +13,9 @@
  *
  * This node is asked as well: its answers come from home->lookup(), its
  * layout is home->layout.  Where it has to keep a record as a home does, it
- * is told by commit() and answers with asker_committed().
+ * is told by commit() and answers with asker_committed().  Where a directory
+ * has to be made that others are to know, it is told by make(), answers with
+ * asker_made(), and is told once more by made_end() whether all homes know it.
  *
  * All answers counted together carry one epoch.  When the layout changes
  * everything that is being asked is asked anew.
@@ -40,6 +42,15 @@
 
 struct phase;
 struct check;
+struct settling;
+struct settled;
+
+/* An entry to be made: live, and above all that is known. */
+struct make_ask {
+	struct str path;
+	struct version above;		/* a live one that is here and above this is as good */
+	uint64_t clock;			/* ns: the time, if that is above */
+};
 
 struct asker {
 	/*
@@ -50,6 +61,10 @@ struct asker {
 	void (*send)(void *data, const struct peer_target *to, struct str plain, unsigned attempt);
 	/* Keep this record durably here, then asker_committed(id), later. */
 	void (*commit)(void *data, uint64_t id, const struct store_ask *);
+	/* Make a directory durably here, then asker_made(id), later. */
+	void (*make)(void *data, uint64_t id, const struct make_ask *);
+	/* What was made with this id is at all its homes; or somebody has to repeat it. */
+	void (*made_end)(void *data, uint64_t id, bool everywhere);
 	/* This node, there, has a layout of this epoch, which is newer: fetch it. */
 	void (*behind)(void *data, uint64_t epoch, uint64_t node, const struct address *discovery);
 	uint64_t (*random)(void *data);
@@ -65,6 +80,9 @@ struct asker {
 	struct phase *by_id[ASKER_BUCKETS];
 	struct phase *running;		/* all of them, a list */
 	struct check *by_path[ASKER_BUCKETS];
+	uint64_t now;			/* ms: of the last call */
+	struct settling *settlings;	/* storing.c's, and so is: */
+	struct settled *settled;	/* owned; NULL: nothing yet */
 };
 
 /* home stays the caller's; timeouts.check and timeouts.store are the least that is waited. */
@@ -81,6 +99,8 @@ size_t asker_peers(const struct asker *);
 /* A RECORD, STORED or STALE that was opened and is for this node, by whichever way it came. */
 void asker_receive(struct asker *, const struct wire *, uint64_t now);
 void asker_committed(struct asker *, uint64_t id, bool on_disk, uint64_t now);
+/* NULL: it could not be made. */
+void asker_made(struct asker *, uint64_t id, const struct record *, uint64_t now);
 void asker_tick(struct asker *, uint64_t now);
 
 #endif

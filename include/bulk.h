@@ -6,6 +6,8 @@
  *	KEEP		items {record, type, path}: keep the content of these
  *	KEPT		a u8 per item of the KEEP, in its order: how it is with it
  *	STALE		nothing: epoch is the sender's, and greater than the question's
+ *	COMPARE		partition u16: its homes differ, take from the others what you lack
+ *	COMPARED	nothing: it begins
  *
  * One message is the body of a POST /.covey/msg?to=sync, sealed with
  * seal_close_long(), and so is its answer.  All are idempotent.
@@ -25,7 +27,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum bulk_type { BULK_SYNC = 1, BULK_SYNCED, BULK_KEEP, BULK_KEPT, BULK_STALE };
+enum bulk_type { BULK_SYNC = 1, BULK_SYNCED, BULK_KEEP, BULK_KEPT, BULK_STALE, BULK_COMPARE, BULK_COMPARED };
 
 struct bulk {
 	uint64_t group;			/* of the key */
@@ -62,7 +64,7 @@ struct keep_item {
 	struct str type;		/* explicit content type, or empty */
 	struct str path;
 };
-#define KEEP_ITEM_BYTES_MAX (RECORD_BYTES + 2 + RECORD_TYPE_MAX + 2 + PATH_BYTES)
+#define KEEP_ITEM_BYTES_MAX (RECORD_BYTES_MAX + 2 + RECORD_TYPE_MAX + 2 + PATH_BYTES)
 
 enum keep_state {
 	KEEP_HAVE = 1,			/* on the disk */

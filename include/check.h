@@ -8,12 +8,18 @@
  *		silent again after 20, 60 and 180 ms.  A majority ends it:
  *		WRITE is confirmed; so are READ and BELOW if a majority holds
  *		the newest version that anybody told (this node's own counts
- *		into that even when it is no home).
+ *		into that even when it is no home), or, of READ, if the entry hides it.
  *	storing	else the newest is stored at the homes that are behind, when
  *		its content is durable somewhere: at a majority, confirmed.
  *		When its content was found nowhere: unsettled, as soon as
  *		every home that can be waited for has answered.  If all have
  *		(answered == homes), it was never confirmed: ask BELOW it.
+ *
+ * Before all that the directory's newest record, the entry, which homes alone
+ * tell of, is stored at a majority if only a minority told it, for whatever
+ * purpose: then the check begins again, or ends, if no more is to be known.
+ * What is stored so and live gets its directories above settled afterwards
+ * (storing.h); nobody waits for that.
  *
  * Reading at a majority and writing back what only a minority holds is the
  * shared register of Attiya, Bar-Noy and Dolev, "Sharing Memory Robustly in
@@ -60,8 +66,10 @@ struct check_row {			/* another node that was asked */
 	uint64_t id;
 	bool answered;			/* what follows is known */
 	bool counted;			/* it answered as a home */
-	bool content, directory, known;
+	bool content;
 	struct record record;		/* version none: it knows nothing */
+	struct record entry;		/* as in struct home_found, and so is gate */
+	struct version gate;
 	char type[RECORD_TYPE_MAX + 1];
 	uint64_t clock;			/* ns: its own */
 	uint64_t at;			/* ms: when it answered */

@@ -13,10 +13,13 @@
  * environment says, nothing is decoded, and connections are kept for the
  * next fetch.
  *
- * A request with `sign` is signed (sign.h), and so is its trailer.  A peer
- * that finds the time of it wrong says its own in the Covey-Time of its
- * 403; then the request is signed by that clock and made once more, and the
- * difference is remembered for the next.
+ * A request that names its `node` is signed for it (sign.h), and so is its
+ * trailer, and only an answer that this node has signed for this very request is
+ * one: whoever else has the address now, or had something recorded, has not
+ * answered (ERR_AWAY).  With `whole` the answer's body has to be signed at
+ * its end as well.  A peer that finds the time of the request wrong says its
+ * own in the Covey-Time of its 403; then the request is signed by that clock
+ * and made once more, and the difference is remembered for the next.
  *
  * Calling sequence: fetcher_new(); fill a struct fetch and fetch_start()
  * it; then on the loop's thread
@@ -50,8 +53,8 @@ struct transfer;
 
 struct fetcher *fetcher_new(struct loop *, struct err *);	/* NULL on failure */
 void fetcher_free(struct fetcher *);	/* NULL is fine; cancels what runs */
-/* What `sign` signs with; until then it is ignored.  The keys must stay. */
-void fetcher_keys(struct fetcher *, const struct sign_keys *);
+/* What is signed with, as this node; until then nothing is.  The keys must stay. */
+void fetcher_keys(struct fetcher *, const struct sign_keys *, uint64_t self);
 
 #define FETCH_LENGTH_UNKNOWN UINT64_MAX
 #define FETCH_FIELDS_MAX 8		/* that one request or trailer brings */
@@ -74,7 +77,8 @@ struct fetch {
 	uint64_t offset;		/* GET; above 0: ask by Range for the bytes from there on */
 	const struct sign_part *fields;	/* more of the header */
 	size_t field_count;
-	bool sign;
+	uint64_t node;			/* who is asked; 0: whoever is there, unsigned */
+	bool whole;			/* with node: the body of a 200 is to be signed, too */
 	struct str content;		/* POST */
 	int fd;				/* PUT; from its first byte; stays the caller's, open until the end */
 	uint64_t available;		/* PUT: bytes of it that may be sent */

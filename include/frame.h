@@ -28,7 +28,7 @@
 
 #include <stdint.h>
 
-#define FRAME_PROTOCOL 1
+#define FRAME_PROTOCOL 2
 #define FRAME_HEADER_BYTES 20
 #define FRAME_BYTES 65536		/* of a whole packet */
 #define FRAME_BODY_BYTES (FRAME_BYTES - FRAME_HEADER_BYTES)

@@ -36,18 +36,18 @@
 #include "wire.h"
 
 struct home_found {
-	struct record record;		/* version none: nothing known */
+	struct record record;		/* the file's, or of the version asked for; version none: nothing known */
 	char type[RECORD_TYPE_MAX + 1];
 	bool content;			/* it is here */
-	bool directory;			/* one stands there */
-	bool file;			/* a file's record is known that is its newest, and live */
-	bool known;			/* the record of the directory above is live here */
+	struct record entry;		/* the directory's newest; version none: there never was one */
+	struct version gate;		/* of the directory above; none: nobody began to remove it */
 };
 
 /*
- * What is durable here.  version none: the newest; below: the newest that is
- * less than version; else this one (not known: success with a record of
- * version none).  0, or -1: cannot tell.
+ * What is durable here.  version none: the file's newest; below: its newest
+ * that is less than version; else this one, of either kind (not known: success
+ * with a record of version none).  Entry and gate are the
+ * newest in any case.  0, or -1: cannot tell.
  */
 typedef int home_lookup(void *data, struct str path, struct version version, bool below,
 			struct home_found *ret);
@@ -82,8 +82,5 @@ enum home_step home_receive(const struct home *, const struct wire *, uint64_t c
  */
 enum home_step home_stored(const struct home *, uint64_t asker, const struct wire_store *,
 			   struct buf *packet);
-/* The record, which is on disk, contradicts a live one of the other kind; newest: what stands. */
-bool home_has_other(const struct home *, struct str path, const struct record *,
-		    const struct home_found *newest);
 
 #endif

@@ -7,16 +7,22 @@
  *
  *	NAME     percent-encoded (all but A-Z a-z 0-9 - . _ ~); with a slash
  *	         at its end for a directory
- *	TYPE     file, directory or deleted (only with ?deleted)
+ *	TYPE     file, directory or deleted (only with ?deleted); to another
+ *	         node also ended, of a directory that was removed
  *	SIZE     bytes; 0 for what is not a file
  *	VERSION  the newest version's id, or - (a directory without a record)
- *	TIME     the version's time, 2026-11-22T11:07:24.123456001Z, or -
+ *	TIME     when it was made, 2026-11-22T11:07:24.123456001Z, or -: the
+ *	         version's time, unless it is a conditional child
+ *
+ * A home tells another node both registers of each name in place of what
+ * stands there: the directory's newest record (directory or ended), then
+ * the file's (file or deleted), as far as it knows any.
  *
  * One line per version of a path, newest first:
  *
  *	RECORD TAB CONTENT[ TAB conflict] LF
  *
- *	RECORD   VERSION FLAGS SIZE SHA256 MTIME[ TYPE], see record.h
+ *	RECORD   VERSION FLAGS SIZE SHA256 MTIME[@MADE][ TYPE], see record.h
  *	CONTENT  here or away: whether the node that was asked holds the bytes
  *	conflict among versions that may have been written without knowing of
  *	         each other: neighbours that are blind, of more than one node
@@ -34,14 +40,20 @@
 
 #include <stdbool.h>
 
-enum listing_type { LISTING_FILE, LISTING_DIRECTORY, LISTING_DELETED };
+enum listing_type { LISTING_FILE, LISTING_DIRECTORY, LISTING_DELETED, LISTING_ENDED };
 
 struct listing_row {
 	struct str name;	/* one component, decoded, without a slash */
 	enum listing_type type;
 	uint64_t size;		/* bytes; 0 unless a file */
 	struct version version;	/* none: only of a directory */
+	uint64_t made;		/* as in the record: 0 at the version's time */
 };
+
+static inline uint64_t listing_row_made(const struct listing_row *row)
+{
+	return row->made != 0 ? row->made : row->version.time;
+}
 
 struct history_row {
 	struct record record;
@@ -52,13 +64,16 @@ struct history_row {
 
 const char *listing_type_name(enum listing_type);	/* "file" */
 
-/* A version's time, not 0, as RFC 3339 has it: "2026-11-22T11:07:24.123456001Z" */
+/* A time, not 0, as RFC 3339 has it: "2026-11-22T11:07:24.123456001Z" */
 void listing_text_time(struct buf *, uint64_t ns);
 
 /* Mark the conflicts of a whole history, newest first. */
 void listing_text_conflicts(struct history_row *, size_t count);
 
 void listing_text_row(struct buf *, const struct listing_row *);
+/* Up to two lines: what is known of a name's file and of its directory; version none: nothing. */
+void listing_text_registers(struct buf *, struct str name, const struct record *file,
+			    const struct record *entry);
 void listing_text_version(struct buf *, const struct history_row *);
 
 /* A line without its LF.  The name is decoded into scratch, which is reset first. */

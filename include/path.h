@@ -6,6 +6,11 @@
  * bytes but NUL and '/', 1 to 254 of them; "." and ".." are refused, and
  * so is ".covey" as the first.  A path has at most 900 bytes.
  *
+ * "docs/", with a slash behind it and nothing more, is the path of a
+ * directory's gate (store.h).  It is named only where records are, by
+ * covey's own programs: a request's path never ends in a slash.  A
+ * directory of 900 bytes has none, since nothing can be in it.
+ *
  * In history/ every component that begins with a comma is written with
  * one more, because names that begin with exactly one are covey's own.
  */
@@ -24,6 +29,12 @@
 
 /* 0 when the slice is a path as above. */
 int path_check(struct str path, struct err *);
+/* The same, or the path of a gate: what a record may be about. */
+int path_check_record(struct str path, struct err *);
+/* The path of a gate; of a path that was checked as above. */
+bool path_is_gate(struct str path);
+/* Append the path of a directory's gate; the root has none. */
+void path_to_gate(struct buf *, struct str directory);
 
 /*
  * Decode the path of a request target ("/docs/a%20b.pdf", "/docs/"),
@@ -36,7 +47,7 @@ int path_from_target(struct buf *ret, bool *ret_slash, struct str target, struct
 /* Append "/docs/a%20b.pdf", with a slash at the end for a directory. */
 void path_to_target(struct buf *, struct str path, bool slash);
 
-/* "docs/a.pdf" -> "docs" and "a.pdf"; "a.pdf" -> "" and "a.pdf". */
+/* "docs/a.pdf" -> "docs" and "a.pdf"; "a.pdf" -> "" and "a.pdf"; a gate "docs/" -> "docs" and "". */
 struct str path_parent(struct str path);
 struct str path_name(struct str path);
 
@@ -54,7 +65,8 @@ uint64_t path_hash(struct str path);
 
 /*
  * The partition whose homes know the record at a path: that of its parent
- * directory's path.  A directory's partition is the upper 12 bits of
+ * directory's path; that of a gate is with the names in the directory.  A
+ * directory's partition is the upper 12 bits of
  * mix(path_hash(directory)), with mix the finalizer of splitmix64, in 64
  * bits:
  *

@@ -3,11 +3,18 @@
  *
  * Room: lib/group
  *
- * Every request with a Covey-* field is signed (sign.h); one that is not,
- * or not rightly, is answered 403.  The 403 to one that was signed by a
- * clock too far off (SIGN_OLD) brings the receiver's:
+ * Every request but the last kind is signed (sign.h) for the node that it is
+ * asked of.  One with a Covey-* field that is not rightly signed, is signed for
+ * another node, or was answered before, is answered 403.  The 403 to one that
+ * was signed by a clock too far off (SIGN_OLD) brings the receiver's:
  *
  *	Covey-Time: <ns since 1970>
+ *
+ * Every answer to a signed request is signed by the receiver for the asker,
+ * with the request's nonce.  What is not signed so is no answer: a new tenant
+ * of an address does not speak for the old one, and what was recorded
+ * before says nothing now.  A content is believed when it has the sha256 of
+ * its record.
  *
  * A content, given to a keeper:
  *
@@ -23,7 +30,8 @@
  *
  *	the body
  *	Covey-Version: RECORD			in the trailer, which is signed
- *	Covey-Signature: ...			by itself, as SIGN_TRAILER
+ *	Covey-Signature: ...			by itself, as SIGN_TRAILER, with
+ *						the nonce of its request
  *
  * RECORD is record_format()'s text: version, flags, size, sha256, mtime and
  * the content type.  The receiver holds the body unnamed until the trailer
@@ -31,7 +39,8 @@
  * signed, or whose size and sha256 are not the record's, leaves nothing.  A
  * PUT without Covey-Push is a client's.
  *
- *	201	the content is on the receiver's disk as that version
+ *	201	the content is on the disk of the receiver, which signs that,
+ *		as that version
  *	200	it was there already; told without waiting for the body when
  *		Covey-Push says which it is.  The sender may then cut the
  *		connection.
@@ -43,13 +52,24 @@
  *
  *	GET /docs/?format=text HTTP/1.1
  *	Cache-Control: only-if-cached
- *	Covey-Epoch: <of the asker's layout>
+ *	Covey-Epoch: <of the asker's layout; 0: not asked as a home>
+ *	Covey-Lineage: <of the same, hex; of a home alone>
+ *
+ *	200	what is on the receiver's disk, whole, perhaps nothing: lines of
+ *		listing_text.h, of an index both registers of each name; chunked, and
+ *		in its trailer Covey-Body and a signature, as SIGN_ANSWER_TRAILER
+ *
+ *	Covey-Epoch: <of the receiver's layout>
+ *	Covey-Gate: VERSION			the directory's gate, read before its names;
+ *						without it there is none
  *
  *	421	the receiver has another layout, of this epoch:
  *
  *	Covey-Epoch: <of the receiver's>
  *
- * Sealed messages, which need no signature, though they have one:
+ *	any other	it does not answer as a home
+ *
+ * Sealed messages, which are not signed, and whose answers are sealed too:
  *
  *	POST /.covey/msg?to=versions		one packet: 200 with one, or 204
  *	POST /.covey/msg?to=discovery		the same
@@ -58,11 +78,14 @@
 #ifndef COVEY_PEER_HTTP_H
 #define COVEY_PEER_HTTP_H
 
+
 #define PEER_TIME "Covey-Time"
 #define PEER_PUSH "Covey-Push"
 #define PEER_PUSH_LATER "later"
 #define PEER_VERSION "Covey-Version"
 #define PEER_EPOCH "Covey-Epoch"
+#define PEER_GATE "Covey-Gate"
+#define PEER_LINEAGE "Covey-Lineage"
 #define PEER_MSG "/.covey/msg?to="	/* and "versions", "discovery" or "sync" */
 
 #endif

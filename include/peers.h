@@ -8,6 +8,11 @@
  * sick are asked last and not waited for, unless there is nobody better:
  * then those among them that are up are waited for a little as well.
  *
+ * What gossip says decides whom to ask first and how long to wait, never
+ * whether a home is asked: one that has left, or whose address another node
+ * has, is asked by peers_target() as long as a layout has it, and is passed
+ * over by peers_choose() alone.  Nobody is asked at this node's own address.
+ *
  * Round trips are measured and smoothed per peer, from nothing on: one that
  * was long once is soon forgotten.
  */
@@ -33,7 +38,7 @@ struct peer {
 	uint32_t rtt8;			/* eighths of ms */
 };
 
-/* Members that have not left, without this node. */
+/* All members but this node. */
 struct peers {
 	struct peer *list;		/* owned */
 	size_t count;
@@ -57,7 +62,9 @@ void peers_clear(struct peers *);
 /* The view; what a peer was known to be sick of stays known until it comes back. */
 void peers_set(struct peers *, const struct members *);
 
-/* Best first, the same order for the same hash on every node; how many. */
+size_t peers_count(const struct peers *);	/* that have not left */
+
+/* Of those, best first, the same order for the same hash on every node; how many. */
 size_t peers_choose(const struct peers *, uint64_t hash, struct peer_target ret[PEERS_ASKED_MAX]);
 /* One of them, as if asked alone; false: it cannot be reached. */
 bool peers_target(const struct peers *, uint64_t id, struct peer_target *ret);

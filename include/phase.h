@@ -23,6 +23,8 @@ struct phase_kind {
 	void (*question)(struct phase *, uint64_t epoch, struct buf *);
 	/* peers[i] answered, not with STALE.  False: that is not an answer to this question. */
 	bool (*answer)(struct phase *, size_t i, const struct wire *, uint64_t now);
+	/* This node's disk has the record.  False: it does not count as a home that has it.  May be NULL. */
+	bool (*kept)(struct phase *);
 	/* Is it over?  Sets phase.due if not.  True: done() was called, or the phase is gone. */
 	bool (*step)(struct phase *, uint64_t now);
 	/* The layout has changed. */

@@ -21,6 +21,7 @@
  *	resync_next				until there is nothing: peer, partitions
  *	resync_done, resync_failed		as answers come
  *	resync_back				when a peer that failed may be there again
+ *	resync_again				when a partition turns out to differ
  *
  * Different peers may be asked at once; no partition is with two at a time,
  * so that what one gave need not come from the other again.
@@ -67,6 +68,8 @@ void resync_done(struct resync *, uint64_t peer, unsigned partition);
 /* It did not answer for these, or not at this epoch. */
 void resync_failed(struct resync *, uint64_t peer, const uint16_t *partitions, size_t count);
 void resync_back(struct resync *, uint64_t peer);
+/* All that was to be asked about the partition is to be asked once more; not while it still counts. */
+void resync_again(struct resync *, unsigned partition);
 
 bool resync_is_open(const struct resync *);	/* somebody is yet to be asked, now or when it is back */
 uint64_t resync_synced(const struct resync *);	/* the joint epoch that is complete; 0: none */

@@ -3,18 +3,27 @@
  *
  *	tree/P			the newest version's content, or a pointer
  *	history/P/,VERSION	older versions, tombstones, pointers
- *	history/P/,		symbolic link: the newest tombstone's version
+ *	history/P/,		symbolic link: the newest version that is not in
+ *				tree/, a tombstone or one that waits
+ *	history/P/,directory	symbolic link: the end of the entry P, if any
+ *	history/P/,closed	symbolic link: the gate of the directory P, if any
  *
- * Newest = the greater of tree/P and the tombstone that history/P/, names:
- * two look-ups, never a scan.  What a person put into tree/ by hand (no
+ * Newest = the greater of tree/P and what history/P/, names: a look-up each,
+ * never a scan.  What a person put into tree/ by hand (no
  * record, or one that does not match the file) is foreign: never served
  * as a version, moved aside by a commit, made a version by adoption.
  *
- * A name can have records of both kinds, a file's and a directory's, when
- * two halves of a group made them.  What stands is decided by the records
- * alone, so that all nodes that have the same ones agree: the directory,
- * if its newest record is live or something below it is; else the newest
- * record of all.
+ * A name has two registers, its file's newest record and its directory's,
+ * the entry: a live one is the attribute of the directory tree/P.  What
+ * stands is decided by the two alone (record_stands()), so that all nodes
+ * that have the same ones agree.  Other directories in tree/ only hold
+ * files: they go when they are empty, are nobody's children, and refuse
+ * nothing.  Where one, or an entry, is in a file's way, the file's newest
+ * version waits in history/, as readable there, and comes when it has gone.
+ *
+ * A directory's gate is the greatest version at which somebody began to
+ * remove it: a tombstone of the path "P/", which hides nothing and is with
+ * what is in the directory (path_partition()).
  *
  * Calling sequence of a write:
  *
@@ -85,27 +94,37 @@ int store_writable(struct store *, struct err *);
 /* lookup.c: what stands at a path */
 
 struct store_entry {
-	struct record record;	/* version none: nothing is known */
+	struct record record;	/* the file's newest, live or not; version none: none is known */
 	char type[RECORD_TYPE_MAX + 1];	/* explicit content type, or "" */
-	int fd;			/* content, open for reading, or -1 (a pointer, tombstone or directory) */
+	int fd;			/* content, open for reading, or -1 (a pointer or a tombstone) */
 	bool content;		/* content is here (even when no fd was asked for) */
 	bool foreign;		/* a person's file stands in the way; record is what history knows */
-	bool directory;		/* a directory stands in tree/ (record may still be none) */
+	struct record entry;	/* the directory's newest, live or ended; version none: none is known */
+	bool directory;		/* it is live: a directory stands there */
 };
 #define STORE_ENTRY_INIT { .fd = -1 }
 void store_entry_clear(struct store_entry *);	/* closes fd; safe on STORE_ENTRY_INIT */
+enum stands store_stands(const struct store_entry *);
+/* The record of what stands; of nothing the newer one of both kinds, which may be none. */
+const struct record *store_standing(const struct store_entry *);
 
 enum store_want { STORE_RECORD, STORE_CONTENT };
 
-/* The newest version.  Nothing there is success with a record of version none. */
+/*
+ * The newest of both registers.  Nothing there is success with records of
+ * version none.  Of a gate's path the record is the gate.
+ */
 int store_newest(struct store *, struct str path, enum store_want, struct store_entry *ret,
 		 struct err *);
-/* One version; ERR_ABSENT when it is not known here. */
+/* One version, of either kind, in ret->record; ERR_ABSENT when it is not known here. */
 int store_version(struct store *, struct str path, struct version, enum store_want,
 		  struct store_entry *ret, struct err *);
 
-/* The record of the directory above the path is live here; of the root's names it always is. */
+/* The entry of the directory above the path is live here; of the root's names it always is. */
 int store_directory_known(struct store *, struct str path, bool *ret, struct err *);
+
+/* gate.c: the directory's gate; version none: it has none.  The root never has one. */
+int store_gate(struct store *, struct str directory, struct version *ret, struct err *);
 
 /*
  * None of these waits for a version that is being written, however slow the
@@ -146,14 +165,16 @@ void stage_free(struct stage *);		/* NULL is fine; what was not committed is gon
 
 struct commit {
 	/* in */
-	struct str path;
+	struct str path;	/* with RECORD_DELETED and nothing else it may be a gate's */
 	struct stage *stage;	/* synced; NULL for a tombstone or a directory; stays the caller's */
 	uint8_t flags;		/* RECORD_DELETED, RECORD_DIRECTORY, RECORD_BLIND */
+	bool alone;		/* a group of one: as said below */
 	uint32_t mtime;		/* the client's, s, or 0 */
+	uint64_t made;		/* of a fixed child, as in its record; else 0 */
 	struct str type;	/* explicit content type, or empty */
 	struct version fixed;	/* a version made elsewhere, as is; none: choose one */
 	const struct record *pointer;	/* a record made elsewhere whose content is not here: instead
-				 * of stage, flags, mtime and fixed */
+				 * of stage, flags, mtime, made and fixed */
 	struct version above;	/* when choosing: greater than this, whatever the clock says */
 	uint64_t clock;		/* when choosing: the time, ns, instead of the wall clock's; 0: that */
 	uint32_t keep;		/* made elsewhere: not stored when this many newer ones of the path
@@ -164,8 +185,8 @@ struct commit {
 	void *data;		/* the caller's, for condition */
 	/* out */
 	struct record record;	/* what was committed */
-	struct record before;	/* the newest before it; version none: there was none */
-	bool newest;		/* it became the newest */
+	struct record before;	/* the newest of its kind before it; version none: there was none */
+	bool newest;		/* it became the newest of its kind, or was it already */
 	bool dropped;		/* beyond keep: success, but it is not stored */
 	struct outbox_mark mark;	/* the entry in the outbox, for outbox_done() */
 	/* private */
@@ -175,16 +196,20 @@ struct commit {
 
 /*
  * Submit: choose the version, give it its name.  Wait: make it durable, and
- * so visible.  A failed submit needs no wait.  Directories above the path
- * are made as needed, with records of their own (in no outbox: who stores a
- * file's record elsewhere learns there whether its directory is known).
+ * so visible.  A failed submit needs no wait.  Committing what is there
+ * already is success.  ERR_FULL: nothing changed; tombstones still pass,
+ * from the reserve.
  *
+ * Both registers of a name, and the gate, only grow, each by itself, whatever
+ * stands: so the order of commits does not matter, and what contradicts them
+ * is the homes' to judge before.  No entries are made above the path, only
+ * directories in tree/ that hold it.  A directory's own commit, live, is
+ * success without a new version when it stands and is above `above`.
+ *
+ * In a group of one there is nobody else to judge, and this node's commits
+ * do it under the lock: the entries above are live when it returns;
  * ERR_CONFLICT: a file stands where a directory is needed, or the other way
- * round.  A version made elsewhere (`fixed` or `pointer`) is merged instead:
- * the directory stands, the file's versions are in history; directories
- * above are made without records; the order of merges does not matter.
- * Committing what is there already is success.  ERR_FULL: nothing changed; tombstones still pass, from the reserve.
- * A live directory's tombstone: ERR_EXISTS unless it is empty.
+ * round; ERR_EXISTS: the end of an entry in which something stands.
  */
 int commit_submit(struct store *, struct commit *, struct err *);
 int commit_wait(struct store *, struct commit *, struct err *);
@@ -200,8 +225,7 @@ int store_merge(struct store *, struct str path, const struct record *, struct s
 /* counters.c: what changes */
 
 /*
- * A number per partition (path_partition(); a directory's record counts in
- * its own partition, too), raised before and after each change of the
+ * A number per partition (path_partition()), raised before and after each change of the
  * partition's records, by whichever process.  A digest made between two
  * equal readings is right as long as the number stands still, if
  * store_settle() was called before the first.
@@ -216,7 +240,8 @@ int store_settle(struct store *, struct err *);
 
 struct list_entry {
 	char *name;		/* owned; one component, any bytes but NUL and '/' */
-	struct record record;	/* newest; a directory without a record of its own has version none */
+	struct record record;	/* as in struct store_entry */
+	struct record entry;
 	bool directory;
 	char *type;		/* owned; explicit content type, or NULL */
 };
@@ -229,8 +254,10 @@ struct listing {
 void listing_clear(struct listing *);
 
 /*
- * Names after `after` (empty: from the start), at most limit (0: all).
- * Foreign files do not show.  ERR_ABSENT, ERR_CONFLICT: no directory there.
+ * Names after `after` (empty: from the start), at most limit (0: all): those
+ * at which something stands; with_deleted: all of which a record is known.
+ * Foreign files do not show.  ERR_ABSENT: nothing is known of a directory
+ * there; ERR_CONFLICT, not with_deleted: a file is there.
  */
 int store_list(struct store *, struct str path, struct str after, size_t limit,
 	       bool with_deleted, struct listing *ret, struct err *);
@@ -254,7 +281,7 @@ int store_history(struct store *, struct str path, struct history *ret, struct e
  * Retention.  Of a path's records that are no directory's the newest
  * `versions` stay, of its directory records the newest one: the same on
  * every node that has the same ones.  Of what stays, content of a version
- * from before `before` goes and leaves a pointer, unless it is the newest.
+ * made before `before` goes and leaves a pointer, unless it is the newest.
  */
 struct prune_rule {
 	uint32_t versions;	/* 0: all stay */
@@ -322,8 +349,10 @@ int store_scrub_from(struct store *, struct str after, struct scrub *, struct er
  * Make versions of the foreign files at or below path, one by one; tells of
  * each.  A file that somebody writes meanwhile, one that cannot be read,
  * what is no plain file, and names no request could ask for stay foreign.
- * Directories get records.  What was adopted before a failure stays so.
- * The outbox, unless NULL, has an entry for each.
+ * Directories become entries.  What was adopted before a failure stays so.
+ * The outbox has an entry for each; NULL: this is a group of one.  In a
+ * larger one only empty directories become entries here, since the homes of
+ * what is in the others know of them.
  */
 int store_adopt(struct store *, struct str path, struct outbox *,
 		void (*adopted)(void *data, struct str path, const struct record *), void *data,

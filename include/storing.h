@@ -1,15 +1,31 @@
 /*
  * storing - having a record kept by its homes
  *
- * The homes of the path's partition, and for a directory's record those of
- * the directory's own partition as well; this node among them.  The record
- * and its content, if it has one, must be durable somewhere already.
+ * The homes of the path's partition, this node among them.  The record and
+ * its content, if it has one, must be durable somewhere already.
+ *
+ * A live name, a file's or a directory's, is settled when a majority has it
+ * and the directory above stands for good: its entry is live at a majority
+ * and above its gate, the greatest version at which somebody began to remove
+ * it, and is settled itself.  Homes tell of the gate what they know after the
+ * record is on their disk: who removes the directory lists it after its gate,
+ * so he finds the name there, or the name's writer finds the gate.
+ *
+ *	1	a majority has the record; the greatest gate of its answers is g
+ *	2	an entry of the directory above, greater than g, is known here
+ *		to be settled: done.  The root needs none
+ *	3	else CHECK that entry: live and greater than g, it will do; else
+ *		one is made here, above g and all that is known.  It is stored
+ *		as any live name (from 1), and known to be settled then
+ *
+ * What is known to be settled is forgotten with each layout.  The model is
+ * tests/model/rmdir.pml.
  *
  * done() is called once or twice, never from within storing_start():
- *	when a majority has it (settled), or when time is over or nobody is left
- *	to wait for, without one;
- *	when all homes have it, or time is over, if the first was settled and
- *	not all.
+ *	when it is settled, or when time is over or nobody is left to wait for,
+ *	without that;
+ *	when all homes have it as well, or time is over, if the first was settled
+ *	and not all.
  * `last` tells which is the last.  A home with a newer layout ends nothing:
  * the record is stored again, by that.  Who cancels is not told any more;
  * the homes are asked to the end all the same.
@@ -28,8 +44,15 @@ struct store_wait {
 	struct storing *storing;	/* NULL: not waiting */
 };
 
-/* What ask points to is copied. */
+/* What ask points to is copied.  wait NULL: nobody is told. */
 void storing_start(struct asker *, struct store_wait *, const struct store_ask *, uint64_t now);
 void storing_cancel(struct store_wait *);	/* safe when not waiting */
+
+/* The directory's entry is known here to be settled, and is above the gate.  Of the root's always. */
+bool storing_is_settled(const struct asker *, struct str directory, struct version gate);
+
+/* For asker.c. */
+void storing_forget_settled(struct asker *);
+void storing_forget_all(struct asker *);
 
 #endif

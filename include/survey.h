@@ -5,7 +5,7 @@
  *
  *	of each name in D	the newest `keep` records that are no
  *				directory's, and the newest directory record
- *	of D itself		the newest directory record
+ *	of D itself		its gate, as the path "D/"
  *
  * whether live or deleted, wherever the content is.  This depends on the
  * records alone: two nodes that have the same ones are told the same.
@@ -48,7 +48,7 @@ const struct survey_directory *survey_slice(const struct survey_directories *, u
 
 struct survey_path {
 	struct str path;	/* valid while it is told */
-	unsigned partition;	/* in which it is told: a directory is told in two */
+	unsigned partition;
 	const struct history_entry *entries;	/* newest first */
 	size_t count;		/* at least 1 */
 };

@@ -6,8 +6,8 @@
  *		PROGRESS {bytes that are readable by now}...
  *		DONE {}: all bytes are readable, and their sha256 is right
  *		or FAILED, at any time; or, alone, LATER {}: this process stops
- *	LIST {path, deleted, epoch, nodes}	->
- *		PART {node} + memfd of text lines, per peer that answered
+ *	LIST {path, epoch, nodes}	->
+ *		PART {node, epoch, gate} + memfd of text lines, per peer that answered
  *		END {asked, answered, stale}
  *	HISTORY {path, epoch, nodes}		->	as LIST
  *	RESOLVE {"host:port"}			->	ADDRESSES {addresses}, or FAILED
@@ -20,11 +20,14 @@
  *	DRAIN {}				->	DONE {}	there is something in the outbox
  *	CARRY {address of its HTTP, to, sealed packet}	->	CARRIED {sealed packet, or empty}, or FAILED
  *	BULK {sealed message}			->	BULK {sealed message}	of POST /.covey/msg?to=sync
+ *	COMPARE {partition}			->	DONE {}	its homes are told to compare what they know
  *	LOST {item of KEEP, as in bulk.h}	->	DONE {}	its content was here and is bad: it is had again
  *
  * LIST and HISTORY with an epoch ask these nodes as homes at that epoch:
  * one that has another layout answers 421, and END says stale.  Without
- * (epoch 0, no nodes) every member that could answer is asked.
+ * (epoch 0, no nodes) every member that could answer is asked.  PART says who
+ * answered, of which epoch as a home (0: as none), and of LIST the
+ * directory's gate.
  *
  * PUSH gives the content to the first of the keepers (not this node; in
  * their order) that take it, as many as are wanted: when one does not answer
@@ -44,7 +47,8 @@
  * may take SERVICE_STOP_MS, and begins no other.  Its end ends the call; then the
  * next process can be asked.
  *
- * Text lines are exactly what the peer's ?format=text gives, sorted.
+ * Text lines are those of listing_text.h, sorted; of LIST both registers of
+ * each name.
  *
  * Packing appends a body; unpacking judges it whole, and on failure leaves
  * *ret untouched.  Slices point into the body.  STARTED and DONE are empty.
@@ -78,6 +82,7 @@ enum sync_talk {
 	SYNC_BULK,
 	SYNC_LOST,
 	SYNC_LATER,
+	SYNC_COMPARE,
 };
 
 #define RESOLVE_NAME_MAX 260		/* bytes of "host:port" */
@@ -93,10 +98,15 @@ struct sync_pull {
 
 struct sync_list {
 	struct str path;
-	bool deleted;			/* tombstones too; of LIST alone */
 	uint64_t epoch;			/* 0: everybody is asked, as no home */
 	uint64_t nodes[HOLDERS_MAX];
 	size_t node_count;
+};
+
+struct sync_part {
+	uint64_t node;			/* who answered, */
+	uint64_t epoch;			/* by this layout, as a home; 0: as no home */
+	struct version gate;		/* of the directory; none: none, or a history */
 };
 
 struct sync_end {
@@ -146,8 +156,10 @@ void sync_list_pack(struct buf *, const struct sync_list *);
 int sync_list_unpack(struct str, struct sync_list *ret, struct err *);
 void sync_history_pack(struct buf *, const struct sync_list *);
 int sync_history_unpack(struct str, struct sync_list *ret, struct err *);
-void sync_part_pack(struct buf *, uint64_t node);
-int sync_part_unpack(struct str, uint64_t *ret_node, struct err *);
+void sync_part_pack(struct buf *, const struct sync_part *);
+int sync_part_unpack(struct str, struct sync_part *ret, struct err *);
+void sync_compare_pack(struct buf *, unsigned partition);
+int sync_compare_unpack(struct str, unsigned *ret_partition, struct err *);
 void sync_end_pack(struct buf *, const struct sync_end *);
 int sync_end_unpack(struct str, struct sync_end *ret, struct err *);
 void sync_resolve_pack(struct buf *, struct str name);

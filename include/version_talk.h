@@ -2,10 +2,10 @@
  * version_talk - the conversation on version.sock: who has which version
  *
  *	NEWEST {path, version, purpose}	->
- *		ANSWER {standing, record or none, type, directory, known, holders, counts, clock, epoch}
+ *		ANSWER {standing, record or none, type, entry or none, above, holders, counts, clock, epoch}
  *		or FAILED
  *	STORE {path, record, type}	->
- *		STORED {settled, all, other, known, counts, newest, epoch}, at most twice
+ *		STORED {settled, all, counts, newest, epoch}, at most twice
  *		or FAILED
  *	NODES {path}			->
  *		ROW {id, name, http, state, roles, answered, record, type, content, age} per node
@@ -16,26 +16,33 @@
  *	STATS {}			->	STATS {text}		counters, in the lines of /.covey/metrics
  *
  * NEWEST asks the homes of the path, and what this node has counts as well:
- * record is the newest of all that is known, whoever holds it.
+ * record is the newest file's of all that is known, whoever holds it, and
+ * entry the newest directory's, as record_stands() judges them.  An entry
+ * that only a minority told is stored at a majority before READ, WRITE and
+ * BELOW rely on it, whatever the answer is good for.
  *	READ	it is confirmed only when a majority holds it; versiond stores it at
  *		those behind when that is needed and allowed (its content is durable
  *		somewhere).  UNSETTLED: a majority answered, a minority has it, and
  *		nobody was found to have its content: fetch it and STORE it, or ask
  *		for the newest BELOW it when every home answered (it was never confirmed).
+ *		A record that the entry hides needs no majority.
  *	WRITE	CONFIRMED says that a majority answered: the version to be made must
- *		be above record; its time is max(clock, record.time + 1).
- *	ONE	about one version (not none); whoever knows it, confirmed has no meaning.
- *	BELOW	as READ, of the newest that is less than version.
+ *		be above record and entry; its time is max(clock, theirs + 1).
+ *	ONE	about one version (not none) of either kind; whoever knows it, confirmed
+ *		has no meaning.
+ *	BELOW	as READ, of the newest that is less than version, hidden or not.
  *	HOLDERS	about one version, as ONE, but all that live are asked and waited for:
  *		holders are whoever has its content.
  * Without a majority up to 16 live nodes are asked: UNCONFIRMED.
  *
- * STORE: the first STORED comes when a majority holds the record
- * (settled), or at timeouts.store without; the second, if the first was
- * settled but not yet all, when every home does or nobody waits any longer.
- * For a directory's record, the homes of its parent's partition and of its
- * own.  `known` of both answers says whether a majority knows the record of
- * the directory above: if not, it has to be stored as well, before 201.
+ * `above` says that the directory above the path stands, without asking for
+ * it: versiond has settled it, and no gate is above it.
+ *
+ * STORE: the first STORED comes when a majority holds the record and, if it
+ * is live, the directories above it are settled (storing.h): settled.  Or at
+ * timeouts.store without.  The second, if the first was settled but not yet
+ * all, when every home holds it or nobody waits any longer.  The path may be a
+ * gate's (path.h), its record a deletion.
  *
  * NODES: this node is the first row.
  *
@@ -86,8 +93,8 @@ struct newest_answer {
 	enum standing standing;
 	struct record record;		/* version none: nobody that answered knows any */
 	struct str type;		/* explicit content type, or empty */
-	bool directory;			/* a directory stands there, somewhere */
-	bool known;			/* a majority knows the record of the directory above */
+	struct record entry;		/* the directory's; version none: there never was one */
+	bool above;			/* the directory above stands, as is known already */
 	uint64_t holders[HOLDERS_MAX];	/* other nodes that have the content of record, best first */
 	size_t holder_count;
 	struct counts counts;
@@ -102,12 +109,10 @@ struct store_ask {
 };
 
 struct store_answer {
-	bool settled;			/* a majority of the homes has it */
-	bool all;			/* every home has */
-	bool other;			/* a live record of the other kind stands there */
-	bool known;			/* a majority knows the record of the directory above */
+	bool settled;			/* a majority of the homes has it, and what is above stands */
+	bool all;			/* so does every home */
 	struct counts counts;
-	struct version newest;		/* of the path, at any of them */
+	struct version newest;		/* of the path's file, at any of them */
 	uint64_t epoch;			/* of the layout whose homes they are */
 };
 
@@ -124,9 +129,10 @@ struct nodes_row {
 	enum member_state state;
 	uint8_t roles;			/* enum node_role, for this path */
 	bool answered;			/* what follows is known */
-	struct record record;		/* version none: it knows of nothing there */
+	struct record record;		/* the file's; version none: it knows of none there */
 	struct str type;
 	bool content;			/* it has the content */
+	struct record entry;		/* the directory's; version none: it knows of none there */
 	uint64_t age_ms;		/* since it answered */
 };
 

@@ -6,9 +6,9 @@
  *	type u8, then
  *	GOSSIP	answer u8, id, clock u64, count u8, members	what the sender knows of others
  *	CHECK	id, epoch, clock, flags, version, path	which version do you have?
- *	RECORD	id, epoch, clock, flags, record, type	this one
+ *	RECORD	id, epoch, clock, flags, record, type, entry, gate	this one
  *	STORE	id, epoch, record, type, path		keep this record
- *	STORED	id, epoch, flags, version		it is on disk; this is the newest there
+ *	STORED	id, epoch, version, gate		it is on disk; this is the newest there
  *	STALE	id, epoch				your layout is older than mine
  *	WANT	id, lineage, epoch			give me your layout if it is newer
  *	LAYOUT	id, layout				what the group agreed on
@@ -31,6 +31,12 @@
  * A message fits a sealed packet of WIRE_BYTES, with one exception: a STORE
  * of a long path with a long type.  It, and what UDP leaves unanswered,
  * travels in the body of POST /.covey/msg, up to WIRE_LONG_BYTES.
+ *
+ * A name has two registers at its homes: the newest record of a file, and the
+ * newest of a directory, its entry.  RECORD tells both.  The gate of a directory,
+ * the greatest version at which somebody began to remove it, is kept by the
+ * homes of the names in it: RECORD and STORED tell that of the directory above
+ * the path, STORED as it is after the record is durable.
  *
  * Whoever sends CHECK and STORE leaves name and region of the sender empty:
  * gossip alone tells about members.
@@ -92,10 +98,10 @@ struct wire_record {
 	uint64_t epoch;			/* repeated: the sender has no newer one */
 	uint64_t clock;
 	bool content;			/* the sender has the content */
-	bool directory;			/* a directory stands there */
-	bool known;			/* the record of the directory above is live there */
-	struct record record;		/* version none: nothing known */
+	struct record record;		/* the file's, or of the version asked for; version none: nothing known */
 	struct str type;		/* explicit content type, or empty */
+	struct record entry;		/* the directory's newest; version none: there never was one */
+	struct version gate;		/* of the directory above; none: nobody began to remove it */
 };
 
 struct wire_store {
@@ -109,9 +115,8 @@ struct wire_store {
 struct wire_stored {
 	uint64_t id;
 	uint64_t epoch;			/* repeated */
-	bool other;			/* a live record of the other kind (file, directory) stands there */
-	bool known;			/* the record of the directory above is live there */
-	struct version newest;		/* of the path, there */
+	struct version newest;		/* of the path's file, there */
+	struct version gate;		/* of the directory above; none: nobody began to remove it */
 };
 
 struct wire_stale {
@@ -197,9 +202,10 @@ bool wire_is_for(const struct wire *, uint64_t self, enum wire_role);
 
 int ballot_cmp(struct ballot, struct ballot);	/* <0, 0, >0 */
 
-/* A record in RECORD_BYTES, zeros for none. */
+/* A record in its bytes, which tell how many they are; RECORD_BYTES of zeros for none. */
 void pack_record(struct buf *, const struct record *);
 void unpack_record(struct unpack *, struct record *ret);
+struct record unpack_entry(struct unpack *);	/* a directory's, or none */
 void pack_version(struct buf *, struct version);
 struct version unpack_version(struct unpack *);
 

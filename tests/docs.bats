@@ -107,7 +107,7 @@ readme_lines() {
 	while read -r word; do
 		echo "covey $word"
 		covey help | grep -q "^  $word "
-	done < <(readme_lines | grep -oE '(^|[ `(/])covey [a-z]+( |`|$)' | grep -oE 'covey [a-z]+' | cut -d ' ' -f 2 | sort -u)
+	done < <(readme_lines | sed 's/sudo -u covey //' | grep -oE '(^|[ `(/])covey [a-z]+( |`|$)' | grep -oE 'covey [a-z]+' | cut -d ' ' -f 2 | sort -u)
 	while read -r word; do
 		echo "file $word"
 		[ -e "$TOP/$word" ]
@@ -140,7 +140,9 @@ readme_lines() {
 	cp -a backup/covey/. "$D/two/store/"
 	tar --xattrs --xattrs-include='user.*' -C "$D/three/store" -xf covey.tar
 	for copy in two three; do
-		rm "$D/$copy/store/node.ini"
+		node_conf "$copy" "$(port)"
+		line=$(readme_lines | grep 'covey node renew')
+		eval "${line#sudo -u covey } -c '$CONF'"
 		httpd "$copy"
 		[ "$(code "$URL/docs/f")" = 200 ]
 		[ "$(header ETag)" = "$etag" ]

@@ -66,6 +66,7 @@ settled() {
 # standing I KEY - what node I has on its disk of itself
 standing() { sed -n "s/^$2 = //p" "$D/n$1/store/state/standing.ini"; }
 
+is_silenced() { [ "$(standing "$1" silent)" = yes ]; }	# for good
 is_to_leave() { [ "$(standing "$1" guest)" = yes ]; }
 
 # is_up I J: node I sees node J
@@ -326,7 +327,7 @@ misses() { ! is_up "$1" "$2"; }
 	sed -i 's/^sequence = .*/sequence = 20/' "$D/n2/store/state/standing.ini"
 	run_node 2
 	wait_until 5 logged 2 "others remember what this disk has forgotten"
-	wait_until 5 test "$(standing 2 silent)" = yes
+	wait_until 5 is_silenced 2
 	stop "${DAEMONS[2]}"
 	run_node 2
 	wait_until 5 logged 2 "this node forgot something"
@@ -348,7 +349,27 @@ misses() { ! is_up "$1" "$2"; }
 	cp -a "$D/copy" "$D/n2/store/state"
 	run_node 2
 	wait_until 5 logged 2 "a start of this node that this disk does not know"
-	wait_until 5 test "$(standing 2 silent)" = yes
+	wait_until 5 is_silenced 2
+}
+
+@test "a store that was put back is found out though it has started as often as the others know" {
+	three
+	stop "${DAEMONS[2]}"
+	cp -a "$D/n2/store/state" "$D/copy"
+	run_node 2
+	wait_until 15 settled 1 2 3
+	wait_until 15 is_up 1 2
+	crash 1 2 3
+	rm -r "$D/n2/store/state"
+	mv "$D/copy" "$D/n2/store/state"
+	for _ in 1 2; do		# nobody is there to tell it
+		run_node 2
+		wait_until 5 test -S "$D/n2/store/run/discover.sock"
+		sleep 1
+		crash 2
+	done
+	for i in 1 2 3; do run_node $i; done
+	wait_until 15 is_silenced 2
 }
 
 @test "what a disk must remember is known though all others were started again too" {
@@ -400,11 +421,29 @@ is_silent() { [ "$(curl -sf "http://127.0.0.1:$(port $((3 * $1)))/.covey/layout"
 	cp -a "$D/n2/store" "$D/n4/"
 	run_node 4
 	wait_until 20 logged 4 "a start of this node that this disk does not know"
-	wait_until 5 test "$(standing 4 silent)" = yes
+	wait_until 5 is_silenced 4
 	logged 2 "a copy of its store was started there"
 	[ "$(standing 2 silent)" = no ]
 	stop "${DAEMONS[4]}"
 	wait_until 5 is_up 1 2
+}
+
+@test "20 restarts by kill -9, at any moment, make no node silent" {
+	local n
+	three
+	for ((n = 0; n < 20; n++)); do
+		crash 2
+		[ "$(standing 2 silent)" = no ]
+		[ "$(grep -c "is silent" n2.log)" -eq 0 ]
+		run_node 2
+		sleep "0.$((RANDOM % 4))$((RANDOM % 10))"
+	done
+	crash 1 2 3			# and all at once
+	for i in 1 2 3; do run_node $i; done
+	speaks() { [ "$(standing "$1" start)" = "$(standing "$1" spoke)" ]; }
+	for i in 1 2 3; do wait_until 10 speaks $i; done
+	for i in 1 2 3; do [ "$(standing $i silent)" = no ]; done
+	for i in 1 2 3; do [ "$(grep -c "is silent" n$i.log)" -eq 0 ]; done
 }
 
 @test "solo groups that meet become one" {

@@ -69,9 +69,27 @@ answers() { [ "$(talk "$1" nodes "$2" | jq -s '[.[] | select(.answered)] | lengt
 	is null got 1 .record newest kept/a below "$TIME" 9
 	is "$TIME" got 3 .record.time newest kept/a one "$TIME" 9
 	is "confirmed $TIME" got 3 '"\(.standing) \(.record.time)"' newest kept/a write
-	is false got 3 .known newest kept/a		# nobody stored the directory's record
-	is true got 1 .all store kept "$TIME" 9 directory
-	is true got 3 .known newest kept/a
+}
+
+@test "of a live name the directories above are settled, and its homes tell both of its records" {
+	is null got 3 .entry newest deep
+	is false got 1 .above newest deep/er/a
+	put 2 deep/er/a one
+	for i in 1 2 3; do
+		is true got $i .entry.directory newest deep
+		is true got $i .entry.directory newest deep/er
+		is null got $i .record newest deep/er
+	done
+	is true got 2 .above newest deep/er/a		# which it has settled
+	is false got 3 .above newest deep/er/a		# and this one has not
+	is true got 3 .all store deep/er/b "$TIME" 9 directory
+	is true got 3 .above newest deep/er/a
+	# Somebody begins to remove it: what is there now has to be above that.
+	is true got 1 .all store deep/er/ 9999999999999999999 9 dead
+	is false got 2 .above newest deep/er/a
+	put 2 deep/er/a two
+	for i in 1 2 3; do [ "$(got $i .entry.time newest deep/er)" = 10000000000000000000 ]; done
+	is true got 2 .above newest deep/er/a
 }
 
 @test "one of three homes is dead: neither reads nor writes wait for it" {
@@ -92,19 +110,19 @@ answers() { [ "$(talk "$1" nodes "$2" | jq -s '[.[] | select(.answered)] | lengt
 
 @test "what only one home knows is stored at the others before it is told" {
 	local backs stored
-	put 2 alone/a one
+	put 2 alone-a one
 	wait_until 5 role_pid 2 covey-syncd
 	backs=$(metric 2 write_backs_total)
 	kill -STOP "$(role_pid 2 covey-syncd)"	# which would store it
-	echo by hand >"${STORES[2]}/tree/alone/b"
-	run covey adopt -c "$GROUP/node2/covey.yaml" /alone/b
+	echo by hand >"${STORES[2]}/tree/alone-b"
+	run covey adopt -c "$GROUP/node2/covey.yaml" /alone-b
 	[ "$status" -eq 0 ]
 	stored=$(counter 2 store sent)
-	is confirmed got 2 .standing newest alone/b
+	is confirmed got 2 .standing newest alone-b
 	is $((backs + 1)) metric 2 write_backs_total
 	is $((stored + 2)) counter 2 store sent
-	is confirmed got 2 .standing newest alone/b
-	is confirmed got 1 .standing newest alone/b
+	is confirmed got 2 .standing newest alone-b
+	is confirmed got 1 .standing newest alone-b
 	is $((backs + 1)) metric 2 write_backs_total
 	kill -CONT "$(role_pid 2 covey-syncd)"
 }

@@ -25,16 +25,15 @@ roles() {
 @test "written without a majority's word: 202, and marked as blind" { roles blind; }
 @test "Prefer: respond-async, wait=0, and a longer wait" { roles preferences; }
 @test "the outbox keeps what some home or keeper has not" { roles outbox; }
-@test "directories above are known before 201" { roles above; }
-@test "a directory above that no majority knows, or a file there, is no 201" { roles above_missing; }
-@test "a directory that was deleted elsewhere is made again, above that" { roles above_made; }
+@test "what is above a write is asked about, unless it is known to stand" { roles above; }
+@test "a file above is 409, and nothing is stored" { roles above_file; }
 @test "copies that the layout asks for meanwhile are made before 201" { roles copies_raised; }
 @test "a keeper that left meanwhile is no copy, and another is made" { roles keeper_left; }
 @test "in a joint layout those count that stay or come" { roles joint; }
 @test "homes of a newer layout confirm when that is known, with its copies" { roles behind; }
 @test "a guest's content is on a member's disk before 201" { roles guest; }
 @test "If-Match in a group of one, and when that is joined meanwhile" { roles updates; }
-@test "a record of the other kind is 409" { roles other_kind; }
+@test "a file where a directory stands is 409, and stored nowhere" { roles other_kind; }
 @test "a large body goes on while it comes; what was lost of it is pushed whole" { roles early_push; }
 @test "what a minority knows is settled with its content, or passed over" { roles unsettled; }
 @test "the newest older content when nobody has the newest, but nothing deleted" { roles older; }

@@ -2,8 +2,10 @@
 #include "answer.h"
 
 #include "conn.h"
+#include "digest.h"
 #include "fields.h"
 #include "log.h"
+#include "peer.h"
 #include "reply.h"
 
 #include <stdarg.h>
@@ -31,7 +33,7 @@ static bool is_last(const struct conn *c)
 
 uint64_t answer_modified(const struct record *record)
 {
-	return record->mtime ? record->mtime : record->version.time / 1000000000;
+	return record->mtime ? record->mtime : record_made(record) / 1000000000;
 }
 
 static void connection_field(struct conn *c)
@@ -46,6 +48,8 @@ static void connection_field(struct conn *c)
 void answer_begin(struct conn *c, int status)
 {
 	reply_start(&c->output.text, status);
+	c->answer_status = status;
+	c->answer_fields = c->output.text.len;
 	reply_date(&c->output.text, worker_date(c->worker));
 	connection_field(c);
 }
@@ -73,16 +77,57 @@ void answer_version_state(struct conn *c)
 	buf_clear(&value);
 }
 
+void answer_end_fields(struct conn *c)
+{
+	struct buf *out = &c->output.text;
+	struct buf signature = BUF_INIT;
+
+	peer_sign(c, c->answer_status,
+		  (struct str){ out->data + c->answer_fields, out->len - c->answer_fields },
+		  &signature);
+	buf_addstr(out, buf_str(&signature));
+	buf_clear(&signature);
+	reply_end(out);
+}
+
 void answer_end(struct conn *c)
 {
-	reply_end(&c->output.text);
+	answer_end_fields(c);
+	conn_answered(c);
+}
+
+/* What a home tells has to be believed whole: a signature of it follows. */
+static void end_signed_text(struct conn *c, struct str body)
+{
+	struct buf *out = &c->output.text;
+	struct digest *digest = digest_new();
+	uint8_t sha256[32];
+
+	digest_add(digest, body.s, body.n);
+	digest_end(digest, sha256);
+	digest_free(digest);
+	reply_field(out, "Transfer-Encoding", STR("chunked"));
+	reply_field(out, "Trailer", STR(SIGN_BODY ", " SIGN_FIELD));
+	answer_end_fields(c);
+	if (body.n > 0) {
+		buf_addf(out, "%zx\r\n", body.n);
+		buf_addstr(out, body);
+		buf_adds(out, "\r\n");
+	}
+	buf_adds(out, "0\r\n");
+	peer_sign_body(c, sha256, out);
+	reply_end(out);
 	conn_answered(c);
 }
 
 void answer_end_text(struct conn *c, struct str body)
 {
+	if (c->request.body_signed && c->head.method != METHOD_HEAD) {
+		end_signed_text(c, body);
+		return;
+	}
 	reply_length(&c->output.text, body.n);
-	reply_end(&c->output.text);
+	answer_end_fields(c);
 	if (c->head.method != METHOD_HEAD)
 		buf_addstr(&c->output.text, body);
 	conn_answered(c);
@@ -107,12 +152,11 @@ static void log_server_error(struct conn *c, int status, struct str detail)
 static void answer_whole(struct conn *c, int status, struct str fields, struct str detail,
 			 struct str logged)
 {
-	struct buf scratch = BUF_INIT;
+	struct buf scratch = BUF_INIT, lines = BUF_INIT;
 	struct reply_error error = {
 		.status = status,
 		.detail = detail,
 		.date = worker_date(c->worker),
-		.fields = fields,
 		.head = c->head.method == METHOD_HEAD,
 	};
 
@@ -121,8 +165,12 @@ static void answer_whole(struct conn *c, int status, struct str fields, struct s
 		error.json = fields_accepts_problem(head_list(&c->head, FIELD_ACCEPT, &scratch));
 	c->last = is_last(c) || c->head.size == 0;
 	error.close = c->last;
+	buf_addstr(&lines, fields);
+	peer_sign(c, status, fields, &lines);
+	error.fields = buf_str(&lines);
 	reply_error(&c->output.text, &error);
 	buf_clear(&scratch);
+	buf_clear(&lines);
 	/* Another node knows what to make of it. */
 	if (status >= 500 && status != 501 && status != 504 && status != 505 && !c->request.peer)
 		log_server_error(c, status, logged);

@@ -22,8 +22,10 @@ void answer_begin(struct conn *, int status);
 void answer_version_state(struct conn *);
 /* An answer says this of its version: counted for /.covey/metrics. */
 void answer_count(struct conn *, bool confirmed);
+void answer_end_fields(struct conn *);		/* the body is the caller's to append, or to send */
 void answer_end(struct conn *);				/* neither length nor body (204, 304) */
-void answer_end_text(struct conn *, struct str body);	/* to a HEAD: its length alone */
+/* To a HEAD: its length alone.  To a node that asks as a home is asked: signed, too. */
+void answer_end_text(struct conn *, struct str body);
 
 /* A whole answer of one line (or a problem document), and the end of the request. */
 void answer_error(struct conn *, int status, const char *format, ...)

@@ -25,16 +25,16 @@ static void forget(struct ask *ask)
 	ask->confirmed = false;
 	ask->asked = ask->answered = ask->homes = ask->homes_answered = 0;
 	ask->epoch = ask->clock = 0;
-	ask->record = (struct record){ .flags = 0 };
+	ask->record = ask->entry = (struct record){ .flags = 0 };
 	ask->type[0] = '\0';
-	ask->directory = ask->silent = ask->known = false;
+	ask->silent = ask->above = false;
 	ask->holder_count = 0;
 }
 
 static void confirm(struct ask *ask)
 {
 	ask->standing = STANDING_CONFIRMED;
-	ask->confirmed = ask->known = true;
+	ask->confirmed = ask->above = true;
 }
 
 void ask_none(struct ask *ask, struct conn *c)
@@ -81,8 +81,8 @@ static int take(struct ask *ask, struct conn *c, const struct frame *frame)
 	ask->epoch = answer.epoch;
 	ask->clock = answer.clock;
 	ask->record = answer.record;
-	ask->directory = answer.directory;
-	ask->known = answer.known;
+	ask->entry = answer.entry;
+	ask->above = answer.above;
 	ask->silent = ask->asked > 0 && ask->answered == 0;
 	memcpy(ask->type, answer.type.s ? answer.type.s : "", answer.type.n);
 	ask->type[answer.type.n] = '\0';

@@ -30,11 +30,11 @@ struct ask {
 	uint32_t homes, homes_answered;	/* 0: there is no layout */
 	uint64_t epoch;			/* of the layout asked by; 0: none */
 	uint64_t clock;			/* ns: the group's time; 0: not known */
-	struct record record;		/* the newest of all that is known; version none: nothing */
+	struct record record;		/* the file's newest of all that is known; version none: nothing */
+	struct record entry;		/* the directory's; version none: there never was one */
 	char type[RECORD_TYPE_MAX + 1];
 	bool silent;			/* peers were asked just now, and none answered */
-	bool directory;			/* a directory stands there, somewhere */
-	bool known;			/* a majority knows the record of the directory above */
+	bool above;			/* the directory above stands: it need not be asked about */
 	uint64_t holders[HOLDERS_MAX];	/* other nodes that have record's content */
 	size_t holder_count;
 };

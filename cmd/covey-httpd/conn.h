@@ -51,6 +51,8 @@ struct conn {
 	size_t taken;			/* bytes of input that belong to earlier requests */
 	struct buf beyond;		/* received behind the body: the next request */
 	struct output output;
+	int answer_status;		/* of the answer that is being made; */
+	size_t answer_fields;		/* its field lines begin there in output.text */
 	struct head head;
 	struct body body;
 	bool has_body;			/* the request has one that was not read to its end */

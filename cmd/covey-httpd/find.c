@@ -12,6 +12,7 @@
 #include "memory.h"
 #include "stream.h"
 #include "unsettled.h"
+#include "work_inside.h"
 
 /* If-Match: * and the like hold of nothing too. */
 static void nothing_there(struct conn *c)
@@ -24,16 +25,16 @@ static void nothing_there(struct conn *c)
 		get_absent(c, 404, STR("no such file"));
 }
 
-/* The version that is to be answered; entry says what is here. */
-static void serve(struct conn *c, const struct record *wanted)
+/* By the file's version and the directory's entry; r->entry says what is here. */
+static void serve(struct conn *c, const struct record *wanted, const struct record *entry)
 {
 	struct request *r = &c->request;
 	bool here = version_cmp(r->entry.record.version, wanted->version) == 0;
+	enum stands stands = record_stands(wanted, entry);
 
-	if (record_is_live(wanted) ? (wanted->flags & RECORD_DIRECTORY) != 0 :
-				     (here && r->entry.directory) || r->ask.directory)
+	if (stands == STANDS_DIRECTORY)
 		answer_redirect(c, 301, buf_str(&r->path), true, c->head.query);
-	else if (!record_is_live(wanted))
+	else if (stands == STANDS_NOTHING)
 		nothing_there(c);
 	else if (here && (r->entry.content || c->head.method == METHOD_HEAD))
 		get_serve(c);
@@ -53,18 +54,24 @@ static int look_here(struct conn *c, struct err *err)
 	return store_newest(c->worker->httpd->store, buf_str(&r->path), want_of(c), &r->entry, err);
 }
 
+static struct record newer(const struct record *a, const struct record *b)
+{
+	return version_cmp(a->version, b->version) >= 0 ? *a : *b;
+}
+
 /* What somebody knows, and nobody can vouch for: the newest of it. */
 static void serve_unconfirmed(struct conn *c)
 {
 	struct request *r = &c->request;
-	bool here = version_cmp(r->entry.record.version, r->ask.record.version) >= 0;
-	struct record wanted = here ? r->entry.record : r->ask.record;
+	struct registers here = work_registers(&r->entry);
+	struct record wanted = newer(&here.file, &r->ask.record);
+	struct record entry = newer(&here.entry, &r->ask.entry);
 
 	r->ask.confirmed = false;
 	if (r->freshness.no_cache)
 		get_absent(c, 504, STR("the newest version cannot be confirmed now"));
 	else
-		serve(c, &wanted);
+		serve(c, &wanted, &entry);
 }
 
 /*
@@ -86,7 +93,7 @@ static void serve_confirmed(struct conn *c)
 		store_entry_clear(&r->entry);
 		r->entry = exactly;
 	}
-	serve(c, wanted);
+	serve(c, wanted, &r->ask.entry);
 }
 
 static void checked(struct conn *c)
@@ -100,7 +107,10 @@ static void checked(struct conn *c)
 	}
 	/* In a group of one what is here is all there is; a person's file may have replaced it. */
 	if (!c->worker->httpd->grouped) {
-		r->ask.record = r->entry.record;
+		struct registers here = work_registers(&r->entry);
+
+		r->ask.record = here.file;
+		r->ask.entry = here.entry;
 		r->ask.confirmed = !r->entry.foreign;
 	}
 	if (r->ask.standing == STANDING_UNSETTLED)
@@ -137,6 +147,7 @@ void get_unsettled(struct conn *c)
 static void serve_local(struct conn *c)
 {
 	struct request *r = &c->request;
+	struct registers here;
 	struct err err;
 
 	ask_none(&r->ask, c);
@@ -144,17 +155,18 @@ static void serve_local(struct conn *c)
 		answer_err(c, &err);
 		return;
 	}
+	here = work_registers(&r->entry);
 	r->ask.confirmed &= !r->entry.foreign;
 	if (!r->ask.confirmed && (r->freshness.no_cache ||
 				  (r->freshness.has_max_age && !r->freshness.has_max_stale)))
 		get_absent(c, 504, STR("the newest version cannot be confirmed without asking"));
-	else if (version_is_none(r->entry.record.version) && !r->ask.confirmed)
+	else if (version_is_none(store_standing(&r->entry)->version) && !r->ask.confirmed)
 		get_absent(c, 504, STR("this node knows of nothing there"));
-	else if (record_is_live(&r->entry.record) && !(r->entry.record.flags & RECORD_DIRECTORY) &&
-		 !r->entry.content && c->head.method == METHOD_GET)
+	else if (record_stands(&here.file, &here.entry) == STANDS_FILE && !r->entry.content &&
+		 c->head.method == METHOD_GET)
 		get_absent(c, 504, STR("the newest version's content is not on this node"));
 	else
-		serve(c, &r->entry.record);
+		serve(c, &here.file, &here.entry);
 }
 
 /*
@@ -165,6 +177,7 @@ static bool serve_remembered(struct conn *c)
 {
 	struct request *r = &c->request;
 	struct httpd *h = c->worker->httpd;
+	static const struct record none;
 	uint64_t now = loop_now(c->worker->loop), then;
 	struct version newest;
 
@@ -180,7 +193,7 @@ static bool serve_remembered(struct conn *c)
 	r->ask.confirmed = true;
 	r->aged = true;
 	r->age = (now - then) / 1000;
-	serve(c, &r->entry.record);
+	serve(c, &r->entry.record, &none);
 	return true;
 }
 

@@ -108,7 +108,7 @@ static void give_file(struct conn *c)
 static void send_one(struct conn *c, uint64_t from, uint64_t length)
 {
 	reply_length(&c->output.text, length);
-	reply_end(&c->output.text);
+	answer_end_fields(c);
 	if (c->head.method != METHOD_HEAD && length > 0) {
 		if (length <= INLINE_BYTES && !stream_active(c)) {
 			if (add_small(c, from, (size_t)length) < 0) {
@@ -133,7 +133,7 @@ static void send_parts(struct conn *c, const struct ranges *ranges, struct str t
 
 	reply_fieldf(out, "Content-Type", "multipart/byteranges; boundary=%.*s", STR_ARG(mark));
 	reply_length(out, range_length(ranges, size, type, mark));
-	reply_end(out);
+	answer_end_fields(c);
 	if (c->head.method != METHOD_HEAD) {
 		give_file(c);
 		for (size_t i = 0; i < ranges->count; i++) {

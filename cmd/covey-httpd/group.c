@@ -136,15 +136,24 @@ uint64_t group_clock(struct group *g)
 	return clock_wall_ns() + (uint64_t)atomic_load_explicit(&g->offset, memory_order_relaxed);
 }
 
-enum sign_verdict group_check(struct group *g, const struct sign_request *request,
-			      struct str signature)
+enum sign_verdict group_check(struct group *g, struct sign_request *request, struct str signature,
+			      struct sign_asker *ret)
 {
 	enum sign_verdict verdict;
 
+	request->receiver = store_node(g->httpd->store);
 	pthread_mutex_lock(&g->mutex);
-	verdict = sign_check(&g->memory, &g->keys, request, signature, clock_wall_ns());
+	verdict = sign_check(&g->memory, &g->keys, request, signature, clock_wall_ns(), ret);
 	pthread_mutex_unlock(&g->mutex);
 	return verdict;
+}
+
+const char *group_sign(struct group *g, char to[SIGN_TEXT], struct sign_request *request,
+		       const struct sign_asker *asker)
+{
+	request->sender = store_node(g->httpd->store);
+	request->receiver = asker->id;
+	return sign_make(to, &g->keys, request, clock_wall_ns(), asker->nonce);
 }
 
 int group_new(struct group **ret, struct httpd *h, struct err *err)

@@ -33,6 +33,11 @@ bool group_is_silent(struct group *);		/* this disk forgot something, or may hav
 const char *group_silence(struct group *, bool *ret_for_good);
 uint64_t group_clock(struct group *);		/* ns since 1970, as the group has it */
 
-enum sign_verdict group_check(struct group *, const struct sign_request *, struct str signature);
+/* As sign_check(), by this node. */
+enum sign_verdict group_check(struct group *, struct sign_request *, struct str signature,
+			      struct sign_asker *ret);
+/* Of an answer, or its trailer, to who asked; returns to. */
+const char *group_sign(struct group *, char to[SIGN_TEXT], struct sign_request *,
+		       const struct sign_asker *);
 
 #endif

@@ -1,9 +1,12 @@
 /*
  * index - what is below a directory, and the history of a path
  *
- *	on the loop	ask about the path, gather the peers' lines
- *	in the pool	read the store, join, render
+ *	on the loop	ask about the directory, take inventory
+ *	in the pool	render
  *	on the loop	answer
+ *
+ * Another node that asks this one as a home (peer_http.h) is told what is on
+ * this node's disk, whole: both registers of each name, and the gate.
  */
 #include "index.h"
 
@@ -11,12 +14,12 @@
 #include "conn.h"
 #include "container.h"
 #include "fields.h"
-#include "gather.h"
 #include "get.h"
 #include "group.h"
 #include "handlers.h"
-#include "join.h"
+#include "inventory.h"
 #include "mem.h"
+#include "peer.h"
 #include "peer_http.h"
 #include "render.h"
 #include "reply.h"
@@ -27,12 +30,9 @@ struct index {
 	struct conn *conn;
 	enum media media;
 	bool versions;			/* a history; else an index */
-	bool joined;			/* with what peers have */
-	struct gather gather;
+	bool peer;			/* asked by another node; what is here is all it wants */
+	struct inventory inventory;
 	struct job job;
-	uint64_t epoch;			/* of this node, after its store was read */
-	int result;
-	struct err err;
 	struct buf body;		/* rendered */
 	struct buf next;		/* the next page's query, or empty */
 	struct buf links;		/* the value of Link, or empty */
@@ -42,7 +42,7 @@ void index_free(struct index *index)
 {
 	if (index == NULL)
 		return;
-	gather_end(&index->gather);
+	inventory_end(&index->inventory);
 	buf_clear(&index->body);
 	buf_clear(&index->next);
 	buf_clear(&index->links);
@@ -51,20 +51,6 @@ void index_free(struct index *index)
 
 /* in the pool */
 
-/*
- * After the store was read: what was read is of this epoch or an earlier one.
- * Had this node gone by a newer layout before, its covey-versiond might have
- * helped others to go on without what was read here.
- */
-static void note_epoch(struct index *index)
-{
-	struct group *group = index->conn->worker->httpd->group;
-
-	index->epoch = group != NULL ? group_newest_epoch(group) : 0;
-	if (index->joined)
-		index->conn->request.ask.confirmed &= index->gather.epoch == index->epoch;
-}
-
 static void version_state(const struct conn *c, struct buf *ret)
 {
 	const struct ask *ask = &c->request.ask;
@@ -72,19 +58,46 @@ static void version_state(const struct conn *c, struct buf *ret)
 	freshness_version_state(ret, ask->confirmed, ask->answered, ask->asked);
 }
 
-static void render_rows(struct index *index, const struct join_rows *rows)
+/* The version that stands there; where nothing does, the newest that is known. */
+static struct listing_row row_of(const struct inventory_row *from)
 {
+	const struct record *file = &from->told.file, *entry = &from->told.entry;
+	struct listing_row row = { .name = from->name,
+				   .version = record_standing(file, entry)->version,
+				   .made = record_standing(file, entry)->made };
+
+	switch (record_stands(file, entry)) {
+	case STANDS_FILE:
+		row.type = LISTING_FILE;
+		row.size = file->size;
+		break;
+	case STANDS_DIRECTORY:
+		row.type = LISTING_DIRECTORY;
+		break;
+	case STANDS_NOTHING:
+		row.type = LISTING_DELETED;
+		break;
+	}
+	return row;
+}
+
+static void render_names(struct index *index)
+{
+	const struct inventory *inv = &index->inventory;
 	struct conn *c = index->conn;
+	struct listing_row *rows = mem_new(inv->count + 1, sizeof *rows);
 	struct buf state = BUF_INIT;
 	struct render_index page = { .path = buf_str(&c->request.path),
 				     .node = str_of(c->worker->httpd->conf->node.name),
-				     .rows = rows->rows,
-				     .count = rows->count,
-				     .more = rows->more,
+				     .rows = rows,
+				     .count = inv->count,
+				     .more = inv->more,
 				     .limit = c->request.query.limit,
 				     .deleted = c->request.query.deleted,
 				     .format = c->request.query.format };
 
+	for (size_t i = 0; i < inv->count; i++)
+		rows[i] = row_of(&inv->rows[i]);
 	version_state(c, &state);
 	page.state = buf_str(&state);
 	if (index->media == MEDIA_HTML)
@@ -98,95 +111,47 @@ static void render_rows(struct index *index, const struct join_rows *rows)
 		fields_link(&index->links, buf_str(&index->next), "next");
 	}
 	buf_clear(&state);
+	free(rows);
 }
 
-/* Whether anybody knows of a directory there, when this node does not. */
-static bool known_elsewhere(const struct index *index, const struct join_rows *j)
+/* What a home tells another node. */
+static void render_registers(struct index *index)
 {
-	const struct ask *ask = &index->conn->request.ask;
+	const struct inventory *inv = &index->inventory;
 
-	return j->count > 0 || ask->directory ||
-	       (record_is_live(&ask->record) && ask->record.flags & RECORD_DIRECTORY);
-}
-
-/* Whether the newest that is known of the directory itself, here or elsewhere, is its deletion. */
-static bool is_deleted(const struct index *index)
-{
-	const struct request *r = &index->conn->request;
-	struct store_entry here = STORE_ENTRY_INIT;
-	struct record newest = r->ask.record;
-
-	if (r->path.len == 0 || store_newest(index->conn->worker->httpd->store, buf_str(&r->path),
-					     STORE_RECORD, &here, NULL) < 0)
-		return false;
-	if (version_cmp(here.record.version, newest.version) >= 0) {
-		newest = here.record;
-		if (here.directory)
-			newest.version = VERSION_NONE;
-	}
-	store_entry_clear(&here);
-	return !version_is_none(newest.version) && !record_is_live(&newest);
-}
-
-static void list_work(struct job *job)
-{
-	struct index *index = CONTAINER_OF(job, struct index, job);
-	const struct request *r = &index->conn->request;
-	struct join_page page = { .after = buf_str(&r->query.after),
-				  .limit = r->query.limit,
-				  .deleted = r->query.deleted };
-	struct listing listing = LISTING_INIT;
-	struct join_rows rows = JOIN_ROWS_INIT;
-
-	/* Deletions here hide what older versions peers list. */
-	index->result = store_list(index->conn->worker->httpd->store, buf_str(&r->path),
-				   page.after, index->joined ? 0 : page.limit,
-				   index->joined || page.deleted, &listing, &index->err);
-	note_epoch(index);
-	if (index->joined)
-		join_listing(&rows, &listing, &index->gather, &page);
-	else
-		join_local(&rows, &listing);
-	if (index->result < 0 && index->err.kind == ERR_ABSENT && known_elsewhere(index, &rows))
-		index->result = 0;
-	/* A name with live children is a directory, whatever its own record says. */
-	if (index->result == 0 && index->joined && rows.count == 0 && !r->query.has_after &&
-	    is_deleted(index))
-		index->result = err_set(&index->err, ERR_ABSENT, "no such directory");
-	if (index->result == 0)
-		render_rows(index, &rows);
-	join_rows_clear(&rows);
-	listing_clear(&listing);
+	for (size_t i = 0; i < inv->count; i++)
+		listing_text_registers(&index->body, inv->rows[i].name, &inv->rows[i].told.file,
+				       &inv->rows[i].told.entry);
 }
 
 /* `Link: <?version=ID>; rel="conflict"` for the newest of them. */
-static void link_conflicts(struct index *index, const struct join_versions *j)
+static void link_conflicts(struct index *index, const struct history_row *rows, size_t count)
 {
-	size_t count = 0;
+	size_t linked = 0;
 
-	for (size_t i = 0; i < j->count && count < CONFLICTS_MAX; i++) {
+	for (size_t i = 0; i < count && linked < CONFLICTS_MAX; i++) {
 		char target[VERSION_TEXT + 16] = "?version=", *id = target + strlen(target);
 
-		if (!j->rows[i].conflict)
+		if (!rows[i].conflict)
 			continue;
-		version_format(id, j->rows[i].record.version);
-		if (count++ > 0)
+		version_format(id, rows[i].record.version);
+		if (linked++ > 0)
 			buf_adds(&index->links, ", ");
 		fields_link(&index->links, str_of(target), "conflict");
 	}
 }
 
 /* The rows that were asked for, of all there are. */
-static void choose_versions(struct render_history *page, const struct join_versions *j,
-			    const struct query *query)
+static void choose_versions(struct render_history *page, const struct history_row *rows,
+			    size_t count, const struct query *query)
 {
 	size_t first = 0;
 
-	while (query->has_after && first < j->count &&
-	       version_cmp(j->rows[first].record.version, query->older) >= 0)
+	while (query->has_after && first < count &&
+	       version_cmp(rows[first].record.version, query->older) >= 0)
 		first++;
-	page->rows = j->rows + first;
-	page->count = j->count - first;
+	page->rows = rows + first;
+	page->count = count - first;
 	page->later = first > 0;
 	page->limit = query->limit;
 	page->more = query->limit > 0 && page->count > query->limit;
@@ -204,19 +169,25 @@ static void link_next_versions(struct index *index, const struct render_history 
 	fields_link(&index->links, buf_str(&index->next), "next");
 }
 
-static void render_versions(struct index *index, const struct join_versions *j)
+static void render_versions(struct index *index)
 {
+	const struct inventory *inv = &index->inventory;
 	struct conn *c = index->conn;
 	struct httpd *h = c->worker->httpd;
+	struct history_row *rows = mem_new(inv->count + 1, sizeof *rows);
 	struct buf state = BUF_INIT;
 	struct render_history page = { .path = buf_str(&c->request.path),
 				       .node = str_of(h->conf->node.name),
 				       .type = mime_of(h->mime, buf_str(&c->request.path)),
 				       .format = c->request.query.format };
 
-	listing_text_conflicts(j->rows, j->count);	/* each beside all others, not its page's */
-	choose_versions(&page, j, &c->request.query);
-	link_conflicts(index, j);
+	for (size_t i = 0; i < inv->count; i++)
+		rows[i] = (struct history_row){ .record = inv->rows[i].told.file,
+						.type = inv->rows[i].name,
+						.here = inv->rows[i].here };
+	listing_text_conflicts(rows, inv->count);	/* each beside all others, not its page's */
+	choose_versions(&page, rows, inv->count, &c->request.query);
+	link_conflicts(index, rows, inv->count);
 	link_next_versions(index, &page);
 	version_state(c, &state);
 	page.state = buf_str(&state);
@@ -227,29 +198,34 @@ static void render_versions(struct index *index, const struct join_versions *j)
 	else
 		render_history_text(&index->body, &page);
 	buf_clear(&state);
+	free(rows);
 }
 
-static void history_work(struct job *job)
+static void render_work(struct job *job)
 {
 	struct index *index = CONTAINER_OF(job, struct index, job);
-	struct history history = HISTORY_INIT;
-	struct join_versions versions = JOIN_VERSIONS_INIT;
 
-	index->result = store_history(index->conn->worker->httpd->store,
-				      buf_str(&index->conn->request.path), &history, &index->err);
-	note_epoch(index);
-	if (index->result < 0 && index->err.kind == ERR_ABSENT)
-		index->result = 0;
-	join_history(&versions, &history, &index->gather);
-	if (index->result == 0 && versions.count == 0)
-		index->result = err_set(&index->err, ERR_ABSENT, "nothing was ever there");
-	if (index->result == 0)
-		render_versions(index, &versions);
-	join_versions_clear(&versions);
-	history_clear(&history);
+	if (index->versions)
+		render_versions(index);
+	else if (index->peer)
+		render_registers(index);
+	else
+		render_names(index);
 }
 
 /* the answer */
+
+/* Of which layout this node is, and what it knows of the directory's removal. */
+static void peer_fields(struct index *index)
+{
+	struct buf *out = &index->conn->output.text;
+	char version[VERSION_TEXT];
+
+	reply_fieldf(out, PEER_EPOCH, "%llu", (unsigned long long)index->inventory.epoch);
+	if (!version_is_none(index->inventory.gate))
+		reply_field(out, PEER_GATE,
+			    str_of(version_format(version, index->inventory.gate)));
+}
 
 static void answer_index(struct index *index)
 {
@@ -267,6 +243,8 @@ static void answer_index(struct index *index)
 	get_cache_status(c);
 	if (index->links.len > 0)
 		reply_field(out, "Link", buf_str(&index->links));
+	if (index->peer)
+		peer_fields(index);
 	answer_end_text(c, buf_str(&index->body));
 }
 
@@ -281,7 +259,10 @@ static bool is_stale(struct conn *c, uint64_t ours)
 	struct str field = head_get(&c->head, FIELD_COVEY_EPOCH);
 	uint64_t epoch;
 
-	return field.s != NULL && (str_u64(field, UINT64_MAX, &epoch) < 0 || epoch != ours);
+	if (!peer_is_of_lineage(c))
+		return true;
+	return field.s != NULL && (str_u64(field, UINT64_MAX, &epoch) < 0 ||
+				   (epoch != 0 && epoch != ours));
 }
 
 static void refuse_stale(struct conn *c, uint64_t ours)
@@ -299,76 +280,127 @@ static bool is_silent(struct conn *c)
 {
 	struct group *group = c->worker->httpd->group;
 
-	return head_get(&c->head, FIELD_COVEY_EPOCH).s != NULL && group != NULL &&
+	return !str_eq(head_get(&c->head, FIELD_COVEY_EPOCH), STR("0")) && group != NULL &&
 	       group_is_silent(group);
 }
 
-static void index_done(struct job *job)
+static void rendered(struct job *job)
 {
 	struct index *index = CONTAINER_OF(job, struct index, job);
 	struct conn *c = index->conn;
 
-	if (is_stale(c, index->epoch))
-		refuse_stale(c, index->epoch);
-	else if (index->joined && c->request.freshness.no_cache && !c->request.ask.confirmed)
-		refuse_unconfirmed(c);
-	else if (index->result == 0)
-		answer_index(index);
-	else if (index->err.kind == ERR_ABSENT || index->err.kind == ERR_CONFLICT)
-		get_absent(c, 404, str_of(err_reason(&index->err)));
-	else
-		answer_err(c, &index->err);
+	answer_index(index);
 	conn_resume(c);
 }
 
-static void submit(struct conn *c)
+static void render(struct index *index)
 {
-	struct index *index = c->request.index;
+	struct conn *c = index->conn;
 
-	index->job = (struct job){ .work = index->versions ? history_work : list_work,
-				   .done = index_done,
-				   .home = c->worker->loop };
+	index->job = (struct job){ .work = render_work, .done = rendered, .home = c->worker->loop };
 	c->state = CONN_BUSY;
 	pool_submit(c->worker->httpd->pool, &index->job);
 }
 
-/* asking the group */
-
-/* What came is the less sure of the two answers. */
-static void gathered(struct conn *c)
+/* Whether there is anything to tell of; *why says what is missing. */
+static bool is_there(const struct index *index, const char **why)
 {
-	struct ask *ask = &c->request.ask;
-	const struct gather *g = &c->request.index->gather;
+	const struct inventory *inv = &index->inventory;
+	const struct request *r = &index->conn->request;
+	bool told = inv->result < 0 && inv->err.kind == ERR_ABSENT;
 
-	ask->confirmed &= g->confirmed;
-	if (!g->confirmed) {
-		ask->answered = !g->complete ? 0 :
-				g->answered < ask->answered ? g->answered : ask->answered;
-		if (g->complete && g->asked > ask->asked)
-			ask->asked = g->asked;
-	}
-	if (c->request.freshness.no_cache && !ask->confirmed)
-		refuse_unconfirmed(c);
-	else
-		submit(c);
+	*why = index->versions ? "nothing was ever there" : "no such directory";
+	if (index->versions)
+		return inv->count > 0;
+	/* Of what cannot be confirmed it is enough that somebody knows of something in it. */
+	return r->path.len == 0 || inv->count > 0 || record_is_live(&r->ask.entry) ||
+	       (!r->ask.confirmed && !told);
 }
 
-static void gather(struct conn *c)
+/* The answer is the less sure of the two. */
+static void take_state(struct index *index)
+{
+	struct ask *ask = &index->conn->request.ask;
+	const struct inventory *inv = &index->inventory;
+
+	ask->confirmed &= inv->confirmed;
+	if (inv->confirmed)
+		return;
+	if (inv->asked > ask->asked)
+		ask->asked = inv->asked;
+	if (inv->answered < ask->answered)
+		ask->answered = inv->answered;
+}
+
+/* What is here of a peer's question, or all that was wanted. */
+static void told_here(struct index *index)
+{
+	struct conn *c = index->conn;
+	const struct inventory *inv = &index->inventory;
+
+	if (index->peer && is_stale(c, inv->epoch))
+		refuse_stale(c, inv->epoch);
+	else if (inv->result == 0 && index->versions && inv->count == 0 && !index->peer)
+		get_absent(c, 404, STR("nothing was ever there"));
+	else if (inv->result == 0 || (index->peer && inv->err.kind == ERR_ABSENT))
+		render(index);
+	else if (inv->err.kind == ERR_ABSENT || inv->err.kind == ERR_CONFLICT)
+		get_absent(c, 404, str_of(err_reason(&inv->err)));
+	else
+		answer_err(c, &inv->err);
+}
+
+static void inventoried(struct conn *c)
 {
 	struct index *index = c->request.index;
+	const struct inventory *inv = &index->inventory;
+	const char *why;
 
-	index->joined = true;
-	if (gather_start(&index->gather, c, &c->request.ask,
-			 index->versions ? SYNC_HISTORY : SYNC_LIST, gathered))
-		gathered(c);
+	if (inv->ask.here) {
+		told_here(index);
+		return;
+	}
+	take_state(index);
+	if (inv->result < 0 && inv->err.kind != ERR_ABSENT)
+		answer_err(c, &inv->err);
+	else if (c->request.freshness.no_cache && !c->request.ask.confirmed)
+		refuse_unconfirmed(c);
+	else if (!is_there(index, &why))
+		get_absent(c, 404, str_of(why));
+	else
+		render(index);
 }
+
+static void take_inventory(struct conn *c, bool here)
+{
+	struct index *index = c->request.index;
+	const struct query *query = &c->request.query;
+	struct inventory_ask ask = { .path = buf_str(&c->request.path),
+				     .versions = index->versions,
+				     .here = here,
+				     .silent = c->request.ask.silent };
+
+	if (!index->peer) {
+		ask.after = buf_str(&query->after);
+		ask.limit = query->limit;
+	}
+	ask.deleted = index->peer || query->deleted;
+	inventory_start(&index->inventory, c, &ask, inventoried);
+}
+
+/* asking the group */
 
 static void asked(struct conn *c)
 {
-	if (c->request.freshness.no_cache && !c->request.ask.confirmed)
+	struct request *r = &c->request;
+
+	r->ask.confirmed = r->ask.standing != STANDING_UNCONFIRMED;	/* the entry is settled */
+	if (r->freshness.no_cache && !r->ask.confirmed)
 		refuse_unconfirmed(c);
+	else if (r->ask.confirmed && !record_is_live(&r->ask.entry))
+		get_absent(c, 404, STR("no such directory"));
 	else
-		gather(c);
+		take_inventory(c, false);
 }
 
 static enum media media_of(struct conn *c, const enum media *offers)
@@ -391,35 +423,43 @@ static enum media media_of(struct conn *c, const enum media *offers)
 	return media;
 }
 
+/* Whole, as text, from this node's disk. */
+static void tell_peer(struct conn *c)
+{
+	struct group *group = c->worker->httpd->group;
+	uint64_t epoch = group != NULL ? group_epoch(group) : 0;
+
+	c->request.index->media = MEDIA_TEXT;
+	ask_none(&c->request.ask, c);
+	if (is_stale(c, epoch))
+		refuse_stale(c, epoch);
+	else if (is_silent(c))
+		answer_error(c, 503, "this node's disk has forgotten something");
+	else
+		take_inventory(c, true);
+}
+
 static void start(struct conn *c, bool versions, const enum media *offers)
 {
 	struct request *r = &c->request;
-	struct group *group = c->worker->httpd->group;
 	struct index *index = mem_new(1, sizeof *index);
-	uint64_t epoch = group != NULL ? group_epoch(group) : 0;
 
 	index->conn = c;
 	index->versions = versions;
+	index->peer = head_get(&c->head, FIELD_COVEY_EPOCH).s != NULL;
 	index->media = media_of(c, offers);
-	index->gather = (struct gather)GATHER_INIT;
 	r->index = index;
-	if (is_stale(c, epoch)) {
-		refuse_stale(c, epoch);
-		return;
-	}
-	if (is_silent(c)) {
-		answer_error(c, 503, "this node's disk has forgotten something");
-		return;
-	}
-	if (r->freshness.only_if_cached || !c->worker->httpd->grouped) {
+	if (index->peer) {
+		tell_peer(c);
+	} else if (r->freshness.only_if_cached || !c->worker->httpd->grouped) {
 		ask_none(&r->ask, c);	/* what is here is all that was wanted */
-		submit(c);
+		take_inventory(c, true);
 	} else if (versions || r->path.len == 0) {
 		/* Their homes say all; the root is always there. */
 		ask_none(&r->ask, c);
 		r->ask.answered = r->ask.asked;
 		r->ask.confirmed = true;
-		gather(c);
+		take_inventory(c, false);
 	} else if (ask_start(&r->ask, c, buf_str(&r->path), NEWEST_READ, VERSION_NONE, asked)) {
 		asked(c);
 	}

@@ -1,4 +1,4 @@
-/* peer - requests of other nodes: who signed them */
+/* peer - requests of other nodes: who signed them; and their answers, signed */
 #include "peer.h"
 
 #include "answer.h"
@@ -48,7 +48,7 @@ static void refuse(struct conn *c, enum sign_verdict verdict)
 }
 
 static bool refused(struct conn *c, struct str method, const struct covered *covered,
-		    struct str signature)
+		    struct str signature, struct sign_asker *ret)
 {
 	struct group *group = c->worker->httpd->group;
 	struct sign_request request = { .method = method, .target = target_of(c),
@@ -56,9 +56,10 @@ static bool refused(struct conn *c, struct str method, const struct covered *cov
 	enum sign_verdict verdict = SIGN_FORGED;
 
 	if (group != NULL && signature.s != NULL && !covered->too_many)
-		verdict = group_check(group, &request, signature);
+		verdict = group_check(group, &request, signature, ret);
 	if (verdict == SIGN_OK)
 		return false;
+	c->request.peer = verdict == SIGN_OLD;
 	refuse(c, verdict);
 	return true;
 }
@@ -69,20 +70,98 @@ bool peer_refused(struct conn *c)
 
 	for (size_t i = 0; i < c->head.field_count; i++)
 		cover(&covered, &c->head.fields[i]);
-	if (refused(c, c->head.method_text, &covered, head_get(&c->head, FIELD_COVEY_SIGNATURE)))
+	if (refused(c, c->head.method_text, &covered, head_get(&c->head, FIELD_COVEY_SIGNATURE),
+		    &c->request.asker))
 		return true;
 	c->request.peer = true;
+	c->request.body_signed = head_get(&c->head, FIELD_COVEY_EPOCH).s != NULL;
 	return false;
+}
+
+bool peer_is_of_lineage(struct conn *c)
+{
+	struct group *group = c->worker->httpd->group;
+	struct layout layout = LAYOUT_NONE;
+	uint64_t lineage;
+
+	for (size_t i = 0; i < c->head.field_count; i++) {
+		const struct head_field *field = &c->head.fields[i];
+
+		if (!str_eq_nocase(field->name, STR(PEER_LINEAGE)))
+			continue;
+		if (group != NULL)
+			group_layout(group, &layout);
+		return str_hex64(field->value, &lineage) == 0 && lineage == layout.lineage;
+	}
+	return true;
 }
 
 bool peer_trailer_refused(struct conn *c)
 {
 	struct str rest = buf_str(&c->body.trailers);
 	struct covered covered = { .count = 0 };
+	struct sign_asker asker = { .id = 0 };
 	struct head_field field;
 
 	while (body_trailer_next(&rest, &field))
 		cover(&covered, &field);
-	return refused(c, STR(SIGN_TRAILER), &covered,
-		       body_trailer(&c->body, FIELD_COVEY_SIGNATURE));
+	if (refused(c, STR(SIGN_TRAILER), &covered, body_trailer(&c->body, FIELD_COVEY_SIGNATURE),
+		    &asker))
+		return true;
+	if (asker.id == c->request.asker.id &&
+	    memcmp(asker.nonce, c->request.asker.nonce, SIGN_NONCE_BYTES) == 0)
+		return false;
+	refuse(c, SIGN_FORGED);
+	return true;
+}
+
+/* answers */
+
+static void cover_lines(struct covered *covered, struct str lines)
+{
+	struct str line, name;
+
+	while (str_cut(&lines, '\n', &line)) {
+		struct head_field field;
+
+		if (!str_cut(&line, ':', &name) || line.s == NULL)
+			continue;
+		line.n -= str_ends(line, STR("\r"));
+		field = (struct head_field){ .name = name, .value = str_trim(line) };
+		cover(covered, &field);
+	}
+}
+
+static void sign(struct conn *c, struct str method, struct str target,
+		 const struct covered *covered, struct buf *to)
+{
+	struct sign_request answer = { .method = method, .target = target,
+				       .fields = covered->parts, .field_count = covered->count };
+	char text[SIGN_TEXT];
+
+	group_sign(c->worker->httpd->group, text, &answer, &c->request.asker);
+	reply_field(to, SIGN_FIELD, str_of(text));
+}
+
+void peer_sign(struct conn *c, int status, struct str lines, struct buf *to)
+{
+	struct covered covered = { .count = 0 };
+	char text[16];
+
+	if (!c->request.peer)
+		return;
+	snprintf(text, sizeof text, "%d", status);
+	cover_lines(&covered, lines);
+	sign(c, STR(SIGN_ANSWER), str_of(text), &covered, to);
+}
+
+void peer_sign_body(struct conn *c, const uint8_t sha256[32], struct buf *to)
+{
+	char hex[2 * 32 + 1];
+	struct covered covered = { .count = 1 };
+
+	str_to_hex(hex, sha256, 32);
+	covered.parts[0] = (struct sign_part){ STR(SIGN_BODY), str_of(hex) };
+	reply_field(to, SIGN_BODY, str_of(hex));
+	sign(c, STR(SIGN_ANSWER_TRAILER), STR(""), &covered, to);
 }

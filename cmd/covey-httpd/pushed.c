@@ -77,6 +77,7 @@ static int commit(struct work *work, struct item *item, struct err *err)
 	item->commit.stage = item->stage;
 	item->commit.flags = record->flags;
 	item->commit.mtime = record->mtime;
+	item->commit.made = record->made;
 	item->commit.type = str_of(item->type);
 	item->commit.fixed = record->version;
 	item->commit.keep = layout.keep_versions;

@@ -8,6 +8,7 @@
 #include "index.h"
 #include "peer.h"
 #include "reply.h"
+#include "rmdir.h"
 #include "service_pages.h"
 #include "stream.h"
 #include "unsettled.h"
@@ -40,6 +41,7 @@ void request_end(struct conn *c)
 	unsettled_free(r->unsettled);
 	msg_free(r->msg);
 	index_free(r->index);
+	rmdir_free(r->rmdir);
 	work_free(r->work);
 	upload_free(r->upload);
 	store_entry_clear(&r->entry);
@@ -51,9 +53,10 @@ void request_end(struct conn *c)
 	r->unsettled = NULL;
 	r->msg = NULL;
 	r->index = NULL;
+	r->rmdir = NULL;
 	r->work = NULL;
 	r->upload = NULL;
-	r->head_begun = r->slash = r->aged = r->peer = false;
+	r->head_begun = r->slash = r->aged = r->peer = r->body_signed = false;
 }
 
 static void options(struct conn *c)

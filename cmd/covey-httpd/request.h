@@ -12,12 +12,14 @@
 #include "freshness.h"
 #include "prefer.h"
 #include "query.h"
+#include "sign.h"
 #include "store.h"
 
 struct conn;
 struct upload;
 struct work;
 struct index;
+struct rmdir;
 struct stream;
 struct view;
 struct unsettled;
@@ -34,12 +36,15 @@ struct request {
 	struct store_entry entry;	/* what is answered from */
 	uint64_t age;			/* s since the check that the answer relies on */
 	bool aged;			/* Age is told */
-	bool peer;			/* signed by another node of the group */
+	bool peer;			/* signed by another node of the group, */
+	struct sign_asker asker;	/* this one; what it is answered is signed */
+	bool body_signed;		/* and so is the body that it is answered */
 	struct prefer prefer;
 	/* The slow kinds of request have more to remember; NULL otherwise. */
 	struct upload *upload;
 	struct work *work;
 	struct index *index;
+	struct rmdir *rmdir;
 	struct stream *stream;
 	struct view *view;
 	struct unsettled *unsettled;

@@ -19,6 +19,19 @@ static void healthz(struct conn *c)
 	service_answer(c, 200, "text/plain; charset=utf-8", STR("alive\n"));
 }
 
+/* silence: why it answers as no home yet, or NULL. */
+static void say_ready(struct conn *c, const char *silence)
+{
+	struct buf text = BUF_INIT;
+
+	if (silence != NULL)
+		buf_addf(&text, "ready; silent yet: %s\n", silence);
+	else
+		buf_adds(&text, "ready\n");
+	service_answer(c, 200, "text/plain; charset=utf-8", buf_str(&text));
+	buf_clear(&text);
+}
+
 static void readyz(struct conn *c)
 {
 	struct httpd *h = c->worker->httpd;
@@ -32,10 +45,8 @@ static void readyz(struct conn *c)
 		answer_error(c, 503, "%s", err.text);
 	else if (for_good)
 		answer_error(c, 503, "this node is silent: %s", silence);
-	else if (silence != NULL)
-		service_answer(c, 200, "text/plain; charset=utf-8", STR("ready, and silent yet: see /.covey/status\n"));
 	else
-		service_answer(c, 200, "text/plain; charset=utf-8", STR("ready\n"));
+		say_ready(c, silence);
 }
 
 void service_page(struct conn *c)

@@ -47,15 +47,6 @@ void settle_poke(struct worker *w)
 
 /* how it stands */
 
-/* Who makes a directory himself waits for what its homes say: a file may stand there. */
-static bool names_known(const struct settle *s)
-{
-	const struct above *a = &s->above;
-
-	return !record_is_live(&s->record) || a->done ||
-	       (s->known && (!a->wanted || a->failed));
-}
-
 static bool is_storing(const struct settle *s)
 {
 	return s->store.caller != NULL || s->hold.loop != NULL;
@@ -69,11 +60,9 @@ static bool is_behind(const struct settle *s)
 
 enum settle_state settle_state(const struct settle *s)
 {
-	if (s->other || s->above.other)
-		return SETTLE_OTHER;
-	if (s->settled && names_known(s) && copies_missing(s) == 0 && !is_behind(s))
+	if (s->settled && copies_missing(s) == 0 && !is_behind(s))
 		return SETTLE_GOOD;
-	if ((!s->settled && !is_storing(s)) || s->above.failed ||
+	if ((!s->settled && !is_storing(s)) ||
 	    (s->push == NULL && copies_missing(s) > 0))
 		return SETTLE_HOPELESS;
 	return SETTLE_OPEN;
@@ -100,7 +89,6 @@ static void settle_free(struct settle *s)
 
 	call_finish(&s->store);
 	push_free(s->push);
-	above_clear(&s->above);
 	timer_stop(&s->hold);
 	timer_stop(&s->look);
 	timer_stop(&s->limit);
@@ -119,17 +107,15 @@ static void settle_free(struct settle *s)
 
 void settle_free_all(struct worker *w)
 {
-	while (w->settles != NULL) {
-		w->settles->above.running = false;
+	while (w->settles != NULL)
 		settle_free(w->settles);
-	}
 }
 
 static void finish(struct settle *s)
 {
 	struct worker *w = s->worker;
 
-	if (s->all && names_known(s) && keepers_missing(s) == 0 && !is_behind(s))
+	if (s->all && keepers_missing(s) == 0 && !is_behind(s))
 		outbox_finish(w->httpd->outbox, s->mark);
 	else if (s->mark.segment != 0)
 		settle_poke(w);
@@ -138,12 +124,7 @@ static void finish(struct settle *s)
 
 static void over(struct timer *timer)
 {
-	struct settle *s = CONTAINER_OF(timer, struct settle, limit);
-
-	if (s->above.running)
-		timer_start(s->worker->loop, timer, ALONE_MS);
-	else
-		finish(s);
+	finish(CONTAINER_OF(timer, struct settle, limit));
 }
 
 /* homes */
@@ -160,14 +141,10 @@ static bool again(const struct settle *s)
 
 static void take_stored(struct settle *s, const struct store_answer *answer)
 {
-	/* The first answer is of now; what was known before may have been removed meanwhile. */
-	s->known = answer->known || (s->stored && s->known);
-	s->stored = true;
 	if (answer->settled && !s->settled)
 		s->epoch = answer->epoch;
 	s->settled |= answer->settled;
 	s->all |= answer->all;
-	s->other |= answer->other;
 	s->homes = answer->counts.homes;
 	s->homes_answered = answer->counts.homes_answered;
 	s->newest = answer->newest;
@@ -187,8 +164,6 @@ static void stored(struct call *call, struct frame *frame)
 			call_finish(call);
 		if (!s->settled && again(s))
 			store(s);
-		if (s->settled && !names_known(s))
-			above_start(&s->above);
 	}
 	settle_changed(s);
 }
@@ -265,8 +240,7 @@ static void remember(const struct settle *s)
 
 static bool is_at_work(const struct settle *s)
 {
-	return is_storing(s) || s->push != NULL || s->above.running ||
-	       s->above.call.caller != NULL;
+	return is_storing(s) || s->push != NULL;
 }
 
 static void look_again(struct timer *timer)
@@ -322,14 +296,12 @@ struct settle *settle_start(struct worker *w, const struct settle_what *what,
 	memcpy(s->type, what->type.s ? what->type.s : "", what->type.n);
 	s->record = what->record;
 	s->mark = what->mark;
-	s->known = what->known;
 	s->until = loop_now(w->loop) + what->wait_ms;
 	s->store = (struct call)CALL_INIT;
 	s->limit.fire = over;
 	s->fd = what->fd >= 0 ? fcntl(what->fd, F_DUPFD_CLOEXEC, 0) : -1;
 	group_layout(w->httpd->group, &s->layout);
 	count_homes(s);
-	above_init(&s->above, s);
 	atomic_fetch_add(&w->httpd->settling, 1);
 	copies_start(s, what->push);
 	s->hold.fire = hold_over;
@@ -338,7 +310,5 @@ struct settle *settle_start(struct worker *w, const struct settle_what *what,
 		timer_start(w->loop, &s->hold, HOLD_MS);
 	else
 		store(s);
-	if (!names_known(s))
-		above_start(&s->above);
 	return s;
 }

@@ -2,10 +2,9 @@
  * settle - what was committed here, until its homes and keepers have it
  *
  * At once its content goes to the keepers (PUSH), its record to the homes
- * (STORE), and so do the records of directories above it that are not known
- * yet to their homes.  STORE comes second where the keepers are homes enough:
- * what they were given they need not learn of.  Whoever waits is told of each
- * change, and when he leaves it goes on for a moment: when every home and
+ * (STORE), and covey-versiond settles the directories above it.  STORE comes
+ * second where the keepers are homes enough: what they were given they need
+ * not learn of.  Whoever waits is told of each change, and when he leaves it goes on for a moment: when every home and
  * keeper has it, the entry in the outbox is done; else covey-syncd is told
  * that there is something in it.
  *
@@ -34,7 +33,6 @@ struct settle_what {
 	struct outbox_mark mark;
 	int fd;			/* of the content, which stays the asker's; -1: it has none */
 	struct push *push;	/* begun while the body came, now the settle's; or NULL */
-	bool known;		/* a majority knows the record of the directory above */
 	uint64_t wait_ms;	/* somebody will wait so long */
 };
 
@@ -45,7 +43,6 @@ enum settle_state {
 	SETTLE_OPEN,
 	SETTLE_GOOD,		/* a majority of homes has it, and enough disks */
 	SETTLE_HOPELESS,	/* no more will come of it soon */
-	SETTLE_OTHER,		/* a live record of the other kind stands there */
 };
 enum settle_state settle_state(const struct settle *);
 /* How many of its homes and disks have it by now. */

@@ -1,33 +1,16 @@
 /*
- * settle_inside - between a write (settle.c), the directories above it (settle_above.c)
- * and the disks with its content (settle_copies.c)
+ * settle_inside - between a write (settle.c) and the disks with its content (settle_copies.c)
  */
 #ifndef COVEY_HTTPD_SETTLE_INSIDE_H
 #define COVEY_HTTPD_SETTLE_INSIDE_H
 
 #include "settle.h"
 
-#include "pool.h"
 #include "push.h"
 #include "store.h"
 
 #define LARGE_BYTES (1u << 20)
 #define ALONE_LARGE_MS 60000	/* without an owner, when much is to be pushed */
-
-/* One directory after the other, from the nearest upwards, until a majority knows the next. */
-struct above {
-	struct settle *settle;
-	bool wanted, done, failed, other;	/* other: a file stands where it is needed */
-	bool running;				/* in the pool */
-	struct str path;			/* of the settle's; the directory */
-	struct call call;
-	struct job job;
-	uint64_t clock;
-	struct commit commit;
-	struct record record;			/* what is stored */
-	struct err err;
-	int result;
-};
 
 struct settle {
 	struct worker *worker;
@@ -41,8 +24,7 @@ struct settle {
 	struct layout layout;		/* of now */
 	int fd;				/* of the content, or -1; owned */
 	struct call store;
-	bool stored;			/* told, for the first time */
-	bool settled, all, other, known;
+	bool settled, all;
 	uint64_t epoch;			/* of the layout whose majority it was; 0: none yet */
 	unsigned homes, homes_answered;
 	struct version newest;		/* at any of its homes */
@@ -54,7 +36,6 @@ struct settle {
 	size_t have_count;
 	bool passed_over;		/* a keeper that could not be had */
 	uint64_t exhausted;		/* epoch of a layout of whose members no more could be had */
-	struct above above;
 	struct timer look;		/* for a newer layout */
 	struct timer limit;		/* nobody waits any longer, not even this */
 };
@@ -69,9 +50,5 @@ size_t copies_told(const struct settle *);	/* how many disks have it */
 void copies_start(struct settle *, struct push *begun);	/* NULL: nothing is under way */
 void copies_more(struct settle *);	/* what is missing, while somebody waits for it */
 void copies_rest(struct settle *);	/* keepers that were not needed for the answer */
-
-void above_init(struct above *, struct settle *);
-void above_start(struct above *);	/* safe when it was */
-void above_clear(struct above *);
 
 #endif

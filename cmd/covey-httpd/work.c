@@ -13,6 +13,7 @@
 #include "handlers.h"
 #include "mem.h"
 #include "push.h"
+#include "rmdir.h"
 #include "settle.h"
 
 #include <unistd.h>
@@ -24,7 +25,6 @@ struct work *work_new(struct conn *c, enum work_kind kind)
 	work->conn = c;
 	work->kind = kind;
 	work->ask = (struct ask)ASK_INIT;
-	work->gather = (struct gather)GATHER_INIT;
 	return work;
 }
 
@@ -33,7 +33,6 @@ void work_free(struct work *work)
 	if (work == NULL)
 		return;
 	ask_end(&work->ask);
-	gather_end(&work->gather);
 	timer_stop(&work->timer);
 	for (size_t i = 0; i < work->count; i++) {
 		settle_leave(work->items[i].settle);
@@ -70,12 +69,45 @@ bool work_is_update(const struct work *work)
 	return c->worker->httpd->group != NULL && cond_is_update(&c->request.cond);
 }
 
-int work_judge_cond(const struct conn *c, const struct record *newest, struct err *err)
+struct registers work_registers(const struct store_entry *here)
+{
+	return (struct registers){ .file = here->record, .entry = here->entry };
+}
+
+static void take_newer(struct record *record, const struct record *other)
+{
+	if (version_cmp(other->version, record->version) > 0)
+		*record = *other;
+}
+
+/*
+ * A directory's entry is kept by the homes of its name alone: where these
+ * said what it is, what this node may have left of one decides nothing.
+ */
+struct registers work_together(const struct item *item, const struct registers *here)
+{
+	struct registers r = *here;
+
+	take_newer(&r.file, &item->theirs);
+	if (item->sure)
+		r.entry = item->their_entry;
+	else
+		take_newer(&r.entry, &item->their_entry);
+	return r;
+}
+
+struct record work_standing(const struct registers *r)
+{
+	return record_stands(&r->file, &r->entry) == STANDS_FILE ?
+		       r->file : (struct record){ .version = VERSION_NONE };
+}
+
+int work_judge_cond(const struct conn *c, const struct record *standing, struct err *err)
 {
 	char text[ETAG_TEXT];
-	struct cond_target target = { .exists = work_is_file(newest),
-				      .etag = answer_etag(text, newest->version),
-				      .modified = answer_modified(newest) };
+	struct cond_target target = { .exists = record_is_live(standing),
+				      .etag = answer_etag(text, standing->version),
+				      .modified = answer_modified(standing) };
 
 	switch (cond_check(&c->request.cond, &target)) {
 	case COND_MALFORMED:
@@ -91,10 +123,11 @@ int work_judge_cond(const struct conn *c, const struct record *newest, struct er
 	return 0;
 }
 
-int work_judge_kind(const struct work *work, const struct record *newest, bool directory,
-		      struct err *err)
+int work_judge_kind(const struct work *work, const struct registers *r, struct err *err)
 {
-	directory = work_is_directory(newest) || (directory && !work_is_file(newest));
+	enum stands stands = record_stands(&r->file, &r->entry);
+	bool directory = stands == STANDS_DIRECTORY;
+
 	switch (work->kind) {
 	case WORK_FILE:
 		if (directory)
@@ -106,11 +139,11 @@ int work_judge_kind(const struct work *work, const struct record *newest, bool d
 			return err_set(err, ERR_CONFLICT,
 				       "a directory stands there: DELETE it with a slash at the end");
 		/* What nobody can vouch for may be there, and is to go. */
-		if (!work_is_file(newest) && !work->unconfirmed)
+		if (stands != STANDS_FILE && !work->unconfirmed)
 			return err_set(err, ERR_ABSENT, "no such file");
 		break;
 	case WORK_MKDIR:
-		if (work_is_file(newest))
+		if (stands == STANDS_FILE)
 			return err_set(err, ERR_CONFLICT, "a file stands there");
 		break;
 	case WORK_RMDIR:
@@ -149,10 +182,31 @@ void delete_start(struct conn *c)
 	start_simple(c, WORK_DELETE);
 }
 
+/* In a group of one it is one act, under the lock; a condition is judged as any write's. */
+static void remove_directory(struct conn *c)
+{
+	struct work *work;
+	struct err err;
+
+	if (!c->worker->httpd->grouped || c->has_body) {
+		start_simple(c, WORK_RMDIR);
+		return;
+	}
+	work = work_new(c, WORK_RMDIR);
+	c->request.work = work;
+	if (work_judge_cond(c, &(struct record){ .flags = 0 }, &err) < 0 ||
+	    work_judge_alone(c, &err) < 0)
+		answer_err(c, &err);
+	else
+		rmdir_start(c);
+}
+
 void directory_start(struct conn *c)
 {
 	if (c->request.path.len == 0)
 		answer_error(c, 409, "the root directory is always there");
+	else if (c->head.method == METHOD_PUT)
+		start_simple(c, WORK_MKDIR);
 	else
-		start_simple(c, c->head.method == METHOD_PUT ? WORK_MKDIR : WORK_RMDIR);
+		remove_directory(c);
 }

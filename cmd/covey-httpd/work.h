@@ -12,7 +12,6 @@
 #define COVEY_HTTPD_WORK_H
 
 #include "ask.h"
-#include "gather.h"
 #include "pool.h"
 #include "store.h"
 
@@ -33,10 +32,11 @@ struct item {
 	char type[RECORD_TYPE_MAX + 1];
 	struct commit commit;
 	bool staged;			/* the body is complete, and its digests are right */
-	struct record theirs;		/* the newest that the group knows */
-	bool their_directory;
-	bool known;			/* a majority knows the record of the directory above */
+	struct record theirs;		/* the file's newest that the group knows */
+	struct record their_entry;	/* the directory's */
+	bool sure;			/* a majority said so */
 	uint64_t clock;			/* ns: the group's; 0: not known */
+	bool replaced;			/* a file stood there, as far as was known */
 	struct record existing;		/* of a directory that was there already */
 	struct push *push;		/* of a large body, begun while it came; or NULL */
 	struct settle *settle;		/* while homes and keepers are waited for */
@@ -62,8 +62,6 @@ struct work {
 	bool staging;			/* the pool has it */
 	bool asked_all;			/* of the group all is known that will be */
 	size_t asking;			/* which item is being asked about */
-	struct gather gather;		/* what homes have in a directory that is to go */
-	bool gathered;
 	struct str ancestor;		/* which directory above it; s NULL: the path itself */
 	void (*welcome)(struct conn *);
 	uint64_t alone;			/* epoch of the layout of this node alone that an update was judged in */

@@ -24,20 +24,10 @@
 
 /* the answer */
 
-/* What stood there may have been known to others only. */
-static bool replaced_one(const struct item *item)
-{
-	const struct record *before = &item->commit.before;
-
-	if (version_cmp(item->theirs.version, before->version) > 0)
-		before = &item->theirs;
-	return record_is_live(before);
-}
-
 static bool replaced_all(const struct work *work)
 {
 	for (size_t i = 0; i < work->count; i++)
-		if (!replaced_one(&work->items[i]))
+		if (!work->items[i].replaced)
 			return false;
 	return true;
 }
@@ -141,12 +131,6 @@ static void answer_work(struct conn *c)
 		answer_end_text(c, (struct str)STR_INIT);
 }
 
-static void answer_other(struct conn *c)
-{
-	answer_error(c, 409, "a %s of that name was made elsewhere; this version is kept among its versions",
-		     c->request.work->kind == WORK_MKDIR ? "file" : "directory or a file above");
-}
-
 /* homes and keepers */
 
 static void start_next(struct work *work);
@@ -159,9 +143,6 @@ static bool judge(struct work *work)
 
 	for (size_t i = 0; i < work->started; i++) {
 		switch (settle_state(work->items[i].settle)) {
-		case SETTLE_OTHER:
-			answer_other(c);
-			return true;
 		case SETTLE_HOPELESS:
 			work->unconfirmed = true;
 			break;
@@ -210,7 +191,6 @@ static void start_one(struct work *work, struct item *item, uint64_t wait_ms)
 				    .mark = item->commit.mark,
 				    .fd = item->stage ? stage_fd(item->stage) : -1,
 				    .push = item->push,
-				    .known = item->known,
 				    .wait_ms = wait_ms };
 
 	item->push = NULL;

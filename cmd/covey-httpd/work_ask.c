@@ -10,18 +10,16 @@
 #include "conn.h"
 #include "group.h"
 
-/* The newest of what is here and what the peers said. */
-static struct record newest_of(struct conn *c, const struct item *item)
+/* What is here, and what the peers said. */
+static struct registers known_of(struct conn *c, const struct item *item)
 {
-	struct store_entry here = STORE_ENTRY_INIT;
-	struct record newest = item->theirs;
+	struct store_entry entry = STORE_ENTRY_INIT;
+	struct registers here = { .file.flags = 0 };
 
-	if (store_newest(c->worker->httpd->store, buf_str(&item->path), STORE_RECORD, &here, NULL) ==
-		    0 &&
-	    version_cmp(here.record.version, newest.version) > 0)
-		newest = here.record;
-	store_entry_clear(&here);
-	return newest;
+	if (store_newest(c->worker->httpd->store, buf_str(&item->path), STORE_RECORD, &entry, NULL) == 0)
+		here = work_registers(&entry);
+	store_entry_clear(&entry);
+	return work_together(item, &here);
 }
 
 /*
@@ -38,13 +36,15 @@ static struct record newest_of(struct conn *c, const struct item *item)
 static int judge_update(struct conn *c, const struct item *item, struct err *err)
 {
 	struct work *work = c->request.work;
-	struct record newest;
+	struct registers known;
+	struct record standing;
 
 	work->alone = work->unconfirmed ? 0 : work->ask.epoch;
 	if (work_judge_alone(c, err) == 0)
 		return 0;
-	newest = newest_of(c, item);
-	if (work_judge_cond(c, &newest, err) == 0)
+	known = known_of(c, item);
+	standing = work_standing(&known);
+	if (work_judge_cond(c, &standing, err) == 0)
 		return work_judge_alone(c, err);
 	if (err->kind == ERR_PRECONDITION && !work->ask.confirmed)
 		return err_set(err, ERR_AWAY,
@@ -63,15 +63,21 @@ int work_judge_alone(const struct conn *c, struct err *err)
 		       "If-Match and the like are not offered for writes in a group of several nodes yet");
 }
 
-/* Whether this node knows the directory. */
-static bool is_known(struct conn *c, struct str path)
+/* Whether what is above the path is to be asked about as well. */
+static bool wants_above(const struct conn *c, struct str path)
 {
-	struct store_entry entry = STORE_ENTRY_INIT;
-	bool known = store_newest(c->worker->httpd->store, path, STORE_RECORD, &entry, NULL) == 0 &&
-		     work_is_directory(&entry.record);
+	const struct work *work = c->request.work;
 
-	store_entry_clear(&entry);
-	return known;
+	return c->worker->httpd->grouped && (work->kind == WORK_FILE || work->kind == WORK_MKDIR) &&
+	       !work->ask.above && path_parent(path).n > 0;
+}
+
+/* The same directory was asked about just now. */
+static bool is_beside_the_last(const struct work *work)
+{
+	return work->asking > 0 &&
+	       str_eq(path_parent(buf_str(&work->items[work->asking].path)),
+		      path_parent(buf_str(&work->items[work->asking - 1].path)));
 }
 
 /* What the next question is about: a directory above the item, or the next item. */
@@ -80,14 +86,14 @@ static void next_question(struct conn *c)
 	struct work *work = c->request.work;
 	struct str path = work->ancestor.s ? work->ancestor :
 					     buf_str(&work->items[work->asking].path);
+	bool known = work->ancestor.s ? record_is_live(&work->ask.entry) : is_beside_the_last(work);
 
-	work->ancestor = path_parent(path);
-	if (!c->worker->httpd->grouped || work->ask.known || work->ancestor.n == 0 ||
-	    (work->kind != WORK_FILE && work->kind != WORK_MKDIR) ||
-	    is_known(c, work->ancestor)) {
-		work->ancestor = (struct str)STR_INIT;
-		work->asking++;
+	if (wants_above(c, path) && !known) {
+		work->ancestor = path_parent(path);
+		return;
 	}
+	work->ancestor = (struct str)STR_INIT;
+	work->asking++;
 }
 
 static void note_standing(struct work *work)
@@ -103,6 +109,18 @@ static void note_standing(struct work *work)
 	work->answered = ask->answered;
 }
 
+/* A file that a majority may never have had is no reason to refuse. */
+static int judge_ancestor(struct work *work)
+{
+	const struct ask *ask = &work->ask;
+
+	if (ask->standing == STANDING_UNSETTLED ||
+	    record_stands(&ask->record, &ask->entry) != STANDS_FILE)
+		return 0;
+	return err_set(&work->err, ERR_CONFLICT, "a file stands where a directory is needed: %.*s",
+		       STR_ARG(work->ancestor));
+}
+
 /* 0, or -1: the request fails, work->err says why. */
 static int take_answer(struct conn *c)
 {
@@ -112,14 +130,10 @@ static int take_answer(struct conn *c)
 
 	note_standing(work);
 	if (work->ancestor.s != NULL)
-		return work_is_file(&ask->record) && !ask->directory ?
-			       err_set(&work->err, ERR_CONFLICT,
-				       "a file stands where a directory is needed: %.*s",
-				       STR_ARG(work->ancestor)) :
-			       0;
+		return judge_ancestor(work);
 	item->theirs = ask->record;
-	item->their_directory = ask->directory;
-	item->known = ask->known;
+	item->their_entry = ask->entry;
+	item->sure = ask->confirmed && c->worker->httpd->grouped;
 	item->clock = ask->clock;
 	return judge_update(c, item, &work->err);
 }
@@ -128,14 +142,14 @@ static void asked(struct conn *);
 
 /*
  * That there is nothing to be deleted is an answer as a reader's: nobody may
- * see it later.  So is that a condition fails.  A write only has to be above
- * what a majority knows.
+ * see it later.  So is that a condition fails, or that a file is in the way of
+ * a directory.  The write of a file only has to be above what a majority knows.
  */
 static enum newest_purpose purpose_of(const struct work *work)
 {
-	bool deletes = work->kind == WORK_DELETE || work->kind == WORK_RMDIR;
+	bool writes = work->kind == WORK_FILE && work->ancestor.s == NULL;
 
-	return deletes || work_is_update(work) ? NEWEST_READ : NEWEST_WRITE;
+	return writes && !work_is_update(work) ? NEWEST_WRITE : NEWEST_READ;
 }
 
 /* 1: all is known, or the request fails; 0: an answer is awaited. */
@@ -171,17 +185,6 @@ static void asked(struct conn *c)
 		all_asked(c);
 }
 
-/* True: the homes are asked what they have in the directory first. */
-static bool gather(struct conn *c)
-{
-	struct work *work = c->request.work;
-
-	if (work->kind != WORK_RMDIR || !c->worker->httpd->grouped || work->gathered)
-		return false;
-	work->gathered = true;
-	return !gather_start(&work->gather, c, &work->ask, SYNC_LIST, work_ready);
-}
-
 void work_ready(struct conn *c)
 {
 	struct work *work = c->request.work;
@@ -194,7 +197,7 @@ void work_ready(struct conn *c)
 	}
 	if (work->result < 0)
 		work_committed(c);
-	else if (!gather(c))
+	else
 		work_commit(c);
 }
 
@@ -221,22 +224,24 @@ void work_run(struct conn *c)
 
 /* before the body */
 
-/* The nearest thing above the path that this node knows must be a directory. */
+/* In a group of one: the nearest thing above the path must be a directory. */
 static int judge_above(struct conn *c, struct str path, struct err *err)
 {
+	if (c->worker->httpd->grouped)
+		return 0;
 	while ((path = path_parent(path)).n > 0) {
 		struct store_entry entry = STORE_ENTRY_INIT;
-		struct record found;
+		struct registers found;
 
 		if (store_newest(c->worker->httpd->store, path, STORE_RECORD, &entry, err) < 0)
 			return -1;
-		found = entry.record;
+		found = work_registers(&entry);
 		store_entry_clear(&entry);
-		if (work_is_file(&found))
+		if (record_stands(&found.file, &found.entry) == STANDS_FILE)
 			return err_set(err, ERR_CONFLICT,
 				       "a file stands where a directory is needed: %.*s",
 				       STR_ARG(path));
-		if (record_is_live(&found))
+		if (record_is_live(&found.entry))
 			break;
 	}
 	return 0;
@@ -247,7 +252,8 @@ static int judge_early(struct conn *c)
 {
 	struct work *work = c->request.work;
 	struct item *item = work->count > 0 ? &work->items[0] : NULL;
-	struct record newest;
+	struct registers known;
+	struct record standing;
 	struct err err;
 
 	if (store_writable(c->worker->httpd->store, &err) < 0)
@@ -255,13 +261,16 @@ static int judge_early(struct conn *c)
 	if (item == NULL)
 		return 0;
 	item->theirs = work->ask.record;
+	item->their_entry = work->ask.entry;
+	item->sure = work->ask.confirmed && c->worker->httpd->grouped;
 	work->unconfirmed = !work->ask.confirmed;
 	if (judge_update(c, item, &err) < 0)
 		goto refused;
 	work->unconfirmed = false;	/* it is asked again when the body is there */
-	newest = newest_of(c, item);
-	if (judge_above(c, buf_str(&item->path), &err) == 0 && work_judge_cond(c, &newest, &err) == 0 &&
-	    work_judge_kind(work, &newest, work->ask.directory, &err) == 0)
+	known = known_of(c, item);
+	standing = work_standing(&known);
+	if (judge_above(c, buf_str(&item->path), &err) == 0 &&
+	    work_judge_cond(c, &standing, &err) == 0 && work_judge_kind(work, &known, &err) == 0)
 		return 0;
 refused:
 	answer_err(c, &err);

@@ -11,7 +11,6 @@
 #include "container.h"
 #include "digest.h"
 #include "group.h"
-#include "join.h"
 
 /* the body */
 
@@ -58,46 +57,26 @@ static int condition(const struct commit *commit, const struct store_entry *now,
 {
 	struct item *item = CONTAINER_OF((uintptr_t)commit, struct item, commit);
 	const struct work *work = commit->data;
-	const struct record *newest = &now->record;
+	struct registers here = work_registers(now), known = work_together(item, &here);
+	struct record standing;
 
 	/*
 	 * Who deletes what is being deleted here just now must not be told that
 	 * it is gone: others may still see it.  Once more does no harm.
 	 */
-	bool again = (work->kind == WORK_DELETE || work->kind == WORK_RMDIR) &&
-		     record_is_live(&item->theirs) && !record_is_live(newest);
-
-	if (again || version_cmp(item->theirs.version, newest->version) > 0)
-		newest = &item->theirs;
-	if (work_judge_cond(work->conn, newest, err) < 0 || work_judge_alone(work->conn, err) < 0)
+	if (work->kind == WORK_DELETE && record_is_live(&item->theirs) && !record_is_live(&known.file))
+		known.file = item->theirs;
+	if (work->kind == WORK_RMDIR && record_is_live(&item->their_entry))
+		known.entry = item->their_entry;
+	standing = work_standing(&known);
+	if (work_judge_cond(work->conn, &standing, err) < 0 || work_judge_alone(work->conn, err) < 0)
 		return -1;
-	if (work->kind == WORK_MKDIR && work_is_directory(newest) && work_is_directory(&now->record)) {
-		item->existing = now->record;
+	item->replaced = record_is_live(&standing);
+	if (work->kind == WORK_MKDIR && record_is_live(&known.entry)) {
+		item->existing = known.entry;
 		return err_set(err, ERR_EXISTS, "the directory is there");
 	}
-	return work_judge_kind(work, newest, now->directory || item->their_directory, err);
-}
-
-/* Peers may have files in a directory that is empty here. */
-static int check_empty(struct work *work, struct item *item, struct err *err)
-{
-	struct httpd *h = work->conn->worker->httpd;
-	struct join_page page = { .deleted = false };
-	struct join_rows rows = JOIN_ROWS_INIT;
-	struct listing here = LISTING_INIT;
-	bool empty;
-
-	if (!work->gathered)
-		return 0;
-	/* Deletions that are known here count against what peers still list. */
-	store_list(h->store, buf_str(&item->path), (struct str)STR_INIT, 0, true, &here, NULL);
-	if (!work->gather.confirmed || work->gather.epoch != group_newest_epoch(h->group))
-		work->unconfirmed = true;
-	join_listing(&rows, &here, &work->gather, &page);
-	empty = rows.count == 0;
-	join_rows_clear(&rows);
-	listing_clear(&here);
-	return empty ? 0 : err_set(err, ERR_EXISTS, "the directory is not empty");
+	return work_judge_kind(work, &known, err);
 }
 
 /* Of the files of a form the answer has to say which one. */
@@ -124,15 +103,15 @@ static int commit_item(struct work *work, struct item *item, struct err *err)
 	};
 	struct httpd *h = work->conn->worker->httpd;
 
-	if (work->kind == WORK_RMDIR && check_empty(work, item, err) < 0)
-		return -1;
 	item->commit.path = buf_str(&item->path);
 	item->commit.stage = item->stage;
 	item->commit.flags = flags[work->kind] | (work->unconfirmed ? RECORD_BLIND : 0);
 	item->commit.mtime = work->mtime;
 	item->commit.type = str_of(item->type);
-	item->commit.above = item->theirs.version;
+	item->commit.above = version_cmp(item->their_entry.version, item->theirs.version) > 0 ?
+				     item->their_entry.version : item->theirs.version;
 	item->commit.clock = item->clock;
+	item->commit.alone = !h->grouped;
 	item->commit.outbox = h->outbox;
 	item->commit.condition = condition;
 	item->commit.data = work;

@@ -7,19 +7,18 @@
 
 #include "work.h"
 
-static inline bool work_is_directory(const struct record *r)
-{
-	return record_is_live(r) && r->flags & RECORD_DIRECTORY;
-}
+/* What this node's store has at a name, of either kind. */
+struct registers {
+	struct record file, entry;
+};
+struct registers work_registers(const struct store_entry *);
 
-static inline bool work_is_file(const struct record *r)
-{
-	return record_is_live(r) && !(r->flags & RECORD_DIRECTORY);
-}
-
-/* work.c: whether the newest version allows the request; -1 says why not */
-int work_judge_cond(const struct conn *, const struct record *newest, struct err *);
-int work_judge_kind(const struct work *, const struct record *newest, bool directory, struct err *);
+/* work.c: what is here and what the group knows of the item; what stands, a file's record or none */
+struct registers work_together(const struct item *, const struct registers *here);
+struct record work_standing(const struct registers *);
+/* work.c: whether that allows the request; -1 says why not */
+int work_judge_cond(const struct conn *, const struct record *standing, struct err *);
+int work_judge_kind(const struct work *, const struct registers *, struct err *);
 /* work.c: If-Match or the like, in a group. */
 bool work_is_update(const struct work *);
 /* work_ask.c: -1: an update, and there are others, or may be. */

@@ -145,6 +145,8 @@ int bulk_asked(struct syncd *d, struct serve_request *request, struct str packet
 		ask_versiond(d, request, buf_str(&plain));
 	else if (bulk.type == BULK_KEEP)
 		keep_asked(d, request, &plain, &bulk);
+	else if (bulk.type == BULK_COMPARE)
+		rc = compare_told(d, request, &bulk, err);
 	else
 		rc = refuse(err);
 	buf_clear(&plain);

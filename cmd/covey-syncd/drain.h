@@ -37,9 +37,6 @@ struct drained {
 	struct call call;
 	struct pushing *pushing;	/* or NULL */
 	struct store_entry entry;	/* what is to be told */
-	struct buf storing;		/* whose record is being stored: path's, then those above */
-	struct record record;		/* of storing */
-	char type[RECORD_TYPE_MAX + 1];
 	uint64_t epoch;			/* of the layout that told the keepers */
 	bool away;			/* somebody who has to have it is not up */
 	bool absent;			/* there is nothing to be done, or not yet */

@@ -4,8 +4,7 @@
  *	look	is it still to be done, and what is it?
  *	push	its content to every keeper: one that is a home as well then has
  *		the record, too
- *	store	its record at every home; then the records of the directories
- *		above, as long as the homes do not know them
+ *	store	its record at every home, and the directories above (storing.h)
  *	finish	mark it done
  *
  * Each is idempotent: it does not matter what the writer did of it already,
@@ -72,39 +71,6 @@ static void finish(struct drained *e)
 
 /* store */
 
-static void store_record(struct drained *e);
-
-/* The record of the directory above what was stored; done when there is none to tell of. */
-static void look_above(struct job *job)
-{
-	struct drained *e = CONTAINER_OF(job, struct drained, job);
-	struct str above = path_parent(buf_str(&e->storing));
-	struct store_entry entry = STORE_ENTRY_INIT;
-	struct buf path = BUF_INIT;
-
-	e->absent = above.n == 0 ||
-		    store_newest(store_of(e), above, STORE_RECORD, &entry, NULL) < 0 ||
-		    !record_is_live(&entry.record) || !(entry.record.flags & RECORD_DIRECTORY);
-	if (!e->absent) {
-		buf_addstr(&path, above);
-		buf_clear(&e->storing);
-		e->storing = path;
-		e->record = entry.record;
-		memcpy(e->type, entry.type, sizeof e->type);
-	}
-	store_entry_clear(&entry);
-}
-
-static void looked_above(struct job *job)
-{
-	struct drained *e = CONTAINER_OF(job, struct drained, job);
-
-	if (e->absent || e->drain->stopping)
-		finish(e);
-	else
-		store_record(e);
-}
-
 static void stored(struct call *call, struct frame *frame)
 {
 	struct drained *e = CONTAINER_OF(call, struct drained, call);
@@ -129,18 +95,15 @@ static void stored(struct call *call, struct frame *frame)
 		return;
 	}
 	call_finish(call);
-	e->all_stored = e->all_stored && answer.all;
-	if (answer.settled && !answer.known)
-		submit(e, look_above, looked_above);
-	else
-		finish(e);
+	e->all_stored = answer.all;
+	finish(e);
 }
 
 static void store_record(struct drained *e)
 {
 	struct syncd *d = e->drain->daemon;
-	const struct store_ask ask = { .path = buf_str(&e->storing), .record = e->record,
-				       .type = str_of(e->type) };
+	const struct store_ask ask = { .path = buf_str(&e->path), .record = e->entry.record,
+				       .type = str_of(e->entry.type) };
 	struct buf body = BUF_INIT;
 
 	e->told_once = false;
@@ -216,7 +179,8 @@ static bool writer_is_through(const struct drained *e)
 	if (!outbox_writer_lives(store_of(e), e->mark.segment))
 		return true;
 	passed = store_newest(store_of(e), buf_str(&e->path), STORE_RECORD, &newest, NULL) == 0 &&
-		 version_cmp(newest.record.version, e->version) > 0;
+		 (version_cmp(newest.record.version, e->version) > 0 ||
+		  version_cmp(newest.entry.version, e->version) > 0);
 	store_entry_clear(&newest);
 	return passed;
 }
@@ -255,11 +219,6 @@ static void looked(struct job *job)
 		drain_over(e);
 		return;
 	}
-	buf_reset(&e->storing);
-	buf_addstr(&e->storing, buf_str(&e->path));
-	e->record = e->entry.record;
-	memcpy(e->type, e->entry.type, sizeof e->type);
-	e->all_stored = true;
 	push(e);
 }
 
@@ -317,6 +276,5 @@ void drained_free(struct drained *e)
 {
 	store_entry_clear(&e->entry);
 	buf_clear(&e->path);
-	buf_clear(&e->storing);
 	free(e);
 }

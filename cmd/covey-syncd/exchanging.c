@@ -161,13 +161,13 @@ static bool is_of_path(enum err_kind kind)
 	       kind == ERR_UNSUPPORTED || kind == ERR_INVALID;
 }
 
-/* A file's version, of which this node did not know. */
+/* A live version, of which this node did not know. */
 static bool is_new(struct store *store, const struct exchange_row *row)
 {
 	struct store_entry entry = STORE_ENTRY_INIT;
 	struct err err = ERR_INIT;
 
-	if (!record_has_content(&row->record) ||
+	if (!record_is_live(&row->record) ||
 	    store_version(store, row->path, row->record.version, STORE_RECORD, &entry, &err) == 0) {
 		store_entry_clear(&entry);
 		return false;

@@ -3,9 +3,8 @@
  *
  * The homes of the directory by the asker's layout, or without one every
  * member that could answer, are asked by HTTP; each answer goes, as it
- * came, into a sealed memfd and to the asker.  A peer that has nothing
- * there (404, or 504 because it was asked for what is cached) has answered:
- * with nothing.  Peers that were silent lately are asked too, but nobody
+ * came, into a sealed memfd and to the asker: only one that the peer itself has
+ * signed for this question, and its body too.  Peers that were silent lately are asked too, but nobody
  * waits for them once the others have answered, and where there are no others
  * no longer than a check takes.
  */
@@ -29,8 +28,9 @@ struct gather_peer {
 	struct fetch fetch;
 	uint64_t id;
 	bool sick;
-	bool nothing;			/* it has nothing there */
 	bool stale;			/* it has another layout */
+	uint64_t epoch;			/* it answers by this one, as a home; 0: as no home */
+	struct version gate;		/* of the directory, there */
 	int memfd;
 	size_t bytes;
 };
@@ -41,6 +41,7 @@ struct gathering {
 	struct asker asker;
 	struct timer limit;		/* of it all */
 	struct timer grace;		/* for the sick, once the others are done */
+	uint64_t epoch;			/* of the layout whose homes are asked; 0: all are, as none */
 	struct gather_peer *peers;
 	size_t count;
 	size_t open, open_healthy;	/* not yet over */
@@ -93,11 +94,12 @@ static void on_grace(struct timer *timer)
 static void give_part(struct gather_peer *peer)
 {
 	struct gathering *g = peer->gathering;
+	struct sync_part part = { .node = peer->id, .epoch = peer->epoch, .gate = peer->gate };
 	struct buf body = BUF_INIT;
 
 	lseek(peer->memfd, 0, SEEK_SET);
 	fcntl(peer->memfd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
-	sync_part_pack(&body, peer->id);
+	sync_part_pack(&body, &part);
 	serve_reply(g->asker.request, SYNC_PART, buf_str(&body), &peer->memfd, 1);
 	buf_clear(&body);
 	g->end.answered++;
@@ -119,6 +121,21 @@ static void peer_over(struct gather_peer *peer)
 		timer_start(g->daemon->loop, &g->grace, g->daemon->first_byte_ms / SICK_GRACE);
 }
 
+/* What it says of itself: of an answer that was asked for as a home's. */
+static int take_fields(struct gather_peer *peer, struct err *err)
+{
+	struct str gate = fetch_field(&peer->fetch, PEER_GATE);
+	uint64_t epoch;
+
+	if (str_u64(fetch_field(&peer->fetch, PEER_EPOCH), UINT64_MAX, &epoch) < 0)
+		return err_set(err, ERR_CORRUPT, "ask peer: it does not say of which layout it is");
+	if (gate.n > 0 && version_parse(gate, &peer->gate, err) < 0)
+		return -1;
+	if (peer->gathering->epoch > 0)
+		peer->epoch = epoch;
+	return 0;
+}
+
 static int on_head(struct fetch *fetch, const struct fetch_head *head, struct err *err)
 {
 	struct gather_peer *peer = CONTAINER_OF(fetch, struct gather_peer, fetch);
@@ -127,13 +144,12 @@ static int on_head(struct fetch *fetch, const struct fetch_head *head, struct er
 	peers_note(peer->gathering->daemon->peers, peer->id, NULL);
 	if (head->length != FETCH_LENGTH_UNKNOWN && head->length > PART_BYTES_MAX)
 		return err_set(err, ERR_TOO_LARGE, "ask peer: its answer is too long");
-	peer->nothing = head->status == 404 || head->status == 504;
 	peer->stale = head->status == 421;
 	if (peer->stale && str_u64(fetch_field(fetch, PEER_EPOCH), UINT64_MAX, &epoch) == 0)
 		peers_behind(peer->gathering->daemon->peers, peer->id, epoch);
-	if (head->status != 200 && !peer->nothing)
+	if (head->status != 200)
 		return err_set(err, ERR_CORRUPT, "ask peer: it answers %d", head->status);
-	return 0;
+	return take_fields(peer, err);
 }
 
 static int on_body(struct fetch *fetch, const void *bytes, size_t n, struct err *err)
@@ -141,8 +157,6 @@ static int on_body(struct fetch *fetch, const void *bytes, size_t n, struct err 
 	struct gather_peer *peer = CONTAINER_OF(fetch, struct gather_peer, fetch);
 	const char *at = bytes;
 
-	if (peer->nothing)
-		return 0;
 	if (n > PART_BYTES_MAX - peer->bytes)
 		return err_set(err, ERR_TOO_LARGE, "ask peer: its answer is too long");
 	peer->bytes += n;
@@ -170,16 +184,23 @@ static void on_end(struct fetch *fetch, const struct err *err)
 }
 
 /* False when it could not even be asked. */
-static bool ask_peer(struct gathering *g, uint64_t id, struct str target,
-		     const struct sign_part *epoch)
+static bool ask_peer(struct gathering *g, uint64_t id, struct str target)
 {
 	struct gather_peer *peer = &g->peers[g->count];
+	struct sign_part fields[] = { { STR(PEER_EPOCH), STR_INIT }, { STR(PEER_LINEAGE), STR_INIT } };
 	struct syncd *d = g->daemon;
+	char epoch[24], lineage[24];
 
+	snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)g->epoch);
+	snprintf(lineage, sizeof lineage, "%016llx",
+		 (unsigned long long)peers_layout(d->peers)->lineage);
+	fields[0].value = str_of(epoch);
+	fields[1].value = str_of(lineage);
 	*peer = (struct gather_peer){
 		.gathering = g, .id = id, .sick = peers_sick(d->peers, id),
 		.fetch = { .peer = peers_http(d->peers, id), .target = target,
-			   .fields = epoch, .field_count = epoch != NULL, .sign = epoch != NULL,
+			   .fields = fields, .field_count = g->epoch > 0 ? 2 : 1, .node = id,
+			   .whole = true,
 			   .first_byte_ms = d->first_byte_ms, .stall_ms = d->stall_ms,
 			   .head = on_head, .body = on_body, .end = on_end },
 	};
@@ -222,22 +243,17 @@ static void ask_members(struct gathering *g, struct str target)
 	g->peers = mem_new(view->count, sizeof *g->peers);
 	for (size_t i = 0; i < view->count; i++)
 		if (view->list[i].state == MEMBER_UP || view->list[i].state == MEMBER_SUSPECT)
-			ask_peer(g, view->list[i].id, target, NULL);
+			ask_peer(g, view->list[i].id, target);
 }
 
 static void ask_homes(struct gathering *g, const struct sync_list *list, struct str target)
 {
-	char text[24];
-	struct sign_part epoch = { STR(PEER_EPOCH), STR_INIT };
-
-	snprintf(text, sizeof text, "%llu", (unsigned long long)list->epoch);
-	epoch.value = str_of(text);
 	g->peers = mem_new(list->node_count, sizeof *g->peers);
 	for (size_t i = 0; i < list->node_count; i++) {
 		if (list->nodes[i] == store_node(g->daemon->store))
 			continue;
 		g->end.asked++;
-		ask_peer(g, list->nodes[i], target, &epoch);
+		ask_peer(g, list->nodes[i], target);
 	}
 }
 
@@ -247,6 +263,7 @@ void gather_ask(struct syncd *d, struct serve_request *request, const struct syn
 	struct gathering *g = mem_new(1, sizeof *g);
 
 	g->daemon = d;
+	g->epoch = list->epoch;
 	g->asker = (struct asker){ .request = request, .gone = asker_gone };
 	g->limit.fire = on_limit;
 	g->grace.fire = on_grace;

@@ -89,7 +89,7 @@ static int each_path(void *data, const struct survey_path *found)
 		const struct history_entry *entry = &found->entries[i];
 
 		if (!record_has_content(&entry->record) || (k->leaving && !entry->content) ||
-		    (i > 0 && entry->record.version.time < k->before))
+		    (i > 0 && record_made(&entry->record) < k->before))
 			continue;
 		collect(k, found->path, entry);
 	}
@@ -217,24 +217,6 @@ void keeping_go_on(struct keeping *k)
 	}
 }
 
-/* The first home that is up: of set B, which will be the ones, while joint. */
-static bool asks_for(const struct keeping *k, unsigned partition)
-{
-	const struct members *view = peers_view(k->daemon->peers);
-	struct layout_order order;
-
-	layout_homes(&k->layout, layout_is_joint(&k->layout) ? LAYOUT_B : LAYOUT_A, partition, &order);
-	for (size_t i = 0; i < order.count; i++) {
-		const struct member *m = members_find(view, order.ids[i]);
-
-		if (order.ids[i] == store_node(k->daemon->store))
-			return true;
-		if (m != NULL && m->state == MEMBER_UP)
-			return false;
-	}
-	return false;
-}
-
 bool keeping_leaves(const struct layout *layout, uint64_t self)
 {
 	const struct layout_member *m = layout_find(layout, self);
@@ -246,7 +228,7 @@ static void set_up(struct keeping *k)
 {
 	memset(k->mine, 0, sizeof k->mine);
 	for (unsigned p = 0; p < PARTITIONS; p++)
-		if (asks_for(k, p))
+		if (peers_first_home(k->daemon->peers, p))
 			k->mine[p / 8] |= (uint8_t)(1u << p % 8);
 	for (size_t i = 0; i < k->layout.count; i++)
 		keeper_init(&k->keepers[k->keeper_count++], k, k->layout.members[i].id);

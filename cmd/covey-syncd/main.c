@@ -26,8 +26,8 @@ void syncd_rest(struct syncd *d)
 	if (d->leaving && d->pulls == NULL && d->gatherings == NULL && d->carryings == NULL &&
 	    d->bulkings == NULL && d->resolving == 0 && d->keeps_asked == 0 &&
 	    drain_rests(d->drain) && syncing_rests(d->syncing) && keeping_rests(d->keeping) &&
-	    upkeep_rests(d->upkeep) && scrubbing_rests(d->scrubbing) && lost_rests(d->lost) &&
-	    owing_rests(d->owing))
+	    directories_rest(d->directories) && upkeep_rests(d->upkeep) && scrubbing_rests(d->scrubbing) &&
+	    lost_rests(d->lost) && owing_rests(d->owing))
 		service_finished(d->service);
 }
 
@@ -57,6 +57,7 @@ void syncd_relaid(struct syncd *d)
 		owing_relaid(d->owing);
 		syncing_relaid(d->syncing);
 		keeping_relaid(d->keeping);
+		directories_relaid(d->directories);
 	}
 }
 
@@ -91,7 +92,7 @@ static int ask_list(struct syncd *d, struct serve_request *request, struct frame
 	if (sync_list_unpack(frame->body, &wanted, err) < 0 || path_check(wanted.path, err) < 0)
 		return -1;
 	path_to_target(&target, wanted.path, true);
-	buf_adds(&target, wanted.deleted ? "?format=text&deleted" : "?format=text");
+	buf_adds(&target, "?format=text");
 	gather_ask(d, request, &wanted, buf_str(&target));
 	buf_clear(&target);
 	return 0;
@@ -169,6 +170,7 @@ static const struct kind {
 	{ SYNC_CARRY, ask_carry },
 	{ SYNC_BULK, ask_bulk },
 	{ SYNC_LOST, lost_ask },
+	{ SYNC_COMPARE, compare_ask },
 };
 
 static void on_request(struct serve *serve, struct serve_request *request, struct frame *frame)
@@ -226,7 +228,7 @@ static int start(struct service *service, struct err *err)
 	peers_start(d);
 	if (d->keys.count > 0) {
 		sign_keys_derive(&d->sign, &d->keys);
-		fetcher_keys(d->fetcher, &d->sign);
+		fetcher_keys(d->fetcher, &d->sign, store_node(d->store));
 	}
 	drain_start(d);
 	upkeep_start(d);
@@ -234,6 +236,7 @@ static int start(struct service *service, struct err *err)
 	if (d->keys.count > 0) {
 		syncing_start(d);
 		keeping_start(d);
+		directories_start(d);
 		lost_start(d);
 		owing_start(d);
 	}
@@ -246,7 +249,8 @@ static bool busy(struct service *service)
 	const struct syncd *d = service->data;
 
 	return d->pulls != NULL || d->gatherings != NULL || d->carryings != NULL ||
-	       d->bulkings != NULL || d->pushes != NULL || d->resolving > 0 ||
+	       d->bulkings != NULL || d->comparings != NULL ||
+	       d->pushes != NULL || d->resolving > 0 ||
 	       (d->keys.count > 0 && members_met(peers_view(d->peers))) || drain_busy(d->drain) ||
 	       scrubbing_busy(d->scrubbing);
 }
@@ -260,6 +264,7 @@ static void leave(struct syncd *d)
 	gather_stop(d);
 	carry_stop(d);
 	bulk_stop(d);
+	compare_stop(d);
 	syncd_rest(d);
 }
 
@@ -292,6 +297,7 @@ static void stop(struct service *service)
 	if (d->syncing != NULL) {
 		syncing_stop(d->syncing);
 		keeping_stop(d->keeping);
+		directories_stop(d->directories);
 		owing_stop(d->owing);
 	}
 	syncd_rest(d);
@@ -314,6 +320,7 @@ static void release(struct service *service)
 	drain_free(d->drain);
 	syncing_free(d->syncing);
 	keeping_free(d->keeping);
+	directories_free(d->directories);
 	upkeep_free(d->upkeep);
 	lost_free(d->lost);
 	owing_free(d->owing);

@@ -257,12 +257,32 @@ const struct layout *peers_layout(const struct peers *p)
 	return &p->layout;
 }
 
+bool peers_first_home(const struct peers *p, unsigned partition)
+{
+	enum layout_set set = layout_is_joint(&p->layout) ? LAYOUT_B : LAYOUT_A;
+	struct layout_order order;
+
+	layout_homes(&p->layout, set, partition, &order);
+	for (size_t i = 0; i < order.count; i++) {
+		const struct member *m = members_find(&p->members, order.ids[i]);
+
+		if (order.ids[i] == p->members.self)
+			return true;
+		if (m != NULL && m->state == MEMBER_UP)
+			return false;
+	}
+	return false;
+}
+
 const struct address *peers_http(const struct peers *p, uint64_t id)
 {
 	const struct member *m = members_find(&p->members, id);
+	const struct member *self = members_find(&p->members, p->members.self);
 
 	if (m == NULL || m->http.len == 0 || m->state == MEMBER_INCOMPATIBLE || id == p->members.self)
 		return NULL;
+	if (self != NULL && address_eq(&m->http, &self->http))
+		return NULL;		/* this node has its address now */
 	return &m->http;
 }
 

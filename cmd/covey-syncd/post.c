@@ -40,7 +40,7 @@ void posting_start(struct syncd *d, struct posting *p, const struct address *pee
 	buf_reset(&p->answer);
 	p->fetch = (struct fetch){
 		.method = FETCH_POST, .peer = peer, .target = buf_str(&target), .content = message,
-		.sign = true, .first_byte_ms = patience_ms, .stall_ms = patience_ms,
+		.first_byte_ms = patience_ms, .stall_ms = patience_ms,
 		.head = on_head, .body = on_body, .end = on_end,
 	};
 	rc = fetch_start(d->fetcher, &p->fetch, &err);

@@ -227,6 +227,7 @@ static void ask(struct timer *timer)
 
 	target_of(p, &target);
 	p->fetch.peer = peer;
+	p->fetch.node = p->asked;
 	p->fetch.target = buf_str(&target);
 	if (peer == NULL)
 		err_set(&err, ERR_ABSENT, "pull from %016llx: not a member",
@@ -292,6 +293,7 @@ static void keep(struct job *job)
 	commit.stage = p->stage;
 	commit.flags = p->record.flags;
 	commit.mtime = p->record.mtime;
+	commit.made = p->record.made;
 	commit.type = buf_str(&p->type);
 	commit.fixed = p->record.version;
 	commit.keep = p->keep;

@@ -215,7 +215,7 @@ static void start_try(struct push_try *t)
 	t->since = loop_now(p->daemon->loop);
 	t->fetch = (struct fetch){
 		.method = FETCH_PUT, .peer = peers_http(p->daemon->peers, t->node),
-		.target = buf_str(&target), .fields = &field, .field_count = 1, .sign = true,
+		.target = buf_str(&target), .fields = &field, .field_count = 1, .node = t->node,
 		.fd = p->fd, .available = p->available, .last = named,
 		.first_byte_ms = answer_ms(p), .stall_ms = p->daemon->stall_ms,
 		.head = on_head, .body = on_body, .end = on_end,

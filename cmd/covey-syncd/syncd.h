@@ -13,9 +13,11 @@
  *	drained.c	one entry of it
  *	syncing.c	the records of this home, from the others
  *	exchanging.c	from one of them
+ *	comparing.c	COMPARE: homes are told that they differ
  *	keeping.c	the contents: have the keepers got them?
  *	keeper.c	has one of them?
  *	keep_in.c	have we?
+ *	directories.c	do the directories stand that something is in?
  *	upkeep.c	what is to be forgotten
  *	scrubbing.c	what is to be read again
  *	lost.c		LOST: what was bad and is to be had again
@@ -43,12 +45,14 @@ struct pulling;
 struct gathering;
 struct carrying;
 struct bulking;
+struct comparing;
 struct pushing;
 struct drain;
 struct syncing;
 struct upkeep;
 struct keeping;
 struct keep_asked;
+struct directories;
 struct scrubbing;
 struct lost;
 struct owing;
@@ -75,10 +79,12 @@ struct syncd {
 	struct gathering *gatherings;
 	struct carrying *carryings;
 	struct bulking *bulkings;
+	struct comparing *comparings;
 	struct pushing *pushes;
 	struct drain *drain;
 	struct syncing *syncing;	/* NULL: a group of one */
 	struct keeping *keeping;	/* NULL: a group of one */
+	struct directories *directories;	/* NULL: a group of one */
 	struct upkeep *upkeep;
 	struct scrubbing *scrubbing;
 	struct lost *lost;		/* NULL: a group of one */
@@ -106,6 +112,8 @@ void peers_start(struct syncd *);	/* waits a moment for covey-discoverd's view *
 void peers_free(struct peers *);		/* NULL is fine */
 const struct members *peers_view(const struct peers *);
 const struct layout *peers_layout(const struct peers *);
+/* This node is the partition's first home that is up: of set B, which will be the homes, while joint. */
+bool peers_first_home(const struct peers *, unsigned partition);
 /* Tell covey-discoverd, until it has heard, that this node has all records for the joint layout. */
 void peers_synced(struct peers *, uint64_t epoch);
 /* A peer has the layout of this epoch: covey-discoverd is told when it is newer. */
@@ -196,8 +204,16 @@ void syncing_free(struct syncing *);	/* NULL is fine */
 void syncing_returned(struct syncing *);
 void syncing_lost(struct syncing *);
 void syncing_relaid(struct syncing *);
+/* The homes of the partition differ: they are to be compared now. */
+void syncing_compare(struct syncing *, unsigned partition);
 void syncing_stop(struct syncing *);
 bool syncing_rests(const struct syncing *);
+
+/* comparing.c: 0 when the request was taken, or -1 */
+
+int compare_ask(struct syncd *, struct serve_request *, struct frame *, struct err *);
+int compare_told(struct syncd *, struct serve_request *, const struct bulk *, struct err *);
+void compare_stop(struct syncd *);
 
 /* keeping.c */
 
@@ -223,6 +239,14 @@ struct keep_asked *keep_own(struct syncd *, struct str items,
 void keep_own_forget(struct keep_asked *);
 /* Pull it, from its keepers, the sender, or whoever made it.  False: too many are under way. */
 bool keep_pull(struct syncd *, const struct keep_item *, uint64_t sender);
+
+/* directories.c */
+
+void directories_start(struct syncd *);
+void directories_free(struct directories *);	/* NULL is fine */
+void directories_relaid(struct directories *);	/* and whenever others have brought records */
+void directories_stop(struct directories *);
+bool directories_rest(const struct directories *);
 
 /* upkeep.c */
 

@@ -58,6 +58,7 @@ static void go_on(struct syncing *s)
 		/* Nobody may have asked for these contents: who asks did not know of them. */
 		s->news = 0;
 		keeping_relaid(s->daemon->keeping);
+		directories_relaid(s->daemon->directories);
 	}
 	epoch = resync_synced(&s->plan);
 	if (keeping_leaves(&s->plan.layout, s->plan.self))
@@ -154,6 +155,14 @@ void syncing_lost(struct syncing *s)
 		failed(e);
 		exchanging_abandon(e);
 	}
+	go_on(s);
+}
+
+void syncing_compare(struct syncing *s, unsigned partition)
+{
+	if (s->stopping)
+		return;
+	resync_again(&s->plan, partition);
 	go_on(s);
 }
 

@@ -265,6 +265,92 @@ void answer_commit(void *data, uint64_t id, const struct store_ask *ask)
 	versiond_submit(v, v->pool, &own->job);
 }
 
+/* A directory that others are to know: asker.make. */
+struct making {
+	struct job job;
+	struct making *next;		/* of those that are made and not yet at all homes */
+	struct versiond *versiond;
+	uint64_t id;
+	struct buf path;
+	struct commit commit;
+	int result;
+	struct err err;
+};
+
+static void make_work(struct job *job)
+{
+	struct making *making = CONTAINER_OF(job, struct making, job);
+	struct versiond *v = making->versiond;
+
+	making->result = store_commit(v->service->store, &making->commit, &making->err);
+	if (making->result < 0)
+		log_err(LOG_LEVEL_WARNING, &making->err, "make a directory");
+}
+
+static void making_free(struct making *making)
+{
+	buf_clear(&making->path);
+	free(making);
+}
+
+static void make_done(struct job *job)
+{
+	struct making *making = CONTAINER_OF(job, struct making, job);
+	struct versiond *v = making->versiond;
+	const struct record *made = making->result == 0 ? &making->commit.record : NULL;
+
+	making->next = v->making;
+	v->making = making;
+	asker_made(&v->asker, making->id, made, clock_mono_ms());
+	group_stir(v);
+	versiond_returned(v);
+}
+
+void answer_make(void *data, uint64_t id, const struct make_ask *ask)
+{
+	struct versiond *v = data;
+	struct making *making = mem_new(1, sizeof *making);
+
+	making->versiond = v;
+	making->id = id;
+	buf_addstr(&making->path, ask->path);
+	making->commit = (struct commit)COMMIT_INIT;
+	making->commit.path = buf_str(&making->path);
+	making->commit.flags = RECORD_DIRECTORY;
+	making->commit.above = ask->above;
+	making->commit.clock = ask->clock;
+	making->commit.outbox = v->outbox;
+	making->job.key = path_hash(ask->path);
+	making->job.work = make_work;
+	making->job.done = make_done;
+	versiond_submit(v, v->pool, &making->job);
+}
+
+void answer_made_end(void *data, uint64_t id, bool everywhere)
+{
+	struct versiond *v = data;
+	struct making **p = &v->making, *making;
+
+	while ((making = *p) != NULL && making->id != id)
+		p = &making->next;
+	if (making == NULL)
+		return;
+	*p = making->next;
+	if (everywhere)
+		outbox_finish(v->outbox, making->commit.mark);
+	making_free(making);
+}
+
+void answer_stop(struct versiond *v)
+{
+	while (v->making != NULL) {
+		struct making *making = v->making;
+
+		v->making = making->next;
+		making_free(making);
+	}
+}
+
 /* what comes */
 
 static void begin_store(struct versiond *v, const struct wire *wire, const struct address *from,
@@ -283,14 +369,16 @@ static void begin_store(struct versiond *v, const struct wire *wire, const struc
 	versiond_submit(v, v->pool, &q->job);
 }
 
-/* The record came with its content before: nothing is to be put on disk. */
+/* The record is here already, as that of a directory which others have settled, or came with its content. */
 static bool is_kept(struct versiond *v, const struct wire_store *store)
 {
+	bool entry = store->record.flags & RECORD_DIRECTORY;
 	struct home_found found;
 
-	return record_has_content(&store->record) && !look_would_wait(v, store->path) &&
+	return (entry || record_has_content(&store->record)) &&
+	       !look_would_wait(v, store->path) &&
 	       look_up(v, store->path, VERSION_NONE, false, &found) == 0 &&
-	       record_eq(&found.record, &store->record);
+	       record_eq(entry ? &found.entry : &found.record, &store->record);
 }
 
 /* True: a CHECK of a path that is being written; it is answered later. */

@@ -247,6 +247,8 @@ static void start_asking(struct versiond *v)
 	asker_init(&v->asker, &v->home, conf->timeouts.check_ms, conf->timeouts.store_ms);
 	v->asker.send = carry_send;
 	v->asker.commit = answer_commit;
+	v->asker.make = answer_make;
+	v->asker.made_end = answer_made_end;
 	v->asker.behind = asker_behind;
 	v->asker.random = random_number;
 	v->asker.wall = wall_clock;
@@ -270,7 +272,7 @@ int group_start(struct versiond *v, struct err *err)
 	if (v->keys.count == 0 || fd < 0)
 		return 0;
 	v->socket = sealed_new(v->service->loop, fd, &v->keys, v->self.id, &role, v, err);
-	if (v->socket == NULL)
+	if (v->socket == NULL || outbox_open(&v->outbox, v->service->store, err) < 0)
 		return -1;
 	v->carrier = carrier_new(v);
 	randombytes_buf(&v->random, sizeof v->random);
@@ -289,6 +291,8 @@ void group_stop(struct versiond *v)
 	carrier_free(v->carrier);
 	sealed_free(v->socket);
 	asker_clear(&v->asker);
+	answer_stop(v);
+	outbox_close(v->outbox);
 	home_clear(&v->home);
 	members_clear(&v->members);
 	buf_clear(&v->answer);

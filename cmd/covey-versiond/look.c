@@ -11,28 +11,22 @@
 #include "log.h"
 #include "mem.h"
 
-#define REMEMBERED 1024			/* of each kind, by the path's hash */
+#define REMEMBERED 1024			/* by the path's hash */
 #define LOOKED_MS 20
 
 struct place {				/* a path, and when it was looked at */
 	char path[PATH_BYTES];
 	size_t n;
 	bool filled;
-	uint64_t changes;		/* of its partition, or as said below, before that */
+	uint64_t changes;		/* of its partition, before that */
 };
 
 struct looks {
 	struct {
 		struct place place;
-		uint64_t directories;	/* their changes */
 		uint64_t until;		/* ms */
 		struct home_found found;
 	} newest[REMEMBERED];
-	struct {			/* is the record of this directory live here? */
-		struct place place;	/* of all directories' changes: writes of files are none */
-		uint64_t until;		/* ms */
-		bool known;
-	} directories[REMEMBERED];
 };
 
 struct looks *looks_new(void)
@@ -54,7 +48,7 @@ static void set_place(struct place *place, struct str path, uint64_t changes)
 	place->changes = changes;
 }
 
-/* The newest that is less than the version. */
+/* The file's newest that is less than the version. */
 static int look_below(struct versiond *v, struct str path, struct version version,
 		      struct home_found *ret, struct err *err)
 {
@@ -65,7 +59,8 @@ static int look_below(struct versiond *v, struct str path, struct version versio
 	for (size_t i = 0; i < history.count; i++) {
 		const struct history_entry *entry = &history.entries[i];
 
-		if (version_cmp(entry->record.version, version) >= 0)
+		if (entry->record.flags & RECORD_DIRECTORY ||
+		    version_cmp(entry->record.version, version) >= 0)
 			continue;
 		ret->record = entry->record;
 		ret->content = entry->content;
@@ -81,7 +76,7 @@ static int look_at(struct versiond *v, struct str path, struct version version,
 		   struct home_found *ret, struct err *err)
 {
 	struct store_entry entry = STORE_ENTRY_INIT;
-	bool newest = version_is_none(version), foreign;
+	bool newest = version_is_none(version);
 	int rc;
 
 	if (newest)
@@ -90,36 +85,23 @@ static int look_at(struct versiond *v, struct str path, struct version version,
 		rc = store_version(v->service->store, path, version, STORE_RECORD, &entry, err);
 	if (rc < 0)
 		return err->kind == ERR_ABSENT ? 0 : -1;
-	foreign = newest && entry.foreign;
 	ret->record = entry.record;
 	memcpy(ret->type, entry.type, sizeof ret->type);
 	ret->content = entry.content;
-	ret->directory = entry.directory;
-	ret->file = newest && record_is_live(&entry.record) &&
-		    !(entry.record.flags & RECORD_DIRECTORY);
+	ret->entry = newest ? entry.entry : ret->entry;
 	store_entry_clear(&entry);
-	return foreign ? err_set(err, ERR_CONFLICT, "look at %.*s: a person's file stands there",
+	return newest && entry.foreign ? err_set(err, ERR_CONFLICT, "look at %.*s: a person's file stands there",
 				 STR_ARG(path)) : 0;
 }
 
-static int look_known(struct versiond *v, struct str path, bool *ret, struct err *err)
+static int look_entry(struct store *store, struct str path, struct record *ret, struct err *err)
 {
-	struct str parent = path_parent(path);
-	uint64_t changes = store_directory_changes(v->service->store), now = clock_mono_ms();
-	size_t at = path_hash(parent) % REMEMBERED;
-	bool known = true;
+	struct store_entry entry = STORE_ENTRY_INIT;
 
-	if (parent.n > 0 && is_same(&v->looks->directories[at].place, parent, changes) &&
-	    now < v->looks->directories[at].until) {
-		*ret = v->looks->directories[at].known;
-		return 0;
-	}
-	if (store_directory_known(v->service->store, path, &known, err) < 0)
+	if (store_newest(store, path, STORE_RECORD, &entry, err) < 0)
 		return -1;
-	set_place(&v->looks->directories[at].place, parent, changes);
-	v->looks->directories[at].until = now + LOOKED_MS;
-	v->looks->directories[at].known = known;
-	*ret = known;
+	*ret = entry.entry;
+	store_entry_clear(&entry);
 	return 0;
 }
 
@@ -128,12 +110,14 @@ static int look(struct versiond *v, struct str path, struct version version, boo
 {
 	struct home_found found = { .content = false };
 	struct err err = ERR_INIT;
-	int rc;
+	struct store *store = v->service->store;
+	int rc = store_gate(store, path_parent(path), &found.gate, &err);
 
-	rc = below ? look_below(v, path, version, &found, &err) :
-		     look_at(v, path, version, &found, &err);
+	if (rc == 0 && !version_is_none(version))
+		rc = look_entry(store, path, &found.entry, &err);
 	if (rc == 0)
-		rc = look_known(v, path, &found.known, &err);
+		rc = below ? look_below(v, path, version, &found, &err) :
+			     look_at(v, path, version, &found, &err);
 	if (rc < 0) {
 		if (err.kind != ERR_CONFLICT)
 			log_err(LOG_LEVEL_WARNING, &err, "no answer to a check");
@@ -146,12 +130,11 @@ static int look(struct versiond *v, struct str path, struct version version, boo
 static int look_newest(struct versiond *v, struct str path, struct home_found *ret)
 {
 	uint64_t changes = store_changes(v->service->store, path_partition(path));
-	uint64_t directories = store_directory_changes(v->service->store);
 	uint64_t now = clock_mono_ms();
 	size_t at = path_hash(path) % REMEMBERED;
 
 	if (is_same(&v->looks->newest[at].place, path, changes) &&
-	    v->looks->newest[at].directories == directories && now < v->looks->newest[at].until) {
+	    now < v->looks->newest[at].until) {
 		*ret = v->looks->newest[at].found;
 		return 0;
 	}
@@ -159,7 +142,6 @@ static int look_newest(struct versiond *v, struct str path, struct home_found *r
 	if (look(v, path, VERSION_NONE, false, &v->looks->newest[at].found) < 0)
 		return -1;
 	set_place(&v->looks->newest[at].place, path, changes);
-	v->looks->newest[at].directories = directories;
 	v->looks->newest[at].until = now + LOOKED_MS;
 	*ret = v->looks->newest[at].found;
 	return 0;

@@ -59,6 +59,7 @@ static void reply_own_row(struct versiond *v, struct serve_request *request, str
 		row.record = found->record;
 		row.type = str_of(found->type);
 		row.content = found->content;
+		row.entry = found->entry;
 	}
 	reply_row(request, &row);
 }
@@ -78,6 +79,7 @@ static void reply_peer_row(struct versiond *v, struct serve_request *request, st
 		row.record = from->record;
 		row.type = str_of(from->type);
 		row.content = from->content;
+		row.entry = from->entry;
 		row.age_ms = now > from->at ? now - from->at : 0;
 	}
 	reply_row(request, &row);

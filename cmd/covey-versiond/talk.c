@@ -83,8 +83,8 @@ static void newest_alone(struct versiond *v, struct serve_request *request,
 		answer.standing = STANDING_UNCONFIRMED;
 	answer.record = found.record;
 	answer.type = str_of(found.type);
-	answer.directory = found.directory;
-	answer.known = found.known;
+	answer.entry = found.entry;
+	answer.above = true;
 	reply_newest(v, request, &answer);
 	serve_end(request);
 	talk_ended(v);

@@ -20,6 +20,7 @@
 #include "asker.h"
 #include "call.h"
 #include "check.h"
+#include "outbox.h"
 #include "pool.h"
 #include "sealed.h"
 #include "serve.h"
@@ -70,6 +71,8 @@ struct versiond {
 	size_t jobs;			/* in both */
 	size_t syncs;			/* of these, in the latter */
 	struct looks *looks;		/* look.c's memory */
+	struct outbox *outbox;		/* of directories made here; NULL: in no group */
+	struct making *making;		/* of these, which not all homes know yet; answer.c's */
 
 	struct serve *serve;
 	struct timer leave;
@@ -106,8 +109,11 @@ struct question;
 void answer_question(struct versiond *, const struct wire *, const struct address *from,
 		     struct serve_request *);
 void answer_gone(struct question *);	/* nobody waits any more */
-/* As asker.commit. */
+/* As asker.commit, asker.make and asker.made_end. */
 void answer_commit(void *data, uint64_t id, const struct store_ask *);
+void answer_make(void *data, uint64_t id, const struct make_ask *);
+void answer_made_end(void *data, uint64_t id, bool everywhere);
+void answer_stop(struct versiond *);	/* when nothing runs any more */
 
 /* carry.c */
 struct carrier *carrier_new(struct versiond *);

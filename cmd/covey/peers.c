@@ -70,8 +70,8 @@ const struct command command_peers = {
 	.operands = "",
 	.summary = "List the other nodes of the group, as one node sees them",
 	.details = "The state is up, suspect, down, left or incompatible; the role is what a node\n"
-		   "is in the layout: a silent one forgot something and must be formatted anew, or has\n"
-		   "just started and waits for another home to tell what it remembers;\n"
+		   "is in the layout: a silent one forgot something (covey node renew), or has just\n"
+		   "started and waits for another home to tell what it remembers;\n"
 		   "one of another group with the same key stays apart; the epoch is of the newest layout it has.",
 	.options = options,
 	.run = run,

@@ -2,6 +2,7 @@
 #include "asker.h"
 
 #include "phase.h"
+#include "storing.h"
 
 void asker_init(struct asker *asker, struct home *home, uint64_t check_ms, uint64_t store_ms)
 {
@@ -12,6 +13,7 @@ void asker_clear(struct asker *asker)
 {
 	while (asker->running != NULL)
 		asker->running->kind->forget(asker->running);
+	storing_forget_all(asker);
 	peers_clear(&asker->peers);
 	buf_clear(&asker->packet);
 	*asker = (struct asker){ .due = 0 };
@@ -24,7 +26,7 @@ void asker_members(struct asker *asker, const struct members *members)
 
 size_t asker_peers(const struct asker *asker)
 {
-	return asker->peers.count;
+	return peers_count(&asker->peers);
 }
 
 /* Each goes to the front of the list as it begins again: those that have not are behind it. */
@@ -32,8 +34,10 @@ void asker_layout(struct asker *asker, const struct layout *layout, uint64_t now
 {
 	struct phase *old = asker->running, *next;
 
+	asker->now = now;
 	if (!home_layout(asker->home, layout))
 		return;
+	storing_forget_settled(asker);
 	for (; old != NULL; old = next) {
 		next = old->next;
 		old->kind->restart(old, now);
@@ -60,6 +64,7 @@ void asker_receive(struct asker *asker, const struct wire *wire, uint64_t now)
 {
 	struct phase *phase;
 
+	asker->now = now;
 	if (wire->type != WIRE_RECORD && wire->type != WIRE_STORED && wire->type != WIRE_STALE)
 		return;
 	phase = find(asker, id_of(wire));
@@ -75,6 +80,7 @@ void asker_committed(struct asker *asker, uint64_t id, bool on_disk, uint64_t no
 {
 	struct phase *phase = find(asker, id);
 
+	asker->now = now;
 	if (phase == NULL || !phase->committing)
 		return;
 	phase_committed(phase, on_disk);
@@ -86,6 +92,7 @@ void asker_tick(struct asker *asker, uint64_t now)
 {
 	struct phase *phase;
 
+	asker->now = now;
 	do {
 		asker->due = 0;
 		for (phase = asker->running; phase != NULL; phase = phase->next) {

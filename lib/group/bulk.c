@@ -34,7 +34,7 @@ int bulk_unpack(struct str plain, uint64_t group, uint64_t self, struct bulk *re
 	if (in.failed || ret->group != group || ret->sender == 0 || ret->receiver != self ||
 	    role != WIRE_SYNC)
 		return -1;
-	return type >= BULK_SYNC && type <= BULK_STALE ? 0 : -1;
+	return type >= BULK_SYNC && type <= BULK_COMPARED ? 0 : -1;
 }
 
 struct bulk bulk_answer(const struct bulk *question)

@@ -110,6 +110,7 @@ void check_start(struct asker *asker, struct check_wait *wait, struct str path,
 	struct check *running = find_running(asker, path, purpose, version, hash);
 	struct check *check;
 
+	asker->now = now;
 	if (running == NULL) {
 		check = new_check(path, purpose, version, hash);
 		launch(check, asker, now);

@@ -23,8 +23,8 @@ static void fill_row(struct check *check, struct check_row *row, const struct wi
 	row->answered = true;
 	row->at = now;
 	row->clock = answer->clock;
-	row->directory = answer->directory;
-	row->known = answer->known;
+	row->entry = answer->entry;
+	row->gate = answer->gate;
 	row->record = answer->record;
 	row->content = answer->content;
 	memcpy(row->type, answer->type.s != NULL ? answer->type.s : "", answer->type.n);
@@ -56,8 +56,6 @@ static bool answer(struct phase *phase, size_t i, const struct wire *wire, uint6
 	if (as_home) {
 		row->counted = true;
 		quorum_answered(&phase->quorum, wire->sender.id);
-		if (told->known)
-			quorum_answered(&check->knowing, wire->sender.id);
 	}
 	phase->peers[i].answered = as_home || !phase->peers[i].home;
 	return true;
@@ -80,6 +78,9 @@ static bool step(struct phase *phase, uint64_t now)
 	case ASK_EVERYBODY:
 		widen(check, now);
 		break;
+	case STORE_ENTRY:
+		check_store_entry(check, now);
+		return false;
 	case STORE_IT:
 		check_store(check, now);
 		return false;
@@ -112,7 +113,6 @@ void check_ask(struct check *check, struct asker *asker, uint64_t now)
 	check->own = (struct home_found){ .content = false };
 	check->own_known = asker->home->lookup(asker->home->data, check_path(check), check->version,
 					       check->purpose == CHECK_BELOW, &check->own) == 0;
-	quorum_begin(&check->knowing);
 	check_add_wanted(check);
 	phase_ask(phase, now);
 	check->widen_at = now;

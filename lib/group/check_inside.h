@@ -26,7 +26,8 @@ struct check {
 	uint64_t hash;
 	bool widened;			/* everybody is asked */
 	uint64_t widen_at;		/* ms */
-	struct quorum knowing;		/* who knows the directory above */
+	struct store_ask storing;	/* what is stored; its slices are the check's */
+	unsigned entries;		/* how often it was the entry */
 	struct check_row rows[CHECK_ROWS_MAX];
 	size_t row_count;
 	unsigned answered;
@@ -72,14 +73,17 @@ void check_add_wanted(struct check *);
 /* Beside them, everybody else. */
 void check_add_everybody(struct check *);
 
-enum verdict { GO_ON, ASK_EVERYBODY, STORE_IT, CONFIRMED, UNSETTLED, UNCONFIRMED };
+enum verdict { GO_ON, ASK_EVERYBODY, STORE_ENTRY, STORE_IT, CONFIRMED, UNSETTLED, UNCONFIRMED };
 
 enum verdict check_judge(const struct check *, uint64_t now);
 /* ms: when another verdict may be due though nobody answers. */
 uint64_t check_look_again_at(const struct check *, uint64_t now);
 
-/* From now on it stores the newest of what was told. */
+/* From now on it stores the newest of what was told: the file's, or the entry. */
 void check_store(struct check *, uint64_t now);
+void check_store_entry(struct check *, uint64_t now);
+/* Nothing but the entry is to be known. */
+bool check_wants_entry_alone(const struct check *);
 
 struct newest {
 	const struct record *record;	/* NULL: nobody knows any */
@@ -88,8 +92,11 @@ struct newest {
 
 /* Of all that was told, and what this node has. */
 struct newest check_newest(const struct check *);
+/* The newest entry that homes told, as far as a majority did; else anybody's.  Version none: none. */
+struct record check_entry(const struct check *);
 /* The homes that said they hold it, at this epoch. */
 struct quorum check_holding(const struct check *, const struct record *newest);
+struct quorum check_holding_entry(const struct check *, const struct record *entry);
 /* Its content is durable somewhere, as far as anybody told. */
 bool check_is_safe(const struct check *, const struct record *newest);
 void check_sum_up(const struct check *, enum standing, struct check_result *ret);

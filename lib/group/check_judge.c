@@ -1,21 +1,48 @@
 /* check_judge - what a check does next, by the answers so far and the time */
 #include "check_inside.h"
 
+#define ENTRIES_MAX 4			/* newer ones, one after the other, that a check stores */
+
 /*
  * What a majority of one set holds may have been confirmed before the layout
  * became joint: it is stored at the other set's homes whether its content is
  * found or not, and never passed over.
  */
-static enum verdict judge_majority(const struct check *check, uint64_t now)
+static enum verdict judge_file(const struct check *check, uint64_t now)
 {
 	const struct record *newest = check_newest(check).record;
 	struct quorum holding = check_holding(check, newest);
 
-	if (check->purpose == CHECK_WRITE || newest == NULL || quorum_reached(&holding))
+	if (check_wants_entry_alone(check) || newest == NULL || quorum_reached(&holding))
 		return CONFIRMED;
 	if (check_is_safe(check, newest) || quorum_some(&holding))
 		return STORE_IT;
 	return phase_until(&check->phase) <= now ? UNSETTLED : GO_ON;
+}
+
+/*
+ * A directory that is coming, or going, is relied on by whoever is told of it,
+ * and be it by a refusal: a majority has to have it first.
+ */
+static enum verdict judge_majority(const struct check *check, uint64_t now)
+{
+	struct record entry = check_entry(check);
+	struct quorum holding = check_holding_entry(check, &entry);
+
+	if (version_is_none(entry.version) || quorum_reached(&holding))
+		return judge_file(check, now);
+	return check->entries < ENTRIES_MAX ? STORE_ENTRY : UNCONFIRMED;
+}
+
+bool check_wants_entry_alone(const struct check *check)
+{
+	const struct record *newest = check_newest(check).record;
+	struct record entry = check_entry(check);
+
+	/* Who asks BELOW may ask for a history, which tells of what is hidden, too. */
+	return check->purpose == CHECK_WRITE ||
+	       (check->purpose == CHECK_READ && newest != NULL && record_is_live(newest) &&
+		record_stands(newest, &entry) != STANDS_FILE);
 }
 
 /* Somebody has told of the one version, and of somebody who has its content, if it has any. */

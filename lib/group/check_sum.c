@@ -1,6 +1,8 @@
 /* check_sum - what the answers to a check say */
 #include "check_inside.h"
 
+#include "storing.h"
+
 _Static_assert(HOLDERS_MAX <= CHECK_ROWS_MAX, "holders are among the rows");
 
 static bool is_newer(const struct record *record, const struct record *than)
@@ -21,6 +23,35 @@ struct newest check_newest(const struct check *check)
 	return newest;
 }
 
+/* Entries are kept by homes alone: what others have is told only when a majority does not answer. */
+struct record check_entry(const struct check *check)
+{
+	bool homes = check_asks_homes(check) && quorum_reached(&check->phase.quorum);
+	struct record entry = { .version = VERSION_NONE };
+
+	if (check->own_known && (!homes || (check_own_counts(check) &&
+					    quorum_has(&check->phase.quorum, check_self(check)))))
+		entry = check->own.entry;
+	for (size_t i = 0; i < check->row_count; i++) {
+		const struct check_row *row = &check->rows[i];
+
+		if (row->answered && (row->counted || !homes) && is_newer(&row->entry, &entry))
+			entry = row->entry;
+	}
+	return entry;
+}
+
+/* Of the directory above, as far as homes told. */
+static struct version newest_gate(const struct check *check)
+{
+	struct version gate = check_own_counts(check) ? check->own.gate : VERSION_NONE;
+
+	for (size_t i = 0; i < check->row_count; i++)
+		if (check->rows[i].counted && version_cmp(check->rows[i].gate, gate) > 0)
+			gate = check->rows[i].gate;
+	return gate;
+}
+
 static bool holds(const struct record *held, const struct record *newest)
 {
 	return version_cmp(held->version, newest != NULL ? newest->version : VERSION_NONE) == 0;
@@ -35,6 +66,19 @@ struct quorum check_holding(const struct check *check, const struct record *newe
 		quorum_answered(&quorum, check_self(check));
 	for (size_t i = 0; i < check->row_count; i++)
 		if (check->rows[i].counted && holds(&check->rows[i].record, newest))
+			quorum_answered(&quorum, check->rows[i].id);
+	return quorum;
+}
+
+struct quorum check_holding_entry(const struct check *check, const struct record *entry)
+{
+	struct quorum quorum = check->phase.quorum;
+
+	quorum_again(&quorum);
+	if (check_own_counts(check) && holds(&check->own.entry, entry))
+		quorum_answered(&quorum, check_self(check));
+	for (size_t i = 0; i < check->row_count; i++)
+		if (check->rows[i].counted && holds(&check->rows[i].entry, entry))
 			quorum_answered(&quorum, check->rows[i].id);
 	return quorum;
 }
@@ -95,18 +139,19 @@ void check_sum_up(const struct check *check, enum standing standing, struct chec
 				      .own_known = check->own_known, .own = &check->own };
 	answer->standing = standing;
 	answer->type = str_of(newest.type);
-	answer->known = quorum_reached(&check->knowing);
-	answer->directory = check->own_known && check->own.directory;
-	for (size_t i = 0; i < check->row_count; i++)
-		answer->directory = answer->directory || check->rows[i].directory;
+	answer->entry = check_entry(check);
+	answer->above = standing == STANDING_CONFIRMED && check_asks_homes(check) &&
+			storing_is_settled(check->phase.asker, path_parent(check_path(check)),
+					   newest_gate(check));
 	if (newest.record != NULL) {
 		answer->record = *newest.record;
 		add_holders(check, newest.record, answer);
 	}
 	quorum_tell(&check->phase.quorum, &answer->counts.homes_answered, &answer->counts.homes);
-	answer->counts.peers = (uint32_t)check->phase.asker->peers.count;
-	answer->counts.peers_answered =
-		check->answered < answer->counts.peers ? check->answered : answer->counts.peers;
+	answer->counts.peers = (uint32_t)asker_peers(check->phase.asker);
+	answer->counts.peers_answered = check->answered;
+	if (answer->counts.peers < check->answered)
+		answer->counts.peers = check->answered;	/* one that was said to have left */
 	answer->clock = median_clock(check);
 	answer->epoch = check->phase.epoch;
 }

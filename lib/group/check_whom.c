@@ -50,12 +50,8 @@ static void add_homes(struct check *check)
 	struct phase *phase = &check->phase;
 
 	quorum_add(&phase->quorum, &phase->asker->home->layout, path_partition(check_path(check)));
-	check->knowing = phase->quorum;
-	if (check_own_counts(check)) {
+	if (check_own_counts(check))
 		quorum_answered(&phase->quorum, check_self(check));
-		if (check->own.known)
-			quorum_answered(&check->knowing, check_self(check));
-	}
 	phase_add_homes(phase);
 	for (; check->row_count < phase->count; check->row_count++)
 		check->rows[check->row_count] =

@@ -22,11 +22,11 @@ unsigned digests_bucket(struct str path)
 
 void digests_add(struct digests *digests, struct str path, const struct record *record)
 {
-	uint8_t bytes[RECORD_BYTES + PATH_BYTES], hash[HASH_BYTES];
+	uint8_t bytes[RECORD_BYTES_MAX + PATH_BYTES], hash[HASH_BYTES];
+	size_t n = record_pack(bytes, record);
 
-	record_pack(bytes, record);
-	memcpy(bytes + RECORD_BYTES, path.s != NULL ? path.s : "", path.n);
-	crypto_generichash(hash, sizeof hash, bytes, RECORD_BYTES + path.n, NULL, 0);
+	memcpy(bytes + n, path.s != NULL ? path.s : "", path.n);
+	crypto_generichash(hash, sizeof hash, bytes, n + path.n, NULL, 0);
 	digests->buckets[digests_bucket(path)] += first_of(hash);
 }
 

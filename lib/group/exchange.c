@@ -104,7 +104,7 @@ static struct str unpack_path(struct unpack *in)
 {
 	struct str path = unpack_str(in, PATH_BYTES);
 
-	if (!in->failed && path_check(path, NULL) < 0)
+	if (!in->failed && path_check_record(path, NULL) < 0)
 		in->failed = true;
 	return path;
 }

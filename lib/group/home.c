@@ -61,9 +61,9 @@ static enum home_step answer_check(const struct home *home, const struct wire_ch
 	if (home->lookup(home->data, check->path, check->version, check->below, &found) < 0)
 		return HOME_NOTHING;
 	answer = (struct wire_record){ .id = check->id, .epoch = check->epoch, .clock = clock,
-				       .content = found.content, .directory = found.directory,
-				       .known = found.known, .record = found.record,
-				       .type = str_of(found.type) };
+				       .content = found.content, .record = found.record,
+				       .type = str_of(found.type), .entry = found.entry,
+				       .gate = found.gate };
 	wire_pack_record(packet, &answer);
 	return HOME_ANSWER;
 }
@@ -90,35 +90,6 @@ enum home_step home_receive(const struct home *home, const struct wire *wire, ui
 	return step == HOME_COMMIT ? answer_check(home, &wire->check, clock, packet) : step;
 }
 
-/* The path's newest record as a file is live: a directory that stands there hides it. */
-static bool hides_file(const struct home *home, struct str path)
-{
-	struct home_found found = { .record.version = { .time = UINT64_MAX } };
-
-	do {
-		struct version below = found.record.version;
-
-		found = (struct home_found){ .content = false };
-		if (home->lookup(home->data, path, below, true, &found) < 0)
-			return false;
-	} while (found.record.flags & RECORD_DIRECTORY);
-	return record_is_live(&found.record);
-}
-
-/*
- * Of two writers, one of a file and one of the directory that hides it, at
- * least one must be told, whose record came second to a home that both
- * have; and told again when the first answer was lost.  So what counts is
- * what is there, not what came when.
- */
-bool home_has_other(const struct home *home, struct str path, const struct record *record,
-		    const struct home_found *newest)
-{
-	if (!(record->flags & RECORD_DIRECTORY))
-		return newest->directory;
-	return newest->file || (record_is_live(record) && hides_file(home, path));
-}
-
 enum home_step home_stored(const struct home *home, uint64_t asker,
 			   const struct wire_store *store, struct buf *packet)
 {
@@ -133,9 +104,7 @@ enum home_step home_stored(const struct home *home, uint64_t asker,
 	if (home->lookup(home->data, store->path, VERSION_NONE, false, &found) < 0)
 		return HOME_NOTHING;
 	answer = (struct wire_stored){ .id = store->id, .epoch = store->epoch,
-				       .other = home_has_other(home, store->path,
-							       &store->record, &found),
-				       .known = found.known, .newest = found.record.version };
+				       .newest = found.record.version, .gate = found.gate };
 	wire_pack_stored(packet, &answer);
 	return HOME_ANSWER;
 }

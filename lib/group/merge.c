@@ -1,14 +1,37 @@
 /* merge - the indexes and histories of several nodes made one */
 #include "merge.h"
 
-void merge_init(struct merge *merge, const struct str *texts, size_t count)
+#define LOWER_MAX 16		/* versions that were never confirmed, one below the other */
+
+/* whose answers count */
+
+bool merge_credits(const struct merge_rule *rule, const struct merge_answer *answer)
 {
+	return rule->epoch > 0 && answer->epoch == rule->epoch &&
+	       quorum_has(&rule->homes, answer->node) &&
+	       version_cmp(answer->gate, rule->gate) >= 0;
+}
+
+void merge_init(struct merge *merge, const struct merge_rule *rule,
+		const struct merge_answer *answers, size_t count)
+{
+	struct quorum credited = rule->homes;
+
 	if (count > MERGE_TEXTS_MAX)
 		abort();	/* the callers' own bound */
 	memset(merge, 0, sizeof *merge);
-	for (size_t i = 0; i < count; i++)
-		merge->sources[i].rest = texts[i];
+	merge->homes = rule->homes;
 	merge->count = count;
+	for (size_t i = 0; i < count; i++) {
+		struct merge_source *source = &merge->sources[i];
+
+		source->node = answers[i].node;
+		source->rest = answers[i].text;
+		source->credited = merge_credits(rule, &answers[i]);
+		if (source->credited)
+			quorum_answered(&credited, source->node);
+	}
+	merge->confirmed = quorum_reached(&credited);
 }
 
 void merge_clear(struct merge *merge)
@@ -19,9 +42,17 @@ void merge_clear(struct merge *merge)
 	merge->count = 0;
 }
 
+bool merge_confirmed(const struct merge *merge)
+{
+	return merge->confirmed;
+}
+
+/* lines */
+
 static void spoil(struct merge *merge, struct merge_source *source)
 {
 	merge->spoiled++;
+	merge->confirmed = merge->confirmed && !source->credited;
 	source->rest = (struct str)STR_INIT;
 	source->ready = false;
 }
@@ -47,49 +78,28 @@ static bool next_line(struct merge *merge, struct merge_source *source, struct s
 
 /* indexes */
 
-static void read_row(struct merge *merge, struct merge_source *source)
+static bool is_entry(const struct listing_row *row)
+{
+	return row->type == LISTING_DIRECTORY || row->type == LISTING_ENDED;
+}
+
+/* The next row, which must follow the name given last; or, of that name, the file's its entry. */
+static void read_row(struct merge *merge, struct merge_source *source, bool was_entry)
 {
 	struct str line;
+	int order;
 
 	if (!next_line(merge, source, &line))
 		return;
-	if (listing_text_parse_row(line, &source->name, &source->row, NULL) < 0 ||
-	    (merge->begun && str_cmp(source->row.name, buf_str(&merge->last)) <= 0))
+	if (listing_text_parse_row(line, &source->name, &source->row, NULL) < 0) {
+		spoil(merge, source);
+		return;
+	}
+	order = merge->begun ? str_cmp(source->row.name, buf_str(&merge->last)) : 1;
+	if (order < 0 || (order == 0 && (!was_entry || is_entry(&source->row))))
 		spoil(merge, source);
 	else
 		source->ready = true;
-}
-
-/* What the sources have of one name: the newest of each type, and whether a directory has no record. */
-struct same_name {
-	const struct listing_row *newest[LISTING_DELETED + 1];
-	bool bare;
-};
-
-static void note_row(struct same_name *same, const struct listing_row *row)
-{
-	const struct listing_row **newest = &same->newest[row->type];
-
-	same->bare = same->bare || version_is_none(row->version);
-	if (*newest == NULL || version_cmp(row->version, (*newest)->version) > 0)
-		*newest = row;
-}
-
-static const struct listing_row *newer(const struct listing_row *a, const struct listing_row *b)
-{
-	if (a == NULL || b == NULL)
-		return a != NULL ? a : b;
-	return version_cmp(b->version, a->version) > 0 ? b : a;
-}
-
-static const struct listing_row *choose(const struct same_name *same)
-{
-	const struct listing_row *directory = same->newest[LISTING_DIRECTORY];
-	const struct listing_row *deleted = same->newest[LISTING_DELETED];
-
-	if (directory != NULL && (same->bare || newer(directory, deleted) == directory))
-		return directory;
-	return newer(same->newest[LISTING_FILE], deleted);
 }
 
 /* The smallest name that any source has next; false: none has any. */
@@ -108,33 +118,69 @@ static bool smallest(const struct merge *merge, struct str *ret)
 	return found;
 }
 
-/* Past what was given last: the first lines, or those of its name. */
-static void advance_rows(struct merge *merge)
-{
-	for (size_t i = 0; i < merge->count; i++) {
-		struct merge_source *source = &merge->sources[i];
+/* One register of one name: the newest that was told, and by which homes. */
+struct told {
+	struct record record;
+	struct quorum quorum;
+};
 
-		if (!merge->begun ||
-		    (source->ready && str_eq(source->row.name, buf_str(&merge->last))))
-			read_row(merge, source);
+static void note_row(const struct merge *merge, struct told *told,
+		     const struct merge_source *source)
+{
+	const struct listing_row *row = &source->row;
+	int order = version_cmp(row->version, told->record.version);
+
+	if (order > 0) {
+		told->quorum = merge->homes;
+		told->record = (struct record){ .version = row->version, .size = row->size };
+		if (is_entry(row))
+			told->record.flags |= RECORD_DIRECTORY;
+		if (row->type == LISTING_DELETED || row->type == LISTING_ENDED)
+			told->record.flags |= RECORD_DELETED;
 	}
-	merge->begun = true;
+	if (order >= 0 && source->credited)
+		quorum_answered(&told->quorum, source->node);
 }
 
-bool merge_listing(struct merge *merge, struct listing_row *ret)
+static bool is_settled(const struct merge *merge, const struct told *told)
 {
-	struct same_name same = { .bare = false };
+	return merge->confirmed &&
+	       (version_is_none(told->record.version) || quorum_reached(&told->quorum));
+}
+
+/* The file cannot stand there, whatever it is. */
+static bool is_hidden(const struct told *file, const struct told *entry)
+{
+	return record_is_live(&entry->record) ||
+	       version_cmp(file->record.version, entry->record.version) <= 0;
+}
+
+bool merge_listing(struct merge *merge, struct merge_name *ret)
+{
+	struct told file = { .record = { .flags = 0 } }, entry = file;
 	struct str name;
 
-	advance_rows(merge);
+	for (size_t i = 0; !merge->begun && i < merge->count; i++)
+		read_row(merge, &merge->sources[i], false);
+	merge->begun = true;
 	if (!smallest(merge, &name))
 		return false;
 	buf_reset(&merge->last);
 	buf_addstr(&merge->last, name);
-	for (size_t i = 0; i < merge->count; i++)
-		if (merge->sources[i].ready && str_eq(merge->sources[i].row.name, name))
-			note_row(&same, &merge->sources[i].row);
-	*ret = *choose(&same);
+	for (size_t i = 0; i < merge->count; i++) {
+		struct merge_source *source = &merge->sources[i];
+
+		while (source->ready && str_eq(source->row.name, buf_str(&merge->last))) {
+			bool of_entry = is_entry(&source->row);
+
+			note_row(merge, of_entry ? &entry : &file, source);
+			read_row(merge, source, of_entry);
+		}
+	}
+	*ret = (struct merge_name){ .name = buf_str(&merge->last),
+				    .row = { .file = file.record, .entry = entry.record } };
+	ret->row.settled = is_settled(merge, &entry) &&
+			   (is_hidden(&file, &entry) || is_settled(merge, &file));
 	return true;
 }
 
@@ -166,9 +212,10 @@ static void advance_versions(struct merge *merge)
 	merge->begun = true;
 }
 
-bool merge_history(struct merge *merge, struct history_row *ret)
+bool merge_history(struct merge *merge, struct merge_version *ret)
 {
 	const struct history_row *newest = NULL;
+	struct quorum told = merge->homes;
 	bool here = false;
 
 	advance_versions(merge);
@@ -184,12 +231,82 @@ bool merge_history(struct merge *merge, struct history_row *ret)
 		return false;
 	merge->last_version = newest->record.version;
 	for (size_t i = 0; i < merge->count; i++) {
-		const struct history_row *row = &merge->sources[i].version;
+		const struct merge_source *source = &merge->sources[i];
 
-		here = here || (merge->sources[i].ready && row->here &&
-				record_eq(&row->record, &newest->record));
+		if (!source->ready ||
+		    version_cmp(source->version.record.version, merge->last_version) != 0)
+			continue;
+		here = here || (source->version.here &&
+				record_eq(&source->version.record, &newest->record));
+		if (source->credited)
+			quorum_answered(&told, source->node);
 	}
-	*ret = *newest;
-	ret->here = here;
+	*ret = (struct merge_version){ .type = newest->type,
+				       .here = here,
+				       .row = { .version = true, .file = newest->record } };
+	ret->row.settled = merge->confirmed && quorum_reached(&told);
 	return true;
+}
+
+/* settling */
+
+/* Of a joint layout only the set is told that is furthest from its majority. */
+static bool every_home_answered(const struct merge_rule *rule, const struct newest_answer *answer)
+{
+	return answer->epoch == rule->epoch && rule->homes.set_count == 1 &&
+	       answer->counts.homes > 0 && answer->counts.homes_answered == answer->counts.homes;
+}
+
+/* The newest up to this version. */
+static struct version just_above(struct version version)
+{
+	version.n++;
+	return version;
+}
+
+void merge_question(const struct merge_row *row, struct newest_ask *ret)
+{
+	ret->version = row->below;
+	if (row->version && !(row->file.flags & RECORD_DIRECTORY))
+		ret->version = just_above(row->file.version);
+	ret->purpose = version_is_none(ret->version) ? NEWEST_READ : NEWEST_BELOW;
+}
+
+/* What a reader was told of the name is what stands there. */
+static bool answered_name(struct merge_row *row, const struct merge_rule *rule,
+			  const struct newest_answer *answer)
+{
+	if (answer->standing == STANDING_UNSETTLED) {
+		row->below = answer->record.version;
+		return every_home_answered(rule, answer) && row->lower++ < LOWER_MAX;
+	}
+	row->file = answer->record;
+	row->entry = answer->entry;
+	row->settled = true;
+	return true;
+}
+
+/* Of an entry that is not the newest only the newest is of interest. */
+static bool answered_version(struct merge_row *row, const struct merge_rule *rule,
+			     const struct newest_answer *answer)
+{
+	bool directory = row->file.flags & RECORD_DIRECTORY;
+	const struct record *told = directory ? &answer->entry : &answer->record;
+	bool found = version_cmp(told->version, row->file.version) >= 0;
+	bool open = answer->standing == STANDING_UNSETTLED && !directory;
+
+	if (found && open && !every_home_answered(rule, answer))
+		return false;
+	row->gone = !found || open;
+	row->settled = true;
+	return true;
+}
+
+bool merge_answered(struct merge_row *row, const struct merge_rule *rule,
+		    const struct newest_answer *answer)
+{
+	if (answer->standing == STANDING_UNCONFIRMED)
+		return false;
+	return row->version ? answered_version(row, rule, answer) :
+			      answered_name(row, rule, answer);
 }

@@ -17,19 +17,30 @@ void peers_clear(struct peers *peers)
 	*peers = (struct peers)PEERS_INIT;
 }
 
+/* Where it is, unless that is where this node is: it has moved, or is no more. */
+static struct address elsewhere(const struct address *address, const struct address *own)
+{
+	return own->len != 0 && address_eq(address, own) ? (struct address){ .len = 0 } : *address;
+}
+
 void peers_set(struct peers *peers, const struct members *members)
 {
 	struct peers fresh = { .list = mem_new(members->count, sizeof *fresh.list) };
+	const struct member *self = members_find(members, members->self);
+	static const struct member nobody;
 
+	if (self == NULL)
+		self = &nobody;
 	for (size_t i = 0; i < members->count; i++) {
 		const struct member *member = &members->list[i];
 		const struct peer *was = find(peers, member->id);
 		struct peer *peer = &fresh.list[fresh.count];
 
-		if (member->id == members->self || member->state == MEMBER_LEFT)
+		if (member->id == members->self)
 			continue;
-		*peer = (struct peer){ .id = member->id, .versions = member->versions,
-				       .http = member->http, .state = member->state,
+		*peer = (struct peer){ .id = member->id, .state = member->state,
+				       .versions = elsewhere(&member->versions, &self->versions),
+				       .http = elsewhere(&member->http, &self->http),
 				       .rtt8 = was != NULL ? was->rtt8 : 0 };
 		if (was != NULL && (member->state != MEMBER_UP || was->state == MEMBER_UP)) {
 			peer->sick = was->sick;
@@ -40,6 +51,15 @@ void peers_set(struct peers *peers, const struct members *members)
 	}
 	peers_clear(peers);
 	*peers = fresh;
+}
+
+size_t peers_count(const struct peers *peers)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < peers->count; i++)
+		count += peers->list[i].state != MEMBER_LEFT;
+	return count;
 }
 
 struct candidate {
@@ -112,7 +132,7 @@ size_t peers_choose(const struct peers *peers, uint64_t hash, struct peer_target
 	for (size_t i = 0; i < peers->count && count < MEMBERS_MAX; i++) {
 		const struct peer *peer = &peers->list[i];
 
-		if (!can_be_asked(peer))
+		if (!can_be_asked(peer) || peer->state == MEMBER_LEFT)
 			continue;
 		candidates[count++] = (struct candidate){ .peer = peer, .rank = rank_of(peer),
 							  .order = mix(hash ^ peer->id) };

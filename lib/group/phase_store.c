@@ -29,6 +29,6 @@ void phase_commit(struct phase *phase, const struct store_ask *ask)
 void phase_committed(struct phase *phase, bool on_disk)
 {
 	phase->committing = false;
-	if (on_disk)
+	if (on_disk && (phase->kind->kept == NULL || phase->kind->kept(phase)))
 		quorum_answered(&phase->quorum, phase->asker->home->self.id);
 }

@@ -141,6 +141,25 @@ void resync_back(struct resync *resync, uint64_t id)
 		peer->away = false;
 }
 
+void resync_again(struct resync *resync, unsigned partition)
+{
+	enum layout_set mine = resync->joint ? LAYOUT_B : LAYOUT_A;
+	struct layout_order homes, sources;
+
+	if (resync->layout.epoch == 0 || resync->needed[partition] > 0)
+		return;
+	layout_homes(&resync->layout, mine, partition, &homes);
+	if (!contains(&homes, resync->self))
+		return;
+	layout_homes(&resync->layout, LAYOUT_A, partition, &sources);
+	for (size_t i = 0; i < sources.count; i++) {
+		struct resync_peer *peer = find(resync, sources.ids[i]);
+
+		if (sources.ids[i] != resync->self && (peer == NULL || !has(peer->ask, partition)))
+			ask(resync, sources.ids[i], partition);
+	}
+}
+
 bool resync_is_open(const struct resync *resync)
 {
 	for (size_t i = 0; i < resync->count; i++)

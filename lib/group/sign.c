@@ -1,19 +1,22 @@
-/* sign - HTTP requests that only holders of the group's key can make */
+/* sign - HTTP requests, and their answers, that only holders of the group's key can make */
 #include "sign.h"
 
 #include "mem.h"
 
 #include <endian.h>
+#include <inttypes.h>
 #include <sodium.h>
 
-#define VERSION "v1"
+#define VERSION "v2"
 #define MAC_BYTES 32
 #define ROOM_FIRST 256			/* slots; a power of two */
 
-_Static_assert(SIGN_TEXT > sizeof VERSION + 20 + 2 * SIGN_NONCE_BYTES + 2 * MAC_BYTES + 3, "text");
+_Static_assert(SIGN_TEXT > sizeof VERSION + 2 * 16 + 20 + 2 * SIGN_NONCE_BYTES + 2 * MAC_BYTES + 5,
+	       "text");
 _Static_assert(MAC_BYTES <= crypto_generichash_BYTES_MAX, "mac");
 
 struct signature {
+	uint64_t sender, receiver;
 	uint64_t time;
 	uint8_t nonce[SIGN_NONCE_BYTES];
 	uint8_t mac[MAC_BYTES];
@@ -39,7 +42,8 @@ static bool starts_nocase(struct str text, struct str prefix)
 
 bool sign_covers(struct str name)
 {
-	return str_eq_nocase(name, STR("Range")) ||
+	return str_eq_nocase(name, STR("Range")) || str_eq_nocase(name, STR("ETag")) ||
+	       str_eq_nocase(name, STR("Content-Range")) ||
 	       (starts_nocase(name, STR("Covey-")) && !str_eq_nocase(name, STR(SIGN_FIELD)));
 }
 
@@ -114,6 +118,8 @@ static int make_mac(const uint8_t *key, const struct sign_request *r, struct sig
 		return -1;
 	crypto_generichash_init(&state, key, SEAL_KEY_BYTES, MAC_BYTES);
 	add(&state, STR(VERSION));
+	add_u64(&state, s->sender);
+	add_u64(&state, s->receiver);
 	add(&state, r->method);
 	add(&state, r->target);
 	add_u64(&state, count);
@@ -132,14 +138,15 @@ const char *sign_make(char to[SIGN_TEXT], const struct sign_keys *keys,
 		      const uint8_t nonce[SIGN_NONCE_BYTES])
 {
 	char nonce_hex[2 * SIGN_NONCE_BYTES + 1], mac_hex[2 * MAC_BYTES + 1];
-	struct signature s = { .time = time };
+	struct signature s = { .sender = r->sender, .receiver = r->receiver, .time = time };
 
 	memcpy(s.nonce, nonce, SIGN_NONCE_BYTES);
 	if (keys->count == 0 || make_mac(keys->list[0].bytes, r, &s) < 0)
 		abort();	/* the caller's own fields are few */
 	str_to_hex(nonce_hex, s.nonce, SIGN_NONCE_BYTES);
 	str_to_hex(mac_hex, s.mac, MAC_BYTES);
-	snprintf(to, SIGN_TEXT, VERSION " %llu %s %s", (unsigned long long)time, nonce_hex, mac_hex);
+	snprintf(to, SIGN_TEXT, VERSION " %016" PRIx64 " %016" PRIx64 " %" PRIu64 " %s %s", s.sender,
+		 s.receiver, time, nonce_hex, mac_hex);
 	return to;
 }
 
@@ -227,10 +234,13 @@ static void remember(struct sign_memory *m, uint64_t key, uint64_t time, uint64_
 
 static int parse(struct str text, struct signature *ret)
 {
-	struct str version, time, nonce;
+	struct str version, sender, receiver, time, nonce;
 
-	if (!str_cut(&text, ' ', &version) || !str_cut(&text, ' ', &time) ||
+	if (!str_cut(&text, ' ', &version) || !str_cut(&text, ' ', &sender) ||
+	    !str_cut(&text, ' ', &receiver) || !str_cut(&text, ' ', &time) ||
 	    !str_cut(&text, ' ', &nonce) || !str_eq(version, STR(VERSION)))
+		return -1;
+	if (str_hex64(sender, &ret->sender) < 0 || str_hex64(receiver, &ret->receiver) < 0)
 		return -1;
 	if (str_u64(time, UINT64_MAX, &ret->time) < 0 ||
 	    str_from_hex(nonce, ret->nonce, SIGN_NONCE_BYTES) < 0 ||
@@ -262,19 +272,33 @@ static bool timely(struct sign_memory *m, uint64_t time, uint64_t now)
 }
 
 enum sign_verdict sign_check(struct sign_memory *m, const struct sign_keys *keys,
-			     const struct sign_request *r, struct str text, uint64_t now)
+			     const struct sign_request *r, struct str text, uint64_t now,
+			     struct sign_asker *ret)
 {
 	struct signature s;
 	uint64_t key;
 
 	if (parse(text, &s) < 0 || !genuine(keys, r, &s))
 		return SIGN_FORGED;
+	if (s.receiver != r->receiver)
+		return SIGN_ELSEWHERE;
 	memcpy(&key, s.mac, sizeof key);
 	key |= key == 0;
 	if (has(&m->now, key) || has(&m->before, key))
 		return SIGN_REPLAYED;
+	ret->id = s.sender;
+	memcpy(ret->nonce, s.nonce, SIGN_NONCE_BYTES);
 	if (!timely(m, s.time, now))
 		return SIGN_OLD;
 	remember(m, key, s.time, now);
 	return SIGN_OK;
+}
+
+bool sign_check_answer(const struct sign_keys *keys, const struct sign_request *r, struct str text,
+		       const uint8_t nonce[SIGN_NONCE_BYTES])
+{
+	struct signature s;
+
+	return parse(text, &s) == 0 && s.sender == r->sender && s.receiver == r->receiver &&
+	       memcmp(s.nonce, nonce, SIGN_NONCE_BYTES) == 0 && genuine(keys, r, &s);
 }

@@ -1,9 +1,42 @@
-/* storing - having a record kept by its homes */
+/* storing - having a record kept by its homes, and the directories above it */
 #include "storing.h"
 
+#include "check.h"
 #include "container.h"
 #include "mem.h"
 #include "phase.h"
+
+#define SETTLED_MAX 4096		/* directories that are known to be settled, by their hash */
+
+struct settled {
+	char *path;			/* owned; NULL: none */
+	size_t n;
+	struct version entry;
+};
+
+/* One who waits for a directory. */
+struct settle_wait {
+	void (*done)(struct settle_wait *, struct version entry);	/* none: it could not be settled */
+	struct settling *settling;	/* NULL: not waiting */
+	struct settle_wait *next;
+};
+
+/* A directory whose entry is being settled: asked for, perhaps made, stored. */
+struct settling {
+	struct settling *next;		/* of the asker's */
+	struct asker *asker;
+	uint64_t id;
+	struct buf path;
+	struct version gate;		/* the entry has to be above it */
+	struct check_wait check;
+	struct store_wait store;
+	struct record entry;
+	bool made;			/* here */
+	bool told;			/* those who waited; what follows is for made_end() */
+	struct settle_wait *waits;
+};
+
+enum above { ABOVE_UNKNOWN, ABOVE_OPEN, ABOVE_SETTLED, ABOVE_FAILED };
 
 struct storing {
 	struct phase phase;
@@ -11,11 +44,203 @@ struct storing {
 	struct buf path, type;
 	struct record record;
 	bool told;			/* done() was called once */
-	bool settled;			/* a majority had it, by the layout of that time */
-	struct quorum knowing;		/* who knows the directory above */
-	bool other;
-	struct version newest;		/* of the path */
+	bool kept;			/* a majority had it, by the layout of */
+	uint64_t epoch;
+	struct version newest;		/* of the path's file */
+	struct version gate;		/* of the directory above */
+	enum above above;
+	struct settle_wait settle;
 };
+
+/* what is known to be settled */
+
+static struct settled *slot_of(const struct asker *asker, struct str directory)
+{
+	return &asker->settled[path_hash(directory) % SETTLED_MAX];
+}
+
+bool storing_is_settled(const struct asker *asker, struct str directory, struct version gate)
+{
+	const struct settled *settled;
+
+	if (directory.n == 0)
+		return true;
+	if (asker->settled == NULL)
+		return false;
+	settled = slot_of(asker, directory);
+	return settled->path != NULL && str_eq((struct str){ settled->path, settled->n }, directory) &&
+	       version_cmp(settled->entry, gate) > 0;
+}
+
+static void remember(struct asker *asker, struct str directory, struct version entry,
+		     uint64_t epoch)
+{
+	struct settled *settled;
+
+	if (epoch != asker->home->layout.epoch || storing_is_settled(asker, directory, entry))
+		return;
+	if (asker->settled == NULL)
+		asker->settled = mem_new(SETTLED_MAX, sizeof *asker->settled);
+	settled = slot_of(asker, directory);
+	free(settled->path);
+	*settled = (struct settled){ .path = mem_copy(directory.s, directory.n),
+				     .n = directory.n, .entry = entry };
+}
+
+void storing_forget_settled(struct asker *asker)
+{
+	for (size_t i = 0; asker->settled != NULL && i < SETTLED_MAX; i++)
+		free(asker->settled[i].path);
+	free(asker->settled);
+	asker->settled = NULL;
+}
+
+/* settling a directory */
+
+static struct settling *find_settling(struct asker *asker, struct str directory)
+{
+	struct settling *s = asker->settlings;
+
+	while (s != NULL && (s->told || !str_eq(buf_str(&s->path), directory)))
+		s = s->next;
+	return s;
+}
+
+static void settling_free(struct settling *s)
+{
+	struct settling **p = &s->asker->settlings;
+
+	while (*p != s)
+		p = &(*p)->next;
+	*p = s->next;
+	check_cancel(&s->check);
+	storing_cancel(&s->store);
+	buf_clear(&s->path);
+	free(s);
+}
+
+void storing_forget_all(struct asker *asker)
+{
+	while (asker->settlings != NULL)
+		settling_free(asker->settlings);
+	storing_forget_settled(asker);
+}
+
+static void settling_tell(struct settling *s, struct version entry)
+{
+	struct settle_wait *wait;
+
+	s->told = true;
+	while ((wait = s->waits) != NULL) {
+		s->waits = wait->next;
+		wait->settling = NULL;
+		wait->done(wait, entry);
+	}
+}
+
+static void settling_fail(struct settling *s)
+{
+	settling_tell(s, VERSION_NONE);
+	settling_free(s);
+}
+
+static void entry_stored(struct store_wait *wait, const struct store_answer *answer, bool last)
+{
+	struct settling *s = CONTAINER_OF(wait, struct settling, store);
+
+	if (!s->told && answer->settled)
+		remember(s->asker, buf_str(&s->path), s->entry.version, answer->epoch);
+	if (!s->told)
+		settling_tell(s, answer->settled ? s->entry.version : VERSION_NONE);
+	if (!last)
+		return;
+	if (s->made)
+		s->asker->made_end(s->asker->data, s->id, answer->all);
+	settling_free(s);
+}
+
+static void store_entry(struct settling *s, const struct record *entry)
+{
+	struct store_ask ask = { .path = buf_str(&s->path), .record = *entry };
+
+	s->entry = *entry;
+	s->store.done = entry_stored;
+	storing_start(s->asker, &s->store, &ask, s->asker->now);
+}
+
+void asker_made(struct asker *asker, uint64_t id, const struct record *entry, uint64_t now)
+{
+	struct settling *s = asker->settlings;
+
+	asker->now = now;
+	while (s != NULL && !(s->made && s->id == id))
+		s = s->next;
+	if (s != NULL && entry != NULL)
+		store_entry(s, entry);
+	else
+		asker->made_end(asker->data, id, false);
+	if (s != NULL && entry == NULL)
+		settling_fail(s);
+}
+
+static struct version later(struct version a, struct version b)
+{
+	return version_cmp(a, b) > 0 ? a : b;
+}
+
+static void entry_checked(struct check_wait *wait, const struct check_result *result)
+{
+	struct settling *s = CONTAINER_OF(wait, struct settling, check);
+	const struct newest_answer *answer = &result->answer;
+	struct make_ask make = { .path = buf_str(&s->path), .clock = answer->clock };
+
+	if (answer->standing != STANDING_CONFIRMED) {
+		settling_fail(s);
+	} else if (record_is_live(&answer->entry) &&
+		   version_cmp(answer->entry.version, s->gate) > 0) {
+		store_entry(s, &answer->entry);
+	} else {
+		make.above = later(later(answer->entry.version, answer->record.version), s->gate);
+		s->made = true;
+		s->asker->make(s->asker->data, s->id, &make);
+	}
+}
+
+/* Those who want the same directory settled want the same entry. */
+static void settle(struct asker *asker, struct settle_wait *wait, struct str directory,
+		   struct version gate)
+{
+	struct settling *s = find_settling(asker, directory);
+
+	if (s == NULL) {
+		s = mem_new(1, sizeof *s);
+		s->asker = asker;
+		s->id = asker->random(asker->data);
+		buf_addstr(&s->path, directory);
+		s->next = asker->settlings;
+		asker->settlings = s;
+		s->check.done = entry_checked;
+		check_start(asker, &s->check, directory, CHECK_WRITE, VERSION_NONE, asker->now);
+	}
+	s->gate = later(s->gate, gate);
+	wait->settling = s;
+	wait->next = s->waits;
+	s->waits = wait;
+}
+
+static void settle_cancel(struct settle_wait *wait)
+{
+	struct settle_wait **p;
+
+	if (wait->settling == NULL)
+		return;
+	for (p = &wait->settling->waits; *p != wait; p = &(*p)->next)
+		;
+	*p = wait->next;
+	wait->settling = NULL;
+}
+
+/* storing */
 
 static struct store_ask ask_of(const struct storing *storing)
 {
@@ -32,15 +257,16 @@ static void storing_free(struct storing *storing)
 {
 	if (storing->wait != NULL)
 		storing->wait->storing = NULL;
+	settle_cancel(&storing->settle);
 	buf_clear(&storing->path);
 	buf_clear(&storing->type);
 	free(storing);
 }
 
-static void note_newest(struct storing *storing, struct version version)
+static void note(struct storing *storing, struct version newest, struct version gate)
 {
-	if (version_cmp(version, storing->newest) > 0)
-		storing->newest = version;
+	storing->newest = later(storing->newest, newest);
+	storing->gate = later(storing->gate, gate);
 }
 
 /* this node */
@@ -52,30 +278,47 @@ static int look_up(const struct storing *storing, struct version version, struct
 	return home->lookup(home->data, buf_str(&storing->path), version, false, ret);
 }
 
+/* The record is here. */
+static bool kept_here(struct phase *phase)
+{
+	struct storing *storing = CONTAINER_OF(phase, struct storing, phase);
+	struct home_found newest = { .content = false };
+
+	if (look_up(storing, VERSION_NONE, &newest) < 0)
+		return false;
+	note(storing, newest.record.version, newest.gate);
+	return true;
+}
+
+static bool is_here(const struct storing *storing)
+{
+	struct home_found newest = { .content = false }, found = { .content = false };
+	struct version version = storing->record.version;
+
+	if (look_up(storing, VERSION_NONE, &newest) < 0)
+		return false;
+	return version_cmp(newest.record.version, version) == 0 ||
+	       version_cmp(newest.entry.version, version) == 0 ||
+	       (look_up(storing, version, &found) == 0 &&
+		version_cmp(found.record.version, version) == 0);
+}
+
 /* Counts as a home that has it, if it does; a home that does not is to keep it. */
 static void ask_self(struct storing *storing)
 {
 	struct phase *phase = &storing->phase;
 	struct store_ask ask = ask_of(storing);
-	struct home_found found, newest = { .content = false };
+	struct home_found newest = { .content = false };
 
 	if (look_up(storing, VERSION_NONE, &newest) < 0)
 		return;
-	found = newest;
-	if (version_cmp(newest.record.version, storing->record.version) != 0 &&
-	    look_up(storing, storing->record.version, &found) < 0)
-		return;
-	note_newest(storing, newest.record.version);
-	storing->other |= home_has_other(phase->asker->home, ask.path, &storing->record, &newest);
+	note(storing, newest.record.version, VERSION_NONE);
 	if (phase->asker->home->silent || !quorum_has(&phase->quorum, self_id(storing)))
 		return;
-	if (newest.known)
-		quorum_answered(&storing->knowing, self_id(storing));
-	if (version_cmp(found.record.version, storing->record.version) == 0) {
+	if (!is_here(storing))
+		phase_commit(phase, &ask);
+	else if (kept_here(phase))
 		quorum_answered(&phase->quorum, self_id(storing));
-		return;
-	}
-	phase_commit(phase, &ask);
 }
 
 /* the others */
@@ -94,20 +337,28 @@ static bool answer(struct phase *phase, size_t i, const struct wire *wire, uint6
 	(void)now;
 	if (!phase_stored(phase, i, wire))
 		return false;
-	if (wire->stored.known)
-		quorum_answered(&storing->knowing, wire->sender.id);
-	storing->other = storing->other || wire->stored.other;
-	note_newest(storing, wire->stored.newest);
+	note(storing, wire->stored.newest, wire->stored.gate);
 	return true;
 }
 
 /* the course */
 
+/* So that the first done() may say so. */
+static bool is_settled(const struct storing *storing)
+{
+	return storing->kept && storing->above == ABOVE_SETTLED;
+}
+
+/* Nobody else is to be asked when a majority has it: what is above is waited for, to the end. */
 static uint64_t look_again_at(const struct storing *storing, uint64_t now)
 {
 	const struct phase *phase = &storing->phase;
+	bool above = storing->kept || quorum_reached(&phase->quorum);
 
-	if ((!storing->told && quorum_reached(&phase->quorum)) || quorum_all(&phase->quorum))
+	if (above && storing->above == ABOVE_OPEN)
+		return phase_until(phase) > now && !quorum_all(&phase->quorum) ?
+			       phase_next(phase, now) : phase->deadline;
+	if ((!storing->told && above) || quorum_all(&phase->quorum))
 		return now;
 	return phase_next(phase, now);
 }
@@ -123,9 +374,6 @@ static void begin(struct storing *storing, struct asker *asker, uint64_t now)
 	phase_begin(phase, asker, &storing_kind, asker->store_ms, now);
 	phase->little = asker->store_ms / 4;	/* it is more than a word: a disk has to move */
 	quorum_add(&phase->quorum, layout, path_partition(path));
-	storing->knowing = phase->quorum;
-	if (storing->record.flags & RECORD_DIRECTORY)
-		quorum_add(&phase->quorum, layout, path_partition_of_directory(path));
 	ask_self(storing);
 	phase_add_homes(phase);
 	phase_ask(phase, now);
@@ -134,19 +382,19 @@ static void begin(struct storing *storing, struct asker *asker, uint64_t now)
 
 static void tell(struct storing *storing, bool last)
 {
-	struct store_answer result = { .settled = storing->settled,
-				       .all = quorum_all(&storing->phase.quorum),
-				       .other = storing->other,
-				       .known = quorum_reached(&storing->knowing),
+	const struct phase *phase = &storing->phase;
+	bool settled = is_settled(storing);
+	struct store_answer result = { .settled = settled,
+				       .all = settled && quorum_all(&phase->quorum),
 				       .newest = storing->newest,
-				       .epoch = storing->phase.epoch };
+				       .epoch = settled ? storing->epoch : phase->epoch };
 	struct store_wait *wait = storing->wait;
 
 	storing->told = true;
 	if (wait == NULL)
 		return;
-	quorum_tell(&storing->phase.quorum, &result.counts.homes_answered, &result.counts.homes);
-	result.counts.peers = (uint32_t)storing->phase.asker->peers.count;
+	quorum_tell(&phase->quorum, &result.counts.homes_answered, &result.counts.homes);
+	result.counts.peers = (uint32_t)asker_peers(phase->asker);
 	if (last) {
 		wait->storing = NULL;
 		storing->wait = NULL;
@@ -162,15 +410,49 @@ static bool finish(struct storing *storing, uint64_t now)
 	return true;
 }
 
+static bool step(struct phase *phase, uint64_t now);
+
+static void above_settled(struct settle_wait *wait, struct version entry)
+{
+	struct storing *storing = CONTAINER_OF(wait, struct storing, settle);
+
+	if (version_is_none(entry))
+		storing->above = ABOVE_FAILED;
+	else	/* or the gate was told after others had begun to settle it */
+		storing->above = version_cmp(entry, storing->gate) > 0 ? ABOVE_SETTLED : ABOVE_UNKNOWN;
+	step(&storing->phase, storing->phase.asker->now);
+}
+
+static void judge_above(struct storing *storing)
+{
+	struct asker *asker = storing->phase.asker;
+	struct str directory = path_parent(buf_str(&storing->path));
+
+	if (!record_is_live(&storing->record) ||
+	    storing_is_settled(asker, directory, storing->gate)) {
+		storing->above = ABOVE_SETTLED;
+		return;
+	}
+	storing->above = ABOVE_OPEN;
+	storing->settle.done = above_settled;
+	settle(asker, &storing->settle, directory, storing->gate);
+}
+
 static bool step(struct phase *phase, uint64_t now)
 {
 	struct storing *storing = CONTAINER_OF(phase, struct storing, phase);
-	bool told = storing->told;
+	bool told = storing->told, nobody = phase_until(phase) <= now;
 
-	storing->settled = storing->settled || quorum_reached(&phase->quorum);
-	if (quorum_all(&phase->quorum) || phase_until(phase) <= now)
+	if (!storing->kept && quorum_reached(&phase->quorum)) {
+		storing->kept = true;
+		storing->epoch = phase->epoch;
+	}
+	if (storing->kept && storing->above == ABOVE_UNKNOWN)
+		judge_above(storing);
+	if (storing->above == ABOVE_OPEN ? phase->deadline <= now :
+	    storing->above == ABOVE_FAILED || quorum_all(&phase->quorum) || nobody)
 		return finish(storing, now);
-	if (storing->settled && !storing->told)
+	if (is_settled(storing) && !storing->told)
 		tell(storing, false);
 	phase_set_due(phase, look_again_at(storing, now));
 	return !told && storing->told;
@@ -189,6 +471,7 @@ static void forget(struct phase *phase)
 
 static const struct phase_kind storing_kind = { .question = question,
 						.answer = answer,
+						.kept = kept_here,
 						.step = step,
 						.restart = restart,
 						.forget = forget,
@@ -203,7 +486,9 @@ void storing_start(struct asker *asker, struct store_wait *wait, const struct st
 	buf_addstr(&storing->type, ask->type);
 	storing->record = ask->record;
 	storing->wait = wait;
-	wait->storing = storing;
+	if (wait != NULL)
+		wait->storing = storing;
+	asker->now = now;
 	begin(storing, asker, now);
 }
 

@@ -3,27 +3,29 @@
 
 #include <endian.h>
 
-enum record_bit { RECORD_HAS_CONTENT = 1, RECORD_HAS_DIRECTORY = 2, RECORD_IS_KNOWN = 4 };
-enum stored_bit { STORED_OTHER = 1, STORED_KNOWN = 2 };
+enum record_bit { RECORD_HAS_CONTENT = 1 };
 
 void pack_record(struct buf *buf, const struct record *record)
 {
-	uint8_t bytes[RECORD_BYTES] = { 0 };
+	uint8_t bytes[RECORD_BYTES_MAX] = { 0 };
+	size_t n = RECORD_BYTES;
 
 	if (!version_is_none(record->version))
-		record_pack(bytes, record);
-	pack_bytes(buf, bytes, sizeof bytes);
+		n = record_pack(bytes, record);
+	pack_bytes(buf, bytes, n);
 }
 
 void unpack_record(struct unpack *in, struct record *ret)
 {
 	static const uint8_t none[RECORD_BYTES];
-	uint8_t bytes[RECORD_BYTES];
 	struct record record = { .version = VERSION_NONE };
+	uint8_t bytes[RECORD_BYTES_MAX];
+	size_t n = record_length(in->rest);
 
-	unpack_bytes(in, bytes, sizeof bytes);
-	if (memcmp(bytes, none, sizeof none) != 0 &&
-	    record_unpack(bytes, sizeof bytes, &record, NULL) < 0)
+	unpack_bytes(in, bytes, n > 0 ? n : RECORD_BYTES);
+	/* Equal records have equal bytes: those of format 1 are never sent. */
+	if (n > 0 ? bytes[0] != RECORD_FORMAT || record_unpack(bytes, n, &record, NULL) < 0
+		  : memcmp(bytes, none, sizeof none) != 0)
 		in->failed = true;
 	*ret = record;
 }
@@ -32,7 +34,7 @@ void pack_version(struct buf *buf, struct version version)
 {
 	pack_u64(buf, version.time);
 	pack_u64(buf, version.node);
-	pack_u16(buf, version.n);
+	pack_u64(buf, version.n);
 }
 
 struct version unpack_version(struct unpack *in)
@@ -41,7 +43,9 @@ struct version unpack_version(struct unpack *in)
 
 	version.time = unpack_u64(in);
 	version.node = unpack_u64(in);
-	version.n = unpack_u16(in);
+	version.n = unpack_u64(in);
+	if (version.n > VERSION_N_MAX)
+		in->failed = true;
 	return version;
 }
 
@@ -81,11 +85,11 @@ void wire_pack_record(struct buf *buf, const struct wire_record *record)
 	pack_u64(buf, record->id);
 	pack_u64(buf, record->epoch);
 	pack_u64(buf, record->clock);
-	pack_u8(buf, (uint8_t)((record->content ? RECORD_HAS_CONTENT : 0) |
-			       (record->directory ? RECORD_HAS_DIRECTORY : 0) |
-			       (record->known ? RECORD_IS_KNOWN : 0)));
+	pack_u8(buf, record->content ? RECORD_HAS_CONTENT : 0);
 	pack_record(buf, &record->record);
 	pack_str(buf, record->type);
+	pack_record(buf, &record->entry);
+	pack_version(buf, record->gate);
 }
 
 void wire_pack_store(struct buf *buf, const struct wire_store *store)
@@ -103,9 +107,8 @@ void wire_pack_stored(struct buf *buf, const struct wire_stored *stored)
 	pack_u8(buf, WIRE_STORED);
 	pack_u64(buf, stored->id);
 	pack_u64(buf, stored->epoch);
-	pack_u8(buf, (uint8_t)((stored->other ? STORED_OTHER : 0) |
-			       (stored->known ? STORED_KNOWN : 0)));
 	pack_version(buf, stored->newest);
+	pack_version(buf, stored->gate);
 }
 
 void wire_pack_stale(struct buf *buf, const struct wire_stale *stale)
@@ -219,7 +222,7 @@ static struct str unpack_path(struct unpack *in)
 {
 	struct str path = unpack_str(in, PATH_BYTES);
 
-	if (!in->failed && path_check(path, NULL) < 0)
+	if (!in->failed && path_check_record(path, NULL) < 0)
 		in->failed = true;
 	return path;
 }
@@ -239,6 +242,16 @@ static void unpack_check(struct unpack *in, struct wire_check *ret)
 		in->failed = true;
 }
 
+struct record unpack_entry(struct unpack *in)
+{
+	struct record entry = { .version = VERSION_NONE };
+
+	unpack_record(in, &entry);
+	if (!version_is_none(entry.version) && !(entry.flags & RECORD_DIRECTORY))
+		in->failed = true;
+	return entry;
+}
+
 static void unpack_answer(struct unpack *in, struct wire_record *ret)
 {
 	uint8_t flags;
@@ -248,12 +261,11 @@ static void unpack_answer(struct unpack *in, struct wire_record *ret)
 	ret->clock = unpack_u64(in);
 	flags = unpack_u8(in);
 	ret->content = flags & RECORD_HAS_CONTENT;
-	ret->directory = flags & RECORD_HAS_DIRECTORY;
-	ret->known = flags & RECORD_IS_KNOWN;
 	unpack_record(in, &ret->record);
 	ret->type = unpack_str(in, RECORD_TYPE_MAX);
-	if (flags > (RECORD_HAS_CONTENT | RECORD_HAS_DIRECTORY | RECORD_IS_KNOWN) ||
-	    record_check_type(ret->type, NULL) < 0)
+	ret->entry = unpack_entry(in);
+	ret->gate = unpack_version(in);
+	if (flags > RECORD_HAS_CONTENT || record_check_type(ret->type, NULL) < 0)
 		in->failed = true;
 }
 
@@ -272,16 +284,10 @@ static void unpack_store(struct unpack *in, struct wire_store *ret)
 
 static void unpack_stored(struct unpack *in, struct wire_stored *ret)
 {
-	uint8_t flags;
-
 	ret->id = unpack_u64(in);
 	ret->epoch = unpack_u64(in);
-	flags = unpack_u8(in);
-	ret->other = flags & STORED_OTHER;
-	ret->known = flags & STORED_KNOWN;
 	ret->newest = unpack_version(in);
-	if (flags > (STORED_OTHER | STORED_KNOWN))
-		in->failed = true;
+	ret->gate = unpack_version(in);
 }
 
 static void unpack_stale(struct unpack *in, struct wire_stale *ret)

@@ -8,6 +8,7 @@ static const char *const type_names[] = {
 	[LISTING_FILE] = "file",
 	[LISTING_DIRECTORY] = "directory",
 	[LISTING_DELETED] = "deleted",
+	[LISTING_ENDED] = "ended",
 };
 
 const char *listing_type_name(enum listing_type type)
@@ -24,20 +25,44 @@ void listing_text_time(struct buf *buf, uint64_t ns)
 	buf_addf(buf, "%.4s-%.2s-%.2sT%.2s:%.2s:%.13s", t, t + 4, t + 6, t + 9, t + 11, t + 13);
 }
 
+/* Its name ends with a slash. */
+static bool of_directory(enum listing_type type)
+{
+	return type == LISTING_DIRECTORY || type == LISTING_ENDED;
+}
+
 void listing_text_row(struct buf *buf, const struct listing_row *row)
 {
 	char version[VERSION_TEXT];
 
 	pct_encode_component(buf, row->name);
-	buf_addf(buf, "%s\t%s\t%llu\t", row->type == LISTING_DIRECTORY ? "/" : "",
+	buf_addf(buf, "%s\t%s\t%llu\t", of_directory(row->type) ? "/" : "",
 		 type_names[row->type], (unsigned long long)row->size);
 	if (version_is_none(row->version)) {
 		buf_adds(buf, "-\t-\n");
 		return;
 	}
 	buf_addf(buf, "%s\t", version_format(version, row->version));
-	listing_text_time(buf, row->version.time);
+	listing_text_time(buf, listing_row_made(row));
 	buf_addc(buf, '\n');
+}
+
+void listing_text_registers(struct buf *buf, struct str name, const struct record *file,
+			    const struct record *entry)
+{
+	struct listing_row row = { .name = name };
+
+	if (!version_is_none(entry->version)) {
+		row.type = record_is_live(entry) ? LISTING_DIRECTORY : LISTING_ENDED;
+		row.version = entry->version;
+		listing_text_row(buf, &row);
+	}
+	if (!version_is_none(file->version)) {
+		row.type = record_is_live(file) ? LISTING_FILE : LISTING_DELETED;
+		row.version = file->version;
+		row.size = file->size;
+		listing_text_row(buf, &row);
+	}
 }
 
 void listing_text_version(struct buf *buf, const struct history_row *row)
@@ -87,7 +112,7 @@ static int parse_name(struct str text, struct buf *scratch, struct err *err)
 
 static int parse_type(struct str text, enum listing_type *ret)
 {
-	for (int i = LISTING_FILE; i <= LISTING_DELETED; i++)
+	for (int i = LISTING_FILE; i <= LISTING_ENDED; i++)
 		if (str_eq(text, str_of(type_names[i]))) {
 			*ret = (enum listing_type)i;
 			return 0;
@@ -100,21 +125,44 @@ static int parse_size(struct str text, uint64_t *ret)
 	return text.n > 1 && text.s[0] == '0' ? -1 : str_u64(text, INT64_MAX, ret);
 }
 
-static int parse_version(struct str version, struct str time, struct version *ret, struct err *err)
+/* What listing_text_time() writes, read as the time in a version's text. */
+static int parse_time(struct str text, uint64_t *ret)
 {
-	struct buf expected = BUF_INIT;
-	bool same;
+	struct version version;
+	struct buf id = BUF_INIT, again = BUF_INIT;
+	int status;
 
-	if (str_eq(version, STR("-")) && str_eq(time, STR("-"))) {
-		*ret = VERSION_NONE;
+	for (size_t i = 0; i < text.n; i++)
+		if (text.s[i] != '-' && text.s[i] != ':')
+			buf_addc(&id, text.s[i]);
+	buf_adds(&id, "-0000000000000000-0");
+	status = version_parse(buf_str(&id), &version, NULL);
+	if (status == 0)
+		listing_text_time(&again, version.time);
+	if (status == 0 && !str_eq(buf_str(&again), text))
+		status = -1;
+	if (status == 0)
+		*ret = version.time;
+	buf_clear(&id);
+	buf_clear(&again);
+	return status;
+}
+
+static int parse_version(struct str version, struct str time, struct listing_row *ret,
+			 struct err *err)
+{
+	uint64_t made = 0;
+
+	if (str_eq(version, STR("-")) && str_eq(time, STR("-")))
 		return 0;
-	}
-	if (version_parse(version, ret, err) < 0)
+	if (version_parse(version, &ret->version, err) < 0)
 		return err_context(err, "read listing");
-	listing_text_time(&expected, ret->time);
-	same = str_eq(buf_str(&expected), time);
-	buf_clear(&expected);
-	return same ? 0 : malformed(err, "another time than the version's");
+	if (parse_time(time, &made) < 0)
+		return malformed(err, "no time");
+	if (made != ret->version.time && ret->version.n == 0)
+		return malformed(err, "another time than the version's");
+	ret->made = made != ret->version.time ? made : 0;
+	return 0;
 }
 
 int listing_text_parse_row(struct str line, struct buf *scratch, struct listing_row *ret,
@@ -134,11 +182,11 @@ int listing_text_parse_row(struct str line, struct buf *scratch, struct listing_
 	buf_reset(scratch);
 	if (parse_name(column[0], scratch, err) < 0)
 		return -1;
-	if (parse_type(column[1], &row.type) < 0 || slash != (row.type == LISTING_DIRECTORY))
+	if (parse_type(column[1], &row.type) < 0 || slash != of_directory(row.type))
 		return malformed(err, "no such type");
 	if (parse_size(column[2], &row.size) < 0 || (row.size > 0 && row.type != LISTING_FILE))
 		return malformed(err, "no such size");
-	if (parse_version(column[3], column[4], &row.version, err) < 0)
+	if (parse_version(column[3], column[4], &row, err) < 0)
 		return -1;
 	if (version_is_none(row.version) && row.type != LISTING_DIRECTORY)
 		return malformed(err, "a file without a version");

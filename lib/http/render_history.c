@@ -32,7 +32,7 @@ static void html_row(struct buf *buf, const struct render_history *history, size
 	buf_adds(buf, "<tr><td>");
 	if (content)
 		buf_addf(buf, "<a href=\"?version=%s\">", version);
-	page_time(buf, record->version.time);
+	page_time(buf, record_made(record));
 	if (content)
 		buf_adds(buf, "</a>");
 	buf_adds(buf, "</td><td class=\"n\">");
@@ -87,7 +87,7 @@ static void json_row(struct buf *buf, const struct render_history *history, size
 	char version[VERSION_TEXT], sha256[2 * SHA256_BYTES + 1];
 
 	buf_addf(buf, "{\"version\":\"%s\",\"time\":\"", version_format(version, record->version));
-	listing_text_time(buf, record->version.time);
+	listing_text_time(buf, record_made(record));
 	buf_addf(buf, "\",\"size\":%llu,\"sha256\":", (unsigned long long)record->size);
 	if (record_has_content(record)) {
 		str_to_hex(sha256, record->sha256, SHA256_BYTES);

@@ -47,7 +47,7 @@ static void html_row(struct buf *buf, const struct listing_row *row)
 	if (version_is_none(row->version))
 		buf_adds(buf, "<span class=\"d\">-</span>");
 	else
-		page_time(buf, row->version.time);
+		page_time(buf, listing_row_made(row));
 	buf_adds(buf, "</td><td class=\"n\">");
 	if (row->type == LISTING_FILE)
 		page_size(buf, row->size);
@@ -114,7 +114,7 @@ static void json_row(struct buf *buf, const struct listing_row *row)
 		return;
 	}
 	buf_adds(buf, ",\"time\":\"");
-	listing_text_time(buf, row->version.time);
+	listing_text_time(buf, listing_row_made(row));
 	buf_addf(buf, "\",\"version\":\"%s\"}", version_format(version, row->version));
 }
 

@@ -1,6 +1,10 @@
 /*
  * adopt - making versions of what a person put into tree/
  *
+ * In a larger group only an empty directory gets a record here: any other
+ * gets one, if it has none, with the first file below it that the homes are
+ * told of, and may be one that they know to be removed.
+ *
  * A file is copied, not taken as it is: it may be another user's, and a
  * program may have it open and go on writing.  The copy replaces it only
  * if nothing about it has changed since before the copying.
@@ -59,6 +63,7 @@ static int commit_copy(struct adoption *a, struct str path, struct stage *stage,
 	if (seen->st.st_mtim.tv_sec > 0 && seen->st.st_mtim.tv_sec <= UINT32_MAX)
 		c.mtime = (uint32_t)seen->st.st_mtim.tv_sec;
 	c.outbox = a->outbox;
+	c.alone = a->outbox == NULL;
 	c.condition = unchanged;
 	c.data = seen;
 	status = commit_begin(a->store, &c, COMMIT_ADOPT, &why);
@@ -124,11 +129,14 @@ static int adopt_below(struct adoption *a, struct str path, struct names *names)
 static int adopt_directory(struct adoption *a, struct str path, struct names *names)
 {
 	struct commit c = COMMIT_INIT;
+	bool wanted = path.n > 0 &&
+		      (a->outbox == NULL || look_bare(a->store->tree, names->tree));
 
 	c.path = path;
 	c.flags = RECORD_DIRECTORY;
 	c.outbox = a->outbox;
-	if (path.n > 0 && store_commit(a->store, &c, a->err) < 0)
+	c.alone = a->outbox == NULL;
+	if (wanted && store_commit(a->store, &c, a->err) < 0)
 		return -1;
 	return adopt_below(a, path, names);
 }

@@ -2,9 +2,9 @@
  * choose - what is known at a path, and a version above all of it
  *
  * The time is the wall clock's, or the one the caller has from several
- * nodes' clocks, and it is above what stands, the tombstone, and (when
- * tree/P is gone, perhaps by hand, or a directory) all of history/P; so it
- * is above everything known here.
+ * nodes' clocks, and it is above what is in tree/, the marks, the gate, and
+ * (when tree/P is gone, perhaps by hand, or a directory) all of history/P; so
+ * it is above everything known here.
  *
  * That no (path, version) is issued twice, also after a person removed
  * tree/P or a crash took back what had shown, needs more only when the
@@ -30,14 +30,14 @@ int commit_see(struct store *store, struct commit_state *s, struct err *err)
 
 	if (s->parent >= 0 && look_tree(s->parent, s->name, &s->now, err) < 0)
 		return -1;
-	if (look_mark(store->history, names_mark(&s->names, MARK_TOMBSTONE), &s->tombstone, err) < 0 ||
-	    look_mark(store->history, names_mark(&s->names, MARK_REMOVED), &s->removed, err) < 0 ||
-	    entry_of(store, &s->names, &s->now, s->tombstone, STORE_RECORD, &s->entry, err) < 0)
+	if (look_marks(store->history, &s->names, &s->marks, err) < 0 ||
+	    entry_of(store->history, &s->names, &s->marks, &s->now, STORE_RECORD, &s->entry,
+		     err) < 0)
 		return -1;
 	if ((version_is_none(s->now.record.version) || s->now.kind == FOUND_DIRECTORY) &&
-	    look_history(store, &s->names, &past, err) < 0)
+	    look_history(store->history, &s->names, &past, err) < 0)
 		return -1;
-	s->known = later(later(past, s->now.record.version), later(s->tombstone, s->removed));
+	s->known = later(later(past, s->now.record.version), later(s->marks.file, s->marks.end));
 	return 0;
 }
 
@@ -46,11 +46,12 @@ static int choose(struct store *store, const struct commit *c, struct commit_sta
 		  struct err *err)
 {
 	uint64_t now = c->clock != 0 ? c->clock : clock_wall_ns(), floor;
-	struct version issued;
+	struct version issued, gate;
 
-	if (look_mark(store->history, names_mark(&s->names, MARK_ISSUED), &issued, err) < 0)
+	if (look_mark(store->history, names_mark(&s->names, MARK_ISSUED), &issued, err) < 0 ||
+	    look_mark(store->history, names_mark(&s->names, MARK_GATE), &gate, err) < 0)
 		return -1;
-	floor = later(issued, later(c->above, s->known)).time;
+	floor = later(later(issued, gate), later(c->above, s->known)).time;
 	if (floor == UINT64_MAX)
 		return err_set(err, ERR_UNSUPPORTED, "no later version is possible");
 	s->ahead = now <= floor;
@@ -72,6 +73,7 @@ static int make_record(struct store *store, const struct commit *c, struct commi
 		.version = c->fixed,
 		.flags = c->flags,
 		.mtime = c->mtime,
+		.made = c->made,
 	};
 	if (c->stage != NULL) {
 		s->record.size = stage_size(c->stage);

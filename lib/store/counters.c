@@ -32,9 +32,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define MAGIC "covey counters2"		/* with its NUL: 16 bytes */
+#define MAGIC "covey counters3"		/* with its NUL: 16 bytes */
 #define BOOT_TEXT 40
-#define KNOWN (1u << 16)		/* the record of the coming one was, before */
+#define KNOWN (UINT64_C(1) << 48)	/* beside n: the record of the coming one was, before */
 #define TABLE_NAME "counters"
 #define TABLE_NEW "counters.new"	/* on its way, under the store's lock */
 
@@ -42,9 +42,9 @@
 struct slot {
 	_Atomic uint32_t begun, done;
 	_Atomic uint32_t where;		/* the partitions it is about: one, and another or the same */
-	_Atomic uint32_t n[2];		/* of the versions: the coming one (and KNOWN), the one before */
 	_Atomic uint64_t path;		/* its hash */
-	_Atomic uint64_t time[2], node[2];
+	_Atomic uint64_t time[2], node[2];	/* of the versions: the coming one, the one before */
+	_Atomic uint64_t n[2];		/* the same; the coming one's with KNOWN */
 };
 
 struct counters {
@@ -215,7 +215,7 @@ static struct version get_version(struct slot *s, int which)
 	return (struct version){
 		.time = atomic_load(&s->time[which]),
 		.node = atomic_load(&s->node[which]),
-		.n = (uint16_t)atomic_load(&s->n[which]),
+		.n = atomic_load(&s->n[which]) & VERSION_N_MAX,
 	};
 }
 
@@ -241,29 +241,29 @@ enum doubt_kind counters_doubt(const struct store *store, struct str path, struc
 	return version_is_none(ret->coming) ? DOUBT_ALL : DOUBT_ONE;
 }
 
-void counters_begin(struct store *store, unsigned slot, struct str path, bool directory,
+void counters_begin(struct store *store, unsigned slot, struct str path, enum about about,
 		    const struct doubt *doubt)
 {
 	struct slot *s = &store->counters->slots[slot];
 	uint32_t names = path_partition(path);
-	uint32_t own = directory ? path_partition_of_directory(path) : names;
+	uint32_t inside = about == ABOUT_GATE ? path_partition_of_directory(path) : names;
 
-	atomic_store(&s->where, names | own << 16);
+	atomic_store(&s->where, names | inside << 16);
 	atomic_store(&s->path, path_hash(path));
 	put_version(s, 0, doubt != NULL ? doubt->coming : VERSION_NONE,
 		    doubt != NULL && doubt->known);
 	put_version(s, 1, doubt != NULL ? doubt->before : VERSION_NONE, false);
 	atomic_fetch_add(&s->begun, 1);
 	raise(store->counters, slot);
-	if (directory)
+	if (about != ABOUT_FILE)
 		counters_directories(store);
 }
 
-void counters_end(struct store *store, unsigned slot, bool directory)
+void counters_end(struct store *store, unsigned slot, enum about about)
 {
 	struct slot *s = &store->counters->slots[slot];
 
-	if (directory)
+	if (about != ABOUT_FILE)
 		counters_directories(store);
 	raise(store->counters, slot);
 	atomic_store(&s->done, atomic_load(&s->begun));
@@ -281,7 +281,7 @@ int counters_settle(struct store *store, unsigned slot, struct err *err)
 		atomic_store(&store->failed, true);
 		return err_sys(err, "sync the file system of %s", store->path);
 	}
-	counters_end(store, slot, true);
+	counters_end(store, slot, ABOUT_DIRECTORY);
 	return 0;
 }
 

@@ -2,7 +2,7 @@
  * directories - all directories there are or were
  *
  * A path is one if it is a directory in tree/, if history/ has names below
- * it, or if it was removed as a directory.  Most directories in history/
+ * it, or if it was removed as a directory, or was about to be.  Most directories in history/
  * are of files and have none of this: the number of links to a directory
  * tells in most file systems that nothing is below it.
  */
@@ -92,22 +92,31 @@ static bool any(int dir, const char *name)
 	return true;
 }
 
+static bool has_mark(int dir, const char *name, const char *mark)
+{
+	struct buf path = BUF_INIT;
+	struct stat st;
+	bool has;
+
+	buf_addf(&path, "%s/%s", name, mark);
+	has = fstatat(dir, path.data, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	buf_clear(&path);
+	return has;
+}
+
 static bool was_directory(int dir, const char *text)
 {
-	struct buf below = BUF_INIT, mark = BUF_INIT;
+	struct buf below = BUF_INIT;
 	struct str name = str_of(text);
-	struct stat st;
 	bool was = false;
 
 	if (!path_name_from_history(&name))
 		return false;
-	buf_addf(&mark, "%s/" MARK_REMOVED, text);
-	if (fstatat(dir, mark.data, &st, AT_SYMLINK_NOFOLLOW) == 0)
+	if (has_mark(dir, text, MARK_END) || has_mark(dir, text, MARK_GATE))
 		was = true;
 	else if (read_directory(dir, text, any, &below, NULL) == 0)
 		was = below.len > 0;
 	buf_clear(&below);
-	buf_clear(&mark);
 	return was;
 }
 

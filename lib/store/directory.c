@@ -1,22 +1,20 @@
 /*
- * directory - directories with records
+ * directory - directories in tree/, and live entries
  *
- * A directory's record is its own attribute.  It is set only after the
- * directory's entry in the one above is on disk: so who finds a live record
- * may rely on the directory.  One without (made by a person, or by whoever
- * died just then) gets one before the first file is put into it.
+ * A live entry's record is the attribute of its directory in tree/.  It is
+ * set only after the directory's name in the one above is on disk: so who
+ * finds it may rely on the directory.  Other directories only hold what is
+ * below them, and need no records.
  *
- * For what was made elsewhere directories are made without a record: they
- * get theirs from where it was made.
- *
- * A directory is removed only when it is empty.  Its tombstone is on disk
- * before; when a file was quicker than this node's own removal, the
- * directory gets a new record above the tombstone.  What is not empty
- * counts as there in any case (standing.c).
+ * In a group of one whoever writes a file makes the entries above it live
+ * first, and looks once more when the file is on disk; whoever ends an
+ * entry looks into it once more when the end is (bury.c).  So one of two who
+ * do both at once sees the other.
  */
 #include "inside.h"
 
 #include "fs.h"
+#include "mem.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,15 +26,15 @@
 static bool is_live(struct store *store, struct names *names, int fd)
 {
 	struct record record = look_directory(fd);
-	struct version tombstone;
+	struct version end;
 
 	return record_is_live(&record) &&
-	       look_mark(store->history, names_mark(names, MARK_REMOVED), &tombstone, NULL) == 0 &&
-	       version_cmp(record.version, tombstone) > 0;
+	       look_mark(store->history, names_mark(names, MARK_END), &end, NULL) == 0 &&
+	       version_cmp(record.version, end) > 0;
 }
 
 /* Each directory from the top down to the path is made. */
-static int make_all(struct store *store, struct str path, enum commit_how how, struct err *err)
+static int make_all(struct store *store, struct str path, bool alone, struct err *err)
 {
 	for (size_t n = 1; n <= path.n; n++) {
 		struct commit c = COMMIT_INIT;
@@ -45,16 +43,17 @@ static int make_all(struct store *store, struct str path, enum commit_how how, s
 			continue;
 		c.path = (struct str){ path.s, n };
 		c.flags = RECORD_DIRECTORY;
-		if (commit_begin(store, &c, how, err) < 0 || commit_wait(store, &c, err) < 0)
+		c.alone = alone;
+		if (commit_begin(store, &c, alone ? COMMIT_OWN : COMMIT_ABOVE, err) < 0 ||
+		    commit_wait(store, &c, err) < 0)
 			return -1;
 	}
 	return 0;
 }
 
-int directory_open_parent(struct store *store, struct str path, bool make, enum commit_how how,
-			  int *ret, struct err *err)
+int directory_open_parent(struct store *store, struct str path, bool make, bool alone, int *ret,
+			  struct err *err)
 {
-	bool elsewhere = how == COMMIT_MERGE || how == COMMIT_ABOVE;
 	struct str parent = path_parent(path);
 	struct names names;
 
@@ -66,27 +65,36 @@ int directory_open_parent(struct store *store, struct str path, bool make, enum 
 		if (fd < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP &&
 		    errno != EXDEV)
 			return err_sys(err, "open the directory above");
-		if (!make || (fd >= 0 && (elsewhere || parent.n == 0 || is_live(store, &names, fd)))) {
+		if (!make || (fd >= 0 && (!alone || parent.n == 0 || is_live(store, &names, fd)))) {
 			*ret = fd;
 			return 0;
 		}
 		if (fd >= 0)
 			close(fd);
-		if (make_all(store, parent, elsewhere ? COMMIT_ABOVE : how, err) < 0)
+		if (make_all(store, parent, alone, err) < 0)
 			return -1;
 	}
 	return err_set(err, ERR_CONFLICT, "the directory above keeps being removed");
 }
 
-/* Put an empty directory where a file stands, and the file away: history has it. */
-static int exchange(struct store *store, const struct commit *c, struct commit_state *s,
-		    struct err *err)
+int directory_live_above(struct store *store, struct str path, struct err *err)
+{
+	int fd;
+
+	if (directory_open_parent(store, path, true, true, &fd, err) < 0)
+		return -1;
+	close(fd);
+	return 0;
+}
+
+/* Put an empty directory where a file is, and the file away: history has it. */
+static int exchange(struct store *store, struct commit_state *s, struct err *err)
 {
 	char temporary[TEMPORARY_NAME];
 
 	if (!look_same(s->parent, s->name, &s->now))
 		return AGAIN;
-	temporary_name(temporary, "directory", c->path);
+	temporary_name(temporary, "directory", s->path);
 	unlinkat(store->tmp, temporary, 0);	/* a file, when somebody died after the exchange */
 	if (mkdirat(store->tmp, temporary, FS_DIR_MODE) < 0 && errno != EEXIST)
 		return err_sys(err, "make a directory");
@@ -100,9 +108,8 @@ static int exchange(struct store *store, const struct commit *c, struct commit_s
 	return 0;
 }
 
-/* A directory stands under its name, durably.  0, AGAIN or -1. */
-static int appear(struct store *store, const struct commit *c, struct commit_state *s,
-		  struct err *err)
+/* A directory is there under its name, durably.  0, AGAIN or -1. */
+static int appear(struct store *store, struct commit_state *s, struct err *err)
 {
 	int status = 0;
 
@@ -111,12 +118,12 @@ static int appear(struct store *store, const struct commit *c, struct commit_sta
 			return errno == EEXIST || errno == ENOENT
 				       ? AGAIN : err_sys(err, "make a directory");
 	} else if (s->now.kind != FOUND_DIRECTORY) {
-		status = exchange(store, c, s, err);
+		status = exchange(store, s, err);
 	}
 	return status == 0 ? disk_sync(store, s->parent, "directory", err) : status;
 }
 
-static int set_record(struct store *store, struct commit_state *s, struct err *err)
+int directory_set_record(struct store *store, struct commit_state *s, struct err *err)
 {
 	int fd = fs_open(s->parent, s->name, O_RDONLY | O_DIRECTORY, 0);
 	int status;
@@ -130,52 +137,63 @@ static int set_record(struct store *store, struct commit_state *s, struct err *e
 	return status;
 }
 
-/* A record made elsewhere that says nothing new. */
-static int make_older(struct store *store, const struct commit *c, struct commit_state *s,
-		      struct err *err)
+/* The record that another takes the place of is in history, not yet synced. */
+static int keep_record(struct store *store, struct commit_state *s, struct err *err)
 {
-	if (version_cmp(s->record.version, s->now.record.version) == 0) {
-		s->newest = version_cmp(s->removed, s->record.version) < 0;
-		return record_eq(&s->record, &s->now.record)
-			       ? 0 : err_set(err, ERR_CORRUPT, "another record has this version");
-	}
-	if (commit_open_history(store, c, s, err) < 0 || commit_reveal(store, c, s, err) < 0 ||
-	    place_mark(store, chain_leaf(&s->chain), &s->record, err) < 0)
-		return -1;
-	return chain_sync(store, &s->chain, err);
-}
-
-/* Live content stands where a directory is wanted. */
-static bool in_the_way(const struct commit_state *s)
-{
-	return s->now.kind == FOUND_FOREIGN ||
-	       ((s->now.kind == FOUND_FILE || s->now.kind == FOUND_POINTER) &&
-		version_cmp(s->now.record.version, s->tombstone) > 0);
-}
-
-int directory_stand(struct store *store, const struct commit *c, struct commit_state *s,
-		    struct err *err)
-{
-	int status = 0;
-
-	if (s->now.kind == FOUND_DIRECTORY && version_is_none(s->record.version))
+	if (s->now.kind != FOUND_DIRECTORY || version_is_none(s->now.record.version))
 		return 0;
-	if (s->ahead && commit_open_history(store, c, s, err) < 0)
+	if (commit_open_history(store, s, err) < 0)
 		return -1;
-	status = commit_keep(store, c, s, err);
+	return place_mark(store, chain_leaf(&s->chain), &s->now.record, err);
+}
+
+int directory_hold(struct store *store, const struct commit *c, struct commit_state *s,
+		   struct err *err)
+{
+	int status;
+
+	if (s->now.kind == FOUND_DIRECTORY && s->how == COMMIT_ABOVE)
+		return 0;
+	if (s->parent < 0)
+		return ABOVE;
+	if (s->ahead && commit_open_history(store, s, err) < 0)
+		return -1;
+	status = keep_record(store, s, err);
+	if (status == 0)
+		status = commit_set_aside(store, s, err);
 	if (status == 0 && s->chain.count > 0)
 		status = chain_sync(store, &s->chain, err);
 	if (status == 0)
 		status = commit_reveal(store, c, s, err);
 	if (status == 0)
-		status = appear(store, c, s, err);
+		status = appear(store, s, err);
 	return status;
+}
+
+/* A record that is not the newest, or is it already. */
+static int make_older(struct store *store, const struct commit *c, struct commit_state *s,
+		      struct err *err)
+{
+	bool there;
+
+	s->newest = version_cmp(s->record.version, s->entry.entry.version) == 0;
+	if (s->newest)
+		return record_eq(&s->record, &s->entry.entry)
+			       ? 0 : err_set(err, ERR_CORRUPT, "another record has this version");
+	if (commit_is_in_history(store, s, &there, err) < 0)
+		return -1;
+	if (there)
+		return 0;
+	if (commit_open_history(store, s, err) < 0 || commit_reveal(store, c, s, err) < 0 ||
+	    place_mark(store, chain_leaf(&s->chain), &s->record, err) < 0)
+		return -1;
+	return chain_sync(store, &s->chain, err);
 }
 
 /* This node's own, where one stands. */
 static int take_as_it_is(const struct commit *c, struct commit_state *s, struct err *err)
 {
-	s->record = s->now.record;
+	s->record = s->entry.entry;
 	s->newest = true;
 	return c->outbox == NULL
 		       ? 0 : outbox_begin(c->outbox, c->path, s->record.version, &s->mark, err);
@@ -184,165 +202,49 @@ static int take_as_it_is(const struct commit *c, struct commit_state *s, struct 
 int directory_make(struct store *store, const struct commit *c, struct commit_state *s,
 		   struct err *err)
 {
-	/* Not if others know that it was removed after that. */
-	bool stands = s->now.kind == FOUND_DIRECTORY && s->entry.directory &&
-		      record_is_live(&s->entry.record) &&
-		      version_cmp(s->entry.record.version, c->above) > 0;
+	bool alone = s->how == COMMIT_OWN && c->alone;
 	int status;
 
-	if (s->now.kind == FOUND_DIRECTORY && !s->entry.directory)
-		return CLEAR;	/* it may hide a file */
-	if (stands && version_is_none(c->fixed))
+	/* Not if others know that it was removed after that. */
+	if (version_is_none(c->fixed) && s->entry.directory &&
+	    version_cmp(s->entry.entry.version, c->above) > 0)
 		return take_as_it_is(c, s, err);
-	if (in_the_way(s) && s->how != COMMIT_MERGE)
+	if (alone && (s->now.kind == FOUND_FOREIGN || store_stands(&s->entry) == STANDS_FILE))
 		return err_set(err, ERR_CONFLICT, "a file stands there");
 	if (commit_choose(store, c, s, err) < 0)
 		return -1;
-	if (version_cmp(s->record.version, s->removed) <= 0 ||
-	    (s->now.kind == FOUND_DIRECTORY &&
-	     version_cmp(s->record.version, s->now.record.version) <= 0))
+	if (version_cmp(s->record.version, s->entry.entry.version) <= 0)
 		return make_older(store, c, s, err);
-	status = directory_stand(store, c, s, err);
-	if (status == 0)
-		status = set_record(store, s, err);
 	s->newest = true;
-	return status;
+	status = directory_hold(store, c, s, err);
+	return status == 0 ? directory_set_record(store, s, err) : status;
 }
 
-/* A file came into the directory after its tombstone: it lives on, with a record above that. */
-static int revive(struct store *store, const struct commit *c, struct commit_state *s,
-		  struct err *err)
+int directory_is_empty(struct store *store, struct str path, bool *ret, struct err *err)
 {
-	struct commit again = { .path = c->path, .flags = RECORD_DIRECTORY, .outbox = c->outbox };
+	struct names *names = mem_new(1, sizeof *names);
+	struct children children = CHILDREN_INIT;
+	struct buf below = BUF_INIT;
+	bool empty = true;
 	int status;
 
-	s->known = s->record.version;
-	chain_close(&s->chain);
-	if (commit_choose(store, &again, s, err) < 0)
-		return -1;
-	if (s->ahead && (commit_open_history(store, &again, s, err) < 0 ||
-			 chain_sync(store, &s->chain, err) < 0))
-		return -1;
-	if (s->mark.segment != 0 && outbox_wait(c->outbox, s->mark, err) < 0)
-		return -1;
-	status = set_record(store, s, err);
-	return status == 0 ? err_set(err, ERR_EXISTS, "the directory is not empty") : status;
-}
+	names_set(names, path);
+	status = children_read(store, names, &children, err);
+	for (size_t i = 0; i < children.count && status == 0 && empty; i++) {
+		struct store_entry entry = STORE_ENTRY_INIT;
 
-/* The file's version that the directory hides gets a name in tmp/.  1: there is one, 0, -1. */
-static int prepare_hidden(struct store *store, struct commit_state *s, const char *temporary,
-			  struct err *err)
-{
-	struct version dead = version_cmp(s->record.version, s->tombstone) > 0
-				      ? s->record.version : s->tombstone;
-	struct version hidden;
-
-	if (look_hidden(store->history, &s->names, dead, &hidden, err) < 0)
-		return -1;
-	if (version_is_none(hidden))
-		return 0;
-	unlinkat(store->tmp, temporary, 0);	/* whoever left it there died */
-	if (linkat(store->history, names_version(&s->names, hidden), store->tmp, temporary, 0) < 0)
-		return err_sys(err, "bring a file's version back");
-	return 1;
-}
-
-/* The record of the directory that goes is in history. */
-static int keep_record(struct store *store, const struct commit *c, struct commit_state *s,
-		       struct err *err)
-{
-	if (version_is_none(s->now.record.version))
-		return 0;
-	if (commit_open_history(store, c, s, err) < 0 ||
-	    place_mark(store, chain_leaf(&s->chain), &s->now.record, err) < 0)
-		return -1;
-	return chain_sync(store, &s->chain, err);
-}
-
-/* The directory goes, and what it hid comes.  AGAIN: it is not empty. */
-static int take_away(struct store *store, const struct commit *c, struct commit_state *s,
-		     struct err *err)
-{
-	char temporary[TEMPORARY_NAME];
-	int hidden, status = 0;
-
-	if (keep_record(store, c, s, err) < 0 || commit_reveal(store, c, s, err) < 0)
-		return -1;
-	hidden = prepare_hidden(store, s, temporary_name(temporary, "new", c->path), err);
-	if (hidden < 0)
-		return -1;
-	if (unlinkat(s->parent, s->name, AT_REMOVEDIR) < 0 && errno != ENOENT)
-		status = errno == ENOTEMPTY ? AGAIN : err_sys(err, "remove the directory");
-	else if (hidden > 0 && renameat2(store->tmp, temporary, s->parent, s->name,
-					 RENAME_NOREPLACE) < 0 && errno != EEXIST)
-		status = err_sys(err, "bring a file's version back");
-	if (hidden > 0)
-		unlinkat(store->tmp, temporary, 0);	/* unless it was renamed */
+		buf_reset(&below);
+		path_join(&below, path, str_of(children.names[i]));
+		if (path_check(buf_str(&below), NULL) < 0)
+			continue;
+		status = newest_now(store, buf_str(&below), STORE_RECORD, &entry, err);
+		empty = store_stands(&entry) == STANDS_NOTHING;
+		store_entry_clear(&entry);
+	}
+	children_clear(&children);
+	buf_clear(&below);
+	free(names);
 	if (status == 0)
-		s->tree_changed = s->left = true;
+		*ret = empty;
 	return status;
-}
-
-int directory_may_go(struct store *store, const struct commit *c, struct commit_state *s, struct err *err)
-{
-	bool dies = s->how == COMMIT_MERGE || c->flags & RECORD_DIRECTORY, empty;
-
-	if (!dies)
-		return err_set(err, ERR_CONFLICT, "a directory stands there");
-	if (directory_is_empty(store, c->path, s->now.fd, &empty, err) < 0)
-		return -1;
-	if (!empty)
-		return s->how == COMMIT_MERGE
-			       ? 0 : err_set(err, ERR_EXISTS, "the directory is not empty");
-	return directory_is_bare(s->now.fd, &empty, err) < 0 ? -1 : empty ? 0 : CLEAR;
-}
-
-int directory_remove(struct store *store, const struct commit *c, struct commit_state *s,
-		     struct err *err)
-{
-	bool dies = c->flags & RECORD_DIRECTORY &&
-		    version_cmp(s->record.version, s->now.record.version) > 0, empty;
-	int status;
-
-	if (commit_bury(store, c, s, err) < 0 || directory_is_empty(store, c->path, s->now.fd, &empty, err) < 0)
-		return -1;
-	if (!dies || !empty)
-		return 0;
-	status = take_away(store, c, s, err);
-	if (status != AGAIN)
-		return status;
-	return s->how == COMMIT_MERGE ? 0 : revive(store, c, s, err);
-}
-
-/* A deletion that was cut short: the dead file goes. */
-static int settle_file(struct store *store, const struct commit *c, struct commit_state *s,
-		       struct err *err)
-{
-	int status = commit_keep(store, c, s, err);
-
-	if (status == 0 && s->chain.count > 0)
-		status = chain_sync(store, &s->chain, err);
-	if (status == 0)
-		status = commit_reveal(store, c, s, err);
-	if (status != 0 || !look_same(s->parent, s->name, &s->now))
-		return status;
-	if (unlinkat(s->parent, s->name, 0) < 0 && errno != ENOENT)
-		return err_sys(err, "remove it from tree/");
-	s->tree_changed = s->left = true;
-	return 0;
-}
-
-int directory_settle(struct store *store, const struct commit *c, struct commit_state *s,
-		     struct err *err)
-{
-	bool file = s->now.kind == FOUND_FILE || s->now.kind == FOUND_POINTER;
-	int status;
-
-	s->record = (struct record){ .flags = 0 };
-	if (file && version_cmp(s->now.record.version, s->tombstone) < 0)
-		return settle_file(store, c, s, err);
-	if (s->now.kind != FOUND_DIRECTORY || s->entry.directory)
-		return 0;
-	status = take_away(store, c, s, err);
-	return status == AGAIN ? 0 : status;	/* something came into it */
 }

@@ -15,7 +15,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define FORMAT 1
+#define FORMAT 2
+#define FORMAT_LEAST 1			/* that is opened: what it holds is read as it is */
 #define RESERVE_NAME "reserve"
 #define RESERVE_BYTES (UINT64_C(4) << 20)		/* some hundred tombstones */
 
@@ -193,7 +194,7 @@ static int probe_times(int fd)
 
 static int probe_symlink(struct store *store, const char *name)
 {
-	char text[RECORD_TYPE_MAX + 160], back[sizeof text + 1];
+	char text[RECORD_TYPE_MAX + 200], back[sizeof text + 1];
 
 	memset(text, 'x', sizeof text - 1);	/* as long as a pointer's */
 	text[sizeof text - 1] = '\0';
@@ -209,7 +210,7 @@ static int probe_symlink(struct store *store, const char *name)
 /* All that covey needs of a file system, tried on it. */
 static int probe(struct store *store, struct err *err)
 {
-	static const char bytes[RECORD_BYTES];
+	static const char bytes[RECORD_BYTES_MAX];
 	char name[40];
 	int fd, status = 0;
 
@@ -265,6 +266,19 @@ static int write_identity(const char *file, uint64_t node, struct err *err)
 	return status;
 }
 
+/* Before anything is written that a release of the older format could not read. */
+static int mark_format(struct store *store, const char *file, uint64_t node, struct err *err)
+{
+	struct err why = ERR_INIT;
+	int status = write_identity(file, node, &why);
+
+	if (status < 0 && why.kind == ERR_FULL && disk_release_reserve(store))
+		status = write_identity(file, node, &why);
+	if (status < 0)
+		*err = why;
+	return status < 0 ? err_context(err, "mark %s as of format %d", store->path, FORMAT) : 0;
+}
+
 /* Read node.ini, or write it: with that, the store is formatted. */
 static int identify(struct store *store, struct err *err)
 {
@@ -279,11 +293,14 @@ static int identify(struct store *store, struct err *err)
 		identity = (struct identity){ .node = draw(), .format = FORMAT };
 		status = write_identity(file.data, identity.node, &why);
 	}
-	if (status == 0 && identity.format != FORMAT)
-		status = err_set(&why, ERR_UNSUPPORTED, "open %s: format %" PRIu64 ", not %d",
-				 store->path, identity.format, FORMAT);
+	if (status == 0 && (identity.format < FORMAT_LEAST || identity.format > FORMAT))
+		status = err_set(&why, ERR_UNSUPPORTED,
+				 "open %s: its format is %" PRIu64 ", this release knows %d to %d",
+				 store->path, identity.format, FORMAT_LEAST, FORMAT);
 	if (status == 0 && identity.node == 0)
 		status = err_set(&why, ERR_CORRUPT, "open %s: no node id", file.data);
+	if (status == 0 && identity.format < FORMAT)
+		status = mark_format(store, file.data, identity.node, &why);
 	store->node = identity.node;
 	if (status < 0 && err != NULL)
 		*err = why;

@@ -112,12 +112,12 @@ static int evict(struct store *store, struct str path, struct version v, uint64_
 		if (version_cmp(h.entries[i].record.version, v) == 0 && h.entries[i].content)
 			entry = &h.entries[i];
 	if (entry != NULL) {
-		counters_begin(store, slot, path, false, NULL);
+		counters_begin(store, slot, path, ABOUT_FILE, NULL);
 		bytes = entry->record.size;
 		status = evict_now(store, path, entry, err);
 	}
 	if (entry != NULL && status == 0)
-		counters_end(store, slot, false);
+		counters_end(store, slot, ABOUT_FILE);
 	history_clear(&h);
 	if (status == 0)
 		*ret_bytes = bytes;

@@ -3,8 +3,8 @@
  *
  * What stands in tree/ and what lies in history/P, newest first.  A version
  * that is in both (a commit links it into history before it replaces it)
- * counts once.  A tombstone beyond the one history/P/, names does not count: its
- * deletion was cut short before anybody could see it.
+ * counts once.  A tombstone beyond what the mark of its kind names does not count:
+ * its deletion was cut short before anybody could see it.
  */
 #include "inside.h"
 
@@ -19,7 +19,7 @@ struct reading {
 	struct history history;
 	size_t cap;
 	int dir;		/* history/P; not owned */
-	struct version marked;	/* tombstones up to this one count */
+	struct marks marks;	/* tombstones up to these count */
 	struct err *err;
 };
 
@@ -46,6 +46,13 @@ static void add(struct reading *r, const struct found *found)
 	};
 }
 
+static bool is_cut_short(const struct reading *r, const struct record *record)
+{
+	return record->flags & RECORD_DELETED &&
+	       version_cmp(record->version, record->flags & RECORD_DIRECTORY ? r->marks.end
+									     : r->marks.file) > 0;
+}
+
 static int add_named(void *data, const char *name)
 {
 	struct reading *r = data;
@@ -57,8 +64,7 @@ static int add_named(void *data, const char *name)
 	if (look(r->dir, name, &found, r->err) < 0)
 		return -1;
 	if (!version_is_none(found.record.version) &&
-	    version_cmp(found.record.version, v) == 0 &&
-	    !(found.record.flags & RECORD_DELETED && version_cmp(v, r->marked) > 0))
+	    version_cmp(found.record.version, v) == 0 && !is_cut_short(r, &found.record))
 		add(r, &found);
 	found_clear(&found);
 	return 0;
@@ -100,7 +106,7 @@ static int read_all(struct store *store, struct names *names, struct reading *r,
 	r->dir = fs_open(store->history, names_history(names), O_RDONLY | O_DIRECTORY, 0);
 	if (r->dir < 0)
 		return errno == ENOENT ? 0 : err_sys(err, "open history");
-	status = look_mark(r->dir, MARK_TOMBSTONE, &r->marked, err);
+	status = look_marks(store->history, names, &r->marks, err);
 	if (status == 0)
 		status = look_names(r->dir, ".", add_named, r, err);
 	close(r->dir);

@@ -66,12 +66,16 @@ enum doubt_kind {
 enum doubt_kind counters_doubt(const struct store *, struct str path, struct doubt *ret);
 /*
  * Under the slot's lock: something of the path changes now (all but the
- * turn of *doubt; NULL: anything); and it is on disk.  directory: so do the
- * directories there are, or a directory's record.
+ * turn of *doubt; NULL: anything); and it is on disk.
  */
-void counters_begin(struct store *, unsigned slot, struct str path, bool directory,
+enum about {
+	ABOUT_FILE,
+	ABOUT_DIRECTORY,	/* so may the directories there are */
+	ABOUT_GATE,		/* and what is told of the names in this one */
+};
+void counters_begin(struct store *, unsigned slot, struct str path, enum about,
 		    const struct doubt *);
-void counters_end(struct store *, unsigned slot, bool directory);
+void counters_end(struct store *, unsigned slot, enum about);
 /* Under the slot's lock: finish what somebody left who died. */
 int counters_settle(struct store *, unsigned slot, struct err *);
 /* A directory came that is in nobody's list. */
@@ -87,7 +91,7 @@ const char *segment_name(char to[SEGMENT_NAME], uint64_t id);
 int segment_of_name(const char *name, uint64_t *ret);
 int segment_open(struct store *, uint64_t id);	/* -1 with errno */
 struct flock segment_lock(short type);		/* what its writer holds */
-size_t segment_entry_bytes(struct str path);
+size_t segment_entry_bytes(struct str path, struct version);
 void segment_format_head(struct buf *, uint64_t id);
 void segment_format(struct buf *, uint64_t id, uint32_t offset, struct str path, struct version);
 bool segment_parse_head(struct str segment, uint64_t *ret_id);
@@ -99,8 +103,9 @@ int disk_sweep(struct store *, struct err *);
 
 /* names.c: where a path's things are */
 
-#define MARK_TOMBSTONE ","		/* symbolic link: the newest tombstone's version */
-#define MARK_REMOVED ",directory"	/* symbolic link: the newest one's of a directory */
+#define MARK_FILE ","			/* symbolic link: the newest version that is not in tree/ */
+#define MARK_END ",directory"		/* symbolic link: the entry's newest end */
+#define MARK_GATE ",closed"		/* symbolic link: the directory's gate */
 #define MARK_ISSUED ",issued"		/* symbolic link: the last version ahead of the clock */
 #define MARK_NEW ",new"			/* on its way to its name in this directory */
 #define MARK_FOREIGN ",foreign-"	/* what a person had put in the way */
@@ -164,16 +169,28 @@ bool look_same(int dir, const char *name, const struct found *);
 struct record look_directory(int fd);
 /* The version a mark's link names; none when there is no such link. */
 int look_mark(int dir, const char *name, struct version *ret, struct err *err);
-/* The tombstone's record; when its file is gone, what must have been in it. */
-int look_tombstone(int dir, const char *name, struct version, struct record *ret, struct err *);
+/* It has no names at all; what cannot be read may have some. */
+bool look_bare(int dir, const char *name);
+struct marks {
+	struct version file;	/* the newest that is not in tree/: a tombstone, or one that waits */
+	struct version end;	/* of the entry */
+};
+/* Of a path whose names are in this directory of history/; -1: there is none. */
+int look_marks(int history, struct names *, struct marks *ret, struct err *);
+/* A marked tombstone's record; when its file is gone, what must have been in it. */
+int look_tombstone(int dir, const char *name, struct version, uint8_t flags, struct record *ret,
+		   struct err *);
 /* Each name in a directory, until each() does not return 0; no directory has no names. */
 int look_names(int dir, const char *name, int (*each)(void *data, const char *name), void *data,
 	       struct err *);
 /* The greatest version named in a history directory. */
-int look_history(struct store *, struct names *, struct version *ret, struct err *);
-/* The file's version that a directory that does not stand hides: above the tombstone; or none. */
-int look_hidden(int history, struct names *, struct version tombstone, struct version *ret,
-		struct err *);
+int look_history(int history, struct names *, struct version *ret, struct err *);
+/*
+ * The newest version of a file in history: with content, above this one; or,
+ * below another unless that is none, of any kind.  None: there is none.
+ */
+int look_file(int history, struct names *, struct version above, struct version below,
+	      struct version *ret, struct err *);
 
 /* children.c: the names below a path, of tree/ and history/ both */
 
@@ -185,23 +202,6 @@ struct children {
 #define CHILDREN_INIT { .texts = BUF_INIT }
 int children_read(struct store *, struct names *, struct children *ret, struct err *);
 void children_clear(struct children *);		/* safe on CHILDREN_INIT */
-
-/* standing.c */
-
-/*
- * What a directory in tree/ is by its records.  It stands if its record is
- * live or something that counts is in it; else it is only not removed yet.
- */
-struct standing {
-	bool stands;
-	struct version removed;	/* its newest tombstone as a directory */
-	struct record record;	/* its newest as a directory; version none: it has none */
-};
-int look_standing(struct store *, struct str path, const struct found *, struct standing *ret,
-		  struct err *);
-/* Nothing that counts is in it: no live file, which may be a person's, no directory that stands. */
-int directory_is_empty(struct store *, struct str path, int fd, bool *ret, struct err *);
-int directory_is_bare(int fd, bool *ret, struct err *);	/* nothing at all */
 
 /* Set record, type and mtime of an open file, or record and type of a directory. */
 int put_record(int fd, const struct record *, struct str type, bool directory, struct err *);
@@ -226,8 +226,8 @@ int newest_now(struct store *, struct str path, enum store_want, struct store_en
 	       struct err *);
 int history_now(struct store *, struct str path, struct history *ret, struct err *);
 /* What store_newest() says, from what was found in tree/; found keeps its fd for STORE_RECORD. */
-int entry_of(struct store *, struct names *, struct found *, struct version tombstone,
-	     enum store_want, struct store_entry *ret, struct err *);
+int entry_of(int history, struct names *, const struct marks *, struct found *, enum store_want,
+	     struct store_entry *ret, struct err *);
 
 /* stage.c */
 
@@ -274,30 +274,32 @@ int place_aside(int dir, const char *name, int history, struct err *);
 /* An empty file with the record of what has no content, in a history directory. */
 int place_mark(struct store *, int history, const struct record *, struct err *);
 
-/* commit.c, and what of it is in directory.c */
+/* commit.c, and what of it is in other files */
 
 #define AGAIN 1		/* of steps below: what they stood on has changed; release and start over */
-#define CLEAR 2		/* the same, after removing what is left of directories below */
+#define ABOVE 2		/* the same, after the directories above were made in tree/ */
 
 enum commit_how {
-	COMMIT_OWN,		/* what contradicts it is a conflict */
-	COMMIT_MERGE,		/* of what was made elsewhere: it must find its place */
+	COMMIT_OWN,		/* in a group of one what contradicts it is a conflict */
+	COMMIT_MERGE,		/* of what was made elsewhere */
 	COMMIT_ADOPT,		/* of a person's file, which it replaces */
-	COMMIT_ABOVE,		/* a directory, without a record, for what is merged below it */
-	COMMIT_TIDY,		/* no version: what does not count there any more goes */
+	COMMIT_ABOVE,		/* a directory, without a record, for what comes below it */
+	COMMIT_TIDY,		/* no version: what does not stand there any more goes from tree/ */
 };
 
 struct commit_state {
 	struct lock lock;
+	struct str path;	/* of the name: a gate's is its directory's */
+	bool gate;
 	struct names names;
 	struct chain chain;	/* opened when needed */
 	int parent;		/* owned; the directory in tree/, or -1: there is none */
 	const char *name;	/* in parent; points into names */
-	struct found now;	/* what stands there */
-	struct store_entry entry;	/* the same as store_newest() tells it */
-	struct version tombstone;	/* the newest */
-	struct version removed;	/* the newest of a directory */
+	struct found now;	/* what is there */
+	struct marks marks;
+	struct store_entry entry;	/* as store_newest() tells it */
 	struct version known;	/* the greatest version of the path that is known here */
+	struct record before;	/* the newest of the record's kind */
 	struct record record;	/* to commit */
 	enum commit_how how;
 	bool was_known;		/* the same record, already */
@@ -306,6 +308,7 @@ struct commit_state {
 	bool dropped;		/* beyond what the path keeps: nothing was done */
 	bool tree_changed;	/* the parent must be synced */
 	bool left;		/* a name went from the parent, which may not stand any more */
+	bool held;		/* a directory that stands for nothing may be in the way */
 	bool begun;		/* the counters know */
 	struct outbox_mark mark;
 };
@@ -315,28 +318,35 @@ struct commit_state {
 /* commit_submit() as one of these. */
 int commit_begin(struct store *, struct commit *, enum commit_how, struct err *);
 
-/* choose.c.  Under the lock: what stands, what is known; then the record to commit. */
+/* choose.c.  Under the lock: what is there, what is known; then the record to commit. */
 int commit_see(struct store *, struct commit_state *, struct err *);
 int commit_choose(struct store *, const struct commit *, struct commit_state *, struct err *);
-int commit_open_history(struct store *, const struct commit *, struct commit_state *,
-			struct err *);
-/* Link what stands into history, not yet synced.  0, AGAIN or -1. */
-int commit_keep(struct store *, const struct commit *, struct commit_state *, struct err *);
+int commit_open_history(struct store *, struct commit_state *, struct err *);
+/* Link the file that is there into history, not yet synced.  0, AGAIN or -1. */
+int commit_keep(struct store *, struct commit_state *, struct err *);
+/*
+ * The same before it makes way for a directory, or because it stands no more:
+ * history/P/, names it, should it be the newest.
+ */
+int commit_set_aside(struct store *, struct commit_state *, struct err *);
+/* A mark in the open history directory names this version. */
+int commit_mark(struct commit_state *, const char *mark, struct version, struct err *);
 /* From here on others may see it: the outbox's entry is on disk, and readers wait until the end. */
 int commit_reveal(struct store *, const struct commit *, struct commit_state *, struct err *);
-/*
- * The version made elsewhere is in its place already, with nothing to add
- * to it.  A record that contradicts one known here is refused.
- */
-int commit_stands(struct store *, const struct commit *, struct commit_state *, bool *ret,
-		  struct err *);
+/* The file that was there goes from tree/, unless it has become another. */
+int commit_unlink(struct commit_state *, struct err *);
+/* The same record is in history. */
+int commit_is_in_history(struct store *, struct commit_state *, bool *ret, struct err *);
 
-/* bury.c */
-
-/* A tombstone, complete.  0, AGAIN, CLEAR or -1. */
+/* bury.c.  The commits of tombstones, complete.  0, AGAIN or -1. */
 int commit_tombstone(struct store *, const struct commit *, struct commit_state *, struct err *);
-/* Put a tombstone into history, durably; marks that named an older one name it. */
-int commit_bury(struct store *, const struct commit *, struct commit_state *, struct err *);
+int commit_end(struct store *, const struct commit *, struct commit_state *, struct err *);
+
+/* gate.c.  Complete; 0 or -1. */
+int commit_gate(struct store *, const struct commit *, struct commit_state *, struct err *);
+/* What store_newest() says of the path of a gate. */
+int newest_gate(struct store *, struct str path, struct store_entry *ret, struct err *);
+struct record gate_record(struct version);
 
 /* prune.c */
 
@@ -369,29 +379,32 @@ struct scrubbing {
  */
 int scrub_copy(struct scrubbing *, struct str path, bool in_tree, struct found *, struct err *);
 
-/* directory.c, tidy.c */
+/* directory.c */
 
 /*
  * Open the directory above the path.  With make, it and those above it are
- * there when this returns, with live records if the commit is of this
- * node's own; without, *ret is -1 where there is none.
+ * there when this returns, with live entries if alone; without, *ret is -1
+ * where there is none.
  */
-int directory_open_parent(struct store *, struct str path, bool make, enum commit_how, int *ret,
+int directory_open_parent(struct store *, struct str path, bool make, bool alone, int *ret,
 			  struct err *);
-/* The directory commits, complete.  0, AGAIN, CLEAR or -1. */
+/* After a commit in a group of one: nobody has removed the directories above meanwhile. */
+int directory_live_above(struct store *, struct str path, struct err *);
+/* The commits, complete.  0, AGAIN, ABOVE or -1. */
 int directory_make(struct store *, const struct commit *, struct commit_state *, struct err *);
-/* Before the version of a directory's tombstone is chosen: as below. */
-int directory_may_go(struct store *, const struct commit *, struct commit_state *, struct err *);
-int directory_remove(struct store *, const struct commit *, struct commit_state *, struct err *);
-int directory_stand(struct store *, const struct commit *, struct commit_state *, struct err *);
-/*
- * If what is there is a directory that does not stand, it goes, and the
- * newest file comes; a file whose deletion was cut short goes.
- */
-int directory_settle(struct store *, const struct commit *, struct commit_state *, struct err *);
-/* Directories from this one upwards that do not stand any more go; what fails is left for later. */
-void directory_tidy(struct store *, struct str path);
-/* The directory, if it does not stand, and those below it. */
-void directory_clear(struct store *, struct str path);
+int directory_hold(struct store *, const struct commit *, struct commit_state *, struct err *);
+/* The record gets on the directory, which is there, durably. */
+int directory_set_record(struct store *, struct commit_state *, struct err *);
+/* Nothing stands in it, by the records that are known. */
+int directory_is_empty(struct store *, struct str path, bool *ret, struct err *);
+
+/* tidy.c */
+
+/* The commit COMMIT_TIDY, complete. */
+int tidy_commit(struct store *, const struct commit *, struct commit_state *, struct err *);
+/* Directories from this one upwards that hold nothing go; what fails is left for later. */
+void tidy_up(struct store *, struct str path);
+/* The directory, and those in it, if they hold nothing; true: nothing is there any more. */
+bool tidy_below(struct store *, struct str path);
 
 #endif

@@ -1,8 +1,8 @@
 /*
- * list - the names in a directory, sorted, each with its newest version
+ * list - the names in a directory, sorted, each with its newest records
  *
  * The names of tree/ and history/ are read first, the tree's before the
- * history's: a file deleted in between shows as deleted.  Tombstones are
+ * history's: a file deleted in between shows as deleted.  Marks are
  * looked for only where history has the name; only the names that are
  * returned are looked at.  One that is just being written shows as it was.
  */
@@ -97,13 +97,16 @@ static void unite(struct listing_state *l)
 
 static int open_directories(struct listing_state *l, bool with_deleted, struct err *err)
 {
+	bool file;
+
 	l->tree = fs_open(l->store->tree, l->names.tree, O_RDONLY | O_DIRECTORY, 0);
-	if (l->tree < 0 && (errno == ENOTDIR || errno == ELOOP))
-		return err_set(err, ERR_CONFLICT, "not a directory");
-	if (l->tree < 0 && errno == ENOENT && !with_deleted)
-		return err_set(err, ERR_ABSENT, "no such directory");
-	if (l->tree < 0 && errno != ENOENT)
+	file = l->tree < 0 && (errno == ENOTDIR || errno == ELOOP);
+	if (l->tree < 0 && !file && errno != ENOENT)
 		return err_sys(err, "open directory");
+	if (file && !with_deleted)
+		return err_set(err, ERR_CONFLICT, "not a directory");
+	if (l->tree < 0 && !with_deleted)
+		return err_set(err, ERR_ABSENT, "no such directory");
 	l->history = fs_open(l->store->history, names_history(&l->names),
 			     O_RDONLY | O_DIRECTORY, 0);
 	if (l->history < 0 && errno == ENOENT && l->tree < 0)
@@ -124,37 +127,6 @@ static int collect_all(struct listing_state *l, struct err *err)
 	return 0;
 }
 
-/* Judge what was found, and its tombstone.  1: it shows, 0: it does not, -1. */
-static int judge(const struct listing_state *l, struct names *below, struct found *found,
-		 struct version tombstone, bool with_deleted, struct list_entry *ret,
-		 struct err *err)
-{
-	struct standing standing = { .stands = false };
-	struct version hidden = VERSION_NONE;
-
-	if (found->kind == FOUND_FOREIGN)
-		return 0;
-	if (found->kind == FOUND_DIRECTORY &&
-	    look_standing(l->store, buf_str(&l->below), found, &standing, err) < 0)
-		return -1;
-	if (found->kind == FOUND_DIRECTORY && !standing.stands) {
-		found_clear(found);
-		if (look_hidden(l->history, below, tombstone, &hidden, err) < 0 ||
-		    (!version_is_none(hidden) &&
-		     look(l->history, names_version(below, hidden), found, err) < 0))
-			return -1;
-	}
-	ret->directory = standing.stands;
-	ret->record = found->kind == FOUND_DIRECTORY ? standing.record : found->record;
-	if (standing.stands ||
-	    (found->kind != FOUND_DIRECTORY && version_cmp(found->record.version, tombstone) > 0))
-		return 1;
-	if (!with_deleted || version_is_none(tombstone))
-		return 0;
-	return look_tombstone(l->history, names_version(below, tombstone), tombstone,
-			      &ret->record, err) < 0 ? -1 : 1;
-}
-
 /* One candidate's look. */
 struct examination {
 	const struct listing_state *l;
@@ -164,48 +136,47 @@ struct examination {
 	bool shows;
 };
 
-/* Without what is in doubt. */
-static int look_beside(struct examination *x, const struct doubt *doubt, struct err *err)
+/* 0, -1, or LOOK_WAIT. */
+static int look_entry(const struct listing_state *l, const struct candidate *candidate,
+		      const struct doubt *doubt, struct store_entry *ret, struct err *err)
 {
-	struct store_entry entry = STORE_ENTRY_INIT;
-	int status = newest_beside(x->l->store, buf_str(&x->l->below), STORE_RECORD, doubt, &entry,
-				   err);
+	int history = candidate->history ? l->history : -1, status = 0;
+	struct found found = FOUND_INIT;
+	struct marks marks;
+	struct names below;
 
-	if (status != 0)
-		return status;
-	x->entry.directory = entry.directory;
-	x->entry.record = entry.record;
-	if (entry.type[0] != '\0')
-		x->entry.type = mem_copy(entry.type, strlen(entry.type));
-	x->shows = !entry.foreign && !version_is_none(entry.record.version) &&
-		   (x->with_deleted || record_is_live(&entry.record));
-	store_entry_clear(&entry);
-	return 0;
+	if (doubt != NULL)
+		return newest_beside(l->store, buf_str(&l->below), STORE_RECORD, doubt, ret, err);
+	names_set(&below, str_of(candidate->name));
+	if (l->tree >= 0)
+		status = look_tree(l->tree, candidate->name, &found, err);
+	if (status == 0)
+		status = look_marks(history, &below, &marks, err);
+	if (status == 0)
+		status = entry_of(history, &below, &marks, &found, STORE_RECORD, ret, err);
+	found_clear(&found);
+	return status;
 }
 
 static int look_at(void *data, const struct doubt *doubt, struct err *err)
 {
 	struct examination *x = data;
-	const struct listing_state *l = x->l;
-	struct version tombstone = VERSION_NONE;
-	struct found found = FOUND_INIT;
-	struct names below;
-	int status = 0;
+	struct store_entry entry = STORE_ENTRY_INIT;
+	int status = look_entry(x->l, x->candidate, doubt, &entry, err);
 
-	if (doubt != NULL)
-		return look_beside(x, doubt, err);
-	names_set(&below, str_of(x->candidate->name));
-	if (l->tree >= 0 && look_tree(l->tree, x->candidate->name, &found, err) < 0)
-		return -1;
-	if (x->candidate->history)
-		status = look_mark(l->history, names_mark(&below, MARK_TOMBSTONE), &tombstone, err);
-	if (status == 0)
-		status = judge(l, &below, &found, tombstone, x->with_deleted, &x->entry, err);
-	x->shows = status > 0;
-	if (x->shows && found.type[0] != '\0' && record_is_live(&x->entry.record))
-		x->entry.type = mem_copy(found.type, strlen(found.type));
-	found_clear(&found);
-	return status < 0 ? -1 : 0;
+	if (status != 0)
+		return status;
+	x->entry.record = entry.record;
+	x->entry.entry = entry.entry;
+	x->entry.directory = entry.directory;
+	if (entry.type[0] != '\0')
+		x->entry.type = mem_copy(entry.type, strlen(entry.type));
+	x->shows = !entry.foreign &&
+		   (x->with_deleted ? !version_is_none(entry.record.version) ||
+				      !version_is_none(entry.entry.version)
+				    : store_stands(&entry) != STANDS_NOTHING);
+	store_entry_clear(&entry);
+	return 0;
 }
 
 static void clear_look(void *data)
@@ -216,7 +187,7 @@ static void clear_look(void *data)
 	x->entry = (struct list_entry){ .name = NULL };
 }
 
-/* As judge(). */
+/* 1: it shows, 0: it does not, -1. */
 static int examine(struct listing_state *l, struct candidate *c, bool with_deleted,
 		   struct list_entry *ret, struct err *err)
 {

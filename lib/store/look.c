@@ -18,10 +18,16 @@
 #define NS_PER_S 1000000000
 
 /*
- * On disk only: the bit of the flags that says that there is a type, too.
- * It spares each reader the system call that would find none.
+ * On disk only: the bit of the form (in format 1, of the flags) that says
+ * that there is a type, too.  It spares each reader the system call that
+ * would find none.
  */
-#define FLAG_TYPED 0x80
+#define TYPED 0x80
+
+static unsigned char *typed_byte(unsigned char *record)
+{
+	return &record[record[0] == 1 ? 1 : 2];
+}
 
 void found_clear(struct found *found)
 {
@@ -44,18 +50,19 @@ static int get_type(int fd, char type[RECORD_TYPE_MAX + 1])
 /* 0 when there is a whole record; the outputs are touched only then. */
 static int get_record(int fd, struct found *ret)
 {
-	unsigned char bytes[RECORD_BYTES];
+	unsigned char bytes[RECORD_BYTES_MAX], *form;
 	char type[RECORD_TYPE_MAX + 1] = "";
 	ssize_t n = fgetxattr(fd, RECORD_XATTR, bytes, sizeof bytes);
 	bool typed;
 
-	if (n != sizeof bytes)
+	if (n < RECORD_BYTES)
 		return -1;
-	typed = bytes[1] & FLAG_TYPED;
-	bytes[1] &= (unsigned char)~FLAG_TYPED;
+	form = typed_byte(bytes);
+	typed = *form & TYPED;
+	*form &= (unsigned char)~TYPED;
 	if (typed && get_type(fd, type) < 0)
 		return -1;
-	if (record_unpack(bytes, sizeof bytes, &ret->record, NULL) < 0)
+	if (record_unpack(bytes, (size_t)n, &ret->record, NULL) < 0)
 		return -1;
 	memcpy(ret->type, type, sizeof type);
 	return 0;
@@ -72,24 +79,24 @@ int put_record(int fd, const struct record *record, struct str type, bool direct
 {
 	struct timespec times[2] = {
 		{ .tv_nsec = UTIME_OMIT },
-		{ .tv_sec = (time_t)(record->version.time / NS_PER_S),
-		  .tv_nsec = (long)(record->version.time % NS_PER_S) },
+		{ .tv_sec = (time_t)(record_made(record) / NS_PER_S),
+		  .tv_nsec = (long)(record_made(record) % NS_PER_S) },
 	};
-	unsigned char bytes[RECORD_BYTES];
+	unsigned char bytes[RECORD_BYTES_MAX];
+	size_t n = record_pack(bytes, record);
 	struct stat st;
 
-	record_pack(bytes, record);
 	if (type.n > 0)
-		bytes[1] |= FLAG_TYPED;
+		*typed_byte(bytes) |= TYPED;
 	if (type.n > 0 && fsetxattr(fd, RECORD_TYPE_XATTR, type.s, type.n, 0) < 0)
 		return err_sys(err, "set content type");
-	if (fsetxattr(fd, RECORD_XATTR, bytes, sizeof bytes, 0) < 0)
+	if (fsetxattr(fd, RECORD_XATTR, bytes, n, 0) < 0)
 		return err_sys(err, "set record");
 	if (directory)
 		return 0;
 	if (futimens(fd, times) < 0 || fstat(fd, &st) < 0)
 		return err_sys(err, "set time of version");
-	if (!mtime_is(&st, record->version.time))
+	if (!mtime_is(&st, record_made(record)))
 		return err_set(err, ERR_UNSUPPORTED,
 			       "set time of version: beyond what the file system can hold");
 	return 0;
@@ -102,7 +109,7 @@ static enum found_kind kind_of_file(int fd, struct found *ret)
 
 	if (!S_ISREG(st->st_mode) || get_record(fd, ret) < 0)
 		return FOUND_FOREIGN;
-	if ((uint64_t)st->st_size != r->size || !mtime_is(st, r->version.time)) {
+	if ((uint64_t)st->st_size != r->size || !mtime_is(st, record_made(r))) {
 		ret->record = (struct record){ .flags = 0 };
 		return FOUND_FOREIGN;
 	}
@@ -240,8 +247,20 @@ int look_mark(int dir, const char *name, struct version *ret, struct err *err)
 	return 0;
 }
 
-int look_tombstone(int dir, const char *name, struct version v, struct record *ret,
-		   struct err *err)
+int look_marks(int history, struct names *names, struct marks *ret, struct err *err)
+{
+	struct marks marks = { .file = VERSION_NONE };
+
+	if (history >= 0 &&
+	    (look_mark(history, names_mark(names, MARK_FILE), &marks.file, err) < 0 ||
+	     look_mark(history, names_mark(names, MARK_END), &marks.end, err) < 0))
+		return -1;
+	*ret = marks;
+	return 0;
+}
+
+int look_tombstone(int dir, const char *name, struct version v, uint8_t flags,
+		   struct record *ret, struct err *err)
 {
 	struct found found = FOUND_INIT;
 
@@ -250,7 +269,7 @@ int look_tombstone(int dir, const char *name, struct version v, struct record *r
 	if (found.kind == FOUND_MARK && version_cmp(found.record.version, v) == 0)
 		*ret = found.record;
 	else
-		*ret = (struct record){ .version = v, .flags = RECORD_DELETED };
+		*ret = (struct record){ .version = v, .flags = flags };
 	found_clear(&found);
 	return 0;
 }
@@ -289,6 +308,20 @@ int look_names(int dir, const char *name, int (*each)(void *data, const char *na
 	return err_sys(err, "open directory");
 }
 
+static int stop(void *data, const char *name)
+{
+	(void)name;
+	*(bool *)data = false;
+	return 1;
+}
+
+bool look_bare(int dir, const char *name)
+{
+	bool bare = true;
+
+	return look_names(dir, name, stop, &bare, NULL) == 0 && bare;
+}
+
 static int keep_greatest(void *data, const char *name)
 {
 	struct version *greatest = data, v;
@@ -298,11 +331,12 @@ static int keep_greatest(void *data, const char *name)
 	return 0;
 }
 
-int look_history(struct store *store, struct names *names, struct version *ret, struct err *err)
+int look_history(int history, struct names *names, struct version *ret, struct err *err)
 {
 	struct version greatest = VERSION_NONE;
 
-	if (look_names(store->history, names_history(names), keep_greatest, &greatest, err) < 0)
+	if (history >= 0 &&
+	    look_names(history, names_history(names), keep_greatest, &greatest, err) < 0)
 		return -1;
 	*ret = greatest;
 	return 0;
@@ -310,40 +344,44 @@ int look_history(struct store *store, struct names *names, struct version *ret, 
 
 struct search {
 	int dir;
-	struct version above;
+	struct version above, below;
 	struct err *err;
 };
 
-static int keep_content(void *data, const char *name)
+static int keep_file(void *data, const char *name)
 {
 	struct search *search = data;
+	bool any = !version_is_none(search->below);
 	struct found found = FOUND_INIT;
 	struct version v;
 
-	if (version_of_name(name, &v) < 0 || version_cmp(v, search->above) <= 0)
+	if (version_of_name(name, &v) < 0 || version_cmp(v, search->above) <= 0 ||
+	    (any && version_cmp(v, search->below) >= 0))
 		return 0;
 	if (look(search->dir, name, &found, search->err) < 0)
 		return -1;
-	if (record_has_content(&found.record) && version_cmp(found.record.version, v) == 0)
+	if (version_cmp(found.record.version, v) == 0 &&
+	    (record_has_content(&found.record) ||
+	     (any && !(found.record.flags & RECORD_DIRECTORY))))
 		search->above = v;
 	found_clear(&found);
 	return 0;
 }
 
-int look_hidden(int history, struct names *names, struct version tombstone, struct version *ret,
-		struct err *err)
+int look_file(int history, struct names *names, struct version above, struct version below,
+	      struct version *ret, struct err *err)
 {
-	struct search search = { .above = tombstone, .err = err };
+	struct search search = { .above = above, .below = below, .err = err };
 	int status;
 
 	search.dir = history < 0 ? -1 : fs_open(history, names_history(names),
 						O_RDONLY | O_DIRECTORY, 0);
 	if (search.dir < 0 && history >= 0 && errno != ENOENT)
 		return err_sys(err, "open history");
-	status = search.dir < 0 ? 0 : look_names(search.dir, ".", keep_content, &search, err);
+	status = search.dir < 0 ? 0 : look_names(search.dir, ".", keep_file, &search, err);
 	if (search.dir >= 0)
 		close(search.dir);
 	if (status == 0)
-		*ret = version_cmp(search.above, tombstone) > 0 ? search.above : VERSION_NONE;
+		*ret = version_cmp(search.above, above) > 0 ? search.above : VERSION_NONE;
 	return status;
 }

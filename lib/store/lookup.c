@@ -1,18 +1,20 @@
 /*
  * lookup - what stands at a path
  *
- * Newest is the greater of tree/P and the tombstone history/P/, names.  The
- * tombstone is asked for even when tree/P is there: a crash between the two
- * steps of a deletion leaves both, and so does a person who copies a file
- * back.  Nothing about tree/P itself could prove that there is none.
+ * The file's newest version is the greater of tree/P and the one that
+ * history/P/, names.  That one is asked for even when tree/P is there: a
+ * crash between the two steps of a deletion leaves both, and so does a
+ * person who copies a file back.  Nothing about tree/P itself could prove
+ * that there is none.  The entry is the directory's record, or its end, which
+ * history/P/,directory names.
  *
  * The tree is read first.  Whatever writers do meanwhile, the answer was
- * the newest version at some moment between the two look-ups.  That it was
+ * the newest version at some moment between the look-ups.  That it was
  * on disk the counters say.  If a version is still on its way there, all is
  * looked up once more without it, so that nobody waits for a writer, however
  * slow its disk; where that cannot be, under the path's lock.
  *
- * System calls of a GET: openat2, fstat, fgetxattr, readlinkat.
+ * System calls of a GET: openat2, fstat, fgetxattr, readlinkat twice.
  */
 #include "inside.h"
 
@@ -41,13 +43,23 @@ static void take(struct found *found, enum store_want want, struct store_entry *
 	}
 }
 
+enum stands store_stands(const struct store_entry *entry)
+{
+	return entry->directory ? STANDS_DIRECTORY : record_stands(&entry->record, &entry->entry);
+}
+
+const struct record *store_standing(const struct store_entry *entry)
+{
+	return record_standing(&entry->record, &entry->entry);
+}
+
 /* One version from its file in history/; nothing there leaves *ret as it is. */
-static int from_history(struct store *store, struct names *names, struct version v,
+static int from_history(int history, struct names *names, struct version v,
 			enum store_want want, struct store_entry *ret, struct err *err)
 {
 	struct found found = FOUND_INIT;
 
-	if (look(store->history, names_version(names, v), &found, err) < 0)
+	if (look(history, names_version(names, v), &found, err) < 0)
 		return -1;
 	if (!version_is_none(found.record.version) && version_cmp(found.record.version, v) == 0)
 		take(&found, want, ret);
@@ -55,52 +67,57 @@ static int from_history(struct store *store, struct names *names, struct version
 	return 0;
 }
 
-/* A directory, if it stands; else what it hides: a file's version, or the newest tombstone, if any. */
-static int from_directory(struct store *store, struct names *names, const struct found *found,
-			  struct version tombstone, enum store_want want, struct store_entry *ret,
-			  struct err *err)
+/* What the mark names.  In older stores it may name the entry's end, which is no file's. */
+static int from_mark(int history, struct names *names, const struct marks *marks,
+		     enum store_want want, struct store_entry *ret, struct err *err)
 {
-	struct standing standing;
-	struct version hidden;
+	struct version v = marks->file;
 
-	if (look_standing(store, str_of(strcmp(names->tree, ".") == 0 ? "" : names->tree), found,
-			  &standing, err) < 0)
+	if (!version_is_none(v) && version_cmp(v, marks->end) == 0 &&
+	    look_file(history, names, VERSION_NONE, v, &v, err) < 0)
 		return -1;
-	ret->directory = standing.stands;
-	ret->record = standing.record;
-	if (standing.stands)
+	if (version_is_none(v))
 		return 0;
-	if (look_hidden(store->history, names, tombstone, &hidden, err) < 0)
+	if (from_history(history, names, v, want, ret, err) < 0)
 		return -1;
-	if (!version_is_none(hidden))
-		return from_history(store, names, hidden, want, ret, err);
-	if (version_cmp(tombstone, standing.record.version) <= 0)
-		return 0;
-	return look_tombstone(store->history, names_version(names, tombstone), tombstone,
-			      &ret->record, err);
+	if (version_is_none(ret->record.version))
+		ret->record = (struct record){ .version = v, .flags = RECORD_DELETED };
+	return 0;
 }
 
-int entry_of(struct store *store, struct names *names, struct found *found,
-	     struct version tombstone, enum store_want want, struct store_entry *ret,
-	     struct err *err)
+/* What history knows of the file, whatever a person put in its place. */
+static int behind_foreign(int history, struct names *names, const struct marks *marks,
+			  enum store_want want, struct store_entry *ret, struct err *err)
 {
-	struct version known;
-	bool dead = version_cmp(tombstone, found->record.version) > 0;
+	struct version v = VERSION_NONE;
 
-	if (found->kind == FOUND_FOREIGN) {
-		ret->foreign = true;
-		if (look_history(store, names, &known, err) < 0)
-			return -1;
-		return version_is_none(known) ? 0
-					      : from_history(store, names, known, want, ret, err);
+	ret->foreign = true;
+	if (look_file(history, names, marks->file, VERSION_NONE, &v, err) < 0)
+		return -1;
+	return version_is_none(v) ? from_mark(history, names, marks, want, ret, err)
+				  : from_history(history, names, v, want, ret, err);
+}
+
+int entry_of(int history, struct names *names, const struct marks *marks, struct found *found,
+	     enum store_want want, struct store_entry *ret, struct err *err)
+{
+	bool directory = found->kind == FOUND_DIRECTORY;
+	bool file = found->kind == FOUND_FILE || found->kind == FOUND_POINTER;
+
+	if (directory && version_cmp(found->record.version, marks->end) > 0) {
+		ret->entry = found->record;
+		ret->directory = true;
+	} else if (!version_is_none(marks->end) &&
+		   look_tombstone(history, names_version(names, marks->end), marks->end,
+				  RECORD_DELETED | RECORD_DIRECTORY, &ret->entry, err) < 0) {
+		return -1;
 	}
-	if (found->kind == FOUND_DIRECTORY)
-		return from_directory(store, names, found, tombstone, want, ret, err);
-	if (!dead)
-		take(found, want, ret);
-	return dead ? look_tombstone(store->history, names_version(names, tombstone), tombstone,
-				     &ret->record, err)
-		    : 0;
+	if (found->kind == FOUND_FOREIGN)
+		return behind_foreign(history, names, marks, want, ret, err);
+	if (!file || version_cmp(found->record.version, marks->file) < 0)
+		return from_mark(history, names, marks, want, ret, err);
+	take(found, want, ret);
+	return 0;
 }
 
 /* Under the path's lock. */
@@ -185,10 +202,14 @@ static int look_before(struct question *q, struct names *names, const struct dou
 		become_pointer(&q->entry);
 		return 0;
 	}
-	store_entry_clear(&q->entry);
-	if (version_is_none(doubt->before))
+	become_pointer(&q->entry);
+	q->entry.record.version = VERSION_NONE;
+	q->entry.type[0] = '\0';
+	if (version_is_none(doubt->before)) {
+		q->entry.record = (struct record){ .flags = 0 };
 		return 0;
-	if (from_history(q->store, names, doubt->before, q->want, &q->entry, err) < 0)
+	}
+	if (from_history(q->store->history, names, doubt->before, q->want, &q->entry, err) < 0)
 		return -1;
 	/* It may be gone when the one in doubt no longer is. */
 	return version_is_none(q->entry.record.version) ? LOOK_WAIT : 0;
@@ -198,18 +219,19 @@ static int look_newest(void *data, const struct doubt *doubt, struct err *err)
 {
 	struct question *q = data;
 	struct found found = FOUND_INIT;
-	struct version tombstone;
+	struct marks marks;
 	struct names names;
 	int status;
 
 	names_set(&names, q->path);
 	status = look_tree(q->store->tree, names.tree, &found, err);
 	if (status == 0)
-		status = look_mark(q->store->history, names_mark(&names, MARK_TOMBSTONE),
-				   &tombstone, err);
+		status = look_marks(q->store->history, &names, &marks, err);
 	if (status == 0)
-		status = entry_of(q->store, &names, &found, tombstone, q->want, &q->entry, err);
+		status = entry_of(q->store->history, &names, &marks, &found, q->want, &q->entry,
+				  err);
 	found_clear(&found);
+	q->entry.directory = q->entry.directory || q->path.n == 0;	/* the root needs no entry */
 	if (status == 0 && doubt != NULL &&
 	    version_cmp(q->entry.record.version, doubt->coming) == 0)
 		status = look_before(q, &names, doubt, err);
@@ -242,38 +264,49 @@ int store_newest(struct store *store, struct str path, enum store_want want,
 	struct question q = { .store = store, .path = path, .want = want,
 			      .entry = STORE_ENTRY_INIT };
 
-	if (path_check(path, err) < 0)
+	if (path_check_record(path, err) < 0)
 		return -1;
+	if (path_is_gate(path))
+		return newest_gate(store, path, ret, err);
 	return answer(&q, look_durably(store, path, look_newest, clear_answer, &q, err), "", ret,
 		      err);
+}
+
+/* It counts: a tombstone beyond the newest of its kind is of a deletion that was cut short. */
+static int judge_version(struct question *q, struct names *names, struct err *err)
+{
+	const struct record *r = &q->entry.record;
+	struct marks marks;
+
+	if (!(r->flags & RECORD_DELETED))
+		return 0;
+	if (look_marks(q->store->history, names, &marks, err) < 0)
+		return -1;
+	if (version_cmp(r->version, r->flags & RECORD_DIRECTORY ? marks.end : marks.file) > 0)
+		q->entry.record.version = VERSION_NONE;
+	return 0;
 }
 
 static int look_version(void *data, const struct doubt *doubt, struct err *err)
 {
 	struct question *q = data;
-	bool doubted = doubt != NULL && version_cmp(q->version, doubt->coming) == 0;
+	bool doubted = doubt != NULL && version_cmp(q->version, doubt->coming) == 0, there;
 	struct found found = FOUND_INIT;
 	struct names names;
-	struct version tombstone = VERSION_NONE;
 	int status;
 
 	names_set(&names, q->path);
 	status = look_tree(q->store->tree, names.tree, &found, err);
-	if (status == 0 && version_cmp(found.record.version, q->version) == 0) {
+	there = status == 0 && version_cmp(found.record.version, q->version) == 0;
+	if (there)
 		take(&found, q->want, &q->entry);
-		q->entry.directory = found.kind == FOUND_DIRECTORY;
-	}
-	found_clear(&found);
 	/* Content may be in history while tree/ holds a pointer, or holds something newer. */
-	if (status == 0 && !q->entry.content && !q->entry.directory)
-		status = from_history(q->store, &names, q->version, q->want, &q->entry, err);
-	/* A tombstone beyond the newest is of a deletion that was cut short. */
-	if (status == 0 && q->entry.record.flags & RECORD_DELETED) {
-		status = look_mark(q->store->history, names_mark(&names, MARK_TOMBSTONE), &tombstone,
-				   err);
-		if (version_cmp(q->version, tombstone) > 0)
-			q->entry.record.version = VERSION_NONE;
-	}
+	if (status == 0 && !q->entry.content && !(there && found.kind == FOUND_DIRECTORY))
+		status = from_history(q->store->history, &names, q->version, q->want, &q->entry,
+				      err);
+	found_clear(&found);
+	if (status == 0)
+		status = judge_version(q, &names, err);
 	if (status == 0 && doubted && doubt->known)
 		become_pointer(&q->entry);
 	else if (status == 0 && doubted)
@@ -283,50 +316,45 @@ static int look_version(void *data, const struct doubt *doubt, struct err *err)
 	return status;
 }
 
+/* Of a gate the newest alone is known. */
+static int one_gate(struct store *store, struct str path, struct version v,
+		    struct store_entry *ret, struct err *err)
+{
+	struct store_entry entry = STORE_ENTRY_INIT;
+
+	if (newest_gate(store, path, &entry, err) < 0)
+		return -1;
+	if (version_cmp(entry.record.version, v) != 0)
+		return err_set(err, ERR_ABSENT, "look up a version of %s: no such version is "
+			       "known here", shown(path).text);
+	*ret = entry;
+	return 0;
+}
+
 int store_version(struct store *store, struct str path, struct version v, enum store_want want,
 		  struct store_entry *ret, struct err *err)
 {
 	struct question q = { .store = store, .path = path, .version = v, .want = want,
 			      .entry = STORE_ENTRY_INIT };
 
-	if (path_check(path, err) < 0)
+	if (path_check_record(path, err) < 0)
 		return -1;
+	if (path_is_gate(path))
+		return one_gate(store, path, v, ret, err);
 	return answer(&q, look_durably(store, path, look_version, clear_answer, &q, err),
 		      "a version of ", ret, err);
 }
 
-/* A directory's own record is never just left out: whoever changes it makes others wait. */
-static int look_known(void *data, const struct doubt *doubt, struct err *err)
-{
-	struct question *q = data;
-	struct version removed;
-	struct names names;
-	struct record record;
-	int fd;
-
-	(void)doubt;
-	names_set(&names, q->path);
-	fd = fs_open(q->store->tree, names.tree, O_RDONLY | O_DIRECTORY, 0);
-	if (fd < 0)
-		return 0;
-	record = look_directory(fd);
-	close(fd);
-	if (look_mark(q->store->history, names_mark(&names, MARK_REMOVED), &removed, err) < 0)
-		return -1;
-	q->entry.directory = version_cmp(record.version, removed) > 0;
-	return 0;
-}
-
 int store_directory_known(struct store *store, struct str path, bool *ret, struct err *err)
 {
-	struct question q = { .store = store, .path = path_parent(path),
-			      .entry = STORE_ENTRY_INIT };
+	struct store_entry entry = STORE_ENTRY_INIT;
+	struct str above = path_parent(path);
 
 	if (path_check(path, err) < 0 ||
-	    (q.path.n > 0 &&
-	     look_durably(store, q.path, look_known, clear_answer, &q, err) < 0))
-		return err_context(err, "look up the directory of %s", shown(path).text);
-	*ret = q.path.n == 0 || q.entry.directory;
+	    (above.n > 0 && store_newest(store, above, STORE_RECORD, &entry, err) < 0))
+		return -1;
+	*ret = above.n == 0 || entry.directory;
+	store_entry_clear(&entry);
 	return 0;
 }
 
@@ -334,6 +362,7 @@ bool store_would_wait(struct store *store, struct str path)
 {
 	struct doubt doubt;
 
+	path = path_is_gate(path) ? path_parent(path) : path;
 	switch (counters_doubt(store, path, &doubt)) {
 	case DOUBT_NONE:
 		return false;
@@ -349,6 +378,7 @@ int store_await(struct store *store, struct str path, struct err *err)
 {
 	struct lock lock = LOCK_INIT;
 
+	path = path_is_gate(path) ? path_parent(path) : path;
 	if (path_check(path, err) < 0 || disk_lock(store, &lock, path, err) < 0)
 		return -1;
 	lock_release(&lock);

@@ -258,7 +258,7 @@ static int append(struct outbox *outbox, struct str path, struct version v,
 	struct buf bytes = BUF_INIT;
 	int status = 0;
 
-	if (prepare(outbox, segment_entry_bytes(path), err) < 0)
+	if (prepare(outbox, segment_entry_bytes(path, v), err) < 0)
 		return -1;
 	segment_format(&bytes, outbox->id, outbox->written, path, v);
 	if (fs_write(outbox->fd, bytes.data, bytes.len, outbox->written) < 0) {

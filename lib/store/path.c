@@ -34,6 +34,24 @@ int path_check(struct str path, struct err *err)
 	return 0;
 }
 
+bool path_is_gate(struct str path)
+{
+	return path.n > 1 && str_ends(path, STR("/"));
+}
+
+int path_check_record(struct str path, struct err *err)
+{
+	if (path.n > PATH_BYTES || !path_is_gate(path))
+		return path_check(path, err);
+	return path_check(path_parent(path), err);
+}
+
+void path_to_gate(struct buf *buf, struct str directory)
+{
+	buf_addstr(buf, directory);
+	buf_addc(buf, '/');
+}
+
 /* Append the path of "a%20b/c", component by component: an encoded slash is none. */
 static int decode(struct buf *path, struct str target, struct err *err)
 {

@@ -43,7 +43,7 @@ struct pruning {
 	struct names names;
 	struct history h;
 	bool *goes;		/* owned; per entry of h */
-	struct version newest;	/* stays, even if a person put it back and it is old */
+	struct version newest;	/* of the file: stays, even if a person put it back and it is old */
 	struct version in_tree;	/* what stands there */
 	bool directory;		/* it is a directory's: its attribute, which stays as well */
 	int dir;		/* history/P; owned; -1: there is none */
@@ -64,8 +64,8 @@ static void clear(struct pruning *p)
 static void begin(struct pruning *p)
 {
 	if (!p->begun)
-		counters_begin(p->store, counters_slot(path_hash(p->path)), p->path, true,
-			       NULL);
+		counters_begin(p->store, counters_slot(path_hash(p->path)), p->path,
+			       ABOUT_DIRECTORY, NULL);
 	p->begun = true;
 }
 
@@ -103,7 +103,7 @@ static void decide(struct pruning *p)
 	}
 }
 
-/* A mark whose tombstone goes names the newest one of flags that stays; without one it goes. */
+/* A mark whose version goes names the newest tombstone of its kind that stays; without one it goes. */
 static int mark_what_stays(struct pruning *p, const char *name, uint8_t flags, struct err *err)
 {
 	struct source link = SOURCE_INIT;
@@ -117,7 +117,8 @@ static int mark_what_stays(struct pruning *p, const char *name, uint8_t flags, s
 		const struct record *r = &p->h.entries[i].record;
 
 		goes |= p->goes[i] && version_cmp(r->version, marked) == 0;
-		if (!p->goes[i] && link.text == NULL && (r->flags & flags) == flags &&
+		if (!p->goes[i] && link.text == NULL &&
+		    (r->flags & (RECORD_DELETED | RECORD_DIRECTORY)) == flags &&
 		    version_cmp(r->version, marked) <= 0)
 			link.text = version_format(text, r->version);
 	}
@@ -156,8 +157,8 @@ static int drop(struct pruning *p, const struct history_entry *entry, struct err
 
 static int drop_records(struct pruning *p, struct err *err)
 {
-	if (p->dir >= 0 && (mark_what_stays(p, MARK_TOMBSTONE, RECORD_DELETED, err) < 0 ||
-			    mark_what_stays(p, MARK_REMOVED, RECORD_DELETED | RECORD_DIRECTORY,
+	if (p->dir >= 0 && (mark_what_stays(p, MARK_FILE, RECORD_DELETED, err) < 0 ||
+			    mark_what_stays(p, MARK_END, RECORD_DELETED | RECORD_DIRECTORY,
 					    err) < 0))
 		return -1;
 	for (size_t i = 0; i < p->h.count; i++)
@@ -172,7 +173,7 @@ static int drop_contents(struct pruning *p, struct err *err)
 		const struct history_entry *entry = &p->h.entries[i];
 
 		if (p->goes[i] || !entry->content ||
-		    entry->record.version.time >= p->rule->before ||
+		    record_made(&entry->record) >= p->rule->before ||
 		    version_cmp(entry->record.version, p->newest) == 0)
 			continue;
 		begin(p);
@@ -199,7 +200,7 @@ static int prune(struct pruning *p, struct err *err)
 	    disk_sync(p->store, p->dir, "history directory", err) < 0)
 		return -1;
 	if (p->begun)
-		counters_end(p->store, counters_slot(path_hash(p->path)), true);
+		counters_end(p->store, counters_slot(path_hash(p->path)), ABOUT_DIRECTORY);
 	return 0;
 }
 

@@ -166,10 +166,10 @@ static int point(struct store *store, struct str path, struct found *found, stru
 	};
 	unsigned slot = counters_slot(path_hash(path));
 
-	counters_begin(store, slot, path, false, NULL);
+	counters_begin(store, slot, path, ABOUT_FILE, NULL);
 	if (evict_inode(store, path, &entry, found->st.st_ino, err) < 0)
 		return -1;
-	counters_end(store, slot, false);
+	counters_end(store, slot, ABOUT_FILE);
 	return 0;
 }
 

@@ -12,15 +12,16 @@
  * and an entry:
  *
  *	0      2    bytes of the path, at least 1
- *	2      1    1
+ *	2      1    1; 2 with n behind byte 32
  *	3      1    0, or 1 when it is done: the only byte that ever changes
- *	4      2    n of the version
- *	6      2    zeros
+ *	4      4    zeros
  *	8      8    time
  *	16     8    node
  *	24     8    checksum: FNV-1a 64 of the id, the offset (8 bytes each),
- *		    this entry's first 24 bytes with state 0, and the path
- *	32          the path, and zeros up to a multiple of 8
+ *		    this entry's first 24 bytes with state 0, and what follows
+ *		    this up to the end of the path
+ *	32     8    n of the version, unless it is 0
+ *	32, 40      the path, and zeros up to a multiple of 8
  *
  * A segment gets its name when its zeros are on disk and its writer has
  * locked it, so that no sync of an entry has to write metadata, and whoever
@@ -39,6 +40,8 @@
 
 #define MAGIC "covey outbox 1\n"	/* with its NUL: 16 bytes */
 #define STATE_AT 3
+
+enum { PLAIN = 1, CHILD };	/* what byte 2 says */
 
 const char *segment_name(char to[SEGMENT_NAME], uint64_t id)
 {
@@ -61,9 +64,9 @@ struct flock segment_lock(short type)
 	return (struct flock){ .l_type = type, .l_whence = SEEK_SET };
 }
 
-size_t segment_entry_bytes(struct str path)
+size_t segment_entry_bytes(struct str path, struct version v)
 {
-	return (SEGMENT_ENTRY + path.n + 7) & ~(size_t)7;
+	return (SEGMENT_ENTRY + (v.n > 0 ? 8 : 0) + path.n + 7) & ~(size_t)7;
 }
 
 void segment_format_head(struct buf *buf, uint64_t id)
@@ -75,25 +78,28 @@ void segment_format_head(struct buf *buf, uint64_t id)
 void segment_format(struct buf *buf, uint64_t segment, uint32_t offset, struct str path,
 		    struct version v)
 {
-	struct buf sum = BUF_INIT;
+	struct buf sum = BUF_INIT, rest = BUF_INIT;
 	size_t start = buf->len;
 
 	pack_u16(buf, (uint16_t)path.n);
-	pack_u8(buf, 1);
+	pack_u8(buf, v.n > 0 ? CHILD : PLAIN);
 	pack_u8(buf, 0);
-	pack_u16(buf, v.n);
-	pack_u16(buf, 0);
+	pack_u32(buf, 0);
 	pack_u64(buf, v.time);
 	pack_u64(buf, v.node);
 	pack_u64(&sum, segment);
 	pack_u64(&sum, offset);
 	pack_bytes(&sum, buf->data + start, buf->len - start);
-	pack_bytes(&sum, path.s, path.n);
+	if (v.n > 0)
+		pack_u64(&rest, v.n);
+	pack_bytes(&rest, path.s, path.n);
+	buf_addstr(&sum, buf_str(&rest));
 	pack_u64(buf, path_hash(buf_str(&sum)));
-	pack_bytes(buf, path.s, path.n);
+	buf_addstr(buf, buf_str(&rest));
 	while ((buf->len - start) % 8 != 0)
 		pack_u8(buf, 0);
 	buf_clear(&sum);
+	buf_clear(&rest);
 }
 
 bool segment_parse_head(struct str segment, uint64_t *ret)
@@ -112,7 +118,7 @@ bool outbox_parse(struct str segment, uint32_t *offset, struct outbox_entry *ret
 	struct buf again = BUF_INIT;
 	struct outbox_entry entry;
 	struct unpack in;
-	uint8_t state;
+	uint8_t state, kind;
 	bool whole;
 
 	if (!segment_parse_head(segment, &entry.mark.segment) || at % 8 != 0 || at > segment.n)
@@ -120,15 +126,17 @@ bool outbox_parse(struct str segment, uint32_t *offset, struct outbox_entry *ret
 	in = unpack_of((struct str){ segment.s + at, segment.n - at });
 	entry.mark.offset = at;
 	entry.path.n = unpack_u16(&in);
-	unpack_u8(&in);
+	kind = unpack_u8(&in);
 	state = unpack_u8(&in);
-	entry.version.n = unpack_u16(&in);
-	unpack_u16(&in);
+	unpack_u32(&in);
 	entry.version.time = unpack_u64(&in);
 	entry.version.node = unpack_u64(&in);
 	unpack_u64(&in);
+	entry.version.n = kind == CHILD ? unpack_u64(&in) : 0;
 	if (in.failed || entry.path.n == 0 || state > 1 || version_is_none(entry.version) ||
-	    in.rest.n < segment_entry_bytes(entry.path) - SEGMENT_ENTRY)
+	    entry.version.n > VERSION_N_MAX ||
+	    kind != (entry.version.n > 0 ? CHILD : PLAIN) ||
+	    segment.n - at < segment_entry_bytes(entry.path, entry.version))
 		return false;
 	entry.path.s = in.rest.s;
 	segment_format(&again, entry.mark.segment, at, entry.path, entry.version);

@@ -18,10 +18,10 @@
 struct subject {
 	struct store *store;
 	struct str path;
-	size_t keep;		/* 0: only its newest record as a directory */
+	size_t keep;
 	struct names names;
 	struct found in_tree;
-	struct version tombstone;
+	struct marks marks;
 	struct history_entry *entries;	/* owned, and their types; newest first */
 	size_t count;
 };
@@ -88,7 +88,8 @@ static int newest_first(const void *a, const void *b)
 static int add_file_version(struct subject *s, struct version v, struct err *err)
 {
 	struct found found = FOUND_INIT;
-	bool in_tree = version_cmp(s->in_tree.record.version, v) == 0;
+	bool in_tree = s->in_tree.kind != FOUND_DIRECTORY &&
+		       version_cmp(s->in_tree.record.version, v) == 0;
 	int status = 0;
 
 	if (!in_tree || s->in_tree.kind == FOUND_POINTER)
@@ -100,7 +101,7 @@ static int add_file_version(struct subject *s, struct version v, struct err *err
 		    s->in_tree.kind == FOUND_FILE || found.kind == FOUND_FILE);
 	else if (version_cmp(found.record.version, v) == 0 &&
 		 !(found.record.flags & RECORD_DIRECTORY) &&
-		 (!(found.record.flags & RECORD_DELETED) || version_cmp(v, s->tombstone) <= 0))
+		 (!(found.record.flags & RECORD_DELETED) || version_cmp(v, s->marks.file) <= 0))
 		add(s, &found.record, found.type, found.kind == FOUND_FILE);
 	found_clear(&found);
 	return 0;
@@ -127,15 +128,13 @@ static int read_file(struct subject *s, struct err *err)
 static int read_directory(struct subject *s, struct err *err)
 {
 	struct record record = { .flags = 0 };
-	struct version removed;
+	struct version end = s->marks.end;
 
 	if (s->in_tree.kind == FOUND_DIRECTORY)
 		record = s->in_tree.record;
-	if (look_mark(s->store->history, names_mark(&s->names, MARK_REMOVED), &removed, err) < 0)
-		return -1;
-	if (version_cmp(removed, record.version) > 0 &&
-	    look_tombstone(s->store->history, names_version(&s->names, removed), removed, &record,
-			   err) < 0)
+	if (version_cmp(end, record.version) > 0 &&
+	    look_tombstone(s->store->history, names_version(&s->names, end), end,
+			   RECORD_DELETED | RECORD_DIRECTORY, &record, err) < 0)
 		return -1;
 	if (!version_is_none(record.version))
 		add(s, &record, "", false);
@@ -154,12 +153,27 @@ static int read_subject(void *data, const struct doubt *doubt, struct err *err)
 		return -1;
 	if (s->in_tree.kind == FOUND_FOREIGN)
 		return 0;
-	if (look_mark(s->store->history, names_mark(&s->names, MARK_TOMBSTONE), &s->tombstone,
-		      err) < 0)
-		return -1;
-	if (s->keep > 0 && read_file(s, err) < 0)
+	if (look_marks(s->store->history, &s->names, &s->marks, err) < 0 || read_file(s, err) < 0)
 		return -1;
 	return read_directory(s, err);
+}
+
+/* The gate of the directory whose path is the subject's. */
+static int read_gate(void *data, const struct doubt *doubt, struct err *err)
+{
+	struct subject *s = data;
+	struct record record;
+	struct version gate;
+
+	if (doubt != NULL)
+		return LOOK_WAIT;
+	names_set(&s->names, s->path);
+	if (look_mark(s->store->history, names_mark(&s->names, MARK_GATE), &gate, err) < 0)
+		return -1;
+	record = gate_record(gate);
+	if (!version_is_none(gate))
+		add(s, &record, "", false);
+	return 0;
 }
 
 struct surveying {
@@ -170,17 +184,19 @@ struct surveying {
 	struct err *err;
 };
 
-/* 0, 1: each() has ended it, -1. */
-static int tell(const struct surveying *v, struct str path, size_t keep, unsigned partition)
+/* What a path has, or the gate of a directory.  0, 1: each() has ended it, -1. */
+static int tell(const struct surveying *v, struct str path, unsigned partition)
 {
 	struct subject *s = mem_new(1, sizeof *s);
+	bool gate = path_is_gate(path);
 	int status;
 
 	s->store = v->store;
-	s->path = path;
-	s->keep = keep;
+	s->path = gate ? path_parent(path) : path;
+	s->keep = v->keep;
 	s->in_tree = (struct found)FOUND_INIT;
-	status = look_durably(v->store, path, read_subject, clear_subject, s, v->err);
+	status = look_durably(v->store, s->path, gate ? read_gate : read_subject, clear_subject, s,
+			      v->err);
 	if (status < 0) {
 		err_context(v->err, "survey %s", shown(path).text);
 	} else if (s->count > 0) {
@@ -205,7 +221,7 @@ static int tell_names(const struct surveying *v, const struct survey_directory *
 		buf_reset(&path);
 		path_join(&path, str_of(directory->path), str_of(children->names[i]));
 		if (str_cmp(buf_str(&path), after) > 0 && path_check(buf_str(&path), NULL) == 0)
-			status = tell(v, buf_str(&path), v->keep, directory->partition);
+			status = tell(v, buf_str(&path), directory->partition);
 	}
 	buf_clear(&path);
 	return status;
@@ -216,12 +232,15 @@ static int survey_one(const struct surveying *v, const struct survey_directory *
 {
 	struct names *names = mem_new(1, sizeof *names);
 	struct children children = CHILDREN_INIT;
-	struct str path = str_of(directory->path);
+	struct buf gate = BUF_INIT;
 	int status = 0;
 
-	names_set(names, path);
-	if (path.n > 0 && after.n == 0)
-		status = tell(v, path, 0, directory->partition);
+	names_set(names, str_of(directory->path));
+	path_to_gate(&gate, str_of(directory->path));
+	if (path_is_gate(buf_str(&gate)) && str_cmp(buf_str(&gate), after) > 0 &&
+	    path_check_record(buf_str(&gate), NULL) == 0)
+		status = tell(v, buf_str(&gate), directory->partition);
+	buf_clear(&gate);
 	if (status == 0)
 		status = children_read(v->store, names, &children, v->err);
 	if (status == 0)

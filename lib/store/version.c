@@ -52,7 +52,7 @@ const char *version_format(char to[VERSION_TEXT], struct version v)
 		end[i] = "0123456789abcdef"[v.node & 15];
 	end += 16;
 	*end++ = '-';
-	for (unsigned n = v.n; n >= 10; n /= 10)
+	for (uint64_t n = v.n; n >= 10; n /= 10)
 		digits++;
 	*put(end, v.n, digits) = '\0';
 	return to;
@@ -94,13 +94,11 @@ int version_parse(struct str text, struct version *ret, struct err *err)
 	struct str rest = { text.s, text.n }, part = STR_INIT;
 	struct version v;
 	char again[VERSION_TEXT];
-	uint64_t n;
 
 	if (!str_cut(&rest, '-', &part) || part.n != TIME_TEXT_BYTES ||
 	    time_parse(part.s, &v.time) < 0 || !str_cut(&rest, '-', &part) ||
-	    str_hex64(part, &v.node) < 0 || str_u64(rest, UINT16_MAX, &n) < 0)
+	    str_hex64(part, &v.node) < 0 || str_u64(rest, VERSION_N_MAX, &v.n) < 0)
 		return err_set(err, ERR_INVALID, "read version: malformed");
-	v.n = (uint16_t)n;
 	/* What is left (30 February, capitals, leading zeros) shows when it is written again. */
 	if (version_is_none(v) || !str_eq(text, str_of(version_format(again, v))))
 		return err_set(err, ERR_INVALID, "read version: not as covey writes it");

@@ -34,9 +34,10 @@ struct fetcher *fetcher_new(struct loop *loop, struct err *err)
 	return f;
 }
 
-void fetcher_keys(struct fetcher *f, const struct sign_keys *keys)
+void fetcher_keys(struct fetcher *f, const struct sign_keys *keys, uint64_t self)
 {
 	f->keys = keys;
+	f->self = self;
 }
 
 /* Part the transfer from its caller, who hears no more of it. */
@@ -71,6 +72,7 @@ static void transfer_free(struct transfer *t)
 		t->next->prev = t->prev;
 	drop_easy(t);
 	ask_clear(&t->ask);
+	digest_free(t->digest);
 	free(t);
 }
 
@@ -126,7 +128,9 @@ static void finished(struct transfer *t, CURLcode code)
 		return;
 	}
 	if (code == CURLE_OK && !t->has_err && t->has_head) {
-		transfer_end(t, NULL);
+		bool right = answer_ended(t, &err);
+
+		transfer_end(t, right ? NULL : &err);
 		return;
 	}
 	if (!t->has_err)
@@ -232,6 +236,8 @@ static int begin(struct transfer *t, struct err *err)
 {
 	drop_easy(t);
 	t->header_bytes = 0;
+	digest_free(t->digest);
+	t->digest = NULL;
 	t->again = t->starved = t->resume = false;
 	t->easy = curl_easy_init();
 	if (t->easy != NULL) {

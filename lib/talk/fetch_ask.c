@@ -90,25 +90,27 @@ bool ask_learn_clock(struct fetcher *f, const struct address *peer, struct str t
 	return true;
 }
 
+bool ask_is_signed(const struct transfer *t)
+{
+	return t->ask.node != 0 && t->fetcher->keys != NULL;
+}
+
 /* The signature of these fields, as one more line. */
 static void add_signature(const struct transfer *t, struct curl_slist **lines, struct str method,
 			  const struct ask_fields *fields)
 {
 	const struct ask *ask = &t->ask;
 	const struct sign_request request = {
-		.method = method, .target = buf_str(&ask->target),
+		.sender = t->fetcher->self, .receiver = ask->node, .method = method, .target = buf_str(&ask->target),
 		.fields = fields->list, .field_count = fields->count,
 	};
 	const int64_t *ahead = clock_of(t->fetcher, &ask->peer);
 	uint64_t time = clock_wall_ns() + (uint64_t)(ahead != NULL ? *ahead : 0);
-	uint8_t nonce[SIGN_NONCE_BYTES];
 	char text[SIGN_TEXT];
 
-	if (!ask->sign || t->fetcher->keys == NULL)
-		return;
-	randombytes_buf(nonce, sizeof nonce);
-	add_line(lines, STR(SIGN_FIELD),
-		 str_of(sign_make(text, t->fetcher->keys, &request, time, nonce)));
+	if (ask_is_signed(t))
+		add_line(lines, STR(SIGN_FIELD),
+			 str_of(sign_make(text, t->fetcher->keys, &request, time, ask->nonce)));
 }
 
 /* The request */
@@ -140,6 +142,7 @@ static void set_lines(struct transfer *t)
 		add_text(&lines, "Content-Type:");
 	for (size_t i = 0; i < ask->fields.count; i++)
 		add_line(&lines, ask->fields.list[i].name, ask->fields.list[i].value);
+	randombytes_buf(ask->nonce, sizeof ask->nonce);		/* each time it is asked */
 	add_signature(t, &lines, method_name(ask->method), &ask->fields);
 	curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, lines);
 	curl_slist_free_all(ask->lines);
@@ -291,7 +294,8 @@ void ask_set(struct transfer *t, const struct fetch *fetch)
 
 	ask->method = fetch->method;
 	ask->peer = *fetch->peer;
-	ask->sign = fetch->sign;
+	ask->node = fetch->node;
+	ask->whole = fetch->whole;
 	ask->fd = fetch->fd;
 	ask->available = fetch->available;
 	ask->last = fetch->last;

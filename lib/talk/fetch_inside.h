@@ -12,6 +12,7 @@
 #include "fetch.h"
 
 #include "buf.h"
+#include "digest.h"
 
 #include <curl/curl.h>
 
@@ -25,6 +26,7 @@ struct fetcher {
 	unsigned inside;		/* depth of calls into curl */
 	bool unsettled;			/* some transfer waits for fetch_settle() */
 	const struct sign_keys *keys;	/* NULL: nothing is signed */
+	uint64_t self;			/* node id */
 	struct {
 		struct address peer;
 		int64_t ahead;		/* ns: its clock minus ours */
@@ -45,7 +47,9 @@ struct ask {
 	struct buf target, content;
 	struct ask_fields fields, trailer;
 	char range[32];			/* value of Range */
-	bool sign;
+	uint64_t node;			/* 0: neither signed nor is the answer */
+	bool whole;
+	uint8_t nonce[SIGN_NONCE_BYTES];
 	struct curl_slist *lines;	/* of the header */
 	int fd;
 	uint64_t sent, available;
@@ -64,6 +68,7 @@ struct transfer {
 	uint64_t last_byte;		/* loop's ms */
 	size_t header_bytes;
 	bool has_head;
+	struct digest *digest;		/* of the body that has come, where that is signed; owned */
 	bool paused;			/* by the caller */
 	bool held;			/* curl was told so */
 	bool starved;			/* curl was told that there is no more to send yet */
@@ -85,6 +90,8 @@ void fetch_watch(struct fetcher *);
 
 /* fetch_answer.c: tell a new easy handle whom to call; before ask_apply(), which wants less at once */
 void answer_apply(struct transfer *);
+/* fetch_answer.c: curl has it whole.  False: it is not signed as it should be. */
+bool answer_ended(struct transfer *, struct err *);
 
 /* fetch_ask.c */
 
@@ -92,6 +99,8 @@ void answer_apply(struct transfer *);
 void ask_set(struct transfer *, const struct fetch *);
 /* Tell a new easy handle; signed now, from the body's first byte. */
 void ask_apply(struct transfer *);
+/* It is signed, and its answer has to be. */
+bool ask_is_signed(const struct transfer *);
 void ask_clear(struct ask *);		/* after the easy handle has gone */
 void ask_trailer(struct ask *, const struct sign_part *, size_t count);
 

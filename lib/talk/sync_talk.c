@@ -75,7 +75,6 @@ static void unpack_nodes(struct unpack *in, uint64_t nodes[HOLDERS_MAX], size_t 
 static void pack_list(struct buf *buf, const struct sync_list *list)
 {
 	pack_str(buf, list->path);
-	pack_u8(buf, list->deleted);
 	pack_u64(buf, list->epoch);
 	pack_nodes(buf, list->nodes, list->node_count);
 }
@@ -84,14 +83,11 @@ static int unpack_list(struct str body, const char *what, struct sync_list *ret,
 {
 	struct unpack in = unpack_of(body);
 	struct sync_list list;
-	uint8_t deleted;
 
 	list.path = unpack_str(&in, PATH_BYTES);
-	deleted = unpack_u8(&in);
-	list.deleted = deleted == 1;
 	list.epoch = unpack_u64(&in);
 	unpack_nodes(&in, list.nodes, &list.node_count);
-	if (unpack_end(&in) < 0 || deleted > 1 || (list.epoch == 0 && list.node_count > 0))
+	if (unpack_end(&in) < 0 || (list.epoch == 0 && list.node_count > 0))
 		return malformed(err, what);
 	if (path_check(list.path, err) < 0)
 		return -1;
@@ -254,19 +250,40 @@ int sync_carry_unpack(struct str body, struct sync_carry *ret, struct err *err)
 	return 0;
 }
 
-void sync_part_pack(struct buf *buf, uint64_t node)
+void sync_part_pack(struct buf *buf, const struct sync_part *part)
 {
-	pack_u64(buf, node);
+	pack_u64(buf, part->node);
+	pack_u64(buf, part->epoch);
+	pack_version(buf, part->gate);
 }
 
-int sync_part_unpack(struct str body, uint64_t *ret_node, struct err *err)
+int sync_part_unpack(struct str body, struct sync_part *ret, struct err *err)
 {
 	struct unpack in = unpack_of(body);
-	uint64_t node = unpack_u64(&in);
+	struct sync_part part;
 
+	part.node = unpack_u64(&in);
+	part.epoch = unpack_u64(&in);
+	part.gate = unpack_version(&in);
 	if (unpack_end(&in) < 0)
 		return malformed(err, "PART");
-	*ret_node = node;
+	*ret = part;
+	return 0;
+}
+
+void sync_compare_pack(struct buf *buf, unsigned partition)
+{
+	pack_u16(buf, (uint16_t)partition);
+}
+
+int sync_compare_unpack(struct str body, unsigned *ret_partition, struct err *err)
+{
+	struct unpack in = unpack_of(body);
+	uint16_t partition = unpack_u16(&in);
+
+	if (unpack_end(&in) < 0 || partition >= PARTITIONS)
+		return malformed(err, "COMPARE");
+	*ret_partition = partition;
 	return 0;
 }
 

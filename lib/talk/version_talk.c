@@ -36,7 +36,7 @@ int newest_ask_unpack(struct str body, struct newest_ask *ret, struct err *err)
 	if (unpack_end(&in) < 0 || purpose < NEWEST_READ || purpose > NEWEST_HOLDERS ||
 	    one == version_is_none(ask.version))
 		return malformed(err, "NEWEST");
-	if (path_check(ask.path, err) < 0)
+	if (path_check_record(ask.path, err) < 0)
 		return -1;
 	ask.purpose = (enum newest_purpose)purpose;
 	*ret = ask;
@@ -66,8 +66,8 @@ void newest_answer_pack(struct buf *buf, const struct newest_answer *answer)
 	pack_u8(buf, (uint8_t)answer->standing);
 	pack_record(buf, &answer->record);
 	pack_str(buf, answer->type);
-	pack_u8(buf, answer->directory);
-	pack_u8(buf, answer->known);
+	pack_record(buf, &answer->entry);
+	pack_u8(buf, answer->above);
 	pack_u8(buf, (uint8_t)answer->holder_count);
 	for (size_t i = 0; i < answer->holder_count; i++)
 		pack_u64(buf, answer->holders[i]);
@@ -84,8 +84,8 @@ int newest_answer_unpack(struct str body, struct newest_answer *ret, struct err 
 
 	unpack_record(&in, &answer.record);
 	answer.type = unpack_str(&in, RECORD_TYPE_MAX);
-	answer.directory = unpack_bool(&in);
-	answer.known = unpack_bool(&in);
+	answer.entry = unpack_entry(&in);
+	answer.above = unpack_bool(&in);
 	answer.holder_count = unpack_u8(&in);
 	if (answer.holder_count > HOLDERS_MAX)
 		return malformed(err, "ANSWER");
@@ -118,7 +118,7 @@ int store_ask_unpack(struct str body, struct store_ask *ret, struct err *err)
 	ask.type = unpack_str(&in, RECORD_TYPE_MAX);
 	if (unpack_end(&in) < 0 || version_is_none(ask.record.version) || ask.path.n == 0)
 		return malformed(err, "STORE");
-	if (path_check(ask.path, err) < 0 || record_check_type(ask.type, err) < 0)
+	if (path_check_record(ask.path, err) < 0 || record_check_type(ask.type, err) < 0)
 		return -1;
 	*ret = ask;
 	return 0;
@@ -128,8 +128,6 @@ void store_answer_pack(struct buf *buf, const struct store_answer *answer)
 {
 	pack_u8(buf, answer->settled);
 	pack_u8(buf, answer->all);
-	pack_u8(buf, answer->other);
-	pack_u8(buf, answer->known);
 	pack_counts(buf, &answer->counts);
 	pack_version(buf, answer->newest);
 	pack_u64(buf, answer->epoch);
@@ -142,8 +140,6 @@ int store_answer_unpack(struct str body, struct store_answer *ret, struct err *e
 
 	answer.settled = unpack_bool(&in);
 	answer.all = unpack_bool(&in);
-	answer.other = unpack_bool(&in);
-	answer.known = unpack_bool(&in);
 	unpack_counts(&in, &answer.counts);
 	answer.newest = unpack_version(&in);
 	answer.epoch = unpack_u64(&in);
@@ -182,6 +178,7 @@ void nodes_row_pack(struct buf *buf, const struct nodes_row *row)
 	pack_record(buf, &row->record);
 	pack_str(buf, row->type);
 	pack_u8(buf, row->content);
+	pack_record(buf, &row->entry);
 	pack_u64(buf, row->age_ms);
 }
 
@@ -200,6 +197,7 @@ int nodes_row_unpack(struct str body, struct nodes_row *ret, struct err *err)
 	unpack_record(&in, &row.record);
 	row.type = unpack_str(&in, RECORD_TYPE_MAX);
 	row.content = unpack_bool(&in);
+	row.entry = unpack_entry(&in);
 	row.age_ms = unpack_u64(&in);
 	if (unpack_end(&in) < 0 || state < MEMBER_UP || state > MEMBER_INCOMPATIBLE ||
 	    row.roles > (NODE_HOME | NODE_KEEPER | NODE_GUEST))

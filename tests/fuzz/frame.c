@@ -55,6 +55,7 @@ static void sync(struct str body, struct buf *out)
 {
 	struct sync_pull pull;
 	struct sync_list list;
+	struct sync_part part;
 	struct sync_end end;
 	struct sync_push push;
 	struct sync_name name;
@@ -63,6 +64,7 @@ static void sync(struct str body, struct buf *out)
 	struct sync_addresses addresses;
 	struct str text;
 	uint64_t number;
+	unsigned partition;
 
 	if (sync_pull_unpack(body, &pull, NULL) == 0) {
 		sync_pull_pack(out, &pull);
@@ -92,8 +94,12 @@ static void sync(struct str body, struct buf *out)
 		sync_resolve_pack(out, text);
 		same(out, body);
 	}
-	if (sync_part_unpack(body, &number, NULL) == 0) {
-		sync_part_pack(out, number);
+	if (sync_part_unpack(body, &part, NULL) == 0) {
+		sync_part_pack(out, &part);
+		same(out, body);
+	}
+	if (sync_compare_unpack(body, &partition, NULL) == 0) {
+		sync_compare_pack(out, partition);
 		same(out, body);
 	}
 	if (sync_progress_unpack(body, &number, NULL) == 0) {

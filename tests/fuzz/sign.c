@@ -35,6 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct sign_request r = { .method = take(&rest), .target = take(&rest), .fields = fields };
 	const uint8_t nonce[SIGN_NONCE_BYTES] = { n & 0xff };
 	struct sign_memory m = SIGN_MEMORY_INIT;
+	struct sign_asker asker;
 	char right[SIGN_TEXT];
 	size_t count = 0;
 
@@ -48,15 +49,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		count += sign_covers(name);
 		fields[r.field_count++] = (struct sign_part){ name, take(&rest) };
 	}
-	expect(sign_check(&m, &keys, &r, text, NOW) == SIGN_FORGED);
+	expect(sign_check(&m, &keys, &r, text, NOW, &asker) == SIGN_FORGED);
 	if (count > SIGN_FIELDS_MAX)
 		return 0;
 	sign_make(right, &keys, &r, NOW, nonce);
 	right[n % strlen(right)] ^= 1;
-	expect(sign_check(&m, &keys, &r, str_of(right), NOW) == SIGN_FORGED);
+	expect(sign_check(&m, &keys, &r, str_of(right), NOW, &asker) == SIGN_FORGED);
 	right[n % strlen(right)] ^= 1;
-	expect(sign_check(&m, &keys, &r, str_of(right), NOW) == SIGN_OK);
-	expect(sign_check(&m, &keys, &r, str_of(right), NOW) == SIGN_REPLAYED);
+	expect(sign_check(&m, &keys, &r, str_of(right), NOW, &asker) == SIGN_OK);
+	expect(sign_check(&m, &keys, &r, str_of(right), NOW, &asker) == SIGN_REPLAYED);
 	sign_memory_clear(&m);
 	return 0;
 }

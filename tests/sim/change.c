@@ -170,7 +170,7 @@ static void gossip(struct event *event)
 void change_want(struct machine *machine, int from)
 {
 	if (machine->discovery != NULL) {
-		council_want(machine, from);
+		council_fetch(machine, from);
 		return;
 	}
 	post(machine->index, from, new_packet(NOTE_WANT, NULL, 0));
@@ -287,9 +287,6 @@ static bool is_asked(const struct packet *packet, int path)
 	for (size_t at = 0; at + sizeof partition <= packet->n; at += sizeof partition) {
 		memcpy(&partition, packet->bytes + at, sizeof partition);
 		if (partition == path_partition(sim_paths[path]))
-			return true;
-		/* a directory's record is known to its own homes, too */
-		if (path == PATHS - 1 && partition == path_partition_of_directory(sim_paths[path]))
 			return true;
 	}
 	return false;

@@ -4,7 +4,6 @@
 #include "container.h"
 #include "mem.h"
 
-#define DIRECTORY_PATH 3
 #define PULL_MS 400
 #define PUSH_MS 60			/* then the next keeper, too */
 #define STORE_MS 1000
@@ -107,6 +106,12 @@ void op_store(struct op *op, void (*done)(struct store_wait *, const struct stor
 	machine_arm(op->machine);
 }
 
+/* Of the path's kind. */
+static const struct record *newest_of(const struct op *op, const struct newest_answer *answer)
+{
+	return op->path >= DIRECTORY_PATH ? &answer->entry : &answer->record;
+}
+
 /* GET */
 
 static void read_stored(struct store_wait *wait, const struct store_answer *answer, bool last)
@@ -180,7 +185,7 @@ static void read_checked(struct check_wait *wait, const struct check_result *res
 	const struct newest_answer *answer = &result->answer;
 
 	MUST("4", answer->epoch == op->machine->home.layout.epoch);
-	op->record = answer->record;
+	op->record = *newest_of(op, answer);
 	if (answer->standing == STANDING_UNCONFIRMED) {
 		give_up(op);
 	} else if (answer->standing == STANDING_UNSETTLED) {
@@ -267,7 +272,7 @@ static struct record record_of(struct version version, int path, bool deleted)
 {
 	struct record record = { .version = version };
 
-	if (path == DIRECTORY_PATH)
+	if (path >= DIRECTORY_PATH)
 		record.flags |= RECORD_DIRECTORY;
 	if (deleted)
 		record.flags |= RECORD_DELETED;
@@ -336,8 +341,8 @@ static void write_checked(struct check_wait *wait, const struct check_result *re
 
 	op->checked = answer->standing == STANDING_CONFIRMED;
 	op->clock = op->checked ? answer->clock : wall_of(op->machine);
-	op->above = answer->record.version;
-	if (op->kind == DELETE && op->checked && !record_is_live(&answer->record)) {
+	op->above = newest_of(op, answer)->version;
+	if (op->kind == DELETE && op->checked && !record_is_live(newest_of(op, answer))) {
 		history_was_read(op->deed);	/* 404: a confirmed read says so */
 		op->kind = GET;
 		op->check.done = read_checked;
@@ -359,7 +364,7 @@ static void somebody_asks(struct event *event)
 	static const enum kind kinds[] = { GET, GET, GET, PUT, PUT, DELETE };
 	struct machine *machine = &sim.machines[below((uint64_t)sim.profile.machines)];
 	enum kind kind = kinds[below(6)];
-	int path = (int)below(PATHS);
+	int path = (int)below(CLIENT_PATHS);
 	struct op *op;
 
 	(void)event;

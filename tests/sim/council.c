@@ -59,7 +59,7 @@ static void send_gossip(void *data, const struct address *to, struct str plain)
 	post(machine->index, port_of(to), new_packet(NOTE_WIRE, plain.s, plain.n));
 }
 
-void council_want(struct machine *machine, int from)
+void council_fetch(struct machine *machine, int from)
 {
 	struct address address = address_at(from);
 

@@ -3,7 +3,8 @@
 
 #include "mem.h"
 
-const struct str sim_paths[PATHS] = { { "a", 1 }, { "d/b", 3 }, { "e/f/c", 5 }, { "dir", 3 } };
+const struct str sim_paths[PATHS] = { { "a", 1 }, { "d/b", 3 }, { "e/f/c", 5 }, { "dir", 3 },
+				      { "d", 1 },  { "e", 1 },	 { "e/f", 3 } };
 
 int path_index(struct str path)
 {
@@ -56,13 +57,13 @@ int disk_lookup(void *data, struct str path, struct version version, bool less,
 		return -1;
 	kept = less || version_is_none(version) ? newest_below(disk, p, version) :
 						  disk_find(disk, p, version);
-	*ret = (struct home_found){ .known = true };
-	if (kept == NULL)
+	*ret = (struct home_found){ .content = false };
+	if (p >= DIRECTORY_PATH && disk_newest(disk, p) != NULL)
+		ret->entry = disk_newest(disk, p)->record;
+	if (kept == NULL || (p >= DIRECTORY_PATH && version_is_none(version)))
 		return 0;
 	ret->record = kept->record;
 	ret->content = kept->content;
-	ret->directory = kept->record.flags & RECORD_DIRECTORY && record_is_live(&kept->record);
-	ret->file = record_has_content(&kept->record);
 	return 0;
 }
 

@@ -359,6 +359,24 @@ static void judge_content(const struct fact *fact)
 	MUST("7 (survives the loss of any one node)", here);
 }
 
+/* Of what is there, and was confirmed, the directories above are at all their homes. */
+static void judge_above(const struct fact *fact)
+{
+	struct str above = path_parent(sim_paths[fact->path]);
+	int path = path_index(above);
+
+	if (above.n == 0 || !record_is_live(&fact->record))
+		return;
+	for (int m = 0; m < sim.profile.machines; m++) {
+		const struct machine *machine = &sim.machines[m];
+		const struct kept *entry = disk_newest(&machine->disk, path);
+
+		if (is_home(&sim.newest, path, machine->disk.id))
+			MUST("8 (what is there is in a directory)",
+			     entry != NULL && record_is_live(&entry->record));
+	}
+}
+
 static void judge_deeds(void)
 {
 	for (size_t i = 0; i < history.count; i++) {
@@ -369,6 +387,8 @@ static void judge_deeds(void)
 			continue;
 		fact = find(d->path, d->version);
 		MUST("7", fact != NULL && fact->durable);
+		if (fact != NULL)
+			judge_above(fact);
 		if (fact != NULL && record_has_content(&fact->record))
 			judge_content(fact);
 	}

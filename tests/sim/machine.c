@@ -101,14 +101,20 @@ static void ask_commit(void *data, uint64_t id, const struct store_ask *ask)
 
 /* what is answered */
 
-static void judge_record(const struct machine *machine, const struct wire *wire)
+static bool has(const struct machine *machine, const struct record *record)
 {
-	const struct record *record = &wire->record.record;
 	bool here = version_is_none(record->version);
 
 	for (size_t i = 0; i < machine->disk.kept_count && !here; i++)
 		here = record_eq(&machine->disk.kept[i].record, record);
-	MUST("3 (durable before the answer)", here);
+	return here;
+}
+
+static void judge_record(const struct machine *machine, const struct wire *wire)
+{
+	const struct record *record = &wire->record.record;
+	MUST("3 (durable before the answer)", has(machine, record));
+	MUST("3 (durable before the answer)", has(machine, &wire->record.entry));
 	MUST("4", wire->record.epoch == 0 || wire->record.epoch == machine->disk.layout.epoch);
 }
 
@@ -250,6 +256,8 @@ static void begin_home(struct machine *machine)
 	asker_init(&machine->asker, &machine->home, 250, 1000);
 	machine->asker.send = ask_send;
 	machine->asker.commit = ask_commit;
+	machine->asker.make = client_make;
+	machine->asker.made_end = client_made_end;
 	machine->asker.behind = ask_behind;
 	machine->asker.random = ask_random;
 	machine->asker.wall = ask_wall;

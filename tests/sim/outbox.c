@@ -87,6 +87,52 @@ void client_drain(struct machine *machine)
 	schedule(new_event(sizeof(struct event)), 100 + below(900), machine->index, drain);
 }
 
+/* directories that versiond makes */
+
+static void choose_entry(struct writing *writing)
+{
+	struct machine *machine = &sim.machines[writing->event.machine];
+	const struct kept *newest = disk_newest(&machine->disk, writing->path);
+	struct version above = writing->above;
+
+	if (newest != NULL && version_cmp(newest->record.version, above) > 0)
+		above = newest->record.version;
+	writing->record.version = (struct version){ writing->clock, machine->disk.id, 0 };
+	if (writing->clock <= above.time)
+		writing->record.version.time = above.time + 1;
+	writing->record.flags = RECORD_DIRECTORY;
+	fact_chosen(machine->index, writing->path, &writing->record);
+}
+
+static void entry_made(struct writing *writing)
+{
+	struct machine *machine = &sim.machines[writing->event.machine];
+
+	asker_made(&machine->asker, writing->token, &writing->record, sim.now);
+	machine_arm(machine);
+}
+
+void client_make(void *data, uint64_t id, const struct make_ask *ask)
+{
+	struct writing *writing = new_writing(path_index(ask->path), NULL, false);
+
+	writing->above = ask->above;
+	writing->clock = ask->clock;
+	writing->choose = choose_entry;
+	writing->outbox = true;
+	writing->token = id;
+	writing->done = entry_made;
+	disk_write(data, writing);
+}
+
+/* The outbox has it, and is drained here all the same. */
+void client_made_end(void *data, uint64_t id, bool everywhere)
+{
+	(void)data;
+	(void)id;
+	(void)everywhere;
+}
+
 /* KEEP: content to its keepers, from who leaves, and when there is time */
 
 /* True: all keepers have it already. */

@@ -25,7 +25,9 @@
 #include "storing.h"
 
 #define MACHINES 7
-#define PATHS 4
+#define PATHS 7
+#define CLIENT_PATHS 4			/* the first ones; the others are the directories above these */
+#define DIRECTORY_PATH 3		/* and those behind it: their records are directories' */
 #define GROUP 7
 #define LINEAGE 99
 #define NEVER UINT64_MAX
@@ -93,6 +95,8 @@ struct writing {
 	void (*choose)(struct writing *);	/* under the lock; NULL: the record is given */
 	void (*done)(struct writing *);	/* it is durable */
 	uint64_t token;			/* the caller's */
+	struct version above;		/* of a directory to be made, and the time */
+	uint64_t clock;
 	uint64_t takes;			/* ms, with the lock */
 	int from;
 	uint64_t asker;			/* its id */			/* the machine that asked for it */
@@ -216,6 +220,8 @@ void clients_begin(void);
 void client_drop_all(struct machine *);
 void client_receive(struct machine *, struct packet *);
 void client_drain(struct machine *);
+void client_make(void *machine, uint64_t id, const struct make_ask *);
+void client_made_end(void *machine, uint64_t id, bool everywhere);
 bool client_keep(struct machine *);	/* to the keepers; true: they have all of it */
 
 /* change.c */
@@ -234,7 +240,7 @@ void council_start(struct machine *);
 void council_stop(struct machine *);
 void council_adopted(struct machine *);
 void council_synced(struct machine *, uint64_t epoch);
-void council_want(struct machine *, int from);
+void council_fetch(struct machine *, int from);
 void council_receive(struct machine *, const struct wire *, int from);
 bool council_is_content(void);
 

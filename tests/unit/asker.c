@@ -18,7 +18,7 @@
 #define CHECK_MS 250
 #define STORE_MS 1000
 #define GROUP 7
-#define KEPT 8
+#define KEPT 16
 
 struct packet {
 	struct packet *next;
@@ -27,17 +27,25 @@ struct packet {
 	char bytes[WIRE_PLAIN_BYTES + 400];
 };
 
+struct kept {
+	struct str path;
+	struct record record;
+};
+
 struct node {
 	struct member member;
 	bool stopped, failing;
 	struct home home;
 	struct asker asker;
-	struct record kept[KEPT];	/* of the one path there is */
+	struct kept kept[KEPT];
 	size_t kept_count;
 	bool content;			/* of all of them */
 	uint64_t commit_ms, way_ms;	/* its disk's time; the way to it and from it */
 	uint64_t committing;		/* what its own asker gave it to keep; 0: nothing */
 	uint64_t behind;		/* an epoch it was told of */
+	uint64_t making;		/* a directory that its asker wants made; 0: none */
+	struct version made;		/* the last one that was */
+	unsigned made_count, made_everywhere;
 };
 
 static struct net {
@@ -48,7 +56,8 @@ static struct net {
 	struct packet *slots[SLOTS];
 } net;
 
-static const struct str the_path = { "docs/a", 6 };
+static const struct str the_path = { "a", 1 }, deep = { "docs/a", 6 }, docs = { "docs", 4 };
+static const struct str docs_gate = { "docs/", 5 };
 
 static struct node *node_of(uint64_t id)
 {
@@ -60,30 +69,69 @@ static struct record record_at(uint64_t time)
 	return (struct record){ .version = { time, 100, 0 }, .size = 3 };
 }
 
-static void keep(struct node *node, struct record record)
+static struct record entry_at(uint64_t time, uint8_t flags)
+{
+	return (struct record){ .version = { time, 100, 0 }, .flags = flags | RECORD_DIRECTORY };
+}
+
+static void keep_at(struct node *node, struct str path, struct record record)
 {
 	for (size_t i = 0; i < node->kept_count; i++)
-		if (record_eq(&node->kept[i], &record))
+		if (record_eq(&node->kept[i].record, &record) && str_eq(node->kept[i].path, path))
 			return;
-	node->kept[node->kept_count++] = record;
+	CHECK(node->kept_count < KEPT);
+	node->kept[node->kept_count++] = (struct kept){ path, record };
+}
+
+static void keep(struct node *node, struct record record)
+{
+	keep_at(node, the_path, record);
+}
+
+/* The paths there are, so that they last. */
+static struct str known(struct str path)
+{
+	const struct str paths[] = { the_path, deep, docs, docs_gate };
+
+	for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+		if (str_eq(path, paths[i]))
+			return paths[i];
+	CHECK(!"a path of this test");
+	return the_path;
+}
+
+static bool is_gate_of(struct str gate, struct str path)
+{
+	return gate.n > 0 && gate.s[gate.n - 1] == '/' &&
+	       str_eq((struct str){ gate.s, gate.n - 1 }, path_parent(path));
 }
 
 static int lookup(void *data, struct str path, struct version version, bool below,
 		  struct home_found *ret)
 {
 	struct node *node = data;
+	struct record *to;
 
-	CHECK(str_eq(path, the_path));
+	known(path);
 	if (node->failing)
 		return -1;
-	*ret = (struct home_found){ .content = node->content, .known = true };
+	*ret = (struct home_found){ .content = node->content };
 	for (size_t i = 0; i < node->kept_count; i++) {
-		struct version v = node->kept[i].version;
-		bool asked = version_is_none(version) ||
-			     (below ? version_cmp(v, version) < 0 : version_cmp(v, version) == 0);
+		const struct record *record = &node->kept[i].record;
+		struct version v = record->version;
+		bool newest = version_is_none(version), entry = record->flags & RECORD_DIRECTORY;
 
-		if (asked && version_cmp(v, ret->record.version) > 0)
-			ret->record = node->kept[i];
+		if (is_gate_of(node->kept[i].path, path) && version_cmp(v, ret->gate) > 0)
+			ret->gate = v;
+		if (!str_eq(node->kept[i].path, path))
+			continue;
+		if (entry && version_cmp(v, ret->entry.version) > 0)
+			ret->entry = *record;
+		to = &ret->record;
+		if ((entry && (newest || below)) || version_cmp(v, to->version) <= 0)
+			continue;
+		if (newest || (below ? version_cmp(v, version) < 0 : version_cmp(v, version) == 0))
+			*to = *record;
 	}
 	ret->content = node->content && !version_is_none(ret->record.version);
 	return 0;
@@ -142,7 +190,7 @@ static void handle(struct node *node, const struct wire *wire)
 	uint64_t from = wire->sender.id, delay = node->way_ms;
 
 	if (step == HOME_COMMIT) {
-		keep(node, wire->store.record);
+		keep_at(node, known(wire->store.path), wire->store.record);
 		delay += node->commit_ms;
 		step = home_stored(&node->home, from, &wire->store, &packet);
 	}
@@ -178,6 +226,19 @@ static void commit_own(struct node *node)
 		asker_committed(&node->asker, id, true, net.now);
 }
 
+static void make_own(struct node *node)
+{
+	struct record entry = entry_at(node->made.time, 0);
+	uint64_t id = node->making;
+
+	node->making = 0;
+	if (id == 0)
+		return;
+	node->made_count++;
+	keep_at(node, docs, entry);
+	asker_made(&node->asker, id, &entry, net.now);
+}
+
 static void run(uint64_t ms)
 {
 	for (uint64_t end = net.now + ms; net.now < end; net.now++) {
@@ -191,6 +252,8 @@ static void run(uint64_t ms)
 		for (int i = 0; i < net.count; i++)
 			commit_own(&net.nodes[i]);
 		for (int i = 0; i < net.count; i++)
+			make_own(&net.nodes[i]);
+		for (int i = 0; i < net.count; i++)
 			for (int k = 0; k < 9 && net.nodes[i].asker.due != 0 &&
 					net.nodes[i].asker.due <= net.now; k++)
 				asker_tick(&net.nodes[i].asker, net.now);
@@ -201,8 +264,25 @@ static void ask_commit(void *data, uint64_t id, const struct store_ask *ask)
 {
 	struct node *node = data;
 
-	keep(node, ask->record);
+	keep_at(node, known(ask->path), ask->record);
 	node->committing = id;
+}
+
+static void ask_make(void *data, uint64_t id, const struct make_ask *ask)
+{
+	struct node *node = data;
+
+	CHECK(str_eq(ask->path, docs));
+	node->making = id;
+	node->made = (struct version){ ask->above.time + 1, 100, 0 };
+}
+
+static void ask_made_end(void *data, uint64_t id, bool everywhere)
+{
+	struct node *node = data;
+
+	(void)id;
+	node->made_everywhere += everywhere;
 }
 
 static void tell_members(void)
@@ -244,6 +324,8 @@ static void begin(int count)
 		asker_init(&node->asker, &node->home, CHECK_MS, STORE_MS);
 		node->asker.send = ask_send;
 		node->asker.commit = ask_commit;
+		node->asker.make = ask_make;
+		node->asker.made_end = ask_made_end;
 		node->asker.behind = ask_behind;
 		node->asker.random = any_number;
 		node->asker.wall = node_wall;
@@ -270,13 +352,18 @@ static void end(void)
 
 /* the homes of the path in their order, and a node that is none */
 
-static struct node *home_at(size_t i)
+static struct node *home_of(struct str path, size_t i)
 {
 	struct layout_order order;
 
-	layout_homes(&net.layout, LAYOUT_A, path_partition(the_path), &order);
+	layout_homes(&net.layout, LAYOUT_A, path_partition(path), &order);
 	CHECK(i < order.count);
 	return node_of(order.ids[i]);
+}
+
+static struct node *home_at(size_t i)
+{
+	return home_of(the_path, i);
 }
 
 static struct node *guest(void)
@@ -310,27 +397,39 @@ static void got(struct check_wait *wait, const struct check_result *result)
 	reader->rows = result->row_count;
 }
 
-static void start(struct reader *reader, struct node *node, enum check_purpose purpose,
-		  uint64_t time)
+static void start_at(struct reader *reader, struct node *node, struct str path,
+		     enum check_purpose purpose, uint64_t time)
 {
 	struct version version = { time, time != 0 ? 100 : 0, 0 };
 
 	*reader = (struct reader){ .wait.done = got };
-	check_start(&node->asker, &reader->wait, the_path, purpose, version, net.now);
+	check_start(&node->asker, &reader->wait, path, purpose, version, net.now);
 	CHECK(reader->results == 0);
 }
 
+static void start(struct reader *reader, struct node *node, enum check_purpose purpose,
+		  uint64_t time)
+{
+	start_at(reader, node, the_path, purpose, time);
+}
+
 /* How long it took, ms. */
-static uint64_t ask(struct reader *reader, struct node *node, enum check_purpose purpose,
-		    uint64_t time)
+static uint64_t ask_at(struct reader *reader, struct node *node, struct str path,
+		       enum check_purpose purpose, uint64_t time)
 {
 	uint64_t from = net.now;
 
-	start(reader, node, purpose, time);
+	start_at(reader, node, path, purpose, time);
 	while (reader->results == 0 && net.now < from + 3000)
 		run(1);
 	CHECK(reader->results == 1);
 	return reader->at - from;
+}
+
+static uint64_t ask(struct reader *reader, struct node *node, enum check_purpose purpose,
+		    uint64_t time)
+{
+	return ask_at(reader, node, the_path, purpose, time);
 }
 
 struct writer {
@@ -350,14 +449,20 @@ static void stored(struct store_wait *wait, const struct store_answer *answer, b
 	writer->last = last;
 }
 
-static void store(struct writer *writer, struct node *node, uint64_t time)
+static void store_at(struct writer *writer, struct node *node, struct str path,
+		     struct record record)
 {
-	struct store_ask ask = { .path = the_path, .record = record_at(time) };
+	struct store_ask ask = { .path = path, .record = record };
 
 	*writer = (struct writer){ .wait.done = stored };
-	keep(node, ask.record);
+	keep_at(node, path, record);
 	storing_start(&node->asker, &writer->wait, &ask, net.now);
 	CHECK(writer->results == 0);
+}
+
+static void store(struct writer *writer, struct node *node, uint64_t time)
+{
+	store_at(writer, node, the_path, record_at(time));
 }
 
 /* cases */
@@ -390,7 +495,7 @@ static void test_store(void)
 	store(&writer, guest(), 50);
 	run(10);
 	CHECK(writer.results == 2 && writer.first.settled && !writer.first.all && writer.last);
-	CHECK(writer.second.all && writer.second.known && !writer.second.other);
+	CHECK(writer.second.all);
 	CHECK(net.sent == 6);
 	guest()->content = true;
 	ask(&reader, home_at(1), CHECK_READ, 0);
@@ -738,6 +843,227 @@ static void test_stopped_once(void)
 	end();
 }
 
+/* directories */
+
+/* At how many homes of docs the entry of this time is. */
+static int entries_at(uint64_t time)
+{
+	struct record entry = entry_at(time, 0);
+	int count = 0;
+
+	for (size_t i = 0; i < 3; i++) {
+		const struct node *home = home_of(docs, i);
+
+		for (size_t k = 0; k < home->kept_count; k++)
+			count += str_eq(home->kept[k].path, docs) &&
+				 record_eq(&home->kept[k].record, &entry);
+	}
+	return count;
+}
+
+/* Who stores a name settles the directory above, and remembers it. */
+static void test_settle(void)
+{
+	struct node *node;
+	struct writer writer;
+	struct reader reader;
+	uint64_t sent;
+
+	begin(10);
+	node = guest();
+	ask_at(&reader, node, deep, CHECK_WRITE, 0);
+	CHECK(reader.answer.standing == STANDING_CONFIRMED && !reader.answer.above);
+	store_at(&writer, node, deep, record_at(50));
+	run(20);
+	CHECK(writer.first.settled && writer.second.all && writer.last);
+	CHECK(node->made_count == 1 && node->made_everywhere == 1 && entries_at(1) == 3);
+	ask_at(&reader, node, deep, CHECK_WRITE, 0);
+	CHECK(reader.answer.above);
+	run(300);
+	sent = net.sent;
+	store_at(&writer, node, deep, record_at(60));
+	run(20);
+	CHECK(writer.second.all && net.sent - sent <= 6 && node->made_count == 1);
+	/* another node finds it there */
+	store_at(&writer, home_of(deep, 0), deep, record_at(70));
+	run(20);
+	CHECK(writer.first.settled && home_of(deep, 0)->made_count == 0);
+	end();
+}
+
+/* Somebody has begun to remove the directory: its entry has to be above that. */
+static void test_gate(void)
+{
+	struct record gate = { .version = { 40, 100, 0 }, .flags = RECORD_DELETED };
+	struct node *node;
+	struct writer writer;
+	struct reader reader;
+
+	begin(6);
+	node = guest();
+	store_at(&writer, node, deep, record_at(50));
+	run(20);
+	CHECK(writer.first.settled && entries_at(1) == 3);
+	for (size_t i = 0; i < 2; i++)
+		keep_at(home_of(deep, i), docs_gate, gate);
+	ask_at(&reader, node, deep, CHECK_WRITE, 0);
+	CHECK(reader.answer.standing == STANDING_CONFIRMED && !reader.answer.above);
+	store_at(&writer, node, deep, record_at(60));
+	run(20);
+	CHECK(writer.first.settled && entries_at(41) == 3 && node->made_count == 2);
+	/* and one who has not heard of the gate learns of it by storing */
+	store_at(&writer, home_of(deep, 2), deep, record_at(70));
+	run(20);
+	CHECK(writer.first.settled && home_of(deep, 2)->made_count == 0);
+	/* a deletion, a gate and the end of a directory need nothing above them */
+	store_at(&writer, node, docs, entry_at(90, RECORD_DELETED));
+	run(20);
+	CHECK(writer.first.settled && node->made_count == 2);
+	end();
+}
+
+/* With the homes of its entry away a name is not settled, though its own homes have it. */
+static void test_unsettled_above(void)
+{
+	struct node *node;
+	struct writer writer;
+	size_t stopped = 0;
+
+	begin(10);
+	node = home_of(deep, 0);
+	for (size_t i = 0; i < 3; i++)
+		if (home_of(docs, i) != home_of(deep, 0) && home_of(docs, i) != home_of(deep, 1) &&
+		    home_of(docs, i) != home_of(deep, 2)) {
+			home_of(docs, i)->stopped = true;
+			stopped++;
+		}
+	CHECK(stopped >= 2);
+	store_at(&writer, node, deep, record_at(50));
+	run(STORE_MS + 10);
+	CHECK(writer.results == 1 && !writer.first.settled && writer.last);
+	for (int i = 0; i < 10; i++)
+		net.nodes[i].stopped = false;
+	store_at(&writer, node, deep, record_at(50));
+	run(CHECK_MS);
+	CHECK(writer.first.settled && entries_at(1) >= 2);
+	end();
+}
+
+/* What a minority tells of an entry is at a majority before it is told. */
+static void test_entry_write_back(void)
+{
+	static const enum check_purpose purposes[] = { CHECK_READ, CHECK_WRITE };
+	struct reader reader;
+
+	for (size_t i = 0; i < 2; i++) {
+		begin(6);
+		keep_at(home_of(docs, 1), docs, entry_at(30, 0));
+		keep_at(home_of(docs, 2), docs, entry_at(20, RECORD_DELETED));
+		home_of(docs, 0)->stopped = true;
+		ask_at(&reader, home_of(docs, 2), docs, purposes[i], 0);
+		CHECK(reader.answer.standing == STANDING_CONFIRMED);
+		CHECK(reader.answer.entry.version.time == 30 && entries_at(30) == 2);
+		home_of(docs, 1)->stopped = true;
+		home_of(docs, 0)->stopped = false;
+		ask_at(&reader, home_of(docs, 0), docs, purposes[i], 0);
+		CHECK(reader.answer.entry.version.time == 30);
+		end();
+	}
+}
+
+/* A file's record and its directory's are two: the newest of each is told. */
+static void test_registers(void)
+{
+	struct reader reader;
+
+	begin(5);
+	for (size_t i = 0; i < 3; i++) {
+		keep(home_at(i), record_at(70));
+		keep_at(home_at(i), the_path, entry_at(60, 0));
+	}
+	ask(&reader, guest(), CHECK_READ, 0);
+	CHECK(reader.answer.standing == STANDING_CONFIRMED);
+	CHECK(reader.answer.record.version.time == 70 && reader.answer.entry.version.time == 60);
+	CHECK(record_stands(&reader.answer.record, &reader.answer.entry) == STANDS_DIRECTORY);
+	for (size_t i = 0; i < 3; i++)
+		keep_at(home_at(i), the_path, entry_at(65, RECORD_DELETED));
+	ask(&reader, guest(), CHECK_READ, 0);
+	CHECK(record_stands(&reader.answer.record, &reader.answer.entry) == STANDS_FILE);
+	/* who is no home has no say in what is a directory */
+	keep_at(guest(), the_path, entry_at(90, 0));
+	ask(&reader, guest(), CHECK_READ, 0);
+	CHECK(reader.answer.entry.version.time == 65);
+	/* an entry hides a file whose content nobody has: that needs not be found */
+	keep_at(home_at(0), the_path, record_at(80));
+	for (size_t i = 0; i < 3; i++)
+		keep_at(home_at(i), the_path, entry_at(85, 0));
+	CHECK(ask(&reader, guest(), CHECK_READ, 0) <= 5);
+	CHECK(reader.answer.standing == STANDING_CONFIRMED && reader.answer.entry.version.time == 85);
+	end();
+}
+
+/* Whatever gossip says of its homes, they are asked while the layout has them. */
+static void test_said_to_have_left(void)
+{
+	struct reader reader;
+
+	begin(5);
+	for (size_t i = 0; i < 3; i++)
+		home_at(i)->member.state = MEMBER_LEFT;
+	tell_members();
+	CHECK(asker_peers(&guest()->asker) == (home_at(0) == guest() ? 2 : 1));
+	keep(home_at(1), record_at(70));
+	keep(home_at(2), record_at(70));
+	ask(&reader, guest(), CHECK_READ, 0);
+	CHECK(reader.answer.standing == STANDING_CONFIRMED);
+	CHECK(reader.answer.record.version.time == 70);
+	CHECK(reader.answer.counts.peers_answered <= reader.answer.counts.peers);
+	end();
+}
+
+/* Another node is where a home was, and answers everything that comes there. */
+static void test_tenant(void)
+{
+	struct reader reader;
+	struct node *tenant;
+	struct member other;
+
+	begin(5);
+	tenant = home_at(0);
+	other = tenant->member;
+	other.id = 99;
+	home_clear(&tenant->home);
+	home_init(&tenant->home, GROUP, &other);
+	tenant->home.lookup = lookup;
+	tenant->home.data = tenant;
+	home_layout(&tenant->home, &net.layout);
+	ask(&reader, guest(), CHECK_READ, 0);
+	CHECK(reader.answer.standing == STANDING_CONFIRMED);
+	CHECK(reader.answer.counts.homes_answered == 2);
+	home_at(1)->stopped = true;
+	ask(&reader, guest(), CHECK_READ, 0);
+	CHECK(reader.answer.standing == STANDING_UNCONFIRMED);
+	CHECK(reader.answer.counts.homes_answered == 1);
+	end();
+}
+
+/* A home that was where this node is now is not to be found there. */
+static void test_own_address(void)
+{
+	struct reader reader;
+
+	begin(3);
+	home_at(1)->member.versions = home_at(0)->member.versions;
+	tell_members();
+	net.sent = 0;
+	ask(&reader, home_at(0), CHECK_READ, 0);
+	CHECK(reader.answer.standing == STANDING_CONFIRMED && net.sent == 2);
+	home_at(2)->stopped = true;
+	ask(&reader, home_at(0), CHECK_READ, 0);
+	CHECK(reader.answer.standing == STANDING_UNCONFIRMED);
+	end();
+}
+
 int main(void)
 {
 	test_messages();
@@ -757,5 +1083,13 @@ int main(void)
 	test_look();
 	test_far();
 	test_stopped_once();
+	test_settle();
+	test_gate();
+	test_unsettled_above();
+	test_entry_write_back();
+	test_registers();
+	test_said_to_have_left();
+	test_tenant();
+	test_own_address();
 	return UNIT_RESULT();
 }

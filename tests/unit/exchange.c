@@ -101,22 +101,26 @@ static void test_rows(void)
 				    .content = true }, got;
 	struct exchange_row root = { .record = { .version = { 4, 5, 0 },
 						 .flags = RECORD_DIRECTORY } };
+	struct exchange_row gate = { .path = STR("docs/"), .record = { .version = { 4, 5, 0 },
+								       .flags = RECORD_DELETED } };
 	struct buf b = BUF_INIT;
 	struct exchange page;
 	struct str list;
 
 	exchange_begin_rows(&b, 8);
-	CHECK(exchange_add_row(&b, &root) && exchange_add_row(&b, &row));
+	CHECK(exchange_add_row(&b, &root) && exchange_add_row(&b, &gate) &&
+	      exchange_add_row(&b, &row));
 	row.record.version.n++;
 	CHECK(exchange_add_row(&b, &row));
 	exchange_end_rows(&b, true);
 	page = taken(&b, EXCHANGE_RECORDS_ARE);
-	CHECK(page.count == 3 && page.more && page.partition == 8);
+	CHECK(page.count == 4 && page.more && page.partition == 8);
 	CHECK(exchange_follows(&page, &(struct exchange_ask){ .partition = 8 }));
 	CHECK(!exchange_follows(&page, &(struct exchange_ask){ .version = sample.version,
 							       .after = row.path }));
 	list = page.list;
 	CHECK(exchange_next_row(&list, &got) && got.path.n == 0 && !got.content);
+	CHECK(exchange_next_row(&list, &got) && str_eq(got.path, gate.path));
 	CHECK(exchange_next_row(&list, &got) && record_eq(&got.record, &sample) && got.content &&
 	      str_eq(got.type, row.type) && str_eq(got.path, row.path));
 	CHECK(exchange_next_row(&list, &got) && got.record.version.n == 3);

@@ -1,5 +1,5 @@
 /*
- * fetch - POST and PUT, signed, against a peer that checks what it is sent
+ * fetch - POST and PUT, signed, against a peer that checks what it is sent and signs what it answers
  *
  * The first part of the target says what the peer does.  Requests come one
  * at a time, and what it read last is in `seen`, which is looked at only
@@ -15,6 +15,9 @@
 #define KEY "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
 #define DEAF_BODY (64u << 20)	/* bytes: more than the sockets take while nobody reads */
 #define STEP_MS 20		/* between a body's growing and its next */
+#define SELF 0x11
+#define NODE 0x22			/* the peer's id */
+#define OTHER 0x33
 #define HOUR_NS (3600ull * 1000000000)
 
 static struct sign_keys keys;
@@ -28,6 +31,7 @@ static struct {
 	bool chunked, has_trailer;
 	size_t bytes, wrong;
 	enum sign_verdict head_verdict, trailer_verdict;
+	struct sign_asker asker, trailer_asker;
 } seen;
 
 /* the peer */
@@ -94,9 +98,9 @@ static void read_chunks(struct input *in)
 }
 
 static enum sign_verdict judge(struct str method, struct str target, struct str lines, uint64_t now,
-			       char version[80])
+			       char version[80], struct sign_asker *asker)
 {
-	struct sign_request r = { .method = method, .target = target };
+	struct sign_request r = { .receiver = NODE, .method = method, .target = target };
 	struct sign_part fields[20];
 	struct str line, name, signature = STR_INIT;
 
@@ -113,23 +117,79 @@ static enum sign_verdict judge(struct str method, struct str target, struct str 
 			snprintf(version, 80, "%.*s", STR_ARG(line));
 	}
 	return sign_check(&memories[(now - clock_wall_ns() + HOUR_NS + HOUR_NS / 2) / HOUR_NS % 4], &keys,
-			  &r, signature, now);
+			  &r, signature, now, asker);
 }
 
-static void reply(int fd, int status, const char *more)
+/* who: signs it; spoil: as an answer to another request. */
+static const char *sign(char to[SIGN_TEXT], uint64_t who, const char *method, const char *target,
+			const char *name, const char *value, bool spoil)
 {
-	char text[300];
+	struct sign_part part = { str_of(name), str_of(value) };
+	struct sign_request r = { .sender = who, .receiver = SELF, .method = str_of(method),
+				  .target = str_of(target), .fields = &part,
+				  .field_count = name[0] != '\0' };
+	struct sign_asker asker = seen.asker;
 
-	snprintf(text, sizeof text, "HTTP/1.1 %d X\r\n%sContent-Length: 5\r\n\r\nhello", status, more);
+	asker.nonce[3] ^= spoil;
+	return sign_make(to, &keys, &r, clock_wall_ns(), asker.nonce);
+}
+
+static void reply_as(int fd, uint64_t who, int status, const char *name, const char *value, bool spoil)
+{
+	char text[600], target[16], signature[SIGN_TEXT];
+
+	snprintf(target, sizeof target, "%d", status);
+	snprintf(text, sizeof text, "HTTP/1.1 %d X\r\n%s: %s\r\nCovey-Signature: %s\r\n"
+		 "Content-Length: 5\r\n\r\nhello", status, name, value,
+		 sign(signature, who, SIGN_ANSWER, target, name, value, spoil));
 	say(fd, text);
+}
+
+static void reply(int fd, int status, const char *name, const char *value)
+{
+	reply_as(fd, NODE, status, name, value, false);
 }
 
 static void refuse_as_old(int fd, uint64_t now)
 {
-	char more[80];
+	char text[24];
 
-	snprintf(more, sizeof more, "Covey-Time: %llu\r\n", (unsigned long long)now);
-	reply(fd, 403, more);
+	snprintf(text, sizeof text, "%llu", (unsigned long long)now);
+	reply(fd, 403, "Covey-Time", text);
+}
+
+/* "hello" in two chunks, signed at its end, or wrongly so. */
+static void reply_list(int fd, struct str target)
+{
+	static const char hello[] = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+	static const char other[] = "486ea46224d1bb4fb680f34f7c9ad96a8f24ec88be73ea8e5a6c65260e9cb8a7";
+	const char *body = str_ends(target, STR("other")) ? other : hello;
+	bool spoil = str_ends(target, STR("spoiled")), bare = str_ends(target, STR("bare"));
+	char text[900], head[SIGN_TEXT], trailer[SIGN_TEXT], lines[400] = "";
+
+	sign(head, NODE, SIGN_ANSWER, "200", "", "", false);
+	sign(trailer, NODE, SIGN_ANSWER_TRAILER, "", SIGN_BODY, body, spoil);
+	if (!bare)
+		snprintf(lines, sizeof lines, SIGN_BODY ": %s\r\nCovey-Signature: %s\r\n", body, trailer);
+	snprintf(text, sizeof text, "HTTP/1.1 200 X\r\nCovey-Signature: %s\r\n"
+		 "Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n%s\r\n", head, lines);
+	say(fd, text);
+}
+
+/* Not by who was asked, not to what was asked, or not signed: it is no answer. */
+static bool reply_wrongly(int fd, struct str target)
+{
+	if (str_starts(target, STR("/tenant")))
+		reply_as(fd, OTHER, 201, "Covey-Version", "kept", false);
+	else if (str_starts(target, STR("/recorded")))
+		reply_as(fd, NODE, 201, "Covey-Version", "kept", true);
+	else if (str_starts(target, STR("/status")))
+		say(fd, "HTTP/1.1 404 X\r\nContent-Length: 5\r\n\r\nhello");
+	else if (str_starts(target, STR("/list")))
+		reply_list(fd, target);
+	else
+		return false;
+	return true;
 }
 
 /* False: close the connection. */
@@ -147,19 +207,21 @@ static bool answer(struct input *in)
 		now -= HOUR_NS;
 	if (str_starts(target, STR("/ahead")) || str_starts(target, STR("/mad")))
 		now += HOUR_NS;
-	seen.head_verdict = judge(method, target, head, now, seen.version);
+	seen.head_verdict = judge(method, target, head, now, seen.version, &seen.asker);
 	if (seen.head_verdict == SIGN_OLD) {
 		refuse_as_old(in->fd, str_starts(target, STR("/mad")) ? now + HOUR_NS : now);
 		return false;	/* the body would follow */
 	}
 	if (str_starts(target, STR("/refuse"))) {
-		reply(in->fd, 409, "");
+		reply(in->fd, 409, "Covey-Version", "none");
 		return false;
 	}
 	if (str_starts(target, STR("/deaf"))) {
 		keep_silent();
 		return false;
 	}
+	if (reply_wrongly(in->fd, target))
+		return true;
 	length = strstr(seen.head, "Content-Length: ");
 	seen.chunked = strstr(seen.head, "Transfer-Encoding: chunked") != NULL;
 	if (length != NULL)
@@ -168,12 +230,12 @@ static bool answer(struct input *in)
 		read_chunks(in);
 	if (seen.has_trailer)
 		seen.trailer_verdict = judge(STR(SIGN_TRAILER), target, str_of(seen.trailer), now,
-					     seen.trailer_version);
+					     seen.trailer_version, &seen.trailer_asker);
 	if (str_starts(target, STR("/never"))) {
 		keep_silent();
 		return false;
 	}
-	reply(in->fd, 201, "Covey-Version: kept\r\n");
+	reply(in->fd, 201, "Covey-Version", "kept");
 	return !str_starts(target, STR("/close"));
 }
 
@@ -270,7 +332,7 @@ static void run(struct trial *t, enum fetch_method method, const char *target)
 	t->fetch.target = str_of(target);
 	t->fetch.fields = &given;
 	t->fetch.field_count = 1;
-	t->fetch.sign = true;
+	t->fetch.node = NODE;
 	if (t->fetch.stall_ms == 0)
 		t->fetch.first_byte_ms = t->fetch.stall_ms = PATIENCE_MS;
 	t->fetch.head = on_head;
@@ -304,8 +366,40 @@ static void test_get(void)
 	run(&t, FETCH_GET, "/get?x=%20");
 	CHECK(t.status == 201 && t.got == 5 && strcmp(t.version, "kept") == 0);
 	CHECK(seen.head_verdict == SIGN_OK && strcmp(seen.version, "early") == 0);
+	CHECK(seen.asker.id == SELF);
 	CHECK(strstr(seen.head, "\r\nRange: bytes=7-\r\n") != NULL);
 	CHECK(strstr(seen.head, "\r\nCache-Control: only-if-cached\r\n") != NULL);
+}
+
+static bool is_no_answer(const char *target, int fd)
+{
+	struct trial get = { .step = 0 }, put = { .fetch = { .fd = fd, .available = 100, .last = true } };
+
+	run(&get, FETCH_GET, target);
+	run(&put, FETCH_PUT, target);
+	return get.status == 0 && get.got == 0 && get.err.kind == ERR_AWAY && put.status == 0 &&
+	       put.err.kind == ERR_AWAY;
+}
+
+/* Whoever is at the address, or had something recorded: only who was asked answers. */
+static void test_who_answers(int fd)
+{
+	struct trial right = { .fetch.whole = true }, other = right, spoiled = right, bare = right;
+	struct trial any = { .step = 0 };
+
+	CHECK(is_no_answer("/tenant", fd));
+	CHECK(is_no_answer("/recorded", fd));
+	CHECK(is_no_answer("/status", fd));
+	run(&right, FETCH_GET, "/list");
+	CHECK(right.status == 200 && right.got == 5 && right.err.kind == ERR_NONE);
+	run(&other, FETCH_GET, "/list?other");
+	CHECK(other.status == 200 && other.err.kind == ERR_CORRUPT);
+	run(&spoiled, FETCH_GET, "/list?spoiled");
+	CHECK(spoiled.err.kind == ERR_CORRUPT);
+	run(&bare, FETCH_GET, "/list?bare");
+	CHECK(bare.err.kind == ERR_CORRUPT);
+	run(&any, FETCH_GET, "/list?bare");	/* a content has its sha256 */
+	CHECK(any.status == 200 && any.err.kind == ERR_NONE);
 }
 
 static void test_post(void)
@@ -404,6 +498,7 @@ static void test_clocks(int fd)
 	run(&put, FETCH_PUT, "/ahead");		/* it is remembered */
 	CHECK(put.status == 201 && seen.bytes == BODY && seen.wrong == 0 && requests - before == 1);
 	CHECK(seen.trailer_verdict == SIGN_OK);
+	CHECK(memcmp(&seen.trailer_asker, &seen.asker, sizeof seen.asker) == 0);
 	before = requests;
 	run(&again, FETCH_PUT, "/behind");	/* and after bytes of the body were sent */
 	CHECK(again.status == 201 && seen.bytes == BODY && seen.wrong == 0 && requests - before == 2);
@@ -441,8 +536,9 @@ int main(void)
 	sign_keys_derive(&keys, &seal);
 	if (!open_fetcher(serve_one))
 		return 1;
-	fetcher_keys(fetcher, &keys);
+	fetcher_keys(fetcher, &keys, SELF);
 	test_get();
+	test_who_answers(fd);
 	test_post();
 	test_put_whole(fd);
 	test_put_growing(fd);

@@ -5,6 +5,7 @@
 #include "unit.h"
 
 #define ID "20261122T110724.123456001Z-7f3a9c2b11d0e4f5-0"
+#define CHILD "20261122T110724.123456001Z-7f3a9c2b11d0e4f5-281474976710655"
 #define TIME "2026-11-22T11:07:24.123456001Z"
 #define ZEROS "00000000000000000000000000000000000000000000000000000000000"
 #define HASH "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -120,6 +121,11 @@ static const struct {
 	{ "a\tfile\t5\t" ID "\t2026-11-22T11:07:25.123456001Z", NULL },
 	{ "a\tfile\t5\tx\t" TIME, NULL },
 	{ "a\tdirectory\t0\t" ID "\t" TIME, NULL },
+	{ "a/\tended\t0\t" ID "\t" TIME, "a" },
+	{ "a\tended\t0\t" ID "\t" TIME, NULL },
+	{ "a/\tended\t0\t-\t-", NULL },
+	{ "a/\tended\t5\t" ID "\t" TIME, NULL },
+	{ "a/\tdeleted\t0\t" ID "\t" TIME, NULL },
 	{ "a/\tfile\t0\t" ID "\t" TIME, NULL },
 	{ "a/\tdirectory\t5\t" ID "\t" TIME, NULL },
 	{ "a\tdeleted\t5\t" ID "\t" TIME, NULL },
@@ -132,6 +138,12 @@ static const struct {
 	{ "%ff\tfile\t5\t" ID "\t" TIME, NULL },
 	{ "a%2Fb\tfile\t5\t" ID "\t" TIME, NULL },
 	{ "a%00\tfile\t5\t" ID "\t" TIME, NULL },
+	{ "a\tfile\t5\t" CHILD "\t2026-11-23T11:07:24.000000001Z", "a" },
+	{ "a\tfile\t5\t" CHILD "\t" TIME, "a" },
+	{ "a\tfile\t5\t" ID "\t2026-11-23T11:07:24.000000001Z", NULL },
+	{ "a\tfile\t5\t" CHILD "\t2026-11-23T11:07:24.00000001Z", NULL },
+	{ "a\tfile\t5\t" CHILD "\t20261123T11:07:24.000000001Z", NULL },
+	{ "a\tfile\t5\t" CHILD "\t-", NULL },
 	{ "a b\tfile\t5\t" ID "\t" TIME, NULL },
 	{ "a%\tfile\t5\t" ID "\t" TIME, NULL },
 	{ "a//\tdirectory\t0\t-\t-", NULL },
@@ -167,7 +179,7 @@ static void test_versions(void)
 	static const char *const good[] = {
 		ID " - 5 " HASH " 0 text/plain; x=y\there", ID " - 5 " HASH " 7\taway",
 		ID " x 0 - 0\taway", ID " db 0 - 0\there",
-		ID " b 5 " HASH " 0\taway\tconflict",
+		ID " b 5 " HASH " 0\taway\tconflict", CHILD " bep5 5 " HASH " 7@12 text/plain\there",
 	};
 	static const char *const bad[] = {
 		"", ID " - 5 " HASH " 0", ID " - 5 " HASH " 0\tHere", ID " - 5 " HASH " 0\there\t",
@@ -218,10 +230,10 @@ static void test_conflicts(void)
 static void test_index(void)
 {
 	const struct listing_row rows[] = {
-		{ STR("<b>\xff"), LISTING_FILE, 1536, id() },
-		{ STR("a:b"), LISTING_FILE, 1023, id() },
-		{ STR("d"), LISTING_DIRECTORY, 0, VERSION_NONE },
-		{ STR("x"), LISTING_DELETED, 0, id() },
+		{ STR("<b>\xff"), LISTING_FILE, 1536, id(), 0 },
+		{ STR("a:b"), LISTING_FILE, 1023, id(), 0 },
+		{ STR("d"), LISTING_DIRECTORY, 0, VERSION_NONE, 0 },
+		{ STR("x"), LISTING_DELETED, 0, id(), 0 },
 	};
 	struct render_index index = { .path = STR("p/<q>"), .node = STR("n&1"), .rows = rows,
 				      .count = 4, .more = true, .limit = 4,

@@ -1,6 +1,6 @@
 /*
- * Merging indexes and histories: the rules one by one, spoiled texts, and
- * random texts against a naive union.
+ * Merging indexes and histories: registers, who is credited and what is
+ * settled, spoiled texts, and random texts against a naive union.
  */
 #include "unit.h"
 #include "chance.h"
@@ -14,8 +14,6 @@ static void add_row(struct buf *to, const char *name, enum listing_type type, ui
 {
 	struct listing_row row = { .name = str_of(name), .type = type, .version = { time, 9, 0 } };
 
-	if (time == 0)
-		row.version = VERSION_NONE;
 	if (type == LISTING_FILE)
 		row.size = time;
 	listing_text_row(to, &row);
@@ -28,62 +26,207 @@ static void add_version(struct buf *to, uint64_t time, bool here)
 	listing_text_version(to, &row);
 }
 
-/* "name:type:time " for each row */
-static void merged(struct buf *to, const struct buf *texts, size_t count, size_t *ret_spoiled)
+/* The nodes 1, 2, 3 are the homes, 9 has the layout too; the last member is of another group. */
+static struct merge_rule rule_of_three(void)
 {
-	struct str slices[MERGE_TEXTS_MAX];
-	struct listing_row row;
+	struct layout layout = { .lineage = 1, .epoch = 7, .homes = 3, .copies = 2, .keep_versions = 9 };
+	struct merge_rule rule = { .epoch = 7 };
+
+	for (uint64_t id = 1; id <= 3; id++)
+		layout_put(&layout, id, LAYOUT_A, 1, "");
+	quorum_begin(&rule.homes);
+	quorum_add(&rule.homes, &layout, 0);
+	return rule;
+}
+
+/* Joint: the homes of set A are 1, 2, 3, of set B 3, 4, 5. */
+static struct merge_rule rule_of_joint(void)
+{
+	struct layout layout = { .lineage = 1, .epoch = 7, .homes = 3, .copies = 2, .keep_versions = 9 };
+	struct merge_rule rule = { .epoch = 7 };
+
+	for (uint64_t id = 1; id <= 5; id++)
+		layout_put(&layout, id,
+			   (uint8_t)((id <= 3 ? LAYOUT_A : 0) | (id >= 3 ? LAYOUT_B : 0)), 1, "");
+	quorum_begin(&rule.homes);
+	quorum_add(&rule.homes, &layout, 0);
+	return rule;
+}
+
+/* Answer i is of node i + 1, as a home of the rule's layout. */
+static void answers_of(struct merge_answer *answers, const struct merge_rule *rule,
+		       const struct buf *texts, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		answers[i] = (struct merge_answer){ .node = i + 1, .epoch = rule->epoch,
+						    .text = buf_str(&texts[i]) };
+}
+
+/* "name=type@entry/file " for each name, ? in front of one that is not settled; a register without is 0 */
+static void run(struct buf *to, const struct merge_rule *rule, const struct merge_answer *answers,
+		size_t count, size_t *ret_spoiled, bool *ret_confirmed)
+{
+	static const char *const what[] = { [STANDS_NOTHING] = "deleted", [STANDS_FILE] = "file",
+					    [STANDS_DIRECTORY] = "directory" };
+	struct merge_name name;
 	struct merge merge;
 
-	for (size_t i = 0; i < count; i++)
-		slices[i] = buf_str(&texts[i]);
-	merge_init(&merge, slices, count);
+	merge_init(&merge, rule, answers, count);
 	buf_reset(to);
-	while (merge_listing(&merge, &row))
-		buf_addf(to, "%.*s:%s:%" PRIu64 " ", STR_ARG(row.name), listing_type_name(row.type),
-			 row.version.time);
+	buf_adds(to, "");
+	while (merge_listing(&merge, &name))
+		buf_addf(to, "%s%.*s=%s@%" PRIu64 "/%" PRIu64 " ", name.row.settled ? "" : "?",
+			 STR_ARG(name.name), what[record_stands(&name.row.file, &name.row.entry)],
+			 name.row.entry.version.time, name.row.file.version.time);
 	*ret_spoiled = merge.spoiled;
+	*ret_confirmed = merge_confirmed(&merge);
 	merge_clear(&merge);
 }
 
-#define EXPECT(texts, count, expected, bad) \
-	do { \
-		size_t spoiled; \
-		merged(&out, texts, count, &spoiled); \
-		CHECK(spoiled == (bad)); \
-		CHECK(out.data != NULL && strcmp(out.data, expected) == 0); \
-		if (out.data != NULL && strcmp(out.data, expected) != 0) \
-			fprintf(stderr, "got %s\n", out.data); \
-		for (size_t k = 0; k < (count); k++) \
-			buf_reset(&(texts)[k]); \
-	} while (0)
+static bool same(const struct buf *out, const char *expected)
+{
+	if (str_eq(buf_str(out), str_of(expected)))
+		return true;
+	fprintf(stderr, "got %.*s\n", STR_ARG(buf_str(out)));
+	return false;
+}
 
-static void test_rules(void)
+static void forget(struct buf *texts, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		buf_reset(&texts[i]);
+}
+
+static void test_registers(void)
 {
 	struct buf t[3] = { BUF_INIT, BUF_INIT, BUF_INIT }, out = BUF_INIT;
+	struct merge_rule rule = rule_of_three();
+	struct merge_answer answers[3];
+	size_t spoiled;
+	bool confirmed;
 
+	/* The newest of each register, whoever has it. */
 	add_row(&t[0], "a", LISTING_FILE, 5);
 	add_row(&t[0], "c", LISTING_FILE, 5);
 	add_row(&t[1], "a", LISTING_FILE, 7);
 	add_row(&t[1], "b", LISTING_DELETED, 2);
 	add_row(&t[2], "c", LISTING_DELETED, 6);
-	EXPECT(t, 3, "a:file:7 b:deleted:2 c:deleted:6 ", 0);
-
-	/* A directory stands against a newer file, falls to a newer deletion, and rises after it. */
+	/* A directory stands against a newer file, until its entry ends; a file above the end stands. */
 	add_row(&t[0], "d", LISTING_DIRECTORY, 3);
 	add_row(&t[0], "e", LISTING_DIRECTORY, 3);
 	add_row(&t[0], "f", LISTING_DIRECTORY, 3);
-	add_row(&t[0], "g", LISTING_DIRECTORY, 0);
 	add_row(&t[0], "h", LISTING_DIRECTORY, 3);
+	add_row(&t[0], "h", LISTING_FILE, 4);
 	add_row(&t[1], "d", LISTING_FILE, 9);
-	add_row(&t[1], "e", LISTING_DELETED, 9);
-	add_row(&t[1], "f", LISTING_DELETED, 2);
-	add_row(&t[1], "g", LISTING_DELETED, 9);
-	add_row(&t[1], "h", LISTING_DELETED, 5);
-	add_row(&t[2], "g", LISTING_DIRECTORY, 4);
+	add_row(&t[1], "e", LISTING_ENDED, 9);
+	add_row(&t[1], "e", LISTING_FILE, 8);
+	add_row(&t[1], "f", LISTING_ENDED, 2);
+	add_row(&t[1], "h", LISTING_ENDED, 5);
 	add_row(&t[2], "h", LISTING_FILE, 8);
-	EXPECT(t, 3,
-	       "d:directory:3 e:deleted:9 f:directory:3 g:directory:4 h:file:8 ", 0);
+	answers_of(answers, &rule, t, 3);
+	run(&out, &rule, answers, 3, &spoiled, &confirmed);
+	CHECK(spoiled == 0 && confirmed);
+	CHECK(same(&out, "?a=file@0/7 ?b=deleted@0/2 ?c=deleted@0/6 ?d=directory@3/9 "
+			 "?e=deleted@9/8 ?f=directory@3/0 ?h=file@5/8 "));
+	for (int i = 0; i < 3; i++)
+		buf_clear(&t[i]);
+	buf_clear(&out);
+}
+
+/* Settled is what a majority of every set told; absence counts as older. */
+static void test_settled(void)
+{
+	struct buf t[5] = { BUF_INIT, BUF_INIT, BUF_INIT, BUF_INIT, BUF_INIT }, out = BUF_INIT;
+	struct merge_rule rule = rule_of_three();
+	struct merge_answer answers[5];
+	size_t spoiled;
+	bool confirmed;
+
+	add_row(&t[0], "a", LISTING_FILE, 5);
+	add_row(&t[1], "a", LISTING_FILE, 5);
+	add_row(&t[0], "b", LISTING_DELETED, 6);
+	add_row(&t[1], "b", LISTING_FILE, 5);
+	add_row(&t[0], "c", LISTING_DIRECTORY, 6);
+	add_row(&t[1], "c", LISTING_DIRECTORY, 6);
+	add_row(&t[1], "c", LISTING_FILE, 7);
+	add_row(&t[1], "d", LISTING_DELETED, 7);
+	add_row(&t[0], "e", LISTING_ENDED, 8);
+	add_row(&t[1], "e", LISTING_ENDED, 8);
+	add_row(&t[1], "e", LISTING_FILE, 7);
+	answers_of(answers, &rule, t, 3);
+	run(&out, &rule, answers, 2, &spoiled, &confirmed);
+	CHECK(confirmed);
+	CHECK(same(&out, "a=file@0/5 ?b=deleted@0/6 c=directory@6/7 ?d=deleted@0/7 e=deleted@8/7 "));
+	/* The third has nothing: what two of three told stays settled. */
+	run(&out, &rule, answers, 3, &spoiled, &confirmed);
+	CHECK(same(&out, "a=file@0/5 ?b=deleted@0/6 c=directory@6/7 ?d=deleted@0/7 e=deleted@8/7 "));
+	/* One alone is no majority: nothing is confirmed, nothing settled. */
+	run(&out, &rule, answers, 1, &spoiled, &confirmed);
+	CHECK(!confirmed);
+	CHECK(same(&out, "?a=file@0/5 ?b=deleted@0/6 ?c=directory@6/0 ?e=deleted@8/0 "));
+	forget(t, 5);
+
+	/* Joint: a majority of each set. */
+	rule = rule_of_joint();
+	add_row(&t[0], "a", LISTING_FILE, 5);
+	add_row(&t[1], "a", LISTING_FILE, 5);
+	add_row(&t[2], "b", LISTING_FILE, 5);
+	add_row(&t[3], "b", LISTING_FILE, 5);
+	for (int i = 1; i < 4; i++)
+		add_row(&t[i], "c", LISTING_FILE, 5);
+	answers_of(answers, &rule, t, 5);
+	run(&out, &rule, answers, 5, &spoiled, &confirmed);
+	CHECK(confirmed);
+	CHECK(same(&out, "?a=file@0/5 ?b=file@0/5 c=file@0/5 "));
+	run(&out, &rule, answers, 3, &spoiled, &confirmed);
+	CHECK(!confirmed);
+	for (int i = 0; i < 5; i++)
+		buf_clear(&t[i]);
+	buf_clear(&out);
+}
+
+/* Who is credited: a home, at this epoch, that knows of the gate, once. */
+static void test_credit(void)
+{
+	struct buf t[3] = { BUF_INIT, BUF_INIT, BUF_INIT }, out = BUF_INIT;
+	struct merge_rule rule = rule_of_three(), none = { .epoch = 0 };
+	struct merge_answer answers[3];
+	size_t spoiled;
+	bool confirmed;
+
+	for (int i = 0; i < 3; i++)
+		add_row(&t[i], "a", LISTING_FILE, 5);
+	answers_of(answers, &rule, t, 3);
+	CHECK(merge_credits(&rule, &answers[0]) && !merge_credits(&none, &answers[0]));
+	answers[0].epoch = 6;		/* of another layout */
+	answers[1].epoch = 0;		/* as no home */
+	CHECK(!merge_credits(&rule, &answers[0]) && !merge_credits(&rule, &answers[1]));
+	run(&out, &rule, answers, 3, &spoiled, &confirmed);
+	CHECK(!confirmed && same(&out, "?a=file@0/5 "));
+
+	answers_of(answers, &rule, t, 3);
+	answers[1].node = answers[2].node = 4;	/* no home; what it knows is merged all the same */
+	buf_reset(&t[2]);
+	add_row(&t[2], "b", LISTING_FILE, 5);
+	answers[2].text = buf_str(&t[2]);
+	run(&out, &rule, answers, 3, &spoiled, &confirmed);
+	CHECK(!confirmed && same(&out, "?a=file@0/5 ?b=file@0/5 "));
+
+	answers_of(answers, &rule, t, 2);
+	answers[1].node = 1;			/* the same home twice */
+	run(&out, &rule, answers, 2, &spoiled, &confirmed);
+	CHECK(!confirmed);
+
+	/* A directory that is to be removed: only who knows of that. */
+	answers_of(answers, &rule, t, 2);
+	rule.gate = (struct version){ 8, 9, 0 };
+	answers[0].gate = (struct version){ 9, 1, 0 };
+	answers[1].gate = (struct version){ 8, 8, 9 };
+	run(&out, &rule, answers, 2, &spoiled, &confirmed);
+	CHECK(!confirmed);
+	answers[1].gate = rule.gate;
+	run(&out, &rule, answers, 2, &spoiled, &confirmed);
+	CHECK(confirmed);
 	for (int i = 0; i < 3; i++)
 		buf_clear(&t[i]);
 	buf_clear(&out);
@@ -91,26 +234,47 @@ static void test_rules(void)
 
 static void test_spoiled(void)
 {
-	struct buf t[2] = { BUF_INIT, BUF_INIT }, out = BUF_INIT;
+	struct buf t[3] = { BUF_INIT, BUF_INIT, BUF_INIT }, out = BUF_INIT;
+	struct merge_rule rule = rule_of_three();
+	struct merge_answer answers[3];
+	size_t spoiled;
+	bool confirmed;
 
 	add_row(&t[0], "a", LISTING_FILE, 5);
 	add_row(&t[0], "z", LISTING_FILE, 5);
 	add_row(&t[1], "b", LISTING_FILE, 5);
 	add_row(&t[1], "a", LISTING_FILE, 9);
-	EXPECT(t, 2, "a:file:5 b:file:5 z:file:5 ", 1);
+	answers_of(answers, &rule, t, 2);
+	run(&out, &rule, answers, 2, &spoiled, &confirmed);
+	CHECK(spoiled == 1 && !confirmed && same(&out, "?a=file@0/5 ?b=file@0/5 ?z=file@0/5 "));
+	forget(t, 3);
 
 	add_row(&t[0], "a", LISTING_FILE, 5);
 	add_row(&t[1], "b", LISTING_FILE, 5);
 	add_row(&t[1], "c", LISTING_FILE, 5);
 	t[1].len--;
-	EXPECT(t, 2, "a:file:5 b:file:5 ", 1);
+	answers_of(answers, &rule, t, 2);
+	run(&out, &rule, answers, 2, &spoiled, &confirmed);
+	CHECK(spoiled == 1 && !confirmed && same(&out, "?a=file@0/5 ?b=file@0/5 "));
+	/* Of one that counts for nothing it is no harm. */
+	answers_of(answers, &rule, t, 3);
+	answers[1].node = 9;
+	run(&out, &rule, answers, 3, &spoiled, &confirmed);
+	CHECK(spoiled == 1 && confirmed);
+	forget(t, 3);
 
+	/* The same register twice, or the file's before its entry. */
 	add_row(&t[0], "m", LISTING_FILE, 5);
-	add_row(&t[0], "m", LISTING_FILE, 6);
-	buf_adds(&t[1], "\n");
-	EXPECT(t, 2, "m:file:5 ", 2);
-	buf_clear(&t[0]);
-	buf_clear(&t[1]);
+	add_row(&t[0], "m", LISTING_DELETED, 6);
+	add_row(&t[1], "m", LISTING_FILE, 5);
+	add_row(&t[1], "m", LISTING_DIRECTORY, 6);
+	add_row(&t[2], "m", LISTING_ENDED, 6);
+	add_row(&t[2], "m", LISTING_DIRECTORY, 7);
+	answers_of(answers, &rule, t, 3);
+	run(&out, &rule, answers, 3, &spoiled, &confirmed);
+	CHECK(spoiled == 3 && !confirmed);
+	for (int i = 0; i < 3; i++)
+		buf_clear(&t[i]);
 	buf_clear(&out);
 }
 
@@ -119,8 +283,11 @@ static void test_spoiled(void)
 static void test_random(void)
 {
 	struct buf texts[MERGE_TEXTS_MAX] = { BUF_INIT }, out = BUF_INIT, expected = BUF_INIT;
+	struct merge_answer answers[MERGE_TEXTS_MAX];
+	struct merge_rule rule = { .epoch = 0 };
 	uint64_t newest[NAMES] = { 0 };
 	size_t count = 1 + below(MERGE_TEXTS_MAX), spoiled;
+	bool confirmed;
 
 	for (size_t i = 0; i < count; i++) {
 		for (int n = 0; n < NAMES; n++) {
@@ -136,9 +303,10 @@ static void test_random(void)
 	}
 	for (int n = 0; n < NAMES; n++)
 		if (newest[n] > 0)
-			buf_addf(&expected, "%c:file:%" PRIu64 " ", 'A' + n, newest[n]);
-	merged(&out, texts, count, &spoiled);
-	CHECK(spoiled == 0 && str_eq(buf_str(&out), buf_str(&expected)));
+			buf_addf(&expected, "?%c=file@0/%" PRIu64 " ", 'A' + n, newest[n]);
+	answers_of(answers, &rule, texts, count);
+	run(&out, &rule, answers, count, &spoiled, &confirmed);
+	CHECK(spoiled == 0 && !confirmed && str_eq(buf_str(&out), buf_str(&expected)));
 	for (size_t i = 0; i < count; i++)
 		buf_clear(&texts[i]);
 	buf_clear(&out);
@@ -147,40 +315,112 @@ static void test_random(void)
 
 static void test_history(void)
 {
-	struct buf t[2] = { BUF_INIT, BUF_INIT };
-	struct history_row row;
+	struct buf t[3] = { BUF_INIT, BUF_INIT, BUF_INIT };
+	struct merge_rule rule = rule_of_three();
+	struct merge_answer answers[3];
+	struct merge_version version;
 	struct merge merge;
 	static const struct {
 		uint64_t time;
-		bool here;
-	} expected[] = { { 9, true }, { 7, true }, { 5, false }, { 3, true } };
+		bool here, settled;
+	} expected[] = { { 9, true, false }, { 7, true, true }, { 5, false, false }, { 3, true, true } };
 	size_t n = 0;
 
 	add_version(&t[0], 9, true);
 	add_version(&t[0], 7, false);
 	add_version(&t[0], 5, false);
+	add_version(&t[0], 3, false);
 	add_version(&t[1], 7, true);
 	add_version(&t[1], 3, true);
-	add_version(&t[1], 4, true);	/* out of order: not taken */
-	merge_init(&merge, (struct str[]){ buf_str(&t[0]), buf_str(&t[1]) }, 2);
-	while (merge_history(&merge, &row)) {
-		CHECK(n < 4 && row.record.version.time == expected[n].time);
-		CHECK(n < 4 && row.here == expected[n].here);
+	answers_of(answers, &rule, t, 2);
+	merge_init(&merge, &rule, answers, 2);
+	while (merge_history(&merge, &version)) {
+		CHECK(n < 4 && version.row.file.version.time == expected[n].time);
+		CHECK(n < 4 && version.here == expected[n].here);
+		CHECK(n < 4 && version.row.settled == expected[n].settled);
 		n++;
 	}
-	CHECK(n == 4 && merge.spoiled == 1);
+	CHECK(n == 4 && merge.spoiled == 0 && merge_confirmed(&merge));
 	merge_clear(&merge);
-	buf_clear(&t[0]);
-	buf_clear(&t[1]);
+
+	add_version(&t[1], 4, true);	/* out of order: not taken */
+	answers[1].text = buf_str(&t[1]);
+	merge_init(&merge, &rule, answers, 2);
+	for (n = 0; merge_history(&merge, &version); n++)
+		;
+	CHECK(n == 4 && merge.spoiled == 1 && !merge_confirmed(&merge));
+	merge_clear(&merge);
+	for (int i = 0; i < 3; i++)
+		buf_clear(&t[i]);
+}
+
+/* The question of a row that is not settled, and what answers make of it. */
+static void test_settling(void)
+{
+	struct merge_rule rule = rule_of_three(), joint = rule_of_joint();
+	struct newest_answer answer = { .standing = STANDING_UNCONFIRMED, .epoch = 7,
+					.counts = { .homes = 3, .homes_answered = 2 } };
+	struct merge_row row = { .file = { .version = { 5, 9, 0 } } };
+	struct newest_ask ask;
+
+	merge_question(&row, &ask);
+	CHECK(ask.purpose == NEWEST_READ && version_is_none(ask.version));
+	CHECK(!merge_answered(&row, &rule, &answer));
+	answer.standing = STANDING_CONFIRMED;
+	answer.record.version = (struct version){ 6, 9, 0 };
+	answer.entry.version = (struct version){ 4, 9, 0 };
+	CHECK(merge_answered(&row, &rule, &answer) && row.settled && row.file.version.time == 6 &&
+	      row.entry.version.time == 4);
+
+	/* What all homes told of, and nobody has, was never confirmed: what is below it counts. */
+	row.settled = false;
+	answer.standing = STANDING_UNSETTLED;
+	CHECK(!merge_answered(&row, &rule, &answer) && !row.settled);
+	answer.counts.homes_answered = 3;
+	CHECK(!merge_answered(&row, &joint, &answer) && !row.settled);
+	CHECK(merge_answered(&row, &rule, &answer) && !row.settled);
+	merge_question(&row, &ask);
+	CHECK(ask.purpose == NEWEST_BELOW && ask.version.time == 6 && ask.version.n == 0);
+	answer.epoch = 8;
+	CHECK(!merge_answered(&row, &rule, &answer));
+
+	/* A version: the newest up to it is asked for; it is there, or was never confirmed. */
+	answer = (struct newest_answer){ .standing = STANDING_CONFIRMED, .epoch = 7,
+					 .record = { .version = { 5, 9, 2 } },
+					 .counts = { .homes = 3, .homes_answered = 2 } };
+	row = (struct merge_row){ .version = true, .file = { .version = { 5, 9, 2 } } };
+	merge_question(&row, &ask);
+	CHECK(ask.purpose == NEWEST_BELOW && ask.version.time == 5 && ask.version.n == 3);
+	CHECK(merge_answered(&row, &rule, &answer) && row.settled && !row.gone);
+	answer.record.version.n = 1;
+	CHECK(merge_answered(&row, &rule, &answer) && row.settled && row.gone);
+	row.settled = row.gone = false;
+	answer.record.version.n = 2;
+	answer.standing = STANDING_UNSETTLED;
+	CHECK(!merge_answered(&row, &rule, &answer) && !row.settled);
+	answer.counts.homes_answered = 3;
+	CHECK(merge_answered(&row, &rule, &answer) && row.settled && row.gone);
+
+	/* Of a directory the entry is. */
+	row = (struct merge_row){ .version = true,
+				  .file = { .version = { 5, 9, 0 }, .flags = RECORD_DIRECTORY } };
+	merge_question(&row, &ask);
+	CHECK(ask.purpose == NEWEST_READ && version_is_none(ask.version));
+	CHECK(merge_answered(&row, &rule, &answer) && row.settled && row.gone);
+	answer.entry.version = (struct version){ 5, 9, 0 };
+	CHECK(merge_answered(&row, &rule, &answer) && row.settled && !row.gone);
 }
 
 int main(int argc, char **argv)
 {
 	if (!chance_begin(argc, argv, 20261123, NULL))
 		return 64;
-	test_rules();
+	test_registers();
+	test_settled();
+	test_credit();
 	test_spoiled();
 	test_history();
+	test_settling();
 	for (int i = 0; i < 500; i++)
 		test_random();
 	return UNIT_RESULT();

@@ -50,7 +50,7 @@ static unsigned segments(char *ret_name)
 
 static struct commit put_noted(struct outbox *outbox, const char *path, const char *body)
 {
-	struct commit c = COMMIT_INIT;
+	struct commit c = { .alone = true };
 
 	c.outbox = outbox;
 	CHECK(commit(&c, path, body) == ERR_NONE);
@@ -63,7 +63,9 @@ static void one_by_one(void)
 	struct outbox_reader *reader = outbox_reader_new(store);
 	struct told told = { .count = 0 };
 	struct outbox *outbox = NULL;
-	struct commit first, second, gone = COMMIT_INIT;
+	struct commit first, second, gone = { .alone = true };
+	struct outbox_mark mark;
+	struct version child;
 
 	CHECK(outbox_open(&outbox, store, &why) == 0 && segments(NULL) == 0);
 	first = put_noted(outbox, "docs/a", "1");
@@ -89,6 +91,16 @@ static void one_by_one(void)
 	CHECK(outbox_read(reader, remember, &told, &why) == 0 && told.count == 1);
 	CHECK(strcmp(told.path, "docs/b") == 0);
 	outbox_done(store, second.mark);
+	told.count = 0;
+
+	/* Of a child all of n is told. */
+	child = second.record.version;
+	child.n = VERSION_N_MAX;
+	CHECK(outbox_begin(outbox, STR("docs/b"), child, &mark, &why) == 0);
+	CHECK(outbox_wait(outbox, mark, &why) == 0);
+	CHECK(outbox_read(reader, remember, &told, &why) == 0 && told.count == 1);
+	CHECK(version_cmp(told.version, child) == 0 && strcmp(told.path, "docs/b") == 0);
+	outbox_done(store, mark);
 	CHECK(outbox_sweep(store, &why) == 0 && segments(NULL) == 1);	/* its writer lives */
 
 	/* A deletion has its entry, too; a commit that is refused has none that is open. */

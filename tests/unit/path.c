@@ -134,6 +134,33 @@ static void partitions(void)
 	CHECK(path_partition(STR("docs")) == 3922);
 }
 
+/* The path of a directory's gate is one of what records are about, and no other's. */
+static void gates(void)
+{
+	struct str parent = path_parent(STR("docs/x/"));
+	char longest[PATH_BYTES + 1];
+	struct buf buf = BUF_INIT;
+
+	CHECK(path_is_gate(STR("docs/")) && path_is_gate(STR("docs/x/")));
+	CHECK(!path_is_gate(STR("docs")) && !path_is_gate(STR("")) && !path_is_gate(STR("/")));
+	CHECK(path_check_record(STR("docs/x/"), NULL) == 0 &&
+	      path_check_record(STR("docs/x"), NULL) == 0 && path_check_record(STR(""), NULL) == 0);
+	CHECK(path_check(STR("docs/"), NULL) < 0);
+	CHECK(path_check_record(STR("/"), NULL) < 0 && path_check_record(STR("docs//"), NULL) < 0);
+	CHECK(path_check_record(STR("../"), NULL) < 0 && path_check_record(STR(".covey/"), NULL) < 0);
+	for (size_t i = 0; i < PATH_BYTES; i++)
+		longest[i] = i % 10 == 9 ? '/' : 'x';
+	longest[PATH_BYTES] = '/';
+	CHECK(path_check_record((struct str){ longest, PATH_BYTES }, NULL) == 0);
+	longest[PATH_BYTES - 1] = 'x';
+	CHECK(path_check_record((struct str){ longest, PATH_BYTES + 1 }, NULL) < 0);
+	CHECK(str_eq(parent, STR("docs/x")) && path_name(STR("docs/x/")).n == 0);
+	path_to_gate(&buf, STR("docs/x"));
+	CHECK(str_eq(buf_str(&buf), STR("docs/x/")));
+	CHECK(path_partition(buf_str(&buf)) == path_partition(STR("docs/x/a.pdf")));
+	buf_clear(&buf);
+}
+
 int main(void)
 {
 	targets();
@@ -142,6 +169,7 @@ int main(void)
 	lengths(200, 900, true);
 	lengths(200, 901, false);
 	parts();
+	gates();
 	partitions();
 	CHECK(path_hash(STR("")) == UINT64_C(0xcbf29ce484222325));
 	CHECK(path_hash(STR("foobar")) == UINT64_C(0x85944171f73967e8));

@@ -208,6 +208,40 @@ static void test_single(void)
 	CHECK(resync_is_open(&resync) && resync.layout.epoch == 7);
 }
 
+/* Of one partition all others are asked again; twice is once. */
+static void test_again(void)
+{
+	struct layout layout = layout_of(1, 3, 0, 0), joint = layout_of(1, 3, 2, 4);
+	uint16_t partitions[64];
+	uint64_t first, second;
+
+	run(&layout, 3, 0);
+	finish(&layout, 3, 0);
+	CHECK(!resync_is_open(&resync));
+	resync_again(&resync, 5);
+	resync_again(&resync, 5);
+	CHECK(resync_next(&resync, &first, partitions, 64) == 1 && partitions[0] == 5);
+	resync_done(&resync, first, 5);
+	CHECK(resync_next(&resync, &second, partitions, 64) == 1 && second != first);
+	resync_done(&resync, second, 5);
+	CHECK(!resync_is_open(&resync));
+
+	/* While it counts who was asked, nobody is asked twice. */
+	memset(counted, 0, sizeof counted);
+	resync_begin(&resync, &joint, 4);
+	CHECK(resync_next(&resync, &first, partitions, 1) == 1);
+	resync_done(&resync, first, partitions[0]);
+	counted[partitions[0]][first] = 1;
+	resync_again(&resync, partitions[0]);
+	finish(&joint, 4, 0);
+	CHECK(resync_synced(&resync) == 7);
+	resync_again(&resync, 0);
+	CHECK(resync_synced(&resync) == 7);
+	resync_begin(&resync, &LAYOUT_NONE, 1);
+	resync_again(&resync, 0);
+	CHECK(!resync_is_open(&resync));
+}
+
 int main(int argc, char **argv)
 {
 	if (!chance_begin(argc, argv, (uint64_t)time(NULL), NULL))
@@ -217,5 +251,6 @@ int main(int argc, char **argv)
 	test_alone();
 	test_leaver();
 	test_single();
+	test_again();
 	return UNIT_RESULT();
 }

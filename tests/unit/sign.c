@@ -28,7 +28,7 @@ static const struct sign_part fields[] = {
 	{ TEXT("Accept"), TEXT("text/plain") },
 };
 static const struct sign_request request = {
-	.method = TEXT("GET"), .target = TEXT("/docs/a%20b?version=x"),
+	.sender = 0x1122334455667788, .receiver = 9, .method = TEXT("GET"), .target = TEXT("/docs/a%20b?version=x"),
 	.fields = fields, .field_count = 4,
 };
 
@@ -45,7 +45,9 @@ static const char *make(char to[SIGN_TEXT], const struct sign_keys *keys,
 static enum sign_verdict check(struct sign_memory *m, const struct sign_keys *keys,
 			       const struct sign_request *r, const char *text, uint64_t now)
 {
-	return sign_check(m, keys, r, str_of(text), now);
+	struct sign_asker asker;
+
+	return sign_check(m, keys, r, str_of(text), now, &asker);
 }
 
 /* Computed with Python's hashlib.blake2b from the comment in sign.h alone. */
@@ -59,11 +61,11 @@ static void test_vectors(void)
 	for (uint8_t i = 0; i < sizeof nonce; i++)
 		nonce[i] = i;
 	CHECK(strcmp(sign_make(text, &keys, &request, NOW, nonce),
-		     "v1 1795000000000000000 000102030405060708090a0b0c0d0e0f "
-		     "b7414ab0a14235ac02b590b32d1b0a7d98cd08a7dce41fc9ed36318a8d9e62fb") == 0);
+		     "v2 1122334455667788 0000000000000009 1795000000000000000 000102030405060708090a0b0c0d0e0f "
+		     "e77f530ee87c8b0ac3403b8d58315a1ed669505c043dadcc47f9fea41bd57d79") == 0);
 	CHECK(strcmp(sign_make(text, &keys, &bare, 1, nonce),
-		     "v1 1 000102030405060708090a0b0c0d0e0f "
-		     "084cbd3260cab9ee9956e9a8ddf5bb89fa7bbb8e23d871c420e89f7e715796c5") == 0);
+		     "v2 0000000000000000 0000000000000000 1 000102030405060708090a0b0c0d0e0f "
+		     "bf4b7ff5eb3cb96d870df0cb664a64aca43de991e191abdc915d41a1212e0062") == 0);
 }
 
 /* Order and case of the fields do not matter, nor do those that are not covered. */
@@ -71,7 +73,7 @@ static void test_same_request(void)
 {
 	struct sign_part other[] = { { STR("COVEY-EPOCH"), STR("12") }, { STR("range"), STR("bytes=7-") },
 				     { STR("covey-to"), STR("7f3a9c2b11d0e4f5") },
-				     { STR("Covey-Signature"), STR("v1") }, { STR("Host"), STR("b") } };
+				     { STR("Covey-Signature"), STR("v2") }, { STR("Host"), STR("b") } };
 	struct sign_request same = request;
 	struct sign_memory m = SIGN_MEMORY_INIT;
 	struct sign_keys keys = keys_of(KEY);
@@ -120,7 +122,7 @@ static void test_boundaries(void)
 {
 	static const struct sign_part a[] = { { TEXT("Covey-A"), TEXT("bc") } };
 	static const struct sign_part b[] = { { TEXT("Covey-Ab"), TEXT("c") } };
-	struct sign_request x = { STR("PUT"), STR("/ab"), a, 1 }, y = { STR("PUT"), STR("/ab"), b, 1 };
+	struct sign_request x = { 1, 2, STR("PUT"), STR("/ab"), a, 1 }, y = { 1, 2, STR("PUT"), STR("/ab"), b, 1 };
 	struct sign_memory m = SIGN_MEMORY_INIT;
 	struct sign_keys keys = keys_of(KEY);
 	char text[SIGN_TEXT];
@@ -135,9 +137,11 @@ static void test_boundaries(void)
 
 static void test_altered_text(void)
 {
-	static const char *const bad[] = { "", "v1", "v1 1", "v2 1 00 00", "v1 -1 00 00", " v1 1 00 00" };
+	static const char *const bad[] = { "", "v2", "v2 1", "v1 1 00 00", "v2 1 9 -1 00 00",
+					 " v2 1 9 1 00 00", "v2 1 9 1 00 00" };
 	struct sign_memory m = SIGN_MEMORY_INIT;
 	struct sign_keys keys = keys_of(KEY);
+	struct sign_asker asker;
 	char text[SIGN_TEXT + 1];
 	size_t n;
 
@@ -149,11 +153,11 @@ static void test_altered_text(void)
 		text[i] ^= 1;
 		CHECK(check(&m, &keys, &request, text, NOW) == SIGN_FORGED);
 		text[i] ^= 1;
-		CHECK(sign_check(&m, &keys, &request, (struct str){ text, i }, NOW) == SIGN_FORGED);
+		CHECK(sign_check(&m, &keys, &request, (struct str){ text, i }, NOW, &asker) == SIGN_FORGED);
 	}
 	memcpy(text + n, " ", 2);
 	CHECK(check(&m, &keys, &request, text, NOW) == SIGN_FORGED);
-	CHECK(sign_check(&m, &keys, &request, (struct str){ text, n }, NOW) == SIGN_OK);
+	CHECK(sign_check(&m, &keys, &request, (struct str){ text, n }, NOW, &asker) == SIGN_OK);
 	sign_memory_clear(&m);
 }
 
@@ -234,6 +238,61 @@ static void test_full_memory(void)
 	sign_memory_clear(&m);
 }
 
+/* Good at its receiver alone, who learns whose it is and what its answer repeats. */
+static void test_receiver(void)
+{
+	struct sign_memory m = SIGN_MEMORY_INIT;
+	struct sign_keys keys = keys_of(KEY);
+	struct sign_request other = request;
+	const uint8_t nonce[SIGN_NONCE_BYTES] = { 5 };
+	struct sign_asker asker = { .id = 0 };
+	char text[SIGN_TEXT];
+
+	sign_make(text, &keys, &request, NOW, nonce);
+	other.receiver = 10;
+	other.sender = 0;
+	CHECK(sign_check(&m, &keys, &other, str_of(text), NOW, &asker) == SIGN_ELSEWHERE);
+	CHECK(asker.id == 0);
+	other.receiver = 9;
+	CHECK(sign_check(&m, &keys, &other, str_of(text), NOW, &asker) == SIGN_OK);
+	CHECK(asker.id == request.sender && memcmp(asker.nonce, nonce, sizeof nonce) == 0);
+	sign_memory_clear(&m);
+}
+
+/* An answer is by who was asked, for who asked, to this request, with this status and these fields. */
+static void test_answer(void)
+{
+	struct sign_part tag = { STR("ETag"), STR("x") };
+	struct sign_request answer = { .sender = 9, .receiver = 4, .method = STR(SIGN_ANSWER),
+				       .target = STR("200"), .fields = &tag, .field_count = 1 };
+	struct sign_keys keys = keys_of(KEY), two = keys_of(NEW "\n" KEY), others = keys_of(NEW);
+	uint8_t nonce[SIGN_NONCE_BYTES] = { 5 };
+	struct sign_request wrong = answer;
+	char text[SIGN_TEXT];
+
+	sign_make(text, &keys, &answer, 1, nonce);	/* whatever its clock says */
+	CHECK(sign_check_answer(&keys, &answer, str_of(text), nonce));
+	CHECK(sign_check_answer(&two, &answer, str_of(text), nonce));
+	CHECK(!sign_check_answer(&others, &answer, str_of(text), nonce));
+	CHECK(!sign_check_answer(&keys, &answer, STR(""), nonce));
+	wrong.sender = 8;
+	CHECK(!sign_check_answer(&keys, &wrong, str_of(text), nonce));
+	wrong = answer;
+	wrong.receiver = 5;
+	CHECK(!sign_check_answer(&keys, &wrong, str_of(text), nonce));
+	wrong = answer;
+	wrong.target = STR("404");
+	CHECK(!sign_check_answer(&keys, &wrong, str_of(text), nonce));
+	wrong = answer;
+	wrong.method = STR(SIGN_ANSWER_TRAILER);
+	CHECK(!sign_check_answer(&keys, &wrong, str_of(text), nonce));
+	tag.value = STR("y");
+	CHECK(!sign_check_answer(&keys, &answer, str_of(text), nonce));
+	tag.value = STR("x");
+	nonce[15] = 1;
+	CHECK(!sign_check_answer(&keys, &answer, str_of(text), nonce));
+}
+
 int main(void)
 {
 	test_vectors();
@@ -241,6 +300,8 @@ int main(void)
 	test_altered_request();
 	test_boundaries();
 	test_altered_text();
+	test_receiver();
+	test_answer();
 	test_change_of_keys();
 	test_clocks();
 	test_replays();

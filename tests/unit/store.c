@@ -76,7 +76,7 @@ static void content(void)
 	CHECK(holds("d/e/f", "deep"));
 	CHECK(stat(in_store("tree/", "d/e"), &st) == 0 && (st.st_mode & 07777) == 0750);
 	entry = get("d/e");
-	CHECK(entry.directory && entry.record.flags == RECORD_DIRECTORY && !entry.content);
+	CHECK(entry.directory && entry.entry.flags == RECORD_DIRECTORY && !entry.content);
 	store_entry_clear(&entry);
 	CHECK(put("", "root") == ERR_CONFLICT);
 	CHECK(put("d", "over a directory") == ERR_CONFLICT);
@@ -166,11 +166,12 @@ static void directories(void)
 	CHECK(with_flags("dir/x", RECORD_DELETED) == ERR_NONE);
 	CHECK(with_flags("dir", RECORD_DELETED | RECORD_DIRECTORY) == ERR_NONE);
 	entry = get("dir");
-	CHECK(entry.record.flags == (RECORD_DELETED | RECORD_DIRECTORY) && !entry.directory);
+	CHECK(entry.entry.flags == (RECORD_DELETED | RECORD_DIRECTORY) && !entry.directory);
+	CHECK(version_is_none(entry.record.version));
 	CHECK(versions("dir") == 2 && versions("dir/x") == 2);
 	CHECK(put("dir/y", "y") == ERR_NONE);
 	entry = get("dir");
-	CHECK(entry.record.flags == RECORD_DIRECTORY && entry.directory);
+	CHECK(entry.entry.flags == RECORD_DIRECTORY && entry.directory);
 	CHECK(versions("dir") == 3);
 	CHECK(put("file", "f") == ERR_NONE);
 	CHECK(with_flags("file", RECORD_DIRECTORY) == ERR_CONFLICT);
@@ -423,35 +424,62 @@ static void merging(void)
 	CHECK(put("p/v", "own") == ERR_NONE && holds("p/v", "own"));
 }
 
+static bool is_file(const char *path)
+{
+	struct stat st;
+
+	return lstat(in_store("tree/", path), &st) == 0 && S_ISREG(st.st_mode);
+}
+
 /* Merges in which a name is a file on one node and a directory on another. */
 static void kinds(void)
 {
 	uint64_t t = UINT64_C(1700000000) * 1000000000;
 	struct commit c = made(t + 1);
+	struct store_entry entry;
+	struct version v;
 
+	/* A directory that only holds what is below it hides nothing. */
 	CHECK(put("k", "a file") == ERR_NONE);
+	v = get("k").record.version;
 	CHECK(commit(&c, "k/below", "child") == ERR_NONE && c.newest);
-	CHECK(holds("k/below", "child"));
-	CHECK(get("k").directory && versions("k") == 1);
-	CHECK(commit(&c, "k", "a file again") == ERR_NONE && !c.newest);
-	CHECK(get("k").directory && versions("k") == 2);
+	CHECK(holds("k/below", "child") && holds("k", "a file") && stands("k", STANDS_FILE));
+	CHECK(commit(&c, "k", "an older file") == ERR_NONE && !c.newest);
+	CHECK(holds("k", "a file") && versions("k") == 2);
+	/* An entry does, whatever the file's time, which is told nevertheless. */
 	c = made(t + 2);
-	c.flags = RECORD_DELETED;
-	CHECK(commit(&c, "k", NULL) == ERR_NONE && !c.newest);
-	CHECK(get("k").directory && version_is_none(get("k").record.version));
-	c = made(UINT64_C(1900000000) * 1000000000);
+	c.flags = RECORD_DIRECTORY;
+	CHECK(commit(&c, "k", NULL) == ERR_NONE && c.newest);
+	entry = get("k");
+	CHECK(entry.directory && entry.content && version_cmp(entry.record.version, v) == 0);
+	CHECK(version_cmp(entry.entry.version, c.fixed) == 0 && versions("k") == 3);
+	store_entry_clear(&entry);
+	/* Its end brings the file back when nothing is in tree/k any more. */
+	c = made(t + 3);
 	c.flags = RECORD_DELETED | RECORD_DIRECTORY;
 	CHECK(commit(&c, "k", NULL) == ERR_NONE && c.newest);
-	CHECK(get("k").directory && holds("k/below", "child"));
-	CHECK(put("kk", "a file") == ERR_NONE);
-	c = made(t + 3);
-	c.flags = RECORD_DIRECTORY;
-	CHECK(commit(&c, "kk", NULL) == ERR_NONE && c.newest);
-	CHECK(get("kk").directory && versions("kk") == 2);
+	CHECK(stands("k", STANDS_FILE) && holds("k", "a file") && holds("k/below", "child"));
+	c = made(t + 4);
+	c.flags = RECORD_DELETED;
+	CHECK(commit(&c, "k/below", NULL) == ERR_NONE && c.newest);
+	CHECK(is_file("k") && holds("k", "a file"));
+	/* An end that is above the file hides it. */
+	c = made(UINT64_C(1900000000) * 1000000000);
+	c.flags = RECORD_DELETED | RECORD_DIRECTORY;
+	CHECK(commit(&c, "k", NULL) == ERR_NONE && c.newest && stands("k", STANDS_NOTHING));
+	entry = get("k");
+	CHECK(!entry.directory && version_cmp(entry.record.version, v) == 0 && entry.content);
+	store_entry_clear(&entry);
+	CHECK(access(in_store("tree/", "k"), F_OK) < 0);
+	c = made(UINT64_C(1900000000) * 1000000000 + 1);
+	CHECK(commit(&c, "k", "above") == ERR_NONE && c.newest && is_file("k"));
 	c = made(t + 2);
 	c.flags = RECORD_DIRECTORY;
-	CHECK(commit(&c, "kk", NULL) == ERR_NONE && !c.newest);
-	CHECK(versions("kk") == 3);
+	CHECK(put("kk", "a file") == ERR_NONE && commit(&c, "kk", NULL) == ERR_NONE && c.newest);
+	CHECK(get("kk").directory && versions("kk") == 2);
+	c = made(t + 1);
+	c.flags = RECORD_DIRECTORY;
+	CHECK(commit(&c, "kk", NULL) == ERR_NONE && !c.newest && versions("kk") == 3);
 }
 
 static void pruning(void)
@@ -477,6 +505,22 @@ static void adopted(void *data, struct str path, const struct record *record)
 	buf_addf(names, "%.*s=%llu ", STR_ARG(path), (unsigned long long)record->size);
 }
 
+/* Others judge what is above a file; an empty directory is told of. */
+static void adopting_in_group(struct buf *told)
+{
+	struct outbox *outbox = NULL;
+	uint64_t count = 0;
+
+	CHECK(mkdir(in_store("tree/", "ad/holds"), 0700) == 0);
+	CHECK(mkdir(in_store("tree/", "ad/empty"), 0700) == 0);
+	write_file("ad/holds/new", "by hand", 0);
+	CHECK(outbox_open(&outbox, store, &why) == 0);
+	CHECK(store_adopt(store, STR("ad"), outbox, adopted, told, &count, &why) == 0 && count == 1);
+	outbox_close(outbox);
+	CHECK(holds("ad/holds/new", "by hand") && stands("ad/holds", STANDS_NOTHING));
+	CHECK(stands("ad/empty", STANDS_DIRECTORY) && stands("ad/sub", STANDS_DIRECTORY));
+}
+
 static void adoption(void)
 {
 	struct buf told = BUF_INIT;
@@ -488,17 +532,18 @@ static void adoption(void)
 	CHECK(mkdir(in_store("tree/", "ad/sub"), 0700) == 0);
 	write_file("ad/sub/new", "by hand", 0);
 	CHECK(symlink("nowhere", in_store("tree/", "ad/link")) == 0);
-	CHECK(get("ad/sub").directory && version_is_none(get("ad/sub").record.version));
+	CHECK(stands("ad/sub", STANDS_NOTHING));	/* nobody but a person made it */
 	CHECK(store_adopt(store, STR("ad"), NULL, adopted, &told, &count, &why) == 0 && count == 2);
 	CHECK(strstr(told.data, "ad/changed=10 ") != NULL);
 	CHECK(strstr(told.data, "ad/sub/new=7 ") != NULL);
 	CHECK(holds("ad/changed", "was and is") && holds("ad/sub/new", "by hand"));
 	CHECK(holds("ad/kept", "kept") && versions("ad/kept") == 1 && versions("ad/changed") == 1);
-	CHECK(get("ad/sub").record.flags == RECORD_DIRECTORY && get("ad/link").foreign);
+	CHECK(get("ad/sub").entry.flags == RECORD_DIRECTORY && get("ad/link").foreign);
 	entry = get("ad/sub/new");
 	CHECK(!entry.foreign && entry.record.mtime > 1700000000);
 	store_entry_clear(&entry);
 	CHECK(access(in_store("history/", "ad/sub/new"), F_OK) < 0);
+	adopting_in_group(&told);
 	CHECK(store_adopt(store, STR("ad"), NULL, adopted, &told, &count, &why) == 0 && count == 0);
 	buf_clear(&told);
 }
@@ -521,6 +566,45 @@ static void untouched(void)
 	stage_free(stage);
 }
 
+/* The date of a child is not its place in the order: neither in tree/, nor when content goes by age. */
+static void child(void)
+{
+	const uint64_t hour = UINT64_C(3600) * 1000000000;
+	struct prune_rule rule = { .versions = 0 };
+	struct prune_count count = { .records = 0 };
+	struct commit base = COMMIT_INIT, c = COMMIT_INIT;
+	struct store_entry entry;
+	struct record again;
+	struct stat st;
+
+	base.clock = UINT64_C(1700000000) * 1000000000;
+	CHECK(commit(&base, "kin", "base") == ERR_NONE);
+	c.fixed = base.record.version;
+	c.fixed.n = VERSION_N_MAX;
+	c.made = base.record.version.time + hour;
+	c.flags = RECORD_EXECUTABLE | 0x40;
+	CHECK(commit(&c, "kin", "kid!") == ERR_NONE && c.newest);
+	entry = get("kin");
+	CHECK(entry.record.made == c.made && entry.record.flags == c.flags);
+	CHECK(version_cmp(entry.record.version, c.fixed) == 0);
+	CHECK(fstat(entry.fd, &st) == 0 && st.st_mtim.tv_sec == 1700003600);
+	again = entry.record;
+	store_entry_clear(&entry);
+	CHECK(store_merge(store, STR("kin"), &again, (struct str)STR_INIT, 0, &why) == 0);
+	CHECK(holds("kin", "kid!") && versions("kin") == 2);
+
+	CHECK(put("kin", "last") == ERR_NONE);
+	rule.before = base.record.version.time + hour / 2;
+	CHECK(store_prune(store, STR("kin"), &rule, &count, &why) == 0 && count.contents == 1);
+	CHECK(store_version(store, STR("kin"), c.fixed, STORE_CONTENT, &entry, &why) == 0);
+	CHECK(entry.content && record_eq(&entry.record, &again));
+	store_entry_clear(&entry);
+	CHECK(store_evict(store, STR("kin"), c.fixed, &(uint64_t){ 0 }, &why) == 0);
+	CHECK(store_version(store, STR("kin"), c.fixed, STORE_CONTENT, &entry, &why) == 0);
+	CHECK(!entry.content && record_eq(&entry.record, &again));
+	store_entry_clear(&entry);
+}
+
 int main(void)
 {
 	if (!open_store())
@@ -540,6 +624,7 @@ int main(void)
 	merging();
 	kinds();
 	pruning();
+	child();
 	adoption();
 	untouched();
 	close_store();

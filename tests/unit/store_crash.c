@@ -123,13 +123,14 @@ static bool is_lost(ino_t inode)
 	return found;
 }
 
-static size_t lost_in_history(void)
+/* Names alone, or entries of the outbox, too. */
+static size_t lost_in_history(bool names)
 {
 	size_t count = 0;
 
 	pthread_mutex_lock(&mutex);
 	for (size_t i = 0; i < lost->count; i++)
-		count += lost->items[i].history;
+		count += lost->items[i].history && (!names || lost->items[i].name[0] != '\0');
 	pthread_mutex_unlock(&mutex);
 	return count;
 }
@@ -143,7 +144,7 @@ static void name_changes(int dir, const char *name, ino_t inode)
 		return;
 	CHECK(inode == 0 || !is_lost(inode));
 	if (part == 't')
-		CHECK(lost_in_history() == 0);
+		CHECK(lost_in_history(false) == 0);
 	lose(inode_above(dir, name), name, part == 'h');
 }
 
@@ -285,7 +286,7 @@ int fchmod(int fd, mode_t mode)
 	if (fails())
 		return -1;
 	if (tracking)
-		CHECK(lost_in_history() == 0);	/* open to the group: trusted from now on */
+		CHECK(lost_in_history(true) == 0);	/* open to the group: trusted from now on */
 	return (int)syscall(SYS_fchmod, fd, mode);
 }
 
@@ -407,12 +408,58 @@ static enum err_kind act_content(const char *path)
 	return commit(&c, below(path, "file"), "new");
 }
 
-static enum err_kind act_directory_over_file(const char *path)
+/* Made elsewhere. */
+static enum err_kind made(const char *path, uint64_t time, uint8_t flags, const char *body)
+{
+	struct commit c = { .fixed = { .time = time, .node = 7 }, .flags = flags };
+
+	return commit(&c, path, body);
+}
+
+static enum err_kind act_child_of_file(const char *path)
+{
+	return made(below(path, "child"), far_ahead, 0, "child");
+}
+
+static enum err_kind act_entry(const char *path)
+{
+	return made(path, long_ago, RECORD_DIRECTORY, NULL);
+}
+
+/* Below a file's version, and above it. */
+static enum err_kind act_early_end(const char *path)
+{
+	return made(path, long_ago + 1, RECORD_DELETED | RECORD_DIRECTORY, NULL);
+}
+
+static enum err_kind act_end(const char *path)
+{
+	return made(path, far_ahead, RECORD_DELETED | RECORD_DIRECTORY, NULL);
+}
+
+static enum err_kind act_put_in_group(const char *path)
 {
 	struct commit c = COMMIT_INIT;
 
-	c.fixed = (struct version){ .time = far_ahead, .node = 7 };
-	return commit(&c, below(path, "child"), "child");
+	return commit(&c, path, "new");
+}
+
+static const char *gate_of(const char *path)
+{
+	static char text[PATH_BYTES];
+
+	snprintf(text, sizeof text, "%s/", path);
+	return text;
+}
+
+static enum err_kind act_gate(const char *path)
+{
+	return with_flags(gate_of(path), RECORD_DELETED);
+}
+
+static enum err_kind act_gate_elsewhere(const char *path)
+{
+	return made(gate_of(path), far_ahead, RECORD_DELETED, NULL);
 }
 
 static enum err_kind act_prune(const char *path)
@@ -532,28 +579,32 @@ static void file_after_deletion(const char *path)
 	old_file(path);
 }
 
-/* A directory that came over a file by a merge. */
-static void file_hidden(const char *path)
+/* Below it is what was made elsewhere: it waits in history. */
+static void file_waits(const char *path)
 {
-	struct commit c = COMMIT_INIT;
-
 	old_file(path);
-	c.fixed = (struct version){ .time = long_ago, .node = 7 };
-	CHECK(commit(&c, below(path, "child"), "child") == ERR_NONE && get(path).directory);
+	CHECK(act_child_of_file(path) == ERR_NONE && !get(path).directory && holds(path, "old"));
+}
+
+static void entry_over_file(const char *path)
+{
+	old_file(path);
+	CHECK(act_entry(path) == ERR_NONE && get(path).directory);
+}
+
+static void directory_holds(const char *path)
+{
+	CHECK(act_child_of_file(path) == ERR_NONE && stands(path, STANDS_NOTHING));
+}
+
+static void older_gate(const char *path)
+{
+	CHECK(made(gate_of(path), long_ago, RECORD_DELETED, NULL) == ERR_NONE);
 }
 
 static enum err_kind act_delete_child(const char *path)
 {
 	return with_flags(below(path, "child"), RECORD_DELETED);
-}
-
-static enum err_kind act_rmdir_elsewhere(const char *path)
-{
-	struct commit c = COMMIT_INIT;
-
-	c.fixed = (struct version){ .time = far_ahead, .node = 7 };
-	c.flags = RECORD_DELETED | RECORD_DIRECTORY;
-	return commit(&c, path, NULL);
 }
 
 static void nobody(void *data, struct str path, const struct record *record)
@@ -583,9 +634,17 @@ static const struct scenario scenarios[] = {
 	{ "directory", NULL, act_mkdir, NULL, NULL, DIRECTORY_COMES },
 	{ "directory after a deletion", deleted_file, act_mkdir, NULL, NULL, DIRECTORY_COMES },
 	{ "removal of a directory", empty_directory, act_rmdir, NULL, NULL, FILE_STAYS },
-	{ "directory over a file", old_file, act_directory_over_file, "old", NULL,
-	  DIRECTORY_COMES },
-	{ "content of a pointer", pointer_there, act_content, NULL, NULL, DIRECTORY_COMES },
+	{ "file below a file", old_file, act_child_of_file, "old", "old", FILE_STAYS },
+	{ "entry over a file", old_file, act_entry, "old", "old", DIRECTORY_COMES },
+	{ "end of an entry over a file", entry_over_file, act_early_end, "old", "old", FILE_STAYS },
+	{ "end of an entry above a file", entry_over_file, act_end, "old", "old", FILE_STAYS },
+	{ "end above a file", old_file, act_end, "old", "old", FILE_STAYS },
+	{ "version that waits", directory_holds, act_put_in_group, NULL, "new", FILE_STAYS },
+	{ "version after one that waits", file_waits, act_put_in_group, "old", "new", FILE_STAYS },
+	{ "first gate", NULL, act_gate, NULL, NULL, FILE_STAYS },
+	{ "gate", older_gate, act_gate, NULL, NULL, FILE_STAYS },
+	{ "gate from elsewhere", older_gate, act_gate_elsewhere, NULL, NULL, FILE_STAYS },
+	{ "content of a pointer", pointer_there, act_content, NULL, NULL, FILE_STAYS },
 	{ "version over a person's file", old_and_foreign, act_put, NULL, "new", FILE_STAYS },
 	{ "adoption", old_and_foreign, act_adopt, NULL, "hand", FILE_STAYS },
 	{ "pruning", older_and_old_file, act_prune, "old", "old", FILE_STAYS },
@@ -600,9 +659,9 @@ static const struct scenario scenarios[] = {
 	  FILE_STAYS },
 	{ "version in the outbox", old_file, act_put_noted, "old", "new", VERSION_COMES },
 	{ "deletion in the outbox", old_file, act_delete_noted, "old", NULL, VERSION_COMES },
-	{ "removal of a directory elsewhere", empty_directory, act_rmdir_elsewhere, NULL, NULL,
+	{ "removal of a directory elsewhere", empty_directory, act_end, NULL, NULL,
 	  FILE_STAYS },
-	{ "last name in a directory over a file", file_hidden, act_delete_child, NULL, "old",
+	{ "last name in a directory over a file", file_waits, act_delete_child, "old", "old",
 	  FILE_STAYS },
 };
 
@@ -630,11 +689,22 @@ static void verify_noted(const struct scenario *s, const char *path)
 	CHECK(outbox_sweep(store, &why) == 0);
 }
 
+static bool is_end(const struct scenario *s)
+{
+	return (s->act == act_end || s->act == act_early_end) && s->before != NULL;
+}
+
+static struct version gate(const char *path)
+{
+	struct version v = VERSION_NONE;
+
+	CHECK(store_gate(store, str_of(path), &v, &why) == 0);
+	return v;
+}
+
 /*
  * A child has just died.  Whoever looks now is told of what it had done only
  * when that is on disk, and finds that the counter of changes was raised.
- * (What a directory without a record is depends on the names in it: that may
- * be told earlier, but no version is.)
  */
 static void verify_visible(const struct scenario *s, const char *path)
 {
@@ -644,11 +714,15 @@ static void verify_visible(const struct scenario *s, const char *path)
 	file_system_syncs = 0;
 	entry = get(path);
 	if (s->kind == DIRECTORY_COMES
-		    ? record_is_live(&entry.record) && entry.directory
+		    ? entry.directory
 		    : !entry.directory && s->after != s->before &&
-			      s->act != act_delete_child &&
 			      entry.content == (s->after != NULL))
 		CHECK(holds(path, s->before) || lost->count == 0);
+	if (is_end(s) && stands(path, s->act == act_early_end ? STANDS_FILE : STANDS_NOTHING))
+		CHECK(lost->count == 0);
+	if ((s->act == act_gate || s->act == act_gate_elsewhere) &&
+	    gate(path).time > (s->prepare != NULL ? long_ago : 0))
+		CHECK(lost->count == 0);
 	if (file_system_syncs > 0)
 		CHECK(store_changes(store, path_partition(str_of(path))) > changes);
 	store_entry_clear(&entry);
@@ -679,17 +753,44 @@ static size_t whole(const char *path)
 	return count;
 }
 
-/* The directory goes, a file comes, and once more a directory over it. */
-static bool again_over_file(const char *path)
+static bool is_file(const char *path)
 {
-	if (get(path).directory)
-		return with_flags(below(path, "next"), RECORD_DELETED) == ERR_NONE &&
-		       (!holds(below(path, "child"), "child") ||
-			with_flags(below(path, "child"), RECORD_DELETED) == ERR_NONE) &&
-		       act_rmdir(path) == ERR_NONE && put(path, "file") == ERR_NONE &&
-		       again_over_file(path);
-	far_ahead += 2;	/* above the tombstone of the child before */
-	return act_directory_over_file(path) == ERR_NONE && get(path).directory;
+	struct stat st;
+
+	return lstat(in_store("tree/", path), &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* What is below the file goes, which then is in tree/ again. */
+static void verify_waiting(const char *path, bool acknowledged)
+{
+	CHECK(holds(below(path, "child"), "child") || !acknowledged);
+	CHECK(act_delete_child(path) == ERR_NONE && is_file(path));
+}
+
+/* The end counts or does not; after what was acknowledged no directory is left behind. */
+static void verify_end(const struct scenario *s, const char *path, bool acknowledged)
+{
+	enum stands then = s->act == act_early_end ? STANDS_FILE : STANDS_NOTHING;
+	enum stands was = s->prepare == old_file ? STANDS_FILE : STANDS_DIRECTORY;
+
+	CHECK(stands(path, then) || (!acknowledged && stands(path, was)));
+	CHECK(s->act(path) == ERR_NONE && stands(path, then) && holds(path, "old"));
+	if (fail_with == 0)
+		CHECK(is_file(path) == (then == STANDS_FILE));
+}
+
+/* It never goes back; and the next one is above it. */
+static void verify_gate(const struct scenario *s, const char *path, bool acknowledged)
+{
+	struct version was = gate(path);
+	bool new = was.time > long_ago;
+
+	CHECK(new || (!acknowledged && was.time == (s->prepare != NULL ? long_ago : 0)));
+	CHECK(with_flags(gate_of(path), RECORD_DELETED) == ERR_NONE);
+	CHECK(version_cmp(gate(path), was) > 0);
+	was = gate(path);
+	CHECK(made(gate_of(path), long_ago, RECORD_DELETED, NULL) == ERR_NONE);
+	CHECK(version_cmp(gate(path), was) == 0);
 }
 
 /* What a stopped commit left behind; acknowledged: it had returned 0. */
@@ -707,22 +808,27 @@ static void verify(const struct scenario *s, const char *path, size_t had, bool 
 		CHECK(directory || holds(path, s->before));
 		CHECK(put(below(path, "next"), "next") == ERR_NONE ||
 		      (!directory && s->before != NULL));
-		if (s->act == act_content)
-			CHECK(holds(below(path, "file"), "new") || !acknowledged);
-		CHECK(s->act != act_directory_over_file || again_over_file(path));
 		CHECK(s->act != act_put_below || put(below(path, "a/b/c"), "next") == ERR_NONE);
 		return;
 	}
-	if (acknowledged && s->act == act_delete_child && fail_with != 0)
-		CHECK(holds(below(path, "child"), NULL));	/* tidying up may have failed */
-	else if (acknowledged)
+	if (s->act == act_content)
+		CHECK(holds(below(path, "file"), "new") || !acknowledged);
+	if (is_end(s))
+		verify_end(s, path, acknowledged);
+	if (s->act == act_gate || s->act == act_gate_elsewhere)
+		verify_gate(s, path, acknowledged);
+	if (s->act == act_child_of_file)
+		verify_waiting(path, acknowledged);
+	if (acknowledged && s->act == act_delete_child)
+		CHECK(holds(below(path, "child"), NULL));
+	if (acknowledged)
 		CHECK(holds(path, s->after));
 	else	/* over a person's file what history has may show meanwhile */
 		CHECK(holds(path, s->after) || holds(path, s->before) ||
 		      (get(path).foreign && holds(path, NULL)));
-	if (directory && s->act == act_delete_child)
-		CHECK(act_delete_child(path) == ERR_NONE && holds(path, "old"));
-	else if (directory)
+	if (s->act == act_delete_child)	/* tidying up may have been cut short */
+		CHECK(act_delete_child(path) == ERR_NONE && (fail_with != 0 || is_file(path)));
+	else if (get(path).directory)
 		CHECK(act_rmdir(path) == ERR_NONE);
 	CHECK(act_put_ahead(path) == ERR_NONE && holds(path, "new"));
 	CHECK(act_put_ahead(path) == ERR_NONE && whole(path) >= 2);

@@ -1,8 +1,8 @@
 /*
  * store_merge - the same records, in any order, are the same store
  *
- * Random sets of records of a few paths (files, tombstones, directories
- * live and dead) are merged in random orders, some of them twice, with and
+ * Random sets of records of a few paths (files, tombstones, entries live and
+ * ended, gates) are merged in random orders, some of them twice, with and
  * without content.  Whatever can be asked must have the same answer.
  *
  * Nothing here is about durability: the calls for it are defined over the C
@@ -12,6 +12,9 @@
 
 #include "chance.h"
 #include "survey.h"
+
+#include <dirent.h>
+#include <sys/stat.h>
 
 int fsync(int fd)
 {
@@ -30,12 +33,26 @@ int syncfs(int fd)
 
 static const char *const paths[] = { "a", "a/b", "a/b/c", "a/b/d", "a/e", "f", "f/g" };
 #define PATHS (sizeof paths / sizeof paths[0])
-#define RECORDS 14
+static const char *const gates[] = { "a/", "a/b/", "f/", "h/" };
+#define GATES (sizeof gates / sizeof gates[0])
+#define RECORDS 16
 
 struct item {
 	const char *path;
 	struct record record;
 };
+
+static bool is_bare(const char *directory)
+{
+	DIR *dir = opendir(directory);
+	size_t count = 0;
+
+	while (dir != NULL && readdir(dir) != NULL)
+		count++;
+	if (dir != NULL)
+		closedir(dir);
+	return count == 2;
+}
 
 static void make_set(struct item items[RECORDS], unsigned count)
 {
@@ -46,10 +63,11 @@ static void make_set(struct item items[RECORDS], unsigned count)
 	for (unsigned i = 0; i < count; i++) {
 		struct item *item = &items[i];
 
-		item->path = paths[below(PATHS)];
+		item->path = below(6) == 0 ? gates[below(GATES)] : paths[below(PATHS)];
 		item->record = (struct record){
 			.version = { .time = UINT64_C(1700000000000000000) + i, .node = 1 + below(3) },
-			.flags = kinds[below(sizeof kinds)],
+			.flags = path_is_gate(str_of(item->path)) ? RECORD_DELETED
+								  : kinds[below(sizeof kinds)],
 		};
 		if (record_has_content(&item->record)) {
 			struct stage *body = stage("x");
@@ -133,13 +151,14 @@ static void add_listing(struct buf *to, const char *path, bool deleted)
 	for (size_t i = 0; i < l.count; i++) {
 		buf_addf(to, " %s%s=", l.entries[i].name, l.entries[i].directory ? "/" : "");
 		add_record(to, &l.entries[i].record);
+		buf_addc(to, ',');
+		add_record(to, &l.entries[i].entry);
 	}
 	listing_clear(&l);
 }
 
 struct surveyed {
 	struct buf *to;
-	const char *directory;	/* that is surveyed */
 	size_t prefix;
 };
 
@@ -147,9 +166,7 @@ static int add_surveyed(void *data, const struct survey_path *path)
 {
 	const struct surveyed *s = data;
 
-	buf_addf(s->to, "%s %.*s:",
-		 str_eq(path->path, str_of(s->directory)) ? "itself" : "in",
-		 (int)(path->path.n - s->prefix), path->path.s + s->prefix);
+	buf_addf(s->to, "in %.*s:", (int)(path->path.n - s->prefix), path->path.s + s->prefix);
 	for (size_t i = 0; i < path->count; i++) {
 		buf_addc(s->to, ' ');
 		add_record(s->to, &path->entries[i].record);
@@ -168,12 +185,11 @@ static int by_path(const void *a, const void *b)
 static void add_survey(struct buf *to, const char *prefix, size_t keep)
 {
 	struct survey_directories all = SURVEY_DIRECTORIES_INIT;
-	struct surveyed surveyed = { to, NULL, strlen(prefix) };
+	struct surveyed surveyed = { to, strlen(prefix) };
 
 	CHECK(survey_directories(store, &all, &why) == 0);
 	qsort(all.items, all.count, sizeof *all.items, by_path);
 	for (size_t i = 0; i < all.count; i++) {
-		surveyed.directory = all.items[i].path;
 		if (strncmp(all.items[i].path, prefix, strlen(prefix)) == 0)
 			CHECK(survey(store, &all.items[i], 1, keep, add_surveyed, &surveyed,
 				     &why) == 0);
@@ -181,7 +197,36 @@ static void add_survey(struct buf *to, const char *prefix, size_t keep)
 	survey_directories_clear(&all);
 }
 
+/* In tree/ are the files that stand, and no others; what a directory keeps out waits. */
+static void check_tree(const char *path, const struct store_entry *entry)
+{
+	enum stands stands = store_stands(entry);
+	struct stat st;
+	bool there = lstat(in_store("tree/", path), &st) == 0;
+
+	if (!there)
+		CHECK(stands == STANDS_NOTHING);
+	else if (!S_ISDIR(st.st_mode))
+		CHECK(stands == STANDS_FILE);
+	else
+		CHECK(stands == STANDS_DIRECTORY || !is_bare(in_store("tree/", path)));
+}
+
+static void add_gate(struct buf *to, const char *path)
+{
+	struct str directory = { path, strlen(path) - 1 };
+	struct store_entry entry = get(path);
+	struct version gate;
+
+	CHECK(store_gate(store, directory, &gate, &why) == 0);
+	CHECK(version_cmp(gate, entry.record.version) == 0);
+	add_record(to, &entry.record);
+	buf_adds(to, " gate\n");
+}
+
 /* All that can be asked; histories only when nothing was pruned. */
+static const char *const stands_text[] = { "", "*", "/" };
+
 static void describe(struct buf *to, const char *prefix, uint32_t keep)
 {
 	for (size_t i = 0; i < PATHS; i++) {
@@ -190,17 +235,22 @@ static void describe(struct buf *to, const char *prefix, uint32_t keep)
 		bool known = false;
 
 		CHECK(store_directory_known(store, str_of(path), &known, &why) == 0);
-		buf_addf(to, "%s%s%s: ", paths[i], entry.directory ? "/" : "", known ? "" : "?");
+		buf_addf(to, "%s%s%s: ", paths[i], stands_text[store_stands(&entry)],
+			 known ? "" : "?");
 		add_record(to, &entry.record);
+		buf_addc(to, ',');
+		add_record(to, &entry.entry);
 		if (keep == 0)
 			add_history(to, path);
 		if (entry.directory)
 			add_listing(to, path, false);
-		if (entry.directory)
-			add_listing(to, path, true);
+		add_listing(to, path, true);
 		buf_addc(to, '\n');
+		check_tree(path, &entry);
 		store_entry_clear(&entry);
 	}
+	for (size_t i = 0; i < GATES; i++)
+		add_gate(to, under(prefix, gates[i]));
 	add_listing(to, prefix, false);
 	buf_addc(to, '\n');
 	add_survey(to, prefix, keep > 0 ? keep : 100);

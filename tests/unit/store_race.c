@@ -193,24 +193,37 @@ static void one_path(void)
 		check_hot(&results[i], i > 0 ? results[i - 1].version : VERSION_NONE);
 }
 
-/* A few names, all kinds of commits; what was acknowledged is there or was followed. */
+/*
+ * A few names, all kinds of commits, in a group of one and in a larger one;
+ * what was acknowledged is there or was followed.
+ */
 
-static const char *const paths[] = { "t/a", "t/a/x", "t/a/y", "t/b", "t/b/x", "t/c", "t", "u" };
-#define PATHS (sizeof paths / sizeof paths[0])
+static const char *const of_one[] = { "t/a", "t/a/x", "t/a/y", "t/b", "t/b/x", "t/c", "t", "u" };
+static const char *const of_more[] = { "g/a", "g/a/x", "g/a/y", "g/b", "g/b/x", "g/c", "g", "v" };
+#define PATHS (sizeof of_one / sizeof of_one[0])
+static const char *const *paths = of_one;
 
-static struct version *acknowledged;	/* shared; the last, per process and path */
+struct acknowledged {
+	struct version file, directory;	/* the last */
+};
+static struct acknowledged *acknowledged;	/* shared; per process and path */
+
+static bool is_alone(void)
+{
+	return paths == of_one;
+}
 
 static bool expected(enum err_kind kind)
 {
-	return kind == ERR_CONFLICT || kind == ERR_EXISTS;
+	return is_alone() && (kind == ERR_CONFLICT || kind == ERR_EXISTS);
 }
 
-/* Some commit to some path; its version, or none when it was refused as it may be. */
-static struct version commit_something(uint64_t *state, size_t *ret_path)
+/* Some commit to some path; its record, or none when it was refused as it may be. */
+static struct record commit_something(uint64_t *state, size_t *ret_path)
 {
 	static const uint8_t kinds[] = { 0, 0, 0, RECORD_DELETED, RECORD_DIRECTORY,
 					 RECORD_DELETED | RECORD_DIRECTORY };
-	struct commit c = COMMIT_INIT;
+	struct commit c = { .alone = is_alone() };
 	struct err err = ERR_INIT;
 	bool good;
 
@@ -225,7 +238,7 @@ static struct version commit_something(uint64_t *state, size_t *ret_path)
 		fprintf(stderr, "%s\n", err.text);
 		_exit(1);
 	}
-	return good ? c.record.version : VERSION_NONE;
+	return good ? c.record : (struct record){ .flags = 0 };
 }
 
 static void churn(unsigned number, int rounds)
@@ -234,10 +247,13 @@ static void churn(unsigned number, int rounds)
 
 	for (int i = 0; i < rounds; i++) {
 		size_t path;
-		struct version v = commit_something(&state, &path);
+		struct record r = commit_something(&state, &path);
+		struct acknowledged *last = &acknowledged[number * PATHS + path];
 
-		if (!version_is_none(v))
-			acknowledged[number * PATHS + path] = v;
+		if (r.flags & RECORD_DIRECTORY)
+			last->directory = r.version;
+		else if (!version_is_none(r.version))
+			last->file = r.version;
 	}
 }
 
@@ -283,27 +299,52 @@ static void check_content(const char *path, const struct record *record)
 	store_entry_clear(&entry);
 }
 
-static void check_path(const char *path, const struct version *acked)
+/* It is the newest or older, and known. */
+static void check_known(const struct history *h, struct version newest, struct version acked)
+{
+	bool known = version_is_none(acked);
+
+	CHECK(version_cmp(newest, acked) >= 0);
+	for (size_t i = 0; i < h->count; i++)
+		known |= version_cmp(h->entries[i].record.version, acked) == 0;
+	CHECK(known);
+}
+
+static void check_path(const char *path, const struct acknowledged *acked)
 {
 	struct history h = HISTORY_INIT;
 	struct store_entry entry = get(path);
+	struct version file = VERSION_NONE, directory = VERSION_NONE;
 
 	CHECK(store_history(store, str_of(path), &h, &why) == 0);
-	for (size_t i = 0; i < h.count; i++)
-		if (h.entries[i].content)
-			check_content(path, &h.entries[i].record);
-	if (!version_is_none(entry.record.version) && !entry.directory)
-		CHECK(h.count > 0 && record_eq(&entry.record, &h.entries[0].record));
-	for (unsigned p = 0; p < PROCESSES; p++) {
-		bool known = version_is_none(acked[p * PATHS]);
+	for (size_t i = h.count; i-- > 0;) {
+		const struct record *r = &h.entries[i].record;
 
-		CHECK(version_cmp(entry.record.version, acked[p * PATHS]) >= 0);
-		for (size_t i = 0; i < h.count; i++)
-			known |= version_cmp(h.entries[i].record.version, acked[p * PATHS]) == 0;
-		CHECK(known);
+		if (h.entries[i].content)
+			check_content(path, r);
+		*(r->flags & RECORD_DIRECTORY ? &directory : &file) = r->version;
+	}
+	CHECK(version_cmp(entry.entry.version, directory) == 0);
+	/* One that was killed may have left a version that nothing names yet. */
+	CHECK(version_cmp(entry.record.version, file) <= 0);
+	for (unsigned p = 0; p < PROCESSES; p++) {
+		check_known(&h, entry.record.version, acked[p * PATHS].file);
+		check_known(&h, entry.entry.version, acked[p * PATHS].directory);
 	}
 	history_clear(&h);
 	store_entry_clear(&entry);
+}
+
+/* In a group of one all that stands is reachable from the root. */
+static void check_reachable(const char *path)
+{
+	struct str above = path_parent(str_of(path));
+	char text[20];
+
+	if (stands(path, STANDS_NOTHING) || above.n == 0)
+		return;
+	snprintf(text, sizeof text, "%.*s", STR_ARG(above));
+	CHECK(stands(text, STANDS_DIRECTORY));
 }
 
 static void check_whole(void)
@@ -323,6 +364,8 @@ static void many_kinds(void)
 	for (unsigned i = 0; i < PROCESSES; i++)
 		finish(children[i]);
 	check_whole();
+	for (size_t i = 0; i < PATHS && is_alone(); i++)
+		check_reachable(paths[i]);
 }
 
 /* The same, but all are killed in the midst of it, again and again. */
@@ -355,6 +398,9 @@ int main(int argc, char **argv)
 		return UNIT_RESULT();
 	opening();
 	one_path();
+	many_kinds();
+	killed((int)rounds);
+	paths = of_more;
 	many_kinds();
 	killed((int)rounds);
 	close_store();

@@ -47,19 +47,31 @@ static inline enum err_kind commit(struct commit *c, const char *path, const cha
 	return status == 0 ? ERR_NONE : why.kind;
 }
 
+/* What a group of one does. */
 static inline enum err_kind put(const char *path, const char *body)
 {
-	struct commit c = COMMIT_INIT;
+	struct commit c = { .alone = true };
 
 	return commit(&c, path, body);
 }
 
 static inline enum err_kind with_flags(const char *path, uint8_t flags)
 {
-	struct commit c = COMMIT_INIT;
+	struct commit c = { .alone = true, .flags = flags };
 
-	c.flags = flags;
 	return commit(&c, path, NULL);
+}
+
+/* One that a person found in tree/, or that waits, or nothing: what stands by the records. */
+static inline int stands(const char *path, enum stands expected)
+{
+	struct store_entry entry = STORE_ENTRY_INIT;
+	enum stands stands = STANDS_NOTHING;
+
+	CHECK(store_newest(store, str_of(path), STORE_RECORD, &entry, &why) == 0);
+	stands = store_stands(&entry);
+	store_entry_clear(&entry);
+	return stands == expected;
 }
 
 static inline struct store_entry get(const char *path)

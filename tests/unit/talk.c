@@ -71,9 +71,9 @@ static void test_frame(void)
 	CHECK(frame_unpack(buf_str(&b), &got, NULL) == 0);
 	CHECK(got.type == 7 && got.id == frame.id && got.deadline_ms == 250 && got.fd_count == 0);
 	CHECK(str_eq(got.body, STR("hello")));
-	b.data[2] = 2;
+	b.data[2] = FRAME_PROTOCOL - 1;
 	CHECK(frame_unpack(buf_str(&b), &got, NULL) == -1);
-	b.data[2] = 1;
+	b.data[2] = FRAME_PROTOCOL;
 	b.data[0] = 'C';
 	CHECK(frame_unpack(buf_str(&b), &got, NULL) == -1);
 	b.data[0] = 'c';
@@ -101,7 +101,7 @@ static void test_newest(void)
 {
 	struct newest_ask ask = { .path = STR("docs/a.pdf"), .version = sample.version,
 				  .purpose = NEWEST_ONE }, got_ask;
-	struct newest_answer answer = { .record = sample, .type = STR("text/x"), .directory = true,
+	struct newest_answer answer = { .record = sample, .type = STR("text/x"), .above = true,
 					.holders = { 5, 6 }, .holder_count = 2, .clock = 12, .epoch = 4,
 					.standing = STANDING_UNSETTLED,
 					.counts = { 2, 3, 2, 9 } };
@@ -120,7 +120,7 @@ static void test_newest(void)
 
 	newest_answer_pack(&b, &answer);
 	CHECK(newest_answer_unpack(buf_str(&b), &got, NULL) == 0);
-	CHECK(record_eq(&got.record, &sample) && str_eq(got.type, answer.type) && got.directory);
+	CHECK(record_eq(&got.record, &sample) && str_eq(got.type, answer.type) && got.above);
 	CHECK(got.holder_count == 2 && got.holders[0] == 5 && got.holders[1] == 6);
 	CHECK(got.standing == STANDING_UNSETTLED && got.clock == 12 && got.epoch == 4);
 	CHECK(got.counts.homes == 3 && got.counts.homes_answered == 2 && got.counts.peers == 9);
@@ -134,7 +134,7 @@ static void test_newest(void)
 static void test_store(void)
 {
 	struct store_ask ask = { .path = STR("docs/a.pdf"), .record = sample, .type = STR("text/x") };
-	struct store_answer answer = { .settled = true, .known = true, .counts = { 2, 3, 0, 0 },
+	struct store_answer answer = { .settled = true, .counts = { 2, 3, 0, 0 },
 				       .newest = sample.version, .epoch = 7 };
 	struct store_ask got_ask;
 	struct store_answer got;
@@ -146,7 +146,7 @@ static void test_store(void)
 	STRICT(b, store_ask_unpack(cut, &got_ask, NULL));
 	store_answer_pack(&b, &answer);
 	CHECK(store_answer_unpack(buf_str(&b), &got, NULL) == 0);
-	CHECK(got.settled && !got.all && !got.other && got.known && got.counts.homes == 3);
+	CHECK(got.settled && !got.all && got.counts.homes == 3);
 	CHECK(version_cmp(got.newest, sample.version) == 0 && got.epoch == 7);
 	STRICT(b, store_answer_unpack(cut, &got, NULL));
 	buf_clear(&b);
@@ -253,14 +253,16 @@ static void test_pull(void)
 
 static void test_lists(void)
 {
-	struct sync_list list = { .path = STR("docs"), .deleted = true }, got_list;
+	struct sync_list list = { .path = STR("docs") }, got_list;
+	struct sync_part part = { .node = 44, .epoch = 5, .gate = { 7, 8, 9 } }, got_part;
+	unsigned partition;
 	struct sync_end end = { .asked = 3, .answered = 1, .stale = true }, got_end;
 	uint64_t n;
 	struct buf b = BUF_INIT;
 
 	sync_list_pack(&b, &list);
 	CHECK(sync_list_unpack(buf_str(&b), &got_list, NULL) == 0);
-	CHECK(str_eq(got_list.path, list.path) && got_list.deleted);
+	CHECK(str_eq(got_list.path, list.path));
 	STRICT(b, sync_list_unpack(cut, &got_list, NULL));
 	list.epoch = 5;
 	list.nodes[0] = 9;
@@ -269,9 +271,16 @@ static void test_lists(void)
 	CHECK(sync_history_unpack(buf_str(&b), &got_list, NULL) == 0 && got_list.epoch == 5);
 	CHECK(got_list.node_count == 1 && got_list.nodes[0] == 9);
 	STRICT(b, sync_history_unpack(cut, &got_list, NULL));
-	sync_part_pack(&b, 44);
-	CHECK(sync_part_unpack(buf_str(&b), &n, NULL) == 0 && n == 44);
-	STRICT(b, sync_part_unpack(cut, &n, NULL));
+	sync_part_pack(&b, &part);
+	CHECK(sync_part_unpack(buf_str(&b), &got_part, NULL) == 0 && got_part.node == 44 &&
+	      got_part.epoch == 5 && version_cmp(got_part.gate, part.gate) == 0);
+	STRICT(b, sync_part_unpack(cut, &got_part, NULL));
+	sync_compare_pack(&b, PARTITIONS - 1);
+	CHECK(sync_compare_unpack(buf_str(&b), &partition, NULL) == 0 && partition == PARTITIONS - 1);
+	STRICT(b, sync_compare_unpack(cut, &partition, NULL));
+	sync_compare_pack(&b, PARTITIONS);
+	CHECK(sync_compare_unpack(buf_str(&b), &partition, NULL) < 0);
+	buf_reset(&b);
 	sync_progress_pack(&b, 1ull << 40);
 	CHECK(sync_progress_unpack(buf_str(&b), &n, NULL) == 0 && n == 1ull << 40);
 	STRICT(b, sync_progress_unpack(cut, &n, NULL));

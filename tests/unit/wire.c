@@ -113,17 +113,27 @@ static void test_record(void)
 	CHECK(packet.len <= WIRE_PLAIN_BYTES);
 	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == 0);
 	CHECK(wire.type == WIRE_RECORD && wire.record.id == 99 && wire.record.content &&
-	      !wire.record.directory && record_eq(&wire.record.record, &record.record) &&
+	      version_is_none(wire.record.entry.version) &&
+	      version_is_none(wire.record.gate) && record_eq(&wire.record.record, &record.record) &&
 	      str_eq(wire.record.type, record.type));
 	refuse_spoiled(&packet);
 	buf_reset(&packet);
 	record.record.version = VERSION_NONE;
-	record.directory = true;
+	record.entry = (struct record){ .version = { 5, 6, 0 }, .flags = RECORD_DIRECTORY };
+	record.gate = (struct version){ 7, 8, 0 };
 	wire_pack_sender(&packet, 7, &sender);
 	wire_pack_to(&packet, 4, WIRE_VERSIONS);
 	wire_pack_record(&packet, &record);
 	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == 0);
-	CHECK(version_is_none(wire.record.record.version) && wire.record.directory);
+	CHECK(version_is_none(wire.record.record.version) &&
+	      record_eq(&wire.record.entry, &record.entry) &&
+	      version_cmp(wire.record.gate, record.gate) == 0);
+	buf_reset(&packet);
+	record.entry.flags = 0;		/* that is no directory's */
+	wire_pack_sender(&packet, 7, &sender);
+	wire_pack_to(&packet, 4, WIRE_VERSIONS);
+	wire_pack_record(&packet, &record);
+	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) < 0);
 	buf_clear(&packet);
 }
 

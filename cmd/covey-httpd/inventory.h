@@ -1,0 +1,90 @@
+/*
+ * inventory - the names in a directory, or the versions of a path
+ *
+ * Of this node's disk alone, or of the group: what a confirmed read would
+ * say at some moment of the request.  The homes of the names are asked, of
+ * one layout epoch, and a majority's answers and this node's own are merged
+ * (merge.h).  What a majority does not tell alike is settled as a read
+ * settles it, several at once, before anything is told of it; deletions,
+ * too.  Versions beyond those that the layout keeps are left out.
+ *
+ * Unconfirmed it is whatever somebody knows: where no majority of the homes
+ * answers (every member is asked then), where one difference cannot be
+ * settled, and where there are more than INVENTORY_DIFFERENCES_MAX: then
+ * the homes are told to compare what they know.
+ */
+#ifndef COVEY_HTTPD_INVENTORY_H
+#define COVEY_HTTPD_INVENTORY_H
+
+#include "call.h"
+#include "merge.h"
+#include "pool.h"
+#include "sync_talk.h"
+
+struct conn;
+
+#define INVENTORY_DIFFERENCES_MAX 1000
+#define INVENTORY_AT_ONCE 32		/* of them that are being settled */
+
+struct inventory_row {
+	char *text;			/* owned: a name, or a version's content type */
+	struct str name;
+	bool here;			/* somebody has the version's content */
+	struct merge_row told;
+};
+
+/* The slices stay the asker's, and must stay. */
+struct inventory_ask {
+	struct str path;
+	bool versions;			/* of the path; else the names in it */
+	bool here;			/* this node's disk is all that is wanted */
+	bool silent;			/* the peers were, just now: nobody waits long */
+	struct version gate;		/* credit only homes that know of this removal; none: all */
+	struct str after;		/* names behind this one; s NULL: all */
+	size_t limit;			/* names; 0: all */
+	bool deleted;			/* where nothing stands any more, too */
+};
+
+struct settling {
+	struct inventory *inventory;
+	struct call call;
+	struct inventory_row *row;	/* NULL: nothing is under way */
+};
+
+struct inventory {
+	/* out */
+	struct inventory_row *rows;	/* owned; names sorted by their bytes, versions newest first */
+	size_t count;
+	bool more;			/* names follow beyond the limit */
+	bool confirmed;
+	uint32_t asked, answered;	/* peers, when that is not so */
+	struct version gate;		/* the greatest that was told of */
+	uint64_t epoch;			/* of this node's layout, after its disk was read; 0: none */
+	int result;			/* of this node's disk, -1: err says how it is with it */
+	struct err err;
+	/* private */
+	struct inventory_ask ask;
+	struct conn *conn;
+	void (*done)(struct conn *);
+	struct merge_rule rule;
+	uint32_t keep;			/* versions of a path; 0: all */
+	struct quorum credited;
+	struct call call;
+	struct timer again;
+	unsigned tries;			/* of the homes; 0: all members are asked */
+	struct merge_answer answers[MERGE_TEXTS_MAX];	/* [0] is this node's */
+	int parts[MERGE_TEXTS_MAX];	/* owned: files with their texts */
+	size_t answer_count;
+	struct job job;
+	size_t differences;
+	size_t next;			/* row that may have to be settled */
+	struct settling settling[INVENTORY_AT_ONCE];
+};
+
+/* done(conn) is called later, and then the connection resumed. */
+void inventory_start(struct inventory *, struct conn *, const struct inventory_ask *,
+		     void (*done)(struct conn *));
+/* Safe on zeroes; no job may be running. */
+void inventory_end(struct inventory *);
+
+#endif

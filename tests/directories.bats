@@ -1,0 +1,165 @@
+#!/usr/bin/env bats
+# Directories where there are more nodes than homes: what stands at a name is
+# the same on every node, whatever each has on its disk.
+load helpers
+
+# One group for the tests that leave it as it was; each uses names of its own.
+setup_file() { shared_group 6; }
+teardown_file() { end_shared_group; }
+setup() {
+	covey_setup
+	use_shared_group 6
+}
+
+# What a test stopped goes on, or the next one would meet it.
+teardown() {
+	for _pid in $(pgrep -P "$SHARED_PID"); do kill -CONT "$_pid"; done
+	covey_teardown
+}
+
+# talk I ARG...: one conversation with node I's covey-versiond
+talk() { "$TOP/tests/ask-versions" "${STORES[$1]}/run/version.sock" "${@:2}"; }
+
+outbox_empty() { [ "$(curl -sf "${URLS[$1]}/.covey/status" | jq .outbox)" -eq 0 ]; }
+
+# stands WHAT PATH [BODY] - on every node, confirmed: file (with this body), directory or nothing
+stands() {
+	local i codes="" want
+	case $1 in file) want=200 ;; directory) want=301 ;; nothing) want=404 ;; esac
+	for i in "${!URLS[@]}"; do
+		codes+="$(code -H 'Cache-Control: no-cache' "${URLS[i]}/$2") "
+		[ "$1" != file ] || [ "$(cat body)" = "$3" ] || codes+="another-body "
+	done
+	[ "$codes" = "$(for i in "${!URLS[@]}"; do printf '%s ' $want; done)" ] ||
+		{ echo "$2 is to be: $1; got: $codes"; return 1; }
+}
+
+# lists PATH NAME... - the index of PATH has just these, on every node, confirmed
+lists() {
+	local i got
+	for i in "${!URLS[@]}"; do
+		got=$(curl -sf -H 'Cache-Control: no-cache' "${URLS[i]}/$1?format=json" | jq -r 'map(.href) | join(" ")')
+		[ "$got" = "${*:2}" ] || { echo "node $i lists in /$1: $got"; return 1; }
+	done
+}
+
+# is_in_history PATH ETAG - on every node
+is_in_history() {
+	local i
+	for i in "${!URLS[@]}"; do
+		curl -sf "${URLS[i]}/$1?versions" | grep -q "^${2//\"/} " || { echo "not in node $i's history"; return 1; }
+	done
+}
+
+# come_and_go N - a file in a directory is put at node 1, deleted at node N, the directory removed at
+# node 1, and a file put in its place, for several names
+come_and_go() {
+	local i name
+	for i in {1..6}; do
+		name=go/e$i
+		echo "$i" >f
+		[ "$(code -T f "${URLS[1]}/$name/y")" = 201 ]
+		[ "$(code -X DELETE "${URLS[$1]}/$name/y")" = 204 ]
+		[ "$(code -X DELETE "${URLS[1]}/$name/")" = 204 ]
+	done
+	lists go/
+	stands directory go
+	for i in {1..6}; do
+		name=go/e$i
+		stands nothing "$name"
+		echo "file $i" >f
+		[ "$(code -T f "${URLS[1 + i % 2]}/$name")" = 201 ]
+		stands file "$name" "file $i"
+	done
+	lists go/ e1 e2 e3 e4 e5 e6
+}
+
+@test "a directory goes when every node lists nothing in it, and a file takes its place: six nodes" {
+	come_and_go 4
+}
+
+@test "a directory goes when every node lists nothing in it, and a file takes its place: four nodes" {
+	PORT_BASE=$(port 60) group 4
+	come_and_go 4
+}
+
+@test "of a file and a directory made at once the directory stands, and the file is in its history" {
+	local i codes tag
+	echo file >f
+	echo below >g
+	for i in {1..15}; do
+		curl -sS -o /dev/null -D file.head -w '%{http_code}' -T f "${URLS[1]}/at/one$i" >file.code &
+		codes=$(curl -sS -o /dev/null -w '%{http_code}' -T g "${URLS[2]}/at/one$i/x")
+		wait $!
+		codes="$(cat file.code) $codes"
+		case $codes in
+		"201 201" | "409 201") stands directory "at/one$i" && stands file "at/one$i/x" below ;;
+		"201 409") stands file "at/one$i" file && stands nothing "at/one$i/x" ;;
+		*) echo "$i: $codes" && false ;;
+		esac
+		[ "$codes" = "201 201" ] || continue
+		tag=$(sed -n 's/^etag: *//Ip' file.head | tr -d '\r')
+		is_in_history "at/one$i" "$tag"
+	done
+}
+
+@test "what is refused by 409 is stored nowhere, and never shows" {
+	local i
+	echo below >f
+	[ "$(code -T f "${URLS[1]}/no/d/x")" = 201 ]
+	[ "$(code -T f "${URLS[1]}/no/f")" = 201 ]
+	for i in "${!URLS[@]}"; do
+		echo "refused $i" >g
+		[ "$(code -T g "${URLS[i]}/no/d")" = 409 ]
+		[ "$(code -T g "${URLS[i]}/no/f/x")" = 409 ]
+		[ "$(code -T g "${URLS[i]}/no/f/x/y")" = 409 ]
+		[ "$(code -X PUT "${URLS[i]}/no/f/")" = 409 ]
+		[ "$(code -X PUT "${URLS[i]}/no/d/")" = 204 ]
+	done
+	for i in "${!URLS[@]}"; do wait_until 10 outbox_empty "$i"; done
+	[ "$(code -X DELETE "${URLS[2]}/no/d/x")" = 204 ]
+	[ "$(code -X DELETE "${URLS[3]}/no/d/")" = 204 ]
+	stands nothing no/d
+	stands file no/f below
+	lists no/ f
+	for i in "${!URLS[@]}"; do
+		run grep -rl refused "${STORES[i]}/tree" "${STORES[i]}/history"
+		[ -z "$output" ]
+	done
+}
+
+@test "a file below what is a file now is refused, by who knew it as a directory, too" {
+	local i
+	echo x >f
+	[ "$(code -T f "${URLS[1]}/was/d/x")" = 201 ]
+	[ "$(code -X DELETE "${URLS[4]}/was/d/x")" = 204 ]
+	[ "$(code -X DELETE "${URLS[5]}/was/d/")" = 204 ]
+	[ "$(code -T f "${URLS[6]}/was/d")" = 201 ]
+	for i in "${!URLS[@]}"; do [ "$(code -T f "${URLS[i]}/was/d/y")" = 409 ]; done
+	stands file was/d x
+}
+
+@test "what was stored while its directory could not be made is listed when it can" {
+	local i homes codes=
+	echo x >f
+	[ "$(code -T f "${URLS[1]}/late/first")" = 201 ]
+	homes=$(talk 1 nodes late/d | jq -r 'select(.roles % 2 == 1) | .name' | tr -d node)
+	for i in $homes; do kill -STOP "$(role_pid "$i" covey-versiond)"; done
+	for i in $homes; do codes+=$(code -H 'Prefer: respond-async' -T f "${URLS[$i]}/late/d/x$i"); done
+	[ "$codes" = 202202202 ]
+	for i in $homes; do kill -CONT "$(role_pid "$i" covey-versiond)"; done
+	wait_until 15 lists late/ d/ first
+	for i in $homes; do stands file "late/d/x$i" x; done
+}
+
+@test "a directory whose record was lost is made again for what is in it" {
+	local i
+	echo x >f
+	[ "$(code -T f "${URLS[1]}/lost/d/e/x")" = 201 ]
+	lists lost/ d/
+	[ "$(talk 1 store lost/d 9000000000000000000 9 ended | jq -s 'any(.settled)')" = true ]
+	lists lost/
+	for i in "${!URLS[@]}"; do kill "$(role_pid "$i" covey-syncd)"; done
+	wait_until 20 lists lost/ d/
+	stands file lost/d/e/x x
+}

@@ -1,0 +1,161 @@
+#!/usr/bin/env bats
+# Who said it: what is sealed or signed is for one node and one question, and an
+# answer counts for the node that gave it, wherever it was asked.
+load helpers
+
+setup() { covey_setup; }
+
+# host_conf H: the configuration of the node on host H, seeded by hosts 1 and 2
+host_conf() {
+	mkdir -p "$D/h$1"
+	cat >"$D/h$1/covey.yaml" <<-YAML
+	node: { name: h$1, address: 10.79.0.$1, store: $D/h$1/store }
+	listen: { http: 4720, discovery: 4721, versions: 4722 }
+	group:
+	  key_file: $D/group.key
+	  seeds: [ "10.79.0.1:4721", "10.79.0.2:4721" ]
+	access: open
+	YAML
+}
+
+url() { echo "http://10.79.0.$1:4720"; }
+
+# on H CURL-ARG...: curl, run on host H
+on() {
+	local h=$1
+	shift
+	hosts exec "$h" curl -s -m 20 "$@"
+}
+
+code_on() {
+	local h=$1
+	shift
+	on "$h" -o "$D/body" -D "$D/headers" -w '%{http_code}' "$@"
+}
+
+start_node() {
+	host_conf "$1"
+	spawn_on "$1" "h$1" covey up -c "$D/h$1/covey.yaml"
+	UPS[$1]=$PID
+}
+
+id_of() { sed -n 's/^id *= *//p' "$D/h$1/store/node.ini"; }
+
+# layout_of H FILTER: jq's FILTER of the layout as host H has it
+layout_of() { on "$1" "$(url "$1")/.covey/layout" | jq -r "$2"; }
+
+all_settled() {
+	local h seen=
+	for h in 1 2 3 4 5; do seen+=$(layout_of "$h" . | settled_line)$'\n'; done
+	is_settled 5 <<<"$seen"
+}
+
+# roles H NAME ROLE: the hosts that have this role for NAME, as host H knows
+roles() {
+	hosts exec "$1" covey-check --json -c "$D/h$1/covey.yaml" "$2" |
+		jq -r "[.[] | select(.roles | index(\"$3\")) | .name | ltrimstr(\"h\")] | sort | join(\" \")"
+}
+
+# kill -9, the whole of the node on host H
+lose() {
+	local pids
+	mapfile -t pids < <(pgrep -P "${UPS[$1]}")
+	kill -KILL "${UPS[$1]}" "${pids[@]}"
+	wait "${UPS[$1]}" || :
+}
+
+# A name whose two keepers are both homes of it; sets NAME, K, M (keepers) and L (the third home).
+choose_name() {
+	local n homes keepers h
+	for n in {1..60}; do
+		NAME=d$n/f
+		homes=" $(roles 1 "$NAME" home) " keepers=$(roles 1 "$NAME" keeper)
+		read -r K M <<<"$keepers"
+		[[ $homes == *" $K "* && $homes == *" $M "* ]] || continue
+		for h in $homes; do
+			[ "$h" = "$K" ] || [ "$h" = "$M" ] || L=$h
+		done
+		return
+	done
+	return 1
+}
+
+is_joint() { [ "$(layout_of "$1" .joint)" = true ]; }
+is_single() { [ "$(layout_of "$1" .joint)" = false ]; }
+
+@test "a replacement does not speak for the dead" {
+	local h others try
+	need hosts
+	(umask 077 && covey key new >"$D/group.key")
+	hosts up 5
+	for h in 1 2 3 4 5; do start_node "$h"; done
+	for h in 1 2 3 4 5; do wait_until 30 on "$h" -f "$(url "$h")/.covey/readyz"; done
+	wait_until 40 all_settled
+	choose_name
+	echo old >old
+	echo new >new
+	[ "$(code_on "$K" -H 'Prefer: wait=10' -T old "$(url "$K")/$NAME")" = 201 ]
+	[ "$(code_on "$L" -H 'Cache-Control: no-cache' "$(url "$L")/$NAME")" = 200 ]
+	cmp body old
+	others=$(for h in 1 2 3 4 5; do [ "$h" = "$L" ] || echo "$h"; done | paste -sd ,)
+	hosts split "$others" "$L"
+	[ "$(code_on "$K" -H 'Prefer: wait=10' -T new "$(url "$K")/$NAME")" = 204 ]
+	lose "$K"
+	lose "$M"
+	rm -r "$D/h$K/store"
+	hosts heal
+	start_node "$K"
+	wait_until 30 is_joint "$L"		# the new node takes the old one's place
+	for try in {1..12}; do
+		is_joint "$L" || { echo "try $try: a majority of the old homes is away"; return 1; }
+		h=$(code_on "$L" -H 'Cache-Control: no-cache' "$(url "$L")/$NAME")
+		[ "$h" = 504 ] || { echo "try $try: $h"; cat headers body; return 1; }
+		sleep 0.1
+	done
+	start_node "$M"
+	wait_until 40 is_single "$L"
+	for h in "$L" "$K"; do
+		wait_until 20 serves_new "$h"
+		[ "$(on "$h" "$(url "$h")/$NAME?versions" | wc -l)" -eq 2 ]
+	done
+}
+
+serves_new() {
+	[ "$(code_on "$1" -H 'Cache-Control: no-cache' "$(url "$1")/$NAME")" = 200 ] && cmp "$D/body" "$D/new"
+}
+
+@test "a sealed packet is for one node, by UDP and by HTTP" {
+	local id other key
+	group 3
+	key=$GROUP/group.key
+	id=$(curl -sf "${URLS[1]}/.covey/status" | jq -r .node)
+	other=$(curl -sf "${URLS[2]}/.covey/status" | jq -r .node)
+	want() { "$TOP/tests/packets" want "$key" "$1" $((PORT_BASE + 1)) $((PORT_BASE + 11)) $((PORT_BASE + 21)); }
+	post() {
+		"$TOP/tests/packets" wanted "$key" "$1" >packet
+		code --data-binary @packet "${URLS[1]}/.covey/msg?to=$2"
+	}
+	[ "$(want "$id")" = 1 ]
+	[ "$(want "$other")" = 1 ]
+	[ "$(want 0000000000000001)" = 0 ]
+	[ "$(want 0000000000000000)" = 0 ]	# to whoever reads it: gossip alone
+	[ "$(post "$id" discovery)" = 200 ]
+	[ "$(post "$other" discovery)" = 204 ]
+	[ "$(post "$id" versions)" = 403 ]	# another role
+	[ "$(post "$id" sync)" = 403 ]
+}
+
+@test "what was signed for one node is refused by another, and answers are signed" {
+	local id
+	group 2
+	id=$(curl -sf "${URLS[1]}/.covey/status" | jq -r .node)
+	peer() { "$TOP/tests/as-peer" "$GROUP/group.key" "$PORT_BASE" "$@"; }
+	bytes 5000 >f
+	version=20261123T050000.000000001Z-00000000000000aa-0
+	[ "$(peer get "/?format=text" "Covey-Epoch=$(layout 1 .epoch)")" = 200 ]
+	[ "$(peer get "/?format=text" elsewhere "Covey-Epoch=$(layout 1 .epoch)")" = 403 ]
+	[ "$(peer push /f f $version elsewhere)" = 403 ]
+	[ "$(peer push /f f $version other-trailer)" = 403 ]
+	[ "$(code -H 'Cache-Control: only-if-cached' "${URLS[1]}/f?version=$version")" = 504 ]
+	[ "$(peer push /f f $version)" = 201 ]
+}
