@@ -539,14 +539,52 @@ static bool wish_is_done(const struct agent *a, const struct agent_wish *wish)
 	return council_agrees(&a->council, &wish->numbers);
 }
 
-static void put_progress(const struct agent *a, struct agent_wish *wish, char text[200])
+/* A member of set B that has not all its records; NULL: there is none. */
+static const struct layout_member *not_synced(const struct agent *a)
+{
+	const struct layout *layout = agent_layout(a);
+
+	for (size_t i = 0; i < layout->count; i++) {
+		const struct member *m = view_member(a->view, layout->members[i].id);
+
+		if (layout->members[i].sets & LAYOUT_B &&
+		    (m == NULL || m->lineage != layout->lineage || m->synced != layout->epoch ||
+		     m->flags & MEMBER_SILENT))
+			return &layout->members[i];
+	}
+	return NULL;
+}
+
+/* Whom the joint layout waits for, once. */
+static void put_waiting(const struct agent *a, struct agent_wish *wish, uint64_t now, char text[200])
+{
+	const struct layout_member *place = not_synced(a);
+	const struct member *m;
+
+	if (!layout_is_joint(agent_layout(a)) || now < wish->told_at + AGENT_PATIENCE_MS ||
+	    place == NULL || place->id == wish->waits_for)
+		return;
+	wish->waits_for = place->id;
+	m = view_member(a->view, place->id);
+	snprintf(text, 200, "waits for node %016" PRIx64 " %s: it %s", place->id,
+		 m != NULL ? m->name : "", m == NULL || m->state != MEMBER_UP ? "is not up"
+					   : m->flags & MEMBER_SILENT	       ? "is silent"
+								: "has not all its records yet");
+}
+
+static void put_progress(const struct agent *a, struct agent_wish *wish, uint64_t now,
+			 char text[200])
 {
 	const struct layout *layout = agent_layout(a);
 
 	text[0] = '\0';
-	if (wish->told == layout->epoch)
+	if (wish->told == layout->epoch) {
+		put_waiting(a, wish, now, text);
 		return;
+	}
 	wish->told = layout->epoch;
+	wish->told_at = now;
+	wish->waits_for = 0;
 	snprintf(text, 200, "epoch %" PRIu64 ": %zu members, homes %u, copies %u%s", layout->epoch,
 		 layout->count, layout->homes, layout->copies,
 		 !layout_is_joint(layout)	 ? ""
@@ -556,7 +594,7 @@ static void put_progress(const struct agent *a, struct agent_wish *wish, char te
 
 bool agent_wish(struct agent *a, struct agent_wish *wish, uint64_t now, char ret_progress[200])
 {
-	put_progress(a, wish, ret_progress);
+	put_progress(a, wish, now, ret_progress);
 	if (wish_is_done(a, wish))
 		return true;
 	if (wish->kind == AGENT_SET)
