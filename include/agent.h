@@ -87,7 +87,8 @@ struct agent {
 	bool busy;			/* that one is being written */
 	uint64_t write_after;		/* ms: the disk failed; 0: it did not */
 	uint64_t forced;		/* the lineage that was forced here; 0: none */
-	uint64_t wanted;		/* id of the last WANT */
+	uint64_t wanted, wanted_at;	/* id of what WANTs there were of late, and since when; ms */
+	uint64_t now;			/* ms: the last that was told */
 	uint64_t apart[AGENT_APART];	/* lineages of other groups, of which that was said */
 	size_t apart_count;
 	bool waits_said;

@@ -7,6 +7,7 @@
 
 #define WRITE_AGAIN_MS 1000		/* after a layout could not be written */
 #define WAITS_MS 5000			/* without a group, until that is said */
+#define WANTED_MS 10000			/* an answer to a WANT may take so long */
 
 static void answer_next(struct agent *a);
 static void write_next(struct agent *a);
@@ -65,10 +66,14 @@ static void tell_everybody(struct agent *a)
 void agent_fetch(struct agent *a, uint64_t from, const struct address *at)
 {
 	const struct layout *layout = agent_layout(a);
-	struct wire_want want = { .id = a->random(a->data), .lineage = layout->lineage,
-				  .epoch = layout->epoch };
+	struct wire_want want = { .lineage = layout->lineage, .epoch = layout->epoch };
 
-	a->wanted = want.id;
+	/* Asked again before the answer came: either is one. */
+	if (a->wanted == 0 || a->now >= a->wanted_at + WANTED_MS) {
+		a->wanted = a->random(a->data);
+		a->wanted_at = a->now;
+	}
+	want.id = a->wanted;
 	wire_pack_want(a->message(a->data, from), &want);
 	a->send(a->data, at, true);
 }
@@ -375,6 +380,7 @@ void agent_hear(struct agent *a, const struct wire *wire, const struct address *
 {
 	struct agent_question q = { .from = wire->sender.id, .at = *from, .type = wire->type };
 
+	a->now = now;
 	if (wire->type == WIRE_WANT) {
 		hear_want(a, wire, from);
 	} else if (wire->type == WIRE_LAYOUT) {
@@ -460,6 +466,7 @@ static void step_council(struct agent *a, const struct council_seeds *seeds, uin
 void agent_step(struct agent *a, const struct council_seeds *seeds, uint64_t now)
 {
 	a->due = 0;
+	a->now = now;
 	if (a->write_after != 0 && now >= a->write_after)
 		write_next(a);
 	if (a->proposer.due != 0 && now >= a->proposer.due) {
@@ -648,4 +655,5 @@ void agent_init(struct agent *a, const struct layout_numbers *founding, const st
 	a->acceptor.busy = a->busy = a->waits_said = false;
 	a->next = LAYOUT_NONE;
 	a->due = a->write_after = a->forced = a->wanted = 0;
+	a->now = now;
 }
