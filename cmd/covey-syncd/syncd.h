@@ -116,6 +116,8 @@ const struct layout *peers_layout(const struct peers *);
 bool peers_first_home(const struct peers *, unsigned partition);
 /* Tell covey-discoverd, until it has heard, that this node has all records for the joint layout. */
 void peers_synced(struct peers *, uint64_t epoch);
+/* Why leaving takes long: covey-discoverd is told when it is another reason; "": it does not. */
+void peers_waits(struct peers *, const char *why);
 /* A peer has the layout of this epoch: covey-discoverd is told when it is newer. */
 void peers_behind(struct peers *, uint64_t id, uint64_t epoch);
 /* Where it serves HTTP; NULL: not known, or it speaks no protocol of ours. */

@@ -31,9 +31,8 @@ static int owe_path(void *data, const struct survey_path *found)
 {
 	struct owing *o = data;
 
-	/* What is no path's stays with the homes that have it: the outbox is of paths. */
-	if (path_check(found->path, NULL) < 0)
-		return 0;
+	if (path_is_gate(found->path))
+		return 0;	/* of removals that others began; where none is known, none is needed */
 	for (size_t i = 0; i < found->count; i++) {
 		if (outbox_begin(o->outbox, found->path, found->entries[i].record.version, &o->last,
 				 o->err) < 0)
