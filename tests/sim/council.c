@@ -342,6 +342,45 @@ static void rivals(struct event *event)
 	schedule(new_event(sizeof(struct event)), 500 + below(3000), -1, rivals);
 }
 
+/*
+ * A change is done: those that are not needed for the next one are cut off before they hear of
+ * it, and the next one begins.
+ */
+static void hasten(struct event *event)
+{
+	const struct layout *layout = &sim.newest;
+	struct machine *first = NULL;
+	uint32_t with = 0;
+	size_t seats = 0, enough = 0;
+
+	(void)event;
+	for (size_t i = 0; i < layout->count; i++)
+		enough += layout->members[i].council;
+	enough = enough / 2 + 1;
+	for (int n = 0; n < 4 * sim.profile.machines && seats < enough; n++) {
+		struct machine *m = &sim.machines[below((uint64_t)sim.profile.machines)];
+		const struct layout_member *member = layout_find(layout, m->disk.id);
+
+		if (!m->up || member == NULL || !member->council || with >> m->index & 1 ||
+		    (first == NULL && m->disk.layout.epoch != layout->epoch))
+			continue;
+		first = first == NULL ? m : first;
+		with |= 1u << m->index;
+		seats++;
+	}
+	if (sim.calm || first == NULL || seats < enough)
+		return;
+	say("%d hastens, without those outside of %x", first->index, (unsigned)with);
+	world_divide(with, 1500 + below(4000));
+	propose_something(first);
+}
+
+void council_changed(void)
+{
+	if (sim.profile.rivals && !sim.calm && chance(70))
+		schedule(new_event(sizeof(struct event)), below(60), -1, hasten);
+}
+
 /* its life */
 
 static uint64_t wall(void *data)

@@ -403,6 +403,22 @@ static void heal(struct event *event)
 	memset(sim.udp_cut, 0, sizeof sim.udp_cut);
 }
 
+static void heal_and_read(struct event *event)
+{
+	heal(event);
+	sim.asked = 0;
+	clients_read();
+}
+
+void world_divide(uint32_t side, uint64_t ms)
+{
+	sim.asked = side;
+	for (int a = 0; a < sim.profile.machines; a++)
+		for (int b = 0; b < sim.profile.machines; b++)
+			sim.cut[a][b] = (side >> a & 1) != (side >> b & 1);
+	schedule(new_event(sizeof(struct event)), ms, -1, heal_and_read);
+}
+
 static void cut_some(void)
 {
 	bool (*cut)[MACHINES] = sim.profile.udp_cuts && chance(50) ? sim.udp_cut : sim.cut;
