@@ -124,6 +124,25 @@ static void look_again(struct event *event)
 
 /* the disk */
 
+static void propose_something(struct machine *machine);
+
+/* It goes on with others, who may want something else. */
+static void without_it(struct event *event)
+{
+	(void)event;
+	for (int i = 0; i < sim.profile.machines; i++)
+		if (sim.machines[i].up && sim.machines[i].slow_until <= sim.now)
+			propose_something(&sim.machines[i]);
+}
+
+/* Whoever had a layout decided dies before it has told anybody. */
+static void die_deciding(struct event *event)
+{
+	say("%d decided on a layout", event->machine);
+	world_crash(&sim.machines[event->machine], 500 + below(3000));
+	schedule(new_event(sizeof(struct event)), below(400), -1, without_it);
+}
+
 static void voted(struct event *event)
 {
 	struct machine *machine = &sim.machines[event->machine];
@@ -154,7 +173,11 @@ static void write_promise(void *data, const struct synod_promise *promise)
 
 static void write_layout(void *data, const struct layout *layout)
 {
-	MUST("3 (epochs only grow)", machine_adopt(data, layout));
+	struct machine *machine = data;
+
+	MUST("3 (epochs only grow)", machine_adopt(machine, layout));
+	if (sim.profile.rivals && !sim.calm && layout->epoch > sim.newest.epoch && chance(25))
+		schedule(new_event(sizeof(struct event)), 0, machine->index, die_deciding);
 }
 
 static void used(void *data)

@@ -218,6 +218,7 @@ void capture(const struct packet *, int from, int to);	/* it may be sent again, 
 void drop_captured(void);
 void post(int from, int to, struct packet *);	/* takes it */
 struct packet *new_packet(enum note, const void *bytes, size_t n);
+void world_crash(struct machine *, uint64_t ms);	/* for so long */
 void world_divide(uint32_t side, uint64_t ms);	/* bit i: the i'th machine; they reach each other */
 void trouble_begin(void);
 void trouble_end(void);			/* all machines up, all links good */

@@ -384,6 +384,12 @@ static void lose_disk(struct machine *machine)
 	disk_wipe(&machine->disk);
 }
 
+void world_crash(struct machine *machine, uint64_t ms)
+{
+	machine_crash(machine);
+	schedule(new_event(sizeof(struct event)), ms, -1, bring_back);
+}
+
 static void crash_one(struct machine *machine)
 {
 	if (!machine->up)
