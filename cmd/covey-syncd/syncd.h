@@ -17,6 +17,7 @@
  *	keeping.c	the contents: have the keepers got them?
  *	keeper.c	has one of them?
  *	keep_in.c	have we?
+ *	holding.c	what is held outside this home's partitions: is it the newest?
  *	directories.c	do the directories stand that something is in?
  *	upkeep.c	what is to be forgotten
  *	scrubbing.c	what is to be read again
@@ -52,6 +53,7 @@ struct syncing;
 struct upkeep;
 struct keeping;
 struct keep_asked;
+struct holding;
 struct directories;
 struct scrubbing;
 struct lost;
@@ -84,6 +86,7 @@ struct syncd {
 	struct drain *drain;
 	struct syncing *syncing;	/* NULL: a group of one */
 	struct keeping *keeping;	/* NULL: a group of one */
+	struct holding *holding;	/* NULL: a group of one */
 	struct directories *directories;	/* NULL: a group of one */
 	struct upkeep *upkeep;
 	struct scrubbing *scrubbing;
@@ -227,6 +230,14 @@ void keeping_stop(struct keeping *);
 bool keeping_rests(const struct keeping *);
 /* This node is to be in the layout no more: its contents have to be taken over first. */
 bool keeping_leaves(const struct layout *, uint64_t self);
+
+/* holding.c */
+
+void holding_start(struct syncd *);
+void holding_free(struct holding *);	/* NULL is fine */
+void holding_relaid(struct holding *);
+void holding_stop(struct holding *);
+bool holding_rests(const struct holding *);
 
 /* keep_in.c */
 
