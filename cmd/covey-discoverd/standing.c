@@ -143,11 +143,11 @@ static void load_agreements(struct discoverd *d, struct node_standing *standing)
 		log_err(LOG_LEVEL_WARNING, &why, "forget the layout");
 		layout = LAYOUT_NONE;
 	}
-	if (state_load_promise(d, &d->acceptor.promise, &why) < 0) {
+	if (state_load_promise(d, layout.lineage, &d->agent.acceptor.promise, &why) < 0) {
 		log_err(LOG_LEVEL_WARNING, &why, "this node forgot its promises");
 		standing->silent = true;
 	}
-	d->settle.council.layout = layout;
+	d->agent.council.layout = layout;
 }
 
 static uint64_t draw_nonce(void)

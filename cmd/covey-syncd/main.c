@@ -26,8 +26,9 @@ void syncd_rest(struct syncd *d)
 	if (d->leaving && d->pulls == NULL && d->gatherings == NULL && d->carryings == NULL &&
 	    d->bulkings == NULL && d->resolving == 0 && d->keeps_asked == 0 &&
 	    drain_rests(d->drain) && syncing_rests(d->syncing) && keeping_rests(d->keeping) &&
+	    holding_rests(d->holding) &&
 	    directories_rest(d->directories) && upkeep_rests(d->upkeep) && scrubbing_rests(d->scrubbing) &&
-	    lost_rests(d->lost))
+	    lost_rests(d->lost) && owing_rests(d->owing))
 		service_finished(d->service);
 }
 
@@ -54,8 +55,10 @@ void syncd_relaid(struct syncd *d)
 	drain_now(d->drain);
 	upkeep_relaid(d->upkeep);
 	if (d->syncing != NULL) {
+		owing_relaid(d->owing);
 		syncing_relaid(d->syncing);
 		keeping_relaid(d->keeping);
+		holding_relaid(d->holding);
 		directories_relaid(d->directories);
 	}
 }
@@ -235,8 +238,10 @@ static int start(struct service *service, struct err *err)
 	if (d->keys.count > 0) {
 		syncing_start(d);
 		keeping_start(d);
+		holding_start(d);
 		directories_start(d);
 		lost_start(d);
+		owing_start(d);
 	}
 	d->serve = serve_new(d->loop, service_fd(service, "sync"), &conversation, d, err);
 	return d->serve == NULL ? -1 : 0;
@@ -295,7 +300,9 @@ static void stop(struct service *service)
 	if (d->syncing != NULL) {
 		syncing_stop(d->syncing);
 		keeping_stop(d->keeping);
+		holding_stop(d->holding);
 		directories_stop(d->directories);
+		owing_stop(d->owing);
 	}
 	syncd_rest(d);
 }
@@ -317,9 +324,11 @@ static void release(struct service *service)
 	drain_free(d->drain);
 	syncing_free(d->syncing);
 	keeping_free(d->keeping);
+	holding_free(d->holding);
 	directories_free(d->directories);
 	upkeep_free(d->upkeep);
 	lost_free(d->lost);
+	owing_free(d->owing);
 	peers_free(d->peers);
 	fetcher_free(d->fetcher);
 	caller_free(d->version);

@@ -17,10 +17,12 @@
  *	keeping.c	the contents: have the keepers got them?
  *	keeper.c	has one of them?
  *	keep_in.c	have we?
+ *	holding.c	what is held outside this home's partitions: is it the newest?
  *	directories.c	do the directories stand that something is in?
  *	upkeep.c	what is to be forgotten
  *	scrubbing.c	what is to be read again
  *	lost.c		LOST: what was bad and is to be had again
+ *	owing.c		what a node knows that came over from another group
  *	post.c		a sealed message to another node
  *	carry.c		CARRY: one of another role
  *	bulk.c		BULK: batches that come
@@ -51,9 +53,11 @@ struct syncing;
 struct upkeep;
 struct keeping;
 struct keep_asked;
+struct holding;
 struct directories;
 struct scrubbing;
 struct lost;
+struct owing;
 
 /* Whoever waits for an answer: what serve_request.data points to. */
 struct asker {
@@ -82,10 +86,12 @@ struct syncd {
 	struct drain *drain;
 	struct syncing *syncing;	/* NULL: a group of one */
 	struct keeping *keeping;	/* NULL: a group of one */
+	struct holding *holding;	/* NULL: a group of one */
 	struct directories *directories;	/* NULL: a group of one */
 	struct upkeep *upkeep;
 	struct scrubbing *scrubbing;
 	struct lost *lost;		/* NULL: a group of one */
+	struct owing *owing;		/* the same */
 	unsigned keeps_asked;		/* KEEPs that came and are being looked at */
 	unsigned resolving;		/* names on their way */
 	uint64_t check_ms;		/* timeouts.check: so long is waited for who is sick */
@@ -113,6 +119,8 @@ const struct layout *peers_layout(const struct peers *);
 bool peers_first_home(const struct peers *, unsigned partition);
 /* Tell covey-discoverd, until it has heard, that this node has all records for the joint layout. */
 void peers_synced(struct peers *, uint64_t epoch);
+/* Why leaving takes long: covey-discoverd is told when it is another reason; "": it does not. */
+void peers_waits(struct peers *, const char *why);
 /* A peer has the layout of this epoch: covey-discoverd is told when it is newer. */
 void peers_behind(struct peers *, uint64_t id, uint64_t epoch);
 /* Where it serves HTTP; NULL: not known, or it speaks no protocol of ours. */
@@ -223,6 +231,14 @@ bool keeping_rests(const struct keeping *);
 /* This node is to be in the layout no more: its contents have to be taken over first. */
 bool keeping_leaves(const struct layout *, uint64_t self);
 
+/* holding.c */
+
+void holding_start(struct syncd *);
+void holding_free(struct holding *);	/* NULL is fine */
+void holding_relaid(struct holding *);
+void holding_stop(struct holding *);
+bool holding_rests(const struct holding *);
+
 /* keep_in.c */
 
 /* plain, to which bulk points, is taken over. */
@@ -270,6 +286,13 @@ void lost_now(struct lost *);		/* what could not be had might be now */
 int lost_ask(struct syncd *, struct serve_request *, struct frame *, struct err *);	/* 0: taken */
 void lost_stop(struct lost *);
 bool lost_rests(const struct lost *);
+
+/* owing.c */
+void owing_start(struct syncd *);
+void owing_relaid(struct owing *);	/* there is another layout */
+void owing_stop(struct owing *);
+bool owing_rests(const struct owing *);
+void owing_free(struct owing *);	/* NULL is fine */
 
 /* resolve.c */
 
