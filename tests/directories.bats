@@ -140,7 +140,7 @@ come_and_go() {
 }
 
 @test "what was stored while its directory could not be made is listed when it can" {
-	local i homes codes= pids=()
+	local i homes codes="" pids=()
 	echo x >f
 	[ "$(code -T f "${URLS[1]}/late/first")" = 201 ]
 	homes=$(talk 1 nodes late/d | jq -r 'select(.roles % 2 == 1) | .name' | tr -d node)
