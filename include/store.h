@@ -225,10 +225,10 @@ int store_merge(struct store *, struct str path, const struct record *, struct s
 /* counters.c: what changes */
 
 /*
- * A number per partition (path_partition()), raised before and after each change of the
- * partition's records, by whichever process.  A digest made between two
- * equal readings is right as long as the number stands still, if
- * store_settle() was called before the first.
+ * A number per partition (path_partition()), raised before and after each
+ * change of the partition's records, by whichever process.  A digest made
+ * between two equal readings is right as long as the number stands still,
+ * if store_settle() was called before the first.
  */
 uint64_t store_changes(const struct store *, unsigned partition);
 /* The same of the directories there are: those in survey_directories(). */
