@@ -40,6 +40,7 @@
 
 #define AGENT_QUESTIONS 8		/* to the acceptor; more are lost, and asked again */
 #define AGENT_APART 8			/* other groups that are said to be apart, once each */
+#define AGENT_PATIENCE_MS 5000		/* in one joint layout, until it is said who is waited for */
 #define AGENT_WISH_MS 250		/* between two steps of a wish */
 
 /* A question to the acceptor. */
@@ -86,7 +87,8 @@ struct agent {
 	bool busy;			/* that one is being written */
 	uint64_t write_after;		/* ms: the disk failed; 0: it did not */
 	uint64_t forced;		/* the lineage that was forced here; 0: none */
-	uint64_t wanted;		/* id of the last WANT */
+	uint64_t wanted, wanted_at;	/* id of what WANTs there were of late, and since when; ms */
+	uint64_t now;			/* ms: the last that was told */
 	uint64_t apart[AGENT_APART];	/* lineages of other groups, of which that was said */
 	size_t apart_count;
 	bool waits_said;
@@ -122,7 +124,8 @@ struct agent_wish {
 	struct layout_numbers numbers;	/* SET */
 	uint64_t lineage;		/* ADOPT: to be of this one */
 	/* private */
-	uint64_t told;			/* the epoch of the last progress */
+	uint64_t told, told_at;		/* the epoch of the last progress; ms */
+	uint64_t waits_for;		/* the member that people were last told of; 0: none */
 	bool asked_others;		/* SET: some of the council may have begun it */
 	bool begun;			/* SET: this node has accepted a layout since */
 };

@@ -59,7 +59,7 @@ struct asker {
 	 * it has to go by HTTP, and what UDP leaves unanswered had better.
 	 */
 	void (*send)(void *data, const struct peer_target *to, struct str plain, unsigned attempt);
-	/* Keep this record durably here, then asker_committed(id), later. */
+	/* Keep this record durably here, then asker_committed(id), later; id 0: nobody waits. */
 	void (*commit)(void *data, uint64_t id, const struct store_ask *);
 	/* Make a directory durably here, then asker_made(id), later. */
 	void (*make)(void *data, uint64_t id, const struct make_ask *);

@@ -5,6 +5,7 @@
  *	SYNC, SYNCED	digests and records of a partition (exchange.h)
  *	KEEP		items {record, type, path}: keep the content of these
  *	KEPT		a u8 per item of the KEEP, in its order: how it is with it
+ *	NEWEST, NEWEST_ARE	what of this is not the newest any more? (holdings.h)
  *	STALE		nothing: epoch is the sender's, and greater than the question's
  *	COMPARE		partition u16: its homes differ, take from the others what you lack
  *	COMPARED	nothing: it begins
@@ -27,7 +28,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum bulk_type { BULK_SYNC = 1, BULK_SYNCED, BULK_KEEP, BULK_KEPT, BULK_STALE, BULK_COMPARE, BULK_COMPARED };
+enum bulk_type {
+	BULK_SYNC = 1,
+	BULK_SYNCED,
+	BULK_KEEP,
+	BULK_KEPT,
+	BULK_STALE,
+	BULK_COMPARE,
+	BULK_COMPARED,
+	BULK_NEWEST,
+	BULK_NEWEST_ARE,
+};
 
 struct bulk {
 	uint64_t group;			/* of the key */
@@ -57,7 +68,7 @@ enum bulk_verdict {
 	BULK_NOTHING,			/* anything else: it counts for nobody */
 };
 /*
- * What an opened message says to this question, as it was sent.  SYNCED counts
+ * What an opened message says to this question, as it was sent.  SYNCED and NEWEST_ARE count
  * only at the layout that was asked by; a content is kept by any layout.
  */
 enum bulk_verdict bulk_judge(const struct bulk *question, const struct bulk *answer);

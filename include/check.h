@@ -27,6 +27,9 @@
  * above what it heard, as in Lynch and Shvartsman's of many writers, "Robust
  * Emulation of Shared Memory Using Dynamic Quorum-Acknowledged Broadcasts", 1997.
  *
+ * Where this node holds an older version and is no home, READ that was
+ * confirmed has it keep the newer record.
+ *
  * A majority that is slow (CHECK waits ASKER_A_LITTLE_MS and two round trips)
  * or cannot be had is no reason to know nothing: up to PEERS_ASKED_MAX live
  * nodes are asked for what they know, beside the homes.  Time over, or

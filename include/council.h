@@ -28,7 +28,7 @@
  * another node lives at its address.  A joint one is followed by set B alone
  * when for each partition a majority of B's homes has all records, and those
  * that leave have handed over what they keep; or by set A alone when the former
- * cannot be for COUNCIL_STUCK_MS.  Of the council the live
+ * cannot be for COUNCIL_STUCK_MS, or when who was to leave wants to stay.  Of the council the live
  * member with the smallest id proposes, the others somewhat later.
  *
  * Changing `homes` goes by steps of one, each through a joint layout of the
@@ -55,6 +55,7 @@
 #define COUNCIL_RANK_MS 1500		/* between the tries of one member and the next */
 #define COUNCIL_UNFINISHED_MS 2000	/* a layout that somebody began to agree on is finished by others */
 #define COUNCIL_STUCK_MS 30000
+#define COUNCIL_BACK_MS 3000		/* after which who was to leave may stay: that it wants to is not old news */
 #define COUNCIL_SLOW_MS 600000		/* the same while all that is needed are up */
 #define COUNCIL_BARRED_MS 60000		/* a change that was given up is not tried again; doubled each time */
 #define COUNCIL_DEAD_MS 3600000

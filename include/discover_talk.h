@@ -6,6 +6,7 @@
  *	LEAVE {}		->	DONE {}		say good-bye to the group and stop
  *	BEHIND {epoch, node, from} ->	DONE {}		that node, there, has this layout: fetch it
  *	SYNCED {epoch}		->	DONE {}		this node has all records for this joint layout
+ *	WAITS {text}		->	DONE {}		why what this node keeps is not taken over yet, or empty
  *	CHANGE {what, numbers}	->	PROGRESS {text}... DONE {} or FAILED	covey layout set, leave, join, force, adopt
  *	CARRY {sealed packet}	->	CARRIED {sealed packet, or empty}	a packet that came by HTTP
  *
@@ -39,7 +40,9 @@ enum discover_talk {
 	DISCOVER_PROGRESS,
 	DISCOVER_CARRY,
 	DISCOVER_CARRIED,
+	DISCOVER_WAITS,
 };
+#define DISCOVER_WAITS_MAX 160		/* bytes of its text */
 
 struct discover_behind {
 	uint64_t epoch, node;
@@ -70,6 +73,6 @@ void discover_synced_pack(struct buf *, uint64_t epoch);
 int discover_synced_unpack(struct str, uint64_t *ret_epoch, struct err *);
 void discover_change_pack(struct buf *, const struct discover_change *);
 int discover_change_unpack(struct str, struct discover_change *ret, struct err *);
-/* PROGRESS, CARRY and CARRIED: the body is the text, or the packet. */
+/* PROGRESS, WAITS, CARRY and CARRIED: the body is the text, or the packet. */
 
 #endif

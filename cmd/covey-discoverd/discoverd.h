@@ -121,6 +121,8 @@ struct discoverd {
 	struct timer settle_due;
 
 	struct wish *wishes;		/* that are not done yet */
+	char waits[DISCOVER_WAITS_MAX + 1];	/* why leaving takes long, or empty */
+	uint64_t waits_changes;
 	struct timer wish_again;
 
 	struct serve *serve;
@@ -194,6 +196,7 @@ const struct layout *settle_layout(const struct discoverd *);
 
 /* wishes.c */
 void wishes_ask(struct discoverd *, struct serve_request *, const struct discover_change *);
+void wishes_wait(struct discoverd *, struct str why);	/* leaving takes long, or (empty) no more */
 void wishes_gone(struct discoverd *, const struct serve_request *);
 void wishes_end(struct discoverd *);
 

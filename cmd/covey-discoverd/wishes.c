@@ -20,6 +20,7 @@ struct wish {
 	struct serve_request *request;
 	struct agent_wish wish;
 	uint64_t until;			/* ms; 0: without end */
+	uint64_t waits_told;		/* of waits_changes */
 	struct wish *next;
 };
 
@@ -32,6 +33,17 @@ static void tell_done(struct serve_request *request)
 {
 	serve_reply(request, DISCOVER_DONE, STR(""), NULL, 0);
 	serve_end(request);
+}
+
+static void tell_waits(struct discoverd *d, struct wish *wish)
+{
+	char text[DISCOVER_WAITS_MAX + 20];
+
+	wish->waits_told = d->waits_changes;
+	if (d->waits[0] == '\0')
+		return;
+	snprintf(text, sizeof text, "waits for %s", d->waits);
+	tell(wish->request, text);
 }
 
 /* Leaving and joining take each other back. */
@@ -57,6 +69,8 @@ static bool go_on(struct discoverd *d, struct wish *wish)
 	done = agent_wish(&d->agent, &wish->wish, now, progress);
 	if (progress[0] != '\0')
 		tell(wish->request, progress);
+	if (wish->wish.kind == AGENT_LEAVE && wish->waits_told != d->waits_changes && !done)
+		tell_waits(d, wish);
 	if (done) {
 		tell_done(wish->request);
 	} else if (wish->until != 0 && now >= wish->until) {
@@ -166,6 +180,15 @@ void wishes_ask(struct discoverd *d, struct serve_request *request,
 	d->wishes = wish;
 	d->wish_again.fire = again;
 	timer_start(d->service->loop, &d->wish_again, 0);
+}
+
+void wishes_wait(struct discoverd *d, struct str why)
+{
+	size_t n = why.n < DISCOVER_WAITS_MAX ? why.n : DISCOVER_WAITS_MAX;
+
+	memcpy(d->waits, why.s, n);
+	d->waits[n] = '\0';
+	d->waits_changes++;
 }
 
 void wishes_gone(struct discoverd *d, const struct serve_request *request)

@@ -1,8 +1,8 @@
 /*
  * bulk - sealed batches: those that come (BULK), and those that go
  *
- * What comes is opened here; digests and records are covey-versiond's to
- * answer, contents ours.
+ * What comes is opened here; digests, records and which version is the newest
+ * are covey-versiond's to answer, contents ours.
  */
 #include "syncd.h"
 
@@ -142,7 +142,7 @@ int bulk_asked(struct syncd *d, struct serve_request *request, struct str packet
 
 	if (d->keys.count == 0 || bulk_open(d, packet, &plain, &bulk) < 0)
 		rc = refuse(err);
-	else if (bulk.type == BULK_SYNC)
+	else if (bulk.type == BULK_SYNC || bulk.type == BULK_NEWEST)
 		ask_versiond(d, request, buf_str(&plain));
 	else if (bulk.type == BULK_KEEP)
 		keep_asked(d, request, &plain, &bulk);

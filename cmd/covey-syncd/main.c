@@ -26,6 +26,7 @@ void syncd_rest(struct syncd *d)
 	if (d->leaving && d->pulls == NULL && d->gatherings == NULL && d->carryings == NULL &&
 	    d->bulkings == NULL && d->resolving == 0 && d->keeps_asked == 0 &&
 	    drain_rests(d->drain) && syncing_rests(d->syncing) && keeping_rests(d->keeping) &&
+	    holding_rests(d->holding) &&
 	    directories_rest(d->directories) && upkeep_rests(d->upkeep) && scrubbing_rests(d->scrubbing) &&
 	    lost_rests(d->lost) && owing_rests(d->owing))
 		service_finished(d->service);
@@ -57,6 +58,7 @@ void syncd_relaid(struct syncd *d)
 		owing_relaid(d->owing);
 		syncing_relaid(d->syncing);
 		keeping_relaid(d->keeping);
+		holding_relaid(d->holding);
 		directories_relaid(d->directories);
 	}
 }
@@ -236,6 +238,7 @@ static int start(struct service *service, struct err *err)
 	if (d->keys.count > 0) {
 		syncing_start(d);
 		keeping_start(d);
+		holding_start(d);
 		directories_start(d);
 		lost_start(d);
 		owing_start(d);
@@ -297,6 +300,7 @@ static void stop(struct service *service)
 	if (d->syncing != NULL) {
 		syncing_stop(d->syncing);
 		keeping_stop(d->keeping);
+		holding_stop(d->holding);
 		directories_stop(d->directories);
 		owing_stop(d->owing);
 	}
@@ -320,6 +324,7 @@ static void release(struct service *service)
 	drain_free(d->drain);
 	syncing_free(d->syncing);
 	keeping_free(d->keeping);
+	holding_free(d->holding);
 	directories_free(d->directories);
 	upkeep_free(d->upkeep);
 	lost_free(d->lost);

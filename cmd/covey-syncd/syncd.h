@@ -17,6 +17,7 @@
  *	keeping.c	the contents: have the keepers got them?
  *	keeper.c	has one of them?
  *	keep_in.c	have we?
+ *	holding.c	what is held outside this home's partitions: is it the newest?
  *	directories.c	do the directories stand that something is in?
  *	upkeep.c	what is to be forgotten
  *	scrubbing.c	what is to be read again
@@ -52,6 +53,7 @@ struct syncing;
 struct upkeep;
 struct keeping;
 struct keep_asked;
+struct holding;
 struct directories;
 struct scrubbing;
 struct lost;
@@ -84,6 +86,7 @@ struct syncd {
 	struct drain *drain;
 	struct syncing *syncing;	/* NULL: a group of one */
 	struct keeping *keeping;	/* NULL: a group of one */
+	struct holding *holding;	/* NULL: a group of one */
 	struct directories *directories;	/* NULL: a group of one */
 	struct upkeep *upkeep;
 	struct scrubbing *scrubbing;
@@ -116,6 +119,8 @@ const struct layout *peers_layout(const struct peers *);
 bool peers_first_home(const struct peers *, unsigned partition);
 /* Tell covey-discoverd, until it has heard, that this node has all records for the joint layout. */
 void peers_synced(struct peers *, uint64_t epoch);
+/* Why leaving takes long: covey-discoverd is told when it is another reason; "": it does not. */
+void peers_waits(struct peers *, const char *why);
 /* A peer has the layout of this epoch: covey-discoverd is told when it is newer. */
 void peers_behind(struct peers *, uint64_t id, uint64_t epoch);
 /* Where it serves HTTP; NULL: not known, or it speaks no protocol of ours. */
@@ -225,6 +230,14 @@ void keeping_stop(struct keeping *);
 bool keeping_rests(const struct keeping *);
 /* This node is to be in the layout no more: its contents have to be taken over first. */
 bool keeping_leaves(const struct layout *, uint64_t self);
+
+/* holding.c */
+
+void holding_start(struct syncd *);
+void holding_free(struct holding *);	/* NULL is fine */
+void holding_relaid(struct holding *);
+void holding_stop(struct holding *);
+bool holding_rests(const struct holding *);
 
 /* keep_in.c */
 

@@ -1,5 +1,6 @@
 /*
- * sync - SYNC: what another home, or this node's own syncd, wants to compare
+ * sync - SYNC: what another home, or this node's own syncd, wants to compare;
+ * and NEWEST, of a node that holds what it is no home of
  *
  * Answered in a pool of one thread, so that a long survey holds up no
  * CHECK, and at the epoch it was asked at: STALE when this node's layout is
@@ -12,6 +13,7 @@
 #include "bulk.h"
 #include "container.h"
 #include "exchange.h"
+#include "holdings.h"
 #include "mem.h"
 
 #include <stdatomic.h>
@@ -28,7 +30,7 @@ struct syncing {
 	uint32_t keep;
 	struct bulk ask;		/* without its body, which is */
 	struct buf question;
-	struct buf answer;		/* of the SYNCED */
+	struct buf answer;		/* its body */
 	bool failed;
 	struct err err;
 };
@@ -64,11 +66,39 @@ static int buckets_are(struct surveys *s, const struct exchange *ask, struct buf
 	return 0;
 }
 
+/* What is durable here; of a path where a person's file stands nothing can be told. */
+static int newest_here(void *data, struct str path, struct record *ret,
+		       char type[RECORD_TYPE_MAX + 1])
+{
+	struct store_entry entry = STORE_ENTRY_INIT;
+	struct versiond *v = data;
+	int rc = store_newest(v->service->store, path, STORE_RECORD, &entry, NULL);
+
+	if (rc == 0 && entry.foreign)
+		rc = -1;
+	if (rc == 0) {
+		*ret = entry.record;
+		memcpy(type, entry.type, sizeof entry.type);
+	}
+	store_entry_clear(&entry);
+	return rc;
+}
+
+static int newest_are(struct syncing *syncing, struct err *err)
+{
+	if (holdings_answer(buf_str(&syncing->question), newest_here, syncing->versiond,
+			    &syncing->answer) == 0)
+		return 0;
+	return err_set(err, ERR_INVALID, "read NEWEST: malformed");
+}
+
 static int answer(struct syncing *syncing, struct err *err)
 {
 	struct surveys *s = syncing->versiond->surveys;
 	struct exchange ask;
 
+	if (syncing->ask.type == BULK_NEWEST)
+		return newest_are(syncing, err);
 	if (exchange_unpack(buf_str(&syncing->question), &ask) < 0)
 		return err_set(err, ERR_INVALID, "read SYNC: malformed");
 	if (surveys_begin(s, syncing->epoch, syncing->keep, err) < 0)
@@ -124,7 +154,9 @@ static void finish(struct syncing *syncing)
 		serve_fail(request, &syncing->err);
 		talk_ended(v);
 	} else {
-		reply(v, request, &syncing->ask, BULK_SYNCED, buf_str(&syncing->answer));
+		reply(v, request, &syncing->ask,
+		      syncing->ask.type == BULK_NEWEST ? BULK_NEWEST_ARE : BULK_SYNCED,
+		      buf_str(&syncing->answer));
 	}
 }
 
@@ -173,7 +205,7 @@ static int judge(struct versiond *v, const struct bulk *ask, struct err *err)
 {
 	const struct member *sender = members_find(&v->members, ask->sender);
 
-	if (ask->type != BULK_SYNC)
+	if (ask->type != BULK_SYNC && ask->type != BULK_NEWEST)
 		return err_set(err, ERR_INVALID, "read SYNC: another kind of message");
 	if (v->home.layout.epoch != 0 && ask->lineage != v->home.layout.lineage)
 		return err_set(err, ERR_DENIED, "answer SYNC: it is of another group");

@@ -7,6 +7,7 @@
 
 #define WRITE_AGAIN_MS 1000		/* after a layout could not be written */
 #define WAITS_MS 5000			/* without a group, until that is said */
+#define WANTED_MS 10000			/* an answer to a WANT may take so long */
 
 static void answer_next(struct agent *a);
 static void write_next(struct agent *a);
@@ -65,10 +66,14 @@ static void tell_everybody(struct agent *a)
 void agent_fetch(struct agent *a, uint64_t from, const struct address *at)
 {
 	const struct layout *layout = agent_layout(a);
-	struct wire_want want = { .id = a->random(a->data), .lineage = layout->lineage,
-				  .epoch = layout->epoch };
+	struct wire_want want = { .lineage = layout->lineage, .epoch = layout->epoch };
 
-	a->wanted = want.id;
+	/* Asked again before the answer came: either is one. */
+	if (a->wanted == 0 || a->now >= a->wanted_at + WANTED_MS) {
+		a->wanted = a->random(a->data);
+		a->wanted_at = a->now;
+	}
+	want.id = a->wanted;
 	wire_pack_want(a->message(a->data, from), &want);
 	a->send(a->data, at, true);
 }
@@ -375,6 +380,7 @@ void agent_hear(struct agent *a, const struct wire *wire, const struct address *
 {
 	struct agent_question q = { .from = wire->sender.id, .at = *from, .type = wire->type };
 
+	a->now = now;
 	if (wire->type == WIRE_WANT) {
 		hear_want(a, wire, from);
 	} else if (wire->type == WIRE_LAYOUT) {
@@ -460,6 +466,7 @@ static void step_council(struct agent *a, const struct council_seeds *seeds, uin
 void agent_step(struct agent *a, const struct council_seeds *seeds, uint64_t now)
 {
 	a->due = 0;
+	a->now = now;
 	if (a->write_after != 0 && now >= a->write_after)
 		write_next(a);
 	if (a->proposer.due != 0 && now >= a->proposer.due) {
@@ -539,14 +546,52 @@ static bool wish_is_done(const struct agent *a, const struct agent_wish *wish)
 	return council_agrees(&a->council, &wish->numbers);
 }
 
-static void put_progress(const struct agent *a, struct agent_wish *wish, char text[200])
+/* A member of set B that has not all its records; NULL: there is none. */
+static const struct layout_member *not_synced(const struct agent *a)
+{
+	const struct layout *layout = agent_layout(a);
+
+	for (size_t i = 0; i < layout->count; i++) {
+		const struct member *m = view_member(a->view, layout->members[i].id);
+
+		if (layout->members[i].sets & LAYOUT_B &&
+		    (m == NULL || m->lineage != layout->lineage || m->synced != layout->epoch ||
+		     m->flags & MEMBER_SILENT))
+			return &layout->members[i];
+	}
+	return NULL;
+}
+
+/* Whom the joint layout waits for, once. */
+static void put_waiting(const struct agent *a, struct agent_wish *wish, uint64_t now, char text[200])
+{
+	const struct layout_member *place = not_synced(a);
+	const struct member *m;
+
+	if (!layout_is_joint(agent_layout(a)) || now < wish->told_at + AGENT_PATIENCE_MS ||
+	    place == NULL || place->id == wish->waits_for)
+		return;
+	wish->waits_for = place->id;
+	m = view_member(a->view, place->id);
+	snprintf(text, 200, "waits for node %016" PRIx64 " %s: it %s", place->id,
+		 m != NULL ? m->name : "", m == NULL || m->state != MEMBER_UP ? "is not up"
+					   : m->flags & MEMBER_SILENT	       ? "is silent"
+								: "has not all its records yet");
+}
+
+static void put_progress(const struct agent *a, struct agent_wish *wish, uint64_t now,
+			 char text[200])
 {
 	const struct layout *layout = agent_layout(a);
 
 	text[0] = '\0';
-	if (wish->told == layout->epoch)
+	if (wish->told == layout->epoch) {
+		put_waiting(a, wish, now, text);
 		return;
+	}
 	wish->told = layout->epoch;
+	wish->told_at = now;
+	wish->waits_for = 0;
 	snprintf(text, 200, "epoch %" PRIu64 ": %zu members, homes %u, copies %u%s", layout->epoch,
 		 layout->count, layout->homes, layout->copies,
 		 !layout_is_joint(layout)	 ? ""
@@ -556,7 +601,7 @@ static void put_progress(const struct agent *a, struct agent_wish *wish, char te
 
 bool agent_wish(struct agent *a, struct agent_wish *wish, uint64_t now, char ret_progress[200])
 {
-	put_progress(a, wish, ret_progress);
+	put_progress(a, wish, now, ret_progress);
 	if (wish_is_done(a, wish))
 		return true;
 	if (wish->kind == AGENT_SET)
@@ -610,4 +655,5 @@ void agent_init(struct agent *a, const struct layout_numbers *founding, const st
 	a->acceptor.busy = a->busy = a->waits_said = false;
 	a->next = LAYOUT_NONE;
 	a->due = a->write_after = a->forced = a->wanted = 0;
+	a->now = now;
 }

@@ -34,7 +34,7 @@ int bulk_unpack(struct str plain, uint64_t group, uint64_t self, struct bulk *re
 	if (in.failed || ret->group != group || ret->sender == 0 || ret->receiver != self ||
 	    role != WIRE_SYNC)
 		return -1;
-	return type >= BULK_SYNC && type <= BULK_COMPARED ? 0 : -1;
+	return type >= BULK_SYNC && type <= BULK_NEWEST_ARE ? 0 : -1;
 }
 
 struct bulk bulk_answer(const struct bulk *question)
@@ -52,12 +52,13 @@ enum bulk_verdict bulk_judge(const struct bulk *question, const struct bulk *ans
 		return BULK_NOTHING;
 	if (question->type == BULK_KEEP)
 		return answer->type == BULK_KEPT ? BULK_COUNTS : BULK_NOTHING;
-	if (question->type != BULK_SYNC || !same_lineage)
+	if ((question->type != BULK_SYNC && question->type != BULK_NEWEST) || !same_lineage)
 		return BULK_NOTHING;
 	if (answer->type == BULK_STALE && answer->epoch > question->epoch)
 		return BULK_NEWER;
-	return answer->type == BULK_SYNCED && answer->epoch == question->epoch ? BULK_COUNTS
-									       : BULK_NOTHING;
+	if (answer->type != (question->type == BULK_SYNC ? BULK_SYNCED : BULK_NEWEST_ARE))
+		return BULK_NOTHING;
+	return answer->epoch == question->epoch ? BULK_COUNTS : BULK_NOTHING;
 }
 
 void keep_item_pack(struct buf *buf, const struct keep_item *item)

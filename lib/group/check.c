@@ -33,6 +33,24 @@ static void launch(struct check *check, struct asker *asker, uint64_t now)
 	check_ask(check, asker, now);
 }
 
+/*
+ * What this node holds, and is no home of, is not the newest any more.  It
+ * keeps the record that is, so that its tree shows no deleted or outdated
+ * file; nobody waits for that.
+ */
+static void learn(const struct check *check, const struct newest_answer *answer)
+{
+	struct asker *asker = check->phase.asker;
+	const struct store_ask ask = { .path = check_path(check), .record = answer->record,
+				       .type = answer->type };
+
+	if (check->purpose == CHECK_READ && answer->standing == STANDING_CONFIRMED &&
+	    check->own_known && record_has_content(&check->own.record) &&
+	    version_cmp(answer->record.version, check->own.record.version) > 0 &&
+	    !quorum_has(&check->phase.quorum, check_self(check)))
+		asker->commit(asker->data, 0, &ask);
+}
+
 /* The next one starts first, so that there is always one in flight for a waiting reader. */
 bool check_finish(struct check *check, enum standing standing, uint64_t now)
 {
@@ -48,6 +66,7 @@ bool check_finish(struct check *check, enum standing standing, uint64_t now)
 			check_free(check->after);
 	}
 	check_sum_up(check, standing, &result);
+	learn(check, &result.answer);
 	while ((wait = check->waits) != NULL) {
 		check_cancel(wait);
 		wait->done(wait, &result);

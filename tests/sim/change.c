@@ -33,8 +33,11 @@ void change_used(const struct layout *layout)
 	    layout_members(layout, LAYOUT_A), layout_members(layout, LAYOUT_B));
 	for (size_t i = 0; i < layout->count; i++)
 		say("	%" PRIu64 " in %u", layout->members[i].id, layout->members[i].sets);
-	if (before != NULL && !layout_is_joint(layout))
+	if (before != NULL && !layout_is_joint(layout)) {
 		judge_single(layout);
+		if (sim.profile.changes == BY_COUNCIL)
+			council_changed();
+	}
 }
 
 /* Some machines, by chance; enough of them to lose one, where one may lose its disk. */

@@ -377,9 +377,9 @@ static int path_for(enum kind kind)
 	return path > 1 && chance(50) ? path % 2 : path;	/* where they meet */
 }
 
-static void begin_op(struct machine *machine, enum kind kind)
+static void begin_op(struct machine *machine, enum kind kind, int path)
 {
-	struct op *op = op_new(machine, kind, path_for(kind));
+	struct op *op = op_new(machine, kind, path);
 
 	op->began = history_now();
 	if (kind == INDEX) {
@@ -403,6 +403,7 @@ static void somebody_asks(struct event *event)
 	static const enum kind kinds[] = { GET, GET, GET, GET, GET, GET, PUT, PUT, PUT, PUT, DELETE,
 					   DELETE, DELETE, MAKE, REMOVE, REMOVE, INDEX, INDEX, VERSIONS };
 	struct machine *machine = &sim.machines[below((uint64_t)sim.profile.machines)];
+	enum kind kind;
 
 	(void)event;
 	if (sim.quiet)
@@ -411,7 +412,24 @@ static void somebody_asks(struct event *event)
 	if (!machine->up || machine->slow_until > sim.now ||
 	    (sim.asked != 0 && !(sim.asked >> machine->index & 1)))
 		return;
-	begin_op(machine, kinds[below(sizeof kinds / sizeof kinds[0])]);
+	kind = kinds[below(sizeof kinds / sizeof kinds[0])];
+	begin_op(machine, kind, path_for(kind));
+}
+
+static void read_all(struct event *event)
+{
+	struct machine *machine = &sim.machines[event->machine];
+
+	for (int path = 0; path < DIRECTORY_PATH && !sim.quiet; path++)
+		begin_op(machine, GET, path);
+}
+
+void clients_read(void)
+{
+	for (int i = 0; i < sim.profile.machines; i++)
+		if (sim.machines[i].up)
+			for (int n = 0; n < 3; n++)
+				schedule(new_event(sizeof(struct event)), below(n == 0 ? 40 : 400), i, read_all);
 }
 
 void clients_begin(void)

@@ -124,6 +124,25 @@ static void look_again(struct event *event)
 
 /* the disk */
 
+static void propose_something(struct machine *machine);
+
+/* It goes on with others, who may want something else. */
+static void without_it(struct event *event)
+{
+	(void)event;
+	for (int i = 0; i < sim.profile.machines; i++)
+		if (sim.machines[i].up && sim.machines[i].slow_until <= sim.now)
+			propose_something(&sim.machines[i]);
+}
+
+/* Whoever had a layout decided dies before it has told anybody. */
+static void die_deciding(struct event *event)
+{
+	say("%d decided on a layout", event->machine);
+	world_crash(&sim.machines[event->machine], 500 + below(3000));
+	schedule(new_event(sizeof(struct event)), below(400), -1, without_it);
+}
+
 static void voted(struct event *event)
 {
 	struct machine *machine = &sim.machines[event->machine];
@@ -154,7 +173,11 @@ static void write_promise(void *data, const struct synod_promise *promise)
 
 static void write_layout(void *data, const struct layout *layout)
 {
-	MUST("3 (epochs only grow)", machine_adopt(data, layout));
+	struct machine *machine = data;
+
+	MUST("3 (epochs only grow)", machine_adopt(machine, layout));
+	if (sim.profile.rivals && !sim.calm && layout->epoch > sim.newest.epoch && chance(25))
+		schedule(new_event(sizeof(struct event)), 0, machine->index, die_deciding);
 }
 
 static void used(void *data)
@@ -340,6 +363,45 @@ static void rivals(struct event *event)
 		if (sim.machines[i].up && sim.machines[i].slow_until <= sim.now && chance(50))
 			propose_something(&sim.machines[i]);
 	schedule(new_event(sizeof(struct event)), 500 + below(3000), -1, rivals);
+}
+
+/*
+ * A change is done: those that are not needed for the next one are cut off before they hear of
+ * it, and the next one begins.
+ */
+static void hasten(struct event *event)
+{
+	const struct layout *layout = &sim.newest;
+	struct machine *first = NULL;
+	uint32_t with = 0;
+	size_t seats = 0, enough = 0;
+
+	(void)event;
+	for (size_t i = 0; i < layout->count; i++)
+		enough += layout->members[i].council;
+	enough = enough / 2 + 1;
+	for (int n = 0; n < 4 * sim.profile.machines && seats < enough; n++) {
+		struct machine *m = &sim.machines[below((uint64_t)sim.profile.machines)];
+		const struct layout_member *member = layout_find(layout, m->disk.id);
+
+		if (!m->up || member == NULL || !member->council || with >> m->index & 1 ||
+		    (first == NULL && m->disk.layout.epoch != layout->epoch))
+			continue;
+		first = first == NULL ? m : first;
+		with |= 1u << m->index;
+		seats++;
+	}
+	if (sim.calm || first == NULL || seats < enough)
+		return;
+	say("%d hastens, without those outside of %x", first->index, (unsigned)with);
+	world_divide(with, 1500 + below(4000));
+	propose_something(first);
+}
+
+void council_changed(void)
+{
+	if (sim.profile.rivals && !sim.calm && chance(70))
+		schedule(new_event(sizeof(struct event)), below(60), -1, hasten);
 }
 
 /* its life */

@@ -1,11 +1,14 @@
 /*
  * sim - run many schedules, each from one seed, and judge each history
  *
- *	sim [-o] [-v] FIRST [COUNT]
+ *	sim [-o] [-v] [-h | -c | -f] FIRST [COUNT]
  *
- * -o judges by what clients were told alone (the mutants' test uses it: a
- * broken protocol has to show there), -v tells what happens.  A seed that
- * fails prints itself; `sim -v SEED` runs exactly that again.
+ * -o judges by what clients and people were told alone, and stops at the
+ * first violation (the mutants' test uses it: a broken protocol has to show
+ * there), -v tells what happens.  -h makes all schedules of those that hand
+ * over what one node missed, -c of those with a council, -f of neither.  A
+ * seed that fails prints itself; `sim -v SEED`, with the same of -h, -c and
+ * -f, runs exactly that again.
  */
 #include "sim.h"
 
@@ -51,8 +54,12 @@ static void choose_profile(struct profile *p)
 	if (chance(30))
 		p->losses = p->members >= 3 && chance(50) ? 1 : 2 + (unsigned)below(4);
 	p->copies = p->losses == 0 && chance(15) && p->members >= 3;
-	if (p->machines > 1)
-		p->changes = chance(55) ? BY_FIAT : chance(50) ? BY_COUNCIL : FIXED;
+	if (sim.kind == 'c' && p->machines == 1)
+		p->machines = p->members = 3;
+	if (sim.kind == 'c')
+		p->changes = BY_COUNCIL;
+	else if (p->machines > 1)
+		p->changes = chance(55) ? BY_FIAT : chance(50) && sim.kind != 'f' ? BY_COUNCIL : FIXED;
 	if (p->changes == BY_COUNCIL) {
 		p->length = 5000 + below(12000);
 		p->ops *= 3;
@@ -60,16 +67,15 @@ static void choose_profile(struct profile *p)
 		p->replays = chance(30);
 		p->rivals = chance(40);
 	}
-	if (chance(12))
+	if (sim.kind == 'h' || (sim.kind == 0 && chance(12)))
 		choose_hand_overs(p);
 }
 
 static void begin(uint64_t seed)
 {
-	bool verbose = sim.verbose, outcomes = sim.outcomes_only;
-
 	sim = (struct sim){ .seed = seed, .rng = layout_mix(seed), .now = 1000,
-			    .verbose = verbose, .outcomes_only = outcomes };
+			    .verbose = sim.verbose, .outcomes_only = sim.outcomes_only,
+			    .kind = sim.kind };
 	choose_profile(&sim.profile);
 	say("%d machines, %d members, loss %u%%, faults %u, changes %d, losses %u",
 	    sim.profile.machines, sim.profile.members, sim.profile.loss, sim.profile.faults,
@@ -170,7 +176,7 @@ static bool run(uint64_t seed, struct totals *totals)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: sim [-o] [-v] FIRST [COUNT]\n");
+	fprintf(stderr, "usage: sim [-o] [-v] [-h | -c | -f] FIRST [COUNT]\n");
 	return 64;
 }
 
@@ -182,11 +188,13 @@ int main(int argc, char **argv)
 	for (; argc > 1 && argv[1][0] == '-'; argc--, argv++) {
 		sim.outcomes_only = sim.outcomes_only || argv[1][1] == 'o';
 		sim.verbose = sim.verbose || argv[1][1] == 'v';
+		if (strchr("hcf", argv[1][1]) != NULL)
+			sim.kind = argv[1][1];
 	}
 	if (argc < 2 || argc > 3 || str_u64(str_of(argv[1]), UINT64_MAX, &first) < 0 ||
 	    (argc == 3 && str_u64(str_of(argv[2]), UINT64_MAX, &count) < 0))
 		return usage();
-	for (uint64_t i = 0; i < count && failed < 3; i++) {
+	for (uint64_t i = 0; i < count && failed < (sim.outcomes_only ? 1 : 3); i++) {
 		failed += !run(first + i, &totals);
 	}
 	history_free();

@@ -181,6 +181,7 @@ struct sim {
 	uint64_t sent;
 	bool outcomes_only;		/* judge by what clients see, no more */
 	bool verbose;
+	char kind;			/* of schedules: see main.c; 0: all */
 	int failures;
 	struct layout newest;		/* that was decided, or is used by somebody */
 	struct layout *decided;		/* owned; all of them */
@@ -217,6 +218,8 @@ void capture(const struct packet *, int from, int to);	/* it may be sent again, 
 void drop_captured(void);
 void post(int from, int to, struct packet *);	/* takes it */
 struct packet *new_packet(enum note, const void *bytes, size_t n);
+void world_crash(struct machine *, uint64_t ms);	/* for so long */
+void world_divide(uint32_t side, uint64_t ms);	/* bit i: the i'th machine; they reach each other */
 void trouble_begin(void);
 void trouble_end(void);			/* all machines up, all links good */
 uint64_t wall_of(const struct machine *);
@@ -250,6 +253,7 @@ void reply_to(struct machine *, const struct packet *, struct packet *answer);	/
 
 /* client.c */
 void clients_begin(void);
+void clients_read(void);		/* many ask at once what there is now */
 void client_drop_all(struct machine *);
 void client_receive(struct machine *, struct packet *);
 void client_drain(struct machine *);
@@ -275,6 +279,7 @@ void change_used(const struct layout *);	/* somebody has it on its disk */
 
 /* council.c */
 void council_begin(void);
+void council_changed(void);		/* a joint layout was followed by a single one */
 void council_start(struct machine *);
 void council_stop(struct machine *);
 void council_adopted(struct machine *);

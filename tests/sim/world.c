@@ -384,6 +384,12 @@ static void lose_disk(struct machine *machine)
 	disk_wipe(&machine->disk);
 }
 
+void world_crash(struct machine *machine, uint64_t ms)
+{
+	machine_crash(machine);
+	schedule(new_event(sizeof(struct event)), ms, -1, bring_back);
+}
+
 static void crash_one(struct machine *machine)
 {
 	if (!machine->up)
@@ -401,6 +407,22 @@ static void heal(struct event *event)
 	(void)event;
 	memset(sim.cut, 0, sizeof sim.cut);
 	memset(sim.udp_cut, 0, sizeof sim.udp_cut);
+}
+
+static void heal_and_read(struct event *event)
+{
+	heal(event);
+	sim.asked = 0;
+	clients_read();
+}
+
+void world_divide(uint32_t side, uint64_t ms)
+{
+	sim.asked = side;
+	for (int a = 0; a < sim.profile.machines; a++)
+		for (int b = 0; b < sim.profile.machines; b++)
+			sim.cut[a][b] = (side >> a & 1) != (side >> b & 1);
+	schedule(new_event(sizeof(struct event)), ms, -1, heal_and_read);
 }
 
 static void cut_some(void)

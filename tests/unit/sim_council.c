@@ -42,6 +42,7 @@ struct node {
 	uint64_t seeds;			/* bit i: node i is one */
 	uint64_t answered;
 	uint64_t synced_at;		/* ms; 0: nothing to sync */
+	bool stuck;			/* it never gets through with that */
 	/* being written; at 0: nothing is */
 	struct layout next;
 	uint64_t next_at;
@@ -417,7 +418,7 @@ static void sync(struct node *node)
 			    !(sim.split && other->side != node->side);
 	}
 	node->synced_at = sim.now + 500;
-	if (answered <= layout_members(layout, LAYOUT_A) / 2)
+	if (node->stuck || answered <= layout_members(layout, LAYOUT_A) / 2)
 		return;
 	node->synced_at = 0;
 	agent_synced(&node->agent, layout->epoch);
@@ -527,6 +528,12 @@ static uint64_t settle(uint64_t within)
 
 /* scenarios */
 
+static void set_guest(struct node *node, bool guest)
+{
+	node->guest = guest;
+	node->gossip.view.self.flags = guest ? MEMBER_GUEST : 0;
+}
+
 static void seed_all(void)
 {
 	for (int i = 0; i < sim.count; i++)
@@ -556,9 +563,10 @@ static void test_in_turn(void)
 	CHECK(settle(30000) != 0);
 }
 
-/* Solo groups that meet become one, whoever founded first. */
+/* Solo groups that meet become one, whoever founded first, and however long packets take. */
 static void test_solo_groups(void)
 {
+	sim.delay = below(2) ? 1 : 400;
 	for (int i = 0; i < sim.count; i++) {
 		sim.nodes[i].side = i;
 		start(i);
@@ -591,6 +599,27 @@ static void test_leave(void)
 	leaver->guest = true;
 	leaver->gossip.view.self.flags = MEMBER_GUEST;
 	CHECK(settle(10000) != 0);
+}
+
+/* Who is to leave and cannot, because what it keeps is not taken over, may stay. */
+static void test_leave_taken_back(void)
+{
+	struct agent_wish wish = { .kind = AGENT_LEAVE }, back = { .kind = AGENT_JOIN };
+	struct node *leaver = &sim.nodes[below((unsigned)sim.count)];
+	char progress[200];
+
+	test_together();
+	if (sim.count < 3)
+		return;
+	leaver->stuck = true;
+	set_guest(leaver, true);
+	run(20000 + below(3) * COUNCIL_SLOW_MS);
+	CHECK(!agent_wish(&leaver->agent, &wish, sim.now, progress));
+	CHECK(layout_is_joint(layout_of(leaver)));
+	set_guest(leaver, false);
+	CHECK(settle(30000) != 0);
+	CHECK(agent_wish(&leaver->agent, &back, sim.now, progress));
+	leaver->stuck = false;
 }
 
 /* A disk is lost: another id at the same address takes the place at once. */
@@ -921,12 +950,6 @@ static void test_force_halves(void)
 	CHECK(settle(60000) != 0);
 }
 
-static void set_guest(struct node *node, bool guest)
-{
-	node->guest = guest;
-	node->gossip.view.self.flags = guest ? MEMBER_GUEST : 0;
-}
-
 /* What a node promised before it went over, it goes by when it is back. */
 static void test_come_back(void)
 {
@@ -1113,7 +1136,7 @@ static void test_forgetful(void)
 static void each_seed(uint64_t seed)
 {
 	static void (*const tests[])(void) = { test_together, test_in_turn, test_solo_groups,
-					       test_guest,    test_leave,   test_replaced,
+					       test_guest,    test_leave,   test_leave_taken_back, test_replaced,
 					       test_way_back, test_numbers, test_replayed, test_replayed_later,
 					       test_rivals,   test_rivals,  test_apart,    test_force,
 					       test_force_named, test_force_halves, test_come_back,
