@@ -87,7 +87,7 @@ come_and_go() {
 	local i codes tag
 	echo file >f
 	echo below >g
-	for i in {1..15}; do
+	for i in {1..8}; do
 		curl -sS -o /dev/null -D file.head -w '%{http_code}' -T f "${URLS[1]}/at/one$i" >file.code &
 		codes=$(curl -sS -o /dev/null -w '%{http_code}' -T g "${URLS[2]}/at/one$i/x")
 		wait $!
