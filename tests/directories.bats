@@ -103,6 +103,24 @@ come_and_go() {
 	done
 }
 
+@test "a directory is made with those above it, once, and is no node's own" {
+	local i has
+	[ "$(code -X PUT "${URLS[1]}/mk/a/b/")" = 201 ]
+	lists mk/ a/
+	lists mk/a/ b/
+	lists mk/a/b/
+	for i in "${!URLS[@]}"; do [ "$(code -X PUT "${URLS[i]}/mk/a/b/")" = 204 ]; done
+	# Its homes alone have a record of it, whoever made it.
+	run covey-check --json -c "$SHARED/group/node1/covey.yaml" /mk/a/b
+	[ "$status" -eq 0 ]
+	has=$(jq -r '[.[] | "\(.has) \(.roles | index("home") != null)"] | unique | join(",")' <<<"$output")
+	[[ $has == "directory true,none false" || $has == "directory false,directory true,none false" ]] ||
+		{ echo "$has"; return 1; }
+	for i in a/b a; do [ "$(code -X DELETE "${URLS[4]}/mk/$i/")" = 204 ]; done
+	lists mk/
+	stands nothing mk/a/b
+}
+
 @test "what is refused by 409 is stored nowhere, and never shows" {
 	local i
 	echo below >f
