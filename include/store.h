@@ -122,9 +122,6 @@ int store_newest(struct store *, struct str path, enum store_want, struct store_
 int store_version(struct store *, struct str path, struct version, enum store_want,
 		  struct store_entry *ret, struct err *);
 
-/* The entry of the directory above the path is live here; of the root's names it always is. */
-int store_directory_known(struct store *, struct str path, bool *ret, struct err *);
-
 /* gate.c: the directory's gate; version none: it has none.  The root never has one. */
 int store_gate(struct store *, struct str directory, struct version *ret, struct err *);
 
