@@ -56,7 +56,10 @@ void bulk_pack(struct buf *, const struct bulk *);
  * another node than self; *ret is then undefined.
  */
 int bulk_unpack(struct str plain, uint64_t group, uint64_t self, struct bulk *ret);
-/* The question's receiver answers its sender: type and body are to be set. */
+/*
+ * The question's receiver answers its sender; group (of the key that will seal
+ * it), layout, type and body are to be set.
+ */
 struct bulk bulk_answer(const struct bulk *question);
 
 enum bulk_verdict {

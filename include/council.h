@@ -16,12 +16,19 @@
  * the same key that it meets, and for a solo one whose member has the smaller
  * id.  Two larger groups stay apart; people have to know.
  *
+ * A forced layout (layout_force()) leaves the lineage that it comes from.  A
+ * node of that lineage follows it when it has seen no majority of its own
+ * council for COUNCIL_DEAD_MS; one that the layout names as a member, because
+ * whoever forced it saw it up, after COUNCIL_NAMED_MS.  All others stay apart
+ * from it, whatever their size, until a person wants a node to go over
+ * (council_want).  What only one side knows it brings along: the caller's.
+ *
  * A single layout is followed by a joint one when a guest wants to be a home,
  * a member wants to be a guest (so it leaves), was away for COUNCIL_DEAD_MS, or
  * another node lives at its address.  A joint one is followed by set B alone
  * when for each partition a majority of B's homes has all records, and those
  * that leave have handed over what they keep; or by set A alone when the former
- * cannot be for COUNCIL_STUCK_MS.  Of the council the live
+ * cannot be for COUNCIL_STUCK_MS, or when who was to leave wants to stay.  Of the council the live
  * member with the smallest id proposes, the others somewhat later.
  *
  * Changing `homes` goes by steps of one, each through a joint layout of the
@@ -31,6 +38,7 @@
  *	council_init, council_told(layout on disk)
  *	council_step()...		at its `due`, and whenever the view changed
  *	council_meet(layout heard of)	whether to take it
+ *	council_want(lineage)		a person wants this node to be of that one
  *
  * Pure: `now` is a parameter, ms on any clock that does not go back.
  */
@@ -47,11 +55,12 @@
 #define COUNCIL_RANK_MS 1500		/* between the tries of one member and the next */
 #define COUNCIL_UNFINISHED_MS 2000	/* a layout that somebody began to agree on is finished by others */
 #define COUNCIL_STUCK_MS 30000
+#define COUNCIL_BACK_MS 3000		/* after which who was to leave may stay: that it wants to is not old news */
 #define COUNCIL_SLOW_MS 600000		/* the same while all that is needed are up */
 #define COUNCIL_BARRED_MS 60000		/* a change that was given up is not tried again; doubled each time */
 #define COUNCIL_DEAD_MS 3600000
 #define COUNCIL_ASKED_MS 3000		/* how long a person's wish is remembered; it is told again and again */
-#define COUNCIL_FORCED 1000		/* epochs that a forced layout jumps */
+#define COUNCIL_NAMED_MS 2000
 
 struct council_seeds {
 	size_t count, answered;		/* this node itself left out */
@@ -78,6 +87,10 @@ struct council {
 	uint64_t stepped, fetched;	/* ms: the last step, the last FETCH */
 	uint64_t foreign_since;		/* ms: when another group was first seen; 0: none */
 	uint64_t joiners_since;		/* ms: when somebody wanted to join; 0: nobody does */
+	uint64_t lost_ms;		/* how long no majority of the council was seen */
+	uint64_t offer;			/* a lineage that left this one; 0: none was met */
+	bool offer_names;		/* this node as a member */
+	uint64_t wanted, wanted_until;	/* a lineage to go over to; ms */
 	uint64_t wish_since, unfinished_since;
 	uint64_t joint_since, joint_moved;
 	size_t joint_synced;		/* of set B */
@@ -96,17 +109,22 @@ void council_init(struct council *, uint64_t self, const struct layout_numbers *
 /* This layout is on disk now. */
 void council_told(struct council *, const struct layout *, uint64_t now);
 /* What a layout that was heard of means. */
-enum council_meeting council_meet(const struct council *, const struct layout *theirs);
-/* A person wants these numbers.  Whether the layout has them already. */
+enum council_meeting council_meet(struct council *, const struct layout *theirs);
+/* A person wants this node to go over to that lineage: told again and again, as council_ask() is. */
+void council_want(struct council *, uint64_t lineage, uint64_t now);
+/* Whether the layout has these numbers. */
 bool council_agrees(const struct council *, const struct layout_numbers *);
+/* A person wants them of the layout after this one: forgotten with the next council_told(). */
 void council_ask(struct council *, const struct layout_numbers *, uint64_t now);
+void council_forget(struct council *);	/* what was asked */
 /* accepted: what this node has accepted for the next epoch (synod.h), or NULL. */
 void council_step(struct council *, const struct view *, const struct council_seeds *,
 		  const struct layout *accepted, uint64_t now, struct council_step *ret);
 /*
- * The layout of those that are up, when the majority of the council is lost
- * for good.  0, or -1: it is not lost, or this is no member.  Whatever only
- * others knew is lost, unless they return.
+ * The layout of those members that are up and of this lineage, when the
+ * majority of the council is lost for good: the first of a lineage of its own.
+ * 0, or -1: it is not lost, or this is no member.  Whatever only others knew
+ * is lost, unless they come over.
  */
 int council_force(const struct council *, const struct view *, struct layout *ret, struct err *);
 

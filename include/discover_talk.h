@@ -6,7 +6,8 @@
  *	LEAVE {}		->	DONE {}		say good-bye to the group and stop
  *	BEHIND {epoch, node, from} ->	DONE {}		that node, there, has this layout: fetch it
  *	SYNCED {epoch}		->	DONE {}		this node has all records for this joint layout
- *	CHANGE {what, numbers}	->	PROGRESS {text}... DONE {} or FAILED	covey layout set, leave, join, force
+ *	WAITS {text}		->	DONE {}		why what this node keeps is not taken over yet, or empty
+ *	CHANGE {what, numbers}	->	PROGRESS {text}... DONE {} or FAILED	covey layout set, leave, join, force, adopt
  *	CARRY {sealed packet}	->	CARRIED {sealed packet, or empty}	a packet that came by HTTP
  *
  * This node is the first member.  A layout that is told is on this node's
@@ -14,7 +15,8 @@
  *
  * CHANGE with leave is done when this node is in no layout any more; what
  * it keeps has been taken over by then.  With join it is done when this node is
- * a member.  Either stands when nobody waits for it any more.  Progress is told
+ * a member.  Either stands when nobody waits for it any more.  With adopt it
+ * is done when this node has a layout of that lineage.  Progress is told
  * in lines for people.
  *
  * Packing appends a body; unpacking judges it whole, and on failure leaves
@@ -38,7 +40,9 @@ enum discover_talk {
 	DISCOVER_PROGRESS,
 	DISCOVER_CARRY,
 	DISCOVER_CARRIED,
+	DISCOVER_WAITS,
 };
+#define DISCOVER_WAITS_MAX 160		/* bytes of its text */
 
 struct discover_behind {
 	uint64_t epoch, node;
@@ -46,10 +50,12 @@ struct discover_behind {
 };
 
 struct discover_change {
-	enum { CHANGE_SET = 1, CHANGE_LEAVE, CHANGE_FORCE, CHANGE_JOIN } what;
+	enum { CHANGE_SET = 1, CHANGE_LEAVE, CHANGE_FORCE, CHANGE_JOIN, CHANGE_ADOPT } what;
 	/* SET: the new number; 0: as it is.  keep_days: UINT32_MAX as it is */
 	uint8_t homes, copies;
 	uint32_t keep_versions, keep_days;
+	uint32_t within_ms;		/* SET, ADOPT: then it fails and says what may yet happen; 0: never */
+	uint64_t lineage;		/* ADOPT */
 };
 
 /*
@@ -67,6 +73,6 @@ void discover_synced_pack(struct buf *, uint64_t epoch);
 int discover_synced_unpack(struct str, uint64_t *ret_epoch, struct err *);
 void discover_change_pack(struct buf *, const struct discover_change *);
 int discover_change_unpack(struct str, struct discover_change *ret, struct err *);
-/* PROGRESS, CARRY and CARRIED: the body is the text, or the packet. */
+/* PROGRESS, WAITS, CARRY and CARRIED: the body is the text, or the packet. */
 
 #endif

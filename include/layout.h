@@ -15,6 +15,10 @@
  * majority of the homes in set A and in set B (joint consensus: Ongaro and
  * Ousterhout, "In Search of an Understandable Consensus Algorithm", 2014).
  *
+ * Where a majority of the council is lost for good people can force a layout
+ * of what is left.  It begins a lineage of its own, and says as long as that
+ * lasts which one it left at which epoch.
+ *
  * Rendezvous hashing is Thaler and Ravishankar's, "Using Name-Based Mappings
  * to Increase Hit Rates", 1998: the score of a member for a key is
  * layout_mix(layout_mix(key) ^ id), the greatest score is first, ties go to
@@ -53,8 +57,9 @@ struct layout_member {
 };
 
 struct layout {
-	uint64_t lineage;		/* random, made at founding; 0: no layout */
+	uint64_t lineage;		/* random, made at founding; forced: layout_force(); 0: no layout */
 	uint64_t epoch;			/* from 1 */
+	uint64_t left_lineage, left_epoch;	/* what the lineage was forced away from; 0: it was founded */
 	uint8_t homes, copies;
 	uint32_t keep_versions;		/* of a path; at least 1 */
 	uint32_t keep_days;		/* of contents; 0: for ever */
@@ -88,6 +93,13 @@ void layout_remove(struct layout *, uint64_t id);
 void layout_seat(struct layout *);
 /* The layout of the next epoch with this set alone; *ret may not be the first. */
 void layout_alone(const struct layout *, enum layout_set, struct layout *ret);
+/*
+ * Make it the first of a new lineage, which leaves this one.  The new number
+ * is BLAKE2b of the lineage and epoch left and of the ids of its members (8
+ * bytes each, in network order; the first 8 bytes of 16, made odd): who forces
+ * the same of the same makes the same.  Its members are in set A alone.
+ */
+void layout_force(struct layout *);
 
 /* The mixer of splitmix64. */
 uint64_t layout_mix(uint64_t);

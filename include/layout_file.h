@@ -7,6 +7,8 @@
  *	[layout]
  *	lineage = 5e1d3c9b7a201f44
  *	epoch = 3
+ *	left_lineage = 99ad1c0b7a2044e1	of a forced one: what it left, and when
+ *	left_epoch = 12
  *	homes = 3
  *	copies = 2
  *	keep_versions = 100

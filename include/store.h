@@ -82,6 +82,12 @@ const char *store_run(const struct store *);	/* the run directory */
 int store_renew(struct store *, struct outbox *, uint32_t keep, uint64_t *ret_owed, struct err *);
 /* All that is known here is to reach its homes and keepers once more; durable. */
 int store_owe(struct store *, struct outbox *, uint32_t keep, uint64_t *ret_owed, struct err *);
+/*
+ * The same in two steps, for a node that is about to go over to another group:
+ * the first marks, durably, that it is to be done; the second does it, if it is.
+ */
+int store_owe_later(struct store *, struct err *);
+int store_owe_marked(struct store *, uint32_t keep, uint64_t *ret_owed, struct err *);
 /* 0 when a write would be accepted now; -1 says why not (full, read-only, a failed fsync). */
 int store_writable(struct store *, struct err *);
 
@@ -219,10 +225,10 @@ int store_merge(struct store *, struct str path, const struct record *, struct s
 /* counters.c: what changes */
 
 /*
- * A number per partition (path_partition()), raised before and after each change of the
- * partition's records, by whichever process.  A digest made between two
- * equal readings is right as long as the number stands still, if
- * store_settle() was called before the first.
+ * A number per partition (path_partition()), raised before and after each
+ * change of the partition's records, by whichever process.  A digest made
+ * between two equal readings is right as long as the number stands still,
+ * if store_settle() was called before the first.
  */
 uint64_t store_changes(const struct store *, unsigned partition);
 /* The same of the directories there are: those in survey_directories(). */

@@ -13,7 +13,8 @@
  *	WANT	id, lineage, epoch			give me your layout if it is newer
  *	LAYOUT	id, layout				what the group agreed on
  *	PREPARE, PROMISE, ACCEPT, ACCEPTED, NACK	on the next layout (synod.h)
- *	CHANGE	lineage, homes u8, copies u8, keep u32, u32	propose a layout with these numbers
+ *	CHANGE	lineage, epoch, homes u8, copies u8, keep u32, u32	propose, after this layout, one
+ *						with these numbers (agent.h)
  *
  * A packet of another protocol version is read up to the sender, so that
  * it can be shown as incompatible.  All messages are idempotent: what is
@@ -144,7 +145,7 @@ struct wire_synod {
 };
 
 struct wire_change {
-	uint64_t lineage;
+	uint64_t lineage, epoch;	/* of the layout that is to be changed; no other is */
 	struct layout_numbers numbers;
 };
 

@@ -224,3 +224,32 @@ time.sleep(30)' "${URL##*:}"
 	for i in $(seq 20); do cmp text "got$i"; done
 	[ "$(code "$URL/.covey/healthz")" = 200 ]
 }
+
+is_gone() { ! kill -0 "$1"; }
+
+# end_role I ROLE: the next one reads its configuration anew
+end_role() {
+	local was
+	was=$(role_pid "$1" "$2")
+	kill "$was"
+	wait_until 20 is_gone "$was"
+}
+
+@test "covey layout leave says whom it waits for, and join undoes it" {
+	local i
+	group 3
+	for i in 1 2 3 4 5 6 7 8; do
+		[ "$(code -T - "${URLS[2]}/f$i" <<<"$i")" -eq 201 ]
+	done
+	for i in 1 3; do
+		printf 'limits:\n  min_free: 900T\n' >>"$GROUP/node$i/covey.yaml"
+		end_role $i covey-syncd
+	done
+	spawn leave covey layout leave -c "$GROUP/node2/covey.yaml"
+	wait_until 30 grep -q "waits for node [0-9a-f]* node[13]: its disk is full" "$D/leave.log"
+	[ "$(layout 2 .joint)" = true ]
+	run covey layout join -c "$GROUP/node2/covey.yaml"
+	[ "$status" -eq 0 ]
+	wait_until 20 settled
+	wait_until 5 grep -q "taken back" "$D/leave.log"
+}

@@ -13,7 +13,7 @@ import threading
 import time
 
 TOP = pathlib.Path(__file__).resolve().parent
-HOSTS = range(1, 6)
+HOSTS = [1, 2, 3, 4, 5]                 # tests/chaos may make it fewer or more
 ROLES = ("covey-httpd", "covey-versiond", "covey-discoverd", "covey-syncd")
 CONF = """\
 node:
@@ -24,9 +24,14 @@ listen: {{ http: 4720, discovery: 4721, versions: 4722 }}
 group:
   key_file: {dir}/group.key
   seeds: [ {seeds} ]
-keep: {{ versions: 1000, days: 0 }}
+keep: {{ versions: 100000, days: 0 }}
 access: open
 """
+
+
+def body_of(value, size):
+    line = f"{value} {size}\n".encode()
+    return (line * (size // len(line) + 1))[:max(size, len(line))]
 
 
 def say(text):
@@ -141,11 +146,13 @@ class Agent:
 class Faults:
     """Each fault is a context: entered when it happens, left when it is over."""
 
-    def __init__(self, nodes, rnd, recorder):
+    def __init__(self, nodes, rnd, recorder, repaired):
         self.nodes, self.rnd, self.recorder = nodes, rnd, recorder
+        self.repaired, self.lost = repaired, False
         self.kinds = (self.split, self.one_way, self.one_way, self.role_killed, self.role_killed,
                       self.node_killed, self.node_stopped, self.role_stopped, self.layout_set)
-        self.once = [self.disk_lost, self.node_leaves]
+        self.rare = [self.disk_lost_alone, self.disk_lost, self.node_leaves]
+        self.next_rare = 0
 
     def hosts(self, *words):
         subprocess.run([TOP / "hosts", *words], check=True)
@@ -204,7 +211,7 @@ class Faults:
     @contextlib.contextmanager
     def layout_set(self):
         node = self.rnd.choice(self.nodes)
-        what = self.rnd.choice(("homes=3", "homes=5", "copies=2", "copies=3"))
+        what = self.rnd.choice(("homes=3", "homes=3", f"homes={min(len(HOSTS), 5)}", "copies=2", "copies=3"))
         say(f"layout set {what}, on {node.h}")
         asked = node.command("layout", "set", what)
         yield
@@ -235,10 +242,35 @@ class Faults:
         yield
         node.start()
 
+    @contextlib.contextmanager
+    def disk_lost_alone(self):
+        """What one has missed is known to two others: one goes away, one comes back empty."""
+        missing, away, empty = self.rnd.sample(self.nodes, 3)
+        say(f"{missing.h} is cut off; then {away.h} is killed, and {empty.h} too and loses its disk")
+        others = ",".join(str(h) for h in HOSTS if h != missing.h)
+        self.hosts("split", str(missing.h), others)
+        time.sleep(self.rnd.uniform(0.5, 3))
+        away.kill()
+        empty.kill()
+        self.recorder.wiped(empty.h)
+        empty.wipe()
+        self.hosts("heal")
+        empty.start()
+        time.sleep(self.rnd.uniform(2, 8))
+        yield
+        away.start()
+
     def kind(self):
         """Those of which a group stands only one at a time are rare."""
-        if self.once and self.rnd.random() < 0.15:
-            return self.once.pop(self.rnd.randrange(len(self.once)))
+        if time.monotonic() >= self.next_rare and self.rnd.random() < 0.15:
+            self.next_rare = time.monotonic() + 45
+            kind = self.rnd.choice(self.rare)
+            if kind == self.node_leaves:
+                return kind
+            if not self.lost or self.repaired():
+                self.lost = True
+                return kind
+            say("no disk is lost: the group has not got over the last loss")
         return self.rnd.choice(self.kinds)
 
     def run(self, end):
@@ -251,8 +283,12 @@ class Faults:
         with self.kind()():
             self.pause(end, 0.2, 2)
             if depth > 1:
-                self.happen(end, depth - 1)
+                self.one(self.rnd.choice(self.kinds), end)
             self.pause(end, 0.2, 3)
+
+    def one(self, kind, end):
+        with kind():
+            self.pause(end, 0.2, 2)
 
     def pause(self, end, least, most):
         seconds = self.rnd.uniform(least, most)

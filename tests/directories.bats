@@ -140,12 +140,17 @@ come_and_go() {
 }
 
 @test "what was stored while its directory could not be made is listed when it can" {
-	local i homes codes=
+	local i homes codes= pids=()
 	echo x >f
 	[ "$(code -T f "${URLS[1]}/late/first")" = 201 ]
 	homes=$(talk 1 nodes late/d | jq -r 'select(.roles % 2 == 1) | .name' | tr -d node)
 	for i in $homes; do kill -STOP "$(role_pid "$i" covey-versiond)"; done
-	for i in $homes; do codes+=$(code -H 'Prefer: respond-async' -T f "${URLS[$i]}/late/d/x$i"); done
+	for i in $homes; do
+		curl -sS -o /dev/null -w '%{http_code}' -H 'Prefer: respond-async' -T f "${URLS[$i]}/late/d/x$i" >"$i.code" &
+		pids+=($!)
+	done
+	wait "${pids[@]}"
+	for i in $homes; do codes+=$(cat "$i.code"); done
 	[ "$codes" = 202202202 ]
 	for i in $homes; do kill -CONT "$(role_pid "$i" covey-versiond)"; done
 	wait_until 15 lists late/ d/ first

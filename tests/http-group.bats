@@ -668,7 +668,7 @@ forge() {
 	[ "$(peer get /?format=text "Covey-Epoch=$epoch")" = $'200\n'"Covey-Epoch $epoch" ]
 	[ "$(peer get /none/?format=text "Covey-Epoch=0")" = $'200\n'"Covey-Epoch $epoch" ]
 	[ "$(peer get /?format=text "Covey-Epoch=$((epoch + 1))")" = $'421\n'"Covey-Epoch $epoch" ]
-	[ "$(peer get /?format=text "Covey-Epoch=$epoch" "Covey-Lineage=$(layout 1 .lineage)")" = 200 ]
+	[ "$(peer get /?format=text "Covey-Epoch=$epoch" "Covey-Lineage=$(layout 1 .lineage)")" = $'200\n'"Covey-Epoch $epoch" ]
 	[ "$(peer get /?format=text "Covey-Epoch=$epoch" Covey-Lineage=0000000000000005)" = $'421\n'"Covey-Epoch $epoch" ]
 	[ "$(peer get /?format=text forged "Covey-Epoch=$epoch")" = 403 ]
 	[ "$(peer get /?format=text elsewhere "Covey-Epoch=$epoch")" = 403 ]

@@ -159,3 +159,32 @@ serves_new() {
 	[ "$(code -H 'Cache-Control: only-if-cached' "${URLS[1]}/f?version=$version")" = 504 ]
 	[ "$(peer push /f f $version)" = 201 ]
 }
+
+@test "while the key is changed, nodes that seal with the old one and the new one sync and list" {
+	local i
+	(umask 077 && covey key new >a && covey key new >b && cat a b >key1 && cat b a >key2)
+	for i in 1 2; do
+		node_conf "n$i" "$(port $((10 * i)))" "  discovery: $(port $((10 * i + 1)))
+  versions: $(port $((10 * i + 2)))
+group:
+  key_file: ../key$i
+  seeds: [ '127.0.0.1:$(port 11)' ]"
+		spawn "n$i" covey up -c "$CONF"
+		URLS[i]=$URL
+		wait_until 20 ready "$URL"
+		[ "$i" = 2 ] || wait_until 20 settled 1
+		[ "$i" = 2 ] || echo one >f
+		[[ "$(code -T f "$URL/f$i")" = 20[12] ]]
+	done
+	wait_until 30 settled 2
+	for i in 1 2; do
+		wait_until 20 lists_both "$i"
+		[ "$(curl -s "${URLS[i]}/f1")" = one ]
+		[ "$(curl -s "${URLS[i]}/f2")" = one ]
+	done
+}
+
+lists_both() {
+	[ "$(code -H 'Cache-Control: no-cache' "${URLS[$1]}/?format=text")" = 200 ] &&
+		[ "$(cut -f 1 "$D/body" | paste -sd ' ')" = "f1 f2" ]
+}

@@ -206,11 +206,11 @@ has_names() { confirms "${URLS[$1]}$2?format=text" && [ "$(grep -c . body)" -eq 
 	[ "$(code -T one "${URLS[1]}/h/g")" = 201 ]
 	for what in '/h/' '/h/?format=json' '/h/?limit=1&format=text' '/h/f?versions' '/h/none/'; do
 		code "${URLS[2]}$what" >get.code
-		grep -vi '^date' headers >get
+		grep -vi '^date' headers >of_get
 		code -I "${URLS[2]}$what" >head.code
-		grep -vi '^date' headers >head
+		grep -vi '^date' headers >of_head
 		cmp get.code head.code
-		diff get head
+		diff of_get of_head
 	done
 }
 
@@ -248,9 +248,14 @@ has_names() { confirms "${URLS[$1]}$2?format=text" && [ "$(grep -c . body)" -eq 
 	for i in 2 3 4 5; do hold "$i" versiond httpd; done
 	[ "$(code -X DELETE "${URLS[1]}/cut/in/")" = 503 ]
 	[[ $(header Version-State) == unconfirmed* ]]
+	run covey rm --node "${URLS[1]}" cut/in/
+	[ "$status" -eq 75 ]
 	release
 	for i in 1 2 3 4 5; do wait_until 10 confirms "${URLS[i]}/cut/in/"; done
-	[ "$(code -X DELETE "${URLS[1]}/cut/in/")" = 204 ]
+	run covey rm --node "${URLS[1]}" cut/ cut/in/
+	[ "$status" -eq 65 ]		# not empty, when it came to the first
+	[ -z "$(row_at 2 /cut/ in/)" ]
+	[ "$(code -X DELETE "${URLS[1]}/cut/")" = 204 ]
 }
 
 @test "a directory is removed while files are put into it: who was told 201 is found from the root" {

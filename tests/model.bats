@@ -27,6 +27,16 @@ setup() {
 	[ "$status" -eq 0 ]
 }
 
+@test "a directory with a file that was acknowledged below it stands, whoever removes it" {
+	run "$TOP/tests/model/run" fast rmdir
+	[ "$status" -eq 0 ]
+}
+
+@test "a name is a file or a directory, and all agree which" {
+	run "$TOP/tests/model/run" fast kinds
+	[ "$status" -eq 0 ]
+}
+
 @test "a mutant that is taken for correct, or the reverse, is an error" {
 	cp -r "$TOP/tests/model" "$D/model"
 	echo 'fast holds chain NODES=3 A=3 B=4 LAST=3 NO_SYNC' >"$D/model/cases"

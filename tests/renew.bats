@@ -21,24 +21,33 @@ configure() {
 	URLS[i]=$URL STORES[i]=$STORE CONFS[i]=$CONF
 }
 
+# run_node I... - start these
 run_node() {
-	spawn "n$1" covey up -c "${CONFS[$1]}"
-	UPS[$1]=$PID
-	wait_until 20 healthy "$1"
+	local i
+	for i; do
+		spawn "n$i" covey up -c "${CONFS[i]}"
+		UPS[i]=$PID
+	done
+	for i; do wait_until 20 healthy "$i"; done
+}
+
+# stop_node I... - all at once
+stop_node() {
+	local i
+	for i; do kill -TERM "${UPS[i]}"; done
+	for i; do stop "${UPS[i]}"; done
 }
 
 healthy() { curl -sf -o /dev/null -m 2 "${URLS[$1]}/.covey/healthz"; }
 
-start_node() {
-	configure "$1"
-	run_node "$1"
-}
-
-three() {
+# nodes I... - the first ones of a group
+nodes() {
+	local i
 	covey key new >group.key
 	chmod 600 group.key
-	for i in 1 2 3; do start_node $i; done
-	wait_until 30 settled 1 2 3
+	for i; do configure "$i"; done
+	run_node "$@"
+	wait_until 30 settled "$@"
 }
 
 id_of() { sed -n 's/^id = //p' "${STORES[$1]}/node.ini"; }
@@ -75,9 +84,9 @@ write() {
 
 @test "a disk that was put back is silent, says so everywhere, and renewed it is back with all it has" {
 	local was
-	three
+	nodes 1 2 3
 	for f in a b c d; do write 2 $f; done
-	stop "${UPS[2]}"
+	stop_node 2
 	cp -a "${STORES[2]}" copy
 	run_node 2
 	wait_until 20 settled 1 2 3
@@ -85,7 +94,7 @@ write() {
 	run covey node renew -c "${CONFS[2]}"	# while it runs
 	[ "$status" -eq 65 ]
 	[[ $output == *"programs of this node run, stop them first"* ]]
-	stop "${UPS[2]}"
+	stop_node 2
 	rm -r "${STORES[2]}"
 	mv copy "${STORES[2]}"
 	was=$(id_of 2)
@@ -97,10 +106,10 @@ write() {
 	grep -q "this node is silent.*covey node renew" body
 	covey status --node "${URLS[2]}" | grep -q '^silent .*covey node renew'
 	wait_until 15 eval 'covey layout show --node "${URLS[1]}" | grep "$was" | grep -q silent'
-	stop "${UPS[2]}"
+	stop_node 2
 	run_node 2			# it stays so
 	wait_until 5 names_the_command 2
-	stop "${UPS[2]}"
+	stop_node 2
 
 	run covey node renew -c "${CONFS[2]}"
 	[ "$status" -eq 0 ]
@@ -114,7 +123,7 @@ write() {
 }
 
 @test "a copy of a running node's store is silent, the node is not; renewed the copy is one more" {
-	three
+	nodes 1 2 3
 	for f in a b c; do write 1 $f; done
 	configure 4
 	cp -a "${STORES[2]}" "${STORES[4]}"
@@ -124,7 +133,7 @@ write() {
 	speaks 2
 	[ "$(grep -c "is silent" n2.log)" -eq 0 ]
 	write 2 d
-	stop "${UPS[4]}"
+	stop_node 4
 	wait_until 15 settled 1 2 3
 	write 2 e
 	covey node renew -c "${CONFS[4]}"
@@ -134,24 +143,21 @@ write() {
 }
 
 @test "what a renewed node alone knows reaches those who are to know it" {
-	covey key new >group.key
-	chmod 600 group.key
 	NODES=5
-	for i in 1 2 3 4 5; do start_node $i; done
-	wait_until 30 settled 1 2 3 4 5
-	for i in 1 3 4 5; do stop "${UPS[i]}"; done
+	nodes 1 2 3 4 5
+	stop_node 1 3 4 5
 	mkdir sent
 	for d in {1..12}; do
 		echo "$d" >"sent/$d"
 		[ "$(code -T "sent/$d" "${URLS[2]}/d$d/f")" = 202 ]
 	done
-	stop "${UPS[2]}"
+	stop_node 2
 	rm "${STORES[2]}"/outbox/*	# as if all had been told, and lost it
 	covey node renew -c "${CONFS[2]}"
-	for i in 1 2 3 4 5; do run_node $i; done
+	run_node 1 2 3 4 5
 	wait_until 40 settled 1 2 3 4 5
 	wait_until 20 eval '[ "$(curl -sf "${URLS[2]}/.covey/status" | jq .outbox)" = 0 ]'
-	stop "${UPS[2]}"
+	stop_node 2
 	for d in {1..12}; do
 		[ "$(code "${URLS[1]}/d$d/f")" = 200 ]
 		cmp body "sent/$d"

@@ -273,13 +273,13 @@ group:
 	run "$TOP/tests/packets" noframe "$socket"
 	[ "$status" -eq 0 ]
 	for type in 1 3 6 8 10 99; do
-		for body in "" 00 0001 00022e2e00000000000000000000000000000000000001 ffff; do
+		for body in "" 00 0001 00022e2e00000000000000000000000000000000000000000000000001 ffff; do
 			[ "$type/$body" != 3/0000 ] || continue
 			run "$TOP/tests/packets" frame "$socket" $type "$body"
 			[ "$output" = 255 ]
 		done
 	done
-	run "$TOP/tests/packets" frame "$socket" 1 00016100000000000000000000000000000000000001
+	run "$TOP/tests/packets" frame "$socket" 1 00016100000000000000000000000000000000000000000000000001
 	[ "$output" = 2 ]
 	is "$pid" versiond 1
 }

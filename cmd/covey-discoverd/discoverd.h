@@ -5,11 +5,9 @@
  *	network.c	the sockets of the gossip, and multicast
  *	carry.c		what covey-syncd does for this: packets by HTTP, DRAIN
  *	seeds.c		where to look for others first
- *	state.c		what outlives the process: members.ini, synod.ini
+ *	state.c		what outlives the process: members.ini, synod-LINEAGE.ini
  *	standing.c	what this node is to the group, which start it is, and how far its disk remembers
- *	settle.c	layouts: founding, fetching, proposing
- *	adopt.c		a layout becomes the one that this node uses
- *	acceptor.c	this node's vote on the next layout
+ *	settle.c	sockets, disk and timer around agent.h: layouts
  *	wishes.c	what people ask of the layout
  *	watch.c		discover.sock
  *
@@ -19,15 +17,14 @@
 #ifndef COVEY_DISCOVERD_H
 #define COVEY_DISCOVERD_H
 
+#include "agent.h"
 #include "call.h"
-#include "council.h"
 #include "discover_talk.h"
 #include "gossip.h"
 #include "pool.h"
 #include "sealed.h"
 #include "serve.h"
 #include "service.h"
-#include "synod.h"
 #include "waking.h"
 
 #define SEED_ADDRESSES 8
@@ -55,43 +52,14 @@ struct node_standing {
 	struct starts starts;
 };
 
-/* A question to the acceptor that waits for its disk. */
-struct vote {
-	uint64_t asker;			/* id; this node's own: of its proposer */
-	struct address from;
-	enum wire_type type;
-	struct wire_synod asked;
-};
-#define VOTES 8				/* more wait for nothing: they are asked again */
-
-struct acceptor {
-	struct synod_promise promise;	/* on disk, or being written */
-	struct vote queue[VOTES];
-	size_t count;			/* the first is being answered while busy */
-	bool busy;
+/* What the pool writes for the agent. */
+struct settling {
 	struct job job;
-	int rc;				/* of the writing */
+	struct synod_promise promise;
+	struct layout layout;
+	uint64_t left;			/* the lineage of the layout before; 0: there was none */
+	int rc;
 	struct err err;
-	enum wire_type type;		/* the answer that waits for it */
-	struct wire_synod answer;
-};
-
-struct settle {
-	struct council council;
-	struct synod_proposer proposer;
-	struct timer due;		/* of the council */
-	struct timer tick;		/* of the proposer */
-	struct layout next;		/* to be adopted; epoch 0: none */
-	struct layout writing;		/* the one that is being written */
-	bool busy;
-	struct job job;
-	int rc;				/* of the writing */
-	struct err err;
-	struct timer again;		/* after a failure */
-	uint64_t forced;		/* the epoch that was forced here; 0: none */
-	uint64_t wanted;		/* id of the last WANT */
-	uint64_t apart;			/* lineage of another group, once that was logged */
-	bool waits_logged;
 };
 
 struct saving_members {
@@ -148,10 +116,13 @@ struct discoverd {
 	int remember_rc;
 	struct err remember_err;
 
-	struct acceptor acceptor;
-	struct settle settle;
+	struct agent agent;		/* what this node does about layouts */
+	struct settling promising, adopting;
+	struct timer settle_due;
 
 	struct wish *wishes;		/* that are not done yet */
+	char waits[DISCOVER_WAITS_MAX + 1];	/* why leaving takes long, or empty */
+	uint64_t waits_changes;
 	struct timer wish_again;
 
 	struct serve *serve;
@@ -199,7 +170,9 @@ int state_forget_agreements(const struct discoverd *, struct err *);
 void state_save_members(struct discoverd *);	/* soon; logs what fails */
 void state_last_members(struct discoverd *);	/* at once, when nothing else runs any more */
 int state_save_promise(const struct discoverd *, const struct synod_promise *, struct err *);
-int state_load_promise(const struct discoverd *, struct synod_promise *ret, struct err *);
+/* What this node promised in that lineage, or SYNOD_PROMISE_NONE. */
+int state_load_promise(const struct discoverd *, uint64_t lineage, struct synod_promise *ret,
+		       struct err *);
 
 /* standing.c */
 int standing_load(struct discoverd *, struct err *);	/* and the layout and the promise that go with it */
@@ -218,24 +191,12 @@ void settle_stop(struct discoverd *);
 void settle_step(struct discoverd *);		/* after anything that may change what is to be done */
 void settle_receive(struct discoverd *, const struct wire *, const struct address *from);
 void settle_fetch(struct discoverd *, uint64_t from, const struct address *);
-void settle_force(struct discoverd *, const struct layout *);
 void settle_synced(struct discoverd *, uint64_t epoch);
-void settle_answer(struct discoverd *, uint64_t from, enum wire_type, const struct wire_synod *);
 const struct layout *settle_layout(const struct discoverd *);
-
-/* adopt.c */
-void adopt_start(struct discoverd *);
-void adopt_stop(struct discoverd *);
-void adopt_layout(struct discoverd *, const struct layout *);	/* unless a newer one is being written, or waits */
-/* The layout that is used; id: of the WANT that asked for it, or 0. */
-void adopt_tell(struct discoverd *, uint64_t to, const struct address *, uint64_t id);
-
-/* acceptor.c */
-void acceptor_ask(struct discoverd *, const struct vote *);
 
 /* wishes.c */
 void wishes_ask(struct discoverd *, struct serve_request *, const struct discover_change *);
-void wishes_hear(struct discoverd *, const struct wire_change *);
+void wishes_wait(struct discoverd *, struct str why);	/* leaving takes long, or (empty) no more */
 void wishes_gone(struct discoverd *, const struct serve_request *);
 void wishes_end(struct discoverd *);
 

@@ -1,75 +1,35 @@
 /*
- * settle - layouts: founding, fetching, proposing
+ * settle - layouts: the sockets, the disk and the timer around agent.h
  *
- * What is to be done council.h judges; here it is done.
+ * Promises and layouts are written by the pool; what the agent says is logged.
  */
 #include "discoverd.h"
 
 #include "clock.h"
 #include "container.h"
+#include "layout_file.h"
 #include "log.h"
 
-#include <inttypes.h>
 #include <sodium.h>
-
-#define WAITS_MS 5000		/* without a group, until that is told */
 
 const struct layout *settle_layout(const struct discoverd *d)
 {
-	return &d->settle.council.layout;
+	return agent_layout(&d->agent);
 }
 
-/* proposing */
+/* what the agent asks for */
 
-static void set_tick(struct discoverd *d)
+static struct buf *message(void *data, uint64_t to)
 {
-	const struct synod_proposer *p = &d->settle.proposer;
-	uint64_t now = clock_mono_ms();
+	return network_message(data, to);
+}
 
-	if (p->due == 0)
-		timer_stop(&d->settle.tick);
+static void send_message(void *data, const struct address *to, bool expects)
+{
+	if (expects)
+		network_ask(data, to);
 	else
-		timer_start(d->service->loop, &d->settle.tick, p->due > now ? p->due - now : 0);
-}
-
-/* The proposer did a step. */
-static void proposed(struct discoverd *d)
-{
-	struct synod_proposer *p = &d->settle.proposer;
-
-	set_tick(d);
-	if (p->phase == SYNOD_DECIDED)
-		adopt_layout(d, &p->value);
-	if (p->phase == SYNOD_FAILED) {
-		log_line(LOG_LEVEL_WARNING, "the council did not agree on a layout: try again");
-		synod_stop(p);
-	}
-}
-
-static void tick(struct timer *timer)
-{
-	struct discoverd *d = CONTAINER_OF(timer, struct discoverd, settle.tick);
-
-	synod_tick(&d->settle.proposer, clock_mono_ms());
-	proposed(d);
-}
-
-static void send_synod(void *data, uint64_t to, enum wire_type type, const struct wire_synod *synod)
-{
-	struct discoverd *d = data;
-	const struct address *address;
-
-	if (to == d->standing.self) {
-		struct vote vote = { .asker = to, .type = type, .asked = *synod };
-
-		acceptor_ask(d, &vote);
-		return;
-	}
-	address = network_address(d, to);
-	if (address == NULL)
-		return;
-	wire_pack_synod(network_message(d, to), type, synod);
-	network_ask(d, address);
+		network_send(data, to);
 }
 
 static uint64_t random_number(void *data)
@@ -81,189 +41,132 @@ static uint64_t random_number(void *data)
 	return n;
 }
 
-void settle_answer(struct discoverd *d, uint64_t from, enum wire_type type,
-		   const struct wire_synod *answer)
+static void say(void *data, bool warning, const char *text)
 {
-	if (!synod_is_busy(&d->settle.proposer))
-		return;
-	synod_answer(&d->settle.proposer, from, type, answer, clock_mono_ms());
-	proposed(d);
+	(void)data;
+	log_line(warning ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "%s", text);
 }
 
-static void propose(struct discoverd *d, const struct council_step *step)
+static void submit(struct discoverd *d, struct settling *s, void (*work)(struct job *),
+		   void (*done)(struct job *))
 {
-	struct settle *s = &d->settle;
+	s->job = (struct job){ .work = work, .done = done, .home = d->service->loop };
+	pool_submit(d->pool, &s->job);
+}
 
-	if (s->proposer.phase != SYNOD_IDLE)
-		return;
-	log_line(LOG_LEVEL_INFO, "propose layout epoch %" PRIu64 ": %s", step->layout.epoch,
-		 step->why);
-	synod_propose(&s->proposer, &s->council.layout, &step->layout, &d->acceptor.promise,
-		      clock_mono_ms());
-	proposed(d);
+static void promise_work(struct job *job)
+{
+	struct discoverd *d = CONTAINER_OF(job, struct discoverd, promising.job);
+	struct settling *s = &d->promising;
+
+	s->rc = state_save_promise(d, &s->promise, &s->err);
+}
+
+static void promise_done(struct job *job)
+{
+	struct discoverd *d = CONTAINER_OF(job, struct discoverd, promising.job);
+
+	if (d->promising.rc < 0)
+		log_err(LOG_LEVEL_WARNING, &d->promising.err, "give no vote on the next layout");
+	agent_promised(&d->agent, d->promising.rc == 0, clock_mono_ms());
+	settle_step(d);
+}
+
+static void write_promise(void *data, const struct synod_promise *promise)
+{
+	struct discoverd *d = data;
+
+	d->promising.promise = *promise;
+	submit(d, &d->promising, promise_work, promise_done);
+}
+
+/* In another lineage's group: what is known here its homes and keepers may not know. */
+static int prepare_lineage(struct discoverd *d, struct settling *s)
+{
+	if (state_load_promise(d, s->layout.lineage, &s->promise, &s->err) < 0)
+		return -1;
+	return s->left != 0 ? store_owe_later(d->service->store, &s->err) : 0;
+}
+
+static void layout_work(struct job *job)
+{
+	struct discoverd *d = CONTAINER_OF(job, struct discoverd, adopting.job);
+	struct settling *s = &d->adopting;
+
+	s->promise = SYNOD_PROMISE_NONE;
+	if (s->layout.lineage != s->left)
+		s->rc = prepare_lineage(d, s);
+	else
+		s->rc = 0;
+	if (s->rc == 0)
+		s->rc = layout_save(d->directory.data, &s->layout, &s->err);
+}
+
+static void layout_done(struct job *job)
+{
+	struct discoverd *d = CONTAINER_OF(job, struct discoverd, adopting.job);
+
+	if (d->adopting.rc < 0)
+		log_err(LOG_LEVEL_WARNING, &d->adopting.err, "adopt no layout");
+	agent_written(&d->agent, d->adopting.rc == 0, &d->adopting.promise, clock_mono_ms());
+	settle_step(d);
+}
+
+static void write_layout(void *data, const struct layout *layout)
+{
+	struct discoverd *d = data;
+
+	d->adopting.layout = *layout;
+	d->adopting.left = settle_layout(d)->lineage;
+	submit(d, &d->adopting, layout_work, layout_done);
+}
+
+static void used(void *data)
+{
+	struct discoverd *d = data;
+
+	watch_publish_layout(d);
+	discoverd_hurry(d);
+	carry_poke(d);
 }
 
 /* steps */
 
-static const struct layout *accepted(const struct discoverd *d)
-{
-	const struct synod_promise *p = &d->acceptor.promise;
-	const struct layout *layout = settle_layout(d);
-
-	if (p->lineage != layout->lineage || p->instance != layout->epoch + 1 ||
-	    p->accepted.round == 0)
-		return NULL;
-	return &p->value;
-}
-
-void settle_fetch(struct discoverd *d, uint64_t from, const struct address *address)
-{
-	const struct layout *layout = settle_layout(d);
-	struct wire_want want = { .id = random_number(NULL), .lineage = layout->lineage,
-				  .epoch = layout->epoch };
-
-	d->settle.wanted = want.id;
-	wire_pack_want(network_message(d, from), &want);
-	network_ask(d, address);
-}
-
-static void act(struct discoverd *d, struct council_step *step)
-{
-	switch (step->act) {
-	case COUNCIL_FOUND:
-		do
-			step->layout.lineage = random_number(NULL);
-		while (step->layout.lineage == 0);
-		log_line(LOG_LEVEL_INFO, "no group is to be found: found one");
-		adopt_layout(d, &step->layout);
-		break;
-	case COUNCIL_FETCH:
-		if (network_address(d, step->from) != NULL)
-			settle_fetch(d, step->from, network_address(d, step->from));
-		break;
-	case COUNCIL_PROPOSE:
-		propose(d, step);
-		break;
-	case COUNCIL_REST:
-		break;
-	}
-}
-
-/* Nothing is confirmed meanwhile: people should know why. */
-static void tell_waiting(struct discoverd *d, const struct council_seeds *seeds)
-{
-	struct settle *s = &d->settle;
-
-	if (s->waits_logged || settle_layout(d)->epoch != 0 ||
-	    clock_mono_ms() - s->council.began < WAITS_MS)
-		return;
-	s->waits_logged = true;
-	log_line(LOG_LEVEL_WARNING, "no group yet, so nothing is confirmed: %zu of %zu seeds have answered",
-		 seeds->answered, seeds->count);
-}
-
 void settle_step(struct discoverd *d)
 {
-	struct settle *s = &d->settle;
+	uint64_t now = clock_mono_ms(), due;
 	struct council_seeds seeds;
-	struct council_step step;
-	uint64_t now = clock_mono_ms();
 
-	if (d->unicast == NULL || s->busy || s->next.epoch != 0 ||
-	    d->gossip.view.self.state == MEMBER_LEFT)
+	if (d->unicast == NULL)
 		return;
 	seeds_count(d, &seeds);
-	tell_waiting(d, &seeds);
-	council_step(&s->council, &d->gossip.view, &seeds, accepted(d), now, &step);
-	if (step.due != 0)
-		timer_start(d->service->loop, &s->due, step.due > now ? step.due - now : 0);
+	agent_step(&d->agent, &seeds, now);
+	due = d->agent.due;
+	if (due != 0)
+		timer_start(d->service->loop, &d->settle_due, due > now ? due - now : 0);
 	else
-		timer_stop(&s->due);
-	act(d, &step);
+		timer_stop(&d->settle_due);
 }
 
 static void due(struct timer *timer)
 {
-	settle_step(CONTAINER_OF(timer, struct discoverd, settle.due));
-}
-
-/* what others say */
-
-/*
- * Of this group's lineage what is newer is right, whoever says it when.  That
- * another group exists, and is like that, has to be an answer: it may have
- * been recorded long ago.
- */
-static void hear_layout(struct discoverd *d, const struct wire *wire, const struct address *from)
-{
-	const struct layout *theirs = &wire->layout;
-	struct settle *s = &d->settle;
-
-	if (theirs->lineage != s->council.layout.lineage && wire->layout_id != s->wanted) {
-		settle_fetch(d, wire->sender.id, from);
-		return;
-	}
-	switch (council_meet(&s->council, theirs)) {
-	case COUNCIL_ADOPT:
-		/* What this group is just agreeing on comes first. */
-		if (theirs->lineage == s->council.layout.lineage || !synod_is_busy(&s->proposer))
-			adopt_layout(d, theirs);
-		break;
-	case COUNCIL_APART:
-		if (s->apart != theirs->lineage)
-			log_line(LOG_LEVEL_WARNING,
-				 "another group has this key: lineage %016" PRIx64
-				 " of %zu members; both stay as they are", theirs->lineage,
-				 theirs->count);
-		s->apart = theirs->lineage;
-		break;
-	case COUNCIL_KEEP:
-		break;
-	}
-}
-
-static void hear_want(struct discoverd *d, const struct wire *wire, const struct address *from)
-{
-	const struct layout *layout = settle_layout(d);
-	const struct wire_want *want = &wire->want;
-
-	if (layout->epoch != 0 &&
-	    (want->lineage != layout->lineage || want->epoch < layout->epoch))
-		adopt_tell(d, wire->sender.id, from, want->id);
+	settle_step(CONTAINER_OF(timer, struct discoverd, settle_due));
 }
 
 void settle_receive(struct discoverd *d, const struct wire *wire, const struct address *from)
 {
-	struct vote vote = { .asker = wire->sender.id, .from = *from, .type = wire->type };
-
-	if (wire->type == WIRE_WANT) {
-		hear_want(d, wire, from);
-	} else if (wire->type == WIRE_LAYOUT) {
-		hear_layout(d, wire, from);
-	} else if (wire->type == WIRE_CHANGE) {
-		wishes_hear(d, &wire->change);
-	} else if (wire->type == WIRE_PREPARE || wire->type == WIRE_ACCEPT) {
-		vote.asked = wire->synod;
-		acceptor_ask(d, &vote);
-	} else if (wire->type == WIRE_PROMISE || wire->type == WIRE_ACCEPTED ||
-		   wire->type == WIRE_NACK) {
-		settle_answer(d, wire->sender.id, wire->type, &wire->synod);
-	}
+	agent_hear(&d->agent, wire, from, clock_mono_ms());
 }
 
-void settle_force(struct discoverd *d, const struct layout *layout)
+void settle_fetch(struct discoverd *d, uint64_t from, const struct address *address)
 {
-	d->settle.forced = layout->epoch;
-	adopt_layout(d, layout);
+	agent_fetch(&d->agent, from, address);
 }
 
 void settle_synced(struct discoverd *d, uint64_t epoch)
 {
-	struct member *self = &d->gossip.view.self;
-
-	if (epoch != self->epoch || self->synced == epoch)
+	if (!agent_synced(&d->agent, epoch))
 		return;
-	self->synced = epoch;
 	discoverd_hurry(d);
 	settle_step(d);
 }
@@ -277,26 +180,22 @@ void settle_start(struct discoverd *d)
 		.keep_versions = (uint32_t)conf->keep.versions,
 		.keep_days = (uint32_t)conf->keep.days,
 	};
-	struct settle *s = &d->settle;
-	struct layout known = s->council.layout;
+	struct agent *a = &d->agent;
 
-	council_init(&s->council, d->standing.self, &numbers, clock_mono_ms());
-	if (known.epoch != 0)
-		council_told(&s->council, &known, clock_mono_ms());
-	d->gossip.view.self.lineage = known.lineage;
-	d->gossip.view.self.epoch = known.epoch;
-	s->proposer.send = send_synod;
-	s->proposer.random = random_number;
-	s->proposer.data = d;
-	s->proposer.self = d->standing.self;
-	s->due.fire = due;
-	s->tick.fire = tick;
-	adopt_start(d);
+	a->view = &d->gossip.view;
+	a->data = d;
+	a->message = message;
+	a->send = send_message;
+	a->write_promise = write_promise;
+	a->write_layout = write_layout;
+	a->used = used;
+	a->say = say;
+	a->random = random_number;
+	d->settle_due.fire = due;
+	agent_init(a, &numbers, &a->council.layout, &a->acceptor.promise, clock_mono_ms());
 }
 
 void settle_stop(struct discoverd *d)
 {
-	timer_stop(&d->settle.due);
-	timer_stop(&d->settle.tick);
-	adopt_stop(d);
+	timer_stop(&d->settle_due);
 }

@@ -143,11 +143,11 @@ static void load_agreements(struct discoverd *d, struct node_standing *standing)
 		log_err(LOG_LEVEL_WARNING, &why, "forget the layout");
 		layout = LAYOUT_NONE;
 	}
-	if (state_load_promise(d, &d->acceptor.promise, &why) < 0) {
+	if (state_load_promise(d, layout.lineage, &d->agent.acceptor.promise, &why) < 0) {
 		log_err(LOG_LEVEL_WARNING, &why, "this node forgot its promises");
 		standing->silent = true;
 	}
-	d->settle.council.layout = layout;
+	d->agent.council.layout = layout;
 }
 
 static uint64_t draw_nonce(void)
@@ -409,7 +409,7 @@ void standing_guest(struct discoverd *d, bool guest)
 /* Somebody who has just met this node remembers nothing, and says so too: only homes count. */
 void standing_heard(struct discoverd *d, const struct wire *wire)
 {
-	if (wire->type == WIRE_GOSSIP && layout_find(settle_layout(d), wire->sender.id) != NULL)
+	if (gossip_is_answer(&d->gossip, wire) && layout_find(settle_layout(d), wire->sender.id) != NULL)
 		for (size_t i = 0; i < wire->gossip.count; i++)
 			if (wire->gossip.members[i].id == d->standing.self)
 				waking_recognized(&d->waking, clock_mono_ms());

@@ -1,4 +1,4 @@
-/* state - what outlives covey-discoverd: members.ini and synod.ini */
+/* state - what outlives covey-discoverd: members.ini, and what was promised in each lineage */
 #include "discoverd.h"
 
 #include "container.h"
@@ -7,6 +7,7 @@
 #include "log.h"
 #include "members.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <sys/stat.h>
@@ -70,9 +71,20 @@ void state_last_members(struct discoverd *d)
 	members_clear(&members);
 }
 
-/* synod.ini: what this node promised about the next layout, and the layout it has accepted */
+/*
+ * synod-LINEAGE.ini: what this node promised about the next layout, and the
+ * layout it has accepted.  A node that goes over to another lineage may come
+ * back, and must then know what it said.  Release 0.1.0 had synod.ini alone.
+ */
+static char *promise_file(const struct discoverd *d, uint64_t lineage)
+{
+	struct buf file = BUF_INIT;
 
-static char *promise_file(const struct discoverd *d)
+	buf_addf(&file, "%s/synod-%016" PRIx64 ".ini", d->directory.data, lineage);
+	return buf_take(&file);
+}
+
+static char *old_promise_file(const struct discoverd *d)
 {
 	struct buf file = BUF_INIT;
 
@@ -89,7 +101,7 @@ int state_save_promise(const struct discoverd *d, const struct synod_promise *pr
 		       struct err *err)
 {
 	struct inifile ini = INIFILE_INIT;
-	char *file = promise_file(d);
+	char *file = promise_file(d, promise->lineage);
 	int rc;
 
 	inifile_section(&ini, "synod");
@@ -136,10 +148,10 @@ static int each_promise(void *data, struct str section, struct str key, struct s
 	return rc == 0 ? 0 : inifile_bad(key, value, err);
 }
 
-int state_load_promise(const struct discoverd *d, struct synod_promise *ret, struct err *err)
+/* No file is success with SYNOD_PROMISE_NONE. */
+static int load_promise(const char *file, struct synod_promise *ret, struct err *err)
 {
 	struct synod_promise promise = SYNOD_PROMISE_NONE;
-	char *file = promise_file(d);
 	struct err why = ERR_INIT;
 	int rc = inifile_read(file, each_promise, &promise, &why);
 
@@ -149,7 +161,24 @@ int state_load_promise(const struct discoverd *d, struct synod_promise *ret, str
 		rc = err_pass(err, &why);
 	else if (promise.value.epoch != 0)
 		rc = layout_judge(&promise.value, file, err);
+	if (rc == 0)
+		*ret = promise;
+	return rc;
+}
+
+int state_load_promise(const struct discoverd *d, uint64_t lineage, struct synod_promise *ret,
+		       struct err *err)
+{
+	struct synod_promise promise = SYNOD_PROMISE_NONE;
+	char *file = promise_file(d, lineage), *old = old_promise_file(d);
+	int rc = load_promise(file, &promise, err);
+
+	if (rc == 0 && promise.lineage == 0)
+		rc = load_promise(old, &promise, err);
+	if (promise.lineage != lineage)
+		promise = SYNOD_PROMISE_NONE;
 	free(file);
+	free(old);
 	if (rc == 0)
 		*ret = promise;
 	return rc;
@@ -169,7 +198,15 @@ static int forget_file(const struct discoverd *d, const char *name, struct err *
 
 int state_forget_agreements(const struct discoverd *d, struct err *err)
 {
-	if (forget_file(d, "layout.ini", err) < 0)
-		return -1;
-	return forget_file(d, "synod.ini", err);
+	DIR *dir = opendir(d->directory.data);
+	const struct dirent *entry;
+	int rc = 0;
+
+	if (dir == NULL)
+		return err_sys(err, "open %s", d->directory.data);
+	while (rc == 0 && (entry = readdir(dir)) != NULL)
+		if (strcmp(entry->d_name, "layout.ini") == 0 || strncmp(entry->d_name, "synod", 5) == 0)
+			rc = forget_file(d, entry->d_name, err);
+	closedir(dir);
+	return rc;
 }

@@ -138,6 +138,9 @@ static void asked(struct serve *serve, struct serve_request *request, struct fra
 		behind(d, request, frame->body);
 	} else if (frame->type == DISCOVER_SYNCED) {
 		synced(d, request, frame->body);
+	} else if (frame->type == DISCOVER_WAITS) {
+		wishes_wait(d, frame->body);
+		done(request);
 	} else if (frame->type == DISCOVER_CARRY) {
 		carry_receive(d, frame->body, &answer);
 		serve_reply(request, DISCOVER_CARRIED, buf_str(&answer), NULL, 0);

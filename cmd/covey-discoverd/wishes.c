@@ -1,5 +1,5 @@
 /*
- * wishes - what people ask of the layout: covey layout set, leave, join, force
+ * wishes - what people ask of the layout: covey layout set, leave, join, force, adopt
  *
  * A wish is told to the council again and again until the layout is as it
  * was wished; whoever asked is told of each step.  Leaving is a wish to be
@@ -16,109 +16,69 @@
 
 #include <inttypes.h>
 
-#define AGAIN_MS 250
-
 struct wish {
 	struct serve_request *request;
-	struct discover_change change;
-	uint64_t told;			/* the epoch of the last progress */
+	struct agent_wish wish;
+	uint64_t until;			/* ms; 0: without end */
+	uint64_t waits_told;		/* of waits_changes */
 	struct wish *next;
 };
 
-static void tell(const struct wish *wish, const char *text)
+static void tell(struct serve_request *request, const char *text)
 {
-	serve_reply(wish->request, DISCOVER_PROGRESS, str_of(text), NULL, 0);
+	serve_reply(request, DISCOVER_PROGRESS, str_of(text), NULL, 0);
 }
 
-static void tell_progress(struct wish *wish, const struct layout *layout)
+static void tell_done(struct serve_request *request)
 {
-	char text[160];
+	serve_reply(request, DISCOVER_DONE, STR(""), NULL, 0);
+	serve_end(request);
+}
 
-	if (wish->told == layout->epoch)
+static void tell_waits(struct discoverd *d, struct wish *wish)
+{
+	char text[DISCOVER_WAITS_MAX + 20];
+
+	wish->waits_told = d->waits_changes;
+	if (d->waits[0] == '\0')
 		return;
-	wish->told = layout->epoch;
-	snprintf(text, sizeof text, "epoch %" PRIu64 ": %zu members, homes %u, copies %u%s",
-		 layout->epoch, layout->count, layout->homes, layout->copies,
-		 !layout_is_joint(layout) ? ""
-		 : wish->change.what == CHANGE_LEAVE
-			 ? "; what is kept here is being taken over"
-			 : "; records are on their way to their new homes");
-	tell(wish, text);
-}
-
-/* Tell the council the numbers that are wanted. */
-static void ask_council(struct discoverd *d, const struct layout_numbers *numbers)
-{
-	const struct layout *layout = settle_layout(d);
-	struct wire_change change = { .lineage = layout->lineage, .numbers = *numbers };
-
-	council_ask(&d->settle.council, numbers, clock_mono_ms());
-	for (size_t i = 0; i < layout->count; i++) {
-		const struct address *to = network_address(d, layout->members[i].id);
-
-		if (!layout->members[i].council || to == NULL)
-			continue;
-		wire_pack_change(network_message(d, layout->members[i].id), &change);
-		network_send(d, to);
-	}
-}
-
-static bool set_is_done(struct discoverd *d, const struct wish *wish)
-{
-	const struct discover_change *change = &wish->change;
-	struct layout_numbers numbers = { .homes = change->homes, .copies = change->copies,
-					  .keep_versions = change->keep_versions,
-					  .keep_days = change->keep_days };
-
-	if (council_agrees(&d->settle.council, &numbers))
-		return true;
-	ask_council(d, &numbers);
-	return false;
-}
-
-static bool leave_is_done(const struct discoverd *d)
-{
-	return d->standing.guest && layout_find(settle_layout(d), d->standing.self) == NULL;
-}
-
-static bool join_is_done(const struct discoverd *d)
-{
-	const struct layout *layout = settle_layout(d);
-
-	return !d->standing.guest && !layout_is_joint(layout) &&
-	       layout_find(layout, d->standing.self) != NULL;
-}
-
-static bool is_done(struct discoverd *d, const struct wish *wish)
-{
-	if (wish->change.what == CHANGE_LEAVE)
-		return leave_is_done(d);
-	return wish->change.what == CHANGE_JOIN ? join_is_done(d) : set_is_done(d, wish);
+	snprintf(text, sizeof text, "waits for %s", d->waits);
+	tell(wish->request, text);
 }
 
 /* Leaving and joining take each other back. */
-static bool is_taken_back(const struct discoverd *d, const struct wish *wish)
+static bool is_taken_back(const struct discoverd *d, const struct agent_wish *wish)
 {
-	return (wish->change.what == CHANGE_LEAVE && !d->guest_wanted) ||
-	       (wish->change.what == CHANGE_JOIN && d->guest_wanted);
+	return (wish->kind == AGENT_LEAVE && !d->guest_wanted) ||
+	       (wish->kind == AGENT_JOIN && d->guest_wanted);
 }
 
 /* True when the wish is no more. */
 static bool go_on(struct discoverd *d, struct wish *wish)
 {
 	struct err err = ERR_INIT;
+	uint64_t now = clock_mono_ms();
+	char progress[200];
+	bool done;
 
-	if (is_taken_back(d, wish)) {
+	if (is_taken_back(d, &wish->wish)) {
 		err_set(&err, ERR_CONFLICT, "change the layout: that was taken back");
 		serve_fail(wish->request, &err);
 		return true;
 	}
-	tell_progress(wish, settle_layout(d));
-	if (!is_done(d, wish))
-		return false;
-	serve_reply(wish->request, DISCOVER_DONE, STR(""), NULL, 0);
-	serve_end(wish->request);
-	return true;
+	done = agent_wish(&d->agent, &wish->wish, now, progress);
+	if (progress[0] != '\0')
+		tell(wish->request, progress);
+	if (wish->wish.kind == AGENT_LEAVE && wish->waits_told != d->waits_changes && !done)
+		tell_waits(d, wish);
+	if (done) {
+		tell_done(wish->request);
+	} else if (wish->until != 0 && now >= wish->until) {
+		agent_wish_end(&d->agent, &wish->wish, &err);
+		serve_fail(wish->request, &err);
+		done = true;
+	}
+	return done;
 }
 
 static void again(struct timer *timer)
@@ -138,7 +98,7 @@ static void again(struct timer *timer)
 	}
 	settle_step(d);
 	if (d->wishes != NULL)
-		timer_start(d->service->loop, timer, AGAIN_MS);
+		timer_start(d->service->loop, timer, AGENT_WISH_MS);
 }
 
 static int refuse(const struct discoverd *d, const struct discover_change *change, struct err *err)
@@ -150,6 +110,9 @@ static int refuse(const struct discoverd *d, const struct discover_change *chang
 	if (change->what == CHANGE_LEAVE && layout_is_solo(layout) &&
 	    layout_find(layout, d->standing.self) != NULL)
 		return err_set(err, ERR_DENIED, "leave the layout: this node is its only member");
+	if (change->what == CHANGE_ADOPT && change->lineage != layout->lineage &&
+	    agent_can_adopt(&d->agent, change->lineage, err) < 0)
+		return -1;
 	if (change->what == CHANGE_JOIN && !d->service->conf->node.home)
 		return err_set(err, ERR_DENIED, "join the layout: this node is a guest by node.home");
 	if (change->what == CHANGE_JOIN && d->standing.silent)
@@ -157,22 +120,38 @@ static int refuse(const struct discoverd *d, const struct discover_change *chang
 	return 0;
 }
 
-static void force(struct discoverd *d, struct serve_request *request)
+/* True: *ret_lineage is to be waited for. */
+static bool force(struct discoverd *d, struct serve_request *request, uint64_t *ret_lineage)
 {
 	struct layout layout;
 	struct err err = ERR_INIT;
-	struct wish wish = { .request = request };
+	char text[200];
 
-	if (council_force(&d->settle.council, &d->gossip.view, &layout, &err) < 0) {
+	if (agent_force(&d->agent, clock_mono_ms(), &layout, &err) < 0) {
 		serve_fail(request, &err);
-		return;
+		return false;
 	}
-	log_line(LOG_LEVEL_WARNING, "a layout is forced: epoch %" PRIu64 " of %zu members; what only "
-		 "the others knew is lost unless they return", layout.epoch, layout.count);
-	settle_force(d, &layout);
-	tell(&wish, "the new layout is told to all that are up");
-	serve_reply(request, DISCOVER_DONE, STR(""), NULL, 0);
-	serve_end(request);
+	snprintf(text, sizeof text, "lineage %016" PRIx64 " of %zu members is forced away from lineage "
+		 "%016" PRIx64 ", epoch %" PRIu64, layout.lineage, layout.count, layout.left_lineage,
+		 layout.left_epoch);
+	log_line(LOG_LEVEL_WARNING, "%s; what only the others knew is lost unless they come over", text);
+	tell(request, text);
+	*ret_lineage = layout.lineage;
+	return true;
+}
+
+static void wish_of(struct agent_wish *ret, const struct discover_change *change)
+{
+	static const enum agent_wish_kind kinds[] = {
+		[CHANGE_SET] = AGENT_SET,     [CHANGE_LEAVE] = AGENT_LEAVE,
+		[CHANGE_FORCE] = AGENT_ADOPT, [CHANGE_JOIN] = AGENT_JOIN,
+		[CHANGE_ADOPT] = AGENT_ADOPT,
+	};
+
+	*ret = (struct agent_wish){ .kind = kinds[change->what], .lineage = change->lineage };
+	ret->numbers = (struct layout_numbers){ .homes = change->homes, .copies = change->copies,
+						.keep_versions = change->keep_versions,
+						.keep_days = change->keep_days };
 }
 
 void wishes_ask(struct discoverd *d, struct serve_request *request,
@@ -180,30 +159,36 @@ void wishes_ask(struct discoverd *d, struct serve_request *request,
 {
 	struct err err = ERR_INIT;
 	struct wish *wish;
+	uint64_t forced = 0;
 
 	if (refuse(d, change, &err) < 0) {
 		serve_fail(request, &err);
 		return;
 	}
-	if (change->what == CHANGE_FORCE) {
-		force(d, request);
+	if (change->what == CHANGE_FORCE && !force(d, request, &forced))
 		return;
-	}
 	if (change->what == CHANGE_LEAVE || change->what == CHANGE_JOIN)
 		standing_guest(d, change->what == CHANGE_LEAVE);
 	wish = mem_new(1, sizeof *wish);
 	wish->request = request;
-	wish->change = *change;
+	wish_of(&wish->wish, change);
+	if (forced != 0)
+		wish->wish.lineage = forced;
+	if (change->within_ms != 0)
+		wish->until = clock_mono_ms() + change->within_ms;
 	wish->next = d->wishes;
 	d->wishes = wish;
 	d->wish_again.fire = again;
 	timer_start(d->service->loop, &d->wish_again, 0);
 }
 
-void wishes_hear(struct discoverd *d, const struct wire_change *change)
+void wishes_wait(struct discoverd *d, struct str why)
 {
-	if (change->lineage == settle_layout(d)->lineage)
-		council_ask(&d->settle.council, &change->numbers, clock_mono_ms());
+	size_t n = why.n < DISCOVER_WAITS_MAX ? why.n : DISCOVER_WAITS_MAX;
+
+	memcpy(d->waits, why.s, n);
+	d->waits[n] = '\0';
+	d->waits_changes++;
 }
 
 void wishes_gone(struct discoverd *d, const struct serve_request *request)
@@ -213,6 +198,7 @@ void wishes_gone(struct discoverd *d, const struct serve_request *request)
 
 		if (wish->request != request)
 			continue;
+		agent_wish_end(&d->agent, &wish->wish, NULL);
 		*link = wish->next;
 		free(wish);
 		return;

@@ -62,9 +62,9 @@ static void version_state(const struct conn *c, struct buf *ret)
 static struct listing_row row_of(const struct inventory_row *from)
 {
 	const struct record *file = &from->told.file, *entry = &from->told.entry;
-	const struct record *standing = record_standing(file, entry);
-	struct listing_row row = { .name = from->name, .version = standing->version,
-				   .made = standing->made };
+	struct listing_row row = { .name = from->name,
+				   .version = record_standing(file, entry)->version,
+				   .made = record_standing(file, entry)->made };
 
 	switch (record_stands(file, entry)) {
 	case STANDS_FILE:

@@ -79,6 +79,11 @@ static void finish(struct inventory *inv)
 		free(inv->rows[i].text);
 	}
 	inv->count = kept;
+	/* Nobody waited for the rest. */
+	if (inv->answered < inv->answer_count - 1)
+		inv->answered = (uint32_t)inv->answer_count - 1;
+	if (inv->asked < inv->answered)
+		inv->asked = inv->answered;
 	inv->done(c);
 	conn_resume(c);
 }

@@ -68,6 +68,15 @@ static void add_members(struct buf *json, const struct members *members,
 	}
 }
 
+static void add_left(struct buf *json, const struct layout *layout)
+{
+	if (layout->left_lineage == 0)
+		buf_adds(json, ",\"left\":null");
+	else
+		buf_addf(json, ",\"left\":{\"lineage\":\"%016" PRIx64 "\",\"epoch\":%" PRIu64 "}",
+			 layout->left_lineage, layout->left_epoch);
+}
+
 void layout_page_json(struct buf *json, const struct httpd *h, const struct members *members,
 		      const struct layout *layout)
 {
@@ -79,6 +88,7 @@ void layout_page_json(struct buf *json, const struct httpd *h, const struct memb
 		buf_addf(json, "\"%016" PRIx64 "\"", layout->lineage);
 	else
 		buf_adds(json, "null");
+	add_left(json, layout);
 	buf_addf(json, ",\"epoch\":%" PRIu64 ",\"joint\":%s,\"homes\":%" PRIu64 ",\"copies\":%" PRIu64,
 		 layout->epoch, boolean(layout_is_joint(layout)),
 		 is ? layout->homes : conf->replication.homes,

@@ -59,7 +59,7 @@ static bool refused(struct conn *c, struct str method, const struct covered *cov
 		verdict = group_check(group, &request, signature, ret);
 	if (verdict == SIGN_OK)
 		return false;
-	c->request.peer = verdict == SIGN_OLD;
+	c->request.peer = verdict == SIGN_OLD;		/* what time it is has to be signed, too */
 	refuse(c, verdict);
 	return true;
 }

@@ -103,6 +103,28 @@ static void count_outbox(struct view *view)
 
 /* on the loop */
 
+/* How many nodes are up that are of another group, and of which, for people; or null. */
+static void add_apart(struct buf *json, const struct members *members)
+{
+	const struct member *self = members_find(members, members->self);
+	uint64_t other = 0;
+	size_t count = 0;
+
+	for (size_t i = 0; self != NULL && self->lineage != 0 && i < members->count; i++) {
+		const struct member *m = &members->list[i];
+
+		if (m->state != MEMBER_UP || m->lineage == 0 || m->lineage == self->lineage)
+			continue;
+		other = m->lineage;
+		count++;
+	}
+	if (count == 0)
+		buf_adds(json, "null");
+	else
+		buf_addf(json, "\"%zu up of lineage %016" PRIx64 " or another: see covey layout show\"",
+			 count, other);
+}
+
 static void add_peers(struct buf *json, const struct members *members)
 {
 	bool first = true;
@@ -120,7 +142,9 @@ static void add_peers(struct buf *json, const struct members *members)
 			 address_format(address, &m->http), member_state_name(m->state));
 		first = false;
 	}
-	buf_adds(json, "]}");
+	buf_adds(json, "],\"apart\":");
+	add_apart(json, members);
+	buf_addc(json, '}');
 }
 
 /* null, or why it answers as no home. */

@@ -21,7 +21,7 @@ struct settle;
 
 #define SHA512_BYTES 64
 
-enum work_kind { WORK_FILE, WORK_DELETE, WORK_MKDIR, WORK_RMDIR };
+enum work_kind { WORK_FILE, WORK_DELETE, WORK_MKDIR, WORK_RMDIR /* in a group of one; else rmdir.h */ };
 
 /* One path and what becomes of it. */
 struct item {

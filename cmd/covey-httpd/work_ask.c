@@ -69,7 +69,8 @@ static bool wants_above(const struct conn *c, struct str path)
 	const struct work *work = c->request.work;
 
 	return c->worker->httpd->grouped && (work->kind == WORK_FILE || work->kind == WORK_MKDIR) &&
-	       !work->ask.above && path_parent(path).n > 0;
+	       work->ask.standing != STANDING_UNCONFIRMED && !work->ask.above &&
+	       path_parent(path).n > 0;
 }
 
 /* The same directory was asked about just now. */
@@ -109,11 +110,35 @@ static void note_standing(struct work *work)
 	work->answered = ask->answered;
 }
 
-/* A file that a majority may never have had is no reason to refuse. */
-static int judge_ancestor(struct work *work)
+/* The nearest thing above the path that this node knows must be a directory. */
+static int judge_above(struct conn *c, struct str path, struct err *err)
 {
+	while ((path = path_parent(path)).n > 0) {
+		struct store_entry entry = STORE_ENTRY_INIT;
+		struct registers found;
+
+		if (store_newest(c->worker->httpd->store, path, STORE_RECORD, &entry, err) < 0)
+			return -1;
+		found = work_registers(&entry);
+		store_entry_clear(&entry);
+		if (record_stands(&found.file, &found.entry) == STANDS_FILE)
+			return err_set(err, ERR_CONFLICT,
+				       "a file stands where a directory is needed: %.*s",
+				       STR_ARG(path));
+		if (record_is_live(&found.entry))
+			break;
+	}
+	return 0;
+}
+
+/* A file that a majority may never have had is no reason to refuse. */
+static int judge_ancestor(struct conn *c)
+{
+	struct work *work = c->request.work;
 	const struct ask *ask = &work->ask;
 
+	if (ask->standing == STANDING_UNCONFIRMED)
+		return judge_above(c, buf_str(&work->items[work->asking].path), &work->err);
 	if (ask->standing == STANDING_UNSETTLED ||
 	    record_stands(&ask->record, &ask->entry) != STANDS_FILE)
 		return 0;
@@ -130,12 +155,17 @@ static int take_answer(struct conn *c)
 
 	note_standing(work);
 	if (work->ancestor.s != NULL)
-		return judge_ancestor(work);
+		return judge_ancestor(c);
 	item->theirs = ask->record;
 	item->their_entry = ask->entry;
 	item->sure = ask->confirmed && c->worker->httpd->grouped;
 	item->clock = ask->clock;
-	return judge_update(c, item, &work->err);
+	if (judge_update(c, item, &work->err) < 0)
+		return -1;
+	/* Nobody else would be more sure of what is above. */
+	return ask->standing == STANDING_UNCONFIRMED &&
+			       (work->kind == WORK_FILE || work->kind == WORK_MKDIR) ?
+		       judge_above(c, buf_str(&item->path), &work->err) : 0;
 }
 
 static void asked(struct conn *);
@@ -224,29 +254,6 @@ void work_run(struct conn *c)
 
 /* before the body */
 
-/* In a group of one: the nearest thing above the path must be a directory. */
-static int judge_above(struct conn *c, struct str path, struct err *err)
-{
-	if (c->worker->httpd->grouped)
-		return 0;
-	while ((path = path_parent(path)).n > 0) {
-		struct store_entry entry = STORE_ENTRY_INIT;
-		struct registers found;
-
-		if (store_newest(c->worker->httpd->store, path, STORE_RECORD, &entry, err) < 0)
-			return -1;
-		found = work_registers(&entry);
-		store_entry_clear(&entry);
-		if (record_stands(&found.file, &found.entry) == STANDS_FILE)
-			return err_set(err, ERR_CONFLICT,
-				       "a file stands where a directory is needed: %.*s",
-				       STR_ARG(path));
-		if (record_is_live(&found.entry))
-			break;
-	}
-	return 0;
-}
-
 /* -1: answered. */
 static int judge_early(struct conn *c)
 {
@@ -269,7 +276,7 @@ static int judge_early(struct conn *c)
 	work->unconfirmed = false;	/* it is asked again when the body is there */
 	known = known_of(c, item);
 	standing = work_standing(&known);
-	if (judge_above(c, buf_str(&item->path), &err) == 0 &&
+	if ((c->worker->httpd->grouped || judge_above(c, buf_str(&item->path), &err) == 0) &&
 	    work_judge_cond(c, &standing, &err) == 0 && work_judge_kind(work, &known, &err) == 0)
 		return 0;
 refused:

@@ -66,8 +66,6 @@ static int condition(const struct commit *commit, const struct store_entry *now,
 	 */
 	if (work->kind == WORK_DELETE && record_is_live(&item->theirs) && !record_is_live(&known.file))
 		known.file = item->theirs;
-	if (work->kind == WORK_RMDIR && record_is_live(&item->their_entry))
-		known.entry = item->their_entry;
 	standing = work_standing(&known);
 	if (work_judge_cond(work->conn, &standing, err) < 0 || work_judge_alone(work->conn, err) < 0)
 		return -1;

@@ -59,6 +59,7 @@ void bulk_reply(struct syncd *d, struct serve_request *request, const struct bul
 	struct bulk answer = bulk_answer(question);
 	struct buf packet = BUF_INIT;
 
+	answer.group = d->keys.list[0].group;
 	answer.lineage = layout->lineage;
 	answer.epoch = layout->epoch;
 	answer.type = type;

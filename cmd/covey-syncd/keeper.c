@@ -26,6 +26,20 @@ static void go_on(struct keeper *to, uint64_t wait)
 	keeping_go_on(to->keeping);
 }
 
+/* Of an answer, or of none. */
+static void note_trouble(struct keeper *to, bool answered, struct str states)
+{
+	enum keep_state state;
+
+	to->trouble[0] = '\0';
+	if (!answered)
+		snprintf(to->trouble, sizeof to->trouble, "it does not answer");
+	while (answered && keep_state_next(&states, &state) == 1)
+		if (state == KEEP_FULL)
+			snprintf(to->trouble, sizeof to->trouble, "its disk is full");
+	keeping_heard(to->keeping);
+}
+
 static void posted(struct posting *posting, const struct err *err)
 {
 	struct keeper *to = CONTAINER_OF(posting, struct keeper, posting);
@@ -33,10 +47,13 @@ static void posted(struct posting *posting, const struct err *err)
 	struct buf plain = BUF_INIT;
 	struct bulk bulk;
 	uint64_t wait;
+	bool counts;
 
 	peers_note(d->peers, to->id, err);
-	if (err == NULL && bulk_open(d, buf_str(&posting->answer), &plain, &bulk) == 0 &&
-	    bulk_judge(&to->question, &bulk) == BULK_COUNTS)
+	counts = err == NULL && bulk_open(d, buf_str(&posting->answer), &plain, &bulk) == 0 &&
+		 bulk_judge(&to->question, &bulk) == BULK_COUNTS;
+	note_trouble(to, counts, counts ? bulk.body : STR(""));
+	if (counts)
 		wait = inquiry_answered(&to->inquiry, bulk.body);
 	else
 		wait = inquiry_failed(&to->inquiry);

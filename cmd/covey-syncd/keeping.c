@@ -17,6 +17,7 @@
 
 #include "clock.h"
 #include "container.h"
+#include "discover_talk.h"
 #include "log.h"
 #include "mem.h"
 
@@ -171,6 +172,7 @@ static void end_round(struct keeping *k, bool all_have)
 	k->target_count = 0;
 	k->all = k->incomplete;
 	if (!k->incomplete) {
+		peers_waits(k->daemon->peers, "");
 		if (k->leaving)
 			peers_synced(k->daemon->peers, k->layout.epoch);
 		return;
@@ -195,6 +197,25 @@ static void end_perhaps(struct keeping *k)
 	}
 	if (all_have || (k->incomplete && all_stuck))
 		end_round(k, all_have);
+}
+
+/* A member that leaves tells people whom it waits for. */
+void keeping_heard(struct keeping *k)
+{
+	const struct members *view = peers_view(k->daemon->peers);
+	char text[DISCOVER_WAITS_MAX + 1];
+
+	for (size_t i = 0; k->leaving && i < k->keeper_count; i++) {
+		const struct keeper *to = &k->keepers[i];
+		const struct member *m = members_find(view, to->id);
+
+		if (to->trouble[0] == '\0' || inquiry_is_over(&to->inquiry))
+			continue;
+		snprintf(text, sizeof text, "node %016llx %s: %s", (unsigned long long)to->id,
+			 m != NULL ? m->name : "", to->trouble);
+		peers_waits(k->daemon->peers, text);
+		return;
+	}
 }
 
 /* Send what is ready; survey more when there is room for it; come to the end. */

@@ -19,6 +19,7 @@ struct keeper {
 	struct posting posting;		/* which carries it; or, when it is this node, */
 	struct keep_asked *own;
 	struct timer again;
+	char trouble[64];		/* why it has not what it was asked about, for people; or empty */
 };
 
 struct keeping {
@@ -52,7 +53,9 @@ void keeper_send(struct keeper *);	/* some, if there is anything to be asked now
 void keeper_init(struct keeper *, struct keeping *, uint64_t id);
 void keeper_clear(struct keeper *);
 
-/* keeping.c: a keeper has nothing under way any more, or something is ready again */
+/* keeping.c: a keeper answered, or did not */
+void keeping_heard(struct keeping *);
+/* A keeper has nothing under way any more, or something is ready again. */
 void keeping_go_on(struct keeping *);
 
 #endif

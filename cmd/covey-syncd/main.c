@@ -28,7 +28,7 @@ void syncd_rest(struct syncd *d)
 	    drain_rests(d->drain) && syncing_rests(d->syncing) && keeping_rests(d->keeping) &&
 	    holding_rests(d->holding) &&
 	    directories_rest(d->directories) && upkeep_rests(d->upkeep) && scrubbing_rests(d->scrubbing) &&
-	    lost_rests(d->lost))
+	    lost_rests(d->lost) && owing_rests(d->owing))
 		service_finished(d->service);
 }
 
@@ -55,6 +55,7 @@ void syncd_relaid(struct syncd *d)
 	drain_now(d->drain);
 	upkeep_relaid(d->upkeep);
 	if (d->syncing != NULL) {
+		owing_relaid(d->owing);
 		syncing_relaid(d->syncing);
 		keeping_relaid(d->keeping);
 		holding_relaid(d->holding);
@@ -240,6 +241,7 @@ static int start(struct service *service, struct err *err)
 		holding_start(d);
 		directories_start(d);
 		lost_start(d);
+		owing_start(d);
 	}
 	d->serve = serve_new(d->loop, service_fd(service, "sync"), &conversation, d, err);
 	return d->serve == NULL ? -1 : 0;
@@ -300,6 +302,7 @@ static void stop(struct service *service)
 		keeping_stop(d->keeping);
 		holding_stop(d->holding);
 		directories_stop(d->directories);
+		owing_stop(d->owing);
 	}
 	syncd_rest(d);
 }
@@ -325,6 +328,7 @@ static void release(struct service *service)
 	directories_free(d->directories);
 	upkeep_free(d->upkeep);
 	lost_free(d->lost);
+	owing_free(d->owing);
 	peers_free(d->peers);
 	fetcher_free(d->fetcher);
 	caller_free(d->version);

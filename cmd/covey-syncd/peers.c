@@ -34,6 +34,8 @@ struct peers {
 	struct timer again;
 	struct call telling;		/* SYNCED */
 	struct call behind;		/* BEHIND */
+	struct call waiting;		/* WAITS */
+	char waits[DISCOVER_WAITS_MAX + 1];	/* what was said last */
 	uint64_t synced;		/* epoch; 0: none */
 	bool synced_told;		/* to the covey-discoverd that is there */
 	struct {
@@ -152,6 +154,20 @@ void peers_synced(struct peers *p, uint64_t epoch)
 	tell_synced(p);
 }
 
+static void told_waits(struct call *call, struct frame *frame)
+{
+	(void)frame;
+	call_finish(call);
+}
+
+void peers_waits(struct peers *p, const char *why)
+{
+	if (strcmp(why, p->waits) == 0 || p->waiting.caller != NULL)
+		return;
+	snprintf(p->waits, sizeof p->waits, "%s", why);
+	call_start(p->caller, &p->waiting, DISCOVER_WAITS, str_of(p->waits), TELL_MS);
+}
+
 static void told_behind(struct call *call, struct frame *frame)
 {
 	(void)frame;
@@ -221,6 +237,8 @@ void peers_start(struct syncd *d)
 	p->telling.answer = told_synced;
 	p->behind = (struct call)CALL_INIT;
 	p->behind.answer = told_behind;
+	p->waiting = (struct call)CALL_INIT;
+	p->waiting.answer = told_waits;
 	buf_addf(&path, "%s/discover.sock", store_run(d->store));
 	p->caller = caller_new(d->loop, path.data);
 	if (first_view(p, path.data) < 0) {
@@ -241,6 +259,7 @@ void peers_free(struct peers *p)
 	call_finish(&p->watch);
 	call_finish(&p->telling);
 	call_finish(&p->behind);
+	call_finish(&p->waiting);
 	timer_stop(&p->again);
 	caller_free(p->caller);
 	members_clear(&p->members);

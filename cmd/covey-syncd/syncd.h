@@ -22,6 +22,7 @@
  *	upkeep.c	what is to be forgotten
  *	scrubbing.c	what is to be read again
  *	lost.c		LOST: what was bad and is to be had again
+ *	owing.c		what a node knows that came over from another group
  *	post.c		a sealed message to another node
  *	carry.c		CARRY: one of another role
  *	bulk.c		BULK: batches that come
@@ -56,6 +57,7 @@ struct holding;
 struct directories;
 struct scrubbing;
 struct lost;
+struct owing;
 
 /* Whoever waits for an answer: what serve_request.data points to. */
 struct asker {
@@ -89,6 +91,7 @@ struct syncd {
 	struct upkeep *upkeep;
 	struct scrubbing *scrubbing;
 	struct lost *lost;		/* NULL: a group of one */
+	struct owing *owing;		/* the same */
 	unsigned keeps_asked;		/* KEEPs that came and are being looked at */
 	unsigned resolving;		/* names on their way */
 	uint64_t check_ms;		/* timeouts.check: so long is waited for who is sick */
@@ -116,6 +119,8 @@ const struct layout *peers_layout(const struct peers *);
 bool peers_first_home(const struct peers *, unsigned partition);
 /* Tell covey-discoverd, until it has heard, that this node has all records for the joint layout. */
 void peers_synced(struct peers *, uint64_t epoch);
+/* Why leaving takes long: covey-discoverd is told when it is another reason; "": it does not. */
+void peers_waits(struct peers *, const char *why);
 /* A peer has the layout of this epoch: covey-discoverd is told when it is newer. */
 void peers_behind(struct peers *, uint64_t id, uint64_t epoch);
 /* Where it serves HTTP; NULL: not known, or it speaks no protocol of ours. */
@@ -281,6 +286,13 @@ void lost_now(struct lost *);		/* what could not be had might be now */
 int lost_ask(struct syncd *, struct serve_request *, struct frame *, struct err *);	/* 0: taken */
 void lost_stop(struct lost *);
 bool lost_rests(const struct lost *);
+
+/* owing.c */
+void owing_start(struct syncd *);
+void owing_relaid(struct owing *);	/* there is another layout */
+void owing_stop(struct owing *);
+bool owing_rests(const struct owing *);
+void owing_free(struct owing *);	/* NULL is fine */
 
 /* resolve.c */
 

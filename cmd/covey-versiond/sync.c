@@ -128,6 +128,7 @@ static void reply(struct versiond *v, struct serve_request *request, const struc
 	struct bulk bulk = bulk_answer(ask);
 	struct buf message = BUF_INIT;
 
+	bulk.group = v->home.group;
 	bulk.lineage = v->home.layout.lineage;
 	bulk.epoch = v->home.layout.epoch;
 	bulk.type = type;
@@ -222,13 +223,22 @@ static int judge(struct versiond *v, const struct bulk *ask, struct err *err)
 	return 1;
 }
 
+/* covey-syncd opened it with one of the keys. */
+static int unpack(const struct versiond *v, struct str body, struct bulk *ret)
+{
+	for (size_t i = 0; i < v->keys.count; i++)
+		if (bulk_unpack(body, v->keys.list[i].group, v->self.id, ret) == 0)
+			return 0;
+	return -1;
+}
+
 int sync_request(struct versiond *v, struct serve_request *request, struct str body,
 		 struct err *err)
 {
 	struct bulk ask;
 	int verdict;
 
-	if (bulk_unpack(body, v->home.group, v->self.id, &ask) < 0)
+	if (unpack(v, body, &ask) < 0)
 		return err_set(err, ERR_INVALID, "read SYNC: malformed");
 	verdict = judge(v, &ask, err);
 	if (verdict < 0)

@@ -12,9 +12,11 @@
 
 #include <unistd.h>
 
-#define SET_TIMEOUT_MS 60000
+#define WITHIN_S 60			/* set, force, adopt: until covey-discoverd gives it up */
+#define WITHIN_MAX_S 86400
+#define ANSWER_MS 5000			/* more, for it to say so */
 
-enum { CONF, NODE, YES, JSON };
+enum { CONF, NODE, YES, WITHIN, JSON };
 
 static int show(const struct call *call)
 {
@@ -49,11 +51,28 @@ static void tell(struct str line)
 	fprintf(stderr, "covey: %.*s\n", STR_ARG(line));
 }
 
-static int change(const struct conf *conf, const struct discover_change *wanted, uint64_t timeout_ms)
+/* It takes as long as it takes. */
+static int change(const struct conf *conf, const struct discover_change *wanted)
 {
 	struct err err = ERR_INIT;
 
-	return roles_change(conf, wanted, timeout_ms, tell, &err) < 0 ? command_fail(&err) : 0;
+	return roles_change(conf, wanted, 0, tell, &err) < 0 ? command_fail(&err) : 0;
+}
+
+/* The same, given up after --within. */
+static int change_within(const struct call *call, const struct conf *conf,
+			 struct discover_change *wanted)
+{
+	uint64_t seconds = WITHIN_S;
+	struct err err = ERR_INIT;
+
+	if (call->values[WITHIN] != NULL &&
+	    command_number("--within", call->values[WITHIN], 1, WITHIN_MAX_S, &seconds, &err) < 0)
+		return command_misused(call->command, "%s", err.text);
+	wanted->within_ms = (uint32_t)(seconds * 1000);
+	if (roles_change(conf, wanted, wanted->within_ms + ANSWER_MS, tell, &err) < 0)
+		return command_fail(&err);
+	return 0;
 }
 
 static const struct setting {
@@ -82,6 +101,34 @@ static int read_setting(uint64_t numbers[SETTINGS], const char *text, struct err
 		       "\"%.40s\" is none of homes=N, copies=N, keep.versions=N, keep.days=N", text);
 }
 
+/* What confirmed writes need of so many members: all of them? */
+static bool needs_all(uint64_t homes, uint64_t copies, uint64_t members)
+{
+	uint64_t asked = homes < members ? homes : members;
+
+	return members > 1 && (copies >= members || asked / 2 + 1 == asked);
+}
+
+/* People should know before it is so; that the layout is not known is no reason not to try. */
+static void warn_of_none_to_spare(const struct conf *conf, const struct discover_change *wanted)
+{
+	struct members members = MEMBERS_INIT;
+	struct layout layout = LAYOUT_NONE;
+	size_t count;
+	uint8_t homes, copies;
+
+	if ((wanted->homes == 0 && wanted->copies == 0) ||
+	    roles_view(conf, &members, &layout, NULL) < 0)
+		return;
+	members_clear(&members);
+	count = layout_members(&layout, layout_is_joint(&layout) ? LAYOUT_B : LAYOUT_A);
+	homes = wanted->homes != 0 ? wanted->homes : layout.homes;
+	copies = wanted->copies != 0 ? wanted->copies : layout.copies;
+	if (needs_all(homes, copies, count))
+		fprintf(stderr, "covey: with homes=%u copies=%u of %zu members no node can be spared: while one that "
+			"a write needs is away, the write is not confirmed (202)\n", homes, copies, count);
+}
+
 static int set(const struct call *call, const struct conf *conf)
 {
 	struct discover_change wanted = { .what = CHANGE_SET };
@@ -97,7 +144,8 @@ static int set(const struct call *call, const struct conf *conf)
 	wanted.copies = (uint8_t)numbers[COPIES];
 	wanted.keep_versions = (uint32_t)numbers[KEEP_VERSIONS];
 	wanted.keep_days = (uint32_t)numbers[KEEP_DAYS];
-	return change(conf, &wanted, SET_TIMEOUT_MS);
+	warn_of_none_to_spare(conf, &wanted);
+	return change_within(call, conf, &wanted);
 }
 
 static int leave(const struct call *call, const struct conf *conf)
@@ -105,7 +153,7 @@ static int leave(const struct call *call, const struct conf *conf)
 	const struct discover_change wanted = { .what = CHANGE_LEAVE, .keep_days = UINT32_MAX };
 
 	(void)call;
-	return change(conf, &wanted, 0);	/* as long as its content is on its way */
+	return change(conf, &wanted);	/* as long as its content is on its way */
 }
 
 static int join(const struct call *call, const struct conf *conf)
@@ -113,7 +161,7 @@ static int join(const struct call *call, const struct conf *conf)
 	const struct discover_change wanted = { .what = CHANGE_JOIN, .keep_days = UINT32_MAX };
 
 	(void)call;
-	return change(conf, &wanted, 0);	/* as long as its records are on their way */
+	return change(conf, &wanted);	/* as long as its records are on their way */
 }
 
 /* forcing */
@@ -138,7 +186,8 @@ static void print_warning(const struct members *members, const struct layout *la
 	printf("What may be lost: confirmed versions that only these know, and content that only\n"
 	       "these keep.  Reads may then be confirmed that are older than what was confirmed\n"
 	       "before.  If these nodes still work among themselves, there are two groups from now\n"
-	       "on.  Do this only when they will not come back.\n");
+	       "on, which stay apart until covey layout adopt brings their nodes over.  Do this only\n"
+	       "when they will not come back.\n");
 	fflush(stdout);
 }
 
@@ -153,7 +202,7 @@ static bool agreed(void)
 
 static int force(const struct call *call, const struct conf *conf)
 {
-	const struct discover_change wanted = { .what = CHANGE_FORCE, .keep_days = UINT32_MAX };
+	struct discover_change wanted = { .what = CHANGE_FORCE, .keep_days = UINT32_MAX };
 	struct members members = MEMBERS_INIT;
 	struct layout layout = LAYOUT_NONE;
 	struct err err = ERR_INIT;
@@ -172,7 +221,21 @@ static int force(const struct call *call, const struct conf *conf)
 		fprintf(stderr, "covey layout: nothing was changed\n");
 		return EX_NOPERM;
 	}
-	return change(conf, &wanted, SET_TIMEOUT_MS);
+	return change_within(call, conf, &wanted);
+}
+
+/* going over */
+
+static int adopt(const struct call *call, const struct conf *conf)
+{
+	struct discover_change wanted = { .what = CHANGE_ADOPT, .keep_days = UINT32_MAX };
+
+	if (call->count < 2)
+		return command_misused(call->command, "adopt: an operand is missing");
+	if (str_hex64(str_of(call->operands[1]), &wanted.lineage) < 0 || wanted.lineage == 0)
+		return command_misused(call->command, "\"%.40s\" is no lineage: 16 hex digits, as "
+				       "covey layout show prints them", call->operands[1]);
+	return change_within(call, conf, &wanted);
 }
 
 /* the command */
@@ -202,38 +265,43 @@ static int run(const struct call *call)
 	static const struct {
 		const char *name;
 		int (*run)(const struct call *, const struct conf *);
-	} verbs[] = { { "set", set }, { "leave", leave }, { "join", join }, { "force", force } };
+	} verbs[] = { { "set", set }, { "leave", leave }, { "join", join }, { "force", force },
+		      { "adopt", adopt } };
 	const char *verb = call->operands[0];
 
 	if (strcmp(verb, "set") == 0 && call->count < 2)
 		return command_misused(call->command, "set: an operand is missing");
-	if (strcmp(verb, "set") != 0 && call->count > 1)
-		return command_misused(call->command, "%s: one operand too many", call->operands[1]);
+	if (strcmp(verb, "set") != 0 && call->count > 1 + (strcmp(verb, "adopt") == 0))
+		return command_misused(call->command, "%s: one operand too many",
+				       call->operands[call->count - 1]);
 	if (strcmp(verb, "show") == 0)
 		return show(call);
 	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
 		if (strcmp(verb, verbs[i].name) == 0)
 			return on_this_node(call, verbs[i].run);
-	return command_misused(call->command, "%s: neither show, set, leave, join nor force", verb);
+	return command_misused(call->command, "%s: neither show, set, leave, join, force nor adopt",
+			       verb);
 }
 
 static const struct command_option options[] = {
 	[CONF] = OPTION_CONF,
 	[NODE] = OPTION_NODE,
 	[YES] = { "yes", 'y', NULL, "force without asking" },
+	[WITHIN] = { "within", 0, "SECONDS", "set, force, adopt: give up after so long; default 60" },
 	[JSON] = OPTION_JSON,
 	OPTION_END,
 };
 
 const struct command command_layout = {
 	.name = "layout",
-	.operands = "show | set NAME=N... | leave | join | force",
+	.operands = "show | set NAME=N... | leave | join | force | adopt LINEAGE",
 	.summary = "Show who keeps what in the group, or change it",
 	.details = "show asks any node; the others work on this machine's, as -c names it.\n"
 		   "set changes homes, copies, keep.versions or keep.days for the whole group.\n"
 		   "leave takes this node out for good and waits until others keep what it kept.\n"
 		   "join takes back a node that left.\n"
-		   "force makes a layout of the nodes that are left, when most are lost.",
+		   "force makes a layout of the nodes that are left, when most are lost: a group apart.\n"
+		   "adopt brings this node, and all that it knows, over to the group of that lineage.",
 	.options = options,
 	.least = 1,
 	.most = -1,

@@ -39,8 +39,8 @@ int bulk_unpack(struct str plain, uint64_t group, uint64_t self, struct bulk *re
 
 struct bulk bulk_answer(const struct bulk *question)
 {
-	return (struct bulk){ .group = question->group, .sender = question->receiver,
-			      .receiver = question->sender, .id = question->id };
+	return (struct bulk){ .sender = question->receiver, .receiver = question->sender,
+			      .id = question->id };
 }
 
 enum bulk_verdict bulk_judge(const struct bulk *question, const struct bulk *answer)

@@ -83,6 +83,23 @@ static bool leavers_wait(const struct layout *layout, const struct view *view)
 	return false;
 }
 
+static const char *why_goes(struct council *c, const struct view *view, size_t i);
+
+/* Somebody was to leave, and now would rather stay. */
+static bool is_taken_back(struct council *c, const struct view *view, uint64_t now, uint64_t *due)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < c->layout.count; i++) {
+		const struct member *m = view_member(view, c->layout.members[i].id);
+
+		any = any || (c->layout.members[i].sets == LAYOUT_A && is_up(m) &&
+			      m->lineage == c->layout.lineage && m->flags == 0 &&
+			      why_goes(c, view, i) == NULL);
+	}
+	return any && has_passed(c->joint_since + COUNCIL_BACK_MS, now, due);
+}
+
 static bool after_joint(struct council *c, const struct view *view, uint64_t now,
 			struct layout *ret, const char **ret_why, uint64_t *due)
 {
@@ -93,6 +110,11 @@ static bool after_joint(struct council *c, const struct view *view, uint64_t now
 		c->joint_synced = synced;
 		c->joint_moved = now;
 		c->joint_ready = has_majorities(&c->layout, marked);
+	}
+	if (is_taken_back(c, view, now, due)) {
+		layout_alone(&c->layout, LAYOUT_A, ret);
+		*ret_why = "a member that was to leave stays";
+		return true;
 	}
 	if (c->joint_ready && !leavers_wait(&c->layout, view)) {
 		layout_alone(&c->layout, LAYOUT_B, ret);

@@ -47,10 +47,15 @@ static bool gave_up(const struct layout *was, const struct layout *next)
 
 void council_told(struct council *c, const struct layout *layout, uint64_t now)
 {
+	if (layout->lineage != c->layout.lineage) {
+		c->lost_ms = c->offer = c->wanted = 0;
+		c->offer_names = false;
+	}
 	if (gave_up(&c->layout, layout))
 		change_bar(c, now);
 	keep_dead(c, layout);
 	c->layout = *layout;
+	c->asked_until = 0;	/* what was wanted was wanted of the layout before */
 	c->joint_since = c->joint_moved = now;
 	c->joint_synced = 0;
 	c->joint_ready = false;
@@ -73,7 +78,36 @@ void council_ask(struct council *c, const struct layout_numbers *numbers, uint64
 	c->asked_until = now + COUNCIL_ASKED_MS;
 }
 
-enum council_meeting council_meet(const struct council *c, const struct layout *theirs)
+void council_forget(struct council *c)
+{
+	c->asked_until = 0;
+}
+
+void council_want(struct council *c, uint64_t lineage, uint64_t now)
+{
+	c->wanted = lineage;
+	c->wanted_until = now + COUNCIL_ASKED_MS;
+}
+
+/* Whether this node gives up its lineage for the one that left it. */
+static bool may_follow(const struct council *c)
+{
+	return c->lost_ms >= (c->offer_names ? COUNCIL_NAMED_MS : COUNCIL_DEAD_MS);
+}
+
+/* One of the two was forced, and left the other. */
+static enum council_meeting meet_forced(struct council *c, const struct layout *theirs)
+{
+	if (theirs->left_lineage != c->layout.lineage)
+		return COUNCIL_APART;		/* it is theirs to come over, or not */
+	c->offer = theirs->lineage;
+	c->offer_names = layout_find(theirs, c->self) != NULL;
+	if (may_follow(c))
+		return COUNCIL_ADOPT;
+	return c->offer_names && c->lost_ms > 0 ? COUNCIL_KEEP : COUNCIL_APART;
+}
+
+enum council_meeting council_meet(struct council *c, const struct layout *theirs)
 {
 	const struct layout *ours = &c->layout;
 
@@ -83,6 +117,10 @@ enum council_meeting council_meet(const struct council *c, const struct layout *
 		return COUNCIL_ADOPT;
 	if (theirs->lineage == ours->lineage)
 		return theirs->epoch > ours->epoch ? COUNCIL_ADOPT : COUNCIL_KEEP;
+	if (theirs->lineage == c->wanted)
+		return COUNCIL_ADOPT;
+	if (theirs->left_lineage == ours->lineage || ours->left_lineage == theirs->lineage)
+		return meet_forced(c, theirs);
 	if (layout_is_solo(ours) &&
 	    (!layout_is_solo(theirs) || theirs->members[0].id < ours->members[0].id))
 		return COUNCIL_ADOPT;
@@ -181,6 +219,23 @@ static bool catch_up(struct council *c, const struct view *view, uint64_t now,
 	return newest != NULL;
 }
 
+/* A person wants this node to be of another lineage: ask whoever is of it. */
+static bool go_over(struct council *c, const struct view *view, uint64_t now,
+		    struct council_step *ret)
+{
+	if (c->wanted != 0 && now >= c->wanted_until)
+		c->wanted = 0;
+	for (size_t i = 0; i < view->count && c->wanted != 0; i++) {
+		const struct member *m = &view->entries[i].member;
+
+		if (m->state != MEMBER_UP || m->lineage != c->wanted)
+			continue;
+		fetch(c, m->id, FETCH_MS, now, ret);
+		return true;
+	}
+	return false;
+}
+
 /* Another group has this key: one of the two may have to give up. */
 static bool see_foreign(struct council *c, const struct view *view, uint64_t now,
 			struct council_step *ret)
@@ -188,10 +243,11 @@ static bool see_foreign(struct council *c, const struct view *view, uint64_t now
 	const struct member *foreign = NULL;
 	bool solo = layout_is_solo(&c->layout);
 
-	for (size_t i = 0; i < view->count && foreign == NULL; i++) {
+	for (size_t i = 0; i < view->count; i++) {
 		const struct member *m = &view->entries[i].member;
 
-		if (m->state == MEMBER_UP && m->lineage != 0 && m->lineage != c->layout.lineage)
+		if (m->state == MEMBER_UP && m->lineage != 0 && m->lineage != c->layout.lineage &&
+		    (foreign == NULL || m->lineage == c->offer))
 			foreign = m;
 	}
 	if (foreign == NULL) {
@@ -200,16 +256,19 @@ static bool see_foreign(struct council *c, const struct view *view, uint64_t now
 	}
 	if (c->foreign_since == 0)
 		c->foreign_since = now;
+	if (foreign->lineage == c->offer && may_follow(c))
+		solo = true;		/* or nearly: it gives itself up */
 	fetch(c, foreign->id, solo ? FETCH_MS : FETCH_FOREIGN_MS, now, ret);
 	return ret->act == COUNCIL_FETCH ||
 	       (solo && !has_passed(ret, c->foreign_since + SETTLE_MS, now));
 }
 
-static bool is_up(const struct view *view, uint64_t id)
+/* A member that is up, and has not gone over to another lineage. */
+static bool is_with_us(const struct council *c, const struct view *view, uint64_t id)
 {
 	const struct member *m = view_member(view, id);
 
-	return m != NULL && m->state == MEMBER_UP;
+	return m != NULL && m->state == MEMBER_UP && m->lineage == c->layout.lineage;
 }
 
 /* How many of the council live; *ret_before: of them with smaller ids than this node's. */
@@ -224,7 +283,7 @@ static size_t live_council(const struct council *c, const struct view *view, siz
 		if (!m->council)
 			continue;
 		seats++;
-		if (!is_up(view, m->id))
+		if (!is_with_us(c, view, m->id))
 			continue;
 		up++;
 		before += m->id < c->self;
@@ -242,10 +301,14 @@ static void count_dead(struct council *c, const struct view *view, uint64_t now)
 	bool majority = live_council(c, view, &seats, &before) > seats / 2;
 
 	c->stepped = now;
+	if (majority)
+		c->lost_ms = 0;
+	else if (gap <= STEP_MAX_MS)
+		c->lost_ms += gap;
 	for (size_t i = 0; i < c->layout.count; i++) {
 		const struct member *m = view_member(view, c->layout.members[i].id);
 
-		if (m != NULL && m->state == MEMBER_UP && !(m->flags & MEMBER_SILENT))
+		if (is_with_us(c, view, c->layout.members[i].id) && !(m->flags & MEMBER_SILENT))
 			c->dead_ms[i] = 0;
 		else if (majority && gap <= STEP_MAX_MS)
 			c->dead_ms[i] += gap;
@@ -292,6 +355,8 @@ void council_step(struct council *c, const struct view *view, const struct counc
 		return;
 	}
 	count_dead(c, view, now);
+	if (go_over(c, view, now, ret))
+		return;
 	if (catch_up(c, view, now, ret) || see_foreign(c, view, now, ret))
 		return;
 	if (council_has_seat(c) && !(view->self.flags & MEMBER_SILENT))
@@ -309,14 +374,13 @@ int council_force(const struct council *c, const struct view *view, struct layou
 	if (live_council(c, view, &seats, &before) > seats / 2)
 		return err_set(err, ERR_DENIED,
 			       "force a layout: a majority of the council is up and decides by itself");
-	layout.epoch += COUNCIL_FORCED;
 	for (size_t i = 0; i < layout.count;) {
-		if (is_up(view, layout.members[i].id))
-			layout.members[i++].sets = LAYOUT_A;
+		if (is_with_us(c, view, layout.members[i].id))
+			i++;
 		else
 			layout_remove(&layout, layout.members[i].id);
 	}
-	layout_seat(&layout);
+	layout_force(&layout);
 	*ret = layout;
 	return 0;
 }

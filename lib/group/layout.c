@@ -1,6 +1,8 @@
 /* layout - who keeps what: members, homes, keepers, and the packed form */
 #include "layout.h"
 
+#include <sodium.h>
+
 bool layout_is_joint(const struct layout *layout)
 {
 	return layout_members(layout, LAYOUT_B) > 0;
@@ -52,7 +54,9 @@ static bool member_eq(const struct layout *a, const struct layout *b, size_t i)
 
 bool layout_eq(const struct layout *a, const struct layout *b)
 {
-	if (a->lineage != b->lineage || a->epoch != b->epoch || a->homes != b->homes ||
+	if (a->lineage != b->lineage || a->epoch != b->epoch ||
+	    a->left_lineage != b->left_lineage || a->left_epoch != b->left_epoch ||
+	    a->homes != b->homes ||
 	    a->copies != b->copies || a->keep_versions != b->keep_versions ||
 	    a->keep_days != b->keep_days || a->count != b->count)
 		return false;
@@ -136,6 +140,8 @@ void layout_alone(const struct layout *layout, enum layout_set set, struct layou
 
 	alone.lineage = layout->lineage;
 	alone.epoch = layout->epoch + 1;
+	alone.left_lineage = layout->left_lineage;
+	alone.left_epoch = layout->left_epoch;
 	alone.homes = layout->homes;
 	alone.copies = layout->copies;
 	alone.keep_versions = layout->keep_versions;
@@ -150,6 +156,30 @@ void layout_alone(const struct layout *layout, enum layout_set set, struct layou
 	}
 	layout_seat(&alone);
 	*ret = alone;
+}
+
+#define FORCED_EPOCHS 1000		/* that a forced layout jumps */
+
+void layout_force(struct layout *layout)
+{
+	unsigned char hash[crypto_generichash_BYTES_MIN];
+	struct buf left = BUF_INIT;
+	struct unpack in;
+
+	layout->left_lineage = layout->lineage;
+	layout->left_epoch = layout->epoch;
+	layout->epoch += FORCED_EPOCHS;
+	pack_u64(&left, layout->left_lineage);
+	pack_u64(&left, layout->left_epoch);
+	for (size_t i = 0; i < layout->count; i++) {
+		layout->members[i].sets = LAYOUT_A;
+		pack_u64(&left, layout->members[i].id);
+	}
+	layout_seat(layout);
+	crypto_generichash(hash, sizeof hash, (const unsigned char *)left.data, left.len, NULL, 0);
+	buf_clear(&left);
+	in = unpack_of((struct str){ (const char *)hash, sizeof hash });
+	layout->lineage = unpack_u64(&in) | 1;	/* never 0 */
 }
 
 /* rendezvous */
@@ -319,6 +349,8 @@ void layout_pack(struct buf *buf, const struct layout *layout)
 		pack_u8(buf, m->weight);
 		pack_u8(buf, m->region);
 	}
+	pack_u64(buf, layout->left_lineage);
+	pack_u64(buf, layout->left_epoch);
 }
 
 static void unpack_regions(struct unpack *in, struct layout *ret)
@@ -367,7 +399,8 @@ static void unpack_members(struct unpack *in, struct layout *ret)
 
 static bool is_none(const struct layout *layout)
 {
-	return layout->lineage == 0 && layout->count == 0;
+	return layout->lineage == 0 && layout->count == 0 && layout->left_lineage == 0 &&
+	       layout->left_epoch == 0;
 }
 
 /* Numbers that some group could have agreed on. */
@@ -379,7 +412,9 @@ static bool is_sound(const struct layout *layout)
 		seats += layout->members[i].council;
 	return layout->lineage != 0 && layout->epoch != 0 && layout->homes >= 1 &&
 	       layout->homes <= LAYOUT_HOMES_MAX && layout->copies >= 1 &&
-	       layout->copies <= LAYOUT_COPIES_MAX && layout->keep_versions >= 1 && seats > 0;
+	       layout->copies <= LAYOUT_COPIES_MAX && layout->keep_versions >= 1 && seats > 0 &&
+	       (layout->left_lineage == 0) == (layout->left_epoch == 0) &&
+	       layout->left_lineage != layout->lineage;
 }
 
 void layout_unpack(struct unpack *in, struct layout *ret)
@@ -394,6 +429,8 @@ void layout_unpack(struct unpack *in, struct layout *ret)
 	layout.keep_days = unpack_u32(in);
 	unpack_regions(in, &layout);
 	unpack_members(in, &layout);
+	layout.left_lineage = unpack_u64(in);
+	layout.left_epoch = unpack_u64(in);
 	if (!in->failed && !is_none(&layout) && !is_sound(&layout))
 		in->failed = true;
 	*ret = in->failed || is_none(&layout) ? LAYOUT_NONE : layout;

@@ -151,13 +151,14 @@ static bool is_synced(const struct member *member)
 	return member->epoch != 0 && member->synced == member->epoch;
 }
 
-/* How far before a later one. */
-static void pack_start(struct buf *buf, struct start start, uint64_t later)
+/* How far before a later one; its count, or 0 where that cannot be said. */
+static uint64_t pack_start(struct buf *buf, struct start start, uint64_t later)
 {
 	bool none = start.count == 0 || start.count > later || later - start.count >= NONE;
 
 	pack_u32(buf, none ? NONE : (uint32_t)(later - start.count));
 	pack_u64(buf, none ? 0 : start.nonce);
+	return none ? 0 : start.count;
 }
 
 static struct start unpack_start(struct unpack *in, uint64_t later)
@@ -174,6 +175,8 @@ static struct start unpack_start(struct unpack *in, uint64_t later)
 
 void member_pack(struct buf *buf, const struct member *member)
 {
+	uint64_t spoke;
+
 	pack_u64(buf, member->id);
 	pack_u64(buf, member->start);
 	pack_u64(buf, member->heartbeat);
@@ -194,8 +197,8 @@ void member_pack(struct buf *buf, const struct member *member)
 	if (member->nonce == 0)
 		return;
 	pack_u64(buf, member->nonce);
-	pack_start(buf, member->spoke, member->start);
-	pack_start(buf, member->before, member->spoke.count);
+	spoke = pack_start(buf, member->spoke, member->start);
+	pack_start(buf, member->before, spoke);
 }
 
 /* What it says for the layout's sake. */

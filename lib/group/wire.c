@@ -172,6 +172,7 @@ void wire_pack_change(struct buf *buf, const struct wire_change *change)
 {
 	pack_u8(buf, WIRE_CHANGE);
 	pack_u64(buf, change->lineage);
+	pack_u64(buf, change->epoch);
 	pack_u8(buf, change->numbers.homes);
 	pack_u8(buf, change->numbers.copies);
 	pack_u32(buf, change->numbers.keep_versions);
@@ -318,6 +319,7 @@ static void unpack_synod(struct unpack *in, struct wire_synod *ret)
 static void unpack_change(struct unpack *in, struct wire_change *ret)
 {
 	ret->lineage = unpack_u64(in);
+	ret->epoch = unpack_u64(in);
 	ret->numbers.homes = unpack_u8(in);
 	ret->numbers.copies = unpack_u8(in);
 	ret->numbers.keep_versions = unpack_u32(in);

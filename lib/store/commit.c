@@ -349,8 +349,8 @@ int commit_is_in_history(struct store *store, struct commit_state *s, bool *ret,
  * The version made elsewhere is in its place already, with nothing to add
  * to it.  A record that contradicts one known here is refused.
  */
-static int stands(struct store *store, const struct commit *c, struct commit_state *s, bool *ret,
-		  struct err *err)
+static int find_in_place(struct store *store, const struct commit *c, struct commit_state *s,
+			 bool *ret, struct err *err)
 {
 	int order = version_cmp(s->record.version, s->entry.record.version);
 	bool same = version_cmp(s->record.version, s->now.record.version) == 0, placed;
@@ -361,7 +361,10 @@ static int stands(struct store *store, const struct commit *c, struct commit_sta
 	if (!same && version_cmp(s->record.version, s->known) <= 0 &&
 	    look(store->history, names_version(&s->names, s->record.version), &past, err) < 0)
 		return -1;
-	placed = same ? !must_wait(s) : order < 0 || (order == 0 && (must_wait(s) || c->stage == NULL));
+	if (same)
+		placed = !must_wait(s);
+	else
+		placed = order < 0 || (order == 0 && (must_wait(s) || c->stage == NULL));
 	s->was_known = record_eq(&s->record, &there->record);
 	if (!version_is_none(there->record.version) && !s->was_known)
 		status = err_set(err, ERR_CORRUPT, "another record has this version");
@@ -398,7 +401,7 @@ static int commit_content(struct store *store, const struct commit *c, struct co
 
 	if (s->how == COMMIT_OWN && c->alone && s->entry.directory)
 		return err_set(err, ERR_CONFLICT, "a directory stands there");
-	if (commit_choose(store, c, s, err) < 0 || stands(store, c, s, &there, err) < 0)
+	if (commit_choose(store, c, s, err) < 0 || find_in_place(store, c, s, &there, err) < 0)
 		return -1;
 	s->newest = version_cmp(s->record.version, s->entry.record.version) >= 0;
 	s->held = s->newest && s->now.kind == FOUND_DIRECTORY && !s->entry.directory;

@@ -9,8 +9,16 @@
 #include "inside.h"
 #include "survey.h"
 
+#include "fs.h"
+
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/file.h>
+#include <unistd.h>
+
+/* In outbox/: store_owe() is to be done; and is being done, while it may be wanted once more. */
+#define MARK "owe-all"
+#define MARK_TAKEN "owe-all.taken"
 
 struct owing {
 	struct outbox *outbox;
@@ -23,6 +31,8 @@ static int owe_path(void *data, const struct survey_path *found)
 {
 	struct owing *o = data;
 
+	if (path_is_gate(found->path))
+		return 0;	/* of removals that others began; where none is known, none is needed */
 	for (size_t i = 0; i < found->count; i++) {
 		if (outbox_begin(o->outbox, found->path, found->entries[i].record.version, &o->last,
 				 o->err) < 0)
@@ -47,6 +57,35 @@ int store_owe(struct store *store, struct outbox *outbox, uint32_t keep, uint64_
 		status = outbox_wait(outbox, o.last, err);
 	if (status == 0)
 		*ret_count = o.count;
+	return status;
+}
+
+int store_owe_later(struct store *store, struct err *err)
+{
+	int fd = openat(store->outbox, MARK, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+
+	if (fd < 0)
+		return err_sys(err, "make outbox/" MARK);
+	close(fd);
+	return disk_sync(store, store->outbox, "outbox", err);
+}
+
+int store_owe_marked(struct store *store, uint32_t keep, uint64_t *ret_owed, struct err *err)
+{
+	struct outbox *outbox = NULL;
+	int status = 0;
+
+	if (renameat(store->outbox, MARK, store->outbox, MARK_TAKEN) < 0 &&
+	    faccessat(store->outbox, MARK_TAKEN, F_OK, AT_SYMLINK_NOFOLLOW) < 0) {
+		*ret_owed = 0;
+		return errno == ENOENT ? 0 : err_sys(err, "look for outbox/" MARK);
+	}
+	if (outbox_open(&outbox, store, err) < 0)
+		return -1;
+	status = store_owe(store, outbox, keep, ret_owed, err);
+	outbox_close(outbox);
+	if (status == 0 && unlinkat(store->outbox, MARK_TAKEN, 0) < 0)
+		status = err_sys(err, "remove outbox/" MARK_TAKEN);
 	return status;
 }
 

@@ -104,6 +104,8 @@ void discover_change_pack(struct buf *buf, const struct discover_change *change)
 	pack_u8(buf, change->copies);
 	pack_u32(buf, change->keep_versions);
 	pack_u32(buf, change->keep_days);
+	pack_u32(buf, change->within_ms);
+	pack_u64(buf, change->lineage);
 }
 
 int discover_change_unpack(struct str body, struct discover_change *ret, struct err *err)
@@ -116,7 +118,10 @@ int discover_change_unpack(struct str body, struct discover_change *ret, struct 
 	change.copies = unpack_u8(&in);
 	change.keep_versions = unpack_u32(&in);
 	change.keep_days = unpack_u32(&in);
-	if (unpack_end(&in) < 0 || what < CHANGE_SET || what > CHANGE_JOIN ||
+	change.within_ms = unpack_u32(&in);
+	change.lineage = unpack_u64(&in);
+	if (unpack_end(&in) < 0 || what < CHANGE_SET || what > CHANGE_ADOPT ||
+	    (what == CHANGE_ADOPT) != (change.lineage != 0) ||
 	    change.homes > LAYOUT_HOMES_MAX || change.copies > LAYOUT_COPIES_MAX)
 		return malformed(err, "CHANGE");
 	change.what = what;

@@ -34,6 +34,10 @@ void layout_put_ini(struct inifile *ini, const struct layout *layout)
 	inifile_section(ini, "layout");
 	inifile_putf(ini, "lineage", "%016" PRIx64, layout->lineage);
 	inifile_putf(ini, "epoch", "%" PRIu64, layout->epoch);
+	if (layout->left_lineage != 0) {
+		inifile_putf(ini, "left_lineage", "%016" PRIx64, layout->left_lineage);
+		inifile_putf(ini, "left_epoch", "%" PRIu64, layout->left_epoch);
+	}
 	inifile_putf(ini, "homes", "%u", layout->homes);
 	inifile_putf(ini, "copies", "%u", layout->copies);
 	inifile_putf(ini, "keep_versions", "%" PRIu32, layout->keep_versions);
@@ -74,6 +78,10 @@ static int take_head(struct layout *layout, struct str key, struct str value)
 		return str_hex64(value, &layout->lineage);
 	if (str_eq(key, STR("epoch")))
 		return str_u64(value, UINT64_MAX, &layout->epoch);
+	if (str_eq(key, STR("left_lineage")))
+		return str_hex64(value, &layout->left_lineage);
+	if (str_eq(key, STR("left_epoch")))
+		return str_u64(value, UINT64_MAX, &layout->left_epoch);
 	if (str_eq(key, STR("homes")))
 		return take_u8(value, &layout->homes);
 	if (str_eq(key, STR("copies")))

@@ -80,7 +80,7 @@ static int nothing_here(void *data, struct str path, struct version version, boo
 	(void)data;
 	(void)version;
 	(void)below;
-	expect(path_check(path, NULL) == 0);
+	expect(path_check_record(path, NULL) == 0);
 	*ret = (struct home_found){ .content = false };
 	return 0;
 }
@@ -97,6 +97,20 @@ static void no_commit(void *data, uint64_t id, const struct store_ask *ask)
 	(void)data;
 	(void)id;
 	expect(!version_is_none(ask->record.version));
+}
+
+static void no_make(void *data, uint64_t id, const struct make_ask *ask)
+{
+	(void)data;
+	(void)id;
+	expect(ask->path.n > 0);
+}
+
+static void no_made_end(void *data, uint64_t id, bool everywhere)
+{
+	(void)data;
+	(void)id;
+	(void)everywhere;
 }
 
 static void no_fetch(void *data, uint64_t epoch, uint64_t node, const struct address *from)
@@ -120,6 +134,8 @@ static void begin_home(struct home *home, struct asker *asker, const struct wire
 	asker_init(asker, home, 250, 1000);
 	asker->send = no_question;
 	asker->commit = no_commit;
+	asker->make = no_make;
+	asker->made_end = no_made_end;
 	asker->behind = no_fetch;
 	asker->random = asker->wall = counted;
 	layout_put(&layout, SELF, LAYOUT_A, 1, "");

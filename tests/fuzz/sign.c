@@ -1,7 +1,7 @@
 /*
  * Any bytes as a signature and its request: it is forged.  The same request
  * signed in earnest is good once, and with any of the bytes around it changed
- * it is not.
+ * it is not; nor as an answer of another node.
  */
 #include "sign.h"
 
@@ -58,6 +58,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	right[n % strlen(right)] ^= 1;
 	expect(sign_check(&m, &keys, &r, str_of(right), NOW, &asker) == SIGN_OK);
 	expect(sign_check(&m, &keys, &r, str_of(right), NOW, &asker) == SIGN_REPLAYED);
+	expect(memcmp(asker.nonce, nonce, sizeof nonce) == 0 && asker.id == r.sender);
+	expect(sign_check_answer(&keys, &r, str_of(right), nonce));
+	expect(!sign_check_answer(&keys, &r, text, nonce));
+	r.sender ^= 1;
+	expect(!sign_check_answer(&keys, &r, str_of(right), nonce));
 	sign_memory_clear(&m);
 	return 0;
 }

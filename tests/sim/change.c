@@ -17,7 +17,8 @@ void change_used(const struct layout *layout)
 
 	for (size_t i = 0; i < sim.decided_count; i++) {
 		if (sim.decided[i].epoch == layout->epoch) {
-			MUST("5", layout_eq(&sim.decided[i], layout));
+			if (!layout_eq(&sim.decided[i], layout))	/* covey layout shows it */
+				fail("invariant 5: two layouts of epoch %" PRIu64, layout->epoch);
 			return;
 		}
 		if (sim.decided[i].epoch == layout->epoch - 1)
@@ -32,14 +33,17 @@ void change_used(const struct layout *layout)
 	    layout_members(layout, LAYOUT_A), layout_members(layout, LAYOUT_B));
 	for (size_t i = 0; i < layout->count; i++)
 		say("	%" PRIu64 " in %u", layout->members[i].id, layout->members[i].sets);
-	if (before != NULL && !layout_is_joint(layout))
+	if (before != NULL && !layout_is_joint(layout)) {
 		judge_single(layout);
+		if (sim.profile.changes == BY_COUNCIL)
+			council_changed();
+	}
 }
 
 /* Some machines, by chance; enough of them to lose one, where one may lose its disk. */
 static void choose_members(struct layout *layout, uint8_t set)
 {
-	size_t least = sim.profile.wipes || sim.profile.copies ? 3 : 1;
+	size_t least = sim.profile.losses > 0 || sim.profile.copies ? 3 : 1;
 	uint64_t who = rnd();
 
 	for (int i = sim.profile.machines; i-- > 0;) {
@@ -170,7 +174,7 @@ static void gossip(struct event *event)
 void change_want(struct machine *machine, int from)
 {
 	if (machine->discovery != NULL) {
-		council_want(machine, from);
+		council_fetch(machine, from);
 		return;
 	}
 	post(machine->index, from, new_packet(NOTE_WANT, NULL, 0));
@@ -215,15 +219,30 @@ static void ask_again(struct event *event)
 	change_sync(machine);
 }
 
-static void ask_peer(struct machine *machine, const struct machine *peer)
+static struct packet *bulk_packet(enum note note, const struct bulk *bulk)
 {
-	struct packet *packet = new_packet(NOTE_SYNC, machine->sync_asked,
-					   machine->sync_count * sizeof *machine->sync_asked);
+	struct buf plain = BUF_INIT;
+	struct packet *packet;
+
+	bulk_pack(&plain, bulk);
+	packet = new_packet(note, plain.data, plain.len);
+	buf_clear(&plain);
+	return packet;
+}
+
+static void ask_peer(struct machine *machine)
+{
+	struct bulk question = { .group = GROUP, .sender = machine->disk.id,
+				 .receiver = machine->sync_peer, .id = machine->sync_token,
+				 .lineage = machine->resync->layout.lineage,
+				 .epoch = machine->resync->layout.epoch, .type = BULK_SYNC };
 	struct packet *timer = new_packet(NOTE_COUNT, NULL, 0);
 
-	packet->token = timer->token = machine->sync_token;
-	packet->epoch = machine->resync->layout.epoch;
-	post(machine->index, peer->index, packet);
+	timer->token = machine->sync_token;
+	machine->sync_question = question;
+	question.body = (struct str){ (const char *)machine->sync_asked,
+				      machine->sync_count * sizeof *machine->sync_asked };
+	send_to(machine, machine->sync_peer, bulk_packet(NOTE_SYNC, &question));
 	schedule(&timer->event, SYNC_AGAIN_MS, machine->index, ask_again);
 }
 
@@ -241,7 +260,6 @@ static void note_synced(struct machine *machine)
 
 void change_sync(struct machine *machine)
 {
-	const struct machine *peer;
 	uint64_t id;
 
 	if (machine->resync == NULL || machine->sync_token != 0)
@@ -252,14 +270,7 @@ void change_sync(struct machine *machine)
 		return;
 	machine->sync_peer = id;
 	machine->sync_token = rnd();
-	peer = machine_of(id);
-	if (peer != NULL) {
-		ask_peer(machine, peer);
-		return;
-	}
-	machine->sync_token = 0;	/* it is gone for good */
-	resync_failed(machine->resync, id, machine->sync_asked, machine->sync_count);
-	change_sync(machine);
+	ask_peer(machine);
 }
 
 void change_live(struct machine *machine)
@@ -280,41 +291,50 @@ void change_started(struct machine *machine)
 	change_sync(machine);
 }
 
-static bool is_asked(const struct packet *packet, int path)
+static bool is_asked(struct str partitions, int path)
 {
 	uint16_t partition;
 
-	for (size_t at = 0; at + sizeof partition <= packet->n; at += sizeof partition) {
-		memcpy(&partition, packet->bytes + at, sizeof partition);
+	for (size_t at = 0; at + sizeof partition <= partitions.n; at += sizeof partition) {
+		memcpy(&partition, partitions.s + at, sizeof partition);
 		if (partition == path_partition(sim_paths[path]))
 			return true;
 	}
 	return false;
 }
 
-static void answer_sync(struct machine *machine, const struct packet *packet)
+static void answer_sync(struct machine *machine, const struct packet *packet,
+			const struct bulk *question)
 {
 	struct kept *rows = mem_new(machine->disk.kept_count + 1, sizeof *rows);
-	struct packet *reply;
+	struct bulk answer = bulk_answer(question);
 	size_t count = 0;
 
 	for (size_t i = 0; i < machine->disk.kept_count; i++)
-		if (is_asked(packet, machine->disk.kept[i].path))
+		if (is_asked(question->body, machine->disk.kept[i].path))
 			rows[count++] = machine->disk.kept[i];
-	reply = new_packet(NOTE_SYNCED, rows, count * sizeof *rows);
-	reply->token = packet->token;
-	reply->epoch = packet->epoch;
-	post(machine->index, packet->from, reply);
+	answer.group = GROUP;
+	answer.lineage = machine->disk.layout.lineage;
+	answer.epoch = machine->disk.layout.epoch;
+	answer.type = BULK_SYNCED;
+	answer.body = (struct str){ (const char *)rows, count * sizeof *rows };
+	reply_to(machine, packet, bulk_packet(NOTE_SYNCED, &answer));
 	free(rows);
 }
 
 /* A home answers at its own epoch alone. */
 static void asked_to_sync(struct machine *machine, const struct packet *packet)
 {
-	if (packet->epoch == machine->disk.layout.epoch && !machine->cannot_tell &&
+	struct bulk question;
+
+	if (bulk_unpack((struct str){ packet->bytes, packet->n }, GROUP, machine->disk.id,
+			&question) < 0)
+		return;
+	if (question.lineage == machine->disk.layout.lineage &&
+	    question.epoch == machine->disk.layout.epoch && !machine->cannot_tell &&
 	    !machine->silent)
-		answer_sync(machine, packet);
-	else if (packet->epoch > machine->disk.layout.epoch)
+		answer_sync(machine, packet, &question);
+	else if (question.epoch > machine->disk.layout.epoch)
 		change_want(machine, packet->from);
 	else if (machine->discovery == NULL)
 		tell_layout(machine, packet->from);
@@ -339,15 +359,21 @@ static void row_written(struct writing *writing)
 /* The partitions are done when all rows are on disk. */
 static void take_rows(struct machine *machine, const struct packet *packet)
 {
-	if (machine->sync_token != packet->token || packet->epoch != machine->disk.layout.epoch)
+	struct bulk answer;
+
+	if (machine->sync_token == 0 ||
+	    bulk_unpack((struct str){ packet->bytes, packet->n }, GROUP, machine->disk.id,
+			&answer) < 0 ||
+	    bulk_judge(&machine->sync_question, &answer) != BULK_COUNTS)
 		return;
+	machine->sync_question.id = 0;
 	machine->sync_token = rnd();
 	machine->sync_rows = 0;
-	for (size_t at = 0; at + sizeof(struct kept) <= packet->n; at += sizeof(struct kept)) {
+	for (size_t at = 0; at + sizeof(struct kept) <= answer.body.n; at += sizeof(struct kept)) {
 		struct writing *writing;
 		struct kept row;
 
-		memcpy(&row, packet->bytes + at, sizeof row);
+		memcpy(&row, answer.body.s + at, sizeof row);
 		if (disk_find(&machine->disk, row.path, row.record.version) != NULL)
 			continue;
 		writing = new_writing(row.path, &row.record, false);

@@ -39,6 +39,7 @@ void op_free(struct op *op)
 	*p = op->next;
 	check_cancel(&op->check);
 	storing_cancel(&op->store);
+	list_free(op);
 	free(op);
 }
 
@@ -49,6 +50,7 @@ void client_drop_all(struct machine *machine)
 		struct op *op = machine->ops;
 
 		machine->ops = op->next;
+		list_free(op);
 		free(op);
 	}
 }
@@ -86,14 +88,29 @@ void op_after(struct op *op, uint64_t ms, void (*fire)(struct op *))
 }
 
 static void begin_check(struct op *op, enum check_purpose purpose, struct version version);
-void op_tell(enum note note, struct op *op, int to)
+
+void op_tell(enum note note, struct op *op, uint64_t to)
 {
 	struct packet *packet = new_packet(note, NULL, 0);
 
 	packet->token = op->token;
 	packet->path = op->path;
 	packet->record = op->record;
-	post(op->machine->index, to, packet);
+	send_to(op->machine, to, packet);
+}
+
+bool op_has(const struct op *op, uint64_t id)
+{
+	for (size_t i = 0; i < op->have_count; i++)
+		if (op->have[i] == id)
+			return true;
+	return false;
+}
+
+void op_credit(struct op *op, uint64_t id)
+{
+	if (!op_has(op, id) && op->have_count < HAVE_MAX)
+		op->have[op->have_count++] = id;
 }
 
 void op_store(struct op *op, void (*done)(struct store_wait *, const struct store_answer *, bool))
@@ -153,17 +170,11 @@ void client_content_is_here(struct writing *writing)
 
 static void ask_for_content(struct op *op, const struct newest_answer *answer)
 {
-	bool asked[MACHINES] = { false };
-
-	for (size_t i = 0; i < answer->holder_count; i++) {
-		struct machine *holder = machine_of(answer->holders[i]);
-
-		if (holder != NULL)
-			asked[holder->index] = true;
-	}
+	for (size_t i = 0; i < answer->holder_count; i++)
+		op_tell(NOTE_PULL, op, answer->holders[i]);
 	for (int i = 0; i < sim.profile.machines; i++)
-		if (i != op->machine->index && (asked[i] || answer->holder_count == 0 || chance(20)))
-			op_tell(NOTE_PULL, op, i);
+		if (answer->holder_count == 0 || chance(20))
+			op_tell(NOTE_PULL, op, sim.machines[i].disk.id);
 	op_after(op, PULL_MS, pull_failed);
 }
 
@@ -210,19 +221,10 @@ static void begin_check(struct op *op, enum check_purpose purpose, struct versio
 
 /* PUT and DELETE */
 
-static size_t copies_of(const struct op *op)
-{
-	size_t count = 0;
-
-	for (uint32_t bits = op->have; bits != 0; bits &= bits - 1)
-		count++;
-	return count;
-}
-
 void client_maybe_confirm(struct op *op)
 {
 	bool safe = !record_has_content(&op->record) ||
-		    copies_of(op) >= layout_copies(&op->machine->home.layout);
+		    op->have_count >= layout_copies(&op->machine->home.layout);
 
 	if (!op->checked || !op->settled || !safe)
 		return;
@@ -251,11 +253,9 @@ static void push(struct op *op)
 
 	layout_keepers(&op->machine->home.layout, sim_paths[op->path], &keepers);
 	for (size_t i = 0; i < keepers.count; i++) {
-		struct machine *keeper = machine_of(keepers.ids[i]);
-
-		if (keeper == NULL || keeper == op->machine || op->have >> keeper->index & 1)
+		if (op_has(op, keepers.ids[i]))
 			continue;
-		op_tell(NOTE_PUSH, op, keeper->index);
+		op_tell(NOTE_PUSH, op, keepers.ids[i]);
 		if (chance(70))
 			break;
 	}
@@ -264,7 +264,7 @@ static void push(struct op *op)
 
 static void push_more(struct op *op)
 {
-	if (copies_of(op) < layout_copies(&op->machine->home.layout))
+	if (op->have_count < layout_copies(&op->machine->home.layout))
 		push(op);
 }
 
@@ -326,7 +326,7 @@ static void write_committed(struct writing *writing)
 		return;
 	op->record = writing->record;
 	op->committed = true;
-	op->have = 1u << op->machine->index;
+	op_credit(op, op->machine->disk.id);
 	if (record_has_content(&op->record))
 		push(op);
 	op_after(op, STORE_MS, write_late);
@@ -342,6 +342,12 @@ static void write_checked(struct check_wait *wait, const struct check_result *re
 	op->checked = answer->standing == STANDING_CONFIRMED;
 	op->clock = op->checked ? answer->clock : wall_of(op->machine);
 	op->above = newest_of(op, answer)->version;
+	if (op->kind == MAKE && op->checked && record_is_live(&answer->entry)) {
+		history_was_read(op->deed);	/* 204: it is there */
+		history_confirmed(op->deed, answer->entry.version);
+		op_free(op);
+		return;
+	}
 	if (op->kind == DELETE && op->checked && !record_is_live(newest_of(op, answer))) {
 		history_was_read(op->deed);	/* 404: a confirmed read says so */
 		op->kind = GET;
@@ -349,7 +355,7 @@ static void write_checked(struct check_wait *wait, const struct check_result *re
 		begin_check(op, CHECK_READ, VERSION_NONE);
 		return;
 	}
-	writing = new_writing(op->path, NULL, op->kind == PUT && op->path != DIRECTORY_PATH);
+	writing = new_writing(op->path, NULL, op->kind == PUT);
 	writing->choose = choose;
 	writing->outbox = true;
 	writing->token = op->token;
@@ -359,26 +365,71 @@ static void write_checked(struct check_wait *wait, const struct check_result *re
 
 /* clients */
 
+static int path_for(enum kind kind)
+{
+	static const int listed[] = { ROOT, 4, 4, 5, 6 };
+	int path = (int)below(DIRECTORY_PATH);
+
+	if (kind == INDEX)
+		return listed[below(5)];
+	if (kind == MAKE || kind == REMOVE)
+		return DIRECTORY_PATH + (int)below(GATE_PATH - DIRECTORY_PATH);
+	return path > 1 && chance(50) ? path % 2 : path;	/* where they meet */
+}
+
+static void begin_op(struct machine *machine, enum kind kind, int path)
+{
+	struct op *op = op_new(machine, kind, path);
+
+	op->began = history_now();
+	if (kind == INDEX) {
+		list_index(op);
+		return;
+	}
+	op->deed = history_begin(machine->index, op->path,
+				 kind == PUT || kind == DELETE || kind == MAKE || kind == REMOVE);
+	if (kind == VERSIONS) {
+		list_versions(op);
+	} else if (kind == REMOVE) {
+		list_remove(op);
+	} else {
+		op->check.done = kind == GET ? read_checked : write_checked;
+		begin_check(op, kind == GET ? CHECK_READ : CHECK_WRITE, VERSION_NONE);
+	}
+}
+
 static void somebody_asks(struct event *event)
 {
-	static const enum kind kinds[] = { GET, GET, GET, PUT, PUT, DELETE };
+	static const enum kind kinds[] = { GET, GET, GET, GET, GET, GET, PUT, PUT, PUT, PUT, DELETE,
+					   DELETE, DELETE, MAKE, REMOVE, REMOVE, INDEX, INDEX, VERSIONS };
 	struct machine *machine = &sim.machines[below((uint64_t)sim.profile.machines)];
-	enum kind kind = kinds[below(6)];
-	int path = (int)below(CLIENT_PATHS);
-	struct op *op;
+	enum kind kind;
 
 	(void)event;
 	if (sim.quiet)
 		return;
 	schedule(new_event(sizeof(struct event)), below(2 * sim.profile.ops + 1), -1, somebody_asks);
-	if (!machine->up || machine->slow_until > sim.now)
+	if (!machine->up || machine->slow_until > sim.now ||
+	    (sim.asked != 0 && !(sim.asked >> machine->index & 1)))
 		return;
-	if (path > 0 && chance(50))
-		path = 0;		/* where they meet */
-	op = op_new(machine, kind, path);
-	op->deed = history_begin(machine->index, path, kind != GET);
-	op->check.done = kind == GET ? read_checked : write_checked;
-	begin_check(op, kind == GET ? CHECK_READ : CHECK_WRITE, VERSION_NONE);
+	kind = kinds[below(sizeof kinds / sizeof kinds[0])];
+	begin_op(machine, kind, path_for(kind));
+}
+
+static void read_all(struct event *event)
+{
+	struct machine *machine = &sim.machines[event->machine];
+
+	for (int path = 0; path < DIRECTORY_PATH && !sim.quiet; path++)
+		begin_op(machine, GET, path);
+}
+
+void clients_read(void)
+{
+	for (int i = 0; i < sim.profile.machines; i++)
+		if (sim.machines[i].up)
+			for (int n = 0; n < 3; n++)
+				schedule(new_event(sizeof(struct event)), below(n == 0 ? 40 : 400), i, read_all);
 }
 
 void clients_begin(void)

@@ -4,7 +4,9 @@
 
 #include "sim.h"
 
-enum kind { GET, PUT, DELETE, DRAIN };
+#define HAVE_MAX 16
+
+enum kind { GET, PUT, DELETE, MAKE, REMOVE, INDEX, VERSIONS, DRAIN };
 
 struct op {
 	struct op *next;
@@ -12,6 +14,8 @@ struct op {
 	enum kind kind;
 	int path;
 	size_t deed;
+	uint64_t began;			/* history_now() */
+	struct list *list;		/* owned; NULL: none yet */
 	struct check_wait check;
 	struct store_wait store;
 	uint64_t token;			/* ties answers and timers to it */
@@ -22,15 +26,24 @@ struct op {
 	bool go_below;			/* and may look for the next lower */
 	struct version above;		/* what the check said */
 	uint64_t clock;
-	uint32_t have;			/* bit i: the i'th machine has the content */
+	uint64_t have[HAVE_MAX];	/* ids of those that said they have the content, this node first */
+	size_t have_count;
 };
 
 struct op *op_find(struct machine *, uint64_t token);	/* NULL: it is over */
 struct op *op_new(struct machine *, enum kind, int path);
 void op_free(struct op *);
 void op_after(struct op *, uint64_t ms, void (*fire)(struct op *));
-void op_tell(enum note, struct op *, int to);
+void op_tell(enum note, struct op *, uint64_t to);
+bool op_has(const struct op *, uint64_t id);
+void op_credit(struct op *, uint64_t id);	/* it has the content */
 void op_store(struct op *, void (*done)(struct store_wait *, const struct store_answer *, bool));
+
+/* lists.c */
+void list_index(struct op *);
+void list_versions(struct op *);
+void list_remove(struct op *);
+void list_free(struct op *);
 
 /* client.c: what was pulled is on the disk; a write may have all it needs */
 void client_content_is_here(struct writing *);

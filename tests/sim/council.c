@@ -1,94 +1,74 @@
 /*
- * council - layouts by gossip, council and synod, as covey-discoverd has them
+ * council - layouts as the group itself decides them: gossip, and agent.h
  *
  * All machines are each other's seeds, so there is one group; who is a guest
  * and who wants to be a home changes by chance.
  */
 #include "sim.h"
 
-#include "council.h"
+#include "agent.h"
 #include "gossip.h"
 #include "mem.h"
 #include "synod.h"
 
 #include <inttypes.h>
 
-#define STEP_MS 50
-
 struct discovery {
 	struct gossip gossip;
-	struct council council;
-	struct synod_proposer proposer;
-	struct synod_promise promise;	/* as it will be on the disk */
-	bool voting;			/* the disk is at work */
+	struct agent agent;
+	struct buf packet;		/* the message being made */
 	uint64_t answered;		/* bit i: machine i has said something */
-	bool adopting;
+	uint64_t armed;			/* ms: the next step that is scheduled; 0: none */
+	bool wishing;			/* what is sent is about a wish */
 };
 
-/* A promise on its way to the disk, and the answer that waits for it. */
+/* A promise on its way to the disk. */
 struct vote {
 	struct event event;
-	int to;
-	enum wire_type type;
-	struct wire_synod answer;
+	struct synod_promise promise;
 };
 
-static struct discovery *of(struct machine *machine)
+static struct discovery *of(const struct machine *machine)
 {
 	return machine->discovery;
 }
 
 /* messages */
 
-static void send_packet(struct machine *machine, int to, struct buf *packet)
+static struct buf *begin_message(void *data, uint64_t to)
 {
-	if (to >= 0 && to != machine->index)
-		post(machine->index, to, new_packet(NOTE_WIRE, packet->data, packet->len));
-	buf_clear(packet);
+	struct discovery *d = of(data);
+
+	buf_reset(&d->packet);
+	wire_pack_sender(&d->packet, GROUP, &d->gossip.view.self);
+	wire_pack_to(&d->packet, to, WIRE_DISCOVERY);
+	return &d->packet;
 }
 
-/* Whoever is there now. */
-static struct buf begin(struct machine *machine, int to)
-{
-	struct buf packet = BUF_INIT;
-
-	wire_pack_sender(&packet, GROUP, &of(machine)->gossip.view.self);
-	wire_pack_to(&packet, to >= 0 && sim.machines[to].disk.id != 0 ? sim.machines[to].disk.id
-								       : UINT64_MAX,
-		     WIRE_DISCOVERY);
-	return packet;
-}
-
+/* Now and then by HTTP: what UDP leaves unanswered. */
 static void send_gossip(void *data, const struct address *to, struct str plain)
 {
 	struct machine *machine = data;
+	struct packet *packet = new_packet(NOTE_WIRE, plain.s, plain.n);
 
-	post(machine->index, port_of(to), new_packet(NOTE_WIRE, plain.s, plain.n));
+	packet->http = sim.profile.udp_cuts && chance(30);
+	if (sim.profile.replays && (of(machine)->wishing || chance(2)))
+		capture(packet, machine->index, port_of(to));
+	post(machine->index, port_of(to), packet);
 }
 
-static void tell_layout(struct machine *machine, int to)
+static void send_message(void *data, const struct address *to, bool expects)
 {
-	struct buf packet = begin(machine, to);
-
-	wire_pack_layout(&packet, 0, &of(machine)->council.layout);
-	send_packet(machine, to, &packet);
+	(void)expects;
+	send_gossip(data, to, buf_str(&of(data)->packet));
 }
 
-void council_want(struct machine *machine, int from)
+void council_fetch(struct machine *machine, int from)
 {
-	const struct layout *layout = &of(machine)->council.layout;
-	struct wire_want want = { .lineage = layout->lineage, .epoch = layout->epoch };
-	struct buf packet = begin(machine, from);
+	struct address address = address_at(from);
 
-	wire_pack_want(&packet, &want);
-	send_packet(machine, from, &packet);
-}
-
-static int index_of(uint64_t id)
-{
-	const struct machine *machine = machine_of(id);
-
-	return machine != NULL ? machine->index : -1;
+	if (sim.machines[from].disk.id != 0)
+		agent_fetch(&of(machine)->agent, sim.machines[from].disk.id, &address);
 }
 
 /* Tell at once what has changed about this node. */
@@ -102,166 +82,128 @@ static void hurry(struct machine *machine)
 			gossip_announce(&of(machine)->gossip, &view->entries[i].member.discovery);
 }
 
-/* deciding */
-
-static void adopt(struct machine *machine, const struct layout *layout)
-{
-	if (!of(machine)->adopting)
-		of(machine)->adopting = machine_adopt(machine, layout);
-}
-
-static void proposed(struct machine *machine)
-{
-	struct synod_proposer *proposer = &of(machine)->proposer;
-
-	if (proposer->phase == SYNOD_DECIDED)
-		adopt(machine, &proposer->value);
-	if (proposer->phase == SYNOD_FAILED)
-		synod_stop(proposer);
-}
-
-static void voted(struct event *event)
-{
-	struct vote *vote = (struct vote *)event;
-	struct machine *machine = &sim.machines[event->machine];
-	struct discovery *d = of(machine);
-	struct buf packet;
-
-	d->voting = false;
-	*machine->disk.promise = d->promise;
-	if (vote->to == machine->index) {
-		if (synod_is_busy(&d->proposer))
-			synod_answer(&d->proposer, machine->disk.id, vote->type, &vote->answer,
-				     sim.now);
-		proposed(machine);
-		return;
-	}
-	packet = begin(machine, vote->to);
-	wire_pack_synod(&packet, vote->type, &vote->answer);
-	send_packet(machine, vote->to, &packet);
-}
-
-static void maybe_voted(struct event *event)
-{
-	struct machine *machine = &sim.machines[event->machine];
-
-	if (chance(50))
-		*machine->disk.promise = of(machine)->promise;
-}
-
-static void hear_question(struct machine *machine, int from, enum wire_type type,
-			  const struct wire_synod *asked)
-{
-	struct discovery *d = of(machine);
-	struct vote *vote;
-	struct synod_promise was = d->promise;
-	enum wire_type answer_type;
-	struct wire_synod answer;
-
-	if (d->voting || machine->silent)
-		return;
-	switch (synod_hear(&d->promise, &d->council.layout, machine->disk.id, type, asked,
-			   &answer_type, &answer)) {
-	case SYNOD_REPLY:
-		MUST("3 (promises only grow)",
-		     was.instance != d->promise.instance ||
-			     ballot_cmp(was.promised, d->promise.promised) <= 0);
-		vote = new_event(sizeof *vote);
-		*vote = (struct vote){ .to = from, .type = answer_type, .answer = answer };
-		vote->event.lost = maybe_voted;
-		d->voting = true;
-		schedule(&vote->event, below(sim.profile.disk + 1), machine->index, voted);
-		break;
-	case SYNOD_OLD:
-		tell_layout(machine, from);
-		break;
-	case SYNOD_BEHIND:
-		council_want(machine, from);
-		break;
-	case SYNOD_IGNORE:
-		break;
-	}
-}
-
-static void send_synod(void *data, uint64_t to, enum wire_type type, const struct wire_synod *synod)
-{
-	struct machine *machine = data;
-	struct buf packet;
-
-	if (to == machine->disk.id) {
-		hear_question(machine, machine->index, type, synod);
-		return;
-	}
-	packet = begin(machine, index_of(to));
-	wire_pack_synod(&packet, type, synod);
-	send_packet(machine, index_of(to), &packet);
-}
-
-static const struct layout *accepted(const struct discovery *d)
-{
-	const struct synod_promise *p = &d->promise;
-	const struct layout *layout = &d->council.layout;
-
-	return p->lineage == layout->lineage && p->instance == layout->epoch + 1 &&
-			       p->accepted.round != 0
-		       ? &p->value : NULL;
-}
+/* steps */
 
 /* Two that found a group at once have two groups, of which one gives itself up: not here. */
 static bool is_founded(void)
 {
 	for (int i = 0; i < sim.profile.machines; i++)
-		if (sim.machines[i].discovery != NULL && of(&sim.machines[i])->adopting)
+		if (sim.machines[i].discovery != NULL && of(&sim.machines[i])->agent.busy)
 			return true;
 	return sim.decided_count > 0;
 }
+
+static void look_again(struct event *event);
 
 static void step(struct machine *machine)
 {
 	struct discovery *d = of(machine);
 	struct council_seeds seeds = { .count = (size_t)sim.profile.machines - 1 };
-	struct council_step s;
+	uint64_t due;
 
-	if (d->adopting)
-		return;
 	for (int i = 0; i < sim.profile.machines; i++)
 		seeds.answered += i != machine->index && (d->answered >> i & 1);
-	council_step(&d->council, &d->gossip.view, &seeds, accepted(d), sim.now, &s);
-	if (s.act == COUNCIL_FOUND) {
-		s.layout.lineage = LINEAGE;
-		if (!is_founded())
-			adopt(machine, &s.layout);
-	} else if (s.act == COUNCIL_FETCH) {
-		council_want(machine, index_of(s.from));
-	} else if (s.act == COUNCIL_PROPOSE && d->proposer.phase == SYNOD_IDLE) {
-		say("%d proposes epoch %" PRIu64 ": %s", machine->index, s.layout.epoch, s.why);
-		synod_propose(&d->proposer, &d->council.layout, &s.layout, &d->promise, sim.now);
-		proposed(machine);
-	}
+	if (agent_layout(&d->agent)->epoch == 0 && is_founded())
+		seeds.answered = 0;
+	agent_step(&d->agent, &seeds, sim.now);
+	due = d->agent.due;
+	if (due == 0 || (d->armed != 0 && d->armed <= due))
+		return;
+	d->armed = due > sim.now ? due : sim.now;
+	schedule(new_event(sizeof(struct event)), d->armed - sim.now, machine->index, look_again);
+}
+
+static void look_again(struct event *event)
+{
+	struct discovery *d = of(&sim.machines[event->machine]);
+
+	if (event->at >= d->armed)
+		d->armed = 0;
+	step(&sim.machines[event->machine]);
+}
+
+/* the disk */
+
+static void propose_something(struct machine *machine);
+
+/* It goes on with others, who may want something else. */
+static void without_it(struct event *event)
+{
+	(void)event;
+	for (int i = 0; i < sim.profile.machines; i++)
+		if (sim.machines[i].up && sim.machines[i].slow_until <= sim.now)
+			propose_something(&sim.machines[i]);
+}
+
+/* Whoever had a layout decided dies before it has told anybody. */
+static void die_deciding(struct event *event)
+{
+	say("%d decided on a layout", event->machine);
+	world_crash(&sim.machines[event->machine], 500 + below(3000));
+	schedule(new_event(sizeof(struct event)), below(400), -1, without_it);
+}
+
+static void voted(struct event *event)
+{
+	struct machine *machine = &sim.machines[event->machine];
+
+	*machine->disk.promise = ((struct vote *)event)->promise;
+	agent_promised(&of(machine)->agent, true, sim.now);
+	step(machine);
+}
+
+static void maybe_voted(struct event *event)
+{
+	if (chance(50))
+		*sim.machines[event->machine].disk.promise = ((struct vote *)event)->promise;
+}
+
+static void write_promise(void *data, const struct synod_promise *promise)
+{
+	struct machine *machine = data;
+	const struct synod_promise *was = machine->disk.promise;
+	struct vote *vote = new_event(sizeof *vote);
+
+	MUST("3 (promises only grow)",
+	     was->instance != promise->instance || ballot_cmp(was->promised, promise->promised) <= 0);
+	vote->promise = *promise;
+	vote->event.lost = maybe_voted;
+	schedule(&vote->event, below(sim.profile.disk + 1), machine->index, voted);
+}
+
+static void write_layout(void *data, const struct layout *layout)
+{
+	struct machine *machine = data;
+
+	MUST("3 (epochs only grow)", machine_adopt(machine, layout));
+	if (sim.profile.rivals && !sim.calm && layout->epoch > sim.newest.epoch && chance(25))
+		schedule(new_event(sizeof(struct event)), 0, machine->index, die_deciding);
+}
+
+static void used(void *data)
+{
+	hurry(data);
+}
+
+static void say_line(void *data, bool warning, const char *text)
+{
+	struct machine *machine = data;
+
+	(void)warning;
+	say("%d: %s", machine->index, text);
 }
 
 /* It is on the disk. */
-void council_adopted(struct machine *machine, const struct layout *layout)
+void council_adopted(struct machine *machine)
 {
-	struct discovery *d = of(machine);
-	struct member *self = &d->gossip.view.self;
-	bool decided = d->proposer.phase == SYNOD_DECIDED && layout_eq(&d->proposer.value, layout);
-
-	d->adopting = false;
-	council_told(&d->council, layout, sim.now);
-	synod_stop(&d->proposer);
-	self->lineage = layout->lineage;
-	self->epoch = (uint32_t)layout->epoch;
-	self->synced = 0;
-	for (int i = 0; decided && i < sim.profile.machines; i++)
-		tell_layout(machine, i);
-	hurry(machine);
+	agent_written(&of(machine)->agent, true, machine->disk.promise, sim.now);
+	step(machine);
 }
 
 void council_synced(struct machine *machine, uint64_t epoch)
 {
-	of(machine)->gossip.view.self.synced = (uint32_t)epoch;
-	hurry(machine);
+	if (agent_synced(&of(machine)->agent, epoch))
+		hurry(machine);
 }
 
 /* what comes, and time */
@@ -278,37 +220,12 @@ static void tell_view(struct machine *machine)
 void council_receive(struct machine *machine, const struct wire *wire, int from)
 {
 	struct discovery *d = of(machine);
-	const struct layout *layout = &d->council.layout;
 	struct address source = address_at(from);
 
 	d->answered |= UINT64_C(1) << from;
 	gossip_receive(&d->gossip, wire, &source, sim.now);
-	if (wire->type == WIRE_WANT) {
-		if (layout->epoch != 0 && wire->want.epoch < layout->epoch)
-			tell_layout(machine, from);
-	} else if (wire->type == WIRE_LAYOUT) {
-		if (!d->adopting && council_meet(&d->council, &wire->layout) == COUNCIL_ADOPT)
-			adopt(machine, &wire->layout);
-	} else if (wire->type == WIRE_PREPARE || wire->type == WIRE_ACCEPT) {
-		hear_question(machine, from, wire->type, &wire->synod);
-	} else if (wire->type != WIRE_GOSSIP && synod_is_busy(&d->proposer)) {
-		synod_answer(&d->proposer, wire->sender.id, wire->type, &wire->synod, sim.now);
-		proposed(machine);
-	}
+	agent_hear(&d->agent, wire, &source, sim.now);
 	step(machine);
-}
-
-static void look_around(struct event *event)
-{
-	struct machine *machine = &sim.machines[event->machine];
-	struct discovery *d = of(machine);
-
-	if (d->proposer.due != 0 && sim.now >= d->proposer.due) {
-		synod_tick(&d->proposer, sim.now);
-		proposed(machine);
-	}
-	step(machine);
-	schedule(new_event(sizeof(struct event)), STEP_MS, machine->index, look_around);
 }
 
 static void round_of_gossip(struct event *event)
@@ -317,6 +234,7 @@ static void round_of_gossip(struct event *event)
 
 	gossip_round(&of(machine)->gossip, sim.now);
 	tell_view(machine);
+	step(machine);
 	schedule(new_event(sizeof(struct event)), GOSSIP_ROUND_MS, machine->index, round_of_gossip);
 }
 
@@ -343,13 +261,147 @@ static void wish(struct event *event)
 	(void)event;
 	if (sim.quiet)
 		return;
-	machine->guest = !machine->guest && willing() > (sim.profile.wipes || sim.profile.copies ? 2 : 1);
+	machine->guest = !machine->guest && willing() > (sim.profile.losses > 0 || sim.profile.copies ? 2 : 1);
 	say("%d %s", machine->index, machine->guest ? "wants to leave" : "wants to be a home");
 	if (machine->up) {
 		of(machine)->gossip.view.self.flags = flags_of(machine);
 		hurry(machine);
 	}
 	schedule(new_event(sizeof(struct event)), below(2500), -1, wish);
+}
+
+/* what people ask */
+
+struct asking {
+	struct event event;
+	struct agent_wish wish;
+	size_t index;			/* in sim.wishes */
+};
+
+static void ask_on(struct event *event)
+{
+	struct asking *asking = (struct asking *)event, *again;
+	struct machine *machine = &sim.machines[event->machine];
+	char progress[200];
+	bool done;
+
+	of(machine)->wishing = true;
+	done = agent_wish(&of(machine)->agent, &asking->wish, sim.now, progress);
+	of(machine)->wishing = false;
+	step(machine);
+	if (done) {
+		sim.wishes[asking->index].ended = sim.now;
+		say("%d: keep.versions=%u is done", machine->index, asking->wish.numbers.keep_versions);
+	} else if (!sim.quiet) {
+		again = new_event(sizeof *again);
+		again->wish = asking->wish;
+		again->index = asking->index;
+		schedule(&again->event, AGENT_WISH_MS, machine->index, ask_on);
+	}
+}
+
+/* covey layout set, on some node; who asked may go away before it is done. */
+static void somebody_wishes(struct event *event)
+{
+	struct machine *machine = &sim.machines[below((uint64_t)sim.profile.machines)];
+	struct asking *asking;
+
+	(void)event;
+	if (sim.quiet || sim.wish_count == WISHES)
+		return;
+	schedule(new_event(sizeof(struct event)), below(4000), -1, somebody_wishes);
+	if (!machine->up || agent_layout(&of(machine)->agent)->epoch == 0)
+		return;
+	asking = new_event(sizeof *asking);
+	asking->index = sim.wish_count;
+	asking->wish = (struct agent_wish){ .kind = AGENT_SET };
+	asking->wish.numbers = (struct layout_numbers){ 0, 0, 1000 + (uint32_t)sim.wish_count,
+							 UINT32_MAX };
+	sim.wishes[sim.wish_count++] = (struct wish){ asking->wish.numbers.keep_versions, sim.now,
+						      NEVER };
+	say("%d: keep.versions=%u is wished", machine->index, asking->wish.numbers.keep_versions);
+	schedule(&asking->event, 0, machine->index, ask_on);
+}
+
+/* A seat in the council wants a layout of its own, as if its view were another. */
+static void propose_something(struct machine *machine)
+{
+	struct agent *agent = &of(machine)->agent;
+	struct layout next = *agent_layout(agent);
+	uint64_t who = rnd();
+
+	if (!council_has_seat(&agent->council) || agent->proposer.phase != SYNOD_IDLE ||
+	    machine->silent)
+		return;
+	if (layout_is_joint(&next)) {
+		layout_alone(agent_layout(agent), LAYOUT_A, &next);
+	} else {
+		for (int i = 0; i < sim.profile.machines; i++) {
+			const struct machine *m = &sim.machines[i];
+			const struct layout_member *was = layout_find(&next, m->disk.id);
+
+			if (m->disk.id != 0 && !m->guest && (who >> i & 1 || m == machine))
+				layout_put(&next, m->disk.id, (was != NULL ? was->sets : 0) | LAYOUT_B,
+					   1, "");
+		}
+		next.epoch++;
+		layout_seat(&next);
+	}
+	if (!synod_may_follow(agent_layout(agent), &next))
+		return;
+	say("%d wants an epoch %" PRIu64 " of its own", machine->index, next.epoch);
+	synod_propose(&agent->proposer, agent_layout(agent), &next, &agent->acceptor.promise, sim.now);
+	step(machine);
+}
+
+static void rivals(struct event *event)
+{
+	(void)event;
+	if (sim.quiet)
+		return;
+	for (int i = 0; i < sim.profile.machines; i++)
+		if (sim.machines[i].up && sim.machines[i].slow_until <= sim.now && chance(50))
+			propose_something(&sim.machines[i]);
+	schedule(new_event(sizeof(struct event)), 500 + below(3000), -1, rivals);
+}
+
+/*
+ * A change is done: those that are not needed for the next one are cut off before they hear of
+ * it, and the next one begins.
+ */
+static void hasten(struct event *event)
+{
+	const struct layout *layout = &sim.newest;
+	struct machine *first = NULL;
+	uint32_t with = 0;
+	size_t seats = 0, enough = 0;
+
+	(void)event;
+	for (size_t i = 0; i < layout->count; i++)
+		enough += layout->members[i].council;
+	enough = enough / 2 + 1;
+	for (int n = 0; n < 4 * sim.profile.machines && seats < enough; n++) {
+		struct machine *m = &sim.machines[below((uint64_t)sim.profile.machines)];
+		const struct layout_member *member = layout_find(layout, m->disk.id);
+
+		if (!m->up || member == NULL || !member->council || with >> m->index & 1 ||
+		    (first == NULL && m->disk.layout.epoch != layout->epoch))
+			continue;
+		first = first == NULL ? m : first;
+		with |= 1u << m->index;
+		seats++;
+	}
+	if (sim.calm || first == NULL || seats < enough)
+		return;
+	say("%d hastens, without those outside of %x", first->index, (unsigned)with);
+	world_divide(with, 1500 + below(4000));
+	propose_something(first);
+}
+
+void council_changed(void)
+{
+	if (sim.profile.rivals && !sim.calm && chance(70))
+		schedule(new_event(sizeof(struct event)), below(60), -1, hasten);
 }
 
 /* its life */
@@ -380,8 +432,6 @@ void council_start(struct machine *machine)
 			seeds[count++] = address_at(i);
 	machine->member.flags = flags_of(machine);
 	machine->member.weight = 1;
-	machine->member.lineage = machine->disk.layout.lineage;
-	machine->member.epoch = (uint32_t)machine->disk.layout.epoch;
 	gossip_init(&d->gossip, &machine->member, GROUP, sim.now);
 	view_load(&d->gossip.view, &machine->disk.members, sim.now);
 	d->gossip.send = send_gossip;
@@ -389,14 +439,12 @@ void council_start(struct machine *machine)
 	d->gossip.wall = wall;
 	d->gossip.data = machine;
 	gossip_seeds(&d->gossip, seeds, count);
-	council_init(&d->council, machine->disk.id, &numbers, sim.now);
-	if (machine->disk.layout.epoch != 0)
-		council_told(&d->council, &machine->disk.layout, sim.now);
-	d->proposer = (struct synod_proposer){ .send = send_synod, .random = random_number,
-					       .data = machine, .self = machine->disk.id };
-	d->promise = *machine->disk.promise;
+	d->agent = (struct agent){ .view = &d->gossip.view, .data = machine,
+				   .message = begin_message, .send = send_message,
+				   .write_promise = write_promise, .write_layout = write_layout,
+				   .used = used, .say = say_line, .random = random_number };
+	agent_init(&d->agent, &numbers, &machine->disk.layout, machine->disk.promise, sim.now);
 	schedule(new_event(sizeof(struct event)), below(50), machine->index, round_of_gossip);
-	schedule(new_event(sizeof(struct event)), below(STEP_MS), machine->index, look_around);
 }
 
 void council_stop(struct machine *machine)
@@ -404,6 +452,7 @@ void council_stop(struct machine *machine)
 	if (machine->discovery == NULL)
 		return;
 	gossip_clear(&of(machine)->gossip);
+	buf_clear(&of(machine)->packet);
 	free(machine->discovery);
 	machine->discovery = NULL;
 }
@@ -411,6 +460,9 @@ void council_stop(struct machine *machine)
 void council_begin(void)
 {
 	schedule(new_event(sizeof(struct event)), 2000 + below(3000), -1, wish);
+	schedule(new_event(sizeof(struct event)), 2000 + below(2000), -1, somebody_wishes);
+	if (sim.profile.rivals)
+		schedule(new_event(sizeof(struct event)), 2000 + below(3000), -1, rivals);
 }
 
 /* Whoever wants to be a home is one, and nobody else. */

@@ -3,8 +3,9 @@
 
 #include "mem.h"
 
-const struct str sim_paths[PATHS] = { { "a", 1 }, { "d/b", 3 }, { "e/f/c", 5 }, { "dir", 3 },
-				      { "d", 1 },  { "e", 1 },	 { "e/f", 3 } };
+const struct str sim_paths[PATHS] = { { "a", 1 },  { "d/b", 3 }, { "d/c", 3 }, { "e/f/c", 5 },
+				      { "d", 1 },  { "e", 1 },	 { "e/f", 3 },
+				      { "d/", 2 }, { "e/", 2 },	 { "e/f/", 4 } };
 
 int path_index(struct str path)
 {
@@ -45,6 +46,11 @@ const struct kept *disk_newest(const struct disk *disk, int path)
 	return newest_below(disk, path, VERSION_NONE);
 }
 
+static bool is_directory(int path)
+{
+	return path >= DIRECTORY_PATH && path < GATE_PATH;
+}
+
 int disk_lookup(void *data, struct str path, struct version version, bool less,
 		struct home_found *ret)
 {
@@ -58,9 +64,11 @@ int disk_lookup(void *data, struct str path, struct version version, bool less,
 	kept = less || version_is_none(version) ? newest_below(disk, p, version) :
 						  disk_find(disk, p, version);
 	*ret = (struct home_found){ .content = false };
-	if (p >= DIRECTORY_PATH && disk_newest(disk, p) != NULL)
+	if (is_directory(p) && disk_newest(disk, p) != NULL)
 		ret->entry = disk_newest(disk, p)->record;
-	if (kept == NULL || (p >= DIRECTORY_PATH && version_is_none(version)))
+	if (path_above(p) != ROOT && disk_newest(disk, gate_of(path_above(p))) != NULL)
+		ret->gate = disk_newest(disk, gate_of(path_above(p)))->record.version;
+	if (kept == NULL || (is_directory(p) && version_is_none(version)))
 		return 0;
 	ret->record = kept->record;
 	ret->content = kept->content;

@@ -24,8 +24,19 @@
 struct deed {
 	int machine, path;
 	bool write, confirmed, seen;	/* seen: a read returned it */
+	bool list;			/* of versions: rows of it are elsewhere */
 	uint64_t began, ended;		/* in steps */
 	struct version version;
+};
+
+struct listed {				/* one row of a list of versions */
+	size_t deed;
+	struct version version;
+};
+
+struct absence {			/* no such directory, says an answer */
+	int machine, directory;
+	uint64_t began, ended;
 };
 
 struct fact {				/* one version that was made */
@@ -40,6 +51,10 @@ static struct {
 	size_t count, room;
 	struct fact *facts;
 	size_t fact_count, fact_room;
+	struct listed *rows;
+	size_t row_count, row_room;
+	struct absence *absences;
+	size_t absence_count, absence_room;
 	uint64_t clock;
 } history;
 
@@ -58,6 +73,45 @@ size_t history_begin(int machine, int path, bool write)
 						      .write = write, .began = next_step(),
 						      .ended = NEVER };
 	return history.count++;
+}
+
+uint64_t history_now(void)
+{
+	return next_step();
+}
+
+void history_told(int machine, int path, uint64_t began, struct version version)
+{
+	size_t deed = history_begin(machine, path, false);
+
+	history.deeds[deed].began = began;
+	history_confirmed(deed, version);
+}
+
+void history_row(size_t deed, struct version version)
+{
+	if (history.row_count == history.row_room) {
+		history.row_room = history.row_room * 2 + 256;
+		history.rows = mem_resize(history.rows, history.row_room, sizeof *history.rows);
+	}
+	history.rows[history.row_count++] = (struct listed){ deed, version };
+}
+
+void history_listed_all(size_t deed)
+{
+	history.deeds[deed].list = true;
+	history.deeds[deed].ended = next_step();
+}
+
+void history_absent(int machine, int directory, uint64_t began)
+{
+	if (history.absence_count == history.absence_room) {
+		history.absence_room = history.absence_room * 2 + 64;
+		history.absences = mem_resize(history.absences, history.absence_room,
+					      sizeof *history.absences);
+	}
+	history.absences[history.absence_count++] =
+		(struct absence){ machine, directory, began, next_step() };
 }
 
 void history_was_read(size_t deed)
@@ -92,7 +146,7 @@ void history_unknown(size_t deed)
 
 void history_clear(void)
 {
-	history.count = 0;
+	history.count = history.row_count = history.absence_count = 0;
 	history.clock = 0;
 }
 
@@ -114,13 +168,16 @@ void history_count(struct totals *totals)
 	for (size_t i = 0; i < history.count; i++) {
 		const struct deed *d = &history.deeds[i];
 
-		if (!d->confirmed)
+		if (d->list)
+			totals->lists++;
+		else if (!d->confirmed)
 			totals->unconfirmed++;
 		else if (d->write)
 			totals->writes++;
 		else
 			totals->reads++;
 	}
+	totals->lists += history.absence_count;
 }
 
 /* linearizability */
@@ -184,6 +241,97 @@ static void judge_moment(const struct moment *moment, struct version *floor)
 	}
 }
 
+/* A list has what was confirmed, or listed, before it was asked for. */
+static bool is_listed(size_t list, struct version version)
+{
+	for (size_t i = 0; i < history.row_count; i++)
+		if (history.rows[i].deed == list &&
+		    version_cmp(history.rows[i].version, version) == 0)
+			return true;
+	return false;
+}
+
+static void must_be_listed(size_t list, struct version version, const char *how)
+{
+	char text[VERSION_TEXT];
+
+	if (!version_is_none(version) && !is_listed(list, version))
+		fail("invariant 8: %d lists path %d without %s, which was %s before",
+		     history.deeds[list].machine, history.deeds[list].path,
+		     version_format(text, version), how);
+}
+
+static void judge_list(size_t list)
+{
+	const struct deed *l = &history.deeds[list];
+
+	for (size_t i = 0; i < history.count; i++)
+		if (history.deeds[i].confirmed && history.deeds[i].path == l->path &&
+		    history.deeds[i].ended < l->began)
+			must_be_listed(list, history.deeds[i].version, "confirmed");
+	for (size_t i = 0; i < history.row_count; i++) {
+		const struct deed *other = &history.deeds[history.rows[i].deed];
+
+		if (other->list && other->path == l->path && other->ended < l->began)
+			must_be_listed(list, history.rows[i].version, "listed");
+	}
+}
+
+static void judge_lists(void)
+{
+	for (size_t i = 0; i < history.count && sim.failures == 0; i++)
+		if (history.deeds[i].list)
+			judge_list(i);
+}
+
+static struct fact *find(int path, struct version version);
+
+/* Somebody began to delete the path, above this version, by then. */
+static bool was_deleted(int path, struct version version, uint64_t by)
+{
+	for (size_t i = 0; i < history.count; i++) {
+		const struct deed *d = &history.deeds[i];
+		const struct fact *fact;
+
+		if (!d->write || d->path != path || d->began > by || version_cmp(d->version, version) <= 0)
+			continue;
+		fact = find(path, d->version);
+		if (fact != NULL && fact->record.flags & RECORD_DELETED)
+			return true;
+	}
+	return false;
+}
+
+/* Where a directory does not stand, nothing stands below it whose writer was told that it does. */
+static void judge_absence(const struct absence *absence, int path)
+{
+	struct version floor = VERSION_NONE;
+	const struct fact *fact;
+	char text[VERSION_TEXT];
+
+	for (size_t i = 0; i < history.count; i++) {
+		const struct deed *d = &history.deeds[i];
+
+		if (d->write && d->confirmed && d->path == path && d->ended < absence->began &&
+		    version_cmp(d->version, floor) > 0)
+			floor = d->version;
+	}
+	fact = find(path, floor);
+	if (fact != NULL && record_is_live(&fact->record) &&
+	    !was_deleted(path, floor, absence->ended))
+		fail("invariant 8: %d was told that directory %d does not stand, after %s of path %d "
+		     "below it was acknowledged", absence->machine, absence->directory,
+		     version_format(text, floor), path);
+}
+
+static void judge_absences(void)
+{
+	for (size_t i = 0; i < history.absence_count && sim.failures == 0; i++)
+		for (int p = 0; p < GATE_PATH; p++)
+			if (is_below(p, history.absences[i].directory))
+				judge_absence(&history.absences[i], p);
+}
+
 void history_judge(void)
 {
 	struct moment *moments = mem_new(2 * history.count + 1, sizeof *moments);
@@ -204,6 +352,8 @@ void history_judge(void)
 	for (size_t i = 0; i < count && sim.failures == 0; i++)
 		judge_moment(&moments[i], floor);
 	free(moments);
+	judge_lists();
+	judge_absences();
 }
 
 /* facts */
@@ -318,7 +468,7 @@ static void judge_home(const struct machine *machine, int path)
 	for (size_t i = 0; i < history.fact_count; i++) {
 		const struct fact *fact = &history.facts[i];
 
-		if (fact->path == path && fact->durable && !sim.wiped)
+		if (fact->path == path && fact->durable && sim.lost == 0)
 			MUST("14 (homes have the same records)",
 			     disk_find(&machine->disk, path, fact->record.version) != NULL);
 	}
@@ -348,7 +498,7 @@ static void judge_keepers(const struct machine *machine)
 /* What was on two disks, ever, is on one yet: at most one was lost. */
 static void judge_content(const struct fact *fact)
 {
-	bool here = !sim.wiped || (fact->copies & (fact->copies - 1)) == 0;
+	bool here = sim.lost == 0 || (fact->copies & (fact->copies - 1)) == 0;
 
 	for (int m = 0; m < sim.profile.machines && !here; m++) {
 		const struct kept *kept = disk_find(&sim.machines[m].disk, fact->path,
@@ -359,13 +509,22 @@ static void judge_content(const struct fact *fact)
 	MUST("7 (survives the loss of any one node)", here);
 }
 
+static bool is_replaced(const struct fact *fact)
+{
+	for (size_t i = 0; i < history.fact_count; i++)
+		if (history.facts[i].path == fact->path && history.facts[i].durable &&
+		    version_cmp(history.facts[i].record.version, fact->record.version) > 0)
+			return true;
+	return false;
+}
+
 /* Of what is there, and was confirmed, the directories above are at all their homes. */
 static void judge_above(const struct fact *fact)
 {
 	struct str above = path_parent(sim_paths[fact->path]);
 	int path = path_index(above);
 
-	if (above.n == 0 || !record_is_live(&fact->record))
+	if (above.n == 0 || !record_is_live(&fact->record) || is_replaced(fact))
 		return;
 	for (int m = 0; m < sim.profile.machines; m++) {
 		const struct machine *machine = &sim.machines[m];
@@ -394,6 +553,20 @@ static void judge_deeds(void)
 	}
 }
 
+/* The numbers are those that were wished last, or by a wish that may take effect at any time. */
+void judge_wishes(void)
+{
+	uint64_t ended = 0;
+
+	for (size_t i = 0; i < sim.wish_count; i++)
+		if (sim.wishes[i].keep == sim.newest.keep_versions)
+			ended = sim.wishes[i].ended;
+	for (size_t i = 0; i < sim.wish_count; i++)
+		if (sim.wishes[i].ended != NEVER && sim.wishes[i].began > ended)
+			fail("layout set: keep.versions=%u, which was done, is %u again",
+			     sim.wishes[i].keep, sim.newest.keep_versions);
+}
+
 void judge_end(void)
 {
 	const struct layout *layout = &sim.newest;
@@ -403,7 +576,7 @@ void judge_end(void)
 
 		MUST("14 (outboxes are empty)", machine->disk.outbox_count == 0);
 		judge_keepers(machine);
-		for (int p = 0; p < PATHS; p++)
+		for (int p = 0; p < GATE_PATH; p++)
 			if (is_home(layout, p, machine->disk.id))
 				judge_home(machine, p);
 	}
@@ -414,5 +587,7 @@ void history_free(void)
 {
 	free(history.deeds);
 	free(history.facts);
+	free(history.rows);
+	free(history.absences);
 	memset(&history, 0, sizeof history);
 }

@@ -14,6 +14,34 @@ struct machine *machine_of(uint64_t id)
 	return NULL;
 }
 
+int machine_finds(const struct machine *machine, uint64_t id)
+{
+	struct peer_target target;
+
+	return id != machine->disk.id && peers_target(&machine->asker.peers, id, &target)
+		       ? port_of(&target.versions) : -1;
+}
+
+void send_to(struct machine *machine, uint64_t id, struct packet *packet)
+{
+	int to = machine_finds(machine, id);
+
+	packet->sender = machine->disk.id;
+	packet->receiver = id;
+	if (to >= 0)
+		post(machine->index, to, packet);
+	else
+		free(packet);
+}
+
+void reply_to(struct machine *machine, const struct packet *packet, struct packet *answer)
+{
+	answer->sender = machine->disk.id;
+	answer->receiver = packet->sender;
+	answer->http = packet->http;
+	post(machine->index, packet->from, answer);
+}
+
 /* time */
 
 static void tick(struct event *event)
@@ -56,10 +84,12 @@ int port_of(const struct address *a)
 static void ask_send(void *data, const struct peer_target *to, struct str plain, unsigned attempt)
 {
 	struct machine *machine = data;
+	struct packet *packet = new_packet(NOTE_WIRE, plain.s, plain.n);
 
-	(void)attempt;
 	judge_sent(machine, plain);
-	post(machine->index, port_of(&to->versions), new_packet(NOTE_WIRE, plain.s, plain.n));
+	/* what UDP leaves unanswered is carried by HTTP */
+	packet->http = attempt > 0 && sim.profile.udp_cuts && chance(50);
+	post(machine->index, port_of(&to->versions), packet);
 }
 
 static uint64_t ask_random(void *data)
@@ -142,10 +172,13 @@ static void judge_sent(const struct machine *machine, struct str plain)
 	}
 }
 
-static void answer(struct machine *machine, int to, const struct buf *packet)
+static void answer(struct machine *machine, int to, const struct buf *packet, bool http)
 {
+	struct packet *answer = new_packet(NOTE_WIRE, packet->data, packet->len);
+
 	judge_sent(machine, buf_str(packet));
-	post(machine->index, to, new_packet(NOTE_WIRE, packet->data, packet->len));
+	answer->http = http;
+	post(machine->index, to, answer);
 }
 
 static void home_committed(struct writing *writing)
@@ -156,18 +189,20 @@ static void home_committed(struct writing *writing)
 	writing->question.path = sim_paths[writing->path];
 	if (!machine->cannot_tell &&
 	    home_stored(&machine->home, writing->asker, &writing->question, &packet) == HOME_ANSWER)
-		answer(machine, writing->from, &packet);
+		answer(machine, writing->from, &packet, writing->http);
 	buf_clear(&packet);
 }
 
-static void begin_commit(struct machine *machine, const struct wire *wire, int from)
+static void begin_commit(struct machine *machine, const struct wire *wire,
+			 const struct packet *packet)
 {
 	const struct wire_store *store = &wire->store;
 	struct writing *writing = new_writing(path_index(store->path), &store->record, false);
 
 	writing->question = *store;
 	writing->question.type = STR("");
-	writing->from = from;
+	writing->from = packet->from;
+	writing->http = packet->http;
 	writing->asker = wire->sender.id;
 	writing->done = home_committed;
 	disk_write(machine, writing);
@@ -200,13 +235,13 @@ static void receive_wire(struct machine *machine, const struct packet *packet)
 	case HOME_NOTHING:
 		break;
 	case HOME_ANSWER:
-		answer(machine, packet->from, &reply);
+		answer(machine, packet->from, &reply, packet->http);
 		break;
 	case HOME_FETCH:
 		change_want(machine, packet->from);
 		break;
 	case HOME_COMMIT:
-		begin_commit(machine, &wire, packet->from);
+		begin_commit(machine, &wire, packet);
 		break;
 	}
 	buf_clear(&reply);
@@ -216,6 +251,9 @@ void machine_receive(struct packet *packet)
 {
 	struct machine *machine = &sim.machines[packet->to];
 
+	if (packet->note > NOTE_WIRE && packet->note < NOTE_SYNC && packet->receiver != 0 &&
+	    packet->receiver != machine->disk.id)
+		return;
 	switch (packet->note) {
 	case NOTE_WIRE:
 		receive_wire(machine, packet);
@@ -225,6 +263,11 @@ void machine_receive(struct packet *packet)
 	case NOTE_PUSH:
 	case NOTE_HAVE:
 		client_receive(machine, packet);
+		break;
+	case NOTE_LIST:
+	case NOTE_HISTORY:
+	case NOTE_LISTED:
+		lists_receive(machine, packet);
 		break;
 	case NOTE_WANT:
 	case NOTE_LAYOUT:
@@ -268,8 +311,11 @@ void machine_start(struct machine *machine)
 {
 	struct disk *disk = &machine->disk;
 
-	if (disk->id == 0)
+	if (disk->id == 0) {
 		disk->id = 100 + ++sim.ids;
+		if (sim.tenant_count < TENANTS)
+			sim.tenants[sim.tenant_count++] = (struct tenant){ disk->id, machine->index };
+	}
 	machine->boot++;
 	machine->up = true;
 	machine->armed = 0;
@@ -325,7 +371,7 @@ static void adopted(struct event *event)
 	asker_layout(&machine->asker, &layout, sim.now);
 	machine_arm(machine);
 	if (machine->discovery != NULL)
-		council_adopted(machine, &layout);
+		council_adopted(machine);
 	change_started(machine);
 }
 

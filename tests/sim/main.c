@@ -1,11 +1,14 @@
 /*
  * sim - run many schedules, each from one seed, and judge each history
  *
- *	sim [-o] [-v] FIRST [COUNT]
+ *	sim [-o] [-v] [-h | -c | -f] FIRST [COUNT]
  *
- * -o judges by what clients were told alone (the mutants' test uses it: a
- * broken protocol has to show there), -v tells what happens.  A seed that
- * fails prints itself; `sim -v SEED` runs exactly that again.
+ * -o judges by what clients and people were told alone, and stops at the
+ * first violation (the mutants' test uses it: a broken protocol has to show
+ * there), -v tells what happens.  -h makes all schedules of those that hand
+ * over what one node missed, -c of those with a council, -f of neither.  A
+ * seed that fails prints itself; `sim -v SEED`, with the same of -h, -c and
+ * -f, runs exactly that again.
  */
 #include "sim.h"
 
@@ -13,6 +16,23 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+
+/* One node has missed what two others know, of which one goes and one has lost it. */
+static void choose_hand_overs(struct profile *p)
+{
+	p->hand_overs = true;
+	p->machines = 4 + (int)below(2);
+	p->members = 3 + (int)below(2);
+	p->changes = BY_FIAT;
+	p->copies = chance(30);
+	p->losses = p->copies ? 0 : 1 + (unsigned)below(2);
+	p->loss = 0;
+	p->disk = below(3);
+	p->disk_far = p->far = 0;
+	p->faults = 3000;
+	p->length = 7000;
+	p->ops = 20 + (unsigned)below(20);
+}
 
 static void choose_profile(struct profile *p)
 {
@@ -29,29 +49,37 @@ static void choose_profile(struct profile *p)
 	p->faults = chance(85) ? 60 + (unsigned)below(800) : 0;
 	p->cuts = chance(60);
 	p->jumps = chance(40);
+	p->udp_cuts = chance(25);
 	p->stops = chance(40);
-	p->wipes = chance(15) && p->members >= 3;
-	p->copies = !p->wipes && chance(15) && p->members >= 3;
-	if (p->machines > 1)
-		p->changes = chance(55) ? BY_FIAT : chance(50) ? BY_COUNCIL : FIXED;
+	if (chance(30))
+		p->losses = p->members >= 3 && chance(50) ? 1 : 2 + (unsigned)below(4);
+	p->copies = p->losses == 0 && chance(15) && p->members >= 3;
+	if (sim.kind == 'c' && p->machines == 1)
+		p->machines = p->members = 3;
+	if (sim.kind == 'c')
+		p->changes = BY_COUNCIL;
+	else if (p->machines > 1)
+		p->changes = chance(55) ? BY_FIAT : chance(50) && sim.kind != 'f' ? BY_COUNCIL : FIXED;
 	if (p->changes == BY_COUNCIL) {
 		p->length = 5000 + below(12000);
 		p->ops *= 3;
 		p->faults = p->faults * 4;
-		p->jumps = false;
+		p->replays = chance(30);
+		p->rivals = chance(40);
 	}
+	if (sim.kind == 'h' || (sim.kind == 0 && chance(12)))
+		choose_hand_overs(p);
 }
 
 static void begin(uint64_t seed)
 {
-	bool verbose = sim.verbose, outcomes = sim.outcomes_only;
-
 	sim = (struct sim){ .seed = seed, .rng = layout_mix(seed), .now = 1000,
-			    .verbose = verbose, .outcomes_only = outcomes };
+			    .verbose = sim.verbose, .outcomes_only = sim.outcomes_only,
+			    .kind = sim.kind };
 	choose_profile(&sim.profile);
-	say("%d machines, %d members, loss %u%%, faults %u, changes %d, wipes %d",
+	say("%d machines, %d members, loss %u%%, faults %u, changes %d, losses %u",
 	    sim.profile.machines, sim.profile.members, sim.profile.loss, sim.profile.faults,
-	    sim.profile.changes, sim.profile.wipes);
+	    sim.profile.changes, sim.profile.losses);
 	for (int i = 0; i < sim.profile.machines; i++) {
 		sim.machines[i].index = i;
 		machine_start(&sim.machines[i]);
@@ -68,6 +96,7 @@ static void end(void)
 		disk_wipe(&sim.machines[i].copy);
 	}
 	drop_events();
+	drop_captured();
 	free(sim.decided);
 	sim.decided = NULL;
 	history_clear();
@@ -98,6 +127,21 @@ static bool needs_force(void)
 	return lost * 2 >= seats;
 }
 
+/* Half seconds.  Too many lost disks may leave things undone for ever. */
+static int patience(void)
+{
+	if (sim.lost > 1)
+		return 20;
+	return sim.profile.changes == BY_COUNCIL ? 400 : 60;
+}
+
+/* What was there is to be there again, everywhere. */
+static bool is_whole(void)
+{
+	return sim.lost == 0 || (sim.lost == 1 && sim.profile.losses <= 1 &&
+				 sim.profile.changes != FIXED && !needs_force());
+}
+
 /* Trouble, then calm until there is nothing left to do. */
 static bool run(uint64_t seed, struct totals *totals)
 {
@@ -108,7 +152,7 @@ static bool run(uint64_t seed, struct totals *totals)
 	run_until(1000 + sim.profile.length);
 	trouble_end();
 	sim.quiet = true;
-	for (int i = 0; i < (sim.profile.changes == BY_COUNCIL ? 400 : 60) && sim.failures == 0; i++) {
+	for (int i = 0; i < patience() && sim.failures == 0; i++) {
 		run_until(sim.now + 500);
 		if (i > 4 && is_settled())
 			break;
@@ -119,7 +163,9 @@ static bool run(uint64_t seed, struct totals *totals)
 	run_until(sim.now + 2000);
 	if (sim.failures == 0)
 		history_judge();
-	if (sim.failures == 0 && (!sim.wiped || (sim.profile.changes != FIXED && !needs_force())))
+	if (sim.failures == 0)
+		judge_wishes();
+	if (sim.failures == 0 && is_whole())
 		judge_end();
 	history_count(totals);
 	totals->layouts += sim.decided_count;
@@ -130,7 +176,7 @@ static bool run(uint64_t seed, struct totals *totals)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: sim [-o] [-v] FIRST [COUNT]\n");
+	fprintf(stderr, "usage: sim [-o] [-v] [-h | -c | -f] FIRST [COUNT]\n");
 	return 64;
 }
 
@@ -142,18 +188,20 @@ int main(int argc, char **argv)
 	for (; argc > 1 && argv[1][0] == '-'; argc--, argv++) {
 		sim.outcomes_only = sim.outcomes_only || argv[1][1] == 'o';
 		sim.verbose = sim.verbose || argv[1][1] == 'v';
+		if (strchr("hcf", argv[1][1]) != NULL)
+			sim.kind = argv[1][1];
 	}
 	if (argc < 2 || argc > 3 || str_u64(str_of(argv[1]), UINT64_MAX, &first) < 0 ||
 	    (argc == 3 && str_u64(str_of(argv[2]), UINT64_MAX, &count) < 0))
 		return usage();
-	for (uint64_t i = 0; i < count && failed < 3; i++) {
+	for (uint64_t i = 0; i < count && failed < (sim.outcomes_only ? 1 : 3); i++) {
 		failed += !run(first + i, &totals);
 	}
 	history_free();
 	printf("%" PRIu64 " schedules from seed %" PRIu64 ", %" PRIu64 " failed\n"
-	       "%" PRIu64 " reads and %" PRIu64 " writes confirmed, %" PRIu64 " not; %" PRIu64
-	       " layouts, %" PRIu64 " packets\n",
-	       count, first, failed, totals.reads, totals.writes, totals.unconfirmed,
+	       "%" PRIu64 " reads, %" PRIu64 " writes, %" PRIu64 " histories and absences confirmed, %" PRIu64
+	       " not; %" PRIu64 " layouts, %" PRIu64 " packets\n",
+	       count, first, failed, totals.reads, totals.writes, totals.lists, totals.unconfirmed,
 	       totals.layouts, totals.packets);
 	return failed > 0 || totals.reads == 0 || totals.writes == 0;
 }

@@ -14,12 +14,9 @@ static bool keepers_have(const struct op *op)
 	if (!record_has_content(&op->record))
 		return true;
 	layout_keepers(layout, sim_paths[op->path], &keepers);
-	for (size_t i = 0; i < copies; i++) {
-		const struct machine *keeper = machine_of(keepers.ids[i]);
-
-		if (keeper == NULL || !(op->have >> keeper->index & 1))
+	for (size_t i = 0; i < copies; i++)
+		if (!op_has(op, keepers.ids[i]))
 			return false;
-	}
 	return layout->epoch != 0;
 }
 
@@ -53,14 +50,11 @@ static void drain_one(struct machine *machine, const struct entry *entry)
 		return;
 	op = op_new(machine, DRAIN, entry->path);
 	op->record = kept->record;
-	op->have = 1u << machine->index;
+	op_credit(op, machine->disk.id);
 	layout_keepers(&machine->home.layout, sim_paths[op->path], &keepers);
-	for (size_t i = 0; kept->content && i < layout_copies(&machine->home.layout); i++) {
-		struct machine *keeper = machine_of(keepers.ids[i]);
-
-		if (keeper != NULL && keeper != machine)
-			op_tell(NOTE_PUSH, op, keeper->index);
-	}
+	for (size_t i = 0; kept->content && i < layout_copies(&machine->home.layout); i++)
+		if (!op_has(op, keepers.ids[i]))
+			op_tell(NOTE_PUSH, op, keepers.ids[i]);
 	op_store(op, drain_stored);
 }
 
@@ -102,6 +96,8 @@ static void choose_entry(struct writing *writing)
 		writing->record.version.time = above.time + 1;
 	writing->record.flags = RECORD_DIRECTORY;
 	fact_chosen(machine->index, writing->path, &writing->record);
+	history_version(history_begin(machine->index, writing->path, true),
+			writing->record.version);	/* nobody is told */
 }
 
 static void entry_made(struct writing *writing)
@@ -157,7 +153,7 @@ static bool keep_at_keepers(struct machine *machine, const struct kept *kept)
 		packet = new_packet(NOTE_PUSH, NULL, 0);
 		packet->path = kept->path;
 		packet->record = kept->record;
-		post(machine->index, keeper->index, packet);
+		send_to(machine, keepers.ids[i], packet);
 	}
 	return all;
 }
@@ -179,6 +175,8 @@ static void have_pushed(struct writing *writing)
 	struct packet *packet = new_packet(NOTE_HAVE, NULL, 0);
 
 	packet->token = writing->token;
+	packet->receiver = writing->asker;
+	packet->sender = sim.machines[writing->event.machine].disk.id;
 	post(writing->event.machine, writing->from, packet);
 }
 
@@ -189,6 +187,7 @@ static void take_content(struct machine *machine, const struct packet *packet,
 
 	writing->token = packet->token;
 	writing->from = packet->from;
+	writing->asker = packet->sender;
 	writing->done = done;
 	disk_write(machine, writing);
 }
@@ -204,7 +203,7 @@ static void give_content(struct machine *machine, const struct packet *packet)
 	reply->token = packet->token;
 	reply->path = packet->path;
 	reply->record = kept->record;
-	post(machine->index, packet->from, reply);
+	reply_to(machine, packet, reply);
 }
 
 static void has_it(struct machine *machine, const struct packet *packet)
@@ -213,7 +212,7 @@ static void has_it(struct machine *machine, const struct packet *packet)
 
 	if (op == NULL)
 		return;
-	op->have |= 1u << packet->from;
+	op_credit(op, packet->sender);
 	if (op->kind != DRAIN)
 		client_maybe_confirm(op);
 }

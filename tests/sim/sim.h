@@ -2,7 +2,7 @@
  * sim - a group of nodes under a seeded scheduler
  *
  * The steps are the programs' own: home.h, check.h, storing.h, resync.h,
- * synod.h, council.h.  What is made up is what is around them: the network,
+ * agent.h.  What is made up is what is around them: the network,
  * the disks, the clocks, and a plain form of what covey-httpd, covey-syncd
  * and covey-discoverd do between two steps.  All chance comes from one seed
  * and nothing else is read, so a seed gives the same run for ever.
@@ -10,7 +10,8 @@
  *	world.c		chance, time, events, the network, what goes wrong
  *	disk.c		what survives a crash, and what is being written
  *	machine.c	a node: its answers, its questions, what it fetches
- *	client.c	GET, PUT and DELETE
+ *	client.c	GET, PUT, DELETE, and directories that are made
+ *	lists.c		indexes, histories, and directories that are removed
  *	outbox.c	what is repeated until all have it, and content on its way
  *	change.c	layouts that are decided by fiat, how they spread, sync
  *	council.c	layouts as the group itself decides them
@@ -20,17 +21,22 @@
 #ifndef COVEY_SIM_H
 #define COVEY_SIM_H
 
+#include "bulk.h"
 #include "check.h"
+#include "merge.h"
 #include "resync.h"
 #include "storing.h"
 
 #define MACHINES 7
-#define PATHS 7
-#define CLIENT_PATHS 4			/* the first ones; the others are the directories above these */
-#define DIRECTORY_PATH 3		/* and those behind it: their records are directories' */
+#define PATHS 10			/* files, then directories, then the gates of these */
+#define DIRECTORY_PATH 4
+#define GATE_PATH 7
+#define ROOT (-2)			/* a directory without a record */
 #define GROUP 7
 #define LINEAGE 99
 #define NEVER UINT64_MAX
+#define TENANTS 64
+#define WISHES 64
 
 /* world.c: an event frees itself; of a machine that has crashed since, it does not run */
 struct event {
@@ -46,15 +52,19 @@ enum note {
 	NOTE_WANT, NOTE_LAYOUT,		/* layouts */
 	NOTE_PULL, NOTE_CONTENT,	/* token, path, record */
 	NOTE_PUSH, NOTE_HAVE,
-	NOTE_SYNC, NOTE_SYNCED,		/* token, epoch, partitions or rows */
+	NOTE_LIST, NOTE_HISTORY,	/* token, lineage, epoch, path */
+	NOTE_LISTED,			/* token, epoch, the gate in record, lines of listing_text.h */
+	NOTE_SYNC, NOTE_SYNCED,		/* bytes of bulk.h, its body partitions or rows */
 	NOTE_COUNT
 };
 
 struct packet {
 	struct event event;
-	int from, to;
+	int from, to;			/* addresses: whoever lives there */
+	uint64_t sender, receiver;	/* ids; receiver 0: whoever reads */
+	bool http;			/* it goes where UDP is cut */
 	enum note note;
-	uint64_t token, epoch;
+	uint64_t token, lineage, epoch;
 	int path;
 	struct record record;
 	size_t n;
@@ -98,8 +108,9 @@ struct writing {
 	struct version above;		/* of a directory to be made, and the time */
 	uint64_t clock;
 	uint64_t takes;			/* ms, with the lock */
-	int from;
-	uint64_t asker;			/* its id */			/* the machine that asked for it */
+	int from;			/* the address that asked for it */
+	uint64_t asker;			/* who */
+	bool http;			/* how */
 	struct wire_store question;	/* without slices */
 };
 
@@ -125,6 +136,7 @@ struct machine {
 	struct op *ops;			/* running on it */
 	struct resync *resync;		/* owned */
 	uint64_t sync_peer, sync_token;	/* a question that is out; 0: none */
+	struct bulk sync_question;
 	uint16_t *sync_asked;		/* owned */
 	size_t sync_count, sync_rows;	/* asked; not on disk yet */
 	uint64_t synced;		/* epoch */
@@ -139,7 +151,11 @@ struct profile {			/* of a schedule */
 	uint64_t disk, disk_far;
 	unsigned faults;		/* about one in so many ms; 0: none */
 	enum { FIXED, BY_FIAT, BY_COUNCIL } changes;
-	bool wipes, copies, cuts, jumps, stops;
+	unsigned losses;		/* disks that may be lost */
+	bool copies, cuts, udp_cuts, jumps, stops;
+	bool hand_overs;		/* and nothing else goes wrong */
+	bool replays;			/* somebody keeps packets and sends them again */
+	bool rivals;			/* two of a council want different layouts at once */
 	uint64_t length;		/* ms */
 	unsigned ops;			/* about one in so many ms */
 };
@@ -151,18 +167,31 @@ struct sim {
 	struct profile profile;
 	struct machine machines[MACHINES];
 	bool cut[MACHINES][MACHINES];	/* from, to */
+	bool udp_cut[MACHINES][MACHINES];	/* UDP alone */
 	bool calm;			/* nothing goes wrong any more */
 	bool quiet;			/* no new questions by clients */
-	bool wiped;			/* one machine has lost its disk, or what it had of late */
+	uint32_t asked;			/* bit i: clients ask the i'th machine; 0: all */
+	unsigned lost;			/* disks, or what they had of late */
 	uint64_t ids;			/* given so far */
+	struct tenant {
+		uint64_t id;
+		int address;
+	} tenants[TENANTS];		/* all that ever were, the living ones too */
+	size_t tenant_count;
 	uint64_t sent;
 	bool outcomes_only;		/* judge by what clients see, no more */
 	bool verbose;
+	char kind;			/* of schedules: see main.c; 0: all */
 	int failures;
 	struct layout newest;		/* that was decided, or is used by somebody */
 	struct layout *decided;		/* owned; all of them */
 	size_t decided_count;
 	uint64_t decided_at;
+	struct wish {			/* covey layout set keep.versions=... */
+		uint32_t keep;
+		uint64_t began, ended;	/* ms; NEVER: it may still take effect */
+	} wishes[WISHES];
+	size_t wish_count;
 };
 extern struct sim sim;
 extern const struct str sim_paths[PATHS];
@@ -185,8 +214,12 @@ void *new_event(size_t size);
 void run_until(uint64_t ms);
 void drop_events(void);
 void lose_events_of(int machine);
+void capture(const struct packet *, int from, int to);	/* it may be sent again, later */
+void drop_captured(void);
 void post(int from, int to, struct packet *);	/* takes it */
 struct packet *new_packet(enum note, const void *bytes, size_t n);
+void world_crash(struct machine *, uint64_t ms);	/* for so long */
+void world_divide(uint32_t side, uint64_t ms);	/* bit i: the i'th machine; they reach each other */
 void trouble_begin(void);
 void trouble_end(void);			/* all machines up, all links good */
 uint64_t wall_of(const struct machine *);
@@ -213,16 +246,26 @@ void machine_arm(struct machine *);
 bool machine_adopt(struct machine *, const struct layout *);	/* false: it is no newer */
 struct address address_at(int machine);
 int port_of(const struct address *);
-struct machine *machine_of(uint64_t id);	/* NULL: no such node any more */
+struct machine *machine_of(uint64_t id);	/* the truth; NULL: no such node any more */
+int machine_finds(const struct machine *, uint64_t id);	/* the address, as it believes; -1: unknown */
+void send_to(struct machine *, uint64_t id, struct packet *);	/* where it believes it; takes it */
+void reply_to(struct machine *, const struct packet *, struct packet *answer);	/* takes it */
 
 /* client.c */
 void clients_begin(void);
+void clients_read(void);		/* many ask at once what there is now */
 void client_drop_all(struct machine *);
 void client_receive(struct machine *, struct packet *);
 void client_drain(struct machine *);
 void client_make(void *machine, uint64_t id, const struct make_ask *);
 void client_made_end(void *machine, uint64_t id, bool everywhere);
 bool client_keep(struct machine *);	/* to the keepers; true: they have all of it */
+
+/* lists.c */
+void lists_receive(struct machine *, const struct packet *);
+int path_above(int path);		/* the directory, or ROOT */
+int gate_of(int directory);		/* not of ROOT */
+bool is_below(int path, int directory);	/* at any depth */
 
 /* change.c */
 void change_begin(void);
@@ -236,11 +279,12 @@ void change_used(const struct layout *);	/* somebody has it on its disk */
 
 /* council.c */
 void council_begin(void);
+void council_changed(void);		/* a joint layout was followed by a single one */
 void council_start(struct machine *);
 void council_stop(struct machine *);
-void council_adopted(struct machine *, const struct layout *);
+void council_adopted(struct machine *);
 void council_synced(struct machine *, uint64_t epoch);
-void council_want(struct machine *, int from);
+void council_fetch(struct machine *, int from);
 void council_receive(struct machine *, const struct wire *, int from);
 bool council_is_content(void);
 
@@ -249,11 +293,18 @@ size_t history_begin(int machine, int path, bool write);
 void history_version(size_t, struct version);	/* of a write: chosen */
 void history_was_read(size_t);		/* what began as a write changed nothing */
 void history_confirmed(size_t, struct version);
+uint64_t history_now(void);
+/* A confirmed answer, asked for at `began`, says that this is the newest of the path. */
+void history_told(int machine, int path, uint64_t began, struct version);
+void history_row(size_t, struct version);	/* of a list of versions */
+void history_listed_all(size_t);		/* and these were all, confirmed */
+/* The same says that no such directory stands: nor does anything below it. */
+void history_absent(int machine, int directory, uint64_t began);
 void history_unknown(size_t);		/* it may still happen, or never */
 void history_clear(void);
 void history_free(void);
 struct totals {
-	uint64_t reads, writes, unconfirmed, layouts, packets;
+	uint64_t reads, writes, lists, unconfirmed, layouts, packets;
 };
 void history_count(struct totals *);	/* is added to */
 void history_judge(void);
@@ -264,6 +315,7 @@ void fact_kept(int machine, int path, const struct record *, bool content);
 bool fact_is_durable(int path, const struct record *, bool content);
 void facts_clear(void);
 void judge_end(void);			/* when all is quiet */
+void judge_wishes(void);
 void judge_single(const struct layout *);	/* which follows a joint one */
 unsigned fact_copies(int path, const struct record *);
 

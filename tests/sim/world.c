@@ -191,7 +191,8 @@ static void arrive(struct event *event)
 	struct machine *to = &sim.machines[packet->to];
 	struct packet *later;
 
-	if (!to->up || sim.cut[packet->from][packet->to])
+	if (!to->up || sim.cut[packet->from][packet->to] ||
+	    (!packet->http && sim.udp_cut[packet->from][packet->to]))
 		return;
 	if (to->slow_until <= sim.now) {
 		machine_receive(packet);
@@ -218,12 +219,55 @@ void post(int from, int to, struct packet *packet)
 {
 	packet->from = from;
 	packet->to = to;
+	packet->http = packet->http || packet->note != NOTE_WIRE;
 	sim.sent++;
 	if (sim.calm || !chance(sim.profile.loss))
 		send_copy(packet);
 	if (!sim.calm && chance(sim.profile.doubles))
 		send_copy(packet);
 	free(packet);
+}
+
+/* what somebody has seen pass and sends again */
+
+#define CAPTURED 32
+static struct {
+	struct packet *packet;		/* owned */
+	int from, to;
+} captured[CAPTURED];
+
+void capture(const struct packet *packet, int from, int to)
+{
+	struct packet *copy = new_event(sizeof *copy + packet->n);
+	size_t i = below(CAPTURED);
+
+	memcpy(copy, packet, sizeof *copy + packet->n);
+	free(captured[i].packet);
+	captured[i].packet = copy;
+	captured[i].from = from;
+	captured[i].to = to;
+}
+
+void drop_captured(void)
+{
+	for (size_t i = 0; i < CAPTURED; i++)
+		free(captured[i].packet);
+	memset(captured, 0, sizeof captured);
+}
+
+/* By UDP, or in POST /.covey/msg; also when all is calm. */
+static void replay(struct event *event)
+{
+	size_t i = below(CAPTURED);
+	struct packet *copy;
+
+	(void)event;
+	schedule(new_event(sizeof(struct event)), below(300), -1, replay);
+	if (captured[i].packet == NULL)
+		return;
+	copy = new_packet(captured[i].packet->note, captured[i].packet->bytes, captured[i].packet->n);
+	copy->http = chance(50);
+	post(captured[i].from, captured[i].to, copy);
 }
 
 /* clocks and views */
@@ -242,6 +286,22 @@ static enum member_state state_of(const struct machine *of, const struct machine
 	return chance(50) ? MEMBER_DOWN : MEMBER_SUSPECT;
 }
 
+/* Whose disk was lost is known for a while yet, at the address where another lives now. */
+static struct member as_seen(const struct tenant *tenant, const struct machine *by)
+{
+	const struct machine *there = &sim.machines[tenant->address];
+	struct member member = there->member;
+
+	if (there->disk.id == tenant->id) {
+		member.state = state_of(there, by);
+		return member;
+	}
+	member.id = tenant->id;
+	member.state = (enum member_state[]){ MEMBER_UP, MEMBER_DOWN, MEMBER_LEFT, MEMBER_LEFT }
+			[sim.calm ? 2 : below(4)];
+	return member;
+}
+
 void tell_members(struct machine *machine)
 {
 	struct members list = MEMBERS_INIT;
@@ -250,13 +310,11 @@ void tell_members(struct machine *machine)
 		return;
 	list.self = machine->member.id;
 	members_add(&list, &machine->member);
-	for (int i = 0; i < sim.profile.machines; i++) {
-		struct member member = sim.machines[i].member;
+	for (size_t i = 0; i < sim.tenant_count; i++) {
+		struct member member = as_seen(&sim.tenants[i], machine);
 
-		if (i == machine->index)
-			continue;
-		member.state = state_of(&sim.machines[i], machine);
-		members_add(&list, &member);
+		if (member.id != machine->member.id)
+			members_add(&list, &member);
 	}
 	asker_members(&machine->asker, &list);
 	members_clear(&list);
@@ -299,16 +357,37 @@ static bool may_lose_one(void)
 	       (!layout_is_joint(&sim.newest) || layout_members(&sim.newest, LAYOUT_B) >= 3);
 }
 
+/* With several to lose, a majority may go: what it knew alone is lost, and nothing is confirmed. */
+static bool may_lose(const struct machine *machine)
+{
+	return machine->disk.id != 0 && sim.lost < sim.profile.losses &&
+	       (sim.profile.losses > 1 || may_lose_one());
+}
+
 /* Somebody takes a copy of a disk and puts it back later: the node is silent from then on. */
 static void put_back(struct machine *machine)
 {
-	if (machine->copy.id == machine->disk.id && !sim.wiped && may_lose_one() && chance(50)) {
+	if (machine->copy.id == machine->disk.id && sim.lost == 0 && may_lose_one() && chance(50)) {
 		say("%d is put back to what it was", machine->index);
-		sim.wiped = machine->silent = true;
+		sim.lost++;
+		machine->silent = true;
 		disk_copy(&machine->copy, &machine->disk);
 	}
 	if (!machine->silent)
 		disk_copy(&machine->disk, &machine->copy);
+}
+
+static void lose_disk(struct machine *machine)
+{
+	say("%d loses its disk", machine->index);
+	sim.lost++;
+	disk_wipe(&machine->disk);
+}
+
+void world_crash(struct machine *machine, uint64_t ms)
+{
+	machine_crash(machine);
+	schedule(new_event(sizeof(struct event)), ms, -1, bring_back);
 }
 
 static void crash_one(struct machine *machine)
@@ -318,30 +397,106 @@ static void crash_one(struct machine *machine)
 	machine_crash(machine);
 	if (sim.profile.copies)
 		put_back(machine);
-	if (sim.profile.wipes && !sim.wiped && may_lose_one() && chance(25)) {
-		say("%d loses its disk", machine->index);
-		sim.wiped = true;
-		disk_wipe(&machine->disk);
-	}
-	schedule(new_event(sizeof(struct event)), 20 + below(1500), -1, bring_back);
+	if (may_lose(machine) && chance(25))
+		lose_disk(machine);
+	schedule(new_event(sizeof(struct event)), 20 + below(chance(15) ? 8000 : 1500), -1, bring_back);
 }
 
 static void heal(struct event *event)
 {
 	(void)event;
 	memset(sim.cut, 0, sizeof sim.cut);
+	memset(sim.udp_cut, 0, sizeof sim.udp_cut);
+}
+
+static void heal_and_read(struct event *event)
+{
+	heal(event);
+	sim.asked = 0;
+	clients_read();
+}
+
+void world_divide(uint32_t side, uint64_t ms)
+{
+	sim.asked = side;
+	for (int a = 0; a < sim.profile.machines; a++)
+		for (int b = 0; b < sim.profile.machines; b++)
+			sim.cut[a][b] = (side >> a & 1) != (side >> b & 1);
+	schedule(new_event(sizeof(struct event)), ms, -1, heal_and_read);
 }
 
 static void cut_some(void)
 {
+	bool (*cut)[MACHINES] = sim.profile.udp_cuts && chance(50) ? sim.udp_cut : sim.cut;
 	uint64_t sides = rnd();
 	bool one_way = chance(30);
 
 	for (int a = 0; a < sim.profile.machines; a++)
 		for (int b = 0; b < sim.profile.machines; b++)
-			sim.cut[a][b] = (sides >> a & 1) != (sides >> b & 1) &&
+			cut[a][b] = (sides >> a & 1) != (sides >> b & 1) &&
 					(!one_way || (sides >> a & 1));
 	schedule(new_event(sizeof(struct event)), 100 + below(1500), -1, heal);
+}
+
+/*
+ * What one node alone missed is known to two others, of which one goes away and one comes back
+ * with an empty disk, or with what it had some time ago.
+ */
+struct hand_over {
+	struct event event;
+	int returns, leaves;
+};
+
+static void hand_over(struct event *event)
+{
+	const struct hand_over *who = (struct hand_over *)event;
+	struct machine *returns = &sim.machines[who->returns], *leaves = &sim.machines[who->leaves];
+
+	memset(sim.cut, 0, sizeof sim.cut);
+	sim.asked = 0;
+	if (sim.calm || returns == leaves || !returns->up || !leaves->up)
+		return;
+	machine_crash(leaves);
+	schedule(new_event(sizeof(struct event)), 2000 + below(4000), -1, bring_back);
+	machine_crash(returns);
+	if (sim.profile.copies)
+		put_back(returns);
+	else if (may_lose(returns))
+		lose_disk(returns);
+	machine_start(returns);
+}
+
+static void isolate(int machine)
+{
+	memset(sim.cut, 0, sizeof sim.cut);
+	for (int i = 0; i < sim.profile.machines; i++)
+		if (i != machine)
+			sim.cut[i][machine] = sim.cut[machine][i] = true;
+}
+
+static void hand_over_later(void)
+{
+	struct hand_over *event = new_event(sizeof *event);
+	int members[MACHINES], count = 0, missing;
+
+	for (int i = 0; i < sim.profile.machines; i++)
+		if (layout_find(&sim.newest, sim.machines[i].disk.id) != NULL)
+			members[count++] = i;
+	for (int i = count; i < 3; i++)
+		members[i] = 0;
+	for (int i = count - 1; i > 0; i--) {
+		int k = (int)below((uint64_t)i + 1), was = members[i];
+
+		members[i] = members[k];
+		members[k] = was;
+	}
+	missing = members[0];
+	event->returns = members[1];
+	event->leaves = members[2];
+	say("%d is cut off; then %d returns and %d leaves", missing, event->returns, event->leaves);
+	isolate(missing);
+	sim.asked = 1u << event->returns | 1u << event->leaves;
+	schedule(&event->event, 50 + below(800), -1, hand_over);
 }
 
 static void jump(struct machine *machine)
@@ -358,7 +513,9 @@ static void something(struct event *event)
 	(void)event;
 	if (sim.calm)
 		return;
-	switch (below(8)) {
+	if (sim.profile.hand_overs)
+		hand_over_later();
+	else switch (below(8)) {
 	case 0: case 1: case 2:
 		crash_one(machine);
 		break;
@@ -372,7 +529,7 @@ static void something(struct event *event)
 		break;
 	case 6:
 		if (sim.profile.stops)
-			machine->slow_until = sim.now + below(900);
+			machine->slow_until = sim.now + below(chance(20) ? 8000 : 900);
 		break;
 	default:
 		machine->cannot_tell = !machine->cannot_tell && below(3) == 0;
@@ -384,9 +541,11 @@ static void something(struct event *event)
 void trouble_begin(void)
 {
 	schedule(new_event(sizeof(struct event)), 1, -1, tell_again);
+	if (sim.profile.replays)
+		schedule(new_event(sizeof(struct event)), below(3000), -1, replay);
 	if (sim.profile.faults > 0)
-		schedule(new_event(sizeof(struct event)), below(2 * sim.profile.faults), -1,
-			 something);
+		schedule(new_event(sizeof(struct event)),
+			 below(sim.profile.hand_overs ? 500 : 2 * sim.profile.faults), -1, something);
 }
 
 /* What a person does with a silent node. */
@@ -402,6 +561,8 @@ void trouble_end(void)
 {
 	sim.calm = true;
 	memset(sim.cut, 0, sizeof sim.cut);
+	memset(sim.udp_cut, 0, sizeof sim.udp_cut);
+	sim.asked = 0;
 	for (int i = 0; i < sim.profile.machines; i++) {
 		sim.machines[i].cannot_tell = false;
 		sim.machines[i].slow_until = 0;

@@ -390,6 +390,39 @@ static void test_packed(void)
 	CHECK(!is_taken(&bad));
 }
 
+/* Of the same the same, and it names what it left as long as it lasts. */
+static void test_forced(void)
+{
+	struct layout left = with_members(2), layout, other, next, bad;
+
+	left.lineage = 7;
+	left.epoch = 3;
+	layout = other = left;
+	layout_force(&layout);
+	CHECK(layout.lineage == UINT64_C(0x2a84df262a99bc25) && layout.epoch > left.epoch);
+	CHECK(layout.left_lineage == 7 && layout.left_epoch == 3);
+	CHECK(is_taken(&layout));
+	come_back(&layout);
+	layout_force(&other);
+	CHECK(layout_eq(&layout, &other));
+	other = left;
+	layout_remove(&other, 2);
+	layout_force(&other);
+	CHECK(other.lineage != layout.lineage && other.epoch == layout.epoch);
+	other = left;
+	other.epoch++;
+	layout_force(&other);
+	CHECK(other.lineage != layout.lineage);
+	layout_alone(&layout, LAYOUT_A, &next);
+	CHECK(next.left_lineage == 7 && next.left_epoch == 3 && next.epoch == layout.epoch + 1);
+	bad = layout;
+	bad.left_lineage = 0;
+	CHECK(!is_taken(&bad) && !layout_eq(&layout, &bad));
+	bad = layout;
+	bad.left_lineage = bad.lineage;
+	CHECK(!is_taken(&bad));
+}
+
 /* The longest sender and the largest layout, in the message that holds most. */
 static void test_fits_packet(void)
 {
@@ -493,6 +526,7 @@ int main(void)
 	test_seats();
 	test_full();
 	test_packed();
+	test_forced();
 	test_fits_packet();
 	test_quorum();
 	test_joint_quorum();

@@ -328,8 +328,11 @@ static void test_partition(int n)
 static void test_replay(int n)
 {
 	uint64_t changes[NODES];
+	int64_t ahead[NODES];
+	uint64_t dead;
 
 	join(n);
+	dead = sim.nodes[0].gossip.view.self.id;
 	sim.loss = 0;			/* a packet that comes for the first time is no replay */
 	run(1000);
 	sim.keep = true;
@@ -338,8 +341,10 @@ static void test_replay(int n)
 	crash(0);
 	run(9000);
 	CHECK(dissent(n, 0, MEMBER_DOWN) == 0);
-	for (int i = 1; i < n; i++)
+	for (int i = 1; i < n; i++) {
 		changes[i] = sim.nodes[i].gossip.view.changes;
+		ahead[i] = view_entry(&sim.nodes[i].gossip.view, dead)->ahead;
+	}
 	for (struct packet *p = sim.kept; p != NULL; p = p->next)
 		for (int i = 1; i < n; i++)
 			post(p->from, i, (struct str){ p->bytes, p->n }, draw() % 900);
@@ -347,8 +352,11 @@ static void test_replay(int n)
 		run(100);
 		CHECK(dissent(n, 0, MEMBER_DOWN) == 0);
 	}
-	for (int i = 1; i < n; i++)
+	for (int i = 1; i < n; i++) {
 		CHECK(sim.nodes[i].gossip.view.changes == changes[i]);
+		/* nor do they tell what time it is */
+		CHECK(view_entry(&sim.nodes[i].gossip.view, dead)->ahead == ahead[i]);
+	}
 	end();
 }
 
@@ -456,6 +464,25 @@ static void test_forgetful(uint64_t seed)
 	end();
 }
 
+/* An answer counts for a question of this start. */
+static void test_answers(uint64_t seed)
+{
+	struct gossip *gossip = &sim.nodes[0].gossip;
+	struct wire wire = { .type = WIRE_GOSSIP, .gossip = { .answer = true } };
+
+	begin(seed);
+	start(0, -1);
+	CHECK(!gossip_is_answer(gossip, &wire));	/* nothing was asked, nor is that an answer */
+	start(1, 0);
+	run(5000);
+	CHECK(gossip->id != 0 && !gossip_is_answer(gossip, &wire));
+	wire.gossip.id = gossip->id;
+	CHECK(gossip_is_answer(gossip, &wire));
+	wire.gossip.answer = false;
+	CHECK(!gossip_is_answer(gossip, &wire));
+	end();
+}
+
 static void each_seed(uint64_t seed)
 {
 	static void (*const tests[])(int) = { test_crash_and_return, test_leave,   test_partition,
@@ -502,6 +529,7 @@ int main(int argc, char **argv)
 		each_seed(seed + i);
 	for (uint64_t i = 0; i < 20; i++)
 		test_forgetful(seed + i);
+	test_answers(seed);
 	test_large(seed);
 	test_same_again(seed);
 	return UNIT_RESULT();

@@ -24,7 +24,6 @@ static int add_path(void *data, const struct survey_path *path)
 	for (size_t i = 0; i < path->count; i++) {
 		uint8_t bytes[RECORD_BYTES_MAX];
 		size_t n = record_pack(bytes, &path->entries[i].record);
-
 		*sum = path_hash(path->path) ^ *sum * 31;
 		*sum = path_hash((struct str){ (const char *)bytes, n }) ^ *sum * 31;
 	}

@@ -64,6 +64,31 @@ static void test_gossip(void)
 	buf_clear(&packet);
 }
 
+/* Whatever a member's starts are, it can be read again. */
+static void test_starts(void)
+{
+	static const uint64_t counts[] = { 0, 1, 4, 5, 6, UINT32_MAX, UINT64_MAX };
+	struct member member = member_of(1), back;
+	struct buf packed = BUF_INIT;
+
+	member.nonce = 7;
+	for (size_t i = 0; i < 7 * 7 * 7; i++) {
+		struct unpack in;
+
+		member.start = counts[i % 7];
+		member.spoke = (struct start){ counts[i / 7 % 7], 8 };
+		member.before = (struct start){ counts[i / 49], 9 };
+		buf_reset(&packed);
+		member_pack(&packed, &member);
+		in = (struct unpack){ .rest = buf_str(&packed) };
+		member_unpack(&in, &back);
+		CHECK(unpack_end(&in) == 0 && back.id == 1);
+		CHECK(back.spoke.count == 0 || start_eq(back.spoke, member.spoke));
+		CHECK(back.before.count == 0 || start_eq(back.before, member.before));
+	}
+	buf_clear(&packed);
+}
+
 static void test_check(void)
 {
 	struct member sender = member_of(1);
@@ -177,6 +202,7 @@ static void test_receiver(void)
 int main(void)
 {
 	test_gossip();
+	test_starts();
 	test_check();
 	test_record();
 	test_receiver();
