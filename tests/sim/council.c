@@ -10,6 +10,7 @@
 #include "gossip.h"
 #include "mem.h"
 #include "synod.h"
+#include "waking.h"
 
 #include <inttypes.h>
 
@@ -20,6 +21,7 @@ struct discovery {
 	uint64_t answered;		/* bit i: machine i has said something */
 	uint64_t armed;			/* ms: the next step that is scheduled; 0: none */
 	bool wishing;			/* what is sent is about a wish */
+	struct waking waking;
 };
 
 /* A promise on its way to the disk. */
@@ -27,6 +29,8 @@ struct vote {
 	struct event event;
 	struct synod_promise promise;
 };
+
+static uint8_t flags_of(const struct machine *machine);
 
 static struct discovery *of(const struct machine *machine)
 {
@@ -217,6 +221,81 @@ static void tell_view(struct machine *machine)
 	asker_members(&machine->asker, members);
 }
 
+/* which start is this? as standing.c of covey-discoverd has it, but for the time that its disk takes */
+
+static bool has_others(const struct machine *machine)
+{
+	const struct layout *layout = &machine->disk.layout;
+
+	return layout->count > (layout_find(layout, machine->disk.id) != NULL);
+}
+
+static void show(const struct machine *machine, struct member *self)
+{
+	const struct starts *starts = &machine->disk.starts;
+
+	self->flags = flags_of(machine);
+	self->sequence = machine->silent ? 0 : (uint32_t)machine->disk.sequence;
+	self->nonce = starts->now.nonce;
+	self->spoke = starts->spoke;
+	self->before = starts->before;
+}
+
+static void set_silent(struct machine *machine)
+{
+	machine->silent = machine->disk.forgot || !starts_speaks(&machine->disk.starts);
+	machine->home.silent = machine->silent;
+}
+
+void council_wake(struct machine *machine)
+{
+	struct disk *disk = &machine->disk;
+
+	starts_begin(&disk->starts, rnd() | 1);
+	disk->sequence++;
+	if (!has_others(machine) && !disk->forgot)
+		starts_speak(&disk->starts);
+	disk->start = disk->starts.now.count;
+	set_silent(machine);
+}
+
+static void check_standing(struct machine *machine)
+{
+	struct discovery *d = of(machine);
+	struct disk *disk = &machine->disk;
+	bool alone = !has_others(machine) || disk->layout.homes == 1;
+	struct waking_step step;
+
+	waking_step(&d->waking, &d->gossip.view, disk->sequence, alone, sim.now, &step);
+	if (step.act == WAKING_REST)
+		return;
+	if (step.act == WAKING_SILENCE) {
+		say("%d forgot something: %s", machine->index, step.why);
+		disk->forgot = true;
+	} else if (step.act == WAKING_RAISE) {
+		starts_raise(&disk->starts, step.above);
+		disk->start = disk->starts.now.count;
+		view_restart(&d->gossip.view, disk->start);
+	} else {
+		say("%d speaks", machine->index);
+		starts_speak(&disk->starts);
+	}
+	set_silent(machine);
+	show(machine, &d->gossip.view.self);
+	hurry(machine);
+}
+
+/* Somebody of the layout tells what it remembers of this node. */
+static void hear_of_self(struct machine *machine, const struct wire *wire)
+{
+	if (wire->type == WIRE_GOSSIP &&
+	    layout_find(&machine->disk.layout, wire->sender.id) != NULL)
+		for (size_t i = 0; i < wire->gossip.count; i++)
+			if (wire->gossip.members[i].id == machine->disk.id)
+				waking_recognized(&of(machine)->waking, sim.now);
+	check_standing(machine);
+}
+
 void council_receive(struct machine *machine, const struct wire *wire, int from)
 {
 	struct discovery *d = of(machine);
@@ -224,6 +303,7 @@ void council_receive(struct machine *machine, const struct wire *wire, int from)
 
 	d->answered |= UINT64_C(1) << from;
 	gossip_receive(&d->gossip, wire, &source, sim.now);
+	hear_of_self(machine, wire);
 	agent_hear(&d->agent, wire, &source, sim.now);
 	step(machine);
 }
@@ -234,6 +314,7 @@ static void round_of_gossip(struct event *event)
 
 	gossip_round(&of(machine)->gossip, sim.now);
 	tell_view(machine);
+	check_standing(machine);
 	step(machine);
 	schedule(new_event(sizeof(struct event)), GOSSIP_ROUND_MS, machine->index, round_of_gossip);
 }
@@ -241,7 +322,8 @@ static void round_of_gossip(struct event *event)
 static uint8_t flags_of(const struct machine *machine)
 {
 	return (uint8_t)((machine->guest ? MEMBER_GUEST : 0) |
-			 (machine->silent ? MEMBER_SILENT : 0));
+			 (machine->silent ? MEMBER_SILENT : 0) |
+			 (machine->disk.forgot ? MEMBER_FORGOT : 0));
 }
 
 static int willing(void)
@@ -430,7 +512,9 @@ void council_start(struct machine *machine)
 	for (int i = 0; i < sim.profile.machines; i++)
 		if (i != machine->index)
 			seeds[count++] = address_at(i);
-	machine->member.flags = flags_of(machine);
+	show(machine, &machine->member);
+	waking_begin(&d->waking, machine->disk.forgot, machine->disk.ended, sim.now);
+	machine->disk.ended = false;
 	machine->member.weight = 1;
 	gossip_init(&d->gossip, &machine->member, GROUP, sim.now);
 	view_load(&d->gossip.view, &machine->disk.members, sim.now);
@@ -451,6 +535,7 @@ void council_stop(struct machine *machine)
 {
 	if (machine->discovery == NULL)
 		return;
+	machine->disk.ended = chance(50);	/* a stop in peace, or as good as that */
 	gossip_clear(&of(machine)->gossip);
 	buf_clear(&of(machine)->packet);
 	free(machine->discovery);

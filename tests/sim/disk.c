@@ -2,6 +2,7 @@
 #include "sim.h"
 
 #include "mem.h"
+#include "synod.h"
 
 const struct str sim_paths[PATHS] = { { "a", 1 },  { "d/b", 3 }, { "d/c", 3 }, { "e/f/c", 5 },
 				      { "d", 1 },  { "e", 1 },	 { "e/f", 3 },
@@ -106,6 +107,8 @@ void disk_wipe(struct disk *disk)
 	*disk = (struct disk){ .layout = LAYOUT_NONE };
 }
 
+static void outbox_add(struct disk *disk, int path, struct version version);
+
 void disk_copy(const struct disk *from, struct disk *to)
 {
 	disk_wipe(to);
@@ -116,6 +119,18 @@ void disk_copy(const struct disk *from, struct disk *to)
 	to->kept = mem_new(from->kept_count + 1, sizeof *to->kept);
 	if (from->kept_count > 0)
 		memcpy(to->kept, from->kept, from->kept_count * sizeof *to->kept);
+	to->starts = from->starts;
+	to->sequence = from->sequence;
+	to->forgot = from->forgot;
+	for (size_t i = 0; i < from->outbox_count; i++)
+		outbox_add(to, from->outbox[i].path, from->outbox[i].version);
+	if (from->promise != NULL) {
+		to->promise = mem_new(1, sizeof *to->promise);
+		*to->promise = *from->promise;
+	}
+	for (size_t i = 0; i < from->members.count; i++)
+		members_add(&to->members, &from->members.list[i]);
+	to->members.self = from->members.self;
 }
 
 static void outbox_add(struct disk *disk, int path, struct version version)

@@ -436,7 +436,7 @@ void judge_single(const struct layout *layout)
 				machine != NULL ? disk_newest(&machine->disk, p) : NULL;
 
 			/* who has lost its disk knew, and does not count any more */
-			know += machine == NULL || machine->silent || version_is_none(confirmed) ||
+			know += machine == NULL || machine->put_back || version_is_none(confirmed) ||
 				(newest != NULL &&
 				 version_cmp(newest->record.version, confirmed) >= 0);
 		}

@@ -322,7 +322,11 @@ void machine_start(struct machine *machine)
 	machine->cannot_tell = false;
 	memset(machine->free_at, 0, sizeof machine->free_at);
 	memset(machine->locked, 0, sizeof machine->locked);
-	machine->member = (struct member){ .id = disk->id, .start = ++disk->start,
+	if (sim.profile.changes == BY_COUNCIL)
+		council_wake(machine);
+	else
+		disk->start++;
+	machine->member = (struct member){ .id = disk->id, .start = disk->start,
 					   .state = MEMBER_UP, .protocol_min = MEMBER_PROTOCOL,
 					   .protocol_max = MEMBER_PROTOCOL };
 	machine->member.versions = machine->member.discovery = address_at(machine->index);

@@ -65,6 +65,7 @@ static void choose_profile(struct profile *p)
 		p->ops *= 3;
 		p->faults = p->faults * 4;
 		p->replays = chance(30);
+		p->copies = p->losses == 0 && p->members >= 3 && chance(40);
 		p->rivals = chance(40);
 	}
 	if (sim.kind == 'h' || (sim.kind == 0 && chance(12)))
@@ -154,6 +155,7 @@ static bool run(uint64_t seed, struct totals *totals)
 	sim.quiet = true;
 	for (int i = 0; i < patience() && sim.failures == 0; i++) {
 		run_until(sim.now + 500);
+		format_silent();
 		if (i > 4 && is_settled())
 			break;
 	}

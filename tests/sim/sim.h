@@ -25,6 +25,7 @@
 #include "check.h"
 #include "merge.h"
 #include "resync.h"
+#include "starts.h"
 #include "storing.h"
 
 #define MACHINES 7
@@ -87,6 +88,10 @@ struct synod_promise;
 
 struct disk {
 	uint64_t id, start;
+	struct starts starts;		/* where a council decides; of standing.ini, as the next three */
+	uint64_t sequence;
+	bool ended;			/* the process that ran last runs no more */
+	bool forgot;			/* it is silent for good */
 	struct layout layout;
 	struct synod_promise *promise;	/* owned; NULL: none yet */
 	struct members members;		/* members.ini */
@@ -126,7 +131,8 @@ struct machine {
 	uint64_t slow_until;		/* ms: SIGSTOP */
 	struct disk disk;
 	struct disk copy;		/* of the disk, taken some time ago; id 0: none */
-	bool silent;			/* its disk was put back from the copy */
+	bool silent;			/* it answers as no home */
+	bool put_back;			/* its disk was, from the copy: the truth, which is to be found out */
 	struct member member;
 	struct home home;
 	struct asker asker;
@@ -222,6 +228,7 @@ void world_crash(struct machine *, uint64_t ms);	/* for so long */
 void world_divide(uint32_t side, uint64_t ms);	/* bit i: the i'th machine; they reach each other */
 void trouble_begin(void);
 void trouble_end(void);			/* all machines up, all links good */
+void format_silent(void);		/* as people do with silent nodes */
 uint64_t wall_of(const struct machine *);
 void tell_members(struct machine *);
 void tell_all(void);
@@ -279,6 +286,7 @@ void change_used(const struct layout *);	/* somebody has it on its disk */
 
 /* council.c */
 void council_begin(void);
+void council_wake(struct machine *);	/* before it starts: a start of its own is on its disk */
 void council_changed(void);		/* a joint layout was followed by a single one */
 void council_start(struct machine *);
 void council_stop(struct machine *);
