@@ -99,15 +99,37 @@ static bool is_founded(void)
 
 static void look_again(struct event *event);
 
+/* The first machine may be told late of the others, and these of it. */
+static bool is_seed(const struct machine *machine, int of)
+{
+	bool apart = sim.profile.founders && !sim.met && (machine->index == 0 || of == 0);
+
+	return of != machine->index && !apart;
+}
+
+static size_t seeds_of(const struct machine *machine, struct address seeds[MACHINES])
+{
+	size_t count = 0;
+
+	for (int i = 0; i < sim.profile.machines; i++) {
+		if (!is_seed(machine, i))
+			continue;
+		if (seeds != NULL)
+			seeds[count] = address_at(i);
+		count++;
+	}
+	return count;
+}
+
 static void step(struct machine *machine)
 {
 	struct discovery *d = of(machine);
-	struct council_seeds seeds = { .count = (size_t)sim.profile.machines - 1 };
+	struct council_seeds seeds = { .count = seeds_of(machine, NULL) };
 	uint64_t due;
 
 	for (int i = 0; i < sim.profile.machines; i++)
-		seeds.answered += i != machine->index && (d->answered >> i & 1);
-	if (agent_layout(&d->agent)->epoch == 0 && is_founded())
+		seeds.answered += is_seed(machine, i) && (d->answered >> i & 1);
+	if (!sim.profile.founders && agent_layout(&d->agent)->epoch == 0 && is_founded())
 		seeds.answered = 0;
 	agent_step(&d->agent, &seeds, sim.now);
 	due = d->agent.due;
@@ -147,11 +169,16 @@ static void die_deciding(struct event *event)
 	schedule(new_event(sizeof(struct event)), below(400), -1, without_it);
 }
 
+static struct synod_promise *promise_of(struct machine *machine, struct event *event)
+{
+	return disk_promise(&machine->disk, ((struct vote *)event)->promise.lineage);
+}
+
 static void voted(struct event *event)
 {
 	struct machine *machine = &sim.machines[event->machine];
 
-	*machine->disk.promise = ((struct vote *)event)->promise;
+	*promise_of(machine, event) = ((struct vote *)event)->promise;
 	agent_promised(&of(machine)->agent, true, sim.now);
 	step(machine);
 }
@@ -159,13 +186,14 @@ static void voted(struct event *event)
 static void maybe_voted(struct event *event)
 {
 	if (chance(50))
-		*sim.machines[event->machine].disk.promise = ((struct vote *)event)->promise;
+		*promise_of(&sim.machines[event->machine], event) =
+			((struct vote *)event)->promise;
 }
 
 static void write_promise(void *data, const struct synod_promise *promise)
 {
 	struct machine *machine = data;
-	const struct synod_promise *was = machine->disk.promise;
+	const struct synod_promise *was = disk_promise(&machine->disk, promise->lineage);
 	struct vote *vote = new_event(sizeof *vote);
 
 	MUST("3 (promises only grow)",
@@ -200,7 +228,8 @@ static void say_line(void *data, bool warning, const char *text)
 /* It is on the disk. */
 void council_adopted(struct machine *machine)
 {
-	agent_written(&of(machine)->agent, true, machine->disk.promise, sim.now);
+	agent_written(&of(machine)->agent, true,
+		      disk_promise(&machine->disk, machine->disk.layout.lineage), sim.now);
 	step(machine);
 }
 
@@ -486,6 +515,65 @@ void council_changed(void)
 		schedule(new_event(sizeof(struct event)), below(60), -1, hasten);
 }
 
+/* The first one and the others hear of each other: they may be two groups by now. */
+static void meet(struct event *event)
+{
+	(void)event;
+	sim.met = true;
+	for (int i = 0; i < sim.profile.machines; i++) {
+		struct address seeds[MACHINES];
+
+		if (sim.machines[i].up)
+			gossip_seeds(&of(&sim.machines[i])->gossip, seeds,
+				     seeds_of(&sim.machines[i], seeds));
+	}
+}
+
+/* covey layout force, on some nodes of a group that is cut in two. */
+static void force(struct event *event)
+{
+	for (int i = 0; i < sim.profile.machines; i++) {
+		struct machine *machine = &sim.machines[i];
+		struct layout layout;
+		struct err err;
+
+		if (!machine->up || chance(50) ||
+		    agent_force(&of(machine)->agent, sim.now, &layout, &err) < 0)
+			continue;
+		say("%d forces lineage %" PRIx64 " of %zu", i, layout.lineage, layout.count);
+		step(machine);
+	}
+	if (event->tie % 2 == 0)
+		schedule(new_event(sizeof(struct event)), below(2000), -1, force);
+}
+
+static void halve(struct event *event)
+{
+	uint32_t side = (uint32_t)rnd();
+
+	(void)event;
+	if (sim.calm)
+		return;
+	world_divide(side, 12000 + below(6000));
+	sim.asked = 0;
+	schedule(new_event(sizeof(struct event)), 5000 + below(5000), -1, force);
+}
+
+/* covey layout adopt, on each node that is not of the main lineage: two groups do not become one by themselves. */
+void council_unite(void)
+{
+	for (int i = 0; i < sim.profile.machines; i++) {
+		struct machine *machine = &sim.machines[i];
+		struct agent_wish wish = { .kind = AGENT_ADOPT, .lineage = sim.newest.lineage };
+		char progress[200];
+
+		if (machine->up && machine->disk.layout.lineage != sim.newest.lineage) {
+			agent_wish(&of(machine)->agent, &wish, sim.now, progress);
+			step(machine);
+		}
+	}
+}
+
 /* its life */
 
 static uint64_t wall(void *data)
@@ -504,14 +592,10 @@ void council_start(struct machine *machine)
 	static const struct layout_numbers numbers = { 3, 2, 100, 0 };
 	struct discovery *d = mem_new(1, sizeof *d);
 	struct address seeds[MACHINES];
-	size_t count = 0;
+	size_t count;
 
 	machine->discovery = d;
-	if (machine->disk.promise == NULL)
-		machine->disk.promise = mem_new(1, sizeof *machine->disk.promise);
-	for (int i = 0; i < sim.profile.machines; i++)
-		if (i != machine->index)
-			seeds[count++] = address_at(i);
+	count = seeds_of(machine, seeds);
 	show(machine, &machine->member);
 	waking_begin(&d->waking, machine->disk.forgot, machine->disk.ended, sim.now);
 	machine->disk.ended = false;
@@ -527,7 +611,8 @@ void council_start(struct machine *machine)
 				   .message = begin_message, .send = send_message,
 				   .write_promise = write_promise, .write_layout = write_layout,
 				   .used = used, .say = say_line, .random = random_number };
-	agent_init(&d->agent, &numbers, &machine->disk.layout, machine->disk.promise, sim.now);
+	agent_init(&d->agent, &numbers, &machine->disk.layout,
+		   disk_promise(&machine->disk, machine->disk.layout.lineage), sim.now);
 	schedule(new_event(sizeof(struct event)), below(50), machine->index, round_of_gossip);
 }
 
@@ -544,6 +629,10 @@ void council_stop(struct machine *machine)
 
 void council_begin(void)
 {
+	if (sim.profile.founders)
+		schedule(new_event(sizeof(struct event)), 500 + below(5000), -1, meet);
+	if (sim.profile.forces)
+		schedule(new_event(sizeof(struct event)), 3000 + below(4000), -1, halve);
 	schedule(new_event(sizeof(struct event)), 2000 + below(3000), -1, wish);
 	schedule(new_event(sizeof(struct event)), 2000 + below(2000), -1, somebody_wishes);
 	if (sim.profile.rivals)

@@ -102,7 +102,7 @@ void disk_wipe(struct disk *disk)
 {
 	free(disk->kept);
 	free(disk->outbox);
-	free(disk->promise);
+	free(disk->promises);
 	members_clear(&disk->members);
 	*disk = (struct disk){ .layout = LAYOUT_NONE };
 }
@@ -124,10 +124,10 @@ void disk_copy(const struct disk *from, struct disk *to)
 	to->forgot = from->forgot;
 	for (size_t i = 0; i < from->outbox_count; i++)
 		outbox_add(to, from->outbox[i].path, from->outbox[i].version);
-	if (from->promise != NULL) {
-		to->promise = mem_new(1, sizeof *to->promise);
-		*to->promise = *from->promise;
-	}
+	to->promise_count = from->promise_count;
+	to->promises = mem_new(from->promise_count + 1, sizeof *to->promises);
+	if (from->promise_count > 0)
+		memcpy(to->promises, from->promises, from->promise_count * sizeof *to->promises);
 	for (size_t i = 0; i < from->members.count; i++)
 		members_add(&to->members, &from->members.list[i]);
 	to->members.self = from->members.self;
@@ -149,6 +149,24 @@ void outbox_remove(struct disk *disk, int path, struct version version)
 			return;
 		}
 	}
+}
+
+void disk_owe_all(struct disk *disk)
+{
+	for (size_t i = 0; i < disk->kept_count; i++)
+		if (disk->kept[i].path < GATE_PATH)
+			outbox_add(disk, disk->kept[i].path, disk->kept[i].record.version);
+}
+
+struct synod_promise *disk_promise(struct disk *disk, uint64_t lineage)
+{
+	for (size_t i = 0; i < disk->promise_count; i++)
+		if (disk->promises[i].lineage == lineage)
+			return &disk->promises[i];
+	disk->promises = mem_resize(disk->promises, disk->promise_count + 1, sizeof *disk->promises);
+	disk->promises[disk->promise_count] = SYNOD_PROMISE_NONE;
+	disk->promises[disk->promise_count].lineage = lineage;
+	return &disk->promises[disk->promise_count++];
 }
 
 /* writing: one at a time per path, under its lock */

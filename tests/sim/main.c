@@ -67,6 +67,10 @@ static void choose_profile(struct profile *p)
 		p->replays = chance(30);
 		p->copies = p->losses == 0 && p->members >= 3 && chance(40);
 		p->rivals = chance(40);
+		p->founders = !p->copies && p->machines >= 3 && chance(25);
+		p->forces = !p->copies && p->losses == 0 && p->machines >= 3 && chance(20);
+		if (p->forces)
+			p->length += 20000;
 	}
 	if (sim.kind == 'h' || (sim.kind == 0 && chance(12)))
 		choose_hand_overs(p);
@@ -108,6 +112,7 @@ static bool is_settled(void)
 {
 	for (int i = 0; i < sim.profile.machines; i++)
 		if (sim.machines[i].disk.outbox_count > 0 || sim.machines[i].ops != NULL ||
+		    sim.machines[i].disk.layout.lineage != sim.newest.lineage ||
 		    sim.machines[i].disk.layout.epoch != sim.newest.epoch)
 			return false;
 	return !layout_is_joint(&sim.newest) &&
@@ -156,6 +161,8 @@ static bool run(uint64_t seed, struct totals *totals)
 	for (int i = 0; i < patience() && sim.failures == 0; i++) {
 		run_until(sim.now + 500);
 		format_silent();
+		if (sim.profile.changes == BY_COUNCIL)
+			council_unite();
 		if (i > 4 && is_settled())
 			break;
 	}
@@ -165,7 +172,7 @@ static bool run(uint64_t seed, struct totals *totals)
 	run_until(sim.now + 2000);
 	if (sim.failures == 0)
 		history_judge();
-	if (sim.failures == 0)
+	if (sim.failures == 0 && sim.lineages <= 1)
 		judge_wishes();
 	if (sim.failures == 0 && is_whole())
 		judge_end();

@@ -93,7 +93,8 @@ struct disk {
 	bool ended;			/* the process that ran last runs no more */
 	bool forgot;			/* it is silent for good */
 	struct layout layout;
-	struct synod_promise *promise;	/* owned; NULL: none yet */
+	struct synod_promise *promises;	/* owned; of each lineage that it was in */
+	size_t promise_count;
 	struct members members;		/* members.ini */
 	struct kept *kept;		/* owned */
 	size_t kept_count;
@@ -162,6 +163,8 @@ struct profile {			/* of a schedule */
 	bool hand_overs;		/* and nothing else goes wrong */
 	bool replays;			/* somebody keeps packets and sends them again */
 	bool rivals;			/* two of a council want different layouts at once */
+	bool founders;			/* one finds a group of its own before it meets the others */
+	bool forces;			/* covey layout force, where a majority of the council is away */
 	uint64_t length;		/* ms */
 	unsigned ops;			/* about one in so many ms */
 };
@@ -177,6 +180,7 @@ struct sim {
 	bool calm;			/* nothing goes wrong any more */
 	bool quiet;			/* no new questions by clients */
 	uint32_t asked;			/* bit i: clients ask the i'th machine; 0: all */
+	bool met;			/* founders: they have */
 	unsigned lost;			/* disks, or what they had of late */
 	uint64_t ids;			/* given so far */
 	struct tenant {
@@ -189,7 +193,8 @@ struct sim {
 	bool verbose;
 	char kind;			/* of schedules: see main.c; 0: all */
 	int failures;
-	struct layout newest;		/* that was decided, or is used by somebody */
+	struct layout newest;		/* that was decided, or is used by somebody; of the main lineage */
+	size_t lineages;		/* that there were */
 	struct layout *decided;		/* owned; all of them */
 	size_t decided_count;
 	uint64_t decided_at;
@@ -242,6 +247,8 @@ void disk_keep(struct machine *, int path, const struct record *, bool content);
 void disk_write(struct machine *, struct writing *);	/* takes it */
 struct writing *new_writing(int path, const struct record *, bool content);
 void disk_wipe(struct disk *);
+struct synod_promise *disk_promise(struct disk *, uint64_t lineage);	/* made if need be */
+void disk_owe_all(struct disk *);	/* to another group: by the outbox */
 void disk_copy(const struct disk *, struct disk *to);	/* which is wiped first */
 void outbox_remove(struct disk *, int path, struct version);
 
@@ -287,6 +294,7 @@ void change_used(const struct layout *);	/* somebody has it on its disk */
 /* council.c */
 void council_begin(void);
 void council_wake(struct machine *);	/* before it starts: a start of its own is on its disk */
+void council_unite(void);
 void council_changed(void);		/* a joint layout was followed by a single one */
 void council_start(struct machine *);
 void council_stop(struct machine *);
@@ -316,7 +324,7 @@ struct totals {
 };
 void history_count(struct totals *);	/* is added to */
 void history_judge(void);
-struct version history_highest(int path);	/* confirmed so far */
+struct version history_highest(int path, uint64_t lineage);	/* confirmed so far; lineage 0: in any */
 
 void fact_chosen(int machine, int path, const struct record *);
 void fact_kept(int machine, int path, const struct record *, bool content);
