@@ -559,15 +559,42 @@ static void halve(struct event *event)
 	schedule(new_event(sizeof(struct event)), 5000 + below(5000), -1, force);
 }
 
-/* covey layout adopt, on each node that is not of the main lineage: two groups do not become one by themselves. */
+static size_t count_of(uint64_t lineage)
+{
+	size_t count = 0;
+
+	for (int i = 0; i < sim.profile.machines; i++)
+		count += sim.machines[i].disk.layout.lineage == lineage;
+	return count;
+}
+
+/* The group of most nodes: people bring the others there. */
+static void choose_main(void)
+{
+	for (int i = 0; i < sim.profile.machines; i++) {
+		const struct layout *layout = &sim.machines[i].disk.layout;
+		bool same = layout->lineage == sim.newest.lineage;
+
+		if (layout->epoch == 0)
+			continue;
+		if (same ? layout->epoch > sim.newest.epoch :
+			   count_of(layout->lineage) > count_of(sim.newest.lineage))
+			sim.newest = *layout;
+	}
+}
+
+/* covey layout adopt, where two groups do not become one by themselves. */
 void council_unite(void)
 {
+	choose_main();
 	for (int i = 0; i < sim.profile.machines; i++) {
 		struct machine *machine = &sim.machines[i];
 		struct agent_wish wish = { .kind = AGENT_ADOPT, .lineage = sim.newest.lineage };
 		char progress[200];
+		struct err err;
 
-		if (machine->up && machine->disk.layout.lineage != sim.newest.lineage) {
+		if (machine->up && machine->disk.layout.lineage != sim.newest.lineage &&
+		    agent_can_adopt(&of(machine)->agent, sim.newest.lineage, &err) == 0) {
 			agent_wish(&of(machine)->agent, &wish, sim.now, progress);
 			step(machine);
 		}
@@ -639,9 +666,12 @@ void council_begin(void)
 		schedule(new_event(sizeof(struct event)), 2000 + below(3000), -1, rivals);
 }
 
-/* Whoever wants to be a home is one, and nobody else. */
+/* Whoever wants to be a home is one, and nobody else: no lost one either. */
 bool council_is_content(void)
 {
+	for (size_t i = 0; i < sim.newest.count; i++)
+		if (machine_of(sim.newest.members[i].id) == NULL)
+			return false;
 	for (int i = 0; i < sim.profile.machines; i++) {
 		const struct machine *machine = &sim.machines[i];
 		bool member = layout_find(&sim.newest, machine->disk.id) != NULL;

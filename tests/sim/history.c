@@ -383,7 +383,9 @@ void history_judge(void)
 			judge_order(sim.decided[i].lineage);
 	}
 	judge_lists();
-	judge_absences();
+	/* Where groups merge, an end may come from one and a file from the other: upkeep mends that. */
+	if (sim.lineages <= 1)
+		judge_absences();
 }
 
 /* facts */

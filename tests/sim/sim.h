@@ -2,10 +2,25 @@
  * sim - a group of nodes under a seeded scheduler
  *
  * The steps are the programs' own: home.h, check.h, storing.h, resync.h,
- * agent.h.  What is made up is what is around them: the network,
- * the disks, the clocks, and a plain form of what covey-httpd, covey-syncd
- * and covey-discoverd do between two steps.  All chance comes from one seed
- * and nothing else is read, so a seed gives the same run for ever.
+ * bulk.h, merge.h, agent.h (council.h, synod.h), gossip.h, waking.h.  What is
+ * made up is what is around them: the network, the disks, the clocks.  All
+ * chance comes from one seed and nothing else is read, so a seed gives the
+ * same run for ever.
+ *
+ * A machine is an address; who lives there is told by its disk.  Packets go to
+ * addresses, as the sender believes them, and name whom they are for.
+ *
+ * Still a copy of what programs do between two steps, to be kept as these are:
+ *	client.c	covey-httpd's order of PUT, GET and DELETE; a push counts for
+ *			who signed that it has the content (sign.h)
+ *	lists.c		the rounds of asking for an index or a history, what a home
+ *			tells of one, and the five steps of rmdir
+ *	outbox.c	what is drained, and content for its keepers
+ *	change.c	when a home answers SYNC, and that all rows are on disk before
+ *			partitions are done; without a council also who decides
+ *	council.c	covey-discoverd's standing.c around waking.h
+ * Not here: a file and a directory at one name, If-Match, pruning, a clone of
+ * a node that runs.
  *
  *	world.c		chance, time, events, the network, what goes wrong
  *	disk.c		what survives a crash, and what is being written
