@@ -409,7 +409,7 @@ void standing_guest(struct discoverd *d, bool guest)
 /* Somebody who has just met this node remembers nothing, and says so too: only homes count. */
 void standing_heard(struct discoverd *d, const struct wire *wire)
 {
-	if (wire->type == WIRE_GOSSIP && layout_find(settle_layout(d), wire->sender.id) != NULL)
+	if (gossip_is_answer(&d->gossip, wire) && layout_find(settle_layout(d), wire->sender.id) != NULL)
 		for (size_t i = 0; i < wire->gossip.count; i++)
 			if (wire->gossip.members[i].id == d->standing.self)
 				waking_recognized(&d->waking, clock_mono_ms());
