@@ -116,6 +116,7 @@ static void use_layout(struct agent *a, const struct layout *layout, uint64_t no
 
 	council_told(&a->council, layout, now);
 	synod_stop(&a->proposer);
+	a->wanted = 0;			/* what was asked before was asked for another layout */
 	self->lineage = layout->lineage;
 	self->epoch = (uint32_t)layout->epoch;
 	self->synced = 0;

@@ -10,12 +10,24 @@
 
 /* what was decided */
 
+/* A group that was forced leaves another behind; one of a single node gives itself up. */
+static bool takes_over(const struct layout *layout)
+{
+	return sim.newest.epoch == 0 || layout->left_lineage == sim.newest.lineage ||
+	       (layout_is_solo(&sim.newest) &&
+		(!layout_is_solo(layout) || layout->members[0].id < sim.newest.members[0].id));
+}
+
 /* At most one layout per epoch, and a single one only after its homes know all. */
 void change_used(const struct layout *layout)
 {
 	const struct layout *before = NULL;
+	bool known = false;
 
 	for (size_t i = 0; i < sim.decided_count; i++) {
+		if (sim.decided[i].lineage != layout->lineage)
+			continue;
+		known = true;
 		if (sim.decided[i].epoch == layout->epoch) {
 			if (!layout_eq(&sim.decided[i], layout))	/* covey layout shows it */
 				fail("invariant 5: two layouts of epoch %" PRIu64, layout->epoch);
@@ -26,7 +38,9 @@ void change_used(const struct layout *layout)
 	}
 	sim.decided = mem_resize(sim.decided, sim.decided_count + 1, sizeof *sim.decided);
 	sim.decided[sim.decided_count++] = *layout;
-	if (layout->epoch > sim.newest.epoch)
+	sim.lineages += !known;
+	if (layout->lineage == sim.newest.lineage ? layout->epoch > sim.newest.epoch :
+						    takes_over(layout))
 		sim.newest = *layout;
 	sim.decided_at = sim.now;
 	say("epoch %" PRIu64 " is decided: %zu in A, %zu in B", layout->epoch,

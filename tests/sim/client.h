@@ -22,6 +22,7 @@ struct op {
 	struct record record;
 	bool checked;			/* a majority answered before the version was chosen */
 	bool settled, committed;
+	bool pointer;			/* DRAIN: the content is not here */
 	bool read_back;			/* a GET that stores what it found */
 	bool go_below;			/* and may look for the next lower */
 	struct version above;		/* what the check said */

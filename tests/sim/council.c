@@ -10,6 +10,7 @@
 #include "gossip.h"
 #include "mem.h"
 #include "synod.h"
+#include "waking.h"
 
 #include <inttypes.h>
 
@@ -20,6 +21,7 @@ struct discovery {
 	uint64_t answered;		/* bit i: machine i has said something */
 	uint64_t armed;			/* ms: the next step that is scheduled; 0: none */
 	bool wishing;			/* what is sent is about a wish */
+	struct waking waking;
 };
 
 /* A promise on its way to the disk. */
@@ -27,6 +29,8 @@ struct vote {
 	struct event event;
 	struct synod_promise promise;
 };
+
+static uint8_t flags_of(const struct machine *machine);
 
 static struct discovery *of(const struct machine *machine)
 {
@@ -95,15 +99,37 @@ static bool is_founded(void)
 
 static void look_again(struct event *event);
 
+/* The first machine may be told late of the others, and these of it. */
+static bool is_seed(const struct machine *machine, int of)
+{
+	bool apart = sim.profile.founders && !sim.met && (machine->index == 0 || of == 0);
+
+	return of != machine->index && !apart;
+}
+
+static size_t seeds_of(const struct machine *machine, struct address seeds[MACHINES])
+{
+	size_t count = 0;
+
+	for (int i = 0; i < sim.profile.machines; i++) {
+		if (!is_seed(machine, i))
+			continue;
+		if (seeds != NULL)
+			seeds[count] = address_at(i);
+		count++;
+	}
+	return count;
+}
+
 static void step(struct machine *machine)
 {
 	struct discovery *d = of(machine);
-	struct council_seeds seeds = { .count = (size_t)sim.profile.machines - 1 };
+	struct council_seeds seeds = { .count = seeds_of(machine, NULL) };
 	uint64_t due;
 
 	for (int i = 0; i < sim.profile.machines; i++)
-		seeds.answered += i != machine->index && (d->answered >> i & 1);
-	if (agent_layout(&d->agent)->epoch == 0 && is_founded())
+		seeds.answered += is_seed(machine, i) && (d->answered >> i & 1);
+	if (!sim.profile.founders && agent_layout(&d->agent)->epoch == 0 && is_founded())
 		seeds.answered = 0;
 	agent_step(&d->agent, &seeds, sim.now);
 	due = d->agent.due;
@@ -143,11 +169,16 @@ static void die_deciding(struct event *event)
 	schedule(new_event(sizeof(struct event)), below(400), -1, without_it);
 }
 
+static struct synod_promise *promise_of(struct machine *machine, struct event *event)
+{
+	return disk_promise(&machine->disk, ((struct vote *)event)->promise.lineage);
+}
+
 static void voted(struct event *event)
 {
 	struct machine *machine = &sim.machines[event->machine];
 
-	*machine->disk.promise = ((struct vote *)event)->promise;
+	*promise_of(machine, event) = ((struct vote *)event)->promise;
 	agent_promised(&of(machine)->agent, true, sim.now);
 	step(machine);
 }
@@ -155,13 +186,14 @@ static void voted(struct event *event)
 static void maybe_voted(struct event *event)
 {
 	if (chance(50))
-		*sim.machines[event->machine].disk.promise = ((struct vote *)event)->promise;
+		*promise_of(&sim.machines[event->machine], event) =
+			((struct vote *)event)->promise;
 }
 
 static void write_promise(void *data, const struct synod_promise *promise)
 {
 	struct machine *machine = data;
-	const struct synod_promise *was = machine->disk.promise;
+	const struct synod_promise *was = disk_promise(&machine->disk, promise->lineage);
 	struct vote *vote = new_event(sizeof *vote);
 
 	MUST("3 (promises only grow)",
@@ -196,7 +228,8 @@ static void say_line(void *data, bool warning, const char *text)
 /* It is on the disk. */
 void council_adopted(struct machine *machine)
 {
-	agent_written(&of(machine)->agent, true, machine->disk.promise, sim.now);
+	agent_written(&of(machine)->agent, true,
+		      disk_promise(&machine->disk, machine->disk.layout.lineage), sim.now);
 	step(machine);
 }
 
@@ -217,6 +250,81 @@ static void tell_view(struct machine *machine)
 	asker_members(&machine->asker, members);
 }
 
+/* which start is this? as standing.c of covey-discoverd has it, but for the time that its disk takes */
+
+static bool has_others(const struct machine *machine)
+{
+	const struct layout *layout = &machine->disk.layout;
+
+	return layout->count > (layout_find(layout, machine->disk.id) != NULL);
+}
+
+static void show(const struct machine *machine, struct member *self)
+{
+	const struct starts *starts = &machine->disk.starts;
+
+	self->flags = flags_of(machine);
+	self->sequence = machine->silent ? 0 : (uint32_t)machine->disk.sequence;
+	self->nonce = starts->now.nonce;
+	self->spoke = starts->spoke;
+	self->before = starts->before;
+}
+
+static void set_silent(struct machine *machine)
+{
+	machine->silent = machine->disk.forgot || !starts_speaks(&machine->disk.starts);
+	machine->home.silent = machine->silent;
+}
+
+void council_wake(struct machine *machine)
+{
+	struct disk *disk = &machine->disk;
+
+	starts_begin(&disk->starts, rnd() | 1);
+	disk->sequence++;
+	if (!has_others(machine) && !disk->forgot)
+		starts_speak(&disk->starts);
+	disk->start = disk->starts.now.count;
+	set_silent(machine);
+}
+
+static void check_standing(struct machine *machine)
+{
+	struct discovery *d = of(machine);
+	struct disk *disk = &machine->disk;
+	bool alone = !has_others(machine) || disk->layout.homes == 1;
+	struct waking_step step;
+
+	waking_step(&d->waking, &d->gossip.view, disk->sequence, alone, sim.now, &step);
+	if (step.act == WAKING_REST)
+		return;
+	if (step.act == WAKING_SILENCE) {
+		say("%d forgot something: %s", machine->index, step.why);
+		disk->forgot = true;
+	} else if (step.act == WAKING_RAISE) {
+		starts_raise(&disk->starts, step.above);
+		disk->start = disk->starts.now.count;
+		view_restart(&d->gossip.view, disk->start);
+	} else {
+		say("%d speaks", machine->index);
+		starts_speak(&disk->starts);
+	}
+	set_silent(machine);
+	show(machine, &d->gossip.view.self);
+	hurry(machine);
+}
+
+/* Somebody of the layout tells what it remembers of this node. */
+static void hear_of_self(struct machine *machine, const struct wire *wire)
+{
+	if (wire->type == WIRE_GOSSIP &&
+	    layout_find(&machine->disk.layout, wire->sender.id) != NULL)
+		for (size_t i = 0; i < wire->gossip.count; i++)
+			if (wire->gossip.members[i].id == machine->disk.id)
+				waking_recognized(&of(machine)->waking, sim.now);
+	check_standing(machine);
+}
+
 void council_receive(struct machine *machine, const struct wire *wire, int from)
 {
 	struct discovery *d = of(machine);
@@ -224,6 +332,7 @@ void council_receive(struct machine *machine, const struct wire *wire, int from)
 
 	d->answered |= UINT64_C(1) << from;
 	gossip_receive(&d->gossip, wire, &source, sim.now);
+	hear_of_self(machine, wire);
 	agent_hear(&d->agent, wire, &source, sim.now);
 	step(machine);
 }
@@ -234,6 +343,7 @@ static void round_of_gossip(struct event *event)
 
 	gossip_round(&of(machine)->gossip, sim.now);
 	tell_view(machine);
+	check_standing(machine);
 	step(machine);
 	schedule(new_event(sizeof(struct event)), GOSSIP_ROUND_MS, machine->index, round_of_gossip);
 }
@@ -241,7 +351,8 @@ static void round_of_gossip(struct event *event)
 static uint8_t flags_of(const struct machine *machine)
 {
 	return (uint8_t)((machine->guest ? MEMBER_GUEST : 0) |
-			 (machine->silent ? MEMBER_SILENT : 0));
+			 (machine->silent ? MEMBER_SILENT : 0) |
+			 (machine->disk.forgot ? MEMBER_FORGOT : 0));
 }
 
 static int willing(void)
@@ -404,6 +515,92 @@ void council_changed(void)
 		schedule(new_event(sizeof(struct event)), below(60), -1, hasten);
 }
 
+/* The first one and the others hear of each other: they may be two groups by now. */
+static void meet(struct event *event)
+{
+	(void)event;
+	sim.met = true;
+	for (int i = 0; i < sim.profile.machines; i++) {
+		struct address seeds[MACHINES];
+
+		if (sim.machines[i].up)
+			gossip_seeds(&of(&sim.machines[i])->gossip, seeds,
+				     seeds_of(&sim.machines[i], seeds));
+	}
+}
+
+/* covey layout force, on some nodes of a group that is cut in two. */
+static void force(struct event *event)
+{
+	for (int i = 0; i < sim.profile.machines; i++) {
+		struct machine *machine = &sim.machines[i];
+		struct layout layout;
+		struct err err;
+
+		if (!machine->up || chance(50) ||
+		    agent_force(&of(machine)->agent, sim.now, &layout, &err) < 0)
+			continue;
+		say("%d forces lineage %" PRIx64 " of %zu", i, layout.lineage, layout.count);
+		step(machine);
+	}
+	if (event->tie % 2 == 0)
+		schedule(new_event(sizeof(struct event)), below(2000), -1, force);
+}
+
+static void halve(struct event *event)
+{
+	uint32_t side = (uint32_t)rnd();
+
+	(void)event;
+	if (sim.calm)
+		return;
+	world_divide(side, 12000 + below(6000));
+	sim.asked = 0;
+	schedule(new_event(sizeof(struct event)), 5000 + below(5000), -1, force);
+}
+
+static size_t count_of(uint64_t lineage)
+{
+	size_t count = 0;
+
+	for (int i = 0; i < sim.profile.machines; i++)
+		count += sim.machines[i].disk.layout.lineage == lineage;
+	return count;
+}
+
+/* The group of most nodes: people bring the others there. */
+static void choose_main(void)
+{
+	for (int i = 0; i < sim.profile.machines; i++) {
+		const struct layout *layout = &sim.machines[i].disk.layout;
+		bool same = layout->lineage == sim.newest.lineage;
+
+		if (layout->epoch == 0)
+			continue;
+		if (same ? layout->epoch > sim.newest.epoch :
+			   count_of(layout->lineage) > count_of(sim.newest.lineage))
+			sim.newest = *layout;
+	}
+}
+
+/* covey layout adopt, where two groups do not become one by themselves. */
+void council_unite(void)
+{
+	choose_main();
+	for (int i = 0; i < sim.profile.machines; i++) {
+		struct machine *machine = &sim.machines[i];
+		struct agent_wish wish = { .kind = AGENT_ADOPT, .lineage = sim.newest.lineage };
+		char progress[200];
+		struct err err;
+
+		if (machine->up && machine->disk.layout.lineage != sim.newest.lineage &&
+		    agent_can_adopt(&of(machine)->agent, sim.newest.lineage, &err) == 0) {
+			agent_wish(&of(machine)->agent, &wish, sim.now, progress);
+			step(machine);
+		}
+	}
+}
+
 /* its life */
 
 static uint64_t wall(void *data)
@@ -422,15 +619,13 @@ void council_start(struct machine *machine)
 	static const struct layout_numbers numbers = { 3, 2, 100, 0 };
 	struct discovery *d = mem_new(1, sizeof *d);
 	struct address seeds[MACHINES];
-	size_t count = 0;
+	size_t count;
 
 	machine->discovery = d;
-	if (machine->disk.promise == NULL)
-		machine->disk.promise = mem_new(1, sizeof *machine->disk.promise);
-	for (int i = 0; i < sim.profile.machines; i++)
-		if (i != machine->index)
-			seeds[count++] = address_at(i);
-	machine->member.flags = flags_of(machine);
+	count = seeds_of(machine, seeds);
+	show(machine, &machine->member);
+	waking_begin(&d->waking, machine->disk.forgot, machine->disk.ended, sim.now);
+	machine->disk.ended = false;
 	machine->member.weight = 1;
 	gossip_init(&d->gossip, &machine->member, GROUP, sim.now);
 	view_load(&d->gossip.view, &machine->disk.members, sim.now);
@@ -443,7 +638,8 @@ void council_start(struct machine *machine)
 				   .message = begin_message, .send = send_message,
 				   .write_promise = write_promise, .write_layout = write_layout,
 				   .used = used, .say = say_line, .random = random_number };
-	agent_init(&d->agent, &numbers, &machine->disk.layout, machine->disk.promise, sim.now);
+	agent_init(&d->agent, &numbers, &machine->disk.layout,
+		   disk_promise(&machine->disk, machine->disk.layout.lineage), sim.now);
 	schedule(new_event(sizeof(struct event)), below(50), machine->index, round_of_gossip);
 }
 
@@ -451,6 +647,7 @@ void council_stop(struct machine *machine)
 {
 	if (machine->discovery == NULL)
 		return;
+	machine->disk.ended = chance(50);	/* a stop in peace, or as good as that */
 	gossip_clear(&of(machine)->gossip);
 	buf_clear(&of(machine)->packet);
 	free(machine->discovery);
@@ -459,15 +656,22 @@ void council_stop(struct machine *machine)
 
 void council_begin(void)
 {
+	if (sim.profile.founders)
+		schedule(new_event(sizeof(struct event)), 500 + below(5000), -1, meet);
+	if (sim.profile.forces)
+		schedule(new_event(sizeof(struct event)), 3000 + below(4000), -1, halve);
 	schedule(new_event(sizeof(struct event)), 2000 + below(3000), -1, wish);
 	schedule(new_event(sizeof(struct event)), 2000 + below(2000), -1, somebody_wishes);
 	if (sim.profile.rivals)
 		schedule(new_event(sizeof(struct event)), 2000 + below(3000), -1, rivals);
 }
 
-/* Whoever wants to be a home is one, and nobody else. */
+/* Whoever wants to be a home is one, and nobody else: no lost one either. */
 bool council_is_content(void)
 {
+	for (size_t i = 0; i < sim.newest.count; i++)
+		if (machine_of(sim.newest.members[i].id) == NULL)
+			return false;
 	for (int i = 0; i < sim.profile.machines; i++) {
 		const struct machine *machine = &sim.machines[i];
 		bool member = layout_find(&sim.newest, machine->disk.id) != NULL;

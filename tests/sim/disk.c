@@ -2,6 +2,7 @@
 #include "sim.h"
 
 #include "mem.h"
+#include "synod.h"
 
 const struct str sim_paths[PATHS] = { { "a", 1 },  { "d/b", 3 }, { "d/c", 3 }, { "e/f/c", 5 },
 				      { "d", 1 },  { "e", 1 },	 { "e/f", 3 },
@@ -101,10 +102,12 @@ void disk_wipe(struct disk *disk)
 {
 	free(disk->kept);
 	free(disk->outbox);
-	free(disk->promise);
+	free(disk->promises);
 	members_clear(&disk->members);
 	*disk = (struct disk){ .layout = LAYOUT_NONE };
 }
+
+static void outbox_add(struct disk *disk, int path, struct version version);
 
 void disk_copy(const struct disk *from, struct disk *to)
 {
@@ -116,6 +119,18 @@ void disk_copy(const struct disk *from, struct disk *to)
 	to->kept = mem_new(from->kept_count + 1, sizeof *to->kept);
 	if (from->kept_count > 0)
 		memcpy(to->kept, from->kept, from->kept_count * sizeof *to->kept);
+	to->starts = from->starts;
+	to->sequence = from->sequence;
+	to->forgot = from->forgot;
+	for (size_t i = 0; i < from->outbox_count; i++)
+		outbox_add(to, from->outbox[i].path, from->outbox[i].version);
+	to->promise_count = from->promise_count;
+	to->promises = mem_new(from->promise_count + 1, sizeof *to->promises);
+	if (from->promise_count > 0)
+		memcpy(to->promises, from->promises, from->promise_count * sizeof *to->promises);
+	for (size_t i = 0; i < from->members.count; i++)
+		members_add(&to->members, &from->members.list[i]);
+	to->members.self = from->members.self;
 }
 
 static void outbox_add(struct disk *disk, int path, struct version version)
@@ -134,6 +149,24 @@ void outbox_remove(struct disk *disk, int path, struct version version)
 			return;
 		}
 	}
+}
+
+void disk_owe_all(struct disk *disk)
+{
+	for (size_t i = 0; i < disk->kept_count; i++)
+		if (disk->kept[i].path < GATE_PATH)
+			outbox_add(disk, disk->kept[i].path, disk->kept[i].record.version);
+}
+
+struct synod_promise *disk_promise(struct disk *disk, uint64_t lineage)
+{
+	for (size_t i = 0; i < disk->promise_count; i++)
+		if (disk->promises[i].lineage == lineage)
+			return &disk->promises[i];
+	disk->promises = mem_resize(disk->promises, disk->promise_count + 1, sizeof *disk->promises);
+	disk->promises[disk->promise_count] = SYNOD_PROMISE_NONE;
+	disk->promises[disk->promise_count].lineage = lineage;
+	return &disk->promises[disk->promise_count++];
 }
 
 /* writing: one at a time per path, under its lock */

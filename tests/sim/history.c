@@ -26,6 +26,7 @@ struct deed {
 	bool write, confirmed, seen;	/* seen: a read returned it */
 	bool list;			/* of versions: rows of it are elsewhere */
 	uint64_t began, ended;		/* in steps */
+	uint64_t lineage;		/* of the group that confirmed it */
 	struct version version;
 };
 
@@ -36,7 +37,7 @@ struct listed {				/* one row of a list of versions */
 
 struct absence {			/* no such directory, says an answer */
 	int machine, directory;
-	uint64_t began, ended;
+	uint64_t began, ended, lineage;
 };
 
 struct fact {				/* one version that was made */
@@ -61,6 +62,12 @@ static struct {
 static uint64_t next_step(void)
 {
 	return ++history.clock;
+}
+
+/* What another group confirmed is, to this one, what somebody may store at any time. */
+static uint64_t lineage_at(int machine)
+{
+	return sim.machines[machine].home.layout.lineage;
 }
 
 size_t history_begin(int machine, int path, bool write)
@@ -100,6 +107,7 @@ void history_row(size_t deed, struct version version)
 void history_listed_all(size_t deed)
 {
 	history.deeds[deed].list = true;
+	history.deeds[deed].lineage = lineage_at(history.deeds[deed].machine);
 	history.deeds[deed].ended = next_step();
 }
 
@@ -111,7 +119,7 @@ void history_absent(int machine, int directory, uint64_t began)
 					      sizeof *history.absences);
 	}
 	history.absences[history.absence_count++] =
-		(struct absence){ machine, directory, began, next_step() };
+		(struct absence){ machine, directory, began, next_step(), lineage_at(machine) };
 }
 
 void history_was_read(size_t deed)
@@ -133,6 +141,7 @@ void history_confirmed(size_t deed, struct version version)
 		return;
 	d->version = version;
 	d->confirmed = true;
+	d->lineage = lineage_at(d->machine);
 	d->ended = next_step();
 	say("%d: %s of %d confirmed: %s", d->machine, d->write ? "write" : "read", d->path,
 	    version_is_none(version) ? "nothing" : version_format(text, version));
@@ -150,14 +159,15 @@ void history_clear(void)
 	history.clock = 0;
 }
 
-struct version history_highest(int path)
+struct version history_highest(int path, uint64_t lineage)
 {
 	struct version highest = VERSION_NONE;
 
 	for (size_t i = 0; i < history.count; i++) {
 		const struct deed *d = &history.deeds[i];
 
-		if (d->confirmed && d->path == path && version_cmp(d->version, highest) > 0)
+		if (d->confirmed && d->path == path && version_cmp(d->version, highest) > 0 &&
+		    (lineage == 0 || d->lineage == lineage))
 			highest = d->version;
 	}
 	return highest;
@@ -193,14 +203,15 @@ static struct deed *write_of(int path, struct version version)
 	return NULL;
 }
 
-static void judge_reads(void)
+static void judge_reads(uint64_t lineage)
 {
 	for (size_t i = 0; i < history.count; i++) {
 		const struct deed *read = &history.deeds[i];
 		struct deed *write;
 		char text[VERSION_TEXT];
 
-		if (read->write || !read->confirmed || version_is_none(read->version))
+		if (read->write || !read->confirmed || read->lineage != lineage ||
+		    version_is_none(read->version))
 			continue;
 		write = write_of(read->path, read->version);
 		if (write == NULL || write->began > read->ended)
@@ -267,12 +278,14 @@ static void judge_list(size_t list)
 
 	for (size_t i = 0; i < history.count; i++)
 		if (history.deeds[i].confirmed && history.deeds[i].path == l->path &&
+		    history.deeds[i].lineage == l->lineage &&
 		    history.deeds[i].ended < l->began)
 			must_be_listed(list, history.deeds[i].version, "confirmed");
 	for (size_t i = 0; i < history.row_count; i++) {
 		const struct deed *other = &history.deeds[history.rows[i].deed];
 
-		if (other->list && other->path == l->path && other->ended < l->began)
+		if (other->list && other->path == l->path && other->lineage == l->lineage &&
+		    other->ended < l->began)
 			must_be_listed(list, history.rows[i].version, "listed");
 	}
 }
@@ -313,6 +326,7 @@ static void judge_absence(const struct absence *absence, int path)
 		const struct deed *d = &history.deeds[i];
 
 		if (d->write && d->confirmed && d->path == path && d->ended < absence->began &&
+		    d->lineage == absence->lineage &&
 		    version_cmp(d->version, floor) > 0)
 			floor = d->version;
 	}
@@ -332,28 +346,46 @@ static void judge_absences(void)
 				judge_absence(&history.absences[i], p);
 }
 
-void history_judge(void)
+/* The confirmed ones of one group, and whatever else they have seen. */
+static void judge_order(uint64_t lineage)
 {
 	struct moment *moments = mem_new(2 * history.count + 1, sizeof *moments);
 	struct version floor[PATHS] = { VERSION_NONE };
 	size_t count = 0;
 
-	judge_reads();
+	for (size_t i = 0; i < history.count; i++)
+		history.deeds[i].seen = false;
+	judge_reads(lineage);
 	for (size_t i = 0; i < history.count; i++) {
 		const struct deed *d = &history.deeds[i];
+		bool confirmed = d->confirmed && d->lineage == lineage;
 
-		if (!d->confirmed && !d->seen)
+		if (!confirmed && !d->seen)
 			continue;
 		moments[count++] = (struct moment){ d->began, false, d };
-		if (d->confirmed)
+		if (confirmed)
 			moments[count++] = (struct moment){ d->ended, true, d };
 	}
 	qsort(moments, count, sizeof *moments, by_time);
 	for (size_t i = 0; i < count && sim.failures == 0; i++)
 		judge_moment(&moments[i], floor);
 	free(moments);
+}
+
+void history_judge(void)
+{
+	for (size_t i = 0; i < sim.decided_count && sim.failures == 0; i++) {
+		bool first = true;
+
+		for (size_t k = 0; k < i; k++)
+			first = first && sim.decided[k].lineage != sim.decided[i].lineage;
+		if (first)
+			judge_order(sim.decided[i].lineage);
+	}
 	judge_lists();
-	judge_absences();
+	/* Where groups merge, an end may come from one and a file from the other: upkeep mends that. */
+	if (sim.lineages <= 1)
+		judge_absences();
 }
 
 /* facts */
@@ -425,7 +457,7 @@ void facts_clear(void)
 void judge_single(const struct layout *layout)
 {
 	for (int p = 0; p < PATHS; p++) {
-		struct version confirmed = history_highest(p);
+		struct version confirmed = history_highest(p, layout->lineage);
 		struct layout_order homes;
 		size_t know = 0;
 
@@ -436,7 +468,7 @@ void judge_single(const struct layout *layout)
 				machine != NULL ? disk_newest(&machine->disk, p) : NULL;
 
 			/* who has lost its disk knew, and does not count any more */
-			know += machine == NULL || machine->silent || version_is_none(confirmed) ||
+			know += machine == NULL || machine->put_back || version_is_none(confirmed) ||
 				(newest != NULL &&
 				 version_cmp(newest->record.version, confirmed) >= 0);
 		}
@@ -459,7 +491,7 @@ static bool is_home(const struct layout *layout, int path, uint64_t id)
 
 static void judge_home(const struct machine *machine, int path)
 {
-	struct version confirmed = history_highest(path);
+	struct version confirmed = history_highest(path, 0);
 	const struct kept *newest = disk_newest(&machine->disk, path);
 
 	if (!version_is_none(confirmed))

@@ -322,7 +322,11 @@ void machine_start(struct machine *machine)
 	machine->cannot_tell = false;
 	memset(machine->free_at, 0, sizeof machine->free_at);
 	memset(machine->locked, 0, sizeof machine->locked);
-	machine->member = (struct member){ .id = disk->id, .start = ++disk->start,
+	if (sim.profile.changes == BY_COUNCIL)
+		council_wake(machine);
+	else
+		disk->start++;
+	machine->member = (struct member){ .id = disk->id, .start = disk->start,
 					   .state = MEMBER_UP, .protocol_min = MEMBER_PROTOCOL,
 					   .protocol_max = MEMBER_PROTOCOL };
 	machine->member.versions = machine->member.discovery = address_at(machine->index);
@@ -355,6 +359,23 @@ void machine_crash(struct machine *machine)
 	machine->sync_token = machine->synced = 0;
 }
 
+static bool is_news(const struct machine *machine, const struct layout *layout)
+{
+	return layout->lineage != machine->disk.layout.lineage ||
+	       layout->epoch > machine->disk.layout.epoch;
+}
+
+/* Who comes over from another group owes this one all it knows. */
+static void use_layout(struct machine *machine, const struct layout *layout)
+{
+	struct disk *disk = &machine->disk;
+
+	change_used(layout);
+	if (disk->layout.epoch != 0 && disk->layout.lineage != layout->lineage)
+		disk_owe_all(disk);
+	disk->layout = *layout;
+}
+
 static void adopted(struct event *event)
 {
 	struct machine *machine = &sim.machines[event->machine];
@@ -362,10 +383,9 @@ static void adopted(struct event *event)
 	struct layout layout;
 
 	memcpy(&layout, told->bytes, sizeof layout);
-	if (layout.epoch <= machine->disk.layout.epoch)
+	if (!is_news(machine, &layout))
 		return;
-	change_used(&layout);
-	machine->disk.layout = layout;
+	use_layout(machine, &layout);
 	machine->synced = 0;
 	say("%d adopts epoch %" PRIu64, machine->index, layout.epoch);
 	asker_layout(&machine->asker, &layout, sim.now);
@@ -383,10 +403,8 @@ static void maybe_adopted(struct event *event)
 	struct layout layout;
 
 	memcpy(&layout, told->bytes, sizeof layout);
-	if (layout.epoch <= machine->disk.layout.epoch || chance(50))
-		return;
-	change_used(&layout);
-	machine->disk.layout = layout;
+	if (is_news(machine, &layout) && chance(50))
+		use_layout(machine, &layout);
 }
 
 /* Durable first, then told. */
@@ -394,7 +412,7 @@ bool machine_adopt(struct machine *machine, const struct layout *layout)
 {
 	struct packet *told;
 
-	if (layout->epoch <= machine->disk.layout.epoch)
+	if (!is_news(machine, layout))
 		return false;
 	told = new_packet(NOTE_COUNT, layout, sizeof *layout);
 	told->event.lost = maybe_adopted;

@@ -65,7 +65,12 @@ static void choose_profile(struct profile *p)
 		p->ops *= 3;
 		p->faults = p->faults * 4;
 		p->replays = chance(30);
-		p->rivals = chance(40);
+		p->copies = p->losses == 0 && p->members >= 3 && chance(40);
+		p->founders = !p->copies && p->machines >= 3 && chance(25);
+		p->forces = !p->copies && p->losses == 0 && p->machines >= 3 && chance(20);
+		if (p->forces)
+			p->length += 20000;
+		p->rivals = !p->founders && !p->forces && chance(40);
 	}
 	if (sim.kind == 'h' || (sim.kind == 0 && chance(12)))
 		choose_hand_overs(p);
@@ -107,6 +112,7 @@ static bool is_settled(void)
 {
 	for (int i = 0; i < sim.profile.machines; i++)
 		if (sim.machines[i].disk.outbox_count > 0 || sim.machines[i].ops != NULL ||
+		    sim.machines[i].disk.layout.lineage != sim.newest.lineage ||
 		    sim.machines[i].disk.layout.epoch != sim.newest.epoch)
 			return false;
 	return !layout_is_joint(&sim.newest) &&
@@ -154,6 +160,9 @@ static bool run(uint64_t seed, struct totals *totals)
 	sim.quiet = true;
 	for (int i = 0; i < patience() && sim.failures == 0; i++) {
 		run_until(sim.now + 500);
+		format_silent();
+		if (sim.profile.changes == BY_COUNCIL)
+			council_unite();
 		if (i > 4 && is_settled())
 			break;
 	}
@@ -163,7 +172,7 @@ static bool run(uint64_t seed, struct totals *totals)
 	run_until(sim.now + 2000);
 	if (sim.failures == 0)
 		history_judge();
-	if (sim.failures == 0)
+	if (sim.failures == 0 && sim.lineages <= 1)
 		judge_wishes();
 	if (sim.failures == 0 && is_whole())
 		judge_end();

@@ -11,7 +11,7 @@ static bool keepers_have(const struct op *op)
 	size_t copies = layout_copies(layout);
 	struct layout_order keepers;
 
-	if (!record_has_content(&op->record))
+	if (!record_has_content(&op->record) || op->pointer)
 		return true;
 	layout_keepers(layout, sim_paths[op->path], &keepers);
 	for (size_t i = 0; i < copies; i++)
@@ -50,6 +50,7 @@ static void drain_one(struct machine *machine, const struct entry *entry)
 		return;
 	op = op_new(machine, DRAIN, entry->path);
 	op->record = kept->record;
+	op->pointer = !kept->content;
 	op_credit(op, machine->disk.id);
 	layout_keepers(&machine->home.layout, sim_paths[op->path], &keepers);
 	for (size_t i = 0; kept->content && i < layout_copies(&machine->home.layout); i++)

@@ -2,10 +2,25 @@
  * sim - a group of nodes under a seeded scheduler
  *
  * The steps are the programs' own: home.h, check.h, storing.h, resync.h,
- * agent.h.  What is made up is what is around them: the network,
- * the disks, the clocks, and a plain form of what covey-httpd, covey-syncd
- * and covey-discoverd do between two steps.  All chance comes from one seed
- * and nothing else is read, so a seed gives the same run for ever.
+ * bulk.h, merge.h, agent.h (council.h, synod.h), gossip.h, waking.h.  What is
+ * made up is what is around them: the network, the disks, the clocks.  All
+ * chance comes from one seed and nothing else is read, so a seed gives the
+ * same run for ever.
+ *
+ * A machine is an address; who lives there is told by its disk.  Packets go to
+ * addresses, as the sender believes them, and name whom they are for.
+ *
+ * Still a copy of what programs do between two steps, to be kept as these are:
+ *	client.c	covey-httpd's order of PUT, GET and DELETE; a push counts for
+ *			who signed that it has the content (sign.h)
+ *	lists.c		the rounds of asking for an index or a history, what a home
+ *			tells of one, and the five steps of rmdir
+ *	outbox.c	what is drained, and content for its keepers
+ *	change.c	when a home answers SYNC, and that all rows are on disk before
+ *			partitions are done; without a council also who decides
+ *	council.c	covey-discoverd's standing.c around waking.h
+ * Not here: a file and a directory at one name, If-Match, pruning, a clone of
+ * a node that runs.
  *
  *	world.c		chance, time, events, the network, what goes wrong
  *	disk.c		what survives a crash, and what is being written
@@ -25,6 +40,7 @@
 #include "check.h"
 #include "merge.h"
 #include "resync.h"
+#include "starts.h"
 #include "storing.h"
 
 #define MACHINES 7
@@ -87,8 +103,13 @@ struct synod_promise;
 
 struct disk {
 	uint64_t id, start;
+	struct starts starts;		/* where a council decides; of standing.ini, as the next three */
+	uint64_t sequence;
+	bool ended;			/* the process that ran last runs no more */
+	bool forgot;			/* it is silent for good */
 	struct layout layout;
-	struct synod_promise *promise;	/* owned; NULL: none yet */
+	struct synod_promise *promises;	/* owned; of each lineage that it was in */
+	size_t promise_count;
 	struct members members;		/* members.ini */
 	struct kept *kept;		/* owned */
 	size_t kept_count;
@@ -126,7 +147,8 @@ struct machine {
 	uint64_t slow_until;		/* ms: SIGSTOP */
 	struct disk disk;
 	struct disk copy;		/* of the disk, taken some time ago; id 0: none */
-	bool silent;			/* its disk was put back from the copy */
+	bool silent;			/* it answers as no home */
+	bool put_back;			/* its disk was, from the copy: the truth, which is to be found out */
 	struct member member;
 	struct home home;
 	struct asker asker;
@@ -156,6 +178,8 @@ struct profile {			/* of a schedule */
 	bool hand_overs;		/* and nothing else goes wrong */
 	bool replays;			/* somebody keeps packets and sends them again */
 	bool rivals;			/* two of a council want different layouts at once */
+	bool founders;			/* one finds a group of its own before it meets the others */
+	bool forces;			/* covey layout force, where a majority of the council is away */
 	uint64_t length;		/* ms */
 	unsigned ops;			/* about one in so many ms */
 };
@@ -171,6 +195,7 @@ struct sim {
 	bool calm;			/* nothing goes wrong any more */
 	bool quiet;			/* no new questions by clients */
 	uint32_t asked;			/* bit i: clients ask the i'th machine; 0: all */
+	bool met;			/* founders: they have */
 	unsigned lost;			/* disks, or what they had of late */
 	uint64_t ids;			/* given so far */
 	struct tenant {
@@ -183,7 +208,8 @@ struct sim {
 	bool verbose;
 	char kind;			/* of schedules: see main.c; 0: all */
 	int failures;
-	struct layout newest;		/* that was decided, or is used by somebody */
+	struct layout newest;		/* that was decided, or is used by somebody; of the main lineage */
+	size_t lineages;		/* that there were */
 	struct layout *decided;		/* owned; all of them */
 	size_t decided_count;
 	uint64_t decided_at;
@@ -222,6 +248,7 @@ void world_crash(struct machine *, uint64_t ms);	/* for so long */
 void world_divide(uint32_t side, uint64_t ms);	/* bit i: the i'th machine; they reach each other */
 void trouble_begin(void);
 void trouble_end(void);			/* all machines up, all links good */
+void format_silent(void);		/* as people do with silent nodes */
 uint64_t wall_of(const struct machine *);
 void tell_members(struct machine *);
 void tell_all(void);
@@ -235,6 +262,8 @@ void disk_keep(struct machine *, int path, const struct record *, bool content);
 void disk_write(struct machine *, struct writing *);	/* takes it */
 struct writing *new_writing(int path, const struct record *, bool content);
 void disk_wipe(struct disk *);
+struct synod_promise *disk_promise(struct disk *, uint64_t lineage);	/* made if need be */
+void disk_owe_all(struct disk *);	/* to another group: by the outbox */
 void disk_copy(const struct disk *, struct disk *to);	/* which is wiped first */
 void outbox_remove(struct disk *, int path, struct version);
 
@@ -279,6 +308,8 @@ void change_used(const struct layout *);	/* somebody has it on its disk */
 
 /* council.c */
 void council_begin(void);
+void council_wake(struct machine *);	/* before it starts: a start of its own is on its disk */
+void council_unite(void);
 void council_changed(void);		/* a joint layout was followed by a single one */
 void council_start(struct machine *);
 void council_stop(struct machine *);
@@ -308,7 +339,7 @@ struct totals {
 };
 void history_count(struct totals *);	/* is added to */
 void history_judge(void);
-struct version history_highest(int path);	/* confirmed so far */
+struct version history_highest(int path, uint64_t lineage);	/* confirmed so far; lineage 0: in any */
 
 void fact_chosen(int machine, int path, const struct record *);
 void fact_kept(int machine, int path, const struct record *, bool content);

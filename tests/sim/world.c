@@ -364,16 +364,20 @@ static bool may_lose(const struct machine *machine)
 	       (sim.profile.losses > 1 || may_lose_one());
 }
 
-/* Somebody takes a copy of a disk and puts it back later: the node is silent from then on. */
+/*
+ * Somebody takes a copy of a disk, while nothing runs there, and puts it back later: the node is
+ * silent from then on.  Where a council decides it has to find that out (waking.h).
+ */
 static void put_back(struct machine *machine)
 {
 	if (machine->copy.id == machine->disk.id && sim.lost == 0 && may_lose_one() && chance(50)) {
 		say("%d is put back to what it was", machine->index);
 		sim.lost++;
-		machine->silent = true;
+		machine->put_back = true;
+		machine->silent = sim.profile.changes != BY_COUNCIL;
 		disk_copy(&machine->copy, &machine->disk);
 	}
-	if (!machine->silent)
+	if (!machine->put_back && chance(50))
 		disk_copy(&machine->disk, &machine->copy);
 }
 
@@ -444,7 +448,7 @@ static void cut_some(void)
  */
 struct hand_over {
 	struct event event;
-	int returns, leaves;
+	int missing, returns, leaves;
 };
 
 static void hand_over(struct event *event)
@@ -474,10 +478,40 @@ static void isolate(int machine)
 			sim.cut[i][machine] = sim.cut[machine][i] = true;
 }
 
+static void cut_off(struct hand_over *event)
+{
+	say("%d is cut off; then %d returns and %d leaves", event->missing, event->returns,
+	    event->leaves);
+	isolate(event->missing);
+	sim.asked = 1u << event->returns | 1u << event->leaves;
+	schedule(&event->event, 50 + below(800), -1, hand_over);
+}
+
+static void cut_off_later(struct event *event)
+{
+	struct hand_over *copy = new_event(sizeof *copy);
+
+	*copy = *(struct hand_over *)event;
+	cut_off(copy);
+}
+
+/* It speaks again before it is to lose what it did since. */
+static void restart_with_copy(struct hand_over *event)
+{
+	struct machine *returns = &sim.machines[event->returns];
+
+	if (returns->up && !returns->put_back) {
+		machine_crash(returns);
+		disk_copy(&returns->disk, &returns->copy);
+		machine_start(returns);
+	}
+	schedule(&event->event, 3000 + below(2000), -1, cut_off_later);
+}
+
 static void hand_over_later(void)
 {
 	struct hand_over *event = new_event(sizeof *event);
-	int members[MACHINES], count = 0, missing;
+	int members[MACHINES], count = 0;
 
 	for (int i = 0; i < sim.profile.machines; i++)
 		if (layout_find(&sim.newest, sim.machines[i].disk.id) != NULL)
@@ -490,13 +524,13 @@ static void hand_over_later(void)
 		members[i] = members[k];
 		members[k] = was;
 	}
-	missing = members[0];
+	event->missing = members[0];
 	event->returns = members[1];
 	event->leaves = members[2];
-	say("%d is cut off; then %d returns and %d leaves", missing, event->returns, event->leaves);
-	isolate(missing);
-	sim.asked = 1u << event->returns | 1u << event->leaves;
-	schedule(&event->event, 50 + below(800), -1, hand_over);
+	if (sim.profile.changes == BY_COUNCIL && sim.profile.copies)
+		restart_with_copy(event);
+	else
+		cut_off(event);
 }
 
 static void jump(struct machine *machine)
@@ -513,7 +547,8 @@ static void something(struct event *event)
 	(void)event;
 	if (sim.calm)
 		return;
-	if (sim.profile.hand_overs)
+	if (sim.profile.hand_overs || (sim.profile.copies && sim.profile.changes == BY_COUNCIL &&
+				       sim.profile.machines >= 3 && chance(30)))
 		hand_over_later();
 	else switch (below(8)) {
 	case 0: case 1: case 2:
@@ -554,7 +589,20 @@ static void format_anew(struct machine *machine)
 	if (machine->up)
 		machine_crash(machine);
 	disk_wipe(&machine->disk);
-	machine->silent = false;
+	machine->silent = machine->put_back = false;
+}
+
+void format_silent(void)
+{
+	for (int i = 0; i < sim.profile.machines; i++) {
+		struct machine *machine = &sim.machines[i];
+
+		if (!machine->disk.forgot && !(machine->put_back && machine->silent &&
+					       sim.profile.changes != BY_COUNCIL))
+			continue;
+		format_anew(machine);
+		machine_start(machine);
+	}
 }
 
 void trouble_end(void)
@@ -566,10 +614,9 @@ void trouble_end(void)
 	for (int i = 0; i < sim.profile.machines; i++) {
 		sim.machines[i].cannot_tell = false;
 		sim.machines[i].slow_until = 0;
-		if (sim.machines[i].silent)
-			format_anew(&sim.machines[i]);
 		if (!sim.machines[i].up)
 			machine_start(&sim.machines[i]);
 	}
+	format_silent();
 	tell_all();
 }
