@@ -12,24 +12,26 @@
  * seed has answered, and none belongs to a group, the smallest id founds
  * at once.  A node whose seeds do not answer waits for them.
  *
- * A group of one member is solo.  It gives itself up for any larger group of
- * the same key that it meets, and for a solo one whose member has the smaller
- * id.  Two larger groups stay apart; people have to know.
+ * A group of one member is solo.  Unless it was forced it gives itself up for
+ * any larger group of the same key that it meets, and for a solo one whose
+ * member has the smaller id.  Two others stay apart; people have to know.
  *
  * A forced layout (layout_force()) leaves the lineage that it comes from.  A
  * node of that lineage follows it when it has seen no majority of its own
- * council for COUNCIL_DEAD_MS; one that the layout names as a member, because
- * whoever forced it saw it up, after COUNCIL_NAMED_MS.  All others stay apart
- * from it, whatever their size, until a person wants a node to go over
- * (council_want).  What only one side knows it brings along: the caller's.
+ * council for COUNCIL_DEAD_MS; a guest, or one that the layout names as a
+ * member because whoever forced it saw it up, after COUNCIL_NAMED_MS.  All
+ * others stay apart from it, whatever their size, until a person wants a node to
+ * go over (council_want).  What only one side knows it brings along: the
+ * caller's.
  *
  * A single layout is followed by a joint one when a guest wants to be a home,
  * a member wants to be a guest (so it leaves), was away for COUNCIL_DEAD_MS, or
  * another node lives at its address.  A joint one is followed by set B alone
  * when for each partition a majority of B's homes has all records, and those
  * that leave have handed over what they keep; or by set A alone when the former
- * cannot be for COUNCIL_STUCK_MS, or when who was to leave wants to stay.  Of the council the live
- * member with the smallest id proposes, the others somewhat later.
+ * cannot be for COUNCIL_STUCK_MS, or when who was to leave wants to stay.  Of
+ * the council the live member with the smallest id proposes, the others somewhat
+ * later.
  *
  * Changing `homes` goes by steps of one, each through a joint layout of the
  * same members, so that there is no majority without somebody who knows.
@@ -89,7 +91,7 @@ struct council {
 	uint64_t joiners_since;		/* ms: when somebody wanted to join; 0: nobody does */
 	uint64_t lost_ms;		/* how long no majority of the council was seen */
 	uint64_t offer;			/* a lineage that left this one; 0: none was met */
-	bool offer_names;		/* this node as a member */
+	bool offer_names;		/* this node as a member; or it is a guest here */
 	uint64_t wanted, wanted_until;	/* a lineage to go over to; ms */
 	uint64_t wish_since, unfinished_since;
 	uint64_t joint_since, joint_moved;

@@ -83,11 +83,13 @@ int store_renew(struct store *, struct outbox *, uint32_t keep, uint64_t *ret_ow
 /* All that is known here is to reach its homes and keepers once more; durable. */
 int store_owe(struct store *, struct outbox *, uint32_t keep, uint64_t *ret_owed, struct err *);
 /*
- * The same in two steps, for a node that is about to go over to another group:
- * the first marks, durably, that it is to be done; the second does it, if it is.
+ * The same in two steps, for a node that is about to go over to the group of
+ * that lineage: the first marks, durably, that it is to be done there; the
+ * second, when the node is there, does it, if it is.
  */
-int store_owe_later(struct store *, struct err *);
-int store_owe_marked(struct store *, uint32_t keep, uint64_t *ret_owed, struct err *);
+int store_owe_later(struct store *, uint64_t lineage, struct err *);
+int store_owe_marked(struct store *, uint64_t lineage, uint32_t keep, uint64_t *ret_owed,
+		     struct err *);
 /* 0 when a write would be accepted now; -1 says why not (full, read-only, a failed fsync). */
 int store_writable(struct store *, struct err *);
 
@@ -119,9 +121,6 @@ int store_newest(struct store *, struct str path, enum store_want, struct store_
 /* One version, of either kind, in ret->record; ERR_ABSENT when it is not known here. */
 int store_version(struct store *, struct str path, struct version, enum store_want,
 		  struct store_entry *ret, struct err *);
-
-/* The entry of the directory above the path is live here; of the root's names it always is. */
-int store_directory_known(struct store *, struct str path, bool *ret, struct err *);
 
 /* gate.c: the directory's gate; version none: it has none.  The root never has one. */
 int store_gate(struct store *, struct str directory, struct version *ret, struct err *);

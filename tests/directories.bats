@@ -87,7 +87,7 @@ come_and_go() {
 	local i codes tag
 	echo file >f
 	echo below >g
-	for i in {1..15}; do
+	for i in {1..8}; do
 		curl -sS -o /dev/null -D file.head -w '%{http_code}' -T f "${URLS[1]}/at/one$i" >file.code &
 		codes=$(curl -sS -o /dev/null -w '%{http_code}' -T g "${URLS[2]}/at/one$i/x")
 		wait $!
@@ -101,6 +101,24 @@ come_and_go() {
 		tag=$(sed -n 's/^etag: *//Ip' file.head | tr -d '\r')
 		is_in_history "at/one$i" "$tag"
 	done
+}
+
+@test "a directory is made with those above it, once, and is no node's own" {
+	local i has
+	[ "$(code -X PUT "${URLS[1]}/mk/a/b/")" = 201 ]
+	lists mk/ a/
+	lists mk/a/ b/
+	lists mk/a/b/
+	for i in "${!URLS[@]}"; do [ "$(code -X PUT "${URLS[i]}/mk/a/b/")" = 204 ]; done
+	# Its homes alone have a record of it, whoever made it.
+	run covey-check --json -c "$SHARED/group/node1/covey.yaml" /mk/a/b
+	[ "$status" -eq 0 ]
+	has=$(jq -r '[.[] | "\(.has) \(.roles | index("home") != null)"] | unique | join(",")' <<<"$output")
+	[[ $has == "directory true,none false" || $has == "directory false,directory true,none false" ]] ||
+		{ echo "$has"; return 1; }
+	for i in a/b a; do [ "$(code -X DELETE "${URLS[4]}/mk/$i/")" = 204 ]; done
+	lists mk/
+	stands nothing mk/a/b
 }
 
 @test "what is refused by 409 is stored nowhere, and never shows" {
@@ -140,7 +158,7 @@ come_and_go() {
 }
 
 @test "what was stored while its directory could not be made is listed when it can" {
-	local i homes codes= pids=()
+	local i homes codes="" pids=()
 	echo x >f
 	[ "$(code -T f "${URLS[1]}/late/first")" = 201 ]
 	homes=$(talk 1 nodes late/d | jq -r 'select(.roles % 2 == 1) | .name' | tr -d node)

@@ -85,7 +85,7 @@ static int prepare_lineage(struct discoverd *d, struct settling *s)
 {
 	if (state_load_promise(d, s->layout.lineage, &s->promise, &s->err) < 0)
 		return -1;
-	return s->left != 0 ? store_owe_later(d->service->store, &s->err) : 0;
+	return s->left != 0 ? store_owe_later(d->service->store, s->layout.lineage, &s->err) : 0;
 }
 
 static void layout_work(struct job *job)

@@ -22,7 +22,8 @@ struct owing {
 	struct syncd *daemon;
 	struct timer due;
 	struct job job;
-	uint32_t keep;			/* the layout's */
+	uint64_t lineage;		/* the layout's */
+	uint32_t keep;
 	uint64_t owed;
 	int rc;				/* of the job */
 	struct err err;
@@ -34,7 +35,7 @@ static void owe(struct job *job)
 	struct owing *o = CONTAINER_OF(job, struct owing, job);
 
 	o->owed = 0;
-	o->rc = store_owe_marked(o->daemon->store, o->keep, &o->owed, &o->err);
+	o->rc = store_owe_marked(o->daemon->store, o->lineage, o->keep, &o->owed, &o->err);
 }
 
 static void owed(struct job *job)
@@ -61,11 +62,13 @@ static void owed(struct job *job)
 static void on_due(struct timer *timer)
 {
 	struct owing *o = CONTAINER_OF(timer, struct owing, due);
+	const struct layout *layout = peers_layout(o->daemon->peers);
 
 	o->again = o->working;
-	o->keep = peers_layout(o->daemon->peers)->keep_versions;
-	if (o->working || peers_layout(o->daemon->peers)->epoch == 0)
+	if (o->working || layout->epoch == 0)
 		return;
+	o->lineage = layout->lineage;
+	o->keep = layout->keep_versions;
 	o->working = true;
 	pool_submit(o->daemon->disk, &o->job);
 }

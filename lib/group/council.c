@@ -89,6 +89,12 @@ void council_want(struct council *c, uint64_t lineage, uint64_t now)
 	c->wanted_until = now + COUNCIL_ASKED_MS;
 }
 
+/* For any other group: people decided on none of this. */
+static bool gives_itself_up(const struct layout *layout)
+{
+	return layout_is_solo(layout) && layout->left_lineage == 0;
+}
+
 /* Whether this node gives up its lineage for the one that left it. */
 static bool may_follow(const struct council *c)
 {
@@ -101,7 +107,9 @@ static enum council_meeting meet_forced(struct council *c, const struct layout *
 	if (theirs->left_lineage != c->layout.lineage)
 		return COUNCIL_APART;		/* it is theirs to come over, or not */
 	c->offer = theirs->lineage;
-	c->offer_names = layout_find(theirs, c->self) != NULL;
+	/* A guest is no part of what was left. */
+	c->offer_names = layout_find(theirs, c->self) != NULL ||
+			 layout_find(&c->layout, c->self) == NULL;
 	if (may_follow(c))
 		return COUNCIL_ADOPT;
 	return c->offer_names && c->lost_ms > 0 ? COUNCIL_KEEP : COUNCIL_APART;
@@ -121,10 +129,10 @@ enum council_meeting council_meet(struct council *c, const struct layout *theirs
 		return COUNCIL_ADOPT;
 	if (theirs->left_lineage == ours->lineage || ours->left_lineage == theirs->lineage)
 		return meet_forced(c, theirs);
-	if (layout_is_solo(ours) &&
-	    (!layout_is_solo(theirs) || theirs->members[0].id < ours->members[0].id))
+	if (gives_itself_up(ours) &&
+	    (!gives_itself_up(theirs) || theirs->members[0].id < ours->members[0].id))
 		return COUNCIL_ADOPT;
-	return layout_is_solo(ours) || layout_is_solo(theirs) ? COUNCIL_KEEP : COUNCIL_APART;
+	return gives_itself_up(ours) || gives_itself_up(theirs) ? COUNCIL_KEEP : COUNCIL_APART;
 }
 
 /* steps */
@@ -241,7 +249,7 @@ static bool see_foreign(struct council *c, const struct view *view, uint64_t now
 			struct council_step *ret)
 {
 	const struct member *foreign = NULL;
-	bool solo = layout_is_solo(&c->layout);
+	bool solo = gives_itself_up(&c->layout);
 
 	for (size_t i = 0; i < view->count; i++) {
 		const struct member *m = &view->entries[i].member;

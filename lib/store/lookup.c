@@ -345,19 +345,6 @@ int store_version(struct store *store, struct str path, struct version v, enum s
 		      "a version of ", ret, err);
 }
 
-int store_directory_known(struct store *store, struct str path, bool *ret, struct err *err)
-{
-	struct store_entry entry = STORE_ENTRY_INIT;
-	struct str above = path_parent(path);
-
-	if (path_check(path, err) < 0 ||
-	    (above.n > 0 && store_newest(store, above, STORE_RECORD, &entry, err) < 0))
-		return -1;
-	*ret = above.n == 0 || entry.directory;
-	store_entry_clear(&entry);
-	return 0;
-}
-
 bool store_would_wait(struct store *store, struct str path)
 {
 	struct doubt doubt;

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -60,25 +61,60 @@ int store_owe(struct store *store, struct outbox *outbox, uint32_t keep, uint64_
 	return status;
 }
 
-int store_owe_later(struct store *store, struct err *err)
+#define LINEAGE_TEXT 17			/* hex digits, and a newline */
+
+int store_owe_later(struct store *store, uint64_t lineage, struct err *err)
 {
-	int fd = openat(store->outbox, MARK, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	int fd = openat(store->outbox, MARK, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+			0640);
+	char text[LINEAGE_TEXT + 1];
+	int status;
 
 	if (fd < 0)
 		return err_sys(err, "make outbox/" MARK);
+	snprintf(text, sizeof text, "%016" PRIx64 "\n", lineage);
+	status = fs_write(fd, text, LINEAGE_TEXT, 0) < 0 ? err_sys(err, "write outbox/" MARK)
+							   : disk_sync(store, fd, "outbox/" MARK, err);
 	close(fd);
-	return disk_sync(store, store->outbox, "outbox", err);
+	return status < 0 ? -1 : disk_sync(store, store->outbox, "outbox", err);
 }
 
-int store_owe_marked(struct store *store, uint32_t keep, uint64_t *ret_owed, struct err *err)
+/* The group that the mark is for; 0: there is none, or none that can be read. */
+static uint64_t marked_lineage(const struct store *store)
+{
+	int fd = openat(store->outbox, MARK, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	char text[LINEAGE_TEXT];
+	uint64_t lineage = 0;
+
+	if (fd < 0)
+		return 0;
+	if (pread(fd, text, sizeof text, 0) != sizeof text ||
+	    str_hex64((struct str){ text, LINEAGE_TEXT - 1 }, &lineage) < 0)
+		lineage = 0;
+	close(fd);
+	return lineage;
+}
+
+/* 1: it is to be done now; 0; -1. */
+static int take_mark(struct store *store, uint64_t lineage, struct err *err)
+{
+	if (marked_lineage(store) == lineage &&
+	    renameat(store->outbox, MARK, store->outbox, MARK_TAKEN) < 0)
+		return err_sys(err, "take outbox/" MARK);
+	if (faccessat(store->outbox, MARK_TAKEN, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return 1;		/* or by somebody who died in it */
+	return errno == ENOENT ? 0 : err_sys(err, "look for outbox/" MARK_TAKEN);
+}
+
+int store_owe_marked(struct store *store, uint64_t lineage, uint32_t keep, uint64_t *ret_owed,
+		     struct err *err)
 {
 	struct outbox *outbox = NULL;
-	int status = 0;
+	int status = take_mark(store, lineage, err);
 
-	if (renameat(store->outbox, MARK, store->outbox, MARK_TAKEN) < 0 &&
-	    faccessat(store->outbox, MARK_TAKEN, F_OK, AT_SYMLINK_NOFOLLOW) < 0) {
+	if (status <= 0) {
 		*ret_owed = 0;
-		return errno == ENOENT ? 0 : err_sys(err, "look for outbox/" MARK);
+		return status;
 	}
 	if (outbox_open(&outbox, store, err) < 0)
 		return -1;

@@ -33,7 +33,7 @@ static void test_message(void)
 	b.data[24] ^= 1;
 	for (size_t n = 0; n < b.len - 3; n++)
 		CHECK(bulk_unpack((struct str){ b.data, n }, GROUP, 5, &got) == -1);
-	b.data[49] = 99;
+	b.data[49] = BULK_COMPARED + 1;
 	CHECK(bulk_unpack(buf_str(&b), GROUP, 5, &got) == -1);
 	got.body = STR("\4");
 	CHECK(keep_state_next(&got.body, &state) == -1);
@@ -45,7 +45,7 @@ static void test_judge(void)
 {
 	const struct bulk sync = { .group = GROUP, .sender = 2, .receiver = 5, .id = 6, .lineage = 3,
 				   .epoch = 4, .type = BULK_SYNC };
-	struct bulk keep = sync, newest = sync, right = bulk_answer(&sync), wrong;
+	struct bulk keep = sync, right = bulk_answer(&sync), wrong;
 
 	CHECK(right.sender == 5 && right.receiver == 2 && right.id == 6);
 	right.lineage = 3;
@@ -73,14 +73,6 @@ static void test_judge(void)
 	wrong = right;
 	wrong.type = BULK_KEPT;
 	CHECK(bulk_judge(&sync, &wrong) == BULK_NOTHING);
-	newest.type = BULK_NEWEST;	/* as SYNC */
-	CHECK(bulk_judge(&newest, &right) == BULK_NOTHING);
-	wrong.type = BULK_NEWEST_ARE;
-	CHECK(bulk_judge(&sync, &wrong) == BULK_NOTHING && bulk_judge(&newest, &wrong) == BULK_COUNTS);
-	wrong.epoch = 3;
-	CHECK(bulk_judge(&newest, &wrong) == BULK_NOTHING);
-	wrong = right;
-	wrong.type = BULK_KEPT;
 	keep.type = BULK_KEEP;
 	CHECK(bulk_judge(&keep, &right) == BULK_NOTHING);
 	wrong.epoch = 9;		/* a content is kept by any layout */

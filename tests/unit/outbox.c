@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define THREADS 8
 #define EACH 150
@@ -273,6 +274,36 @@ static void torn(void)
 	outbox_reader_free(reader);
 }
 
+static bool is_there(const char *name)
+{
+	return access(in_store("outbox/", name), F_OK) == 0;
+}
+
+/* All that is known is owed once more, once for each time that it was marked, also after a crash in it. */
+static void owed(void)
+{
+	struct outbox_reader *reader = outbox_reader_new(store);
+	struct told told = { .count = 0 };
+	char taken[4096];
+	uint64_t count = 9, again = 0;
+
+	CHECK(store_owe_marked(store, 5, 100, &count, &why) == 0 && count == 0);
+	CHECK(outbox_read(reader, remember, &told, &why) == 0);
+	told.count = 0;
+	CHECK(store_owe_later(store, 4, &why) == 0);
+	CHECK(store_owe_marked(store, 5, 100, &count, &why) == 0 && count == 0);	/* not there yet */
+	CHECK(store_owe_later(store, 5, &why) == 0);
+	CHECK(store_owe_marked(store, 5, 100, &count, &why) == 0 && count > 0);
+	CHECK(outbox_read(reader, remember, &told, &why) == 0 && told.count == count);
+	CHECK(store_owe_marked(store, 5, 100, &again, &why) == 0 && again == 0);
+	CHECK(store_owe_later(store, 5, &why) == 0);
+	snprintf(taken, sizeof taken, "%s", in_store("outbox/", "owe-all.taken"));
+	CHECK(rename(in_store("outbox/", "owe-all"), taken) == 0);	/* and died */
+	CHECK(store_owe_marked(store, 5, 100, &again, &why) == 0 && again == count);
+	CHECK(!is_there("owe-all") && !is_there("owe-all.taken"));
+	outbox_reader_free(reader);
+}
+
 int main(void)
 {
 	if (!open_store())
@@ -282,6 +313,7 @@ int main(void)
 	finished();
 	many();
 	torn();
+	owed();
 	close_store();
 	return UNIT_RESULT();
 }

@@ -68,6 +68,7 @@ static struct sim {
 	struct packet *slots[SLOTS];
 	struct known *known;
 	size_t known_count;
+	bool patient;			/* an hour does not take too long */
 	bool keeps;			/* each CHANGE is kept */
 	struct packet *kept[KEPT_MAX];	/* owned */
 	size_t kept_count;
@@ -877,7 +878,6 @@ static void test_force(void)
 	struct layout forced, again;
 	uint64_t left, epoch;
 
-	begin(chance, 5);
 	test_together();
 	CHECK(!force(0, &forced));
 	left = lineage_of(0);
@@ -899,8 +899,8 @@ static void test_force(void)
 	start(4);
 	run(20000);
 	CHECK(lineage_of(3) == left && lineage_of(4) == left);
-	if (chance % 8 != 0)
-		return;			/* an hour takes long */
+	if (!sim.patient)
+		return;
 	run(COUNCIL_DEAD_MS - 60000);
 	CHECK(lineage_of(3) == left && lineage_of(4) == left);
 	run(90000);
@@ -922,10 +922,25 @@ static void test_force_named(void)
 	CHECK(settle(30000) != 0 && lineage_of(1) == forced.lineage);
 }
 
+/* A guest of a lost group follows at once. */
+static void test_force_guest(void)
+{
+	struct layout forced;
+
+	begin(chance, 4);
+	sim.nodes[1].guest = true;
+	test_together();
+	for (int i = 2; i < 4; i++)
+		crash(i);
+	run(10000);
+	CHECK(force(0, &forced) && forced.count == 1);
+	CHECK(settle(30000) != 0 && lineage_of(1) == forced.lineage);
+}
+
 /* Two halves that were both forced stay apart; nodes are brought over one by one. */
 static void test_force_halves(void)
 {
-	struct layout one, other;
+	struct layout one, other, third = LAYOUT_NONE;
 	uint64_t left;
 
 	begin(chance, 5);
@@ -937,6 +952,10 @@ static void test_force_halves(void)
 	run(10000);
 	CHECK(force(0, &one) && force(2, &other));
 	CHECK(one.lineage != other.lineage && other.left_lineage == left);
+	if (below(2)) {			/* a group of one, and apart like any */
+		CHECK(force(4, &third) && third.count == 1);
+		left = third.lineage;
+	}
 	run(5000);
 	sim.split = false;
 	run(40000);
@@ -1133,13 +1152,19 @@ static void test_forgetful(void)
 	view_clear(&view);
 }
 
+static void test_force_soon(void)
+{
+	begin(chance, 5);
+	test_force();
+}
+
 static void each_seed(uint64_t seed)
 {
 	static void (*const tests[])(void) = { test_together, test_in_turn, test_solo_groups,
 					       test_guest,    test_leave,   test_leave_taken_back, test_replaced,
 					       test_way_back, test_numbers, test_replayed, test_replayed_later,
-					       test_rivals,   test_rivals,  test_apart,    test_force,
-					       test_force_named, test_force_halves, test_come_back,
+					       test_rivals,   test_rivals,  test_apart,    test_force_soon,
+					       test_force_named, test_force_guest, test_force_halves, test_come_back,
 					       test_wander,
 					       test_chaos,    test_chaos,   test_chaos };
 
@@ -1167,6 +1192,10 @@ int main(int argc, char **argv)
 		each_seed(seed + i);
 	begin(seed, 3);
 	test_dead();
+	end();
+	begin(seed, 5);
+	sim.patient = true;
+	test_force();
 	end();
 	free(sim.known);
 	return UNIT_RESULT();

@@ -68,13 +68,11 @@ static struct version newest(const char *path)
 static void files(void)
 {
 	struct version first, second, gone;
-	bool known = false;
 
 	CHECK(put("d/other", "") == ERR_NONE);
 	submit("d/a", "1", 0);
 	CHECK(same(newest("d/a"), VERSION_NONE) && same(listed("d", "a"), VERSION_NONE));
 	CHECK(versions("d/a") == 0 && !is_known("d/a", coming.record.version, true));
-	CHECK(store_directory_known(store, STR("d/a"), &known, &why) == 0 && known);
 	finish();
 	first = coming.record.version;
 	CHECK(holds("d/a", "1") && same(newest("d/a"), first) && is_known("d/a", first, true));

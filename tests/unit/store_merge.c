@@ -232,11 +232,8 @@ static void describe(struct buf *to, const char *prefix, uint32_t keep)
 	for (size_t i = 0; i < PATHS; i++) {
 		const char *path = under(prefix, paths[i]);
 		struct store_entry entry = get(path);
-		bool known = false;
 
-		CHECK(store_directory_known(store, str_of(path), &known, &why) == 0);
-		buf_addf(to, "%s%s%s: ", paths[i], stands_text[store_stands(&entry)],
-			 known ? "" : "?");
+		buf_addf(to, "%s%s: ", paths[i], stands_text[store_stands(&entry)]);
 		add_record(to, &entry.record);
 		buf_addc(to, ',');
 		add_record(to, &entry.entry);
