@@ -45,7 +45,7 @@ mutant() {
 }
 
 @test "sim: without the fence it fails" {
-	mutant no-fence -o -f 1 800
+	mutant no-fence -o 1 1200
 }
 
 @test "sim: with a majority of one set of a joint layout it fails" {
