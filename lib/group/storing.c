@@ -24,6 +24,7 @@ enum settle_end {
 struct settle_wait {
 	void (*done)(struct settle_wait *, enum settle_end, struct version entry);
 	struct str path;		/* the name in it that wants it; good while it waits */
+	bool read;			/* the name is read, since after it came */
 	struct settling *settling;	/* NULL: not waiting */
 	struct settle_wait *next;
 };
@@ -40,7 +41,6 @@ struct settling {
 	struct version gate;		/* the entry has to be above it */
 	struct version known;		/* and above what the name has had */
 	uint64_t clock;			/* ns: the time of what is made */
-	struct buf name;		/* that is read */
 	struct check_wait check;
 	struct store_wait store;
 	struct record entry;
@@ -130,7 +130,6 @@ static void settling_free(struct settling *s)
 	check_cancel(&s->check);
 	storing_cancel(&s->store);
 	buf_clear(&s->path);
-	buf_clear(&s->name);
 	free(s);
 }
 
@@ -225,19 +224,22 @@ static void make_entry(struct settling *s)
 	s->asker->make(s->asker->data, s->id, &make);
 }
 
-/* The one whose name was read; NULL: it waits no longer. */
-static struct settle_wait *waiting_for_name(const struct settling *s)
+/* One whose name was read; NULL: none waits any longer. */
+static struct settle_wait *find_read(const struct settling *s)
 {
 	struct settle_wait *wait = s->waits;
 
-	while (wait != NULL && !str_eq(wait->path, buf_str(&s->name)))
+	while (wait != NULL && !wait->read)
 		wait = wait->next;
 	return wait;
 }
 
 static void read_name(struct settling *);
 
-/* Those who want it for a name at which nothing stands any more want nothing. */
+/*
+ * Those who want it for a name at which nothing stands any more want nothing.
+ * Who came meanwhile may want it for what the reading has missed.
+ */
 static void name_read(struct check_wait *check, const struct check_result *result)
 {
 	struct settling *s = CONTAINER_OF(check, struct settling, check);
@@ -249,7 +251,7 @@ static void name_read(struct check_wait *check, const struct check_result *resul
 	} else if (record_stands(&answer->record, &answer->entry) != STANDS_NOTHING) {
 		make_entry(s);
 	} else {
-		while ((wait = waiting_for_name(s)) != NULL)
+		while ((wait = find_read(s)) != NULL)
 			settle_tell(wait, SETTLE_NEEDLESS, VERSION_NONE);
 		read_name(s);
 	}
@@ -261,14 +263,17 @@ static void name_read(struct check_wait *check, const struct check_result *resul
  */
 static void read_name(struct settling *s)
 {
+	struct str name;
+
 	if (s->waits == NULL) {
 		settling_free(s);
 		return;
 	}
-	buf_reset(&s->name);
-	buf_addstr(&s->name, s->waits->path);
+	name = s->waits->path;
+	for (struct settle_wait *wait = s->waits; wait != NULL; wait = wait->next)
+		wait->read = str_eq(wait->path, name);
 	s->check.done = name_read;
-	check_start(s->asker, &s->check, buf_str(&s->name), CHECK_READ, VERSION_NONE, s->asker->now);
+	check_start(s->asker, &s->check, name, CHECK_READ, VERSION_NONE, s->asker->now);
 }
 
 static void entry_checked(struct check_wait *wait, const struct check_result *result)
@@ -306,6 +311,7 @@ static void settle(struct asker *asker, struct settle_wait *wait, struct str dir
 	}
 	s->gate = later(s->gate, gate);
 	wait->settling = s;
+	wait->read = false;
 	wait->next = s->waits;
 	s->waits = wait;
 }

@@ -960,6 +960,33 @@ static void test_stored_late(void)
 	end();
 }
 
+/* What is put while the name is read for an older version of it is not judged by that reading. */
+static void test_stored_meanwhile(void)
+{
+	struct record gone = { .version = { 60, 100, 0 }, .flags = RECORD_DELETED };
+	struct writer late, fresh;
+	struct reader reader;
+
+	for (uint64_t after = 0; after < 20; after++) {
+		struct node *node;
+
+		begin(6);
+		node = guest();
+		home_of(deep, 2)->stopped = true;
+		keep_at(home_of(deep, 1), deep, gone);
+		for (size_t i = 0; i < 3; i++)
+			keep_at(home_of(docs, i), docs, entry_at(70, RECORD_DELETED));
+		store_at(&late, node, deep, record_at(50));
+		run(after);
+		store_at(&fresh, node, deep, record_at(90));
+		run(50);
+		CHECK(late.first.settled && fresh.first.settled && node->made_count == 1);
+		ask_at(&reader, node, docs, CHECK_READ, 0);
+		CHECK(record_is_live(&reader.answer.entry));
+		end();
+	}
+}
+
 /* What the homes of a lineage keep says nothing of those of the next. */
 static void test_other_lineage(void)
 {
@@ -1144,6 +1171,7 @@ int main(void)
 	test_settle();
 	test_gate();
 	test_stored_late();
+	test_stored_meanwhile();
 	test_other_lineage();
 	test_unsettled_above();
 	test_entry_write_back();
