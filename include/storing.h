@@ -15,11 +15,16 @@
  *	2	an entry of the directory above, greater than g, is known here
  *		to be settled: done.  The root needs none
  *	3	else CHECK that entry: live and greater than g, it will do; else
- *		one is made here, above g and all that is known.  It is stored
- *		as any live name (from 1), and known to be settled then
+ *		READ the name: if nothing stands there nothing is to be settled.
+ *		Else one is made here, above g and all that is known.  It is
+ *		stored as any live name (from 1), and known to be settled then
  *
- * What is known to be settled is forgotten with each layout.  The model is
- * tests/model/rmdir.pml.
+ * What is stored late, from an outbox or written back, may have been deleted
+ * and its directory removed since: an entry made for it would bring an empty
+ * directory back, above a file that was put in its place.
+ *
+ * What is known to be settled is forgotten with each layout, and all that homes
+ * of one lineage said with the next lineage.  The model is tests/model/rmdir.pml.
  *
  * done() is called once or twice, never from within storing_start():
  *	when it is settled, or when time is over or nobody is left to wait for,

@@ -175,6 +175,39 @@ come_and_go() {
 	for i in $homes; do stands file "late/d/x$i" x; done
 }
 
+# store_late N - a home is stopped, node N; a file in a directory comes and goes with it, and a file takes its
+# place, for several names. Then the home is told of all that, what came first as well.
+store_late() {
+	local i names=()
+	for i in {1..40}; do
+		[ ${#names[@]} -lt 4 ] || break
+		talk 1 nodes "back/d$i/f" | jq -es --arg n "node$1" 'any(.name == $n and .roles % 2 == 1)' >talk.out || continue
+		names+=("d$i")
+	done
+	[ ${#names[@]} -eq 4 ]
+	echo below >f
+	kill -STOP "$(role_pid "$1" covey-versiond)"
+	for i in "${names[@]}"; do
+		[ "$(code -T f "${URLS[1]}/back/$i/f")" = 201 ]
+		[ "$(code -X DELETE "${URLS[1]}/back/$i/f")" = 204 ]
+		[ "$(code -X DELETE "${URLS[1]}/back/$i/")" = 204 ]
+		echo "file $i" >g
+		[ "$(code -T g "${URLS[1]}/back/$i")" = 201 ]
+	done
+	kill -CONT "$(role_pid "$1" covey-versiond)"
+	wait_until 20 outbox_empty 1
+	for i in "${names[@]}"; do stands file "back/$i" "file $i"; done
+	mapfile -t names < <(printf '%s\n' "${names[@]}" | LC_ALL=C sort)
+	lists back/ "${names[@]}"
+}
+
+@test "what is stored late makes no directory where a file is by now: six nodes" { store_late 6; }
+
+@test "what is stored late makes no directory where a file is by now: three nodes" {
+	PORT_BASE=$(port 70) group 3
+	store_late 3
+}
+
 @test "a directory whose record was lost is made again for what is in it" {
 	local i
 	echo x >f

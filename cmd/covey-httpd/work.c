@@ -123,19 +123,24 @@ int work_judge_cond(const struct conn *c, const struct record *standing, struct 
 	return 0;
 }
 
-int work_judge_kind(const struct work *work, const struct registers *r, struct err *err)
+/*
+ * Where a majority of the homes says nothing this node may have what is long
+ * gone, and forbids nothing.
+ */
+int work_judge_kind(const struct item *item, const struct work *work, const struct registers *r,
+		    struct err *err)
 {
 	enum stands stands = record_stands(&r->file, &r->entry);
 	bool directory = stands == STANDS_DIRECTORY;
 
 	switch (work->kind) {
 	case WORK_FILE:
-		if (directory)
+		if (directory && !item->doubtful)
 			return err_set(err, ERR_CONFLICT,
 				       "a directory stands there: put the file into it, with its name behind the slash");
 		break;
 	case WORK_DELETE:
-		if (directory)
+		if (directory && !item->doubtful)
 			return err_set(err, ERR_CONFLICT,
 				       "a directory stands there: DELETE it with a slash at the end");
 		/* What nobody can vouch for may be there, and is to go. */
@@ -143,7 +148,7 @@ int work_judge_kind(const struct work *work, const struct registers *r, struct e
 			return err_set(err, ERR_ABSENT, "no such file");
 		break;
 	case WORK_MKDIR:
-		if (stands == STANDS_FILE)
+		if (stands == STANDS_FILE && !item->doubtful)
 			return err_set(err, ERR_CONFLICT, "a file stands there");
 		break;
 	case WORK_RMDIR:

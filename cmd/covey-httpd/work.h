@@ -34,7 +34,8 @@ struct item {
 	bool staged;			/* the body is complete, and its digests are right */
 	struct record theirs;		/* the file's newest that the group knows */
 	struct record their_entry;	/* the directory's */
-	bool sure;			/* a majority said so */
+	bool sure;			/* a majority said so, of the entry at least */
+	bool doubtful;			/* no majority said anything: nothing known here forbids it */
 	uint64_t clock;			/* ns: the group's; 0: not known */
 	bool replaced;			/* a file stood there, as far as was known */
 	struct record existing;		/* of a directory that was there already */

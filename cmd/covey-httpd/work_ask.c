@@ -110,7 +110,7 @@ static void note_standing(struct work *work)
 	work->answered = ask->answered;
 }
 
-/* The nearest thing above the path that this node knows must be a directory. */
+/* In a group of one the nearest thing above the path must be a directory. */
 static int judge_above(struct conn *c, struct str path, struct err *err)
 {
 	while ((path = path_parent(path)).n > 0) {
@@ -131,19 +131,32 @@ static int judge_above(struct conn *c, struct str path, struct err *err)
 	return 0;
 }
 
-/* A file that a majority may never have had is no reason to refuse. */
+/*
+ * A file that a majority may never have had, or may have deleted by now, is no
+ * reason to refuse: of its homes alone, and of most, comes what stands above.
+ */
 static int judge_ancestor(struct conn *c)
 {
 	struct work *work = c->request.work;
 	const struct ask *ask = &work->ask;
 
-	if (ask->standing == STANDING_UNCONFIRMED)
-		return judge_above(c, buf_str(&work->items[work->asking].path), &work->err);
-	if (ask->standing == STANDING_UNSETTLED ||
+	if (ask->standing != STANDING_CONFIRMED ||
 	    record_stands(&ask->record, &ask->entry) != STANDS_FILE)
 		return 0;
 	return err_set(&work->err, ERR_CONFLICT, "a file stands where a directory is needed: %.*s",
 		       STR_ARG(work->ancestor));
+}
+
+static void note_answer(const struct conn *c, struct item *item)
+{
+	const struct ask *ask = &c->request.work->ask;
+	bool told = ask->standing != STANDING_UNCONFIRMED;
+
+	item->theirs = ask->record;
+	item->their_entry = ask->entry;
+	item->sure = c->worker->httpd->grouped && told;
+	item->doubtful = !told;
+	item->clock = ask->clock;
 }
 
 /* 0, or -1: the request fails, work->err says why. */
@@ -151,21 +164,12 @@ static int take_answer(struct conn *c)
 {
 	struct work *work = c->request.work;
 	struct item *item = &work->items[work->asking];
-	const struct ask *ask = &work->ask;
 
 	note_standing(work);
 	if (work->ancestor.s != NULL)
 		return judge_ancestor(c);
-	item->theirs = ask->record;
-	item->their_entry = ask->entry;
-	item->sure = ask->confirmed && c->worker->httpd->grouped;
-	item->clock = ask->clock;
-	if (judge_update(c, item, &work->err) < 0)
-		return -1;
-	/* Nobody else would be more sure of what is above. */
-	return ask->standing == STANDING_UNCONFIRMED &&
-			       (work->kind == WORK_FILE || work->kind == WORK_MKDIR) ?
-		       judge_above(c, buf_str(&item->path), &work->err) : 0;
+	note_answer(c, item);
+	return judge_update(c, item, &work->err);
 }
 
 static void asked(struct conn *);
@@ -267,9 +271,7 @@ static int judge_early(struct conn *c)
 		goto refused;
 	if (item == NULL)
 		return 0;
-	item->theirs = work->ask.record;
-	item->their_entry = work->ask.entry;
-	item->sure = work->ask.confirmed && c->worker->httpd->grouped;
+	note_answer(c, item);
 	work->unconfirmed = !work->ask.confirmed;
 	if (judge_update(c, item, &err) < 0)
 		goto refused;
@@ -277,7 +279,7 @@ static int judge_early(struct conn *c)
 	known = known_of(c, item);
 	standing = work_standing(&known);
 	if ((c->worker->httpd->grouped || judge_above(c, buf_str(&item->path), &err) == 0) &&
-	    work_judge_cond(c, &standing, &err) == 0 && work_judge_kind(work, &known, &err) == 0)
+	    work_judge_cond(c, &standing, &err) == 0 && work_judge_kind(item, work, &known, &err) == 0)
 		return 0;
 refused:
 	answer_err(c, &err);

@@ -74,7 +74,7 @@ static int condition(const struct commit *commit, const struct store_entry *now,
 		item->existing = known.entry;
 		return err_set(err, ERR_EXISTS, "the directory is there");
 	}
-	return work_judge_kind(work, &known, err);
+	return work_judge_kind(item, work, &known, err);
 }
 
 /* Of the files of a form the answer has to say which one. */

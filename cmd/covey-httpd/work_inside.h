@@ -18,7 +18,7 @@ struct registers work_together(const struct item *, const struct registers *here
 struct record work_standing(const struct registers *);
 /* work.c: whether that allows the request; -1 says why not */
 int work_judge_cond(const struct conn *, const struct record *standing, struct err *);
-int work_judge_kind(const struct work *, const struct registers *, struct err *);
+int work_judge_kind(const struct item *, const struct work *, const struct registers *, struct err *);
 /* work.c: If-Match or the like, in a group. */
 bool work_is_update(const struct work *);
 /* work_ask.c: -1: an update, and there are others, or may be. */

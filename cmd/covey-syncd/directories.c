@@ -6,7 +6,8 @@
  * a merged group or of an older release, is done here: of each directory
  * the first home up of what is in it has one live name settled, a round at
  * the start, after each change of the layout, after a sync that brought
- * something, and every hour.  One name is under way at a time.
+ * something, and every hour.  One name is under way at a time.  Where nobody
+ * is there the round rests, and goes on later behind what could not be settled.
  */
 #include "syncd.h"
 
@@ -19,7 +20,7 @@
 
 #define SOON_MS 2000			/* after a change: others may follow */
 #define HOUR_MS 3600000
-#define AGAIN_MS 60000			/* after a round in which not all could be settled */
+#define AGAIN_MS 60000			/* after a round in which not all could be settled; and its rests */
 #define FAILED_MAX 4			/* one after the other: then nobody is there */
 #define STORE_FACTOR 3			/* covey-versiond answers within so many times timeouts.store */
 
@@ -30,7 +31,8 @@ struct directories {
 	size_t at;			/* of them */
 	uint8_t mine[PARTITIONS / 8];
 	struct job job;
-	bool listed, working, stopping;
+	bool listed;			/* a round is under way, or rests */
+	bool working, stopping;
 	bool anew;			/* begin again when the job is done */
 	bool failed;			/* something could not be settled in this round */
 	unsigned failed_now;		/* how many, one after the other */
@@ -96,7 +98,14 @@ static void go_on(struct directories *d)
 static void end_round(struct directories *d)
 {
 	survey_directories_clear(&d->list);
+	d->listed = false;
 	timer_start(d->daemon->loop, &d->due, d->failed ? AGAIN_MS : HOUR_MS);
+}
+
+/* What failed may be such as cannot be settled now: the others are not to wait for it. */
+static void rest(struct directories *d)
+{
+	timer_start(d->daemon->loop, &d->due, AGAIN_MS);
 }
 
 static void stored(struct call *call, struct frame *frame)
@@ -112,7 +121,7 @@ static void stored(struct call *call, struct frame *frame)
 	if (d->failed_now < FAILED_MAX)
 		go_on(d);
 	else
-		end_round(d);
+		rest(d);
 }
 
 static void looked(struct job *job)
@@ -139,16 +148,22 @@ static void looked(struct job *job)
 	}
 }
 
+static void begin_round(struct directories *d)
+{
+	survey_directories_clear(&d->list);
+	d->failed = false;
+	d->at = 0;
+}
+
 static void on_due(struct timer *timer)
 {
 	struct directories *d = CONTAINER_OF(timer, struct directories, due);
 
 	if (peers_layout(d->daemon->peers)->epoch == 0)
 		return;
-	survey_directories_clear(&d->list);
-	d->listed = d->failed = false;
+	if (!d->listed)
+		begin_round(d);
 	d->failed_now = 0;
-	d->at = 0;
 	for (unsigned p = 0; p < PARTITIONS; p++) {
 		d->mine[p / 8] &= (uint8_t) ~(1u << p % 8);
 		if (peers_first_home(d->daemon->peers, p))
@@ -165,8 +180,10 @@ void directories_relaid(struct directories *d)
 		return;
 	d->anew = d->working;
 	call_finish(&d->call);
-	if (!d->working)
-		timer_start(d->daemon->loop, &d->due, SOON_MS);
+	if (d->working)
+		return;
+	d->listed = false;
+	timer_start(d->daemon->loop, &d->due, SOON_MS);
 }
 
 void directories_start(struct syncd *daemon)

@@ -14,20 +14,33 @@ struct settled {
 	struct version entry;
 };
 
+enum settle_end {
+	SETTLE_DONE,			/* the directory stands for good */
+	SETTLE_NEEDLESS,		/* it does not, and nothing stands at the name that wanted it */
+	SETTLE_FAILED,
+};
+
 /* One who waits for a directory. */
 struct settle_wait {
-	void (*done)(struct settle_wait *, struct version entry);	/* none: it could not be settled */
+	void (*done)(struct settle_wait *, enum settle_end, struct version entry);
+	struct str path;		/* the name in it that wants it; good while it waits */
+	bool read;			/* the name is read, since after it came */
 	struct settling *settling;	/* NULL: not waiting */
 	struct settle_wait *next;
 };
 
-/* A directory whose entry is being settled: asked for, perhaps made, stored. */
+/*
+ * A directory whose entry is being settled: asked for, stored.  Where it has to
+ * be made, a name in it is read first.
+ */
 struct settling {
 	struct settling *next;		/* of the asker's */
 	struct asker *asker;
 	uint64_t id;
 	struct buf path;
 	struct version gate;		/* the entry has to be above it */
+	struct version known;		/* and above what the name has had */
+	uint64_t clock;			/* ns: the time of what is made */
 	struct check_wait check;
 	struct store_wait store;
 	struct record entry;
@@ -36,6 +49,7 @@ struct settling {
 	struct settle_wait *waits;
 };
 
+/* SETTLED: or nothing is to be settled. */
 enum above { ABOVE_UNKNOWN, ABOVE_OPEN, ABOVE_SETTLED, ABOVE_FAILED };
 
 struct storing {
@@ -45,7 +59,7 @@ struct storing {
 	struct record record;
 	bool told;			/* done() was called once */
 	bool kept;			/* a majority had it, by the layout of */
-	uint64_t epoch;
+	uint64_t epoch, lineage;
 	struct version newest;		/* of the path's file */
 	struct version gate;		/* of the directory above */
 	enum above above;
@@ -126,21 +140,34 @@ void storing_forget_all(struct asker *asker)
 	storing_forget_settled(asker);
 }
 
-static void settling_tell(struct settling *s, struct version entry)
+static void settle_cancel(struct settle_wait *wait)
 {
-	struct settle_wait *wait;
+	struct settle_wait **p;
 
+	if (wait->settling == NULL)
+		return;
+	for (p = &wait->settling->waits; *p != wait; p = &(*p)->next)
+		;
+	*p = wait->next;
+	wait->settling = NULL;
+}
+
+static void settle_tell(struct settle_wait *wait, enum settle_end end, struct version entry)
+{
+	settle_cancel(wait);
+	wait->done(wait, end, entry);
+}
+
+static void settling_tell(struct settling *s, enum settle_end end)
+{
 	s->told = true;
-	while ((wait = s->waits) != NULL) {
-		s->waits = wait->next;
-		wait->settling = NULL;
-		wait->done(wait, entry);
-	}
+	while (s->waits != NULL)
+		settle_tell(s->waits, end, s->entry.version);
 }
 
 static void settling_fail(struct settling *s)
 {
-	settling_tell(s, VERSION_NONE);
+	settling_tell(s, SETTLE_FAILED);
 	settling_free(s);
 }
 
@@ -151,7 +178,7 @@ static void entry_stored(struct store_wait *wait, const struct store_answer *ans
 	if (!s->told && answer->settled)
 		remember(s->asker, buf_str(&s->path), s->entry.version, answer->epoch);
 	if (!s->told)
-		settling_tell(s, answer->settled ? s->entry.version : VERSION_NONE);
+		settling_tell(s, answer->settled ? SETTLE_DONE : SETTLE_FAILED);
 	if (!last)
 		return;
 	if (s->made)
@@ -188,11 +215,71 @@ static struct version later(struct version a, struct version b)
 	return version_cmp(a, b) > 0 ? a : b;
 }
 
+static void make_entry(struct settling *s)
+{
+	const struct make_ask make = { .path = buf_str(&s->path), .above = later(s->known, s->gate),
+				       .clock = s->clock };
+
+	s->made = true;
+	s->asker->make(s->asker->data, s->id, &make);
+}
+
+/* One whose name was read; NULL: none waits any longer. */
+static struct settle_wait *find_read(const struct settling *s)
+{
+	struct settle_wait *wait = s->waits;
+
+	while (wait != NULL && !wait->read)
+		wait = wait->next;
+	return wait;
+}
+
+static void read_name(struct settling *);
+
+/*
+ * Those who want it for a name at which nothing stands any more want nothing.
+ * Who came meanwhile may want it for what the reading has missed.
+ */
+static void name_read(struct check_wait *check, const struct check_result *result)
+{
+	struct settling *s = CONTAINER_OF(check, struct settling, check);
+	const struct newest_answer *answer = &result->answer;
+	struct settle_wait *wait;
+
+	if (answer->standing != STANDING_CONFIRMED) {
+		settling_fail(s);
+	} else if (record_stands(&answer->record, &answer->entry) != STANDS_NOTHING) {
+		make_entry(s);
+	} else {
+		while ((wait = find_read(s)) != NULL)
+			settle_tell(wait, SETTLE_NEEDLESS, VERSION_NONE);
+		read_name(s);
+	}
+}
+
+/*
+ * What is stored may be of long ago: deleted, and its directory removed since,
+ * and a file put in its place, which an entry made for it would hide.
+ */
+static void read_name(struct settling *s)
+{
+	struct str name;
+
+	if (s->waits == NULL) {
+		settling_free(s);
+		return;
+	}
+	name = s->waits->path;
+	for (struct settle_wait *wait = s->waits; wait != NULL; wait = wait->next)
+		wait->read = str_eq(wait->path, name);
+	s->check.done = name_read;
+	check_start(s->asker, &s->check, name, CHECK_READ, VERSION_NONE, s->asker->now);
+}
+
 static void entry_checked(struct check_wait *wait, const struct check_result *result)
 {
 	struct settling *s = CONTAINER_OF(wait, struct settling, check);
 	const struct newest_answer *answer = &result->answer;
-	struct make_ask make = { .path = buf_str(&s->path), .clock = answer->clock };
 
 	if (answer->standing != STANDING_CONFIRMED) {
 		settling_fail(s);
@@ -200,9 +287,9 @@ static void entry_checked(struct check_wait *wait, const struct check_result *re
 		   version_cmp(answer->entry.version, s->gate) > 0) {
 		store_entry(s, &answer->entry);
 	} else {
-		make.above = later(later(answer->entry.version, answer->record.version), s->gate);
-		s->made = true;
-		s->asker->make(s->asker->data, s->id, &make);
+		s->known = later(answer->entry.version, answer->record.version);
+		s->clock = answer->clock;
+		read_name(s);
 	}
 }
 
@@ -224,20 +311,9 @@ static void settle(struct asker *asker, struct settle_wait *wait, struct str dir
 	}
 	s->gate = later(s->gate, gate);
 	wait->settling = s;
+	wait->read = false;
 	wait->next = s->waits;
 	s->waits = wait;
-}
-
-static void settle_cancel(struct settle_wait *wait)
-{
-	struct settle_wait **p;
-
-	if (wait->settling == NULL)
-		return;
-	for (p = &wait->settling->waits; *p != wait; p = &(*p)->next)
-		;
-	*p = wait->next;
-	wait->settling = NULL;
 }
 
 /* storing */
@@ -371,6 +447,7 @@ static void begin(struct storing *storing, struct asker *asker, uint64_t now)
 	const struct layout *layout = &asker->home->layout;
 	struct str path = buf_str(&storing->path);
 
+	storing->lineage = layout->lineage;
 	phase_begin(phase, asker, &storing_kind, asker->store_ms, now);
 	phase->little = asker->store_ms / 4;	/* it is more than a word: a disk has to move */
 	quorum_add(&phase->quorum, layout, path_partition(path));
@@ -412,14 +489,16 @@ static bool finish(struct storing *storing, uint64_t now)
 
 static bool step(struct phase *phase, uint64_t now);
 
-static void above_settled(struct settle_wait *wait, struct version entry)
+static void above_settled(struct settle_wait *wait, enum settle_end end, struct version entry)
 {
 	struct storing *storing = CONTAINER_OF(wait, struct storing, settle);
 
-	if (version_is_none(entry))
+	if (end == SETTLE_FAILED)
 		storing->above = ABOVE_FAILED;
-	else	/* or the gate was told after others had begun to settle it */
-		storing->above = version_cmp(entry, storing->gate) > 0 ? ABOVE_SETTLED : ABOVE_UNKNOWN;
+	else if (end == SETTLE_NEEDLESS || version_cmp(entry, storing->gate) > 0)
+		storing->above = ABOVE_SETTLED;
+	else	/* the gate was told after others had begun to settle it */
+		storing->above = ABOVE_UNKNOWN;
 	step(&storing->phase, storing->phase.asker->now);
 }
 
@@ -435,6 +514,7 @@ static void judge_above(struct storing *storing)
 	}
 	storing->above = ABOVE_OPEN;
 	storing->settle.done = above_settled;
+	storing->settle.path = buf_str(&storing->path);
 	settle(asker, &storing->settle, directory, storing->gate);
 }
 
@@ -458,9 +538,18 @@ static bool step(struct phase *phase, uint64_t now)
 	return !told && storing->told;
 }
 
+/* What homes of another lineage keep says nothing of this one's. */
 static void restart(struct phase *phase, uint64_t now)
 {
-	begin(CONTAINER_OF(phase, struct storing, phase), phase->asker, now);
+	struct storing *storing = CONTAINER_OF(phase, struct storing, phase);
+
+	if (storing->lineage != phase->asker->home->layout.lineage) {
+		settle_cancel(&storing->settle);
+		storing->kept = false;
+		storing->above = ABOVE_UNKNOWN;
+		storing->newest = storing->gate = VERSION_NONE;
+	}
+	begin(storing, phase->asker, now);
 }
 
 static void forget(struct phase *phase)

@@ -922,6 +922,91 @@ static void test_gate(void)
 	end();
 }
 
+/*
+ * What is stored late was deleted meanwhile, its directory removed, and a file
+ * put in its place: that needs no directory, and gets none.
+ */
+static void test_stored_late(void)
+{
+	struct record gone = { .version = { 60, 100, 0 }, .flags = RECORD_DELETED };
+	struct record gate = { .version = { 70, 100, 0 }, .flags = RECORD_DELETED };
+	struct node *node;
+	struct writer writer, other;
+	struct reader reader;
+
+	begin(6);
+	node = guest();
+	for (size_t i = 0; i < 3; i++) {
+		if (i > 0)		/* one has missed the deletion */
+			keep_at(home_of(deep, i), deep, gone);
+		if (i > 0)
+			keep_at(home_of(deep, i), docs_gate, gate);
+		keep_at(home_of(docs, i), docs, entry_at(70, RECORD_DELETED));
+		keep_at(home_of(docs, i), docs, record_at(80));
+	}
+	store_at(&writer, node, deep, record_at(50));
+	store_at(&other, node, deep, record_at(50));
+	run(30);
+	CHECK(writer.first.settled && writer.second.all && other.first.settled);
+	CHECK(node->made_count == 0);
+	ask_at(&reader, node, docs, CHECK_READ, 0);
+	CHECK(record_stands(&reader.answer.record, &reader.answer.entry) == STANDS_FILE);
+	/* that is not remembered of the directory: what is alive in it needs one */
+	store_at(&writer, node, deep, record_at(90));
+	run(30);
+	CHECK(writer.first.settled && node->made_count == 1);
+	ask_at(&reader, node, docs, CHECK_READ, 0);
+	CHECK(record_stands(&reader.answer.record, &reader.answer.entry) == STANDS_DIRECTORY);
+	end();
+}
+
+/* What is put while the name is read for an older version of it is not judged by that reading. */
+static void test_stored_meanwhile(void)
+{
+	struct record gone = { .version = { 60, 100, 0 }, .flags = RECORD_DELETED };
+	struct writer late, fresh;
+	struct reader reader;
+
+	for (uint64_t after = 0; after < 20; after++) {
+		struct node *node;
+
+		begin(6);
+		node = guest();
+		home_of(deep, 2)->stopped = true;
+		keep_at(home_of(deep, 1), deep, gone);
+		for (size_t i = 0; i < 3; i++)
+			keep_at(home_of(docs, i), docs, entry_at(70, RECORD_DELETED));
+		store_at(&late, node, deep, record_at(50));
+		run(after);
+		store_at(&fresh, node, deep, record_at(90));
+		run(50);
+		CHECK(late.first.settled && fresh.first.settled && node->made_count == 1);
+		ask_at(&reader, node, docs, CHECK_READ, 0);
+		CHECK(record_is_live(&reader.answer.entry));
+		end();
+	}
+}
+
+/* What the homes of a lineage keep says nothing of those of the next. */
+static void test_other_lineage(void)
+{
+	struct writer writer;
+
+	begin(5);
+	home_at(2)->stopped = true;
+	store(&writer, guest(), 50);
+	run(5);
+	CHECK(writer.results == 1 && writer.first.settled && !writer.last);
+	for (int i = 0; i < 5; i++)
+		net.nodes[i].stopped = &net.nodes[i] != guest();
+	net.layout.lineage = 2;
+	net.layout.epoch += 1000;
+	tell_layout(0, 5);
+	run(STORE_MS + 10);
+	CHECK(writer.results == 2 && writer.last && !writer.second.settled && !writer.second.all);
+	end();
+}
+
 /* With the homes of its entry away a name is not settled, though its own homes have it. */
 static void test_unsettled_above(void)
 {
@@ -1085,6 +1170,9 @@ int main(void)
 	test_stopped_once();
 	test_settle();
 	test_gate();
+	test_stored_late();
+	test_stored_meanwhile();
+	test_other_lineage();
 	test_unsettled_above();
 	test_entry_write_back();
 	test_registers();
