@@ -414,7 +414,9 @@ static void ended(struct inventory *inv, const struct sync_end *end)
 {
 	inv->asked = end->asked;
 	inv->answered = end->answered;
-	if (inv->tries > 0 && end->stale && inv->tries < TRIES_MAX) {
+	if (inv->confirmed) {
+		read_here(inv);		/* not every home answers */
+	} else if (inv->tries > 0 && end->stale && inv->tries < TRIES_MAX) {
 		ask_again(inv);
 	} else if (inv->tries > 0) {
 		inv->tries = 0;		/* the homes did not answer: whoever does */
@@ -432,7 +434,7 @@ static void answered(struct call *call, struct frame *frame)
 	if (frame != NULL && frame->type == SYNC_PART) {
 		take_part(inv, frame);
 		inv->confirmed = inv->tries > 0 && quorum_reached(&inv->credited);
-		if (inv->confirmed) {
+		if (inv->confirmed && (!inv->ask.every_home || quorum_all(&inv->credited))) {
 			call_cancel(call);
 			read_here(inv);
 		}
@@ -494,7 +496,7 @@ static void ask_homes(struct inventory *inv)
 	choose_homes(inv);
 	inv->tries = inv->rule.epoch > 0 ? inv->tries + 1 : 0;
 	inv->confirmed = inv->tries > 0 && quorum_reached(&inv->credited);
-	if (inv->confirmed)
+	if (inv->confirmed && !inv->ask.every_home)
 		read_here(inv);
 	else
 		ask(inv);

@@ -40,6 +40,7 @@ struct inventory_ask {
 	bool here;			/* this node's disk is all that is wanted */
 	bool silent;			/* the peers were, just now: nobody waits long */
 	struct version gate;		/* credit only homes that know of this removal; none: all */
+	bool every_home;		/* a majority is waited for; the others too, while that may be */
 	struct str after;		/* names behind this one; s NULL: all */
 	size_t limit;			/* names; 0: all */
 	bool deleted;			/* where nothing stands any more, too */
