@@ -272,3 +272,30 @@ has_names() { confirms "${URLS[$1]}$2?format=text" && [ "$(grep -c . body)" -eq 
 		[ "$(row_at 5 "/race$i/" f | cut -d' ' -f1)" = file ]
 	done
 }
+
+@test "where a directory came after a file was deleted, no remembered read says that nothing is there" {
+	local i o
+	echo x >x
+	for i in 1 2 3 4 5; do
+		o=$((i % 5 + 1))
+		[ "$(code -T x "${URLS[i]}/m/d$i")" = 201 ]
+		[ "$(code -X DELETE "${URLS[i]}/m/d$i")" = 204 ]
+		[ "$(code -T x "${URLS[o]}/m/d$i/y")" = 201 ]
+		[ "$(code "${URLS[i]}/m/d$i")" = 301 ]
+		[ "$(code -H 'Cache-Control: max-age=60' "${URLS[i]}/m/d$i")" = 301 ]
+		[ "$(header Version-State)" = confirmed ]
+		# Nor, when it is gone, where the directory was a file's end.
+		[ "$(code -X DELETE "${URLS[o]}/m/d$i/y")" = 204 ]
+		[ "$(code -X DELETE "${URLS[o]}/m/d$i/")" = 204 ]
+		[ "$(code "${URLS[i]}/m/d$i")" = 404 ]
+		[ "$(code -T x "${URLS[o]}/m/d$i")" = 201 ]
+		[ "$(code -H 'Cache-Control: max-age=60' "${URLS[i]}/m/d$i")" = 200 ]
+	done
+	# What a file's own versions decide is remembered, of a name that was a directory, too.
+	for i in 1 2 3 4 5; do
+		[ "$(code -X DELETE "${URLS[i]}/m/d$i")" = 204 ]
+		[ "$(code "${URLS[i]}/m/d$i")" = 404 ]
+		[ "$(code -H 'Cache-Control: max-age=60' "${URLS[i]}/m/d$i")" = 404 ]
+		[ -n "$(header Age)" ]
+	done
+}
