@@ -299,3 +299,30 @@ has_names() { confirms "${URLS[$1]}$2?format=text" && [ "$(grep -c . body)" -eq 
 		[ -n "$(header Age)" ]
 	done
 }
+
+keeps() {
+	local i
+	for i in 1 2 3 4 5; do [ "$(curl -sf "${URLS[i]}/.covey/layout" | jq .keep.versions)" -eq "$1" ] || return 1; done
+}
+
+@test "versions that were never confirmed are not counted among those that are kept" {
+	local k i told
+	homes_of /k/f
+	k=${HOMES[0]}
+	covey layout set keep.versions=2 -c "$GROUP/node1/covey.yaml"
+	wait_until 20 keeps 2
+	for i in one two three; do
+		echo "$i" >"$i"
+		[[ $(code -T "$i" "${URLS[k]}/k/f") == 20[14] ]]
+	done
+	all_quiet
+	told=$(versions_at "$k" /k/f)
+	[ "$(jq length <<<"$told")" -eq 2 ]
+	# K alone tells of another one, whose content nobody has.
+	mkdir -p "${STORES[k]}/history/k/f"
+	mv "${STORES[k]}/tree/k/f" "${STORES[k]}/history/k/f/,$(jq -r '.[0][0]' <<<"$told")"
+	ln -s "20991123T070000.000000001Z-00000000000000aa-0 - 5 $(sha one) 0" "${STORES[k]}/tree/k/f"
+	for i in 1 2 3 4 5; do [ "$(versions_at "$i" /k/f)" = "$told" ]; done
+	covey layout set keep.versions=100 -c "$GROUP/node1/covey.yaml"
+	wait_until 20 keeps 100
+}

@@ -46,6 +46,11 @@ struct inventory_ask {
 	bool deleted;			/* where nothing stands any more, too */
 };
 
+/* Rows of a history. */
+struct inventory_kept {
+	size_t files, directories;
+};
+
 struct settling {
 	struct inventory *inventory;
 	struct call call;
@@ -78,6 +83,7 @@ struct inventory {
 	size_t answer_count;
 	struct job job;
 	size_t differences;
+	struct inventory_kept kept;	/* settled, of the rows before next */
 	size_t next;			/* row that may have to be settled */
 	struct settling settling[INVENTORY_AT_ONCE];
 };
