@@ -273,6 +273,23 @@ has_names() { confirms "${URLS[$1]}$2?format=text" && [ "$(grep -c . body)" -eq 
 	done
 }
 
+is_removed() { [ "$(code -X DELETE "$1")" = 204 ]; }
+
+@test "a name that was never confirmed keeps no directory, when every home tells" {
+	local i k m
+	homes_of /n/f
+	k=${HOMES[0]} m=${HOMES[2]}
+	[ "$(code -X PUT "${URLS[k]}/n/")" = 201 ]
+	all_quiet
+	mkdir -p "${STORES[k]}/tree/n"
+	ln -s "20251123T070000.000000001Z-00000000000000aa-0 - 5 $(printf %064d 1) 0" "${STORES[k]}/tree/n/f"
+	hold "$m" httpd versiond
+	[[ $(code -X DELETE "${URLS[k]}/n/") == @(409|503) ]]
+	release
+	wait_until 10 is_removed "${URLS[k]}/n/"
+	for i in 1 2 3 4 5; do [ "$(code "${URLS[i]}/n/")" = 404 ]; done
+}
+
 @test "where a directory came after a file was deleted, no remembered read says that nothing is there" {
 	local i o
 	echo x >x
