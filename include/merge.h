@@ -27,6 +27,10 @@
  *	merge_question		what to ask covey-versiond; the path is the caller's
  *	merge_answered		until the row is settled, or cannot be
  *
+ * Where a directory is to be removed, and not every home is credited, a name
+ * that was told of stays in the list although a reader is told less: it is
+ * told as it was listed, or, when nothing stands there, cannot be settled.
+ *
  * An answer that breaks off in mid-line, is malformed or not in order is
  * used up to there, and then nothing is confirmed.
  *
@@ -77,6 +81,7 @@ struct merge {
 	size_t count;
 	struct quorum homes;		/* none of them answered */
 	bool confirmed;			/* a majority of them is credited, and none was spoiled so far */
+	bool binding;			/* of the rows to come */
 	size_t spoiled;			/* answers that could not be read to their ends */
 	bool begun;
 	struct buf last;		/* the name given last; owned */
@@ -96,6 +101,7 @@ struct merge_row {
 	bool version;			/* of a version: file is its record, though a directory's */
 	struct record file, entry;	/* version none: none; of a name without what is not shown */
 	bool settled;
+	bool binding;			/* of a name: no reader's answer below this counts */
 	bool gone;			/* of a version: it was never confirmed */
 	struct version below;		/* what is there at this version or above was never confirmed */
 	unsigned lower;			/* how often that was so */

@@ -272,3 +272,74 @@ has_names() { confirms "${URLS[$1]}$2?format=text" && [ "$(grep -c . body)" -eq 
 		[ "$(row_at 5 "/race$i/" f | cut -d' ' -f1)" = file ]
 	done
 }
+
+is_removed() { [ "$(code -X DELETE "$1")" = 204 ]; }
+
+@test "a name that was never confirmed keeps no directory, when every home tells" {
+	local i k m
+	homes_of /n/f
+	k=${HOMES[0]} m=${HOMES[2]}
+	[ "$(code -X PUT "${URLS[k]}/n/")" = 201 ]
+	all_quiet
+	mkdir -p "${STORES[k]}/tree/n"
+	ln -s "20251123T070000.000000001Z-00000000000000aa-0 - 5 $(printf %064d 1) 0" "${STORES[k]}/tree/n/f"
+	hold "$m" httpd versiond
+	[[ $(code -X DELETE "${URLS[k]}/n/") == @(409|503) ]]
+	release
+	wait_until 10 is_removed "${URLS[k]}/n/"
+	for i in 1 2 3 4 5; do [ "$(code "${URLS[i]}/n/")" = 404 ]; done
+}
+
+@test "where a directory came after a file was deleted, no remembered read says that nothing is there" {
+	local i o
+	echo x >x
+	for i in 1 2 3 4 5; do
+		o=$((i % 5 + 1))
+		[ "$(code -T x "${URLS[i]}/m/d$i")" = 201 ]
+		[ "$(code -X DELETE "${URLS[i]}/m/d$i")" = 204 ]
+		[ "$(code -T x "${URLS[o]}/m/d$i/y")" = 201 ]
+		[ "$(code "${URLS[i]}/m/d$i")" = 301 ]
+		[ "$(code -H 'Cache-Control: max-age=60' "${URLS[i]}/m/d$i")" = 301 ]
+		[ "$(header Version-State)" = confirmed ]
+		# Nor, when it is gone, where the directory was a file's end.
+		[ "$(code -X DELETE "${URLS[o]}/m/d$i/y")" = 204 ]
+		[ "$(code -X DELETE "${URLS[o]}/m/d$i/")" = 204 ]
+		[ "$(code "${URLS[i]}/m/d$i")" = 404 ]
+		[ "$(code -T x "${URLS[o]}/m/d$i")" = 201 ]
+		[ "$(code -H 'Cache-Control: max-age=60' "${URLS[i]}/m/d$i")" = 200 ]
+	done
+	# What a file's own versions decide is remembered, of a name that was a directory, too.
+	for i in 1 2 3 4 5; do
+		[ "$(code -X DELETE "${URLS[i]}/m/d$i")" = 204 ]
+		[ "$(code "${URLS[i]}/m/d$i")" = 404 ]
+		[ "$(code -H 'Cache-Control: max-age=60' "${URLS[i]}/m/d$i")" = 404 ]
+		[ -n "$(header Age)" ]
+	done
+}
+
+keeps() {
+	local i
+	for i in 1 2 3 4 5; do [ "$(curl -sf "${URLS[i]}/.covey/layout" | jq .keep.versions)" -eq "$1" ] || return 1; done
+}
+
+@test "versions that were never confirmed are not counted among those that are kept" {
+	local k i told
+	homes_of /k/f
+	k=${HOMES[0]}
+	covey layout set keep.versions=2 -c "$GROUP/node1/covey.yaml"
+	wait_until 20 keeps 2
+	for i in one two three; do
+		echo "$i" >"$i"
+		[[ $(code -T "$i" "${URLS[k]}/k/f") == 20[14] ]]
+	done
+	all_quiet
+	told=$(versions_at "$k" /k/f)
+	[ "$(jq length <<<"$told")" -eq 2 ]
+	# K alone tells of another one, whose content nobody has.
+	mkdir -p "${STORES[k]}/history/k/f"
+	mv "${STORES[k]}/tree/k/f" "${STORES[k]}/history/k/f/,$(jq -r '.[0][0]' <<<"$told")"
+	ln -s "20991123T070000.000000001Z-00000000000000aa-0 - 5 $(sha one) 0" "${STORES[k]}/tree/k/f"
+	for i in 1 2 3 4 5; do [ "$(versions_at "$i" /k/f)" = "$told" ]; done
+	covey layout set keep.versions=100 -c "$GROUP/node1/covey.yaml"
+	wait_until 20 keeps 100
+}

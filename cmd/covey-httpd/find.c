@@ -75,6 +75,23 @@ static void serve_unconfirmed(struct conn *c)
 }
 
 /*
+ * What is remembered is judged by what is here, and who is no home knows of
+ * no entry.  So only that is remembered where the file's versions decide.
+ */
+static void remember(struct conn *c)
+{
+	struct request *r = &c->request;
+	struct memory *memory = c->worker->httpd->memory;
+	const struct record *file = &r->ask.record, *entry = &r->ask.entry;
+
+	if (record_is_live(entry) ||
+	    (!version_is_none(entry->version) && version_cmp(file->version, entry->version) <= 0))
+		memory_forget(memory, buf_str(&r->path));
+	else
+		memory_note(memory, buf_str(&r->path), file->version, r->ask.began);
+}
+
+/*
  * A version that was newer here by the time the group had answered is a
  * write that goes on beside this request: not what was confirmed.
  */
@@ -86,7 +103,7 @@ static void serve_confirmed(struct conn *c)
 	struct store_entry exactly = STORE_ENTRY_INIT;
 
 	if (h->grouped)
-		memory_note(h->memory, buf_str(&r->path), wanted->version, r->ask.began);
+		remember(c);
 	if (version_cmp(r->entry.record.version, wanted->version) > 0 && record_is_live(wanted) &&
 	    store_version(h->store, buf_str(&r->path), wanted->version, want_of(c), &exactly,
 			  NULL) == 0) {
@@ -177,15 +194,17 @@ static bool serve_remembered(struct conn *c)
 {
 	struct request *r = &c->request;
 	struct httpd *h = c->worker->httpd;
-	static const struct record none;
 	uint64_t now = loop_now(c->worker->loop), then;
+	struct registers here;
 	struct version newest;
 
 	if (!h->grouped || !memory_find(h->memory, buf_str(&r->path), &newest, &then) ||
 	    !freshness_allows(&r->freshness, now - then) || look_here(c, NULL) < 0)
 		return false;
-	if (version_cmp(r->entry.record.version, newest) != 0 || r->entry.foreign ||
-	    r->entry.directory || (record_is_live(&r->entry.record) && !r->entry.content)) {
+	here = work_registers(&r->entry);
+	if (version_cmp(here.file.version, newest) != 0 || r->entry.foreign ||
+	    version_cmp(here.entry.version, newest) > 0 || record_is_live(&here.entry) ||
+	    (record_is_live(&here.file) && !r->entry.content)) {
 		store_entry_clear(&r->entry);
 		return false;
 	}
@@ -193,7 +212,7 @@ static bool serve_remembered(struct conn *c)
 	r->ask.confirmed = true;
 	r->aged = true;
 	r->age = (now - then) / 1000;
-	serve(c, &r->entry.record, &none);
+	serve(c, &here.file, &here.entry);
 	return true;
 }
 

@@ -1,8 +1,8 @@
 /*
  * index - what is below a directory, and the history of a path
  *
- * Both are read in the pool, joined with what the peers have (asked
- * through covey-syncd), and rendered as page, JSON or text.
+ * Both are gathered and settled by inventory.h, and rendered in the pool as
+ * page, JSON or text.
  */
 #ifndef COVEY_HTTPD_INDEX_H
 #define COVEY_HTTPD_INDEX_H

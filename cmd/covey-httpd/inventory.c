@@ -56,6 +56,23 @@ static unsigned partition_of(const struct inventory *inv)
 				   path_partition_of_directory(inv->ask.path);
 }
 
+/* Of a path's history: as many versions as the layout keeps, and a directory's newest record. */
+static bool has_enough(const struct inventory *inv, const struct inventory_kept *kept,
+		       const struct record *record)
+{
+	if (!inv->ask.versions || inv->keep == 0)
+		return false;
+	return record->flags & RECORD_DIRECTORY ? kept->directories > 0 : kept->files >= inv->keep;
+}
+
+static void count_kept(struct inventory_kept *kept, const struct record *record)
+{
+	if (record->flags & RECORD_DIRECTORY)
+		kept->directories++;
+	else
+		kept->files++;
+}
+
 static bool is_visible(const struct inventory *inv, const struct inventory_row *row)
 {
 	if (row->told.gone)
@@ -64,21 +81,33 @@ static bool is_visible(const struct inventory *inv, const struct inventory_row *
 	       record_stands(&row->told.file, &row->told.entry) != STANDS_NOTHING;
 }
 
-/* Only now it is known what stands at each name. */
-static void finish(struct inventory *inv)
+/* Only now it is known what stands at each name, and which versions there are. */
+static void cut(struct inventory *inv)
 {
-	size_t limit = inv->ask.versions ? 0 : inv->ask.limit, kept = 0;
-	struct conn *c = inv->conn;
+	size_t limit = inv->ask.versions ? 0 : inv->ask.limit, count = 0;
+	struct inventory_kept kept = { .files = 0 };
 
 	for (size_t i = 0; i < inv->count; i++) {
-		if (is_visible(inv, &inv->rows[i]) && (limit == 0 || kept < limit)) {
-			inv->rows[kept++] = inv->rows[i];
+		struct inventory_row *row = &inv->rows[i];
+		bool visible = is_visible(inv, row);
+
+		if (visible && (limit == 0 || count < limit) &&
+		    !has_enough(inv, &kept, &row->told.file)) {
+			count_kept(&kept, &row->told.file);
+			inv->rows[count++] = *row;
 			continue;
 		}
-		inv->more = inv->more || is_visible(inv, &inv->rows[i]);
-		free(inv->rows[i].text);
+		inv->more = inv->more || (visible && !inv->ask.versions);
+		free(row->text);
 	}
-	inv->count = kept;
+	inv->count = count;
+}
+
+static void finish(struct inventory *inv)
+{
+	struct conn *c = inv->conn;
+
+	cut(inv);
 	/* Nobody waited for the rest. */
 	if (inv->answered < inv->answer_count - 1)
 		inv->answered = (uint32_t)inv->answer_count - 1;
@@ -159,6 +188,8 @@ static void settle_told(struct call *call, struct frame *frame)
 		inv->confirmed = false;
 		settle_over(inv);
 	} else if (s->row->told.settled) {
+		if (!s->row->told.gone)
+			count_kept(&inv->kept, &s->row->told.file);
 		s->row = NULL;
 		settle_more(inv);
 	} else {
@@ -168,9 +199,15 @@ static void settle_told(struct call *call, struct frame *frame)
 
 static struct inventory_row *next_unsettled(struct inventory *inv)
 {
-	while (inv->next < inv->count && inv->rows[inv->next].told.settled)
-		inv->next++;
-	return inv->next < inv->count ? &inv->rows[inv->next++] : NULL;
+	while (inv->next < inv->count) {
+		struct inventory_row *row = &inv->rows[inv->next++];
+
+		if (row->told.settled)
+			count_kept(&inv->kept, &row->told.file);
+		else if (!has_enough(inv, &inv->kept, &row->told.file))
+			return row;
+	}
+	return NULL;
 }
 
 /* As many at once as may be; the last one that is settled ends it. */
@@ -237,24 +274,25 @@ static void merge_names(struct inventory *inv, struct merge *merge)
 	}
 }
 
+/* So it is with versions: one that is not settled may turn out never to have been confirmed. */
 static void merge_versions(struct inventory *inv, struct merge *merge)
 {
-	size_t files = 0, directories = 0;
+	struct inventory_kept sure = { .files = 0 };
 	struct inventory_row *row;
 	struct merge_version version;
 
 	while (merge_history(merge, &version)) {
-		bool directory = version.row.file.flags & RECORD_DIRECTORY;
+		bool settled = version.row.settled || !merge_confirmed(merge);
 
-		if (inv->keep > 0 && (directory ? directories > 0 : files >= inv->keep))
+		if (has_enough(inv, &sure, &version.row.file))
 			continue;
-		files += !directory;
-		directories += directory;
+		if (settled)
+			count_kept(&sure, &version.row.file);
 		row = add_row(inv, version.type);
 		row->here = version.here;
 		row->told = version.row;
-		row->told.settled = row->told.settled || !merge_confirmed(merge);
-		inv->differences += !row->told.settled;
+		row->told.settled = settled;
+		inv->differences += !settled;
 	}
 }
 
@@ -414,7 +452,9 @@ static void ended(struct inventory *inv, const struct sync_end *end)
 {
 	inv->asked = end->asked;
 	inv->answered = end->answered;
-	if (inv->tries > 0 && end->stale && inv->tries < TRIES_MAX) {
+	if (inv->confirmed) {
+		read_here(inv);		/* not every home answers */
+	} else if (inv->tries > 0 && end->stale && inv->tries < TRIES_MAX) {
 		ask_again(inv);
 	} else if (inv->tries > 0) {
 		inv->tries = 0;		/* the homes did not answer: whoever does */
@@ -432,7 +472,7 @@ static void answered(struct call *call, struct frame *frame)
 	if (frame != NULL && frame->type == SYNC_PART) {
 		take_part(inv, frame);
 		inv->confirmed = inv->tries > 0 && quorum_reached(&inv->credited);
-		if (inv->confirmed) {
+		if (inv->confirmed && (!inv->ask.every_home || quorum_all(&inv->credited))) {
 			call_cancel(call);
 			read_here(inv);
 		}
@@ -494,7 +534,7 @@ static void ask_homes(struct inventory *inv)
 	choose_homes(inv);
 	inv->tries = inv->rule.epoch > 0 ? inv->tries + 1 : 0;
 	inv->confirmed = inv->tries > 0 && quorum_reached(&inv->credited);
-	if (inv->confirmed)
+	if (inv->confirmed && !inv->ask.every_home)
 		read_here(inv);
 	else
 		ask(inv);

@@ -40,9 +40,15 @@ struct inventory_ask {
 	bool here;			/* this node's disk is all that is wanted */
 	bool silent;			/* the peers were, just now: nobody waits long */
 	struct version gate;		/* credit only homes that know of this removal; none: all */
+	bool every_home;		/* a majority is waited for; the others too, while that may be */
 	struct str after;		/* names behind this one; s NULL: all */
 	size_t limit;			/* names; 0: all */
 	bool deleted;			/* where nothing stands any more, too */
+};
+
+/* Rows of a history. */
+struct inventory_kept {
+	size_t files, directories;
 };
 
 struct settling {
@@ -77,6 +83,7 @@ struct inventory {
 	size_t answer_count;
 	struct job job;
 	size_t differences;
+	struct inventory_kept kept;	/* settled, of the rows before next */
 	size_t next;			/* row that may have to be settled */
 	struct settling settling[INVENTORY_AT_ONCE];
 };

@@ -44,6 +44,11 @@ void memory_note(struct memory *m, struct str path, struct version newest, uint6
 	pthread_mutex_unlock(&m->mutex);
 }
 
+void memory_forget(struct memory *m, struct str path)
+{
+	memory_note(m, path, VERSION_NONE, 0);
+}
+
 bool memory_find(struct memory *m, struct str path, struct version *ret_newest,
 		 uint64_t *ret_ms)
 {

@@ -10,8 +10,9 @@
  *		finds the gate, and makes the directory anew
  *	5	the entry ends, at the gate's version
  *
- * Where no majority answers before the last step nothing is removed.  A gate
- * that stays behind hides nothing.
+ * Where no majority answers before the last step nothing is removed.  After
+ * a 409 of step 4, or a 503, the gate stays behind: it hides nothing, and
+ * whoever stores a name in the directory next makes the entry anew, above it.
  */
 #include "rmdir.h"
 
@@ -31,6 +32,7 @@
 struct rmdir {
 	struct conn *conn;
 	struct inventory inventory;	/* of step 2, then of step 4 */
+	bool every_home;		/* is waited for in step 4 */
 	struct buf gate;		/* path of the gate */
 	struct call call;
 	struct job job;
@@ -67,8 +69,9 @@ static void cannot_tell(struct conn *c)
 
 static void list(struct conn *c, struct version gate, void (*listed)(struct conn *))
 {
-	struct inventory_ask ask = { .path = buf_str(&c->request.path), .gate = gate, .limit = 1 };
 	struct rmdir *r = c->request.rmdir;
+	struct inventory_ask ask = { .path = buf_str(&c->request.path), .gate = gate,
+				     .every_home = r->every_home, .limit = 1 };
 
 	inventory_end(&r->inventory);
 	memset(&r->inventory, 0, sizeof r->inventory);
@@ -205,10 +208,17 @@ static void end_entry(struct conn *c)
 
 /* 4: nothing is in it, as they tell who know of the gate */
 
+/* A name that was never confirmed is passed over only by what every home tells. */
 static void listed_again(struct conn *c)
 {
-	if (!is_in_use(c))
+	struct rmdir *r = c->request.rmdir;
+
+	if ((!r->inventory.confirmed || r->inventory.count > 0) && !r->every_home) {
+		r->every_home = true;
+		list(c, r->commit.record.version, listed_again);
+	} else if (!is_in_use(c)) {
 		end_entry(c);
+	}
 }
 
 /* 3: the gate */

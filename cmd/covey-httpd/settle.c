@@ -5,7 +5,6 @@
 #include "group.h"
 #include "httpd.h"
 #include "mem.h"
-#include "memory.h"
 #include "quorum.h"
 #include "sync_talk.h"
 
@@ -147,7 +146,6 @@ static void take_stored(struct settle *s, const struct store_answer *answer)
 	s->all |= answer->all;
 	s->homes = answer->counts.homes;
 	s->homes_answered = answer->counts.homes_answered;
-	s->newest = answer->newest;
 }
 
 static void stored(struct call *call, struct frame *frame)
@@ -230,14 +228,6 @@ static void count_homes(struct settle *s)
 
 /* changes */
 
-static void remember(const struct settle *s)
-{
-	/* Nobody had a newer one when it was asked to be stored. */
-	if (version_cmp(s->newest, s->record.version) == 0)
-		memory_note(s->worker->httpd->memory, buf_str(&s->path), s->record.version,
-			    s->began);
-}
-
 static bool is_at_work(const struct settle *s)
 {
 	return is_storing(s) || s->push != NULL;
@@ -255,8 +245,6 @@ void settle_changed(struct settle *s)
 		copies_more(s);
 		if (is_behind(s))
 			timer_start(s->worker->loop, &s->look, LOOK_MS);
-		if (settle_state(s) == SETTLE_GOOD)
-			remember(s);
 		s->changed(s->owner);
 	} else if (!is_at_work(s)) {
 		finish(s);

@@ -27,7 +27,6 @@ struct settle {
 	bool settled, all;
 	uint64_t epoch;			/* of the layout whose majority it was; 0: none yet */
 	unsigned homes, homes_answered;
-	struct version newest;		/* at any of its homes */
 	uint64_t began;			/* ms: when it was sent */
 	uint64_t until;			/* ms: so long somebody waits */
 	struct push *push;		/* under way; or NULL */

@@ -27,11 +27,23 @@ struct looks {
 		uint64_t until;		/* ms */
 		struct home_found found;
 	} newest[REMEMBERED];
+	struct {			/* the last one: a page of it asks for one version after the other */
+		struct place place;
+		uint64_t until;
+		struct history all;
+	} history;
 };
 
 struct looks *looks_new(void)
 {
 	return mem_new(1, sizeof(struct looks));
+}
+
+void looks_free(struct looks *looks)
+{
+	if (looks != NULL)
+		history_clear(&looks->history.all);
+	free(looks);
 }
 
 static bool is_same(const struct place *place, struct str path, uint64_t changes)
@@ -48,16 +60,33 @@ static void set_place(struct place *place, struct str path, uint64_t changes)
 	place->changes = changes;
 }
 
+static int read_history(struct versiond *v, struct str path, struct err *err)
+{
+	struct looks *looks = v->looks;
+	uint64_t changes = store_changes(v->service->store, path_partition(path));
+	uint64_t now = clock_mono_ms();
+
+	if (is_same(&looks->history.place, path, changes) && now < looks->history.until)
+		return 0;
+	looks->history.place.filled = false;
+	history_clear(&looks->history.all);
+	if (store_history(v->service->store, path, &looks->history.all, err) < 0)
+		return -1;
+	set_place(&looks->history.place, path, changes);
+	looks->history.until = clock_mono_ms() + LOOKED_MS;
+	return 0;
+}
+
 /* The file's newest that is less than the version. */
 static int look_below(struct versiond *v, struct str path, struct version version,
 		      struct home_found *ret, struct err *err)
 {
-	struct history history = HISTORY_INIT;
+	const struct history *history = &v->looks->history.all;
 
-	if (store_history(v->service->store, path, &history, err) < 0)
+	if (read_history(v, path, err) < 0)
 		return err->kind == ERR_ABSENT ? 0 : -1;
-	for (size_t i = 0; i < history.count; i++) {
-		const struct history_entry *entry = &history.entries[i];
+	for (size_t i = 0; i < history->count; i++) {
+		const struct history_entry *entry = &history->entries[i];
 
 		if (entry->record.flags & RECORD_DIRECTORY ||
 		    version_cmp(entry->record.version, version) >= 0)
@@ -67,7 +96,6 @@ static int look_below(struct versiond *v, struct str path, struct version versio
 		snprintf(ret->type, sizeof ret->type, "%s", entry->type != NULL ? entry->type : "");
 		break;
 	}
-	history_clear(&history);
 	return 0;
 }
 

@@ -40,7 +40,7 @@ static void release(struct versiond *v)
 		pool_free(v->survey_pool);
 	surveys_free(v->surveys);
 	group_stop(v);
-	free(v->looks);
+	looks_free(v->looks);
 	free(v);
 }
 

@@ -96,7 +96,8 @@ void group_behind(struct versiond *, uint64_t epoch, uint64_t node,
 		  const struct address *discovery);
 
 /* look.c */
-struct looks *looks_new(void);		/* free() */
+struct looks *looks_new(void);
+void looks_free(struct looks *);	/* NULL is fine */
 home_lookup look_up;			/* data is the struct versiond */
 /* A lookup of this path would wait: a directory is coming or going, or a writer died. */
 bool look_would_wait(struct versiond *, struct str path);

@@ -32,6 +32,7 @@ void merge_init(struct merge *merge, const struct merge_rule *rule,
 			quorum_answered(&credited, source->node);
 	}
 	merge->confirmed = quorum_reached(&credited);
+	merge->binding = !version_is_none(rule->gate) && !quorum_all(&credited);
 }
 
 void merge_clear(struct merge *merge)
@@ -179,7 +180,8 @@ bool merge_listing(struct merge *merge, struct merge_name *ret)
 		}
 	}
 	*ret = (struct merge_name){ .name = buf_str(&merge->last),
-				    .row = { .file = file.record, .entry = entry.record } };
+				    .row = { .file = file.record, .entry = entry.record,
+					     .binding = merge->binding } };
 	ret->row.settled = is_settled(merge, &entry) &&
 			   (is_hidden(&file, &entry) || is_settled(merge, &file));
 	return true;
@@ -258,10 +260,17 @@ static bool every_home_answered(const struct merge_rule *rule, const struct newe
 	       answer->counts.homes > 0 && answer->counts.homes_answered == answer->counts.homes;
 }
 
-/* The newest up to this version. */
+/* The newest up to this version; none: the newest there is, as nothing is above. */
 static struct version just_above(struct version version)
 {
-	version.n++;
+	if (version.n < VERSION_N_MAX)
+		version.n++;
+	else if (version.node < UINT64_MAX)
+		version = (struct version){ .time = version.time, .node = version.node + 1 };
+	else if (version.time < UINT64_MAX)
+		version = (struct version){ .time = version.time + 1 };
+	else
+		version = VERSION_NONE;
 	return version;
 }
 
@@ -273,10 +282,30 @@ void merge_question(const struct merge_row *row, struct newest_ask *ret)
 	ret->purpose = version_is_none(ret->version) ? NEWEST_READ : NEWEST_BELOW;
 }
 
+static bool has_told(const struct merge_row *row, const struct newest_answer *answer)
+{
+	return answer->standing != STANDING_UNSETTLED &&
+	       version_cmp(answer->record.version, row->file.version) >= 0 &&
+	       version_cmp(answer->entry.version, row->entry.version) >= 0;
+}
+
+/*
+ * Homes that know of the gate told of the name, and the reader asked others:
+ * these may be told of the name yet, answer the writer that they know of no
+ * gate, and so acknowledge it.
+ */
+static bool passed_over(struct merge_row *row)
+{
+	row->settled = record_stands(&row->file, &row->entry) != STANDS_NOTHING;
+	return row->settled;
+}
+
 /* What a reader was told of the name is what stands there. */
 static bool answered_name(struct merge_row *row, const struct merge_rule *rule,
 			  const struct newest_answer *answer)
 {
+	if (row->binding && !has_told(row, answer))
+		return passed_over(row);
 	if (answer->standing == STANDING_UNSETTLED) {
 		row->below = answer->record.version;
 		return every_home_answered(rule, answer) && row->lower++ < LOWER_MAX;

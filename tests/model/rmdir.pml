@@ -35,6 +35,7 @@
  *   OLD_ENTRY    a new entry is not above the gate
  *   LOOK_FIRST   a home reads the gate before the file's record is on disk
  *   NO_SETTLE    a deletion that a minority told of counts (with DEL)
+ *   REREAD       a name that the list tells of is asked of any two homes (NW=1)
  *   RELY         a majority has a name, so the directory above is taken to stand
  */
 #ifndef NW
@@ -347,10 +348,32 @@ proctype Remover(byte r) {
 #if NW == 2
 		second = MAX(y, FILE(1, b));
 #endif
+#ifndef REREAD
 		if
 		:: first == 1 || second == 1 -> goto over	/* 409 */
 		:: else
 		fi;
+#else
+		y = 0
+	}
+	/* what was told of is asked again, of any two */
+	atomic {
+		if
+		:: first == 1 -> pick(); x = FILE(0, a)
+		:: else
+		fi
+	}
+	atomic {
+		if
+		:: first == 1 ->
+			first = MAX(x, FILE(0, b));
+			if
+			:: first == 1 -> goto over
+			:: else
+			fi
+		:: else
+		fi;
+#endif
 #ifndef DEL
 		assert(!kept);
 #endif

@@ -411,6 +411,79 @@ static void test_settling(void)
 	CHECK(merge_answered(&row, &rule, &answer) && row.settled && !row.gone);
 }
 
+/* One row of "a", which home 1 alone told as a file at 5; homes are credited as they know of the gate. */
+static struct merge_row told_by_one(const struct merge_rule *rule, size_t gates, enum listing_type type)
+{
+	struct buf t[3] = { BUF_INIT, BUF_INIT, BUF_INIT };
+	struct merge_answer answers[3];
+	struct merge_name name;
+	struct merge merge;
+
+	add_row(&t[0], "a", type, 5);
+	answers_of(answers, rule, t, 3);
+	for (size_t i = 0; i < gates; i++)
+		answers[i].gate = rule->gate;
+	merge_init(&merge, rule, answers, 3);
+	CHECK(merge_confirmed(&merge) && merge_listing(&merge, &name) && !name.row.settled);
+	merge_clear(&merge);
+	buf_clear(&t[0]);
+	return name.row;
+}
+
+/* Of a directory that is to be removed: who asks others is not told what the listed homes told. */
+static void test_gate(void)
+{
+	struct merge_rule rule = rule_of_three();
+	struct newest_answer nothing = { .standing = STANDING_CONFIRMED, .epoch = 7,
+					 .counts = { .homes = 3, .homes_answered = 3 } };
+	struct newest_answer lost = nothing, newer = nothing;
+	struct merge_row row = told_by_one(&rule, 0, LISTING_FILE);
+
+	/* Without a gate it is as readers are told. */
+	CHECK(merge_answered(&row, &rule, &nothing) && row.settled &&
+	      version_is_none(row.file.version));
+
+	rule.gate = (struct version){ 8, 9, 0 };
+	lost.standing = STANDING_UNSETTLED;
+	lost.record.version = (struct version){ 5, 9, 0 };
+	newer.record = (struct record){ .version = { 6, 9, 0 }, .flags = RECORD_DELETED };
+	row = told_by_one(&rule, 2, LISTING_FILE);
+	CHECK(merge_answered(&row, &rule, &nothing) && row.settled && row.file.version.time == 5);
+	row = told_by_one(&rule, 2, LISTING_FILE);
+	CHECK(merge_answered(&row, &rule, &lost) && row.settled && row.file.version.time == 5);
+	row = told_by_one(&rule, 2, LISTING_DIRECTORY);
+	CHECK(merge_answered(&row, &rule, &newer) && row.settled && row.entry.version.time == 5);
+	row = told_by_one(&rule, 2, LISTING_DELETED);
+	CHECK(!merge_answered(&row, &rule, &nothing) && !row.settled);
+	row = told_by_one(&rule, 2, LISTING_FILE);
+	CHECK(merge_answered(&row, &rule, &newer) && row.settled && row.file.version.time == 6);
+
+	/* Every home told, and knows of the gate. */
+	row = told_by_one(&rule, 3, LISTING_FILE);
+	CHECK(merge_answered(&row, &rule, &nothing) && row.settled &&
+	      version_is_none(row.file.version));
+	row = told_by_one(&rule, 3, LISTING_FILE);
+	CHECK(merge_answered(&row, &rule, &lost) && !row.settled && row.below.time == 5);
+}
+
+/* What is asked for to learn of the greatest n of a node, and of the greatest version. */
+static void test_greatest(void)
+{
+	struct merge_row row = { .version = true, .file = { .version = { 5, 9, VERSION_N_MAX } } };
+	struct newest_ask ask;
+
+	merge_question(&row, &ask);
+	CHECK(ask.purpose == NEWEST_BELOW && ask.version.time == 5 && ask.version.node == 10 &&
+	      ask.version.n == 0);
+	row.file.version.node = UINT64_MAX;
+	merge_question(&row, &ask);
+	CHECK(ask.purpose == NEWEST_BELOW && ask.version.time == 6 && ask.version.node == 0 &&
+	      ask.version.n == 0);
+	row.file.version.time = UINT64_MAX;
+	merge_question(&row, &ask);
+	CHECK(ask.purpose == NEWEST_READ && version_is_none(ask.version));
+}
+
 int main(int argc, char **argv)
 {
 	if (!chance_begin(argc, argv, 20261123, NULL))
@@ -421,6 +494,8 @@ int main(int argc, char **argv)
 	test_spoiled();
 	test_history();
 	test_settling();
+	test_gate();
+	test_greatest();
 	for (int i = 0; i < 500; i++)
 		test_random();
 	return UNIT_RESULT();
