@@ -197,16 +197,33 @@ static void write_promise(void *data, const struct synod_promise *promise)
 	struct vote *vote = new_event(sizeof *vote);
 
 	MUST("3 (promises only grow)",
-	     was->instance != promise->instance || ballot_cmp(was->promised, promise->promised) <= 0);
+	     was->instance < promise->instance || (was->instance == promise->instance &&
+						   ballot_cmp(was->promised, promise->promised) <= 0));
 	vote->promise = *promise;
 	vote->event.lost = maybe_voted;
 	schedule(&vote->event, below(sim.profile.disk + 1), machine->index, voted);
+}
+
+/* Nothing is written: this node has been farther in that lineage. */
+static void refused(struct event *event)
+{
+	struct machine *machine = &sim.machines[event->machine];
+	const struct layout *layout = &of(machine)->agent.writing;
+
+	agent_written(&of(machine)->agent, false, disk_promise(&machine->disk, layout->lineage),
+		      sim.now);
+	step(machine);
 }
 
 static void write_layout(void *data, const struct layout *layout)
 {
 	struct machine *machine = data;
 
+	if (synod_is_past(disk_promise(&machine->disk, layout->lineage), layout)) {
+		say("%d has been farther than epoch %" PRIu64, machine->index, layout->epoch);
+		schedule(new_event(sizeof(struct event)), 1, machine->index, refused);
+		return;
+	}
 	MUST("3 (epochs only grow)", machine_adopt(machine, layout));
 	if (sim.profile.rivals && !sim.calm && layout->epoch > sim.newest.epoch && chance(25))
 		schedule(new_event(sizeof(struct event)), 0, machine->index, die_deciding);

@@ -22,7 +22,7 @@
 #define NODES 8
 #define SLOTS 512			/* ms of delay at most */
 #define KNOWN_MAX 4096			/* layouts that were ever used */
-#define LINEAGES_MAX 8			/* that a node makes promises in */
+#define LINEAGES_MAX 32			/* that a node makes promises in */
 #define KEPT_MAX 64			/* packets that somebody keeps, to send them again */
 
 struct packet {
@@ -278,12 +278,18 @@ static void keep_promise(struct node *node)
 
 static void layout_written(struct node *node)
 {
+	struct synod_promise *promise = promise_of(node, node->next.lineage);
+
+	node->next_at = 0;
+	if (synod_is_past(promise, &node->next)) {
+		agent_written(&node->agent, false, promise, sim.now);
+		return;
+	}
 	CHECK(node->next.lineage != node->disk_layout.lineage ||
 	      node->next.epoch > node->disk_layout.epoch);
-	node->next_at = 0;
 	node->disk_layout = node->next;
 	note(&node->disk_layout);
-	agent_written(&node->agent, true, promise_of(node, node->next.lineage), sim.now);
+	agent_written(&node->agent, true, promise, sim.now);
 }
 
 static void promise_written(struct node *node)
@@ -365,7 +371,8 @@ static void crash(int i)
 		return;
 	if (node->vote_at != 0 && below(2))
 		keep_promise(node);
-	if (node->next_at != 0 && below(2)) {
+	if (node->next_at != 0 && below(2) &&
+	    !synod_is_past(promise_of(node, node->next.lineage), &node->next)) {
 		node->disk_layout = node->next;
 		note(&node->disk_layout);
 	}
