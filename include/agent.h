@@ -121,7 +121,11 @@ void agent_written(struct agent *, bool ok, const struct synod_promise *, uint64
 void agent_fetch(struct agent *, uint64_t from, const struct address *);
 /* This node has all its records for the layout of that epoch.  Whether that is news. */
 bool agent_synced(struct agent *, uint64_t epoch);
-/* A layout of those that are up: council_force(). */
+/*
+ * A layout of those that are up: council_force().  Where this node has been
+ * farther in that lineage already, it is refused by agent_written(), and the
+ * next call makes another lineage.
+ */
 int agent_force(struct agent *, uint64_t now, struct layout *ret, struct err *);
 /* 0, or -1: nobody is up who is of that lineage. */
 int agent_can_adopt(const struct agent *, uint64_t lineage, struct err *);

@@ -563,6 +563,9 @@ int agent_force(struct agent *a, uint64_t now, struct layout *ret, struct err *e
 {
 	if (council_force(&a->council, a->view, ret, err) < 0)
 		return -1;
+	/* Forced once before with the same members, it has gone on: another one. */
+	if (synod_is_past(&a->past, ret))
+		ret->lineage = layout_mix(ret->lineage) | 1;
 	a->forced = ret->lineage;
 	council_want(&a->council, ret->lineage, now);
 	adopt(a, ret);

@@ -976,6 +976,37 @@ static void test_force_halves(void)
 	CHECK(settle(60000) != 0);
 }
 
+/* The same members force once more what they left again after it had changed: it is another group. */
+static void test_force_again(void)
+{
+	const struct layout_numbers wanted = { 0, 0, 7, UINT32_MAX };
+	struct layout forced, again;
+	uint64_t left;
+
+	begin(chance, 5);
+	test_together();
+	left = lineage_of(0);
+	for (int i = 0; i < 5; i++)
+		sim.nodes[i].side = i > 1;
+	sim.split = true;
+	run(10000);
+	CHECK(force(0, &forced));
+	run(5000);
+	CHECK(wish(0, &wanted, 10000));
+	run(3000);
+	sim.split = false;
+	run(10000);
+	CHECK(go_over(0, left, 5000) && go_over(1, left, 5000));
+	sim.split = true;
+	run(10000);
+	CHECK(force(0, &again) && again.lineage == forced.lineage);
+	run(3000);
+	CHECK(lineage_of(0) == left);
+	CHECK(force(0, &again) && again.lineage != forced.lineage);
+	run(3000);
+	CHECK(lineage_of(0) == again.lineage && lineage_of(1) == again.lineage);
+}
+
 /* A member that has gone over and dies there is replaced at its address; while it is up it is not. */
 static void test_replaced_abroad(void)
 {
@@ -1240,7 +1271,8 @@ static void each_seed(uint64_t seed)
 					       test_way_back, test_numbers, test_replayed, test_replayed_later,
 					       test_rivals,   test_rivals,  test_apart,    test_force_soon,
 					       test_force_named, test_force_guest, test_force_halves, test_come_back,
-					       test_come_back_late, test_replaced_abroad, test_wander,
+					       test_come_back_late, test_force_again, test_replaced_abroad,
+					       test_wander,
 					       test_chaos,    test_chaos,   test_chaos };
 
 	for (size_t t = 0; t < sizeof tests / sizeof tests[0]; t++) {
