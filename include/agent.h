@@ -9,7 +9,9 @@
  *	adopting	a layout is used, and told to anybody, when it is on disk.
  *			While one is written the newest of the others waits.
  *			What a node promised in another lineage it goes by when it
- *			comes back there: promises are kept by lineage.
+ *			comes back there: promises are kept by lineage.  Before it
+ *			leaves one the promise there says which epochs it has lived
+ *			through, and it adopts none before them when it is back.
  *	telling		whoever had a layout decided tells it to all; the others
  *			to who asks (WANT), or asks with an older one
  *	wishes		what a person wants of the layout is told to the council
@@ -56,6 +58,8 @@ struct agent_acceptor {
 	struct agent_question queue[AGENT_QUESTIONS];
 	size_t count;			/* the first is being answered while busy */
 	bool busy;
+	bool leaving;			/* what is written is no answer: this lineage is left next */
+	bool unsure;			/* the last could not be written */
 	enum wire_type type;		/* the answer that waits for the disk */
 	struct wire_synod answer;
 };
@@ -85,6 +89,7 @@ struct agent {
 	struct layout next;		/* to be adopted; epoch 0: none */
 	struct layout writing;
 	bool busy;			/* that one is being written */
+	struct synod_promise past;	/* of the last lineage of which too old a layout was offered */
 	uint64_t write_after;		/* ms: the disk failed; 0: it did not */
 	uint64_t forced;		/* the lineage that was forced here; 0: none */
 	uint64_t wanted, wanted_at;	/* id of what WANTs there were of late, and since when; ms */
@@ -106,14 +111,21 @@ void agent_hear(struct agent *, const struct wire *, const struct address *from,
 void agent_step(struct agent *, const struct council_seeds *, uint64_t now);
 /* The promise is on disk, or (false) it may be. */
 void agent_promised(struct agent *, bool ok, uint64_t now);
-/* The same of the layout.  promise: what is on disk of that layout's lineage. */
+/*
+ * The same of the layout.  promise: what is on disk of that layout's lineage.
+ * A layout that synod_is_past() of it is not to be written: ok is false.
+ */
 void agent_written(struct agent *, bool ok, const struct synod_promise *, uint64_t now);
 
 /* That node, there, is said to have a newer layout: ask for it. */
 void agent_fetch(struct agent *, uint64_t from, const struct address *);
 /* This node has all its records for the layout of that epoch.  Whether that is news. */
 bool agent_synced(struct agent *, uint64_t epoch);
-/* A layout of those that are up: council_force(). */
+/*
+ * A layout of those that are up: council_force().  Where this node has been
+ * farther in that lineage already, it is refused by agent_written(), and the
+ * next call makes another lineage.
+ */
 int agent_force(struct agent *, uint64_t now, struct layout *ret, struct err *);
 /* 0, or -1: nobody is up who is of that lineage. */
 int agent_can_adopt(const struct agent *, uint64_t lineage, struct err *);

@@ -13,7 +13,8 @@
  * layout of that epoch, for ever.  An acceptor acts on the instance behind
  * its own epoch alone: an older one is answered with its layout, before a
  * later one it fetches the layouts that it lacks.  So what was begun under
- * one council never goes on under another.
+ * one council never goes on under another.  Its promise is never about an
+ * older instance than it was, also when it has been of another lineage.
  *
  * Acceptor: synod_hear() changes the promise; it must be on disk before the
  * answer leaves.  Proposer: synod_propose(), then synod_answer() for what
@@ -53,6 +54,12 @@ enum synod_verdict {
 enum synod_verdict synod_hear(struct synod_promise *, const struct layout *, uint64_t self,
 			      enum wire_type, const struct wire_synod *, enum wire_type *ret_type,
 			      struct wire_synod *ret);
+
+/*
+ * Whether this node has voted on, or lived through, a later epoch of that
+ * layout's lineage than the one behind it: it is of that layout no more.
+ */
+bool synod_is_past(const struct synod_promise *, const struct layout *);
 
 /* Whether the second may come right after the first: one step of a change, or back. */
 bool synod_may_follow(const struct layout *, const struct layout *next);

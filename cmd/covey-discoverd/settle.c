@@ -10,6 +10,7 @@
 #include "layout_file.h"
 #include "log.h"
 
+#include <inttypes.h>
 #include <sodium.h>
 
 const struct layout *settle_layout(const struct discoverd *d)
@@ -85,6 +86,10 @@ static int prepare_lineage(struct discoverd *d, struct settling *s)
 {
 	if (state_load_promise(d, s->layout.lineage, &s->promise, &s->err) < 0)
 		return -1;
+	if (synod_is_past(&s->promise, &s->layout))
+		return err_set(&s->err, ERR_DENIED, "this node has been at epoch %" PRIu64 " of lineage %016"
+			       PRIx64 ", and not only at epoch %" PRIu64, s->promise.instance - 1,
+			       s->layout.lineage, s->layout.epoch);
 	return s->left != 0 ? store_owe_later(d->service->store, s->layout.lineage, &s->err) : 0;
 }
 

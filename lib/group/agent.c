@@ -80,17 +80,51 @@ void agent_fetch(struct agent *a, uint64_t from, const struct address *at)
 
 /* adopting */
 
+/* Who comes back later has to know which epochs it has lived through. */
+static void write_leave(struct agent *a)
+{
+	struct agent_acceptor *acceptor = &a->acceptor;
+	const struct layout *layout = agent_layout(a);
+
+	if (acceptor->promise.lineage != layout->lineage || acceptor->promise.instance <= layout->epoch) {
+		acceptor->promise = SYNOD_PROMISE_NONE;
+		acceptor->promise.lineage = layout->lineage;
+		acceptor->promise.instance = layout->epoch + 1;
+	}
+	acceptor->busy = acceptor->leaving = true;
+	a->write_promise(a->data, &acceptor->promise);
+}
+
+/* Whether the disk says so, or need not. */
+static bool may_leave(const struct agent *a)
+{
+	const struct synod_promise *promise = &a->acceptor.promise;
+	const struct layout *layout = agent_layout(a);
+
+	return layout->epoch == 0 ||
+	       (promise->lineage == layout->lineage && promise->instance > layout->epoch &&
+		!a->acceptor.unsure);
+}
+
 static void write_next(struct agent *a)
 {
 	if (a->busy)
 		return;
+	a->write_after = 0;
 	/* What waits is judged again: a solo group that has just grown gives itself up for nobody. */
 	if (a->next.epoch != 0 && council_meet(&a->council, &a->next) != COUNCIL_ADOPT)
 		a->next = LAYOUT_NONE;
 	if (a->next.epoch == 0)
 		return;
+	if (a->next.lineage != agent_layout(a)->lineage) {
+		if (a->acceptor.busy)
+			return;		/* agent_promised() goes on */
+		if (!may_leave(a)) {
+			write_leave(a);
+			return;
+		}
+	}
 	a->busy = true;
-	a->write_after = 0;
 	a->writing = a->next;
 	a->next = LAYOUT_NONE;
 	a->write_layout(a->data, &a->writing);
@@ -103,6 +137,8 @@ static void adopt(struct agent *a, const struct layout *layout)
 		return;
 	if (a->next.epoch != 0 && a->next.lineage == layout->lineage &&
 	    a->next.epoch >= layout->epoch)
+		return;
+	if (synod_is_past(&a->past, layout))
 		return;
 	a->next = *layout;
 	write_next(a);
@@ -131,14 +167,21 @@ static void use_layout(struct agent *a, const struct layout *layout, uint64_t no
 void agent_written(struct agent *a, bool ok, const struct synod_promise *promise, uint64_t now)
 {
 	a->busy = false;
+	if (synod_is_past(promise, &a->writing)) {
+		a->past = *promise;
+		write_next(a);
+		return;
+	}
 	if (!ok) {
 		if (a->next.epoch == 0)
 			a->next = a->writing;
 		a->write_after = now + WRITE_AGAIN_MS;
 		return;
 	}
-	if (a->writing.lineage != agent_layout(a)->lineage)
+	if (a->writing.lineage != agent_layout(a)->lineage) {
 		a->acceptor.promise = *promise;
+		a->acceptor.unsure = false;
+	}
 	use_layout(a, &a->writing, now);
 	write_next(a);
 }
@@ -202,14 +245,32 @@ static void ask_acceptor(struct agent *a, const struct agent_question *q)
 	answer_next(a);
 }
 
-/* What could not be written may be on disk all the same: it was promised, and is not told. */
-void agent_promised(struct agent *a, bool ok, uint64_t now)
+static void end_leave(struct agent *a, bool ok, uint64_t now)
+{
+	a->acceptor.busy = a->acceptor.leaving = false;
+	if (!ok)
+		a->write_after = now + WRITE_AGAIN_MS;
+}
+
+static void end_question(struct agent *a, bool ok, uint64_t now)
 {
 	struct agent_question q = a->acceptor.queue[0];
 
 	if (ok)
 		send_answer(a, &q, now);
 	drop_first(&a->acceptor);
+}
+
+/* What could not be written may be on disk all the same: it was promised, and is not told. */
+void agent_promised(struct agent *a, bool ok, uint64_t now)
+{
+	a->acceptor.unsure = !ok;
+	if (a->acceptor.leaving)
+		end_leave(a, ok, now);
+	else
+		end_question(a, ok, now);
+	if (a->write_after == 0)
+		write_next(a);
 	answer_next(a);
 }
 
@@ -502,6 +563,9 @@ int agent_force(struct agent *a, uint64_t now, struct layout *ret, struct err *e
 {
 	if (council_force(&a->council, a->view, ret, err) < 0)
 		return -1;
+	/* Forced once before with the same members, it has gone on: another one. */
+	if (synod_is_past(&a->past, ret))
+		ret->lineage = layout_mix(ret->lineage) | 1;
 	a->forced = ret->lineage;
 	council_want(&a->council, ret->lineage, now);
 	adopt(a, ret);
@@ -632,6 +696,12 @@ void agent_wish_end(struct agent *a, const struct agent_wish *wish, struct err *
 	if (wish->kind != AGENT_ADOPT)
 		return;
 	council_want(&a->council, 0, 0);
+	if (a->past.lineage == wish->lineage) {
+		err_set(err, ERR_TIMEOUT, "adopt lineage %016" PRIx64 ": this node has been at epoch %" PRIu64
+			" of it, and nobody who answered in time is; it is withdrawn", wish->lineage,
+			a->past.instance - 1);
+		return;
+	}
 	err_set(err, ERR_TIMEOUT, a->busy ? "adopt lineage %016" PRIx64 ": it is being written, and may still "
 		"take effect" : "adopt lineage %016" PRIx64 ": nobody of it answered in time; it is withdrawn",
 		wish->lineage);
@@ -653,8 +723,10 @@ void agent_init(struct agent *a, const struct layout_numbers *founding, const st
 					       .self = self->id };
 	a->acceptor.promise = promised;
 	a->acceptor.count = a->obeyed_count = a->apart_count = 0;
-	a->acceptor.busy = a->busy = a->waits_said = false;
+	a->acceptor.busy = a->acceptor.leaving = a->acceptor.unsure = false;
+	a->busy = a->waits_said = false;
 	a->next = LAYOUT_NONE;
+	a->past = SYNOD_PROMISE_NONE;
 	a->due = a->write_after = a->forced = a->wanted = 0;
 	a->now = now;
 }

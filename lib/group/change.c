@@ -238,6 +238,7 @@ static bool has_moved(const struct layout *layout, const struct layout_member *m
 }
 
 static const char moves[] = "a member moves";
+static const char replaced[] = "a node took the place of a member";
 
 static const char *why_goes(struct council *c, const struct view *view, size_t i)
 {
@@ -245,13 +246,15 @@ static const char *why_goes(struct council *c, const struct view *view, size_t i
 
 	if (c->dead_ms[i] >= COUNCIL_DEAD_MS)
 		return "a member was away for long";
-	/* lineage 0: it was not heard of since this node started */
-	if (m == NULL || (m->lineage != 0 && !is_of(&c->layout, m)))
+	if (m == NULL)
 		return NULL;
+	/* lineage 0: it was not heard of since this node started */
+	if (m->lineage != 0 && !is_of(&c->layout, m))
+		return !is_up(m) && is_replaced(c, view, m) ? replaced : NULL;
 	if (m->flags & MEMBER_GUEST && is_up(m))
 		return "a member leaves";
 	if (is_replaced(c, view, m))
-		return "a node took the place of a member";
+		return replaced;
 	return has_moved(&c->layout, &c->layout.members[i], m) ? moves : NULL;
 }
 

@@ -231,17 +231,20 @@ static bool catch_up(struct council *c, const struct view *view, uint64_t now,
 static bool go_over(struct council *c, const struct view *view, uint64_t now,
 		    struct council_step *ret)
 {
+	const struct member *newest = NULL;
+
 	if (c->wanted != 0 && now >= c->wanted_until)
 		c->wanted = 0;
 	for (size_t i = 0; i < view->count && c->wanted != 0; i++) {
 		const struct member *m = &view->entries[i].member;
 
-		if (m->state != MEMBER_UP || m->lineage != c->wanted)
-			continue;
-		fetch(c, m->id, FETCH_MS, now, ret);
-		return true;
+		if (m->state == MEMBER_UP && m->lineage == c->wanted &&
+		    (newest == NULL || m->epoch > newest->epoch))
+			newest = m;
 	}
-	return false;
+	if (newest != NULL)
+		fetch(c, newest->id, FETCH_MS, now, ret);
+	return newest != NULL;
 }
 
 /* Another group has this key: one of the two may have to give up. */

@@ -54,6 +54,11 @@ bool synod_may_follow(const struct layout *layout, const struct layout *next)
 					  same_set(layout, LAYOUT_B, next, LAYOUT_A));
 }
 
+bool synod_is_past(const struct synod_promise *promise, const struct layout *layout)
+{
+	return promise->lineage == layout->lineage && promise->instance > layout->epoch + 1;
+}
+
 enum synod_verdict synod_hear(struct synod_promise *promise, const struct layout *layout,
 			      uint64_t self, enum wire_type type, const struct wire_synod *asked,
 			      enum wire_type *ret_type, struct wire_synod *ret)
@@ -67,6 +72,9 @@ enum synod_verdict synod_hear(struct synod_promise *promise, const struct layout
 		return SYNOD_OLD;
 	if (asked->instance > layout->epoch + 1)
 		return SYNOD_BEHIND;
+	/* Who comes back to a lineage has lived through that epoch. */
+	if (synod_is_past(promise, layout))
+		return SYNOD_IGNORE;
 	if (!has_seat(layout, self) ||
 	    (type == WIRE_ACCEPT && !synod_may_follow(layout, &asked->value)))
 		return SYNOD_IGNORE;

@@ -197,16 +197,33 @@ static void write_promise(void *data, const struct synod_promise *promise)
 	struct vote *vote = new_event(sizeof *vote);
 
 	MUST("3 (promises only grow)",
-	     was->instance != promise->instance || ballot_cmp(was->promised, promise->promised) <= 0);
+	     was->instance < promise->instance || (was->instance == promise->instance &&
+						   ballot_cmp(was->promised, promise->promised) <= 0));
 	vote->promise = *promise;
 	vote->event.lost = maybe_voted;
 	schedule(&vote->event, below(sim.profile.disk + 1), machine->index, voted);
+}
+
+/* Nothing is written: this node has been farther in that lineage. */
+static void refused(struct event *event)
+{
+	struct machine *machine = &sim.machines[event->machine];
+	const struct layout *layout = &of(machine)->agent.writing;
+
+	agent_written(&of(machine)->agent, false, disk_promise(&machine->disk, layout->lineage),
+		      sim.now);
+	step(machine);
 }
 
 static void write_layout(void *data, const struct layout *layout)
 {
 	struct machine *machine = data;
 
+	if (synod_is_past(disk_promise(&machine->disk, layout->lineage), layout)) {
+		say("%d has been farther than epoch %" PRIu64, machine->index, layout->epoch);
+		schedule(new_event(sizeof(struct event)), 1, machine->index, refused);
+		return;
+	}
 	MUST("3 (epochs only grow)", machine_adopt(machine, layout));
 	if (sim.profile.rivals && !sim.calm && layout->epoch > sim.newest.epoch && chance(25))
 		schedule(new_event(sizeof(struct event)), 0, machine->index, die_deciding);
@@ -568,19 +585,46 @@ static size_t count_of(uint64_t lineage)
 	return count;
 }
 
-/* The group of most nodes: people bring the others there. */
-static void choose_main(void)
+/* Some node has been farther in that lineage and is there no more: it does not come back. */
+static bool is_left_behind(const struct layout *layout)
 {
+	for (int i = 0; i < sim.profile.machines; i++)
+		if (sim.machines[i].disk.layout.lineage != layout->lineage &&
+		    synod_is_past(disk_promise(&sim.machines[i].disk, layout->lineage), layout))
+			return true;
+	return false;
+}
+
+static const struct layout *newest_of(uint64_t lineage)
+{
+	const struct layout *newest = NULL;
+
 	for (int i = 0; i < sim.profile.machines; i++) {
 		const struct layout *layout = &sim.machines[i].disk.layout;
-		bool same = layout->lineage == sim.newest.lineage;
 
-		if (layout->epoch == 0)
-			continue;
-		if (same ? layout->epoch > sim.newest.epoch :
-			   count_of(layout->lineage) > count_of(sim.newest.lineage))
-			sim.newest = *layout;
+		if (layout->epoch != 0 && layout->lineage == lineage &&
+		    (newest == NULL || layout->epoch > newest->epoch))
+			newest = layout;
 	}
+	return newest;
+}
+
+/* The group of most nodes that can go on: people bring the others there. */
+static void choose_main(void)
+{
+	const struct layout *best = newest_of(sim.newest.lineage);
+
+	if (best != NULL && is_left_behind(best))
+		best = NULL;
+	for (int i = 0; i < sim.profile.machines; i++) {
+		const struct layout *layout = newest_of(sim.machines[i].disk.layout.lineage);
+
+		if (layout != NULL && !is_left_behind(layout) &&
+		    (best == NULL || count_of(layout->lineage) > count_of(best->lineage)))
+			best = layout;
+	}
+	if (best != NULL && (best->lineage != sim.newest.lineage || best->epoch > sim.newest.epoch))
+		sim.newest = *best;
 }
 
 /* covey layout adopt, where two groups do not become one by themselves. */

@@ -70,7 +70,7 @@ static void choose_profile(struct profile *p)
 		p->forces = !p->copies && p->losses == 0 && p->machines >= 3 && chance(20);
 		if (p->forces)
 			p->length += 20000;
-		p->rivals = !p->founders && !p->forces && chance(40);
+		p->rivals = chance(40);
 	}
 	if (sim.kind == 'h' || (sim.kind == 0 && chance(12)))
 		choose_hand_overs(p);

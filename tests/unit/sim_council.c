@@ -22,7 +22,7 @@
 #define NODES 8
 #define SLOTS 512			/* ms of delay at most */
 #define KNOWN_MAX 4096			/* layouts that were ever used */
-#define LINEAGES_MAX 8			/* that a node makes promises in */
+#define LINEAGES_MAX 32			/* that a node makes promises in */
 #define KEPT_MAX 64			/* packets that somebody keeps, to send them again */
 
 struct packet {
@@ -278,12 +278,18 @@ static void keep_promise(struct node *node)
 
 static void layout_written(struct node *node)
 {
+	struct synod_promise *promise = promise_of(node, node->next.lineage);
+
+	node->next_at = 0;
+	if (synod_is_past(promise, &node->next)) {
+		agent_written(&node->agent, false, promise, sim.now);
+		return;
+	}
 	CHECK(node->next.lineage != node->disk_layout.lineage ||
 	      node->next.epoch > node->disk_layout.epoch);
-	node->next_at = 0;
 	node->disk_layout = node->next;
 	note(&node->disk_layout);
-	agent_written(&node->agent, true, promise_of(node, node->next.lineage), sim.now);
+	agent_written(&node->agent, true, promise, sim.now);
 }
 
 static void promise_written(struct node *node)
@@ -365,7 +371,8 @@ static void crash(int i)
 		return;
 	if (node->vote_at != 0 && below(2))
 		keep_promise(node);
-	if (node->next_at != 0 && below(2)) {
+	if (node->next_at != 0 && below(2) &&
+	    !synod_is_past(promise_of(node, node->next.lineage), &node->next)) {
 		node->disk_layout = node->next;
 		note(&node->disk_layout);
 	}
@@ -969,6 +976,67 @@ static void test_force_halves(void)
 	CHECK(settle(60000) != 0);
 }
 
+/* The same members force once more what they left again after it had changed: it is another group. */
+static void test_force_again(void)
+{
+	const struct layout_numbers wanted = { 0, 0, 7, UINT32_MAX };
+	struct layout forced, again;
+	uint64_t left;
+
+	begin(chance, 5);
+	test_together();
+	left = lineage_of(0);
+	for (int i = 0; i < 5; i++)
+		sim.nodes[i].side = i > 1;
+	sim.split = true;
+	run(10000);
+	CHECK(force(0, &forced));
+	run(5000);
+	CHECK(wish(0, &wanted, 10000));
+	run(3000);
+	sim.split = false;
+	run(10000);
+	CHECK(go_over(0, left, 5000) && go_over(1, left, 5000));
+	sim.split = true;
+	run(10000);
+	CHECK(force(0, &again) && again.lineage == forced.lineage);
+	run(3000);
+	CHECK(lineage_of(0) == left);
+	CHECK(force(0, &again) && again.lineage != forced.lineage);
+	run(3000);
+	CHECK(lineage_of(0) == again.lineage && lineage_of(1) == again.lineage);
+}
+
+/* A member that has gone over and dies there is replaced at its address; while it is up it is not. */
+static void test_replaced_abroad(void)
+{
+	struct node *abroad = &sim.nodes[4];
+	struct layout forced;
+	uint64_t was;
+
+	begin(chance, 5);
+	test_together();
+	was = abroad->id;
+	for (int i = 0; i < 5; i++)
+		sim.nodes[i].side = i / 3;
+	sim.split = true;
+	run(10000);
+	CHECK(force(3, &forced));
+	run(5000);
+	sim.split = false;
+	run(20000);
+	CHECK(lineage_of(0) != forced.lineage && lineage_of(4) == forced.lineage);
+	CHECK(layout_find(layout_of(&sim.nodes[0]), was) != NULL);
+	crash(4);
+	set_up_disk(abroad);
+	abroad->disk_layout = *layout_of(&sim.nodes[0]);
+	start(4);
+	run(40000);
+	CHECK(layout_find(layout_of(&sim.nodes[0]), was) == NULL);
+	CHECK(layout_find(layout_of(&sim.nodes[0]), abroad->id) != NULL);
+	CHECK(layout_find(layout_of(&sim.nodes[0]), sim.nodes[3].id) != NULL);
+}
+
 /* What a node promised before it went over, it goes by when it is back. */
 static void test_come_back(void)
 {
@@ -1004,6 +1072,44 @@ static void test_come_back(void)
 	CHECK(go_over(0, one.lineage, 10000));
 	CHECK(node->agent.acceptor.promise.instance == promised.instance &&
 	      ballot_cmp(node->agent.acceptor.promise.promised, promised.promised) >= 0);
+}
+
+/* Nobody is of a layout again that it had a newer one of, whoever still has that. */
+static void test_come_back_late(void)
+{
+	const struct layout_numbers wanted = { 0, 0, 7, UINT32_MAX };
+	struct node *node = &sim.nodes[0];
+	struct layout one, other, newer;
+
+	begin(chance, 4);
+	test_together();
+	for (int i = 0; i < 4; i++)
+		sim.nodes[i].side = i / 2;
+	sim.split = true;
+	run(10000);
+	CHECK(force(0, &one) && force(2, &other));
+	run(3000);
+	CHECK(wish(0, &wanted, 10000));
+	run(3000);
+	newer = *layout_of(node);
+	CHECK(newer.epoch == one.epoch + 1);
+	sim.split = false;
+	run(10000);
+	CHECK(go_over(0, other.lineage, 5000) && go_over(1, other.lineage, 5000));
+	CHECK(promise_of(node, one.lineage)->instance == newer.epoch + 1);
+	if (below(2)) {			/* it knows after a restart, too */
+		crash(0);
+		start(0);
+	}
+	crash(3);
+	set_up_disk(&sim.nodes[3]);
+	sim.nodes[3].disk_layout = one;
+	start(3);
+	CHECK(!go_over(0, one.lineage, 10000) && lineage_of(0) == other.lineage);
+	crash(3);
+	sim.nodes[3].disk_layout = newer;
+	start(3);
+	CHECK(go_over(0, one.lineage, 10000) && layout_eq(layout_of(node), &newer));
 }
 
 /* Nodes go over and come back while both sides decide: what they promised stays promised. */
@@ -1165,6 +1271,7 @@ static void each_seed(uint64_t seed)
 					       test_way_back, test_numbers, test_replayed, test_replayed_later,
 					       test_rivals,   test_rivals,  test_apart,    test_force_soon,
 					       test_force_named, test_force_guest, test_force_halves, test_come_back,
+					       test_come_back_late, test_force_again, test_replaced_abroad,
 					       test_wander,
 					       test_chaos,    test_chaos,   test_chaos };
 

@@ -112,6 +112,26 @@ static void test_next_instance(void)
 	CHECK(type == WIRE_PROMISE && answer.accepted.round == 0);
 }
 
+/* Back in a lineage with an older layout than it had, it votes on nothing that it has behind it. */
+static void test_past_instance(void)
+{
+	struct layout base = layout_of(5, 3), next = layout_of(6, 3);
+	struct synod_promise promise = { .lineage = LINEAGE, .instance = 7, .promised = { 1, 2 } };
+	struct wire_synod asked = { .lineage = LINEAGE, .instance = 6, .ballot = { 9, 1 } };
+	struct wire_synod answer;
+	enum wire_type type;
+
+	CHECK(synod_hear(&promise, &base, 1, WIRE_PREPARE, &asked, &type, &answer) == SYNOD_IGNORE);
+	asked.value = wish_of(&base, 1);
+	CHECK(synod_hear(&promise, &base, 1, WIRE_ACCEPT, &asked, &type, &answer) == SYNOD_IGNORE);
+	CHECK(promise.instance == 7 && promise.promised.round == 1);
+	CHECK(synod_is_past(&promise, &base) && !synod_is_past(&promise, &next));
+	promise.lineage++;
+	CHECK(!synod_is_past(&promise, &base));
+	CHECK(synod_hear(&promise, &base, 1, WIRE_PREPARE, &asked, &type, &answer) == SYNOD_REPLY);
+	CHECK(promise.lineage == LINEAGE && promise.instance == 6);
+}
+
 static void test_may_follow(void)
 {
 	struct layout single = layout_of(5, 4), joint, next;
@@ -388,6 +408,7 @@ int main(int argc, char **argv)
 	test_acceptor();
 	test_not_ours();
 	test_next_instance();
+	test_past_instance();
 	test_may_follow();
 	test_own_promise_first();
 	test_duels(chance, argc == 2 ? 1 : seeds);
