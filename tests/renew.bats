@@ -156,7 +156,7 @@ write() {
 	covey node renew -c "${CONFS[2]}"
 	run_node 1 2 3 4 5
 	wait_until 40 settled 1 2 3 4 5
-	wait_until 20 eval '[ "$(curl -sf "${URLS[2]}/.covey/status" | jq .outbox)" = 0 ]'
+	wait_until 60 eval '[ "$(curl -sf "${URLS[2]}/.covey/status" | jq .outbox)" = 0 ]'
 	stop_node 2
 	for d in {1..12}; do
 		[ "$(code "${URLS[1]}/d$d/f")" = 200 ]
