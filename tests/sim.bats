@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # The steps of homes, askers and layouts under a seeded scheduler: histories of many schedules,
-# and four mutants of the protocol that they must not let pass.
+# and mutants of the protocol that they must not let pass.
 load helpers
 
 SIM=$TOP/build/asan/covey-sim
@@ -45,7 +45,7 @@ mutant() {
 }
 
 @test "sim: without the fence it fails" {
-	mutant no-fence -o -f 1 1200
+	mutant no-fence -o 1 1200
 }
 
 @test "sim: with a majority of one set of a joint layout it fails" {

@@ -129,6 +129,16 @@ static const struct record *newest_of(const struct op *op, const struct newest_a
 	return op->path >= DIRECTORY_PATH ? &answer->entry : &answer->record;
 }
 
+/* A directory stands there; or the file is below its end, which says nothing about what is newest. */
+static bool is_hidden(const struct op *op, const struct newest_answer *answer)
+{
+	if (op->kind == PUT)
+		return record_is_live(&answer->entry);
+	return record_is_live(&answer->entry) ||
+	       (!version_is_none(answer->entry.version) &&
+		version_cmp(answer->record.version, answer->entry.version) <= 0);
+}
+
 /* GET */
 
 static void read_stored(struct store_wait *wait, const struct store_answer *answer, bool last)
@@ -197,7 +207,8 @@ static void read_checked(struct check_wait *wait, const struct check_result *res
 
 	MUST("4", answer->epoch == op->machine->home.layout.epoch);
 	op->record = *newest_of(op, answer);
-	if (answer->standing == STANDING_UNCONFIRMED) {
+	if (answer->standing == STANDING_UNCONFIRMED ||
+	    (op->path == KIND_FILE && is_hidden(op, answer))) {
 		give_up(op);
 	} else if (answer->standing == STANDING_UNSETTLED) {
 		op->read_back = true;
@@ -304,6 +315,7 @@ static void choose(struct writing *writing)
 
 	if (newest != NULL && version_cmp(newest->record.version, above) > 0)
 		above = newest->record.version;
+	above = disk_above_other(&machine->disk, writing->path, above);
 	if (version.time <= above.time)
 		version.time = above.time + 1;
 	judge_time(op, above, version.time);
@@ -333,6 +345,15 @@ static void write_committed(struct writing *writing)
 	op_store(op, write_stored);
 }
 
+/* 409, before anything is stored: the other kind stands there. */
+static bool is_refused(const struct op *op, const struct newest_answer *answer)
+{
+	if (op->path == KIND_FILE)
+		return is_hidden(op, answer);
+	return op->kind == MAKE &&
+	       record_stands(&answer->record, &answer->entry) == STANDS_FILE;
+}
+
 static void write_checked(struct check_wait *wait, const struct check_result *result)
 {
 	struct op *op = CONTAINER_OF(wait, struct op, check);
@@ -341,7 +362,13 @@ static void write_checked(struct check_wait *wait, const struct check_result *re
 
 	op->checked = answer->standing == STANDING_CONFIRMED;
 	op->clock = op->checked ? answer->clock : wall_of(op->machine);
-	op->above = newest_of(op, answer)->version;
+	op->above = answer->record.version;
+	if (version_cmp(answer->entry.version, op->above) > 0)
+		op->above = answer->entry.version;
+	if (is_refused(op, answer)) {
+		give_up(op);
+		return;
+	}
 	if (op->kind == MAKE && op->checked && record_is_live(&answer->entry)) {
 		history_was_read(op->deed);	/* 204: it is there */
 		history_confirmed(op->deed, answer->entry.version);
@@ -367,7 +394,7 @@ static void write_checked(struct check_wait *wait, const struct check_result *re
 
 static int path_for(enum kind kind)
 {
-	static const int listed[] = { ROOT, 4, 4, 5, 6 };
+	static const int listed[] = { ROOT, KIND_DIRECTORY, KIND_DIRECTORY, 6, 7 };
 	int path = (int)below(DIRECTORY_PATH);
 
 	if (kind == INDEX)

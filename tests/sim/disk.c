@@ -5,15 +5,19 @@
 #include "synod.h"
 
 const struct str sim_paths[PATHS] = { { "a", 1 },  { "d/b", 3 }, { "d/c", 3 }, { "e/f/c", 5 },
-				      { "d", 1 },  { "e", 1 },	 { "e/f", 3 },
+				      { "d", 1 },  { "d", 1 },  { "e", 1 },	 { "e/f", 3 },
 				      { "d/", 2 }, { "e/", 2 },	 { "e/f/", 4 } };
 
-int path_index(struct str path)
+int path_index(struct str path, const struct record *record)
 {
+	int found = 0;
+
 	for (int i = 0; i < PATHS; i++)
 		if (str_eq(path, sim_paths[i]))
-			return i;
-	return 0;
+			found = i;
+	if (found == KIND_DIRECTORY && record != NULL && !(record->flags & RECORD_DIRECTORY))
+		return KIND_FILE;
+	return found;
 }
 
 const struct kept *disk_find(const struct disk *disk, int path, struct version version)
@@ -52,28 +56,66 @@ static bool is_directory(int path)
 	return path >= DIRECTORY_PATH && path < GATE_PATH;
 }
 
+/* The file's register of the name whose directory's this may be; -1: there is none. */
+static int file_of(int path)
+{
+	if (path == KIND_DIRECTORY)
+		return KIND_FILE;
+	return is_directory(path) ? -1 : path;
+}
+
+static const struct kept *look(const struct disk *disk, int path, struct version version, bool less)
+{
+	const struct kept *kept;
+	int file = file_of(path);
+
+	if (less || version_is_none(version))
+		return file < 0 ? NULL : newest_below(disk, file, version);
+	kept = file < 0 ? NULL : disk_find(disk, file, version);
+	return kept != NULL ? kept : disk_find(disk, path, version);
+}
+
 int disk_lookup(void *data, struct str path, struct version version, bool less,
 		struct home_found *ret)
 {
 	struct machine *machine = data;
 	const struct disk *disk = &machine->disk;
 	const struct kept *kept;
-	int p = path_index(path);
+	int p = path_index(path, NULL);
 
 	if (machine->cannot_tell)
 		return -1;
-	kept = less || version_is_none(version) ? newest_below(disk, p, version) :
-						  disk_find(disk, p, version);
+	kept = look(disk, p, version, less);
 	*ret = (struct home_found){ .content = false };
 	if (is_directory(p) && disk_newest(disk, p) != NULL)
 		ret->entry = disk_newest(disk, p)->record;
 	if (path_above(p) != ROOT && disk_newest(disk, gate_of(path_above(p))) != NULL)
 		ret->gate = disk_newest(disk, gate_of(path_above(p)))->record.version;
-	if (kept == NULL || (is_directory(p) && version_is_none(version)))
+	if (kept == NULL)
 		return 0;
 	ret->record = kept->record;
 	ret->content = kept->content;
 	return 0;
+}
+
+/* File, directory and gate have one lock, and no two of their versions are alike. */
+static int name_of(int path)
+{
+	if (path >= GATE_PATH)
+		return path - GATE_PATH + DIRECTORY_PATH;
+	return path == KIND_FILE ? KIND_DIRECTORY : path;
+}
+
+struct version disk_above_other(const struct disk *disk, int path, struct version version)
+{
+	for (int other = 0; other < PATHS; other++) {
+		const struct kept *newest =
+			name_of(other) == name_of(path) ? disk_newest(disk, other) : NULL;
+
+		if (newest != NULL && version_cmp(newest->record.version, version) > 0)
+			version = newest->record.version;
+	}
+	return version;
 }
 
 void disk_keep(struct machine *machine, int path, const struct record *record, bool content)
@@ -194,7 +236,7 @@ static void written(struct event *event)
 	struct writing *writing = (struct writing *)event;
 	struct machine *machine = &sim.machines[event->machine];
 
-	machine->locked[writing->path] = false;
+	machine->locked[name_of(writing->path)] = false;
 	make_durable(machine, writing);
 	writing->done(writing);
 }
@@ -234,7 +276,7 @@ static void had_the_lock(struct event *event)
 	struct writing *writing = (struct writing *)event, *copy = new_event(sizeof *copy);
 
 	*copy = *writing;
-	if (sim.machines[event->machine].locked[writing->path]) {	/* it was stopped meanwhile */
+	if (sim.machines[event->machine].locked[name_of(writing->path)]) {	/* it was stopped meanwhile */
 		schedule(&copy->event, 1, event->machine, had_the_lock);
 		return;
 	}
@@ -242,7 +284,7 @@ static void had_the_lock(struct event *event)
 		schedule(&copy->event, 0, event->machine, was_there);
 		return;
 	}
-	sim.machines[event->machine].locked[writing->path] = true;
+	sim.machines[event->machine].locked[name_of(writing->path)] = true;
 	if (copy->choose != NULL)
 		copy->choose(copy);
 	copy->event.lost = maybe_written;
@@ -252,7 +294,7 @@ static void had_the_lock(struct event *event)
 /* The lock is given in the order in which it was asked for; what is there already needs none. */
 void disk_write(struct machine *machine, struct writing *writing)
 {
-	uint64_t *free_at = &machine->free_at[writing->path];
+	uint64_t *free_at = &machine->free_at[name_of(writing->path)];
 	uint64_t begin = *free_at > sim.now ? *free_at : sim.now;
 
 	if (is_there(&machine->disk, writing)) {

@@ -554,7 +554,7 @@ static bool is_replaced(const struct fact *fact)
 static void judge_above(const struct fact *fact)
 {
 	struct str above = path_parent(sim_paths[fact->path]);
-	int path = path_index(above);
+	int path = path_index(above, NULL);
 
 	if (above.n == 0 || !record_is_live(&fact->record) || is_replaced(fact))
 		return;

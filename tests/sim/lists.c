@@ -15,8 +15,8 @@
 #define TRIES_MAX 5
 
 /* Sorted by their names, as an index is. */
-static const int below_root[] = { 0, 4, 5, -1 }, below_d[] = { 1, 2, -1 },
-		 below_e[] = { 6, -1 }, below_f[] = { 3, -1 };
+static const int below_root[] = { 0, KIND_DIRECTORY, 6, -1 }, below_d[] = { 1, 2, -1 },
+		 below_e[] = { 7, -1 }, below_f[] = { 3, -1 };
 
 static const int *children_of(int directory)
 {
@@ -27,7 +27,7 @@ static const int *children_of(int directory)
 
 int path_above(int path)
 {
-	static const int above[PATHS] = { ROOT, 4, 4, 6, ROOT, ROOT, 5, ROOT, ROOT, 5 };
+	static const int above[PATHS] = { ROOT, 5, 5, 7, ROOT, ROOT, ROOT, 6, ROOT, ROOT, 6 };
 
 	return above[path];
 }
@@ -73,7 +73,12 @@ static void add_names(struct buf *text, const struct disk *disk, int directory)
 		const struct record *record = newest != NULL ? &newest->record : &none;
 		bool entry = *p >= DIRECTORY_PATH;
 
-		listing_text_registers(text, name_of(*p), entry ? &none : record, entry ? record : &none);
+		if (*p == KIND_DIRECTORY && disk_newest(disk, KIND_FILE) != NULL)
+			listing_text_registers(text, name_of(*p), &disk_newest(disk, KIND_FILE)->record,
+					       record);
+		else
+			listing_text_registers(text, name_of(*p), entry ? &none : record,
+					       entry ? record : &none);
 	}
 }
 
@@ -366,6 +371,20 @@ static bool is_live_row(const struct row *row)
 	return record_is_live(row->path >= DIRECTORY_PATH ? &row->told.entry : &row->told.file);
 }
 
+/* The file, where no directory stands and was none above it: else it is not settled, nor of interest. */
+static void tell_file(const struct op *op)
+{
+	const struct list *list = op->list;
+
+	for (size_t i = 0; i < list->row_count; i++) {
+		const struct merge_row *told = &list->rows[i].told;
+
+		if (list->rows[i].path == KIND_DIRECTORY && !record_is_live(&told->entry) &&
+		    version_cmp(told->file.version, told->entry.version) > 0)
+			history_told(op->machine->index, KIND_FILE, op->began, told->file.version);
+	}
+}
+
 static void tell_index(struct op *op)
 {
 	const struct list *list = op->list;
@@ -382,6 +401,8 @@ static void tell_index(struct op *op)
 			version = *p >= DIRECTORY_PATH ? told->entry.version : told->file.version;
 			live = is_live_row(&list->rows[i]);
 		}
+		if (*p == KIND_DIRECTORY)
+			tell_file(op);
 		history_told(op->machine->index, *p, op->began, version);
 		if (*p >= DIRECTORY_PATH && !live)
 			history_absent(op->machine->index, *p, op->began);
@@ -411,7 +432,8 @@ static void history_listed(struct op *op)
 	}
 	if (list->confirmed && list->row_count < ROWS_MAX) {
 		history_listed_all(op->deed);
-		history_told(op->machine->index, op->path, op->began, newest);
+		if (op->path != KIND_FILE)
+			history_told(op->machine->index, op->path, op->began, newest);
 	}
 	op_free(op);
 }
@@ -497,13 +519,8 @@ static void choose_gate(struct writing *writing)
 {
 	struct machine *machine = &sim.machines[writing->event.machine];
 	struct op *op = op_find(machine, writing->token);
-	struct version above = op->above, here = newest_version(&machine->disk, writing->path);
+	struct version above = disk_above_other(&machine->disk, writing->path, op->above);
 
-	if (version_cmp(here, above) > 0)
-		above = here;
-	here = newest_version(&machine->disk, op->path);
-	if (version_cmp(here, above) > 0)
-		above = here;
 	writing->record.version = (struct version){ op->clock, machine->disk.id, 0 };
 	if (op->clock <= above.time)
 		writing->record.version.time = above.time + 1;
@@ -549,6 +566,8 @@ static void removal_checked(struct check_wait *wait, const struct check_result *
 
 	op->clock = answer->clock;
 	op->above = answer->entry.version;
+	if (version_cmp(answer->record.version, op->above) > 0)
+		op->above = answer->record.version;
 	if (answer->standing == STANDING_UNCONFIRMED) {
 		op_free(op);			/* 503 */
 	} else if (!record_is_live(&answer->entry)) {

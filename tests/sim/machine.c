@@ -122,7 +122,7 @@ static void own_committed(struct writing *writing)
 
 static void ask_commit(void *data, uint64_t id, const struct store_ask *ask)
 {
-	struct writing *writing = new_writing(path_index(ask->path), &ask->record, false);
+	struct writing *writing = new_writing(path_index(ask->path, &ask->record), &ask->record, false);
 
 	writing->token = id;
 	writing->done = own_committed;
@@ -162,7 +162,7 @@ static void judge_sent(const struct machine *machine, struct str plain)
 		MUST("4", wire.stored.epoch == 0 ||
 				  wire.stored.epoch == machine->disk.layout.epoch);
 	if (wire.type == WIRE_STORE) {
-		int path = path_index(wire.store.path);
+		int path = path_index(wire.store.path, &wire.store.record);
 
 		MUST("2 (durable before it is sent)",
 		     fact_is_durable(path, &wire.store.record, false));
@@ -197,7 +197,8 @@ static void begin_commit(struct machine *machine, const struct wire *wire,
 			 const struct packet *packet)
 {
 	const struct wire_store *store = &wire->store;
-	struct writing *writing = new_writing(path_index(store->path), &store->record, false);
+	struct writing *writing = new_writing(path_index(store->path, &store->record), &store->record,
+					      false);
 
 	writing->question = *store;
 	writing->question.type = STR("");

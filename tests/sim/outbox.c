@@ -92,6 +92,7 @@ static void choose_entry(struct writing *writing)
 
 	if (newest != NULL && version_cmp(newest->record.version, above) > 0)
 		above = newest->record.version;
+	above = disk_above_other(&machine->disk, writing->path, above);
 	writing->record.version = (struct version){ writing->clock, machine->disk.id, 0 };
 	if (writing->clock <= above.time)
 		writing->record.version.time = above.time + 1;
@@ -111,7 +112,7 @@ static void entry_made(struct writing *writing)
 
 void client_make(void *data, uint64_t id, const struct make_ask *ask)
 {
-	struct writing *writing = new_writing(path_index(ask->path), NULL, false);
+	struct writing *writing = new_writing(path_index(ask->path, NULL), NULL, false);
 
 	writing->above = ask->above;
 	writing->clock = ask->clock;

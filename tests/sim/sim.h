@@ -19,7 +19,7 @@
  *	change.c	when a home answers SYNC, and that all rows are on disk before
  *			partitions are done; without a council also who decides
  *	council.c	covey-discoverd's standing.c around waking.h
- * Not here: a file and a directory at one name, If-Match, pruning, a clone of
+ * Not here: If-Match, pruning, typed contents, upkeep of directories, and a clone of
  * a node that runs.
  *
  *	world.c		chance, time, events, the network, what goes wrong
@@ -44,9 +44,12 @@
 #include "storing.h"
 
 #define MACHINES 7
-#define PATHS 10			/* files, then directories, then the gates of these */
-#define DIRECTORY_PATH 4
-#define GATE_PATH 7
+/* Registers: files, then directories, then the gates of these.  A file may be where a directory is. */
+#define PATHS 11
+#define DIRECTORY_PATH 5
+#define GATE_PATH 8
+#define KIND_FILE 4			/* these two have one name */
+#define KIND_DIRECTORY 5
 #define ROOT (-2)			/* a directory without a record */
 #define GROUP 7
 #define LINEAGE 99
@@ -254,10 +257,12 @@ void tell_members(struct machine *);
 void tell_all(void);
 
 /* disk.c */
-int path_index(struct str);
+int path_index(struct str path, const struct record *);	/* whose record that is; NULL: a directory's */
 int disk_lookup(void *machine, struct str path, struct version, bool below, struct home_found *ret);
 const struct kept *disk_find(const struct disk *, int path, struct version);
 const struct kept *disk_newest(const struct disk *, int path);
+/* The greatest of this and what is known of the name: its file, its directory, the gate. */
+struct version disk_above_other(const struct disk *, int path, struct version);
 void disk_keep(struct machine *, int path, const struct record *, bool content);
 void disk_write(struct machine *, struct writing *);	/* takes it */
 struct writing *new_writing(int path, const struct record *, bool content);

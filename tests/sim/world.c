@@ -483,6 +483,9 @@ static void cut_off(struct hand_over *event)
 	say("%d is cut off; then %d returns and %d leaves", event->missing, event->returns,
 	    event->leaves);
 	isolate(event->missing);
+	if (sim.profile.copies && sim.profile.changes != BY_COUNCIL &&
+	    !sim.machines[event->returns].put_back)
+		disk_copy(&sim.machines[event->returns].disk, &sim.machines[event->returns].copy);
 	sim.asked = 1u << event->returns | 1u << event->leaves;
 	schedule(&event->event, 50 + below(800), -1, hand_over);
 }
