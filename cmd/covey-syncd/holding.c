@@ -385,9 +385,11 @@ static void go_on(struct holding *h)
 	}
 }
 
-static void set_up(struct holding *h)
+/* False: it is a home of everything. */
+static bool set_up(struct holding *h)
 {
 	uint64_t self = store_node(h->daemon->store), now = clock_wall_ns();
+	bool others = false;
 
 	memset(h->mine, 0, sizeof h->mine);
 	for (unsigned p = 0; p < PARTITIONS; p++) {
@@ -397,11 +399,14 @@ static void set_up(struct holding *h)
 		quorum_add(&homes, &h->layout, p);
 		if (quorum_has(&homes, self))
 			h->mine[p / 8] |= (uint8_t)(1u << p % 8);
+		else
+			others = true;
 	}
 	/* With one copy content stays where it was put, and its keeper has none to show. */
 	h->evicts = layout_copies(&h->layout) > 1 && !layout_is_joint(&h->layout);
 	h->before = h->layout.keep_days == 0 || h->layout.keep_days * DAY_NS > now
 			    ? 0 : now - h->layout.keep_days * DAY_NS;
+	return others;
 }
 
 static void begin(struct holding *h)
@@ -415,7 +420,10 @@ static void begin(struct holding *h)
 	h->layout = *peers_layout(h->daemon->peers);
 	if (h->layout.epoch == 0)
 		return;
-	set_up(h);
+	if (!set_up(h)) {
+		end_round(h);
+		return;
+	}
 	h->running = true;
 	begin_piece(h);
 }
