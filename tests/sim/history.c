@@ -558,6 +558,8 @@ static void judge_above(const struct fact *fact)
 
 	if (above.n == 0 || !record_is_live(&fact->record) || is_replaced(fact))
 		return;
+	if (sim.lineages > 1)		/* as in history_judge() */
+		return;
 	for (int m = 0; m < sim.profile.machines; m++) {
 		const struct machine *machine = &sim.machines[m];
 		const struct kept *entry = disk_newest(&machine->disk, path);
