@@ -50,10 +50,12 @@ all_up() {
 	done
 }
 
-# has_spoken I - what node I says of this start counts, and its disk knows that
+# has_spoken I J - node I remembers that a start of node J spoke, and so does J's disk
 has_spoken() {
-	awk '$1 == "start" { start = $3 } $1 == "spoke" { spoke = $3 } END { exit start == "" || start != spoke }' \
-		"$D/n$1/store/state/standing.ini"
+	awk -v name="n$2" '$1 == "name" { n = $3 } $1 == "spoke" && n == name && $3 > 0 { found = 1 } END { exit !found }' \
+		"$D/n$1/store/state/members.ini" &&
+		awk '$1 == "start" { start = $4 } $1 == "spoke" { spoke = $4 } END { exit start == "" || start != spoke }' \
+			"$D/n$2/store/state/standing.ini"
 }
 
 # settled I J - both have the joint layout of the two, which without a home's work stays as it is
@@ -284,7 +286,7 @@ all_up_but_one_left() {
 	node 1
 	node 2 "127.0.0.1:$(at 1)"
 	wait_until 5 all_up 2
-	wait_until 15 has_spoken 2
+	wait_until 15 has_spoken 1 2
 	configure 3 "127.0.0.1:$(at 1)"
 	cp -r "$D/n2/store" "$D/n3/store"
 	rm -r "$D/n3/store/run"

@@ -149,7 +149,7 @@ serves_new() {
 	local id
 	group 2
 	id=$(curl -sf "${URLS[1]}/.covey/status" | jq -r .node)
-	peer() { "$TOP/tests/as-peer" "$GROUP/group.key" "$PORT_BASE" "$@"; }
+	peer() { "$TOP/tests/as-peer" "$GROUP/group.key" "$PORT_BASE" "$@" | sed -n 1p; }
 	bytes 5000 >f
 	version=20261123T050000.000000001Z-00000000000000aa-0
 	[ "$(peer get "/?format=text" "Covey-Epoch=$(layout 1 .epoch)")" = 200 ]
