@@ -26,7 +26,7 @@ struct deed {
 	bool write, confirmed, seen;	/* seen: a read returned it */
 	bool list;			/* of versions: rows of it are elsewhere */
 	uint64_t began, ended;		/* in steps */
-	uint64_t lineage;		/* of the group that confirmed it */
+	uint64_t lineage;		/* of the group that confirmed it; 0: of one of two */
 	struct version version;
 };
 
@@ -56,6 +56,7 @@ static struct {
 	size_t row_count, row_room;
 	struct absence *absences;
 	size_t absence_count, absence_room;
+	uint64_t moved[MACHINES];	/* when it went over to another group last */
 	uint64_t clock;
 } history;
 
@@ -65,9 +66,14 @@ static uint64_t next_step(void)
 }
 
 /* What another group confirmed is, to this one, what somebody may store at any time. */
-static uint64_t lineage_at(int machine)
+static uint64_t lineage_at(int machine, uint64_t began)
 {
-	return sim.machines[machine].home.layout.lineage;
+	return began >= history.moved[machine] ? sim.machines[machine].home.layout.lineage : 0;
+}
+
+void history_moved(int machine)
+{
+	history.moved[machine] = next_step();
 }
 
 size_t history_begin(int machine, int path, bool write)
@@ -107,7 +113,7 @@ void history_row(size_t deed, struct version version)
 void history_listed_all(size_t deed)
 {
 	history.deeds[deed].list = true;
-	history.deeds[deed].lineage = lineage_at(history.deeds[deed].machine);
+	history.deeds[deed].lineage = lineage_at(history.deeds[deed].machine, history.deeds[deed].began);
 	history.deeds[deed].ended = next_step();
 }
 
@@ -119,7 +125,7 @@ void history_absent(int machine, int directory, uint64_t began)
 					      sizeof *history.absences);
 	}
 	history.absences[history.absence_count++] =
-		(struct absence){ machine, directory, began, next_step(), lineage_at(machine) };
+		(struct absence){ machine, directory, began, next_step(), lineage_at(machine, began) };
 }
 
 void history_was_read(size_t deed)
@@ -141,7 +147,7 @@ void history_confirmed(size_t deed, struct version version)
 		return;
 	d->version = version;
 	d->confirmed = true;
-	d->lineage = lineage_at(d->machine);
+	d->lineage = lineage_at(d->machine, d->began);
 	d->ended = next_step();
 	say("%d: %s of %d confirmed: %s", d->machine, d->write ? "write" : "read", d->path,
 	    version_is_none(version) ? "nothing" : version_format(text, version));
@@ -157,6 +163,7 @@ void history_clear(void)
 {
 	history.count = history.row_count = history.absence_count = 0;
 	history.clock = 0;
+	memset(history.moved, 0, sizeof history.moved);
 }
 
 struct version history_highest(int path, uint64_t lineage)

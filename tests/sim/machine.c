@@ -372,8 +372,10 @@ static void use_layout(struct machine *machine, const struct layout *layout)
 	struct disk *disk = &machine->disk;
 
 	change_used(layout);
-	if (disk->layout.epoch != 0 && disk->layout.lineage != layout->lineage)
+	if (disk->layout.epoch != 0 && disk->layout.lineage != layout->lineage) {
 		disk_owe_all(disk);
+		history_moved(machine->index);
+	}
 	disk->layout = *layout;
 }
 

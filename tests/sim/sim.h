@@ -336,6 +336,7 @@ void history_row(size_t, struct version);	/* of a list of versions */
 void history_listed_all(size_t);		/* and these were all, confirmed */
 /* The same says that no such directory stands: nor does anything below it. */
 void history_absent(int machine, int directory, uint64_t began);
+void history_moved(int machine);		/* to another group: what it asked before counts for neither */
 void history_unknown(size_t);		/* it may still happen, or never */
 void history_clear(void);
 void history_free(void);
