@@ -19,12 +19,16 @@
 #                            knows that every other has it; for wait_until
 #   role_pid I ROLE          process of a role of node I, as `role_pid 2 covey-versiond`
 #   layout I FILTER          jq's FILTER of the layout as node I has it
+# A group whose nodes can stop or die alone:
+#   lone_conf I N            writes the configuration of node I of N, each with a `covey up` of its
+#                            own; sets URLS[I], STORES[I] and CONFS[I]
 # The same group for all tests of a file, whose $D are their own:
 #   setup_file() { shared_group 3; }   teardown_file() { end_shared_group; }
 #   setup() { covey_setup; use_shared_group 3; }
 # Processes:
 #   spawn NAME CMD...        in the background; output to $D/NAME.log; sets PID
 #   stop PID [SIGNAL]        signal (TERM) and wait, at most 15 s; status in $STOPPED
+#   stop_all PID...          the same, all at once
 #   wait_until SECONDS CMD...   until CMD succeeds; else fails and says so
 # HTTP and files:
 #   code CURL-ARG...         prints the status alone; the body goes to $D/body, headers to $D/headers
@@ -165,8 +169,17 @@ spawn() {
 }
 
 stop() {
+	kill -"${2:-TERM}" "$1" && _await_end "$1"
+}
+
+stop_all() {
+	local pid
+	kill -TERM "$@" || return
+	for pid; do _await_end "$pid" || return; done
+}
+
+_await_end() {
 	local pid=$1 try
-	kill -"${2:-TERM}" "$pid" || return
 	for ((try = 0; try < 150; try++)); do
 		if ! kill -0 "$pid" 2>/dev/null || grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null; then
 			STOPPED=0
@@ -201,6 +214,19 @@ node_conf() {
 			"$name" "$STORE" "$port"
 		[ -z "${3-}" ] || printf '%s\n' "$3"
 	} >"$CONF"
+}
+
+lone_conf() {
+	local i=$1 n seeds=
+	for ((n = 1; n <= $2; n++)); do seeds+="${seeds:+, }'127.0.0.1:$(port $((10 * n + 1)))'"; done
+	# A busy machine's disk is no reason to leave a write unconfirmed.
+	node_conf "n$i" "$(port $((10 * i)))" "  discovery: $(port $((10 * i + 1)))
+  versions: $(port $((10 * i + 2)))
+group:
+  key_file: $D/group.key
+  seeds: [ $seeds ]
+timeouts: { check: 5s, store: 30s, push: 10s, pull: 10s }"
+	URLS[i]=$URL STORES[i]=$STORE CONFS[i]=$CONF
 }
 
 ready() { curl -sf -o /dev/null -m 2 "$1/.covey/readyz"; }
