@@ -41,6 +41,7 @@
 #   need WHAT                skip, loudly, unless WHAT is there: `need hosts`, `need space 5G`
 # Hosts in network namespaces: see tests/hosts; `need hosts` first, then
 #   hosts up 3; hosts exec 1 CMD...; hosts split 1,2 3; hosts heal   (down is teardown's)
+#   host_conf H SEED...      writes $D/hH/covey.yaml: node hH at $ADDRESS_OF (10.79.0.) H, with the usual ports
 #   spawn_on H NAME CMD...   spawn, in host H
 # Machines that boot systemd: see tests/machines; `need machines` first, then
 #   hosts up 1; machines up 1; machines exec 1 CMD...   (down is teardown's)
@@ -396,6 +397,18 @@ need() {
 }
 
 hosts() { "$TOP/tests/hosts" "$@"; }
+
+host_conf() {
+	local h=$1 seed seeds=
+	for seed in "${@:2}"; do seeds+="${seeds:+, }\"$seed\""; done
+	mkdir -p "$D/h$h"
+	cat >"$D/h$h/covey.yaml" <<-YAML
+	node: { name: h$h, address: "${ADDRESS_OF:-10.79.0.}$h", store: $D/h$h/store }
+	listen: { http: 4720, discovery: 4721, versions: 4722 }
+	group: { key_file: $D/group.key, seeds: [ $seeds ] }
+	access: open
+	YAML
+}
 
 # $$ is the test's own shell, also in a subshell of it.
 machines() { MACHINES_OWNER=${MACHINES_OWNER:-$$} "$TOP/tests/machines" "$@"; }
