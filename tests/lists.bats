@@ -52,19 +52,21 @@ at() { curl -sf "${URLS[$1]}$2?versions" | head -n 1 | cut -d' ' -f1; }
 # A node by itself, of no group: what it makes of a path can be laid into another node's store.
 solo() { httpd solo && SOLO=$STORE SOLO_URL=$URL; }
 
-# lay I PATH, lay_deletion I PATH: node I alone of the group knows what the solo node made of PATH
-lay() {
+# set_aside I PATH: what stands there is an older version at node I
+set_aside() {
 	local old
 	old=$(at "$1" "/$2")
 	mkdir -p "${STORES[$1]}/history/$2"
 	mv "${STORES[$1]}/tree/$2" "${STORES[$1]}/history/$2/,$old"
+}
+
+# lay I PATH, lay_deletion I PATH: node I alone of the group knows what the solo node made of PATH
+lay() {
+	set_aside "$@"
 	cp -a "$SOLO/tree/$2" "${STORES[$1]}/tree/$2"
 }
 lay_deletion() {
-	local old
-	old=$(at "$1" "/$2")
-	mkdir -p "${STORES[$1]}/history/$2"
-	mv "${STORES[$1]}/tree/$2" "${STORES[$1]}/history/$2/,$old"
+	set_aside "$@"
 	cp -a "$SOLO/history/$2/." "${STORES[$1]}/history/$2"
 }
 # lay_older I PATH: the same of a version that is not the newest
@@ -420,8 +422,7 @@ keeps() {
 	told=$(versions_at "$k" /k/f)
 	[ "$(jq length <<<"$told")" -eq 2 ]
 	# K alone tells of another one, whose content nobody has.
-	mkdir -p "${STORES[k]}/history/k/f"
-	mv "${STORES[k]}/tree/k/f" "${STORES[k]}/history/k/f/,$(jq -r '.[0][0]' <<<"$told")"
+	set_aside "$k" k/f
 	ln -s "20991123T070000.000000001Z-00000000000000aa-0 - 5 $(sha one) 0" "${STORES[k]}/tree/k/f"
 	for i in 1 2 3 4 5; do [ "$(versions_at "$i" /k/f)" = "$told" ]; done
 	covey layout set keep.versions=100 -c "$GROUP/node1/covey.yaml"
