@@ -4,7 +4,7 @@
 load helpers
 
 # One group for the tests that leave it as it was; each uses names of its own.
-setup_file() { shared_group 5; }
+setup_file() { shared_group 5 'timeouts: { store: 10s, push: 10s }'; }	# 201 on a busy machine, too
 teardown_file() { end_shared_group; }
 setup() {
 	covey_setup
