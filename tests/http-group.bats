@@ -471,9 +471,9 @@ roles() {
 	roles 3
 	kill -CONT "${ROLES[@]}"
 	# Homes 2 and 3 are a majority, and neither has the newest version.  One that answered
-	# too late is asked by HTTP alone for ten seconds, and is waited for less.
-	for _ in {1..3}; do
-		wait_until 30 hears 3 2 a
+	# too late is asked by HTTP alone for ten seconds, and is waited for less: so five times.
+	wait_until 60 hears 3 2 a
+	for _ in {1..5}; do
 		[ "$(code -I "${URLS[3]}/a")" = 200 ]
 		[[ $(header Version-State) == unconfirmed* ]]
 		[ "$(code -I -H 'Cache-Control: no-cache' "${URLS[3]}/a")" = 504 ]
