@@ -13,6 +13,11 @@ SIM=$TOP/build/asan/covey-sim
 	wait "$even" || { cat "$D/even"; return 1; }
 }
 
+@test "sim: a directory that is filled, emptied and removed all the time" {
+	run "$SIM" -d 4400 200
+	[ "$status" -eq 0 ]
+}
+
 @test "sim: a seed gives the same run again" {
 	run "$SIM" -v 8
 	[ "$status" -eq 0 ]
