@@ -163,7 +163,7 @@ static bool run(uint64_t seed, struct totals *totals)
 		format_silent();
 		if (sim.profile.changes == BY_COUNCIL)
 			council_unite();
-		if (i > 4 && is_settled())
+		if (i > 4 && sim.now >= sim.awake && is_settled())
 			break;
 	}
 	/* sync once more, as every hour */

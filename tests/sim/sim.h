@@ -196,6 +196,7 @@ struct sim {
 	bool cut[MACHINES][MACHINES];	/* from, to */
 	bool udp_cut[MACHINES][MACHINES];	/* UDP alone */
 	bool calm;			/* nothing goes wrong any more */
+	uint64_t awake;			/* ms: by then what waited on stopped machines is done */
 	bool quiet;			/* no new questions by clients */
 	uint32_t asked;			/* bit i: clients ask the i'th machine; 0: all */
 	bool met;			/* founders: they have */

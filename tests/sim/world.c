@@ -616,6 +616,8 @@ void trouble_end(void)
 	sim.asked = 0;
 	for (int i = 0; i < sim.profile.machines; i++) {
 		sim.machines[i].cannot_tell = false;
+		if (sim.machines[i].slow_until > sim.awake)
+			sim.awake = sim.machines[i].slow_until;
 		sim.machines[i].slow_until = 0;
 		if (!sim.machines[i].up)
 			machine_start(&sim.machines[i]);
