@@ -16,8 +16,8 @@
  *		to be settled: done.  The root needs none
  *	3	else CHECK that entry: live and greater than g, it will do; else
  *		READ the name: if nothing stands there nothing is to be settled.
- *		Else one is made here, above g and all that is known.  It is
- *		stored as any live name (from 1), and known to be settled then
+ *		Else one is made here, just above g and all that was read.  It
+ *		is stored as any live name (from 1), and known to be settled then
  *
  * What is stored late, from an outbox or written back, may have been deleted
  * and its directory removed since: an entry made for it would bring an empty

@@ -277,13 +277,24 @@ struct making {
 	struct err err;
 };
 
+/* What came since it was read is not to be hidden; a directory that stands does as it is. */
+static int no_more_is_known(const struct commit *c, const struct store_entry *now, struct err *err)
+{
+	if (record_is_live(&now->entry) && version_cmp(now->entry.version, c->above) > 0)
+		return 0;
+	if (version_cmp(now->entry.version, c->above) > 0 ||
+	    version_cmp(now->record.version, c->above) > 0)
+		return err_set(err, ERR_CONFLICT, "make %.*s: it has changed meanwhile", STR_ARG(c->path));
+	return 0;
+}
+
 static void make_work(struct job *job)
 {
 	struct making *making = CONTAINER_OF(job, struct making, job);
 	struct versiond *v = making->versiond;
 
 	making->result = store_commit(v->service->store, &making->commit, &making->err);
-	if (making->result < 0)
+	if (making->result < 0 && making->err.kind != ERR_CONFLICT)
 		log_err(LOG_LEVEL_WARNING, &making->err, "make a directory");
 }
 
@@ -318,7 +329,8 @@ void answer_make(void *data, uint64_t id, const struct make_ask *ask)
 	making->commit.path = buf_str(&making->path);
 	making->commit.flags = RECORD_DIRECTORY;
 	making->commit.above = ask->above;
-	making->commit.clock = ask->clock;
+	making->commit.clock = ask->time;
+	making->commit.condition = no_more_is_known;
 	making->commit.outbox = v->outbox;
 	making->job.key = path_hash(ask->path);
 	making->job.work = make_work;

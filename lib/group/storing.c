@@ -40,7 +40,7 @@ struct settling {
 	struct buf path;
 	struct version gate;		/* the entry has to be above it */
 	struct version known;		/* and above what the name has had */
-	uint64_t clock;			/* ns: the time of what is made */
+	uint64_t clock;			/* ns: the time of what is made where nothing was */
 	struct check_wait check;
 	struct store_wait store;
 	struct record entry;
@@ -215,11 +215,15 @@ static struct version later(struct version a, struct version b)
 	return version_cmp(a, b) > 0 ? a : b;
 }
 
+/*
+ * Just above what was read: where the directory was made again and removed
+ * meanwhile, and a file put in its place, that is above it, whatever the clocks.
+ */
 static void make_entry(struct settling *s)
 {
-	const struct make_ask make = { .path = buf_str(&s->path), .above = later(s->known, s->gate),
-				       .clock = s->clock };
+	struct make_ask make = { .path = buf_str(&s->path), .above = later(s->known, s->gate) };
 
+	make.time = version_is_none(make.above) ? s->clock : make.above.time + 1;
 	s->made = true;
 	s->asker->make(s->asker->data, s->id, &make);
 }

@@ -280,7 +280,8 @@ static void had_the_lock(struct event *event)
 		schedule(&copy->event, 1, event->machine, had_the_lock);
 		return;
 	}
-	if (is_there(&sim.machines[event->machine].disk, writing)) {
+	if (is_there(&sim.machines[event->machine].disk, writing) ||
+	    (writing->refused != NULL && writing->refused(writing))) {
 		schedule(&copy->event, 0, event->machine, was_there);
 		return;
 	}

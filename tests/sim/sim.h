@@ -126,10 +126,11 @@ struct writing {
 	int path;
 	struct record record;		/* version none: chosen when the lock is had */
 	bool content, outbox;
-	void (*choose)(struct writing *);	/* under the lock; NULL: the record is given */
+	bool (*refused)(const struct writing *);	/* under the lock; NULL: never */
+	void (*choose)(struct writing *);	/* the same; NULL: the record is given */
 	void (*done)(struct writing *);	/* it is durable */
 	uint64_t token;			/* the caller's */
-	struct version above;		/* of a directory to be made, and the time */
+	struct version above;		/* of a directory to be made: what was read, and the time */
 	uint64_t clock;
 	uint64_t takes;			/* ms, with the lock */
 	int from;			/* the address that asked for it */

@@ -272,9 +272,11 @@ static void ask_make(void *data, uint64_t id, const struct make_ask *ask)
 {
 	struct node *node = data;
 
-	CHECK(str_eq(ask->path, docs));
+	CHECK(str_eq(ask->path, docs) && ask->time > ask->above.time);
 	node->making = id;
-	node->made = (struct version){ ask->above.time + 1, 100, 0 };
+	node->made = (struct version){ ask->time, 100, 0 };
+	if (version_is_none(ask->above))
+		node->made.time = 1;
 }
 
 static void ask_made_end(void *data, uint64_t id, bool everywhere)
@@ -1010,6 +1012,40 @@ static void test_stored_meanwhile(void)
 	}
 }
 
+/*
+ * While an entry is made for what is stored late that is deleted, the directory
+ * is made and removed by others, and a file put in its place: it stays.
+ */
+static void test_made_meanwhile(void)
+{
+	struct record gone = { .version = { 60, 100, 0 }, .flags = RECORD_DELETED };
+	struct writer writer;
+	struct reader reader;
+	unsigned made = 0;
+
+	for (uint64_t after = 0; after < 20; after++) {
+		struct node *node;
+
+		begin(6);
+		node = guest();
+		for (size_t i = 0; i < 3; i++)
+			keep_at(home_of(docs, i), docs, entry_at(40, RECORD_DELETED));
+		store_at(&writer, node, deep, record_at(50));
+		run(after);
+		for (size_t i = 0; i < 3; i++) {
+			keep_at(home_of(deep, i), deep, gone);
+			keep_at(home_of(docs, i), docs, entry_at(70, RECORD_DELETED));
+			keep_at(home_of(docs, i), docs, record_at(80));
+		}
+		run(50);
+		made += node->made_count;
+		ask_at(&reader, node, docs, CHECK_READ, 0);
+		CHECK(record_stands(&reader.answer.record, &reader.answer.entry) == STANDS_FILE);
+		end();
+	}
+	CHECK(made > 0);
+}
+
 /* What the homes of a lineage keep says nothing of those of the next. */
 static void test_other_lineage(void)
 {
@@ -1196,6 +1232,7 @@ int main(void)
 	test_gate();
 	test_stored_late();
 	test_stored_meanwhile();
+	test_made_meanwhile();
 	test_other_lineage();
 	test_unsettled_above();
 	test_entry_write_back();
