@@ -4,7 +4,8 @@
  * A CHECK is answered at once, from the loop; one that would have to wait
  * (for a directory that is being made, or for what a writer left who died)
  * does so in the pool, where it holds up nobody else.  A STORE is committed in
- * the pool, those of one path one after the other, unless the record is there.
+ * the pool, those of one path one after the other, unless the record is there;
+ * one of a gate is answered when what stands behind it is settled (inside.c).
  * When a question comes back from there the layout may have changed, and it is
  * judged anew.
  */
@@ -202,16 +203,26 @@ static void store_work(struct job *job)
 				 q->keep) == 0;
 }
 
+static void store_over(void *data, bool kept)
+{
+	struct question *q = data;
+
+	if (kept)
+		look_again(q);
+	else
+		finish(q, HOME_NOTHING);
+}
+
 static void store_done(struct job *job)
 {
 	struct question *q = CONTAINER_OF(job, struct question, job);
 	struct versiond *v = q->versiond;
 
 	count_commit(v, q->on_disk);
-	if (q->on_disk)
-		look_again(q);
+	if (q->on_disk && path_is_gate(q->store.path))
+		inside_settle(v, q->store.path, q->store.record.version, store_over, q);
 	else
-		finish(q, HOME_NOTHING);
+		store_over(q, q->on_disk);
 	versiond_returned(v);
 }
 
@@ -234,17 +245,28 @@ static void own_work(struct job *job)
 				   buf_str(&own->type), own->keep) == 0;
 }
 
+static void own_over(void *data, bool kept)
+{
+	struct own_commit *own = data;
+	struct versiond *v = own->versiond;
+
+	asker_committed(&v->asker, own->id, kept, clock_mono_ms());
+	group_stir(v);
+	buf_clear(&own->path);
+	buf_clear(&own->type);
+	free(own);
+}
+
 static void own_done(struct job *job)
 {
 	struct own_commit *own = CONTAINER_OF(job, struct own_commit, job);
 	struct versiond *v = own->versiond;
 
 	count_commit(v, own->on_disk);
-	asker_committed(&v->asker, own->id, own->on_disk, clock_mono_ms());
-	group_stir(v);
-	buf_clear(&own->path);
-	buf_clear(&own->type);
-	free(own);
+	if (own->on_disk && path_is_gate(buf_str(&own->path)))
+		inside_settle(v, buf_str(&own->path), own->record.version, own_over, own);
+	else
+		own_over(own, own->on_disk);
 	versiond_returned(v);
 }
 

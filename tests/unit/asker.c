@@ -871,19 +871,24 @@ static void test_asked_often(void)
 /* directories */
 
 /* At how many homes of docs the entry of this time is. */
-static int entries_at(uint64_t time)
+/* How many of its homes have the record. */
+static int homes_with(struct str path, struct record record)
 {
-	struct record entry = entry_at(time, 0);
 	int count = 0;
 
 	for (size_t i = 0; i < 3; i++) {
-		const struct node *home = home_of(docs, i);
+		const struct node *home = home_of(path, i);
 
 		for (size_t k = 0; k < home->kept_count; k++)
-			count += str_eq(home->kept[k].path, docs) &&
-				 record_eq(&home->kept[k].record, &entry);
+			count += str_eq(home->kept[k].path, path) &&
+				 record_eq(&home->kept[k].record, &record);
 	}
 	return count;
+}
+
+static int entries_at(uint64_t time)
+{
+	return homes_with(docs, entry_at(time, 0));
 }
 
 /* Who stores a name settles the directory above, and remembers it. */
@@ -1044,6 +1049,51 @@ static void test_made_meanwhile(void)
 		end();
 	}
 	CHECK(made > 0);
+}
+
+/* Nobody is asked to end an entry before a majority of those who tell what is inside has its gate. */
+static void test_end_behind_gate(void)
+{
+	struct record end_of_docs = entry_at(90, RECORD_DELETED);
+	struct record gate = { .version = { 90, 100, 0 }, .flags = RECORD_DELETED };
+	struct writer writer;
+
+	begin(6);
+	home_of(deep, 0)->stopped = home_of(deep, 1)->stopped = true;
+	store_at(&writer, guest(), docs, end_of_docs);
+	run(STORE_MS + 10);
+	CHECK(writer.results == 1 && writer.last && !writer.first.settled);
+	CHECK(homes_with(docs, end_of_docs) == 0);
+	home_of(deep, 0)->stopped = home_of(deep, 1)->stopped = false;
+	store_at(&writer, guest(), docs, end_of_docs);
+	run(STORE_MS + 10);
+	CHECK(writer.first.settled && homes_with(docs, end_of_docs) == 3);
+	CHECK(homes_with(docs_gate, gate) == 3);
+	end();
+}
+
+/* Where the group's lineage is another one by then the gate is stored there first, too. */
+static void test_end_in_other_lineage(void)
+{
+	struct record end_of_docs = entry_at(90, RECORD_DELETED);
+	struct record gate = { .version = { 90, 100, 0 }, .flags = RECORD_DELETED };
+	struct writer writer;
+
+	begin(6);
+	store_at(&writer, guest(), docs, end_of_docs);
+	for (int i = 0; i < 20 && homes_with(docs, end_of_docs) == 0; i++)
+		run(1);
+	CHECK(writer.results == 0 && homes_with(docs, end_of_docs) > 0);
+	CHECK(homes_with(docs_gate, gate) > 1);
+	for (int i = 0; i < 6; i++)
+		net.nodes[i].kept_count = 0;
+	net.layout.lineage = 2;
+	net.layout.epoch += 1000;
+	tell_layout(0, 6);
+	home_of(deep, 0)->stopped = home_of(deep, 1)->stopped = true;
+	run(STORE_MS + 50);
+	CHECK(writer.results == 1 && !writer.first.settled && homes_with(docs, end_of_docs) == 0);
+	end();
 }
 
 /* What the homes of a lineage keep says nothing of those of the next. */
@@ -1233,6 +1283,8 @@ int main(void)
 	test_stored_late();
 	test_stored_meanwhile();
 	test_made_meanwhile();
+	test_end_behind_gate();
+	test_end_in_other_lineage();
 	test_other_lineage();
 	test_unsettled_above();
 	test_entry_write_back();
