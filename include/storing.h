@@ -16,12 +16,18 @@
  *		to be settled: done.  The root needs none
  *	3	else CHECK that entry: live and greater than g, it will do; else
  *		READ the name: if nothing stands there nothing is to be settled.
- *		Else one is made here, above g and all that is known.  It is
- *		stored as any live name (from 1), and known to be settled then
+ *		Else one is made here, just above g and all that was read.  It
+ *		is stored as any live name (from 1), and known to be settled then
  *
  * What is stored late, from an outbox or written back, may have been deleted
  * and its directory removed since: an entry made for it would bring an empty
  * directory back, above a file that was put in its place.
+ *
+ * The end of an entry is stored when its gate, of the same version, is at a
+ * majority of the homes of what is in the directory.  Each of these tells that
+ * it has the gate when what stands there is settled above it.  So an end that
+ * was made in another lineage, where its gate stayed, is brought to this one
+ * as if the directory were removed anew, and ends none in which something stands.
  *
  * What is known to be settled is forgotten with each layout, and all that homes
  * of one lineage said with the next lineage.  The model is tests/model/rmdir.pml.

@@ -4,7 +4,8 @@
  *	look	is it still to be done, and what is it?
  *	push	its content to every keeper: one that is a home as well then has
  *		the record, too
- *	store	its record at every home, and the directories above (storing.h)
+ *	store	its record at every home, and the directories above, or before
+ *		a directory's end its gate (storing.h)
  *	finish	mark it done
  *
  * Each is idempotent: it does not matter what the writer did of it already,

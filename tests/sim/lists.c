@@ -37,6 +37,26 @@ int gate_of(int directory)
 	return directory + GATE_PATH - DIRECTORY_PATH;
 }
 
+int directory_of(int gate)
+{
+	return gate - GATE_PATH + DIRECTORY_PATH;
+}
+
+static bool stands(const struct disk *disk, int path)
+{
+	const struct kept *newest = disk_newest(disk, path);
+
+	return newest != NULL && record_is_live(&newest->record);
+}
+
+int child_standing(const struct disk *disk, int directory, int after)
+{
+	for (const int *p = children_of(directory); *p != -1; p++)
+		if (*p > after && stands(disk, *p))
+			return *p;
+	return -1;
+}
+
 bool is_below(int path, int directory)
 {
 	for (; path != ROOT; path = path_above(path))

@@ -272,9 +272,11 @@ static void ask_make(void *data, uint64_t id, const struct make_ask *ask)
 {
 	struct node *node = data;
 
-	CHECK(str_eq(ask->path, docs));
+	CHECK(str_eq(ask->path, docs) && ask->time > ask->above.time);
 	node->making = id;
-	node->made = (struct version){ ask->above.time + 1, 100, 0 };
+	node->made = (struct version){ ask->time, 100, 0 };
+	if (version_is_none(ask->above))
+		node->made.time = 1;
 }
 
 static void ask_made_end(void *data, uint64_t id, bool everywhere)
@@ -869,19 +871,24 @@ static void test_asked_often(void)
 /* directories */
 
 /* At how many homes of docs the entry of this time is. */
-static int entries_at(uint64_t time)
+/* How many of its homes have the record. */
+static int homes_with(struct str path, struct record record)
 {
-	struct record entry = entry_at(time, 0);
 	int count = 0;
 
 	for (size_t i = 0; i < 3; i++) {
-		const struct node *home = home_of(docs, i);
+		const struct node *home = home_of(path, i);
 
 		for (size_t k = 0; k < home->kept_count; k++)
-			count += str_eq(home->kept[k].path, docs) &&
-				 record_eq(&home->kept[k].record, &entry);
+			count += str_eq(home->kept[k].path, path) &&
+				 record_eq(&home->kept[k].record, &record);
 	}
 	return count;
+}
+
+static int entries_at(uint64_t time)
+{
+	return homes_with(docs, entry_at(time, 0));
 }
 
 /* Who stores a name settles the directory above, and remembers it. */
@@ -1008,6 +1015,85 @@ static void test_stored_meanwhile(void)
 		CHECK(record_is_live(&reader.answer.entry));
 		end();
 	}
+}
+
+/*
+ * While an entry is made for what is stored late that is deleted, the directory
+ * is made and removed by others, and a file put in its place: it stays.
+ */
+static void test_made_meanwhile(void)
+{
+	struct record gone = { .version = { 60, 100, 0 }, .flags = RECORD_DELETED };
+	struct writer writer;
+	struct reader reader;
+	unsigned made = 0;
+
+	for (uint64_t after = 0; after < 20; after++) {
+		struct node *node;
+
+		begin(6);
+		node = guest();
+		for (size_t i = 0; i < 3; i++)
+			keep_at(home_of(docs, i), docs, entry_at(40, RECORD_DELETED));
+		store_at(&writer, node, deep, record_at(50));
+		run(after);
+		for (size_t i = 0; i < 3; i++) {
+			keep_at(home_of(deep, i), deep, gone);
+			keep_at(home_of(docs, i), docs, entry_at(70, RECORD_DELETED));
+			keep_at(home_of(docs, i), docs, record_at(80));
+		}
+		run(50);
+		made += node->made_count;
+		ask_at(&reader, node, docs, CHECK_READ, 0);
+		CHECK(record_stands(&reader.answer.record, &reader.answer.entry) == STANDS_FILE);
+		end();
+	}
+	CHECK(made > 0);
+}
+
+/* Nobody is asked to end an entry before a majority of those who tell what is inside has its gate. */
+static void test_end_behind_gate(void)
+{
+	struct record end_of_docs = entry_at(90, RECORD_DELETED);
+	struct record gate = { .version = { 90, 100, 0 }, .flags = RECORD_DELETED };
+	struct writer writer;
+
+	begin(6);
+	home_of(deep, 0)->stopped = home_of(deep, 1)->stopped = true;
+	store_at(&writer, guest(), docs, end_of_docs);
+	run(STORE_MS + 10);
+	CHECK(writer.results == 1 && writer.last && !writer.first.settled);
+	CHECK(homes_with(docs, end_of_docs) == 0);
+	home_of(deep, 0)->stopped = home_of(deep, 1)->stopped = false;
+	store_at(&writer, guest(), docs, end_of_docs);
+	run(STORE_MS + 10);
+	CHECK(writer.first.settled && homes_with(docs, end_of_docs) == 3);
+	CHECK(homes_with(docs_gate, gate) == 3);
+	end();
+}
+
+/* Where the group's lineage is another one by then the gate is stored there first, too. */
+static void test_end_in_other_lineage(void)
+{
+	struct record end_of_docs = entry_at(90, RECORD_DELETED);
+	struct record gate = { .version = { 90, 100, 0 }, .flags = RECORD_DELETED };
+	struct writer writer;
+
+	begin(6);
+	store_at(&writer, guest(), docs, end_of_docs);
+	for (int i = 0; i < 20 && homes_with(docs, end_of_docs) == 0; i++)
+		run(1);
+	CHECK(writer.results == 0 && homes_with(docs, end_of_docs) > 0);
+	CHECK(homes_with(docs_gate, gate) > 1);
+	for (int i = 0; i < 6; i++)
+		net.nodes[i].kept_count = 0;
+	net.layout.lineage = 2;
+	net.layout.epoch += 1000;
+	tell_layout(0, 6);
+	home_of(deep, 0)->stopped = home_of(deep, 1)->stopped = true;
+	run(STORE_MS + 50);
+	CHECK(writer.results == 1 && !writer.first.settled && homes_with(docs, end_of_docs) == 0);
+	end();
 }
 
 /* What the homes of a lineage keep says nothing of those of the next. */
@@ -1196,6 +1282,9 @@ int main(void)
 	test_gate();
 	test_stored_late();
 	test_stored_meanwhile();
+	test_made_meanwhile();
+	test_end_behind_gate();
+	test_end_in_other_lineage();
 	test_other_lineage();
 	test_unsettled_above();
 	test_entry_write_back();
