@@ -25,6 +25,7 @@
 # Processes:
 #   spawn NAME CMD...        in the background; output to $D/NAME.log; sets PID
 #   stop PID [SIGNAL]        signal (TERM) and wait, at most 15 s; status in $STOPPED
+#   await_end PID            only wait so: it was told to stop, or ends by itself
 #   wait_until SECONDS CMD...   until CMD succeeds; else fails and says so
 # HTTP and files:
 #   code CURL-ARG...         prints the status alone; the body goes to $D/body, headers to $D/headers
@@ -165,8 +166,11 @@ spawn() {
 }
 
 stop() {
+	kill -"${2:-TERM}" "$1" && await_end "$1"
+}
+
+await_end() {
 	local pid=$1 try
-	kill -"${2:-TERM}" "$pid" || return
 	for ((try = 0; try < 150; try++)); do
 		if ! kill -0 "$pid" 2>/dev/null || grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null; then
 			STOPPED=0

@@ -35,7 +35,7 @@ run_node() {
 stop_node() {
 	local i
 	for i; do kill -TERM "${UPS[i]}"; done
-	for i; do stop "${UPS[i]}"; done
+	for i; do await_end "${UPS[i]}"; done
 }
 
 healthy() { curl -sf -o /dev/null -m 2 "${URLS[$1]}/.covey/healthz"; }
