@@ -523,6 +523,23 @@ static void test_one_home_dead(void)
 	end();
 }
 
+/* However long is waited for it, it is asked again as long. */
+static void test_home_late(void)
+{
+	struct writer writer;
+
+	begin(5);
+	guest()->asker.store_ms = 30 * STORE_MS;
+	home_at(0)->stopped = true;
+	store(&writer, guest(), 50);
+	run(3 * STORE_MS);
+	CHECK(writer.results == 1 && writer.first.settled && !writer.first.last);
+	home_at(0)->stopped = false;
+	run(3 * STORE_MS);
+	CHECK(writer.results == 2 && writer.second.all && writer.second.last);
+	end();
+}
+
 static void test_two_homes_dead(void)
 {
 	struct writer writer;
@@ -1152,6 +1169,7 @@ int main(void)
 	test_messages();
 	test_store();
 	test_one_home_dead();
+	test_home_late();
 	test_two_homes_dead();
 	test_write_back();
 	test_content_unknown();
