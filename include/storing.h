@@ -35,9 +35,9 @@
  * done() is called once or twice, never from within storing_start():
  *	when it is settled, or when time is over or nobody is left to wait for,
  *	without that;
- *	when all homes have it as well, or time is over, if the first was settled
- *	and not all.
- * `last` tells which is the last.  A home with a newer layout ends nothing:
+ *	when all homes have it as well, or time is over, if somebody was worth
+ *	waiting for when it was settled.
+ * The answer says whether it is the last.  A home with a newer layout ends nothing:
  * the record is stored again, by that.  Who cancels is not told any more;
  * the homes are asked to the end all the same.
  */
@@ -50,7 +50,7 @@ struct storing;
 
 /* One who waits; embedded in what it belongs to. */
 struct store_wait {
-	void (*done)(struct store_wait *, const struct store_answer *, bool last);
+	void (*done)(struct store_wait *, const struct store_answer *);
 	/* private */
 	struct storing *storing;	/* NULL: not waiting */
 };

@@ -91,10 +91,8 @@ static void stored(struct call *call, struct frame *frame)
 		fail(e, &err);
 		return;
 	}
-	if (answer.settled && !answer.all && !e->told_once && !e->away) {
-		e->told_once = true;	/* the second answer says whether every home has it */
+	if (!answer.last && !e->away)	/* the last says whether every home has it */
 		return;
-	}
 	call_finish(call);
 	e->all_stored = answer.all;
 	finish(e);
@@ -107,7 +105,6 @@ static void store_record(struct drained *e)
 				       .type = str_of(e->entry.type) };
 	struct buf body = BUF_INIT;
 
-	e->told_once = false;
 	e->call = (struct call)CALL_INIT;
 	e->call.answer = stored;
 	store_ask_pack(&body, &ask);

@@ -176,7 +176,7 @@ static void settling_fail(struct settling *s)
 	settling_free(s);
 }
 
-static void entry_stored(struct store_wait *wait, const struct store_answer *answer, bool last)
+static void entry_stored(struct store_wait *wait, const struct store_answer *answer)
 {
 	struct settling *s = CONTAINER_OF(wait, struct settling, store);
 
@@ -184,7 +184,7 @@ static void entry_stored(struct store_wait *wait, const struct store_answer *ans
 		remember(s->asker, buf_str(&s->path), s->entry.version, answer->epoch);
 	if (!s->told)
 		settling_tell(s, answer->settled ? SETTLE_DONE : SETTLE_FAILED);
-	if (!last)
+	if (!answer->last)
 		return;
 	if (s->made)
 		s->asker->made_end(s->asker->data, s->id, answer->all);
@@ -481,6 +481,7 @@ static void tell(struct storing *storing, bool last)
 	bool settled = is_settled(storing);
 	struct store_answer result = { .settled = settled,
 				       .all = settled && quorum_all(&phase->quorum),
+				       .last = last,
 				       .newest = storing->newest,
 				       .epoch = settled ? storing->epoch : phase->epoch };
 	struct store_wait *wait = storing->wait;
@@ -494,7 +495,7 @@ static void tell(struct storing *storing, bool last)
 		wait->storing = NULL;
 		storing->wait = NULL;
 	}
-	wait->done(wait, &result, last);
+	wait->done(wait, &result);
 }
 
 static bool finish(struct storing *storing, uint64_t now)

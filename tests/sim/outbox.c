@@ -29,11 +29,11 @@ static void drain_over(struct op *op)
 	op_free(op);
 }
 
-static void drain_stored(struct store_wait *wait, const struct store_answer *answer, bool last)
+static void drain_stored(struct store_wait *wait, const struct store_answer *answer)
 {
 	struct op *op = CONTAINER_OF(wait, struct op, store);
 
-	if (!last)
+	if (!answer->last)
 		return;
 	op->settled = answer->all;
 	op_after(op, 200 + below(300), drain_over);

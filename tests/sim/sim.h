@@ -333,6 +333,7 @@ void council_synced(struct machine *, uint64_t epoch);
 void council_fetch(struct machine *, int from);
 void council_receive(struct machine *, const struct wire *, int from);
 bool council_is_content(void);
+bool council_remembers(const struct machine *);	/* whoever is up knows which start of it spoke last */
 
 /* history.c */
 size_t history_begin(int machine, int path, bool write);

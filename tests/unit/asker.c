@@ -437,18 +437,16 @@ static uint64_t ask(struct reader *reader, struct node *node, enum check_purpose
 struct writer {
 	struct store_wait wait;
 	int results;
-	bool last;
 	struct store_answer first, second;
 };
 
-static void stored(struct store_wait *wait, const struct store_answer *answer, bool last)
+static void stored(struct store_wait *wait, const struct store_answer *answer)
 {
 	struct writer *writer = CONTAINER_OF(wait, struct writer, wait);
 
 	if (writer->results++ == 0)
 		writer->first = *answer;
 	writer->second = *answer;
-	writer->last = last;
 }
 
 static void store_at(struct writer *writer, struct node *node, struct str path,
@@ -496,7 +494,7 @@ static void test_store(void)
 	begin(10);
 	store(&writer, guest(), 50);
 	run(10);
-	CHECK(writer.results == 2 && writer.first.settled && !writer.first.all && writer.last);
+	CHECK(writer.results == 2 && writer.first.settled && !writer.first.all && writer.second.last);
 	CHECK(writer.second.all);
 	CHECK(net.sent == 6);
 	guest()->content = true;
@@ -517,13 +515,30 @@ static void test_one_home_dead(void)
 		store(&writer, guest(), 50 + (uint64_t)i);
 		run(5);
 		CHECK(writer.results == 1 && writer.first.settled);
-		CHECK(writer.last == (i > 0));	/* it is sick by then */
+		CHECK(writer.second.last == (i > 0));	/* it is sick by then */
 		CHECK(ask(&reader, guest(), CHECK_READ, 0) <= 5);
 		CHECK(reader.answer.standing == STANDING_CONFIRMED);
 		CHECK(reader.answer.record.version.time == 50 + (uint64_t)i);
 		run(STORE_MS + 10);
-		CHECK(writer.last && !writer.second.all);
+		CHECK(writer.second.last && !writer.second.all);
 	}
+	end();
+}
+
+/* However long is waited for it, it is asked again as long. */
+static void test_home_late(void)
+{
+	struct writer writer;
+
+	begin(5);
+	guest()->asker.store_ms = 30 * STORE_MS;
+	home_at(0)->stopped = true;
+	store(&writer, guest(), 50);
+	run(3 * STORE_MS);
+	CHECK(writer.results == 1 && writer.first.settled && !writer.first.last);
+	home_at(0)->stopped = false;
+	run(3 * STORE_MS);
+	CHECK(writer.results == 2 && writer.second.all && writer.second.last);
 	end();
 }
 
@@ -541,7 +556,7 @@ static void test_two_homes_dead(void)
 	CHECK(reader.answer.record.version.time == 50 && reader.answer.holder_count == 1);
 	CHECK(reader.answer.counts.homes_answered == 1 && reader.answer.counts.homes == 3);
 	run(STORE_MS);
-	CHECK(writer.results == 1 && !writer.first.settled && writer.last);
+	CHECK(writer.results == 1 && !writer.first.settled && writer.second.last);
 	CHECK(ask(&reader, home_at(1), CHECK_READ, 0) <= ASKER_A_LITTLE_MS + 8);
 	home_at(0)->stopped = home_at(2)->stopped = false;
 	ask(&reader, home_at(1), CHECK_READ, 0);
@@ -767,7 +782,7 @@ static void test_alone(void)
 	CHECK(reader.answer.standing == STANDING_CONFIRMED && net.sent == 0);
 	store(&writer, &net.nodes[0], 9);
 	run(2);
-	CHECK(writer.results == 1 && writer.last && writer.first.settled && writer.first.all);
+	CHECK(writer.results == 1 && writer.second.last && writer.first.settled && writer.first.all);
 	end();
 	begin(2);			/* in no group yet */
 	net.layout = LAYOUT_NONE;
@@ -781,7 +796,7 @@ static void test_alone(void)
 	CHECK(reader.answer.record.version.time == 5);
 	store(&writer, &net.nodes[0], 9);
 	run(2);
-	CHECK(writer.results == 1 && writer.last && !writer.first.settled);
+	CHECK(writer.results == 1 && writer.second.last && !writer.first.settled);
 	end();
 }
 
@@ -905,7 +920,7 @@ static void test_settle(void)
 	CHECK(reader.answer.standing == STANDING_CONFIRMED && !reader.answer.above);
 	store_at(&writer, node, deep, record_at(50));
 	run(20);
-	CHECK(writer.first.settled && writer.second.all && writer.last);
+	CHECK(writer.first.settled && writer.second.all && writer.second.last);
 	CHECK(node->made_count == 1 && node->made_everywhere == 1 && entries_at(1) == 3);
 	ask_at(&reader, node, deep, CHECK_WRITE, 0);
 	CHECK(reader.answer.above);
@@ -1105,14 +1120,14 @@ static void test_other_lineage(void)
 	home_at(2)->stopped = true;
 	store(&writer, guest(), 50);
 	run(5);
-	CHECK(writer.results == 1 && writer.first.settled && !writer.last);
+	CHECK(writer.results == 1 && writer.first.settled && !writer.second.last);
 	for (int i = 0; i < 5; i++)
 		net.nodes[i].stopped = &net.nodes[i] != guest();
 	net.layout.lineage = 2;
 	net.layout.epoch += 1000;
 	tell_layout(0, 5);
 	run(STORE_MS + 10);
-	CHECK(writer.results == 2 && writer.last && !writer.second.settled && !writer.second.all);
+	CHECK(writer.results == 2 && writer.second.last && !writer.second.settled && !writer.second.all);
 	end();
 }
 
@@ -1134,7 +1149,7 @@ static void test_unsettled_above(void)
 	CHECK(stopped >= 2);
 	store_at(&writer, node, deep, record_at(50));
 	run(STORE_MS + 10);
-	CHECK(writer.results == 1 && !writer.first.settled && writer.last);
+	CHECK(writer.results == 1 && !writer.first.settled && writer.second.last);
 	for (int i = 0; i < 10; i++)
 		net.nodes[i].stopped = false;
 	store_at(&writer, node, deep, record_at(50));
@@ -1263,6 +1278,7 @@ int main(void)
 	test_messages();
 	test_store();
 	test_one_home_dead();
+	test_home_late();
 	test_two_homes_dead();
 	test_write_back();
 	test_content_unknown();
