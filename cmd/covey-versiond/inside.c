@@ -86,11 +86,10 @@ static void look_on(struct inside *in)
 	versiond_submit(in->versiond, in->versiond->pool, &in->job);
 }
 
-static void stored(struct store_wait *wait, const struct store_answer *answer, bool last)
+static void stored(struct store_wait *wait, const struct store_answer *answer)
 {
 	struct inside *in = CONTAINER_OF(wait, struct inside, wait);
 
-	(void)last;
 	storing_cancel(wait);
 	if (!answer->settled)
 		end(in, false);

@@ -506,12 +506,11 @@ static bool finish(struct storing *storing, uint64_t now)
 	return true;
 }
 
-static void gate_stored(struct store_wait *wait, const struct store_answer *answer, bool last)
+static void gate_stored(struct store_wait *wait, const struct store_answer *answer)
 {
 	struct storing *storing = CONTAINER_OF(wait, struct storing, closing);
 	struct asker *asker = storing->phase.asker;
 
-	(void)last;
 	storing_cancel(wait);
 	if (!answer->settled) {
 		finish(storing, asker->now);

@@ -137,13 +137,12 @@ static void inside_end(struct inside *in, bool settled)
 
 static void inside_next(struct inside *in);
 
-static void inside_stored(struct store_wait *wait, const struct store_answer *answer, bool last)
+static void inside_stored(struct store_wait *wait, const struct store_answer *answer)
 {
 	struct inside *in = CONTAINER_OF(wait, struct inside, wait);
 	const struct machine *machine = &sim.machines[in->writing.event.machine];
 	int directory = directory_of(in->writing.path);
 
-	(void)last;
 	storing_cancel(wait);
 	if (!answer->settled || storing_is_settled(&machine->asker, sim_paths[directory],
 						   in->writing.record.version))
