@@ -1077,7 +1077,7 @@ static void test_end_behind_gate(void)
 	home_of(deep, 0)->stopped = home_of(deep, 1)->stopped = true;
 	store_at(&writer, guest(), docs, end_of_docs);
 	run(STORE_MS + 10);
-	CHECK(writer.results == 1 && writer.last && !writer.first.settled);
+	CHECK(writer.results == 1 && writer.first.last && !writer.first.settled);
 	CHECK(homes_with(docs, end_of_docs) == 0);
 	home_of(deep, 0)->stopped = home_of(deep, 1)->stopped = false;
 	store_at(&writer, guest(), docs, end_of_docs);
