@@ -343,13 +343,14 @@ void standing_start(struct discoverd *d)
 	timer_start(d->service->loop, &d->remember, REMEMBER_MS);
 }
 
-/* Nothing else runs any more. */
+/* Nothing else runs any more.  Who did not speak knows nothing of who did. */
 void standing_end(struct discoverd *d)
 {
 	struct node_standing standing = d->standing;
 	struct err err = ERR_INIT;
 
-	standing.ended_at = d->gossip.view.self.discovery;
+	if (starts_speaks(&standing.starts))
+		standing.ended_at = d->gossip.view.self.discovery;
 	if (save(d, &standing, &err) < 0)
 		log_err(LOG_LEVEL_WARNING, &err, "remember what this node is");
 }

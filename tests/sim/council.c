@@ -373,12 +373,18 @@ static uint8_t flags_of(const struct machine *machine)
 			 (machine->disk.forgot ? MEMBER_FORGOT : 0));
 }
 
+/* Of two that are one node that which is it, as far as the others know. */
+static bool is_the_node(const struct machine *machine)
+{
+	return machine->index != sim.spare && machine == machine_of(machine->disk.id);
+}
+
 static int willing(void)
 {
 	int count = 0;
 
 	for (int i = 0; i < sim.profile.machines; i++)
-		count += !sim.machines[i].guest;
+		count += !sim.machines[i].guest && is_the_node(&sim.machines[i]);
 	return count;
 }
 
@@ -397,7 +403,7 @@ static void wish(struct event *event)
 	if (sim.quiet)
 		return;
 	schedule(new_event(sizeof(struct event)), below(2500), -1, wish);
-	if (machine->index == sim.spare)
+	if (!is_the_node(machine))
 		return;
 	machine->guest = !machine->guest && willing() > least_homes();
 	say("%d %s", machine->index, machine->guest ? "wants to leave" : "wants to be a home");
@@ -701,7 +707,8 @@ void council_stop(struct machine *machine)
 {
 	if (machine->discovery == NULL)
 		return;
-	machine->disk.ended_at = chance(50) ? machine->index : -1;	/* a stop in peace, or as good as that */
+	if (starts_speaks(&machine->disk.starts) && chance(50))		/* a stop in peace, or as good as that */
+		machine->disk.ended_at = machine->index;
 	gossip_clear(&of(machine)->gossip);
 	buf_clear(&of(machine)->packet);
 	free(machine->discovery);

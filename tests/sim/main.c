@@ -80,10 +80,10 @@ static void choose_profile(struct profile *p)
 			p->length += 20000;
 		p->rivals = chance(40);
 	}
-	if (p->changes == BY_COUNCIL && p->losses == 0 && p->machines >= 4 && chance(30))
-		choose_clones(p);
 	if (sim.kind == 'h' || (sim.kind == 0 && chance(12)))
 		choose_hand_overs(p);
+	else if (p->changes == BY_COUNCIL && p->losses == 0 && p->machines >= 4 && chance(30))
+		choose_clones(p);
 }
 
 static void begin(uint64_t seed)
