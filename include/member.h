@@ -69,7 +69,10 @@ int member_state_parse(struct str, enum member_state *ret);
 /* Why it is silent, and what is to be done, in words; NULL: it is not. */
 const char *member_silence(const struct member *);
 
-/* Newer is what has the greater (start, heartbeat): <0, 0, >0. */
+/*
+ * Newer is what has the greater (start, nonce, heartbeat): <0, 0, >0.  Of two
+ * processes at one count, of a disk and its copy, so one is seen for good.
+ */
 int member_cmp_age(const struct member *, const struct member *);
 
 /* What neither terminals nor INI files can mistake, at most MEMBER_NAME_MAX bytes; others become '?'. */

@@ -17,7 +17,8 @@
  * Starts that never spoke promised nothing: however many wrote their nonce
  * and died, no later one is blamed.  Who missed some is no witness of them.
  * Whoever is forced to count on from above (starts_raise) stays the same
- * start: its nonce shows a copy of its disk that the first still runs.
+ * start, and goes on speaking: its nonce shows a copy of its disk that the
+ * first still runs.  That it spoke by the new count is for starts_speak().
  *
  * What one start did and its own disk lost again, a nonce cannot show.
  *
@@ -43,11 +44,11 @@ struct starts {
 
 /* The next start; nonce is not 0. */
 void starts_begin(struct starts *, uint64_t nonce);
-/* Count on from above this; one that speaks does not before starts_speak(). */
+/* Count on from above this. */
 void starts_raise(struct starts *, uint64_t count);
 /* This start speaks, by its present count. */
 void starts_speak(struct starts *);
-bool starts_speaks(const struct starts *);
+bool starts_speaks(const struct starts *);		/* by whatever count */
 
 /* Others remember that this one spoke: does the node's own disk not know it? */
 bool starts_forgot(const struct starts *own, struct start others_know);

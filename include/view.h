@@ -2,7 +2,7 @@
  * view - the members of the group, as this node has heard of them
  *
  * Every member raises a counter with each beat and its start count with
- * each start, and only it does: the greater (start, heartbeat) is the
+ * each start, and only it does: the greater (start, nonce, heartbeat) is the
  * newer word, whoever brings it, and only a newer word changes anything.
  * So packets may be lost, doubled, reordered or replayed.  Whether a
  * member is up each node judges by itself: by when it last heard a newer

@@ -55,7 +55,7 @@ has() {
 			back() { now=$(pid_of "$i" "$role") && [ "$now" -gt 0 ] && [ "$now" -ne "$was" ]; }
 			wait_until 20 back
 			for j in 1 2 3; do wait_until 20 has $j /kill f; done
-			[ $role != discoverd ] || wait_until 30 machines_settled 3	# it is silent at first
+			[ "$role" != discoverd ] || wait_until 30 machines_settled 3	# it is silent at first
 		done
 	done
 	wait_until 60 machines_settled 3

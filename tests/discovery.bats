@@ -282,6 +282,15 @@ all_up_but_one_left() {
 	wait_until 5 all_up 2
 }
 
+# copy_is_silent I J - node I knows that J runs on a copy of its store, which is silent, and goes on
+copy_is_silent() {
+	wait_until 10 grep -q "a copy of its store was started there" "$D/n$1.log"
+	wait_until 10 grep -q "this node is silent" "$D/n$2.log"
+	sleep 3
+	run -1 grep "this node is silent" "$D/n$1.log"
+	[ "$(cat "$D/n$1.log" "$D/n$2.log" | grep -c "others know start")" -le 3 ]
+}
+
 @test "the same store used twice is told, and does not spin" {
 	node 1
 	node 2 "127.0.0.1:$(at 1)"
@@ -291,9 +300,21 @@ all_up_but_one_left() {
 	cp -r "$D/n2/store" "$D/n3/store"
 	rm -r "$D/n3/store/run"
 	run_node 3
-	wait_until 10 grep -q "a copy of its store was started there" "$D/n2.log"
-	sleep 3
-	[ "$(cat "$D/n2.log" "$D/n3.log" | grep -c "others know start")" -le 3 ]
+	copy_is_silent 2 3
+}
+
+@test "a copy from before the group grew does not speak, though it knows of nobody" {
+	node 1
+	wait_until 15 grep -qx 'epoch = 1' "$D/n1/store/state/layout.ini"
+	configure 3 "127.0.0.1:$(at 1)"
+	cp -r "$D/n1/store" "$D/n3/store"
+	rm -r "$D/n3/store/run"
+	node 2 "127.0.0.1:$(at 1)"
+	settled 1 2
+	wait_until 15 has_spoken 2 1
+	run_node 3
+	copy_is_silent 1 3
+	run -1 grep -x "spoke = $(key_of 3 start standing)" "$D/n3/store/state/standing.ini"
 }
 
 @test "a copy of the store of a node that ended speaks no sooner than if it had not" {

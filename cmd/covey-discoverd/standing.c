@@ -10,9 +10,9 @@
  *
  * What a start does about that waking.h says; here it is done.  After a start
  * the node is silent until one of the layout's others has told what it
- * remembers.  Where it could confirm something without them (homes: 1) it
- * waits only for a moment; else while they keep silent nothing is lost by
- * waiting.
+ * remembers.  Where it could confirm something without them (homes: 1, or it
+ * is alone in its layout, as far as its disk knows) it waits only for a
+ * moment; else while they keep silent nothing is lost by waiting.
  */
 #include "discoverd.h"
 
@@ -194,7 +194,7 @@ int standing_load(struct discoverd *d, const struct address *own, struct err *er
 		standing = (struct node_standing){ .self = self, .offset = standing.offset };
 	waking_begin(&d->waking, standing.silent, ended_here(&standing, own),
 		     clock_mono_ms());
-	d->unsure = d->keys.count > 0 && has_others(settle_layout(d), self);
+	d->unsure = d->keys.count > 0 && settle_layout(d)->epoch != 0;
 	standing.ended_at = (struct address){ .len = 0 };
 	standing.sequence++;
 	starts_begin(&standing.starts, draw_nonce());
@@ -240,7 +240,7 @@ static bool has_wishes(const struct discoverd *d)
 	const struct node_standing *s = &d->standing;
 
 	return s->guest != d->guest_wanted || d->raise_wanted >= s->starts.now.count ||
-	       (d->speak_wanted && !s->silent && !starts_speaks(&s->starts));
+	       (d->speak_wanted && !s->silent && !start_eq(s->starts.spoke, s->starts.now));
 }
 
 /* What was on disk before is in *was. */
@@ -251,8 +251,6 @@ static void tell_what_changed(struct discoverd *d, const struct node_standing *w
 	if (starts_speaks(starts))
 		d->unsure = false;
 	show(d);
-	if (starts->now.count != was->starts.now.count)
-		view_restart(&d->gossip.view, starts->now.count);
 	if (was->guest != d->standing.guest || !start_eq(was->starts.now, starts->now) ||
 	    !start_eq(was->starts.spoke, starts->spoke))
 		discoverd_hurry(d);
@@ -312,16 +310,33 @@ static void log_silence(const struct discoverd *d, const char *why)
 		 member_silence(&d->gossip.view.self));
 }
 
+/* Once for a start. */
+static void log_unsure(struct discoverd *d)
+{
+	const struct view *view = &d->gossip.view;
+	char address[ADDRESS_TEXT];
+
+	if (d->unsure_logged)
+		return;
+	if (waking_has_rival(view, clock_mono_ms()))
+		log_line(LOG_LEVEL_WARNING, "another process is this node at %s, of a copy of its store: "
+			 "while that runs this one answers as no home",
+			 address_format(address, &view->twin.discovery));
+	else if (!d->waking.recognized)
+		log_line(LOG_LEVEL_WARNING, "no other home tells what it remembers of this node: "
+			 "until one does it answers as no home");
+	else
+		return;
+	d->unsure_logged = true;
+}
+
 static void sure(struct timer *timer)
 {
 	struct discoverd *d = CONTAINER_OF(timer, struct discoverd, sure);
 
 	standing_check(d);
-	if (d->unsure && !d->waking.recognized && !d->unsure_logged) {
-		log_line(LOG_LEVEL_WARNING, "no other home tells what it remembers of this node: "
-			 "until one does it answers as no home");
-		d->unsure_logged = true;
-	}
+	if (d->unsure && !d->speak_wanted)
+		log_unsure(d);
 }
 
 void standing_start(struct discoverd *d)
@@ -382,7 +397,9 @@ static void count_on(struct discoverd *d, uint64_t above)
 		 PRIu64 ": %s", above, address_format(address, &view->twin.discovery),
 		 view->self.start, starts_speaks(&d->standing.starts) ?
 		 "a copy of its store was started there, and is to be silent" : "count on from there");
+	view_restart(&d->gossip.view, above + 1);
 	remember(&d->remember);
+	discoverd_hurry(d);
 }
 
 static void speak(struct discoverd *d)

@@ -44,23 +44,24 @@ static void choose(struct gossip *gossip, const struct member **list, size_t cou
 /*
  * Its disk may remember less than others do, even of its starts: so who asks
  * is asked how long it has been there, and of the others what they last told.
+ * Who has been there for long hears at once of another that is it too.
  */
-static bool has_just_started(const struct member *member, const struct address *whom,
-			     const struct member *asker)
+static bool is_to_hear_of_itself(const struct member *member, const struct address *whom,
+				 const struct member *asker)
 {
 	if (asker != NULL)
-		return member->id == asker->id && asker->heartbeat <= YOUNG;
+		return member->id == asker->id &&
+		       (asker->heartbeat <= YOUNG || asker->nonce != member->nonce);
 	return member->heartbeat <= YOUNG && address_eq(&member->discovery, whom);
 }
 
-/* Who has just started hears what is known of itself. */
 static void put_first(const struct member **list, size_t count, const struct address *whom,
 		      const struct member *asker)
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct member *member = list[i];
 
-		if (!has_just_started(member, whom, asker))
+		if (!is_to_hear_of_itself(member, whom, asker))
 			continue;
 		list[i] = list[0];
 		list[0] = member;
@@ -168,6 +169,12 @@ void gossip_round(struct gossip *gossip, uint64_t now)
 		tell_seeds(gossip);
 }
 
+/* What this node said comes back by multicast; a copy of its store is another, and hears of this one. */
+static bool is_own(const struct gossip *gossip, const struct member *sender)
+{
+	return sender->id == gossip->view.self.id && sender->nonce == gossip->view.self.nonce;
+}
+
 void gossip_receive(struct gossip *gossip, const struct wire *wire, const struct address *from,
 		    uint64_t now)
 {
@@ -180,7 +187,7 @@ void gossip_receive(struct gossip *gossip, const struct wire *wire, const struct
 			   (int64_t)(wire->gossip.clock - gossip->wall(gossip->data)));
 	for (size_t i = 0; i < wire->gossip.count; i++)
 		view_hear(&gossip->view, &wire->gossip.members[i], false, now);
-	if (!wire->gossip.answer && wire->sender.id != gossip->view.self.id)
+	if (!wire->gossip.answer && !is_own(gossip, &wire->sender))
 		tell(gossip, from, true, wire);
 }
 

@@ -42,7 +42,8 @@ const char *member_silence(const struct member *member)
 		return "its disk does not know what others remember of this node: it was put back "
 		       "from a copy, or is one; stop it and say covey node renew";
 	if (member->flags & MEMBER_SILENT)
-		return "it has just started, and no other home has told yet what it remembers of it";
+		return "it has just started, and waits until another home has told what it remembers "
+		       "of it, or another process with its id is gone";
 	return NULL;
 }
 
@@ -50,6 +51,8 @@ int member_cmp_age(const struct member *a, const struct member *b)
 {
 	if (a->start != b->start)
 		return a->start < b->start ? -1 : 1;
+	if (a->nonce != b->nonce)
+		return a->nonce < b->nonce ? -1 : 1;
 	if (a->heartbeat != b->heartbeat)
 		return a->heartbeat < b->heartbeat ? -1 : 1;
 	return 0;

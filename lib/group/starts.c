@@ -20,7 +20,7 @@ void starts_raise(struct starts *starts, uint64_t count)
 
 void starts_speak(struct starts *starts)
 {
-	if (starts_speaks(starts))
+	if (start_eq(starts->spoke, starts->now))
 		return;
 	starts->before = starts->spoke;
 	starts->spoke = starts->now;
@@ -28,7 +28,7 @@ void starts_speak(struct starts *starts)
 
 bool starts_speaks(const struct starts *starts)
 {
-	return start_eq(starts->spoke, starts->now);
+	return starts->spoke.nonce == starts->now.nonce;
 }
 
 /* Who tells of one from before the last may have missed the last. */

@@ -11,6 +11,7 @@ void waking_recognized(struct waking *waking, uint64_t now)
 	if (!waking->recognized)
 		waking->waits = now;
 	waking->recognized = true;
+	waking->heard = now;
 }
 
 static const char *what_is_forgotten(const struct view *view, uint64_t sequence)
@@ -22,27 +23,42 @@ static const char *what_is_forgotten(const struct view *view, uint64_t sequence)
 	return NULL;
 }
 
+static bool is_outdone(const struct view *view)
+{
+	return view->outdone >= view->self.start;
+}
+
+static bool speaks(const struct waking *waking, const struct view *view)
+{
+	return !waking->silent && view->self.spoke.nonce == view->self.nonce;
+}
+
+bool waking_has_rival(const struct view *view, uint64_t now)
+{
+	return is_outdone(view) && view_may_live_twice(view, now);
+}
+
 static bool is_to_raise(const struct waking *waking, const struct view *view, uint64_t now)
 {
-	if (view->outdone < view->self.start)
+	if (!is_outdone(view))
 		return false;
 	if (waking->raised != 0 && now - waking->raised < WAKING_RAISE_MS)
 		return false;
-	return !waking->silent || !view_may_live_twice(view, now);
+	return speaks(waking, view) || !waking_has_rival(view, now);
 }
 
+/* Others tell it still when the time is over: they would have told of another that is this node. */
 static bool may_speak(const struct waking *waking, bool alone, uint64_t now)
 {
-	if (waking->recognized && waking->ended_well)
+	if (waking->recognized &&
+	    (waking->ended_well || waking->heard >= waking->waits + WAKING_SURE_MS))
 		return true;
-	return (waking->recognized || alone) && now - waking->waits >= WAKING_SURE_MS;
+	return alone && now - waking->waits >= WAKING_SURE_MS;
 }
 
 void waking_step(struct waking *waking, const struct view *view, uint64_t sequence, bool alone,
 		 uint64_t now, struct waking_step *ret)
 {
-	const struct start self = { view->self.start, view->self.nonce };
-
 	*ret = (struct waking_step){ .act = WAKING_REST };
 	if (!waking->silent)
 		ret->why = what_is_forgotten(view, sequence);
@@ -50,12 +66,12 @@ void waking_step(struct waking *waking, const struct view *view, uint64_t sequen
 		waking->silent = true;
 		ret->act = WAKING_SILENCE;
 	} else if (is_to_raise(waking, view, now)) {
-		waking->raised = now;
+		waking->raised = waking->waits = now;
 		ret->act = WAKING_RAISE;
 		ret->above = view->outdone;
-	} else if (waking->silent || start_eq(view->self.spoke, self)) {
+	} else if (waking->silent || speaks(waking, view)) {
 		return;
-	} else if (may_speak(waking, alone, now)) {
+	} else if (!waking_has_rival(view, now) && may_speak(waking, alone, now)) {
 		ret->act = WAKING_SPEAK;
 	} else {
 		ret->due = (now - waking->waits < WAKING_SURE_MS ? waking->waits : now) + WAKING_SURE_MS;

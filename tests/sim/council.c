@@ -300,7 +300,7 @@ void council_wake(struct machine *machine)
 
 	starts_begin(&disk->starts, rnd() | 1);
 	disk->sequence++;
-	if (!has_others(machine) && !disk->forgot)
+	if (disk->layout.epoch == 0 && !disk->forgot)
 		starts_speak(&disk->starts);
 	disk->start = disk->starts.now.count;
 	set_silent(machine);
@@ -321,6 +321,8 @@ static void check_standing(struct machine *machine)
 		disk->forgot = true;
 	} else if (step.act == WAKING_RAISE) {
 		starts_raise(&disk->starts, step.above);
+		if (starts_speaks(&disk->starts))
+			starts_speak(&disk->starts);
 		disk->start = disk->starts.now.count;
 		view_restart(&d->gossip.view, disk->start);
 	} else {

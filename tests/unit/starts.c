@@ -22,6 +22,7 @@ struct node {
 	bool alive;
 	struct disk disk, standing, remembering;	/* on disk, as the process knows it, being written */
 	bool writing, speak_wanted;
+	unsigned stalls;			/* rounds of meet() until its disk writes again */
 	uint64_t above;				/* to be counted on from; 0: nothing is */
 	struct view view;
 	struct waking waking;
@@ -49,6 +50,7 @@ static struct member member_of(uint64_t id, unsigned port)
 
 /* the node, as covey-discoverd does it */
 
+/* What is on disk; the count is told at once. */
 static void show(struct node *node)
 {
 	struct member *self = &node->view.self;
@@ -60,8 +62,6 @@ static void show(struct node *node)
 	self->nonce = s->starts.now.nonce;
 	self->spoke = s->starts.spoke;
 	self->before = s->starts.before;
-	if (self->start != s->starts.now.count)
-		view_restart(&node->view, s->starts.now.count);
 }
 
 static void start(struct node *node, unsigned port)
@@ -105,7 +105,7 @@ static bool has_wishes(const struct node *node)
 	const struct disk *s = &node->standing;
 
 	return node->above >= s->starts.now.count || node->disk.silent != s->silent ||
-	       (node->speak_wanted && !s->silent && !starts_speaks(&s->starts));
+	       (node->speak_wanted && !s->silent && !start_eq(s->starts.spoke, s->starts.now));
 }
 
 static void write_wishes(struct node *node)
@@ -148,8 +148,10 @@ static void think(struct node *node)
 		return;
 	node->standing.silent = node->standing.silent || step.act == WAKING_SILENCE;
 	node->speak_wanted = node->speak_wanted || step.act == WAKING_SPEAK;
-	if (step.act == WAKING_RAISE)
+	if (step.act == WAKING_RAISE) {
 		node->above = step.above;
+		view_restart(&node->view, step.above + 1);
+	}
 	show(node);
 	write_wishes(node);
 }
@@ -232,6 +234,18 @@ static void pass(uint64_t ms)
 		view_tick(&peers[i].view, now);
 }
 
+static void disk_turns(struct node *node)
+{
+	if (!node->alive)
+		return;
+	if (node->stalls > 0) {
+		node->stalls--;
+		return;
+	}
+	for (unsigned w = 0; w < 3 && node->writing; w++)
+		written(node);
+}
+
 /* Everybody hears everybody, for so long. */
 static void meet(struct node *node, struct node *twin, unsigned rounds)
 {
@@ -245,12 +259,9 @@ static void meet(struct node *node, struct node *twin, unsigned rounds)
 				exchange(twin, &peers[i], 0);
 		}
 		pass(500);
-		for (unsigned w = 0; w < 3; w++) {
-			if (node->alive && node->writing)
-				written(node);
-			if (twin != NULL && twin->alive && twin->writing)
-				written(twin);
-		}
+		disk_turns(node);
+		if (twin != NULL)
+			disk_turns(twin);
 	}
 }
 
@@ -392,7 +403,10 @@ static bool test_put_back(void)
 	return knew;
 }
 
-/* A copy of a running node's disk: that one goes on, the copy is silent, also after it is gone. */
+/*
+ * A copy of a running node's disk: that one goes on, however long its disk
+ * takes to write, the copy is silent, also after it is gone.
+ */
 static void test_copied(void)
 {
 	struct node node, copy = { .alive = false };
@@ -406,6 +420,7 @@ static void test_copied(void)
 	meet(&node, NULL, 30);
 	CHECK(starts_speaks(&node.standing.starts));
 	copy.disk = node.disk;
+	node.stalls = below(60);
 	start(&copy, 10);
 	for (unsigned i = 0; i < 100; i++) {
 		meet(&node, &copy, 1);
@@ -429,6 +444,37 @@ static void test_copied(void)
 	CHECK(copy.standing.silent);
 	end(&node);
 	die(&copy);
+}
+
+static bool speaks(const struct node *node)
+{
+	return (node->view.self.flags & MEMBER_SILENT) == 0;
+}
+
+/* It crashes with its copy beside it, and starts again: at most one of the two speaks. */
+static void test_crashed_beside_copy(void)
+{
+	struct node node, copy = { .alive = false };
+	bool spoke = false;
+
+	begin(&node);
+	start(&node, 9);
+	meet(&node, NULL, 30);
+	copy.disk = node.disk;
+	node.stalls = below(60);
+	start(&copy, 10);
+	meet(&node, &copy, 1 + below(6));
+	die(&node);
+	start(&node, 9);
+	for (unsigned i = 0; i < 60; i++) {
+		meet(&node, &copy, 1);
+		CHECK(!speaks(&node) || !speaks(&copy));
+		spoke = spoke || speaks(&copy);
+	}
+	die(&copy);
+	meet(&node, NULL, 40);
+	CHECK(spoke || speaks(&node));
+	end(&node);
 }
 
 /* Both spoke, one while the other was cut off: what each promised the other does not know. */
@@ -462,6 +508,7 @@ int main(int argc, char **argv)
 		test_honest();
 		put_back += test_put_back();
 		test_copied();
+		test_crashed_beside_copy();
 		test_both_spoke();
 		if (unit_failures != before) {
 			fprintf(stderr, "seed %llu\n", (unsigned long long)seed);
