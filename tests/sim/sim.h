@@ -19,7 +19,8 @@
  *	change.c	when a home answers SYNC, and that all rows are on disk before
  *			partitions are done; without a council also who decides
  *	council.c	covey-discoverd's standing.c around waking.h
- * Not here: If-Match, pruning, typed contents, and upkeep of directories.
+ * Not here: pruning, typed contents, upkeep of directories, and If-Match, which no group of
+ * several nodes offers yet.
  *
  *	world.c		chance, time, events, the network, what goes wrong
  *	disk.c		what survives a crash, and what is being written
