@@ -33,7 +33,7 @@ struct peer {
 	struct address versions, http;
 	enum member_state state;
 	bool sick;
-	uint64_t sick_of;		/* id of a question it has not answered */
+	uint64_t sick_of;		/* id of a question it has not answered: the first in a while */
 	uint64_t sick_asked;		/* ms: when it was asked that */
 	uint32_t rtt8;			/* eighths of ms */
 };

@@ -24,6 +24,7 @@ roles() {
 @test "without a majority that has it: 202, and asked again as long as somebody waits" { roles minority; }
 @test "written without a majority's word: 202, and marked as blind" { roles blind; }
 @test "Prefer: respond-async, wait=0, and a longer wait" { roles preferences; }
+@test "Prefer: wait has the homes asked until a majority answers" { roles patience; }
 @test "the outbox keeps what some home or keeper has not" { roles outbox; }
 @test "what is above a write is asked about, unless it is known to stand" { roles above; }
 @test "a file above is 409, and nothing is stored" { roles above_file; }

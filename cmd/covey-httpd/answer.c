@@ -148,6 +148,15 @@ static void log_server_error(struct conn *c, int status, struct str detail)
 		   status, STR_ARG(detail));
 }
 
+/*
+ * Another node knows what to make of it, and goes on asking.  Whoever has a
+ * sealed message read is told a reason after it was opened: it is one, too.
+ */
+static bool is_for_a_node(const struct conn *c, int status)
+{
+	return c->request.peer || (c->request.msg != NULL && status == 503);
+}
+
 /* The client is told detail; of a server's error the log is told more. */
 static void answer_whole(struct conn *c, int status, struct str fields, struct str detail,
 			 struct str logged)
@@ -171,8 +180,8 @@ static void answer_whole(struct conn *c, int status, struct str fields, struct s
 	reply_error(&c->output.text, &error);
 	buf_clear(&scratch);
 	buf_clear(&lines);
-	/* Another node knows what to make of it. */
-	if (status >= 500 && status != 501 && status != 504 && status != 505 && !c->request.peer)
+	if (status >= 500 && status != 501 && status != 504 && status != 505 &&
+	    !is_for_a_node(c, status))
 		log_server_error(c, status, logged);
 	conn_answered(c);
 }

@@ -70,8 +70,8 @@ struct work {
 	uint32_t asked, answered;	/* peers, of the least sure answer */
 	bool existed;			/* nothing had to be done: the directory was there */
 	size_t started, open;		/* items that are being settled, and are not yet */
-	uint64_t until;			/* ms, loop's clock: the client waits */
-	struct timer timer;		/* until then */
+	uint64_t until;			/* ms, loop's clock: the client waits; 0: that has not begun */
+	struct timer timer;		/* until then, or until the homes are asked again */
 	bool answered_it;		/* the client does not wait any more */
 	int result, stage_result;
 	struct err err, stage_err;	/* stage_ is the pool's while staging */

@@ -223,13 +223,14 @@ static uint64_t wait_ms(const struct conn *c)
 static void settle(struct conn *c)
 {
 	struct work *work = c->request.work;
-	uint64_t wait = wait_ms(c);
+	uint64_t now = loop_now(c->worker->loop);
+	bool waits;
 
+	if (work->until == 0)
+		work->until = now + wait_ms(c);
 	/* It has a majority's word for its place, and waits for theirs that they have it. */
-	bool waits = !work->unconfirmed &&
-		     (work_is_update(work) || (!c->request.prefer.respond_async && wait > 0));
-
-	work->until = loop_now(c->worker->loop) + wait;
+	waits = !work->unconfirmed &&
+		(work_is_update(work) || (!c->request.prefer.respond_async && work->until > now));
 	start_next(work);
 	if (!waits) {
 		work->unconfirmed = work->answered_it = true;
@@ -237,7 +238,7 @@ static void settle(struct conn *c)
 		return;
 	}
 	work->timer.fire = too_long;
-	timer_start(c->worker->loop, &work->timer, wait);
+	timer_start(c->worker->loop, &work->timer, work->until > now ? work->until - now : 0);
 }
 
 static void refuse(struct conn *c)

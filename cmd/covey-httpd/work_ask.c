@@ -2,13 +2,18 @@
  * work_ask - what a change depends on beyond this node, asked before it is made
  *
  * About each path, so that its new version sorts above what others have,
- * and about the directories above it that are not known here.
+ * and about the directories above it that are not known here.  A client that
+ * gives the group time (Prefer: wait) has it asked until a majority answers:
+ * a version that was chosen without one stays unconfirmed.
  */
 #include "work_inside.h"
 
 #include "answer.h"
 #include "conn.h"
+#include "container.h"
 #include "group.h"
+
+#define AGAIN_MS 250		/* until homes are asked again of which no majority answered */
 
 /* What is here, and what the peers said. */
 static struct registers known_of(struct conn *c, const struct item *item)
@@ -203,9 +208,42 @@ static int ask_on(struct conn *c)
 	return 1;
 }
 
+static void ask_all(struct conn *c);
+
+static void ask_again(struct timer *timer)
+{
+	struct conn *c = CONTAINER_OF(timer, struct work, timer)->conn;
+
+	ask_all(c);
+	conn_resume(c);
+}
+
+/* No majority answered about something, and the client gives the group time. */
+static bool is_worth_waiting(const struct conn *c)
+{
+	const struct work *work = c->request.work;
+	const struct prefer *prefer = &c->request.prefer;
+	bool failed = work->result < 0 || (!work->staging && work->stage_result < 0);
+
+	return work->unconfirmed && !failed && !work_is_update(work) && prefer->has_wait &&
+	       !prefer->respond_async;
+}
+
 static void all_asked(struct conn *c)
 {
-	c->request.work->asked_all = true;
+	struct work *work = c->request.work;
+	uint64_t now = loop_now(c->worker->loop);
+
+	if (is_worth_waiting(c)) {
+		if (work->until == 0)
+			work->until = now + 1000 * c->request.prefer.wait;
+		if (now < work->until) {
+			work->timer.fire = ask_again;
+			timer_start(c->worker->loop, &work->timer, AGAIN_MS);
+			return;
+		}
+	}
+	work->asked_all = true;
 	work_ready(c);
 }
 
@@ -215,6 +253,18 @@ static void asked(struct conn *c)
 
 	work->result = take_answer(c);
 	next_question(c);
+	if (ask_on(c) > 0)
+		all_asked(c);
+}
+
+/* From the first: what was answered a while ago is of then. */
+static void ask_all(struct conn *c)
+{
+	struct work *work = c->request.work;
+
+	work->asking = 0;
+	work->ancestor = (struct str)STR_INIT;
+	work->unconfirmed = false;
 	if (ask_on(c) > 0)
 		all_asked(c);
 }
@@ -252,8 +302,7 @@ void work_run(struct conn *c)
 	c->state = CONN_BUSY;
 	if (c->worker->httpd->grouped && work->kind == WORK_FILE && !is_small(work))
 		work_stage(c);
-	if (ask_on(c) > 0)
-		all_asked(c);
+	ask_all(c);
 }
 
 /* before the body */

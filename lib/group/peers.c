@@ -145,15 +145,16 @@ size_t peers_choose(const struct peers *peers, uint64_t hash, struct peer_target
 	return count;
 }
 
+/* One that is asked again and again is given time to answer one of the questions late. */
 void peers_silent(struct peers *peers, uint64_t id, uint64_t question, uint64_t asked)
 {
 	struct peer *peer = find(peers, id);
 
-	if (peer != NULL) {
-		peer->sick = true;
-		peer->sick_of = question;
-		peer->sick_asked = asked;
-	}
+	if (peer == NULL || (peer->sick && asked < peer->sick_asked + PEERS_RTT_MAX_MS))
+		return;
+	peer->sick = true;
+	peer->sick_of = question;
+	peer->sick_asked = asked;
 }
 
 void peers_heard(struct peers *peers, uint64_t id)

@@ -843,6 +843,29 @@ static void test_stopped_once(void)
 	end();
 }
 
+/* Who is asked so often that each answer comes after the next question is not sick for ever. */
+static void test_asked_often(void)
+{
+	struct peers *peers;
+	const struct peer *peer;
+	uint64_t id;
+
+	begin(2);
+	peers = &home_at(0)->asker.peers;
+	peer = &peers->list[0];
+	id = peer->id;
+	for (uint64_t question = 1; question <= 3; question++)
+		peers_silent(peers, id, question, net.now + question);
+	peers_heard_late(peers, id, 1, net.now + 4);
+	CHECK(!peer->sick);
+	/* The answer to the first may be lost. */
+	for (uint64_t question = 4; question <= 5; question++)
+		peers_silent(peers, id, question, net.now + (question - 4) * PEERS_RTT_MAX_MS);
+	peers_heard_late(peers, id, 5, net.now + PEERS_RTT_MAX_MS + 4);
+	CHECK(!peer->sick);
+	end();
+}
+
 /* directories */
 
 /* At how many homes of docs the entry of this time is. */
@@ -1168,6 +1191,7 @@ int main(void)
 	test_look();
 	test_far();
 	test_stopped_once();
+	test_asked_often();
 	test_settle();
 	test_gate();
 	test_stored_late();
