@@ -19,12 +19,16 @@
 #                            knows that every other has it; for wait_until
 #   role_pid I ROLE          process of a role of node I, as `role_pid 2 covey-versiond`
 #   layout I FILTER          jq's FILTER of the layout as node I has it
+# A group whose nodes can stop or die alone:
+#   lone_conf I N            writes the configuration of node I of N, each with a `covey up` of its
+#                            own; sets URLS[I], STORES[I] and CONFS[I]
 # The same group for all tests of a file, whose $D are their own:
 #   setup_file() { shared_group 3; }   teardown_file() { end_shared_group; }
 #   setup() { covey_setup; use_shared_group 3; }
 # Processes:
 #   spawn NAME CMD...        in the background; output to $D/NAME.log; sets PID
 #   stop PID [SIGNAL]        signal (TERM) and wait, at most 15 s; status in $STOPPED
+#   stop_all PID...          the same, all at once
 #   wait_until SECONDS CMD...   until CMD succeeds; else fails and says so
 # HTTP and files:
 #   code CURL-ARG...         prints the status alone; the body goes to $D/body, headers to $D/headers
@@ -34,9 +38,11 @@
 #   sha FILE                 its sha256 (`sha -` reads standard input)
 #   scenario SCRIPT NAME     runs that scenario of tests/SCRIPT
 #   every_scenario SCRIPT WORD   each scenario of tests/SCRIPT is a test `{ WORD NAME; }` of this file
+#   mutant_sim NAME B [VARIABLE=VALUE...]   makes $D/NAME/B/covey-sim of the sources with tests/mutants/NAME.patch
 #   need WHAT                skip, loudly, unless WHAT is there: `need hosts`, `need space 5G`
 # Hosts in network namespaces: see tests/hosts; `need hosts` first, then
 #   hosts up 3; hosts exec 1 CMD...; hosts split 1,2 3; hosts heal   (down is teardown's)
+#   host_conf H SEED...      writes $D/hH/covey.yaml: node hH at $ADDRESS_OF (10.79.0.) H, with the usual ports
 #   spawn_on H NAME CMD...   spawn, in host H
 # Machines that boot systemd: see tests/machines; `need machines` first, then
 #   hosts up 1; machines up 1; machines exec 1 CMD...   (down is teardown's)
@@ -165,8 +171,17 @@ spawn() {
 }
 
 stop() {
+	kill -"${2:-TERM}" "$1" && _await_end "$1"
+}
+
+stop_all() {
+	local pid
+	kill -TERM "$@" || return
+	for pid; do _await_end "$pid" || return; done
+}
+
+_await_end() {
 	local pid=$1 try
-	kill -"${2:-TERM}" "$pid" || return
 	for ((try = 0; try < 150; try++)); do
 		if ! kill -0 "$pid" 2>/dev/null || grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null; then
 			STOPPED=0
@@ -201,6 +216,19 @@ node_conf() {
 			"$name" "$STORE" "$port"
 		[ -z "${3-}" ] || printf '%s\n' "$3"
 	} >"$CONF"
+}
+
+lone_conf() {
+	local i=$1 n seeds=
+	for ((n = 1; n <= $2; n++)); do seeds+="${seeds:+, }'127.0.0.1:$(port $((10 * n + 1)))'"; done
+	# A busy machine's disk is no reason to leave a write unconfirmed.
+	node_conf "n$i" "$(port $((10 * i)))" "  discovery: $(port $((10 * i + 1)))
+  versions: $(port $((10 * i + 2)))
+group:
+  key_file: $D/group.key
+  seeds: [ $seeds ]
+timeouts: { check: 5s, store: 30s, push: 10s, pull: 10s }"
+	URLS[i]=$URL STORES[i]=$STORE CONFS[i]=$CONF
 }
 
 ready() { curl -sf -o /dev/null -m 2 "$1/.covey/readyz"; }
@@ -346,6 +374,19 @@ every_scenario() {
 	[ "$output" = "$(sed -n "s/.*{ $2 \([a-z_]*\); }\$/\1/p" "$BATS_TEST_FILENAME" | sort)" ]
 }
 
+mutant_sim() {
+	local copy=$D/$1
+	mkdir -p "$copy/tests" "$copy/$2"
+	cp -a "$TOP/Makefile" "$TOP/include" "$TOP/lib" "$copy"
+	cp -a "$TOP/tests/sim" "$copy/tests"
+	cp -a "$TOP/$2/few" "$copy/$2"
+	run patch -d "$copy" -p1 --fuzz=0 --no-backup-if-mismatch -i "$TOP/tests/mutants/$1.patch"
+	[ "$status" -eq 0 ]
+	# What it does not use any more may be warned of.
+	run make -s -C "$copy" WERROR= "${@:3}" "$2/covey-sim"
+	[ "$status" -eq 0 ]
+}
+
 need() {
 	case $1 in
 	hosts)
@@ -370,6 +411,18 @@ need() {
 }
 
 hosts() { "$TOP/tests/hosts" "$@"; }
+
+host_conf() {
+	local h=$1 seed seeds=
+	for seed in "${@:2}"; do seeds+="${seeds:+, }\"$seed\""; done
+	mkdir -p "$D/h$h"
+	cat >"$D/h$h/covey.yaml" <<-YAML
+	node: { name: h$h, address: "${ADDRESS_OF:-10.79.0.}$h", store: $D/h$h/store }
+	listen: { http: 4720, discovery: 4721, versions: 4722 }
+	group: { key_file: $D/group.key, seeds: [ $seeds ] }
+	access: open
+	YAML
+}
 
 # $$ is the test's own shell, also in a subshell of it.
 machines() { MACHINES_OWNER=${MACHINES_OWNER:-$$} "$TOP/tests/machines" "$@"; }

@@ -9,6 +9,11 @@ judge() { python3 "$TOP/tests/history" "$@"; }
 	[ "$status" -eq 0 ]
 }
 
+@test "what the chaos test writes down of an answer is no more, and no less, than the answer says" {
+	run "$TOP/tests/chaos" selftest
+	[ "$status" -eq 0 ]
+}
+
 @test "a history is judged by exit status: 0 fine, 1 wrong, 2 nothing to judge" {
 	cat >fine <<-E
 	{"key": "a", "op": "w", "value": "1", "start": 0, "end": 1, "ok": true, "client": "c1"}

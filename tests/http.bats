@@ -80,6 +80,8 @@ versions() {
 	diff get.headers head.headers
 	answer 'HEAD /a HTTP/1.1\r\nHost: a\r\n\r\nHEAD /none HTTP/1.1\r\nHost: a\r\n\r\nHEAD /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
 	[ "$(statuses)" = "200 404 200 " ]
+	run grep -avE '^(HTTP/1\.1 .*|[A-Za-z-]+: .*|)$' <(tr -d '\r' <answer)	# heads, and nothing else
+	[ "$status" -eq 1 ]
 }
 
 @test "DELETE is 204, then 404; the history stays" {

@@ -5,19 +5,6 @@ load helpers
 
 setup() { covey_setup; }
 
-# host_conf H: the configuration of the node on host H, seeded by hosts 1 and 2
-host_conf() {
-	mkdir -p "$D/h$1"
-	cat >"$D/h$1/covey.yaml" <<-YAML
-	node: { name: h$1, address: 10.79.0.$1, store: $D/h$1/store }
-	listen: { http: 4720, discovery: 4721, versions: 4722 }
-	group:
-	  key_file: $D/group.key
-	  seeds: [ "10.79.0.1:4721", "10.79.0.2:4721" ]
-	access: open
-	YAML
-}
-
 url() { echo "http://10.79.0.$1:4720"; }
 
 # on H CURL-ARG...: curl, run on host H
@@ -34,7 +21,7 @@ code_on() {
 }
 
 start_node() {
-	host_conf "$1"
+	host_conf "$1" 10.79.0.1:4721 10.79.0.2:4721
 	spawn_on "$1" "h$1" covey up -c "$D/h$1/covey.yaml"
 	UPS[$1]=$PID
 }

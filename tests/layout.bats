@@ -7,7 +7,7 @@ load helpers
 
 setup() {
 	covey_setup
-	covey key new >"$D/key"
+	covey key new >"$D/group.key"
 }
 
 at() { port $((3 * $1 + 1)); }
@@ -20,7 +20,7 @@ configure() {
 	node_conf "n$i" "$(port $((3 * i)))" "  discovery: $(at "$i")
   versions: $(port $((3 * i + 2)))
 group:
-  key_file: ../key
+  key_file: ../group.key
   seeds: [$seeds]
 ${MORE-}"
 	[ -z "${MORE_NODE-}" ] || sed -i "s/^node:\$/node:\n  $MORE_NODE/" "$D/n$i/covey.yaml"
@@ -512,22 +512,9 @@ is_silent() { [ "$(curl -sf "http://127.0.0.1:$(port $((3 * $1)))/.covey/layout"
 
 # host H SEED: a whole node on host H of the network, by covey up
 host() {
-	mkdir -p "$D/n$1"
-	cat >"$D/n$1/covey.yaml" <<-YAML
-	node:
-	  name: n$1
-	  address: 10.79.0.$1
-	  store: $D/n$1/store
-	listen:
-	  http: 4720
-	  discovery: 4721
-	  versions: 4722
-	group:
-	  key_file: $D/key
-	  seeds: ["$2"]
-	access: open
-	YAML
-	spawn_on "$1" "h$1" covey up -c "$D/n$1/covey.yaml"
+	host_conf "$1" "$2"
+	ln -s "h$1" "$D/n$1"
+	spawn_on "$1" "h$1" covey up -c "$D/h$1/covey.yaml"
 }
 
 @test "UDP blocked: a group comes together by HTTP, from a seed of either kind" {
@@ -578,7 +565,7 @@ host() {
 	epoch=$(value 2 epoch)
 	hosts exec 1 "$TOP/tests/overhear" repeat "$D/kept"
 	for packet in "$D"/kept/*-"$(at 2)"; do
-		run hosts exec 1 "$TOP/tests/as-peer" "$D/key" "$(port 6)" msg discovery "$packet"
+		run hosts exec 1 "$TOP/tests/as-peer" "$D/group.key" "$(port 6)" msg discovery "$packet"
 		echo "$output"
 		[[ $output == 20[04]* ]]
 	done

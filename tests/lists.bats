@@ -3,7 +3,7 @@
 # says what confirmed reads say, and an empty directory is removed only when it is.
 load helpers
 
-setup_file() { shared_group 5; }
+setup_file() { shared_group 5 'timeouts: { store: 10s, push: 10s }'; }	# 201 on a busy machine, too
 teardown_file() { end_shared_group; }
 setup() {
 	covey_setup
@@ -52,19 +52,21 @@ at() { curl -sf "${URLS[$1]}$2?versions" | head -n 1 | cut -d' ' -f1; }
 # A node by itself, of no group: what it makes of a path can be laid into another node's store.
 solo() { httpd solo && SOLO=$STORE SOLO_URL=$URL; }
 
-# lay I PATH, lay_deletion I PATH: node I alone of the group knows what the solo node made of PATH
-lay() {
+# set_aside I PATH: what stands there is an older version at node I
+set_aside() {
 	local old
 	old=$(at "$1" "/$2")
 	mkdir -p "${STORES[$1]}/history/$2"
 	mv "${STORES[$1]}/tree/$2" "${STORES[$1]}/history/$2/,$old"
+}
+
+# lay I PATH, lay_deletion I PATH: node I alone of the group knows what the solo node made of PATH
+lay() {
+	set_aside "$@"
 	cp -a "$SOLO/tree/$2" "${STORES[$1]}/tree/$2"
 }
 lay_deletion() {
-	local old
-	old=$(at "$1" "/$2")
-	mkdir -p "${STORES[$1]}/history/$2"
-	mv "${STORES[$1]}/tree/$2" "${STORES[$1]}/history/$2/,$old"
+	set_aside "$@"
 	cp -a "$SOLO/history/$2/." "${STORES[$1]}/history/$2"
 }
 # lay_older I PATH: the same of a version that is not the newest
@@ -199,19 +201,34 @@ has_names() { confirms "${URLS[$1]}$2?format=text" && [ "$(grep -c . body)" -eq 
 	for i in 1 2 3 4 5; do wait_until 30 has_names "$i" /many/ 1101; done
 }
 
-@test "HEAD of an index and of a history says what GET says" {
-	local what
-	echo one >one
-	[ "$(code -T one "${URLS[1]}/h/f")" = 201 ]
-	[ "$(code -T one "${URLS[1]}/h/g")" = 201 ]
-	for what in '/h/' '/h/?format=json' '/h/?limit=1&format=text' '/h/f?versions' '/h/none/'; do
-		code "${URLS[2]}$what" >get.code
+# heads STATE WHAT...: HEAD of each at node R has the status and the fields of GET, in that state, and nothing behind them
+heads() {
+	local what state=$1
+	for what in "${@:2}"; do
+		code "${URLS[R]}$what" >get.code
+		[[ $(header Version-State) == $state* ]]
 		grep -vi '^date' headers >of_get
-		code -I "${URLS[2]}$what" >head.code
+		code -I "${URLS[R]}$what" >head.code
 		grep -vi '^date' headers >of_head
 		cmp get.code head.code
 		diff of_get of_head
+		printf 'HEAD %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n' "$what" | raw "${URLS[R]##*:}" 20 >answer
+		[ "$(sed '1,/^\r$/d' answer | wc -c)" -eq 0 ]
 	done
+}
+
+@test "HEAD of an index and of a history says what GET says, and no more" {
+	local what=('/h/' '/h/?format=json' '/h/?limit=1&format=text' '/h/f?versions')
+	homes_of /h/f
+	R=${OTHERS[0]}
+	echo one >one
+	[ "$(code -T one "${URLS[1]}/h/f")" = 201 ]
+	[ "$(code -T one "${URLS[1]}/h/g")" = 201 ]
+	all_quiet
+	heads confirmed "${what[@]}" /h/none/ '/h/none?versions'
+	hold "${HOMES[0]}" httpd versiond
+	hold "${HOMES[1]}" httpd versiond
+	heads unconfirmed "${what[@]}"
 }
 
 @test "an empty directory is removed, for everybody; one that is not, or is not there, is told" {
@@ -271,6 +288,75 @@ has_names() { confirms "${URLS[$1]}$2?format=text" && [ "$(grep -c . body)" -eq 
 		[ "$(row_at 4 / "race$i/" | cut -d' ' -f1)" = directory ]
 		[ "$(row_at 5 "/race$i/" f | cut -d' ' -f1)" = file ]
 	done
+}
+
+# A group of five that waits for roles that are held.  Directory $1 is in it; node R is to remove it while
+# node W writes into it.  Neither is a home of what is in it, which LISTERS are.
+patient_group() {
+	PORT_BASE=$(port 50) group 5 'timeouts: { check: 10s, store: 20s, push: 10s, pull: 10s }'
+	homes_of "/$1/f"
+	LISTERS=("${HOMES[@]}") R=${OTHERS[0]} W=${OTHERS[1]}
+	echo x >x
+	[ "$(code -X PUT "${URLS[W]}/$1/")" = 201 ]
+	all_quiet
+}
+
+hold_lists() { local i; for i in "${LISTERS[@]}"; do hold "$i" httpd; done; }
+resume_lists() { local i; for i in "${LISTERS[@]}"; do kill -CONT "$(role_pid "$i" covey-httpd)"; done; }
+resume_stores() { kill -CONT "$(role_pid "$R" covey-versiond)"; }
+
+# lists_are_asked: each that is held has a request before it
+lists_are_asked() {
+	local i
+	for i in "${LISTERS[@]}"; do
+		ss -Htn state established "sport = :${URLS[i]##*:}" | awk '$1 > 0 { found = 1 } END { exit !found }' || return
+	done
+}
+
+# removes DIRECTORY: node R does, and has its gate on its disk alone
+removes() {
+	hold_lists
+	curl -s -m 60 -o /dev/null -w '%{http_code}' -X DELETE "${URLS[R]}/$1/" >rmdir.code &
+	REMOVAL=$!
+	wait_until 10 lists_are_asked
+	hold "$R" versiond
+	resume_lists
+	wait_until 10 test -L "${STORES[R]}/history/$1/,closed"
+}
+
+# still_there DIRECTORY: and the file in it, from the root, on every node
+still_there() {
+	local i
+	for i in 1 2 3 4 5; do
+		[ "$(row_at "$i" / "$1/" | cut -d' ' -f1)" = directory ]
+		[ "$(row_at "$i" "/$1/" f | cut -d' ' -f1)" = file ]
+	done
+}
+
+@test "a file that comes when a directory was found empty, and before the gate, keeps it" {
+	patient_group early
+	removes early
+	[ "$(code -T x "${URLS[W]}/early/f")" = 201 ]
+	resume_stores
+	wait "$REMOVAL"
+	[ "$(cat rmdir.code)" = 409 ]
+	still_there early
+}
+
+@test "a file that comes behind the gate makes its directory again, above the end" {
+	patient_group late
+	removes late
+	hold_lists
+	resume_stores
+	wait_until 10 lists_are_asked
+	hold "$R" versiond
+	resume_lists
+	wait_until 10 test -L "${STORES[R]}/history/late/,directory"	# it ends, and R alone knows
+	[ "$(code -T x "${URLS[W]}/late/f")" = 201 ]
+	resume_stores
+	wait "$REMOVAL"
+	[[ $(cat rmdir.code) == 20[24] ]]
+	still_there late
 }
 
 is_removed() { [ "$(code -X DELETE "$1")" = 204 ]; }
@@ -336,8 +422,7 @@ keeps() {
 	told=$(versions_at "$k" /k/f)
 	[ "$(jq length <<<"$told")" -eq 2 ]
 	# K alone tells of another one, whose content nobody has.
-	mkdir -p "${STORES[k]}/history/k/f"
-	mv "${STORES[k]}/tree/k/f" "${STORES[k]}/history/k/f/,$(jq -r '.[0][0]' <<<"$told")"
+	set_aside "$k" k/f
 	ln -s "20991123T070000.000000001Z-00000000000000aa-0 - 5 $(sha one) 0" "${STORES[k]}/tree/k/f"
 	for i in 1 2 3 4 5; do [ "$(versions_at "$i" /k/f)" = "$told" ]; done
 	covey layout set keep.versions=100 -c "$GROUP/node1/covey.yaml"

@@ -8,26 +8,6 @@ setup() {
 	need hosts
 }
 
-# host_conf H [LINE...]: the configuration of the node on host H, seeded by host 1.
-host_conf() {
-	local h=$1 address=${ADDRESS_OF:-10.79.0.}$1
-	mkdir -p "$D/h$h"
-	cat >"$D/h$h/covey.yaml" <<-YAML
-	node:
-	  name: h$h
-	  address: "$address"
-	  store: $D/h$h/store
-	listen:
-	  http: 4720
-	  discovery: 4721
-	  versions: 4722
-	group:
-	  key_file: $D/group.key
-	  seeds: [ "$(authority 1 4721)" ]
-	access: open
-	YAML
-}
-
 # authority H PORT: how a URL names host H
 authority() {
 	case ${ADDRESS_OF:-10.79.0.} in
@@ -39,7 +19,7 @@ authority() {
 url() { echo "http://$(authority "$1" 4720)"; }
 
 start_node() {
-	host_conf "$1"
+	host_conf "$1" "$(authority 1 4721)"
 	spawn_on "$1" "h$1" covey up -c "$D/h$1/covey.yaml"
 	wait_until 20 on "$1" -f "$(url "$1")/.covey/readyz"
 }

@@ -5,21 +5,7 @@ load helpers
 
 NODES=3
 
-# configure I - node I, of its own `covey up`, so that it can stop alone
-configure() {
-	local i=$1 n seeds=()
-	for ((n = 1; n <= NODES; n++)); do seeds+=("127.0.0.1:$(port $((10 * n + 1)))"); done
-	node_conf "n$i" "$(port $((10 * i)))" "$(
-		echo "  discovery: $(port $((10 * i + 1)))"
-		echo "  versions: $(port $((10 * i + 2)))"
-		echo "group:"
-		echo "  key_file: $D/group.key"
-		(IFS=,; echo "  seeds: [ ${seeds[*]} ]")
-		# a busy machine's disk is no reason to leave a write unconfirmed
-		echo "timeouts: { check: 5s, store: 30s, push: 10s, pull: 10s }"
-	)"
-	URLS[i]=$URL STORES[i]=$STORE CONFS[i]=$CONF
-}
+configure() { lone_conf "$1" "$NODES"; }
 
 # run_node I... - start these
 run_node() {
@@ -33,9 +19,9 @@ run_node() {
 
 # stop_node I... - all at once
 stop_node() {
-	local i
-	for i; do kill -TERM "${UPS[i]}"; done
-	for i; do stop "${UPS[i]}"; done
+	local i pids=()
+	for i; do pids+=("${UPS[i]}"); done
+	stop_all "${pids[@]}"
 }
 
 healthy() { curl -sf -o /dev/null -m 2 "${URLS[$1]}/.covey/healthz"; }

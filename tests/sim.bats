@@ -13,6 +13,11 @@ SIM=$TOP/build/asan/covey-sim
 	wait "$even" || { cat "$D/even"; return 1; }
 }
 
+@test "sim: a directory that is filled, emptied and removed all the time" {
+	run "$SIM" -d 4400 200
+	[ "$status" -eq 0 ]
+}
+
 @test "sim: a seed gives the same run again" {
 	run "$SIM" -v 8
 	[ "$status" -eq 0 ]
@@ -23,21 +28,12 @@ SIM=$TOP/build/asan/covey-sim
 	[ "$output" = "$first" ]
 }
 
-# mutant NAME OPTION... - the simulator of a copy of the sources with tests/mutants/NAME.patch
-# finds what must not be.  What a mutant does not use any more may be warned of.  With -o it
-# judges by what clients and people were told alone; which schedules there are is a matter of
-# time (tests/long/sim.bats tries all mutants in 10,000 of all kinds).
+# mutant NAME OPTION... - the simulator of a mutant finds what must not be.  With -o it judges by
+# what clients and people were told alone; which schedules there are is a matter of time
+# (tests/long/sim.bats tries all mutants in 10,000 of all kinds).
 mutant() {
-	local copy=$D/$1
-	mkdir -p "$copy/tests" "$copy/build/asan"
-	cp -a "$TOP/Makefile" "$TOP/include" "$TOP/lib" "$copy"
-	cp -a "$TOP/tests/sim" "$copy/tests"
-	cp -a "$TOP/build/asan/few" "$copy/build/asan"
-	run patch -d "$copy" -p1 --fuzz=0 --no-backup-if-mismatch -i "$TOP/tests/mutants/$1.patch"
-	[ "$status" -eq 0 ]
-	run make -s -C "$copy" SANITIZE=1 WERROR= build/asan/covey-sim
-	[ "$status" -eq 0 ]
-	run "$copy/build/asan/covey-sim" "${@:2}"
+	mutant_sim "$1" build/asan SANITIZE=1
+	run "$D/$1/build/asan/covey-sim" "${@:2}"
 	[ "$status" -eq 1 ]
 	[[ $output == *"invariant 5: "* || $output == *"invariant 6: "* || $output == *"invariant 8: "* ||
 	   $output == *"layout set: "* ]]

@@ -6,22 +6,11 @@ load helpers
 NODES=3
 FILES=24
 
-# Node I of its own `covey up`, so that one can die alone; sets UPS[I] and URLS[I].
 start_node() {
-	local i=$1 n seeds=()
-	for ((n = 1; n <= NODES; n++)); do seeds+=("127.0.0.1:$(port $((10 * n + 1)))"); done
-	node_conf "n$i" "$(port $((10 * i)))" "$(
-		echo "  discovery: $(port $((10 * i + 1)))"
-		echo "  versions: $(port $((10 * i + 2)))"
-		echo "group:"
-		echo "  key_file: $D/group.key"
-		(IFS=,; echo "  seeds: [ ${seeds[*]} ]")
-		# a busy machine's disk is no reason to leave a write unconfirmed
-		echo "timeouts: { check: 5s, store: 30s, push: 10s, pull: 10s }"
-	)"
-	spawn "n$i" covey up -c "$CONF"
-	UPS[i]=$PID URLS[i]=$URL
-	wait_until 20 ready "$URL"
+	lone_conf "$1" "$NODES"
+	spawn "n$1" covey up -c "${CONFS[$1]}"
+	UPS[$1]=$PID
+	wait_until 20 ready "${URLS[$1]}"
 }
 
 # all of them are in one layout that is not joint

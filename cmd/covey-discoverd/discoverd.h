@@ -131,6 +131,7 @@ struct discoverd {
 };
 
 /* network.c */
+uint64_t network_random(void *);	/* of gossip and the agent */
 int network_start(struct discoverd *, struct err *);
 void network_stop(struct discoverd *);
 /* Begin a message to this node in d->packet; what is packed behind it goes out. */

@@ -32,7 +32,7 @@ static void send_message(void *data, const struct address *to, struct str plain)
 	carry_sent(d, to, plain, d->expects);
 }
 
-static uint64_t random_number(void *data)
+uint64_t network_random(void *data)
 {
 	uint64_t n;
 
@@ -183,7 +183,7 @@ int network_start(struct discoverd *d, struct err *err)
 	int fd = service_fd(d->service, "discovery");
 
 	d->gossip.send = send_message;
-	d->gossip.random = random_number;
+	d->gossip.random = network_random;
 	d->gossip.wall = wall_clock;
 	d->gossip.data = d;
 	if (d->keys.count == 0 || fd < 0)

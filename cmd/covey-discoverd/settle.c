@@ -33,15 +33,6 @@ static void send_message(void *data, const struct address *to, bool expects)
 		network_send(data, to);
 }
 
-static uint64_t random_number(void *data)
-{
-	uint64_t n;
-
-	(void)data;
-	randombytes_buf(&n, sizeof n);
-	return n;
-}
-
 static void say(void *data, bool warning, const char *text)
 {
 	(void)data;
@@ -195,7 +186,7 @@ void settle_start(struct discoverd *d)
 	a->write_layout = write_layout;
 	a->used = used;
 	a->say = say;
-	a->random = random_number;
+	a->random = network_random;
 	d->settle_due.fire = due;
 	agent_init(a, &numbers, &a->council.layout, &a->acceptor.promise, clock_mono_ms());
 }

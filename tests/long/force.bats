@@ -7,27 +7,13 @@ setup() {
 	covey_setup
 	need hosts
 	hosts up 5
-	covey key new >"$D/key"
+	covey key new >"$D/group.key"
 }
 
 url() { echo "http://10.79.0.$1:4720"; }
 
 start_node() {
-	mkdir -p "$D/h$1"
-	cat >"$D/h$1/covey.yaml" <<-YAML
-	node:
-	  name: h$1
-	  address: 10.79.0.$1
-	  store: $D/h$1/store
-	listen:
-	  http: 4720
-	  discovery: 4721
-	  versions: 4722
-	group:
-	  key_file: $D/key
-	  seeds: [ "10.79.0.1:4721", "10.79.0.3:4721" ]
-	access: open
-	YAML
+	host_conf "$1" 10.79.0.1:4721 10.79.0.3:4721
 	spawn_on "$1" "h$1" covey up -c "$D/h$1/covey.yaml"
 }
 

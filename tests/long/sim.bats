@@ -9,16 +9,8 @@ setup_file() {
 
 # found NAME OPTION...
 found() {
-	local copy=$D/$1
-	mkdir -p "$copy/tests" "$copy/build"
-	cp -a "$TOP/Makefile" "$TOP/include" "$TOP/lib" "$copy"
-	cp -a "$TOP/tests/sim" "$copy/tests"
-	cp -a "$TOP/build/few" "$copy/build"
-	run patch -d "$copy" -p1 --fuzz=0 --no-backup-if-mismatch -i "$TOP/tests/mutants/$1.patch"
-	[ "$status" -eq 0 ]
-	run make -s -C "$copy" WERROR= build/covey-sim
-	[ "$status" -eq 0 ]
-	run "$copy/build/covey-sim" "${@:2}" 1 10000
+	mutant_sim "$1" build
+	run "$D/$1/build/covey-sim" "${@:2}" 1 10000
 	echo "# $1: $(tail -n 2 <<<"$output" | head -n 1)" >&3
 	[ "$status" -eq 1 ]
 }

@@ -392,15 +392,19 @@ static void write_checked(struct check_wait *wait, const struct check_result *re
 
 /* clients */
 
+/* In schedules of one directory mostly it, and two files in it. */
 static int path_for(enum kind kind)
 {
 	static const int listed[] = { ROOT, KIND_DIRECTORY, KIND_DIRECTORY, 6, 7 };
+	bool of_one = sim.kind == 'd' && chance(70);
 	int path = (int)below(DIRECTORY_PATH);
 
 	if (kind == INDEX)
-		return listed[below(5)];
+		return of_one ? KIND_DIRECTORY : listed[below(5)];
 	if (kind == MAKE || kind == REMOVE)
-		return DIRECTORY_PATH + (int)below(GATE_PATH - DIRECTORY_PATH);
+		return of_one ? KIND_DIRECTORY : DIRECTORY_PATH + (int)below(GATE_PATH - DIRECTORY_PATH);
+	if (of_one)
+		return 1 + path % 2;
 	return path > 1 && chance(50) ? path % 2 : path;	/* where they meet */
 }
 
@@ -428,7 +432,9 @@ static void begin_op(struct machine *machine, enum kind kind, int path)
 static void somebody_asks(struct event *event)
 {
 	static const enum kind kinds[] = { GET, GET, GET, GET, GET, GET, PUT, PUT, PUT, PUT, DELETE,
-					   DELETE, DELETE, MAKE, REMOVE, REMOVE, INDEX, INDEX, VERSIONS };
+					   DELETE, DELETE, MAKE, REMOVE, REMOVE, INDEX, INDEX, VERSIONS,
+					   REMOVE, REMOVE, REMOVE };	/* of one directory */
+	size_t count = sizeof kinds / sizeof kinds[0] - (sim.kind == 'd' ? 0 : 3);
 	struct machine *machine = &sim.machines[below((uint64_t)sim.profile.machines)];
 	enum kind kind;
 
@@ -439,7 +445,7 @@ static void somebody_asks(struct event *event)
 	if (!machine->up || machine->slow_until > sim.now ||
 	    (sim.asked != 0 && !(sim.asked >> machine->index & 1)))
 		return;
-	kind = kinds[below(sizeof kinds / sizeof kinds[0])];
+	kind = kinds[below(count)];
 	/* who is one node with another is only read from: its versions might be the other's, too */
 	if (machine != machine_of(machine->disk.id))
 		kind = GET;

@@ -406,13 +406,24 @@ static struct fact *find(int path, struct version version)
 	return NULL;
 }
 
+/* Not what a machine alone had before its disk was put back to what it was. */
+static bool is_anywhere(int path, struct version version)
+{
+	bool found = false;
+
+	for (int i = 0; i < sim.profile.machines && !found; i++)
+		found = disk_find(&sim.machines[i].disk, path, version) != NULL;
+	return found;
+}
+
 void fact_chosen(int machine, int path, const struct record *record)
 {
 	struct fact *fact = find(path, record->version);
 
 	(void)machine;
-	MUST("2 (never issued twice)", fact == NULL || !fact->durable);
-	if (fact != NULL) {		/* lost with a crash before anybody heard of it */
+	MUST("2 (never issued twice)",
+	     fact == NULL || !fact->durable || !is_anywhere(path, record->version));
+	if (fact != NULL) {		/* lost before anybody heard of it */
 		*fact = (struct fact){ .path = path, .record = *record };
 		return;
 	}

@@ -456,8 +456,9 @@ static bool is_in_use(struct op *op)
 
 	for (size_t i = 0; i < op->list->row_count; i++)
 		used = used || is_live_row(&op->list->rows[i]);
-	if (op->list->confirmed)
-		tell_index(op);		/* 409 says that something is there, and what follows that nothing is */
+	/* Of the second list 409 says just that somebody tells of a name: others may not know of it yet. */
+	if (op->list->confirmed && !(used && !version_is_none(op->list->rule.gate)))
+		tell_index(op);
 	if (used)
 		op_free(op);		/* 409, or 503 */
 	return used;

@@ -1,14 +1,15 @@
 /*
  * sim - run many schedules, each from one seed, and judge each history
  *
- *	sim [-o] [-v] [-h | -c | -f] FIRST [COUNT]
+ *	sim [-o] [-v] [-h | -c | -f | -d] FIRST [COUNT]
  *
  * -o judges by what clients and people were told alone, and stops at the
  * first violation (the mutants' test uses it: a broken protocol has to show
  * there), -v tells what happens.  -h makes all schedules of those that hand
- * over what one node missed, -c of those with a council, -f of neither.  A
- * seed that fails prints itself; `sim -v SEED`, with the same of -h, -c and
- * -f, runs exactly that again.
+ * over what one node missed, -c of those with a council, -f of neither; -d
+ * lets most of what clients do be about one directory, which they remove
+ * again and again.  A seed that fails prints itself; `sim -v SEED`, with the
+ * same of -h, -c, -f and -d, runs exactly that again.
  */
 #include "sim.h"
 
@@ -200,7 +201,7 @@ static bool run(uint64_t seed, struct totals *totals)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: sim [-o] [-v] [-h | -c | -f] FIRST [COUNT]\n");
+	fprintf(stderr, "usage: sim [-o] [-v] [-h | -c | -f | -d] FIRST [COUNT]\n");
 	return 64;
 }
 
@@ -212,7 +213,7 @@ int main(int argc, char **argv)
 	for (; argc > 1 && argv[1][0] == '-'; argc--, argv++) {
 		sim.outcomes_only = sim.outcomes_only || argv[1][1] == 'o';
 		sim.verbose = sim.verbose || argv[1][1] == 'v';
-		if (strchr("hcf", argv[1][1]) != NULL)
+		if (strchr("hcfd", argv[1][1]) != NULL)
 			sim.kind = argv[1][1];
 	}
 	if (argc < 2 || argc > 3 || str_u64(str_of(argv[1]), UINT64_MAX, &first) < 0 ||

@@ -65,6 +65,7 @@ struct event {
 	void (*lost)(struct event *);	/* the machine crashes before; NULL: nothing to do */
 	int machine;			/* -1: the world's */
 	uint64_t boot;			/* of the machine */
+	bool late;			/* it waits for a stopped machine to go on */
 };
 
 enum note {

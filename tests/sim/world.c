@@ -130,6 +130,7 @@ static bool is_late(struct event *event)
 	if (machine == NULL || machine->slow_until <= sim.now || event->boot != machine->boot)
 		return false;
 	event->at = machine->slow_until;
+	event->late = true;
 	push(event);
 	return true;
 }
@@ -201,6 +202,7 @@ static void arrive(struct event *event)
 	/* it waits in the socket of a stopped machine */
 	later = new_event(sizeof *later + packet->n);
 	memcpy(later, packet, sizeof *later + packet->n);
+	later->event.late = true;
 	schedule(&later->event, to->slow_until - sim.now, -1, arrive);
 }
 
@@ -620,6 +622,24 @@ void format_silent(void)
 	}
 }
 
+static int by_time(const void *a, const void *b)
+{
+	const struct event *const *x = a, *const *y = b;
+
+	return earlier(*x, *y) ? -1 : earlier(*y, *x);
+}
+
+/* Stopped machines do, sooner than was meant, and what waits for them. */
+static void all_go_on(void)
+{
+	for (size_t i = 0; i < sim.heap_count; i++)
+		if (sim.heap[i]->late && sim.heap[i]->at > sim.now)
+			sim.heap[i]->at = sim.now;
+	qsort(sim.heap, sim.heap_count, sizeof *sim.heap, by_time);
+	for (int i = 0; i < sim.profile.machines; i++)
+		sim.machines[i].slow_until = 0;
+}
+
 void trouble_end(void)
 {
 	sim.calm = true;
@@ -627,9 +647,9 @@ void trouble_end(void)
 	memset(sim.udp_cut, 0, sizeof sim.udp_cut);
 	sim.asked = 0;
 	sim.spare = -1;
+	all_go_on();
 	for (int i = 0; i < sim.profile.machines; i++) {
 		sim.machines[i].cannot_tell = false;
-		sim.machines[i].slow_until = 0;
 		if (!sim.machines[i].up)
 			machine_start(&sim.machines[i]);
 	}
