@@ -16,7 +16,9 @@
  *			to who asks (WANT), or asks with an older one
  *	wishes		what a person wants of the layout is told to the council
  *			again and again (CHANGE), each time for the layout that is
- *			used then.  A CHANGE for another lineage or epoch, or one no
+ *			used then, until one had it that was used here: of two who
+ *			want different numbers each has them once, and what was
+ *			decided later stays.  A CHANGE for another lineage or epoch, or one no
  *			newer than the last that was obeyed of its sender, or than
  *			what was heard of it since, is dropped: so a packet that
  *			somebody kept and sends again changes nothing.
@@ -136,6 +138,7 @@ struct agent_wish {
 	struct layout_numbers numbers;	/* SET */
 	uint64_t lineage;		/* ADOPT: to be of this one */
 	/* private */
+	uint64_t lineage_asked, since;	/* SET: of what group, and its epoch when that began */
 	uint64_t told, told_at;		/* the epoch of the last progress; ms */
 	uint64_t waits_for;		/* the member that people were last told of; 0: none */
 	bool asked_others;		/* SET: some of the council may have begun it */

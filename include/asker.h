@@ -45,11 +45,11 @@ struct check;
 struct settling;
 struct settled;
 
-/* An entry to be made: live, and above all that is known. */
+/* An entry to be made: live, and above all that the homes told; not where more is known here. */
 struct make_ask {
 	struct str path;
-	struct version above;		/* a live one that is here and above this is as good */
-	uint64_t clock;			/* ns: the time, if that is above */
+	struct version above;		/* what they told; a live one that is here and above this is as good */
+	uint64_t time;			/* ns; above that */
 };
 
 struct asker {

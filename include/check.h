@@ -5,7 +5,7 @@
  * A check goes through these states:
  *
  *	asking	all homes are asked, this node among them; those that stay
- *		silent again after 20, 60 and 180 ms.  A majority ends it:
+ *		silent again after 20, 60, 180 ms and so on.  A majority ends it:
  *		WRITE is confirmed; so are READ and BELOW if a majority holds
  *		the newest version that anybody told (this node's own counts
  *		into that even when it is no home), or, of READ, if the entry hides it.

@@ -63,6 +63,7 @@
 #define COUNCIL_DEAD_MS 3600000
 #define COUNCIL_ASKED_MS 3000		/* how long a person's wish is remembered; it is told again and again */
 #define COUNCIL_NAMED_MS 2000
+#define COUNCIL_HAD 16			/* layouts of late whose numbers are remembered */
 
 struct council_seeds {
 	size_t count, answered;		/* this node itself left out */
@@ -104,6 +105,11 @@ struct council {
 		uint64_t id, until, wait;
 	} barred[LAYOUT_MEMBERS_MAX];
 	size_t barred_count;
+	struct council_had {		/* of single layouts of this lineage that were used here */
+		uint64_t epoch;
+		struct layout_numbers numbers;
+	} had[COUNCIL_HAD];
+	size_t had_count;
 };
 
 void council_init(struct council *, uint64_t self, const struct layout_numbers *founding,
@@ -114,8 +120,11 @@ void council_told(struct council *, const struct layout *, uint64_t now);
 enum council_meeting council_meet(struct council *, const struct layout *theirs);
 /* A person wants this node to go over to that lineage: told again and again, as council_ask() is. */
 void council_want(struct council *, uint64_t lineage, uint64_t now);
-/* Whether the layout has these numbers. */
-bool council_agrees(const struct council *, const struct layout_numbers *);
+/*
+ * Whether the layout, or one before it from that epoch on, had these numbers:
+ * another wish may have been fulfilled since.
+ */
+bool council_agreed(const struct council *, const struct layout_numbers *, uint64_t since);
 /* A person wants them of the layout after this one: forgotten with the next council_told(). */
 void council_ask(struct council *, const struct layout_numbers *, uint64_t now);
 void council_forget(struct council *);	/* what was asked */

@@ -16,12 +16,18 @@
  *		to be settled: done.  The root needs none
  *	3	else CHECK that entry: live and greater than g, it will do; else
  *		READ the name: if nothing stands there nothing is to be settled.
- *		Else one is made here, above g and all that is known.  It is
- *		stored as any live name (from 1), and known to be settled then
+ *		Else one is made here, just above g and all that was read.  It
+ *		is stored as any live name (from 1), and known to be settled then
  *
  * What is stored late, from an outbox or written back, may have been deleted
  * and its directory removed since: an entry made for it would bring an empty
  * directory back, above a file that was put in its place.
+ *
+ * The end of an entry is stored when its gate, of the same version, is at a
+ * majority of the homes of what is in the directory.  Each of these tells that
+ * it has the gate when what stands there is settled above it.  So an end that
+ * was made in another lineage, where its gate stayed, is brought to this one
+ * as if the directory were removed anew, and ends none in which something stands.
  *
  * What is known to be settled is forgotten with each layout, and all that homes
  * of one lineage said with the next lineage.  The model is tests/model/rmdir.pml.
@@ -29,9 +35,9 @@
  * done() is called once or twice, never from within storing_start():
  *	when it is settled, or when time is over or nobody is left to wait for,
  *	without that;
- *	when all homes have it as well, or time is over, if the first was settled
- *	and not all.
- * `last` tells which is the last.  A home with a newer layout ends nothing:
+ *	when all homes have it as well, or time is over, if somebody was worth
+ *	waiting for when it was settled.
+ * The answer says whether it is the last.  A home with a newer layout ends nothing:
  * the record is stored again, by that.  Who cancels is not told any more;
  * the homes are asked to the end all the same.
  */
@@ -44,7 +50,7 @@ struct storing;
 
 /* One who waits; embedded in what it belongs to. */
 struct store_wait {
-	void (*done)(struct store_wait *, const struct store_answer *, bool last);
+	void (*done)(struct store_wait *, const struct store_answer *);
 	/* private */
 	struct storing *storing;	/* NULL: not waiting */
 };

@@ -5,7 +5,7 @@
  *		ANSWER {standing, record or none, type, entry or none, above, holders, counts, clock, epoch}
  *		or FAILED
  *	STORE {path, record, type}	->
- *		STORED {settled, all, counts, newest, epoch}, at most twice
+ *		STORED {settled, all, last, counts, newest, epoch}, at most twice
  *		or FAILED
  *	NODES {path}			->
  *		ROW {id, name, http, state, roles, answered, record, type, content, age} per node
@@ -40,9 +40,10 @@
  *
  * STORE: the first STORED comes when a majority holds the record and, if it
  * is live, the directories above it are settled (storing.h): settled.  Or at
- * timeouts.store without.  The second, if the first was settled but not yet
- * all, when every home holds it or nobody waits any longer.  The path may be a
- * gate's (path.h), its record a deletion.
+ * timeouts.store without.  The second, unless the first was the last, when
+ * every home holds it or nobody waits any longer.  Where nobody is waited for
+ * the first is the last, whatever it says.  The path may be a gate's (path.h),
+ * its record a deletion.
  *
  * NODES: this node is the first row.
  *
@@ -111,6 +112,7 @@ struct store_ask {
 struct store_answer {
 	bool settled;			/* a majority of the homes has it, and what is above stands */
 	bool all;			/* so does every home */
+	bool last;			/* nothing more will be told; true unless settled */
 	struct counts counts;
 	struct version newest;		/* of the path's file, at any of them */
 	uint64_t epoch;			/* of the layout whose homes they are */

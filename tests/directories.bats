@@ -208,12 +208,27 @@ store_late() {
 	store_late 3
 }
 
+# Brought without its gate, from another group or an outbox of long ago.
+@test "the end of a directory in which something is comes too late" {
+	echo x >f
+	[ "$(code -T f "${URLS[1]}/ends/d/e/x")" = 201 ]
+	[ "$(talk 1 store ends/d 9000000000000000000 9 ended | jq -s 'any(.settled)')" = true ]
+	lists ends/ d/
+	stands file ends/d/e/x x
+	[ "$(code -X DELETE "${URLS[1]}/ends/d/e/x")" = 204 ]
+	[ "$(code -X DELETE "${URLS[1]}/ends/d/e/")" = 204 ]
+	[ "$(talk 1 store ends/d 9100000000000000000 9 ended | jq -s 'any(.settled)')" = true ]
+	lists ends/
+}
+
 @test "a directory whose record was lost is made again for what is in it" {
 	local i
 	echo x >f
 	[ "$(code -T f "${URLS[1]}/lost/d/e/x")" = 201 ]
 	lists lost/ d/
-	[ "$(talk 1 store lost/d 9000000000000000000 9 ended | jq -s 'any(.settled)')" = true ]
+	for i in "${!URLS[@]}"; do
+		[ ! -d "${STORES[i]}/tree/lost/d" ] || setfattr -x user.covey "${STORES[i]}/tree/lost/d" || :
+	done
 	lists lost/
 	for i in "${!URLS[@]}"; do kill "$(role_pid "$i" covey-syncd)"; done
 	wait_until 20 lists lost/ d/

@@ -280,3 +280,17 @@ else:
 	all_known() { [ "$(find "${STORES[3]}/tree" -path '*/c*/f' | wc -l)" -eq 40 ]; }
 	wait_until 30 all_known
 }
+
+# Nobody waits for a home that let a question pass: the first answer to STORE is the last.
+@test "a home that is not waited for has what it missed within ten seconds, whatever timeouts.store is" {
+	group 3 'timeouts: { store: 60s }'
+	echo one >one
+	kill -STOP "$(role_pid 3 covey-versiond)"
+	run covey-check -c "$(conf 1)" f	# all are asked, and node 3 says nothing
+	[ "$(code -T one "${URLS[1]}/f")" = 201 ]
+	sleep 2
+	[ "$(outbox_of 1)" = 1 ]
+	kill -CONT "$(role_pid 3 covey-versiond)"
+	all_told() { [ "$(outbox_of 1)" = 0 ]; }
+	wait_until 15 all_told
+}

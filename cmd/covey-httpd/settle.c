@@ -158,7 +158,7 @@ static void stored(struct call *call, struct frame *frame)
 		call_finish(call);
 	} else {
 		take_stored(s, &answer);
-		if (!s->settled || s->all)
+		if (answer.last)
 			call_finish(call);
 		if (!s->settled && again(s))
 			store(s);

@@ -40,7 +40,6 @@ struct drained {
 	uint64_t epoch;			/* of the layout that told the keepers */
 	bool away;			/* somebody who has to have it is not up */
 	bool absent;			/* there is nothing to be done, or not yet */
-	bool told_once;			/* of the two answers of STORE */
 	bool all_stored, all_pushed;
 	bool done;
 	struct err err;			/* why it is to be tried again */

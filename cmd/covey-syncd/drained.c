@@ -4,7 +4,8 @@
  *	look	is it still to be done, and what is it?
  *	push	its content to every keeper: one that is a home as well then has
  *		the record, too
- *	store	its record at every home, and the directories above (storing.h)
+ *	store	its record at every home, and the directories above, or before
+ *		a directory's end its gate (storing.h)
  *	finish	mark it done
  *
  * Each is idempotent: it does not matter what the writer did of it already,
@@ -90,10 +91,8 @@ static void stored(struct call *call, struct frame *frame)
 		fail(e, &err);
 		return;
 	}
-	if (answer.settled && !answer.all && !e->told_once && !e->away) {
-		e->told_once = true;	/* the second answer says whether every home has it */
+	if (!answer.last && !e->away)	/* the last says whether every home has it */
 		return;
-	}
 	call_finish(call);
 	e->all_stored = answer.all;
 	finish(e);
@@ -106,7 +105,6 @@ static void store_record(struct drained *e)
 				       .type = str_of(e->entry.type) };
 	struct buf body = BUF_INIT;
 
-	e->told_once = false;
 	e->call = (struct call)CALL_INIT;
 	e->call.answer = stored;
 	store_ask_pack(&body, &ask);

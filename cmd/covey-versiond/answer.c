@@ -4,7 +4,8 @@
  * A CHECK is answered at once, from the loop; one that would have to wait
  * (for a directory that is being made, or for what a writer left who died)
  * does so in the pool, where it holds up nobody else.  A STORE is committed in
- * the pool, those of one path one after the other, unless the record is there.
+ * the pool, those of one path one after the other, unless the record is there;
+ * one of a gate is answered when what stands behind it is settled (inside.c).
  * When a question comes back from there the layout may have changed, and it is
  * judged anew.
  */
@@ -202,16 +203,26 @@ static void store_work(struct job *job)
 				 q->keep) == 0;
 }
 
+static void store_over(void *data, bool kept)
+{
+	struct question *q = data;
+
+	if (kept)
+		look_again(q);
+	else
+		finish(q, HOME_NOTHING);
+}
+
 static void store_done(struct job *job)
 {
 	struct question *q = CONTAINER_OF(job, struct question, job);
 	struct versiond *v = q->versiond;
 
 	count_commit(v, q->on_disk);
-	if (q->on_disk)
-		look_again(q);
+	if (q->on_disk && path_is_gate(q->store.path))
+		inside_settle(v, q->store.path, q->store.record.version, store_over, q);
 	else
-		finish(q, HOME_NOTHING);
+		store_over(q, q->on_disk);
 	versiond_returned(v);
 }
 
@@ -234,17 +245,28 @@ static void own_work(struct job *job)
 				   buf_str(&own->type), own->keep) == 0;
 }
 
+static void own_over(void *data, bool kept)
+{
+	struct own_commit *own = data;
+	struct versiond *v = own->versiond;
+
+	asker_committed(&v->asker, own->id, kept, clock_mono_ms());
+	group_stir(v);
+	buf_clear(&own->path);
+	buf_clear(&own->type);
+	free(own);
+}
+
 static void own_done(struct job *job)
 {
 	struct own_commit *own = CONTAINER_OF(job, struct own_commit, job);
 	struct versiond *v = own->versiond;
 
 	count_commit(v, own->on_disk);
-	asker_committed(&v->asker, own->id, own->on_disk, clock_mono_ms());
-	group_stir(v);
-	buf_clear(&own->path);
-	buf_clear(&own->type);
-	free(own);
+	if (own->on_disk && path_is_gate(buf_str(&own->path)))
+		inside_settle(v, buf_str(&own->path), own->record.version, own_over, own);
+	else
+		own_over(own, own->on_disk);
 	versiond_returned(v);
 }
 
@@ -277,13 +299,24 @@ struct making {
 	struct err err;
 };
 
+/* What came since it was read is not to be hidden; a directory that stands does as it is. */
+static int no_more_is_known(const struct commit *c, const struct store_entry *now, struct err *err)
+{
+	if (record_is_live(&now->entry) && version_cmp(now->entry.version, c->above) > 0)
+		return 0;
+	if (version_cmp(now->entry.version, c->above) > 0 ||
+	    version_cmp(now->record.version, c->above) > 0)
+		return err_set(err, ERR_CONFLICT, "make %.*s: it has changed meanwhile", STR_ARG(c->path));
+	return 0;
+}
+
 static void make_work(struct job *job)
 {
 	struct making *making = CONTAINER_OF(job, struct making, job);
 	struct versiond *v = making->versiond;
 
 	making->result = store_commit(v->service->store, &making->commit, &making->err);
-	if (making->result < 0)
+	if (making->result < 0 && making->err.kind != ERR_CONFLICT)
 		log_err(LOG_LEVEL_WARNING, &making->err, "make a directory");
 }
 
@@ -318,7 +351,8 @@ void answer_make(void *data, uint64_t id, const struct make_ask *ask)
 	making->commit.path = buf_str(&making->path);
 	making->commit.flags = RECORD_DIRECTORY;
 	making->commit.above = ask->above;
-	making->commit.clock = ask->clock;
+	making->commit.clock = ask->time;
+	making->commit.condition = no_more_is_known;
 	making->commit.outbox = v->outbox;
 	making->job.key = path_hash(ask->path);
 	making->job.work = make_work;

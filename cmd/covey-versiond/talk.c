@@ -110,17 +110,17 @@ static void begin_newest(struct versiond *v, struct serve_request *request, stru
 
 /* STORE */
 
-static void store_done(struct store_wait *wait, const struct store_answer *answer, bool last)
+static void store_done(struct store_wait *wait, const struct store_answer *answer)
 {
 	struct pending *pending = CONTAINER_OF(wait, struct pending, store);
 	struct buf body = BUF_INIT;
 
-	if (last)
+	if (answer->last)
 		pending->versiond->stats.stores[answer->settled]++;
 	store_answer_pack(&body, answer);
 	serve_reply(pending->request, VERSION_TALK_STORED, buf_str(&body), NULL, 0);
 	buf_clear(&body);
-	if (last)
+	if (answer->last)
 		pending_end(pending);
 }
 

@@ -5,6 +5,7 @@
  *	group.c		the network, and what is known of the group
  *	look.c		what this node's store has
  *	answer.c	other nodes' questions
+ *	inside.c	what stands in a directory whose gate is kept here
  *	carry.c		packets that travel by HTTP
  *	talk.c		version.sock: requests of this node's programs
  *	nodes.c		of these, NODES
@@ -115,6 +116,11 @@ void answer_commit(void *data, uint64_t id, const struct store_ask *);
 void answer_make(void *data, uint64_t id, const struct make_ask *);
 void answer_made_end(void *data, uint64_t id, bool everywhere);
 void answer_stop(struct versiond *);	/* when nothing runs any more */
+
+/* inside.c */
+/* This disk has the gate.  done(false): it may not be told yet that it has. */
+void inside_settle(struct versiond *, struct str gate_path, struct version gate,
+		   void (*done)(void *data, bool settled), void *data);
 
 /* carry.c */
 struct carrier *carrier_new(struct versiond *);

@@ -608,7 +608,18 @@ static bool wish_is_done(const struct agent *a, const struct agent_wish *wish)
 		return layout->lineage == wish->lineage;
 	if (wish->kind == AGENT_JOIN)
 		return !guest && !layout_is_joint(layout) && member;
-	return council_agrees(&a->council, &wish->numbers);
+	return council_agreed(&a->council, &wish->numbers, wish->since);
+}
+
+/* What another group had is no answer to what is asked of this one. */
+static void begin_set(const struct agent *a, struct agent_wish *wish)
+{
+	const struct layout *layout = agent_layout(a);
+
+	if (wish->lineage_asked == layout->lineage)
+		return;
+	wish->lineage_asked = layout->lineage;
+	wish->since = layout->epoch;
 }
 
 /* A member of set B that has not all its records; NULL: there is none. */
@@ -667,6 +678,8 @@ static void put_progress(const struct agent *a, struct agent_wish *wish, uint64_
 bool agent_wish(struct agent *a, struct agent_wish *wish, uint64_t now, char ret_progress[200])
 {
 	put_progress(a, wish, now, ret_progress);
+	if (wish->kind == AGENT_SET)
+		begin_set(a, wish);
 	if (wish_is_done(a, wish))
 		return true;
 	if (wish->kind == AGENT_SET)

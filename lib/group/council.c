@@ -45,12 +45,28 @@ static bool gave_up(const struct layout *was, const struct layout *next)
 	return layout_eq(&back, next);
 }
 
+/* The oldest makes room. */
+static void note_numbers(struct council *c, const struct layout *layout)
+{
+	struct council_had had = { .epoch = layout->epoch };
+
+	if (layout_is_joint(layout))
+		return;
+	had.numbers = (struct layout_numbers){ layout->homes, layout->copies, layout->keep_versions,
+					       layout->keep_days };
+	if (c->had_count == COUNCIL_HAD)
+		memmove(c->had, c->had + 1, --c->had_count * sizeof c->had[0]);
+	c->had[c->had_count++] = had;
+}
+
 void council_told(struct council *c, const struct layout *layout, uint64_t now)
 {
 	if (layout->lineage != c->layout.lineage) {
 		c->lost_ms = c->offer = c->wanted = 0;
 		c->offer_names = false;
+		c->had_count = 0;
 	}
+	note_numbers(c, layout);
 	if (gave_up(&c->layout, layout))
 		change_bar(c, now);
 	keep_dead(c, layout);
@@ -62,14 +78,20 @@ void council_told(struct council *c, const struct layout *layout, uint64_t now)
 	c->wish_since = c->unfinished_since = c->joiners_since = c->foreign_since = 0;
 }
 
-bool council_agrees(const struct council *c, const struct layout_numbers *numbers)
+static bool has_numbers(const struct layout_numbers *had, const struct layout_numbers *numbers)
 {
-	const struct layout *l = &c->layout;
+	return (numbers->homes == 0 || numbers->homes == had->homes) &&
+	       (numbers->copies == 0 || numbers->copies == had->copies) &&
+	       (numbers->keep_versions == 0 || numbers->keep_versions == had->keep_versions) &&
+	       (numbers->keep_days == UINT32_MAX || numbers->keep_days == had->keep_days);
+}
 
-	return !layout_is_joint(l) && (numbers->homes == 0 || numbers->homes == l->homes) &&
-	       (numbers->copies == 0 || numbers->copies == l->copies) &&
-	       (numbers->keep_versions == 0 || numbers->keep_versions == l->keep_versions) &&
-	       (numbers->keep_days == UINT32_MAX || numbers->keep_days == l->keep_days);
+bool council_agreed(const struct council *c, const struct layout_numbers *numbers, uint64_t since)
+{
+	for (size_t i = 0; i < c->had_count; i++)
+		if (c->had[i].epoch >= since && has_numbers(&c->had[i].numbers, numbers))
+			return true;
+	return false;
 }
 
 void council_ask(struct council *c, const struct layout_numbers *numbers, uint64_t now)

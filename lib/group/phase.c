@@ -1,8 +1,7 @@
 /* phase - one question to several nodes, and who has answered it */
 #include "phase.h"
 
-static const uint64_t again_ms[] = { 20, 60, 180 };
-#define AGAIN (sizeof again_ms / sizeof again_ms[0])
+#define AGAIN_MS 20			/* after the question; then ever three times as long after it */
 
 /* among those that are running */
 
@@ -197,14 +196,18 @@ void phase_census(struct phase *phase, uint64_t now)
 
 static uint64_t again_at(const struct phase *phase)
 {
-	return phase->sent + again_ms[phase->repeats] * phase->kind->pace + phase_slowest(phase);
+	uint64_t wait = AGAIN_MS * phase->kind->pace;
+
+	for (size_t i = 0; i < phase->repeats; i++)
+		wait *= 3;
+	return phase->sent + wait + phase_slowest(phase);
 }
 
 void phase_again(struct phase *phase, uint64_t now)
 {
-	if (phase->repeats == AGAIN || now < again_at(phase))
+	if (now < again_at(phase))
 		return;
-	while (phase->repeats < AGAIN && now >= again_at(phase))
+	while (now >= again_at(phase))
 		phase->repeats++;
 	send_round(phase, SILENT, true, now);
 	if (phase->census)
@@ -233,7 +236,7 @@ uint64_t phase_next(const struct phase *phase, uint64_t now)
 {
 	uint64_t next = phase_until(phase);
 
-	if (phase->repeats < AGAIN && again_at(phase) < next)
+	if (again_at(phase) < next)
 		next = again_at(phase);
 	return next > now ? next : now;
 }

@@ -40,7 +40,7 @@ struct settling {
 	struct buf path;
 	struct version gate;		/* the entry has to be above it */
 	struct version known;		/* and above what the name has had */
-	uint64_t clock;			/* ns: the time of what is made */
+	uint64_t clock;			/* ns: the time of what is made where nothing was */
 	struct check_wait check;
 	struct store_wait store;
 	struct record entry;
@@ -51,6 +51,9 @@ struct settling {
 
 /* SETTLED: or nothing is to be settled. */
 enum above { ABOVE_UNKNOWN, ABOVE_OPEN, ABOVE_SETTLED, ABOVE_FAILED };
+
+/* A directory that is removed: its gate is stored before its entry ends. */
+enum gate { GATE_OPEN, GATE_CLOSING, GATE_CLOSED };
 
 struct storing {
 	struct phase phase;
@@ -64,6 +67,8 @@ struct storing {
 	struct version gate;		/* of the directory above */
 	enum above above;
 	struct settle_wait settle;
+	enum gate own_gate;		/* CLOSED: or the record ends no directory */
+	struct store_wait closing;	/* of that gate */
 };
 
 /* what is known to be settled */
@@ -171,7 +176,7 @@ static void settling_fail(struct settling *s)
 	settling_free(s);
 }
 
-static void entry_stored(struct store_wait *wait, const struct store_answer *answer, bool last)
+static void entry_stored(struct store_wait *wait, const struct store_answer *answer)
 {
 	struct settling *s = CONTAINER_OF(wait, struct settling, store);
 
@@ -179,7 +184,7 @@ static void entry_stored(struct store_wait *wait, const struct store_answer *ans
 		remember(s->asker, buf_str(&s->path), s->entry.version, answer->epoch);
 	if (!s->told)
 		settling_tell(s, answer->settled ? SETTLE_DONE : SETTLE_FAILED);
-	if (!last)
+	if (!answer->last)
 		return;
 	if (s->made)
 		s->asker->made_end(s->asker->data, s->id, answer->all);
@@ -215,11 +220,15 @@ static struct version later(struct version a, struct version b)
 	return version_cmp(a, b) > 0 ? a : b;
 }
 
+/*
+ * Just above what was read: where the directory was made again and removed
+ * meanwhile, and a file put in its place, that is above it, whatever the clocks.
+ */
 static void make_entry(struct settling *s)
 {
-	const struct make_ask make = { .path = buf_str(&s->path), .above = later(s->known, s->gate),
-				       .clock = s->clock };
+	struct make_ask make = { .path = buf_str(&s->path), .above = later(s->known, s->gate) };
 
+	make.time = version_is_none(make.above) ? s->clock : make.above.time + 1;
 	s->made = true;
 	s->asker->make(s->asker->data, s->id, &make);
 }
@@ -334,6 +343,7 @@ static void storing_free(struct storing *storing)
 	if (storing->wait != NULL)
 		storing->wait->storing = NULL;
 	settle_cancel(&storing->settle);
+	storing_cancel(&storing->closing);
 	buf_clear(&storing->path);
 	buf_clear(&storing->type);
 	free(storing);
@@ -379,7 +389,10 @@ static bool is_here(const struct storing *storing)
 		version_cmp(found.record.version, version) == 0);
 }
 
-/* Counts as a home that has it, if it does; a home that does not is to keep it. */
+/*
+ * Counts as a home that has it, if it does; a home that does not is to keep it.
+ * So is one that has a gate: what stands behind that may not be settled above it.
+ */
 static void ask_self(struct storing *storing)
 {
 	struct phase *phase = &storing->phase;
@@ -391,7 +404,7 @@ static void ask_self(struct storing *storing)
 	note(storing, newest.record.version, VERSION_NONE);
 	if (phase->asker->home->silent || !quorum_has(&phase->quorum, self_id(storing)))
 		return;
-	if (!is_here(storing))
+	if (!is_here(storing) || path_is_gate(ask.path))
 		phase_commit(phase, &ask);
 	else if (kept_here(phase))
 		quorum_answered(&phase->quorum, self_id(storing));
@@ -441,16 +454,21 @@ static uint64_t look_again_at(const struct storing *storing, uint64_t now)
 
 static const struct phase_kind storing_kind;
 
+static void close_gate(struct storing *storing, uint64_t now);
+
 static void begin(struct storing *storing, struct asker *asker, uint64_t now)
 {
 	struct phase *phase = &storing->phase;
 	const struct layout *layout = &asker->home->layout;
-	struct str path = buf_str(&storing->path);
 
 	storing->lineage = layout->lineage;
 	phase_begin(phase, asker, &storing_kind, asker->store_ms, now);
 	phase->little = asker->store_ms / 4;	/* it is more than a word: a disk has to move */
-	quorum_add(&phase->quorum, layout, path_partition(path));
+	quorum_add(&phase->quorum, layout, path_partition(buf_str(&storing->path)));
+	if (storing->own_gate != GATE_CLOSED) {
+		close_gate(storing, now);
+		return;
+	}
 	ask_self(storing);
 	phase_add_homes(phase);
 	phase_ask(phase, now);
@@ -463,6 +481,7 @@ static void tell(struct storing *storing, bool last)
 	bool settled = is_settled(storing);
 	struct store_answer result = { .settled = settled,
 				       .all = settled && quorum_all(&phase->quorum),
+				       .last = last,
 				       .newest = storing->newest,
 				       .epoch = settled ? storing->epoch : phase->epoch };
 	struct store_wait *wait = storing->wait;
@@ -476,7 +495,7 @@ static void tell(struct storing *storing, bool last)
 		wait->storing = NULL;
 		storing->wait = NULL;
 	}
-	wait->done(wait, &result, last);
+	wait->done(wait, &result);
 }
 
 static bool finish(struct storing *storing, uint64_t now)
@@ -485,6 +504,39 @@ static bool finish(struct storing *storing, uint64_t now)
 	tell(storing, true);
 	storing_free(storing);
 	return true;
+}
+
+static void gate_stored(struct store_wait *wait, const struct store_answer *answer)
+{
+	struct storing *storing = CONTAINER_OF(wait, struct storing, closing);
+	struct asker *asker = storing->phase.asker;
+
+	storing_cancel(wait);
+	if (!answer->settled) {
+		finish(storing, asker->now);
+		return;
+	}
+	storing->own_gate = GATE_CLOSED;
+	begin(storing, asker, asker->now);
+}
+
+/* Until then nobody is asked to keep the end. */
+static void close_gate(struct storing *storing, uint64_t now)
+{
+	struct phase *phase = &storing->phase;
+	struct store_ask gate = { .record = { .version = storing->record.version,
+					      .flags = RECORD_DELETED } };
+	struct buf path = BUF_INIT;
+
+	phase_set_due(phase, phase->deadline);
+	if (storing->own_gate == GATE_CLOSING)
+		return;
+	storing->own_gate = GATE_CLOSING;
+	storing->closing.done = gate_stored;
+	path_to_gate(&path, buf_str(&storing->path));
+	gate.path = buf_str(&path);
+	storing_start(phase->asker, &storing->closing, &gate, now);
+	buf_clear(&path);
 }
 
 static bool step(struct phase *phase, uint64_t now);
@@ -523,6 +575,10 @@ static bool step(struct phase *phase, uint64_t now)
 	struct storing *storing = CONTAINER_OF(phase, struct storing, phase);
 	bool told = storing->told, nobody = phase_until(phase) <= now;
 
+	if (storing->own_gate == GATE_CLOSING && phase->deadline > now) {
+		phase_set_due(phase, phase->deadline);
+		return false;
+	}
 	if (!storing->kept && quorum_reached(&phase->quorum)) {
 		storing->kept = true;
 		storing->epoch = phase->epoch;
@@ -538,6 +594,11 @@ static bool step(struct phase *phase, uint64_t now)
 	return !told && storing->told;
 }
 
+static enum gate gate_of(const struct record *record)
+{
+	return record->flags & RECORD_DIRECTORY && !record_is_live(record) ? GATE_OPEN : GATE_CLOSED;
+}
+
 /* What homes of another lineage keep says nothing of this one's. */
 static void restart(struct phase *phase, uint64_t now)
 {
@@ -545,6 +606,8 @@ static void restart(struct phase *phase, uint64_t now)
 
 	if (storing->lineage != phase->asker->home->layout.lineage) {
 		settle_cancel(&storing->settle);
+		storing_cancel(&storing->closing);
+		storing->own_gate = gate_of(&storing->record);
 		storing->kept = false;
 		storing->above = ABOVE_UNKNOWN;
 		storing->newest = storing->gate = VERSION_NONE;
@@ -574,6 +637,7 @@ void storing_start(struct asker *asker, struct store_wait *wait, const struct st
 	buf_addstr(&storing->path, ask->path);
 	buf_addstr(&storing->type, ask->type);
 	storing->record = ask->record;
+	storing->own_gate = gate_of(&ask->record);
 	storing->wait = wait;
 	if (wait != NULL)
 		wait->storing = storing;

@@ -33,7 +33,7 @@ static int owe_path(void *data, const struct survey_path *found)
 	struct owing *o = data;
 
 	if (path_is_gate(found->path))
-		return 0;	/* of removals that others began; where none is known, none is needed */
+		return 0;	/* an end is brought behind its own (storing.h); alone it is of no use */
 	for (size_t i = 0; i < found->count; i++) {
 		if (outbox_begin(o->outbox, found->path, found->entries[i].record.version, &o->last,
 				 o->err) < 0)

@@ -128,6 +128,7 @@ void store_answer_pack(struct buf *buf, const struct store_answer *answer)
 {
 	pack_u8(buf, answer->settled);
 	pack_u8(buf, answer->all);
+	pack_u8(buf, answer->last);
 	pack_counts(buf, &answer->counts);
 	pack_version(buf, answer->newest);
 	pack_u64(buf, answer->epoch);
@@ -140,10 +141,11 @@ int store_answer_unpack(struct str body, struct store_answer *ret, struct err *e
 
 	answer.settled = unpack_bool(&in);
 	answer.all = unpack_bool(&in);
+	answer.last = unpack_bool(&in);
 	unpack_counts(&in, &answer.counts);
 	answer.newest = unpack_version(&in);
 	answer.epoch = unpack_u64(&in);
-	if (unpack_end(&in) < 0)
+	if (unpack_end(&in) < 0 || !(answer.settled || answer.last))
 		return malformed(err, "STORED");
 	*ret = answer;
 	return 0;

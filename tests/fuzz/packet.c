@@ -67,11 +67,11 @@ static void no_result(struct check_wait *wait, const struct check_result *result
 	expect(answer->standing != STANDING_CONFIRMED || answer->epoch == 1);
 }
 
-static void no_end(struct store_wait *wait, const struct store_answer *answer, bool last)
+static void no_end(struct store_wait *wait, const struct store_answer *answer)
 {
 	(void)wait;
-	(void)last;
 	expect(!answer->all || answer->settled);
+	expect(answer->settled || answer->last);
 }
 
 static int nothing_here(void *data, struct str path, struct version version, bool below,

@@ -16,11 +16,15 @@
  *
  *   DIR    the directory is there at first
  *   SYNC   homes copy from each other
+ *   LATE   the directory is made for what was stored in it: just above what was
+ *          read.  Proves as well that a file stands that was put after a removal
+ *          which began after that reading
  *
  * Mutants:
  *   NO_WRITEBACK  what a minority told of the entry is relied on as it is
  *   ONE_ORDER     the newest of both kinds stands
  *   LOW           the end is above the directory only
+ *   CLOCK         what is made late has the time of a clock (with LATE)
  */
 #define MAX(a, b)	((a) > (b) -> (a) : (b))
 #define LIVE(v)		((v) != 0 && ((v) & 1) == 0)
@@ -37,6 +41,12 @@ byte files[3], put;		/* STOREs of the file */
 byte entries[3], entered;	/* of the directory */
 byte ends[3], ended;		/* of its end */
 bool filed, made, making, checking, removing, removed, was_filed, remade, anew;
+#ifdef LATE
+bool read, overtaken, after;	/* by Make; by the removal; the file is put after that */
+#define LATE_IS_HIDDEN	(!(filed && after) || ALL(IS_FILE))
+#else
+#define LATE_IS_HIDDEN	true
+#endif
 
 #define ENTRY(a, b)	MAX(entry[a], entry[b])
 #define FILE(a, b)	MAX(file[a], file[b])
@@ -52,7 +62,7 @@ bool filed, made, making, checking, removing, removed, was_filed, remade, anew;
 #define MADE_STANDS	(!(made && (!removing || anew)) || ALL(IS_DIRECTORY))
 #define FILED_STANDS	(!filed || making || was_filed || ALL(IS_FILE))
 #define REMOVED_IS_GONE	(!(removed && !remade) || (!ANY(IS_DIRECTORY) && (!was_filed || !ANY(IS_FILE))))
-#define OK		(MADE_STANDS && FILED_STANDS && REMOVED_IS_GONE)
+#define OK		(MADE_STANDS && FILED_STANDS && REMOVED_IS_GONE && LATE_IS_HIDDEN)
 
 inline keep(newest, slot, version) {
 	d_step {
@@ -121,7 +131,12 @@ inline check_second() { x = MAX(x, entry[b]); y = MAX(y, file[b]) }
 
 proctype File() {
 	byte a, b, x, y, later, differ;
-	atomic { pick(); x = entry[a]; y = file[a] }
+	atomic {
+#ifdef LATE
+		after = removed && overtaken;
+#endif
+		pick(); x = entry[a]; y = file[a]
+	}
 	atomic { check_second() }
 	write_back(x);
 	atomic {
@@ -144,7 +159,12 @@ proctype Make() {
 	byte a, b, x, y, later, differ;
 	/* homes are alike */
 	atomic { anew = removed; a = 0; b = 1; x = entry[0]; y = file[0] }
-	atomic { check_second() }
+	atomic {
+		check_second();
+#ifdef LATE
+		read = true
+#endif
+	}
 	write_back(x);
 	atomic {
 		if
@@ -153,7 +173,9 @@ proctype Make() {
 		fi;
 		if
 		:: later = 1
+#if !defined(LATE) || defined(CLOCK)
 		:: later = 2
+#endif
 		fi;
 		entered = VERSION(x, 1, later);
 		making = true;
@@ -169,6 +191,9 @@ proctype Remove() {
 	atomic {
 		was_filed = filed;
 		checking = true;
+#ifdef LATE
+		overtaken = read;
+#endif
 		remade = (making && !made);
 		pick();
 		x = entry[a]; y = file[a]

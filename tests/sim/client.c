@@ -113,7 +113,7 @@ void op_credit(struct op *op, uint64_t id)
 		op->have[op->have_count++] = id;
 }
 
-void op_store(struct op *op, void (*done)(struct store_wait *, const struct store_answer *, bool))
+void op_store(struct op *op, void (*done)(struct store_wait *, const struct store_answer *))
 {
 	struct store_ask ask = { .path = sim_paths[op->path], .record = op->record,
 				 .type = STR("") };
@@ -141,13 +141,13 @@ static bool is_hidden(const struct op *op, const struct newest_answer *answer)
 
 /* GET */
 
-static void read_stored(struct store_wait *wait, const struct store_answer *answer, bool last)
+static void read_stored(struct store_wait *wait, const struct store_answer *answer)
 {
 	struct op *op = CONTAINER_OF(wait, struct op, store);
 
 	if (answer->settled)
 		history_confirmed(op->deed, op->record.version);
-	else if (!last)
+	else if (!answer->last)
 		return;
 	op_free(op);
 }
@@ -246,11 +246,10 @@ void client_maybe_confirm(struct op *op)
 	op_free(op);
 }
 
-static void write_stored(struct store_wait *wait, const struct store_answer *answer, bool last)
+static void write_stored(struct store_wait *wait, const struct store_answer *answer)
 {
 	struct op *op = CONTAINER_OF(wait, struct op, store);
 
-	(void)last;
 	op->settled = op->settled || answer->settled;
 	client_maybe_confirm(op);
 }

@@ -38,7 +38,7 @@ void op_after(struct op *, uint64_t ms, void (*fire)(struct op *));
 void op_tell(enum note, struct op *, uint64_t to);
 bool op_has(const struct op *, uint64_t id);
 void op_credit(struct op *, uint64_t id);	/* it has the content */
-void op_store(struct op *, void (*done)(struct store_wait *, const struct store_answer *, bool));
+void op_store(struct op *, void (*done)(struct store_wait *, const struct store_answer *));
 
 /* lists.c */
 void list_index(struct op *);

@@ -729,6 +729,24 @@ void council_begin(void)
 		schedule(new_event(sizeof(struct event)), 2000 + below(3000), -1, rivals);
 }
 
+bool council_remembers(const struct machine *machine)
+{
+	bool anybody = false;
+
+	for (int i = 0; i < sim.profile.machines; i++) {
+		const struct machine *other = &sim.machines[i];
+		const struct view_entry *entry;
+
+		if (other == machine || !other->up)
+			continue;
+		entry = view_entry(&of(other)->gossip.view, machine->disk.id);
+		if (entry == NULL || !start_eq(entry->member.spoke, machine->disk.starts.spoke))
+			return false;
+		anybody = true;
+	}
+	return anybody;
+}
+
 /* Whoever wants to be a home is one, and nobody else: no lost one either. */
 bool council_is_content(void)
 {

@@ -149,7 +149,7 @@ void disk_wipe(struct disk *disk)
 	*disk = (struct disk){ .ended_at = -1, .layout = LAYOUT_NONE };
 }
 
-static void outbox_add(struct disk *disk, int path, struct version version);
+static struct entry *outbox_add(struct disk *disk, int path, struct version version);
 
 void disk_copy(const struct disk *from, struct disk *to)
 {
@@ -166,7 +166,7 @@ void disk_copy(const struct disk *from, struct disk *to)
 	to->ended_at = from->ended_at;
 	to->forgot = from->forgot;
 	for (size_t i = 0; i < from->outbox_count; i++)
-		outbox_add(to, from->outbox[i].path, from->outbox[i].version);
+		*outbox_add(to, from->outbox[i].path, from->outbox[i].version) = from->outbox[i];
 	to->promise_count = from->promise_count;
 	to->promises = mem_new(from->promise_count + 1, sizeof *to->promises);
 	if (from->promise_count > 0)
@@ -176,10 +176,11 @@ void disk_copy(const struct disk *from, struct disk *to)
 	to->members.self = from->members.self;
 }
 
-static void outbox_add(struct disk *disk, int path, struct version version)
+static struct entry *outbox_add(struct disk *disk, int path, struct version version)
 {
 	disk->outbox = mem_resize(disk->outbox, disk->outbox_count + 1, sizeof *disk->outbox);
-	disk->outbox[disk->outbox_count++] = (struct entry){ .path = path, .version = version };
+	disk->outbox[disk->outbox_count] = (struct entry){ .path = path, .version = version };
+	return &disk->outbox[disk->outbox_count++];
 }
 
 void outbox_remove(struct disk *disk, int path, struct version version)
@@ -188,6 +189,8 @@ void outbox_remove(struct disk *disk, int path, struct version version)
 		struct entry *entry = &disk->outbox[i];
 
 		if (entry->path == path && version_cmp(entry->version, version) == 0) {
+			if (disk_brings_end(disk))
+				history_brought();
 			*entry = disk->outbox[--disk->outbox_count];
 			return;
 		}
@@ -198,7 +201,19 @@ void disk_owe_all(struct disk *disk)
 {
 	for (size_t i = 0; i < disk->kept_count; i++)
 		if (disk->kept[i].path < GATE_PATH)
-			outbox_add(disk, disk->kept[i].path, disk->kept[i].record.version);
+			outbox_add(disk, disk->kept[i].path, disk->kept[i].record.version)->brought = true;
+}
+
+bool disk_brings_end(const struct disk *disk)
+{
+	for (size_t i = 0; i < disk->outbox_count; i++) {
+		const struct entry *entry = &disk->outbox[i];
+
+		if (entry->brought && is_directory(entry->path) &&
+		    !record_is_live(&disk_find(disk, entry->path, entry->version)->record))
+			return true;
+	}
+	return false;
 }
 
 struct synod_promise *disk_promise(struct disk *disk, uint64_t lineage)
@@ -281,7 +296,8 @@ static void had_the_lock(struct event *event)
 		schedule(&copy->event, 1, event->machine, had_the_lock);
 		return;
 	}
-	if (is_there(&sim.machines[event->machine].disk, writing)) {
+	if (is_there(&sim.machines[event->machine].disk, writing) ||
+	    (writing->refused != NULL && writing->refused(writing))) {
 		schedule(&copy->event, 0, event->machine, was_there);
 		return;
 	}

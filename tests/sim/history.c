@@ -57,6 +57,7 @@ static struct {
 	struct absence *absences;
 	size_t absence_count, absence_room;
 	uint64_t moved[MACHINES];	/* when it went over to another group last */
+	uint64_t brought;		/* when an end had still to be, from another group */
 	uint64_t clock;
 } history;
 
@@ -117,8 +118,29 @@ void history_listed_all(size_t deed)
 	history.deeds[deed].ended = next_step();
 }
 
+void history_brought(void)
+{
+	history.brought = next_step();
+}
+
+/*
+ * What a node that came over knows of a directory's end it may tell as a home
+ * before it has brought that end to this group.  Of groups that merge it is
+ * promised only that what is acknowledged is in a directory again when all
+ * that they know is brought.
+ */
+static bool may_be_of_another_group(uint64_t began)
+{
+	for (int m = 0; m < sim.profile.machines; m++)
+		if (disk_brings_end(&sim.machines[m].disk))
+			return true;
+	return began <= history.brought;
+}
+
 void history_absent(int machine, int directory, uint64_t began)
 {
+	if (may_be_of_another_group(began))
+		return;
 	if (history.absence_count == history.absence_room) {
 		history.absence_room = history.absence_room * 2 + 64;
 		history.absences = mem_resize(history.absences, history.absence_room,
@@ -162,7 +184,7 @@ void history_unknown(size_t deed)
 void history_clear(void)
 {
 	history.count = history.row_count = history.absence_count = 0;
-	history.clock = 0;
+	history.clock = history.brought = 0;
 	memset(history.moved, 0, sizeof history.moved);
 }
 
@@ -390,9 +412,7 @@ void history_judge(void)
 			judge_order(sim.decided[i].lineage);
 	}
 	judge_lists();
-	/* Where groups merge, an end may come from one and a file from the other: upkeep mends that. */
-	if (sim.lineages <= 1)
-		judge_absences();
+	judge_absences();
 }
 
 /* facts */
@@ -575,8 +595,6 @@ static void judge_above(const struct fact *fact)
 	int path = path_index(above, NULL);
 
 	if (above.n == 0 || !record_is_live(&fact->record) || is_replaced(fact))
-		return;
-	if (sim.lineages > 1)		/* as in history_judge() */
 		return;
 	for (int m = 0; m < sim.profile.machines; m++) {
 		const struct machine *machine = &sim.machines[m];

@@ -37,6 +37,26 @@ int gate_of(int directory)
 	return directory + GATE_PATH - DIRECTORY_PATH;
 }
 
+int directory_of(int gate)
+{
+	return gate - GATE_PATH + DIRECTORY_PATH;
+}
+
+static bool stands(const struct disk *disk, int path)
+{
+	const struct kept *newest = disk_newest(disk, path);
+
+	return newest != NULL && record_is_live(&newest->record);
+}
+
+int child_standing(const struct disk *disk, int directory, int after)
+{
+	for (const int *p = children_of(directory); *p != -1; p++)
+		if (*p > after && stands(disk, *p))
+			return *p;
+	return -1;
+}
+
 bool is_below(int path, int directory)
 {
 	for (; path != ROOT; path = path_above(path))
@@ -464,14 +484,14 @@ static bool is_in_use(struct op *op)
 	return used;
 }
 
-static void end_stored(struct store_wait *wait, const struct store_answer *answer, bool last)
+static void end_stored(struct store_wait *wait, const struct store_answer *answer)
 {
 	struct op *op = CONTAINER_OF(wait, struct op, store);
 
 	if (answer->settled) {
 		history_confirmed(op->deed, op->record.version);
 		history_absent(op->machine->index, op->path, op->began);
-	} else if (!last) {
+	} else if (!answer->last) {
 		return;
 	}
 	op_free(op);
@@ -504,14 +524,14 @@ static void listed_again(struct op *op)
 	disk_write(op->machine, writing);
 }
 
-static void gate_stored(struct store_wait *wait, const struct store_answer *answer, bool last)
+static void gate_stored(struct store_wait *wait, const struct store_answer *answer)
 {
 	struct op *op = CONTAINER_OF(wait, struct op, store);
 
 	if (answer->settled) {
 		storing_cancel(&op->store);
 		list_start(op, op->path, false, op->record.version, listed_again);
-	} else if (last) {
+	} else if (answer->last) {
 		op_free(op);
 	}
 }

@@ -1,6 +1,7 @@
 /* machine - a node: its answers, its questions, what it fetches */
 #include "sim.h"
 
+#include "container.h"
 #include "mem.h"
 
 #include <inttypes.h>
@@ -119,12 +120,102 @@ static void ask_behind(void *data, uint64_t epoch, uint64_t node, const struct a
 	change_want(machine, port_of(discovery));
 }
 
-static void own_committed(struct writing *writing)
+/* A gate is on the disk: what stands behind it is settled before anybody is told (inside.c). */
+struct inside {
+	struct store_wait wait;
+	struct writing writing;		/* of the gate */
+	void (*done)(struct writing *);
+	struct inside *next;		/* of the machine's */
+	int tried;			/* the last child; below 0: none yet */
+};
+
+static void inside_end(struct inside *in, bool settled)
+{
+	struct machine *machine = &sim.machines[in->writing.event.machine];
+	struct inside **p = &machine->insides;
+
+	while (*p != in)
+		p = &(*p)->next;
+	*p = in->next;
+	if (settled)
+		in->done(&in->writing);
+	free(in);
+}
+
+static void inside_next(struct inside *in);
+
+static void inside_stored(struct store_wait *wait, const struct store_answer *answer)
+{
+	struct inside *in = CONTAINER_OF(wait, struct inside, wait);
+	const struct machine *machine = &sim.machines[in->writing.event.machine];
+	int directory = directory_of(in->writing.path);
+
+	storing_cancel(wait);
+	if (!answer->settled || storing_is_settled(&machine->asker, sim_paths[directory],
+						   in->writing.record.version))
+		inside_end(in, answer->settled);
+	else
+		inside_next(in);
+}
+
+static void inside_next(struct inside *in)
+{
+	struct machine *machine = &sim.machines[in->writing.event.machine];
+	int child = child_standing(&machine->disk, directory_of(in->writing.path), in->tried);
+	struct store_ask ask = { .type = STR("") };
+
+	if (child < 0) {
+		inside_end(in, true);
+		return;
+	}
+	in->tried = child;
+	ask.path = sim_paths[child];
+	ask.record = disk_newest(&machine->disk, child)->record;
+	in->wait.done = inside_stored;
+	storing_start(&machine->asker, &in->wait, &ask, sim.now);
+	machine_arm(machine);
+}
+
+static void settle_inside(struct writing *writing, void (*done)(struct writing *))
+{
+	struct machine *machine = &sim.machines[writing->event.machine];
+	struct inside *in;
+
+	if (writing->path < GATE_PATH) {
+		done(writing);
+		return;
+	}
+	in = mem_new(1, sizeof *in);
+	in->writing = *writing;
+	in->done = done;
+	in->tried = -1;
+	in->next = machine->insides;
+	machine->insides = in;
+	inside_next(in);
+}
+
+/* The machine has crashed, the asker is cleared. */
+static void drop_insides(struct machine *machine)
+{
+	while (machine->insides != NULL) {
+		struct inside *in = machine->insides;
+
+		machine->insides = in->next;
+		free(in);
+	}
+}
+
+static void own_kept(struct writing *writing)
 {
 	struct machine *machine = &sim.machines[writing->event.machine];
 
 	asker_committed(&machine->asker, writing->token, true, sim.now);
 	machine_arm(machine);
+}
+
+static void own_committed(struct writing *writing)
+{
+	settle_inside(writing, own_kept);
 }
 
 static void ask_commit(void *data, uint64_t id, const struct store_ask *ask)
@@ -188,7 +279,7 @@ static void answer(struct machine *machine, int to, const struct buf *packet, bo
 	post(machine->index, to, answer);
 }
 
-static void home_committed(struct writing *writing)
+static void home_kept(struct writing *writing)
 {
 	struct machine *machine = &sim.machines[writing->event.machine];
 	struct buf packet = BUF_INIT;
@@ -198,6 +289,11 @@ static void home_committed(struct writing *writing)
 	    home_stored(&machine->home, writing->asker, &writing->question, &packet) == HOME_ANSWER)
 		answer(machine, writing->from, &packet, writing->http);
 	buf_clear(&packet);
+}
+
+static void home_committed(struct writing *writing)
+{
+	settle_inside(writing, home_kept);
 }
 
 static void begin_commit(struct machine *machine, const struct wire *wire,
@@ -359,6 +455,7 @@ void machine_crash(struct machine *machine)
 	asker_clear(&machine->asker);
 	home_clear(&machine->home);
 	client_drop_all(machine);
+	drop_insides(machine);
 	council_stop(machine);
 	free(machine->resync);
 	free(machine->sync_asked);

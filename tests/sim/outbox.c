@@ -29,11 +29,11 @@ static void drain_over(struct op *op)
 	op_free(op);
 }
 
-static void drain_stored(struct store_wait *wait, const struct store_answer *answer, bool last)
+static void drain_stored(struct store_wait *wait, const struct store_answer *answer)
 {
 	struct op *op = CONTAINER_OF(wait, struct op, store);
 
-	if (!last)
+	if (!answer->last)
 		return;
 	op->settled = answer->all;
 	op_after(op, 200 + below(300), drain_over);
@@ -87,26 +87,31 @@ void client_drain(struct machine *machine)
 static void choose_entry(struct writing *writing)
 {
 	struct machine *machine = &sim.machines[writing->event.machine];
-	const struct kept *newest = disk_newest(&machine->disk, writing->path);
-	struct version above = writing->above;
 
-	if (newest != NULL && version_cmp(newest->record.version, above) > 0)
-		above = newest->record.version;
-	above = disk_above_other(&machine->disk, writing->path, above);
 	writing->record.version = (struct version){ writing->clock, machine->disk.id, 0 };
-	if (writing->clock <= above.time)
-		writing->record.version.time = above.time + 1;
 	writing->record.flags = RECORD_DIRECTORY;
 	fact_chosen(machine->index, writing->path, &writing->record);
 	history_version(history_begin(machine->index, writing->path, true),
 			writing->record.version);	/* nobody is told */
 }
 
+/* More is known here by now than was read. */
+static bool is_overtaken(const struct writing *writing)
+{
+	const struct disk *disk = &sim.machines[writing->event.machine].disk;
+	struct version known = disk_above_other(disk, writing->path, writing->above);
+
+	return version_cmp(known, writing->above) > 0;
+}
+
 static void entry_made(struct writing *writing)
 {
 	struct machine *machine = &sim.machines[writing->event.machine];
+	const struct kept *newest = disk_newest(&machine->disk, writing->path);
+	bool stands = newest != NULL && record_is_live(&newest->record) &&
+		      version_cmp(newest->record.version, writing->above) > 0;
 
-	asker_made(&machine->asker, writing->token, &writing->record, sim.now);
+	asker_made(&machine->asker, writing->token, stands ? &newest->record : NULL, sim.now);
 	machine_arm(machine);
 }
 
@@ -115,7 +120,8 @@ void client_make(void *data, uint64_t id, const struct make_ask *ask)
 	struct writing *writing = new_writing(path_index(ask->path, NULL), NULL, false);
 
 	writing->above = ask->above;
-	writing->clock = ask->clock;
+	writing->clock = ask->time;
+	writing->refused = is_overtaken;
 	writing->choose = choose_entry;
 	writing->outbox = true;
 	writing->token = id;

@@ -16,6 +16,7 @@
  *	lists.c		the rounds of asking for an index or a history, what a home
  *			tells of one, and the five steps of rmdir
  *	outbox.c	what is drained, and content for its keepers
+ *	machine.c	covey-versiond's inside.c
  *	change.c	when a home answers SYNC, and that all rows are on disk before
  *			partitions are done; without a council also who decides
  *	council.c	covey-discoverd's standing.c around waking.h
@@ -102,6 +103,7 @@ struct kept {
 struct entry {				/* of the outbox */
 	int path;
 	struct version version;
+	bool brought;			/* over from another group */
 };
 
 struct synod_promise;
@@ -128,10 +130,11 @@ struct writing {
 	int path;
 	struct record record;		/* version none: chosen when the lock is had */
 	bool content, outbox;
-	void (*choose)(struct writing *);	/* under the lock; NULL: the record is given */
+	bool (*refused)(const struct writing *);	/* under the lock; NULL: never */
+	void (*choose)(struct writing *);	/* the same; NULL: the record is given */
 	void (*done)(struct writing *);	/* it is durable */
 	uint64_t token;			/* the caller's */
-	struct version above;		/* of a directory to be made, and the time */
+	struct version above;		/* of a directory to be made: what was read, and the time */
 	uint64_t clock;
 	uint64_t takes;			/* ms, with the lock */
 	int from;			/* the address that asked for it */
@@ -141,6 +144,7 @@ struct writing {
 };
 
 struct op;
+struct inside;
 struct discovery;
 
 struct machine {
@@ -161,6 +165,7 @@ struct machine {
 	uint64_t free_at[PATHS];	/* ms: when the path's lock is free */
 	bool locked[PATHS];
 	struct op *ops;			/* running on it */
+	struct inside *insides;		/* gates that are kept, and not told of yet */
 	struct resync *resync;		/* owned */
 	uint64_t sync_peer, sync_token;	/* a question that is out; 0: none */
 	struct bulk sync_question;
@@ -274,6 +279,7 @@ struct writing *new_writing(int path, const struct record *, bool content);
 void disk_wipe(struct disk *);
 struct synod_promise *disk_promise(struct disk *, uint64_t lineage);	/* made if need be */
 void disk_owe_all(struct disk *);	/* to another group: by the outbox */
+bool disk_brings_end(const struct disk *);	/* of a directory, from another group */
 void disk_copy(const struct disk *, struct disk *to);	/* which is wiped first */
 void outbox_remove(struct disk *, int path, struct version);
 
@@ -305,6 +311,9 @@ bool client_keep(struct machine *);	/* to the keepers; true: they have all of it
 void lists_receive(struct machine *, const struct packet *);
 int path_above(int path);		/* the directory, or ROOT */
 int gate_of(int directory);		/* not of ROOT */
+int directory_of(int gate);
+/* The first thing in the directory after that one that stands on this disk; -1: nothing. */
+int child_standing(const struct disk *, int directory, int after);
 bool is_below(int path, int directory);	/* at any depth */
 
 /* change.c */
@@ -329,6 +338,7 @@ void council_synced(struct machine *, uint64_t epoch);
 void council_fetch(struct machine *, int from);
 void council_receive(struct machine *, const struct wire *, int from);
 bool council_is_content(void);
+bool council_remembers(const struct machine *);	/* whoever is up knows which start of it spoke last */
 
 /* clones.c */
 void clones_begin(void);
@@ -348,6 +358,7 @@ void history_listed_all(size_t);		/* and these were all, confirmed */
 /* The same says that no such directory stands: nor does anything below it. */
 void history_absent(int machine, int directory, uint64_t began);
 void history_moved(int machine);		/* to another group: what it asked before counts for neither */
+void history_brought(void);		/* some directory's end was to be brought from another group, until now */
 void history_unknown(size_t);		/* it may still happen, or never */
 void history_clear(void);
 void history_free(void);

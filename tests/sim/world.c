@@ -371,11 +371,13 @@ static bool may_lose(const struct machine *machine)
 
 /*
  * Somebody takes a copy of a disk, while nothing runs there, and puts it back later: the node is
- * silent from then on.  Where a council decides it has to find that out (waking.h).
+ * silent from then on.  Where a council decides it has to find that out (waking.h), which it
+ * can where others that are up remember what it was: who has missed that is no witness.
  */
 static void put_back(struct machine *machine)
 {
-	if (machine->copy.id == machine->disk.id && sim.lost == 0 && may_lose_one() && chance(50)) {
+	if (machine->copy.id == machine->disk.id && sim.lost == 0 && may_lose_one() && chance(50) &&
+	    (sim.profile.changes != BY_COUNCIL || council_remembers(machine))) {
 		say("%d is put back to what it was", machine->index);
 		sim.lost++;
 		machine->put_back = true;

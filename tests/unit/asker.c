@@ -272,9 +272,11 @@ static void ask_make(void *data, uint64_t id, const struct make_ask *ask)
 {
 	struct node *node = data;
 
-	CHECK(str_eq(ask->path, docs));
+	CHECK(str_eq(ask->path, docs) && ask->time > ask->above.time);
 	node->making = id;
-	node->made = (struct version){ ask->above.time + 1, 100, 0 };
+	node->made = (struct version){ ask->time, 100, 0 };
+	if (version_is_none(ask->above))
+		node->made.time = 1;
 }
 
 static void ask_made_end(void *data, uint64_t id, bool everywhere)
@@ -435,18 +437,16 @@ static uint64_t ask(struct reader *reader, struct node *node, enum check_purpose
 struct writer {
 	struct store_wait wait;
 	int results;
-	bool last;
 	struct store_answer first, second;
 };
 
-static void stored(struct store_wait *wait, const struct store_answer *answer, bool last)
+static void stored(struct store_wait *wait, const struct store_answer *answer)
 {
 	struct writer *writer = CONTAINER_OF(wait, struct writer, wait);
 
 	if (writer->results++ == 0)
 		writer->first = *answer;
 	writer->second = *answer;
-	writer->last = last;
 }
 
 static void store_at(struct writer *writer, struct node *node, struct str path,
@@ -494,7 +494,7 @@ static void test_store(void)
 	begin(10);
 	store(&writer, guest(), 50);
 	run(10);
-	CHECK(writer.results == 2 && writer.first.settled && !writer.first.all && writer.last);
+	CHECK(writer.results == 2 && writer.first.settled && !writer.first.all && writer.second.last);
 	CHECK(writer.second.all);
 	CHECK(net.sent == 6);
 	guest()->content = true;
@@ -515,13 +515,30 @@ static void test_one_home_dead(void)
 		store(&writer, guest(), 50 + (uint64_t)i);
 		run(5);
 		CHECK(writer.results == 1 && writer.first.settled);
-		CHECK(writer.last == (i > 0));	/* it is sick by then */
+		CHECK(writer.second.last == (i > 0));	/* it is sick by then */
 		CHECK(ask(&reader, guest(), CHECK_READ, 0) <= 5);
 		CHECK(reader.answer.standing == STANDING_CONFIRMED);
 		CHECK(reader.answer.record.version.time == 50 + (uint64_t)i);
 		run(STORE_MS + 10);
-		CHECK(writer.last && !writer.second.all);
+		CHECK(writer.second.last && !writer.second.all);
 	}
+	end();
+}
+
+/* However long is waited for it, it is asked again as long. */
+static void test_home_late(void)
+{
+	struct writer writer;
+
+	begin(5);
+	guest()->asker.store_ms = 30 * STORE_MS;
+	home_at(0)->stopped = true;
+	store(&writer, guest(), 50);
+	run(3 * STORE_MS);
+	CHECK(writer.results == 1 && writer.first.settled && !writer.first.last);
+	home_at(0)->stopped = false;
+	run(3 * STORE_MS);
+	CHECK(writer.results == 2 && writer.second.all && writer.second.last);
 	end();
 }
 
@@ -539,7 +556,7 @@ static void test_two_homes_dead(void)
 	CHECK(reader.answer.record.version.time == 50 && reader.answer.holder_count == 1);
 	CHECK(reader.answer.counts.homes_answered == 1 && reader.answer.counts.homes == 3);
 	run(STORE_MS);
-	CHECK(writer.results == 1 && !writer.first.settled && writer.last);
+	CHECK(writer.results == 1 && !writer.first.settled && writer.second.last);
 	CHECK(ask(&reader, home_at(1), CHECK_READ, 0) <= ASKER_A_LITTLE_MS + 8);
 	home_at(0)->stopped = home_at(2)->stopped = false;
 	ask(&reader, home_at(1), CHECK_READ, 0);
@@ -765,7 +782,7 @@ static void test_alone(void)
 	CHECK(reader.answer.standing == STANDING_CONFIRMED && net.sent == 0);
 	store(&writer, &net.nodes[0], 9);
 	run(2);
-	CHECK(writer.results == 1 && writer.last && writer.first.settled && writer.first.all);
+	CHECK(writer.results == 1 && writer.second.last && writer.first.settled && writer.first.all);
 	end();
 	begin(2);			/* in no group yet */
 	net.layout = LAYOUT_NONE;
@@ -779,7 +796,7 @@ static void test_alone(void)
 	CHECK(reader.answer.record.version.time == 5);
 	store(&writer, &net.nodes[0], 9);
 	run(2);
-	CHECK(writer.results == 1 && writer.last && !writer.first.settled);
+	CHECK(writer.results == 1 && writer.second.last && !writer.first.settled);
 	end();
 }
 
@@ -869,19 +886,24 @@ static void test_asked_often(void)
 /* directories */
 
 /* At how many homes of docs the entry of this time is. */
-static int entries_at(uint64_t time)
+/* How many of its homes have the record. */
+static int homes_with(struct str path, struct record record)
 {
-	struct record entry = entry_at(time, 0);
 	int count = 0;
 
 	for (size_t i = 0; i < 3; i++) {
-		const struct node *home = home_of(docs, i);
+		const struct node *home = home_of(path, i);
 
 		for (size_t k = 0; k < home->kept_count; k++)
-			count += str_eq(home->kept[k].path, docs) &&
-				 record_eq(&home->kept[k].record, &entry);
+			count += str_eq(home->kept[k].path, path) &&
+				 record_eq(&home->kept[k].record, &record);
 	}
 	return count;
+}
+
+static int entries_at(uint64_t time)
+{
+	return homes_with(docs, entry_at(time, 0));
 }
 
 /* Who stores a name settles the directory above, and remembers it. */
@@ -898,7 +920,7 @@ static void test_settle(void)
 	CHECK(reader.answer.standing == STANDING_CONFIRMED && !reader.answer.above);
 	store_at(&writer, node, deep, record_at(50));
 	run(20);
-	CHECK(writer.first.settled && writer.second.all && writer.last);
+	CHECK(writer.first.settled && writer.second.all && writer.second.last);
 	CHECK(node->made_count == 1 && node->made_everywhere == 1 && entries_at(1) == 3);
 	ask_at(&reader, node, deep, CHECK_WRITE, 0);
 	CHECK(reader.answer.above);
@@ -1010,6 +1032,85 @@ static void test_stored_meanwhile(void)
 	}
 }
 
+/*
+ * While an entry is made for what is stored late that is deleted, the directory
+ * is made and removed by others, and a file put in its place: it stays.
+ */
+static void test_made_meanwhile(void)
+{
+	struct record gone = { .version = { 60, 100, 0 }, .flags = RECORD_DELETED };
+	struct writer writer;
+	struct reader reader;
+	unsigned made = 0;
+
+	for (uint64_t after = 0; after < 20; after++) {
+		struct node *node;
+
+		begin(6);
+		node = guest();
+		for (size_t i = 0; i < 3; i++)
+			keep_at(home_of(docs, i), docs, entry_at(40, RECORD_DELETED));
+		store_at(&writer, node, deep, record_at(50));
+		run(after);
+		for (size_t i = 0; i < 3; i++) {
+			keep_at(home_of(deep, i), deep, gone);
+			keep_at(home_of(docs, i), docs, entry_at(70, RECORD_DELETED));
+			keep_at(home_of(docs, i), docs, record_at(80));
+		}
+		run(50);
+		made += node->made_count;
+		ask_at(&reader, node, docs, CHECK_READ, 0);
+		CHECK(record_stands(&reader.answer.record, &reader.answer.entry) == STANDS_FILE);
+		end();
+	}
+	CHECK(made > 0);
+}
+
+/* Nobody is asked to end an entry before a majority of those who tell what is inside has its gate. */
+static void test_end_behind_gate(void)
+{
+	struct record end_of_docs = entry_at(90, RECORD_DELETED);
+	struct record gate = { .version = { 90, 100, 0 }, .flags = RECORD_DELETED };
+	struct writer writer;
+
+	begin(6);
+	home_of(deep, 0)->stopped = home_of(deep, 1)->stopped = true;
+	store_at(&writer, guest(), docs, end_of_docs);
+	run(STORE_MS + 10);
+	CHECK(writer.results == 1 && writer.last && !writer.first.settled);
+	CHECK(homes_with(docs, end_of_docs) == 0);
+	home_of(deep, 0)->stopped = home_of(deep, 1)->stopped = false;
+	store_at(&writer, guest(), docs, end_of_docs);
+	run(STORE_MS + 10);
+	CHECK(writer.first.settled && homes_with(docs, end_of_docs) == 3);
+	CHECK(homes_with(docs_gate, gate) == 3);
+	end();
+}
+
+/* Where the group's lineage is another one by then the gate is stored there first, too. */
+static void test_end_in_other_lineage(void)
+{
+	struct record end_of_docs = entry_at(90, RECORD_DELETED);
+	struct record gate = { .version = { 90, 100, 0 }, .flags = RECORD_DELETED };
+	struct writer writer;
+
+	begin(6);
+	store_at(&writer, guest(), docs, end_of_docs);
+	for (int i = 0; i < 20 && homes_with(docs, end_of_docs) == 0; i++)
+		run(1);
+	CHECK(writer.results == 0 && homes_with(docs, end_of_docs) > 0);
+	CHECK(homes_with(docs_gate, gate) > 1);
+	for (int i = 0; i < 6; i++)
+		net.nodes[i].kept_count = 0;
+	net.layout.lineage = 2;
+	net.layout.epoch += 1000;
+	tell_layout(0, 6);
+	home_of(deep, 0)->stopped = home_of(deep, 1)->stopped = true;
+	run(STORE_MS + 50);
+	CHECK(writer.results == 1 && !writer.first.settled && homes_with(docs, end_of_docs) == 0);
+	end();
+}
+
 /* What the homes of a lineage keep says nothing of those of the next. */
 static void test_other_lineage(void)
 {
@@ -1019,14 +1120,14 @@ static void test_other_lineage(void)
 	home_at(2)->stopped = true;
 	store(&writer, guest(), 50);
 	run(5);
-	CHECK(writer.results == 1 && writer.first.settled && !writer.last);
+	CHECK(writer.results == 1 && writer.first.settled && !writer.second.last);
 	for (int i = 0; i < 5; i++)
 		net.nodes[i].stopped = &net.nodes[i] != guest();
 	net.layout.lineage = 2;
 	net.layout.epoch += 1000;
 	tell_layout(0, 5);
 	run(STORE_MS + 10);
-	CHECK(writer.results == 2 && writer.last && !writer.second.settled && !writer.second.all);
+	CHECK(writer.results == 2 && writer.second.last && !writer.second.settled && !writer.second.all);
 	end();
 }
 
@@ -1048,7 +1149,7 @@ static void test_unsettled_above(void)
 	CHECK(stopped >= 2);
 	store_at(&writer, node, deep, record_at(50));
 	run(STORE_MS + 10);
-	CHECK(writer.results == 1 && !writer.first.settled && writer.last);
+	CHECK(writer.results == 1 && !writer.first.settled && writer.second.last);
 	for (int i = 0; i < 10; i++)
 		net.nodes[i].stopped = false;
 	store_at(&writer, node, deep, record_at(50));
@@ -1177,6 +1278,7 @@ int main(void)
 	test_messages();
 	test_store();
 	test_one_home_dead();
+	test_home_late();
 	test_two_homes_dead();
 	test_write_back();
 	test_content_unknown();
@@ -1196,6 +1298,9 @@ int main(void)
 	test_gate();
 	test_stored_late();
 	test_stored_meanwhile();
+	test_made_meanwhile();
+	test_end_behind_gate();
+	test_end_in_other_lineage();
 	test_other_lineage();
 	test_unsettled_above();
 	test_entry_write_back();

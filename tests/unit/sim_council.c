@@ -708,6 +708,32 @@ static void test_numbers(void)
 	CHECK(layout_of(&sim.nodes[0])->epoch == epoch + 1 + 3 * 2);
 }
 
+/* Two people want different numbers at once: each has them, once, and what came second stays. */
+static void test_two_wishes(void)
+{
+	struct agent_wish wishes[2] = {
+		{ .kind = AGENT_SET, .numbers = { 0, 0, 5, UINT32_MAX } },
+		{ .kind = AGENT_SET, .numbers = { 0, 0, 7, UINT32_MAX } },
+	};
+	bool done[2] = { false, false };
+	char progress[200];
+	uint64_t epoch;
+
+	test_together();
+	if (sim.count < 2)
+		return;
+	epoch = layout_of(&sim.nodes[0])->epoch;
+	for (int i = 0; i < 80; i++) {
+		if (!done[i % 2])
+			done[i % 2] = agent_wish(&sim.nodes[i % 2].agent, &wishes[i % 2], sim.now,
+						 progress);
+		step(&sim.nodes[i % 2]);
+		run(AGENT_WISH_MS / 2);
+	}
+	CHECK(done[0] && done[1] && settle(5000) != 0);
+	CHECK(layout_of(&sim.nodes[0])->epoch == epoch + 2);
+}
+
 /* Everybody gets all that was kept, and has time to do what it wants. */
 static void replay(void)
 {
@@ -1268,7 +1294,7 @@ static void each_seed(uint64_t seed)
 {
 	static void (*const tests[])(void) = { test_together, test_in_turn, test_solo_groups,
 					       test_guest,    test_leave,   test_leave_taken_back, test_replaced,
-					       test_way_back, test_numbers, test_replayed, test_replayed_later,
+					       test_way_back, test_numbers, test_two_wishes, test_replayed, test_replayed_later,
 					       test_rivals,   test_rivals,  test_apart,    test_force_soon,
 					       test_force_named, test_force_guest, test_force_halves, test_come_back,
 					       test_come_back_late, test_force_again, test_replaced_abroad,

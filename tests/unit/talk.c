@@ -146,9 +146,12 @@ static void test_store(void)
 	STRICT(b, store_ask_unpack(cut, &got_ask, NULL));
 	store_answer_pack(&b, &answer);
 	CHECK(store_answer_unpack(buf_str(&b), &got, NULL) == 0);
-	CHECK(got.settled && !got.all && got.counts.homes == 3);
+	CHECK(got.settled && !got.all && !got.last && got.counts.homes == 3);
 	CHECK(version_cmp(got.newest, sample.version) == 0 && got.epoch == 7);
 	STRICT(b, store_answer_unpack(cut, &got, NULL));
+	answer.settled = false;		/* and more to come */
+	store_answer_pack(&b, &answer);
+	CHECK(store_answer_unpack(buf_str(&b), &got, NULL) == -1);
 	buf_clear(&b);
 }
 
