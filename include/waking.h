@@ -40,7 +40,7 @@ enum waking_act { WAKING_REST, WAKING_SILENCE, WAKING_SPEAK, WAKING_RAISE };
 
 struct waking {
 	bool silent;			/* for good */
-	bool ended_well;		/* the process before this one did: it runs no more */
+	bool ended_well;		/* the process before this one did, at this address: it runs no more */
 	bool recognized;
 	uint64_t waits;			/* ms: since when, for whoever may still run */
 	uint64_t heard;			/* ms: when last recognized */

@@ -317,6 +317,26 @@ copy_is_silent() {
 	run -1 grep -x "spoke = $(key_of 3 start standing)" "$D/n3/store/state/standing.ini"
 }
 
+@test "a copy of the store of a node that ended speaks no sooner than if it had not" {
+	node 1
+	node 2 "127.0.0.1:$(at 1)"
+	wait_until 5 all_up 2
+	settled 1 2
+	wait_until 15 has_spoken 1 2
+	stop "${DAEMONS[2]}"
+	configure 3 "127.0.0.1:$(at 1)"
+	cp -r "$D/n2/store" "$D/n3/store"
+	rm -r "$D/n3/store/run"
+	local began=${EPOCHREALTIME/./} took
+	run_node 3
+	wait_until 15 has_spoken 1 3
+	took=$((${EPOCHREALTIME/./} - began))
+	[ "$took" -ge 2000000 ]
+	stop "${DAEMONS[3]}"
+	run_node 3		# at its address it may go on at once
+	wait_until 15 has_spoken 1 3
+}
+
 @test "a seed may be a name, which covey-syncd resolves" {
 	need localhost
 	node 1

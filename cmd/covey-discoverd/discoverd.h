@@ -48,7 +48,7 @@ struct node_standing {
 	int64_t offset;			/* ns to add to the own clock */
 	bool silent;			/* it forgot something */
 	bool guest;			/* it was told to leave the layout */
-	bool ended;			/* its last process said good-bye */
+	struct address ended_at;	/* where its last process said good-bye; len 0: it did not */
 	struct starts starts;
 };
 
@@ -176,7 +176,8 @@ int state_load_promise(const struct discoverd *, uint64_t lineage, struct synod_
 		       struct err *);
 
 /* standing.c */
-int standing_load(struct discoverd *, struct err *);	/* and the layout and the promise that go with it */
+/* And the layout and the promise that go with it; own: the address of this process. */
+int standing_load(struct discoverd *, const struct address *own, struct err *);
 void standing_start(struct discoverd *);
 void standing_stop(struct discoverd *);
 void standing_end(struct discoverd *);		/* the last thing that it does, after the good-bye */

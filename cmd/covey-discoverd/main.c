@@ -151,7 +151,7 @@ static int start_gossip(struct discoverd *d, struct err *err)
 	    identity_member(d->service->conf, store_node(d->service->store), &self, err) < 0 ||
 	    state_load(d, &members, err) < 0)
 		return -1;
-	if (standing_load(d, err) < 0) {
+	if (standing_load(d, &self.discovery, err) < 0) {
 		members_clear(&members);
 		return -1;
 	}

@@ -55,6 +55,13 @@ static int take_start(struct str text, struct start *ret)
 	return str_hex64(text, &ret->nonce);
 }
 
+static int take_address(struct str text, struct address *ret)
+{
+	struct err why = ERR_INIT;
+
+	return address_parse(text, ret, &why);
+}
+
 static int each(void *data, struct str section, struct str key, struct str value, struct err *err)
 {
 	struct node_standing *s = data;
@@ -72,8 +79,8 @@ static int each(void *data, struct str section, struct str key, struct str value
 		s->silent = str_eq(value, STR("yes"));
 	else if (str_eq(key, STR("guest")))
 		s->guest = str_eq(value, STR("yes"));
-	else if (str_eq(key, STR("ended")))
-		s->ended = str_eq(value, STR("yes"));
+	else if (str_eq(key, STR("ended_at")))
+		rc = take_address(value, &s->ended_at);
 	else if (str_eq(key, STR("start")))
 		rc = take_start(value, &s->starts.now);
 	else if (str_eq(key, STR("spoke")))
@@ -97,6 +104,7 @@ static int save(const struct discoverd *d, const struct node_standing *s, struct
 {
 	struct inifile ini = INIFILE_INIT;
 	struct buf file = BUF_INIT;
+	char address[ADDRESS_TEXT];
 	int rc;
 
 	put_file(&file, d);
@@ -106,7 +114,8 @@ static int save(const struct discoverd *d, const struct node_standing *s, struct
 	inifile_putf(&ini, "offset", "%" PRId64, s->offset);
 	put_yes(&ini, "silent", s->silent);
 	put_yes(&ini, "guest", s->guest);
-	put_yes(&ini, "ended", s->ended);
+	if (s->ended_at.len != 0)
+		inifile_put(&ini, "ended_at", str_of(address_format(address, &s->ended_at)));
 	put_start(&ini, "start", s->starts.now);
 	put_start(&ini, "spoke", s->starts.spoke);
 	put_start(&ini, "before", s->starts.before);
@@ -165,7 +174,13 @@ static bool has_others(const struct layout *layout, uint64_t self)
 	return layout->count > (layout_find(layout, self) != NULL);
 }
 
-int standing_load(struct discoverd *d, struct err *err)
+/* The process before this one said good-bye, and not at another address: this is no copy of its disk. */
+static bool ended_here(const struct node_standing *standing, const struct address *own)
+{
+	return standing->ended_at.len != 0 && address_eq(&standing->ended_at, own);
+}
+
+int standing_load(struct discoverd *d, const struct address *own, struct err *err)
 {
 	uint64_t self = store_node(d->service->store);
 	struct node_standing standing;
@@ -177,9 +192,10 @@ int standing_load(struct discoverd *d, struct err *err)
 		return -1;
 	if (standing.self != self)
 		standing = (struct node_standing){ .self = self, .offset = standing.offset };
-	waking_begin(&d->waking, standing.silent, standing.ended, clock_mono_ms());
+	waking_begin(&d->waking, standing.silent, ended_here(&standing, own),
+		     clock_mono_ms());
 	d->unsure = d->keys.count > 0 && settle_layout(d)->epoch != 0;
-	standing.ended = false;
+	standing.ended_at = (struct address){ .len = 0 };
 	standing.sequence++;
 	starts_begin(&standing.starts, draw_nonce());
 	if (!d->unsure && !standing.silent)
@@ -342,13 +358,14 @@ void standing_start(struct discoverd *d)
 	timer_start(d->service->loop, &d->remember, REMEMBER_MS);
 }
 
-/* Nothing else runs any more. */
+/* Nothing else runs any more.  Who did not speak knows nothing of who did. */
 void standing_end(struct discoverd *d)
 {
 	struct node_standing standing = d->standing;
 	struct err err = ERR_INIT;
 
-	standing.ended = true;
+	if (starts_speaks(&standing.starts))
+		standing.ended_at = d->gossip.view.self.discovery;
 	if (save(d, &standing, &err) < 0)
 		log_err(LOG_LEVEL_WARNING, &err, "remember what this node is");
 }

@@ -445,6 +445,9 @@ static void somebody_asks(struct event *event)
 	    (sim.asked != 0 && !(sim.asked >> machine->index & 1)))
 		return;
 	kind = kinds[below(count)];
+	/* who is one node with another is only read from: its versions might be the other's, too */
+	if (machine != machine_of(machine->disk.id))
+		kind = GET;
 	begin_op(machine, kind, path_for(kind));
 }
 

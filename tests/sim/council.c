@@ -104,7 +104,7 @@ static bool is_seed(const struct machine *machine, int of)
 {
 	bool apart = sim.profile.founders && !sim.met && (machine->index == 0 || of == 0);
 
-	return of != machine->index && !apart;
+	return of != machine->index && of != sim.spare && !apart;
 }
 
 static size_t seeds_of(const struct machine *machine, struct address seeds[MACHINES])
@@ -291,6 +291,7 @@ static void set_silent(struct machine *machine)
 {
 	machine->silent = machine->disk.forgot || !starts_speaks(&machine->disk.starts);
 	machine->home.silent = machine->silent;
+	clones_judge(machine);
 }
 
 void council_wake(struct machine *machine)
@@ -374,13 +375,25 @@ static uint8_t flags_of(const struct machine *machine)
 			 (machine->disk.forgot ? MEMBER_FORGOT : 0));
 }
 
+/* Of two that are one node that which is it, as far as the others know. */
+static bool is_the_node(const struct machine *machine)
+{
+	return machine->index != sim.spare && machine == machine_of(machine->disk.id);
+}
+
 static int willing(void)
 {
 	int count = 0;
 
 	for (int i = 0; i < sim.profile.machines; i++)
-		count += !sim.machines[i].guest;
+		count += !sim.machines[i].guest && is_the_node(&sim.machines[i]);
 	return count;
+}
+
+/* With fewer there is none to lose. */
+static int least_homes(void)
+{
+	return sim.profile.losses > 0 || sim.profile.copies || sim.profile.clones ? 2 : 1;
 }
 
 /* Somebody wants to be a home, or not any more, while enough others do. */
@@ -391,13 +404,15 @@ static void wish(struct event *event)
 	(void)event;
 	if (sim.quiet)
 		return;
-	machine->guest = !machine->guest && willing() > (sim.profile.losses > 0 || sim.profile.copies ? 2 : 1);
+	schedule(new_event(sizeof(struct event)), below(2500), -1, wish);
+	if (!is_the_node(machine))
+		return;
+	machine->guest = !machine->guest && willing() > least_homes();
 	say("%d %s", machine->index, machine->guest ? "wants to leave" : "wants to be a home");
 	if (machine->up) {
 		of(machine)->gossip.view.self.flags = flags_of(machine);
 		hurry(machine);
 	}
-	schedule(new_event(sizeof(struct event)), below(2500), -1, wish);
 }
 
 /* what people ask */
@@ -670,8 +685,9 @@ void council_start(struct machine *machine)
 	machine->discovery = d;
 	count = seeds_of(machine, seeds);
 	show(machine, &machine->member);
-	waking_begin(&d->waking, machine->disk.forgot, machine->disk.ended, sim.now);
-	machine->disk.ended = false;
+	waking_begin(&d->waking, machine->disk.forgot,
+		     machine->disk.ended_at == machine->index, sim.now);
+	machine->disk.ended_at = -1;
 	machine->member.weight = 1;
 	gossip_init(&d->gossip, &machine->member, GROUP, sim.now);
 	view_load(&d->gossip.view, &machine->disk.members, sim.now);
@@ -693,7 +709,8 @@ void council_stop(struct machine *machine)
 {
 	if (machine->discovery == NULL)
 		return;
-	machine->disk.ended = chance(50);	/* a stop in peace, or as good as that */
+	if (starts_speaks(&machine->disk.starts) && chance(50))		/* a stop in peace, or as good as that */
+		machine->disk.ended_at = machine->index;
 	gossip_clear(&of(machine)->gossip);
 	buf_clear(&of(machine)->packet);
 	free(machine->discovery);

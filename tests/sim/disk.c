@@ -146,7 +146,7 @@ void disk_wipe(struct disk *disk)
 	free(disk->outbox);
 	free(disk->promises);
 	members_clear(&disk->members);
-	*disk = (struct disk){ .layout = LAYOUT_NONE };
+	*disk = (struct disk){ .ended_at = -1, .layout = LAYOUT_NONE };
 }
 
 static struct entry *outbox_add(struct disk *disk, int path, struct version version);
@@ -163,6 +163,7 @@ void disk_copy(const struct disk *from, struct disk *to)
 		memcpy(to->kept, from->kept, from->kept_count * sizeof *to->kept);
 	to->starts = from->starts;
 	to->sequence = from->sequence;
+	to->ended_at = from->ended_at;
 	to->forgot = from->forgot;
 	for (size_t i = 0; i < from->outbox_count; i++)
 		*outbox_add(to, from->outbox[i].path, from->outbox[i].version) = from->outbox[i];

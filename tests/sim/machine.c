@@ -9,10 +9,17 @@
 
 struct machine *machine_of(uint64_t id)
 {
-	for (int i = 0; i < sim.profile.machines; i++)
-		if (sim.machines[i].disk.id == id)
-			return &sim.machines[i];
-	return NULL;
+	struct machine *found = NULL;
+
+	for (int i = 0; i < sim.profile.machines; i++) {
+		struct machine *machine = &sim.machines[i];
+
+		if (machine->disk.id == id &&
+		    (found == NULL ||
+		     machine->disk.starts.spoke.count > found->disk.starts.spoke.count))
+			found = machine;
+	}
+	return found;
 }
 
 int machine_finds(const struct machine *machine, uint64_t id)

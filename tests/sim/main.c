@@ -35,6 +35,14 @@ static void choose_hand_overs(struct profile *p)
 	p->ops = 20 + (unsigned)below(20);
 }
 
+/* Nobody is cut off for long from a node and its copy. */
+static void choose_clones(struct profile *p)
+{
+	p->clones = true;
+	p->copies = p->cuts = p->udp_cuts = p->stops = p->rivals = p->founders = p->forces = false;
+	p->jumps = false;		/* times one above another are not apart by the nanosecond */
+}
+
 static void choose_profile(struct profile *p)
 {
 	*p = (struct profile){ .machines = 1 + (int)below(MACHINES), .length = 1000 + below(3500),
@@ -75,20 +83,27 @@ static void choose_profile(struct profile *p)
 	}
 	if (sim.kind == 'h' || (sim.kind == 0 && chance(12)))
 		choose_hand_overs(p);
+	else if (p->changes == BY_COUNCIL && p->losses == 0 && p->machines >= 4 && chance(30))
+		choose_clones(p);
 }
 
 static void begin(uint64_t seed)
 {
 	sim = (struct sim){ .seed = seed, .rng = layout_mix(seed), .now = 1000,
 			    .verbose = sim.verbose, .outcomes_only = sim.outcomes_only,
-			    .kind = sim.kind };
+			    .kind = sim.kind, .spare = -1 };
 	choose_profile(&sim.profile);
 	say("%d machines, %d members, loss %u%%, faults %u, changes %d, losses %u",
 	    sim.profile.machines, sim.profile.members, sim.profile.loss, sim.profile.faults,
 	    sim.profile.changes, sim.profile.losses);
+	if (sim.profile.clones)
+		sim.spare = sim.profile.machines - 1;
 	for (int i = 0; i < sim.profile.machines; i++) {
 		sim.machines[i].index = i;
-		machine_start(&sim.machines[i]);
+		sim.machines[i].disk.ended_at = -1;
+		sim.machines[i].guest = i == sim.spare;
+		if (i != sim.spare)
+			machine_start(&sim.machines[i]);
 	}
 	change_begin();
 }

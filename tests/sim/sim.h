@@ -20,8 +20,8 @@
  *	change.c	when a home answers SYNC, and that all rows are on disk before
  *			partitions are done; without a council also who decides
  *	council.c	covey-discoverd's standing.c around waking.h
- * Not here: If-Match, pruning, typed contents, upkeep of directories, and a clone of
- * a node that runs.
+ * Not here: pruning, typed contents, upkeep of directories, and If-Match, which no group of
+ * several nodes offers yet.
  *
  *	world.c		chance, time, events, the network, what goes wrong
  *	disk.c		what survives a crash, and what is being written
@@ -31,6 +31,7 @@
  *	outbox.c	what is repeated until all have it, and content on its way
  *	change.c	layouts that are decided by fiat, how they spread, sync
  *	council.c	layouts as the group itself decides them
+ *	clones.c	disks that are copied, and run twice
  *	history.c	what happened, and whether it may have
  *	main.c		seeds
  */
@@ -111,7 +112,7 @@ struct disk {
 	uint64_t id, start;
 	struct starts starts;		/* where a council decides; of standing.ini, as the next three */
 	uint64_t sequence;
-	bool ended;			/* the process that ran last runs no more */
+	int ended_at;			/* the address where the last process ended by itself; -1: nowhere */
 	bool forgot;			/* it is silent for good */
 	struct layout layout;
 	struct synod_promise *promises;	/* owned; of each lineage that it was in */
@@ -188,6 +189,7 @@ struct profile {			/* of a schedule */
 	bool replays;			/* somebody keeps packets and sends them again */
 	bool rivals;			/* two of a council want different layouts at once */
 	bool founders;			/* one finds a group of its own before it meets the others */
+	bool clones;			/* a disk is copied, and both are started */
 	bool forces;			/* covey layout force, where a majority of the council is away */
 	uint64_t length;		/* ms */
 	unsigned ops;			/* about one in so many ms */
@@ -205,6 +207,8 @@ struct sim {
 	bool quiet;			/* no new questions by clients */
 	uint32_t asked;			/* bit i: clients ask the i'th machine; 0: all */
 	bool met;			/* founders: they have */
+	int spare;			/* a machine that is off until a copy is to run there; -1: none */
+	const struct machine *copied;	/* while it runs; NULL: none */
 	unsigned lost;			/* disks, or what they had of late */
 	uint64_t ids;			/* given so far */
 	struct tenant {
@@ -287,7 +291,8 @@ void machine_arm(struct machine *);
 bool machine_adopt(struct machine *, const struct layout *);	/* false: it is no newer */
 struct address address_at(int machine);
 int port_of(const struct address *);
-struct machine *machine_of(uint64_t id);	/* the truth; NULL: no such node any more */
+/* The truth: of several the one that spoke last; NULL: no such node any more. */
+struct machine *machine_of(uint64_t id);
 int machine_finds(const struct machine *, uint64_t id);	/* the address, as it believes; -1: unknown */
 void send_to(struct machine *, uint64_t id, struct packet *);	/* where it believes it; takes it */
 void reply_to(struct machine *, const struct packet *, struct packet *answer);	/* takes it */
@@ -334,6 +339,11 @@ void council_fetch(struct machine *, int from);
 void council_receive(struct machine *, const struct wire *, int from);
 bool council_is_content(void);
 bool council_remembers(const struct machine *);	/* whoever is up knows which start of it spoke last */
+
+/* clones.c */
+void clones_begin(void);
+bool clones_need(const struct machine *);	/* it is not to crash yet */
+void clones_judge(const struct machine *);	/* which may answer as a home, or not any more */
 
 /* history.c */
 size_t history_begin(int machine, int path, bool write);

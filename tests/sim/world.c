@@ -276,7 +276,10 @@ static void replay(struct event *event)
 
 uint64_t wall_of(const struct machine *machine)
 {
-	return UINT64_C(1700000000000000000) + sim.now * 1000000 + (uint64_t)machine->skew;
+	/* a node and its copy choose no version in the same nanosecond */
+	uint64_t ns = sim.profile.clones ? sim.step % 1000000 : 0;
+
+	return UINT64_C(1700000000000000000) + sim.now * 1000000 + ns + (uint64_t)machine->skew;
 }
 
 static enum member_state state_of(const struct machine *of, const struct machine *by)
@@ -345,10 +348,10 @@ static void bring_back(struct event *event)
 
 	for (int i = 0; i < sim.profile.machines; i++) {
 		machine = &sim.machines[((uint64_t)i + event->tie) % (uint64_t)sim.profile.machines];
-		if (!machine->up)
+		if (!machine->up && machine->index != sim.spare)
 			break;
 	}
-	if (!machine->up)
+	if (!machine->up && machine->index != sim.spare)
 		machine_start(machine);
 }
 
@@ -400,7 +403,7 @@ void world_crash(struct machine *machine, uint64_t ms)
 
 static void crash_one(struct machine *machine)
 {
-	if (!machine->up)
+	if (!machine->up || clones_need(machine))
 		return;
 	machine_crash(machine);
 	if (sim.profile.copies)
@@ -588,6 +591,16 @@ void trouble_begin(void)
 	if (sim.profile.faults > 0)
 		schedule(new_event(sizeof(struct event)),
 			 below(sim.profile.hand_overs ? 500 : 2 * sim.profile.faults), -1, something);
+	if (sim.profile.clones)
+		clones_begin();
+}
+
+/* Its disk is not what others count on: it was put back, or is a copy. */
+static bool is_to_be_formatted(const struct machine *machine)
+{
+	if (sim.profile.changes != BY_COUNCIL)
+		return machine->put_back && machine->silent;
+	return machine->disk.forgot || (machine->silent && machine != machine_of(machine->disk.id));
 }
 
 /* What a person does with a silent node. */
@@ -604,8 +617,7 @@ void format_silent(void)
 	for (int i = 0; i < sim.profile.machines; i++) {
 		struct machine *machine = &sim.machines[i];
 
-		if (!machine->disk.forgot && !(machine->put_back && machine->silent &&
-					       sim.profile.changes != BY_COUNCIL))
+		if (!is_to_be_formatted(machine))
 			continue;
 		format_anew(machine);
 		machine_start(machine);
@@ -636,6 +648,7 @@ void trouble_end(void)
 	memset(sim.cut, 0, sizeof sim.cut);
 	memset(sim.udp_cut, 0, sizeof sim.udp_cut);
 	sim.asked = 0;
+	sim.spare = -1;
 	all_go_on();
 	for (int i = 0; i < sim.profile.machines; i++) {
 		sim.machines[i].cannot_tell = false;
