@@ -2,9 +2,10 @@
  * waking - what a start does about what others remember of its node
  *
  * A start that has a layout says nothing as a home until one of the others in
- * that has told what it remembers.  One that is alone waits WAKING_SURE_MS for
- * somebody who tells of a later layout: it may be a copy of a disk from before
- * the group grew.  Then
+ * that has told what it remembers.  One that may act alone waits WAKING_SURE_MS
+ * for somebody who tells of a later layout, no longer: it may be a copy of a disk
+ * from before the group grew, but the others may be gone for good, and nobody
+ * else can decide to go on without them.  Then
  *
  *	SILENCE		others remember what its disk does not know (starts.h),
  *			or a sequence beyond what a careless disk may lose: it
@@ -30,6 +31,7 @@
 #ifndef COVEY_WAKING_H
 #define COVEY_WAKING_H
 
+#include "layout.h"
 #include "view.h"
 
 #define WAKING_SURE_MS 2000
@@ -60,10 +62,10 @@ void waking_recognized(struct waking *, uint64_t now);
 bool waking_has_rival(const struct view *, uint64_t now);
 
 /*
- * view->self is as on disk, sequence too (at the start it was raised by one).
- * alone: without the others something could be confirmed, or there are none.
+ * view->self is as on disk, the layout and the sequence too (at the start that
+ * was raised by one).
  */
-void waking_step(struct waking *, const struct view *, uint64_t sequence, bool alone, uint64_t now,
-		 struct waking_step *ret);
+void waking_step(struct waking *, const struct view *, const struct layout *, uint64_t sequence,
+		 uint64_t now, struct waking_step *ret);
 
 #endif

@@ -10,8 +10,8 @@
  *
  * What a start does about that waking.h says; here it is done.  After a start
  * the node is silent until one of the layout's others has told what it
- * remembers.  Where it could confirm something without them (homes: 1, or it
- * is alone in its layout, as far as its disk knows) it waits only for a
+ * remembers.  Where it could confirm something without them (homes: 1), or
+ * has the council's only seat, as far as its disk knows, it waits only for a
  * moment; else while they keep silent nothing is lost by waiting.
  */
 #include "discoverd.h"
@@ -167,11 +167,6 @@ static uint64_t draw_nonce(void)
 		randombytes_buf(&nonce, sizeof nonce);
 	while (nonce == 0);
 	return nonce;
-}
-
-static bool has_others(const struct layout *layout, uint64_t self)
-{
-	return layout->count > (layout_find(layout, self) != NULL);
 }
 
 /* The process before this one said good-bye, and not at another address: this is no copy of its disk. */
@@ -412,12 +407,10 @@ static void speak(struct discoverd *d)
 
 void standing_check(struct discoverd *d)
 {
-	const struct layout *layout = settle_layout(d);
-	bool alone = !has_others(layout, d->standing.self) || layout->homes == 1;
 	uint64_t now = clock_mono_ms();
 	struct waking_step step;
 
-	waking_step(&d->waking, &d->gossip.view, d->standing.sequence, alone, now, &step);
+	waking_step(&d->waking, &d->gossip.view, settle_layout(d), d->standing.sequence, now, &step);
 	if (step.act == WAKING_SILENCE)
 		silence(d, step.why);
 	else if (step.act == WAKING_RAISE)

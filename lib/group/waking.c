@@ -47,6 +47,18 @@ static bool is_to_raise(const struct waking *waking, const struct view *view, ui
 	return speaks(waking, view) || !waking_has_rival(view, now);
 }
 
+/*
+ * Without the others this node confirms something, or decides: nobody else has a seat in the
+ * council.  That is so in a group of one, and while the first others join it.
+ */
+static bool acts_alone(const struct layout *layout, uint64_t self)
+{
+	for (size_t i = 0; i < layout->count; i++)
+		if (layout->members[i].council && layout->members[i].id != self)
+			return layout->homes == 1;
+	return true;
+}
+
 /* Others tell it still when the time is over: they would have told of another that is this node. */
 static bool may_speak(const struct waking *waking, bool alone, uint64_t now)
 {
@@ -56,9 +68,11 @@ static bool may_speak(const struct waking *waking, bool alone, uint64_t now)
 	return alone && now - waking->waits >= WAKING_SURE_MS;
 }
 
-void waking_step(struct waking *waking, const struct view *view, uint64_t sequence, bool alone,
-		 uint64_t now, struct waking_step *ret)
+void waking_step(struct waking *waking, const struct view *view, const struct layout *layout,
+		 uint64_t sequence, uint64_t now, struct waking_step *ret)
 {
+	bool alone = acts_alone(layout, view->self.id);
+
 	*ret = (struct waking_step){ .act = WAKING_REST };
 	if (!waking->silent)
 		ret->why = what_is_forgotten(view, sequence);

@@ -269,13 +269,6 @@ static void tell_view(struct machine *machine)
 
 /* which start is this? as standing.c of covey-discoverd has it, but for the time that its disk takes */
 
-static bool has_others(const struct machine *machine)
-{
-	const struct layout *layout = &machine->disk.layout;
-
-	return layout->count > (layout_find(layout, machine->disk.id) != NULL);
-}
-
 static void show(const struct machine *machine, struct member *self)
 {
 	const struct starts *starts = &machine->disk.starts;
@@ -310,10 +303,9 @@ static void check_standing(struct machine *machine)
 {
 	struct discovery *d = of(machine);
 	struct disk *disk = &machine->disk;
-	bool alone = !has_others(machine) || disk->layout.homes == 1;
 	struct waking_step step;
 
-	waking_step(&d->waking, &d->gossip.view, disk->sequence, alone, sim.now, &step);
+	waking_step(&d->waking, &d->gossip.view, &disk->layout, disk->sequence, sim.now, &step);
 	if (step.act == WAKING_REST)
 		return;
 	if (step.act == WAKING_SILENCE) {

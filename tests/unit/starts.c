@@ -28,6 +28,8 @@ struct node {
 	struct waking waking;
 };
 
+static struct layout layout;			/* that all of them have */
+
 struct peer {
 	struct view view;
 	struct members saved;
@@ -143,7 +145,7 @@ static void think(struct node *node)
 {
 	struct waking_step step;
 
-	waking_step(&node->waking, &node->view, node->standing.sequence, false, now, &step);
+	waking_step(&node->waking, &node->view, &layout, node->standing.sequence, now, &step);
 	if (step.act == WAKING_REST)
 		return;
 	node->standing.silent = node->standing.silent || step.act == WAKING_SILENCE;
@@ -201,10 +203,21 @@ static void peer_start(struct peer *peer, uint64_t id, bool remembers)
 
 /* schedules */
 
+/* These have the seats in the council, and SELF and another are its homes. */
+static void agree(uint8_t self_sets, uint8_t other_sets)
+{
+	layout = LAYOUT_NONE;
+	layout.homes = 3;
+	layout_put(&layout, SELF, self_sets, 1, "");
+	layout_put(&layout, 100, other_sets, 1, "");
+	layout_seat(&layout);
+}
+
 static void begin(struct node *node)
 {
 	*node = (struct node){ .alive = false };
 	now = 100000;
+	agree(LAYOUT_A, LAYOUT_A);
 	peer_count = 1 + below(PEERS);
 	for (size_t i = 0; i < peer_count; i++) {
 		peers[i] = (struct peer){ .saved = MEMBERS_INIT };
@@ -477,6 +490,26 @@ static void test_crashed_beside_copy(void)
 	end(&node);
 }
 
+/* The others never come back: who decides alone goes on after a while, who does not waits. */
+static void test_others_gone(void)
+{
+	struct node node;
+
+	begin(&node);
+	for (int alone = 0; alone < 2; alone++) {
+		agree(LAYOUT_A | LAYOUT_B, alone ? LAYOUT_B : LAYOUT_A | LAYOUT_B);
+		start(&node, 9);
+		pass(WAKING_SURE_MS - 1);
+		think(&node);
+		CHECK(!node.speak_wanted);
+		pass(1);
+		think(&node);
+		CHECK(node.speak_wanted == alone);
+		die(&node);
+	}
+	end(&node);
+}
+
 /* Both spoke, one while the other was cut off: what each promised the other does not know. */
 static void test_both_spoke(void)
 {
@@ -501,6 +534,7 @@ int main(int argc, char **argv)
 
 	if (!chance_begin(argc, argv, 20261129, &rounds))
 		return 64;
+	test_others_gone();
 	for (uint64_t i = 0; i < rounds; i++) {
 		uint64_t seed = chance;
 		int before = unit_failures;
