@@ -12,6 +12,9 @@
  * spoke (starts.h), stay remembered, and are told on, whatever it says
  * later: so a disk that forgot is found out.
  *
+ * Of two processes of one start, of a disk and its copy, the newer word is the
+ * member's; the other's stays remembered for a while, for the one that asks.
+ *
  * A member whose address another, living one has taken counts as left
  * (a node that was formatted anew).  An id is never forgotten, except that
  * one that has left makes room when there are MEMBERS_MAX.
@@ -35,6 +38,8 @@ struct view_entry {
 	uint64_t heard;			/* ms: when its word last got newer */
 	int64_t ahead;			/* ns that its clock is ahead of this node's */
 	bool clock_known;
+	struct member overtaken;	/* the last word of another process of one start; id 0: none */
+	uint64_t overtaken_heard;	/* ms: when that last got newer */
 };
 
 struct view {
@@ -71,6 +76,9 @@ bool view_may_live_twice(const struct view *, uint64_t now);
  * its state is what somebody else thinks.  True when it was news.
  */
 bool view_hear(struct view *, const struct member *, bool direct, uint64_t now);
+
+/* Another process than the one that asks, of its id and start, that may live; NULL: none is known. */
+const struct member *view_overtaken(const struct view *, const struct member *asker, uint64_t now);
 
 /* A member said what time it is: so far ahead of this node's clock. */
 void view_clock(struct view *, uint64_t id, int64_t ahead);

@@ -69,6 +69,19 @@ static void put_first(const struct member **list, size_t count, const struct add
 	}
 }
 
+/* Who asks may have a twin that others do not see for it: the count with that before all. */
+static size_t put_overtaken(const struct gossip *gossip, const struct member **list, size_t count,
+			    const struct member *asker)
+{
+	const struct member *twin = view_overtaken(&gossip->view, asker, gossip->view.ticked);
+
+	if (twin == NULL)
+		return count;
+	list[count] = list[0];
+	list[0] = twin;
+	return count + 1;
+}
+
 static uint64_t id_of_start(struct gossip *gossip)
 {
 	while (gossip->id == 0)
@@ -82,14 +95,14 @@ static void tell(struct gossip *gossip, const struct address *to, bool answer,
 {
 	const struct member *asker = question != NULL ? &question->sender : NULL;
 	uint64_t id = question != NULL ? question->gossip.id : answer ? 0 : id_of_start(gossip);
-	const struct member *others[MEMBERS_MAX];
+	const struct member *others[MEMBERS_MAX + 1];
 	size_t count = gossip->view.count, packed;
 
 	for (size_t i = 0; i < count; i++)
 		others[i] = &gossip->view.entries[i].member;
-	packed = count;
 	choose(gossip, others, count, WIRE_MEMBERS_MAX);
 	put_first(others, count, to, asker);
+	packed = asker != NULL ? put_overtaken(gossip, others, count, asker) : count;
 	buf_reset(&gossip->packet);
 	wire_pack_sender(&gossip->packet, gossip->group, &gossip->view.self);
 	wire_pack_to(&gossip->packet, asker != NULL ? asker->id : 0, WIRE_DISCOVERY);

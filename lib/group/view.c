@@ -167,6 +167,26 @@ static void learn_start(struct view *view, struct view_entry *entry, const struc
 	view->changes += !start_eq(was, entry->member.spoke);
 }
 
+/* It may live on, and whoever overtook it has to know. */
+static void remember_overtaken(struct view_entry *news, const struct view_entry *was)
+{
+	bool is_other = was->member.start == news->member.start &&
+			was->member.nonce != news->member.nonce;
+
+	news->overtaken = is_other ? was->member : was->overtaken;
+	news->overtaken_heard = is_other ? was->heard : was->overtaken_heard;
+}
+
+const struct member *view_overtaken(const struct view *view, const struct member *asker, uint64_t now)
+{
+	const struct view_entry *entry = view_entry(view, asker->id);
+
+	if (entry == NULL || entry->overtaken.id == 0 || entry->overtaken.start != asker->start ||
+	    entry->overtaken.nonce == asker->nonce || now >= entry->overtaken_heard + VIEW_DOWN_MS)
+		return NULL;
+	return &entry->overtaken;
+}
+
 bool view_hear(struct view *view, const struct member *word, bool direct, uint64_t now)
 {
 	enum member_state said = direct && word->state != MEMBER_LEFT ? MEMBER_UP : word->state;
@@ -188,6 +208,7 @@ bool view_hear(struct view *view, const struct member *word, bool direct, uint64
 	if (entry != NULL) {
 		news.ahead = entry->ahead;
 		news.clock_known = entry->clock_known;
+		remember_overtaken(&news, entry);
 		news.member.spoke = entry->member.spoke;
 		if (news.member.sequence < entry->member.sequence)
 			news.member.sequence = entry->member.sequence;

@@ -208,6 +208,15 @@ static void begin(uint64_t seed)
 	}
 }
 
+static void drop_kept(void)
+{
+	for (struct packet *p = sim.kept, *next; p != NULL; p = next) {
+		next = p->next;
+		free(p);
+	}
+	sim.kept = NULL;
+}
+
 static void end(void)
 {
 	for (int i = 0; i < NODES; i++) {
@@ -221,10 +230,7 @@ static void end(void)
 			free(p);
 		}
 	}
-	for (struct packet *p = sim.kept, *next; p != NULL; p = next) {
-		next = p->next;
-		free(p);
-	}
+	drop_kept();
 	CHECK(sim.most_sent == 0);
 }
 
@@ -464,6 +470,48 @@ static void test_forgetful(uint64_t seed)
 	end();
 }
 
+/* What a node answers to that question tells of the process of this nonce. */
+static bool tells_of(struct node *node, const struct member *asker, uint64_t nonce)
+{
+	struct wire wire = { .sender = *asker, .type = WIRE_GOSSIP };
+	bool told = false;
+
+	drop_kept();
+	sim.keep = true;
+	gossip_receive(&node->gossip, &wire, &asker->discovery, sim.now);
+	sim.keep = false;
+	CHECK(sim.kept != NULL && wire_unpack((struct str){ sim.kept->bytes, sim.kept->n },
+					      MEMBER_PROTOCOL, 7, &wire) == 0);
+	for (size_t i = 0; i < wire.gossip.count; i++)
+		told |= wire.gossip.members[i].id == asker->id &&
+			wire.gossip.members[i].nonce == nonce;
+	return told;
+}
+
+/* Of a disk and its copy, started alike: the one that others see hears of the other, while that lives. */
+static void test_twins(uint64_t seed)
+{
+	struct node *node = &sim.nodes[0];
+	struct member other = { .id = 1000, .start = 5, .heartbeat = 50, .nonce = 10,
+				.protocol_min = MEMBER_PROTOCOL, .protocol_max = MEMBER_PROTOCOL,
+				.discovery = address_at(1) };
+	struct member seen = other;
+
+	begin(seed);
+	start(0, -1);
+	seen.nonce = 20;
+	seen.heartbeat = 1;
+	seen.discovery = address_at(2);
+	CHECK(!tells_of(node, &other, seen.nonce));
+	CHECK(tells_of(node, &seen, other.nonce));
+	seen.heartbeat = 40;
+	CHECK(tells_of(node, &seen, other.nonce));
+	CHECK(tells_of(node, &other, seen.nonce));
+	run(VIEW_DOWN_MS + GOSSIP_ROUND_MS);
+	CHECK(!tells_of(node, &seen, other.nonce));
+	end();
+}
+
 /* An answer counts for a question of this start. */
 static void test_answers(uint64_t seed)
 {
@@ -530,6 +578,7 @@ int main(int argc, char **argv)
 	for (uint64_t i = 0; i < 20; i++)
 		test_forgetful(seed + i);
 	test_answers(seed);
+	test_twins(seed);
 	test_large(seed);
 	test_same_again(seed);
 	return UNIT_RESULT();

@@ -162,9 +162,13 @@ static void think(struct node *node)
 
 static void hear_all(struct view *view, const struct view *of)
 {
+	const struct member *twin = view_overtaken(of, &view->self, now);
+
 	view_hear(view, &of->self, true, now);
 	for (size_t i = 0; i < of->count; i++)
 		view_hear(view, &of->entries[i].member, false, now);
+	if (twin != NULL)
+		view_hear(view, twin, false, now);
 }
 
 static void exchange(struct node *node, struct peer *peer, unsigned loss)
@@ -490,6 +494,32 @@ static void test_crashed_beside_copy(void)
 	end(&node);
 }
 
+/* It stopped, its copy was started, and it comes back before that may speak, or just after. */
+static void test_stopped_beside_copy(void)
+{
+	struct node node, copy = { .alive = false };
+
+	begin(&node);
+	start(&node, 9);
+	meet(&node, NULL, 30);
+	stop(&node);
+	copy.disk = node.disk;
+	copy.disk.ended = false;	/* not at this address */
+	start(&copy, 10);
+	meet(&copy, NULL, below(6));
+	start(&node, 9);
+	for (unsigned i = 0; i < 100; i++) {
+		exchange(below(2) ? &node : &copy, any_peer(), 20);
+		gossip(any_peer(), any_peer());
+		pass(below(100));
+		disk_turns(&node);
+		disk_turns(&copy);
+		CHECK(!speaks(&node) || !speaks(&copy));
+	}
+	end(&node);
+	die(&copy);
+}
+
 /* The others never come back: who decides alone goes on after a while, who does not waits. */
 static void test_others_gone(void)
 {
@@ -543,6 +573,7 @@ int main(int argc, char **argv)
 		put_back += test_put_back();
 		test_copied();
 		test_crashed_beside_copy();
+		test_stopped_beside_copy();
 		test_both_spoke();
 		if (unit_failures != before) {
 			fprintf(stderr, "seed %llu\n", (unsigned long long)seed);
