@@ -326,10 +326,10 @@ static void check_standing(struct machine *machine)
 	hurry(machine);
 }
 
-/* Somebody of the layout tells what it remembers of this node. */
+/* Somebody of the layout, asked by this start, tells what it remembers of this node. */
 static void hear_of_self(struct machine *machine, const struct wire *wire)
 {
-	if (wire->type == WIRE_GOSSIP &&
+	if (gossip_is_answer(&of(machine)->gossip, wire) &&
 	    layout_find(&machine->disk.layout, wire->sender.id) != NULL)
 		for (size_t i = 0; i < wire->gossip.count; i++)
 			if (wire->gossip.members[i].id == machine->disk.id)

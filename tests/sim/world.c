@@ -355,10 +355,13 @@ static void bring_back(struct event *event)
 		machine_start(machine);
 }
 
-/* There is one to lose: in the layouts that are used or soon will be. */
-static bool may_lose_one(void)
+/* There is one to lose: in the layouts that are used or soon will be, and no group of its own. */
+static bool may_lose_one(const struct machine *machine)
 {
-	return layout_members(&sim.newest, LAYOUT_A) >= 3 &&
+	const struct layout *own = &machine->disk.layout;
+
+	return (own->epoch == 0 || own->lineage == sim.newest.lineage) &&
+	       layout_members(&sim.newest, LAYOUT_A) >= 3 &&
 	       (!layout_is_joint(&sim.newest) || layout_members(&sim.newest, LAYOUT_B) >= 3);
 }
 
@@ -366,7 +369,7 @@ static bool may_lose_one(void)
 static bool may_lose(const struct machine *machine)
 {
 	return machine->disk.id != 0 && sim.lost < sim.profile.losses &&
-	       (sim.profile.losses > 1 || may_lose_one());
+	       (sim.profile.losses > 1 || may_lose_one(machine));
 }
 
 /*
@@ -376,7 +379,7 @@ static bool may_lose(const struct machine *machine)
  */
 static void put_back(struct machine *machine)
 {
-	if (machine->copy.id == machine->disk.id && sim.lost == 0 && may_lose_one() && chance(50) &&
+	if (machine->copy.id == machine->disk.id && sim.lost == 0 && may_lose_one(machine) && chance(50) &&
 	    (sim.profile.changes != BY_COUNCIL || council_remembers(machine))) {
 		say("%d is put back to what it was", machine->index);
 		sim.lost++;
