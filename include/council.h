@@ -14,7 +14,8 @@
  *
  * A group of one member is solo.  Unless it was forced it gives itself up for
  * any larger group of the same key that it meets, and for a solo one whose
- * member has the smaller id.  Two others stay apart; people have to know.
+ * member has the smaller id; but for none of whose council no majority is up and
+ * still there.  Two others stay apart; people have to know.
  *
  * A forced layout (layout_force()) leaves the lineage that it comes from.  A
  * node of that lineage follows it when it has seen no majority of its own
@@ -117,7 +118,8 @@ void council_init(struct council *, uint64_t self, const struct layout_numbers *
 /* This layout is on disk now. */
 void council_told(struct council *, const struct layout *, uint64_t now);
 /* What a layout that was heard of means. */
-enum council_meeting council_meet(struct council *, const struct layout *theirs);
+enum council_meeting council_meet(struct council *, const struct view *,
+				  const struct layout *theirs);
 /* A person wants this node to go over to that lineage: told again and again, as council_ask() is. */
 void council_want(struct council *, uint64_t lineage, uint64_t now);
 /*

@@ -112,7 +112,7 @@ static void write_next(struct agent *a)
 		return;
 	a->write_after = 0;
 	/* What waits is judged again: a solo group that has just grown gives itself up for nobody. */
-	if (a->next.epoch != 0 && council_meet(&a->council, &a->next) != COUNCIL_ADOPT)
+	if (a->next.epoch != 0 && council_meet(&a->council, a->view, &a->next) != COUNCIL_ADOPT)
 		a->next = LAYOUT_NONE;
 	if (a->next.epoch == 0)
 		return;
@@ -374,7 +374,7 @@ static void hear_layout(struct agent *a, const struct wire *wire, const struct a
 			agent_fetch(a, wire->sender.id, from);
 		return;
 	}
-	switch (council_meet(&a->council, theirs)) {
+	switch (council_meet(&a->council, a->view, theirs)) {
 	case COUNCIL_ADOPT:
 		/* What a solo group is just agreeing on comes first. */
 		if (!layout_is_solo(agent_layout(a)) || !synod_is_busy(&a->proposer))

@@ -111,10 +111,32 @@ void council_want(struct council *c, uint64_t lineage, uint64_t now)
 	c->wanted_until = now + COUNCIL_ASKED_MS;
 }
 
+/* A member that is up, and has not gone over to another lineage. */
+static bool is_with(const struct view *view, uint64_t id, uint64_t lineage)
+{
+	const struct member *m = view_member(view, id);
+
+	return m != NULL && m->state == MEMBER_UP && m->lineage == lineage;
+}
+
 /* For any other group: people decided on none of this. */
 static bool gives_itself_up(const struct layout *layout)
 {
 	return layout_is_solo(layout) && layout->left_lineage == 0;
+}
+
+/* A group whose council is away, or has gone over to another, can take nobody in. */
+static bool can_decide(const struct view *view, const struct layout *layout)
+{
+	size_t up = 0, seats = 0;
+
+	for (size_t i = 0; i < layout->count; i++) {
+		if (!layout->members[i].council)
+			continue;
+		seats++;
+		up += is_with(view, layout->members[i].id, layout->lineage);
+	}
+	return up > seats / 2;
 }
 
 /* Whether this node gives up its lineage for the one that left it. */
@@ -137,7 +159,8 @@ static enum council_meeting meet_forced(struct council *c, const struct layout *
 	return c->offer_names && c->lost_ms > 0 ? COUNCIL_KEEP : COUNCIL_APART;
 }
 
-enum council_meeting council_meet(struct council *c, const struct layout *theirs)
+enum council_meeting council_meet(struct council *c, const struct view *view,
+				  const struct layout *theirs)
 {
 	const struct layout *ours = &c->layout;
 
@@ -153,7 +176,7 @@ enum council_meeting council_meet(struct council *c, const struct layout *theirs
 		return meet_forced(c, theirs);
 	if (gives_itself_up(ours) &&
 	    (!gives_itself_up(theirs) || theirs->members[0].id < ours->members[0].id))
-		return COUNCIL_ADOPT;
+		return can_decide(view, theirs) ? COUNCIL_ADOPT : COUNCIL_KEEP;
 	return gives_itself_up(ours) || gives_itself_up(theirs) ? COUNCIL_KEEP : COUNCIL_APART;
 }
 
@@ -274,7 +297,7 @@ static bool see_foreign(struct council *c, const struct view *view, uint64_t now
 			struct council_step *ret)
 {
 	const struct member *foreign = NULL;
-	bool solo = gives_itself_up(&c->layout);
+	bool follows, soon;
 
 	for (size_t i = 0; i < view->count; i++) {
 		const struct member *m = &view->entries[i].member;
@@ -289,19 +312,16 @@ static bool see_foreign(struct council *c, const struct view *view, uint64_t now
 	}
 	if (c->foreign_since == 0)
 		c->foreign_since = now;
-	if (foreign->lineage == c->offer && may_follow(c))
-		solo = true;		/* or nearly: it gives itself up */
-	fetch(c, foreign->id, solo ? FETCH_MS : FETCH_FOREIGN_MS, now, ret);
-	return ret->act == COUNCIL_FETCH ||
-	       (solo && !has_passed(ret, c->foreign_since + SETTLE_MS, now));
+	follows = foreign->lineage == c->offer && may_follow(c);
+	soon = (follows || gives_itself_up(&c->layout)) &&
+	       !has_passed(ret, c->foreign_since + SETTLE_MS, now);
+	fetch(c, foreign->id, soon || follows ? FETCH_MS : FETCH_FOREIGN_MS, now, ret);
+	return ret->act == COUNCIL_FETCH || soon;
 }
 
-/* A member that is up, and has not gone over to another lineage. */
 static bool is_with_us(const struct council *c, const struct view *view, uint64_t id)
 {
-	const struct member *m = view_member(view, id);
-
-	return m != NULL && m->state == MEMBER_UP && m->lineage == c->layout.lineage;
+	return is_with(view, id, c->layout.lineage);
 }
 
 /* How many of the council live; *ret_before: of them with smaller ids than this node's. */

@@ -847,6 +847,14 @@ static void test_rivals(void)
 	}
 }
 
+/* What the layout of node b means for node a. */
+static enum council_meeting meeting(int a, int b)
+{
+	struct agent *agent = &sim.nodes[a].agent;
+
+	return council_meet(&agent->council, agent->view, layout_of(&sim.nodes[b]));
+}
+
 /* Two groups of two with one key: none gives itself up. */
 static void test_apart(void)
 {
@@ -871,9 +879,38 @@ static void test_apart(void)
 	for (int i = 0; i < 4; i++) {
 		CHECK(layout_of(&sim.nodes[i])->lineage == lineages[i / 2]);
 		CHECK(layout_of(&sim.nodes[i])->count == 2);
-		CHECK(council_meet(&sim.nodes[i].agent.council, layout_of(&sim.nodes[i ^ 2])) ==
-		      COUNCIL_APART);
+		CHECK(meeting(i, i ^ 2) == COUNCIL_APART);
 	}
+}
+
+/* A group of one meets a guest of a group that is away: it stays until that is back. */
+static void test_orphan(void)
+{
+	uint64_t lineage;
+
+	begin(chance, 4);
+	sim.split = true;
+	for (int i = 0; i < 4; i++)
+		sim.nodes[i].side = i == 3;
+	sim.nodes[2].guest = true;
+	sim.nodes[1].seeds = sim.nodes[2].seeds = 1;
+	for (int i = 0; i < 4; i++)
+		start(i);
+	run(10000);
+	lineage = layout_of(&sim.nodes[3])->lineage;
+	CHECK(layout_of(&sim.nodes[2])->count == 2 && layout_is_solo(layout_of(&sim.nodes[3])));
+	crash(0);
+	crash(1);
+	crash(3);
+	run(2 * VIEW_DOWN_MS);
+	sim.nodes[3].seeds = 4;
+	sim.split = false;
+	start(3);
+	run(20000);
+	CHECK(meeting(3, 2) == COUNCIL_KEEP && layout_of(&sim.nodes[3])->lineage == lineage);
+	start(0);
+	start(1);
+	CHECK(settle(30000) != 0 && layout_of(&sim.nodes[3])->lineage != lineage);
 }
 
 /* A person wants node i to be of that lineage; whether it is in time. */
@@ -924,8 +961,8 @@ static void test_force(void)
 	start(2);
 	run(20000);
 	CHECK(lineage_of(2) == left && lineage_of(0) == forced.lineage);
-	CHECK(council_meet(&sim.nodes[2].agent.council, layout_of(&sim.nodes[0])) == COUNCIL_APART);
-	CHECK(council_meet(&sim.nodes[0].agent.council, layout_of(&sim.nodes[2])) == COUNCIL_APART);
+	CHECK(meeting(2, 0) == COUNCIL_APART);
+	CHECK(meeting(0, 2) == COUNCIL_APART);
 	CHECK(go_over(2, forced.lineage, 2000) && settle(20000) != 0);
 	CHECK(layout_of(&sim.nodes[2])->left_lineage == left);
 	start(3);
@@ -995,7 +1032,7 @@ static void test_force_halves(void)
 	for (int i = 0; i < 4; i++)
 		CHECK(lineage_of(i) == (i < 2 ? one.lineage : other.lineage));
 	CHECK(lineage_of(4) == left);
-	CHECK(council_meet(&sim.nodes[0].agent.council, layout_of(&sim.nodes[2])) == COUNCIL_APART);
+	CHECK(meeting(0, 2) == COUNCIL_APART);
 	CHECK(agent_can_adopt(&sim.nodes[4].agent, one.lineage + 2, NULL) == -1);
 	for (int i = 2; i < 5; i++)
 		CHECK(go_over(i, one.lineage, 2000));
@@ -1295,7 +1332,7 @@ static void each_seed(uint64_t seed)
 	static void (*const tests[])(void) = { test_together, test_in_turn, test_solo_groups,
 					       test_guest,    test_leave,   test_leave_taken_back, test_replaced,
 					       test_way_back, test_numbers, test_two_wishes, test_replayed, test_replayed_later,
-					       test_rivals,   test_rivals,  test_apart,    test_force_soon,
+					       test_rivals,   test_rivals,  test_apart,    test_orphan,   test_force_soon,
 					       test_force_named, test_force_guest, test_force_halves, test_come_back,
 					       test_come_back_late, test_force_again, test_replaced_abroad,
 					       test_wander,
