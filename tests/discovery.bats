@@ -337,6 +337,17 @@ copy_is_silent() {
 	wait_until 15 has_spoken 1 3
 }
 
+@test "the first node of a group speaks after a start, though those that were joining are gone for good" {
+	node 1
+	wait_until 15 grep -qx 'epoch = 1' "$D/n1/store/state/layout.ini"
+	node 2 "127.0.0.1:$(at 1)"
+	settled 1 2
+	stop "${DAEMONS[2]}"
+	kill -KILL "${DAEMONS[1]}"
+	run_node 1
+	wait_until 15 grep -q '^spoke = 2 ' "$D/n1/store/state/standing.ini"
+}
+
 @test "a seed may be a name, which covey-syncd resolves" {
 	need localhost
 	node 1
