@@ -53,6 +53,7 @@ struct waking_step {
 	enum waking_act act;
 	const char *why;		/* SILENCE */
 	uint64_t above;			/* RAISE: count on from above this */
+	bool waited;			/* REST: for WAKING_SURE_MS, and it may not speak yet */
 	uint64_t due;			/* ms: when to step again at the latest; 0: never */
 };
 

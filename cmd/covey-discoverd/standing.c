@@ -327,11 +327,7 @@ static void log_unsure(struct discoverd *d)
 
 static void sure(struct timer *timer)
 {
-	struct discoverd *d = CONTAINER_OF(timer, struct discoverd, sure);
-
-	standing_check(d);
-	if (d->unsure && !d->speak_wanted)
-		log_unsure(d);
+	standing_check(CONTAINER_OF(timer, struct discoverd, sure));
 }
 
 void standing_start(struct discoverd *d)
@@ -417,6 +413,8 @@ void standing_check(struct discoverd *d)
 		count_on(d, step.above);
 	else if (step.act == WAKING_SPEAK)
 		speak(d);
+	if (step.waited && !d->speak_wanted)
+		log_unsure(d);
 	if (step.due != 0)
 		timer_start(d->service->loop, &d->sure, step.due > now ? step.due - now : 0);
 	else

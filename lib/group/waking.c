@@ -88,6 +88,7 @@ void waking_step(struct waking *waking, const struct view *view, const struct la
 	} else if (!waking_has_rival(view, now) && may_speak(waking, alone, now)) {
 		ret->act = WAKING_SPEAK;
 	} else {
-		ret->due = (now - waking->waits < WAKING_SURE_MS ? waking->waits : now) + WAKING_SURE_MS;
+		ret->waited = now - waking->waits >= WAKING_SURE_MS;
+		ret->due = (ret->waited ? now : waking->waits) + WAKING_SURE_MS;
 	}
 }

@@ -523,6 +523,7 @@ static void test_stopped_beside_copy(void)
 /* The others never come back: who decides alone goes on after a while, who does not waits. */
 static void test_others_gone(void)
 {
+	struct waking_step step;
 	struct node node;
 
 	begin(&node);
@@ -530,11 +531,11 @@ static void test_others_gone(void)
 		agree(LAYOUT_A | LAYOUT_B, alone ? LAYOUT_B : LAYOUT_A | LAYOUT_B);
 		start(&node, 9);
 		pass(WAKING_SURE_MS - 1);
-		think(&node);
-		CHECK(!node.speak_wanted);
+		waking_step(&node.waking, &node.view, &layout, node.standing.sequence, now, &step);
+		CHECK(step.act == WAKING_REST && !step.waited && step.due == now + 1);
 		pass(1);
-		think(&node);
-		CHECK(node.speak_wanted == alone);
+		waking_step(&node.waking, &node.view, &layout, node.standing.sequence, now, &step);
+		CHECK(step.act == (alone ? WAKING_SPEAK : WAKING_REST) && step.waited == !alone);
 		die(&node);
 	}
 	end(&node);
