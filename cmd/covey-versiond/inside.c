@@ -1,15 +1,7 @@
-/*
- * inside - what stands in a directory whose gate is kept here
- *
- * Who removes a directory lists it after its gate, and finds what stands
- * there.  Who brings its end from another group, or from an outbox, does not:
- * so a home says that it keeps a gate only when the directory stands above that
- * gate, or nothing stands in it here.  One name that stands is settled, as
- * whoever stores it does (storing.h); the next one where it stands no more for
- * the others.
- */
+/* inside - the names in a directory whose gate is kept here, for behind.h */
 #include "versiond.h"
 
+#include "behind.h"
 #include "clock.h"
 #include "container.h"
 #include "log.h"
@@ -18,12 +10,10 @@
 struct inside {
 	struct versiond *versiond;
 	struct job job;
-	struct store_wait wait;
+	struct behind behind;
 	void (*done)(void *data, bool settled);
 	void *data;
-	struct buf directory, name, type;	/* the name: all of its path */
-	struct version gate;
-	struct record record;			/* of the name; version none: there is no other */
+	struct buf found;			/* the path of the next name; empty: there is none */
 	bool listed;
 };
 
@@ -32,88 +22,73 @@ static void end(struct inside *in, bool settled)
 	struct versiond *v = in->versiond;
 
 	in->done(in->data, settled);
-	buf_clear(&in->directory);
-	buf_clear(&in->name);
-	buf_clear(&in->type);
+	buf_clear(&in->found);
 	free(in);
 	versiond_returned(v);
 }
 
+static void over(struct behind *behind, bool settled)
+{
+	end(CONTAINER_OF(behind, struct inside, behind), settled);
+}
+
 /* A file may be in the way of what stands behind it. */
-static int list_behind(const struct inside *in, struct listing *ret, struct err *err)
+static int list_on(struct inside *in, struct str after, struct listing *ret, struct err *err)
 {
 	struct store *store = in->versiond->service->store;
-	struct str directory = buf_str(&in->directory), after = path_name(buf_str(&in->name));
+	struct str directory = buf_str(&in->behind.directory);
 
 	if (store_list(store, directory, after, 1, false, ret, err) == 0)
 		return 0;
 	return err->kind == ERR_CONFLICT ? store_list(store, directory, after, 0, true, ret, err) : -1;
 }
 
-static void take(struct inside *in, const struct list_entry *found)
+static bool stands(const struct list_entry *entry)
 {
-	in->record = *record_standing(&found->record, &found->entry);
-	buf_reset(&in->name);
-	path_join(&in->name, buf_str(&in->directory), str_of(found->name));
-	buf_reset(&in->type);
-	if (record_has_content(&in->record) && found->type != NULL)
-		buf_adds(&in->type, found->type);
+	return record_stands(&entry->record, &entry->entry) != STANDS_NOTHING;
 }
 
 static void look(struct job *job)
 {
 	struct inside *in = CONTAINER_OF(job, struct inside, job);
+	struct str last = path_name(buf_str(&in->behind.name));
 	struct listing listing = LISTING_INIT;
 	struct err err = ERR_INIT;
+	size_t i = 0;
 
-	in->record = (struct record){ .version = VERSION_NONE };
-	in->listed = list_behind(in, &listing, &err) == 0 || err.kind == ERR_ABSENT;
+	buf_reset(&in->found);
+	in->listed = list_on(in, last, &listing, &err) == 0 || err.kind == ERR_ABSENT;
 	if (!in->listed)
 		log_err(LOG_LEVEL_WARNING, &err, "look what is in a directory");
-	for (size_t i = 0; i < listing.count && version_is_none(in->record.version); i++)
-		if (record_stands(&listing.entries[i].record, &listing.entries[i].entry) !=
-		    STANDS_NOTHING)
-			take(in, &listing.entries[i]);
+	while (i < listing.count && !stands(&listing.entries[i]))
+		i++;
+	if (i < listing.count)
+		path_join(&in->found, buf_str(&in->behind.directory), str_of(listing.entries[i].name));
 	listing_clear(&listing);
-}
-
-static void looked(struct job *job);
-
-static void look_on(struct inside *in)
-{
-	in->job.work = look;
-	in->job.done = looked;
-	versiond_submit(in->versiond, in->versiond->pool, &in->job);
-}
-
-static void stored(struct store_wait *wait, const struct store_answer *answer)
-{
-	struct inside *in = CONTAINER_OF(wait, struct inside, wait);
-
-	storing_cancel(wait);
-	if (!answer->settled)
-		end(in, false);
-	else if (storing_is_settled(&in->versiond->asker, buf_str(&in->directory), in->gate))
-		end(in, true);
-	else
-		look_on(in);
 }
 
 static void looked(struct job *job)
 {
 	struct inside *in = CONTAINER_OF(job, struct inside, job);
 	struct versiond *v = in->versiond;
-	const struct store_ask ask = { .path = buf_str(&in->name), .record = in->record,
-				       .type = buf_str(&in->type) };
 
-	if (!in->listed || version_is_none(in->record.version)) {
-		end(in, in->listed);
-	} else {
-		in->wait.done = stored;
-		storing_start(&v->asker, &in->wait, &ask, clock_mono_ms());
+	if (in->listed) {
+		behind_found(&in->behind, buf_str(&in->found), clock_mono_ms());
 		group_stir(v);
+	} else {
+		behind_clear(&in->behind);
+		end(in, false);
 	}
 	versiond_returned(v);
+}
+
+static void next(struct behind *behind)
+{
+	struct inside *in = CONTAINER_OF(behind, struct inside, behind);
+
+	in->job.work = look;
+	in->job.done = looked;
+	versiond_submit(in->versiond, in->versiond->pool, &in->job);
 }
 
 void inside_settle(struct versiond *v, struct str gate_path, struct version gate,
@@ -124,8 +99,8 @@ void inside_settle(struct versiond *v, struct str gate_path, struct version gate
 	in->versiond = v;
 	in->done = done;
 	in->data = data;
-	in->gate = gate;
-	buf_addstr(&in->directory, path_parent(gate_path));
+	in->behind.next = next;
+	in->behind.done = over;
 	v->jobs++;			/* until end(): it waits for others, too */
-	look_on(in);
+	behind_start(&in->behind, &v->asker, gate_path, gate);
 }
