@@ -7,6 +7,9 @@
  * gate, or nothing stands in it here.  One name that stands is settled, as
  * whoever stores it does (storing.h); the next one where it stands no more for
  * the others.
+ *
+ * However often a gate comes while that lasts, it is done once.  Of a process
+ * that is to stop nobody is told: the next one is asked again.
  */
 #include "versiond.h"
 
@@ -15,28 +18,60 @@
 #include "log.h"
 #include "mem.h"
 
-struct inside {
-	struct versiond *versiond;
-	struct job job;
-	struct store_wait wait;
+/* One who is to be told. */
+struct waiting {
+	struct waiting *next;
 	void (*done)(void *data, bool settled);
 	void *data;
+};
+
+struct inside {
+	struct versiond *versiond;
+	struct inside *next;			/* of versiond.insides */
+	struct job job;
+	struct store_wait wait;
+	struct waiting *waiting;		/* owned */
 	struct buf directory, name, type;	/* the name: all of its path */
 	struct version gate;
+	uint64_t lineage;			/* in which it began */
 	struct record record;			/* of the name; version none: there is no other */
 	bool listed;
+	bool looking;				/* the pool has it */
 };
+
+static void wait_for(struct inside *in, void (*done)(void *data, bool settled), void *data)
+{
+	struct waiting *waiting = mem_new(1, sizeof *waiting);
+
+	*waiting = (struct waiting){ .next = in->waiting, .done = done, .data = data };
+	in->waiting = waiting;
+	in->versiond->jobs++;			/* until it is told: that waits for others, too */
+}
+
+static void tell(struct inside *in, bool settled)
+{
+	struct waiting *waiting = in->waiting;
+
+	in->waiting = waiting->next;
+	waiting->done(waiting->data, settled);
+	free(waiting);
+	versiond_returned(in->versiond);
+}
 
 static void end(struct inside *in, bool settled)
 {
-	struct versiond *v = in->versiond;
+	struct inside **p = &in->versiond->insides;
 
-	in->done(in->data, settled);
+	while (*p != in)
+		p = &(*p)->next;
+	*p = in->next;
+	storing_cancel(&in->wait);
+	while (in->waiting != NULL)
+		tell(in, settled);
 	buf_clear(&in->directory);
 	buf_clear(&in->name);
 	buf_clear(&in->type);
 	free(in);
-	versiond_returned(v);
 }
 
 /* A file may be in the way of what stands behind it. */
@@ -81,6 +116,11 @@ static void looked(struct job *job);
 
 static void look_on(struct inside *in)
 {
+	if (in->versiond->stopping) {
+		end(in, false);
+		return;
+	}
+	in->looking = true;
 	in->job.work = look;
 	in->job.done = looked;
 	versiond_submit(in->versiond, in->versiond->pool, &in->job);
@@ -106,6 +146,7 @@ static void looked(struct job *job)
 	const struct store_ask ask = { .path = buf_str(&in->name), .record = in->record,
 				       .type = buf_str(&in->type) };
 
+	in->looking = false;
 	if (!in->listed || version_is_none(in->record.version)) {
 		end(in, in->listed);
 	} else {
@@ -116,16 +157,49 @@ static void looked(struct job *job)
 	versiond_returned(v);
 }
 
+/* One that began in this lineage, when a gate at least as great was on this disk. */
+static struct inside *find(const struct versiond *v, struct str directory, struct version gate)
+{
+	struct inside *in = v->insides;
+
+	while (in != NULL && !(in->lineage == v->home.layout.lineage &&
+			       version_cmp(in->gate, gate) >= 0 &&
+			       str_eq(buf_str(&in->directory), directory)))
+		in = in->next;
+	return in;
+}
+
 void inside_settle(struct versiond *v, struct str gate_path, struct version gate,
 		   void (*done)(void *data, bool settled), void *data)
 {
-	struct inside *in = mem_new(1, sizeof *in);
+	struct str directory = path_parent(gate_path);
+	struct inside *in = find(v, directory, gate);
 
+	if (in != NULL) {
+		wait_for(in, done, data);
+		return;
+	}
+	in = mem_new(1, sizeof *in);
 	in->versiond = v;
-	in->done = done;
-	in->data = data;
 	in->gate = gate;
-	buf_addstr(&in->directory, path_parent(gate_path));
-	v->jobs++;			/* until end(): it waits for others, too */
+	in->lineage = v->home.layout.lineage;
+	buf_addstr(&in->directory, directory);
+	in->next = v->insides;
+	v->insides = in;
+	wait_for(in, done, data);
 	look_on(in);
+}
+
+void inside_cut(struct versiond *v)
+{
+	struct inside *in = v->insides;
+
+	while (in != NULL) {
+		if (in->looking) {
+			in = in->next;
+		} else {
+			end(in, false);
+			in = v->insides;	/* who was told may have ended others */
+		}
+	}
 }
