@@ -223,6 +223,14 @@ store_late() {
 	lists ends/
 }
 
+# One tick above what was read is where an entry is made that somebody settles late.
+@test "the end of a directory is two ticks above all that was known, whatever the clocks" {
+	[ "$(talk 1 store room/d 9000000000000000000 9 directory | jq -s 'any(.settled)')" = true ]
+	[ "$(code -X DELETE "${URLS[1]}/room/d/")" = 204 ]
+	[[ $(header ETag) == *.000000002Z-* ]]
+	stands nothing room/d
+}
+
 @test "a process that settles what stands behind a gate stops at once" {
 	local pid
 	PORT_BASE=$(port 70) group 3 'timeouts: { store: 30s, push: 10s }'
