@@ -1,18 +1,12 @@
 /*
- * inside - what stands in a directory whose gate is kept here
- *
- * Who removes a directory lists it after its gate, and finds what stands
- * there.  Who brings its end from another group, or from an outbox, does not:
- * so a home says that it keeps a gate only when the directory stands above that
- * gate, or nothing stands in it here.  One name that stands is settled, as
- * whoever stores it does (storing.h); the next one where it stands no more for
- * the others.
+ * inside - the names in a directory whose gate is kept here, for behind.h
  *
  * However often a gate comes while that lasts, it is done once.  Of a process
  * that is to stop nobody is told: the next one is asked again.
  */
 #include "versiond.h"
 
+#include "behind.h"
 #include "clock.h"
 #include "container.h"
 #include "log.h"
@@ -29,12 +23,11 @@ struct inside {
 	struct versiond *versiond;
 	struct inside *next;			/* of versiond.insides */
 	struct job job;
-	struct store_wait wait;
+	struct behind behind;
 	struct waiting *waiting;		/* owned */
-	struct buf directory, name, type;	/* the name: all of its path */
 	struct version gate;
 	uint64_t lineage;			/* in which it began */
-	struct record record;			/* of the name; version none: there is no other */
+	struct buf found;			/* the path of the next name; empty: there is none */
 	bool listed;
 	bool looking;				/* the pool has it */
 };
@@ -65,57 +58,72 @@ static void end(struct inside *in, bool settled)
 	while (*p != in)
 		p = &(*p)->next;
 	*p = in->next;
-	storing_cancel(&in->wait);
+	behind_clear(&in->behind);
 	while (in->waiting != NULL)
 		tell(in, settled);
-	buf_clear(&in->directory);
-	buf_clear(&in->name);
-	buf_clear(&in->type);
+	buf_clear(&in->found);
 	free(in);
 }
 
+static void over(struct behind *behind, bool settled)
+{
+	end(CONTAINER_OF(behind, struct inside, behind), settled);
+}
+
 /* A file may be in the way of what stands behind it. */
-static int list_behind(const struct inside *in, struct listing *ret, struct err *err)
+static int list_on(struct inside *in, struct str after, struct listing *ret, struct err *err)
 {
 	struct store *store = in->versiond->service->store;
-	struct str directory = buf_str(&in->directory), after = path_name(buf_str(&in->name));
+	struct str directory = buf_str(&in->behind.directory);
 
 	if (store_list(store, directory, after, 1, false, ret, err) == 0)
 		return 0;
 	return err->kind == ERR_CONFLICT ? store_list(store, directory, after, 0, true, ret, err) : -1;
 }
 
-static void take(struct inside *in, const struct list_entry *found)
+static bool stands(const struct list_entry *entry)
 {
-	in->record = *record_standing(&found->record, &found->entry);
-	buf_reset(&in->name);
-	path_join(&in->name, buf_str(&in->directory), str_of(found->name));
-	buf_reset(&in->type);
-	if (record_has_content(&in->record) && found->type != NULL)
-		buf_adds(&in->type, found->type);
+	return record_stands(&entry->record, &entry->entry) != STANDS_NOTHING;
 }
 
 static void look(struct job *job)
 {
 	struct inside *in = CONTAINER_OF(job, struct inside, job);
+	struct str last = path_name(buf_str(&in->behind.name));
 	struct listing listing = LISTING_INIT;
 	struct err err = ERR_INIT;
+	size_t i = 0;
 
-	in->record = (struct record){ .version = VERSION_NONE };
-	in->listed = list_behind(in, &listing, &err) == 0 || err.kind == ERR_ABSENT;
+	buf_reset(&in->found);
+	in->listed = list_on(in, last, &listing, &err) == 0 || err.kind == ERR_ABSENT;
 	if (!in->listed)
 		log_err(LOG_LEVEL_WARNING, &err, "look what is in a directory");
-	for (size_t i = 0; i < listing.count && version_is_none(in->record.version); i++)
-		if (record_stands(&listing.entries[i].record, &listing.entries[i].entry) !=
-		    STANDS_NOTHING)
-			take(in, &listing.entries[i]);
+	while (i < listing.count && !stands(&listing.entries[i]))
+		i++;
+	if (i < listing.count)
+		path_join(&in->found, buf_str(&in->behind.directory), str_of(listing.entries[i].name));
 	listing_clear(&listing);
 }
 
-static void looked(struct job *job);
-
-static void look_on(struct inside *in)
+static void looked(struct job *job)
 {
+	struct inside *in = CONTAINER_OF(job, struct inside, job);
+	struct versiond *v = in->versiond;
+
+	in->looking = false;
+	if (in->listed) {
+		behind_found(&in->behind, buf_str(&in->found), clock_mono_ms());
+		group_stir(v);
+	} else {
+		end(in, false);
+	}
+	versiond_returned(v);
+}
+
+static void next(struct behind *behind)
+{
+	struct inside *in = CONTAINER_OF(behind, struct inside, behind);
+
 	if (in->versiond->stopping) {
 		end(in, false);
 		return;
@@ -126,37 +134,6 @@ static void look_on(struct inside *in)
 	versiond_submit(in->versiond, in->versiond->pool, &in->job);
 }
 
-static void stored(struct store_wait *wait, const struct store_answer *answer)
-{
-	struct inside *in = CONTAINER_OF(wait, struct inside, wait);
-
-	storing_cancel(wait);
-	if (!answer->settled)
-		end(in, false);
-	else if (storing_is_settled(&in->versiond->asker, buf_str(&in->directory), in->gate))
-		end(in, true);
-	else
-		look_on(in);
-}
-
-static void looked(struct job *job)
-{
-	struct inside *in = CONTAINER_OF(job, struct inside, job);
-	struct versiond *v = in->versiond;
-	const struct store_ask ask = { .path = buf_str(&in->name), .record = in->record,
-				       .type = buf_str(&in->type) };
-
-	in->looking = false;
-	if (!in->listed || version_is_none(in->record.version)) {
-		end(in, in->listed);
-	} else {
-		in->wait.done = stored;
-		storing_start(&v->asker, &in->wait, &ask, clock_mono_ms());
-		group_stir(v);
-	}
-	versiond_returned(v);
-}
-
 /* One that began in this lineage, when a gate at least as great was on this disk. */
 static struct inside *find(const struct versiond *v, struct str directory, struct version gate)
 {
@@ -164,7 +141,7 @@ static struct inside *find(const struct versiond *v, struct str directory, struc
 
 	while (in != NULL && !(in->lineage == v->home.layout.lineage &&
 			       version_cmp(in->gate, gate) >= 0 &&
-			       str_eq(buf_str(&in->directory), directory)))
+			       str_eq(buf_str(&in->behind.directory), directory)))
 		in = in->next;
 	return in;
 }
@@ -172,8 +149,7 @@ static struct inside *find(const struct versiond *v, struct str directory, struc
 void inside_settle(struct versiond *v, struct str gate_path, struct version gate,
 		   void (*done)(void *data, bool settled), void *data)
 {
-	struct str directory = path_parent(gate_path);
-	struct inside *in = find(v, directory, gate);
+	struct inside *in = find(v, path_parent(gate_path), gate);
 
 	if (in != NULL) {
 		wait_for(in, done, data);
@@ -183,11 +159,12 @@ void inside_settle(struct versiond *v, struct str gate_path, struct version gate
 	in->versiond = v;
 	in->gate = gate;
 	in->lineage = v->home.layout.lineage;
-	buf_addstr(&in->directory, directory);
 	in->next = v->insides;
 	v->insides = in;
 	wait_for(in, done, data);
-	look_on(in);
+	in->behind.next = next;
+	in->behind.done = over;
+	behind_start(&in->behind, &v->asker, gate_path, gate);
 }
 
 void inside_cut(struct versiond *v)

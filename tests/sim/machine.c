@@ -1,6 +1,7 @@
 /* machine - a node: its answers, its questions, what it fetches */
 #include "sim.h"
 
+#include "behind.h"
 #include "container.h"
 #include "mem.h"
 
@@ -120,19 +121,19 @@ static void ask_behind(void *data, uint64_t epoch, uint64_t node, const struct a
 	change_want(machine, port_of(discovery));
 }
 
-/* A gate is on the disk: what stands behind it is settled before anybody is told (inside.c). */
+/* A gate is on the disk: what stands behind it is settled before anybody is told (behind.h). */
 struct inside {
-	struct store_wait wait;
+	struct behind behind;
 	struct writing writing;		/* of the gate */
 	void (*done)(struct writing *);
 	struct inside *next;		/* of the machine's */
 	int tried;			/* the last child; below 0: none yet */
 };
 
-static void inside_end(struct inside *in, bool settled)
+static void inside_end(struct behind *behind, bool settled)
 {
-	struct machine *machine = &sim.machines[in->writing.event.machine];
-	struct inside **p = &machine->insides;
+	struct inside *in = CONTAINER_OF(behind, struct inside, behind);
+	struct inside **p = &sim.machines[in->writing.event.machine].insides;
 
 	while (*p != in)
 		p = &(*p)->next;
@@ -142,37 +143,13 @@ static void inside_end(struct inside *in, bool settled)
 	free(in);
 }
 
-static void inside_next(struct inside *in);
-
-static void inside_stored(struct store_wait *wait, const struct store_answer *answer)
+static void inside_next(struct behind *behind)
 {
-	struct inside *in = CONTAINER_OF(wait, struct inside, wait);
-	const struct machine *machine = &sim.machines[in->writing.event.machine];
-	int directory = directory_of(in->writing.path);
-
-	storing_cancel(wait);
-	if (!answer->settled || storing_is_settled(&machine->asker, sim_paths[directory],
-						   in->writing.record.version))
-		inside_end(in, answer->settled);
-	else
-		inside_next(in);
-}
-
-static void inside_next(struct inside *in)
-{
+	struct inside *in = CONTAINER_OF(behind, struct inside, behind);
 	struct machine *machine = &sim.machines[in->writing.event.machine];
-	int child = child_standing(&machine->disk, directory_of(in->writing.path), in->tried);
-	struct store_ask ask = { .type = STR("") };
 
-	if (child < 0) {
-		inside_end(in, true);
-		return;
-	}
-	in->tried = child;
-	ask.path = sim_paths[child];
-	ask.record = disk_newest(&machine->disk, child)->record;
-	in->wait.done = inside_stored;
-	storing_start(&machine->asker, &in->wait, &ask, sim.now);
+	in->tried = child_standing(&machine->disk, directory_of(in->writing.path), in->tried);
+	behind_found(behind, in->tried < 0 ? STR("") : sim_paths[in->tried], sim.now);
 	machine_arm(machine);
 }
 
@@ -186,12 +163,14 @@ static void settle_inside(struct writing *writing, void (*done)(struct writing *
 		return;
 	}
 	in = mem_new(1, sizeof *in);
+	in->behind.next = inside_next;
+	in->behind.done = inside_end;
 	in->writing = *writing;
 	in->done = done;
 	in->tried = -1;
 	in->next = machine->insides;
 	machine->insides = in;
-	inside_next(in);
+	behind_start(&in->behind, &machine->asker, sim_paths[writing->path], writing->record.version);
 }
 
 /* The machine has crashed, the asker is cleared. */
@@ -201,6 +180,7 @@ static void drop_insides(struct machine *machine)
 		struct inside *in = machine->insides;
 
 		machine->insides = in->next;
+		behind_clear(&in->behind);
 		free(in);
 	}
 }

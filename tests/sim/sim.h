@@ -16,7 +16,6 @@
  *	lists.c		the rounds of asking for an index or a history, what a home
  *			tells of one, and the five steps of rmdir
  *	outbox.c	what is drained, and content for its keepers
- *	machine.c	covey-versiond's inside.c
  *	change.c	when a home answers SYNC, and that all rows are on disk before
  *			partitions are done; without a council also who decides
  *	council.c	covey-discoverd's standing.c around waking.h
