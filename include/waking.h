@@ -15,7 +15,8 @@
  *			be a copy of its disk: so long WAKING_SURE_MS pass first
  *	RAISE		others know a later start of this node.  Who speaks counts
  *			on above its copy, by which the copy hears of it; who does
- *			not lets the other be while that lives, and says nothing
+ *			not lets the other be while that lives, and says nothing,
+ *			unless the other is silent for good and it is not itself
  *
  * SPEAK is to be on disk before anybody hears of it.  RAISE is told at once,
  * however slow the disk is: a count promises nothing, and after a crash this
@@ -59,7 +60,7 @@ struct waking_step {
 
 void waking_begin(struct waking *, bool silent, bool ended_well, uint64_t now);
 void waking_recognized(struct waking *, uint64_t now);
-/* Another process that is this node lives and outdoes it: one that does not speak waits for its end. */
+/* Another process that is this node, lives, may speak and outdoes it: one that does not speak waits for its end. */
 bool waking_has_rival(const struct view *, uint64_t now);
 
 /*

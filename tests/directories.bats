@@ -22,6 +22,8 @@ talk() { "$TOP/tests/ask-versions" "${STORES[$1]}/run/version.sock" "${@:2}"; }
 
 outbox_empty() { [ "$(curl -sf "${URLS[$1]}/.covey/status" | jq .outbox)" -eq 0 ]; }
 
+is_gone() { ! kill -0 "$1" 2>kill.out; }
+
 # stands WHAT PATH [BODY] - on every node, confirmed: file (with this body), directory or nothing
 stands() {
 	local i codes="" want
@@ -219,6 +221,29 @@ store_late() {
 	[ "$(code -X DELETE "${URLS[1]}/ends/d/e/")" = 204 ]
 	[ "$(talk 1 store ends/d 9100000000000000000 9 ended | jq -s 'any(.settled)')" = true ]
 	lists ends/
+}
+
+# One tick above what was read is where an entry is made that somebody settles late.
+@test "the end of a directory is two ticks above all that was known, whatever the clocks" {
+	[ "$(talk 1 store room/d 9000000000000000000 9 directory | jq -s 'any(.settled)')" = true ]
+	[ "$(code -X DELETE "${URLS[1]}/room/d/")" = 204 ]
+	[[ $(header ETag) == *.000000002Z-* ]]
+	stands nothing room/d
+}
+
+@test "a process that settles what stands behind a gate stops at once" {
+	local pid
+	PORT_BASE=$(port 70) group 3 'timeouts: { store: 30s, push: 10s }'
+	echo x >f
+	[ "$(code -T f "${URLS[1]}/held/d/f")" = 201 ]
+	kill -STOP "$(role_pid 2 covey-versiond)" "$(role_pid 3 covey-versiond)"
+	talk 1 store held/d 9000000000000000000 9 ended >talk.out 2>&1 &
+	wait_until 10 test -L "${STORES[1]}/history/held/d/,closed"
+	sleep 0.5
+	pid=$(role_pid 1 covey-versiond)
+	kill "$pid"
+	wait_until 5 is_gone "$pid"
+	kill -CONT "$(role_pid 2 covey-versiond)" "$(role_pid 3 covey-versiond)"
 }
 
 @test "a directory whose record was lost is made again for what is in it" {

@@ -706,3 +706,19 @@ limits:
 	[ "$("$TOP/tests/as-peer" key "$(port 90)" push /p f 20261123T050000.000000001Z-00000000000000aa-0)" = 507 ]
 	[ "$(code "$URL/p?version=20261123T050000.000000001Z-00000000000000aa-0")" = 404 ]
 }
+
+@test "what a client gave up waiting for is above nothing that is written later" {
+	group 3 'timeouts: { store: 10s, push: 10s }'
+	echo first >f
+	[ "$(code -T f "${URLS[2]}/left")" = 201 ]
+	kill -STOP "$(role_pid 1 covey-versiond)"
+	echo abandoned >f
+	run curl -s -m 2 -H 'Prefer: wait=60' -T f "${URLS[1]}/left"
+	[ "$status" -eq 28 ]
+	wait_until 10 grep -qx abandoned "${STORES[1]}/tree/left"
+	echo newer >f
+	[ "$(code -T f "${URLS[2]}/left")" = 204 ]
+	kill -CONT "$(role_pid 1 covey-versiond)"
+	wait_until 20 outbox_empty "${URLS[1]}"
+	[ "$(curl -sf -H 'Cache-Control: no-cache' "${URLS[2]}/left")" = newer ]
+}

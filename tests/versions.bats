@@ -102,7 +102,7 @@ answers() { [ "$(talk "$1" nodes "$2" | jq -s '[.[] | select(.answered)] | lengt
 		[ "$output" = 200 ]
 		[ "$(header Version-State)" = confirmed ]
 	done
-	[ "$(talk 2 store dead/b "$TIME" 9 dead | jq -s -r 'map("\(.settled) \(.all)") | join(" ")')" = "true false true false" ]
+	[ "$(talk 2 store dead/b "$TIME" 9 dead | jq -s -r 'map("\(.settled) \(.all) \(.last)") | join(", ")')" = "true false false, true false true" ]
 	is "confirmed $TIME" newest 1 dead/b
 	cont_versiond 3
 	wait_until 10 is "confirmed $TIME" newest 3 dead/b

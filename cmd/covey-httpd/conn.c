@@ -212,6 +212,14 @@ static bool has_bytes(const struct conn *c)
 	return c->socket && recv(c->in, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
+bool conn_left(const struct conn *c)
+{
+	char byte;
+
+	return c->gone || (c->socket &&
+			   (c->eof || recv(c->in, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0));
+}
+
 /*
  * There is more of the client than was read; or, when the process is to stop,
  * there may be soon: who did not ask for the end sends the next request.  While

@@ -72,6 +72,8 @@ void conn_read_body(struct conn *);
 void conn_abort(struct conn *);
 /* From outside a handler: go on. */
 void conn_resume(struct conn *);
+/* The client says nothing any more: as far as can be told, it does not wait. */
+bool conn_left(const struct conn *);
 /* Send what is in output so far, as far as it goes at once (100, the start of a long answer). */
 void conn_flush(struct conn *);
 

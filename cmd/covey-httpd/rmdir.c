@@ -3,8 +3,10 @@
  *
  *	1	the entry is live, as a reader is told
  *	2	nothing is in the directory, as a reader is told
- *	3	the gate, above all that is known of the name, is on this node's
- *		disk and at a majority of the homes of what is in the directory
+ *	3	the gate, two ticks above all that is known of the name, is on this
+ *		node's disk and at a majority of the homes of what is in the directory.
+ *		One above may be an entry that was made late for something in it
+ *		(storing.h): that has ended, too
  *	4	nothing is in it once more, as those tell who know of the gate: who
  *		stored a name there before it is seen now, and who does so later
  *		finds the gate, and makes the directory anew
@@ -280,6 +282,8 @@ static void close_gate(struct conn *c)
 	r->commit.path = buf_str(&r->gate);
 	r->commit.flags = RECORD_DELETED;
 	r->commit.above = later(later(ask->entry.version, ask->record.version), r->inventory.gate);
+	if (r->commit.above.time < UINT64_MAX)
+		r->commit.above.time++;
 	r->commit.clock = ask->clock != 0 ? ask->clock : group_clock(c->worker->httpd->group);
 	commit(r, gate_committed);
 }

@@ -218,7 +218,11 @@ static void ask_again(struct timer *timer)
 	conn_resume(c);
 }
 
-/* No majority answered about something, and the client gives the group time. */
+/*
+ * No majority answered about something, and the client gives the group time.
+ * Of one that gave up the version is chosen now: it is to be above nothing that
+ * is written later.
+ */
 static bool is_worth_waiting(const struct conn *c)
 {
 	const struct work *work = c->request.work;
@@ -226,7 +230,7 @@ static bool is_worth_waiting(const struct conn *c)
 	bool failed = work->result < 0 || (!work->staging && work->stage_result < 0);
 
 	return work->unconfirmed && !failed && !work_is_update(work) && prefer->has_wait &&
-	       !prefer->respond_async;
+	       !prefer->respond_async && !conn_left(c);
 }
 
 static void all_asked(struct conn *c)

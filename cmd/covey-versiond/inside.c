@@ -1,4 +1,9 @@
-/* inside - the names in a directory whose gate is kept here, for behind.h */
+/*
+ * inside - the names in a directory whose gate is kept here, for behind.h
+ *
+ * However often a gate comes while that lasts, it is done once.  Of a process
+ * that is to stop nobody is told: the next one is asked again.
+ */
 #include "versiond.h"
 
 #include "behind.h"
@@ -7,24 +12,57 @@
 #include "log.h"
 #include "mem.h"
 
-struct inside {
-	struct versiond *versiond;
-	struct job job;
-	struct behind behind;
+/* One who is to be told. */
+struct waiting {
+	struct waiting *next;
 	void (*done)(void *data, bool settled);
 	void *data;
+};
+
+struct inside {
+	struct versiond *versiond;
+	struct inside *next;			/* of versiond.insides */
+	struct job job;
+	struct behind behind;
+	struct waiting *waiting;		/* owned */
+	struct version gate;
+	uint64_t lineage;			/* in which it began */
 	struct buf found;			/* the path of the next name; empty: there is none */
 	bool listed;
+	bool looking;				/* the pool has it */
 };
+
+static void wait_for(struct inside *in, void (*done)(void *data, bool settled), void *data)
+{
+	struct waiting *waiting = mem_new(1, sizeof *waiting);
+
+	*waiting = (struct waiting){ .next = in->waiting, .done = done, .data = data };
+	in->waiting = waiting;
+	in->versiond->jobs++;			/* until it is told: that waits for others, too */
+}
+
+static void tell(struct inside *in, bool settled)
+{
+	struct waiting *waiting = in->waiting;
+
+	in->waiting = waiting->next;
+	waiting->done(waiting->data, settled);
+	free(waiting);
+	versiond_returned(in->versiond);
+}
 
 static void end(struct inside *in, bool settled)
 {
-	struct versiond *v = in->versiond;
+	struct inside **p = &in->versiond->insides;
 
-	in->done(in->data, settled);
+	while (*p != in)
+		p = &(*p)->next;
+	*p = in->next;
+	behind_clear(&in->behind);
+	while (in->waiting != NULL)
+		tell(in, settled);
 	buf_clear(&in->found);
 	free(in);
-	versiond_returned(v);
 }
 
 static void over(struct behind *behind, bool settled)
@@ -72,11 +110,11 @@ static void looked(struct job *job)
 	struct inside *in = CONTAINER_OF(job, struct inside, job);
 	struct versiond *v = in->versiond;
 
+	in->looking = false;
 	if (in->listed) {
 		behind_found(&in->behind, buf_str(&in->found), clock_mono_ms());
 		group_stir(v);
 	} else {
-		behind_clear(&in->behind);
 		end(in, false);
 	}
 	versiond_returned(v);
@@ -86,21 +124,59 @@ static void next(struct behind *behind)
 {
 	struct inside *in = CONTAINER_OF(behind, struct inside, behind);
 
+	if (in->versiond->stopping) {
+		end(in, false);
+		return;
+	}
+	in->looking = true;
 	in->job.work = look;
 	in->job.done = looked;
 	versiond_submit(in->versiond, in->versiond->pool, &in->job);
 }
 
+/* One that began in this lineage, when a gate at least as great was on this disk. */
+static struct inside *find(const struct versiond *v, struct str directory, struct version gate)
+{
+	struct inside *in = v->insides;
+
+	while (in != NULL && !(in->lineage == v->home.layout.lineage &&
+			       version_cmp(in->gate, gate) >= 0 &&
+			       str_eq(buf_str(&in->behind.directory), directory)))
+		in = in->next;
+	return in;
+}
+
 void inside_settle(struct versiond *v, struct str gate_path, struct version gate,
 		   void (*done)(void *data, bool settled), void *data)
 {
-	struct inside *in = mem_new(1, sizeof *in);
+	struct inside *in = find(v, path_parent(gate_path), gate);
 
+	if (in != NULL) {
+		wait_for(in, done, data);
+		return;
+	}
+	in = mem_new(1, sizeof *in);
 	in->versiond = v;
-	in->done = done;
-	in->data = data;
+	in->gate = gate;
+	in->lineage = v->home.layout.lineage;
+	in->next = v->insides;
+	v->insides = in;
+	wait_for(in, done, data);
 	in->behind.next = next;
 	in->behind.done = over;
-	v->jobs++;			/* until end(): it waits for others, too */
 	behind_start(&in->behind, &v->asker, gate_path, gate);
+}
+
+void inside_cut(struct versiond *v)
+{
+	struct inside *in = v->insides;
+
+	while (in != NULL) {
+		if (in->looking) {
+			in = in->next;
+		} else {
+			end(in, false);
+			in = v->insides;	/* who was told may have ended others */
+		}
+	}
 }

@@ -73,6 +73,7 @@ static void leave(struct timer *timer)
 	struct versiond *v = CONTAINER_OF(timer, struct versiond, leave);
 
 	v->late = true;
+	inside_cut(v);
 	talk_ended(v);
 }
 

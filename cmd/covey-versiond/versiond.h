@@ -74,6 +74,7 @@ struct versiond {
 	struct looks *looks;		/* look.c's memory */
 	struct outbox *outbox;		/* of directories made here; NULL: in no group */
 	struct making *making;		/* of these, which not all homes know yet; answer.c's */
+	struct inside *insides;		/* under way; inside.c's */
 
 	struct serve *serve;
 	struct timer leave;
@@ -121,6 +122,7 @@ void answer_stop(struct versiond *);	/* when nothing runs any more */
 /* This disk has the gate.  done(false): it may not be told yet that it has. */
 void inside_settle(struct versiond *, struct str gate_path, struct version gate,
 		   void (*done)(void *data, bool settled), void *data);
+void inside_cut(struct versiond *);	/* who waits for other nodes' answers waits no more */
 
 /* carry.c */
 struct carrier *carrier_new(struct versiond *);

@@ -33,9 +33,11 @@ static bool speaks(const struct waking *waking, const struct view *view)
 	return !waking->silent && view->self.spoke.nonce == view->self.nonce;
 }
 
+/* One that is silent for good is none: it will never speak, however long it lives. */
 bool waking_has_rival(const struct view *view, uint64_t now)
 {
-	return is_outdone(view) && view_may_live_twice(view, now);
+	return is_outdone(view) && view_may_live_twice(view, now) &&
+	       !(view->twin.flags & MEMBER_FORGOT);
 }
 
 static bool is_to_raise(const struct waking *waking, const struct view *view, uint64_t now)
@@ -44,6 +46,8 @@ static bool is_to_raise(const struct waking *waking, const struct view *view, ui
 		return false;
 	if (waking->raised != 0 && now - waking->raised < WAKING_RAISE_MS)
 		return false;
+	if (waking->silent)
+		return !view_may_live_twice(view, now);
 	return speaks(waking, view) || !waking_has_rival(view, now);
 }
 

@@ -25,10 +25,16 @@
  *   ONE_ORDER     the newest of both kinds stands
  *   LOW           the end is above the directory only
  *   CLOCK         what is made late has the time of a clock (with LATE)
+ *   CLOSE         the end may be as near above what was read as what is made late (with LATE)
  */
 #define MAX(a, b)	((a) > (b) -> (a) : (b))
 #define LIVE(v)		((v) != 0 && ((v) & 1) == 0)
 #define ENDED(v)	((v) + 1)
+#ifdef LATE
+#define MAKER	3		/* greater than who removes: at one time it would win */
+#else
+#define MAKER	1
+#endif
 #define VERSION(above, who, later)	((((above) >> 3) + (later)) * 8 + (who) * 2)
 
 #define UNDER_WAY	1
@@ -146,7 +152,7 @@ proctype File() {
 		fi;
 		if
 		:: later = 1
-		:: later = 3
+		:: later = 4
 		fi;
 		put = VERSION(MAX(x, y), 0, later);
 		SEND(files)
@@ -177,7 +183,7 @@ proctype Make() {
 		:: later = 2
 #endif
 		fi;
-		entered = VERSION(x, 1, later);
+		entered = VERSION(x, MAKER, later);
 		making = true;
 		remade = remade || checking;
 		SEND(entries)
@@ -209,8 +215,11 @@ proctype Remove() {
 		y = 0;
 #endif
 		if
+#ifdef CLOSE
 		:: later = 1
+#endif
 		:: later = 2
+		:: later = 3
 		fi;
 		ended = ENDED(VERSION(MAX(x, y), 2, later));
 		removing = true;

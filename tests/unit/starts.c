@@ -494,6 +494,33 @@ static void test_crashed_beside_copy(void)
 	end(&node);
 }
 
+/*
+ * It is away for long enough that its copy, which is silent for good, counts on
+ * above it.  When it starts again it speaks, though the copy still runs.
+ */
+static void test_started_beside_silent_copy(void)
+{
+	struct node node, copy = { .alive = false };
+
+	begin(&node);
+	start(&node, 9);
+	meet(&node, NULL, 30);
+	copy.disk = node.disk;
+	start(&copy, 10);
+	meet(&node, &copy, 30);
+	CHECK(copy.standing.silent);
+	if (below(2))
+		stop(&node);
+	else
+		die(&node);
+	meet(&copy, NULL, 20);
+	start(&node, 9);
+	meet(&node, &copy, 40);
+	CHECK(speaks(&node) && copy.standing.silent);
+	end(&node);
+	die(&copy);
+}
+
 /* It stopped, its copy was started, and it comes back before that may speak, or just after. */
 static void test_stopped_beside_copy(void)
 {
@@ -574,6 +601,7 @@ int main(int argc, char **argv)
 		put_back += test_put_back();
 		test_copied();
 		test_crashed_beside_copy();
+		test_started_beside_silent_copy();
 		test_stopped_beside_copy();
 		test_both_spoke();
 		if (unit_failures != before) {
