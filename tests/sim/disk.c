@@ -199,9 +199,19 @@ void outbox_remove(struct disk *disk, int path, struct version version)
 
 void disk_owe_all(struct disk *disk)
 {
+	for (size_t i = 0; i < disk->outbox_count; i++)
+		disk->outbox[i].brought = true;
 	for (size_t i = 0; i < disk->kept_count; i++)
 		if (disk->kept[i].path < GATE_PATH)
 			outbox_add(disk, disk->kept[i].path, disk->kept[i].record.version)->brought = true;
+}
+
+bool disk_brings_any(const struct disk *disk)
+{
+	for (size_t i = 0; i < disk->outbox_count; i++)
+		if (disk->outbox[i].brought)
+			return true;
+	return false;
 }
 
 bool disk_brings_end(const struct disk *disk)
