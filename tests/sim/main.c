@@ -13,6 +13,7 @@
  */
 #include "sim.h"
 
+#include "council.h"
 #include "mem.h"
 
 #include <inttypes.h>
@@ -149,12 +150,15 @@ static bool needs_force(void)
 	return lost * 2 >= seats;
 }
 
-/* Half seconds.  Too many lost disks may leave things undone for ever. */
+/*
+ * Half seconds.  Too many lost disks may leave things undone for ever; a change that was given up
+ * again and again is tried again within some hour.
+ */
 static int patience(void)
 {
-	if (sim.lost > 1)
+	if (sim.lost > 1 || (sim.lost == 1 && needs_force()))
 		return 20;
-	return sim.profile.changes == BY_COUNCIL ? 400 : 60;
+	return sim.profile.changes == BY_COUNCIL ? 2 * (COUNCIL_DEAD_MS + 400000) / 1000 : 60;
 }
 
 /* What was there is to be there again, everywhere. */
