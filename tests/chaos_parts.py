@@ -62,6 +62,8 @@ class Node:
         return f"http://10.79.0.{self.h}:4720"
 
     def start(self):
+        if self.up and self.up.poll() is None:  # two faults of one node have ended
+            return
         with open(self.home / "log", "a") as log:
             self.up = subprocess.Popen(
                 [TOP / "hosts", "exec", str(self.h), self.programs / "covey", "up", "-c",

@@ -81,15 +81,25 @@ answers() { [ "$(talk "$1" nodes "$2" | jq -s '[.[] | select(.answered)] | lengt
 		is null got $i .record newest deep/er
 	done
 	is true got 2 .above newest deep/er/a		# which it has settled
-	is false got 3 .above newest deep/er/a		# and this one has not
 	is true got 3 .all store deep/er/b "$TIME" 9 directory
 	is true got 3 .above newest deep/er/a
-	# Somebody begins to remove it: what is there now has to be above that.
+	# Somebody begins to remove it: who tells of that gate has put the directory above it.
 	is true got 1 .all store deep/er/ 9999999999999999999 9 dead
-	is false got 2 .above newest deep/er/a
-	put 2 deep/er/a two
-	for i in 1 2 3; do [ "$(got $i .entry.time newest deep/er)" = 10000000000000000000 ]; done
-	is true got 2 .above newest deep/er/a
+	for i in 1 2 3; do
+		is 10000000000000000000 got $i .entry.time newest deep/er
+		is true got $i .above newest deep/er/a
+	done
+}
+
+@test "in a directory where nothing stands what is written puts it above its gate" {
+	put 2 hollow/er/a one
+	is 204 code -X DELETE "${URLS[2]}/hollow/er/a"
+	is true got 2 .above newest hollow/er/a
+	is true got 1 .all store hollow/er/ 9999999999999999999 9 dead
+	is false got 2 .above newest hollow/er/a
+	put 2 hollow/er/a two
+	for i in 1 2 3; do is 10000000000000000000 got $i .entry.time newest hollow/er; done
+	is true got 2 .above newest hollow/er/a
 }
 
 @test "one of three homes is dead: neither reads nor writes wait for it" {

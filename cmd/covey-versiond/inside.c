@@ -1,8 +1,11 @@
 /*
  * inside - the names in a directory whose gate is kept here, for behind.h
  *
- * However often a gate comes while that lasts, it is done once.  Of a process
- * that is to stop nobody is told: the next one is asked again.
+ * However often a gate comes while that lasts, it is done once; and once for
+ * all gates up to it as long as the layout stays and there is room to remember
+ * it, since whoever stored a name after that was told of the gate.  With another
+ * layout this node may have got names that were acknowledged elsewhere.  Of a
+ * process that is to stop nobody is told: the next one is asked again.
  */
 #include "versiond.h"
 
@@ -11,6 +14,8 @@
 #include "container.h"
 #include "log.h"
 #include "mem.h"
+
+#define BATCH 1000			/* names that are read at once */
 
 /* One who is to be told. */
 struct waiting {
@@ -24,9 +29,12 @@ struct inside {
 	struct inside *next;			/* of versiond.insides */
 	struct job job;
 	struct behind behind;
+	struct buf directory;			/* owned */
 	struct waiting *waiting;		/* owned */
 	struct version gate;
-	uint64_t lineage;			/* in which it began */
+	uint64_t lineage, epoch;		/* in which it began */
+	struct listing batch;			/* owned; names that stood here, */
+	size_t next_in_batch;			/* and the first of them that is yet to be found */
 	struct buf found;			/* the path of the next name; empty: there is none */
 	bool listed;
 	bool looking;				/* the pool has it */
@@ -51,6 +59,48 @@ static void tell(struct inside *in, bool settled)
 	versiond_returned(in->versiond);
 }
 
+/* settled gates */
+
+static bool is_of_layout(const struct inside_settled *settled, const struct layout *layout)
+{
+	return settled->lineage == layout->lineage && settled->epoch == layout->epoch;
+}
+
+static bool is_settled(const struct versiond *v, struct str directory, struct version gate)
+{
+	for (size_t i = 0; i < INSIDE_SETTLED; i++) {
+		const struct inside_settled *settled = &v->settled[i];
+
+		if (is_of_layout(settled, &v->home.layout) &&
+		    version_cmp(settled->gate, gate) >= 0 &&
+		    str_eq(buf_str(&settled->directory), directory))
+			return true;
+	}
+	return false;
+}
+
+/* The oldest makes room. */
+static void remember(const struct inside *in)
+{
+	struct versiond *v = in->versiond;
+	struct inside_settled *settled = &v->settled[v->settled_next];
+
+	v->settled_next = (v->settled_next + 1) % INSIDE_SETTLED;
+	settled->gate = in->gate;
+	settled->lineage = in->lineage;
+	settled->epoch = in->epoch;
+	buf_reset(&settled->directory);
+	buf_addstr(&settled->directory, buf_str(&in->directory));
+}
+
+void inside_forget(struct versiond *v)
+{
+	for (size_t i = 0; i < INSIDE_SETTLED; i++)
+		buf_clear(&v->settled[i].directory);
+}
+
+/* one directory's */
+
 static void end(struct inside *in, bool settled)
 {
 	struct inside **p = &in->versiond->insides;
@@ -59,8 +109,12 @@ static void end(struct inside *in, bool settled)
 		p = &(*p)->next;
 	*p = in->next;
 	behind_clear(&in->behind);
+	if (settled)
+		remember(in);
 	while (in->waiting != NULL)
 		tell(in, settled);
+	listing_clear(&in->batch);
+	buf_clear(&in->directory);
 	buf_clear(&in->found);
 	free(in);
 }
@@ -74,9 +128,9 @@ static void over(struct behind *behind, bool settled)
 static int list_on(struct inside *in, struct str after, struct listing *ret, struct err *err)
 {
 	struct store *store = in->versiond->service->store;
-	struct str directory = buf_str(&in->behind.directory);
+	struct str directory = buf_str(&in->directory);
 
-	if (store_list(store, directory, after, 1, false, ret, err) == 0)
+	if (store_list(store, directory, after, BATCH, false, ret, err) == 0)
 		return 0;
 	return err->kind == ERR_CONFLICT ? store_list(store, directory, after, 0, true, ret, err) : -1;
 }
@@ -86,23 +140,44 @@ static bool stands(const struct list_entry *entry)
 	return record_stands(&entry->record, &entry->entry) != STANDS_NOTHING;
 }
 
+/* True: the next name of the batch that stands here was found. */
+static bool find_in_batch(struct inside *in)
+{
+	while (in->next_in_batch < in->batch.count) {
+		const struct list_entry *entry = &in->batch.entries[in->next_in_batch++];
+
+		if (stands(entry)) {
+			path_join(&in->found, buf_str(&in->directory), str_of(entry->name));
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The names behind those of the batch.  Before the first time there are none. */
+static void read_batch(struct inside *in)
+{
+	struct str last = in->batch.count == 0 ? (struct str)STR_INIT :
+			  str_of(in->batch.entries[in->batch.count - 1].name);
+	struct listing batch = LISTING_INIT;
+	struct err err = ERR_INIT;
+
+	in->listed = list_on(in, last, &batch, &err) == 0 || err.kind == ERR_ABSENT;
+	if (!in->listed)
+		log_err(LOG_LEVEL_WARNING, &err, "look what is in a directory");
+	listing_clear(&in->batch);
+	in->batch = batch;
+	in->next_in_batch = 0;
+}
+
+/* Names that come later need not be found: whoever stores them is told of the gate. */
 static void look(struct job *job)
 {
 	struct inside *in = CONTAINER_OF(job, struct inside, job);
-	struct str last = path_name(buf_str(&in->behind.name));
-	struct listing listing = LISTING_INIT;
-	struct err err = ERR_INIT;
-	size_t i = 0;
 
 	buf_reset(&in->found);
-	in->listed = list_on(in, last, &listing, &err) == 0 || err.kind == ERR_ABSENT;
-	if (!in->listed)
-		log_err(LOG_LEVEL_WARNING, &err, "look what is in a directory");
-	while (i < listing.count && !stands(&listing.entries[i]))
-		i++;
-	if (i < listing.count)
-		path_join(&in->found, buf_str(&in->behind.directory), str_of(listing.entries[i].name));
-	listing_clear(&listing);
+	while (!find_in_batch(in) && in->batch.more)
+		read_batch(in);
 }
 
 static void looked(struct job *job)
@@ -134,14 +209,15 @@ static void next(struct behind *behind)
 	versiond_submit(in->versiond, in->versiond->pool, &in->job);
 }
 
-/* One that began in this lineage, when a gate at least as great was on this disk. */
+/* One that began in this layout, when a gate at least as great was on this disk. */
 static struct inside *find(const struct versiond *v, struct str directory, struct version gate)
 {
 	struct inside *in = v->insides;
 
 	while (in != NULL && !(in->lineage == v->home.layout.lineage &&
+			       in->epoch == v->home.layout.epoch &&
 			       version_cmp(in->gate, gate) >= 0 &&
-			       str_eq(buf_str(&in->behind.directory), directory)))
+			       str_eq(buf_str(&in->directory), directory)))
 		in = in->next;
 	return in;
 }
@@ -151,14 +227,22 @@ void inside_settle(struct versiond *v, struct str gate_path, struct version gate
 {
 	struct inside *in = find(v, path_parent(gate_path), gate);
 
+	if (is_settled(v, path_parent(gate_path), gate)) {
+		done(data, true);
+		return;
+	}
 	if (in != NULL) {
 		wait_for(in, done, data);
 		return;
 	}
 	in = mem_new(1, sizeof *in);
 	in->versiond = v;
+	buf_addstr(&in->directory, path_parent(gate_path));
 	in->gate = gate;
 	in->lineage = v->home.layout.lineage;
+	in->epoch = v->home.layout.epoch;
+	in->batch.more = true;
+	in->listed = true;
 	in->next = v->insides;
 	v->insides = in;
 	wait_for(in, done, data);

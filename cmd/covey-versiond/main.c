@@ -41,6 +41,7 @@ static void release(struct versiond *v)
 	surveys_free(v->surveys);
 	group_stop(v);
 	looks_free(v->looks);
+	inside_forget(v);
 	free(v);
 }
 

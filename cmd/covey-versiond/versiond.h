@@ -45,6 +45,14 @@ struct stats {
 	uint64_t behind;		/* others had a newer layout */
 };
 
+/* What stands in the directory was settled above a gate, by this layout. */
+#define INSIDE_SETTLED 64		/* that are remembered */
+struct inside_settled {
+	struct buf directory;		/* owned */
+	struct version gate;		/* none: nothing is */
+	uint64_t lineage, epoch;
+};
+
 struct versiond {
 	struct service *service;
 	struct member self;
@@ -75,6 +83,8 @@ struct versiond {
 	struct outbox *outbox;		/* of directories made here; NULL: in no group */
 	struct making *making;		/* of these, which not all homes know yet; answer.c's */
 	struct inside *insides;		/* under way; inside.c's */
+	struct inside_settled settled[INSIDE_SETTLED];	/* the same */
+	size_t settled_next;
 
 	struct serve *serve;
 	struct timer leave;
@@ -122,6 +132,7 @@ void answer_stop(struct versiond *);	/* when nothing runs any more */
 /* This disk has the gate.  done(false): it may not be told yet that it has. */
 void inside_settle(struct versiond *, struct str gate_path, struct version gate,
 		   void (*done)(void *data, bool settled), void *data);
+void inside_forget(struct versiond *);	/* what was settled; at the end */
 void inside_cut(struct versiond *);	/* who waits for other nodes' answers waits no more */
 
 /* carry.c */

@@ -206,14 +206,6 @@ void disk_owe_all(struct disk *disk)
 			outbox_add(disk, disk->kept[i].path, disk->kept[i].record.version)->brought = true;
 }
 
-bool disk_brings_any(const struct disk *disk)
-{
-	for (size_t i = 0; i < disk->outbox_count; i++)
-		if (disk->outbox[i].brought)
-			return true;
-	return false;
-}
-
 bool disk_brings_end(const struct disk *disk)
 {
 	for (size_t i = 0; i < disk->outbox_count; i++) {

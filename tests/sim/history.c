@@ -66,10 +66,19 @@ static uint64_t next_step(void)
 	return ++history.clock;
 }
 
-/* What another group confirmed is, to this one, what somebody may store at any time. */
+/*
+ * What another group confirmed is, to this one, what somebody may store at any time.  Who goes over
+ * while it asks is answered by one of two, and it is not known by which.
+ */
 static uint64_t lineage_at(int machine, uint64_t began)
 {
 	return began >= history.moved[machine] ? sim.machines[machine].home.layout.lineage : 0;
+}
+
+/* Groups that were forced apart promise each other nothing, so two answers of unknown groups neither. */
+static bool is_one_group(uint64_t lineage, uint64_t other)
+{
+	return lineage != 0 && lineage == other;
 }
 
 void history_moved(int machine)
@@ -307,14 +316,14 @@ static void judge_list(size_t list)
 
 	for (size_t i = 0; i < history.count; i++)
 		if (history.deeds[i].confirmed && history.deeds[i].path == l->path &&
-		    history.deeds[i].lineage == l->lineage &&
+		    is_one_group(history.deeds[i].lineage, l->lineage) &&
 		    history.deeds[i].ended < l->began)
 			must_be_listed(list, history.deeds[i].version, "confirmed");
 	for (size_t i = 0; i < history.row_count; i++) {
 		const struct deed *other = &history.deeds[history.rows[i].deed];
 
-		if (other->list && other->path == l->path && other->lineage == l->lineage &&
-		    other->ended < l->began)
+		if (other->list && other->path == l->path &&
+		    is_one_group(other->lineage, l->lineage) && other->ended < l->began)
 			must_be_listed(list, history.rows[i].version, "listed");
 	}
 }
@@ -355,7 +364,7 @@ static void judge_absence(const struct absence *absence, int path)
 		const struct deed *d = &history.deeds[i];
 
 		if (d->write && d->confirmed && d->path == path && d->ended < absence->began &&
-		    d->lineage == absence->lineage &&
+		    is_one_group(d->lineage, absence->lineage) &&
 		    version_cmp(d->version, floor) > 0)
 			floor = d->version;
 	}

@@ -278,7 +278,6 @@ struct writing *new_writing(int path, const struct record *, bool content);
 void disk_wipe(struct disk *);
 struct synod_promise *disk_promise(struct disk *, uint64_t lineage);	/* made if need be */
 void disk_owe_all(struct disk *);	/* to another group: by the outbox */
-bool disk_brings_any(const struct disk *);	/* it owes something yet that is from another group */
 bool disk_brings_end(const struct disk *);	/* of a directory, from another group */
 void disk_copy(const struct disk *, struct disk *to);	/* which is wiped first */
 void outbox_remove(struct disk *, int path, struct version);

@@ -355,17 +355,23 @@ static void bring_back(struct event *event)
 		machine_start(machine);
 }
 
-/*
- * There is one to lose: in the layouts that are used or soon will be.  What a group of its own has
- * confirmed may be on this disk alone, also when the node has come over, until all of it is brought:
- * nobody promises that this survives.
- */
+/* What it knew in another group may be nowhere else yet. */
+static bool brings_some(const struct disk *disk)
+{
+	for (size_t i = 0; i < disk->outbox_count; i++)
+		if (disk->outbox[i].brought)
+			return true;
+	return false;
+}
+
+/* There is one to lose: in the layouts that are used or soon will be, and no group of its own. */
 static bool may_lose_one(const struct machine *machine)
 {
 	const struct layout *own = &machine->disk.layout;
 
 	return (own->epoch == 0 || own->lineage == sim.newest.lineage) &&
-	       !disk_brings_any(&machine->disk) && layout_members(&sim.newest, LAYOUT_A) >= 3 &&
+	       !brings_some(&machine->disk) &&
+	       layout_members(&sim.newest, LAYOUT_A) >= 3 &&
 	       (!layout_is_joint(&sim.newest) || layout_members(&sim.newest, LAYOUT_B) >= 3);
 }
 
