@@ -3,7 +3,7 @@
  *
  * One line per name of an index, sorted by the bytes of the decoded name:
  *
- *	NAME TAB TYPE TAB SIZE TAB VERSION TAB TIME LF
+ *	NAME TAB TYPE TAB SIZE TAB VERSION TAB TIME[ TAB SHA256 TAB MTIME] LF
  *
  *	NAME     percent-encoded (all but A-Z a-z 0-9 - . _ ~); with a slash
  *	         at its end for a directory
@@ -13,6 +13,8 @@
  *	VERSION  the newest version's id, or - (a directory without a record)
  *	TIME     when it was made, 2026-11-22T11:07:24.123456001Z, or -: the
  *	         version's time, unless it is a conditional child
+ *	SHA256   of a file alone: of its content
+ *	MTIME    of a file alone: the client's, s since 1970; 0 when none was given
  *
  * A home tells another node both registers of each name in place of what
  * stands there: the directory's newest record (directory or ended), then
@@ -48,6 +50,8 @@ struct listing_row {
 	uint64_t size;		/* bytes; 0 unless a file */
 	struct version version;	/* none: only of a directory */
 	uint64_t made;		/* as in the record: 0 at the version's time */
+	uint8_t sha256[SHA256_BYTES];	/* of a file's content; else zeros */
+	uint32_t mtime;		/* the client's, s since 1970; 0: not given, or no file */
 };
 
 static inline uint64_t listing_row_made(const struct listing_row *row)

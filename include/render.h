@@ -38,7 +38,10 @@ struct render_index {
 };
 
 void render_index_html(struct buf *, const struct render_index *);
-/* An array of {name, href, type, size, time, version}; size, time, version are null where there is none. */
+/*
+ * An array of {name, href, type, size, time, version, sha256, mtime}, null where
+ * there is none; mtime is the client's, in seconds since 1970.
+ */
 void render_index_json(struct buf *, const struct render_index *);
 void render_index_text(struct buf *, const struct render_index *);
 /* "?after=NAME&limit=N" of the next page and what else was asked for, for the page and for Link: rel=next. */

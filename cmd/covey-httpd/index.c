@@ -70,6 +70,8 @@ static struct listing_row row_of(const struct inventory_row *from)
 	case STANDS_FILE:
 		row.type = LISTING_FILE;
 		row.size = file->size;
+		memcpy(row.sha256, file->sha256, sizeof row.sha256);
+		row.mtime = file->mtime;
 		break;
 	case STANDS_DIRECTORY:
 		row.type = LISTING_DIRECTORY;

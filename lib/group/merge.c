@@ -134,7 +134,8 @@ static void note_row(const struct merge *merge, struct told *told,
 	if (order > 0) {
 		told->quorum = merge->homes;
 		told->record = (struct record){ .version = row->version, .size = row->size,
-						  .made = row->made };
+						  .made = row->made, .mtime = row->mtime };
+		memcpy(told->record.sha256, row->sha256, sizeof row->sha256);
 		if (is_entry(row))
 			told->record.flags |= RECORD_DIRECTORY;
 		if (row->type == LISTING_DELETED || row->type == LISTING_ENDED)

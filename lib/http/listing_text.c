@@ -4,6 +4,9 @@
 #include "path.h"
 #include "pct.h"
 
+#define COLUMNS_OF_ALL 5
+#define COLUMNS 7		/* of a file */
+
 static const char *const type_names[] = {
 	[LISTING_FILE] = "file",
 	[LISTING_DIRECTORY] = "directory",
@@ -33,7 +36,7 @@ static bool of_directory(enum listing_type type)
 
 void listing_text_row(struct buf *buf, const struct listing_row *row)
 {
-	char version[VERSION_TEXT];
+	char version[VERSION_TEXT], sha256[2 * SHA256_BYTES + 1];
 
 	pct_encode_component(buf, row->name);
 	buf_addf(buf, "%s\t%s\t%llu\t", of_directory(row->type) ? "/" : "",
@@ -44,6 +47,10 @@ void listing_text_row(struct buf *buf, const struct listing_row *row)
 	}
 	buf_addf(buf, "%s\t", version_format(version, row->version));
 	listing_text_time(buf, listing_row_made(row));
+	if (row->type == LISTING_FILE) {
+		str_to_hex(sha256, row->sha256, SHA256_BYTES);
+		buf_addf(buf, "\t%s\t%lu", sha256, (unsigned long)row->mtime);
+	}
 	buf_addc(buf, '\n');
 }
 
@@ -63,6 +70,8 @@ void listing_text_registers(struct buf *buf, struct str name, const struct recor
 		row.version = file->version;
 		row.made = file->made;
 		row.size = file->size;
+		memcpy(row.sha256, file->sha256, sizeof row.sha256);
+		row.mtime = file->mtime;
 		listing_text_row(buf, &row);
 	}
 }
@@ -167,16 +176,31 @@ static int parse_version(struct str version, struct str time, struct listing_row
 	return 0;
 }
 
+/* The columns that a file alone has; sha256 is spelled in lower case. */
+static int parse_content(struct str sha256, struct str mtime, struct listing_row *ret)
+{
+	char again[2 * SHA256_BYTES + 1];
+
+	if (str_from_hex(sha256, ret->sha256, SHA256_BYTES) < 0)
+		return -1;
+	str_to_hex(again, ret->sha256, SHA256_BYTES);
+	if (!str_eq(str_of(again), sha256) || (mtime.n > 1 && mtime.s[0] == '0'))
+		return -1;
+	return str_u32(mtime, &ret->mtime);
+}
+
 int listing_text_parse_row(struct str line, struct buf *scratch, struct listing_row *ret,
 			   struct err *err)
 {
-	struct str column[5] = { STR_INIT }, extra;
+	struct str column[COLUMNS] = { STR_INIT }, extra;
 	struct listing_row row = { .name = STR_INIT };
+	size_t count = 0;
 	bool slash;
 
-	for (size_t i = 0; i < 5; i++)
-		if (!str_cut(&line, '\t', &column[i]))
-			return malformed(err, "too few columns");
+	while (count < COLUMNS && str_cut(&line, '\t', &column[count]))
+		count++;
+	if (count < COLUMNS_OF_ALL)
+		return malformed(err, "too few columns");
 	if (str_cut(&line, '\t', &extra))
 		return malformed(err, "too many columns");
 	slash = str_ends(column[0], STR("/"));
@@ -192,6 +216,10 @@ int listing_text_parse_row(struct str line, struct buf *scratch, struct listing_
 		return -1;
 	if (version_is_none(row.version) && row.type != LISTING_DIRECTORY)
 		return malformed(err, "a file without a version");
+	if (count != (row.type == LISTING_FILE ? COLUMNS : COLUMNS_OF_ALL))
+		return malformed(err, "another number of columns than its type has");
+	if (row.type == LISTING_FILE && parse_content(column[5], column[6], &row) < 0)
+		return malformed(err, "no sha256 and time of a file");
 	row.name = buf_str(scratch);
 	*ret = row;
 	return 0;

@@ -96,6 +96,23 @@ void render_index_html(struct buf *buf, const struct render_index *index)
 	page_end(buf, index->node, index->state);
 }
 
+/* What a file alone has. */
+static void json_content(struct buf *buf, const struct listing_row *row)
+{
+	char sha256[2 * SHA256_BYTES + 1];
+
+	if (row->type != LISTING_FILE) {
+		buf_adds(buf, ",\"sha256\":null,\"mtime\":null}");
+		return;
+	}
+	str_to_hex(sha256, row->sha256, SHA256_BYTES);
+	buf_addf(buf, ",\"sha256\":\"%s\",\"mtime\":", sha256);
+	if (row->mtime != 0)
+		buf_addf(buf, "%lu}", (unsigned long)row->mtime);
+	else
+		buf_adds(buf, "null}");
+}
+
 static void json_row(struct buf *buf, const struct listing_row *row)
 {
 	char version[VERSION_TEXT];
@@ -110,12 +127,13 @@ static void json_row(struct buf *buf, const struct listing_row *row)
 	else
 		buf_adds(buf, "null");
 	if (version_is_none(row->version)) {
-		buf_adds(buf, ",\"time\":null,\"version\":null}");
-		return;
+		buf_adds(buf, ",\"time\":null,\"version\":null");
+	} else {
+		buf_adds(buf, ",\"time\":\"");
+		listing_text_time(buf, listing_row_made(row));
+		buf_addf(buf, "\",\"version\":\"%s\"", version_format(version, row->version));
 	}
-	buf_adds(buf, ",\"time\":\"");
-	listing_text_time(buf, listing_row_made(row));
-	buf_addf(buf, "\",\"version\":\"%s\"}", version_format(version, row->version));
+	json_content(buf, row);
 }
 
 void render_index_json(struct buf *buf, const struct render_index *index)

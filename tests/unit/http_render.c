@@ -9,6 +9,8 @@
 #define TIME "2026-11-22T11:07:24.123456001Z"
 #define ZEROS "00000000000000000000000000000000000000000000000000000000000"
 #define HASH "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define UPPER "0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef"
+#define CONTENT "\t" HASH "\t7"	/* of a file's row */
 
 static struct version id(void)
 {
@@ -102,51 +104,62 @@ static void test_replies(void)
 static const struct {
 	const char *line, *name;	/* name NULL: refused */
 } row_cases[] = {
-	{ "a\tfile\t5\t" ID "\t" TIME, "a" },
-	{ "%FF%20%09%0A\tfile\t0\t" ID "\t" TIME, "\xff \t\n" },
+	{ "a\tfile\t5\t" ID "\t" TIME CONTENT, "a" },
+	{ "%FF%20%09%0A\tfile\t0\t" ID "\t" TIME CONTENT, "\xff \t\n" },
 	{ "d/\tdirectory\t0\t" ID "\t" TIME, "d" },
 	{ "d/\tdirectory\t0\t-\t-", "d" },
 	{ "x\tdeleted\t0\t" ID "\t" TIME, "x" },
-	{ ".covey\tfile\t0\t" ID "\t" TIME, ".covey" },
+	{ ".covey\tfile\t0\t" ID "\t" TIME CONTENT, ".covey" },
 	{ "", NULL },
 	{ "a", NULL },
 	{ "a\tfile\t5\t" ID, NULL },
-	{ "a\tfile\t5\t" ID "\t" TIME "\t", NULL },
-	{ "a\tfile\t5\t" ID "\t" TIME "\r", NULL },
-	{ "a\tfile\t05\t" ID "\t" TIME, NULL },
-	{ "a\tfile\t-5\t" ID "\t" TIME, NULL },
-	{ "a\tfile\t9223372036854775808\t" ID "\t" TIME, NULL },
-	{ "a\tfile\t5\t-\t-", NULL },
-	{ "a\tfile\t5\t" ID "\t-", NULL },
-	{ "a\tfile\t5\t" ID "\t2026-11-22T11:07:25.123456001Z", NULL },
-	{ "a\tfile\t5\tx\t" TIME, NULL },
+	{ "a\tfile\t5\t" ID "\t" TIME CONTENT "\t", NULL },
+	{ "a\tfile\t5\t" ID "\t" TIME CONTENT "\r", NULL },
+	{ "a\tfile\t05\t" ID "\t" TIME CONTENT, NULL },
+	{ "a\tfile\t-5\t" ID "\t" TIME CONTENT, NULL },
+	{ "a\tfile\t9223372036854775808\t" ID "\t" TIME CONTENT, NULL },
+	{ "a\tfile\t5\t-\t-" CONTENT, NULL },
+	{ "a\tfile\t5\t" ID "\t-" CONTENT, NULL },
+	{ "a\tfile\t5\t" ID "\t2026-11-22T11:07:25.123456001Z" CONTENT, NULL },
+	{ "a\tfile\t5\tx\t" TIME CONTENT, NULL },
 	{ "a\tdirectory\t0\t" ID "\t" TIME, NULL },
 	{ "a/\tended\t0\t" ID "\t" TIME, "a" },
 	{ "a\tended\t0\t" ID "\t" TIME, NULL },
 	{ "a/\tended\t0\t-\t-", NULL },
 	{ "a/\tended\t5\t" ID "\t" TIME, NULL },
 	{ "a/\tdeleted\t0\t" ID "\t" TIME, NULL },
-	{ "a/\tfile\t0\t" ID "\t" TIME, NULL },
+	{ "a/\tfile\t0\t" ID "\t" TIME CONTENT, NULL },
 	{ "a/\tdirectory\t5\t" ID "\t" TIME, NULL },
 	{ "a\tdeleted\t5\t" ID "\t" TIME, NULL },
 	{ "a\tFile\t5\t" ID "\t" TIME, NULL },
-	{ "\tfile\t5\t" ID "\t" TIME, NULL },
-	{ ".\tfile\t5\t" ID "\t" TIME, NULL },
+	{ "\tfile\t5\t" ID "\t" TIME CONTENT, NULL },
+	{ ".\tfile\t5\t" ID "\t" TIME CONTENT, NULL },
 	{ "../\tdirectory\t0\t-\t-", NULL },
-	{ "%2E\tfile\t5\t" ID "\t" TIME, NULL },
-	{ "%61\tfile\t5\t" ID "\t" TIME, NULL },
-	{ "%ff\tfile\t5\t" ID "\t" TIME, NULL },
-	{ "a%2Fb\tfile\t5\t" ID "\t" TIME, NULL },
-	{ "a%00\tfile\t5\t" ID "\t" TIME, NULL },
-	{ "a\tfile\t5\t" CHILD "\t2026-11-23T11:07:24.000000001Z", "a" },
-	{ "a\tfile\t5\t" CHILD "\t" TIME, "a" },
-	{ "a\tfile\t5\t" ID "\t2026-11-23T11:07:24.000000001Z", NULL },
-	{ "a\tfile\t5\t" CHILD "\t2026-11-23T11:07:24.00000001Z", NULL },
-	{ "a\tfile\t5\t" CHILD "\t20261123T11:07:24.000000001Z", NULL },
-	{ "a\tfile\t5\t" CHILD "\t-", NULL },
-	{ "a b\tfile\t5\t" ID "\t" TIME, NULL },
-	{ "a%\tfile\t5\t" ID "\t" TIME, NULL },
+	{ "%2E\tfile\t5\t" ID "\t" TIME CONTENT, NULL },
+	{ "%61\tfile\t5\t" ID "\t" TIME CONTENT, NULL },
+	{ "%ff\tfile\t5\t" ID "\t" TIME CONTENT, NULL },
+	{ "a%2Fb\tfile\t5\t" ID "\t" TIME CONTENT, NULL },
+	{ "a%00\tfile\t5\t" ID "\t" TIME CONTENT, NULL },
+	{ "a\tfile\t5\t" CHILD "\t2026-11-23T11:07:24.000000001Z" CONTENT, "a" },
+	{ "a\tfile\t5\t" CHILD "\t" TIME CONTENT, "a" },
+	{ "a\tfile\t5\t" ID "\t2026-11-23T11:07:24.000000001Z" CONTENT, NULL },
+	{ "a\tfile\t5\t" CHILD "\t2026-11-23T11:07:24.00000001Z" CONTENT, NULL },
+	{ "a\tfile\t5\t" CHILD "\t20261123T11:07:24.000000001Z" CONTENT, NULL },
+	{ "a\tfile\t5\t" CHILD "\t-" CONTENT, NULL },
+	{ "a b\tfile\t5\t" ID "\t" TIME CONTENT, NULL },
+	{ "a%\tfile\t5\t" ID "\t" TIME CONTENT, NULL },
 	{ "a//\tdirectory\t0\t-\t-", NULL },
+	{ "a\tfile\t5\t" ID "\t" TIME, NULL },
+	{ "a\tfile\t5\t" ID "\t" TIME "\t" HASH, NULL },
+	{ "a\tfile\t5\t" ID "\t" TIME "\t" HASH "\t", NULL },
+	{ "a\tfile\t5\t" ID "\t" TIME "\t" HASH "\t07", NULL },
+	{ "a\tfile\t5\t" ID "\t" TIME "\t" HASH "\t4294967296", NULL },
+	{ "a\tfile\t5\t" ID "\t" TIME "\t" HASH "\t4294967295", "a" },
+	{ "a\tfile\t5\t" ID "\t" TIME "\t" HASH "0\t7", NULL },
+	{ "a\tfile\t5\t" ID "\t" TIME "\t-\t7", NULL },
+	{ "a\tfile\t5\t" ID "\t" TIME "\t" UPPER "\t7", NULL },
+	{ "d/\tdirectory\t0\t" ID "\t" TIME CONTENT, NULL },
+	{ "x\tdeleted\t0\t" ID "\t" TIME CONTENT, NULL },
 };
 
 static void test_rows(void)
@@ -230,10 +243,10 @@ static void test_conflicts(void)
 static void test_index(void)
 {
 	const struct listing_row rows[] = {
-		{ STR("<b>\xff"), LISTING_FILE, 1536, id(), 0 },
-		{ STR("a:b"), LISTING_FILE, 1023, id(), 0 },
-		{ STR("d"), LISTING_DIRECTORY, 0, VERSION_NONE, 0 },
-		{ STR("x"), LISTING_DELETED, 0, id(), 0 },
+		{ STR("<b>\xff"), LISTING_FILE, 1536, id(), 0, { 0xab }, 7 },
+		{ STR("a:b"), LISTING_FILE, 1023, id(), 0, { 0 }, 0 },
+		{ STR("d"), LISTING_DIRECTORY, 0, VERSION_NONE, 0, { 0 }, 0 },
+		{ STR("x"), LISTING_DELETED, 0, id(), 0, { 0 }, 0 },
 	};
 	struct render_index index = { .path = STR("p/<q>"), .node = STR("n&1"), .rows = rows,
 				      .count = 4, .more = true, .limit = 4,
@@ -258,16 +271,16 @@ static void test_index(void)
 	render_index_json(&text, &index);
 	CHECK(str_eq(buf_str(&text), STR(
 		"[\n{\"name\":\"<b>\xef\xbf\xbd\",\"href\":\"%3Cb%3E%FF\",\"type\":\"file\",\"size\":1536,"
-		"\"time\":\"" TIME "\",\"version\":\"" ID "\"},\n"
+		"\"time\":\"" TIME "\",\"version\":\"" ID "\",\"sha256\":\"ab" ZEROS "000\",\"mtime\":7},\n"
 		"{\"name\":\"a:b\",\"href\":\"a%3Ab\",\"type\":\"file\",\"size\":1023,"
-		"\"time\":\"" TIME "\",\"version\":\"" ID "\"},\n"
+		"\"time\":\"" TIME "\",\"version\":\"" ID "\",\"sha256\":\"00" ZEROS "000\",\"mtime\":null},\n"
 		"{\"name\":\"d\",\"href\":\"d/\",\"type\":\"directory\",\"size\":null,\"time\":null,"
-		"\"version\":null},\n"
+		"\"version\":null,\"sha256\":null,\"mtime\":null},\n"
 		"{\"name\":\"x\",\"href\":\"x\",\"type\":\"deleted\",\"size\":null,"
-		"\"time\":\"" TIME "\",\"version\":\"" ID "\"}\n]\n")));
+		"\"time\":\"" TIME "\",\"version\":\"" ID "\",\"sha256\":null,\"mtime\":null}\n]\n")));
 	buf_reset(&text);
 	render_index_text(&text, &index);
-	CHECK(str_starts(buf_str(&text), STR("%3Cb%3E%FF\tfile\t1536\t" ID "\t" TIME "\na%3Ab\t")));
+	CHECK(str_starts(buf_str(&text), STR("%3Cb%3E%FF\tfile\t1536\t" ID "\t" TIME "\tab" ZEROS "000\t7\na%3Ab\t")));
 	buf_reset(&text);
 	index.count = 0;
 	render_index_json(&text, &index);
