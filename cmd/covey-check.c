@@ -25,7 +25,6 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define CONF_FILE "/etc/covey/covey.yaml"
 #define PATIENCE_MS 5000	/* for versiond, which answers after timeouts.check */
 #define SHA256_SHORT 12		/* hexadecimal digits, for people */
 
@@ -57,7 +56,8 @@ static int usage(FILE *to)
 	      "Print which version of each PATH every node of the group has.\n"
 	      "\n"
 	      "  -c, --config FILE  configuration of this node (default: $COVEY_CONF, or\n"
-	      "                     " CONF_FILE ")\n"
+	      "                     " CONF_FILE ", or where there is none\n"
+	      "                     " CONF_FILE_HERE ")\n"
 	      "      --run DIR      its directory of sockets, instead of a configuration\n"
 	      "      --json         for programs: an array for one PATH; for several, or -,\n"
 	      "                     one object a line\n"
@@ -444,7 +444,7 @@ int main(int argc, char **argv)
 	if (optind == argc)
 		return usage(stderr);
 	log_open("covey-check", o.quiet);
-	if (find_socket(&o, file && *file ? file : CONF_FILE, run, &err) < 0) {
+	if (find_socket(&o, file && *file ? file : conf_default(), run, &err) < 0) {
 		log_err(LOG_LEVEL_ERROR, &err, "find this node");
 		return EX_CONFIG;
 	}

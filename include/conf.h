@@ -79,6 +79,12 @@ int conf_load(struct conf *, const char *file, struct err *);
 int conf_parse(struct conf *, struct str text, const char *file, struct err *);
 void conf_clear(struct conf *);		/* safe on CONF_INIT */
 
+#define CONF_FILE "/etc/covey/covey.yaml"
+#define CONF_FILE_HERE "covey-nodes/node1/covey.yaml"	/* as `covey up` makes it where it is said */
+
+/* What a command goes by that was told no other: CONF_FILE; where there is none, CONF_FILE_HERE if that is there. */
+const char *conf_default(void);
+
 /*
  * Whether this node may listen there: on loopback always, beyond it only
  * with `access: open`, because whoever reaches the port may then read and

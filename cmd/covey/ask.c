@@ -41,11 +41,31 @@ int ask_json(const char *url, struct str target, const char *what, json_t **ret)
 	return status;
 }
 
+struct str entry_name(const json_t *entry)
+{
+	struct str href = str_of(json_text(entry, "href")), name = STR_INIT;
+
+	if (str_ends(href, STR("/")))
+		href.n--;
+	while (str_cut(&href, '/', &name))
+		;
+	return name;
+}
+
+bool entry_is_directory(const json_t *entry)
+{
+	return strcmp(json_text(entry, "type"), "directory") == 0;
+}
+
 int print_json(const json_t *value)
 {
-	if (json_dumpf(value, stdout, JSON_COMPACT | JSON_ENCODE_ANY) == 0 && putchar('\n') != EOF)
+	char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+	bool printed = text != NULL && puts(text) != EOF;
+
+	free(text);
+	if (printed)
 		return 0;
-	fprintf(stderr, "covey: write to standard output failed\n");
+	command_say("write to standard output failed");
 	return EX_IOERR;
 }
 

@@ -14,7 +14,15 @@ int ask_json(const char *url, struct str target, const char *what, json_t **ret)
 /* The same over a connection that stays. */
 int ask_json_by(struct client *, struct str target, const char *what, json_t **ret);
 
-/* Print it for programs, one line of JSON. */
+/*
+ * Of an entry of an index: the last component of its href, without a
+ * directory's slash, which is the exact name, percent-encoded; the JSON
+ * name is UTF-8 and may have lost bytes.
+ */
+struct str entry_name(const json_t *entry);
+bool entry_is_directory(const json_t *entry);
+
+/* Print it for programs, one line of JSON, whole among those of other threads. */
 int print_json(const json_t *value);
 
 /* "2026-11-22T11:07:24.123456001Z" as people want it: without the fraction, with a space. */

@@ -23,6 +23,7 @@ struct client {
 	CURL *curl;
 	char *base;		/* "http://HOST:PORT", no slash at its end */
 	const char *whence;	/* in errors, behind base: where that comes from; "" when asked for */
+	bool lost;		/* the last request had no answer */
 	/* of the exchange under way */
 	struct exchange *exchange;
 	struct progress progress;
@@ -32,17 +33,21 @@ struct client {
 /* The node of this machine: as its configuration says, or as it would be without one. */
 static const char *own_node(char to[LOCAL_URL], const char **ret_whence)
 {
+	const char *file = conf_default();
+	bool here = strcmp(file, CONF_FILE_HERE) == 0;
 	struct conf conf = CONF_INIT;
 	struct err err = ERR_INIT;
 
-	if (conf_load(&conf, CONF_FILE, &err) == 0) {
+	if (conf_load(&conf, file, &err) == 0) {
 		local_url(to, &conf);
-		*ret_whence = " (listen.http of " CONF_FILE ")";
+		*ret_whence = here ? " (listen.http of " CONF_FILE_HERE ")"
+				   : " (listen.http of " CONF_FILE ")";
 	} else {
 		snprintf(to, LOCAL_URL, "%s", NODE);
 		*ret_whence = err.kind == ERR_ABSENT
-				      ? " (the default, without " CONF_FILE ")"
-				      : " (the default, as " CONF_FILE " cannot be read or is not valid)";
+				      ? " (the default, without " CONF_FILE "; --node URL names another)"
+			      : here ? " (the default, as " CONF_FILE_HERE " cannot be read or is not valid)"
+				     : " (the default, as " CONF_FILE " cannot be read or is not valid)";
 	}
 	conf_clear(&conf);
 	return to;
@@ -77,6 +82,22 @@ int client_open(struct client **ret, const char *url, struct err *err)
 		abort();	/* memory */
 	*ret = client;
 	return 0;
+}
+
+struct client *client_copy(const struct client *from)
+{
+	struct client *client = mem_new(1, sizeof *client);
+
+	client->base = mem_copy(from->base, strlen(from->base));
+	client->whence = from->whence;
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0 || (client->curl = curl_easy_init()) == NULL)
+		abort();	/* memory */
+	return client;
+}
+
+bool client_lost(const struct client *client)
+{
+	return client->lost;
 }
 
 void client_close(struct client *client)
@@ -211,9 +232,23 @@ static long patience_s(const struct exchange *exchange)
 	return STALLED_S + (long)exchange->wait_s;
 }
 
+/* As curl(1) has it; else the system's. */
+static const char *environment_authorities(void)
+{
+	const char *file = getenv("CURL_CA_BUNDLE");
+
+	if (file == NULL || file[0] == '\0')
+		file = getenv("SSL_CERT_FILE");
+	return file != NULL && file[0] != '\0' ? file : NULL;
+}
+
 static void set_rules(CURL *curl, const struct exchange *exchange)
 {
-	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http");
+	const char *authorities = environment_authorities();
+
+	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	if (authorities != NULL)
+		curl_easy_setopt(curl, CURLOPT_CAINFO, authorities);
 	curl_easy_setopt(curl, CURLOPT_PROXY, "");	/* a node is near; a proxy would keep copies */
 	curl_easy_setopt(curl, CURLOPT_PATH_AS_IS, 1L);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, CONNECT_S);
@@ -246,6 +281,9 @@ static int told_by_curl(const struct client *client, CURLcode code, const char *
 		return told_too_late(client, err);
 	if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
 		kind = ERR_INVALID;
+	if (code == CURLE_PEER_FAILED_VERIFICATION)
+		return err_set(err, kind, "ask %s%s: %s; CURL_CA_BUNDLE names a file of other authorities",
+			       client->base, client->whence, why[0] ? why : curl_easy_strerror(code));
 	return err_set(err, kind, "ask %s%s: %s", client->base, client->whence,
 		       why[0] ? why : curl_easy_strerror(code));
 }
@@ -275,6 +313,7 @@ int client_send(struct client *client, struct exchange *exchange, struct err *er
 	progress_end(&client->progress);
 	curl_slist_free_all(headers);
 	buf_clear(&url);
+	client->lost = code != CURLE_OK && inner.kind == ERR_NONE;
 	if (inner.kind != ERR_NONE) {
 		*err = inner;
 		return -1;
@@ -342,7 +381,7 @@ int exchange_refused(const struct exchange *exchange, const char *what)
 			line.n = i;
 	if (line.n == 0)
 		line = exchange->status == 404 ? STR("no such path") : STR("refused");
-	fprintf(stderr, "covey: %s: %.*s (%ld)\n", what, STR_ARG(line), exchange->status);
+	command_say("%s: %.*s (%ld)", what, STR_ARG(line), exchange->status);
 	json_decref(problem);
 	return status_of(exchange->status);
 }

@@ -38,10 +38,18 @@ struct exchange {
 #define EXCHANGE_INIT { .method = "GET", .body = -1, .body_size = UINT64_MAX }
 void exchange_clear(struct exchange *);
 
-/* The node of --node, of $COVEY_NODE, of CONF_FILE if that is valid, or on loopback; errors say which. */
+/*
+ * The node of --node, of $COVEY_NODE, of conf_default() if that is valid, or on
+ * loopback; errors say which.  https goes by the authorities of $CURL_CA_BUNDLE
+ * or $SSL_CERT_FILE, else the system's.
+ */
 int client_open(struct client **ret, const char *url, struct err *);
+struct client *client_copy(const struct client *);	/* of the same node, for another thread */
 void client_close(struct client *);	/* NULL is fine */
 int client_send(struct client *, struct exchange *, struct err *);
+
+/* Whether the last request had no answer, or not all of it. */
+bool client_lost(const struct client *);
 
 /* A field of the answer, or an empty slice. */
 struct str exchange_field(const struct exchange *, const char *name);

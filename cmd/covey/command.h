@@ -50,10 +50,12 @@ struct call {
 /* Shared rows of option tables. */
 #define OPTION_NODE { "node", 0, "URL", "the node to ask; default $COVEY_NODE, else this machine's" }
 #define OPTION_JSON { "json", 0, NULL, "JSON, for programs" }
-#define OPTION_CONF { "config", 'c', "FILE", "the node's configuration; default /etc/covey/covey.yaml" }
+#define OPTION_CONF { "config", 'c', "FILE", "the node's configuration; default /etc/covey/covey.yaml, else covey up's here" }
 #define OPTION_END { NULL, 0, NULL, NULL }
 
-/* Tell the sentence on standard error, and return the exit status of its kind. */
+/* "covey: ..." on standard error, a line, whole among those of other threads. */
+void command_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Tell the sentence so, and return the exit status of its kind. */
 int command_fail(const struct err *);
 int command_misused(const struct command *, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

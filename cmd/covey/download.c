@@ -4,21 +4,25 @@
 #include "digest.h"
 #include "fields.h"
 #include "file.h"
+#include "httpdate.h"
 #include "mem.h"
 #include "version.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define TRIES 4			/* of a transfer that breaks off */
 #define CHUNK (256u << 10)
+#define LOOK_BYTES 2000		/* of what would go to a terminal */
 
 struct download {
 	const char *what;
-	const char *file;	/* NULL: into fd as it comes */
+	const struct download_to *to;
 	char *part;		/* owned; the part file's name, or NULL */
 	int fd;			/* of the part, owned; or the caller's */
 	char version[VERSION_TEXT];	/* of what is there already; "" none */
@@ -29,18 +33,37 @@ struct download {
 
 /* part files */
 
+static const char *base_of(const char *file)
+{
+	const char *slash = strrchr(file, '/');
+
+	return slash ? slash + 1 : file;
+}
+
+/* As much of the file's own name as leaves room for what follows it. */
+static struct str part_prefix(const char *file)
+{
+	struct str base = str_of(base_of(file));
+
+	if (base.n > NAME_MAX - (VERSION_TEXT + sizeof ".part"))
+		base.n = NAME_MAX - (VERSION_TEXT + sizeof ".part");
+	return base;
+}
+
 static char *part_name(const char *file, struct str version)
 {
+	struct str base = part_prefix(file);
 	struct buf name = BUF_INIT;
 
-	buf_addf(&name, "%s%s%.*s.part", file, version.n ? "." : "", STR_ARG(version));
+	buf_add(&name, file, (size_t)(base.s - file));
+	buf_addf(&name, "%.*s%s%.*s.part", STR_ARG(base), version.n ? "." : "", STR_ARG(version));
 	return buf_take(&name);
 }
 
 /* The version in "BASE.VERSION.part", or empty. */
-static struct str version_in(const char *name, const char *base)
+static struct str version_in(const char *name, struct str prefix)
 {
-	struct str rest = str_of(name), prefix = str_of(base);
+	struct str rest = str_of(name);
 	struct version version;
 
 	if (!str_starts(rest, prefix) || !str_ends(rest, STR(".part")) ||
@@ -69,25 +92,25 @@ static int hash_part(struct download *d, struct err *err)
 /* Continue what an earlier try left: it is read, so that its digest is known. */
 static int find_part(struct download *d, struct err *err)
 {
-	const char *slash = strrchr(d->file, '/');
-	char *directory = file_directory(d->file);
-	DIR *list = opendir(directory);
+	char *directory = file_directory(d->to->file);
+	int fd = openat(d->to->dir, directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
 	struct str version;
 
 	free(directory);
 	while (list != NULL && (entry = readdir(list)) != NULL && d->part == NULL) {
-		version = version_in(entry->d_name, slash ? slash + 1 : d->file);
+		version = version_in(entry->d_name, part_prefix(d->to->file));
 		if (version.n == 0)
 			continue;
 		snprintf(d->version, sizeof d->version, "%.*s", STR_ARG(version));
-		d->part = part_name(d->file, version);
+		d->part = part_name(d->to->file, version);
 	}
 	if (list != NULL)
 		closedir(list);
 	if (d->part == NULL)
 		return 0;
-	d->fd = open(d->part, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	d->fd = openat(d->to->dir, d->part, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (d->fd < 0)
 		return err_sys(err, "open %s", d->part);
 	return hash_part(d, err);
@@ -97,7 +120,7 @@ static void drop_part(struct download *d)
 {
 	if (d->part == NULL)
 		return;
-	unlink(d->part);
+	unlinkat(d->to->dir, d->part, 0);
 	free(d->part);
 	d->part = NULL;
 	close(d->fd);
@@ -107,18 +130,18 @@ static void drop_part(struct download *d)
 /* From the first byte on: the answer brings another version than what was there, or the first. */
 static int start_over(struct download *d, struct str version, struct err *err)
 {
-	if (d->file == NULL && d->have > 0)
+	if (d->to->file == NULL && d->have > 0)
 		return err_set(err, ERR_CONFLICT,
 			       "get %s: another version came while this one was read", d->what);
 	digest_free(d->digest);
 	d->digest = digest_new();
 	d->have = 0;
 	snprintf(d->version, sizeof d->version, "%.*s", STR_ARG(version));
-	if (d->file == NULL)
+	if (d->to->file == NULL)
 		return 0;
 	drop_part(d);
-	d->part = part_name(d->file, version);
-	d->fd = open(d->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
+	d->part = part_name(d->to->file, version);
+	d->fd = openat(d->to->dir, d->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
 	return d->fd < 0 ? err_sys(err, "create %s", d->part) : 0;
 }
 
@@ -157,6 +180,9 @@ static int take(struct exchange *exchange, const void *bytes, size_t n, struct e
 
 	if (begin(d, exchange, err) < 0)
 		return -1;
+	if (d->to->terminal && d->have < LOOK_BYTES && memchr(bytes, '\0', n) != NULL)
+		return err_set(err, ERR_INVALID, "get %s: this is no text, and would go to the terminal: "
+						 "-o FILE keeps it, -o - shows it all the same", d->what);
 	digest_add(d->digest, bytes, n);
 	while (n > 0) {
 		ssize_t written = write(d->fd, from, n);
@@ -172,6 +198,22 @@ static int take(struct exchange *exchange, const void *bytes, size_t n, struct e
 	return 0;
 }
 
+/* A file system that keeps no such time keeps the content. */
+static void set_time(const struct download *d, const struct exchange *exchange)
+{
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_nsec = 0 } };
+	struct str field = exchange_field(exchange, "last-modified");
+	uint64_t modified;
+
+	if (d->to->version != NULL && strcmp(d->to->version, d->version) == 0)
+		times[1] = d->to->time;
+	else if (httpdate_parse(field, (uint64_t)time(NULL), &modified) == 0)
+		times[1].tv_sec = (time_t)modified;
+	else
+		return;
+	(void)futimens(d->fd, times);
+}
+
 static int finish(struct download *d, const struct exchange *exchange, struct err *err)
 {
 	uint8_t is[32], should[32];
@@ -183,8 +225,11 @@ static int finish(struct download *d, const struct exchange *exchange, struct er
 		return err_set(err, ERR_CORRUPT, "get %s: what came does not match its digest",
 			       d->what);
 	}
-	if (d->file != NULL && rename(d->part, d->file) < 0)
-		return err_sys(err, "rename %s to %s", d->part, d->file);
+	if (d->to->file == NULL)
+		return 0;
+	set_time(d, exchange);
+	if (renameat(d->to->dir, d->part, d->to->dir, d->to->file) < 0)
+		return err_sys(err, "rename %s to %s", d->part, base_of(d->to->file));
 	return 0;
 }
 
@@ -200,7 +245,7 @@ static int attempt(struct client *client, struct download *d, struct str target,
 	exchange.target = target;
 	exchange.sink = take;
 	exchange.data = d;
-	exchange.progress = d->what;
+	exchange.progress = d->to->many ? NULL : d->what;
 	exchange.headers[0] = "Want-Repr-Digest: sha-256=10";
 	if (d->have > 0) {
 		snprintf(range, sizeof range, "Range: bytes=%llu-", (unsigned long long)d->have);
@@ -214,9 +259,13 @@ static int attempt(struct client *client, struct download *d, struct str target,
 		*again = (err.kind == ERR_AWAY || err.kind == ERR_TIMEOUT) && d->have > had &&
 			 d->version[0];
 		status = *again ? EX_TEMPFAIL : command_fail(&err);
-	} else if (exchange.status == 416 && d->have > 0 && d->file != NULL) {
+	} else if (exchange.status == 416 && d->have > 0 && d->to->file != NULL) {
 		*again = start_over(d, STR(""), &err) == 0;
 		status = *again ? EX_TEMPFAIL : command_fail(&err);
+	} else if (exchange.status == 301) {
+		command_say("get %s: a directory: covey ls %s/ shows it, covey get -r %s/ DIR fetches it",
+			    d->what, d->what, d->what);
+		status = EX_DATAERR;
 	} else if (exchange.status != 200 && exchange.status != 206) {
 		status = exchange_refused(&exchange, d->what);
 	} else if (begin(d, &exchange, &err) < 0 || finish(d, &exchange, &err) < 0) {
@@ -226,22 +275,25 @@ static int attempt(struct client *client, struct download *d, struct str target,
 	return status;
 }
 
-int download(struct client *client, struct str target, const char *what, const char *file, int out)
+int download(struct client *client, struct str target, const char *what,
+	     const struct download_to *to)
 {
-	struct download d = { .what = what, .file = file, .fd = out, .digest = digest_new() };
+	struct download d = { .what = what, .to = to, .fd = to->out, .digest = digest_new() };
 	struct err err = ERR_INIT;
 	bool again = true;
 	int status = 0;
 
-	if (file != NULL && find_part(&d, &err) < 0) {
+	if (to->file != NULL)
+		d.fd = -1;
+	if (to->file != NULL && !to->fresh && find_part(&d, &err) < 0) {
 		status = command_fail(&err);
 		again = false;
 	}
 	for (int i = 0; i < TRIES && again; i++)
 		status = attempt(client, &d, target, &again);
 	if (again)
-		fprintf(stderr, "covey: get %s: broke off again and again\n", what);
-	if (file != NULL && d.fd >= 0)
+		command_say("get %s: broke off again and again", what);
+	if (to->file != NULL && d.fd >= 0)
 		close(d.fd);
 	digest_free(d.digest);
 	free(d.part);

@@ -1,14 +1,41 @@
 /* local - the sub-commands that work on a node of this machine: its configuration, its store */
 #include "local.h"
 
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 int local_conf(struct conf *ret, const char *conf_file)
 {
 	struct err err = ERR_INIT;
 
-	if (conf_load(ret, conf_file ? conf_file : CONF_FILE, &err) == 0)
+	if (conf_load(ret, conf_file ? conf_file : conf_default(), &err) == 0)
 		return 0;
 	command_fail(&err);
+	if (conf_file == NULL && err.kind == ERR_ABSENT)
+		command_say("-c FILE names the configuration of the node that is meant");
 	return EX_CONFIG;
+}
+
+/* Whose the store is: of a fresh one, whose directory it is. */
+static int check_owner(const char *store, struct err *err)
+{
+	struct buf identity = BUF_INIT;
+	const struct passwd *owner;
+	struct stat st;
+	bool there;
+
+	buf_addf(&identity, "%s/node.ini", store);
+	there = stat(identity.data, &st) == 0 || stat(store, &st) == 0;
+	buf_clear(&identity);
+	if (geteuid() != 0 || !there || st.st_uid == 0)
+		return 0;
+	owner = getpwuid(st.st_uid);
+	if (owner == NULL)
+		return err_set(err, ERR_DENIED, "open %s: it belongs to user %u: say sudo -u '#%u' covey ...",
+			       store, st.st_uid, st.st_uid);
+	return err_set(err, ERR_DENIED, "open %s: it belongs to %s: say sudo -u %s covey ...", store,
+		       owner->pw_name, owner->pw_name);
 }
 
 int local_open(struct store **ret, const struct conf *conf)
@@ -20,7 +47,9 @@ int local_open(struct store **ret, const struct conf *conf)
 	};
 	struct err err = ERR_INIT;
 
-	return store_open(ret, &options, &err) < 0 ? command_fail(&err) : 0;
+	if (check_owner(conf->node.store, &err) < 0 || store_open(ret, &options, &err) < 0)
+		return command_fail(&err);
+	return 0;
 }
 
 int local_path(struct buf *to, const char *path)

@@ -8,14 +8,12 @@
 #include "conf.h"
 #include "store.h"
 
-#define CONF_FILE "/etc/covey/covey.yaml"
-
 /* All return 0, or the exit status after everything was told. */
 
-/* A configuration; NULL: CONF_FILE. */
+/* A configuration; NULL: conf_default(). */
 int local_conf(struct conf *ret, const char *conf_file);
 
-/* The store of a configuration. */
+/* The store of a configuration.  Root is told whose it is, instead of leaving there what its owner could not read. */
 int local_open(struct store **ret, const struct conf *);
 
 /* Append a path as people write it, as the store has it: no slash at either end. */

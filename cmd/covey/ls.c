@@ -21,31 +21,11 @@ struct listing {
 	struct buf target;	/* of the directory at hand, percent-encoded: "/docs/a/b/" */
 };
 
-/*
- * The last component of href, which is the exact name, percent-encoded: the
- * JSON name is UTF-8 and may have lost bytes.  Without a directory's slash.
- */
-static struct str encoded_name(const json_t *entry)
-{
-	struct str href = str_of(json_text(entry, "href")), name = STR_INIT;
-
-	if (str_ends(href, STR("/")))
-		href.n--;
-	while (str_cut(&href, '/', &name))
-		;
-	return name;
-}
-
-static bool is_directory(const json_t *entry)
-{
-	return strcmp(json_text(entry, "type"), "directory") == 0;
-}
-
 static void add_name(struct buf *to, const json_t *entry)
 {
-	if (pct_decode(to, encoded_name(entry)) < 0)
+	if (pct_decode(to, entry_name(entry)) < 0)
 		buf_adds(to, json_text(entry, "name"));
-	if (is_directory(entry))
+	if (entry_is_directory(entry))
 		buf_addc(to, '/');
 }
 
@@ -73,7 +53,7 @@ static void add_json(struct listing *listing, json_t *entry)
 
 	if (listing->path.len > 0) {
 		pct_encode(&text, buf_str(&listing->path));
-		buf_addf(&text, "%.*s%s", STR_ARG(encoded_name(entry)), is_directory(entry) ? "/" : "");
+		buf_addf(&text, "%.*s%s", STR_ARG(entry_name(entry)), entry_is_directory(entry) ? "/" : "");
 		json_object_set_new(entry, "href", json_stringn(text.data, text.len));
 	}
 	json_array_append(listing->all, entry);
@@ -92,7 +72,7 @@ static int list(struct listing *, const char *what);
 static int list_below(struct listing *listing, const json_t *entry)
 {
 	size_t path = listing->path.len, target = listing->target.len;
-	struct str name = encoded_name(entry);
+	struct str name = entry_name(entry);
 	int status;
 
 	if (name.n == 0)
@@ -125,7 +105,7 @@ static int list(struct listing *listing, const char *what)
 			add_json(listing, entry);
 		else
 			add_row(listing, entry);
-		if (recursive && is_directory(entry)) {
+		if (recursive && entry_is_directory(entry)) {
 			int below = list_below(listing, entry);
 
 			status = status ? status : below;

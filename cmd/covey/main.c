@@ -5,8 +5,9 @@
  * from what is accepted.
  */
 #include "command.h"
+#include "progress.h"
 
-#include "str.h"
+#include "buf.h"
 
 #include <getopt.h>
 #include <stdarg.h>
@@ -51,7 +52,7 @@ static void print_option(FILE *to, const struct command_option *option)
 
 static void print_help(const struct command *command)
 {
-	static const struct command_option help = { "help", 0, NULL, "this text" };
+	static const struct command_option help = { "help", 'h', NULL, "this text" };
 
 	print_usage(stdout, command);
 	printf("\n%s.\n", command->summary);
@@ -71,11 +72,17 @@ static void print_commands(FILE *to)
 		fprintf(to, "  %-8s  %s\n", commands[i]->name, commands[i]->summary);
 }
 
+static bool is_help(const char *argument)
+{
+	return strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0;
+}
+
 static int help(int argc, char **argv)
 {
-	const struct command *command = argc > 2 ? command_named(argv[2]) : NULL;
+	bool named = argc > 2 && !is_help(argv[2]);
+	const struct command *command = named ? command_named(argv[2]) : NULL;
 
-	if (argc > 2 && command == NULL) {
+	if (named && command == NULL) {
 		fprintf(stderr, "covey help: no command \"%s\"\n", argv[2]);
 		return EX_USAGE;
 	}
@@ -116,9 +123,23 @@ static int status_of(enum err_kind kind)
 	return EX_SOFTWARE;
 }
 
+void command_say(const char *format, ...)
+{
+	struct buf line = BUF_INIT;
+	char text[1024];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	buf_addf(&line, "covey: %s\n", text);
+	progress_above(buf_str(&line));
+	buf_clear(&line);
+}
+
 int command_fail(const struct err *err)
 {
-	fprintf(stderr, "covey: %s\n", err->text);
+	command_say("%s", err->text);
 	return status_of(err->kind);
 }
 
@@ -149,14 +170,13 @@ int command_number(const char *what, const char *text, uint64_t min, uint64_t ma
 
 /* calling */
 
-#define HELP 1000		/* getopt's value for --help; the others' are their places + 1 */
-
-/* getopt's idea of the command's table; the letters are at most two bytes each. */
+/* getopt's idea of the command's table, where the values are the places + 1; the letters are at most two bytes each. */
 static void tables_of(const struct command *command, struct option *longs, char *letters)
 {
 	const struct command_option *o = command->options;
 
 	*letters++ = ':';
+	*letters++ = 'h';
 	for (int i = 0; o[i].name != NULL; i++) {
 		*longs++ = (struct option){ o[i].name, o[i].value ? required_argument : no_argument,
 					    NULL, i + 1 };
@@ -165,7 +185,7 @@ static void tables_of(const struct command *command, struct option *longs, char 
 		if (o[i].letter && o[i].value)
 			*letters++ = ':';
 	}
-	*longs++ = (struct option){ "help", no_argument, NULL, HELP };
+	*longs++ = (struct option){ "help", no_argument, NULL, 'h' };
 	*longs = (struct option){ NULL, 0, NULL, 0 };
 	*letters = '\0';
 }
@@ -183,7 +203,7 @@ static int place_of(const struct command *command, int found)
 static int call(const struct command *command, int argc, char **argv)
 {
 	struct option longs[COMMAND_OPTIONS + 2];
-	char letters[2 * COMMAND_OPTIONS + 2];
+	char letters[2 * COMMAND_OPTIONS + 3];
 	struct call this = { .command = command };
 	int found;
 
@@ -199,7 +219,7 @@ static int call(const struct command *command, int argc, char **argv)
 			return command_misused(command, "%s: %s", argv[optind - 1],
 					       found == ':' ? "a value is missing"
 							    : "no such option");
-		if (found == HELP) {
+		if (found == 'h') {
 			print_help(command);
 			return 0;
 		}
@@ -229,7 +249,7 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	command = command_named(argv[1]);
-	if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0) {
+	if (strcmp(argv[1], "help") == 0 || is_help(argv[1])) {
 		status = help(argc, argv);
 	} else if (command == NULL) {
 		fprintf(stderr, "covey: no command \"%s\"; see covey help\n", argv[1]);

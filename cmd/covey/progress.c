@@ -3,6 +3,8 @@
 
 #include "clock.h"
 
+#include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -38,24 +40,69 @@ bool progress_wanted(const struct progress *progress)
 	return progress->name != NULL;
 }
 
+/* The line that stands on the terminal. */
+static pthread_mutex_t terminal = PTHREAD_MUTEX_INITIALIZER;
+static bool stands;
+
+static void line_put(const char *line)
+{
+	pthread_mutex_lock(&terminal);
+	fprintf(stderr, "\r\033[K%s", line);
+	stands = true;
+	pthread_mutex_unlock(&terminal);
+}
+
+void progress_above(struct str lines)
+{
+	pthread_mutex_lock(&terminal);
+	fprintf(stderr, "%s%.*s", stands ? "\r\033[K" : "", STR_ARG(lines));
+	stands = false;
+	pthread_mutex_unlock(&terminal);
+}
+
+/* Whether it is time for a line. */
+static bool is_due(struct progress *progress)
+{
+	uint64_t now = clock_mono_ms();
+
+	if (progress->name == NULL || now - progress->began < PATIENCE || now - progress->shown < STEP)
+		return false;
+	progress->shown = now;
+	return true;
+}
+
 void progress_show(struct progress *progress, uint64_t done, uint64_t total)
 {
-	uint64_t now = clock_mono_ms(), spent = now - progress->began;
-	char size[SIZE_TEXT], rate[SIZE_TEXT], left[24] = "";
+	char size[SIZE_TEXT], rate[SIZE_TEXT], left[24] = "", line[128];
+	uint64_t spent;
 
-	if (progress->name == NULL || spent < PATIENCE || now - progress->shown < STEP)
+	if (!is_due(progress))
 		return;
-	progress->shown = now;
+	spent = progress->shown - progress->began;
 	if (total >= done && done > 0)
 		snprintf(left, sizeof left, "%3u%%  %us left", (unsigned)(done * 100.0 / (double)total),
 			 (unsigned)((double)(total - done) / (double)done * (double)spent / 1000));
-	fprintf(stderr, "\r\033[K%.40s  %s  %s/s  %s", progress->name, size_text(size, done),
-		size_text(rate, done * 1000 / spent), left);
+	snprintf(line, sizeof line, "%.40s  %s  %s/s  %s", progress->name, size_text(size, done),
+		 size_text(rate, done * 1000 / spent), left);
+	line_put(line);
+}
+
+void progress_files(struct progress *progress, uint64_t done, uint64_t known, uint64_t bytes)
+{
+	char size[SIZE_TEXT], line[128];
+	uint64_t spent;
+
+	if (!is_due(progress))
+		return;
+	spent = progress->shown - progress->began;
+	snprintf(line, sizeof line, "%.40s  %" PRIu64 " of %" PRIu64 " so far  %s  %" PRIu64 "/s", progress->name,
+		 done, known, size_text(size, bytes), done * 1000 / spent);
+	line_put(line);
 }
 
 void progress_end(struct progress *progress)
 {
 	if (progress->shown != 0)
-		fputs("\r\033[K", stderr);
+		progress_above((struct str)STR_INIT);
 	progress->shown = 0;
 }

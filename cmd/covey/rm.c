@@ -1,7 +1,7 @@
 /* covey rm - delete files; their history stays */
-#include "write.h"
+#include "trees.h"
 
-enum { ASYNC, WAIT, NODE, JSON };
+enum { RECURSIVE, ASYNC, WAIT, NODE, JSON };
 
 static int remove_one(struct client *client, const struct write *write, const char *path)
 {
@@ -23,6 +23,22 @@ static int remove_one(struct client *client, const struct write *write, const ch
 	return status;
 }
 
+static int remove_any(struct client *client, const struct call *call, const struct write *write,
+		      const char *path)
+{
+	const struct tree_options options = { .url = call->values[NODE] };
+	bool found = false;
+	int status = 0;
+
+	if (call->values[RECURSIVE] != NULL && path[strspn(path, "/")] == '\0') {
+		command_say("rm -r %s: that is all there is: name what is in it", path);
+		return EX_USAGE;
+	}
+	if (call->values[RECURSIVE] != NULL)
+		status = remove_tree(path, write, &options, &found);
+	return found || status != 0 ? status : remove_one(client, write, path);
+}
+
 static int run(const struct call *call)
 {
 	struct client *client = NULL;
@@ -37,7 +53,7 @@ static int run(const struct call *call)
 	if (client_open(&client, call->values[NODE], &err) < 0)
 		return command_fail(&err);
 	for (int i = 0; i < call->count; i++) {
-		int one = remove_one(client, &write, call->operands[i]);
+		int one = remove_any(client, call, &write, call->operands[i]);
 
 		status = status ? status : one;
 	}
@@ -46,6 +62,7 @@ static int run(const struct call *call)
 }
 
 static const struct command_option options[] = {
+	[RECURSIVE] = { "recursive", 'r', NULL, "directories too, with all that is in them" },
 	[ASYNC] = OPTION_ASYNC, [WAIT] = OPTION_WAIT, [NODE] = OPTION_NODE, [JSON] = OPTION_JSON,
 	OPTION_END,
 };

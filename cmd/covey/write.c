@@ -60,7 +60,29 @@ int write_told(const struct write *write, const struct exchange *exchange, const
 	else if (!write->quiet)
 		printf("%.*s  %s\n", STR_ARG(version), path);
 	if (unsure && !write->json)
-		fprintf(stderr, "covey: %s: on this node's disk, and not confirmed by the group yet (202; %.*s)\n",
-			path, STR_ARG(state));
+		command_say("%s: on this node's disk, and not confirmed by the group yet (202; %.*s)", path,
+			    STR_ARG(state));
 	return status == 0 && unsure ? EX_TEMPFAIL : status;
+}
+
+int write_counted(const struct write *write, const struct exchange *exchange, const char *path,
+		  atomic_uint_least64_t *unsure)
+{
+	int status = 0;
+
+	if (exchange->status / 100 != 2)
+		return exchange_refused(exchange, path);
+	if (write->json)
+		status = print_written(exchange);
+	if (exchange->status != 202 || write->async)
+		return status;
+	(*unsure)++;
+	return status == 0 ? EX_TEMPFAIL : status;
+}
+
+void write_told_unsure(uint64_t unsure, uint64_t all)
+{
+	if (unsure > 0)
+		command_say("%llu of %llu are on this node's disk, and not confirmed by the group yet (202)",
+			    (unsigned long long)unsure, (unsigned long long)all);
 }

@@ -10,6 +10,8 @@
 
 #include "ask.h"
 
+#include <stdatomic.h>
+
 #define OPTION_ASYNC { "async", 0, NULL, "this node's disk is enough, the others follow" }
 #define OPTION_WAIT { "wait", 0, "SECONDS", "for the group to confirm; default timeouts.store" }
 #define WRITE_WAIT_MAX 3600	/* s */
@@ -29,5 +31,11 @@ void write_ask(const struct write *, struct exchange *);
 
 /* Tell what came of it, and return the exit status. */
 int write_told(const struct write *, const struct exchange *, const char *path);
+
+/* Of one of many: only a refusal is told; what is not confirmed is counted in *unsure. */
+int write_counted(const struct write *, const struct exchange *, const char *path,
+		  atomic_uint_least64_t *unsure);
+/* And told at the end; all is how many were written. */
+void write_told_unsure(uint64_t unsure, uint64_t all);
 
 #endif

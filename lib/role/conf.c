@@ -14,6 +14,7 @@
 #include "mem.h"
 #include "yamlfile.h"
 
+#include <errno.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -249,6 +250,13 @@ int conf_parse(struct conf *conf, struct str text, const char *file, struct err 
 		conf_clear(&r.conf);
 	}
 	return rc;
+}
+
+const char *conf_default(void)
+{
+	if (access(CONF_FILE, F_OK) < 0 && errno == ENOENT && access(CONF_FILE_HERE, F_OK) == 0)
+		return CONF_FILE_HERE;
+	return CONF_FILE;
 }
 
 int conf_load(struct conf *conf, const char *file, struct err *err)

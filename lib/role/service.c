@@ -27,7 +27,6 @@
 #define EXIT_AGAIN 111
 #define EXIT_WRONG_USAGE 64
 
-#define CONF_FILE "/etc/covey/covey.yaml"
 
 struct running {
 	struct service service;
