@@ -345,8 +345,8 @@ int store_scrub(struct store *, struct str path, struct scrub *, struct err *);
 int store_scrub_from(struct store *, struct str after, struct scrub *, struct err *);
 
 /*
- * Make versions of the foreign files at or below path, one by one; tells of
- * each.  A file that somebody writes meanwhile, one that cannot be read,
+ * Make versions of the foreign files at or below path, those of a directory
+ * by several threads; tells of each, of one at a time.  A file that somebody writes meanwhile, one that cannot be read,
  * what is no plain file, and names no request could ask for stay foreign.
  * Directories become entries.  What was adopted before a failure stays so.
  * The outbox has an entry for each; NULL: this is a group of one.  In a

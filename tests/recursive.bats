@@ -379,16 +379,16 @@ row='def row(href, type="file", size=2):
 @test "one line of progress on a terminal, none elsewhere" {
 	need script
 	mkdir src
-	for ((i = 0; i < 100; i++)); do echo "$i" >src/$i; done
+	for ((i = 0; i < 40; i++)); do echo "$i" >src/$i; done
 	fake 'def do(method, target):
 	    if method == "GET": return 404, {}, b""
-	    time.sleep(0.025)
+	    time.sleep(0.04)
 	    return 201, {}, b""'
 	run script -qec "covey put -r src d" /dev/null
 	[ "$status" -eq 0 ]
-	[[ $output == *$'\r'*"src  "*" of 100 so far"*$'\r\e[K100 files stored'* ]]
+	[[ $output == *$'\r'*"src  "*" of 40 so far"*$'\r\e[K40 files stored'* ]]
 	run covey put -r src d
-	[ "$output" = "100 files stored, 0 are the same" ]
+	[ "$output" = "40 files stored, 0 are the same" ]
 }
 
 @test "in a group of five each node puts, gets and removes" {

@@ -126,7 +126,7 @@ static int status_of(enum err_kind kind)
 void command_say(const char *format, ...)
 {
 	struct buf line = BUF_INIT;
-	char text[1024];
+	char text[4096];
 	va_list args;
 
 	va_start(args, format);

@@ -164,8 +164,8 @@ static int put_name(struct put_directory *d, const char *name, const struct remo
 		command_say("%s: %s, skipped", here.data,
 			    S_ISLNK(st.st_mode) ? "a symbolic link" : "neither a file nor a directory");
 	} else if (path_check(buf_str(&path), &err) < 0) {
-		err_context(&err, "put %s", here.data);
-		status = command_fail(&err);
+		command_say("put %s: %s", here.data, err.text);	/* which has no room for such a name */
+		status = EX_DATAERR;
 	} else {
 		*holds = true;
 		if (there != NULL && (there->directory || there->size != (uint64_t)st.st_size))

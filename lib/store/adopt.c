@@ -14,16 +14,31 @@
 #include "mem.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define THREADS 16
+
 struct adoption {
 	struct store *store;
+	struct outbox *outbox;
+	pthread_mutex_t lock;	/* of what follows */
 	void (*adopted)(void *data, struct str path, const struct record *);
 	void *data;
-	struct outbox *outbox;
 	uint64_t count;
-	struct err *err;
+};
+
+/* The names of one directory, and what becomes of them. */
+struct below {
+	struct adoption *adoption;
+	struct str path;
+	pthread_mutex_t lock;	/* of what follows */
+	struct buf names;	/* each with its NUL */
+	size_t next;		/* where in names the next one begins */
+	struct buf directories;	/* of them, for later */
+	int status;
+	struct err err;
 };
 
 /* What must still be so under the lock. */
@@ -52,7 +67,7 @@ static int unchanged(const struct commit *c, const struct store_entry *now, stru
 }
 
 static int commit_copy(struct adoption *a, struct str path, struct stage *stage,
-		       struct seen *seen)
+		       struct seen *seen, struct err *err)
 {
 	struct commit c = COMMIT_INIT;
 	struct err why = ERR_INIT;
@@ -71,18 +86,17 @@ static int commit_copy(struct adoption *a, struct str path, struct stage *stage,
 		status = commit_wait(a->store, &c, &why);
 	if (status < 0 && why.kind == ERR_PRECONDITION)
 		return 0;
-	if (status < 0) {
-		if (a->err != NULL)
-			*a->err = why;
-		return -1;
-	}
+	if (status < 0)
+		return err_pass(err, &why);
+	pthread_mutex_lock(&a->lock);
 	a->count++;
 	a->adopted(a->data, path, &c.record);
+	pthread_mutex_unlock(&a->lock);
 	return 0;
 }
 
 static int adopt_file(struct adoption *a, struct str path, struct names *names,
-		      const struct found *found)
+		      const struct found *found, struct err *err)
 {
 	struct seen seen = { .store = a->store, .names = names };
 	struct stage *stage = NULL;
@@ -90,15 +104,88 @@ static int adopt_file(struct adoption *a, struct str path, struct names *names,
 
 	if (found->fd < 0 || fstat(found->fd, &seen.st) < 0 || !S_ISREG(seen.st.st_mode))
 		return 0;
-	if (stage_begin(a->store, &stage, a->err) < 0)
+	if (stage_begin(a->store, &stage, err) < 0)
 		return -1;
-	status = stage_copy(stage, found->fd, a->err);
+	status = stage_copy(stage, found->fd, err);
 	if (status == 0)
-		status = stage_sync(stage, a->err);
+		status = stage_sync(stage, err);
 	if (status == 0)
-		status = commit_copy(a, path, stage, &seen);
+		status = commit_copy(a, path, stage, &seen, err);
 	stage_free(stage);
 	return status;
+}
+
+/* A directory is only told of.  What is gone meanwhile is nobody's concern. */
+static int adopt_name(struct adoption *a, struct str path, bool *ret_directory, struct err *err)
+{
+	struct names *names = mem_new(1, sizeof *names);
+	struct found found = FOUND_INIT;
+	int status = names_init(names, path, err);
+
+	if (status == 0)
+		status = look_tree(a->store->tree, names->tree, &found, err);
+	if (status == 0 && found.kind == FOUND_FOREIGN)
+		status = adopt_file(a, path, names, &found, err);
+	*ret_directory = status == 0 && found.kind == FOUND_DIRECTORY;
+	found_clear(&found);
+	free(names);
+	return status;
+}
+
+/* The next name; false: there is none, or something failed. */
+static bool take_name(struct below *below, const char **ret)
+{
+	bool taken;
+
+	pthread_mutex_lock(&below->lock);
+	taken = below->status == 0 && below->next < below->names.len;
+	if (taken) {
+		*ret = below->names.data + below->next;
+		below->next += strlen(*ret) + 1;
+	}
+	pthread_mutex_unlock(&below->lock);
+	return taken;
+}
+
+static void *adopt_names(void *data)
+{
+	struct below *below = data;
+	const char *name;
+
+	while (take_name(below, &name)) {
+		struct buf path = BUF_INIT;
+		struct err err = ERR_INIT;
+		bool directory = false;
+		int status = 0;
+
+		path_join(&path, below->path, str_of(name));
+		if (path_check(buf_str(&path), NULL) == 0)
+			status = adopt_name(below->adoption, buf_str(&path), &directory, &err);
+		buf_clear(&path);
+		pthread_mutex_lock(&below->lock);
+		if (directory)
+			buf_add(&below->directories, name, strlen(name) + 1);
+		if (status < 0 && below->status == 0)
+			below->err = err;
+		below->status = below->status < 0 ? below->status : status;
+		pthread_mutex_unlock(&below->lock);
+	}
+	return NULL;
+}
+
+/* Where there can be no more threads, fewer do it. */
+static void adopt_by_threads(struct below *below)
+{
+	pthread_t threads[THREADS];
+	size_t count = 0;
+
+	pthread_mutex_init(&below->lock, NULL);
+	while (count < THREADS - 1 && pthread_create(&threads[count], NULL, adopt_names, below) == 0)
+		count++;
+	adopt_names(below);
+	while (count > 0)
+		pthread_join(threads[--count], NULL);
+	pthread_mutex_destroy(&below->lock);
 }
 
 static int add_name(void *data, const char *name)
@@ -107,56 +194,48 @@ static int add_name(void *data, const char *name)
 	return 0;
 }
 
-static int adopt(struct adoption *a, struct str path);
+static int adopt_directory(struct adoption *a, struct str path, struct err *err);
 
 /* The names are read first: adopting changes the directory. */
-static int adopt_below(struct adoption *a, struct str path, struct names *names)
+static int adopt_below(struct adoption *a, struct str path, const struct names *names, struct err *err)
 {
-	struct buf all = BUF_INIT, below = BUF_INIT;
-	int status = look_names(a->store->tree, names->tree, add_name, &all, a->err);
+	struct below below = { .adoption = a, .path = path };
+	int status = look_names(a->store->tree, names->tree, add_name, &below.names, err);
 
-	for (size_t at = 0; at < all.len && status == 0; at += strlen(all.data + at) + 1) {
-		buf_reset(&below);
-		path_join(&below, path, str_of(all.data + at));
-		if (path_check(buf_str(&below), NULL) == 0)
-			status = adopt(a, buf_str(&below));
+	if (status == 0) {
+		adopt_by_threads(&below);
+		if (below.status < 0)
+			status = err_pass(err, &below.err);
 	}
-	buf_clear(&all);
-	buf_clear(&below);
+	for (size_t at = 0; at < below.directories.len && status == 0;
+	     at += strlen(below.directories.data + at) + 1) {
+		struct buf deeper = BUF_INIT;
+
+		path_join(&deeper, path, str_of(below.directories.data + at));
+		status = adopt_directory(a, buf_str(&deeper), err);
+		buf_clear(&deeper);
+	}
+	buf_clear(&below.names);
+	buf_clear(&below.directories);
 	return status;
 }
 
-static int adopt_directory(struct adoption *a, struct str path, struct names *names)
+static int adopt_directory(struct adoption *a, struct str path, struct err *err)
 {
+	struct names *names = mem_new(1, sizeof *names);
 	struct commit c = COMMIT_INIT;
-	bool wanted = path.n > 0 &&
+	int status = names_init(names, path, err);
+	bool wanted = status == 0 && path.n > 0 &&
 		      (a->outbox == NULL || look_bare(a->store->tree, names->tree));
 
 	c.path = path;
 	c.flags = RECORD_DIRECTORY;
 	c.outbox = a->outbox;
 	c.alone = a->outbox == NULL;
-	if (wanted && store_commit(a->store, &c, a->err) < 0)
-		return -1;
-	return adopt_below(a, path, names);
-}
-
-/* Below the first call what is gone meanwhile is nobody's concern. */
-static int adopt(struct adoption *a, struct str path)
-{
-	struct names *names = mem_new(1, sizeof *names);
-	struct found found = FOUND_INIT;
-	int status = names_init(names, path, a->err);
-
+	if (wanted)
+		status = store_commit(a->store, &c, err);
 	if (status == 0)
-		status = look_tree(a->store->tree, names->tree, &found, a->err);
-	if (status == 0 && found.kind == FOUND_FOREIGN)
-		status = adopt_file(a, path, names, &found);
-	if (status == 0 && found.kind == FOUND_DIRECTORY) {
-		found_clear(&found);	/* not one descriptor per level */
-		status = adopt_directory(a, path, names);
-	}
-	found_clear(&found);
+		status = adopt_below(a, path, names, err);
 	free(names);
 	return status;
 }
@@ -165,10 +244,16 @@ int store_adopt(struct store *store, struct str path, struct outbox *outbox,
 		void (*adopted)(void *data, struct str path, const struct record *), void *data,
 		uint64_t *ret_count, struct err *err)
 {
-	struct adoption a = { .store = store, .adopted = adopted, .data = data,
-			      .outbox = outbox, .err = err };
+	struct adoption a = { .store = store, .adopted = adopted, .data = data, .outbox = outbox };
+	bool directory;
+	int status;
 
-	if (adopt(&a, path) < 0)
+	pthread_mutex_init(&a.lock, NULL);
+	status = adopt_name(&a, path, &directory, err);
+	if (status == 0 && directory)
+		status = adopt_directory(&a, path, err);
+	pthread_mutex_destroy(&a.lock);
+	if (status < 0)
 		return err_context(err, "adopt %s", shown(path).text);
 	*ret_count = a.count;
 	return 0;
