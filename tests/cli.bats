@@ -371,3 +371,227 @@ EOF
 	[ "$status" -eq 0 ]
 	[ -z "$output" ]
 }
+
+@test "the commands find a node that covey up made here, or say how to name one" {
+	[ ! -e /etc/covey/covey.yaml ] || skip "NOT RUN: this machine has a node of its own"
+	unset COVEY_NODE
+	if [ -z "$(ss -Htln 'sport = :4720')" ]; then
+		run covey ls
+		[ "$status" -eq 69 ]
+		[[ $output == *"--node URL names another"* ]]
+	fi
+	run covey adopt
+	[ "$status" -eq 78 ]
+	[[ $output == *"-c FILE names the configuration"* ]]
+	spawn up covey up --port "$(port 20)"
+	wait_until 30 ready "http://127.0.0.1:$(port 20)"
+	echo x >f
+	wait_until 30 covey put f f
+	[ "$(curl -sf "http://127.0.0.1:$(port 20)/f")" = x ]
+	echo y >"$D/covey-nodes/node1/store/tree/by-hand"
+	run covey adopt
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ "$(covey get by-hand)" = y ]
+	run covey check f
+	echo "$output"
+	[ "$status" -eq 0 ]
+	# Told otherwise, they go by that.
+	run covey get --node "$URL" f
+	[ "$status" -eq 66 ]
+	COVEY_NODE=$URL run covey get f
+	[ "$status" -eq 66 ]
+}
+
+@test "https, by the authorities that curl would go by" {
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -keyout tls.key -out tls.pem \
+		-subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 2>/dev/null
+	cat >tls.py <<'EOP'
+import socket, ssl, sys, threading
+context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+context.load_cert_chain("tls.pem", "tls.key")
+def copy(a, b):
+    try:
+        while data := a.recv(65536): b.sendall(data)
+        b.shutdown(socket.SHUT_WR)
+    except OSError: pass
+def serve(plain):
+    try: client = context.wrap_socket(plain, server_side=True)
+    except OSError: return
+    node = socket.create_connection(("127.0.0.1", int(sys.argv[2])))
+    threading.Thread(target=copy, args=(node, client), daemon=True).start()
+    copy(client, node)
+s = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+while True: threading.Thread(target=serve, args=(s.accept()[0],), daemon=True).start()
+EOP
+	spawn tls python3 tls.py "$(port 30)" "${URL##*:}"
+	wait_until 10 bash -c "ss -Htln 'sport = :$(port 30)' | grep -q ."
+	export COVEY_NODE=https://127.0.0.1:$(port 30)
+	bytes 100000 >f
+	run covey put f f
+	echo "$output"
+	[ "$status" -eq 69 ]
+	[[ $output == *certificate*CURL_CA_BUNDLE* ]]
+	export CURL_CA_BUNDLE=$PWD/tls.pem
+	covey put -q f f
+	covey get f | cmp - f
+	mkdir d
+	echo x | tee d/{1,2,3} >/dev/null
+	covey put -rq d d
+	[ "$(covey ls -R --node "$COVEY_NODE/" d | tr '\n' ' ')" = "1 2 3 " ]
+	unset CURL_CA_BUNDLE
+	SSL_CERT_FILE=$PWD/tls.pem run covey ls
+	[ "$status" -eq 0 ]
+}
+
+@test "get keeps the time that put sent" {
+	echo x >f
+	touch -d '2001-02-03 04:05:06' f
+	covey put -q f d/
+	covey get -o g d/f
+	[ "$(stat -c %Y g)" = "$(stat -c %Y f)" ]
+	(mkdir own && cd own && covey get -O d/f)
+	[ "$(stat -c %Y own/f)" = "$(stat -c %Y f)" ]
+	covey get d/f >h
+	[ "$(stat -c %Y h)" != "$(stat -c %Y f)" ]
+	# An old version has its own; one that was put without has the version's.
+	version=$(covey log --json d/f | jq -r '.[0].version')
+	echo y | covey put -q - d/f
+	covey get -v "$version" -o g d/f
+	[ "$(stat -c %Y g)" = "$(stat -c %Y f)" ]
+	covey get -o g d/f
+	[ "$(stat -c %Y g)" = "$(date -d "$(covey log --json d/f | jq -r '.[0].time')" +%s)" ]
+}
+
+@test "what is no text does not go to a terminal, unless it is said so" {
+	need script
+	printf '\x89PNG\r\n\x1a\n\0\0\0\rIHDR' >png
+	echo text >text
+	covey put -q png text d/
+	run script -qec "covey get d/png" /dev/null
+	echo "$output"
+	[ "$status" -eq 65 ]
+	[[ $output != *PNG* ]]
+	[[ $output == *"-o FILE keeps it, -o - shows it all the same"* ]]
+	run script -qec "covey get -o - d/png" /dev/null
+	[ "$status" -eq 0 ]
+	[[ $output == *PNG* ]]
+	run script -qec "covey get d/text" /dev/null
+	[ "$status" -eq 0 ]
+	[[ $output == text* ]]
+	covey get d/png | cmp - png
+}
+
+@test "errors name the cause and the way out" {
+	echo x | covey put -q - a/b/c
+	run covey get a/b
+	[ "$status" -eq 65 ]
+	[ "$output" = "covey: get a/b: a directory: covey ls a/b/ shows it, covey get -r a/b/ DIR fetches it" ]
+	run covey get -o f a/b
+	[ "$status" -eq 65 ]
+	[ ! -e f ]
+	run covey get a/b/
+	[ "$status" -eq 64 ]
+	[[ $output == *"covey ls a/b/"* ]]
+	mkdir dir
+	run covey put dir a/
+	[ "$status" -eq 65 ]
+	[[ $output == *"covey put -r dir PATH/"* ]]
+	run covey rm a/b
+	[ "$status" -eq 65 ]
+	# A named pipe has perhaps no writer, for ever; one of a shell's has.
+	mkfifo pipe
+	run timeout 10 covey put pipe p
+	[ "$status" -eq 65 ]
+	[[ $output == *"covey put - PATH <pipe"* ]]
+	run covey get p
+	[ "$status" -eq 66 ]
+	covey put -q <(echo from a shell) p
+	[ "$(covey get p)" = "from a shell" ]
+}
+
+@test "-h is help, for every sub-command and program" {
+	[ "$(covey -h)" = "$(covey help)" ]
+	[ "$(covey help -h)" = "$(covey help)" ]
+	for name in $(covey help | sed -n 's/^  \([a-z][a-z]*\)  .*/\1/p'); do
+		run covey "$name" -h
+		echo "$output"
+		[ "$status" -eq 0 ]
+		[ "$output" = "$(covey "$name" --help)" ]
+	done
+	for program in covey-check covey-httpd covey-versiond covey-discoverd covey-syncd; do
+		run "$program" -h
+		[ "$status" -eq 0 ]
+		[ "$output" = "$("$program" --help)" ]
+	done
+}
+
+@test "root is told whose the store is, before anything of root's is in it" {
+	[ "$(id -u)" = 0 ] || skip "NOT RUN: only root gives files away"
+	local user
+	user=$(id -un 65534)
+	chown -R 65534 "$STORE"
+	echo x >"$STORE/tree/f"
+	for command in adopt prune scrub "node renew"; do
+		# shellcheck disable=SC2086
+		run covey $command -c "$CONF"
+		echo "$output"
+		[ "$status" -eq 77 ]
+		[[ $output == *"it belongs to $user: say sudo -u $user covey"* ]]
+	done
+	# So it is with one that nobody has opened yet.
+	node_conf fresh "$(port 40)"
+	mkdir "$STORE"
+	chown 65534 "$STORE"
+	run covey adopt -c "$CONF"
+	[ "$status" -eq 77 ]
+	[ -z "$(ls -A "$STORE")" ]
+}
+
+# typed KEYS: what a command line of bash prints, when it was typed with covey's completion
+typed() {
+	python3 - "$1" <<'EOP'
+import os, pty, sys
+pid, fd = pty.fork()
+if pid == 0:
+    os.execvp("bash", ["bash", "--noprofile", "--rcfile", "bashrc", "-i"])
+def until_prompt():
+    got = b""
+    while not got.endswith(b"READY> "):
+        got += os.read(fd, 4096)
+    return got
+until_prompt()
+os.write(fd, os.fsencode(sys.argv[1]) + b"\n")
+told = until_prompt()
+sys.stdout.buffer.write(told[:-7].replace(b"\r", b""))
+os.write(fd, b"exit\n")
+os.waitpid(pid, 0)
+EOP
+}
+
+@test "completion knows the names that the node has" {
+	printf '%s\n' 'PS1="READY> "' 'bind "set enable-bracketed-paste off"' "source '$TOP/conf/covey.completion'" \
+		'timeout() { shift; "$@"; }	# a busy machine has more' >bashrc
+	echo 1 | covey put -q - "t/a b:c"
+	echo 2 | covey put -q - "t/sub dir/it's"
+	echo 3 | covey put -q - "u/\$(touch evil); touch evil"
+	echo 4 | covey put -q - other
+	tab=$'\t'
+	typed "covey get /t/a$tab" | grep -x 1
+	typed "covey get t/a\\ b:$tab" | grep -x 1
+	typed "covey get \"/t/a b$tab" | grep -x 1
+	typed "covey get --node $URL /t/su$tab$tab" | grep -x 2
+	typed "covey get ot$tab" | grep -x 4
+	typed "covey ls t/su$tab" | grep -x "it's"
+	typed "covey log t/$tab$tab" | cat -A
+false
+	typed "covey get u/$tab" | grep -x 3
+	typed "covey get \"u/$tab" | grep -x 3
+	typed "covey get 'u/$tab" | grep -x 3
+	[ ! -e evil ]
+	touch here
+	typed "covey put -q he$tab t/su$tab" >typed
+	[ "$(covey ls 't/sub dir')" = "$(printf 'here\nit'\''s')" ]
+	# Of a node that is not there nothing is known.
+	COVEY_NODE=127.0.0.1:1 typed "covey get /t/a$tab" | grep -q '69\|covey: ask'
+}
