@@ -42,7 +42,7 @@ roles="covey-httpd covey-versiond covey-discoverd covey-syncd"
 		<(sed -n '/^\.Sh COMMANDS/,/^\.Sh [^C]/s/^\.Ss //p' "$TOP/cmd/covey.1" | grep -vx help | sort)
 	for name in "${names[@]}"; do
 		echo "$name"
-		diff <(help_options covey help "$name" | grep -v '^--help$') <(part "$name" | manual_options)
+		diff <(help_options covey help "$name" | grep -vxe --help -e -h) <(part "$name" | manual_options)
 	done
 }
 

@@ -119,7 +119,7 @@ mtimes() { (cd "$1" && find . -type f -printf '%P\0%Ts\n' | sort); }
 	ln -s /etc/passwd src/link
 	ln -s d src/linked
 	mkfifo src/pipe
-	long=$(printf '%255s' | tr ' ' n)
+	long=$(printf '%255s' '' | tr ' ' n)
 	echo x >"src/$long"
 	echo y >src/d/y
 	echo z >src/z
@@ -169,7 +169,7 @@ mtimes() { (cd "$1" && find . -type f -printf '%P\0%Ts\n' | sort); }
 	spawn put covey put -r src "$HERE"
 	some_there() { [ "$(covey ls "$HERE" | wc -l)" -ge 20 ]; }
 	wait_until 30 some_there
-	stop $PID KILL
+	stop "$PID" KILL
 	there=$(covey ls "$HERE" | wc -l)
 	run covey put -r src "$HERE"
 	echo "$there; $output"
@@ -180,14 +180,14 @@ mtimes() { (cd "$1" && find . -type f -printf '%P\0%Ts\n' | sort); }
 	spawn get covey get -r "$HERE" out
 	some_here() { compgen -G 'out/*' | grep -qv part; }
 	wait_until 30 some_here
-	stop $PID KILL
+	stop "$PID" KILL
 	covey get -rq "$HERE" out
 	[ -z "$(find out -name '*.part')" ]
 	diff -r src out
 	spawn rm covey rm -r "$HERE"
 	some_gone() { [ "$(covey ls "$HERE" | wc -l)" -lt 300 ]; }
 	wait_until 30 some_gone
-	stop $PID KILL
+	stop "$PID" KILL
 	run covey rm -r "$HERE"
 	[ "$status" -eq 0 ] || [ "$status" -eq 66 ]
 	run covey ls "$HERE"
@@ -241,7 +241,7 @@ mtimes() { (cd "$1" && find . -type f -printf '%P\0%Ts\n' | sort); }
 fake() {
 	{
 		printf 'import http.server, json, sys, threading, time\nseen, lock = [], threading.Lock()\n'
-		sed 's/^\t//' <<<"$1"
+		printf '%s\n' "$1" | sed 's/^\t//'
 		cat <<'PY'
 class H(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -354,7 +354,8 @@ row='def row(href, type="file", size=2):
 		[ "$status" -eq 76 ]
 	done
 	[ -z "$(ls outer)" ]
-	! grep -q ^DELETE fake.log
+	run grep -q ^DELETE fake.log
+	[ "$status" -eq 1 ]
 }
 
 @test "what came while rm -r removed is removed once more; what is in the way then is told" {
