@@ -54,7 +54,7 @@ init() {
 	[[ $output == "covey: ask http://127.0.0.1:4720 (the default, as /etc/covey/covey.yaml cannot be read or is not valid): "* ]]
 	rm etc/covey/covey.yaml
 	run with_etc unshare -n covey get f
-	[[ $output == "covey: ask http://127.0.0.1:4720 (the default, without /etc/covey/covey.yaml): "* ]]
+	[[ $output == "covey: ask http://127.0.0.1:4720 (the default, without /etc/covey/covey.yaml"*"): "* ]]
 }
 
 @test "init writes the sample with this node's lines, and a key, once" {
