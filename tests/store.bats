@@ -213,7 +213,7 @@ refused() {
 	chown -R nobody "$STORE"
 	run covey adopt -c "$CONF" /
 	[ "$status" -eq 77 ]
-	[[ $output == *"as that user"* ]]
+	[[ $output == *"sudo -u nobody covey"* ]]
 	[ -z "$(find "$STORE" -user root)" ]
 	chown -R root "$STORE"
 	run covey adopt -c "$CONF" /
