@@ -16,12 +16,16 @@
  * the directory it lies in.
  */
 void page_begin(struct buf *, struct str path, struct str node, bool directory, const char *title);
-/* The link to the next page: a relative reference. */
-void page_next(struct buf *, struct str href);
+/* A warning, where the Version-State says that it is not confirmed. */
+void page_unsure(struct buf *, struct str state);
+/* href is a relative reference, rel its relation or NULL, text HTML. */
+void page_link(struct buf *, const char *rel, struct str href, const char *text);
 void page_end(struct buf *, struct str node, struct str state);
 
+enum page_precision { PAGE_MINUTES, PAGE_SECONDS };
+
 /* Cells of a table. */
-void page_time(struct buf *, uint64_t ns);	/* of a version */
+void page_time(struct buf *, uint64_t ns, enum page_precision);	/* of a version, UTC */
 void page_size(struct buf *, uint64_t bytes);	/* "1.5K", the exact number as its title */
 
 #endif
