@@ -14,7 +14,6 @@
 #include "conn.h"
 #include "container.h"
 #include "fields.h"
-#include "form.h"
 #include "get.h"
 #include "group.h"
 #include "handlers.h"
@@ -540,7 +539,7 @@ static void start(struct conn *c, bool versions, const enum media *offers)
 	index->versions = versions;
 	index->peer = head_get(&c->head, FIELD_COVEY_EPOCH).s != NULL;
 	index->media = media_of(c, offers);
-	index->browser = form_from_browser(c) || c->request.query.format == QUERY_FORMAT_HTML;
+	index->browser = answer_wants_page(c) || c->request.query.format == QUERY_FORMAT_HTML;
 	r->index = index;
 	if (index->peer) {
 		tell_peer(c);

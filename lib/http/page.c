@@ -1,4 +1,4 @@
-/* page - what the pages of indexes and histories have in common */
+/* page - what the pages of indexes, histories and errors have in common */
 #include "page.h"
 
 #include "escape.h"
@@ -28,6 +28,7 @@ static const char style[] =
 	".up input{font:inherit;max-width:100%;margin:.2rem 0}.up button{font:inherit;padding:.1rem .8rem}"
 	".m{margin:0 0 .5rem;display:flex;flex-wrap:wrap;gap:0 1.2rem;align-items:baseline}"
 	".w{margin:0 0 1rem;padding-left:.8rem;border-left:3px solid #c80}"
+	".c::first-letter{text-transform:uppercase}"
 	"footer{color:var(--dim);font-size:.85rem;margin-top:1.5rem}"
 	/* A narrow screen: the name has a line of its own, and the rest one below it. */
 	"@media(max-width:40rem){body{margin:1rem auto}"
@@ -76,10 +77,14 @@ static void add_parents(struct buf *buf, struct str path, struct str node, bool 
 	buf_adds(buf, " /</nav>\n");
 }
 
-void page_begin(struct buf *buf, struct str path, struct str node, bool directory, const char *title)
+struct str page_name(struct str path, struct str node)
 {
-	struct str name = path.n > 0 ? path_name(path) : node;
+	return path.n > 0 ? path_name(path) : node;
+}
 
+void page_begin(struct buf *buf, struct str path, struct str node, bool directory, const char *title,
+		struct str name)
+{
 	buf_adds(buf, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
 		      "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n<title>");
 	buf_adds(buf, title);

@@ -1,5 +1,5 @@
 /*
- * page - what the pages of indexes and histories have in common
+ * page - what the pages of indexes, histories and errors have in common
  */
 #ifndef COVEY_HTTP_PAGE_H
 #define COVEY_HTTP_PAGE_H
@@ -13,9 +13,11 @@
 /*
  * The page's head and its way up: the path's parents as relative links.
  * `directory` tells what relative links start from: the path itself, or
- * the directory it lies in.
+ * the directory it lies in.  The heading is the title, behind it the name.
  */
-void page_begin(struct buf *, struct str path, struct str node, bool directory, const char *title);
+void page_begin(struct buf *, struct str path, struct str node, bool directory, const char *title,
+		struct str name);
+struct str page_name(struct str path, struct str node);	/* of what is shown; the root has its node's */
 /* A warning, where the Version-State says that it is not confirmed. */
 void page_unsure(struct buf *, struct str state);
 /* href is a relative reference, rel its relation or NULL, text HTML. */

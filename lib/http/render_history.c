@@ -78,7 +78,8 @@ void render_history_next(struct buf *to, const struct render_history *history)
 
 void render_history_html(struct buf *buf, const struct render_history *history)
 {
-	page_begin(buf, history->path, history->node, false, "Versions of ");
+	page_begin(buf, history->path, history->node, false, "Versions of ",
+		   page_name(history->path, history->node));
 	page_unsure(buf, history->state);
 	buf_adds(buf, "<table>\n<thead><tr><th scope=\"col\">Time (UTC)</th>"
 		      "<th scope=\"col\" class=\"n\">Size</th><th scope=\"col\">Type</th>"

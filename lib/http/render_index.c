@@ -175,7 +175,8 @@ static void html_tools(struct buf *buf, const struct render_index *index)
 
 void render_index_html(struct buf *buf, const struct render_index *index)
 {
-	page_begin(buf, index->path, index->node, true, index->deleted ? "Deleted from " : "");
+	page_begin(buf, index->path, index->node, true, index->deleted ? "Deleted from " : "",
+		   page_name(index->path, index->node));
 	page_unsure(buf, index->state);
 	html_tools(buf, index);
 	html_table(buf, index);

@@ -96,6 +96,23 @@ static void test_replies(void)
 	error.head = true;
 	reply_error(&text, &error);
 	CHECK(str_ends(buf_str(&text), STR("\r\n\r\n")) && strstr(text.data, "Length: 0") == NULL);
+	buf_reset(&text);
+	error = (struct reply_error){ .status = 404, .detail = STR("no <x>"), .page = true,
+				      .path = STR("d/<q>"), .node = STR("n&1") };
+	reply_error(&text, &error);
+	CHECK(has(&text, "Content-Type: text/html; charset=utf-8\r\n") &&
+	      has(&text, "Content-Security-Policy: " RENDER_CSP "\r\n"));
+	CHECK(has(&text, "<h1>Not Found</h1>") && has(&text, "<p class=\"c\">no &lt;x&gt;</p>"));
+	CHECK(has(&text, "<a href=\"../\">n&amp;1</a> / <a href=\"./\">d</a> /</nav>"));
+	error.path = STR("");
+	error.json = true;
+	buf_reset(&text);
+	reply_error(&text, &error);
+	CHECK(has(&text, "application/problem+json") && !strstr(text.data, "Content-Security-Policy"));
+	error.json = false;
+	buf_reset(&text);
+	reply_error(&text, &error);
+	CHECK(has(&text, "<title>Not Found</title>") && !strstr(text.data, "<nav"));
 	buf_clear(&text);
 }
 
