@@ -212,6 +212,19 @@ histories_of_a_group() {
 	histories_of_a_group 5
 }
 
+@test "a page that could not be confirmed says so above what it shows" {
+	covey key new >group.key
+	lone_conf 1 3
+	spawn n1 covey up -c "${CONFS[1]}"
+	wait_until 30 curl -sf -o /dev/null "${URLS[1]}/.covey/healthz"
+	[ "$(code --data-binary x "${URLS[1]}/d/f")" = 202 ]
+	for at in d/ 'd/?deleted' 'd/f?versions'; do
+		[ "$(get "${URLS[1]}/$at")" = 200 ]
+		[[ $(header Version-State) == unconfirmed* ]]
+		shows outline "p This could not be confirmed now, and there may be something newer: $(header Version-State)"
+	done
+}
+
 @test "a version of a node that this one never met goes by the beginning of its id" {
 	httpd n
 	curl -sfT - "$URL/f" <<<old

@@ -27,6 +27,7 @@ static const char style[] =
 	".up label{display:block;color:var(--dim);margin-bottom:.2rem}"
 	".up input{font:inherit;max-width:100%;margin:.2rem 0}.up button{font:inherit;padding:.1rem .8rem}"
 	".m{margin:0 0 .5rem;display:flex;flex-wrap:wrap;gap:0 1.2rem;align-items:baseline}"
+	"table+.m{margin-top:.8rem}"
 	".w{margin:0 0 1rem;padding-left:.8rem;border-left:3px solid #c80}"
 	".c::first-letter{text-transform:uppercase}"
 	"footer{color:var(--dim);font-size:.85rem;margin-top:1.5rem}"
@@ -35,7 +36,8 @@ static const char style[] =
 	"thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}"
 	"tr{display:flex;flex-wrap:wrap;gap:0 .8rem;padding:.4rem 0;border-bottom:1px solid var(--line)}"
 	"td{border:0;padding:0}td,td .b{font-size:.9rem}td:first-child{flex:0 0 100%;font-size:1rem}"
-	"td:last-child{margin-left:auto}td .e{display:none}td time::after{content:\" UTC\"}}";
+	"td:last-child{margin-left:auto}td .e{display:none}td time::after{content:\" UTC\"}"
+	".n span:not(.e)::after{content:\"B\"}}";
 
 /* As many "../" as there are components below the one that is linked. */
 static void add_up(struct buf *buf, size_t levels)
