@@ -195,11 +195,18 @@ histories_of_a_group() {
 	for ((i = 1; i <= n; i++)); do
 		grep -qF "<span title=\"$(curl -sf "${URLS[i]}/.covey/status" | jq -r .node)\">node$i</span>" body
 	done
-	for name in z a/x y c/x; do curl -sfT - "${URLS[1]}/p/$name" <<<x; done
-	for ((i = 1; i <= n; i++)); do
+	for name in z a/x y c/x old/x; do curl -sfT - "${URLS[1]}/p/$name" <<<x; done
+	for name in old/x old/; do [ "$(code -X DELETE "${URLS[2]}/p/$name")" = 204 ]; done
+	for i in 1 "$n"; do
 		[ "$(get "${URLS[i]}/d/?deleted")" = 200 ]
 		[ "$(header Version-State)" = confirmed ]
 		[ "$(names)" = f ]
+		[ "$(get "${URLS[i]}/p/?deleted")" = 200 ]
+		[ "$(page forms)" = 'get old/ deleted' ]
+		[ "$(get "${URLS[i]}/p/old/?deleted")" = 200 ]
+		[ "$(header Version-State) $(page forms)" = 'confirmed get x versions' ]
+		[ "$(get "${URLS[i]}/p/z/?deleted")" = 404 ]
+		[ "$(get "${URLS[i]}/p/never/?deleted")" = 404 ]
 		[ "$(walk "${URLS[i]}/p/?limit=1" | grep -v '^--')" = $'a/\nc/\ny\nz' ]
 	done
 }

@@ -22,7 +22,7 @@ static const char style[] =
 	"time{white-space:nowrap;font-variant-numeric:tabular-nums}time,.d{color:var(--dim)}a time{color:inherit}"
 	"form{margin:0}td form{display:inline}"
 	".b{font:inherit;font-size:.85rem;border:0;background:none;color:var(--accent);"
-	"cursor:pointer;padding:0;white-space:nowrap}.b:hover,.b:focus{text-decoration:underline}"
+	"cursor:pointer;padding:.15rem 0;white-space:nowrap}.b:hover,.b:focus{text-decoration:underline}"
 	".up{margin:0 0 1rem;padding:.8rem 1rem;border:1px dashed var(--line);border-radius:.5rem}"
 	".up label{display:block;color:var(--dim);margin-bottom:.2rem}"
 	".up input{font:inherit;max-width:100%;margin:.2rem 0}.up button{font:inherit;padding:.1rem .8rem}"
