@@ -97,7 +97,7 @@ table -" ]
 @test "an index's pages go on where one ended, between directories too, whatever was made meanwhile" {
 	httpd n
 	for name in b/x a/x e/x a1 c f; do curl -sfT - "$URL/i/$name" <<<x; done
-	for limit in 1 3 4; do
+	for limit in 1 4; do
 		[ "$(walk "$URL/i/?limit=$limit" | grep -v '^--')" = $'a/\nb/\ne/\na1\nc\nf' ]
 	done
 	[ "$(get "$URL/i/?limit=2")" = 200 ]

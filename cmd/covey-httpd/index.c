@@ -98,18 +98,13 @@ static size_t rows_of_gone(const struct inventory_row *from, struct listing_row 
 	return n;
 }
 
-static bool comes_first(const struct listing_row *row)
-{
-	return row->type == LISTING_DIRECTORY || row->type == LISTING_ENDED;
-}
-
 /* Directories, then files, each by name. */
 static int cmp_for_people(const void *a, const void *b)
 {
 	const struct listing_row *x = a, *y = b;
 
-	if (comes_first(x) != comes_first(y))
-		return comes_first(x) ? -1 : 1;
+	if (listing_row_is_directory(x) != listing_row_is_directory(y))
+		return listing_row_is_directory(x) ? -1 : 1;
 	return str_cmp(x->name, y->name);
 }
 

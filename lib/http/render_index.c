@@ -5,11 +5,6 @@
 #include "page.h"
 #include "pct.h"
 
-static bool is_directory(const struct listing_row *row)
-{
-	return row->type == LISTING_DIRECTORY || row->type == LISTING_ENDED;
-}
-
 /* The page behind a row, or the first one. */
 static void add_page_query(struct buf *buf, const struct render_index *index,
 			   const struct listing_row *after)
@@ -19,7 +14,7 @@ static void add_page_query(struct buf *buf, const struct render_index *index,
 	if (after != NULL) {
 		buf_adds(buf, "?after=");
 		pct_encode_component(buf, after->name);
-		if (index->directories_first && is_directory(after))
+		if (index->directories_first && listing_row_is_directory(after))
 			buf_addc(buf, '/');
 		mark = "&";
 	}
@@ -37,13 +32,13 @@ static void add_page_query(struct buf *buf, const struct render_index *index,
 
 void render_index_next(struct buf *buf, const struct render_index *index)
 {
-	add_page_query(buf, index, &index->rows[index->count - 1]);
+	add_page_query(buf, index, index->count > 0 ? &index->rows[index->count - 1] : NULL);
 }
 
 static void add_href(struct buf *buf, const struct listing_row *row)
 {
 	pct_encode_component(buf, row->name);
-	if (is_directory(row))
+	if (listing_row_is_directory(row))
 		buf_addc(buf, '/');
 }
 
@@ -59,7 +54,7 @@ static void html_name(struct buf *buf, const struct listing_row *row)
 		buf_adds(buf, "\">");
 	}
 	escape_html(buf, row->name);
-	if (is_directory(row))
+	if (listing_row_is_directory(row))
 		buf_addc(buf, '/');
 	buf_adds(buf, gone ? "</s>" : "</a>");
 }
