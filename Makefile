@@ -16,7 +16,7 @@ TEST_DEPS  := bats lintian jq attr iproute2 iputils-ping procps util-linux opens
               libfaketime netbase debootstrap systemd-container $(DEB_DEPS) $(MODEL_DEPS)
 BENCH_DEPS := nginx-light wrk
 SOAK_DEPS  := valgrind binutils qemu-system-x86 debootstrap $(DEB_DEPS)
-LONG_DEPS  := git
+LONG_DEPS  := git chromium
 
 PROGRAMS := covey covey-httpd covey-versiond covey-discoverd covey-syncd covey-check
 LIBS     := libcurl yaml-0.1 inih libsodium libcrypto libsystemd jansson

@@ -6,8 +6,9 @@
  *	?restore=ID            (POST) a new version with the content of ID
  *	?format=html|json|text how an index or a history is answered
  *	?after=NAME&limit=N    a page of an index
+ *	?after=NAME/           the same where directories come first: behind a directory's name
  *	?versions&after=ID&limit=N	a page of a history
- *	?deleted               an index with its tombstones
+ *	?deleted               an index with its tombstones; as a page, those alone
  *
  * Parameters are percent-decoded; '+' is a plus.  An unknown parameter, one
  * that comes twice, and contradicting ones are errors (400): a request
@@ -36,6 +37,7 @@ struct query {
 	uint64_t limit;		/* 0: none */
 	bool has_after;
 	struct buf after;	/* a name: any bytes but NUL and '/' */
+	bool after_directory;	/* it was written with a slash: it is a directory's */
 	struct version older;	/* with versions and has_after: after is this version's id */
 };
 #define QUERY_INIT { .versions = false, .after = BUF_INIT }

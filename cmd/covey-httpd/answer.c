@@ -157,11 +157,36 @@ static bool is_for_a_node(const struct conn *c, int status)
 	return c->request.peer || (c->request.msg != NULL && status == 503);
 }
 
+bool answer_wants_page(const struct conn *c)
+{
+	static const enum media offers[] = { MEDIA_TEXT, MEDIA_HTML };
+	struct buf scratch = BUF_INIT;
+	bool html = fields_accept(head_list(&c->head, FIELD_ACCEPT, &scratch), offers, 2) == MEDIA_HTML;
+
+	buf_clear(&scratch);
+	return html;
+}
+
+/*
+ * For a browser it is a page, whose way up leads to the directory that was
+ * asked for, too: that is where the form of a failed upload stood.
+ */
+static void error_page(struct conn *c, struct reply_error *error, struct buf *path)
+{
+	error->page = answer_wants_page(c);
+	error->node = str_of(c->worker->httpd->conf->node.name);
+	if (c->request.slash)
+		path_join(path, buf_str(&c->request.path), STR("."));
+	else
+		buf_addstr(path, buf_str(&c->request.path));
+	error->path = buf_str(path);
+}
+
 /* The client is told detail; of a server's error the log is told more. */
 static void answer_whole(struct conn *c, int status, struct str fields, struct str detail,
 			 struct str logged)
 {
-	struct buf scratch = BUF_INIT, lines = BUF_INIT;
+	struct buf scratch = BUF_INIT, lines = BUF_INIT, path = BUF_INIT;
 	struct reply_error error = {
 		.status = status,
 		.detail = detail,
@@ -170,8 +195,10 @@ static void answer_whole(struct conn *c, int status, struct str fields, struct s
 	};
 
 	/* Before a head is whole its fields mean nothing. */
-	if (c->head.size > 0)
+	if (c->head.size > 0) {
 		error.json = fields_accepts_problem(head_list(&c->head, FIELD_ACCEPT, &scratch));
+		error_page(c, &error, &path);
+	}
 	c->last = is_last(c) || c->head.size == 0;
 	error.close = c->last;
 	buf_addstr(&lines, fields);
@@ -180,6 +207,7 @@ static void answer_whole(struct conn *c, int status, struct str fields, struct s
 	reply_error(&c->output.text, &error);
 	buf_clear(&scratch);
 	buf_clear(&lines);
+	buf_clear(&path);
 	if (status >= 500 && status != 501 && status != 504 && status != 505 &&
 	    !is_for_a_node(c, status))
 		log_server_error(c, status, logged);

@@ -340,6 +340,12 @@ static void read_names(struct inventory *inv, struct store *store, struct buf *t
 		inv->result = store_list(store, inv->ask.path, inv->ask.after,
 					 inv->ask.here ? inv->ask.limit : 0,
 					 !inv->ask.here || inv->ask.deleted, &listing, &inv->err);
+	/* With nothing deleted in it: whether it is a directory at all. */
+	if (inv->result == 0 && inv->ask.here && inv->ask.deleted && listing.count == 0) {
+		listing_clear(&listing);
+		inv->result = store_list(store, inv->ask.path, inv->ask.after, 1, false, &listing,
+					 &inv->err);
+	}
 	for (size_t i = 0; i < listing.count; i++)
 		listing_text_registers(text, str_of(listing.entries[i].name),
 				       &listing.entries[i].record, &listing.entries[i].entry);

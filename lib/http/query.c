@@ -61,10 +61,14 @@ static int parse_format(struct query *query, struct str value, struct err *err)
 
 static int parse_after(struct query *query, struct str value, struct err *err)
 {
+	bool directory = value.n > 1 && value.s[value.n - 1] == '/';
+
+	value.n -= directory;
 	if (value.n > 0 && (memchr(value.s, '\0', value.n) || memchr(value.s, '/', value.n)))
 		return err_set(err, ERR_INVALID, "read query: after is not a name");
 	buf_addstr(&query->after, value);
 	query->has_after = true;
+	query->after_directory = directory;
 	return 0;
 }
 
@@ -129,6 +133,8 @@ static int parse_whole(struct query *query, unsigned seen, struct err *err)
 	if (what & (what - 1))
 		return err_set(err, ERR_INVALID,
 			       "read query: versions, version and restore exclude each other");
+	if (query->versions && query->after_directory)
+		return err_set(err, ERR_INVALID, "read query: after is not a version");
 	if (query->versions && query->has_after)
 		return version_parse(buf_str(&query->after), &query->older, err);
 	return 0;

@@ -456,8 +456,8 @@ static void test_queries(void)
 		"x", "x=1", "versions=1", "version", "version=", "version=x", "limit=0", "limit=x",
 		"limit=-1", "limit=99999999999", "after=a%2Fb", "after=a%00b", "after=%2", "%=1",
 		"format=xml", "versions&versions", "versions&version=" ID, "restore=" ID "&version=" ID,
-		"Versions", "=", "deleted=no", "versions&after=", "versions&after=x",
-		"after=" ID "x&versions",
+		"Versions", "=", "deleted=no", "versions&after=", "versions&after=x", "after=/", "after=a//",
+		"after=" ID "x&versions", "after=" ID "/&versions",
 	};
 	struct query query = QUERY_INIT;
 	struct err err = ERR_INIT;
