@@ -39,7 +39,7 @@ struct reply_error {
 	struct str detail;	/* a sentence; any bytes */
 	struct str date;	/* the Date field's value, or empty */
 	struct str fields;	/* more field lines, each with its CR LF (Allow, Version-State), or empty */
-	bool json;		/* application/problem+json: the client accepts it */
+	bool json;		/* application/problem+json: the client accepts it (Vary says that it counts) */
 	bool head;		/* the answer to a HEAD: without its body */
 	bool close;		/* Connection: close */
 };

@@ -170,6 +170,7 @@ void reply_error(struct buf *buf, const struct reply_error *error)
 		    error->json ? STR("application/problem+json")
 				: STR("text/plain; charset=utf-8"));
 	reply_length(buf, body.len);
+	reply_field(buf, "Vary", STR("Accept"));
 	reply_field(buf, "X-Content-Type-Options", STR("nosniff"));
 	if (error->close)
 		reply_field(buf, "Connection", STR("close"));
