@@ -198,7 +198,7 @@ told_as_counted() { [ "$(told "$1")" -eq "$(count "${URLS[$1]}")" ]; }
 
 # five nodes, of which three are the file's homes
 @test "what a node wrote alone by a wrong clock is told once by each that learns of it" {
-	local i n=5 know=0 pids=()
+	local i n=5 know=0 put=0 pids=()
 	covey key new >group.key
 	for ((i = 1; i <= n; i++)); do lone_conf $i $n; done
 	set_clock 0
@@ -252,6 +252,7 @@ is_late() { [ "$(curl -sf -m 10 "$1")" = late ]; }
 	[ "$age" -lt 32400 ]
 	[ "$(code -H 'Cache-Control: max-age=3600' "${URLS[1]}/f")" = 200 ]
 	[ -z "$(header Age)" ]
+	wait_until 30 confirmed
 	[ "$(code -H 'Cache-Control: max-age=3600' "${URLS[1]}/f")" = 200 ]
 	[ "$(header Age)" -lt 3600 ]
 }

@@ -169,8 +169,7 @@ static void send_content(struct conn *c, const struct cond_target *target)
 	struct buf value = BUF_INIT;
 	struct ranges ranges;
 
-	if (field.s != NULL && c->head.method == METHOD_GET &&
-	    cond_range(&r->cond, target))
+	if (field.s != NULL && c->head.method == METHOD_GET && cond_range(&r->cond, target))
 		verdict = range_parse(field, r->entry.record.size, &ranges);
 	if (verdict == RANGE_UNSATISFIABLE) {
 		unsatisfiable(c, target->etag);

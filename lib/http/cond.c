@@ -138,8 +138,8 @@ static enum cond_verdict check_second(const struct cond *cond, const struct cond
 			return cond->reads ? COND_NOT_MODIFIED : COND_FAILED;
 		}
 	}
-	if (cond->reads && target->exists && target->modified <= cond->modified_since &&
-	    cond->modified_since <= cond->now)
+	if (cond->reads && cond->modified_since != COND_NO_DATE && target->exists &&
+	    target->modified <= cond->modified_since && cond->modified_since <= cond->now)
 		return COND_NOT_MODIFIED;
 	return COND_GO;
 }
