@@ -10,10 +10,12 @@
  *	?versions&after=ID&limit=N	a page of a history
  *	?deleted               an index with its tombstones; as a page, those alone
  *
- * Parameters are percent-decoded; '+' is a plus.  An unknown parameter, one
- * that comes twice, and contradicting ones are errors (400): a request
- * that means something this release does not know must not do something
- * else, such as storing an empty version.
+ * Parameters are percent-decoded; '+' is a plus.  One of these with a wrong
+ * value, or that comes twice, and contradicting ones are errors (400).  A
+ * reader may add what others look for (`utm_source=`, git's `service=`).  Of
+ * a write an unknown parameter is an error, too: what means something that
+ * this release does not know must not do something else, such as storing an
+ * empty version.
  */
 #ifndef COVEY_QUERY_H
 #define COVEY_QUERY_H
@@ -43,7 +45,7 @@ struct query {
 #define QUERY_INIT { .versions = false, .after = BUF_INIT }
 
 /* query is what follows the '?' (s NULL: nothing).  *ret must be QUERY_INIT or cleared. */
-int query_parse(struct query *ret, struct str query, struct err *);
+int query_parse(struct query *ret, struct str query, bool write, struct err *);
 void query_clear(struct query *);
 const char *query_format_name(enum query_format);	/* as it is written; not of NONE */
 

@@ -39,7 +39,7 @@ struct reply_error {
 	struct str detail;	/* a sentence; any bytes */
 	struct str date;	/* the Date field's value, or empty */
 	struct str fields;	/* more field lines, each with its CR LF (Allow, Version-State), or empty */
-	bool json;		/* application/problem+json: the client accepts it */
+	bool json;		/* application/problem+json: the client accepts it (Vary says that it counts) */
 	bool page;		/* else HTML: a browser asks, */
 	struct str path, node;	/* for this path, which is below a directory, or unknown: empty; this node */
 	bool head;		/* the answer to a HEAD: without its body */

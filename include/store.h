@@ -59,10 +59,14 @@
 
 struct store;
 
+/* Told of a version, by whichever thread commits it. */
+typedef void store_ahead_fn(struct str path, struct version, uint64_t by_ns);
+
 struct store_options {
 	const char *path;	/* directory; made when absent */
 	const char *run;	/* directory of sockets; NULL: path/run */
 	uint64_t min_free;	/* bytes; below it store_writable() and stage_begin() say ERR_FULL */
+	store_ahead_fn *ahead;	/* of each that is counted by store_ahead(); NULL: nobody is told */
 };
 
 /*
@@ -234,6 +238,18 @@ uint64_t store_changes(const struct store *, unsigned partition);
 uint64_t store_directory_changes(const struct store *);
 /* What writers that died left unfinished is on disk and counted. */
 int store_settle(struct store *, struct err *);
+
+/*
+ * Whose clock is right is the group's to say: its median less this node's
+ * clock, ns, for all processes that have the store open.
+ */
+void store_set_clock(struct store *, int64_t offset);
+/*
+ * Versions of files, deletions too, that became known here since the boot
+ * with a time more than STORE_AHEAD_NS above that clock.
+ */
+#define STORE_AHEAD_NS UINT64_C(60000000000)
+uint64_t store_ahead(const struct store *);
 
 /* list.c, history.c: what there is */
 

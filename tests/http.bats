@@ -159,7 +159,7 @@ versions() {
 	httpd n
 	echo x >a
 	[ "$(code -H 'Accept: text/html,*/*;q=0.8' -H "Origin: $URL" -F file=@a "$URL/d/")" = 303 ]
-	[ "$(header Location)" = /d/ ]
+	[ "$(header Location)" = ./ ]
 	[ "$(code -H 'Accept: text/html' -H 'Sec-Fetch-Site: same-origin' -F file=@a "$URL/d/")" = 303 ]
 	[ "$(code -H 'Origin: http://evil.example' -F file=@a "$URL/d/evil/")" = 403 ]
 	[ "$(code -H 'Sec-Fetch-Site: cross-site' -F file=@a "$URL/d/evil/")" = 403 ]
@@ -234,7 +234,7 @@ versions() {
 	[ "$(curl -sf "$URL/a.txt")" = two ]
 	[ "$(versions "$URL/a.txt")" -eq 5 ]
 	[ "$(code -X POST -H 'Accept: text/html,*/*;q=0.8' -H "Origin: $URL" "$URL/a.txt?restore=${id[2]}")" = 303 ]
-	[ "$(header Location)" = '/a.txt?versions' ]
+	[ "$(header Location)" = '?versions' ]
 	[ "$(code -X POST -H 'Sec-Fetch-Site: cross-site' "$URL/a.txt?restore=${id[2]}")" = 403 ]
 	[ "$(code -X POST "$URL/a.txt?restore=${id[0]}")" = 404 ]
 	[ "$(code -X POST "$URL/other?restore=${id[1]}")" = 404 ]
@@ -242,10 +242,9 @@ versions() {
 	[ "$(versions "$URL/a.txt")" -eq 6 ]
 }
 
-@test "a parameter that means nothing here is 400 and does nothing" {
+@test "a parameter that means nothing here is 400 of a write, which then does nothing" {
 	httpd n
 	echo one | curl -sfT - "$URL/a"
-	[ "$(code "$URL/a?versoin=1")" = 400 ]
 	[ "$(code -T "$CONF" "$URL/b?x=1")" = 400 ]
 	[ "$(code "$URL/b")" = 404 ]
 	[ "$(code -T "$CONF" "$URL/b?versions")" = 400 ]
@@ -280,7 +279,7 @@ versions() {
 	[ "$(code -X PUT "$URL/d/")" = 204 ]
 	[ "$(code "$URL/d/")" = 200 ]
 	[ "$(code "$URL/d")" = 301 ]
-	[ "$(header Location)" = /d/ ]
+	[ "$(header Location)" = d/ ]
 	[ "$(code -T "$CONF" "$URL/d")" = 409 ]
 	grep -qi directory body
 	[ "$(code -X PUT --data-binary x "$URL/e/")" = 400 ]
@@ -712,7 +711,7 @@ PY
 
 @test "paths that name nothing in the store are refused" {
 	httpd n
-	for p in '/../x' '/a/../b' '/./x' '/a//b' '/%2e%2e/x' '/a/%2E./b' '/a%2Fb' '/a%00b' '/%' '/%4' '/%zz' '/.covey' '/.covey/x'; do
+	for p in '/../x' '/a/../b' '/%2e/x' '/%2e%2e/x' '/a/%2E./b' '/a%2Fb' '/a%00b' '/%' '/%4' '/%zz' '/.covey' '/.covey/x'; do
 		run code --path-as-is -T "$CONF" "$URL$p"
 		[[ $output == 40[0345] ]] || { echo "$p: $output"; return 1; }
 	done

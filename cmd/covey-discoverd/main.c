@@ -46,6 +46,7 @@ static void publish(struct timer *timer)
 
 	d->published = d->gossip.view.changes;
 	d->published_offset = standing_offset(d);
+	store_set_clock(d->service->store, d->published_offset);
 	watch_publish(d);
 	state_save_members(d);
 	tell_status(d);

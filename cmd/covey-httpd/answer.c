@@ -268,19 +268,17 @@ void answer_err(struct conn *c, const struct err *err)
 		     str_of(err->text));
 }
 
-void answer_redirect(struct conn *c, int status, struct str path, bool slash, struct str query)
+void answer_redirect(struct conn *c, int status, struct str location)
 {
-	struct buf location = BUF_INIT;
+	struct buf body = BUF_INIT;
 
-	path_to_target(&location, path, slash);
-	if (query.n > 0) {
-		buf_addc(&location, '?');
-		buf_addstr(&location, query);
-	}
 	answer_begin(c, status);
-	reply_field(&c->output.text, "Location", buf_str(&location));
+	reply_field(&c->output.text, "Location", location);
+	/* What is a directory now may be a file one day: a browser must not keep the way there. */
+	reply_field(&c->output.text, "Cache-Control", STR("no-cache"));
 	answer_version_state(c);
-	buf_addc(&location, '\n');
-	answer_end_text(c, buf_str(&location));
-	buf_clear(&location);
+	buf_addstr(&body, location);
+	buf_addc(&body, '\n');
+	answer_end_text(c, buf_str(&body));
+	buf_clear(&body);
 }

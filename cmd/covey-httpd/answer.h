@@ -40,9 +40,10 @@ void answer_error_with(struct conn *, int status, struct str fields, struct str 
 void answer_err(struct conn *, const struct err *);
 int answer_status(enum err_kind);
 
-void answer_redirect(struct conn *, int status, struct str path, bool slash, struct str query);
+/* location is relative to what was asked for: a proxy may show it below a path of its own. */
+void answer_redirect(struct conn *, int status, struct str location);
 
-/* What Last-Modified says of a version. */
+/* When a version was modified, s since 1970, for dates of HTTP. */
 uint64_t answer_modified(const struct record *);
 
 #endif

@@ -99,7 +99,7 @@ static int parse(struct conn *c)
 			     err_reason(&err));
 		return -1;
 	}
-	if (c->head.query.s != NULL && query_parse(&r->query, c->head.query, &err) < 0) {
+	if (c->head.query.s != NULL && query_parse(&r->query, c->head.query, is_write(c), &err) < 0) {
 		answer_err(c, &err);
 		return -1;
 	}

@@ -8,6 +8,7 @@
 #include "service_pages.h"
 
 #include "answer.h"
+#include "clock.h"
 #include "conn.h"
 #include "container.h"
 #include "discover_talk.h"
@@ -161,6 +162,11 @@ static void add_silence(struct buf *json, struct group *group)
 	buf_addc(json, ',');
 }
 
+static uint64_t wall_s(void)
+{
+	return clock_wall_ns() / 1000000000;
+}
+
 static void status_page(struct conn *c, const struct view *view)
 {
 	struct httpd *h = c->worker->httpd;
@@ -173,7 +179,8 @@ static void status_page(struct conn *c, const struct view *view)
 	buf_addf(&json, ",\"layout\":{\"epoch\":%" PRIu64 "},\"outbox\":%" PRIu64 ",",
 		 h->group ? group_epoch(h->group) : 0, view->waiting);
 	buf_addf(&json, "\"scrub\":{\"last\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"bad\":%" PRIu64 "},",
-		 view->scrub.last, view->scrub.bytes, view->scrub.bad);
+		 scrub_file_last(&view->scrub, wall_s()), view->scrub.bytes, view->scrub.bad);
+	buf_addf(&json, "\"versions\":{\"ahead\":%" PRIu64 "},", store_ahead(h->store));
 	add_silence(&json, h->group);
 	add_peers(&json, &view->members);
 	buf_adds(&json, "}\n");
@@ -228,7 +235,7 @@ static void ask_view(struct conn *c, bool wants_layout,
 	struct view *view = view_new(c, show);
 
 	if (c->worker->discover == NULL) {
-		show(c, view);
+		count_outbox(view);
 		return;
 	}
 	view->call.answer = viewed;
@@ -287,11 +294,15 @@ static void metrics_page(struct conn *c, const struct view *view)
 	add_metric(&text, "covey_layout_epoch", "gauge", "The layout that is in use; 0: none.",
 		   h->group ? group_epoch(h->group) : 0);
 	add_metric(&text, "covey_scrub_last_seconds", "gauge",
-		   "When all contents had last been read again, since 1970.", view->scrub.last);
+		   "When all contents had last been read again, since 1970.",
+		   scrub_file_last(&view->scrub, wall_s()));
 	add_metric(&text, "covey_scrub_bytes_total", "counter",
 		   "Of contents that were read again.", view->scrub.bytes);
 	add_metric(&text, "covey_scrub_bad_total", "counter",
 		   "Contents found bad by that, and set aside.", view->scrub.bad);
+	add_metric(&text, "covey_versions_ahead_total", "counter",
+		   "Versions that came from more than a minute ahead of the clock.",
+		   store_ahead(h->store));
 	add_metric(&text, "covey_versiond_up", "gauge", "Whether covey-versiond answered.",
 		   view->stats.len > 0);
 	buf_addstr(&text, buf_str(&view->stats));
@@ -314,7 +325,7 @@ void view_metrics(struct conn *c)
 	struct view *view = view_new(c, metrics_page);
 
 	if (c->worker->version == NULL) {
-		metrics_page(c, view);
+		count_outbox(view);
 		return;
 	}
 	view->call.answer = counted;

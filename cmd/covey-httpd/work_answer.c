@@ -43,13 +43,11 @@ static int status_of(const struct work *work)
 }
 
 /* Back to the page that the form stood on: an index, or a history. */
-static void answer_form(struct conn *c, struct str path)
+static void answer_form(struct conn *c)
 {
-	if (!version_is_none(c->request.query.restore))
-		answer_redirect(c, 303, path, false, STR("versions"));
-	else
-		answer_redirect(c, 303, c->request.slash ? path : path_parent(path), true,
-				(struct str)STR_INIT);
+	bool restored = !version_is_none(c->request.query.restore);
+
+	answer_redirect(c, 303, restored ? STR("?versions") : STR("./"));
 }
 
 /* How many homes and disks the item has that fewest have. */
@@ -116,7 +114,7 @@ static void answer_work(struct conn *c)
 		return;
 	}
 	if (work->form) {
-		answer_form(c, buf_str(&c->request.path));
+		answer_form(c);
 		return;
 	}
 	answer_begin(c, status);

@@ -102,17 +102,20 @@ static const struct parameter *find(struct str name)
 }
 
 /* "name=value", decoded in scratch. */
-static int parse_pair(struct query *query, struct str pair, unsigned *seen, struct buf *scratch,
-		      struct err *err)
+static int parse_pair(struct query *query, struct str pair, bool write, unsigned *seen,
+		      struct buf *scratch, struct err *err)
 {
-	const struct parameter *parameter;
+	const struct parameter *parameter = NULL;
 	struct str name;
 
 	str_cut(&pair, '=', &name);
 	buf_reset(scratch);
-	if (pct_decode(scratch, name) < 0)
+	if (pct_decode(scratch, name) == 0)
+		parameter = find(buf_str(scratch));
+	else if (write)
 		return err_set(err, ERR_INVALID, "read query: bad percent-encoding");
-	parameter = find(buf_str(scratch));
+	if (parameter == NULL && !write)
+		return 0;
 	if (parameter == NULL)
 		return err_set(err, ERR_INVALID, "read query: unknown parameter \"%.*s\"",
 			       name.n < 60 ? (int)name.n : 60, name.s);
@@ -140,7 +143,7 @@ static int parse_whole(struct query *query, unsigned seen, struct err *err)
 	return 0;
 }
 
-static int parse_pairs(struct query *query, struct str text, struct err *err)
+static int parse_pairs(struct query *query, struct str text, bool write, struct err *err)
 {
 	struct buf scratch = BUF_INIT;
 	struct str pair;
@@ -149,16 +152,16 @@ static int parse_pairs(struct query *query, struct str text, struct err *err)
 
 	while (r == 0 && str_cut(&text, '&', &pair))
 		if (pair.n > 0)
-			r = parse_pair(query, pair, &seen, &scratch, err);
+			r = parse_pair(query, pair, write, &seen, &scratch, err);
 	buf_clear(&scratch);
 	return r < 0 ? -1 : parse_whole(query, seen, err);
 }
 
-int query_parse(struct query *ret, struct str text, struct err *err)
+int query_parse(struct query *ret, struct str text, bool write, struct err *err)
 {
 	struct query query = QUERY_INIT;
 
-	if (parse_pairs(&query, text, err) < 0) {
+	if (parse_pairs(&query, text, write, err) < 0) {
 		query_clear(&query);
 		return -1;
 	}

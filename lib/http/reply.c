@@ -184,6 +184,7 @@ void reply_error(struct buf *buf, const struct reply_error *error)
 	reply_date(buf, error->date);
 	reply_field(buf, "Content-Type", str_of(type));
 	reply_length(buf, body.len);
+	reply_field(buf, "Vary", STR("Accept"));
 	reply_field(buf, "X-Content-Type-Options", STR("nosniff"));
 	if (error->page && !error->json)
 		reply_field(buf, "Content-Security-Policy", STR(RENDER_CSP));

@@ -149,9 +149,22 @@ static void start_timers(struct running *r)
 
 /* running */
 
+/* Somebody's clock is wrong, or was. */
+static void log_ahead(struct str path, struct version version, uint64_t by_ns)
+{
+	struct buf target = BUF_INIT;
+	char text[VERSION_TEXT];
+
+	path_to_target(&target, path, false);
+	log_line(LOG_LEVEL_WARNING, "version %s of %s is %" PRIu64 " s ahead of the clock",
+		 version_format(text, version), target.data, by_ns / 1000000000);
+	buf_clear(&target);
+}
+
 static int open_store(struct running *r, struct err *err)
 {
 	struct store_options options = {
+		.ahead = log_ahead,
 		.path = r->conf.node.store,
 		.run = r->conf.node.run,
 		.min_free = r->conf.limits.min_free,

@@ -537,10 +537,25 @@ static int follow(struct store *store, const struct commit *c, bool held, bool l
 						      : 0;
 }
 
+/* A version of a file came that nobody had told of before. */
+static bool is_news(const struct commit_state *s)
+{
+	return s->begun && !s->was_known && s->how != COMMIT_TIDY && s->how != COMMIT_ABOVE &&
+	       !s->gate && !(s->record.flags & RECORD_DIRECTORY);
+}
+
+static void see_if_ahead(struct store *store, const struct commit *c)
+{
+	uint64_t by = counters_ahead(store, c->record.version.time);
+
+	if (by > 0 && store->tell_ahead != NULL)
+		store->tell_ahead(c->path, c->record.version, by);
+}
+
 int commit_wait(struct store *store, struct commit *c, struct err *err)
 {
 	struct commit_state *s = c->state;
-	bool held = s->held, left = s->left && s->how != COMMIT_TIDY;
+	bool held = s->held, left = s->left && s->how != COMMIT_TIDY, news = is_news(s);
 	int status = 0;
 
 	if (s->tree_changed && s->parent >= 0)
@@ -551,6 +566,8 @@ int commit_wait(struct store *store, struct commit *c, struct err *err)
 		counters_end(store, counters_slot(path_hash(s->path)), about(s));
 	state_free(s);
 	c->state = NULL;
+	if (status == 0 && news)
+		see_if_ahead(store, c);
 	return status == 0 ? follow(store, c, held, left, err) : status;
 }
 

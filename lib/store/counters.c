@@ -19,12 +19,16 @@
  * with done (or by whoever cleans up after a writer that died: the slot
  * knows the partitions), and one for the directories there are.
  *
+ * It also has what all processes of the node are to know of its clock, and
+ * how many versions came from the future.
+ *
  * A table is made anew when it is of another boot or of another store: what
  * can be seen after a power cut is on disk, and any other loss of the table
  * (the run directory was emptied) costs one sync of the file system.
  */
 #include "inside.h"
 
+#include "clock.h"
 #include "fs.h"
 
 #include <errno.h>
@@ -32,7 +36,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define MAGIC "covey counters3"		/* with its NUL: 16 bytes */
+#define MAGIC "covey counters4"		/* with its NUL: 16 bytes */
 #define BOOT_TEXT 40
 #define KNOWN (UINT64_C(1) << 48)	/* beside n: the record of the coming one was, before */
 #define TABLE_NAME "counters"
@@ -51,6 +55,8 @@ struct counters {
 	char magic[sizeof MAGIC];
 	char boot[BOOT_TEXT];
 	uint64_t node;
+	_Atomic int64_t clock_offset;	/* ns: the group's clock less this node's */
+	_Atomic uint64_t ahead;		/* versions that came and were ahead of that clock */
 	_Atomic uint64_t directories;
 	_Atomic uint64_t changes[PARTITIONS];
 	struct slot slots[SLOTS];
@@ -297,6 +303,26 @@ int store_settle(struct store *store, struct err *err)
 		lock_release(&lock);
 	}
 	return 0;
+}
+
+void store_set_clock(struct store *store, int64_t offset)
+{
+	atomic_store(&store->counters->clock_offset, offset);
+}
+
+uint64_t store_ahead(const struct store *store)
+{
+	return atomic_load(&store->counters->ahead);
+}
+
+uint64_t counters_ahead(struct store *store, uint64_t time)
+{
+	uint64_t now = clock_wall_ns() + (uint64_t)atomic_load(&store->counters->clock_offset);
+
+	if (time < now || time - now <= STORE_AHEAD_NS)
+		return 0;
+	atomic_fetch_add(&store->counters->ahead, 1);
+	return time - now;
 }
 
 uint64_t store_changes(const struct store *store, unsigned partition)

@@ -391,6 +391,7 @@ int store_open(struct store **ret, const struct store_options *options, struct e
 	store->dir = store->tree = store->history = store->tmp = store->outbox = -1;
 	store->identity = -1;
 	store->min_free = options->min_free;
+	store->tell_ahead = options->ahead;
 	store->path = mem_copy(options->path, strlen(options->path));
 	if (options->run != NULL)
 		buf_adds(&run, options->run);

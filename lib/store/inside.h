@@ -16,6 +16,7 @@ struct store {
 	char *path, *run_path;			/* owned */
 	uint64_t node;
 	uint64_t min_free;
+	store_ahead_fn *tell_ahead;	/* or NULL */
 	atomic_bool failed;	/* an fsync failed: no promise is kept any more until restart */
 	atomic_bool released;	/* the reserve was given away and should come back */
 };
@@ -80,6 +81,8 @@ void counters_end(struct store *, unsigned slot, enum about);
 int counters_settle(struct store *, unsigned slot, struct err *);
 /* A directory came that is in nobody's list. */
 void counters_directories(struct store *);
+/* A version of that time came: how far it is ahead, ns, if by more than STORE_AHEAD_NS; then it is counted. */
+uint64_t counters_ahead(struct store *, uint64_t time);
 
 /* segment.c: the files of the outbox */
 
