@@ -52,6 +52,8 @@ release() {
 		"$(stat -c %s repo/Packages)" >repo/Release
 }
 
+later_than() { [ "$(date +%s)" -gt "$1" ]; }	# seconds since 1970
+
 # build VERSION: a package of that version
 build() {
 	mkdir -p "p$1/DEBIAN" "p$1/usr/share/covey-flat"
@@ -90,6 +92,8 @@ apt_get() {
 	run apt_get update
 	[ "$status" -eq 0 ]
 	[[ $output == *"Hit:"* ]]
+	# apt asks by date, which does not tell apart what was put within a second.
+	wait_until 50 later_than "$(date +%s)"
 	build 1.1
 	release
 	upload repo /debian
