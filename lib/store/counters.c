@@ -21,7 +21,9 @@
  *
  * A table is made anew when it is of another boot or of another store: what
  * can be seen after a power cut is on disk, and any other loss of the table
- * (the run directory was emptied) costs one sync of the file system.
+ * (the run directory was emptied) costs one sync of the file system.  One
+ * that cannot be had because the disk cannot be written has a stand-in in
+ * this process, until it can.
  */
 #include "inside.h"
 
@@ -159,27 +161,46 @@ static int make_table(struct store *store, int run, struct counters **ret, struc
 int counters_open(struct store *store, struct err *err)
 {
 	int run = open(store->run_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), status;
+	struct counters *table = NULL;
 	struct err why = ERR_INIT;
 
 	if (run < 0)
 		return err_sys(err, "open %s", store->run_path);
-	status = open_table(store, run, &store->counters, &why);
-	if (status == 0 && store->counters == NULL) {
-		status = make_table(store, run, &store->counters, &why);
+	status = open_table(store, run, &table, &why);
+	if (status == 0 && table == NULL) {
+		status = make_table(store, run, &table, &why);
 		if (status < 0 && why.kind == ERR_FULL && disk_release_reserve(store))
-			status = make_table(store, run, &store->counters, &why);
+			status = make_table(store, run, &table, &why);
 	}
 	close(run);
-	if (status < 0 && err != NULL)
+	if (status == 0)
+		store->counters = table;
+	else if (err != NULL)
 		*err = why;
 	return status;
 }
 
+/* Nobody writes meanwhile: so all that can be seen is as good as on disk. */
+int counters_stand_in(struct store *store, struct err *err)
+{
+	void *at = mmap(NULL, sizeof *store->stand_in, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (at == MAP_FAILED)
+		return err_sys(err, "make counters");
+	store->counters = store->stand_in = at;
+	return 0;
+}
+
 void counters_close(struct store *store)
 {
-	if (store->counters != NULL)
-		munmap(store->counters, sizeof *store->counters);
-	store->counters = NULL;
+	struct counters *table = store->counters;
+
+	if (table != NULL && table != store->stand_in)
+		munmap(table, sizeof *table);
+	if (store->stand_in != NULL)
+		munmap(store->stand_in, sizeof *store->stand_in);
+	store->counters = store->stand_in = NULL;
 }
 
 bool counters_still(const struct store *store, unsigned slot)
@@ -278,8 +299,9 @@ int counters_settle(struct store *store, unsigned slot, struct err *err)
 	if (disk_check(store, false, err) < 0)
 		return -1;
 	if (syncfs(store->dir) < 0) {
-		atomic_store(&store->failed, true);
-		return err_sys(err, "sync the file system of %s", store->path);
+		err_sys(err, "sync the file system of %s", store->path);
+		disk_failed(store);
+		return -1;
 	}
 	counters_end(store, slot, ABOUT_DIRECTORY);
 	return 0;

@@ -959,8 +959,8 @@ static void sticky(void)
 	CHECK(put("sticky", "new") == ERR_SYSTEM);
 	syncs_fail = false;
 	CHECK(store_writable(store, &why) < 0);
-	CHECK(with_flags("sticky", RECORD_DELETED) == ERR_SYSTEM);
-	CHECK(with_flags("sticky directory", RECORD_DIRECTORY) == ERR_SYSTEM);
+	CHECK(with_flags("sticky", RECORD_DELETED) == ERR_AWAY);
+	CHECK(with_flags("sticky directory", RECORD_DIRECTORY) == ERR_AWAY);
 	CHECK(holds("sticky", "old"));
 	store_close(store);
 	CHECK(store_open(&store, &options, &why) == 0 && store_writable(store, &why) == 0);
