@@ -879,6 +879,8 @@ static bool stopped_at(const struct scenario *s, size_t index, long n)
 	CHECK(status == DONE || (fail_with == 0 ? status == STOPPED
 						: status == FAILED || status == ACKNOWLEDGED));
 	CHECK(status != FAILED || names_in_tmp() == in_tmp);
+	if (status == FAILED && fail_with == EIO && s->kind == VERSION_COMES)
+		CHECK(holds(path, s->before) && versions(path) == had);
 	if (status == STOPPED)
 		verify_visible(s, path);
 	verify(s, path, had, status == DONE || status == ACKNOWLEDGED);
