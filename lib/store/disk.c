@@ -523,7 +523,11 @@ static int prepare_to_write(struct store *store, struct err *err)
 {
 	struct statvfs st;
 
-	if (check_mounted(store, &st, err) < 0 || disk_sweep(store, err) < 0 || probe(store, err) < 0 ||
+	if (check_mounted(store, &st, err) < 0)
+		return -1;
+	if (make_directories(store->run_path) < 0)
+		return err_sys(err, "make %s", store->run_path);
+	if (disk_sweep(store, err) < 0 || probe(store, err) < 0 ||
 	    settle_identity(store, err) < 0 || counters_open(store, err) < 0)
 		return -1;
 	disk_fill_reserve(store);
@@ -569,8 +573,6 @@ static int prepare(struct store *store, const struct store_options *options, str
 	fresh = judge_identity(store, options->node, err);
 	if (fresh < 0)
 		return -1;
-	if (make_directories(store->run_path) < 0 && (fresh || errno != EROFS))
-		return err_sys(err, "make %s", store->run_path);
 	if (open_part(store, "tree", &store->tree, err) < 0 ||
 	    open_part(store, "history", &store->history, err) < 0 ||
 	    open_part(store, "tmp", &store->tmp, err) < 0 ||

@@ -1,0 +1,233 @@
+#!/usr/bin/env bats
+# Disks that fail, turn read-only, go away and fill up under a node: it says so, and heals.
+load helpers
+
+teardown() {
+	_end_leftovers
+	local mounted
+	for mounted in "$D"/*/store "$D"/group/*/store; do
+		! mountpoint -q "$mounted" || umount -l "$mounted"
+	done
+	covey_teardown
+}
+
+# disk DIRECTORY SIZE [MKFS-ARG...]: an ext4 file system of $D/image there
+disk() {
+	[ "$(id -u)" -eq 0 ] || skip "NOT RUN: mounting needs root"
+	need mkfs.ext4
+	mkdir -p "$1"
+	truncate -s "$2" "$D/image"
+	mkfs.ext4 -q -F -m 0 "${@:3}" "$D/image"
+	mount -o loop "$D/image" "$1" || skip "NOT RUN: no loop devices here"
+}
+
+# shut_down DIRECTORY: its file system refuses everything, as after an error of the disk
+shut_down() {
+	python3 -c 'import fcntl, os, struct, sys
+fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587d, struct.pack("I", 2))' "$1" ||
+		skip "NOT RUN: this file system cannot be shut down"
+}
+
+# What programs have mapped to write keeps a file system from being remounted: so the sockets lie elsewhere.
+run_elsewhere() { sed -i "s|^  store: .*|&\n  run: $D/run|" "$1"; }
+
+# break_syncs INJECTION PID...: strace injects it into their syncs, until mend_syncs
+break_syncs() {
+	local pid all=()
+	need strace
+	for pid in "${@:2}"; do all+=(-p "$pid"); done
+	spawn strace strace -f -o "$D/syncs" -e trace=fsync,fdatasync,syncfs -e inject="$1" "${all[@]}"
+	STRACE_PID=$PID
+	for pid in "${@:2}"; do
+		wait_until 20 grep -q "Process $pid attached" "$D/strace.log" ||
+			{ ! grep -q 'not permitted' "$D/strace.log" || skip "NOT RUN: strace may not attach here"; }
+	done
+}
+
+mend_syncs() {
+	stop "$STRACE_PID" || :
+	rm -f "$D/strace.log"
+}
+
+# LeakSanitizer cannot run in a process that is traced.
+traced() { export ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0; }
+
+versions_of() { curl -s "$1?versions&format=json" | jq length; }
+
+@test "one failed sync: 5xx and nothing of it is visible; the role is started again and works" {
+	traced
+	group 1
+	local call n old=0 was code count failed=0
+	echo 0 | curl -sf -T - "${URLS[1]}/f"
+	for call in fsync fdatasync; do
+		for n in 1 2 3 4; do
+			was=$(role_pid 1 covey-httpd)
+			count=$(versions_of "${URLS[1]}/f")
+			break_syncs "$call:error=EIO:when=$n" "$was"
+			code=$(code -T - "${URLS[1]}/f" <<<"$call $n")
+			mend_syncs
+			# One write has fewer syncs than that.
+			if [ "$code" -lt 300 ]; then
+				old="$call $n"
+				continue
+			fi
+			failed=$((failed + 1))
+			[ "$code" -ge 500 ]
+			wait_until 20 ready "${URLS[1]}"
+			[ "$(role_pid 1 covey-httpd)" != "$was" ]
+			grep -q "covey-httpd .*(process $was) ended with status 111" "$D/group.log"
+			[ "$(curl -s "${URLS[1]}/f")" = "$old" ]
+			[ "$(versions_of "${URLS[1]}/f")" -eq "$count" ]
+		done
+	done
+	[ $failed -ge 4 ]
+	[ "$(code -T - "${URLS[1]}/f" <<<new)" = 204 ]
+	[ "$(curl -s "${URLS[1]}/f")" = new ]
+}
+
+@test "syncs that go on failing: writes and readyz are 503, reads go on; it ends, and heals" {
+	traced
+	group 3
+	local pids
+	echo old | curl -sf -T - "${URLS[1]}/f"
+	pids=$(for role in httpd versiond syncd discoverd; do role_pid 1 covey-$role || :; done)
+	# shellcheck disable=SC2086
+	break_syncs fsync,fdatasync,syncfs:error=EIO "$GROUP_PID" $pids
+	[ "$(code -T - "${URLS[1]}/f" <<<lost)" -ge 500 ]
+	[ "$(code "${URLS[1]}/.covey/readyz")" = 503 ]
+	[ "$(code -T - "${URLS[1]}/f" <<<lost)" = 503 ]
+	[ "$(code "${URLS[1]}/f")" = 200 ] && [ "$(cat body)" = old ]
+	[ "$(code -T - "${URLS[2]}/f" <<<new)" = 204 ]
+	[ "$(curl -s "${URLS[1]}/f")" = new ]
+	mend_syncs
+	wait_until 20 ready "${URLS[1]}"
+	[ "$(code -T - "${URLS[1]}/f" <<<newer)" = 204 ]
+	pids=$(for role in httpd versiond syncd discoverd; do role_pid 1 covey-$role || :; done)
+	# shellcheck disable=SC2086
+	break_syncs fsync,fdatasync,syncfs:error=EIO "$GROUP_PID" $pids
+	[ "$(code -T - "${URLS[1]}/f" <<<lost)" -ge 500 ]
+	kill "$GROUP_PID"
+	wait_until 5 not_running "$GROUP_PID"
+	mend_syncs
+}
+not_running() { [ ! -e "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status"; }
+
+@test "a sync that fails in covey-versiond or covey-syncd: it leaves and is started again" {
+	traced
+	group 3
+	local pid i
+	pid=$(role_pid 1 covey-versiond)
+	break_syncs fsync:error=EIO "$pid"
+	# Of some of these node 1 is no keeper: its covey-versiond alone stores the record.
+	for i in 1 2 3 4 5 6 7 8; do [ "$(code -T - "${URLS[2]}/p$i" <<<"$i")" = 201 ]; done
+	wait_until 20 grep -q "covey-versiond .*(process $pid) ended with status 111" "$D/group.log"
+	mend_syncs
+	wait_until 20 ready "${URLS[1]}"
+	wait_until 20 role_pid 1 covey-syncd
+	pid=$(role_pid 1 covey-syncd)
+	break_syncs fsync:error=EIO "$pid"
+	for i in 1 2 3 4 5 6 7 8; do
+		[ "$(code "${URLS[1]}/p$i")" = 200 ]
+		[ "$(cat body)" = "$i" ]
+	done
+	wait_until 20 grep -q "covey-syncd .*(process $pid) ended with status 111" "$D/group.log"
+	mend_syncs
+	wait_until 20 settled
+	[ "$(code -T - "${URLS[1]}/p1" <<<new)" = 204 ]
+}
+
+# group_on_disk N: of N nodes, the first on a disk of its own
+group_on_disk() {
+	group_conf "$1"
+	run_elsewhere "$D/group/node1/covey.yaml"
+	disk "$D/group/node1/store" 64M
+	group "$1"
+	STORE=${STORES[1]} URL=${URLS[1]}
+}
+
+# Of node 1, whose disk takes nothing: writes are 503, and what others know is read through it.
+reads_pass_through() {
+	[ "$(code "$URL/.covey/readyz")" = 503 ]
+	[ "$(code -T - "$URL/f" <<<lost)" = 503 ]
+	[ "$(code -X DELETE "$URL/f")" = 503 ]
+	[ "$(code -T - "${URLS[2]}/f" <<<new)" = 204 ]
+	bytes 300000 new >big
+	[ "$(code -T big "${URLS[3]}/d/big")" = 201 ]
+	[ "$(code "$URL/f")" = 200 ]
+	[ "$(cat body)" = new ]
+	[ "$(header Version-State)" = confirmed ]
+	[ "$(code "$URL/d/big")" = 200 ]
+	cmp body big
+	[ "$(code "$URL/d/?format=json")" = 200 ]
+	[ "$(jq -r '.[].name' body)" = big ]
+	[ "$(code "$URL/nothing")" = 404 ]
+}
+
+turns_read_only() {
+	group_on_disk "$1"
+	# What node 1 writes itself is in its outbox, which then is open and keeps the disk busy.
+	echo old | curl -sf -T - "${URLS[2]}/f"
+	local was
+	was=$(role_pid 1 covey-httpd)
+	wait_until 20 mount -o remount,ro "$STORE"
+	reads_pass_through
+	run covey status --node "$URL"
+	[[ $output == *"mounted read-only"* ]]
+	mount -o remount,rw "$STORE"
+	wait_until 10 ready "$URL"
+	[ "$(code -T - "$URL/f" <<<newer)" = 204 ]
+	[ "$(role_pid 1 covey-httpd)" = "$was" ]
+}
+@test "remounted read-only in a group of three: 503, reads pass through; it heals without a restart" { turns_read_only 3; }
+@test "remounted read-only in a group of five" { turns_read_only 5; }
+
+@test "a store that is read-only at the start is served, and written when it can be" {
+	disk "$D/n/store" 48M
+	node_conf n "$(port 60)"
+	run_elsewhere "$CONF"
+	spawn n covey-httpd -c "$CONF"
+	wait_until 20 ready "$URL"
+	echo kept | curl -sf -T - "$URL/f"
+	stop "$PID"
+	local where
+	for where in "$D/run" "$STORE/run"; do	# the second cannot be written either
+		sed -i "s|^  run: .*|  run: $where|" "$CONF"
+		mount -o remount,ro "$STORE"
+		spawn n covey-httpd -c "$CONF"
+		wait_until 20 curl -sf "$URL/.covey/healthz"
+		[ "$(code "$URL/.covey/readyz")" = 503 ]
+		[ "$(curl -s "$URL/f")" = kept ]
+		[ "$(code "$URL/g")" = 404 ]
+		[ "$(code -T - "$URL/f" <<<lost)" = 503 ]
+		[[ $(covey status --node "$URL") == *"mounted read-only"* ]]
+		grep -q "serve what is there: .*mounted read-only" "$D/n.log"
+		mount -o remount,rw "$STORE"
+		wait_until 10 ready "$URL"
+		[ "$(code -T - "$URL/f" <<<kept)" = 204 ]
+		[[ $(covey status --node "$URL") != *"mounted read-only"* ]]
+		stop "$PID"
+	done
+	rm -rf "${STORE:?}"/*
+	mount -o remount,ro "$STORE"
+	run timeout 20 covey-httpd -c "$CONF"
+	[ "$status" -eq 111 ]
+	[[ $output == *"Read-only"* ]]
+}
+
+shuts_down() {
+	group_on_disk "$1"
+	echo old | curl -sf -T - "$URL/f"
+	shut_down "$STORE"
+	wait_until 20 code "$URL/.covey/readyz"
+	reads_pass_through
+	# The same disk, come back as another device.
+	umount -l "$STORE"
+	cp "$D/image" "$D/image2"
+	mount -o loop "$D/image2" "$STORE"
+	wait_until 30 ready "$URL"
+	wait_until 30 settled
+	[ "$(code -T - "$URL/f" <<<newer)" = 204 ]
+	[ "$(curl -s "${URLS[2]}/f")" = newer ]
+}
+@test "a file system shut down in a group of three: 503, reads pass through; mounted again it heals" { shuts_down 3; }
+@test "a file system shut down in a group of five" { shuts_down 5; }
