@@ -231,3 +231,182 @@ shuts_down() {
 }
 @test "a file system shut down in a group of three: 503, reads pass through; mounted again it heals" { shuts_down 3; }
 @test "a file system shut down in a group of five" { shuts_down 5; }
+
+@test "a store removed while it is used, or unmounted: 503, and nothing is confirmed absent; alone" {
+	disk "$D/n/store" 48M
+	local how
+	for how in 'umount -l' 'rm -rf'; do
+		httpd n
+		echo kept | curl -sf -T - "$URL/d/f"
+		if [ "$how" = 'rm -rf' ]; then rm -rf "${STORE:?}"/* ; else umount -l "$STORE"; fi
+		[ "$(code "$URL/.covey/readyz")" = 503 ]
+		[ "$(code "$URL/nothing")" = 503 ]
+		[[ $(cat body) == *"is gone"* ]]
+		[ "$(code "$URL/d/")" = 503 ]
+		[ "$(code "$URL/d/f?versions")" = 503 ]
+		[ "$(code -T - "$URL/g" <<<lost)" = 503 ]
+		[ "$(code -X DELETE "$URL/nothing")" = 503 ]
+		[ ! -e "$STORE/tree" ]
+		stop "$PID"
+		[ "$how" = 'rm -rf' ] || mount -o loop "$D/image" "$STORE"
+	done
+}
+
+goes_away() {
+	group_on_disk "$1"
+	local i was
+	echo old | curl -sf -T - "$URL/f"
+	echo other | curl -sf -T - "$URL/e/g"
+	was=$(role_pid 1 covey-httpd)
+	umount -l "$STORE"
+	reads_pass_through
+	# What two others of three homes say, or no majority: never a word of this one.
+	[ "$(code "$URL/e/g")" = 200 ]
+	for ((i = 2; i <= $1; i++)); do kill -STOP "$(role_pid $i covey-versiond)"; done
+	[ "$(code "$URL/away")" != 200 ]
+	[ "$(header Version-State)" != confirmed ]
+	for ((i = 2; i <= $1; i++)); do kill -CONT "$(role_pid $i covey-versiond)"; done
+	# The disk comes back, as another device.
+	cp "$D/image" "$D/image2"
+	mount -o loop "$D/image2" "$STORE"
+	wait_until 30 ready "$URL"
+	[ "$(role_pid 1 covey-httpd)" != "$was" ]
+	wait_until 30 settled
+	[ "$(code -T - "$URL/f" <<<newer)" = 204 ]
+}
+@test "a store unmounted in a group of three: 503, reads pass through, it is no home; it comes back" { goes_away 3; }
+@test "a store unmounted in a group of five" { goes_away 5; }
+
+@test "a body that does not fit is 507 before 100 Continue; one that grows stops at min_free" {
+	disk "$D/n/store" 64M
+	httpd n $'limits:\n  min_free: 24M'
+	bytes 60000000 >large
+	run curl -s -v -m 30 -o /dev/null -T large -H 'Expect: 100-continue' --expect100-timeout 30 "$URL/large"
+	[[ $output == *"HTTP/1.1 507"* ]]
+	[[ $output != *"100 Continue"* ]]
+	[ "$(code -T large -H 'Expect:' "$URL/large")" = 507 ]
+	[ "$(code -F file=@large "$URL/d/")" = 507 ]
+	# Of unknown length: it ends where min_free begins, and leaves others their room.
+	spawn watch python3 -c 'import os, sys, time
+least = 1 << 60
+while not os.path.exists(sys.argv[2]):
+    s = os.statvfs(sys.argv[1])
+    least = min(least, s.f_bavail * s.f_frsize)
+print(least)' "$STORE" "$D/end"
+	local watch=$PID
+	[ "$(code -T - "$URL/grows" <large)" = 507 ]
+	touch end
+	_await_end "$watch"
+	[ "$(cat watch.log)" -ge $((20 << 20)) ]
+	[ "$(code -T - "$URL/small" <<<fits)" = 201 ]
+	[ "$(code "$URL/.covey/readyz")" = 200 ]
+	bytes 1000000 >fits
+	[ "$(code -T fits "$URL/fits")" = 201 ]
+}
+
+@test "two sets of roles on one store: the second is refused, and told who has it" {
+	httpd n
+	local first=$PID other
+	sed "s|^  http: .*|  http: $(port 70)|" "$CONF" >other.yaml
+	sed "s|^  store: .*|&\n  run: $D/other|" "$CONF" >run.yaml
+	for other in other run; do
+		run timeout 20 covey-httpd -c $other.yaml
+		[ "$status" -eq 111 ]
+		[[ $output == *"another node runs on it, http ${URL#http://}, run directory $STORE/run"* ]]
+		run timeout 20 covey up -c $other.yaml
+		[ "$status" -eq 69 ]
+		[[ $output == *"another node runs on it"* ]]
+	done
+	# Its own commands are no other node, and when it has left there is none.
+	echo x >"$STORE/tree/x"
+	run covey adopt -c "$CONF" /x
+	[ "$status" -eq 0 ]
+	run covey adopt -c other.yaml /
+	[ "$status" -eq 0 ]
+	[ "$(curl -s "$URL/x")" = x ]
+	stop "$first"
+	spawn up covey up -c other.yaml
+	wait_until 20 ready "http://127.0.0.1:$(port 70)"
+	# covey up holds it also while none of its roles runs.
+	run timeout 20 covey-httpd -c "$CONF"
+	[ "$status" -eq 111 ]
+	[[ $output == *"another node runs on it, http 127.0.0.1:$(port 70)"* ]]
+}
+
+@test "node.id: another store, or a fresh one, is refused with a clear word, and not made" {
+	httpd n
+	local id
+	id=$(sed -n 's/^id = //p' "$STORE/node.ini")
+	stop "$PID"
+	sed -i "s|^  store: .*|&\n  id: $id|" "$CONF"
+	spawn n covey-httpd -c "$CONF"
+	wait_until 20 ready "$URL"
+	[ "$(covey status --node "$URL" --json | jq -r .node)" = "$id" ]
+	stop "$PID"
+	sed "s|^  id: .*|  id: 0123456789abcdef|" "$CONF" >foreign.yaml
+	run timeout 20 covey-httpd -c foreign.yaml
+	[ "$status" -eq 111 ]
+	[[ $output == *"it is the store of node $id, but node.id says 0123456789abcdef"* ]]
+	mv "$STORE" "$STORE.away"
+	local made
+	for made in no yes; do
+		[ $made = no ] || mkdir "$STORE"
+		run timeout 20 covey-httpd -c "$CONF"
+		[ "$status" -eq 111 ]
+		[[ $output == *"there is no store, but node.id says $id: is its disk mounted?"* ]]
+		run timeout 20 covey up -c "$CONF"
+		[ "$status" -eq 69 ]
+		run covey adopt -c "$CONF" /
+		[ "$status" -eq 69 ]
+		[ -z "$(ls -A "$STORE" 2>/dev/null)" ]
+	done
+	rmdir "$STORE"
+	mv "$STORE.away" "$STORE"
+	run covey node renew -c "$CONF"
+	[ "$status" -eq 0 ]
+	[[ $output == *"node.id"* ]]
+	run timeout 20 covey-httpd -c "$CONF"
+	[ "$status" -eq 111 ]
+	[[ $output == *"it is the store of node"* ]]
+	for id in 12 0123456789abcdeg 0000000000000000; do
+		sed "s|^  id: .*|  id: $id|" "$CONF" >wrong.yaml
+		run covey-httpd -n -c wrong.yaml
+		[ "$status" -eq 100 ]
+		[[ $output == *"node.id: "* ]]
+	done
+}
+
+@test "covey units: the services wait for the disk of a store elsewhere" {
+	node_conf n "$(port 1)"
+	run covey units -c "$CONF"
+	[ "$status" -eq 0 ]
+	[[ $output == *$'50-address.conf\n[Unit]\nRequiresMountsFor='"$STORE"$'\n'* ]]
+	mkdir written
+	covey units -c "$CONF" --write written
+	grep -qxF "RequiresMountsFor=$STORE" written/covey-.service.d/50-address.conf
+}
+
+@test "no thread can be had: a write is 503 and a line in the log, reads go on" {
+	[ "$(id -u)" -eq 0 ] || skip "NOT RUN: another user is needed, whose processes are counted"
+	need prlimit
+	# A user of its own: the limit counts all that one has.
+	local user=$((200000 + $$ % 100000))
+	node_conf n "$(port 60)"
+	mkdir -p "$STORE"
+	chown -R $user "$D"
+	spawn n setpriv --reuid $user --clear-groups covey-httpd -c "$CONF"
+	wait_until 20 ready "$URL"
+	setpriv --reuid $user --clear-groups prlimit --pid "$PID" --nproc=1:
+	[ "$(code -T - "$URL/f" <<<x)" = 503 ]
+	[[ $(cat body) == *"start a thread"* ]]
+	grep -q 'PUT /f: 503 start a thread: ' n.log
+	[ "$(code -F "file=@$CONF" "$URL/d/")" = 503 ]
+	[ "$(code -X DELETE "$URL/f")" = 503 ]
+	[ "$(code "$URL/?format=json")" = 200 ]
+	[ "$(code "$URL/nothing")" = 404 ]
+	[ "$(code "$URL/.covey/status")" = 200 ]
+	setpriv --reuid $user --clear-groups prlimit --pid "$PID" --nproc=100:
+	[ "$(code -T - "$URL/f" <<<x)" = 201 ]
+	stop "$PID"
+	[ "$STOPPED" -eq 0 ]
+}
