@@ -410,3 +410,42 @@ print(least)' "$STORE" "$D/end"
 	stop "$PID"
 	[ "$STOPPED" -eq 0 ]
 }
+
+@test "deletions go on where inodes have run out, by covey's own files or by others'" {
+	disk "$D/n/store" 64M -N 16384
+	httpd n $'limits:\n  min_free: 1K'
+	local i
+	echo small >small
+	for ((i = 1; i <= 160; i++)); do printf 'url = %s/a/%d\nupload-file = small\noutput = /dev/null\n' "$URL" $i; done >uploads
+	curl -sf -K uploads
+	# Writers leave what some hundred deletions take; others leave nothing.
+	python3 -c 'import os, sys
+os.mkdir(sys.argv[1])
+i = 0
+while os.statvfs(sys.argv[1]).f_favail > int(sys.argv[2]):
+    os.close(os.open("%s/%d" % (sys.argv[1], i), os.O_CREAT))
+    i += 1' "$STORE/others" 500
+	[ "$(code -T small "$URL/more")" = 507 ]
+	[[ $(cat body) == *"fewer than 512 inodes"* ]]
+	for ((i = 1; i <= 100; i++)); do echo "/a/$i"; done >names
+	run xargs -a names covey rm --node "$URL"
+	[ "$status" -eq 0 ]
+	python3 -c 'import os, sys
+i = 100000
+try:
+    while True:
+        os.close(os.open("%s/%d" % (sys.argv[1], i), os.O_CREAT))
+        i += 1
+except OSError:
+    pass' "$STORE/others"
+	[ "$(stat -f -c %d "$STORE")" -eq 0 ]
+	for ((i = 101; i <= 160; i++)); do echo "/a/$i"; done >names
+	run xargs -a names covey rm --node "$URL"
+	[ "$status" -eq 0 ]
+	[ "$(curl -s "$URL/a/?format=json" | jq length)" -eq 0 ]
+	[ ! -e "$STORE/reserve-inodes/383" ]
+	rm -rf "$STORE/others"
+	[ "$(code -T small "$URL/a/1")" = 201 ]
+	[ -e "$STORE/reserve-inodes/383" ]
+	[ "$(curl -s "$URL/a/1?versions&format=json" | jq length)" -eq 3 ]
+}

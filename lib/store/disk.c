@@ -26,8 +26,16 @@
 #define RESERVE_NAME "reserve"
 #define RESERVE_BYTES (UINT64_C(4) << 20)		/* some hundred tombstones */
 
-/* Small files use up a file system's inodes first; a tombstone takes two, and some directories. */
+/*
+ * Small files use up a file system's inodes first, and a deletion takes three:
+ * a directory, the tombstone and its mark.  Writers leave it this part of all
+ * inodes; and where other programs leave it none, it lives off empty files.
+ */
+#define INODES_PART 32
 #define MIN_FREE_INODES 256
+#define INODES_NAME "reserve-inodes"
+#define RESERVE_INODES 384
+#define RELEASE_INODES 32		/* at once */
 
 /* What node.ini says. */
 struct identity {
@@ -120,6 +128,14 @@ static int check_mounted(const struct store *store, struct statvfs *ret, struct 
 	return 0;
 }
 
+/* What writers leave to deletions. */
+static uint64_t least_inodes(const struct statvfs *st)
+{
+	uint64_t part = (uint64_t)st->f_files / INODES_PART;
+
+	return part > MIN_FREE_INODES ? part : MIN_FREE_INODES;
+}
+
 /* size: what is to be written, bytes. */
 static int check_disk(struct store *store, bool space, uint64_t size, struct err *err)
 {
@@ -141,9 +157,9 @@ static int check_disk(struct store *store, bool space, uint64_t size, struct err
 	if (is_free - store->min_free < size)
 		return err_set(err, ERR_FULL, "write %" PRIu64 " bytes to %s: there is room for %"
 			       PRIu64, size, store->path, is_free - store->min_free);
-	if (st.f_files > 0 && st.f_favail < MIN_FREE_INODES)
-		return err_set(err, ERR_FULL, "write to %s: fewer than %d inodes are free",
-			       store->path, MIN_FREE_INODES);
+	if (st.f_files > 0 && st.f_favail < least_inodes(&st))
+		return err_set(err, ERR_FULL, "write to %s: fewer than %" PRIu64 " inodes are free",
+			       store->path, least_inodes(&st));
 	if (atomic_load(&store->released))
 		disk_fill_reserve(store);
 	return 0;
@@ -159,7 +175,49 @@ int store_fits(struct store *store, uint64_t size, struct err *err)
 	return check_disk(store, true, size, err);
 }
 
-bool disk_release_reserve(struct store *store)
+#define INODE_NAME 40
+static const char *inode_name(char to[INODE_NAME], int number)
+{
+	snprintf(to, INODE_NAME, INODES_NAME "/%d", number);
+	return to;
+}
+
+/* From the last one on: as long as that is there, so are all. */
+static bool release_inodes(struct store *store)
+{
+	char name[INODE_NAME];
+	struct statvfs st;
+	int count = 0;
+
+	if (fstatvfs(store->dir, &st) < 0 || st.f_files == 0 || st.f_favail >= RELEASE_INODES)
+		return false;
+	for (int i = RESERVE_INODES - 1; i >= 0 && count < RELEASE_INODES; i--)
+		count += unlinkat(store->dir, inode_name(name, i), 0) == 0;
+	if (count > 0)
+		atomic_store(&store->released, true);
+	return count > 0;
+}
+
+static void fill_inodes(struct store *store)
+{
+	char name[INODE_NAME];
+	struct statvfs st;
+	int fd;
+
+	if (faccessat(store->dir, inode_name(name, RESERVE_INODES - 1), F_OK, 0) == 0 ||
+	    fstatvfs(store->dir, &st) < 0 ||
+	    st.f_favail < least_inodes(&st) + 2 * RESERVE_INODES ||
+	    (mkdirat(store->dir, INODES_NAME, FS_DIR_MODE) < 0 && errno != EEXIST))
+		return;
+	for (int i = 0; i < RESERVE_INODES; i++) {
+		fd = fs_open(store->dir, inode_name(name, i), O_WRONLY | O_CREAT, FS_FILE_MODE);
+		if (fd < 0)
+			return;
+		close(fd);
+	}
+}
+
+static bool release_bytes(struct store *store)
 {
 	int fd = fs_open(store->dir, RESERVE_NAME, O_RDWR, 0);
 	struct stat st;
@@ -175,11 +233,17 @@ bool disk_release_reserve(struct store *store)
 	return had;
 }
 
+bool disk_release_reserve(struct store *store)
+{
+	return release_inodes(store) || release_bytes(store);
+}
+
 void disk_fill_reserve(struct store *store)
 {
 	int fd = fs_open(store->dir, RESERVE_NAME, O_RDWR | O_CREAT, FS_FILE_MODE);
 	uint64_t space;
 
+	fill_inodes(store);
 	if (fd < 0)
 		return;
 	/* Never the last bytes: those are for whoever is making room just now. */
