@@ -449,3 +449,30 @@ except OSError:
 	[ -e "$STORE/reserve-inodes/383" ]
 	[ "$(curl -s "$URL/a/1?versions&format=json" | jq length)" -eq 3 ]
 }
+
+@test "read-only at the start in a group of three: it serves what is there, is silent, and comes back" {
+	group_on_disk 3
+	local i
+	echo old | curl -sf -T - "${URLS[2]}/f"
+	curl -sf -o /dev/null "$URL/f"
+	wait_until 20 test -e "$STORE/tree/f"
+	stop "$GROUP_PID"
+	mount -o remount,ro "$STORE"
+	for i in 1 2; do	# also after another start
+		spawn group covey up --nodes 3 --dir "$D/group" --port "$PORT_BASE"
+		GROUP_PID=$PID
+		wait_until 20 ready "${URLS[2]}"
+		echo "new $i" >new
+		wait_until 20 code_is 204 -T new "${URLS[2]}/f"
+		[ "$(code "$URL/.covey/readyz")" = 503 ]
+		wait_until 20 serves "$URL/f" "new $i"
+		[[ $(covey status --node "$URL") == *"mounted read-only"* ]]
+		[ $i -eq 2 ] || stop "$GROUP_PID"
+	done
+	mount -o remount,rw "$STORE"
+	wait_until 20 ready "$URL"
+	wait_until 30 settled
+	[ "$(code -T - "$URL/f" <<<newer)" = 204 ]
+}
+code_is() { [ "$(code "${@:2}")" = "$1" ]; }
+serves() { [ "$(curl -s -m 10 "$1")" = "$2" ]; }

@@ -13,7 +13,6 @@
 
 #define REMEMBERED 1024			/* by the path's hash */
 #define LOOKED_MS 20
-#define COMPLAIN_MS 10000		/* between two lines about what cannot be read */
 
 struct place {				/* a path, and when it was looked at */
 	char path[PATH_BYTES];
