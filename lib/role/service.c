@@ -101,7 +101,7 @@ static void begin_stop(struct running *r)
 	service_status(&r->service, "stopping");
 	timer_stop(&r->idle);
 	r->patience.fire = out_of_patience;
-	timer_start(r->service.loop, &r->patience, r->failed ? FAILED_STOP_MS : SERVICE_STOP_MS);
+	timer_start(r->service.loop, &r->patience, SERVICE_STOP_MS);
 	r->service.role->stop(&r->service);
 }
 
@@ -120,6 +120,7 @@ static void leave_failed(struct task *task)
 		 r->conf.node.store);
 	r->failed = true;
 	begin_stop(r);
+	timer_start(r->service.loop, &r->patience, FAILED_STOP_MS);
 }
 
 static void store_failed(void *data)

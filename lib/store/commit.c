@@ -441,7 +441,7 @@ static void take_back(struct store *store, struct commit_state *s)
 	int history = chain_leaf(&s->chain);
 	char name[VERSION_NAME];
 
-	if (!s->begun || about(s) != ABOUT_FILE || s->was_known ||
+	if (!s->begun || !can_be_left_out(s) || s->was_known ||
 	    version_cmp(v, s->now.record.version) == 0)
 		return;
 	put_back(store, s);

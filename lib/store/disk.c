@@ -60,11 +60,14 @@ void store_on_failure(struct store *store, void (*failed)(void *data), void *dat
 
 int disk_sync(struct store *store, int fd, const char *what, struct err *err)
 {
+	bool full;
+
 	if (fsync(fd) == 0)
 		return 0;
-	err_sys(err, "sync %s", what);
 	/* A full disk refuses; any other failure means that it may have lost what it took. */
-	if (errno != ENOSPC && errno != EDQUOT)
+	full = errno == ENOSPC || errno == EDQUOT;
+	err_sys(err, "sync %s", what);
+	if (!full)
 		disk_failed(store);
 	return -1;
 }
@@ -473,6 +476,12 @@ static int settle_identity(struct store *store, struct err *err)
 	return 0;
 }
 
+static int no_store(const struct store *store, uint64_t wanted, struct err *err)
+{
+	return err_set(err, ERR_AWAY, "open %s: there is no store, but node.id says %016" PRIx64
+		       ": is its disk mounted?", store->path, wanted);
+}
+
 /* 1: the store is a fresh one, 0, or -1: it is not the one that was meant. */
 static int judge_identity(struct store *store, uint64_t wanted, struct err *err)
 {
@@ -485,8 +494,7 @@ static int judge_identity(struct store *store, uint64_t wanted, struct err *err)
 	if (wanted == 0 || identity.node == wanted)
 		return identity.node == 0;
 	if (identity.node == 0)
-		return err_set(err, ERR_AWAY, "open %s: there is no store, but node.id says %016" PRIx64
-			       ": is its disk mounted?", store->path, wanted);
+		return no_store(store, wanted, err);
 	return err_set(err, ERR_AWAY, "open %s: it is the store of node %016" PRIx64
 		       ", but node.id says %016" PRIx64, store->path, identity.node, wanted);
 }
@@ -665,7 +673,7 @@ static int open_all(struct store *store, const struct store_options *options, st
 		return err_sys(err, "make %s", store->path);
 	store->dir = open(store->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (store->dir < 0 && errno == ENOENT && options->node != 0)
-		return judge_identity(store, options->node, err);
+		return no_store(store, options->node, err);
 	if (store->dir < 0)
 		return err_sys(err, "open %s", store->path);
 	while (flock(store->dir, LOCK_EX) < 0)
