@@ -147,6 +147,8 @@ group_on_disk() {
 # Of node 1, whose disk takes nothing: writes are 503, and what others know is read through it.
 reads_pass_through() {
 	[ "$(code "$URL/.covey/readyz")" = 503 ]
+	[ "$(code "$URL/f")" = 200 ]
+	[ "$(cat body)" = old ]
 	[ "$(code -T - "$URL/f" <<<lost)" = 503 ]
 	[ "$(code -X DELETE "$URL/f")" = 503 ]
 	[ "$(code -T - "${URLS[2]}/f" <<<new)" = 204 ]

@@ -17,7 +17,8 @@
  *
  * The same table has a number per partition, raised with begun and again
  * with done (or by whoever cleans up after a writer that died: the slot
- * knows the partitions), and one for the directories there are.
+ * knows the partitions), and one for the directories there are; and whether a
+ * sync failed in any of the processes.
  *
  * A table is made anew when it is of another boot or of another store: what
  * can be seen after a power cut is on disk, and any other loss of the table
@@ -34,7 +35,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define MAGIC "covey counters3"		/* with its NUL: 16 bytes */
+#define MAGIC "covey counters4"		/* with its NUL: 16 bytes */
 #define BOOT_TEXT 40
 #define KNOWN (UINT64_C(1) << 48)	/* beside n: the record of the coming one was, before */
 #define TABLE_NAME "counters"
@@ -53,6 +54,7 @@ struct counters {
 	char magic[sizeof MAGIC];
 	char boot[BOOT_TEXT];
 	uint64_t node;
+	_Atomic uint32_t failing;	/* a sync failed, and none was tried since */
 	_Atomic uint64_t directories;
 	_Atomic uint64_t changes[PARTITIONS];
 	struct slot slots[SLOTS];
@@ -201,6 +203,17 @@ void counters_close(struct store *store)
 	if (store->stand_in != NULL)
 		munmap(store->stand_in, sizeof *store->stand_in);
 	store->counters = store->stand_in = NULL;
+}
+
+void counters_note_failure(struct store *store, bool failing)
+{
+	if (store->counters != NULL)
+		atomic_store(&store->counters->failing, failing);
+}
+
+bool counters_failing(const struct store *store)
+{
+	return atomic_load(&store->counters->failing) != 0;
 }
 
 bool counters_still(const struct store *store, unsigned slot)

@@ -48,7 +48,10 @@ static int read_identity(const struct store *store, struct identity *ret, struct
 
 void disk_failed(struct store *store)
 {
-	if (!atomic_exchange(&store->failed, true) && store->on_failure != NULL)
+	if (atomic_exchange(&store->failed, true))
+		return;
+	counters_note_failure(store, true);
+	if (store->on_failure != NULL)
 		store->on_failure(store->failure_data);
 }
 
@@ -148,6 +151,8 @@ static int check_disk(struct store *store, bool space, uint64_t size, struct err
 	if (atomic_load(&store->failed))
 		return err_set(err, ERR_AWAY, "write to %s: the disk may have lost what it took, "
 			       "and this program is about to leave", store->path);
+	if (counters_failing(store))
+		atomic_store(&store->ready, false);
 	if (store_there(store, err) < 0 || get_ready(store, err) < 0 ||
 	    check_mounted(store, &st, err) < 0)
 		return -1;
@@ -600,10 +605,15 @@ static int prepare_to_write(struct store *store, struct err *err)
 	if (make_directories(store->run_path) < 0)
 		return err_sys(err, "make %s", store->run_path);
 	if (disk_sweep(store, err) < 0 || probe(store, err) < 0 ||
-	    settle_identity(store, err) < 0 || counters_open(store, err) < 0)
+	    settle_identity(store, err) < 0)
+		return -1;
+	if (store->counters == store->stand_in && counters_open(store, err) < 0)
 		return -1;
 	disk_fill_reserve(store);
-	return fsync(store->dir) < 0 ? err_sys(err, "sync %s", store->path) : 0;
+	if (fsync(store->dir) < 0)
+		return err_sys(err, "sync %s", store->path);
+	counters_note_failure(store, false);
+	return 0;
 }
 
 /* A disk that is just not to be written: what is on it can be read. */
@@ -612,7 +622,7 @@ static bool is_readable_still(const struct err *why)
 	return why->kind == ERR_AWAY || why->sys == EROFS || why->sys == EIO;
 }
 
-/* Once more, for a store that was opened to be read alone. */
+/* Once more, for a store that was opened to be read alone, or in which a sync failed elsewhere. */
 static int get_ready(struct store *store, struct err *err)
 {
 	uint64_t now;
@@ -622,11 +632,12 @@ static int get_ready(struct store *store, struct err *err)
 	pthread_mutex_lock(&store->readying);
 	now = clock_mono_ms();
 	if (!atomic_load(&store->ready) && now >= store->ready_again) {
-		store->ready_again = now + READY_AGAIN_MS;
 		while (flock(store->dir, LOCK_EX) < 0 && errno == EINTR)
 			;
 		if (prepare_to_write(store, &store->unready) == 0)
 			atomic_store(&store->ready, true);
+		else
+			store->ready_again = now + READY_AGAIN_MS;
 		flock(store->dir, LOCK_UN);
 	}
 	if (!atomic_load(&store->ready))

@@ -59,6 +59,9 @@ int counters_open(struct store *, struct err *);	/* under the lock on the store 
 /* Instead, for one that cannot be written: of this process alone. */
 int counters_stand_in(struct store *, struct err *);
 void counters_close(struct store *);
+/* A sync failed in some process that has the store open, or one succeeded after that. */
+void counters_note_failure(struct store *, bool failing);
+bool counters_failing(const struct store *);
 /* Nobody is changing what the slot is about: all that was seen before this is on disk. */
 bool counters_still(const struct store *, unsigned slot);
 

@@ -955,11 +955,19 @@ static void stop_everywhere(const struct scenario *s, size_t index)
 static void sticky(void)
 {
 	struct store_options options = { .path = root };
+	struct store *other;
 
 	CHECK(put("sticky", "old") == ERR_NONE);
+	CHECK(store_open(&other, &options, &why) == 0);
 	syncs_fail = true;
 	CHECK(put("sticky", "new") == ERR_SYSTEM);
+	CHECK(store_writable(other, &why) < 0);	/* another program of the node */
 	syncs_fail = false;
+	alarm(60);
+	while (store_writable(other, &why) < 0)
+		usleep(10000);
+	alarm(0);
+	store_close(other);
 	CHECK(store_writable(store, &why) < 0);
 	CHECK(with_flags("sticky", RECORD_DELETED) == ERR_AWAY);
 	CHECK(with_flags("sticky directory", RECORD_DIRECTORY) == ERR_AWAY);
