@@ -49,13 +49,13 @@ mend_syncs() {
 	rm -f "$D/strace.log"
 }
 
-# LeakSanitizer cannot run in a process that is traced.
-traced() { export ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0; }
+# LeakSanitizer cannot run in a process that is traced, or that can have no thread.
+no_leak_check() { export ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0; }
 
 versions_of() { curl -s "$1?versions&format=json" | jq length; }
 
 @test "one failed sync: 5xx and nothing of it is visible; the role is started again and works" {
-	traced
+	no_leak_check
 	group 1
 	local at old=0 was code count failed=0
 	echo 0 | curl -sf -T - "${URLS[1]}/f"
@@ -85,7 +85,7 @@ versions_of() { curl -s "$1?versions&format=json" | jq length; }
 }
 
 @test "syncs that go on failing: writes and readyz are 503, reads go on; it ends, and heals" {
-	traced
+	no_leak_check
 	group 3
 	local pids
 	echo old | curl -sf -T - "${URLS[1]}/f"
@@ -112,7 +112,7 @@ versions_of() { curl -s "$1?versions&format=json" | jq length; }
 not_running() { [ ! -e "/proc/$1" ] || grep -q '^State:.Z' "/proc/$1/status"; }
 
 @test "a sync that fails in covey-versiond or covey-syncd: it leaves and is started again" {
-	traced
+	no_leak_check
 	group 3
 	local pid i
 	pid=$(role_pid 1 covey-versiond)
@@ -390,6 +390,7 @@ print(least)' "$STORE" "$D/end"
 @test "no thread can be had: a write is 503 and a line in the log, reads go on" {
 	[ "$(id -u)" -eq 0 ] || skip "NOT RUN: another user is needed, whose processes are counted"
 	need prlimit
+	no_leak_check
 	# A user of its own: the limit counts all that one has.
 	local user=$((200000 + $$ % 100000))
 	node_conf n "$(port 60)"
@@ -410,6 +411,12 @@ print(least)' "$STORE" "$D/end"
 	[ "$(code -T - "$URL/f" <<<x)" = 201 ]
 	stop "$PID"
 	[ "$STOPPED" -eq 0 ]
+	# So it is from the start on, too.
+	spawn n setpriv --reuid $user --clear-groups prlimit --nproc=1: covey-httpd -c "$CONF"
+	wait_until 20 ready "$URL"
+	[ "$(nproc)" -eq 1 ] || grep -q 'serve with fewer threads: ' n.log
+	[ "$(curl -s "$URL/f")" = x ]
+	[ "$(code -T - "$URL/f" <<<y)" = 503 ]
 }
 
 @test "deletions go on where inodes have run out, by covey's own files or by others'" {
