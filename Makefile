@@ -13,7 +13,7 @@ MODEL_DEPS := spin gcc libc6-dev
 DEB_DEPS   := dpkg-dev binutils xz-utils
 TEST_DEPS  := bats lintian jq attr iproute2 iputils-ping procps util-linux openssl clang libclang-rt-14-dev \
               clang-tidy mandoc shellcheck python3 systemd rsync tar wget e2fsprogs patch \
-              git libfaketime netbase debootstrap systemd-container $(DEB_DEPS) $(MODEL_DEPS)
+              git libfaketime strace netbase debootstrap systemd-container $(DEB_DEPS) $(MODEL_DEPS)
 BENCH_DEPS := nginx-light wrk
 SOAK_DEPS  := valgrind binutils qemu-system-x86 debootstrap $(DEB_DEPS)
 LONG_DEPS  := chromium

@@ -29,6 +29,7 @@ struct conf {
 		char *address;		/* numeric; what others reach this node by; default 127.0.0.1 */
 		char *store;		/* directory; must be given */
 		char *run;		/* directory of sockets; default STORE/run */
+		uint64_t id;		/* that the store must have; 0: any */
 		char *region;		/* up to 15 letters, digits, . - _; default "" */
 		uint64_t weight;	/* share of the content, 1 to 16; default 1 */
 		bool home;		/* may become a member of the layout; default yes */

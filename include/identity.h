@@ -7,6 +7,7 @@
 #ifndef COVEY_IDENTITY_H
 #define COVEY_IDENTITY_H
 
+#include "buf.h"
 #include "conf.h"
 #include "member.h"
 #include "seal.h"
@@ -18,6 +19,12 @@
  * the port of each listen), its region and weight, and whether it is a guest.
  */
 int identity_member(const struct conf *, uint64_t id, struct member *ret, struct err *);
+
+/*
+ * By what the roles of one node know each other on their store, and people
+ * this node: its address and its run directory.  Appended.
+ */
+void identity_roles(const struct conf *, struct buf *to);
 
 /* The keys of group.key_file; none when that is not given. */
 int identity_keys(const struct conf *, struct seal_keys *ret, struct err *);

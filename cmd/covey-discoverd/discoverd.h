@@ -113,6 +113,7 @@ struct discoverd {
 	struct job remember_job;
 	struct node_standing remembering;
 	bool remember_busy;
+	bool remember_failed;		/* the last time, and that was logged */
 	int remember_rc;
 	struct err remember_err;
 

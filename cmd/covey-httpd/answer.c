@@ -8,6 +8,7 @@
 #include "peer.h"
 #include "reply.h"
 
+#include <errno.h>
 #include <stdarg.h>
 
 struct str answer_etag(char to[ETAG_TEXT], struct version version)
@@ -262,9 +263,17 @@ int answer_status(enum err_kind kind)
 	return 500;
 }
 
+/* What this machine cannot do just now, whatever the request, another node may. */
+static bool is_for_now(const struct err *err)
+{
+	return err->sys == EIO || err->sys == EROFS || err->sys == EAGAIN;
+}
+
 void answer_err(struct conn *c, const struct err *err)
 {
-	answer_whole(c, answer_status(err->kind), (struct str)STR_INIT, str_of(err_reason(err)),
+	int status = is_for_now(err) ? 503 : answer_status(err->kind);
+
+	answer_whole(c, status, (struct str)STR_INIT, str_of(err_reason(err)),
 		     str_of(err->text));
 }
 

@@ -130,12 +130,21 @@ static void serve_confirmed(struct conn *c)
 	serve(c, wanted, &r->ask.entry);
 }
 
+/* This disk cannot be read: what the group confirms, or knows of, can be had from others. */
+static bool others_tell(const struct conn *c)
+{
+	const struct ask *ask = &c->request.ask;
+
+	return c->worker->httpd->grouped &&
+	       (ask->standing != STANDING_UNCONFIRMED || record_is_live(&ask->record));
+}
+
 static void checked(struct conn *c)
 {
 	struct request *r = &c->request;
 	struct err err;
 
-	if (look_here(c, &err) < 0) {
+	if (look_here(c, &err) < 0 && !others_tell(c)) {
 		answer_err(c, &err);
 		return;
 	}
@@ -257,7 +266,7 @@ static void version_start(struct conn *c)
 
 	if (store_version(c->worker->httpd->store, buf_str(&r->path), r->query.version, want_of(c),
 			  &r->entry, &err) < 0 &&
-	    err.kind != ERR_ABSENT) {
+	    err.kind != ERR_ABSENT && !c->worker->httpd->grouped) {
 		answer_err(c, &err);
 		return;
 	}

@@ -446,7 +446,7 @@ static void inventoried(struct conn *c)
 		return;
 	}
 	take_state(index);
-	if (inv->result < 0 && inv->err.kind != ERR_ABSENT)
+	if (inv->result < 0 && inv->err.kind != ERR_ABSENT && !inv->confirmed)
 		answer_err(c, &inv->err);
 	else if (c->request.freshness.no_cache && !c->request.ask.confirmed)
 		refuse_unconfirmed(c);

@@ -396,13 +396,23 @@ static void read_work(struct job *job)
 
 static void ask_again(struct inventory *);
 
+/* Found out just now: more of the other homes have to answer. */
+static bool became_unreadable(struct inventory *inv)
+{
+	bool was = inv->unreadable;
+
+	inv->unreadable = inv->result < 0 && inv->err.kind != ERR_ABSENT;
+	return inv->unreadable && !was;
+}
+
 static void read_done(struct job *job)
 {
 	struct inventory *inv = CONTAINER_OF(job, struct inventory, job);
 	bool counted = quorum_has(&inv->rule.homes, inv->answers[0].node);
 
 	if (inv->tries > 0 && inv->tries < TRIES_MAX && !inv->confirmed && counted &&
-	    inv->answers[0].epoch != 0 && inv->answers[0].epoch != inv->rule.epoch)
+	    (became_unreadable(inv) || (inv->answers[0].epoch != 0 &&
+				    inv->answers[0].epoch != inv->rule.epoch)))
 		ask_again(inv);
 	else if (!inv->confirmed || inv->differences == 0)
 		finish(inv);
@@ -531,7 +541,7 @@ static void choose_homes(struct inventory *inv)
 	quorum_add(&inv->rule.homes, &layout, partition_of(inv));
 	inv->credited = inv->rule.homes;
 	/* Its own answer is yet to come, and judged then. */
-	if (!group_is_silent(group))
+	if (!group_is_silent(group) && !inv->unreadable)
 		quorum_answered(&inv->credited, inv->answers[0].node);
 }
 

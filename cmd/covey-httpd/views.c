@@ -24,15 +24,22 @@
 #include <inttypes.h>
 #include <sys/statvfs.h>
 
-static void add_store(struct buf *json, const struct conf *conf)
+static void add_store(struct buf *json, const struct httpd *h)
 {
+	const struct conf *conf = h->conf;
 	struct statvfs fs;
+	struct err err;
 
 	buf_adds(json, "\"store\":{\"path\":");
 	escape_json(json, str_of(conf->node.store));
 	if (statvfs(conf->node.store, &fs) == 0)
 		buf_addf(json, ",\"free\":%" PRIu64, (uint64_t)fs.f_bavail * fs.f_frsize);
-	buf_addf(json, ",\"min_free\":%" PRIu64 "}", conf->limits.min_free);
+	buf_addf(json, ",\"min_free\":%" PRIu64 ",\"refuses_writes\":", conf->limits.min_free);
+	if (store_writable(h->store, &err) < 0)
+		escape_json(json, str_of(err.text));
+	else
+		buf_adds(json, "null");
+	buf_addc(json, '}');
 }
 
 /* What the other roles say: the group as covey-discoverd sees it, or counters. */
@@ -175,7 +182,7 @@ static void status_page(struct conn *c, const struct view *view)
 	buf_addf(&json, "{\"node\":\"%016" PRIx64 "\",\"name\":", store_node(h->store));
 	escape_json(&json, str_of(h->conf->node.name));
 	buf_addf(&json, ",\"version\":\"%s\",", COVEY_VERSION);
-	add_store(&json, h->conf);
+	add_store(&json, h);
 	buf_addf(&json, ",\"layout\":{\"epoch\":%" PRIu64 "},\"outbox\":%" PRIu64 ",",
 		 h->group ? group_epoch(h->group) : 0, view->waiting);
 	buf_addf(&json, "\"scrub\":{\"last\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"bad\":%" PRIu64 "},",

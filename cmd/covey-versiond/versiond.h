@@ -28,6 +28,10 @@
 #include "service.h"
 #include "storing.h"
 
+#include <stdatomic.h>
+
+#define COMPLAIN_MS 10000		/* between two lines about a disk that fails */
+
 struct carrier;
 struct looks;
 struct surveys;
@@ -80,6 +84,7 @@ struct versiond {
 	size_t jobs;			/* in both */
 	size_t syncs;			/* of these, in the latter */
 	struct looks *looks;		/* look.c's memory */
+	atomic_uint_least64_t complain_at;	/* ms: a line about a disk that takes nothing is due */
 	struct outbox *outbox;		/* of directories made here; NULL: in no group */
 	struct making *making;		/* of these, which not all homes know yet; answer.c's */
 	struct inside *insides;		/* under way; inside.c's */

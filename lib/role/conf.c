@@ -27,6 +27,7 @@ static const struct conf_key keys[] = {
 	{ "node.address", ADDRESS, AT(node.address), "127.0.0.1", 0, 0 },
 	{ "node.store", DIRECTORY, AT(node.store), NULL, 0, 0 },
 	{ "node.run", DIRECTORY, AT(node.run), NULL, 0, 0 },
+	{ "node.id", ID, AT(node.id), NULL, 0, 0 },
 	{ "node.region", REGION, AT(node.region), "", 0, 0 },
 	{ "node.weight", COUNT, AT(node.weight), "1", 1, 16 },
 	{ "node.home", SWITCH, AT(node.home), "yes", 0, 0 },

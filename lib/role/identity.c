@@ -45,6 +45,14 @@ int identity_member(const struct conf *conf, uint64_t id, struct member *ret, st
 	return 0;
 }
 
+void identity_roles(const struct conf *conf, struct buf *to)
+{
+	char text[ADDRESS_TEXT];
+
+	buf_addf(to, "http %s, run directory %s", address_format(text, &conf->listen.http.address),
+		 conf->node.run);
+}
+
 int identity_keys(const struct conf *conf, struct seal_keys *ret, struct err *err)
 {
 	struct seal_keys keys = SEAL_KEYS_INIT;

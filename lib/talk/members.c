@@ -55,6 +55,8 @@ static int parse_key(struct member *member, struct str key, struct str value)
 		return str_hex64(value, &member->nonce);
 	if (str_eq(key, STR("spoke")))
 		return parse_start(value, &member->spoke);
+	if (str_eq(key, STR("before")))
+		return parse_start(value, &member->before);
 	if (str_eq(key, STR("protocol")))
 		return parse_protocol(value, member);
 	if (str_eq(key, STR("http")))
@@ -146,6 +148,8 @@ static void put_member(struct inifile *ini, const struct member *member)
 	inifile_putf(ini, "nonce", "%016llx", (unsigned long long)member->nonce);
 	inifile_putf(ini, "spoke", "%llu %016llx", (unsigned long long)member->spoke.count,
 		     (unsigned long long)member->spoke.nonce);
+	inifile_putf(ini, "before", "%llu %016llx", (unsigned long long)member->before.count,
+		     (unsigned long long)member->before.nonce);
 	inifile_putf(ini, "protocol", "%u-%u", member->protocol_min, member->protocol_max);
 	put_address(ini, "http", &member->http);
 	put_address(ini, "discovery", &member->discovery);
