@@ -30,10 +30,11 @@ static void tell_status(struct discoverd *d)
 	size_t peers = 0, up = 0;
 
 	for (size_t i = 0; i < view->count; i++) {
-		peers += view->entries[i].member.state != MEMBER_LEFT;
+		peers += view->entries[i].member.state != MEMBER_LEFT &&
+			 view->entries[i].member.state != MEMBER_FORGOTTEN;
 		up += view->entries[i].member.state == MEMBER_UP;
 	}
-	if (view->self.state == MEMBER_LEFT)
+	if (member_is_gone(view->self.state))
 		service_status(d->service, "said good-bye to the group");
 	else
 		service_status(d->service, "epoch %" PRIu64 ", %zu members, %zu of %zu peers up",
@@ -80,7 +81,7 @@ void discoverd_hurry(struct discoverd *d)
 		const struct member *m = &view->entries[i].member;
 		const struct layout_member *place = layout_find(settle_layout(d), m->id);
 
-		if (m->state != MEMBER_LEFT && m->state != MEMBER_DOWN &&
+		if (!member_is_gone(m->state) && m->state != MEMBER_DOWN &&
 		    (view->count <= HURRY_MAX || (place != NULL && place->council)))
 			gossip_announce(&d->gossip, &m->discovery);
 	}
@@ -92,7 +93,7 @@ static void round_due(struct timer *timer)
 	struct discoverd *d = CONTAINER_OF(timer, struct discoverd, round);
 
 	timer_start(d->service->loop, timer, GOSSIP_ROUND_MS);
-	if (d->gossip.view.self.state == MEMBER_LEFT)
+	if (member_is_gone(d->gossip.view.self.state))
 		return;
 	standing_check(d);
 	d->expects = true;
@@ -110,14 +111,14 @@ static void say_farewell(struct timer *timer)
 {
 	struct discoverd *d = CONTAINER_OF(timer, struct discoverd, farewell);
 
-	gossip_leave(&d->gossip);
+	gossip_leave(&d->gossip, d->standing.guest);
 	if (--d->farewells > 0)
 		timer_start(d->service->loop, timer, FAREWELL_MS);
 }
 
 void discoverd_leave(struct discoverd *d)
 {
-	if (d->gossip.view.self.state == MEMBER_LEFT)
+	if (member_is_gone(d->gossip.view.self.state))
 		return;
 	d->farewells = FAREWELLS;
 	say_farewell(&d->farewell);

@@ -47,6 +47,11 @@ static uint64_t wall_clock(void *data)
 	return clock_wall_ns();
 }
 
+static bool is_of_the_layout(void *data, uint64_t id)
+{
+	return layout_find(settle_layout(data), id) != NULL;
+}
+
 static void received(void *data, const struct wire *wire, const struct address *from)
 {
 	struct discoverd *d = data;
@@ -57,7 +62,7 @@ static void received(void *data, const struct wire *wire, const struct address *
 
 void network_hear(struct discoverd *d, const struct wire *wire, const struct address *from)
 {
-	if (d->gossip.view.self.state == MEMBER_LEFT)
+	if (member_is_gone(d->gossip.view.self.state))
 		return;
 	if (gossip_is_answer(&d->gossip, wire))
 		seeds_heard(d, from);
@@ -111,7 +116,7 @@ static void announce(struct timer *timer)
 {
 	struct discoverd *d = CONTAINER_OF(timer, struct discoverd, announce);
 
-	if (d->gossip.view.self.state != MEMBER_LEFT)
+	if (!member_is_gone(d->gossip.view.self.state))
 		gossip_announce(&d->gossip, &d->multicast_address);
 	timer_start(d->service->loop, timer, ANNOUNCE_MS);
 }
@@ -185,6 +190,7 @@ int network_start(struct discoverd *d, struct err *err)
 	d->gossip.send = send_message;
 	d->gossip.random = network_random;
 	d->gossip.wall = wall_clock;
+	d->gossip.belongs = is_of_the_layout;
 	d->gossip.data = d;
 	if (d->keys.count == 0 || fd < 0)
 		return 0;	/* a group of one listens to nobody */

@@ -38,7 +38,7 @@ enum { STATS_RECEIVED, STATS_SENT };
 struct stats {
 	struct {
 		uint64_t messages, bytes;	/* sealed */
-	} udp[2][WIRE_NACK + 1], http[2][WIRE_NACK + 1];
+	} udp[2][WIRE_TYPES], http[2][WIRE_TYPES];
 	uint64_t checks[STANDING_UNCONFIRMED + 1];	/* by how they ended */
 	uint64_t stores[2];		/* by settled */
 	uint64_t commits, refused;	/* as a home: kept, could not be kept */

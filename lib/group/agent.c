@@ -517,7 +517,7 @@ static void step_council(struct agent *a, const struct council_seeds *seeds, uin
 {
 	struct council_step step;
 
-	if (a->busy || a->next.epoch != 0 || a->view->self.state == MEMBER_LEFT)
+	if (a->busy || a->next.epoch != 0 || member_is_gone(a->view->self.state))
 		return;
 	say_waiting(a, seeds, now);
 	council_step(&a->council, a->view, seeds, accepted(a), now, &step);

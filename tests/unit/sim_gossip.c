@@ -301,13 +301,13 @@ static void test_leave(int n)
 	join(n);
 	if (n == 2)
 		sim.loss = 0;		/* nobody else could pass on what the only peer missed */
-	gossip_leave(&sim.nodes[1].gossip);
-	gossip_leave(&sim.nodes[1].gossip);
+	gossip_leave(&sim.nodes[1].gossip, false);
+	gossip_leave(&sim.nodes[1].gossip, false);
 	crash(1);
 	run(4000);
-	CHECK(dissent(n, 1, MEMBER_LEFT) == 0);
+	CHECK(dissent(n, 1, MEMBER_STOPPED) == 0);
 	run(15000);
-	CHECK(dissent(n, 1, MEMBER_LEFT) == 0);
+	CHECK(dissent(n, 1, MEMBER_STOPPED) == 0);
 	start(1, -1);
 	run(4000);
 	CHECK(all_up(n) == 0);
@@ -465,7 +465,7 @@ static void test_forgetful(uint64_t seed)
 	CHECK(sim.kept != NULL && wire_unpack((struct str){ sim.kept->bytes, sim.kept->n },
 					      MEMBER_PROTOCOL, 7, &wire) == 0);
 	for (size_t i = 0; i < wire.gossip.count; i++)
-		told |= wire.gossip.members[i].id == 1000 && wire.gossip.members[i].sequence == 50;
+		told |= wire.gossip.members[i].member.id == 1000 && wire.gossip.members[i].member.sequence == 50;
 	CHECK(told);
 	end();
 }
@@ -483,8 +483,8 @@ static bool tells_of(struct node *node, const struct member *asker, uint64_t non
 	CHECK(sim.kept != NULL && wire_unpack((struct str){ sim.kept->bytes, sim.kept->n },
 					      MEMBER_PROTOCOL, 7, &wire) == 0);
 	for (size_t i = 0; i < wire.gossip.count; i++)
-		told |= wire.gossip.members[i].id == asker->id &&
-			wire.gossip.members[i].nonce == nonce;
+		told |= wire.gossip.members[i].member.id == asker->id &&
+			wire.gossip.members[i].member.nonce == nonce;
 	return told;
 }
 
