@@ -65,6 +65,7 @@ void discoverd_changed(struct discoverd *d)
 		d->returns = d->gossip.view.returns;
 		carry_poke(d);
 	}
+	comings_log(d);
 	if (d->publish.loop == NULL &&
 	    (d->gossip.view.changes != d->published || offset_moved(d)))
 		timer_start(d->service->loop, &d->publish, PUBLISH_MS);
@@ -160,6 +161,7 @@ static int start_gossip(struct discoverd *d, struct err *err)
 	gossip_init(&d->gossip, &self, d->keys.count > 0 ? d->keys.list[0].group : 0, now);
 	view_load(&d->gossip.view, &members, now);
 	members_clear(&members);
+	comings_start(d);
 	standing_start(d);
 	settle_start(d);
 	return 0;
@@ -186,6 +188,7 @@ static void release(struct discoverd *d)
 	pool_free(d->pool);
 	gossip_clear(&d->gossip);
 	members_clear(&d->saving.members);
+	comings_end(d);
 	buf_clear(&d->packet);
 	explicit_bzero(&d->keys, sizeof d->keys);
 	buf_clear(&d->directory);

@@ -104,12 +104,15 @@ const struct address *network_address(const struct discoverd *d, uint64_t id)
 	return entry != NULL ? &entry->member.discovery : NULL;
 }
 
-static const struct sealed_role role = { .role = WIRE_DISCOVERY, .received = received,
-					 .batch_done = batch_done };
-
-static struct sealed_socket *new_socket(struct discoverd *d, int fd, struct err *err)
+static struct sealed_socket *new_socket(struct discoverd *d, int fd, bool shared, struct err *err)
 {
-	return sealed_new(d->service->loop, fd, &d->keys, d->gossip.view.self.id, &role, d, err);
+	static const struct sealed_role own = { .role = WIRE_DISCOVERY, .received = received,
+						.batch_done = batch_done };
+	static const struct sealed_role everybodys = { .role = WIRE_DISCOVERY, .received = received,
+						       .batch_done = batch_done, .shared = true };
+
+	return sealed_new(d->service->loop, fd, &d->keys, d->gossip.view.self.id,
+			  shared ? &everybodys : &own, d, err);
 }
 
 static void announce(struct timer *timer)
@@ -175,7 +178,7 @@ static int start_multicast(struct discoverd *d, struct err *err)
 		return err_context(err, "read group.multicast");
 	if (open_multicast(d, err) < 0)
 		return -1;
-	d->multicast = new_socket(d, d->multicast_fd, err);
+	d->multicast = new_socket(d, d->multicast_fd, true, err);
 	if (d->multicast == NULL)
 		return -1;
 	d->announce.fire = announce;
@@ -194,7 +197,7 @@ int network_start(struct discoverd *d, struct err *err)
 	d->gossip.data = d;
 	if (d->keys.count == 0 || fd < 0)
 		return 0;	/* a group of one listens to nobody */
-	d->unicast = new_socket(d, fd, err);
+	d->unicast = new_socket(d, fd, false, err);
 	if (d->unicast == NULL)
 		return -1;
 	return d->service->conf->group.multicast != NULL ? start_multicast(d, err) : 0;
