@@ -143,6 +143,16 @@ static void stop(struct service *service)
 
 /* start */
 
+/* Said, and not refused: a group that worked goes on after an upgrade, and its key is known by now. */
+static void warn_of_key(const struct conf *conf)
+{
+	char *why = identity_key_exposed(conf);
+
+	if (why != NULL)
+		log_line(LOG_LEVEL_WARNING, "%s", why);
+	free(why);
+}
+
 static int start_gossip(struct discoverd *d, struct err *err)
 {
 	struct members members = MEMBERS_INIT;
@@ -223,6 +233,7 @@ static int start(struct service *service, struct err *err)
 		release(d);
 		return -1;
 	}
+	warn_of_key(service->conf);
 	carry_start(d);
 	timer_start(service->loop, &d->round, 0);
 	publish(&d->publish);

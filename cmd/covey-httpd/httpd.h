@@ -12,6 +12,7 @@
 #include "conf.h"
 #include "loop.h"
 #include "mime.h"
+#include "notices.h"
 #include "pool.h"
 #include "service.h"
 #include "store.h"
@@ -26,6 +27,13 @@ struct memory;
 struct question;
 struct settle;
 struct httpd;
+
+/* Answers by what they said, in a cache line of their own.  Kept in node.run (tally.h). */
+struct answers {
+	atomic_uint_least64_t confirmed, unconfirmed;
+	uint64_t rest[6];
+};
+#define WORKERS_MAX 16
 
 struct worker {
 	struct httpd *httpd;
@@ -45,7 +53,7 @@ struct worker {
 	struct settle *settles;		/* those of this worker */
 	struct call drain;		/* covey-syncd is told that the outbox has something */
 	bool drain_again;
-	atomic_uint_least64_t confirmed, unconfirmed;	/* answers, by what they said; this thread's to raise */
+	struct answers *answers;	/* this worker's */
 	time_t date_second;		/* what date[] says */
 	char date[32];
 };
@@ -58,6 +66,8 @@ struct httpd {
 	struct pool *pool;
 	struct worker *workers;
 	unsigned worker_count;
+	struct answers *answers;	/* WORKERS_MAX of them */
+	bool answers_own;		/* in this process's memory alone */
 	atomic_uint connections;
 	atomic_bool draining;		/* to stop: every answer that begins now is its connection's last */
 	struct memory *memory;		/* which paths were checked when (memory.h) */
@@ -68,6 +78,7 @@ struct httpd {
 	struct outbox *outbox;		/* of this process; NULL without a group */
 	atomic_uint settling;		/* writes that are not done with (settle.h) */
 	atomic_uint asked;		/* peers that the last check counted */
+	struct notices notices;
 	uint64_t started_ms;
 	/* worker 0's alone */
 	struct watch listener;

@@ -2,8 +2,10 @@
 #include "ask.h"
 #include "group.h"
 #include "httpd.h"
+#include "log.h"
 #include "mem.h"
 #include "memory.h"
+#include "tally.h"
 
 #include <sys/resource.h>
 
@@ -21,6 +23,33 @@ static void allow_descriptors(const struct httpd *h)
 	setrlimit(RLIMIT_NOFILE, &limit);	/* as far as it goes: fewer are then served at once */
 }
 
+#define ANSWERS_KIND 1		/* of struct answers: another when a field comes to mean something else */
+#define ANSWERS_BYTES (WORKERS_MAX * sizeof(struct answers))
+
+/* Where they cannot be kept they are counted all the same. */
+static void open_answers(struct httpd *h)
+{
+	struct buf path = BUF_INIT;
+	struct err err = ERR_INIT;
+
+	buf_addf(&path, "%s/covey-httpd.tally", store_run(h->store));
+	h->answers = tally_open(path.data, ANSWERS_KIND, ANSWERS_BYTES, &err);
+	if (h->answers == NULL) {
+		log_err(LOG_LEVEL_WARNING, &err, "count from zero");
+		h->answers = mem_new(WORKERS_MAX, sizeof *h->answers);
+		h->answers_own = true;
+	}
+	buf_clear(&path);
+}
+
+static void close_answers(struct httpd *h)
+{
+	if (h->answers_own)
+		free(h->answers);
+	else
+		tally_close(h->answers, ANSWERS_BYTES);
+}
+
 static void role_free(struct service *service)
 {
 	struct httpd *h = service->data;
@@ -32,6 +61,7 @@ static void role_free(struct service *service)
 	memory_free(h->memory);
 	group_free(h->group);
 	outbox_close(h->outbox);
+	close_answers(h);
 	free(h->state_directory);
 	free(h);
 }
@@ -53,6 +83,7 @@ static int role_start(struct service *service, struct err *err)
 	h->pool = pool_new(POOL_THREADS);
 	h->memory = memory_new();
 	h->mime = mime_new(MIME_FILE);
+	open_answers(h);
 	if (h->grouped) {
 		ask_members(h);
 		if (group_new(&h->group, h, err) < 0 || outbox_open(&h->outbox, h->store, err) < 0)

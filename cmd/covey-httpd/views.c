@@ -13,6 +13,7 @@
 #include "discover_talk.h"
 #include "escape.h"
 #include "group.h"
+#include "identity.h"
 #include "layout_page.h"
 #include "mem.h"
 #include "members.h"
@@ -161,6 +162,20 @@ static void add_silence(struct buf *json, struct group *group)
 	buf_addc(json, ',');
 }
 
+/* null, or who may read the group's key. */
+static void add_key(struct buf *json, const struct conf *conf)
+{
+	char *exposed = identity_key_exposed(conf);
+
+	buf_adds(json, "\"key\":");
+	if (exposed != NULL)
+		escape_json(json, str_of(exposed));
+	else
+		buf_adds(json, "null");
+	buf_addc(json, ',');
+	free(exposed);
+}
+
 static void status_page(struct conn *c, const struct view *view)
 {
 	struct httpd *h = c->worker->httpd;
@@ -175,6 +190,7 @@ static void status_page(struct conn *c, const struct view *view)
 	buf_addf(&json, "\"scrub\":{\"last\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"bad\":%" PRIu64 "},",
 		 view->scrub.last, view->scrub.bytes, view->scrub.bad);
 	add_silence(&json, h->group);
+	add_key(&json, h->conf);
 	add_peers(&json, &view->members);
 	buf_adds(&json, "}\n");
 	service_answer(c, 200, "application/json", buf_str(&json));
@@ -259,9 +275,9 @@ static void add_answers(struct buf *text, const struct httpd *h)
 {
 	uint64_t confirmed = 0, unconfirmed = 0;
 
-	for (unsigned i = 0; i < h->worker_count; i++) {
-		confirmed += atomic_load_explicit(&h->workers[i].confirmed, memory_order_relaxed);
-		unconfirmed += atomic_load_explicit(&h->workers[i].unconfirmed,
+	for (unsigned i = 0; i < WORKERS_MAX; i++) {	/* those of earlier processes, too */
+		confirmed += atomic_load_explicit(&h->answers[i].confirmed, memory_order_relaxed);
+		unconfirmed += atomic_load_explicit(&h->answers[i].unconfirmed,
 						    memory_order_relaxed);
 	}
 	buf_addf(text, "# HELP covey_answers_total Answers by their Version-State.\n"
