@@ -154,9 +154,9 @@ static int forget(struct discoverd *d, uint64_t id, struct err *err)
 			       member_state_name(m->state), m->state == MEMBER_SUSPECT ? "ask again when it is down" :
 			       "say covey layout leave there, and stop it");
 	if (layout_find(settle_layout(d), id) != NULL)
-		return err_set(err, ERR_DENIED, "forget %016" PRIx64 ": it is a member of the layout; while "
-			       "most of the council is up others take its part an hour after it was last heard "
-			       "of, and then it may be forgotten; else say covey layout force", id);
+		return err_set(err, ERR_DENIED, "forget %016" PRIx64 ": it is a member of the layout, "
+			       "which leaves it out after an hour; if most members are lost, say covey "
+			       "layout force", id);
 	log_line(LOG_LEVEL_INFO, "forget %s, %016" PRIx64 ", as it was told to", m->name, id);
 	view_forget(&d->gossip.view, id);
 	discoverd_hurry(d);
