@@ -28,12 +28,16 @@ struct question;
 struct settle;
 struct httpd;
 
-/* Answers by what they said, in a cache line of their own.  Kept in node.run (tally.h). */
-struct answers {
-	atomic_uint_least64_t confirmed, unconfirmed;
-	uint64_t rest[6];
-};
 #define WORKERS_MAX 16
+
+/* What outlives the process, in node.run (tally.h). */
+struct kept {
+	struct answers {		/* by what they said; of a worker, in a cache line of its own */
+		atomic_uint_least64_t confirmed, unconfirmed;
+		uint64_t rest[6];
+	} answers[WORKERS_MAX];
+	struct notices notices;
+};
 
 struct worker {
 	struct httpd *httpd;
@@ -66,8 +70,8 @@ struct httpd {
 	struct pool *pool;
 	struct worker *workers;
 	unsigned worker_count;
-	struct answers *answers;	/* WORKERS_MAX of them */
-	bool answers_own;		/* in this process's memory alone */
+	struct kept *kept;
+	bool kept_own;			/* it is in this process's memory alone */
 	atomic_uint connections;
 	atomic_bool draining;		/* to stop: every answer that begins now is its connection's last */
 	struct memory *memory;		/* which paths were checked when (memory.h) */
@@ -78,7 +82,6 @@ struct httpd {
 	struct outbox *outbox;		/* of this process; NULL without a group */
 	atomic_uint settling;		/* writes that are not done with (settle.h) */
 	atomic_uint asked;		/* peers that the last check counted */
-	struct notices notices;
 	uint64_t started_ms;
 	/* worker 0's alone */
 	struct watch listener;

@@ -244,7 +244,7 @@ static void open_callers(struct worker *w)
 static int start_worker(struct httpd *h, struct worker *w, struct err *err)
 {
 	w->httpd = h;
-	w->answers = &h->answers[w - h->workers];
+	w->answers = &h->kept->answers[w - h->workers];
 	w->stop.run = stop_worker;
 	w->pulse.run = show_pulse;
 	w->loop = w == &h->workers[0] ? h->loop : loop_new(err);

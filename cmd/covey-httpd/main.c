@@ -23,31 +23,30 @@ static void allow_descriptors(const struct httpd *h)
 	setrlimit(RLIMIT_NOFILE, &limit);	/* as far as it goes: fewer are then served at once */
 }
 
-#define ANSWERS_KIND 1		/* of struct answers: another when a field comes to mean something else */
-#define ANSWERS_BYTES (WORKERS_MAX * sizeof(struct answers))
+#define KEPT_KIND 1		/* of struct kept: another when a field comes to mean something else */
 
-/* Where they cannot be kept they are counted all the same. */
-static void open_answers(struct httpd *h)
+/* Where it cannot be kept it is counted all the same. */
+static void open_kept(struct httpd *h)
 {
 	struct buf path = BUF_INIT;
 	struct err err = ERR_INIT;
 
 	buf_addf(&path, "%s/covey-httpd.tally", store_run(h->store));
-	h->answers = tally_open(path.data, ANSWERS_KIND, ANSWERS_BYTES, &err);
-	if (h->answers == NULL) {
+	h->kept = tally_open(path.data, KEPT_KIND, sizeof *h->kept, &err);
+	if (h->kept == NULL) {
 		log_err(LOG_LEVEL_WARNING, &err, "count from zero");
-		h->answers = mem_new(WORKERS_MAX, sizeof *h->answers);
-		h->answers_own = true;
+		h->kept = mem_new(1, sizeof *h->kept);
+		h->kept_own = true;
 	}
 	buf_clear(&path);
 }
 
-static void close_answers(struct httpd *h)
+static void close_kept(struct httpd *h)
 {
-	if (h->answers_own)
-		free(h->answers);
+	if (h->kept_own)
+		free(h->kept);
 	else
-		tally_close(h->answers, ANSWERS_BYTES);
+		tally_close(h->kept, sizeof *h->kept);
 }
 
 static void role_free(struct service *service)
@@ -61,7 +60,7 @@ static void role_free(struct service *service)
 	memory_free(h->memory);
 	group_free(h->group);
 	outbox_close(h->outbox);
-	close_answers(h);
+	close_kept(h);
 	free(h->state_directory);
 	free(h);
 }
@@ -83,7 +82,7 @@ static int role_start(struct service *service, struct err *err)
 	h->pool = pool_new(POOL_THREADS);
 	h->memory = memory_new();
 	h->mime = mime_new(MIME_FILE);
-	open_answers(h);
+	open_kept(h);
 	if (h->grouped) {
 		ask_members(h);
 		if (group_new(&h->group, h, err) < 0 || outbox_open(&h->outbox, h->store, err) < 0)

@@ -33,16 +33,16 @@ static void seems_confirmed(struct conn *c, uint64_t now)
 	struct httpd *h = c->worker->httpd;
 	struct buf why = BUF_INIT;
 
-	atomic_store(&h->notices.last, now);
-	if (group_can_confirm(h->group, &why) && atomic_exchange(&h->notices.unconfirmed, false))
+	atomic_store(&h->kept->notices.last, now);
+	if (group_can_confirm(h->group, &why) && atomic_exchange(&h->kept->notices.unconfirmed, false))
 		log_line(LOG_LEVEL_INFO, "writes are confirmed again");
 	buf_clear(&why);
 }
 
 void notices_write(struct conn *c, bool confirmed)
 {
-	struct notices *notices = &c->worker->httpd->notices;
-	uint64_t now = clock_mono_ms();
+	struct notices *notices = &c->worker->httpd->kept->notices;
+	uint64_t now = clock_mono_ms(), last = atomic_load_explicit(&notices->last, memory_order_relaxed);
 	const struct prefer *prefer = &c->request.prefer;
 
 	if (c->worker->httpd->group == NULL || prefer->respond_async || prefer->has_wait)
@@ -52,7 +52,7 @@ void notices_write(struct conn *c, bool confirmed)
 		if (!atomic_exchange(&notices->unconfirmed, true))
 			became_unconfirmed(c);
 	} else if (atomic_load_explicit(&notices->unconfirmed, memory_order_relaxed) &&
-		   now >= atomic_load(&notices->last) + STEADY_MS) {
+		   (now < last || now - last >= STEADY_MS)) {	/* or of another boot */
 		seems_confirmed(c, now);
 	}
 }
@@ -68,11 +68,11 @@ void notices_disk(struct httpd *h)
 		return;
 	free_bytes = (uint64_t)st.f_bavail * st.f_frsize;
 	if (free_bytes / NEAR_FACTOR < min_free) {
-		if (!atomic_exchange(&h->notices.nearly_full, true))
+		if (!atomic_exchange(&h->kept->notices.nearly_full, true))
 			log_line(LOG_LEVEL_WARNING, "the disk of %s is nearly full: %" PRIu64 " bytes are free, "
 				 "and below limits.min_free, %" PRIu64 ", writes are refused (507)",
 				 h->conf->node.store, free_bytes, min_free);
-	} else if (free_bytes / ROOM_FACTOR >= min_free && atomic_exchange(&h->notices.nearly_full, false)) {
+	} else if (free_bytes / ROOM_FACTOR >= min_free && atomic_exchange(&h->kept->notices.nearly_full, false)) {
 		log_line(LOG_LEVEL_INFO, "the disk of %s has room again: %" PRIu64 " bytes are free",
 			 h->conf->node.store, free_bytes);
 	}

@@ -276,8 +276,8 @@ static void add_answers(struct buf *text, const struct httpd *h)
 	uint64_t confirmed = 0, unconfirmed = 0;
 
 	for (unsigned i = 0; i < WORKERS_MAX; i++) {	/* those of earlier processes, too */
-		confirmed += atomic_load_explicit(&h->answers[i].confirmed, memory_order_relaxed);
-		unconfirmed += atomic_load_explicit(&h->answers[i].unconfirmed,
+		confirmed += atomic_load_explicit(&h->kept->answers[i].confirmed, memory_order_relaxed);
+		unconfirmed += atomic_load_explicit(&h->kept->answers[i].unconfirmed,
 						    memory_order_relaxed);
 	}
 	buf_addf(text, "# HELP covey_answers_total Answers by their Version-State.\n"
