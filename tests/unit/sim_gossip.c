@@ -562,7 +562,7 @@ static void test_week(int n)
 	end();
 }
 
-/* Who is forgotten at one node is so at all, until it speaks; a member of the layout is for none. */
+/* Who is up is not forgotten; who is down, and forgotten at one node, is so at all, until it speaks. */
 static void test_forget(int n)
 {
 	join(n);
