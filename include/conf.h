@@ -9,6 +9,7 @@
 #define COVEY_CONF_H
 
 #include "err.h"
+#include "log.h"
 #include "sock.h"
 
 #include <stdbool.h>
@@ -67,6 +68,9 @@ struct conf {
 		uint64_t connections;	/* at once; default 1024 */
 		uint64_t idle_exit_ms;	/* 0: never; default 60 s */
 	} limits;
+	struct {
+		enum log_level level;	/* default LOG_LEVEL_INFO */
+	} log;
 	bool access_open;		/* access: open */
 };
 #define CONF_INIT { .access_open = false }

@@ -29,4 +29,10 @@ void identity_roles(const struct conf *, struct buf *to);
 /* The keys of group.key_file; none when that is not given. */
 int identity_keys(const struct conf *, struct seal_keys *ret, struct err *);
 
+/*
+ * group.key_file is there for every user of this machine to read, or write:
+ * what is to be done, in words that name it.  NULL: it is not.  The caller's to free.
+ */
+char *identity_key_exposed(const struct conf *);
+
 #endif

@@ -111,31 +111,31 @@ starts_of() { key_of "$1" start standing | cut -d ' ' -f 1; }
 	wait_until 4 all_up 3
 }
 
-@test "SIGTERM says left; the node may come back" {
+@test "SIGTERM says stopped; the node may come back" {
 	node 1
 	node 2 "127.0.0.1:$(at 1)"
 	node 3 "127.0.0.1:$(at 1)"
 	wait_until 5 all_up 3
 	stop "${DAEMONS[3]}"
 	[ "$STOPPED" -eq 0 ]
-	wait_until 2 is 1 3 left
-	wait_until 2 is 2 3 left
+	wait_until 2 is 1 3 stopped
+	wait_until 2 is 2 3 stopped
 	sleep 4
-	is 1 3 left
+	is 1 3 stopped
 	run_node 3
 	wait_until 4 all_up 3
 }
 
-@test "LEAVE says left and keeps silent until the next start" {
+@test "LEAVE says stopped and keeps silent until the next start" {
 	node 1
 	node 2 "127.0.0.1:$(at 1)"
 	wait_until 5 all_up 2
 	run "$TOP/tests/packets" frame "$D/n2/store/run/discover.sock" 3
 	[ "$status" -eq 0 ]
 	[ "$output" = 5 ]
-	wait_until 2 is 1 2 left
+	wait_until 2 is 1 2 stopped
 	sleep 4
-	is 1 2 left
+	is 1 2 stopped
 	kill -0 "${DAEMONS[2]}"
 	stop "${DAEMONS[2]}"
 	[ "$STOPPED" -eq 0 ]
@@ -248,7 +248,7 @@ all_up_but_one_left() {
 	sed -i 's,\.\./key,key,' "$D/n2/covey.yaml"
 	run_node 2
 	wait_until 8 is 2 1 down
-	is 1 2 left
+	is 1 2 stopped
 	cat "$D/key" >>"$D/n2/key"
 	cat "$D/new" >>"$D/key"		# node 1 seals with the old one, node 2 with the new one
 	stop "${DAEMONS[2]}"
@@ -391,7 +391,7 @@ copy_is_silent() {
 	run_node 2
 	wait_until 5 all_up 2
 	stop "${DAEMONS[2]}"
-	wait_until 2 is 1 2 left
+	wait_until 2 is 1 2 stopped
 	cp "$D/old" "$D/n2/store/state/standing.ini"
 	rm "$D/n2/store/state/members.ini"
 	sed -i 's/^start = 1 /start = 0 /' "$D/n2/store/state/standing.ini"

@@ -247,11 +247,11 @@ _sees_all_up() {
 
 layout() { curl -sf -m 2 "${URLS[$1]}/.covey/layout" | jq -r "$2"; }
 
-# A layout as "LINEAGE EPOCH HOMES EPOCHS": the last are those of every member that has not left.
+# A layout as "LINEAGE EPOCH HOMES EPOCHS": the last are those of every member that is not away by its own word.
 # A home that has just come back, and is silent yet, is not settled.
 settled_line() {
 	jq -r 'if .joint or any(.members[]; .in_a and .silent) then "not yet" else "\(.lineage) \(.epoch) \([.members[] | select(.in_a)] | length) \(
-		[.members[] | select(.state != "left") | .epoch] | unique | join(","))" end' | grep . || echo away
+		[.members[] | select(.state != "left" and .state != "stopped") | .epoch] | unique | join(","))" end' | grep . || echo away
 }
 
 # is_settled HOMES: all such lines are one, and all have that epoch

@@ -203,7 +203,7 @@ writer() {
 	pid3=$PID
 	sleep 1
 	stop "$pid3"
-	wait_until 10 sees 1 left 1
+	wait_until 10 sees 1 stopped 1
 	sleep 1
 	touch enough
 	wait "${writers[@]}"

@@ -111,7 +111,7 @@ aside() { find "${STORES[$1]}/history/$2" -maxdepth 1 -name ',bad-*' 2>/dev/null
 	wait_until 20 holds "$at" "${last#*/}" "$last"
 	[ "$(aside "$at" "$last" | wc -l)" -eq 1 ]
 	[ -z "$(aside "$at" "$first")" ]
-	grep -q "covey-syncd: scrub: version .* is bad: its sha256 is another; set aside as ,bad-.* in history/$last" "$D/group.log"
+	grep -q "covey-syncd: .*scrub: version .* is bad: its sha256 is another; set aside as ,bad-.* in history/$last" "$D/group.log"
 	wait_until 10 grep -q '^began = 0$' "$state"
 	[ "$(sed -n 's/^last = //p' "$state")" -ge "$now" ]
 	run ! grep -q '^position' "$state"

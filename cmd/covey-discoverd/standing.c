@@ -447,7 +447,7 @@ void standing_heard(struct discoverd *d, const struct wire *wire)
 {
 	if (gossip_is_answer(&d->gossip, wire) && layout_find(settle_layout(d), wire->sender.id) != NULL)
 		for (size_t i = 0; i < wire->gossip.count; i++)
-			if (wire->gossip.members[i].id == d->standing.self)
+			if (wire->gossip.members[i].member.id == d->standing.self)
 				waking_recognized(&d->waking, clock_mono_ms());
 	standing_check(d);
 }

@@ -57,10 +57,11 @@ void answer_begin(struct conn *c, int status)
 
 void answer_count(struct conn *c, bool confirmed)
 {
-	atomic_uint_least64_t *count = confirmed ? &c->worker->confirmed : &c->worker->unconfirmed;
+	struct answers *answers = c->worker->answers;
 
-	atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + 1,
-			      memory_order_relaxed);
+	/* Inetd style other processes raise it, too. */
+	atomic_fetch_add_explicit(confirmed ? &answers->confirmed : &answers->unconfirmed, 1,
+				  memory_order_relaxed);
 }
 
 void answer_version_state(struct conn *c)

@@ -14,7 +14,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define WORKERS_MAX 16
 #define ACCEPT_TURN 64		/* connections, until others are served */
 #define RETRY_MS 100		/* when the system has nothing to give */
 #define STATUS_MS 1000		/* between two lines about those who come */
@@ -245,6 +244,7 @@ static void open_callers(struct worker *w)
 static int start_worker(struct httpd *h, struct worker *w, struct err *err)
 {
 	w->httpd = h;
+	w->answers = &h->kept->answers[w - h->workers];
 	w->stop.run = stop_worker;
 	w->pulse.run = show_pulse;
 	w->loop = w == &h->workers[0] ? h->loop : loop_new(err);

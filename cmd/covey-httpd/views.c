@@ -14,6 +14,7 @@
 #include "discover_talk.h"
 #include "escape.h"
 #include "group.h"
+#include "identity.h"
 #include "layout_page.h"
 #include "mem.h"
 #include "members.h"
@@ -174,6 +175,20 @@ static uint64_t wall_s(void)
 	return clock_wall_ns() / 1000000000;
 }
 
+/* null, or who may read the group's key. */
+static void add_key(struct buf *json, const struct conf *conf)
+{
+	char *exposed = identity_key_exposed(conf);
+
+	buf_adds(json, "\"key\":");
+	if (exposed != NULL)
+		escape_json(json, str_of(exposed));
+	else
+		buf_adds(json, "null");
+	buf_addc(json, ',');
+	free(exposed);
+}
+
 static void status_page(struct conn *c, const struct view *view)
 {
 	struct httpd *h = c->worker->httpd;
@@ -189,6 +204,7 @@ static void status_page(struct conn *c, const struct view *view)
 		 scrub_file_last(&view->scrub, wall_s()), view->scrub.bytes, view->scrub.bad);
 	buf_addf(&json, "\"versions\":{\"ahead\":%" PRIu64 "},", store_ahead(h->store));
 	add_silence(&json, h->group);
+	add_key(&json, h->conf);
 	add_peers(&json, &view->members);
 	buf_adds(&json, "}\n");
 	service_answer(c, 200, "application/json", buf_str(&json));
@@ -273,9 +289,9 @@ static void add_answers(struct buf *text, const struct httpd *h)
 {
 	uint64_t confirmed = 0, unconfirmed = 0;
 
-	for (unsigned i = 0; i < h->worker_count; i++) {
-		confirmed += atomic_load_explicit(&h->workers[i].confirmed, memory_order_relaxed);
-		unconfirmed += atomic_load_explicit(&h->workers[i].unconfirmed,
+	for (unsigned i = 0; i < WORKERS_MAX; i++) {	/* those of earlier processes, too */
+		confirmed += atomic_load_explicit(&h->kept->answers[i].confirmed, memory_order_relaxed);
+		unconfirmed += atomic_load_explicit(&h->kept->answers[i].unconfirmed,
 						    memory_order_relaxed);
 	}
 	buf_addf(text, "# HELP covey_answers_total Answers by their Version-State.\n"

@@ -109,6 +109,7 @@ static void answer_work(struct conn *c)
 	char etag[ETAG_TEXT];
 
 	c->request.ask.confirmed = !work->unconfirmed;
+	notices_write(c, !work->unconfirmed);
 	if (is_open(work)) {
 		answer_error(c, 504, "the update is stored, and may or may not be what its condition wanted");
 		return;

@@ -201,8 +201,8 @@ static int keep_record(struct versiond *v, struct str path, const struct record 
 
 static void count_commit(struct versiond *v, bool on_disk)
 {
-	v->stats.commits += on_disk;
-	v->stats.refused += !on_disk;
+	v->stats->commits += on_disk;
+	v->stats->refused += !on_disk;
 }
 
 static void store_work(struct job *job)

@@ -141,6 +141,7 @@ static int open_all(struct up *up, struct launch_role *to, struct err *err)
 				continue;
 			to->program = up->programs[r];
 			to->conf_file = node->conf_file;
+			to->node = node->conf.node.name;
 			to->at_once = roles[r].at_once;
 			if (open_sockets(to, &roles[r], &node->conf, err) < 0)
 				return -1;

@@ -51,12 +51,13 @@ static const struct conf_key keys[] = {
 	{ "limits.idle_timeout", DURATION, AT(limits.idle_timeout_ms), "60s", 1, YEAR_MS },
 	{ "limits.connections", COUNT, AT(limits.connections), "1024", 1, 1000000 },
 	{ "limits.idle_exit", DURATION, AT(limits.idle_exit_ms), "60s", 0, YEAR_MS },
+	{ "log.level", LEVEL, AT(log.level), "info", 0, 0 },
 	{ "access", ACCESS, AT(access_open), NULL, 0, 0 },
 };
 #define KEYS (sizeof keys / sizeof keys[0])
 
 static const char *const sections[] = {
-	"node", "listen", "group", "replication", "keep", "timeouts", "limits",
+	"node", "listen", "group", "replication", "keep", "timeouts", "limits", "log",
 };
 #define SECTIONS (sizeof sections / sizeof sections[0])
 

@@ -223,6 +223,11 @@ static int set_access(const struct setting *s, struct str value)
 	return 0;
 }
 
+static int set_level(const struct setting *s, struct str value)
+{
+	return log_level_parse(value, place_of(s));
+}
+
 static const struct {
 	const char *what;	/* it "is not ..." */
 	int (*set)(const struct setting *, struct str);
@@ -240,6 +245,7 @@ static const struct {
 	[COUNT] = { "a number from", set_count },	/* and its range */
 	[SWITCH] = { "yes or no", set_switch },
 	[ACCESS] = { "\"open\", the only rule there is", set_access },
+	[LEVEL] = { "error, warning or info", set_level },
 };
 
 static void add_expected(struct buf *to, const struct conf_key *key)

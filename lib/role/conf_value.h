@@ -11,6 +11,7 @@
 
 enum conf_type {
 	NAME, ID, REGION, ADDRESS, DIRECTORY, LISTEN, SEEDS, MULTICAST, DURATION, BYTES, COUNT, SWITCH, ACCESS,
+	LEVEL,
 };
 
 struct conf_key {

@@ -3,6 +3,8 @@
 
 #include "file.h"
 
+#include <sys/stat.h>
+
 #define KEY_FILE_BYTES 4096
 
 static int reached_at(const struct conf *conf, const struct conf_listen *listen,
@@ -70,4 +72,17 @@ int identity_keys(const struct conf *conf, struct seal_keys *ret, struct err *er
 	if (rc == 0)
 		*ret = keys;
 	return rc;
+}
+
+char *identity_key_exposed(const struct conf *conf)
+{
+	const char *file = conf->group.key_file;
+	struct buf text = BUF_INIT;
+	struct stat st;
+
+	if (file == NULL || stat(file, &st) < 0 || (st.st_mode & (S_IROTH | S_IWOTH)) == 0)
+		return NULL;
+	buf_addf(&text, "whoever has a login here may %s the group's key: say chmod o= %s",
+		 st.st_mode & S_IROTH ? "read" : "write", file);
+	return buf_take(&text);
 }

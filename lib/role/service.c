@@ -393,6 +393,7 @@ int service_main(int argc, char **argv, const struct service_role *role)
 		conf_clear(&r.conf);
 		return 0;
 	}
+	log_limit(r.conf.log.level);
 	raise_descriptors();
 	return run(&r);
 }
