@@ -112,7 +112,8 @@ setup() {
 	bytes 1000000 other >"copy2.$version.part"
 	run covey get -o copy2 big
 	[ "$status" -eq 65 ]
-	[ ! -e copy2 ] && [ ! -e "copy2.$version.part" ]
+	[ ! -e copy2 ]
+	[ ! -e "copy2.$version.part" ]
 	# A whole part, and one that is too long.
 	cp big "copy3.$version.part"
 	covey get -o copy3 big
@@ -304,7 +305,8 @@ time.sleep(300)' "$(port 1)"
 
 @test "key new prints a fresh key each time" {
 	a=$(covey key new) b=$(covey key new)
-	[[ $a =~ ^[0-9a-f]{64}$ ]] && [[ $b =~ ^[0-9a-f]{64}$ ]]
+	[[ $a =~ ^[0-9a-f]{64}$ ]]
+	[[ $b =~ ^[0-9a-f]{64}$ ]]
 	[ "$a" != "$b" ]
 }
 

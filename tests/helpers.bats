@@ -40,6 +40,31 @@ both_run() {
 	wait_until 1 true
 }
 
+# bats_lint LINE... - tests/lint/bats of a file with these lines
+bats_lint() {
+	printf '%s\n' "$@" >"$D/shape.bats"
+	run "$TOP/tests/lint/bats" "$D/shape.bats"
+}
+
+@test "lint refuses what bats would ignore, and what wait_until would look at once" {
+	local line
+	for line in '[ -e a ] && [ -e b ]' '[[ $a == b ]] && cmp a b' 'cmp a b && cmp b c' 'A=$(false) && export A' \
+		'[ "$(code "$URL/a")" = 200 ] && [ "$(cat body)" = a ]' '*) echo "$a" && false ;;' \
+		'wait_until 5 test "$(wc -l <a)" -eq 2' 'wait_until $n [ -z "$(cat a)" ]' 'wait_until 5 test 2 -eq "$(cat a)"'; do
+		bats_lint '@test "a" {' "	$line" '	true' '}'
+		echo "$line: $output"
+		[ "$status" -eq 1 ]
+		[[ $output == *"shape.bats:2: "*"$line" ]]
+	done
+	bats_lint '@test "a" {' '	[ -e a ] &&' '		[ -e b ]' '	true' '}'
+	[ "$status" -eq 1 ]
+	bats_lint 'both() {' '	[ -e a ] && [ -e b ]' '}' 'both_too() { [ -e "${b[1]}" ] && [ -e a ]; }' '@test "a" {' \
+		'	[[ -e a && -e b ]]' '	[ -e a ] && [ -e b ] || return 1' '	if [ -e a ] && [ -e b ]; then true; fi' \
+		'	(cd a && ls)' '	wait_until 5 test -L "$(file a)"' "	wait_until 5 eval '[ \"\$(cat a)\" = b ]'" '}'
+	echo "$output"
+	[ "$status" -eq 0 ]
+}
+
 @test "a sanitizer's report fails the test" {
 	echo "ERROR" >"$D/sanitizer.1"
 	run covey_teardown

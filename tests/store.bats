@@ -58,7 +58,9 @@ fd = os.open(sys.argv[1], os.O_WRONLY)
 os.pwrite(fd, b"!", 1)
 os.utime(fd, ns=(st.st_atime_ns, st.st_mtime_ns))' "$STORE/tree/one/more"
 	run covey scrub -c "$CONF"
-	[ "$status" -eq 65 ] && [[ $output == *", 1 bad" ]] && [ -L "$STORE/tree/one/more" ]
+	[ "$status" -eq 65 ]
+	[[ $output == *", 1 bad" ]]
+	[ -L "$STORE/tree/one/more" ]
 	run covey prune -c "$CONF" --versions 2 /d/big
 	[ "$status" -eq 0 ]
 	[ "$(curl -s "$URL/d/big?versions&format=json" | jq length)" -eq 2 ]
