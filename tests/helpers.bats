@@ -65,6 +65,24 @@ bats_lint() {
 	[ "$status" -eq 0 ]
 }
 
+@test "CI: a skip is a failure unless it is on the list, and so is a test that did not run" {
+	mkdir -p ci/.ci bin
+	cp "$TOP/.ci/run" "$TOP/.ci/skips" ci/.ci
+	printf '#!/bin/sh\n[ "$1" = test-deps ] || cat "%s/tap"\n' "$D" >bin/make
+	chmod +x bin/make
+	ends_with() {	# ends_with STATUS COUNTS TAP-LINE...
+		printf '%s\n' "${@:3}" >tap
+		run env PATH="$D/bin:$PATH" ci/.ci/run
+		echo "$output"
+		[ "$status $2" = "$1 ${lines[-1]}" ]
+	}
+	ends_with 0 "1 passed, 0 failed, 1 skipped" 1..2 "ok 1 a" "ok 2 b # skip NOT RUN: no loop devices here"
+	ends_with 1 "1 passed, 1 failed, 0 skipped" 1..2 "ok 1 a" "ok 2 b # skip NOT RUN: no tool here"
+	[[ $output == *"not in .ci/skips: ok 2 b"* ]]
+	ends_with 1 "1 passed, 1 failed, 0 skipped" 1..2 "ok 1 a"
+	ends_with 1 "1 passed, 1 failed, 0 skipped" 1..2 "ok 1 a" "not ok 2 b"
+}
+
 @test "a sanitizer's report fails the test" {
 	echo "ERROR" >"$D/sanitizer.1"
 	run covey_teardown

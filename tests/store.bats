@@ -15,12 +15,12 @@ teardown() {
 disk() {
 	local size=$1
 	shift
-	[ "$(id -u)" -eq 0 ] || skip "MOUNTING NEEDS ROOT"
-	command -v mkfs.ext4 >/dev/null || skip "NO mkfs.ext4"
+	[ "$(id -u)" -eq 0 ] || skip "NOT RUN: only root mounts"
+	command -v mkfs.ext4 >/dev/null || skip "NOT RUN: no mkfs.ext4 here"
 	mkdir -p "$D/n/store"
 	truncate -s "$size" "$D/image"
 	mkfs.ext4 -q -F -m 0 "$@" "$D/image"
-	mount -o loop "$D/image" "$D/n/store" || skip "NO LOOP DEVICES HERE"
+	mount -o loop "$D/image" "$D/n/store" || skip "NOT RUN: no loop devices here"
 }
 
 # Nothing is left for anybody, not even for root.
@@ -176,7 +176,7 @@ refused() {
 }
 
 @test "a store is refused where its file system lacks what covey needs" {
-	[ "$(id -u)" -eq 0 ] || skip "MOUNTING NEEDS ROOT"
+	[ "$(id -u)" -eq 0 ] || skip "NOT RUN: only root mounts"
 	node_conf n "$(port 1)"
 	mkdir -p "$STORE"
 	mount -t ramfs ramfs "$STORE"
@@ -207,7 +207,7 @@ refused() {
 }
 
 @test "root does not write into the store of another user, who could not read it" {
-	[ "$(id -u)" -eq 0 ] || skip "NEEDS ROOT"
+	[ "$(id -u)" -eq 0 ] || skip "NOT RUN: only root runs as another user"
 	httpd n
 	echo x | curl -sf -T - "$URL/d/f"
 	stop "$PID"
