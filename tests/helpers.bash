@@ -29,7 +29,8 @@
 #   spawn NAME CMD...        in the background; output to $D/NAME.log; sets PID
 #   stop PID [SIGNAL]        signal (TERM) and wait, at most 15 s; status in $STOPPED
 #   stop_all PID...          the same, all at once
-#   wait_until SECONDS CMD...   until CMD succeeds; else fails and says so
+#   wait_until SECONDS CMD...   until CMD succeeds; else fails and says so.  SECONDS is ample where
+#                            nothing else runs; a busy machine has three times that
 # HTTP and files:
 #   code CURL-ARG...         prints the status alone; the body goes to $D/body, headers to $D/headers
 #   header NAME              value of a header of the last `code`
@@ -197,10 +198,10 @@ _await_end() {
 wait_until() {
 	local seconds=$1 end
 	shift
-	end=$(($(date +%s%N) + seconds * 1000000000))
+	end=$(($(date +%s%N) + 3 * seconds * 1000000000))
 	until "$@" >/dev/null 2>&1; do
 		if [ "$(date +%s%N)" -ge $end ]; then
-			echo "not within $seconds s: $*"
+			echo "not within 3 times $seconds s: $*"
 			return 1
 		fi
 		sleep 0.05

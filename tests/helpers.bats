@@ -36,7 +36,7 @@ both_run() {
 @test "wait_until fails when the time has passed" {
 	run wait_until 1 false
 	[ "$status" -eq 1 ]
-	[[ $output == *"not within 1 s"* ]]
+	[[ $output == *"not within 3 times 1 s"* ]]
 	wait_until 1 true
 }
 

@@ -23,7 +23,8 @@ roles() {
 @test "three copies are three disks, each counted once" { roles copies_counted; }
 @test "without a majority that has it: 202, and asked again as long as somebody waits" { roles minority; }
 @test "written without a majority's word: 202, and marked as blind" { roles blind; }
-@test "Prefer: respond-async, wait=0, and a longer wait" { roles preferences; }
+@test "Prefer: respond-async and wait=0 do not wait" { roles preferences; }
+@test "a write waits for timeouts.store, or as long as preferred" { roles waiting; }
 @test "Prefer: wait has the homes asked until a majority answers" { roles patience; }
 @test "the outbox keeps what some home or keeper has not" { roles outbox; }
 @test "what is above a write is asked about, unless it is known to stand" { roles above; }
