@@ -39,7 +39,7 @@
 #   sha FILE                 its sha256 (`sha -` reads standard input)
 #   scenario SCRIPT NAME     runs that scenario of tests/SCRIPT
 #   every_scenario SCRIPT WORD   each scenario of tests/SCRIPT is a test `{ WORD NAME; }` of this file
-#   mutant_sim NAME B [VARIABLE=VALUE...]   makes $D/NAME/B/covey-sim of the sources with tests/mutants/NAME.patch
+#   mutant_sim NAME B [VARIABLE=VALUE...]   makes $D/NAME/B/covey-sim of the sources with tests/mutants/protocol/NAME.patch
 #   need WHAT                skip, loudly, unless WHAT is there: `need hosts`, `need space 5G`
 # Hosts in network namespaces: see tests/hosts; `need hosts` first, then
 #   hosts up 3; hosts exec 1 CMD...; hosts split 1,2 3; hosts heal   (down is teardown's)
@@ -381,7 +381,7 @@ mutant_sim() {
 	cp -a "$TOP/Makefile" "$TOP/include" "$TOP/lib" "$copy"
 	cp -a "$TOP/tests/sim" "$copy/tests"
 	cp -a "$TOP/$2/few" "$copy/$2"
-	run patch -d "$copy" -p1 --fuzz=0 --no-backup-if-mismatch -i "$TOP/tests/mutants/$1.patch"
+	run patch -d "$copy" -p1 --fuzz=0 --no-backup-if-mismatch -i "$TOP/tests/mutants/protocol/$1.patch"
 	[ "$status" -eq 0 ]
 	# What it does not use any more may be warned of.
 	run make -s -C "$copy" WERROR= "${@:3}" "$2/covey-sim"
