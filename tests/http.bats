@@ -564,6 +564,8 @@ PY
 	echo hello >a
 	[ "$(code -T a -H 'Content-Range: bytes 0-5/6' "$URL/a")" = 201 ]
 	[ "$(code -T a -H 'Content-Range: bytes 6-11/12' "$URL/a")" = 400 ]
+	[ "$(code -T a -H 'Content-Range: bytes 0-5/12' "$URL/a")" = 400 ]
+	[ "$(code -T a -H 'Content-Range: bytes 0-11/12' "$URL/a")" = 400 ]	# six bytes came
 	[ "$(code -C 3 -T a "$URL/a")" = 400 ]
 	[ "$(code -T a -H 'Content-Encoding: gzip' "$URL/a")" = 415 ]
 	[ "$(versions "$URL/a")" -eq 1 ]
@@ -600,20 +602,33 @@ PY
 @test "a slow head is cut off, a stalled body too, and others go on" {
 	httpd n 'limits:
   header_timeout: 1
+  idle_timeout: 100'
+	echo x | curl -sfT - "$URL/a"
+	# A byte now and then is no excuse: the whole head is to come within the time.
+	spawn slow python3 -c 'import select, socket, sys
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+s.sendall(b"GET /a HTTP/1.1\r\nX: ")
+for _ in range(200):
+    if select.select([s], [], [], 0.1)[0]:
+        break
+    s.sendall(b"T")
+s.settimeout(0)
+print(s.recv(100).split(b"\r\n")[0].decode())' "$(PORT)"
+	[ "$(code "$URL/a")" = 200 ]
+	wait "$PID"
+	[[ $(cat slow.log) == "HTTP/1.1 408 "* ]]
+
+	httpd m 'limits:
+  header_timeout: 100
   idle_timeout: 2'
 	echo x | curl -sfT - "$URL/a"
-	exec {slow}<>"/dev/tcp/127.0.0.1/$(PORT)" {body}<>"/dev/tcp/127.0.0.1/$(PORT)" {idle}<>"/dev/tcp/127.0.0.1/$(PORT)"
-	printf 'GET /a HT' >&$slow
+	exec {body}<>"/dev/tcp/127.0.0.1/$(PORT)" {idle}<>"/dev/tcp/127.0.0.1/$(PORT)"
 	printf 'PUT /b HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhel' >&$body
-	[ "$(code "$URL/a")" = 200 ]
-	for _ in 1 2 3; do sleep 0.5; { printf T >&$slow; } 2>/dev/null || :; done
-	run timeout 5 cat <&$slow
-	[[ $output == "HTTP/1.1 408"* ]] || [ -z "$output" ]
-	[ "$status" -ne 124 ]
-	run timeout 5 cat <&$body
-	[ "$status" -ne 124 ]
-	run timeout 5 cat <&$idle
+	run timeout 60 cat <&$body
 	[ "$status" -eq 0 ]
+	run timeout 60 cat <&$idle
+	[ "$status" -eq 0 ]
+	[ -z "$output" ]
 	[ "$(code "$URL/b")" = 404 ]
 	[ "$(code "$URL/a")" = 200 ]
 }

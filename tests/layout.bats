@@ -314,6 +314,45 @@ misses() { ! is_up "$1" "$2"; }
 	cmp "$(ini 1)" "$D/before"
 }
 
+# refused_by_1: node 1 alone agrees to a change, and that is no majority
+refused_by_1() {
+	run covey layout set --within 2 keep.versions=7 -c "$D/n1/covey.yaml"
+	echo "$output"
+	[ "$status" -ne 0 ]
+	[ "$(value 1 keep_versions)" = 100 ]
+}
+
+@test "who cannot write down what it promises gives no vote on a layout" {
+	local i promise
+	three
+	promise=synod-$(value 1 lineage).ini
+	for i in 2 3; do
+		rm -f "$D/n$i/store/state/$promise"
+		mkdir "$D/n$i/store/state/$promise"
+	done
+	refused_by_1
+	wait_until 5 logged 2 "give no vote on the next layout"
+	for i in 2 3; do rmdir "$D/n$i/store/state/$promise"; done
+	run covey layout set keep.versions=7 -c "$D/n1/covey.yaml"
+	[ "$status" -eq 0 ]
+	wait_until 5 settled 1 2 3
+	[ "$(value 3 keep_versions)" = 7 ]
+}
+
+@test "a node that has forgotten something gives no vote on a layout" {
+	three
+	stop "${DAEMONS[2]}"
+	sed -i 's/^sequence = .*/sequence = 50/' "$D/n2/store/state/standing.ini"
+	run_node 2
+	for i in 1 3; do wait_until 5 grep -q '^sequence = 51' "$D/n$i/store/state/members.ini"; done
+	stop "${DAEMONS[2]}"
+	sed -i 's/^sequence = .*/sequence = 20/' "$D/n2/store/state/standing.ini"
+	run_node 2
+	wait_until 5 is_silenced 2
+	crash 3
+	refused_by_1
+}
+
 @test "a disk that forgot what others count on makes its node silent" {
 	three
 	stop "${DAEMONS[2]}"
