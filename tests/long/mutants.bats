@@ -1,0 +1,31 @@
+#!/usr/bin/env bats
+# Slips that anybody can make, put into the code one by one: what guards against them notices.
+load ../helpers
+
+setup_file() {
+	make -s -C "$TOP" -j2 SANITIZE=1 all units
+}
+
+@test "of the mutants in tests/mutants nine of ten are caught, and each has its test" {
+	local patch all=0 caught=0 broken=0 test said
+	# What fails with unchanged code would catch everything.
+	while read -r test; do
+		run "$TOP/tests/mutant" "$D/copy" - "$test"
+		echo "# $output" >&3
+		[ "$status" -eq 1 ]
+	done < <(sed -sn '1s/^Caught by: //p' "$TOP"/tests/mutants/*.patch | sort -u)
+	for patch in "$TOP"/tests/mutants/*.patch; do
+		run "$TOP/tests/mutant" "$D/copy" "$patch"
+		echo "# $output" >&3
+		all=$((all + 1))
+		case $status in
+		0) caught=$((caught + 1)) ;;
+		1) ;;
+		*) broken=$((broken + 1)) ;;
+		esac
+	done
+	echo "# $caught of $all mutants are caught" >&3
+	[ "$all" -ge 30 ]
+	[ "$broken" -eq 0 ]
+	[ $((10 * caught)) -ge $((9 * all)) ]
+}
