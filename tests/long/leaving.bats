@@ -2,8 +2,8 @@
 # A member that leaves has told all that it has, however long its keepers could not be asked.
 load ../helpers
 
-# on H CURL-ARG...: the page of host H's own node that is named last
-on() { hosts exec "$1" curl -sf -m 5 "${@:2:$# - 2}" "http://10.79.0.$1:4720/.covey/${*: -1}"; }
+# on H PAGE: of host H's own node
+on() { hosts exec "$1" curl -sf -m 5 "http://10.79.0.$1:4720/.covey/$2"; }
 hosts_settled() {
 	local h seen=
 	for h in 1 2 3; do seen+=$(on $h layout | settled_line)$'\n'; done
