@@ -49,7 +49,7 @@ kept() { [ -f "$(file "$KEEPER" "$1")" ]; }
 	put "$HOME_OF_IT" one
 	wait_until 10 kept "tree/$P"
 	rm "$(file "$KEEPER" "tree/$P")"
-	kill "$(role_pid "$KEEPER" covey-discoverd)"
+	kill -KILL "$(role_pid "$KEEPER" covey-discoverd)"	# so fast that nobody sees it go
 	wait_until 20 kept "tree/$P"
 }
 

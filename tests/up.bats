@@ -143,7 +143,7 @@ again() {
 	bytes 20000000 >"$D/big"
 	(curl -s --limit-rate 10M -T "$D/big" "${URLS[1]}/big" || :) &
 	upload=$!
-	staged() { ls -l "/proc/$(role_pid 1 covey-httpd)/fd" | grep deleted; }
+	staged() { find "/proc/$(role_pid 1 covey-httpd)/fd" -lname "*(deleted)" | grep .; }
 	wait_until 10 staged
 	stop "$PID"
 	[ "$STOPPED" -eq 0 ]

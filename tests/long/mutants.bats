@@ -7,7 +7,7 @@ setup_file() {
 }
 
 @test "of the mutants in tests/mutants nine of ten are caught, and each has its test" {
-	local patch all=0 caught=0 broken=0 test said
+	local patch all=0 caught=0 broken=0 test
 	# What fails with unchanged code would catch everything.
 	while read -r test; do
 		run "$TOP/tests/mutant" "$D/copy" - "$test"
