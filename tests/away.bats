@@ -123,14 +123,14 @@ load helpers
 
 @test "an adopted covey-httpd leaves when idle, with 0, and not before" {
 	need systemd-socket-activate
-	node_conf idle "$(port 5)" $'limits:\n  idle_exit: 1s\n  idle_timeout: 10s'
+	node_conf idle "$(port 5)" $'limits:\n  idle_exit: 1s\n  idle_timeout: 100s'
 	spawn idle systemd-socket-activate -l "127.0.0.1:$(port 5)" --fdname=http -E ASAN_OPTIONS \
 		-E COVEY_TEST_MARK "$COVEY_BIN/covey-httpd" -c "$CONF"
 	pid=$PID
 	wait_until 5 eval '[ "$(code "$URL/.covey/healthz")" = 200 ]'
 	spawn held python3 -c 'import socket, sys, time
 s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
-time.sleep(2.5)
+time.sleep(6)		# longer than one that is to stop would wait for it
 s.sendall(b"GET /.covey/healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 print(s.recv(100).split(b"\r\n")[0].decode())' "$(port 5)"
 	wait "$PID"
