@@ -713,8 +713,9 @@ limits:
 	[ "$(code -T f "${URLS[2]}/left")" = 201 ]
 	kill -STOP "$(role_pid 1 covey-versiond)"
 	echo abandoned >f
-	run curl -s -m 2 -H 'Prefer: wait=60' -T f "${URLS[1]}/left"
-	[ "$status" -eq 28 ]
+	spawn leaves curl -sv -H 'Prefer: wait=60' -T f "${URLS[1]}/left"
+	wait_until 10 grep -q 'completely uploaded' leaves.log
+	stop "$PID" KILL
 	wait_until 10 grep -qx abandoned "${STORES[1]}/tree/left"
 	echo newer >f
 	[ "$(code -T f "${URLS[2]}/left")" = 204 ]

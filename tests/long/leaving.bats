@@ -31,7 +31,7 @@ hosts_settled() {
 	hosts exec 3 ip rule add pref 1 ipproto tcp dport 4720 prohibit
 	spawn_on 3 leave covey layout leave -c "$D/h3/covey.yaml"
 	wait_until 30 grep -q "waits for node .* h[12]: it does not answer" leave.log
-	sleep 3			# for it to look for all that it has
+	sleep 20			# for it to look for all that it has
 	hosts exec 3 ip rule del pref 1
 	wait "$PID"
 	[ "$(grep -rh . h1/store/tree h2/store/tree | sort -un | wc -l)" -eq $count ]
