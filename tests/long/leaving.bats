@@ -1,38 +1,36 @@
 #!/usr/bin/env bats
-# A member that leaves has told all that it has, however long its keepers could not be asked.
+# A member that leaves has handed over all that it has, however long its keepers could not take it.
 load ../helpers
 
-# on H PAGE: of host H's own node
-on() { hosts exec "$1" curl -sf -m 5 "http://10.79.0.$1:4720/.covey/$2"; }
-hosts_settled() {
-	local h seen=
-	for h in 1 2 3; do seen+=$(on $h layout | settled_line)$'\n'; done
-	is_settled 3 <<<"$seen"
+is_gone() { ! kill -0 "$1"; }
+
+# min_free I SIZE: so much is to be free on the disk of node I
+min_free() {
+	local was
+	was=$(role_pid "$1" covey-syncd)
+	sed -i '/^limits:/,$d' "$GROUP/node$1/covey.yaml"
+	printf 'limits:\n  min_free: %s\n' "$2" >>"$GROUP/node$1/covey.yaml"
+	kill "$was"
+	wait_until 20 is_gone "$was"
 }
 
-@test "a member that leaves begins anew when it could not ask about all that it has" {
-	local dir h i count=1500
-	need hosts
-	hosts up 3
-	covey key new >"$D/group.key"
-	for h in 1 2 3; do
-		host_conf $h 10.79.0.1:4721 10.79.0.2:4721
-		echo 'replication: {copies: 1}' >>"$D/h$h/covey.yaml"
-		spawn_on $h "h$h" covey up -c "$D/h$h/covey.yaml"
-	done
-	wait_until 30 hosts_settled
+@test "a member that leaves begins anew when its keepers lack more than it remembers" {
+	local dir i count=1500
+	group 3 'replication: {copies: 1}'
 	# paths so long that half a thousand of them are what is remembered
-	dir=$D/h3/store/tree/$(printf '%0200d/%0200d/%0200d/%0200d' 1 2 3 4)
+	dir=${STORES[3]}/tree/$(printf '%0200d/%0200d/%0200d/%0200d' 1 2 3 4)
 	mkdir -p "$dir"
 	for ((i = 0; i < count; i++)); do echo "$i" >"$dir/file$i"; done
-	hosts exec 3 covey adopt -q -c "$D/h3/covey.yaml"
-	idle() { [ "$(on 3 metrics | sed -n 's/^covey_outbox_entries //p')" = 0 ]; }
-	wait_until 30 idle
-	hosts exec 3 ip rule add pref 1 ipproto tcp dport 4720 prohibit
-	spawn_on 3 leave covey layout leave -c "$D/h3/covey.yaml"
-	wait_until 30 grep -q "waits for node .* h[12]: it does not answer" leave.log
-	sleep 20			# for it to look for all that it has
-	hosts exec 3 ip rule del pref 1
+	covey adopt -q -c "$GROUP/node3/covey.yaml"
+	idle() { [ "$(curl -sf "${URLS[3]}/.covey/status" | jq .outbox)" = 0 ]; }
+	wait_until 60 idle
+	for i in 1 2; do min_free $i 900T; done
+	spawn leave covey layout leave -c "$GROUP/node3/covey.yaml"
+	wait_until 30 grep -q "waits for node .* node[12]: its disk is full" leave.log
+	sleep 40		# until it has asked about all that it has, in vain
+	[ "$(layout 3 .joint)" = true ]
+	for i in 1 2; do min_free $i 1M; done
+	wait_until 100 is_gone "$PID"
 	wait "$PID"
-	[ "$(grep -rh . h1/store/tree h2/store/tree | sort -un | wc -l)" -eq $count ]
+	[ "$(grep -rh . "${STORES[1]}/tree" "${STORES[2]}/tree" | sort -un | wc -l)" -eq $count ]
 }
