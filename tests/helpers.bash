@@ -40,7 +40,8 @@
 #   scenario SCRIPT NAME     runs that scenario of tests/SCRIPT
 #   every_scenario SCRIPT WORD   each scenario of tests/SCRIPT is a test `{ WORD NAME; }` of this file
 #   mutant_sim NAME B [VARIABLE=VALUE...]   makes $D/NAME/B/covey-sim of the sources with tests/mutants/protocol/NAME.patch
-#   need WHAT                skip, loudly, unless WHAT is there: `need hosts`, `need space 5G`
+#   need WHAT                skip, loudly, unless WHAT is there: `need hosts`, `need space 5G`.  CI takes
+#                            a skip for a failure, unless .ci/skips gives its reason
 # Hosts in network namespaces: see tests/hosts; `need hosts` first, then
 #   hosts up 3; hosts exec 1 CMD...; hosts split 1,2 3; hosts heal   (down is teardown's)
 #   host_conf H SEED...      writes $D/hH/covey.yaml: node hH at $ADDRESS_OF (10.79.0.) H, with the usual ports
