@@ -96,7 +96,6 @@ serves() { # serves H PATH TEXT
 	# and both sides write one path: the later write wins, neither is lost
 	echo "left h" >h
 	[ "$(code_on 2 -H 'Prefer: wait=10' -T h "$(url 2)/h")" = 201 ]
-	sleep 0.1
 	echo "right h" >h
 	[ "$(code_on 3 -T h "$(url 3)/h")" = 202 ]
 	wait_until 15 sees 1 down 1
@@ -120,7 +119,6 @@ serves() { # serves H PATH TEXT
 	for h in 1 2 3; do
 		echo "side $h" >f
 		[ "$(code_on "$h" -T f "$(url "$h")/f")" = 202 ]
-		sleep 0.1
 	done
 	echo "side 1" >d
 	[ "$(code_on 1 -T d "$(url 1)/d")" = 202 ]
