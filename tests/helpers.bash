@@ -13,7 +13,8 @@
 #   node_conf NAME PORT [YAML]   only writes the file, and sets URL, STORE, CONF
 # A group, by `covey up`, in $GROUP/node1, $GROUP/node2, ...:
 #   group N [YAML]           N nodes; sets URLS, STORES (index from 1), GROUP, GROUP_PID and PID;
-#                            waits until they are settled.  YAML: more lines of each configuration
+#                            waits until they are settled.  YAML: more lines of each configuration,
+#                            whose timeouts are longer than usual unless it says them
 #   group_conf N [YAML]      only writes the files, which `group N` then finds
 #   settled [HOMES]          every node has the same layout, of HOMES members (default: all), and
 #                            knows that every other has it; for wait_until
@@ -306,8 +307,10 @@ _group_places() {
 }
 
 group() {
-	local n=$1 i guests=0
-	[ -z "${2-}" ] || group_conf "$n" "$2"
+	local n=$1 yaml=${2-} i guests=0
+	# A busy machine is no reason to leave a write or a read unconfirmed.
+	[[ $yaml == *timeouts:* ]] || yaml+=$'\ntimeouts: { check: 1s, store: 5s }'
+	[ -z "${2-}" ] && [ -e "$D/group" ] || group_conf "$n" "$yaml"
 	spawn group covey up --nodes "$n" --dir "$D/group" --port "$PORT_BASE"
 	GROUP_PID=$PID
 	_group_places "$n" "$D/group"
