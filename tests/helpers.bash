@@ -310,7 +310,7 @@ group() {
 	local n=$1 yaml=${2-} i guests=0
 	# A busy machine is no reason to leave a write or a read unconfirmed.
 	[[ $yaml == *timeouts:* ]] || yaml+=$'\ntimeouts: { check: 1s, store: 5s }'
-	[ -z "${2-}" ] && [ -e "$D/group" ] || group_conf "$n" "$yaml"
+	if [ -n "${2-}" ] || [ ! -e "$D/group" ]; then group_conf "$n" "$yaml"; fi
 	spawn group covey up --nodes "$n" --dir "$D/group" --port "$PORT_BASE"
 	GROUP_PID=$PID
 	_group_places "$n" "$D/group"
