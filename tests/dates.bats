@@ -202,8 +202,9 @@ told_as_counted() { [ "$(told "$1")" -eq "$(count "${URLS[$1]}")" ]; }
 	covey key new >group.key
 	for ((i = 1; i <= n; i++)); do lone_conf $i $n; done
 	set_clock 0
-	clocked start 1 && pids[1]=$PID
-	for ((i = 2; i <= n; i++)); do start $i && pids[i]=$PID; done
+	clocked start 1
+	pids[1]=$PID
+	for ((i = 2; i <= n; i++)); do start $i; pids[i]=$PID; done
 	wait_until 60 settled $n
 	# One clock of five is wrong, and that node goes by the others'.
 	set_clock $DAYS_400
@@ -216,13 +217,14 @@ told_as_counted() { [ "$(told "$1")" -eq "$(count "${URLS[$1]}")" ]; }
 	# Alone it keeps to what it last knew of them, unless it forgot.
 	stop "${pids[1]}"
 	sed -i '/^offset/d' "${STORES[1]}"/state/*.ini
-	clocked start 1 && pids[1]=$PID
+	clocked start 1
+	pids[1]=$PID
 	wait_until 30 ready "${URLS[1]}"
 	[ "$(echo late | code -T - "${URLS[1]}/clocks/late")" = 202 ]
 	[[ $(header ETag) != "\"$(date -u +%Y)"* ]]
 	[ "$(told 1)" -eq 0 ]
 	set_clock 0
-	for ((i = 2; i <= n; i++)); do start $i && pids[i]=$PID; done
+	for ((i = 2; i <= n; i++)); do start $i; pids[i]=$PID; done
 	wait_until 60 settled $n
 	for ((i = 2; i <= n; i++)); do wait_until 60 is_late "${URLS[i]}/clocks/late"; done
 	for ((i = 1; i <= n; i++)); do

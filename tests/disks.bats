@@ -95,7 +95,8 @@ versions_of() { curl -s "$1?versions&format=json" | jq length; }
 	[ "$(code -T - "${URLS[1]}/f" <<<lost)" -ge 500 ]
 	[ "$(code "${URLS[1]}/.covey/readyz")" = 503 ]
 	[ "$(code -T - "${URLS[1]}/f" <<<lost)" = 503 ]
-	[ "$(code "${URLS[1]}/f")" = 200 ] && [ "$(cat body)" = old ]
+	[ "$(code "${URLS[1]}/f")" = 200 ]
+	[ "$(cat body)" = old ]
 	[ "$(code -T - "${URLS[2]}/f" <<<new)" = 204 ]
 	[ "$(curl -s "${URLS[1]}/f")" = new ]
 	mend_syncs

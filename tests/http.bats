@@ -563,6 +563,8 @@ PY
 	echo hello >a
 	[ "$(code -T a -H 'Content-Range: bytes 0-5/6' "$URL/a")" = 201 ]
 	[ "$(code -T a -H 'Content-Range: bytes 6-11/12' "$URL/a")" = 400 ]
+	[ "$(code -T a -H 'Content-Range: bytes 0-5/12' "$URL/a")" = 400 ]
+	[ "$(code -T a -H 'Content-Range: bytes 0-11/12' "$URL/a")" = 400 ]	# six bytes came
 	[ "$(code -C 3 -T a "$URL/a")" = 400 ]
 	[ "$(code -T a -H 'Content-Encoding: gzip' "$URL/a")" = 415 ]
 	[ "$(versions "$URL/a")" -eq 1 ]
@@ -599,20 +601,33 @@ PY
 @test "a slow head is cut off, a stalled body too, and others go on" {
 	httpd n 'limits:
   header_timeout: 1
+  idle_timeout: 100'
+	echo x | curl -sfT - "$URL/a"
+	# A byte now and then is no excuse: the whole head is to come within the time.
+	spawn slow python3 -c 'import select, socket, sys
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+s.sendall(b"GET /a HTTP/1.1\r\nX: ")
+for _ in range(200):
+    if select.select([s], [], [], 0.1)[0]:
+        break
+    s.sendall(b"T")
+s.settimeout(0)
+print(s.recv(100).split(b"\r\n")[0].decode())' "$(PORT)"
+	[ "$(code "$URL/a")" = 200 ]
+	wait "$PID"
+	[[ $(cat slow.log) == "HTTP/1.1 408 "* ]]
+
+	httpd m 'limits:
+  header_timeout: 100
   idle_timeout: 2'
 	echo x | curl -sfT - "$URL/a"
-	exec {slow}<>"/dev/tcp/127.0.0.1/$(PORT)" {body}<>"/dev/tcp/127.0.0.1/$(PORT)" {idle}<>"/dev/tcp/127.0.0.1/$(PORT)"
-	printf 'GET /a HT' >&$slow
+	exec {body}<>"/dev/tcp/127.0.0.1/$(PORT)" {idle}<>"/dev/tcp/127.0.0.1/$(PORT)"
 	printf 'PUT /b HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhel' >&$body
-	[ "$(code "$URL/a")" = 200 ]
-	for _ in 1 2 3; do sleep 0.5; { printf T >&$slow; } 2>/dev/null || :; done
-	run timeout 5 cat <&$slow
-	[[ $output == "HTTP/1.1 408"* ]] || [ -z "$output" ]
-	[ "$status" -ne 124 ]
-	run timeout 5 cat <&$body
-	[ "$status" -ne 124 ]
-	run timeout 5 cat <&$idle
+	run timeout 60 cat <&$body
 	[ "$status" -eq 0 ]
+	run timeout 60 cat <&$idle
+	[ "$status" -eq 0 ]
+	[ -z "$output" ]
 	[ "$(code "$URL/b")" = 404 ]
 	[ "$(code "$URL/a")" = 200 ]
 }
@@ -626,13 +641,13 @@ slow = [socket.create_connection(("127.0.0.1", int(sys.argv[1]))) for _ in range
 for i, s in enumerate(slow):
     s.sendall((b"GET /a HTTP/1.1\r\nX: ", b"PUT /b HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx", b"")[i % 3])
 open("sent", "w").close()
-time.sleep(5)
+time.sleep(100)
 PY
 	slow=$!
 	wait_until 5 test -e sent
 	for _ in 1 2 3 4 5; do
-		[ "$(CURL_SECONDS=2 code "$URL/a")" = 200 ]
-		[[ $(CURL_SECONDS=2 code -T "$CONF" "$URL/c") == 20[14] ]]
+		[ "$(code "$URL/a")" = 200 ]
+		[[ $(code -T "$CONF" "$URL/c") == 20[14] ]]
 	done
 	kill "$slow"
 	[ "$(code "$URL/b")" = 404 ]
@@ -649,8 +664,7 @@ PY
 	clients+=($!)
 	curl -s --limit-rate 5M -F file=@big "$URL/form" &
 	clients+=($!)
-	wait_until 5 bash -c "ls -l /proc/$PID/fd | grep -q deleted"
-	sleep 0.5
+	wait_until 5 bash -c "[ \$(ls -l /proc/$PID/fd | grep -c deleted) -eq 3 ]"
 	kill -9 "${clients[@]}"
 	wait_until 5 bash -c "! ls -l /proc/$PID/fd | grep -q deleted"
 	for p in big chunked form; do [ "$(code "$URL/$p")" = 404 ]; done
@@ -671,8 +685,8 @@ PY
 	echo x | curl -sfT - "$URL/a"
 	[ "$(curl -sf "$URL/a")" = x ]
 	spawn wrong systemd-socket-activate -l "127.0.0.1:$(port 1)" --fdname=http covey-httpd -c "$CONF"
-	run curl -s -m 5 --retry 5 --retry-connrefused "http://127.0.0.1:$(port 1)/a"
-	[ "$status" -ne 0 ]
+	run curl -s -m 20 --retry 5 --retry-connrefused "http://127.0.0.1:$(port 1)/a"
+	[[ $status == 5[26] ]]		# who accepted it has ended
 	grep -qi "$(port 1)\|listen" wrong.log
 }
 

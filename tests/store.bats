@@ -15,12 +15,12 @@ teardown() {
 disk() {
 	local size=$1
 	shift
-	[ "$(id -u)" -eq 0 ] || skip "MOUNTING NEEDS ROOT"
-	command -v mkfs.ext4 >/dev/null || skip "NO mkfs.ext4"
+	[ "$(id -u)" -eq 0 ] || skip "NOT RUN: only root mounts"
+	command -v mkfs.ext4 >/dev/null || skip "NOT RUN: no mkfs.ext4 here"
 	mkdir -p "$D/n/store"
 	truncate -s "$size" "$D/image"
 	mkfs.ext4 -q -F -m 0 "$@" "$D/image"
-	mount -o loop "$D/image" "$D/n/store" || skip "NO LOOP DEVICES HERE"
+	mount -o loop "$D/image" "$D/n/store" || skip "NOT RUN: no loop devices here"
 }
 
 # Nothing is left for anybody, not even for root.
@@ -58,7 +58,9 @@ fd = os.open(sys.argv[1], os.O_WRONLY)
 os.pwrite(fd, b"!", 1)
 os.utime(fd, ns=(st.st_atime_ns, st.st_mtime_ns))' "$STORE/tree/one/more"
 	run covey scrub -c "$CONF"
-	[ "$status" -eq 65 ] && [[ $output == *", 1 bad" ]] && [ -L "$STORE/tree/one/more" ]
+	[ "$status" -eq 65 ]
+	[[ $output == *", 1 bad" ]]
+	[ -L "$STORE/tree/one/more" ]
 	run covey prune -c "$CONF" --versions 2 /d/big
 	[ "$status" -eq 0 ]
 	[ "$(curl -s "$URL/d/big?versions&format=json" | jq length)" -eq 2 ]
@@ -175,7 +177,7 @@ refused() {
 }
 
 @test "a store is refused where its file system lacks what covey needs" {
-	[ "$(id -u)" -eq 0 ] || skip "MOUNTING NEEDS ROOT"
+	[ "$(id -u)" -eq 0 ] || skip "NOT RUN: only root mounts"
 	node_conf n "$(port 1)"
 	mkdir -p "$STORE"
 	mount -t ramfs ramfs "$STORE"
@@ -206,7 +208,7 @@ refused() {
 }
 
 @test "root does not write into the store of another user, who could not read it" {
-	[ "$(id -u)" -eq 0 ] || skip "NEEDS ROOT"
+	[ "$(id -u)" -eq 0 ] || skip "NOT RUN: only root runs as another user"
 	httpd n
 	echo x | curl -sf -T - "$URL/d/f"
 	stop "$PID"

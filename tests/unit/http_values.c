@@ -85,6 +85,9 @@ static void test_ranges(void)
 	RANGE("bytes=-5", 1000, "995+5");
 	RANGE("bytes=-5000", 1000, "0+1000");
 	RANGE("bytes=0-99999", 1000, "0+1000");
+	RANGE("bytes=0-999", 1000, "0+1000");
+	RANGE("bytes=0-1000", 1000, "0+1000");
+	RANGE("bytes=999-1000", 1000, "999+1");
 	RANGE("bytes=999-", 1000, "999+1");
 	RANGE("bytes=1000-", 1000, "none");
 	RANGE("bytes=-0", 1000, "none");
