@@ -13,10 +13,10 @@ MODEL_DEPS := spin gcc libc6-dev
 DEB_DEPS   := dpkg-dev binutils xz-utils
 TEST_DEPS  := bats lintian jq attr iproute2 iputils-ping procps util-linux openssl clang libclang-rt-14-dev \
               clang-tidy mandoc shellcheck python3 systemd rsync tar wget e2fsprogs patch \
-              libfaketime netbase debootstrap systemd-container $(DEB_DEPS) $(MODEL_DEPS)
+              git libfaketime strace netbase debootstrap systemd-container $(DEB_DEPS) $(MODEL_DEPS)
 BENCH_DEPS := nginx-light wrk
 SOAK_DEPS  := valgrind binutils qemu-system-x86 debootstrap $(DEB_DEPS)
-LONG_DEPS  := git
+LONG_DEPS  := chromium
 
 PROGRAMS := covey covey-httpd covey-versiond covey-discoverd covey-syncd covey-check
 LIBS     := libcurl yaml-0.1 inih libsodium libcrypto libsystemd jansson
@@ -155,7 +155,7 @@ test: test-deps		## lint, unit tests, short fuzzing and the bats suite, against 
 	@tests/cases lint unit fuzz
 	tests/suite build/tests/lint.bats build/tests/unit.bats build/tests/fuzz.bats $(TEST_FILES)
 
-test-long: test-deps	## README's commands in a bare Debian, and more of systemd: 20 minutes
+test-long: test-deps	## README's commands in a bare Debian, more of systemd, and mutants: 40 minutes
 	$(call install_missing,$(LONG_DEPS))
 	@$(MAKE) --no-print-directory SANITIZE=1 all
 	BATS_TEST_TIMEOUT=3600 $(BATS) tests/long/*.bats

@@ -109,7 +109,9 @@ static int next_row(struct asking *asking, struct rows *rows, struct err *err)
 		err_set(err, ERR_INVALID, "read answer: unknown type %u", frame.type);
 	else
 		rc = nodes_row_unpack(frame.body, &it, err) < 0 ? -1 : 1;
-	if (rc == 1 && it.state != MEMBER_LEFT)
+	/* Of a guest that is switched off nobody expects an answer. */
+	if (rc == 1 && it.state != MEMBER_LEFT &&
+	    !(it.state == MEMBER_STOPPED && it.roles & NODE_GUEST))
 		rows_add(rows, &it);
 	frame_close(&frame);
 	return rc;

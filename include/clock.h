@@ -1,5 +1,5 @@
 /*
- * clock - the two clocks: what time it is, and how long it took
+ * clock - what time it is, how long it took, and how long ago it was
  *
  * Protocol steps never read a clock; they are given the time, so that a
  * simulator can drive them.
@@ -11,5 +11,6 @@
 
 uint64_t clock_wall_ns(void);		/* since 1970, UTC; may jump */
 uint64_t clock_mono_ms(void);		/* never goes back; for time-outs */
+uint64_t clock_boot_ms(void);		/* the same, and goes on while the machine sleeps; for ages */
 
 #endif

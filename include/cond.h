@@ -4,7 +4,13 @@
  * The conditions are judged in the order of section 13.2.2 against what
  * stands at the path now.  An entity tag list that can not be read is an
  * error: a condition is never ignored.  A date that can not be read is,
- * as the RFC demands.
+ * as the RFC demands, and so is an empty If-None-Match, which names nothing.
+ *
+ * A date is no good for a version that is ahead of the clock: all that
+ * follow it bear the same second until the clock is there.  So it is never
+ * unmodified, whatever the date; and one that If-Modified-Since has from
+ * the future says nothing of what is here.  Nor does a second tell versions
+ * within it apart, so an If-Range with a date never holds.
  *
  * A writer judges under the path's lock (struct commit's condition()).
  */
@@ -16,7 +22,7 @@
 struct cond_target {
 	bool exists;		/* a live version is there */
 	struct str etag;	/* its entity tag with the quotes; strong */
-	uint64_t modified;	/* what Last-Modified says of it, s since 1970 */
+	uint64_t modified;	/* when it was, s since 1970 */
 };
 
 enum cond_verdict {
@@ -30,6 +36,7 @@ enum cond_verdict {
 struct cond {
 	bool reads;		/* GET or HEAD */
 	bool has_match, has_none_match, has_range;
+	uint64_t now;			/* s since 1970: when the request came */
 	uint64_t modified_since, unmodified_since;	/* s since 1970, or COND_NO_DATE */
 	struct buf match, none_match;	/* lists of entity tags, or "*" */
 	struct buf if_range;
@@ -51,7 +58,7 @@ static inline bool cond_is_update(const struct cond *cond)
 	return cond->has_match || cond->has_none_match || cond->unmodified_since != COND_NO_DATE;
 }
 
-/* Whether the Range field counts: no If-Range, or it names exactly this version (section 13.1.5). */
-bool cond_range(const struct cond *, const struct cond_target *, uint64_t now);
+/* Whether the Range field counts: no If-Range, or its entity tag is this version's (section 13.1.5). */
+bool cond_range(const struct cond *, const struct cond_target *);
 
 #endif

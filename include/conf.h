@@ -9,6 +9,7 @@
 #define COVEY_CONF_H
 
 #include "err.h"
+#include "log.h"
 #include "sock.h"
 
 #include <stdbool.h>
@@ -29,6 +30,7 @@ struct conf {
 		char *address;		/* numeric; what others reach this node by; default 127.0.0.1 */
 		char *store;		/* directory; must be given */
 		char *run;		/* directory of sockets; default STORE/run */
+		uint64_t id;		/* that the store must have; 0: any */
 		char *region;		/* up to 15 letters, digits, . - _; default "" */
 		uint64_t weight;	/* share of the content, 1 to 16; default 1 */
 		bool home;		/* may become a member of the layout; default yes */
@@ -66,6 +68,9 @@ struct conf {
 		uint64_t connections;	/* at once; default 1024 */
 		uint64_t idle_exit_ms;	/* 0: never; default 60 s */
 	} limits;
+	struct {
+		enum log_level level;	/* default LOG_LEVEL_INFO */
+	} log;
 	bool access_open;		/* access: open */
 };
 #define CONF_INIT { .access_open = false }

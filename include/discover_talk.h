@@ -7,7 +7,7 @@
  *	BEHIND {epoch, node, from} ->	DONE {}		that node, there, has this layout: fetch it
  *	SYNCED {epoch}		->	DONE {}		this node has all records for this joint layout
  *	WAITS {text}		->	DONE {}		why what this node keeps is not taken over yet, or empty
- *	CHANGE {what, numbers}	->	PROGRESS {text}... DONE {} or FAILED	covey layout set, leave, join, force, adopt
+ *	CHANGE {what, numbers}	->	PROGRESS {text}... DONE {} or FAILED	covey layout set, leave, join, force, adopt, forget
  *	CARRY {sealed packet}	->	CARRIED {sealed packet, or empty}	a packet that came by HTTP
  *
  * This node is the first member.  A layout that is told is on this node's
@@ -50,12 +50,14 @@ struct discover_behind {
 };
 
 struct discover_change {
-	enum { CHANGE_SET = 1, CHANGE_LEAVE, CHANGE_FORCE, CHANGE_JOIN, CHANGE_ADOPT } what;
+	enum { CHANGE_SET = 1, CHANGE_LEAVE, CHANGE_FORCE, CHANGE_JOIN, CHANGE_ADOPT,
+	       CHANGE_FORGET } what;
 	/* SET: the new number; 0: as it is.  keep_days: UINT32_MAX as it is */
 	uint8_t homes, copies;
 	uint32_t keep_versions, keep_days;
 	uint32_t within_ms;		/* SET, ADOPT: then it fails and says what may yet happen; 0: never */
 	uint64_t lineage;		/* ADOPT */
+	uint64_t node;			/* FORGET */
 };
 
 /*

@@ -7,6 +7,11 @@
  * and seeds are asked too, seldom while others are alive, so that a node
  * that returns, or the other half of a partition, is found again.
  *
+ * With what is told of a member goes how long ago its last word came.  Who is
+ * gone or down for GOSSIP_FORGET_S, and is no member of the layout, is
+ * dropped, by all at the same time, and is not met again through one that
+ * was away meanwhile.
+ *
  * Per round at most GOSSIP_TARGETS messages and one per seed go out, and
  * one for each message that came in and asks for an answer.
  *
@@ -27,6 +32,7 @@
 #define GOSSIP_ROUND_MS 500
 #define GOSSIP_TARGETS 4		/* members told in one round */
 #define GOSSIP_SEEDS_MAX 64		/* addresses, of all seeds together */
+#define GOSSIP_FORGET_S (UINT64_C(7) * 24 * 3600)
 
 struct gossip {
 	struct view view;
@@ -34,6 +40,7 @@ struct gossip {
 	void (*send)(void *data, const struct address *, struct str plain);
 	uint64_t (*random)(void *data);
 	uint64_t (*wall)(void *data);	/* ns since 1970 */
+	bool (*belongs)(void *data, uint64_t id);	/* to the layout; NULL: nobody does */
 	void *data;
 	struct address seeds[GOSSIP_SEEDS_MAX];
 	size_t seed_count;
@@ -57,7 +64,7 @@ void gossip_receive(struct gossip *, const struct wire *, const struct address *
 bool gossip_is_answer(const struct gossip *, const struct wire *);
 /* Tell whoever listens there, and expect no answer: for multicast. */
 void gossip_announce(struct gossip *, const struct address *);
-/* Say good-bye to all. */
-void gossip_leave(struct gossip *);
+/* Say good-bye to all; for_good: this node left the layout, too. */
+void gossip_leave(struct gossip *, bool for_good);
 
 #endif

@@ -2,7 +2,8 @@
  * httpdate - the date of header fields (RFC 9110, section 5.6.7)
  *
  * Written in the one preferred form, read in all three that RFC 9110
- * demands.  Times are seconds since 1970, UTC, years 1970 to 9999.
+ * demands.  Times are seconds since 1970, UTC, up to the year 9999.  A date
+ * before 1970 is read as 0: nothing here is as old as either.
  */
 #ifndef COVEY_HTTPDATE_H
 #define COVEY_HTTPDATE_H

@@ -7,6 +7,7 @@
 #ifndef COVEY_IDENTITY_H
 #define COVEY_IDENTITY_H
 
+#include "buf.h"
 #include "conf.h"
 #include "member.h"
 #include "seal.h"
@@ -19,7 +20,19 @@
  */
 int identity_member(const struct conf *, uint64_t id, struct member *ret, struct err *);
 
+/*
+ * By what the roles of one node know each other on their store, and people
+ * this node: its address and its run directory.  Appended.
+ */
+void identity_roles(const struct conf *, struct buf *to);
+
 /* The keys of group.key_file; none when that is not given. */
 int identity_keys(const struct conf *, struct seal_keys *ret, struct err *);
+
+/*
+ * group.key_file is there for every user of this machine to read, or write:
+ * what is to be done, in words that name it.  NULL: it is not.  The caller's to free.
+ */
+char *identity_key_exposed(const struct conf *);
 
 #endif

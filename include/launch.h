@@ -31,6 +31,7 @@ struct launch;
 struct launch_role {
 	const char *program;	/* path; copied */
 	const char *conf_file;	/* for -c; copied */
+	const char *node;	/* whose role it is, for log.h; copied */
 	bool at_once;		/* do not wait for a socket */
 	size_t sockets;
 	const char *names[LAUNCH_SOCKETS];	/* LISTEN_FDNAMES; string literals */

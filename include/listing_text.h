@@ -68,6 +68,12 @@ struct history_row {
 
 const char *listing_type_name(enum listing_type);	/* "file" */
 
+/* Of a directory that is there, or was. */
+static inline bool listing_row_is_directory(const struct listing_row *row)
+{
+	return row->type == LISTING_DIRECTORY || row->type == LISTING_ENDED;
+}
+
 /* A time, not 0, as RFC 3339 has it: "2026-11-22T11:07:24.123456001Z" */
 void listing_text_time(struct buf *, uint64_t ns);
 

@@ -25,7 +25,7 @@
 
 #define MEMBERS_MAX 300			/* members in one view; it then fits one frame */
 #define MEMBER_NAME_MAX 63		/* bytes of a name */
-#define MEMBER_PROTOCOL 2		/* what this release speaks, on UDP */
+#define MEMBER_PROTOCOL 3		/* what this release speaks, on UDP */
 #define MEMBER_REGION_MAX 15		/* bytes of a region: letters, digits, . - _ */
 #define MEMBER_WEIGHT_MAX 16
 
@@ -33,8 +33,10 @@ enum member_state {
 	MEMBER_UP = 1,
 	MEMBER_SUSPECT,			/* not heard of for a few seconds */
 	MEMBER_DOWN,
-	MEMBER_LEFT,			/* said good-bye, or another node took its address */
+	MEMBER_LEFT,			/* gone for good: it left the layout and ended, or another has its address */
 	MEMBER_INCOMPATIBLE,		/* alive, and speaks no protocol of ours */
+	MEMBER_STOPPED,			/* said good-bye, and will come back */
+	MEMBER_FORGOTTEN,		/* gone, and somebody said that it is to be forgotten: shown to nobody */
 };
 
 enum member_flag {
@@ -60,11 +62,15 @@ struct member {
 	char region[MEMBER_REGION_MAX + 1];
 	uint64_t nonce;			/* of this start (starts.h); 0: not said */
 	struct start spoke, before;	/* its last start that spoke as a home, and the one before */
+	uint64_t seen;			/* s since 1970, by this node's clock: its last word; not packed */
 };
 
-/* "up", "suspect", "down", "left", "incompatible" */
+/* "up", "suspect", "down", "left", "incompatible", "stopped", "forgotten" */
 const char *member_state_name(enum member_state);
 int member_state_parse(struct str, enum member_state *ret);
+bool member_state_known(uint8_t);		/* a byte from outside is one of them */
+/* Nobody is there, by its own word or for good. */
+bool member_is_gone(enum member_state);
 
 /* Why it is silent, and what is to be done, in words; NULL: it is not. */
 const char *member_silence(const struct member *);

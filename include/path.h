@@ -39,8 +39,10 @@ void path_to_gate(struct buf *, struct str directory);
 /*
  * Decode the path of a request target ("/docs/a%20b.pdf", "/docs/"),
  * append the path to ret and tell whether it was written with a slash at
- * its end (the root always is).  ret is untouched on failure; a path that
- * is too long fails with ERR_TOO_LARGE.
+ * its end (the root always is).  Empty components and "." say nothing and
+ * are left out, "/docs/." is "/docs/" (RFC 3986, section 6.2.2.3); ".." is
+ * refused, and so is a dot that was encoded.  ret is untouched on failure; a
+ * path that is too long fails with ERR_TOO_LARGE.
  */
 int path_from_target(struct buf *ret, bool *ret_slash, struct str target, struct err *);
 

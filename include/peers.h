@@ -35,6 +35,7 @@ struct peer {
 	bool sick;
 	uint64_t sick_of;		/* id of a question it has not answered: the first in a while */
 	uint64_t sick_asked;		/* ms: when it was asked that */
+	uint64_t last_of, last_asked;	/* the same of the newest question it has not answered */
 	uint32_t rtt8;			/* eighths of ms */
 };
 

@@ -5,11 +5,13 @@
  * loop it came from.  Jobs start in the order they came; of those that have
  * the same key one at a time, so that jobs which would only wait for each
  * other, as writers of one path do, occupy one thread and not all.  The pool
- * starts threads as they are needed, up to its size.
+ * starts threads as they are needed, up to its size, and makes do with those
+ * that the system grants; while that is none, a job runs where it is submitted.
  */
 #ifndef COVEY_POOL_H
 #define COVEY_POOL_H
 
+#include "err.h"
 #include "loop.h"
 
 struct pool;
@@ -24,6 +26,8 @@ struct job {
 };
 
 struct pool *pool_new(unsigned threads);
+/* Start a thread, unless one runs.  -1: the system has none; jobs run all the same, but hold up the loop. */
+int pool_start(struct pool *, struct err *);
 void pool_submit(struct pool *, struct job *);	/* embedded; the caller's until done() */
 void pool_free(struct pool *);		/* waits for running and queued jobs */
 

@@ -5,8 +5,8 @@
  * dark, readable by screen readers and in a text browser.  They are also
  * what wget -r, lftp and rclone's http backend walk: each name is one
  * relative link, a directory's with its slash, its date and size behind it;
- * what is not content (versions, restore) are buttons, which none of them
- * follows.
+ * what is not content (versions, deleted files, restore) are buttons, which
+ * none of them follows.
  *
  * In JSON, `name` is UTF-8 (what is not becomes U+FFFD) and `href` the
  * exact name, percent-encoded and relative to the directory.  Text is
@@ -29,12 +29,18 @@ struct render_index {
 	struct str path;		/* of the directory, decoded; empty: the root */
 	struct str node;		/* this node's name */
 	struct str state;		/* the Version-State, for people; or empty */
-	const struct listing_row *rows;	/* sorted by the bytes of name */
+	const struct listing_row *rows;	/* of the page, sorted by the bytes of name */
 	size_t count;
-	bool more;			/* names follow the last row's; limit is set then */
-	uint64_t limit;			/* of the page; 0: none */
+	bool more;			/* names follow the last row's */
+	uint64_t limit;			/* that was asked for; 0: none */
 	bool deleted;			/* tombstones were asked for, */
 	enum query_format format;	/* and this format; the next page is like this one */
+	/*
+	 * A page for people: directories come before files, and with deleted
+	 * the rows are what is gone, which of a name may be both.
+	 */
+	bool directories_first;
+	size_t before, total;		/* rows before this page's, and all there are */
 };
 
 void render_index_html(struct buf *, const struct render_index *);
@@ -44,8 +50,14 @@ void render_index_html(struct buf *, const struct render_index *);
  */
 void render_index_json(struct buf *, const struct render_index *);
 void render_index_text(struct buf *, const struct render_index *);
-/* "?after=NAME&limit=N" of the next page and what else was asked for, for the page and for Link: rel=next. */
+/* "?after=NAME" of the next page and what else was asked for, for the page and for Link: rel=next. */
 void render_index_next(struct buf *, const struct render_index *);
+
+/* What a node is called. */
+struct render_node {
+	uint64_t id;
+	struct str name;
+};
 
 struct render_history {
 	struct str path;		/* decoded */
@@ -58,6 +70,8 @@ struct render_history {
 	bool more;			/* older versions follow the last row's; limit is set then */
 	uint64_t limit;			/* of the page; 0: none */
 	enum query_format format;	/* was asked for; the next page is like this one */
+	const struct render_node *nodes;	/* that are known; for the page alone */
+	size_t node_count;
 };
 
 void render_history_html(struct buf *, const struct render_history *);

@@ -33,13 +33,15 @@ void reply_length(struct buf *, uint64_t bytes);	/* Content-Length */
 void reply_date(struct buf *, struct str date);		/* empty: no field */
 void reply_end(struct buf *);
 
-/* A whole answer that says what went wrong: one plain line, or a problem document. */
+/* A whole answer that says what went wrong: one plain line, a problem document or a page. */
 struct reply_error {
 	int status;
 	struct str detail;	/* a sentence; any bytes */
 	struct str date;	/* the Date field's value, or empty */
 	struct str fields;	/* more field lines, each with its CR LF (Allow, Version-State), or empty */
-	bool json;		/* application/problem+json: the client accepts it */
+	bool json;		/* application/problem+json: the client accepts it (Vary says that it counts) */
+	bool page;		/* else HTML: a browser asks, */
+	struct str path, node;	/* for this path, which is below a directory, or unknown: empty; this node */
 	bool head;		/* the answer to a HEAD: without its body */
 	bool close;		/* Connection: close */
 };

@@ -29,6 +29,12 @@ struct scrub_file {
 #define SCRUB_FILE_INIT { .position = BUF_INIT }
 void scrub_file_clear(struct scrub_file *);
 
+/* When the last whole round ended, s since 1970; 0: never.  One that is later than now counts as that. */
+static inline uint64_t scrub_file_last(const struct scrub_file *scrub, uint64_t now)
+{
+	return scrub->last <= now ? scrub->last : 0;
+}
+
 /* Reads DIRECTORY/scrub.ini (DIRECTORY: STORE/state).  ERR_ABSENT: there is none. */
 int scrub_file_load(const char *directory, struct scrub_file *ret, struct err *);
 int scrub_file_save(const char *directory, const struct scrub_file *, struct err *);

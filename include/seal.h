@@ -53,6 +53,9 @@ struct sealed {
 	char plain[WIRE_PLAIN_BYTES];
 };
 
+/* It looks like a sealed message: one that does not open is of another key, or was changed. */
+bool seal_is_sealed(struct str packet);
+
 /* 0, or -1: not for us. */
 int seal_open(const struct seal_keys *, struct str packet, struct sealed *ret);
 

@@ -2,9 +2,9 @@
  * sealed - a UDP socket that speaks sealed messages only
  *
  * Packets are read and written in batches.  What does not open with the
- * group's key, is no message, or is for another node or role, is dropped in
- * silence.  Sending never
- * waits: a packet that does not go out is a lost one.
+ * group's key, is no message, or is for another node or role, is dropped.
+ * Of what does not open the log says so, once for a source and minute.
+ * Sending never waits: a packet that does not go out is a lost one.
  */
 #ifndef COVEY_SEALED_H
 #define COVEY_SEALED_H
@@ -19,6 +19,7 @@ struct sealed_role {
 	/* wire and what it points to are good until received() returns. */
 	void (*received)(void *data, const struct wire *, const struct address *from);
 	void (*batch_done)(void *data);	/* after a batch of them, or NULL */
+	bool shared;			/* other groups are heard there, too: that is nothing to tell */
 };
 
 /* The descriptor stays the caller's; keys must stay.  self: this node's id. */

@@ -59,15 +59,25 @@
 
 struct store;
 
+/* Told of a version, by whichever thread commits it. */
+typedef void store_ahead_fn(struct str path, struct version, uint64_t by_ns);
+
 struct store_options {
 	const char *path;	/* directory; made when absent */
 	const char *run;	/* directory of sockets; NULL: path/run */
 	uint64_t min_free;	/* bytes; below it store_writable() and stage_begin() say ERR_FULL */
+	store_ahead_fn *ahead;	/* of each that is counted by store_ahead(); NULL: nobody is told */
+	uint64_t node;		/* the id that it must have, so that a fresh one is refused; 0: any */
+	const char *roles;	/* names the set of roles that the caller belongs to, for people; a
+				 * store that another set has open is ERR_EXISTS.  NULL: a command,
+				 * which works beside any */
 };
 
 /*
  * Opens, and formats a fresh store under a lock.  Refuses a file system
- * that lacks what covey needs.
+ * that lacks what covey needs.  One that was formatted, and cannot be
+ * written now (read-only, syncs that fail), is opened to be read; it is
+ * written as soon as it can be.
  */
 int store_open(struct store **ret, const struct store_options *, struct err *);
 void store_close(struct store *);		/* NULL is fine */
@@ -90,8 +100,22 @@ int store_owe(struct store *, struct outbox *, uint32_t keep, uint64_t *ret_owed
 int store_owe_later(struct store *, uint64_t lineage, struct err *);
 int store_owe_marked(struct store *, uint64_t lineage, uint32_t keep, uint64_t *ret_owed,
 		     struct err *);
-/* 0 when a write would be accepted now; -1 says why not (full, read-only, a failed fsync). */
+/* 0 when a write would be accepted now; ERR_FULL, or ERR_AWAY: read-only, gone, a failed sync. */
 int store_writable(struct store *, struct err *);
+/* 0 when a body of this size leaves min_free; else the same. */
+int store_fits(struct store *, uint64_t size, struct err *);
+/*
+ * The directory at the path is the one that was opened, and whole: else
+ * ERR_AWAY.  What is not found in one that was removed, or whose file system
+ * was unmounted, says nothing; the look-ups below are that error then.
+ */
+int store_there(struct store *, struct err *);
+/*
+ * Call failed() once, on any thread, when the disk may have lost what it
+ * took, or another directory of the same store is at the path: nothing is
+ * written until the store is opened anew.
+ */
+void store_on_failure(struct store *, void (*failed)(void *data), void *data);
 
 /* lookup.c: what stands at a path */
 
@@ -140,8 +164,11 @@ int store_await(struct store *, struct str path, struct err *);
 struct stage;
 
 int stage_begin(struct store *, struct stage **ret, struct err *);
-/* For a body of this size that is only passed on: also below min_free, as long as it fits.
- * It may be committed only if store_writable() says so then. */
+/*
+ * For a body of this size that is only passed on: also below min_free, as long
+ * as it fits, and where the store cannot be written at all on the system's
+ * disk.  It may be committed only if store_writable() says so then.
+ */
 int stage_begin_passing(struct store *, uint64_t size, struct stage **ret, struct err *);
 /* Append bytes: stage_add() is stage_write() and stage_hash(); those two may
  * run on different threads at once, each in the order of the body. */
@@ -234,6 +261,18 @@ uint64_t store_changes(const struct store *, unsigned partition);
 uint64_t store_directory_changes(const struct store *);
 /* What writers that died left unfinished is on disk and counted. */
 int store_settle(struct store *, struct err *);
+
+/*
+ * Whose clock is right is the group's to say: its median less this node's
+ * clock, ns, for all processes that have the store open.
+ */
+void store_set_clock(struct store *, int64_t offset);
+/*
+ * Versions of files, deletions too, that became known here since the boot
+ * with a time more than STORE_AHEAD_NS above that clock.
+ */
+#define STORE_AHEAD_NS UINT64_C(60000000000)
+uint64_t store_ahead(const struct store *);
 
 /* list.c, history.c: what there is */
 

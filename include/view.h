@@ -6,7 +6,7 @@
  * newer word, whoever brings it, and only a newer word changes anything.
  * So packets may be lost, doubled, reordered or replayed.  Whether a
  * member is up each node judges by itself: by when it last heard a newer
- * word.  The exception is LEFT, which a member says of itself.
+ * word.  The exceptions are STOPPED and LEFT, which a member says of itself.
  *
  * The greatest sequence that a member ever told, and its last start that
  * spoke (starts.h), stay remembered, and are told on, whatever it says
@@ -16,8 +16,8 @@
  * member's; the other's stays remembered for a while, for the one that asks.
  *
  * A member whose address another, living one has taken counts as left
- * (a node that was formatted anew).  An id is never forgotten, except that
- * one that has left makes room when there are MEMBERS_MAX.
+ * (a node that was formatted anew).  One that has left or is forgotten makes
+ * room when there are MEMBERS_MAX; else the caller drops who is long gone.
  *
  * Pure: `now` is a parameter, ms on any clock that does not go back.
  */
@@ -64,8 +64,8 @@ void view_load(struct view *, const struct members *, uint64_t now);
 
 /* One more heartbeat of this node. */
 void view_beat(struct view *);
-/* Say good-bye: the last word of this start. */
-void view_leave(struct view *);
+/* Say good-bye, as STOPPED or, for good, LEFT: the last word of this start. */
+void view_leave(struct view *, bool for_good);
 /* Count on from a start of ours that others remember: as in view->self.start. */
 void view_restart(struct view *, uint64_t start);
 /* Another process with our id may live: its word got newer lately. */
@@ -88,11 +88,18 @@ int64_t view_offset(const struct view *, int64_t last);
 /* Judge who is suspect or down.  To be called every VIEW_SUSPECT_MS / 4 or oftener. */
 void view_tick(struct view *, uint64_t now);
 
+/* One of the others that is not up: nobody is to be shown it any more, until it says a newer word. */
+void view_forget(struct view *, uint64_t id);
+/* As if it had never been heard of. */
+void view_drop(struct view *, uint64_t id);
+
 /* One of the others; NULL: never heard of. */
 struct view_entry *view_entry(const struct view *, uint64_t id);
 /* Any member, this node too; NULL: never heard of. */
 const struct member *view_member(const struct view *, uint64_t id);
-/* All members, this node first. */
+/* All members, this node first; but for those that are forgotten. */
 void view_members(const struct view *, struct members *ret);
+/* The same with those, for view_load(). */
+void view_memory(const struct view *, struct members *ret);
 
 #endif

@@ -4,7 +4,8 @@
  *	group u64, sender (member_pack)		the same in every protocol version
  *	receiver u64, role u8			whom it is for
  *	type u8, then
- *	GOSSIP	answer u8, id, clock u64, count u8, members	what the sender knows of others
+ *	GOSSIP	answer u8, id, clock u64, count u8, members	what the sender knows of others, with
+ *						how long ago it last heard of each, u32 s
  *	CHECK	id, epoch, clock, flags, version, path	which version do you have?
  *	RECORD	id, epoch, clock, flags, record, type, entry, gate	this one
  *	STORE	id, epoch, record, type, path		keep this record
@@ -75,13 +76,19 @@ enum wire_type {
 	WIRE_NACK,
 	WIRE_CHANGE,
 };
+#define WIRE_TYPES (WIRE_CHANGE + 1)	/* what counts by type has so many */
+
+struct wire_told {
+	struct member member;
+	uint32_t silent_s;		/* since its word came; UINT32_MAX: as long or longer */
+};
 
 struct wire_gossip {
 	bool answer;			/* and wants none */
 	uint64_t id;			/* random; repeated in the answer; 0: to no question */
 	uint64_t clock;			/* the sender's, ns since 1970 */
 	size_t count;
-	struct member members[WIRE_MEMBERS_MAX];
+	struct wire_told members[WIRE_MEMBERS_MAX];
 };
 
 struct wire_check {

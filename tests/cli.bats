@@ -83,6 +83,33 @@ setup() {
 	[ "$status" -eq 64 ]
 }
 
+@test "put says what it read: the digest goes ahead of the bytes" {
+	bytes 300000 >f
+	digest=$(openssl dgst -sha256 -binary f | base64)
+	unsure
+	run covey put f g
+	[ "$status" -eq 75 ]
+	grep -qxF "digest sha-256=:$digest:" unsure.log
+}
+
+@test "put of what cannot be read stores nothing, and the worst of several files is the status" {
+	run covey put /proc/self/mem f		# a plain file, by its kind
+	echo "$output"
+	[ "$status" -eq 74 ]
+	[[ $output == *"read /proc/self/mem"* ]]
+	[ "$(code "$URL/f")" = 404 ]
+	echo x >there
+	run covey put -q none there d/
+	[ "$status" -eq 66 ]
+	[ "$(covey ls d)" = there ]
+	run covey get d/none d/there
+	[ "$status" -eq 66 ]
+	[ "${lines[-1]}" = x ]
+	run covey rm d/none d/there
+	[ "$status" -eq 66 ]
+	[ "$(code "$URL/d/there")" = 404 ]
+}
+
 @test "ls -R lists all that is below, with names of any bytes" {
 	mkdir -p in
 	echo x >f
@@ -112,7 +139,8 @@ setup() {
 	bytes 1000000 other >"copy2.$version.part"
 	run covey get -o copy2 big
 	[ "$status" -eq 65 ]
-	[ ! -e copy2 ] && [ ! -e "copy2.$version.part" ]
+	[ ! -e copy2 ]
+	[ ! -e "copy2.$version.part" ]
 	# A whole part, and one that is too long.
 	cp big "copy3.$version.part"
 	covey get -o copy3 big
@@ -188,6 +216,7 @@ class H(http.server.BaseHTTPRequestHandler):
             size = int(self.rfile.readline(), 16)
             self.rfile.read(size + 2)
             more = size > 0
+        print("digest", self.headers.get("Repr-Digest"))
         print("prefer", self.headers.get("Prefer"), flush=True)
         self.send_response(202); self.send_header("Content-Length", "0")
         self.send_header("ETag", '"20261122T110724.123456001Z-7f3a9c2b11d0e4f5-0"')
@@ -304,7 +333,8 @@ time.sleep(300)' "$(port 1)"
 
 @test "key new prints a fresh key each time" {
 	a=$(covey key new) b=$(covey key new)
-	[[ $a =~ ^[0-9a-f]{64}$ ]] && [[ $b =~ ^[0-9a-f]{64}$ ]]
+	[[ $a =~ ^[0-9a-f]{64}$ ]]
+	[[ $b =~ ^[0-9a-f]{64}$ ]]
 	[ "$a" != "$b" ]
 }
 

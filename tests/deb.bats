@@ -5,11 +5,12 @@ load helpers
 
 # Built twice: here, and by a packager with flags of his own from a tree that is no git's.
 setup_file() {
-	ONE=$(package) && export ONE=${ONE%/deb/*}
+	ONE=$(package)
+	export ONE=${ONE%/deb/*}
 	export TWO=$BATS_FILE_TMPDIR/two OTHER=$BATS_FILE_TMPDIR/tree
-	ARCH=$(dpkg --print-architecture) && export ARCH
-	VERSION=$(sed -n 's/^VERSION *:= //p' "$TOP/Makefile") && export VERSION
-	export DEB=covey_${VERSION}_$ARCH.deb FILES=$BATS_FILE_TMPDIR/files CONTROL=$BATS_FILE_TMPDIR/control
+	ARCH=$(dpkg --print-architecture)
+	VERSION=$(sed -n 's/^VERSION *:= //p' "$TOP/Makefile")
+	export ARCH VERSION DEB=covey_${VERSION}_$ARCH.deb FILES=$BATS_FILE_TMPDIR/files CONTROL=$BATS_FILE_TMPDIR/control
 	mkdir "$OTHER"
 	tar -C "$TOP" -cf - --exclude=./build --exclude=./.git --exclude=./covey-nodes . | tar -C "$OTHER" -xmf -
 	make -C "$OTHER" --no-print-directory -j2 deb B="$TWO" V=1 CPPFLAGS=-DPACKAGERS_CPP CFLAGS=-DPACKAGERS_C \

@@ -95,9 +95,15 @@ come_and_go() {
 		wait $!
 		codes="$(cat file.code) $codes"
 		case $codes in
-		"201 201" | "409 201") stands directory "at/one$i" && stands file "at/one$i/x" below ;;
-		"201 409") stands file "at/one$i" file && stands nothing "at/one$i/x" ;;
-		*) echo "$i: $codes" && false ;;
+		"201 201" | "409 201")
+			stands directory "at/one$i"
+			stands file "at/one$i/x" below ;;
+		"201 409")
+			stands file "at/one$i" file
+			stands nothing "at/one$i/x" ;;
+		*)
+			echo "$i: $codes"
+			return 1 ;;
 		esac
 		[ "$codes" = "201 201" ] || continue
 		tag=$(sed -n 's/^etag: *//Ip' file.head | tr -d '\r')

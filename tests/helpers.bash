@@ -13,7 +13,8 @@
 #   node_conf NAME PORT [YAML]   only writes the file, and sets URL, STORE, CONF
 # A group, by `covey up`, in $GROUP/node1, $GROUP/node2, ...:
 #   group N [YAML]           N nodes; sets URLS, STORES (index from 1), GROUP, GROUP_PID and PID;
-#                            waits until they are settled.  YAML: more lines of each configuration
+#                            waits until they are settled.  YAML: more lines of each configuration,
+#                            whose timeouts are longer than usual unless it says them
 #   group_conf N [YAML]      only writes the files, which `group N` then finds
 #   settled [HOMES]          every node has the same layout, of HOMES members (default: all), and
 #                            knows that every other has it; for wait_until
@@ -29,7 +30,8 @@
 #   spawn NAME CMD...        in the background; output to $D/NAME.log; sets PID
 #   stop PID [SIGNAL]        signal (TERM) and wait, at most 15 s; status in $STOPPED
 #   stop_all PID...          the same, all at once
-#   wait_until SECONDS CMD...   until CMD succeeds; else fails and says so
+#   wait_until SECONDS CMD...   until CMD succeeds; else fails and says so.  SECONDS is ample where
+#                            nothing else runs; a busy machine has three times that
 # HTTP and files:
 #   code CURL-ARG...         prints the status alone; the body goes to $D/body, headers to $D/headers
 #   header NAME              value of a header of the last `code`
@@ -38,8 +40,9 @@
 #   sha FILE                 its sha256 (`sha -` reads standard input)
 #   scenario SCRIPT NAME     runs that scenario of tests/SCRIPT
 #   every_scenario SCRIPT WORD   each scenario of tests/SCRIPT is a test `{ WORD NAME; }` of this file
-#   mutant_sim NAME B [VARIABLE=VALUE...]   makes $D/NAME/B/covey-sim of the sources with tests/mutants/NAME.patch
-#   need WHAT                skip, loudly, unless WHAT is there: `need hosts`, `need space 5G`
+#   mutant_sim NAME B [VARIABLE=VALUE...]   makes $D/NAME/B/covey-sim of the sources with tests/mutants/protocol/NAME.patch
+#   need WHAT                skip, loudly, unless WHAT is there: `need hosts`, `need space 5G`.  CI takes
+#                            a skip for a failure, unless .ci/skips gives its reason
 # Hosts in network namespaces: see tests/hosts; `need hosts` first, then
 #   hosts up 3; hosts exec 1 CMD...; hosts split 1,2 3; hosts heal   (down is teardown's)
 #   host_conf H SEED...      writes $D/hH/covey.yaml: node hH at $ADDRESS_OF (10.79.0.) H, with the usual ports
@@ -197,10 +200,10 @@ _await_end() {
 wait_until() {
 	local seconds=$1 end
 	shift
-	end=$(($(date +%s%N) + seconds * 1000000000))
+	end=$(($(date +%s%N) + 3 * seconds * 1000000000))
 	until "$@" >/dev/null 2>&1; do
 		if [ "$(date +%s%N)" -ge $end ]; then
-			echo "not within $seconds s: $*"
+			echo "not within 3 times $seconds s: $*"
 			return 1
 		fi
 		sleep 0.05
@@ -247,11 +250,11 @@ _sees_all_up() {
 
 layout() { curl -sf -m 2 "${URLS[$1]}/.covey/layout" | jq -r "$2"; }
 
-# A layout as "LINEAGE EPOCH HOMES EPOCHS": the last are those of every member that has not left.
+# A layout as "LINEAGE EPOCH HOMES EPOCHS": the last are those of every member that is not away by its own word.
 # A home that has just come back, and is silent yet, is not settled.
 settled_line() {
 	jq -r 'if .joint or any(.members[]; .in_a and .silent) then "not yet" else "\(.lineage) \(.epoch) \([.members[] | select(.in_a)] | length) \(
-		[.members[] | select(.state != "left") | .epoch] | unique | join(","))" end' | grep . || echo away
+		[.members[] | select(.state != "left" and .state != "stopped") | .epoch] | unique | join(","))" end' | grep . || echo away
 }
 
 # is_settled HOMES: all such lines are one, and all have that epoch
@@ -304,8 +307,10 @@ _group_places() {
 }
 
 group() {
-	local n=$1 i guests=0
-	[ -z "${2-}" ] || group_conf "$n" "$2"
+	local n=$1 yaml=${2-} i guests=0
+	# A busy machine is no reason to leave a write or a read unconfirmed.
+	[[ $yaml == *timeouts:* ]] || yaml+=$'\ntimeouts: { check: 1s, store: 5s }'
+	if [ -n "${2-}" ] || [ ! -e "$D/group" ]; then group_conf "$n" "$yaml"; fi
 	spawn group covey up --nodes "$n" --dir "$D/group" --port "$PORT_BASE"
 	GROUP_PID=$PID
 	_group_places "$n" "$D/group"
@@ -380,7 +385,7 @@ mutant_sim() {
 	cp -a "$TOP/Makefile" "$TOP/include" "$TOP/lib" "$copy"
 	cp -a "$TOP/tests/sim" "$copy/tests"
 	cp -a "$TOP/$2/few" "$copy/$2"
-	run patch -d "$copy" -p1 --fuzz=0 --no-backup-if-mismatch -i "$TOP/tests/mutants/$1.patch"
+	run patch -d "$copy" -p1 --fuzz=0 --no-backup-if-mismatch -i "$TOP/tests/mutants/protocol/$1.patch"
 	[ "$status" -eq 0 ]
 	# What it does not use any more may be warned of.
 	run make -s -C "$copy" WERROR= "${@:3}" "$2/covey-sim"

@@ -36,8 +36,51 @@ both_run() {
 @test "wait_until fails when the time has passed" {
 	run wait_until 1 false
 	[ "$status" -eq 1 ]
-	[[ $output == *"not within 1 s"* ]]
+	[[ $output == *"not within 3 times 1 s"* ]]
 	wait_until 1 true
+}
+
+# bats_lint LINE... - tests/lint/bats of a file with these lines
+bats_lint() {
+	printf '%s\n' "$@" >"$D/shape.bats"
+	run "$TOP/tests/lint/bats" "$D/shape.bats"
+}
+
+@test "lint refuses what bats would ignore, and what wait_until would look at once" {
+	local line
+	for line in '[ -e a ] && [ -e b ]' '[[ $a == b ]] && cmp a b' 'cmp a b && cmp b c' 'A=$(false) && export A' \
+		'[ "$(code "$URL/a")" = 200 ] && [ "$(cat body)" = a ]' '*) echo "$a" && false ;;' \
+		'wait_until 5 test "$(wc -l <a)" -eq 2' 'wait_until $n [ -z "$(cat a)" ]' 'wait_until 5 test 2 -eq "$(cat a)"'; do
+		bats_lint '@test "a" {' "	$line" '	true' '}'
+		echo "$line: $output"
+		[ "$status" -eq 1 ]
+		[[ $output == *"shape.bats:2: "*"$line" ]]
+	done
+	bats_lint '@test "a" {' '	[ -e a ] &&' '		[ -e b ]' '	true' '}'
+	[ "$status" -eq 1 ]
+	bats_lint 'both() {' '	[ -e a ] && [ -e b ]' '}' 'both_too() { [ -e "${b[1]}" ] && [ -e a ]; }' '@test "a" {' \
+		'	[[ -e a && -e b ]]' '	[ -e a ] && [ -e b ] || return 1' '	if [ -e a ] && [ -e b ]; then true; fi' \
+		'	(cd a && ls)' '	wait_until 5 test -L "$(file a)"' "	wait_until 5 eval '[ \"\$(cat a)\" = b ]'" '}'
+	echo "$output"
+	[ "$status" -eq 0 ]
+}
+
+@test "CI: a skip is a failure unless it is on the list, and so is a test that did not run" {
+	mkdir -p ci/.ci bin
+	cp "$TOP/.ci/run" "$TOP/.ci/skips" ci/.ci
+	printf '#!/bin/sh\n[ "$1" = test-deps ] || cat "%s/tap"\n' "$D" >bin/make
+	chmod +x bin/make
+	ends_with() {	# ends_with STATUS COUNTS TAP-LINE...
+		printf '%s\n' "${@:3}" >tap
+		run env PATH="$D/bin:$PATH" ci/.ci/run
+		echo "$output"
+		[ "$status $2" = "$1 ${lines[-1]}" ]
+	}
+	ends_with 0 "1 passed, 0 failed, 1 skipped" 1..2 "ok 1 a" "ok 2 b # skip NOT RUN: no loop devices here"
+	ends_with 1 "1 passed, 1 failed, 0 skipped" 1..2 "ok 1 a" "ok 2 b # skip NOT RUN: no tool here"
+	[[ $output == *"not in .ci/skips: ok 2 b"* ]]
+	ends_with 1 "1 passed, 1 failed, 0 skipped" 1..2 "ok 1 a"
+	ends_with 1 "1 passed, 1 failed, 0 skipped" 1..2 "ok 1 a" "not ok 2 b"
 }
 
 @test "a sanitizer's report fails the test" {

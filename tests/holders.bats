@@ -44,6 +44,15 @@ put() { echo "$2" | code -T - "${URLS[$1]}/$P" >status; [[ $(cat status) == 20[1
 round() { local i; for i in 1 2 3 4 5 6; do kill -KILL "$(role_pid "$i" covey-syncd)"; done; }
 kept() { [ -f "$(file "$KEEPER" "$1")" ]; }
 
+@test "a keeper that returns gets what it has lost, without a read" {
+	seek r
+	put "$HOME_OF_IT" one
+	wait_until 10 kept "tree/$P"
+	rm "$(file "$KEEPER" "tree/$P")"
+	kill -KILL "$(role_pid "$KEEPER" covey-discoverd)"	# so fast that nobody sees it go
+	wait_until 20 kept "tree/$P"
+}
+
 @test "what was deleted elsewhere is in no tree any more, and the holder's copy goes" {
 	seek a
 	put "$HOLDER" one

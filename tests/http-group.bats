@@ -242,18 +242,18 @@ checks() { curl -sf "$1/.covey/metrics" | sed -n 's/^covey_checks_total{result="
 	homes 3
 	echo one >one
 	echo two >two
-	# A node that has it not on its disk.
-	[ "$(code -T one "${URLS[1]}/a")" = 201 ]
+	# A node that is no keeper, and has it not on its disk when a keeper was asked to store it.
+	covey-check --json -c "$D/group/node1/covey.yaml" /a >roles || [ $? -eq 66 ]
+	keeper=$(jq -r 'first(.[] | select(.roles | index("keeper"))).name' roles)
+	away=$(jq -r 'first(.[] | select(.roles | index("keeper") | not)).name' roles)
+	keeper=${URLS[${keeper#node}]} away=${URLS[${away#node}]}
+	[ "$(code -T one "$keeper/a")" = 201 ]
 	for i in 1 2 3; do wait_until 10 outbox_empty "${URLS[i]}"; done
-	away=
-	for i in 1 2 3; do [ -f "${STORES[i]}/tree/a" ] || away=${URLS[i]}; done
-	if [ -n "$away" ]; then
-		[ "$(code -H 'Cache-Control: only-if-cached' "$away/a")" = 504 ]
-		[ "$(code -I "$away/a")" = 200 ]
-		[ "$(code -H 'Cache-Control: only-if-cached' "$away/a")" = 504 ]
-		[ "$(code -H 'Cache-Control: no-cache' "$away/a")" = 200 ]
-		[[ $(header Cache-Status) == *fwd=*stored* ]]
-	fi
+	[ "$(code -H 'Cache-Control: only-if-cached' "$away/a")" = 504 ]
+	[ "$(code -I "$away/a")" = 200 ]
+	[ "$(code -H 'Cache-Control: only-if-cached' "$away/a")" = 504 ]
+	[ "$(code -H 'Cache-Control: no-cache' "$away/a")" = 200 ]
+	[[ $(header Cache-Status) == *fwd=*stored* ]]
 	other=${URLS[2]}
 	[ "$(code "$other/a")" = 200 ]
 	wait_until 5 curl -sf -o /dev/null -H 'Cache-Control: only-if-cached' "$other/a"
@@ -713,8 +713,9 @@ limits:
 	[ "$(code -T f "${URLS[2]}/left")" = 201 ]
 	kill -STOP "$(role_pid 1 covey-versiond)"
 	echo abandoned >f
-	run curl -s -m 2 -H 'Prefer: wait=60' -T f "${URLS[1]}/left"
-	[ "$status" -eq 28 ]
+	spawn leaves curl -sv -H 'Prefer: wait=60' -T f "${URLS[1]}/left"
+	wait_until 10 grep -q 'completely uploaded' leaves.log
+	stop "$PID" KILL
 	wait_until 10 grep -qx abandoned "${STORES[1]}/tree/left"
 	echo newer >f
 	[ "$(code -T f "${URLS[2]}/left")" = 204 ]

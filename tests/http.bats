@@ -159,7 +159,7 @@ versions() {
 	httpd n
 	echo x >a
 	[ "$(code -H 'Accept: text/html,*/*;q=0.8' -H "Origin: $URL" -F file=@a "$URL/d/")" = 303 ]
-	[ "$(header Location)" = /d/ ]
+	[ "$(header Location)" = ./ ]
 	[ "$(code -H 'Accept: text/html' -H 'Sec-Fetch-Site: same-origin' -F file=@a "$URL/d/")" = 303 ]
 	[ "$(code -H 'Origin: http://evil.example' -F file=@a "$URL/d/evil/")" = 403 ]
 	[ "$(code -H 'Sec-Fetch-Site: cross-site' -F file=@a "$URL/d/evil/")" = 403 ]
@@ -234,7 +234,7 @@ versions() {
 	[ "$(curl -sf "$URL/a.txt")" = two ]
 	[ "$(versions "$URL/a.txt")" -eq 5 ]
 	[ "$(code -X POST -H 'Accept: text/html,*/*;q=0.8' -H "Origin: $URL" "$URL/a.txt?restore=${id[2]}")" = 303 ]
-	[ "$(header Location)" = '/a.txt?versions' ]
+	[ "$(header Location)" = '?versions' ]
 	[ "$(code -X POST -H 'Sec-Fetch-Site: cross-site' "$URL/a.txt?restore=${id[2]}")" = 403 ]
 	[ "$(code -X POST "$URL/a.txt?restore=${id[0]}")" = 404 ]
 	[ "$(code -X POST "$URL/other?restore=${id[1]}")" = 404 ]
@@ -242,10 +242,9 @@ versions() {
 	[ "$(versions "$URL/a.txt")" -eq 6 ]
 }
 
-@test "a parameter that means nothing here is 400 and does nothing" {
+@test "a parameter that means nothing here is 400 of a write, which then does nothing" {
 	httpd n
 	echo one | curl -sfT - "$URL/a"
-	[ "$(code "$URL/a?versoin=1")" = 400 ]
 	[ "$(code -T "$CONF" "$URL/b?x=1")" = 400 ]
 	[ "$(code "$URL/b")" = 404 ]
 	[ "$(code -T "$CONF" "$URL/b?versions")" = 400 ]
@@ -280,7 +279,7 @@ versions() {
 	[ "$(code -X PUT "$URL/d/")" = 204 ]
 	[ "$(code "$URL/d/")" = 200 ]
 	[ "$(code "$URL/d")" = 301 ]
-	[ "$(header Location)" = /d/ ]
+	[ "$(header Location)" = d/ ]
 	[ "$(code -T "$CONF" "$URL/d")" = 409 ]
 	grep -qi directory body
 	[ "$(code -X PUT --data-binary x "$URL/e/")" = 400 ]
@@ -564,6 +563,8 @@ PY
 	echo hello >a
 	[ "$(code -T a -H 'Content-Range: bytes 0-5/6' "$URL/a")" = 201 ]
 	[ "$(code -T a -H 'Content-Range: bytes 6-11/12' "$URL/a")" = 400 ]
+	[ "$(code -T a -H 'Content-Range: bytes 0-5/12' "$URL/a")" = 400 ]
+	[ "$(code -T a -H 'Content-Range: bytes 0-11/12' "$URL/a")" = 400 ]	# six bytes came
 	[ "$(code -C 3 -T a "$URL/a")" = 400 ]
 	[ "$(code -T a -H 'Content-Encoding: gzip' "$URL/a")" = 415 ]
 	[ "$(versions "$URL/a")" -eq 1 ]
@@ -600,20 +601,33 @@ PY
 @test "a slow head is cut off, a stalled body too, and others go on" {
 	httpd n 'limits:
   header_timeout: 1
+  idle_timeout: 100'
+	echo x | curl -sfT - "$URL/a"
+	# A byte now and then is no excuse: the whole head is to come within the time.
+	spawn slow python3 -c 'import select, socket, sys
+s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+s.sendall(b"GET /a HTTP/1.1\r\nX: ")
+for _ in range(200):
+    if select.select([s], [], [], 0.1)[0]:
+        break
+    s.sendall(b"T")
+s.settimeout(0)
+print(s.recv(100).split(b"\r\n")[0].decode())' "$(PORT)"
+	[ "$(code "$URL/a")" = 200 ]
+	wait "$PID"
+	[[ $(cat slow.log) == "HTTP/1.1 408 "* ]]
+
+	httpd m 'limits:
+  header_timeout: 100
   idle_timeout: 2'
 	echo x | curl -sfT - "$URL/a"
-	exec {slow}<>"/dev/tcp/127.0.0.1/$(PORT)" {body}<>"/dev/tcp/127.0.0.1/$(PORT)" {idle}<>"/dev/tcp/127.0.0.1/$(PORT)"
-	printf 'GET /a HT' >&$slow
+	exec {body}<>"/dev/tcp/127.0.0.1/$(PORT)" {idle}<>"/dev/tcp/127.0.0.1/$(PORT)"
 	printf 'PUT /b HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhel' >&$body
-	[ "$(code "$URL/a")" = 200 ]
-	for _ in 1 2 3; do sleep 0.5; { printf T >&$slow; } 2>/dev/null || :; done
-	run timeout 5 cat <&$slow
-	[[ $output == "HTTP/1.1 408"* ]] || [ -z "$output" ]
-	[ "$status" -ne 124 ]
-	run timeout 5 cat <&$body
-	[ "$status" -ne 124 ]
-	run timeout 5 cat <&$idle
+	run timeout 60 cat <&$body
 	[ "$status" -eq 0 ]
+	run timeout 60 cat <&$idle
+	[ "$status" -eq 0 ]
+	[ -z "$output" ]
 	[ "$(code "$URL/b")" = 404 ]
 	[ "$(code "$URL/a")" = 200 ]
 }
@@ -627,13 +641,13 @@ slow = [socket.create_connection(("127.0.0.1", int(sys.argv[1]))) for _ in range
 for i, s in enumerate(slow):
     s.sendall((b"GET /a HTTP/1.1\r\nX: ", b"PUT /b HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx", b"")[i % 3])
 open("sent", "w").close()
-time.sleep(5)
+time.sleep(100)
 PY
 	slow=$!
 	wait_until 5 test -e sent
 	for _ in 1 2 3 4 5; do
-		[ "$(CURL_SECONDS=2 code "$URL/a")" = 200 ]
-		[[ $(CURL_SECONDS=2 code -T "$CONF" "$URL/c") == 20[14] ]]
+		[ "$(code "$URL/a")" = 200 ]
+		[[ $(code -T "$CONF" "$URL/c") == 20[14] ]]
 	done
 	kill "$slow"
 	[ "$(code "$URL/b")" = 404 ]
@@ -650,8 +664,7 @@ PY
 	clients+=($!)
 	curl -s --limit-rate 5M -F file=@big "$URL/form" &
 	clients+=($!)
-	wait_until 5 bash -c "ls -l /proc/$PID/fd | grep -q deleted"
-	sleep 0.5
+	wait_until 5 bash -c "[ \$(ls -l /proc/$PID/fd | grep -c deleted) -eq 3 ]"
 	kill -9 "${clients[@]}"
 	wait_until 5 bash -c "! ls -l /proc/$PID/fd | grep -q deleted"
 	for p in big chunked form; do [ "$(code "$URL/$p")" = 404 ]; done
@@ -672,8 +685,8 @@ PY
 	echo x | curl -sfT - "$URL/a"
 	[ "$(curl -sf "$URL/a")" = x ]
 	spawn wrong systemd-socket-activate -l "127.0.0.1:$(port 1)" --fdname=http covey-httpd -c "$CONF"
-	run curl -s -m 5 --retry 5 --retry-connrefused "http://127.0.0.1:$(port 1)/a"
-	[ "$status" -ne 0 ]
+	run curl -s -m 20 --retry 5 --retry-connrefused "http://127.0.0.1:$(port 1)/a"
+	[[ $status == 5[26] ]]		# who accepted it has ended
 	grep -qi "$(port 1)\|listen" wrong.log
 }
 
@@ -712,7 +725,7 @@ PY
 
 @test "paths that name nothing in the store are refused" {
 	httpd n
-	for p in '/../x' '/a/../b' '/./x' '/a//b' '/%2e%2e/x' '/a/%2E./b' '/a%2Fb' '/a%00b' '/%' '/%4' '/%zz' '/.covey' '/.covey/x'; do
+	for p in '/../x' '/a/../b' '/%2e/x' '/%2e%2e/x' '/a/%2E./b' '/a%2Fb' '/a%00b' '/%' '/%4' '/%zz' '/.covey' '/.covey/x'; do
 		run code --path-as-is -T "$CONF" "$URL$p"
 		[[ $output == 40[0345] ]] || { echo "$p: $output"; return 1; }
 	done

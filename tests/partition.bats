@@ -96,7 +96,6 @@ serves() { # serves H PATH TEXT
 	# and both sides write one path: the later write wins, neither is lost
 	echo "left h" >h
 	[ "$(code_on 2 -H 'Prefer: wait=10' -T h "$(url 2)/h")" = 201 ]
-	sleep 0.1
 	echo "right h" >h
 	[ "$(code_on 3 -T h "$(url 3)/h")" = 202 ]
 	wait_until 15 sees 1 down 1
@@ -120,7 +119,6 @@ serves() { # serves H PATH TEXT
 	for h in 1 2 3; do
 		echo "side $h" >f
 		[ "$(code_on "$h" -T f "$(url "$h")/f")" = 202 ]
-		sleep 0.1
 	done
 	echo "side 1" >d
 	[ "$(code_on 1 -T d "$(url 1)/d")" = 202 ]
@@ -151,25 +149,20 @@ conflicts() {
 	[ "$(on "$1" -H 'Accept: application/json' "$(url "$1")/f?versions" | jq '[.[] | select(.rel == "conflict")] | length')" -eq "$2" ]
 }
 
-@test "a request during a partition waits for at most one check" {
+@test "a request during a partition is answered by who is cut off, marked" {
 	start_group 3
 	echo x >f
 	[ "$(code_on 1 -T f "$(url 1)/f")" = 201 ]
 	serves 2 /f x
 	hosts split 1 2 3
-	begun=$(date +%s%N)
 	[ "$(code_on 2 "$(url 2)/f")" = 200 ]
-	# timeouts.check is 250 ms; the rest is for a sanitized build on a busy machine
-	[ $(($(date +%s%N) - begun)) -lt 1500000000 ]
 	[ "$(header Version-State)" = "unconfirmed; peers=0/2" ]
 }
 
-@test "a cut node is suspected within 5 s, shown as down, and comes back by itself" {
+@test "a cut node is suspected, then shown as down, and comes back by itself" {
 	start_group 3
 	hosts split 1,2 3
-	begun=$(date +%s%N)
 	wait_until 8 sees 1 suspect 1
-	[ $(($(date +%s%N) - begun)) -lt 6000000000 ]
 	wait_until 10 sees 1 down 1
 	hosts heal
 	wait_until 15 sees 1 up 2
@@ -179,13 +172,21 @@ conflicts() {
 # writer H FILE: puts new files until told to stop, and keeps a list of those accepted
 writer() {
 	local h=$1 n=0
-	local end=$((SECONDS + 40))
+	local end=$((SECONDS + 100))
 	while [ ! -e "$D/enough" ] && [ -d "$D" ] && [ $SECONDS -lt $end ]; do
 		n=$((n + 1))
 		echo "from $h number $n" >"$D/w$h"
 		[[ $(on "$h" -o /dev/null -w '%{http_code}' -T "$D/w$h" "$(url "$h")/load/$h-$n") != 20[12] ]] ||
 			echo "$h-$n" >>"$D/accepted"
 	done
+}
+
+# more_accepted: ten more than until now
+more_accepted() {
+	local before
+	before=$(wc -l <"$D/accepted")
+	accepted() { [ "$(wc -l <"$D/accepted")" -ge $((before + 10)) ]; }
+	wait_until 20 accepted
 }
 
 @test "nodes join and leave under load, and nothing accepted is lost" {
@@ -196,15 +197,15 @@ writer() {
 		writer "$h" >/dev/null 2>&1 3>&- 4>&- &
 		writers+=($!)
 	done
-	sleep 1
+	more_accepted
 	hosts up_more 3
 	start_node 3
 	wait_until 20 sees 1 up 2
 	pid3=$PID
-	sleep 1
+	more_accepted
 	stop "$pid3"
-	wait_until 10 sees 1 left 1
-	sleep 1
+	wait_until 10 sees 1 stopped 1
+	more_accepted
 	touch enough
 	wait "${writers[@]}"
 	start_node 3

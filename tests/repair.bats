@@ -75,7 +75,8 @@ put_some() {
 	kill -KILL "$(role_pid 1 covey-syncd)"
 	wait_until 20 complete 1
 	[ "$(find "${STORES[2]}/tree/d" "${STORES[3]}/tree/d" -name 'f*' | wc -l)" -eq 22 ]
-	[ -d "${STORES[2]}/tree/empty" ] && [ -d "${STORES[3]}/tree/empty" ]
+	[ -d "${STORES[2]}/tree/empty" ]
+	[ -d "${STORES[3]}/tree/empty" ]
 	freeze 1
 	as_put 2
 	as_put 3
@@ -126,6 +127,8 @@ put_some() {
 	as_put 2
 }
 
+nothing_owed() { [ "$(curl -sf "${URLS[$1]}/.covey/status" | jq .outbox)" -eq 0 ]; }
+
 @test "copies 1: content moves only when it is read" {
 	group 3
 	wait_until 20 settled 3
@@ -134,11 +137,12 @@ put_some() {
 	[ "$status" -eq 0 ]
 	wait_until 10 settled 3
 	put_some 2 1 8 201
-	sleep 2
+	for i in 1 2 3; do wait_until 10 nothing_owed $i; done
 	[ "$(find "${STORES[2]}/tree/d" -type f | wc -l)" -eq 8 ]
 	[ "$(find "${STORES[1]}/tree/d" "${STORES[3]}/tree/d" -type f | wc -l)" -eq 0 ]
 	as_put 3
-	wait_until 5 test "$(find "${STORES[3]}/tree/d" -type f | wc -l)" -eq 8
+	all_here() { [ "$(find "${STORES[3]}/tree/d" -type f | wc -l)" -eq 8 ]; }
+	wait_until 10 all_here
 	[ "$(find "${STORES[1]}/tree/d" -type f | wc -l)" -eq 0 ]
 }
 

@@ -31,6 +31,7 @@ stopping() {
 @test "nobody connected: it ends" { stopping nobody; }
 @test "those who never ask do not keep it" { stopping silent; }
 @test "a request that came in time is answered by a process that woke up late" { stopping in_time; }
+@test "who waits to be accepted is answered" { stopping queued; }
 @test "how many connections are left is told as they go" { stopping counted; }
 @test "with no place left, who ignores the end keeps none" { stopping no_place_left; }
 @test "inetd: the one connection is answered" { stopping inetd; }

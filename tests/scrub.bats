@@ -37,13 +37,15 @@ aside() { find "${STORES[$1]}/history/$2" -maxdepth 1 -name ',bad-*' 2>/dev/null
 	[ "$(code -T old "${URLS[1]}/d/f")" = 201 ]
 	old=$(header ETag | tr -d '"')
 	[ "$(code -T new "${URLS[1]}/d/f")" = 204 ]
-	wait_until 10 test "$(keepers d/f | wc -l)" -eq 2
+	two_keepers() { [ "$(keepers d/f | wc -l)" -eq 2 ]; }
+	wait_until 10 two_keepers
 	mapfile -t k < <(keepers d/f)
 	for i in "${k[@]}"; do wait_until 20 holds "$i" new d/f; done
 	at=${k[0]}
 	run covey scrub -c "$(conf "$at")"
 	echo "$output"
-	[ "$status" -eq 0 ] && [[ $output == *", 0 bad" ]]
+	[ "$status" -eq 0 ]
+	[[ $output == *", 0 bad" ]]
 
 	flip "${STORES[$at]}/tree/d/f"
 	flip "${STORES[$at]}/history/d/f/,$old"
@@ -55,8 +57,10 @@ aside() { find "${STORES[$1]}/history/$2" -maxdepth 1 -name ',bad-*' 2>/dev/null
 	# Nobody asks for them, and within seconds they are here again.
 	wait_until 10 holds "$at" new d/f
 	wait_until 10 cmp -s old "${STORES[$at]}/history/d/f/,$old"
-	[ "$(code "${URLS[$at]}/d/f")" = 200 ] && cmp body new
-	[ "$(code "${URLS[$at]}/d/f?version=$old")" = 200 ] && cmp body old
+	[ "$(code "${URLS[$at]}/d/f")" = 200 ]
+	cmp body new
+	[ "$(code "${URLS[$at]}/d/f?version=$old")" = 200 ]
+	cmp body old
 	[ "$(aside "$at" d/f | wc -l)" -eq 2 ]
 	[ "$(cmp -l "$(aside "$at" d/f | grep -- "$old")" old | wc -l)" -eq 1 ]
 	run covey scrub --json -c "$(conf "$at")"
@@ -111,7 +115,7 @@ aside() { find "${STORES[$1]}/history/$2" -maxdepth 1 -name ',bad-*' 2>/dev/null
 	wait_until 20 holds "$at" "${last#*/}" "$last"
 	[ "$(aside "$at" "$last" | wc -l)" -eq 1 ]
 	[ -z "$(aside "$at" "$first")" ]
-	grep -q "covey-syncd: scrub: version .* is bad: its sha256 is another; set aside as ,bad-.* in history/$last" "$D/group.log"
+	grep -q "covey-syncd: .*scrub: version .* is bad: its sha256 is another; set aside as ,bad-.* in history/$last" "$D/group.log"
 	wait_until 10 grep -q '^began = 0$' "$state"
 	[ "$(sed -n 's/^last = //p' "$state")" -ge "$now" ]
 	run ! grep -q '^position' "$state"
@@ -158,15 +162,19 @@ aside() { find "${STORES[$1]}/history/$2" -maxdepth 1 -name ',bad-*' 2>/dev/null
 	echo "$output"
 	[ "$status" -eq 65 ]
 	# The older one, and said to be that; who wants the newest or nothing gets nothing.
-	[ "$(code "$URL/f")" = 200 ] && [ "$(cat body)" = first ]
-	[[ $(header Version-State) == unconfirmed* ]] && [[ $(header Cache-Status) == *older* ]]
+	[ "$(code "$URL/f")" = 200 ]
+	[ "$(cat body)" = first ]
+	[[ $(header Version-State) == unconfirmed* ]]
+	[[ $(header Cache-Status) == *older* ]]
 	[ "$(code -H 'Cache-Control: no-cache' "$URL/f")" = 503 ]
 	[ "$(code "$URL/f?version=$newest")" = 503 ]
 	[ "$(code "$URL/f?versions&format=text")" = 200 ]
-	[[ "$(head -n 1 body)" == "$newest "*away ]] && [[ $(tail -n 1 body) == *here ]]
+	[[ "$(head -n 1 body)" == "$newest "*away ]]
+	[[ $(tail -n 1 body) == *here ]]
 	[ "$(covey log --node "$URL" --json f | jq -r '.[] | select(.current) | .version')" = "$newest" ]
 	run covey scrub -c "$CONF"
-	[ "$status" -eq 0 ] && [[ $output == "1 contents, 6 read, 0 bad" ]]
+	[ "$status" -eq 0 ]
+	[[ $output == "1 contents, 6 read, 0 bad" ]]
 	run covey scrub -c "$CONF" nothing
 	[ "$status" -eq 66 ]
 	# A new upload stands as ever.

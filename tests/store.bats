@@ -15,12 +15,12 @@ teardown() {
 disk() {
 	local size=$1
 	shift
-	[ "$(id -u)" -eq 0 ] || skip "MOUNTING NEEDS ROOT"
-	command -v mkfs.ext4 >/dev/null || skip "NO mkfs.ext4"
+	[ "$(id -u)" -eq 0 ] || skip "NOT RUN: only root mounts"
+	command -v mkfs.ext4 >/dev/null || skip "NOT RUN: no mkfs.ext4 here"
 	mkdir -p "$D/n/store"
 	truncate -s "$size" "$D/image"
 	mkfs.ext4 -q -F -m 0 "$@" "$D/image"
-	mount -o loop "$D/image" "$D/n/store" || skip "NO LOOP DEVICES HERE"
+	mount -o loop "$D/image" "$D/n/store" || skip "NOT RUN: no loop devices here"
 }
 
 # Nothing is left for anybody, not even for root.
@@ -58,7 +58,9 @@ fd = os.open(sys.argv[1], os.O_WRONLY)
 os.pwrite(fd, b"!", 1)
 os.utime(fd, ns=(st.st_atime_ns, st.st_mtime_ns))' "$STORE/tree/one/more"
 	run covey scrub -c "$CONF"
-	[ "$status" -eq 65 ] && [[ $output == *", 1 bad" ]] && [ -L "$STORE/tree/one/more" ]
+	[ "$status" -eq 65 ]
+	[[ $output == *", 1 bad" ]]
+	[ -L "$STORE/tree/one/more" ]
 	run covey prune -c "$CONF" --versions 2 /d/big
 	[ "$status" -eq 0 ]
 	[ "$(curl -s "$URL/d/big?versions&format=json" | jq length)" -eq 2 ]
@@ -82,7 +84,8 @@ os.utime(fd, ns=(st.st_atime_ns, st.st_mtime_ns))' "$STORE/tree/one/more"
 	httpd n
 	for round in 1 2 3 4 5; do
 		"$TOP/tests/power-cut" write "$URL" "$STORE" acknowledged "$round"
-		stop "$PID" KILL
+		kill -KILL "$PID" || :		# it leaves by itself, too
+		_await_end "$PID"
 		umount "$STORE"
 		mount -o loop image "$STORE"
 		httpd n
@@ -174,7 +177,7 @@ refused() {
 }
 
 @test "a store is refused where its file system lacks what covey needs" {
-	[ "$(id -u)" -eq 0 ] || skip "MOUNTING NEEDS ROOT"
+	[ "$(id -u)" -eq 0 ] || skip "NOT RUN: only root mounts"
 	node_conf n "$(port 1)"
 	mkdir -p "$STORE"
 	mount -t ramfs ramfs "$STORE"
@@ -205,7 +208,7 @@ refused() {
 }
 
 @test "root does not write into the store of another user, who could not read it" {
-	[ "$(id -u)" -eq 0 ] || skip "NEEDS ROOT"
+	[ "$(id -u)" -eq 0 ] || skip "NOT RUN: only root runs as another user"
 	httpd n
 	echo x | curl -sf -T - "$URL/d/f"
 	stop "$PID"
@@ -244,7 +247,7 @@ refused() {
 	[ "$(curl -s "$URL/d/f?versions&format=json" | jq -r '[.[].node] | unique | length')" -eq 2 ]
 }
 
-@test "a file system that turned read-only: 500, readyz 503; reads go on" {
+@test "a file system that turned read-only: 503, readyz too; reads go on" {
 	disk 48M
 	# What programs have mapped to write keeps a file system from being remounted.
 	node_conf n "$(port 60)"
@@ -253,9 +256,9 @@ refused() {
 	wait_until 10 ready "$URL"
 	echo kept | curl -sf -T - "$URL/f"
 	mount -o remount,ro "$STORE"
-	[ "$(code -T "$CONF" "$URL/g")" = 500 ]	# no fault of the client's
+	[ "$(code -T "$CONF" "$URL/g")" = 503 ]
 	[[ $(cat body) == *"read-only"* ]]
-	[ "$(code -X DELETE "$URL/f")" = 500 ]
+	[ "$(code -X DELETE "$URL/f")" = 503 ]
 	[ "$(code "$URL/.covey/readyz")" = 503 ]
 	[ "$(code "$URL/.covey/healthz")" = 200 ]
 	[ "$(curl -sf "$URL/f")" = kept ]

@@ -23,7 +23,8 @@ roles() {
 @test "three copies are three disks, each counted once" { roles copies_counted; }
 @test "without a majority that has it: 202, and asked again as long as somebody waits" { roles minority; }
 @test "written without a majority's word: 202, and marked as blind" { roles blind; }
-@test "Prefer: respond-async, wait=0, and a longer wait" { roles preferences; }
+@test "Prefer: respond-async and wait=0 do not wait" { roles preferences; }
+@test "a write waits for timeouts.store, or as long as preferred" { roles waiting; }
 @test "Prefer: wait has the homes asked until a majority answers" { roles patience; }
 @test "the outbox keeps what some home or keeper has not" { roles outbox; }
 @test "what is above a write is asked about, unless it is known to stand" { roles above; }
@@ -37,5 +38,7 @@ roles() {
 @test "a file where a directory stands is 409, and stored nowhere" { roles other_kind; }
 @test "a large body goes on while it comes; what was lost of it is pushed whole" { roles early_push; }
 @test "what a minority knows is settled with its content, or passed over" { roles unsettled; }
+@test "the last bytes of what is pulled wait for its digest" { roles held_back; }
+@test "Age is counted from the question; a newer version here is not what was confirmed" { roles aged; }
 @test "the newest older content when nobody has the newest, but nothing deleted" { roles older; }
 @test "content that its keepers and origin do not give is had from whoever read it" { roles cached; }

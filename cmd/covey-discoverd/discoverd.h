@@ -9,6 +9,7 @@
  *	standing.c	what this node is to the group, which start it is, and how far its disk remembers
  *	settle.c	sockets, disk and timer around agent.h: layouts
  *	wishes.c	what people ask of the layout
+ *	comings.c	the log's lines about who comes and goes
  *	watch.c		discover.sock
  *
  * What has to be on disk before it is told is written by a pool of one
@@ -90,6 +91,9 @@ struct discoverd {
 	struct call drain;
 	bool drain_again;
 	uint64_t returns;		/* of the view, that syncd was told of */
+	struct coming *comings;		/* what the log said of each peer; owned by comings.c */
+	size_t coming_count;
+	uint64_t comings_seen;		/* of the view's changes */
 
 	struct seed *seeds;
 	size_t seed_count;
@@ -113,6 +117,7 @@ struct discoverd {
 	struct job remember_job;
 	struct node_standing remembering;
 	bool remember_busy;
+	bool remember_failed;		/* the last time, and that was logged */
 	int remember_rc;
 	struct err remember_err;
 
@@ -201,6 +206,11 @@ void wishes_ask(struct discoverd *, struct serve_request *, const struct discove
 void wishes_wait(struct discoverd *, struct str why);	/* leaving takes long, or (empty) no more */
 void wishes_gone(struct discoverd *, const struct serve_request *);
 void wishes_end(struct discoverd *);
+
+/* comings.c */
+void comings_start(struct discoverd *);		/* what was known before is no news */
+void comings_log(struct discoverd *);		/* after the view may have changed */
+void comings_end(struct discoverd *);
 
 /* watch.c */
 int watch_serve(struct discoverd *, struct err *);

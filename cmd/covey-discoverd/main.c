@@ -30,10 +30,11 @@ static void tell_status(struct discoverd *d)
 	size_t peers = 0, up = 0;
 
 	for (size_t i = 0; i < view->count; i++) {
-		peers += view->entries[i].member.state != MEMBER_LEFT;
+		peers += view->entries[i].member.state != MEMBER_LEFT &&
+			 view->entries[i].member.state != MEMBER_FORGOTTEN;
 		up += view->entries[i].member.state == MEMBER_UP;
 	}
-	if (view->self.state == MEMBER_LEFT)
+	if (member_is_gone(view->self.state))
 		service_status(d->service, "said good-bye to the group");
 	else
 		service_status(d->service, "epoch %" PRIu64 ", %zu members, %zu of %zu peers up",
@@ -46,6 +47,7 @@ static void publish(struct timer *timer)
 
 	d->published = d->gossip.view.changes;
 	d->published_offset = standing_offset(d);
+	store_set_clock(d->service->store, d->published_offset);
 	watch_publish(d);
 	state_save_members(d);
 	tell_status(d);
@@ -64,6 +66,7 @@ void discoverd_changed(struct discoverd *d)
 		d->returns = d->gossip.view.returns;
 		carry_poke(d);
 	}
+	comings_log(d);
 	if (d->publish.loop == NULL &&
 	    (d->gossip.view.changes != d->published || offset_moved(d)))
 		timer_start(d->service->loop, &d->publish, PUBLISH_MS);
@@ -80,7 +83,7 @@ void discoverd_hurry(struct discoverd *d)
 		const struct member *m = &view->entries[i].member;
 		const struct layout_member *place = layout_find(settle_layout(d), m->id);
 
-		if (m->state != MEMBER_LEFT && m->state != MEMBER_DOWN &&
+		if (!member_is_gone(m->state) && m->state != MEMBER_DOWN &&
 		    (view->count <= HURRY_MAX || (place != NULL && place->council)))
 			gossip_announce(&d->gossip, &m->discovery);
 	}
@@ -92,7 +95,7 @@ static void round_due(struct timer *timer)
 	struct discoverd *d = CONTAINER_OF(timer, struct discoverd, round);
 
 	timer_start(d->service->loop, timer, GOSSIP_ROUND_MS);
-	if (d->gossip.view.self.state == MEMBER_LEFT)
+	if (member_is_gone(d->gossip.view.self.state))
 		return;
 	standing_check(d);
 	d->expects = true;
@@ -110,14 +113,14 @@ static void say_farewell(struct timer *timer)
 {
 	struct discoverd *d = CONTAINER_OF(timer, struct discoverd, farewell);
 
-	gossip_leave(&d->gossip);
+	gossip_leave(&d->gossip, d->standing.guest);
 	if (--d->farewells > 0)
 		timer_start(d->service->loop, timer, FAREWELL_MS);
 }
 
 void discoverd_leave(struct discoverd *d)
 {
-	if (d->gossip.view.self.state == MEMBER_LEFT)
+	if (member_is_gone(d->gossip.view.self.state))
 		return;
 	d->farewells = FAREWELLS;
 	say_farewell(&d->farewell);
@@ -141,6 +144,16 @@ static void stop(struct service *service)
 
 /* start */
 
+/* Said, and not refused: a group that worked goes on after an upgrade, and its key is known by now. */
+static void warn_of_key(const struct conf *conf)
+{
+	char *why = identity_key_exposed(conf);
+
+	if (why != NULL)
+		log_line(LOG_LEVEL_WARNING, "%s", why);
+	free(why);
+}
+
 static int start_gossip(struct discoverd *d, struct err *err)
 {
 	struct members members = MEMBERS_INIT;
@@ -159,6 +172,7 @@ static int start_gossip(struct discoverd *d, struct err *err)
 	gossip_init(&d->gossip, &self, d->keys.count > 0 ? d->keys.list[0].group : 0, now);
 	view_load(&d->gossip.view, &members, now);
 	members_clear(&members);
+	comings_start(d);
 	standing_start(d);
 	settle_start(d);
 	return 0;
@@ -185,6 +199,7 @@ static void release(struct discoverd *d)
 	pool_free(d->pool);
 	gossip_clear(&d->gossip);
 	members_clear(&d->saving.members);
+	comings_end(d);
 	buf_clear(&d->packet);
 	explicit_bzero(&d->keys, sizeof d->keys);
 	buf_clear(&d->directory);
@@ -219,6 +234,7 @@ static int start(struct service *service, struct err *err)
 		release(d);
 		return -1;
 	}
+	warn_of_key(service->conf);
 	carry_start(d);
 	timer_start(service->loop, &d->round, 0);
 	publish(&d->publish);

@@ -47,6 +47,11 @@ static uint64_t wall_clock(void *data)
 	return clock_wall_ns();
 }
 
+static bool is_of_the_layout(void *data, uint64_t id)
+{
+	return layout_find(settle_layout(data), id) != NULL;
+}
+
 static void received(void *data, const struct wire *wire, const struct address *from)
 {
 	struct discoverd *d = data;
@@ -57,7 +62,7 @@ static void received(void *data, const struct wire *wire, const struct address *
 
 void network_hear(struct discoverd *d, const struct wire *wire, const struct address *from)
 {
-	if (d->gossip.view.self.state == MEMBER_LEFT)
+	if (member_is_gone(d->gossip.view.self.state))
 		return;
 	if (gossip_is_answer(&d->gossip, wire))
 		seeds_heard(d, from);
@@ -99,19 +104,22 @@ const struct address *network_address(const struct discoverd *d, uint64_t id)
 	return entry != NULL ? &entry->member.discovery : NULL;
 }
 
-static const struct sealed_role role = { .role = WIRE_DISCOVERY, .received = received,
-					 .batch_done = batch_done };
-
-static struct sealed_socket *new_socket(struct discoverd *d, int fd, struct err *err)
+static struct sealed_socket *new_socket(struct discoverd *d, int fd, bool shared, struct err *err)
 {
-	return sealed_new(d->service->loop, fd, &d->keys, d->gossip.view.self.id, &role, d, err);
+	static const struct sealed_role own = { .role = WIRE_DISCOVERY, .received = received,
+						.batch_done = batch_done };
+	static const struct sealed_role everybodys = { .role = WIRE_DISCOVERY, .received = received,
+						       .batch_done = batch_done, .shared = true };
+
+	return sealed_new(d->service->loop, fd, &d->keys, d->gossip.view.self.id,
+			  shared ? &everybodys : &own, d, err);
 }
 
 static void announce(struct timer *timer)
 {
 	struct discoverd *d = CONTAINER_OF(timer, struct discoverd, announce);
 
-	if (d->gossip.view.self.state != MEMBER_LEFT)
+	if (!member_is_gone(d->gossip.view.self.state))
 		gossip_announce(&d->gossip, &d->multicast_address);
 	timer_start(d->service->loop, timer, ANNOUNCE_MS);
 }
@@ -170,7 +178,7 @@ static int start_multicast(struct discoverd *d, struct err *err)
 		return err_context(err, "read group.multicast");
 	if (open_multicast(d, err) < 0)
 		return -1;
-	d->multicast = new_socket(d, d->multicast_fd, err);
+	d->multicast = new_socket(d, d->multicast_fd, true, err);
 	if (d->multicast == NULL)
 		return -1;
 	d->announce.fire = announce;
@@ -185,10 +193,11 @@ int network_start(struct discoverd *d, struct err *err)
 	d->gossip.send = send_message;
 	d->gossip.random = network_random;
 	d->gossip.wall = wall_clock;
+	d->gossip.belongs = is_of_the_layout;
 	d->gossip.data = d;
 	if (d->keys.count == 0 || fd < 0)
 		return 0;	/* a group of one listens to nobody */
-	d->unicast = new_socket(d, fd, err);
+	d->unicast = new_socket(d, fd, false, err);
 	if (d->unicast == NULL)
 		return -1;
 	return d->service->conf->group.multicast != NULL ? start_multicast(d, err) : 0;

@@ -179,6 +179,8 @@ int standing_load(struct discoverd *d, const struct address *own, struct err *er
 {
 	uint64_t self = store_node(d->service->store);
 	struct node_standing standing;
+	struct starts quiet;
+	struct err why = ERR_INIT;
 
 	load(d, &standing);
 	if (standing.self == self)
@@ -193,12 +195,18 @@ int standing_load(struct discoverd *d, const struct address *own, struct err *er
 	standing.ended_at = (struct address){ .len = 0 };
 	standing.sequence++;
 	starts_begin(&standing.starts, draw_nonce());
+	quiet = standing.starts;
+	d->speak_wanted = !d->unsure;
 	if (!d->unsure && !standing.silent)
 		starts_speak(&standing.starts);
-	if (save(d, &standing, err) < 0)
-		return -1;
+	if (save(d, &standing, &why) < 0) {
+		if (store_writable(d->service->store, NULL) == 0)
+			return err_pass(err, &why);
+		log_err(LOG_LEVEL_WARNING, &why, "answer as no home until this can be written");
+		standing.starts = quiet;
+		d->unsure = d->remember_failed = true;
+	}
 	d->standing = standing;
-	d->speak_wanted = !d->unsure;
 	return 0;
 }
 
@@ -259,11 +267,14 @@ static void standing_written(struct job *job)
 
 	d->remember_busy = false;
 	if (d->remember_rc < 0) {
-		log_err(LOG_LEVEL_WARNING, &d->remember_err, "remember what this node is");
+		if (!d->remember_failed)
+			log_err(LOG_LEVEL_WARNING, &d->remember_err, "remember what this node is");
+		d->remember_failed = true;
 		if (has_wishes(d))
 			timer_start(d->service->loop, &d->remember, AGAIN_MS);
 		return;
 	}
+	d->remember_failed = false;
 	d->standing = d->remembering;
 	if (fell_silent) {
 		d->standing.silent = true;
@@ -346,7 +357,7 @@ void standing_start(struct discoverd *d)
 	d->sure.fire = sure;
 	standing_check(d);
 	d->remember.fire = remember;
-	timer_start(d->service->loop, &d->remember, REMEMBER_MS);
+	timer_start(d->service->loop, &d->remember, has_wishes(d) ? AGAIN_MS : REMEMBER_MS);
 }
 
 /* Nothing else runs any more.  Who did not speak knows nothing of who did. */
@@ -436,7 +447,7 @@ void standing_heard(struct discoverd *d, const struct wire *wire)
 {
 	if (gossip_is_answer(&d->gossip, wire) && layout_find(settle_layout(d), wire->sender.id) != NULL)
 		for (size_t i = 0; i < wire->gossip.count; i++)
-			if (wire->gossip.members[i].id == d->standing.self)
+			if (wire->gossip.members[i].member.id == d->standing.self)
 				waking_recognized(&d->waking, clock_mono_ms());
 	standing_check(d);
 }

@@ -1,6 +1,7 @@
 /* state - what outlives covey-discoverd: members.ini, and what was promised in each lineage */
 #include "discoverd.h"
 
+#include "clock.h"
 #include "container.h"
 #include "inifile.h"
 #include "layout_file.h"
@@ -20,8 +21,11 @@ int state_load(struct discoverd *d, struct members *ret, struct err *err)
 
 	if (mkdir(d->directory.data, 0750) < 0 && errno != EEXIST)
 		return err_sys(err, "make %s", d->directory.data);
-	if (members_load(d->directory.data, ret, &why) < 0)
+	if (members_remembered(d->directory.data, ret, &why) < 0)
 		log_err(LOG_LEVEL_WARNING, &why, "forget the members");
+	for (size_t i = 0; i < ret->count; i++)
+		if (ret->list[i].seen == 0)	/* an earlier release did not say */
+			ret->list[i].seen = clock_wall_ns() / 1000000000;
 	return 0;
 }
 
@@ -53,7 +57,7 @@ void state_save_members(struct discoverd *d)
 		return;
 	s->busy = true;
 	s->discoverd = d;
-	view_members(&d->gossip.view, &s->members);
+	view_memory(&d->gossip.view, &s->members);
 	s->job.work = write_members;
 	s->job.done = members_written;
 	s->job.home = d->service->loop;
@@ -65,7 +69,7 @@ void state_last_members(struct discoverd *d)
 	struct members members = MEMBERS_INIT;
 	struct err err = ERR_INIT;
 
-	view_members(&d->gossip.view, &members);
+	view_memory(&d->gossip.view, &members);
 	if (members_save(d->directory.data, &members, &err) < 0)
 		log_err(LOG_LEVEL_WARNING, &err, "remember the members");
 	members_clear(&members);

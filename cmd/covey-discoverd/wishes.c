@@ -1,5 +1,5 @@
 /*
- * wishes - what people ask of the layout: covey layout set, leave, join, force, adopt
+ * wishes - what people ask of the layout: covey layout set, leave, join, force, adopt, forget
  *
  * A wish is told to the council again and again until the layout is as it
  * was wished; whoever asked is told of each step.  Leaving is a wish to be
@@ -140,6 +140,29 @@ static bool force(struct discoverd *d, struct serve_request *request, uint64_t *
 	return true;
 }
 
+/* Who is a member of the layout leaves that first, or others would go on counting on it. */
+static int forget(struct discoverd *d, uint64_t id, struct err *err)
+{
+	const struct view_entry *entry = view_entry(&d->gossip.view, id);
+	const struct member *m = entry != NULL ? &entry->member : NULL;
+	bool away = m != NULL && (member_is_gone(m->state) || m->state == MEMBER_DOWN);
+
+	if (m == NULL || m->state == MEMBER_FORGOTTEN)
+		return err_set(err, ERR_ABSENT, "forget %016" PRIx64 ": this node knows no such node", id);
+	if (!away)
+		return err_set(err, ERR_DENIED, "forget %016" PRIx64 ": it is %s; %s", id,
+			       member_state_name(m->state), m->state == MEMBER_SUSPECT ? "ask again when it is down" :
+			       "say covey layout leave there, and stop it");
+	if (layout_find(settle_layout(d), id) != NULL)
+		return err_set(err, ERR_DENIED, "forget %016" PRIx64 ": it is a member of the layout, "
+			       "which leaves it out after an hour; if most members are lost, say covey "
+			       "layout force", id);
+	log_line(LOG_LEVEL_INFO, "forget %s, %016" PRIx64 ", as it was told to", m->name, id);
+	view_forget(&d->gossip.view, id);
+	discoverd_hurry(d);
+	return 0;
+}
+
 static void wish_of(struct agent_wish *ret, const struct discover_change *change)
 {
 	static const enum agent_wish_kind kinds[] = {
@@ -163,6 +186,13 @@ void wishes_ask(struct discoverd *d, struct serve_request *request,
 
 	if (refuse(d, change, &err) < 0) {
 		serve_fail(request, &err);
+		return;
+	}
+	if (change->what == CHANGE_FORGET) {
+		if (forget(d, change->node, &err) < 0)
+			serve_fail(request, &err);
+		else
+			tell_done(request);
 		return;
 	}
 	if (change->what == CHANGE_FORCE && !force(d, request, &forced))

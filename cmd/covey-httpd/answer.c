@@ -8,6 +8,7 @@
 #include "peer.h"
 #include "reply.h"
 
+#include <errno.h>
 #include <stdarg.h>
 
 struct str answer_etag(char to[ETAG_TEXT], struct version version)
@@ -56,10 +57,11 @@ void answer_begin(struct conn *c, int status)
 
 void answer_count(struct conn *c, bool confirmed)
 {
-	atomic_uint_least64_t *count = confirmed ? &c->worker->confirmed : &c->worker->unconfirmed;
+	struct answers *answers = c->worker->answers;
 
-	atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + 1,
-			      memory_order_relaxed);
+	/* Inetd style other processes raise it, too. */
+	atomic_fetch_add_explicit(confirmed ? &answers->confirmed : &answers->unconfirmed, 1,
+				  memory_order_relaxed);
 }
 
 void answer_version_state(struct conn *c)
@@ -157,11 +159,36 @@ static bool is_for_a_node(const struct conn *c, int status)
 	return c->request.peer || (c->request.msg != NULL && status == 503);
 }
 
+bool answer_wants_page(const struct conn *c)
+{
+	static const enum media offers[] = { MEDIA_TEXT, MEDIA_HTML };
+	struct buf scratch = BUF_INIT;
+	bool html = fields_accept(head_list(&c->head, FIELD_ACCEPT, &scratch), offers, 2) == MEDIA_HTML;
+
+	buf_clear(&scratch);
+	return html;
+}
+
+/*
+ * For a browser it is a page, whose way up leads to the directory that was
+ * asked for, too: that is where the form of a failed upload stood.
+ */
+static void error_page(struct conn *c, struct reply_error *error, struct buf *path)
+{
+	error->page = answer_wants_page(c);
+	error->node = str_of(c->worker->httpd->conf->node.name);
+	if (c->request.slash)
+		path_join(path, buf_str(&c->request.path), STR("."));
+	else
+		buf_addstr(path, buf_str(&c->request.path));
+	error->path = buf_str(path);
+}
+
 /* The client is told detail; of a server's error the log is told more. */
 static void answer_whole(struct conn *c, int status, struct str fields, struct str detail,
 			 struct str logged)
 {
-	struct buf scratch = BUF_INIT, lines = BUF_INIT;
+	struct buf scratch = BUF_INIT, lines = BUF_INIT, path = BUF_INIT;
 	struct reply_error error = {
 		.status = status,
 		.detail = detail,
@@ -170,8 +197,10 @@ static void answer_whole(struct conn *c, int status, struct str fields, struct s
 	};
 
 	/* Before a head is whole its fields mean nothing. */
-	if (c->head.size > 0)
+	if (c->head.size > 0) {
 		error.json = fields_accepts_problem(head_list(&c->head, FIELD_ACCEPT, &scratch));
+		error_page(c, &error, &path);
+	}
 	c->last = is_last(c) || c->head.size == 0;
 	error.close = c->last;
 	buf_addstr(&lines, fields);
@@ -180,6 +209,7 @@ static void answer_whole(struct conn *c, int status, struct str fields, struct s
 	reply_error(&c->output.text, &error);
 	buf_clear(&scratch);
 	buf_clear(&lines);
+	buf_clear(&path);
 	if (status >= 500 && status != 501 && status != 504 && status != 505 &&
 	    !is_for_a_node(c, status))
 		log_server_error(c, status, logged);
@@ -234,25 +264,31 @@ int answer_status(enum err_kind kind)
 	return 500;
 }
 
+/* What this machine cannot do just now, whatever the request, another node may. */
+static bool is_for_now(const struct err *err)
+{
+	return err->sys == EIO || err->sys == EROFS || err->sys == EAGAIN;
+}
+
 void answer_err(struct conn *c, const struct err *err)
 {
-	answer_whole(c, answer_status(err->kind), (struct str)STR_INIT, str_of(err_reason(err)),
+	int status = is_for_now(err) ? 503 : answer_status(err->kind);
+
+	answer_whole(c, status, (struct str)STR_INIT, str_of(err_reason(err)),
 		     str_of(err->text));
 }
 
-void answer_redirect(struct conn *c, int status, struct str path, bool slash, struct str query)
+void answer_redirect(struct conn *c, int status, struct str location)
 {
-	struct buf location = BUF_INIT;
+	struct buf body = BUF_INIT;
 
-	path_to_target(&location, path, slash);
-	if (query.n > 0) {
-		buf_addc(&location, '?');
-		buf_addstr(&location, query);
-	}
 	answer_begin(c, status);
-	reply_field(&c->output.text, "Location", buf_str(&location));
+	reply_field(&c->output.text, "Location", location);
+	/* What is a directory now may be a file one day: a browser must not keep the way there. */
+	reply_field(&c->output.text, "Cache-Control", STR("no-cache"));
 	answer_version_state(c);
-	buf_addc(&location, '\n');
-	answer_end_text(c, buf_str(&location));
-	buf_clear(&location);
+	buf_addstr(&body, location);
+	buf_addc(&body, '\n');
+	answer_end_text(c, buf_str(&body));
+	buf_clear(&body);
 }

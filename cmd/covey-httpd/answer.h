@@ -27,7 +27,10 @@ void answer_end(struct conn *);				/* neither length nor body (204, 304) */
 /* To a HEAD: its length alone.  To a node that asks as a home is asked: signed, too. */
 void answer_end_text(struct conn *, struct str body);
 
-/* A whole answer of one line (or a problem document), and the end of the request. */
+/* Whether the client names HTML, and likes it best: a browser, to which a person looks. */
+bool answer_wants_page(const struct conn *);
+
+/* A whole answer of one line (or a problem document, or a page), and the end of the request. */
 void answer_error(struct conn *, int status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /* The same with further field lines, each with its CR LF. */
@@ -37,9 +40,10 @@ void answer_error_with(struct conn *, int status, struct str fields, struct str 
 void answer_err(struct conn *, const struct err *);
 int answer_status(enum err_kind);
 
-void answer_redirect(struct conn *, int status, struct str path, bool slash, struct str query);
+/* location is relative to what was asked for: a proxy may show it below a path of its own. */
+void answer_redirect(struct conn *, int status, struct str location);
 
-/* What Last-Modified says of a version. */
+/* When a version was modified, s since 1970, for dates of HTTP. */
 uint64_t answer_modified(const struct record *);
 
 #endif

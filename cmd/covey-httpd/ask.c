@@ -1,6 +1,7 @@
 /* ask - what the group knows of a path: a question to covey-versiond */
 #include "ask.h"
 
+#include "clock.h"
 #include "conn.h"
 #include "container.h"
 #include "mem.h"
@@ -213,7 +214,7 @@ bool ask_start(struct ask *ask, struct conn *c, struct str path, enum newest_pur
 	       struct version version, void (*done)(struct conn *))
 {
 	forget(ask);
-	ask->began = loop_now(c->worker->loop);
+	ask->began = clock_boot_ms();
 	if (!c->worker->httpd->grouped) {
 		confirm(ask);
 		return true;

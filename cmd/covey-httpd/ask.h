@@ -23,7 +23,7 @@ struct ask {
 	struct ask *next, *prev;	/* that ask it, too */
 	struct conn *conn;
 	void (*done)(struct conn *);
-	uint64_t began;			/* ms, loop's clock: what is answered was so then, or later */
+	uint64_t began;			/* ms, clock_boot_ms(): what is answered was so then, or later */
 	enum standing standing;
 	bool confirmed;			/* STANDING_CONFIRMED */
 	uint32_t asked, answered;	/* peers */

@@ -7,9 +7,11 @@
 #include "get.h"
 
 #include "answer.h"
+#include "clock.h"
 #include "conn.h"
 #include "handlers.h"
 #include "memory.h"
+#include "pct.h"
 #include "stream.h"
 #include "unsettled.h"
 #include "work_inside.h"
@@ -25,6 +27,21 @@ static void nothing_there(struct conn *c)
 		get_absent(c, 404, STR("no such file"));
 }
 
+/* The client forgot the slash. */
+static void to_directory(struct conn *c)
+{
+	struct buf location = BUF_INIT;
+
+	pct_encode_component(&location, path_name(buf_str(&c->request.path)));
+	buf_addc(&location, '/');
+	if (c->head.query.n > 0) {
+		buf_addc(&location, '?');
+		buf_addstr(&location, c->head.query);
+	}
+	answer_redirect(c, 301, buf_str(&location));
+	buf_clear(&location);
+}
+
 /* By the file's version and the directory's entry; r->entry says what is here. */
 static void serve(struct conn *c, const struct record *wanted, const struct record *entry)
 {
@@ -33,7 +50,7 @@ static void serve(struct conn *c, const struct record *wanted, const struct reco
 	enum stands stands = record_stands(wanted, entry);
 
 	if (stands == STANDS_DIRECTORY)
-		answer_redirect(c, 301, buf_str(&r->path), true, c->head.query);
+		to_directory(c);
 	else if (stands == STANDS_NOTHING)
 		nothing_there(c);
 	else if (here && (r->entry.content || c->head.method == METHOD_HEAD))
@@ -113,12 +130,21 @@ static void serve_confirmed(struct conn *c)
 	serve(c, wanted, &r->ask.entry);
 }
 
+/* This disk cannot be read: what the group confirms, or knows of, can be had from others. */
+static bool others_tell(const struct conn *c)
+{
+	const struct ask *ask = &c->request.ask;
+
+	return c->worker->httpd->grouped &&
+	       (ask->standing != STANDING_UNCONFIRMED || record_is_live(&ask->record));
+}
+
 static void checked(struct conn *c)
 {
 	struct request *r = &c->request;
 	struct err err;
 
-	if (look_here(c, &err) < 0) {
+	if (look_here(c, &err) < 0 && !others_tell(c)) {
 		answer_err(c, &err);
 		return;
 	}
@@ -194,7 +220,7 @@ static bool serve_remembered(struct conn *c)
 {
 	struct request *r = &c->request;
 	struct httpd *h = c->worker->httpd;
-	uint64_t now = loop_now(c->worker->loop), then;
+	uint64_t now = clock_boot_ms(), then;
 	struct registers here;
 	struct version newest;
 
@@ -240,7 +266,7 @@ static void version_start(struct conn *c)
 
 	if (store_version(c->worker->httpd->store, buf_str(&r->path), r->query.version, want_of(c),
 			  &r->entry, &err) < 0 &&
-	    err.kind != ERR_ABSENT) {
+	    err.kind != ERR_ABSENT && !c->worker->httpd->grouped) {
 		answer_err(c, &err);
 		return;
 	}

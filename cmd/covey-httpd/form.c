@@ -1,8 +1,8 @@
 /* form - files posted as multipart/form-data (curl -F, a browser's form) */
 #include "form.h"
 
+#include "answer.h"
 #include "conn.h"
-#include "fields.h"
 #include "mem.h"
 #include "multipart.h"
 #include "upload.h"
@@ -33,23 +33,13 @@ static int refused(const struct refusal *refusal, struct err *err)
 	return err_set(err, kind, "read form: %s", refusal->why);
 }
 
-bool form_from_browser(const struct conn *c)
-{
-	static const enum media offers[] = { MEDIA_TEXT, MEDIA_HTML };
-	struct buf scratch = BUF_INIT;
-	bool html = fields_accept(head_list(&c->head, FIELD_ACCEPT, &scratch), offers, 2) == MEDIA_HTML;
-
-	buf_clear(&scratch);
-	return html;
-}
-
 struct form *form_new(struct conn *c, struct err *err)
 {
 	struct form *form = mem_new(1, sizeof *form);
 	struct refusal refusal;
 
 	form->conn = c;
-	form->browser = form_from_browser(c);
+	form->browser = answer_wants_page(c);
 	form->multipart = (struct multipart)MULTIPART_INIT;
 	if (multipart_start(&form->multipart, head_get(&c->head, FIELD_CONTENT_TYPE), &refusal) == 0)
 		return form;

@@ -11,14 +11,10 @@
 #include "err.h"
 #include "str.h"
 
-#include <stdbool.h>
-
 struct conn;
 struct form;
 struct work;
 
-/* Whether the client likes pages best: it is shown one behind a form (303), not a status. */
-bool form_from_browser(const struct conn *);
 struct form *form_new(struct conn *, struct err *);	/* NULL on failure */
 void form_free(struct form *);				/* NULL is fine */
 /* More of the body; may block on the disk. */

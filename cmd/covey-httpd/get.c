@@ -37,10 +37,13 @@ static void version_fields(struct conn *c, struct str etag)
 {
 	struct buf *out = &c->output.text;
 	const struct request *r = &c->request;
+	uint64_t modified = answer_modified(&r->entry.record);
 	char date[HTTPDATE_TEXT];
 
 	reply_field(out, "ETag", etag);
-	reply_field(out, "Last-Modified", httpdate_format(date, answer_modified(&r->entry.record)));
+	/* Never later than Date (RFC 9110, section 8.8.2.1). */
+	if (modified <= (uint64_t)c->worker->date_second)
+		reply_field(out, "Last-Modified", httpdate_format(date, modified));
 	if (version_is_none(r->query.version))
 		reply_field(out, "Cache-Control", STR("no-cache"));
 	else
@@ -166,8 +169,7 @@ static void send_content(struct conn *c, const struct cond_target *target)
 	struct buf value = BUF_INIT;
 	struct ranges ranges;
 
-	if (field.s != NULL && c->head.method == METHOD_GET &&
-	    cond_range(&r->cond, target, (uint64_t)time(NULL)))
+	if (field.s != NULL && c->head.method == METHOD_GET && cond_range(&r->cond, target))
 		verdict = range_parse(field, r->entry.record.size, &ranges);
 	if (verdict == RANGE_UNSATISFIABLE) {
 		unsatisfiable(c, target->etag);

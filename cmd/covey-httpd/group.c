@@ -9,6 +9,7 @@
 #include "layout_file.h"
 #include "mem.h"
 #include "members.h"
+#include "quorum.h"
 
 #define AGAIN_MS 1000		/* between tries to reach covey-discoverd */
 
@@ -16,8 +17,9 @@ struct group {
 	struct httpd *httpd;
 	struct call watch;		/* of worker 0 */
 	struct timer again;
-	pthread_mutex_t mutex;		/* of layout, memory */
+	pthread_mutex_t mutex;		/* of layout, members, memory */
 	struct layout layout;
+	struct members members;		/* as covey-discoverd told them last; owned */
 	struct sign_memory memory;
 	struct sign_keys keys;
 	atomic_uint_least64_t epoch;
@@ -60,8 +62,11 @@ static void take_members(struct group *g, struct str body)
 		atomic_store(&g->offset, offset);
 		self = members_find(&members, store_node(g->httpd->store));
 		atomic_store(&g->flags, self == NULL ? MEMBER_SILENT : self->flags);
+		pthread_mutex_lock(&g->mutex);
+		members_clear(&g->members);
+		g->members = members;
+		pthread_mutex_unlock(&g->mutex);
 	}
-	members_clear(&members);
 }
 
 static void told(struct call *call, struct frame *frame)
@@ -69,7 +74,10 @@ static void told(struct call *call, struct frame *frame)
 	struct group *g = CONTAINER_OF(call, struct group, watch);
 	struct layout layout;
 
-	if (frame == NULL) {
+	if (frame == NULL) {		/* who is up nobody knows now */
+		pthread_mutex_lock(&g->mutex);
+		members_clear(&g->members);
+		pthread_mutex_unlock(&g->mutex);
 		read_layout(g);
 		timer_start(g->httpd->loop, &g->again, AGAIN_MS);
 	} else if (frame->type == DISCOVER_MEMBERS) {
@@ -131,6 +139,58 @@ const char *group_silence(struct group *g, bool *ret_for_good)
 	return member_silence(&self);
 }
 
+/* The layout's members that are up and speak as homes. */
+static size_t list_alive(struct group *g, const struct layout *layout, uint64_t ret[LAYOUT_MEMBERS_MAX])
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < layout->count; i++) {
+		const struct member *m = members_find(&g->members, layout->members[i].id);
+
+		if (m != NULL && m->state == MEMBER_UP && !(m->flags & MEMBER_SILENT))
+			ret[count++] = m->id;
+	}
+	return count;
+}
+
+static bool has_majority(const struct layout *layout, unsigned partition, const uint64_t *alive,
+			 size_t count)
+{
+	struct quorum quorum;
+
+	quorum_begin(&quorum);
+	quorum_add(&quorum, layout, partition);
+	for (size_t i = 0; i < count; i++)
+		quorum_answered(&quorum, alive[i]);
+	return quorum_reached(&quorum);
+}
+
+bool group_can_confirm(struct group *g, struct buf *ret_why)
+{
+	uint64_t alive[LAYOUT_MEMBERS_MAX];
+	unsigned without = 0;
+	struct layout layout;
+	size_t count;
+
+	pthread_mutex_lock(&g->mutex);
+	layout = g->layout;
+	count = list_alive(g, &layout, alive);
+	pthread_mutex_unlock(&g->mutex);
+	for (unsigned p = 0; p < PARTITIONS; p++)
+		without += !has_majority(&layout, p, alive, count);
+	if (layout.epoch == 0)
+		buf_adds(ret_why, "this node belongs to no group yet");
+	else if (without > 0)
+		buf_addf(ret_why, "%zu of %zu members are up, no majority of the homes of %u of %u "
+			 "partitions", count, layout.count, without, PARTITIONS);
+	else if (count < layout_copies(&layout))
+		buf_addf(ret_why, "%zu of %zu members are up, and a content is to be on %zu", count,
+			 layout.count, layout_copies(&layout));
+	else
+		return true;
+	return false;
+}
+
 uint64_t group_clock(struct group *g)
 {
 	return clock_wall_ns() + (uint64_t)atomic_load_explicit(&g->offset, memory_order_relaxed);
@@ -185,6 +245,7 @@ void group_free(struct group *g)
 		return;
 	call_finish(&g->watch);
 	timer_stop(&g->again);
+	members_clear(&g->members);
 	sign_memory_clear(&g->memory);
 	explicit_bzero(&g->keys, sizeof g->keys);
 	pthread_mutex_destroy(&g->mutex);

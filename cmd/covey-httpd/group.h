@@ -8,6 +8,7 @@
 #ifndef COVEY_HTTPD_GROUP_H
 #define COVEY_HTTPD_GROUP_H
 
+#include "buf.h"
 #include "layout.h"
 #include "sign.h"
 
@@ -31,6 +32,11 @@ uint64_t group_alone(struct group *);
 bool group_is_silent(struct group *);		/* this disk forgot something, or may have: no answers as a home */
 /* Why, and what is to be done, in words; NULL: it is not. */
 const char *group_silence(struct group *, bool *ret_for_good);
+/*
+ * Whether a majority of the homes of each path is up, as far as is known, and as many
+ * members as have to keep a content.  If not, why, in words.  Looks at all partitions.
+ */
+bool group_can_confirm(struct group *, struct buf *ret_why);
 uint64_t group_clock(struct group *);		/* ns since 1970, as the group has it */
 
 /* As sign_check(), by this node. */

@@ -12,6 +12,7 @@
 #include "conf.h"
 #include "loop.h"
 #include "mime.h"
+#include "notices.h"
 #include "pool.h"
 #include "service.h"
 #include "store.h"
@@ -26,6 +27,17 @@ struct memory;
 struct question;
 struct settle;
 struct httpd;
+
+#define WORKERS_MAX 16
+
+/* What outlives the process, in node.run (tally.h). */
+struct kept {
+	struct answers {		/* by what they said; of a worker, in a cache line of its own */
+		atomic_uint_least64_t confirmed, unconfirmed;
+		uint64_t rest[6];
+	} answers[WORKERS_MAX];
+	struct notices notices;
+};
 
 struct worker {
 	struct httpd *httpd;
@@ -45,7 +57,7 @@ struct worker {
 	struct settle *settles;		/* those of this worker */
 	struct call drain;		/* covey-syncd is told that the outbox has something */
 	bool drain_again;
-	atomic_uint_least64_t confirmed, unconfirmed;	/* answers, by what they said; this thread's to raise */
+	struct answers *answers;	/* this worker's */
 	time_t date_second;		/* what date[] says */
 	char date[32];
 };
@@ -58,6 +70,8 @@ struct httpd {
 	struct pool *pool;
 	struct worker *workers;
 	unsigned worker_count;
+	struct kept *kept;
+	bool kept_own;			/* it is in this process's memory alone */
 	atomic_uint connections;
 	atomic_bool draining;		/* to stop: every answer that begins now is its connection's last */
 	struct memory *memory;		/* which paths were checked when (memory.h) */

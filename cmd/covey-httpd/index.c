@@ -19,18 +19,21 @@
 #include "handlers.h"
 #include "inventory.h"
 #include "mem.h"
+#include "members.h"
 #include "peer.h"
 #include "peer_http.h"
 #include "render.h"
 #include "reply.h"
 
 #define CONFLICTS_MAX 32		/* that Link names */
+#define PAGE_NAMES 1000			/* of an index that a browser asks for, unless it says limit */
 
 struct index {
 	struct conn *conn;
 	enum media media;
 	bool versions;			/* a history; else an index */
 	bool peer;			/* asked by another node; what is here is all it wants */
+	bool browser;			/* a person looks at it */
 	struct inventory inventory;
 	struct job job;
 	struct buf body;		/* rendered */
@@ -58,48 +61,107 @@ static void version_state(const struct conn *c, struct buf *ret)
 	freshness_version_state(ret, ask->confirmed, ask->answered, ask->asked);
 }
 
-/* The version that stands there; where nothing does, the newest that is known. */
-static struct listing_row row_of(const struct inventory_row *from)
+static struct listing_row row_of(struct str name, const struct record *record,
+				 enum listing_type type)
 {
-	const struct record *file = &from->told.file, *entry = &from->told.entry;
-	struct listing_row row = { .name = from->name,
-				   .version = record_standing(file, entry)->version,
-				   .made = record_standing(file, entry)->made };
+	struct listing_row row = { .name = name,
+				   .type = type,
+				   .version = record->version,
+				   .made = record->made };
 
-	switch (record_stands(file, entry)) {
-	case STANDS_FILE:
-		row.type = LISTING_FILE;
-		row.size = file->size;
-		memcpy(row.sha256, file->sha256, sizeof row.sha256);
-		row.mtime = file->mtime;
-		break;
-	case STANDS_DIRECTORY:
-		row.type = LISTING_DIRECTORY;
-		break;
-	case STANDS_NOTHING:
-		row.type = LISTING_DELETED;
-		break;
+	if (type == LISTING_FILE) {
+		row.size = record->size;
+		memcpy(row.sha256, record->sha256, sizeof row.sha256);
+		row.mtime = record->mtime;
 	}
 	return row;
+}
+
+/* The version that stands there; where nothing does, the newest that is known. */
+static struct listing_row row_of_standing(const struct inventory_row *from)
+{
+	static const enum listing_type types[] = {
+		[STANDS_NOTHING] = LISTING_DELETED,
+		[STANDS_FILE] = LISTING_FILE,
+		[STANDS_DIRECTORY] = LISTING_DIRECTORY,
+	};
+	const struct record *file = &from->told.file, *entry = &from->told.entry;
+
+	return row_of(from->name, record_standing(file, entry), types[record_stands(file, entry)]);
+}
+
+/* What was there and is not any more: a file, a directory, or both.  How many rows. */
+static size_t rows_of_gone(const struct inventory_row *from, struct listing_row *to)
+{
+	const struct record *file = &from->told.file, *entry = &from->told.entry;
+	enum stands stands = record_stands(file, entry);
+	size_t n = 0;
+
+	if (stands != STANDS_DIRECTORY && !version_is_none(entry->version))
+		to[n++] = row_of(from->name, entry, LISTING_ENDED);
+	if (stands != STANDS_FILE && !version_is_none(file->version))
+		to[n++] = row_of(from->name, file, LISTING_DELETED);
+	return n;
+}
+
+/* Directories, then files, each by name. */
+static int cmp_for_people(const void *a, const void *b)
+{
+	const struct listing_row *x = a, *y = b;
+
+	if (listing_row_is_directory(x) != listing_row_is_directory(y))
+		return listing_row_is_directory(x) ? -1 : 1;
+	return str_cmp(x->name, y->name);
+}
+
+/* The rows of one page for people, of all there are. */
+static void choose_names(struct render_index *page, struct listing_row *rows, size_t count,
+			 const struct query *query, size_t limit)
+{
+	struct listing_row after = {
+		.name = buf_str(&query->after),
+		.type = query->after_directory ? LISTING_DIRECTORY : LISTING_FILE,
+	};
+
+	qsort(rows, count, sizeof *rows, cmp_for_people);
+	while (query->has_after && page->before < count &&
+	       cmp_for_people(&rows[page->before], &after) <= 0)
+		page->before++;
+	page->directories_first = true;
+	page->total = count;
+	page->rows = rows + page->before;
+	page->count = count - page->before;
+	page->more = limit > 0 && page->count > limit;
+	if (page->more)
+		page->count = limit;
 }
 
 static void render_names(struct index *index)
 {
 	const struct inventory *inv = &index->inventory;
 	struct conn *c = index->conn;
-	struct listing_row *rows = mem_new(inv->count + 1, sizeof *rows);
+	const struct query *query = &c->request.query;
+	struct listing_row *rows = mem_new(2 * inv->count + 1, sizeof *rows);
+	size_t count = 0;
 	struct buf state = BUF_INIT;
 	struct render_index page = { .path = buf_str(&c->request.path),
 				     .node = str_of(c->worker->httpd->conf->node.name),
 				     .rows = rows,
-				     .count = inv->count,
 				     .more = inv->more,
-				     .limit = c->request.query.limit,
-				     .deleted = c->request.query.deleted,
-				     .format = c->request.query.format };
+				     .limit = query->limit,
+				     .deleted = query->deleted,
+				     .format = query->format };
 
-	for (size_t i = 0; i < inv->count; i++)
-		rows[i] = row_of(&inv->rows[i]);
+	for (size_t i = 0; i < inv->count; i++) {
+		if (index->media == MEDIA_HTML && query->deleted)
+			count += rows_of_gone(&inv->rows[i], &rows[count]);
+		else
+			rows[count++] = row_of_standing(&inv->rows[i]);
+	}
+	page.count = count;
+	if (index->media == MEDIA_HTML)
+		choose_names(&page, rows, count, query,
+			     query->limit > 0 ? query->limit : index->browser ? PAGE_NAMES : 0);
 	version_state(c, &state);
 	page.state = buf_str(&state);
 	if (index->media == MEDIA_HTML)
@@ -171,6 +233,33 @@ static void link_next_versions(struct index *index, const struct render_history 
 	fields_link(&index->links, buf_str(&index->next), "next");
 }
 
+/* This node, and all that it has met. */
+static struct render_node *nodes_known(const struct httpd *h, const struct members *members,
+				       size_t *ret_count)
+{
+	struct render_node *nodes = mem_new(members->count + 1, sizeof *nodes);
+
+	nodes[0] = (struct render_node){ store_node(h->store), str_of(h->conf->node.name) };
+	for (size_t i = 0; i < members->count; i++)
+		nodes[i + 1] = (struct render_node){ members->list[i].id,
+						     str_of(members->list[i].name) };
+	*ret_count = members->count + 1;
+	return nodes;
+}
+
+static void render_history_page(struct index *index, struct render_history *page)
+{
+	const struct httpd *h = index->conn->worker->httpd;
+	struct members members = MEMBERS_INIT;
+	struct render_node *nodes;
+
+	members_load(h->state_directory, &members, NULL);	/* else nodes go by their ids */
+	page->nodes = nodes = nodes_known(h, &members, &page->node_count);
+	render_history_html(&index->body, page);
+	free(nodes);
+	members_clear(&members);
+}
+
 static void render_versions(struct index *index)
 {
 	const struct inventory *inv = &index->inventory;
@@ -194,7 +283,7 @@ static void render_versions(struct index *index)
 	version_state(c, &state);
 	page.state = buf_str(&state);
 	if (index->media == MEDIA_HTML)
-		render_history_html(&index->body, &page);
+		render_history_page(index, &page);
 	else if (index->media == MEDIA_JSON)
 		render_history_json(&index->body, &page);
 	else
@@ -363,7 +452,7 @@ static void inventoried(struct conn *c)
 		return;
 	}
 	take_state(index);
-	if (inv->result < 0 && inv->err.kind != ERR_ABSENT)
+	if (inv->result < 0 && inv->err.kind != ERR_ABSENT && !inv->confirmed)
 		answer_err(c, &inv->err);
 	else if (c->request.freshness.no_cache && !c->request.ask.confirmed)
 		refuse_unconfirmed(c);
@@ -382,7 +471,8 @@ static void take_inventory(struct conn *c, bool here)
 				     .here = here,
 				     .silent = c->request.ask.silent };
 
-	if (!index->peer) {
+	/* A page has an order of its own: of all names. */
+	if (!index->peer && index->media != MEDIA_HTML) {
 		ask.after = buf_str(&query->after);
 		ask.limit = query->limit;
 	}
@@ -399,7 +489,7 @@ static void asked(struct conn *c)
 	r->ask.confirmed = r->ask.standing != STANDING_UNCONFIRMED;	/* the entry is settled */
 	if (r->freshness.no_cache && !r->ask.confirmed)
 		refuse_unconfirmed(c);
-	else if (r->ask.confirmed && !record_is_live(&r->ask.entry))
+	else if (r->ask.confirmed && !record_is_live(&r->ask.entry) && !r->query.deleted)
 		get_absent(c, 404, STR("no such directory"));
 	else
 		take_inventory(c, false);
@@ -450,6 +540,7 @@ static void start(struct conn *c, bool versions, const enum media *offers)
 	index->versions = versions;
 	index->peer = head_get(&c->head, FIELD_COVEY_EPOCH).s != NULL;
 	index->media = media_of(c, offers);
+	index->browser = answer_wants_page(c) || c->request.query.format == QUERY_FORMAT_HTML;
 	r->index = index;
 	if (index->peer) {
 		tell_peer(c);

@@ -340,6 +340,12 @@ static void read_names(struct inventory *inv, struct store *store, struct buf *t
 		inv->result = store_list(store, inv->ask.path, inv->ask.after,
 					 inv->ask.here ? inv->ask.limit : 0,
 					 !inv->ask.here || inv->ask.deleted, &listing, &inv->err);
+	/* With nothing deleted in it: whether it is a directory at all. */
+	if (inv->result == 0 && inv->ask.here && inv->ask.deleted && listing.count == 0) {
+		listing_clear(&listing);
+		inv->result = store_list(store, inv->ask.path, inv->ask.after, 1, false, &listing,
+					 &inv->err);
+	}
 	for (size_t i = 0; i < listing.count; i++)
 		listing_text_registers(text, str_of(listing.entries[i].name),
 				       &listing.entries[i].record, &listing.entries[i].entry);
@@ -390,13 +396,23 @@ static void read_work(struct job *job)
 
 static void ask_again(struct inventory *);
 
+/* Found out just now: more of the other homes have to answer. */
+static bool became_unreadable(struct inventory *inv)
+{
+	bool was = inv->unreadable;
+
+	inv->unreadable = inv->result < 0 && inv->err.kind != ERR_ABSENT;
+	return inv->unreadable && !was;
+}
+
 static void read_done(struct job *job)
 {
 	struct inventory *inv = CONTAINER_OF(job, struct inventory, job);
 	bool counted = quorum_has(&inv->rule.homes, inv->answers[0].node);
 
 	if (inv->tries > 0 && inv->tries < TRIES_MAX && !inv->confirmed && counted &&
-	    inv->answers[0].epoch != 0 && inv->answers[0].epoch != inv->rule.epoch)
+	    (became_unreadable(inv) || (inv->answers[0].epoch != 0 &&
+				    inv->answers[0].epoch != inv->rule.epoch)))
 		ask_again(inv);
 	else if (!inv->confirmed || inv->differences == 0)
 		finish(inv);
@@ -525,7 +541,7 @@ static void choose_homes(struct inventory *inv)
 	quorum_add(&inv->rule.homes, &layout, partition_of(inv));
 	inv->credited = inv->rule.homes;
 	/* Its own answer is yet to come, and judged then. */
-	if (!group_is_silent(group))
+	if (!group_is_silent(group) && !inv->unreadable)
 		quorum_answered(&inv->credited, inv->answers[0].node);
 }
 

@@ -77,6 +77,7 @@ struct inventory {
 	struct quorum credited;
 	struct call call;
 	struct timer again;
+	bool unreadable;		/* this node's disk tells nothing: it is no home just now */
 	unsigned tries;			/* of the homes; 0: all members are asked */
 	struct merge_answer answers[MERGE_TEXTS_MAX];	/* [0] is this node's */
 	int parts[MERGE_TEXTS_MAX];	/* owned: files with their texts */

@@ -14,7 +14,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define WORKERS_MAX 16
 #define ACCEPT_TURN 64		/* connections, until others are served */
 #define RETRY_MS 100		/* when the system has nothing to give */
 #define STATUS_MS 1000		/* between two lines about those who come */
@@ -245,6 +244,7 @@ static void open_callers(struct worker *w)
 static int start_worker(struct httpd *h, struct worker *w, struct err *err)
 {
 	w->httpd = h;
+	w->answers = &h->kept->answers[w - h->workers];
 	w->stop.run = stop_worker;
 	w->pulse.run = show_pulse;
 	w->loop = w == &h->workers[0] ? h->loop : loop_new(err);
@@ -263,6 +263,39 @@ static int start_worker(struct httpd *h, struct worker *w, struct err *err)
 	return errno == 0 ? 0 : err_sys(err, "start thread");
 }
 
+static void free_worker(struct worker *w)
+{
+	conn_free_all(w);
+	timer_stop(&w->ask);
+	settle_free_all(w);
+	call_finish(&w->drain);
+	caller_free(w->version);
+	caller_free(w->sync);
+	caller_free(w->discover);
+	if (w != &w->httpd->workers[0])
+		loop_free(w->loop);
+}
+
+/* Worker 0, and as many others as the system grants threads for. */
+static int start_workers(struct httpd *h, unsigned count, struct err *err)
+{
+	struct err why = ERR_INIT;
+
+	h->workers = mem_new(count, sizeof *h->workers);
+	for (; h->worker_count < count; h->worker_count++) {
+		struct worker *w = &h->workers[h->worker_count];
+
+		if (start_worker(h, w, &why) == 0)
+			continue;
+		if (h->worker_count == 0)
+			return err_pass(err, &why);
+		log_err(LOG_LEVEL_WARNING, &why, "serve with fewer threads");
+		free_worker(w);
+		break;
+	}
+	return 0;
+}
+
 static unsigned count_workers(const struct httpd *h)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -274,12 +307,8 @@ static unsigned count_workers(const struct httpd *h)
 
 int listener_start(struct httpd *h, struct err *err)
 {
-	unsigned count = count_workers(h);
-
-	h->workers = mem_new(count, sizeof *h->workers);
-	for (h->worker_count = 0; h->worker_count < count; h->worker_count++)
-		if (start_worker(h, &h->workers[h->worker_count], err) < 0)
-			return -1;
+	if (start_workers(h, count_workers(h), err) < 0)
+		return -1;
 	h->room.run = room_again;
 	h->retry.fire = retry;
 	h->telling.fire = keep_telling;
@@ -336,18 +365,7 @@ void listener_join(struct httpd *h)
 
 void listener_free(struct httpd *h)
 {
-	for (unsigned i = 0; i < h->worker_count; i++) {
-		struct worker *w = &h->workers[i];
-
-		conn_free_all(w);
-		timer_stop(&w->ask);
-		settle_free_all(w);
-		call_finish(&w->drain);
-		caller_free(w->version);
-		caller_free(w->sync);
-		caller_free(w->discover);
-		if (i > 0)
-			loop_free(w->loop);
-	}
+	for (unsigned i = 0; i < h->worker_count; i++)
+		free_worker(&h->workers[i]);
 	free(h->workers);
 }

@@ -2,8 +2,10 @@
 #include "ask.h"
 #include "group.h"
 #include "httpd.h"
+#include "log.h"
 #include "mem.h"
 #include "memory.h"
+#include "tally.h"
 
 #include <sys/resource.h>
 
@@ -21,6 +23,32 @@ static void allow_descriptors(const struct httpd *h)
 	setrlimit(RLIMIT_NOFILE, &limit);	/* as far as it goes: fewer are then served at once */
 }
 
+#define KEPT_KIND 1		/* of struct kept: another when a field comes to mean something else */
+
+/* Where it cannot be kept it is counted all the same. */
+static void open_kept(struct httpd *h)
+{
+	struct buf path = BUF_INIT;
+	struct err err = ERR_INIT;
+
+	buf_addf(&path, "%s/covey-httpd.tally", store_run(h->store));
+	h->kept = tally_open(path.data, KEPT_KIND, sizeof *h->kept, &err);
+	if (h->kept == NULL) {
+		log_err(LOG_LEVEL_WARNING, &err, "count from zero");
+		h->kept = mem_new(1, sizeof *h->kept);
+		h->kept_own = true;
+	}
+	buf_clear(&path);
+}
+
+static void close_kept(struct httpd *h)
+{
+	if (h->kept_own)
+		free(h->kept);
+	else
+		tally_close(h->kept, sizeof *h->kept);
+}
+
 static void role_free(struct service *service)
 {
 	struct httpd *h = service->data;
@@ -32,6 +60,7 @@ static void role_free(struct service *service)
 	memory_free(h->memory);
 	group_free(h->group);
 	outbox_close(h->outbox);
+	close_kept(h);
 	free(h->state_directory);
 	free(h);
 }
@@ -53,6 +82,7 @@ static int role_start(struct service *service, struct err *err)
 	h->pool = pool_new(POOL_THREADS);
 	h->memory = memory_new();
 	h->mime = mime_new(MIME_FILE);
+	open_kept(h);
 	if (h->grouped) {
 		ask_members(h);
 		if (group_new(&h->group, h, err) < 0 || outbox_open(&h->outbox, h->store, err) < 0)

@@ -35,12 +35,12 @@ void memory_free(struct memory *m)
 	free(m);
 }
 
-void memory_note(struct memory *m, struct str path, struct version newest, uint64_t now_ms)
+void memory_note(struct memory *m, struct str path, struct version newest, uint64_t ms)
 {
 	uint64_t hash = path_hash(path);
 
 	pthread_mutex_lock(&m->mutex);
-	m->places[hash % PLACES] = (struct place){ hash, newest, now_ms };
+	m->places[hash % PLACES] = (struct place){ hash, newest, ms };
 	pthread_mutex_unlock(&m->mutex);
 }
 

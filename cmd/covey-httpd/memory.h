@@ -17,8 +17,8 @@ struct memory;
 
 struct memory *memory_new(void);
 void memory_free(struct memory *);
-/* At now_ms this version of the file was the newest anywhere, and what stands there by it. */
-void memory_note(struct memory *, struct str path, struct version newest, uint64_t now_ms);
+/* At ms, by clock_boot_ms(), this version of the file was the newest anywhere, and what stands there by it. */
+void memory_note(struct memory *, struct str path, struct version newest, uint64_t ms);
 void memory_forget(struct memory *, struct str path);
 /* What was the newest then, and when that was; false: nothing is known. */
 bool memory_find(struct memory *, struct str path, struct version *ret_newest, uint64_t *ret_ms);

@@ -46,7 +46,7 @@ void pushed_start(struct conn *c)
 	struct record record;
 	struct err err;
 
-	if (store_writable(c->worker->httpd->store, &err) < 0)
+	if (store_fits(c->worker->httpd->store, 0, &err) < 0)
 		answer_err(c, &err);
 	else if (str_eq(field, STR(PEER_PUSH_LATER)))
 		upload_pushed(c);

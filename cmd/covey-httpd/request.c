@@ -99,7 +99,7 @@ static int parse(struct conn *c)
 			     err_reason(&err));
 		return -1;
 	}
-	if (c->head.query.s != NULL && query_parse(&r->query, c->head.query, &err) < 0) {
+	if (c->head.query.s != NULL && query_parse(&r->query, c->head.query, is_write(c), &err) < 0) {
 		answer_err(c, &err);
 		return -1;
 	}
@@ -145,8 +145,12 @@ static void write_request(struct conn *c)
 {
 	const struct request *r = &c->request;
 	bool restore = !version_is_none(r->query.restore);
+	struct err err;
 
-	if (wants_a_view(&r->query) || (restore && c->head.method != METHOD_POST))
+	/* A write that waits for the disk is not to hold up everybody else. */
+	if (pool_start(c->worker->httpd->pool, &err) < 0)
+		answer_err(c, &err);
+	else if (wants_a_view(&r->query) || (restore && c->head.method != METHOD_POST))
 		answer_error(c, 400, "a write takes no parameters but POST ?restore=VERSION");
 	else if (restore)
 		restore_start(c);

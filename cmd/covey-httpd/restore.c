@@ -1,7 +1,6 @@
 /* restore - a new version with the content of an older one */
 #include "answer.h"
 #include "conn.h"
-#include "form.h"
 #include "handlers.h"
 #include "stream.h"
 #include "work.h"
@@ -16,7 +15,7 @@ static void commit_copy(struct conn *c)
 
 	r->work = work_new(c, WORK_FILE);
 	r->work->mtime = r->entry.record.mtime;
-	r->work->form = form_from_browser(c);
+	r->work->form = answer_wants_page(c);
 	item = work_add(r->work, buf_str(&r->path));
 	memcpy(item->type, r->entry.type, sizeof item->type);
 	item->copy = r->entry.fd;

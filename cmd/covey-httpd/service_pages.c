@@ -32,6 +32,24 @@ static void say_ready(struct conn *c, const char *silence)
 	buf_clear(&text);
 }
 
+/* ?confirm: nothing else that is asked there changes the answer. */
+static bool wants_confirm(const struct conn *c)
+{
+	return c->head.query.s != NULL && str_eq(c->head.query, STR("confirm"));
+}
+
+static void say_whether_it_confirms(struct conn *c)
+{
+	struct httpd *h = c->worker->httpd;
+	struct buf why = BUF_INIT;
+
+	if (h->group == NULL || group_can_confirm(h->group, &why))
+		service_answer(c, 200, "text/plain; charset=utf-8", STR("ready; reads and writes are confirmed\n"));
+	else
+		answer_error(c, 503, "this node cannot confirm now: %s", why.data);
+	buf_clear(&why);
+}
+
 static void readyz(struct conn *c)
 {
 	struct httpd *h = c->worker->httpd;
@@ -45,6 +63,8 @@ static void readyz(struct conn *c)
 		answer_error(c, 503, "%s", err.text);
 	else if (for_good)
 		answer_error(c, 503, "this node is silent: %s", silence);
+	else if (wants_confirm(c))
+		say_whether_it_confirms(c);
 	else
 		say_ready(c, silence);
 }

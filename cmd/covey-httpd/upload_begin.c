@@ -77,9 +77,22 @@ static void read_body_of(struct conn *c, uint64_t max)
 	conn_read_body(c);
 }
 
+/* A body whose length is told, and that the disk has no room for, is not asked for. */
+static bool fits(struct conn *c)
+{
+	struct err err;
+
+	if (c->head.framing != FRAMING_LENGTH ||
+	    store_fits(c->worker->httpd->store, c->head.length, &err) == 0)
+		return true;
+	answer_err(c, &err);
+	return false;
+}
+
 static void read_body(struct conn *c)
 {
-	read_body_of(c, c->worker->httpd->conf->limits.max_body);
+	if (fits(c))
+		read_body_of(c, c->worker->httpd->conf->limits.max_body);
 }
 
 static struct upload *upload_new(struct conn *c)
@@ -95,7 +108,8 @@ void upload_pushed(struct conn *c)
 	upload_new(c)->pushed = true;
 	c->request.work = work_new(c, WORK_FILE);
 	work_add(c->request.work, buf_str(&c->request.path));
-	read_body_of(c, 0);	/* another node has accepted it */
+	if (fits(c))
+		read_body_of(c, 0);	/* another node has accepted it */
 }
 
 void upload_whole(struct conn *c, uint64_t max, void (*whole)(struct conn *, struct str))

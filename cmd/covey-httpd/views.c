@@ -8,11 +8,13 @@
 #include "service_pages.h"
 
 #include "answer.h"
+#include "clock.h"
 #include "conn.h"
 #include "container.h"
 #include "discover_talk.h"
 #include "escape.h"
 #include "group.h"
+#include "identity.h"
 #include "layout_page.h"
 #include "mem.h"
 #include "members.h"
@@ -23,15 +25,22 @@
 #include <inttypes.h>
 #include <sys/statvfs.h>
 
-static void add_store(struct buf *json, const struct conf *conf)
+static void add_store(struct buf *json, const struct httpd *h)
 {
+	const struct conf *conf = h->conf;
 	struct statvfs fs;
+	struct err err;
 
 	buf_adds(json, "\"store\":{\"path\":");
 	escape_json(json, str_of(conf->node.store));
 	if (statvfs(conf->node.store, &fs) == 0)
 		buf_addf(json, ",\"free\":%" PRIu64, (uint64_t)fs.f_bavail * fs.f_frsize);
-	buf_addf(json, ",\"min_free\":%" PRIu64 "}", conf->limits.min_free);
+	buf_addf(json, ",\"min_free\":%" PRIu64 ",\"refuses_writes\":", conf->limits.min_free);
+	if (store_writable(h->store, &err) < 0)
+		escape_json(json, str_of(err.text));
+	else
+		buf_adds(json, "null");
+	buf_addc(json, '}');
 }
 
 /* What the other roles say: the group as covey-discoverd sees it, or counters. */
@@ -161,6 +170,25 @@ static void add_silence(struct buf *json, struct group *group)
 	buf_addc(json, ',');
 }
 
+static uint64_t wall_s(void)
+{
+	return clock_wall_ns() / 1000000000;
+}
+
+/* null, or who may read the group's key. */
+static void add_key(struct buf *json, const struct conf *conf)
+{
+	char *exposed = identity_key_exposed(conf);
+
+	buf_adds(json, "\"key\":");
+	if (exposed != NULL)
+		escape_json(json, str_of(exposed));
+	else
+		buf_adds(json, "null");
+	buf_addc(json, ',');
+	free(exposed);
+}
+
 static void status_page(struct conn *c, const struct view *view)
 {
 	struct httpd *h = c->worker->httpd;
@@ -169,12 +197,14 @@ static void status_page(struct conn *c, const struct view *view)
 	buf_addf(&json, "{\"node\":\"%016" PRIx64 "\",\"name\":", store_node(h->store));
 	escape_json(&json, str_of(h->conf->node.name));
 	buf_addf(&json, ",\"version\":\"%s\",", COVEY_VERSION);
-	add_store(&json, h->conf);
+	add_store(&json, h);
 	buf_addf(&json, ",\"layout\":{\"epoch\":%" PRIu64 "},\"outbox\":%" PRIu64 ",",
 		 h->group ? group_epoch(h->group) : 0, view->waiting);
 	buf_addf(&json, "\"scrub\":{\"last\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"bad\":%" PRIu64 "},",
-		 view->scrub.last, view->scrub.bytes, view->scrub.bad);
+		 scrub_file_last(&view->scrub, wall_s()), view->scrub.bytes, view->scrub.bad);
+	buf_addf(&json, "\"versions\":{\"ahead\":%" PRIu64 "},", store_ahead(h->store));
 	add_silence(&json, h->group);
+	add_key(&json, h->conf);
 	add_peers(&json, &view->members);
 	buf_adds(&json, "}\n");
 	service_answer(c, 200, "application/json", buf_str(&json));
@@ -228,7 +258,7 @@ static void ask_view(struct conn *c, bool wants_layout,
 	struct view *view = view_new(c, show);
 
 	if (c->worker->discover == NULL) {
-		show(c, view);
+		count_outbox(view);
 		return;
 	}
 	view->call.answer = viewed;
@@ -259,9 +289,9 @@ static void add_answers(struct buf *text, const struct httpd *h)
 {
 	uint64_t confirmed = 0, unconfirmed = 0;
 
-	for (unsigned i = 0; i < h->worker_count; i++) {
-		confirmed += atomic_load_explicit(&h->workers[i].confirmed, memory_order_relaxed);
-		unconfirmed += atomic_load_explicit(&h->workers[i].unconfirmed,
+	for (unsigned i = 0; i < WORKERS_MAX; i++) {	/* those of earlier processes, too */
+		confirmed += atomic_load_explicit(&h->kept->answers[i].confirmed, memory_order_relaxed);
+		unconfirmed += atomic_load_explicit(&h->kept->answers[i].unconfirmed,
 						    memory_order_relaxed);
 	}
 	buf_addf(text, "# HELP covey_answers_total Answers by their Version-State.\n"
@@ -287,11 +317,15 @@ static void metrics_page(struct conn *c, const struct view *view)
 	add_metric(&text, "covey_layout_epoch", "gauge", "The layout that is in use; 0: none.",
 		   h->group ? group_epoch(h->group) : 0);
 	add_metric(&text, "covey_scrub_last_seconds", "gauge",
-		   "When all contents had last been read again, since 1970.", view->scrub.last);
+		   "When all contents had last been read again, since 1970.",
+		   scrub_file_last(&view->scrub, wall_s()));
 	add_metric(&text, "covey_scrub_bytes_total", "counter",
 		   "Of contents that were read again.", view->scrub.bytes);
 	add_metric(&text, "covey_scrub_bad_total", "counter",
 		   "Contents found bad by that, and set aside.", view->scrub.bad);
+	add_metric(&text, "covey_versions_ahead_total", "counter",
+		   "Versions that came from more than a minute ahead of the clock.",
+		   store_ahead(h->store));
 	add_metric(&text, "covey_versiond_up", "gauge", "Whether covey-versiond answered.",
 		   view->stats.len > 0);
 	buf_addstr(&text, buf_str(&view->stats));
@@ -314,7 +348,7 @@ void view_metrics(struct conn *c)
 	struct view *view = view_new(c, metrics_page);
 
 	if (c->worker->version == NULL) {
-		metrics_page(c, view);
+		count_outbox(view);
 		return;
 	}
 	view->call.answer = counted;

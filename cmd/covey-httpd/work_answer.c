@@ -43,13 +43,11 @@ static int status_of(const struct work *work)
 }
 
 /* Back to the page that the form stood on: an index, or a history. */
-static void answer_form(struct conn *c, struct str path)
+static void answer_form(struct conn *c)
 {
-	if (!version_is_none(c->request.query.restore))
-		answer_redirect(c, 303, path, false, STR("versions"));
-	else
-		answer_redirect(c, 303, c->request.slash ? path : path_parent(path), true,
-				(struct str)STR_INIT);
+	bool restored = !version_is_none(c->request.query.restore);
+
+	answer_redirect(c, 303, restored ? STR("?versions") : STR("./"));
 }
 
 /* How many homes and disks the item has that fewest have. */
@@ -111,12 +109,13 @@ static void answer_work(struct conn *c)
 	char etag[ETAG_TEXT];
 
 	c->request.ask.confirmed = !work->unconfirmed;
+	notices_write(c, !work->unconfirmed);
 	if (is_open(work)) {
 		answer_error(c, 504, "the update is stored, and may or may not be what its condition wanted");
 		return;
 	}
 	if (work->form) {
-		answer_form(c, buf_str(&c->request.path));
+		answer_form(c);
 		return;
 	}
 	answer_begin(c, status);

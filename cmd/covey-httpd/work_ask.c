@@ -320,7 +320,7 @@ static int judge_early(struct conn *c)
 	struct record standing;
 	struct err err;
 
-	if (store_writable(c->worker->httpd->store, &err) < 0)
+	if (store_fits(c->worker->httpd->store, 0, &err) < 0)
 		goto refused;
 	if (item == NULL)
 		return 0;

@@ -142,6 +142,7 @@ static void commit_job(struct job *job)
 	work->result = work->stage_result;
 	work->err = work->stage_err;
 	commit_all(work);
+	notices_disk(work->conn->worker->httpd);
 }
 
 static void committed(struct job *job)

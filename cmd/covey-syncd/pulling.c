@@ -6,9 +6,10 @@
  * disk and the askers:
  *
  *	opening    is the content here already?  else an empty stage
- *	asking     a holder sends; what came goes to the stage in a job, while
- *	           the next bytes come in; the holder is held back when the
- *	           disk is slower
+ *	asking     a holder sends, which is waited for timeouts.pull, or only for
+ *	           timeouts.check where gossip suspects it or it was silent lately;
+ *	           what came goes to the stage in a job, while the next bytes come
+ *	           in; the holder is held back when the disk is slower
  *	checking   all bytes are there: their sha256
  *	keeping    verified, and the askers told; the commit makes it a version
  *
@@ -202,7 +203,7 @@ static void on_end(struct fetch *fetch, const struct err *err)
 {
 	struct pulling *p = CONTAINER_OF(fetch, struct pulling, fetch);
 
-	if (err != NULL)
+	if (err != NULL && !p->doubted)		/* so short a wait proves nothing */
 		peers_note(p->daemon->peers, p->asked, err);
 	pull_end(&p->steps, err);
 	p->asking = false;
@@ -226,6 +227,9 @@ static void ask(struct timer *timer)
 	struct err err = ERR_INIT;
 
 	target_of(p, &target);
+	p->doubted = peers_sick(p->daemon->peers, p->asked);
+	p->fetch.first_byte_ms = p->doubted && p->daemon->check_ms < p->daemon->first_byte_ms ?
+					 p->daemon->check_ms : p->daemon->first_byte_ms;
 	p->fetch.peer = peer;
 	p->fetch.node = p->asked;
 	p->fetch.target = buf_str(&target);
@@ -364,7 +368,7 @@ static struct pulling *begin(struct syncd *d, const struct sync_pull *wanted)
 	buf_addstr(&p->type, wanted->type);
 	pull_begin(&p->steps, &p->record);
 	p->fetch = (struct fetch){
-		.first_byte_ms = d->first_byte_ms, .stall_ms = d->stall_ms,
+		.stall_ms = d->stall_ms,
 		.head = on_head, .body = on_body, .end = on_end,
 	};
 	p->wait.fire = ask;

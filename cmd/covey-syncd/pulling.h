@@ -34,6 +34,7 @@ struct pulling {
 	bool running;			/* counts against RUNNING_MAX */
 	bool working;			/* a job is under way */
 	bool asking;			/* a fetch is under way, or about to be */
+	bool doubted;			/* whom it goes to may not be there: it is not waited for long */
 	bool right;			/* of the check */
 	bool verified;
 	bool given_up;

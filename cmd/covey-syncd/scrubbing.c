@@ -139,7 +139,7 @@ static void work(struct job *job)
 /* Seconds until the next round; 0: now, or one is under way. */
 static uint64_t wait_s(const struct scrubbing *s)
 {
-	uint64_t now = wall_s(), last = s->file.last < now ? s->file.last : now;
+	uint64_t now = wall_s(), last = scrub_file_last(&s->file, now);
 
 	return s->file.began != 0 || now - last >= MONTH_S ? 0 : MONTH_S - (now - last);
 }

@@ -178,6 +178,15 @@ static void look_again(struct question *q)
 
 /* keeping a record */
 
+/* A disk that takes nothing is told of now and then, not for each record that comes.  Any thread. */
+static bool is_worth_a_line(struct versiond *v, const struct err *err)
+{
+	uint64_t now = clock_mono_ms(), due = atomic_load(&v->complain_at);
+
+	return err->kind != ERR_AWAY ||
+	       (now >= due && atomic_compare_exchange_strong(&v->complain_at, &due, now + COMPLAIN_MS));
+}
+
 static int keep_record(struct versiond *v, struct str path, const struct record *record,
 		       struct str type, uint32_t keep)
 {
@@ -185,14 +194,15 @@ static int keep_record(struct versiond *v, struct str path, const struct record 
 
 	if (store_merge(v->service->store, path, record, type, keep, &err) == 0)
 		return 0;
-	log_err(LOG_LEVEL_WARNING, &err, "keep a record");
+	if (is_worth_a_line(v, &err))
+		log_err(LOG_LEVEL_WARNING, &err, "keep a record");
 	return -1;
 }
 
 static void count_commit(struct versiond *v, bool on_disk)
 {
-	v->stats.commits += on_disk;
-	v->stats.refused += !on_disk;
+	v->stats->commits += on_disk;
+	v->stats->refused += !on_disk;
 }
 
 static void store_work(struct job *job)

@@ -110,7 +110,7 @@ void group_behind(struct versiond *v, uint64_t epoch, uint64_t node,
 
 	if (epoch <= v->behind_epoch && now - v->behind_told < BEHIND_AGAIN_MS)
 		return;
-	v->stats.behind++;
+	v->stats->behind++;
 	v->behind_epoch = epoch;
 	v->behind_told = now;
 	call_finish(&v->behind);	/* of an earlier one: this says more, or again */

@@ -32,6 +32,7 @@ struct looks {
 		uint64_t until;
 		struct history all;
 	} history;
+	uint64_t complain_at;		/* ms */
 };
 
 struct looks *looks_new(void)
@@ -139,16 +140,22 @@ static int look(struct versiond *v, struct str path, struct version version, boo
 	struct home_found found = { .content = false };
 	struct err err = ERR_INIT;
 	struct store *store = v->service->store;
-	int rc = store_gate(store, path_parent(path), &found.gate, &err);
+	int rc = store_there(store, &err);
 
+	if (rc == 0)
+		rc = store_gate(store, path_parent(path), &found.gate, &err);
 	if (rc == 0 && !version_is_none(version))
 		rc = look_entry(store, path, &found.entry, &err);
 	if (rc == 0)
 		rc = below ? look_below(v, path, version, &found, &err) :
 			     look_at(v, path, version, &found, &err);
 	if (rc < 0) {
-		if (err.kind != ERR_CONFLICT)
+		uint64_t now = clock_mono_ms();
+
+		if (err.kind != ERR_CONFLICT && now >= v->looks->complain_at) {
 			log_err(LOG_LEVEL_WARNING, &err, "no answer to a check");
+			v->looks->complain_at = now + COMPLAIN_MS;
+		}
 		return -1;
 	}
 	*ret = found;

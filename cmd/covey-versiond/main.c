@@ -39,6 +39,7 @@ static void release(struct versiond *v)
 	if (v->survey_pool != NULL)
 		pool_free(v->survey_pool);
 	surveys_free(v->surveys);
+	stats_close(v);
 	group_stop(v);
 	looks_free(v->looks);
 	inside_forget(v);
@@ -51,6 +52,7 @@ static int start(struct service *service, struct err *err)
 
 	service->data = v;
 	v->service = service;
+	stats_open(v);
 	v->pool = pool_new(POOL_THREADS);
 	v->survey_pool = pool_new(1);
 	v->surveys = surveys_new(service->store);

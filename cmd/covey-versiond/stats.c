@@ -1,6 +1,10 @@
 /* stats - counters, in the lines of /.covey/metrics */
 #include "versiond.h"
 
+#include "log.h"
+#include "mem.h"
+#include "tally.h"
+
 #include <inttypes.h>
 
 #define SEALING_BYTES (WIRE_BYTES - WIRE_PLAIN_BYTES)
@@ -15,14 +19,51 @@ static const struct {
 	{ WIRE_STORED, "stored" }, { WIRE_STALE, "stale" },
 };
 
+#define KIND 1				/* of struct stats: another when a field comes to mean something else */
+
+/* Where it cannot be kept it is counted all the same. */
+void stats_open(struct versiond *v)
+{
+	struct buf path = BUF_INIT;
+	struct err err = ERR_INIT;
+
+	buf_addf(&path, "%s/covey-versiond.tally", store_run(v->service->store));
+	v->stats = tally_open(path.data, KIND, sizeof *v->stats, &err);
+	if (v->stats == NULL) {
+		log_err(LOG_LEVEL_WARNING, &err, "count from zero");
+		v->stats = mem_new(1, sizeof *v->stats);
+		v->stats_own = true;
+	}
+	buf_clear(&path);
+}
+
+/* The asker counts for itself. */
+static void take_write_backs(struct versiond *v)
+{
+	v->stats->write_backs += v->asker.write_backs - v->write_backs_told;
+	v->write_backs_told = v->asker.write_backs;
+}
+
+void stats_close(struct versiond *v)
+{
+	if (v->stats == NULL)
+		return;
+	take_write_backs(v);
+	if (v->stats_own)
+		free(v->stats);
+	else
+		tally_close(v->stats, sizeof *v->stats);
+	v->stats = NULL;
+}
+
 void stats_count(struct versiond *v, bool http, int direction, enum wire_type type, size_t bytes)
 {
 	if (http) {
-		v->stats.http[direction][type].messages++;
-		v->stats.http[direction][type].bytes += bytes + SEALING_BYTES;
+		v->stats->http[direction][type].messages++;
+		v->stats->http[direction][type].bytes += bytes + SEALING_BYTES;
 	} else {
-		v->stats.udp[direction][type].messages++;
-		v->stats.udp[direction][type].bytes += bytes + SEALING_BYTES;
+		v->stats->udp[direction][type].messages++;
+		v->stats->udp[direction][type].bytes += bytes + SEALING_BYTES;
 	}
 }
 
@@ -41,10 +82,10 @@ static void print_messages(const struct versiond *v, struct buf *buf, const char
 
 			buf_addf(buf, "%s{type=\"%s\",direction=\"%s\",by=\"udp\"} %" PRIu64 "\n",
 				 name, types[i].name, directions[d],
-				 bytes ? v->stats.udp[d][t].bytes : v->stats.udp[d][t].messages);
+				 bytes ? v->stats->udp[d][t].bytes : v->stats->udp[d][t].messages);
 			buf_addf(buf, "%s{type=\"%s\",direction=\"%s\",by=\"http\"} %" PRIu64 "\n",
 				 name, types[i].name, directions[d],
-				 bytes ? v->stats.http[d][t].bytes : v->stats.http[d][t].messages);
+				 bytes ? v->stats->http[d][t].bytes : v->stats->http[d][t].messages);
 		}
 	}
 }
@@ -60,10 +101,11 @@ static void print_one(struct buf *buf, const char *name, const char *help, uint6
 	buf_addf(buf, "%s %" PRIu64 "\n", name, n);
 }
 
-void stats_print(const struct versiond *v, struct buf *buf)
+void stats_print(struct versiond *v, struct buf *buf)
 {
-	const struct stats *s = &v->stats;
+	const struct stats *s = v->stats;
 
+	take_write_backs(v);
 	print_head(buf, "covey_messages_total", "Sealed messages about versions.");
 	print_messages(v, buf, "covey_messages_total", false);
 	print_head(buf, "covey_message_bytes_total", "Bytes of these, sealed.");
@@ -79,7 +121,7 @@ void stats_print(const struct versiond *v, struct buf *buf)
 	buf_addf(buf, "covey_stores_total{result=\"settled\"} %" PRIu64 "\n", s->stores[true]);
 	buf_addf(buf, "covey_stores_total{result=\"unsettled\"} %" PRIu64 "\n", s->stores[false]);
 	print_one(buf, "covey_write_backs_total", "Reads that stored what a minority of the homes knew.",
-		  v->asker.write_backs);
+		  s->write_backs);
 	print_one(buf, "covey_home_commits_total", "Records put on disk as a home.", s->commits);
 	print_one(buf, "covey_home_refused_total", "Records that could not be kept.", s->refused);
 	print_one(buf, "covey_behind_total", "Times that others had a newer layout.", s->behind);

@@ -50,7 +50,7 @@ static void reply_newest(struct versiond *v, struct serve_request *request,
 {
 	struct buf body = BUF_INIT;
 
-	v->stats.checks[answer->standing]++;
+	v->stats->checks[answer->standing]++;
 	newest_answer_pack(&body, answer);
 	serve_reply(request, VERSION_TALK_ANSWER, buf_str(&body), NULL, 0);
 	buf_clear(&body);
@@ -116,7 +116,7 @@ static void store_done(struct store_wait *wait, const struct store_answer *answe
 	struct buf body = BUF_INIT;
 
 	if (answer->last)
-		pending->versiond->stats.stores[answer->settled]++;
+		pending->versiond->stats->stores[answer->settled]++;
 	store_answer_pack(&body, answer);
 	serve_reply(pending->request, VERSION_TALK_STORED, buf_str(&body), NULL, 0);
 	buf_clear(&body);

@@ -28,21 +28,26 @@
 #include "service.h"
 #include "storing.h"
 
+#include <stdatomic.h>
+
+#define COMPLAIN_MS 10000		/* between two lines about a disk that fails */
+
 struct carrier;
 struct looks;
 struct surveys;
 
 enum { STATS_RECEIVED, STATS_SENT };
 
-/* Since the start of the process. */
+/* Kept in node.run, so that it goes on where the last process left. */
 struct stats {
 	struct {
 		uint64_t messages, bytes;	/* sealed */
-	} udp[2][WIRE_NACK + 1], http[2][WIRE_NACK + 1];
+	} udp[2][WIRE_TYPES], http[2][WIRE_TYPES];
 	uint64_t checks[STANDING_UNCONFIRMED + 1];	/* by how they ended */
 	uint64_t stores[2];		/* by settled */
 	uint64_t commits, refused;	/* as a home: kept, could not be kept */
 	uint64_t behind;		/* others had a newer layout */
+	uint64_t write_backs;		/* of asker.h, as far as they were counted in */
 };
 
 /* What stands in the directory was settled above a gate, by this layout. */
@@ -63,7 +68,9 @@ struct versiond {
 	struct timer tick;
 	struct buf answer;		/* the one being made */
 	struct carrier *carrier;
-	struct stats stats;
+	struct stats *stats;		/* stats.c's */
+	bool stats_own;			/* in this process's memory alone */
+	uint64_t write_backs_told;	/* of asker.write_backs, those in stats */
 
 	struct members members;
 	int64_t clock_offset;		/* ns: the group's clock less this node's */
@@ -80,6 +87,7 @@ struct versiond {
 	size_t jobs;			/* in both */
 	size_t syncs;			/* of these, in the latter */
 	struct looks *looks;		/* look.c's memory */
+	atomic_uint_least64_t complain_at;	/* ms: a line about a disk that takes nothing is due */
 	struct outbox *outbox;		/* of directories made here; NULL: in no group */
 	struct making *making;		/* of these, which not all homes know yet; answer.c's */
 	struct inside *insides;		/* under way; inside.c's */
@@ -176,8 +184,10 @@ int surveys_rows(struct surveys *, const struct exchange_ask *, struct buf *, st
 int sync_request(struct versiond *, struct serve_request *, struct str body, struct err *);
 
 /* stats.c */
+void stats_open(struct versiond *);
+void stats_close(struct versiond *);
 void stats_count(struct versiond *, bool http, int direction, enum wire_type, size_t bytes);
 void stats_count_sent(struct versiond *, bool http, struct str plain);
-void stats_print(const struct versiond *, struct buf *);
+void stats_print(struct versiond *, struct buf *);
 
 #endif

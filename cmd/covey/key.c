@@ -5,6 +5,8 @@
 #include "str.h"
 
 #include <sodium.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 void group_key_new(char to[GROUP_KEY_TEXT])
 {
@@ -19,6 +21,16 @@ void group_key_new(char to[GROUP_KEY_TEXT])
 	sodium_memzero(bytes, sizeof bytes);
 }
 
+/* `covey key new >FILE`: the shell has made it for everybody to read. */
+static void close_to_others(void)
+{
+	struct stat st;
+
+	if (fstat(STDOUT_FILENO, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & S_IRWXO) != 0 &&
+	    fchmod(STDOUT_FILENO, st.st_mode & 07770) < 0)
+		fprintf(stderr, "covey: others can read the file with the key: say chmod o= FILE\n");
+}
+
 static int run(const struct call *call)
 {
 	char text[GROUP_KEY_TEXT];
@@ -26,6 +38,7 @@ static int run(const struct call *call)
 	if (strcmp(call->operands[0], "new") != 0)
 		return command_misused(call->command, "%s: only \"new\" is known",
 				       call->operands[0]);
+	close_to_others();
 	group_key_new(text);
 	fputs(text, stdout);
 	return 0;

@@ -238,6 +238,48 @@ static int adopt(const struct call *call, const struct conf *conf)
 	return change_within(call, conf, &wanted);
 }
 
+/* forgetting */
+
+/* By its id, or its name: of one that was replaced the new one may have that too, and is not meant. */
+static int find_gone(const struct members *members, const char *text, uint64_t *ret, struct err *err)
+{
+	uint64_t found = 0;
+
+	if (str_hex64(str_of(text), ret) == 0 && *ret != 0)
+		return 0;
+	for (size_t i = 0; i < members->count; i++) {
+		const struct member *m = &members->list[i];
+
+		if (m->id == members->self || m->state == MEMBER_UP || strcmp(m->name, text) != 0)
+			continue;
+		if (found != 0)
+			return err_set(err, ERR_INVALID, "several nodes are called %.40s: say the id of "
+				       "one, as covey peers prints it", text);
+		found = m->id;
+	}
+	if (found == 0)
+		return err_set(err, ERR_ABSENT, "this node knows none called %.40s that is not up", text);
+	*ret = found;
+	return 0;
+}
+
+static int forget(const struct call *call, const struct conf *conf)
+{
+	struct discover_change wanted = { .what = CHANGE_FORGET, .keep_days = UINT32_MAX };
+	struct members members = MEMBERS_INIT;
+	struct layout layout = LAYOUT_NONE;
+	struct err err = ERR_INIT;
+	int rc;
+
+	if (call->count < 2)
+		return command_misused(call->command, "forget: an operand is missing");
+	rc = roles_view(conf, &members, &layout, &err);
+	if (rc == 0)
+		rc = find_gone(&members, call->operands[1], &wanted.node, &err);
+	members_clear(&members);
+	return rc < 0 ? command_fail(&err) : change(conf, &wanted);
+}
+
 /* the command */
 
 static int on_this_node(const struct call *call,
@@ -266,12 +308,12 @@ static int run(const struct call *call)
 		const char *name;
 		int (*run)(const struct call *, const struct conf *);
 	} verbs[] = { { "set", set }, { "leave", leave }, { "join", join }, { "force", force },
-		      { "adopt", adopt } };
+		      { "adopt", adopt }, { "forget", forget } };
 	const char *verb = call->operands[0];
 
 	if (strcmp(verb, "set") == 0 && call->count < 2)
 		return command_misused(call->command, "set: an operand is missing");
-	if (strcmp(verb, "set") != 0 && call->count > 1 + (strcmp(verb, "adopt") == 0))
+	if (strcmp(verb, "set") != 0 && call->count > 1 + (strcmp(verb, "adopt") == 0 || strcmp(verb, "forget") == 0))
 		return command_misused(call->command, "%s: one operand too many",
 				       call->operands[call->count - 1]);
 	if (strcmp(verb, "show") == 0)
@@ -279,7 +321,7 @@ static int run(const struct call *call)
 	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
 		if (strcmp(verb, verbs[i].name) == 0)
 			return on_this_node(call, verbs[i].run);
-	return command_misused(call->command, "%s: neither show, set, leave, join, force nor adopt",
+	return command_misused(call->command, "%s: neither show, set, leave, join, force, adopt nor forget",
 			       verb);
 }
 
@@ -294,14 +336,15 @@ static const struct command_option options[] = {
 
 const struct command command_layout = {
 	.name = "layout",
-	.operands = "show | set NAME=N... | leave | join | force | adopt LINEAGE",
+	.operands = "show | set NAME=N... | leave | join | force | adopt LINEAGE | forget NODE",
 	.summary = "Show who keeps what in the group, or change it",
 	.details = "show asks any node; the others work on this machine's, as -c names it.\n"
 		   "set changes homes, copies, keep.versions or keep.days for the whole group.\n"
 		   "leave takes this node out for good and waits until others keep what it kept.\n"
 		   "join takes back a node that left.\n"
 		   "force makes a layout of the nodes that are left, when most are lost: a group apart.\n"
-		   "adopt brings this node, and all that it knows, over to the group of that lineage.",
+		   "adopt brings this node, and all that it knows, over to the group of that lineage.\n"
+		   "forget takes a node that is gone, and no member any more, off the list of peers.",
 	.options = options,
 	.least = 1,
 	.most = -1,

@@ -44,6 +44,7 @@ int local_open(struct store **ret, const struct conf *conf)
 		.path = conf->node.store,
 		.run = conf->node.run,
 		.min_free = conf->limits.min_free,
+		.node = conf->node.id,
 	};
 	struct err err = ERR_INIT;
 

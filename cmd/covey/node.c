@@ -20,7 +20,7 @@ static uint32_t kept_versions(const struct conf *conf)
 	return layout.epoch != 0 ? layout.keep_versions : (uint32_t)conf->keep.versions;
 }
 
-static int renew(const struct conf *conf)
+static int renew(const struct conf *conf, const char *conf_file)
 {
 	struct store *store = NULL;
 	struct outbox *outbox = NULL;
@@ -37,6 +37,9 @@ static int renew(const struct conf *conf)
 	else
 		printf("node %016" PRIx64 " is %016" PRIx64 " now; %" PRIu64
 		       " versions go to the group when it is started\n", was, store_node(store), owed);
+	if (status == 0 && conf->node.id != 0)
+		printf("now say so in %s, or it does not start:  id: %016" PRIx64 "  # node.id\n",
+		       conf_file, store_node(store));
 	outbox_close(outbox);
 	store_close(store);
 	return status;
@@ -52,7 +55,7 @@ static int run(const struct call *call)
 				       call->operands[0]);
 	status = local_conf(&conf, call->values[CONF]);
 	if (status == 0)
-		status = renew(&conf);
+		status = renew(&conf, call->values[CONF] ? call->values[CONF] : CONF_FILE);
 	conf_clear(&conf);
 	return status;
 }

@@ -69,9 +69,9 @@ const struct command command_peers = {
 	.name = "peers",
 	.operands = "",
 	.summary = "List the other nodes of the group, as one node sees them",
-	.details = "The state is up, suspect, down, left or incompatible; the role is what a node\n"
-		   "is in the layout: a silent one forgot something (covey node renew), or has just\n"
-		   "started and waits for another home to tell what it remembers;\n"
+	.details = "The state is up, suspect, down, stopped, left (for good) or incompatible; the role\n"
+		   "is what a node is in the layout: a silent one forgot something (covey node renew),\n"
+		   "or has just started and waits for another home to tell what it remembers;\n"
 		   "one of another group with the same key stays apart; the epoch is of the newest layout it has.",
 	.options = options,
 	.run = run,

@@ -182,6 +182,11 @@ static int put_services(const struct units *units, struct err *err)
 
 	if (!other_config && moved[0] == NULL && moved[1] == NULL)
 		return 0;
+	if (moved[0] != NULL) {
+		buf_adds(&text, "[Unit]\nRequiresMountsFor=");
+		add_word(&text, moved[0]);
+		buf_addc(&text, '\n');
+	}
 	buf_adds(&text, "[Service]\n");
 	if (other_config) {
 		buf_adds(&text, "Environment=COVEY_CONFIG=");

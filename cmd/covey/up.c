@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define DIRECTORY "covey-nodes"
-#define GRACE_MS 6000		/* from SIGTERM to SIGKILL: what is under way may end */
+#define GRACE_MS 4500		/* from SIGTERM to SIGKILL: what is under way may end */
 
 enum { NODES, DIR, PORT, CONF };
 
@@ -34,6 +34,7 @@ static const struct role {
 
 struct up {
 	struct nodes nodes;
+	struct store *stores[NODES_MAX];	/* owned: held, so that no other node runs on them */
 	struct loop *loop;
 	struct launch *launch;
 	char *programs[ROLES];	/* owned */
@@ -105,20 +106,26 @@ static int check_keys(const struct conf *conf, struct err *err)
 	return 0;
 }
 
-/* A fresh store is formatted here, so that what is wrong with the disk is told before anything runs. */
-static int prepare_store(const struct conf *conf, struct err *err)
+/*
+ * A fresh store is formatted here, so that what is wrong with the disk is told before anything
+ * runs.  It stays this node's while all of its roles have left.
+ */
+static int prepare_store(struct store **ret, const struct conf *conf, struct err *err)
 {
+	struct buf set = BUF_INIT;
 	struct store_options options = {
 		.path = conf->node.store,
 		.run = conf->node.run,
 		.min_free = conf->limits.min_free,
+		.node = conf->node.id,
 	};
-	struct store *store;
+	int rc;
 
-	if (store_open(&store, &options, err) < 0)
-		return err_context(err, "%s", conf->node.name);
-	store_close(store);
-	return 0;
+	identity_roles(conf, &set);
+	options.roles = set.data;
+	rc = store_open(ret, &options, err);
+	buf_clear(&set);
+	return rc < 0 ? err_context(err, "%s", conf->node.name) : 0;
 }
 
 /* All sockets of all nodes come before the first process: a port in use leaves nothing running. */
@@ -127,13 +134,14 @@ static int open_all(struct up *up, struct launch_role *to, struct err *err)
 	for (size_t n = 0; n < up->nodes.count; n++) {
 		const struct node *node = &up->nodes.list[n];
 
-		if (check_keys(&node->conf, err) < 0 || prepare_store(&node->conf, err) < 0)
+		if (check_keys(&node->conf, err) < 0 || prepare_store(&up->stores[n], &node->conf, err) < 0)
 			return -1;
 		for (size_t r = 0; r < ROLES; r++, to++) {
 			if (!runs(&roles[r], &node->conf))
 				continue;
 			to->program = up->programs[r];
 			to->conf_file = node->conf_file;
+			to->node = node->conf.node.name;
 			to->at_once = roles[r].at_once;
 			if (open_sockets(to, &roles[r], &node->conf, err) < 0)
 				return -1;
@@ -276,6 +284,8 @@ static int run(const struct call *call)
 	}
 	launch_free(up.launch);
 	loop_free(up.loop);
+	for (size_t n = 0; n < up.nodes.count; n++)
+		store_close(up.stores[n]);
 	for (size_t r = 0; r < ROLES; r++)
 		free(up.programs[r]);
 	nodes_clear(&up.nodes);

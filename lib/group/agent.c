@@ -22,7 +22,7 @@ static void say(struct agent *a, bool warning, const char *format, ...)
 
 static void say(struct agent *a, bool warning, const char *format, ...)
 {
-	char text[240];
+	char text[1000];
 	va_list args;
 
 	va_start(args, format);
@@ -144,20 +144,48 @@ static void adopt(struct agent *a, const struct layout *layout)
 	write_next(a);
 }
 
+static void put_change(struct agent *a, struct buf *to, const char *what, uint64_t id)
+{
+	const struct member *m = view_member(a->view, id);
+
+	buf_addf(to, "; %s %s (%016" PRIx64 ")", what, m != NULL ? m->name : "?", id);
+}
+
+/* What is another than before, for people. */
+static void put_changes(struct agent *a, struct buf *to, const struct layout *was,
+			const struct layout *now)
+{
+	for (size_t i = 0; i < now->count; i++)
+		if (layout_find(was, now->members[i].id) == NULL)
+			put_change(a, to, "with", now->members[i].id);
+	for (size_t i = 0; i < was->count; i++)
+		if (layout_find(now, was->members[i].id) == NULL)
+			put_change(a, to, "without", was->members[i].id);
+	if (was->homes != now->homes || was->copies != now->copies)
+		buf_addf(to, "; homes %u, copies %u", now->homes, now->copies);
+	if (was->keep_versions != now->keep_versions || was->keep_days != now->keep_days)
+		buf_addf(to, "; keep.versions %" PRIu32 ", keep.days %" PRIu32, now->keep_versions,
+			 now->keep_days);
+}
+
 static void use_layout(struct agent *a, const struct layout *layout, uint64_t now)
 {
 	struct member *self = &a->view->self;
 	bool decided = a->proposer.phase == SYNOD_DECIDED && layout_eq(&a->proposer.value, layout);
 	bool forced = layout->lineage == a->forced;
+	struct buf changes = BUF_INIT;
 
+	put_changes(a, &changes, &a->council.layout, layout);
 	council_told(&a->council, layout, now);
 	synod_stop(&a->proposer);
 	a->wanted = 0;			/* what was asked before was asked for another layout */
 	self->lineage = layout->lineage;
 	self->epoch = (uint32_t)layout->epoch;
 	self->synced = 0;
-	say(a, false, "layout %016" PRIx64 " epoch %" PRIu64 ": %zu members%s", layout->lineage,
-	    layout->epoch, layout->count, layout_is_joint(layout) ? ", joint" : "");
+	say(a, false, "layout %016" PRIx64 " epoch %" PRIu64 ": %zu members%s%.*s", layout->lineage,
+	    layout->epoch, layout->count, layout_is_joint(layout) ? ", joint" : "",
+	    STR_ARG(buf_str(&changes)));
+	buf_clear(&changes);
 	if (decided || forced)
 		tell_everybody(a);
 	a->forced = 0;
@@ -517,7 +545,7 @@ static void step_council(struct agent *a, const struct council_seeds *seeds, uin
 {
 	struct council_step step;
 
-	if (a->busy || a->next.epoch != 0 || a->view->self.state == MEMBER_LEFT)
+	if (a->busy || a->next.epoch != 0 || member_is_gone(a->view->self.state))
 		return;
 	say_waiting(a, seeds, now);
 	council_step(&a->council, a->view, seeds, accepted(a), now, &step);

@@ -82,6 +82,11 @@ static size_t put_overtaken(const struct gossip *gossip, const struct member **l
 	return count + 1;
 }
 
+static uint64_t wall_s(const struct gossip *gossip)
+{
+	return gossip->wall(gossip->data) / 1000000000;
+}
+
 static uint64_t id_of_start(struct gossip *gossip)
 {
 	while (gossip->id == 0)
@@ -110,7 +115,11 @@ static void tell(struct gossip *gossip, const struct address *to, bool answer,
 	gossip->send(gossip->data, to, buf_str(&gossip->packet));
 }
 
-/* The members that are alive, or that are thought dead; how many. */
+/*
+ * The members that are alive, or that are thought dead; how many.  Who said
+ * good-bye is asked by nobody but one that has just started: it may be back,
+ * and know no more than this one does where the others are.
+ */
 static size_t list_members(const struct gossip *gossip, bool alive, const struct member **ret)
 {
 	size_t count = 0;
@@ -118,9 +127,11 @@ static size_t list_members(const struct gossip *gossip, bool alive, const struct
 	for (size_t i = 0; i < gossip->view.count; i++) {
 		const struct member *member = &gossip->view.entries[i].member;
 
-		if (member->state == MEMBER_LEFT || member->discovery.len == 0)
+		bool stopped = member->state == MEMBER_STOPPED && gossip->view.self.heartbeat <= YOUNG;
+
+		if ((member_is_gone(member->state) && !stopped) || member->discovery.len == 0)
 			continue;
-		if ((member->state != MEMBER_DOWN) == alive)
+		if ((member->state != MEMBER_DOWN && !stopped) == alive)
 			ret[count++] = member;
 	}
 	return count;
@@ -160,6 +171,23 @@ static void tell_seeds(struct gossip *gossip)
 			tell(gossip, &gossip->seeds[i], false, NULL);
 }
 
+/* Gone or down for so long, and nobody the layout counts on. */
+static bool is_long_gone(const struct gossip *gossip, const struct member *member, uint64_t wall)
+{
+	return (member_is_gone(member->state) || member->state == MEMBER_DOWN) &&
+	       wall >= member->seen + GOSSIP_FORGET_S &&
+	       (gossip->belongs == NULL || !gossip->belongs(gossip->data, member->id));
+}
+
+static void drop_long_gone(struct gossip *gossip)
+{
+	uint64_t wall = wall_s(gossip);
+
+	for (size_t i = gossip->view.count; i-- > 0;)
+		if (is_long_gone(gossip, &gossip->view.entries[i].member, wall))
+			view_drop(&gossip->view, gossip->view.entries[i].member.id);
+}
+
 void gossip_round(struct gossip *gossip, uint64_t now)
 {
 	const struct member *members[MEMBERS_MAX];
@@ -168,6 +196,7 @@ void gossip_round(struct gossip *gossip, uint64_t now)
 
 	view_beat(&gossip->view);
 	view_tick(&gossip->view, now);
+	drop_long_gone(gossip);
 	alive = list_members(gossip, true, members);
 	dead = list_members(gossip, false, members);
 	if (alive + dead < GOSSIP_TARGETS) {
@@ -188,18 +217,31 @@ static bool is_own(const struct gossip *gossip, const struct member *sender)
 	return sender->id == gossip->view.self.id && sender->nonce == gossip->view.self.nonce;
 }
 
+static void hear_of(struct gossip *gossip, const struct wire_told *told, uint64_t now)
+{
+	struct member word = told->member;
+	uint64_t wall = wall_s(gossip);
+
+	word.seen = wall > told->silent_s ? wall - told->silent_s : 0;
+	if (view_entry(&gossip->view, word.id) != NULL || !is_long_gone(gossip, &word, wall))
+		view_hear(&gossip->view, &word, false, now);
+}
+
 void gossip_receive(struct gossip *gossip, const struct wire *wire, const struct address *from,
 		    uint64_t now)
 {
-	bool news = view_hear(&gossip->view, &wire->sender, true, now);
+	struct member sender = wire->sender;
+	bool news;
 
+	sender.seen = wall_s(gossip);
+	news = view_hear(&gossip->view, &sender, true, now);
 	if (wire->type != WIRE_GOSSIP)
 		return;
 	if (news)		/* a recorded one tells what time it was */
 		view_clock(&gossip->view, wire->sender.id,
 			   (int64_t)(wire->gossip.clock - gossip->wall(gossip->data)));
 	for (size_t i = 0; i < wire->gossip.count; i++)
-		view_hear(&gossip->view, &wire->gossip.members[i], false, now);
+		hear_of(gossip, &wire->gossip.members[i], now);
 	if (!wire->gossip.answer && !is_own(gossip, &wire->sender))
 		tell(gossip, from, true, wire);
 }
@@ -215,12 +257,12 @@ void gossip_announce(struct gossip *gossip, const struct address *to)
 	tell(gossip, to, true, NULL);
 }
 
-void gossip_leave(struct gossip *gossip)
+void gossip_leave(struct gossip *gossip, bool for_good)
 {
 	const struct member *members[MEMBERS_MAX];
 	size_t count = list_members(gossip, true, members);
 
-	view_leave(&gossip->view);
+	view_leave(&gossip->view, for_good);
 	for (size_t i = 0; i < count; i++)
 		tell(gossip, &members[i]->discovery, true, NULL);
 }

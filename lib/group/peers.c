@@ -46,6 +46,8 @@ void peers_set(struct peers *peers, const struct members *members)
 			peer->sick = was->sick;
 			peer->sick_of = was->sick_of;
 			peer->sick_asked = was->sick_asked;
+			peer->last_of = was->last_of;
+			peer->last_asked = was->last_asked;
 		}
 		fresh.count++;
 	}
@@ -145,12 +147,19 @@ size_t peers_choose(const struct peers *peers, uint64_t hash, struct peer_target
 	return count;
 }
 
-/* One that is asked again and again is given time to answer one of the questions late. */
+/*
+ * One that is asked again and again is given time to answer one of the questions late: the
+ * first in a while, as far as its way is long, and the newest, as it was away until now.
+ */
 void peers_silent(struct peers *peers, uint64_t id, uint64_t question, uint64_t asked)
 {
 	struct peer *peer = find(peers, id);
 
-	if (peer == NULL || (peer->sick && asked < peer->sick_asked + PEERS_RTT_MAX_MS))
+	if (peer == NULL)
+		return;
+	peer->last_of = question;
+	peer->last_asked = asked;
+	if (peer->sick && asked < peer->sick_asked + PEERS_RTT_MAX_MS)
 		return;
 	peer->sick = true;
 	peer->sick_of = question;
@@ -169,10 +178,10 @@ void peers_heard_late(struct peers *peers, uint64_t id, uint64_t question, uint6
 {
 	const struct peer *peer = find(peers, id);
 
-	if (peer == NULL || !peer->sick || peer->sick_of != question)
+	if (peer == NULL || !peer->sick || (peer->sick_of != question && peer->last_of != question))
 		return;
 	peers_heard(peers, id);
-	peers_measured(peers, id, now - peer->sick_asked);
+	peers_measured(peers, id, now - (peer->last_of == question ? peer->last_asked : peer->sick_asked));
 }
 
 void peers_measured(struct peers *peers, uint64_t id, uint64_t ms)

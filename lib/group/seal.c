@@ -91,12 +91,17 @@ void seal_message(const struct seal_keys *keys, struct str plain, struct buf *to
 	seal_close_long(keys, MEMBER_PROTOCOL, nonce, plain, to);
 }
 
+bool seal_is_sealed(struct str packet)
+{
+	return packet.n >= HEAD + SEAL_NONCE_BYTES + TAG && memcmp(packet.s, MAGIC, HEAD - 1) == 0;
+}
+
 /* The index of the key that opens it, or -1.  plain holds what the packet does without TAG. */
 static int open_to(const struct seal_keys *keys, struct str packet, void *plain, size_t *ret_n)
 {
 	const uint8_t *bytes = (const uint8_t *)packet.s;
 
-	if (packet.n < HEAD + SEAL_NONCE_BYTES + TAG || memcmp(bytes, MAGIC, HEAD - 1) != 0)
+	if (!seal_is_sealed(packet))
 		return -1;
 	for (size_t i = 0; i < keys->count; i++) {
 		unsigned long long n;

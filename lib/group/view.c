@@ -41,9 +41,15 @@ static struct view_entry *place(struct view *view)
 		return &view->entries[view->count++];
 	}
 	for (size_t i = 0; i < view->count; i++)
-		if (view->entries[i].member.state == MEMBER_LEFT)
+		if (view->entries[i].member.state == MEMBER_LEFT ||
+		    view->entries[i].member.state == MEMBER_FORGOTTEN)
 			return &view->entries[i];
 	return NULL;
+}
+
+static bool is_away(enum member_state state)
+{
+	return member_is_gone(state) || state == MEMBER_DOWN;
 }
 
 static bool speaks_ours(const struct member *member)
@@ -55,8 +61,8 @@ static enum member_state judge(const struct view_entry *entry, uint64_t now)
 {
 	uint64_t silent = now > entry->heard ? now - entry->heard : 0;
 
-	if (entry->member.state == MEMBER_LEFT)
-		return MEMBER_LEFT;
+	if (member_is_gone(entry->member.state))
+		return entry->member.state;
 	if (silent >= VIEW_DOWN_MS)
 		return MEMBER_DOWN;
 	if (silent >= VIEW_SUSPECT_MS)
@@ -109,10 +115,10 @@ void view_beat(struct view *view)
 	view->self.heartbeat++;
 }
 
-void view_leave(struct view *view)
+void view_leave(struct view *view, bool for_good)
 {
 	view->self.heartbeat++;
-	view->self.state = MEMBER_LEFT;
+	view->self.state = for_good ? MEMBER_LEFT : MEMBER_STOPPED;
 	view->changes++;
 }
 
@@ -189,7 +195,7 @@ const struct member *view_overtaken(const struct view *view, const struct member
 
 bool view_hear(struct view *view, const struct member *word, bool direct, uint64_t now)
 {
-	enum member_state said = direct && word->state != MEMBER_LEFT ? MEMBER_UP : word->state;
+	enum member_state said = direct && !member_is_gone(word->state) ? MEMBER_UP : word->state;
 	struct view_entry news = { .member = *word, .heard = heard_for(said, now) };
 	struct view_entry *entry = view_entry(view, word->id);
 
@@ -199,12 +205,17 @@ bool view_hear(struct view *view, const struct member *word, bool direct, uint64
 	}
 	if (entry != NULL)
 		learn_start(view, entry, word);
-	if (entry != NULL && member_cmp_age(word, &entry->member) <= 0)
+	if (entry != NULL && member_cmp_age(word, &entry->member) <= 0) {
+		if (word->state == MEMBER_FORGOTTEN && member_cmp_age(word, &entry->member) == 0)
+			view_forget(view, word->id);
 		return false;
+	}
 	news.member.state = judge(&news, now);
+	if (entry != NULL && entry->member.state == MEMBER_FORGOTTEN && is_away(news.member.state))
+		news.member.state = MEMBER_FORGOTTEN;
 	view->returns += news.member.state == MEMBER_UP &&
 			 (entry == NULL || entry->member.state == MEMBER_DOWN ||
-			  entry->member.state == MEMBER_LEFT);
+			  member_is_gone(entry->member.state));
 	if (entry != NULL) {
 		news.ahead = entry->ahead;
 		news.clock_known = entry->clock_known;
@@ -222,6 +233,28 @@ bool view_hear(struct view *view, const struct member *word, bool direct, uint64
 	}
 	*entry = news;
 	return true;
+}
+
+/* Who is up would only come back with its next word. */
+void view_forget(struct view *view, uint64_t id)
+{
+	struct view_entry *entry = view_entry(view, id);
+
+	if (entry == NULL || entry->member.state == MEMBER_FORGOTTEN ||
+	    !is_away(entry->member.state))
+		return;
+	entry->member.state = MEMBER_FORGOTTEN;
+	view->changes++;
+}
+
+void view_drop(struct view *view, uint64_t id)
+{
+	struct view_entry *entry = view_entry(view, id);
+
+	if (entry == NULL)
+		return;
+	*entry = view->entries[--view->count];
+	view->changes++;
 }
 
 void view_clock(struct view *view, uint64_t id, int64_t ahead)
@@ -288,18 +321,29 @@ void view_tick(struct view *view, uint64_t now)
 
 		entry->heard += gap;
 		entry->member.state = judge(entry, now);
-		if ((entry->member.state == MEMBER_SUSPECT || entry->member.state == MEMBER_DOWN) &&
-		    replaced(view, &entry->member))
+		if ((entry->member.state == MEMBER_SUSPECT || entry->member.state == MEMBER_DOWN ||
+		     entry->member.state == MEMBER_STOPPED) && replaced(view, &entry->member))
 			entry->member.state = MEMBER_LEFT;
 		view->changes += entry->member.state != was;
 	}
 }
 
-void view_members(const struct view *view, struct members *ret)
+static void list_members(const struct view *view, bool forgotten, struct members *ret)
 {
 	members_clear(ret);
 	ret->self = view->self.id;
 	members_add(ret, &view->self);
 	for (size_t i = 0; i < view->count; i++)
-		members_add(ret, &view->entries[i].member);
+		if (forgotten || view->entries[i].member.state != MEMBER_FORGOTTEN)
+			members_add(ret, &view->entries[i].member);
+}
+
+void view_members(const struct view *view, struct members *ret)
+{
+	list_members(view, false, ret);
+}
+
+void view_memory(const struct view *view, struct members *ret)
+{
+	list_members(view, true, ret);
 }

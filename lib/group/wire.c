@@ -179,6 +179,15 @@ void wire_pack_change(struct buf *buf, const struct wire_change *change)
 	pack_u32(buf, change->numbers.keep_days);
 }
 
+static uint32_t silent_s(const struct member *member, uint64_t clock)
+{
+	uint64_t now = clock / 1000000000;
+
+	if (now <= member->seen)
+		return 0;
+	return now - member->seen < UINT32_MAX ? (uint32_t)(now - member->seen) : UINT32_MAX;
+}
+
 void wire_pack_gossip(struct buf *buf, bool answer, uint64_t id, uint64_t clock,
 		      const struct member *const *members, size_t *count)
 {
@@ -194,6 +203,7 @@ void wire_pack_gossip(struct buf *buf, bool answer, uint64_t id, uint64_t clock,
 		size_t was = buf->len;
 
 		member_pack(buf, members[packed]);
+		pack_u32(buf, silent_s(members[packed], clock));
 		if (buf->len > WIRE_PLAIN_BYTES) {
 			buf->len = was;
 			break;
@@ -214,8 +224,10 @@ static void unpack_gossip(struct unpack *in, struct wire_gossip *ret)
 	ret->count = unpack_u8(in);
 	if (answer > 1 || ret->count > WIRE_MEMBERS_MAX)
 		in->failed = true;
-	for (size_t i = 0; i < ret->count && !in->failed; i++)
-		member_unpack(in, &ret->members[i]);
+	for (size_t i = 0; i < ret->count && !in->failed; i++) {
+		member_unpack(in, &ret->members[i].member);
+		ret->members[i].silent_s = unpack_u32(in);
+	}
 }
 
 static struct str unpack_path(struct unpack *in)
@@ -400,7 +412,7 @@ int wire_unpack(struct str plain, uint8_t protocol, uint64_t group, struct wire 
 	ret->receiver = unpack_u64(&in);
 	ret->role = (enum wire_role)unpack_u8(&in);
 	type = unpack_u8(&in);
-	if (of != group || type > WIRE_CHANGE)
+	if (of != group || type >= WIRE_TYPES)
 		return -1;
 	ret->type = (enum wire_type)type;
 	if (ret->role != role_of(ret->type) || (ret->receiver == 0 && ret->type != WIRE_GOSSIP))

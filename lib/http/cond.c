@@ -69,6 +69,15 @@ static bool take_list(struct buf *to, const struct head *head, enum field field)
 	return list.s != NULL;
 }
 
+/* A list without elements; those that are empty do not count (RFC 9110, section 5.6.1.2). */
+static bool is_empty_list(const struct buf *list)
+{
+	for (size_t i = 0; i < list->len; i++)
+		if (list->data[i] != ' ' && list->data[i] != '\t' && list->data[i] != ',')
+			return false;
+	return true;
+}
+
 static uint64_t take_date(const struct head *head, enum field field, uint64_t now)
 {
 	uint64_t date = COND_NO_DATE;
@@ -81,8 +90,10 @@ void cond_take(struct cond *cond, const struct head *head, uint64_t now)
 {
 	cond->reads = head->method == METHOD_GET || head->method == METHOD_HEAD;
 	cond->has_match = take_list(&cond->match, head, FIELD_IF_MATCH);
-	cond->has_none_match = take_list(&cond->none_match, head, FIELD_IF_NONE_MATCH);
+	cond->has_none_match = take_list(&cond->none_match, head, FIELD_IF_NONE_MATCH) &&
+			       !is_empty_list(&cond->none_match);
 	cond->has_range = take_list(&cond->if_range, head, FIELD_IF_RANGE);
+	cond->now = now;
 	cond->modified_since = take_date(head, FIELD_IF_MODIFIED_SINCE, now);
 	cond->unmodified_since = take_date(head, FIELD_IF_UNMODIFIED_SINCE, now);
 }
@@ -109,7 +120,7 @@ static enum cond_verdict check_first(const struct cond *cond, const struct cond_
 		}
 	}
 	if (cond->unmodified_since != COND_NO_DATE && target->exists &&
-	    target->modified > cond->unmodified_since)
+	    (target->modified > cond->unmodified_since || target->modified > cond->now))
 		return COND_FAILED;
 	return COND_GO;
 }
@@ -128,7 +139,7 @@ static enum cond_verdict check_second(const struct cond *cond, const struct cond
 		}
 	}
 	if (cond->reads && cond->modified_since != COND_NO_DATE && target->exists &&
-	    target->modified <= cond->modified_since)
+	    target->modified <= cond->modified_since && cond->modified_since <= cond->now)
 		return COND_NOT_MODIFIED;
 	return COND_GO;
 }
@@ -143,16 +154,9 @@ enum cond_verdict cond_check(const struct cond *cond, const struct cond_target *
 	return first == COND_GO ? second : first;
 }
 
-bool cond_range(const struct cond *cond, const struct cond_target *target, uint64_t now)
+bool cond_range(const struct cond *cond, const struct cond_target *target)
 {
-	struct str value = buf_str(&cond->if_range);
-	uint64_t date;
-
 	if (!cond->has_range)
 		return true;
-	if (!target->exists)
-		return false;
-	if (httpdate_parse(value, now, &date) == 0)	/* strong only when its second is over */
-		return date == target->modified && now > date + 1;
-	return str_eq(value, target->etag);
+	return target->exists && str_eq(buf_str(&cond->if_range), target->etag);
 }

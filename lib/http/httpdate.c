@@ -72,14 +72,16 @@ static bool match(struct str text, const char *form, struct time *t, struct str 
 /* 0 with the seconds of a time that exists; a leap second counts as the one before it. */
 static int seconds_of(const struct time *t, struct str month_name, uint64_t *ret)
 {
-	struct calendar_date date = { .year = t->year, .month = 1, .day = t->day };
+	bool early = t->year < 1970;
+	/* After 400 years the calendar is the same again. */
+	struct calendar_date date = { .year = t->year + (early ? 2000 : 0), .month = 1, .day = t->day };
 
 	while (date.month <= 12 && memcmp(month_name.s, month_names[date.month - 1], 3) != 0)
 		date.month++;
 	if (!calendar_exists(date) || t->hour > 23 || t->minute > 59 || t->second > 60)
 		return -1;
-	*ret = calendar_days(date) * DAY + t->hour * UINT64_C(3600) + t->minute * UINT64_C(60) +
-	       (t->second > 59 ? 59 : t->second);
+	*ret = early ? 0 : calendar_days(date) * DAY + t->hour * UINT64_C(3600) +
+			   t->minute * UINT64_C(60) + (t->second > 59 ? 59 : t->second);
 	return 0;
 }
 

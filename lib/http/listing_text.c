@@ -28,18 +28,12 @@ void listing_text_time(struct buf *buf, uint64_t ns)
 	buf_addf(buf, "%.4s-%.2s-%.2sT%.2s:%.2s:%.13s", t, t + 4, t + 6, t + 9, t + 11, t + 13);
 }
 
-/* Its name ends with a slash. */
-static bool of_directory(enum listing_type type)
-{
-	return type == LISTING_DIRECTORY || type == LISTING_ENDED;
-}
-
 void listing_text_row(struct buf *buf, const struct listing_row *row)
 {
 	char version[VERSION_TEXT], sha256[2 * SHA256_BYTES + 1];
 
 	pct_encode_component(buf, row->name);
-	buf_addf(buf, "%s\t%s\t%llu\t", of_directory(row->type) ? "/" : "",
+	buf_addf(buf, "%s\t%s\t%llu\t", listing_row_is_directory(row) ? "/" : "",
 		 type_names[row->type], (unsigned long long)row->size);
 	if (version_is_none(row->version)) {
 		buf_adds(buf, "-\t-\n");
@@ -208,7 +202,7 @@ int listing_text_parse_row(struct str line, struct buf *scratch, struct listing_
 	buf_reset(scratch);
 	if (parse_name(column[0], scratch, err) < 0)
 		return -1;
-	if (parse_type(column[1], &row.type) < 0 || slash != of_directory(row.type))
+	if (parse_type(column[1], &row.type) < 0 || slash != listing_row_is_directory(&row))
 		return malformed(err, "no such type");
 	if (parse_size(column[2], &row.size) < 0 || (row.size > 0 && row.type != LISTING_FILE))
 		return malformed(err, "no such size");

@@ -61,10 +61,14 @@ static int parse_format(struct query *query, struct str value, struct err *err)
 
 static int parse_after(struct query *query, struct str value, struct err *err)
 {
+	bool directory = value.n > 1 && value.s[value.n - 1] == '/';
+
+	value.n -= directory;
 	if (value.n > 0 && (memchr(value.s, '\0', value.n) || memchr(value.s, '/', value.n)))
 		return err_set(err, ERR_INVALID, "read query: after is not a name");
 	buf_addstr(&query->after, value);
 	query->has_after = true;
+	query->after_directory = directory;
 	return 0;
 }
 
@@ -98,17 +102,20 @@ static const struct parameter *find(struct str name)
 }
 
 /* "name=value", decoded in scratch. */
-static int parse_pair(struct query *query, struct str pair, unsigned *seen, struct buf *scratch,
-		      struct err *err)
+static int parse_pair(struct query *query, struct str pair, bool write, unsigned *seen,
+		      struct buf *scratch, struct err *err)
 {
-	const struct parameter *parameter;
+	const struct parameter *parameter = NULL;
 	struct str name;
 
 	str_cut(&pair, '=', &name);
 	buf_reset(scratch);
-	if (pct_decode(scratch, name) < 0)
+	if (pct_decode(scratch, name) == 0)
+		parameter = find(buf_str(scratch));
+	else if (write)
 		return err_set(err, ERR_INVALID, "read query: bad percent-encoding");
-	parameter = find(buf_str(scratch));
+	if (parameter == NULL && !write)
+		return 0;
 	if (parameter == NULL)
 		return err_set(err, ERR_INVALID, "read query: unknown parameter \"%.*s\"",
 			       name.n < 60 ? (int)name.n : 60, name.s);
@@ -129,12 +136,14 @@ static int parse_whole(struct query *query, unsigned seen, struct err *err)
 	if (what & (what - 1))
 		return err_set(err, ERR_INVALID,
 			       "read query: versions, version and restore exclude each other");
+	if (query->versions && query->after_directory)
+		return err_set(err, ERR_INVALID, "read query: after is not a version");
 	if (query->versions && query->has_after)
 		return version_parse(buf_str(&query->after), &query->older, err);
 	return 0;
 }
 
-static int parse_pairs(struct query *query, struct str text, struct err *err)
+static int parse_pairs(struct query *query, struct str text, bool write, struct err *err)
 {
 	struct buf scratch = BUF_INIT;
 	struct str pair;
@@ -143,16 +152,16 @@ static int parse_pairs(struct query *query, struct str text, struct err *err)
 
 	while (r == 0 && str_cut(&text, '&', &pair))
 		if (pair.n > 0)
-			r = parse_pair(query, pair, &seen, &scratch, err);
+			r = parse_pair(query, pair, write, &seen, &scratch, err);
 	buf_clear(&scratch);
 	return r < 0 ? -1 : parse_whole(query, seen, err);
 }
 
-int query_parse(struct query *ret, struct str text, struct err *err)
+int query_parse(struct query *ret, struct str text, bool write, struct err *err)
 {
 	struct query query = QUERY_INIT;
 
-	if (parse_pairs(&query, text, err) < 0) {
+	if (parse_pairs(&query, text, write, err) < 0) {
 		query_clear(&query);
 		return -1;
 	}

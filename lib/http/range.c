@@ -3,7 +3,7 @@
 
 #define CLOSE 80	/* bytes; a smaller gap is cheaper to send than a part's header */
 
-enum wish { WISH_MALFORMED, WISH_IMPOSSIBLE, WISH_GRANTED };
+enum wish { WISH_MALFORMED, WISH_IMPOSSIBLE, WISH_GRANTED, WISH_WHOLE };
 
 /* "5-" "5-9" "-5" against a representation of that size (section 14.1.2). */
 static enum wish parse_one(struct str spec, uint64_t size, struct range *ret)
@@ -16,8 +16,10 @@ static enum wish parse_one(struct str spec, uint64_t size, struct range *ret)
 	if (left.n == 0) {
 		if (str_u64(spec, UINT64_MAX, &suffix) < 0)
 			return WISH_MALFORMED;
-		if (suffix == 0 || size == 0)
+		if (suffix == 0)
 			return WISH_IMPOSSIBLE;
+		if (size == 0)
+			return WISH_WHOLE;	/* satisfied, by no byte: a 206 cannot say so */
 		suffix = suffix < size ? suffix : size;
 		*ret = (struct range){ .from = size - suffix, .length = suffix };
 		return WISH_GRANTED;
@@ -98,7 +100,7 @@ enum range_verdict range_parse(struct str field, uint64_t size, struct ranges *r
 			continue;	/* RFC 9110, section 5.6.1.2: empty elements do not count */
 		any = true;
 		wish = parse_one(spec, size, &range);
-		if (wish == WISH_MALFORMED)
+		if (wish == WISH_MALFORMED || wish == WISH_WHOLE)
 			return RANGE_WHOLE;
 		if (wish == WISH_IMPOSSIBLE)
 			continue;

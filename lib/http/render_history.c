@@ -21,6 +21,20 @@ static const char *state_of(const struct record *record, bool current)
 	return current ? "current" : "";
 }
 
+/* What it is called, its id at hand; an unknown one by the beginning of its id. */
+static void html_node(struct buf *buf, const struct render_history *history, uint64_t id)
+{
+	buf_addf(buf, "<span title=\"%016llx\">", (unsigned long long)id);
+	for (size_t i = 0; i < history->node_count; i++) {
+		if (history->nodes[i].id == id) {
+			escape_html(buf, history->nodes[i].name);
+			buf_adds(buf, "</span>");
+			return;
+		}
+	}
+	buf_addf(buf, "%08llx&hellip;</span>", (unsigned long long)(id >> 32));
+}
+
 static void html_row(struct buf *buf, const struct render_history *history, size_t i)
 {
 	const struct history_row *row = &history->rows[i];
@@ -32,7 +46,7 @@ static void html_row(struct buf *buf, const struct render_history *history, size
 	buf_adds(buf, "<tr><td>");
 	if (content)
 		buf_addf(buf, "<a href=\"?version=%s\">", version);
-	page_time(buf, record_made(record));
+	page_time(buf, record_made(record), PAGE_SECONDS);
 	if (content)
 		buf_adds(buf, "</a>");
 	buf_adds(buf, "</td><td class=\"n\">");
@@ -41,12 +55,12 @@ static void html_row(struct buf *buf, const struct render_history *history, size
 	buf_adds(buf, "</td><td>");
 	if (content)
 		escape_html(buf, type_of(history, row));
-	buf_addf(buf, "</td><td class=\"d\">%016llx</td><td>%s%s",
-		 (unsigned long long)record->version.node, state_of(record, current),
-		 row->conflict ? " conflict" : "");
+	buf_adds(buf, "</td><td class=\"d\">");
+	html_node(buf, history, record->version.node);
+	buf_addf(buf, "</td><td>%s%s", state_of(record, current), row->conflict ? " conflict" : "");
 	if (content && !current)
-		buf_addf(buf, "<form method=\"post\" action=\"?restore=%s\">"
-			      "<button aria-label=\"Restore %s\">restore</button></form>",
+		buf_addf(buf, " <form method=\"post\" action=\"?restore=%s\">"
+			      "<button class=\"b\" aria-label=\"Restore %s\">restore</button></form>",
 			 version, version);
 	buf_adds(buf, "</td></tr>\n");
 }
@@ -64,7 +78,9 @@ void render_history_next(struct buf *to, const struct render_history *history)
 
 void render_history_html(struct buf *buf, const struct render_history *history)
 {
-	page_begin(buf, history->path, history->node, false, "Versions of ");
+	page_begin(buf, history->path, history->node, false, "Versions of ",
+		   page_name(history->path, history->node));
+	page_unsure(buf, history->state);
 	buf_adds(buf, "<table>\n<thead><tr><th scope=\"col\">Time (UTC)</th>"
 		      "<th scope=\"col\" class=\"n\">Size</th><th scope=\"col\">Type</th>"
 		      "<th scope=\"col\">Node</th><th scope=\"col\">State</th></tr></thead>\n<tbody>\n");
@@ -75,7 +91,9 @@ void render_history_html(struct buf *buf, const struct render_history *history)
 		struct buf next = BUF_INIT;
 
 		render_history_next(&next, history);
-		page_next(buf, buf_str(&next));
+		buf_adds(buf, "<nav class=\"m\" aria-label=\"Pages\">");
+		page_link(buf, "next", buf_str(&next), "Older versions &rarr;");
+		buf_adds(buf, "</nav>\n");
 		buf_clear(&next);
 	}
 	page_end(buf, history->node, history->state);

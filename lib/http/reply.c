@@ -2,6 +2,8 @@
 #include "reply.h"
 
 #include "escape.h"
+#include "page.h"
+#include "render.h"
 
 #include <stdarg.h>
 
@@ -156,21 +158,36 @@ static void plain(struct buf *body, const struct reply_error *error)
 	buf_addc(body, '\n');
 }
 
+static void page(struct buf *body, const struct reply_error *error)
+{
+	page_begin(body, error->path, error->node, false, reply_reason(error->status),
+		   (struct str)STR_INIT);
+	buf_adds(body, "<p class=\"c\">");
+	escape_html(body, error->detail);
+	buf_adds(body, "</p>\n");
+	page_end(body, error->node, (struct str)STR_INIT);
+}
+
 void reply_error(struct buf *buf, const struct reply_error *error)
 {
+	const char *type = error->json ? "application/problem+json" :
+			   error->page ? "text/html; charset=utf-8" : "text/plain; charset=utf-8";
 	struct buf body = BUF_INIT;
 
 	if (error->json)
 		problem(&body, error);
+	else if (error->page)
+		page(&body, error);
 	else
 		plain(&body, error);
 	reply_start(buf, error->status);
 	reply_date(buf, error->date);
-	reply_field(buf, "Content-Type",
-		    error->json ? STR("application/problem+json")
-				: STR("text/plain; charset=utf-8"));
+	reply_field(buf, "Content-Type", str_of(type));
 	reply_length(buf, body.len);
+	reply_field(buf, "Vary", STR("Accept"));
 	reply_field(buf, "X-Content-Type-Options", STR("nosniff"));
+	if (error->page && !error->json)
+		reply_field(buf, "Content-Security-Policy", STR(RENDER_CSP));
 	if (error->close)
 		reply_field(buf, "Connection", STR("close"));
 	buf_addstr(buf, error->fields);

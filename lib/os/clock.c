@@ -1,4 +1,4 @@
-/* clock - the two clocks: what time it is, and how long it took */
+/* clock - what time it is, how long it took, and how long ago it was */
 #include "clock.h"
 
 #include <time.h>
@@ -13,10 +13,20 @@ uint64_t clock_wall_ns(void)
 	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
-uint64_t clock_mono_ms(void)
+static uint64_t read_ms(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(clock, &now);
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+uint64_t clock_mono_ms(void)
+{
+	return read_ms(CLOCK_MONOTONIC);
+}
+
+uint64_t clock_boot_ms(void)
+{
+	return read_ms(CLOCK_BOOTTIME);
 }

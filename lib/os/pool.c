@@ -4,6 +4,7 @@
 #include "container.h"
 #include "mem.h"
 
+#include <errno.h>
 #include <pthread.h>
 
 struct queue {
@@ -91,6 +92,13 @@ static struct job *next_job(struct pool *pool, struct thread *self)
 	return job;
 }
 
+static void work(struct job *job)
+{
+	job->work(job);
+	job->task.run = done;
+	loop_post(job->home, &job->task);
+}
+
 static void *run(void *data)
 {
 	struct thread *self = data;
@@ -100,9 +108,7 @@ static void *run(void *data)
 	pthread_mutex_lock(&pool->mutex);
 	while ((job = next_job(pool, self)) != NULL) {
 		pthread_mutex_unlock(&pool->mutex);
-		job->work(job);
-		job->task.run = done;
-		loop_post(job->home, &job->task);
+		work(job);
 		pthread_mutex_lock(&pool->mutex);
 	}
 	pthread_mutex_unlock(&pool->mutex);
@@ -125,19 +131,37 @@ struct pool *pool_new(unsigned threads)
 	return pool;
 }
 
+/* One more, mutex held; 0, or what pthread_create() says. */
+static int add_thread(struct pool *pool)
+{
+	struct thread *thread = &pool->threads[pool->count];
+	int error = pthread_create(&thread->id, NULL, run, thread);
+
+	if (error == 0)
+		pool->count++;
+	return error;
+}
+
+int pool_start(struct pool *pool, struct err *err)
+{
+	pthread_mutex_lock(&pool->mutex);
+	errno = pool->count == 0 ? add_thread(pool) : 0;
+	pthread_mutex_unlock(&pool->mutex);
+	return errno == 0 ? 0 : err_sys(err, "start a thread");
+}
+
 void pool_submit(struct pool *pool, struct job *job)
 {
 	pthread_mutex_lock(&pool->mutex);
+	if (pool->queued + 1 > pool->idle && pool->count < pool->size)
+		add_thread(pool);
+	if (pool->count == 0) {		/* nobody would ever run it */
+		pthread_mutex_unlock(&pool->mutex);
+		work(job);
+		return;
+	}
 	append(&pool->jobs, job);
 	pool->queued++;
-	if (pool->queued > pool->idle && pool->count < pool->size) {
-		struct thread *thread = &pool->threads[pool->count];
-
-		if (pthread_create(&thread->id, NULL, run, thread) == 0)
-			pool->count++;
-		else if (pool->count == 0)
-			abort();	/* nobody would ever run it: as with memory, start afresh */
-	}
 	pthread_cond_signal(&pool->work);
 	pthread_mutex_unlock(&pool->mutex);
 }

@@ -28,6 +28,7 @@ static const struct conf_key keys[] = {
 	{ "node.address", ADDRESS, AT(node.address), "127.0.0.1", 0, 0 },
 	{ "node.store", DIRECTORY, AT(node.store), NULL, 0, 0 },
 	{ "node.run", DIRECTORY, AT(node.run), NULL, 0, 0 },
+	{ "node.id", ID, AT(node.id), NULL, 0, 0 },
 	{ "node.region", REGION, AT(node.region), "", 0, 0 },
 	{ "node.weight", COUNT, AT(node.weight), "1", 1, 16 },
 	{ "node.home", SWITCH, AT(node.home), "yes", 0, 0 },
@@ -51,12 +52,13 @@ static const struct conf_key keys[] = {
 	{ "limits.idle_timeout", DURATION, AT(limits.idle_timeout_ms), "60s", 1, YEAR_MS },
 	{ "limits.connections", COUNT, AT(limits.connections), "1024", 1, 1000000 },
 	{ "limits.idle_exit", DURATION, AT(limits.idle_exit_ms), "60s", 0, YEAR_MS },
+	{ "log.level", LEVEL, AT(log.level), "info", 0, 0 },
 	{ "access", ACCESS, AT(access_open), NULL, 0, 0 },
 };
 #define KEYS (sizeof keys / sizeof keys[0])
 
 static const char *const sections[] = {
-	"node", "listen", "group", "replication", "keep", "timeouts", "limits",
+	"node", "listen", "group", "replication", "keep", "timeouts", "limits", "log",
 };
 #define SECTIONS (sizeof sections / sizeof sections[0])
 

@@ -47,6 +47,16 @@ static int set_name(const struct setting *s, struct str value)
 	return is_word(value, CONF_NAME_BYTES) ? set_text(s, value) : -1;
 }
 
+static int set_id(const struct setting *s, struct str value)
+{
+	uint64_t *to = place_of(s), id;
+
+	if (value.n != 16 || str_hex64(value, &id) < 0 || id == 0)
+		return -1;
+	*to = id;
+	return 0;
+}
+
 static int set_region(const struct setting *s, struct str value)
 {
 	return is_word(value, CONF_REGION_BYTES) ? set_text(s, value) : -1;
@@ -213,11 +223,17 @@ static int set_access(const struct setting *s, struct str value)
 	return 0;
 }
 
+static int set_level(const struct setting *s, struct str value)
+{
+	return log_level_parse(value, place_of(s));
+}
+
 static const struct {
 	const char *what;	/* it "is not ..." */
 	int (*set)(const struct setting *, struct str);
 } types[] = {
 	[NAME] = { "a name of up to 64 letters, digits, '.', '-' and '_'", set_name },
+	[ID] = { "a node's id, 16 hexadecimal digits", set_id },
 	[REGION] = { "a name of up to 15 letters, digits, '.', '-' and '_'", set_region },
 	[ADDRESS] = { "a numeric address that others can reach", set_address },
 	[DIRECTORY] = { "a path", set_directory },
@@ -229,6 +245,7 @@ static const struct {
 	[COUNT] = { "a number from", set_count },	/* and its range */
 	[SWITCH] = { "yes or no", set_switch },
 	[ACCESS] = { "\"open\", the only rule there is", set_access },
+	[LEVEL] = { "error, warning or info", set_level },
 };
 
 static void add_expected(struct buf *to, const struct conf_key *key)

@@ -3,6 +3,8 @@
 
 #include "file.h"
 
+#include <sys/stat.h>
+
 #define KEY_FILE_BYTES 4096
 
 static int reached_at(const struct conf *conf, const struct conf_listen *listen,
@@ -45,6 +47,14 @@ int identity_member(const struct conf *conf, uint64_t id, struct member *ret, st
 	return 0;
 }
 
+void identity_roles(const struct conf *conf, struct buf *to)
+{
+	char text[ADDRESS_TEXT];
+
+	buf_addf(to, "http %s, run directory %s", address_format(text, &conf->listen.http.address),
+		 conf->node.run);
+}
+
 int identity_keys(const struct conf *conf, struct seal_keys *ret, struct err *err)
 {
 	struct seal_keys keys = SEAL_KEYS_INIT;
@@ -62,4 +72,17 @@ int identity_keys(const struct conf *conf, struct seal_keys *ret, struct err *er
 	if (rc == 0)
 		*ret = keys;
 	return rc;
+}
+
+char *identity_key_exposed(const struct conf *conf)
+{
+	const char *file = conf->group.key_file;
+	struct buf text = BUF_INIT;
+	struct stat st;
+
+	if (file == NULL || stat(file, &st) < 0 || (st.st_mode & (S_IROTH | S_IWOTH)) == 0)
+		return NULL;
+	buf_addf(&text, "whoever has a login here may %s the group's key: say chmod o= %s",
+		 st.st_mode & S_IROTH ? "read" : "write", file);
+	return buf_take(&text);
 }

@@ -3,6 +3,7 @@
 
 #include "buf.h"
 #include "container.h"
+#include "log.h"
 #include "mem.h"
 
 #include <errno.h>
@@ -30,7 +31,7 @@ struct child {
 	struct launch *launch;
 	struct child *next;
 	struct launch_role role;	/* its descriptors are owned */
-	char *program, *conf_file;	/* what role's point to; owned */
+	char *program, *conf_file, *node;	/* what role's point to; owned */
 	struct door doors[LAUNCH_SOCKETS];	/* watched while WAITING */
 	struct watch exit;	/* the pidfd, owned, while RUNNING */
 	struct timer rest;	/* while RESTING */
@@ -100,6 +101,7 @@ _Noreturn static void become(const struct child *child, pid_t parent)
 	hand_over(&child->role);
 	unsetenv("NOTIFY_SOCKET");
 	unsetenv("WATCHDOG_USEC");
+	setenv(LOG_NODE, child->node, 1);
 	signal(SIGPIPE, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -262,6 +264,7 @@ static void free_child(struct child *child)
 {
 	free(child->program);
 	free(child->conf_file);
+	free(child->node);
 	free(child);
 }
 
@@ -273,6 +276,7 @@ int launch_add(struct launch *launch, const struct launch_role *role, struct err
 	child->role = *role;
 	child->program = mem_copy(role->program, strlen(role->program));
 	child->conf_file = mem_copy(role->conf_file, strlen(role->conf_file));
+	child->node = mem_copy(role->node, strlen(role->node));
 	child->rest.fire = on_rested;
 	child->exit.fd = -1;
 	if ((role->at_once ? start(child, err) : wait_for_work(child, err)) < 0) {

@@ -1,7 +1,9 @@
 /* sealed - a UDP socket that speaks sealed messages only */
 #include "sealed.h"
 
+#include "clock.h"
 #include "container.h"
+#include "log.h"
 #include "mem.h"
 
 #include <errno.h>
@@ -10,6 +12,8 @@
 #include <sys/socket.h>
 
 #define BATCH 32
+#define STRANGERS 16			/* sources that are told of in a minute; more are not */
+#define STRANGER_MS 60000
 #define RECEIVE_ROOM (1 << 20)		/* bytes the kernel keeps while this process is busy */
 
 struct slot {
@@ -31,6 +35,10 @@ struct sealed_socket {
 		uint8_t start[SEAL_NONCE_BYTES - sizeof(uint64_t)];
 		uint64_t count;
 	} nonce;
+	struct {
+		struct address from;	/* without its port */
+		uint64_t told;		/* ms; 0: no place is taken */
+	} strangers[STRANGERS];
 	size_t waiting;			/* packets to send */
 	struct slot in[BATCH], out[BATCH];
 	struct mmsghdr in_heads[BATCH], out_heads[BATCH];
@@ -103,6 +111,40 @@ void sealed_send(struct sealed_socket *s, const struct address *to, struct str p
 		flush(s);
 }
 
+/* Whether it is to be told of: once in a while, and no flood where everyone is another. */
+static bool is_new_stranger(struct sealed_socket *s, const struct address *from)
+{
+	uint64_t now = clock_mono_ms();
+	size_t place = STRANGERS;
+
+	for (size_t i = 0; i < STRANGERS; i++) {
+		bool old = s->strangers[i].told == 0 || now - s->strangers[i].told >= STRANGER_MS;
+
+		if (!old && address_eq(&s->strangers[i].from, from))
+			return false;
+		if (old)
+			place = i;
+	}
+	if (place == STRANGERS)
+		return false;
+	s->strangers[place].from = *from;
+	s->strangers[place].told = now;
+	return true;
+}
+
+static void tell_of_stranger(struct sealed_socket *s, struct address from, struct str packet)
+{
+	struct address host = from;
+	char text[ADDRESS_TEXT];
+
+	address_set_port(&host, 0);
+	if (s->role->shared || !is_new_stranger(s, &host))
+		return;
+	log_line(LOG_LEVEL_WARNING, "a packet from %s is dropped: %s", address_format(text, &from),
+		 seal_is_sealed(packet) ? "it was sealed with another key than this group's, or changed on its way" :
+					  "it is no sealed message");
+}
+
 static void receive_one(struct sealed_socket *s, const struct mmsghdr *head, const struct slot *slot)
 {
 	struct address from = { .sa = slot->address, .len = head->msg_hdr.msg_namelen };
@@ -110,14 +152,16 @@ static void receive_one(struct sealed_socket *s, const struct mmsghdr *head, con
 	struct sealed sealed;
 	struct wire wire;
 
-	if ((head->msg_hdr.msg_flags & MSG_TRUNC) || seal_open(s->keys, packet, &sealed) < 0)
+	if (s->six && from.sa.ss_family == AF_INET6)
+		to_four(&from);
+	if ((head->msg_hdr.msg_flags & MSG_TRUNC) || seal_open(s->keys, packet, &sealed) < 0) {
+		tell_of_stranger(s, from, packet);
 		return;
+	}
 	if (wire_unpack((struct str){ .s = sealed.plain, .n = sealed.n }, sealed.protocol,
 			sealed.group, &wire) < 0 ||
 	    !wire_is_for(&wire, s->self, s->role->role))
 		return;
-	if (s->six && from.sa.ss_family == AF_INET6)
-		to_four(&from);
 	s->received = sealed.n;
 	s->role->received(s->data, &wire, &from);
 }

@@ -23,6 +23,8 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#define FAILED_STOP_MS 1000	/* what waits for a disk that fails is not waited for */
+
 #define EXIT_PERMANENT 100	/* starting again does not help */
 #define EXIT_AGAIN 111
 #define EXIT_WRONG_USAGE 64
@@ -38,7 +40,9 @@ struct running {
 	uint64_t watchdog_ms;
 	char status[128];		/* the last that was told */
 	struct timer patience;		/* for stop() */
+	struct task store_failed;	/* posted from any thread */
 	bool stopping;
+	bool failed;			/* it leaves because of that */
 };
 
 static struct running *running_of(const struct service *service)
@@ -83,7 +87,7 @@ static void out_of_patience(struct timer *timer)
 	struct running *r = CONTAINER_OF(timer, struct running, patience);
 
 	log_line(LOG_LEVEL_WARNING, "stop: not finished after %d s, leaving anyway",
-		 SERVICE_STOP_MS / 1000);
+		 (r->failed ? FAILED_STOP_MS : SERVICE_STOP_MS) / 1000);
 	loop_stop(r->service.loop);
 }
 
@@ -106,6 +110,25 @@ static void on_signal(int signal, void *data)
 	begin_stop(data);
 }
 
+/* What the disk took may be lost: only a process that knows nothing of it may go on with it. */
+static void leave_failed(struct task *task)
+{
+	struct running *r = CONTAINER_OF(task, struct running, store_failed);
+
+	log_line(LOG_LEVEL_ERROR, "the store %s failed: leave, to be started again",
+		 r->conf.node.store);
+	r->failed = true;
+	begin_stop(r);
+	timer_start(r->service.loop, &r->patience, FAILED_STOP_MS);
+}
+
+static void store_failed(void *data)
+{
+	struct running *r = data;
+
+	loop_post(r->service.loop, &r->store_failed);
+}
+
 static void check_idle(struct timer *timer)
 {
 	struct running *r = CONTAINER_OF(timer, struct running, idle);
@@ -114,7 +137,7 @@ static void check_idle(struct timer *timer)
 
 	if (idle < limit)
 		timer_start(r->service.loop, timer, limit - idle);
-	else if (r->service.role->busy(&r->service))
+	else if (r->service.role->busy(&r->service) || store_there(r->service.store, NULL) < 0)
 		timer_start(r->service.loop, timer, limit);
 	else
 		begin_stop(r);
@@ -148,15 +171,42 @@ static void start_timers(struct running *r)
 
 /* running */
 
+/* Somebody's clock is wrong, or was. */
+static void log_ahead(struct str path, struct version version, uint64_t by_ns)
+{
+	struct buf target = BUF_INIT;
+	char text[VERSION_TEXT];
+
+	path_to_target(&target, path, false);
+	log_line(LOG_LEVEL_WARNING, "version %s of %s is %" PRIu64 " s ahead of the clock",
+		 version_format(text, version), target.data, by_ns / 1000000000);
+	buf_clear(&target);
+}
+
 static int open_store(struct running *r, struct err *err)
 {
 	struct store_options options = {
+		.ahead = log_ahead,
 		.path = r->conf.node.store,
 		.run = r->conf.node.run,
 		.min_free = r->conf.limits.min_free,
+		.node = r->conf.node.id,
 	};
+	struct buf roles = BUF_INIT;
+	struct err why = ERR_INIT;
+	int rc;
 
-	return store_open(&r->service.store, &options, err);
+	identity_roles(&r->conf, &roles);
+	options.roles = roles.data;
+	rc = store_open(&r->service.store, &options, err);
+	buf_clear(&roles);
+	if (rc < 0)
+		return -1;
+	r->store_failed.run = leave_failed;
+	store_on_failure(r->service.store, store_failed, r);
+	if (store_writable(r->service.store, &why) < 0 && why.kind != ERR_FULL)
+		log_err(LOG_LEVEL_WARNING, &why, "serve what is there");
+	return 0;
 }
 
 static int prepare(struct running *r, struct err *err)
@@ -227,9 +277,11 @@ static int run(struct running *r)
 		log_line(LOG_LEVEL_ERROR, "%s", err.text);
 		code = exit_code(&err);
 	}
+	if (r->failed)
+		code = EXIT_AGAIN;
 	sockets_clear(&r->sockets);
-	loop_free(r->service.loop);
 	store_close(r->service.store);
+	loop_free(r->service.loop);
 	conf_clear(&r->conf);
 	return code;
 }
@@ -340,6 +392,7 @@ int service_main(int argc, char **argv, const struct service_role *role)
 		conf_clear(&r.conf);
 		return 0;
 	}
+	log_limit(r.conf.log.level);
 	raise_descriptors();
 	return run(&r);
 }

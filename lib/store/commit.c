@@ -49,7 +49,8 @@
  * tree/ and history/ both, and a dead tree/P is moved on by the next commit.
  *
  * From the first change that others could see until all is synced the
- * counters make readers go by O, or wait (commit_reveal(), counters.c).
+ * counters make readers go by O, or wait (commit_reveal(), counters.c).  When
+ * a sync fails meanwhile O is put back: V was seen by nobody.
  *
  * The version is chosen above everything known here (choose.c).  One made
  * elsewhere that is older than what is known goes to history; what is there
@@ -408,6 +409,53 @@ static int commit_content(struct store *store, const struct commit *c, struct co
 	return there ? 0 : put_in_place(store, c, s, err);
 }
 
+/* What stood at tree/P stands there again; history has it, if it was a file of covey's. */
+static void put_back(struct store *store, struct commit_state *s)
+{
+	struct version v = s->record.version;
+	struct found found = FOUND_INIT;
+	struct source before = SOURCE_INIT;
+	char name[VERSION_NAME], temporary[TEMPORARY_NAME];
+
+	if (s->parent < 0 || look_tree(store->tree, s->names.tree, &found, NULL) < 0)
+		return;
+	before.dir = chain_leaf(&s->chain);
+	before.name = version_name(name, s->now.record.version);
+	if (found.kind == FOUND_NOTHING && file_is_there(s))
+		place_name(&before, s->parent, s->name);
+	else if (version_cmp(found.record.version, v) == 0 && file_is_there(s))
+		place_over(&before, store->tmp, temporary_name(temporary, "new", s->path),
+			   s->parent, s->name);
+	else if (version_cmp(found.record.version, v) == 0)
+		unlinkat(s->parent, s->name, 0);
+	found_clear(&found);
+}
+
+/*
+ * The version of a file of which nobody is told, because a sync failed, goes,
+ * as far as the disk still obeys: it is for readers as if it had never been.
+ */
+static void take_back(struct store *store, struct commit_state *s)
+{
+	struct version v = s->record.version, marked;
+	int history = chain_leaf(&s->chain);
+	char name[VERSION_NAME];
+
+	if (!s->begun || !can_be_left_out(s) || s->was_known ||
+	    version_cmp(v, s->now.record.version) == 0)
+		return;
+	put_back(store, s);
+	if (history < 0)
+		return;
+	if (look_mark(history, MARK_FILE, &marked, NULL) == 0 && version_cmp(marked, v) == 0) {
+		if (version_is_none(s->marks.file))
+			unlinkat(history, MARK_FILE, 0);
+		else
+			commit_mark(s, MARK_FILE, s->marks.file, NULL);
+	}
+	unlinkat(history, version_name(name, v), 0);
+}
+
 static int step(struct store *store, const struct commit *c, struct commit_state *s,
 		struct err *err)
 {
@@ -468,6 +516,8 @@ static int try(struct store *store, const struct commit *c, enum commit_how how,
 	}
 	if (!s->begun)
 		outbox_done(store, s->mark);	/* there will be no such version */
+	else if (status < 0)
+		take_back(store, s);
 	state_free(s);
 	return status;
 }
@@ -537,20 +587,39 @@ static int follow(struct store *store, const struct commit *c, bool held, bool l
 						      : 0;
 }
 
+/* A version of a file came that nobody had told of before. */
+static bool is_news(const struct commit_state *s)
+{
+	return s->begun && !s->was_known && s->how != COMMIT_TIDY && s->how != COMMIT_ABOVE &&
+	       !s->gate && !(s->record.flags & RECORD_DIRECTORY);
+}
+
+static void see_if_ahead(struct store *store, const struct commit *c)
+{
+	uint64_t by = counters_ahead(store, c->record.version.time);
+
+	if (by > 0 && store->tell_ahead != NULL)
+		store->tell_ahead(c->path, c->record.version, by);
+}
+
 int commit_wait(struct store *store, struct commit *c, struct err *err)
 {
 	struct commit_state *s = c->state;
-	bool held = s->held, left = s->left && s->how != COMMIT_TIDY;
+	bool held = s->held, left = s->left && s->how != COMMIT_TIDY, news = is_news(s);
 	int status = 0;
 
 	if (s->tree_changed && s->parent >= 0)
 		status = disk_sync(store, s->parent, "directory", err);
 	if (status == 0 && s->mark.segment != 0)
 		status = outbox_wait(c->outbox, s->mark, err);
-	if (status == 0 && s->begun)
+	if (status < 0)
+		take_back(store, s);
+	else if (s->begun)
 		counters_end(store, counters_slot(path_hash(s->path)), about(s));
 	state_free(s);
 	c->state = NULL;
+	if (status == 0 && news)
+		see_if_ahead(store, c);
 	return status == 0 ? follow(store, c, held, left, err) : status;
 }
 

@@ -17,14 +17,21 @@
  *
  * The same table has a number per partition, raised with begun and again
  * with done (or by whoever cleans up after a writer that died: the slot
- * knows the partitions), and one for the directories there are.
+ * knows the partitions), and one for the directories there are; and whether a
+ * sync failed in any of the processes.
+ *
+ * It also has what all processes of the node are to know of its clock, and
+ * how many versions came from the future.
  *
  * A table is made anew when it is of another boot or of another store: what
  * can be seen after a power cut is on disk, and any other loss of the table
- * (the run directory was emptied) costs one sync of the file system.
+ * (the run directory was emptied) costs one sync of the file system.  One
+ * that cannot be had because the disk cannot be written has a stand-in in
+ * this process, until it can.
  */
 #include "inside.h"
 
+#include "clock.h"
 #include "fs.h"
 
 #include <errno.h>
@@ -32,7 +39,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define MAGIC "covey counters3"		/* with its NUL: 16 bytes */
+#define MAGIC "covey counters4"		/* with its NUL: 16 bytes */
 #define BOOT_TEXT 40
 #define KNOWN (UINT64_C(1) << 48)	/* beside n: the record of the coming one was, before */
 #define TABLE_NAME "counters"
@@ -51,6 +58,9 @@ struct counters {
 	char magic[sizeof MAGIC];
 	char boot[BOOT_TEXT];
 	uint64_t node;
+	_Atomic int64_t clock_offset;	/* ns: the group's clock less this node's */
+	_Atomic uint64_t ahead;		/* versions that came and were ahead of that clock */
+	_Atomic uint32_t failing;	/* a sync failed, and none was tried since */
 	_Atomic uint64_t directories;
 	_Atomic uint64_t changes[PARTITIONS];
 	struct slot slots[SLOTS];
@@ -159,27 +169,57 @@ static int make_table(struct store *store, int run, struct counters **ret, struc
 int counters_open(struct store *store, struct err *err)
 {
 	int run = open(store->run_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), status;
+	struct counters *table = NULL;
 	struct err why = ERR_INIT;
 
 	if (run < 0)
 		return err_sys(err, "open %s", store->run_path);
-	status = open_table(store, run, &store->counters, &why);
-	if (status == 0 && store->counters == NULL) {
-		status = make_table(store, run, &store->counters, &why);
+	status = open_table(store, run, &table, &why);
+	if (status == 0 && table == NULL) {
+		status = make_table(store, run, &table, &why);
 		if (status < 0 && why.kind == ERR_FULL && disk_release_reserve(store))
-			status = make_table(store, run, &store->counters, &why);
+			status = make_table(store, run, &table, &why);
 	}
 	close(run);
-	if (status < 0 && err != NULL)
+	if (status == 0)
+		store->counters = table;
+	else if (err != NULL)
 		*err = why;
 	return status;
 }
 
+/* Nobody writes meanwhile: so all that can be seen is as good as on disk. */
+int counters_stand_in(struct store *store, struct err *err)
+{
+	void *at = mmap(NULL, sizeof *store->stand_in, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (at == MAP_FAILED)
+		return err_sys(err, "make counters");
+	store->counters = store->stand_in = at;
+	return 0;
+}
+
 void counters_close(struct store *store)
 {
+	struct counters *table = store->counters;
+
+	if (table != NULL && table != store->stand_in)
+		munmap(table, sizeof *table);
+	if (store->stand_in != NULL)
+		munmap(store->stand_in, sizeof *store->stand_in);
+	store->counters = store->stand_in = NULL;
+}
+
+void counters_note_failure(struct store *store, bool failing)
+{
 	if (store->counters != NULL)
-		munmap(store->counters, sizeof *store->counters);
-	store->counters = NULL;
+		atomic_store(&store->counters->failing, failing);
+}
+
+bool counters_failing(const struct store *store)
+{
+	return atomic_load(&store->counters->failing) != 0;
 }
 
 bool counters_still(const struct store *store, unsigned slot)
@@ -278,8 +318,9 @@ int counters_settle(struct store *store, unsigned slot, struct err *err)
 	if (disk_check(store, false, err) < 0)
 		return -1;
 	if (syncfs(store->dir) < 0) {
-		atomic_store(&store->failed, true);
-		return err_sys(err, "sync the file system of %s", store->path);
+		err_sys(err, "sync the file system of %s", store->path);
+		disk_failed(store);
+		return -1;
 	}
 	counters_end(store, slot, ABOUT_DIRECTORY);
 	return 0;
@@ -297,6 +338,26 @@ int store_settle(struct store *store, struct err *err)
 		lock_release(&lock);
 	}
 	return 0;
+}
+
+void store_set_clock(struct store *store, int64_t offset)
+{
+	atomic_store(&store->counters->clock_offset, offset);
+}
+
+uint64_t store_ahead(const struct store *store)
+{
+	return atomic_load(&store->counters->ahead);
+}
+
+uint64_t counters_ahead(struct store *store, uint64_t time)
+{
+	uint64_t now = clock_wall_ns() + (uint64_t)atomic_load(&store->counters->clock_offset);
+
+	if (time < now || time - now <= STORE_AHEAD_NS)
+		return 0;
+	atomic_fetch_add(&store->counters->ahead, 1);
+	return time - now;
 }
 
 uint64_t store_changes(const struct store *store, unsigned partition)

@@ -202,6 +202,8 @@ int survey_directories(struct store *store, struct survey_directories *ret, stru
 	add(&w, (struct str)STR_INIT);
 	while (w.next < w.count && status == 0)
 		status = read_next(&w);
+	if (status == 0)
+		status = store_there(store, err);
 	list.items = w.items;
 	list.count = w.count;
 	if (status < 0) {

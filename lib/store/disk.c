@@ -1,6 +1,8 @@
 /* disk - opening and formatting a store, and what its disk can do */
 #include "inside.h"
 
+#include "clock.h"
+#include "file.h"
 #include "fs.h"
 #include "inifile.h"
 #include "mem.h"
@@ -15,22 +17,62 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#define ROLES_NAME "roles"	/* who has the store open: a set of roles, named in it */
+#define ROLES_BYTES 512
+#define READY_AGAIN_MS 500	/* until a store that could not be written is tried again */
+
 #define FORMAT 2
 #define FORMAT_LEAST 1			/* that is opened: what it holds is read as it is */
 #define RESERVE_NAME "reserve"
 #define RESERVE_BYTES (UINT64_C(4) << 20)		/* some hundred tombstones */
 
-/* Small files use up a file system's inodes first; a tombstone takes two, and some directories. */
+/*
+ * Small files use up a file system's inodes first, and a deletion takes three:
+ * a directory, the tombstone and its mark.  Writers leave it this part of all
+ * inodes; and where other programs leave it none, it lives off empty files.
+ */
+#define INODES_PART 32
 #define MIN_FREE_INODES 256
+#define INODES_NAME "reserve-inodes"
+#define RESERVE_INODES 384
+#define RELEASE_INODES 32		/* at once */
+
+/* What node.ini says. */
+struct identity {
+	uint64_t node;
+	uint64_t format;
+};
+
+static int get_ready(struct store *store, struct err *err);
+static int read_identity(const struct store *store, struct identity *ret, struct err *err);
+
+void disk_failed(struct store *store)
+{
+	if (atomic_exchange(&store->failed, true))
+		return;
+	counters_note_failure(store, true);
+	if (store->on_failure != NULL)
+		store->on_failure(store->failure_data);
+}
+
+void store_on_failure(struct store *store, void (*failed)(void *data), void *data)
+{
+	store->failure_data = data;
+	store->on_failure = failed;
+}
 
 int disk_sync(struct store *store, int fd, const char *what, struct err *err)
 {
+	bool full;
+
 	if (fsync(fd) == 0)
 		return 0;
 	/* A full disk refuses; any other failure means that it may have lost what it took. */
-	if (errno != ENOSPC && errno != EDQUOT)
-		atomic_store(&store->failed, true);
-	return err_sys(err, "sync %s", what);
+	full = errno == ENOSPC || errno == EDQUOT;
+	err_sys(err, "sync %s", what);
+	if (!full)
+		disk_failed(store);
+	return -1;
 }
 
 int disk_lock_slot(struct store *store, struct lock *lock, unsigned slot, struct err *err)
@@ -53,31 +95,137 @@ bool disk_is_locked(struct store *store, struct str path)
 	return lock_is_held(store->dir, DISK_LOCK_FILE, counters_slot(path_hash(path)));
 }
 
-int disk_check(struct store *store, bool space, struct err *err)
+/* A directory that was removed has no name any more. */
+static bool is_removed(int directory)
+{
+	struct stat st;
+
+	return fstat(directory, &st) < 0 || st.st_nlink == 0;
+}
+
+/* This store was put back, or mounted anew, as another directory than the one that is open. */
+static bool is_back(const struct store *store)
+{
+	struct identity identity;
+
+	return read_identity(store, &identity, NULL) == 0 && identity.node == store->node;
+}
+
+int store_there(struct store *store, struct err *err)
+{
+	struct stat st, opened;
+
+	if (stat(store->path, &st) == 0 && fstat(store->dir, &opened) == 0 &&
+	    st.st_ino == opened.st_ino && st.st_dev == opened.st_dev &&
+	    !is_removed(store->tree) && !is_removed(store->history))
+		return 0;
+	if (is_back(store))
+		disk_failed(store);
+	return err_set(err, ERR_AWAY, "use %s: the store that was there is gone: its directory was "
+		       "removed, or its file system unmounted", store->path);
+}
+
+static int check_mounted(const struct store *store, struct statvfs *ret, struct err *err)
+{
+	if (fstatvfs(store->dir, ret) < 0)
+		return err_sys(err, "look at %s", store->path);
+	if (ret->f_flag & ST_RDONLY)
+		return err_set(err, ERR_AWAY, "write to %s: mounted read-only", store->path);
+	return 0;
+}
+
+/* What writers leave to deletions. */
+static uint64_t least_inodes(const struct statvfs *st)
+{
+	uint64_t part = (uint64_t)st->f_files / INODES_PART;
+
+	return part > MIN_FREE_INODES ? part : MIN_FREE_INODES;
+}
+
+/* size: what is to be written, bytes. */
+static int check_disk(struct store *store, bool space, uint64_t size, struct err *err)
 {
 	struct statvfs st;
+	uint64_t is_free;
 
 	if (atomic_load(&store->failed))
-		return err_set(err, ERR_SYSTEM, "write to %s: an fsync failed; restart covey",
-			       store->path);
+		return err_set(err, ERR_AWAY, "write to %s: the disk may have lost what it took, "
+			       "and this program is about to leave", store->path);
+	if (counters_failing(store))
+		atomic_store(&store->ready, false);
+	if (store_there(store, err) < 0 || get_ready(store, err) < 0 ||
+	    check_mounted(store, &st, err) < 0)
+		return -1;
 	if (!space)
 		return 0;
-	if (fstatvfs(store->dir, &st) < 0)
-		return err_sys(err, "look at %s", store->path);
-	if (st.f_flag & ST_RDONLY)
-		return err_set(err, ERR_SYSTEM, "write to %s: mounted read-only", store->path);
-	if ((uint64_t)st.f_bavail * st.f_frsize < store->min_free)
+	is_free = (uint64_t)st.f_bavail * st.f_frsize;
+	if (is_free < store->min_free)
 		return err_set(err, ERR_FULL, "write to %s: less than %" PRIu64 " bytes are free",
 			       store->path, store->min_free);
-	if (st.f_files > 0 && st.f_favail < MIN_FREE_INODES)
-		return err_set(err, ERR_FULL, "write to %s: fewer than %d inodes are free",
-			       store->path, MIN_FREE_INODES);
+	if (is_free - store->min_free < size)
+		return err_set(err, ERR_FULL, "write %" PRIu64 " bytes to %s: there is room for %"
+			       PRIu64, size, store->path, is_free - store->min_free);
+	if (st.f_files > 0 && st.f_favail < least_inodes(&st))
+		return err_set(err, ERR_FULL, "write to %s: fewer than %" PRIu64 " inodes are free",
+			       store->path, least_inodes(&st));
 	if (atomic_load(&store->released))
 		disk_fill_reserve(store);
 	return 0;
 }
 
-bool disk_release_reserve(struct store *store)
+int disk_check(struct store *store, bool space, struct err *err)
+{
+	return check_disk(store, space, 0, err);
+}
+
+int store_fits(struct store *store, uint64_t size, struct err *err)
+{
+	return check_disk(store, true, size, err);
+}
+
+#define INODE_NAME 40
+static const char *inode_name(char to[INODE_NAME], int number)
+{
+	snprintf(to, INODE_NAME, INODES_NAME "/%d", number);
+	return to;
+}
+
+/* From the last one on: as long as that is there, so are all. */
+static bool release_inodes(struct store *store)
+{
+	char name[INODE_NAME];
+	struct statvfs st;
+	int count = 0;
+
+	if (fstatvfs(store->dir, &st) < 0 || st.f_files == 0 || st.f_favail >= RELEASE_INODES)
+		return false;
+	for (int i = RESERVE_INODES - 1; i >= 0 && count < RELEASE_INODES; i--)
+		count += unlinkat(store->dir, inode_name(name, i), 0) == 0;
+	if (count > 0)
+		atomic_store(&store->released, true);
+	return count > 0;
+}
+
+static void fill_inodes(struct store *store)
+{
+	char name[INODE_NAME];
+	struct statvfs st;
+	int fd;
+
+	if (faccessat(store->dir, inode_name(name, RESERVE_INODES - 1), F_OK, 0) == 0 ||
+	    fstatvfs(store->dir, &st) < 0 ||
+	    st.f_favail < least_inodes(&st) + 2 * RESERVE_INODES ||
+	    (mkdirat(store->dir, INODES_NAME, FS_DIR_MODE) < 0 && errno != EEXIST))
+		return;
+	for (int i = 0; i < RESERVE_INODES; i++) {
+		fd = fs_open(store->dir, inode_name(name, i), O_WRONLY | O_CREAT, FS_FILE_MODE);
+		if (fd < 0)
+			return;
+		close(fd);
+	}
+}
+
+static bool release_bytes(struct store *store)
 {
 	int fd = fs_open(store->dir, RESERVE_NAME, O_RDWR, 0);
 	struct stat st;
@@ -93,11 +241,17 @@ bool disk_release_reserve(struct store *store)
 	return had;
 }
 
+bool disk_release_reserve(struct store *store)
+{
+	return release_inodes(store) || release_bytes(store);
+}
+
 void disk_fill_reserve(struct store *store)
 {
 	int fd = fs_open(store->dir, RESERVE_NAME, O_RDWR | O_CREAT, FS_FILE_MODE);
 	uint64_t space;
 
+	fill_inodes(store);
 	if (fd < 0)
 		return;
 	/* Never the last bytes: those are for whoever is making room just now. */
@@ -110,9 +264,18 @@ void disk_fill_reserve(struct store *store)
 	close(fd);
 }
 
+/* A file system that was shut down says so only to who writes. */
 int store_writable(struct store *store, struct err *err)
 {
-	return disk_check(store, true, err);
+	int fd;
+
+	if (disk_check(store, true, err) < 0)
+		return -1;
+	fd = fs_tmpfile(store->tmp);
+	if (fd < 0)
+		return err_sys(err, "write to %s", store->path);
+	close(fd);
+	return 0;
 }
 
 /* Make a directory and those above it; 0 or -1 with errno. */
@@ -220,6 +383,8 @@ static int probe(struct store *store, struct err *err)
 		return probe_failed(store, "unnamed files (O_TMPFILE)", err);
 	if (fsetxattr(fd, RECORD_XATTR, bytes, sizeof bytes, 0) < 0)
 		status = probe_failed(store, "user extended attributes", err);
+	else if (fsync(fd) < 0 && errno != ENOSPC && errno != EDQUOT)
+		status = err_sys(err, "write to %s: a sync", store->path);
 	else if (probe_times(fd) < 0)
 		status = probe_failed(store, "times in nanoseconds", err);
 	else if (probe_symlink(store, name) < 0)
@@ -231,12 +396,6 @@ static int probe(struct store *store, struct err *err)
 	close(fd);
 	return status;
 }
-
-/* What node.ini says. */
-struct identity {
-	uint64_t node;
-	uint64_t format;
-};
 
 static int read_key(void *data, struct str section, struct str key, struct str value,
 		    struct err *err)
@@ -279,33 +438,70 @@ static int mark_format(struct store *store, const char *file, uint64_t node, str
 	return status < 0 ? err_context(err, "mark %s as of format %d", store->path, FORMAT) : 0;
 }
 
-/* Read node.ini, or write it: with that, the store is formatted. */
-static int identify(struct store *store, struct err *err)
+/* What node.ini says; ERR_ABSENT: the store is a fresh one. */
+static int read_identity(const struct store *store, struct identity *ret, struct err *err)
 {
 	struct identity identity = { 0, 0 };
 	struct buf file = BUF_INIT;
-	struct err why = ERR_INIT;
 	int status;
 
 	buf_addf(&file, "%s/node.ini", store->path);
-	status = inifile_read(file.data, read_key, &identity, &why);
-	if (status < 0 && why.kind == ERR_ABSENT) {
-		identity = (struct identity){ .node = draw(), .format = FORMAT };
-		status = write_identity(file.data, identity.node, &why);
-	}
+	status = inifile_read(file.data, read_key, &identity, err);
 	if (status == 0 && (identity.format < FORMAT_LEAST || identity.format > FORMAT))
-		status = err_set(&why, ERR_UNSUPPORTED,
+		status = err_set(err, ERR_UNSUPPORTED,
 				 "open %s: its format is %" PRIu64 ", this release knows %d to %d",
 				 store->path, identity.format, FORMAT_LEAST, FORMAT);
 	if (status == 0 && identity.node == 0)
-		status = err_set(&why, ERR_CORRUPT, "open %s: no node id", file.data);
-	if (status == 0 && identity.format < FORMAT)
-		status = mark_format(store, file.data, identity.node, &why);
-	store->node = identity.node;
-	if (status < 0 && err != NULL)
-		*err = why;
+		status = err_set(err, ERR_CORRUPT, "open %s: no node id", file.data);
 	buf_clear(&file);
+	if (status == 0)
+		*ret = identity;
 	return status;
+}
+
+/* Of a fresh store, or of one in an older format: with that, it is formatted. */
+static int settle_identity(struct store *store, struct err *err)
+{
+	struct identity identity;
+	struct buf file = BUF_INIT;
+	struct err why = ERR_INIT;
+	int status = read_identity(store, &identity, &why);
+
+	buf_addf(&file, "%s/node.ini", store->path);
+	if (status < 0 && why.kind == ERR_ABSENT) {
+		identity = (struct identity){ .node = draw(), .format = FORMAT };
+		status = write_identity(file.data, identity.node, &why);
+	} else if (status == 0 && identity.format < FORMAT) {
+		status = mark_format(store, file.data, identity.node, &why);
+	}
+	buf_clear(&file);
+	if (status < 0)
+		return err_pass(err, &why);
+	store->node = identity.node;
+	return 0;
+}
+
+static int no_store(const struct store *store, uint64_t wanted, struct err *err)
+{
+	return err_set(err, ERR_AWAY, "open %s: there is no store, but node.id says %016" PRIx64
+		       ": is its disk mounted?", store->path, wanted);
+}
+
+/* 1: the store is a fresh one, 0, or -1: it is not the one that was meant. */
+static int judge_identity(struct store *store, uint64_t wanted, struct err *err)
+{
+	struct identity identity = { 0, 0 };
+	struct err why = ERR_INIT;
+
+	if (read_identity(store, &identity, &why) < 0 && why.kind != ERR_ABSENT)
+		return err_pass(err, &why);
+	store->node = identity.node;
+	if (wanted == 0 || identity.node == wanted)
+		return identity.node == 0;
+	if (identity.node == 0)
+		return no_store(store, wanted, err);
+	return err_set(err, ERR_AWAY, "open %s: it is the store of node %016" PRIx64
+		       ", but node.id says %016" PRIx64, store->path, identity.node, wanted);
 }
 
 int disk_identify_anew(struct store *store, struct err *err)
@@ -343,12 +539,122 @@ static int check_owner(const struct store *store, struct err *err)
 		       store->path, st.st_uid);
 }
 
-/* Under the lock on the store's directory: all parts are there and fit. */
-static int prepare(struct store *store, struct err *err)
+/* Whoever has it open is said in the file while somebody shares the lock on it. */
+static int refuse_set(const struct store *store, int fd, struct err *err)
 {
-	int state = -1;
+	char text[ROLES_BYTES];
+	ssize_t n = pread(fd, text, sizeof text, 0);
+
+	if (n == 0)
+		return 0;	/* a full disk had no room for the name */
+	return err_set(err, ERR_EXISTS, "open %s: another node runs on it, %.*s: stop that, or give "
+		       "this one a store of its own", store->path, n < 0 ? 0 : (int)n, text);
+}
+
+static void name_set(const struct store *store, const char *name, size_t n)
+{
+	int fd = openat(store->dir, ROLES_NAME, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0)
+		return;
+	fs_write(fd, name, n, 0);
+	close(fd);
+}
+
+/*
+ * Share the lock on `roles` with the other roles of this set.  Under the lock
+ * on the store's directory, so that nobody else changes what is in it.  A
+ * disk that takes no file has none; nor can it be written.  The file is not
+ * open to be written, for that would keep a file system from being remounted.
+ */
+static int join_set(struct store *store, const char *name, struct err *err)
+{
+	char text[ROLES_BYTES];
+	size_t n = strnlen(name, sizeof text);
+	bool same;
+	int fd = openat(store->dir, ROLES_NAME, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+			FS_FILE_MODE);
+
+	if (fd < 0 && (errno == ENOSPC || errno == EDQUOT || !atomic_load(&store->ready)))
+		return 0;
+	if (fd < 0)
+		return err_sys(err, "open %s/" ROLES_NAME, store->path);
+	same = pread(fd, text, sizeof text, 0) == (ssize_t)n && memcmp(text, name, n) == 0;
+	if (!same && flock(fd, LOCK_EX | LOCK_NB) == 0) {
+		name_set(store, name, n);
+	} else if (!same && refuse_set(store, fd, err) < 0) {
+		close(fd);
+		return -1;
+	}
+	if (flock(fd, LOCK_SH) < 0) {
+		err_sys(err, "lock %s/" ROLES_NAME, store->path);
+		close(fd);
+		return -1;
+	}
+	store->roles = fd;
+	return 0;
+}
+
+/* Under the lock on the store's directory: all that writing needs is there, and has been tried. */
+static int prepare_to_write(struct store *store, struct err *err)
+{
+	struct statvfs st;
+
+	if (check_mounted(store, &st, err) < 0)
+		return -1;
+	if (make_directories(store->run_path) < 0)
+		return err_sys(err, "make %s", store->run_path);
+	if (disk_sweep(store, err) < 0 || probe(store, err) < 0 ||
+	    settle_identity(store, err) < 0)
+		return -1;
+	if (store->counters == store->stand_in && counters_open(store, err) < 0)
+		return -1;
+	disk_fill_reserve(store);
+	if (fsync(store->dir) < 0)
+		return err_sys(err, "sync %s", store->path);
+	counters_note_failure(store, false);
+	return 0;
+}
+
+/* A disk that is just not to be written: what is on it can be read. */
+static bool is_readable_still(const struct err *why)
+{
+	return why->kind == ERR_AWAY || why->sys == EROFS || why->sys == EIO;
+}
+
+/* Once more, for a store that was opened to be read alone, or in which a sync failed elsewhere. */
+static int get_ready(struct store *store, struct err *err)
+{
+	uint64_t now;
+
+	if (atomic_load(&store->ready))
+		return 0;
+	pthread_mutex_lock(&store->readying);
+	now = clock_mono_ms();
+	if (!atomic_load(&store->ready) && now >= store->ready_again) {
+		while (flock(store->dir, LOCK_EX) < 0 && errno == EINTR)
+			;
+		if (prepare_to_write(store, &store->unready) == 0)
+			atomic_store(&store->ready, true);
+		else
+			store->ready_again = now + READY_AGAIN_MS;
+		flock(store->dir, LOCK_UN);
+	}
+	if (!atomic_load(&store->ready))
+		err_set(err, ERR_AWAY, "%s", store->unready.text);
+	pthread_mutex_unlock(&store->readying);
+	return atomic_load(&store->ready) ? 0 : -1;
+}
+
+/* Under the lock on the store's directory: all parts are there and fit. */
+static int prepare(struct store *store, const struct store_options *options, struct err *err)
+{
+	int state = -1, fresh;
 
 	if (check_owner(store, err) < 0)
+		return -1;
+	fresh = judge_identity(store, options->node, err);
+	if (fresh < 0)
 		return -1;
 	if (open_part(store, "tree", &store->tree, err) < 0 ||
 	    open_part(store, "history", &store->history, err) < 0 ||
@@ -357,28 +663,34 @@ static int prepare(struct store *store, struct err *err)
 	    open_part(store, "state", &state, err) < 0)
 		return -1;
 	close(state);
-	if (disk_sweep(store, err) < 0 || probe(store, err) < 0 || identify(store, err) < 0 ||
-	    hold_identity(store, err) < 0 || counters_open(store, err) < 0)
+	if (prepare_to_write(store, &store->unready) == 0)
+		atomic_store(&store->ready, true);
+	else if (fresh || !is_readable_still(&store->unready))
+		return err_pass(err, &store->unready);
+	if (store->counters == NULL && counters_open(store, NULL) < 0 &&
+	    counters_stand_in(store, err) < 0)
 		return -1;
-	disk_fill_reserve(store);
-	return disk_sync(store, store->dir, "store", err);
+	if (hold_identity(store, err) < 0)
+		return -1;
+	return options->roles != NULL ? join_set(store, options->roles, err) : 0;
 }
 
-static int open_all(struct store *store, struct err *err)
+static int open_all(struct store *store, const struct store_options *options, struct err *err)
 {
 	int status;
 
-	if (make_directories(store->path) < 0)
+	/* Where a certain store is meant, none is to be made. */
+	if (options->node == 0 && make_directories(store->path) < 0)
 		return err_sys(err, "make %s", store->path);
 	store->dir = open(store->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (store->dir < 0 && errno == ENOENT && options->node != 0)
+		return no_store(store, options->node, err);
 	if (store->dir < 0)
 		return err_sys(err, "open %s", store->path);
-	if (make_directories(store->run_path) < 0)
-		return err_sys(err, "make %s", store->run_path);
 	while (flock(store->dir, LOCK_EX) < 0)
 		if (errno != EINTR)
 			return err_sys(err, "lock %s", store->path);
-	status = prepare(store, err);
+	status = prepare(store, options, err);
 	flock(store->dir, LOCK_UN);
 	return status;
 }
@@ -389,15 +701,17 @@ int store_open(struct store **ret, const struct store_options *options, struct e
 	struct buf run = BUF_INIT;
 
 	store->dir = store->tree = store->history = store->tmp = store->outbox = -1;
-	store->identity = -1;
+	store->identity = store->roles = -1;
+	pthread_mutex_init(&store->readying, NULL);
 	store->min_free = options->min_free;
+	store->tell_ahead = options->ahead;
 	store->path = mem_copy(options->path, strlen(options->path));
 	if (options->run != NULL)
 		buf_adds(&run, options->run);
 	else
 		buf_addf(&run, "%s/run", options->path);
 	store->run_path = buf_take(&run);
-	if (open_all(store, err) < 0) {
+	if (open_all(store, options, err) < 0) {
 		store_close(store);
 		return -1;
 	}
@@ -421,7 +735,9 @@ void store_close(struct store *store)
 	close_if_open(store->tmp);
 	close_if_open(store->outbox);
 	close_if_open(store->identity);
+	close_if_open(store->roles);
 	counters_close(store);
+	pthread_mutex_destroy(&store->readying);
 	free(store->path);
 	free(store->run_path);
 	free(store);

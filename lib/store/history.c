@@ -174,8 +174,11 @@ int store_history(struct store *store, struct str path, struct history *ret, str
 	struct question q = { .store = store, .path = path, .history = HISTORY_INIT };
 
 	if (path_check(path, err) < 0 ||
-	    look_durably(store, path, look_history_of, clear_answer, &q, err) < 0)
+	    look_durably(store, path, look_history_of, clear_answer, &q, err) < 0 ||
+	    store_there(store, err) < 0) {
+		history_clear(&q.history);
 		return err_context(err, "read history of %s", shown(path).text);
+	}
 	*ret = q.history;
 	return 0;
 }

@@ -6,25 +6,36 @@
 #include "store.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
 
 struct store {
 	int dir, tree, history, tmp, outbox;	/* directories; owned */
 	int identity;				/* node.ini, with a shared lock as long as it is open */
-	struct counters *counters;	/* owned; shared with other processes */
+	int roles;				/* with a shared lock of the set of roles; -1: of none */
+	struct counters *_Atomic counters;	/* owned; shared with other processes, but for stand_in */
+	struct counters *stand_in;	/* owned; used while the disk cannot be written; NULL: never was */
 	char *path, *run_path;			/* owned */
 	uint64_t node;
 	uint64_t min_free;
-	atomic_bool failed;	/* an fsync failed: no promise is kept any more until restart */
+	store_ahead_fn *tell_ahead;	/* or NULL */
+	atomic_bool failed;	/* a sync failed: no promise is kept any more until restart */
+	void (*on_failure)(void *data);	/* told so, once; or NULL */
+	void *failure_data;
+	atomic_bool ready;	/* to be written: else only read, for the reason in unready */
+	pthread_mutex_t readying;	/* who tries again to make it so; for the next two */
+	struct err unready;
+	uint64_t ready_again;	/* ms, monotonic: not tried before */
 	atomic_bool released;	/* the reserve was given away and should come back */
 };
 
 /* disk.c */
 
-/* fsync(); a failure is remembered and stops all writing. */
+/* fsync(); a failure is remembered and stops all writing (disk_failed()). */
+void disk_failed(struct store *);
 int disk_sync(struct store *, int fd, const char *what, struct err *);
-/* -1 with ERR_FULL when less than min_free is left, or why there is no writing at all. */
+/* -1 with ERR_FULL when less than min_free is left, or ERR_AWAY: there is no writing at all. */
 int disk_check(struct store *, bool space, struct err *);
 #define DISK_LOCK_FILE "locks"	/* in the store: whoever writes there meets it, wherever it runs */
 /*
@@ -46,7 +57,12 @@ void disk_fill_reserve(struct store *);
 #define SLOTS (1u << 14)	/* bytes of the lock file that are used */
 unsigned counters_slot(uint64_t hash);	/* of a path's hash */
 int counters_open(struct store *, struct err *);	/* under the lock on the store */
+/* Instead, for one that cannot be written: of this process alone. */
+int counters_stand_in(struct store *, struct err *);
 void counters_close(struct store *);
+/* A sync failed in some process that has the store open, or one succeeded after that. */
+void counters_note_failure(struct store *, bool failing);
+bool counters_failing(const struct store *);
 /* Nobody is changing what the slot is about: all that was seen before this is on disk. */
 bool counters_still(const struct store *, unsigned slot);
 
@@ -80,6 +96,8 @@ void counters_end(struct store *, unsigned slot, enum about);
 int counters_settle(struct store *, unsigned slot, struct err *);
 /* A directory came that is in nobody's list. */
 void counters_directories(struct store *);
+/* A version of that time came: how far it is ahead, ns, if by more than STORE_AHEAD_NS; then it is counted. */
+uint64_t counters_ahead(struct store *, uint64_t time);
 
 /* segment.c: the files of the outbox */
 

@@ -259,6 +259,7 @@ int store_list(struct store *store, struct str path, struct str after, size_t li
 	struct listing_state l = { .store = store, .path = path, .after = after, .tree = -1,
 				   .history = -1, .below = BUF_INIT };
 	struct listing listing = LISTING_INIT;
+	struct err gone;
 	int status;
 
 	if (names_init(&l.names, path, err) < 0)
@@ -275,6 +276,8 @@ int store_list(struct store *store, struct str path, struct str after, size_t li
 		status = fill(&l, limit, with_deleted, &listing, err);
 	}
 	state_clear(&l);
+	if (store_there(store, &gone) < 0)
+		status = err_pass(err, &gone);
 	if (status < 0) {
 		listing_clear(&listing);
 		return err_context(err, "list %s", shown(path).text);

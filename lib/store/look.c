@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define NS_PER_S 1000000000
+#define EARLIEST_END INT32_MAX	/* s: no file system's times end before 2038 */
 
 /*
  * On disk only: the bit of the form (in format 1, of the flags) that says
@@ -68,10 +69,21 @@ static int get_record(int fd, struct found *ret)
 	return 0;
 }
 
+/*
+ * A file system's times end somewhere (2038, 2446), and of a later one the
+ * kernel keeps the last whole second that there is.  So a time from then on
+ * is also what is earlier and whole: the record is the truth, whichever file
+ * system the store was moved to.
+ */
 static bool mtime_is(const struct stat *st, uint64_t time)
 {
-	return (uint64_t)st->st_mtim.tv_sec == time / NS_PER_S &&
-	       (uint64_t)st->st_mtim.tv_nsec == time % NS_PER_S;
+	const struct timespec *mtime = &st->st_mtim;
+	uint64_t second = time / NS_PER_S;
+
+	if ((uint64_t)mtime->tv_sec == second && (uint64_t)mtime->tv_nsec == time % NS_PER_S)
+		return true;
+	return mtime->tv_sec >= EARLIEST_END && (uint64_t)mtime->tv_sec <= second &&
+	       mtime->tv_nsec == 0;
 }
 
 int put_record(int fd, const struct record *record, struct str type, bool directory,

@@ -263,13 +263,16 @@ int store_newest(struct store *store, struct str path, enum store_want want,
 {
 	struct question q = { .store = store, .path = path, .want = want,
 			      .entry = STORE_ENTRY_INIT };
+	int status;
 
 	if (path_check_record(path, err) < 0)
 		return -1;
 	if (path_is_gate(path))
 		return newest_gate(store, path, ret, err);
-	return answer(&q, look_durably(store, path, look_newest, clear_answer, &q, err), "", ret,
-		      err);
+	status = look_durably(store, path, look_newest, clear_answer, &q, err);
+	if (status == 0 && version_is_none(store_standing(&q.entry)->version))
+		status = store_there(store, err);
+	return answer(&q, status, "", ret, err);
 }
 
 /* It counts: a tombstone beyond the newest of its kind is of a deletion that was cut short. */
@@ -336,13 +339,19 @@ int store_version(struct store *store, struct str path, struct version v, enum s
 {
 	struct question q = { .store = store, .path = path, .version = v, .want = want,
 			      .entry = STORE_ENTRY_INIT };
+	struct err why = ERR_INIT;
+	int status;
 
 	if (path_check_record(path, err) < 0)
 		return -1;
 	if (path_is_gate(path))
 		return one_gate(store, path, v, ret, err);
-	return answer(&q, look_durably(store, path, look_version, clear_answer, &q, err),
-		      "a version of ", ret, err);
+	status = look_durably(store, path, look_version, clear_answer, &q, &why);
+	if (status < 0 && why.kind == ERR_ABSENT)
+		store_there(store, &why);
+	if (status < 0)
+		err_pass(err, &why);
+	return answer(&q, status, "a version of ", ret, err);
 }
 
 bool store_would_wait(struct store *store, struct str path)

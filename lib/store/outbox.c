@@ -92,7 +92,7 @@ static void sync_written(struct outbox *outbox)
 	pthread_mutex_lock(&outbox->mutex);
 	if (status < 0) {
 		outbox->failed = true;
-		atomic_store(&outbox->store->failed, true);
+		disk_failed(outbox->store);
 	} else {
 		outbox->synced = target;
 	}
@@ -247,7 +247,7 @@ static int prepare(struct outbox *outbox, size_t n, struct err *err)
 		pthread_cond_wait(&outbox->progress, &outbox->mutex);
 	}
 	if (outbox->failed)
-		return err_set(err, ERR_SYSTEM, "write to the outbox: an fsync failed; restart covey");
+		return err_set(err, ERR_AWAY, "write to the outbox: a sync failed, and this program is about to leave");
 	return outbox->fd < 0 ? renew(outbox, err) : 0;
 }
 
@@ -325,5 +325,5 @@ int outbox_wait(struct outbox *outbox, struct outbox_mark mark, struct err *err)
 			continue;	/* a signal */
 		sem_destroy(&waiter.over);
 	}
-	return waiter.failed ? err_set(err, ERR_SYSTEM, "sync the outbox: it failed; restart covey") : 0;
+	return waiter.failed ? err_set(err, ERR_AWAY, "sync the outbox: it failed, and this program is about to leave") : 0;
 }

@@ -52,41 +52,39 @@ void path_to_gate(struct buf *buf, struct str directory)
 	buf_addc(buf, '/');
 }
 
-/* Append the path of "a%20b/c", component by component: an encoded slash is none. */
-static int decode(struct buf *path, struct str target, struct err *err)
+/* Append one component, decoded: an encoded slash is none, an encoded dot no "." of the client's. */
+static int decode(struct buf *path, struct str part, struct err *err)
 {
-	struct str rest = target, part;
-	bool first = true;
+	bool first = path->len == 0;
+	size_t start;
 
-	for (; str_cut(&rest, '/', &part); first = false) {
-		size_t start;
-
-		if (!first)
-			buf_addc(path, '/');
-		start = path->len;
-		if (pct_decode(path, part) < 0)
-			return err_set(err, ERR_INVALID, "read path: a bad percent escape");
-		if (component_check((struct str){ path->data + start, path->len - start }, first,
-				    err) < 0)
-			return -1;
-		if (path->len > PATH_BYTES)
-			return err_set(err, ERR_TOO_LARGE, "read path: over %d bytes", PATH_BYTES);
-	}
+	if (!first)
+		buf_addc(path, '/');
+	start = path->len;
+	if (pct_decode(path, part) < 0)
+		return err_set(err, ERR_INVALID, "read path: a bad percent escape");
+	if (component_check((struct str){ path->data + start, path->len - start }, first, err) < 0)
+		return -1;
+	if (path->len > PATH_BYTES)
+		return err_set(err, ERR_TOO_LARGE, "read path: over %d bytes", PATH_BYTES);
 	return 0;
 }
 
 int path_from_target(struct buf *ret, bool *ret_slash, struct str target, struct err *err)
 {
 	struct buf path = BUF_INIT;
-	bool slash = str_ends(target, STR("/"));
+	struct str part;
+	bool slash = false;
 	int status = 0;
 
 	if (!str_starts(target, STR("/")))
 		return err_set(err, ERR_INVALID, "read path: no slash at its start");
 	buf_adds(&path, "");
-	target = (struct str){ target.s + 1, target.n - 1 };
-	if (target.n > 0)
-		status = decode(&path, (struct str){ target.s, target.n - slash }, err);
+	while (status == 0 && str_cut(&target, '/', &part)) {
+		slash = part.n == 0 || str_eq(part, STR("."));
+		if (!slash)
+			status = decode(&path, part, err);
+	}
 	if (status == 0) {
 		buf_add(ret, path.data, path.len);
 		*ret_slash = slash;

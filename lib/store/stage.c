@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <unistd.h>
 
 #define COPY_BYTES (256 << 10)
@@ -20,8 +21,10 @@
 /* A body this large is put on disk before the path is locked, not after. */
 #define EARLY_SYNC_BYTES (1 << 20)
 
-/* How many bytes are written before the disk's space is looked at again. */
-#define SPACE_CHECK_BYTES (UINT64_C(64) << 20)
+/* How many bytes are written before the disk's space is looked at again: far fewer than min_free. */
+#define SPACE_CHECK_BYTES (UINT64_C(1) << 20)
+
+#define PASSING_DIRECTORY "/var/tmp"	/* for what is not to be kept */
 
 #define WRITEBACK_BYTES (16 << 20)
 
@@ -35,39 +38,68 @@ struct stage {
 	uint8_t sha256[SHA256_BYTES];
 };
 
-static int begin(struct store *store, uint64_t check_at, struct stage **ret, struct err *err)
+static struct stage *stage_new(struct store *store, int fd, uint64_t check_at)
 {
-	struct stage *stage;
-	int fd = fs_tmpfile(store->tmp);
+	struct stage *stage = mem_new(1, sizeof *stage);
 
-	if (fd < 0)
-		return err_sys(err, "make a file for the body");
-	stage = mem_new(1, sizeof *stage);
 	stage->store = store;
 	stage->fd = fd;
 	stage->check_at = check_at;
 	stage->digest = digest_new();
-	*ret = stage;
-	return 0;
+	return stage;
 }
 
 int stage_begin(struct store *store, struct stage **ret, struct err *err)
 {
-	return disk_check(store, true, err) < 0 ? -1 : begin(store, SPACE_CHECK_BYTES, ret, err);
+	int fd;
+
+	if (disk_check(store, true, err) < 0)
+		return -1;
+	fd = fs_tmpfile(store->tmp);
+	if (fd < 0)
+		return err_sys(err, "make a file for the body");
+	*ret = stage_new(store, fd, SPACE_CHECK_BYTES);
+	return 0;
+}
+
+/* In a directory where there is room for as many bytes; -1 with errno. */
+static int passing_file(int directory, uint64_t size)
+{
+	uint64_t space;
+
+	if (fs_free_bytes(directory, &space) < 0)
+		return -1;
+	if (size < space)
+		return fs_tmpfile(directory);
+	errno = ENOSPC;
+	return -1;
+}
+
+static int passing_elsewhere(uint64_t size)
+{
+	int directory = open(PASSING_DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd, sys;
+
+	if (directory < 0)
+		return -1;
+	fd = passing_file(directory, size);
+	sys = errno;
+	close(directory);
+	errno = sys;
+	return fd;
 }
 
 int stage_begin_passing(struct store *store, uint64_t size, struct stage **ret, struct err *err)
 {
 	struct err why;
-	uint64_t space;
+	bool there = disk_check(store, true, &why) == 0 || why.kind == ERR_FULL;
+	int fd = there ? passing_file(store->tmp, size) : -1;
 
-	if (disk_check(store, true, &why) == 0)
-		return begin(store, SPACE_CHECK_BYTES, ret, err);
-	if (why.kind == ERR_FULL && fs_free_bytes(store->dir, &space) == 0 && size < space)
-		return begin(store, UINT64_MAX, ret, err);
-	if (err != NULL)
-		*err = why;
-	return -1;
+	if (fd < 0 && (!there || (errno != ENOSPC && errno != EDQUOT)))
+		fd = passing_elsewhere(size);
+	if (fd < 0)
+		return err_sys(err, "make a file for %" PRIu64 " bytes of content", size);
+	*ret = stage_new(store, fd, UINT64_MAX);
+	return 0;
 }
 
 void stage_free(struct stage *stage)

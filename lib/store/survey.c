@@ -260,7 +260,7 @@ int survey(struct store *store, const struct survey_directory *directories, size
 
 	for (size_t i = 0; i < count && status == 0; i++)
 		status = survey_one(&v, &directories[i], (struct str)STR_INIT);
-	return status < 0 ? -1 : 0;
+	return status < 0 ? -1 : store_there(store, err);
 }
 
 int survey_behind(struct store *store, const struct survey_directory *directory, struct str after,
@@ -270,5 +270,5 @@ int survey_behind(struct store *store, const struct survey_directory *directory,
 	struct surveying v = { .store = store, .keep = keep, .each = each, .data = data,
 			       .err = err };
 
-	return survey_one(&v, directory, after) < 0 ? -1 : 0;
+	return survey_one(&v, directory, after) < 0 ? -1 : store_there(store, err);
 }

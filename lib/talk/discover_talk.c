@@ -106,6 +106,7 @@ void discover_change_pack(struct buf *buf, const struct discover_change *change)
 	pack_u32(buf, change->keep_days);
 	pack_u32(buf, change->within_ms);
 	pack_u64(buf, change->lineage);
+	pack_u64(buf, change->node);
 }
 
 int discover_change_unpack(struct str body, struct discover_change *ret, struct err *err)
@@ -120,8 +121,10 @@ int discover_change_unpack(struct str body, struct discover_change *ret, struct 
 	change.keep_days = unpack_u32(&in);
 	change.within_ms = unpack_u32(&in);
 	change.lineage = unpack_u64(&in);
-	if (unpack_end(&in) < 0 || what < CHANGE_SET || what > CHANGE_ADOPT ||
+	change.node = unpack_u64(&in);
+	if (unpack_end(&in) < 0 || what < CHANGE_SET || what > CHANGE_FORGET ||
 	    (what == CHANGE_ADOPT) != (change.lineage != 0) ||
+	    (what == CHANGE_FORGET) != (change.node != 0) ||
 	    change.homes > LAYOUT_HOMES_MAX || change.copies > LAYOUT_COPIES_MAX)
 		return malformed(err, "CHANGE");
 	change.what = what;

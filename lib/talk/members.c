@@ -45,6 +45,8 @@ static int parse_key(struct member *member, struct str key, struct str value)
 		return str_u64(value, UINT64_MAX, &member->start);
 	if (str_eq(key, STR("heartbeat")))
 		return str_u64(value, UINT64_MAX, &member->heartbeat);
+	if (str_eq(key, STR("seen")))
+		return str_u64(value, UINT64_MAX, &member->seen);
 	if (str_eq(key, STR("lineage")))
 		return str_hex64(value, &member->lineage);
 	if (str_eq(key, STR("epoch")))
@@ -55,6 +57,8 @@ static int parse_key(struct member *member, struct str key, struct str value)
 		return str_hex64(value, &member->nonce);
 	if (str_eq(key, STR("spoke")))
 		return parse_start(value, &member->spoke);
+	if (str_eq(key, STR("before")))
+		return parse_start(value, &member->before);
 	if (str_eq(key, STR("protocol")))
 		return parse_protocol(value, member);
 	if (str_eq(key, STR("http")))
@@ -105,7 +109,7 @@ int members_parse(struct str text, const char *file, struct members *ret, struct
 	return 0;
 }
 
-int members_load(const char *directory, struct members *ret, struct err *err)
+int members_remembered(const char *directory, struct members *ret, struct err *err)
 {
 	struct buf file = BUF_INIT, text = BUF_INIT;
 	bool there;
@@ -120,6 +124,17 @@ int members_load(const char *directory, struct members *ret, struct err *err)
 	buf_clear(&file);
 	buf_clear(&text);
 	return rc;
+}
+
+int members_load(const char *directory, struct members *ret, struct err *err)
+{
+	if (members_remembered(directory, ret, err) < 0)
+		return -1;
+	for (size_t i = ret->count; i-- > 0;)
+		if (ret->list[i].state == MEMBER_FORGOTTEN)
+			memmove(&ret->list[i], &ret->list[i + 1],
+				(--ret->count - i) * sizeof ret->list[0]);
+	return 0;
 }
 
 static void put_address(struct inifile *ini, const char *key, const struct address *address)
@@ -140,12 +155,15 @@ static void put_member(struct inifile *ini, const struct member *member)
 	inifile_put(ini, "state", str_of(member_state_name(member->state)));
 	inifile_putf(ini, "start", "%llu", (unsigned long long)member->start);
 	inifile_putf(ini, "heartbeat", "%llu", (unsigned long long)member->heartbeat);
+	inifile_putf(ini, "seen", "%llu", (unsigned long long)member->seen);
 	inifile_putf(ini, "lineage", "%016llx", (unsigned long long)member->lineage);
 	inifile_putf(ini, "epoch", "%u", member->epoch);
 	inifile_putf(ini, "sequence", "%u", member->sequence);
 	inifile_putf(ini, "nonce", "%016llx", (unsigned long long)member->nonce);
 	inifile_putf(ini, "spoke", "%llu %016llx", (unsigned long long)member->spoke.count,
 		     (unsigned long long)member->spoke.nonce);
+	inifile_putf(ini, "before", "%llu %016llx", (unsigned long long)member->before.count,
+		     (unsigned long long)member->before.nonce);
 	inifile_putf(ini, "protocol", "%u-%u", member->protocol_min, member->protocol_max);
 	put_address(ini, "http", &member->http);
 	put_address(ini, "discovery", &member->discovery);

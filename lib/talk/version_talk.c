@@ -201,7 +201,7 @@ int nodes_row_unpack(struct str body, struct nodes_row *ret, struct err *err)
 	row.content = unpack_bool(&in);
 	row.entry = unpack_entry(&in);
 	row.age_ms = unpack_u64(&in);
-	if (unpack_end(&in) < 0 || state < MEMBER_UP || state > MEMBER_INCOMPATIBLE ||
+	if (unpack_end(&in) < 0 || !member_state_known(state) ||
 	    row.roles > (NODE_HOME | NODE_KEEPER | NODE_GUEST))
 		return malformed(err, "ROW");
 	row.state = (enum member_state)state;

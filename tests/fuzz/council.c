@@ -147,7 +147,7 @@ static void to_agent(const struct wire *wire)
 	view_hear(&view, &wire->sender, true, 1000);
 	if (wire->type == WIRE_GOSSIP)
 		for (size_t i = 0; i < wire->gossip.count; i++)
-			view_hear(&view, &wire->gossip.members[i], false, 1000);
+			view_hear(&view, &wire->gossip.members[i].member, false, 1000);
 	agent = (struct agent){ .view = &view, .message = message, .send = send_message,
 				.write_promise = write_promise, .write_layout = write_layout,
 				.used = used, .say = say, .random = counted };

@@ -332,7 +332,7 @@ static void hear_of_self(struct machine *machine, const struct wire *wire)
 	if (gossip_is_answer(&of(machine)->gossip, wire) &&
 	    layout_find(&machine->disk.layout, wire->sender.id) != NULL)
 		for (size_t i = 0; i < wire->gossip.count; i++)
-			if (wire->gossip.members[i].id == machine->disk.id)
+			if (wire->gossip.members[i].member.id == machine->disk.id)
 				waking_recognized(&of(machine)->waking, sim.now);
 	check_standing(machine);
 }

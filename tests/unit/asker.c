@@ -880,6 +880,13 @@ static void test_asked_often(void)
 		peers_silent(peers, id, question, net.now + (question - 4) * PEERS_RTT_MAX_MS);
 	peers_heard_late(peers, id, 5, net.now + PEERS_RTT_MAX_MS + 4);
 	CHECK(!peer->sick);
+	/* Who was away until now was sent the newest alone. */
+	for (uint64_t question = 6; question <= 9; question++)
+		peers_silent(peers, id, question, net.now + question);
+	peers_heard_late(peers, id, 8, net.now + 10);
+	CHECK(peer->sick);
+	peers_heard_late(peers, id, 9, net.now + 11);
+	CHECK(!peer->sick);
 	end();
 }
 

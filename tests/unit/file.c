@@ -1,4 +1,4 @@
-/* file: a replaced file has its owner, group and mode before it has its name */
+/* file: a replaced file is on disk, with its owner, group and mode, before it has its name */
 #include "file.h"
 
 #include "unit.h"
@@ -10,11 +10,25 @@
 
 static struct stat at_rename;
 static int given_away;
+static ino_t last_synced, synced_at_rename;
+static off_t bytes_synced;
+
+int fsync(int fd)
+{
+	struct stat st;
+
+	CHECK(fstat(fd, &st) == 0);
+	last_synced = st.st_ino;
+	bytes_synced = st.st_size;
+	return (int)syscall(SYS_fsync, fd);
+}
 
 /* In place of libc's: what the file is at the moment at which it gets its name. */
 int rename(const char *old, const char *name)
 {
 	CHECK(stat(old, &at_rename) == 0);
+	synced_at_rename = last_synced == at_rename.st_ino && bytes_synced == at_rename.st_size
+				   ? last_synced : 0;
 	return (int)syscall(SYS_renameat2, AT_FDCWD, old, AT_FDCWD, name, 0);
 }
 
@@ -22,6 +36,16 @@ int fchown(int fd, uid_t owner, gid_t group)
 {
 	given_away++;
 	return (int)syscall(SYS_fchown, fd, owner, group);
+}
+
+/* First the file, then its new name in the directory. */
+static void check_synced(const char *dir, const char *file)
+{
+	struct stat st;
+
+	CHECK(file_replace(file, STR("kept through a power cut\n"), 0644, NULL) == 0);
+	CHECK(synced_at_rename == at_rename.st_ino);
+	CHECK(stat(dir, &st) == 0 && last_synced == st.st_ino);
 }
 
 static void check_replaced(const char *file, const struct file_access *access, uid_t owner,
@@ -72,6 +96,7 @@ int main(void)
 	CHECK(given_away == 0);		/* the services' filter of system calls forbids it */
 	if (geteuid() == 0)
 		check_replaced(file, &given, 0, 4720);
+	check_synced(dir, file);
 	opened(file, other);
 	CHECK(unlink(file) == 0);
 	CHECK(rmdir(dir) == 0);		/* no temporary file is left */

@@ -98,6 +98,23 @@ static void test_replies(void)
 	error.head = true;
 	reply_error(&text, &error);
 	CHECK(str_ends(buf_str(&text), STR("\r\n\r\n")) && strstr(text.data, "Length: 0") == NULL);
+	buf_reset(&text);
+	error = (struct reply_error){ .status = 404, .detail = STR("no <x>"), .page = true,
+				      .path = STR("d/<q>"), .node = STR("n&1") };
+	reply_error(&text, &error);
+	CHECK(has(&text, "Content-Type: text/html; charset=utf-8\r\n") &&
+	      has(&text, "Content-Security-Policy: " RENDER_CSP "\r\n"));
+	CHECK(has(&text, "<h1>Not Found</h1>") && has(&text, "<p class=\"c\">no &lt;x&gt;</p>"));
+	CHECK(has(&text, "<a href=\"../\">n&amp;1</a> / <a href=\"./\">d</a> /</nav>"));
+	error.path = STR("");
+	error.json = true;
+	buf_reset(&text);
+	reply_error(&text, &error);
+	CHECK(has(&text, "application/problem+json") && !strstr(text.data, "Content-Security-Policy"));
+	error.json = false;
+	buf_reset(&text);
+	reply_error(&text, &error);
+	CHECK(has(&text, "<title>Not Found</title>") && !strstr(text.data, "<nav"));
 	buf_clear(&text);
 }
 
@@ -248,6 +265,10 @@ static void test_index(void)
 		{ STR("d"), LISTING_DIRECTORY, 0, VERSION_NONE, 0, { 0 }, 0 },
 		{ STR("x"), LISTING_DELETED, 0, id(), 0, { 0 }, 0 },
 	};
+	const struct listing_row gone[] = {
+		{ STR("d"), LISTING_ENDED, 0, id(), 0, { 0 }, 0 },
+		{ STR("\"x\""), LISTING_DELETED, 0, id(), 0, { 0 }, 0 },
+	};
 	struct render_index index = { .path = STR("p/<q>"), .node = STR("n&1"), .rows = rows,
 				      .count = 4, .more = true, .limit = 4,
 				      .state = STR("confirmed") };
@@ -262,11 +283,47 @@ static void test_index(void)
 	CHECK(has(&text, "<a href=\"../../\">n&amp;1</a> / <a href=\"../\">p</a> /</nav>"));
 	CHECK(has(&text, "<a rel=\"next\" href=\"?after=x&amp;limit=4\">"));
 	CHECK(has(&text, "enctype=\"multipart/form-data\"") && has(&text, "confirmed"));
+	CHECK(!strstr(text.data, "class=\"w\"") && !strstr(text.data, "First page"));
 	buf_reset(&text);
 	index.deleted = true;
 	index.format = QUERY_FORMAT_TEXT;
 	render_index_next(&text, &index);
 	CHECK(str_eq(buf_str(&text), STR("?after=x&limit=4&deleted&format=text")));
+	buf_reset(&text);
+	index.count = 3;	/* the directory is the last one of the page */
+	render_index_next(&text, &index);
+	CHECK(str_starts(buf_str(&text), STR("?after=d&")));
+	buf_reset(&text);
+	index.directories_first = true;
+	render_index_next(&text, &index);
+	CHECK(str_starts(buf_str(&text), STR("?after=d/&")));
+	index.directories_first = index.deleted = false;
+	index.format = QUERY_FORMAT_NONE;
+	index.count = 4;
+	buf_reset(&text);
+	index.limit = 0;
+	index.before = 1000;
+	index.total = 1234567;
+	index.state = STR("unconfirmed; peers=1/2");
+	render_index_html(&text, &index);
+	CHECK(has(&text, "<span>1,001 to 1,004 of 1,234,567</span>") && has(&text, "href=\"./\">&larr; First page<"));
+	CHECK(has(&text, "<a rel=\"next\" href=\"?after=x\">") && has(&text, "be something newer: unconfirmed; peers=1/2<"));
+	buf_reset(&text);
+	index.deleted = true;
+	index.more = false;
+	index.limit = 2;
+	index.rows = gone;
+	index.count = 2;
+	render_index_html(&text, &index);
+	CHECK(has(&text, "<h1>Deleted from &lt;q&gt;</h1>") && !strstr(text.data, "type=\"file\""));
+	CHECK(has(&text, "<s class=\"d\">d/</s>") && has(&text, "<form action=\"d/\"><button class=\"b\" name=\"deleted\""));
+	CHECK(has(&text, "<form action=\"%22x%22\"><button class=\"b\" name=\"versions\" aria-label=\"Versions of &quot;x&quot;\">"));
+	CHECK(has(&text, "href=\"./?limit=2&amp;deleted\">&larr; First page<"));
+	index.deleted = false;
+	index.rows = rows;
+	index.count = 4;
+	index.before = 0;
+	buf_reset(&text);
 	buf_reset(&text);
 	render_index_json(&text, &index);
 	CHECK(str_eq(buf_str(&text), STR(
@@ -287,9 +344,11 @@ static void test_index(void)
 	CHECK(str_eq(buf_str(&text), STR("[]\n")));
 	buf_reset(&text);
 	index.path = STR("");
-	index.more = false;
 	render_index_html(&text, &index);
 	CHECK(has(&text, "Nothing is here yet") && strstr(text.data, "<nav") == NULL);
+	index.deleted = true;
+	render_index_html(&text, &index);
+	CHECK(has(&text, "Nothing was deleted here"));
 	buf_clear(&text);
 }
 
@@ -301,6 +360,7 @@ static void test_history(void)
 		{ .record = { .version = id(), .size = UINT64_C(5) << 40, .flags = RECORD_BLIND },
 		  .conflict = true },
 	};
+	const struct render_node nodes[] = { { 5, STR("other") }, { UINT64_C(0x7f3a9c2b11d0e4f5), STR("<one>") } };
 	struct render_history history = { .path = STR("p/q\""), .node = STR("n"), .rows = rows,
 					  .count = 3, .type = STR("text/plain") };
 	struct buf text = BUF_INIT;
@@ -319,7 +379,14 @@ static void test_history(void)
 	CHECK(has(&text, "<h1>Versions of q&quot;</h1>") && has(&text, "deleted (current)"));
 	CHECK(has(&text, "<a href=\"?version=" ID "\">") && has(&text, "action=\"?restore=" ID "\""));
 	CHECK(has(&text, "<a href=\"../\">n</a> / <a href=\"./\">p</a> /</nav>"));
-	CHECK(has(&text, ">5.0T<") && has(&text, "<td> conflict<"));
+	CHECK(has(&text, ">5.0T<") && has(&text, "<td> conflict <form"));
+	CHECK(has(&text, "<time datetime=\"" TIME "\">2026-11-22 11:07:24</time>"));
+	CHECK(has(&text, "<span title=\"7f3a9c2b11d0e4f5\">7f3a9c2b&hellip;</span>"));
+	buf_reset(&text);
+	history.nodes = nodes;
+	history.node_count = 2;
+	render_history_html(&text, &history);
+	CHECK(has(&text, "<span title=\"7f3a9c2b11d0e4f5\">&lt;one&gt;</span>") && !strstr(text.data, "hellip"));
 	buf_reset(&text);
 	render_history_text(&text, &history);
 	CHECK(str_starts(buf_str(&text), STR(ID " x 0 - 0\taway\n" ID " - 5 ")));

@@ -90,7 +90,7 @@ static void run_for(struct loop *loop, uint64_t ms)
 
 static void add(struct launch *launch, char *program, bool at_once, int first, int second)
 {
-	struct launch_role role = { .program = program, .conf_file = "some file",
+	struct launch_role role = { .program = program, .conf_file = "some file", .node = "here",
 				    .at_once = at_once, .sockets = second >= 0 ? 2 : 1,
 				    .names = { "one", "two" }, .fds = { first, second } };
 	struct err err = ERR_INIT;

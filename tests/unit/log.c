@@ -1,4 +1,7 @@
-/* Unit test of log: lines on stderr, whole, under the program's name; and nothing when quiet. */
+/*
+ * Unit test of log: lines on stderr, whole, under the program's name, and the
+ * node's where there are several; no floods; and nothing when quiet.
+ */
 #include "log.h"
 
 #include "buf.h"
@@ -45,6 +48,52 @@ static void open_and_log(void)
 	lines();
 }
 
+/* As from a full disk: every write fails, and one for another reason. */
+static void flood(void)
+{
+	struct log_field full = { "COVEY_STATUS", STR("507") }, other = { "COVEY_STATUS", STR("500") };
+	struct err err;
+
+	err_set(&err, ERR_FULL, "write to x: full");
+	for (int i = 0; i < 1000; i++) {
+		log_fields(LOG_LEVEL_WARNING, &full, 1, "PUT /%d", i);
+		log_err(LOG_LEVEL_WARNING, &err, "keep a record");
+	}
+	log_fields(LOG_LEVEL_WARNING, &other, 1, "PUT /%d", 1000);
+	log_err(LOG_LEVEL_WARNING, &err, "another thing");
+}
+
+static void open_and_flood(void)
+{
+	log_open("prog", 0);
+	flood();
+}
+
+/* As covey up starts it. */
+static void open_as_node(void)
+{
+	setenv(LOG_NODE, "n1", 1);
+	log_open("prog", 0);
+	unsetenv(LOG_NODE);
+	log_line(LOG_LEVEL_WARNING, "one");
+}
+
+static void only_errors(void)
+{
+	log_limit(LOG_LEVEL_ERROR);
+	lines();
+	log_limit(LOG_LEVEL_INFO);
+}
+
+static size_t count_lines(struct str text)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < text.n; i++)
+		count += text.s[i] == '\n';
+	return count;
+}
+
 static void open_quiet(void)
 {
 	log_open("prog", 1);
@@ -59,8 +108,17 @@ int main(void)
 	CHECK(fd >= 0);
 	close(fd);
 	text = logged(open_and_log);
-	CHECK(str_starts(text, STR("prog: one 1\nprog: two\nprog: three: open x: no such file\nprog: 0")));
+	CHECK(str_starts(text, STR("prog: one 1\nprog: warning: two\n"
+				   "prog: error: three: open x: no such file\nprog: 0")));
 	CHECK(str_ends(text, STR("0\n")) && text.n < 1200);	/* a line too long is cut */
+	text = logged(open_and_flood);
+	CHECK(count_lines(text) == 2 * LOG_ALIKE + 2);
+	CHECK(memmem(text.s, text.n, "PUT /1000\n", 10) != NULL && str_ends(text, STR("another thing: write to x: full\n")));
+	text = logged(only_errors);
+	CHECK(str_starts(text, STR("prog: error: three")) && count_lines(text) == 1);
+	text = logged(open_as_node);
+	CHECK(text.n == strlen("2026-11-30T04:20:11Z n1 prog: warning: one\n") && text.s[10] == 'T' &&
+	      str_ends(text, STR("Z n1 prog: warning: one\n")));
 	CHECK(logged(open_quiet).n == 0);
 	unlink(name);
 	return UNIT_RESULT();

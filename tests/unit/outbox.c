@@ -4,12 +4,41 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define THREADS 8
 #define EACH 150
+
+/* What was synced, and what is written while entries are. */
+static ino_t directory_synced;
+static atomic_uint entry_syncs;
+static struct outbox *written_meanwhile;
+static struct outbox_mark late;
+
+int fsync(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
+		directory_synced = st.st_ino;
+	return (int)syscall(SYS_fsync, fd);
+}
+
+int fdatasync(int fd)
+{
+	const struct version v = { .time = 1, .node = 2 };
+	struct outbox *outbox = written_meanwhile;
+
+	atomic_fetch_add(&entry_syncs, 1);
+	written_meanwhile = NULL;
+	if (outbox != NULL)
+		CHECK(outbox_begin(outbox, STR("late"), v, &late, NULL) == 0);
+	return (int)syscall(SYS_fdatasync, fd);
+}
 
 struct told {
 	unsigned count;
@@ -171,6 +200,29 @@ static void finished(void)
 	CHECK(outbox_sweep(store, &why) == 0 && segments(NULL) == 0);
 }
 
+/* An entry that comes during a sync is on disk after the next; the segment has its name for good before. */
+static void synced(void)
+{
+	const struct version v = { .time = 1, .node = 2 };
+	struct outbox *outbox = NULL;
+	struct outbox_mark mark;
+	struct stat st;
+
+	CHECK(stat(in_store("outbox", ""), &st) == 0);
+	CHECK(outbox_open(&outbox, store, &why) == 0);
+	directory_synced = 0;
+	written_meanwhile = outbox;
+	entry_syncs = 0;
+	CHECK(outbox_begin(outbox, STR("x"), v, &mark, &why) == 0);
+	CHECK(directory_synced == st.st_ino);
+	CHECK(outbox_wait(outbox, mark, &why) == 0 && late.segment == mark.segment);
+	CHECK(outbox_wait(outbox, late, &why) == 0 && entry_syncs >= 2);
+	outbox_finish(outbox, mark);
+	outbox_finish(outbox, late);
+	outbox_close(outbox);
+	CHECK(outbox_sweep(store, &why) == 0 && segments(NULL) == 0);
+}
+
 static struct outbox *shared;
 
 static void *write_many(void *argument)
@@ -311,6 +363,7 @@ int main(void)
 	one_by_one();
 	refused();
 	finished();
+	synced();
 	many();
 	torn();
 	owed();

@@ -48,18 +48,24 @@ static void targets(void)
 	takes("/,a/,", ",a/,", false);
 	takes("/%ff%C3%a4/", "\xff\xc3\xa4", true);
 	takes("/a%0Ab%25", "a\nb%", false);
+	takes("//", "", true);
+	takes("/.", "", true);
+	takes("/./", "", true);
+	takes("//a", "a", false);
+	takes("/a//b", "a/b", false);
+	takes("/a//", "a", true);
+	takes("/a/./b", "a/b", false);
+	takes("/./a/.//./b/.", "a/b", true);
 
 	refuses(STR(""), ERR_INVALID);
 	refuses(STR("a"), ERR_INVALID);
-	refuses(STR("//"), ERR_INVALID);
-	refuses(STR("//a"), ERR_INVALID);
-	refuses(STR("/a//b"), ERR_INVALID);
-	refuses(STR("/a//"), ERR_INVALID);
-	refuses(STR("/."), ERR_INVALID);
 	refuses(STR("/.."), ERR_INVALID);
 	refuses(STR("/../a"), ERR_INVALID);
+	refuses(STR("/a/../b"), ERR_INVALID);
+	refuses(STR("/a/.."), ERR_INVALID);
 	refuses(STR("/a/%2e%2E/b"), ERR_INVALID);
-	refuses(STR("/a/./b"), ERR_INVALID);
+	refuses(STR("/a/.%2e/b"), ERR_INVALID);
+	refuses(STR("/a/%2e/b"), ERR_INVALID);
 	refuses(STR("/a%2Fb"), ERR_INVALID);
 	refuses(STR("/a%00b"), ERR_INVALID);
 	refuses(STR("/a%"), ERR_INVALID);
@@ -68,6 +74,8 @@ static void targets(void)
 	refuses((struct str){ "/a\0b", 4 }, ERR_INVALID);
 	refuses(STR("/.covey"), ERR_DENIED);
 	refuses(STR("/.covey/"), ERR_DENIED);
+	refuses(STR("//.covey/x"), ERR_DENIED);
+	refuses(STR("/./.covey/x"), ERR_DENIED);
 	refuses(STR("/%2ecovey/x"), ERR_DENIED);
 }
 

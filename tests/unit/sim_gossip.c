@@ -39,6 +39,7 @@ static struct sim {
 	struct packet *kept;		/* what an eavesdropper has */
 	bool keep, partitioned;
 	unsigned loss, doubles, delay;	/* %, %, ms */
+	uint64_t ahead;			/* ns, of the wall clocks */
 	uint64_t most_sent;		/* beyond what the rules allow: must stay 0 */
 } sim;
 
@@ -114,7 +115,7 @@ static struct node *at_port(int port)
 static uint64_t node_wall(void *data)
 {
 	(void)data;
-	return 1000000000000000000u + sim.now * 1000000;
+	return 1000000000000000000u + sim.now * 1000000 + sim.ahead;
 }
 
 static void start(int i, int seed_port)
@@ -142,7 +143,7 @@ static void crash(int i)
 {
 	struct node *node = &sim.nodes[i];
 
-	view_members(&node->gossip.view, &node->remembered);
+	view_memory(&node->gossip.view, &node->remembered);
 	gossip_clear(&node->gossip);
 	node->alive = false;
 }
@@ -301,13 +302,13 @@ static void test_leave(int n)
 	join(n);
 	if (n == 2)
 		sim.loss = 0;		/* nobody else could pass on what the only peer missed */
-	gossip_leave(&sim.nodes[1].gossip);
-	gossip_leave(&sim.nodes[1].gossip);
+	gossip_leave(&sim.nodes[1].gossip, false);
+	gossip_leave(&sim.nodes[1].gossip, false);
 	crash(1);
 	run(4000);
-	CHECK(dissent(n, 1, MEMBER_LEFT) == 0);
+	CHECK(dissent(n, 1, MEMBER_STOPPED) == 0);
 	run(15000);
-	CHECK(dissent(n, 1, MEMBER_LEFT) == 0);
+	CHECK(dissent(n, 1, MEMBER_STOPPED) == 0);
 	start(1, -1);
 	run(4000);
 	CHECK(all_up(n) == 0);
@@ -465,7 +466,7 @@ static void test_forgetful(uint64_t seed)
 	CHECK(sim.kept != NULL && wire_unpack((struct str){ sim.kept->bytes, sim.kept->n },
 					      MEMBER_PROTOCOL, 7, &wire) == 0);
 	for (size_t i = 0; i < wire.gossip.count; i++)
-		told |= wire.gossip.members[i].id == 1000 && wire.gossip.members[i].sequence == 50;
+		told |= wire.gossip.members[i].member.id == 1000 && wire.gossip.members[i].member.sequence == 50;
 	CHECK(told);
 	end();
 }
@@ -483,8 +484,8 @@ static bool tells_of(struct node *node, const struct member *asker, uint64_t non
 	CHECK(sim.kept != NULL && wire_unpack((struct str){ sim.kept->bytes, sim.kept->n },
 					      MEMBER_PROTOCOL, 7, &wire) == 0);
 	for (size_t i = 0; i < wire.gossip.count; i++)
-		told |= wire.gossip.members[i].id == asker->id &&
-			wire.gossip.members[i].nonce == nonce;
+		told |= wire.gossip.members[i].member.id == asker->id &&
+			wire.gossip.members[i].member.nonce == nonce;
 	return told;
 }
 
@@ -531,11 +532,65 @@ static void test_answers(uint64_t seed)
 	end();
 }
 
+/* Gone for a week it is dropped by all at once, and not met again through one that was away. */
+static void test_week(int n)
+{
+	int away = n - 1;
+
+	if (n < 4)
+		n = 4, away = 3;
+	join(n);
+	gossip_leave(&sim.nodes[1].gossip, false);
+	gossip_leave(&sim.nodes[1].gossip, false);
+	crash(1);
+	run(15000);			/* until its last packet has come */
+	CHECK(dissent(n, 1, MEMBER_STOPPED) == 0);
+	sim.ahead = (GOSSIP_FORGET_S - 60) * 1000000000;
+	run(2000);
+	CHECK(dissent(n, 1, MEMBER_STOPPED) == 0);
+	crash(away);
+	run(8000);
+	CHECK(dissent(n, away, MEMBER_DOWN) == 0);
+	run(45000);
+	CHECK(dissent(n, 1, 0) == 0 && dissent(n, away, MEMBER_DOWN) == 0);
+	start(away, -1);
+	run(6000);
+	CHECK(dissent(n, 1, 0) == 0 && dissent(n, away, MEMBER_UP) == 0);
+	start(1, -1);
+	run(6000);
+	CHECK(all_up(n) == 0);
+	end();
+}
+
+/* Who is up is not forgotten; who is down, and forgotten at one node, is so at all, until it speaks. */
+static void test_forget(int n)
+{
+	join(n);
+	view_forget(&sim.nodes[0].gossip.view, sim.nodes[1].id);
+	CHECK(state(0, 1) == MEMBER_UP);
+	crash(1);
+	run(12000);
+	CHECK(dissent(n, 1, MEMBER_DOWN) == 0);
+	view_forget(&sim.nodes[0].gossip.view, sim.nodes[1].id);
+	run(8000);
+	CHECK(dissent(n, 1, MEMBER_FORGOTTEN) == 0);
+	if (n > 2) {
+		crash(2);
+		start(2, -1);
+		run(4000);
+		CHECK(dissent(n, 1, MEMBER_FORGOTTEN) == 0);
+	}
+	start(1, -1);
+	run(6000);
+	CHECK(all_up(n) == 0);
+	end();
+}
+
 static void each_seed(uint64_t seed)
 {
 	static void (*const tests[])(int) = { test_crash_and_return, test_leave,   test_partition,
 					      test_replay,	    test_replaced, test_moved,
-					      test_incompatible,     test_restored };
+					      test_incompatible,     test_restored, test_week,    test_forget };
 
 	for (size_t t = 0; t < sizeof tests / sizeof tests[0]; t++) {
 		int before = unit_failures;

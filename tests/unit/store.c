@@ -19,6 +19,18 @@ int clock_gettime(clockid_t id, struct timespec *ret)
 	return status;
 }
 
+/* The last second that the file system has, unless 0: over the C library's. */
+static time_t last_mtime;
+
+int futimens(int fd, const struct timespec times[2])
+{
+	struct timespec held[2] = { times[0], times[1] };
+
+	if (last_mtime != 0 && held[1].tv_sec >= last_mtime)
+		held[1] = (struct timespec){ .tv_sec = last_mtime };
+	return (int)syscall(SYS_utimensat, fd, NULL, held, 0);
+}
+
 /* The names at a path, joined by blanks; a directory's with a slash, a deleted one's with a !. */
 static char *names(const char *path, const char *after, size_t limit, bool deleted)
 {
@@ -279,9 +291,40 @@ static void eviction(void)
 	CHECK(commit(&third, "e/v", "4") == ERR_NONE);
 	CHECK(third.record.version.time == first.above.time + 4 && third.newest);
 	CHECK(versions("e/v") == 2);
-	third.above.time = UINT64_MAX - 5;
+	third.above.time = UINT64_MAX;
 	CHECK(commit(&third, "e/v", "5") == ERR_UNSUPPORTED);
 	CHECK(holds("e/v", "4"));
+}
+
+/*
+ * Where the file system's times end before the version's, the file has the
+ * last of them, and is the version all the same.
+ */
+static void end_of_times(void)
+{
+	static const uint64_t later[] = { INT32_MAX, UINT64_C(4000000000), UINT64_C(18000000000) };
+	struct timespec edited[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_nsec = UTIME_NOW } };
+	struct commit c = COMMIT_INIT;
+	struct store_entry entry;
+	struct stat st;
+
+	last_mtime = INT32_MAX;
+	for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
+		c.clock = later[i] * 1000000000 + 5;
+		CHECK(commit(&c, "late", "1") == ERR_NONE && c.record.version.time == c.clock);
+		CHECK(holds("late", "1") && versions("late") == 2 * i + 1);
+		CHECK(stat(in_store("tree/", "late"), &st) == 0 && st.st_mtim.tv_sec == INT32_MAX);
+		CHECK(commit(&c, "late", "2") == ERR_NONE);
+		CHECK(holds("late", "2") && versions("late") == 2 * i + 2);
+	}
+	/* Elsewhere it has its own time, and what a person changes is a person's. */
+	last_mtime = 0;
+	CHECK(commit(&c, "late", "3") == ERR_NONE && holds("late", "3"));
+	CHECK(utimensat(AT_FDCWD, in_store("tree/", "late"), edited, 0) == 0);
+	entry = get("late");
+	CHECK(entry.foreign);
+	store_entry_clear(&entry);
+	CHECK(commit(&c, "late", "4") == ERR_NONE && holds("late", "4"));
 }
 
 /* Commit content or a tombstone; its version, which must be above last. */
@@ -327,6 +370,54 @@ static void group_time(void)
 	CHECK(commit(&c, "timed", "2") == ERR_NONE && c.record.version.time == c.clock + 1);
 	c.above.time = c.clock + 5;
 	CHECK(commit(&c, "timed", "3") == ERR_NONE && c.record.version.time == c.clock + 6);
+}
+
+static void merge_at(const char *path, const struct record *record)
+{
+	CHECK(store_merge(store, str_of(path), record, (struct str)STR_INIT, 0, &why) == 0);
+}
+
+/* Each version of a file that came more than a minute ahead of the group's clock counts once. */
+static void ahead_of_the_clock(void)
+{
+	const uint64_t minute = UINT64_C(60000000000);
+	uint64_t were = store_ahead(store), told_were = ahead_told;
+	struct commit c = COMMIT_INIT;
+	struct record record;
+	struct timespec now;
+	uint64_t wall;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	wall = (uint64_t)now.tv_sec * 1000000000;
+	c.clock = wall + minute;
+	CHECK(commit(&c, "soon", "1") == ERR_NONE && store_ahead(store) == were);
+	c.clock = wall + 3 * minute;
+	CHECK(commit(&c, "ahead", "1") == ERR_NONE && store_ahead(store) == were + 1);
+	CHECK(ahead_told == told_were + 1 && ahead_by > minute && ahead_by <= 3 * minute);
+	record = c.record;
+	merge_at("ahead", &record);
+	merge_at("ahead2", &record);
+	merge_at("ahead2", &record);
+	c.fixed = record.version;
+	CHECK(commit(&c, "ahead2", "1") == ERR_NONE && holds("ahead2", "1"));
+	CHECK(store_ahead(store) == were + 2);
+	c.fixed = VERSION_NONE;
+	c.flags = RECORD_DELETED;
+	CHECK(commit(&c, "ahead", NULL) == ERR_NONE && store_ahead(store) == were + 3);
+	c.flags = RECORD_DIRECTORY;
+	CHECK(commit(&c, "ahead-too", NULL) == ERR_NONE && store_ahead(store) == were + 3);
+
+	/* The group's clock is ahead of this one's. */
+	c.flags = 0;
+	store_set_clock(store, 3600 * INT64_C(1000000000));
+	c.clock = wall + 30 * minute;
+	CHECK(commit(&c, "not-ahead", "1") == ERR_NONE && store_ahead(store) == were + 3);
+	/* And behind it. */
+	store_set_clock(store, -3600 * INT64_C(1000000000));
+	c.clock = wall - 30 * minute;
+	CHECK(commit(&c, "behind", "1") == ERR_NONE && store_ahead(store) == were + 4);
+	CHECK(ahead_told == told_were + 4);
+	store_set_clock(store, 0);
 }
 
 static int refuse(const struct commit *c, const struct store_entry *now, struct err *err)
@@ -618,8 +709,10 @@ int main(void)
 	extremes();
 	foreign();
 	eviction();
+	end_of_times();
 	clock_jumps();
 	group_time();
+	ahead_of_the_clock();
 	conditions();
 	merging();
 	kinds();

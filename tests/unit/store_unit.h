@@ -132,11 +132,21 @@ static inline void remove_all(const char *path)
 		pclose(pipe);
 }
 
+static uint64_t ahead_told;		/* versions ahead of the clock */
+static uint64_t ahead_by;		/* the last of them, ns */
+
+static inline void told_ahead(struct str path, struct version version, uint64_t by_ns)
+{
+	CHECK(path.n > 0 && !version_is_none(version));
+	ahead_told++;
+	ahead_by = by_ns;
+}
+
 /* A fresh store in a new directory on a real disk; false when there is none. */
 static inline int open_store(void)
 {
 	static char template[] = "/var/tmp/covey-unit-store.XXXXXX";
-	struct store_options options = { .path = root = mkdtemp(template) };
+	struct store_options options = { .path = root = mkdtemp(template), .ahead = told_ahead };
 
 	CHECK(root != NULL && store_open(&store, &options, &why) == 0);
 	if (store == NULL)

@@ -218,6 +218,8 @@ static void test_members_file(void)
 	CHECK(mkdtemp(directory) != NULL);
 	CHECK(members_load(directory, &got, NULL) == 0 && got.count == 0 && got.self == 0);
 	z.state = MEMBER_LEFT;
+	a.spoke = (struct start){ 7, 8 };
+	a.before = (struct start){ 5, 6 };	/* who tells others of it has to know both */
 	members.self = 1;
 	members_add(&members, &a);
 	members_add(&members, &z);
@@ -225,6 +227,7 @@ static void test_members_file(void)
 	CHECK(members_load(directory, &got, NULL) == 0);
 	CHECK(got.self == 1 && got.count == 2);
 	CHECK(got.count == 2 && same_member(&got.list[0], &a) && same_member(&got.list[1], &z));
+	CHECK(start_eq(got.list[0].spoke, a.spoke) && start_eq(got.list[0].before, a.before));
 	buf_addf(&file, "%s/members.ini", directory);
 	CHECK(truncate(file.data, 40) == 0);
 	CHECK(members_load(directory, &got, NULL) == -1);

@@ -52,10 +52,10 @@ static void test_gossip(void)
 	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == 0);
 	CHECK(wire.type == WIRE_GOSSIP && wire.gossip.answer && wire.gossip.id == 77 &&
 	      wire.gossip.count == count);
-	CHECK(wire.sender.id == 1 && wire.gossip.members[count - 1].id == 100 + count - 1);
+	CHECK(wire.sender.id == 1 && wire.gossip.members[count - 1].member.id == 100 + count - 1);
 	CHECK(wire.sender.nonce == 0 && wire.sender.spoke.count == 0);
 	for (size_t i = 0; i < count; i++) {
-		const struct member *m = &wire.gossip.members[i];
+		const struct member *m = &wire.gossip.members[i].member;
 
 		CHECK(m->nonce == others[i].nonce && start_eq(m->spoke, others[i].spoke) &&
 		      start_eq(m->before, others[i].before));

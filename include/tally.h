@@ -1,0 +1,26 @@
+/*
+ * tally - counts that outlive the process that counts
+ *
+ * A file of the run directory, mapped: who counts writes to memory, and the
+ * next process goes on from there, also after a crash.  It is not synced: what
+ * a power cut takes of it is counted from zero again, as after any boot that
+ * empties the directory.  A file of another size or kind is begun anew.
+ *
+ * Several processes may have one open; what they raise has to be atomic then.
+ */
+#ifndef COVEY_TALLY_H
+#define COVEY_TALLY_H
+
+#include "err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * bytes of counts, zeros at first.  kind: what they are; another when the same
+ * bytes come to mean something else.  NULL on failure.
+ */
+void *tally_open(const char *path, uint64_t kind, size_t bytes, struct err *);
+void tally_close(void *, size_t bytes);		/* NULL is fine */
+
+#endif

@@ -1,0 +1,89 @@
+/* tally - counts that outlive the process that counts */
+#include "tally.h"
+
+#include "buf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct head {
+	char magic[16];
+	uint64_t kind, bytes;
+	uint64_t rest[4];		/* the counts begin on a cache line of their own */
+};
+_Static_assert(sizeof(struct head) == 64, "the head is a cache line");
+
+static const struct head empty = { .magic = "covey tally 1" };
+
+static struct head head_of(uint64_t kind, size_t bytes)
+{
+	struct head head = empty;
+
+	head.kind = kind;
+	head.bytes = bytes;
+	return head;
+}
+
+static bool is_right(int fd, const struct head *wanted)
+{
+	struct head head;
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && (uint64_t)st.st_size == sizeof head + wanted->bytes &&
+	       pread(fd, &head, sizeof head, 0) == sizeof head && memcmp(&head, wanted, sizeof head) == 0;
+}
+
+/* Under its name when it is whole: others may have the old one mapped. */
+static int make(const char *path, const struct head *head, struct err *err)
+{
+	struct buf fresh = BUF_INIT;
+	int fd;
+
+	buf_addf(&fresh, "%s.%d", path, (int)getpid());
+	fd = open(fresh.data, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (fd >= 0 && (ftruncate(fd, (off_t)(sizeof *head + head->bytes)) < 0 ||
+			pwrite(fd, head, sizeof *head, 0) != sizeof *head ||
+			rename(fresh.data, path) < 0)) {
+		err_sys(err, "make %s", path);
+		unlink(fresh.data);
+		close(fd);
+		fd = -1;
+	} else if (fd < 0) {
+		err_sys(err, "make %s", path);
+	}
+	buf_clear(&fresh);
+	return fd;
+}
+
+void *tally_open(const char *path, uint64_t kind, size_t bytes, struct err *err)
+{
+	struct head head = head_of(kind, bytes);
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	void *map;
+
+	if (fd >= 0 && !is_right(fd, &head)) {
+		close(fd);
+		fd = -1;
+	}
+	if (fd < 0)
+		fd = make(path, &head, err);
+	if (fd < 0)
+		return NULL;
+	map = mmap(NULL, sizeof head + bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	if (map == MAP_FAILED) {
+		err_sys(err, "map %s", path);
+		return NULL;
+	}
+	return (char *)map + sizeof head;
+}
+
+void tally_close(void *counts, size_t bytes)
+{
+	if (counts != NULL)
+		munmap((char *)counts - sizeof(struct head), sizeof(struct head) + bytes);
+}

@@ -1,0 +1,60 @@
+/* Unit test of tally: counts go on in the next process, and not as something else. */
+#include "tally.h"
+
+#include "unit.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char directory[] = "/tmp/covey-tally-XXXXXX";
+static char path[sizeof directory + 8];
+
+/* What the counts were, one of them raised. */
+static uint64_t raise_one(uint64_t kind, size_t bytes)
+{
+	struct err err = ERR_INIT;
+	uint64_t *counts = tally_open(path, kind, bytes, &err), was;
+
+	CHECK(counts != NULL);
+	was = counts[1]++;
+	tally_close(counts, bytes);
+	return was;
+}
+
+/* Without a word of good-bye. */
+static void raise_and_die(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		uint64_t *counts = tally_open(path, 1, 64, NULL);
+
+		counts[1]++;
+		_exit(0);
+	}
+	waitpid(pid, NULL, 0);
+}
+
+int main(void)
+{
+	struct err err = ERR_INIT;
+
+	CHECK(mkdtemp(directory) != NULL);
+	snprintf(path, sizeof path, "%s/t", directory);
+	CHECK(raise_one(1, 64) == 0);
+	CHECK(raise_one(1, 64) == 1);
+	raise_and_die();
+	CHECK(raise_one(1, 64) == 3);
+	CHECK(raise_one(2, 64) == 0);
+	CHECK(raise_one(1, 128) == 0);
+	CHECK(truncate(path, 70) == 0);
+	CHECK(raise_one(1, 128) == 0);
+	unlink(path);
+	CHECK(mkdir(path, 0700) == 0);
+	CHECK(tally_open(path, 1, 64, &err) == NULL && err.kind != ERR_NONE);
+	rmdir(path);
+	CHECK(rmdir(directory) == 0);		/* nothing else was left there */
+	return UNIT_RESULT();
+}
