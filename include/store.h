@@ -285,7 +285,13 @@ int store_history(struct store *, struct str path, struct history *ret, struct e
 struct prune_rule {
 	uint32_t versions;	/* 0: all stay */
 	uint64_t before;	/* ns since 1970; 0: all content stays */
+	bool only_counts;	/* what would go is counted, and stays */
 };
+/*
+ * `before` for what is kept for so many days: 0 for 0 days, and when so many
+ * have not passed since 1970.  now: ns since 1970.
+ */
+uint64_t prune_before(uint64_t now, uint64_t days);
 struct prune_count {		/* is added to */
 	uint64_t records;	/* that went */
 	uint64_t contents;	/* that went, their record stays */

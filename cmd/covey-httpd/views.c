@@ -8,11 +8,13 @@
 #include "service_pages.h"
 
 #include "answer.h"
+#include "clock.h"
 #include "conn.h"
 #include "container.h"
 #include "discover_talk.h"
 #include "escape.h"
 #include "group.h"
+#include "keep_file.h"
 #include "layout_page.h"
 #include "mem.h"
 #include "members.h"
@@ -45,6 +47,7 @@ struct view {
 	struct job job;
 	uint64_t waiting;		/* entries in the outbox that are not done */
 	struct scrub_file scrub;	/* last 0: covey-syncd was never here */
+	struct keep_file keep;
 	void (*show)(struct conn *, const struct view *);
 };
 
@@ -80,6 +83,7 @@ static void count_work(struct job *job)
 	outbox_read(reader, count_entry, view, NULL);
 	outbox_reader_free(reader);
 	scrub_file_load(view->conn->worker->httpd->state_directory, &view->scrub, NULL);
+	keep_file_load(view->conn->worker->httpd->state_directory, &view->keep, NULL);
 }
 
 static void count_done(struct job *job)
@@ -161,6 +165,38 @@ static void add_silence(struct buf *json, struct group *group)
 	buf_addc(json, ',');
 }
 
+/* null, or what will go by numbers that were lowered, and when, s since 1970. */
+static void add_lowered(struct buf *json, const struct keep_file *k)
+{
+	if (k->lowered.versions == 0) {
+		buf_adds(json, "null");
+		return;
+	}
+	buf_addf(json, "{\"versions\":%" PRIu32 ",\"days\":%" PRIu32 ",\"at\":%" PRIu64
+		 ",\"goes\":{\"versions\":%" PRIu64 ",\"contents\":%" PRIu64 ",\"bytes\":%" PRIu64
+		 "},\"say\":\"these go in %" PRIu32 " min: covey layout set with the numbers before keeps "
+		 "them, covey prune drops them now\"}", k->lowered.versions, k->lowered.days,
+		 clock_wall_ns() / 1000000000 + k->left, k->versions, k->contents, k->bytes,
+		 (k->left + 59) / 60);
+}
+
+/* What this node keeps of a path. */
+static void add_keep(struct buf *json, const struct conf *conf, const struct keep_file *k)
+{
+	struct keep_numbers now = k->now;
+
+	buf_adds(json, "\"keep\":{");
+	if (now.versions == 0 && k->lowered.versions == 0)
+		now = (struct keep_numbers){ (uint32_t)conf->keep.versions, (uint32_t)conf->keep.days };
+	if (now.versions == 0)
+		buf_adds(json, "\"versions\":null,\"days\":null");
+	else
+		buf_addf(json, "\"versions\":%" PRIu32 ",\"days\":%" PRIu32, now.versions, now.days);
+	buf_adds(json, ",\"lowered\":");
+	add_lowered(json, k);
+	buf_adds(json, "},");
+}
+
 static void status_page(struct conn *c, const struct view *view)
 {
 	struct httpd *h = c->worker->httpd;
@@ -174,6 +210,7 @@ static void status_page(struct conn *c, const struct view *view)
 		 h->group ? group_epoch(h->group) : 0, view->waiting);
 	buf_addf(&json, "\"scrub\":{\"last\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"bad\":%" PRIu64 "},",
 		 view->scrub.last, view->scrub.bytes, view->scrub.bad);
+	add_keep(&json, h->conf, &view->keep);
 	add_silence(&json, h->group);
 	add_peers(&json, &view->members);
 	buf_adds(&json, "}\n");
