@@ -80,11 +80,16 @@ static void log_waiting(const struct upkeep *u)
 {
 	const struct keep_file *k = &u->keep;
 
-	log_line(LOG_LEVEL_WARNING, "by keep.versions %" PRIu32 ", keep.days %" PRIu32
-		 " %" PRIu64 " versions and the content of %" PRIu64 " more, %" PRIu64 " bytes, go in %"
-		 PRIu32 " min: covey layout set with the numbers before keeps them, covey prune drops "
-		 "them now", k->lowered.versions, k->lowered.days, k->versions, k->contents, k->bytes,
-		 (k->left + 59) / 60);
+	if (k->versions + k->contents == 0)
+		log_line(LOG_LEVEL_INFO, "keep.versions %" PRIu32 ", keep.days %" PRIu32 " count here in %"
+			 PRIu32 " min; nothing would go now", k->lowered.versions, k->lowered.days,
+			 (k->left + 59) / 60);
+	else
+		log_line(LOG_LEVEL_WARNING, "by keep.versions %" PRIu32 ", keep.days %" PRIu32 " %" PRIu64
+			 " versions and the content of %" PRIu64 " more, %" PRIu64 " bytes, go in %" PRIu32
+			 " min: covey layout set with the numbers before keeps them, covey prune drops "
+			 "them now", k->lowered.versions, k->lowered.days, k->versions, k->contents,
+			 k->bytes, (k->left + 59) / 60);
 }
 
 static void prune(struct job *job)
@@ -227,6 +232,7 @@ void upkeep_start(struct syncd *d)
 	u->passed = loop_now(d->loop);
 	timer_start(d->loop, &u->look, LOOK_MS);
 	timer_start(d->loop, &u->due, SOON_MS);
+	count_hour(u, u->passed);
 	upkeep_relaid(u);
 }
 
