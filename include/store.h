@@ -90,6 +90,12 @@ int store_owe(struct store *, struct outbox *, uint32_t keep, uint64_t *ret_owed
 int store_owe_later(struct store *, uint64_t lineage, struct err *);
 int store_owe_marked(struct store *, uint64_t lineage, uint32_t keep, uint64_t *ret_owed,
 		     struct err *);
+/*
+ * lost.c: the files in tree/ have no records, as after a plain copy: all are
+ * foreign, and nothing is served, until they are adopted.  No scan: some are
+ * looked at, and in a store that has its records not even those.
+ */
+bool store_lost_records(struct store *);
 /* 0 when a write would be accepted now; -1 says why not (full, read-only, a failed fsync). */
 int store_writable(struct store *, struct err *);
 

@@ -25,7 +25,7 @@
 #include <inttypes.h>
 #include <sys/statvfs.h>
 
-static void add_store(struct buf *json, const struct conf *conf)
+static void add_store(struct buf *json, const struct conf *conf, bool lost_records)
 {
 	struct statvfs fs;
 
@@ -33,7 +33,9 @@ static void add_store(struct buf *json, const struct conf *conf)
 	escape_json(json, str_of(conf->node.store));
 	if (statvfs(conf->node.store, &fs) == 0)
 		buf_addf(json, ",\"free\":%" PRIu64, (uint64_t)fs.f_bavail * fs.f_frsize);
-	buf_addf(json, ",\"min_free\":%" PRIu64 "}", conf->limits.min_free);
+	buf_addf(json, ",\"min_free\":%" PRIu64 ",\"lost\":%s%s%s}", conf->limits.min_free,
+		 lost_records ? "\"" : "", lost_records ? HTTPD_LOST_RECORDS : "null",
+		 lost_records ? "\"" : "");
 }
 
 /* What the other roles say: the group as covey-discoverd sees it, or counters. */
@@ -48,6 +50,7 @@ struct view {
 	uint64_t waiting;		/* entries in the outbox that are not done */
 	struct scrub_file scrub;	/* last 0: covey-syncd was never here */
 	struct keep_file keep;
+	bool lost_records;
 	void (*show)(struct conn *, const struct view *);
 };
 
@@ -84,6 +87,7 @@ static void count_work(struct job *job)
 	outbox_reader_free(reader);
 	scrub_file_load(view->conn->worker->httpd->state_directory, &view->scrub, NULL);
 	keep_file_load(view->conn->worker->httpd->state_directory, &view->keep, NULL);
+	view->lost_records = store_lost_records(view->conn->worker->httpd->store);
 }
 
 static void count_done(struct job *job)
@@ -205,7 +209,7 @@ static void status_page(struct conn *c, const struct view *view)
 	buf_addf(&json, "{\"node\":\"%016" PRIx64 "\",\"name\":", store_node(h->store));
 	escape_json(&json, str_of(h->conf->node.name));
 	buf_addf(&json, ",\"version\":\"%s\",", COVEY_VERSION);
-	add_store(&json, h->conf);
+	add_store(&json, h->conf, view->lost_records);
 	buf_addf(&json, ",\"layout\":{\"epoch\":%" PRIu64 "},\"outbox\":%" PRIu64 ",",
 		 h->group ? group_epoch(h->group) : 0, view->waiting);
 	buf_addf(&json, "\"scrub\":{\"last\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"bad\":%" PRIu64 "},",
@@ -265,7 +269,7 @@ static void ask_view(struct conn *c, bool wants_layout,
 	struct view *view = view_new(c, show);
 
 	if (c->worker->discover == NULL) {
-		show(c, view);
+		count_outbox(view);
 		return;
 	}
 	view->call.answer = viewed;
@@ -351,7 +355,7 @@ void view_metrics(struct conn *c)
 	struct view *view = view_new(c, metrics_page);
 
 	if (c->worker->version == NULL) {
-		metrics_page(c, view);
+		count_outbox(view);
 		return;
 	}
 	view->call.answer = counted;
