@@ -401,7 +401,25 @@ reads() {
 		[ "$(cat body)" = "$3" ]
 }
 
-@test "README's rsync puts no new record over old bytes, though two versions are of one size and second" {
+# other_node FILE TEXT: as if another node had made a version of it in the same nanosecond, of the same size
+other_node() {
+	python3 - "$@" <<-'PY'
+	import hashlib, os, sys
+	name, text = sys.argv[1], sys.argv[2].encode()
+	record, st = bytearray(os.getxattr(name, "user.covey")), os.stat(name)
+	assert st.st_size == len(text)
+	record[19] ^= 1
+	record[28:60] = hashlib.sha256(text).digest()
+	with open(name + ",", "wb") as f:
+	    f.write(text)
+	os.setxattr(name + ",", "user.covey", bytes(record))
+	os.utime(name + ",", ns=(st.st_mtime_ns, st.st_mtime_ns))
+	os.chmod(name + ",", st.st_mode)
+	os.rename(name + ",", name)
+	PY
+}
+
+@test "no backup puts a new record over old bytes, though two versions are of one size and time" {
 	local line first second try
 	httpd one
 	line=$(sed -n '/^```sh/,/^```/p' "$TOP/README.md" | grep '^rsync ')
@@ -420,6 +438,14 @@ reads() {
 	eval "$line"
 	[ "$(cat backup/covey/tree/f)" = "second $try" ]
 	diff <(holdings "$STORE") <(holdings backup/covey)
+	stop "$PID"
+	covey backup -c "$CONF" b
+	other_node "$STORE/tree/f" "third  $try"
+	eval "$line"
+	diff <(holdings "$STORE") <(holdings backup/covey)
+	covey backup -c "$CONF" b
+	diff <(holdings "$STORE") <(holdings b)
+	[ "$(cat b/tree/f)" = "third  $try" ]
 }
 
 @test "what root recovers belongs to whom the store's directory belongs to" {
