@@ -522,7 +522,7 @@ other_node() {
 	run covey recover -c "$CONF" b
 	[ "$status" -ne 0 ]
 	rmdir "$STORE/copying"
-	run covey-httpd -c "$CONF"
+	run timeout 20 covey-httpd -c "$CONF"
 	[ "$status" -ne 0 ]
 	[[ $output == *"covey recover was cut off: say it again"* ]]
 	run covey recover -c "$CONF" b

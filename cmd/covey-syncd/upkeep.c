@@ -115,7 +115,7 @@ static void counted(struct upkeep *u)
 	k->bytes = u->count.bytes;
 	if (u->rc == 0 && k->now.versions == 0 && k->versions + k->contents == 0)
 		keep_passed(k, KEEP_WAIT_S);
-	else
+	else if (u->rc == 0)
 		log_waiting(u);
 	save(u);
 }
