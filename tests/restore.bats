@@ -36,6 +36,8 @@ lowered() { curl -sf -m 5 "${URLS[$1]}/.covey/status" | jq -ce ".keep.lowered | 
 versions() { find "${STORES[$1]}/history/$2" -name ',[12]*' | wc -l; }
 contents() { find "${STORES[$1]}/history/$2" -type f -name ',[12]*' | wc -l; }
 has() { [ "$("$1" "$2" "$3")" -eq "$4" ]; }
+owes_nothing() { [ "$(curl -sf "${URLS[$1]}/.covey/status" | jq .outbox)" = 0 ]; }
+has_at_most() { [ "$("$1" "$2" "$3")" -le "$4" ]; }
 logged() { grep -q "$2" "$D/n$1.log"; }
 all_have() { local i; for i in $(nodes); do "$1" "$i" "${@:2}" || return; done; }
 
@@ -208,9 +210,10 @@ tells() { [ "$(told "$1")" = "$2" ]; }
 	run_node 1 3
 	wait_until 40 settled
 	wait_until 20 all_have tells 100
-	for i in 1 2; do [ "$(versions $i d/f)" -le 100 ]; done
+	# What came back while it was being dropped goes within a minute.
+	for i in 1 2; do wait_until 80 has_at_most versions $i d/f 100; done
 	for i in 3 4 5; do has versions $i d/f 150; done
-	for i in $(nodes); do [ "$(curl -sf "${URLS[i]}/.covey/status" | jq .outbox)" = 0 ]; done
+	wait_until 30 all_have owes_nothing
 }
 
 # What two stores hold, for whoever compares them: every name, content and record, and when it was made.
@@ -392,7 +395,7 @@ on_mount() {
 		wait_until 20 reads $((n % 5 + 1)) "d$n/f" "$n again"
 		[ "$(covey log --node "${URLS[n % 5 + 1]}" "d$n/f" | wc -l)" -eq 2 ]
 	done
-	wait_until 30 eval 'for i in $(nodes); do [ "$(curl -sf "${URLS[i]}/.covey/status" | jq .outbox)" = 0 ] || exit; done'
+	wait_until 30 all_have owes_nothing
 }
 
 # reads I PATH TEXT: node I confirms it

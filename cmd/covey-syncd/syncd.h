@@ -268,7 +268,7 @@ void upkeep_start(struct syncd *);
 void upkeep_free(struct upkeep *);	/* NULL is fine */
 void upkeep_relaid(struct upkeep *);
 /* By which it keeps: the layout's, or for an hour those before they were lowered; all: UINT32_MAX, 0. */
-struct keep_numbers upkeep_numbers(const struct upkeep *);
+struct keep_numbers upkeep_numbers(struct upkeep *);
 bool upkeep_busy(const struct upkeep *);	/* an hour is being counted */
 void upkeep_stop(struct upkeep *);
 bool upkeep_rests(const struct upkeep *);

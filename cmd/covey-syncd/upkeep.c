@@ -190,8 +190,11 @@ static void on_look(struct timer *timer)
 	timer_start(u->daemon->loop, &u->look, LOOK_MS);
 }
 
-struct keep_numbers upkeep_numbers(const struct upkeep *u)
+/* What a person has just dropped is not to be brought back. */
+struct keep_numbers upkeep_numbers(struct upkeep *u)
 {
+	if (!u->stopping && ended_by_person(u))
+		lowered(u);
 	return u->keep.now.versions != 0 ? u->keep.now : (struct keep_numbers){ UINT32_MAX, 0 };
 }
 
