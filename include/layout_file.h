@@ -28,6 +28,8 @@
 #include "inifile.h"
 #include "layout.h"
 
+#define LAYOUT_FILE_BYTES (1u << 16)	/* LAYOUT_MEMBERS_MAX sections have a tenth of it */
+
 /* Reads DIRECTORY/layout.ini (DIRECTORY: STORE/state).  No file is success with LAYOUT_NONE. */
 int layout_load(const char *directory, struct layout *ret, struct err *);
 /* The same from its text; file is only named in errors. */

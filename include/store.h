@@ -100,6 +100,12 @@ int store_owe(struct store *, struct outbox *, uint32_t keep, uint64_t *ret_owed
 int store_owe_later(struct store *, uint64_t lineage, struct err *);
 int store_owe_marked(struct store *, uint64_t lineage, uint32_t keep, uint64_t *ret_owed,
 		     struct err *);
+/*
+ * lost.c: the files in tree/ have no records, as after a plain copy: all are
+ * foreign, and nothing is served, until they are adopted.  No scan: some are
+ * looked at, and in a store that has its records not even those.
+ */
+bool store_lost_records(struct store *);
 /* 0 when a write would be accepted now; ERR_FULL, or ERR_AWAY: read-only, gone, a failed sync. */
 int store_writable(struct store *, struct err *);
 /* 0 when a body of this size leaves min_free; else the same. */
@@ -324,7 +330,13 @@ int store_history(struct store *, struct str path, struct history *ret, struct e
 struct prune_rule {
 	uint32_t versions;	/* 0: all stay */
 	uint64_t before;	/* ns since 1970; 0: all content stays */
+	bool only_counts;	/* what would go is counted, and stays */
 };
+/*
+ * `before` for what is kept for so many days: 0 for 0 days, and when so many
+ * have not passed since 1970.  now: ns since 1970.
+ */
+uint64_t prune_before(uint64_t now, uint64_t days);
 struct prune_count {		/* is added to */
 	uint64_t records;	/* that went */
 	uint64_t contents;	/* that went, their record stays */

@@ -163,7 +163,7 @@ time.sleep(100)' "$1" "$2"
 somebody_waits() { grep -q -e "-> OFDLCK .*:$(stat -c %i "$1/locks") " /proc/locks; }
 versions_of() { find "$1/tree/$2" "$1/history/$2" -type f | wc -l; }
 
-@test "a rule that is changed while pruning runs is kept as soon as that is over" {
+@test "a rule that is changed while it is counted what goes by one before is counted as soon as that is over" {
 	local i
 	group 1 'keep: {versions: 50}'
 	for ((i = 1; i <= 9; i++)); do
@@ -176,8 +176,11 @@ versions_of() { find "$1/tree/$2" "$1/history/$2" -type f | wc -l; }
 	[ "$(layout 1 .keep.versions)" = 3 ]
 	sleep 1			# for covey-syncd to hear of it as well
 	stop "$PID"
-	few() { [ "$(versions_of "${STORES[1]}" d/f)" -eq 3 ]; }
-	wait_until 20 few
+	told() { curl -sf "${URLS[1]}/.covey/status" | jq -e '.keep.lowered | .versions == 3 and .goes.versions == 6'; }
+	wait_until 20 told
+	[ "$(versions_of "${STORES[1]}" d/f)" -eq 9 ]
+	covey prune -c "$(conf 1)"
+	[ "$(versions_of "${STORES[1]}" d/f)" -eq 3 ]
 }
 
 outbox_of() { curl -sf "${URLS[$1]}/.covey/metrics" | sed -n 's/^covey_outbox_entries //p'; }

@@ -173,6 +173,10 @@ void seeds_count(const struct discoverd *, struct council_seeds *ret);
 int state_load(struct discoverd *, struct members *ret, struct err *);
 /* What another node's identity agreed to, in this store: nobody's. */
 int state_forget_agreements(const struct discoverd *, struct err *);
+/* Its layout is not used any more; the numbers in it are remembered. */
+int state_set_layout_aside(const struct discoverd *, struct err *);
+/* 1: those of the layout set aside; 0: there is none; -1. */
+int state_numbers_before(const struct discoverd *, struct layout_numbers *ret, struct err *);
 void state_save_members(struct discoverd *);	/* soon; logs what fails */
 void state_last_members(struct discoverd *);	/* at once, when nothing else runs any more */
 int state_save_promise(const struct discoverd *, const struct synod_promise *, struct err *);

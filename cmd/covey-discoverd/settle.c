@@ -167,7 +167,8 @@ void settle_synced(struct discoverd *d, uint64_t epoch)
 	settle_step(d);
 }
 
-void settle_start(struct discoverd *d)
+/* Of a group that this node may found: those by which its store last lived, else the configuration's. */
+static struct layout_numbers founding_numbers(const struct discoverd *d)
 {
 	const struct conf *conf = d->service->conf;
 	struct layout_numbers numbers = {
@@ -176,6 +177,21 @@ void settle_start(struct discoverd *d)
 		.keep_versions = (uint32_t)conf->keep.versions,
 		.keep_days = (uint32_t)conf->keep.days,
 	};
+	struct err err;
+	int before = state_numbers_before(d, &numbers, &err);
+
+	if (before < 0)
+		log_err(LOG_LEVEL_WARNING, &err, "forget by which numbers this store lived");
+	else if (before > 0 && settle_layout(d)->epoch == 0)
+		log_line(LOG_LEVEL_INFO, "a group founded here has the numbers by which this store last "
+			 "lived: homes %u, copies %u, keep.versions %" PRIu32 ", keep.days %" PRIu32,
+			 numbers.homes, numbers.copies, numbers.keep_versions, numbers.keep_days);
+	return numbers;
+}
+
+void settle_start(struct discoverd *d)
+{
+	struct layout_numbers numbers = founding_numbers(d);
 	struct agent *a = &d->agent;
 
 	a->view = &d->gossip.view;

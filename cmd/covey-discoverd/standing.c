@@ -185,7 +185,8 @@ int standing_load(struct discoverd *d, const struct address *own, struct err *er
 	load(d, &standing);
 	if (standing.self == self)
 		load_agreements(d, &standing);
-	else if (standing.self != 0 && state_forget_agreements(d, err) < 0)
+	else if (standing.self != 0 ? state_forget_agreements(d, err) < 0
+				    : state_set_layout_aside(d, err) < 0)
 		return -1;
 	if (standing.self != self)
 		standing = (struct node_standing){ .self = self, .offset = standing.offset };

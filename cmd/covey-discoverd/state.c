@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "container.h"
+#include "file.h"
 #include "inifile.h"
 #include "layout_file.h"
 #include "log.h"
@@ -200,16 +201,57 @@ static int forget_file(const struct discoverd *d, const char *name, struct err *
 	return rc;
 }
 
+/*
+ * layout-before.ini: the last layout of the node that this store was before it
+ * was renewed.  Of that only the numbers count, should this node found a
+ * group: what the store holds it holds by them.
+ */
+int state_set_layout_aside(const struct discoverd *d, struct err *err)
+{
+	struct buf from = BUF_INIT, to = BUF_INIT;
+	int rc = 0;
+
+	buf_addf(&from, "%s/layout.ini", d->directory.data);
+	buf_addf(&to, "%s/layout-before.ini", d->directory.data);
+	if (rename(from.data, to.data) < 0 && errno != ENOENT)
+		rc = err_sys(err, "set %s aside", from.data);
+	buf_clear(&from);
+	buf_clear(&to);
+	return rc;
+}
+
+int state_numbers_before(const struct discoverd *d, struct layout_numbers *ret, struct err *err)
+{
+	struct buf file = BUF_INIT, text = BUF_INIT;
+	struct layout layout = LAYOUT_NONE;
+	bool there = false;
+	int rc;
+
+	buf_addf(&file, "%s/layout-before.ini", d->directory.data);
+	rc = file_read_any(file.data, LAYOUT_FILE_BYTES, &text, &there, err);
+	if (rc == 0 && there)
+		rc = layout_parse(buf_str(&text), file.data, &layout, err);
+	buf_clear(&file);
+	buf_clear(&text);
+	if (rc < 0)
+		return -1;
+	if (there)
+		*ret = (struct layout_numbers){ layout.homes, layout.copies, layout.keep_versions,
+						layout.keep_days };
+	return there;
+}
+
 int state_forget_agreements(const struct discoverd *d, struct err *err)
 {
 	DIR *dir = opendir(d->directory.data);
 	const struct dirent *entry;
-	int rc = 0;
+	int rc;
 
 	if (dir == NULL)
 		return err_sys(err, "open %s", d->directory.data);
+	rc = state_set_layout_aside(d, err);
 	while (rc == 0 && (entry = readdir(dir)) != NULL)
-		if (strcmp(entry->d_name, "layout.ini") == 0 || strncmp(entry->d_name, "synod", 5) == 0)
+		if (strncmp(entry->d_name, "synod", 5) == 0)
 			rc = forget_file(d, entry->d_name, err);
 	closedir(dir);
 	return rc;

@@ -62,6 +62,11 @@ struct worker {
 	char date[32];
 };
 
+/* For people: log and status. */
+#define HTTPD_LOST_RECORDS "the files in tree/ have lost their extended attributes, and with them their " \
+	"versions, as by plain cp or tar: nothing is served; covey adopt makes versions of them, a backup " \
+	"that has the attributes brings back the old ones"
+
 struct httpd {
 	struct service *service;
 	const struct conf *conf;

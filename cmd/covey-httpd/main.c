@@ -79,6 +79,8 @@ static int role_start(struct service *service, struct err *err)
 	buf_addf(&directory, "%s/state", service->conf->node.store);
 	h->state_directory = buf_take(&directory);
 	allow_descriptors(h);
+	if (store_lost_records(h->store))
+		log_line(LOG_LEVEL_ERROR, "%s: %s", h->conf->node.store, HTTPD_LOST_RECORDS);
 	h->pool = pool_new(POOL_THREADS);
 	h->memory = memory_new();
 	h->mime = mime_new(MIME_FILE);

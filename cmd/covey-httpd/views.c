@@ -15,6 +15,7 @@
 #include "escape.h"
 #include "group.h"
 #include "identity.h"
+#include "keep_file.h"
 #include "layout_page.h"
 #include "mem.h"
 #include "members.h"
@@ -25,7 +26,7 @@
 #include <inttypes.h>
 #include <sys/statvfs.h>
 
-static void add_store(struct buf *json, const struct httpd *h)
+static void add_store(struct buf *json, const struct httpd *h, bool lost_records)
 {
 	const struct conf *conf = h->conf;
 	struct statvfs fs;
@@ -40,7 +41,8 @@ static void add_store(struct buf *json, const struct httpd *h)
 		escape_json(json, str_of(err.text));
 	else
 		buf_adds(json, "null");
-	buf_addc(json, '}');
+	buf_addf(json, ",\"lost\":%s%s%s}", lost_records ? "\"" : "",
+		 lost_records ? HTTPD_LOST_RECORDS : "null", lost_records ? "\"" : "");
 }
 
 /* What the other roles say: the group as covey-discoverd sees it, or counters. */
@@ -54,6 +56,8 @@ struct view {
 	struct job job;
 	uint64_t waiting;		/* entries in the outbox that are not done */
 	struct scrub_file scrub;	/* last 0: covey-syncd was never here */
+	struct keep_file keep;
+	bool lost_records;
 	void (*show)(struct conn *, const struct view *);
 };
 
@@ -89,6 +93,8 @@ static void count_work(struct job *job)
 	outbox_read(reader, count_entry, view, NULL);
 	outbox_reader_free(reader);
 	scrub_file_load(view->conn->worker->httpd->state_directory, &view->scrub, NULL);
+	keep_file_load(view->conn->worker->httpd->state_directory, &view->keep, NULL);
+	view->lost_records = store_lost_records(view->conn->worker->httpd->store);
 }
 
 static void count_done(struct job *job)
@@ -189,6 +195,38 @@ static void add_key(struct buf *json, const struct conf *conf)
 	free(exposed);
 }
 
+/* null, or what will go by numbers that were lowered, and when, s since 1970. */
+static void add_lowered(struct buf *json, const struct keep_file *k)
+{
+	if (k->lowered.versions == 0) {
+		buf_adds(json, "null");
+		return;
+	}
+	buf_addf(json, "{\"versions\":%" PRIu32 ",\"days\":%" PRIu32 ",\"at\":%" PRIu64
+		 ",\"goes\":{\"versions\":%" PRIu64 ",\"contents\":%" PRIu64 ",\"bytes\":%" PRIu64
+		 "},\"say\":\"these go in %" PRIu32 " min: covey layout set with the numbers before keeps "
+		 "them, covey prune drops them now\"}", k->lowered.versions, k->lowered.days,
+		 wall_s() + k->left, k->versions, k->contents, k->bytes,
+		 (k->left + 59) / 60);
+}
+
+/* What this node keeps of a path. */
+static void add_keep(struct buf *json, const struct conf *conf, const struct keep_file *k)
+{
+	struct keep_numbers now = k->now;
+
+	buf_adds(json, "\"keep\":{");
+	if (now.versions == 0 && k->lowered.versions == 0)
+		now = (struct keep_numbers){ (uint32_t)conf->keep.versions, (uint32_t)conf->keep.days };
+	if (now.versions == 0)
+		buf_adds(json, "\"versions\":null,\"days\":null");
+	else
+		buf_addf(json, "\"versions\":%" PRIu32 ",\"days\":%" PRIu32, now.versions, now.days);
+	buf_adds(json, ",\"lowered\":");
+	add_lowered(json, k);
+	buf_adds(json, "},");
+}
+
 static void status_page(struct conn *c, const struct view *view)
 {
 	struct httpd *h = c->worker->httpd;
@@ -197,12 +235,13 @@ static void status_page(struct conn *c, const struct view *view)
 	buf_addf(&json, "{\"node\":\"%016" PRIx64 "\",\"name\":", store_node(h->store));
 	escape_json(&json, str_of(h->conf->node.name));
 	buf_addf(&json, ",\"version\":\"%s\",", COVEY_VERSION);
-	add_store(&json, h);
+	add_store(&json, h, view->lost_records);
 	buf_addf(&json, ",\"layout\":{\"epoch\":%" PRIu64 "},\"outbox\":%" PRIu64 ",",
 		 h->group ? group_epoch(h->group) : 0, view->waiting);
 	buf_addf(&json, "\"scrub\":{\"last\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"bad\":%" PRIu64 "},",
 		 scrub_file_last(&view->scrub, wall_s()), view->scrub.bytes, view->scrub.bad);
 	buf_addf(&json, "\"versions\":{\"ahead\":%" PRIu64 "},", store_ahead(h->store));
+	add_keep(&json, h->conf, &view->keep);
 	add_silence(&json, h->group);
 	add_key(&json, h->conf);
 	add_peers(&json, &view->members);

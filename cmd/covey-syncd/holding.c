@@ -27,7 +27,6 @@
 #define AGAIN_MS 60000			/* after a round in which not all was told; doubled up to HOUR_MS */
 #define PIECE_BYTES (256u << 10)	/* of what is asked about */
 #define ANSWER_MS 30000
-#define DAY_NS (86400ull * 1000000000)
 
 enum step { SURVEY, ASK_HOMES, TAKE, ASK_KEEPERS, EVICT, DONE };
 
@@ -404,8 +403,8 @@ static bool set_up(struct holding *h)
 	}
 	/* With one copy content stays where it was put, and its keeper has none to show. */
 	h->evicts = layout_copies(&h->layout) > 1 && !layout_is_joint(&h->layout);
-	h->before = h->layout.keep_days == 0 || h->layout.keep_days * DAY_NS > now
-			    ? 0 : now - h->layout.keep_days * DAY_NS;
+	/* By the layout's own numbers: what goes by them only after an hour goes by nothing else before. */
+	h->before = prune_before(now, h->layout.keep_days);
 	return others;
 }
 

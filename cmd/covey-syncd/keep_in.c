@@ -15,7 +15,7 @@ struct keep_asked {
 	void (*told)(void *data, struct str states);	/* then; NULL: forgotten */
 	void *data;
 	struct job job;
-	uint32_t keep;			/* versions, of the layout */
+	uint32_t keep;			/* versions of a path, here */
 	struct buf plain;		/* the message */
 	struct bulk bulk;		/* points into plain */
 	struct buf states;		/* a u8 per item */
@@ -134,7 +134,7 @@ static struct keep_asked *begin(struct syncd *d, struct buf *plain)
 	k->asker.gone = asker_gone;
 	k->plain = *plain;
 	*plain = (struct buf)BUF_INIT;
-	k->keep = peers_layout(d->peers)->keep_versions;
+	k->keep = upkeep_numbers(d->upkeep).versions;
 	k->job = (struct job){ .work = look, .done = looked, .home = d->loop };
 	d->keeps_asked++;
 	return k;

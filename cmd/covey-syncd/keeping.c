@@ -23,7 +23,6 @@
 
 #define SETTLE_MS 300			/* after a change: others may follow */
 #define HOUR_MS 3600000
-#define DAY_NS (86400ull * 1000000000)
 #define AGAIN_MS 1000			/* after a round that was not complete; doubled up to HOUR_MS */
 #define COLLECT_BYTES (INQUIRY_LIMIT / 4)	/* a piece */
 
@@ -112,7 +111,7 @@ static int survey_rest(struct keeping *k, const struct survey_directory *in, str
 	int status;
 
 	k->after = (struct buf)BUF_INIT;
-	status = survey_behind(k->daemon->store, in, buf_str(&after), k->layout.keep_versions,
+	status = survey_behind(k->daemon->store, in, buf_str(&after), k->numbers.versions,
 			       each_path, k, err);
 	buf_clear(&after);
 	return status;
@@ -266,8 +265,8 @@ static void begin(struct keeping *k)
 	buf_reset(&k->after);
 	k->layout = *peers_layout(k->daemon->peers);
 	k->leaving = keeping_leaves(&k->layout, store_node(k->daemon->store));
-	k->before = k->layout.keep_days == 0 || k->layout.keep_days * DAY_NS > now
-			    ? 0 : now - k->layout.keep_days * DAY_NS;
+	k->numbers = upkeep_numbers(k->daemon->upkeep);
+	k->before = prune_before(now, k->numbers.days);
 	if (k->layout.count < 2 || (layout_copies(&k->layout) < 2 && !k->leaving))
 		return;
 	set_up(k);

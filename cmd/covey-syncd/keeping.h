@@ -37,6 +37,7 @@ struct keeping {
 	struct buf after;		/* a path in it; the job's: the rest is to be looked at yet */
 	bool listed;			/* directories are */
 	uint8_t mine[PARTITIONS / 8];
+	struct keep_numbers numbers;	/* the round's */
 	uint64_t before;		/* ns: contents from before are not kept, but for the newest */
 	struct keeper keepers[LAYOUT_MEMBERS_MAX];
 	size_t keeper_count;

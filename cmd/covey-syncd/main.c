@@ -255,7 +255,7 @@ static bool busy(struct service *service)
 	       d->bulkings != NULL || d->comparings != NULL ||
 	       d->pushes != NULL || d->resolving > 0 ||
 	       (d->keys.count > 0 && members_met(peers_view(d->peers))) || drain_busy(d->drain) ||
-	       scrubbing_busy(d->scrubbing);
+	       scrubbing_busy(d->scrubbing) || upkeep_busy(d->upkeep);
 }
 
 static void leave(struct syncd *d)

@@ -35,6 +35,7 @@
 
 #include "bulk.h"
 #include "fetch.h"
+#include "keep_file.h"
 #include "layout.h"
 #include "pool.h"
 #include "serve.h"
@@ -266,6 +267,9 @@ bool directories_rest(const struct directories *);
 void upkeep_start(struct syncd *);
 void upkeep_free(struct upkeep *);	/* NULL is fine */
 void upkeep_relaid(struct upkeep *);
+/* By which it keeps: the layout's, or for an hour those before they were lowered; all: UINT32_MAX, 0. */
+struct keep_numbers upkeep_numbers(struct upkeep *);
+bool upkeep_busy(const struct upkeep *);	/* an hour is being counted */
 void upkeep_stop(struct upkeep *);
 bool upkeep_rests(const struct upkeep *);
 

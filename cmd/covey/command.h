@@ -64,8 +64,8 @@ int command_misused(const struct command *, const char *format, ...)
 int command_number(const char *what, const char *text, uint64_t min, uint64_t max, uint64_t *ret,
 		   struct err *);
 
-extern const struct command command_adopt, command_check, command_get, command_init, command_key,
-	command_layout, command_log, command_ls, command_node, command_peers, command_prune, command_put, command_restore,
+extern const struct command command_adopt, command_backup, command_check, command_get, command_init, command_key,
+	command_layout, command_log, command_ls, command_node, command_peers, command_prune, command_put, command_recover, command_restore,
 	command_rm, command_scrub, command_status, command_units, command_up;
 
 #endif

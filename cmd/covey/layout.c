@@ -129,6 +129,23 @@ static void warn_of_none_to_spare(const struct conf *conf, const struct discover
 			"a write needs is away, the write is not confirmed (202)\n", homes, copies, count);
 }
 
+/* The same of what they may lose. */
+static void warn_of_less(const struct conf *conf, const struct discover_change *wanted)
+{
+	struct members members = MEMBERS_INIT;
+	struct layout layout = LAYOUT_NONE;
+	uint32_t days = wanted->keep_days;
+
+	if (roles_view(conf, &members, &layout, NULL) < 0)
+		return;
+	members_clear(&members);
+	if ((wanted->keep_versions != 0 && wanted->keep_versions < layout.keep_versions) ||
+	    (days != UINT32_MAX && days != 0 && (layout.keep_days == 0 || days < layout.keep_days)))
+		fprintf(stderr, "covey: each node drops in an hour what these numbers do not keep, and covey status "
+			"tells how much; until then setting them back keeps it, and covey prune drops it "
+			"now\n");
+}
+
 static int set(const struct call *call, const struct conf *conf)
 {
 	struct discover_change wanted = { .what = CHANGE_SET };
@@ -145,6 +162,7 @@ static int set(const struct call *call, const struct conf *conf)
 	wanted.keep_versions = (uint32_t)numbers[KEEP_VERSIONS];
 	wanted.keep_days = (uint32_t)numbers[KEEP_DAYS];
 	warn_of_none_to_spare(conf, &wanted);
+	warn_of_less(conf, &wanted);
 	return change_within(call, conf, &wanted);
 }
 

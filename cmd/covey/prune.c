@@ -5,10 +5,10 @@
 #include "progress.h"
 
 #include "clock.h"
+#include "keep_file.h"
 
 enum { CONF, VERSIONS, DAYS, JSON };
 
-#define DAY_NS (UINT64_C(86400) * 1000000000)
 #define DAYS_MAX 36500
 
 /* The number of an option; 0: not given. */
@@ -79,25 +79,43 @@ static int prune(const struct conf *conf, const char *path, const struct prune_r
 	return status;
 }
 
+/* What went by the group's numbers, lowered within the hour, waits no more (keep_file.h). */
+static void end_hour(const struct conf *conf)
+{
+	struct keep_file keep;
+	struct buf state = BUF_INIT;
+	struct err err = ERR_INIT;
+
+	buf_addf(&state, "%s/state", conf->node.store);
+	if (keep_file_load(state.data, &keep, &err) < 0 ||
+	    (keep_passed(&keep, KEEP_WAIT_S) && keep_file_save(state.data, &keep, &err) < 0))
+		command_fail(&err);
+	buf_clear(&state);
+}
+
 static int run(const struct call *call)
 {
 	struct conf conf = CONF_INIT;
-	struct prune_rule rule;
+	struct prune_rule rule = { .versions = 0 };
 	struct err err = ERR_INIT;
 	uint64_t versions, days;
+	bool by_group;
 	int status;
 
 	if (read_option(call, VERSIONS, "--versions", UINT32_MAX, &versions, &err) < 0 ||
 	    read_option(call, DAYS, "--days", DAYS_MAX, &days, &err) < 0)
 		return command_misused(call->command, "%s", err.text);
 	status = local_conf(&conf, call->values[CONF]);
-	if (status == 0 && versions == 0 && days == 0)
+	by_group = versions == 0 && days == 0;
+	if (status == 0 && by_group)
 		status = groups_rule(&conf, &versions, &days);
 	rule.versions = (uint32_t)versions;
-	rule.before = days ? clock_wall_ns() - days * DAY_NS : 0;
+	rule.before = prune_before(clock_wall_ns(), days);
 	if (status == 0)
 		status = prune(&conf, call->count ? call->operands[0] : NULL, &rule,
 			       call->values[JSON] != NULL);
+	if (status == 0 && by_group && call->count == 0)
+		end_hour(&conf);
 	conf_clear(&conf);
 	return status;
 }
@@ -115,8 +133,9 @@ const struct command command_prune = {
 	.operands = "[PATH]",
 	.summary = "Drop old versions from this machine's store",
 	.details = "Of a file, or of all. Without --versions and --days by the rule of the group,\n"
-		   "which the nodes apply by themselves, too. The newest version of a file always\n"
-		   "stays. Works on a full disk.",
+		   "which the nodes apply by themselves, too; they wait an hour when it was made\n"
+		   "stricter, this does not. The newest version of a file always stays. Works on a\n"
+		   "full disk.",
 	.options = options,
 	.most = 1,
 	.run = run,

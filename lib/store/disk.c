@@ -37,14 +37,7 @@
 #define RESERVE_INODES 384
 #define RELEASE_INODES 32		/* at once */
 
-/* What node.ini says. */
-struct identity {
-	uint64_t node;
-	uint64_t format;
-};
-
 static int get_ready(struct store *store, struct err *err);
-static int read_identity(const struct store *store, struct identity *ret, struct err *err);
 
 void disk_failed(struct store *store)
 {
@@ -106,9 +99,9 @@ static bool is_removed(int directory)
 /* This store was put back, or mounted anew, as another directory than the one that is open. */
 static bool is_back(const struct store *store)
 {
-	struct identity identity;
+	struct disk_identity identity;
 
-	return read_identity(store, &identity, NULL) == 0 && identity.node == store->node;
+	return disk_read_identity(store->path, &identity, NULL) == 0 && identity.node == store->node;
 }
 
 int store_there(struct store *store, struct err *err)
@@ -278,8 +271,7 @@ int store_writable(struct store *store, struct err *err)
 	return 0;
 }
 
-/* Make a directory and those above it; 0 or -1 with errno. */
-static int make_directories(const char *path)
+int disk_make_directories(const char *path)
 {
 	char *copy = mem_copy(path, strlen(path));
 	int status = 0;
@@ -317,8 +309,7 @@ static int open_part(struct store *store, const char *name, int *ret, struct err
 	return 0;
 }
 
-/* A random number that is not 0. */
-static uint64_t draw(void)
+uint64_t disk_draw(void)
 {
 	uint64_t number = 0;
 
@@ -377,7 +368,7 @@ static int probe(struct store *store, struct err *err)
 	char name[40];
 	int fd, status = 0;
 
-	snprintf(name, sizeof name, ",probe-%016" PRIx64, draw());
+	snprintf(name, sizeof name, ",probe-%016" PRIx64, disk_draw());
 	fd = fs_tmpfile(store->tmp);
 	if (fd < 0)
 		return probe_failed(store, "unnamed files (O_TMPFILE)", err);
@@ -400,24 +391,28 @@ static int probe(struct store *store, struct err *err)
 static int read_key(void *data, struct str section, struct str key, struct str value,
 		    struct err *err)
 {
-	struct identity *identity = data;
+	struct disk_identity *identity = data;
 
 	if (str_eq(section, STR("store")) && str_eq(key, STR("format")) &&
 	    str_u64(value, UINT64_MAX, &identity->format) < 0)
 		return err_set(err, ERR_CORRUPT, "format: not a number");
+	if (str_eq(section, STR("store")) && str_eq(key, STR("recovering")))
+		identity->recovering = str_eq(value, STR("yes"));
 	if (str_eq(section, STR("node")) && str_eq(key, STR("id")) &&
 	    (value.n != 16 || str_hex64(value, &identity->node) < 0))
 		return err_set(err, ERR_CORRUPT, "node id: not 16 hexadecimal digits");
 	return 0;
 }
 
-static int write_identity(const char *file, uint64_t node, struct err *err)
+int disk_write_identity(const char *file, uint64_t node, bool recovering, struct err *err)
 {
 	struct inifile ini = INIFILE_INIT;
 	int status;
 
 	inifile_section(&ini, "store");
 	inifile_putf(&ini, "format", "%d", FORMAT);
+	if (recovering)
+		inifile_put(&ini, "recovering", STR("yes"));
 	inifile_section(&ini, "node");
 	inifile_putf(&ini, "id", "%016" PRIx64, node);
 	status = inifile_save(&ini, file, FS_FILE_MODE, err);
@@ -429,28 +424,27 @@ static int write_identity(const char *file, uint64_t node, struct err *err)
 static int mark_format(struct store *store, const char *file, uint64_t node, struct err *err)
 {
 	struct err why = ERR_INIT;
-	int status = write_identity(file, node, &why);
+	int status = disk_write_identity(file, node, false, &why);
 
 	if (status < 0 && why.kind == ERR_FULL && disk_release_reserve(store))
-		status = write_identity(file, node, &why);
+		status = disk_write_identity(file, node, false, &why);
 	if (status < 0)
 		*err = why;
 	return status < 0 ? err_context(err, "mark %s as of format %d", store->path, FORMAT) : 0;
 }
 
-/* What node.ini says; ERR_ABSENT: the store is a fresh one. */
-static int read_identity(const struct store *store, struct identity *ret, struct err *err)
+int disk_read_identity(const char *path, struct disk_identity *ret, struct err *err)
 {
-	struct identity identity = { 0, 0 };
+	struct disk_identity identity = { .node = 0 };
 	struct buf file = BUF_INIT;
 	int status;
 
-	buf_addf(&file, "%s/node.ini", store->path);
+	buf_addf(&file, "%s/node.ini", path);
 	status = inifile_read(file.data, read_key, &identity, err);
 	if (status == 0 && (identity.format < FORMAT_LEAST || identity.format > FORMAT))
 		status = err_set(err, ERR_UNSUPPORTED,
 				 "open %s: its format is %" PRIu64 ", this release knows %d to %d",
-				 store->path, identity.format, FORMAT_LEAST, FORMAT);
+				 path, identity.format, FORMAT_LEAST, FORMAT);
 	if (status == 0 && identity.node == 0)
 		status = err_set(err, ERR_CORRUPT, "open %s: no node id", file.data);
 	buf_clear(&file);
@@ -462,15 +456,17 @@ static int read_identity(const struct store *store, struct identity *ret, struct
 /* Of a fresh store, or of one in an older format: with that, it is formatted. */
 static int settle_identity(struct store *store, struct err *err)
 {
-	struct identity identity;
+	struct disk_identity identity;
 	struct buf file = BUF_INIT;
 	struct err why = ERR_INIT;
-	int status = read_identity(store, &identity, &why);
+	int status = disk_read_identity(store->path, &identity, &why);
 
 	buf_addf(&file, "%s/node.ini", store->path);
 	if (status < 0 && why.kind == ERR_ABSENT) {
-		identity = (struct identity){ .node = draw(), .format = FORMAT };
-		status = write_identity(file.data, identity.node, &why);
+		identity = (struct disk_identity){ .node = disk_draw(), .format = FORMAT };
+		if (look_bare(store->dir, "history") && look_bare(store->dir, "state"))
+			disk_lost_records(store->dir, true);
+		status = disk_write_identity(file.data, identity.node, false, &why);
 	} else if (status == 0 && identity.format < FORMAT) {
 		status = mark_format(store, file.data, identity.node, &why);
 	}
@@ -490,11 +486,14 @@ static int no_store(const struct store *store, uint64_t wanted, struct err *err)
 /* 1: the store is a fresh one, 0, or -1: it is not the one that was meant. */
 static int judge_identity(struct store *store, uint64_t wanted, struct err *err)
 {
-	struct identity identity = { 0, 0 };
+	struct disk_identity identity = { .node = 0 };
 	struct err why = ERR_INIT;
 
-	if (read_identity(store, &identity, &why) < 0 && why.kind != ERR_ABSENT)
+	if (disk_read_identity(store->path, &identity, &why) < 0 && why.kind != ERR_ABSENT)
 		return err_pass(err, &why);
+	if (identity.recovering)
+		return err_set(err, ERR_CONFLICT, "open %s: covey recover was cut off: say it again",
+			       store->path);
 	store->node = identity.node;
 	if (wanted == 0 || identity.node == wanted)
 		return identity.node == 0;
@@ -507,11 +506,11 @@ static int judge_identity(struct store *store, uint64_t wanted, struct err *err)
 int disk_identify_anew(struct store *store, struct err *err)
 {
 	struct buf file = BUF_INIT;
-	uint64_t node = draw();
+	uint64_t node = disk_draw();
 	int status;
 
 	buf_addf(&file, "%s/node.ini", store->path);
-	status = write_identity(file.data, node, err);
+	status = disk_write_identity(file.data, node, false, err);
 	buf_clear(&file);
 	if (status == 0)
 		store->node = node;
@@ -602,7 +601,7 @@ static int prepare_to_write(struct store *store, struct err *err)
 
 	if (check_mounted(store, &st, err) < 0)
 		return -1;
-	if (make_directories(store->run_path) < 0)
+	if (disk_make_directories(store->run_path) < 0)
 		return err_sys(err, "make %s", store->run_path);
 	if (disk_sweep(store, err) < 0 || probe(store, err) < 0 ||
 	    settle_identity(store, err) < 0)
@@ -680,7 +679,7 @@ static int open_all(struct store *store, const struct store_options *options, st
 	int status;
 
 	/* Where a certain store is meant, none is to be made. */
-	if (options->node == 0 && make_directories(store->path) < 0)
+	if (options->node == 0 && disk_make_directories(store->path) < 0)
 		return err_sys(err, "make %s", store->path);
 	store->dir = open(store->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (store->dir < 0 && errno == ENOENT && options->node != 0)

@@ -46,11 +46,32 @@ int disk_lock(struct store *, struct lock *, struct str path, struct err *);
 int disk_lock_slot(struct store *, struct lock *, unsigned slot, struct err *);
 /* Somebody holds it, who has not died. */
 bool disk_is_locked(struct store *, struct str path);
+/* A directory and those above it; 0 or -1 with errno. */
+int disk_make_directories(const char *path);
+uint64_t disk_draw(void);	/* a random number that is not 0 */
+/* node.ini, for this file; recovering: the store is not to be opened yet. */
+int disk_write_identity(const char *file, uint64_t node, bool recovering, struct err *);
+struct disk_identity {
+	uint64_t node, format;
+	bool recovering;	/* backup_recover() has not come to its end */
+};
+/* That of the store in the directory.  ERR_ABSENT; ERR_UNSUPPORTED: of another release. */
+int disk_read_identity(const char *path, struct disk_identity *ret, struct err *);
+/*
+ * tree/ in this directory has files, but the first ones that are found have
+ * no record: so it is when a store was copied without its extended
+ * attributes.  A store that ever had some has a mark on tree/, which is
+ * lost with them; one that has not got it yet is given it, and a fresh one
+ * whatever is in it.
+ */
+bool disk_lost_records(int dir, bool fresh);
 /* Write a new id, for this process too. */
 int disk_identify_anew(struct store *, struct err *);
 /* Give the ballast's space to whoever deletes; true when there was some. */
 bool disk_release_reserve(struct store *);
 void disk_fill_reserve(struct store *);
+
+#define OWE_ALL "owe-all.taken"	/* in outbox/: store_owe() is to be done (renew.c) */
 
 /* counters.c: visible only when durable */
 

@@ -15,6 +15,13 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#define DAY_NS (UINT64_C(86400) * 1000000000)
+
+uint64_t prune_before(uint64_t now, uint64_t days)
+{
+	return days == 0 || days > now / DAY_NS ? 0 : now - days * DAY_NS;
+}
+
 int prune_beyond(struct store *store, const struct commit *c, struct commit_state *s,
 		 struct err *err)
 {
@@ -150,20 +157,27 @@ static int drop(struct pruning *p, const struct history_entry *entry, struct err
 	if (p->dir >= 0 &&
 	    drop_name(p->dir, version_name(name, entry->record.version), err) < 0)
 		return -1;
-	p->count->records++;
-	p->count->bytes += entry->content ? entry->record.size : 0;
 	return 0;
 }
 
 static int drop_records(struct pruning *p, struct err *err)
 {
-	if (p->dir >= 0 && (mark_what_stays(p, MARK_FILE, RECORD_DELETED, err) < 0 ||
+	bool only_counts = p->rule->only_counts;
+
+	if (p->dir >= 0 && !only_counts && (mark_what_stays(p, MARK_FILE, RECORD_DELETED, err) < 0 ||
 			    mark_what_stays(p, MARK_END, RECORD_DELETED | RECORD_DIRECTORY,
 					    err) < 0))
 		return -1;
-	for (size_t i = 0; i < p->h.count; i++)
-		if (p->goes[i] && drop(p, &p->h.entries[i], err) < 0)
+	for (size_t i = 0; i < p->h.count; i++) {
+		const struct history_entry *entry = &p->h.entries[i];
+
+		if (!p->goes[i])
+			continue;
+		if (!only_counts && drop(p, entry, err) < 0)
 			return -1;
+		p->count->records++;
+		p->count->bytes += entry->content ? entry->record.size : 0;
+	}
 	return 0;
 }
 
@@ -176,9 +190,11 @@ static int drop_contents(struct pruning *p, struct err *err)
 		    record_made(&entry->record) >= p->rule->before ||
 		    version_cmp(entry->record.version, p->newest) == 0)
 			continue;
-		begin(p);
-		if (evict_now(p->store, p->path, entry, err) < 0)
-			return -1;
+		if (!p->rule->only_counts) {
+			begin(p);
+			if (evict_now(p->store, p->path, entry, err) < 0)
+				return -1;
+		}
 		p->count->contents++;
 		p->count->bytes += entry->record.size;
 	}
@@ -193,7 +209,8 @@ static int prune(struct pruning *p, struct err *err)
 		return -1;
 	decide(p);
 	/* What a commit that died left has its space, too. */
-	unlinkat(p->store->tmp, temporary_name(temporary, "new", p->path), 0);
+	if (!p->rule->only_counts)
+		unlinkat(p->store->tmp, temporary_name(temporary, "new", p->path), 0);
 	if (drop_records(p, err) < 0 || drop_contents(p, err) < 0)
 		return -1;
 	if (p->begun && p->dir >= 0 &&

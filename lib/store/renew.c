@@ -19,7 +19,7 @@
 
 /* In outbox/: store_owe() is to be done; and is being done, while it may be wanted once more. */
 #define MARK "owe-all"
-#define MARK_TAKEN "owe-all.taken"
+#define MARK_TAKEN OWE_ALL
 
 struct owing {
 	struct outbox *outbox;

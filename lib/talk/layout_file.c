@@ -5,8 +5,6 @@
 
 #include <inttypes.h>
 
-#define FILE_BYTES (1u << 16)		/* LAYOUT_MEMBERS_MAX sections have a tenth of it */
-
 static void file_in(struct buf *ret, const char *directory)
 {
 	buf_addf(ret, "%s/layout.ini", directory);
@@ -202,7 +200,7 @@ int layout_load(const char *directory, struct layout *ret, struct err *err)
 	int rc;
 
 	file_in(&file, directory);
-	rc = file_read_any(file.data, FILE_BYTES, &text, &there, err);
+	rc = file_read_any(file.data, LAYOUT_FILE_BYTES, &text, &there, err);
 	if (rc == 0 && there)
 		rc = layout_parse(buf_str(&text), file.data, ret, err);
 	else if (rc == 0)
