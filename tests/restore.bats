@@ -256,6 +256,8 @@ holdings() {
 	diff <(holdings "$STORE") <(holdings b)
 
 	# Only where it may: not in the store, not over what is none or another node's.
+	run covey backup -c "$CONF" ""
+	[ "$status" -eq 66 ]
 	run covey backup -c "$CONF" "$STORE/b"
 	[ "$status" -eq 65 ]
 	[[ $output == *"it is in the store"* ]]

@@ -276,7 +276,7 @@ int disk_make_directories(const char *path)
 	char *copy = mem_copy(path, strlen(path));
 	int status = 0;
 
-	for (char *slash = strchr(copy + 1, '/'); slash != NULL && status == 0;
+	for (char *slash = strchr(copy + (*copy == '/'), '/'); slash != NULL && status == 0;
 	     slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
 		status = mkdir(copy, 0755) < 0 && errno != EEXIST ? -1 : 0;
