@@ -341,6 +341,23 @@ stop_when_done() { wait_until 20 eval "! kill -0 $1"; }
 	[ "$(covey log --node "$URL" f | wc -l)" -eq 3 ]
 }
 
+@test "what lost its attributes is not backed up over what has them" {
+	httpd one
+	for i in 1 2 3; do echo "$i" | covey put -q --node "$URL" - f; done
+	stop "$PID"
+	covey backup -c "$CONF" b
+	mv "$STORE" whole
+	cp -r whole "$STORE"
+	run covey backup -c "$CONF" b
+	[ "$status" -eq 65 ]
+	[[ $output == *"have lost their extended attributes"*"covey adopt"* ]]
+	diff <(holdings whole) <(holdings b)
+	node_conf two "$(port 1)"
+	covey recover -c "$CONF" b
+	httpd two
+	[ "$(covey log --node "$URL" f | wc -l)" -eq 3 ]
+}
+
 # on_mount OPTIONS CMD...: CMD, with what these options of mount name at ./there, for it alone
 on_mount() {
 	local options=$1

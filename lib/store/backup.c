@@ -498,6 +498,11 @@ static int make(struct copying *c)
 	if (identity.recovering)
 		return err_set(c->err, ERR_CONFLICT, "back up %s: covey recover was cut off: say it again "
 			       "first", c->from_path);
+	if (disk_lost_records(c->from, false))
+		return err_set(c->err, ERR_CORRUPT, "back up %s: its files have lost their extended "
+			       "attributes, and with them their versions, which an earlier backup has: "
+			       "put that back, or say covey adopt and back up to another directory",
+			       c->from_path);
 	if (flock(c->to, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK ?
 			       err_set(c->err, ERR_CONFLICT, "back up to %s: that is just being done",
