@@ -358,6 +358,38 @@ stop_when_done() { wait_until 20 eval "! kill -0 $1"; }
 	[ "$(covey log --node "$URL" f | wc -l)" -eq 3 ]
 }
 
+@test "a link in a backup, or in the way of a copy, leads nowhere out of it" {
+	need strace
+	mkdir out out/d
+	httpd one
+	for f in d/e/f d/g; do echo $f | covey put -q --node "$URL" - $f; done
+	stop "$PID"
+	covey backup -c "$CONF" b
+	node_conf two "$(port 1)"
+	local part
+	for part in tree history outbox state; do
+		cp -a b linked
+		rm -r linked/$part
+		ln -s "$D/out" linked/$part
+		run covey recover -c "$CONF" linked
+		[ "$status" -eq 65 ]
+		[[ $output == *"linked/$part: it is no directory"* ]]
+		[ "$(cd out && find . | sort | xargs)" = ". ./d" ]
+		rm -r linked "$STORE"
+	done
+	# Somebody puts one there between two steps.
+	export ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0
+	spawn recover strace -f -o steps -P d -e trace=mkdirat -e inject=mkdirat:signal=STOP:when=1 \
+		covey recover -c "$CONF" b
+	wait_until 20 grep -q 'stopped by SIGSTOP' steps
+	mv "$STORE/tree/d" away
+	ln -s "$D/out/d" "$STORE/tree/d"
+	kill -CONT "$(sed -n 's/ .*stopped by SIGSTOP.*//p' steps)"
+	wait_until 20 eval "! kill -0 $PID"
+	grep -q 'Too many levels of symbolic links' recover.log
+	[ -z "$(ls out/d)" ]
+}
+
 # on_mount OPTIONS CMD...: CMD, with what these options of mount name at ./there, for it alone
 on_mount() {
 	local options=$1
