@@ -587,6 +587,13 @@ other_node() {
 	[[ ${lines[1]} == "it is node $(sed -n 's/^id = //p' "$STORE/node.ini") now, and may be started" ]]
 	[[ $output != *"$was"* ]]
 	diff <(holdings b) <(holdings "$STORE")
+	# Where node.id is configured it must say the new one.
+	rm -r "$STORE"
+	sed "s|^  store: .*|&\n  id: $was|" "$CONF" >id.yaml
+	run covey recover -c id.yaml b
+	[ "$status" -eq 0 ]
+	[[ $output != *"may be started"* ]]
+	[[ $output == *"now say so in id.yaml, or it does not start:  id: $(sed -n 's/^id = //p' "$STORE/node.ini")"* ]]
 	spawn again covey-httpd -c "$CONF"
 	wait_until 20 ready "$URL"
 	[ "$(covey get d/f)" = 3 ]
