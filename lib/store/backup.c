@@ -227,6 +227,16 @@ static int take_name(struct copying *c)
 	return 0;
 }
 
+/* No link is on the way to what has this name, though it may be one. */
+static bool is_within(const struct copying *c)
+{
+	int fd = fs_open(c->from, c->path.data, O_PATH | O_NOFOLLOW, 0);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 /* 0, -1, or AGAIN: something else has just taken its name. */
 static int copy_file(struct copying *c)
 {
@@ -235,7 +245,7 @@ static int copy_file(struct copying *c)
 	int status;
 
 	if (from < 0 && (errno == ENOENT || errno == ELOOP))
-		return errno == ELOOP ? AGAIN : 0;
+		return errno == ELOOP && is_within(c) ? AGAIN : 0;
 	if (from < 0 || fstat(from, &st) < 0) {
 		if (from >= 0)
 			close(from);
