@@ -370,6 +370,22 @@ go_on() {
 	stop_when_done "$PID"
 }
 
+@test "a deletion while its history is backed up: the backup is of before or after" {
+	httpd one
+	for i in 1 2; do echo $i | covey put -q --node "$URL" - d/f; done
+	covey rm --node "$URL" d/f
+	echo 3 | covey put -q --node "$URL" - d/f
+	spawn_stopped newfstatat history/d/f/, covey backup -c "$CONF" b
+	covey rm --node "$URL" d/f
+	go_on
+	[ -e "b/history/d/f/,$(readlink b/history/d/f/,)" ]
+	node_conf two "$(port 1)"
+	covey recover -c "$CONF" b
+	httpd two
+	[ "$(code "$URL/d/f")" = 404 ]
+	[[ $(covey log --node "$URL" d/f | head -n 1) == *deleted* ]]
+}
+
 @test "a directory that becomes a link while it is backed up" {
 	httpd one
 	for f in d/f g; do echo $f | covey put -q --node "$URL" - $f; done

@@ -380,16 +380,49 @@ static int finish_directory(struct copying *c)
 	return status;
 }
 
-static int copy_directory(struct copying *c)
+/* The path is that of one of history/'s links that name a version beside them. */
+static bool is_mark(const struct copying *c)
 {
-	struct buf here = BUF_INIT, there = BUF_INIT;
-	int status = look_names(c->from, c->path.data, add_name, &here, c->err);
+	const char *name = strrchr(c->path.data, '/');
+
+	return !c->in_tree && name != NULL &&
+	       (strcmp(name + 1, MARK_FILE) == 0 || strcmp(name + 1, MARK_END) == 0);
+}
+
+static int copy_mark(struct copying *c)
+{
+	return is_mark(c) ? copy(c) : 0;
+}
+
+static int copy_unmarked(struct copying *c)
+{
+	return is_mark(c) ? 0 : copy(c);
+}
+
+/* Marks go before the names are read: what they name is among those. */
+static int copy_names(struct copying *c)
+{
+	struct buf marks = BUF_INIT, names = BUF_INIT;
+	int status = c->in_tree ? 0 : look_names(c->from, c->path.data, add_name, &marks, c->err);
 
 	if (status == 0)
-		status = make_directory(c);
+		status = each_below(c, buf_str(&marks), copy_mark);
 	if (status == 0)
-		status = each_below(c, buf_str(&here), copy);
-	buf_clear(&here);
+		status = look_names(c->from, c->path.data, add_name, &names, c->err);
+	if (status == 0)
+		status = each_below(c, buf_str(&names), copy_unmarked);
+	buf_clear(&marks);
+	buf_clear(&names);
+	return status;
+}
+
+static int copy_directory(struct copying *c)
+{
+	struct buf there = BUF_INIT;
+	int status = make_directory(c);
+
+	if (status == 0)
+		status = copy_names(c);
 	if (status == 0)
 		status = look_names(c->to, c->path.data, add_name, &there, c->err);
 	if (status == 0)
