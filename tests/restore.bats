@@ -68,6 +68,19 @@ all_have() { local i; for i in $(nodes); do "$1" "$i" "${@:2}" || return; done; 
 	[ "$(covey get f)" = now ]
 }
 
+@test "covey prune ends the hour of the numbers that it went by, and of no others" {
+	httpd one 'keep: { versions: 200 }'
+	URLS[1]=$URL STORES[1]=$STORE
+	printf '[keep]\nversions = 300\ndays = 0\n[lowered]\nversions = 100\ndays = 0\nleft = 3000\n' >"$STORE/state/keep.ini"
+	covey prune -c "$CONF"
+	keeps 1 "300 0"
+	[ "$(keep 1 lowered versions)" = 100 ]
+	sed -i 's/versions: 200/versions: 100/' "$CONF"
+	covey prune -c "$CONF"
+	keeps 1 "100 0"
+	[ -z "$(keep 1 lowered versions)" ]
+}
+
 @test "content is kept for 1, 20,000 and 36,500 days by upkeep" {
 	local days=(0 36500 20000 1) left=(0 5 3 1)
 	for i in 1 2 3; do		# each a group of its own
