@@ -10,8 +10,9 @@
  *
  * The node may run meanwhile.  Each file is copied by one open descriptor:
  * its bytes, its record and its time are of the same version, whatever takes
- * its name then.  tree/ goes before history/, as versions do; what is
- * written after a directory was read is in the next backup.  Names that the
+ * its name then.  tree/ goes before history/, as versions do, and there a
+ * mark before what it names; what is written after a directory was read is in
+ * the next backup.  Names that the
  * store has no more go.  A file of the same size, time (in nanoseconds) and
  * record is not copied again.
  *
@@ -36,7 +37,8 @@ struct backup_count {
 /*
  * Make or renew the backup of the store in `to`, which is made if it is not
  * there.  ERR_CONFLICT: it is the backup of another node, or not empty and
- * none, or somebody else is just making it.
+ * none, or somebody else is just making it.  ERR_CORRUPT: the store has lost
+ * its records.
  */
 int backup_make(const char *store, const char *to, struct backup_count *, struct err *);
 

@@ -71,6 +71,7 @@ struct store_options {
 	const char *roles;	/* names the set of roles that the caller belongs to, for people; a
 				 * store that another set has open is ERR_EXISTS.  NULL: a command,
 				 * which works beside any */
+	bool starts_roles;	/* the caller starts them all; beside another such it is ERR_EXISTS */
 };
 
 /*

@@ -333,6 +333,11 @@ print(least)' "$STORE" "$D/end"
 	run timeout 20 covey-httpd -c "$CONF"
 	[ "$status" -eq 111 ]
 	[[ $output == *"another node runs on it, http 127.0.0.1:$(port 70)"* ]]
+	# The same one again is another, if it is elsewhere (a container) and has the port, too.
+	run timeout 20 covey up -c other.yaml
+	[ "$status" -eq 69 ]
+	[[ $output == *"another covey up runs a node on it"* ]]
+	[ "$(code "http://127.0.0.1:$(port 70)/x")" = 200 ]
 }
 
 @test "node.id: another store, or a fresh one, is refused with a clear word, and not made" {

@@ -68,6 +68,19 @@ all_have() { local i; for i in $(nodes); do "$1" "$i" "${@:2}" || return; done; 
 	[ "$(covey get f)" = now ]
 }
 
+@test "covey prune ends the hour of the numbers that it went by, and of no others" {
+	httpd one 'keep: { versions: 200 }'
+	URLS[1]=$URL STORES[1]=$STORE
+	printf '[keep]\nversions = 300\ndays = 0\n[lowered]\nversions = 100\ndays = 0\nleft = 3000\n' >"$STORE/state/keep.ini"
+	covey prune -c "$CONF"
+	keeps 1 "300 0"
+	[ "$(keep 1 lowered versions)" = 100 ]
+	sed -i 's/versions: 200/versions: 100/' "$CONF"
+	covey prune -c "$CONF"
+	keeps 1 "100 0"
+	[ -z "$(keep 1 lowered versions)" ]
+}
+
 @test "content is kept for 1, 20,000 and 36,500 days by upkeep" {
 	local days=(0 36500 20000 1) left=(0 5 3 1)
 	for i in 1 2 3; do		# each a group of its own
@@ -256,6 +269,8 @@ holdings() {
 	diff <(holdings "$STORE") <(holdings b)
 
 	# Only where it may: not in the store, not over what is none or another node's.
+	run covey backup -c "$CONF" ""
+	[ "$status" -eq 66 ]
 	run covey backup -c "$CONF" "$STORE/b"
 	[ "$status" -eq 65 ]
 	[[ $output == *"it is in the store"* ]]
@@ -337,6 +352,90 @@ stop_when_done() { wait_until 20 eval "! kill -0 $1"; }
 	covey recover -c "$CONF" cut
 	httpd two
 	[ "$(covey log --node "$URL" f | wc -l)" -eq 3 ]
+}
+
+@test "what lost its attributes is not backed up over what has them" {
+	httpd one
+	for i in 1 2 3; do echo "$i" | covey put -q --node "$URL" - f; done
+	stop "$PID"
+	covey backup -c "$CONF" b
+	mv "$STORE" whole
+	cp -r whole "$STORE"
+	run covey backup -c "$CONF" b
+	[ "$status" -eq 65 ]
+	[[ $output == *"have lost their extended attributes"*"covey adopt"* ]]
+	diff <(holdings whole) <(holdings b)
+	node_conf two "$(port 1)"
+	covey recover -c "$CONF" b
+	httpd two
+	[ "$(covey log --node "$URL" f | wc -l)" -eq 3 ]
+}
+
+# spawn_stopped CALL PATH CMD...: CMD, stopped behind its first such system call on the path, until go_on
+spawn_stopped() {
+	need strace
+	export ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0
+	spawn stopped strace -f -o steps -P "$2" -e trace="$1" -e inject="$1":signal=STOP:when=1 "${@:3}"
+	wait_until 20 grep -q 'stopped by SIGSTOP' steps
+}
+go_on() {
+	kill -CONT "$(sed -n 's/ .*stopped by SIGSTOP.*//p' steps)"
+	stop_when_done "$PID"
+}
+
+@test "a deletion while its history is backed up: the backup is of before or after" {
+	httpd one
+	for i in 1 2; do echo $i | covey put -q --node "$URL" - d/f; done
+	covey rm --node "$URL" d/f
+	echo 3 | covey put -q --node "$URL" - d/f
+	spawn_stopped newfstatat history/d/f/, covey backup -c "$CONF" b
+	covey rm --node "$URL" d/f
+	go_on
+	[ -e "b/history/d/f/,$(readlink b/history/d/f/,)" ]
+	node_conf two "$(port 1)"
+	covey recover -c "$CONF" b
+	httpd two
+	[ "$(code "$URL/d/f")" = 404 ]
+	[[ $(covey log --node "$URL" d/f | head -n 1) == *deleted* ]]
+}
+
+@test "a directory that becomes a link while it is backed up" {
+	httpd one
+	for f in d/f g; do echo $f | covey put -q --node "$URL" - $f; done
+	spawn_stopped newfstatat tree/d/f covey backup -c "$CONF" b
+	mv "$STORE/tree/d" away
+	ln -s "$D/away" "$STORE/tree/d"
+	go_on
+	[ ! -e b/tree/d/f ]
+	[ "$(cat b/tree/g)" = g ]
+	grep -qx 'whole = yes' b/backup.ini
+}
+
+@test "a link in a backup, or in the way of a copy, leads nowhere out of it" {
+	mkdir out out/d
+	httpd one
+	for f in d/e/f d/g; do echo $f | covey put -q --node "$URL" - $f; done
+	stop "$PID"
+	covey backup -c "$CONF" b
+	node_conf two "$(port 1)"
+	local part
+	for part in tree history outbox state; do
+		cp -a b linked
+		rm -r linked/$part
+		ln -s "$D/out" linked/$part
+		run covey recover -c "$CONF" linked
+		[ "$status" -eq 65 ]
+		[[ $output == *"linked/$part: it is no directory"* ]]
+		[ "$(cd out && find . | sort | xargs)" = ". ./d" ]
+		rm -r linked "$STORE"
+	done
+	# Somebody puts one there between two steps.
+	spawn_stopped mkdirat d covey recover -c "$CONF" b
+	mv "$STORE/tree/d" away
+	ln -s "$D/out/d" "$STORE/tree/d"
+	go_on
+	grep -q 'Too many levels of symbolic links' stopped.log
+	[ -z "$(ls out/d)" ]
 }
 
 # on_mount OPTIONS CMD...: CMD, with what these options of mount name at ./there, for it alone
@@ -536,6 +635,13 @@ other_node() {
 	[[ ${lines[1]} == "it is node $(sed -n 's/^id = //p' "$STORE/node.ini") now, and may be started" ]]
 	[[ $output != *"$was"* ]]
 	diff <(holdings b) <(holdings "$STORE")
+	# Where node.id is configured it must say the new one.
+	rm -r "$STORE"
+	sed "s|^  store: .*|&\n  id: $was|" "$CONF" >id.yaml
+	run covey recover -c id.yaml b
+	[ "$status" -eq 0 ]
+	[[ $output != *"may be started"* ]]
+	[[ $output == *"now say so in id.yaml, or it does not start:  id: $(sed -n 's/^id = //p' "$STORE/node.ini")"* ]]
 	spawn again covey-httpd -c "$CONF"
 	wait_until 20 ready "$URL"
 	[ "$(covey get d/f)" = 3 ]

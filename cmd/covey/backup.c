@@ -36,15 +36,16 @@ static void warn_of_the_others(const struct backup_count *count)
 		"node\n", count->elsewhere);
 }
 
-static int make(const struct conf *conf, const char *directory, bool json)
+static int make(const struct conf *conf, const struct call *call)
 {
+	const char *directory = call->operands[0];
 	struct backup_count count;
 	struct err err = ERR_INIT;
 	int status = 0;
 
 	if (backup_make(conf->node.store, directory, &count, &err) < 0)
 		return command_fail(&err);
-	if (json)
+	if (call->values[JSON] != NULL)
 		status = print_as_json(&count);
 	else
 		print_count(&count, directory);
@@ -53,28 +54,33 @@ static int make(const struct conf *conf, const char *directory, bool json)
 	return status;
 }
 
-static int recover(const struct conf *conf, const char *directory, bool json)
+static int recover(const struct conf *conf, const struct call *call)
 {
 	struct backup_count count;
 	struct err err = ERR_INIT;
 	uint64_t node;
+	int status = 0;
 
-	if (backup_recover(directory, conf->node.store, &node, &count, &err) < 0)
+	if (backup_recover(call->operands[0], conf->node.store, &node, &count, &err) < 0)
 		return command_fail(&err);
-	if (json)
-		return print_as_json(&count);
-	print_count(&count, conf->node.store);
-	printf("it is node %016" PRIx64 " now, and may be started\n", node);
-	return 0;
+	if (call->values[JSON] != NULL) {
+		status = print_as_json(&count);
+	} else {
+		print_count(&count, conf->node.store);
+		printf("it is node %016" PRIx64 " now%s\n", node,
+		       conf->node.id == 0 ? ", and may be started" : "");
+	}
+	local_say_id(conf, call->values[CONF], node);
+	return status;
 }
 
-static int run_with(const struct call *call, int (*what)(const struct conf *, const char *, bool))
+static int run_with(const struct call *call, int (*what)(const struct conf *, const struct call *))
 {
 	struct conf conf = CONF_INIT;
 	int status = local_conf(&conf, call->values[CONF]);
 
 	if (status == 0)
-		status = what(&conf, call->operands[0], call->values[JSON] != NULL);
+		status = what(&conf, call);
 	conf_clear(&conf);
 	return status;
 }

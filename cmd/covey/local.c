@@ -1,6 +1,7 @@
 /* local - the sub-commands that work on a node of this machine: its configuration, its store */
 #include "local.h"
 
+#include <inttypes.h>
 #include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -51,6 +52,13 @@ int local_open(struct store **ret, const struct conf *conf)
 	if (check_owner(conf->node.store, &err) < 0 || store_open(ret, &options, &err) < 0)
 		return command_fail(&err);
 	return 0;
+}
+
+void local_say_id(const struct conf *conf, const char *conf_file, uint64_t node)
+{
+	if (conf->node.id != 0)
+		fprintf(stderr, "covey: now say so in %s, or it does not start:  id: %016" PRIx64
+			"  # node.id\n", conf_file ? conf_file : conf_default(), node);
 }
 
 int local_path(struct buf *to, const char *path)

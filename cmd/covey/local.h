@@ -16,6 +16,9 @@ int local_conf(struct conf *ret, const char *conf_file);
 /* The store of a configuration.  Root is told whose it is, instead of leaving there what its owner could not read. */
 int local_open(struct store **ret, const struct conf *);
 
+/* The store is this node now: where the configuration says node.id, it must say this one. */
+void local_say_id(const struct conf *, const char *conf_file, uint64_t node);
+
 /* Append a path as people write it, as the store has it: no slash at either end. */
 int local_path(struct buf *to, const char *path);
 

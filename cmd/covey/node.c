@@ -37,9 +37,8 @@ static int renew(const struct conf *conf, const char *conf_file)
 	else
 		printf("node %016" PRIx64 " is %016" PRIx64 " now; %" PRIu64
 		       " versions go to the group when it is started\n", was, store_node(store), owed);
-	if (status == 0 && conf->node.id != 0)
-		printf("now say so in %s, or it does not start:  id: %016" PRIx64 "  # node.id\n",
-		       conf_file, store_node(store));
+	if (status == 0)
+		local_say_id(conf, conf_file, store_node(store));
 	outbox_close(outbox);
 	store_close(store);
 	return status;
@@ -55,7 +54,7 @@ static int run(const struct call *call)
 				       call->operands[0]);
 	status = local_conf(&conf, call->values[CONF]);
 	if (status == 0)
-		status = renew(&conf, call->values[CONF] ? call->values[CONF] : CONF_FILE);
+		status = renew(&conf, call->values[CONF]);
 	conf_clear(&conf);
 	return status;
 }

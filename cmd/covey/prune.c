@@ -80,7 +80,7 @@ static int prune(const struct conf *conf, const char *path, const struct prune_r
 }
 
 /* What went by the group's numbers, lowered within the hour, waits no more (keep_file.h). */
-static void end_hour(const struct conf *conf)
+static void end_hour(const struct conf *conf, struct keep_numbers by)
 {
 	struct keep_file keep;
 	struct buf state = BUF_INIT;
@@ -88,7 +88,8 @@ static void end_hour(const struct conf *conf)
 
 	buf_addf(&state, "%s/state", conf->node.store);
 	if (keep_file_load(state.data, &keep, &err) < 0 ||
-	    (keep_passed(&keep, KEEP_WAIT_S) && keep_file_save(state.data, &keep, &err) < 0))
+	    (keep.lowered.versions == by.versions && keep.lowered.days == by.days &&
+	     keep_passed(&keep, KEEP_WAIT_S) && keep_file_save(state.data, &keep, &err) < 0))
 		command_fail(&err);
 	buf_clear(&state);
 }
@@ -115,7 +116,7 @@ static int run(const struct call *call)
 		status = prune(&conf, call->count ? call->operands[0] : NULL, &rule,
 			       call->values[JSON] != NULL);
 	if (status == 0 && by_group && call->count == 0)
-		end_hour(&conf);
+		end_hour(&conf, (struct keep_numbers){ (uint32_t)versions, (uint32_t)days });
 	conf_clear(&conf);
 	return status;
 }

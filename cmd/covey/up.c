@@ -118,6 +118,7 @@ static int prepare_store(struct store **ret, const struct conf *conf, struct err
 		.run = conf->node.run,
 		.min_free = conf->limits.min_free,
 		.node = conf->node.id,
+		.starts_roles = true,
 	};
 	int rc;
 

@@ -161,17 +161,80 @@ static int fill_copy(struct copying *c, int from, const struct stat *st, int to)
 	return 0;
 }
 
+/*
+ * The path's directory in the copy, and its name there.  Root may write
+ * where another user does, who puts a link in the way: it is not followed.
+ */
+static int open_above(const struct copying *c, const char **ret_name)
+{
+	struct str above = { c->path.data, c->path.len };
+	const char *slash = strrchr(c->path.data, '/');
+	struct buf text = BUF_INIT;
+	int fd;
+
+	*ret_name = slash != NULL ? slash + 1 : c->path.data;
+	above.n = slash != NULL ? (size_t)(slash - above.s) : 0;
+	buf_addf(&text, "./%.*s", STR_ARG(above));
+	fd = fs_open(c->to, text.data, O_PATH | O_DIRECTORY, 0);
+	buf_clear(&text);
+	return fd;
+}
+
+/* 0 or -1 with errno, as the next three. */
+static int close_above(int fd, int status)
+{
+	int sys = errno;
+
+	close(fd);
+	errno = sys;
+	return status;
+}
+
+static int name_copy(const struct copying *c)
+{
+	const char *name;
+	int fd = open_above(c, &name);
+
+	return fd < 0 ? -1 : close_above(fd, renameat(c->to, COPYING, fd, name));
+}
+
+static int name_directory(const struct copying *c)
+{
+	const char *name;
+	int fd = open_above(c, &name);
+
+	return fd < 0 ? -1 : close_above(fd, mkdirat(fd, name, 0700));
+}
+
+static int remove_name(const struct copying *c, int flags)
+{
+	const char *name;
+	int fd = open_above(c, &name);
+
+	return fd < 0 ? -1 : close_above(fd, unlinkat(fd, name, flags));
+}
+
 static int drop(struct copying *c);
 
 /* What is on its way takes its name, whatever had it. */
 static int take_name(struct copying *c)
 {
-	if (renameat(c->to, COPYING, c->to, c->path.data) == 0)
+	if (name_copy(c) == 0)
 		return 0;
 	if ((errno != EISDIR && errno != ENOTEMPTY && errno != EEXIST) || drop(c) < 0 ||
-	    renameat(c->to, COPYING, c->to, c->path.data) < 0)
+	    name_copy(c) < 0)
 		return failed(c, "rename to");
 	return 0;
+}
+
+/* No link is on the way to what has this name, though it may be one. */
+static bool is_within(const struct copying *c)
+{
+	int fd = fs_open(c->from, c->path.data, O_PATH | O_NOFOLLOW, 0);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
 }
 
 /* 0, -1, or AGAIN: something else has just taken its name. */
@@ -182,7 +245,7 @@ static int copy_file(struct copying *c)
 	int status;
 
 	if (from < 0 && (errno == ENOENT || errno == ELOOP))
-		return errno == ELOOP ? AGAIN : 0;
+		return errno == ELOOP && is_within(c) ? AGAIN : 0;
 	if (from < 0 || fstat(from, &st) < 0) {
 		if (from >= 0)
 			close(from);
@@ -257,7 +320,7 @@ static int drop(struct copying *c)
 	struct buf names = BUF_INIT;
 	int status;
 
-	if (unlinkat(c->to, c->path.data, 0) == 0 || errno == ENOENT) {
+	if (remove_name(c, 0) == 0 || errno == ENOENT) {
 		c->count->went++;
 		return 0;
 	}
@@ -267,7 +330,7 @@ static int drop(struct copying *c)
 	if (status == 0)
 		status = each_below(c, buf_str(&names), drop);
 	buf_clear(&names);
-	if (status == 0 && unlinkat(c->to, c->path.data, AT_REMOVEDIR) < 0)
+	if (status == 0 && remove_name(c, AT_REMOVEDIR) < 0)
 		return failed(c, "remove");
 	return status;
 }
@@ -288,13 +351,13 @@ static int make_directory(struct copying *c)
 {
 	struct stat st;
 
-	if (mkdirat(c->to, c->path.data, 0700) == 0)
+	if (name_directory(c) == 0)
 		return 0;
 	if (errno != EEXIST || fstatat(c->to, c->path.data, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return failed(c, "make");
 	if (S_ISDIR(st.st_mode))
 		return 0;
-	return drop(c) < 0 ? -1 : mkdirat(c->to, c->path.data, 0700) < 0 ? failed(c, "make") : 0;
+	return drop(c) < 0 ? -1 : name_directory(c) < 0 ? failed(c, "make") : 0;
 }
 
 /* Last, so that whoever copies can write into it. */
@@ -317,16 +380,49 @@ static int finish_directory(struct copying *c)
 	return status;
 }
 
-static int copy_directory(struct copying *c)
+/* The path is that of one of history/'s links that name a version beside them. */
+static bool is_mark(const struct copying *c)
 {
-	struct buf here = BUF_INIT, there = BUF_INIT;
-	int status = look_names(c->from, c->path.data, add_name, &here, c->err);
+	const char *name = strrchr(c->path.data, '/');
+
+	return !c->in_tree && name != NULL &&
+	       (strcmp(name + 1, MARK_FILE) == 0 || strcmp(name + 1, MARK_END) == 0);
+}
+
+static int copy_mark(struct copying *c)
+{
+	return is_mark(c) ? copy(c) : 0;
+}
+
+static int copy_unmarked(struct copying *c)
+{
+	return is_mark(c) ? 0 : copy(c);
+}
+
+/* Marks go before the names are read: what they name is among those. */
+static int copy_names(struct copying *c)
+{
+	struct buf marks = BUF_INIT, names = BUF_INIT;
+	int status = c->in_tree ? 0 : look_names(c->from, c->path.data, add_name, &marks, c->err);
 
 	if (status == 0)
-		status = make_directory(c);
+		status = each_below(c, buf_str(&marks), copy_mark);
 	if (status == 0)
-		status = each_below(c, buf_str(&here), copy);
-	buf_clear(&here);
+		status = look_names(c->from, c->path.data, add_name, &names, c->err);
+	if (status == 0)
+		status = each_below(c, buf_str(&names), copy_unmarked);
+	buf_clear(&marks);
+	buf_clear(&names);
+	return status;
+}
+
+static int copy_directory(struct copying *c)
+{
+	struct buf there = BUF_INIT;
+	int status = make_directory(c);
+
+	if (status == 0)
+		status = copy_names(c);
 	if (status == 0)
 		status = look_names(c->to, c->path.data, add_name, &there, c->err);
 	if (status == 0)
@@ -397,10 +493,20 @@ static void copying_end(struct copying *c)
 	free(c->piece);
 }
 
+/* A link in its place would lead out of the copy. */
+static int check_part(struct copying *c, const char *name)
+{
+	struct stat st;
+
+	if (fstatat(c->from, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || S_ISDIR(st.st_mode))
+		return 0;
+	return err_set(c->err, ERR_CORRUPT, "copy %s/%s: it is no directory", c->from_path, name);
+}
+
 static int copy_parts(struct copying *c)
 {
 	for (size_t i = 0; i < PARTS; i++)
-		if (copy_part(c, parts[i]) < 0)
+		if (check_part(c, parts[i]) < 0 || copy_part(c, parts[i]) < 0)
 			return -1;
 	unlinkat(c->to, COPYING, 0);	/* of one that was cut off */
 	return 0;
@@ -498,6 +604,11 @@ static int make(struct copying *c)
 	if (identity.recovering)
 		return err_set(c->err, ERR_CONFLICT, "back up %s: covey recover was cut off: say it again "
 			       "first", c->from_path);
+	if (disk_lost_records(c->from, false))
+		return err_set(c->err, ERR_CORRUPT, "back up %s: its files have lost their extended "
+			       "attributes, and with them their versions, which an earlier backup has: "
+			       "put that back, or say covey adopt and back up to another directory",
+			       c->from_path);
 	if (flock(c->to, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK ?
 			       err_set(c->err, ERR_CONFLICT, "back up to %s: that is just being done",
@@ -582,8 +693,7 @@ static int write_identity(struct copying *c, uint64_t node, bool recovering)
 /* All goes to the homes and keepers of a group once it is in one (renew.c). */
 static int owe_all(struct copying *c)
 {
-	int fd = openat(c->to, "outbox/" OWE_ALL, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-			FS_FILE_MODE);
+	int fd = fs_open(c->to, "outbox/" OWE_ALL, O_WRONLY | O_CREAT | O_NOFOLLOW, FS_FILE_MODE);
 	struct stat st;
 	int status;
 

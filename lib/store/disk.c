@@ -276,7 +276,7 @@ int disk_make_directories(const char *path)
 	char *copy = mem_copy(path, strlen(path));
 	int status = 0;
 
-	for (char *slash = strchr(copy + 1, '/'); slash != NULL && status == 0;
+	for (char *slash = strchr(copy + (*copy == '/'), '/'); slash != NULL && status == 0;
 	     slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
 		status = mkdir(copy, 0755) < 0 && errno != EEXIST ? -1 : 0;
@@ -594,6 +594,16 @@ static int join_set(struct store *store, const char *name, struct err *err)
 	return 0;
 }
 
+/* A set that is started twice has one name, as in two containers with one configuration. */
+static int start_alone(struct store *store, struct err *err)
+{
+	if (flock(store->state, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	return errno == EWOULDBLOCK ?
+		       err_set(err, ERR_EXISTS, "open %s: another covey up runs a node on it", store->path) :
+		       err_sys(err, "lock %s/state", store->path);
+}
+
 /* Under the lock on the store's directory: all that writing needs is there, and has been tried. */
 static int prepare_to_write(struct store *store, struct err *err)
 {
@@ -648,7 +658,7 @@ static int get_ready(struct store *store, struct err *err)
 /* Under the lock on the store's directory: all parts are there and fit. */
 static int prepare(struct store *store, const struct store_options *options, struct err *err)
 {
-	int state = -1, fresh;
+	int fresh;
 
 	if (check_owner(store, err) < 0)
 		return -1;
@@ -659,9 +669,8 @@ static int prepare(struct store *store, const struct store_options *options, str
 	    open_part(store, "history", &store->history, err) < 0 ||
 	    open_part(store, "tmp", &store->tmp, err) < 0 ||
 	    open_part(store, "outbox", &store->outbox, err) < 0 ||
-	    open_part(store, "state", &state, err) < 0)
+	    open_part(store, "state", &store->state, err) < 0)
 		return -1;
-	close(state);
 	if (prepare_to_write(store, &store->unready) == 0)
 		atomic_store(&store->ready, true);
 	else if (fresh || !is_readable_still(&store->unready))
@@ -669,7 +678,8 @@ static int prepare(struct store *store, const struct store_options *options, str
 	if (store->counters == NULL && counters_open(store, NULL) < 0 &&
 	    counters_stand_in(store, err) < 0)
 		return -1;
-	if (hold_identity(store, err) < 0)
+	if (hold_identity(store, err) < 0 ||
+	    (options->starts_roles && start_alone(store, err) < 0))
 		return -1;
 	return options->roles != NULL ? join_set(store, options->roles, err) : 0;
 }
@@ -699,7 +709,7 @@ int store_open(struct store **ret, const struct store_options *options, struct e
 	struct store *store = mem_new(1, sizeof *store);
 	struct buf run = BUF_INIT;
 
-	store->dir = store->tree = store->history = store->tmp = store->outbox = -1;
+	store->dir = store->tree = store->history = store->tmp = store->outbox = store->state = -1;
 	store->identity = store->roles = -1;
 	pthread_mutex_init(&store->readying, NULL);
 	store->min_free = options->min_free;
@@ -733,6 +743,7 @@ void store_close(struct store *store)
 	close_if_open(store->history);
 	close_if_open(store->tmp);
 	close_if_open(store->outbox);
+	close_if_open(store->state);
 	close_if_open(store->identity);
 	close_if_open(store->roles);
 	counters_close(store);

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 
 struct store {
-	int dir, tree, history, tmp, outbox;	/* directories; owned */
+	int dir, tree, history, tmp, outbox, state;	/* directories; owned */
 	int identity;				/* node.ini, with a shared lock as long as it is open */
 	int roles;				/* with a shared lock of the set of roles; -1: of none */
 	struct counters *_Atomic counters;	/* owned; shared with other processes, but for stand_in */

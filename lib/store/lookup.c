@@ -12,7 +12,9 @@
  * the newest version at some moment between the look-ups.  That it was
  * on disk the counters say.  If a version is still on its way there, all is
  * looked up once more without it, so that nobody waits for a writer, however
- * slow its disk; where that cannot be, under the path's lock.
+ * slow its disk; where that cannot be, under the path's lock.  What a writer
+ * left that died or failed is settled there; on a disk that cannot be synced
+ * it goes on being left out.
  *
  * System calls of a GET: openat2, fstat, fgetxattr, readlinkat twice.
  */
@@ -120,15 +122,34 @@ int entry_of(int history, struct names *names, const struct marks *marks, struct
 	return 0;
 }
 
+/* Without the one version in doubt, if it is so all the time. */
+static int look_without(struct store *store, struct str path, durable_look *look_at,
+			void (*clear)(void *data), void *data)
+{
+	struct doubt doubt, next;
+	struct err err;
+
+	if (counters_doubt(store, path, &doubt) != DOUBT_ONE)
+		return -1;
+	if (look_at(data, &doubt, &err) == 0) {
+		counters_doubt(store, path, &next);
+		if (next.turn == doubt.turn)
+			return 0;
+	}
+	clear(data);
+	return -1;
+}
+
 /* Under the path's lock. */
-static int look_locked(struct store *store, struct str path, durable_look *look_at, void *data,
-		       struct err *err)
+static int look_locked(struct store *store, struct str path, durable_look *look_at,
+		       void (*clear)(void *data), void *data, struct err *err)
 {
 	struct lock lock = LOCK_INIT;
+	struct err why = ERR_INIT;
 	int status;
 
-	if (disk_lock(store, &lock, path, err) < 0)
-		return -1;
+	if (disk_lock(store, &lock, path, &why) < 0)
+		return look_without(store, path, look_at, clear, data) == 0 ? 0 : err_pass(err, &why);
 	status = look_at(data, NULL, err);
 	lock_release(&lock);
 	return status;
@@ -156,7 +177,7 @@ int look_durably(struct store *store, struct str path, durable_look *look_at,
 		beside = kind == DOUBT_ONE;
 		doubt = next;
 	}
-	return look_locked(store, path, look_at, data, err);
+	return look_locked(store, path, look_at, clear, data, err);
 }
 
 /* What is asked about a path, and the answer. */

@@ -41,7 +41,7 @@ static long stop_before;		/* 0: never */
 static int fail_with;			/* then the call fails with this; 0: the process ends */
 static int holds_at = -1;		/* or else says so here, and holds still; -1: it does not */
 
-static bool syncs_fail, links_fail;
+static bool syncs_fail, tree_syncs_fail, links_fail;
 
 /* What would be lost now.  Shared with children, who leave it behind. */
 struct unsynced {
@@ -83,7 +83,7 @@ static char part_of(int fd)
 	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
 	if (fs_read_link(AT_FDCWD, link, path, sizeof path) < 0 || strncmp(path, root, n) != 0)
 		return '?';
-	return strncmp(path + n, "/tmp", 4) == 0 ? '?' : path[n + 1];
+	return path[n] == '\0' || strncmp(path + n, "/tmp", 4) == 0 ? '?' : path[n + 1];
 }
 
 static void lose(ino_t inode, const char *name, bool history)
@@ -170,9 +170,11 @@ static bool fails(void)
 
 int fsync(int fd)
 {
-	if (syncs_fail)
+	bool fail = syncs_fail || (tree_syncs_fail && part_of(fd) == 't');
+
+	if (fail)
 		errno = EIO;
-	if (syncs_fail || fails())
+	if (fail || fails())
 		return -1;
 	keep_safe(inode_of(fd, ""));
 	return (int)syscall(SYS_fsync, fd);
@@ -186,6 +188,10 @@ int fdatasync(int fd)
 /* Only what a process that died has left is synced so. */
 int syncfs(int fd)
 {
+	if (tree_syncs_fail) {
+		errno = EIO;
+		return -1;
+	}
 	file_system_syncs++;
 	lost->count = 0;
 	return fd < 0;
@@ -991,6 +997,28 @@ static void sticky(void)
 	CHECK(put("sticky", "newest") == ERR_NONE && holds("sticky", "newest"));
 }
 
+/* What a sync that failed left in doubt keeps nobody from reading what was there before, while all syncs fail. */
+static void read_in_doubt(void)
+{
+	struct store_options options = { .path = root };
+	struct listing listing = LISTING_INIT;
+
+	CHECK(put("doubted/f", "old") == ERR_NONE);
+	tree_syncs_fail = true;
+	CHECK(put("doubted/f", "new") == ERR_SYSTEM);
+	store_close(store);
+	CHECK(store_open(&store, &options, &why) == 0);
+	CHECK(holds("doubted/f", "old") && versions("doubted/f") == 1);
+	CHECK(store_list(store, STR("doubted"), (struct str)STR_INIT, 0, false, &listing, &why) == 0);
+	CHECK(listing.count == 1 && listing.entries[0].record.size == 3);
+	listing_clear(&listing);
+	CHECK(store_writable(store, &why) < 0);
+	tree_syncs_fail = false;
+	store_close(store);
+	CHECK(store_open(&store, &options, &why) == 0);
+	CHECK(put("doubted/f", "newest") == ERR_NONE && holds("doubted/f", "newest"));
+}
+
 /* A tombstone that cannot be read just now is not taken for none: a version below it would be lost. */
 static void unreadable(void)
 {
@@ -1044,6 +1072,7 @@ int main(void)
 		}
 	}
 	sticky();
+	read_in_doubt();
 	unreadable();
 	close_store();
 	return UNIT_RESULT();
