@@ -237,25 +237,32 @@ mtimes() { (cd "$1" && find . -type f -printf '%P\0%Ts\n' | sort); }
 	[ "$status" -eq 65 ]
 }
 
-# fake SCRIPT: a node that answers as its do(method, target) says, with (status, fields, body)
+# fake SCRIPT: a node that answers as its do(method, target) says, with (status, fields, body), and
+# does expected(target) before it is sent a large body
 fake() {
 	{
 		printf 'import http.server, json, sys, threading, time\nseen, lock = [], threading.Lock()\n'
+		printf 'expected = lambda target: None\n'
 		printf '%s\n' "$1" | sed 's/^\t//'
 		cat <<'PY'
 class H(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def answer(self):
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        size = int(self.headers.get("Content-Length") or 0)
+        if len(self.rfile.read(size)) < size: return
         with lock:
             status, fields, body = do(self.command, self.path)
             seen.append((self.command, self.path))
             print(self.command, self.path, status, flush=True)
         self.send_response(status)
-        for name, value in {"Version-State": "confirmed", **fields}.items(): self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
+        fields = {"Version-State": "confirmed", "Content-Length": len(body), **fields}
+        for name, value in fields.items(): self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
+        self.close_connection |= fields["Content-Length"] != len(body)
+    def handle_expect_100(self):
+        expected(self.path)
+        return super().handle_expect_100()
     do_GET = do_PUT = do_DELETE = answer
     def log_message(self, *args): pass
 class S(http.server.ThreadingHTTPServer):
@@ -319,6 +326,44 @@ row='def row(href, type="file", size=2):
 	[ "$status" -eq 69 ]
 	[ "$(grep -c 'the rest is not tried' <<<"$output")" -eq 1 ]
 	[ "${#lines[@]}" -lt 20 ]
+}
+
+@test "a file that breaks off is told, and the rest is fetched" {
+	fake "$row
+	def do(method, target):
+	    if target.startswith('/d/?'): return page(*[row('f%02d' % i) for i in range(60)])
+	    return 200, {'Content-Length': 9} if target == '/d/f30' else {}, b'x\n'"
+	run covey get -r d out
+	echo "$output"
+	[ "$status" -eq 69 ]
+	[[ ${lines[0]} == "covey: get d/f30: ask $COVEY_NODE"*"7 bytes remaining"* ]]
+	[ "${lines[1]}" = "59 files fetched, 0 are the same" ]
+	[ ! -e out/f30 ]
+	[ -e out/f00 ]
+	[ -e out/f59 ]
+}
+
+@test "a file that becomes shorter while it is sent fails at once, one that grows is sent as it was" {
+	mkdir src
+	bytes 8000000 >src/shorter
+	bytes 8000000 >src/longer
+	echo x >src/x
+	fake 'import os
+	def expected(target): os.truncate("src" + target[2:], 100 if "shorter" in target else 16000000)
+	def do(method, target): return (404, {}, b"") if method == "GET" else (201, {}, b"")'
+	run covey put -r src d
+	echo "$output"
+	cat fake.log
+	[ "$status" -eq 65 ]
+	[ "${lines[0]}" = "covey: put src/shorter: read the content: it became shorter meanwhile" ]
+	[ "${lines[1]}" = "2 files stored, 0 are the same" ]
+	[ "$(grep -c '^PUT .* 201$' fake.log)" -eq 2 ]
+	# Nothing of it stands in the way of the next one on the connection.
+	bytes 8000000 >src/longer
+	run covey put src/longer src/x d/
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ "$(grep -c '^PUT .* 201$' fake.log)" -eq 4 ]
 }
 
 @test "links in the directory here are not followed" {

@@ -258,6 +258,8 @@ static int attempt(struct client *client, struct download *d, struct str target,
 	if (client_send(client, &exchange, &err) < 0) {
 		*again = (err.kind == ERR_AWAY || err.kind == ERR_TIMEOUT) && d->have > had &&
 			 d->version[0];
+		if (err.kind == ERR_AWAY && !client_lost(client))
+			err_context(&err, "get %s", d->what);
 		status = *again ? EX_TEMPFAIL : command_fail(&err);
 	} else if (exchange.status == 416 && d->have > 0 && d->to->file != NULL) {
 		*again = start_over(d, STR(""), &err) == 0;

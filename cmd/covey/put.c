@@ -24,10 +24,13 @@ static int put_one(struct put *put, struct upload *upload, const char *file, con
 	upload_fill(&exchange, upload);
 	exchange.progress = file;
 	write_ask(&put->write, &exchange);
-	if (client_send(put->client, &exchange, &err) < 0)
+	if (client_send(put->client, &exchange, &err) < 0) {
+		if (!client_lost(put->client))
+			err_context(&err, "put %s", file);
 		status = command_fail(&err);
-	else
+	} else {
 		status = write_told(&put->write, &exchange, path);
+	}
 	exchange_clear(&exchange);
 	return status;
 }

@@ -62,6 +62,8 @@ static int send_file(struct put_file *f, struct client *client, struct upload *u
 	upload_fill(&exchange, upload);
 	write_ask(tree->write, &exchange);
 	if (client_send(client, &exchange, &err) < 0) {
+		if (!client_lost(client))
+			err_context(&err, "put %s", f->here);
 		status = command_fail(&err);
 	} else {
 		status = write_counted(tree->write, &exchange, f->path.data, &tree->unsure);
