@@ -366,6 +366,17 @@ row='def row(href, type="file", size=2):
 	[ "$(grep -c '^PUT .* 201$' fake.log)" -eq 4 ]
 }
 
+@test "what a node tells reaches the terminal without escapes, each in a line of its own" {
+	fake "$row
+	def do(method, target):
+	    if target.startswith('/d/?'): return page(row('%1B%5D0;x%07%0Acovey%7F'))
+	    return 404, {}, b''"
+	run covey get -r d out
+	echo "$output"
+	[ "$status" -eq 66 ]
+	[ "${lines[0]}" = "covey: d/?]0;x??covey?: no such path (404)" ]
+}
+
 @test "links in the directory here are not followed" {
 	fake "$row
 	def do(method, target):
