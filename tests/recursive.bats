@@ -209,6 +209,34 @@ mtimes() { (cd "$1" && find . -type f -printf '%P\0%Ts\n' | sort); }
 	run covey get -rq "$HERE" out
 	[ "$status" -eq 65 ]
 	[ -z "$(ls out)" ]
+	# One that is whole is fetched anew, and no other file is in the way of that.
+	cp src/big "out/big.$version.part"
+	echo mine >out/big.part
+	covey get -rq "$HERE" out
+	cmp src/big out/big
+	[ "$(ls out)" = "$(printf 'big\nbig.part')" ]
+	[ "$(cat out/big.part)" = mine ]
+}
+
+@test "a part that get -r left is no file of the group's" {
+	mkdir src
+	bytes 300000 >src/big
+	covey put -rq src "$HERE"
+	part=big.$(covey log --json "$HERE/big" | jq -r '.[0].version').part
+	head -c 1000 src/big >"src/$part"
+	run covey put -r src "$HERE"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ "${lines[0]}" = "covey: src/$part: left by a download that was interrupted, skipped" ]
+	[ "${lines[1]}" = "0 files stored, 1 are the same" ]
+	# Where it was put there all the same, it is not what the other is renamed from.
+	covey put -q "src/$part" "$HERE/"
+	run covey get -r "$HERE" out
+	echo "$output"
+	[ "$status" -eq 65 ]
+	[[ ${lines[0]} == "covey: $HERE/$part: not fetched: "* ]]
+	[ "$(ls out)" = big ]
+	cmp src/big out/big
 }
 
 @test "rm -r removes directories with all that is in them, and their history stays" {

@@ -89,6 +89,14 @@ static int hash_part(struct download *d, struct err *err)
 	return n < 0 ? err_sys(err, "read %s", d->part) : 0;
 }
 
+bool download_is_part(const char *name)
+{
+	for (const char *dot = strchr(name, '.'); dot != NULL; dot = strchr(dot + 1, '.'))
+		if (version_in(name, (struct str){ name, (size_t)(dot - name) }).n > 0)
+			return true;
+	return false;
+}
+
 /* Continue what an earlier try left: it is read, so that its digest is known. */
 static int find_part(struct download *d, struct err *err)
 {
@@ -127,19 +135,26 @@ static void drop_part(struct download *d)
 	d->fd = -1;
 }
 
+/* As if nothing had been there. */
+static void forget(struct download *d)
+{
+	drop_part(d);
+	digest_free(d->digest);
+	d->digest = digest_new();
+	d->have = 0;
+	d->version[0] = '\0';
+}
+
 /* From the first byte on: the answer brings another version than what was there, or the first. */
 static int start_over(struct download *d, struct str version, struct err *err)
 {
 	if (d->to->file == NULL && d->have > 0)
 		return err_set(err, ERR_CONFLICT,
 			       "get %s: another version came while this one was read", d->what);
-	digest_free(d->digest);
-	d->digest = digest_new();
-	d->have = 0;
+	forget(d);
 	snprintf(d->version, sizeof d->version, "%.*s", STR_ARG(version));
 	if (d->to->file == NULL)
 		return 0;
-	drop_part(d);
 	d->part = part_name(d->to->file, version);
 	d->fd = openat(d->to->dir, d->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
 	return d->fd < 0 ? err_sys(err, "create %s", d->part) : 0;
@@ -262,8 +277,9 @@ static int attempt(struct client *client, struct download *d, struct str target,
 			err_context(&err, "get %s", d->what);
 		status = *again ? EX_TEMPFAIL : command_fail(&err);
 	} else if (exchange.status == 416 && d->have > 0 && d->to->file != NULL) {
-		*again = start_over(d, STR(""), &err) == 0;
-		status = *again ? EX_TEMPFAIL : command_fail(&err);
+		forget(d);
+		*again = true;
+		status = EX_TEMPFAIL;
 	} else if (exchange.status == 301) {
 		command_say("get %s: a directory: covey ls %s/ shows it, covey get -r %s/ DIR fetches it",
 			    d->what, d->what, d->what);

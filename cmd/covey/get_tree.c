@@ -202,7 +202,11 @@ static int get_name(const struct get_directory *d, int directory, const struct r
 	bool there = fstatat(directory, entry->name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 	int status = 0;
 
-	if (entry->directory && !there && mkdirat(directory, entry->name, 0777) < 0 && errno != EEXIST) {
+	if (!entry->directory && download_is_part(entry->name)) {
+		command_say("/%.*s%s%s: not fetched: what interrupted downloads leave has such names",
+			    STR_ARG(buf_str(&d->path)), d->path.len > 0 ? "/" : "", entry->name);
+		status = EX_DATAERR;
+	} else if (entry->directory && !there && mkdirat(directory, entry->name, 0777) < 0 && errno != EEXIST) {
 		status = fail_here(d->tree, buf_str(&d->below), entry->name, "make directory");
 	} else if (entry->directory) {
 		path_join(&path, buf_str(&d->path), str_of(entry->name));
