@@ -340,6 +340,11 @@ row='def row(href, type="file", size=2):
 	[ "$status" -eq 65 ]
 	grep -qx 'covey: d/3: no such thing (400)' <<<"$output"
 	grep -qx '3 files stored, 0 are the same' <<<"$output"
+	# So it is with several that are named: 75 would be tried again.
+	run covey put src/2 src/3 src/1 d/
+	[ "$status" -eq 65 ]
+	run covey rm d/2 d/3 d/1
+	[ "$status" -eq 65 ]
 }
 
 @test "when the node is gone the rest is not tried" {

@@ -1,4 +1,5 @@
 /* covey put - files become versions */
+#include "crew.h"
 #include "trees.h"
 #include "upload.h"
 
@@ -91,7 +92,7 @@ static int run(const struct call *call)
 	for (int i = 0; i < files; i++) {
 		int one = put_to(&put, call->operands[i], to);
 
-		status = status ? status : one;
+		status = status_worse(status, one);
 	}
 	client_close(put.client);
 	return status;
