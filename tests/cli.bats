@@ -621,6 +621,12 @@ EOP
 	touch here
 	typed "covey put -q he$tab t/su$tab"
 	[ "$(covey ls 't/sub dir')" = "$(printf 'here\nit'\''s')" ]
+	# What an option is given, and what follows a colon, is no word of its own.
+	typed "covey get -r -q --node $URL t/su$tab got"
+	[ "$(cat "got/it's")" = 2 ]
+	echo 5 | covey put -q - v:w/deep/er
+	typed "covey get -r -q v:w/de$tab got2"
+	[ "$(cat got2/er)" = 5 ]
 	# Of a node that is not there nothing is known.
 	COVEY_NODE=127.0.0.1:1 typed "covey get /t/a$tab" | grep -q '69\|covey: ask'
 }
