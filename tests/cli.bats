@@ -601,7 +601,7 @@ EOP
 
 @test "completion knows the names that the node has" {
 	printf '%s\n' 'PS1="READY> "' 'bind "set enable-bracketed-paste off"' "source '$TOP/conf/covey.completion'" \
-		'timeout() { shift; "$@"; }	# a busy machine has more' >bashrc
+		'timeout() { shift; "$@"; }	# a busy machine has more' "history -s 'echo \"before\"'" >bashrc
 	echo 1 | covey put -q - "t/a b:c"
 	echo 2 | covey put -q - "t/sub dir/it's"
 	echo 3 | covey put -q - "u/\$(touch evil); touch evil"
@@ -617,6 +617,8 @@ EOP
 	typed "covey get u/$tab" | grep -x 3
 	typed "covey get \"u/$tab" | grep -x 3
 	typed "covey get 'u/$tab" | grep -x 3
+	echo 6 | covey put -q - "h/a!!:s|before|;touch evil;|"
+	typed "covey get \"h/$tab" | grep -x 6
 	[ ! -e evil ]
 	touch here
 	typed "covey put -q he$tab t/su$tab"
