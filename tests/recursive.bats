@@ -427,6 +427,32 @@ row='def row(href, type="file", size=2):
 	[ ! -L here/file ]
 }
 
+@test "what is in the way here is told, nothing is left of what was for it, and the rest comes" {
+	mkdir -p src/directory here/file
+	echo x | tee src/directory/x src/file src/other >/dev/null
+	echo mine >here/directory
+	covey put -rq src "$HERE"
+	run covey get -r "$HERE" here
+	echo "$output"
+	[ "$status" -ne 0 ]
+	grep -q '^covey: open directory here/directory: Not a directory' <<<"$output"
+	grep -q "^covey: get ${HERE#/}/file: .* to file: Is a directory" <<<"$output"
+	[ "$(cat here/directory)" = mine ]
+	[ "$(cat here/other)" = x ]
+	[ -z "$(find here -name '*.part')" ]
+}
+
+@test "another file system that is mounted in the directory here is written, too" {
+	mkdir -p src/sub/deep here/sub
+	echo x >src/sub/deep/x
+	covey put -rq src "$HERE"
+	need mounts
+	run unshare -rm bash -c "mount -t tmpfs none here/sub && covey get -r $HERE here && cat here/sub/deep/x"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ "${lines[1]}" = x ]
+}
+
 @test "a name of a listing that is none is refused" {
 	local name
 	fake "$row

@@ -243,9 +243,11 @@ static int finish(struct download *d, const struct exchange *exchange, struct er
 	if (d->to->file == NULL)
 		return 0;
 	set_time(d, exchange);
-	if (renameat(d->to->dir, d->part, d->to->dir, d->to->file) < 0)
-		return err_sys(err, "rename %s to %s", d->part, base_of(d->to->file));
-	return 0;
+	if (renameat(d->to->dir, d->part, d->to->dir, d->to->file) == 0)
+		return 0;
+	err_sys(err, "get %s: rename %s to %s", d->what, d->part, base_of(d->to->file));
+	drop_part(d);
+	return -1;
 }
 
 /* One request; 0 when all is there, else an exit status.  *again: it is worth another. */

@@ -11,7 +11,6 @@
 
 #include "crew.h"
 #include "download.h"
-#include "fs.h"
 #include "mem.h"
 #include "path.h"
 #include "remote.h"
@@ -68,10 +67,22 @@ static int fail_here(const struct get_tree *tree, struct str below, const char *
 	return command_fail(&err);
 }
 
-/* -1 and errno. */
+/* Name by name, also where another file system is mounted; -1 and errno. */
 static int open_below(const struct get_tree *tree, struct str below)
 {
-	return fs_open(tree->root, below.n > 0 ? below.s : ".", O_RDONLY | O_DIRECTORY, 0);
+	int fd = openat(tree->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), parent;
+	struct buf name = BUF_INIT;
+	struct str part;
+
+	while (fd >= 0 && below.n > 0 && str_cut(&below, '/', &part)) {
+		buf_reset(&name);
+		buf_addstr(&name, part);
+		parent = fd;
+		fd = openat(parent, name.data, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		close(parent);
+	}
+	buf_clear(&name);
+	return fd;
 }
 
 /* a file */
