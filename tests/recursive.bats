@@ -473,6 +473,20 @@ row='def row(href, type="file", size=2):
 	[ "$status" -eq 1 ]
 }
 
+@test "a listing without end is followed as far as a path can go" {
+	fake "$row
+	def do(method, target):
+	    if method == 'GET': return page(*[row('d/', 'directory', None)] * (len(seen) < 2000))
+	    return 204, {}, b''"
+	run covey get -r list here
+	[ "$status" -eq 76 ]
+	[[ ${lines[0]} == "covey: list /list/d/d/"*": over 900 bytes" ]]
+	[ "$(grep -c '^GET' fake.log)" -lt 500 ]
+	run covey rm -r list
+	[ "$status" -eq 76 ]
+	[[ ${lines[0]} == "covey: list /list/d/d/"*": over 900 bytes" ]]
+}
+
 @test "what came while rm -r removed is removed once more; what is in the way then is told" {
 	fake "$row
 	def do(method, target):
