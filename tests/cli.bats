@@ -601,7 +601,7 @@ EOP
 
 @test "completion knows the names that the node has" {
 	printf '%s\n' 'PS1="READY> "' 'bind "set enable-bracketed-paste off"' "source '$TOP/conf/covey.completion'" \
-		'timeout() { shift; "$@"; }	# a busy machine has more' >bashrc
+		'timeout() { shift; "$@"; }	# a busy machine has more' "history -s 'echo \"before\"'" >bashrc
 	echo 1 | covey put -q - "t/a b:c"
 	echo 2 | covey put -q - "t/sub dir/it's"
 	echo 3 | covey put -q - "u/\$(touch evil); touch evil"
@@ -617,10 +617,18 @@ EOP
 	typed "covey get u/$tab" | grep -x 3
 	typed "covey get \"u/$tab" | grep -x 3
 	typed "covey get 'u/$tab" | grep -x 3
+	echo 6 | covey put -q - "h/a!!:s|before|;touch evil;|"
+	typed "covey get \"h/$tab" | grep -x 6
 	[ ! -e evil ]
 	touch here
 	typed "covey put -q he$tab t/su$tab"
 	[ "$(covey ls 't/sub dir')" = "$(printf 'here\nit'\''s')" ]
+	# What an option is given, and what follows a colon, is no word of its own.
+	typed "covey get -r -q --node $URL t/su$tab got"
+	[ "$(cat "got/it's")" = 2 ]
+	echo 5 | covey put -q - v:w/deep/er
+	typed "covey get -r -q v:w/de$tab got2"
+	[ "$(cat got2/er)" = 5 ]
 	# Of a node that is not there nothing is known.
 	COVEY_NODE=127.0.0.1:1 typed "covey get /t/a$tab" | grep -q '69\|covey: ask'
 }

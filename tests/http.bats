@@ -759,6 +759,16 @@ PY
 	echo '<svg/>' | curl -sf -H 'Content-Type: image/svg+xml' -T - "$URL/y"
 	[ "$(code "$URL/y")" = 200 ]
 	[[ $(header Content-Security-Policy) == *sandbox* ]]
+	# A browser runs what is in any kind of XML.
+	for type in application/rdf+xml 'application/RSS+XML; charset=utf-8' text/xsl text/xml; do
+		echo '<svg/>' | curl -sf -H "Content-Type: $type" -T - "$URL/z"
+		[ "$(code "$URL/z")" = 200 ]
+		[ "$(header Content-Type)" = "$type" ]
+		[[ $(header Content-Security-Policy) == *sandbox* ]]
+	done
+	echo x | curl -sf -H 'Content-Type: text/plain' -T - "$URL/z"
+	[ "$(code "$URL/z")" = 200 ]
+	[ -z "$(header Content-Security-Policy)" ]
 }
 
 @test "Cache-Control: only-if-cached, max-age, no-cache in a group of one" {

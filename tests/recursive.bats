@@ -209,6 +209,34 @@ mtimes() { (cd "$1" && find . -type f -printf '%P\0%Ts\n' | sort); }
 	run covey get -rq "$HERE" out
 	[ "$status" -eq 65 ]
 	[ -z "$(ls out)" ]
+	# One that is whole is fetched anew, and no other file is in the way of that.
+	cp src/big "out/big.$version.part"
+	echo mine >out/big.part
+	covey get -rq "$HERE" out
+	cmp src/big out/big
+	[ "$(ls out)" = "$(printf 'big\nbig.part')" ]
+	[ "$(cat out/big.part)" = mine ]
+}
+
+@test "a part that get -r left is no file of the group's" {
+	mkdir src
+	bytes 300000 >src/big
+	covey put -rq src "$HERE"
+	part=big.$(covey log --json "$HERE/big" | jq -r '.[0].version').part
+	head -c 1000 src/big >"src/$part"
+	run covey put -r src "$HERE"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ "${lines[0]}" = "covey: src/$part: left by a download that was interrupted, skipped" ]
+	[ "${lines[1]}" = "0 files stored, 1 are the same" ]
+	# Where it was put there all the same, it is not what the other is renamed from.
+	covey put -q "src/$part" "$HERE/"
+	run covey get -r "$HERE" out
+	echo "$output"
+	[ "$status" -eq 65 ]
+	[[ ${lines[0]} == "covey: $HERE/$part: not fetched: "* ]]
+	[ "$(ls out)" = big ]
+	cmp src/big out/big
 }
 
 @test "rm -r removes directories with all that is in them, and their history stays" {
@@ -237,25 +265,32 @@ mtimes() { (cd "$1" && find . -type f -printf '%P\0%Ts\n' | sort); }
 	[ "$status" -eq 65 ]
 }
 
-# fake SCRIPT: a node that answers as its do(method, target) says, with (status, fields, body)
+# fake SCRIPT: a node that answers as its do(method, target) says, with (status, fields, body), and
+# does expected(target) before it is sent a large body
 fake() {
 	{
 		printf 'import http.server, json, sys, threading, time\nseen, lock = [], threading.Lock()\n'
+		printf 'expected = lambda target: None\n'
 		printf '%s\n' "$1" | sed 's/^\t//'
 		cat <<'PY'
 class H(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def answer(self):
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        size = int(self.headers.get("Content-Length") or 0)
+        if len(self.rfile.read(size)) < size: return
         with lock:
             status, fields, body = do(self.command, self.path)
             seen.append((self.command, self.path))
             print(self.command, self.path, status, flush=True)
         self.send_response(status)
-        for name, value in {"Version-State": "confirmed", **fields}.items(): self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
+        fields = {"Version-State": "confirmed", "Content-Length": len(body), **fields}
+        for name, value in fields.items(): self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
+        self.close_connection |= fields["Content-Length"] != len(body)
+    def handle_expect_100(self):
+        expected(self.path)
+        return super().handle_expect_100()
     do_GET = do_PUT = do_DELETE = answer
     def log_message(self, *args): pass
 class S(http.server.ThreadingHTTPServer):
@@ -305,6 +340,11 @@ row='def row(href, type="file", size=2):
 	[ "$status" -eq 65 ]
 	grep -qx 'covey: d/3: no such thing (400)' <<<"$output"
 	grep -qx '3 files stored, 0 are the same' <<<"$output"
+	# So it is with several that are named: 75 would be tried again.
+	run covey put src/2 src/3 src/1 d/
+	[ "$status" -eq 65 ]
+	run covey rm d/2 d/3 d/1
+	[ "$status" -eq 65 ]
 }
 
 @test "when the node is gone the rest is not tried" {
@@ -319,6 +359,55 @@ row='def row(href, type="file", size=2):
 	[ "$status" -eq 69 ]
 	[ "$(grep -c 'the rest is not tried' <<<"$output")" -eq 1 ]
 	[ "${#lines[@]}" -lt 20 ]
+}
+
+@test "a file that breaks off is told, and the rest is fetched" {
+	fake "$row
+	def do(method, target):
+	    if target.startswith('/d/?'): return page(*[row('f%02d' % i) for i in range(60)])
+	    return 200, {'Content-Length': 9} if target == '/d/f30' else {}, b'x\n'"
+	run covey get -r d out
+	echo "$output"
+	[ "$status" -eq 69 ]
+	[[ ${lines[0]} == "covey: get d/f30: ask $COVEY_NODE"*"7 bytes remaining"* ]]
+	[ "${lines[1]}" = "59 files fetched, 0 are the same" ]
+	[ ! -e out/f30 ]
+	[ -e out/f00 ]
+	[ -e out/f59 ]
+}
+
+@test "a file that becomes shorter while it is sent fails at once, one that grows is sent as it was" {
+	mkdir src
+	bytes 8000000 >src/shorter
+	bytes 8000000 >src/longer
+	echo x >src/x
+	fake 'import os
+	def expected(target): os.truncate("src" + target[2:], 100 if "shorter" in target else 16000000)
+	def do(method, target): return (404, {}, b"") if method == "GET" else (201, {}, b"")'
+	run covey put -r src d
+	echo "$output"
+	cat fake.log
+	[ "$status" -eq 65 ]
+	[ "${lines[0]}" = "covey: put src/shorter: read the content: it became shorter meanwhile" ]
+	[ "${lines[1]}" = "2 files stored, 0 are the same" ]
+	[ "$(grep -c '^PUT .* 201$' fake.log)" -eq 2 ]
+	# Nothing of it stands in the way of the next one on the connection.
+	bytes 8000000 >src/longer
+	run covey put src/longer src/x d/
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ "$(grep -c '^PUT .* 201$' fake.log)" -eq 4 ]
+}
+
+@test "what a node tells reaches the terminal without escapes, each in a line of its own" {
+	fake "$row
+	def do(method, target):
+	    if target.startswith('/d/?'): return page(row('%1B%5D0;x%07%0Acovey%7F'))
+	    return 404, {}, b''"
+	run covey get -r d out
+	echo "$output"
+	[ "$status" -eq 66 ]
+	[ "${lines[0]}" = "covey: d/?]0;x??covey?: no such path (404)" ]
 }
 
 @test "links in the directory here are not followed" {
@@ -336,6 +425,32 @@ row='def row(href, type="file", size=2):
 	[ -z "$(ls elsewhere)" ]
 	[ "$(cat here/file)" = x ]
 	[ ! -L here/file ]
+}
+
+@test "what is in the way here is told, nothing is left of what was for it, and the rest comes" {
+	mkdir -p src/directory here/file
+	echo x | tee src/directory/x src/file src/other >/dev/null
+	echo mine >here/directory
+	covey put -rq src "$HERE"
+	run covey get -r "$HERE" here
+	echo "$output"
+	[ "$status" -ne 0 ]
+	grep -q '^covey: open directory here/directory: Not a directory' <<<"$output"
+	grep -q "^covey: get ${HERE#/}/file: .* to file: Is a directory" <<<"$output"
+	[ "$(cat here/directory)" = mine ]
+	[ "$(cat here/other)" = x ]
+	[ -z "$(find here -name '*.part')" ]
+}
+
+@test "another file system that is mounted in the directory here is written, too" {
+	mkdir -p src/sub/deep here/sub
+	echo x >src/sub/deep/x
+	covey put -rq src "$HERE"
+	need mounts
+	run unshare -rm bash -c "mount -t tmpfs none here/sub && covey get -r $HERE here && cat here/sub/deep/x"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ "${lines[1]}" = x ]
 }
 
 @test "a name of a listing that is none is refused" {
@@ -356,6 +471,20 @@ row='def row(href, type="file", size=2):
 	[ -z "$(ls outer)" ]
 	run grep -q ^DELETE fake.log
 	[ "$status" -eq 1 ]
+}
+
+@test "a listing without end is followed as far as a path can go" {
+	fake "$row
+	def do(method, target):
+	    if method == 'GET': return page(*[row('d/', 'directory', None)] * (len(seen) < 2000))
+	    return 204, {}, b''"
+	run covey get -r list here
+	[ "$status" -eq 76 ]
+	[[ ${lines[0]} == "covey: list /list/d/d/"*": over 900 bytes" ]]
+	[ "$(grep -c '^GET' fake.log)" -lt 500 ]
+	run covey rm -r list
+	[ "$status" -eq 76 ]
+	[[ ${lines[0]} == "covey: list /list/d/d/"*": over 900 bytes" ]]
 }
 
 @test "what came while rm -r removed is removed once more; what is in the way then is told" {

@@ -15,12 +15,19 @@
 
 /* the answer */
 
+/* Whether a browser runs what is in it: HTML, and XML of any kind. */
 static bool is_active(struct str type)
 {
-	return fields_type_is(type, STR("text/html")) ||
-	       fields_type_is(type, STR("application/xhtml+xml")) ||
-	       fields_type_is(type, STR("image/svg+xml")) ||
-	       fields_type_is(type, STR("text/xml")) || fields_type_is(type, STR("application/xml"));
+	const struct str ends[] = { STR("html"), STR("xml"), STR("xsl") };
+	struct str essence;
+
+	str_cut(&type, ';', &essence);
+	essence = str_trim(essence);
+	for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
+		if (essence.n >= ends[i].n &&
+		    str_eq_nocase((struct str){ essence.s + essence.n - ends[i].n, ends[i].n }, ends[i]))
+			return true;
+	return false;
 }
 
 static struct str type_of(struct conn *c)

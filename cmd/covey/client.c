@@ -23,9 +23,10 @@ struct client {
 	CURL *curl;
 	char *base;		/* "http://HOST:PORT", no slash at its end */
 	const char *whence;	/* in errors, behind base: where that comes from; "" when asked for */
-	bool lost;		/* the last request had no answer */
+	bool lost;		/* the last request had no answer, or waits in vain for more of it */
 	/* of the exchange under way */
 	struct exchange *exchange;
+	uint64_t left;		/* of the body, not yet sent; UINT64_MAX: until its end */
 	struct progress progress;
 	struct err *err;	/* why sink or body failed; its kind tells whether */
 };
@@ -155,18 +156,25 @@ static size_t on_content(char *bytes, size_t size, size_t n, void *data)
 	return size * n;
 }
 
+/* Of a file that changes no more than was announced, and with less the node is not kept waiting. */
 static size_t on_body(char *to, size_t size, size_t n, void *data)
 {
 	struct client *client = data;
+	size_t most = size * n < client->left ? size * n : (size_t)client->left;
 	ssize_t got;
 
 	do
-		got = read(client->exchange->body, to, size * n);
+		got = read(client->exchange->body, to, most);
 	while (got < 0 && errno == EINTR);
-	if (got >= 0)
-		return (size_t)got;
-	err_sys(client->err, "read the content");
-	return CURL_READFUNC_ABORT;
+	if (got < 0)
+		err_sys(client->err, "read the content");
+	else if (got == 0 && client->left > 0 && client->left != UINT64_MAX)
+		err_set(client->err, ERR_CONFLICT, "read the content: it became shorter meanwhile");
+	if (client->err->kind != ERR_NONE)
+		return CURL_READFUNC_ABORT;
+	if (client->left != UINT64_MAX)
+		client->left -= (size_t)got;
+	return (size_t)got;
 }
 
 static int on_progress(void *data, curl_off_t down_total, curl_off_t down, curl_off_t up_total,
@@ -299,6 +307,7 @@ int client_send(struct client *client, struct exchange *exchange, struct err *er
 	buf_addf(&url, "%s%.*s", client->base, STR_ARG(exchange->target));
 	exchange_clear(exchange);
 	client->exchange = exchange;
+	client->left = exchange->body_size;
 	client->err = &inner;
 	progress_begin(&client->progress, exchange->progress);
 	curl_easy_reset(client->curl);
@@ -313,7 +322,8 @@ int client_send(struct client *client, struct exchange *exchange, struct err *er
 	progress_end(&client->progress);
 	curl_slist_free_all(headers);
 	buf_clear(&url);
-	client->lost = code != CURLE_OK && inner.kind == ERR_NONE;
+	client->lost = inner.kind == ERR_NONE &&
+		       (code == CURLE_OPERATION_TIMEDOUT || (code != CURLE_OK && exchange->status < 200));
 	if (inner.kind != ERR_NONE) {
 		*err = inner;
 		return -1;

@@ -48,7 +48,7 @@ struct client *client_copy(const struct client *);	/* of the same node, for anot
 void client_close(struct client *);	/* NULL is fine */
 int client_send(struct client *, struct exchange *, struct err *);
 
-/* Whether the last request had no answer, or not all of it. */
+/* Whether the last request had no answer; one that breaks off tells nothing of the next. */
 bool client_lost(const struct client *);
 
 /* A field of the answer, or an empty slice. */

@@ -89,6 +89,14 @@ static int hash_part(struct download *d, struct err *err)
 	return n < 0 ? err_sys(err, "read %s", d->part) : 0;
 }
 
+bool download_is_part(const char *name)
+{
+	for (const char *dot = strchr(name, '.'); dot != NULL; dot = strchr(dot + 1, '.'))
+		if (version_in(name, (struct str){ name, (size_t)(dot - name) }).n > 0)
+			return true;
+	return false;
+}
+
 /* Continue what an earlier try left: it is read, so that its digest is known. */
 static int find_part(struct download *d, struct err *err)
 {
@@ -127,19 +135,26 @@ static void drop_part(struct download *d)
 	d->fd = -1;
 }
 
+/* As if nothing had been there. */
+static void forget(struct download *d)
+{
+	drop_part(d);
+	digest_free(d->digest);
+	d->digest = digest_new();
+	d->have = 0;
+	d->version[0] = '\0';
+}
+
 /* From the first byte on: the answer brings another version than what was there, or the first. */
 static int start_over(struct download *d, struct str version, struct err *err)
 {
 	if (d->to->file == NULL && d->have > 0)
 		return err_set(err, ERR_CONFLICT,
 			       "get %s: another version came while this one was read", d->what);
-	digest_free(d->digest);
-	d->digest = digest_new();
-	d->have = 0;
+	forget(d);
 	snprintf(d->version, sizeof d->version, "%.*s", STR_ARG(version));
 	if (d->to->file == NULL)
 		return 0;
-	drop_part(d);
 	d->part = part_name(d->to->file, version);
 	d->fd = openat(d->to->dir, d->part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
 	return d->fd < 0 ? err_sys(err, "create %s", d->part) : 0;
@@ -228,9 +243,11 @@ static int finish(struct download *d, const struct exchange *exchange, struct er
 	if (d->to->file == NULL)
 		return 0;
 	set_time(d, exchange);
-	if (renameat(d->to->dir, d->part, d->to->dir, d->to->file) < 0)
-		return err_sys(err, "rename %s to %s", d->part, base_of(d->to->file));
-	return 0;
+	if (renameat(d->to->dir, d->part, d->to->dir, d->to->file) == 0)
+		return 0;
+	err_sys(err, "get %s: rename %s to %s", d->what, d->part, base_of(d->to->file));
+	drop_part(d);
+	return -1;
 }
 
 /* One request; 0 when all is there, else an exit status.  *again: it is worth another. */
@@ -258,10 +275,13 @@ static int attempt(struct client *client, struct download *d, struct str target,
 	if (client_send(client, &exchange, &err) < 0) {
 		*again = (err.kind == ERR_AWAY || err.kind == ERR_TIMEOUT) && d->have > had &&
 			 d->version[0];
+		if (err.kind == ERR_AWAY && !client_lost(client))
+			err_context(&err, "get %s", d->what);
 		status = *again ? EX_TEMPFAIL : command_fail(&err);
 	} else if (exchange.status == 416 && d->have > 0 && d->to->file != NULL) {
-		*again = start_over(d, STR(""), &err) == 0;
-		status = *again ? EX_TEMPFAIL : command_fail(&err);
+		forget(d);
+		*again = true;
+		status = EX_TEMPFAIL;
 	} else if (exchange.status == 301) {
 		command_say("get %s: a directory: covey ls %s/ shows it, covey get -r %s/ DIR fetches it",
 			    d->what, d->what, d->what);

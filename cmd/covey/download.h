@@ -26,6 +26,9 @@ struct download_to {
 	struct timespec time;
 };
 
+/* Whether a file of this name is taken for what an earlier try left. */
+bool download_is_part(const char *name);
+
 /* Fetch target.  The exit status; everything is told.  what names it for people. */
 int download(struct client *, struct str target, const char *what, const struct download_to *);
 

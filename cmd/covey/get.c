@@ -1,4 +1,5 @@
 /* covey get - the content of a file */
+#include "crew.h"
 #include "download.h"
 #include "trees.h"
 
@@ -90,7 +91,7 @@ static int run(const struct call *call)
 	for (int i = 0; i < call->count; i++) {
 		int one = get_one(client, call, call->operands[i]);
 
-		status = status ? status : one;
+		status = status_worse(status, one);
 	}
 	client_close(client);
 	return status;

@@ -11,7 +11,6 @@
 
 #include "crew.h"
 #include "download.h"
-#include "fs.h"
 #include "mem.h"
 #include "path.h"
 #include "remote.h"
@@ -68,10 +67,22 @@ static int fail_here(const struct get_tree *tree, struct str below, const char *
 	return command_fail(&err);
 }
 
-/* -1 and errno. */
+/* Name by name, also where another file system is mounted; -1 and errno. */
 static int open_below(const struct get_tree *tree, struct str below)
 {
-	return fs_open(tree->root, below.n > 0 ? below.s : ".", O_RDONLY | O_DIRECTORY, 0);
+	int fd = openat(tree->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), parent;
+	struct buf name = BUF_INIT;
+	struct str part;
+
+	while (fd >= 0 && below.n > 0 && str_cut(&below, '/', &part)) {
+		buf_reset(&name);
+		buf_addstr(&name, part);
+		parent = fd;
+		fd = openat(parent, name.data, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		close(parent);
+	}
+	buf_clear(&name);
+	return fd;
 }
 
 /* a file */
@@ -202,7 +213,11 @@ static int get_name(const struct get_directory *d, int directory, const struct r
 	bool there = fstatat(directory, entry->name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 	int status = 0;
 
-	if (entry->directory && !there && mkdirat(directory, entry->name, 0777) < 0 && errno != EEXIST) {
+	if (!entry->directory && download_is_part(entry->name)) {
+		command_say("/%.*s%s%s: not fetched: what interrupted downloads leave has such names",
+			    STR_ARG(buf_str(&d->path)), d->path.len > 0 ? "/" : "", entry->name);
+		status = EX_DATAERR;
+	} else if (entry->directory && !there && mkdirat(directory, entry->name, 0777) < 0 && errno != EEXIST) {
 		status = fail_here(d->tree, buf_str(&d->below), entry->name, "make directory");
 	} else if (entry->directory) {
 		path_join(&path, buf_str(&d->path), str_of(entry->name));

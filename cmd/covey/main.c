@@ -132,6 +132,9 @@ void command_say(const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
+	for (char *c = text; *c != '\0'; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';	/* names are foreign: no escapes, nor a line of their own */
 	buf_addf(&line, "covey: %s\n", text);
 	progress_above(buf_str(&line));
 	buf_clear(&line);

@@ -1,4 +1,5 @@
 /* covey put - files become versions */
+#include "crew.h"
 #include "trees.h"
 #include "upload.h"
 
@@ -24,10 +25,13 @@ static int put_one(struct put *put, struct upload *upload, const char *file, con
 	upload_fill(&exchange, upload);
 	exchange.progress = file;
 	write_ask(&put->write, &exchange);
-	if (client_send(put->client, &exchange, &err) < 0)
+	if (client_send(put->client, &exchange, &err) < 0) {
+		if (!client_lost(put->client))
+			err_context(&err, "put %s", file);
 		status = command_fail(&err);
-	else
+	} else {
 		status = write_told(&put->write, &exchange, path);
+	}
 	exchange_clear(&exchange);
 	return status;
 }
@@ -88,7 +92,7 @@ static int run(const struct call *call)
 	for (int i = 0; i < files; i++) {
 		int one = put_to(&put, call->operands[i], to);
 
-		status = status ? status : one;
+		status = status_worse(status, one);
 	}
 	client_close(put.client);
 	return status;

@@ -7,6 +7,7 @@
 #include "trees.h"
 
 #include "crew.h"
+#include "download.h"
 #include "mem.h"
 #include "path.h"
 #include "remote.h"
@@ -62,6 +63,8 @@ static int send_file(struct put_file *f, struct client *client, struct upload *u
 	upload_fill(&exchange, upload);
 	write_ask(tree->write, &exchange);
 	if (client_send(client, &exchange, &err) < 0) {
+		if (!client_lost(client))
+			err_context(&err, "put %s", f->here);
 		status = command_fail(&err);
 	} else {
 		status = write_counted(tree->write, &exchange, f->path.data, &tree->unsure);
@@ -163,6 +166,8 @@ static int put_name(struct put_directory *d, const char *name, const struct remo
 	} else if (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
 		command_say("%s: %s, skipped", here.data,
 			    S_ISLNK(st.st_mode) ? "a symbolic link" : "neither a file nor a directory");
+	} else if (S_ISREG(st.st_mode) && download_is_part(name)) {
+		command_say("%s: left by a download that was interrupted, skipped", here.data);
 	} else if (path_check(buf_str(&path), &err) < 0) {
 		command_say("put %s: %s", here.data, err.text);	/* which has no room for such a name */
 		status = EX_DATAERR;

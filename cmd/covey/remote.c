@@ -104,6 +104,11 @@ int remote_list(struct client *client, struct str path, struct remote *ret)
 	char *what;
 	int status = 0;
 
+	/* A node may tell of a directory in each without an end. */
+	if (path_check(path, &err) < 0) {
+		command_say("list /%.*s: %s", STR_ARG(path), err.text);
+		return EX_PROTOCOL;
+	}
 	remote_target(&target, path);
 	what = mem_copy(target.data, target.len);
 	buf_adds(&target, "?format=json");

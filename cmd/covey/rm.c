@@ -1,4 +1,5 @@
 /* covey rm - delete files; their history stays */
+#include "crew.h"
 #include "trees.h"
 
 enum { RECURSIVE, ASYNC, WAIT, NODE, JSON };
@@ -55,7 +56,7 @@ static int run(const struct call *call)
 	for (int i = 0; i < call->count; i++) {
 		int one = remove_any(client, call, &write, call->operands[i]);
 
-		status = status ? status : one;
+		status = status_worse(status, one);
 	}
 	client_close(client);
 	return status;
