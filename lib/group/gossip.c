@@ -171,21 +171,28 @@ static void tell_seeds(struct gossip *gossip)
 			tell(gossip, &gossip->seeds[i], false, NULL);
 }
 
-/* Gone or down for so long, and nobody the layout counts on. */
-static bool is_long_gone(const struct gossip *gossip, const struct member *member, uint64_t wall)
+/* Silent for so long, and nobody the layout counts on. */
+static bool is_long_silent(const struct gossip *gossip, const struct member *member, uint64_t wall)
 {
-	return (member_is_gone(member->state) || member->state == MEMBER_DOWN) &&
-	       wall >= member->seen + GOSSIP_FORGET_S &&
+	return wall >= member->seen && wall - member->seen >= GOSSIP_FORGET_S &&
 	       (gossip->belongs == NULL || !gossip->belongs(gossip->data, member->id));
+}
+
+static bool is_away(const struct member *member)
+{
+	return member_is_gone(member->state) || member->state == MEMBER_DOWN;
 }
 
 static void drop_long_gone(struct gossip *gossip)
 {
 	uint64_t wall = wall_s(gossip);
 
-	for (size_t i = gossip->view.count; i-- > 0;)
-		if (is_long_gone(gossip, &gossip->view.entries[i].member, wall))
-			view_drop(&gossip->view, gossip->view.entries[i].member.id);
+	for (size_t i = gossip->view.count; i-- > 0;) {
+		const struct member *member = &gossip->view.entries[i].member;
+
+		if (is_away(member) && is_long_silent(gossip, member, wall))
+			view_drop(&gossip->view, member->id);
+	}
 }
 
 void gossip_round(struct gossip *gossip, uint64_t now)
@@ -223,7 +230,8 @@ static void hear_of(struct gossip *gossip, const struct wire_told *told, uint64_
 	uint64_t wall = wall_s(gossip);
 
 	word.seen = wall > told->silent_s ? wall - told->silent_s : 0;
-	if (view_entry(&gossip->view, word.id) != NULL || !is_long_gone(gossip, &word, wall))
+	/* Who was away itself may take one for alive that it only has in memory. */
+	if (view_entry(&gossip->view, word.id) != NULL || !is_long_silent(gossip, &word, wall))
 		view_hear(&gossip->view, &word, false, now);
 }
 

@@ -562,6 +562,34 @@ static void test_week(int n)
 	end();
 }
 
+/* Nor does one bring it back that was away before it went, and takes it for alive. */
+static void test_week_away(int n)
+{
+	uint64_t returns[NODES];
+	int away = n - 1;
+
+	if (n < 4)
+		n = 4, away = 3;
+	join(n);
+	crash(away);
+	run(1000);
+	crash(1);
+	run(12000);
+	sim.ahead = (GOSSIP_FORGET_S - 60) * 1000000000;
+	run(60000);
+	CHECK(dissent(n, 1, 0) == 0);
+	for (int i = 0; i < n; i++)
+		returns[i] = sim.nodes[i].gossip.view.returns;
+	start(away, 0);
+	CHECK(state(away, 1) == MEMBER_UP);
+	run(12000);
+	for (int i = 0; i < n; i++)
+		if (i != 1 && i != away)	/* the one that came back is all that did */
+			CHECK(sim.nodes[i].gossip.view.returns == returns[i] + 1);
+	CHECK(dissent(n, 1, 0) == 0);
+	end();
+}
+
 /* Who is up is not forgotten; who is down, and forgotten at one node, is so at all, until it speaks. */
 static void test_forget(int n)
 {
@@ -590,7 +618,8 @@ static void each_seed(uint64_t seed)
 {
 	static void (*const tests[])(int) = { test_crash_and_return, test_leave,   test_partition,
 					      test_replay,	    test_replaced, test_moved,
-					      test_incompatible,     test_restored, test_week,    test_forget };
+					      test_incompatible,     test_restored, test_week,    test_week_away,
+					      test_forget };
 
 	for (size_t t = 0; t < sizeof tests / sizeof tests[0]; t++) {
 		int before = unit_failures;
