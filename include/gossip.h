@@ -10,10 +10,11 @@
  * With what is told of a member goes how long ago its last word came.  Who is
  * gone or down for GOSSIP_FORGET_S, and is no member of the layout, is
  * dropped, by all at the same time, and is not met again through one that
- * was away meanwhile.
+ * was away meanwhile, nor by what was recorded of it: a stranger whose clock is
+ * days away has to answer a fresh question before it is met.
  *
- * Per round at most GOSSIP_TARGETS messages and one per seed go out, and
- * one for each message that came in and asks for an answer.
+ * Per round at most GOSSIP_TARGETS messages, one to a stranger and one per
+ * seed go out, and one for each message that came in and asks for an answer.
  *
  * That what is told at random reaches everybody is from Demers et al.,
  * "Epidemic Algorithms for Replicated Database Maintenance", 1987; that
@@ -46,6 +47,8 @@ struct gossip {
 	size_t seed_count;
 	uint64_t round;			/* rounds so far */
 	uint64_t id;			/* random, of this start's questions; 0: none was asked yet */
+	struct address stranger;	/* to be asked in the next round, for a proof; len 0: none */
+	uint64_t proofs[2];		/* random, of this round's such question and the one's before */
 	struct buf packet;		/* the one being made */
 };
 

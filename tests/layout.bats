@@ -213,6 +213,25 @@ three() {
 	wait_until 15 settled 1 3
 }
 
+is_stopped() { grep -A2 "^\[$(id "$2")\]" "$D/n$1/store/state/members.ini" | grep -q '^state = stopped'; }
+
+@test "a renewed node waits for the group that it knew, which has stopped, until that is forgotten" {
+	node 1
+	node 2 1
+	wait_until 10 settled 1 2
+	stop "${DAEMONS[2]}"
+	wait_until 5 is_stopped 1 2
+	stop "${DAEMONS[1]}"
+	covey node renew -c "$D/n1/covey.yaml"
+	run_node 1
+	wait_until 20 logged 1 "no group yet.* n2, $(id 2), is of one, and stopped: start it"
+	[ ! -e "$(ini 1)" ]
+	run covey layout forget -c "$D/n1/covey.yaml" "$(id 2)"
+	echo "$output"
+	[ "$status" -eq 0 ]
+	wait_until 10 settled 1
+}
+
 @test "the only member cannot leave" {
 	node 1
 	wait_until 5 settled 1

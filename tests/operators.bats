@@ -60,6 +60,7 @@ comings_and_goings() {
 	done
 	wait_until 10 said 1 "node$last ($(id "$last")) at 127.0.0.1:$((PORT_BASE + 10 * last - 9)) has stopped"
 	confirms 1 503
+	[ "$(code "${URLS[1]}/.covey/readyz?t=7&confirm=1")" = 503 ]
 	grep -q "this node cannot confirm now: 1 of $n members are up, no majority of the homes of" "$D/body"
 	[ "$(code "${URLS[1]}/.covey/readyz")" = 200 ]
 	for i in 1 2 3; do [ "$(echo two | code -T - "${URLS[1]}/f$i")" = 202 ]; done
@@ -125,7 +126,7 @@ forgetting() {
 	for ((i = 1; i < n; i++)); do wait_until 10 is "$i" "$left" left; done
 	run -0 covey layout forget -c "$(conf 1)" "node$left"
 	for ((i = 1; i < n; i++)); do wait_until 10 is "$i" "$left" gone; done
-	run covey layout show --node "${URLS[2]}"
+	run -0 covey layout show --node "${URLS[2]}"
 	[[ $output != *"node$left"* ]]
 	# Nobody brings it back but itself.
 	stop "${UPS[1]}"

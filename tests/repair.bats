@@ -202,6 +202,31 @@ timeouts: {check: 5s, store: 30s, push: 30s, pull: 10s}'
 	[ "$(grep -rh . "${STORES[1]}/tree" "${STORES[2]}/tree" | sort -un | wc -l)" -eq $count ]
 }
 
+has_ended() { ! kill -0 "$1"; }
+
+# room I SIZE: so much is to be free on the disk of node I, whose covey-syncd begins anew
+room() {
+	local was
+	was=$(role_pid "$1" covey-syncd)
+	sed -i '/^limits:/,$d' "$(conf "$1")"
+	printf 'limits:\n  min_free: %s\n' "$2" >>"$(conf "$1")"
+	stop "$was"
+}
+
+@test "a member that leaves is woken when its covey-syncd has ended before all is handed over" {
+	local i
+	group 3 'replication: { copies: 1 }'
+	for i in 1 2 3 4; do echo "$i" | curl -sf -o /dev/null -T - "${URLS[3]}/f$i"; done
+	wait_until 20 nothing_owed 3
+	for i in 1 2; do room $i 900T; done
+	spawn leave covey layout leave -c "$(conf 3)"
+	wait_until 30 grep -q "waits for node .* node[12]: its disk is full" leave.log
+	stop "$(role_pid 3 covey-syncd)"
+	for i in 1 2; do room $i 1M; done
+	wait_until 40 has_ended "$PID"
+	wait "$PID"
+}
+
 # Whether node 4 is no home and no keeper of PATH, which is known
 is_not_of_4() {
 	covey-check -c "$(conf 1)" --json "$1" |

@@ -18,6 +18,7 @@
 #define CARRY_MS 5000
 #define AGAIN_MS 1000			/* after a failure; doubled up to */
 #define AGAIN_MAX_MS 120000
+#define WAKE_MS 1000			/* after covey-syncd may have ended */
 #define PATHS_MAX (2 * MEMBERS_MAX)	/* then the one that was used longest ago goes */
 
 struct path {
@@ -223,13 +224,32 @@ void carry_poke(struct discoverd *d)
 	call_start(d->sync, &d->drain, SYNC_DRAIN, STR(""), CARRY_MS);
 }
 
+/* All wait for what it has to do here for a joint layout, and nobody else may ask anything of it. */
+static void wake(struct timer *timer)
+{
+	struct discoverd *d = CONTAINER_OF(timer, struct discoverd, wake);
+	const struct layout *layout = settle_layout(d);
+	const struct member *self = &d->gossip.view.self;
+
+	if (layout_is_joint(layout) && layout_find(layout, self->id) != NULL &&
+	    self->synced != layout->epoch && !member_is_gone(self->state))
+		carry_poke(d);
+}
+
+void carry_unwatched(struct discoverd *d)
+{
+	timer_start(d->service->loop, &d->wake, WAKE_MS);
+}
+
 void carry_start(struct discoverd *d)
 {
+	d->wake.fire = wake;
 	carry_poke(d);
 }
 
 void carry_stop(struct discoverd *d)
 {
+	timer_stop(&d->wake);
 	call_finish(&d->drain);
 	while (d->paths != NULL)
 		drop(&d->paths);

@@ -90,6 +90,7 @@ struct discoverd {
 	struct path *paths;		/* where packets go; owned */
 	struct call drain;
 	bool drain_again;
+	struct timer wake;		/* covey-syncd may have ended */
 	uint64_t returns;		/* of the view, that syncd was told of */
 	struct coming *comings;		/* what the log said of each peer; owned by comings.c */
 	size_t coming_count;
@@ -159,6 +160,7 @@ void carry_heard(struct discoverd *, const struct wire *, const struct address *
 /* A packet that came by HTTP: its answer into *ret, sealed, or nothing. */
 void carry_receive(struct discoverd *, struct str packet, struct buf *ret);
 void carry_poke(struct discoverd *);		/* DRAIN: peers or the layout have changed */
+void carry_unwatched(struct discoverd *);	/* a role watches no more: covey-syncd may have ended */
 
 /* seeds.c */
 int seeds_start(struct discoverd *, struct err *);

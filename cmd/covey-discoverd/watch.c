@@ -50,9 +50,12 @@ static void gone(struct serve *serve, struct serve_request *request)
 	struct discoverd *d = serve_data(serve);
 
 	wishes_gone(d, request);
-	for (size_t i = 0; i < d->watcher_count; i++)
-		if (d->watchers[i] == request)
-			d->watchers[i--] = d->watchers[--d->watcher_count];
+	for (size_t i = 0; i < d->watcher_count; i++) {
+		if (d->watchers[i] != request)
+			continue;
+		d->watchers[i--] = d->watchers[--d->watcher_count];
+		carry_unwatched(d);
+	}
 }
 
 static void refuse(struct serve_request *request, enum err_kind kind, const char *why)

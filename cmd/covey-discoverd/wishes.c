@@ -184,15 +184,16 @@ void wishes_ask(struct discoverd *d, struct serve_request *request,
 	struct wish *wish;
 	uint64_t forced = 0;
 
-	if (refuse(d, change, &err) < 0) {
-		serve_fail(request, &err);
-		return;
-	}
+	/* Of no layout: without one this node may wait for a group that is gone. */
 	if (change->what == CHANGE_FORGET) {
 		if (forget(d, change->node, &err) < 0)
 			serve_fail(request, &err);
 		else
 			tell_done(request);
+		return;
+	}
+	if (refuse(d, change, &err) < 0) {
+		serve_fail(request, &err);
 		return;
 	}
 	if (change->what == CHANGE_FORCE && !force(d, request, &forced))

@@ -32,10 +32,15 @@ static void say_ready(struct conn *c, const char *silence)
 	buf_clear(&text);
 }
 
-/* ?confirm: nothing else that is asked there changes the answer. */
+/* ?confirm, whatever its value, and what a monitor adds: nothing else that is asked there changes the answer. */
 static bool wants_confirm(const struct conn *c)
 {
-	return c->head.query.s != NULL && str_eq(c->head.query, STR("confirm"));
+	struct str rest = c->head.query, pair, name;
+
+	while (str_cut(&rest, '&', &pair))
+		if (str_cut(&pair, '=', &name) && str_eq(name, STR("confirm")))
+			return true;
+	return false;
 }
 
 static void say_whether_it_confirms(struct conn *c)

@@ -526,13 +526,34 @@ static void act(struct agent *a, struct council_step *step, uint64_t now)
 }
 
 /* Nothing is confirmed meanwhile: people should know why. */
+/* A member of a group that this node knew, which may come back; NULL: there is none. */
+static const struct member *of_a_group(const struct view *view)
+{
+	for (size_t i = 0; i < view->count; i++) {
+		const struct member *m = &view->entries[i].member;
+
+		if (m->lineage != 0 && (m->state == MEMBER_STOPPED || m->state == MEMBER_DOWN ||
+					m->state == MEMBER_SUSPECT))
+			return m;
+	}
+	return NULL;
+}
+
 static void say_waiting(struct agent *a, const struct council_seeds *seeds, uint64_t now)
 {
+	const struct member *m;
+
 	if (a->waits_said || agent_layout(a)->epoch != 0 || now - a->council.began < WAITS_MS)
 		return;
 	a->waits_said = true;
-	say(a, true, "no group yet, so nothing is confirmed: %zu of %zu seeds have answered",
-	    seeds->answered, seeds->count);
+	m = of_a_group(a->view);
+	if (m != NULL)
+		say(a, true, "no group yet, so nothing is confirmed: %s, %016" PRIx64 ", is of one, and %s: "
+		    "start it, or if it is lost say covey layout forget %016" PRIx64, m->name, m->id,
+		    member_state_name(m->state), m->id);
+	else
+		say(a, true, "no group yet, so nothing is confirmed: %zu of %zu seeds have answered",
+		    seeds->answered, seeds->count);
 }
 
 static void wake(struct agent *a, uint64_t at)

@@ -235,7 +235,7 @@ static void without_group(struct council *c, const struct view *view,
 	for (size_t i = 0; i < view->count; i++) {
 		const struct member *m = &view->entries[i].member;
 
-		if (m->lineage != 0 && m->state != MEMBER_LEFT) {
+		if (m->lineage != 0 && m->state != MEMBER_LEFT && m->state != MEMBER_FORGOTTEN) {
 			if (m->state == MEMBER_UP)
 				fetch(c, m->id, FETCH_MS, now, ret);
 			if (m->state != MEMBER_INCOMPATIBLE)

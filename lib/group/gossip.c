@@ -94,12 +94,10 @@ static uint64_t id_of_start(struct gossip *gossip)
 	return gossip->id;
 }
 
-/* question: what is answered, or NULL. */
-static void tell(struct gossip *gossip, const struct address *to, bool answer,
-		 const struct wire *question)
+/* asker: to whom it goes alone, or NULL. */
+static void tell_as(struct gossip *gossip, const struct address *to, bool answer, uint64_t id,
+		    const struct member *asker)
 {
-	const struct member *asker = question != NULL ? &question->sender : NULL;
-	uint64_t id = question != NULL ? question->gossip.id : answer ? 0 : id_of_start(gossip);
 	const struct member *others[MEMBERS_MAX + 1];
 	size_t count = gossip->view.count, packed;
 
@@ -113,6 +111,15 @@ static void tell(struct gossip *gossip, const struct address *to, bool answer,
 	wire_pack_to(&gossip->packet, asker != NULL ? asker->id : 0, WIRE_DISCOVERY);
 	wire_pack_gossip(&gossip->packet, answer, id, gossip->wall(gossip->data), others, &packed);
 	gossip->send(gossip->data, to, buf_str(&gossip->packet));
+}
+
+/* question: what is answered, or NULL. */
+static void tell(struct gossip *gossip, const struct address *to, bool answer,
+		 const struct wire *question)
+{
+	uint64_t id = question != NULL ? question->gossip.id : answer ? 0 : id_of_start(gossip);
+
+	tell_as(gossip, to, answer, id, question != NULL ? &question->sender : NULL);
 }
 
 /*
@@ -171,21 +178,37 @@ static void tell_seeds(struct gossip *gossip)
 			tell(gossip, &gossip->seeds[i], false, NULL);
 }
 
-/* Gone or down for so long, and nobody the layout counts on. */
-static bool is_long_gone(const struct gossip *gossip, const struct member *member, uint64_t wall)
+/* Silent for so long, and nobody the layout counts on. */
+static bool is_long_silent(const struct gossip *gossip, const struct member *member, uint64_t wall)
 {
-	return (member_is_gone(member->state) || member->state == MEMBER_DOWN) &&
-	       wall >= member->seen + GOSSIP_FORGET_S &&
+	return wall >= member->seen && wall - member->seen >= GOSSIP_FORGET_S &&
 	       (gossip->belongs == NULL || !gossip->belongs(gossip->data, member->id));
+}
+
+static bool is_away(const struct member *member)
+{
+	return member_is_gone(member->state) || member->state == MEMBER_DOWN;
 }
 
 static void drop_long_gone(struct gossip *gossip)
 {
 	uint64_t wall = wall_s(gossip);
 
-	for (size_t i = gossip->view.count; i-- > 0;)
-		if (is_long_gone(gossip, &gossip->view.entries[i].member, wall))
-			view_drop(&gossip->view, gossip->view.entries[i].member.id);
+	for (size_t i = gossip->view.count; i-- > 0;) {
+		const struct member *member = &gossip->view.entries[i].member;
+
+		if (is_away(member) && is_long_silent(gossip, member, wall))
+			view_drop(&gossip->view, member->id);
+	}
+}
+
+static void ask_stranger(struct gossip *gossip)
+{
+	gossip->proofs[1] = gossip->proofs[0];
+	gossip->proofs[0] = gossip->random(gossip->data);
+	if (gossip->stranger.len != 0)
+		tell_as(gossip, &gossip->stranger, false, gossip->proofs[0], NULL);
+	gossip->stranger.len = 0;
 }
 
 void gossip_round(struct gossip *gossip, uint64_t now)
@@ -209,6 +232,7 @@ void gossip_round(struct gossip *gossip, uint64_t now)
 	}
 	if (seldom || alive == 0)
 		tell_seeds(gossip);
+	ask_stranger(gossip);
 }
 
 /* What this node said comes back by multicast; a copy of its store is another, and hears of this one. */
@@ -217,13 +241,46 @@ static bool is_own(const struct gossip *gossip, const struct member *sender)
 	return sender->id == gossip->view.self.id && sender->nonce == gossip->view.self.nonce;
 }
 
-static void hear_of(struct gossip *gossip, const struct wire_told *told, uint64_t now)
+/*
+ * What somebody recorded is old, and who was dropped since is met as if it
+ * were new: so one that nobody knows here, and whose clock does not show that
+ * it speaks now, has to answer a question of these seconds.
+ */
+static bool is_proven(const struct gossip *gossip, const struct wire *wire)
+{
+	uint64_t wall = wall_s(gossip), clock, id;
+
+	if (view_member(&gossip->view, wire->sender.id) != NULL || wire->type == WIRE_OTHER)
+		return true;
+	if (wire->type != WIRE_GOSSIP)
+		return false;		/* its gossip comes, too */
+	clock = wire->gossip.clock / 1000000000;
+	id = wire->gossip.id;
+	if ((wall > clock ? wall - clock : clock - wall) < GOSSIP_FORGET_S / 2)
+		return true;
+	return wire->gossip.answer && id != 0 && (id == gossip->proofs[0] || id == gossip->proofs[1]);
+}
+
+/* It is answered as anybody, for it may ask for a proof itself, and asked in the next round. */
+static void hear_stranger(struct gossip *gossip, const struct wire *wire, const struct address *from)
+{
+	if (wire->type != WIRE_GOSSIP || wire->gossip.answer)
+		return;
+	gossip->stranger = *from;
+	tell(gossip, from, true, wire);
+}
+
+/* lag: how far the teller's clock is behind, or how old what it told is. */
+static void hear_of(struct gossip *gossip, const struct wire_told *told, uint64_t lag, uint64_t now)
 {
 	struct member word = told->member;
-	uint64_t wall = wall_s(gossip);
+	uint64_t wall = wall_s(gossip), ago = told->silent_s + lag;
 
-	word.seen = wall > told->silent_s ? wall - told->silent_s : 0;
-	if (view_entry(&gossip->view, word.id) != NULL || !is_long_gone(gossip, &word, wall))
+	if (view_entry(&gossip->view, word.id) != NULL)
+		ago = told->silent_s;
+	word.seen = wall > ago ? wall - ago : 0;
+	/* Who was away itself may take one for alive that it only has in memory. */
+	if (view_entry(&gossip->view, word.id) != NULL || !is_long_silent(gossip, &word, wall))
 		view_hear(&gossip->view, &word, false, now);
 }
 
@@ -231,17 +288,24 @@ void gossip_receive(struct gossip *gossip, const struct wire *wire, const struct
 		    uint64_t now)
 {
 	struct member sender = wire->sender;
+	uint64_t clock;
 	bool news;
 
 	sender.seen = wall_s(gossip);
+	if (!is_proven(gossip, wire)) {
+		hear_stranger(gossip, wire, from);
+		return;
+	}
 	news = view_hear(&gossip->view, &sender, true, now);
 	if (wire->type != WIRE_GOSSIP)
 		return;
 	if (news)		/* a recorded one tells what time it was */
 		view_clock(&gossip->view, wire->sender.id,
 			   (int64_t)(wire->gossip.clock - gossip->wall(gossip->data)));
+	clock = wire->gossip.clock / 1000000000;
 	for (size_t i = 0; i < wire->gossip.count; i++)
-		hear_of(gossip, &wire->gossip.members[i], now);
+		hear_of(gossip, &wire->gossip.members[i],
+			sender.seen > clock ? sender.seen - clock : 0, now);
 	if (!wire->gossip.answer && !is_own(gossip, &wire->sender))
 		tell(gossip, from, true, wire);
 }

@@ -37,6 +37,15 @@ static bool is_right(int fd, const struct head *wanted)
 	       pread(fd, &head, sizeof head, 0) == sizeof head && memcmp(&head, wanted, sizeof head) == 0;
 }
 
+/* With no holes: what is written to one by a map kills, when the disk is full. */
+static int fill(int fd, const struct head *head)
+{
+	errno = posix_fallocate(fd, 0, (off_t)(sizeof *head + head->bytes));
+	if (errno != 0 || pwrite(fd, head, sizeof *head, 0) != sizeof *head)
+		return -1;
+	return 0;
+}
+
 /* Under its name when it is whole: others may have the old one mapped. */
 static int make(const char *path, const struct head *head, struct err *err)
 {
@@ -45,9 +54,7 @@ static int make(const char *path, const struct head *head, struct err *err)
 
 	buf_addf(&fresh, "%s.%d", path, (int)getpid());
 	fd = open(fresh.data, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (fd >= 0 && (ftruncate(fd, (off_t)(sizeof *head + head->bytes)) < 0 ||
-			pwrite(fd, head, sizeof *head, 0) != sizeof *head ||
-			rename(fresh.data, path) < 0)) {
+	if (fd >= 0 && (fill(fd, head) < 0 || rename(fresh.data, path) < 0)) {
 		err_sys(err, "make %s", path);
 		unlink(fresh.data);
 		close(fd);

@@ -33,6 +33,12 @@ static uint64_t counted(void *data)
 	return ++n % 16;	/* so that the fuzzer can guess the ids */
 }
 
+/* Late enough for a member to have been silent for long. */
+static uint64_t wall(void *data)
+{
+	return UINT64_C(1800000000) * 1000000000 + counted(data);
+}
+
 static void to_gossip(const struct wire *wire)
 {
 	static const struct member self = { .id = SELF, .start = 5, .protocol_min = MEMBER_PROTOCOL,
@@ -44,11 +50,15 @@ static void to_gossip(const struct wire *wire)
 	gossip_init(&gossip, &self, 0, 1000);
 	gossip.send = no_send;
 	gossip.random = counted;
-	gossip.wall = counted;
+	gossip.wall = wall;
 	gossip_receive(&gossip, wire, &from, 1000);
 	expect(gossip.view.count < MEMBERS_MAX);
-	for (size_t i = 0; i < gossip.view.count; i++)
-		expect(gossip.view.entries[i].member.id != SELF);
+	for (size_t i = 0; i < gossip.view.count; i++) {
+		const struct member *member = &gossip.view.entries[i].member;
+
+		expect(member->id != SELF);
+		expect(member->seen <= 1800000000);
+	}
 	changes = gossip.view.changes;
 	gossip_receive(&gossip, wire, &from, 1000);
 	expect(gossip.view.changes == changes);	/* a replay changes nothing */

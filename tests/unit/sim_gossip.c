@@ -27,6 +27,7 @@ struct node {
 	int side;			/* of a partition */
 	uint8_t protocol;
 	uint64_t id, start, next_round;
+	uint64_t ahead;			/* ns: its wall clock, before the others */
 	struct gossip gossip;
 	uint64_t sent, answers_due;	/* in this round */
 	struct members remembered;	/* its disk */
@@ -114,8 +115,9 @@ static struct node *at_port(int port)
 
 static uint64_t node_wall(void *data)
 {
-	(void)data;
-	return 1000000000000000000u + sim.now * 1000000 + sim.ahead;
+	const struct node *node = data;
+
+	return 1000000000000000000u + sim.now * 1000000 + sim.ahead + node->ahead;
 }
 
 static void start(int i, int seed_port)
@@ -185,7 +187,7 @@ static void run(uint64_t ms)
 		}
 		for (int i = 0; i < NODES; i++) {
 			struct node *node = &sim.nodes[i];
-			uint64_t allowed = GOSSIP_TARGETS + node->gossip.seed_count;
+			uint64_t allowed = GOSSIP_TARGETS + 1 + node->gossip.seed_count;
 
 			if (!node->alive || sim.now < node->next_round)
 				continue;
@@ -367,6 +369,40 @@ static void test_replay(int n)
 	end();
 }
 
+/* Nor when it was dropped since, a week later, and nothing of it is remembered. */
+static void test_replay_week(int n)
+{
+	join(n);
+	sim.loss = 0;
+	sim.keep = true;
+	run(5000);
+	sim.keep = false;
+	crash(0);
+	run(12000);
+	sim.ahead = (GOSSIP_FORGET_S - 60) * 1000000000;
+	run(60000);
+	CHECK(dissent(n, 0, 0) == 0);
+	for (struct packet *p = sim.kept; p != NULL; p = p->next)
+		for (int i = 1; i < n; i++)
+			post(p->from, i, (struct str){ p->bytes, p->n }, draw() % 900);
+	for (int k = 0; k < 20; k++) {
+		run(100);
+		CHECK(dissent(n, 0, 0) == 0);
+	}
+	end();
+}
+
+/* One whose clock is far from the others' is met all the same. */
+static void test_far_clock(int n)
+{
+	sim.nodes[draw() % (uint64_t)n].ahead = GOSSIP_FORGET_S * 50 * 1000000000;
+	for (int i = 0; i < n; i++)
+		start(i, i == 0 ? -1 : 0);
+	run(40000);		/* each is asked for a proof in turn */
+	CHECK(all_up(n) == 0);
+	end();
+}
+
 /* A node is formatted anew: another id at the same address. */
 static void test_replaced(int n)
 {
@@ -447,7 +483,7 @@ static void test_forgetful(uint64_t seed)
 				    .protocol_max = MEMBER_PROTOCOL,
 				    .discovery = address_at(1) };
 	struct member word = forgetful;
-	struct wire wire = { .sender = forgetful, .type = WIRE_GOSSIP };
+	struct wire wire = { .sender = forgetful, .type = WIRE_GOSSIP, .gossip.clock = node_wall(node) };
 	bool told = false;
 
 	begin(seed);
@@ -474,7 +510,7 @@ static void test_forgetful(uint64_t seed)
 /* What a node answers to that question tells of the process of this nonce. */
 static bool tells_of(struct node *node, const struct member *asker, uint64_t nonce)
 {
-	struct wire wire = { .sender = *asker, .type = WIRE_GOSSIP };
+	struct wire wire = { .sender = *asker, .type = WIRE_GOSSIP, .gossip.clock = node_wall(node) };
 	bool told = false;
 
 	drop_kept();
@@ -562,6 +598,34 @@ static void test_week(int n)
 	end();
 }
 
+/* Nor does one bring it back that was away before it went, and takes it for alive. */
+static void test_week_away(int n)
+{
+	uint64_t returns[NODES];
+	int away = n - 1;
+
+	if (n < 4)
+		n = 4, away = 3;
+	join(n);
+	crash(away);
+	run(1000);
+	crash(1);
+	run(12000);
+	sim.ahead = (GOSSIP_FORGET_S - 60) * 1000000000;
+	run(60000);
+	CHECK(dissent(n, 1, 0) == 0);
+	for (int i = 0; i < n; i++)
+		returns[i] = sim.nodes[i].gossip.view.returns;
+	start(away, 0);
+	CHECK(state(away, 1) == MEMBER_UP);
+	run(12000);
+	for (int i = 0; i < n; i++)
+		if (i != 1 && i != away)	/* the one that came back is all that did */
+			CHECK(sim.nodes[i].gossip.view.returns == returns[i] + 1);
+	CHECK(dissent(n, 1, 0) == 0);
+	end();
+}
+
 /* Who is up is not forgotten; who is down, and forgotten at one node, is so at all, until it speaks. */
 static void test_forget(int n)
 {
@@ -590,7 +654,8 @@ static void each_seed(uint64_t seed)
 {
 	static void (*const tests[])(int) = { test_crash_and_return, test_leave,   test_partition,
 					      test_replay,	    test_replaced, test_moved,
-					      test_incompatible,     test_restored, test_week,    test_forget };
+					      test_incompatible,     test_restored, test_week,    test_week_away,
+					      test_forget,	     test_replay_week, test_far_clock };
 
 	for (size_t t = 0; t < sizeof tests / sizeof tests[0]; t++) {
 		int before = unit_failures;

@@ -23,6 +23,20 @@ static uint64_t raise_one(uint64_t kind, size_t bytes)
 	return was;
 }
 
+/* What is written to a map has its place on the disk: where it had not, a full disk would kill. */
+static void test_room(void)
+{
+	size_t bytes = 64 * 1024;
+	struct err err = ERR_INIT;
+	void *counts = tally_open(path, 1, bytes, &err);
+	struct stat st;
+
+	CHECK(counts != NULL && stat(path, &st) == 0);
+	CHECK((uint64_t)st.st_blocks * 512 >= bytes);
+	tally_close(counts, bytes);
+	unlink(path);
+}
+
 /* Without a word of good-bye. */
 static void raise_and_die(void)
 {
@@ -43,6 +57,7 @@ int main(void)
 
 	CHECK(mkdtemp(directory) != NULL);
 	snprintf(path, sizeof path, "%s/t", directory);
+	test_room();
 	CHECK(raise_one(1, 64) == 0);
 	CHECK(raise_one(1, 64) == 1);
 	raise_and_die();

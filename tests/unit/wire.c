@@ -1,6 +1,7 @@
 /* The UDP messages: what is packed comes back, the largest fits, nothing else is taken. */
 #include "unit.h"
 
+#include "file.h"
 #include "wire.h"
 
 static struct member member_of(uint64_t id)
@@ -199,6 +200,24 @@ static void test_receiver(void)
 	buf_clear(&packet);
 }
 
+/* What the fuzzer begins with is read: else it would not get behind the reading for long. */
+static void test_seeds(void)
+{
+	static const char *const names[] = { "check", "child", "entry", "gate", "gone", "gossip", "record",
+					     "store", "stored" };
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		struct buf path = BUF_INIT, packet = BUF_INIT;
+		struct wire wire;
+
+		buf_addf(&path, "tests/fuzz/corpus/packet/%s", names[i]);
+		CHECK(file_read(path.data, WIRE_PLAIN_BYTES, &packet, NULL) == 0 &&
+		      wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 0, &wire) == 0);
+		buf_clear(&path);
+		buf_clear(&packet);
+	}
+}
+
 int main(void)
 {
 	test_gossip();
@@ -206,5 +225,6 @@ int main(void)
 	test_check();
 	test_record();
 	test_receiver();
+	test_seeds();
 	return UNIT_RESULT();
 }
