@@ -274,6 +274,8 @@ int store_settle(struct store *, struct err *);
  * clock, ns, for all processes that have the store open.
  */
 void store_set_clock(struct store *, int64_t offset);
+/* ns since 1970, as that clock has it. */
+uint64_t store_clock(const struct store *);
 /*
  * Versions of files, deletions too, that became known here since the boot
  * with a time more than STORE_AHEAD_NS above that clock.

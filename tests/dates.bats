@@ -196,6 +196,27 @@ start() { spawn "n$1" covey up -c "${CONFS[$1]}"; }
 told() { grep -c 'ahead of the clock' "$D/n$1.log" || :; }
 told_as_counted() { [ "$(told "$1")" -eq "$(count "${URLS[$1]}")" ]; }
 
+@test "content goes by the group's clock, not by one that is wrong" {
+	local i n=3 pids=()
+	covey key new >group.key
+	for ((i = 1; i <= n; i++)); do
+		lone_conf $i $n
+		echo 'keep: { versions: 7, days: 100 }' >>"${CONFS[i]}"
+	done
+	for ((i = 1; i <= n; i++)); do start $i; pids[i]=$PID; done
+	wait_until 60 settled $n
+	for f in f g; do echo now | curl -sfT - "${URLS[3]}/$f"; done
+	stop "${pids[3]}"
+	"$TOP/tests/aged" "${STORES[3]}" f 99 1
+	# That it was pruned is seen of one version too many.
+	"$TOP/tests/aged" "${STORES[3]}" g 1 2 3 4 5 6 7
+	set_clock $DAYS_400
+	clocked start 3
+	wait_until 60 grep -q 'pruned 1 versions and the content of 0' n3.log
+	[ "$(find "${STORES[3]}/history/f" -type f -name ',[12]*' | wc -l)" -eq 2 ]
+	stop "$PID"
+}
+
 # five nodes, of which three are the file's homes
 @test "what a node wrote alone by a wrong clock is told once by each that learns of it" {
 	local i n=5 know=0 put=0 pids=()

@@ -14,7 +14,6 @@
  */
 #include "syncd.h"
 
-#include "clock.h"
 #include "container.h"
 #include "holdings.h"
 #include "log.h"
@@ -387,7 +386,7 @@ static void go_on(struct holding *h)
 /* False: it is a home of everything. */
 static bool set_up(struct holding *h)
 {
-	uint64_t self = store_node(h->daemon->store), now = clock_wall_ns();
+	uint64_t self = store_node(h->daemon->store);
 	bool others = false;
 
 	memset(h->mine, 0, sizeof h->mine);
@@ -404,7 +403,7 @@ static bool set_up(struct holding *h)
 	/* With one copy content stays where it was put, and its keeper has none to show. */
 	h->evicts = layout_copies(&h->layout) > 1 && !layout_is_joint(&h->layout);
 	/* By the layout's own numbers: what goes by them only after an hour goes by nothing else before. */
-	h->before = prune_before(now, h->layout.keep_days);
+	h->before = prune_before(store_clock(h->daemon->store), h->layout.keep_days);
 	return others;
 }
 

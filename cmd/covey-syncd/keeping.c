@@ -15,7 +15,6 @@
  */
 #include "keeping.h"
 
-#include "clock.h"
 #include "container.h"
 #include "discover_talk.h"
 #include "log.h"
@@ -256,8 +255,6 @@ static void set_up(struct keeping *k)
 
 static void begin(struct keeping *k)
 {
-	uint64_t now = clock_wall_ns();
-
 	clear_keepers(k);
 	survey_directories_clear(&k->directories);
 	k->anew = k->incomplete = k->job_failed = k->listed = k->running = false;
@@ -266,7 +263,7 @@ static void begin(struct keeping *k)
 	k->layout = *peers_layout(k->daemon->peers);
 	k->leaving = keeping_leaves(&k->layout, store_node(k->daemon->store));
 	k->numbers = upkeep_numbers(k->daemon->upkeep);
-	k->before = prune_before(now, k->numbers.days);
+	k->before = prune_before(store_clock(k->daemon->store), k->numbers.days);
 	if (k->layout.count < 2 || (layout_copies(&k->layout) < 2 && !k->leaving))
 		return;
 	set_up(k);

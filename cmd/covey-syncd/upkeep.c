@@ -7,7 +7,6 @@
  */
 #include "syncd.h"
 
-#include "clock.h"
 #include "container.h"
 #include "keep_file.h"
 #include "log.h"
@@ -150,7 +149,7 @@ static void on_due(struct timer *timer)
 	if (u->by.versions == 0)
 		return;
 	u->rule = (struct prune_rule){ .versions = u->by.versions,
-				       .before = prune_before(clock_wall_ns(), u->by.days),
+				       .before = prune_before(store_clock(u->daemon->store), u->by.days),
 				       .only_counts = u->counts };
 	u->count = (struct prune_count){ .records = 0 };
 	if (!u->counts)

@@ -4,7 +4,6 @@
 #include "local.h"
 #include "progress.h"
 
-#include "clock.h"
 #include "keep_file.h"
 
 enum { CONF, VERSIONS, DAYS, JSON };
@@ -59,8 +58,9 @@ static int print_dropped(const struct prune_count *count, bool json)
 }
 
 /* path NULL: the whole store */
-static int prune(const struct conf *conf, const char *path, const struct prune_rule *rule, bool json)
+static int prune(const struct conf *conf, const char *path, struct keep_numbers by, bool json)
 {
+	struct prune_rule rule = { .versions = by.versions };
 	struct prune_count count = { .records = 0 };
 	struct store *store = NULL;
 	struct buf text = BUF_INIT;
@@ -69,9 +69,11 @@ static int prune(const struct conf *conf, const char *path, const struct prune_r
 
 	if (status == 0)
 		status = local_open(&store, conf);
-	if (status == 0)
-		rc = path ? store_prune(store, buf_str(&text), rule, &count, &err)
-			  : store_prune_all(store, rule, NULL, NULL, &count, &err);
+	if (status == 0) {
+		rule.before = prune_before(store_clock(store), by.days);
+		rc = path ? store_prune(store, buf_str(&text), &rule, &count, &err)
+			  : store_prune_all(store, &rule, NULL, NULL, &count, &err);
+	}
 	if (status == 0)
 		status = rc < 0 ? command_fail(&err) : print_dropped(&count, json);
 	store_close(store);
@@ -97,7 +99,7 @@ static void end_hour(const struct conf *conf, struct keep_numbers by)
 static int run(const struct call *call)
 {
 	struct conf conf = CONF_INIT;
-	struct prune_rule rule = { .versions = 0 };
+	struct keep_numbers by;
 	struct err err = ERR_INIT;
 	uint64_t versions, days;
 	bool by_group;
@@ -110,13 +112,12 @@ static int run(const struct call *call)
 	by_group = versions == 0 && days == 0;
 	if (status == 0 && by_group)
 		status = groups_rule(&conf, &versions, &days);
-	rule.versions = (uint32_t)versions;
-	rule.before = prune_before(clock_wall_ns(), days);
+	by = (struct keep_numbers){ (uint32_t)versions, (uint32_t)days };
 	if (status == 0)
-		status = prune(&conf, call->count ? call->operands[0] : NULL, &rule,
+		status = prune(&conf, call->count ? call->operands[0] : NULL, by,
 			       call->values[JSON] != NULL);
 	if (status == 0 && by_group && call->count == 0)
-		end_hour(&conf, (struct keep_numbers){ (uint32_t)versions, (uint32_t)days });
+		end_hour(&conf, by);
 	conf_clear(&conf);
 	return status;
 }

@@ -345,6 +345,11 @@ void store_set_clock(struct store *store, int64_t offset)
 	atomic_store(&store->counters->clock_offset, offset);
 }
 
+uint64_t store_clock(const struct store *store)
+{
+	return clock_wall_ns() + (uint64_t)atomic_load(&store->counters->clock_offset);
+}
+
 uint64_t store_ahead(const struct store *store)
 {
 	return atomic_load(&store->counters->ahead);
@@ -352,7 +357,7 @@ uint64_t store_ahead(const struct store *store)
 
 uint64_t counters_ahead(struct store *store, uint64_t time)
 {
-	uint64_t now = clock_wall_ns() + (uint64_t)atomic_load(&store->counters->clock_offset);
+	uint64_t now = store_clock(store);
 
 	if (time < now || time - now <= STORE_AHEAD_NS)
 		return 0;
