@@ -222,6 +222,9 @@ class H(http.server.BaseHTTPRequestHandler):
         self.send_header("ETag", '"20261122T110724.123456001Z-7f3a9c2b11d0e4f5-0"')
         self.send_header("Version-State", "unconfirmed; homes=1/3; copies=1"); self.end_headers()
     do_DELETE = do_POST = do_PUT
+    def do_GET(self):
+        self.send_response(404); self.send_header("Content-Length", "0")
+        self.send_header("Version-State", "unconfirmed; peers=0/2"); self.end_headers()
     def log_message(self, *args): pass
 http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), H).serve_forever()
 EOF
@@ -298,6 +301,18 @@ time.sleep(300)' "$(port 1)"
 	[ "$(cat logged)" = "covey: ask $URL (\$COVEY_NODE): no answer for 60 s" ]
 }
 
+@test "what one node alone does not find may be there: 75, and not 66" {
+	unsure
+	for command in "get f" "log f" "ls d/" "get -r d here" "rm -r d"; do
+		# shellcheck disable=SC2086
+		run covey $command
+		echo "$command: $output"
+		[ "$status" -eq 75 ]
+		[[ $output == *"the group does not confirm"* ]]
+	done
+	[ ! -e here ]
+}
+
 @test "put, rm and restore of what is not confirmed exit 75, unless --async" {
 	local version=20261122T110724.123456001Z-7f3a9c2b11d0e4f5-0
 	unsure
@@ -342,8 +357,9 @@ time.sleep(300)' "$(port 1)"
 	mkdir -p "$STORE/tree/photos/2020"
 	echo one >"$STORE/tree/photos/1.txt"
 	echo two >"$STORE/tree/photos/2020/2.txt"
+	# A home that has a file which is no version says nothing of it, so that no absence is confirmed.
 	run covey get photos/1.txt
-	[ "$status" -eq 66 ]
+	[ "$status" -eq 75 ]
 	run covey adopt -c "$CONF" photos
 	echo "$output"
 	[ "$status" -eq 0 ]

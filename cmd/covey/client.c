@@ -343,6 +343,11 @@ struct str exchange_field(const struct exchange *exchange, const char *name)
 	return (struct str)STR_INIT;
 }
 
+bool exchange_is_unconfirmed(const struct exchange *exchange)
+{
+	return str_starts(exchange_field(exchange, "version-state"), STR("unconfirmed"));
+}
+
 void target_of(struct buf *to, const char *path)
 {
 	while (*path == '/')
@@ -378,6 +383,7 @@ int exchange_refused(const struct exchange *exchange, const char *what)
 {
 	struct str rest = buf_str(&exchange->content), line = STR_INIT;
 	json_t *problem = NULL;
+	bool unsure = exchange->status == 404 && exchange_is_unconfirmed(exchange);
 
 	/* Who asks for JSON is refused in JSON (RFC 9457). */
 	if (str_starts(exchange_field(exchange, "content-type"), STR("application/problem+json")) &&
@@ -391,9 +397,10 @@ int exchange_refused(const struct exchange *exchange, const char *what)
 			line.n = i;
 	if (line.n == 0)
 		line = exchange->status == 404 ? STR("no such path") : STR("refused");
-	command_say("%s: %.*s (%ld)", what, STR_ARG(line), exchange->status);
+	command_say("%s: %.*s (%ld)%s", what, STR_ARG(line), exchange->status,
+		    unsure ? ", and the group does not confirm that now" : "");
 	json_decref(problem);
-	return status_of(exchange->status);
+	return unsure ? EX_TEMPFAIL : status_of(exchange->status);
 }
 
 struct str exchange_version(const struct exchange *exchange)

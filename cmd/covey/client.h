@@ -53,6 +53,8 @@ bool client_lost(const struct client *);
 
 /* A field of the answer, or an empty slice. */
 struct str exchange_field(const struct exchange *, const char *name);
+/* The answer is what the node knows, which the group may know better. */
+bool exchange_is_unconfirmed(const struct exchange *);
 
 /* Append the target of a path as people write it: "docs/a b.pdf" or "/docs/a b.pdf". */
 void target_of(struct buf *, const char *path);

@@ -277,15 +277,15 @@ static int get_directory(struct task *task, struct client *client)
 	struct remote remote = REMOTE_INIT;
 	int status = remote_list(client, buf_str(&d->path), &remote);
 
-	if (status == 0 && remote.absent) {
+	if (status == 0 && remote.absent && remote.confirmed) {
 		command_say("/%.*s: no such directory", STR_ARG(buf_str(&d->path)));
 		status = EX_NOINPUT;
 	} else if (status == 0) {
 		if (!remote.confirmed)
 			status = remote_told_unconfirmed(buf_str(&d->path));
-		if (d->tree->root < 0)
+		if (d->tree->root < 0 && !remote.absent)
 			status = status_worse(status, open_root(d->tree));
-		if (d->tree->root >= 0)
+		if (d->tree->root >= 0 && !remote.absent)
 			status = status_worse(status, get_names(d, &remote));
 	}
 	remote_clear(&remote);

@@ -117,7 +117,7 @@ int remote_list(struct client *client, struct str path, struct remote *ret)
 	if (client_send(client, &exchange, &err) < 0)
 		status = command_fail(&err);
 	else if (exchange.status == 404)
-		*ret = (struct remote){ .absent = true, .confirmed = true };
+		*ret = (struct remote){ .absent = true, .confirmed = !exchange_is_unconfirmed(&exchange) };
 	else if (exchange.status != 200)
 		status = exchange_refused(&exchange, what);
 	else

@@ -124,6 +124,8 @@ static int empty_directory(struct task *task, struct client *client)
 		return status;
 	if (!remote.absent)
 		note_directory(t->tree, buf_str(&t->path));
+	else if (!remote.confirmed)
+		status = remote_told_unconfirmed(buf_str(&t->path));
 	for (size_t i = remote.count; i-- > 0;) {
 		struct buf path = BUF_INIT;
 
@@ -133,7 +135,7 @@ static int empty_directory(struct task *task, struct client *client)
 		buf_clear(&path);
 	}
 	remote_clear(&remote);
-	return 0;
+	return status;
 }
 
 static size_t depth_of(const char *path)
