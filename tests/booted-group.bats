@@ -143,10 +143,12 @@ has() {
 	for name in discover version sync; do
 		on 3 python3 -c "import socket; socket.socket(1, 5).connect('/run/covey/$name.sock')" || :
 	done
+	# The journal may have it a moment later than systemd.
+	says_once() { [ "$(on 3 journalctl -o cat -u "covey-$1.service" | grep -c nonsense)" -eq 1 ]; }
 	for role in $ROLES; do
 		wait_until 30 is 3 "covey-$role.socket" inactive
 		is 3 "covey-$role.service" failed
-		[ "$(on 3 journalctl -o cat -u "covey-$role.service" | grep -c nonsense)" -eq 1 ]
+		wait_until 10 says_once "$role"
 	done
 	echo meanwhile >f
 	put 1 /error f
