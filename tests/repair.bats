@@ -234,25 +234,26 @@ is_not_of_4() {
 }
 
 @test "a member leaves with versions of which nobody is to keep that many" {
-	local path i syncd
+	local path i n syncd
 	group 4 'keep: {versions: 3}
 timeouts: {check: 5s, store: 30s, push: 30s, pull: 10s}'
-	for ((i = 1; i <= 40; i++)); do
-		path=d$i/f
-		[ "$(code --data-binary 1 -X PUT "${URLS[4]}/$path")" = 201 ]
-		! is_not_of_4 "$path" || break
-	done
-	is_not_of_4 "$path"
-	for i in 2 3; do [ "$(code --data-binary "$i" -X PUT "${URLS[4]}/$path")" = 204 ]; done
-	# It asks soon after its start what it holds that is not the newest: not while this is prepared.
+	# Once, soon after its start, it asks what it holds that is not the newest: then with another path.
 	syncd=$(role_pid 4 covey-syncd)
-	kill -STOP "$syncd"
-	for i in 4 5 6 7; do [ "$(code --data-binary "$i" -X PUT "${URLS[1]}/$path")" = 204 ]; done
-	for i in 1 2 3; do
-		covey prune -c "$(conf $i)"
-		[ "$(versions_of "${STORES[i]}" "$path")" -le 3 ]
+	for ((n = 1; n <= 40; n++)); do
+		path=d$n/f
+		[ "$(code --data-binary 1 -X PUT "${URLS[4]}/$path")" = 201 ]
+		is_not_of_4 "$path" || continue
+		for i in 2 3; do [ "$(code --data-binary "$i" -X PUT "${URLS[4]}/$path")" = 204 ]; done
+		kill -STOP "$syncd"
+		for i in 4 5 6 7; do [ "$(code --data-binary "$i" -X PUT "${URLS[1]}/$path")" = 204 ]; done
+		for i in 1 2 3; do
+			covey prune -c "$(conf $i)"
+			[ "$(versions_of "${STORES[i]}" "$path")" -le 3 ]
+		done
+		[ "$(versions_of "${STORES[4]}" "$path")" -lt 3 ] || break	# a slow push may have left it more
+		kill -CONT "$syncd"
 	done
-	[ "$(versions_of "${STORES[4]}" "$path")" -ge 3 ]	# a slow push may have left it more
+	[ "$(versions_of "${STORES[4]}" "$path")" -ge 3 ]
 	kill -CONT "$syncd"
 	run timeout 60 covey layout leave -c "$(conf 4)"
 	echo "$output"
