@@ -18,9 +18,10 @@
 
 /*
  * bytes of counts, zeros at first.  kind: what they are; another when the same
- * bytes come to mean something else.  NULL on failure.
+ * bytes come to mean something else.  Never NULL: where the file cannot be had
+ * *why says so (ERR_INIT before), and they last as long as this process.
  */
-void *tally_open(const char *path, uint64_t kind, size_t bytes, struct err *);
+void *tally_open(const char *path, uint64_t kind, size_t bytes, struct err *why);
 void tally_close(void *, size_t bytes);		/* NULL is fine */
 
 #endif

@@ -358,13 +358,19 @@ refused_by_1() {
 	[ "$(value 3 keep_versions)" = 7 ]
 }
 
-@test "a node that has forgotten something gives no vote on a layout" {
+# Three nodes, of which 2 is stopped, and the others have heard that it has saved its sequence at 50.
+three_knowing_2() {
+	local i
 	three
 	stop "${DAEMONS[2]}"
 	sed -i 's/^sequence = .*/sequence = 50/' "$D/n2/store/state/standing.ini"
 	run_node 2
 	for i in 1 3; do wait_until 5 grep -q '^sequence = 51' "$D/n$i/store/state/members.ini"; done
 	stop "${DAEMONS[2]}"
+}
+
+@test "a node that has forgotten something gives no vote on a layout" {
+	three_knowing_2
 	sed -i 's/^sequence = .*/sequence = 20/' "$D/n2/store/state/standing.ini"
 	run_node 2
 	wait_until 5 is_silenced 2
@@ -373,12 +379,7 @@ refused_by_1() {
 }
 
 @test "a disk that forgot what others count on makes its node silent" {
-	three
-	stop "${DAEMONS[2]}"
-	sed -i 's/^sequence = .*/sequence = 50/' "$D/n2/store/state/standing.ini"
-	run_node 2
-	for i in 1 3; do wait_until 5 grep -q '^sequence = 51' "$D/n$i/store/state/members.ini"; done
-	stop "${DAEMONS[2]}"
+	three_knowing_2
 	sed -i 's/^sequence = .*/sequence = 50/' "$D/n2/store/state/standing.ini"
 	run_node 2
 	sleep 3

@@ -76,7 +76,6 @@ struct httpd {
 	struct worker *workers;
 	unsigned worker_count;
 	struct kept *kept;
-	bool kept_own;			/* it is in this process's memory alone */
 	atomic_uint connections;
 	atomic_bool draining;		/* to stop: every answer that begins now is its connection's last */
 	struct memory *memory;		/* which paths were checked when (memory.h) */

@@ -33,20 +33,9 @@ static void open_kept(struct httpd *h)
 
 	buf_addf(&path, "%s/covey-httpd.tally", store_run(h->store));
 	h->kept = tally_open(path.data, KEPT_KIND, sizeof *h->kept, &err);
-	if (h->kept == NULL) {
+	if (err.kind != ERR_NONE)
 		log_err(LOG_LEVEL_WARNING, &err, "count from zero");
-		h->kept = mem_new(1, sizeof *h->kept);
-		h->kept_own = true;
-	}
 	buf_clear(&path);
-}
-
-static void close_kept(struct httpd *h)
-{
-	if (h->kept_own)
-		free(h->kept);
-	else
-		tally_close(h->kept, sizeof *h->kept);
 }
 
 static void role_free(struct service *service)
@@ -60,7 +49,7 @@ static void role_free(struct service *service)
 	memory_free(h->memory);
 	group_free(h->group);
 	outbox_close(h->outbox);
-	close_kept(h);
+	tally_close(h->kept, sizeof *h->kept);
 	free(h->state_directory);
 	free(h);
 }

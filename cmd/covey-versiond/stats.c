@@ -2,7 +2,6 @@
 #include "versiond.h"
 
 #include "log.h"
-#include "mem.h"
 #include "tally.h"
 
 #include <inttypes.h>
@@ -29,11 +28,8 @@ void stats_open(struct versiond *v)
 
 	buf_addf(&path, "%s/covey-versiond.tally", store_run(v->service->store));
 	v->stats = tally_open(path.data, KIND, sizeof *v->stats, &err);
-	if (v->stats == NULL) {
+	if (err.kind != ERR_NONE)
 		log_err(LOG_LEVEL_WARNING, &err, "count from zero");
-		v->stats = mem_new(1, sizeof *v->stats);
-		v->stats_own = true;
-	}
 	buf_clear(&path);
 }
 
@@ -49,10 +45,7 @@ void stats_close(struct versiond *v)
 	if (v->stats == NULL)
 		return;
 	take_write_backs(v);
-	if (v->stats_own)
-		free(v->stats);
-	else
-		tally_close(v->stats, sizeof *v->stats);
+	tally_close(v->stats, sizeof *v->stats);
 	v->stats = NULL;
 }
 

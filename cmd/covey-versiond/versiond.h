@@ -69,7 +69,6 @@ struct versiond {
 	struct buf answer;		/* the one being made */
 	struct carrier *carrier;
 	struct stats *stats;		/* stats.c's */
-	bool stats_own;			/* in this process's memory alone */
 	uint64_t write_backs_told;	/* of asker.write_backs, those in stats */
 
 	struct members members;

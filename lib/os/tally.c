@@ -2,9 +2,11 @@
 #include "tally.h"
 
 #include "buf.h"
+#include "mem.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -66,7 +68,13 @@ static int make(const char *path, const struct head *head, struct err *err)
 	return fd;
 }
 
-void *tally_open(const char *path, uint64_t kind, size_t bytes, struct err *err)
+/* Its head is empty. */
+static void *in_memory(size_t bytes)
+{
+	return (char *)mem_new(1, sizeof(struct head) + bytes) + sizeof(struct head);
+}
+
+void *tally_open(const char *path, uint64_t kind, size_t bytes, struct err *why)
 {
 	struct head head = head_of(kind, bytes);
 	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
@@ -77,20 +85,24 @@ void *tally_open(const char *path, uint64_t kind, size_t bytes, struct err *err)
 		fd = -1;
 	}
 	if (fd < 0)
-		fd = make(path, &head, err);
+		fd = make(path, &head, why);
 	if (fd < 0)
-		return NULL;
+		return in_memory(bytes);
 	map = mmap(NULL, sizeof head + bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);
 	if (map == MAP_FAILED) {
-		err_sys(err, "map %s", path);
-		return NULL;
+		err_sys(why, "map %s", path);
+		return in_memory(bytes);
 	}
 	return (char *)map + sizeof head;
 }
 
 void tally_close(void *counts, size_t bytes)
 {
-	if (counts != NULL)
-		munmap((char *)counts - sizeof(struct head), sizeof(struct head) + bytes);
+	struct head *head = counts == NULL ? NULL : (void *)((char *)counts - sizeof *head);
+
+	if (head != NULL && head->magic[0] == '\0')
+		free(head);
+	else if (head != NULL)
+		munmap(head, sizeof *head + bytes);
 }
