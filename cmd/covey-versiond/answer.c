@@ -1,16 +1,17 @@
 /*
- * answer - other nodes' questions, and records this node keeps as a home
+ * answer - messages of other nodes, and records this node keeps as a home
  *
  * A CHECK is answered at once, from the loop; one that would have to wait
  * (for a directory that is being made, or for what a writer left who died)
  * does so in the pool, where it holds up nobody else.  A STORE is committed in
  * the pool, those of one path one after the other, unless the record is there;
- * one of a gate is answered when what stands behind it is settled (inside.c).
- * When a question comes back from there the layout may have changed, and it is
- * judged anew.
+ * one of a gate is answered when the directory's names have been walked
+ * (gate_walk, below).  When a question comes back from there the layout may
+ * have changed, and it is judged anew.
  */
 #include "versiond.h"
 
+#include "behind.h"
 #include "clock.h"
 #include "container.h"
 #include "log.h"
@@ -18,9 +19,68 @@
 
 #define JOBS_MAX 4096			/* questions beyond are dropped: they will be repeated */
 #define WAITS_MAX 8			/* then nobody is told anything: it will be asked again */
+#define WALK_BATCH 1000			/* names that are read at once */
+#define WALKED_GATES 64			/* that are remembered */
+
+/* Who waits for a gate walk. */
+struct walk_waiter {
+	struct link link;
+	void (*done)(void *data, bool may_tell);
+	void *data;
+};
+
+/*
+ * The names in a directory whose gate has come here, for behind.h.  However
+ * often a gate comes while that lasts, it is done once; and once for all
+ * gates up to it as long as the layout stays and there is room to remember
+ * it, since whoever stored a name after that was told of the gate.  With
+ * another layout this node may have got names that were acknowledged
+ * elsewhere.  Of a process that is to stop nobody is told: the next one is
+ * asked again.
+ */
+struct gate_walk {
+	struct link link;
+	struct versiond *versiond;
+	struct job job;
+	struct behind behind;
+	struct buf directory;			/* owned */
+	struct list waiters;
+	struct version gate;
+	uint64_t lineage, epoch;		/* in which it began */
+	struct listing batch;			/* owned; names that stood here, */
+	size_t next_in_batch;			/* and the first of them that is yet to be found */
+	struct buf found;			/* the path of the next name; empty: there is none */
+	bool listed;
+	bool reading;				/* the pool has it */
+};
+
+/* A walk that ended well, by this layout: its gate, and each below, may be told of. */
+struct walked_gate {
+	struct buf directory;			/* owned */
+	struct version gate;			/* none: nothing is */
+	uint64_t lineage, epoch;
+};
+
+/* A directory that others are to know: asker.make. */
+struct making {
+	struct link link;			/* when it is made and not yet at all homes */
+	struct job job;
+	struct versiond *versiond;
+	uint64_t id;
+	struct buf path;
+	struct commit commit;
+	int result;
+	struct err err;
+};
+
+struct answers {
+	struct list walks;			/* under way */
+	struct walked_gate walked[WALKED_GATES];
+	size_t walked_next;			/* the oldest */
+	struct list makings;
+};
 
 struct question {
-	struct talk_waiting waiting;	/* of the request */
 	struct job job;
 	struct versiond *versiond;
 	struct address from;
@@ -38,19 +98,28 @@ struct question {
 
 /* where answers go */
 
-static void reply_udp(struct versiond *v, const struct address *to, struct str plain)
+/* By HTTP the answer, which may be nothing, is the end of the request. */
+static void reply_carried(struct versiond *v, struct serve_request *request, struct str plain)
 {
-	sealed_send(v->socket, to, plain);
-	stats_count_sent(v, false, plain);
+	struct buf packet = BUF_INIT;
+
+	if (plain.n > 0) {
+		seal_message(&v->keys, plain, &packet);
+		stats_count_sent(v, true, plain);
+	}
+	serve_reply(request, VERSION_TALK_CARRIED, buf_str(&packet), NULL, 0);
+	serve_end(request);
+	buf_clear(&packet);
+	local_ended(v);
 }
 
 static void reply(struct versiond *v, const struct address *from, struct serve_request *request,
 		  struct str plain)
 {
 	if (request != NULL)
-		carry_reply(v, request, plain);
+		reply_carried(v, request, plain);
 	else if (from != NULL && plain.n > 0)
-		reply_udp(v, from, plain);
+		group_send(v, from, plain);
 }
 
 /* a question that has to wait */
@@ -67,9 +136,11 @@ static void drop(struct versiond *v, const struct address *from, struct serve_re
 	reply(v, from, request, STR(""));
 }
 
-static void gone(struct talk_waiting *waiting)
+static void question_gone(struct serve_request *request)
 {
-	CONTAINER_OF(waiting, struct question, waiting)->request = NULL;
+	struct question *q = request->data;
+
+	q->request = NULL;
 }
 
 static void copy_question(struct question *q, const struct wire *wire)
@@ -108,8 +179,8 @@ static struct question *keep_question(struct versiond *v, const struct wire *wir
 	copy_question(q, wire);
 	q->job.key = path_hash(path_of(q));
 	if (request != NULL) {
-		q->waiting.gone = gone;
-		request->data = &q->waiting;
+		request->data = q;
+		request->gone = question_gone;
 	}
 	return q;
 }
@@ -120,8 +191,6 @@ static void finish(struct question *q, enum home_step step)
 	struct versiond *v = q->versiond;
 	struct str plain = step == HOME_ANSWER ? buf_str(&v->answer) : (struct str)STR_INIT;
 
-	if (q->request != NULL)
-		q->request->data = NULL;
 	if (q->request != NULL || !q->by_http)
 		reply(v, &q->from, q->request, plain);
 	question_free(q);
@@ -174,6 +243,216 @@ static void look_again(struct question *q)
 		finish(q, home_stored(&v->home, q->asker, &q->store, &v->answer));
 	else
 		finish(q, home_receive(&v->home, &wire, group_clock(v), &v->answer));
+}
+
+/* the names behind a gate */
+
+static void walk_add_waiter(struct gate_walk *w, void (*done)(void *data, bool may_tell), void *data)
+{
+	struct walk_waiter *waiter = mem_new(1, sizeof *waiter);
+
+	waiter->done = done;
+	waiter->data = data;
+	list_append(&w->waiters, &waiter->link);
+	w->versiond->jobs++;			/* until it is told: that waits for others, too */
+}
+
+static void walk_tell(struct gate_walk *w, bool may_tell)
+{
+	struct walk_waiter *waiter = LIST_FIRST(struct walk_waiter, &w->waiters, link);
+
+	list_remove(&waiter->link);
+	waiter->done(waiter->data, may_tell);
+	free(waiter);
+	versiond_returned(w->versiond);
+}
+
+static bool gate_is_walked(const struct versiond *v, struct str directory, struct version gate)
+{
+	const struct layout *layout = &v->home.layout;
+
+	for (size_t i = 0; i < WALKED_GATES; i++) {
+		const struct walked_gate *walked = &v->answers->walked[i];
+
+		if (walked->lineage == layout->lineage && walked->epoch == layout->epoch &&
+		    version_cmp(walked->gate, gate) >= 0 &&
+		    str_eq(buf_str(&walked->directory), directory))
+			return true;
+	}
+	return false;
+}
+
+/* The oldest makes room. */
+static void walk_remember(const struct gate_walk *w)
+{
+	struct answers *answers = w->versiond->answers;
+	struct walked_gate *walked = &answers->walked[answers->walked_next];
+
+	answers->walked_next = (answers->walked_next + 1) % WALKED_GATES;
+	walked->gate = w->gate;
+	walked->lineage = w->lineage;
+	walked->epoch = w->epoch;
+	buf_reset(&walked->directory);
+	buf_addstr(&walked->directory, buf_str(&w->directory));
+}
+
+static void walk_end(struct gate_walk *w, bool may_tell)
+{
+	list_remove(&w->link);
+	behind_clear(&w->behind);
+	if (may_tell)
+		walk_remember(w);
+	while (w->waiters.first != NULL)
+		walk_tell(w, may_tell);
+	listing_clear(&w->batch);
+	buf_clear(&w->directory);
+	buf_clear(&w->found);
+	free(w);
+}
+
+static void walk_over(struct behind *behind, bool may_tell)
+{
+	walk_end(CONTAINER_OF(behind, struct gate_walk, behind), may_tell);
+}
+
+/* A file may be in the way of what stands behind it. */
+static int walk_list(struct gate_walk *w, struct str after, struct listing *ret, struct err *err)
+{
+	struct store *store = w->versiond->service->store;
+	struct str directory = buf_str(&w->directory);
+
+	if (store_list(store, directory, after, WALK_BATCH, false, ret, err) == 0)
+		return 0;
+	return err->kind == ERR_CONFLICT ? store_list(store, directory, after, 0, true, ret, err) : -1;
+}
+
+static bool entry_stands(const struct list_entry *entry)
+{
+	return record_stands(&entry->record, &entry->entry) != STANDS_NOTHING;
+}
+
+/* True: the next name of the batch that stands here was found. */
+static bool walk_next_in_batch(struct gate_walk *w)
+{
+	while (w->next_in_batch < w->batch.count) {
+		const struct list_entry *entry = &w->batch.entries[w->next_in_batch++];
+
+		if (entry_stands(entry)) {
+			path_join(&w->found, buf_str(&w->directory), str_of(entry->name));
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The names behind those of the batch.  Before the first time there are none. */
+static void walk_read_batch(struct gate_walk *w)
+{
+	struct str last = w->batch.count == 0 ? (struct str)STR_INIT :
+			  str_of(w->batch.entries[w->batch.count - 1].name);
+	struct listing batch = LISTING_INIT;
+	struct err err = ERR_INIT;
+
+	w->listed = walk_list(w, last, &batch, &err) == 0 || err.kind == ERR_ABSENT;
+	if (!w->listed)
+		log_err(LOG_LEVEL_WARNING, &err, "look what is in a directory");
+	listing_clear(&w->batch);
+	w->batch = batch;
+	w->next_in_batch = 0;
+}
+
+/* Names that come later need not be found: whoever stores them is told of the gate. */
+static void walk_read(struct job *job)
+{
+	struct gate_walk *w = CONTAINER_OF(job, struct gate_walk, job);
+
+	buf_reset(&w->found);
+	while (!walk_next_in_batch(w) && w->batch.more)
+		walk_read_batch(w);
+}
+
+static void walk_read_done(struct job *job)
+{
+	struct gate_walk *w = CONTAINER_OF(job, struct gate_walk, job);
+	struct versiond *v = w->versiond;
+
+	w->reading = false;
+	if (w->listed) {
+		behind_found(&w->behind, buf_str(&w->found), clock_mono_ms());
+		group_schedule(v);
+	} else {
+		walk_end(w, false);
+	}
+	versiond_returned(v);
+}
+
+static void walk_on(struct behind *behind)
+{
+	struct gate_walk *w = CONTAINER_OF(behind, struct gate_walk, behind);
+
+	if (w->versiond->stopping) {
+		walk_end(w, false);
+		return;
+	}
+	w->reading = true;
+	w->job.work = walk_read;
+	w->job.done = walk_read_done;
+	versiond_submit(w->versiond, w->versiond->pool, &w->job);
+}
+
+/* One that began in this layout, when a gate at least as great was on this disk. */
+static struct gate_walk *walk_find(const struct versiond *v, struct str directory, struct version gate)
+{
+	LIST_EACH(struct gate_walk, w, &v->answers->walks, link)
+		if (w->lineage == v->home.layout.lineage && w->epoch == v->home.layout.epoch &&
+		    version_cmp(w->gate, gate) >= 0 &&
+		    str_eq(buf_str(&w->directory), directory))
+			return w;
+	return NULL;
+}
+
+/* This disk has the gate.  done(false): others may not be told yet that it has. */
+static void walk_gate(struct versiond *v, struct str gate_path, struct version gate,
+		      void (*done)(void *data, bool may_tell), void *data)
+{
+	struct gate_walk *w = walk_find(v, path_parent(gate_path), gate);
+
+	if (gate_is_walked(v, path_parent(gate_path), gate)) {
+		done(data, true);
+		return;
+	}
+	if (w != NULL) {
+		walk_add_waiter(w, done, data);
+		return;
+	}
+	w = mem_new(1, sizeof *w);
+	w->versiond = v;
+	buf_addstr(&w->directory, path_parent(gate_path));
+	w->gate = gate;
+	w->lineage = v->home.layout.lineage;
+	w->epoch = v->home.layout.epoch;
+	w->batch.more = true;
+	w->listed = true;
+	list_append(&v->answers->walks, &w->link);
+	walk_add_waiter(w, done, data);
+	w->behind.next = walk_on;
+	w->behind.done = walk_over;
+	behind_start(&w->behind, &v->asker, gate_path, gate);
+}
+
+void answer_cut_walks(struct versiond *v)
+{
+	struct list *walks = &v->answers->walks;
+	struct gate_walk *w = LIST_FIRST(struct gate_walk, walks, link);
+
+	while (w != NULL) {
+		if (w->reading) {
+			w = LIST_NEXT(struct gate_walk, w, link);
+		} else {
+			walk_end(w, false);
+			w = LIST_FIRST(struct gate_walk, walks, link);	/* who was told may have ended others */
+		}
+	}
 }
 
 /* keeping a record */
@@ -230,7 +509,7 @@ static void store_done(struct job *job)
 
 	count_commit(v, q->on_disk);
 	if (q->on_disk && path_is_gate(q->store.path))
-		inside_settle(v, q->store.path, q->store.record.version, store_over, q);
+		walk_gate(v, q->store.path, q->store.record.version, store_over, q);
 	else
 		store_over(q, q->on_disk);
 	versiond_returned(v);
@@ -261,7 +540,7 @@ static void own_over(void *data, bool kept)
 	struct versiond *v = own->versiond;
 
 	asker_committed(&v->asker, own->id, kept, clock_mono_ms());
-	group_stir(v);
+	group_schedule(v);
 	buf_clear(&own->path);
 	buf_clear(&own->type);
 	free(own);
@@ -274,7 +553,7 @@ static void own_done(struct job *job)
 
 	count_commit(v, own->on_disk);
 	if (own->on_disk && path_is_gate(buf_str(&own->path)))
-		inside_settle(v, buf_str(&own->path), own->record.version, own_over, own);
+		walk_gate(v, buf_str(&own->path), own->record.version, own_over, own);
 	else
 		own_over(own, own->on_disk);
 	versiond_returned(v);
@@ -297,17 +576,7 @@ void answer_commit(void *data, uint64_t id, const struct store_ask *ask)
 	versiond_submit(v, v->pool, &own->job);
 }
 
-/* A directory that others are to know: asker.make. */
-struct making {
-	struct job job;
-	struct making *next;		/* of those that are made and not yet at all homes */
-	struct versiond *versiond;
-	uint64_t id;
-	struct buf path;
-	struct commit commit;
-	int result;
-	struct err err;
-};
+/* directories that are made here */
 
 /* What came since it was read is not to be hidden; a directory that stands does as it is. */
 static int no_more_is_known(const struct commit *c, const struct store_entry *now, struct err *err)
@@ -342,10 +611,9 @@ static void make_done(struct job *job)
 	struct versiond *v = making->versiond;
 	const struct record *made = making->result == 0 ? &making->commit.record : NULL;
 
-	making->next = v->making;
-	v->making = making;
+	list_prepend(&v->answers->makings, &making->link);
 	asker_made(&v->asker, making->id, made, clock_mono_ms());
-	group_stir(v);
+	group_schedule(v);
 	versiond_returned(v);
 }
 
@@ -373,31 +641,21 @@ void answer_make(void *data, uint64_t id, const struct make_ask *ask)
 void answer_made_end(void *data, uint64_t id, bool everywhere)
 {
 	struct versiond *v = data;
-	struct making **p = &v->making, *making;
 
-	while ((making = *p) != NULL && making->id != id)
-		p = &making->next;
-	if (making == NULL)
-		return;
-	*p = making->next;
-	if (everywhere)
-		outbox_finish(v->outbox, making->commit.mark);
-	making_free(making);
-}
-
-void answer_stop(struct versiond *v)
-{
-	while (v->making != NULL) {
-		struct making *making = v->making;
-
-		v->making = making->next;
+	LIST_EACH(struct making, making, &v->answers->makings, link) {
+		if (making->id != id)
+			continue;
+		if (everywhere)
+			outbox_finish(v->outbox, making->commit.mark);
+		list_remove(&making->link);
 		making_free(making);
+		return;
 	}
 }
 
 /* what comes */
 
-static void begin_store(struct versiond *v, const struct wire *wire, const struct address *from,
+static void store_begin(struct versiond *v, const struct wire *wire, const struct address *from,
 			struct serve_request *request)
 {
 	struct question *q;
@@ -438,7 +696,7 @@ static bool comes_too_early(struct versiond *v, const struct wire *wire,
 	return true;
 }
 
-void answer_question(struct versiond *v, const struct wire *wire, const struct address *from,
+static void answer_question(struct versiond *v, const struct wire *wire, const struct address *from,
 		     struct serve_request *request)
 {
 	if (comes_too_early(v, wire, from, request))
@@ -453,7 +711,7 @@ void answer_question(struct versiond *v, const struct wire *wire, const struct a
 			    HOME_ANSWER)
 			reply(v, from, request, buf_str(&v->answer));
 		else
-			begin_store(v, wire, from, request);
+			store_begin(v, wire, from, request);
 		return;
 	case HOME_FETCH:
 		group_behind(v, wire->type == WIRE_CHECK ? wire->check.epoch : wire->store.epoch,
@@ -463,4 +721,30 @@ void answer_question(struct versiond *v, const struct wire *wire, const struct a
 		break;
 	}
 	drop(v, from, request);
+}
+
+void answer_message(struct versiond *v, const struct wire *wire, const struct address *from,
+		    struct serve_request *request)
+{
+	if (wire->type == WIRE_CHECK || wire->type == WIRE_STORE) {
+		answer_question(v, wire, from, request);
+		return;
+	}
+	if (wire->type == WIRE_RECORD || wire->type == WIRE_STORED || wire->type == WIRE_STALE)
+		asker_receive(&v->asker, wire, clock_mono_ms());
+	drop(v, from, request);
+}
+
+struct answers *answers_new(void)
+{
+	return mem_new(1, sizeof(struct answers));
+}
+
+void answers_free(struct answers *answers)
+{
+	LIST_EACH(struct making, making, &answers->makings, link)
+		making_free(making);
+	for (size_t i = 0; i < WALKED_GATES; i++)
+		buf_clear(&answers->walked[i].directory);
+	free(answers);
 }

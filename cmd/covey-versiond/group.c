@@ -6,6 +6,7 @@
 #include "discover_talk.h"
 #include "identity.h"
 #include "log.h"
+#include "mem.h"
 
 #include <inttypes.h>
 #include <sodium.h>
@@ -13,6 +14,24 @@
 #define FIRST_VIEW_MS 1000		/* at the start, for discoverd to answer */
 #define BEHIND_AGAIN_MS 100
 #define BEHIND_WAIT_MS 1000
+
+/*
+ * When a packet goes by HTTP too, beside UDP: a peer that answered that way,
+ * and not by UDP, is asked both ways for a while.
+ */
+#define UDP_HEARD_MS 2000		/* UDP that worked so lately is given one more try */
+#define UDP_DEAF_MS 10000		/* how long it is remembered that UDP does not work */
+#define COURIER_REST_MS 1000		/* after a failure of HTTP */
+#define COURIER_AT_ONCE 16		/* packets to one peer */
+
+/* How a peer is reached. */
+struct way {
+	struct link link;		/* of versiond.ways */
+	uint64_t id;
+	uint64_t heard_udp;		/* ms: its last answer that came by UDP */
+	uint64_t http_until;		/* ms: until then UDP is known not to work */
+	struct courier_peer courier;
+};
 
 /* time */
 
@@ -36,7 +55,7 @@ static void tick(struct timer *timer)
 	set_tick(v);
 }
 
-void group_stir(struct versiond *v)
+void group_schedule(struct versiond *v)
 {
 	if (v->socket != NULL)
 		set_tick(v);
@@ -63,25 +82,88 @@ static uint64_t random_number(void *data)
 
 /* packets */
 
-void group_heard(struct versiond *v, const struct wire *wire)
+static struct way *way_to(struct versiond *v, uint64_t id)
 {
-	asker_receive(&v->asker, wire, clock_mono_ms());
+	struct way *way;
+
+	LIST_EACH(struct way, old, &v->ways, link)
+		if (old->id == id)
+			return old;
+	way = mem_new(1, sizeof *way);
+	way->id = id;
+	list_append(&v->ways, &way->link);
+	return way;
+}
+
+void group_send(struct versiond *v, const struct address *to, struct str plain)
+{
+	sealed_send(v->socket, to, plain);
+	stats_count_sent(v, false, plain);
+}
+
+static bool is_time_for_http(const struct way *way, unsigned attempt)
+{
+	uint64_t now = clock_mono_ms();
+	bool works = way->heard_udp > 0 && now - way->heard_udp < UDP_HEARD_MS;
+
+	return now < way->http_until || attempt >= (works ? 2 : 1);
+}
+
+/* As asker.send. */
+static void send_to_peer(void *data, const struct peer_target *to, struct str plain,
+			 unsigned attempt)
+{
+	struct versiond *v = data;
+	bool fits = plain.n <= WIRE_PLAIN_BYTES && to->versions.len > 0;
+	struct way *way = way_to(v, to->id);
+
+	if (fits)
+		group_send(v, &to->versions, plain);
+	if (to->http.len == 0 ||
+	    (fits && !(is_time_for_http(way, attempt) && courier_has_room(v->courier, &way->courier))))
+		return;
+	courier_send(v->courier, &way->courier, &to->http, plain);
+	stats_count_sent(v, true, plain);
+}
+
+/* The peer was there.  What it said by UDP since the question counts for more. */
+static void answered_by_http(void *data, const struct courier_answer *answer)
+{
+	struct way *way = CONTAINER_OF(answer->peer, struct way, courier);
+	struct versiond *v = data;
+
+	if (way->heard_udp < answer->sent)
+		way->http_until = clock_mono_ms() + UDP_DEAF_MS;
+	if (answer->wire == NULL)
+		return;
+	stats_count(v, true, STATS_RECEIVED, answer->wire->type, answer->bytes);
+	if (answer->wire->sender.id == way->id)
+		asker_receive(&v->asker, answer->wire, clock_mono_ms());
+	set_tick(v);
+}
+
+int group_open(struct versiond *v, struct str packet, struct buf *plain, struct wire *ret)
+{
+	if (v->socket == NULL || courier_open(v->courier, packet, plain, ret) < 0)
+		return -1;
+	stats_count(v, true, STATS_RECEIVED, ret->type, plain->len);
+	return 0;
 }
 
 static void received(void *data, const struct wire *wire, const struct address *from)
 {
 	struct versiond *v = data;
+	struct way *way;
 
 	if (v->stopped)
 		return;
 	stats_count(v, false, STATS_RECEIVED, wire->type, sealed_received(v->socket));
-	if (wire->type == WIRE_CHECK || wire->type == WIRE_STORE) {
-		answer_question(v, wire, from, NULL);
-	} else if (wire->type == WIRE_RECORD || wire->type == WIRE_STORED ||
-		   wire->type == WIRE_STALE) {
-		carry_heard_udp(v->carrier, wire->sender.id);
-		group_heard(v, wire);
+	if (wire->type == WIRE_RECORD || wire->type == WIRE_STORED || wire->type == WIRE_STALE) {
+		way = way_to(v, wire->sender.id);
+		way->heard_udp = clock_mono_ms();
+		way->http_until = 0;
 	}
+	answer_message(v, wire, from, NULL);
 }
 
 static void batch_done(void *data)
@@ -182,7 +264,7 @@ static void start_asking(struct versiond *v)
 	const struct conf *conf = v->service->conf;
 
 	asker_init(&v->asker, &v->home, conf->timeouts.check_ms, conf->timeouts.store_ms);
-	v->asker.send = carry_send;
+	v->asker.send = send_to_peer;
 	v->asker.commit = answer_commit;
 	v->asker.make = answer_make;
 	v->asker.made_end = answer_made_end;
@@ -191,6 +273,20 @@ static void start_asking(struct versiond *v)
 	v->asker.wall = wall_clock;
 	v->asker.data = v;
 	v->tick.fire = tick;
+}
+
+static void start_courier(struct versiond *v)
+{
+	struct courier_role role = { .to = WIRE_VERSIONS, .at_once = COURIER_AT_ONCE,
+				     .timeout_ms = v->service->conf->timeouts.store_ms,
+				     .rest_ms = COURIER_REST_MS, .rest_max_ms = COURIER_REST_MS,
+				     .answered = answered_by_http };
+	struct buf path = BUF_INIT;
+
+	buf_addf(&path, "%s/sync.sock", store_run(v->service->store));
+	v->sync = caller_new(v->service->loop, path.data);
+	v->courier = courier_new(v->sync, &v->keys, v->self.id, &role, v);
+	buf_clear(&path);
 }
 
 int group_start(struct versiond *v, struct err *err)
@@ -211,7 +307,7 @@ int group_start(struct versiond *v, struct err *err)
 	v->socket = sealed_new(v->service->loop, fd, &v->keys, v->self.id, &role, v, err);
 	if (v->socket == NULL || outbox_open(&v->outbox, v->service->store, err) < 0)
 		return -1;
-	v->carrier = carrier_new(v);
+	start_courier(v);
 	randombytes_buf(&v->random, sizeof v->random);
 	start_asking(v);
 	start_watching(v);
@@ -223,10 +319,14 @@ void group_stop(struct versiond *v)
 	timer_stop(&v->tick);
 	call_finish(&v->behind);
 	view_client_free(v->view);
-	carrier_free(v->carrier);
+	LIST_EACH(struct way, way, &v->ways, link) {
+		courier_forget(&way->courier);
+		free(way);
+	}
+	courier_free(v->courier);
+	caller_free(v->sync);
 	sealed_free(v->socket);
 	asker_clear(&v->asker);
-	answer_stop(v);
 	outbox_close(v->outbox);
 	home_clear(&v->home);
 	buf_clear(&v->answer);

@@ -27,13 +27,13 @@ void versiond_submit(struct versiond *v, struct pool *pool, struct job *job)
 void versiond_returned(struct versiond *v)
 {
 	v->jobs--;
-	talk_ended(v);
+	local_ended(v);
 }
 
 static void release(struct versiond *v)
 {
 	timer_stop(&v->leave);
-	talk_stop(v);			/* first: its requests wait for what follows */
+	local_stop(v);			/* first: its requests wait for what follows */
 	if (v->pool != NULL)
 		pool_free(v->pool);
 	if (v->survey_pool != NULL)
@@ -42,7 +42,7 @@ static void release(struct versiond *v)
 	stats_close(v);
 	group_stop(v);
 	looks_free(v->looks);
-	inside_forget(v);
+	answers_free(v->answers);
 	free(v);
 }
 
@@ -57,7 +57,8 @@ static int start(struct service *service, struct err *err)
 	v->survey_pool = pool_new(1);
 	v->surveys = surveys_new(service->store);
 	v->looks = looks_new();
-	if (group_start(v, err) < 0 || talk_start(v, err) < 0) {
+	v->answers = answers_new();
+	if (group_start(v, err) < 0 || local_start(v, err) < 0) {
 		release(v);
 		return -1;
 	}
@@ -76,8 +77,8 @@ static void leave(struct timer *timer)
 	struct versiond *v = CONTAINER_OF(timer, struct versiond, leave);
 
 	v->late = true;
-	inside_cut(v);
-	talk_ended(v);
+	answer_cut_walks(v);
+	local_ended(v);
 }
 
 static void stop(struct service *service)
@@ -88,7 +89,7 @@ static void stop(struct service *service)
 	serve_quiesce(v->serve);
 	v->leave.fire = leave;
 	timer_start(service->loop, &v->leave, STOP_MS);
-	talk_ended(v);
+	local_ended(v);
 }
 
 static void finish(struct service *service)

@@ -1,5 +1,12 @@
 /*
- * surveys - the digests and records that SYNC tells of
+ * surveys - what homes compare: SYNC of another home, or of this node's own
+ * syncd; and NEWEST, of a node that holds what it is no home of
+ *
+ * Answered in a pool of one thread, so that a long survey holds up no
+ * CHECK, and at the epoch it was asked at: STALE when this node's layout is
+ * newer, nothing when it is older.  It is compared again before the answer
+ * goes out, as a home does after a commit.  As many wait as a group has
+ * members, who ask one thing at a time; more are refused, and will ask again.
  *
  * Digests are kept in memory, each good while its partition's change
  * counter stands still (survey.h): what nobody has written to costs
@@ -13,10 +20,16 @@
  */
 #include "versiond.h"
 
+#include "bulk.h"
+#include "container.h"
 #include "exchange.h"
+#include "holdings.h"
 #include "mem.h"
 #include "survey.h"
 
+#include <stdatomic.h>
+
+#define SYNCS_MAX LAYOUT_MEMBERS_MAX	/* of others, at once */
 #define PAGES 4				/* partitions whose rows are kept */
 
 struct kept_digests {
@@ -43,6 +56,7 @@ struct rows {
 	size_t count, room;
 };
 
+/* What is kept from one question to the next; for the survey pool's one thread. */
 struct surveys {
 	struct store *store;
 	uint64_t epoch;
@@ -92,7 +106,8 @@ void surveys_free(struct surveys *s)
 	free(s);
 }
 
-int surveys_begin(struct surveys *s, uint64_t epoch, uint32_t keep, struct err *err)
+/* At the beginning of each job, for all that it asks. */
+static int surveys_begin(struct surveys *s, uint64_t epoch, uint32_t keep, struct err *err)
 {
 	if (keep != s->keep)
 		forget(s);
@@ -152,8 +167,9 @@ static int survey_digests(struct surveys *s, unsigned partition, struct kept_dig
 	return 0;
 }
 
-int surveys_digests(struct surveys *s, unsigned partition, const struct digests **ret,
-		    uint64_t *ret_sum, struct err *err)
+/* Good until the next call. */
+static int surveys_digests(struct surveys *s, unsigned partition, const struct digests **ret,
+			   uint64_t *ret_sum, struct err *err)
 {
 	struct kept_digests *kept = &s->partitions[partition];
 	struct kept_digests fresh = { .filled = false };
@@ -268,8 +284,9 @@ static void pack_page(const struct rows *rows, const struct exchange_ask *ask, s
 	exchange_end_rows(buf, more);
 }
 
-int surveys_rows(struct surveys *s, const struct exchange_ask *ask, struct buf *buf,
-		 struct err *err)
+/* Append EXCHANGE_RECORDS_ARE. */
+static int surveys_rows(struct surveys *s, const struct exchange_ask *ask, struct buf *buf,
+			struct err *err)
 {
 	struct rows *rows = page_for(s, ask->partition);
 
@@ -277,5 +294,236 @@ int surveys_rows(struct surveys *s, const struct exchange_ask *ask, struct buf *
 		return -1;
 	rows->used = ++s->uses;
 	pack_page(rows, ask, buf);
+	return 0;
+}
+
+/* questions */
+
+struct sync {
+	struct job job;
+	struct versiond *versiond;
+	struct serve_request *request;	/* NULL: its asker is gone, */
+	atomic_bool abandoned;		/* which the survey pool's thread may see too */
+	uint64_t epoch;
+	uint32_t keep;
+	struct bulk ask;		/* without its body, which is: */
+	struct buf body;
+	struct buf answer;		/* the body of the answer */
+	bool failed;
+	struct err err;
+};
+
+/* on the survey pool's thread */
+
+static int digests_are(struct surveys *s, const struct exchange *ask, struct buf *answer,
+		       struct err *err)
+{
+	struct exchange_digest *list = mem_new(ask->count + 1, sizeof *list);
+	const struct digests *digests;
+	int rc = 0;
+
+	for (size_t i = 0; i < ask->count && rc == 0; i++) {
+		list[i].partition = exchange_partition(ask, i);
+		rc = surveys_digests(s, list[i].partition, &digests, &list[i].digest, err);
+	}
+	if (rc == 0)
+		exchange_pack_digests_are(answer, list, ask->count);
+	free(list);
+	return rc;
+}
+
+static int buckets_are(struct surveys *s, const struct exchange *ask, struct buf *answer,
+		       struct err *err)
+{
+	const struct digests *digests;
+	uint64_t sum;
+
+	if (surveys_digests(s, ask->partition, &digests, &sum, err) < 0)
+		return -1;
+	exchange_pack_buckets_are(answer, ask->partition, digests);
+	return 0;
+}
+
+/* What is durable here; of a path where a person's file stands nothing can be told. */
+static int newest_here(void *data, struct str path, struct record *ret,
+		       char type[RECORD_TYPE_MAX + 1])
+{
+	struct store_entry entry = STORE_ENTRY_INIT;
+	struct versiond *v = data;
+	int rc = store_newest(v->service->store, path, STORE_RECORD, &entry, NULL);
+
+	if (rc == 0 && entry.foreign)
+		rc = -1;
+	if (rc == 0) {
+		*ret = entry.record;
+		memcpy(type, entry.type, sizeof entry.type);
+	}
+	store_entry_clear(&entry);
+	return rc;
+}
+
+static int newest_are(struct sync *q, struct err *err)
+{
+	if (holdings_answer(buf_str(&q->body), newest_here, q->versiond,
+			    &q->answer) == 0)
+		return 0;
+	return err_set(err, ERR_INVALID, "read NEWEST: malformed");
+}
+
+static int sync_answer(struct sync *q, struct err *err)
+{
+	struct surveys *s = q->versiond->surveys;
+	struct exchange ask;
+
+	if (q->ask.type == BULK_NEWEST)
+		return newest_are(q, err);
+	if (exchange_unpack(buf_str(&q->body), &ask) < 0)
+		return err_set(err, ERR_INVALID, "read SYNC: malformed");
+	if (surveys_begin(s, q->epoch, q->keep, err) < 0)
+		return -1;
+	if (ask.kind == EXCHANGE_DIGESTS)
+		return digests_are(s, &ask, &q->answer, err);
+	if (ask.kind == EXCHANGE_BUCKETS)
+		return buckets_are(s, &ask, &q->answer, err);
+	if (ask.kind == EXCHANGE_RECORDS)
+		return surveys_rows(s, &ask.ask, &q->answer, err);
+	return err_set(err, ERR_INVALID, "read SYNC: an answer, not a question");
+}
+
+static void sync_work(struct job *job)
+{
+	struct sync *q = CONTAINER_OF(job, struct sync, job);
+
+	if (!atomic_load(&q->abandoned))
+		q->failed = sync_answer(q, &q->err) < 0;
+}
+
+/* on the loop's thread */
+
+static void reply_bulk(struct versiond *v, struct serve_request *request, const struct bulk *ask,
+		  enum bulk_type type, struct str body)
+{
+	struct bulk bulk = bulk_answer(ask);
+	struct buf message = BUF_INIT;
+
+	bulk.group = v->home.group;
+	bulk.lineage = v->home.layout.lineage;
+	bulk.epoch = v->home.layout.epoch;
+	bulk.type = type;
+	bulk.body = body;
+	bulk_pack(&message, &bulk);
+	serve_reply(request, VERSION_TALK_SYNCED, buf_str(&message), NULL, 0);
+	serve_end(request);
+	buf_clear(&message);
+	local_ended(v);
+}
+
+static void sync_finish(struct sync *q)
+{
+	struct versiond *v = q->versiond;
+	struct serve_request *request = q->request;
+
+	if (request == NULL)
+		return;
+	if (q->epoch != v->home.layout.epoch) {
+		reply_bulk(v, request, &q->ask, BULK_STALE, STR(""));
+	} else if (q->failed) {
+		serve_fail(request, &q->err);
+		local_ended(v);
+	} else {
+		reply_bulk(v, request, &q->ask,
+		      q->ask.type == BULK_NEWEST ? BULK_NEWEST_ARE : BULK_SYNCED,
+		      buf_str(&q->answer));
+	}
+}
+
+static void sync_done(struct job *job)
+{
+	struct sync *q = CONTAINER_OF(job, struct sync, job);
+	struct versiond *v = q->versiond;
+
+	sync_finish(q);
+	buf_clear(&q->body);
+	buf_clear(&q->answer);
+	free(q);
+	v->syncs--;
+	versiond_returned(v);
+}
+
+static void sync_gone(struct serve_request *request)
+{
+	struct sync *q = request->data;
+
+	q->request = NULL;
+	atomic_store(&q->abandoned, true);
+}
+
+static void sync_begin(struct versiond *v, struct serve_request *request, const struct bulk *ask)
+{
+	struct sync *q = mem_new(1, sizeof *q);
+
+	q->versiond = v;
+	q->request = request;
+	q->epoch = v->home.layout.epoch;
+	q->keep = v->home.layout.keep_versions;
+	buf_addstr(&q->body, ask->body);
+	q->ask = *ask;
+	q->ask.body = (struct str)STR_INIT;
+	request->data = q;
+	request->gone = sync_gone;
+	q->job.work = sync_work;
+	q->job.done = sync_done;
+	v->syncs++;
+	versiond_submit(v, v->survey_pool, &q->job);
+}
+
+/* Whether this node may answer: 1 yes, 0 with STALE, -1 not at all. */
+static int judge(struct versiond *v, const struct bulk *ask, struct err *err)
+{
+	const struct member *sender = v->view == NULL ? NULL :
+				      members_find(&view_client_view(v->view)->members, ask->sender);
+
+	if (ask->type != BULK_SYNC && ask->type != BULK_NEWEST)
+		return err_set(err, ERR_INVALID, "read SYNC: another kind of message");
+	if (v->home.layout.epoch != 0 && ask->lineage != v->home.layout.lineage)
+		return err_set(err, ERR_DENIED, "answer SYNC: it is of another group");
+	if (ask->epoch < v->home.layout.epoch)
+		return 0;
+	if (ask->epoch > v->home.layout.epoch) {
+		if (sender != NULL && sender->id != v->self.id)
+			group_behind(v, ask->epoch, sender->id, &sender->discovery);
+		return err_set(err, ERR_AWAY, "answer SYNC: this node's layout is older");
+	}
+	if (v->home.silent && ask->sender != v->self.id)
+		return err_set(err, ERR_AWAY, "answer SYNC: this node has forgotten something");
+	if (v->syncs >= SYNCS_MAX && ask->sender != v->self.id)
+		return err_set(err, ERR_AWAY, "answer SYNC: too many wait for an answer");
+	return 1;
+}
+
+/* covey-syncd opened it with one of the keys. */
+static int unpack_bulk(const struct versiond *v, struct str body, struct bulk *ret)
+{
+	for (size_t i = 0; i < v->keys.count; i++)
+		if (bulk_unpack(body, v->keys.list[i].group, v->self.id, ret) == 0)
+			return 0;
+	return -1;
+}
+
+int surveys_ask(struct versiond *v, struct serve_request *request, struct str body,
+		struct err *err)
+{
+	struct bulk ask;
+	int verdict;
+
+	if (unpack_bulk(v, body, &ask) < 0)
+		return err_set(err, ERR_INVALID, "read SYNC: malformed");
+	verdict = judge(v, &ask, err);
+	if (verdict < 0)
+		return -1;
+	if (verdict > 0)
+		sync_begin(v, request, &ask);
+	else
+		reply_bulk(v, request, &ask, BULK_STALE, STR(""));
 	return 0;
 }

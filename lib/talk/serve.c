@@ -62,21 +62,25 @@ static void unlink_request(struct serve_request *request)
 	request->serve->requests--;
 }
 
+static void request_gone(struct serve_request *request)
+{
+	struct serve *serve = request->serve;
+
+	unlink_request(request);
+	if (request->gone != NULL)
+		request->gone(request);
+	if (serve->role->gone != NULL)
+		serve->role->gone(serve, request);
+	free(request);
+}
+
 static void client_free(struct serve_client *client)
 {
-	struct serve *serve = client->serve;
 
 	timer_stop(&client->drop);
 	watch_stop(&client->watch);
-	while (client->requests.first != NULL) {
-		struct serve_request *request =
-			LIST_FIRST(struct serve_request, &client->requests, link);
-
-		unlink_request(request);
-		if (serve->role->gone != NULL)
-			serve->role->gone(serve, request);
-		free(request);
-	}
+	while (client->requests.first != NULL)
+		request_gone(LIST_FIRST(struct serve_request, &client->requests, link));
 	while (client->queue != NULL)
 		unqueue(client);
 	close(client->watch.fd);
@@ -193,15 +197,10 @@ static void begin(struct serve_client *client, struct frame *frame)
 
 static void cancel(struct serve_client *client, uint64_t id)
 {
-	struct serve *serve = client->serve;
-
 	LIST_EACH(struct serve_request, request, &client->requests, link) {
 		if (request->id != id)
 			continue;
-		unlink_request(request);
-		if (serve->role->gone != NULL)
-			serve->role->gone(serve, request);
-		free(request);
+		request_gone(request);
 		return;
 	}		/* not found: it ended meanwhile */
 }
