@@ -131,7 +131,7 @@ static void question_free(struct question *q)
 }
 
 /* Nothing follows: say so to who waits. */
-static void drop(struct versiond *v, const struct address *from, struct serve_request *request)
+static void reply_nothing(struct versiond *v, const struct address *from, struct serve_request *request)
 {
 	reply(v, from, request, STR(""));
 }
@@ -143,7 +143,7 @@ static void question_gone(struct serve_request *request)
 	q->request = NULL;
 }
 
-static void copy_question(struct question *q, const struct wire *wire)
+static void question_copy(struct question *q, const struct wire *wire)
 {
 	q->type = wire->type;
 	q->asker = wire->sender.id;
@@ -161,12 +161,12 @@ static void copy_question(struct question *q, const struct wire *wire)
 	q->store.type = (struct str){ q->text.data + wire->store.path.n, wire->store.type.n };
 }
 
-static struct str path_of(const struct question *q)
+static struct str question_path(const struct question *q)
 {
 	return q->type == WIRE_CHECK ? q->check.path : q->store.path;
 }
 
-static struct question *keep_question(struct versiond *v, const struct wire *wire,
+static struct question *question_keep(struct versiond *v, const struct wire *wire,
 				      const struct address *from, struct serve_request *request)
 {
 	struct question *q = mem_new(1, sizeof *q);
@@ -176,8 +176,8 @@ static struct question *keep_question(struct versiond *v, const struct wire *wir
 	q->by_http = request != NULL;
 	if (from != NULL)
 		q->from = *from;
-	copy_question(q, wire);
-	q->job.key = path_hash(path_of(q));
+	question_copy(q, wire);
+	q->job.key = path_hash(question_path(q));
 	if (request != NULL) {
 		request->data = q;
 		request->gone = question_gone;
@@ -186,7 +186,7 @@ static struct question *keep_question(struct versiond *v, const struct wire *wir
 }
 
 /* The answer, if there is one, and the end of the question. */
-static void finish(struct question *q, enum home_step step)
+static void question_finish(struct question *q, enum home_step step)
 {
 	struct versiond *v = q->versiond;
 	struct str plain = step == HOME_ANSWER ? buf_str(&v->answer) : (struct str)STR_INIT;
@@ -198,51 +198,51 @@ static void finish(struct question *q, enum home_step step)
 
 /* waiting for a writer */
 
-static void wait_work(struct job *job)
+static void question_wait(struct job *job)
 {
 	struct question *q = CONTAINER_OF(job, struct question, job);
 
-	look_await(q->versiond, path_of(q));
+	look_await(q->versiond, question_path(q));
 }
 
-static void look_again(struct question *q);
+static void question_judge_again(struct question *q);
 
-static void wait_done(struct job *job)
+static void question_waited(struct job *job)
 {
 	struct question *q = CONTAINER_OF(job, struct question, job);
 	struct versiond *v = q->versiond;
 
-	look_again(q);
+	question_judge_again(q);
 	versiond_returned(v);
 }
 
 /* False: nobody is writing there. */
-static bool wait_for_writer(struct question *q)
+static bool question_waits(struct question *q)
 {
-	if (!look_would_wait(q->versiond, path_of(q)))
+	if (!look_would_wait(q->versiond, question_path(q)))
 		return false;
 	if (q->waits++ == WAITS_MAX) {
-		finish(q, HOME_NOTHING);
+		question_finish(q, HOME_NOTHING);
 		return true;
 	}
-	q->job.work = wait_work;
-	q->job.done = wait_done;
+	q->job.work = question_wait;
+	q->job.done = question_waited;
 	versiond_submit(q->versiond, q->versiond->pool, &q->job);
 	return true;
 }
 
-static void look_again(struct question *q)
+static void question_judge_again(struct question *q)
 {
 	struct versiond *v = q->versiond;
 	struct wire wire = { .sender = { .id = q->asker, .lineage = q->lineage },
 			     .type = WIRE_CHECK, .check = q->check };
 
-	if (wait_for_writer(q))
+	if (question_waits(q))
 		return;
 	if (q->type == WIRE_STORE)
-		finish(q, home_stored(&v->home, q->asker, &q->store, &v->answer));
+		question_finish(q, home_stored(&v->home, q->asker, &q->store, &v->answer));
 	else
-		finish(q, home_receive(&v->home, &wire, group_clock(v), &v->answer));
+		question_finish(q, home_receive(&v->home, &wire, group_clock(v), &v->answer));
 }
 
 /* the names behind a gate */
@@ -440,17 +440,19 @@ static void walk_gate(struct versiond *v, struct str gate_path, struct version g
 	behind_start(&w->behind, &v->asker, gate_path, gate);
 }
 
-void answer_cut_walks(struct versiond *v)
+void answers_cut_walks(struct versiond *v)
 {
-	struct list *walks = &v->answers->walks;
-	struct gate_walk *w = LIST_FIRST(struct gate_walk, walks, link);
+	struct gate_walk *w;
 
+	if (v->answers == NULL)
+		return;
+	w = LIST_FIRST(struct gate_walk, &v->answers->walks, link);
 	while (w != NULL) {
 		if (w->reading) {
 			w = LIST_NEXT(struct gate_walk, w, link);
 		} else {
-			walk_end(w, false);
-			w = LIST_FIRST(struct gate_walk, walks, link);	/* who was told may have ended others */
+			walk_end(w, false);	/* who is told may end others */
+			w = LIST_FIRST(struct gate_walk, &v->answers->walks, link);
 		}
 	}
 }
@@ -492,14 +494,14 @@ static void store_work(struct job *job)
 				 q->keep) == 0;
 }
 
-static void store_over(void *data, bool kept)
+static void store_finish(void *data, bool kept)
 {
 	struct question *q = data;
 
 	if (kept)
-		look_again(q);
+		question_judge_again(q);
 	else
-		finish(q, HOME_NOTHING);
+		question_finish(q, HOME_NOTHING);
 }
 
 static void store_done(struct job *job)
@@ -509,9 +511,9 @@ static void store_done(struct job *job)
 
 	count_commit(v, q->on_disk);
 	if (q->on_disk && path_is_gate(q->store.path))
-		walk_gate(v, q->store.path, q->store.record.version, store_over, q);
+		walk_gate(v, q->store.path, q->store.record.version, store_finish, q);
 	else
-		store_over(q, q->on_disk);
+		store_finish(q, q->on_disk);
 	versiond_returned(v);
 }
 
@@ -534,7 +536,7 @@ static void own_work(struct job *job)
 				   buf_str(&own->type), own->keep) == 0;
 }
 
-static void own_over(void *data, bool kept)
+static void own_finish(void *data, bool kept)
 {
 	struct own_commit *own = data;
 	struct versiond *v = own->versiond;
@@ -553,13 +555,14 @@ static void own_done(struct job *job)
 
 	count_commit(v, own->on_disk);
 	if (own->on_disk && path_is_gate(buf_str(&own->path)))
-		walk_gate(v, buf_str(&own->path), own->record.version, own_over, own);
+		walk_gate(v, buf_str(&own->path), own->record.version, own_finish, own);
 	else
-		own_over(own, own->on_disk);
+		own_finish(own, own->on_disk);
 	versiond_returned(v);
 }
 
-void answer_commit(void *data, uint64_t id, const struct store_ask *ask)
+/* As asker.commit. */
+static void commit_here(void *data, uint64_t id, const struct store_ask *ask)
 {
 	struct versiond *v = data;
 	struct own_commit *own = mem_new(1, sizeof *own);
@@ -617,7 +620,8 @@ static void make_done(struct job *job)
 	versiond_returned(v);
 }
 
-void answer_make(void *data, uint64_t id, const struct make_ask *ask)
+/* As asker.make. */
+static void make_directory(void *data, uint64_t id, const struct make_ask *ask)
 {
 	struct versiond *v = data;
 	struct making *making = mem_new(1, sizeof *making);
@@ -638,7 +642,8 @@ void answer_make(void *data, uint64_t id, const struct make_ask *ask)
 	versiond_submit(v, v->pool, &making->job);
 }
 
-void answer_made_end(void *data, uint64_t id, bool everywhere)
+/* As asker.made_end. */
+static void directory_made_end(void *data, uint64_t id, bool everywhere)
 {
 	struct versiond *v = data;
 
@@ -661,10 +666,10 @@ static void store_begin(struct versiond *v, const struct wire *wire, const struc
 	struct question *q;
 
 	if (v->jobs >= JOBS_MAX) {
-		drop(v, from, request);
+		reply_nothing(v, from, request);
 		return;
 	}
-	q = keep_question(v, wire, from, request);
+	q = question_keep(v, wire, from, request);
 	q->keep = v->home.layout.keep_versions;
 	q->job.work = store_work;
 	q->job.done = store_done;
@@ -672,7 +677,7 @@ static void store_begin(struct versiond *v, const struct wire *wire, const struc
 }
 
 /* The record is here already, as that of a directory which others have settled, or came with its content. */
-static bool is_kept(struct versiond *v, const struct wire_store *store)
+static bool store_is_kept(struct versiond *v, const struct wire_store *store)
 {
 	bool entry = store->record.flags & RECORD_DIRECTORY;
 	struct home_found found;
@@ -684,29 +689,29 @@ static bool is_kept(struct versiond *v, const struct wire_store *store)
 }
 
 /* True: a CHECK of a path that is being written; it is answered later. */
-static bool comes_too_early(struct versiond *v, const struct wire *wire,
+static bool check_waits(struct versiond *v, const struct wire *wire,
 			    const struct address *from, struct serve_request *request)
 {
 	if (wire->type != WIRE_CHECK || !look_would_wait(v, wire->check.path))
 		return false;
 	if (v->jobs >= JOBS_MAX)
-		drop(v, from, request);
+		reply_nothing(v, from, request);
 	else
-		look_again(keep_question(v, wire, from, request));
+		question_judge_again(question_keep(v, wire, from, request));
 	return true;
 }
 
 static void answer_question(struct versiond *v, const struct wire *wire, const struct address *from,
 		     struct serve_request *request)
 {
-	if (comes_too_early(v, wire, from, request))
+	if (check_waits(v, wire, from, request))
 		return;
 	switch (home_receive(&v->home, wire, group_clock(v), &v->answer)) {
 	case HOME_ANSWER:
 		reply(v, from, request, buf_str(&v->answer));
 		return;
 	case HOME_COMMIT:
-		if (is_kept(v, &wire->store) &&
+		if (store_is_kept(v, &wire->store) &&
 		    home_stored(&v->home, wire->sender.id, &wire->store, &v->answer) ==
 			    HOME_ANSWER)
 			reply(v, from, request, buf_str(&v->answer));
@@ -720,7 +725,7 @@ static void answer_question(struct versiond *v, const struct wire *wire, const s
 	case HOME_NOTHING:
 		break;
 	}
-	drop(v, from, request);
+	reply_nothing(v, from, request);
 }
 
 void answer_message(struct versiond *v, const struct wire *wire, const struct address *from,
@@ -732,19 +737,25 @@ void answer_message(struct versiond *v, const struct wire *wire, const struct ad
 	}
 	if (wire->type == WIRE_RECORD || wire->type == WIRE_STORED || wire->type == WIRE_STALE)
 		asker_receive(&v->asker, wire, clock_mono_ms());
-	drop(v, from, request);
+	reply_nothing(v, from, request);
 }
 
-struct answers *answers_new(void)
+void answers_start(struct versiond *v)
 {
-	return mem_new(1, sizeof(struct answers));
+	v->answers = mem_new(1, sizeof *v->answers);
+	v->asker.commit = commit_here;
+	v->asker.make = make_directory;
+	v->asker.made_end = directory_made_end;
 }
 
-void answers_free(struct answers *answers)
+void answers_stop(struct versiond *v)
 {
-	LIST_EACH(struct making, making, &answers->makings, link)
+	if (v->answers == NULL)
+		return;
+	LIST_EACH(struct making, making, &v->answers->makings, link)
 		making_free(making);
 	for (size_t i = 0; i < WALKED_GATES; i++)
-		buf_clear(&answers->walked[i].directory);
-	free(answers);
+		buf_clear(&v->answers->walked[i].directory);
+	free(v->answers);
+	v->answers = NULL;
 }

@@ -142,12 +142,23 @@ static void answered_by_http(void *data, const struct courier_answer *answer)
 	set_tick(v);
 }
 
-int group_open(struct versiond *v, struct str packet, struct buf *plain, struct wire *ret)
+int group_carried(struct versiond *v, struct serve_request *request, struct str packet,
+		  struct err *err)
 {
-	if (v->socket == NULL || courier_open(v->courier, packet, plain, ret) < 0)
-		return -1;
-	stats_count(v, true, STATS_RECEIVED, ret->type, plain->len);
-	return 0;
+	struct buf plain = BUF_INIT;
+	struct wire wire;
+	int rc = -1;
+
+	if (v->socket != NULL && courier_open(v->courier, packet, &plain, &wire) == 0) {
+		stats_count(v, true, STATS_RECEIVED, wire.type, plain.len);
+		answer_message(v, &wire, NULL, request);
+		set_tick(v);
+		rc = 0;
+	} else {
+		err_set(err, ERR_DENIED, "open a message: it is not of this group");
+	}
+	buf_clear(&plain);
+	return rc;
 }
 
 static void received(void *data, const struct wire *wire, const struct address *from)
@@ -265,13 +276,11 @@ static void start_asking(struct versiond *v)
 
 	asker_init(&v->asker, &v->home, conf->timeouts.check_ms, conf->timeouts.store_ms);
 	v->asker.send = send_to_peer;
-	v->asker.commit = answer_commit;
-	v->asker.make = answer_make;
-	v->asker.made_end = answer_made_end;
 	v->asker.behind = asker_behind;
 	v->asker.random = random_number;
 	v->asker.wall = wall_clock;
 	v->asker.data = v;
+	answers_start(v);
 	v->tick.fire = tick;
 }
 
@@ -327,6 +336,7 @@ void group_stop(struct versiond *v)
 	caller_free(v->sync);
 	sealed_free(v->socket);
 	asker_clear(&v->asker);
+	answers_stop(v);
 	outbox_close(v->outbox);
 	home_clear(&v->home);
 	buf_clear(&v->answer);

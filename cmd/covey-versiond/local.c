@@ -397,23 +397,6 @@ static int ask_store(struct versiond *v, struct serve_request *request, struct s
 	return 0;
 }
 
-static int take_carried(struct versiond *v, struct serve_request *request, struct str packet,
-			struct err *err)
-{
-	struct buf plain = BUF_INIT;
-	struct wire wire;
-	int rc = group_open(v, packet, &plain, &wire);
-
-	if (rc == 0) {
-		answer_message(v, &wire, NULL, request);
-		group_schedule(v);
-	} else {
-		err_set(err, ERR_DENIED, "open a message: it is not of this group");
-	}
-	buf_clear(&plain);
-	return rc;
-}
-
 static void tell_stats(struct versiond *v, struct serve_request *request)
 {
 	struct buf text = BUF_INIT;
@@ -436,7 +419,7 @@ static int dispatch(struct versiond *v, struct serve_request *request, const str
 	case VERSION_TALK_NODES:
 		return ask_nodes(v, request, frame->body, err);
 	case VERSION_TALK_CARRY:
-		return take_carried(v, request, frame->body, err);
+		return group_carried(v, request, frame->body, err);
 	case VERSION_TALK_SYNC:
 		return surveys_ask(v, request, frame->body, err);
 	case VERSION_TALK_STATS:
@@ -447,7 +430,7 @@ static int dispatch(struct versiond *v, struct serve_request *request, const str
 	}
 }
 
-static void asked(struct serve *serve, struct serve_request *request, struct frame *frame)
+static void request_begin(struct serve *serve, struct serve_request *request, struct frame *frame)
 {
 	struct versiond *v = serve_data(serve);
 	struct err err = ERR_INIT;
@@ -471,7 +454,7 @@ static void asker_gone(struct serve *serve, struct serve_request *request)
 
 int local_start(struct versiond *v, struct err *err)
 {
-	static const struct serve_role role = { .request = asked, .gone = asker_gone };
+	static const struct serve_role role = { .request = request_begin, .gone = asker_gone };
 
 	v->serve = serve_new(v->service->loop, service_fd(v->service, "version"), &role, v, err);
 	return v->serve != NULL ? 0 : -1;

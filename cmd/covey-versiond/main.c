@@ -42,7 +42,6 @@ static void release(struct versiond *v)
 	stats_close(v);
 	group_stop(v);
 	looks_free(v->looks);
-	answers_free(v->answers);
 	free(v);
 }
 
@@ -57,7 +56,6 @@ static int start(struct service *service, struct err *err)
 	v->survey_pool = pool_new(1);
 	v->surveys = surveys_new(service->store);
 	v->looks = looks_new();
-	v->answers = answers_new();
 	if (group_start(v, err) < 0 || local_start(v, err) < 0) {
 		release(v);
 		return -1;
@@ -77,7 +75,7 @@ static void leave(struct timer *timer)
 	struct versiond *v = CONTAINER_OF(timer, struct versiond, leave);
 
 	v->late = true;
-	answer_cut_walks(v);
+	answers_cut_walks(v);
 	local_ended(v);
 }
 

@@ -78,7 +78,7 @@ struct versiond {
 	struct looks *looks;		/* look.c's memory */
 	atomic_uint_least64_t complain_at;	/* ms: a line about a disk that takes nothing is due */
 	struct outbox *outbox;		/* of directories made here; NULL: in no group */
-	struct answers *answers;	/* answer.c's memory */
+	struct answers *answers;	/* answer.c's memory; NULL: in no group */
 
 	struct serve *serve;
 	struct timer leave;
@@ -97,8 +97,8 @@ void group_stop(struct versiond *);
 void group_schedule(struct versiond *);
 uint64_t group_clock(const struct versiond *);
 void group_send(struct versiond *, const struct address *, struct str plain);	/* by UDP */
-/* A packet that came by HTTP; *ret points into *plain.  0, or -1: it is not of this group. */
-int group_open(struct versiond *, struct str packet, struct buf *plain, struct wire *ret);
+/* CARRY on version.sock: a packet that came by HTTP. */
+int group_carried(struct versiond *, struct serve_request *, struct str packet, struct err *);
 /* That node, there, has a newer layout: covey-discoverd is told. */
 void group_behind(struct versiond *, uint64_t epoch, uint64_t node,
 		  const struct address *discovery);
@@ -113,17 +113,13 @@ bool look_would_wait(struct versiond *, struct str path);
 void look_await(struct versiond *, struct str path);
 
 /* answer.c */
-struct answers *answers_new(void);
-void answers_free(struct answers *);	/* when nothing runs any more */
+void answers_start(struct versiond *);	/* sets the asker's commit, make and made_end */
+void answers_stop(struct versiond *);	/* when nothing runs any more; safe when not started */
 /* A message from `from`, or else one that came in the request, which it ends. */
 void answer_message(struct versiond *, const struct wire *, const struct address *from,
 		    struct serve_request *);
-/* As asker.commit, asker.make and asker.made_end. */
-void answer_commit(void *data, uint64_t id, const struct store_ask *);
-void answer_make(void *data, uint64_t id, const struct make_ask *);
-void answer_made_end(void *data, uint64_t id, bool everywhere);
 /* Questions that wait for other nodes' answers wait no more. */
-void answer_cut_walks(struct versiond *);
+void answers_cut_walks(struct versiond *);
 
 /* local.c */
 int local_start(struct versiond *, struct err *);

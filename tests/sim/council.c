@@ -267,7 +267,7 @@ static void tell_view(struct machine *machine)
 	asker_members(&machine->asker, members);
 }
 
-/* which start is this? as standing.c of covey-discoverd has it, but for the time that its disk takes */
+/* which start is this? as memory.c of covey-discoverd has it, but for the time that its disk takes */
 
 static void show(const struct machine *machine, struct member *self)
 {
