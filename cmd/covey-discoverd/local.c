@@ -76,7 +76,7 @@ static void watcher_gone(struct serve_request *request)
 	discoverd_unwatched(d);
 }
 
-static void add_watcher(struct discoverd *d, struct serve_request *request)
+static void watcher_add(struct discoverd *d, struct serve_request *request)
 {
 	d->watchers = mem_resize(d->watchers, d->watcher_count + 1, sizeof *d->watchers);
 	d->watchers[d->watcher_count++] = request;
@@ -157,7 +157,7 @@ static void tell_waits(struct discoverd *d, struct change *change)
 }
 
 /* Leaving and joining take each other back. */
-static bool is_taken_back(const struct discoverd *d, const struct agent_wish *wish)
+static bool change_is_taken_back(const struct discoverd *d, const struct agent_wish *wish)
 {
 	return (wish->kind == AGENT_LEAVE && !d->guest_wanted) ||
 	       (wish->kind == AGENT_JOIN && d->guest_wanted);
@@ -171,7 +171,7 @@ static bool change_go_on(struct discoverd *d, struct change *change)
 	char progress[200];
 	bool done;
 
-	if (is_taken_back(d, &change->wish)) {
+	if (change_is_taken_back(d, &change->wish)) {
 		err_set(&err, ERR_CONFLICT, "change the layout: that was taken back");
 		serve_fail(change->request, &err);
 		return true;
@@ -363,12 +363,12 @@ static void ask_plainly(struct discoverd *d, struct serve_request *request, cons
 	reply_members(d, &request, 1);
 	reply_layout(d, &request, 1);
 	if (frame->type == DISCOVER_WATCH)
-		add_watcher(d, request);
+		watcher_add(d, request);
 	else
 		serve_end(request);
 }
 
-static void dispatch(struct serve *serve, struct serve_request *request, struct frame *frame)
+static void local_request(struct serve *serve, struct serve_request *request, struct frame *frame)
 {
 	struct discoverd *d = serve_data(serve);
 
@@ -398,7 +398,7 @@ static void dispatch(struct serve *serve, struct serve_request *request, struct 
 	}
 }
 
-static const struct serve_role role = { .request = dispatch };
+static const struct serve_role role = { .request = local_request };
 
 int local_start(struct discoverd *d, struct err *err)
 {

@@ -109,7 +109,7 @@ static void log_no_members(struct discoverd *d)
 
 /* covey-syncd */
 
-static void drained(struct call *call, struct frame *frame)
+static void drain_done(struct call *call, struct frame *frame)
 {
 	struct discoverd *d = CONTAINER_OF(call, struct discoverd, drain);
 
@@ -129,12 +129,12 @@ void discoverd_drain(struct discoverd *d)
 		d->drain_again = true;
 		return;
 	}
-	d->drain.answer = drained;
+	d->drain.answer = drain_done;
 	call_start(d->sync, &d->drain, SYNC_DRAIN, STR(""), DRAIN_MS);
 }
 
 /* All wait for what it has to do here for a joint layout, and nobody else may ask anything of it. */
-static void wake(struct timer *timer)
+static void wake_syncd(struct timer *timer)
 {
 	struct discoverd *d = CONTAINER_OF(timer, struct discoverd, wake);
 	const struct layout *layout = agent_layout(&d->agent);
@@ -152,7 +152,7 @@ void discoverd_unwatched(struct discoverd *d)
 
 /* the view */
 
-static void tell_status(struct discoverd *d)
+static void discoverd_tell_status(struct discoverd *d)
 {
 	const struct view *view = &d->gossip.view;
 	const struct layout *layout = agent_layout(&d->agent);
@@ -179,7 +179,7 @@ static void publish(struct timer *timer)
 	store_set_clock(d->service->store, d->published_offset);
 	local_publish_members(d);
 	memory_save_members(d);
-	tell_status(d);
+	discoverd_tell_status(d);
 }
 
 static bool offset_moved(const struct discoverd *d)
@@ -261,7 +261,7 @@ static void left(struct timer *timer)
 	service_finished(CONTAINER_OF(timer, struct discoverd, round)->service);
 }
 
-static void stop(struct service *service)
+static void discoverd_stop(struct service *service)
 {
 	struct discoverd *d = service->data;
 
@@ -303,13 +303,13 @@ static int start_gossip(struct discoverd *d, struct err *err)
 	return 0;
 }
 
-static bool busy(struct service *service)
+static bool discoverd_is_busy(struct service *service)
 {
 	(void)service;
 	return true;
 }
 
-static void release(struct discoverd *d)
+static void discoverd_free(struct discoverd *d)
 {
 	timer_stop(&d->round);
 	timer_stop(&d->publish);
@@ -331,14 +331,14 @@ static void release(struct discoverd *d)
 	free(d);
 }
 
-static void finish(struct service *service)
+static void discoverd_finish(struct service *service)
 {
 	struct discoverd *d = service->data;
 
 	pool_free(d->pool);
 	d->pool = NULL;
 	memory_end(d);
-	release(d);
+	discoverd_free(d);
 }
 
 static void start_caller(struct discoverd *d)
@@ -350,7 +350,7 @@ static void start_caller(struct discoverd *d)
 	buf_clear(&path);
 }
 
-static int start(struct service *service, struct err *err)
+static int discoverd_start(struct service *service, struct err *err)
 {
 	struct discoverd *d = mem_new(1, sizeof *d);
 
@@ -362,10 +362,10 @@ static int start(struct service *service, struct err *err)
 	d->round.fire = round_due;
 	d->publish.fire = publish;
 	d->farewell.fire = say_farewell;
-	d->wake.fire = wake;
+	d->wake.fire = wake_syncd;
 	start_caller(d);
 	if (start_gossip(d, err) < 0 || network_start(d, err) < 0 || local_start(d, err) < 0) {
-		release(d);
+		discoverd_free(d);
 		return -1;
 	}
 	warn_of_key(service->conf);
@@ -386,10 +386,10 @@ int main(int argc, char **argv)
 		.name = "covey-discoverd",
 		.summary = "Keep the view of the group: who is a member, and who is up.",
 		.sockets = sockets,
-		.start = start,
-		.busy = busy,
-		.stop = stop,
-		.free = finish,
+		.start = discoverd_start,
+		.busy = discoverd_is_busy,
+		.stop = discoverd_stop,
+		.free = discoverd_finish,
 	};
 
 	return service_main(argc, argv, &role);

@@ -131,7 +131,7 @@ static void put_ballot(struct inifile *ini, const char *key, struct ballot ballo
 }
 
 int memory_save_promise(const struct discoverd *d, const struct synod_promise *promise,
-		       struct err *err)
+			struct err *err)
 {
 	struct inifile ini = INIFILE_INIT;
 	char *file = promise_file(d, promise->lineage);
@@ -200,7 +200,7 @@ static int load_promise(const char *file, struct synod_promise *ret, struct err 
 }
 
 int memory_load_promise(const struct discoverd *d, uint64_t lineage, struct synod_promise *ret,
-		       struct err *err)
+			struct err *err)
 {
 	struct synod_promise promise = SYNOD_PROMISE_NONE;
 	char *file = promise_file(d, lineage), *old = old_promise_file(d);
@@ -445,7 +445,7 @@ static int incarnation_load(struct discoverd *d, const struct address *own, stru
 	if (incarnation.self == self)
 		load_agreements(d, &incarnation);
 	else if (incarnation.self != 0 ? forget_agreements(d, err) < 0
-				    : set_layout_aside(d, err) < 0)
+					: set_layout_aside(d, err) < 0)
 		return -1;
 	if (incarnation.self != self)
 		incarnation = (struct incarnation){ .self = self, .offset = incarnation.offset };

@@ -233,7 +233,7 @@ static void way_make_room(struct discoverd *d)
 	way_free(oldest);
 }
 
-static struct way *way_to(struct discoverd *d, const struct address *to)
+static struct way *way_to_address(struct discoverd *d, const struct address *to)
 {
 	struct way *way = way_find(d, to);
 
@@ -248,8 +248,8 @@ static struct way *way_to(struct discoverd *d, const struct address *to)
 }
 
 /* The HTTP address of who is at this discovery address.  *ret_only: UDP is not spoken there. */
-static bool http_of(const struct discoverd *d, const struct address *to, struct address *ret,
-		    bool *ret_only)
+static bool way_http(const struct discoverd *d, const struct address *to, struct address *ret,
+		     bool *ret_only)
 {
 	bool is_seed = seeds_http(d, to, ret, ret_only);
 
@@ -267,7 +267,7 @@ static bool http_of(const struct discoverd *d, const struct address *to, struct 
 
 /* sending */
 
-static void send_message(void *data, const struct address *to, struct str plain)
+static void network_send_plain(void *data, const struct address *to, struct str plain)
 {
 	struct discoverd *d = data;
 	struct address http;
@@ -281,10 +281,10 @@ static void send_message(void *data, const struct address *to, struct str plain)
 		d->carried_from.len = 0;	/* one question, one answer */
 		return;
 	}
-	by_http = http_of(d, to, &http, &only);
+	by_http = way_http(d, to, &http, &only);
 	if (!only)
 		sealed_send(d->unicast, to, plain);
-	way = way_to(d, to);
+	way = way_to_address(d, to);
 	if (way->asked == 0 && d->expects)
 		way->asked = clock_mono_ms();
 	if (by_http && (only || (way->asked != 0 && clock_mono_ms() - way->asked >= SILENT_MS)) &&
@@ -301,7 +301,7 @@ uint64_t network_random(void *data)
 	return n;
 }
 
-static uint64_t wall_clock(void *data)
+static uint64_t gossip_wall(void *data)
 {
 	(void)data;
 	return clock_wall_ns();
@@ -315,7 +315,7 @@ static bool is_of_the_layout(void *data, uint64_t id)
 }
 
 /* A message from there, however it came. */
-static void hear(struct discoverd *d, const struct wire *wire, const struct address *from)
+static void network_hear(struct discoverd *d, const struct wire *wire, const struct address *from)
 {
 	if (member_is_gone(d->gossip.view.self.state))
 		return;
@@ -333,30 +333,30 @@ static bool is_question(const struct wire *wire)
 	       wire->type == WIRE_PREPARE || wire->type == WIRE_ACCEPT || wire->type == WIRE_CHANGE;
 }
 
-static void received(void *data, const struct wire *wire, const struct address *from)
+static void network_received(void *data, const struct wire *wire, const struct address *from)
 {
 	struct discoverd *d = data;
 	struct way *way = is_question(wire) ? NULL : way_find(d, from);
 
 	if (way != NULL)
 		way->asked = 0;
-	hear(d, wire, from);
+	network_hear(d, wire, from);
 }
 
-static void batch_done(void *data)
+static void network_batch_done(void *data)
 {
 	layouts_step(data);
 	discoverd_changed(data);
 }
 
-static void answered_by_http(void *data, const struct courier_answer *answer)
+static void network_received_by_http(void *data, const struct courier_answer *answer)
 {
 	struct address to = CONTAINER_OF(answer->peer, struct way, courier)->to;
 
 	if (answer->wire == NULL)
 		return;
-	hear(data, answer->wire, &to);
-	batch_done(data);
+	network_hear(data, answer->wire, &to);
+	network_batch_done(data);
 }
 
 void network_carried(struct discoverd *d, struct str packet, struct buf *ret)
@@ -367,10 +367,10 @@ void network_carried(struct discoverd *d, struct str packet, struct buf *ret)
 	if (d->courier != NULL && courier_open(d->courier, packet, &plain, &wire) == 0) {
 		d->carried = ret;
 		d->carried_from = wire.sender.discovery;
-		hear(d, &wire, &wire.sender.discovery);
+		network_hear(d, &wire, &wire.sender.discovery);
 		d->carried_from.len = 0;
 		d->carried = NULL;
-		batch_done(d);
+		network_batch_done(d);
 	}
 	buf_clear(&plain);
 }
@@ -390,22 +390,22 @@ void network_send(void *data, const struct address *to, bool expects)
 	struct discoverd *d = data;
 
 	d->expects = expects;
-	send_message(d, to, buf_str(&d->packet));
+	network_send_plain(d, to, buf_str(&d->packet));
 	d->expects = false;
 }
 
-static struct sealed_socket *new_socket(struct discoverd *d, int fd, bool shared, struct err *err)
+static struct sealed_socket *network_socket(struct discoverd *d, int fd, bool shared, struct err *err)
 {
-	static const struct sealed_role own = { .role = WIRE_DISCOVERY, .received = received,
-						.batch_done = batch_done };
-	static const struct sealed_role everybodys = { .role = WIRE_DISCOVERY, .received = received,
-						       .batch_done = batch_done, .shared = true };
+	static const struct sealed_role own = { .role = WIRE_DISCOVERY, .received = network_received,
+						.batch_done = network_batch_done };
+	static const struct sealed_role everybodys = { .role = WIRE_DISCOVERY, .received = network_received,
+						       .batch_done = network_batch_done, .shared = true };
 
 	return sealed_new(d->service->loop, fd, &d->keys, d->gossip.view.self.id,
 			  shared ? &everybodys : &own, d, err);
 }
 
-static void announce(struct timer *timer)
+static void multicast_announce(struct timer *timer)
 {
 	struct discoverd *d = CONTAINER_OF(timer, struct discoverd, announce);
 
@@ -415,7 +415,7 @@ static void announce(struct timer *timer)
 }
 
 /* IPv4: on the interface that has node.address. */
-static int join_four(struct discoverd *d, struct err *err)
+static int multicast_join_four(struct discoverd *d, struct err *err)
 {
 	struct sockaddr_in group, own;
 	struct ip_mreqn request = { .imr_ifindex = 0 };
@@ -435,7 +435,7 @@ static int join_four(struct discoverd *d, struct err *err)
 }
 
 /* IPv6: on the interface that routes there. */
-static int join_six(struct discoverd *d, struct err *err)
+static int multicast_join_six(struct discoverd *d, struct err *err)
 {
 	struct sockaddr_in6 group;
 	struct ipv6_mreq request = { .ipv6mr_interface = 0 };
@@ -447,7 +447,7 @@ static int join_six(struct discoverd *d, struct err *err)
 	return 0;
 }
 
-static int open_multicast(struct discoverd *d, struct err *err)
+static int multicast_open(struct discoverd *d, struct err *err)
 {
 	const struct address *a = &d->multicast_address;
 	int on = 1;
@@ -459,29 +459,29 @@ static int open_multicast(struct discoverd *d, struct err *err)
 	if (setsockopt(d->multicast_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
 	    bind(d->multicast_fd, (const struct sockaddr *)&a->sa, a->len) < 0)
 		return err_sys(err, "bind group.multicast %s", d->service->conf->group.multicast);
-	return a->sa.ss_family == AF_INET ? join_four(d, err) : join_six(d, err);
+	return a->sa.ss_family == AF_INET ? multicast_join_four(d, err) : multicast_join_six(d, err);
 }
 
-static int start_multicast(struct discoverd *d, struct err *err)
+static int multicast_start(struct discoverd *d, struct err *err)
 {
 	if (address_parse(str_of(d->service->conf->group.multicast), &d->multicast_address, err) < 0)
 		return err_context(err, "read group.multicast");
-	if (open_multicast(d, err) < 0)
+	if (multicast_open(d, err) < 0)
 		return -1;
-	d->multicast = new_socket(d, d->multicast_fd, true, err);
+	d->multicast = network_socket(d, d->multicast_fd, true, err);
 	if (d->multicast == NULL)
 		return -1;
-	d->announce.fire = announce;
+	d->announce.fire = multicast_announce;
 	timer_start(d->service->loop, &d->announce, 0);
 	return 0;
 }
 
-static void start_courier(struct discoverd *d)
+static void network_start_courier(struct discoverd *d)
 {
 	static const struct courier_role role = {
 		.to = WIRE_DISCOVERY, .at_once = 1, .timeout_ms = COURIER_MS,
 		.rest_ms = COURIER_REST_MS, .rest_max_ms = COURIER_REST_MAX_MS,
-		.answered = answered_by_http,
+		.answered = network_received_by_http,
 	};
 
 	d->courier = courier_new(d->sync, &d->keys, d->gossip.view.self.id, &role, d);
@@ -491,22 +491,22 @@ int network_start(struct discoverd *d, struct err *err)
 {
 	int fd = service_fd(d->service, "discovery");
 
-	d->gossip.send = send_message;
+	d->gossip.send = network_send_plain;
 	d->gossip.random = network_random;
-	d->gossip.wall = wall_clock;
+	d->gossip.wall = gossip_wall;
 	d->gossip.belongs = is_of_the_layout;
 	d->gossip.data = d;
 	if (seeds_start(d, err) < 0)
 		return -1;
 	if (d->keys.count == 0)
 		return 0;	/* a group of one listens to nobody */
-	start_courier(d);
+	network_start_courier(d);
 	if (fd < 0)
 		return 0;
-	d->unicast = new_socket(d, fd, false, err);
+	d->unicast = network_socket(d, fd, false, err);
 	if (d->unicast == NULL)
 		return -1;
-	return d->service->conf->group.multicast != NULL ? start_multicast(d, err) : 0;
+	return d->service->conf->group.multicast != NULL ? multicast_start(d, err) : 0;
 }
 
 void network_stop(struct discoverd *d)

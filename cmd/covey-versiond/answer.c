@@ -468,7 +468,7 @@ static bool is_worth_a_line(struct versiond *v, const struct err *err)
 	       (now >= due && atomic_compare_exchange_strong(&v->complain_at, &due, now + COMPLAIN_MS));
 }
 
-static int keep_record(struct versiond *v, struct str path, const struct record *record,
+static int record_keep(struct versiond *v, struct str path, const struct record *record,
 		       struct str type, uint32_t keep)
 {
 	struct err err = ERR_INIT;
@@ -490,7 +490,7 @@ static void store_work(struct job *job)
 {
 	struct question *q = CONTAINER_OF(job, struct question, job);
 
-	q->on_disk = keep_record(q->versiond, q->store.path, &q->store.record, q->store.type,
+	q->on_disk = record_keep(q->versiond, q->store.path, &q->store.record, q->store.type,
 				 q->keep) == 0;
 }
 
@@ -532,7 +532,7 @@ static void own_work(struct job *job)
 {
 	struct own_commit *own = CONTAINER_OF(job, struct own_commit, job);
 
-	own->on_disk = keep_record(own->versiond, buf_str(&own->path), &own->record,
+	own->on_disk = record_keep(own->versiond, buf_str(&own->path), &own->record,
 				   buf_str(&own->type), own->keep) == 0;
 }
 
@@ -582,7 +582,7 @@ static void commit_here(void *data, uint64_t id, const struct store_ask *ask)
 /* directories that are made here */
 
 /* What came since it was read is not to be hidden; a directory that stands does as it is. */
-static int no_more_is_known(const struct commit *c, const struct store_entry *now, struct err *err)
+static int directory_may_be_made(const struct commit *c, const struct store_entry *now, struct err *err)
 {
 	if (record_is_live(&now->entry) && version_cmp(now->entry.version, c->above) > 0)
 		return 0;
@@ -592,7 +592,7 @@ static int no_more_is_known(const struct commit *c, const struct store_entry *no
 	return 0;
 }
 
-static void make_work(struct job *job)
+static void directory_make_work(struct job *job)
 {
 	struct making *making = CONTAINER_OF(job, struct making, job);
 	struct versiond *v = making->versiond;
@@ -608,7 +608,7 @@ static void making_free(struct making *making)
 	free(making);
 }
 
-static void make_done(struct job *job)
+static void directory_made(struct job *job)
 {
 	struct making *making = CONTAINER_OF(job, struct making, job);
 	struct versiond *v = making->versiond;
@@ -621,7 +621,7 @@ static void make_done(struct job *job)
 }
 
 /* As asker.make. */
-static void make_directory(void *data, uint64_t id, const struct make_ask *ask)
+static void directory_make(void *data, uint64_t id, const struct make_ask *ask)
 {
 	struct versiond *v = data;
 	struct making *making = mem_new(1, sizeof *making);
@@ -634,11 +634,11 @@ static void make_directory(void *data, uint64_t id, const struct make_ask *ask)
 	making->commit.flags = RECORD_DIRECTORY;
 	making->commit.above = ask->above;
 	making->commit.clock = ask->time;
-	making->commit.condition = no_more_is_known;
+	making->commit.condition = directory_may_be_made;
 	making->commit.outbox = v->outbox;
 	making->job.key = path_hash(ask->path);
-	making->job.work = make_work;
-	making->job.done = make_done;
+	making->job.work = directory_make_work;
+	making->job.done = directory_made;
 	versiond_submit(v, v->pool, &making->job);
 }
 
@@ -690,7 +690,7 @@ static bool store_is_kept(struct versiond *v, const struct wire_store *store)
 
 /* True: a CHECK of a path that is being written; it is answered later. */
 static bool check_waits(struct versiond *v, const struct wire *wire,
-			    const struct address *from, struct serve_request *request)
+			const struct address *from, struct serve_request *request)
 {
 	if (wire->type != WIRE_CHECK || !look_would_wait(v, wire->check.path))
 		return false;
@@ -701,8 +701,8 @@ static bool check_waits(struct versiond *v, const struct wire *wire,
 	return true;
 }
 
-static void answer_question(struct versiond *v, const struct wire *wire, const struct address *from,
-		     struct serve_request *request)
+static void question_answer(struct versiond *v, const struct wire *wire, const struct address *from,
+			    struct serve_request *request)
 {
 	if (check_waits(v, wire, from, request))
 		return;
@@ -732,7 +732,7 @@ void answer_message(struct versiond *v, const struct wire *wire, const struct ad
 		    struct serve_request *request)
 {
 	if (wire->type == WIRE_CHECK || wire->type == WIRE_STORE) {
-		answer_question(v, wire, from, request);
+		question_answer(v, wire, from, request);
 		return;
 	}
 	if (wire->type == WIRE_RECORD || wire->type == WIRE_STORED || wire->type == WIRE_STALE)
@@ -744,7 +744,7 @@ void answers_start(struct versiond *v)
 {
 	v->answers = mem_new(1, sizeof *v->answers);
 	v->asker.commit = commit_here;
-	v->asker.make = make_directory;
+	v->asker.make = directory_make;
 	v->asker.made_end = directory_made_end;
 }
 

@@ -35,7 +35,7 @@ struct way {
 
 /* time */
 
-static void set_tick(struct versiond *v)
+static void asker_set_timer(struct versiond *v)
 {
 	uint64_t now;
 
@@ -47,18 +47,18 @@ static void set_tick(struct versiond *v)
 	timer_start(v->service->loop, &v->tick, v->asker.due > now ? v->asker.due - now : 0);
 }
 
-static void tick(struct timer *timer)
+static void asker_due(struct timer *timer)
 {
 	struct versiond *v = CONTAINER_OF(timer, struct versiond, tick);
 
 	asker_tick(&v->asker, clock_mono_ms());
-	set_tick(v);
+	asker_set_timer(v);
 }
 
 void group_schedule(struct versiond *v)
 {
 	if (v->socket != NULL)
-		set_tick(v);
+		asker_set_timer(v);
 }
 
 uint64_t group_clock(const struct versiond *v)
@@ -68,12 +68,12 @@ uint64_t group_clock(const struct versiond *v)
 	return clock_wall_ns() + (uint64_t)offset;
 }
 
-static uint64_t wall_clock(void *data)
+static uint64_t asker_wall(void *data)
 {
 	return group_clock(data);
 }
 
-static uint64_t random_number(void *data)
+static uint64_t asker_random(void *data)
 {
 	struct versiond *v = data;
 
@@ -82,7 +82,7 @@ static uint64_t random_number(void *data)
 
 /* packets */
 
-static struct way *way_to(struct versiond *v, uint64_t id)
+static struct way *way_to_peer(struct versiond *v, uint64_t id)
 {
 	struct way *way;
 
@@ -115,7 +115,7 @@ static void send_to_peer(void *data, const struct peer_target *to, struct str pl
 {
 	struct versiond *v = data;
 	bool fits = plain.n <= WIRE_PLAIN_BYTES && to->versions.len > 0;
-	struct way *way = way_to(v, to->id);
+	struct way *way = way_to_peer(v, to->id);
 
 	if (fits)
 		group_send(v, &to->versions, plain);
@@ -127,7 +127,7 @@ static void send_to_peer(void *data, const struct peer_target *to, struct str pl
 }
 
 /* The peer was there.  What it said by UDP since the question counts for more. */
-static void answered_by_http(void *data, const struct courier_answer *answer)
+static void group_received_by_http(void *data, const struct courier_answer *answer)
 {
 	struct way *way = CONTAINER_OF(answer->peer, struct way, courier);
 	struct versiond *v = data;
@@ -139,7 +139,7 @@ static void answered_by_http(void *data, const struct courier_answer *answer)
 	stats_count(v, true, STATS_RECEIVED, answer->wire->type, answer->bytes);
 	if (answer->wire->sender.id == way->id)
 		asker_receive(&v->asker, answer->wire, clock_mono_ms());
-	set_tick(v);
+	asker_set_timer(v);
 }
 
 int group_carried(struct versiond *v, struct serve_request *request, struct str packet,
@@ -152,7 +152,7 @@ int group_carried(struct versiond *v, struct serve_request *request, struct str 
 	if (v->socket != NULL && courier_open(v->courier, packet, &plain, &wire) == 0) {
 		stats_count(v, true, STATS_RECEIVED, wire.type, plain.len);
 		answer_message(v, &wire, NULL, request);
-		set_tick(v);
+		asker_set_timer(v);
 		rc = 0;
 	} else {
 		err_set(err, ERR_DENIED, "open a message: it is not of this group");
@@ -161,7 +161,7 @@ int group_carried(struct versiond *v, struct serve_request *request, struct str 
 	return rc;
 }
 
-static void received(void *data, const struct wire *wire, const struct address *from)
+static void group_received(void *data, const struct wire *wire, const struct address *from)
 {
 	struct versiond *v = data;
 	struct way *way;
@@ -170,24 +170,24 @@ static void received(void *data, const struct wire *wire, const struct address *
 		return;
 	stats_count(v, false, STATS_RECEIVED, wire->type, sealed_received(v->socket));
 	if (wire->type == WIRE_RECORD || wire->type == WIRE_STORED || wire->type == WIRE_STALE) {
-		way = way_to(v, wire->sender.id);
+		way = way_to_peer(v, wire->sender.id);
 		way->heard_udp = clock_mono_ms();
 		way->http_until = 0;
 	}
 	answer_message(v, wire, from, NULL);
 }
 
-static void batch_done(void *data)
+static void group_batch_done(void *data)
 {
 	struct versiond *v = data;
 
 	service_touch(v->service);
-	set_tick(v);
+	asker_set_timer(v);
 }
 
 /* a newer layout exists */
 
-static void told_behind(struct call *call, struct frame *frame)
+static void behind_told(struct call *call, struct frame *frame)
 {
 	(void)frame;
 	call_finish(call);
@@ -206,7 +206,7 @@ void group_behind(struct versiond *v, uint64_t epoch, uint64_t node,
 	v->behind_epoch = epoch;
 	v->behind_told = now;
 	call_finish(&v->behind);	/* of an earlier one: this says more, or again */
-	v->behind.answer = told_behind;
+	v->behind.answer = behind_told;
 	discover_behind_pack(&body, &behind);
 	call_start(view_client_caller(v->view), &v->behind, DISCOVER_BEHIND, buf_str(&body),
 		   BEHIND_WAIT_MS);
@@ -226,7 +226,7 @@ static void asker_behind(void *data, uint64_t epoch, uint64_t node,
  * disk does not know what it has forgotten.  Until discoverd has said that
  * it forgot nothing this node answers as no home.
  */
-static void use_view(struct versiond *v, const struct group_view *view)
+static void asker_use_view(struct versiond *v, const struct group_view *view)
 {
 	const struct member *self = members_find(&view->members, v->self.id);
 
@@ -246,8 +246,8 @@ static void view_changed(void *data, const struct group_view *now, const struct 
 	struct versiond *v = data;
 
 	(void)before;
-	use_view(v, now);
-	set_tick(v);
+	asker_use_view(v, now);
+	asker_set_timer(v);
 }
 
 static void view_failed(void *data, const struct err *err)
@@ -265,7 +265,7 @@ static void start_watching(struct versiond *v)
 	buf_addf(&state, "%s/state", v->service->conf->node.store);
 	v->view = view_client_new(store_run(v->service->store), state.data, &events, v);
 	buf_clear(&state);
-	use_view(v, view_client_view(v->view));
+	asker_use_view(v, view_client_view(v->view));
 	view_client_ask(v->view, FIRST_VIEW_MS, NULL);
 	view_client_start(v->view, v->service->loop);
 }
@@ -277,19 +277,19 @@ static void start_asking(struct versiond *v)
 	asker_init(&v->asker, &v->home, conf->timeouts.check_ms, conf->timeouts.store_ms);
 	v->asker.send = send_to_peer;
 	v->asker.behind = asker_behind;
-	v->asker.random = random_number;
-	v->asker.wall = wall_clock;
+	v->asker.random = asker_random;
+	v->asker.wall = asker_wall;
 	v->asker.data = v;
 	answers_start(v);
-	v->tick.fire = tick;
+	v->tick.fire = asker_due;
 }
 
-static void start_courier(struct versiond *v)
+static void group_start_courier(struct versiond *v)
 {
 	struct courier_role role = { .to = WIRE_VERSIONS, .at_once = COURIER_AT_ONCE,
 				     .timeout_ms = v->service->conf->timeouts.store_ms,
 				     .rest_ms = COURIER_REST_MS, .rest_max_ms = COURIER_REST_MS,
-				     .answered = answered_by_http };
+				     .answered = group_received_by_http };
 	struct buf path = BUF_INIT;
 
 	buf_addf(&path, "%s/sync.sock", store_run(v->service->store));
@@ -300,8 +300,8 @@ static void start_courier(struct versiond *v)
 
 int group_start(struct versiond *v, struct err *err)
 {
-	static const struct sealed_role role = { .role = WIRE_VERSIONS, .received = received,
-						 .batch_done = batch_done };
+	static const struct sealed_role role = { .role = WIRE_VERSIONS, .received = group_received,
+						 .batch_done = group_batch_done };
 	int fd = service_fd(v->service, "versions");
 
 	v->behind = (struct call)CALL_INIT;
@@ -316,7 +316,7 @@ int group_start(struct versiond *v, struct err *err)
 	v->socket = sealed_new(v->service->loop, fd, &v->keys, v->self.id, &role, v, err);
 	if (v->socket == NULL || outbox_open(&v->outbox, v->service->store, err) < 0)
 		return -1;
-	start_courier(v);
+	group_start_courier(v);
 	randombytes_buf(&v->random, sizeof v->random);
 	start_asking(v);
 	start_watching(v);

@@ -116,7 +116,7 @@ static void newest_begin(struct versiond *v, struct serve_request *request, stru
 
 /* STORE */
 
-static void store_done(struct store_wait *wait, const struct store_answer *answer)
+static void local_store_done(struct store_wait *wait, const struct store_answer *answer)
 {
 	struct pending *pending = CONTAINER_OF(wait, struct pending, store);
 	struct buf body = BUF_INIT;
@@ -130,7 +130,7 @@ static void store_done(struct store_wait *wait, const struct store_answer *answe
 		pending_end(pending);
 }
 
-static void store_gone(struct serve_request *request)
+static void local_store_gone(struct serve_request *request)
 {
 	struct pending *pending = request->data;
 
@@ -138,15 +138,15 @@ static void store_gone(struct serve_request *request)
 	free(pending);
 }
 
-static void store_begin(struct versiond *v, struct serve_request *request, struct str body)
+static void local_store_begin(struct versiond *v, struct serve_request *request, struct str body)
 {
 	struct store_ask ask;
 	struct pending *pending;
 
 	if (store_ask_unpack(body, &ask, NULL) < 0)
 		return;
-	pending = pending_new(v, request, store_gone);
-	pending->store.done = store_done;
+	pending = pending_new(v, request, local_store_gone);
+	pending->store.done = local_store_done;
 	storing_start(&v->asker, &pending->store, &ask, clock_mono_ms());
 	group_schedule(v);
 }
@@ -198,8 +198,8 @@ static void blocked_done(struct job *job)
 }
 
 static void begin_when_unblocked(struct versiond *v, struct serve_request *request, struct str path,
-			     struct str body,
-			     void (*begin)(struct versiond *, struct serve_request *, struct str))
+				 struct str body,
+				 void (*begin)(struct versiond *, struct serve_request *, struct str))
 {
 	struct blocked *blocked;
 
@@ -239,7 +239,7 @@ static void reply_row(struct serve_request *request, const struct nodes_row *row
 	buf_clear(&body);
 }
 
-static uint8_t roles_of(const struct versiond *v, struct str path, uint64_t id)
+static uint8_t nodes_roles_of(const struct versiond *v, struct str path, uint64_t id)
 {
 	const struct layout *layout = &v->home.layout;
 	struct quorum quorum;
@@ -256,18 +256,18 @@ static uint8_t roles_of(const struct versiond *v, struct str path, uint64_t id)
 	return roles;
 }
 
-static struct nodes_row row_of(const struct versiond *v, const struct member *member,
-			       struct str path)
+static struct nodes_row nodes_row_of(const struct versiond *v, const struct member *member,
+				     struct str path)
 {
 	return (struct nodes_row){ .id = member->id, .name = str_of(member->name),
 				   .http = member->http, .state = member->state,
-				   .roles = roles_of(v, path, member->id) };
+				   .roles = nodes_roles_of(v, path, member->id) };
 }
 
 static void reply_own_row(struct versiond *v, struct serve_request *request, struct str path,
 			  bool known, const struct home_found *found)
 {
-	struct nodes_row row = row_of(v, &v->self, path);
+	struct nodes_row row = nodes_row_of(v, &v->self, path);
 
 	row.state = MEMBER_UP;
 	row.answered = known;
@@ -283,7 +283,7 @@ static void reply_own_row(struct versiond *v, struct serve_request *request, str
 static void reply_peer_row(struct versiond *v, struct serve_request *request, struct str path,
 			   const struct member *member, const struct check_result *result)
 {
-	struct nodes_row row = row_of(v, member, path);
+	struct nodes_row row = nodes_row_of(v, member, path);
 	uint64_t now = clock_mono_ms();
 
 	for (size_t i = 0; i < result->row_count; i++) {
@@ -393,7 +393,7 @@ static int ask_store(struct versiond *v, struct serve_request *request, struct s
 	if (v->socket == NULL)
 		return err_set(err, ERR_AWAY, "store %.*s at its homes: there is no group",
 			       STR_ARG(ask.path));
-	begin_when_unblocked(v, request, ask.path, body, store_begin);
+	begin_when_unblocked(v, request, ask.path, body, local_store_begin);
 	return 0;
 }
 
@@ -408,8 +408,8 @@ static void tell_stats(struct versiond *v, struct serve_request *request)
 	local_ended(v);
 }
 
-static int dispatch(struct versiond *v, struct serve_request *request, const struct frame *frame,
-		    struct err *err)
+static int local_dispatch(struct versiond *v, struct serve_request *request, const struct frame *frame,
+			  struct err *err)
 {
 	switch (frame->type) {
 	case VERSION_TALK_NEWEST:
@@ -430,7 +430,7 @@ static int dispatch(struct versiond *v, struct serve_request *request, const str
 	}
 }
 
-static void request_begin(struct serve *serve, struct serve_request *request, struct frame *frame)
+static void local_request(struct serve *serve, struct serve_request *request, struct frame *frame)
 {
 	struct versiond *v = serve_data(serve);
 	struct err err = ERR_INIT;
@@ -440,13 +440,13 @@ static void request_begin(struct serve *serve, struct serve_request *request, st
 		serve_end(request);
 		return;
 	}
-	if (dispatch(v, request, frame, &err) == 0)
+	if (local_dispatch(v, request, frame, &err) == 0)
 		return;
 	serve_fail(request, &err);
 	local_ended(v);
 }
 
-static void asker_gone(struct serve *serve, struct serve_request *request)
+static void local_gone(struct serve *serve, struct serve_request *request)
 {
 	(void)request;
 	local_ended(serve_data(serve));
@@ -454,7 +454,7 @@ static void asker_gone(struct serve *serve, struct serve_request *request)
 
 int local_start(struct versiond *v, struct err *err)
 {
-	static const struct serve_role role = { .request = request_begin, .gone = asker_gone };
+	static const struct serve_role role = { .request = local_request, .gone = local_gone };
 
 	v->serve = serve_new(v->service->loop, service_fd(v->service, "version"), &role, v, err);
 	return v->serve != NULL ? 0 : -1;

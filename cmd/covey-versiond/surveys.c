@@ -87,7 +87,7 @@ static void rows_clear(struct rows *rows)
 	*rows = (struct rows){ .filled = false };
 }
 
-static void forget(struct surveys *s)
+static void surveys_forget(struct surveys *s)
 {
 	for (size_t i = 0; i < PARTITIONS; i++) {
 		free(s->partitions[i].digests);
@@ -101,7 +101,7 @@ void surveys_free(struct surveys *s)
 {
 	if (s == NULL)
 		return;
-	forget(s);
+	surveys_forget(s);
 	survey_directories_clear(&s->directories);
 	free(s);
 }
@@ -110,15 +110,15 @@ void surveys_free(struct surveys *s)
 static int surveys_begin(struct surveys *s, uint64_t epoch, uint32_t keep, struct err *err)
 {
 	if (keep != s->keep)
-		forget(s);
+		surveys_forget(s);
 	s->keep = keep;
 	s->epoch = epoch;
 	return store_settle(s->store, err);
 }
 
 /* The partition's directories, as they are at least since the caller read its change counter. */
-static int slice(struct surveys *s, unsigned partition, const struct survey_directory **ret,
-		 size_t *ret_count, struct err *err)
+static int surveys_slice(struct surveys *s, unsigned partition, const struct survey_directory **ret,
+			 size_t *ret_count, struct err *err)
 {
 	if (!s->listed || s->directories.changes != store_directory_changes(s->store)) {
 		struct survey_directories directories = SURVEY_DIRECTORIES_INIT;
@@ -135,7 +135,7 @@ static int slice(struct surveys *s, unsigned partition, const struct survey_dire
 
 /* digests */
 
-static int add_path(void *data, const struct survey_path *path)
+static int digests_add_path(void *data, const struct survey_path *path)
 {
 	struct digests *digests = data;
 
@@ -152,11 +152,11 @@ static int survey_digests(struct surveys *s, unsigned partition, struct kept_dig
 	size_t count;
 
 	ret->changes = store_changes(s->store, partition);
-	if (slice(s, partition, &directories, &count, err) < 0)
+	if (surveys_slice(s, partition, &directories, &count, err) < 0)
 		return -1;
 	if (count > 0) {
 		digests = mem_new(1, sizeof *digests);
-		if (survey(s->store, directories, count, s->keep, add_path, digests, err) < 0) {
+		if (survey(s->store, directories, count, s->keep, digests_add_path, digests, err) < 0) {
 			free(digests);
 			return -1;
 		}
@@ -187,7 +187,7 @@ static int surveys_digests(struct surveys *s, unsigned partition, const struct d
 
 /* rows */
 
-static void add_row(struct rows *rows, struct str path, const struct history_entry *entry)
+static void rows_add(struct rows *rows, struct str path, const struct history_entry *entry)
 {
 	const char *type = entry->type != NULL ? entry->type : "";
 
@@ -202,23 +202,23 @@ static void add_row(struct rows *rows, struct str path, const struct history_ent
 						  .content = entry->content };
 }
 
-static int add_rows(void *data, const struct survey_path *path)
+static int rows_add_path(void *data, const struct survey_path *path)
 {
 	for (size_t i = 0; i < path->count; i++)
-		add_row(data, path->path, &path->entries[i]);
+		rows_add(data, path->path, &path->entries[i]);
 	return 0;
 }
 
-static struct str path_of(const struct row *row)
+static struct str row_path(const struct row *row)
 {
 	return (struct str){ row->path, row->path_bytes };
 }
 
-static int by_order(const void *a, const void *b)
+static int rows_order(const void *a, const void *b)
 {
 	const struct row *x = a, *y = b;
 
-	return exchange_order(path_of(x), x->record.version, path_of(y), y->record.version);
+	return exchange_order(row_path(x), x->record.version, row_path(y), y->record.version);
 }
 
 static int survey_rows(struct surveys *s, unsigned partition, struct rows *rows, struct err *err)
@@ -228,21 +228,21 @@ static int survey_rows(struct surveys *s, unsigned partition, struct rows *rows,
 
 	rows_clear(rows);
 	rows->changes = store_changes(s->store, partition);
-	if (slice(s, partition, &directories, &count, err) < 0)
+	if (surveys_slice(s, partition, &directories, &count, err) < 0)
 		return -1;
-	if (survey(s->store, directories, count, s->keep, add_rows, rows, err) < 0) {
+	if (survey(s->store, directories, count, s->keep, rows_add_path, rows, err) < 0) {
 		rows_clear(rows);
 		return -1;
 	}
 	if (rows->count > 0)
-		qsort(rows->list, rows->count, sizeof *rows->list, by_order);
+		qsort(rows->list, rows->count, sizeof *rows->list, rows_order);
 	rows->partition = partition;
 	rows->epoch = s->epoch;
 	rows->filled = true;
 	return 0;
 }
 
-static bool is_good(struct surveys *s, const struct rows *rows, const struct exchange_ask *ask)
+static bool rows_are_good(struct surveys *s, const struct rows *rows, const struct exchange_ask *ask)
 {
 	return rows->filled && rows->partition == ask->partition && rows->epoch == s->epoch &&
 	       (!version_is_none(ask->version) ||
@@ -250,7 +250,7 @@ static bool is_good(struct surveys *s, const struct rows *rows, const struct exc
 }
 
 /* One for this partition if there is one, or else the one that was not used for longest. */
-static struct rows *page_for(struct surveys *s, unsigned partition)
+static struct rows *rows_for(struct surveys *s, unsigned partition)
 {
 	struct rows *best = &s->pages[0];
 
@@ -265,14 +265,14 @@ static struct rows *page_for(struct surveys *s, unsigned partition)
 	return best;
 }
 
-static void pack_page(const struct rows *rows, const struct exchange_ask *ask, struct buf *buf)
+static void rows_pack(const struct rows *rows, const struct exchange_ask *ask, struct buf *buf)
 {
 	bool all = version_is_none(ask->version), more = false;
 
 	exchange_begin_rows(buf, ask->partition);
 	for (size_t i = 0; i < rows->count && !more; i++) {
 		const struct row *row = &rows->list[i];
-		struct exchange_row out = { .path = path_of(row), .record = row->record,
+		struct exchange_row out = { .path = row_path(row), .record = row->record,
 					    .type = str_of(row->type), .content = row->content };
 
 		if (!exchange_wants(ask, digests_bucket(out.path)) ||
@@ -288,12 +288,12 @@ static void pack_page(const struct rows *rows, const struct exchange_ask *ask, s
 static int surveys_rows(struct surveys *s, const struct exchange_ask *ask, struct buf *buf,
 			struct err *err)
 {
-	struct rows *rows = page_for(s, ask->partition);
+	struct rows *rows = rows_for(s, ask->partition);
 
-	if (!is_good(s, rows, ask) && survey_rows(s, ask->partition, rows, err) < 0)
+	if (!rows_are_good(s, rows, ask) && survey_rows(s, ask->partition, rows, err) < 0)
 		return -1;
 	rows->used = ++s->uses;
-	pack_page(rows, ask, buf);
+	rows_pack(rows, ask, buf);
 	return 0;
 }
 
@@ -401,7 +401,7 @@ static void sync_work(struct job *job)
 /* on the loop's thread */
 
 static void reply_bulk(struct versiond *v, struct serve_request *request, const struct bulk *ask,
-		  enum bulk_type type, struct str body)
+		       enum bulk_type type, struct str body)
 {
 	struct bulk bulk = bulk_answer(ask);
 	struct buf message = BUF_INIT;
@@ -432,8 +432,8 @@ static void sync_finish(struct sync *q)
 		local_ended(v);
 	} else {
 		reply_bulk(v, request, &q->ask,
-		      q->ask.type == BULK_NEWEST ? BULK_NEWEST_ARE : BULK_SYNCED,
-		      buf_str(&q->answer));
+			   q->ask.type == BULK_NEWEST ? BULK_NEWEST_ARE : BULK_SYNCED,
+			   buf_str(&q->answer));
 	}
 }
 
@@ -478,7 +478,7 @@ static void sync_begin(struct versiond *v, struct serve_request *request, const 
 }
 
 /* Whether this node may answer: 1 yes, 0 with STALE, -1 not at all. */
-static int judge(struct versiond *v, const struct bulk *ask, struct err *err)
+static int sync_judge(struct versiond *v, const struct bulk *ask, struct err *err)
 {
 	const struct member *sender = v->view == NULL ? NULL :
 				      members_find(&view_client_view(v->view)->members, ask->sender);
@@ -518,7 +518,7 @@ int surveys_ask(struct versiond *v, struct serve_request *request, struct str bo
 
 	if (unpack_bulk(v, body, &ask) < 0)
 		return err_set(err, ERR_INVALID, "read SYNC: malformed");
-	verdict = judge(v, &ask, err);
+	verdict = sync_judge(v, &ask, err);
 	if (verdict < 0)
 		return -1;
 	if (verdict > 0)

@@ -87,14 +87,14 @@ struct setting {
 	const struct key *key;
 };
 
-static void *place_of(const struct setting *s)
+static void *setting_place(const struct setting *s)
 {
 	return (char *)s->conf + s->key->offset;
 }
 
 static int set_text(const struct setting *s, struct str value)
 {
-	char **to = place_of(s);
+	char **to = setting_place(s);
 
 	free(*to);
 	*to = mem_copy(value.s, value.n);
@@ -116,7 +116,7 @@ static int set_name(const struct setting *s, struct str value)
 
 static int set_id(const struct setting *s, struct str value)
 {
-	uint64_t *to = place_of(s), id;
+	uint64_t *to = setting_place(s), id;
 
 	if (value.n != 16 || str_hex64(value, &id) < 0 || id == 0)
 		return -1;
@@ -153,7 +153,7 @@ static int set_address(const struct setting *s, struct str value)
 
 static int set_directory(const struct setting *s, struct str value)
 {
-	char **to = place_of(s);
+	char **to = setting_place(s);
 	struct buf path = BUF_INIT;
 
 	if (value.s[0] != '/') {
@@ -170,7 +170,7 @@ static int set_directory(const struct setting *s, struct str value)
 /* A port alone becomes an address whose len is 0: its host is to come from node.address. */
 static int set_listen(const struct setting *s, struct str value)
 {
-	struct conf_listen *to = place_of(s);
+	struct conf_listen *to = setting_place(s);
 	struct address address;
 	uint64_t port;
 
@@ -200,9 +200,9 @@ static bool is_host_and_port(struct str text)
 	return is_word(host, SIZE_MAX) || address_parse(text, &address, NULL) == 0;
 }
 
-static int add_seed(const struct setting *s, struct str value)
+static int set_seed(const struct setting *s, struct str value)
 {
-	char ***seeds = place_of(s);
+	char ***seeds = setting_place(s);
 	size_t *count = &s->conf->group.seed_count;
 	struct str rest = value;
 
@@ -242,7 +242,7 @@ static int set_multicast(const struct setting *s, struct str value)
 
 static int set_number(const struct setting *s, uint64_t number)
 {
-	uint64_t *to = place_of(s);
+	uint64_t *to = setting_place(s);
 
 	if (number < s->key->min || number > s->key->max)
 		return -1;
@@ -273,7 +273,7 @@ static int set_count(const struct setting *s, struct str value)
 
 static int set_switch(const struct setting *s, struct str value)
 {
-	bool *to = place_of(s);
+	bool *to = setting_place(s);
 	bool on = str_eq(value, STR("yes")) || str_eq(value, STR("true"));
 
 	if (!on && !str_eq(value, STR("no")) && !str_eq(value, STR("false")))
@@ -284,7 +284,7 @@ static int set_switch(const struct setting *s, struct str value)
 
 static int set_access(const struct setting *s, struct str value)
 {
-	bool *to = place_of(s);
+	bool *to = setting_place(s);
 
 	if (!str_eq(value, STR("open")))
 		return -1;
@@ -294,7 +294,7 @@ static int set_access(const struct setting *s, struct str value)
 
 static int set_level(const struct setting *s, struct str value)
 {
-	return log_level_parse(value, place_of(s));
+	return log_level_parse(value, setting_place(s));
 }
 
 static const struct {
@@ -307,7 +307,7 @@ static const struct {
 	[ADDRESS] = { "a numeric address that others can reach", set_address },
 	[DIRECTORY] = { "a path", set_directory },
 	[LISTEN] = { "PORT, ADDRESS:PORT or [ADDRESS]:PORT", set_listen },
-	[SEEDS] = { "a list of at most 64 HOST:PORT or http://HOST:PORT", add_seed },
+	[SEEDS] = { "a list of at most 64 HOST:PORT or http://HOST:PORT", set_seed },
 	[MULTICAST] = { "a numeric multicast ADDRESS:PORT", set_multicast },
 	[DURATION] = { "a duration such as 250ms, 10s or 5min in range", set_duration },
 	[BYTES] = { "a number of bytes such as 0, 512K or 10G", set_bytes },
@@ -438,7 +438,7 @@ static const struct key *key_named(const char *path)
 }
 
 /* Where to look for the reason of something wrong with a key: its line, or another's. */
-static unsigned line_of(const struct reading *r, const char *path, const char *other)
+static unsigned key_line(const struct reading *r, const char *path, const char *other)
 {
 	unsigned line = r->lines[key_named(path) - keys];
 
@@ -472,7 +472,7 @@ static int complete_directories(struct reading *r, struct err *err)
 		return err_set(err, ERR_INVALID,
 			       "%s:%u: node.run: the path is too long for sockets, whose names have "
 			       "at most %zu bytes: give a shorter one, such as /run/covey",
-			       r->file, line_of(r, "node.run", "node.store"), cap - 1);
+			       r->file, key_line(r, "node.run", "node.store"), cap - 1);
 	return 0;
 }
 
@@ -501,7 +501,7 @@ static int complete_listen(struct reading *r, const struct key *key, struct err 
 	to->given = key->offset == AT(listen.http) || r->conf.group.key_file != NULL;
 	if (to->address.len == 0)
 		parse_address(str_of(r->conf.node.address), address_port(&to->address),
-				   &to->address);
+			      &to->address);
 	if (!to->given)
 		return 0;
 	return may_listen(&r->conf, key->path, &to->address, err);
@@ -514,12 +514,12 @@ static int complete_sockets(struct reading *r, struct err *err)
 	for (const struct key *key = keys; key < keys + KEYS; key++)
 		if (key->type == LISTEN && complete_listen(r, key, err) < 0)
 			return err_context(err, "%s:%u", r->file,
-					   line_of(r, key->path, "node.address"));
+					   key_line(r, key->path, "node.address"));
 	if (conf->listen.versions.given &&
 	    address_eq(&conf->listen.discovery.address, &conf->listen.versions.address))
 		return err_set(err, ERR_INVALID,
 			       "%s:%u: listen.versions: the same address as listen.discovery",
-			       r->file, line_of(r, "listen.versions", "listen.discovery"));
+			       r->file, key_line(r, "listen.versions", "listen.discovery"));
 	return 0;
 }
 
@@ -536,7 +536,7 @@ static int complete(struct reading *r, struct err *err)
 	return complete_sockets(r, err);
 }
 
-static char *base_of(const char *file)
+static char *conf_base(const char *file)
 {
 	char *directory = file_directory(file);
 	char *base = realpath(directory, NULL);
@@ -549,7 +549,7 @@ static char *base_of(const char *file)
 
 int conf_parse(struct conf *conf, struct str text, const char *file, struct err *err)
 {
-	struct reading r = { .conf = CONF_INIT, .file = file, .base = base_of(file) };
+	struct reading r = { .conf = CONF_INIT, .file = file, .base = conf_base(file) };
 	int rc = yamlfile_read(text, file, on_item, &r, err);
 
 	if (rc == 0)

@@ -100,7 +100,7 @@ static const struct conf_listen *listen_of(const struct conf *conf, const char *
 	return NULL;
 }
 
-static void local_path(struct buf *to, const char *run, const char *name)
+static void socket_path(struct buf *to, const char *run, const char *name)
 {
 	buf_addf(to, "%s/%s.sock", run, name);
 }
@@ -145,7 +145,7 @@ static int check_local(int fd, const struct service_socket *want, const char *ru
 	struct buf path = BUF_INIT;
 	int result = 0;
 
-	local_path(&path, run, want->name);
+	socket_path(&path, run, want->name);
 	if (sd_is_socket_unix(fd, SOCK_SEQPACKET, 1, path.data, 0) <= 0)
 		result = err_set(err, ERR_INVALID,
 				 "adopt socket \"%s\": not a SOCK_SEQPACKET listener at %s" REOPEN,
@@ -162,9 +162,9 @@ static const struct service_socket *wanted_socket(const struct service_socket *w
 	return NULL;
 }
 
-static int adopt(struct sockets *sockets, int fd, const char *name,
-		 const struct service_socket *wanted, const struct conf *conf, const char *run,
-		 struct err *err)
+static int sockets_adopt(struct sockets *sockets, int fd, const char *name,
+			 const struct service_socket *wanted, const struct conf *conf, const char *run,
+			 struct err *err)
 {
 	const struct service_socket *want = wanted_socket(wanted, name);
 	int flags = fcntl(fd, F_GETFL);
@@ -183,14 +183,14 @@ static int adopt(struct sockets *sockets, int fd, const char *name,
 	return 0;
 }
 
-static int adopt_all(struct sockets *sockets, const struct service_socket *wanted,
-		     const struct conf *conf, const char *run, struct err *err)
+static int sockets_adopt_all(struct sockets *sockets, const struct service_socket *wanted,
+			     const struct conf *conf, const char *run, struct err *err)
 {
 	char **names = NULL;
 	int n = sd_listen_fds_with_names(1, &names), result = 0;
 
 	for (int i = 0; i < n && result == 0; i++)
-		result = adopt(sockets, SD_LISTEN_FDS_START + i, names[i], wanted, conf, run, err);
+		result = sockets_adopt(sockets, SD_LISTEN_FDS_START + i, names[i], wanted, conf, run, err);
 	for (int i = 0; i < n; i++)
 		free(names[i]);
 	free(names);
@@ -199,8 +199,8 @@ static int adopt_all(struct sockets *sockets, const struct service_socket *wante
 
 /* what was not */
 
-static int open_one(const struct service_socket *want, const struct conf *conf, const char *run,
-		    struct err *err)
+static int socket_open(const struct service_socket *want, const struct conf *conf, const char *run,
+		       struct err *err)
 {
 	const struct conf_listen *listen = listen_of(conf, want->name);
 	struct buf path = BUF_INIT;
@@ -210,7 +210,7 @@ static int open_one(const struct service_socket *want, const struct conf *conf, 
 		return sock_listen_tcp(&listen->address, err);
 	if (want->kind == SERVICE_UDP)
 		return sock_bind_udp(&listen->address, err);
-	local_path(&path, run, want->name);
+	socket_path(&path, run, want->name);
 	fd = sock_listen_unix(path.data, err);
 	buf_clear(&path);
 	return fd;
@@ -220,7 +220,7 @@ static int open_one(const struct service_socket *want, const struct conf *conf, 
 static int sockets_open(struct sockets *sockets, const struct service_socket *wanted,
 			const struct conf *conf, const char *run, struct err *err)
 {
-	if (adopt_all(sockets, wanted, conf, run, err) < 0)
+	if (sockets_adopt_all(sockets, wanted, conf, run, err) < 0)
 		return -1;
 	for (; wanted->name != NULL; wanted++) {
 		const struct conf_listen *listen = listen_of(conf, wanted->name);
@@ -234,7 +234,7 @@ static int sockets_open(struct sockets *sockets, const struct service_socket *wa
 			return err_set(err, ERR_INVALID, "open socket: the configuration has no listen.%s",
 				       wanted->name);
 		}
-		fd = open_one(wanted, conf, run, err);
+		fd = socket_open(wanted, conf, run, err);
 		if (fd < 0)
 			return -1;
 		sockets_add(sockets, wanted->name, fd);
@@ -303,7 +303,7 @@ static void begin_stop(struct running *r)
 	r->service.role->stop(&r->service);
 }
 
-static void on_signal(int signal, void *data)
+static void service_on_signal(int signal, void *data)
 {
 	(void)signal;
 	begin_stop(data);
@@ -408,13 +408,13 @@ static int open_store(struct running *r, struct err *err)
 	return 0;
 }
 
-static int prepare(struct running *r, struct err *err)
+static int service_prepare(struct running *r, struct err *err)
 {
 	static const int signals[] = { SIGTERM, SIGINT, 0 };
 
 	r->service.loop = loop_new(err);
 	if (r->service.loop == NULL ||
-	    loop_signals(r->service.loop, signals, on_signal, r, err) < 0)
+	    loop_signals(r->service.loop, signals, service_on_signal, r, err) < 0)
 		return -1;
 	if (open_store(r, err) < 0)
 		return -1;
@@ -427,7 +427,7 @@ static int prepare(struct running *r, struct err *err)
 	return 0;
 }
 
-static int serve(struct running *r, struct err *err)
+static int service_serve(struct running *r, struct err *err)
 {
 	int result;
 
@@ -467,12 +467,12 @@ static int exit_code(const struct err *err)
 	return EXIT_PERMANENT;
 }
 
-static int run(struct running *r)
+static int service_run(struct running *r)
 {
 	struct err err = ERR_INIT;
 	int code = 0;
 
-	if (prepare(r, &err) < 0 || serve(r, &err) < 0) {
+	if (service_prepare(r, &err) < 0 || service_serve(r, &err) < 0) {
 		log_line(LOG_LEVEL_ERROR, "%s", err.text);
 		code = exit_code(&err);
 	}
@@ -561,7 +561,7 @@ static void raise_descriptors(void)
 }
 
 /* What is configured, as far as it can be seen without starting anything: also the key file. */
-static int check(const struct conf *conf, struct err *err)
+static int check_configuration(const struct conf *conf, struct err *err)
 {
 	struct seal_keys keys;
 	int rc = identity_keys(conf, &keys, err);
@@ -582,7 +582,7 @@ int service_main(int argc, char **argv, const struct service_role *role)
 	log_open(role->name, options.inetd && stderr_is_the_client());
 	r.service = (struct service){ .role = role, .conf = &r.conf, .inetd = options.inetd };
 	if (conf_load(&r.conf, options.file, &err) < 0 ||
-	    (options.check && check(&r.conf, &err) < 0)) {
+	    (options.check && check_configuration(&r.conf, &err) < 0)) {
 		log_line(LOG_LEVEL_ERROR, "%s", err.text);
 		conf_clear(&r.conf);
 		return exit_code(&err);
@@ -593,5 +593,5 @@ int service_main(int argc, char **argv, const struct service_role *role)
 	}
 	log_limit(r.conf.log.level);
 	raise_descriptors();
-	return run(&r);
+	return service_run(&r);
 }
