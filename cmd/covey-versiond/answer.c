@@ -202,7 +202,7 @@ static void question_wait(struct job *job)
 {
 	struct question *q = CONTAINER_OF(job, struct question, job);
 
-	look_await(q->versiond, question_path(q));
+	lookup_await(q->versiond, question_path(q));
 }
 
 static void question_judge_again(struct question *q);
@@ -219,7 +219,7 @@ static void question_waited(struct job *job)
 /* False: nobody is writing there. */
 static bool question_waits(struct question *q)
 {
-	if (!look_would_wait(q->versiond, question_path(q)))
+	if (!lookup_would_wait(q->versiond, question_path(q)))
 		return false;
 	if (q->waits++ == WAITS_MAX) {
 		question_finish(q, HOME_NOTHING);
@@ -683,8 +683,8 @@ static bool store_is_kept(struct versiond *v, const struct wire_store *store)
 	struct home_found found;
 
 	return (entry || record_has_content(&store->record)) &&
-	       !look_would_wait(v, store->path) &&
-	       look_up(v, store->path, VERSION_NONE, false, &found) == 0 &&
+	       !lookup_would_wait(v, store->path) &&
+	       lookup_find(v, store->path, VERSION_NONE, false, &found) == 0 &&
 	       record_eq(entry ? &found.entry : &found.record, &store->record);
 }
 
@@ -692,7 +692,7 @@ static bool store_is_kept(struct versiond *v, const struct wire_store *store)
 static bool check_waits(struct versiond *v, const struct wire *wire,
 			const struct address *from, struct serve_request *request)
 {
-	if (wire->type != WIRE_CHECK || !look_would_wait(v, wire->check.path))
+	if (wire->type != WIRE_CHECK || !lookup_would_wait(v, wire->check.path))
 		return false;
 	if (v->jobs >= JOBS_MAX)
 		reply_nothing(v, from, request);

@@ -309,7 +309,7 @@ int group_start(struct versiond *v, struct err *err)
 	    identity_member(v->service->conf, store_node(v->service->store), &v->self, err) < 0)
 		return -1;
 	home_init(&v->home, v->keys.count > 0 ? v->keys.list[0].group : 0, &v->self);
-	v->home.lookup = look_up;
+	v->home.lookup = lookup_find;
 	v->home.data = v;
 	if (v->keys.count == 0 || fd < 0)
 		return 0;

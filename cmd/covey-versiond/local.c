@@ -85,7 +85,7 @@ static void newest_alone(struct versiond *v, struct serve_request *request,
 	struct newest_answer answer = { .standing = STANDING_CONFIRMED, .clock = group_clock(v) };
 	struct home_found found = { .content = false };
 
-	if (look_up(v, ask->path, ask->version, ask->purpose == NEWEST_BELOW, &found) < 0)
+	if (lookup_find(v, ask->path, ask->version, ask->purpose == NEWEST_BELOW, &found) < 0)
 		answer.standing = STANDING_UNCONFIRMED;
 	answer.record = found.record;
 	answer.type = str_of(found.type);
@@ -173,7 +173,7 @@ static void blocked_work(struct job *job)
 {
 	struct blocked *blocked = CONTAINER_OF(job, struct blocked, job);
 
-	look_await(blocked->versiond, buf_str(&blocked->path));
+	lookup_await(blocked->versiond, buf_str(&blocked->path));
 }
 
 static void blocked_done(struct job *job)
@@ -181,7 +181,7 @@ static void blocked_done(struct job *job)
 	struct blocked *blocked = CONTAINER_OF(job, struct blocked, job);
 	struct versiond *v = blocked->versiond;
 	bool again = blocked->request != NULL && ++blocked->waits < WAITS_MAX &&
-		     look_would_wait(v, buf_str(&blocked->path));
+		     lookup_would_wait(v, buf_str(&blocked->path));
 
 	if (again) {
 		versiond_submit(v, v->pool, &blocked->job);
@@ -203,7 +203,7 @@ static void begin_when_unblocked(struct versiond *v, struct serve_request *reque
 {
 	struct blocked *blocked;
 
-	if (!look_would_wait(v, path)) {
+	if (!lookup_would_wait(v, path)) {
 		begin(v, request, body);
 		return;
 	}
@@ -340,7 +340,7 @@ static void nodes_gone(struct serve_request *request)
 static void nodes_alone(struct versiond *v, struct serve_request *request, struct str path)
 {
 	struct home_found found = { .content = false };
-	bool known = look_up(v, path, VERSION_NONE, false, &found) == 0;
+	bool known = lookup_find(v, path, VERSION_NONE, false, &found) == 0;
 
 	reply_own_row(v, request, path, known, &found);
 	nodes_end(v, request);

@@ -41,7 +41,7 @@ static void versiond_free(struct versiond *v)
 	surveys_free(v->surveys);
 	stats_close(v);
 	group_stop(v);
-	looks_free(v->looks);
+	lookup_free(v->lookups);
 	free(v);
 }
 
@@ -55,7 +55,7 @@ static int versiond_start(struct service *service, struct err *err)
 	v->pool = pool_new(POOL_THREADS);
 	v->survey_pool = pool_new(1);
 	v->surveys = surveys_new(service->store);
-	v->looks = looks_new();
+	v->lookups = lookup_new();
 	if (group_start(v, err) < 0 || local_start(v, err) < 0) {
 		versiond_free(v);
 		return -1;

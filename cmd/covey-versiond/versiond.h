@@ -6,7 +6,7 @@
  *	answer.c	messages of other nodes, and records kept as a home
  *	local.c		version.sock: requests of this node's programs
  *	surveys.c	of these, SYNC: the digests and records that homes compare
- *	look.c		what this node's store has
+ *	lookup.c		what this node's store has
  *	stats.c		counters
  *
  * Messages are dispatched in answer_message(), requests in local.c.
@@ -32,7 +32,7 @@
 #define COMPLAIN_MS 10000		/* between two lines about a disk that fails */
 
 struct answers;
-struct looks;
+struct lookups;
 struct surveys;
 
 enum { STATS_RECEIVED, STATS_SENT };
@@ -75,7 +75,7 @@ struct versiond {
 	struct surveys *surveys;	/* of that thread */
 	size_t jobs;			/* in both */
 	size_t syncs;			/* of these, in the latter */
-	struct looks *looks;		/* look.c's memory */
+	struct lookups *lookups;		/* lookup.c's memory */
 	atomic_uint_least64_t complain_at;	/* ms: a line about a disk that takes nothing is due */
 	struct outbox *outbox;		/* of directories made here; NULL: in no group */
 	struct answers *answers;	/* answer.c's memory; NULL: in no group */
@@ -103,14 +103,14 @@ int group_carried(struct versiond *, struct serve_request *, struct str packet, 
 void group_behind(struct versiond *, uint64_t epoch, uint64_t node,
 		  const struct address *discovery);
 
-/* look.c */
-struct looks *looks_new(void);
-void looks_free(struct looks *);	/* NULL is fine */
-home_lookup look_up;			/* data is the struct versiond */
+/* lookup.c */
+struct lookups *lookup_new(void);
+void lookup_free(struct lookups *);	/* NULL is fine */
+home_lookup lookup_find;			/* data is the struct versiond */
 /* A lookup of this path would wait: a directory is coming or going, or a writer died. */
-bool look_would_wait(struct versiond *, struct str path);
+bool lookup_would_wait(struct versiond *, struct str path);
 /* On a pool's thread: returns when it would not, for the moment. */
-void look_await(struct versiond *, struct str path);
+void lookup_await(struct versiond *, struct str path);
 
 /* answer.c */
 void answers_start(struct versiond *);	/* sets the asker's commit, make and made_end */

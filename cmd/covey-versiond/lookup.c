@@ -1,5 +1,5 @@
 /*
- * look - what this node's store has
+ * lookup - what this node's store has
  *
  * What is asked again and again is remembered.  The store's counters tell
  * when covey has changed it; what a person does to the files by hand they
@@ -21,7 +21,7 @@ struct place {				/* a path, and when it was looked at */
 	uint64_t changes;		/* of its partition, before that */
 };
 
-struct looks {
+struct lookups {
 	struct {
 		struct place place;
 		uint64_t until;		/* ms */
@@ -35,25 +35,25 @@ struct looks {
 	uint64_t complain_at;		/* ms */
 };
 
-struct looks *looks_new(void)
+struct lookups *lookup_new(void)
 {
-	return mem_new(1, sizeof(struct looks));
+	return mem_new(1, sizeof(struct lookups));
 }
 
-void looks_free(struct looks *looks)
+void lookup_free(struct lookups *lookups)
 {
-	if (looks != NULL)
-		history_clear(&looks->history.all);
-	free(looks);
+	if (lookups != NULL)
+		history_clear(&lookups->history.all);
+	free(lookups);
 }
 
-static bool is_same(const struct place *place, struct str path, uint64_t changes)
+static bool place_is(const struct place *place, struct str path, uint64_t changes)
 {
 	return place->filled && place->changes == changes &&
 	       str_eq((struct str){ place->path, place->n }, path);
 }
 
-static void set_place(struct place *place, struct str path, uint64_t changes)
+static void place_set(struct place *place, struct str path, uint64_t changes)
 {
 	memcpy(place->path, path.s != NULL ? path.s : "", path.n);
 	place->n = path.n;
@@ -61,30 +61,30 @@ static void set_place(struct place *place, struct str path, uint64_t changes)
 	place->changes = changes;
 }
 
-static int read_history(struct versiond *v, struct str path, struct err *err)
+static int lookup_history(struct versiond *v, struct str path, struct err *err)
 {
-	struct looks *looks = v->looks;
+	struct lookups *lookups = v->lookups;
 	uint64_t changes = store_changes(v->service->store, path_partition(path));
 	uint64_t now = clock_mono_ms();
 
-	if (is_same(&looks->history.place, path, changes) && now < looks->history.until)
+	if (place_is(&lookups->history.place, path, changes) && now < lookups->history.until)
 		return 0;
-	looks->history.place.filled = false;
-	history_clear(&looks->history.all);
-	if (store_history(v->service->store, path, &looks->history.all, err) < 0)
+	lookups->history.place.filled = false;
+	history_clear(&lookups->history.all);
+	if (store_history(v->service->store, path, &lookups->history.all, err) < 0)
 		return -1;
-	set_place(&looks->history.place, path, changes);
-	looks->history.until = clock_mono_ms() + LOOKED_MS;
+	place_set(&lookups->history.place, path, changes);
+	lookups->history.until = clock_mono_ms() + LOOKED_MS;
 	return 0;
 }
 
 /* The file's newest that is less than the version. */
-static int look_below(struct versiond *v, struct str path, struct version version,
-		      struct home_found *ret, struct err *err)
+static int lookup_below(struct versiond *v, struct str path, struct version version,
+			struct home_found *ret, struct err *err)
 {
-	const struct history *history = &v->looks->history.all;
+	const struct history *history = &v->lookups->history.all;
 
-	if (read_history(v, path, err) < 0)
+	if (lookup_history(v, path, err) < 0)
 		return err->kind == ERR_ABSENT ? 0 : -1;
 	for (size_t i = 0; i < history->count; i++) {
 		const struct history_entry *entry = &history->entries[i];
@@ -101,8 +101,8 @@ static int look_below(struct versiond *v, struct str path, struct version versio
 }
 
 /* The newest, or this one; a path where a person's file stands is nobody's to tell of. */
-static int look_at(struct versiond *v, struct str path, struct version version,
-		   struct home_found *ret, struct err *err)
+static int lookup_at(struct versiond *v, struct str path, struct version version,
+		     struct home_found *ret, struct err *err)
 {
 	struct store_entry entry = STORE_ENTRY_INIT;
 	bool newest = version_is_none(version);
@@ -120,10 +120,10 @@ static int look_at(struct versiond *v, struct str path, struct version version,
 	ret->entry = newest ? entry.entry : ret->entry;
 	store_entry_clear(&entry);
 	return newest && entry.foreign ? err_set(err, ERR_CONFLICT, "look at %.*s: a person's file stands there",
-				 STR_ARG(path)) : 0;
+						 STR_ARG(path)) : 0;
 }
 
-static int look_entry(struct store *store, struct str path, struct record *ret, struct err *err)
+static int lookup_entry(struct store *store, struct str path, struct record *ret, struct err *err)
 {
 	struct store_entry entry = STORE_ENTRY_INIT;
 
@@ -134,8 +134,8 @@ static int look_entry(struct store *store, struct str path, struct record *ret, 
 	return 0;
 }
 
-static int look(struct versiond *v, struct str path, struct version version, bool below,
-		struct home_found *ret)
+static int lookup_read(struct versiond *v, struct str path, struct version version, bool below,
+		       struct home_found *ret)
 {
 	struct home_found found = { .content = false };
 	struct err err = ERR_INIT;
@@ -145,16 +145,16 @@ static int look(struct versiond *v, struct str path, struct version version, boo
 	if (rc == 0)
 		rc = store_gate(store, path_parent(path), &found.gate, &err);
 	if (rc == 0 && !version_is_none(version))
-		rc = look_entry(store, path, &found.entry, &err);
+		rc = lookup_entry(store, path, &found.entry, &err);
 	if (rc == 0)
-		rc = below ? look_below(v, path, version, &found, &err) :
-			     look_at(v, path, version, &found, &err);
+		rc = below ? lookup_below(v, path, version, &found, &err) :
+			     lookup_at(v, path, version, &found, &err);
 	if (rc < 0) {
 		uint64_t now = clock_mono_ms();
 
-		if (err.kind != ERR_CONFLICT && now >= v->looks->complain_at) {
+		if (err.kind != ERR_CONFLICT && now >= v->lookups->complain_at) {
 			log_err(LOG_LEVEL_WARNING, &err, "no answer to a check");
-			v->looks->complain_at = now + COMPLAIN_MS;
+			v->lookups->complain_at = now + COMPLAIN_MS;
 		}
 		return -1;
 	}
@@ -162,37 +162,37 @@ static int look(struct versiond *v, struct str path, struct version version, boo
 	return 0;
 }
 
-static int look_newest(struct versiond *v, struct str path, struct home_found *ret)
+static int lookup_newest(struct versiond *v, struct str path, struct home_found *ret)
 {
 	uint64_t changes = store_changes(v->service->store, path_partition(path));
 	uint64_t now = clock_mono_ms();
 	size_t at = path_hash(path) % REMEMBERED;
 
-	if (is_same(&v->looks->newest[at].place, path, changes) &&
-	    now < v->looks->newest[at].until) {
-		*ret = v->looks->newest[at].found;
+	if (place_is(&v->lookups->newest[at].place, path, changes) &&
+	    now < v->lookups->newest[at].until) {
+		*ret = v->lookups->newest[at].found;
 		return 0;
 	}
-	v->looks->newest[at].place.filled = false;
-	if (look(v, path, VERSION_NONE, false, &v->looks->newest[at].found) < 0)
+	v->lookups->newest[at].place.filled = false;
+	if (lookup_read(v, path, VERSION_NONE, false, &v->lookups->newest[at].found) < 0)
 		return -1;
-	set_place(&v->looks->newest[at].place, path, changes);
-	v->looks->newest[at].until = now + LOOKED_MS;
-	*ret = v->looks->newest[at].found;
+	place_set(&v->lookups->newest[at].place, path, changes);
+	v->lookups->newest[at].until = now + LOOKED_MS;
+	*ret = v->lookups->newest[at].found;
 	return 0;
 }
 
-int look_up(void *data, struct str path, struct version version, bool below,
-	    struct home_found *ret)
+int lookup_find(void *data, struct str path, struct version version, bool below,
+		struct home_found *ret)
 {
 	struct versiond *v = data;
 
 	if (version_is_none(version))
-		return look_newest(v, path, ret);
-	return look(v, path, version, below, ret);
+		return lookup_newest(v, path, ret);
+	return lookup_read(v, path, version, below, ret);
 }
 
-bool look_would_wait(struct versiond *v, struct str path)
+bool lookup_would_wait(struct versiond *v, struct str path)
 {
 	struct store *store = v->service->store;
 
@@ -200,7 +200,7 @@ bool look_would_wait(struct versiond *v, struct str path)
 	       (path.n > 0 && store_would_wait(store, path_parent(path)));
 }
 
-void look_await(struct versiond *v, struct str path)
+void lookup_await(struct versiond *v, struct str path)
 {
 	struct str parent = path_parent(path);
 
