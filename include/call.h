@@ -52,10 +52,10 @@ struct call {
 	struct timer timer;
 	uint64_t id;
 	struct buf packet;		/* the request */
-	int with;			/* descriptor that goes with it, owned, or -1 */
+	int fd;				/* descriptor that goes with it, owned, or -1 */
 	bool sent, answered, retried;
 };
-#define CALL_INIT { .caller = NULL, .packet = BUF_INIT, .with = -1 }
+#define CALL_INIT { .caller = NULL, .packet = BUF_INIT, .fd = -1 }
 
 /* timeout_ms 0: without end.  call->answer is set before. */
 void call_start(struct caller *, struct call *, uint8_t type, struct str body, uint64_t timeout_ms);

@@ -73,7 +73,7 @@ struct discoverd {
 	struct list ways;		/* where packets go; network.c's */
 	struct call drain;
 	bool drain_again;
-	struct timer wake;		/* covey-syncd may have ended */
+	struct timer wake;		/* to start covey-syncd, which may have ended */
 	uint64_t returns;		/* of the view, that syncd was told of */
 	struct logged_state *logged;	/* what the log said of each peer; owned by main.c */
 	size_t logged_count;
@@ -91,11 +91,11 @@ struct discoverd {
 	struct saving_members saving;
 
 	struct incarnation incarnation;	/* on disk, but for the offset */
-	bool guest_wanted;		/* what incarnation.guest is about to be */
-	bool unsure;			/* after the start: what others remember is not known yet */
+	bool guest_wanted;		/* what incarnation.guest will be when it is on disk */
+	bool unsure;			/* since the start nobody has told what it remembers of this node */
 	bool unsure_logged;
 	struct waking waking;
-	bool speak_wanted;		/* nothing speaks against it: on disk that it does, then it does */
+	bool speak_wanted;		/* may speak as a home, as soon as that is on disk */
 	uint64_t raise_wanted;		/* a start of ours that others know, to count on from; or 0 */
 	struct timer remember, sure;
 	struct job remember_job;
@@ -110,7 +110,7 @@ struct discoverd {
 	struct timer layouts_due;
 
 	struct list changes;		/* that are not done yet; local.c's */
-	char waits[DISCOVER_WAITS_MAX + 1];	/* why leaving takes long, or empty */
+	char waits[DISCOVER_WAITS_MAX + 1];	/* what leaving waits for, or empty */
 	uint64_t waits_changes;
 	struct timer changes_due;
 

@@ -1,7 +1,7 @@
 /*
  * layouts - the disk and the timer around agent.h, which agrees on layouts
  *
- * Promises and layouts are written by the pool; what the agent says is logged.
+ * The pool writes promises and layouts.  What the agent says goes to the log.
  */
 #include "discoverd.h"
 
@@ -52,7 +52,7 @@ static void write_promise(void *data, const struct synod_promise *promise)
 	submit_write(d, &d->promising, promise_work, promise_done);
 }
 
-/* In another lineage's group: what is known here its homes and keepers may not know. */
+/* Of another lineage: its homes and keepers may lack what this store has, so all of it is owed to them. */
 static int prepare_lineage(struct discoverd *d, struct layout_write *s)
 {
 	if (memory_load_promise(d, s->layout.lineage, &s->promise, &s->err) < 0)
@@ -129,7 +129,7 @@ static void step_due(struct timer *timer)
 	layouts_step(CONTAINER_OF(timer, struct discoverd, layouts_due));
 }
 
-/* Of a group that this node may found: those by which its store last lived, else the configuration's. */
+/* For a group that this node may found: the numbers of its store's last layout, else the configuration's. */
 static struct layout_numbers founding_numbers(const struct discoverd *d)
 {
 	const struct conf *conf = d->service->conf;

@@ -29,8 +29,8 @@
 /*
  * The log's lines about members
  *
- * A line for each change that lasts: who is only suspect for a moment, and is
- * heard again, is no news.
+ * A line for each change of a member's state, but not for a member that is
+ * suspect for a moment.
  */
 
 struct logged_state {			/* what the log said of a member last, or was known at the start */
@@ -88,7 +88,7 @@ static void log_members(struct discoverd *d)
 			at++;
 		if (at == SENTENCES || (logged != NULL && logged->state == m->state))
 			continue;
-		/* Of one that was never here it is no news that it is away. */
+		/* That an unknown member is away is not logged. */
 		if (logged != NULL || m->state == MEMBER_UP || m->state == MEMBER_INCOMPATIBLE)
 			log_member(m, sentences[at].level, sentences[at].words);
 		if (logged == NULL)
@@ -97,7 +97,7 @@ static void log_members(struct discoverd *d)
 	}
 }
 
-/* What was known before is no news. */
+/* The states from before this start are not logged. */
 static void log_no_members(struct discoverd *d)
 {
 	for (size_t i = 0; i < d->gossip.view.count; i++) {
@@ -133,7 +133,7 @@ void discoverd_drain(struct discoverd *d)
 	call_start(d->sync, &d->drain, SYNC_DRAIN, STR(""), DRAIN_MS);
 }
 
-/* All wait for what it has to do here for a joint layout, and nobody else may ask anything of it. */
+/* In a joint layout all members wait for this node's syncd, which may have ended: start it by a DRAIN. */
 static void wake_syncd(struct timer *timer)
 {
 	struct discoverd *d = CONTAINER_OF(timer, struct discoverd, wake);
@@ -201,7 +201,7 @@ void discoverd_changed(struct discoverd *d)
 		timer_start(d->service->loop, &d->publish, PUBLISH_MS);
 }
 
-/* The council at least; in a small group everybody. */
+/* To the council at least, and to everybody in a small group. */
 void discoverd_hurry(struct discoverd *d)
 {
 	struct view *view = &d->gossip.view;
@@ -273,7 +273,7 @@ static void discoverd_stop(struct service *service)
 
 /* start */
 
-/* Said, and not refused: a group that worked goes on after an upgrade, and its key is known by now. */
+/* It is a warning only: a group that worked must go on after an upgrade. */
 static void warn_of_key(const struct conf *conf)
 {
 	char *why = identity_key_exposed(conf);

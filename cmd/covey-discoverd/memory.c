@@ -42,7 +42,7 @@
 
 /* members.ini */
 
-/* What cannot be read is as if it had never been: the members are met again through the seeds. */
+/* A file that cannot be read counts as empty: the members are met again through the seeds. */
 static int load_members(struct discoverd *d, struct members *ret, struct err *err)
 {
 	struct err why = ERR_INIT;
@@ -52,7 +52,7 @@ static int load_members(struct discoverd *d, struct members *ret, struct err *er
 	if (members_remembered(d->directory.data, ret, &why) < 0)
 		log_err(LOG_LEVEL_WARNING, &why, "forget the members");
 	for (size_t i = 0; i < ret->count; i++)
-		if (ret->list[i].seen == 0)	/* an earlier release did not say */
+		if (ret->list[i].seen == 0)	/* written by an earlier release */
 			ret->list[i].seen = clock_wall_ns() / 1000000000;
 	return 0;
 }
@@ -384,7 +384,7 @@ static int incarnation_save(const struct discoverd *d, const struct incarnation 
 	return rc;
 }
 
-/* A file that cannot be read has been forgotten: peers may know. */
+/* A file that cannot be read counts as forgotten: peers may know what it said. */
 static void incarnation_read(const struct discoverd *d, struct incarnation *ret)
 {
 	struct buf file = BUF_INIT;
@@ -484,7 +484,7 @@ int memory_load(struct discoverd *d, const struct address *own, struct members *
 
 /* saving */
 
-/* What the others are to know of it. */
+/* Put into this node's member entry what others are told of it. */
 static void show_others(struct discoverd *d)
 {
 	struct member *self = &d->gossip.view.self;
@@ -509,7 +509,7 @@ static void incarnation_write(struct job *job)
 	d->remember_rc = incarnation_save(d, &d->remembering, &d->remember_err);
 }
 
-/* Something that others wait for is not on disk yet. */
+/* Whether something that others wait for is not on disk yet. */
 static bool others_wait(const struct discoverd *d)
 {
 	const struct incarnation *s = &d->incarnation;
@@ -518,7 +518,7 @@ static bool others_wait(const struct discoverd *d)
 	       (d->speak_wanted && !s->silent && !start_eq(s->starts.spoke, s->starts.now));
 }
 
-/* What was on disk before is in *was. */
+/* *was: what was on disk before. */
 static void tell_what_changed(struct discoverd *d, const struct incarnation *was)
 {
 	const struct starts *starts = &d->incarnation.starts;
@@ -588,7 +588,7 @@ static void log_silence(const struct discoverd *d, const char *why)
 		 member_silence(&d->gossip.view.self));
 }
 
-/* Once for a start. */
+/* Logged once per start. */
 static void log_unsure(struct discoverd *d)
 {
 	const struct view *view = &d->gossip.view;
@@ -632,7 +632,7 @@ void memory_start(struct discoverd *d)
 	timer_start(d->service->loop, &d->remember, others_wait(d) ? AGAIN_MS : REMEMBER_MS);
 }
 
-/* Who did not speak knows nothing of who did. */
+/* The address is saved only by a process that spoke: another may have spoken beside this one. */
 void memory_end(struct discoverd *d)
 {
 	struct incarnation incarnation = d->incarnation;
@@ -715,7 +715,7 @@ void memory_guest(struct discoverd *d, bool guest)
 	incarnation_remember(&d->remember);
 }
 
-/* Somebody who has just met this node remembers nothing, and says so too: only homes count. */
+/* Only a member of the layout counts: one that has just met this node remembers nothing of it. */
 void memory_heard(struct discoverd *d, const struct wire *wire)
 {
 	if (gossip_is_answer(&d->gossip, wire) && layout_find(agent_layout(&d->agent), wire->sender.id) != NULL)

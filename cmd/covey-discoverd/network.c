@@ -23,12 +23,12 @@
 #include <unistd.h>
 
 #define SEED_ADDRESSES 8
-#define ANNOUNCE_MS 5000
-#define SILENT_MS 1200
+#define ANNOUNCE_MS 5000		/* between announcements by multicast */
+#define SILENT_MS 1200			/* without an answer by UDP, then HTTP is used too */
 #define COURIER_MS 5000			/* for an answer by HTTP */
 #define COURIER_REST_MS 1000		/* after a failure of HTTP; doubled up to */
 #define COURIER_REST_MAX_MS 120000
-#define WAYS_MAX (2 * MEMBERS_MAX)	/* then the one that was used longest ago goes */
+#define WAYS_MAX (2 * MEMBERS_MAX)	/* then the least recently used one goes */
 #define SEED_UNKNOWN_MS 3000	/* between questions for a name that nobody knows yet */
 #define SEED_KNOWN_MS 60000
 #define RESOLVE_MS 5000
@@ -67,7 +67,7 @@ static void seeds_publish(struct discoverd *d)
 	gossip_seeds(&d->gossip, all, count);
 }
 
-/* It answered. */
+/* If from is a seed's address it has answered. */
 static void seeds_heard(struct discoverd *d, const struct address *from)
 {
 	for (size_t i = 0; i < d->seed_count; i++)
@@ -326,7 +326,7 @@ static void network_hear(struct discoverd *d, const struct wire *wire, const str
 	agent_hear(&d->agent, wire, from, clock_mono_ms());
 }
 
-/* A question only shows that the other direction works. */
+/* A question of a peer shows that UDP from it works, an answer that UDP to it works too. */
 static bool is_question(const struct wire *wire)
 {
 	return (wire->type == WIRE_GOSSIP && !wire->gossip.answer) || wire->type == WIRE_WANT ||

@@ -1,13 +1,12 @@
 /*
  * answer - messages of other nodes, and records this node keeps as a home
  *
- * A CHECK is answered at once, from the loop; one that would have to wait
- * (for a directory that is being made, or for what a writer left who died)
- * does so in the pool, where it holds up nobody else.  A STORE is committed in
- * the pool, those of one path one after the other, unless the record is there;
- * one of a gate is answered when the directory's names have been walked
- * (gate_walk, below).  When a question comes back from there the layout may
- * have changed, and it is judged anew.
+ * A CHECK is answered at once, on the loop.  If its lookup would block (a
+ * directory is being made, or a writer died halfway) it waits in the pool.
+ * A STORE is committed in the pool, those of one path one after the other,
+ * unless the record is already here.  A STORE of a gate is answered when the
+ * directory's names have been walked (struct gate_walk).  The layout may have
+ * changed when a question returns from the pool, so it is judged again.
  */
 #include "versiond.h"
 
@@ -17,8 +16,8 @@
 #include "log.h"
 #include "mem.h"
 
-#define JOBS_MAX 4096			/* questions beyond are dropped: they will be repeated */
-#define WAITS_MAX 8			/* then nobody is told anything: it will be asked again */
+#define JOBS_MAX 4096			/* more questions are dropped: their askers repeat them */
+#define WAITS_MAX 8			/* in the pool, then the question is dropped */
 #define WALK_BATCH 1000			/* names that are read at once */
 #define WALKED_GATES 64			/* that are remembered */
 
@@ -30,12 +29,13 @@ struct walk_waiter {
 };
 
 /*
- * The names in a directory whose gate has come here, for behind.h.  However
- * often a gate comes while that lasts, it is done once; and once for all
- * gates up to it as long as the layout stays and there is room to remember
- * it, since whoever stored a name after that was told of the gate.  With
- * another layout this node may have got names that were acknowledged
- * elsewhere.  Of a process that is to stop nobody is told: the next one is
+ * A walk over the names of a directory whose gate has arrived, for behind.h.
+ *
+ * All who bring the gate while the walk runs share it.  A finished walk is
+ * remembered and covers every gate up to its own, because whoever stored a
+ * name later was told of the gate.  It is void under another layout, with
+ * which this node may have received names that were acknowledged elsewhere.
+ * A process that stops ends its walks without an answer: the next one is
  * asked again.
  */
 struct gate_walk {
@@ -47,23 +47,23 @@ struct gate_walk {
 	struct list waiters;
 	struct version gate;
 	uint64_t lineage, epoch;		/* in which it began */
-	struct listing batch;			/* owned; names that stood here, */
-	size_t next_in_batch;			/* and the first of them that is yet to be found */
+	struct listing batch;			/* of the directory's names; owned */
+	size_t next_in_batch;			/* index of the next name in it */
 	struct buf found;			/* the path of the next name; empty: there is none */
 	bool listed;
-	bool reading;				/* the pool has it */
+	bool reading;				/* a job of the pool reads the next name */
 };
 
-/* A walk that ended well, by this layout: its gate, and each below, may be told of. */
+/* A finished walk: under this layout others may be told of its gate and of each lower one. */
 struct walked_gate {
 	struct buf directory;			/* owned */
-	struct version gate;			/* none: nothing is */
+	struct version gate;			/* none: the place is free */
 	uint64_t lineage, epoch;
 };
 
 /* A directory that others are to know: asker.make. */
 struct making {
-	struct link link;			/* when it is made and not yet at all homes */
+	struct link link;			/* set once it is made, until all homes know it */
 	struct job job;
 	struct versiond *versiond;
 	uint64_t id;
@@ -74,17 +74,17 @@ struct making {
 };
 
 struct answers {
-	struct list walks;			/* under way */
+	struct list walks;			/* that run */
 	struct walked_gate walked[WALKED_GATES];
 	size_t walked_next;			/* the oldest */
-	struct list makings;
+	struct list makings;			/* that not all homes know yet */
 };
 
 struct question {
 	struct job job;
 	struct versiond *versiond;
 	struct address from;
-	struct serve_request *request;	/* NULL: it came by UDP; or nobody waits any more */
+	struct serve_request *request;	/* NULL: it came by UDP, or its asker is gone */
 	bool by_http;
 	enum wire_type type;
 	uint64_t asker, lineage;	/* the sender's id, and its layout's */
@@ -98,7 +98,7 @@ struct question {
 
 /* where answers go */
 
-/* By HTTP the answer, which may be nothing, is the end of the request. */
+/* The answer to a CARRY, which may be empty, ends the request. */
 static void reply_carried(struct versiond *v, struct serve_request *request, struct str plain)
 {
 	struct buf packet = BUF_INIT;
@@ -130,7 +130,7 @@ static void question_free(struct question *q)
 	free(q);
 }
 
-/* Nothing follows: say so to who waits. */
+/* There is no answer.  UDP is silent then; a CARRY gets an empty one. */
 static void reply_nothing(struct versiond *v, const struct address *from, struct serve_request *request)
 {
 	reply(v, from, request, STR(""));
@@ -254,7 +254,7 @@ static void walk_add_waiter(struct gate_walk *w, void (*done)(void *data, bool m
 	waiter->done = done;
 	waiter->data = data;
 	list_append(&w->waiters, &waiter->link);
-	w->versiond->jobs++;			/* until it is told: that waits for others, too */
+	w->versiond->jobs++;			/* until walk_tell(): the process stays for it */
 }
 
 static void walk_tell(struct gate_walk *w, bool may_tell)
@@ -282,7 +282,7 @@ static bool gate_is_walked(const struct versiond *v, struct str directory, struc
 	return false;
 }
 
-/* The oldest makes room. */
+/* Over the oldest one. */
 static void walk_remember(const struct gate_walk *w)
 {
 	struct answers *answers = w->versiond->answers;
@@ -315,7 +315,7 @@ static void walk_over(struct behind *behind, bool may_tell)
 	walk_end(CONTAINER_OF(behind, struct gate_walk, behind), may_tell);
 }
 
-/* A file may be in the way of what stands behind it. */
+/* Where a file has the directory's name the whole of it is read at once. */
 static int walk_list(struct gate_walk *w, struct str after, struct listing *ret, struct err *err)
 {
 	struct store *store = w->versiond->service->store;
@@ -331,7 +331,7 @@ static bool entry_stands(const struct list_entry *entry)
 	return record_stands(&entry->record, &entry->entry) != STANDS_NOTHING;
 }
 
-/* True: the next name of the batch that stands here was found. */
+/* True: w->found is the next live name of the batch. */
 static bool walk_next_in_batch(struct gate_walk *w)
 {
 	while (w->next_in_batch < w->batch.count) {
@@ -345,7 +345,7 @@ static bool walk_next_in_batch(struct gate_walk *w)
 	return false;
 }
 
-/* The names behind those of the batch.  Before the first time there are none. */
+/* Read the batch that follows the present one, which is empty at first. */
 static void walk_read_batch(struct gate_walk *w)
 {
 	struct str last = w->batch.count == 0 ? (struct str)STR_INIT :
@@ -361,7 +361,7 @@ static void walk_read_batch(struct gate_walk *w)
 	w->next_in_batch = 0;
 }
 
-/* Names that come later need not be found: whoever stores them is told of the gate. */
+/* A name that is stored later need not be found: its writer is told of the gate. */
 static void walk_read(struct job *job)
 {
 	struct gate_walk *w = CONTAINER_OF(job, struct gate_walk, job);
@@ -400,7 +400,7 @@ static void walk_on(struct behind *behind)
 	versiond_submit(w->versiond, w->versiond->pool, &w->job);
 }
 
-/* One that began in this layout, when a gate at least as great was on this disk. */
+/* A running walk of this directory, under this layout, of this gate or a greater one. */
 static struct gate_walk *walk_find(const struct versiond *v, struct str directory, struct version gate)
 {
 	LIST_EACH(struct gate_walk, w, &v->answers->walks, link)
@@ -411,7 +411,7 @@ static struct gate_walk *walk_find(const struct versiond *v, struct str director
 	return NULL;
 }
 
-/* This disk has the gate.  done(false): others may not be told yet that it has. */
+/* The gate is durable here.  done(false): others may not be told yet that it is. */
 static void walk_gate(struct versiond *v, struct str gate_path, struct version gate,
 		      void (*done)(void *data, bool may_tell), void *data)
 {
@@ -459,7 +459,7 @@ void answers_cut_walks(struct versiond *v)
 
 /* keeping a record */
 
-/* A disk that takes nothing is told of now and then, not for each record that comes.  Any thread. */
+/* A disk that refuses writes is logged every COMPLAIN_MS, not for each record.  On any thread. */
 static bool is_worth_a_line(struct versiond *v, const struct err *err)
 {
 	uint64_t now = clock_mono_ms(), due = atomic_load(&v->complain_at);
@@ -581,7 +581,7 @@ static void commit_here(void *data, uint64_t id, const struct store_ask *ask)
 
 /* directories that are made here */
 
-/* What came since it was read is not to be hidden; a directory that stands does as it is. */
+/* The condition of the commit: newer records must not be hidden; a live directory is fine as it is. */
 static int directory_may_be_made(const struct commit *c, const struct store_entry *now, struct err *err)
 {
 	if (record_is_live(&now->entry) && version_cmp(now->entry.version, c->above) > 0)
@@ -676,7 +676,7 @@ static void store_begin(struct versiond *v, const struct wire *wire, const struc
 	versiond_submit(v, v->pool, &q->job);
 }
 
-/* The record is here already, as that of a directory which others have settled, or came with its content. */
+/* The record is already durable here: its content brought it, or another settled the directory. */
 static bool store_is_kept(struct versiond *v, const struct wire_store *store)
 {
 	bool entry = store->record.flags & RECORD_DIRECTORY;
@@ -688,7 +688,7 @@ static bool store_is_kept(struct versiond *v, const struct wire_store *store)
 	       record_eq(entry ? &found.entry : &found.record, &store->record);
 }
 
-/* True: a CHECK of a path that is being written; it is answered later. */
+/* True: the CHECK's path is being written, and it is answered later. */
 static bool check_waits(struct versiond *v, const struct wire *wire,
 			const struct address *from, struct serve_request *request)
 {

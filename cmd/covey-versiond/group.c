@@ -1,4 +1,10 @@
-/* group - the network, and what is known of the group */
+/*
+ * group - the network, the asker's timer, and the view of the group
+ *
+ * A packet goes to a peer by UDP.  It goes by HTTP too (courier.h) if the
+ * peer left an earlier attempt unanswered, or answered lately by HTTP and not
+ * by UDP, and by HTTP alone if it is too long for UDP.
+ */
 #include "versiond.h"
 
 #include "clock.h"
@@ -15,12 +21,8 @@
 #define BEHIND_AGAIN_MS 100
 #define BEHIND_WAIT_MS 1000
 
-/*
- * When a packet goes by HTTP too, beside UDP: a peer that answered that way,
- * and not by UDP, is asked both ways for a while.
- */
-#define UDP_HEARD_MS 2000		/* UDP that worked so lately is given one more try */
-#define UDP_DEAF_MS 10000		/* how long it is remembered that UDP does not work */
+#define UDP_HEARD_MS 2000		/* after an answer by UDP, HTTP waits for one attempt more */
+#define UDP_DEAF_MS 10000		/* how long a peer is asked both ways */
 #define COURIER_REST_MS 1000		/* after a failure of HTTP */
 #define COURIER_AT_ONCE 16		/* packets to one peer */
 
@@ -29,7 +31,7 @@ struct way {
 	struct link link;		/* of versiond.ways */
 	uint64_t id;
 	uint64_t heard_udp;		/* ms: its last answer that came by UDP */
-	uint64_t http_until;		/* ms: until then UDP is known not to work */
+	uint64_t http_until;		/* ms: until then it is asked both ways */
 	struct courier_peer courier;
 };
 
@@ -126,7 +128,7 @@ static void send_to_peer(void *data, const struct peer_target *to, struct str pl
 	stats_count_sent(v, true, plain);
 }
 
-/* The peer was there.  What it said by UDP since the question counts for more. */
+/* UDP has failed unless the peer answered by it since the question. */
 static void group_received_by_http(void *data, const struct courier_answer *answer)
 {
 	struct way *way = CONTAINER_OF(answer->peer, struct way, courier);

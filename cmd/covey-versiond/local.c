@@ -8,8 +8,7 @@
  *	SYNC	what homes compare (surveys.c)
  *	STATS	the counters
  *
- * A request whose lookup would have to wait does so in the pool; then it
- * begins.
+ * A request whose lookup would block waits in the pool before it begins.
  */
 #include "versiond.h"
 
@@ -18,7 +17,7 @@
 #include "mem.h"
 #include "quorum.h"
 
-#define WAITS_MAX 8			/* then go on and wait here */
+#define WAITS_MAX 8			/* in the pool, then the lookup may block the loop */
 
 /* NEWEST and STORE under way. */
 struct pending {
@@ -78,7 +77,7 @@ static void newest_gone(struct serve_request *request)
 	free(pending);
 }
 
-/* Without a key: what is here is all there is. */
+/* Without a key this node is a group of one: its own record is the newest. */
 static void newest_alone(struct versiond *v, struct serve_request *request,
 			 const struct newest_ask *ask)
 {
@@ -102,7 +101,7 @@ static void newest_begin(struct versiond *v, struct serve_request *request, stru
 	struct pending *pending;
 
 	if (newest_ask_unpack(body, &ask, NULL) < 0)
-		return;			/* it was read before */
+		return;			/* cannot be: ask_newest() has unpacked it */
 	if (v->socket == NULL) {
 		newest_alone(v, request, &ask);
 		return;
@@ -265,13 +264,13 @@ static struct nodes_row nodes_row_of(const struct versiond *v, const struct memb
 }
 
 static void reply_own_row(struct versiond *v, struct serve_request *request, struct str path,
-			  bool known, const struct home_found *found)
+			  bool answered, const struct home_found *found)
 {
 	struct nodes_row row = nodes_row_of(v, &v->self, path);
 
 	row.state = MEMBER_UP;
-	row.answered = known;
-	if (known) {
+	row.answered = answered;
+	if (answered) {
 		row.record = found->record;
 		row.type = str_of(found->type);
 		row.content = found->content;
@@ -340,9 +339,9 @@ static void nodes_gone(struct serve_request *request)
 static void nodes_alone(struct versiond *v, struct serve_request *request, struct str path)
 {
 	struct home_found found = { .content = false };
-	bool known = lookup_find(v, path, VERSION_NONE, false, &found) == 0;
+	bool answered = lookup_find(v, path, VERSION_NONE, false, &found) == 0;
 
-	reply_own_row(v, request, path, known, &found);
+	reply_own_row(v, request, path, answered, &found);
 	nodes_end(v, request);
 }
 

@@ -1,9 +1,9 @@
 /*
- * lookup - what this node's store has
+ * lookup - what this node's store has of a path, with a small cache
  *
- * What is asked again and again is remembered.  The store's counters tell
- * when covey has changed it; what a person does to the files by hand they
- * do not tell, so that it is looked up anew every LOOKED_MS.
+ * An entry of the cache is valid while the store's change counter of its
+ * partition is unchanged, and for LOOKED_MS at most: the counter does not
+ * show what a person does to the files by hand.
  */
 #include "versiond.h"
 
@@ -14,7 +14,7 @@
 #define REMEMBERED 1024			/* by the path's hash */
 #define LOOKED_MS 20
 
-struct place {				/* a path, and when it was looked at */
+struct place {				/* of the cache: a path, and as of when */
 	char path[PATH_BYTES];
 	size_t n;
 	bool filled;
@@ -100,7 +100,7 @@ static int lookup_below(struct versiond *v, struct str path, struct version vers
 	return 0;
 }
 
-/* The newest, or this one; a path where a person's file stands is nobody's to tell of. */
+/* The newest, or this version.  Where a person's file is in the tree there is no answer. */
 static int lookup_at(struct versiond *v, struct str path, struct version version,
 		     struct home_found *ret, struct err *err)
 {

@@ -1,22 +1,22 @@
 /*
- * surveys - what homes compare: SYNC of another home, or of this node's own
- * syncd; and NEWEST, of a node that holds what it is no home of
+ * surveys - what homes compare: SYNC of another home or of this node's syncd,
+ * and NEWEST of a node that holds records it is no home of
  *
- * Answered in a pool of one thread, so that a long survey holds up no
- * CHECK, and at the epoch it was asked at: STALE when this node's layout is
- * newer, nothing when it is older.  It is compared again before the answer
- * goes out, as a home does after a commit.  As many wait as a group has
- * members, who ask one thing at a time; more are refused, and will ask again.
+ * Answers are made in a pool of one thread, so that a long survey delays no
+ * CHECK, and are of the epoch that was asked for: STALE if this node's layout
+ * is newer, no answer if it is older.  The epoch is compared again before the
+ * answer goes out, as a home does after a commit.  Members ask one thing at a
+ * time, so the queue holds as many questions as a group has members; more are
+ * refused, and are asked again.
  *
- * Digests are kept in memory, each good while its partition's change
- * counter stands still (survey.h): what nobody has written to costs
- * nothing to compare again.  A survey during which something was written
- * is told, too: it has all that was durable when it began.
+ * Digests stay in memory, each valid while its partition's change counter is
+ * unchanged (survey.h): to compare an idle partition again costs nothing.
+ * A survey is valid even if something is written meanwhile: it has all that
+ * was durable when it began.
  *
- * The rows of a partition are told in pages.  The first page of each
- * reader is of a survey that was made at the layout's present epoch and
- * after the question, if anything was written meanwhile; the pages behind
- * it may be of the same one.
+ * The rows of a partition are told in pages.  A reader's first page is of a
+ * survey at the present epoch, made after the question if anything was written
+ * since the last one; its other pages may be of the same survey.
  */
 #include "versiond.h"
 

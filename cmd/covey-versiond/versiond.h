@@ -82,8 +82,8 @@ struct versiond {
 
 	struct serve *serve;
 	struct timer leave;
-	bool late;			/* stopping for long enough: no request is waited for */
-	bool stopping, stopped;		/* stopped: nothing new is begun any more */
+	bool late;			/* STOP_MS have passed: open requests are not waited for */
+	bool stopping, stopped;		/* stopped: nothing is begun any more */
 };
 
 /* main.c */

@@ -30,9 +30,9 @@ void call_finish(struct call *call)
 	list_remove(&call->link);
 	timer_stop(&call->timer);
 	buf_clear(&call->packet);
-	if (call->with >= 0)
-		close(call->with);
-	call->with = -1;
+	if (call->fd >= 0)
+		close(call->fd);
+	call->fd = -1;
 	call->caller = NULL;
 }
 
@@ -94,8 +94,8 @@ static int caller_send(struct caller *caller)
 
 		if (call->sent)
 			continue;
-		if (sock_send(caller->watch.fd, call->packet.data, call->packet.len, &call->with,
-			      call->with >= 0, &err) < 0) {
+		if (sock_send(caller->watch.fd, call->packet.data, call->packet.len, &call->fd,
+			      call->fd >= 0, &err) < 0) {
 			if (err.kind != ERR_TIMEOUT) {
 				shutdown(caller->watch.fd, SHUT_RDWR);
 				return -1;
@@ -213,7 +213,7 @@ void call_start_with(struct caller *caller, struct call *call, uint8_t type, str
 	call->timer = (struct timer){ .fire = call_over };
 	call->packet = (struct buf)BUF_INIT;
 	/* Out of descriptors: it goes without, and the other side refuses it. */
-	call->with = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+	call->fd = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
 	frame_pack(&call->packet, &frame);
 	list_append(&caller->calls, &call->link);
 	if (timeout_ms > 0)
