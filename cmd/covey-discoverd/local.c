@@ -318,21 +318,22 @@ static void ask_change(struct discoverd *d, struct serve_request *request, struc
 	struct err err = ERR_INIT;
 	uint64_t forced = 0;
 
-	if (discover_change_unpack(body, &asked, &err) < 0) {
+	/* FORGET is of no layout: a node without one may wait for a group that is gone. */
+	if (discover_change_unpack(body, &asked, &err) < 0 ||
+	    (asked.what == CHANGE_FORGET ? forget_member(d, asked.node, &err)
+					 : change_judge(d, &asked, &err)) < 0) {
 		serve_fail(request, &err);
-	} else if (asked.what == CHANGE_FORGET) {
-		/* Of no layout: without one this node may wait for a group that is gone. */
-		if (forget_member(d, asked.node, &err) < 0)
-			serve_fail(request, &err);
-		else
-			reply_done(request);
-	} else if (change_judge(d, &asked, &err) < 0) {
-		serve_fail(request, &err);
-	} else if (asked.what != CHANGE_FORCE || change_force(d, request, &forced)) {
-		if (asked.what == CHANGE_LEAVE || asked.what == CHANGE_JOIN)
-			memory_guest(d, asked.what == CHANGE_LEAVE);
-		change_begin(d, request, &asked, forced);
+		return;
 	}
+	if (asked.what == CHANGE_FORGET) {
+		reply_done(request);
+		return;
+	}
+	if (asked.what == CHANGE_FORCE && !change_force(d, request, &forced))
+		return;
+	if (asked.what == CHANGE_LEAVE || asked.what == CHANGE_JOIN)
+		memory_guest(d, asked.what == CHANGE_LEAVE);
+	change_begin(d, request, &asked, forced);
 }
 
 /* WAITS: leaving takes long, or (empty) no more. */
