@@ -10,7 +10,7 @@
  */
 #include "versiond.h"
 
-#include "behind.h"
+#include "gate_confirm.h"
 #include "clock.h"
 #include "container.h"
 #include "log.h"
@@ -42,7 +42,7 @@ struct gate_walk {
 	struct link link;
 	struct versiond *versiond;
 	struct job job;
-	struct behind behind;
+	struct gate_confirm behind;
 	struct buf directory;			/* owned */
 	struct list waiters;
 	struct version gate;
@@ -299,7 +299,7 @@ static void walk_remember(const struct gate_walk *w)
 static void walk_end(struct gate_walk *w, bool may_tell)
 {
 	list_remove(&w->link);
-	behind_clear(&w->behind);
+	gate_confirm_clear(&w->behind);
 	if (may_tell)
 		walk_remember(w);
 	while (w->waiters.first != NULL)
@@ -310,7 +310,7 @@ static void walk_end(struct gate_walk *w, bool may_tell)
 	free(w);
 }
 
-static void walk_over(struct behind *behind, bool may_tell)
+static void walk_over(struct gate_confirm *behind, bool may_tell)
 {
 	walk_end(CONTAINER_OF(behind, struct gate_walk, behind), may_tell);
 }
@@ -378,7 +378,7 @@ static void walk_read_done(struct job *job)
 
 	w->reading = false;
 	if (w->listed) {
-		behind_found(&w->behind, buf_str(&w->found), clock_mono_ms());
+		gate_confirm_found(&w->behind, buf_str(&w->found), clock_mono_ms());
 		group_schedule(v);
 	} else {
 		walk_end(w, false);
@@ -386,7 +386,7 @@ static void walk_read_done(struct job *job)
 	versiond_returned(v);
 }
 
-static void walk_on(struct behind *behind)
+static void walk_on(struct gate_confirm *behind)
 {
 	struct gate_walk *w = CONTAINER_OF(behind, struct gate_walk, behind);
 
@@ -437,7 +437,7 @@ static void walk_gate(struct versiond *v, struct str gate_path, struct version g
 	walk_add_waiter(w, done, data);
 	w->behind.next = walk_on;
 	w->behind.done = walk_over;
-	behind_start(&w->behind, &v->asker, gate_path, gate);
+	gate_confirm_start(&w->behind, &v->asker, gate_path, gate);
 }
 
 void answers_cut_walks(struct versiond *v)
