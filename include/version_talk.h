@@ -138,18 +138,14 @@ struct nodes_row {
 	uint64_t age_ms;		/* since it answered */
 };
 
-void newest_ask_pack(struct buf *, const struct newest_ask *);
-int newest_ask_unpack(struct str, struct newest_ask *ret, struct err *);
-void newest_answer_pack(struct buf *, const struct newest_answer *);
-int newest_answer_unpack(struct str, struct newest_answer *ret, struct err *);
-void store_ask_pack(struct buf *, const struct store_ask *);
-int store_ask_unpack(struct str, struct store_ask *ret, struct err *);
-void store_answer_pack(struct buf *, const struct store_answer *);
-int store_answer_unpack(struct str, struct store_answer *ret, struct err *);
-void nodes_ask_pack(struct buf *, const struct nodes_ask *);
-int nodes_ask_unpack(struct str, struct nodes_ask *ret, struct err *);
-void nodes_row_pack(struct buf *, const struct nodes_row *);
-int nodes_row_unpack(struct str, struct nodes_row *ret, struct err *);
+MESSAGE(newest_ask, struct newest_ask);
+MESSAGE(newest_answer, struct newest_answer);
+MESSAGE(store_ask, struct store_ask);
+MESSAGE(store_answer, struct store_answer);
+MESSAGE(nodes_ask, struct nodes_ask);
+MESSAGE(nodes_row, struct nodes_row);
 /* CARRY, CARRIED, SYNC, SYNCED, STATS: the body is the packet, the message, the text. */
+
+extern const struct message *const version_messages[];	/* all of them, then NULL */
 
 #endif

@@ -49,7 +49,9 @@ static const struct address *address_of(const struct agent *a, uint64_t id)
 /* id: of the WANT that asked for it, or 0. */
 static void tell_layout(struct agent *a, uint64_t to, const struct address *at, uint64_t id)
 {
-	wire_pack_layout(a->message(a->data, to), id, agent_layout(a));
+	struct wire_layout layout = { .id = id, .value = *agent_layout(a) };
+
+	wire_pack(a->message(a->data, to), WIRE_LAYOUT, &layout);
 	a->send(a->data, at, false);
 }
 
@@ -74,7 +76,7 @@ void agent_fetch(struct agent *a, uint64_t from, const struct address *at)
 		a->wanted_at = a->now;
 	}
 	want.id = a->wanted;
-	wire_pack_want(a->message(a->data, from), &want);
+	wire_pack(a->message(a->data, from), WIRE_WANT, &want);
 	a->send(a->data, at, true);
 }
 
@@ -328,7 +330,7 @@ static void send_question(void *data, uint64_t to, enum wire_type type, const st
 	at = address_of(a, to);
 	if (at == NULL)
 		return;
-	wire_pack_synod(a->message(a->data, to), type, asked);
+	wire_pack(a->message(a->data, to), type, asked);
 	a->send(a->data, at, true);
 }
 
@@ -349,7 +351,7 @@ static void send_answer(struct agent *a, const struct agent_question *q, uint64_
 		hear_answer(a, q->from, acceptor->type, &acceptor->answer, now);
 		return;
 	}
-	wire_pack_synod(a->message(a->data, q->from), acceptor->type, &acceptor->answer);
+	wire_pack(a->message(a->data, q->from), acceptor->type, &acceptor->answer);
 	a->send(a->data, &q->at, false);
 }
 
@@ -393,12 +395,12 @@ static void say_apart(struct agent *a, const struct layout *theirs)
  */
 static void hear_layout(struct agent *a, const struct wire *wire, const struct address *from)
 {
-	const struct layout *theirs = &wire->layout;
+	const struct layout *theirs = &wire->layout.value;
 
 	if (theirs->lineage != agent_layout(a)->lineage &&
-	    (wire->layout_id == 0 || wire->layout_id != a->wanted)) {
+	    (wire->layout.id == 0 || wire->layout.id != a->wanted)) {
 		/* An answer that comes late is not asked for again: two would go on for ever. */
-		if (wire->layout_id == 0)
+		if (wire->layout.id == 0)
 			agent_fetch(a, wire->sender.id, from);
 		return;
 	}
@@ -639,7 +641,7 @@ static void ask_council(struct agent *a, struct agent_wish *wish, uint64_t now)
 		if (!layout->members[i].council || entry == NULL ||
 		    entry->member.state != MEMBER_UP)
 			continue;
-		wire_pack_change(a->message(a->data, entry->member.id), &change);
+		wire_pack(a->message(a->data, entry->member.id), WIRE_CHANGE, &change);
 		a->send(a->data, &entry->member.discovery, false);
 		wish->asked_others = true;
 	}

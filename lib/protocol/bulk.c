@@ -1,40 +1,33 @@
 /* bulk - what homes and keepers tell each other in batches, before it is sealed */
 #include "bulk.h"
 
+#include "message_table.h"
 #include "wire.h"
 
-void bulk_pack(struct buf *buf, const struct bulk *bulk)
-{
-	pack_u64(buf, bulk->group);
-	pack_u64(buf, bulk->sender);
-	pack_u64(buf, bulk->receiver);
-	pack_u8(buf, WIRE_SYNC);
-	pack_u64(buf, bulk->id);
-	pack_u64(buf, bulk->lineage);
-	pack_u64(buf, bulk->epoch);
-	pack_u8(buf, (uint8_t)bulk->type);
-	buf_addstr(buf, bulk->body);
-}
+MESSAGE_TABLE(bulk, struct bulk, "batch", NULL,
+	      U64(struct bulk, group), U64(struct bulk, sender), U64(struct bulk, receiver),
+	      CONSTANT(1, WIRE_SYNC), U64(struct bulk, id), U64(struct bulk, lineage),
+	      U64(struct bulk, epoch), NUMBER(1, struct bulk, type, BULK_SYNC, BULK_NEWEST_ARE),
+	      REST(struct bulk, body));
+
+MESSAGE_TABLE(keep_item, struct keep_item, "item of KEEP", NULL,
+	      RECORD(struct keep_item, record, FILE_RECORD), TYPE(struct keep_item, type),
+	      PATH(struct keep_item, path, 1));
 
 int bulk_unpack(struct str plain, uint64_t group, uint64_t self, struct bulk *ret)
 {
-	struct unpack in = unpack_of(plain);
-	uint8_t role, type;
+	struct bulk bulk;
 
-	ret->group = unpack_u64(&in);
-	ret->sender = unpack_u64(&in);
-	ret->receiver = unpack_u64(&in);
-	role = unpack_u8(&in);
-	ret->id = unpack_u64(&in);
-	ret->lineage = unpack_u64(&in);
-	ret->epoch = unpack_u64(&in);
-	type = unpack_u8(&in);
-	ret->type = (enum bulk_type)type;
-	ret->body = in.rest;
-	if (in.failed || ret->group != group || ret->sender == 0 || ret->receiver != self ||
-	    role != WIRE_SYNC)
+	if (message_unpack(plain, &bulk_message, &bulk, NULL) < 0 || bulk.group != group ||
+	    bulk.sender == 0 || bulk.receiver != self)
 		return -1;
-	return type >= BULK_SYNC && type <= BULK_NEWEST_ARE ? 0 : -1;
+	*ret = bulk;
+	return 0;
+}
+
+void bulk_pack(struct buf *buf, const struct bulk *bulk)
+{
+	message_pack(buf, &bulk_message, bulk);
 }
 
 struct bulk bulk_answer(const struct bulk *question)
@@ -61,27 +54,9 @@ enum bulk_verdict bulk_judge(const struct bulk *question, const struct bulk *ans
 	return answer->epoch == question->epoch ? BULK_COUNTS : BULK_NOTHING;
 }
 
-void keep_item_pack(struct buf *buf, const struct keep_item *item)
-{
-	pack_record(buf, &item->record);
-	pack_str(buf, item->type);
-	pack_str(buf, item->path);
-}
-
 int keep_item_next(struct str *body, struct keep_item *ret)
 {
-	struct unpack in = unpack_of(*body);
-
-	if (body->n == 0)
-		return 0;
-	unpack_record(&in, &ret->record);
-	ret->type = unpack_str(&in, RECORD_TYPE_MAX);
-	ret->path = unpack_str(&in, PATH_BYTES);
-	if (in.failed || !record_has_content(&ret->record) || ret->path.n == 0 ||
-	    path_check(ret->path, NULL) < 0 || record_check_type(ret->type, NULL) < 0)
-		return -1;
-	*body = in.rest;
-	return 1;
+	return message_next(body, &keep_item_message, ret);
 }
 
 int keep_state_next(struct str *body, enum keep_state *ret)

@@ -12,7 +12,7 @@ static void question(struct phase *phase, uint64_t epoch, struct buf *packet)
 				      .below = check->purpose == CHECK_BELOW,
 				      .version = check->version, .path = check_path(check) };
 
-	wire_pack_check(packet, &message);
+	wire_pack(packet, WIRE_CHECK, &message);
 }
 
 static void fill_row(struct check *check, struct check_row *row, const struct wire_record *answer,

@@ -1,9 +1,29 @@
 /* exchange - what homes ask each other to have the same records */
 #include "exchange.h"
 
+#include "message_table.h"
+
 #define DIGEST_BYTES 10			/* partition u16, digest u64 */
 
 enum mark { MARK_END, MARK_ROW, MARK_MORE };	/* before each row, and behind the last */
+
+ROW_TABLE(ask, struct exchange_ask, "RECORDS", NULL,
+	  NUMBER(2, struct exchange_ask, partition, 0, PARTITIONS - 1),
+	  BYTES(struct exchange_ask, buckets), VERSION(struct exchange_ask, version),
+	  RECORD_PATH(struct exchange_ask, after, 0));
+
+/* Only the root, a directory, has an empty path. */
+static bool row_is_sound(const void *from)
+{
+	const struct exchange_row *row = from;
+
+	return (row->path.n > 0 || row->record.flags & RECORD_DIRECTORY) &&
+	       (row->type.n == 0 || record_has_content(&row->record));
+}
+
+ROW_TABLE(row, struct exchange_row, "row of RECORDS_ARE", row_is_sound,
+	  RECORD_PATH(struct exchange_row, path, 0), RECORD(struct exchange_row, record, SOME_RECORD),
+	  TYPE(struct exchange_row, type), BOOL(struct exchange_row, content));
 
 int exchange_order(struct str path, struct version version, struct str other,
 		   struct version of_other)
@@ -15,14 +35,9 @@ int exchange_order(struct str path, struct version version, struct str other,
 
 /* packing */
 
-static void pack_head(struct buf *buf, enum exchange_kind kind)
-{
-	pack_u8(buf, (uint8_t)kind);
-}
-
 void exchange_pack_digests(struct buf *buf, const uint16_t *partitions, size_t count)
 {
-	pack_head(buf, EXCHANGE_DIGESTS);
+	pack_u8(buf, EXCHANGE_DIGESTS);
 	pack_u16(buf, (uint16_t)count);
 	for (size_t i = 0; i < count; i++)
 		pack_u16(buf, partitions[i]);
@@ -31,7 +46,7 @@ void exchange_pack_digests(struct buf *buf, const uint16_t *partitions, size_t c
 void exchange_pack_digests_are(struct buf *buf, const struct exchange_digest *list,
 			       size_t count)
 {
-	pack_head(buf, EXCHANGE_DIGESTS_ARE);
+	pack_u8(buf, EXCHANGE_DIGESTS_ARE);
 	pack_u16(buf, (uint16_t)count);
 	for (size_t i = 0; i < count; i++) {
 		pack_u16(buf, (uint16_t)list[i].partition);
@@ -41,14 +56,14 @@ void exchange_pack_digests_are(struct buf *buf, const struct exchange_digest *li
 
 void exchange_pack_buckets(struct buf *buf, unsigned partition)
 {
-	pack_head(buf, EXCHANGE_BUCKETS);
+	pack_u8(buf, EXCHANGE_BUCKETS);
 	pack_u16(buf, (uint16_t)partition);
 }
 
 void exchange_pack_buckets_are(struct buf *buf, unsigned partition,
 			       const struct digests *digests)
 {
-	pack_head(buf, EXCHANGE_BUCKETS_ARE);
+	pack_u8(buf, EXCHANGE_BUCKETS_ARE);
 	pack_u16(buf, (uint16_t)partition);
 	for (size_t i = 0; i < DIGESTS_BUCKETS; i++)
 		pack_u64(buf, digests->buckets[i]);
@@ -56,16 +71,13 @@ void exchange_pack_buckets_are(struct buf *buf, unsigned partition,
 
 void exchange_pack_records(struct buf *buf, const struct exchange_ask *ask)
 {
-	pack_head(buf, EXCHANGE_RECORDS);
-	pack_u16(buf, (uint16_t)ask->partition);
-	pack_bytes(buf, ask->buckets, sizeof ask->buckets);
-	pack_version(buf, ask->version);
-	pack_str(buf, ask->after);
+	pack_u8(buf, EXCHANGE_RECORDS);
+	message_pack(buf, &ask_message, ask);
 }
 
 void exchange_begin_rows(struct buf *buf, unsigned partition)
 {
-	pack_head(buf, EXCHANGE_RECORDS_ARE);
+	pack_u8(buf, EXCHANGE_RECORDS_ARE);
 	pack_u16(buf, (uint16_t)partition);
 }
 
@@ -74,10 +86,7 @@ bool exchange_add_row(struct buf *buf, const struct exchange_row *row)
 	size_t was = buf->len;
 
 	pack_u8(buf, MARK_ROW);
-	pack_str(buf, row->path);
-	pack_record(buf, &row->record);
-	pack_str(buf, row->type);
-	pack_u8(buf, row->content);
+	message_pack(buf, &row_message, row);
 	if (buf->len < EXCHANGE_BYTES)		/* the end fits behind it */
 		return true;
 	buf->len = was;
@@ -100,38 +109,13 @@ static unsigned unpack_partition(struct unpack *in)
 	return partition;
 }
 
-static struct str unpack_path(struct unpack *in)
-{
-	struct str path = unpack_str(in, PATH_BYTES);
-
-	if (!in->failed && path_check_record(path, NULL) < 0)
-		in->failed = true;
-	return path;
-}
-
-static void unpack_row(struct unpack *in, struct exchange_row *ret)
-{
-	uint8_t content;
-
-	ret->path = unpack_path(in);
-	unpack_record(in, &ret->record);
-	ret->type = unpack_str(in, RECORD_TYPE_MAX);
-	content = unpack_u8(in);
-	ret->content = content == 1;
-	if (content > 1 || version_is_none(ret->record.version) ||
-	    (ret->path.n == 0 && !(ret->record.flags & RECORD_DIRECTORY)) ||
-	    record_check_type(ret->type, NULL) < 0 ||
-	    (ret->type.n > 0 && !record_has_content(&ret->record)))
-		in->failed = true;
-}
-
 bool exchange_next_row(struct str *list, struct exchange_row *ret)
 {
 	struct unpack in = unpack_of(*list);
 
 	if (unpack_u8(&in) != MARK_ROW)
 		return false;
-	unpack_row(&in, ret);
+	message_read(&in, &row_message, ret);
 	*list = in.rest;
 	return true;
 }
@@ -145,7 +129,7 @@ static void judge_rows(struct unpack *in, struct exchange *ret)
 	ret->partition = unpack_partition(in);
 	ret->list = in->rest;
 	while ((mark = unpack_u8(in)) == MARK_ROW && !in->failed) {
-		unpack_row(in, &row);
+		message_read(in, &row_message, &row);
 		if (ret->count > 0 && exchange_order(row.path, row.record.version, last.path,
 						     last.record.version) <= 0)
 			in->failed = true;
@@ -178,14 +162,6 @@ static void judge_buckets(struct unpack *in, struct exchange *ret)
 		unpack_u64(in);
 }
 
-static void unpack_ask(struct unpack *in, struct exchange_ask *ret)
-{
-	ret->partition = unpack_partition(in);
-	unpack_bytes(in, ret->buckets, sizeof ret->buckets);
-	ret->version = unpack_version(in);
-	ret->after = unpack_path(in);
-}
-
 int exchange_unpack(struct str body, struct exchange *ret)
 {
 	struct unpack in = unpack_of(body);
@@ -203,7 +179,7 @@ int exchange_unpack(struct str body, struct exchange *ret)
 		judge_buckets(&in, ret);
 		break;
 	case EXCHANGE_RECORDS:
-		unpack_ask(&in, &ret->ask);
+		message_read(&in, &ask_message, &ret->ask);
 		break;
 	case EXCHANGE_RECORDS_ARE:
 		judge_rows(&in, ret);

@@ -2,7 +2,7 @@
 #include "holdings.h"
 
 #include "mem.h"
-#include "wire.h"
+#include "message_table.h"
 
 #define QUESTION_BYTES (56u << 10)
 #define ANSWER_BYTES (60u * 1024 - 256)	/* it fits a sealed message, and a frame */
@@ -40,27 +40,27 @@ struct item {
 	struct str path;
 };
 
-static void pack_item(struct buf *buf, struct version version, struct str path)
+static bool item_is_sound(const void *from)
 {
-	pack_version(buf, version);
-	pack_str(buf, path);
+	const struct item *item = from;
+
+	return !version_is_none(item->version);
 }
 
-/* The next of them: 1, 0 at the end, -1 malformed. */
-static int next_item(struct str *items, struct item *ret)
-{
-	struct unpack in = unpack_of(*items);
+ROW_TABLE(item, struct item, "item of NEWEST", item_is_sound,
+	  VERSION(struct item, version), PATH(struct item, path, 1));
 
-	if (items->n == 0)
-		return 0;
-	ret->version = unpack_version(&in);
-	ret->path = unpack_str(&in, PATH_BYTES);
-	if (in.failed || version_is_none(ret->version) || ret->path.n == 0 ||
-	    path_check(ret->path, NULL) < 0)
-		return -1;
-	*items = in.rest;
-	return 1;
+static bool newer_is_sound(const void *from)
+{
+	const struct holdings_newer *newer = from;
+
+	return newer->type.n == 0 || record_has_content(&newer->record);
 }
+
+/* Its path is the item's. */
+ROW_TABLE(newer, struct holdings_newer, "item of NEWEST_ARE", newer_is_sound,
+	  RECORD(struct holdings_newer, record, FILE_RECORD | FILE_END),
+	  TYPE(struct holdings_newer, type));
 
 static struct holdings_part *add_part(struct holdings *h, unsigned partition)
 {
@@ -86,7 +86,7 @@ void holdings_add(struct holdings *h, struct str path, struct version newest)
 	if (part == NULL || part->partition != partition || part->count == PART_ITEMS ||
 	    part->bytes >= PART_BYTES)
 		part = add_part(h, partition);
-	pack_item(&h->items, newest, path);
+	message_pack(&h->items, &item_message, &(struct item){ newest, path });
 	part->bytes = h->items.len - part->at;
 	part->count++;
 	h->item_count++;
@@ -186,12 +186,8 @@ static int next_state(struct str *answer, const struct item *item, enum state *r
 
 	if (state == NEWER) {
 		newer->path = item->path;
-		unpack_record(&in, &newer->record);
-		newer->type = unpack_str(&in, RECORD_TYPE_MAX);
-		if (version_cmp(newer->record.version, item->version) <= 0 ||
-		    newer->record.flags & RECORD_DIRECTORY ||
-		    record_check_type(newer->type, NULL) < 0 ||
-		    (newer->type.n > 0 && !record_has_content(&newer->record)))
+		message_read(&in, &newer_message, newer);
+		if (in.failed || version_cmp(newer->record.version, item->version) <= 0)
 			return -1;
 	}
 	if (in.failed || state > UNKNOWN)
@@ -220,7 +216,7 @@ static int judge_part(struct holdings *h, const struct holdings_part *part, stru
 	struct item item;
 	enum state state = UNKNOWN;
 
-	for (size_t at = part->at; next_item(&items, &item) == 1;
+	for (size_t at = part->at; message_next(&items, &item_message, &item) == 1;
 	     at = part->at + part->bytes - items.n) {
 		struct holdings_newer told;
 
@@ -267,14 +263,15 @@ void holdings_answered(struct holdings *h, struct str answer,
 static void add_state(struct buf *answer, const struct item *item, int known,
 		      const struct record *record, const char *type)
 {
+	const struct holdings_newer newer = { .record = *record, .type = str_of(type) };
+
 	if (known < 0) {
 		pack_u8(answer, UNKNOWN);
 	} else if (version_cmp(record->version, item->version) <= 0) {
 		pack_u8(answer, NOT_NEWER);
 	} else {
 		pack_u8(answer, NEWER);
-		pack_record(answer, record);
-		pack_str(answer, str_of(type));
+		message_pack(answer, &newer_message, &newer);
 	}
 }
 
@@ -283,7 +280,7 @@ int holdings_answer(struct str question, holdings_newest *newest, void *data, st
 	struct item item;
 	int status;
 
-	while ((status = next_item(&question, &item)) == 1 &&
+	while ((status = message_next(&question, &item_message, &item)) == 1 &&
 	       answer->len + STATE_BYTES_MAX <= ANSWER_BYTES) {
 		struct record record = { .version = VERSION_NONE };
 		char type[RECORD_TYPE_MAX + 1] = "";

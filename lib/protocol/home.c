@@ -46,7 +46,7 @@ static enum home_step judge(const struct home *home, uint64_t lineage, uint64_t 
 	if (epoch > home->layout.epoch)
 		return HOME_FETCH;
 	if (epoch < home->layout.epoch) {
-		wire_pack_stale(packet, &stale);
+		wire_pack(packet, WIRE_STALE, &stale);
 		return HOME_ANSWER;
 	}
 	return home->silent ? HOME_NOTHING : HOME_COMMIT;
@@ -64,7 +64,7 @@ static enum home_step answer_check(const struct home *home, const struct wire_ch
 				       .content = found.content, .record = found.record,
 				       .type = str_of(found.type), .entry = found.entry,
 				       .gate = found.gate };
-	wire_pack_record(packet, &answer);
+	wire_pack(packet, WIRE_RECORD, &answer);
 	return HOME_ANSWER;
 }
 
@@ -105,6 +105,6 @@ enum home_step home_stored(const struct home *home, uint64_t asker,
 		return HOME_NOTHING;
 	answer = (struct wire_stored){ .id = store->id, .epoch = store->epoch,
 				       .newest = found.record.version, .gate = found.gate };
-	wire_pack_stored(packet, &answer);
+	wire_pack(packet, WIRE_STORED, &answer);
 	return HOME_ANSWER;
 }

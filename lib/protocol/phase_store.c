@@ -7,7 +7,7 @@ void phase_pack_store(const struct phase *phase, uint64_t epoch, const struct st
 	struct wire_store message = { .id = phase->id, .epoch = epoch, .record = ask->record,
 				      .type = ask->type, .path = ask->path };
 
-	wire_pack_store(packet, &message);
+	wire_pack(packet, WIRE_STORE, &message);
 }
 
 bool phase_stored(struct phase *phase, size_t i, const struct wire *wire)

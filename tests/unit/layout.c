@@ -438,7 +438,7 @@ static void test_fits_packet(void)
 	sender.discovery = sender.versions = sender.http;
 	wire_pack_sender(&packet, 7, &sender);
 	wire_pack_to(&packet, 2, WIRE_DISCOVERY);
-	wire_pack_synod(&packet, WIRE_PROMISE, &promise);
+	wire_pack(&packet, WIRE_PROMISE, &promise);
 	CHECK(packet.len <= WIRE_PLAIN_BYTES);
 	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == 0);
 	CHECK(wire.type == WIRE_PROMISE && layout_eq(&wire.synod.value, &promise.value));

@@ -59,6 +59,7 @@ DECODER(sync_list, struct sync_list)
 DECODER(sync_part, struct sync_part)
 DECODER(sync_end, struct sync_end)
 DECODER(sync_push, struct sync_push)
+DECODER(sync_more, struct sync_more)
 DECODER(sync_name, struct sync_name)
 DECODER(sync_have, struct sync_have)
 DECODER(sync_carry, struct sync_carry)
@@ -71,16 +72,6 @@ NUMBER_DECODER(sync_token, uint64_t)
 NUMBER_DECODER(sync_compare, unsigned)
 NUMBER_DECODER(sync_resolve, struct str)
 NUMBER_DECODER(discover_synced, uint64_t)
-
-static int decode_sync_more(struct str body, struct buf *again)
-{
-	uint64_t token, bytes;
-
-	if (sync_more_unpack(body, &token, &bytes, NULL) < 0)
-		return -1;
-	sync_more_pack(again, token, bytes);
-	return 0;
-}
 
 static int decode_members(struct str body, struct buf *again)
 {
@@ -202,44 +193,10 @@ static void pack_wire(struct buf *to, uint64_t group, const struct wire *wire)
 	if (wire->type == WIRE_OTHER)
 		return;
 	wire_pack_to(to, wire->receiver, wire->role);
-	switch (wire->type) {
-	case WIRE_GOSSIP:
+	if (wire->type == WIRE_GOSSIP)
 		pack_gossip(to, &wire->gossip);
-		break;
-	case WIRE_CHECK:
-		wire_pack_check(to, &wire->check);
-		break;
-	case WIRE_RECORD:
-		wire_pack_record(to, &wire->record);
-		break;
-	case WIRE_STORE:
-		wire_pack_store(to, &wire->store);
-		break;
-	case WIRE_STORED:
-		wire_pack_stored(to, &wire->stored);
-		break;
-	case WIRE_STALE:
-		wire_pack_stale(to, &wire->stale);
-		break;
-	case WIRE_WANT:
-		wire_pack_want(to, &wire->want);
-		break;
-	case WIRE_LAYOUT:
-		wire_pack_layout(to, wire->layout_id, &wire->layout);
-		break;
-	case WIRE_PREPARE:
-	case WIRE_PROMISE:
-	case WIRE_ACCEPT:
-	case WIRE_ACCEPTED:
-	case WIRE_NACK:
-		wire_pack_synod(to, wire->type, &wire->synod);
-		break;
-	case WIRE_CHANGE:
-		wire_pack_change(to, &wire->change);
-		break;
-	case WIRE_OTHER:
-		break;
-	}
+	else
+		wire_pack(to, wire->type, &wire->gossip);
 }
 
 static int decode_wire(struct str body, struct buf *again)
@@ -462,7 +419,7 @@ static void sample_numbers(struct buf *b)
 	put_sample("sync_progress", "bytes", b);
 	sync_token_pack(b, 77);
 	put_sample("sync_token", "token", b);
-	sync_more_pack(b, 77, 1ull << 33);
+	sync_more_pack(b, &(struct sync_more){ 77, 1ull << 33 });
 	put_sample("sync_more", "bytes", b);
 	sync_compare_pack(b, PARTITIONS - 1);
 	put_sample("sync_compare", "partition", b);
@@ -592,7 +549,7 @@ static void sample_wire(void)
 	put_wire("stale", &w);
 	w = (struct wire){ .type = WIRE_WANT, .want = { 1, 2, 3 } };
 	put_wire("want", &w);
-	w = (struct wire){ .type = WIRE_LAYOUT, .layout_id = 1, .layout = layout_of() };
+	w = (struct wire){ .type = WIRE_LAYOUT, .layout = { 1, layout_of() } };
 	put_wire("layout", &w);
 	for (unsigned type = WIRE_PREPARE; type <= WIRE_NACK; type++) {
 		w = (struct wire){ .type = (enum wire_type)type,
@@ -703,7 +660,7 @@ static void put_seed(const char *fuzzer, const char *name)
 
 static void put_seeds(void)
 {
-	static const char *const fuzzers[] = { "bulk", "council", "exchange", "frame", "holdings", "packet" };
+	static const char *const fuzzers[] = { "council", "exchange", "holdings", "message", "packet" };
 
 	for (size_t i = 0; i < sizeof fuzzers / sizeof fuzzers[0]; i++) {
 		struct buf directory = BUF_INIT;

@@ -273,10 +273,10 @@ static void test_lists(void)
 	list.epoch = 5;
 	list.nodes[0] = 9;
 	list.node_count = 1;
-	sync_history_pack(&b, &list);
-	CHECK(sync_history_unpack(buf_str(&b), &got_list, NULL) == 0 && got_list.epoch == 5);
+	sync_list_pack(&b, &list);
+	CHECK(sync_list_unpack(buf_str(&b), &got_list, NULL) == 0 && got_list.epoch == 5);
 	CHECK(got_list.node_count == 1 && got_list.nodes[0] == 9);
-	STRICT(b, sync_history_unpack(cut, &got_list, NULL));
+	STRICT(b, sync_list_unpack(cut, &got_list, NULL));
 	sync_part_pack(&b, &part);
 	CHECK(sync_part_unpack(buf_str(&b), &got_part, NULL) == 0 && got_part.node == 44 &&
 	      got_part.epoch == 5 && version_cmp(got_part.gate, part.gate) == 0);
@@ -304,7 +304,8 @@ static void test_push(void)
 	struct sync_name name = { .token = 6, .record = sample }, got_name;
 	struct sync_have have = { .nodes = { 8 }, .count = 1 }, got_have;
 	struct sync_carry carry = { .to = SYNC_TO_DISCOVERY, .packet = STR("sealed") }, got_carry;
-	uint64_t token, bytes;
+	struct sync_more more = { .token = 6, .bytes = 1ull << 33 }, got_more;
+	uint64_t token;
 	struct buf b = BUF_INIT;
 
 	sync_push_pack(&b, &push);
@@ -314,9 +315,9 @@ static void test_push(void)
 	sync_token_pack(&b, 6);
 	CHECK(sync_token_unpack(buf_str(&b), &token, NULL) == 0 && token == 6);
 	STRICT(b, sync_token_unpack(cut, &token, NULL));
-	sync_more_pack(&b, 6, 1ull << 33);
-	CHECK(sync_more_unpack(buf_str(&b), &token, &bytes, NULL) == 0 && bytes == 1ull << 33);
-	STRICT(b, sync_more_unpack(cut, &token, &bytes, NULL));
+	sync_more_pack(&b, &more);
+	CHECK(sync_more_unpack(buf_str(&b), &got_more, NULL) == 0 && got_more.bytes == 1ull << 33);
+	STRICT(b, sync_more_unpack(cut, &got_more, NULL));
 	sync_name_pack(&b, &name);
 	CHECK(sync_name_unpack(buf_str(&b), &got_name, NULL) == 0);
 	CHECK(got_name.token == 6 && record_eq(&got_name.record, &sample));
