@@ -1,7 +1,8 @@
 /*
  * phase - one question to several nodes, and who has answered it
  *
- * What check.h and storing.h share; they embed a phase in what they ask for.
+ * What check.c and storing.c share of asker.c; they embed a phase in what they
+ * ask for.
  *
  *	phase_begin		a new question, with a new id, of the present layout
  *	phase_add_homes, phase_add	whom to ask
@@ -80,7 +81,6 @@ uint64_t phase_next(const struct phase *, uint64_t now);
 void phase_set_due(struct phase *, uint64_t due);
 /* A majority can be had from those that are well. */
 bool phase_is_likely(const struct phase *);
-uint64_t phase_slowest(const struct phase *);	/* ms: the longest round trip of its homes that are well */
 
 /*
  * To have a record kept: the question is a STORE, peers[i] counts as a home
@@ -90,10 +90,5 @@ uint64_t phase_slowest(const struct phase *);	/* ms: the longest round trip of i
 void phase_pack_store(const struct phase *, uint64_t epoch, const struct store_ask *, struct buf *);
 bool phase_stored(struct phase *, size_t i, const struct wire *);
 void phase_commit(struct phase *, const struct store_ask *);
-
-/* For asker.c. */
-void phase_committed(struct phase *, bool on_disk);
-void phase_answered(struct phase *, const struct wire *, uint64_t now);
-void phase_again(struct phase *, uint64_t now);
 
 #endif
