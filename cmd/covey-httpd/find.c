@@ -136,7 +136,7 @@ static bool others_tell(const struct conn *c)
 	const struct ask *ask = &c->request.ask;
 
 	return c->worker->httpd->grouped &&
-	       (ask->standing != STANDING_UNCONFIRMED || record_is_live(&ask->record));
+	       (ask->certainty != CERTAINTY_UNCONFIRMED || record_is_live(&ask->record));
 }
 
 static void checked(struct conn *c)
@@ -156,7 +156,7 @@ static void checked(struct conn *c)
 		r->ask.entry = here.entry;
 		r->ask.confirmed = !r->entry.foreign;
 	}
-	if (r->ask.standing == STANDING_UNSETTLED)
+	if (r->ask.certainty == CERTAINTY_UNDECIDED)
 		unsettled_start(c);
 	else if (r->ask.confirmed)
 		serve_confirmed(c);

@@ -486,7 +486,7 @@ static void asked(struct conn *c)
 {
 	struct request *r = &c->request;
 
-	r->ask.confirmed = r->ask.standing != STANDING_UNCONFIRMED;	/* the entry is settled */
+	r->ask.confirmed = r->ask.certainty != CERTAINTY_UNCONFIRMED;	/* the entry is settled */
 	if (r->freshness.no_cache && !r->ask.confirmed)
 		refuse_unconfirmed(c);
 	else if (r->ask.confirmed && !record_is_live(&r->ask.entry) && !r->query.deleted)

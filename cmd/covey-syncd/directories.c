@@ -113,7 +113,7 @@ static void stored(struct call *call, struct frame *frame)
 	struct directories *d = CONTAINER_OF(call, struct directories, call);
 	struct store_answer answer;
 	bool settled = frame != NULL && frame->type == VERSION_TALK_STORED &&
-		       store_answer_unpack(frame->body, &answer, NULL) == 0 && answer.settled;
+		       store_answer_unpack(frame->body, &answer, NULL) == 0 && answer.confirmed;
 
 	call_finish(call);
 	d->failed = d->failed || !settled;

@@ -9,7 +9,7 @@
  */
 #include "versiond.h"
 
-#include "behind.h"
+#include "gate_confirm.h"
 #include "clock.h"
 #include "container.h"
 #include "log.h"
@@ -28,7 +28,7 @@ struct inside {
 	struct versiond *versiond;
 	struct inside *next;			/* of versiond.insides */
 	struct job job;
-	struct behind behind;
+	struct gate_confirm behind;
 	struct buf directory;			/* owned */
 	struct waiting *waiting;		/* owned */
 	struct version gate;
@@ -108,7 +108,7 @@ static void end(struct inside *in, bool settled)
 	while (*p != in)
 		p = &(*p)->next;
 	*p = in->next;
-	behind_clear(&in->behind);
+	gate_confirm_clear(&in->behind);
 	if (settled)
 		remember(in);
 	while (in->waiting != NULL)
@@ -119,7 +119,7 @@ static void end(struct inside *in, bool settled)
 	free(in);
 }
 
-static void over(struct behind *behind, bool settled)
+static void over(struct gate_confirm *behind, bool settled)
 {
 	end(CONTAINER_OF(behind, struct inside, behind), settled);
 }
@@ -187,7 +187,7 @@ static void looked(struct job *job)
 
 	in->looking = false;
 	if (in->listed) {
-		behind_found(&in->behind, buf_str(&in->found), clock_mono_ms());
+		gate_confirm_found(&in->behind, buf_str(&in->found), clock_mono_ms());
 		group_stir(v);
 	} else {
 		end(in, false);
@@ -195,7 +195,7 @@ static void looked(struct job *job)
 	versiond_returned(v);
 }
 
-static void next(struct behind *behind)
+static void next(struct gate_confirm *behind)
 {
 	struct inside *in = CONTAINER_OF(behind, struct inside, behind);
 
@@ -248,7 +248,7 @@ void inside_settle(struct versiond *v, struct str gate_path, struct version gate
 	wait_for(in, done, data);
 	in->behind.next = next;
 	in->behind.done = over;
-	behind_start(&in->behind, &v->asker, gate_path, gate);
+	gate_confirm_start(&in->behind, &v->asker, gate_path, gate);
 }
 
 void inside_cut(struct versiond *v)

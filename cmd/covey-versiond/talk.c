@@ -50,7 +50,7 @@ static void reply_newest(struct versiond *v, struct serve_request *request,
 {
 	struct buf body = BUF_INIT;
 
-	v->stats->checks[answer->standing]++;
+	v->stats->checks[answer->certainty]++;
 	newest_answer_pack(&body, answer);
 	serve_reply(request, VERSION_TALK_ANSWER, buf_str(&body), NULL, 0);
 	buf_clear(&body);
@@ -76,15 +76,15 @@ static void newest_gone(struct talk_waiting *waiting)
 static void newest_alone(struct versiond *v, struct serve_request *request,
 			 const struct newest_ask *ask)
 {
-	struct newest_answer answer = { .standing = STANDING_CONFIRMED, .clock = group_clock(v) };
+	struct newest_answer answer = { .certainty = CERTAINTY_CONFIRMED, .clock = group_clock(v) };
 	struct home_found found = { .content = false };
 
 	if (look_up(v, ask->path, ask->version, ask->purpose == NEWEST_BELOW, &found) < 0)
-		answer.standing = STANDING_UNCONFIRMED;
+		answer.certainty = CERTAINTY_UNCONFIRMED;
 	answer.record = found.record;
 	answer.type = str_of(found.type);
 	answer.entry = found.entry;
-	answer.above = true;
+	answer.parent_known = true;
 	reply_newest(v, request, &answer);
 	serve_end(request);
 	talk_ended(v);
@@ -116,7 +116,7 @@ static void store_done(struct store_wait *wait, const struct store_answer *answe
 	struct buf body = BUF_INIT;
 
 	if (answer->last)
-		pending->versiond->stats->stores[answer->settled]++;
+		pending->versiond->stats->stores[answer->confirmed]++;
 	store_answer_pack(&body, answer);
 	serve_reply(pending->request, VERSION_TALK_STORED, buf_str(&body), NULL, 0);
 	buf_clear(&body);

@@ -55,10 +55,10 @@ void phase_begin(struct phase *phase, struct asker *asker, const struct phase_ki
 	phase->epoch = asker->home->layout.epoch;
 	phase->sent = now;
 	phase->deadline = now + timeout_ms;
-	phase->little = ASKER_A_LITTLE_MS < timeout_ms ? ASKER_A_LITTLE_MS : timeout_ms;
+	phase->short_wait = ASKER_SHORT_WAIT_MS < timeout_ms ? ASKER_SHORT_WAIT_MS : timeout_ms;
 	phase->due = 0;
 	phase->repeats = 0;
-	phase->census = phase->stale = phase->committing = false;
+	phase->asks_peers = phase->stale = phase->committing = false;
 	phase->count = 0;
 	quorum_begin(&phase->quorum);
 	link_phase(phase);
@@ -108,8 +108,8 @@ static void weigh_homes(struct phase *phase)
 	uint64_t slowest = phase_slowest(phase);
 
 	for (size_t i = 0; i < phase->count; i++)
-		phase->peers[i].target.worth = peers_worth(phase->peers[i].target.rank, best);
-	phase->little += slowest * 2;
+		phase->peers[i].target.wait = peers_wait(phase->peers[i].target.rank, best);
+	phase->short_wait += slowest * 2;
 	if (phase->deadline < phase->sent + slowest * 4)
 		phase->deadline = phase->sent + slowest * 4;
 }
@@ -160,7 +160,7 @@ static void send_to(struct phase *phase, struct phase_peer *peer, uint64_t now)
 	asker->send(asker->data, &peer->target, buf_str(&asker->packet), peer->asked_times++);
 }
 
-enum whom { NEVER_ASKED, SILENT, SILENT_AS_HOMES };
+enum whom { NEVER_ASKED, SILENT, SILENT_HOMES };
 
 static bool is_wanted(const struct phase_peer *peer, enum whom whom, bool as_home)
 {
@@ -168,7 +168,7 @@ static bool is_wanted(const struct phase_peer *peer, enum whom whom, bool as_hom
 		return false;
 	if (whom == NEVER_ASKED)
 		return peer->asked_times == 0 && peer->home == as_home;
-	return peer->target.worth != PEER_NOTHING || whom == SILENT_AS_HOMES;
+	return peer->target.wait != PEER_WAIT_NONE || whom == SILENT_HOMES;
 }
 
 static void send_round(struct phase *phase, enum whom whom, bool as_home, uint64_t now)
@@ -191,10 +191,10 @@ void phase_ask(struct phase *phase, uint64_t now)
 	send_round(phase, NEVER_ASKED, false, now);
 }
 
-void phase_census(struct phase *phase, uint64_t now)
+void phase_ask_peers(struct phase *phase, uint64_t now)
 {
-	phase->census = true;
-	send_round(phase, SILENT_AS_HOMES, false, now);
+	phase->asks_peers = true;
+	send_round(phase, SILENT_HOMES, false, now);
 }
 
 static uint64_t again_at(const struct phase *phase)
@@ -213,7 +213,7 @@ static void phase_again(struct phase *phase, uint64_t now)
 	while (now >= again_at(phase))
 		phase->repeats++;
 	send_round(phase, SILENT, true, now);
-	if (phase->census)
+	if (phase->asks_peers)
 		send_round(phase, SILENT, false, now);
 }
 
@@ -225,12 +225,12 @@ uint64_t phase_until(const struct phase *phase)
 
 	for (size_t i = 0; i < phase->count && until < phase->deadline; i++) {
 		const struct phase_peer *peer = &phase->peers[i];
-		uint64_t a_little = peer->asked + phase->little;
+		uint64_t short_end = peer->asked + phase->short_wait;
 
-		if (peer->answered || peer->stale || peer->target.worth == PEER_NOTHING)
+		if (peer->answered || peer->stale || peer->target.wait == PEER_WAIT_NONE)
 			continue;
-		until = peer->target.worth == PEER_ALL || a_little > phase->deadline ?
-				phase->deadline : a_little;
+		until = peer->target.wait == PEER_WAIT_FULL || short_end > phase->deadline ?
+				phase->deadline : short_end;
 	}
 	return until;
 }
@@ -258,8 +258,8 @@ static void remember_silent(struct phase *phase, uint64_t now)
 {
 	for (size_t i = 0; i < phase->count; i++) {
 		const struct phase_peer *peer = &phase->peers[i];
-		uint64_t enough = phase->little < phase->deadline - phase->sent ?
-					  phase->little : phase->deadline - phase->sent;
+		uint64_t enough = phase->short_wait < phase->deadline - phase->sent ?
+					  phase->short_wait : phase->deadline - phase->sent;
 
 		if (!peer->answered && !peer->stale && peer->asked_times > 0 &&
 		    now >= peer->asked + enough)
@@ -375,7 +375,7 @@ void asker_layout(struct asker *asker, const struct layout *layout, uint64_t now
 	asker->now = now;
 	if (!home_layout(asker->home, layout))
 		return;
-	storing_forget_settled(asker);
+	storing_forget_parents(asker);
 	for (; old != NULL; old = next) {
 		next = old->next;
 		old->kind->restart(old, now);

@@ -18,8 +18,8 @@ struct check {
 	enum check_purpose purpose;
 	struct version version;
 	uint64_t hash;
-	bool widened;			/* everybody is asked */
-	uint64_t widen_at;		/* ms */
+	bool asks_peers;		/* beside the homes */
+	uint64_t ask_peers_at;		/* ms */
 	struct store_ask storing;	/* what is stored; its slices are the check's */
 	unsigned entries;		/* how often it was the entry */
 	struct check_row rows[CHECK_ROWS_MAX];
@@ -193,18 +193,18 @@ static void add_holders(const struct check *check, const struct record *newest,
 	}
 }
 
-static void check_sum_up(const struct check *check, enum standing standing, struct check_result *ret)
+static void check_sum_up(const struct check *check, enum certainty certainty, struct check_result *ret)
 {
 	struct newest newest = check_newest(check);
 	struct newest_answer *answer = &ret->answer;
 
 	*ret = (struct check_result){ .rows = check->rows, .row_count = check->row_count,
 				      .own_known = check->own_known, .own = &check->own };
-	answer->standing = standing;
+	answer->certainty = certainty;
 	answer->type = str_of(newest.type);
 	answer->entry = check_entry(check);
-	answer->above = standing == STANDING_CONFIRMED && check_asks_homes(check) &&
-			storing_is_settled(check->phase.asker, path_parent(check_path(check)),
+	answer->parent_known = certainty == CERTAINTY_CONFIRMED && check_asks_homes(check) &&
+			storing_parent_known(check->phase.asker, path_parent(check_path(check)),
 					   newest_gate(check));
 	if (newest.record != NULL) {
 		answer->record = *newest.record;
@@ -236,7 +236,7 @@ static void add_member(struct check *check, uint64_t id)
 		add_row(check, &target);
 }
 
-static void check_add_everybody(struct check *check)
+static void check_add_peers(struct check *check)
 {
 	struct peer_target targets[PEERS_ASKED_MAX];
 	size_t count = peers_choose(&check->phase.asker->peers, check->hash, targets);
@@ -285,12 +285,12 @@ static void check_add_wanted(struct check *check)
 	else if (check->purpose != CHECK_LOOK)
 		add_who_may_know(check);
 	if (check->purpose == CHECK_LOOK || check->purpose == CHECK_HOLDERS)
-		check_add_everybody(check);
+		check_add_peers(check);
 }
 
 /* what to do next, by the answers so far and the time */
 
-enum verdict { GO_ON, ASK_EVERYBODY, STORE_ENTRY, STORE_IT, CONFIRMED, UNSETTLED, UNCONFIRMED };
+enum verdict { GO_ON, ASK_PEERS, STORE_ENTRY, STORE_IT, CONFIRMED, UNDECIDED, UNCONFIRMED };
 
 /* Nothing but the entry is to be known. */
 static bool check_wants_entry_alone(const struct check *check)
@@ -318,7 +318,7 @@ static enum verdict judge_file(const struct check *check, uint64_t now)
 		return CONFIRMED;
 	if (check_is_safe(check, newest) || quorum_some(&holding))
 		return STORE_IT;
-	return phase_until(&check->phase) <= now ? UNSETTLED : GO_ON;
+	return phase_until(&check->phase) <= now ? UNDECIDED : GO_ON;
 }
 
 /*
@@ -348,9 +348,9 @@ static enum verdict judge_one(const struct check *check, uint64_t now)
 	uint64_t until = phase_until(&check->phase);
 
 	if (is_found(check))
-		return until <= now || check->widen_at <= now ? UNCONFIRMED : GO_ON;
-	if (!check->widened && (until <= now || check->widen_at <= now))
-		return ASK_EVERYBODY;
+		return until <= now || check->ask_peers_at <= now ? UNCONFIRMED : GO_ON;
+	if (!check->asks_peers && (until <= now || check->ask_peers_at <= now))
+		return ASK_PEERS;
 	return until <= now ? UNCONFIRMED : GO_ON;
 }
 
@@ -363,8 +363,8 @@ static enum verdict check_judge(const struct check *check, uint64_t now)
 	if (check_asks_homes(check)) {
 		if (quorum_reached(&check->phase.quorum))
 			return judge_majority(check, now);
-		if (!check->widened && (until <= now || check->widen_at <= now))
-			return ASK_EVERYBODY;
+		if (!check->asks_peers && (until <= now || check->ask_peers_at <= now))
+			return ASK_PEERS;
 	}
 	return until <= now ? UNCONFIRMED : GO_ON;
 }
@@ -376,8 +376,8 @@ static uint64_t check_look_again_at(const struct check *check, uint64_t now)
 
 	if (check_judge(check, now) != GO_ON)
 		return now;
-	return !check->widened && check->widen_at > now && check->widen_at < next ?
-		       check->widen_at : next;
+	return !check->asks_peers && check->ask_peers_at > now && check->ask_peers_at < next ?
+		       check->ask_peers_at : next;
 }
 
 /* the checks in flight, and who waits for them */
@@ -424,7 +424,7 @@ static void learn(const struct check *check, const struct newest_answer *answer)
 	const struct store_ask ask = { .path = check_path(check), .record = answer->record,
 				       .type = answer->type };
 
-	if (check->purpose == CHECK_READ && answer->standing == STANDING_CONFIRMED &&
+	if (check->purpose == CHECK_READ && answer->certainty == CERTAINTY_CONFIRMED &&
 	    check->own_known && record_has_content(&check->own.record) &&
 	    version_cmp(answer->record.version, check->own.record.version) > 0 &&
 	    !quorum_has(&check->phase.quorum, check_self(check)))
@@ -435,7 +435,7 @@ static void learn(const struct check *check, const struct newest_answer *answer)
  * The check is over: all who wait are told.  The next one starts first, so that
  * there is always one in flight for a waiting reader.  True, as a step wants it.
  */
-static bool check_finish(struct check *check, enum standing standing, uint64_t now)
+static bool check_finish(struct check *check, enum certainty certainty, uint64_t now)
 {
 	struct check_result result;
 	struct check_wait *wait;
@@ -448,7 +448,7 @@ static bool check_finish(struct check *check, enum standing standing, uint64_t n
 		else
 			check_free(check->after);
 	}
-	check_sum_up(check, standing, &result);
+	check_sum_up(check, certainty, &result);
 	learn(check, &result.answer);
 	while ((wait = check->waits) != NULL) {
 		check_cancel(wait);
@@ -552,11 +552,11 @@ static bool ask_answered(struct phase *phase, size_t i, const struct wire *wire,
 	return true;
 }
 
-static void widen(struct check *check, uint64_t now)
+static void check_ask_peers(struct check *check, uint64_t now)
 {
-	check->widened = true;
-	check_add_everybody(check);
-	phase_census(&check->phase, now);
+	check->asks_peers = true;
+	check_add_peers(check);
+	phase_ask_peers(&check->phase, now);
 }
 
 static bool ask_step(struct phase *phase, uint64_t now)
@@ -566,8 +566,8 @@ static bool ask_step(struct phase *phase, uint64_t now)
 	switch (check_judge(check, now)) {
 	case GO_ON:
 		break;
-	case ASK_EVERYBODY:
-		widen(check, now);
+	case ASK_PEERS:
+		check_ask_peers(check, now);
 		break;
 	case STORE_ENTRY:
 		check_store_entry(check, now);
@@ -576,11 +576,11 @@ static bool ask_step(struct phase *phase, uint64_t now)
 		check_store(check, now);
 		return false;
 	case CONFIRMED:
-		return check_finish(check, STANDING_CONFIRMED, now);
-	case UNSETTLED:
-		return check_finish(check, STANDING_UNSETTLED, now);
+		return check_finish(check, CERTAINTY_CONFIRMED, now);
+	case UNDECIDED:
+		return check_finish(check, CERTAINTY_UNDECIDED, now);
 	case UNCONFIRMED:
-		return check_finish(check, STANDING_UNCONFIRMED, now);
+		return check_finish(check, CERTAINTY_UNCONFIRMED, now);
 	}
 	phase_set_due(phase, check_look_again_at(check, now));
 	return false;
@@ -598,7 +598,7 @@ static void check_ask(struct check *check, struct asker *asker, uint64_t now)
 	struct phase *phase = &check->phase;
 
 	phase_begin(phase, asker, &ask_kind, asker->check_ms, now);
-	check->widened = false;
+	check->asks_peers = false;
 	check->row_count = 0;
 	check->answered = 0;
 	check->own = (struct home_found){ .content = false };
@@ -606,11 +606,11 @@ static void check_ask(struct check *check, struct asker *asker, uint64_t now)
 					       check->purpose == CHECK_BELOW, &check->own) == 0;
 	check_add_wanted(check);
 	phase_ask(phase, now);
-	check->widen_at = now;
+	check->ask_peers_at = now;
 	if (check->purpose == CHECK_ONE || phase_is_likely(phase))
-		check->widen_at += phase->little;
+		check->ask_peers_at += phase->short_wait;
 	else if (check_asks_homes(check))
-		widen(check, now);
+		check_ask_peers(check, now);
 	phase_set_due(phase, check_look_again_at(check, now));
 }
 
@@ -630,7 +630,7 @@ static bool store_answered(struct phase *phase, size_t i, const struct wire *wir
 }
 
 /* A name that is live again needs the directories above it: nobody waits for that here. */
-static void settle_above(struct check *check, uint64_t now)
+static void store_parents(struct check *check, uint64_t now)
 {
 	if (record_is_live(&check->storing.record) && path_parent(check_path(check)).n > 0)
 		storing_start(check->phase.asker, NULL, &check->storing, now);
@@ -641,9 +641,9 @@ static bool store_done(struct check *check, uint64_t now)
 {
 	bool entry = check->storing.record.flags & RECORD_DIRECTORY;
 
-	settle_above(check, now);
+	store_parents(check, now);
 	if (!entry || check_wants_entry_alone(check))
-		return check_finish(check, STANDING_CONFIRMED, now);
+		return check_finish(check, CERTAINTY_CONFIRMED, now);
 	check_ask(check, check->phase.asker, now);
 	return false;
 }
@@ -655,7 +655,7 @@ static bool store_step(struct phase *phase, uint64_t now)
 	if (quorum_reached(&phase->quorum))
 		return store_done(check, now);
 	if (phase_until(phase) <= now)
-		return check_finish(check, STANDING_UNCONFIRMED, now);
+		return check_finish(check, CERTAINTY_UNCONFIRMED, now);
 	phase_set_due(phase, phase_next(phase, now));
 	return false;
 }

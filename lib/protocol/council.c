@@ -124,12 +124,12 @@ static bool after_joint(struct council *c, const struct view *view, uint64_t now
 		c->joint_ready = has_majorities(&c->layout, marked);
 	}
 	if (is_taken_back(c, view, now, due)) {
-		layout_alone(&c->layout, LAYOUT_A, ret);
+		layout_single(&c->layout, LAYOUT_A, ret);
 		*ret_why = "a member that was to leave stays";
 		return true;
 	}
 	if (c->joint_ready && !leavers_wait(&c->layout, view)) {
-		layout_alone(&c->layout, LAYOUT_B, ret);
+		layout_single(&c->layout, LAYOUT_B, ret);
 		*ret_why = "the new homes have their records";
 		return true;
 	}
@@ -139,7 +139,7 @@ static bool after_joint(struct council *c, const struct view *view, uint64_t now
 	if (has_majorities(&c->layout, marked) &&
 	    !has_passed(c->joint_moved + COUNCIL_SLOW_MS, now, due))
 		return false;
-	layout_alone(&c->layout, LAYOUT_A, ret);
+	layout_single(&c->layout, LAYOUT_A, ret);
 	*ret_why = "too few of the new homes get their records";
 	return true;
 }
@@ -441,7 +441,7 @@ static bool gave_up(const struct layout *was, const struct layout *next)
 	if (!layout_is_joint(was) || next->lineage != was->lineage ||
 	    next->epoch != was->epoch + 1)
 		return false;
-	layout_alone(was, LAYOUT_A, &back);
+	layout_single(was, LAYOUT_A, &back);
 	return layout_eq(&back, next);
 }
 

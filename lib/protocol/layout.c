@@ -134,7 +134,7 @@ void layout_seat(struct layout *layout)
 }
 
 /* Built anew, so that names of regions that nobody has any more are forgotten. */
-void layout_alone(const struct layout *layout, enum layout_set set, struct layout *ret)
+void layout_single(const struct layout *layout, enum layout_set set, struct layout *ret)
 {
 	struct layout alone = LAYOUT_NONE;
 

@@ -145,7 +145,7 @@ static void note_row(const struct merge *merge, struct told *told,
 		quorum_answered(&told->quorum, source->node);
 }
 
-static bool is_settled(const struct merge *merge, const struct told *told)
+static bool is_confirmed(const struct merge *merge, const struct told *told)
 {
 	return merge->confirmed &&
 	       (version_is_none(told->record.version) || quorum_reached(&told->quorum));
@@ -183,8 +183,8 @@ bool merge_listing(struct merge *merge, struct merge_name *ret)
 	*ret = (struct merge_name){ .name = buf_str(&merge->last),
 				    .row = { .file = file.record, .entry = entry.record,
 					     .binding = merge->binding } };
-	ret->row.settled = is_settled(merge, &entry) &&
-			   (is_hidden(&file, &entry) || is_settled(merge, &file));
+	ret->row.confirmed = is_confirmed(merge, &entry) &&
+			   (is_hidden(&file, &entry) || is_confirmed(merge, &file));
 	return true;
 }
 
@@ -248,11 +248,11 @@ bool merge_history(struct merge *merge, struct merge_version *ret)
 	*ret = (struct merge_version){ .type = newest->type,
 				       .here = here,
 				       .row = { .version = true, .file = newest->record } };
-	ret->row.settled = merge->confirmed && quorum_reached(&told);
+	ret->row.confirmed = merge->confirmed && quorum_reached(&told);
 	return true;
 }
 
-/* settling */
+/* what the lists did not confirm */
 
 /* Of a joint layout only the set is told that is furthest from its majority. */
 static bool every_home_answered(const struct merge_rule *rule, const struct newest_answer *answer)
@@ -285,7 +285,7 @@ void merge_question(const struct merge_row *row, struct newest_ask *ret)
 
 static bool has_told(const struct merge_row *row, const struct newest_answer *answer)
 {
-	return answer->standing != STANDING_UNSETTLED &&
+	return answer->certainty != CERTAINTY_UNDECIDED &&
 	       version_cmp(answer->record.version, row->file.version) >= 0 &&
 	       version_cmp(answer->entry.version, row->entry.version) >= 0;
 }
@@ -297,8 +297,8 @@ static bool has_told(const struct merge_row *row, const struct newest_answer *an
  */
 static bool passed_over(struct merge_row *row)
 {
-	row->settled = record_stands(&row->file, &row->entry) != STANDS_NOTHING;
-	return row->settled;
+	row->confirmed = record_stands(&row->file, &row->entry) != STANDS_NOTHING;
+	return row->confirmed;
 }
 
 /* What a reader was told of the name is what stands there. */
@@ -307,13 +307,13 @@ static bool answered_name(struct merge_row *row, const struct merge_rule *rule,
 {
 	if (row->binding && !has_told(row, answer))
 		return passed_over(row);
-	if (answer->standing == STANDING_UNSETTLED) {
+	if (answer->certainty == CERTAINTY_UNDECIDED) {
 		row->below = answer->record.version;
 		return every_home_answered(rule, answer) && row->lower++ < LOWER_MAX;
 	}
 	row->file = answer->record;
 	row->entry = answer->entry;
-	row->settled = true;
+	row->confirmed = true;
 	return true;
 }
 
@@ -324,19 +324,19 @@ static bool answered_version(struct merge_row *row, const struct merge_rule *rul
 	bool directory = row->file.flags & RECORD_DIRECTORY;
 	const struct record *told = directory ? &answer->entry : &answer->record;
 	bool found = version_cmp(told->version, row->file.version) >= 0;
-	bool open = answer->standing == STANDING_UNSETTLED && !directory;
+	bool open = answer->certainty == CERTAINTY_UNDECIDED && !directory;
 
 	if (found && open && !every_home_answered(rule, answer))
 		return false;
 	row->gone = !found || open;
-	row->settled = true;
+	row->confirmed = true;
 	return true;
 }
 
 bool merge_answered(struct merge_row *row, const struct merge_rule *rule,
 		    const struct newest_answer *answer)
 {
-	if (answer->standing == STANDING_UNCONFIRMED)
+	if (answer->certainty == CERTAINTY_UNCONFIRMED)
 		return false;
 	return row->version ? answered_version(row, rule, answer) :
 			      answered_name(row, rule, answer);

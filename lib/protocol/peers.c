@@ -77,13 +77,13 @@ static enum peer_rank rank_of(const struct peer *peer)
 	return peer->state == MEMBER_UP ? PEER_SICK : PEER_SICK_AND_AWAY;
 }
 
-enum peer_worth peers_worth(enum peer_rank rank, enum peer_rank best)
+enum peer_wait peers_wait(enum peer_rank rank, enum peer_rank best)
 {
 	if (rank == PEER_UP)
-		return PEER_ALL;
+		return PEER_WAIT_FULL;
 	if (rank == PEER_DOUBTFUL || (rank == PEER_SICK && best == PEER_SICK))
-		return PEER_A_LITTLE;
-	return PEER_NOTHING;
+		return PEER_WAIT_SHORT;
+	return PEER_WAIT_NONE;
 }
 
 static bool can_be_asked(const struct peer *peer)
@@ -97,7 +97,7 @@ static struct peer_target target_of(const struct peer *peer, enum peer_rank best
 
 	return (struct peer_target){ .id = peer->id, .versions = peer->versions, .http = peer->http,
 				     .rtt_ms = peer->rtt8 / 8, .rank = rank,
-				     .worth = peers_worth(rank, best) };
+				     .wait = peers_wait(rank, best) };
 }
 
 bool peers_target(const struct peers *peers, uint64_t id, struct peer_target *ret)

@@ -51,10 +51,10 @@ struct phase {
 	bool running;
 	uint64_t id, epoch;
 	uint64_t sent, deadline;	/* ms */
-	uint64_t little;		/* ms after sent: how long the doubtful are waited for */
+	uint64_t short_wait;		/* ms after sent: how long the doubtful are waited for */
 	uint64_t due;			/* ms */
 	size_t repeats;
-	bool census;			/* the silent are asked as no homes, too */
+	bool asks_peers;			/* the silent are asked as no homes, too */
 	bool stale;			/* a newer layout exists */
 	bool committing;		/* this node is about to keep the record */
 	struct phase_peer peers[PHASE_PEERS_MAX];
@@ -71,7 +71,7 @@ void phase_add_homes(struct phase *);
 size_t phase_add(struct phase *, const struct peer_target *);
 /* Those that were not asked yet. */
 void phase_ask(struct phase *, uint64_t now);
-void phase_census(struct phase *, uint64_t now);	/* those that did not answer: not as homes */
+void phase_ask_peers(struct phase *, uint64_t now);	/* those that did not answer: not as homes */
 void phase_end(struct phase *, uint64_t now);
 
 /* ms until which somebody is worth waiting for; 0: nobody. */

@@ -6,51 +6,51 @@
 #include "mem.h"
 #include "phase.h"
 
-#define SETTLED_MAX 4096		/* directories that are known to be settled, by their hash */
+#define KNOWN_PARENTS_MAX 4096		/* directories that are known to stand, by their hash */
 
-struct settled {
+struct known_parent {
 	char *path;			/* owned; NULL: none */
 	size_t n;
 	struct version entry;
 };
 
-enum settle_end {
-	SETTLE_DONE,			/* the directory stands for good */
-	SETTLE_NEEDLESS,		/* it does not, and nothing stands at the name that wanted it */
-	SETTLE_FAILED,
+enum parent_end {
+	PARENT_STANDS,			/* the directory stands for good */
+	PARENT_NEEDLESS,		/* it does not, and nothing stands at the name that wanted it */
+	PARENT_FAILED,
 };
 
 /* One who waits for a directory. */
-struct settle_wait {
-	void (*done)(struct settle_wait *, enum settle_end, struct version entry);
+struct parent_wait {
+	void (*done)(struct parent_wait *, enum parent_end, struct version entry);
 	struct str path;		/* the name in it that wants it; good while it waits */
 	bool read;			/* the name is read, since after it came */
-	struct settling *settling;	/* NULL: not waiting */
-	struct settle_wait *next;
+	struct parent *parent;		/* NULL: not waiting */
+	struct parent_wait *next;
 };
 
 /*
- * A directory whose entry is being settled: asked for, stored.  Where it has to
- * be made, a name in it is read first.
+ * The directory above a name that is stored: its entry is asked for, then stored.
+ * Where it has to be made, a name in it is read first.
  */
-struct settling {
-	struct settling *next;		/* of the asker's */
+struct parent {
+	struct parent *next;		/* of the asker's */
 	struct asker *asker;
 	uint64_t id;
 	struct buf path;
 	struct version gate;		/* the entry has to be above it */
-	struct version known;		/* and above what the name has had */
+	struct version floor;		/* and above what the name has had */
 	uint64_t clock;			/* ns: the time of what is made where nothing was */
 	struct check_wait check;
 	struct store_wait store;
 	struct record entry;
 	bool made;			/* here */
 	bool told;			/* those who waited; what follows is for made_end() */
-	struct settle_wait *waits;
+	struct parent_wait *waits;
 };
 
-/* SETTLED: or nothing is to be settled. */
-enum above { ABOVE_UNKNOWN, ABOVE_OPEN, ABOVE_SETTLED, ABOVE_FAILED };
+/* READY: it stands, or none is needed. */
+enum parent_state { PARENT_UNKNOWN, PARENT_PENDING, PARENT_READY, PARENT_LOST };
 
 /* A directory that is removed: its gate is stored before its entry ends. */
 enum gate { GATE_OPEN, GATE_CLOSING, GATE_CLOSED };
@@ -65,69 +65,69 @@ struct storing {
 	uint64_t epoch, lineage;
 	struct version newest;		/* of the path's file */
 	struct version gate;		/* of the directory above */
-	enum above above;
-	struct settle_wait settle;
+	enum parent_state parent_state;
+	struct parent_wait parent_wait;
 	enum gate own_gate;		/* CLOSED: or the record ends no directory */
 	struct store_wait closing;	/* of that gate */
 };
 
-/* what is known to be settled */
+/* directories that are known to stand */
 
-static struct settled *slot_of(const struct asker *asker, struct str directory)
+static struct known_parent *known_parent_slot(const struct asker *asker, struct str directory)
 {
-	return &asker->settled[path_hash(directory) % SETTLED_MAX];
+	return &asker->known_parents[path_hash(directory) % KNOWN_PARENTS_MAX];
 }
 
-bool storing_is_settled(const struct asker *asker, struct str directory, struct version gate)
+bool storing_parent_known(const struct asker *asker, struct str directory, struct version gate)
 {
-	const struct settled *settled;
+	const struct known_parent *known;
 
 	if (directory.n == 0)
 		return true;
-	if (asker->settled == NULL)
+	if (asker->known_parents == NULL)
 		return false;
-	settled = slot_of(asker, directory);
-	return settled->path != NULL && str_eq((struct str){ settled->path, settled->n }, directory) &&
-	       version_cmp(settled->entry, gate) > 0;
+	known = known_parent_slot(asker, directory);
+	return known->path != NULL && str_eq((struct str){ known->path, known->n }, directory) &&
+	       version_cmp(known->entry, gate) > 0;
 }
 
-static void remember(struct asker *asker, struct str directory, struct version entry,
+static void remember_parent(struct asker *asker, struct str directory, struct version entry,
 		     uint64_t epoch)
 {
-	struct settled *settled;
+	struct known_parent *known;
 
-	if (epoch != asker->home->layout.epoch || storing_is_settled(asker, directory, entry))
+	if (epoch != asker->home->layout.epoch || storing_parent_known(asker, directory, entry))
 		return;
-	if (asker->settled == NULL)
-		asker->settled = mem_new(SETTLED_MAX, sizeof *asker->settled);
-	settled = slot_of(asker, directory);
-	free(settled->path);
-	*settled = (struct settled){ .path = mem_copy(directory.s, directory.n),
+	if (asker->known_parents == NULL)
+		asker->known_parents = mem_new(KNOWN_PARENTS_MAX, sizeof *asker->known_parents);
+	known = known_parent_slot(asker, directory);
+	free(known->path);
+	*known = (struct known_parent){ .path = mem_copy(directory.s, directory.n),
 				     .n = directory.n, .entry = entry };
 }
 
-void storing_forget_settled(struct asker *asker)
+void storing_forget_parents(struct asker *asker)
 {
-	for (size_t i = 0; asker->settled != NULL && i < SETTLED_MAX; i++)
-		free(asker->settled[i].path);
-	free(asker->settled);
-	asker->settled = NULL;
+	for (size_t i = 0; asker->known_parents != NULL && i < KNOWN_PARENTS_MAX; i++)
+		free(asker->known_parents[i].path);
+	free(asker->known_parents);
+	asker->known_parents = NULL;
 }
 
-/* settling a directory */
+/* the directory above */
 
-static struct settling *find_settling(struct asker *asker, struct str directory)
+static struct parent *parent_find(struct asker *asker, struct str directory)
 {
-	struct settling *s = asker->settlings;
+	struct parent *s = asker->parents;
 
 	while (s != NULL && (s->told || !str_eq(buf_str(&s->path), directory)))
 		s = s->next;
 	return s;
 }
 
-static void settling_free(struct settling *s)
+static void parent_free(struct parent *s)
 {
-	struct settling **p = &s->asker->settlings;
+	struct parent **p = &s->asker->parents;
 
 	while (*p != s)
 		p = &(*p)->next;
@@ -140,58 +140,58 @@ static void settling_free(struct settling *s)
 
 void storing_forget_all(struct asker *asker)
 {
-	while (asker->settlings != NULL)
-		settling_free(asker->settlings);
-	storing_forget_settled(asker);
+	while (asker->parents != NULL)
+		parent_free(asker->parents);
+	storing_forget_parents(asker);
 }
 
-static void settle_cancel(struct settle_wait *wait)
+static void parent_cancel(struct parent_wait *wait)
 {
-	struct settle_wait **p;
+	struct parent_wait **p;
 
-	if (wait->settling == NULL)
+	if (wait->parent == NULL)
 		return;
-	for (p = &wait->settling->waits; *p != wait; p = &(*p)->next)
+	for (p = &wait->parent->waits; *p != wait; p = &(*p)->next)
 		;
 	*p = wait->next;
-	wait->settling = NULL;
+	wait->parent = NULL;
 }
 
-static void settle_tell(struct settle_wait *wait, enum settle_end end, struct version entry)
+static void parent_wait_end(struct parent_wait *wait, enum parent_end end, struct version entry)
 {
-	settle_cancel(wait);
+	parent_cancel(wait);
 	wait->done(wait, end, entry);
 }
 
-static void settling_tell(struct settling *s, enum settle_end end)
+static void parent_tell(struct parent *s, enum parent_end end)
 {
 	s->told = true;
 	while (s->waits != NULL)
-		settle_tell(s->waits, end, s->entry.version);
+		parent_wait_end(s->waits, end, s->entry.version);
 }
 
-static void settling_fail(struct settling *s)
+static void parent_fail(struct parent *s)
 {
-	settling_tell(s, SETTLE_FAILED);
-	settling_free(s);
+	parent_tell(s, PARENT_FAILED);
+	parent_free(s);
 }
 
 static void entry_stored(struct store_wait *wait, const struct store_answer *answer)
 {
-	struct settling *s = CONTAINER_OF(wait, struct settling, store);
+	struct parent *s = CONTAINER_OF(wait, struct parent, store);
 
-	if (!s->told && answer->settled)
-		remember(s->asker, buf_str(&s->path), s->entry.version, answer->epoch);
+	if (!s->told && answer->confirmed)
+		remember_parent(s->asker, buf_str(&s->path), s->entry.version, answer->epoch);
 	if (!s->told)
-		settling_tell(s, answer->settled ? SETTLE_DONE : SETTLE_FAILED);
+		parent_tell(s, answer->confirmed ? PARENT_STANDS : PARENT_FAILED);
 	if (!answer->last)
 		return;
 	if (s->made)
 		s->asker->made_end(s->asker->data, s->id, answer->all);
-	settling_free(s);
+	parent_free(s);
 }
 
-static void store_entry(struct settling *s, const struct record *entry)
+static void store_entry(struct parent *s, const struct record *entry)
 {
 	struct store_ask ask = { .path = buf_str(&s->path), .record = *entry };
 
@@ -202,7 +202,7 @@ static void store_entry(struct settling *s, const struct record *entry)
 
 void asker_made(struct asker *asker, uint64_t id, const struct record *entry, uint64_t now)
 {
-	struct settling *s = asker->settlings;
+	struct parent *s = asker->parents;
 
 	asker->now = now;
 	while (s != NULL && !(s->made && s->id == id))
@@ -212,7 +212,7 @@ void asker_made(struct asker *asker, uint64_t id, const struct record *entry, ui
 	else
 		asker->made_end(asker->data, id, false);
 	if (s != NULL && entry == NULL)
-		settling_fail(s);
+		parent_fail(s);
 }
 
 static struct version later(struct version a, struct version b)
@@ -224,9 +224,9 @@ static struct version later(struct version a, struct version b)
  * Just above what was read: where the directory was made again and removed
  * meanwhile, and a file put in its place, that is above it, whatever the clocks.
  */
-static void make_entry(struct settling *s)
+static void make_entry(struct parent *s)
 {
-	struct make_ask make = { .path = buf_str(&s->path), .above = later(s->known, s->gate) };
+	struct make_ask make = { .path = buf_str(&s->path), .above = later(s->floor, s->gate) };
 
 	make.time = version_is_none(make.above) ? s->clock : make.above.time + 1;
 	s->made = true;
@@ -234,16 +234,16 @@ static void make_entry(struct settling *s)
 }
 
 /* One whose name was read; NULL: none waits any longer. */
-static struct settle_wait *find_read(const struct settling *s)
+static struct parent_wait *find_read(const struct parent *s)
 {
-	struct settle_wait *wait = s->waits;
+	struct parent_wait *wait = s->waits;
 
 	while (wait != NULL && !wait->read)
 		wait = wait->next;
 	return wait;
 }
 
-static void read_name(struct settling *);
+static void read_name(struct parent *);
 
 /*
  * Those who want it for a name at which nothing stands any more want nothing.
@@ -251,17 +251,17 @@ static void read_name(struct settling *);
  */
 static void name_read(struct check_wait *check, const struct check_result *result)
 {
-	struct settling *s = CONTAINER_OF(check, struct settling, check);
+	struct parent *s = CONTAINER_OF(check, struct parent, check);
 	const struct newest_answer *answer = &result->answer;
-	struct settle_wait *wait;
+	struct parent_wait *wait;
 
-	if (answer->standing != STANDING_CONFIRMED) {
-		settling_fail(s);
+	if (answer->certainty != CERTAINTY_CONFIRMED) {
+		parent_fail(s);
 	} else if (record_stands(&answer->record, &answer->entry) != STANDS_NOTHING) {
 		make_entry(s);
 	} else {
 		while ((wait = find_read(s)) != NULL)
-			settle_tell(wait, SETTLE_NEEDLESS, VERSION_NONE);
+			parent_wait_end(wait, PARENT_NEEDLESS, VERSION_NONE);
 		read_name(s);
 	}
 }
@@ -270,16 +270,16 @@ static void name_read(struct check_wait *check, const struct check_result *resul
  * What is stored may be of long ago: deleted, and its directory removed since,
  * and a file put in its place, which an entry made for it would hide.
  */
-static void read_name(struct settling *s)
+static void read_name(struct parent *s)
 {
 	struct str name;
 
 	if (s->waits == NULL) {
-		settling_free(s);
+		parent_free(s);
 		return;
 	}
 	name = s->waits->path;
-	for (struct settle_wait *wait = s->waits; wait != NULL; wait = wait->next)
+	for (struct parent_wait *wait = s->waits; wait != NULL; wait = wait->next)
 		wait->read = str_eq(wait->path, name);
 	s->check.done = name_read;
 	check_start(s->asker, &s->check, name, CHECK_READ, VERSION_NONE, s->asker->now);
@@ -287,39 +287,39 @@ static void read_name(struct settling *s)
 
 static void entry_checked(struct check_wait *wait, const struct check_result *result)
 {
-	struct settling *s = CONTAINER_OF(wait, struct settling, check);
+	struct parent *s = CONTAINER_OF(wait, struct parent, check);
 	const struct newest_answer *answer = &result->answer;
 
-	if (answer->standing != STANDING_CONFIRMED) {
-		settling_fail(s);
+	if (answer->certainty != CERTAINTY_CONFIRMED) {
+		parent_fail(s);
 	} else if (record_is_live(&answer->entry) &&
 		   version_cmp(answer->entry.version, s->gate) > 0) {
 		store_entry(s, &answer->entry);
 	} else {
-		s->known = later(answer->entry.version, answer->record.version);
+		s->floor = later(answer->entry.version, answer->record.version);
 		s->clock = answer->clock;
 		read_name(s);
 	}
 }
 
-/* Those who want the same directory settled want the same entry. */
-static void settle(struct asker *asker, struct settle_wait *wait, struct str directory,
+/* All who need the same directory need the same entry. */
+static void parent_require(struct asker *asker, struct parent_wait *wait, struct str directory,
 		   struct version gate)
 {
-	struct settling *s = find_settling(asker, directory);
+	struct parent *s = parent_find(asker, directory);
 
 	if (s == NULL) {
 		s = mem_new(1, sizeof *s);
 		s->asker = asker;
 		s->id = asker->random(asker->data);
 		buf_addstr(&s->path, directory);
-		s->next = asker->settlings;
-		asker->settlings = s;
+		s->next = asker->parents;
+		asker->parents = s;
 		s->check.done = entry_checked;
 		check_start(asker, &s->check, directory, CHECK_WRITE, VERSION_NONE, asker->now);
 	}
 	s->gate = later(s->gate, gate);
-	wait->settling = s;
+	wait->parent = s;
 	wait->read = false;
 	wait->next = s->waits;
 	s->waits = wait;
@@ -327,13 +327,13 @@ static void settle(struct asker *asker, struct settle_wait *wait, struct str dir
 
 /* storing */
 
-static struct store_ask ask_of(const struct storing *storing)
+static struct store_ask storing_ask(const struct storing *storing)
 {
 	return (struct store_ask){ .path = buf_str(&storing->path), .record = storing->record,
 				   .type = buf_str(&storing->type) };
 }
 
-static uint64_t self_id(const struct storing *storing)
+static uint64_t storing_self(const struct storing *storing)
 {
 	return storing->phase.asker->home->self.id;
 }
@@ -342,14 +342,14 @@ static void storing_free(struct storing *storing)
 {
 	if (storing->wait != NULL)
 		storing->wait->storing = NULL;
-	settle_cancel(&storing->settle);
+	parent_cancel(&storing->parent_wait);
 	storing_cancel(&storing->closing);
 	buf_clear(&storing->path);
 	buf_clear(&storing->type);
 	free(storing);
 }
 
-static void note(struct storing *storing, struct version newest, struct version gate)
+static void storing_note(struct storing *storing, struct version newest, struct version gate)
 {
 	storing->newest = later(storing->newest, newest);
 	storing->gate = later(storing->gate, gate);
@@ -372,7 +372,7 @@ static bool kept_here(struct phase *phase)
 
 	if (look_up(storing, VERSION_NONE, &newest) < 0)
 		return false;
-	note(storing, newest.record.version, newest.gate);
+	storing_note(storing, newest.record.version, newest.gate);
 	return true;
 }
 
@@ -391,51 +391,51 @@ static bool is_here(const struct storing *storing)
 
 /*
  * Counts as a home that has it, if it does; a home that does not is to keep it.
- * So is one that has a gate: what stands behind that may not be settled above it.
+ * A home that has a gate keeps it again: what stands behind it may not be above it.
  */
 static void ask_self(struct storing *storing)
 {
 	struct phase *phase = &storing->phase;
-	struct store_ask ask = ask_of(storing);
+	struct store_ask ask = storing_ask(storing);
 	struct home_found newest = { .content = false };
 
 	if (look_up(storing, VERSION_NONE, &newest) < 0)
 		return;
-	note(storing, newest.record.version, VERSION_NONE);
-	if (phase->asker->home->silent || !quorum_has(&phase->quorum, self_id(storing)))
+	storing_note(storing, newest.record.version, VERSION_NONE);
+	if (phase->asker->home->silent || !quorum_has(&phase->quorum, storing_self(storing)))
 		return;
 	if (!is_here(storing) || path_is_gate(ask.path))
 		phase_commit(phase, &ask);
 	else if (kept_here(phase))
-		quorum_answered(&phase->quorum, self_id(storing));
+		quorum_answered(&phase->quorum, storing_self(storing));
 }
 
 /* the others */
 
-static void question(struct phase *phase, uint64_t epoch, struct buf *packet)
+static void storing_question(struct phase *phase, uint64_t epoch, struct buf *packet)
 {
-	struct store_ask ask = ask_of(CONTAINER_OF(phase, struct storing, phase));
+	struct store_ask ask = storing_ask(CONTAINER_OF(phase, struct storing, phase));
 
 	phase_pack_store(phase, epoch, &ask, packet);
 }
 
-static bool answer(struct phase *phase, size_t i, const struct wire *wire, uint64_t now)
+static bool storing_answered(struct phase *phase, size_t i, const struct wire *wire, uint64_t now)
 {
 	struct storing *storing = CONTAINER_OF(phase, struct storing, phase);
 
 	(void)now;
 	if (!phase_stored(phase, i, wire))
 		return false;
-	note(storing, wire->stored.newest, wire->stored.gate);
+	storing_note(storing, wire->stored.newest, wire->stored.gate);
 	return true;
 }
 
 /* the course */
 
 /* So that the first done() may say so. */
-static bool is_settled(const struct storing *storing)
+static bool storing_is_confirmed(const struct storing *storing)
 {
-	return storing->kept && storing->above == ABOVE_SETTLED;
+	return storing->kept && storing->parent_state == PARENT_READY;
 }
 
 /* Nobody else is to be asked when a majority has it: what is above is waited for, to the end. */
@@ -444,7 +444,7 @@ static uint64_t look_again_at(const struct storing *storing, uint64_t now)
 	const struct phase *phase = &storing->phase;
 	bool above = storing->kept || quorum_reached(&phase->quorum);
 
-	if (above && storing->above == ABOVE_OPEN)
+	if (above && storing->parent_state == PARENT_PENDING)
 		return phase_until(phase) > now && !quorum_all(&phase->quorum) ?
 			       phase_next(phase, now) : phase->deadline;
 	if ((!storing->told && above) || quorum_all(&phase->quorum))
@@ -456,14 +456,14 @@ static const struct phase_kind storing_kind;
 
 static void close_gate(struct storing *storing, uint64_t now);
 
-static void begin(struct storing *storing, struct asker *asker, uint64_t now)
+static void storing_begin(struct storing *storing, struct asker *asker, uint64_t now)
 {
 	struct phase *phase = &storing->phase;
 	const struct layout *layout = &asker->home->layout;
 
 	storing->lineage = layout->lineage;
 	phase_begin(phase, asker, &storing_kind, asker->store_ms, now);
-	phase->little = asker->store_ms / 4;	/* it is more than a word: a disk has to move */
+	phase->short_wait = asker->store_ms / 4;	/* it is more than a word: a disk has to move */
 	quorum_add(&phase->quorum, layout, path_partition(buf_str(&storing->path)));
 	if (storing->own_gate != GATE_CLOSED) {
 		close_gate(storing, now);
@@ -475,15 +475,15 @@ static void begin(struct storing *storing, struct asker *asker, uint64_t now)
 	phase_set_due(phase, look_again_at(storing, now));
 }
 
-static void tell(struct storing *storing, bool last)
+static void storing_tell(struct storing *storing, bool last)
 {
 	const struct phase *phase = &storing->phase;
-	bool settled = is_settled(storing);
-	struct store_answer result = { .settled = settled,
-				       .all = settled && quorum_all(&phase->quorum),
+	bool confirmed = storing_is_confirmed(storing);
+	struct store_answer result = { .confirmed = confirmed,
+				       .all = confirmed && quorum_all(&phase->quorum),
 				       .last = last,
 				       .newest = storing->newest,
-				       .epoch = settled ? storing->epoch : phase->epoch };
+				       .epoch = confirmed ? storing->epoch : phase->epoch };
 	struct store_wait *wait = storing->wait;
 
 	storing->told = true;
@@ -498,10 +498,10 @@ static void tell(struct storing *storing, bool last)
 	wait->done(wait, &result);
 }
 
-static bool finish(struct storing *storing, uint64_t now)
+static bool storing_finish(struct storing *storing, uint64_t now)
 {
 	phase_end(&storing->phase, now);
-	tell(storing, true);
+	storing_tell(storing, true);
 	storing_free(storing);
 	return true;
 }
@@ -512,12 +512,12 @@ static void gate_stored(struct store_wait *wait, const struct store_answer *answ
 	struct asker *asker = storing->phase.asker;
 
 	storing_cancel(wait);
-	if (!answer->settled) {
-		finish(storing, asker->now);
+	if (!answer->confirmed) {
+		storing_finish(storing, asker->now);
 		return;
 	}
 	storing->own_gate = GATE_CLOSED;
-	begin(storing, asker, asker->now);
+	storing_begin(storing, asker, asker->now);
 }
 
 /* Until then nobody is asked to keep the end. */
@@ -539,38 +539,38 @@ static void close_gate(struct storing *storing, uint64_t now)
 	buf_clear(&path);
 }
 
-static bool step(struct phase *phase, uint64_t now);
+static bool storing_step(struct phase *phase, uint64_t now);
 
-static void above_settled(struct settle_wait *wait, enum settle_end end, struct version entry)
+static void storing_parent_ended(struct parent_wait *wait, enum parent_end end, struct version entry)
 {
-	struct storing *storing = CONTAINER_OF(wait, struct storing, settle);
+	struct storing *storing = CONTAINER_OF(wait, struct storing, parent_wait);
 
-	if (end == SETTLE_FAILED)
-		storing->above = ABOVE_FAILED;
-	else if (end == SETTLE_NEEDLESS || version_cmp(entry, storing->gate) > 0)
-		storing->above = ABOVE_SETTLED;
-	else	/* the gate was told after others had begun to settle it */
-		storing->above = ABOVE_UNKNOWN;
-	step(&storing->phase, storing->phase.asker->now);
+	if (end == PARENT_FAILED)
+		storing->parent_state = PARENT_LOST;
+	else if (end == PARENT_NEEDLESS || version_cmp(entry, storing->gate) > 0)
+		storing->parent_state = PARENT_READY;
+	else	/* the gate was told after others had begun to ask for it */
+		storing->parent_state = PARENT_UNKNOWN;
+	storing_step(&storing->phase, storing->phase.asker->now);
 }
 
-static void judge_above(struct storing *storing)
+static void storing_require_parent(struct storing *storing)
 {
 	struct asker *asker = storing->phase.asker;
 	struct str directory = path_parent(buf_str(&storing->path));
 
 	if (!record_is_live(&storing->record) ||
-	    storing_is_settled(asker, directory, storing->gate)) {
-		storing->above = ABOVE_SETTLED;
+	    storing_parent_known(asker, directory, storing->gate)) {
+		storing->parent_state = PARENT_READY;
 		return;
 	}
-	storing->above = ABOVE_OPEN;
-	storing->settle.done = above_settled;
-	storing->settle.path = buf_str(&storing->path);
-	settle(asker, &storing->settle, directory, storing->gate);
+	storing->parent_state = PARENT_PENDING;
+	storing->parent_wait.done = storing_parent_ended;
+	storing->parent_wait.path = buf_str(&storing->path);
+	parent_require(asker, &storing->parent_wait, directory, storing->gate);
 }
 
-static bool step(struct phase *phase, uint64_t now)
+static bool storing_step(struct phase *phase, uint64_t now)
 {
 	struct storing *storing = CONTAINER_OF(phase, struct storing, phase);
 	bool told = storing->told, nobody = phase_until(phase) <= now;
@@ -583,13 +583,13 @@ static bool step(struct phase *phase, uint64_t now)
 		storing->kept = true;
 		storing->epoch = phase->epoch;
 	}
-	if (storing->kept && storing->above == ABOVE_UNKNOWN)
-		judge_above(storing);
-	if (storing->above == ABOVE_OPEN ? phase->deadline <= now :
-	    storing->above == ABOVE_FAILED || quorum_all(&phase->quorum) || nobody)
-		return finish(storing, now);
-	if (is_settled(storing) && !storing->told)
-		tell(storing, false);
+	if (storing->kept && storing->parent_state == PARENT_UNKNOWN)
+		storing_require_parent(storing);
+	if (storing->parent_state == PARENT_PENDING ? phase->deadline <= now :
+	    storing->parent_state == PARENT_LOST || quorum_all(&phase->quorum) || nobody)
+		return storing_finish(storing, now);
+	if (storing_is_confirmed(storing) && !storing->told)
+		storing_tell(storing, false);
 	phase_set_due(phase, look_again_at(storing, now));
 	return !told && storing->told;
 }
@@ -600,33 +600,33 @@ static enum gate gate_of(const struct record *record)
 }
 
 /* What homes of another lineage keep says nothing of this one's. */
-static void restart(struct phase *phase, uint64_t now)
+static void storing_restart(struct phase *phase, uint64_t now)
 {
 	struct storing *storing = CONTAINER_OF(phase, struct storing, phase);
 
 	if (storing->lineage != phase->asker->home->layout.lineage) {
-		settle_cancel(&storing->settle);
+		parent_cancel(&storing->parent_wait);
 		storing_cancel(&storing->closing);
 		storing->own_gate = gate_of(&storing->record);
 		storing->kept = false;
-		storing->above = ABOVE_UNKNOWN;
+		storing->parent_state = PARENT_UNKNOWN;
 		storing->newest = storing->gate = VERSION_NONE;
 	}
-	begin(storing, phase->asker, now);
+	storing_begin(storing, phase->asker, now);
 }
 
-static void forget(struct phase *phase)
+static void storing_forget(struct phase *phase)
 {
 	phase_end(phase, phase->sent);
 	storing_free(CONTAINER_OF(phase, struct storing, phase));
 }
 
-static const struct phase_kind storing_kind = { .question = question,
-						.answer = answer,
+static const struct phase_kind storing_kind = { .question = storing_question,
+						.answer = storing_answered,
 						.kept = kept_here,
-						.step = step,
-						.restart = restart,
-						.forget = forget,
+						.step = storing_step,
+						.restart = storing_restart,
+						.forget = storing_forget,
 						.pace = 3 };
 
 void storing_start(struct asker *asker, struct store_wait *wait, const struct store_ask *ask,
@@ -642,7 +642,7 @@ void storing_start(struct asker *asker, struct store_wait *wait, const struct st
 	if (wait != NULL)
 		wait->storing = storing;
 	asker->now = now;
-	begin(storing, asker, now);
+	storing_begin(storing, asker, now);
 }
 
 void storing_cancel(struct store_wait *wait)

@@ -31,10 +31,11 @@ static bool answer_is_sound(const void *from)
 }
 
 MESSAGE_TABLE(newest_answer, struct newest_answer, "ANSWER", answer_is_sound,
-	      NUMBER(1, struct newest_answer, standing, STANDING_CONFIRMED, STANDING_UNCONFIRMED),
+	      NUMBER(1, struct newest_answer, certainty, CERTAINTY_CONFIRMED,
+		     CERTAINTY_UNCONFIRMED),
 	      RECORD(struct newest_answer, record, ANY_RECORD),
 	      TEXT(struct newest_answer, type, 0, RECORD_TYPE_MAX),
-	      RECORD(struct newest_answer, entry, ANY_ENTRY), BOOL(struct newest_answer, above),
+	      RECORD(struct newest_answer, entry, ANY_ENTRY), BOOL(struct newest_answer, parent_known),
 	      NODES(struct newest_answer, holders, holder_count, HOLDERS_MAX),
 	      COUNTS(struct newest_answer, counts), U64(struct newest_answer, clock),
 	      U64(struct newest_answer, epoch));
@@ -47,11 +48,11 @@ static bool stored_is_sound(const void *from)
 {
 	const struct store_answer *answer = from;
 
-	return counts_are_sound(&answer->counts) && (answer->settled || answer->last);
+	return counts_are_sound(&answer->counts) && (answer->confirmed || answer->last);
 }
 
 MESSAGE_TABLE(store_answer, struct store_answer, "STORED", stored_is_sound,
-	      BOOL(struct store_answer, settled), BOOL(struct store_answer, all),
+	      BOOL(struct store_answer, confirmed), BOOL(struct store_answer, all),
 	      BOOL(struct store_answer, last), COUNTS(struct store_answer, counts),
 	      VERSION(struct store_answer, newest), U64(struct store_answer, epoch));
 

@@ -221,7 +221,7 @@ static void settle_next(struct op *op)
 	struct list *list = op->list;
 	struct newest_ask ask;
 
-	while (list->next < list->row_count && list->rows[list->next].told.settled)
+	while (list->next < list->row_count && list->rows[list->next].told.confirmed)
 		list->next++;
 	if (list->next == list->row_count) {
 		list_over(op, true);
@@ -488,7 +488,7 @@ static void end_stored(struct store_wait *wait, const struct store_answer *answe
 {
 	struct op *op = CONTAINER_OF(wait, struct op, store);
 
-	if (answer->settled) {
+	if (answer->confirmed) {
 		history_confirmed(op->deed, op->record.version);
 		history_absent(op->machine->index, op->path, op->began);
 	} else if (!answer->last) {
@@ -528,7 +528,7 @@ static void gate_stored(struct store_wait *wait, const struct store_answer *answ
 {
 	struct op *op = CONTAINER_OF(wait, struct op, store);
 
-	if (answer->settled) {
+	if (answer->confirmed) {
 		storing_cancel(&op->store);
 		list_start(op, op->path, false, op->record.version, listed_again);
 	} else if (answer->last) {
@@ -590,7 +590,7 @@ static void removal_checked(struct check_wait *wait, const struct check_result *
 	op->above = answer->entry.version;
 	if (version_cmp(answer->record.version, op->above) > 0)
 		op->above = answer->record.version;
-	if (answer->standing == STANDING_UNCONFIRMED) {
+	if (answer->certainty == CERTAINTY_UNCONFIRMED) {
 		op_free(op);			/* 503 */
 	} else if (!record_is_live(&answer->entry)) {
 		history_was_read(op->deed);	/* 404 */

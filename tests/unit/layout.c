@@ -289,7 +289,7 @@ static void test_seats(void)
 	CHECK(layout_find(&layout, 10)->council && layout_find(&layout, 5)->council &&
 	      !layout_find(&layout, 6)->council);
 	CHECK(layout_is_joint(&layout));
-	layout_alone(&layout, LAYOUT_B, &alone);
+	layout_single(&layout, LAYOUT_B, &alone);
 	CHECK(alone.epoch == 2 && alone.count == 1 && alone.members[0].id == 0x8000 &&
 	      alone.members[0].council && alone.members[0].sets == LAYOUT_A);
 	CHECK(layout_is_solo(&alone) && !layout_is_solo(&layout) && !layout_is_joint(&alone));
@@ -413,7 +413,7 @@ static void test_forced(void)
 	other.epoch++;
 	layout_force(&other);
 	CHECK(other.lineage != layout.lineage);
-	layout_alone(&layout, LAYOUT_A, &next);
+	layout_single(&layout, LAYOUT_A, &next);
 	CHECK(next.left_lineage == 7 && next.left_epoch == 3 && next.epoch == layout.epoch + 1);
 	bad = layout;
 	bad.left_lineage = 0;

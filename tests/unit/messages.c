@@ -386,21 +386,21 @@ static void sample_talk(void)
 	SAMPLE(newest_ask, "upward", .path = STR("a/../b"), .purpose = NEWEST_READ);
 	SAMPLE(newest_ask, "read_of_version", .path = STR("x"), .version = { 1, 2, 3 },
 	       .purpose = NEWEST_READ);
-	SAMPLE(newest_answer, "full", .standing = STANDING_UNSETTLED, .record = file,
-	       .type = STR("text/x"), .entry = entry, .above = true, .holders = { 31, 32, 33 },
+	SAMPLE(newest_answer, "full", .certainty = CERTAINTY_UNDECIDED, .record = file,
+	       .type = STR("text/x"), .entry = entry, .parent_known = true, .holders = { 31, 32, 33 },
 	       .holder_count = 3, .counts = { 1, 2, 3, 4 }, .clock = 41, .epoch = 42);
-	SAMPLE(newest_answer, "none", .standing = STANDING_CONFIRMED);
-	SAMPLE(newest_answer, "ended", .standing = STANDING_UNCONFIRMED, .record = gone, .entry = ended);
-	SAMPLE(newest_answer, "child", .standing = STANDING_CONFIRMED, .record = child);
-	SAMPLE(newest_answer, "entry_of_file", .standing = STANDING_CONFIRMED, .entry = file);
-	SAMPLE(newest_answer, "counts", .standing = STANDING_CONFIRMED, .counts = { 2, 1, 0, 0 });
+	SAMPLE(newest_answer, "none", .certainty = CERTAINTY_CONFIRMED);
+	SAMPLE(newest_answer, "ended", .certainty = CERTAINTY_UNCONFIRMED, .record = gone, .entry = ended);
+	SAMPLE(newest_answer, "child", .certainty = CERTAINTY_CONFIRMED, .record = child);
+	SAMPLE(newest_answer, "entry_of_file", .certainty = CERTAINTY_CONFIRMED, .entry = file);
+	SAMPLE(newest_answer, "counts", .certainty = CERTAINTY_CONFIRMED, .counts = { 2, 1, 0, 0 });
 	SAMPLE(store_ask, "file", .path = STR("docs/a"), .record = file, .type = STR("text/x"));
 	SAMPLE(store_ask, "entry", .path = STR("docs"), .record = entry);
 	SAMPLE(store_ask, "no_record", .path = STR("docs"));
 	SAMPLE(store_ask, "root", .record = entry);
 	SAMPLE(store_ask, "gate", .path = STR("docs/,"), .record = gone);
 	SAMPLE(store_ask, "type", .path = STR("docs"), .record = file, .type = STR("te\nxt"));
-	SAMPLE(store_answer, "settled", .settled = true, .all = true, .counts = { 1, 2, 3, 4 },
+	SAMPLE(store_answer, "confirmed", .confirmed = true, .all = true, .counts = { 1, 2, 3, 4 },
 	       .newest = { 5, 6, 7 }, .epoch = 8);
 	SAMPLE(store_answer, "last", .last = true);
 	SAMPLE(store_answer, "neither", .all = true);

@@ -150,11 +150,11 @@ static void test_may_follow(void)
 	joint.homes = 4;				/* not together with other members */
 	CHECK(!synod_may_follow(&single, &joint));
 	joint.homes = 3;
-	layout_alone(&joint, LAYOUT_B, &next);
+	layout_single(&joint, LAYOUT_B, &next);
 	CHECK(synod_may_follow(&joint, &next));
 	next.homes = 4;
 	CHECK(!synod_may_follow(&joint, &next));
-	layout_alone(&joint, LAYOUT_A, &next);
+	layout_single(&joint, LAYOUT_A, &next);
 	CHECK(synod_may_follow(&joint, &next));
 	layout_remove(&next, 2);
 	CHECK(!synod_may_follow(&joint, &next));

@@ -101,9 +101,9 @@ static void test_newest(void)
 {
 	struct newest_ask ask = { .path = STR("docs/a.pdf"), .version = sample.version,
 				  .purpose = NEWEST_ONE }, got_ask;
-	struct newest_answer answer = { .record = sample, .type = STR("text/x"), .above = true,
+	struct newest_answer answer = { .record = sample, .type = STR("text/x"), .parent_known = true,
 					.holders = { 5, 6 }, .holder_count = 2, .clock = 12, .epoch = 4,
-					.standing = STANDING_UNSETTLED,
+					.certainty = CERTAINTY_UNDECIDED,
 					.counts = { 2, 3, 2, 9 } };
 	struct newest_answer got = { .holder_count = 0 };
 	struct buf b = BUF_INIT;
@@ -120,9 +120,9 @@ static void test_newest(void)
 
 	newest_answer_pack(&b, &answer);
 	CHECK(newest_answer_unpack(buf_str(&b), &got, NULL) == 0);
-	CHECK(record_eq(&got.record, &sample) && str_eq(got.type, answer.type) && got.above);
+	CHECK(record_eq(&got.record, &sample) && str_eq(got.type, answer.type) && got.parent_known);
 	CHECK(got.holder_count == 2 && got.holders[0] == 5 && got.holders[1] == 6);
-	CHECK(got.standing == STANDING_UNSETTLED && got.clock == 12 && got.epoch == 4);
+	CHECK(got.certainty == CERTAINTY_UNDECIDED && got.clock == 12 && got.epoch == 4);
 	CHECK(got.counts.homes == 3 && got.counts.homes_answered == 2 && got.counts.peers == 9);
 	STRICT(b, newest_answer_unpack(cut, &got, NULL));
 	answer.counts.homes_answered = 4;
@@ -134,7 +134,7 @@ static void test_newest(void)
 static void test_store(void)
 {
 	struct store_ask ask = { .path = STR("docs/a.pdf"), .record = sample, .type = STR("text/x") };
-	struct store_answer answer = { .settled = true, .counts = { 2, 3, 0, 0 },
+	struct store_answer answer = { .confirmed = true, .counts = { 2, 3, 0, 0 },
 				       .newest = sample.version, .epoch = 7 };
 	struct store_ask got_ask;
 	struct store_answer got;
@@ -146,10 +146,10 @@ static void test_store(void)
 	STRICT(b, store_ask_unpack(cut, &got_ask, NULL));
 	store_answer_pack(&b, &answer);
 	CHECK(store_answer_unpack(buf_str(&b), &got, NULL) == 0);
-	CHECK(got.settled && !got.all && !got.last && got.counts.homes == 3);
+	CHECK(got.confirmed && !got.all && !got.last && got.counts.homes == 3);
 	CHECK(version_cmp(got.newest, sample.version) == 0 && got.epoch == 7);
 	STRICT(b, store_answer_unpack(cut, &got, NULL));
-	answer.settled = false;		/* and more to come */
+	answer.confirmed = false;		/* and more to come */
 	store_answer_pack(&b, &answer);
 	CHECK(store_answer_unpack(buf_str(&b), &got, NULL) == -1);
 	buf_clear(&b);

@@ -1,5 +1,5 @@
-/* inquiry - KEEP to one keeper: what it is asked next, and what it has not yet */
-#include "inquiry.h"
+/* keep_queue - KEEP to one keeper: what it is asked next, and what it has not yet */
+#include "keep_queue.h"
 
 #include "bulk.h"
 
@@ -8,27 +8,27 @@
 #define PAUSE_MAX_MS 30000
 #define STUCK_MS 4000			/* after such a pause nothing had come */
 
-void inquiry_clear(struct inquiry *q)
+void keep_queue_clear(struct keep_queue *q)
 {
 	size_t limit = q->limit;
 
 	buf_clear(&q->ready);
 	buf_clear(&q->sent);
 	buf_clear(&q->rest);
-	*q = (struct inquiry){ .limit = limit };
+	*q = (struct keep_queue){ .limit = limit };
 }
 
-static size_t remembered(const struct inquiry *q)
+static size_t remembered(const struct keep_queue *q)
 {
 	return q->rest.len + q->again + (q->sent_again ? q->sent.len : 0);
 }
 
-bool inquiry_is_full(const struct inquiry *q)
+bool inquiry_is_full(const struct keep_queue *q)
 {
 	return !q->stuck && remembered(q) > q->limit / 2;
 }
 
-bool inquiry_is_over(const struct inquiry *q)
+bool inquiry_is_over(const struct keep_queue *q)
 {
 	return q->ready.len + q->sent.len + q->rest.len == 0;
 }
@@ -43,12 +43,12 @@ static void put_before(struct buf *to, struct str items)
 	*to = all;
 }
 
-void inquiry_add(struct inquiry *q, struct str items)
+void keep_queue_add(struct keep_queue *q, struct str items)
 {
 	buf_addstr(&q->ready, items);
 }
 
-bool inquiry_next(struct inquiry *q, size_t max)
+bool keep_queue_next(struct keep_queue *q, size_t max)
 {
 	size_t n = q->again > 0 ? q->again : q->ready.len;
 	struct str rest = { q->ready.data, n };
@@ -67,7 +67,7 @@ bool inquiry_next(struct inquiry *q, size_t max)
 }
 
 /* How long to wait, when that is not known already. */
-static uint64_t pause_for(struct inquiry *q, uint64_t ms)
+static uint64_t pause_for(struct keep_queue *q, uint64_t ms)
 {
 	if (q->pausing)
 		return 0;
@@ -76,7 +76,7 @@ static uint64_t pause_for(struct inquiry *q, uint64_t ms)
 }
 
 /* Somebody may have to wait now: all has been asked about, and some is left. */
-static uint64_t end_pass(struct inquiry *q)
+static uint64_t end_pass(struct keep_queue *q)
 {
 	uint64_t pause = q->come ? q->pause_ms / 2 : q->pause_ms * 2;
 
@@ -109,7 +109,7 @@ static bool compare(const struct buf *sent, struct str states, struct buf *lacks
 }
 
 /* Remember new ones that it has not, as many as may be. */
-static void remember(struct inquiry *q, struct str items)
+static void remember(struct keep_queue *q, struct str items)
 {
 	size_t room = q->limit > remembered(q) ? q->limit - remembered(q) : 0;
 	struct str rest = items, before = items;
@@ -121,7 +121,7 @@ static void remember(struct inquiry *q, struct str items)
 	buf_add(&q->rest, items.s, items.n - before.n);
 }
 
-uint64_t inquiry_answered(struct inquiry *q, struct str states)
+uint64_t keep_queue_answered(struct keep_queue *q, struct str states)
 {
 	struct buf lacks = BUF_INIT;
 	bool again = q->sent_again, some = compare(&q->sent, states, &lacks);
@@ -145,7 +145,7 @@ uint64_t inquiry_answered(struct inquiry *q, struct str states)
 	return wait > 0 ? wait : end_pass(q);
 }
 
-uint64_t inquiry_failed(struct inquiry *q)
+uint64_t keep_queue_failed(struct keep_queue *q)
 {
 	struct str new_ones = { q->ready.data + q->again, q->ready.len - q->again };
 
@@ -164,7 +164,7 @@ uint64_t inquiry_failed(struct inquiry *q)
 	return end_pass(q);
 }
 
-void inquiry_due(struct inquiry *q)
+void keep_queue_due(struct keep_queue *q)
 {
 	q->pausing = false;
 	if (q->again > 0)

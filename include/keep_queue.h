@@ -1,5 +1,5 @@
 /*
- * inquiry - KEEP to one keeper: what it is asked next, and what it has not yet
+ * keep_queue - KEEP to one keeper: what it is asked next, and what it has not yet
  *
  * Items (bulk.h) are asked about in batches, one at a time, in passes:
  *
@@ -18,25 +18,25 @@
  *
  * Calling sequence:
  *
- *	inquiry_add
- *	inquiry_next			a batch
- *	inquiry_answered, _failed	how it went; a pause, perhaps, then
- *	inquiry_due			when it is over
- *	inquiry_next			...until there is none
+ *	keep_queue_add
+ *	keep_queue_next			a batch
+ *	keep_queue_answered, _failed	how it went; a pause, perhaps, then
+ *	keep_queue_due			when it is over
+ *	keep_queue_next			...until there is none
  *
  * Pure: no sockets, no clock.
  */
-#ifndef COVEY_INQUIRY_H
-#define COVEY_INQUIRY_H
+#ifndef COVEY_KEEP_QUEUE_H
+#define COVEY_KEEP_QUEUE_H
 
 #include "buf.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define INQUIRY_LIMIT (512u << 10)	/* bytes: some thousand items, but half a thousand of the longest */
+#define KEEP_QUEUE_LIMIT (512u << 10)	/* bytes: some thousand items, but half a thousand of the longest */
 
-struct inquiry {
+struct keep_queue {
 	size_t limit;			/* bytes remembered of what it has not */
 	struct buf ready;		/* to be asked about in this pass */
 	size_t again;			/* so many of its bytes, the first, not for the first time */
@@ -49,23 +49,23 @@ struct inquiry {
 	bool stuck;
 	bool missed;
 };
-#define INQUIRY_INIT { .limit = INQUIRY_LIMIT }
+#define KEEP_QUEUE_INIT { .limit = KEEP_QUEUE_LIMIT }
 
-void inquiry_clear(struct inquiry *);		/* all but the limit is forgotten */
+void keep_queue_clear(struct keep_queue *);		/* all but the limit is forgotten */
 
-void inquiry_add(struct inquiry *, struct str items);
+void keep_queue_add(struct keep_queue *, struct str items);
 /* The next batch, of max bytes or one item more; it stays in ->sent.  False: none now. */
-bool inquiry_next(struct inquiry *, size_t max);
+bool keep_queue_next(struct keep_queue *, size_t max);
 /*
  * states: the body of KEPT; what is missing in it the keeper has not.
- * Returns how many ms to wait before inquiry_due(); 0: nothing to wait for,
+ * Returns how many ms to wait before keep_queue_due(); 0: nothing to wait for,
  * or somebody waits already.
  */
-uint64_t inquiry_answered(struct inquiry *, struct str states);
-uint64_t inquiry_failed(struct inquiry *);	/* no answer */
-void inquiry_due(struct inquiry *);
+uint64_t keep_queue_answered(struct keep_queue *, struct str states);
+uint64_t keep_queue_failed(struct keep_queue *);	/* no answer */
+void keep_queue_due(struct keep_queue *);
 
-bool inquiry_is_full(const struct inquiry *);	/* add nothing now: some of it is on its way */
-bool inquiry_is_over(const struct inquiry *);	/* it has all that it was asked about */
+bool inquiry_is_full(const struct keep_queue *);	/* add nothing now: some of it is on its way */
+bool inquiry_is_over(const struct keep_queue *);	/* it has all that it was asked about */
 
 #endif

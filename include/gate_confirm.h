@@ -1,5 +1,5 @@
 /*
- * behind - what stands in a directory whose gate is kept here
+ * gate_confirm - may a home tell that it has a gate?
  *
  * Who removes a directory lists it after its gate, and finds what stands
  * there.  Who brings its end from another group, or from an outbox, does not:
@@ -13,23 +13,23 @@
  *		answered and told of this gate: a majority that keeps it from now
  *		on tells its writer so.  What is not sure is not told of: whoever
  *		stores the gate asks again
- *	store	what stands is settled as by any writer (storing.h), which makes
+ *	store	what stands is stored as by any writer (storing.h), which makes
  *		the directory's entry above the gate: done.  Else the next name
  *
  * The caller gives the names, since only he can wait for a disk.
  */
-#ifndef COVEY_BEHIND_H
-#define COVEY_BEHIND_H
+#ifndef COVEY_GATE_CONFIRM_H
+#define COVEY_GATE_CONFIRM_H
 
 #include "buf.h"
 #include "check.h"
 #include "storing.h"
 
-struct behind {				/* embedded in what it belongs to */
-	/* Find the next name that stands here, and call behind_found(). */
-	void (*next)(struct behind *);
+struct gate_confirm {				/* embedded in what it belongs to */
+	/* Find the next name that stands here, and call gate_confirm_found(). */
+	void (*next)(struct gate_confirm *);
 	/* It is over: the gate may be told of, or may not. */
-	void (*done)(struct behind *, bool settled);
+	void (*done)(struct gate_confirm *, bool confirmed);
 	struct buf directory;		/* owned */
 	struct buf name;		/* owned; the whole path of the last name; empty: none yet */
 	/* private */
@@ -40,10 +40,10 @@ struct behind {				/* embedded in what it belongs to */
 };
 
 /* next and done are set.  Calls next, or nothing. */
-void behind_start(struct behind *, struct asker *, struct str gate_path, struct version gate);
+void gate_confirm_start(struct gate_confirm *, struct asker *, struct str gate_path, struct version gate);
 /* path, all of it, is copied; empty: there is no other. */
-void behind_found(struct behind *, struct str path, uint64_t now);
+void gate_confirm_found(struct gate_confirm *, struct str path, uint64_t now);
 /* Safe after done(), where it does nothing. */
-void behind_clear(struct behind *);
+void gate_confirm_clear(struct gate_confirm *);
 
 #endif

@@ -1,11 +1,11 @@
-/* spares - contents that a node holds and need not keep: may they go? */
-#include "spares.h"
+/* surplus - contents that a node holds and need not keep: may they go? */
+#include "surplus.h"
 
 #include "mem.h"
 
 #define QUESTION_BYTES (56u << 10)
 
-struct spare {
+struct surplus_copy {
 	size_t at, bytes;		/* of the items */
 	uint64_t keepers[LAYOUT_COPIES_MAX];
 	size_t count;			/* of them */
@@ -13,46 +13,46 @@ struct spare {
 	bool lacks;			/* one has not, or does not say */
 };
 
-void spares_clear(struct spares *s)
+void surplus_clear(struct surplus *s)
 {
 	buf_clear(&s->items);
 	free(s->list);
-	*s = (struct spares)SPARES_INIT;
+	*s = (struct surplus)SURPLUS_INIT;
 }
 
-void spares_begin(struct spares *s, const struct layout *layout)
+void surplus_begin(struct surplus *s, const struct layout *layout)
 {
-	spares_clear(s);
+	surplus_clear(s);
 	s->layout = *layout;
 }
 
-void spares_add(struct spares *s, const struct keep_item *item)
+void surplus_add(struct surplus *s, const struct keep_item *item)
 {
 	struct layout_order order;
-	struct spare *spare;
+	struct surplus_copy *copy;
 
 	/* A power of two has been filled. */
 	if ((s->count & (s->count - 1)) == 0)
 		s->list = mem_resize(s->list, s->count > 0 ? 2 * s->count : 1, sizeof *s->list);
-	spare = &s->list[s->count++];
-	*spare = (struct spare){ .at = s->items.len };
+	copy = &s->list[s->count++];
+	*copy = (struct surplus_copy){ .at = s->items.len };
 	keep_item_pack(&s->items, item);
-	spare->bytes = s->items.len - spare->at;
+	copy->bytes = s->items.len - copy->at;
 	layout_keepers(&s->layout, item->path, &order);
 	for (size_t i = 0; i < layout_copies(&s->layout) && i < order.count; i++)
-		spare->keepers[spare->count++] = order.ids[i];
+		copy->keepers[copy->count++] = order.ids[i];
 }
 
 /* It is this keeper's to say. */
-static bool is_asked(const struct spare *spare, uint64_t id)
+static bool is_asked(const struct surplus_copy *copy, uint64_t id)
 {
-	for (size_t i = 0; i < spare->count && !spare->lacks; i++)
-		if (spare->keepers[i] == id)
+	for (size_t i = 0; i < copy->count && !copy->lacks; i++)
+		if (copy->keepers[i] == id)
 			return true;
 	return false;
 }
 
-bool spares_next(struct spares *s, uint64_t *ret_keeper, struct buf *question)
+bool surplus_next(struct surplus *s, uint64_t *ret_keeper, struct buf *question)
 {
 	for (; s->peer < s->layout.count; s->peer++, s->to = 0) {
 		uint64_t id = s->layout.members[s->peer].id;
@@ -70,7 +70,7 @@ bool spares_next(struct spares *s, uint64_t *ret_keeper, struct buf *question)
 	return false;
 }
 
-void spares_answered(struct spares *s, struct str states)
+void surplus_answered(struct surplus *s, struct str states)
 {
 	uint64_t id = s->layout.members[s->peer].id;
 	enum keep_state state;
@@ -86,7 +86,7 @@ void spares_answered(struct spares *s, struct str states)
 }
 
 /* It is asked about nothing more. */
-void spares_failed(struct spares *s)
+void surplus_failed(struct surplus *s)
 {
 	uint64_t id = s->layout.members[s->peer].id;
 
@@ -95,13 +95,13 @@ void spares_failed(struct spares *s)
 			s->list[i].lacks = true;
 }
 
-bool spares_take(struct spares *s, struct keep_item *ret)
+bool surplus_take(struct surplus *s, struct keep_item *ret)
 {
 	while (s->taken < s->count) {
-		const struct spare *spare = &s->list[s->taken++];
-		struct str packed = { s->items.data + spare->at, spare->bytes };
+		const struct surplus_copy *copy = &s->list[s->taken++];
+		struct str packed = { s->items.data + copy->at, copy->bytes };
 
-		if (!spare->lacks && spare->count > 0 && spare->have == spare->count)
+		if (!copy->lacks && copy->count > 0 && copy->have == copy->count)
 			return keep_item_next(&packed, ret) == 1;
 	}
 	return false;

@@ -6,7 +6,7 @@
 #include "unit.h"
 
 #include "bulk.h"
-#include "inquiry.h"
+#include "keep_queue.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -14,7 +14,7 @@
 #define ITEMS 3000
 #define BATCH 1000
 
-static struct inquiry q = INQUIRY_INIT;
+static struct keep_queue q = KEEP_QUEUE_INIT;
 static unsigned asked[ITEMS];		/* how often */
 static bool has[ITEMS];
 static size_t item_bytes;
@@ -32,7 +32,7 @@ static void add(unsigned from, unsigned to)
 		keep_item_pack(&b, &item);
 	}
 	item_bytes = b.len / (to - from);
-	inquiry_add(&q, buf_str(&b));
+	keep_queue_add(&q, buf_str(&b));
 	buf_clear(&b);
 }
 
@@ -59,7 +59,7 @@ static uint64_t answer(unsigned room, bool (*can)(unsigned))
 			room--;
 		}
 	}
-	wait = inquiry_answered(&q, buf_str(&states));
+	wait = keep_queue_answered(&q, buf_str(&states));
 	CHECK(remembered() <= q.limit);
 	buf_clear(&states);
 	return wait;
@@ -84,7 +84,7 @@ static bool none(unsigned i)
 
 static void begin(size_t limit)
 {
-	inquiry_clear(&q);
+	keep_queue_clear(&q);
 	q.limit = limit;
 	memset(asked, 0, sizeof asked);
 	memset(has, 0, sizeof has);
@@ -101,10 +101,10 @@ static void test_pieces(void)
 			add(next, next + 200);
 			next += 200;
 		}
-		while (inquiry_next(&q, BATCH))
+		while (keep_queue_next(&q, BATCH))
 			if (answer(5, all) > 0)
 				break;
-		inquiry_due(&q);
+		keep_queue_due(&q);
 		CHECK(!q.stuck && !q.missed);
 	} while (++rounds < 10 * ITEMS && (next < ITEMS || !inquiry_is_over(&q)));
 	CHECK(inquiry_is_over(&q));
@@ -120,8 +120,8 @@ static void test_lost(void)
 	begin(1 << 20);
 	add(0, ITEMS);
 	for (unsigned steps = 0; longest < 30000 && steps < 100000; steps++) {
-		if (wait > 0 || !inquiry_next(&q, BATCH))
-			inquiry_due(&q);
+		if (wait > 0 || !keep_queue_next(&q, BATCH))
+			keep_queue_due(&q);
 		else if ((wait = answer(8, most)) > longest)
 			longest = wait;
 		if (!q.pausing)
@@ -133,7 +133,7 @@ static void test_lost(void)
 		CHECK(has[i] == most(i));
 	/* while it waits for them, new ones are asked about at once */
 	add(0, 1);
-	CHECK(inquiry_next(&q, BATCH) && answer(0, none) == 0 && !inquiry_next(&q, BATCH));
+	CHECK(keep_queue_next(&q, BATCH) && answer(0, none) == 0 && !keep_queue_next(&q, BATCH));
 }
 
 /* More than may be remembered: that is known, and what was told of is asked about. */
@@ -141,17 +141,17 @@ static void test_limit(void)
 {
 	begin(100 * item_bytes + 1);
 	add(0, 1000);
-	while (inquiry_next(&q, BATCH))
+	while (keep_queue_next(&q, BATCH))
 		answer(0, none);
 	CHECK(q.missed && remembered() == 100 * item_bytes && inquiry_is_full(&q));
 	for (unsigned i = 0; i < 1000; i++)
 		CHECK(asked[i] == 1);
-	inquiry_due(&q);
-	while (inquiry_next(&q, BATCH))
+	keep_queue_due(&q);
+	while (keep_queue_next(&q, BATCH))
 		if (answer(1000, all) > 0)
-			inquiry_due(&q);
-	inquiry_due(&q);
-	while (inquiry_next(&q, BATCH))
+			keep_queue_due(&q);
+	keep_queue_due(&q);
+	while (keep_queue_next(&q, BATCH))
 		answer(0, none);
 	CHECK(inquiry_is_over(&q) && q.missed && asked[100] == 1);
 }
@@ -163,16 +163,16 @@ static void test_failed(void)
 
 	begin(1 << 20);
 	add(0, 100);
-	CHECK(inquiry_next(&q, BATCH) && !inquiry_next(&q, BATCH));
-	first = inquiry_failed(&q);
+	CHECK(keep_queue_next(&q, BATCH) && !keep_queue_next(&q, BATCH));
+	first = keep_queue_failed(&q);
 	CHECK(first > 0 && q.stuck && !q.missed && !inquiry_is_full(&q));
-	CHECK(remembered() == 100 * item_bytes && !inquiry_next(&q, BATCH));
-	inquiry_due(&q);
-	CHECK(inquiry_next(&q, BATCH) && inquiry_failed(&q) > first);
-	inquiry_due(&q);
+	CHECK(remembered() == 100 * item_bytes && !keep_queue_next(&q, BATCH));
+	keep_queue_due(&q);
+	CHECK(keep_queue_next(&q, BATCH) && keep_queue_failed(&q) > first);
+	keep_queue_due(&q);
 	for (unsigned i = 0; i < 1000 && !inquiry_is_over(&q); i++)
-		if (!inquiry_next(&q, BATCH) || answer(100, all) > 0)
-			inquiry_due(&q);
+		if (!keep_queue_next(&q, BATCH) || answer(100, all) > 0)
+			keep_queue_due(&q);
 	CHECK(inquiry_is_over(&q) && !q.stuck && !q.missed && has[0] && has[99]);
 }
 
@@ -192,11 +192,11 @@ static void test_random(unsigned seed)
 			}
 			break;
 		case 1:
-			inquiry_due(&q);
+			keep_queue_due(&q);
 			break;
 		default:
-			if (inquiry_next(&q, BATCH) && rand() % 20 == 0)
-				inquiry_failed(&q);
+			if (keep_queue_next(&q, BATCH) && rand() % 20 == 0)
+				keep_queue_failed(&q);
 			else if (q.sent.len > 0)
 				answer((unsigned)rand() % 30, all);
 		}
@@ -221,6 +221,6 @@ int main(void)
 	test_failed();
 	for (unsigned i = 0; i < 20; i++)
 		test_random(seed + i);
-	inquiry_clear(&q);
+	keep_queue_clear(&q);
 	return UNIT_RESULT();
 }
