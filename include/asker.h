@@ -30,6 +30,7 @@
 #define COVEY_ASKER_H
 
 #include "home.h"
+#include "list.h"
 #include "peers.h"
 #include "version_talk.h"
 
@@ -78,10 +79,10 @@ struct asker {
 	struct peers peers;
 	struct buf packet;
 	struct phase *by_id[ASKER_BUCKETS];
-	struct phase *running;		/* all of them, a list */
+	struct list running;		/* struct phase */
 	struct check *by_path[ASKER_BUCKETS];
 	uint64_t now;			/* ms: of the last call */
-	struct parent *parents;	/* storing.c's, and so is: */
+	struct list parents;	/* storing.c's, and so is: */
 	struct known_parent *known_parents;	/* owned; NULL: nothing yet */
 };
 

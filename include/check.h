@@ -53,6 +53,7 @@
 #define COVEY_CHECK_H
 
 #include "asker.h"
+#include "list.h"
 
 #define CHECK_ROWS_MAX (2 * LAYOUT_HOMES_MAX + PEERS_ASKED_MAX)
 
@@ -94,7 +95,7 @@ struct check_wait {
 	void (*done)(struct check_wait *, const struct check_result *);
 	/* private */
 	struct check *check;		/* NULL: not waiting */
-	struct check_wait *next, *prev;
+	struct link link;		/* in the check's waits */
 };
 
 /* path is copied; version is none but for ONE, HOLDERS and BELOW. */

@@ -88,8 +88,6 @@ int message_next(struct str *rows, const struct message *, void *ret);
 
 void pack_record(struct buf *, const struct record *);
 void unpack_record(struct unpack *, struct record *ret);
-void pack_version(struct buf *, struct version);
-struct version unpack_version(struct unpack *);
 
 /* The functions of a message, in its header; of one that is a single value they take that. */
 #define MESSAGE(message_name, type) \

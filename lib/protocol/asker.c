@@ -20,12 +20,7 @@ static void link_phase(struct phase *phase)
 
 	phase->id_next = *by_id;
 	*by_id = phase;
-	phase->prev = NULL;
-	phase->next = asker->running;
-	if (asker->running != NULL)
-		asker->running->prev = phase;
-	asker->running = phase;
-	phase->running = true;
+	list_prepend(&asker->running, &phase->running);
 }
 
 static void unlink_phase(struct phase *phase)
@@ -35,19 +30,13 @@ static void unlink_phase(struct phase *phase)
 	while (*p != phase)
 		p = &(*p)->id_next;
 	*p = phase->id_next;
-	if (phase->prev != NULL)
-		phase->prev->next = phase->next;
-	else
-		phase->asker->running = phase->next;
-	if (phase->next != NULL)
-		phase->next->prev = phase->prev;
-	phase->running = false;
+	list_remove(&phase->running);
 }
 
 void phase_begin(struct phase *phase, struct asker *asker, const struct phase_kind *kind,
 		 uint64_t timeout_ms, uint64_t now)
 {
-	if (phase->running)
+	if (link_is_linked(&phase->running))
 		phase_end(phase, now);
 	phase->asker = asker;
 	phase->kind = kind;
@@ -269,7 +258,7 @@ static void remember_silent(struct phase *phase, uint64_t now)
 
 void phase_end(struct phase *phase, uint64_t now)
 {
-	if (!phase->running)
+	if (!link_is_linked(&phase->running))
 		return;
 	unlink_phase(phase);
 	remember_silent(phase, now);
@@ -349,8 +338,10 @@ void asker_init(struct asker *asker, struct home *home, uint64_t check_ms, uint6
 
 void asker_clear(struct asker *asker)
 {
-	while (asker->running != NULL)
-		asker->running->kind->forget(asker->running);
+	struct phase *phase;
+
+	while ((phase = LIST_FIRST(struct phase, &asker->running, running)) != NULL)
+		phase->kind->forget(phase);
 	storing_forget_all(asker);
 	peers_clear(&asker->peers);
 	buf_clear(&asker->packet);
@@ -370,16 +361,12 @@ size_t asker_peers(const struct asker *asker)
 /* Each goes to the front of the list as it begins again: those that have not are behind it. */
 void asker_layout(struct asker *asker, const struct layout *layout, uint64_t now)
 {
-	struct phase *old = asker->running, *next;
-
 	asker->now = now;
 	if (!home_layout(asker->home, layout))
 		return;
 	storing_forget_parents(asker);
-	for (; old != NULL; old = next) {
-		next = old->next;
-		old->kind->restart(old, now);
-	}
+	LIST_EACH(struct phase, phase, &asker->running, running)
+		phase->kind->restart(phase, now);
 }
 
 static struct phase *phase_find(struct asker *asker, uint64_t id)
@@ -433,7 +420,8 @@ void asker_tick(struct asker *asker, uint64_t now)
 	asker->now = now;
 	do {
 		asker->due = 0;
-		for (phase = asker->running; phase != NULL; phase = phase->next) {
+		for (phase = LIST_FIRST(struct phase, &asker->running, running); phase != NULL;
+		     phase = LIST_NEXT(struct phase, phase, running)) {
 			if (phase->due <= now) {
 				phase_again(phase, now);
 				if (phase->kind->step(phase, now))

@@ -12,7 +12,7 @@ struct check {
 	struct phase phase;
 	struct check *path_next;	/* in its bucket */
 	struct check *after;		/* starts when this is over; NULL: nobody waits for it */
-	struct check_wait *waits;
+	struct list waits;		/* struct check_wait */
 	char *path;			/* owned */
 	size_t path_bytes;
 	enum check_purpose purpose;
@@ -443,14 +443,14 @@ static bool check_finish(struct check *check, enum certainty certainty, uint64_t
 	phase_end(&check->phase, now);
 	unlink_path(check);
 	if (check->after != NULL) {
-		if (check->after->waits != NULL)
+		if (check->after->waits.count > 0)
 			launch(check->after, check->phase.asker, now);
 		else
 			check_free(check->after);
 	}
 	check_sum_up(check, certainty, &result);
 	learn(check, &result.answer);
-	while ((wait = check->waits) != NULL) {
+	while ((wait = LIST_FIRST(struct check_wait, &check->waits, link)) != NULL) {
 		check_cancel(wait);
 		wait->done(wait, &result);
 	}
@@ -460,10 +460,8 @@ static bool check_finish(struct check *check, enum certainty certainty, uint64_t
 
 static void drop_waits(struct check *check)
 {
-	for (struct check_wait *wait = check->waits, *next; wait != NULL; wait = next) {
-		next = wait->next;
-		wait->check = NULL;
-	}
+	LIST_EACH(struct check_wait, wait, &check->waits, link)
+		check_cancel(wait);
 }
 
 static void check_forget(struct phase *phase)
@@ -747,22 +745,11 @@ void check_start(struct asker *asker, struct check_wait *wait, struct str path,
 		check = running->after;
 	}
 	wait->check = check;
-	wait->prev = NULL;
-	wait->next = check->waits;
-	if (check->waits != NULL)
-		check->waits->prev = wait;
-	check->waits = wait;
+	list_prepend(&check->waits, &wait->link);
 }
 
 void check_cancel(struct check_wait *wait)
 {
-	if (wait->check == NULL)
-		return;
-	if (wait->prev != NULL)
-		wait->prev->next = wait->next;
-	else
-		wait->check->waits = wait->next;
-	if (wait->next != NULL)
-		wait->next->prev = wait->prev;
+	list_remove(&wait->link);
 	wait->check = NULL;
 }

@@ -47,6 +47,8 @@ static bool item_is_sound(const void *from)
 	return !version_is_none(item->version);
 }
 
+ROW_TABLE(version, struct item, "version of an item", NULL, VERSION(struct item, version));
+
 ROW_TABLE(item, struct item, "item of NEWEST", item_is_sound,
 	  VERSION(struct item, version), PATH(struct item, path, 1));
 
@@ -202,7 +204,7 @@ static void set_version(struct holdings *h, size_t at, struct version version)
 {
 	struct buf packed = BUF_INIT;
 
-	pack_version(&packed, version);
+	message_pack(&packed, &version_message, &(struct item){ .version = version });
 	memcpy(h->items.data + at, packed.data, packed.len);
 	buf_clear(&packed);
 }

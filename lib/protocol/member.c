@@ -38,11 +38,6 @@ int member_state_parse(struct str text, enum member_state *ret)
 	return -1;
 }
 
-bool member_state_known(uint8_t state)
-{
-	return state >= MEMBER_UP && state <= MEMBER_FORGOTTEN;
-}
-
 bool member_is_gone(enum member_state state)
 {
 	return state == MEMBER_LEFT || state == MEMBER_STOPPED || state == MEMBER_FORGOTTEN;
@@ -258,7 +253,7 @@ void member_unpack(struct unpack *in, struct member *ret)
 	unpack_address(in, &member.discovery);
 	unpack_address(in, &member.versions);
 	unpack_standing(in, &member);
-	if (member.id == 0 || !member_state_known(state) ||
+	if (member.id == 0 || state < MEMBER_UP || state > MEMBER_FORGOTTEN ||
 	    member.protocol_min > member.protocol_max)
 		in->failed = true;
 	member.state = (enum member_state)state;

@@ -3,7 +3,7 @@
 
 MESSAGE_TABLE(node_id, uint64_t, "node id", NULL, VALUE(FIELD_NUMBER, 8, uint64_t, 0, UINT64_MAX));
 
-/* records and versions */
+/* records */
 
 void pack_record(struct buf *buf, const struct record *record)
 {
@@ -37,25 +37,6 @@ static enum record_kind record_kind_of(const struct record *record)
 	if (record->flags & RECORD_DIRECTORY)
 		return record->flags & RECORD_DELETED ? DIRECTORY_END : DIRECTORY_RECORD;
 	return record->flags & RECORD_DELETED ? FILE_END : FILE_RECORD;
-}
-
-void pack_version(struct buf *buf, struct version version)
-{
-	pack_u64(buf, version.time);
-	pack_u64(buf, version.node);
-	pack_u64(buf, version.n);
-}
-
-struct version unpack_version(struct unpack *in)
-{
-	struct version version;
-
-	version.time = unpack_u64(in);
-	version.node = unpack_u64(in);
-	version.n = unpack_u64(in);
-	if (version.n > VERSION_N_MAX)
-		in->failed = true;
-	return version;
 }
 
 /* numbers: of one width in the struct, of another when packed */

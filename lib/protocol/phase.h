@@ -47,8 +47,7 @@ struct phase {
 	const struct phase_kind *kind;
 	struct asker *asker;
 	struct phase *id_next;		/* in its bucket */
-	struct phase *next, *prev;	/* that are running */
-	bool running;
+	struct link running;		/* in the asker's list */
 	uint64_t id, epoch;
 	uint64_t sent, deadline;	/* ms */
 	uint64_t short_wait;		/* ms after sent: how long the doubtful are waited for */

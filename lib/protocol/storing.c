@@ -25,8 +25,7 @@ struct parent_wait {
 	void (*done)(struct parent_wait *, enum parent_end, struct version entry);
 	struct str path;		/* the name in it that wants it; good while it waits */
 	bool read;			/* the name is read, since after it came */
-	struct parent *parent;		/* NULL: not waiting */
-	struct parent_wait *next;
+	struct link link;		/* in the parent's waits */
 };
 
 /*
@@ -34,7 +33,7 @@ struct parent_wait {
  * Where it has to be made, a name in it is read first.
  */
 struct parent {
-	struct parent *next;		/* of the asker's */
+	struct link link;		/* in the asker's parents */
 	struct asker *asker;
 	uint64_t id;
 	struct buf path;
@@ -46,7 +45,7 @@ struct parent {
 	struct record entry;
 	bool made;			/* here */
 	bool told;			/* those who waited; what follows is for made_end() */
-	struct parent_wait *waits;
+	struct list waits;		/* struct parent_wait */
 };
 
 /* READY: it stands, or none is needed. */
@@ -118,20 +117,15 @@ void storing_forget_parents(struct asker *asker)
 
 static struct parent *parent_find(struct asker *asker, struct str directory)
 {
-	struct parent *s = asker->parents;
-
-	while (s != NULL && (s->told || !str_eq(buf_str(&s->path), directory)))
-		s = s->next;
-	return s;
+	LIST_EACH(struct parent, s, &asker->parents, link)
+		if (!s->told && str_eq(buf_str(&s->path), directory))
+			return s;
+	return NULL;
 }
 
 static void parent_free(struct parent *s)
 {
-	struct parent **p = &s->asker->parents;
-
-	while (*p != s)
-		p = &(*p)->next;
-	*p = s->next;
+	list_remove(&s->link);
 	check_cancel(&s->check);
 	storing_cancel(&s->store);
 	buf_clear(&s->path);
@@ -140,34 +134,24 @@ static void parent_free(struct parent *s)
 
 void storing_forget_all(struct asker *asker)
 {
-	while (asker->parents != NULL)
-		parent_free(asker->parents);
+	LIST_EACH(struct parent, s, &asker->parents, link)
+		parent_free(s);
 	storing_forget_parents(asker);
-}
-
-static void parent_cancel(struct parent_wait *wait)
-{
-	struct parent_wait **p;
-
-	if (wait->parent == NULL)
-		return;
-	for (p = &wait->parent->waits; *p != wait; p = &(*p)->next)
-		;
-	*p = wait->next;
-	wait->parent = NULL;
 }
 
 static void parent_wait_end(struct parent_wait *wait, enum parent_end end, struct version entry)
 {
-	parent_cancel(wait);
+	list_remove(&wait->link);
 	wait->done(wait, end, entry);
 }
 
 static void parent_tell(struct parent *s, enum parent_end end)
 {
+	struct parent_wait *wait;
+
 	s->told = true;
-	while (s->waits != NULL)
-		parent_wait_end(s->waits, end, s->entry.version);
+	while ((wait = LIST_FIRST(struct parent_wait, &s->waits, link)) != NULL)
+		parent_wait_end(wait, end, s->entry.version);
 }
 
 static void parent_fail(struct parent *s)
@@ -202,11 +186,11 @@ static void store_entry(struct parent *s, const struct record *entry)
 
 void asker_made(struct asker *asker, uint64_t id, const struct record *entry, uint64_t now)
 {
-	struct parent *s = asker->parents;
+	struct parent *s = LIST_FIRST(struct parent, &asker->parents, link);
 
 	asker->now = now;
 	while (s != NULL && !(s->made && s->id == id))
-		s = s->next;
+		s = LIST_NEXT(struct parent, s, link);
 	if (s != NULL && entry != NULL)
 		store_entry(s, entry);
 	else
@@ -236,11 +220,10 @@ static void make_entry(struct parent *s)
 /* One whose name was read; NULL: none waits any longer. */
 static struct parent_wait *find_read(const struct parent *s)
 {
-	struct parent_wait *wait = s->waits;
-
-	while (wait != NULL && !wait->read)
-		wait = wait->next;
-	return wait;
+	LIST_EACH(struct parent_wait, wait, &s->waits, link)
+		if (wait->read)
+			return wait;
+	return NULL;
 }
 
 static void read_name(struct parent *);
@@ -272,17 +255,16 @@ static void name_read(struct check_wait *check, const struct check_result *resul
  */
 static void read_name(struct parent *s)
 {
-	struct str name;
+	const struct parent_wait *first = LIST_FIRST(struct parent_wait, &s->waits, link);
 
-	if (s->waits == NULL) {
+	if (first == NULL) {
 		parent_free(s);
 		return;
 	}
-	name = s->waits->path;
-	for (struct parent_wait *wait = s->waits; wait != NULL; wait = wait->next)
-		wait->read = str_eq(wait->path, name);
+	LIST_EACH(struct parent_wait, wait, &s->waits, link)
+		wait->read = str_eq(wait->path, first->path);
 	s->check.done = name_read;
-	check_start(s->asker, &s->check, name, CHECK_READ, VERSION_NONE, s->asker->now);
+	check_start(s->asker, &s->check, first->path, CHECK_READ, VERSION_NONE, s->asker->now);
 }
 
 static void entry_checked(struct check_wait *wait, const struct check_result *result)
@@ -313,16 +295,13 @@ static void parent_require(struct asker *asker, struct parent_wait *wait, struct
 		s->asker = asker;
 		s->id = asker->random(asker->data);
 		buf_addstr(&s->path, directory);
-		s->next = asker->parents;
-		asker->parents = s;
+		list_prepend(&asker->parents, &s->link);
 		s->check.done = entry_checked;
 		check_start(asker, &s->check, directory, CHECK_WRITE, VERSION_NONE, asker->now);
 	}
 	s->gate = later(s->gate, gate);
-	wait->parent = s;
 	wait->read = false;
-	wait->next = s->waits;
-	s->waits = wait;
+	list_prepend(&s->waits, &wait->link);
 }
 
 /* storing */
@@ -342,7 +321,7 @@ static void storing_free(struct storing *storing)
 {
 	if (storing->wait != NULL)
 		storing->wait->storing = NULL;
-	parent_cancel(&storing->parent_wait);
+	list_remove(&storing->parent_wait.link);
 	storing_cancel(&storing->closing);
 	buf_clear(&storing->path);
 	buf_clear(&storing->type);
@@ -605,7 +584,7 @@ static void storing_restart(struct phase *phase, uint64_t now)
 	struct storing *storing = CONTAINER_OF(phase, struct storing, phase);
 
 	if (storing->lineage != phase->asker->home->layout.lineage) {
-		parent_cancel(&storing->parent_wait);
+		list_remove(&storing->parent_wait.link);
 		storing_cancel(&storing->closing);
 		storing->own_gate = gate_of(&storing->record);
 		storing->kept = false;

@@ -421,7 +421,7 @@ static void begin_op(struct machine *machine, enum kind kind, int path)
 	if (kind == VERSIONS) {
 		list_versions(op);
 	} else if (kind == REMOVE) {
-		list_remove(op);
+		list_rmdir(op);
 	} else {
 		op->check.done = kind == GET ? read_checked : write_checked;
 		begin_check(op, kind == GET ? CHECK_READ : CHECK_WRITE, VERSION_NONE);
