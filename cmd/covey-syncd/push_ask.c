@@ -143,16 +143,16 @@ static void done(struct serve_request *request)
 
 int push_more(struct syncd *d, struct serve_request *request, struct frame *frame, struct err *err)
 {
-	uint64_t token, bytes;
+	struct sync_more more;
 	struct pushing *p;
 
-	if (sync_more_unpack(frame->body, &token, &bytes, err) < 0)
+	if (sync_more_unpack(frame->body, &more, err) < 0)
 		return -1;
-	p = find(d, token, err);
+	p = find(d, more.token, err);
 	if (p == NULL)
 		return -1;
 	keep_token(p);
-	pushing_more(p, bytes);
+	pushing_more(p, more.bytes);
 	done(request);
 	return 0;
 }

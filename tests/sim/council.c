@@ -471,7 +471,7 @@ static void propose_something(struct machine *machine)
 	    machine->silent)
 		return;
 	if (layout_is_joint(&next)) {
-		layout_alone(agent_layout(agent), LAYOUT_A, &next);
+		layout_single(agent_layout(agent), LAYOUT_A, &next);
 	} else {
 		for (int i = 0; i < sim.profile.machines; i++) {
 			const struct machine *m = &sim.machines[i];
