@@ -328,7 +328,7 @@ static int walk_list(struct gate_walk *w, struct str after, struct listing *ret,
 
 static bool entry_stands(const struct list_entry *entry)
 {
-	return record_stands(&entry->record, &entry->entry) != STANDS_NOTHING;
+	return record_name_kind(&entry->record, &entry->entry) != NAME_ABSENT;
 }
 
 /* True: w->found is the next live name of the batch. */

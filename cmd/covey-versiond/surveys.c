@@ -113,7 +113,7 @@ static int surveys_begin(struct surveys *s, uint64_t epoch, uint32_t keep, struc
 		surveys_forget(s);
 	s->keep = keep;
 	s->epoch = epoch;
-	return store_settle(s->store, err);
+	return store_finish_dead(s->store, err);
 }
 
 /* The partition's directories, as they are at least since the caller read its change counter. */
