@@ -87,22 +87,20 @@ const char *store_run(const struct store *);	/* the run directory */
 /*
  * renew.c: a new id, for a store that was put back or copied; all that is in
  * it stays.  First the outbox, unless NULL, has an entry for each version
- * known here, of a path the newest `keep` (0: all), as store_owe() makes
- * them.  ERR_CONFLICT: another program has it open.
+ * known here, of a path the newest `keep` (0: all).  ERR_CONFLICT: another program has it open.
  */
 int store_renew(struct store *, struct outbox *, uint32_t keep, uint64_t *ret_owed, struct err *);
-/* All that is known here is to reach its homes and keepers once more; durable. */
-int store_owe(struct store *, struct outbox *, uint32_t keep, uint64_t *ret_owed, struct err *);
 /*
- * The same in two steps, for a node that is about to go over to the group of
- * that lineage: the first marks, durably, that it is to be done there; the
- * second, when the node is there, does it, if it is.
+ * All that is known here is to reach its homes and keepers once more, of a
+ * node that is about to go over to the group of that lineage: the first marks,
+ * durably, that it is to be done there; the second, when the node is there,
+ * makes an entry in the outbox for each version, durably, if it is.
  */
 int store_owe_later(struct store *, uint64_t lineage, struct err *);
 int store_owe_marked(struct store *, uint64_t lineage, uint32_t keep, uint64_t *ret_owed,
 		     struct err *);
 /*
- * lost.c: the files in tree/ have no records, as after a plain copy: all are
+ * The files in tree/ have no records, as after a plain copy: all are
  * foreign, and nothing is served, until they are adopted.  No scan: some are
  * looked at, and in a store that has its records not even those.
  */
@@ -124,7 +122,7 @@ int store_there(struct store *, struct err *);
  */
 void store_on_failure(struct store *, void (*failed)(void *data), void *data);
 
-/* lookup.c: what stands at a path */
+/* read.c: what stands at a path */
 
 struct store_entry {
 	struct record record;	/* the file's newest, live or not; version none: none is known */
@@ -153,7 +151,7 @@ int store_newest(struct store *, struct str path, enum store_want, struct store_
 int store_version(struct store *, struct str path, struct version, enum store_want,
 		  struct store_entry *ret, struct err *);
 
-/* gate.c: the directory's gate; version none: it has none.  The root never has one. */
+/* The directory's gate; version none: it has none.  The root never has one. */
 int store_gate(struct store *, struct str directory, struct version *ret, struct err *);
 
 /*
@@ -283,7 +281,7 @@ uint64_t store_clock(const struct store *);
 #define STORE_AHEAD_NS UINT64_C(60000000000)
 uint64_t store_ahead(const struct store *);
 
-/* list.c, history.c: what there is */
+/* list.c, read.c: what there is */
 
 struct list_entry {
 	char *name;		/* owned; one component, any bytes but NUL and '/' */

@@ -81,9 +81,7 @@ static int commit_copy(struct adoption *a, struct str path, struct stage *stage,
 	c.alone = a->outbox == NULL;
 	c.condition = unchanged;
 	c.data = seen;
-	status = commit_begin(a->store, &c, COMMIT_ADOPT, &why);
-	if (status == 0)
-		status = commit_wait(a->store, &c, &why);
+	status = commit_adopt(a->store, &c, &why);
 	if (status < 0 && why.kind == ERR_PRECONDITION)
 		return 0;
 	if (status < 0)

@@ -39,6 +39,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define LOCK_FILE "locks"		/* in the store: whoever writes there meets it, wherever it runs */
+#define SLOTS (1u << 14)		/* bytes of the lock file that are used */
 #define MAGIC "covey counters4"		/* with its NUL: 16 bytes */
 #define BOOT_TEXT 40
 #define KNOWN (UINT64_C(1) << 48)	/* beside n: the record of the coming one was, before */
@@ -66,9 +68,14 @@ struct counters {
 	struct slot slots[SLOTS];
 };
 
-unsigned counters_slot(uint64_t hash)
+static unsigned slot_of_hash(uint64_t hash)
 {
 	return (unsigned)(hash ^ hash >> 32) % SLOTS;
+}
+
+static unsigned slot_of(struct str path)
+{
+	return slot_of_hash(path_hash(path));
 }
 
 /* The kernel's id of this boot; empty when it does not say. */
@@ -222,7 +229,8 @@ bool counters_failing(const struct store *store)
 	return atomic_load(&store->counters->failing) != 0;
 }
 
-bool counters_still(const struct store *store, unsigned slot)
+/* Nobody is changing what the slot is about: all that was seen before this is on disk. */
+static bool slot_is_still(const struct store *store, unsigned slot)
 {
 	const struct slot *s = &store->counters->slots[slot];
 
@@ -262,7 +270,7 @@ static struct version get_version(struct slot *s, int which)
 enum doubt_kind counters_doubt(const struct store *store, struct str path, struct doubt *ret)
 {
 	uint64_t hash = path_hash(path);
-	struct slot *s = &store->counters->slots[counters_slot(hash)];
+	struct slot *s = &store->counters->slots[slot_of_hash(hash)];
 	uint64_t about;
 
 	do {
@@ -281,9 +289,10 @@ enum doubt_kind counters_doubt(const struct store *store, struct str path, struc
 	return version_is_none(ret->coming) ? DOUBT_ALL : DOUBT_ONE;
 }
 
-void counters_begin(struct store *store, unsigned slot, struct str path, enum about about,
+void counters_begin(struct store *store, struct str path, enum about about,
 		    const struct doubt *doubt)
 {
+	unsigned slot = slot_of(path);
 	struct slot *s = &store->counters->slots[slot];
 	uint32_t names = path_partition(path);
 	uint32_t inside = about == ABOUT_GATE ? path_partition_of_directory(path) : names;
@@ -299,7 +308,7 @@ void counters_begin(struct store *store, unsigned slot, struct str path, enum ab
 		counters_directories(store);
 }
 
-void counters_end(struct store *store, unsigned slot, enum about about)
+static void slot_end(struct store *store, unsigned slot, enum about about)
 {
 	struct slot *s = &store->counters->slots[slot];
 
@@ -311,9 +320,15 @@ void counters_end(struct store *store, unsigned slot, enum about about)
 	raise(store->counters, slot);
 }
 
-int counters_settle(struct store *store, unsigned slot, struct err *err)
+void counters_end(struct store *store, struct str path, enum about about)
 {
-	if (counters_still(store, slot))
+	slot_end(store, slot_of(path), about);
+}
+
+/* Under the slot's lock: finish what somebody left who died. */
+static int slot_settle(struct store *store, unsigned slot, struct err *err)
+{
+	if (slot_is_still(store, slot))
 		return 0;
 	if (disk_check(store, false, err) < 0)
 		return -1;
@@ -322,8 +337,33 @@ int counters_settle(struct store *store, unsigned slot, struct err *err)
 		disk_failed(store);
 		return -1;
 	}
-	counters_end(store, slot, ABOUT_DIRECTORY);
+	slot_end(store, slot, ABOUT_DIRECTORY);
 	return 0;
+}
+
+static int slot_lock(struct store *store, struct lock *lock, unsigned slot, struct err *err)
+{
+	if (lock_take(lock, store->dir, LOCK_FILE, slot, err) < 0)
+		return -1;
+	if (slot_settle(store, slot, err) == 0)
+		return 0;
+	lock_release(lock);
+	return -1;
+}
+
+int disk_lock(struct store *store, struct lock *lock, struct str path, struct err *err)
+{
+	return slot_lock(store, lock, slot_of(path), err);
+}
+
+bool counters_try_lock(struct store *store, struct lock *lock, uint64_t hash)
+{
+	return lock_try(lock, store->dir, LOCK_FILE, slot_of_hash(hash));
+}
+
+bool disk_is_locked(struct store *store, struct str path)
+{
+	return lock_is_held(store->dir, LOCK_FILE, slot_of(path));
 }
 
 int store_settle(struct store *store, struct err *err)
@@ -331,9 +371,9 @@ int store_settle(struct store *store, struct err *err)
 	for (unsigned slot = 0; slot < SLOTS; slot++) {
 		struct lock lock = LOCK_INIT;
 
-		if (counters_still(store, slot))
+		if (slot_is_still(store, slot))
 			continue;
-		if (disk_lock_slot(store, &lock, slot, err) < 0)
+		if (slot_lock(store, &lock, slot, err) < 0)
 			return -1;
 		lock_release(&lock);
 	}

@@ -37,6 +37,12 @@
 #define RESERVE_INODES 384
 #define RELEASE_INODES 32		/* at once */
 
+#define TEMPORARY_DIGITS 16		/* a temporary name in tmp/ ends in the path's hash */
+
+#define TREE_XATTR RECORD_XATTR ".store"	/* on tree/, of a store that has its records */
+#define LOST_FILES 16			/* that are looked at for records, at most */
+#define LOST_NAMES 4096
+
 static int get_ready(struct store *store, struct err *err);
 
 void disk_failed(struct store *store)
@@ -66,26 +72,6 @@ int disk_sync(struct store *store, int fd, const char *what, struct err *err)
 	if (!full)
 		disk_failed(store);
 	return -1;
-}
-
-int disk_lock_slot(struct store *store, struct lock *lock, unsigned slot, struct err *err)
-{
-	if (lock_take(lock, store->dir, DISK_LOCK_FILE, slot, err) < 0)
-		return -1;
-	if (counters_settle(store, slot, err) == 0)
-		return 0;
-	lock_release(lock);
-	return -1;
-}
-
-int disk_lock(struct store *store, struct lock *lock, struct str path, struct err *err)
-{
-	return disk_lock_slot(store, lock, counters_slot(path_hash(path)), err);
-}
-
-bool disk_is_locked(struct store *store, struct str path)
-{
-	return lock_is_held(store->dir, DISK_LOCK_FILE, counters_slot(path_hash(path)));
 }
 
 /* A directory that was removed has no name any more. */
@@ -388,7 +374,71 @@ static int probe(struct store *store, struct err *err)
 	return status;
 }
 
-static int read_key(void *data, struct str section, struct str key, struct str value,
+/*
+ * Has this store lost its records?  They are extended attributes, which plain
+ * cp and tar leave behind.  A mark on tree/ is left behind with them; so what
+ * a person has put into the tree of a store that has its own is not taken for
+ * that.
+ */
+
+struct seen {
+	int dir;			/* whose names are told */
+	unsigned files, names;
+	bool record;			/* one had one */
+};
+
+static bool seen_enough(const struct seen *s)
+{
+	return s->record || s->files >= LOST_FILES || s->names >= LOST_NAMES;
+}
+
+static int seen_add(void *data, const char *name)
+{
+	struct seen *s = data;
+	int above = s->dir, fd;
+	struct stat st;
+
+	s->names++;
+	fd = fs_open(above, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
+	if (fd >= 0 && fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))) {
+		s->files += S_ISREG(st.st_mode);
+		s->record = s->record || fgetxattr(fd, RECORD_XATTR, NULL, 0) >= 0;
+	}
+	if (fd >= 0 && S_ISDIR(st.st_mode) && !seen_enough(s)) {
+		s->dir = fd;
+		look_names(fd, ".", seen_add, s, NULL);
+		s->dir = above;
+	}
+	if (fd >= 0)
+		close(fd);
+	return seen_enough(s);
+}
+
+bool disk_lost_records(int dir, bool fresh)
+{
+	struct seen seen = { .dir = fs_open(dir, "tree", O_RDONLY | O_DIRECTORY, 0) };
+	bool lost = false;
+
+	if (seen.dir < 0)
+		return false;
+	if (fgetxattr(seen.dir, TREE_XATTR, NULL, 0) < 0) {
+		if (!fresh)
+			look_names(seen.dir, ".", seen_add, &seen, NULL);
+		lost = seen.files > 0 && !seen.record;
+		/* On a full disk, or one that is only read, another time. */
+		if (!lost)
+			fsetxattr(seen.dir, TREE_XATTR, "1", 1, 0);
+	}
+	close(seen.dir);
+	return lost;
+}
+
+bool store_lost_records(struct store *store)
+{
+	return disk_lost_records(store->dir, false);
+}
+
+static int identity_read_key(void *data, struct str section, struct str key, struct str value,
 		    struct err *err)
 {
 	struct disk_identity *identity = data;
@@ -440,7 +490,7 @@ int disk_read_identity(const char *path, struct disk_identity *ret, struct err *
 	int status;
 
 	buf_addf(&file, "%s/node.ini", path);
-	status = inifile_read(file.data, read_key, &identity, err);
+	status = inifile_read(file.data, identity_read_key, &identity, err);
 	if (status == 0 && (identity.format < FORMAT_LEAST || identity.format > FORMAT))
 		status = err_set(err, ERR_UNSUPPORTED,
 				 "open %s: its format is %" PRIu64 ", this release knows %d to %d",
@@ -454,7 +504,7 @@ int disk_read_identity(const char *path, struct disk_identity *ret, struct err *
 }
 
 /* Of a fresh store, or of one in an older format: with that, it is formatted. */
-static int settle_identity(struct store *store, struct err *err)
+static int write_missing_identity(struct store *store, struct err *err)
 {
 	struct disk_identity identity;
 	struct buf file = BUF_INIT;
@@ -501,20 +551,6 @@ static int judge_identity(struct store *store, uint64_t wanted, struct err *err)
 		return no_store(store, wanted, err);
 	return err_set(err, ERR_AWAY, "open %s: it is the store of node %016" PRIx64
 		       ", but node.id says %016" PRIx64, store->path, identity.node, wanted);
-}
-
-int disk_identify_anew(struct store *store, struct err *err)
-{
-	struct buf file = BUF_INIT;
-	uint64_t node = disk_draw();
-	int status;
-
-	buf_addf(&file, "%s/node.ini", store->path);
-	status = disk_write_identity(file.data, node, false, err);
-	buf_clear(&file);
-	if (status == 0)
-		store->node = node;
-	return status;
 }
 
 /* Whoever renews the store waits for nobody: it is told that others have it open. */
@@ -604,6 +640,42 @@ static int start_alone(struct store *store, struct err *err)
 		       err_sys(err, "lock %s/state", store->path);
 }
 
+/*
+ * What commits that died left in tmp/.  A file on its way to its name has one
+ * there for a moment, under the path's lock, and whoever dies then leaves it:
+ * a body of any size.  The path's next commit would remove it, should there
+ * ever be one.  The name ends in the path's hash, so that its lock can be
+ * tried: who holds it is alive, and cleans up himself.
+ */
+
+static void temporary_remove(int dir, const char *name)
+{
+	if (unlinkat(dir, name, 0) < 0 && errno == EISDIR)
+		unlinkat(dir, name, AT_REMOVEDIR);
+}
+
+static int temporary_check(void *data, const char *name)
+{
+	struct store *store = data;
+	struct str text = str_of(name);
+	struct lock lock = LOCK_INIT;
+	uint64_t hash;
+
+	if (!str_starts(text, STR(",")) || text.n < TEMPORARY_DIGITS ||
+	    str_hex64((struct str){ text.s + text.n - TEMPORARY_DIGITS, TEMPORARY_DIGITS }, &hash) < 0)
+		return 0;	/* not covey's */
+	if (counters_try_lock(store, &lock, hash)) {
+		temporary_remove(store->tmp, name);
+		lock_release(&lock);
+	}
+	return 0;
+}
+
+static int remove_temporaries(struct store *store, struct err *err)
+{
+	return look_names(store->tmp, ".", temporary_check, store, err);
+}
+
 /* Under the lock on the store's directory: all that writing needs is there, and has been tried. */
 static int prepare_to_write(struct store *store, struct err *err)
 {
@@ -613,8 +685,8 @@ static int prepare_to_write(struct store *store, struct err *err)
 		return -1;
 	if (disk_make_directories(store->run_path) < 0)
 		return err_sys(err, "make %s", store->run_path);
-	if (disk_sweep(store, err) < 0 || probe(store, err) < 0 ||
-	    settle_identity(store, err) < 0)
+	if (remove_temporaries(store, err) < 0 || probe(store, err) < 0 ||
+	    write_missing_identity(store, err) < 0)
 		return -1;
 	if (store->counters == store->stand_in && counters_open(store, err) < 0)
 		return -1;
@@ -656,7 +728,7 @@ static int get_ready(struct store *store, struct err *err)
 }
 
 /* Under the lock on the store's directory: all parts are there and fit. */
-static int prepare(struct store *store, const struct store_options *options, struct err *err)
+static int prepare_all(struct store *store, const struct store_options *options, struct err *err)
 {
 	int fresh;
 
@@ -699,7 +771,7 @@ static int open_all(struct store *store, const struct store_options *options, st
 	while (flock(store->dir, LOCK_EX) < 0)
 		if (errno != EINTR)
 			return err_sys(err, "lock %s", store->path);
-	status = prepare(store, options, err);
+	status = prepare_all(store, options, err);
 	flock(store->dir, LOCK_UN);
 	return status;
 }

@@ -8,7 +8,6 @@
 
 #include "fs.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -284,54 +283,6 @@ int look_tombstone(int dir, const char *name, struct version v, uint8_t flags,
 		*ret = (struct record){ .version = v, .flags = flags };
 	found_clear(&found);
 	return 0;
-}
-
-/* Calls for each name but . and .. ; takes fd over.  A status other than 0 ends it. */
-static int for_each(int fd, int (*each)(void *data, const char *name), void *data,
-		    struct err *err)
-{
-	DIR *dir = fdopendir(fd);
-	const struct dirent *entry;
-	int status = 0;
-
-	if (dir == NULL) {
-		err_sys(err, "read directory");
-		close(fd);
-		return -1;
-	}
-	while (status == 0 && (errno = 0, entry = readdir(dir)) != NULL)
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			status = each(data, entry->d_name);
-	if (status == 0 && errno != 0)
-		status = err_sys(err, "read directory");
-	closedir(dir);
-	return status < 0 ? -1 : 0;
-}
-
-int look_names(int dir, const char *name, int (*each)(void *data, const char *name), void *data,
-	       struct err *err)
-{
-	int fd = fs_open(dir, name, O_RDONLY | O_DIRECTORY, 0);
-
-	if (fd >= 0)
-		return for_each(fd, each, data, err);
-	if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == EXDEV)
-		return 0;
-	return err_sys(err, "open directory");
-}
-
-static int stop(void *data, const char *name)
-{
-	(void)name;
-	*(bool *)data = false;
-	return 1;
-}
-
-bool look_bare(int dir, const char *name)
-{
-	bool bare = true;
-
-	return look_names(dir, name, stop, &bare, NULL) == 0 && bare;
 }
 
 static int keep_greatest(void *data, const char *name)

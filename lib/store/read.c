@@ -1,5 +1,5 @@
 /*
- * lookup - what stands at a path
+ * read - what is known at a path: the newest version, one version, the gate, the history
  *
  * The file's newest version is the greater of tree/P and the one that
  * history/P/, names.  That one is asked for even when tree/P is there: a
@@ -13,15 +13,18 @@
  * on disk the counters say.  If a version is still on its way there, all is
  * looked up once more without it, so that nobody waits for a writer, however
  * slow its disk; where that cannot be, under the path's lock.  What a writer
- * left that died or failed is settled there; on a disk that cannot be synced
- * it goes on being left out.
+ * left that died or failed is made durable there; on a disk that cannot be
+ * synced it goes on being left out.
  *
  * System calls of a GET: openat2, fstat, fgetxattr, readlinkat twice.
  */
 #include "inside.h"
 
 #include "fs.h"
+#include "mem.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #define TRIES 8		/* each is a version that came meanwhile */
@@ -34,7 +37,7 @@ void store_entry_clear(struct store_entry *entry)
 }
 
 /* Hand over what was found; the descriptor goes along when it is wanted. */
-static void take(struct found *found, enum store_want want, struct store_entry *ret)
+static void entry_take(struct found *found, enum store_want want, struct store_entry *ret)
 {
 	ret->record = found->record;
 	memcpy(ret->type, found->type, sizeof ret->type);
@@ -56,7 +59,7 @@ const struct record *store_standing(const struct store_entry *entry)
 }
 
 /* One version from its file in history/; nothing there leaves *ret as it is. */
-static int from_history(int history, struct names *names, struct version v,
+static int entry_from_history(int history, struct names *names, struct version v,
 			enum store_want want, struct store_entry *ret, struct err *err)
 {
 	struct found found = FOUND_INIT;
@@ -64,13 +67,13 @@ static int from_history(int history, struct names *names, struct version v,
 	if (look(history, names_version(names, v), &found, err) < 0)
 		return -1;
 	if (!version_is_none(found.record.version) && version_cmp(found.record.version, v) == 0)
-		take(&found, want, ret);
+		entry_take(&found, want, ret);
 	found_clear(&found);
 	return 0;
 }
 
 /* What the mark names.  In older stores it may name the entry's end, which is no file's. */
-static int from_mark(int history, struct names *names, const struct marks *marks,
+static int entry_from_mark(int history, struct names *names, const struct marks *marks,
 		     enum store_want want, struct store_entry *ret, struct err *err)
 {
 	struct version v = marks->file;
@@ -80,7 +83,7 @@ static int from_mark(int history, struct names *names, const struct marks *marks
 		return -1;
 	if (version_is_none(v))
 		return 0;
-	if (from_history(history, names, v, want, ret, err) < 0)
+	if (entry_from_history(history, names, v, want, ret, err) < 0)
 		return -1;
 	if (version_is_none(ret->record.version))
 		ret->record = (struct record){ .version = v, .flags = RECORD_DELETED };
@@ -88,7 +91,7 @@ static int from_mark(int history, struct names *names, const struct marks *marks
 }
 
 /* What history knows of the file, whatever a person put in its place. */
-static int behind_foreign(int history, struct names *names, const struct marks *marks,
+static int entry_behind_foreign(int history, struct names *names, const struct marks *marks,
 			  enum store_want want, struct store_entry *ret, struct err *err)
 {
 	struct version v = VERSION_NONE;
@@ -96,8 +99,8 @@ static int behind_foreign(int history, struct names *names, const struct marks *
 	ret->foreign = true;
 	if (look_file(history, names, marks->file, VERSION_NONE, &v, err) < 0)
 		return -1;
-	return version_is_none(v) ? from_mark(history, names, marks, want, ret, err)
-				  : from_history(history, names, v, want, ret, err);
+	return version_is_none(v) ? entry_from_mark(history, names, marks, want, ret, err)
+				  : entry_from_history(history, names, v, want, ret, err);
 }
 
 int entry_of(int history, struct names *names, const struct marks *marks, struct found *found,
@@ -115,15 +118,15 @@ int entry_of(int history, struct names *names, const struct marks *marks, struct
 		return -1;
 	}
 	if (found->kind == FOUND_FOREIGN)
-		return behind_foreign(history, names, marks, want, ret, err);
+		return entry_behind_foreign(history, names, marks, want, ret, err);
 	if (!file || version_cmp(found->record.version, marks->file) < 0)
-		return from_mark(history, names, marks, want, ret, err);
-	take(found, want, ret);
+		return entry_from_mark(history, names, marks, want, ret, err);
+	entry_take(found, want, ret);
 	return 0;
 }
 
 /* Without the one version in doubt, if it is so all the time. */
-static int look_without(struct store *store, struct str path, durable_look *look_at,
+static int read_without(struct store *store, struct str path, durable_look *look_at,
 			void (*clear)(void *data), void *data)
 {
 	struct doubt doubt, next;
@@ -141,7 +144,7 @@ static int look_without(struct store *store, struct str path, durable_look *look
 }
 
 /* Under the path's lock. */
-static int look_locked(struct store *store, struct str path, durable_look *look_at,
+static int read_locked(struct store *store, struct str path, durable_look *look_at,
 		       void (*clear)(void *data), void *data, struct err *err)
 {
 	struct lock lock = LOCK_INIT;
@@ -149,7 +152,7 @@ static int look_locked(struct store *store, struct str path, durable_look *look_
 	int status;
 
 	if (disk_lock(store, &lock, path, &why) < 0)
-		return look_without(store, path, look_at, clear, data) == 0 ? 0 : err_pass(err, &why);
+		return read_without(store, path, look_at, clear, data) == 0 ? 0 : err_pass(err, &why);
 	status = look_at(data, NULL, err);
 	lock_release(&lock);
 	return status;
@@ -177,8 +180,64 @@ int look_durably(struct store *store, struct str path, durable_look *look_at,
 		beside = kind == DOUBT_ONE;
 		doubt = next;
 	}
-	return look_locked(store, path, look_at, clear, data, err);
+	return read_locked(store, path, look_at, clear, data, err);
 }
+
+/* the gate: a link in the directory's own history names it */
+
+struct record gate_record(struct version v)
+{
+	return (struct record){ .version = v, .flags = RECORD_DELETED };
+}
+
+struct gate_question {
+	struct store *store;
+	struct str path;	/* of the directory */
+	struct version gate;
+};
+
+/* A gate is never just left out: whoever changes it makes others wait. */
+static int gate_read(void *data, const struct doubt *doubt, struct err *err)
+{
+	struct gate_question *q = data;
+	struct names names;
+
+	(void)doubt;
+	names_set(&names, q->path);
+	return look_mark(q->store->history, names_mark(&names, MARK_GATE), &q->gate, err);
+}
+
+static void gate_clear(void *data)
+{
+	((struct gate_question *)data)->gate = VERSION_NONE;
+}
+
+int store_gate(struct store *store, struct str directory, struct version *ret, struct err *err)
+{
+	struct gate_question q = { .store = store, .path = directory };
+
+	if (path_check(directory, err) < 0 ||
+	    (directory.n > 0 &&
+	     look_durably(store, directory, gate_read, gate_clear, &q, err) < 0))
+		return err_context(err, "look up the gate of %s", shown(directory).text);
+	*ret = q.gate;
+	return 0;
+}
+
+static int newest_gate(struct store *store, struct str path, struct store_entry *ret, struct err *err)
+{
+	struct store_entry entry = STORE_ENTRY_INIT;
+	struct version v;
+
+	if (store_gate(store, path_parent(path), &v, err) < 0)
+		return -1;
+	if (!version_is_none(v))
+		entry.record = gate_record(v);
+	*ret = entry;
+	return 0;
+}
+
+/* the newest version, and one version */
 
 /* What is asked about a path, and the answer. */
 struct question {
@@ -189,13 +248,13 @@ struct question {
 	struct store_entry entry;
 };
 
-static void clear_answer(void *data)
+static void question_clear(void *data)
 {
 	store_entry_clear(&((struct question *)data)->entry);
 }
 
 /* Hand over the answer, or say what could not be answered. */
-static int answer(struct question *q, int status, const char *what, struct store_entry *ret,
+static int question_answer(struct question *q, int status, const char *what, struct store_entry *ret,
 		  struct err *err)
 {
 	if (status < 0) {
@@ -207,7 +266,7 @@ static int answer(struct question *q, int status, const char *what, struct store
 }
 
 /* The version is known, its content is not here yet. */
-static void become_pointer(struct store_entry *entry)
+static void entry_become_pointer(struct store_entry *entry)
 {
 	if (entry->fd >= 0)
 		close(entry->fd);
@@ -216,27 +275,27 @@ static void become_pointer(struct store_entry *entry)
 }
 
 /* What was the newest before the one in doubt, which was found. */
-static int look_before(struct question *q, struct names *names, const struct doubt *doubt,
+static int newest_read_before(struct question *q, struct names *names, const struct doubt *doubt,
 		       struct err *err)
 {
 	if (version_cmp(doubt->before, doubt->coming) == 0) {
-		become_pointer(&q->entry);
+		entry_become_pointer(&q->entry);
 		return 0;
 	}
-	become_pointer(&q->entry);
+	entry_become_pointer(&q->entry);
 	q->entry.record.version = VERSION_NONE;
 	q->entry.type[0] = '\0';
 	if (version_is_none(doubt->before)) {
 		q->entry.record = (struct record){ .flags = 0 };
 		return 0;
 	}
-	if (from_history(q->store->history, names, doubt->before, q->want, &q->entry, err) < 0)
+	if (entry_from_history(q->store->history, names, doubt->before, q->want, &q->entry, err) < 0)
 		return -1;
 	/* It may be gone when the one in doubt no longer is. */
 	return version_is_none(q->entry.record.version) ? LOOK_WAIT : 0;
 }
 
-static int look_newest(void *data, const struct doubt *doubt, struct err *err)
+static int newest_read(void *data, const struct doubt *doubt, struct err *err)
 {
 	struct question *q = data;
 	struct found found = FOUND_INIT;
@@ -255,7 +314,7 @@ static int look_newest(void *data, const struct doubt *doubt, struct err *err)
 	q->entry.directory = q->entry.directory || q->path.n == 0;	/* the root needs no entry */
 	if (status == 0 && doubt != NULL &&
 	    version_cmp(q->entry.record.version, doubt->coming) == 0)
-		status = look_before(q, &names, doubt, err);
+		status = newest_read_before(q, &names, doubt, err);
 	return status;
 }
 
@@ -264,16 +323,16 @@ int newest_beside(struct store *store, struct str path, enum store_want want,
 {
 	struct question q = { .store = store, .path = path, .want = want,
 			      .entry = STORE_ENTRY_INIT };
-	int status = look_newest(&q, doubt, err);
+	int status = newest_read(&q, doubt, err);
 
 	if (status == LOOK_WAIT) {
 		store_entry_clear(&q.entry);
 		return LOOK_WAIT;
 	}
-	return answer(&q, status, "", ret, err);
+	return question_answer(&q, status, "", ret, err);
 }
 
-int newest_now(struct store *store, struct str path, enum store_want want,
+int newest_locked(struct store *store, struct str path, enum store_want want,
 	       struct store_entry *ret, struct err *err)
 {
 	return newest_beside(store, path, want, NULL, ret, err);
@@ -290,14 +349,14 @@ int store_newest(struct store *store, struct str path, enum store_want want,
 		return -1;
 	if (path_is_gate(path))
 		return newest_gate(store, path, ret, err);
-	status = look_durably(store, path, look_newest, clear_answer, &q, err);
+	status = look_durably(store, path, newest_read, question_clear, &q, err);
 	if (status == 0 && version_is_none(store_standing(&q.entry)->version))
 		status = store_there(store, err);
-	return answer(&q, status, "", ret, err);
+	return question_answer(&q, status, "", ret, err);
 }
 
 /* It counts: a tombstone beyond the newest of its kind is of a deletion that was cut short. */
-static int judge_version(struct question *q, struct names *names, struct err *err)
+static int question_judge_version(struct question *q, struct names *names, struct err *err)
 {
 	const struct record *r = &q->entry.record;
 	struct marks marks;
@@ -311,7 +370,7 @@ static int judge_version(struct question *q, struct names *names, struct err *er
 	return 0;
 }
 
-static int look_version(void *data, const struct doubt *doubt, struct err *err)
+static int version_read(void *data, const struct doubt *doubt, struct err *err)
 {
 	struct question *q = data;
 	bool doubted = doubt != NULL && version_cmp(q->version, doubt->coming) == 0, there;
@@ -323,16 +382,16 @@ static int look_version(void *data, const struct doubt *doubt, struct err *err)
 	status = look_tree(q->store->tree, names.tree, &found, err);
 	there = status == 0 && version_cmp(found.record.version, q->version) == 0;
 	if (there)
-		take(&found, q->want, &q->entry);
+		entry_take(&found, q->want, &q->entry);
 	/* Content may be in history while tree/ holds a pointer, or holds something newer. */
 	if (status == 0 && !q->entry.content && !(there && found.kind == FOUND_DIRECTORY))
-		status = from_history(q->store->history, &names, q->version, q->want, &q->entry,
+		status = entry_from_history(q->store->history, &names, q->version, q->want, &q->entry,
 				      err);
 	found_clear(&found);
 	if (status == 0)
-		status = judge_version(q, &names, err);
+		status = question_judge_version(q, &names, err);
 	if (status == 0 && doubted && doubt->known)
-		become_pointer(&q->entry);
+		entry_become_pointer(&q->entry);
 	else if (status == 0 && doubted)
 		store_entry_clear(&q->entry);
 	if (status == 0 && version_is_none(q->entry.record.version))
@@ -367,12 +426,12 @@ int store_version(struct store *store, struct str path, struct version v, enum s
 		return -1;
 	if (path_is_gate(path))
 		return one_gate(store, path, v, ret, err);
-	status = look_durably(store, path, look_version, clear_answer, &q, &why);
+	status = look_durably(store, path, version_read, question_clear, &q, &why);
 	if (status < 0 && why.kind == ERR_ABSENT)
 		store_there(store, &why);
 	if (status < 0)
 		err_pass(err, &why);
-	return answer(&q, status, "a version of ", ret, err);
+	return question_answer(&q, status, "a version of ", ret, err);
 }
 
 bool store_would_wait(struct store *store, struct str path)
@@ -399,5 +458,182 @@ int store_await(struct store *store, struct str path, struct err *err)
 	if (path_check(path, err) < 0 || disk_lock(store, &lock, path, err) < 0)
 		return -1;
 	lock_release(&lock);
+	return 0;
+}
+
+/*
+ * The history: what stands in tree/ and what lies in history/P, newest first.
+ * A version that is in both (a commit links it into history before it
+ * replaces it) counts once.  A tombstone beyond what the mark of its kind
+ * names does not count: its deletion was cut short before anybody could see
+ * it.
+ */
+
+struct history_reading {
+	struct history history;
+	size_t cap;
+	int dir;		/* history/P; not owned */
+	struct marks marks;	/* tombstones up to these count */
+	struct err *err;
+};
+
+void history_clear(struct history *history)
+{
+	for (size_t i = 0; i < history->count; i++)
+		free(history->entries[i].type);
+	free(history->entries);
+	*history = (struct history)HISTORY_INIT;
+}
+
+static void history_add(struct history_reading *r, const struct found *found)
+{
+	struct history *h = &r->history;
+
+	if (h->count == r->cap) {
+		r->cap = r->cap > 0 ? 2 * r->cap : 16;
+		h->entries = mem_resize(h->entries, r->cap, sizeof *h->entries);
+	}
+	h->entries[h->count++] = (struct history_entry){
+		.record = found->record,
+		.type = found->type[0] != '\0' ? mem_copy(found->type, strlen(found->type)) : NULL,
+		.content = found->kind == FOUND_FILE,
+	};
+}
+
+static bool is_cut_short(const struct history_reading *r, const struct record *record)
+{
+	return record->flags & RECORD_DELETED &&
+	       version_cmp(record->version, record->flags & RECORD_DIRECTORY ? r->marks.end
+									     : r->marks.file) > 0;
+}
+
+static int history_add_name(void *data, const char *name)
+{
+	struct history_reading *r = data;
+	struct found found = FOUND_INIT;
+	struct version v;
+
+	if (version_of_name(name, &v) < 0)
+		return 0;
+	if (look(r->dir, name, &found, r->err) < 0)
+		return -1;
+	if (!version_is_none(found.record.version) &&
+	    version_cmp(found.record.version, v) == 0 && !is_cut_short(r, &found.record))
+		history_add(r, &found);
+	found_clear(&found);
+	return 0;
+}
+
+static int by_version(const void *a, const void *b)
+{
+	const struct history_entry *x = a, *y = b;
+	int order = version_cmp(y->record.version, x->record.version);
+
+	return order != 0 ? order : (int)y->content - (int)x->content;
+}
+
+static void history_sort(struct history *h)
+{
+	size_t kept = 0;
+
+	if (h->count > 0)
+		qsort(h->entries, h->count, sizeof *h->entries, by_version);
+	for (size_t i = 0; i < h->count; i++)
+		if (kept > 0 && version_cmp(h->entries[kept - 1].record.version,
+					    h->entries[i].record.version) == 0)
+			free(h->entries[i].type);
+		else
+			h->entries[kept++] = h->entries[i];
+	h->count = kept;
+}
+
+static int history_read_all(struct store *store, struct names *names, struct history_reading *r,
+			    struct err *err)
+{
+	struct found found = FOUND_INIT;
+	int status;
+
+	if (look_tree(store->tree, names->tree, &found, err) < 0)
+		return -1;
+	if (!version_is_none(found.record.version))
+		history_add(r, &found);
+	found_clear(&found);
+	r->dir = fs_open(store->history, names_history(names), O_RDONLY | O_DIRECTORY, 0);
+	if (r->dir < 0)
+		return errno == ENOENT ? 0 : err_sys(err, "open history");
+	status = look_marks(store->history, names, &r->marks, err);
+	if (status == 0)
+		status = look_names(r->dir, ".", history_add_name, r, err);
+	close(r->dir);
+	return status;
+}
+
+int history_locked(struct store *store, struct str path, struct history *ret, struct err *err)
+{
+	struct history_reading r = { .history = HISTORY_INIT, .dir = -1, .err = err };
+	struct names names;
+
+	names_set(&names, path);
+	if (history_read_all(store, &names, &r, err) < 0) {
+		history_clear(&r.history);
+		return -1;
+	}
+	history_sort(&r.history);
+	*ret = r.history;
+	return 0;
+}
+
+struct history_question {
+	struct store *store;
+	struct str path;
+	struct history history;
+};
+
+/* Of the version in doubt only what was known before. */
+static void history_leave_out(struct history *h, const struct doubt *doubt)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < h->count; i++) {
+		struct history_entry *entry = &h->entries[i];
+		bool doubted = version_cmp(entry->record.version, doubt->coming) == 0;
+
+		if (doubted && !doubt->known) {
+			free(entry->type);
+			continue;
+		}
+		h->entries[kept] = *entry;
+		h->entries[kept++].content = entry->content && !doubted;
+	}
+	h->count = kept;
+}
+
+static int history_read(void *data, const struct doubt *doubt, struct err *err)
+{
+	struct history_question *q = data;
+
+	if (history_locked(q->store, q->path, &q->history, err) < 0)
+		return -1;
+	if (doubt != NULL)
+		history_leave_out(&q->history, doubt);
+	return 0;
+}
+
+static void history_clear_answer(void *data)
+{
+	history_clear(&((struct history_question *)data)->history);
+}
+
+int store_history(struct store *store, struct str path, struct history *ret, struct err *err)
+{
+	struct history_question q = { .store = store, .path = path, .history = HISTORY_INIT };
+
+	if (path_check(path, err) < 0 ||
+	    look_durably(store, path, history_read, history_clear_answer, &q, err) < 0 ||
+	    store_there(store, err) < 0) {
+		history_clear(&q.history);
+		return err_context(err, "read history of %s", shown(path).text);
+	}
+	*ret = q.history;
 	return 0;
 }
