@@ -259,13 +259,13 @@ int store_merge(struct store *, struct str path, const struct record *, struct s
  * A number per partition (path_partition()), raised before and after each
  * change of the partition's records, by whichever process.  A digest made
  * between two equal readings is right as long as the number stands still,
- * if store_settle() was called before the first.
+ * if store_finish_dead() was called before the first.
  */
 uint64_t store_changes(const struct store *, unsigned partition);
 /* The same of the directories there are: those in survey_directories(). */
 uint64_t store_directory_changes(const struct store *);
 /* What writers that died left unfinished is on disk and counted. */
-int store_settle(struct store *, struct err *);
+int store_finish_dead(struct store *, struct err *);
 
 /*
  * Whose clock is right is the group's to say: its median less this node's

@@ -98,7 +98,7 @@ int surveys_begin(struct surveys *s, uint64_t epoch, uint32_t keep, struct err *
 		forget(s);
 	s->keep = keep;
 	s->epoch = epoch;
-	return store_settle(s->store, err);
+	return store_finish_dead(s->store, err);
 }
 
 /* The partition's directories, as they are at least since the caller read its change counter. */

@@ -94,7 +94,7 @@ static int commit_copy(struct adoption *a, struct str path, struct stage *stage,
 }
 
 static int adopt_file(struct adoption *a, struct str path, struct names *names,
-		      const struct found *found, struct err *err)
+		      const struct inode *found, struct err *err)
 {
 	struct seen seen = { .store = a->store, .names = names };
 	struct stage *stage = NULL;
@@ -117,15 +117,15 @@ static int adopt_file(struct adoption *a, struct str path, struct names *names,
 static int adopt_name(struct adoption *a, struct str path, bool *ret_directory, struct err *err)
 {
 	struct names *names = mem_new(1, sizeof *names);
-	struct found found = FOUND_INIT;
+	struct inode found = INODE_INIT;
 	int status = names_init(names, path, err);
 
 	if (status == 0)
-		status = look_tree(a->store->tree, names->tree, &found, err);
-	if (status == 0 && found.kind == FOUND_FOREIGN)
+		status = inode_read_tree(a->store->tree, names->tree, &found, err);
+	if (status == 0 && found.kind == INODE_FOREIGN)
 		status = adopt_file(a, path, names, &found, err);
-	*ret_directory = status == 0 && found.kind == FOUND_DIRECTORY;
-	found_clear(&found);
+	*ret_directory = status == 0 && found.kind == INODE_DIRECTORY;
+	inode_clear(&found);
 	free(names);
 	return status;
 }
@@ -198,7 +198,7 @@ static int adopt_directory(struct adoption *a, struct str path, struct err *err)
 static int adopt_below(struct adoption *a, struct str path, const struct names *names, struct err *err)
 {
 	struct below below = { .adoption = a, .path = path };
-	int status = look_names(a->store->tree, names->tree, add_name, &below.names, err);
+	int status = names_each(a->store->tree, names->tree, add_name, &below.names, err);
 
 	if (status == 0) {
 		adopt_by_threads(&below);
@@ -224,7 +224,7 @@ static int adopt_directory(struct adoption *a, struct str path, struct err *err)
 	struct commit c = COMMIT_INIT;
 	int status = names_init(names, path, err);
 	bool wanted = status == 0 && path.n > 0 &&
-		      (a->outbox == NULL || look_bare(a->store->tree, names->tree));
+		      (a->outbox == NULL || names_none(a->store->tree, names->tree));
 
 	c.path = path;
 	c.flags = RECORD_DIRECTORY;

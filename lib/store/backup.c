@@ -326,7 +326,7 @@ static int drop(struct copying *c)
 	}
 	if (errno != EISDIR && errno != EPERM)
 		return failed(c, "remove");
-	status = look_names(c->to, c->path.data, add_name, &names, c->err);
+	status = names_each(c->to, c->path.data, add_name, &names, c->err);
 	if (status == 0)
 		status = each_below(c, buf_str(&names), drop);
 	buf_clear(&names);
@@ -403,12 +403,12 @@ static int copy_unmarked(struct copying *c)
 static int copy_names(struct copying *c)
 {
 	struct buf marks = BUF_INIT, names = BUF_INIT;
-	int status = c->in_tree ? 0 : look_names(c->from, c->path.data, add_name, &marks, c->err);
+	int status = c->in_tree ? 0 : names_each(c->from, c->path.data, add_name, &marks, c->err);
 
 	if (status == 0)
 		status = each_below(c, buf_str(&marks), copy_mark);
 	if (status == 0)
-		status = look_names(c->from, c->path.data, add_name, &names, c->err);
+		status = names_each(c->from, c->path.data, add_name, &names, c->err);
 	if (status == 0)
 		status = each_below(c, buf_str(&names), copy_unmarked);
 	buf_clear(&marks);
@@ -424,7 +424,7 @@ static int copy_directory(struct copying *c)
 	if (status == 0)
 		status = copy_names(c);
 	if (status == 0)
-		status = look_names(c->to, c->path.data, add_name, &there, c->err);
+		status = names_each(c->to, c->path.data, add_name, &there, c->err);
 	if (status == 0)
 		status = each_below(c, buf_str(&there), drop_old);
 	buf_clear(&there);
@@ -585,7 +585,7 @@ static int check_place(const char *to, int dir, uint64_t node, struct err *err)
 
 	if (load_description(to, &described, &why) < 0)
 		return why.kind != ERR_ABSENT ? err_pass(err, &why) :
-		       look_bare(dir, ".") ? 0 :
+		       names_none(dir, ".") ? 0 :
 		       err_set(err, ERR_CONFLICT, "back up to %s: it is not empty, and no backup", to);
 	if (described.node != node)
 		return err_set(err, ERR_CONFLICT, "back up to %s: it is the backup of node %016" PRIx64
@@ -713,7 +713,7 @@ static int recover(struct copying *c, uint64_t node, int *held)
 		return -1;
 	if (*held >= 0 && disk_read_identity(c->to_path, &begun, c->err) < 0)
 		return -1;
-	if (!begun.recovering && (!look_bare(c->to, "tree") || !look_bare(c->to, "history")))
+	if (!begun.recovering && (!names_none(c->to, "tree") || !names_none(c->to, "history")))
 		return err_set(c->err, ERR_EXISTS, "recover to %s: there are files of a store already: move "
 			       "them away first", c->to_path);
 	if (fstat(c->to, &st) < 0)

@@ -92,32 +92,32 @@ struct commit_state {
 	struct chain chain;	/* opened when needed */
 	int parent;		/* owned; the directory in tree/, or -1: there is none */
 	const char *name;	/* in parent; points into names */
-	struct found now;	/* what is there */
+	struct inode now;	/* what is there */
 	struct marks marks;
 	struct store_entry entry;	/* as store_newest() tells it */
 	struct version greatest;	/* the greatest version of the path that is known here */
 	struct record before;	/* the newest of the record's kind */
 	struct record record;	/* to commit */
 	enum commit_how how;
-	bool record_known;		/* the same record, already */
+	bool record_known;	/* the same record, already */
 	bool ahead;		/* of the clock: to be remembered as issued */
 	bool newest;
 	bool dropped;		/* beyond what the path keeps: nothing was done */
 	bool tree_changed;	/* the parent must be synced */
-	bool name_removed;		/* a name went from the parent, which may not stand any more */
-	bool directory_in_way;		/* a directory that stands for nothing may be in the way */
+	bool name_removed;	/* a name went from the parent, which may not stand any more */
+	bool directory_in_way;	/* a directory that stands for nothing may be in the way */
 	bool revealed;		/* the counters know */
 	struct outbox_mark mark;
 };
 #define COMMIT_STATE_INIT { .lock = LOCK_INIT, .chain = CHAIN_INIT, .parent = -1, \
-			    .now = FOUND_INIT, .entry = STORE_ENTRY_INIT }
+			    .now = INODE_INIT, .entry = STORE_ENTRY_INIT }
 
 static int commit_as(struct store *, struct commit *, enum commit_how, struct err *);
 
 static void state_free(struct commit_state *s)
 {
 	chain_close(&s->chain);
-	found_clear(&s->now);
+	inode_clear(&s->now);
 	store_entry_clear(&s->entry);
 	if (s->parent >= 0)
 		close(s->parent);
@@ -192,14 +192,14 @@ static int read_state(struct store *store, struct commit_state *s, struct err *e
 {
 	struct version past = VERSION_NONE;
 
-	if (s->parent >= 0 && look_tree(s->parent, s->name, &s->now, err) < 0)
+	if (s->parent >= 0 && inode_read_tree(s->parent, s->name, &s->now, err) < 0)
 		return -1;
-	if (look_marks(store->history, &s->names, &s->marks, err) < 0 ||
-	    entry_of(store->history, &s->names, &s->marks, &s->now, STORE_RECORD, &s->entry,
+	if (marks_read(store->history, &s->names, &s->marks, err) < 0 ||
+	    entry_from_inode(store->history, &s->names, &s->marks, &s->now, STORE_RECORD, &s->entry,
 		     err) < 0)
 		return -1;
-	if ((version_is_none(s->now.record.version) || s->now.kind == FOUND_DIRECTORY) &&
-	    look_history(store->history, &s->names, &past, err) < 0)
+	if ((version_is_none(s->now.record.version) || s->now.kind == INODE_DIRECTORY) &&
+	    history_greatest(store->history, &s->names, &past, err) < 0)
 		return -1;
 	s->greatest = version_later(version_later(past, s->now.record.version),
 				    version_later(s->marks.file, s->marks.end));
@@ -213,8 +213,8 @@ static int choose_version(struct store *store, const struct commit *c, struct co
 	uint64_t now = c->clock != 0 ? c->clock : clock_wall_ns(), floor;
 	struct version issued, gate;
 
-	if (look_mark(store->history, names_mark(&s->names, MARK_ISSUED), &issued, err) < 0 ||
-	    look_mark(store->history, names_mark(&s->names, MARK_GATE), &gate, err) < 0)
+	if (mark_read(store->history, names_mark(&s->names, MARK_ISSUED), &issued, err) < 0 ||
+	    mark_read(store->history, names_mark(&s->names, MARK_GATE), &gate, err) < 0)
 		return -1;
 	floor = version_later(version_later(issued, gate),
 			      version_later(c->above, s->greatest)).time;
@@ -290,7 +290,7 @@ static int check_beyond_keep(struct store *store, const struct commit *c, struct
 static int place_in_history(const struct source *source, int history, const struct record *record,
 		     bool content, struct err *err)
 {
-	struct found there = FOUND_INIT;
+	struct inode there = INODE_INIT;
 	char name[VERSION_NAME];
 	bool same, good, other;
 
@@ -299,12 +299,12 @@ static int place_in_history(const struct source *source, int history, const stru
 		return 0;
 	if (errno != EEXIST)
 		return err_sys(err, "put a version into history");
-	if (look(history, name, &there, err) < 0)
+	if (inode_read(history, name, &there, err) < 0)
 		return -1;
 	same = record_eq(&there.record, record);
-	good = same && (there.kind != FOUND_POINTER || !content);
+	good = same && (there.kind != INODE_POINTER || !content);
 	other = !same && !version_is_none(there.record.version);
-	found_clear(&there);
+	inode_clear(&there);
 	if (other)
 		return err_set(err, ERR_CORRUPT, "put a version into history: another record "
 			       "has its name");
@@ -341,7 +341,7 @@ static int place_record(struct store *store, int history, const struct record *r
 	source.fd = fs_tmpfile(store->tmp);
 	if (source.fd < 0)
 		return err_sys(err, "make a file for the record");
-	status = put_record(source.fd, record, (struct str)STR_INIT, false, err);
+	status = inode_set_record(source.fd, record, (struct str)STR_INIT, false, err);
 	if (status == 0)
 		status = sync_record(store, source.fd, err);
 	if (status == 0)
@@ -372,7 +372,7 @@ static int open_history(struct store *store, struct commit_state *s, struct err 
 /* A file of covey's is there. */
 static bool file_is_there(const struct commit_state *s)
 {
-	return s->now.kind == FOUND_FILE || s->now.kind == FOUND_POINTER;
+	return s->now.kind == INODE_CONTENT || s->now.kind == INODE_POINTER;
 }
 
 /* Link the file that is there into history, not yet synced; a person's is moved there.  0, AGAIN or -1. */
@@ -381,19 +381,19 @@ static int keep_old(struct store *store, struct commit_state *s, struct err *err
 	struct source standing = SOURCE_INIT;
 	struct err why = ERR_INIT;
 
-	if ((!file_is_there(s) && s->now.kind != FOUND_FOREIGN) ||
-	    (s->now.kind == FOUND_FOREIGN && s->how == COMMIT_ADOPT) ||
+	if ((!file_is_there(s) && s->now.kind != INODE_FOREIGN) ||
+	    (s->now.kind == INODE_FOREIGN && s->how == COMMIT_ADOPT) ||
 	    (!version_is_none(s->record.version) &&
 	     version_cmp(s->now.record.version, s->record.version) == 0))
 		return 0;
 	if (open_history(store, s, err) < 0)
 		return -1;
-	if (s->now.kind == FOUND_FOREIGN)
+	if (s->now.kind == INODE_FOREIGN)
 		return place_aside(s->parent, s->name, chain_leaf(&s->chain), err);
 	standing.dir = s->parent;
 	standing.name = s->name;
 	if (place_in_history(&standing, chain_leaf(&s->chain), &s->now.record,
-			     s->now.kind == FOUND_FILE, &why) == 0)
+			     s->now.kind == INODE_CONTENT, &why) == 0)
 		return 0;
 	if (why.sys == ENOENT)
 		return AGAIN;	/* a person has just removed it */
@@ -435,7 +435,7 @@ static int retire_old(struct store *store, struct commit_state *s, struct err *e
 /* The file that was there goes from tree/, unless it has become another. */
 static int unlink_old(struct commit_state *s, struct err *err)
 {
-	if (s->parent < 0 || !look_same(s->parent, s->name, &s->now))
+	if (s->parent < 0 || !inode_unchanged(s->parent, s->name, &s->now))
 		return 0;	/* a person's, just put there: it stays */
 	if (unlinkat(s->parent, s->name, 0) < 0 && errno != ENOENT)
 		return err_sys(err, "remove it from tree/");
@@ -446,27 +446,27 @@ static int unlink_old(struct commit_state *s, struct err *err)
 /* The same record is in history; another one under its version is ERR_CORRUPT. */
 static int is_in_history(struct store *store, struct commit_state *s, bool *ret, struct err *err)
 {
-	struct found past = FOUND_INIT;
+	struct inode past = INODE_INIT;
 	int status = 0;
 
-	if (look(store->history, names_version(&s->names, s->record.version), &past, err) < 0)
+	if (inode_read(store->history, names_version(&s->names, s->record.version), &past, err) < 0)
 		return -1;
 	if (!version_is_none(past.record.version) && !record_eq(&s->record, &past.record))
 		status = err_set(err, ERR_CORRUPT, "another record has this version");
 	else
 		*ret = !version_is_none(past.record.version);
-	found_clear(&past);
+	inode_clear(&past);
 	return status;
 }
 
 /* It is about directories, or about a name that was or becomes one. */
-static enum about change_of(const struct commit_state *s)
+static enum change change_of(const struct commit_state *s)
 {
 	if (s->gate)
-		return ABOUT_GATE;
-	return s->record.flags & RECORD_DIRECTORY || s->now.kind == FOUND_DIRECTORY ||
+		return CHANGE_GATE;
+	return s->record.flags & RECORD_DIRECTORY || s->now.kind == INODE_DIRECTORY ||
 			       s->how == COMMIT_PARENT || s->how == COMMIT_REAP
-		       ? ABOUT_DIRECTORY : ABOUT_FILE;
+		       ? CHANGE_DIRECTORY : CHANGE_FILE;
 }
 
 /*
@@ -475,7 +475,7 @@ static enum about change_of(const struct commit_state *s)
  */
 static bool can_be_left_out(const struct commit_state *s)
 {
-	return change_of(s) == ABOUT_FILE && !s->entry.foreign &&
+	return change_of(s) == CHANGE_FILE && !s->entry.foreign &&
 	       (s->how == COMMIT_OWN || s->how == COMMIT_MERGE);
 }
 
@@ -486,7 +486,8 @@ static bool can_be_left_out(const struct commit_state *s)
 static int reveal(struct store *store, const struct commit *c, struct commit_state *s,
 		  struct err *err)
 {
-	struct doubt doubt = { .coming = s->record.version, .known = s->record_known,
+	struct pending pending = { .version = s->record.version,
+				   .record_known = s->record_known,
 			       .before = s->entry.record.version };
 
 	if (s->revealed)
@@ -494,7 +495,7 @@ static int reveal(struct store *store, const struct commit *c, struct commit_sta
 	if (sync_entry(c, s, err) < 0)
 		return -1;
 	counters_begin(store, s->path, change_of(s),
-		       can_be_left_out(s) ? &doubt : NULL);
+		       can_be_left_out(s) ? &pending : NULL);
 	s->revealed = true;
 	return 0;
 }
@@ -512,7 +513,7 @@ static int prepare_source(const struct commit *c, const struct commit_state *s, 
 		source.text = text->data;
 	} else {
 		source.fd = stage_fd(c->stage);
-		if (put_record(source.fd, &s->record, c->type, false, err) < 0)
+		if (inode_set_record(source.fd, &s->record, c->type, false, err) < 0)
 			return -1;
 	}
 	*ret = source;
@@ -526,9 +527,9 @@ static int give_name(struct store *store, struct commit_state *s, const struct s
 	char temporary[TEMPORARY_NAME];
 	int status;
 
-	if (!look_same(s->parent, s->name, &s->now))
+	if (!inode_unchanged(s->parent, s->name, &s->now))
 		return AGAIN;	/* a person has just put a file over it */
-	if (s->now.kind == FOUND_NOTHING)
+	if (s->now.kind == INODE_NONE)
 		status = place_name(source, s->parent, s->name);
 	else
 		status = place_over(source, store->tmp, temporary_name(temporary, "new", s->path),
@@ -573,7 +574,7 @@ static int place_older(struct store *store, const struct commit *c, struct commi
 /* A directory is there, or the entry's end is above it. */
 static bool must_stay_in_history(const struct commit_state *s)
 {
-	return s->now.kind == FOUND_DIRECTORY ||
+	return s->now.kind == INODE_DIRECTORY ||
 	       version_cmp(s->record.version, s->marks.end) < 0;
 }
 
@@ -603,12 +604,12 @@ static int is_in_place(struct store *store, const struct commit *c, struct commi
 {
 	int order = version_cmp(s->record.version, s->entry.record.version);
 	bool same = version_cmp(s->record.version, s->now.record.version) == 0, placed;
-	struct found past = FOUND_INIT;
-	const struct found *there = same ? &s->now : &past;
+	struct inode past = INODE_INIT;
+	const struct inode *there = same ? &s->now : &past;
 	int status = 0;
 
 	if (!same && version_cmp(s->record.version, s->greatest) <= 0 &&
-	    look(store->history, names_version(&s->names, s->record.version), &past, err) < 0)
+	    inode_read(store->history, names_version(&s->names, s->record.version), &past, err) < 0)
 		return -1;
 	if (same)
 		placed = !must_stay_in_history(s);
@@ -619,8 +620,8 @@ static int is_in_place(struct store *store, const struct commit *c, struct commi
 		status = err_set(err, ERR_CORRUPT, "another record has this version");
 	else
 		*ret = s->record_known && placed &&
-		       (there->kind != FOUND_POINTER || c->stage == NULL);
-	found_clear(&past);
+		       (there->kind != INODE_POINTER || c->stage == NULL);
+	inode_clear(&past);
 	return status;
 }
 
@@ -653,7 +654,7 @@ static int commit_content(struct store *store, const struct commit *c, struct co
 	if (choose_record(store, c, s, err) < 0 || is_in_place(store, c, s, &there, err) < 0)
 		return -1;
 	s->newest = version_cmp(s->record.version, s->entry.record.version) >= 0;
-	s->directory_in_way = s->newest && s->now.kind == FOUND_DIRECTORY && !s->entry.directory;
+	s->directory_in_way = s->newest && s->now.kind == INODE_DIRECTORY && !s->entry.directory;
 	return there ? 0 : place_version(store, c, s, err);
 }
 
@@ -673,11 +674,11 @@ static int commit_content(struct store *store, const struct commit *c, struct co
 
 static bool directory_is_live(struct store *store, struct names *names, int fd)
 {
-	struct record record = look_directory(fd);
+	struct record record = inode_directory_record(fd);
 	struct version end;
 
 	return record_is_live(&record) &&
-	       look_mark(store->history, names_mark(names, MARK_END), &end, NULL) == 0 &&
+	       mark_read(store->history, names_mark(names, MARK_END), &end, NULL) == 0 &&
 	       version_cmp(record.version, end) > 0;
 }
 
@@ -745,7 +746,7 @@ static int directory_exchange(struct store *store, struct commit_state *s, struc
 {
 	char temporary[TEMPORARY_NAME];
 
-	if (!look_same(s->parent, s->name, &s->now))
+	if (!inode_unchanged(s->parent, s->name, &s->now))
 		return AGAIN;
 	temporary_name(temporary, "directory", s->path);
 	unlinkat(store->tmp, temporary, 0);	/* a file, when somebody died after the exchange */
@@ -766,11 +767,11 @@ static int directory_appear(struct store *store, struct commit_state *s, struct 
 {
 	int status = 0;
 
-	if (s->now.kind == FOUND_NOTHING) {
+	if (s->now.kind == INODE_NONE) {
 		if (mkdirat(s->parent, s->name, FS_DIR_MODE) < 0)
 			return errno == EEXIST || errno == ENOENT
 				       ? AGAIN : err_sys(err, "make a directory");
-	} else if (s->now.kind != FOUND_DIRECTORY) {
+	} else if (s->now.kind != INODE_DIRECTORY) {
 		status = directory_exchange(store, s, err);
 	}
 	return status == 0 ? sync_name(store, s, err) : status;
@@ -784,7 +785,7 @@ static int directory_put_record(struct store *store, struct commit_state *s, str
 
 	if (fd < 0)
 		return errno == ENOENT ? AGAIN : err_sys(err, "open the new directory");
-	status = put_record(fd, &s->record, (struct str)STR_INIT, true, err);
+	status = inode_set_record(fd, &s->record, (struct str)STR_INIT, true, err);
 	if (status == 0)
 		status = sync_record(store, fd, err);
 	close(fd);
@@ -794,7 +795,7 @@ static int directory_put_record(struct store *store, struct commit_state *s, str
 /* The record that another takes the place of is in history, not yet synced. */
 static int directory_keep_record(struct store *store, struct commit_state *s, struct err *err)
 {
-	if (s->now.kind != FOUND_DIRECTORY || version_is_none(s->now.record.version))
+	if (s->now.kind != INODE_DIRECTORY || version_is_none(s->now.record.version))
 		return 0;
 	if (open_history(store, s, err) < 0)
 		return -1;
@@ -807,7 +808,7 @@ static int directory_place(struct store *store, const struct commit *c, struct c
 {
 	int status;
 
-	if (s->now.kind == FOUND_DIRECTORY && s->how == COMMIT_PARENT)
+	if (s->now.kind == INODE_DIRECTORY && s->how == COMMIT_PARENT)
 		return 0;
 	if (s->parent < 0)
 		return MAKE_PARENT;
@@ -865,7 +866,7 @@ static int commit_directory(struct store *store, const struct commit *c, struct 
 	if (version_is_none(c->fixed) && s->entry.directory &&
 	    version_cmp(s->entry.entry.version, c->above) > 0)
 		return directory_take_existing(c, s, err);
-	if (alone && (s->now.kind == FOUND_FOREIGN || store_stands(&s->entry) == STANDS_FILE))
+	if (alone && (s->now.kind == INODE_FOREIGN || store_stands(&s->entry) == STANDS_FILE))
 		return err_set(err, ERR_CONFLICT, "a file stands there");
 	if (choose_record(store, c, s, err) < 0)
 		return -1;
@@ -928,7 +929,7 @@ static int place_tombstone(struct store *store, const struct commit *c, struct c
 static int tombstone_is_placed(struct store *store, struct commit_state *s, struct version marked, bool *ret,
 		  struct err *err)
 {
-	bool file = s->now.kind == FOUND_FILE || s->now.kind == FOUND_POINTER, there;
+	bool file = s->now.kind == INODE_CONTENT || s->now.kind == INODE_POINTER, there;
 
 	if (is_in_history(store, s, &there, err) < 0)
 		return -1;
@@ -957,7 +958,7 @@ static int commit_tombstone(struct store *store, const struct commit *c, struct 
 		return status;
 	if (place_tombstone(store, c, s, MARK_FILE, s->marks.file, err) < 0)
 		return -1;
-	return s->newest && s->now.kind != FOUND_NOTHING && s->now.kind != FOUND_DIRECTORY
+	return s->newest && s->now.kind != INODE_NONE && s->now.kind != INODE_DIRECTORY
 		       ? unlink_old(s, err) : 0;
 }
 
@@ -1006,7 +1007,7 @@ static int entry_revive(struct store *store, const struct commit *c, struct comm
 /* What the end leaves behind is in history: the live record, or a file that stands no more. */
 static int entry_keep_ended(struct store *store, struct commit_state *s, struct err *err)
 {
-	if (s->now.kind != FOUND_DIRECTORY)
+	if (s->now.kind != INODE_DIRECTORY)
 		return retire_old(store, s, err);
 	if (version_is_none(s->now.record.version))
 		return 0;
@@ -1030,8 +1031,8 @@ static int commit_entry_end(struct store *store, const struct commit *c, struct 
 	if (there)
 		return 0;
 	over = version_cmp(s->record.version, s->now.record.version) > 0;
-	file = s->now.kind == FOUND_FILE || s->now.kind == FOUND_POINTER;
-	status = over && s->now.kind != FOUND_FOREIGN ? entry_keep_ended(store, s, err) : 0;
+	file = s->now.kind == INODE_CONTENT || s->now.kind == INODE_POINTER;
+	status = over && s->now.kind != INODE_FOREIGN ? entry_keep_ended(store, s, err) : 0;
 	if (status != 0)
 		return status;
 	if (place_tombstone(store, c, s, MARK_END, s->marks.end, err) < 0)
@@ -1047,7 +1048,7 @@ static int commit_gate(struct store *store, const struct commit *c, struct commi
 {
 	struct version gate;
 
-	if (look_mark(store->history, names_mark(&s->names, MARK_GATE), &gate, err) < 0 ||
+	if (mark_read(store->history, names_mark(&s->names, MARK_GATE), &gate, err) < 0 ||
 	    choose_record(store, c, s, err) < 0)
 		return -1;
 	if (!version_is_none(gate))
@@ -1072,17 +1073,17 @@ static int commit_gate(struct store *store, const struct commit *c, struct commi
  */
 
 /* A file that stands no more, because its deletion was cut short. */
-static bool file_is_dead(const struct found *found, const struct marks *marks)
+static bool file_is_dead(const struct inode *found, const struct marks *marks)
 {
-	return (found->kind == FOUND_FILE || found->kind == FOUND_POINTER) &&
+	return (found->kind == INODE_CONTENT || found->kind == INODE_POINTER) &&
 	       (version_cmp(found->record.version, marks->file) < 0 ||
 		version_cmp(found->record.version, marks->end) < 0);
 }
 
 /* Nothing is in the way of what history names, which may be a version that waits. */
-static bool waiting_may_come(const struct found *found, const struct marks *marks)
+static bool waiting_may_come(const struct inode *found, const struct marks *marks)
 {
-	return found->kind == FOUND_NOTHING && version_cmp(marks->file, marks->end) > 0;
+	return found->kind == INODE_NONE && version_cmp(marks->file, marks->end) > 0;
 }
 
 /* The version that waits and may come, or none; in older stores nothing names it. */
@@ -1097,9 +1098,9 @@ static int reap_find_waiting(struct store *store, struct commit_state *s, struct
 		*ret = file->version;
 		return 0;
 	}
-	if (s->now.kind != FOUND_DIRECTORY)
+	if (s->now.kind != INODE_DIRECTORY)
 		return 0;
-	if (look_file(store->history, &s->names,
+	if (history_newest_file(store->history, &s->names,
 		      version_cmp(s->marks.end, file->version) > 0 ? s->marks.end : file->version,
 		      VERSION_NONE, &v, err) < 0)
 		return -1;
@@ -1139,7 +1140,7 @@ static int reap_directory(struct store *store, struct commit_state *s, struct ve
 			   0) < 0)
 			return err_sys(err, "bring back what waits");
 	}
-	if (s->now.kind == FOUND_DIRECTORY && unlinkat(s->parent, s->name, AT_REMOVEDIR) < 0 &&
+	if (s->now.kind == INODE_DIRECTORY && unlinkat(s->parent, s->name, AT_REMOVEDIR) < 0 &&
 	    errno != ENOENT)
 		status = errno == ENOTEMPTY ? AGAIN : err_sys(err, "remove the directory");
 	else if (comes && renameat2(store->tmp, temporary, s->parent, s->name,
@@ -1160,12 +1161,12 @@ static int commit_reap(struct store *store, const struct commit *c, struct commi
 	if (file_is_dead(&s->now, &s->marks))
 		return reap_file(store, c, s, err);
 	if (s->parent < 0 || s->entry.directory ||
-	    (s->now.kind != FOUND_DIRECTORY && s->now.kind != FOUND_NOTHING) ||
-	    (s->now.kind == FOUND_DIRECTORY && !look_bare(s->now.fd, ".")))
+	    (s->now.kind != INODE_DIRECTORY && s->now.kind != INODE_NONE) ||
+	    (s->now.kind == INODE_DIRECTORY && !names_none(s->now.fd, ".")))
 		return 0;
 	if (reap_find_waiting(store, s, &waiting, err) < 0)
 		return -1;
-	if (s->now.kind == FOUND_NOTHING && version_is_none(waiting))
+	if (s->now.kind == INODE_NONE && version_is_none(waiting))
 		return 0;
 	if (reveal(store, c, s, err) < 0)
 		return -1;
@@ -1175,20 +1176,20 @@ static int commit_reap(struct store *store, const struct commit *c, struct commi
 /* Whether to ask for the lock at all; *ret_holds: a directory that is no live entry is there. */
 static bool may_reap(struct store *store, struct str path, bool *ret_holds)
 {
-	struct found found = FOUND_INIT;
+	struct inode found = INODE_INIT;
 	struct marks marks;
 	struct names names;
 	bool goes = false;
 
 	*ret_holds = false;
 	names_set(&names, path);
-	if (look_tree(store->tree, names.tree, &found, NULL) == 0 &&
-	    look_marks(store->history, &names, &marks, NULL) == 0) {
-		*ret_holds = found.kind == FOUND_DIRECTORY &&
+	if (inode_read_tree(store->tree, names.tree, &found, NULL) == 0 &&
+	    marks_read(store->history, &names, &marks, NULL) == 0) {
+		*ret_holds = found.kind == INODE_DIRECTORY &&
 			     version_cmp(found.record.version, marks.end) <= 0;
-		goes = *ret_holds ? look_bare(found.fd, ".") : file_is_dead(&found, &marks) || waiting_may_come(&found, &marks);
+		goes = *ret_holds ? names_none(found.fd, ".") : file_is_dead(&found, &marks) || waiting_may_come(&found, &marks);
 	}
-	found_clear(&found);
+	inode_clear(&found);
 	return goes;
 }
 
@@ -1228,7 +1229,7 @@ static bool reap_below(struct store *store, struct str path)
 	bool holds, goes = may_reap(store, path, &holds);
 
 	names_set(names, path);
-	if (holds && !goes && look_names(store->tree, names->tree, reap_add_name, &all, NULL) == 0) {
+	if (holds && !goes && names_each(store->tree, names->tree, reap_add_name, &all, NULL) == 0) {
 		goes = true;
 		for (size_t at = 0; at < all.len && goes; at += strlen(all.data + at) + 1) {
 			buf_reset(&below);
@@ -1249,22 +1250,22 @@ static bool reap_below(struct store *store, struct str path)
 static void undo_name(struct store *store, struct commit_state *s)
 {
 	struct version v = s->record.version;
-	struct found found = FOUND_INIT;
+	struct inode found = INODE_INIT;
 	struct source before = SOURCE_INIT;
 	char name[VERSION_NAME], temporary[TEMPORARY_NAME];
 
-	if (s->parent < 0 || look_tree(store->tree, s->names.tree, &found, NULL) < 0)
+	if (s->parent < 0 || inode_read_tree(store->tree, s->names.tree, &found, NULL) < 0)
 		return;
 	before.dir = chain_leaf(&s->chain);
 	before.name = version_name(name, s->now.record.version);
-	if (found.kind == FOUND_NOTHING && file_is_there(s))
+	if (found.kind == INODE_NONE && file_is_there(s))
 		place_name(&before, s->parent, s->name);
 	else if (version_cmp(found.record.version, v) == 0 && file_is_there(s))
 		place_over(&before, store->tmp, temporary_name(temporary, "new", s->path),
 			   s->parent, s->name);
 	else if (version_cmp(found.record.version, v) == 0)
 		unlinkat(s->parent, s->name, 0);
-	found_clear(&found);
+	inode_clear(&found);
 }
 
 /*
@@ -1283,7 +1284,7 @@ static void undo(struct store *store, struct commit_state *s)
 	undo_name(store, s);
 	if (history < 0)
 		return;
-	if (look_mark(history, MARK_FILE, &marked, NULL) == 0 && version_cmp(marked, v) == 0) {
+	if (mark_read(history, MARK_FILE, &marked, NULL) == 0 && version_cmp(marked, v) == 0) {
 		if (version_is_none(s->marks.file))
 			unlinkat(history, MARK_FILE, 0);
 		else
@@ -1375,7 +1376,7 @@ static int commit_try(struct store *store, const struct commit *c, enum commit_h
 		status = directory_open_parent(store, s->path, make, c->alone, &s->parent, err);
 	}
 	if (status == 0)
-		status = disk_lock(store, &s->lock, s->path, err);
+		status = counters_lock(store, &s->lock, s->path, err);
 	if (status == 0)
 		status = commit_step(store, c, s, err);
 	if (status == 0) {
@@ -1437,12 +1438,12 @@ static int commit_begin(struct store *store, struct commit *c, enum commit_how h
 }
 
 /* What follows once it is on disk, under other paths' locks. */
-static int reap_and_revive(struct store *store, const struct commit *c, bool held, bool left,
+static int finish_around(struct store *store, const struct commit *c, bool in_way, bool removed,
 		  struct err *err)
 {
-	if (held)
+	if (in_way)
 		reap_below(store, c->path);
-	if (held || left)
+	if (in_way || removed)
 		reap_upwards(store, path_parent(c->path));
 	return c->alone && record_is_live(&c->record) ? directory_live_above(store, c->path, err)
 						      : 0;
@@ -1473,7 +1474,7 @@ int commit_submit(struct store *store, struct commit *c, struct err *err)
 int commit_wait(struct store *store, struct commit *c, struct err *err)
 {
 	struct commit_state *s = c->state;
-	bool held = s->directory_in_way, left = s->name_removed && s->how != COMMIT_REAP;
+	bool in_way = s->directory_in_way, removed = s->name_removed && s->how != COMMIT_REAP;
 	bool news = is_new_file_version(s);
 	int status = 0;
 
@@ -1489,7 +1490,7 @@ int commit_wait(struct store *store, struct commit *c, struct err *err)
 	c->state = NULL;
 	if (status == 0 && news)
 		tell_if_ahead(store, c);
-	return status == 0 ? reap_and_revive(store, c, held, left, err) : status;
+	return status == 0 ? finish_around(store, c, in_way, removed, err) : status;
 }
 
 /* Both, as one of these. */

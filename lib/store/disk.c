@@ -406,7 +406,7 @@ static int seen_add(void *data, const char *name)
 	}
 	if (fd >= 0 && S_ISDIR(st.st_mode) && !seen_enough(s)) {
 		s->dir = fd;
-		look_names(fd, ".", seen_add, s, NULL);
+		names_each(fd, ".", seen_add, s, NULL);
 		s->dir = above;
 	}
 	if (fd >= 0)
@@ -423,7 +423,7 @@ bool disk_lost_records(int dir, bool fresh)
 		return false;
 	if (fgetxattr(seen.dir, TREE_XATTR, NULL, 0) < 0) {
 		if (!fresh)
-			look_names(seen.dir, ".", seen_add, &seen, NULL);
+			names_each(seen.dir, ".", seen_add, &seen, NULL);
 		lost = seen.files > 0 && !seen.record;
 		/* On a full disk, or one that is only read, another time. */
 		if (!lost)
@@ -514,7 +514,7 @@ static int write_missing_identity(struct store *store, struct err *err)
 	buf_addf(&file, "%s/node.ini", store->path);
 	if (status < 0 && why.kind == ERR_ABSENT) {
 		identity = (struct disk_identity){ .node = disk_draw(), .format = FORMAT };
-		if (look_bare(store->dir, "history") && look_bare(store->dir, "state"))
+		if (names_none(store->dir, "history") && names_none(store->dir, "state"))
 			disk_lost_records(store->dir, true);
 		status = disk_write_identity(file.data, identity.node, false, &why);
 	} else if (status == 0 && identity.format < FORMAT) {
@@ -673,7 +673,7 @@ static int temporary_check(void *data, const char *name)
 
 static int remove_temporaries(struct store *store, struct err *err)
 {
-	return look_names(store->tmp, ".", temporary_check, store, err);
+	return names_each(store->tmp, ".", temporary_check, store, err);
 }
 
 /* Under the lock on the store's directory: all that writing needs is there, and has been tried. */

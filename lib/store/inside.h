@@ -70,11 +70,11 @@ void disk_fill_reserve(struct store *);
  * Wait for the path's lock.  What others wrote under it is then on disk;
  * nobody who holds one may ask for a path by store_newest() and the like.
  */
-int disk_lock(struct store *, struct lock *, struct str path, struct err *);
+int counters_lock(struct store *, struct lock *, struct str path, struct err *);
 /* The same of a path's hash, without waiting: false when somebody holds it, and on any failure. */
 bool counters_try_lock(struct store *, struct lock *, uint64_t hash);
 /* Somebody holds it, who has not died. */
-bool disk_is_locked(struct store *, struct str path);
+bool counters_is_locked(struct store *, struct str path);
 int counters_open(struct store *, struct err *);	/* under the lock on the store */
 /* Instead, for one that cannot be written: of this process alone. */
 int counters_stand_in(struct store *, struct err *);
@@ -84,30 +84,30 @@ void counters_note_failure(struct store *, bool failing);
 bool counters_failing(const struct store *);
 
 /* What a power cut could still take back of a path. */
-struct doubt {
-	struct version coming;		/* this version of it, and nothing else */
-	bool known;			/* its record was known before: only its content is coming */
+struct pending {
+	struct version version;		/* this version of it, and nothing else */
+	bool record_known;		/* its record was known before: only its content is new */
 	struct version before;		/* the newest until then */
 	uint32_t turn;			/* of the slot: later ones are others */
 };
-enum doubt_kind {
-	DOUBT_NONE,
-	DOUBT_ONE,
-	DOUBT_ALL,			/* anything */
+enum pending_kind {
+	PENDING_NONE,
+	PENDING_VERSION,		/* one version */
+	PENDING_ANYTHING,
 };
-/* Of what was seen of the path before this; *ret is set, but for DOUBT_NONE and DOUBT_ALL only its turn. */
-enum doubt_kind counters_doubt(const struct store *, struct str path, struct doubt *ret);
+/* Of what was seen of the path before this; ret->turn is set always, the rest for PENDING_VERSION. */
+enum pending_kind counters_pending(const struct store *, struct str path, struct pending *ret);
 /*
  * Under the path's lock: something of it changes now (all but the turn of
- * *doubt; NULL: anything); and it is on disk.
+ * *pending; NULL: anything); and it is on disk.
  */
-enum about {
-	ABOUT_FILE,
-	ABOUT_DIRECTORY,	/* so may the directories there are */
-	ABOUT_GATE,		/* and what is told of the names in this one */
+enum change {
+	CHANGE_FILE,
+	CHANGE_DIRECTORY,	/* so may the directories there are */
+	CHANGE_GATE,		/* and what is told of the names in this one */
 };
-void counters_begin(struct store *, struct str path, enum about, const struct doubt *);
-void counters_end(struct store *, struct str path, enum about);
+void counters_begin(struct store *, struct str path, enum change, const struct pending *);
+void counters_end(struct store *, struct str path, enum change);
 /* A directory came that is in nobody's list. */
 void counters_directories(struct store *);
 /* A version of that time came: how far it is ahead, ns, if by more than STORE_AHEAD_NS; then it is counted. */
@@ -151,10 +151,10 @@ struct shown {
 struct shown shown(struct str path);
 
 /* Each name in a directory, until each() does not return 0; no directory has no names. */
-int look_names(int dir, const char *name, int (*each)(void *data, const char *name), void *data,
+int names_each(int dir, const char *name, int (*each)(void *data, const char *name), void *data,
 	       struct err *);
 /* It has no names at all; what cannot be read may have some. */
-bool look_bare(int dir, const char *name);
+bool names_none(int dir, const char *name);
 
 /* The names below a path, of tree/ and history/ both. */
 struct children {
@@ -168,77 +168,77 @@ void children_clear(struct children *);		/* safe on CHILDREN_INIT */
 
 /* inode.c: what one name in tree/ or history/ is */
 
-enum found_kind {
-	FOUND_NOTHING,
-	FOUND_FILE,		/* content with its record */
-	FOUND_POINTER,		/* a record, its content is elsewhere */
-	FOUND_MARK,		/* the record of what has no content, in history/ */
-	FOUND_DIRECTORY,	/* record may be none */
-	FOUND_FOREIGN,		/* a person's */
+enum inode_kind {
+	INODE_NONE,
+	INODE_CONTENT,		/* content with its record */
+	INODE_POINTER,		/* a record, its content is elsewhere */
+	INODE_RECORD,		/* the record of what has no content, in history/ */
+	INODE_DIRECTORY,	/* record may be none */
+	INODE_FOREIGN,		/* a person's */
 };
 
-struct found {
-	enum found_kind kind;
+struct inode {
+	enum inode_kind kind;
 	int fd;			/* owned; -1 for nothing, a pointer, and what could not be opened */
 	struct record record;	/* version none unless the kind has one */
 	char type[RECORD_TYPE_MAX + 1];
 	struct stat st;		/* st_ino 0: it could not be opened */
 };
-#define FOUND_INIT { .kind = FOUND_NOTHING, .fd = -1 }
-void found_clear(struct found *);
+#define INODE_INIT { .kind = INODE_NONE, .fd = -1 }
+void inode_clear(struct inode *);
 
-/* ret must be FOUND_INIT or cleared. */
-int look(int dir, const char *name, struct found *ret, struct err *);
+/* ret must be INODE_INIT or cleared. */
+int inode_read(int dir, const char *name, struct inode *ret, struct err *);
 /* The same in tree/, where a record without content means nothing: it is a person's. */
-int look_tree(int dir, const char *name, struct found *ret, struct err *);
+int inode_read_tree(int dir, const char *name, struct inode *ret, struct err *);
 /* What was found, if anything, has not been replaced or changed since. */
-bool look_same(int dir, const char *name, const struct found *);
+bool inode_unchanged(int dir, const char *name, const struct inode *);
 /* The record of an open directory; version none when it has none. */
-struct record look_directory(int fd);
+struct record inode_directory_record(int fd);
 /* Set record, type and mtime of an open file, or record and type of a directory. */
-int put_record(int fd, const struct record *, struct str type, bool directory, struct err *);
+int inode_set_record(int fd, const struct record *, struct str type, bool directory, struct err *);
 
 /* The version a mark's link names; none when there is no such link. */
-int look_mark(int dir, const char *name, struct version *ret, struct err *err);
+int mark_read(int dir, const char *name, struct version *ret, struct err *err);
 struct marks {
 	struct version file;	/* the newest that is not in tree/: a tombstone, or one that waits */
 	struct version end;	/* of the entry */
 };
 /* Of a path whose names are in this directory of history/; -1: there is none. */
-int look_marks(int history, struct names *, struct marks *ret, struct err *);
+int marks_read(int history, struct names *, struct marks *ret, struct err *);
 /* A marked tombstone's record; when its file is gone, what must have been in it. */
-int look_tombstone(int dir, const char *name, struct version, uint8_t flags, struct record *ret,
+int tombstone_read(int dir, const char *name, struct version, uint8_t flags, struct record *ret,
 		   struct err *);
 /* The greatest version named in a history directory. */
-int look_history(int history, struct names *, struct version *ret, struct err *);
+int history_greatest(int history, struct names *, struct version *ret, struct err *);
 /*
  * The newest version of a file in history: with content, above this one; or,
  * below another unless that is none, of any kind.  None: there is none.
  */
-int look_file(int history, struct names *, struct version above, struct version below,
+int history_newest_file(int history, struct names *, struct version above, struct version below,
 	      struct version *ret, struct err *);
 
 /* read.c: what is known at a path */
 
 /*
- * Call look_at() until what it saw is on disk: without a lock; without what
- * is in doubt; and only then under the path's lock.  It returns 0, -1, or
- * LOOK_WAIT when it cannot leave out what is in doubt (NULL: nothing is).
- * clear() undoes a look.
+ * Call read() until what it saw is on disk: without a lock; without what
+ * is pending; and only then under the path's lock.  It returns 0, -1, or
+ * READ_WAIT when it cannot leave out what is pending (NULL: nothing is).
+ * clear() undoes a read().
  */
-#define LOOK_WAIT 1
-typedef int durable_look(void *data, const struct doubt *, struct err *);
-int look_durably(struct store *, struct str path, durable_look *, void (*clear)(void *data),
+#define READ_WAIT 1
+typedef int durable_read(void *data, const struct pending *, struct err *);
+int read_durably(struct store *, struct str path, durable_read *, void (*clear)(void *data),
 		 void *data, struct err *);
-/* store_newest() without what is in doubt, for who calls look_durably() himself. */
-int newest_beside(struct store *, struct str path, enum store_want, const struct doubt *,
+/* store_newest() without what is pending, for who calls read_durably() himself. */
+int newest_without(struct store *, struct str path, enum store_want, const struct pending *,
 		  struct store_entry *ret, struct err *);
 /* store_newest(), store_history() for who holds the path's lock. */
 int newest_locked(struct store *, struct str path, enum store_want, struct store_entry *ret,
 	       struct err *);
 int history_locked(struct store *, struct str path, struct history *ret, struct err *);
 /* What store_newest() says, from what was found in tree/; found keeps its fd for STORE_RECORD. */
-int entry_of(int history, struct names *, const struct marks *, struct found *, enum store_want,
+int entry_from_inode(int history, struct names *, const struct marks *, struct inode *, enum store_want,
 	     struct store_entry *ret, struct err *);
 /* A gate is a version and nothing else. */
 struct record gate_record(struct version);

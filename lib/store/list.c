@@ -118,16 +118,16 @@ static int open_directories(struct listing_state *l, bool with_deleted, struct e
 
 static int collect_all(struct listing_state *l, struct err *err)
 {
-	if (l->tree >= 0 && look_names(l->tree, ".", collect, l, err) < 0)
+	if (l->tree >= 0 && names_each(l->tree, ".", collect, l, err) < 0)
 		return -1;
 	l->in_history = true;
-	if (l->history >= 0 && look_names(l->history, ".", collect, l, err) < 0)
+	if (l->history >= 0 && names_each(l->history, ".", collect, l, err) < 0)
 		return -1;
 	unite(l);
 	return 0;
 }
 
-/* One candidate's look. */
+/* What is read of one candidate. */
 struct examination {
 	const struct listing_state *l;
 	const struct candidate *candidate;
@@ -136,33 +136,33 @@ struct examination {
 	bool shows;
 };
 
-/* 0, -1, or LOOK_WAIT. */
-static int look_entry(const struct listing_state *l, const struct candidate *candidate,
-		      const struct doubt *doubt, struct store_entry *ret, struct err *err)
+/* 0, -1, or READ_WAIT. */
+static int candidate_read(const struct listing_state *l, const struct candidate *candidate,
+		      const struct pending *pending, struct store_entry *ret, struct err *err)
 {
 	int history = candidate->history ? l->history : -1, status = 0;
-	struct found found = FOUND_INIT;
+	struct inode found = INODE_INIT;
 	struct marks marks;
 	struct names below;
 
-	if (doubt != NULL)
-		return newest_beside(l->store, buf_str(&l->below), STORE_RECORD, doubt, ret, err);
+	if (pending != NULL)
+		return newest_without(l->store, buf_str(&l->below), STORE_RECORD, pending, ret, err);
 	names_set(&below, str_of(candidate->name));
 	if (l->tree >= 0)
-		status = look_tree(l->tree, candidate->name, &found, err);
+		status = inode_read_tree(l->tree, candidate->name, &found, err);
 	if (status == 0)
-		status = look_marks(history, &below, &marks, err);
+		status = marks_read(history, &below, &marks, err);
 	if (status == 0)
-		status = entry_of(history, &below, &marks, &found, STORE_RECORD, ret, err);
-	found_clear(&found);
+		status = entry_from_inode(history, &below, &marks, &found, STORE_RECORD, ret, err);
+	inode_clear(&found);
 	return status;
 }
 
-static int look_at(void *data, const struct doubt *doubt, struct err *err)
+static int examination_read(void *data, const struct pending *pending, struct err *err)
 {
 	struct examination *x = data;
 	struct store_entry entry = STORE_ENTRY_INIT;
-	int status = look_entry(x->l, x->candidate, doubt, &entry, err);
+	int status = candidate_read(x->l, x->candidate, pending, &entry, err);
 
 	if (status != 0)
 		return status;
@@ -179,7 +179,7 @@ static int look_at(void *data, const struct doubt *doubt, struct err *err)
 	return 0;
 }
 
-static void clear_look(void *data)
+static void examination_clear(void *data)
 {
 	struct examination *x = data;
 
@@ -195,7 +195,7 @@ static int examine(struct listing_state *l, struct candidate *c, bool with_delet
 
 	buf_reset(&l->below);
 	path_join(&l->below, l->path, str_of(c->name));
-	if (look_durably(l->store, buf_str(&l->below), look_at, clear_look, &x, err) < 0)
+	if (read_durably(l->store, buf_str(&l->below), examination_read, examination_clear, &x, err) < 0)
 		return -1;
 	if (!x.shows)
 		return 0;
@@ -242,9 +242,9 @@ static void state_clear(struct listing_state *l)
 }
 
 /* That the directory is there is on disk, too. */
-static int nothing_more(void *data, const struct doubt *doubt, struct err *err)
+static int nothing_more(void *data, const struct pending *pending, struct err *err)
 {
-	(void)data, (void)doubt, (void)err;
+	(void)data, (void)pending, (void)err;
 	return 0;
 }
 
@@ -266,7 +266,7 @@ int store_list(struct store *store, struct str path, struct str after, size_t li
 		return -1;
 	status = open_directories(&l, with_deleted, err);
 	if (status == 0)
-		status = look_durably(store, path, nothing_more, nothing_to_clear, NULL, err);
+		status = read_durably(store, path, nothing_more, nothing_to_clear, NULL, err);
 	if (status == 0)
 		status = collect_all(&l, err);
 	if (status == 0) {

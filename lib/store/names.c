@@ -106,7 +106,7 @@ static int names_each_open(int fd, int (*each)(void *data, const char *name), vo
 	return status < 0 ? -1 : 0;
 }
 
-int look_names(int dir, const char *name, int (*each)(void *data, const char *name), void *data,
+int names_each(int dir, const char *name, int (*each)(void *data, const char *name), void *data,
 	       struct err *err)
 {
 	int fd = fs_open(dir, name, O_RDONLY | O_DIRECTORY, 0);
@@ -125,11 +125,11 @@ static int names_stop(void *data, const char *name)
 	return 1;
 }
 
-bool look_bare(int dir, const char *name)
+bool names_none(int dir, const char *name)
 {
 	bool bare = true;
 
-	return look_names(dir, name, names_stop, &bare, NULL) == 0 && bare;
+	return names_each(dir, name, names_stop, &bare, NULL) == 0 && bare;
 }
 
 static int texts_add(void *data, const char *name)
@@ -176,8 +176,8 @@ int children_read(struct store *store, struct names *names, struct children *ret
 	struct children c = CHILDREN_INIT;
 
 	/* The tree's first: what is deleted meanwhile shows as deleted. */
-	if (look_names(store->tree, names->tree, texts_add, &c.texts, err) < 0 ||
-	    look_names(store->history, names_history(names), texts_add_history, &c.texts, err) < 0) {
+	if (names_each(store->tree, names->tree, texts_add, &c.texts, err) < 0 ||
+	    names_each(store->history, names_history(names), texts_add_history, &c.texts, err) < 0) {
 		children_clear(&c);
 		return -1;
 	}

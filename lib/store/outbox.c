@@ -623,7 +623,7 @@ int outbox_read(struct outbox_reader *reader, int (*each)(void *data, const stru
 	reader->err = err;
 	for (size_t i = 0; i < reader->count; i++)
 		reader->positions[i].there = false;
-	status = look_names(reader->store->outbox, ".", reader_read_name, reader, err);
+	status = names_each(reader->store->outbox, ".", reader_read_name, reader, err);
 	for (size_t i = 0; i < reader->count; i++)
 		if (reader->positions[i].there || status < 0)
 			reader->positions[kept++] = reader->positions[i];
@@ -674,5 +674,5 @@ static int segment_remove_done(void *data, const char *name)
 
 int outbox_sweep(struct store *store, struct err *err)
 {
-	return look_names(store->outbox, ".", segment_remove_done, store, err);
+	return names_each(store->outbox, ".", segment_remove_done, store, err);
 }

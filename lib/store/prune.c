@@ -25,16 +25,16 @@ uint64_t prune_before(uint64_t now, uint64_t days)
 
 /* content */
 
-static bool inode_is_meant(const struct found *found, ino_t only)
+static bool inode_is_meant(const struct inode *found, ino_t only)
 {
-	return found->kind == FOUND_FILE && (only == 0 || found->st.st_ino == only);
+	return found->kind == INODE_CONTENT && (only == 0 || found->st.st_ino == only);
 }
 
 /* In tree/, should that version stand there. */
 static int evict_in_tree(struct store *store, struct str path, const struct history_entry *entry,
 			 ino_t only, const struct source *pointer, struct err *err)
 {
-	struct found found = FOUND_INIT;
+	struct inode found = INODE_INIT;
 	char temporary[TEMPORARY_NAME];
 	struct names names;
 	int parent, status = 0;
@@ -45,17 +45,17 @@ static int evict_in_tree(struct store *store, struct str path, const struct hist
 	if (parent < 0)
 		return errno == ENOENT ? 0 : err_sys(err, "open the directory above");
 	names_set(&names, path_name(path));
-	status = look_tree(parent, names.tree, &found, err);
+	status = inode_read_tree(parent, names.tree, &found, err);
 	here = inode_is_meant(&found, only) &&
 	       version_cmp(found.record.version, entry->record.version) == 0 &&
-	       look_same(parent, names.tree, &found);
+	       inode_unchanged(parent, names.tree, &found);
 	if (status == 0 && here &&
 	    place_over(pointer, store->tmp, temporary_name(temporary, "new", path), parent,
 		       names.tree) < 0)
 		status = err_sys(err, "put a pointer in its place");
 	if (status == 0 && here)
 		status = disk_sync(store, parent, "directory", err);
-	found_clear(&found);
+	inode_clear(&found);
 	close(parent);
 	return status;
 }
@@ -64,7 +64,7 @@ static int evict_in_history(struct store *store, struct str path,
 			    const struct history_entry *entry, ino_t only,
 			    const struct source *pointer, struct err *err)
 {
-	struct found found = FOUND_INIT;
+	struct inode found = INODE_INIT;
 	char name[VERSION_NAME];
 	struct names names;
 	int dir, status;
@@ -73,14 +73,14 @@ static int evict_in_history(struct store *store, struct str path,
 	dir = fs_open(store->history, names_history(&names), O_RDONLY | O_DIRECTORY, 0);
 	if (dir < 0)
 		return errno == ENOENT ? 0 : err_sys(err, "open history");
-	status = look(dir, version_name(name, entry->record.version), &found, err);
+	status = inode_read(dir, version_name(name, entry->record.version), &found, err);
 	if (status == 0 && inode_is_meant(&found, only)) {
 		if (place_over(pointer, dir, MARK_NEW, dir, name) < 0)
 			status = err_sys(err, "put a pointer in its place");
 		else
 			status = disk_sync(store, dir, "history directory", err);
 	}
-	found_clear(&found);
+	inode_clear(&found);
 	close(dir);
 	return status;
 }
@@ -117,12 +117,12 @@ static int evict_version(struct store *store, struct str path, struct version v,
 		if (version_cmp(h.entries[i].record.version, v) == 0 && h.entries[i].content)
 			entry = &h.entries[i];
 	if (entry != NULL) {
-		counters_begin(store, path, ABOUT_FILE, NULL);
+		counters_begin(store, path, CHANGE_FILE, NULL);
 		bytes = entry->record.size;
 		status = evict_content(store, path, entry, 0, err);
 	}
 	if (entry != NULL && status == 0)
-		counters_end(store, path, ABOUT_FILE);
+		counters_end(store, path, CHANGE_FILE);
 	history_clear(&h);
 	if (status == 0)
 		*ret_bytes = bytes;
@@ -136,7 +136,7 @@ int store_evict(struct store *store, struct str path, struct version v, uint64_t
 	struct err why = ERR_INIT;
 	int status;
 
-	if (path_check(path, err) < 0 || disk_lock(store, &lock, path, err) < 0)
+	if (path_check(path, err) < 0 || counters_lock(store, &lock, path, err) < 0)
 		return -1;
 	status = evict_version(store, path, v, ret_bytes, &why);
 	if (status < 0 && why.kind == ERR_FULL && disk_release_reserve(store))
@@ -180,23 +180,23 @@ static void pruning_clear(struct pruning *p)
 static void pruning_begin(struct pruning *p)
 {
 	if (!p->begun)
-		counters_begin(p->store, p->path, ABOUT_DIRECTORY, NULL);
+		counters_begin(p->store, p->path, CHANGE_DIRECTORY, NULL);
 	p->begun = true;
 }
 
 static int pruning_read(struct pruning *p, struct err *err)
 {
 	struct store_entry now = STORE_ENTRY_INIT;
-	struct found found = FOUND_INIT;
+	struct inode found = INODE_INIT;
 
 	if (newest_locked(p->store, p->path, STORE_RECORD, &now, err) < 0 ||
 	    history_locked(p->store, p->path, &p->h, err) < 0 ||
-	    look_tree(p->store->tree, p->names.tree, &found, err) < 0)
+	    inode_read_tree(p->store->tree, p->names.tree, &found, err) < 0)
 		return -1;
 	p->newest = now.record.version;
 	p->in_tree = found.record.version;
-	p->directory = found.kind == FOUND_DIRECTORY;
-	found_clear(&found);
+	p->directory = found.kind == INODE_DIRECTORY;
+	inode_clear(&found);
 	p->dir = fs_open(p->store->history, names_history(&p->names), O_RDONLY | O_DIRECTORY, 0);
 	return p->dir < 0 && errno != ENOENT ? err_sys(err, "open history") : 0;
 }
@@ -226,7 +226,7 @@ static int mark_newest_kept(struct pruning *p, const char *name, uint8_t flags, 
 	struct version marked;
 	bool goes = false;
 
-	if (look_mark(p->dir, name, &marked, err) < 0)
+	if (mark_read(p->dir, name, &marked, err) < 0)
 		return -1;
 	for (size_t i = 0; i < p->h.count; i++) {
 		const struct record *r = &p->h.entries[i].record;
@@ -325,7 +325,7 @@ static int pruning_run(struct pruning *p, struct err *err)
 	    disk_sync(p->store, p->dir, "history directory", err) < 0)
 		return -1;
 	if (p->begun)
-		counters_end(p->store, p->path, ABOUT_DIRECTORY);
+		counters_end(p->store, p->path, CHANGE_DIRECTORY);
 	return 0;
 }
 
@@ -339,7 +339,7 @@ int store_prune(struct store *store, struct str path, const struct prune_rule *r
 	struct err why = ERR_INIT;
 	int status;
 
-	if (names_init(&p.names, path, err) < 0 || disk_lock(store, &lock, path, err) < 0)
+	if (names_init(&p.names, path, err) < 0 || counters_lock(store, &lock, path, err) < 0)
 		return -1;
 	status = pruning_run(&p, &why);
 	/* What went is not counted twice. */
@@ -413,7 +413,7 @@ static int round_prune_below(const struct round *r, struct str path)
 	int status;
 
 	names_set(names, path);
-	status = look_names(r->store->history, names_history(names), content_add_name, &content, r->err);
+	status = names_each(r->store->history, names_history(names), content_add_name, &content, r->err);
 	free(names);
 	/* What stands in tree/ may be one more. */
 	if (status == 0 && path.n > 0 && content.versions > 0 &&

@@ -37,11 +37,11 @@ void store_entry_clear(struct store_entry *entry)
 }
 
 /* Hand over what was found; the descriptor goes along when it is wanted. */
-static void entry_take(struct found *found, enum store_want want, struct store_entry *ret)
+static void entry_take(struct inode *found, enum store_want want, struct store_entry *ret)
 {
 	ret->record = found->record;
 	memcpy(ret->type, found->type, sizeof ret->type);
-	ret->content = found->kind == FOUND_FILE;
+	ret->content = found->kind == INODE_CONTENT;
 	if (ret->content && want == STORE_CONTENT) {
 		ret->fd = found->fd;
 		found->fd = -1;
@@ -62,13 +62,13 @@ const struct record *store_standing(const struct store_entry *entry)
 static int entry_from_history(int history, struct names *names, struct version v,
 			enum store_want want, struct store_entry *ret, struct err *err)
 {
-	struct found found = FOUND_INIT;
+	struct inode found = INODE_INIT;
 
-	if (look(history, names_version(names, v), &found, err) < 0)
+	if (inode_read(history, names_version(names, v), &found, err) < 0)
 		return -1;
 	if (!version_is_none(found.record.version) && version_cmp(found.record.version, v) == 0)
 		entry_take(&found, want, ret);
-	found_clear(&found);
+	inode_clear(&found);
 	return 0;
 }
 
@@ -79,7 +79,7 @@ static int entry_from_mark(int history, struct names *names, const struct marks 
 	struct version v = marks->file;
 
 	if (!version_is_none(v) && version_cmp(v, marks->end) == 0 &&
-	    look_file(history, names, VERSION_NONE, v, &v, err) < 0)
+	    history_newest_file(history, names, VERSION_NONE, v, &v, err) < 0)
 		return -1;
 	if (version_is_none(v))
 		return 0;
@@ -97,27 +97,27 @@ static int entry_behind_foreign(int history, struct names *names, const struct m
 	struct version v = VERSION_NONE;
 
 	ret->foreign = true;
-	if (look_file(history, names, marks->file, VERSION_NONE, &v, err) < 0)
+	if (history_newest_file(history, names, marks->file, VERSION_NONE, &v, err) < 0)
 		return -1;
 	return version_is_none(v) ? entry_from_mark(history, names, marks, want, ret, err)
 				  : entry_from_history(history, names, v, want, ret, err);
 }
 
-int entry_of(int history, struct names *names, const struct marks *marks, struct found *found,
+int entry_from_inode(int history, struct names *names, const struct marks *marks, struct inode *found,
 	     enum store_want want, struct store_entry *ret, struct err *err)
 {
-	bool directory = found->kind == FOUND_DIRECTORY;
-	bool file = found->kind == FOUND_FILE || found->kind == FOUND_POINTER;
+	bool directory = found->kind == INODE_DIRECTORY;
+	bool file = found->kind == INODE_CONTENT || found->kind == INODE_POINTER;
 
 	if (directory && version_cmp(found->record.version, marks->end) > 0) {
 		ret->entry = found->record;
 		ret->directory = true;
 	} else if (!version_is_none(marks->end) &&
-		   look_tombstone(history, names_version(names, marks->end), marks->end,
+		   tombstone_read(history, names_version(names, marks->end), marks->end,
 				  RECORD_DELETED | RECORD_DIRECTORY, &ret->entry, err) < 0) {
 		return -1;
 	}
-	if (found->kind == FOUND_FOREIGN)
+	if (found->kind == INODE_FOREIGN)
 		return entry_behind_foreign(history, names, marks, want, ret, err);
 	if (!file || version_cmp(found->record.version, marks->file) < 0)
 		return entry_from_mark(history, names, marks, want, ret, err);
@@ -125,18 +125,18 @@ int entry_of(int history, struct names *names, const struct marks *marks, struct
 	return 0;
 }
 
-/* Without the one version in doubt, if it is so all the time. */
-static int read_without(struct store *store, struct str path, durable_look *look_at,
+/* Without the pending version, if it is so all the time. */
+static int read_without(struct store *store, struct str path, durable_read *read,
 			void (*clear)(void *data), void *data)
 {
-	struct doubt doubt, next;
+	struct pending pending, next;
 	struct err err;
 
-	if (counters_doubt(store, path, &doubt) != DOUBT_ONE)
+	if (counters_pending(store, path, &pending) != PENDING_VERSION)
 		return -1;
-	if (look_at(data, &doubt, &err) == 0) {
-		counters_doubt(store, path, &next);
-		if (next.turn == doubt.turn)
+	if (read(data, &pending, &err) == 0) {
+		counters_pending(store, path, &next);
+		if (next.turn == pending.turn)
 			return 0;
 	}
 	clear(data);
@@ -144,43 +144,43 @@ static int read_without(struct store *store, struct str path, durable_look *look
 }
 
 /* Under the path's lock. */
-static int read_locked(struct store *store, struct str path, durable_look *look_at,
+static int read_locked(struct store *store, struct str path, durable_read *read,
 		       void (*clear)(void *data), void *data, struct err *err)
 {
 	struct lock lock = LOCK_INIT;
 	struct err why = ERR_INIT;
 	int status;
 
-	if (disk_lock(store, &lock, path, &why) < 0)
-		return read_without(store, path, look_at, clear, data) == 0 ? 0 : err_pass(err, &why);
-	status = look_at(data, NULL, err);
+	if (counters_lock(store, &lock, path, &why) < 0)
+		return read_without(store, path, read, clear, data) == 0 ? 0 : err_pass(err, &why);
+	status = read(data, NULL, err);
 	lock_release(&lock);
 	return status;
 }
 
-int look_durably(struct store *store, struct str path, durable_look *look_at,
+int read_durably(struct store *store, struct str path, durable_read *read,
 		 void (*clear)(void *data), void *data, struct err *err)
 {
-	struct doubt doubt = { .turn = 0 }, next;
+	struct pending pending = { .turn = 0 }, next;
 	bool beside = false;
 
 	for (int i = 0; i < TRIES; i++) {
-		int status = look_at(data, beside ? &doubt : NULL, err);
-		enum doubt_kind kind;
+		int status = read(data, beside ? &pending : NULL, err);
+		enum pending_kind kind;
 
 		if (status < 0)
 			return -1;
-		kind = counters_doubt(store, path, &next);
-		if (status == 0 && (beside ? next.turn == doubt.turn : kind == DOUBT_NONE))
+		kind = counters_pending(store, path, &next);
+		if (status == 0 && (beside ? next.turn == pending.turn : kind == PENDING_NONE))
 			return 0;
 		clear(data);
-		if (status == LOOK_WAIT || kind == DOUBT_ALL ||
-		    (kind == DOUBT_ONE && !disk_is_locked(store, path)))
+		if (status == READ_WAIT || kind == PENDING_ANYTHING ||
+		    (kind == PENDING_VERSION && !counters_is_locked(store, path)))
 			break;
-		beside = kind == DOUBT_ONE;
-		doubt = next;
+		beside = kind == PENDING_VERSION;
+		pending = next;
 	}
-	return read_locked(store, path, look_at, clear, data, err);
+	return read_locked(store, path, read, clear, data, err);
 }
 
 /* the gate: a link in the directory's own history names it */
@@ -197,14 +197,14 @@ struct gate_question {
 };
 
 /* A gate is never just left out: whoever changes it makes others wait. */
-static int gate_read(void *data, const struct doubt *doubt, struct err *err)
+static int gate_read(void *data, const struct pending *pending, struct err *err)
 {
 	struct gate_question *q = data;
 	struct names names;
 
-	(void)doubt;
+	(void)pending;
 	names_set(&names, q->path);
-	return look_mark(q->store->history, names_mark(&names, MARK_GATE), &q->gate, err);
+	return mark_read(q->store->history, names_mark(&names, MARK_GATE), &q->gate, err);
 }
 
 static void gate_clear(void *data)
@@ -218,7 +218,7 @@ int store_gate(struct store *store, struct str directory, struct version *ret, s
 
 	if (path_check(directory, err) < 0 ||
 	    (directory.n > 0 &&
-	     look_durably(store, directory, gate_read, gate_clear, &q, err) < 0))
+	     read_durably(store, directory, gate_read, gate_clear, &q, err) < 0))
 		return err_context(err, "look up the gate of %s", shown(directory).text);
 	*ret = q.gate;
 	return 0;
@@ -240,7 +240,7 @@ static int newest_gate(struct store *store, struct str path, struct store_entry 
 /* the newest version, and one version */
 
 /* What is asked about a path, and the answer. */
-struct question {
+struct entry_question {
 	struct store *store;
 	struct str path;
 	struct version version;		/* for store_version() */
@@ -250,11 +250,11 @@ struct question {
 
 static void question_clear(void *data)
 {
-	store_entry_clear(&((struct question *)data)->entry);
+	store_entry_clear(&((struct entry_question *)data)->entry);
 }
 
 /* Hand over the answer, or say what could not be answered. */
-static int question_answer(struct question *q, int status, const char *what, struct store_entry *ret,
+static int question_answer(struct entry_question *q, int status, const char *what, struct store_entry *ret,
 		  struct err *err)
 {
 	if (status < 0) {
@@ -274,60 +274,60 @@ static void entry_become_pointer(struct store_entry *entry)
 	entry->content = false;
 }
 
-/* What was the newest before the one in doubt, which was found. */
-static int newest_read_before(struct question *q, struct names *names, const struct doubt *doubt,
+/* What was the newest before the pending one, which was found. */
+static int newest_read_before(struct entry_question *q, struct names *names, const struct pending *pending,
 		       struct err *err)
 {
-	if (version_cmp(doubt->before, doubt->coming) == 0) {
+	if (version_cmp(pending->before, pending->version) == 0) {
 		entry_become_pointer(&q->entry);
 		return 0;
 	}
 	entry_become_pointer(&q->entry);
 	q->entry.record.version = VERSION_NONE;
 	q->entry.type[0] = '\0';
-	if (version_is_none(doubt->before)) {
+	if (version_is_none(pending->before)) {
 		q->entry.record = (struct record){ .flags = 0 };
 		return 0;
 	}
-	if (entry_from_history(q->store->history, names, doubt->before, q->want, &q->entry, err) < 0)
+	if (entry_from_history(q->store->history, names, pending->before, q->want, &q->entry, err) < 0)
 		return -1;
-	/* It may be gone when the one in doubt no longer is. */
-	return version_is_none(q->entry.record.version) ? LOOK_WAIT : 0;
+	/* It may be gone when the pending one no longer is. */
+	return version_is_none(q->entry.record.version) ? READ_WAIT : 0;
 }
 
-static int newest_read(void *data, const struct doubt *doubt, struct err *err)
+static int newest_read(void *data, const struct pending *pending, struct err *err)
 {
-	struct question *q = data;
-	struct found found = FOUND_INIT;
+	struct entry_question *q = data;
+	struct inode found = INODE_INIT;
 	struct marks marks;
 	struct names names;
 	int status;
 
 	names_set(&names, q->path);
-	status = look_tree(q->store->tree, names.tree, &found, err);
+	status = inode_read_tree(q->store->tree, names.tree, &found, err);
 	if (status == 0)
-		status = look_marks(q->store->history, &names, &marks, err);
+		status = marks_read(q->store->history, &names, &marks, err);
 	if (status == 0)
-		status = entry_of(q->store->history, &names, &marks, &found, q->want, &q->entry,
+		status = entry_from_inode(q->store->history, &names, &marks, &found, q->want, &q->entry,
 				  err);
-	found_clear(&found);
+	inode_clear(&found);
 	q->entry.directory = q->entry.directory || q->path.n == 0;	/* the root needs no entry */
-	if (status == 0 && doubt != NULL &&
-	    version_cmp(q->entry.record.version, doubt->coming) == 0)
-		status = newest_read_before(q, &names, doubt, err);
+	if (status == 0 && pending != NULL &&
+	    version_cmp(q->entry.record.version, pending->version) == 0)
+		status = newest_read_before(q, &names, pending, err);
 	return status;
 }
 
-int newest_beside(struct store *store, struct str path, enum store_want want,
-		  const struct doubt *doubt, struct store_entry *ret, struct err *err)
+int newest_without(struct store *store, struct str path, enum store_want want,
+		  const struct pending *pending, struct store_entry *ret, struct err *err)
 {
-	struct question q = { .store = store, .path = path, .want = want,
+	struct entry_question q = { .store = store, .path = path, .want = want,
 			      .entry = STORE_ENTRY_INIT };
-	int status = newest_read(&q, doubt, err);
+	int status = newest_read(&q, pending, err);
 
-	if (status == LOOK_WAIT) {
+	if (status == READ_WAIT) {
 		store_entry_clear(&q.entry);
-		return LOOK_WAIT;
+		return READ_WAIT;
 	}
 	return question_answer(&q, status, "", ret, err);
 }
@@ -335,13 +335,13 @@ int newest_beside(struct store *store, struct str path, enum store_want want,
 int newest_locked(struct store *store, struct str path, enum store_want want,
 	       struct store_entry *ret, struct err *err)
 {
-	return newest_beside(store, path, want, NULL, ret, err);
+	return newest_without(store, path, want, NULL, ret, err);
 }
 
 int store_newest(struct store *store, struct str path, enum store_want want,
 		 struct store_entry *ret, struct err *err)
 {
-	struct question q = { .store = store, .path = path, .want = want,
+	struct entry_question q = { .store = store, .path = path, .want = want,
 			      .entry = STORE_ENTRY_INIT };
 	int status;
 
@@ -349,50 +349,50 @@ int store_newest(struct store *store, struct str path, enum store_want want,
 		return -1;
 	if (path_is_gate(path))
 		return newest_gate(store, path, ret, err);
-	status = look_durably(store, path, newest_read, question_clear, &q, err);
+	status = read_durably(store, path, newest_read, question_clear, &q, err);
 	if (status == 0 && version_is_none(store_standing(&q.entry)->version))
 		status = store_there(store, err);
 	return question_answer(&q, status, "", ret, err);
 }
 
 /* It counts: a tombstone beyond the newest of its kind is of a deletion that was cut short. */
-static int question_judge_version(struct question *q, struct names *names, struct err *err)
+static int question_judge_version(struct entry_question *q, struct names *names, struct err *err)
 {
 	const struct record *r = &q->entry.record;
 	struct marks marks;
 
 	if (!(r->flags & RECORD_DELETED))
 		return 0;
-	if (look_marks(q->store->history, names, &marks, err) < 0)
+	if (marks_read(q->store->history, names, &marks, err) < 0)
 		return -1;
 	if (version_cmp(r->version, r->flags & RECORD_DIRECTORY ? marks.end : marks.file) > 0)
 		q->entry.record.version = VERSION_NONE;
 	return 0;
 }
 
-static int version_read(void *data, const struct doubt *doubt, struct err *err)
+static int version_read(void *data, const struct pending *pending, struct err *err)
 {
-	struct question *q = data;
-	bool doubted = doubt != NULL && version_cmp(q->version, doubt->coming) == 0, there;
-	struct found found = FOUND_INIT;
+	struct entry_question *q = data;
+	bool is_pending = pending != NULL && version_cmp(q->version, pending->version) == 0, there;
+	struct inode found = INODE_INIT;
 	struct names names;
 	int status;
 
 	names_set(&names, q->path);
-	status = look_tree(q->store->tree, names.tree, &found, err);
+	status = inode_read_tree(q->store->tree, names.tree, &found, err);
 	there = status == 0 && version_cmp(found.record.version, q->version) == 0;
 	if (there)
 		entry_take(&found, q->want, &q->entry);
 	/* Content may be in history while tree/ holds a pointer, or holds something newer. */
-	if (status == 0 && !q->entry.content && !(there && found.kind == FOUND_DIRECTORY))
+	if (status == 0 && !q->entry.content && !(there && found.kind == INODE_DIRECTORY))
 		status = entry_from_history(q->store->history, &names, q->version, q->want, &q->entry,
 				      err);
-	found_clear(&found);
+	inode_clear(&found);
 	if (status == 0)
 		status = question_judge_version(q, &names, err);
-	if (status == 0 && doubted && doubt->known)
+	if (status == 0 && is_pending && pending->record_known)
 		entry_become_pointer(&q->entry);
-	else if (status == 0 && doubted)
+	else if (status == 0 && is_pending)
 		store_entry_clear(&q->entry);
 	if (status == 0 && version_is_none(q->entry.record.version))
 		status = err_set(err, ERR_ABSENT, "no such version is known here");
@@ -417,7 +417,7 @@ static int one_gate(struct store *store, struct str path, struct version v,
 int store_version(struct store *store, struct str path, struct version v, enum store_want want,
 		  struct store_entry *ret, struct err *err)
 {
-	struct question q = { .store = store, .path = path, .version = v, .want = want,
+	struct entry_question q = { .store = store, .path = path, .version = v, .want = want,
 			      .entry = STORE_ENTRY_INIT };
 	struct err why = ERR_INIT;
 	int status;
@@ -426,7 +426,7 @@ int store_version(struct store *store, struct str path, struct version v, enum s
 		return -1;
 	if (path_is_gate(path))
 		return one_gate(store, path, v, ret, err);
-	status = look_durably(store, path, version_read, question_clear, &q, &why);
+	status = read_durably(store, path, version_read, question_clear, &q, &why);
 	if (status < 0 && why.kind == ERR_ABSENT)
 		store_there(store, &why);
 	if (status < 0)
@@ -436,15 +436,15 @@ int store_version(struct store *store, struct str path, struct version v, enum s
 
 bool store_would_wait(struct store *store, struct str path)
 {
-	struct doubt doubt;
+	struct pending pending;
 
 	path = path_is_gate(path) ? path_parent(path) : path;
-	switch (counters_doubt(store, path, &doubt)) {
-	case DOUBT_NONE:
+	switch (counters_pending(store, path, &pending)) {
+	case PENDING_NONE:
 		return false;
-	case DOUBT_ONE:
-		return !disk_is_locked(store, path);
-	case DOUBT_ALL:
+	case PENDING_VERSION:
+		return !counters_is_locked(store, path);
+	case PENDING_ANYTHING:
 		break;
 	}
 	return true;
@@ -455,7 +455,7 @@ int store_await(struct store *store, struct str path, struct err *err)
 	struct lock lock = LOCK_INIT;
 
 	path = path_is_gate(path) ? path_parent(path) : path;
-	if (path_check(path, err) < 0 || disk_lock(store, &lock, path, err) < 0)
+	if (path_check(path, err) < 0 || counters_lock(store, &lock, path, err) < 0)
 		return -1;
 	lock_release(&lock);
 	return 0;
@@ -485,7 +485,7 @@ void history_clear(struct history *history)
 	*history = (struct history)HISTORY_INIT;
 }
 
-static void history_add(struct history_reading *r, const struct found *found)
+static void history_add(struct history_reading *r, const struct inode *found)
 {
 	struct history *h = &r->history;
 
@@ -496,7 +496,7 @@ static void history_add(struct history_reading *r, const struct found *found)
 	h->entries[h->count++] = (struct history_entry){
 		.record = found->record,
 		.type = found->type[0] != '\0' ? mem_copy(found->type, strlen(found->type)) : NULL,
-		.content = found->kind == FOUND_FILE,
+		.content = found->kind == INODE_CONTENT,
 	};
 }
 
@@ -510,17 +510,17 @@ static bool is_cut_short(const struct history_reading *r, const struct record *r
 static int history_add_name(void *data, const char *name)
 {
 	struct history_reading *r = data;
-	struct found found = FOUND_INIT;
+	struct inode found = INODE_INIT;
 	struct version v;
 
 	if (version_of_name(name, &v) < 0)
 		return 0;
-	if (look(r->dir, name, &found, r->err) < 0)
+	if (inode_read(r->dir, name, &found, r->err) < 0)
 		return -1;
 	if (!version_is_none(found.record.version) &&
 	    version_cmp(found.record.version, v) == 0 && !is_cut_short(r, &found.record))
 		history_add(r, &found);
-	found_clear(&found);
+	inode_clear(&found);
 	return 0;
 }
 
@@ -550,20 +550,20 @@ static void history_sort(struct history *h)
 static int history_read_all(struct store *store, struct names *names, struct history_reading *r,
 			    struct err *err)
 {
-	struct found found = FOUND_INIT;
+	struct inode found = INODE_INIT;
 	int status;
 
-	if (look_tree(store->tree, names->tree, &found, err) < 0)
+	if (inode_read_tree(store->tree, names->tree, &found, err) < 0)
 		return -1;
 	if (!version_is_none(found.record.version))
 		history_add(r, &found);
-	found_clear(&found);
+	inode_clear(&found);
 	r->dir = fs_open(store->history, names_history(names), O_RDONLY | O_DIRECTORY, 0);
 	if (r->dir < 0)
 		return errno == ENOENT ? 0 : err_sys(err, "open history");
-	status = look_marks(store->history, names, &r->marks, err);
+	status = marks_read(store->history, names, &r->marks, err);
 	if (status == 0)
-		status = look_names(r->dir, ".", history_add_name, r, err);
+		status = names_each(r->dir, ".", history_add_name, r, err);
 	close(r->dir);
 	return status;
 }
@@ -589,33 +589,33 @@ struct history_question {
 	struct history history;
 };
 
-/* Of the version in doubt only what was known before. */
-static void history_leave_out(struct history *h, const struct doubt *doubt)
+/* Of the pending version only what was known before. */
+static void history_leave_out(struct history *h, const struct pending *pending)
 {
 	size_t kept = 0;
 
 	for (size_t i = 0; i < h->count; i++) {
 		struct history_entry *entry = &h->entries[i];
-		bool doubted = version_cmp(entry->record.version, doubt->coming) == 0;
+		bool is_pending = version_cmp(entry->record.version, pending->version) == 0;
 
-		if (doubted && !doubt->known) {
+		if (is_pending && !pending->record_known) {
 			free(entry->type);
 			continue;
 		}
 		h->entries[kept] = *entry;
-		h->entries[kept++].content = entry->content && !doubted;
+		h->entries[kept++].content = entry->content && !is_pending;
 	}
 	h->count = kept;
 }
 
-static int history_read(void *data, const struct doubt *doubt, struct err *err)
+static int history_read(void *data, const struct pending *pending, struct err *err)
 {
 	struct history_question *q = data;
 
 	if (history_locked(q->store, q->path, &q->history, err) < 0)
 		return -1;
-	if (doubt != NULL)
-		history_leave_out(&q->history, doubt);
+	if (pending != NULL)
+		history_leave_out(&q->history, pending);
 	return 0;
 }
 
@@ -629,7 +629,7 @@ int store_history(struct store *store, struct str path, struct history *ret, str
 	struct history_question q = { .store = store, .path = path, .history = HISTORY_INIT };
 
 	if (path_check(path, err) < 0 ||
-	    look_durably(store, path, history_read, history_clear_answer, &q, err) < 0 ||
+	    read_durably(store, path, history_read, history_clear_answer, &q, err) < 0 ||
 	    store_there(store, err) < 0) {
 		history_clear(&q.history);
 		return err_context(err, "read history of %s", shown(path).text);

@@ -96,7 +96,7 @@ static ssize_t copy_read_piece(int fd, char *to, uint64_t at)
 	}
 }
 
-static enum verdict copy_judge(const struct found *found, const uint8_t *sha256, bool failed,
+static enum verdict copy_judge(const struct inode *found, const uint8_t *sha256, bool failed,
 			  struct err *why)
 {
 	if (failed)
@@ -108,7 +108,7 @@ static enum verdict copy_judge(const struct found *found, const uint8_t *sha256,
 }
 
 /* why: of BAD and UNJUDGED */
-static enum verdict copy_read(struct scrubbing *s, const struct found *found, struct err *why)
+static enum verdict copy_read(struct scrubbing *s, const struct inode *found, struct err *why)
 {
 	struct scrub *scrub = s->scrub;
 	struct digest *digest = digest_new();
@@ -137,25 +137,25 @@ static enum verdict copy_read(struct scrubbing *s, const struct found *found, st
 /* setting aside, under the path's lock */
 
 /* The name still stands for the file that was read. */
-static int copy_is_there(struct store *store, struct str path, bool in_tree, const struct found *found,
+static int copy_is_there(struct store *store, struct str path, bool in_tree, const struct inode *found,
 		    bool *ret, struct err *err)
 {
-	struct found now = FOUND_INIT;
+	struct inode now = INODE_INIT;
 	struct names names;
 	int status;
 
 	names_set(&names, path);
-	status = in_tree ? look_tree(store->tree, names.tree, &now, err)
-			 : look(store->history, names_version(&names, found->record.version), &now,
+	status = in_tree ? inode_read_tree(store->tree, names.tree, &now, err)
+			 : inode_read(store->history, names_version(&names, found->record.version), &now,
 				err);
-	*ret = status == 0 && now.kind == FOUND_FILE && now.st.st_ino == found->st.st_ino &&
+	*ret = status == 0 && now.kind == INODE_CONTENT && now.st.st_ino == found->st.st_ino &&
 	       record_eq(&now.record, &found->record);
-	found_clear(&now);
+	inode_clear(&now);
 	return status;
 }
 
 /* Step 1.  The same file may be there from a try that was cut short, or an earlier bad copy. */
-static int copy_link_aside(const struct found *found, int history, char aside[ASIDE_NAME],
+static int copy_link_aside(const struct inode *found, int history, char aside[ASIDE_NAME],
 		      struct err *err)
 {
 	char version[VERSION_TEXT];
@@ -175,22 +175,22 @@ static int copy_link_aside(const struct found *found, int history, char aside[AS
 }
 
 /* Step 2. */
-static int copy_make_pointer(struct store *store, struct str path, struct found *found, struct err *err)
+static int copy_make_pointer(struct store *store, struct str path, struct inode *found, struct err *err)
 {
 	const struct history_entry entry = {
 		.record = found->record,
 		.type = found->type[0] != '\0' ? found->type : NULL,
 	};
 
-	counters_begin(store, path, ABOUT_FILE, NULL);
+	counters_begin(store, path, CHANGE_FILE, NULL);
 	if (evict_content(store, path, &entry, found->st.st_ino, err) < 0)
 		return -1;
-	counters_end(store, path, ABOUT_FILE);
+	counters_end(store, path, CHANGE_FILE);
 	return 0;
 }
 
 /* 0, AGAIN or -1, as scrub_copy(). */
-static int copy_move_aside(struct store *store, struct str path, bool in_tree, struct found *found,
+static int copy_move_aside(struct store *store, struct str path, bool in_tree, struct inode *found,
 		      char aside[ASIDE_NAME], struct err *err)
 {
 	struct chain chain = CHAIN_INIT;
@@ -210,7 +210,7 @@ static int copy_move_aside(struct store *store, struct str path, bool in_tree, s
 	return status < 0 ? -1 : copy_make_pointer(store, path, found, err);
 }
 
-static void scrub_tell_bad(struct scrubbing *s, struct str path, const struct found *found,
+static void scrub_tell_bad(struct scrubbing *s, struct str path, const struct inode *found,
 		 const char *aside, const char *why)
 {
 	const struct scrub_bad bad = { .path = path, .record = found->record,
@@ -220,7 +220,7 @@ static void scrub_tell_bad(struct scrubbing *s, struct str path, const struct fo
 	s->scrub->bad(s->scrub->data, &bad);
 }
 
-static int copy_set_aside(struct scrubbing *s, struct str path, bool in_tree, struct found *found,
+static int copy_set_aside(struct scrubbing *s, struct str path, bool in_tree, struct inode *found,
 		     const char *why, struct err *err)
 {
 	struct store *store = s->store;
@@ -229,7 +229,7 @@ static int copy_set_aside(struct scrubbing *s, struct str path, bool in_tree, st
 	char aside[ASIDE_NAME];
 	int status;
 
-	if (disk_lock(store, &lock, path, err) < 0)
+	if (counters_lock(store, &lock, path, err) < 0)
 		return -1;
 	status = copy_move_aside(store, path, in_tree, found, aside, &failure);
 	if (status < 0 && failure.kind == ERR_FULL && disk_release_reserve(store))
@@ -248,7 +248,7 @@ static int copy_set_aside(struct scrubbing *s, struct str path, bool in_tree, st
  * history/P, and set it aside if it is bad.  AGAIN: it seemed bad, but is not
  * there any more.
  */
-static int scrub_copy(struct scrubbing *s, struct str path, bool in_tree, struct found *found,
+static int scrub_copy(struct scrubbing *s, struct str path, bool in_tree, struct inode *found,
 	       struct err *err)
 {
 	struct err why = ERR_INIT;
@@ -278,19 +278,19 @@ static void scrub_failed(struct scrubbing *s, struct str path, struct err *err)
 static ino_t scrub_name(struct scrubbing *s, struct str path, bool in_tree, const char *name,
 			ino_t but)
 {
-	struct found found = FOUND_INIT;
+	struct inode found = INODE_INIT;
 	struct err err = ERR_INIT;
 	ino_t inode = 0;
-	int status = in_tree ? look_tree(s->store->tree, name, &found, &err)
-			     : look(s->store->history, name, &found, &err);
+	int status = in_tree ? inode_read_tree(s->store->tree, name, &found, &err)
+			     : inode_read(s->store->history, name, &found, &err);
 
-	if (status == 0 && found.kind == FOUND_FILE && found.st.st_ino != but) {
+	if (status == 0 && found.kind == INODE_CONTENT && found.st.st_ino != but) {
 		status = scrub_copy(s, path, in_tree, &found, &err);
 		inode = status == 0 ? found.st.st_ino : 0;
 	}
 	if (status < 0)
 		scrub_failed(s, path, &err);
-	found_clear(&found);
+	inode_clear(&found);
 	return inode;
 }
 
@@ -313,7 +313,7 @@ static void scrub_path(struct scrubbing *s, struct str path, struct names *names
 	if (s->stopped)
 		return;
 	in_tree = scrub_name(s, path, true, names->tree, 0);
-	if (look_names(s->store->history, names_history(names), versions_add_name, &versions, &err) < 0)
+	if (names_each(s->store->history, names_history(names), versions_add_name, &versions, &err) < 0)
 		scrub_failed(s, path, &err);
 	for (size_t at = 0; at < versions.len && !s->stopped; at += sizeof(struct version)) {
 		struct version v;
@@ -391,17 +391,17 @@ int store_scrub_from(struct store *store, struct str after, struct scrub *scrub,
 
 int store_scrub(struct store *store, struct str path, struct scrub *scrub, struct err *err)
 {
-	struct found found = FOUND_INIT;
+	struct inode found = INODE_INIT;
 	struct names names;
 	int fd, status;
 
 	if (names_init(&names, path, err) < 0)
 		return -1;
-	status = look_tree(store->tree, names.tree, &found, err);
+	status = inode_read_tree(store->tree, names.tree, &found, err);
 	fd = fs_open(store->history, names_history(&names), O_RDONLY | O_DIRECTORY, 0);
-	if (status == 0 && found.kind == FOUND_NOTHING && fd < 0)
+	if (status == 0 && found.kind == INODE_NONE && fd < 0)
 		status = err_set(err, ERR_ABSENT, "nothing is there");
-	found_clear(&found);
+	inode_clear(&found);
 	if (fd >= 0)
 		close(fd);
 	if (status < 0)

@@ -203,7 +203,7 @@ int survey_directories(struct store *store, struct survey_directories *ret, stru
 	struct survey_directories list;
 	int status = 0;
 
-	if (store_settle(store, err) < 0)
+	if (store_finish_dead(store, err) < 0)
 		return -1;
 	list.changes = store_directory_changes(store);
 	walk_add(&w, (struct str)STR_INIT);
@@ -249,7 +249,7 @@ struct subject {
 	struct str path;
 	size_t keep;
 	struct names names;
-	struct found in_tree;
+	struct inode in_tree;
 	struct marks marks;
 	struct history_entry *entries;	/* owned, and their types; newest first */
 	size_t count;
@@ -262,7 +262,7 @@ static void subject_clear(void *data)
 	for (size_t i = 0; i < s->count; i++)
 		free(s->entries[i].type);
 	free(s->entries);
-	found_clear(&s->in_tree);
+	inode_clear(&s->in_tree);
 	s->entries = NULL;
 	s->count = 0;
 }
@@ -316,23 +316,23 @@ static int newest_first(const void *a, const void *b)
 /* One version, unless it is a directory's, or a tombstone whose deletion was cut short. */
 static int subject_add_version(struct subject *s, struct version v, struct err *err)
 {
-	struct found found = FOUND_INIT;
-	bool in_tree = s->in_tree.kind != FOUND_DIRECTORY &&
+	struct inode found = INODE_INIT;
+	bool in_tree = s->in_tree.kind != INODE_DIRECTORY &&
 		       version_cmp(s->in_tree.record.version, v) == 0;
 	int status = 0;
 
-	if (!in_tree || s->in_tree.kind == FOUND_POINTER)
-		status = look(s->store->history, names_version(&s->names, v), &found, err);
+	if (!in_tree || s->in_tree.kind == INODE_POINTER)
+		status = inode_read(s->store->history, names_version(&s->names, v), &found, err);
 	if (status < 0)
 		return -1;
 	if (in_tree)
 		subject_add(s, &s->in_tree.record, s->in_tree.type,
-		    s->in_tree.kind == FOUND_FILE || found.kind == FOUND_FILE);
+		    s->in_tree.kind == INODE_CONTENT || found.kind == INODE_CONTENT);
 	else if (version_cmp(found.record.version, v) == 0 &&
 		 !(found.record.flags & RECORD_DIRECTORY) &&
 		 (!(found.record.flags & RECORD_DELETED) || version_cmp(v, s->marks.file) <= 0))
-		subject_add(s, &found.record, found.type, found.kind == FOUND_FILE);
-	found_clear(&found);
+		subject_add(s, &found.record, found.type, found.kind == INODE_CONTENT);
+	inode_clear(&found);
 	return 0;
 }
 
@@ -340,9 +340,9 @@ static int subject_add_version(struct subject *s, struct version v, struct err *
 static int subject_read_file(struct subject *s, struct err *err)
 {
 	struct versions all = { .items = NULL };
-	int status = look_names(s->store->history, names_history(&s->names), versions_add_name, &all, err);
+	int status = names_each(s->store->history, names_history(&s->names), versions_add_name, &all, err);
 
-	if (s->in_tree.kind == FOUND_FILE || s->in_tree.kind == FOUND_POINTER)
+	if (s->in_tree.kind == INODE_CONTENT || s->in_tree.kind == INODE_POINTER)
 		versions_add(&all, s->in_tree.record.version);
 	if (all.count > 0)
 		qsort(all.items, all.count, sizeof *all.items, newest_first);
@@ -359,10 +359,10 @@ static int subject_read_entry(struct subject *s, struct err *err)
 	struct record record = { .flags = 0 };
 	struct version end = s->marks.end;
 
-	if (s->in_tree.kind == FOUND_DIRECTORY)
+	if (s->in_tree.kind == INODE_DIRECTORY)
 		record = s->in_tree.record;
 	if (version_cmp(end, record.version) > 0 &&
-	    look_tombstone(s->store->history, names_version(&s->names, end), end,
+	    tombstone_read(s->store->history, names_version(&s->names, end), end,
 			   RECORD_DELETED | RECORD_DIRECTORY, &record, err) < 0)
 		return -1;
 	if (!version_is_none(record.version))
@@ -370,34 +370,34 @@ static int subject_read_entry(struct subject *s, struct err *err)
 	return 0;
 }
 
-static int subject_read(void *data, const struct doubt *doubt, struct err *err)
+static int subject_read(void *data, const struct pending *pending, struct err *err)
 {
 	struct subject *s = data;
 
 	/* Digests are kept until the path changes again: what is coming is waited for. */
-	if (doubt != NULL)
-		return LOOK_WAIT;
+	if (pending != NULL)
+		return READ_WAIT;
 	names_set(&s->names, s->path);
-	if (look_tree(s->store->tree, s->names.tree, &s->in_tree, err) < 0)
+	if (inode_read_tree(s->store->tree, s->names.tree, &s->in_tree, err) < 0)
 		return -1;
-	if (s->in_tree.kind == FOUND_FOREIGN)
+	if (s->in_tree.kind == INODE_FOREIGN)
 		return 0;
-	if (look_marks(s->store->history, &s->names, &s->marks, err) < 0 || subject_read_file(s, err) < 0)
+	if (marks_read(s->store->history, &s->names, &s->marks, err) < 0 || subject_read_file(s, err) < 0)
 		return -1;
 	return subject_read_entry(s, err);
 }
 
 /* The gate of the directory whose path is the subject's. */
-static int subject_read_gate(void *data, const struct doubt *doubt, struct err *err)
+static int subject_read_gate(void *data, const struct pending *pending, struct err *err)
 {
 	struct subject *s = data;
 	struct record record;
 	struct version gate;
 
-	if (doubt != NULL)
-		return LOOK_WAIT;
+	if (pending != NULL)
+		return READ_WAIT;
 	names_set(&s->names, s->path);
-	if (look_mark(s->store->history, names_mark(&s->names, MARK_GATE), &gate, err) < 0)
+	if (mark_read(s->store->history, names_mark(&s->names, MARK_GATE), &gate, err) < 0)
 		return -1;
 	record = gate_record(gate);
 	if (!version_is_none(gate))
@@ -423,8 +423,8 @@ static int survey_path(const struct surveying *v, struct str path, unsigned part
 	s->store = v->store;
 	s->path = gate ? path_parent(path) : path;
 	s->keep = v->keep;
-	s->in_tree = (struct found)FOUND_INIT;
-	status = look_durably(v->store, s->path, gate ? subject_read_gate : subject_read,
+	s->in_tree = (struct inode)INODE_INIT;
+	status = read_durably(v->store, s->path, gate ? subject_read_gate : subject_read,
 			      subject_clear, s,
 			      v->err);
 	if (status < 0) {

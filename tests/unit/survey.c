@@ -60,7 +60,7 @@ static void renew_list(void)
 static void make_digests(void)
 {
 	renew_list();
-	CHECK(store_settle(store, &why) == 0);
+	CHECK(store_finish_dead(store, &why) == 0);
 	for (size_t i = 0; i < list.count && i < 20; i++) {
 		unsigned p = list.items[below((unsigned)list.count)].partition;
 
@@ -77,7 +77,7 @@ static unsigned check_digests(void)
 	struct survey_directories all = SURVEY_DIRECTORIES_INIT;
 	unsigned valid = 0;
 
-	CHECK(store_settle(store, &why) == 0);
+	CHECK(store_finish_dead(store, &why) == 0);
 	CHECK(survey_directories(store, &all, &why) == 0);
 	if (list.changes == store_directory_changes(store))
 		CHECK(list.count == all.count);
