@@ -13,7 +13,7 @@
  * like all else, and proves nothing.
  *
  * Index: a name has two registers, its file's and its directory's newest
- * record (entry).  Each is the newest that anybody has; record_stands() says
+ * record (entry).  Each is the newest that anybody has; record_name_kind() says
  * what stands there.
  *
  * History: one row per version, newest first; `here` when anybody has the

@@ -15,7 +15,7 @@
  *
  * A name has two registers, its file's newest record and its directory's,
  * the entry: a live one is the attribute of the directory tree/P.  What
- * stands is decided by the two alone (record_stands()), so that all nodes
+ * stands is decided by the two alone (record_name_kind()), so that all nodes
  * that have the same ones agree.  Other directories in tree/ only hold
  * files: they go when they are empty, are nobody's children, and refuse
  * nothing.  Where one, or an entry, is in a file's way, the file's newest
@@ -135,9 +135,9 @@ struct store_entry {
 };
 #define STORE_ENTRY_INIT { .fd = -1 }
 void store_entry_clear(struct store_entry *);	/* closes fd; safe on STORE_ENTRY_INIT */
-enum stands store_stands(const struct store_entry *);
+enum name_kind store_name_kind(const struct store_entry *);
 /* The record of what stands; of nothing the newer one of both kinds, which may be none. */
-const struct record *store_standing(const struct store_entry *);
+const struct record *store_current(const struct store_entry *);
 
 enum store_want { STORE_RECORD, STORE_CONTENT };
 

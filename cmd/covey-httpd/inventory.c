@@ -78,7 +78,7 @@ static bool is_visible(const struct inventory *inv, const struct inventory_row *
 	if (row->told.gone)
 		return false;
 	return inv->ask.versions || inv->ask.deleted ||
-	       record_stands(&row->told.file, &row->told.entry) != STANDS_NOTHING;
+	       record_name_kind(&row->told.file, &row->told.entry) != NAME_ABSENT;
 }
 
 /* Only now it is known what stands at each name, and which versions there are. */
@@ -256,7 +256,7 @@ static void merge_names(struct inventory *inv, struct merge *merge)
 
 	while (merge_listing(merge, &name)) {
 		bool visible = ask->deleted ||
-			       record_stands(&name.row.file, &name.row.entry) != STANDS_NOTHING;
+			       record_name_kind(&name.row.file, &name.row.entry) != NAME_ABSENT;
 		bool settled = name.row.settled || !merge_confirmed(merge);
 
 		if ((settled && !visible) ||

@@ -126,7 +126,7 @@ static int judge_above(struct conn *c, struct str path, struct err *err)
 			return -1;
 		found = work_registers(&entry);
 		store_entry_clear(&entry);
-		if (record_stands(&found.file, &found.entry) == STANDS_FILE)
+		if (record_name_kind(&found.file, &found.entry) == NAME_FILE)
 			return err_set(err, ERR_CONFLICT,
 				       "a file stands where a directory is needed: %.*s",
 				       STR_ARG(path));
@@ -146,7 +146,7 @@ static int judge_ancestor(struct conn *c)
 	const struct ask *ask = &work->ask;
 
 	if (ask->standing != STANDING_CONFIRMED ||
-	    record_stands(&ask->record, &ask->entry) != STANDS_FILE)
+	    record_name_kind(&ask->record, &ask->entry) != NAME_FILE)
 		return 0;
 	return err_set(&work->err, ERR_CONFLICT, "a file stands where a directory is needed: %.*s",
 		       STR_ARG(work->ancestor));

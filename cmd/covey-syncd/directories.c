@@ -60,7 +60,7 @@ static void find_name(struct directories *d, struct str directory)
 		return;
 	if (listing.count > 0) {
 		found = &listing.entries[0];
-		d->record = *record_standing(&found->record, &found->entry);
+		d->record = *record_current(&found->record, &found->entry);
 		path_join(&d->path, directory, str_of(found->name));
 		if (record_has_content(&d->record) && found->type != NULL)
 			buf_adds(&d->type, found->type);

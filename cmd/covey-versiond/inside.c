@@ -137,7 +137,7 @@ static int list_on(struct inside *in, struct str after, struct listing *ret, str
 
 static bool stands(const struct list_entry *entry)
 {
-	return record_stands(&entry->record, &entry->entry) != STANDS_NOTHING;
+	return record_name_kind(&entry->record, &entry->entry) != NAME_ABSENT;
 }
 
 /* True: the next name of the batch that stands here was found. */

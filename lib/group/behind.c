@@ -27,7 +27,7 @@ static void stored(struct store_wait *wait, const struct store_answer *answer)
 static void store(struct behind *behind, const struct newest_answer *found)
 {
 	struct store_ask ask = { .path = buf_str(&behind->name),
-				 .record = *record_standing(&found->record, &found->entry) };
+				 .record = *record_current(&found->record, &found->entry) };
 
 	if (record_has_content(&ask.record))
 		ask.type = found->type;
@@ -72,7 +72,7 @@ static void name_read(struct check_wait *wait, const struct check_result *result
 		read_name(behind, CHECK_BELOW, answer->record.version);
 	else if (answer->standing != STANDING_CONFIRMED)
 		end(behind, false);
-	else if (record_stands(&answer->record, &answer->entry) == STANDS_NOTHING)
+	else if (record_name_kind(&answer->record, &answer->entry) == NAME_ABSENT)
 		behind->next(behind);
 	else
 		store(behind, answer);

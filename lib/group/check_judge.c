@@ -42,7 +42,7 @@ bool check_wants_entry_alone(const struct check *check)
 	/* Who asks BELOW may ask for a history, which tells of what is hidden, too. */
 	return check->purpose == CHECK_WRITE ||
 	       (check->purpose == CHECK_READ && newest != NULL && record_is_live(newest) &&
-		record_stands(newest, &entry) != STANDS_FILE);
+		record_name_kind(newest, &entry) != NAME_FILE);
 }
 
 /* Somebody has told of the one version, and of somebody who has its content, if it has any. */

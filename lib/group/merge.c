@@ -297,7 +297,7 @@ static bool has_told(const struct merge_row *row, const struct newest_answer *an
  */
 static bool passed_over(struct merge_row *row)
 {
-	row->settled = record_stands(&row->file, &row->entry) != STANDS_NOTHING;
+	row->settled = record_name_kind(&row->file, &row->entry) != NAME_ABSENT;
 	return row->settled;
 }
 

@@ -257,7 +257,7 @@ static void name_read(struct check_wait *check, const struct check_result *resul
 
 	if (answer->standing != STANDING_CONFIRMED) {
 		settling_fail(s);
-	} else if (record_stands(&answer->record, &answer->entry) != STANDS_NOTHING) {
+	} else if (record_name_kind(&answer->record, &answer->entry) != NAME_ABSENT) {
 		make_entry(s);
 	} else {
 		while ((wait = find_read(s)) != NULL)

@@ -866,7 +866,7 @@ static int commit_directory(struct store *store, const struct commit *c, struct 
 	if (version_is_none(c->fixed) && s->entry.directory &&
 	    version_cmp(s->entry.entry.version, c->above) > 0)
 		return directory_take_existing(c, s, err);
-	if (alone && (s->now.kind == INODE_FOREIGN || store_stands(&s->entry) == STANDS_FILE))
+	if (alone && (s->now.kind == INODE_FOREIGN || store_name_kind(&s->entry) == NAME_FILE))
 		return err_set(err, ERR_CONFLICT, "a file stands there");
 	if (choose_record(store, c, s, err) < 0)
 		return -1;
@@ -896,7 +896,7 @@ static int directory_is_empty(struct store *store, struct str path, bool *ret, s
 		if (path_check(buf_str(&below), NULL) < 0)
 			continue;
 		status = newest_locked(store, buf_str(&below), STORE_RECORD, &entry, err);
-		empty = store_stands(&entry) == STANDS_NOTHING;
+		empty = store_name_kind(&entry) == NAME_ABSENT;
 		store_entry_clear(&entry);
 	}
 	children_clear(&children);
@@ -968,7 +968,7 @@ static int entry_may_end(struct store *store, struct commit_state *s, struct err
 	bool empty;
 
 	if (!s->entry.directory)
-		return store_stands(&s->entry) != STANDS_FILE
+		return store_name_kind(&s->entry) != NAME_FILE
 			       ? 0 : err_set(err, ERR_CONFLICT, "a file stands there");
 	if (directory_is_empty(store, s->path, &empty, err) < 0)
 		return -1;
@@ -1094,7 +1094,7 @@ static int reap_find_waiting(struct store *store, struct commit_state *s, struct
 	struct version v;
 
 	*ret = VERSION_NONE;
-	if (store_stands(&s->entry) == STANDS_FILE) {
+	if (store_name_kind(&s->entry) == NAME_FILE) {
 		*ret = file->version;
 		return 0;
 	}

@@ -174,7 +174,7 @@ static int examination_read(void *data, const struct pending *pending, struct er
 	x->shows = !entry.foreign &&
 		   (x->with_deleted ? !version_is_none(entry.record.version) ||
 				      !version_is_none(entry.entry.version)
-				    : store_stands(&entry) != STANDS_NOTHING);
+				    : store_name_kind(&entry) != NAME_ABSENT);
 	store_entry_clear(&entry);
 	return 0;
 }

@@ -672,7 +672,7 @@ static int segment_remove_done(void *data, const char *name)
 	return 0;
 }
 
-int outbox_sweep(struct store *store, struct err *err)
+int outbox_remove_done(struct store *store, struct err *err)
 {
 	return names_each(store->outbox, ".", segment_remove_done, store, err);
 }

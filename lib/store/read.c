@@ -48,14 +48,14 @@ static void entry_take(struct inode *found, enum store_want want, struct store_e
 	}
 }
 
-enum stands store_stands(const struct store_entry *entry)
+enum name_kind store_name_kind(const struct store_entry *entry)
 {
-	return entry->directory ? STANDS_DIRECTORY : record_stands(&entry->record, &entry->entry);
+	return entry->directory ? NAME_DIRECTORY : record_name_kind(&entry->record, &entry->entry);
 }
 
-const struct record *store_standing(const struct store_entry *entry)
+const struct record *store_current(const struct store_entry *entry)
 {
-	return record_standing(&entry->record, &entry->entry);
+	return record_current(&entry->record, &entry->entry);
 }
 
 /* One version from its file in history/; nothing there leaves *ret as it is. */
@@ -350,7 +350,7 @@ int store_newest(struct store *store, struct str path, enum store_want want,
 	if (path_is_gate(path))
 		return newest_gate(store, path, ret, err);
 	status = read_durably(store, path, newest_read, question_clear, &q, err);
-	if (status == 0 && version_is_none(store_standing(&q.entry)->version))
+	if (status == 0 && version_is_none(store_current(&q.entry)->version))
 		status = store_there(store, err);
 	return question_answer(&q, status, "", ret, err);
 }

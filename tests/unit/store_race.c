@@ -341,10 +341,10 @@ static void check_reachable(const char *path)
 	struct str above = path_parent(str_of(path));
 	char text[20];
 
-	if (stands(path, STANDS_NOTHING) || above.n == 0)
+	if (stands(path, NAME_ABSENT) || above.n == 0)
 		return;
 	snprintf(text, sizeof text, "%.*s", STR_ARG(above));
-	CHECK(stands(text, STANDS_DIRECTORY));
+	CHECK(stands(text, NAME_DIRECTORY));
 }
 
 static void check_whole(void)

@@ -63,13 +63,13 @@ static inline enum err_kind with_flags(const char *path, uint8_t flags)
 }
 
 /* One that a person found in tree/, or that waits, or nothing: what stands by the records. */
-static inline int stands(const char *path, enum stands expected)
+static inline int stands(const char *path, enum name_kind expected)
 {
 	struct store_entry entry = STORE_ENTRY_INIT;
-	enum stands stands = STANDS_NOTHING;
+	enum name_kind stands = NAME_ABSENT;
 
 	CHECK(store_newest(store, str_of(path), STORE_RECORD, &entry, &why) == 0);
-	stands = store_stands(&entry);
+	stands = store_name_kind(&entry);
 	store_entry_clear(&entry);
 	return stands == expected;
 }
