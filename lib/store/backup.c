@@ -704,7 +704,22 @@ static int owe_all(struct copying *c)
 	return status;
 }
 
-static int recover(struct copying *c, uint64_t node, int *held)
+/* By its descriptor, so that no link in its place leads root elsewhere. */
+static int prepare_state(struct copying *c, int (*prepare)(const char *state, struct err *))
+{
+	char path[sizeof "/proc/self/fd/" + 3 * sizeof(int)];
+	int fd = fs_open(c->to, "state", O_PATH | O_DIRECTORY, 0), status;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_sys(c->err, "open %s/state", c->to_path);
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	status = prepare(path, c->err);
+	close(fd);
+	return status < 0 ? err_context(c->err, "in %s/state", c->to_path) : 0;
+}
+
+static int recover(struct copying *c, uint64_t node,
+		   int (*prepare)(const char *state, struct err *), int *held)
 {
 	struct disk_identity begun = { .recovering = false };
 	struct stat st;
@@ -721,14 +736,16 @@ static int recover(struct copying *c, uint64_t node, int *held)
 	c->gives = true;
 	c->owner = st.st_uid;
 	c->group = st.st_gid;
-	if (write_identity(c, node, true) < 0 || copy_parts(c) < 0 || owe_all(c) < 0)
+	if (write_identity(c, node, true) < 0 || copy_parts(c) < 0 || owe_all(c) < 0 ||
+	    prepare_state(c, prepare) < 0)
 		return -1;
 	if (syncfs(c->to) < 0)
 		return err_sys(c->err, "sync %s", c->to_path);
 	return write_identity(c, node, false);
 }
 
-int backup_recover(const char *from, const char *store, uint64_t *ret_node,
+int backup_recover(const char *from, const char *store,
+		   int (*prepare)(const char *state, struct err *), uint64_t *ret_node,
 		   struct backup_count *count, struct err *err)
 {
 	uint64_t node = disk_draw();
@@ -737,7 +754,7 @@ int backup_recover(const char *from, const char *store, uint64_t *ret_node,
 	int status = copying_begin(&c, from, store, count, err);
 
 	if (status == 0)
-		status = recover(&c, node, &held);
+		status = recover(&c, node, prepare, &held);
 	if (held >= 0)
 		close(held);
 	copying_end(&c);
