@@ -187,6 +187,26 @@ static struct version version_later(struct version a, struct version b)
 	return version_cmp(a, b) >= 0 ? a : b;
 }
 
+static int greatest_add_name(void *data, const char *name)
+{
+	struct version *greatest = data, v;
+
+	if (version_of_name(name, &v) == 0 && version_cmp(v, *greatest) > 0)
+		*greatest = v;
+	return 0;
+}
+
+/* The greatest version named in history/P. */
+static int history_greatest(struct store *store, struct names *names, struct version *ret, struct err *err)
+{
+	struct version greatest = VERSION_NONE;
+
+	if (names_each(store->history, names_history(names), greatest_add_name, &greatest, err) < 0)
+		return -1;
+	*ret = greatest;
+	return 0;
+}
+
 /* Under the lock: what is there, and what is known. */
 static int read_state(struct store *store, struct commit_state *s, struct err *err)
 {
@@ -196,10 +216,10 @@ static int read_state(struct store *store, struct commit_state *s, struct err *e
 		return -1;
 	if (marks_read(store->history, &s->names, &s->marks, err) < 0 ||
 	    entry_from_inode(store->history, &s->names, &s->marks, &s->now, STORE_RECORD, &s->entry,
-		     err) < 0)
+			     err) < 0)
 		return -1;
 	if ((version_is_none(s->now.record.version) || s->now.kind == INODE_DIRECTORY) &&
-	    history_greatest(store->history, &s->names, &past, err) < 0)
+	    history_greatest(store, &s->names, &past, err) < 0)
 		return -1;
 	s->greatest = version_later(version_later(past, s->now.record.version),
 				    version_later(s->marks.file, s->marks.end));
@@ -208,7 +228,7 @@ static int read_state(struct store *store, struct commit_state *s, struct err *e
 
 /* A version above all that is known, by the rule above. */
 static int choose_version(struct store *store, const struct commit *c, struct commit_state *s,
-		  struct err *err)
+			  struct err *err)
 {
 	uint64_t now = c->clock != 0 ? c->clock : clock_wall_ns(), floor;
 	struct version issued, gate;
@@ -250,7 +270,7 @@ static int fill_record(struct store *store, const struct commit *c, struct commi
 
 /* Then the record to commit, and its entry in the outbox. */
 static int choose_record(struct store *store, const struct commit *c, struct commit_state *s,
-		  struct err *err)
+			 struct err *err)
 {
 	if (fill_record(store, c, s, err) < 0)
 		return -1;
@@ -261,7 +281,7 @@ static int choose_record(struct store *store, const struct commit *c, struct com
 
 /* dropped: as many newer records are known as the path keeps. */
 static int check_beyond_keep(struct store *store, const struct commit *c, struct commit_state *s,
-		 struct err *err)
+			     struct err *err)
 {
 	struct version v = c->pointer != NULL ? c->pointer->version : c->fixed;
 	uint8_t kind = (c->pointer != NULL ? c->pointer->flags : c->flags) & RECORD_DIRECTORY;
@@ -288,7 +308,7 @@ static int check_beyond_keep(struct store *store, const struct commit *c, struct
  * is replaced, another record under this version is ERR_CORRUPT.
  */
 static int place_in_history(const struct source *source, int history, const struct record *record,
-		     bool content, struct err *err)
+			    bool content, struct err *err)
 {
 	struct inode there = INODE_INIT;
 	char name[VERSION_NAME];
@@ -504,7 +524,7 @@ static int reveal(struct store *store, const struct commit *c, struct commit_sta
 
 /* What the new version's name will be made from: the stage's file, or a pointer's text. */
 static int prepare_source(const struct commit *c, const struct commit_state *s, struct buf *text,
-		struct source *ret, struct err *err)
+			  struct source *ret, struct err *err)
 {
 	struct source source = SOURCE_INIT;
 
@@ -522,7 +542,7 @@ static int prepare_source(const struct commit *c, const struct commit_state *s, 
 
 /* Step 4. */
 static int give_name(struct store *store, struct commit_state *s, const struct source *source,
-		struct err *err)
+		     struct err *err)
 {
 	char temporary[TEMPORARY_NAME];
 	int status;
@@ -540,7 +560,7 @@ static int give_name(struct store *store, struct commit_state *s, const struct s
 }
 
 static int place_newest(struct store *store, const struct commit *c, struct commit_state *s,
-			 const struct source *source, struct err *err)
+			const struct source *source, struct err *err)
 {
 	int status;
 
@@ -562,7 +582,7 @@ static int place_newest(struct store *store, const struct commit *c, struct comm
 }
 
 static int place_older(struct store *store, const struct commit *c, struct commit_state *s,
-			const struct source *source, struct err *err)
+		       const struct source *source, struct err *err)
 {
 	if (sync_body(store, c, err) < 0 || open_history(store, s, err) < 0 ||
 	    reveal(store, c, s, err) < 0 ||
@@ -580,7 +600,7 @@ static bool must_stay_in_history(const struct commit_state *s)
 
 /* The newest, in history, until it can be in tree/. */
 static int place_waiting(struct store *store, const struct commit *c, struct commit_state *s,
-		      const struct source *source, struct err *err)
+			 const struct source *source, struct err *err)
 {
 	int status = file_is_there(s) ? keep_old(store, s, err) : 0;
 
@@ -600,7 +620,7 @@ static int place_waiting(struct store *store, const struct commit *c, struct com
  * to it.  A record that contradicts one known here is refused.
  */
 static int is_in_place(struct store *store, const struct commit *c, struct commit_state *s,
-			 bool *ret, struct err *err)
+		       bool *ret, struct err *err)
 {
 	int order = version_cmp(s->record.version, s->entry.record.version);
 	bool same = version_cmp(s->record.version, s->now.record.version) == 0, placed;
@@ -626,7 +646,7 @@ static int is_in_place(struct store *store, const struct commit *c, struct commi
 }
 
 static int place_version(struct store *store, const struct commit *c, struct commit_state *s,
-			struct err *err)
+			 struct err *err)
 {
 	struct buf text = BUF_INIT;
 	struct source source;
@@ -705,7 +725,7 @@ static int directory_make_all(struct store *store, struct str path, bool alone, 
  * where there is none.
  */
 static int directory_open_parent(struct store *store, struct str path, bool make, bool alone, int *ret,
-			  struct err *err)
+				 struct err *err)
 {
 	struct str parent = path_parent(path);
 	struct names names;
@@ -804,7 +824,7 @@ static int directory_keep_record(struct store *store, struct commit_state *s, st
 
 /* A directory is at the path, whether or not it gets a record.  0, AGAIN, MAKE_PARENT or -1. */
 static int directory_place(struct store *store, const struct commit *c, struct commit_state *s,
-		   struct err *err)
+			   struct err *err)
 {
 	int status;
 
@@ -828,7 +848,7 @@ static int directory_place(struct store *store, const struct commit *c, struct c
 
 /* A record that is not the newest, or is it already. */
 static int directory_place_older(struct store *store, const struct commit *c, struct commit_state *s,
-		      struct err *err)
+				 struct err *err)
 {
 	bool there;
 
@@ -857,7 +877,7 @@ static int directory_take_existing(const struct commit *c, struct commit_state *
 
 /* A live entry.  0, AGAIN, MAKE_PARENT or -1. */
 static int commit_directory(struct store *store, const struct commit *c, struct commit_state *s,
-		   struct err *err)
+			    struct err *err)
 {
 	bool alone = s->how == COMMIT_OWN && c->alone;
 	int status;
@@ -911,7 +931,7 @@ static int directory_is_empty(struct store *store, struct str path, bool *ret, s
 
 /* Put the tombstone into history, durably; the mark, unless it names a newer one, names it. */
 static int place_tombstone(struct store *store, const struct commit *c, struct commit_state *s,
-		const char *mark, struct version marked, struct err *err)
+			   const char *mark, struct version marked, struct err *err)
 {
 	struct version v = s->record.version;
 
@@ -927,7 +947,7 @@ static int place_tombstone(struct store *store, const struct commit *c, struct c
 
 /* The tombstone made elsewhere is known already, and all that follows from it was done. */
 static int tombstone_is_placed(struct store *store, struct commit_state *s, struct version marked, bool *ret,
-		  struct err *err)
+			       struct err *err)
 {
 	bool file = s->now.kind == INODE_CONTENT || s->now.kind == INODE_POINTER, there;
 
@@ -941,7 +961,7 @@ static int tombstone_is_placed(struct store *store, struct commit_state *s, stru
 
 /* A file's.  0, AGAIN or -1. */
 static int commit_tombstone(struct store *store, const struct commit *c, struct commit_state *s,
-		     struct err *err)
+			    struct err *err)
 {
 	bool there;
 	int status;
@@ -981,7 +1001,7 @@ static int entry_may_end(struct store *store, struct commit_state *s, struct err
  * makes it so himself (directory_live_above()).
  */
 static int entry_revive(struct store *store, const struct commit *c, struct commit_state *s,
-		  struct err *err)
+			struct err *err)
 {
 	struct commit again = { .path = c->path, .flags = RECORD_DIRECTORY, .outbox = c->outbox };
 	bool empty;
@@ -1017,7 +1037,7 @@ static int entry_keep_ended(struct store *store, struct commit_state *s, struct 
 
 /* An entry's end.  0, AGAIN or -1. */
 static int commit_entry_end(struct store *store, const struct commit *c, struct commit_state *s,
-	       struct err *err)
+			    struct err *err)
 {
 	bool alone = s->how == COMMIT_OWN && c->alone, there, over, file;
 	int status;
@@ -1044,7 +1064,7 @@ static int commit_entry_end(struct store *store, const struct commit *c, struct 
 
 /* A gate.  0 or -1. */
 static int commit_gate(struct store *store, const struct commit *c, struct commit_state *s,
-		struct err *err)
+		       struct err *err)
 {
 	struct version gate;
 
@@ -1088,7 +1108,7 @@ static bool waiting_may_come(const struct inode *found, const struct marks *mark
 
 /* The version that waits and may come, or none; in older stores nothing names it. */
 static int reap_find_waiting(struct store *store, struct commit_state *s, struct version *ret,
-			struct err *err)
+			     struct err *err)
 {
 	const struct record *file = &s->entry.record;
 	struct version v;
@@ -1102,7 +1122,7 @@ static int reap_find_waiting(struct store *store, struct commit_state *s, struct
 		return 0;
 	if (history_newest_file(store->history, &s->names,
 		      version_cmp(s->marks.end, file->version) > 0 ? s->marks.end : file->version,
-		      VERSION_NONE, &v, err) < 0)
+				VERSION_NONE, &v, err) < 0)
 		return -1;
 	if (!version_is_none(v) &&
 	    (open_history(store, s, err) < 0 || set_mark(s, MARK_FILE, v, err) < 0 ||
@@ -1114,7 +1134,7 @@ static int reap_find_waiting(struct store *store, struct commit_state *s, struct
 
 /* A dead file's version is in history, and it goes. */
 static int reap_file(struct store *store, const struct commit *c, struct commit_state *s,
-		       struct err *err)
+		     struct err *err)
 {
 	int status = retire_old(store, s, err);
 
@@ -1127,7 +1147,7 @@ static int reap_file(struct store *store, const struct commit *c, struct commit_
 
 /* The directory, if one is there, goes, and what waits comes. */
 static int reap_directory(struct store *store, struct commit_state *s, struct version waiting,
-		    struct err *err)
+			  struct err *err)
 {
 	bool comes = !version_is_none(waiting);
 	char temporary[TEMPORARY_NAME];
@@ -1153,7 +1173,7 @@ static int reap_directory(struct store *store, struct commit_state *s, struct ve
 }
 
 static int commit_reap(struct store *store, const struct commit *c, struct commit_state *s,
-		struct err *err)
+		       struct err *err)
 {
 	struct version waiting;
 
@@ -1215,12 +1235,6 @@ static void reap_upwards(struct store *store, struct str path)
 		path = path_parent(path);
 }
 
-static int reap_add_name(void *data, const char *name)
-{
-	buf_add(data, name, strlen(name) + 1);
-	return 0;
-}
-
 /* The directory, and those in it, if they hold nothing; true: nothing is there any more. */
 static bool reap_below(struct store *store, struct str path)
 {
@@ -1229,7 +1243,7 @@ static bool reap_below(struct store *store, struct str path)
 	bool holds, goes = may_reap(store, path, &holds);
 
 	names_set(names, path);
-	if (holds && !goes && names_each(store->tree, names->tree, reap_add_name, &all, NULL) == 0) {
+	if (holds && !goes && names_collect(store->tree, names->tree, &all, NULL) == 0) {
 		goes = true;
 		for (size_t at = 0; at < all.len && goes; at += strlen(all.data + at) + 1) {
 			buf_reset(&below);
@@ -1326,7 +1340,7 @@ static int check_commit(const struct commit *c, struct err *err)
 }
 
 static int commit_step(struct store *store, const struct commit *c, struct commit_state *s,
-		struct err *err)
+		       struct err *err)
 {
 	uint8_t flags = c->pointer != NULL ? c->pointer->flags : c->flags;
 
@@ -1359,7 +1373,7 @@ static int commit_step(struct store *store, const struct commit *c, struct commi
 
 /* One try: 0 with *ret to be waited for, AGAIN, MAKE_PARENT or -1. */
 static int commit_try(struct store *store, const struct commit *c, enum commit_how how, bool make,
-	       struct commit_state **ret, struct err *err)
+		      struct commit_state **ret, struct err *err)
 {
 	struct commit_state *s = mem_new(1, sizeof *s);
 	int status;
@@ -1439,7 +1453,7 @@ static int commit_begin(struct store *store, struct commit *c, enum commit_how h
 
 /* What follows once it is on disk, under other paths' locks. */
 static int finish_around(struct store *store, const struct commit *c, bool in_way, bool removed,
-		  struct err *err)
+			 struct err *err)
 {
 	if (in_way)
 		reap_below(store, c->path);

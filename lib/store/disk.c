@@ -43,7 +43,7 @@
 #define LOST_FILES 16			/* that are looked at for records, at most */
 #define LOST_NAMES 4096
 
-static int get_ready(struct store *store, struct err *err);
+static int store_get_ready(struct store *store, struct err *err);
 
 void disk_failed(struct store *store)
 {
@@ -132,7 +132,7 @@ static int check_disk(struct store *store, bool space, uint64_t size, struct err
 			       "and this program is about to leave", store->path);
 	if (counters_failing(store))
 		atomic_store(&store->ready, false);
-	if (store_there(store, err) < 0 || get_ready(store, err) < 0 ||
+	if (store_there(store, err) < 0 || store_get_ready(store, err) < 0 ||
 	    check_mounted(store, &st, err) < 0)
 		return -1;
 	if (!space)
@@ -275,7 +275,7 @@ int disk_make_directories(const char *path)
 }
 
 /* One of the store's own directories, which must lie on the store's file system. */
-static int open_part(struct store *store, const char *name, int *ret, struct err *err)
+static int store_open_part(struct store *store, const char *name, int *ret, struct err *err)
 {
 	int fd;
 
@@ -439,7 +439,7 @@ bool store_lost_records(struct store *store)
 }
 
 static int identity_read_key(void *data, struct str section, struct str key, struct str value,
-		    struct err *err)
+			     struct err *err)
 {
 	struct disk_identity *identity = data;
 
@@ -563,7 +563,7 @@ static int hold_identity(struct store *store, struct err *err)
 }
 
 /* What root makes in another user's store, that user's roles could not read. */
-static int check_owner(const struct store *store, struct err *err)
+static int store_check_owner(const struct store *store, struct err *err)
 {
 	struct stat st;
 
@@ -575,7 +575,7 @@ static int check_owner(const struct store *store, struct err *err)
 }
 
 /* Whoever has it open is said in the file while somebody shares the lock on it. */
-static int refuse_set(const struct store *store, int fd, struct err *err)
+static int roles_refuse(const struct store *store, int fd, struct err *err)
 {
 	char text[ROLES_BYTES];
 	ssize_t n = pread(fd, text, sizeof text, 0);
@@ -586,7 +586,7 @@ static int refuse_set(const struct store *store, int fd, struct err *err)
 		       "this one a store of its own", store->path, n < 0 ? 0 : (int)n, text);
 }
 
-static void name_set(const struct store *store, const char *name, size_t n)
+static void roles_set_name(const struct store *store, const char *name, size_t n)
 {
 	int fd = openat(store->dir, ROLES_NAME, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOFOLLOW);
 
@@ -602,7 +602,7 @@ static void name_set(const struct store *store, const char *name, size_t n)
  * disk that takes no file has none; nor can it be written.  The file is not
  * open to be written, for that would keep a file system from being remounted.
  */
-static int join_set(struct store *store, const char *name, struct err *err)
+static int roles_join(struct store *store, const char *name, struct err *err)
 {
 	char text[ROLES_BYTES];
 	size_t n = strnlen(name, sizeof text);
@@ -616,8 +616,8 @@ static int join_set(struct store *store, const char *name, struct err *err)
 		return err_sys(err, "open %s/" ROLES_NAME, store->path);
 	same = pread(fd, text, sizeof text, 0) == (ssize_t)n && memcmp(text, name, n) == 0;
 	if (!same && flock(fd, LOCK_EX | LOCK_NB) == 0) {
-		name_set(store, name, n);
-	} else if (!same && refuse_set(store, fd, err) < 0) {
+		roles_set_name(store, name, n);
+	} else if (!same && roles_refuse(store, fd, err) < 0) {
 		close(fd);
 		return -1;
 	}
@@ -631,7 +631,7 @@ static int join_set(struct store *store, const char *name, struct err *err)
 }
 
 /* A set that is started twice has one name, as in two containers with one configuration. */
-static int start_alone(struct store *store, struct err *err)
+static int roles_start_alone(struct store *store, struct err *err)
 {
 	if (flock(store->state, LOCK_EX | LOCK_NB) == 0)
 		return 0;
@@ -677,7 +677,7 @@ static int remove_temporaries(struct store *store, struct err *err)
 }
 
 /* Under the lock on the store's directory: all that writing needs is there, and has been tried. */
-static int prepare_to_write(struct store *store, struct err *err)
+static int store_prepare_to_write(struct store *store, struct err *err)
 {
 	struct statvfs st;
 
@@ -704,7 +704,7 @@ static bool is_readable_still(const struct err *why)
 }
 
 /* Once more, for a store that was opened to be read alone, or in which a sync failed elsewhere. */
-static int get_ready(struct store *store, struct err *err)
+static int store_get_ready(struct store *store, struct err *err)
 {
 	uint64_t now;
 
@@ -715,7 +715,7 @@ static int get_ready(struct store *store, struct err *err)
 	if (!atomic_load(&store->ready) && now >= store->ready_again) {
 		while (flock(store->dir, LOCK_EX) < 0 && errno == EINTR)
 			;
-		if (prepare_to_write(store, &store->unready) == 0)
+		if (store_prepare_to_write(store, &store->unready) == 0)
 			atomic_store(&store->ready, true);
 		else
 			store->ready_again = now + READY_AGAIN_MS;
@@ -728,22 +728,22 @@ static int get_ready(struct store *store, struct err *err)
 }
 
 /* Under the lock on the store's directory: all parts are there and fit. */
-static int prepare_all(struct store *store, const struct store_options *options, struct err *err)
+static int store_prepare(struct store *store, const struct store_options *options, struct err *err)
 {
 	int fresh;
 
-	if (check_owner(store, err) < 0)
+	if (store_check_owner(store, err) < 0)
 		return -1;
 	fresh = judge_identity(store, options->node, err);
 	if (fresh < 0)
 		return -1;
-	if (open_part(store, "tree", &store->tree, err) < 0 ||
-	    open_part(store, "history", &store->history, err) < 0 ||
-	    open_part(store, "tmp", &store->tmp, err) < 0 ||
-	    open_part(store, "outbox", &store->outbox, err) < 0 ||
-	    open_part(store, "state", &store->state, err) < 0)
+	if (store_open_part(store, "tree", &store->tree, err) < 0 ||
+	    store_open_part(store, "history", &store->history, err) < 0 ||
+	    store_open_part(store, "tmp", &store->tmp, err) < 0 ||
+	    store_open_part(store, "outbox", &store->outbox, err) < 0 ||
+	    store_open_part(store, "state", &store->state, err) < 0)
 		return -1;
-	if (prepare_to_write(store, &store->unready) == 0)
+	if (store_prepare_to_write(store, &store->unready) == 0)
 		atomic_store(&store->ready, true);
 	else if (fresh || !is_readable_still(&store->unready))
 		return err_pass(err, &store->unready);
@@ -751,12 +751,12 @@ static int prepare_all(struct store *store, const struct store_options *options,
 	    counters_stand_in(store, err) < 0)
 		return -1;
 	if (hold_identity(store, err) < 0 ||
-	    (options->starts_roles && start_alone(store, err) < 0))
+	    (options->starts_roles && roles_start_alone(store, err) < 0))
 		return -1;
-	return options->roles != NULL ? join_set(store, options->roles, err) : 0;
+	return options->roles != NULL ? roles_join(store, options->roles, err) : 0;
 }
 
-static int open_all(struct store *store, const struct store_options *options, struct err *err)
+static int store_open_parts(struct store *store, const struct store_options *options, struct err *err)
 {
 	int status;
 
@@ -771,7 +771,7 @@ static int open_all(struct store *store, const struct store_options *options, st
 	while (flock(store->dir, LOCK_EX) < 0)
 		if (errno != EINTR)
 			return err_sys(err, "lock %s", store->path);
-	status = prepare_all(store, options, err);
+	status = store_prepare(store, options, err);
 	flock(store->dir, LOCK_UN);
 	return status;
 }
@@ -792,7 +792,7 @@ int store_open(struct store **ret, const struct store_options *options, struct e
 	else
 		buf_addf(&run, "%s/run", options->path);
 	store->run_path = buf_take(&run);
-	if (open_all(store, options, err) < 0) {
+	if (store_open_parts(store, options, err) < 0) {
 		store_close(store);
 		return -1;
 	}

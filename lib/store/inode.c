@@ -86,7 +86,7 @@ static bool mtime_is(const struct stat *st, uint64_t time)
 }
 
 int inode_set_record(int fd, const struct record *record, struct str type, bool directory,
-	       struct err *err)
+		     struct err *err)
 {
 	struct timespec times[2] = {
 		{ .tv_nsec = UTIME_OMIT },
@@ -285,26 +285,6 @@ int tombstone_read(int dir, const char *name, struct version v, uint8_t flags,
 	return 0;
 }
 
-static int greatest_add_name(void *data, const char *name)
-{
-	struct version *greatest = data, v;
-
-	if (version_of_name(name, &v) == 0 && version_cmp(v, *greatest) > 0)
-		*greatest = v;
-	return 0;
-}
-
-int history_greatest(int history, struct names *names, struct version *ret, struct err *err)
-{
-	struct version greatest = VERSION_NONE;
-
-	if (history >= 0 &&
-	    names_each(history, names_history(names), greatest_add_name, &greatest, err) < 0)
-		return -1;
-	*ret = greatest;
-	return 0;
-}
-
 struct search {
 	int dir;
 	struct version above, below;
@@ -332,7 +312,7 @@ static int search_add_name(void *data, const char *name)
 }
 
 int history_newest_file(int history, struct names *names, struct version above, struct version below,
-	      struct version *ret, struct err *err)
+			struct version *ret, struct err *err)
 {
 	struct search search = { .above = above, .below = below, .err = err };
 	int status;

@@ -153,6 +153,8 @@ struct shown shown(struct str path);
 /* Each name in a directory, until each() does not return 0; no directory has no names. */
 int names_each(int dir, const char *name, int (*each)(void *data, const char *name), void *data,
 	       struct err *);
+/* The same, appended to texts, each with its NUL. */
+int names_collect(int dir, const char *name, struct buf *texts, struct err *);
 /* It has no names at all; what cannot be read may have some. */
 bool names_none(int dir, const char *name);
 
@@ -165,6 +167,17 @@ struct children {
 #define CHILDREN_INIT { .texts = BUF_INIT }
 int children_read(struct store *, struct names *, struct children *ret, struct err *);
 void children_clear(struct children *);		/* safe on CHILDREN_INIT */
+
+/* The versions named in a path's history directory, in no order. */
+struct versions {
+	struct version *items;	/* owned */
+	size_t count, cap;
+};
+#define VERSIONS_INIT { .items = NULL }
+/* Are added to ret, those before a failure, too. */
+int versions_read(struct store *, struct names *, struct versions *ret, struct err *);
+void versions_add(struct versions *, struct version);
+void versions_clear(struct versions *);		/* safe on VERSIONS_INIT */
 
 /* inode.c: what one name in tree/ or history/ is */
 
@@ -209,8 +222,6 @@ int marks_read(int history, struct names *, struct marks *ret, struct err *);
 /* A marked tombstone's record; when its file is gone, what must have been in it. */
 int tombstone_read(int dir, const char *name, struct version, uint8_t flags, struct record *ret,
 		   struct err *);
-/* The greatest version named in a history directory. */
-int history_greatest(int history, struct names *, struct version *ret, struct err *);
 /*
  * The newest version of a file in history: with content, above this one; or,
  * below another unless that is none, of any kind.  None: there is none.

@@ -86,7 +86,7 @@ struct shown shown(struct str path)
 
 /* Calls for each name but . and .. ; takes fd over.  A status other than 0 ends it. */
 static int names_each_open(int fd, int (*each)(void *data, const char *name), void *data,
-		    struct err *err)
+			   struct err *err)
 {
 	DIR *dir = fdopendir(fd);
 	const struct dirent *entry;
@@ -132,10 +132,15 @@ bool names_none(int dir, const char *name)
 	return names_each(dir, name, names_stop, &bare, NULL) == 0 && bare;
 }
 
-static int texts_add(void *data, const char *name)
+static int names_add(void *data, const char *name)
 {
 	buf_add(data, name, strlen(name) + 1);
 	return 0;
+}
+
+int names_collect(int dir, const char *name, struct buf *texts, struct err *err)
+{
+	return names_each(dir, name, names_add, texts, err);
 }
 
 static int texts_add_history(void *data, const char *text)
@@ -176,7 +181,7 @@ int children_read(struct store *store, struct names *names, struct children *ret
 	struct children c = CHILDREN_INIT;
 
 	/* The tree's first: what is deleted meanwhile shows as deleted. */
-	if (names_each(store->tree, names->tree, texts_add, &c.texts, err) < 0 ||
+	if (names_collect(store->tree, names->tree, &c.texts, err) < 0 ||
 	    names_each(store->history, names_history(names), texts_add_history, &c.texts, err) < 0) {
 		children_clear(&c);
 		return -1;
@@ -191,4 +196,33 @@ void children_clear(struct children *c)
 	free(c->names);
 	buf_clear(&c->texts);
 	*c = (struct children)CHILDREN_INIT;
+}
+
+void versions_add(struct versions *all, struct version v)
+{
+	if (all->count == all->cap) {
+		all->cap = all->cap > 0 ? 2 * all->cap : 16;
+		all->items = mem_resize(all->items, all->cap, sizeof *all->items);
+	}
+	all->items[all->count++] = v;
+}
+
+static int versions_add_name(void *data, const char *name)
+{
+	struct version v;
+
+	if (version_of_name(name, &v) == 0)
+		versions_add(data, v);
+	return 0;
+}
+
+int versions_read(struct store *store, struct names *names, struct versions *ret, struct err *err)
+{
+	return names_each(store->history, names_history(names), versions_add_name, ret, err);
+}
+
+void versions_clear(struct versions *all)
+{
+	free(all->items);
+	*all = (struct versions)VERSIONS_INIT;
 }

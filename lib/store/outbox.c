@@ -90,7 +90,7 @@ static void segment_format_head(struct buf *buf, uint64_t id)
 }
 
 static void entry_format(struct buf *buf, uint64_t segment, uint32_t offset, struct str path,
-		    struct version v)
+			 struct version v)
 {
 	struct buf sum = BUF_INIT, rest = BUF_INIT;
 	size_t start = buf->len;
@@ -444,7 +444,7 @@ static int outbox_make_room(struct outbox *outbox, size_t n, struct err *err)
 
 /* Under the mutex. */
 static int outbox_append(struct outbox *outbox, struct str path, struct version v,
-		  struct outbox_mark *ret, struct err *err)
+			 struct outbox_mark *ret, struct err *err)
 {
 	struct buf bytes = BUF_INIT;
 	int status = 0;

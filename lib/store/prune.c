@@ -86,7 +86,7 @@ static int evict_in_history(struct store *store, struct str path,
 }
 
 int evict_content(struct store *store, struct str path, const struct history_entry *entry,
-		ino_t only, struct err *err)
+		  ino_t only, struct err *err)
 {
 	struct source pointer = SOURCE_INIT;
 	struct buf text = BUF_INIT;
@@ -104,7 +104,7 @@ int evict_content(struct store *store, struct str path, const struct history_ent
 
 /* Under the path's lock. */
 static int evict_version(struct store *store, struct str path, struct version v, uint64_t *ret_bytes,
-		 struct err *err)
+			 struct err *err)
 {
 	struct history h = HISTORY_INIT;
 	const struct history_entry *entry = NULL;
@@ -274,7 +274,7 @@ static int prune_records(struct pruning *p, struct err *err)
 
 	if (p->dir >= 0 && !only_counts && (mark_newest_kept(p, MARK_FILE, RECORD_DELETED, err) < 0 ||
 			    mark_newest_kept(p, MARK_END, RECORD_DELETED | RECORD_DIRECTORY,
-					    err) < 0))
+					     err) < 0))
 		return -1;
 	for (size_t i = 0; i < p->h.count; i++) {
 		const struct history_entry *entry = &p->h.entries[i];

@@ -60,7 +60,7 @@ const struct record *store_current(const struct store_entry *entry)
 
 /* One version from its file in history/; nothing there leaves *ret as it is. */
 static int entry_from_history(int history, struct names *names, struct version v,
-			enum store_want want, struct store_entry *ret, struct err *err)
+			      enum store_want want, struct store_entry *ret, struct err *err)
 {
 	struct inode found = INODE_INIT;
 
@@ -74,7 +74,7 @@ static int entry_from_history(int history, struct names *names, struct version v
 
 /* What the mark names.  In older stores it may name the entry's end, which is no file's. */
 static int entry_from_mark(int history, struct names *names, const struct marks *marks,
-		     enum store_want want, struct store_entry *ret, struct err *err)
+			   enum store_want want, struct store_entry *ret, struct err *err)
 {
 	struct version v = marks->file;
 
@@ -92,7 +92,7 @@ static int entry_from_mark(int history, struct names *names, const struct marks 
 
 /* What history knows of the file, whatever a person put in its place. */
 static int entry_behind_foreign(int history, struct names *names, const struct marks *marks,
-			  enum store_want want, struct store_entry *ret, struct err *err)
+				enum store_want want, struct store_entry *ret, struct err *err)
 {
 	struct version v = VERSION_NONE;
 
@@ -104,7 +104,7 @@ static int entry_behind_foreign(int history, struct names *names, const struct m
 }
 
 int entry_from_inode(int history, struct names *names, const struct marks *marks, struct inode *found,
-	     enum store_want want, struct store_entry *ret, struct err *err)
+		     enum store_want want, struct store_entry *ret, struct err *err)
 {
 	bool directory = found->kind == INODE_DIRECTORY;
 	bool file = found->kind == INODE_CONTENT || found->kind == INODE_POINTER;
@@ -255,7 +255,7 @@ static void question_clear(void *data)
 
 /* Hand over the answer, or say what could not be answered. */
 static int question_answer(struct entry_question *q, int status, const char *what, struct store_entry *ret,
-		  struct err *err)
+			   struct err *err)
 {
 	if (status < 0) {
 		store_entry_clear(&q->entry);
@@ -276,7 +276,7 @@ static void entry_become_pointer(struct store_entry *entry)
 
 /* What was the newest before the pending one, which was found. */
 static int newest_read_before(struct entry_question *q, struct names *names, const struct pending *pending,
-		       struct err *err)
+			      struct err *err)
 {
 	if (version_cmp(pending->before, pending->version) == 0) {
 		entry_become_pointer(&q->entry);
@@ -309,7 +309,7 @@ static int newest_read(void *data, const struct pending *pending, struct err *er
 		status = marks_read(q->store->history, &names, &marks, err);
 	if (status == 0)
 		status = entry_from_inode(q->store->history, &names, &marks, &found, q->want, &q->entry,
-				  err);
+					  err);
 	inode_clear(&found);
 	q->entry.directory = q->entry.directory || q->path.n == 0;	/* the root needs no entry */
 	if (status == 0 && pending != NULL &&
@@ -319,7 +319,7 @@ static int newest_read(void *data, const struct pending *pending, struct err *er
 }
 
 int newest_without(struct store *store, struct str path, enum store_want want,
-		  const struct pending *pending, struct store_entry *ret, struct err *err)
+		   const struct pending *pending, struct store_entry *ret, struct err *err)
 {
 	struct entry_question q = { .store = store, .path = path, .want = want,
 			      .entry = STORE_ENTRY_INIT };
@@ -333,7 +333,7 @@ int newest_without(struct store *store, struct str path, enum store_want want,
 }
 
 int newest_locked(struct store *store, struct str path, enum store_want want,
-	       struct store_entry *ret, struct err *err)
+		  struct store_entry *ret, struct err *err)
 {
 	return newest_without(store, path, want, NULL, ret, err);
 }
@@ -386,7 +386,7 @@ static int version_read(void *data, const struct pending *pending, struct err *e
 	/* Content may be in history while tree/ holds a pointer, or holds something newer. */
 	if (status == 0 && !q->entry.content && !(there && found.kind == INODE_DIRECTORY))
 		status = entry_from_history(q->store->history, &names, q->version, q->want, &q->entry,
-				      err);
+					    err);
 	inode_clear(&found);
 	if (status == 0)
 		status = question_judge_version(q, &names, err);

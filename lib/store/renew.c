@@ -44,7 +44,7 @@ static int owe_path(void *data, const struct survey_path *found)
 }
 
 static int owe_all(struct store *store, struct outbox *outbox, uint32_t keep, uint64_t *ret_count,
-	      struct err *err)
+		   struct err *err)
 {
 	struct survey_directories directories = SURVEY_DIRECTORIES_INIT;
 	struct owing o = { .outbox = outbox, .err = err };
@@ -80,7 +80,7 @@ int store_owe_later(struct store *store, uint64_t lineage, struct err *err)
 }
 
 /* The group that the mark is for; 0: there is none, or none that can be read. */
-static uint64_t marked_lineage(const struct store *store)
+static uint64_t mark_lineage(const struct store *store)
 {
 	int fd = openat(store->outbox, MARK, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	char text[LINEAGE_TEXT];
@@ -96,9 +96,9 @@ static uint64_t marked_lineage(const struct store *store)
 }
 
 /* 1: it is to be done now; 0; -1. */
-static int take_mark(struct store *store, uint64_t lineage, struct err *err)
+static int mark_take(struct store *store, uint64_t lineage, struct err *err)
 {
-	if (marked_lineage(store) == lineage &&
+	if (mark_lineage(store) == lineage &&
 	    renameat(store->outbox, MARK, store->outbox, MARK_TAKEN) < 0)
 		return err_sys(err, "take outbox/" MARK);
 	if (faccessat(store->outbox, MARK_TAKEN, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
@@ -110,7 +110,7 @@ int store_owe_marked(struct store *store, uint64_t lineage, uint32_t keep, uint6
 		     struct err *err)
 {
 	struct outbox *outbox = NULL;
-	int status = take_mark(store, lineage, err);
+	int status = mark_take(store, lineage, err);
 
 	if (status <= 0) {
 		*ret_owed = 0;

@@ -97,7 +97,7 @@ static ssize_t copy_read_piece(int fd, char *to, uint64_t at)
 }
 
 static enum verdict copy_judge(const struct inode *found, const uint8_t *sha256, bool failed,
-			  struct err *why)
+			       struct err *why)
 {
 	if (failed)
 		return err_sys(why, "read it"), is_loss(why->sys) ? BAD : UNJUDGED;
@@ -138,7 +138,7 @@ static enum verdict copy_read(struct scrubbing *s, const struct inode *found, st
 
 /* The name still stands for the file that was read. */
 static int copy_is_there(struct store *store, struct str path, bool in_tree, const struct inode *found,
-		    bool *ret, struct err *err)
+			 bool *ret, struct err *err)
 {
 	struct inode now = INODE_INIT;
 	struct names names;
@@ -147,7 +147,7 @@ static int copy_is_there(struct store *store, struct str path, bool in_tree, con
 	names_set(&names, path);
 	status = in_tree ? inode_read_tree(store->tree, names.tree, &now, err)
 			 : inode_read(store->history, names_version(&names, found->record.version), &now,
-				err);
+				      err);
 	*ret = status == 0 && now.kind == INODE_CONTENT && now.st.st_ino == found->st.st_ino &&
 	       record_eq(&now.record, &found->record);
 	inode_clear(&now);
@@ -156,7 +156,7 @@ static int copy_is_there(struct store *store, struct str path, bool in_tree, con
 
 /* Step 1.  The same file may be there from a try that was cut short, or an earlier bad copy. */
 static int copy_link_aside(const struct inode *found, int history, char aside[ASIDE_NAME],
-		      struct err *err)
+			   struct err *err)
 {
 	char version[VERSION_TEXT];
 	struct stat st;
@@ -191,7 +191,7 @@ static int copy_make_pointer(struct store *store, struct str path, struct inode 
 
 /* 0, AGAIN or -1, as scrub_copy(). */
 static int copy_move_aside(struct store *store, struct str path, bool in_tree, struct inode *found,
-		      char aside[ASIDE_NAME], struct err *err)
+			   char aside[ASIDE_NAME], struct err *err)
 {
 	struct chain chain = CHAIN_INIT;
 	bool there;
@@ -211,7 +211,7 @@ static int copy_move_aside(struct store *store, struct str path, bool in_tree, s
 }
 
 static void scrub_tell_bad(struct scrubbing *s, struct str path, const struct inode *found,
-		 const char *aside, const char *why)
+			   const char *aside, const char *why)
 {
 	const struct scrub_bad bad = { .path = path, .record = found->record,
 				       .type = str_of(found->type), .aside = aside, .why = why };
@@ -221,7 +221,7 @@ static void scrub_tell_bad(struct scrubbing *s, struct str path, const struct in
 }
 
 static int copy_set_aside(struct scrubbing *s, struct str path, bool in_tree, struct inode *found,
-		     const char *why, struct err *err)
+			  const char *why, struct err *err)
 {
 	struct store *store = s->store;
 	struct lock lock = LOCK_INIT;
@@ -249,7 +249,7 @@ static int copy_set_aside(struct scrubbing *s, struct str path, bool in_tree, st
  * there any more.
  */
 static int scrub_copy(struct scrubbing *s, struct str path, bool in_tree, struct inode *found,
-	       struct err *err)
+		      struct err *err)
 {
 	struct err why = ERR_INIT;
 	enum verdict verdict;
@@ -294,18 +294,9 @@ static ino_t scrub_name(struct scrubbing *s, struct str path, bool in_tree, cons
 	return inode;
 }
 
-static int versions_add_name(void *data, const char *name)
-{
-	struct version v;
-
-	if (version_of_name(name, &v) == 0)
-		buf_add(data, &v, sizeof v);
-	return 0;
-}
-
 static void scrub_path(struct scrubbing *s, struct str path, struct names *names)
 {
-	struct buf versions = BUF_INIT;
+	struct versions versions = VERSIONS_INIT;
 	struct err err = ERR_INIT;
 	ino_t in_tree;
 
@@ -313,15 +304,11 @@ static void scrub_path(struct scrubbing *s, struct str path, struct names *names
 	if (s->stopped)
 		return;
 	in_tree = scrub_name(s, path, true, names->tree, 0);
-	if (names_each(s->store->history, names_history(names), versions_add_name, &versions, &err) < 0)
+	if (versions_read(s->store, names, &versions, &err) < 0)
 		scrub_failed(s, path, &err);
-	for (size_t at = 0; at < versions.len && !s->stopped; at += sizeof(struct version)) {
-		struct version v;
-
-		memcpy(&v, versions.data + at, sizeof v);
-		scrub_name(s, path, false, names_version(names, v), in_tree);
-	}
-	buf_clear(&versions);
+	for (size_t i = 0; i < versions.count && !s->stopped; i++)
+		scrub_name(s, path, false, names_version(names, versions.items[i]), in_tree);
+	versions_clear(&versions);
 	if (!s->stopped && s->scrub->reached != NULL)
 		s->scrub->reached(s->scrub->data, path);
 }
@@ -330,7 +317,7 @@ static void scrub_tree(struct scrubbing *s, struct str path, const struct str *a
 
 /* after: the name that was reached here, and the path below it; or NULL. */
 static void scrub_below(struct scrubbing *s, struct str path, const struct children *children,
-		       const struct str *after)
+			const struct str *after)
 {
 	struct str rest = after != NULL ? *after : (struct str)STR_INIT, first = STR_INIT;
 	struct buf below = BUF_INIT;
@@ -368,7 +355,7 @@ static void scrub_tree(struct scrubbing *s, struct str path, const struct str *a
 }
 
 static void scrub_run(struct store *store, struct str path, const struct str *after,
-		  struct scrub *scrub)
+		      struct scrub *scrub)
 {
 	struct scrubbing s = { .store = store, .scrub = scrub };
 	char *room = mem_new(PIECE_BYTES + ALIGNMENT, 1);

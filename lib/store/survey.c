@@ -54,7 +54,7 @@ static bool is_directory(int dir, const struct dirent *entry)
 
 /* The names of the directories in an open directory, which is closed, into names. */
 static int names_of_open(int fd, bool (*wanted)(int dir, const char *name), struct buf *names,
-		      struct err *err)
+			 struct err *err)
 {
 	DIR *dir = fdopendir(fd);
 	const struct dirent *entry;
@@ -77,7 +77,7 @@ static int names_of_open(int fd, bool (*wanted)(int dir, const char *name), stru
 
 /* As names_of_open(), of a directory by name; one that is not there has none. */
 static int names_of_directories(int dir, const char *name, bool (*wanted)(int dir, const char *name),
-			  struct buf *names, struct err *err)
+				struct buf *names, struct err *err)
 {
 	int fd = fs_open(dir, name, O_RDONLY | O_DIRECTORY, 0);
 	struct stat st;
@@ -164,7 +164,7 @@ static int walk_read_next(struct walk *w)
 	of_tree = names.len;
 	if (status == 0)
 		status = names_of_directories(w->store->history, names_history(at), was_directory, &names,
-					w->err);
+					      w->err);
 	for (size_t i = 0; i < names.len; i += strlen(names.data + i) + 1) {
 		struct str name = str_of(names.data + i);
 
@@ -283,29 +283,6 @@ static void subject_add(struct subject *s, const struct record *record, const ch
 	s->count++;
 }
 
-struct versions {
-	struct version *items;	/* owned */
-	size_t count, cap;
-};
-
-static void versions_add(struct versions *all, struct version v)
-{
-	if (all->count == all->cap) {
-		all->cap = all->cap > 0 ? 2 * all->cap : 16;
-		all->items = mem_resize(all->items, all->cap, sizeof *all->items);
-	}
-	all->items[all->count++] = v;
-}
-
-static int versions_add_name(void *data, const char *name)
-{
-	struct version v;
-
-	if (version_of_name(name, &v) == 0)
-		versions_add(data, v);
-	return 0;
-}
-
 static int newest_first(const void *a, const void *b)
 {
 	const struct version *x = a, *y = b;
@@ -327,7 +304,7 @@ static int subject_add_version(struct subject *s, struct version v, struct err *
 		return -1;
 	if (in_tree)
 		subject_add(s, &s->in_tree.record, s->in_tree.type,
-		    s->in_tree.kind == INODE_CONTENT || found.kind == INODE_CONTENT);
+			    s->in_tree.kind == INODE_CONTENT || found.kind == INODE_CONTENT);
 	else if (version_cmp(found.record.version, v) == 0 &&
 		 !(found.record.flags & RECORD_DIRECTORY) &&
 		 (!(found.record.flags & RECORD_DELETED) || version_cmp(v, s->marks.file) <= 0))
@@ -339,8 +316,8 @@ static int subject_add_version(struct subject *s, struct version v, struct err *
 /* The newest records that are no directory's. */
 static int subject_read_file(struct subject *s, struct err *err)
 {
-	struct versions all = { .items = NULL };
-	int status = names_each(s->store->history, names_history(&s->names), versions_add_name, &all, err);
+	struct versions all = VERSIONS_INIT;
+	int status = versions_read(s->store, &s->names, &all, err);
 
 	if (s->in_tree.kind == INODE_CONTENT || s->in_tree.kind == INODE_POINTER)
 		versions_add(&all, s->in_tree.record.version);
@@ -349,7 +326,7 @@ static int subject_read_file(struct subject *s, struct err *err)
 	for (size_t i = 0; i < all.count && s->count < s->keep && status == 0; i++)
 		if (i == 0 || version_cmp(all.items[i - 1], all.items[i]) != 0)
 			status = subject_add_version(s, all.items[i], err);
-	free(all.items);
+	versions_clear(&all);
 	return status;
 }
 
@@ -442,7 +419,7 @@ static int survey_path(const struct surveying *v, struct str path, unsigned part
 
 /* As survey_path(), for each name whose path is behind `after`. */
 static int survey_names(const struct surveying *v, const struct survey_directory *directory,
-		      struct str after, const struct children *children)
+			struct str after, const struct children *children)
 {
 	struct buf path = BUF_INIT;
 	int status = 0;
@@ -458,7 +435,7 @@ static int survey_names(const struct surveying *v, const struct survey_directory
 }
 
 static int survey_directory(const struct surveying *v, const struct survey_directory *directory,
-		      struct str after)
+			    struct str after)
 {
 	struct names *names = mem_new(1, sizeof *names);
 	struct children children = CHILDREN_INIT;
