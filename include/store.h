@@ -199,7 +199,7 @@ struct commit {
 	struct str path;	/* with RECORD_DELETED and nothing else it may be a gate's */
 	struct stage *stage;	/* synced; NULL for a tombstone or a directory; stays the caller's */
 	uint8_t flags;		/* RECORD_DELETED, RECORD_DIRECTORY, RECORD_BLIND */
-	bool alone;		/* a group of one: as said below */
+	bool ungrouped;		/* a group of one: as said below */
 	uint32_t mtime;		/* the client's, s, or 0 */
 	uint64_t made;		/* of a fixed child, as in its record; else 0 */
 	struct str type;	/* explicit content type, or empty */

@@ -78,7 +78,7 @@ static int adopt_copy(struct adoption *a, struct str path, struct stage *stage,
 	if (seen->st.st_mtim.tv_sec > 0 && seen->st.st_mtim.tv_sec <= UINT32_MAX)
 		c.mtime = (uint32_t)seen->st.st_mtim.tv_sec;
 	c.outbox = a->outbox;
-	c.alone = a->outbox == NULL;
+	c.ungrouped = a->outbox == NULL;
 	c.condition = file_is_unchanged;
 	c.data = seen;
 	status = commit_adopt(a->store, &c, &why);
@@ -223,7 +223,7 @@ static int adopt_directory(struct adoption *a, struct str path, struct err *err)
 	c.path = path;
 	c.flags = RECORD_DIRECTORY;
 	c.outbox = a->outbox;
-	c.alone = a->outbox == NULL;
+	c.ungrouped = a->outbox == NULL;
 	if (wanted)
 		status = store_commit(a->store, &c, err);
 	if (status == 0)

@@ -58,8 +58,8 @@
  *
  * Above the path there are directories in tree/, which need no records; in a
  * group of one each is a live entry before its first file, and still one
- * after.  No step holds two locks; a directory removed
- * meanwhile shows as ENOENT, and the commit starts over.
+ * after.  No step holds two locks; a directory removed meanwhile shows as
+ * ENOENT, and the commit starts over.
  */
 #include "inside.h"
 
@@ -92,7 +92,7 @@ struct commit_state {
 	struct chain chain;	/* opened when needed */
 	int parent;		/* owned; the directory in tree/, or -1: there is none */
 	const char *name;	/* in parent; points into names */
-	struct inode now;	/* what is there */
+	struct inode old;	/* O: what is at tree/P */
 	struct marks marks;
 	struct store_entry entry;	/* as store_newest() tells it */
 	struct version greatest;	/* the greatest version of the path that is known here */
@@ -110,14 +110,14 @@ struct commit_state {
 	struct outbox_mark mark;
 };
 #define COMMIT_STATE_INIT { .lock = LOCK_INIT, .chain = CHAIN_INIT, .parent = -1, \
-			    .now = INODE_INIT, .entry = STORE_ENTRY_INIT }
+			    .old = INODE_INIT, .entry = STORE_ENTRY_INIT }
 
 static int commit_as(struct store *, struct commit *, enum commit_how, struct err *);
 
 static void state_free(struct commit_state *s)
 {
 	chain_close(&s->chain);
-	inode_clear(&s->now);
+	inode_clear(&s->old);
 	store_entry_clear(&s->entry);
 	if (s->parent >= 0)
 		close(s->parent);
@@ -164,6 +164,12 @@ static int sync_name(struct store *store, const struct commit_state *s, struct e
 	return s->parent >= 0 ? disk_sync(store, s->parent, "directory", err) : 0;
 }
 
+/* This node's own, in a group of one: so what contradicts it is a conflict. */
+static bool is_ungrouped(const struct commit *c, const struct commit_state *s)
+{
+	return s->how == COMMIT_OWN && c->ungrouped;
+}
+
 /*
  * What is known at the path, and a version above all of it.
  *
@@ -197,7 +203,8 @@ static int greatest_add_name(void *data, const char *name)
 }
 
 /* The greatest version named in history/P. */
-static int history_greatest(struct store *store, struct names *names, struct version *ret, struct err *err)
+static int history_greatest(struct store *store, struct names *names, struct version *ret,
+			    struct err *err)
 {
 	struct version greatest = VERSION_NONE;
 
@@ -212,16 +219,16 @@ static int read_state(struct store *store, struct commit_state *s, struct err *e
 {
 	struct version past = VERSION_NONE;
 
-	if (s->parent >= 0 && inode_read_tree(s->parent, s->name, &s->now, err) < 0)
+	if (s->parent >= 0 && inode_read_tree(s->parent, s->name, &s->old, err) < 0)
 		return -1;
 	if (marks_read(store->history, &s->names, &s->marks, err) < 0 ||
-	    entry_from_inode(store->history, &s->names, &s->marks, &s->now, STORE_RECORD, &s->entry,
+	    entry_from_inode(store->history, &s->names, &s->marks, &s->old, STORE_RECORD, &s->entry,
 			     err) < 0)
 		return -1;
-	if ((version_is_none(s->now.record.version) || s->now.kind == INODE_DIRECTORY) &&
+	if ((version_is_none(s->old.record.version) || s->old.kind == INODE_DIRECTORY) &&
 	    history_greatest(store, &s->names, &past, err) < 0)
 		return -1;
-	s->greatest = version_later(version_later(past, s->now.record.version),
+	s->greatest = version_later(version_later(past, s->old.record.version),
 				    version_later(s->marks.file, s->marks.end));
 	return 0;
 }
@@ -268,15 +275,18 @@ static int fill_record(struct store *store, const struct commit *c, struct commi
 	return version_is_none(c->fixed) ? choose_version(store, c, s, err) : 0;
 }
 
+static int enter_outbox(const struct commit *c, struct commit_state *s, struct err *err)
+{
+	if (c->outbox == NULL)
+		return 0;
+	return outbox_begin(c->outbox, c->path, s->record.version, &s->mark, err);
+}
+
 /* Then the record to commit, and its entry in the outbox. */
 static int choose_record(struct store *store, const struct commit *c, struct commit_state *s,
 			 struct err *err)
 {
-	if (fill_record(store, c, s, err) < 0)
-		return -1;
-	if (c->outbox == NULL)
-		return 0;
-	return outbox_begin(c->outbox, c->path, s->record.version, &s->mark, err);
+	return fill_record(store, c, s, err) < 0 ? -1 : enter_outbox(c, s, err);
 }
 
 /* dropped: as many newer records are known as the path keeps. */
@@ -389,37 +399,32 @@ static int open_history(struct store *store, struct commit_state *s, struct err 
 	return 0;
 }
 
-/* A file of covey's is there. */
-static bool file_is_there(const struct commit_state *s)
-{
-	return s->now.kind == INODE_CONTENT || s->now.kind == INODE_POINTER;
-}
-
-/* Link the file that is there into history, not yet synced; a person's is moved there.  0, AGAIN or -1. */
+/*
+ * Step 2: link the file that is there into history, not yet synced; a person's
+ * is moved there.  0, AGAIN or -1.
+ */
 static int keep_old(struct store *store, struct commit_state *s, struct err *err)
 {
-	struct source standing = SOURCE_INIT;
+	struct source old = SOURCE_INIT;
 	struct err why = ERR_INIT;
 
-	if ((!file_is_there(s) && s->now.kind != INODE_FOREIGN) ||
-	    (s->now.kind == INODE_FOREIGN && s->how == COMMIT_ADOPT) ||
+	if ((!inode_is_file(&s->old) && s->old.kind != INODE_FOREIGN) ||
+	    (s->old.kind == INODE_FOREIGN && s->how == COMMIT_ADOPT) ||
 	    (!version_is_none(s->record.version) &&
-	     version_cmp(s->now.record.version, s->record.version) == 0))
+	     version_cmp(s->old.record.version, s->record.version) == 0))
 		return 0;
 	if (open_history(store, s, err) < 0)
 		return -1;
-	if (s->now.kind == INODE_FOREIGN)
+	if (s->old.kind == INODE_FOREIGN)
 		return place_aside(s->parent, s->name, chain_leaf(&s->chain), err);
-	standing.dir = s->parent;
-	standing.name = s->name;
-	if (place_in_history(&standing, chain_leaf(&s->chain), &s->now.record,
-			     s->now.kind == INODE_CONTENT, &why) == 0)
+	old.dir = s->parent;
+	old.name = s->name;
+	if (place_in_history(&old, chain_leaf(&s->chain), &s->old.record,
+			     s->old.kind == INODE_CONTENT, &why) == 0)
 		return 0;
 	if (why.sys == ENOENT)
 		return AGAIN;	/* a person has just removed it */
-	if (err != NULL)
-		*err = why;
-	return -1;
+	return err_pass(err, &why);
 }
 
 /* A mark in the open history directory names this version. */
@@ -443,11 +448,11 @@ static int retire_old(struct store *store, struct commit_state *s, struct err *e
 {
 	int status = keep_old(store, s, err);
 
-	if (status != 0 || !file_is_there(s) ||
-	    version_cmp(s->now.record.version, s->marks.file) <= 0)
+	if (status != 0 || !inode_is_file(&s->old) ||
+	    version_cmp(s->old.record.version, s->marks.file) <= 0)
 		return status;
 	if (sync_history(store, s, err) < 0 ||
-	    set_mark(s, MARK_FILE, s->now.record.version, err) < 0)
+	    set_mark(s, MARK_FILE, s->old.record.version, err) < 0)
 		return -1;
 	return 0;
 }
@@ -455,7 +460,7 @@ static int retire_old(struct store *store, struct commit_state *s, struct err *e
 /* The file that was there goes from tree/, unless it has become another. */
 static int unlink_old(struct commit_state *s, struct err *err)
 {
-	if (s->parent < 0 || !inode_unchanged(s->parent, s->name, &s->now))
+	if (s->parent < 0 || !inode_unchanged(s->parent, s->name, &s->old))
 		return 0;	/* a person's, just put there: it stays */
 	if (unlinkat(s->parent, s->name, 0) < 0 && errno != ENOENT)
 		return err_sys(err, "remove it from tree/");
@@ -484,7 +489,7 @@ static enum change change_of(const struct commit_state *s)
 {
 	if (s->gate)
 		return CHANGE_GATE;
-	return s->record.flags & RECORD_DIRECTORY || s->now.kind == INODE_DIRECTORY ||
+	return s->record.flags & RECORD_DIRECTORY || s->old.kind == INODE_DIRECTORY ||
 			       s->how == COMMIT_PARENT || s->how == COMMIT_REAP
 		       ? CHANGE_DIRECTORY : CHANGE_FILE;
 }
@@ -508,14 +513,13 @@ static int reveal(struct store *store, const struct commit *c, struct commit_sta
 {
 	struct pending pending = { .version = s->record.version,
 				   .record_known = s->record_known,
-			       .before = s->entry.record.version };
+				   .before = s->entry.record.version };
 
 	if (s->revealed)
 		return 0;
 	if (sync_entry(c, s, err) < 0)
 		return -1;
-	counters_begin(store, s->path, change_of(s),
-		       can_be_left_out(s) ? &pending : NULL);
+	counters_begin(store, s->path, change_of(s), can_be_left_out(s) ? &pending : NULL);
 	s->revealed = true;
 	return 0;
 }
@@ -547,9 +551,9 @@ static int give_name(struct store *store, struct commit_state *s, const struct s
 	char temporary[TEMPORARY_NAME];
 	int status;
 
-	if (!inode_unchanged(s->parent, s->name, &s->now))
+	if (!inode_unchanged(s->parent, s->name, &s->old))
 		return AGAIN;	/* a person has just put a file over it */
-	if (s->now.kind == INODE_NONE)
+	if (s->old.kind == INODE_NONE)
 		status = place_name(source, s->parent, s->name);
 	else
 		status = place_over(source, store->tmp, temporary_name(temporary, "new", s->path),
@@ -594,7 +598,7 @@ static int place_older(struct store *store, const struct commit *c, struct commi
 /* A directory is there, or the entry's end is above it. */
 static bool must_stay_in_history(const struct commit_state *s)
 {
-	return s->now.kind == INODE_DIRECTORY ||
+	return s->old.kind == INODE_DIRECTORY ||
 	       version_cmp(s->record.version, s->marks.end) < 0;
 }
 
@@ -602,7 +606,7 @@ static bool must_stay_in_history(const struct commit_state *s)
 static int place_waiting(struct store *store, const struct commit *c, struct commit_state *s,
 			 const struct source *source, struct err *err)
 {
-	int status = file_is_there(s) ? keep_old(store, s, err) : 0;
+	int status = inode_is_file(&s->old) ? keep_old(store, s, err) : 0;
 
 	if (status != 0)
 		return status;
@@ -612,7 +616,7 @@ static int place_waiting(struct store *store, const struct commit *c, struct com
 	    (set_mark(s, MARK_FILE, s->record.version, err) < 0 ||
 	     sync_history(store, s, err) < 0))
 		return -1;
-	return file_is_there(s) ? unlink_old(s, err) : 0;
+	return inode_is_file(&s->old) ? unlink_old(s, err) : 0;
 }
 
 /*
@@ -623,9 +627,9 @@ static int is_in_place(struct store *store, const struct commit *c, struct commi
 		       bool *ret, struct err *err)
 {
 	int order = version_cmp(s->record.version, s->entry.record.version);
-	bool same = version_cmp(s->record.version, s->now.record.version) == 0, placed;
+	bool same = version_cmp(s->record.version, s->old.record.version) == 0, placed;
 	struct inode past = INODE_INIT;
-	const struct inode *there = same ? &s->now : &past;
+	const struct inode *there = same ? &s->old : &past;
 	int status = 0;
 
 	if (!same && version_cmp(s->record.version, s->greatest) <= 0 &&
@@ -669,12 +673,12 @@ static int commit_content(struct store *store, const struct commit *c, struct co
 {
 	bool there = false;
 
-	if (s->how == COMMIT_OWN && c->alone && s->entry.directory)
+	if (is_ungrouped(c, s) && s->entry.directory)
 		return err_set(err, ERR_CONFLICT, "a directory stands there");
 	if (choose_record(store, c, s, err) < 0 || is_in_place(store, c, s, &there, err) < 0)
 		return -1;
 	s->newest = version_cmp(s->record.version, s->entry.record.version) >= 0;
-	s->directory_in_way = s->newest && s->now.kind == INODE_DIRECTORY && !s->entry.directory;
+	s->directory_in_way = s->newest && s->old.kind == INODE_DIRECTORY && !s->entry.directory;
 	return there ? 0 : place_version(store, c, s, err);
 }
 
@@ -703,7 +707,7 @@ static bool directory_is_live(struct store *store, struct names *names, int fd)
 }
 
 /* Each directory from the top down to the path is made. */
-static int directory_make_all(struct store *store, struct str path, bool alone, struct err *err)
+static int directory_make_all(struct store *store, struct str path, bool ungrouped, struct err *err)
 {
 	for (size_t n = 1; n <= path.n; n++) {
 		struct commit c = COMMIT_INIT;
@@ -712,8 +716,8 @@ static int directory_make_all(struct store *store, struct str path, bool alone, 
 			continue;
 		c.path = (struct str){ path.s, n };
 		c.flags = RECORD_DIRECTORY;
-		c.alone = alone;
-		if (commit_as(store, &c, alone ? COMMIT_OWN : COMMIT_PARENT, err) < 0)
+		c.ungrouped = ungrouped;
+		if (commit_as(store, &c, ungrouped ? COMMIT_OWN : COMMIT_PARENT, err) < 0)
 			return -1;
 	}
 	return 0;
@@ -721,11 +725,11 @@ static int directory_make_all(struct store *store, struct str path, bool alone, 
 
 /*
  * Open the directory above the path.  With make, it and those above it are
- * there when this returns, with live entries if alone; without, *ret is -1
+ * there when this returns, with live entries if ungrouped; without, *ret is -1
  * where there is none.
  */
-static int directory_open_parent(struct store *store, struct str path, bool make, bool alone, int *ret,
-				 struct err *err)
+static int directory_open_parent(struct store *store, struct str path, bool make, bool ungrouped,
+				 int *ret, struct err *err)
 {
 	struct str parent = path_parent(path);
 	struct names names;
@@ -738,13 +742,14 @@ static int directory_open_parent(struct store *store, struct str path, bool make
 		if (fd < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP &&
 		    errno != EXDEV)
 			return err_sys(err, "open the directory above");
-		if (!make || (fd >= 0 && (!alone || parent.n == 0 || directory_is_live(store, &names, fd)))) {
+		if (!make || (fd >= 0 && (!ungrouped || parent.n == 0 ||
+					  directory_is_live(store, &names, fd)))) {
 			*ret = fd;
 			return 0;
 		}
 		if (fd >= 0)
 			close(fd);
-		if (directory_make_all(store, parent, alone, err) < 0)
+		if (directory_make_all(store, parent, ungrouped, err) < 0)
 			return -1;
 	}
 	return err_set(err, ERR_CONFLICT, "the directory above keeps being removed");
@@ -766,7 +771,7 @@ static int directory_exchange(struct store *store, struct commit_state *s, struc
 {
 	char temporary[TEMPORARY_NAME];
 
-	if (!inode_unchanged(s->parent, s->name, &s->now))
+	if (!inode_unchanged(s->parent, s->name, &s->old))
 		return AGAIN;
 	temporary_name(temporary, "directory", s->path);
 	unlinkat(store->tmp, temporary, 0);	/* a file, when somebody died after the exchange */
@@ -787,11 +792,11 @@ static int directory_appear(struct store *store, struct commit_state *s, struct 
 {
 	int status = 0;
 
-	if (s->now.kind == INODE_NONE) {
+	if (s->old.kind == INODE_NONE) {
 		if (mkdirat(s->parent, s->name, FS_DIR_MODE) < 0)
 			return errno == EEXIST || errno == ENOENT
 				       ? AGAIN : err_sys(err, "make a directory");
-	} else if (s->now.kind != INODE_DIRECTORY) {
+	} else if (s->old.kind != INODE_DIRECTORY) {
 		status = directory_exchange(store, s, err);
 	}
 	return status == 0 ? sync_name(store, s, err) : status;
@@ -815,11 +820,11 @@ static int directory_put_record(struct store *store, struct commit_state *s, str
 /* The record that another takes the place of is in history, not yet synced. */
 static int directory_keep_record(struct store *store, struct commit_state *s, struct err *err)
 {
-	if (s->now.kind != INODE_DIRECTORY || version_is_none(s->now.record.version))
+	if (s->old.kind != INODE_DIRECTORY || version_is_none(s->old.record.version))
 		return 0;
 	if (open_history(store, s, err) < 0)
 		return -1;
-	return place_record(store, chain_leaf(&s->chain), &s->now.record, err);
+	return place_record(store, chain_leaf(&s->chain), &s->old.record, err);
 }
 
 /* A directory is at the path, whether or not it gets a record.  0, AGAIN, MAKE_PARENT or -1. */
@@ -828,7 +833,7 @@ static int directory_place(struct store *store, const struct commit *c, struct c
 {
 	int status;
 
-	if (s->now.kind == INODE_DIRECTORY && s->how == COMMIT_PARENT)
+	if (s->old.kind == INODE_DIRECTORY && s->how == COMMIT_PARENT)
 		return 0;
 	if (s->parent < 0)
 		return MAKE_PARENT;
@@ -871,22 +876,21 @@ static int directory_take_existing(const struct commit *c, struct commit_state *
 {
 	s->record = s->entry.entry;
 	s->newest = true;
-	return c->outbox == NULL
-		       ? 0 : outbox_begin(c->outbox, c->path, s->record.version, &s->mark, err);
+	return enter_outbox(c, s, err);
 }
 
 /* A live entry.  0, AGAIN, MAKE_PARENT or -1. */
 static int commit_directory(struct store *store, const struct commit *c, struct commit_state *s,
 			    struct err *err)
 {
-	bool alone = s->how == COMMIT_OWN && c->alone;
+	bool ungrouped = is_ungrouped(c, s);
 	int status;
 
 	/* Not if others know that it was removed after that. */
 	if (version_is_none(c->fixed) && s->entry.directory &&
 	    version_cmp(s->entry.entry.version, c->above) > 0)
 		return directory_take_existing(c, s, err);
-	if (alone && (s->now.kind == INODE_FOREIGN || store_name_kind(&s->entry) == NAME_FILE))
+	if (ungrouped && (s->old.kind == INODE_FOREIGN || store_name_kind(&s->entry) == NAME_FILE))
 		return err_set(err, ERR_CONFLICT, "a file stands there");
 	if (choose_record(store, c, s, err) < 0)
 		return -1;
@@ -946,16 +950,16 @@ static int place_tombstone(struct store *store, const struct commit *c, struct c
 }
 
 /* The tombstone made elsewhere is known already, and all that follows from it was done. */
-static int tombstone_is_placed(struct store *store, struct commit_state *s, struct version marked, bool *ret,
-			       struct err *err)
+static int tombstone_is_placed(struct store *store, struct commit_state *s, struct version marked,
+			       bool *ret, struct err *err)
 {
-	bool file = s->now.kind == INODE_CONTENT || s->now.kind == INODE_POINTER, there;
+	bool there;
 
 	if (is_in_history(store, s, &there, err) < 0)
 		return -1;
 	s->record_known = there && version_cmp(s->record.version, marked) <= 0;
 	*ret = s->record_known &&
-	       (!file || version_cmp(s->now.record.version, s->record.version) > 0);
+	       (!inode_is_file(&s->old) || version_cmp(s->old.record.version, s->record.version) > 0);
 	return 0;
 }
 
@@ -966,9 +970,10 @@ static int commit_tombstone(struct store *store, const struct commit *c, struct 
 	bool there;
 	int status;
 
-	if (s->how == COMMIT_OWN && c->alone && s->entry.directory)
+	if (is_ungrouped(c, s) && s->entry.directory)
 		return err_set(err, ERR_CONFLICT, "a directory stands there");
-	if (choose_record(store, c, s, err) < 0 || tombstone_is_placed(store, s, s->marks.file, &there, err) < 0)
+	if (choose_record(store, c, s, err) < 0 ||
+	    tombstone_is_placed(store, s, s->marks.file, &there, err) < 0)
 		return -1;
 	s->newest = s->name_removed = version_cmp(s->record.version, s->entry.record.version) >= 0;
 	if (there)
@@ -978,7 +983,7 @@ static int commit_tombstone(struct store *store, const struct commit *c, struct 
 		return status;
 	if (place_tombstone(store, c, s, MARK_FILE, s->marks.file, err) < 0)
 		return -1;
-	return s->newest && s->now.kind != INODE_NONE && s->now.kind != INODE_DIRECTORY
+	return s->newest && s->old.kind != INODE_NONE && s->old.kind != INODE_DIRECTORY
 		       ? unlink_old(s, err) : 0;
 }
 
@@ -1027,39 +1032,35 @@ static int entry_revive(struct store *store, const struct commit *c, struct comm
 /* What the end leaves behind is in history: the live record, or a file that stands no more. */
 static int entry_keep_ended(struct store *store, struct commit_state *s, struct err *err)
 {
-	if (s->now.kind != INODE_DIRECTORY)
-		return retire_old(store, s, err);
-	if (version_is_none(s->now.record.version))
-		return 0;
-	return open_history(store, s, err) < 0
-		       ? -1 : place_record(store, chain_leaf(&s->chain), &s->now.record, err);
+	return s->old.kind == INODE_DIRECTORY ? directory_keep_record(store, s, err)
+					      : retire_old(store, s, err);
 }
 
 /* An entry's end.  0, AGAIN or -1. */
 static int commit_entry_end(struct store *store, const struct commit *c, struct commit_state *s,
 			    struct err *err)
 {
-	bool alone = s->how == COMMIT_OWN && c->alone, there, over, file;
+	bool ungrouped = is_ungrouped(c, s), there, over;
 	int status;
 
-	if (alone && entry_may_end(store, s, err) < 0)
+	if (ungrouped && entry_may_end(store, s, err) < 0)
 		return -1;
-	if (choose_record(store, c, s, err) < 0 || tombstone_is_placed(store, s, s->marks.end, &there, err) < 0)
+	if (choose_record(store, c, s, err) < 0 ||
+	    tombstone_is_placed(store, s, s->marks.end, &there, err) < 0)
 		return -1;
 	s->newest = version_cmp(s->record.version, s->entry.entry.version) >= 0;
 	s->directory_in_way = s->newest;
 	if (there)
 		return 0;
-	over = version_cmp(s->record.version, s->now.record.version) > 0;
-	file = s->now.kind == INODE_CONTENT || s->now.kind == INODE_POINTER;
-	status = over && s->now.kind != INODE_FOREIGN ? entry_keep_ended(store, s, err) : 0;
+	over = version_cmp(s->record.version, s->old.record.version) > 0;
+	status = over && s->old.kind != INODE_FOREIGN ? entry_keep_ended(store, s, err) : 0;
 	if (status != 0)
 		return status;
 	if (place_tombstone(store, c, s, MARK_END, s->marks.end, err) < 0)
 		return -1;
-	if (over && file)
+	if (over && inode_is_file(&s->old))
 		return unlink_old(s, err);
-	return alone ? entry_revive(store, c, s, err) : 0;
+	return ungrouped ? entry_revive(store, c, s, err) : 0;
 }
 
 /* A gate.  0 or -1. */
@@ -1095,7 +1096,7 @@ static int commit_gate(struct store *store, const struct commit *c, struct commi
 /* A file that stands no more, because its deletion was cut short. */
 static bool file_is_dead(const struct inode *found, const struct marks *marks)
 {
-	return (found->kind == INODE_CONTENT || found->kind == INODE_POINTER) &&
+	return inode_is_file(found) &&
 	       (version_cmp(found->record.version, marks->file) < 0 ||
 		version_cmp(found->record.version, marks->end) < 0);
 }
@@ -1118,11 +1119,11 @@ static int reap_find_waiting(struct store *store, struct commit_state *s, struct
 		*ret = file->version;
 		return 0;
 	}
-	if (s->now.kind != INODE_DIRECTORY)
+	if (s->old.kind != INODE_DIRECTORY)
 		return 0;
 	if (history_newest_file(store->history, &s->names,
-		      version_cmp(s->marks.end, file->version) > 0 ? s->marks.end : file->version,
-				VERSION_NONE, &v, err) < 0)
+				version_later(s->marks.end, file->version), VERSION_NONE, &v,
+				err) < 0)
 		return -1;
 	if (!version_is_none(v) &&
 	    (open_history(store, s, err) < 0 || set_mark(s, MARK_FILE, v, err) < 0 ||
@@ -1160,7 +1161,7 @@ static int reap_directory(struct store *store, struct commit_state *s, struct ve
 			   0) < 0)
 			return err_sys(err, "bring back what waits");
 	}
-	if (s->now.kind == INODE_DIRECTORY && unlinkat(s->parent, s->name, AT_REMOVEDIR) < 0 &&
+	if (s->old.kind == INODE_DIRECTORY && unlinkat(s->parent, s->name, AT_REMOVEDIR) < 0 &&
 	    errno != ENOENT)
 		status = errno == ENOTEMPTY ? AGAIN : err_sys(err, "remove the directory");
 	else if (comes && renameat2(store->tmp, temporary, s->parent, s->name,
@@ -1178,15 +1179,15 @@ static int commit_reap(struct store *store, const struct commit *c, struct commi
 	struct version waiting;
 
 	s->record = (struct record){ .flags = 0 };
-	if (file_is_dead(&s->now, &s->marks))
+	if (file_is_dead(&s->old, &s->marks))
 		return reap_file(store, c, s, err);
 	if (s->parent < 0 || s->entry.directory ||
-	    (s->now.kind != INODE_DIRECTORY && s->now.kind != INODE_NONE) ||
-	    (s->now.kind == INODE_DIRECTORY && !names_none(s->now.fd, ".")))
+	    (s->old.kind != INODE_DIRECTORY && s->old.kind != INODE_NONE) ||
+	    (s->old.kind == INODE_DIRECTORY && !names_none(s->old.fd, ".")))
 		return 0;
 	if (reap_find_waiting(store, s, &waiting, err) < 0)
 		return -1;
-	if (s->now.kind == INODE_NONE && version_is_none(waiting))
+	if (s->old.kind == INODE_NONE && version_is_none(waiting))
 		return 0;
 	if (reveal(store, c, s, err) < 0)
 		return -1;
@@ -1207,7 +1208,8 @@ static bool may_reap(struct store *store, struct str path, bool *ret_holds)
 	    marks_read(store->history, &names, &marks, NULL) == 0) {
 		*ret_holds = found.kind == INODE_DIRECTORY &&
 			     version_cmp(found.record.version, marks.end) <= 0;
-		goes = *ret_holds ? names_none(found.fd, ".") : file_is_dead(&found, &marks) || waiting_may_come(&found, &marks);
+		goes = *ret_holds ? names_none(found.fd, ".")
+				  : file_is_dead(&found, &marks) || waiting_may_come(&found, &marks);
 	}
 	inode_clear(&found);
 	return goes;
@@ -1271,10 +1273,10 @@ static void undo_name(struct store *store, struct commit_state *s)
 	if (s->parent < 0 || inode_read_tree(store->tree, s->names.tree, &found, NULL) < 0)
 		return;
 	before.dir = chain_leaf(&s->chain);
-	before.name = version_name(name, s->now.record.version);
-	if (found.kind == INODE_NONE && file_is_there(s))
+	before.name = version_name(name, s->old.record.version);
+	if (found.kind == INODE_NONE && inode_is_file(&s->old))
 		place_name(&before, s->parent, s->name);
-	else if (version_cmp(found.record.version, v) == 0 && file_is_there(s))
+	else if (version_cmp(found.record.version, v) == 0 && inode_is_file(&s->old))
 		place_over(&before, store->tmp, temporary_name(temporary, "new", s->path),
 			   s->parent, s->name);
 	else if (version_cmp(found.record.version, v) == 0)
@@ -1293,7 +1295,7 @@ static void undo(struct store *store, struct commit_state *s)
 	char name[VERSION_NAME];
 
 	if (!s->revealed || !can_be_left_out(s) || s->record_known ||
-	    version_cmp(v, s->now.record.version) == 0)
+	    version_cmp(v, s->old.record.version) == 0)
 		return;
 	undo_name(store, s);
 	if (history < 0)
@@ -1387,7 +1389,7 @@ static int commit_try(struct store *store, const struct commit *c, enum commit_h
 		const char *slash = strrchr(s->names.tree, '/');
 
 		s->name = slash != NULL ? slash + 1 : s->names.tree;
-		status = directory_open_parent(store, s->path, make, c->alone, &s->parent, err);
+		status = directory_open_parent(store, s->path, make, c->ungrouped, &s->parent, err);
 	}
 	if (status == 0)
 		status = counters_lock(store, &s->lock, s->path, err);
@@ -1418,7 +1420,7 @@ static int submit_as(struct store *store, struct commit *c, enum commit_how how,
 		int status = commit_try(store, c, how, make, &s, err);
 
 		if (status < 0) {
-			if (make && !c->alone)
+			if (make && !c->ungrouped)
 				reap_upwards(store, path_parent(c->path));
 			return -1;
 		}
@@ -1446,8 +1448,7 @@ static int commit_begin(struct store *store, struct commit *c, enum commit_how h
 		status = submit_as(store, c, how, &why);
 	if (status == 0)
 		return 0;
-	if (err != NULL)
-		*err = why;
+	err_pass(err, &why);
 	return err_context(err, "commit %s", shown(c->path).text);
 }
 
@@ -1459,7 +1460,7 @@ static int finish_around(struct store *store, const struct commit *c, bool in_wa
 		reap_below(store, c->path);
 	if (in_way || removed)
 		reap_upwards(store, path_parent(c->path));
-	return c->alone && record_is_live(&c->record) ? directory_live_above(store, c->path, err)
+	return c->ungrouped && record_is_live(&c->record) ? directory_live_above(store, c->path, err)
 						      : 0;
 }
 

@@ -110,7 +110,7 @@ void counters_begin(struct store *, struct str path, enum change, const struct p
 void counters_end(struct store *, struct str path, enum change);
 /* A directory came that is in nobody's list. */
 void counters_directories(struct store *);
-/* A version of that time came: how far it is ahead, ns, if by more than STORE_AHEAD_NS; then it is counted. */
+/* A version of that time came: how far it is ahead, ns, if it is so far that it is counted; else 0. */
 uint64_t counters_ahead(struct store *, uint64_t time);
 
 /* names.c: where a path's things are */
@@ -130,7 +130,8 @@ struct names {
 };
 
 int names_init(struct names *, struct str path, struct err *);
-void names_set(struct names *, struct str path);	/* the path was checked, or is a name in some directory */
+/* Of a path that was checked, or of a name in some directory. */
+void names_set(struct names *, struct str path);
 /* The path's history directory, and names in it; valid until the next call. */
 const char *names_history(struct names *);
 const char *names_mark(struct names *, const char *mark);
@@ -198,6 +199,13 @@ struct inode {
 	struct stat st;		/* st_ino 0: it could not be opened */
 };
 #define INODE_INIT { .kind = INODE_NONE, .fd = -1 }
+
+/* A version of a file, with or without its content. */
+static inline bool inode_is_file(const struct inode *inode)
+{
+	return inode->kind == INODE_CONTENT || inode->kind == INODE_POINTER;
+}
+
 void inode_clear(struct inode *);
 
 /* ret must be INODE_INIT or cleared. */

@@ -438,7 +438,8 @@ static int outbox_make_room(struct outbox *outbox, size_t n, struct err *err)
 		pthread_cond_wait(&outbox->progress, &outbox->mutex);
 	}
 	if (outbox->failed)
-		return err_set(err, ERR_AWAY, "write to the outbox: a sync failed, and this program is about to leave");
+		return err_set(err, ERR_AWAY, "write to the outbox: a sync failed, and this program is "
+			       "about to leave");
 	return outbox->fd < 0 ? outbox_start_segment(outbox, err) : 0;
 }
 

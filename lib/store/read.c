@@ -107,7 +107,6 @@ int entry_from_inode(int history, struct names *names, const struct marks *marks
 		     enum store_want want, struct store_entry *ret, struct err *err)
 {
 	bool directory = found->kind == INODE_DIRECTORY;
-	bool file = found->kind == INODE_CONTENT || found->kind == INODE_POINTER;
 
 	if (directory && version_cmp(found->record.version, marks->end) > 0) {
 		ret->entry = found->record;
@@ -119,7 +118,7 @@ int entry_from_inode(int history, struct names *names, const struct marks *marks
 	}
 	if (found->kind == INODE_FOREIGN)
 		return entry_behind_foreign(history, names, marks, want, ret, err);
-	if (!file || version_cmp(found->record.version, marks->file) < 0)
+	if (!inode_is_file(found) || version_cmp(found->record.version, marks->file) < 0)
 		return entry_from_mark(history, names, marks, want, ret, err);
 	entry_take(found, want, ret);
 	return 0;

@@ -17,7 +17,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-/* In outbox/: all that is known is to be owed; and that is being done, while it may be wanted once more. */
+/* In outbox/: all that is known is to be owed; the second while that is being done. */
 #define MARK "owe-all"
 #define MARK_TAKEN OWE_ALL
 

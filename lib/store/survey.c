@@ -319,7 +319,7 @@ static int subject_read_file(struct subject *s, struct err *err)
 	struct versions all = VERSIONS_INIT;
 	int status = versions_read(s->store, &s->names, &all, err);
 
-	if (s->in_tree.kind == INODE_CONTENT || s->in_tree.kind == INODE_POINTER)
+	if (inode_is_file(&s->in_tree))
 		versions_add(&all, s->in_tree.record.version);
 	if (all.count > 0)
 		qsort(all.items, all.count, sizeof *all.items, newest_first);

@@ -80,7 +80,7 @@ static unsigned segments(char *ret_name)
 
 static struct commit put_noted(struct outbox *outbox, const char *path, const char *body)
 {
-	struct commit c = { .alone = true };
+	struct commit c = { .ungrouped = true };
 
 	c.outbox = outbox;
 	CHECK(commit(&c, path, body) == ERR_NONE);
@@ -93,7 +93,7 @@ static void one_by_one(void)
 	struct outbox_reader *reader = outbox_reader_new(store);
 	struct told told = { .count = 0 };
 	struct outbox *outbox = NULL;
-	struct commit first, second, gone = { .alone = true };
+	struct commit first, second, gone = { .ungrouped = true };
 	struct outbox_mark mark;
 	struct version child;
 

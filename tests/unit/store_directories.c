@@ -240,7 +240,7 @@ static void write_into_it(void)
 
 static void at_once(void)
 {
-	struct commit c = { .alone = true, .condition = interrupted };
+	struct commit c = { .ungrouped = true, .condition = interrupted };
 
 	/* It stays in tree/, so that nothing there tells the one of the other. */
 	CHECK(with_flags("a/d", RECORD_DIRECTORY) == ERR_NONE);

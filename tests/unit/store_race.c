@@ -223,7 +223,7 @@ static struct record commit_something(uint64_t *state, size_t *ret_path)
 {
 	static const uint8_t kinds[] = { 0, 0, 0, RECORD_DELETED, RECORD_DIRECTORY,
 					 RECORD_DELETED | RECORD_DIRECTORY };
-	struct commit c = { .alone = is_alone() };
+	struct commit c = { .ungrouped = is_alone() };
 	struct err err = ERR_INIT;
 	bool good;
 

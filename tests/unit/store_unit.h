@@ -50,14 +50,14 @@ static inline enum err_kind commit(struct commit *c, const char *path, const cha
 /* What a group of one does. */
 static inline enum err_kind put(const char *path, const char *body)
 {
-	struct commit c = { .alone = true };
+	struct commit c = { .ungrouped = true };
 
 	return commit(&c, path, body);
 }
 
 static inline enum err_kind with_flags(const char *path, uint8_t flags)
 {
-	struct commit c = { .alone = true, .flags = flags };
+	struct commit c = { .ungrouped = true, .flags = flags };
 
 	return commit(&c, path, NULL);
 }

@@ -94,7 +94,7 @@ static void write_something(void)
 {
 	static const uint8_t kinds[] = { 0, 0, 0, RECORD_DELETED, RECORD_DIRECTORY,
 					 RECORD_DELETED | RECORD_DIRECTORY };
-	struct commit c = { .alone = below(2) == 0 };
+	struct commit c = { .ungrouped = below(2) == 0 };
 	char path[40];
 
 	c.flags = kinds[below(sizeof kinds)];
