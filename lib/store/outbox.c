@@ -37,6 +37,7 @@
 #include "inside.h"
 
 #include "fs.h"
+#include "list.h"
 #include "mem.h"
 #include "pack.h"
 
@@ -216,7 +217,7 @@ bool outbox_writer_lives(struct store *store, uint64_t segment)
 
 /* Who waits for an entry: on his own stack. */
 struct waiter {
-	struct waiter *next;
+	struct link link;		/* in waiters, or in those that are to be woken */
 	uint32_t offset;		/* of the entry */
 	sem_t over;			/* it is on disk, or never will be */
 	bool failed;
@@ -232,7 +233,7 @@ struct outbox {
 	int fd;				/* owned, locked; -1: none yet */
 	uint64_t id;
 	uint32_t written, synced;	/* offsets behind the last entry */
-	struct waiter *waiters;		/* for entries of it */
+	struct list waiters;		/* for entries of it */
 	/* entries of any segment, to be marked done */
 	struct outbox_mark *finished;	/* owned */
 	size_t finished_count, finished_room;
@@ -243,34 +244,25 @@ static bool entry_is_over(const struct outbox *outbox, uint32_t offset)
 	return outbox->failed || outbox->synced > offset;
 }
 
-/* Under the mutex: those who need not wait any longer leave the list. */
-static struct waiter *waiters_take_over(struct outbox *outbox)
+/* Under the mutex: those who need not wait any longer go over to the other list. */
+static void waiters_take_over(struct outbox *outbox, struct list *ready)
 {
-	struct waiter **at = &outbox->waiters, *ready = NULL;
-
-	while (*at != NULL) {
-		struct waiter *waiter = *at;
-
-		if (!entry_is_over(outbox, waiter->offset)) {
-			at = &waiter->next;
-			continue;
+	LIST_EACH(struct waiter, waiter, &outbox->waiters, link)
+		if (entry_is_over(outbox, waiter->offset)) {
+			list_remove(&waiter->link);
+			waiter->failed = outbox->failed;
+			list_append(ready, &waiter->link);
 		}
-		*at = waiter->next;
-		waiter->failed = outbox->failed;
-		waiter->next = ready;
-		ready = waiter;
-	}
-	return ready;
 }
 
 /* Not under the mutex, so that nobody is woken to wait for it. */
-static void waiters_wake(struct waiter *waiter)
+static void waiters_wake(struct list *ready)
 {
-	while (waiter != NULL) {
-		struct waiter *next = waiter->next;	/* it goes as soon as it is woken */
+	struct waiter *waiter;
 
-		sem_post(&waiter->over);
-		waiter = next;
+	while ((waiter = LIST_FIRST(struct waiter, ready, link)) != NULL) {
+		list_remove(&waiter->link);
+		sem_post(&waiter->over);	/* it goes as soon as it is woken */
 	}
 }
 
@@ -279,7 +271,7 @@ static void outbox_sync_written(struct outbox *outbox)
 {
 	uint32_t target = outbox->written;
 	int fd = outbox->fd, status;
-	struct waiter *ready;
+	struct list ready = { .first = NULL };
 
 	pthread_mutex_unlock(&outbox->mutex);
 	status = fdatasync(fd);
@@ -290,10 +282,10 @@ static void outbox_sync_written(struct outbox *outbox)
 	} else {
 		outbox->synced = target;
 	}
-	ready = waiters_take_over(outbox);
+	waiters_take_over(outbox, &ready);
 	pthread_cond_broadcast(&outbox->progress);
 	pthread_mutex_unlock(&outbox->mutex);
-	waiters_wake(ready);
+	waiters_wake(&ready);
 	pthread_mutex_lock(&outbox->mutex);
 }
 
@@ -508,8 +500,7 @@ int outbox_wait(struct outbox *outbox, struct outbox_mark mark, struct err *err)
 	waiter.failed = outbox->failed;
 	if (wait) {
 		sem_init(&waiter.over, 0, 0);
-		waiter.next = outbox->waiters;
-		outbox->waiters = &waiter;
+		list_append(&outbox->waiters, &waiter.link);
 	}
 	pthread_mutex_unlock(&outbox->mutex);
 	if (wait) {
