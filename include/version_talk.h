@@ -18,7 +18,7 @@
  *
  * NEWEST asks the homes of the path, and what this node has counts as well:
  * record is the newest file's of all that is known, whoever holds it, and
- * entry the newest directory's, as record_stands() judges them.  An entry
+ * entry the newest directory's, as record_name_kind() judges them.  An entry
  * that only a minority told is stored at a majority before READ, WRITE and
  * BELOW rely on it, whatever the answer is good for.
  *	READ	it is confirmed only when a majority holds it; versiond stores it at

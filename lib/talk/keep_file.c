@@ -1,9 +1,14 @@
 /* keep_file - keep.ini: by which numbers this node prunes */
 #include "keep_file.h"
 
+#include "file.h"
 #include "inifile.h"
 
 #include <inttypes.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FILE_MODE 0640
 
 static bool days_are_fewer(uint32_t a, uint32_t b)
 {
@@ -16,12 +21,12 @@ static bool is_lower(struct keep_numbers a, struct keep_numbers b)
 	return b.versions == 0 || a.versions < b.versions || days_are_fewer(a.days, b.days);
 }
 
-static bool numbers_eq(struct keep_numbers a, struct keep_numbers b)
+static bool same(struct keep_numbers a, struct keep_numbers b)
 {
 	return a.versions == b.versions && a.days == b.days;
 }
 
-static void stop_waiting(struct keep_file *k)
+static void wait_no_more(struct keep_file *k)
 {
 	*k = (struct keep_file){ .now = k->now };
 }
@@ -33,10 +38,10 @@ bool keep_told(struct keep_file *k, struct keep_numbers layout)
 
 	if (!is_lower(layout, k->now)) {
 		k->now = layout;
-		stop_waiting(k);
-		return waits || !numbers_eq(layout, was);
+		wait_no_more(k);
+		return waits || !same(layout, was);
 	}
-	if (waits && numbers_eq(layout, k->lowered))
+	if (waits && same(layout, k->lowered))
 		return false;
 	if (k->now.versions != 0 && layout.versions > k->now.versions)
 		k->now.versions = layout.versions;
@@ -54,18 +59,18 @@ bool keep_passed(struct keep_file *k, uint64_t seconds)
 	if (k->left > 0)
 		return false;
 	k->now = k->lowered;
-	stop_waiting(k);
+	wait_no_more(k);
 	return true;
 }
 
 /* the file */
 
-static void keep_path(struct buf *ret, const char *directory)
+static void file_in(struct buf *ret, const char *directory)
 {
 	buf_addf(ret, "%s/keep.ini", directory);
 }
 
-static int keep_key(void *data, struct str section, struct str key, struct str value, struct err *err)
+static int each(void *data, struct str section, struct str key, struct str value, struct err *err)
 {
 	struct keep_file *k = data;
 	bool lowered = str_eq(section, STR("lowered"));
@@ -97,8 +102,8 @@ int keep_file_load(const char *directory, struct keep_file *ret, struct err *err
 	struct err why = ERR_INIT;
 	int rc;
 
-	keep_path(&file, directory);
-	rc = inifile_read(file.data, keep_key, &k, &why);
+	file_in(&file, directory);
+	rc = inifile_read(file.data, each, &k, &why);
 	if (rc < 0 && why.kind != ERR_ABSENT)
 		rc = err_pass(err, &why);
 	else
@@ -117,27 +122,66 @@ static void put_numbers(struct inifile *ini, struct keep_numbers numbers)
 	inifile_putf(ini, "days", "%" PRIu32, numbers.days);
 }
 
+static void put_file(struct inifile *ini, const struct keep_file *k)
+{
+	inifile_section(ini, "keep");
+	put_numbers(ini, k->now);
+	if (k->lowered.versions == 0)
+		return;
+	inifile_section(ini, "lowered");
+	put_numbers(ini, k->lowered);
+	inifile_putf(ini, "left", "%" PRIu32, k->left);
+	if (!k->counted)
+		return;
+	inifile_putf(ini, "goes_versions", "%" PRIu64, k->versions);
+	inifile_putf(ini, "goes_contents", "%" PRIu64, k->contents);
+	inifile_putf(ini, "goes_bytes", "%" PRIu64, k->bytes);
+}
+
 int keep_file_save(const char *directory, const struct keep_file *k, struct err *err)
 {
 	struct inifile ini = INIFILE_INIT;
 	struct buf file = BUF_INIT;
 	int rc;
 
-	keep_path(&file, directory);
-	inifile_section(&ini, "keep");
-	put_numbers(&ini, k->now);
-	if (k->lowered.versions != 0) {
-		inifile_section(&ini, "lowered");
-		put_numbers(&ini, k->lowered);
-		inifile_putf(&ini, "left", "%" PRIu32, k->left);
-	}
-	if (k->lowered.versions != 0 && k->counted) {
-		inifile_putf(&ini, "goes_versions", "%" PRIu64, k->versions);
-		inifile_putf(&ini, "goes_contents", "%" PRIu64, k->contents);
-		inifile_putf(&ini, "goes_bytes", "%" PRIu64, k->bytes);
-	}
-	rc = inifile_save(&ini, file.data, 0640, err);
+	file_in(&file, directory);
+	put_file(&ini, k);
+	rc = inifile_save(&ini, file.data, FILE_MODE, err);
 	inifile_clear(&ini);
+	buf_clear(&file);
+	return rc;
+}
+
+/* Root is not who reads it: the file stays its owner's. */
+static int replace_for_owner(const char *file, const struct keep_file *k, struct err *err)
+{
+	struct file_access access = { FILE_OWN_USER, FILE_OWN_GROUP, FILE_MODE };
+	struct inifile ini = INIFILE_INIT;
+	struct stat st;
+	int rc;
+
+	if (geteuid() == 0 && lstat(file, &st) == 0) {
+		access.owner = st.st_uid;
+		access.group = st.st_gid;
+	}
+	put_file(&ini, k);
+	rc = file_replace_as(file, buf_str(&ini.text), &access, err);
+	inifile_clear(&ini);
+	return rc;
+}
+
+int keep_file_restart(const char *directory, struct err *err)
+{
+	struct buf file = BUF_INIT;
+	struct keep_file k;
+	int rc = 0;
+
+	file_in(&file, directory);
+	if (keep_file_load(directory, &k, NULL) == 0 && k.lowered.versions != 0) {
+		k.left = KEEP_WAIT_S;
+		k.counted = false;
+		rc = replace_for_owner(file.data, &k, err);
+	}
 	buf_clear(&file);
 	return rc;
 }

@@ -350,7 +350,7 @@ static bool is_refused(const struct op *op, const struct newest_answer *answer)
 	if (op->path == KIND_FILE)
 		return is_hidden(op, answer);
 	return op->kind == MAKE &&
-	       record_stands(&answer->record, &answer->entry) == STANDS_FILE;
+	       record_name_kind(&answer->record, &answer->entry) == NAME_FILE;
 }
 
 static void write_checked(struct check_wait *wait, const struct check_result *result)

@@ -1002,13 +1002,13 @@ static void test_stored_late(void)
 	CHECK(writer.first.confirmed && writer.second.all && other.first.confirmed);
 	CHECK(node->made_count == 0);
 	ask_at(&reader, node, docs, CHECK_READ, 0);
-	CHECK(record_stands(&reader.answer.record, &reader.answer.entry) == STANDS_FILE);
+	CHECK(record_name_kind(&reader.answer.record, &reader.answer.entry) == NAME_FILE);
 	/* that is not remembered of the directory: what is alive in it needs one */
 	store_at(&writer, node, deep, record_at(90));
 	run(30);
 	CHECK(writer.first.confirmed && node->made_count == 1);
 	ask_at(&reader, node, docs, CHECK_READ, 0);
-	CHECK(record_stands(&reader.answer.record, &reader.answer.entry) == STANDS_DIRECTORY);
+	CHECK(record_name_kind(&reader.answer.record, &reader.answer.entry) == NAME_DIRECTORY);
 	end();
 }
 
@@ -1067,7 +1067,7 @@ static void test_made_meanwhile(void)
 		run(50);
 		made += node->made_count;
 		ask_at(&reader, node, docs, CHECK_READ, 0);
-		CHECK(record_stands(&reader.answer.record, &reader.answer.entry) == STANDS_FILE);
+		CHECK(record_name_kind(&reader.answer.record, &reader.answer.entry) == NAME_FILE);
 		end();
 	}
 	CHECK(made > 0);
@@ -1200,11 +1200,11 @@ static void test_registers(void)
 	ask(&reader, guest(), CHECK_READ, 0);
 	CHECK(reader.answer.certainty == CERTAINTY_CONFIRMED);
 	CHECK(reader.answer.record.version.time == 70 && reader.answer.entry.version.time == 60);
-	CHECK(record_stands(&reader.answer.record, &reader.answer.entry) == STANDS_DIRECTORY);
+	CHECK(record_name_kind(&reader.answer.record, &reader.answer.entry) == NAME_DIRECTORY);
 	for (size_t i = 0; i < 3; i++)
 		keep_at(home_at(i), the_path, entry_at(65, RECORD_DELETED));
 	ask(&reader, guest(), CHECK_READ, 0);
-	CHECK(record_stands(&reader.answer.record, &reader.answer.entry) == STANDS_FILE);
+	CHECK(record_name_kind(&reader.answer.record, &reader.answer.entry) == NAME_FILE);
 	/* who is no home has no say in what is a directory */
 	keep_at(guest(), the_path, entry_at(90, 0));
 	ask(&reader, guest(), CHECK_READ, 0);

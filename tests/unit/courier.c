@@ -35,7 +35,7 @@ static void pack_message(struct buf *to, uint64_t receiver, uint64_t clock)
 
 	wire_pack_sender(to, keys.list[0].group, &sender);
 	wire_pack_to(to, receiver, WIRE_VERSIONS);
-	wire_pack_stale(to, &stale);
+	wire_pack(to, WIRE_STALE, &stale);
 }
 
 static void check_question(struct str body)

@@ -80,8 +80,8 @@ static void trial_answer(struct trial *t, size_t count)
 /* "name=type@entry/file " for each name, ? in front of one that is not settled; a register without is 0 */
 static void trial_merge(struct trial *t, size_t count)
 {
-	static const char *const what[] = { [STANDS_NOTHING] = "deleted", [STANDS_FILE] = "file",
-					    [STANDS_DIRECTORY] = "directory" };
+	static const char *const what[] = { [NAME_ABSENT] = "deleted", [NAME_FILE] = "file",
+					    [NAME_DIRECTORY] = "directory" };
 	struct merge_name name;
 	struct merge merge;
 
@@ -91,7 +91,7 @@ static void trial_merge(struct trial *t, size_t count)
 	while (merge_listing(&merge, &name))
 		buf_addf(&t->out, "%s%.*s=%s@%" PRIu64 "/%" PRIu64 " ",
 			 name.row.confirmed ? "" : "?", STR_ARG(name.name),
-			 what[record_stands(&name.row.file, &name.row.entry)],
+			 what[record_name_kind(&name.row.file, &name.row.entry)],
 			 name.row.entry.version.time, name.row.file.version.time);
 	t->spoiled = merge.spoiled;
 	t->confirmed = merge_confirmed(&merge);

@@ -1,5 +1,5 @@
 /*
- * look - what one name in tree/ or history/ is
+ * inode - what one name in tree/ or history/ is
  *
  * A file is a version only when its record, its size and its mtime agree;
  * anything else a person has put there or changed.
@@ -8,7 +8,6 @@
 
 #include "fs.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -30,15 +29,15 @@ static unsigned char *typed_byte(unsigned char *record)
 	return &record[record[0] == 1 ? 1 : 2];
 }
 
-void found_clear(struct found *found)
+void inode_clear(struct inode *found)
 {
 	if (found->fd >= 0)
 		close(found->fd);
-	*found = (struct found)FOUND_INIT;
+	*found = (struct inode)INODE_INIT;
 }
 
 /* The type attribute, judged like one that comes from outside. */
-static int get_type(int fd, char type[RECORD_TYPE_MAX + 1])
+static int inode_get_type(int fd, char type[RECORD_TYPE_MAX + 1])
 {
 	ssize_t n = fgetxattr(fd, RECORD_TYPE_XATTR, type, RECORD_TYPE_MAX);
 
@@ -49,7 +48,7 @@ static int get_type(int fd, char type[RECORD_TYPE_MAX + 1])
 }
 
 /* 0 when there is a whole record; the outputs are touched only then. */
-static int get_record(int fd, struct found *ret)
+static int inode_get_record(int fd, struct inode *ret)
 {
 	unsigned char bytes[RECORD_BYTES_MAX], *form;
 	char type[RECORD_TYPE_MAX + 1] = "";
@@ -61,7 +60,7 @@ static int get_record(int fd, struct found *ret)
 	form = typed_byte(bytes);
 	typed = *form & TYPED;
 	*form &= (unsigned char)~TYPED;
-	if (typed && get_type(fd, type) < 0)
+	if (typed && inode_get_type(fd, type) < 0)
 		return -1;
 	if (record_unpack(bytes, (size_t)n, &ret->record, NULL) < 0)
 		return -1;
@@ -86,8 +85,8 @@ static bool mtime_is(const struct stat *st, uint64_t time)
 	       mtime->tv_nsec == 0;
 }
 
-int put_record(int fd, const struct record *record, struct str type, bool directory,
-	       struct err *err)
+int inode_set_record(int fd, const struct record *record, struct str type, bool directory,
+		     struct err *err)
 {
 	struct timespec times[2] = {
 		{ .tv_nsec = UTIME_OMIT },
@@ -114,22 +113,22 @@ int put_record(int fd, const struct record *record, struct str type, bool direct
 	return 0;
 }
 
-static enum found_kind kind_of_file(int fd, struct found *ret)
+static enum inode_kind inode_kind_of_file(int fd, struct inode *ret)
 {
 	const struct record *r = &ret->record;
 	const struct stat *st = &ret->st;
 
-	if (!S_ISREG(st->st_mode) || get_record(fd, ret) < 0)
-		return FOUND_FOREIGN;
+	if (!S_ISREG(st->st_mode) || inode_get_record(fd, ret) < 0)
+		return INODE_FOREIGN;
 	if ((uint64_t)st->st_size != r->size || !mtime_is(st, record_made(r))) {
 		ret->record = (struct record){ .flags = 0 };
-		return FOUND_FOREIGN;
+		return INODE_FOREIGN;
 	}
-	return record_has_content(r) ? FOUND_FILE : FOUND_MARK;
+	return record_has_content(r) ? INODE_CONTENT : INODE_RECORD;
 }
 
 /* A symbolic link whose text is a record is a pointer.  AGAIN: it is no link any more. */
-static int look_link(int dir, const char *name, struct found *ret, struct err *err)
+static int inode_read_link(int dir, const char *name, struct inode *ret, struct err *err)
 {
 	int fd = fs_open(dir, name, O_PATH | O_NOFOLLOW, 0);
 	char text[1024];
@@ -148,10 +147,10 @@ static int look_link(int dir, const char *name, struct found *ret, struct err *e
 	}
 	fstat(fd, &ret->st);
 	close(fd);
-	ret->kind = FOUND_FOREIGN;
+	ret->kind = INODE_FOREIGN;
 	if (status == 0 && record_parse(str_of(text), &record, &type, NULL) == 0 &&
 	    record_has_content(&record)) {
-		ret->kind = FOUND_POINTER;
+		ret->kind = INODE_POINTER;
 		ret->record = record;
 		snprintf(ret->type, sizeof ret->type, "%.*s", STR_ARG(type));
 	}
@@ -159,79 +158,79 @@ static int look_link(int dir, const char *name, struct found *ret, struct err *e
 }
 
 /* What cannot be opened: errno says what it is. */
-static int look_unopened(int dir, const char *name, struct found *ret, struct err *err)
+static int inode_read_unopened(int dir, const char *name, struct inode *ret, struct err *err)
 {
 	switch (errno) {
 	case ENOENT:
 	case ENOTDIR:
 		return 0;
 	case ELOOP:
-		return look_link(dir, name, ret, err);
+		return inode_read_link(dir, name, ret, err);
 	case EXDEV:	/* something is mounted there */
 	case EACCES:
 	case EPERM:
 	case ENXIO:	/* a socket, or a device without a driver */
 	case ENODEV:
-		ret->kind = FOUND_FOREIGN;
+		ret->kind = INODE_FOREIGN;
 		return 0;
 	default:
 		return err_sys(err, "open");
 	}
 }
 
-struct record look_directory(int fd)
+struct record inode_directory_record(int fd)
 {
-	struct found found = FOUND_INIT;
+	struct inode found = INODE_INIT;
 
-	if (get_record(fd, &found) < 0 || !(found.record.flags & RECORD_DIRECTORY))
+	if (inode_get_record(fd, &found) < 0 || !(found.record.flags & RECORD_DIRECTORY))
 		return (struct record){ .flags = 0 };
 	return found.record;
 }
 
-static int look_once(int dir, const char *name, struct found *ret, struct err *err)
+static int inode_read_once(int dir, const char *name, struct inode *ret, struct err *err)
 {
 	/* Not to wait for a FIFO's writer, should a person have put one there. */
 	int fd = fs_open(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
 
 	if (fd < 0)
-		return look_unopened(dir, name, ret, err);
+		return inode_read_unopened(dir, name, ret, err);
 	if (fstat(fd, &ret->st) < 0) {
 		err_sys(err, "stat");
 		close(fd);
 		return -1;
 	}
 	if (S_ISDIR(ret->st.st_mode)) {
-		ret->kind = FOUND_DIRECTORY;
-		ret->record = look_directory(fd);
+		ret->kind = INODE_DIRECTORY;
+		ret->record = inode_directory_record(fd);
 	} else {
-		ret->kind = kind_of_file(fd, ret);
+		ret->kind = inode_kind_of_file(fd, ret);
 	}
 	ret->fd = fd;
 	return 0;
 }
 
-int look(int dir, const char *name, struct found *ret, struct err *err)
+int inode_read(int dir, const char *name, struct inode *ret, struct err *err)
 {
 	int status;
 
 	do
-		status = look_once(dir, name, ret, err);
+		status = inode_read_once(dir, name, ret, err);
 	while (status == AGAIN);
 	return status;
 }
 
-int look_tree(int dir, const char *name, struct found *ret, struct err *err)
+int inode_read_tree(int dir, const char *name, struct inode *ret, struct err *err)
 {
-	if (look(dir, name, ret, err) < 0)
+	if (inode_read(dir, name, ret, err) < 0)
 		return -1;
-	if (ret->kind == FOUND_MARK) {
-		ret->kind = FOUND_FOREIGN;
+	if (ret->kind == INODE_RECORD) {
+		ret->kind = INODE_FOREIGN;
 		ret->record = (struct record){ .flags = 0 };
 	}
 	return 0;
 }
 
-bool look_same(int dir, const char *name, const struct found *found)
+bool inode_unchanged(int dir, const char *name, const struct inode *found)
 {
 	const struct stat *seen = &found->st;
 	struct stat st;
@@ -245,7 +244,7 @@ bool look_same(int dir, const char *name, const struct found *found)
 	       st.st_mtim.tv_nsec == seen->st_mtim.tv_nsec;
 }
 
-int look_mark(int dir, const char *name, struct version *ret, struct err *err)
+int mark_read(int dir, const char *name, struct version *ret, struct err *err)
 {
 	char text[VERSION_TEXT];
 	struct version v = VERSION_NONE;
@@ -259,98 +258,30 @@ int look_mark(int dir, const char *name, struct version *ret, struct err *err)
 	return 0;
 }
 
-int look_marks(int history, struct names *names, struct marks *ret, struct err *err)
+int marks_read(int history, struct names *names, struct marks *ret, struct err *err)
 {
 	struct marks marks = { .file = VERSION_NONE };
 
 	if (history >= 0 &&
-	    (look_mark(history, names_mark(names, MARK_FILE), &marks.file, err) < 0 ||
-	     look_mark(history, names_mark(names, MARK_END), &marks.end, err) < 0))
+	    (mark_read(history, names_mark(names, MARK_FILE), &marks.file, err) < 0 ||
+	     mark_read(history, names_mark(names, MARK_END), &marks.end, err) < 0))
 		return -1;
 	*ret = marks;
 	return 0;
 }
 
-int look_tombstone(int dir, const char *name, struct version v, uint8_t flags,
+int tombstone_read(int dir, const char *name, struct version v, uint8_t flags,
 		   struct record *ret, struct err *err)
 {
-	struct found found = FOUND_INIT;
+	struct inode found = INODE_INIT;
 
-	if (look(dir, name, &found, err) < 0)
+	if (inode_read(dir, name, &found, err) < 0)
 		return -1;
-	if (found.kind == FOUND_MARK && version_cmp(found.record.version, v) == 0)
+	if (found.kind == INODE_RECORD && version_cmp(found.record.version, v) == 0)
 		*ret = found.record;
 	else
 		*ret = (struct record){ .version = v, .flags = flags };
-	found_clear(&found);
-	return 0;
-}
-
-/* Calls for each name but . and .. ; takes fd over.  A status other than 0 ends it. */
-static int for_each(int fd, int (*each)(void *data, const char *name), void *data,
-		    struct err *err)
-{
-	DIR *dir = fdopendir(fd);
-	const struct dirent *entry;
-	int status = 0;
-
-	if (dir == NULL) {
-		err_sys(err, "read directory");
-		close(fd);
-		return -1;
-	}
-	while (status == 0 && (errno = 0, entry = readdir(dir)) != NULL)
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			status = each(data, entry->d_name);
-	if (status == 0 && errno != 0)
-		status = err_sys(err, "read directory");
-	closedir(dir);
-	return status < 0 ? -1 : 0;
-}
-
-int look_names(int dir, const char *name, int (*each)(void *data, const char *name), void *data,
-	       struct err *err)
-{
-	int fd = fs_open(dir, name, O_RDONLY | O_DIRECTORY, 0);
-
-	if (fd >= 0)
-		return for_each(fd, each, data, err);
-	if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == EXDEV)
-		return 0;
-	return err_sys(err, "open directory");
-}
-
-static int stop(void *data, const char *name)
-{
-	(void)name;
-	*(bool *)data = false;
-	return 1;
-}
-
-bool look_bare(int dir, const char *name)
-{
-	bool bare = true;
-
-	return look_names(dir, name, stop, &bare, NULL) == 0 && bare;
-}
-
-static int keep_greatest(void *data, const char *name)
-{
-	struct version *greatest = data, v;
-
-	if (version_of_name(name, &v) == 0 && version_cmp(v, *greatest) > 0)
-		*greatest = v;
-	return 0;
-}
-
-int look_history(int history, struct names *names, struct version *ret, struct err *err)
-{
-	struct version greatest = VERSION_NONE;
-
-	if (history >= 0 &&
-	    look_names(history, names_history(names), keep_greatest, &greatest, err) < 0)
-		return -1;
-	*ret = greatest;
+	inode_clear(&found);
 	return 0;
 }
 
@@ -360,28 +291,28 @@ struct search {
 	struct err *err;
 };
 
-static int keep_file(void *data, const char *name)
+static int search_add_name(void *data, const char *name)
 {
 	struct search *search = data;
 	bool any = !version_is_none(search->below);
-	struct found found = FOUND_INIT;
+	struct inode found = INODE_INIT;
 	struct version v;
 
 	if (version_of_name(name, &v) < 0 || version_cmp(v, search->above) <= 0 ||
 	    (any && version_cmp(v, search->below) >= 0))
 		return 0;
-	if (look(search->dir, name, &found, search->err) < 0)
+	if (inode_read(search->dir, name, &found, search->err) < 0)
 		return -1;
 	if (version_cmp(found.record.version, v) == 0 &&
 	    (record_has_content(&found.record) ||
 	     (any && !(found.record.flags & RECORD_DIRECTORY))))
 		search->above = v;
-	found_clear(&found);
+	inode_clear(&found);
 	return 0;
 }
 
-int look_file(int history, struct names *names, struct version above, struct version below,
-	      struct version *ret, struct err *err)
+int history_newest_file(int history, struct names *names, struct version above, struct version below,
+			struct version *ret, struct err *err)
 {
 	struct search search = { .above = above, .below = below, .err = err };
 	int status;
@@ -390,7 +321,7 @@ int look_file(int history, struct names *names, struct version above, struct ver
 						O_RDONLY | O_DIRECTORY, 0);
 	if (search.dir < 0 && history >= 0 && errno != ENOENT)
 		return err_sys(err, "open history");
-	status = search.dir < 0 ? 0 : look_names(search.dir, ".", keep_file, &search, err);
+	status = search.dir < 0 ? 0 : names_each(search.dir, ".", search_add_name, &search, err);
 	if (search.dir >= 0)
 		close(search.dir);
 	if (status == 0)
