@@ -16,12 +16,12 @@ static bool is_lower(struct keep_numbers a, struct keep_numbers b)
 	return b.versions == 0 || a.versions < b.versions || days_are_fewer(a.days, b.days);
 }
 
-static bool numbers_eq(struct keep_numbers a, struct keep_numbers b)
+static bool same(struct keep_numbers a, struct keep_numbers b)
 {
 	return a.versions == b.versions && a.days == b.days;
 }
 
-static void stop_waiting(struct keep_file *k)
+static void wait_no_more(struct keep_file *k)
 {
 	*k = (struct keep_file){ .now = k->now };
 }
@@ -33,10 +33,10 @@ bool keep_told(struct keep_file *k, struct keep_numbers layout)
 
 	if (!is_lower(layout, k->now)) {
 		k->now = layout;
-		stop_waiting(k);
-		return waits || !numbers_eq(layout, was);
+		wait_no_more(k);
+		return waits || !same(layout, was);
 	}
-	if (waits && numbers_eq(layout, k->lowered))
+	if (waits && same(layout, k->lowered))
 		return false;
 	if (k->now.versions != 0 && layout.versions > k->now.versions)
 		k->now.versions = layout.versions;
@@ -54,18 +54,18 @@ bool keep_passed(struct keep_file *k, uint64_t seconds)
 	if (k->left > 0)
 		return false;
 	k->now = k->lowered;
-	stop_waiting(k);
+	wait_no_more(k);
 	return true;
 }
 
 /* the file */
 
-static void keep_path(struct buf *ret, const char *directory)
+static void file_in(struct buf *ret, const char *directory)
 {
 	buf_addf(ret, "%s/keep.ini", directory);
 }
 
-static int keep_key(void *data, struct str section, struct str key, struct str value, struct err *err)
+static int each(void *data, struct str section, struct str key, struct str value, struct err *err)
 {
 	struct keep_file *k = data;
 	bool lowered = str_eq(section, STR("lowered"));
@@ -97,8 +97,8 @@ int keep_file_load(const char *directory, struct keep_file *ret, struct err *err
 	struct err why = ERR_INIT;
 	int rc;
 
-	keep_path(&file, directory);
-	rc = inifile_read(file.data, keep_key, &k, &why);
+	file_in(&file, directory);
+	rc = inifile_read(file.data, each, &k, &why);
 	if (rc < 0 && why.kind != ERR_ABSENT)
 		rc = err_pass(err, &why);
 	else
@@ -123,7 +123,7 @@ int keep_file_save(const char *directory, const struct keep_file *k, struct err 
 	struct buf file = BUF_INIT;
 	int rc;
 
-	keep_path(&file, directory);
+	file_in(&file, directory);
 	inifile_section(&ini, "keep");
 	put_numbers(&ini, k->now);
 	if (k->lowered.versions != 0) {
