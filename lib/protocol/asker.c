@@ -8,24 +8,24 @@
 
 /* the questions that are running */
 
-static struct phase **bucket(struct asker *asker, uint64_t id)
+static struct phase **phase_bucket(struct asker *asker, uint64_t id)
 {
 	return &asker->by_id[id % ASKER_BUCKETS];
 }
 
-static void link_phase(struct phase *phase)
+static void phase_link(struct phase *phase)
 {
 	struct asker *asker = phase->asker;
-	struct phase **by_id = bucket(asker, phase->id);
+	struct phase **by_id = phase_bucket(asker, phase->id);
 
 	phase->id_next = *by_id;
 	*by_id = phase;
 	list_prepend(&asker->running, &phase->running);
 }
 
-static void unlink_phase(struct phase *phase)
+static void phase_unlink(struct phase *phase)
 {
-	struct phase **p = bucket(phase->asker, phase->id);
+	struct phase **p = phase_bucket(phase->asker, phase->id);
 
 	while (*p != phase)
 		p = &(*p)->id_next;
@@ -50,7 +50,7 @@ void phase_begin(struct phase *phase, struct asker *asker, const struct phase_ki
 	phase->asks_peers = phase->stale = phase->committing = false;
 	phase->count = 0;
 	quorum_begin(&phase->quorum);
-	link_phase(phase);
+	phase_link(phase);
 }
 
 /* whom to ask */
@@ -91,7 +91,7 @@ size_t phase_add(struct phase *phase, const struct peer_target *target)
 }
 
 /* The sick are waited for when a majority needs them, and all as long as their way takes. */
-static void weigh_homes(struct phase *phase)
+static void phase_weigh_homes(struct phase *phase)
 {
 	enum peer_rank best = phase_is_likely(phase) ? PEER_UP : PEER_SICK;
 	uint64_t slowest = phase_slowest(phase);
@@ -124,12 +124,12 @@ void phase_add_homes(struct phase *phase)
 				phase->peers[at].home = true;
 		}
 	}
-	weigh_homes(phase);
+	phase_weigh_homes(phase);
 }
 
 /* asking */
 
-static void make_packet(struct phase *phase, uint64_t epoch)
+static void phase_make_packet(struct phase *phase, uint64_t epoch)
 {
 	struct buf *packet = &phase->asker->packet;
 
@@ -139,7 +139,7 @@ static void make_packet(struct phase *phase, uint64_t epoch)
 	phase->kind->question(phase, epoch, packet);
 }
 
-static void send_to(struct phase *phase, struct phase_peer *peer, uint64_t now)
+static void phase_send_to(struct phase *phase, struct phase_peer *peer, uint64_t now)
 {
 	struct asker *asker = phase->asker;
 
@@ -151,7 +151,7 @@ static void send_to(struct phase *phase, struct phase_peer *peer, uint64_t now)
 
 enum whom { NEVER_ASKED, SILENT, SILENT_HOMES };
 
-static bool is_wanted(const struct phase_peer *peer, enum whom whom, bool as_home)
+static bool phase_wants(const struct phase_peer *peer, enum whom whom, bool as_home)
 {
 	if (peer->answered || (as_home && (!peer->home || peer->stale)))
 		return false;
@@ -160,33 +160,33 @@ static bool is_wanted(const struct phase_peer *peer, enum whom whom, bool as_hom
 	return peer->target.wait != PEER_WAIT_NONE || whom == SILENT_HOMES;
 }
 
-static void send_round(struct phase *phase, enum whom whom, bool as_home, uint64_t now)
+static void phase_send_round(struct phase *phase, enum whom whom, bool as_home, uint64_t now)
 {
 	bool made = false;
 
 	for (size_t i = 0; i < phase->count; i++) {
-		if (!is_wanted(&phase->peers[i], whom, as_home))
+		if (!phase_wants(&phase->peers[i], whom, as_home))
 			continue;
 		if (!made)
-			make_packet(phase, as_home ? phase->epoch : 0);
+			phase_make_packet(phase, as_home ? phase->epoch : 0);
 		made = true;
-		send_to(phase, &phase->peers[i], now);
+		phase_send_to(phase, &phase->peers[i], now);
 	}
 }
 
 void phase_ask(struct phase *phase, uint64_t now)
 {
-	send_round(phase, NEVER_ASKED, true, now);
-	send_round(phase, NEVER_ASKED, false, now);
+	phase_send_round(phase, NEVER_ASKED, true, now);
+	phase_send_round(phase, NEVER_ASKED, false, now);
 }
 
 void phase_ask_peers(struct phase *phase, uint64_t now)
 {
 	phase->asks_peers = true;
-	send_round(phase, SILENT_HOMES, false, now);
+	phase_send_round(phase, SILENT_HOMES, false, now);
 }
 
-static uint64_t again_at(const struct phase *phase)
+static uint64_t phase_again_at(const struct phase *phase)
 {
 	uint64_t wait = AGAIN_MS * phase->kind->pace;
 
@@ -197,13 +197,13 @@ static uint64_t again_at(const struct phase *phase)
 
 static void phase_again(struct phase *phase, uint64_t now)
 {
-	if (now < again_at(phase))
+	if (now < phase_again_at(phase))
 		return;
-	while (now >= again_at(phase))
+	while (now >= phase_again_at(phase))
 		phase->repeats++;
-	send_round(phase, SILENT, true, now);
+	phase_send_round(phase, SILENT, true, now);
 	if (phase->asks_peers)
-		send_round(phase, SILENT, false, now);
+		phase_send_round(phase, SILENT, false, now);
 }
 
 /* when it is over */
@@ -228,8 +228,8 @@ uint64_t phase_next(const struct phase *phase, uint64_t now)
 {
 	uint64_t next = phase_until(phase);
 
-	if (again_at(phase) < next)
-		next = again_at(phase);
+	if (phase_again_at(phase) < next)
+		next = phase_again_at(phase);
 	return next > now ? next : now;
 }
 
@@ -243,7 +243,7 @@ void phase_set_due(struct phase *phase, uint64_t due)
 }
 
 /* Sick is who had the time to answer and did not. */
-static void remember_silent(struct phase *phase, uint64_t now)
+static void phase_remember_silent(struct phase *phase, uint64_t now)
 {
 	for (size_t i = 0; i < phase->count; i++) {
 		const struct phase_peer *peer = &phase->peers[i];
@@ -260,13 +260,13 @@ void phase_end(struct phase *phase, uint64_t now)
 {
 	if (!link_is_linked(&phase->running))
 		return;
-	unlink_phase(phase);
-	remember_silent(phase, now);
+	phase_unlink(phase);
+	phase_remember_silent(phase, now);
 }
 
 /* answers */
 
-static void hear_stale(struct phase *phase, struct phase_peer *peer, const struct wire *wire)
+static void phase_hear_stale(struct phase *phase, struct phase_peer *peer, const struct wire *wire)
 {
 	struct asker *asker = phase->asker;
 
@@ -286,7 +286,7 @@ static void phase_answered(struct phase *phase, const struct wire *wire, uint64_
 		if (peer->target.id != wire->sender.id || peer->answered)
 			continue;
 		if (wire->type == WIRE_STALE)
-			hear_stale(phase, peer, wire);
+			phase_hear_stale(phase, peer, wire);
 		else if (!phase->kind->answer(phase, i, wire, now))
 			continue;
 		peers_heard(peers, wire->sender.id);
@@ -378,7 +378,7 @@ static struct phase *phase_find(struct asker *asker, uint64_t id)
 	return phase;
 }
 
-static uint64_t id_of(const struct wire *wire)
+static uint64_t question_id(const struct wire *wire)
 {
 	if (wire->type == WIRE_RECORD)
 		return wire->record.id;
@@ -392,9 +392,9 @@ void asker_receive(struct asker *asker, const struct wire *wire, uint64_t now)
 	asker->now = now;
 	if (wire->type != WIRE_RECORD && wire->type != WIRE_STORED && wire->type != WIRE_STALE)
 		return;
-	phase = phase_find(asker, id_of(wire));
+	phase = phase_find(asker, question_id(wire));
 	if (phase == NULL) {		/* too late for its question, but it lives */
-		peers_heard_late(&asker->peers, wire->sender.id, id_of(wire), now);
+		peers_heard_late(&asker->peers, wire->sender.id, question_id(wire), now);
 		return;
 	}
 	phase_answered(phase, wire, now);

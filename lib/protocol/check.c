@@ -103,7 +103,7 @@ static struct record check_entry(const struct check *check)
 }
 
 /* Of the directory above, as far as homes told. */
-static struct version newest_gate(const struct check *check)
+static struct version check_newest_gate(const struct check *check)
 {
 	struct version gate = check_own_counts(check) ? check->own.gate : VERSION_NONE;
 
@@ -166,7 +166,7 @@ static int by_clock(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static uint64_t median_clock(const struct check *check)
+static uint64_t check_median_clock(const struct check *check)
 {
 	struct asker *asker = check->phase.asker;
 	uint64_t clocks[CHECK_ROWS_MAX + 1] = { asker->wall(asker->data) };
@@ -179,8 +179,8 @@ static uint64_t median_clock(const struct check *check)
 	return clocks[(count - 1) / 2];
 }
 
-static void add_holders(const struct check *check, const struct record *newest,
-			struct newest_answer *ret)
+static void check_put_holders(const struct check *check, const struct record *newest,
+			      struct newest_answer *ret)
 {
 	for (unsigned order = 0; order < check->answered; order++) {
 		for (size_t i = 0; i < check->row_count; i++) {
@@ -205,35 +205,35 @@ static void check_sum_up(const struct check *check, enum certainty certainty, st
 	answer->entry = check_entry(check);
 	answer->parent_known = certainty == CERTAINTY_CONFIRMED && check_asks_homes(check) &&
 			storing_parent_known(check->phase.asker, path_parent(check_path(check)),
-					   newest_gate(check));
+					   check_newest_gate(check));
 	if (newest.record != NULL) {
 		answer->record = *newest.record;
-		add_holders(check, newest.record, answer);
+		check_put_holders(check, newest.record, answer);
 	}
 	quorum_tell(&check->phase.quorum, &answer->counts.homes_answered, &answer->counts.homes);
 	answer->counts.peers = (uint32_t)asker_peers(check->phase.asker);
 	answer->counts.peers_answered = check->answered;
 	if (answer->counts.peers < check->answered)
 		answer->counts.peers = check->answered;	/* one that was said to have left */
-	answer->clock = median_clock(check);
+	answer->clock = check_median_clock(check);
 	answer->epoch = check->phase.epoch;
 }
 
 /* whom to ask, each with a row */
 
-static void add_row(struct check *check, const struct peer_target *target)
+static void check_add_row(struct check *check, const struct peer_target *target)
 {
 	if (phase_add(&check->phase, target) == check->row_count)
 		check->rows[check->row_count++] = (struct check_row){ .id = target->id };
 }
 
-static void add_member(struct check *check, uint64_t id)
+static void check_add_member(struct check *check, uint64_t id)
 {
 	struct peer_target target;
 
 	if (check->row_count < CHECK_ROWS_MAX && id != check_self(check) &&
 	    peers_target(&check->phase.asker->peers, id, &target))
-		add_row(check, &target);
+		check_add_row(check, &target);
 }
 
 static void check_add_peers(struct check *check)
@@ -242,11 +242,11 @@ static void check_add_peers(struct check *check)
 	size_t count = peers_choose(&check->phase.asker->peers, check->hash, targets);
 
 	for (size_t i = 0; i < count && check->row_count < CHECK_ROWS_MAX; i++)
-		add_row(check, &targets[i]);
+		check_add_row(check, &targets[i]);
 }
 
 /* Homes and keepers and the origin, as nodes that may know the version. */
-static void add_who_may_know(struct check *check)
+static void check_add_likely_holders(struct check *check)
 {
 	const struct layout *layout = &check->phase.asker->home->layout;
 	size_t copies = layout_copies(layout);
@@ -254,18 +254,18 @@ static void add_who_may_know(struct check *check)
 	struct layout_order keepers;
 	struct quorum quorum;
 
-	add_member(check, check->version.node);
+	check_add_member(check, check->version.node);
 	quorum_begin(&quorum);
 	quorum_add(&quorum, layout, path_partition(check_path(check)));
 	for (size_t i = 0, count = quorum_homes(&quorum, homes); i < count; i++)
-		add_member(check, homes[i]);
+		check_add_member(check, homes[i]);
 	layout_keepers(layout, check_path(check), &keepers);
 	for (size_t i = 0; i < copies && i < keepers.count; i++)
-		add_member(check, keepers.ids[i]);
+		check_add_member(check, keepers.ids[i]);
 }
 
 /* This node among them, which has answered already. */
-static void add_homes(struct check *check)
+static void check_add_homes(struct check *check)
 {
 	struct phase *phase = &check->phase;
 
@@ -281,16 +281,16 @@ static void add_homes(struct check *check)
 static void check_add_wanted(struct check *check)
 {
 	if (check_asks_homes(check))
-		add_homes(check);
+		check_add_homes(check);
 	else if (check->purpose != CHECK_LOOK)
-		add_who_may_know(check);
+		check_add_likely_holders(check);
 	if (check->purpose == CHECK_LOOK || check->purpose == CHECK_HOLDERS)
 		check_add_peers(check);
 }
 
 /* what to do next, by the answers so far and the time */
 
-enum verdict { GO_ON, ASK_PEERS, STORE_ENTRY, STORE_IT, CONFIRMED, UNDECIDED, UNCONFIRMED };
+enum verdict { GO_ON, ASK_PEERS, STORE_ENTRY, STORE_FILE, CONFIRMED, UNDECIDED, UNCONFIRMED };
 
 /* Nothing but the entry is to be known. */
 static bool check_wants_entry_alone(const struct check *check)
@@ -309,7 +309,7 @@ static bool check_wants_entry_alone(const struct check *check)
  * became joint: it is stored at the other set's homes whether its content is
  * found or not, and never passed over.
  */
-static enum verdict judge_file(const struct check *check, uint64_t now)
+static enum verdict check_judge_file(const struct check *check, uint64_t now)
 {
 	const struct record *newest = check_newest(check).record;
 	struct quorum holding = check_holding(check, newest);
@@ -317,7 +317,7 @@ static enum verdict judge_file(const struct check *check, uint64_t now)
 	if (check_wants_entry_alone(check) || newest == NULL || quorum_reached(&holding))
 		return CONFIRMED;
 	if (check_is_safe(check, newest) || quorum_some(&holding))
-		return STORE_IT;
+		return STORE_FILE;
 	return phase_until(&check->phase) <= now ? UNDECIDED : GO_ON;
 }
 
@@ -325,29 +325,29 @@ static enum verdict judge_file(const struct check *check, uint64_t now)
  * A directory that is coming, or going, is relied on by whoever is told of it,
  * and be it by a refusal: a majority has to have it first.
  */
-static enum verdict judge_majority(const struct check *check, uint64_t now)
+static enum verdict check_judge_majority(const struct check *check, uint64_t now)
 {
 	struct record entry = check_entry(check);
 	struct quorum holding = check_holding_entry(check, &entry);
 
 	if (version_is_none(entry.version) || quorum_reached(&holding))
-		return judge_file(check, now);
+		return check_judge_file(check, now);
 	return check->entries < ENTRIES_MAX ? STORE_ENTRY : UNCONFIRMED;
 }
 
 /* Somebody has told of the one version, and of somebody who has its content, if it has any. */
-static bool is_found(const struct check *check)
+static bool check_found_one(const struct check *check)
 {
 	const struct record *record = check_newest(check).record;
 
 	return record != NULL && check_is_safe(check, record);
 }
 
-static enum verdict judge_one(const struct check *check, uint64_t now)
+static enum verdict check_judge_one(const struct check *check, uint64_t now)
 {
 	uint64_t until = phase_until(&check->phase);
 
-	if (is_found(check))
+	if (check_found_one(check))
 		return until <= now || check->ask_peers_at <= now ? UNCONFIRMED : GO_ON;
 	if (!check->asks_peers && (until <= now || check->ask_peers_at <= now))
 		return ASK_PEERS;
@@ -359,10 +359,10 @@ static enum verdict check_judge(const struct check *check, uint64_t now)
 	uint64_t until = phase_until(&check->phase);
 
 	if (check->purpose == CHECK_ONE)
-		return judge_one(check, now);
+		return check_judge_one(check, now);
 	if (check_asks_homes(check)) {
 		if (quorum_reached(&check->phase.quorum))
-			return judge_majority(check, now);
+			return check_judge_majority(check, now);
 		if (!check->asks_peers && (until <= now || check->ask_peers_at <= now))
 			return ASK_PEERS;
 	}
@@ -384,14 +384,14 @@ static uint64_t check_look_again_at(const struct check *check, uint64_t now)
 
 static void check_ask(struct check *, struct asker *, uint64_t now);
 
-static struct check **path_bucket(struct asker *asker, uint64_t hash)
+static struct check **check_bucket(struct asker *asker, uint64_t hash)
 {
 	return &asker->by_path[hash % ASKER_BUCKETS];
 }
 
-static void unlink_path(struct check *check)
+static void check_unlink(struct check *check)
 {
-	struct check **p = path_bucket(check->phase.asker, check->hash);
+	struct check **p = check_bucket(check->phase.asker, check->hash);
 
 	while (*p != check)
 		p = &(*p)->path_next;
@@ -404,9 +404,9 @@ static void check_free(struct check *check)
 	free(check);
 }
 
-static void launch(struct check *check, struct asker *asker, uint64_t now)
+static void check_launch(struct check *check, struct asker *asker, uint64_t now)
 {
-	struct check **by_path = path_bucket(asker, check->hash);
+	struct check **by_path = check_bucket(asker, check->hash);
 
 	check->path_next = *by_path;
 	*by_path = check;
@@ -418,7 +418,7 @@ static void launch(struct check *check, struct asker *asker, uint64_t now)
  * keeps the record that is, so that its tree shows no deleted or outdated
  * file; nobody waits for that.
  */
-static void learn(const struct check *check, const struct newest_answer *answer)
+static void check_commit_newer(const struct check *check, const struct newest_answer *answer)
 {
 	struct asker *asker = check->phase.asker;
 	const struct store_ask ask = { .path = check_path(check), .record = answer->record,
@@ -441,15 +441,15 @@ static bool check_finish(struct check *check, enum certainty certainty, uint64_t
 	struct check_wait *wait;
 
 	phase_end(&check->phase, now);
-	unlink_path(check);
+	check_unlink(check);
 	if (check->after != NULL) {
 		if (check->after->waits.count > 0)
-			launch(check->after, check->phase.asker, now);
+			check_launch(check->after, check->phase.asker, now);
 		else
 			check_free(check->after);
 	}
 	check_sum_up(check, certainty, &result);
-	learn(check, &result.answer);
+	check_commit_newer(check, &result.answer);
 	while ((wait = LIST_FIRST(struct check_wait, &check->waits, link)) != NULL) {
 		check_cancel(wait);
 		wait->done(wait, &result);
@@ -458,7 +458,7 @@ static bool check_finish(struct check *check, enum certainty certainty, uint64_t
 	return true;
 }
 
-static void drop_waits(struct check *check)
+static void check_drop_waits(struct check *check)
 {
 	LIST_EACH(struct check_wait, wait, &check->waits, link)
 		check_cancel(wait);
@@ -469,12 +469,12 @@ static void check_forget(struct phase *phase)
 	struct check *check = CONTAINER_OF(phase, struct check, phase);
 
 	phase_end(phase, phase->sent);
-	unlink_path(check);
+	check_unlink(check);
 	if (check->after != NULL) {
-		drop_waits(check->after);
+		check_drop_waits(check->after);
 		check_free(check->after);
 	}
-	drop_waits(check);
+	check_drop_waits(check);
 	check_free(check);
 }
 
@@ -504,7 +504,7 @@ static void ask_question(struct phase *phase, uint64_t epoch, struct buf *packet
 	wire_pack(packet, WIRE_CHECK, &message);
 }
 
-static void fill_row(struct check *check, struct check_row *row, const struct wire_record *answer,
+static void row_fill(struct check *check, struct check_row *row, const struct wire_record *answer,
 		     uint64_t now)
 {
 	if (!row->answered)
@@ -521,7 +521,7 @@ static void fill_row(struct check *check, struct check_row *row, const struct wi
 }
 
 /* Not a word about another version than was asked for. */
-static bool is_about(const struct check *check, const struct record *record)
+static bool check_is_about(const struct check *check, const struct record *record)
 {
 	if (version_is_none(record->version) || version_is_none(check->version))
 		return true;
@@ -536,12 +536,12 @@ static bool ask_answered(struct phase *phase, size_t i, const struct wire *wire,
 	struct check_row *row = &check->rows[i];
 	bool as_home = told->epoch != 0;
 
-	if (wire->type != WIRE_RECORD || !is_about(check, &told->record))
+	if (wire->type != WIRE_RECORD || !check_is_about(check, &told->record))
 		return false;
 	if (as_home && (!phase->peers[i].home || told->epoch != phase->epoch ||
 			wire->sender.lineage != phase->asker->home->layout.lineage))
 		return false;
-	fill_row(check, row, told, now);
+	row_fill(check, row, told, now);
 	if (as_home) {
 		row->counted = true;
 		quorum_answered(&phase->quorum, wire->sender.id);
@@ -570,7 +570,7 @@ static bool ask_step(struct phase *phase, uint64_t now)
 	case STORE_ENTRY:
 		check_store_entry(check, now);
 		return false;
-	case STORE_IT:
+	case STORE_FILE:
 		check_store(check, now);
 		return false;
 	case CONFIRMED:
@@ -665,7 +665,7 @@ static const struct phase_kind store_kind = { .question = store_question,
 					   .forget = check_forget,
 					   .pace = 3 };
 
-static void store_at(struct check *check, const struct quorum *holding, uint64_t now)
+static void check_store_at(struct check *check, const struct quorum *holding, uint64_t now)
 {
 	struct phase *phase = &check->phase;
 	struct asker *asker = phase->asker;
@@ -688,7 +688,7 @@ static void check_store(struct check *check, uint64_t now)
 
 	check->storing = (struct store_ask){ .path = check_path(check), .record = *newest.record,
 					     .type = str_of(newest.type) };
-	store_at(check, &holding, now);
+	check_store_at(check, &holding, now);
 }
 
 static void check_store_entry(struct check *check, uint64_t now)
@@ -698,12 +698,12 @@ static void check_store_entry(struct check *check, uint64_t now)
 
 	check->entries++;
 	check->storing = (struct store_ask){ .path = check_path(check), .record = entry };
-	store_at(check, &holding, now);
+	check_store_at(check, &holding, now);
 }
 
 /* what is asked for */
 
-static struct check *new_check(struct str path, enum check_purpose purpose, struct version version,
+static struct check *check_new(struct str path, enum check_purpose purpose, struct version version,
 			       uint64_t hash)
 {
 	struct check *check = mem_new(1, sizeof *check);
@@ -716,10 +716,10 @@ static struct check *new_check(struct str path, enum check_purpose purpose, stru
 	return check;
 }
 
-static struct check *find_running(struct asker *asker, struct str path, enum check_purpose purpose,
-				  struct version version, uint64_t hash)
+static struct check *check_find(struct asker *asker, struct str path, enum check_purpose purpose,
+				struct version version, uint64_t hash)
 {
-	struct check *check = *path_bucket(asker, hash);
+	struct check *check = *check_bucket(asker, hash);
 
 	while (check != NULL &&
 	       !(check->hash == hash && check->purpose == purpose &&
@@ -732,16 +732,16 @@ void check_start(struct asker *asker, struct check_wait *wait, struct str path,
 		 enum check_purpose purpose, struct version version, uint64_t now)
 {
 	uint64_t hash = path_hash(path);
-	struct check *running = find_running(asker, path, purpose, version, hash);
+	struct check *running = check_find(asker, path, purpose, version, hash);
 	struct check *check;
 
 	asker->now = now;
 	if (running == NULL) {
-		check = new_check(path, purpose, version, hash);
-		launch(check, asker, now);
+		check = check_new(path, purpose, version, hash);
+		check_launch(check, asker, now);
 	} else {
 		if (running->after == NULL)
-			running->after = new_check(path, purpose, version, hash);
+			running->after = check_new(path, purpose, version, hash);
 		check = running->after;
 	}
 	wait->check = check;

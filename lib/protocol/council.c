@@ -398,7 +398,7 @@ static bool change_numbers(struct council *c, const struct view *view, uint64_t 
 }
 
 static bool next_layout(struct council *c, const struct view *view, uint64_t now, struct layout *ret,
-		 const char **ret_why, uint64_t *due)
+			const char **ret_why, uint64_t *due)
 {
 	if (layout_is_joint(&c->layout))
 		return after_joint(c, view, now, ret, ret_why, due);

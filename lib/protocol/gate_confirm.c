@@ -5,33 +5,33 @@
 #include "path.h"
 #include "quorum.h"
 
-static void end(struct gate_confirm *g, bool confirmed)
+static void gate_confirm_end(struct gate_confirm *g, bool confirmed)
 {
 	gate_confirm_clear(g);
 	g->done(g, confirmed);
 }
 
-static void stored(struct store_wait *wait, const struct store_answer *answer)
+static void gate_confirm_stored(struct store_wait *wait, const struct store_answer *answer)
 {
 	struct gate_confirm *g = CONTAINER_OF(wait, struct gate_confirm, store);
 
 	storing_cancel(wait);
 	if (!answer->confirmed)
-		end(g, false);
+		gate_confirm_end(g, false);
 	else if (storing_parent_known(g->asker, buf_str(&g->directory), g->gate))
-		end(g, true);
+		gate_confirm_end(g, true);
 	else
 		g->next(g);
 }
 
-static void store(struct gate_confirm *g, const struct newest_answer *found)
+static void gate_confirm_store(struct gate_confirm *g, const struct newest_answer *found)
 {
 	struct store_ask ask = { .path = buf_str(&g->name),
 				 .record = *record_current(&found->record, &found->entry) };
 
 	if (record_has_content(&ask.record))
 		ask.type = found->type;
-	g->store.done = stored;
+	g->store.done = gate_confirm_stored;
 	storing_start(g->asker, &g->store, &ask, g->asker->now);
 }
 
@@ -54,44 +54,44 @@ static bool all_tell_gate(const struct gate_confirm *g, const struct check_resul
 	return told;
 }
 
-static void name_read(struct check_wait *wait, const struct check_result *result);
+static void gate_confirm_name_read(struct check_wait *wait, const struct check_result *result);
 
-static void read_name(struct gate_confirm *g, enum check_purpose purpose, struct version below)
+static void gate_confirm_read(struct gate_confirm *g, enum check_purpose purpose, struct version below)
 {
-	g->check.done = name_read;
+	g->check.done = gate_confirm_name_read;
 	check_start(g->asker, &g->check, buf_str(&g->name), purpose, below,
 		    g->asker->now);
 }
 
-static void name_read(struct check_wait *wait, const struct check_result *result)
+static void gate_confirm_name_read(struct check_wait *wait, const struct check_result *result)
 {
 	struct gate_confirm *g = CONTAINER_OF(wait, struct gate_confirm, check);
 	const struct newest_answer *answer = &result->answer;
 
 	if (answer->certainty == CERTAINTY_UNDECIDED && all_tell_gate(g, result))
-		read_name(g, CHECK_BELOW, answer->record.version);
+		gate_confirm_read(g, CHECK_BELOW, answer->record.version);
 	else if (answer->certainty != CERTAINTY_CONFIRMED)
-		end(g, false);
+		gate_confirm_end(g, false);
 	else if (record_name_kind(&answer->record, &answer->entry) == NAME_ABSENT)
 		g->next(g);
 	else
-		store(g, answer);
+		gate_confirm_store(g, answer);
 }
 
 void gate_confirm_found(struct gate_confirm *g, struct str path, uint64_t now)
 {
 	if (path.n == 0) {
-		end(g, true);
+		gate_confirm_end(g, true);
 		return;
 	}
 	buf_reset(&g->name);
 	buf_addstr(&g->name, path);
 	g->asker->now = now;
-	read_name(g, CHECK_READ, VERSION_NONE);
+	gate_confirm_read(g, CHECK_READ, VERSION_NONE);
 }
 
 void gate_confirm_start(struct gate_confirm *g, struct asker *asker, struct str gate_path,
-		  struct version gate)
+			struct version gate)
 {
 	g->directory = g->name = (struct buf)BUF_INIT;
 	g->asker = asker;

@@ -136,26 +136,26 @@ void layout_seat(struct layout *layout)
 /* Built anew, so that names of regions that nobody has any more are forgotten. */
 void layout_single(const struct layout *layout, enum layout_set set, struct layout *ret)
 {
-	struct layout alone = LAYOUT_NONE;
+	struct layout single = LAYOUT_NONE;
 
-	alone.lineage = layout->lineage;
-	alone.epoch = layout->epoch + 1;
-	alone.left_lineage = layout->left_lineage;
-	alone.left_epoch = layout->left_epoch;
-	alone.homes = layout->homes;
-	alone.copies = layout->copies;
-	alone.keep_versions = layout->keep_versions;
-	alone.keep_days = layout->keep_days;
+	single.lineage = layout->lineage;
+	single.epoch = layout->epoch + 1;
+	single.left_lineage = layout->left_lineage;
+	single.left_epoch = layout->left_epoch;
+	single.homes = layout->homes;
+	single.copies = layout->copies;
+	single.keep_versions = layout->keep_versions;
+	single.keep_days = layout->keep_days;
 	for (size_t i = 0; i < layout->count; i++) {
 		const struct layout_member *m = &layout->members[i];
 
 		if (!(m->sets & set))
 			continue;
-		layout_put(&alone, m->id, LAYOUT_A, m->weight, layout->regions[m->region]);
-		alone.members[alone.count - 1].council = m->council;	/* sorted: it is the last */
+		layout_put(&single, m->id, LAYOUT_A, m->weight, layout->regions[m->region]);
+		single.members[single.count - 1].council = m->council;	/* sorted: it is the last */
 	}
-	layout_seat(&alone);
-	*ret = alone;
+	layout_seat(&single);
+	*ret = single;
 }
 
 #define FORCED_EPOCHS 1000		/* that a forced layout jumps */

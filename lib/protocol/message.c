@@ -229,6 +229,8 @@ int message_unpack(struct str body, const struct message *message, void *ret, st
 	_Alignas(max_align_t) char room[MESSAGE_SIZE_MAX];
 	struct unpack in = unpack_of(body);
 
+	if (message->size > sizeof room)
+		abort();
 	memset(room, 0, message->size);
 	unpack_fields(&in, message, room);
 	if (unpack_end(&in) < 0)

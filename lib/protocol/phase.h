@@ -53,7 +53,7 @@ struct phase {
 	uint64_t short_wait;		/* ms after sent: how long the doubtful are waited for */
 	uint64_t due;			/* ms */
 	size_t repeats;
-	bool asks_peers;			/* the silent are asked as no homes, too */
+	bool asks_peers;		/* the silent are asked as no homes, too */
 	bool stale;			/* a newer layout exists */
 	bool committing;		/* this node is about to keep the record */
 	struct phase_peer peers[PHASE_PEERS_MAX];

@@ -63,7 +63,7 @@ enum pull_step pull_next(struct pull *p, struct pull_ask *ret)
 	if (h == NULL)
 		return PULL_FAILED;
 	index = (size_t)(h - p->holders);
-	if (p->alone && (p->sources & ~(1u << index)) != 0) {
+	if (p->one_holder && (p->sources & ~(1u << index)) != 0) {
 		p->restart = true;
 		p->have = 0;
 		p->sources = 0;
@@ -187,6 +187,6 @@ void pull_checked(struct pull *p, bool right)
 		if (p->sources & (1u << i))
 			p->holders[i].out = true;
 	p->lost = p->size == 0;
-	p->alone = p->alone || !one;
+	p->one_holder = p->one_holder || !one;
 	start_over(p);
 }

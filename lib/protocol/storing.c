@@ -90,8 +90,8 @@ bool storing_parent_known(const struct asker *asker, struct str directory, struc
 	       version_cmp(known->entry, gate) > 0;
 }
 
-static void remember_parent(struct asker *asker, struct str directory, struct version entry,
-		     uint64_t epoch)
+static void known_parent_add(struct asker *asker, struct str directory, struct version entry,
+			     uint64_t epoch)
 {
 	struct known_parent *known;
 
@@ -117,25 +117,25 @@ void storing_forget_parents(struct asker *asker)
 
 static struct parent *parent_find(struct asker *asker, struct str directory)
 {
-	LIST_EACH(struct parent, s, &asker->parents, link)
-		if (!s->told && str_eq(buf_str(&s->path), directory))
-			return s;
+	LIST_EACH(struct parent, parent, &asker->parents, link)
+		if (!parent->told && str_eq(buf_str(&parent->path), directory))
+			return parent;
 	return NULL;
 }
 
-static void parent_free(struct parent *s)
+static void parent_free(struct parent *parent)
 {
-	list_remove(&s->link);
-	check_cancel(&s->check);
-	storing_cancel(&s->store);
-	buf_clear(&s->path);
-	free(s);
+	list_remove(&parent->link);
+	check_cancel(&parent->check);
+	storing_cancel(&parent->store);
+	buf_clear(&parent->path);
+	free(parent);
 }
 
 void storing_forget_all(struct asker *asker)
 {
-	LIST_EACH(struct parent, s, &asker->parents, link)
-		parent_free(s);
+	LIST_EACH(struct parent, parent, &asker->parents, link)
+		parent_free(parent);
 	storing_forget_parents(asker);
 }
 
@@ -145,58 +145,58 @@ static void parent_wait_end(struct parent_wait *wait, enum parent_end end, struc
 	wait->done(wait, end, entry);
 }
 
-static void parent_tell(struct parent *s, enum parent_end end)
+static void parent_tell(struct parent *parent, enum parent_end end)
 {
 	struct parent_wait *wait;
 
-	s->told = true;
-	while ((wait = LIST_FIRST(struct parent_wait, &s->waits, link)) != NULL)
-		parent_wait_end(wait, end, s->entry.version);
+	parent->told = true;
+	while ((wait = LIST_FIRST(struct parent_wait, &parent->waits, link)) != NULL)
+		parent_wait_end(wait, end, parent->entry.version);
 }
 
-static void parent_fail(struct parent *s)
+static void parent_fail(struct parent *parent)
 {
-	parent_tell(s, PARENT_FAILED);
-	parent_free(s);
+	parent_tell(parent, PARENT_FAILED);
+	parent_free(parent);
 }
 
-static void entry_stored(struct store_wait *wait, const struct store_answer *answer)
+static void parent_stored(struct store_wait *wait, const struct store_answer *answer)
 {
-	struct parent *s = CONTAINER_OF(wait, struct parent, store);
+	struct parent *parent = CONTAINER_OF(wait, struct parent, store);
 
-	if (!s->told && answer->confirmed)
-		remember_parent(s->asker, buf_str(&s->path), s->entry.version, answer->epoch);
-	if (!s->told)
-		parent_tell(s, answer->confirmed ? PARENT_STANDS : PARENT_FAILED);
+	if (!parent->told && answer->confirmed)
+		known_parent_add(parent->asker, buf_str(&parent->path), parent->entry.version, answer->epoch);
+	if (!parent->told)
+		parent_tell(parent, answer->confirmed ? PARENT_STANDS : PARENT_FAILED);
 	if (!answer->last)
 		return;
-	if (s->made)
-		s->asker->made_end(s->asker->data, s->id, answer->all);
-	parent_free(s);
+	if (parent->made)
+		parent->asker->made_end(parent->asker->data, parent->id, answer->all);
+	parent_free(parent);
 }
 
-static void store_entry(struct parent *s, const struct record *entry)
+static void parent_store(struct parent *parent, const struct record *entry)
 {
-	struct store_ask ask = { .path = buf_str(&s->path), .record = *entry };
+	struct store_ask ask = { .path = buf_str(&parent->path), .record = *entry };
 
-	s->entry = *entry;
-	s->store.done = entry_stored;
-	storing_start(s->asker, &s->store, &ask, s->asker->now);
+	parent->entry = *entry;
+	parent->store.done = parent_stored;
+	storing_start(parent->asker, &parent->store, &ask, parent->asker->now);
 }
 
 void asker_made(struct asker *asker, uint64_t id, const struct record *entry, uint64_t now)
 {
-	struct parent *s = LIST_FIRST(struct parent, &asker->parents, link);
+	struct parent *parent = LIST_FIRST(struct parent, &asker->parents, link);
 
 	asker->now = now;
-	while (s != NULL && !(s->made && s->id == id))
-		s = LIST_NEXT(struct parent, s, link);
-	if (s != NULL && entry != NULL)
-		store_entry(s, entry);
+	while (parent != NULL && !(parent->made && parent->id == id))
+		parent = LIST_NEXT(struct parent, parent, link);
+	if (parent != NULL && entry != NULL)
+		parent_store(parent, entry);
 	else
 		asker->made_end(asker->data, id, false);
-	if (s != NULL && entry == NULL)
-		parent_fail(s);
+	if (parent != NULL && entry == NULL)
+		parent_fail(parent);
 }
 
 static struct version later(struct version a, struct version b)
@@ -208,44 +208,45 @@ static struct version later(struct version a, struct version b)
  * Just above what was read: where the directory was made again and removed
  * meanwhile, and a file put in its place, that is above it, whatever the clocks.
  */
-static void make_entry(struct parent *s)
+static void parent_make(struct parent *parent)
 {
-	struct make_ask make = { .path = buf_str(&s->path), .above = later(s->floor, s->gate) };
+	struct make_ask make = { .path = buf_str(&parent->path),
+				 .above = later(parent->floor, parent->gate) };
 
-	make.time = version_is_none(make.above) ? s->clock : make.above.time + 1;
-	s->made = true;
-	s->asker->make(s->asker->data, s->id, &make);
+	make.time = version_is_none(make.above) ? parent->clock : make.above.time + 1;
+	parent->made = true;
+	parent->asker->make(parent->asker->data, parent->id, &make);
 }
 
 /* One whose name was read; NULL: none waits any longer. */
-static struct parent_wait *find_read(const struct parent *s)
+static struct parent_wait *parent_find_read(const struct parent *parent)
 {
-	LIST_EACH(struct parent_wait, wait, &s->waits, link)
+	LIST_EACH(struct parent_wait, wait, &parent->waits, link)
 		if (wait->read)
 			return wait;
 	return NULL;
 }
 
-static void read_name(struct parent *);
+static void parent_read_name(struct parent *);
 
 /*
  * Those who want it for a name at which nothing stands any more want nothing.
  * Who came meanwhile may want it for what the reading has missed.
  */
-static void name_read(struct check_wait *check, const struct check_result *result)
+static void parent_name_read(struct check_wait *check, const struct check_result *result)
 {
-	struct parent *s = CONTAINER_OF(check, struct parent, check);
+	struct parent *parent = CONTAINER_OF(check, struct parent, check);
 	const struct newest_answer *answer = &result->answer;
 	struct parent_wait *wait;
 
 	if (answer->certainty != CERTAINTY_CONFIRMED) {
-		parent_fail(s);
+		parent_fail(parent);
 	} else if (record_name_kind(&answer->record, &answer->entry) != NAME_ABSENT) {
-		make_entry(s);
+		parent_make(parent);
 	} else {
-		while ((wait = find_read(s)) != NULL)
+		while ((wait = parent_find_read(parent)) != NULL)
 			parent_wait_end(wait, PARENT_NEEDLESS, VERSION_NONE);
-		read_name(s);
+		parent_read_name(parent);
 	}
 }
 
@@ -253,58 +254,59 @@ static void name_read(struct check_wait *check, const struct check_result *resul
  * What is stored may be of long ago: deleted, and its directory removed since,
  * and a file put in its place, which an entry made for it would hide.
  */
-static void read_name(struct parent *s)
+static void parent_read_name(struct parent *parent)
 {
-	const struct parent_wait *first = LIST_FIRST(struct parent_wait, &s->waits, link);
+	const struct parent_wait *first = LIST_FIRST(struct parent_wait, &parent->waits, link);
 
 	if (first == NULL) {
-		parent_free(s);
+		parent_free(parent);
 		return;
 	}
-	LIST_EACH(struct parent_wait, wait, &s->waits, link)
+	LIST_EACH(struct parent_wait, wait, &parent->waits, link)
 		wait->read = str_eq(wait->path, first->path);
-	s->check.done = name_read;
-	check_start(s->asker, &s->check, first->path, CHECK_READ, VERSION_NONE, s->asker->now);
+	parent->check.done = parent_name_read;
+	check_start(parent->asker, &parent->check, first->path, CHECK_READ, VERSION_NONE,
+		    parent->asker->now);
 }
 
-static void entry_checked(struct check_wait *wait, const struct check_result *result)
+static void parent_checked(struct check_wait *wait, const struct check_result *result)
 {
-	struct parent *s = CONTAINER_OF(wait, struct parent, check);
+	struct parent *parent = CONTAINER_OF(wait, struct parent, check);
 	const struct newest_answer *answer = &result->answer;
 
 	if (answer->certainty != CERTAINTY_CONFIRMED) {
-		parent_fail(s);
+		parent_fail(parent);
 	} else if (record_is_live(&answer->entry) &&
-		   version_cmp(answer->entry.version, s->gate) > 0) {
-		store_entry(s, &answer->entry);
+		   version_cmp(answer->entry.version, parent->gate) > 0) {
+		parent_store(parent, &answer->entry);
 	} else {
-		s->floor = later(answer->entry.version, answer->record.version);
-		s->clock = answer->clock;
-		read_name(s);
+		parent->floor = later(answer->entry.version, answer->record.version);
+		parent->clock = answer->clock;
+		parent_read_name(parent);
 	}
 }
 
 /* All who need the same directory need the same entry. */
 static void parent_require(struct asker *asker, struct parent_wait *wait, struct str directory,
-		   struct version gate)
+			   struct version gate)
 {
-	struct parent *s = parent_find(asker, directory);
+	struct parent *parent = parent_find(asker, directory);
 
-	if (s == NULL) {
-		s = mem_new(1, sizeof *s);
-		s->asker = asker;
-		s->id = asker->random(asker->data);
-		buf_addstr(&s->path, directory);
-		list_prepend(&asker->parents, &s->link);
-		s->check.done = entry_checked;
-		check_start(asker, &s->check, directory, CHECK_WRITE, VERSION_NONE, asker->now);
+	if (parent == NULL) {
+		parent = mem_new(1, sizeof *parent);
+		parent->asker = asker;
+		parent->id = asker->random(asker->data);
+		buf_addstr(&parent->path, directory);
+		list_prepend(&asker->parents, &parent->link);
+		parent->check.done = parent_checked;
+		check_start(asker, &parent->check, directory, CHECK_WRITE, VERSION_NONE, asker->now);
 	}
-	s->gate = later(s->gate, gate);
+	parent->gate = later(parent->gate, gate);
 	wait->read = false;
-	list_prepend(&s->waits, &wait->link);
+	list_prepend(&parent->waits, &wait->link);
 }
 
-/* storing */
+/* a record that is stored */
 
 static struct store_ask storing_ask(const struct storing *storing)
 {
@@ -336,7 +338,8 @@ static void storing_note(struct storing *storing, struct version newest, struct 
 
 /* this node */
 
-static int look_up(const struct storing *storing, struct version version, struct home_found *ret)
+static int storing_look_up(const struct storing *storing, struct version version,
+			   struct home_found *ret)
 {
 	const struct home *home = storing->phase.asker->home;
 
@@ -344,27 +347,27 @@ static int look_up(const struct storing *storing, struct version version, struct
 }
 
 /* The record is here. */
-static bool kept_here(struct phase *phase)
+static bool storing_is_kept_here(struct phase *phase)
 {
 	struct storing *storing = CONTAINER_OF(phase, struct storing, phase);
 	struct home_found newest = { .content = false };
 
-	if (look_up(storing, VERSION_NONE, &newest) < 0)
+	if (storing_look_up(storing, VERSION_NONE, &newest) < 0)
 		return false;
 	storing_note(storing, newest.record.version, newest.gate);
 	return true;
 }
 
-static bool is_here(const struct storing *storing)
+static bool storing_is_here(const struct storing *storing)
 {
 	struct home_found newest = { .content = false }, found = { .content = false };
 	struct version version = storing->record.version;
 
-	if (look_up(storing, VERSION_NONE, &newest) < 0)
+	if (storing_look_up(storing, VERSION_NONE, &newest) < 0)
 		return false;
 	return version_cmp(newest.record.version, version) == 0 ||
 	       version_cmp(newest.entry.version, version) == 0 ||
-	       (look_up(storing, version, &found) == 0 &&
+	       (storing_look_up(storing, version, &found) == 0 &&
 		version_cmp(found.record.version, version) == 0);
 }
 
@@ -372,20 +375,20 @@ static bool is_here(const struct storing *storing)
  * Counts as a home that has it, if it does; a home that does not is to keep it.
  * A home that has a gate keeps it again: what stands behind it may not be above it.
  */
-static void ask_self(struct storing *storing)
+static void storing_ask_self(struct storing *storing)
 {
 	struct phase *phase = &storing->phase;
 	struct store_ask ask = storing_ask(storing);
 	struct home_found newest = { .content = false };
 
-	if (look_up(storing, VERSION_NONE, &newest) < 0)
+	if (storing_look_up(storing, VERSION_NONE, &newest) < 0)
 		return;
 	storing_note(storing, newest.record.version, VERSION_NONE);
 	if (phase->asker->home->silent || !quorum_has(&phase->quorum, storing_self(storing)))
 		return;
-	if (!is_here(storing) || path_is_gate(ask.path))
+	if (!storing_is_here(storing) || path_is_gate(ask.path))
 		phase_commit(phase, &ask);
-	else if (kept_here(phase))
+	else if (storing_is_kept_here(phase))
 		quorum_answered(&phase->quorum, storing_self(storing));
 }
 
@@ -409,31 +412,31 @@ static bool storing_answered(struct phase *phase, size_t i, const struct wire *w
 	return true;
 }
 
-/* the course */
+/* its steps */
 
-/* So that the first done() may say so. */
+/* The first done() may say so. */
 static bool storing_is_confirmed(const struct storing *storing)
 {
 	return storing->kept && storing->parent_state == PARENT_READY;
 }
 
-/* Nobody else is to be asked when a majority has it: what is above is waited for, to the end. */
-static uint64_t look_again_at(const struct storing *storing, uint64_t now)
+/* Once a majority has it nobody else is asked: the parent is waited for, to the end. */
+static uint64_t storing_due(const struct storing *storing, uint64_t now)
 {
 	const struct phase *phase = &storing->phase;
-	bool above = storing->kept || quorum_reached(&phase->quorum);
+	bool majority = storing->kept || quorum_reached(&phase->quorum);
 
-	if (above && storing->parent_state == PARENT_PENDING)
+	if (majority && storing->parent_state == PARENT_PENDING)
 		return phase_until(phase) > now && !quorum_all(&phase->quorum) ?
 			       phase_next(phase, now) : phase->deadline;
-	if ((!storing->told && above) || quorum_all(&phase->quorum))
+	if ((!storing->told && majority) || quorum_all(&phase->quorum))
 		return now;
 	return phase_next(phase, now);
 }
 
 static const struct phase_kind storing_kind;
 
-static void close_gate(struct storing *storing, uint64_t now);
+static void storing_close_gate(struct storing *storing, uint64_t now);
 
 static void storing_begin(struct storing *storing, struct asker *asker, uint64_t now)
 {
@@ -445,13 +448,13 @@ static void storing_begin(struct storing *storing, struct asker *asker, uint64_t
 	phase->short_wait = asker->store_ms / 4;	/* it is more than a word: a disk has to move */
 	quorum_add(&phase->quorum, layout, path_partition(buf_str(&storing->path)));
 	if (storing->own_gate != GATE_CLOSED) {
-		close_gate(storing, now);
+		storing_close_gate(storing, now);
 		return;
 	}
-	ask_self(storing);
+	storing_ask_self(storing);
 	phase_add_homes(phase);
 	phase_ask(phase, now);
-	phase_set_due(phase, look_again_at(storing, now));
+	phase_set_due(phase, storing_due(storing, now));
 }
 
 static void storing_tell(struct storing *storing, bool last)
@@ -485,7 +488,7 @@ static bool storing_finish(struct storing *storing, uint64_t now)
 	return true;
 }
 
-static void gate_stored(struct store_wait *wait, const struct store_answer *answer)
+static void storing_gate_stored(struct store_wait *wait, const struct store_answer *answer)
 {
 	struct storing *storing = CONTAINER_OF(wait, struct storing, closing);
 	struct asker *asker = storing->phase.asker;
@@ -499,8 +502,8 @@ static void gate_stored(struct store_wait *wait, const struct store_answer *answ
 	storing_begin(storing, asker, asker->now);
 }
 
-/* Until then nobody is asked to keep the end. */
-static void close_gate(struct storing *storing, uint64_t now)
+/* Nobody is asked to keep the end before its gate is stored. */
+static void storing_close_gate(struct storing *storing, uint64_t now)
 {
 	struct phase *phase = &storing->phase;
 	struct store_ask gate = { .record = { .version = storing->record.version,
@@ -511,7 +514,7 @@ static void close_gate(struct storing *storing, uint64_t now)
 	if (storing->own_gate == GATE_CLOSING)
 		return;
 	storing->own_gate = GATE_CLOSING;
-	storing->closing.done = gate_stored;
+	storing->closing.done = storing_gate_stored;
 	path_to_gate(&path, buf_str(&storing->path));
 	gate.path = buf_str(&path);
 	storing_start(phase->asker, &storing->closing, &gate, now);
@@ -569,7 +572,7 @@ static bool storing_step(struct phase *phase, uint64_t now)
 		return storing_finish(storing, now);
 	if (storing_is_confirmed(storing) && !storing->told)
 		storing_tell(storing, false);
-	phase_set_due(phase, look_again_at(storing, now));
+	phase_set_due(phase, storing_due(storing, now));
 	return !told && storing->told;
 }
 
@@ -578,7 +581,7 @@ static enum gate gate_of(const struct record *record)
 	return record->flags & RECORD_DIRECTORY && !record_is_live(record) ? GATE_OPEN : GATE_CLOSED;
 }
 
-/* What homes of another lineage keep says nothing of this one's. */
+/* What homes of another lineage have does not count in this one. */
 static void storing_restart(struct phase *phase, uint64_t now)
 {
 	struct storing *storing = CONTAINER_OF(phase, struct storing, phase);
@@ -602,7 +605,7 @@ static void storing_forget(struct phase *phase)
 
 static const struct phase_kind storing_kind = { .question = storing_question,
 						.answer = storing_answered,
-						.kept = kept_here,
+						.kept = storing_is_kept_here,
 						.step = storing_step,
 						.restart = storing_restart,
 						.forget = storing_forget,

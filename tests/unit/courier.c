@@ -24,18 +24,19 @@ static struct address http;
 static enum { ANSWER, NOTHING, OTHERS, FAILURE, SILENCE } mood;	/* of the other node */
 static int carried;			/* packets that came to syncd */
 static int answers, messages;		/* answered(), and of these with something to say */
-static uint64_t told_clock;		/* of the last message */
+static uint64_t told_question;		/* by the last message */
 
-/* A RECORD of the peer's, for the receiver. */
-static void pack_message(struct buf *to, uint64_t receiver, uint64_t clock)
+/* A STALE of the peer's, for the receiver, to that question. */
+static void pack_message(struct buf *to, uint64_t receiver, uint64_t question)
 {
 	struct member sender = { .id = PEER, .start = 1, .state = MEMBER_UP,
 				 .protocol_min = MEMBER_PROTOCOL, .protocol_max = MEMBER_PROTOCOL };
-	struct wire_stale stale = { .id = clock };
 
 	wire_pack_sender(to, keys.list[0].group, &sender);
 	wire_pack_to(to, receiver, WIRE_VERSIONS);
-	wire_pack(to, WIRE_STALE, &stale);
+	pack_u8(to, WIRE_STALE);
+	pack_u64(to, question);
+	pack_u64(to, 1);		/* its epoch */
 }
 
 static void check_question(struct str body)
@@ -85,7 +86,7 @@ static void on_answer(void *data, const struct courier_answer *answer)
 		return;
 	CHECK(answer->wire->type == WIRE_STALE && answer->wire->sender.id == PEER);
 	CHECK(answer->bytes > 0);
-	told_clock = answer->wire->stale.id;
+	told_question = answer->wire->stale.id;
 	messages++;
 }
 
@@ -115,7 +116,7 @@ static void test_answers(void)
 {
 	mood = ANSWER;
 	send_and_run();
-	CHECK(carried == 1 && answers == 1 && messages == 1 && told_clock == 77);
+	CHECK(carried == 1 && answers == 1 && messages == 1 && told_question == 77);
 	mood = NOTHING;
 	send_and_run();
 	CHECK(answers == 2 && messages == 1);
