@@ -1,12 +1,11 @@
 /*
- * covey init - the configuration and the key of a node of a group
+ * init - init and key: the configuration and the key of a node of a group
  *
  * The text is that of conf/covey.yaml, which is part of this program, with
  * the lines that belong to the node changed.  It is written only once the
  * reader of configurations has accepted it.  A file that a person changed is
  * known by differing from what would have been written for what it says.
  */
-#include "group_key.h"
 #include "local.h"
 
 #include "file.h"
@@ -697,7 +696,7 @@ static int write_all(const struct init *init, struct err *err)
 
 enum { ADDRESS, JOIN, OPEN, FORCE, CONF };
 
-static int run(const struct call *call)
+static int run(const struct arguments *args)
 {
 	struct init init = {
 		.conf = CONF_INIT, .old = STANDING_INIT, .old_conf = CONF_INIT, .key = STANDING_INIT,
@@ -705,12 +704,12 @@ static int run(const struct call *call)
 	struct err err = ERR_INIT;
 	int status = 0;
 
-	if (call->values[ADDRESS] == NULL)
-		return command_misused(call->command, "--address is missing; a node alone, on loopback, "
+	if (args->values[ADDRESS] == NULL)
+		return command_misused(args->command, "--address is missing; a node alone, on loopback, "
 						      "needs no init");
-	init.force = call->values[FORCE] != NULL;
-	name_files(&init, call->values[CONF]);
-	if (prepare(&init, call->values[ADDRESS], call->values[JOIN], call->values[OPEN] != NULL,
+	init.force = args->values[FORCE] != NULL;
+	name_files(&init, args->values[CONF]);
+	if (prepare(&init, args->values[ADDRESS], args->values[JOIN], args->values[OPEN] != NULL,
 		    &err) < 0 ||
 	    write_all(&init, &err) < 0) {
 		if (init.made_directory)
@@ -746,4 +745,45 @@ const struct command command_init = {
 	.options = options,
 	.most = 0,
 	.run = run,
+};
+
+/* covey key new */
+
+/* `covey key new >FILE`: the shell has made it for everybody to read. */
+static void close_to_others(void)
+{
+	struct stat st;
+
+	if (fstat(STDOUT_FILENO, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & S_IRWXO) != 0 &&
+	    fchmod(STDOUT_FILENO, st.st_mode & 07770) < 0)
+		fprintf(stderr, "covey: others can read the file with the key: say chmod o= FILE\n");
+}
+
+static int key_run(const struct arguments *args)
+{
+	char text[GROUP_KEY_TEXT];
+
+	if (strcmp(args->operands[0], "new") != 0)
+		return command_misused(args->command, "%s: only \"new\" is known",
+				       args->operands[0]);
+	close_to_others();
+	group_key_new(text);
+	fputs(text, stdout);
+	return 0;
+}
+
+static const struct command_option key_options[] = { OPTION_END };
+
+const struct command command_key = {
+	.name = "key",
+	.operands = "new",
+	.summary = "Print a fresh group key",
+	.details = "All nodes of a group have the same file group.key_file, readable by them alone.\n"
+		   "It holds a line per key: the first one seals, all of them open. So a key is\n"
+		   "changed by adding the new one below on every node, then moving it to the top\n"
+		   "everywhere, then removing the old one.",
+	.options = key_options,
+	.least = 1,
+	.most = 1,
+	.run = key_run,
 };

@@ -239,12 +239,12 @@ static const struct command_option options[] = {
 	OPTION_END,
 };
 
-static int run(const struct call *call)
+static int run(const struct arguments *args)
 {
-	const char *file = call->values[CONF] ? call->values[CONF] : SHIPPED_CONFIG;
+	const char *file = args->values[CONF] ? args->values[CONF] : SHIPPED_CONFIG;
 	struct conf conf = CONF_INIT;
 	struct err err = ERR_INIT;
-	struct units units = { .conf = &conf, .directory = call->values[WRITE] };
+	struct units units = { .conf = &conf, .directory = args->values[WRITE] };
 	char *absolute = NULL;
 	int rc = conf_load(&conf, file, &err);
 
