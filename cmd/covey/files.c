@@ -338,15 +338,15 @@ enum { LS_LONG, LS_RECURSIVE, LS_DELETED, LS_NODE, LS_JSON };
  * from the directory that was asked for.  A node may tell of names without
  * an end, so there is one.
  */
-#define LS_ROWS 4000000u
-#define LS_BYTES (1u << 30)	/* of all answers */
+#define LS_ROWS 2000000u
+#define LS_BYTES (1u << 30)
 
 struct ls {
 	const struct arguments *args;
 	struct client *client;
 	struct table table;
-	size_t rows, bytes;	/* so far */
-	bool full;		/* LS_ROWS or LS_BYTES was reached */
+	size_t rows, bytes;	/* of all answers so far */
+	bool full;		/* they are more than LS_ROWS or LS_BYTES */
 	json_t *all;		/* with --json: what is printed at the end; else NULL */
 	struct buf path;	/* from the directory that was asked for, exact bytes: "", "a/b/" */
 	struct buf target;	/* of the directory at hand, percent-encoded: "/docs/a/b/" */
@@ -436,13 +436,13 @@ static int ls_directory(struct ls *ls, const char *what)
 	buf_clear(&target);
 	if (status != 0)
 		return status;
+	ls->rows += json_array_size(entries);
+	ls->full |= ls->rows > LS_ROWS || ls->bytes > LS_BYTES;
 	json_array_foreach(entries, i, entry) {
 		int below = 0;
 
-		ls->full |= ls->rows == LS_ROWS || ls->bytes > LS_BYTES;
 		if (ls->full)
 			break;
-		ls->rows++;
 		if (ls->all != NULL)
 			ls_add_json(ls, entry);
 		else
@@ -464,7 +464,8 @@ static int ls_all(struct ls *ls, const char *path)
 		buf_addc(&ls->target, '/');
 	status = ls_directory(ls, path);
 	if (ls->full) {
-		command_say("ls %s: stopped after %zu names: list less of it at once", path, ls->rows);
+		command_say("ls %s: stopped: these are more than %u names or %u MB: list less of it at once", path,
+			    LS_ROWS, LS_BYTES >> 20);
 		status = status ? status : EX_DATAERR;
 	}
 	if (ls->all == NULL) {
