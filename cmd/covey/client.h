@@ -92,8 +92,8 @@ bool entry_is_directory(const json_t *entry);
  * disk and goes to the others by itself, but no other node has confirmed it
  * yet.  With --async that is enough.
  */
-#define OPTION_ASYNC { "async", 0, NULL, "this node's disk is enough, the others follow" }
-#define OPTION_WAIT { "wait", 0, "SECONDS", "for the group to confirm; default timeouts.store" }
+#define OPTION_ASYNC { "async", 0, NULL, "this node's disk is enough; the others get it later" }
+#define OPTION_WAIT { "wait", 0, "SECONDS", "how long the group may take to confirm; default timeouts.store" }
 #define WRITE_WAIT_MAX 3600	/* s */
 
 struct write {

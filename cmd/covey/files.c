@@ -127,12 +127,12 @@ static int get_run(const struct arguments *args)
 }
 
 static const struct command_option get_options[] = {
-	[GET_RECURSIVE] = { "recursive", 'r', NULL, "all that is in one DIRECTORY/, into another here" },
+	[GET_RECURSIVE] = { "recursive", 'r', NULL, "fetch all that is in DIRECTORY/ into a directory here" },
 	[GET_CHECKSUM] = OPTION_CHECKSUM,
-	[GET_QUIET] = { "quiet", 'q', NULL, "with -r: do not print how many came" },
-	[GET_OUTPUT] = { "output", 'o', "FILE", "write it there; \"-\" is standard output, the default" },
-	[GET_NAMED] = { "own-name", 'O', NULL, "write it here, by its own name" },
-	[GET_VERSION] = { "version", 'v', "VERSION", "that version, not the newest" },
+	[GET_QUIET] = { "quiet", 'q', NULL, "with -r: do not print how many files came" },
+	[GET_OUTPUT] = { "output", 'o', "FILE", "write to FILE; \"-\" is standard output, the default" },
+	[GET_NAMED] = { "own-name", 'O', NULL, "write to a file of its own name, here" },
+	[GET_VERSION] = { "version", 'v', "VERSION", "this version, not the newest" },
 	[GET_NODE] = OPTION_NODE,
 	OPTION_END,
 };
@@ -141,10 +141,10 @@ const struct command command_get = {
 	.name = "get",
 	.operands = "PATH... | -r DIRECTORY/ DIRECTORY",
 	.summary = "Fetch files",
-	.details = "A file appears when it is whole and its digest is right; what an earlier try\n"
-		   "left in FILE.VERSION.part is continued.  It has the time that the version has.\n"
-		   "With -r files that are the same here, by size and time, are not fetched again, so\n"
-		   "that saying it once more goes on with what was interrupted.",
+	.details = "A file appears when it is whole and its digest is right. Its time is that of its\n"
+		   "version. An interrupted download is in FILE.VERSION.part, and is continued.\n"
+		   "With -r files that are the same here, by size and time, are left out, so another\n"
+		   "run continues one that was interrupted.",
 	.options = get_options,
 	.least = 1,
 	.most = -1,
@@ -233,7 +233,7 @@ static int put_run(const struct arguments *args)
 }
 
 static const struct command_option put_options[] = {
-	[PUT_RECURSIVE] = { "recursive", 'r', NULL, "all that is in one DIRECTORY here, into another there" },
+	[PUT_RECURSIVE] = { "recursive", 'r', NULL, "store all that is in a directory here in DIRECTORY/" },
 	[PUT_CHECKSUM] = OPTION_CHECKSUM,
 	[PUT_TYPE] = { "type", 't', "TYPE", "content type, when it is not what the name suggests" },
 	[PUT_QUIET] = { "quiet", 'q', NULL, "do not print the version" },
@@ -248,10 +248,10 @@ const struct command command_put = {
 	.name = "put",
 	.operands = "FILE... PATH|DIRECTORY/ | -r DIRECTORY DIRECTORY/",
 	.summary = "Store files; \"-\" is standard input",
-	.details = "Prints the version and path of each.  75 is the status when the group has not\n"
-		   "confirmed one in time: it is on the node's disk then, and goes on by itself.\n"
-		   "With -r files that are the same there, by size and time, are not sent again, so that\n"
-		   "saying it once more goes on with what was interrupted.",
+	.details = "Prints the version and path of each. The status is 75 when the group has not\n"
+		   "confirmed one in time: it is on the node's disk, and the node takes it to the others.\n"
+		   "With -r files that are the same there, by size and time, are left out, so another\n"
+		   "run continues one that was interrupted.",
 	.options = put_options,
 	.least = 2,
 	.most = -1,
@@ -312,7 +312,7 @@ static int rm_run(const struct arguments *args)
 }
 
 static const struct command_option rm_options[] = {
-	[RM_RECURSIVE] = { "recursive", 'r', NULL, "directories too, with all that is in them" },
+	[RM_RECURSIVE] = { "recursive", 'r', NULL, "also remove directories, with all that is in them" },
 	[RM_ASYNC] = OPTION_ASYNC, [RM_WAIT] = OPTION_WAIT, [RM_NODE] = OPTION_NODE, [RM_JSON] = OPTION_JSON,
 	OPTION_END,
 };
@@ -321,8 +321,8 @@ const struct command command_rm = {
 	.name = "rm",
 	.operands = "PATH...",
 	.summary = "Delete files, or empty directories (with a slash at the end)",
-	.details = "A deletion is a version like any other: covey log shows what was, and\n"
-		   "covey restore brings it back.",
+	.details = "A deletion is a version like any other: covey log lists the versions before it, and\n"
+		   "covey restore brings one back.",
 	.options = rm_options,
 	.least = 1,
 	.most = -1,
@@ -503,9 +503,9 @@ static int ls_run(const struct arguments *args)
 }
 
 static const struct command_option ls_options[] = {
-	[LS_LONG] = { "long", 'l', NULL, "size, time and version too" },
-	[LS_RECURSIVE] = { "recursive", 'R', NULL, "all that is below it, too" },
-	[LS_DELETED] = { "deleted", 0, NULL, "deleted files too" },
+	[LS_LONG] = { "long", 'l', NULL, "also show size, time and version" },
+	[LS_RECURSIVE] = { "recursive", 'R', NULL, "also list all that is below it" },
+	[LS_DELETED] = { "deleted", 0, NULL, "also list deleted files" },
 	[LS_NODE] = OPTION_NODE, [LS_JSON] = OPTION_JSON, OPTION_END,
 };
 
@@ -637,7 +637,7 @@ const struct command command_restore = {
 	.name = "restore",
 	.operands = "PATH VERSION",
 	.summary = "Make the content of an old version the newest",
-	.details = "Prints the new version. covey log PATH lists what there is to restore.",
+	.details = "Prints the new version. covey log PATH lists the versions that can be restored.",
 	.options = restore_options,
 	.least = 2,
 	.most = 2,

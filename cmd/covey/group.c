@@ -492,8 +492,8 @@ static int layout_run(const struct arguments *args)
 static const struct command_option layout_options[] = {
 	[LAYOUT_CONF] = OPTION_CONF,
 	[LAYOUT_NODE] = OPTION_NODE,
-	[LAYOUT_YES] = { "yes", 'y', NULL, "force without asking" },
-	[LAYOUT_WITHIN] = { "within", 0, "SECONDS", "set, force, adopt: give up after so long; default 60" },
+	[LAYOUT_YES] = { "yes", 'y', NULL, "force without a question" },
+	[LAYOUT_WITHIN] = { "within", 0, "SECONDS", "set, force, adopt: give up after this time; default 60" },
 	[LAYOUT_JSON] = OPTION_JSON,
 	OPTION_END,
 };
@@ -502,13 +502,13 @@ const struct command command_layout = {
 	.name = "layout",
 	.operands = "show | set NAME=N... | leave | join | force | adopt LINEAGE | forget NODE",
 	.summary = "Show who keeps what in the group, or change it",
-	.details = "show asks any node; the others work on this machine's, as -c names it.\n"
+	.details = "show asks any node; the other verbs work on this machine's node, which -c names.\n"
 		   "set changes homes, copies, keep.versions or keep.days for the whole group.\n"
 		   "leave takes this node out for good and waits until others keep what it kept.\n"
 		   "join takes back a node that left.\n"
-		   "force makes a layout of the nodes that are left, when most are lost: a group apart.\n"
+		   "force makes a layout of the nodes that are left when most are lost: a separate group.\n"
 		   "adopt brings this node, and all that it knows, over to the group of that lineage.\n"
-		   "forget takes a node that is gone, and no member any more, off the list of peers.",
+		   "forget takes a node that is gone, and no longer a member, off the list of peers.",
 	.options = layout_options,
 	.least = 1,
 	.most = -1,
@@ -577,10 +577,11 @@ const struct command command_peers = {
 	.name = "peers",
 	.operands = "",
 	.summary = "List the other nodes of the group, as one node sees them",
-	.details = "The state is up, suspect, down, stopped, left (for good) or incompatible; the role\n"
-		   "is what a node is in the layout: a silent one forgot something (covey node renew),\n"
-		   "or has just started and waits for another home to tell what it remembers;\n"
-		   "one of another group with the same key stays apart; the epoch is of the newest layout it has.",
+	.details = "The state is up, suspect, down, stopped, left (for good) or incompatible. The role is\n"
+		   "what a node is in the layout. A silent node lacks something that others remember\n"
+		   "(covey node renew), or has just started and waits for another home to tell what it\n"
+		   "remembers. A node of another group with the same key stays apart. The epoch is that\n"
+		   "of the newest layout that the node has.",
 	.options = peers_options,
 	.run = peers_run,
 };

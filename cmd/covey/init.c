@@ -725,7 +725,7 @@ static int run(const struct arguments *args)
 }
 
 static const struct command_option options[] = {
-	[ADDRESS] = { "address", 'a', "ADDRESS", "numeric; by which other nodes reach this one" },
+	[ADDRESS] = { "address", 'a', "ADDRESS", "numeric address by which other nodes reach this one" },
 	[JOIN] = { "join", 'j', "HOST", "any node of the group; without it this is the first" },
 	[OPEN] = { "open", 0, NULL, "whoever reaches the address may read and write" },
 	[FORCE] = { "force", 0, NULL, "replace what somebody changed, or another key; keep it as .old" },
@@ -779,9 +779,9 @@ const struct command command_key = {
 	.operands = "new",
 	.summary = "Print a fresh group key",
 	.details = "All nodes of a group have the same file group.key_file, readable by them alone.\n"
-		   "It holds a line per key: the first one seals, all of them open. So a key is\n"
-		   "changed by adding the new one below on every node, then moving it to the top\n"
-		   "everywhere, then removing the old one.",
+		   "It has a line for each key: the first one seals, all of them open. To change the key,\n"
+		   "add the new one below on every node, then move it to the top on every node, then\n"
+		   "remove the old one.",
 	.options = key_options,
 	.least = 1,
 	.most = 1,

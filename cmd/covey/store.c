@@ -149,9 +149,8 @@ const struct command command_adopt = {
 	.name = "adopt",
 	.operands = "[PATH]",
 	.summary = "Make versions of what people put into tree/ by hand",
-	.details = "For PATH and all below it, on this machine's store. An existing folder is\n"
-		   "imported by copying or moving it into tree/ first. In a group the others get\n"
-		   "it behind.",
+	.details = "For PATH and all below it, in this machine's store. To import an existing folder,\n"
+		   "first copy or move it into tree/. In a group the others get it later.",
 	.options = adopt_options,
 	.most = 1,
 	.run = adopt_run,
@@ -278,7 +277,7 @@ static int prune_run(const struct arguments *args)
 static const struct command_option prune_options[] = {
 	[PRUNE_CONF] = OPTION_CONF,
 	[PRUNE_VERSIONS] = { "versions", 0, "N", "the newest N versions of a path stay" },
-	[PRUNE_DAYS] = { "days", 0, "N", "content of versions older than N days goes" },
+	[PRUNE_DAYS] = { "days", 0, "N", "content of versions older than N days is dropped" },
 	[PRUNE_JSON] = OPTION_JSON,
 	OPTION_END,
 };
@@ -287,10 +286,10 @@ const struct command command_prune = {
 	.name = "prune",
 	.operands = "[PATH]",
 	.summary = "Drop old versions from this machine's store",
-	.details = "Of a file, or of all. Without --versions and --days by the rule of the group,\n"
-		   "which the nodes apply by themselves, too; they wait an hour when it was made\n"
-		   "stricter, this does not. The newest version of a file always stays. Works on a\n"
-		   "full disk.",
+	.details = "Of one file, or of all. Without --versions and --days the rule of the group applies.\n"
+		   "The nodes apply it by themselves, too, an hour after it was made stricter; this\n"
+		   "command does not wait. The newest version of a file always stays. Works on a full\n"
+		   "disk.",
 	.options = prune_options,
 	.most = 1,
 	.run = prune_run,
@@ -433,10 +432,10 @@ const struct command command_scrub = {
 	.name = "scrub",
 	.operands = "[PATH]",
 	.summary = "Read what is stored on this machine again, and set aside what is bad",
-	.details = "The contents of PATH and of all below it, or of the whole store, as the nodes of a\n"
-		   "group do by themselves every month. A copy that its sha256 does not match is kept\n"
-		   "in history/, and in a group the content comes back from another node. The status\n"
-		   "is 65 when something was bad.",
+	.details = "Reads the contents of PATH and of all below it, or of the whole store. The nodes of a\n"
+		   "group do this by themselves every month. A copy that does not match its sha256 is\n"
+		   "kept in history/, and in a group the content comes back from another node. The\n"
+		   "status is 65 when a copy was bad.",
 	.options = scrub_options,
 	.most = 1,
 	.run = scrub_run,
@@ -507,10 +506,10 @@ const struct command command_node = {
 	.name = "node",
 	.operands = "renew",
 	.summary = "Give this machine's node a new identity",
-	.details = "For a store that was put back from a backup or a snapshot, or that was copied: what\n"
-		   "others remember of the node that it was is no more true of it. covey status says so\n"
-		   "of a node that is silent for this reason. All records and contents stay, and go to\n"
-		   "the group once more when the node is started. It must not run meanwhile.",
+	.details = "For a store that was put back from a backup or a snapshot, or that was copied. What\n"
+		   "others remember of the former node is not true of such a store, so the node is\n"
+		   "silent; covey status says so. All records and contents stay, and go to the group\n"
+		   "once more when the node is started. The node must not run meanwhile.",
 	.options = node_options,
 	.least = 1,
 	.most = 1,
@@ -617,9 +616,9 @@ const struct command command_backup = {
 	.name = "backup",
 	.operands = "DIR",
 	.summary = "Copy this machine's store, with all its versions, to a directory",
-	.details = "The node may run meanwhile. Said again, it copies what has changed, and removes what\n"
-		   "the store has no more. In a group it is what this node has, not what the group has:\n"
-		   "back up each node, to a directory of its own. covey recover makes a store of it.",
+	.details = "The node may run meanwhile. Another run copies what has changed, and removes what the\n"
+		   "store no longer has. In a group the backup is what this node has, not what the group\n"
+		   "has: back up each node, to a directory of its own. covey recover makes a store of it.",
 	.options = backup_options,
 	.least = 1,
 	.most = 1,
@@ -629,11 +628,11 @@ const struct command command_backup = {
 const struct command command_recover = {
 	.name = "recover",
 	.operands = "DIR",
-	.summary = "Make this machine's store of a backup",
-	.details = "Of a directory that covey backup made, where no store is yet, and while no program of\n"
-		   "the node runs. It is another node then, as after covey node renew, and all that it\n"
-		   "knows goes to its group when it is started. When the group was lost, recover each\n"
-		   "node before the first is started.",
+	.summary = "Make this machine's store from a backup",
+	.details = "DIR is what covey backup made. There must be no store yet, and no program of the node\n"
+		   "may run. The result is a new node, as after covey node renew, and all that it knows\n"
+		   "goes to its group when it is started. When the group was lost, recover each node\n"
+		   "before you start the first.",
 	.options = backup_options,
 	.least = 1,
 	.most = 1,

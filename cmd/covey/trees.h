@@ -15,7 +15,7 @@
 #include "client.h"
 
 #define OPTION_CHECKSUM \
-	{ "checksum", 0, NULL, "with -r: the same is what has the same sha256, whatever its time" }
+	{ "checksum", 0, NULL, "with -r: compare sha256 in place of the time" }
 
 struct tree_options {
 	const char *url;	/* of --node */

@@ -235,7 +235,7 @@ enum { CONF, WRITE };
 
 static const struct command_option options[] = {
 	OPTION_CONF,
-	{ "write", 0, "DIR", "write them below DIR instead, which is there" },
+	{ "write", 0, "DIR", "write them below DIR, which must exist, instead of printing them" },
 	OPTION_END,
 };
 
@@ -265,10 +265,9 @@ const struct command command_units = {
 	.name = "units",
 	.operands = "",
 	.summary = "Print the drop-ins that fit systemd's units to a configuration",
-	.details = "Each is headed by the file that it belongs in; nothing is printed where\n"
-		   "nothing differs from the units as installed. For /etc/covey/covey.yaml\n"
-		   "systemd has it done by itself, at boot, and at systemctl daemon-reload\n"
-		   "while no socket of covey is open.",
+	.details = "Each is headed by the file that it belongs in. Nothing is printed where nothing\n"
+		   "differs from the units as installed. For /etc/covey/covey.yaml systemd does this by\n"
+		   "itself, at boot, and at systemctl daemon-reload while no socket of covey is open.",
 	.options = options,
 	.most = 0,
 	.run = run,

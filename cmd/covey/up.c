@@ -488,10 +488,10 @@ static int run(const struct arguments *args)
 }
 
 static const struct command_option options[] = {
-	[NODES] = { "nodes", 0, "N", "how many; default 1" },
-	[DIR] = { "dir", 0, "DIR", "where they live; default " DIRECTORY " here, and kept" },
-	[PORT] = { "port", 0, "PORT", "HTTP of the first; default 4720, then 10 apart" },
-	[CONF] = { "config", 'c', "FILE", "one node, as this configuration says" },
+	[NODES] = { "nodes", 0, "N", "how many nodes; default 1" },
+	[DIR] = { "dir", 0, "DIR", "where their files are; default " DIRECTORY " here" },
+	[PORT] = { "port", 0, "PORT", "HTTP of the first node; default 4720; the next ones are 10 apart" },
+	[CONF] = { "config", 'c', "FILE", "run one node, as this configuration says" },
 	OPTION_END,
 };
 
@@ -499,8 +499,8 @@ const struct command command_up = {
 	.name = "up",
 	.operands = "",
 	.summary = "Run nodes on this machine until Ctrl-C",
-	.details = "Node i is DIR/node<i>/, with covey.yaml and its store; DIR/group.key is the key\n"
-		   "of them all. What is there already is kept: the next covey up goes on with it.",
+	.details = "Node i has its covey.yaml and its store in DIR/node<i>/; DIR/group.key is the key of\n"
+		   "all nodes. What is there already is kept: the next covey up goes on with it.",
 	.options = options,
 	.least = 0,
 	.most = 0,
