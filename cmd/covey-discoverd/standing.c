@@ -135,7 +135,7 @@ static void load(const struct discoverd *d, struct node_standing *ret)
 	put_file(&file, d);
 	if (inifile_read(file.data, each, &standing, &why) < 0) {
 		if (why.kind != ERR_ABSENT)
-			log_err(LOG_LEVEL_WARNING, &why, "forget what this node was");
+			log_err(LOG_LEVEL_WARNING, &why, "start without what this node was");
 		standing = (struct node_standing){ .self = 0 };
 	}
 	buf_clear(&file);
@@ -203,7 +203,7 @@ int standing_load(struct discoverd *d, const struct address *own, struct err *er
 	if (save(d, &standing, &why) < 0) {
 		if (store_writable(d->service->store, NULL) == 0)
 			return err_pass(err, &why);
-		log_err(LOG_LEVEL_WARNING, &why, "answer as no home until this can be written");
+		log_err(LOG_LEVEL_WARNING, &why, "do not answer as a home until this can be written");
 		standing.starts = quiet;
 		d->unsure = d->remember_failed = true;
 	}
@@ -269,7 +269,7 @@ static void standing_written(struct job *job)
 	d->remember_busy = false;
 	if (d->remember_rc < 0) {
 		if (!d->remember_failed)
-			log_err(LOG_LEVEL_WARNING, &d->remember_err, "remember what this node is");
+			log_err(LOG_LEVEL_WARNING, &d->remember_err, "save what this node is");
 		d->remember_failed = true;
 		if (has_wishes(d))
 			timer_start(d->service->loop, &d->remember, AGAIN_MS);
@@ -313,7 +313,7 @@ static void remember(struct timer *timer)
 
 static void log_silence(const struct discoverd *d, const char *why)
 {
-	log_line(LOG_LEVEL_ERROR, "%s: this node is silent, it answers as no home: %s", why,
+	log_line(LOG_LEVEL_ERROR, "%s: this node is silent and does not answer as a home: %s", why,
 		 member_silence(&d->gossip.view.self));
 }
 
@@ -327,11 +327,11 @@ static void log_unsure(struct discoverd *d)
 		return;
 	if (waking_has_rival(view, clock_mono_ms()))
 		log_line(LOG_LEVEL_WARNING, "another process is this node at %s, of a copy of its store: "
-			 "while that runs this one answers as no home",
+			 "while it runs this one does not answer as a home",
 			 address_format(address, &view->twin.discovery));
 	else if (!d->waking.recognized)
 		log_line(LOG_LEVEL_WARNING, "no other home tells what it remembers of this node: "
-			 "until one does it answers as no home");
+			 "until one does it does not answer as a home");
 	else
 		return;
 	d->unsure_logged = true;
@@ -370,7 +370,7 @@ void standing_end(struct discoverd *d)
 	if (starts_speaks(&standing.starts))
 		standing.ended_at = d->gossip.view.self.discovery;
 	if (save(d, &standing, &err) < 0)
-		log_err(LOG_LEVEL_WARNING, &err, "remember what this node is");
+		log_err(LOG_LEVEL_WARNING, &err, "save what this node is");
 }
 
 void standing_stop(struct discoverd *d)

@@ -23,7 +23,7 @@ int state_load(struct discoverd *d, struct members *ret, struct err *err)
 	if (mkdir(d->directory.data, 0750) < 0 && errno != EEXIST)
 		return err_sys(err, "make %s", d->directory.data);
 	if (members_remembered(d->directory.data, ret, &why) < 0)
-		log_err(LOG_LEVEL_WARNING, &why, "forget the members");
+		log_err(LOG_LEVEL_WARNING, &why, "start without the members");
 	for (size_t i = 0; i < ret->count; i++)
 		if (ret->list[i].seen == 0)	/* an earlier release did not say */
 			ret->list[i].seen = clock_wall_ns() / 1000000000;
@@ -42,7 +42,7 @@ static void members_written(struct job *job)
 	struct saving_members *s = CONTAINER_OF(job, struct saving_members, job);
 
 	if (s->rc < 0 && !s->failed)
-		log_err(LOG_LEVEL_WARNING, &s->err, "remember the members");
+		log_err(LOG_LEVEL_WARNING, &s->err, "save the members");
 	s->failed = s->rc < 0;
 	s->busy = false;
 	if (s->again)
@@ -72,7 +72,7 @@ void state_last_members(struct discoverd *d)
 
 	view_memory(&d->gossip.view, &members);
 	if (members_save(d->directory.data, &members, &err) < 0)
-		log_err(LOG_LEVEL_WARNING, &err, "remember the members");
+		log_err(LOG_LEVEL_WARNING, &err, "save the members");
 	members_clear(&members);
 }
 

@@ -164,7 +164,7 @@ static void read_batch(struct inside *in)
 
 	in->listed = list_on(in, last, &batch, &err) == 0 || err.kind == ERR_ABSENT;
 	if (!in->listed)
-		log_err(LOG_LEVEL_WARNING, &err, "look what is in a directory");
+		log_err(LOG_LEVEL_WARNING, &err, "list a directory");
 	listing_clear(&in->batch);
 	in->batch = batch;
 	in->next_in_batch = 0;
