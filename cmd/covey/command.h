@@ -51,7 +51,8 @@ struct arguments {
 /* Shared rows of option tables. */
 #define OPTION_NODE { "node", 0, "URL", "the node to ask; default $COVEY_NODE, else this machine's" }
 #define OPTION_JSON { "json", 0, NULL, "JSON, for programs" }
-#define OPTION_CONF { "config", 'c', "FILE", "the node's configuration; default /etc/covey/covey.yaml, else covey up's here" }
+#define OPTION_CONF \
+	{ "config", 'c', "FILE", "the node's configuration; default /etc/covey/covey.yaml, else covey up's here" }
 #define OPTION_END { NULL, 0, NULL, NULL }
 
 /* "covey: ..." on standard error, a line, whole among those of other threads. */
@@ -72,7 +73,7 @@ int command_path(struct buf *to, const char *path);
 int status_worse(int, int);
 
 extern const struct command command_adopt, command_backup, command_check, command_get, command_init, command_key,
-	command_layout, command_log, command_ls, command_node, command_peers, command_prune, command_put, command_recover, command_restore,
-	command_rm, command_scrub, command_status, command_units, command_up;
+	command_layout, command_log, command_ls, command_node, command_peers, command_prune, command_put, command_recover,
+	command_restore, command_rm, command_scrub, command_status, command_units, command_up;
 
 #endif

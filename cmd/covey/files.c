@@ -629,7 +629,10 @@ static int restore_run(const struct arguments *args)
 }
 
 static const struct command_option restore_options[] = {
-	[RESTORE_ASYNC] = OPTION_ASYNC, [RESTORE_WAIT] = OPTION_WAIT, [RESTORE_NODE] = OPTION_NODE, [RESTORE_JSON] = OPTION_JSON,
+	[RESTORE_ASYNC] = OPTION_ASYNC,
+	[RESTORE_WAIT] = OPTION_WAIT,
+	[RESTORE_NODE] = OPTION_NODE,
+	[RESTORE_JSON] = OPTION_JSON,
 	OPTION_END,
 };
 

@@ -40,12 +40,12 @@ struct wanted {
 };
 
 /* A file that may be there already. */
-struct standing {
+struct existing {
 	int fd;				/* -1: it is not; owned */
 	struct stat stat;
 	struct buf text;
 };
-#define STANDING_INIT { .fd = -1 }
+#define EXISTING_INIT { .fd = -1 }
 
 struct init {
 	struct wanted wanted;
@@ -56,19 +56,19 @@ struct init {
 	char *seed;			/* owned */
 	struct buf text;		/* to write */
 	struct conf conf;		/* what it says */
-	struct standing old;		/* in its place */
+	struct existing old;		/* in its place */
 	struct conf old_conf;		/* what that says; CONF_INIT: nothing valid */
-	struct standing key;
+	struct existing key;
 	bool force;
 };
 
-static void standing_clear(struct standing *standing)
+static void existing_clear(struct existing *existing)
 {
-	if (standing->fd >= 0)
-		close(standing->fd);
-	if (standing->text.data != NULL)
-		sodium_memzero(standing->text.data, standing->text.len);
-	buf_clear(&standing->text);
+	if (existing->fd >= 0)
+		close(existing->fd);
+	if (existing->text.data != NULL)
+		sodium_memzero(existing->text.data, existing->text.len);
+	buf_clear(&existing->text);
 }
 
 static void init_clear(struct init *init)
@@ -77,8 +77,8 @@ static void init_clear(struct init *init)
 	free(init->key_file);
 	free(init->seed);
 	buf_clear(&init->text);
-	standing_clear(&init->old);
-	standing_clear(&init->key);
+	existing_clear(&init->old);
+	existing_clear(&init->key);
 	conf_clear(&init->conf);
 	conf_clear(&init->old_conf);
 }
@@ -223,9 +223,9 @@ static int make_text(struct init *init, struct err *err)
 	return 0;
 }
 
-/* what stands there */
+/* the files that are there */
 
-static int read_standing(struct standing *to, const char *path, int flags, size_t cap,
+static int existing_read(struct existing *to, const char *path, int flags, size_t cap,
 			 struct err *err)
 {
 	to->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | flags);
@@ -244,10 +244,10 @@ static int read_standing(struct standing *to, const char *path, int flags, size_
 }
 
 /* The key may get another owner and mode: so a link to a file of somebody else's is refused. */
-static int read_what_stands(struct init *init, struct err *err)
+static int read_existing(struct init *init, struct err *err)
 {
-	if (read_standing(&init->old, init->file, 0, CONF_BYTES, err) < 0 ||
-	    read_standing(&init->key, init->key_file, O_NOFOLLOW, KEY_BYTES, err) < 0)
+	if (existing_read(&init->old, init->file, 0, CONF_BYTES, err) < 0 ||
+	    existing_read(&init->key, init->key_file, O_NOFOLLOW, KEY_BYTES, err) < 0)
 		return -1;
 	if (init->old.fd >= 0)
 		conf_parse(&init->old_conf, buf_str(&init->old.text), init->file, NULL);
@@ -294,21 +294,21 @@ static bool is_ours(const struct init *init)
 	return ours;
 }
 
-static struct file_access access_of(const struct standing *standing, unsigned mask)
+static struct file_access access_of(const struct existing *existing, unsigned mask)
 {
-	return (struct file_access){ standing->stat.st_uid, standing->stat.st_gid,
-				     standing->stat.st_mode & mask };
+	return (struct file_access){ existing->stat.st_uid, existing->stat.st_gid,
+				     existing->stat.st_mode & mask };
 }
 
-static int keep_old(const struct standing *standing, unsigned mask, const char *file,
+static int keep_old(const struct existing *existing, unsigned mask, const char *file,
 		    struct err *err)
 {
-	const struct file_access access = access_of(standing, mask);
+	const struct file_access access = access_of(existing, mask);
 	struct buf path = BUF_INIT;
 	int rc;
 
 	buf_addf(&path, "%s.old", file);
-	rc = file_replace_as(path.data, buf_str(&standing->text), &access, err);
+	rc = file_replace_as(path.data, buf_str(&existing->text), &access, err);
 	if (rc == 0)
 		printf("kept    %s, as it was\n", path.data);
 	buf_clear(&path);
@@ -465,7 +465,7 @@ static int take_key(const struct init *init, struct str given, struct err *err)
  * Readable by the services, where there are some, and by nobody else.
  * 1: it was so already, 0: it is now
  */
-static int settle_key_access(const struct init *init, struct err *err)
+static int adjust_key_access(const struct init *init, struct err *err)
 {
 	const struct file_access is = access_of(&init->key, 0777);
 	const struct group *group = services();
@@ -486,11 +486,11 @@ static int settle_key_access(const struct init *init, struct err *err)
 }
 
 /* 1: it was there already, as it should be, 0: it is now */
-static int settle_key_by(const struct init *init, const struct seal_keys *there,
+static int place_key_by(const struct init *init, const struct seal_keys *there,
 			 const struct seal_keys *given, struct str text, struct err *err)
 {
 	if (there->count > 0 && has_all(there, given))
-		return settle_key_access(init, err);
+		return adjust_key_access(init, err);
 	if (there->count > 0 && !init->force)
 		return err_set(err, ERR_EXISTS,
 			       "standard input: another key than %s: this node has one of another "
@@ -505,7 +505,7 @@ static int settle_key_by(const struct init *init, const struct seal_keys *there,
 		       "ssh HOST sudo cat %s | sudo covey init ...", init->key_file, init->key_file);
 }
 
-static int settle_key(const struct init *init, struct err *err)
+static int place_key(const struct init *init, struct err *err)
 {
 	struct seal_keys there = SEAL_KEYS_INIT, given = SEAL_KEYS_INIT;
 	struct buf text = BUF_INIT;
@@ -517,7 +517,7 @@ static int settle_key(const struct init *init, struct err *err)
 			       init->key_file, why.text);
 	rc = read_given(init, &text, &given, err);
 	if (rc == 0)
-		rc = settle_key_by(init, &there, &given, buf_str(&text), err);
+		rc = place_key_by(init, &there, &given, buf_str(&text), err);
 	if (text.data != NULL)
 		sodium_memzero(text.data, text.len);
 	buf_clear(&text);
@@ -538,7 +538,7 @@ static bool agreed(const char *address)
 }
 
 /* Beyond loopback only if that is meant; what was said once is not asked again. */
-static int settle_access(struct init *init, const struct address *address, bool asked_for,
+static int decide_access(struct init *init, const struct address *address, bool asked_for,
 			 struct err *err)
 {
 	const struct conf *old = &init->old_conf;
@@ -568,7 +568,7 @@ static void name_files(struct init *init, const char *file)
 	init->key_file = buf_take(&key_file);
 }
 
-static int settle_directory(struct init *init, struct err *err)
+static int prepare_directory(struct init *init, struct err *err)
 {
 	init->made_directory = mkdir(init->directory, 0755) == 0;
 	if (!init->made_directory && errno != EEXIST)
@@ -592,8 +592,8 @@ static int prepare(struct init *init, const char *address, const char *join, boo
 			return -1;
 	}
 	init->wanted.seed = init->seed;
-	if (settle_directory(init, err) < 0 || read_what_stands(init, err) < 0 ||
-	    settle_access(init, &parsed, open, err) < 0)
+	if (prepare_directory(init, err) < 0 || read_existing(init, err) < 0 ||
+	    decide_access(init, &parsed, open, err) < 0)
 		return -1;
 	return make_text(init, err);
 }
@@ -679,7 +679,7 @@ static int write_all(const struct init *init, struct err *err)
 
 	if (may_replace(init, err) < 0)
 		return -1;
-	key = settle_key(init, err);
+	key = place_key(init, err);
 	if (key < 0)
 		return -1;
 	conf = write_conf(init, err);
@@ -699,7 +699,7 @@ enum { ADDRESS, JOIN, OPEN, FORCE, CONF };
 static int run(const struct arguments *args)
 {
 	struct init init = {
-		.conf = CONF_INIT, .old = STANDING_INIT, .old_conf = CONF_INIT, .key = STANDING_INIT,
+		.conf = CONF_INIT, .old = EXISTING_INIT, .old_conf = CONF_INIT, .key = EXISTING_INIT,
 	};
 	struct err err = ERR_INIT;
 	int status = 0;

@@ -96,23 +96,23 @@ void progress_begin(struct progress *progress, const char *name)
 	*progress = (struct progress){ .name = shown ? name : NULL, .began = clock_mono_ms() };
 }
 
-/* The line that stands on the terminal. */
+/* There is one terminal: whether a line of progress is on it. */
 static pthread_mutex_t terminal = PTHREAD_MUTEX_INITIALIZER;
-static bool stands;
+static bool line_shown;
 
 static void line_put(const char *line)
 {
 	pthread_mutex_lock(&terminal);
 	fprintf(stderr, "\r\033[K%s", line);
-	stands = true;
+	line_shown = true;
 	pthread_mutex_unlock(&terminal);
 }
 
 void progress_above(struct str lines)
 {
 	pthread_mutex_lock(&terminal);
-	fprintf(stderr, "%s%.*s", stands ? "\r\033[K" : "", STR_ARG(lines));
-	stands = false;
+	fprintf(stderr, "%s%.*s", line_shown ? "\r\033[K" : "", STR_ARG(lines));
+	line_shown = false;
 	pthread_mutex_unlock(&terminal);
 }
 

@@ -170,7 +170,7 @@ static int add_node(struct nodes *nodes, const char *conf_file, struct err *err)
 }
 
 /* The first node's port, when it was made before. */
-static uint64_t port_that_stands(const char *dir)
+static uint64_t existing_port(const char *dir)
 {
 	struct conf conf = CONF_INIT;
 	struct buf file = BUF_INIT;
@@ -224,7 +224,7 @@ static int nodes_prepare(struct nodes *nodes, const char *dir, size_t count, uin
 {
 	struct nodes fresh = NODES_INIT;
 	struct buf seeds = BUF_INIT;
-	uint64_t base = port ? port : port_that_stands(dir);
+	uint64_t base = port ? port : existing_port(dir);
 	int rc;
 
 	if (base + NODES_APART * (count - 1) + 2 > UINT16_MAX)
