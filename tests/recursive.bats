@@ -328,7 +328,8 @@ row='def row(href, type="file", size=2):
 	[ "$(grep -c '^GET /deep/' fake.log)" -lt 200 ]
 	mkdir src
 	for command in "ls huge" "ls -R huge" "log huge" "put -r src huge" "get -r huge/ got"; do
-		run covey $command
+		read -ra words <<<"$command"
+		run covey "${words[@]}"
 		[ "$status" -eq 65 ]
 		[[ ${lines[0]} == *"the answer has more than 1024 MB" ]]
 	done
