@@ -163,7 +163,7 @@ static size_t on_content(char *bytes, size_t size, size_t n, void *data)
 	return size * n;
 }
 
-/* Of a file that changes no more than was announced, and with less the node is not kept waiting. */
+/* No more than was announced is sent of a file that grows; a file that became shorter ends the request. */
 static size_t on_body(char *to, size_t size, size_t n, void *data)
 {
 	struct client *client = data;
@@ -247,7 +247,7 @@ static long patience_s(const struct exchange *exchange)
 	return STALLED_S + (long)exchange->wait_s;
 }
 
-/* As curl(1) has it; else the system's. */
+/* The variables that curl(1) reads.  NULL: the system's authorities. */
 static const char *environment_authorities(void)
 {
 	const char *file = getenv("CURL_CA_BUNDLE");
@@ -399,7 +399,7 @@ int exchange_refused(const struct exchange *exchange, const char *what)
 	json_t *problem = NULL;
 	bool unsure = exchange->status == 404 && exchange_confirmation(exchange) == UNCONFIRMED;
 
-	/* Who asks for JSON is refused in JSON (RFC 9457). */
+	/* A request for JSON is refused in JSON (RFC 9457). */
 	if (str_starts(exchange_field(exchange, "content-type"), STR("application/problem+json")) &&
 	    json_read(&problem, rest, "refusal", NULL) == 0)
 		rest = str_of(json_text(problem, "detail"));
@@ -518,7 +518,7 @@ int write_send(const struct write *write, struct client *client, struct exchange
 	return client_send(client, exchange, err);
 }
 
-/* A line of JSON: {href, version, status, state}, the last as Version-State. */
+/* A line of JSON: {href, version, status, state}; state is the Version-State. */
 static int print_written(const struct exchange *exchange)
 {
 	struct str rest = exchange->target, href, version = exchange_version(exchange);

@@ -13,7 +13,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-/* Send a write, and tell what came of it; the exit status. */
+/* Send a write, and tell its outcome; the exit status. */
 static int write_one(const struct write *write, struct client *client, struct exchange *exchange,
 		     const char *path)
 {
@@ -335,8 +335,8 @@ enum { LS_LONG, LS_RECURSIVE, LS_DELETED, LS_NODE, LS_JSON };
 
 /*
  * The rows of a sub-directory come right behind its own, each by its path
- * from the directory that was asked for.  A node may tell of names without
- * an end, so there is one.
+ * from the directory that was asked for.  A hostile node could send names
+ * without end, so the listing stops at these limits.
  */
 #define LS_ROWS 2000000u
 #define LS_BYTES (1u << 30)
@@ -377,7 +377,7 @@ static void ls_add_row(struct ls *ls, const json_t *entry)
 	buf_clear(&name);
 }
 
-/* The href of what is further down is from the top, too. */
+/* The href of an entry further down also begins at the directory that was asked for. */
 static void ls_add_json(struct ls *ls, json_t *entry)
 {
 	struct buf text = BUF_INIT;
@@ -522,7 +522,7 @@ const struct command command_ls = {
 
 enum { HISTORY_NODE, HISTORY_JSON };
 
-/* "deleted, current, conflict", as far as they apply */
+/* Those of "deleted, current, conflict" that apply. */
 static void log_add_marks(struct buf *to, const json_t *version)
 {
 	const struct {

@@ -84,7 +84,7 @@ static size_t count_apart(const json_t *members, size_t from, const char *lineag
 	return count;
 }
 
-/* Each other group, once: where its first member is. */
+/* One line for each other group, at its first member in the list. */
 static void print_apart(const json_t *layout)
 {
 	const json_t *members = json_object_get(layout, "members");
@@ -247,7 +247,7 @@ static int read_setting(uint64_t numbers[SETTINGS], const char *text, struct err
 		       "\"%.40s\" is none of homes=N, copies=N, keep.versions=N, keep.days=N", text);
 }
 
-/* What confirmed writes need of so many members: all of them? */
+/* Whether confirmed writes need all members. */
 static bool needs_all(uint64_t homes, uint64_t copies, uint64_t members)
 {
 	uint64_t asked = homes < members ? homes : members;
@@ -255,7 +255,7 @@ static bool needs_all(uint64_t homes, uint64_t copies, uint64_t members)
 	return members > 1 && (copies >= members || asked / 2 + 1 == asked);
 }
 
-/* People should know before it is so; that the layout is not known is no reason not to try. */
+/* Warn before the change.  When the layout is not known, the change is tried without a warning. */
 static void warn_of_none_to_spare(const struct conf *conf, const struct discover_change *wanted)
 {
 	struct members members = MEMBERS_INIT;
@@ -275,7 +275,7 @@ static void warn_of_none_to_spare(const struct conf *conf, const struct discover
 			"a write needs is away, the write is not confirmed (202)\n", homes, copies, count);
 }
 
-/* The same of what they may lose. */
+/* Warn of what will be dropped. */
 static void warn_of_less(const struct conf *conf, const struct discover_change *wanted)
 {
 	struct members members = MEMBERS_INIT;
@@ -404,7 +404,7 @@ static int run_adopt(const struct arguments *args, const struct conf *conf)
 
 /* forgetting */
 
-/* By its id, or its name: of one that was replaced the new one may have that too, and is not meant. */
+/* By its id or its name.  A node that is up is not meant: it may have the name of the one that it replaced. */
 static int find_gone(const struct members *members, const char *text, uint64_t *ret, struct err *err)
 {
 	uint64_t found = 0;
@@ -538,7 +538,7 @@ static void peers_print(const json_t *layout, const json_t *peers)
 	table_print(&table);
 }
 
-/* The members of the layout's page but the node itself. */
+/* The members in the layout, without the node itself. */
 static json_t *peers_of(const json_t *layout)
 {
 	json_t *peers = json_array(), *member;
@@ -599,7 +599,7 @@ static void status_add(struct table *table, const char *name, json_t *value)
 	free(text);
 }
 
-/* "store.free  123": every leaf by its path; lists by their length. */
+/* "store.free  123": each value by its path; a list is shown by its length. */
 static void status_add_all(struct table *table, const char *above, json_t *object)
 {
 	const char *key;

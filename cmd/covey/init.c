@@ -3,8 +3,8 @@
  *
  * The text is that of conf/covey.yaml, which is part of this program, with
  * the lines that belong to the node changed.  It is written only once the
- * reader of configurations has accepted it.  A file that a person changed is
- * known by differing from what would have been written for what it says.
+ * reader of configurations has accepted it.  A file was changed by a person
+ * if it differs from what init writes for the same values.
  */
 #include "local.h"
 
@@ -85,7 +85,7 @@ static void init_clear(struct init *init)
 
 /* the text */
 
-/* The comment behind a value stays in its column, if the value leaves room. */
+/* The comment behind a value keeps its column if the value leaves room. */
 static void add_line(struct buf *to, const char *value, struct str line)
 {
 	const char *comment = memmem(line.s + 2, line.n - 2, "  #", 3);
@@ -159,8 +159,8 @@ static char *seed_of(const char *host)
 }
 
 /*
- * Only what cannot be mistaken for something else of YAML's is put into the
- * text.  The address comes with the port of its discovery.
+ * Only a value that YAML cannot take for something else is put into the
+ * text.  *ret has the port of discovery.
  */
 static int check_address(const char *text, struct address *ret, struct err *err)
 {
@@ -177,7 +177,7 @@ static int check_address(const char *text, struct address *ret, struct err *err)
 	return 0;
 }
 
-/* The reader of configurations decides. */
+/* Whether the reader of configurations accepts it. */
 static bool is_seed(const char *seed)
 {
 	struct conf conf = CONF_INIT;
@@ -191,7 +191,7 @@ static bool is_seed(const char *seed)
 	return is;
 }
 
-/* A name may be one that nobody knows yet: it is looked up when the node runs. */
+/* A name need not resolve yet: it is looked up when the node runs. */
 static int check_seed(const char *join, const char *seed, const struct address *own,
 		      struct err *err)
 {
@@ -243,7 +243,7 @@ static int existing_read(struct existing *to, const char *path, int flags, size_
 	return file_read_opened(to->fd, path, cap, &to->text, err);
 }
 
-/* The key may get another owner and mode: so a link to a file of somebody else's is refused. */
+/* The key may get another owner and mode, so a link, which may lead to another user's file, is refused. */
 static int read_existing(struct init *init, struct err *err)
 {
 	if (existing_read(&init->old, init->file, 0, CONF_BYTES, err) < 0 ||
@@ -271,7 +271,7 @@ static bool says_the_same(const struct conf *a, const struct conf *b)
 	return true;
 }
 
-/* As it was installed, or written here. */
+/* Whether the file is as it was installed, or as init wrote it. */
 static bool is_ours(const struct init *init)
 {
 	const struct conf *conf = &init->old_conf;
@@ -317,7 +317,7 @@ static int keep_old(const struct existing *existing, unsigned mask, const char *
 
 /* the key */
 
-/* Of the terminal that is asked: as it was, and without echo. */
+/* The settings of the terminal: as they were, and without echo. */
 static struct termios loud, quiet;
 
 static const int ending[] = { SIGINT, SIGQUIT, SIGTERM, SIGTSTP };
@@ -330,8 +330,8 @@ static const struct sigaction loudly = {
 };
 
 /*
- * The signal does what it does without this handler, on a terminal that
- * shows again what is typed.  Only after a stop there is an afterwards.
+ * The signal has its usual effect, after the terminal shows again what is
+ * typed.  Only after a stop does the handler go on.
  */
 static void on_ending(int number)
 {
@@ -388,7 +388,7 @@ static int read_all(struct buf *to, struct err *err)
 	return rc;
 }
 
-/* What was handed over, or nothing.  Nobody is asked for a key that is there. */
+/* The key from standard input, if it brings one.  A terminal is not asked when a key is there. */
 static int read_given(const struct init *init, struct buf *to, struct seal_keys *ret,
 		      struct err *err)
 {
@@ -423,7 +423,7 @@ static bool has_all(const struct seal_keys *keys, const struct seal_keys *others
 	return true;
 }
 
-/* The group of the services, if this process may give them something. */
+/* The group of the services, if this process may give files to it. */
 static const struct group *services(void)
 {
 	return geteuid() == 0 ? getgrnam("covey") : NULL;
@@ -537,7 +537,7 @@ static bool agreed(const char *address)
 	return fgets(line, sizeof line, stdin) != NULL && strcmp(line, "yes\n") == 0;
 }
 
-/* Beyond loopback only if that is meant; what was said once is not asked again. */
+/* Beyond loopback access must be asked for; what the old configuration says is not asked again. */
 static int decide_access(struct init *init, const struct address *address, bool asked_for,
 			 struct err *err)
 {
@@ -603,7 +603,7 @@ static bool is_as_asked(const struct init *init)
 	return init->old.fd >= 0 && says_the_same(&init->conf, &init->old_conf);
 }
 
-/* What a person has to answer for comes before anything is written. */
+/* This is checked before anything is written. */
 static int may_replace(const struct init *init, struct err *err)
 {
 	if (init->old.fd < 0 || init->force || is_as_asked(init) || is_ours(init))
@@ -655,7 +655,7 @@ static void print_next(const struct init *init)
 		       wanted->address, init->key_file);
 }
 
-/* The units open sockets at any address (FreeBind=), so nobody else would say it. */
+/* The units open sockets at any address (FreeBind=), so no other program would warn. */
 static void warn_of_address(const struct init *init)
 {
 	struct address address;
@@ -749,7 +749,7 @@ const struct command command_init = {
 
 /* covey key new */
 
-/* `covey key new >FILE`: the shell has made it for everybody to read. */
+/* For `covey key new >FILE`: the shell made a file that everybody can read. */
 static void close_to_others(void)
 {
 	struct stat st;

@@ -193,7 +193,7 @@ int command_path(struct buf *to, const char *path)
 
 /* calling */
 
-/* getopt's idea of the command's table, where the values are the places + 1; the letters are at most two bytes each. */
+/* The command's table as getopt wants it: a value is the place + 1, a letter takes at most two bytes. */
 static void tables_of(const struct command *command, struct option *longs, char *letters)
 {
 	const struct command_option *o = command->options;

@@ -14,7 +14,7 @@
 
 /* rows */
 
-/* Characters, as far as UTF-8 tells: continuation bytes take no room. */
+/* In characters of UTF-8: continuation bytes do not count. */
 static size_t width_of(const char *text)
 {
 	size_t width = 0;

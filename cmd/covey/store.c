@@ -19,7 +19,7 @@
 
 #define SYNC_TIMEOUT_MS 2000
 
-/* Whose the store is: of a fresh one, whose directory it is. */
+/* Root must not open a store of another user.  A fresh store belongs to the owner of its directory. */
 static int check_owner(const char *store, struct err *err)
 {
 	struct buf identity = BUF_INIT;
@@ -40,7 +40,7 @@ static int check_owner(const char *store, struct err *err)
 		       owner->pw_name, owner->pw_name);
 }
 
-/* The store of a configuration.  Root is told whose it is, instead of leaving there what its owner could not read. */
+/* Root is refused, and told who owns the store: the owner could not read what root makes there. */
 static int open_store(struct store **ret, const struct conf *conf)
 {
 	struct store_options options = {
@@ -56,7 +56,7 @@ static int open_store(struct store **ret, const struct conf *conf)
 	return 0;
 }
 
-/* The store is this node now: where the configuration says node.id, it must say this one. */
+/* The store has a new id: when the configuration sets node.id, it must be changed. */
 static void say_id(const struct conf *conf, const char *conf_file, uint64_t node)
 {
 	if (conf->node.id != 0)
@@ -64,7 +64,7 @@ static void say_id(const struct conf *conf, const char *conf_file, uint64_t node
 			"  # node.id\n", conf_file ? conf_file : conf_default(), node);
 }
 
-/* That it does not answer is no failure: it finds out by itself later. */
+/* When covey-syncd does not answer, it finds out by itself later. */
 static void tell_syncd(const struct conf *conf, uint8_t type, struct str body)
 {
 	struct asking asking = ASKING_INIT;
@@ -172,7 +172,7 @@ static int prune_option(const struct arguments *args, int which, const char *nam
 	return command_number(name, args->values[which], 1, max, ret, err);
 }
 
-/* What the group keeps; a node that is in none, what its configuration says. */
+/* The numbers of the group; without a group, those of the configuration. */
 static int groups_rule(const struct conf *conf, uint64_t *ret_versions, uint64_t *ret_days)
 {
 	struct members members = MEMBERS_INIT;
@@ -233,7 +233,7 @@ static int prune(const struct conf *conf, const char *path, struct keep_numbers 
 	return status;
 }
 
-/* What went by the group's numbers, lowered within the hour, waits no more (keep_file.h). */
+/* The hour after the group's numbers were lowered is over, since everything was dropped now (keep_file.h). */
 static void end_hour(const struct conf *conf, struct keep_numbers by)
 {
 	struct keep_file keep;

@@ -67,7 +67,7 @@ static int take_digest(struct upload *upload, struct err *err)
 	return 0;
 }
 
-/* Whoever opens a named pipe waits for a writer, perhaps for ever; a shell's <(...) has one. */
+/* Reading a named pipe waits for a writer, perhaps for ever; that of a shell's <(...) has one. */
 static int check_pipe(const struct upload *upload, struct err *err)
 {
 	struct statfs fs;
@@ -157,7 +157,7 @@ static const char *base_of(const char *file)
 	return slash ? slash + 1 : file;
 }
 
-/* As much of the file's own name as leaves room for what follows it. */
+/* The file's name, shortened so that the version and .part fit behind it. */
 static struct str part_prefix(const char *file)
 {
 	struct str base = str_of(base_of(file));
@@ -200,7 +200,7 @@ bool download_is_part(const char *name)
 	return false;
 }
 
-/* Continue what an earlier try left: it is read, so that its digest is known. */
+/* Find what an earlier try left, and read it for the digest. */
 static int part_find(struct download *d, struct err *err)
 {
 	char *directory = file_directory(d->to->file);
@@ -248,7 +248,7 @@ static void download_forget(struct download *d)
 	d->version[0] = '\0';
 }
 
-/* From the first byte on: the answer brings another version than what was there, or the first. */
+/* The answer has the whole content: of the first version, or of another one than the part that is here. */
 static int download_start_over(struct download *d, struct str version, struct err *err)
 {
 	if (d->to->file == NULL && d->have > 0)
@@ -265,7 +265,7 @@ static int download_start_over(struct download *d, struct str version, struct er
 
 /* the answer to a download */
 
-/* "bytes 100-199/200" begins where we stand, and is of the version we have. */
+/* Whether "bytes 100-199/200" begins behind the bytes that are here, and is of the same version. */
 static bool download_continues(const struct download *d, const struct exchange *exchange)
 {
 	struct str range = exchange_field(exchange, "content-range"), first;
@@ -316,7 +316,7 @@ static int download_take(struct exchange *exchange, const void *bytes, size_t n,
 	return 0;
 }
 
-/* A file system that keeps no such time keeps the content. */
+/* The file system may keep no such time: the content counts. */
 static void download_set_time(const struct download *d, const struct exchange *exchange)
 {
 	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_nsec = 0 } };

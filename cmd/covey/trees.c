@@ -355,7 +355,7 @@ static int remote_list(struct client *client, struct str path, struct remote *re
 	char *what;
 	int status = 0;
 
-	/* A node may tell of a directory in each without an end. */
+	/* A hostile node could tell of a directory in each directory, without end. */
 	if (path_check(path, &err) < 0) {
 		command_say("list /%.*s: %s", STR_ARG(path), err.text);
 		return EX_PROTOCOL;
@@ -380,14 +380,14 @@ static int remote_list(struct client *client, struct str path, struct remote *re
 	return status;
 }
 
-/* What a listing lacks that is not confirmed may be there.  The exit status for it. */
+/* Names that an unconfirmed listing lacks may be there.  The exit status for it. */
 static int told_unconfirmed(const struct step *directory)
 {
 	command_say("/%.*s: the group does not confirm now what is in it", STR_ARG(buf_str(&directory->path)));
 	return EX_TEMPFAIL;
 }
 
-/* Whether the client's time was so new when the version was made that another content may have it, too. */
+/* Whether the client's time is so close to the version's that a later content may have the same time. */
 static bool is_racy(const struct remote_entry *entry)
 {
 	return entry->mtime + RACY_S > (uint64_t)entry->made.tv_sec;
@@ -405,7 +405,7 @@ static int fail_here(const struct tree *tree, struct str below, const char *name
 	return command_fail(&err);
 }
 
-/* Name by name, also where another file system is mounted; -1 and errno. */
+/* Open it name by name, also across mounted file systems; -1 and errno. */
 static int open_below(const struct tree *tree, struct str below)
 {
 	int fd = openat(tree->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), parent;
@@ -423,7 +423,7 @@ static int open_below(const struct tree *tree, struct str below)
 	return fd;
 }
 
-/* The directory that was named is made when it is known that there is something to bring. */
+/* Make the directory that was named, once there is something to fetch. */
 static int open_root(struct tree *tree)
 {
 	if (mkdir(tree->here, 0777) < 0 && errno != EEXIST)
@@ -432,7 +432,7 @@ static int open_root(struct tree *tree)
 	return tree->root < 0 ? fail_here(tree, STR(""), "", "open directory") : 0;
 }
 
-/* Whether nothing in it looks like a part of a download; its offset is used up. */
+/* Whether no name in it looks like a part of a download. */
 static bool is_fresh(int directory)
 {
 	int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -499,7 +499,7 @@ static int get_file(struct step *file, struct client *client)
 
 static int get_directory(struct step *, struct client *);
 
-/* Of a file here that has the entry's size. */
+/* For a file here that has the entry's size. */
 static bool is_same_here(const struct tree *tree, const struct stat *st, const struct remote_entry *entry)
 {
 	struct timespec time = time_here(entry);
@@ -629,7 +629,7 @@ static int put_file(struct step *file, struct client *client)
 
 static int put_directory(struct step *, struct client *);
 
-/* Of a file there that has the size of the one here. */
+/* For a file there that has the size of the file here. */
 static bool is_same_there(const struct tree *tree, const struct stat *st, const struct remote_entry *there)
 {
 	return !tree->checksum && there->mtime != 0 && st->st_mtime > 0 &&
@@ -641,7 +641,7 @@ static bool may_be_same(const struct tree *tree, const struct stat *st, const st
 	return tree->checksum || there->mtime == 0 || (uint64_t)st->st_mtime == there->mtime;
 }
 
-/* One name of the directory; *holds: there is something of it to be stored. */
+/* One name of the directory; *holds: it is a file or a directory to be stored. */
 static int put_name(const struct step *parent, const char *name, const struct remote *remote, bool *holds)
 {
 	struct tree *tree = parent->tree;
@@ -700,7 +700,7 @@ static int against_order(const struct dirent **a, const struct dirent **b)
 	return strcmp((*b)->d_name, (*a)->d_name);
 }
 
-/* An empty one; what is in another makes it. */
+/* For an empty directory; any other is made by what is put into it. */
 static int make_directory(struct step *step, struct client *client)
 {
 	const struct write *write = step->tree->write;
@@ -768,12 +768,12 @@ int put_tree(const char *here, const char *path, const struct write *write,
 }
 
 /*
- * rm: the files go first, then the directories from below.  What came
- * meanwhile is in the way of that: all is done once more, and what is still
- * in the way is told.
+ * rm: the files are removed first, then the directories from the deepest up.
+ * A file that came meanwhile is in the way of that: then everything is done
+ * once more, and what is still in the way is told.
  */
 
-/* That somebody else removed it meanwhile is as well; 409: it is a directory now, or holds something. */
+/* 404: somebody else has removed it, which is fine; 409: it is a directory now, or holds something. */
 static int remove_told(struct tree *tree, const struct exchange *exchange, const char *what)
 {
 	if (exchange->status == 404)

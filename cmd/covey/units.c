@@ -1,11 +1,11 @@
 /*
  * covey units - the drop-ins that fit systemd's units to a configuration
  *
- * The units as installed serve conf/covey.yaml.  It is systemd that opens
- * the sockets, so where a configuration says otherwise systemd must be told
- * too, and a group has more to start than a node alone.  This prints, file
- * by file, what to put where, or writes it below a directory: so it is
- * called by covey-generator.  Where nothing differs there is nothing to say.
+ * The units as installed serve conf/covey.yaml.  systemd opens the sockets,
+ * so it must know where a configuration differs, and a group has more to
+ * start than a node alone.  This prints the drop-ins, each headed by its
+ * file, or writes them below a directory, as covey-generator has it do.
+ * Where nothing differs nothing is printed.
  */
 #include "command.h"
 
@@ -152,7 +152,7 @@ static bool in_home(const char *path)
 	return false;
 }
 
-/* Who makes the directories; a generator may not, so they are only printed. */
+/* For the directories that were moved; a generator may not make them, so this is only printed. */
 static void print_moved(const char *const moved[2])
 {
 	struct buf text = BUF_INIT;

@@ -2,11 +2,11 @@
  * up - covey up: nodes on this machine, run as systemd would
  *
  *	DIR/group.key			one key for all, made once
- *	DIR/node<i>/covey.yaml		made once, then kept and believed
- *	DIR/node<i>/store		where it puts its files
+ *	DIR/node<i>/covey.yaml		made once, then kept as it is
+ *	DIR/node<i>/store		its files
  *
- * Every node seeds every other, so that they found their group as soon as
- * all have met: none has to wait for one that might be elsewhere.
+ * Each node has all others as seeds, so they found their group as soon as
+ * all have met.
  */
 #include "local.h"
 
@@ -112,7 +112,7 @@ static void conf_file_of(struct buf *to, const char *dir, size_t number)
 	buf_addf(to, "%s/node%zu/covey.yaml", dir, number);
 }
 
-/* Where a node answers discovery: as its configuration says, if it stands, else as it will be made. */
+/* Where a node answers discovery: as its configuration says, or will say when it is made. */
 static void add_seed(struct buf *to, const char *dir, size_t number, uint64_t port)
 {
 	struct conf conf = CONF_INIT;
@@ -169,7 +169,7 @@ static int add_node(struct nodes *nodes, const char *conf_file, struct err *err)
 	return 0;
 }
 
-/* The first node's port, when it was made before. */
+/* The first node's port, if its configuration is there. */
 static uint64_t existing_port(const char *dir)
 {
 	struct conf conf = CONF_INIT;
@@ -218,7 +218,7 @@ static int prepare_one(struct nodes *nodes, const char *dir, uint64_t port, bool
 	return rc;
 }
 
-/* Write what is not there yet, load the rest.  port 0: as it stands, or NODES_PORT. */
+/* Write the configurations that are not there yet, and load all.  port 0: that of the first one, or NODES_PORT. */
 static int nodes_prepare(struct nodes *nodes, const char *dir, size_t count, uint64_t port,
 		  struct err *err)
 {
@@ -301,8 +301,8 @@ static int check_keys(const struct conf *conf, struct err *err)
 }
 
 /*
- * A fresh store is formatted here, so that what is wrong with the disk is told before anything
- * runs.  It stays this node's while all of its roles have left.
+ * A fresh store is formatted here, so that a fault of the disk is told before anything runs.
+ * The store stays locked for this node, also while none of its roles runs.
  */
 static int prepare_store(struct store **ret, const struct conf *conf, struct err *err)
 {
