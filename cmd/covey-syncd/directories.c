@@ -74,7 +74,7 @@ static void look(struct job *job)
 	struct err err = ERR_INIT;
 
 	if (!d->listed && survey_directories(d->daemon->store, &d->list, &err) < 0)
-		log_err(LOG_LEVEL_WARNING, &err, "look what directories there are");
+		log_err(LOG_LEVEL_WARNING, &err, "list the directories");
 	d->listed = true;
 	while (d->at < d->list.count && version_is_none(d->record.version)) {
 		const struct survey_directory *in = &d->list.items[d->at++];

@@ -122,7 +122,7 @@ static void survey_some(struct job *job)
 	struct err err = ERR_INIT;
 
 	if (!k->listed && survey_directories(k->daemon->store, &k->directories, &err) < 0) {
-		log_err(LOG_LEVEL_WARNING, &err, "look what there is to keep");
+		log_err(LOG_LEVEL_WARNING, &err, "list what keepers keep");
 		k->job_failed = true;
 	}
 	k->listed = true;
@@ -130,7 +130,7 @@ static void survey_some(struct job *job)
 		const struct survey_directory *in = &k->directories.items[k->at];
 
 		if (is_mine(k, in->partition) && survey_rest(k, in, &err) < 0) {
-			log_err(LOG_LEVEL_WARNING, &err, "look what there is to keep");
+			log_err(LOG_LEVEL_WARNING, &err, "list what keepers keep");
 			k->job_failed = true;
 		}
 		k->at += k->after.len == 0;

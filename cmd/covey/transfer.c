@@ -1,5 +1,5 @@
-/* download - one version's content, whole and checked, or not at all */
-#include "download.h"
+/* transfer - the content of a file on its way to a node, or from one */
+#include "transfer.h"
 
 #include "digest.h"
 #include "fields.h"
@@ -12,13 +12,130 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <sys/stat.h>
-#include <time.h>
+#include <linux/magic.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
-#define TRIES 4			/* of a transfer that breaks off */
 #define CHUNK (256u << 10)
+#define TRIES 4			/* of a download that breaks off */
 #define LOOK_BYTES 2000		/* of what would go to a terminal */
+
+/* Add all that can be read from fd to the digest. */
+static int digest_file(struct digest *digest, int fd, const char *file, uint64_t *ret_bytes, struct err *err)
+{
+	struct buf chunk = BUF_INIT;
+	ssize_t n;
+
+	*ret_bytes = 0;
+	while ((n = read(fd, buf_reserve(&chunk, CHUNK), CHUNK)) > 0 || (n < 0 && errno == EINTR))
+		if (n > 0) {
+			digest_add(digest, chunk.data, (size_t)n);
+			*ret_bytes += (uint64_t)n;
+		}
+	if (n < 0)
+		err_sys(err, "read %s", file);
+	buf_clear(&chunk);
+	return n < 0 ? -1 : 0;
+}
+
+/* uploads */
+
+int upload_sha256(int fd, const char *file, uint8_t ret[32], struct err *err)
+{
+	struct digest *digest = digest_new();
+	uint8_t sha256[32];
+	uint64_t bytes;
+	int rc = digest_file(digest, fd, file, &bytes, err);
+
+	digest_end(digest, sha256);
+	digest_free(digest);
+	if (rc == 0)
+		memcpy(ret, sha256, sizeof sha256);
+	return rc;
+}
+
+/* The offset is back at 0 afterwards. */
+static int take_digest(struct upload *upload, struct err *err)
+{
+	if (upload_sha256(upload->fd, upload->file, upload->sha256, err) < 0)
+		return -1;
+	if (lseek(upload->fd, 0, SEEK_SET) < 0)
+		return err_sys(err, "read %s", upload->file);
+	upload->regular = true;
+	buf_adds(&upload->digest, "Repr-Digest: ");
+	fields_digest(&upload->digest, upload->sha256);
+	return 0;
+}
+
+/* Reading a named pipe waits for a writer, perhaps for ever; that of a shell's <(...) has one. */
+static int check_pipe(const struct upload *upload, struct err *err)
+{
+	struct statfs fs;
+
+	if (!S_ISFIFO(upload->st.st_mode) ||
+	    (fstatfs(upload->fd, &fs) == 0 && fs.f_type == PIPEFS_MAGIC))
+		return 0;
+	return err_set(err, ERR_INVALID, "put %s: a named pipe: covey put - PATH <%s reads it to its end",
+		       upload->file, upload->file);
+}
+
+int upload_open(struct upload *upload, const char *file, struct err *err)
+{
+	bool standard = strcmp(file, "-") == 0;
+
+	upload->file = file;
+	upload->fd = standard ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (upload->fd < 0 || fstat(upload->fd, &upload->st) < 0)
+		return err_sys(err, "open %s", file);
+	if (S_ISDIR(upload->st.st_mode))
+		return err_set(err, ERR_INVALID, "put %s: a directory: covey put -r %s PATH/ stores what is in it",
+			       file, file);
+	if (standard)
+		return 0;
+	if (check_pipe(upload, err) < 0)
+		return -1;
+	if (fcntl(upload->fd, F_SETFL, 0) < 0)
+		return err_sys(err, "open %s", file);
+	if (!S_ISREG(upload->st.st_mode))
+		return 0;
+	if (upload->st.st_mtime > 0)
+		buf_addf(&upload->mtime, "X-OC-Mtime: %lld", (long long)upload->st.st_mtime);
+	return take_digest(upload, err);
+}
+
+int upload_send(struct upload *upload, struct client *client, const struct write *write,
+		struct exchange *exchange)
+{
+	const struct buf *lines[] = { &upload->type, &upload->digest, &upload->mtime };
+	struct err err = ERR_INIT;
+	size_t count = 0;
+
+	exchange->method = "PUT";
+	exchange->target = buf_str(&upload->target);
+	exchange->body = upload->fd;
+	if (upload->regular)
+		exchange->body_size = (uint64_t)upload->st.st_size;
+	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+		if (lines[i]->len > 0)
+			exchange->headers[count++] = lines[i]->data;
+	if (write_send(write, client, exchange, &err) == 0)
+		return 0;
+	if (!client_lost(client))
+		err_context(&err, "put %s", upload->file);
+	return command_fail(&err);
+}
+
+void upload_clear(struct upload *upload)
+{
+	if (upload->fd > STDIN_FILENO)
+		close(upload->fd);
+	buf_clear(&upload->target);
+	buf_clear(&upload->digest);
+	buf_clear(&upload->mtime);
+	buf_clear(&upload->type);
+}
+
+/* downloads */
 
 struct download {
 	const char *what;
@@ -31,7 +148,7 @@ struct download {
 	bool begun;		/* the answer under way was looked at */
 };
 
-/* part files */
+/* the part file of a download */
 
 static const char *base_of(const char *file)
 {
@@ -40,7 +157,7 @@ static const char *base_of(const char *file)
 	return slash ? slash + 1 : file;
 }
 
-/* As much of the file's own name as leaves room for what follows it. */
+/* The file's name, shortened so that the version and .part fit behind it. */
 static struct str part_prefix(const char *file)
 {
 	struct str base = str_of(base_of(file));
@@ -61,7 +178,7 @@ static char *part_name(const char *file, struct str version)
 }
 
 /* The version in "BASE.VERSION.part", or empty. */
-static struct str version_in(const char *name, struct str prefix)
+static struct str part_version(const char *name, struct str prefix)
 {
 	struct str rest = str_of(name);
 	struct version version;
@@ -75,30 +192,16 @@ static struct str version_in(const char *name, struct str prefix)
 	return rest;
 }
 
-static int hash_part(struct download *d, struct err *err)
-{
-	struct buf chunk = BUF_INIT;
-	ssize_t n;
-
-	while ((n = read(d->fd, buf_reserve(&chunk, CHUNK), CHUNK)) > 0 || (n < 0 && errno == EINTR))
-		if (n > 0) {
-			digest_add(d->digest, chunk.data, (size_t)n);
-			d->have += (uint64_t)n;
-		}
-	buf_clear(&chunk);
-	return n < 0 ? err_sys(err, "read %s", d->part) : 0;
-}
-
 bool download_is_part(const char *name)
 {
 	for (const char *dot = strchr(name, '.'); dot != NULL; dot = strchr(dot + 1, '.'))
-		if (version_in(name, (struct str){ name, (size_t)(dot - name) }).n > 0)
+		if (part_version(name, (struct str){ name, (size_t)(dot - name) }).n > 0)
 			return true;
 	return false;
 }
 
-/* Continue what an earlier try left: it is read, so that its digest is known. */
-static int find_part(struct download *d, struct err *err)
+/* Find what an earlier try left, and read it for the digest. */
+static int part_find(struct download *d, struct err *err)
 {
 	char *directory = file_directory(d->to->file);
 	int fd = openat(d->to->dir, directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -108,7 +211,7 @@ static int find_part(struct download *d, struct err *err)
 
 	free(directory);
 	while (list != NULL && (entry = readdir(list)) != NULL && d->part == NULL) {
-		version = version_in(entry->d_name, part_prefix(d->to->file));
+		version = part_version(entry->d_name, part_prefix(d->to->file));
 		if (version.n == 0)
 			continue;
 		snprintf(d->version, sizeof d->version, "%.*s", STR_ARG(version));
@@ -121,10 +224,10 @@ static int find_part(struct download *d, struct err *err)
 	d->fd = openat(d->to->dir, d->part, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (d->fd < 0)
 		return err_sys(err, "open %s", d->part);
-	return hash_part(d, err);
+	return digest_file(d->digest, d->fd, d->part, &d->have, err);
 }
 
-static void drop_part(struct download *d)
+static void part_drop(struct download *d)
 {
 	if (d->part == NULL)
 		return;
@@ -136,22 +239,22 @@ static void drop_part(struct download *d)
 }
 
 /* As if nothing had been there. */
-static void forget(struct download *d)
+static void download_forget(struct download *d)
 {
-	drop_part(d);
+	part_drop(d);
 	digest_free(d->digest);
 	d->digest = digest_new();
 	d->have = 0;
 	d->version[0] = '\0';
 }
 
-/* From the first byte on: the answer brings another version than what was there, or the first. */
-static int start_over(struct download *d, struct str version, struct err *err)
+/* The answer has the whole content: of the first version, or of another one than the part that is here. */
+static int download_start_over(struct download *d, struct str version, struct err *err)
 {
 	if (d->to->file == NULL && d->have > 0)
 		return err_set(err, ERR_CONFLICT,
 			       "get %s: another version came while this one was read", d->what);
-	forget(d);
+	download_forget(d);
 	snprintf(d->version, sizeof d->version, "%.*s", STR_ARG(version));
 	if (d->to->file == NULL)
 		return 0;
@@ -160,10 +263,10 @@ static int start_over(struct download *d, struct str version, struct err *err)
 	return d->fd < 0 ? err_sys(err, "create %s", d->part) : 0;
 }
 
-/* the answer */
+/* the answer to a download */
 
-/* "bytes 100-199/200" begins where we stand, and is of the version we have. */
-static bool continues(const struct download *d, const struct exchange *exchange)
+/* Whether "bytes 100-199/200" begins behind the bytes that are here, and is of the same version. */
+static bool download_continues(const struct download *d, const struct exchange *exchange)
 {
 	struct str range = exchange_field(exchange, "content-range"), first;
 	uint64_t from;
@@ -175,25 +278,25 @@ static bool continues(const struct download *d, const struct exchange *exchange)
 	       from == d->have && str_eq(exchange_version(exchange), str_of(d->version));
 }
 
-static int begin(struct download *d, const struct exchange *exchange, struct err *err)
+static int download_begin(struct download *d, const struct exchange *exchange, struct err *err)
 {
 	if (d->begun)
 		return 0;
 	d->begun = true;
 	if (exchange->status == 200)
-		return start_over(d, exchange_version(exchange), err);
-	if (!continues(d, exchange))
+		return download_start_over(d, exchange_version(exchange), err);
+	if (!download_continues(d, exchange))
 		return err_set(err, ERR_CORRUPT, "get %s: the answer is not the part asked for",
 			       d->what);
 	return 0;
 }
 
-static int take(struct exchange *exchange, const void *bytes, size_t n, struct err *err)
+static int download_take(struct exchange *exchange, const void *bytes, size_t n, struct err *err)
 {
 	struct download *d = exchange->data;
 	const char *from = bytes;
 
-	if (begin(d, exchange, err) < 0)
+	if (download_begin(d, exchange, err) < 0)
 		return -1;
 	if (d->to->terminal && d->have < LOOK_BYTES && memchr(bytes, '\0', n) != NULL)
 		return err_set(err, ERR_INVALID, "get %s: this is no text, and would go to the terminal: "
@@ -213,8 +316,8 @@ static int take(struct exchange *exchange, const void *bytes, size_t n, struct e
 	return 0;
 }
 
-/* A file system that keeps no such time keeps the content. */
-static void set_time(const struct download *d, const struct exchange *exchange)
+/* The file system may keep no such time: the content counts. */
+static void download_set_time(const struct download *d, const struct exchange *exchange)
 {
 	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_nsec = 0 } };
 	struct str field = exchange_field(exchange, "last-modified");
@@ -229,29 +332,29 @@ static void set_time(const struct download *d, const struct exchange *exchange)
 	(void)futimens(d->fd, times);
 }
 
-static int finish(struct download *d, const struct exchange *exchange, struct err *err)
+static int download_finish(struct download *d, const struct exchange *exchange, struct err *err)
 {
 	uint8_t is[32], should[32];
 
 	digest_end(d->digest, is);
 	if (fields_digest_parse(exchange_field(exchange, "repr-digest"), should) == 1 &&
 	    memcmp(is, should, sizeof is) != 0) {
-		drop_part(d);
+		part_drop(d);
 		return err_set(err, ERR_CORRUPT, "get %s: what came does not match its digest",
 			       d->what);
 	}
 	if (d->to->file == NULL)
 		return 0;
-	set_time(d, exchange);
+	download_set_time(d, exchange);
 	if (renameat(d->to->dir, d->part, d->to->dir, d->to->file) == 0)
 		return 0;
 	err_sys(err, "get %s: rename %s to %s", d->what, d->part, base_of(d->to->file));
-	drop_part(d);
+	part_drop(d);
 	return -1;
 }
 
 /* One request; 0 when all is there, else an exit status.  *again: it is worth another. */
-static int attempt(struct client *client, struct download *d, struct str target, bool *again)
+static int download_attempt(struct client *client, struct download *d, struct str target, bool *again)
 {
 	struct exchange exchange = EXCHANGE_INIT;
 	struct err err = ERR_INIT;
@@ -260,7 +363,7 @@ static int attempt(struct client *client, struct download *d, struct str target,
 	int status = 0;
 
 	exchange.target = target;
-	exchange.sink = take;
+	exchange.sink = download_take;
 	exchange.data = d;
 	exchange.progress = d->to->many ? NULL : d->what;
 	exchange.headers[0] = "Want-Repr-Digest: sha-256=10";
@@ -279,7 +382,7 @@ static int attempt(struct client *client, struct download *d, struct str target,
 			err_context(&err, "get %s", d->what);
 		status = *again ? EX_TEMPFAIL : command_fail(&err);
 	} else if (exchange.status == 416 && d->have > 0 && d->to->file != NULL) {
-		forget(d);
+		download_forget(d);
 		*again = true;
 		status = EX_TEMPFAIL;
 	} else if (exchange.status == 301) {
@@ -288,7 +391,7 @@ static int attempt(struct client *client, struct download *d, struct str target,
 		status = EX_DATAERR;
 	} else if (exchange.status != 200 && exchange.status != 206) {
 		status = exchange_refused(&exchange, d->what);
-	} else if (begin(d, &exchange, &err) < 0 || finish(d, &exchange, &err) < 0) {
+	} else if (download_begin(d, &exchange, &err) < 0 || download_finish(d, &exchange, &err) < 0) {
 		status = command_fail(&err);
 	}
 	exchange_clear(&exchange);
@@ -305,12 +408,12 @@ int download(struct client *client, struct str target, const char *what,
 
 	if (to->file != NULL)
 		d.fd = -1;
-	if (to->file != NULL && !to->fresh && find_part(&d, &err) < 0) {
+	if (to->file != NULL && !to->fresh && part_find(&d, &err) < 0) {
 		status = command_fail(&err);
 		again = false;
 	}
 	for (int i = 0; i < TRIES && again; i++)
-		status = attempt(client, &d, target, &again);
+		status = download_attempt(client, &d, target, &again);
 	if (again)
 		command_say("get %s: broke off again and again", what);
 	if (to->file != NULL && d.fd >= 0)

@@ -1,15 +1,60 @@
-/* progress - a line on the terminal while a transfer takes long */
-#include "progress.h"
+/* output - what people and programs see of a sub-command: rows, lines of JSON, progress */
+#include "output.h"
 
 #include "clock.h"
+#include "command.h"
 
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
 
-#define PATIENCE 1000		/* ms before anything is shown */
-#define STEP 200		/* ms between two looks */
+#define PATIENCE 1000		/* ms before any progress is shown */
+#define STEP 200		/* ms between two lines of it */
+
+/* rows */
+
+/* In characters of UTF-8: continuation bytes do not count. */
+static size_t width_of(const char *text)
+{
+	size_t width = 0;
+
+	for (; *text; text++)
+		width += ((unsigned char)*text & 0xc0) != 0x80;
+	return width;
+}
+
+void table_add(struct table *table, const char *cell)
+{
+	size_t *width = &table->widths[table->count % table->columns];
+	size_t n = width_of(cell);
+
+	for (const char *c = cell; *c; c++)
+		buf_addc(&table->cells, (unsigned char)*c < ' ' || *c == 0x7f ? '?' : *c);
+	buf_addc(&table->cells, '\0');
+	table->count++;
+	if (n > *width)
+		*width = n;
+}
+
+void table_print(struct table *table)
+{
+	const char *cell = table->cells.data;
+
+	for (size_t i = 0; i < table->count; i++) {
+		size_t column = i % table->columns;
+		bool last = column + 1 == table->columns;
+		int pad = (int)(table->widths[column] - width_of(cell));
+
+		if (table->right & 1u << column)
+			printf("%*s%s%s", pad, "", cell, last ? "\n" : "  ");
+		else
+			printf("%s%*s%s", cell, last ? 0 : pad, "", last ? "\n" : "  ");
+		cell += strlen(cell) + 1;
+	}
+	buf_clear(&table->cells);
+	table->count = 0;
+}
 
 const char *size_text(char to[SIZE_TEXT], uint64_t bytes)
 {
@@ -28,6 +73,22 @@ const char *size_text(char to[SIZE_TEXT], uint64_t bytes)
 	return to;
 }
 
+/* JSON */
+
+int print_json(const json_t *value)
+{
+	char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+	bool printed = text != NULL && puts(text) != EOF;
+
+	free(text);
+	if (printed)
+		return 0;
+	command_say("write to standard output failed");
+	return EX_IOERR;
+}
+
+/* progress */
+
 void progress_begin(struct progress *progress, const char *name)
 {
 	bool shown = name != NULL && isatty(STDERR_FILENO);
@@ -35,28 +96,23 @@ void progress_begin(struct progress *progress, const char *name)
 	*progress = (struct progress){ .name = shown ? name : NULL, .began = clock_mono_ms() };
 }
 
-bool progress_wanted(const struct progress *progress)
-{
-	return progress->name != NULL;
-}
-
-/* The line that stands on the terminal. */
+/* There is one terminal: whether a line of progress is on it. */
 static pthread_mutex_t terminal = PTHREAD_MUTEX_INITIALIZER;
-static bool stands;
+static bool line_shown;
 
 static void line_put(const char *line)
 {
 	pthread_mutex_lock(&terminal);
 	fprintf(stderr, "\r\033[K%s", line);
-	stands = true;
+	line_shown = true;
 	pthread_mutex_unlock(&terminal);
 }
 
 void progress_above(struct str lines)
 {
 	pthread_mutex_lock(&terminal);
-	fprintf(stderr, "%s%.*s", stands ? "\r\033[K" : "", STR_ARG(lines));
-	stands = false;
+	fprintf(stderr, "%s%.*s", line_shown ? "\r\033[K" : "", STR_ARG(lines));
+	line_shown = false;
 	pthread_mutex_unlock(&terminal);
 }
 
