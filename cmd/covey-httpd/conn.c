@@ -1,13 +1,30 @@
-/* conn - one connection: requests in, answers out, one at a time and in order */
-#include "conn_inside.h"
+/*
+ * conn - one connection: requests in, answers out, one at a time and in order
+ *
+ *	input:	| earlier requests | head | body, as far as it came with the head ... |
+ *		0                  taken  taken + head.size
+ *	beyond:	what was received behind the body: the next request
+ *
+ * A head points into input and must not move until its request is over:
+ * only then what was taken goes, and what lies beyond joins the rest.
+ */
+#include "conn.h"
 
 #include "answer.h"
 #include "container.h"
+#include "mem.h"
 #include "upload.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#define SPARE_MAX 64			/* closed connections kept by a worker */
+#define KEPT_INPUT (64u << 10)		/* bytes of buffer that one may keep */
+#define RECEIVE_BYTES 8192		/* room for a head at first */
 #define PIPELINE_BYTES (64u << 10)	/* answers that are gathered before they are sent */
 #define LINGER_MS 2000
 /*
@@ -26,36 +43,165 @@ enum step {
 	STEP_CLOSED,		/* the connection is no more */
 };
 
+/* the end */
+
+static void conn_free(struct conn *c)
+{
+	buf_clear(&c->input);
+	buf_clear(&c->beyond);
+	output_clear(&c->output);
+	body_clear(&c->body);
+	request_free(&c->request);
+	free(c);
+}
+
+static void conn_close(struct conn *c)
+{
+	struct worker *w = c->worker;
+
+	request_end(c);
+	timer_stop(&c->timer);
+	watch_stop(&c->watch);
+	watch_stop(&c->out_watch);
+	output_clear(&c->output);
+	close(c->in);
+	if (c->out != c->in)
+		close(c->out);
+	if (c->prev != NULL)
+		c->prev->next = c->next;
+	else
+		w->conns = c->next;
+	if (c->next != NULL)
+		c->next->prev = c->prev;
+	if (w->spare_count < SPARE_MAX && c->input.cap <= KEPT_INPUT) {
+		c->next = w->spare;
+		w->spare = c;
+		w->spare_count++;
+	} else {
+		conn_free(c);
+	}
+	listener_closed(w);
+}
+
 /* time */
 
-static uint64_t limit_ms(const struct conn *c)
+static uint64_t idle_limit_ms(const struct conn *c)
 {
 	return c->worker->httpd->conf->limits.idle_timeout_ms;
 }
 
 /* The timer is moved only when it would fire too late: progress costs nothing. */
-static void set_deadline(struct conn *c, uint64_t after_ms)
+static void conn_set_deadline(struct conn *c, uint64_t after_ms)
 {
 	c->deadline = loop_now(c->worker->loop) + after_ms;
 	if (c->timer.loop == NULL || c->timer.due > c->deadline)
 		timer_start(c->worker->loop, &c->timer, after_ms);
 }
 
-void conn_expect(struct conn *c)
+static void conn_expect(struct conn *c)
 {
-	set_deadline(c, limit_ms(c));
+	conn_set_deadline(c, idle_limit_ms(c));
 }
 
 /* The process is to stop: the client has a moment for one more request, and that moment once. */
-static void hasten(struct conn *c)
+static void conn_hasten(struct conn *c)
 {
 	uint64_t moment = c->had_answer ? NEXT_REQUEST_MS : FIRST_REQUEST_MS;
 
 	if (loop_now(c->worker->loop) + moment < c->deadline)
-		set_deadline(c, moment);
+		conn_set_deadline(c, moment);
 }
 
-static enum step closed(struct conn *c)
+/* the bytes that it receives */
+
+static ssize_t receive_bytes(struct conn *c, char *to, size_t n)
+{
+	ssize_t got;
+
+	do
+		got = c->socket ? recv(c->in, to, n, 0) : read(c->in, to, n);
+	while (got < 0 && errno == EINTR);
+	/* Less than there was room for: the rest has not come yet. */
+	if (got < (ssize_t)n)
+		c->readable = false;
+	if (got == 0 || (got < 0 && errno != EAGAIN))
+		c->eof = true;
+	return got;
+}
+
+static struct str input_of_head(const struct conn *c)
+{
+	if (c->input.len == c->taken)
+		return (struct str)STR_INIT;
+	return (struct str){ c->input.data + c->taken, c->input.len - c->taken };
+}
+
+static void input_receive_head(struct conn *c)
+{
+	ssize_t got;
+
+	if (c->taken > 0) {
+		buf_drop(&c->input, c->taken);
+		c->taken = 0;
+	}
+	got = receive_bytes(c, buf_reserve(&c->input, RECEIVE_BYTES), RECEIVE_BYTES);
+	if (got > 0)
+		c->input.len += (size_t)got;
+}
+
+static bool input_is_behind(const struct conn *c)
+{
+	return c->beyond.len > 0 || c->input.len > c->taken + c->head.size;
+}
+
+static void input_next(struct conn *c)
+{
+	c->taken += c->head.size;
+	if (c->taken == c->input.len) {
+		c->taken = 0;
+		buf_reset(&c->input);
+	}
+	buf_add(&c->input, c->beyond.data, c->beyond.len);
+	buf_reset(&c->beyond);
+}
+
+int conn_receive(struct conn *c, char *to, size_t n, size_t *ret_n)
+{
+	ssize_t got;
+
+	if (c->eof || c->gone)
+		return -1;
+	if (!c->readable)
+		return 0;
+	got = receive_bytes(c, to, n);
+	if (got <= 0)
+		return c->eof ? -1 : 0;
+	*ret_n = (size_t)got;
+	conn_expect(c);
+	return 1;
+}
+
+struct str conn_early(const struct conn *c)
+{
+	size_t start = c->taken + c->head.size;
+
+	return (struct str){ c->input.data + start, c->input.len - start };
+}
+
+void conn_early_taken(struct conn *c, size_t n)
+{
+	char *start = c->input.data + c->taken + c->head.size;
+
+	c->input.len -= n;
+	memmove(start, start + n, (size_t)(c->input.data + c->input.len - start));
+}
+
+void conn_put_back(struct conn *c, struct str bytes)
+{
+	buf_addstr(&c->beyond, bytes);
+}
+
+static enum step step_close(struct conn *c)
 {
 	conn_close(c);
 	return STEP_CLOSED;
@@ -63,7 +209,7 @@ static enum step closed(struct conn *c)
 
 /* what is wanted from the loop */
 
-static bool reads(const struct conn *c)
+static bool conn_wants_bytes(const struct conn *c)
 {
 	return !c->eof && (c->state == CONN_HEAD || c->state == CONN_LINGER ||
 			   (c->state == CONN_BODY && upload_welcome(c)));
@@ -73,11 +219,11 @@ static bool reads(const struct conn *c)
  * EPOLLIN stays registered while a request is worked on, and goes only when
  * bytes do come meanwhile (conn_on_ready); so a request costs no epoll_ctl().
  */
-static void set_events(struct conn *c, bool blocked)
+static void conn_set_events(struct conn *c, bool blocked)
 {
 	uint32_t in = c->eof ? 0 : c->watch.events & EPOLLIN, out = blocked ? EPOLLOUT : 0;
 
-	if (reads(c))
+	if (conn_wants_bytes(c))
 		in = EPOLLIN;
 	if (c->in == c->out) {
 		watch_change(&c->watch, in | out);
@@ -87,16 +233,16 @@ static void set_events(struct conn *c, bool blocked)
 	watch_change(&c->out_watch, out);
 }
 
-static void client_left(struct conn *c)
+static void conn_client_left(struct conn *c)
 {
 	c->gone = true;
 	watch_stop(&c->watch);
 	watch_stop(&c->out_watch);
 }
 
-static void run(struct conn *);
+static void conn_run(struct conn *);
 
-void conn_on_ready(struct watch *watch, uint32_t events)
+static void conn_on_ready(struct watch *watch, uint32_t events)
 {
 	struct conn *c = CONTAINER_OF(watch, struct conn, watch);
 
@@ -104,7 +250,7 @@ void conn_on_ready(struct watch *watch, uint32_t events)
 		c->readable = true;
 	if (c->state == CONN_BUSY || (c->state == CONN_BODY && !upload_welcome(c))) {
 		if (events & (EPOLLHUP | EPOLLERR) && c->socket)
-			client_left(c);
+			conn_client_left(c);
 		else if (events & EPOLLIN)
 			watch_change(watch, watch->events & ~(uint32_t)EPOLLIN);
 		if (c->gone || !(events & EPOLLOUT))
@@ -115,19 +261,19 @@ void conn_on_ready(struct watch *watch, uint32_t events)
 	else if (c->state == CONN_SEND && !(events & EPOLLOUT))
 		watch_change(watch, watch->events & ~(uint32_t)EPOLLIN);
 	else
-		run(c);
+		conn_run(c);
 }
 
-void conn_on_out_ready(struct watch *watch, uint32_t events)
+static void conn_on_out_ready(struct watch *watch, uint32_t events)
 {
 	(void)events;
-	run(CONTAINER_OF(watch, struct conn, out_watch));
+	conn_run(CONTAINER_OF(watch, struct conn, out_watch));
 }
 
 /* sending */
 
 /* STEP_ON: nothing is left to send. */
-static enum step flush(struct conn *c)
+static enum step step_flush(struct conn *c)
 {
 	bool progress = false;
 	enum output_result result;
@@ -139,43 +285,34 @@ static enum step flush(struct conn *c)
 		conn_expect(c);
 	switch (result) {
 	case OUTPUT_DONE:
-		set_events(c, false);
+		conn_set_events(c, false);
 		return STEP_ON;
 	case OUTPUT_BLOCKED:
 	case OUTPUT_TURN:
-		set_events(c, true);
+		conn_set_events(c, true);
 		return STEP_WAIT;
 	case OUTPUT_STARVED:
-		set_events(c, false);
+		conn_set_events(c, false);
 		return STEP_WAIT;
 	case OUTPUT_BROKEN:
 		break;
 	}
 	if (c->state != CONN_BUSY && c->state != CONN_BODY)
-		return closed(c);
-	client_left(c);
+		return step_close(c);
+	conn_client_left(c);
 	return STEP_WAIT;
 }
 
-void conn_flush(struct conn *c)
-{
-	bool progress = false;
-
-	/* What does not go now goes with the rest. */
-	if (!c->gone)
-		output_flush(&c->output, c->out, c->socket, &progress);
-}
-
 /* The rest of the client's bytes must be read, or a reset would overtake the answer. */
-static enum step begin_linger(struct conn *c)
+static enum step step_begin_linger(struct conn *c)
 {
 	request_end(c);
 	if (!c->socket || c->eof)
-		return closed(c);
+		return step_close(c);
 	shutdown(c->out, SHUT_WR);
 	c->state = CONN_LINGER;
-	set_deadline(c, LINGER_MS);
-	set_events(c, false);
+	conn_set_deadline(c, LINGER_MS);
+	conn_set_events(c, false);
 	return STEP_ON;
 }
 
@@ -188,13 +325,13 @@ static enum step step_linger(struct conn *c)
 		return STEP_WAIT;
 	n = recv(c->in, nowhere, sizeof nowhere, 0);
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-		return closed(c);
+		return step_close(c);
 	c->readable = n == (ssize_t)sizeof nowhere;
 	return STEP_ON;
 }
 
 /* The answer is complete: what comes next. */
-static enum step next_request(struct conn *c)
+static enum step step_next_request(struct conn *c)
 {
 	input_next(c);
 	request_end(c);
@@ -205,7 +342,7 @@ static enum step next_request(struct conn *c)
 	return STEP_ON;
 }
 
-static bool has_bytes(const struct conn *c)
+static bool conn_has_bytes(const struct conn *c)
 {
 	char byte;
 
@@ -225,10 +362,10 @@ bool conn_left(const struct conn *c)
  * there may be soon: who did not ask for the end sends the next request.  While
  * it goes on, that does not keep a place which others wait for.
  */
-static bool may_say_more(const struct conn *c)
+static bool conn_may_say_more(const struct conn *c)
 {
 	return c->has_body || input_is_behind(c) ||
-	       (c->head.keep_alive && (atomic_load(&c->worker->httpd->draining) || has_bytes(c)));
+	       (c->head.keep_alive && (atomic_load(&c->worker->httpd->draining) || conn_has_bytes(c)));
 }
 
 static enum step step_send(struct conn *c)
@@ -237,13 +374,13 @@ static enum step step_send(struct conn *c)
 
 	/* Answers to pipelined requests leave together. */
 	if (!c->last && c->output.insert_count == 0 && c->output.text.len < PIPELINE_BYTES)
-		return next_request(c);
-	step = flush(c);
+		return step_next_request(c);
+	step = step_flush(c);
 	if (step != STEP_ON)
 		return step;
 	if (!c->last)
-		return next_request(c);
-	return may_say_more(c) ? begin_linger(c) : closed(c);
+		return step_next_request(c);
+	return conn_may_say_more(c) ? step_begin_linger(c) : step_close(c);
 }
 
 void conn_answered(struct conn *c)
@@ -272,7 +409,7 @@ void conn_abort(struct conn *c)
 
 /* receiving */
 
-static enum step begin_request(struct conn *c)
+static enum step step_begin_request(struct conn *c)
 {
 	c->last = !c->head.keep_alive;
 	c->has_body = c->head.framing == FRAMING_CHUNKED ||
@@ -282,7 +419,7 @@ static enum step begin_request(struct conn *c)
 	return STEP_ON;
 }
 
-static enum step refuse(struct conn *c, const struct refusal *refusal)
+static enum step step_refuse(struct conn *c, const struct refusal *refusal)
 {
 	c->has_body = true;	/* whatever it is, it is not read */
 	c->state = CONN_BUSY;
@@ -291,22 +428,22 @@ static enum step refuse(struct conn *c, const struct refusal *refusal)
 }
 
 /* More bytes of the head are needed, and none is there. */
-static enum step wait_for_head(struct conn *c)
+static enum step step_wait_for_head(struct conn *c)
 {
 	bool begun = input_of_head(c).n > 0;
-	enum step step = flush(c);
+	enum step step = step_flush(c);
 
 	if (step == STEP_CLOSED)
 		return step;
 	if (c->eof)
-		return step == STEP_ON ? closed(c) : step;
+		return step == STEP_ON ? step_close(c) : step;
 	if (begun && !c->request.head_begun) {
 		c->request.head_begun = true;
-		set_deadline(c, c->worker->httpd->conf->limits.header_timeout_ms);
+		conn_set_deadline(c, c->worker->httpd->conf->limits.header_timeout_ms);
 	}
 	if (!begun && step == STEP_ON && atomic_load(&c->worker->httpd->draining))
-		hasten(c);
-	set_events(c, step == STEP_WAIT);
+		conn_hasten(c);
+	conn_set_events(c, step == STEP_WAIT);
 	return STEP_WAIT;
 }
 
@@ -319,31 +456,31 @@ static enum step step_head(struct conn *c)
 		int r = head_parse(&c->head, bytes.s, bytes.n, &refusal);
 
 		if (r > 0)
-			return begin_request(c);
+			return step_begin_request(c);
 		if (r < 0)
-			return refuse(c, &refusal);
+			return step_refuse(c, &refusal);
 	}
 	if (!c->readable || c->eof)
-		return wait_for_head(c);
+		return step_wait_for_head(c);
 	input_receive_head(c);
 	return STEP_ON;
 }
 
-/* running */
+/* its states */
 
 static enum step step_body(struct conn *c)
 {
 	/* 100 (Continue), or answers to earlier requests. */
-	if (output_pending(&c->output) && flush(c) == STEP_WAIT && c->gone)
+	if (output_pending(&c->output) && step_flush(c) == STEP_WAIT && c->gone)
 		c->eof = true;
 	if (upload_step(c))
 		return STEP_ON;
 	if (c->state == CONN_BODY && !c->gone)
-		set_events(c, output_pending(&c->output));
+		conn_set_events(c, output_pending(&c->output));
 	return STEP_WAIT;
 }
 
-static enum step step(struct conn *c)
+static enum step conn_step(struct conn *c)
 {
 	switch (c->state) {
 	case CONN_HEAD:
@@ -353,28 +490,28 @@ static enum step step(struct conn *c)
 	case CONN_BUSY:
 		/* Answers to earlier requests need not wait for this one. */
 		if (!c->gone)
-			flush(c);
+			step_flush(c);
 		return STEP_WAIT;
 	case CONN_SEND:
-		return c->gone ? closed(c) : step_send(c);
+		return c->gone ? step_close(c) : step_send(c);
 	case CONN_LINGER:
 		return step_linger(c);
 	}
 	return STEP_WAIT;
 }
 
-static void run(struct conn *c)
+static void conn_run(struct conn *c)
 {
 	enum step result;
 
 	do
-		result = step(c);
+		result = conn_step(c);
 	while (result == STEP_ON);
 }
 
 void conn_resume(struct conn *c)
 {
-	run(c);
+	conn_run(c);
 }
 
 void conn_stop_all(struct worker *w)
@@ -384,12 +521,12 @@ void conn_stop_all(struct worker *w)
 	for (struct conn *c = w->conns; c != NULL; c = next) {
 		next = c->next;
 		if (c->state == CONN_HEAD)
-			run(c);
+			conn_run(c);
 	}
 }
 
 /* The deadline has passed: what that means depends on how far the request is. */
-void conn_on_timer(struct timer *timer)
+static void conn_on_timer(struct timer *timer)
 {
 	struct conn *c = CONTAINER_OF(timer, struct conn, timer);
 	uint64_t now = loop_now(c->worker->loop);
@@ -403,21 +540,107 @@ void conn_on_timer(struct timer *timer)
 	if (c->state == CONN_BODY) {
 		conn_expect(c);
 		upload_stalled(c);
-		run(c);
+		conn_run(c);
 		return;
 	}
 	if (c->state == CONN_HEAD && c->request.head_begun && !output_pending(&c->output)) {
 		c->has_body = true;
 		c->state = CONN_BUSY;
 		answer_error(c, 408, "the request's head took too long");
-		run(c);
+		conn_run(c);
 		return;
 	}
 	/* It came in time, and the loop has not told of it yet. */
-	if (c->state == CONN_HEAD && !c->request.head_begun && has_bytes(c)) {
+	if (c->state == CONN_HEAD && !c->request.head_begun && conn_has_bytes(c)) {
 		c->readable = true;
-		run(c);
+		conn_run(c);
 		return;
 	}
 	conn_close(c);
+}
+
+/* making one, and the end of all */
+
+static int conn_start_watches(struct conn *c)
+{
+	c->watch.fd = c->in;
+	c->watch.ready = conn_on_ready;
+	c->out_watch.fd = c->out;
+	c->out_watch.ready = conn_on_out_ready;
+	if (watch_start(c->worker->loop, &c->watch, EPOLLIN, NULL) < 0)
+		return -1;
+	return c->in == c->out ? 0 : watch_start(c->worker->loop, &c->out_watch, 0, NULL);
+}
+
+static struct conn *conn_new(struct worker *w)
+{
+	struct conn *c = w->spare;
+
+	if (c == NULL) {
+		c = mem_new(1, sizeof *c);
+		request_init(&c->request);
+	} else {
+		w->spare = c->next;
+		w->spare_count--;
+	}
+	c->worker = w;
+	c->state = CONN_HEAD;
+	c->eof = c->gone = c->last = c->has_body = c->had_answer = false;
+	c->output = (struct output)OUTPUT_INIT;
+	buf_reset(&c->input);
+	buf_reset(&c->beyond);
+	c->taken = 0;
+	head_reset(&c->head);
+	c->timer = (struct timer){ .fire = conn_on_timer };
+	c->prev = NULL;
+	c->next = w->conns;
+	if (w->conns != NULL)
+		w->conns->prev = c;
+	w->conns = c;
+	return c;
+}
+
+static bool is_socket(int fd)
+{
+	int type;
+	socklen_t n = sizeof type;
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0;
+}
+
+void conn_open(struct worker *w, int in, int out)
+{
+	struct conn *c = conn_new(w);
+	int on = 1;
+
+	c->in = in;
+	c->out = out;
+	c->socket = in == out || (is_socket(in) && is_socket(out));
+	if (c->socket)
+		setsockopt(out, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	if (c->socket && in != out)
+		fcntl(out, F_SETFL, fcntl(out, F_GETFL) | O_NONBLOCK);
+	/*
+	 * A client that connects usually has something to say at once.  Pipes
+	 * and files stay blocking, for others may share them: they wait for the loop.
+	 */
+	c->readable = c->socket;
+	conn_expect(c);
+	if (conn_start_watches(c) < 0)
+		conn_close(c);
+	else
+		conn_resume(c);
+}
+
+void conn_free_all(struct worker *w)
+{
+	while (w->conns != NULL)
+		conn_close(w->conns);
+	while (w->spare != NULL) {
+		struct conn *c = w->spare;
+
+		w->spare = c->next;
+		conn_free(c);
+	}
+	w->spare_count = 0;
 }

@@ -74,8 +74,6 @@ void conn_abort(struct conn *);
 void conn_resume(struct conn *);
 /* The client says nothing any more: as far as can be told, it does not wait. */
 bool conn_left(const struct conn *);
-/* Send what is in output so far, as far as it goes at once (100, the start of a long answer). */
-void conn_flush(struct conn *);
 
 /* Up to n bytes for a body: 1 with *ret_n of them, 0 none for now, -1 end of file or error. */
 int conn_receive(struct conn *, char *to, size_t n, size_t *ret_n);
