@@ -181,14 +181,14 @@ int conn_receive(struct conn *c, char *to, size_t n, size_t *ret_n)
 	return 1;
 }
 
-struct str conn_early(const struct conn *c)
+struct str conn_body_prefix(const struct conn *c)
 {
 	size_t start = c->taken + c->head.size;
 
 	return (struct str){ c->input.data + start, c->input.len - start };
 }
 
-void conn_early_taken(struct conn *c, size_t n)
+void conn_body_prefix_taken(struct conn *c, size_t n)
 {
 	char *start = c->input.data + c->taken + c->head.size;
 

@@ -78,8 +78,8 @@ bool conn_left(const struct conn *);
 /* Up to n bytes for a body: 1 with *ret_n of them, 0 none for now, -1 end of file or error. */
 int conn_receive(struct conn *, char *to, size_t n, size_t *ret_n);
 /* Bytes behind the request's head that were received with it. */
-struct str conn_early(const struct conn *);
-void conn_early_taken(struct conn *, size_t n);
+struct str conn_body_prefix(const struct conn *);
+void conn_body_prefix_taken(struct conn *, size_t n);
 /* Bytes received behind the end of the body: the next request. */
 void conn_put_back(struct conn *, struct str);
 

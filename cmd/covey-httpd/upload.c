@@ -182,13 +182,13 @@ static void take(struct upload *u, struct str *bytes, char *to)
 static void take_early(struct upload *u, struct chunk *chunk)
 {
 	struct conn *c = u->conn;
-	struct str early = conn_early(c), bytes = early;
+	struct str early = conn_body_prefix(c), bytes = early;
 
 	if (bytes.n > chunk->cap - chunk->len)
 		bytes.n = chunk->cap - chunk->len;
 	early = bytes;
 	take(u, &bytes, chunk->data + chunk->len);
-	conn_early_taken(c, early.n - bytes.n);
+	conn_body_prefix_taken(c, early.n - bytes.n);
 }
 
 /* 1: some came; 0: none for now. */
@@ -218,7 +218,7 @@ static bool receive(struct upload *u)
 
 		if (chunk->len == chunk->cap)
 			grow(u, chunk);
-		if (conn_early(c).n > 0)
+		if (conn_body_prefix(c).n > 0)
 			take_early(u, chunk);
 		else if (take_more(u, chunk) == 0)
 			return false;

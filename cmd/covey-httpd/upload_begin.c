@@ -72,7 +72,7 @@ static void read_body_of(struct conn *c, uint64_t max)
 		answer_error(c, refusal.status, "%s", refusal.why);
 		return;
 	}
-	if (c->head.expect_continue && conn_early(c).n == 0 && !body->done)
+	if (c->head.expect_continue && conn_body_prefix(c).n == 0 && !body->done)
 		buf_adds(&c->output.text, REPLY_CONTINUE);
 	conn_read_body(c);
 }
