@@ -79,6 +79,16 @@ void answer_version_state(struct conn *c)
 	buf_clear(&value);
 }
 
+void answer_cache_status(struct conn *c, struct cache_status *status)
+{
+	struct buf value = BUF_INIT;
+
+	status->cache = str_of(c->worker->httpd->conf->node.name);
+	freshness_cache_status(&value, status);
+	reply_field(&c->output.text, "Cache-Status", buf_str(&value));
+	buf_clear(&value);
+}
+
 void answer_end_fields(struct conn *c)
 {
 	struct buf *out = &c->output.text;
@@ -230,6 +240,21 @@ void answer_error(struct conn *c, int status, const char *format, ...)
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
 	answer_error_with(c, status, (struct str)STR_INIT, str_of(text));
+}
+
+void answer_version_error(struct conn *c, int status, struct str why)
+{
+	struct buf fields = BUF_INIT, value = BUF_INIT;
+	const struct ask *ask = &c->request.ask;
+
+	answer_count(c, ask->confirmed);
+	freshness_version_state(&value, ask->confirmed, ask->answered, ask->asked);
+	reply_field(&fields, "Version-State", buf_str(&value));
+	if (c->request.aged)
+		reply_fieldf(&fields, "Age", "%llu", (unsigned long long)c->request.age);
+	answer_error_with(c, status, buf_str(&fields), why);
+	buf_clear(&fields);
+	buf_clear(&value);
 }
 
 int answer_status(enum err_kind kind)

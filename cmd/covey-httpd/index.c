@@ -14,7 +14,6 @@
 #include "conn.h"
 #include "container.h"
 #include "fields.h"
-#include "get.h"
 #include "group.h"
 #include "handlers.h"
 #include "inventory.h"
@@ -322,6 +321,7 @@ static void answer_index(struct index *index)
 {
 	struct conn *c = index->conn;
 	struct buf *out = &c->output.text;
+	struct cache_status status = { .source = CACHE_HIT };
 
 	answer_begin(c, 200);
 	reply_field(out, "Content-Type", str_of(fields_media_type(index->media)));
@@ -331,7 +331,7 @@ static void answer_index(struct index *index)
 	if (index->media == MEDIA_HTML)
 		reply_field(out, "Content-Security-Policy", STR(RENDER_CSP));
 	answer_version_state(c);
-	get_cache_status(c);
+	answer_cache_status(c, &status);
 	if (index->links.len > 0)
 		reply_field(out, "Link", buf_str(&index->links));
 	if (index->peer)
@@ -341,7 +341,7 @@ static void answer_index(struct index *index)
 
 static void refuse_unconfirmed(struct conn *c)
 {
-	get_absent(c, 504, STR("this cannot be confirmed now"));
+	answer_version_error(c, 504, STR("this cannot be confirmed now"));
 }
 
 /* Another node asked this one as a home, by a layout that is not this one's. */
@@ -432,11 +432,11 @@ static void told_here(struct index *index)
 	if (index->peer && is_stale(c, inv->epoch))
 		refuse_stale(c, inv->epoch);
 	else if (inv->result == 0 && index->versions && inv->count == 0 && !index->peer)
-		get_absent(c, 404, STR("nothing was ever there"));
+		answer_version_error(c, 404, STR("nothing was ever there"));
 	else if (inv->result == 0 || (index->peer && inv->err.kind == ERR_ABSENT))
 		render(index);
 	else if (inv->err.kind == ERR_ABSENT || inv->err.kind == ERR_CONFLICT)
-		get_absent(c, 404, str_of(err_reason(&inv->err)));
+		answer_version_error(c, 404, str_of(err_reason(&inv->err)));
 	else
 		answer_err(c, &inv->err);
 }
@@ -457,7 +457,7 @@ static void inventoried(struct conn *c)
 	else if (c->request.freshness.no_cache && !c->request.ask.confirmed)
 		refuse_unconfirmed(c);
 	else if (!is_there(index, &why))
-		get_absent(c, 404, str_of(why));
+		answer_version_error(c, 404, str_of(why));
 	else
 		render(index);
 }
@@ -490,7 +490,7 @@ static void asked(struct conn *c)
 	if (r->freshness.no_cache && !r->ask.confirmed)
 		refuse_unconfirmed(c);
 	else if (r->ask.confirmed && !record_is_live(&r->ask.entry) && !r->query.deleted)
-		get_absent(c, 404, STR("no such directory"));
+		answer_version_error(c, 404, STR("no such directory"));
 	else
 		take_inventory(c, false);
 }

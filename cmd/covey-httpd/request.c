@@ -4,14 +4,14 @@
 #include "answer.h"
 #include "conn.h"
 #include "fields.h"
+#include "get.h"
 #include "handlers.h"
 #include "index.h"
 #include "peer.h"
+#include "pull.h"
 #include "reply.h"
 #include "rmdir.h"
 #include "service_pages.h"
-#include "stream.h"
-#include "unsettled.h"
 #include "upload.h"
 #include "work.h"
 
@@ -36,9 +36,9 @@ void request_end(struct conn *c)
 	struct request *r = &c->request;
 
 	ask_end(&r->ask);
-	stream_free(r->stream);
+	pull_free(r->pull);
 	view_free(r->view);
-	unsettled_free(r->unsettled);
+	get_free(r->get);
 	msg_free(r->msg);
 	index_free(r->index);
 	rmdir_free(r->rmdir);
@@ -48,9 +48,9 @@ void request_end(struct conn *c)
 	query_clear(&r->query);
 	cond_clear(&r->cond);
 	buf_reset(&r->path);
-	r->stream = NULL;
+	r->pull = NULL;
 	r->view = NULL;
-	r->unsettled = NULL;
+	r->get = NULL;
 	r->msg = NULL;
 	r->index = NULL;
 	r->rmdir = NULL;

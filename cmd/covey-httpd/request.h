@@ -20,9 +20,9 @@ struct upload;
 struct work;
 struct index;
 struct rmdir;
-struct stream;
+struct pull;
 struct view;
-struct unsettled;
+struct get;
 struct msg;
 
 struct request {
@@ -45,9 +45,9 @@ struct request {
 	struct work *work;
 	struct index *index;
 	struct rmdir *rmdir;
-	struct stream *stream;
+	struct get *get;
+	struct pull *pull;
 	struct view *view;
-	struct unsettled *unsettled;
 	struct msg *msg;
 };
 

@@ -22,7 +22,6 @@
 #include "conn.h"
 #include "container.h"
 #include "freshness.h"
-#include "get.h"
 #include "group.h"
 #include "inventory.h"
 #include "mem.h"
@@ -61,7 +60,7 @@ void rmdir_free(struct rmdir *r)
 static void refuse(struct conn *c, int status, const char *why)
 {
 	c->request.ask.confirmed = status != 503;
-	get_absent(c, status, str_of(why));
+	answer_version_error(c, status, str_of(why));
 }
 
 static void cannot_tell(struct conn *c)

@@ -11,7 +11,6 @@
 #include "conn.h"
 #include "container.h"
 #include "freshness.h"
-#include "get.h"
 #include "group.h"
 #include "push.h"
 #include "reply.h"
@@ -250,7 +249,7 @@ static void refuse(struct conn *c)
 	ask->asked = work->asked;
 	ask->answered = work->answered;
 	if (work->err.kind == ERR_ABSENT)
-		get_absent(c, 404, str_of(err_reason(&work->err)));
+		answer_version_error(c, 404, str_of(err_reason(&work->err)));
 	else
 		answer_err(c, &work->err);
 }
