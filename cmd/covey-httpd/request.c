@@ -7,11 +7,11 @@
 #include "get.h"
 #include "handlers.h"
 #include "index.h"
+#include "pages.h"
 #include "peer.h"
 #include "pull.h"
 #include "reply.h"
 #include "rmdir.h"
-#include "service_pages.h"
 #include "upload.h"
 #include "work.h"
 
@@ -37,7 +37,7 @@ void request_end(struct conn *c)
 
 	ask_end(&r->ask);
 	pull_free(r->pull);
-	view_free(r->view);
+	page_free(r->page);
 	get_free(r->get);
 	msg_free(r->msg);
 	index_free(r->index);
@@ -49,7 +49,7 @@ void request_end(struct conn *c)
 	cond_clear(&r->cond);
 	buf_reset(&r->path);
 	r->pull = NULL;
-	r->view = NULL;
+	r->page = NULL;
 	r->get = NULL;
 	r->msg = NULL;
 	r->index = NULL;
@@ -174,7 +174,7 @@ void request_begin(struct conn *c)
 		return;
 	}
 	if (str_starts(c->head.path, STR(SERVICE))) {
-		service_page(c);
+		page_start(c);
 		return;
 	}
 	service_touch(c->worker->httpd->service);

@@ -21,7 +21,7 @@ struct work;
 struct index;
 struct rmdir;
 struct pull;
-struct view;
+struct page;
 struct get;
 struct msg;
 
@@ -47,7 +47,7 @@ struct request {
 	struct rmdir *rmdir;
 	struct get *get;
 	struct pull *pull;
-	struct view *view;
+	struct page *page;
 	struct msg *msg;
 };
 
