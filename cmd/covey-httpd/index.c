@@ -53,7 +53,7 @@ void index_free(struct index *index)
 
 /* in the pool */
 
-static void version_state(const struct conn *c, struct buf *ret)
+static void index_state(const struct conn *c, struct buf *ret)
 {
 	const struct ask *ask = &c->request.ask;
 
@@ -114,8 +114,8 @@ static int cmp_for_people(const void *a, const void *b)
 }
 
 /* The rows of one page for people, of all there are. */
-static void choose_names(struct render_index *page, struct listing_row *rows, size_t count,
-			 const struct query *query, size_t limit)
+static void index_choose_names(struct render_index *page, struct listing_row *rows, size_t count,
+			       const struct query *query, size_t limit)
 {
 	struct listing_row after = {
 		.name = buf_str(&query->after),
@@ -135,7 +135,7 @@ static void choose_names(struct render_index *page, struct listing_row *rows, si
 		page->count = limit;
 }
 
-static void render_names(struct index *index)
+static void index_render_names(struct index *index)
 {
 	const struct inventory *inv = &index->inventory;
 	struct conn *c = index->conn;
@@ -159,9 +159,9 @@ static void render_names(struct index *index)
 	}
 	page.count = count;
 	if (index->media == MEDIA_HTML)
-		choose_names(&page, rows, count, query,
-			     query->limit > 0 ? query->limit : index->browser ? PAGE_NAMES : 0);
-	version_state(c, &state);
+		index_choose_names(&page, rows, count, query,
+				   query->limit > 0 ? query->limit : index->browser ? PAGE_NAMES : 0);
+	index_state(c, &state);
 	page.state = buf_str(&state);
 	if (index->media == MEDIA_HTML)
 		render_index_html(&index->body, &page);
@@ -178,7 +178,7 @@ static void render_names(struct index *index)
 }
 
 /* What a home tells another node. */
-static void render_registers(struct index *index)
+static void index_render_registers(struct index *index)
 {
 	const struct inventory *inv = &index->inventory;
 
@@ -188,7 +188,7 @@ static void render_registers(struct index *index)
 }
 
 /* `Link: <?version=ID>; rel="conflict"` for the newest of them. */
-static void link_conflicts(struct index *index, const struct history_row *rows, size_t count)
+static void history_link_conflicts(struct index *index, const struct history_row *rows, size_t count)
 {
 	size_t linked = 0;
 
@@ -205,8 +205,8 @@ static void link_conflicts(struct index *index, const struct history_row *rows, 
 }
 
 /* The rows that were asked for, of all there are. */
-static void choose_versions(struct render_history *page, const struct history_row *rows,
-			    size_t count, const struct query *query)
+static void history_choose_versions(struct render_history *page, const struct history_row *rows,
+				    size_t count, const struct query *query)
 {
 	size_t first = 0;
 
@@ -222,7 +222,7 @@ static void choose_versions(struct render_history *page, const struct history_ro
 		page->count = query->limit;
 }
 
-static void link_next_versions(struct index *index, const struct render_history *page)
+static void history_link_next(struct index *index, const struct render_history *page)
 {
 	if (!page->more)
 		return;
@@ -233,8 +233,8 @@ static void link_next_versions(struct index *index, const struct render_history 
 }
 
 /* This node, and all that it has met. */
-static struct render_node *nodes_known(const struct httpd *h, const struct members *members,
-				       size_t *ret_count)
+static struct render_node *history_nodes(const struct httpd *h, const struct members *members,
+					 size_t *ret_count)
 {
 	struct render_node *nodes = mem_new(members->count + 1, sizeof *nodes);
 
@@ -246,20 +246,20 @@ static struct render_node *nodes_known(const struct httpd *h, const struct membe
 	return nodes;
 }
 
-static void render_history_page(struct index *index, struct render_history *page)
+static void history_render_page(struct index *index, struct render_history *page)
 {
 	const struct httpd *h = index->conn->worker->httpd;
 	struct members members = MEMBERS_INIT;
 	struct render_node *nodes;
 
 	members_load(h->state_directory, &members, NULL);	/* else nodes go by their ids */
-	page->nodes = nodes = nodes_known(h, &members, &page->node_count);
+	page->nodes = nodes = history_nodes(h, &members, &page->node_count);
 	render_history_html(&index->body, page);
 	free(nodes);
 	members_clear(&members);
 }
 
-static void render_versions(struct index *index)
+static void history_render(struct index *index)
 {
 	const struct inventory *inv = &index->inventory;
 	struct conn *c = index->conn;
@@ -276,13 +276,13 @@ static void render_versions(struct index *index)
 						.type = inv->rows[i].name,
 						.here = inv->rows[i].here };
 	listing_text_conflicts(rows, inv->count);	/* each beside all others, not its page's */
-	choose_versions(&page, rows, inv->count, &c->request.query);
-	link_conflicts(index, rows, inv->count);
-	link_next_versions(index, &page);
-	version_state(c, &state);
+	history_choose_versions(&page, rows, inv->count, &c->request.query);
+	history_link_conflicts(index, rows, inv->count);
+	history_link_next(index, &page);
+	index_state(c, &state);
 	page.state = buf_str(&state);
 	if (index->media == MEDIA_HTML)
-		render_history_page(index, &page);
+		history_render_page(index, &page);
 	else if (index->media == MEDIA_JSON)
 		render_history_json(&index->body, &page);
 	else
@@ -291,22 +291,22 @@ static void render_versions(struct index *index)
 	free(rows);
 }
 
-static void render_work(struct job *job)
+static void index_render_work(struct job *job)
 {
 	struct index *index = CONTAINER_OF(job, struct index, job);
 
 	if (index->versions)
-		render_versions(index);
+		history_render(index);
 	else if (index->peer)
-		render_registers(index);
+		index_render_registers(index);
 	else
-		render_names(index);
+		index_render_names(index);
 }
 
 /* the answer */
 
 /* Of which layout this node is, and what it knows of the directory's removal. */
-static void peer_fields(struct index *index)
+static void index_peer_fields(struct index *index)
 {
 	struct buf *out = &index->conn->output.text;
 	char version[VERSION_TEXT];
@@ -317,7 +317,7 @@ static void peer_fields(struct index *index)
 			    str_of(version_format(version, index->inventory.gate)));
 }
 
-static void answer_index(struct index *index)
+static void index_answer(struct index *index)
 {
 	struct conn *c = index->conn;
 	struct buf *out = &c->output.text;
@@ -335,17 +335,17 @@ static void answer_index(struct index *index)
 	if (index->links.len > 0)
 		reply_field(out, "Link", buf_str(&index->links));
 	if (index->peer)
-		peer_fields(index);
+		index_peer_fields(index);
 	answer_end_text(c, buf_str(&index->body));
 }
 
-static void refuse_unconfirmed(struct conn *c)
+static void index_refuse_unconfirmed(struct conn *c)
 {
 	answer_version_error(c, 504, STR("this cannot be confirmed now"));
 }
 
 /* Another node asked this one as a home, by a layout that is not this one's. */
-static bool is_stale(struct conn *c, uint64_t ours)
+static bool index_asker_is_stale(struct conn *c, uint64_t ours)
 {
 	struct str field = head_get(&c->head, FIELD_COVEY_EPOCH);
 	uint64_t epoch;
@@ -356,7 +356,7 @@ static bool is_stale(struct conn *c, uint64_t ours)
 				   (epoch != 0 && epoch != ours));
 }
 
-static void refuse_stale(struct conn *c, uint64_t ours)
+static void index_refuse_stale(struct conn *c, uint64_t ours)
 {
 	struct buf fields = BUF_INIT;
 
@@ -367,7 +367,7 @@ static void refuse_stale(struct conn *c, uint64_t ours)
 }
 
 /* As a home it was asked for all that is known, and its disk forgot something. */
-static bool is_silent(struct conn *c)
+static bool index_is_silent(struct conn *c)
 {
 	struct group *group = c->worker->httpd->group;
 
@@ -375,26 +375,26 @@ static bool is_silent(struct conn *c)
 	       group_is_silent(group);
 }
 
-static void rendered(struct job *job)
+static void index_rendered(struct job *job)
 {
 	struct index *index = CONTAINER_OF(job, struct index, job);
 	struct conn *c = index->conn;
 
-	answer_index(index);
+	index_answer(index);
 	conn_resume(c);
 }
 
-static void render(struct index *index)
+static void index_render(struct index *index)
 {
 	struct conn *c = index->conn;
 
-	index->job = (struct job){ .work = render_work, .done = rendered, .home = c->worker->loop };
+	index->job = (struct job){ .work = index_render_work, .done = index_rendered, .home = c->worker->loop };
 	c->state = CONN_BUSY;
 	pool_submit(c->worker->httpd->pool, &index->job);
 }
 
 /* Whether there is anything to tell of; *why says what is missing. */
-static bool is_there(const struct index *index, const char **why)
+static bool index_is_there(const struct index *index, const char **why)
 {
 	const struct inventory *inv = &index->inventory;
 	const struct request *r = &index->conn->request;
@@ -409,7 +409,7 @@ static bool is_there(const struct index *index, const char **why)
 }
 
 /* The answer is the less sure of the two. */
-static void take_state(struct index *index)
+static void index_take_state(struct index *index)
 {
 	struct ask *ask = &index->conn->request.ask;
 	const struct inventory *inv = &index->inventory;
@@ -424,45 +424,45 @@ static void take_state(struct index *index)
 }
 
 /* What is here of a peer's question, or all that was wanted. */
-static void told_here(struct index *index)
+static void index_told_here(struct index *index)
 {
 	struct conn *c = index->conn;
 	const struct inventory *inv = &index->inventory;
 
-	if (index->peer && is_stale(c, inv->epoch))
-		refuse_stale(c, inv->epoch);
+	if (index->peer && index_asker_is_stale(c, inv->epoch))
+		index_refuse_stale(c, inv->epoch);
 	else if (inv->result == 0 && index->versions && inv->count == 0 && !index->peer)
 		answer_version_error(c, 404, STR("nothing was ever there"));
 	else if (inv->result == 0 || (index->peer && inv->err.kind == ERR_ABSENT))
-		render(index);
+		index_render(index);
 	else if (inv->err.kind == ERR_ABSENT || inv->err.kind == ERR_CONFLICT)
 		answer_version_error(c, 404, str_of(err_reason(&inv->err)));
 	else
 		answer_err(c, &inv->err);
 }
 
-static void inventoried(struct conn *c)
+static void index_inventoried(struct conn *c)
 {
 	struct index *index = c->request.index;
 	const struct inventory *inv = &index->inventory;
 	const char *why;
 
 	if (inv->ask.here) {
-		told_here(index);
+		index_told_here(index);
 		return;
 	}
-	take_state(index);
+	index_take_state(index);
 	if (inv->result < 0 && inv->err.kind != ERR_ABSENT && !inv->confirmed)
 		answer_err(c, &inv->err);
 	else if (c->request.freshness.no_cache && !c->request.ask.confirmed)
-		refuse_unconfirmed(c);
-	else if (!is_there(index, &why))
+		index_refuse_unconfirmed(c);
+	else if (!index_is_there(index, &why))
 		answer_version_error(c, 404, str_of(why));
 	else
-		render(index);
+		index_render(index);
 }
 
-static void take_inventory(struct conn *c, bool here)
+static void index_take_inventory(struct conn *c, bool here)
 {
 	struct index *index = c->request.index;
 	const struct query *query = &c->request.query;
@@ -477,25 +477,25 @@ static void take_inventory(struct conn *c, bool here)
 		ask.limit = query->limit;
 	}
 	ask.deleted = index->peer || query->deleted;
-	inventory_start(&index->inventory, c, &ask, inventoried);
+	inventory_start(&index->inventory, c, &ask, index_inventoried);
 }
 
 /* asking the group */
 
-static void asked(struct conn *c)
+static void index_asked(struct conn *c)
 {
 	struct request *r = &c->request;
 
 	r->ask.confirmed = r->ask.standing != STANDING_UNCONFIRMED;	/* the entry is settled */
 	if (r->freshness.no_cache && !r->ask.confirmed)
-		refuse_unconfirmed(c);
+		index_refuse_unconfirmed(c);
 	else if (r->ask.confirmed && !record_is_live(&r->ask.entry) && !r->query.deleted)
 		answer_version_error(c, 404, STR("no such directory"));
 	else
-		take_inventory(c, false);
+		index_take_inventory(c, false);
 }
 
-static enum media media_of(struct conn *c, const enum media *offers)
+static enum media index_media(struct conn *c, const enum media *offers)
 {
 	struct buf scratch = BUF_INIT;
 	enum media media;
@@ -516,22 +516,22 @@ static enum media media_of(struct conn *c, const enum media *offers)
 }
 
 /* Whole, as text, from this node's disk. */
-static void tell_peer(struct conn *c)
+static void index_tell_peer(struct conn *c)
 {
 	struct group *group = c->worker->httpd->group;
 	uint64_t epoch = group != NULL ? group_epoch(group) : 0;
 
 	c->request.index->media = MEDIA_TEXT;
 	ask_none(&c->request.ask, c);
-	if (is_stale(c, epoch))
-		refuse_stale(c, epoch);
-	else if (is_silent(c))
+	if (index_asker_is_stale(c, epoch))
+		index_refuse_stale(c, epoch);
+	else if (index_is_silent(c))
 		answer_error(c, 503, "this node's disk has forgotten something");
 	else
-		take_inventory(c, true);
+		index_take_inventory(c, true);
 }
 
-static void start(struct conn *c, bool versions, const enum media *offers)
+static void index_begin(struct conn *c, bool versions, const enum media *offers)
 {
 	struct request *r = &c->request;
 	struct index *index = mem_new(1, sizeof *index);
@@ -539,22 +539,22 @@ static void start(struct conn *c, bool versions, const enum media *offers)
 	index->conn = c;
 	index->versions = versions;
 	index->peer = head_get(&c->head, FIELD_COVEY_EPOCH).s != NULL;
-	index->media = media_of(c, offers);
+	index->media = index_media(c, offers);
 	index->browser = answer_wants_page(c) || c->request.query.format == QUERY_FORMAT_HTML;
 	r->index = index;
 	if (index->peer) {
-		tell_peer(c);
+		index_tell_peer(c);
 	} else if (r->freshness.only_if_cached || !c->worker->httpd->grouped) {
 		ask_none(&r->ask, c);	/* what is here is all that was wanted */
-		take_inventory(c, true);
+		index_take_inventory(c, true);
 	} else if (versions || r->path.len == 0) {
 		/* Their homes say all; the root is always there. */
 		ask_none(&r->ask, c);
 		r->ask.answered = r->ask.asked;
 		r->ask.confirmed = true;
-		take_inventory(c, false);
-	} else if (ask_start(&r->ask, c, buf_str(&r->path), NEWEST_READ, VERSION_NONE, asked)) {
-		asked(c);
+		index_take_inventory(c, false);
+	} else if (ask_start(&r->ask, c, buf_str(&r->path), NEWEST_READ, VERSION_NONE, index_asked)) {
+		index_asked(c);
 	}
 }
 
@@ -562,12 +562,12 @@ void index_start(struct conn *c)
 {
 	static const enum media offers[] = { MEDIA_HTML, MEDIA_JSON, MEDIA_TEXT };
 
-	start(c, false, offers);
+	index_begin(c, false, offers);
 }
 
 void history_start(struct conn *c)
 {
 	static const enum media offers[] = { MEDIA_TEXT, MEDIA_JSON, MEDIA_HTML };
 
-	start(c, true, offers);
+	index_begin(c, true, offers);
 }
