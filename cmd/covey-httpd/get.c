@@ -28,10 +28,10 @@
 #include "handlers.h"
 #include "httpdate.h"
 #include "mem.h"
-#include "memory.h"
 #include "pct.h"
 #include "pull.h"
 #include "range.h"
+#include "recent.h"
 #include "reply.h"
 #include "work_inside.h"
 
@@ -245,7 +245,7 @@ static bool get_is_fresh_here(struct conn *c, struct registers *here)
 	uint64_t now = clock_boot_ms(), then;
 	struct version newest;
 
-	if (!h->grouped || !memory_find(h->memory, buf_str(&r->path), &newest, &then) ||
+	if (!h->grouped || !recent_find(h->recent, buf_str(&r->path), &newest, &then) ||
 	    !freshness_allows(&r->freshness, now - then) || get_look_here(c, NULL) < 0)
 		return false;
 	*here = work_registers(&r->entry);
@@ -367,14 +367,14 @@ static enum get_step get_choose(struct conn *c)
 static void get_remember(struct conn *c)
 {
 	struct request *r = &c->request;
-	struct memory *memory = c->worker->httpd->memory;
+	struct recent *recent = c->worker->httpd->recent;
 	const struct record *file = &r->ask.record, *entry = &r->ask.entry;
 
 	if (record_is_live(entry) ||
 	    (!version_is_none(entry->version) && version_cmp(file->version, entry->version) <= 0))
-		memory_forget(memory, buf_str(&r->path));
+		recent_forget(recent, buf_str(&r->path));
 	else
-		memory_note(memory, buf_str(&r->path), file->version, r->ask.began);
+		recent_note(recent, buf_str(&r->path), file->version, r->ask.began);
 }
 
 /*

@@ -23,7 +23,7 @@
 
 struct conn;
 struct group;
-struct memory;
+struct recent;
 struct question;
 struct settle;
 struct httpd;
@@ -78,7 +78,7 @@ struct httpd {
 	struct kept *kept;
 	atomic_uint connections;
 	atomic_bool draining;		/* to stop: every answer that begins now is its connection's last */
-	struct memory *memory;		/* which paths were checked when (memory.h) */
+	struct recent *recent;		/* which paths were checked when (recent.h) */
 	struct mime *mime;
 	char *state_directory;		/* STORE/state */
 	bool grouped;			/* a group key is configured */

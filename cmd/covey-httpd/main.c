@@ -4,7 +4,7 @@
 #include "httpd.h"
 #include "log.h"
 #include "mem.h"
-#include "memory.h"
+#include "recent.h"
 #include "tally.h"
 
 #include <sys/resource.h>
@@ -46,7 +46,7 @@ static void role_free(struct service *service)
 	pool_free(h->pool);
 	listener_free(h);
 	mime_free(h->mime);
-	memory_free(h->memory);
+	recent_free(h->recent);
 	group_free(h->group);
 	outbox_close(h->outbox);
 	tally_close(h->kept, sizeof *h->kept);
@@ -71,7 +71,7 @@ static int role_start(struct service *service, struct err *err)
 	if (store_lost_records(h->store))
 		log_line(LOG_LEVEL_ERROR, "%s: %s", h->conf->node.store, HTTPD_LOST_RECORDS);
 	h->pool = pool_new(POOL_THREADS);
-	h->memory = memory_new();
+	h->recent = recent_new();
 	h->mime = mime_new(MIME_FILE);
 	open_kept(h);
 	if (h->grouped) {

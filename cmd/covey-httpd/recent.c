@@ -1,5 +1,5 @@
-/* memory - which paths were checked when, for Cache-Control: max-age=N */
-#include "memory.h"
+/* recent - which paths were checked when, for Cache-Control: max-age=N */
+#include "recent.h"
 
 #include "mem.h"
 #include "path.h"
@@ -14,20 +14,20 @@ struct place {
 	uint64_t ms;		/* 0: nothing here */
 };
 
-struct memory {
+struct recent {
 	pthread_mutex_t mutex;
 	struct place places[PLACES];
 };
 
-struct memory *memory_new(void)
+struct recent *recent_new(void)
 {
-	struct memory *m = mem_new(1, sizeof *m);
+	struct recent *m = mem_new(1, sizeof *m);
 
 	pthread_mutex_init(&m->mutex, NULL);
 	return m;
 }
 
-void memory_free(struct memory *m)
+void recent_free(struct recent *m)
 {
 	if (m == NULL)
 		return;
@@ -35,7 +35,7 @@ void memory_free(struct memory *m)
 	free(m);
 }
 
-void memory_note(struct memory *m, struct str path, struct version newest, uint64_t ms)
+void recent_note(struct recent *m, struct str path, struct version newest, uint64_t ms)
 {
 	uint64_t hash = path_hash(path);
 
@@ -44,12 +44,12 @@ void memory_note(struct memory *m, struct str path, struct version newest, uint6
 	pthread_mutex_unlock(&m->mutex);
 }
 
-void memory_forget(struct memory *m, struct str path)
+void recent_forget(struct recent *m, struct str path)
 {
-	memory_note(m, path, VERSION_NONE, 0);
+	recent_note(m, path, VERSION_NONE, 0);
 }
 
-bool memory_find(struct memory *m, struct str path, struct version *ret_newest,
+bool recent_find(struct recent *m, struct str path, struct version *ret_newest,
 		 uint64_t *ret_ms)
 {
 	uint64_t hash = path_hash(path);
