@@ -114,11 +114,12 @@ uint64_t group_epoch(struct group *g)
 	return atomic_load_explicit(&g->epoch, memory_order_relaxed);
 }
 
-uint64_t group_newest_epoch(struct group *g)
+struct layout_id group_disk_layout(struct group *g)
 {
-	struct layout layout;
+	struct layout layout = LAYOUT_NONE;
 
-	return layout_load(g->httpd->state_directory, &layout, NULL) == 0 ? layout.epoch : 0;
+	layout_load(g->httpd->state_directory, &layout, NULL);
+	return (struct layout_id){ layout.lineage, layout.epoch };
 }
 
 uint64_t group_alone(struct group *g)

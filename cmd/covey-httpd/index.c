@@ -311,7 +311,7 @@ static void index_peer_fields(struct index *index)
 	struct buf *out = &index->conn->output.text;
 	char version[VERSION_TEXT];
 
-	reply_fieldf(out, PEER_EPOCH, "%llu", (unsigned long long)index->inventory.epoch);
+	reply_fieldf(out, PEER_EPOCH, "%llu", (unsigned long long)index->inventory.layout.epoch);
 	if (!version_is_none(index->inventory.gate))
 		reply_field(out, PEER_GATE,
 			    str_of(version_format(version, index->inventory.gate)));
@@ -345,22 +345,22 @@ static void index_refuse_unconfirmed(struct conn *c)
 }
 
 /* Another node asked this one as a home, by a layout that is not this one's. */
-static bool index_asker_is_stale(struct conn *c, uint64_t ours)
+static bool index_asker_is_stale(struct conn *c, struct layout_id ours)
 {
 	struct str field = head_get(&c->head, FIELD_COVEY_EPOCH);
 	uint64_t epoch;
 
-	if (!peer_is_of_lineage(c))
+	if (!peer_is_of_lineage(c, ours.lineage))
 		return true;
 	return field.s != NULL && (str_u64(field, UINT64_MAX, &epoch) < 0 ||
-				   (epoch != 0 && epoch != ours));
+				   (epoch != 0 && epoch != ours.epoch));
 }
 
-static void index_refuse_stale(struct conn *c, uint64_t ours)
+static void index_refuse_stale(struct conn *c, struct layout_id ours)
 {
 	struct buf fields = BUF_INIT;
 
-	reply_fieldf(&fields, PEER_EPOCH, "%llu", (unsigned long long)ours);
+	reply_fieldf(&fields, PEER_EPOCH, "%llu", (unsigned long long)ours.epoch);
 	answer_error_with(c, 421, buf_str(&fields),
 			  STR("this node has another layout than the one asked by"));
 	buf_clear(&fields);
@@ -429,8 +429,8 @@ static void index_told_here(struct index *index)
 	struct conn *c = index->conn;
 	const struct inventory *inv = &index->inventory;
 
-	if (index->peer && index_asker_is_stale(c, inv->epoch))
-		index_refuse_stale(c, inv->epoch);
+	if (index->peer && index_asker_is_stale(c, inv->layout))
+		index_refuse_stale(c, inv->layout);
 	else if (inv->result == 0 && index->versions && inv->count == 0 && !index->peer)
 		answer_version_error(c, 404, STR("nothing was ever there"));
 	else if (inv->result == 0 || (index->peer && inv->err.kind == ERR_ABSENT))
@@ -519,12 +519,16 @@ static enum media index_media(struct conn *c, const enum media *offers)
 static void index_tell_peer(struct conn *c)
 {
 	struct group *group = c->worker->httpd->group;
-	uint64_t epoch = group != NULL ? group_epoch(group) : 0;
+	struct layout layout = LAYOUT_NONE;
+	struct layout_id ours;
 
+	if (group != NULL)
+		group_layout(group, &layout);
+	ours = (struct layout_id){ layout.lineage, layout.epoch };
 	c->request.index->media = MEDIA_TEXT;
 	ask_none(&c->request.ask, c);
-	if (index_asker_is_stale(c, epoch))
-		index_refuse_stale(c, epoch);
+	if (index_asker_is_stale(c, ours))
+		index_refuse_stale(c, ours);
 	else if (index_is_silent(c))
 		answer_error(c, 503, "this node's disk has forgotten something");
 	else

@@ -369,10 +369,27 @@ static void inventory_read_versions(struct inventory *inv, struct store *store, 
 }
 
 /*
- * The epoch is read after the store: what was read is of this epoch or an
+ * The layout is read after the store: what was read is of this layout or an
  * earlier one.  Had this node gone by a newer layout before, its covey-versiond
  * might have helped others to go on without what was read here.
  */
+static void inventory_judge_own(struct inventory *inv)
+{
+	struct group *group = inv->conn->worker->httpd->group;
+	bool same_lineage;
+
+	if (group == NULL)
+		return;
+	inv->layout = group_disk_layout(group);
+	if (inv->layout.epoch == 0 || group_is_silent(group) ||
+	    (inv->result < 0 && inv->err.kind != ERR_ABSENT))
+		return;
+	same_lineage = inv->layout.lineage == inv->lineage;
+	inv->other_layout = !same_lineage || inv->layout.epoch != inv->rule.epoch;
+	if (same_lineage)
+		inv->answers[0].epoch = inv->layout.epoch;
+}
+
 static void inventory_read_work(struct job *job)
 {
 	struct inventory *inv = CONTAINER_OF(job, struct inventory, job);
@@ -383,10 +400,7 @@ static void inventory_read_work(struct job *job)
 		inventory_read_versions(inv, h->store, &text);
 	else
 		inventory_read_names(inv, h->store, &text);
-	inv->epoch = h->group != NULL ? group_newest_epoch(h->group) : 0;
-	if (inv->epoch > 0 && !group_is_silent(h->group) &&
-	    (inv->result == 0 || inv->err.kind == ERR_ABSENT))
-		inv->answers[0].epoch = inv->epoch;
+	inventory_judge_own(inv);
 	for (size_t i = 0; i < inv->answer_count; i++)
 		if (version_cmp(inv->answers[i].gate, inv->gate) > 0)
 			inv->gate = inv->answers[i].gate;
@@ -411,8 +425,7 @@ static void inventory_was_read(struct job *job)
 	bool counted = quorum_has(&inv->rule.homes, inv->answers[0].node);
 
 	if (inv->tries > 0 && inv->tries < TRIES_MAX && !inv->confirmed && counted &&
-	    (inventory_became_unreadable(inv) || (inv->answers[0].epoch != 0 &&
-						  inv->answers[0].epoch != inv->rule.epoch)))
+	    (inventory_became_unreadable(inv) || inv->other_layout))
 		inventory_ask_again(inv);
 	else if (!inv->confirmed || inv->differences == 0)
 		inventory_finish(inv);
@@ -536,6 +549,9 @@ static void inventory_choose_homes(struct inventory *inv)
 	group_layout(group, &layout);
 	inv->keep = layout.epoch > 0 ? layout.keep_versions : 0;
 	inv->rule.epoch = layout.epoch;
+	inv->lineage = layout.lineage;
+	inv->other_layout = false;
+	inv->answers[0].epoch = 0;
 	inv->rule.gate = inv->ask.gate;
 	quorum_begin(&inv->rule.homes);
 	quorum_add(&inv->rule.homes, &layout, inventory_partition(inv));

@@ -17,6 +17,7 @@
 #define COVEY_HTTPD_INVENTORY_H
 
 #include "call.h"
+#include "group.h"
 #include "merge.h"
 #include "pool.h"
 #include "sync_talk.h"
@@ -65,7 +66,7 @@ struct inventory {
 	bool confirmed;
 	uint32_t asked, answered;	/* peers, when that is not so */
 	struct version gate;		/* the greatest that was told of */
-	uint64_t epoch;			/* of this node's layout, after its disk was read; 0: none */
+	struct layout_id layout;	/* this node's, after its disk was read */
 	int result;			/* of this node's disk, -1: err says how it is with it */
 	struct err err;
 	/* private */
@@ -73,6 +74,8 @@ struct inventory {
 	struct conn *conn;
 	void (*done)(struct conn *);
 	struct merge_rule rule;
+	uint64_t lineage;		/* of rule's layout */
+	bool other_layout;		/* this node's is not rule's */
 	uint32_t keep;			/* versions of a path; 0: all */
 	struct quorum credited;
 	struct call call;

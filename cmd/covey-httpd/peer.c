@@ -78,20 +78,15 @@ bool peer_refused(struct conn *c)
 	return false;
 }
 
-bool peer_is_of_lineage(struct conn *c)
+bool peer_is_of_lineage(const struct conn *c, uint64_t lineage)
 {
-	struct group *group = c->worker->httpd->group;
-	struct layout layout = LAYOUT_NONE;
-	uint64_t lineage;
+	uint64_t theirs;
 
 	for (size_t i = 0; i < c->head.field_count; i++) {
 		const struct head_field *field = &c->head.fields[i];
 
-		if (!str_eq_nocase(field->name, STR(PEER_LINEAGE)))
-			continue;
-		if (group != NULL)
-			group_layout(group, &layout);
-		return str_hex64(field->value, &lineage) == 0 && lineage == layout.lineage;
+		if (str_eq_nocase(field->name, STR(PEER_LINEAGE)))
+			return str_hex64(field->value, &theirs) == 0 && theirs == lineage;
 	}
 	return true;
 }
