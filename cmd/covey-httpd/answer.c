@@ -4,6 +4,7 @@
 #include "conn.h"
 #include "digest.h"
 #include "fields.h"
+#include "httpdate.h"
 #include "log.h"
 #include "peer.h"
 #include "reply.h"
@@ -37,6 +38,19 @@ uint64_t answer_modified(const struct record *record)
 	return record->mtime ? record->mtime : record_made(record) / 1000000000;
 }
 
+/* The Date field's value now. */
+static struct str answer_date(struct worker *w)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	if (now.tv_sec != w->date_second) {
+		httpdate_format(w->date, (uint64_t)now.tv_sec);
+		w->date_second = now.tv_sec;
+	}
+	return str_of(w->date);
+}
+
 static void connection_field(struct conn *c)
 {
 	c->last = is_last(c);
@@ -51,7 +65,7 @@ void answer_begin(struct conn *c, int status)
 	reply_start(&c->output.text, status);
 	c->answer_status = status;
 	c->answer_fields = c->output.text.len;
-	reply_date(&c->output.text, worker_date(c->worker));
+	reply_date(&c->output.text, answer_date(c->worker));
 	connection_field(c);
 }
 
@@ -202,7 +216,7 @@ static void answer_whole(struct conn *c, int status, struct str fields, struct s
 	struct reply_error error = {
 		.status = status,
 		.detail = detail,
-		.date = worker_date(c->worker),
+		.date = answer_date(c->worker),
 		.head = c->head.method == METHOD_HEAD,
 	};
 

@@ -67,19 +67,11 @@ static void conn_close(struct conn *c)
 	close(c->in);
 	if (c->out != c->in)
 		close(c->out);
-	if (c->prev != NULL)
-		c->prev->next = c->next;
+	list_remove(&c->link);
+	if (w->spare.count < SPARE_MAX && c->input.cap <= KEPT_INPUT)
+		list_prepend(&w->spare, &c->link);
 	else
-		w->conns = c->next;
-	if (c->next != NULL)
-		c->next->prev = c->prev;
-	if (w->spare_count < SPARE_MAX && c->input.cap <= KEPT_INPUT) {
-		c->next = w->spare;
-		w->spare = c;
-		w->spare_count++;
-	} else {
 		conn_free(c);
-	}
 	listener_closed(w);
 }
 
@@ -516,13 +508,9 @@ void conn_resume(struct conn *c)
 
 void conn_stop_all(struct worker *w)
 {
-	struct conn *next;
-
-	for (struct conn *c = w->conns; c != NULL; c = next) {
-		next = c->next;
+	LIST_EACH(struct conn, c, &w->conns, link)
 		if (c->state == CONN_HEAD)
 			conn_run(c);
-	}
 }
 
 /* The deadline has passed: what that means depends on how far the request is. */
@@ -574,14 +562,13 @@ static int conn_start_watches(struct conn *c)
 
 static struct conn *conn_new(struct worker *w)
 {
-	struct conn *c = w->spare;
+	struct conn *c = LIST_FIRST(struct conn, &w->spare, link);
 
 	if (c == NULL) {
 		c = mem_new(1, sizeof *c);
 		request_init(&c->request);
 	} else {
-		w->spare = c->next;
-		w->spare_count--;
+		list_remove(&c->link);
 	}
 	c->worker = w;
 	c->state = CONN_HEAD;
@@ -592,11 +579,7 @@ static struct conn *conn_new(struct worker *w)
 	c->taken = 0;
 	head_reset(&c->head);
 	c->timer = (struct timer){ .fire = conn_on_timer };
-	c->prev = NULL;
-	c->next = w->conns;
-	if (w->conns != NULL)
-		w->conns->prev = c;
-	w->conns = c;
+	list_append(&w->conns, &c->link);
 	return c;
 }
 
@@ -634,13 +617,10 @@ void conn_open(struct worker *w, int in, int out)
 
 void conn_free_all(struct worker *w)
 {
-	while (w->conns != NULL)
-		conn_close(w->conns);
-	while (w->spare != NULL) {
-		struct conn *c = w->spare;
-
-		w->spare = c->next;
+	LIST_EACH(struct conn, c, &w->conns, link)
+		conn_close(c);
+	LIST_EACH(struct conn, c, &w->spare, link) {
+		list_remove(&c->link);
 		conn_free(c);
 	}
-	w->spare_count = 0;
 }

@@ -34,7 +34,7 @@ enum conn_state { CONN_HEAD, CONN_BODY, CONN_BUSY, CONN_SEND, CONN_LINGER };
 
 struct conn {
 	struct worker *worker;
-	struct conn *next, *prev;
+	struct link link;		/* among its worker's, or the spare ones */
 	int in, out;			/* one socket; or descriptors 0 and 1 */
 	bool socket;			/* out is one */
 	enum conn_state state;

@@ -1,9 +1,9 @@
 /*
  * group - what this process knows of its group: keys, layout, clock, signatures
  *
- * One per process, only with a group key.  Worker 0 watches covey-discoverd;
- * while that is away the layout is the last one known, or that of
- * STORE/state.  All but group_new() to group_free() is for any thread.
+ * One per process, only with a group key.  Worker 0's loop has the view's
+ * client (view_client.h).  All but group_new() to group_free() is for any
+ * thread.
  */
 #ifndef COVEY_HTTPD_GROUP_H
 #define COVEY_HTTPD_GROUP_H
@@ -33,7 +33,9 @@ uint64_t group_epoch(struct group *);		/* 0: no layout yet */
  */
 struct layout_id group_disk_layout(struct group *);
 /* The epoch of a layout that has this node and no other; 0: it is not that. */
-uint64_t group_alone(struct group *);
+uint64_t group_solo_epoch(struct group *);
+/* How many peers a question to everybody would be sent to. */
+unsigned group_asked(struct group *);
 bool group_is_silent(struct group *);		/* this disk forgot something, or may have: no answers as a home */
 /* Why, and what is to be done, in words; NULL: it is not. */
 const char *group_silence(struct group *, bool *ret_for_good);

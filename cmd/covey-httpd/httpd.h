@@ -10,6 +10,7 @@
 
 #include "call.h"
 #include "conf.h"
+#include "list.h"
 #include "loop.h"
 #include "mime.h"
 #include "notices.h"
@@ -24,7 +25,6 @@
 struct conn;
 struct group;
 struct recent;
-struct question;
 struct settle;
 struct httpd;
 
@@ -44,15 +44,14 @@ struct worker {
 	struct loop *loop;
 	pthread_t thread;		/* not of worker 0 */
 	atomic_uint count;		/* connections, also those on their way here */
-	struct conn *conns;		/* all of them */
-	struct conn *spare;		/* closed ones, to be used again */
-	unsigned spare_count;
+	struct list conns;
+	struct list spare;		/* closed ones, to be used again */
 	struct task stop;		/* hasten what is idle, finish the rest */
 	struct task pulse;		/* shows that this worker's loop turns */
 	atomic_bool pulse_due;		/* it was posted, and has not run yet */
 	/* Other roles of this node; NULL without a group key. */
 	struct caller *version, *sync, *discover;
-	struct question *questions;	/* for covey-versiond, at the end of this round (ask.h) */
+	struct list questions;		/* for covey-versiond, at the end of this round (ask.h) */
 	struct timer ask;
 	struct settle *settles;		/* those of this worker */
 	struct call drain;		/* covey-syncd is told that the outbox has something */
@@ -105,8 +104,5 @@ bool listener_alive(struct httpd *);	/* every worker's loop has turned since the
 void listener_join(struct httpd *);	/* no thread of a worker runs any more */
 void listener_free(struct httpd *);	/* after that, and with an empty pool: nothing will be resumed */
 void listener_closed(struct worker *);	/* from any worker: a connection is gone */
-
-/* The Date field's value now. */
-struct str worker_date(struct worker *);
 
 #endif

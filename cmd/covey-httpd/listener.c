@@ -1,10 +1,8 @@
 /* listener - workers, and the connections that are dealt out to them */
-#include "ask.h"
 #include "conn.h"
 #include "container.h"
 #include "group.h"
 #include "httpd.h"
-#include "httpdate.h"
 #include "log.h"
 #include "mem.h"
 #include "settle.h"
@@ -46,18 +44,6 @@ struct delivery {
 	struct worker *worker;
 	int fd;
 };
-
-struct str worker_date(struct worker *w)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME_COARSE, &now);
-	if (now.tv_sec != w->date_second) {
-		httpdate_format(w->date, (uint64_t)now.tv_sec);
-		w->date_second = now.tv_sec;
-	}
-	return str_of(w->date);
-}
 
 static void deliver(struct task *task)
 {
@@ -251,7 +237,6 @@ static int start_worker(struct httpd *h, struct worker *w, struct err *err)
 	if (w->loop == NULL)
 		return -1;
 	w->drain = (struct call)CALL_INIT;
-	ask_worker(w);
 	if (h->grouped)
 		open_callers(w);
 	if (w == &h->workers[0]) {

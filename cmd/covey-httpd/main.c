@@ -1,5 +1,4 @@
 /* covey-httpd - HTTP/1.1 for clients, and for content between nodes */
-#include "ask.h"
 #include "group.h"
 #include "httpd.h"
 #include "log.h"
@@ -74,14 +73,10 @@ static int role_start(struct service *service, struct err *err)
 	h->recent = recent_new();
 	h->mime = mime_new(MIME_FILE);
 	open_kept(h);
-	if (h->grouped) {
-		ask_members(h);
-		if (group_new(&h->group, h, err) < 0 || outbox_open(&h->outbox, h->store, err) < 0)
-			goto fail;
-	}
-	if (listener_start(h, err) == 0)
+	if ((!h->grouped || (group_new(&h->group, h, err) == 0 &&
+			     outbox_open(&h->outbox, h->store, err) == 0)) &&
+	    listener_start(h, err) == 0)
 		return 0;
-fail:
 	role_free(service);
 	return -1;
 }

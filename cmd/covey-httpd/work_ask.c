@@ -62,7 +62,7 @@ int work_judge_alone(const struct conn *c, struct err *err)
 	const struct work *work = c->request.work;
 
 	if (!work_is_update(work) || (work->alone != 0 &&
-				      work->alone == group_alone(c->worker->httpd->group)))
+				      work->alone == group_solo_epoch(c->worker->httpd->group)))
 		return 0;
 	return err_set(err, ERR_UNSUPPORTED,
 		       "If-Match and the like are not offered for writes in a group of several nodes yet");
