@@ -24,7 +24,7 @@ struct str answer_etag(char to[ETAG_TEXT], struct version version)
 }
 
 /* The process is to stop, or others wait for a place. */
-static bool is_last(const struct conn *c)
+static bool answer_is_last(const struct conn *c)
 {
 	struct httpd *h = c->worker->httpd;
 
@@ -51,9 +51,9 @@ static struct str answer_date(struct worker *w)
 	return str_of(w->date);
 }
 
-static void connection_field(struct conn *c)
+static void answer_connection_field(struct conn *c)
 {
-	c->last = is_last(c);
+	c->last = answer_is_last(c);
 	if (c->last)
 		reply_field(&c->output.text, "Connection", STR("close"));
 	else if (c->head.minor == 0)
@@ -66,7 +66,7 @@ void answer_begin(struct conn *c, int status)
 	c->answer_status = status;
 	c->answer_fields = c->output.text.len;
 	reply_date(&c->output.text, answer_date(c->worker));
-	connection_field(c);
+	answer_connection_field(c);
 }
 
 void answer_count(struct conn *c, bool confirmed)
@@ -123,7 +123,7 @@ void answer_end(struct conn *c)
 }
 
 /* What a home tells has to be believed whole: a signature of it follows. */
-static void end_signed_text(struct conn *c, struct str body)
+static void answer_end_signed(struct conn *c, struct str body)
 {
 	struct buf *out = &c->output.text;
 	struct digest *digest = digest_new();
@@ -149,7 +149,7 @@ static void end_signed_text(struct conn *c, struct str body)
 void answer_end_text(struct conn *c, struct str body)
 {
 	if (c->request.body_signed && c->head.method != METHOD_HEAD) {
-		end_signed_text(c, body);
+		answer_end_signed(c, body);
 		return;
 	}
 	reply_length(&c->output.text, body.n);
@@ -159,7 +159,7 @@ void answer_end_text(struct conn *c, struct str body)
 	conn_answered(c);
 }
 
-static void log_server_error(struct conn *c, int status, struct str detail)
+static void answer_log_error(struct conn *c, int status, struct str detail)
 {
 	char number[8];
 	struct log_field fields[] = {
@@ -178,7 +178,7 @@ static void log_server_error(struct conn *c, int status, struct str detail)
  * Another node knows what to make of it, and goes on asking.  Whoever has a
  * sealed message read is told a reason after it was opened: it is one, too.
  */
-static bool is_for_a_node(const struct conn *c, int status)
+static bool answer_is_for_a_node(const struct conn *c, int status)
 {
 	return c->request.peer || (c->request.msg != NULL && status == 503);
 }
@@ -197,7 +197,7 @@ bool answer_wants_page(const struct conn *c)
  * For a browser it is a page, whose way up leads to the directory that was
  * asked for, too: that is where the form of a failed upload stood.
  */
-static void error_page(struct conn *c, struct reply_error *error, struct buf *path)
+static void answer_error_page(struct conn *c, struct reply_error *error, struct buf *path)
 {
 	error->page = answer_wants_page(c);
 	error->node = str_of(c->worker->httpd->conf->node.name);
@@ -209,8 +209,8 @@ static void error_page(struct conn *c, struct reply_error *error, struct buf *pa
 }
 
 /* The client is told detail; of a server's error the log is told more. */
-static void answer_whole(struct conn *c, int status, struct str fields, struct str detail,
-			 struct str logged)
+static void answer_error_whole(struct conn *c, int status, struct str fields, struct str detail,
+			       struct str logged)
 {
 	struct buf scratch = BUF_INIT, lines = BUF_INIT, path = BUF_INIT;
 	struct reply_error error = {
@@ -223,9 +223,9 @@ static void answer_whole(struct conn *c, int status, struct str fields, struct s
 	/* Before a head is whole its fields mean nothing. */
 	if (c->head.size > 0) {
 		error.json = fields_accepts_problem(head_list(&c->head, FIELD_ACCEPT, &scratch));
-		error_page(c, &error, &path);
+		answer_error_page(c, &error, &path);
 	}
-	c->last = is_last(c) || c->head.size == 0;
+	c->last = answer_is_last(c) || c->head.size == 0;
 	error.close = c->last;
 	buf_addstr(&lines, fields);
 	peer_sign(c, status, fields, &lines);
@@ -235,14 +235,14 @@ static void answer_whole(struct conn *c, int status, struct str fields, struct s
 	buf_clear(&lines);
 	buf_clear(&path);
 	if (status >= 500 && status != 501 && status != 504 && status != 505 &&
-	    !is_for_a_node(c, status))
-		log_server_error(c, status, logged);
+	    !answer_is_for_a_node(c, status))
+		answer_log_error(c, status, logged);
 	conn_answered(c);
 }
 
 void answer_error_with(struct conn *c, int status, struct str fields, struct str detail)
 {
-	answer_whole(c, status, fields, detail, detail);
+	answer_error_whole(c, status, fields, detail, detail);
 }
 
 void answer_error(struct conn *c, int status, const char *format, ...)
@@ -304,17 +304,17 @@ int answer_status(enum err_kind kind)
 }
 
 /* What this machine cannot do just now, whatever the request, another node may. */
-static bool is_for_now(const struct err *err)
+static bool answer_is_for_now(const struct err *err)
 {
 	return err->sys == EIO || err->sys == EROFS || err->sys == EAGAIN;
 }
 
 void answer_err(struct conn *c, const struct err *err)
 {
-	int status = is_for_now(err) ? 503 : answer_status(err->kind);
+	int status = answer_is_for_now(err) ? 503 : answer_status(err->kind);
 
-	answer_whole(c, status, (struct str)STR_INIT, str_of(err_reason(err)),
-		     str_of(err->text));
+	answer_error_whole(c, status, (struct str)STR_INIT, str_of(err_reason(err)),
+			   str_of(err->text));
 }
 
 void answer_redirect(struct conn *c, int status, struct str location)

@@ -399,7 +399,7 @@ static enum get_step get_choose_confirmed(struct conn *c)
 	return get_answer_by(c, newest, &r->ask.entry);
 }
 
-static struct record newer(const struct record *a, const struct record *b)
+static struct record get_newer(const struct record *a, const struct record *b)
 {
 	return version_cmp(a->version, b->version) >= 0 ? *a : *b;
 }
@@ -409,8 +409,8 @@ static enum get_step get_choose_unconfirmed(struct conn *c)
 {
 	struct request *r = &c->request;
 	struct registers here = work_registers(&r->entry);
-	struct record file = newer(&here.file, &r->ask.record);
-	struct record entry = newer(&here.entry, &r->ask.entry);
+	struct record file = get_newer(&here.file, &r->ask.record);
+	struct record entry = get_newer(&here.entry, &r->ask.entry);
 
 	r->ask.confirmed = false;
 	if (r->freshness.no_cache)

@@ -94,7 +94,7 @@ const char *group_silence(struct group *g, bool *ret_for_good)
 }
 
 /* The layout's members that are up and speak as homes; without covey-discoverd nobody knows of any. */
-static size_t list_alive(const struct group_view *view, uint64_t ret[LAYOUT_MEMBERS_MAX])
+static size_t group_list_alive(const struct group_view *view, uint64_t ret[LAYOUT_MEMBERS_MAX])
 {
 	size_t count = 0;
 
@@ -107,8 +107,8 @@ static size_t list_alive(const struct group_view *view, uint64_t ret[LAYOUT_MEMB
 	return count;
 }
 
-static bool has_majority(const struct layout *layout, unsigned partition, const uint64_t *alive,
-			 size_t count)
+static bool group_has_majority(const struct layout *layout, unsigned partition, const uint64_t *alive,
+			       size_t count)
 {
 	struct quorum quorum;
 
@@ -124,12 +124,12 @@ bool group_can_confirm(struct group *g, struct buf *ret_why)
 	struct group_view *view = view_client_hold(g->view);
 	const struct layout *layout = &view->layout;
 	uint64_t alive[LAYOUT_MEMBERS_MAX];
-	size_t count = list_alive(view, alive);
+	size_t count = group_list_alive(view, alive);
 	unsigned without = 0;
 	bool can = false;
 
 	for (unsigned p = 0; p < PARTITIONS; p++)
-		without += !has_majority(layout, p, alive, count);
+		without += !group_has_majority(layout, p, alive, count);
 	if (layout->epoch == 0)
 		buf_adds(ret_why, "this node belongs to no group yet");
 	else if (without > 0)

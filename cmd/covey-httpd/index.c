@@ -60,8 +60,8 @@ static void index_state(const struct conn *c, struct buf *ret)
 	freshness_version_state(ret, ask->confirmed, ask->answered, ask->asked);
 }
 
-static struct listing_row row_of(struct str name, const struct record *record,
-				 enum listing_type type)
+static struct listing_row index_row(struct str name, const struct record *record,
+				    enum listing_type type)
 {
 	struct listing_row row = { .name = name,
 				   .type = type,
@@ -77,7 +77,7 @@ static struct listing_row row_of(struct str name, const struct record *record,
 }
 
 /* The version that stands there; where nothing does, the newest that is known. */
-static struct listing_row row_of_standing(const struct inventory_row *from)
+static struct listing_row index_row_of_standing(const struct inventory_row *from)
 {
 	static const enum listing_type types[] = {
 		[STANDS_NOTHING] = LISTING_DELETED,
@@ -86,25 +86,25 @@ static struct listing_row row_of_standing(const struct inventory_row *from)
 	};
 	const struct record *file = &from->told.file, *entry = &from->told.entry;
 
-	return row_of(from->name, record_standing(file, entry), types[record_stands(file, entry)]);
+	return index_row(from->name, record_standing(file, entry), types[record_stands(file, entry)]);
 }
 
 /* What was there and is not any more: a file, a directory, or both.  How many rows. */
-static size_t rows_of_gone(const struct inventory_row *from, struct listing_row *to)
+static size_t index_rows_of_gone(const struct inventory_row *from, struct listing_row *to)
 {
 	const struct record *file = &from->told.file, *entry = &from->told.entry;
 	enum stands stands = record_stands(file, entry);
 	size_t n = 0;
 
 	if (stands != STANDS_DIRECTORY && !version_is_none(entry->version))
-		to[n++] = row_of(from->name, entry, LISTING_ENDED);
+		to[n++] = index_row(from->name, entry, LISTING_ENDED);
 	if (stands != STANDS_FILE && !version_is_none(file->version))
-		to[n++] = row_of(from->name, file, LISTING_DELETED);
+		to[n++] = index_row(from->name, file, LISTING_DELETED);
 	return n;
 }
 
 /* Directories, then files, each by name. */
-static int cmp_for_people(const void *a, const void *b)
+static int index_cmp_for_people(const void *a, const void *b)
 {
 	const struct listing_row *x = a, *y = b;
 
@@ -122,9 +122,9 @@ static void index_choose_names(struct render_index *page, struct listing_row *ro
 		.type = query->after_directory ? LISTING_DIRECTORY : LISTING_FILE,
 	};
 
-	qsort(rows, count, sizeof *rows, cmp_for_people);
+	qsort(rows, count, sizeof *rows, index_cmp_for_people);
 	while (query->has_after && page->before < count &&
-	       cmp_for_people(&rows[page->before], &after) <= 0)
+	       index_cmp_for_people(&rows[page->before], &after) <= 0)
 		page->before++;
 	page->directories_first = true;
 	page->total = count;
@@ -153,9 +153,9 @@ static void index_render_names(struct index *index)
 
 	for (size_t i = 0; i < inv->count; i++) {
 		if (index->media == MEDIA_HTML && query->deleted)
-			count += rows_of_gone(&inv->rows[i], &rows[count]);
+			count += index_rows_of_gone(&inv->rows[i], &rows[count]);
 		else
-			rows[count++] = row_of_standing(&inv->rows[i]);
+			rows[count++] = index_row_of_standing(&inv->rows[i]);
 	}
 	page.count = count;
 	if (index->media == MEDIA_HTML)

@@ -25,7 +25,7 @@ static void allow_descriptors(const struct httpd *h)
 #define KEPT_KIND 1		/* of struct kept: another when a field comes to mean something else */
 
 /* Where it cannot be kept it is counted all the same. */
-static void open_kept(struct httpd *h)
+static void kept_open(struct httpd *h)
 {
 	struct buf path = BUF_INIT;
 	struct err err = ERR_INIT;
@@ -72,7 +72,7 @@ static int role_start(struct service *service, struct err *err)
 	h->pool = pool_new(POOL_THREADS);
 	h->recent = recent_new();
 	h->mime = mime_new(MIME_FILE);
-	open_kept(h);
+	kept_open(h);
 	if ((!h->grouped || (group_new(&h->group, h, err) == 0 &&
 			     outbox_open(&h->outbox, h->store, err) == 0)) &&
 	    listener_start(h, err) == 0)

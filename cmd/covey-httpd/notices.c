@@ -16,7 +16,7 @@
 
 /* writes */
 
-static void became_unconfirmed(struct conn *c)
+static void notices_became_unconfirmed(struct conn *c)
 {
 	struct httpd *h = c->worker->httpd;
 	struct buf why = BUF_INIT;
@@ -28,7 +28,7 @@ static void became_unconfirmed(struct conn *c)
 }
 
 /* One path may have a majority while another has none. */
-static void seems_confirmed(struct conn *c, uint64_t now)
+static void notices_seems_confirmed(struct conn *c, uint64_t now)
 {
 	struct httpd *h = c->worker->httpd;
 	struct buf why = BUF_INIT;
@@ -50,10 +50,10 @@ void notices_write(struct conn *c, bool confirmed)
 	if (!confirmed) {
 		atomic_store(&notices->last, now);
 		if (!atomic_exchange(&notices->unconfirmed, true))
-			became_unconfirmed(c);
+			notices_became_unconfirmed(c);
 	} else if (atomic_load_explicit(&notices->unconfirmed, memory_order_relaxed) &&
 		   (now < last || now - last >= STEADY_MS)) {	/* or of another boot */
-		seems_confirmed(c, now);
+		notices_seems_confirmed(c, now);
 	}
 }
 

@@ -89,7 +89,7 @@ static void healthz(struct conn *c)
 }
 
 /* silence: why it answers as no home yet, or NULL. */
-static void say_ready(struct conn *c, const char *silence)
+static void page_say_ready(struct conn *c, const char *silence)
 {
 	struct buf text = BUF_INIT;
 
@@ -102,7 +102,7 @@ static void say_ready(struct conn *c, const char *silence)
 }
 
 /* ?confirm, whatever its value, and what a monitor adds: nothing else that is asked there changes the answer. */
-static bool wants_confirm(const struct conn *c)
+static bool page_wants_confirm(const struct conn *c)
 {
 	struct str rest = c->head.query, pair, name;
 
@@ -112,7 +112,7 @@ static bool wants_confirm(const struct conn *c)
 	return false;
 }
 
-static void say_whether_it_confirms(struct conn *c)
+static void page_say_whether_it_confirms(struct conn *c)
 {
 	struct httpd *h = c->worker->httpd;
 	struct buf why = BUF_INIT;
@@ -137,10 +137,10 @@ static void readyz(struct conn *c)
 		answer_error(c, 503, "%s", err.text);
 	else if (for_good)
 		answer_error(c, 503, "this node is silent: %s", silence);
-	else if (wants_confirm(c))
-		say_whether_it_confirms(c);
+	else if (page_wants_confirm(c))
+		page_say_whether_it_confirms(c);
 	else
-		say_ready(c, silence);
+		page_say_ready(c, silence);
 }
 
 /* asking, and counting in the pool */
@@ -242,7 +242,7 @@ static const char *boolean(bool value)
 }
 
 /* text is NULL: null */
-static void add_text(struct buf *json, const char *name, const char *text)
+static void page_add_text(struct buf *json, const char *name, const char *text)
 {
 	buf_addf(json, "\"%s\":", name);
 	if (text != NULL)
@@ -252,7 +252,7 @@ static void add_text(struct buf *json, const char *name, const char *text)
 }
 
 /* m is NULL: it was never met. */
-static void add_person(struct buf *json, const struct member *m)
+static void page_add_person(struct buf *json, const struct member *m)
 {
 	char address[ADDRESS_TEXT];
 
@@ -260,19 +260,19 @@ static void add_person(struct buf *json, const struct member *m)
 		buf_adds(json, "\"name\":null,\"address\":null,\"state\":null");
 		return;
 	}
-	add_text(json, "name", m->name);
+	page_add_text(json, "name", m->name);
 	buf_addf(json, ",\"address\":\"%s\",\"state\":\"%s\"", address_format(address, &m->http),
 		 member_state_name(m->state));
 }
 
-static uint64_t wall_s(void)
+static uint64_t page_wall_s(void)
 {
 	return clock_wall_ns() / 1000000000;
 }
 
 /* status */
 
-static void add_store(struct buf *json, const struct httpd *h, bool lost_records)
+static void page_add_store(struct buf *json, const struct httpd *h, bool lost_records)
 {
 	const struct conf *conf = h->conf;
 	struct statvfs fs;
@@ -280,18 +280,18 @@ static void add_store(struct buf *json, const struct httpd *h, bool lost_records
 	bool writable = store_writable(h->store, &err) == 0;
 
 	buf_adds(json, "\"store\":{");
-	add_text(json, "path", conf->node.store);
+	page_add_text(json, "path", conf->node.store);
 	if (statvfs(conf->node.store, &fs) == 0)
 		buf_addf(json, ",\"free\":%" PRIu64, (uint64_t)fs.f_bavail * fs.f_frsize);
 	buf_addf(json, ",\"min_free\":%" PRIu64 ",", conf->limits.min_free);
-	add_text(json, "refuses_writes", writable ? NULL : err.text);
+	page_add_text(json, "refuses_writes", writable ? NULL : err.text);
 	buf_addc(json, ',');
-	add_text(json, "lost", lost_records ? HTTPD_LOST_RECORDS : NULL);
+	page_add_text(json, "lost", lost_records ? HTTPD_LOST_RECORDS : NULL);
 	buf_addc(json, '}');
 }
 
 /* How many nodes are up that are of another group, and of which, for people; or null. */
-static void add_apart(struct buf *json, const struct members *members)
+static void page_add_apart(struct buf *json, const struct members *members)
 {
 	const struct member *self = members_find(members, members->self);
 	uint64_t other = 0;
@@ -312,7 +312,7 @@ static void add_apart(struct buf *json, const struct members *members)
 			 count, other);
 }
 
-static void add_peers(struct buf *json, const struct members *members)
+static void page_add_peers(struct buf *json, const struct members *members)
 {
 	bool first = true;
 
@@ -323,17 +323,17 @@ static void add_peers(struct buf *json, const struct members *members)
 		if (m->id == members->self)
 			continue;
 		buf_addf(json, "%s{\"node\":\"%016" PRIx64 "\",", first ? "" : ",", m->id);
-		add_person(json, m);
+		page_add_person(json, m);
 		buf_addc(json, '}');
 		first = false;
 	}
 	buf_adds(json, "],\"apart\":");
-	add_apart(json, members);
+	page_add_apart(json, members);
 	buf_addc(json, '}');
 }
 
 /* null, or what will go by numbers that were lowered, and when, s since 1970. */
-static void add_lowered(struct buf *json, const struct keep_file *k)
+static void page_add_lowered(struct buf *json, const struct keep_file *k)
 {
 	if (k->lowered.versions == 0) {
 		buf_adds(json, "null");
@@ -343,12 +343,12 @@ static void add_lowered(struct buf *json, const struct keep_file *k)
 		 ",\"goes\":{\"versions\":%" PRIu64 ",\"contents\":%" PRIu64 ",\"bytes\":%" PRIu64
 		 "},\"say\":\"these go in %" PRIu32 " min: covey layout set with the numbers before keeps "
 		 "them, covey prune drops them now\"}", k->lowered.versions, k->lowered.days,
-		 wall_s() + k->left, k->versions, k->contents, k->bytes,
+		 page_wall_s() + k->left, k->versions, k->contents, k->bytes,
 		 (k->left + 59) / 60);
 }
 
 /* What this node keeps of a path. */
-static void add_keep(struct buf *json, const struct conf *conf, const struct keep_file *k)
+static void page_add_keep(struct buf *json, const struct conf *conf, const struct keep_file *k)
 {
 	struct keep_numbers now = k->now;
 
@@ -360,7 +360,7 @@ static void add_keep(struct buf *json, const struct conf *conf, const struct kee
 	else
 		buf_addf(json, "\"versions\":%" PRIu32 ",\"days\":%" PRIu32, now.versions, now.days);
 	buf_adds(json, ",\"lowered\":");
-	add_lowered(json, k);
+	page_add_lowered(json, k);
 	buf_adds(json, "},");
 }
 
@@ -372,22 +372,22 @@ static void show_status(struct conn *c, const struct page *page)
 	bool for_good;
 
 	buf_addf(&json, "{\"node\":\"%016" PRIx64 "\",", store_node(h->store));
-	add_text(&json, "name", h->conf->node.name);
+	page_add_text(&json, "name", h->conf->node.name);
 	buf_addf(&json, ",\"version\":\"%s\",", COVEY_VERSION);
-	add_store(&json, h, page->lost_records);
+	page_add_store(&json, h, page->lost_records);
 	buf_addf(&json, ",\"layout\":{\"epoch\":%" PRIu64 "},\"outbox\":%" PRIu64 ",",
 		 h->group ? group_epoch(h->group) : 0, page->waiting);
 	buf_addf(&json, "\"scrub\":{\"last\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"bad\":%" PRIu64 "},",
-		 scrub_file_last(&page->scrub, wall_s()), page->scrub.bytes, page->scrub.bad);
+		 scrub_file_last(&page->scrub, page_wall_s()), page->scrub.bytes, page->scrub.bad);
 	buf_addf(&json, "\"versions\":{\"ahead\":%" PRIu64 "},", store_ahead(h->store));
-	add_keep(&json, h->conf, &page->keep);
+	page_add_keep(&json, h->conf, &page->keep);
 	/* Why it answers as no home. */
-	add_text(&json, "silent", h->group != NULL ? group_silence(h->group, &for_good) : NULL);
+	page_add_text(&json, "silent", h->group != NULL ? group_silence(h->group, &for_good) : NULL);
 	buf_addc(&json, ',');
 	/* Who else may read the group's key. */
-	add_text(&json, "key", exposed);
+	page_add_text(&json, "key", exposed);
 	buf_addc(&json, ',');
-	add_peers(&json, &page->members);
+	page_add_peers(&json, &page->members);
 	buf_adds(&json, "}\n");
 	page_answer(c, 200, "application/json", buf_str(&json));
 	buf_clear(&json);
@@ -402,14 +402,14 @@ static void start_status(struct conn *c)
 /* layout */
 
 /* m or place is NULL: not met, or in no layout. */
-static void add_member(struct buf *json, const struct layout *layout, const struct member *m,
-		       const struct layout_member *place, bool self)
+static void page_add_member(struct buf *json, const struct layout *layout, const struct member *m,
+			    const struct layout_member *place, bool self)
 {
 	bool in_a = place != NULL && place->sets & LAYOUT_A;
 	bool in_b = place != NULL && place->sets & LAYOUT_B;
 
 	buf_addf(json, "{\"node\":\"%016" PRIx64 "\",", m ? m->id : place->id);
-	add_person(json, m);
+	page_add_person(json, m);
 	buf_addf(json, ",\"region\":\"%s\",\"weight\":%u,\"epoch\":%" PRIu32 ",\"self\":%s",
 		 place ? layout->regions[place->region] : m->region,
 		 (unsigned)(place ? place->weight : m->weight), m ? m->epoch : 0, boolean(self));
@@ -421,8 +421,8 @@ static void add_member(struct buf *json, const struct layout *layout, const stru
 		 boolean(place != NULL && place->council));
 }
 
-static void add_members(struct buf *json, const struct members *members,
-			const struct layout *layout)
+static void page_add_members(struct buf *json, const struct members *members,
+			     const struct layout *layout)
 {
 	const char *comma = "";
 
@@ -430,7 +430,7 @@ static void add_members(struct buf *json, const struct members *members,
 		const struct member *m = &members->list[i];
 
 		buf_adds(json, comma);
-		add_member(json, layout, m, layout_find(layout, m->id), m->id == members->self);
+		page_add_member(json, layout, m, layout_find(layout, m->id), m->id == members->self);
 	}
 	for (size_t i = 0; i < layout->count; i++) {
 		const struct layout_member *place = &layout->members[i];
@@ -438,12 +438,12 @@ static void add_members(struct buf *json, const struct members *members,
 		if (members_find(members, place->id) != NULL)
 			continue;
 		buf_adds(json, comma);
-		add_member(json, layout, NULL, place, place->id == members->self);
+		page_add_member(json, layout, NULL, place, place->id == members->self);
 		comma = ",";
 	}
 }
 
-static void add_left(struct buf *json, const struct layout *layout)
+static void page_add_left(struct buf *json, const struct layout *layout)
 {
 	if (layout->left_lineage == 0)
 		buf_adds(json, ",\"left\":null");
@@ -464,7 +464,7 @@ static void show_layout(struct conn *c, const struct page *page)
 		buf_addf(&json, "\"%016" PRIx64 "\"", layout->lineage);
 	else
 		buf_adds(&json, "null");
-	add_left(&json, layout);
+	page_add_left(&json, layout);
 	buf_addf(&json, ",\"epoch\":%" PRIu64 ",\"joint\":%s,\"homes\":%" PRIu64 ",\"copies\":%" PRIu64,
 		 layout->epoch, boolean(layout_is_joint(layout)),
 		 has_layout ? layout->homes : conf->replication.homes,
@@ -472,7 +472,7 @@ static void show_layout(struct conn *c, const struct page *page)
 	buf_addf(&json, ",\"keep\":{\"versions\":%" PRIu64 ",\"days\":%" PRIu64 "},\"members\":[",
 		 has_layout ? layout->keep_versions : conf->keep.versions,
 		 has_layout ? layout->keep_days : conf->keep.days);
-	add_members(&json, &page->members, layout);
+	page_add_members(&json, &page->members, layout);
 	buf_adds(&json, "]}\n");
 	page_answer(c, 200, "application/json", buf_str(&json));
 	buf_clear(&json);
@@ -485,14 +485,14 @@ static void start_layout(struct conn *c)
 
 /* metrics */
 
-static void add_metric(struct buf *text, const char *name, const char *type, const char *help,
-		       uint64_t value)
+static void page_add_metric(struct buf *text, const char *name, const char *type, const char *help,
+			    uint64_t value)
 {
 	buf_addf(text, "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n", name, help, name, type, name,
 		 value);
 }
 
-static void add_answers(struct buf *text, const struct httpd *h)
+static void page_add_answers(struct buf *text, const struct httpd *h)
 {
 	uint64_t confirmed = 0, unconfirmed = 0;
 
@@ -514,27 +514,27 @@ static void show_metrics(struct conn *c, const struct page *page)
 	struct httpd *h = c->worker->httpd;
 	struct buf text = BUF_INIT;
 
-	add_metric(&text, "covey_connections", "gauge", "HTTP connections that are open.",
-		   atomic_load(&h->connections));
-	add_answers(&text, h);
-	add_metric(&text, "covey_settling", "gauge",
+	page_add_metric(&text, "covey_connections", "gauge", "HTTP connections that are open.",
+			atomic_load(&h->connections));
+	page_add_answers(&text, h);
+	page_add_metric(&text, "covey_settling", "gauge",
 		   "Writes that homes and keepers are told of just now.", atomic_load(&h->settling));
-	add_metric(&text, "covey_outbox_entries", "gauge",
+	page_add_metric(&text, "covey_outbox_entries", "gauge",
 		   "Versions that not every home and keeper has.", page->waiting);
-	add_metric(&text, "covey_layout_epoch", "gauge", "The layout that is in use; 0: none.",
-		   h->group ? group_epoch(h->group) : 0);
-	add_metric(&text, "covey_scrub_last_seconds", "gauge",
+	page_add_metric(&text, "covey_layout_epoch", "gauge", "The layout that is in use; 0: none.",
+			h->group ? group_epoch(h->group) : 0);
+	page_add_metric(&text, "covey_scrub_last_seconds", "gauge",
 		   "When all contents had last been read again, since 1970.",
-		   scrub_file_last(&page->scrub, wall_s()));
-	add_metric(&text, "covey_scrub_bytes_total", "counter",
+			scrub_file_last(&page->scrub, page_wall_s()));
+	page_add_metric(&text, "covey_scrub_bytes_total", "counter",
 		   "Of contents that were read again.", page->scrub.bytes);
-	add_metric(&text, "covey_scrub_bad_total", "counter",
+	page_add_metric(&text, "covey_scrub_bad_total", "counter",
 		   "Contents found bad by that, and set aside.", page->scrub.bad);
-	add_metric(&text, "covey_versions_ahead_total", "counter",
+	page_add_metric(&text, "covey_versions_ahead_total", "counter",
 		   "Versions that came from more than a minute ahead of the clock.",
-		   store_ahead(h->store));
-	add_metric(&text, "covey_versiond_up", "gauge", "Whether covey-versiond answered.",
-		   page->stats.len > 0);
+			store_ahead(h->store));
+	page_add_metric(&text, "covey_versiond_up", "gauge", "Whether covey-versiond answered.",
+			page->stats.len > 0);
 	buf_addstr(&text, buf_str(&page->stats));
 	page_answer(c, 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&text));
 	buf_clear(&text);
