@@ -122,7 +122,7 @@ void answer_end(struct conn *c)
 	conn_answered(c);
 }
 
-/* What a home tells has to be believed whole: a signature of it follows. */
+/* Another node believes all that a home tells: a signature of the whole follows. */
 static void answer_end_signed(struct conn *c, struct str body)
 {
 	struct buf *out = &c->output.text;
@@ -175,8 +175,8 @@ static void answer_log_error(struct conn *c, int status, struct str detail)
 }
 
 /*
- * Another node knows what to make of it, and goes on asking.  Whoever has a
- * sealed message read is told a reason after it was opened: it is one, too.
+ * An error that another node is told is not logged: it knows what to do.  Who
+ * sends a sealed message that could be opened is such a node, too.
  */
 static bool answer_is_for_a_node(const struct conn *c, int status)
 {
@@ -194,8 +194,8 @@ bool answer_wants_page(const struct conn *c)
 }
 
 /*
- * For a browser it is a page, whose way up leads to the directory that was
- * asked for, too: that is where the form of a failed upload stood.
+ * A browser gets a page.  Its link upwards leads to the directory that was
+ * asked for, where the form of a failed upload is.
  */
 static void answer_error_page(struct conn *c, struct reply_error *error, struct buf *path)
 {
@@ -208,7 +208,7 @@ static void answer_error_page(struct conn *c, struct reply_error *error, struct 
 	error->path = buf_str(path);
 }
 
-/* The client is told detail; of a server's error the log is told more. */
+/* The client is told detail; the log, of a server's error, what is in logged. */
 static void answer_error_whole(struct conn *c, int status, struct str fields, struct str detail,
 			       struct str logged)
 {
@@ -303,7 +303,7 @@ int answer_status(enum err_kind kind)
 	return 500;
 }
 
-/* What this machine cannot do just now, whatever the request, another node may. */
+/* This machine cannot do it just now, but another node may. */
 static bool answer_is_for_now(const struct err *err)
 {
 	return err->sys == EIO || err->sys == EROFS || err->sys == EAGAIN;
@@ -323,7 +323,7 @@ void answer_redirect(struct conn *c, int status, struct str location)
 
 	answer_begin(c, status);
 	reply_field(&c->output.text, "Location", location);
-	/* What is a directory now may be a file one day: a browser must not keep the way there. */
+	/* A directory may be a file one day: a browser must not remember the redirect. */
 	reply_field(&c->output.text, "Cache-Control", STR("no-cache"));
 	answer_version_state(c);
 	buf_addstr(&body, location);

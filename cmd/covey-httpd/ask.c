@@ -49,7 +49,7 @@ void ask_none(struct ask *ask, struct conn *c)
 		ask_confirm(ask);
 }
 
-/* versiond is away: the members this node has met are all that is known. */
+/* covey-versiond is away: none of the members that this node knows has answered. */
 static void ask_nobody(struct ask *ask, struct conn *c)
 {
 	struct httpd *h = c->worker->httpd;
@@ -128,7 +128,7 @@ static void question_send(struct question *q)
 	q->sent = true;
 	q->call.answer = question_answered;
 	newest_ask_pack(&body, &ask);
-	/* It may ask, and then store what a minority has. */
+	/* covey-versiond may ask the homes, and then store at a majority what a minority has. */
 	call_start(q->worker->version, &q->call, VERSION_TALK_NEWEST, buf_str(&body),
 		   2 * q->worker->httpd->conf->timeouts.check_ms + SLACK_MS);
 	buf_clear(&body);
@@ -165,7 +165,7 @@ static struct question *question_new(struct worker *w, struct str path,
 	return q;
 }
 
-/* One of a reader that is not sent yet is as good as one's own: its answer is of later. */
+/* A read joins a question for the same path that is not sent yet: it is answered later than now. */
 static struct question *question_for(struct worker *w, struct str path,
 				     enum newest_purpose purpose, struct version version)
 {
@@ -200,7 +200,7 @@ void ask_end(struct ask *ask)
 	if (q == NULL)
 		return;
 	ask_leave(ask);
-	/* One that is answered just now has its end there. */
+	/* question_answered() frees a question that is being answered. */
 	if (q->asks.count == 0 && (!q->sent || q->call.caller != NULL))
 		question_free(q);
 }

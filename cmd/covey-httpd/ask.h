@@ -22,7 +22,7 @@ struct ask {
 	struct link link;		/* among those that ask it, too */
 	struct conn *conn;
 	void (*done)(struct conn *);
-	uint64_t began;			/* ms, clock_boot_ms(): what is answered was so then, or later */
+	uint64_t began;			/* ms, clock_boot_ms(): the answer held at that moment or later */
 	enum standing standing;
 	bool confirmed;			/* STANDING_CONFIRMED */
 	uint32_t asked, answered;	/* peers */

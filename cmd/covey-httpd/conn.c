@@ -28,10 +28,9 @@
 #define PIPELINE_BYTES (64u << 10)	/* answers that are gathered before they are sent */
 #define LINGER_MS 2000
 /*
- * What is left to a client that waits with its request when the process is to
- * stop.  Who connected and has not spoken yet is about to, and a slow network
- * or a busy machine may take its time; who had an answer sends the next
- * request at once or, mostly, never.
+ * How long a process that is to stop waits for a client's next request.  A
+ * client that has just connected is about to send one, over a slow network
+ * perhaps; one that had an answer sends the next at once or not at all.
  */
 #define FIRST_REQUEST_MS 3000
 #define NEXT_REQUEST_MS 1000
@@ -95,7 +94,7 @@ static void conn_expect(struct conn *c)
 	conn_set_deadline(c, idle_limit_ms(c));
 }
 
-/* The process is to stop: the client has a moment for one more request, and that moment once. */
+/* The process is to stop: the client gets a short time for one more request, and only once. */
 static void conn_hasten(struct conn *c)
 {
 	uint64_t moment = c->had_answer ? NEXT_REQUEST_MS : FIRST_REQUEST_MS;
@@ -350,9 +349,9 @@ bool conn_left(const struct conn *c)
 }
 
 /*
- * There is more of the client than was read; or, when the process is to stop,
- * there may be soon: who did not ask for the end sends the next request.  While
- * it goes on, that does not keep a place which others wait for.
+ * Whether bytes of the client are unread, or may follow.  A process that is to
+ * stop expects another request on every connection that the client keeps
+ * alive; one that goes on does not, since others wait for the place.
  */
 static bool conn_may_say_more(const struct conn *c)
 {
@@ -413,7 +412,7 @@ static enum step step_begin_request(struct conn *c)
 
 static enum step step_refuse(struct conn *c, const struct refusal *refusal)
 {
-	c->has_body = true;	/* whatever it is, it is not read */
+	c->has_body = true;	/* a body that may follow is not read */
 	c->state = CONN_BUSY;
 	answer_error(c, refusal->status, "%s", refusal->why);
 	return STEP_ON;
@@ -513,7 +512,7 @@ void conn_stop_all(struct worker *w)
 			conn_run(c);
 }
 
-/* The deadline has passed: what that means depends on how far the request is. */
+/* The deadline may have passed. */
 static void conn_on_timer(struct timer *timer)
 {
 	struct conn *c = CONTAINER_OF(timer, struct conn, timer);
@@ -538,7 +537,7 @@ static void conn_on_timer(struct timer *timer)
 		conn_run(c);
 		return;
 	}
-	/* It came in time, and the loop has not told of it yet. */
+	/* The request came in time, and the loop has not reported it yet. */
 	if (c->state == CONN_HEAD && !c->request.head_begun && conn_has_bytes(c)) {
 		c->readable = true;
 		conn_run(c);
@@ -547,7 +546,7 @@ static void conn_on_timer(struct timer *timer)
 	conn_close(c);
 }
 
-/* making one, and the end of all */
+/* making a connection, and the end of all */
 
 static int conn_start_watches(struct conn *c)
 {

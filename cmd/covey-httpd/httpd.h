@@ -4,6 +4,19 @@
  * Worker 0 runs on the service's own loop; the others on threads of
  * theirs.  Worker 0 accepts and deals the connections out; a connection
  * stays with its worker.  What blocks (commits, listings) runs in the pool.
+ *
+ *	main, listener		the process: workers, and who accepts
+ *	conn, output		a connection: bytes in, answers out
+ *	request, handlers.h	what a request asks for, and who answers it
+ *	ask, group, recent	what this node knows of a path, and of its group
+ *	answer			what answers have in common
+ *	get, pull		a file; its content from another node
+ *	index, inventory	a directory's names, a path's versions
+ *	pages			/.covey/
+ *	peer, msg		what other nodes of the group ask
+ *	notices			what the log says once
+ *
+ * The others are writes: upload.h and work.h.
  */
 #ifndef COVEY_HTTPD_H
 #define COVEY_HTTPD_H
@@ -47,7 +60,7 @@ struct worker {
 	struct list conns;
 	struct list spare;		/* closed ones, to be used again */
 	struct task stop;		/* hasten what is idle, finish the rest */
-	struct task pulse;		/* shows that this worker's loop turns */
+	struct task pulse;		/* shows that this worker's loop runs */
 	atomic_bool pulse_due;		/* it was posted, and has not run yet */
 	/* Other roles of this node; NULL without a group key. */
 	struct caller *version, *sync, *discover;

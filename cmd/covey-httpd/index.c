@@ -76,7 +76,7 @@ static struct listing_row index_row(struct str name, const struct record *record
 	return row;
 }
 
-/* The version that stands there; where nothing does, the newest that is known. */
+/* The version that stands at the name; where nothing stands, the newest that is known. */
 static struct listing_row index_row_of_standing(const struct inventory_row *from)
 {
 	static const enum listing_type types[] = {
@@ -275,7 +275,7 @@ static void history_render(struct index *index)
 		rows[i] = (struct history_row){ .record = inv->rows[i].told.file,
 						.type = inv->rows[i].name,
 						.here = inv->rows[i].here };
-	listing_text_conflicts(rows, inv->count);	/* each beside all others, not its page's */
+	listing_text_conflicts(rows, inv->count);	/* of the whole history, not of one page */
 	history_choose_versions(&page, rows, inv->count, &c->request.query);
 	history_link_conflicts(index, rows, inv->count);
 	history_link_next(index, &page);
@@ -305,7 +305,7 @@ static void index_render_work(struct job *job)
 
 /* the answer */
 
-/* Of which layout this node is, and what it knows of the directory's removal. */
+/* The epoch of this node's layout, and the gate of the directory. */
 static void index_peer_fields(struct index *index)
 {
 	struct buf *out = &index->conn->output.text;
@@ -366,7 +366,7 @@ static void index_refuse_stale(struct conn *c, struct layout_id ours)
 	buf_clear(&fields);
 }
 
-/* As a home it was asked for all that is known, and its disk forgot something. */
+/* It is asked as a home, and its disk has forgotten something. */
 static bool index_is_silent(struct conn *c)
 {
 	struct group *group = c->worker->httpd->group;
@@ -403,12 +403,12 @@ static bool index_is_there(const struct index *index, const char **why)
 	*why = index->versions ? "nothing was ever there" : "no such directory";
 	if (index->versions)
 		return inv->count > 0;
-	/* Of what cannot be confirmed it is enough that somebody knows of something in it. */
+	/* Unconfirmed: one name that somebody knows is enough. */
 	return r->path.len == 0 || inv->count > 0 || record_is_live(&r->ask.entry) ||
 	       (!r->ask.confirmed && !told);
 }
 
-/* The answer is the less sure of the two. */
+/* The answer is as sure as the less sure one of entry and inventory. */
 static void index_take_state(struct index *index)
 {
 	struct ask *ask = &index->conn->request.ask;
@@ -423,7 +423,7 @@ static void index_take_state(struct index *index)
 		ask->answered = inv->answered;
 }
 
-/* What is here of a peer's question, or all that was wanted. */
+/* This node's disk alone was wanted, by another node or by a client. */
 static void index_told_here(struct index *index)
 {
 	struct conn *c = index->conn;
@@ -471,7 +471,7 @@ static void index_take_inventory(struct conn *c, bool here)
 				     .here = here,
 				     .silent = c->request.ask.silent };
 
-	/* A page has an order of its own: of all names. */
+	/* A page sorts all names in an order of its own. */
 	if (!index->peer && index->media != MEDIA_HTML) {
 		ask.after = buf_str(&query->after);
 		ask.limit = query->limit;
@@ -552,7 +552,7 @@ static void index_begin(struct conn *c, bool versions, const enum media *offers)
 		ask_none(&r->ask, c);	/* what is here is all that was wanted */
 		index_take_inventory(c, true);
 	} else if (versions || r->path.len == 0) {
-		/* Their homes say all; the root is always there. */
+		/* A history needs no entry, and the root always stands. */
 		ask_none(&r->ask, c);
 		r->ask.answered = r->ask.asked;
 		r->ask.confirmed = true;

@@ -1,9 +1,10 @@
 /*
  * inventory - the names in a directory, or the versions of a path
  *
- *	on the loop	ask the homes, until a majority has answered
- *	in the pool	read this node's disk, merge
- *	on the loop	settle what they do not tell alike
+ *	inventory_ask_homes	on the loop: ask the homes, until a majority has answered
+ *	inventory_read		in the pool: read this node's disk, merge
+ *	inventory_settle_more	on the loop: settle what they do not tell alike
+ *	inventory_finish	cut to what was asked for, done()
  */
 #include "inventory.h"
 
@@ -56,7 +57,7 @@ static unsigned inventory_partition(const struct inventory *inv)
 				   path_partition_of_directory(inv->ask.path);
 }
 
-/* Of a path's history: as many versions as the layout keeps, and a directory's newest record. */
+/* A history tells as many file versions as the layout keeps, and the directory's newest record. */
 static bool inventory_has_enough(const struct inventory *inv, const struct inventory_kept *kept,
 				 const struct record *record)
 {
@@ -81,7 +82,7 @@ static bool inventory_shows(const struct inventory *inv, const struct inventory_
 	       record_stands(&row->told.file, &row->told.entry) != STANDS_NOTHING;
 }
 
-/* Only now it is known what stands at each name, and which versions there are. */
+/* Drops the rows that are not told, now that all are settled. */
 static void inventory_cut(struct inventory *inv)
 {
 	size_t limit = inv->ask.versions ? 0 : inv->ask.limit, count = 0;
@@ -108,7 +109,7 @@ static void inventory_finish(struct inventory *inv)
 	struct conn *c = inv->conn;
 
 	inventory_cut(inv);
-	/* Nobody waited for the rest. */
+	/* The answers that came before a majority was reached are those that are told. */
 	if (inv->answered < inv->answer_count - 1)
 		inv->answered = (uint32_t)inv->answer_count - 1;
 	if (inv->asked < inv->answered)
@@ -126,7 +127,7 @@ static void inventory_compared(struct call *call, struct frame *frame)
 	inventory_finish(CONTAINER_OF(call, struct inventory, call));
 }
 
-/* Too much for a request: the homes are to compare all that they know. */
+/* Too many differences for one request: the homes are told to compare all that they know. */
 static void inventory_compare(struct inventory *inv)
 {
 	struct worker *w = inv->conn->worker;
@@ -210,7 +211,7 @@ static struct inventory_row *inventory_next_unsettled(struct inventory *inv)
 	return NULL;
 }
 
-/* As many at once as may be; the last one that is settled ends it. */
+/* INVENTORY_AT_ONCE rows at a time; the last one that is settled ends it. */
 static void inventory_settle_more(struct inventory *inv)
 {
 	bool open = false;
@@ -244,8 +245,8 @@ static struct inventory_row *inventory_add_row(struct inventory *inv, struct str
 }
 
 /*
- * Names that are settled count against the limit.  Of what is not it is yet
- * to be seen whether anything stands there.
+ * Only settled names count against the limit: of the others it is not known
+ * yet whether anything stands there.
  */
 static void inventory_merge_names(struct inventory *inv, struct merge *merge)
 {
@@ -274,7 +275,7 @@ static void inventory_merge_names(struct inventory *inv, struct merge *merge)
 	}
 }
 
-/* So it is with versions: one that is not settled may turn out never to have been confirmed. */
+/* Only settled versions count: another may turn out never to have been confirmed. */
 static void inventory_merge_versions(struct inventory *inv, struct merge *merge)
 {
 	struct inventory_kept sure = { .files = 0 };
@@ -309,7 +310,7 @@ static int read_text(int part, struct buf *ret)
 	return n < 0 ? -1 : 0;
 }
 
-/* Of an answer that cannot be read nothing counts. */
+/* An answer that cannot be read is credited to nobody. */
 static void inventory_merge(struct inventory *inv, struct buf *own)
 {
 	struct buf texts[MERGE_TEXTS_MAX] = { *own };
@@ -340,7 +341,7 @@ static void inventory_read_names(struct inventory *inv, struct store *store, str
 		inv->result = store_list(store, inv->ask.path, inv->ask.after,
 					 inv->ask.here ? inv->ask.limit : 0,
 					 !inv->ask.here || inv->ask.deleted, &listing, &inv->err);
-	/* With nothing deleted in it: whether it is a directory at all. */
+	/* No name is known: whether it is a directory at all. */
 	if (inv->result == 0 && inv->ask.here && inv->ask.deleted && listing.count == 0) {
 		listing_clear(&listing);
 		inv->result = store_list(store, inv->ask.path, inv->ask.after, 1, false, &listing,
@@ -410,7 +411,7 @@ static void inventory_read_work(struct job *job)
 
 static void inventory_ask_again(struct inventory *);
 
-/* Found out just now: more of the other homes have to answer. */
+/* This read found the disk unreadable: this node counts as no home, so more others have to answer. */
 static bool inventory_became_unreadable(struct inventory *inv)
 {
 	bool was = inv->unreadable;
@@ -464,7 +465,7 @@ static void inventory_try_again(struct timer *timer)
 	inventory_ask_homes(CONTAINER_OF(timer, struct inventory, again));
 }
 
-/* What was said belongs to no layout, or to several: the homes are asked again. */
+/* The answers belong to no layout, or to several: the homes are asked once more. */
 static void inventory_ask_again(struct inventory *inv)
 {
 	inventory_forget_answers(inv);
@@ -486,7 +487,7 @@ static void inventory_answers_end(struct inventory *inv, const struct sync_end *
 	} else if (inv->tries > 0 && end->stale && inv->tries < TRIES_MAX) {
 		inventory_ask_again(inv);
 	} else if (inv->tries > 0) {
-		inv->tries = 0;		/* the homes did not answer: whoever does */
+		inv->tries = 0;		/* no majority of the homes answered: ask every member */
 		inventory_ask_peers(inv);
 	} else {
 		inventory_read(inv);
@@ -556,7 +557,7 @@ static void inventory_choose_homes(struct inventory *inv)
 	quorum_begin(&inv->rule.homes);
 	quorum_add(&inv->rule.homes, &layout, inventory_partition(inv));
 	inv->credited = inv->rule.homes;
-	/* Its own answer is yet to come, and judged then. */
+	/* This node's own answer is counted here, and judged after its disk was read. */
 	if (!group_is_silent(group) && !inv->unreadable)
 		quorum_answered(&inv->credited, inv->answers[0].node);
 }

@@ -13,10 +13,10 @@
 #include <unistd.h>
 
 #define ACCEPT_TURN 64		/* connections, until others are served */
-#define RETRY_MS 100		/* when the system has nothing to give */
-#define STATUS_MS 1000		/* between two lines about those who come */
+#define RETRY_MS 100		/* when the system is out of descriptors or memory */
+#define STATUS_MS 1000		/* between two reports of how many connections there are */
 
-/* Worker 0's alone. */
+/* On worker 0. */
 static void listener_tell_status(struct httpd *h)
 {
 	unsigned count = atomic_load(&h->connections);
@@ -29,7 +29,7 @@ static void listener_tell_status(struct httpd *h)
 	h->status_due = loop_now(h->loop) + STATUS_MS;
 }
 
-/* While nobody comes, but those who are there go. */
+/* No connection comes any more, but the number falls. */
 static void listener_keep_telling(struct timer *timer)
 {
 	struct httpd *h = CONTAINER_OF(timer, struct httpd, telling);
@@ -309,8 +309,9 @@ int listener_start(struct httpd *h, struct err *err)
 }
 
 /*
- * Nobody else will serve those who wait in the queue of a listener of one's own.
- * Who comes while it is emptied has no end: it is as many as might be served at once.
+ * Connections that wait in the queue of a listener that this process opened
+ * itself are served by nobody else.  More may come while the queue is emptied:
+ * as many are accepted as may be served at once.
  */
 static void listener_accept_rest(struct httpd *h)
 {
@@ -322,12 +323,12 @@ static void listener_accept_rest(struct httpd *h)
 		listener_accept_turn(h);
 		accepted += ACCEPT_TURN;
 	}
-	shutdown(h->listener.fd, SHUT_RDWR);	/* who comes now is refused */
+	shutdown(h->listener.fd, SHUT_RDWR);	/* later ones are refused */
 }
 
 void listener_stop(struct httpd *h)
 {
-	/* So that the count does not reach zero while connections are asked to end. */
+	/* The count must not reach zero before all connections were asked to end. */
 	atomic_fetch_add(&h->connections, 1);
 	if (!h->service->inetd && !h->service->supervised)
 		listener_accept_rest(h);

@@ -8,7 +8,7 @@
 
 #include <sys/resource.h>
 
-#define POOL_THREADS 64		/* commits wait for the disk, and it likes many at once */
+#define POOL_THREADS 64		/* commits wait for the disk, which does many at once */
 
 /* A connection, the file it sends and a body on its way may be open at once. */
 static void allow_descriptors(const struct httpd *h)
@@ -19,12 +19,12 @@ static void allow_descriptors(const struct httpd *h)
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
 		return;
 	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
-	setrlimit(RLIMIT_NOFILE, &limit);	/* as far as it goes: fewer are then served at once */
+	setrlimit(RLIMIT_NOFILE, &limit);	/* with fewer, accepting pauses earlier */
 }
 
 #define KEPT_KIND 1		/* of struct kept: another when a field comes to mean something else */
 
-/* Where it cannot be kept it is counted all the same. */
+/* Without a file the numbers are counted in memory. */
 static void kept_open(struct httpd *h)
 {
 	struct buf path = BUF_INIT;

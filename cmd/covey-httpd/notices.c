@@ -10,7 +10,7 @@
 #include <inttypes.h>
 #include <sys/statvfs.h>
 
-#define STEADY_MS 5000			/* without a 202, or after a look, until the group is looked at (again) */
+#define STEADY_MS 5000			/* since the last 202 or look at the group, until the next look */
 #define NEAR_FACTOR 2			/* of limits.min_free: the disk is nearly full */
 #define ROOM_FACTOR 3			/* the same: it has room again */
 
@@ -27,7 +27,7 @@ static void notices_became_unconfirmed(struct conn *c)
 	buf_clear(&why);
 }
 
-/* One path may have a majority while another has none. */
+/* This path has a majority; another may have none, so the whole group is looked at. */
 static void notices_seems_confirmed(struct conn *c, uint64_t now)
 {
 	struct httpd *h = c->worker->httpd;
@@ -46,7 +46,7 @@ void notices_write(struct conn *c, bool confirmed)
 	const struct prefer *prefer = &c->request.prefer;
 
 	if (c->worker->httpd->group == NULL || prefer->respond_async || prefer->has_wait)
-		return;			/* it is the client who does not wait, or waits for longer */
+		return;			/* how long was waited is the client's choice, and says nothing */
 	if (!confirmed) {
 		atomic_store(&notices->last, now);
 		if (!atomic_exchange(&notices->unconfirmed, true))

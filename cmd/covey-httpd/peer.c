@@ -35,7 +35,7 @@ static struct str peer_target(const struct conn *c)
 	return (struct str){ head->path.s, (size_t)(head->query.s + head->query.n - head->path.s) };
 }
 
-/* Whoever held a key, and has another clock, is told this one's. */
+/* A node that has the key and another clock is told this one's. */
 static void peer_refuse(struct conn *c, enum sign_verdict verdict)
 {
 	struct buf fields = BUF_INIT;
@@ -59,7 +59,7 @@ static bool peer_signature_refused(struct conn *c, struct str method, const stru
 		verdict = group_check(group, &request, signature, ret);
 	if (verdict == SIGN_OK)
 		return false;
-	c->request.peer = verdict == SIGN_OLD;		/* what time it is has to be signed, too */
+	c->request.peer = verdict == SIGN_OLD;		/* the time that it is told is signed */
 	peer_refuse(c, verdict);
 	return true;
 }

@@ -9,7 +9,7 @@
 #define PLACES 4096		/* by path hash; a new path takes the place of an old one */
 
 struct place {
-	uint64_t hash;		/* of the path: 64 bits, a clash costs a wrong Age, once in ages */
+	uint64_t hash;		/* of the path; two paths of one hash (64 bits) would share an Age */
 	struct version newest;
 	uint64_t ms;		/* 0: nothing here */
 };

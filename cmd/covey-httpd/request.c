@@ -131,7 +131,7 @@ static void request_read(struct conn *c)
 		index_start(c);
 }
 
-/* peer_http.h; that it is signed was seen before. */
+/* A push of peer_http.h, whose signature is checked already. */
 static void request_push(struct conn *c)
 {
 	if (c->head.method != METHOD_PUT || c->request.slash ||
@@ -147,7 +147,7 @@ static void request_write(struct conn *c)
 	bool restore = !version_is_none(r->query.restore);
 	struct err err;
 
-	/* A write that waits for the disk is not to hold up everybody else. */
+	/* Writes wait for the disk, and no loop may do that. */
 	if (pool_start(c->worker->httpd->pool, &err) < 0)
 		answer_err(c, &err);
 	else if (request_has_read_parameters(&r->query) || (restore && c->head.method != METHOD_POST))
