@@ -1,7 +1,7 @@
 /* answer - the parts that answers have in common, and errors whole */
 #include "answer.h"
 
-#include "conn.h"
+#include "loop/conn.h"
 #include "digest.h"
 #include "fields.h"
 #include "httpdate.h"

@@ -2,7 +2,7 @@
 #include "form.h"
 
 #include "answer.h"
-#include "conn.h"
+#include "loop/conn.h"
 #include "mem.h"
 #include "multipart.h"
 #include "upload.h"

@@ -21,7 +21,7 @@
 
 #include "answer.h"
 #include "clock.h"
-#include "conn.h"
+#include "loop/conn.h"
 #include "container.h"
 #include "fields.h"
 #include "group.h"

@@ -5,10 +5,12 @@
  * theirs.  Worker 0 accepts and deals the connections out; a connection
  * stays with its worker.  What blocks (commits, listings) runs in the pool.
  *
- *	main, listener		the process: workers, and who accepts
- *	conn, output		a connection: bytes in, answers out
+ *	main			the process
+ *	loop/			listener: workers, and who accepts; conn, output: a
+ *				connection, bytes in, answers out; ask: what a request
+ *				waits for most, the group's word on a path
  *	request, handlers.h	what a request asks for, and who answers it
- *	ask, group, recent	what this node knows of a path, and of its group
+ *	group, recent		what is known of the group, and was confirmed lately
  *	answer			what answers have in common
  *	get, pull		a file; its content from another node
  *	index, inventory	a directory's names, a path's versions

@@ -11,7 +11,7 @@
 #include "index.h"
 
 #include "answer.h"
-#include "conn.h"
+#include "loop/conn.h"
 #include "container.h"
 #include "fields.h"
 #include "group.h"

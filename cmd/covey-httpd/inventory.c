@@ -8,7 +8,7 @@
  */
 #include "inventory.h"
 
-#include "conn.h"
+#include "loop/conn.h"
 #include "container.h"
 #include "group.h"
 #include "listing_text.h"

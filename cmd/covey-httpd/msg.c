@@ -2,7 +2,7 @@
 #include "peer.h"
 
 #include "answer.h"
-#include "conn.h"
+#include "loop/conn.h"
 #include "container.h"
 #include "discover_talk.h"
 #include "mem.h"

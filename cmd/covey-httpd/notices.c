@@ -2,7 +2,7 @@
 #include "notices.h"
 
 #include "clock.h"
-#include "conn.h"
+#include "loop/conn.h"
 #include "group.h"
 #include "httpd.h"
 #include "log.h"

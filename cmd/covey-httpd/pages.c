@@ -27,7 +27,7 @@
 
 #include "answer.h"
 #include "clock.h"
-#include "conn.h"
+#include "loop/conn.h"
 #include "container.h"
 #include "discover_talk.h"
 #include "escape.h"

@@ -3,7 +3,7 @@
 
 #include "answer.h"
 #include "clock.h"
-#include "conn.h"
+#include "loop/conn.h"
 #include "group.h"
 #include "peer_http.h"
 #include "reply.h"

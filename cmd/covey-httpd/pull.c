@@ -13,7 +13,7 @@
  */
 #include "pull.h"
 
-#include "conn.h"
+#include "loop/conn.h"
 #include "container.h"
 #include "group.h"
 #include "mem.h"

@@ -2,7 +2,7 @@
 #include "request.h"
 
 #include "answer.h"
-#include "conn.h"
+#include "loop/conn.h"
 #include "fields.h"
 #include "get.h"
 #include "handlers.h"

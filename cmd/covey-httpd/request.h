@@ -7,7 +7,7 @@
 #ifndef COVEY_HTTPD_REQUEST_H
 #define COVEY_HTTPD_REQUEST_H
 
-#include "ask.h"
+#include "loop/ask.h"
 #include "cond.h"
 #include "freshness.h"
 #include "prefer.h"

@@ -1,6 +1,6 @@
 /* restore - a new version with the content of an older one */
 #include "answer.h"
-#include "conn.h"
+#include "loop/conn.h"
 #include "handlers.h"
 #include "pull.h"
 #include "work.h"

@@ -19,7 +19,7 @@
 #include "rmdir.h"
 
 #include "answer.h"
-#include "conn.h"
+#include "loop/conn.h"
 #include "container.h"
 #include "freshness.h"
 #include "group.h"

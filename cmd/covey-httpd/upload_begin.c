@@ -2,7 +2,7 @@
 #include "upload_inside.h"
 
 #include "answer.h"
-#include "conn.h"
+#include "loop/conn.h"
 #include "fields.h"
 #include "form.h"
 #include "handlers.h"

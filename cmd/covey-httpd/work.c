@@ -8,7 +8,7 @@
 #include "work_inside.h"
 
 #include "answer.h"
-#include "conn.h"
+#include "loop/conn.h"
 #include "fields.h"
 #include "handlers.h"
 #include "mem.h"

@@ -11,7 +11,7 @@
 #ifndef COVEY_HTTPD_WORK_H
 #define COVEY_HTTPD_WORK_H
 
-#include "ask.h"
+#include "loop/ask.h"
 #include "pool.h"
 #include "store.h"
 

@@ -8,7 +8,7 @@
 #include "work_inside.h"
 
 #include "answer.h"
-#include "conn.h"
+#include "loop/conn.h"
 #include "container.h"
 #include "freshness.h"
 #include "group.h"

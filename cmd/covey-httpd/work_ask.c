@@ -9,7 +9,7 @@
 #include "work_inside.h"
 
 #include "answer.h"
-#include "conn.h"
+#include "loop/conn.h"
 #include "container.h"
 #include "group.h"
 

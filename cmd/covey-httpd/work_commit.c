@@ -7,7 +7,7 @@
  */
 #include "work_inside.h"
 
-#include "conn.h"
+#include "loop/conn.h"
 #include "container.h"
 #include "digest.h"
 #include "group.h"

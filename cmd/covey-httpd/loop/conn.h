@@ -26,9 +26,9 @@
 
 #include "body.h"
 #include "head.h"
-#include "httpd.h"
+#include "../httpd.h"
 #include "output.h"
-#include "request.h"
+#include "../request.h"
 
 enum conn_state { CONN_HEAD, CONN_BODY, CONN_BUSY, CONN_SEND, CONN_LINGER };
 

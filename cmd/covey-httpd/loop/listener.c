@@ -1,11 +1,11 @@
 /* listener - workers, and the connections that are dealt out to them */
 #include "conn.h"
 #include "container.h"
-#include "group.h"
-#include "httpd.h"
+#include "../group.h"
+#include "../httpd.h"
 #include "log.h"
 #include "mem.h"
-#include "settle.h"
+#include "../settle.h"
 
 #include <errno.h>
 #include <poll.h>

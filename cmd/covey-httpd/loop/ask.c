@@ -4,7 +4,7 @@
 #include "clock.h"
 #include "conn.h"
 #include "container.h"
-#include "group.h"
+#include "../group.h"
 #include "mem.h"
 
 #define SLACK_MS 250		/* versiond's own steps, on a busy machine */

@@ -10,10 +10,10 @@
  */
 #include "conn.h"
 
-#include "answer.h"
+#include "../answer.h"
 #include "container.h"
 #include "mem.h"
-#include "upload.h"
+#include "../upload.h"
 
 #include <errno.h>
 #include <fcntl.h>
