@@ -294,7 +294,7 @@ static void page_add_store(struct buf *json, const struct httpd *h, bool lost_re
 static void page_add_apart(struct buf *json, const struct members *members)
 {
 	const struct member *self = members_find(members, members->self);
-	uint64_t other = 0;
+	uint64_t lineage = 0;
 	size_t count = 0;
 
 	for (size_t i = 0; self != NULL && self->lineage != 0 && i < members->count; i++) {
@@ -302,14 +302,14 @@ static void page_add_apart(struct buf *json, const struct members *members)
 
 		if (m->state != MEMBER_UP || m->lineage == 0 || m->lineage == self->lineage)
 			continue;
-		other = m->lineage;
+		lineage = m->lineage;
 		count++;
 	}
 	if (count == 0)
 		buf_adds(json, "null");
 	else
 		buf_addf(json, "\"%zu up of lineage %016" PRIx64 " or another: see covey layout show\"",
-			 count, other);
+			 count, lineage);
 }
 
 static void page_add_peers(struct buf *json, const struct members *members)
