@@ -11,6 +11,8 @@
 #include "reply.h"
 #include "work.h"
 
+#define EARLY_BYTES (1u << 20)	/* the homes are asked before a larger body, when the client waits for that */
+
 /* Why this request cannot be an upload, or NULL. */
 static const char *malformed(struct conn *c, int *status)
 {
@@ -145,6 +147,12 @@ static bool is_form(const struct conn *c)
 	       fields_type_is(head_get(&c->head, FIELD_CONTENT_TYPE), STR("multipart/form-data"));
 }
 
+/* Whether sending the body in vain costs a client more than asking the homes once more does. */
+static bool is_large(const struct conn *c)
+{
+	return c->head.framing != FRAMING_LENGTH || c->head.length > EARLY_BYTES;
+}
+
 void upload_start(struct conn *c)
 {
 	int status;
@@ -171,8 +179,8 @@ void upload_start(struct conn *c)
 	} else if (prepare_raw(c, c->request.work) < 0) {
 		return;
 	}
-	if (c->head.expect_continue || cond_is_update(&c->request.cond))
+	if (cond_is_update(&c->request.cond) || (c->head.expect_continue && is_large(c)))
 		work_welcome(c, read_body);
-	else
+	else if (!c->head.expect_continue || work_is_welcome_here(c))
 		read_body(c);
 }

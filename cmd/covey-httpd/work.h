@@ -87,6 +87,8 @@ struct item *work_add(struct work *, struct str path);	/* good until the next on
  * body, welcome(conn) is called, at once or later.  Otherwise it is answered.
  */
 void work_welcome(struct conn *, void (*welcome)(struct conn *));
+/* The same by what this node knows alone.  False: it was answered. */
+bool work_is_welcome_here(struct conn *);
 void work_run(struct conn *);
 
 #endif

@@ -345,6 +345,19 @@ static void early_asked(struct conn *c)
 		c->request.work->welcome(c);
 }
 
+/* In a group the homes judge what stands there, and are asked when the body has come. */
+bool work_is_welcome_here(struct conn *c)
+{
+	struct err err;
+
+	if (!c->worker->httpd->grouped)
+		return judge_early(c) == 0;
+	if (store_fits(c->worker->httpd->store, 0, &err) == 0)
+		return true;
+	answer_err(c, &err);
+	return false;
+}
+
 void work_welcome(struct conn *c, void (*welcome)(struct conn *))
 {
 	struct work *work = c->request.work;
