@@ -14,7 +14,7 @@
 #include "pct.h"
 #include "stream.h"
 #include "unsettled.h"
-#include "work_inside.h"
+#include "write.h"
 
 /* If-Match: * and the like hold of nothing too. */
 static void nothing_there(struct conn *c)
@@ -80,7 +80,7 @@ static struct record newer(const struct record *a, const struct record *b)
 static void serve_unconfirmed(struct conn *c)
 {
 	struct request *r = &c->request;
-	struct registers here = work_registers(&r->entry);
+	struct registers here = registers_of(&r->entry);
 	struct record wanted = newer(&here.file, &r->ask.record);
 	struct record entry = newer(&here.entry, &r->ask.entry);
 
@@ -150,7 +150,7 @@ static void checked(struct conn *c)
 	}
 	/* In a group of one what is here is all there is; a person's file may have replaced it. */
 	if (!c->worker->httpd->grouped) {
-		struct registers here = work_registers(&r->entry);
+		struct registers here = registers_of(&r->entry);
 
 		r->ask.record = here.file;
 		r->ask.entry = here.entry;
@@ -198,7 +198,7 @@ static void serve_local(struct conn *c)
 		answer_err(c, &err);
 		return;
 	}
-	here = work_registers(&r->entry);
+	here = registers_of(&r->entry);
 	r->ask.confirmed &= !r->entry.foreign;
 	if (!r->ask.confirmed && (r->freshness.no_cache ||
 				  (r->freshness.has_max_age && !r->freshness.has_max_stale)))
@@ -227,7 +227,7 @@ static bool serve_remembered(struct conn *c)
 	if (!h->grouped || !memory_find(h->memory, buf_str(&r->path), &newest, &then) ||
 	    !freshness_allows(&r->freshness, now - then) || look_here(c, NULL) < 0)
 		return false;
-	here = work_registers(&r->entry);
+	here = registers_of(&r->entry);
 	if (version_cmp(here.file.version, newest) != 0 || r->entry.foreign ||
 	    version_cmp(here.entry.version, newest) > 0 || record_is_live(&here.entry) ||
 	    (record_is_live(&here.file) && !r->entry.content)) {

@@ -10,6 +10,7 @@
 
 #include "call.h"
 #include "conf.h"
+#include "list.h"
 #include "loop.h"
 #include "mime.h"
 #include "notices.h"
@@ -25,7 +26,6 @@ struct conn;
 struct group;
 struct memory;
 struct question;
-struct settle;
 struct httpd;
 
 #define WORKERS_MAX 16
@@ -54,7 +54,7 @@ struct worker {
 	struct caller *version, *sync, *discover;
 	struct question *questions;	/* for covey-versiond, at the end of this round (ask.h) */
 	struct timer ask;
-	struct settle *settles;		/* those of this worker */
+	struct list writes;		/* whose requests are over, and that go on (write.h) */
 	struct call drain;		/* covey-syncd is told that the outbox has something */
 	bool drain_again;
 	struct answers *answers;	/* this worker's */
@@ -84,7 +84,7 @@ struct httpd {
 	bool grouped;			/* a group key is configured */
 	struct group *group;		/* what is known of it (group.h), or NULL */
 	struct outbox *outbox;		/* of this process; NULL without a group */
-	atomic_uint settling;		/* writes that are not done with (settle.h) */
+	atomic_uint replicating;	/* writes on their way to homes and keepers */
 	atomic_uint asked;		/* peers that the last check counted */
 	uint64_t started_ms;
 	/* worker 0's alone */

@@ -350,7 +350,7 @@ static void metrics_page(struct conn *c, const struct view *view)
 		   atomic_load(&h->connections));
 	add_answers(&text, h);
 	add_metric(&text, "covey_settling", "gauge",
-		   "Writes that homes and keepers are told of just now.", atomic_load(&h->settling));
+		   "Writes that homes and keepers are told of just now.", atomic_load(&h->replicating));
 	add_metric(&text, "covey_outbox_entries", "gauge",
 		   "Versions that not every home and keeper has.", view->waiting);
 	add_metric(&text, "covey_layout_epoch", "gauge", "The layout that is in use; 0: none.",
