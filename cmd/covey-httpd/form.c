@@ -6,7 +6,7 @@
 #include "mem.h"
 #include "multipart.h"
 #include "upload.h"
-#include "work.h"
+#include "write.h"
 
 #define FILES_MAX 1000		/* in one form */
 
@@ -115,16 +115,16 @@ int form_add(struct form *form, struct str bytes, struct err *err)
 	}
 }
 
-int form_finish(struct form *form, struct work *work, struct err *err)
+int form_finish(struct form *form, struct write *w, struct err *err)
 {
 	if (!form->multipart.done)
 		return err_set(err, ERR_INVALID, "read form: it ends before its last boundary");
 	if (form->count == 0)
 		return err_set(err, ERR_INVALID, "read form: there is no file in it");
-	work->form = form->browser;
+	w->form = form->browser;
 	for (size_t i = 0; i < form->count; i++) {
 		struct part *part = &form->parts[i];
-		struct item *item = work_add(work, buf_str(&part->path));
+		struct write_item *item = write_add(w, buf_str(&part->path));
 
 		item->stage = part->stage;
 		part->stage = NULL;

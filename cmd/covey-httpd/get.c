@@ -33,7 +33,7 @@
 #include "range.h"
 #include "recent.h"
 #include "reply.h"
-#include "work_inside.h"
+#include "write.h"
 
 #include <unistd.h>
 
@@ -224,7 +224,7 @@ static enum get_step get_answer_from_here(struct conn *c)
 		answer_err(c, &err);
 		return GET_DONE;
 	}
-	here = work_registers(&r->entry);
+	here = registers_of(&r->entry);
 	r->ask.confirmed &= !r->entry.foreign;
 	if (!r->ask.confirmed && (r->freshness.no_cache ||
 				  (r->freshness.has_max_age && !r->freshness.has_max_stale)))
@@ -248,7 +248,7 @@ static bool get_is_fresh_here(struct conn *c, struct registers *here)
 	if (!h->grouped || !recent_find(h->recent, buf_str(&r->path), &newest, &then) ||
 	    !freshness_allows(&r->freshness, now - then) || get_look_here(c, NULL) < 0)
 		return false;
-	*here = work_registers(&r->entry);
+	*here = registers_of(&r->entry);
 	if (version_cmp(here->file.version, newest) != 0 || r->entry.foreign ||
 	    version_cmp(here->entry.version, newest) > 0 || record_is_live(&here->entry) ||
 	    (record_is_live(&here->file) && !r->entry.content)) {
@@ -349,7 +349,7 @@ static enum get_step get_choose(struct conn *c)
 	}
 	/* In a group of one what is here is all there is; a person's file may have replaced it. */
 	if (!c->worker->httpd->grouped) {
-		struct registers here = work_registers(&r->entry);
+		struct registers here = registers_of(&r->entry);
 
 		r->ask.record = here.file;
 		r->ask.entry = here.entry;
@@ -408,7 +408,7 @@ static struct record get_newer(const struct record *a, const struct record *b)
 static enum get_step get_choose_unconfirmed(struct conn *c)
 {
 	struct request *r = &c->request;
-	struct registers here = work_registers(&r->entry);
+	struct registers here = registers_of(&r->entry);
 	struct record file = get_newer(&here.file, &r->ask.record);
 	struct record entry = get_newer(&here.entry, &r->ask.entry);
 

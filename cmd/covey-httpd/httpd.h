@@ -18,7 +18,7 @@
  *	peer, msg		what other nodes of the group ask
  *	notices			what the log says once
  *
- * The others are writes: upload.h and work.h.
+ * The others are writes: upload.h and write.h.
  */
 #ifndef COVEY_HTTPD_H
 #define COVEY_HTTPD_H
@@ -40,7 +40,6 @@
 struct conn;
 struct group;
 struct recent;
-struct settle;
 struct httpd;
 
 #define WORKERS_MAX 16
@@ -68,7 +67,7 @@ struct worker {
 	struct caller *version, *sync, *discover;
 	struct list questions;		/* for covey-versiond, at the end of this round (ask.h) */
 	struct timer ask;
-	struct settle *settles;		/* those of this worker */
+	struct list writes;		/* whose requests are over, and that go on (write.h) */
 	struct call drain;		/* covey-syncd is told that the outbox has something */
 	bool drain_again;
 	struct answers *answers;	/* this worker's */
@@ -98,7 +97,7 @@ struct httpd {
 	bool grouped;			/* a group key is configured */
 	struct group *group;		/* what is known of it (group.h), or NULL */
 	struct outbox *outbox;		/* of this process; NULL without a group */
-	atomic_uint settling;		/* writes that are not done with (settle.h) */
+	atomic_uint replicating;	/* writes on their way to homes and keepers */
 	atomic_uint asked;		/* peers that the last check counted */
 	uint64_t started_ms;
 	/* worker 0's alone */

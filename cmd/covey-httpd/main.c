@@ -85,7 +85,7 @@ static bool role_busy(struct service *service)
 {
 	struct httpd *h = service->data;
 
-	return atomic_load(&h->connections) > 0 || atomic_load(&h->settling) > 0;
+	return atomic_load(&h->connections) > 0 || atomic_load(&h->replicating) > 0;
 }
 
 static bool role_alive(struct service *service)

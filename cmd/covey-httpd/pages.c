@@ -518,7 +518,7 @@ static void show_metrics(struct conn *c, const struct page *page)
 			atomic_load(&h->connections));
 	page_add_answers(&text, h);
 	page_add_metric(&text, "covey_settling", "gauge",
-		   "Writes that homes and keepers are told of just now.", atomic_load(&h->settling));
+		   "Writes that homes and keepers are told of just now.", atomic_load(&h->replicating));
 	page_add_metric(&text, "covey_outbox_entries", "gauge",
 		   "Versions that not every home and keeper has.", page->waiting);
 	page_add_metric(&text, "covey_layout_epoch", "gauge", "The layout that is in use; 0: none.",

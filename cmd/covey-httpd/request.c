@@ -13,7 +13,7 @@
 #include "reply.h"
 #include "rmdir.h"
 #include "upload.h"
-#include "work.h"
+#include "write.h"
 
 #define ALLOWED "GET, HEAD, PUT, POST, DELETE, OPTIONS"
 #define SERVICE "/.covey/"
@@ -42,7 +42,7 @@ void request_end(struct conn *c)
 	msg_free(r->msg);
 	index_free(r->index);
 	rmdir_free(r->rmdir);
-	work_free(r->work);
+	write_end(r->write);
 	upload_free(r->upload);
 	store_entry_clear(&r->entry);
 	query_clear(&r->query);
@@ -54,7 +54,7 @@ void request_end(struct conn *c)
 	r->msg = NULL;
 	r->index = NULL;
 	r->rmdir = NULL;
-	r->work = NULL;
+	r->write = NULL;
 	r->upload = NULL;
 	r->head_begun = r->slash = r->aged = r->peer = r->body_signed = false;
 }

@@ -17,7 +17,7 @@
 
 struct conn;
 struct upload;
-struct work;
+struct write;
 struct index;
 struct rmdir;
 struct pull;
@@ -42,7 +42,7 @@ struct request {
 	struct prefer prefer;
 	/* The slow kinds of request have more to remember; NULL otherwise. */
 	struct upload *upload;
-	struct work *work;
+	struct write *write;
 	struct index *index;
 	struct rmdir *rmdir;
 	struct get *get;

@@ -3,7 +3,7 @@
 #include "loop/conn.h"
 #include "handlers.h"
 #include "pull.h"
-#include "work.h"
+#include "write.h"
 
 static const char no_content[] = "this version is a deletion or a directory";
 
@@ -11,16 +11,15 @@ static const char no_content[] = "this version is a deletion or a directory";
 static void commit_copy(struct conn *c)
 {
 	struct request *r = &c->request;
-	struct item *item;
+	struct write *w = write_new(c, WRITE_FILE);
+	struct write_item *item = write_add(w, buf_str(&r->path));
 
-	r->work = work_new(c, WORK_FILE);
-	r->work->mtime = r->entry.record.mtime;
-	r->work->form = answer_wants_page(c);
-	item = work_add(r->work, buf_str(&r->path));
+	w->mtime = r->entry.record.mtime;
+	w->form = answer_wants_page(c);
 	memcpy(item->type, r->entry.type, sizeof item->type);
-	item->copy = r->entry.fd;
+	item->copy_fd = r->entry.fd;
 	r->entry.fd = -1;
-	work_run(c);
+	write_start(w);
 }
 
 /* 1: it is open; 0: it has to be fetched, if it can be; -1: answered. */

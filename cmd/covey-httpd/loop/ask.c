@@ -28,14 +28,14 @@ static void ask_forget(struct ask *ask)
 	ask->epoch = ask->clock = 0;
 	ask->record = ask->entry = (struct record){ .flags = 0 };
 	ask->type[0] = '\0';
-	ask->silent = ask->above = false;
+	ask->silent = ask->parent_known = false;
 	ask->holder_count = 0;
 }
 
 static void ask_confirm(struct ask *ask)
 {
 	ask->standing = STANDING_CONFIRMED;
-	ask->confirmed = ask->above = true;
+	ask->confirmed = ask->parent_known = true;
 }
 
 void ask_none(struct ask *ask, struct conn *c)
@@ -75,7 +75,7 @@ static int ask_take(struct ask *ask, struct conn *c, const struct frame *frame)
 	ask->clock = answer.clock;
 	ask->record = answer.record;
 	ask->entry = answer.entry;
-	ask->above = answer.above;
+	ask->parent_known = answer.above;
 	ask->silent = ask->asked > 0 && ask->answered == 0;
 	memcpy(ask->type, answer.type.s ? answer.type.s : "", answer.type.n);
 	ask->type[answer.type.n] = '\0';

@@ -33,7 +33,7 @@ struct ask {
 	struct record entry;		/* the directory's; version none: there never was one */
 	char type[RECORD_TYPE_MAX + 1];
 	bool silent;			/* peers were asked just now, and none answered */
-	bool above;			/* the directory above stands: it need not be asked about */
+	bool parent_known;		/* the directory above stands: it need not be asked about */
 	uint64_t holders[HOLDERS_MAX];	/* other nodes that have record's content */
 	size_t holder_count;
 };

@@ -5,7 +5,7 @@
 #include "../httpd.h"
 #include "log.h"
 #include "mem.h"
-#include "../settle.h"
+#include "../write.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -252,7 +252,7 @@ static void worker_free(struct worker *w)
 {
 	conn_free_all(w);
 	timer_stop(&w->ask);
-	settle_free_all(w);
+	write_free_all(w);
 	call_finish(&w->drain);
 	caller_free(w->version);
 	caller_free(w->sync);
