@@ -28,10 +28,10 @@
 #include "handlers.h"
 #include "httpdate.h"
 #include "mem.h"
+#include "path.h"
 #include "pct.h"
 #include "pull.h"
 #include "range.h"
-#include "recent.h"
 #include "reply.h"
 #include "write.h"
 
@@ -237,15 +237,56 @@ static enum get_step get_answer_from_here(struct conn *c)
 	return get_answer_by(c, &here.file, &here.entry);
 }
 
+static struct recent_place *get_recent_place(struct httpd *h, uint64_t hash)
+{
+	return &h->recent.places[hash % (sizeof h->recent.places / sizeof h->recent.places[0])];
+}
+
+/*
+ * What is remembered is judged by what is here, and who is no home knows of
+ * no entry.  So only that is remembered where the file's versions decide.
+ */
+static void get_remember(struct conn *c)
+{
+	const struct ask *ask = &c->request.ask;
+	struct httpd *h = c->worker->httpd;
+	bool decides = !record_is_live(&ask->entry) &&
+		       (version_is_none(ask->entry.version) ||
+			version_cmp(ask->record.version, ask->entry.version) > 0);
+	struct recent_place place = { .hash = path_hash(buf_str(&c->request.path)),
+				      .newest = ask->record.version,
+				      .ms = decides ? ask->began : 0 };
+
+	pthread_mutex_lock(&h->recent.mutex);
+	*get_recent_place(h, place.hash) = place;
+	pthread_mutex_unlock(&h->recent.mutex);
+}
+
+/* What was the newest, and when; false: it is not remembered. */
+static bool get_recall(struct conn *c, struct version *ret_newest, uint64_t *ret_ms)
+{
+	struct httpd *h = c->worker->httpd;
+	uint64_t hash = path_hash(buf_str(&c->request.path));
+	struct recent_place place;
+
+	pthread_mutex_lock(&h->recent.mutex);
+	place = *get_recent_place(h, hash);
+	pthread_mutex_unlock(&h->recent.mutex);
+	if (place.ms == 0 || place.hash != hash)
+		return false;
+	*ret_newest = place.newest;
+	*ret_ms = place.ms;
+	return true;
+}
+
 /* What was confirmed recently enough, and is still the newest that is known here. */
 static bool get_is_fresh_here(struct conn *c, struct registers *here)
 {
 	struct request *r = &c->request;
-	struct httpd *h = c->worker->httpd;
 	uint64_t now = clock_boot_ms(), then;
 	struct version newest;
 
-	if (!h->grouped || !recent_find(h->recent, buf_str(&r->path), &newest, &then) ||
+	if (!c->worker->httpd->grouped || !get_recall(c, &newest, &then) ||
 	    !freshness_allows(&r->freshness, now - then) || get_look_here(c, NULL) < 0)
 		return false;
 	*here = registers_of(&r->entry);
@@ -358,23 +399,6 @@ static enum get_step get_choose(struct conn *c)
 	if (r->ask.standing == STANDING_UNSETTLED)
 		return GET_WRITE_BACK;
 	return r->ask.confirmed ? GET_CHOOSE_CONFIRMED : GET_CHOOSE_UNCONFIRMED;
-}
-
-/*
- * What is remembered is judged by what is here, and who is no home knows of
- * no entry.  So only that is remembered where the file's versions decide.
- */
-static void get_remember(struct conn *c)
-{
-	struct request *r = &c->request;
-	struct recent *recent = c->worker->httpd->recent;
-	const struct record *file = &r->ask.record, *entry = &r->ask.entry;
-
-	if (record_is_live(entry) ||
-	    (!version_is_none(entry->version) && version_cmp(file->version, entry->version) <= 0))
-		recent_forget(recent, buf_str(&r->path));
-	else
-		recent_note(recent, buf_str(&r->path), file->version, r->ask.began);
 }
 
 /*

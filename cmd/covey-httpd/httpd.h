@@ -10,7 +10,7 @@
  *				connection, bytes in, answers out; ask: what a request
  *				waits for most, the group's word on a path
  *	request, handlers.h	what a request asks for, and who answers it
- *	group, recent		what is known of the group, and was confirmed lately
+ *	group			what is known of the group
  *	answer			what answers have in common
  *	get, pull		a file; its content from another node
  *	index, inventory	a directory's names, a path's versions
@@ -39,7 +39,6 @@
 
 struct conn;
 struct group;
-struct recent;
 struct httpd;
 
 #define WORKERS_MAX 16
@@ -75,6 +74,20 @@ struct worker {
 	char date[32];
 };
 
+/*
+ * What was confirmed to a reader, for Cache-Control: max-age=N (get.c).  By the
+ * path's hash, and a new path takes the place of an old one: what is not there
+ * is asked for again.  Any thread.
+ */
+struct recent {
+	pthread_mutex_t mutex;
+	struct recent_place {
+		uint64_t hash;		/* of the path; two paths of one hash (64 bits) would share an Age */
+		struct version newest;	/* the file's at that moment, which decided what stood there */
+		uint64_t ms;		/* clock_boot_ms(); 0: nothing here */
+	} places[4096];
+};
+
 /* For people: log and status. */
 #define HTTPD_LOST_RECORDS "the files in tree/ have lost their extended attributes, and with them their " \
 	"versions, as by plain cp or tar: nothing is served; covey adopt makes versions of them, a backup " \
@@ -91,7 +104,7 @@ struct httpd {
 	struct kept *kept;
 	atomic_uint connections;
 	atomic_bool draining;		/* to stop: every answer that begins now is its connection's last */
-	struct recent *recent;		/* which paths were checked when (recent.h) */
+	struct recent recent;
 	struct mime *mime;
 	char *state_directory;		/* STORE/state */
 	bool grouped;			/* a group key is configured */

@@ -482,15 +482,13 @@ static void inventory_answers_end(struct inventory *inv, const struct sync_end *
 {
 	inv->asked = end->asked;
 	inv->answered = end->answered;
-	if (inv->confirmed) {
-		inventory_read(inv);		/* not every home answers */
-	} else if (inv->tries > 0 && end->stale && inv->tries < TRIES_MAX) {
+	if (inv->confirmed || inv->tries == 0) {
+		inventory_read(inv);		/* nobody else is to be asked */
+	} else if (end->stale && inv->tries < TRIES_MAX) {
 		inventory_ask_again(inv);
-	} else if (inv->tries > 0) {
+	} else {
 		inv->tries = 0;		/* no majority of the homes answered: ask every member */
 		inventory_ask_peers(inv);
-	} else {
-		inventory_read(inv);
 	}
 }
 

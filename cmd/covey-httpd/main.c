@@ -3,7 +3,6 @@
 #include "httpd.h"
 #include "log.h"
 #include "mem.h"
-#include "recent.h"
 #include "tally.h"
 
 #include <sys/resource.h>
@@ -45,7 +44,7 @@ static void role_free(struct service *service)
 	pool_free(h->pool);
 	listener_free(h);
 	mime_free(h->mime);
-	recent_free(h->recent);
+	pthread_mutex_destroy(&h->recent.mutex);
 	group_free(h->group);
 	outbox_close(h->outbox);
 	tally_close(h->kept, sizeof *h->kept);
@@ -70,7 +69,7 @@ static int role_start(struct service *service, struct err *err)
 	if (store_lost_records(h->store))
 		log_line(LOG_LEVEL_ERROR, "%s: %s", h->conf->node.store, HTTPD_LOST_RECORDS);
 	h->pool = pool_new(POOL_THREADS);
-	h->recent = recent_new();
+	pthread_mutex_init(&h->recent.mutex, NULL);
 	h->mime = mime_new(MIME_FILE);
 	kept_open(h);
 	if ((!h->grouped || (group_new(&h->group, h, err) == 0 &&

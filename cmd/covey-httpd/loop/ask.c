@@ -104,10 +104,10 @@ static void question_free(struct question *q)
 static void question_answered(struct call *call, struct frame *frame)
 {
 	struct question *q = CONTAINER_OF(call, struct question, call);
+	struct ask *ask;
 
 	call_finish(call);
-	while (q->asks.count > 0) {
-		struct ask *ask = LIST_FIRST(struct ask, &q->asks, link);
+	while ((ask = LIST_FIRST(struct ask, &q->asks, link)) != NULL) {
 		struct conn *c = ask->conn;
 
 		ask_leave(ask);
@@ -137,10 +137,9 @@ static void question_send(struct question *q)
 static void questions_send(struct timer *timer)
 {
 	struct worker *w = CONTAINER_OF(timer, struct worker, ask);
+	struct question *q;
 
-	while (w->questions.count > 0) {
-		struct question *q = LIST_FIRST(struct question, &w->questions, link);
-
+	while ((q = LIST_FIRST(struct question, &w->questions, link)) != NULL) {
 		list_remove(&q->link);
 		question_send(q);
 	}

@@ -231,8 +231,6 @@ static void conn_client_left(struct conn *c)
 	watch_stop(&c->out_watch);
 }
 
-static void conn_run(struct conn *);
-
 static void conn_on_ready(struct watch *watch, uint32_t events)
 {
 	struct conn *c = CONTAINER_OF(watch, struct conn, watch);
@@ -252,13 +250,13 @@ static void conn_on_ready(struct watch *watch, uint32_t events)
 	else if (c->state == CONN_SEND && !(events & EPOLLOUT))
 		watch_change(watch, watch->events & ~(uint32_t)EPOLLIN);
 	else
-		conn_run(c);
+		conn_resume(c);
 }
 
 static void conn_on_out_ready(struct watch *watch, uint32_t events)
 {
 	(void)events;
-	conn_run(CONTAINER_OF(watch, struct conn, out_watch));
+	conn_resume(CONTAINER_OF(watch, struct conn, out_watch));
 }
 
 /* sending */
@@ -491,7 +489,7 @@ static enum step conn_step(struct conn *c)
 	return STEP_WAIT;
 }
 
-static void conn_run(struct conn *c)
+void conn_resume(struct conn *c)
 {
 	enum step result;
 
@@ -500,16 +498,11 @@ static void conn_run(struct conn *c)
 	while (result == STEP_ON);
 }
 
-void conn_resume(struct conn *c)
-{
-	conn_run(c);
-}
-
 void conn_stop_all(struct worker *w)
 {
 	LIST_EACH(struct conn, c, &w->conns, link)
 		if (c->state == CONN_HEAD)
-			conn_run(c);
+			conn_resume(c);
 }
 
 /* The deadline may have passed. */
@@ -527,20 +520,20 @@ static void conn_on_timer(struct timer *timer)
 	if (c->state == CONN_BODY) {
 		conn_expect(c);
 		upload_stalled(c);
-		conn_run(c);
+		conn_resume(c);
 		return;
 	}
 	if (c->state == CONN_HEAD && c->request.head_begun && !output_pending(&c->output)) {
 		c->has_body = true;
 		c->state = CONN_BUSY;
 		answer_error(c, 408, "the request's head took too long");
-		conn_run(c);
+		conn_resume(c);
 		return;
 	}
 	/* The request came in time, and the loop has not reported it yet. */
 	if (c->state == CONN_HEAD && !c->request.head_begun && conn_has_bytes(c)) {
 		c->readable = true;
-		conn_run(c);
+		conn_resume(c);
 		return;
 	}
 	conn_close(c);

@@ -68,11 +68,11 @@ void conn_free_all(struct worker *);
 void conn_answered(struct conn *);
 /* The request's body is wanted: upload_step() is called as it comes. */
 void conn_read_body(struct conn *);
-/* Not even a wrong answer is possible any more. */
+/* The answer has begun and cannot be finished truly: the connection is cut. */
 void conn_abort(struct conn *);
-/* From outside a handler: go on. */
+/* Go on, when what a BUSY request waited for has come. */
 void conn_resume(struct conn *);
-/* The client says nothing any more: as far as can be told, it does not wait. */
+/* Whether the client has closed its side: as far as can be told, it does not wait any more. */
 bool conn_left(const struct conn *);
 
 /* Up to n bytes for a body: 1 with *ret_n of them, 0 none for now, -1 end of file or error. */
