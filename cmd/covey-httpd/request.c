@@ -18,19 +18,6 @@
 #define ALLOWED "GET, HEAD, PUT, POST, DELETE, OPTIONS"
 #define SERVICE "/.covey/"
 
-void request_init(struct request *r)
-{
-	*r = (struct request){ .query = QUERY_INIT,
-			       .cond = COND_INIT,
-			       .ask = ASK_INIT,
-			       .entry = STORE_ENTRY_INIT };
-}
-
-void request_free(struct request *r)
-{
-	buf_clear(&r->path);
-}
-
 void request_end(struct conn *c)
 {
 	struct request *r = &c->request;
