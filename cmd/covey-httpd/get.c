@@ -17,8 +17,6 @@
  * the one suspension of a GET.  What it waits for calls get_run() with the
  * step that follows.  GET_DONE: it is answered.
  */
-#include "get.h"
-
 #include "answer.h"
 #include "clock.h"
 #include "loop/conn.h"

@@ -40,11 +40,6 @@ static void group_view_changed(void *data, const struct group_view *now,
 	atomic_store(&g->flags, self == NULL ? MEMBER_SILENT : self->flags);
 }
 
-void group_watch(struct group *g)
-{
-	view_client_start(g->view, g->httpd->loop);
-}
-
 void group_layout(struct group *g, struct layout *ret)
 {
 	struct group_view *view = view_client_hold(g->view);
@@ -189,6 +184,7 @@ int group_new(struct group **ret, struct httpd *h, struct err *err)
 	atomic_store(&g->flags, MEMBER_SILENT);		/* until covey-discoverd has told */
 	group_view_changed(g, view_client_view(g->view), NULL);
 	atomic_store(&h->asked, group_asked(g));
+	view_client_start(g->view, h->loop);
 	*ret = g;
 	return 0;
 }

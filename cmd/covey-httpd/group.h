@@ -16,7 +16,6 @@ struct group;
 struct httpd;
 
 int group_new(struct group **ret, struct httpd *, struct err *);
-void group_watch(struct group *);		/* when worker 0 has its callers */
 void group_free(struct group *);		/* NULL is fine */
 
 /* Which layout: epochs are counted within a lineage. */

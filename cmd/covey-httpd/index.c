@@ -8,8 +8,6 @@
  * Another node that asks this one as a home (peer_http.h) is told what is on
  * this node's disk, whole: both registers of each name, and the gate.
  */
-#include "index.h"
-
 #include "answer.h"
 #include "loop/conn.h"
 #include "container.h"

@@ -1,10 +1,9 @@
 /* msg - POST /.covey/msg: sealed messages of other nodes, for the role that can open them */
-#include "peer.h"
-
 #include "answer.h"
 #include "loop/conn.h"
 #include "container.h"
 #include "discover_talk.h"
+#include "handlers.h"
 #include "mem.h"
 #include "reply.h"
 #include "sync_talk.h"

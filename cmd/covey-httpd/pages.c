@@ -23,8 +23,6 @@
  * a member that was never met name, address and state are null.  Epoch 0 is
  * a node that has joined no layout yet, or whose covey-discoverd is away.
  */
-#include "pages.h"
-
 #include "answer.h"
 #include "clock.h"
 #include "loop/conn.h"
@@ -32,6 +30,7 @@
 #include "discover_talk.h"
 #include "escape.h"
 #include "group.h"
+#include "handlers.h"
 #include "identity.h"
 #include "keep_file.h"
 #include "layout.h"

@@ -31,9 +31,4 @@ void peer_sign_body(struct conn *, const uint8_t sha256[32], struct buf *to);
 void pushed_start(struct conn *);
 void pushed_finish(struct conn *);	/* its body is there */
 
-/* POST /.covey/msg: a sealed message for another role of this node. */
-void msg_start(struct conn *);
-struct msg;
-void msg_free(struct msg *);		/* NULL is fine */
-
 #endif

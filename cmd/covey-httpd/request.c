@@ -4,10 +4,7 @@
 #include "answer.h"
 #include "loop/conn.h"
 #include "fields.h"
-#include "get.h"
 #include "handlers.h"
-#include "index.h"
-#include "pages.h"
 #include "peer.h"
 #include "pull.h"
 #include "reply.h"
@@ -17,19 +14,6 @@
 
 #define ALLOWED "GET, HEAD, PUT, POST, DELETE, OPTIONS"
 #define SERVICE "/.covey/"
-
-void request_init(struct request *r)
-{
-	*r = (struct request){ .query = QUERY_INIT,
-			       .cond = COND_INIT,
-			       .ask = ASK_INIT,
-			       .entry = STORE_ENTRY_INIT };
-}
-
-void request_free(struct request *r)
-{
-	buf_clear(&r->path);
-}
 
 void request_end(struct conn *c)
 {

@@ -51,8 +51,8 @@ struct request {
 	struct msg *msg;
 };
 
-void request_init(struct request *);
-void request_free(struct request *);
+#define REQUEST_INIT { .query = QUERY_INIT, .cond = COND_INIT, .ask = ASK_INIT, .entry = STORE_ENTRY_INIT }
+
 void request_begin(struct conn *);
 void request_end(struct conn *);
 

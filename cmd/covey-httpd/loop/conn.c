@@ -50,7 +50,7 @@ static void conn_free(struct conn *c)
 	buf_clear(&c->beyond);
 	output_clear(&c->output);
 	body_clear(&c->body);
-	request_free(&c->request);
+	buf_clear(&c->request.path);
 	free(c);
 }
 
@@ -558,7 +558,7 @@ static struct conn *conn_new(struct worker *w)
 
 	if (c == NULL) {
 		c = mem_new(1, sizeof *c);
-		request_init(&c->request);
+		c->request = (struct request)REQUEST_INIT;
 	} else {
 		list_remove(&c->link);
 	}

@@ -1,7 +1,6 @@
 /* listener - workers, and the connections that are dealt out to them */
 #include "conn.h"
 #include "container.h"
-#include "../group.h"
 #include "../httpd.h"
 #include "log.h"
 #include "mem.h"
@@ -239,11 +238,8 @@ static int worker_start(struct httpd *h, struct worker *w, struct err *err)
 	w->drain = (struct call)CALL_INIT;
 	if (h->grouped)
 		worker_open_callers(w);
-	if (w == &h->workers[0]) {
-		if (h->group != NULL)
-			group_watch(h->group);
+	if (w == &h->workers[0])
 		return 0;
-	}
 	errno = pthread_create(&w->thread, NULL, worker_run, w);
 	return errno == 0 ? 0 : err_sys(err, "start thread");
 }
