@@ -15,7 +15,7 @@
 #include "upload.h"
 #include "write.h"
 
-static bool is_here(struct conn *c, const struct record *record)
+static bool push_is_here(struct conn *c, const struct record *record)
 {
 	struct store_entry entry = STORE_ENTRY_INIT;
 	bool here = store_version(c->worker->httpd->store, buf_str(&c->request.path),
@@ -26,13 +26,13 @@ static bool is_here(struct conn *c, const struct record *record)
 	return here;
 }
 
-static void answer_status_alone(struct conn *c, int status)
+static void pushed_answer(struct conn *c, int status)
 {
 	answer_begin(c, status);
 	answer_end_text(c, (struct str)STR_INIT);
 }
 
-static int parse(struct str field, struct record *ret, struct str *ret_type, struct err *err)
+static int push_parse(struct str field, struct record *ret, struct str *ret_type, struct err *err)
 {
 	if (record_parse(field, ret, ret_type, err) < 0)
 		return -1;
@@ -50,10 +50,10 @@ void pushed_start(struct conn *c)
 		answer_err(c, &err);
 	else if (str_eq(field, STR(PEER_PUSH_LATER)))
 		upload_pushed(c);
-	else if (parse(field, &record, &type, &err) < 0)
+	else if (push_parse(field, &record, &type, &err) < 0)
 		answer_error(c, 400, PEER_PUSH ": %s", err.text);
-	else if (is_here(c, &record))
-		answer_status_alone(c, 200);
+	else if (push_is_here(c, &record))
+		pushed_answer(c, 200);
 	else
 		upload_pushed(c);
 }
@@ -84,14 +84,14 @@ static int pushed_commit(struct write *w, struct write_item *item, struct err *e
 	return store_commit(h->store, &item->commit, err);
 }
 
-static void commit_job(struct job *job)
+static void pushed_commit_job(struct job *job)
 {
 	struct write *w = CONTAINER_OF(job, struct write, job);
 
 	w->result = pushed_commit(w, &w->items[0], &w->err);
 }
 
-static void committed(struct job *job)
+static void pushed_committed(struct job *job)
 {
 	struct write *w = CONTAINER_OF(job, struct write, job);
 	struct conn *c = w->conn;
@@ -99,7 +99,7 @@ static void committed(struct job *job)
 	if (w->result < 0)
 		answer_err(c, &w->err);
 	else
-		answer_status_alone(c, w->items[0].commit.dropped ? 410 : 201);
+		pushed_answer(c, w->items[0].commit.dropped ? 410 : 201);
 	conn_resume(c);
 }
 
@@ -116,13 +116,13 @@ void pushed_finish(struct conn *c)
 			return;
 		field = body_trailer(&c->body, FIELD_COVEY_VERSION);
 	}
-	if (parse(field, &item->existing, &type, &w->err) < 0) {
+	if (push_parse(field, &item->existing, &type, &w->err) < 0) {
 		answer_error(c, 400, PEER_VERSION ": %s", w->err.text);
 		return;
 	}
 	memcpy(item->type, type.s ? type.s : "", type.n);
-	w->job = (struct job){ .work = commit_job, .done = committed, .home = c->worker->loop,
-				  .key = path_hash(buf_str(&item->path)) };
+	w->job = (struct job){ .work = pushed_commit_job, .done = pushed_committed,
+			       .home = c->worker->loop, .key = path_hash(buf_str(&item->path)) };
 	c->state = CONN_BUSY;
 	pool_submit(c->worker->httpd->pool, &w->job);
 }

@@ -8,7 +8,7 @@
 static const char no_content[] = "this version is a deletion or a directory";
 
 /* The content is open in request.entry: commit it anew. */
-static void commit_copy(struct conn *c)
+static void restore_commit(struct conn *c)
 {
 	struct request *r = &c->request;
 	struct write *w = write_new(c, WRITE_FILE);
@@ -23,7 +23,7 @@ static void commit_copy(struct conn *c)
 }
 
 /* 1: it is open; 0: it has to be fetched, if it can be; -1: answered. */
-static int open_version(struct conn *c)
+static int restore_open(struct conn *c)
 {
 	struct request *r = &c->request;
 	struct err err;
@@ -42,7 +42,7 @@ static int open_version(struct conn *c)
 	return r->entry.fd >= 0;
 }
 
-static void fetched(struct conn *c, int fd)
+static void restore_fetched(struct conn *c, int fd)
 {
 	struct request *r = &c->request;
 
@@ -54,11 +54,11 @@ static void fetched(struct conn *c, int fd)
 	r->entry.record = r->ask.record;
 	memcpy(r->entry.type, r->ask.type, sizeof r->entry.type);
 	r->entry.fd = fd;
-	commit_copy(c);
+	restore_commit(c);
 }
 
 /* What the peers know of a version that is not here. */
-static void fetch(struct conn *c)
+static void restore_fetch(struct conn *c)
 {
 	struct request *r = &c->request;
 
@@ -66,7 +66,7 @@ static void fetch(struct conn *c)
 		answer_error(c, 404, "no such version");
 	else if (!record_is_live(&r->ask.record) || r->ask.record.flags & RECORD_DIRECTORY)
 		answer_error(c, 404, "%s", no_content);
-	else if (pull_start(c, &r->ask.record, str_of(r->ask.type), PULL_WHOLE, fetched) < 0)
+	else if (pull_start(c, &r->ask.record, str_of(r->ask.type), PULL_WHOLE, restore_fetched) < 0)
 		answer_error(c, 503, "this version's content cannot be had now");
 }
 
@@ -83,10 +83,10 @@ void restore_start(struct conn *c)
 		answer_error(c, 400, "?restore= is for files");
 		return;
 	}
-	here = open_version(c);
+	here = restore_open(c);
 	if (here > 0)
-		commit_copy(c);
+		restore_commit(c);
 	else if (here == 0 && ask_start(&r->ask, c, buf_str(&r->path), NEWEST_ONE, r->query.restore,
-				      fetch))
-		fetch(c);
+				      restore_fetch))
+		restore_fetch(c);
 }

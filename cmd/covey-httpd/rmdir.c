@@ -104,15 +104,15 @@ static void rmdir_go_on(struct conn *c)
 	rmdir_run(c->request.rmdir);
 }
 
-static void refuse(struct conn *c, int status, const char *why)
+static void rmdir_refuse(struct conn *c, int status, const char *why)
 {
 	c->request.ask.confirmed = status != 503;
 	answer_version_error(c, status, str_of(why));
 }
 
-static void cannot_tell(struct conn *c)
+static void rmdir_cannot_tell(struct conn *c)
 {
-	refuse(c, 503, "too few homes of the directory answer: nothing was removed");
+	rmdir_refuse(c, 503, "too few homes of the directory answer: nothing was removed");
 }
 
 /* 1: the entry */
@@ -127,7 +127,7 @@ static bool entry_ask(struct rmdir *r)
 
 /* 2, 4: what is in it */
 
-static void list(struct rmdir *r, struct version gate, bool every_home)
+static void names_list_begin(struct rmdir *r, struct version gate, bool every_home)
 {
 	struct inventory_ask ask = { .path = buf_str(&r->conn->request.path), .gate = gate,
 				     .every_home = every_home, .limit = 1 };
@@ -138,12 +138,12 @@ static void list(struct rmdir *r, struct version gate, bool every_home)
 }
 
 /* True: it was answered. */
-static bool is_in_use(struct rmdir *r)
+static bool directory_is_in_use(struct rmdir *r)
 {
 	if (!r->inventory.confirmed)
-		cannot_tell(r->conn);
+		rmdir_cannot_tell(r->conn);
 	else if (r->inventory.count > 0)
-		refuse(r->conn, 409, "the directory is not empty");
+		rmdir_refuse(r->conn, 409, "the directory is not empty");
 	else
 		return false;
 	return true;
@@ -154,20 +154,20 @@ static bool names_list(struct rmdir *r)
 	const struct ask *ask = &r->conn->request.ask;
 
 	if (ask->standing == STANDING_UNCONFIRMED)
-		cannot_tell(r->conn);
+		rmdir_cannot_tell(r->conn);
 	else if (!record_is_live(&ask->entry))
-		refuse(r->conn, 404, "no such directory");
+		rmdir_refuse(r->conn, 404, "no such directory");
 	else
-		list(r, VERSION_NONE, false);
+		names_list_begin(r, VERSION_NONE, false);
 	return true;
 }
 
 static bool names_list_again(struct rmdir *r)
 {
 	if (r->gate_stored)
-		list(r, r->commit.record.version, false);
+		names_list_begin(r, r->commit.record.version, false);
 	else
-		cannot_tell(r->conn);
+		rmdir_cannot_tell(r->conn);
 	return true;
 }
 
@@ -176,7 +176,7 @@ static bool names_list_everywhere(struct rmdir *r)
 {
 	if (r->inventory.confirmed && r->inventory.count == 0)
 		return false;
-	list(r, r->commit.record.version, true);
+	names_list_begin(r, r->commit.record.version, true);
 	return true;
 }
 
@@ -198,7 +198,7 @@ static void gate_committed(struct job *job)
 	conn_resume(c);
 }
 
-static struct version later(struct version a, struct version b)
+static struct version version_later(struct version a, struct version b)
 {
 	return version_cmp(a, b) > 0 ? a : b;
 }
@@ -208,13 +208,14 @@ static bool gate_commit(struct rmdir *r)
 	struct conn *c = r->conn;
 	const struct ask *ask = &c->request.ask;
 
-	if (is_in_use(r))
+	if (directory_is_in_use(r))
 		return true;
 	path_to_gate(&r->gate, buf_str(&c->request.path));
 	r->commit = (struct commit)COMMIT_INIT;
 	r->commit.path = buf_str(&r->gate);
 	r->commit.flags = RECORD_DELETED;
-	r->commit.above = later(later(ask->entry.version, ask->record.version), r->inventory.gate);
+	r->commit.above = version_later(version_later(ask->entry.version, ask->record.version),
+					r->inventory.gate);
 	if (r->commit.above.time < UINT64_MAX)
 		r->commit.above.time++;
 	r->commit.clock = ask->clock != 0 ? ask->clock : group_clock(c->worker->httpd->group);
@@ -260,7 +261,7 @@ static bool gate_store(struct rmdir *r)
 
 static void entry_end(struct rmdir *r)
 {
-	if (!is_in_use(r))
+	if (!directory_is_in_use(r))
 		write_entry_end(r->conn->request.write, r->commit.record.version);
 }
 

@@ -163,7 +163,7 @@ bool upload_welcome(const struct conn *c)
 	       u->chunks[u->filling].len < CHUNK_BYTES;
 }
 
-static void refuse(struct upload *u, int status, const char *why)
+static void upload_refuse(struct upload *u, int status, const char *why)
 {
 	u->gone = true;
 	u->status = status;
@@ -171,7 +171,7 @@ static void refuse(struct upload *u, int status, const char *why)
 }
 
 /* The content among the bytes is moved together at `to`; what follows the body stays in *bytes. */
-static void take(struct upload *u, struct str *bytes, char *to)
+static void chunk_take(struct upload *u, struct str *bytes, char *to)
 {
 	struct chunk *chunk = &u->chunks[u->filling];
 	struct refusal refusal = { .status = 400, .why = "the body is malformed" };
@@ -184,11 +184,11 @@ static void take(struct upload *u, struct str *bytes, char *to)
 		chunk->len += piece.n;
 	}
 	if (r < 0)
-		refuse(u, refusal.status, refusal.why);
+		upload_refuse(u, refusal.status, refusal.why);
 }
 
 /* Bytes that came with the head. */
-static void take_early(struct upload *u, struct chunk *chunk)
+static void chunk_take_prefix(struct upload *u, struct chunk *chunk)
 {
 	struct conn *c = u->conn;
 	struct str early = conn_body_prefix(c), bytes = early;
@@ -196,12 +196,12 @@ static void take_early(struct upload *u, struct chunk *chunk)
 	if (bytes.n > chunk->cap - chunk->len)
 		bytes.n = chunk->cap - chunk->len;
 	early = bytes;
-	take(u, &bytes, chunk->data + chunk->len);
+	chunk_take(u, &bytes, chunk->data + chunk->len);
 	conn_body_prefix_taken(c, early.n - bytes.n);
 }
 
 /* 1: some came; 0: none for now. */
-static int take_more(struct upload *u, struct chunk *chunk)
+static int chunk_receive(struct upload *u, struct chunk *chunk)
 {
 	struct conn *c = u->conn;
 	char *to = chunk->data + chunk->len;
@@ -209,16 +209,16 @@ static int take_more(struct upload *u, struct chunk *chunk)
 	int r = conn_receive(c, to, chunk->cap - chunk->len, &bytes.n);
 
 	if (r < 0)
-		refuse(u, 0, NULL);
+		upload_refuse(u, 0, NULL);
 	if (r <= 0)
 		return r == 0 ? 0 : 1;
-	take(u, &bytes, to);
+	chunk_take(u, &bytes, to);
 	if (bytes.n > 0)
 		conn_put_back(c, bytes);
 	return 1;
 }
 
-static bool receive(struct upload *u)
+static bool chunks_fill(struct upload *u)
 {
 	struct conn *c = u->conn;
 
@@ -228,8 +228,8 @@ static bool receive(struct upload *u)
 		if (chunk->len == chunk->cap)
 			chunk_grow(u, chunk);
 		if (conn_body_prefix(c).n > 0)
-			take_early(u, chunk);
-		else if (take_more(u, chunk) == 0)
+			chunk_take_prefix(u, chunk);
+		else if (chunk_receive(u, chunk) == 0)
 			return false;
 	}
 	return true;
@@ -237,7 +237,7 @@ static bool receive(struct upload *u)
 
 /* the end of the body */
 
-static void answer_failure(struct upload *u)
+static void upload_answer_failure(struct upload *u)
 {
 	struct conn *c = u->conn;
 
@@ -260,7 +260,7 @@ static int digests_parse(struct body_digests *digests, struct str field)
 	return r256 < 0 || r512 < 0 ? -1 : 0;
 }
 
-static void finish(struct upload *u)
+static void upload_finish(struct upload *u)
 {
 	struct conn *c = u->conn;
 	struct write *w = c->request.write;
@@ -298,16 +298,16 @@ static void finish(struct upload *u)
 bool upload_step(struct conn *c)
 {
 	struct upload *u = c->request.upload;
-	bool blocked = !receive(u);
+	bool blocked = !chunks_fill(u);
 
 	if (u->gone || u->failed || c->body.done) {
 		if (u->running > 0)
 			return false;
 		c->has_body = !c->body.done;
 		if (u->gone || u->failed)
-			answer_failure(u);
+			upload_answer_failure(u);
 		else
-			finish(u);
+			upload_finish(u);
 		return c->state != CONN_BODY;
 	}
 	if (blocked || u->running > 0)
@@ -321,13 +321,13 @@ void upload_stalled(struct conn *c)
 	struct upload *u = c->request.upload;
 
 	if (u->running == 0)
-		refuse(u, 408, "the body stalled");
+		upload_refuse(u, 408, "the body stalled");
 }
 
 /* before the body */
 
 /* max: bytes; 0: no limit. */
-static void receive_begin(struct conn *c, uint64_t max)
+static void upload_begin(struct conn *c, uint64_t max)
 {
 	struct body *body = &c->body;
 	struct refusal refusal;
@@ -344,7 +344,7 @@ static void receive_begin(struct conn *c, uint64_t max)
 }
 
 /* A body whose length is told, and that the disk has no room for, is not asked for. */
-static void receive_if_it_fits(struct conn *c, uint64_t max)
+static void upload_begin_if_it_fits(struct conn *c, uint64_t max)
 {
 	struct err err;
 
@@ -352,19 +352,19 @@ static void receive_if_it_fits(struct conn *c, uint64_t max)
 	    store_fits(c->worker->httpd->store, c->head.length, &err) < 0)
 		answer_err(c, &err);
 	else
-		receive_begin(c, max);
+		upload_begin(c, max);
 }
 
 void upload_receive(struct conn *c)
 {
-	receive_if_it_fits(c, c->worker->httpd->conf->limits.max_body);
+	upload_begin_if_it_fits(c, c->worker->httpd->conf->limits.max_body);
 }
 
 void upload_pushed(struct conn *c)
 {
 	upload_new(c)->pushed = true;
 	write_add(write_new(c, WRITE_FILE), buf_str(&c->request.path));
-	receive_if_it_fits(c, 0);	/* another node has accepted it */
+	upload_begin_if_it_fits(c, 0);	/* another node has accepted it */
 }
 
 void upload_whole(struct conn *c, uint64_t max, void (*whole)(struct conn *, struct str))
@@ -373,11 +373,11 @@ void upload_whole(struct conn *c, uint64_t max, void (*whole)(struct conn *, str
 	if (c->head.framing == FRAMING_NONE)
 		answer_error(c, 411, "say Content-Length, or use Transfer-Encoding: chunked");
 	else
-		receive_begin(c, max);
+		upload_begin(c, max);
 }
 
 /* Why this request cannot be an upload, or NULL. */
-static const char *malformed(struct conn *c, int *status)
+static const char *upload_malformed(struct conn *c, int *status)
 {
 	struct str range = head_get(&c->head, FIELD_CONTENT_RANGE);
 	struct str encoding = head_get(&c->head, FIELD_CONTENT_ENCODING);
@@ -441,7 +441,7 @@ static bool is_form(const struct conn *c)
 void upload_start(struct conn *c)
 {
 	int status;
-	const char *why = malformed(c, &status);
+	const char *why = upload_malformed(c, &status);
 	bool form = is_form(c);
 	struct upload *u;
 

@@ -106,7 +106,7 @@ static void time_is_up(struct timer *timer)
 	write_resume(CONTAINER_OF(timer, struct write, timer));
 }
 
-static void refuse(struct write *w)
+static void write_refuse(struct write *w)
 {
 	w->result = -1;
 	w->step = WRITE_ANSWER;
@@ -373,7 +373,7 @@ static int judged_early(struct write *w)
 static void judge_early(struct write *w)
 {
 	if (judged_early(w) < 0)
-		refuse(w);
+		write_refuse(w);
 }
 
 /* What the next question is about: a path that is written, or a directory above it. */
@@ -660,7 +660,7 @@ static bool commit(struct write *w)
 		return true;
 	}
 	if (w->result < 0) {
-		refuse(w);
+		write_refuse(w);
 		return false;
 	}
 	w->job = (struct job){ .work = commit_job, .done = commit_done, .home = w->worker->loop,
@@ -767,7 +767,7 @@ static bool replicate(struct write *w)
 
 	w->existed = w->result < 0 && w->kind == WRITE_MKDIR && w->err.kind == ERR_EXISTS;
 	if (w->result < 0 && !w->existed) {
-		refuse(w);
+		write_refuse(w);
 		return false;
 	}
 	if (h->group == NULL || group_epoch(h->group) == 0) {
@@ -1015,7 +1015,7 @@ static void write_free(struct write *w)
 }
 
 /* What homes and keepers have not got is left to the outbox. */
-static void finish(struct write *w)
+static void write_finish(struct write *w)
 {
 	bool rest = w->started < w->count;
 
@@ -1037,7 +1037,7 @@ static void finish_if_over(struct write *w)
 	for (size_t i = 0; i < w->started; i++)
 		if (!replicate_is_over(w->items[i].replicate))
 			return;
-	finish(w);
+	write_finish(w);
 }
 
 void write_end(struct write *w)
@@ -1056,7 +1056,7 @@ void write_end(struct write *w)
 	list_append(&w->worker->writes, &w->link);
 	beside = atomic_load_explicit(&w->worker->httpd->replicating, memory_order_relaxed);
 	if (beside > AFTER_MAX) {
-		finish(w);
+		write_finish(w);
 		return;
 	}
 	for (size_t i = 0; i < w->started; i++)
