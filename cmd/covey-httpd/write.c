@@ -159,7 +159,7 @@ static struct registers registers_known(const struct write *w, const struct writ
 /* The record of the file that stands there; version none: no file does. */
 static struct record file_there(const struct registers *r)
 {
-	return record_stands(&r->file, &r->entry) == STANDS_FILE ?
+	return record_name_kind(&r->file, &r->entry) == NAME_FILE ?
 		       r->file : (struct record){ .version = VERSION_NONE };
 }
 
@@ -201,8 +201,8 @@ static int judge_alone(const struct write *w, struct err *err)
 static int judge_kind(const struct write *w, const struct write_item *item,
 		      const struct registers *r, struct err *err)
 {
-	enum stands stands = record_stands(&r->file, &r->entry);
-	bool directory = stands == STANDS_DIRECTORY;
+	enum name_kind stands = record_name_kind(&r->file, &r->entry);
+	bool directory = stands == NAME_DIRECTORY;
 
 	switch (w->kind) {
 	case WRITE_FILE:
@@ -215,11 +215,11 @@ static int judge_kind(const struct write *w, const struct write_item *item,
 			return err_set(err, ERR_CONFLICT,
 				       "a directory stands there: DELETE it with a slash at the end");
 		/* What nobody can vouch for may be there, and is to go. */
-		if (stands != STANDS_FILE && !w->unconfirmed)
+		if (stands != NAME_FILE && !w->unconfirmed)
 			return err_set(err, ERR_ABSENT, "no such file");
 		break;
 	case WRITE_MKDIR:
-		if (stands == STANDS_FILE && !item->unanswered)
+		if (stands == NAME_FILE && !item->unanswered)
 			return err_set(err, ERR_CONFLICT, "a file stands there");
 		break;
 	case WRITE_RMDIR:
@@ -276,7 +276,7 @@ static int judge_parents_here(const struct write *w, struct str path, struct err
 			return -1;
 		found = registers_of(&entry);
 		store_entry_clear(&entry);
-		if (record_stands(&found.file, &found.entry) == STANDS_FILE)
+		if (record_name_kind(&found.file, &found.entry) == NAME_FILE)
 			return file_in_the_way(path, err);
 		if (record_is_live(&found.entry))
 			break;
@@ -292,8 +292,8 @@ static int judge_parent(const struct write *w, struct err *err)
 {
 	const struct ask *ask = &w->ask;
 
-	if (ask->standing != STANDING_CONFIRMED ||
-	    record_stands(&ask->record, &ask->entry) != STANDS_FILE)
+	if (ask->certainty != CERTAINTY_CONFIRMED ||
+	    record_name_kind(&ask->record, &ask->entry) != NAME_FILE)
 		return 0;
 	return file_in_the_way(w->parent, err);
 }
@@ -320,7 +320,7 @@ static void asked(struct conn *c)
 static void item_note_answer(const struct write *w, struct write_item *item)
 {
 	const struct ask *ask = &w->ask;
-	bool told = ask->standing != STANDING_UNCONFIRMED;
+	bool told = ask->certainty != CERTAINTY_UNCONFIRMED;
 
 	item->group_file = ask->record;
 	item->group_entry = ask->entry;
@@ -400,7 +400,7 @@ static bool ask_homes(struct write *w)
 static bool wants_parent(const struct write *w, struct str path)
 {
 	return w->worker->httpd->grouped && (w->kind == WRITE_FILE || w->kind == WRITE_MKDIR) &&
-	       w->ask.standing != STANDING_UNCONFIRMED && !w->ask.parent_known &&
+	       w->ask.certainty != CERTAINTY_UNCONFIRMED && !w->ask.parent_known &&
 	       path_parent(path).n > 0;
 }
 
@@ -431,7 +431,7 @@ static void note_unconfirmed(struct write *w)
 {
 	const struct ask *ask = &w->ask;
 
-	if (ask->standing != STANDING_UNCONFIRMED ||
+	if (ask->certainty != CERTAINTY_UNCONFIRMED ||
 	    (w->unconfirmed && ask->answered >= w->peers_answered))
 		return;
 	w->unconfirmed = true;
@@ -626,7 +626,7 @@ static int commit_item(struct write *w, struct write_item *item, struct err *err
 	commit->above = version_cmp(item->group_entry.version, item->group_file.version) > 0 ?
 				item->group_entry.version : item->group_file.version;
 	commit->clock = item->clock;
-	commit->alone = !h->grouped;
+	commit->ungrouped = !h->grouped;
 	commit->outbox = h->outbox;
 	if (version_is_none(commit->fixed))
 		commit->condition = commit_condition;

@@ -60,7 +60,7 @@ static void find_name(struct directories *d, struct str directory)
 		return;
 	if (listing.count > 0) {
 		found = &listing.entries[0];
-		d->record = *record_standing(&found->record, &found->entry);
+		d->record = *record_current(&found->record, &found->entry);
 		path_join(&d->path, directory, str_of(found->name));
 		if (record_has_content(&d->record) && found->type != NULL)
 			buf_adds(&d->type, found->type);
@@ -74,7 +74,7 @@ static void look(struct job *job)
 	struct err err = ERR_INIT;
 
 	if (!d->listed && survey_directories(d->daemon->store, &d->list, &err) < 0)
-		log_err(LOG_LEVEL_WARNING, &err, "look what directories there are");
+		log_err(LOG_LEVEL_WARNING, &err, "list the directories");
 	d->listed = true;
 	while (d->at < d->list.count && version_is_none(d->record.version)) {
 		const struct survey_directory *in = &d->list.items[d->at++];
@@ -113,7 +113,7 @@ static void stored(struct call *call, struct frame *frame)
 	struct directories *d = CONTAINER_OF(call, struct directories, call);
 	struct store_answer answer;
 	bool settled = frame != NULL && frame->type == VERSION_TALK_STORED &&
-		       store_answer_unpack(frame->body, &answer, NULL) == 0 && answer.settled;
+		       store_answer_unpack(frame->body, &answer, NULL) == 0 && answer.confirmed;
 
 	call_finish(call);
 	d->failed = d->failed || !settled;

@@ -91,7 +91,7 @@ static void read_outbox(struct job *job)
 	if (d->rereading)
 		read_with(d, &d->again, take_again);
 	if (d->new_ones.found.count + d->again.found.count == 0 &&
-	    outbox_sweep(d->daemon->store, &err) < 0)
+	    outbox_remove_done(d->daemon->store, &err) < 0)
 		log_err(LOG_LEVEL_WARNING, &err, "sweep the outbox");
 }
 

@@ -182,7 +182,7 @@ static void take_row(struct exchanging *e, const struct exchange_row *row)
 	e->news += is_new(daemon_of(e)->store, row);
 	if (store_merge(daemon_of(e)->store, row->path, &row->record, row->type, e->keep, &err) == 0)
 		return;
-	log_err(LOG_LEVEL_WARNING, &err, "take a record");
+	log_err(LOG_LEVEL_WARNING, &err, "store a record of another home");
 	e->lacking = true;
 	e->failed = !is_of_path(err.kind);
 }

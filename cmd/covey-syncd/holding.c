@@ -10,7 +10,7 @@
  *
  * A round goes through the store piece by piece, so that it needs little
  * memory, and asks one node at a time: nobody waits for it.  Whom to ask what,
- * and what the answers come to, is holdings.h's and spares.h's.
+ * and what the answers come to, is holdings.h's and surplus.h's.
  */
 #include "syncd.h"
 
@@ -18,7 +18,7 @@
 #include "holdings.h"
 #include "log.h"
 #include "mem.h"
-#include "spares.h"
+#include "surplus.h"
 #include "survey.h"
 
 #define SOON_MS 2000			/* after the start, and after a layout that cut a round off */
@@ -47,7 +47,7 @@ struct holding {
 	/* a piece */
 	enum step step;
 	struct holdings holdings;
-	struct spares spares;
+	struct surplus surplus;
 	struct buf newer;		/* rows {path, record, type}: to be merged */
 	struct job job;
 	bool working;
@@ -65,7 +65,7 @@ static void go_on(struct holding *h);
 static void clear_piece(struct holding *h)
 {
 	holdings_clear(&h->holdings);
-	spares_clear(&h->spares);
+	surplus_clear(&h->surplus);
 	buf_reset(&h->newer);
 }
 
@@ -79,7 +79,7 @@ static void failed(struct holding *h, const struct err *err, const char *what)
 
 static bool is_full(const struct holding *h)
 {
-	return h->holdings.items.len >= PIECE_BYTES || h->spares.items.len >= PIECE_BYTES;
+	return h->holdings.items.len >= PIECE_BYTES || h->surplus.items.len >= PIECE_BYTES;
 }
 
 /* A content that is here and not the newest of its path. */
@@ -90,7 +90,7 @@ static void add_spare(struct holding *h, struct str path, const struct history_e
 
 	if (h->evicts && entry->content && record_made(&entry->record) >= h->before &&
 	    !layout_keeps(&h->layout, path, store_node(h->daemon->store)))
-		spares_add(&h->spares, &item);
+		surplus_add(&h->surplus, &item);
 }
 
 /* The file's newest; NULL: there is none. */
@@ -194,9 +194,9 @@ static void count(struct holding *h, const struct bulk *answer)
 	else if (h->step == ASK_HOMES)
 		holdings_failed(&h->holdings);
 	else if (answer != NULL)
-		spares_answered(&h->spares, answer->body);
+		surplus_answered(&h->surplus, answer->body);
 	else
-		spares_failed(&h->spares);
+		surplus_failed(&h->surplus);
 }
 
 static void posted(struct posting *posting, const struct err *err)
@@ -226,7 +226,7 @@ static bool ask_next(struct holding *h)
 	uint64_t node;
 
 	some = homes ? holdings_next(&h->holdings, &node, &question)
-		     : spares_next(&h->spares, &node, &question);
+		     : surplus_next(&h->surplus, &node, &question);
 	if (some)
 		post(h, node, homes ? BULK_NEWEST : BULK_KEEP, buf_str(&question));
 	buf_clear(&question);
@@ -276,7 +276,7 @@ static void evict_spares(struct job *job)
 	struct keep_item item;
 	struct err err;
 
-	while (spares_take(&h->spares, &item)) {
+	while (surplus_take(&h->surplus, &item)) {
 		uint64_t bytes = 0;
 
 		if (store_evict(h->daemon->store, item.path, item.record.version, &bytes, &err) < 0)
@@ -342,7 +342,7 @@ static void begin_piece(struct holding *h)
 
 	clear_piece(h);
 	holdings_begin(&h->holdings, &h->layout);
-	spares_begin(&h->spares, &h->layout);
+	surplus_begin(&h->surplus, &h->layout);
 	for (size_t i = 0; i < h->layout.count; i++) {
 		uint64_t id = h->layout.members[i].id;
 		const struct member *m = members_find(view, id);

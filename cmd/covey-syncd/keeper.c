@@ -1,7 +1,7 @@
 /*
  * keeper - KEEP to one keeper: what it is asked, and what it has not yet
  *
- * What is asked when is inquiry.h's; here are the messages.  A keeper that
+ * What is asked when is keep_queue.h's; here are the messages.  A keeper that
  * is this node itself is asked as any other, without a message.
  */
 #include "keeping.h"
@@ -15,7 +15,7 @@ static void on_again(struct timer *timer)
 {
 	struct keeper *to = CONTAINER_OF(timer, struct keeper, again);
 
-	inquiry_due(&to->inquiry);
+	keep_queue_due(&to->keep_queue);
 	keeping_go_on(to->keeping);
 }
 
@@ -54,9 +54,9 @@ static void posted(struct posting *posting, const struct err *err)
 		 bulk_judge(&to->question, &bulk) == BULK_COUNTS;
 	note_trouble(to, counts, counts ? bulk.body : STR(""));
 	if (counts)
-		wait = inquiry_answered(&to->inquiry, bulk.body);
+		wait = keep_queue_answered(&to->keep_queue, bulk.body);
 	else
-		wait = inquiry_failed(&to->inquiry);
+		wait = keep_queue_failed(&to->keep_queue);
 	buf_clear(&plain);
 	go_on(to, wait);
 }
@@ -66,7 +66,7 @@ static void own_looked(void *data, struct str states)
 	struct keeper *to = data;
 
 	to->own = NULL;
-	go_on(to, inquiry_answered(&to->inquiry, states));
+	go_on(to, keep_queue_answered(&to->keep_queue, states));
 }
 
 static void post(struct keeper *to)
@@ -83,7 +83,7 @@ static void post(struct keeper *to)
 		return;
 	}
 	to->question = bulk;
-	bulk.body = buf_str(&to->inquiry.sent);
+	bulk.body = buf_str(&to->keep_queue.sent);
 	bulk_seal(d, &bulk, &packet);
 	to->posting.done = posted;
 	posting_start(d, &to->posting, peer, "sync", buf_str(&packet), ANSWER_MS);
@@ -94,17 +94,17 @@ void keeper_send(struct keeper *to)
 {
 	struct syncd *d = to->keeping->daemon;
 
-	if (!inquiry_next(&to->inquiry, BATCH_BYTES))
+	if (!keep_queue_next(&to->keep_queue, BATCH_BYTES))
 		return;
 	if (to->id == store_node(d->store))
-		to->own = keep_own(d, buf_str(&to->inquiry.sent), own_looked, to);
+		to->own = keep_own(d, buf_str(&to->keep_queue.sent), own_looked, to);
 	else
 		post(to);
 }
 
 void keeper_init(struct keeper *to, struct keeping *keeping, uint64_t id)
 {
-	*to = (struct keeper){ .keeping = keeping, .id = id, .inquiry = INQUIRY_INIT,
+	*to = (struct keeper){ .keeping = keeping, .id = id, .keep_queue = KEEP_QUEUE_INIT,
 			       .again.fire = on_again };
 }
 
@@ -116,5 +116,5 @@ void keeper_clear(struct keeper *to)
 	posting_clear(&to->posting);
 	timer_stop(&to->again);
 	buf_clear(&to->collected);
-	inquiry_clear(&to->inquiry);
+	keep_queue_clear(&to->keep_queue);
 }

@@ -23,7 +23,7 @@
 #define SETTLE_MS 300			/* after a change: others may follow */
 #define HOUR_MS 3600000
 #define AGAIN_MS 1000			/* after a round that was not complete; doubled up to HOUR_MS */
-#define COLLECT_BYTES (INQUIRY_LIMIT / 4)	/* a piece */
+#define COLLECT_BYTES (KEEP_QUEUE_LIMIT / 4)	/* a piece */
 
 static struct keeper *keeper_of(struct keeping *k, uint64_t id)
 {
@@ -122,7 +122,7 @@ static void survey_some(struct job *job)
 	struct err err = ERR_INIT;
 
 	if (!k->listed && survey_directories(k->daemon->store, &k->directories, &err) < 0) {
-		log_err(LOG_LEVEL_WARNING, &err, "look what there is to keep");
+		log_err(LOG_LEVEL_WARNING, &err, "list what keepers keep");
 		k->job_failed = true;
 	}
 	k->listed = true;
@@ -130,7 +130,7 @@ static void survey_some(struct job *job)
 		const struct survey_directory *in = &k->directories.items[k->at];
 
 		if (is_mine(k, in->partition) && survey_rest(k, in, &err) < 0) {
-			log_err(LOG_LEVEL_WARNING, &err, "look what there is to keep");
+			log_err(LOG_LEVEL_WARNING, &err, "list what keepers keep");
 			k->job_failed = true;
 		}
 		k->at += k->after.len == 0;
@@ -154,7 +154,7 @@ static void surveyed(struct job *job)
 	}
 	k->incomplete = k->incomplete || k->job_failed;
 	for (size_t i = 0; i < k->keeper_count; i++) {
-		inquiry_add(&k->keepers[i].inquiry, buf_str(&k->keepers[i].collected));
+		keep_queue_add(&k->keepers[i].keep_queue, buf_str(&k->keepers[i].collected));
 		buf_reset(&k->keepers[i].collected);
 	}
 	keeping_go_on(k);
@@ -187,7 +187,7 @@ static void end_perhaps(struct keeping *k)
 	bool all_have = true, all_stuck = true;
 
 	for (size_t i = 0; i < k->keeper_count; i++) {
-		const struct inquiry *q = &k->keepers[i].inquiry;
+		const struct keep_queue *q = &k->keepers[i].keep_queue;
 
 		k->incomplete = k->incomplete || q->missed;
 		all_have = all_have && inquiry_is_over(q);
@@ -207,7 +207,7 @@ void keeping_heard(struct keeping *k)
 		const struct keeper *to = &k->keepers[i];
 		const struct member *m = members_find(view, to->id);
 
-		if (to->trouble[0] == '\0' || inquiry_is_over(&to->inquiry))
+		if (to->trouble[0] == '\0' || inquiry_is_over(&to->keep_queue))
 			continue;
 		snprintf(text, sizeof text, "node %016llx %s: %s", (unsigned long long)to->id,
 			 m != NULL ? m->name : "", to->trouble);
@@ -223,8 +223,8 @@ void keeping_go_on(struct keeping *k)
 
 	for (size_t i = 0; i < k->keeper_count && !k->working; i++) {
 		keeper_send(&k->keepers[i]);
-		busy = busy || k->keepers[i].inquiry.sent.len > 0 ||
-		       inquiry_is_full(&k->keepers[i].inquiry);
+		busy = busy || k->keepers[i].keep_queue.sent.len > 0 ||
+		       inquiry_is_full(&k->keepers[i].keep_queue);
 	}
 	if (k->working || busy || !k->running)
 		return;

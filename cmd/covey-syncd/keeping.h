@@ -7,15 +7,15 @@
 
 #include "syncd.h"
 
-#include "inquiry.h"
+#include "keep_queue.h"
 #include "survey.h"
 
 struct keeper {
 	struct keeping *keeping;
 	uint64_t id;
 	struct buf collected;		/* the job's; items */
-	struct inquiry inquiry;
-	struct bulk question;		/* of inquiry.sent: without its body */
+	struct keep_queue keep_queue;
+	struct bulk question;		/* of keep_queue.sent: without its body */
 	struct posting posting;		/* which carries it; or, when it is this node, */
 	struct keep_asked *own;
 	struct timer again;

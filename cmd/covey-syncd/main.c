@@ -106,7 +106,7 @@ static int ask_history(struct syncd *d, struct serve_request *request, struct fr
 	struct buf target = BUF_INIT;
 	struct sync_list wanted;
 
-	if (sync_history_unpack(frame->body, &wanted, err) < 0 || check_file(wanted.path, err) < 0)
+	if (sync_list_unpack(frame->body, &wanted, err) < 0 || check_file(wanted.path, err) < 0)
 		return -1;
 	path_to_target(&target, wanted.path, false);
 	buf_adds(&target, "?versions&format=text");

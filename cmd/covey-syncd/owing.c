@@ -44,7 +44,7 @@ static void owed(struct job *job)
 
 	o->working = false;
 	if (o->rc < 0)
-		log_err(LOG_LEVEL_WARNING, &o->err, "bring to this group what is known here");
+		log_err(LOG_LEVEL_WARNING, &o->err, "put what this node knows into the outbox");
 	else if (o->owed > 0)
 		log_line(LOG_LEVEL_INFO, "%" PRIu64 " versions that are known here go to this group",
 			 o->owed);

@@ -246,7 +246,7 @@ void peers_start(struct syncd *d)
 		buf_addf(&path, "%s/state", d->service->conf->node.store);
 		if (members_load(path.data, &p->members, &err) < 0 ||
 		    layout_load(path.data, &p->layout, &err) < 0)
-			log_err(LOG_LEVEL_WARNING, &err, "no member is known before covey-discoverd tells");
+			log_err(LOG_LEVEL_WARNING, &err, "no member is known until covey-discoverd answers");
 	}
 	timer_start(p->loop, &p->again, 0);
 	buf_clear(&path);

@@ -52,7 +52,7 @@ static void save(const struct upkeep *u)
 	struct err err;
 
 	if (keep_file_save(u->directory, &u->keep, &err) < 0)
-		log_err(LOG_LEVEL_WARNING, &err, "remember what is kept");
+		log_err(LOG_LEVEL_WARNING, &err, "save the numbers of keep");
 }
 
 /* The hour is over, or a person has ended it. */
@@ -98,7 +98,7 @@ static void prune(struct job *job)
 
 	u->rc = store_prune_all(u->daemon->store, &u->rule, NULL, NULL, &u->count, &err);
 	if (u->rc < 0)
-		log_err(LOG_LEVEL_WARNING, &err, u->counts ? "count what lower numbers take" : "prune");
+		log_err(LOG_LEVEL_WARNING, &err, u->counts ? "count what lower numbers drop" : "prune");
 }
 
 /* A store of which nothing is remembered, and that has nothing to lose, waits for nothing. */
@@ -230,7 +230,7 @@ void upkeep_start(struct syncd *d)
 	buf_addf(&directory, "%s/state", d->service->conf->node.store);
 	u->directory = buf_take(&directory);
 	if (keep_file_load(u->directory, &u->keep, &err) < 0)
-		log_err(LOG_LEVEL_WARNING, &err, "forget what is kept");
+		log_err(LOG_LEVEL_WARNING, &err, "start without the numbers of keep");
 	u->passed = loop_now(d->loop);
 	timer_start(d->loop, &u->look, LOOK_MS);
 	timer_start(d->loop, &u->due, SOON_MS);
