@@ -28,6 +28,7 @@ roles() {
 @test "Prefer: wait has the homes asked until a majority answers" { roles patience; }
 @test "the outbox keeps what some home or keeper has not" { roles outbox; }
 @test "what is above a write is asked about, unless it is known to stand" { roles above; }
+@test "homes are asked before a body that is large or conditional, not before a small one" { roles early_question; }
 @test "a file above is 409, and nothing is stored" { roles above_file; }
 @test "copies that the layout asks for meanwhile are made before 201" { roles copies_raised; }
 @test "a keeper that left meanwhile is no copy, and another is made" { roles keeper_left; }
