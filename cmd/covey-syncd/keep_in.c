@@ -134,7 +134,7 @@ static struct keep_asked *begin(struct syncd *d, struct buf *plain)
 	k->asker.gone = asker_gone;
 	k->plain = *plain;
 	*plain = (struct buf)BUF_INIT;
-	k->keep = upkeep_numbers(d->upkeep).versions;
+	k->keep = prune_numbers(d->prune).versions;
 	k->job = (struct job){ .work = look, .done = looked, .home = d->loop };
 	d->keeps_asked++;
 	return k;

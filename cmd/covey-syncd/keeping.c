@@ -262,7 +262,7 @@ static void begin(struct keeping *k)
 	buf_reset(&k->after);
 	k->layout = *peers_layout(k->daemon->peers);
 	k->leaving = keeping_leaves(&k->layout, store_node(k->daemon->store));
-	k->numbers = upkeep_numbers(k->daemon->upkeep);
+	k->numbers = prune_numbers(k->daemon->prune);
 	k->before = prune_before(store_clock(k->daemon->store), k->numbers.days);
 	if (k->layout.count < 2 || (layout_copies(&k->layout) < 2 && !k->leaving))
 		return;

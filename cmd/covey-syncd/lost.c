@@ -8,6 +8,7 @@
  */
 #include "syncd.h"
 
+#include "clock.h"
 #include "container.h"
 #include "log.h"
 #include "mem.h"
@@ -17,14 +18,10 @@
 #define AGAIN_MAX_MS 600000
 
 struct lost {
-	struct syncd *daemon;
+	struct worker worker;
 	struct buf items;
-	struct buf looked;		/* the job's: those that it is about, then what is left of them */
-	struct timer again;
+	uint64_t due;			/* ms, monotonic: they are asked for again */
 	uint64_t again_ms;
-	struct job job;
-	bool full;			/* the job's: there is no room for what would come */
-	bool working, stopping;
 };
 
 /* It is still to be had. */
@@ -47,75 +44,66 @@ static bool is_wanted(struct store *store, const struct keep_item *item)
 	return wanted;
 }
 
-static void look(struct job *job)
-{
-	struct lost *l = CONTAINER_OF(job, struct lost, job);
-	struct buf left = BUF_INIT;
-	struct str rest = buf_str(&l->looked);
-	struct keep_item item;
-
-	while (keep_item_next(&rest, &item) == 1)
-		if (is_wanted(l->daemon->store, &item))
-			keep_item_pack(&left, &item);
-	buf_clear(&l->looked);
-	l->looked = left;
-	l->full = store_writable(l->daemon->store, NULL) < 0;
-}
-
 /* Without a layout nobody knows yet. */
 static bool is_duty(const struct lost *l, const struct keep_item *item)
 {
-	const struct layout *layout = peers_layout(l->daemon->peers);
-	uint64_t self = store_node(l->daemon->store);
+	const struct layout *layout = peers_layout(l->worker.daemon->peers);
+	uint64_t self = store_node(l->worker.daemon->store);
 
 	return layout->epoch == 0 || layout_keeps(layout, item->path, self) ||
 	       (layout_copies(layout) < 2 && item->record.version.node == self);
 }
 
-static void looked(struct job *job)
+/* Those that are still to be had: remember them, and pull them unless the disk is full. */
+static void pull_lost(struct lost *l)
 {
-	struct lost *l = CONTAINER_OF(job, struct lost, job);
-	struct str rest = buf_str(&l->looked);
+	struct syncd *d = l->worker.daemon;
+	struct buf items = l->items, wanted = BUF_INIT;
+	struct str rest = buf_str(&items);
 	struct keep_item item;
+	bool full;
 
-	l->working = false;
-	if (l->stopping) {
-		syncd_rest(l->daemon);
-		return;
-	}
-	while (keep_item_next(&rest, &item) == 1) {
+	l->items = (struct buf)BUF_INIT;
+	syncd_unlock(d);
+	while (keep_item_next(&rest, &item) == 1)
+		if (is_wanted(d->store, &item))
+			keep_item_pack(&wanted, &item);
+	full = store_writable(d->store, NULL) < 0;
+	syncd_lock(d);
+	for (rest = buf_str(&wanted); keep_item_next(&rest, &item) == 1;) {
 		if (!is_duty(l, &item))
 			continue;
 		keep_item_pack(&l->items, &item);
-		if (!l->full)
-			keep_pull(l->daemon, &item, item.record.version.node);
+		if (!full)
+			keep_pull(d, &item, item.record.version.node);
 	}
-	buf_reset(&l->looked);
-	if (l->items.len == 0)
-		return;
-	timer_start(l->daemon->loop, &l->again, l->again_ms);
-	l->again_ms = l->again_ms * 2 < AGAIN_MAX_MS ? l->again_ms * 2 : AGAIN_MAX_MS;
+	buf_clear(&items);
+	buf_clear(&wanted);
 }
 
-static void on_again(struct timer *timer)
+static void lost_run(struct worker *w)
 {
-	struct lost *l = CONTAINER_OF(timer, struct lost, again);
-	struct buf empty = l->looked;
+	struct lost *l = CONTAINER_OF(w, struct lost, worker);
 
-	if (l->working || l->items.len == 0)
-		return;
-	l->looked = l->items;
-	l->items = empty;
-	l->working = true;
-	pool_submit(l->daemon->disk, &l->job);
+	while (worker_wait(w, l->due)) {
+		if (clock_mono_ms() < l->due)
+			continue;
+		l->due = NEVER;
+		pull_lost(l);
+		if (l->items.len == 0 || l->due != NEVER)
+			continue;
+		l->due = clock_mono_ms() + l->again_ms;
+		l->again_ms = l->again_ms * 2 < AGAIN_MAX_MS ? l->again_ms * 2 : AGAIN_MAX_MS;
+	}
 }
 
 void lost_now(struct lost *l)
 {
-	if (l == NULL || l->stopping)
+	if (l == NULL)
 		return;
 	l->again_ms = AGAIN_MS;
-	timer_start(l->daemon->loop, &l->again, 0);
+	l->due = clock_mono_ms();
+	worker_wake(&l->worker);
 }
 
 void lost_add(struct lost *l, const struct keep_item *item)
@@ -144,30 +132,16 @@ void lost_start(struct syncd *d)
 	struct lost *l = mem_new(1, sizeof *l);
 
 	d->lost = l;
-	l->daemon = d;
-	l->again.fire = on_again;
-	l->job = (struct job){ .work = look, .done = looked, .home = d->loop };
-}
-
-bool lost_rests(const struct lost *l)
-{
-	return l == NULL || !l->working;
-}
-
-void lost_stop(struct lost *l)
-{
-	if (l == NULL)
-		return;
-	l->stopping = true;
-	timer_stop(&l->again);
+	l->due = NEVER;
+	l->again_ms = AGAIN_MS;
+	l->worker = (struct worker){ .run = lost_run, .own = true };
+	worker_start(d, &l->worker, d->rounds);
 }
 
 void lost_free(struct lost *l)
 {
 	if (l == NULL)
 		return;
-	lost_stop(l);
 	buf_clear(&l->items);
-	buf_clear(&l->looked);
 	free(l);
 }

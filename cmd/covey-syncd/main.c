@@ -17,6 +17,7 @@
 
 #define DISK_THREADS 8
 #define NAME_THREADS 2
+#define ROUNDS 5			/* jobs that go on as long as the process */
 #define STALL_FACTOR 3			/* silence in mid-transfer may last so many times timeouts.pull */
 
 void syncd_rest(struct syncd *d)
@@ -27,8 +28,7 @@ void syncd_rest(struct syncd *d)
 	    d->bulkings == NULL && d->resolving == 0 && d->keeps_asked == 0 &&
 	    drain_rests(d->drain) && syncing_rests(d->syncing) && keeping_rests(d->keeping) &&
 	    holding_rests(d->holding) &&
-	    directories_rest(d->directories) && upkeep_rests(d->upkeep) && scrubbing_rests(d->scrubbing) &&
-	    lost_rests(d->lost) && owing_rests(d->owing))
+	    d->workers == NULL)
 		service_finished(d->service);
 }
 
@@ -53,7 +53,7 @@ void syncd_lost(struct syncd *d)
 void syncd_relaid(struct syncd *d)
 {
 	drain_now(d->drain);
-	upkeep_relaid(d->upkeep);
+	prune_relaid(d->prune);
 	if (d->syncing != NULL) {
 		owing_relaid(d->owing);
 		syncing_relaid(d->syncing);
@@ -211,6 +211,9 @@ static int start(struct service *service, struct err *err)
 		free(d);
 		return -1;
 	}
+	pthread_mutex_init(&d->lock, NULL);
+	pthread_mutex_lock(&d->lock);
+	loop_guard(service->loop, &d->lock);
 	service->data = d;
 	d->service = service;
 	d->loop = service->loop;
@@ -221,6 +224,9 @@ static int start(struct service *service, struct err *err)
 	d->push_ms = service->conf->timeouts.push_ms;
 	d->disk = pool_new(DISK_THREADS);
 	d->names = pool_new(NAME_THREADS);
+	d->rounds = pool_new(ROUNDS);
+	if (pool_start(d->rounds, err) < 0)
+		return -1;
 	d->fetcher = fetcher_new(d->loop, err);
 	if (d->fetcher == NULL)
 		return -1;
@@ -233,8 +239,8 @@ static int start(struct service *service, struct err *err)
 		fetcher_keys(d->fetcher, &d->sign, store_node(d->store));
 	}
 	drain_start(d);
-	upkeep_start(d);
-	scrubbing_start(d);
+	prune_start(d);
+	scrub_start(d);
 	if (d->keys.count > 0) {
 		syncing_start(d);
 		keeping_start(d);
@@ -255,7 +261,7 @@ static bool busy(struct service *service)
 	       d->bulkings != NULL || d->comparings != NULL ||
 	       d->pushes != NULL || d->resolving > 0 ||
 	       (d->keys.count > 0 && members_met(peers_view(d->peers))) || drain_busy(d->drain) ||
-	       scrubbing_busy(d->scrubbing) || upkeep_busy(d->upkeep);
+	       scrub_busy(d->scrub) || prune_busy(d->prune);
 }
 
 static void leave(struct syncd *d)
@@ -294,15 +300,11 @@ static void stop(struct service *service)
 	d->leave.fire = leave_due;
 	pulling_begin_no_more(d);
 	drain_stop(d->drain);
-	upkeep_stop(d->upkeep);
-	scrubbing_stop(d->scrubbing);
-	lost_stop(d->lost);
+	workers_cut(d, true);
 	if (d->syncing != NULL) {
 		syncing_stop(d->syncing);
 		keeping_stop(d->keeping);
 		holding_stop(d->holding);
-		directories_stop(d->directories);
-		owing_stop(d->owing);
 	}
 	syncd_rest(d);
 }
@@ -317,23 +319,30 @@ static void release(struct service *service)
 	if (d->stopping && !d->leaving)
 		leave(d);	/* it took too long */
 	timer_stop(&d->leave);
+	workers_cut(d, true);
+	workers_cut(d, false);
+	syncd_unlock(d);
+	pool_free(d->rounds);
 	pool_free(d->disk);
 	pool_free(d->names);
+	syncd_lock(d);
 	serve_free(d->serve);		/* its askers go, and may be the last that syncd_rest() waits for */
-	scrubbing_free(d->scrubbing);
+	scrub_free(d->scrub);
 	drain_free(d->drain);
 	syncing_free(d->syncing);
 	keeping_free(d->keeping);
 	holding_free(d->holding);
-	directories_free(d->directories);
-	upkeep_free(d->upkeep);
+	free(d->directories);
+	prune_free(d->prune);
 	lost_free(d->lost);
-	owing_free(d->owing);
+	free(d->owing);
 	peers_free(d->peers);
 	fetcher_free(d->fetcher);
 	caller_free(d->version);
 	explicit_bzero(&d->keys, sizeof d->keys);
 	explicit_bzero(&d->sign, sizeof d->sign);
+	syncd_unlock(d);
+	pthread_mutex_destroy(&d->lock);
 	free(d);
 }
 

@@ -10,6 +10,7 @@
  */
 #include "syncd.h"
 
+#include "clock.h"
 #include "container.h"
 #include "log.h"
 #include "mem.h"
@@ -19,64 +20,50 @@
 #define SOON_MS 3000			/* after a layout; and after a failure */
 
 struct owing {
-	struct syncd *daemon;
-	struct timer due;
-	struct job job;
-	uint64_t lineage;		/* the layout's */
-	uint32_t keep;
-	uint64_t owed;
-	int rc;				/* of the job */
-	struct err err;
-	bool working, again, stopping;
+	struct worker worker;
+	uint64_t due;			/* ms, monotonic */
 };
 
-static void owe(struct job *job)
+static void owe(struct owing *o)
 {
-	struct owing *o = CONTAINER_OF(job, struct owing, job);
+	struct syncd *d = o->worker.daemon;
+	const struct layout *layout = peers_layout(d->peers);
+	uint64_t lineage = layout->lineage, owed = 0;
+	uint32_t keep = layout->keep_versions;
+	struct err err;
+	int rc;
 
-	o->owed = 0;
-	o->rc = store_owe_marked(o->daemon->store, o->lineage, o->keep, &o->owed, &o->err);
+	if (layout->epoch == 0)
+		return;
+	syncd_unlock(d);
+	rc = store_owe_marked(d->store, lineage, keep, &owed, &err);
+	if (rc < 0)
+		log_err(LOG_LEVEL_WARNING, &err, "bring to this group what is known here");
+	else if (owed > 0)
+		log_line(LOG_LEVEL_INFO, "%" PRIu64 " versions that are known here go to this group", owed);
+	syncd_lock(d);
+	if (owed > 0)
+		drain_now(d->drain);
+	if (rc < 0)
+		owing_relaid(o);
 }
 
-static void owed(struct job *job)
+static void owing_run(struct worker *w)
 {
-	struct owing *o = CONTAINER_OF(job, struct owing, job);
+	struct owing *o = CONTAINER_OF(w, struct owing, worker);
 
-	o->working = false;
-	if (o->rc < 0)
-		log_err(LOG_LEVEL_WARNING, &o->err, "bring to this group what is known here");
-	else if (o->owed > 0)
-		log_line(LOG_LEVEL_INFO, "%" PRIu64 " versions that are known here go to this group",
-			 o->owed);
-	if (o->stopping) {
-		syncd_rest(o->daemon);
-		return;
+	while (worker_wait(w, o->due)) {
+		if (clock_mono_ms() < o->due)
+			continue;
+		o->due = NEVER;
+		owe(o);
 	}
-	if (o->owed > 0)
-		drain_now(o->daemon->drain);
-	if (o->rc < 0 || o->again)
-		timer_start(o->daemon->loop, &o->due, SOON_MS);
-	o->again = false;
-}
-
-static void on_due(struct timer *timer)
-{
-	struct owing *o = CONTAINER_OF(timer, struct owing, due);
-	const struct layout *layout = peers_layout(o->daemon->peers);
-
-	o->again = o->working;
-	if (o->working || layout->epoch == 0)
-		return;
-	o->lineage = layout->lineage;
-	o->keep = layout->keep_versions;
-	o->working = true;
-	pool_submit(o->daemon->disk, &o->job);
 }
 
 void owing_relaid(struct owing *o)
 {
-	if (!o->stopping)
-		timer_start(o->daemon->loop, &o->due, SOON_MS);
+	o->due = clock_mono_ms() + SOON_MS;
+	worker_wake(&o->worker);
 }
 
 void owing_start(struct syncd *d)
@@ -84,27 +71,7 @@ void owing_start(struct syncd *d)
 	struct owing *o = mem_new(1, sizeof *o);
 
 	d->owing = o;
-	o->daemon = d;
-	o->due.fire = on_due;
-	o->job = (struct job){ .work = owe, .done = owed, .home = d->loop };
 	owing_relaid(o);
-}
-
-bool owing_rests(const struct owing *o)
-{
-	return o == NULL || !o->working;
-}
-
-void owing_stop(struct owing *o)
-{
-	o->stopping = true;
-	timer_stop(&o->due);
-}
-
-void owing_free(struct owing *o)
-{
-	if (o == NULL)
-		return;
-	owing_stop(o);
-	free(o);
+	o->worker = (struct worker){ .run = owing_run, .own = true };
+	worker_start(d, &o->worker, d->rounds);
 }

@@ -363,7 +363,7 @@ static struct pulling *begin(struct syncd *d, const struct sync_pull *wanted)
 	p->daemon = d;
 	p->present = -1;
 	p->record = wanted->record;
-	p->keep = upkeep_numbers(d->upkeep).versions;
+	p->keep = prune_numbers(d->prune).versions;
 	buf_addstr(&p->path, wanted->path);
 	buf_addstr(&p->type, wanted->type);
 	pull_begin(&p->steps, &p->record);

@@ -2,6 +2,7 @@
  * syncd - what the parts of covey-syncd share
  *
  *	main.c		the role: requests in, idle exit, stopping
+ *	worker.c	threads: waiting, cutting, asking covey-versiond
  *	peers.c		who is where, and who did not answer lately
  *	pulling.c	PULL: one content on its way
  *	askers.c	those who wait for it
@@ -19,8 +20,8 @@
  *	keep_in.c	have we?
  *	holding.c	what is held outside this home's partitions: is it the newest?
  *	directories.c	do the directories stand that something is in?
- *	upkeep.c	what is to be forgotten
- *	scrubbing.c	what is to be read again
+ *	prune.c		what is to be forgotten
+ *	scrub.c		what is to be read again
  *	lost.c		LOST: what was bad and is to be had again
  *	owing.c		what a node knows that came over from another group
  *	post.c		a sealed message to another node
@@ -28,12 +29,21 @@
  *	bulk.c		BULK: batches that come
  *	resolve.c	RESOLVE: names to addresses
  *
- * All of it runs on one loop; disks, hashes and names are the pools'.
+ * Jobs are threads that wait for the disk, for covey-versiond and for other
+ * nodes, and read from top to bottom (struct worker).  What they share is
+ * guarded by one mutex, struct syncd's lock, which a thread holds but while it
+ * waits.  The loop, which accepts requests and hears of the member view, holds
+ * it as well while it runs callbacks, so that a thread with the lock may use
+ * the loop, answer requests and start calls.
+ *
+ * Threads so far: scrub, prune, directories, lost, owing.  The others are
+ * still callbacks on the loop, which leave the disk to a pool.
  */
 #ifndef COVEY_SYNCD_H
 #define COVEY_SYNCD_H
 
 #include "bulk.h"
+#include "call.h"
 #include "fetch.h"
 #include "keep_file.h"
 #include "layout.h"
@@ -41,6 +51,9 @@
 #include "serve.h"
 #include "service.h"
 #include "sync_talk.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
 
 struct peers;
 struct pulling;
@@ -51,12 +64,12 @@ struct comparing;
 struct pushing;
 struct drain;
 struct syncing;
-struct upkeep;
+struct pruner;
 struct keeping;
 struct keep_asked;
 struct holding;
 struct directories;
-struct scrubbing;
+struct scrubber;
 struct lost;
 struct owing;
 
@@ -66,7 +79,25 @@ struct asker {
 	void (*gone)(struct asker *);	/* it went away; request is no more */
 };
 
+/* One job on a thread of its own; a part of the struct that the job is about. */
+struct worker {
+	void (*run)(struct worker *);	/* all of it, with the lock held; set by whoever starts it */
+	void (*release)(struct worker *);	/* after it; NULL: somebody else frees it */
+	bool own;			/* nobody asked for it: it is cut as soon as the process is to stop */
+	/* worker.c's */
+	struct syncd *daemon;
+	struct worker *next, *prev;
+	struct job job;
+	pthread_cond_t wake;
+	bool woken;
+	atomic_bool cut;
+};
+
 struct syncd {
+	pthread_mutex_t lock;		/* of all that follows, and of all that it points to */
+	struct worker *workers;		/* a list: under way, or waiting for a thread */
+	size_t asked;			/* of them, those that somebody asked for */
+	struct pool *rounds;		/* threads of those jobs that go on as long as the process */
 	struct service *service;
 	struct loop *loop;
 	struct store *store;
@@ -89,8 +120,8 @@ struct syncd {
 	struct keeping *keeping;	/* NULL: a group of one */
 	struct holding *holding;	/* NULL: a group of one */
 	struct directories *directories;	/* NULL: a group of one */
-	struct upkeep *upkeep;
-	struct scrubbing *scrubbing;
+	struct pruner *prune;
+	struct scrubber *scrub;
 	struct lost *lost;		/* NULL: a group of one */
 	struct owing *owing;		/* the same */
 	unsigned keeps_asked;		/* KEEPs that came and are being looked at */
@@ -104,11 +135,40 @@ struct syncd {
 	bool leaving;			/* nor for others: who has no answer asks the next process */
 };
 
+static inline void syncd_lock(struct syncd *d)
+{
+	pthread_mutex_lock(&d->lock);
+}
+
+static inline void syncd_unlock(struct syncd *d)
+{
+	pthread_mutex_unlock(&d->lock);
+}
+
 /* Nothing is under way any more; ends a stop that waits for it. */
 void syncd_rest(struct syncd *);
 void syncd_returned(struct syncd *, uint64_t id);	/* a member is up again */
 void syncd_lost(struct syncd *);	/* one is not any more */
 void syncd_relaid(struct syncd *);	/* there is another layout */
+
+/* worker.c, with the lock, which is let go of while a thread waits */
+
+#define NEVER UINT64_MAX		/* ms, monotonic */
+
+void worker_start(struct syncd *, struct worker *, struct pool *);
+void worker_wake(struct worker *);	/* what it waits for may have come */
+void worker_cut(struct worker *);	/* it is to end: it waits no more */
+bool worker_is_cut(struct worker *);	/* may be asked without the lock */
+void workers_cut(struct syncd *, bool own);	/* all that are its own, or all that are not */
+/* Until it is woken or cut, or this time (ms, monotonic).  False: it is cut. */
+bool worker_wait(struct worker *, uint64_t due);
+/*
+ * Ask covey-versiond, and take the first answer, or the one of which is_last()
+ * is true.  0 when it is of the wanted type, its body in *ret; or -1.
+ */
+int worker_ask_versiond(struct worker *, uint8_t type, struct str body, uint64_t patience_ms,
+			bool (*is_last)(struct str body), uint8_t wanted, struct buf *ret,
+			struct err *);
 
 /* peers.c */
 
@@ -257,29 +317,22 @@ bool keep_pull(struct syncd *, const struct keep_item *, uint64_t sender);
 /* directories.c */
 
 void directories_start(struct syncd *);
-void directories_free(struct directories *);	/* NULL is fine */
 void directories_relaid(struct directories *);	/* and whenever others have brought records */
-void directories_stop(struct directories *);
-bool directories_rest(const struct directories *);
 
-/* upkeep.c */
+/* prune.c */
 
-void upkeep_start(struct syncd *);
-void upkeep_free(struct upkeep *);	/* NULL is fine */
-void upkeep_relaid(struct upkeep *);
+void prune_start(struct syncd *);
+void prune_free(struct pruner *);	/* NULL is fine */
+void prune_relaid(struct pruner *);
 /* By which it keeps: the layout's, or for an hour those before they were lowered; all: UINT32_MAX, 0. */
-struct keep_numbers upkeep_numbers(struct upkeep *);
-bool upkeep_busy(const struct upkeep *);	/* an hour is being counted */
-void upkeep_stop(struct upkeep *);
-bool upkeep_rests(const struct upkeep *);
+struct keep_numbers prune_numbers(struct pruner *);
+bool prune_busy(const struct pruner *);	/* an hour is being counted */
 
-/* scrubbing.c */
+/* scrub.c */
 
-void scrubbing_start(struct syncd *);
-void scrubbing_free(struct scrubbing *);	/* NULL is fine */
-bool scrubbing_busy(const struct scrubbing *);	/* a round is under way, or due */
-void scrubbing_stop(struct scrubbing *);
-bool scrubbing_rests(const struct scrubbing *);
+void scrub_start(struct syncd *);
+void scrub_free(struct scrubber *);	/* NULL is fine */
+bool scrub_busy(const struct scrubber *);	/* a round is under way, or due */
 
 /* lost.c: NULL is fine for all */
 
@@ -288,15 +341,10 @@ void lost_free(struct lost *);
 void lost_add(struct lost *, const struct keep_item *);
 void lost_now(struct lost *);		/* what could not be had might be now */
 int lost_ask(struct syncd *, struct serve_request *, struct frame *, struct err *);	/* 0: taken */
-void lost_stop(struct lost *);
-bool lost_rests(const struct lost *);
 
 /* owing.c */
 void owing_start(struct syncd *);
 void owing_relaid(struct owing *);	/* there is another layout */
-void owing_stop(struct owing *);
-bool owing_rests(const struct owing *);
-void owing_free(struct owing *);	/* NULL is fine */
 
 /* resolve.c */
 

@@ -1,10 +1,9 @@
 /*
- * scrubbing - once a month all contents are read again, and what is bad is had anew
+ * scrub - once a month all contents are read again, and what is bad is pulled again
  *
- * A round has a thread of its own, for it may take days: it reads slowly,
- * and the disk serves others first.  How far it is stands in scrub.ini, so
- * that the next process goes on from there.  When something was bad the job
- * ends, and begins again behind it: the loop asks for what was found.
+ * A round may take days: it reads slowly, and the disk serves others first.
+ * How far it is stands in scrub.ini, so that the next process goes on from
+ * there.
  */
 #include "syncd.h"
 
@@ -15,7 +14,6 @@
 #include "scrub_file.h"
 
 #include <linux/ioprio.h>
-#include <stdatomic.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,17 +27,11 @@
 #define LOOK_BYTES (16u << 10)		/* that a look at a path counts as */
 #define NAP_BYTES (256u << 10)		/* read between two naps */
 
-struct scrubbing {
-	struct syncd *daemon;
-	struct pool *thread;
-	struct timer due;
-	struct job job;
+struct scrubber {
+	struct worker worker;
 	char *directory;		/* STORE/state; owned */
-	bool working;
-	atomic_bool stop;
-	/* the job's */
+	bool running;			/* a round is: file is its own */
 	struct scrub_file file;
-	struct buf found;		/* items: bad, and nobody was asked yet */
 	uint64_t saved;			/* ms, monotonic */
 	uint64_t unpaid;		/* bytes, since the last nap */
 };
@@ -49,9 +41,9 @@ static uint64_t wall_s(void)
 	return clock_wall_ns() / NS_PER_S;
 }
 
-/* the job */
+/* a round, without the lock */
 
-static void save(struct scrubbing *s)
+static void save(struct scrubber *s)
 {
 	struct err err;
 
@@ -60,12 +52,12 @@ static void save(struct scrubbing *s)
 	s->saved = clock_mono_ms();
 }
 
-static bool go_on(void *data, size_t bytes)
+static bool pace(void *data, size_t bytes)
 {
-	struct scrubbing *s = data;
+	struct scrubber *s = data;
 	struct timespec nap;
 
-	if (atomic_load(&s->stop) || (bytes == 0 && s->found.len > 0))
+	if (worker_is_cut(&s->worker))
 		return false;
 	s->file.bytes += bytes;
 	s->unpaid += bytes > 0 ? bytes : LOOK_BYTES;
@@ -80,7 +72,7 @@ static bool go_on(void *data, size_t bytes)
 
 static void reached(void *data, struct str path)
 {
-	struct scrubbing *s = data;
+	struct scrubber *s = data;
 
 	buf_reset(&s->file.position);
 	buf_addstr(&s->file.position, path);
@@ -90,7 +82,7 @@ static void reached(void *data, struct str path)
 
 static void was_bad(void *data, const struct scrub_bad *bad)
 {
-	struct scrubbing *s = data;
+	struct scrubber *s = data;
 	const struct keep_item item = { .record = bad->record, .type = bad->type,
 					.path = bad->path };
 	char version[VERSION_TEXT];
@@ -100,30 +92,29 @@ static void was_bad(void *data, const struct scrub_bad *bad)
 	log_line(LOG_LEVEL_ERROR, "scrub: version %s is bad: %s; set aside as %s in history%s",
 		 version_format(version, bad->record.version), bad->why, bad->aside, path.data);
 	buf_clear(&path);
-	keep_item_pack(&s->found, &item);
 	s->file.bad++;
+	syncd_lock(s->worker.daemon);
+	lost_add(s->worker.daemon->lost, &item);
+	syncd_unlock(s->worker.daemon);
 }
 
-static void failed(void *data, struct str path, const struct err *err)
+static void could_not_read(void *data, struct str path, const struct err *err)
 {
 	(void)data, (void)path;
 	log_line(LOG_LEVEL_ERROR, "%s", err->text);
 }
 
-static void work(struct job *job)
+static void scrub_from_position(struct scrubber *s)
 {
-	struct scrubbing *s = CONTAINER_OF(job, struct scrubbing, job);
-	struct scrub scrub = { .go_on = go_on, .reached = reached, .bad = was_bad,
-			       .failed = failed, .data = s };
+	struct scrub scrub = { .go_on = pace, .reached = reached, .bad = was_bad,
+			       .failed = could_not_read, .data = s };
 	struct buf from = BUF_INIT;
 	struct err err;
 
-	/* This thread's alone; where there are no such classes the pace has to do. */
-	syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0));
 	if (s->file.began == 0)
 		s->file.began = wall_s();
 	buf_addstr(&from, buf_str(&s->file.position));	/* which moves on meanwhile */
-	if (store_scrub_from(s->daemon->store, buf_str(&from), &scrub, &err) < 0)
+	if (store_scrub_from(s->worker.daemon->store, buf_str(&from), &scrub, &err) < 0)
 		log_err(LOG_LEVEL_WARNING, &err, "scrub");
 	if (!scrub.stopped) {
 		s->file.last = wall_s();
@@ -134,64 +125,46 @@ static void work(struct job *job)
 	buf_clear(&from);
 }
 
-/* the loop */
+/* the rounds */
 
 /* Seconds until the next round; 0: now, or one is under way. */
-static uint64_t wait_s(const struct scrubbing *s)
+static uint64_t wait_s(const struct scrubber *s)
 {
 	uint64_t now = wall_s(), last = scrub_file_last(&s->file, now);
 
 	return s->file.began != 0 || now - last >= MONTH_S ? 0 : MONTH_S - (now - last);
 }
 
-static void plan(struct scrubbing *s)
+static void scrub_round(struct scrubber *s)
 {
-	uint64_t wait = wait_s(s) < DAY_S ? wait_s(s) : DAY_S;	/* clocks are set */
+	struct syncd *d = s->worker.daemon;
 
-	timer_start(s->daemon->loop, &s->due, wait * 1000 > SOON_MS ? wait * 1000 : SOON_MS);
+	s->running = true;
+	syncd_unlock(d);
+	scrub_from_position(s);
+	syncd_lock(d);
+	s->running = false;
+	if (s->file.began == 0)
+		log_line(LOG_LEVEL_INFO, "scrub: a round is done; with those before: %llu bytes, %llu bad",
+			 (unsigned long long)s->file.bytes, (unsigned long long)s->file.bad);
 }
 
-static void begin(struct scrubbing *s)
+static void scrub_run(struct worker *w)
 {
-	s->working = true;
-	pool_submit(s->thread, &s->job);
-}
+	struct scrubber *s = CONTAINER_OF(w, struct scrubber, worker);
+	uint64_t wait = 0;
 
-static void on_due(struct timer *timer)
-{
-	struct scrubbing *s = CONTAINER_OF(timer, struct scrubbing, due);
-
-	if (wait_s(s) > 0)
-		plan(s);
-	else
-		begin(s);
-}
-
-static void worked(struct job *job)
-{
-	struct scrubbing *s = CONTAINER_OF(job, struct scrubbing, job);
-	struct str rest = buf_str(&s->found);
-	struct keep_item item;
-
-	s->working = false;
-	while (keep_item_next(&rest, &item) == 1)
-		lost_add(s->daemon->lost, &item);
-	buf_reset(&s->found);
-	if (atomic_load(&s->stop)) {
-		syncd_rest(s->daemon);
-		return;
+	/* This thread's alone; where there are no such classes the pace has to do. */
+	syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0));
+	while (worker_wait(w, clock_mono_ms() + (wait * 1000 > SOON_MS ? wait * 1000 : SOON_MS))) {
+		if (wait_s(s) == 0)
+			scrub_round(s);
+		wait = wait_s(s) < DAY_S ? wait_s(s) : DAY_S;	/* clocks are set */
 	}
-	if (s->file.began != 0) {
-		begin(s);
-		return;
-	}
-	log_line(LOG_LEVEL_INFO, "scrub: a round is done; with those before: %llu bytes, %llu bad",
-		 (unsigned long long)s->file.bytes, (unsigned long long)s->file.bad);
-	plan(s);
 }
 
 /* A store without the file is as good as scrubbed: it is new, or was not kept track of before. */
-static void load(struct scrubbing *s)
+static void load(struct scrubber *s)
 {
 	struct err err;
 
@@ -203,46 +176,29 @@ static void load(struct scrubbing *s)
 	save(s);
 }
 
-void scrubbing_start(struct syncd *d)
+void scrub_start(struct syncd *d)
 {
-	struct scrubbing *s = mem_new(1, sizeof *s);
+	struct scrubber *s = mem_new(1, sizeof *s);
 	struct buf directory = BUF_INIT;
 
-	d->scrubbing = s;
-	s->daemon = d;
+	d->scrub = s;
 	buf_addf(&directory, "%s/state", d->service->conf->node.store);
 	s->directory = buf_take(&directory);
-	s->thread = pool_new(1);
-	s->due.fire = on_due;
-	s->job = (struct job){ .work = work, .done = worked, .home = d->loop };
 	load(s);
-	plan(s);
+	s->worker = (struct worker){ .run = scrub_run, .own = true };
+	worker_start(d, &s->worker, d->rounds);
 }
 
-bool scrubbing_busy(const struct scrubbing *s)
+bool scrub_busy(const struct scrubber *s)
 {
-	return s->working || wait_s(s) == 0;
+	return s->running || wait_s(s) == 0;
 }
 
-bool scrubbing_rests(const struct scrubbing *s)
-{
-	return !s->working;
-}
-
-void scrubbing_stop(struct scrubbing *s)
-{
-	atomic_store(&s->stop, true);
-	timer_stop(&s->due);
-}
-
-void scrubbing_free(struct scrubbing *s)
+void scrub_free(struct scrubber *s)
 {
 	if (s == NULL)
 		return;
-	scrubbing_stop(s);
-	pool_free(s->thread);
 	scrub_file_clear(&s->file);
-	buf_clear(&s->found);
 	free(s->directory);
 	free(s);
 }

@@ -1,0 +1,123 @@
+/* worker - the jobs of covey-syncd, each on a thread of its own */
+#include "syncd.h"
+
+#include "clock.h"
+#include "container.h"
+
+#include <errno.h>
+
+static void work(struct job *job)
+{
+	struct worker *w = CONTAINER_OF(job, struct worker, job);
+	struct syncd *d = w->daemon;
+
+	syncd_lock(d);
+	w->run(w);
+	if (w->prev != NULL)
+		w->prev->next = w->next;
+	else
+		d->workers = w->next;
+	if (w->next != NULL)
+		w->next->prev = w->prev;
+	d->asked -= !w->own;
+	if (w->release != NULL)
+		w->release(w);
+	service_touch(d->service);
+	syncd_rest(d);
+	syncd_unlock(d);
+}
+
+void worker_start(struct syncd *d, struct worker *w, struct pool *pool)
+{
+	w->daemon = d;
+	w->wake = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
+	w->job = (struct job){ .work = work };
+	w->next = d->workers;
+	if (w->next != NULL)
+		w->next->prev = w;
+	d->workers = w;
+	d->asked += !w->own;
+	pool_submit(pool, &w->job);
+}
+
+void worker_wake(struct worker *w)
+{
+	w->woken = true;
+	pthread_cond_signal(&w->wake);
+}
+
+void worker_cut(struct worker *w)
+{
+	atomic_store(&w->cut, true);
+	worker_wake(w);
+}
+
+bool worker_is_cut(struct worker *w)
+{
+	return atomic_load(&w->cut);
+}
+
+void workers_cut(struct syncd *d, bool own)
+{
+	for (struct worker *w = d->workers; w != NULL; w = w->next)
+		if (w->own == own)
+			worker_cut(w);
+}
+
+bool worker_wait(struct worker *w, uint64_t due)
+{
+	struct timespec at = { .tv_sec = (time_t)(due / 1000), .tv_nsec = (long)(due % 1000 * 1000000) };
+	int rc = 0;
+
+	while (!w->woken && !worker_is_cut(w) && rc != ETIMEDOUT)
+		rc = due == NEVER ? pthread_cond_wait(&w->wake, &w->daemon->lock)
+				  : pthread_cond_clockwait(&w->wake, &w->daemon->lock, CLOCK_MONOTONIC, &at);
+	w->woken = false;
+	return !worker_is_cut(w);
+}
+
+/* covey-versiond */
+
+struct question {
+	struct call call;
+	struct worker *worker;
+	bool (*is_last)(struct str body);
+	bool over;
+	uint8_t type;			/* of the answer; FRAME_FAILED too when there was none */
+	struct buf *body;
+};
+
+static void answered(struct call *call, struct frame *frame)
+{
+	struct question *q = CONTAINER_OF(call, struct question, call);
+
+	q->over = frame == NULL || q->is_last == NULL || frame->type == FRAME_FAILED ||
+		  q->is_last(frame->body);
+	if (q->over && frame != NULL) {
+		q->type = frame->type;
+		buf_addstr(q->body, frame->body);
+		call_finish(call);
+	}
+	if (q->over)
+		worker_wake(q->worker);
+}
+
+int worker_ask_versiond(struct worker *w, uint8_t type, struct str body, uint64_t patience_ms,
+			bool (*is_last)(struct str body), uint8_t wanted, struct buf *ret,
+			struct err *err)
+{
+	struct question q = { .call = CALL_INIT, .worker = w, .is_last = is_last, .body = ret };
+
+	buf_reset(ret);
+	q.call.answer = answered;
+	call_start(w->daemon->version, &q.call, type, body, patience_ms);
+	while (!q.over && worker_wait(w, NEVER))
+		;
+	call_finish(&q.call);
+	if (q.type == wanted)
+		return 0;
+	err_set(err, ERR_AWAY, "ask covey-versiond: it is away");
+	if (q.type == FRAME_FAILED)
+		frame_failed_unpack(buf_str(ret), err);
+	return -1;
+}
