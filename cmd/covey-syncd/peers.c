@@ -9,6 +9,7 @@
 #include "syncd.h"
 
 #include "call.h"
+#include "clock.h"
 #include "container.h"
 #include "discover_talk.h"
 #include "layout_file.h"
@@ -39,13 +40,13 @@ struct peers {
 	uint64_t synced;		/* epoch; 0: none */
 	bool synced_told;		/* to the covey-discoverd that is there */
 	struct {
-		uint64_t id, until;	/* loop's ms */
+		uint64_t id, until;	/* ms, monotonic */
 	} sick[SICK_MAX];
 	size_t sick_count;
 	struct {
 		uint64_t id;
 		uint64_t usual;		/* ms; 0: not known */
-		uint64_t late;		/* loop's ms: until then it is tried last */
+		uint64_t late;		/* ms, monotonic: until then it is tried last */
 	} pushed[LAYOUT_MEMBERS_MAX];
 	size_t pushed_count;
 };
@@ -329,7 +330,7 @@ void peers_note(struct peers *p, uint64_t id, const struct err *how)
 	if (i == p->sick_count)
 		p->sick_count++;
 	p->sick[i].id = id;
-	p->sick[i].until = loop_now(p->loop) + SICK_MS;
+	p->sick[i].until = clock_mono_ms() + SICK_MS;
 }
 
 bool peers_up(const struct peers *p, uint64_t id)
@@ -344,7 +345,7 @@ bool peers_sick(const struct peers *p, uint64_t id)
 
 	if (m == NULL || m->state != MEMBER_UP)
 		return true;
-	return i < p->sick_count && p->sick[i].until > loop_now(p->loop);
+	return i < p->sick_count && p->sick[i].until > clock_mono_ms();
 }
 
 /* How pushes went */
@@ -376,7 +377,7 @@ void peers_push_done(struct peers *p, uint64_t id, uint64_t ms)
 
 void peers_push_failed(struct peers *p, uint64_t id)
 {
-	p->pushed[pushed_take(p, id)].late = loop_now(p->loop) + LATE_MS;
+	p->pushed[pushed_take(p, id)].late = clock_mono_ms() + LATE_MS;
 }
 
 uint64_t peers_push_ms(const struct peers *p, uint64_t id)
@@ -391,5 +392,5 @@ bool peers_push_late(const struct peers *p, uint64_t id)
 	size_t i = pushed_place(p, id);
 
 	return peers_sick(p, id) ||
-	       (i < p->pushed_count && p->pushed[i].late > loop_now(p->loop));
+	       (i < p->pushed_count && p->pushed[i].late > clock_mono_ms());
 }

@@ -44,6 +44,8 @@ void worker_wake(struct worker *w)
 {
 	w->woken = true;
 	pthread_cond_signal(&w->wake);
+	if (w->fetches != NULL)
+		fetch_wake(w->fetches);
 }
 
 void worker_cut(struct worker *w)
@@ -74,6 +76,50 @@ bool worker_wait(struct worker *w, uint64_t due)
 				  : pthread_cond_clockwait(&w->wake, &w->daemon->lock, CLOCK_MONOTONIC, &at);
 	w->woken = false;
 	return !worker_is_cut(w);
+}
+
+bool worker_pause(struct worker *w, uint64_t ms)
+{
+	uint64_t due = clock_mono_ms() + ms;
+
+	while (!worker_is_cut(w) && clock_mono_ms() < due)
+		worker_wait(w, due);
+	return !worker_is_cut(w);
+}
+
+/* other nodes */
+
+struct fetch *worker_await(struct worker *w, struct fetch_set *set, uint64_t due)
+{
+	struct fetch *fetch = NULL;
+
+	if (!w->woken && !worker_is_cut(w)) {
+		w->fetches = set;
+		syncd_unlock(w->daemon);
+		fetch = fetch_wait(set, due);
+		syncd_lock(w->daemon);
+		w->fetches = NULL;
+	}
+	w->woken = false;
+	return fetch;
+}
+
+int worker_fetch(struct worker *w, struct fetch *fetch, const uint64_t *due, struct err *err)
+{
+	struct fetch_set *set = fetch_open(w->daemon->fetcher, err);
+	struct fetch *over = NULL;
+
+	if (set == NULL || fetch_start(set, fetch, err) < 0) {
+		fetch_close(set);
+		return -1;
+	}
+	while (over == NULL && !worker_is_cut(w) && (due == NULL || clock_mono_ms() < *due))
+		over = worker_await(w, set, due == NULL ? NEVER : *due);
+	fetch_close(set);
+	if (over == NULL)
+		return err_set(err, worker_is_cut(w) ? ERR_AWAY : ERR_TIMEOUT,
+			       "fetch from peer: nobody waits for it any more");
+	return fetch->err.kind == ERR_NONE ? 0 : err_pass(err, &fetch->err);
 }
 
 /* covey-versiond */
@@ -120,4 +166,41 @@ int worker_ask_versiond(struct worker *w, uint8_t type, struct str body, uint64_
 	if (q.type == FRAME_FAILED)
 		frame_failed_unpack(buf_str(ret), err);
 	return -1;
+}
+
+/* whoever asked */
+
+static void asker_gone(struct asker *a)
+{
+	a->request = NULL;
+	worker_cut(&CONTAINER_OF(a, struct asked, asker)->worker);
+}
+
+void asked_start(struct syncd *d, struct asked *a, struct serve_request *request, struct pool *pool)
+{
+	a->asker = (struct asker){ .request = request, .gone = asker_gone };
+	request->data = &a->asker;
+	worker_start(d, &a->worker, pool);
+}
+
+void asker_answer(struct asker *a, uint8_t type, struct str body)
+{
+	if (a->request == NULL)
+		return;
+	serve_reply(a->request, type, body, NULL, 0);
+	asker_end(a);
+}
+
+void asker_fail(struct asker *a, const struct err *err)
+{
+	if (a->request != NULL)
+		serve_fail(a->request, err);
+	a->request = NULL;
+}
+
+void asker_end(struct asker *a)
+{
+	if (a->request != NULL)
+		serve_end(a->request);
+	a->request = NULL;
 }

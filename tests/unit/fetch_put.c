@@ -260,8 +260,7 @@ static void *serve_one(void *data)
 
 struct trial {
 	struct fetch fetch;
-	struct timer timer;
-	uint64_t grown;		/* of the body; timer adds a step to it */
+	uint64_t grown;		/* of the body; each while a step is added to it */
 	uint64_t step, step_ms;	/* 0 ms: STEP_MS */
 	size_t got;
 	char version[80];
@@ -289,33 +288,18 @@ static int on_body(struct fetch *fetch, const void *bytes, size_t n, struct err 
 	return 0;
 }
 
-static void on_end(struct fetch *fetch, const struct err *err)
-{
-	struct trial *t = CONTAINER_OF(fetch, struct trial, fetch);
-
-	CHECK(!t->ended && fetch->transfer == NULL);
-	t->ended = true;
-	if (err != NULL)
-		t->err = *err;
-	timer_stop(&t->timer);
-	exchange_over();
-	loop_stop(loop);
-}
-
 static struct sign_part field(const char *name, const char *value)
 {
 	return (struct sign_part){ str_of(name), str_of(value) };
 }
 
-static void grow(struct timer *timer)
+static void grow(struct trial *t)
 {
-	struct trial *t = CONTAINER_OF(timer, struct trial, timer);
 	struct sign_part trailer = field("Covey-Version", "at last");
 
 	t->grown += t->step;
 	if (t->grown < BODY) {
 		fetch_more(&t->fetch, t->grown);
-		timer_start(loop, timer, t->step_ms ? t->step_ms : STEP_MS);
 	} else {
 		fetch_more(&t->fetch, BODY);
 		fetch_last(&t->fetch, &trailer, 1);
@@ -337,13 +321,19 @@ static void run(struct trial *t, enum fetch_method method, const char *target)
 		t->fetch.first_byte_ms = t->fetch.stall_ms = PATIENCE_MS;
 	t->fetch.head = on_head;
 	t->fetch.body = on_body;
-	t->fetch.end = on_end;
-	t->timer.fire = grow;
-	CHECK(fetch_start(fetcher, &t->fetch, &err) == 0);
-	if (t->step > 0)
-		timer_start(loop, &t->timer, t->step_ms ? t->step_ms : STEP_MS);
-	CHECK(loop_run(loop, &err) == 0);
-	CHECK(t->ended);
+	CHECK(fetch_start(set, &t->fetch, &err) == 0);
+	while (!t->ended) {
+		bool grows = t->step > 0 && t->grown < BODY;
+		uint64_t step_ms = t->step_ms ? t->step_ms : STEP_MS;
+		struct fetch *ended = fetch_wait(set, grows ? clock_mono_ms() + step_ms : UINT64_MAX);
+
+		t->ended = ended == &t->fetch;
+		if (!t->ended)
+			grow(t);
+	}
+	CHECK(t->fetch.transfer == NULL);
+	t->err = t->fetch.err;
+	exchange_over();
 }
 
 static int body_fd(void)
