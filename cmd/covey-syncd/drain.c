@@ -21,6 +21,7 @@
  */
 #include "syncd.h"
 
+#include "backoff.h"
 #include "clock.h"
 #include "container.h"
 #include "log.h"
@@ -60,7 +61,7 @@ enum entry_end {
 /* One entry of the outbox, and the job of bringing it to everybody. */
 struct entry {
 	struct worker worker;
-	struct entry *next, *prev;
+	struct link link;
 	struct drain *drain;
 	enum entry_list list;
 	struct outbox_mark mark;
@@ -72,22 +73,17 @@ struct entry {
 	uint64_t generation;		/* of the drain, when it was last tried */
 };
 
-struct entries {
-	struct entry *first, *last;
-	size_t count;
-};
-
 /* One of the two readers, and what it found. */
 struct reader {
 	struct outbox_reader *outbox;
-	struct entries found;
+	struct list found;
 	size_t room;			/* for so many more */
 	bool more;			/* there are than there was room for */
 };
 
 struct drain {
 	struct worker worker;		/* reads, and starts what is due */
-	struct entries lists[LISTS];
+	struct list lists[LISTS];
 	size_t retries_running;
 	uint64_t generation;		/* how often it was worth trying everything at once */
 	uint64_t parked;		/* forgotten until somebody returns */
@@ -105,36 +101,16 @@ struct drain {
 
 /* lists */
 
-static void list_take(struct entries *list, struct entry *e)
-{
-	if (e->prev != NULL)
-		e->prev->next = e->next;
-	else
-		list->first = e->next;
-	if (e->next != NULL)
-		e->next->prev = e->prev;
-	else
-		list->last = e->prev;
-	list->count--;
-}
-
-static void list_put(struct entries *list, struct entry *e)
-{
-	e->next = NULL;
-	e->prev = list->last;
-	if (list->last != NULL)
-		list->last->next = e;
-	else
-		list->first = e;
-	list->last = e;
-	list->count++;
-}
-
 static void entry_move(struct entry *e, enum entry_list to)
 {
-	list_take(&e->drain->lists[e->list], e);
+	list_remove(&e->link);
 	e->list = to;
-	list_put(&e->drain->lists[to], e);
+	list_append(&e->drain->lists[to], &e->link);
+}
+
+static struct entry *first_of(const struct list *list)
+{
+	return LIST_FIRST(struct entry, list, link);
 }
 
 static void entry_free(struct entry *e)
@@ -145,7 +121,7 @@ static void entry_free(struct entry *e)
 
 static void entry_forget(struct entry *e)
 {
-	list_take(&e->drain->lists[e->list], e);
+	list_remove(&e->link);
 	entry_free(e);
 }
 
@@ -323,14 +299,14 @@ static void entry_run(struct worker *w);
 /* The first that is due, or NULL: new ones, then whichever is due first. */
 static struct entry *next_due(const struct drain *d, uint64_t now)
 {
-	struct entry *e = d->lists[LIST_NEW].first, *best = NULL;
+	struct entry *e = first_of(&d->lists[LIST_NEW]), *best = NULL;
 
 	if (e != NULL && e->due <= now)
 		return e;
 	if (d->retries_running >= RETRIES_RUNNING_MAX)
 		return NULL;
 	for (unsigned i = 0; i < LISTS; i++) {
-		e = d->lists[i].first;
+		e = first_of(&d->lists[i]);
 		if (i != LIST_RUNNING && e != NULL && e->due <= now &&
 		    (best == NULL || e->due < best->due))
 			best = e;
@@ -361,7 +337,7 @@ static uint64_t first_due(const struct drain *d, uint64_t now)
 	uint64_t next = NEVER;
 
 	for (unsigned i = 0; i < LISTS; i++) {
-		const struct entry *e = d->lists[i].first;
+		const struct entry *e = first_of(&d->lists[i]);
 
 		if (i != LIST_RUNNING && e != NULL && e->due > now && e->due < next)
 			next = e->due;
@@ -378,7 +354,7 @@ static void try_later(struct entry *e)
 		e->tries = 0;
 	back_off = e->tries < BACK_OFFS ? e->tries : BACK_OFFS - 1;
 	e->tries++;
-	e->due = clock_mono_ms() + ((uint64_t)BACK_OFF_MS << back_off);
+	e->due = clock_mono_ms() + backoff_ms(BACK_OFF_MS, NEVER, back_off);
 	entry_move(e, (enum entry_list)(LIST_RESTING + back_off));
 	worker_wake(&d->worker);
 }
@@ -412,7 +388,7 @@ static void entry_run(struct worker *w)
 	} else {
 		d->parked += park;
 		d->missed += end != ENTRY_DONE && !park;
-		list_take(&d->lists[e->list], e);
+		list_remove(&e->link);
 		w->release = entry_release;
 	}
 	read_if_room(d);
@@ -442,7 +418,7 @@ static int take_entry(struct drain *d, struct reader *reader, const struct outbo
 	e->mark = found->mark;
 	e->version = found->version;
 	buf_addstr(&e->path, found->path);
-	list_put(&reader->found, e);
+	list_append(&reader->found, &e->link);
 	return 0;
 }
 
@@ -493,14 +469,12 @@ static void read_outbox(struct drain *d, bool from_start)
 /* They are read once more. */
 static void forget_resting(struct drain *d)
 {
-	const struct entry *running = d->lists[LIST_RUNNING].first;
-
-	d->parked = d->missed = 0;
-	for (d->running_count = 0; running != NULL; running = running->next)
-		d->running[d->running_count++] = running->mark;
+	d->parked = d->missed = d->running_count = 0;
+	LIST_EACH(const struct entry, e, &d->lists[LIST_RUNNING], link)
+		d->running[d->running_count++] = e->mark;
 	for (unsigned i = 0; i < LISTS; i++)
 		while (i != LIST_RUNNING && d->lists[i].first != NULL)
-			entry_forget(d->lists[i].first);
+			entry_forget(first_of(&d->lists[i]));
 }
 
 /* For want of room something was forgotten, and all else has been tried. */
@@ -516,17 +490,13 @@ static size_t room(size_t max, size_t count)
 	return max > count ? max - count : 0;
 }
 
-static void take_found(struct drain *d, struct reader *reader, enum entry_list list)
+static void take_found(struct reader *reader, enum entry_list list)
 {
 	uint64_t due = clock_mono_ms() + WRITER_MS;
 
-	while (reader->found.first != NULL) {
-		struct entry *e = reader->found.first;
-
-		list_take(&reader->found, e);
-		e->list = list;
+	LIST_EACH(struct entry, e, &reader->found, link) {
 		e->due = due;
-		list_put(&d->lists[list], e);
+		entry_move(e, list);
 	}
 }
 
@@ -559,8 +529,8 @@ static void drain_read(struct drain *d)
 	read_outbox(d, from_start);
 	syncd_lock(daemon);
 	d->reading = false;
-	take_found(d, &d->new_ones, LIST_NEW);
-	take_found(d, &d->again, LIST_AGAIN);
+	take_found(&d->new_ones, LIST_NEW);
+	take_found(&d->again, LIST_AGAIN);
 	d->rereading = d->rereading && d->again.more;
 	count = count_writes(d);
 	service_status(daemon->service, "%zu write%s to bring to other nodes", count,
@@ -596,7 +566,7 @@ void drain_now(struct drain *d)
 
 	d->generation++;
 	for (unsigned i = 0; i < BACK_OFFS; i++)
-		for (struct entry *e = d->lists[LIST_RESTING + i].first; e != NULL; e = e->next) {
+		LIST_EACH(struct entry, e, &d->lists[LIST_RESTING + i], link) {
 			e->tries = 0;
 			e->due = now;
 		}
@@ -636,7 +606,7 @@ void drain_free(struct drain *d)
 		return;
 	for (unsigned i = 0; i < LISTS; i++)
 		while (d->lists[i].first != NULL)
-			entry_forget(d->lists[i].first);
+			entry_forget(first_of(&d->lists[i]));
 	outbox_reader_free(d->new_ones.outbox);
 	outbox_reader_free(d->again.outbox);
 	free(d);

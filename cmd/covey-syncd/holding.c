@@ -14,6 +14,7 @@
  */
 #include "syncd.h"
 
+#include "backoff.h"
 #include "clock.h"
 #include "container.h"
 #include "holdings.h"
@@ -31,7 +32,7 @@
 struct holding {
 	struct worker worker;
 	uint64_t due;			/* ms, monotonic: a round begins, or begins again */
-	uint64_t again_ms;
+	unsigned failures;		/* rounds that were not complete, one after the other */
 	bool running, done_once;
 	/* a round */
 	struct layout layout;
@@ -344,12 +345,10 @@ static void round_end(struct holding *h, uint64_t took_ms)
 			 (unsigned long long)h->bytes, (unsigned long long)took_ms,
 			 (unsigned long long)h->news, (unsigned long long)h->evicted,
 			 (unsigned long long)h->evicted_bytes);
-	if (!h->incomplete)
-		h->again_ms = AGAIN_MS;
 	if (h->due == NEVER)
-		h->due = clock_mono_ms() + (h->incomplete ? h->again_ms : HOUR_MS);
-	if (h->incomplete)
-		h->again_ms = h->again_ms * 2 > HOUR_MS ? HOUR_MS : h->again_ms * 2;
+		h->due = clock_mono_ms() +
+			 (h->incomplete ? backoff_ms(AGAIN_MS, HOUR_MS, h->failures) : HOUR_MS);
+	h->failures = h->incomplete ? h->failures + 1 : 0;
 }
 
 static void holding_round(struct holding *h)
@@ -394,7 +393,6 @@ void holding_start(struct syncd *d)
 	struct holding *h = mem_new(1, sizeof *h);
 
 	d->holding = h;
-	h->again_ms = AGAIN_MS;
 	h->due = clock_mono_ms() + SOON_MS;
 	h->worker = (struct worker){ .run = holding_run, .own = true };
 	worker_start(d, &h->worker, d->rounds);

@@ -5,6 +5,7 @@
  */
 #include "syncd.h"
 
+#include "backoff.h"
 #include "clock.h"
 #include "container.h"
 #include "discover_talk.h"
@@ -177,7 +178,7 @@ struct keeping {
 	struct worker worker;
 	uint64_t due;			/* ms, monotonic: a round begins, or begins again */
 	uint64_t hour;			/* the same of the hourly one */
-	uint64_t again_ms;		/* until the next round, after one that was not complete */
+	unsigned failures;		/* rounds that were not complete, one after the other */
 	bool all;			/* asked, not only targets */
 	uint64_t targets[LAYOUT_MEMBERS_MAX];
 	size_t target_count;
@@ -534,10 +535,10 @@ static void round_end(struct keeping *k, bool all_have)
 		return;
 	}
 	if (all_have && !k->unread)
-		k->again_ms = AGAIN_MS;
+		k->failures = 0;
 	if (k->due == NEVER)
-		k->due = clock_mono_ms() + k->again_ms;
-	k->again_ms = k->again_ms * 2 > HOUR_MS ? HOUR_MS : k->again_ms * 2;
+		k->due = clock_mono_ms() + backoff_ms(AGAIN_MS, HOUR_MS, k->failures);
+	k->failures++;
 }
 
 static void keep_round(struct keeping *k)
@@ -591,7 +592,7 @@ static void keeping_soon(struct keeping *k)
 void keeping_relaid(struct keeping *k)
 {
 	k->all = true;
-	k->again_ms = AGAIN_MS;
+	k->failures = 0;
 	k->hour = clock_mono_ms() + HOUR_MS;
 	keeping_soon(k);
 }
@@ -632,7 +633,7 @@ struct lost {
 	struct worker worker;
 	struct buf items;
 	uint64_t due;			/* ms, monotonic: they are asked for again */
-	uint64_t again_ms;
+	unsigned tries;			/* since something was lost, or somebody returned */
 };
 
 /* It is still to be had. */
@@ -703,8 +704,7 @@ static void lost_run(struct worker *w)
 		pull_lost(l);
 		if (l->items.len == 0 || l->due != NEVER)
 			continue;
-		l->due = clock_mono_ms() + l->again_ms;
-		l->again_ms = l->again_ms * 2 < LOST_AGAIN_MAX_MS ? l->again_ms * 2 : LOST_AGAIN_MAX_MS;
+		l->due = clock_mono_ms() + backoff_ms(LOST_AGAIN_MS, LOST_AGAIN_MAX_MS, l->tries++);
 	}
 }
 
@@ -712,7 +712,7 @@ void lost_now(struct lost *l)
 {
 	if (l == NULL)
 		return;
-	l->again_ms = LOST_AGAIN_MS;
+	l->tries = 0;
 	l->due = clock_mono_ms();
 	worker_wake(&l->worker);
 }
@@ -744,7 +744,6 @@ void lost_start(struct syncd *d)
 
 	d->lost = l;
 	l->due = NEVER;
-	l->again_ms = LOST_AGAIN_MS;
 	l->worker = (struct worker){ .run = lost_run, .own = true };
 	worker_start(d, &l->worker, d->rounds);
 }

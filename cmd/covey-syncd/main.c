@@ -21,7 +21,7 @@ void syncd_rest(struct syncd *d)
 {
 	if (d->stopping && !d->leaving && !pull_has_waiters(d))
 		timer_start(d->loop, &d->leave, 0);
-	if (d->leaving && d->workers == NULL)
+	if (d->leaving && d->workers.count == 0)
 		service_finished(d->service);
 }
 

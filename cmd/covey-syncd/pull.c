@@ -36,7 +36,7 @@
 #define PROGRESS_MS 5			/* between two PROGRESS */
 
 struct waiter {
-	struct waiter *next;
+	struct link link;
 	struct pulling *pulling;
 	struct asker asker;
 	bool started;			/* has the descriptor of this stage */
@@ -44,8 +44,8 @@ struct waiter {
 
 struct pulling {
 	struct worker worker;
-	struct pulling *next, *prev;
-	struct waiter *waiters;
+	struct link link;
+	struct list waiters;
 	struct buf path;
 	struct record record;
 	struct buf type;
@@ -93,7 +93,7 @@ static void tell_progress(struct pulling *p)
 	struct buf body = BUF_INIT;
 
 	sync_progress_pack(&body, p->readable);
-	for (struct waiter *w = p->waiters; w != NULL; w = w->next) {
+	LIST_EACH(struct waiter, w, &p->waiters, link) {
 		tell_started(p, w);
 		if (w->started)
 			serve_reply(w->asker.request, SYNC_PROGRESS, buf_str(&body), NULL, 0);
@@ -103,11 +103,9 @@ static void tell_progress(struct pulling *p)
 	p->told_at = clock_mono_ms();
 }
 
-static void drop_waiter(struct pulling *p)
+static void waiter_free(struct waiter *w)
 {
-	struct waiter *w = p->waiters;
-
-	p->waiters = w->next;
+	list_remove(&w->link);
 	free(w);
 }
 
@@ -116,35 +114,40 @@ static void tell_done(struct pulling *p)
 	struct err err;
 
 	err_set(&err, ERR_SYSTEM, "pull: out of descriptors");
-	for (; p->waiters != NULL; drop_waiter(p)) {
-		struct asker *asker = &p->waiters->asker;
-
-		tell_started(p, p->waiters);
-		if (p->waiters->started)
-			asker_answer(asker, SYNC_DONE, (struct str)STR_INIT);
+	LIST_EACH(struct waiter, w, &p->waiters, link) {
+		tell_started(p, w);
+		if (w->started)
+			asker_answer(&w->asker, SYNC_DONE, (struct str)STR_INIT);
 		else
-			asker_fail(asker, &err);
+			asker_fail(&w->asker, &err);
+		waiter_free(w);
 	}
 }
 
 static void tell_failed(struct pulling *p, const struct err *err)
 {
-	for (; p->waiters != NULL; drop_waiter(p))
-		asker_fail(&p->waiters->asker, err);
+	LIST_EACH(struct waiter, w, &p->waiters, link) {
+		asker_fail(&w->asker, err);
+		waiter_free(w);
+	}
 }
 
 /* This process leaves: they ask the next one. */
 static void tell_left(struct pulling *p)
 {
-	for (; p->waiters != NULL; drop_waiter(p))
-		asker_end(&p->waiters->asker);
+	LIST_EACH(struct waiter, w, &p->waiters, link) {
+		asker_end(&w->asker);
+		waiter_free(w);
+	}
 }
 
 /* The same, while this process finishes others. */
 static void tell_later(struct pulling *p)
 {
-	for (; p->waiters != NULL; drop_waiter(p))
-		asker_answer(&p->waiters->asker, SYNC_LATER, (struct str)STR_INIT);
+	LIST_EACH(struct waiter, w, &p->waiters, link) {
+		asker_answer(&w->asker, SYNC_LATER, (struct str)STR_INIT);
+		waiter_free(w);
+	}
 }
 
 static void pull_give_up(struct pulling *p)
@@ -155,14 +158,11 @@ static void pull_give_up(struct pulling *p)
 
 static void waiter_gone(struct asker *asker)
 {
-	struct waiter *w = CONTAINER_OF(asker, struct waiter, asker), **at;
+	struct waiter *w = CONTAINER_OF(asker, struct waiter, asker);
 	struct pulling *p = w->pulling;
 
-	for (at = &p->waiters; *at != w; at = &(*at)->next)
-		;
-	*at = w->next;
-	free(w);
-	if (p->waiters == NULL && !p->verified && p->record.size > SMALL_BYTES &&
+	waiter_free(w);
+	if (p->waiters.count == 0 && !p->verified && p->record.size > SMALL_BYTES &&
 	    p->steps.have < p->record.size / 2)
 		pull_give_up(p);
 }
@@ -173,8 +173,7 @@ static void waiter_add(struct pulling *p, struct serve_request *request)
 
 	w->pulling = p;
 	w->asker = (struct asker){ .request = request, .gone = waiter_gone };
-	w->next = p->waiters;
-	p->waiters = w;
+	list_append(&p->waiters, &w->link);
 	request->data = &w->asker;
 }
 
@@ -262,7 +261,7 @@ static int start_over(struct pulling *p, struct err *err)
 		return -1;
 	p->stage = fresh;
 	p->readable = p->told = 0;
-	for (struct waiter *w = p->waiters; w != NULL; w = w->next)
+	LIST_EACH(struct waiter, w, &p->waiters, link)
 		w->started = false;
 	syncd_unlock(d);
 	stage_free(old);
@@ -417,14 +416,8 @@ static void pull_run(struct worker *w)
 static void pull_release(struct worker *w)
 {
 	struct pulling *p = CONTAINER_OF(w, struct pulling, worker);
-	struct syncd *d = w->daemon;
 
-	if (p->prev != NULL)
-		p->prev->next = p->next;
-	else
-		d->pulls = p->next;
-	if (p->next != NULL)
-		p->next->prev = p->prev;
+	list_remove(&p->link);
 	stage_free(p->stage);
 	if (p->present >= 0)
 		close(p->present);
@@ -435,7 +428,7 @@ static void pull_release(struct worker *w)
 
 static struct pulling *pull_find(const struct syncd *d, const struct sync_pull *wanted)
 {
-	for (struct pulling *p = d->pulls; p != NULL; p = p->next)
+	LIST_EACH(struct pulling, p, &d->pulls, link)
 		if (!p->given_up && record_eq(&p->record, &wanted->record) &&
 		    str_eq(buf_str(&p->path), wanted->path))
 			return p;
@@ -460,10 +453,7 @@ static struct pulling *pull_new(struct syncd *d, const struct sync_pull *wanted)
 	buf_addstr(&p->path, wanted->path);
 	buf_addstr(&p->type, wanted->type);
 	pull_begin(&p->steps, &p->record);
-	p->next = d->pulls;
-	if (p->next != NULL)
-		p->next->prev = p;
-	d->pulls = p;
+	list_append(&d->pulls, &p->link);
 	p->worker = (struct worker){ .daemon = d, .run = pull_run, .release = pull_release };
 	pull_add_holders(p, wanted);
 	return p;
@@ -472,15 +462,12 @@ static struct pulling *pull_new(struct syncd *d, const struct sync_pull *wanted)
 bool pull_want(struct syncd *d, const struct sync_pull *wanted)
 {
 	struct pulling *p = pull_find(d, wanted);
-	size_t count = 0;
 
 	if (p != NULL) {
 		pull_add_holders(p, wanted);
 		return true;
 	}
-	for (p = d->pulls; p != NULL; p = p->next)
-		count++;
-	if (count >= WANTED_MAX || d->stopping)
+	if (d->pulls.count >= WANTED_MAX || d->stopping)
 		return false;
 	p = pull_new(d, wanted);
 	worker_start(d, &p->worker, d->pull_threads);
@@ -519,16 +506,15 @@ int request_pull(struct syncd *d, struct serve_request *request, struct frame *f
 
 bool pull_has_waiters(const struct syncd *d)
 {
-	const struct pulling *p = d->pulls;
-
-	while (p != NULL && (p->verified || p->given_up || p->told == 0 || p->waiters == NULL))
-		p = p->next;
-	return p != NULL;
+	LIST_EACH(const struct pulling, p, &d->pulls, link)
+		if (!p->verified && !p->given_up && p->told > 0 && p->waiters.count > 0)
+			return true;
+	return false;
 }
 
 void pull_begin_no_more(struct syncd *d)
 {
-	for (struct pulling *p = d->pulls; p != NULL; p = p->next)
+	LIST_EACH(struct pulling, p, &d->pulls, link)
 		if (!p->running) {
 			tell_later(p);
 			pull_give_up(p);
@@ -537,7 +523,7 @@ void pull_begin_no_more(struct syncd *d)
 
 void pull_stop(struct syncd *d)
 {
-	for (struct pulling *p = d->pulls; p != NULL; p = p->next)
+	LIST_EACH(struct pulling, p, &d->pulls, link)
 		if (!p->verified) {
 			tell_left(p);
 			pull_give_up(p);

@@ -49,7 +49,7 @@ struct push_try {
 
 struct push {
 	struct worker *worker;		/* whose thread it is */
-	struct push *next, *prev;
+	struct link link;
 	struct fetch_set *fetches;
 	struct buf path, type;
 	struct record record;		/* none before it is named */
@@ -112,7 +112,7 @@ static bool is_crowded(const struct syncd *d, uint64_t node)
 
 	if (!peers_sick(d->peers, node))
 		return false;
-	for (const struct push *p = d->pushes; p != NULL; p = p->next)
+	LIST_EACH(const struct push, p, &d->pushes, link)
 		for (size_t i = 0; i < p->count; i++)
 			count += p->tries[i].node == node && p->tries[i].state == TRY_RUNNING;
 	return count >= PROBES;
@@ -292,22 +292,12 @@ static void push_set(struct push *p, struct worker *w, const struct sync_push *w
 	for (size_t i = 0; i < wanted->keeper_count; i++)
 		if (wanted->keepers[i] != store_node(w->daemon->store))
 			p->tries[p->count++] = (struct push_try){ .push = p, .node = wanted->keepers[i] };
-	p->next = w->daemon->pushes;
-	if (p->next != NULL)
-		p->next->prev = p;
-	w->daemon->pushes = p;
+	list_append(&w->daemon->pushes, &p->link);
 }
 
 static void push_clear(struct push *p)
 {
-	struct syncd *d = p->worker->daemon;
-
-	if (p->prev != NULL)
-		p->prev->next = p->next;
-	else
-		d->pushes = p->next;
-	if (p->next != NULL)
-		p->next->prev = p->prev;
+	list_remove(&p->link);
 	fetch_close(p->fetches);
 	buf_clear(&p->path);
 	buf_clear(&p->type);
@@ -495,7 +485,7 @@ static size_t count_unnamed(const struct syncd *d)
 {
 	size_t count = 0;
 
-	for (const struct push *p = d->pushes; p != NULL; p = p->next)
+	LIST_EACH(const struct push, p, &d->pushes, link)
 		count += !push_is_named(p);
 	return count;
 }
@@ -532,7 +522,7 @@ int request_push_begin(struct syncd *d, struct serve_request *request, struct fr
 
 static struct push_job *find_token(const struct syncd *d, uint64_t token, struct err *err)
 {
-	for (struct worker *w = d->workers; w != NULL; w = w->next) {
+	LIST_EACH(struct worker, w, &d->workers, link) {
 		struct push_job *j = CONTAINER_OF(w, struct push_job, asked.worker);
 
 		if (w->run == push_run && j->token == token && !push_is_named(&j->push) &&

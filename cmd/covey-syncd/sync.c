@@ -15,6 +15,7 @@
  */
 #include "syncd.h"
 
+#include "backoff.h"
 #include "clock.h"
 #include "container.h"
 #include "exchange.h"
@@ -33,7 +34,7 @@
 struct exchanging {
 	struct worker worker;
 	struct syncing *syncing;
-	struct exchanging *next;
+	struct link link;
 	bool abandoned;					/* its layout is no more, or its peer */
 	bool storing;					/* records that came; the peer is not waited for */
 	uint64_t peer;
@@ -48,8 +49,9 @@ struct exchanging {
 struct syncing {
 	struct worker worker;		/* waits for what is due */
 	struct resync plan;
-	struct exchanging *exchanges;
-	uint64_t again, again_ms;	/* when peers that failed may be back: ms, monotonic; and the pause */
+	struct list exchanges;
+	uint64_t again;			/* when peers that failed may be back: ms, monotonic */
+	unsigned failures;		/* how often they were not, one after the other */
 	uint64_t hour;			/* when all is asked again: ms, monotonic */
 	uint64_t told;			/* the joint epoch that was reported as synced */
 	uint64_t news;			/* versions with content that came; until keepers are asked */
@@ -281,18 +283,9 @@ static void exchange_release(struct worker *w)
 
 /* the plan */
 
-static void exchange_forget(struct exchanging *e)
-{
-	struct exchanging **at = &e->syncing->exchanges;
-
-	while (*at != e)
-		at = &(*at)->next;
-	*at = e->next;
-}
-
 static void exchange_abandon(struct exchanging *e)
 {
-	exchange_forget(e);
+	list_remove(&e->link);
 	e->abandoned = true;
 	worker_cut(&e->worker);
 }
@@ -306,7 +299,7 @@ static void exchange_failed(const struct exchanging *e)
 	resync_failed(&s->plan, e->peer, e->partitions + e->at, e->count - e->at);
 	if (s->again != NEVER)
 		return;
-	s->again = clock_mono_ms() + s->again_ms;
+	s->again = clock_mono_ms() + backoff_ms(AGAIN_MS, AGAIN_MAX_MS, s->failures);
 	worker_wake(&s->worker);
 }
 
@@ -325,12 +318,11 @@ static void sync_go_on(struct syncing *s)
 			break;
 		}
 		e->syncing = s;
-		e->next = s->exchanges;
-		s->exchanges = e;
+		list_append(&s->exchanges, &e->link);
 		e->worker = (struct worker){ .run = exchange_run, .release = exchange_release, .own = true };
 		worker_start(d, &e->worker, d->exchanges);
 	}
-	if (s->exchanges == NULL && s->news > 0) {
+	if (s->exchanges.count == 0 && s->news > 0) {
 		/* Nobody may have asked for these contents: who asks did not know of them. */
 		s->news = 0;
 		keeping_relaid(d->keeping);
@@ -347,7 +339,7 @@ static void sync_go_on(struct syncing *s)
 
 static void exchange_over(struct exchanging *e)
 {
-	exchange_forget(e);
+	list_remove(&e->link);
 	if (e->at < e->count || e->bad > 0)
 		exchange_failed(e);
 	sync_go_on(e->syncing);
@@ -371,7 +363,7 @@ static void sync_run(struct worker *w)
 			sync_returned(s);
 		} else if (now >= s->again) {
 			s->again = NEVER;
-			s->again_ms = s->again_ms * 2 > AGAIN_MAX_MS ? AGAIN_MAX_MS : s->again_ms * 2;
+			s->failures++;
 			sync_all_back(s);
 		}
 	}
@@ -381,10 +373,10 @@ void sync_relaid(struct syncing *s)
 {
 	struct syncd *d = s->worker.daemon;
 
-	while (s->exchanges != NULL)
-		exchange_abandon(s->exchanges);
+	LIST_EACH(struct exchanging, e, &s->exchanges, link)
+		exchange_abandon(e);
 	s->again = NEVER;
-	s->again_ms = AGAIN_MS;
+	s->failures = 0;
 	s->hour = clock_mono_ms() + HOUR_MS;
 	resync_begin(&s->plan, peers_layout(d->peers), store_node(d->store));
 	sync_go_on(s);
@@ -398,7 +390,7 @@ void sync_returned(struct syncing *s)
 		sync_relaid(s);		/* what is under way may be with one that is silent */
 		return;
 	}
-	s->again_ms = AGAIN_MS;
+	s->failures = 0;
 	s->hour = clock_mono_ms() + HOUR_MS;
 	sync_all_back(s);
 }
@@ -406,8 +398,7 @@ void sync_returned(struct syncing *s)
 /* What the ones that are away are being asked, others may answer. */
 void sync_lost(struct syncing *s)
 {
-	for (struct exchanging *e = s->exchanges, *next; e != NULL; e = next) {
-		next = e->next;
+	LIST_EACH(struct exchanging, e, &s->exchanges, link) {
 		if (peers_up(s->worker.daemon->peers, e->peer) || e->storing)
 			continue;
 		exchange_failed(e);

@@ -31,6 +31,7 @@
 #include "fetch.h"
 #include "keep_file.h"
 #include "layout.h"
+#include "list.h"
 #include "pool.h"
 #include "serve.h"
 #include "service.h"
@@ -40,8 +41,6 @@
 #include <stdatomic.h>
 
 struct peers;
-struct pulling;
-struct push;
 struct drain;
 struct owing;
 struct syncing;
@@ -66,7 +65,7 @@ struct worker {
 	bool own;			/* nobody asked for it: it is cut as soon as the process is to stop */
 	struct syncd *daemon;
 	/* worker.c's */
-	struct worker *next, *prev;
+	struct link link;		/* in workers */
 	struct job job;
 	struct fetch_set *fetches;	/* that it waits for at the moment, or NULL */
 	pthread_cond_t wake;
@@ -88,7 +87,7 @@ struct asked {
 
 struct syncd {
 	pthread_mutex_t lock;		/* of all that follows, and of all that it points to */
-	struct worker *workers;		/* a list: under way, or waiting for a thread */
+	struct list workers;		/* under way, or waiting for a thread */
 	size_t asked;			/* of them, those that are not its own */
 	struct pool *rounds;		/* threads of those jobs that go on as long as the process */
 	struct pool *pull_threads, *push_threads, *entries, *exchanges, *asks, *names;
@@ -101,8 +100,7 @@ struct syncd {
 	struct sign_keys sign;
 	struct caller *version;		/* covey-versiond */
 	struct peers *peers;
-	struct pulling *pulls;		/* a list, newest first */
-	struct push *pushes;		/* the same */
+	struct list pulls, pushes;
 	struct drain *drain;
 	struct pruner *prune;
 	struct scrubber *scrub;

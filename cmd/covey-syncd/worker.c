@@ -13,12 +13,7 @@ static void work(struct job *job)
 
 	syncd_lock(d);
 	w->run(w);
-	if (w->prev != NULL)
-		w->prev->next = w->next;
-	else
-		d->workers = w->next;
-	if (w->next != NULL)
-		w->next->prev = w->prev;
+	list_remove(&w->link);
 	d->asked -= !w->own;
 	if (w->release != NULL)
 		w->release(w);
@@ -32,10 +27,7 @@ void worker_start(struct syncd *d, struct worker *w, struct pool *pool)
 	w->daemon = d;
 	w->wake = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
 	w->job = (struct job){ .work = work };
-	w->next = d->workers;
-	if (w->next != NULL)
-		w->next->prev = w;
-	d->workers = w;
+	list_append(&d->workers, &w->link);
 	d->asked += !w->own;
 	pool_submit(pool, &w->job);
 }
@@ -61,7 +53,7 @@ bool worker_is_cut(struct worker *w)
 
 void workers_cut(struct syncd *d, bool own)
 {
-	for (struct worker *w = d->workers; w != NULL; w = w->next)
+	LIST_EACH(struct worker, w, &d->workers, link)
 		if (w->own == own)
 			worker_cut(w);
 }

@@ -12,6 +12,7 @@
 #include "buf.h"
 #include "clock.h"
 #include "digest.h"
+#include "list.h"
 #include "mem.h"
 #include "peer_http.h"
 
@@ -50,7 +51,7 @@ struct fetch_set {
 	struct fetcher *fetcher;
 	struct fetch_set *next;		/* of the closed ones */
 	CURLM *multi;
-	struct transfer *transfers;
+	struct list transfers;
 	atomic_bool woken;
 };
 
@@ -82,7 +83,7 @@ struct transfer {
 	struct fetch_set *set;
 	struct fetcher *fetcher;
 	struct fetch *fetch;
-	struct transfer *next, *prev;
+	struct link link;
 	CURL *easy;
 	struct ask ask;
 	uint64_t last_byte;		/* ms, monotonic */
@@ -641,12 +642,7 @@ static int transfer_begin(struct transfer *t, struct err *err)
 static void transfer_free(struct transfer *t)
 {
 	t->fetch->transfer = NULL;
-	if (t->prev != NULL)
-		t->prev->next = t->next;
-	else
-		t->set->transfers = t->next;
-	if (t->next != NULL)
-		t->next->prev = t->prev;
+	list_remove(&t->link);
 	drop_easy(t);
 	ask_clear(&t->ask);
 	digest_free(t->digest);
@@ -719,7 +715,7 @@ static struct fetch *take_finished(struct fetch_set *s)
 /* One whose peer was silent for too long, or NULL: then in *due, if earlier, when the next will have been. */
 static struct fetch *take_silent(struct fetch_set *s, uint64_t now, uint64_t *due)
 {
-	for (struct transfer *t = s->transfers; t != NULL; t = t->next) {
+	LIST_EACH(struct transfer, t, &s->transfers, link) {
 		bool sending = t->ask.method == FETCH_PUT && !t->ask.all_sent;
 		uint64_t limit = t->has_head || sending ? t->fetch->stall_ms : t->fetch->first_byte_ms;
 		struct err err;
@@ -757,7 +753,7 @@ struct fetch *fetch_wait(struct fetch_set *s, uint64_t due)
 			fetch = take_silent(s, now, &next);
 		if (fetch != NULL || atomic_exchange(&s->woken, false) || now >= due)
 			return fetch;
-		for (struct transfer *t = s->transfers; t != NULL; t = t->next)
+		LIST_EACH(struct transfer, t, &s->transfers, link)
 			if (t->resume) {
 				let_go_on(t);
 				next = now;
@@ -779,10 +775,7 @@ int fetch_start(struct fetch_set *s, struct fetch *fetch, struct err *err)
 
 	t->set = s;
 	t->fetcher = s->fetcher;
-	t->next = s->transfers;
-	if (t->next != NULL)
-		t->next->prev = t;
-	s->transfers = t;
+	list_append(&s->transfers, &t->link);
 	t->fetch = fetch;
 	fetch->transfer = t;
 	ask_set(t, fetch);
@@ -872,8 +865,8 @@ void fetch_close(struct fetch_set *s)
 	if (s == NULL)
 		return;
 	f = s->fetcher;
-	while (s->transfers != NULL)
-		transfer_free(s->transfers);
+	LIST_EACH(struct transfer, t, &s->transfers, link)
+		transfer_free(t);
 	atomic_store(&s->woken, false);
 	pthread_mutex_lock(&f->lock);
 	kept = f->closed_count < SETS_KEPT;
