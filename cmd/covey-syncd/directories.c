@@ -32,19 +32,6 @@ struct directories {
 	bool failed;			/* something could not be settled in this round */
 };
 
-static bool is_mine(const struct directories *d, unsigned partition)
-{
-	return d->mine[partition / 8] >> partition % 8 & 1;
-}
-
-static void find_mine(struct directories *d)
-{
-	memset(d->mine, 0, sizeof d->mine);
-	for (unsigned p = 0; p < PARTITIONS; p++)
-		if (peers_first_home(d->worker.daemon->peers, p))
-			d->mine[p / 8] |= (uint8_t)(1u << p % 8);
-}
-
 /* STORE of one name in the directory at which something stands; empty: there is none. */
 static void find_name(struct store *store, struct str directory, struct buf *ask)
 {
@@ -98,7 +85,7 @@ static void settle_each(struct directories *d, const struct survey_directories *
 	for (size_t i = 0; i < list->count && !d->relaid && !worker_is_cut(&d->worker); i++) {
 		const struct survey_directory *in = &list->items[i];
 
-		if (in->path[0] == '\0' || !is_mine(d, in->partition))
+		if (in->path[0] == '\0' || !partition_is_in(d->mine, in->partition))
 			continue;
 		syncd_unlock(daemon);
 		find_name(daemon->store, str_of(in->path), &ask);
@@ -110,7 +97,7 @@ static void settle_each(struct directories *d, const struct survey_directories *
 			d->due = clock_mono_ms() + AGAIN_MS;
 			while (!d->relaid && clock_mono_ms() < d->due && worker_wait(&d->worker, d->due))
 				;
-			find_mine(d);
+			peers_first_home_of(daemon->peers, d->mine);
 			failures = 0;
 		}
 	}
@@ -124,7 +111,7 @@ static void directories_round(struct directories *d)
 	struct err err;
 
 	d->failed = d->relaid = false;
-	find_mine(d);
+	peers_first_home_of(daemon->peers, d->mine);
 	syncd_unlock(daemon);
 	if (survey_directories(daemon->store, &list, &err) < 0)
 		log_err(LOG_LEVEL_WARNING, &err, "look what directories there are");

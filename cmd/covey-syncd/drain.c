@@ -134,7 +134,11 @@ static size_t count_resting(const struct drain *d)
 	return count;
 }
 
-/* one entry: look, push, store, mark.  Each is idempotent: it does not matter what the writer did of it already */
+/*
+ * One entry: look, push, store, mark.  Each step is idempotent: it does not
+ * matter what the writer did of it already, and a mark that is lost costs one
+ * more round.
+ */
 
 /* It has ended, or is through with this one: versions of a path are chosen and committed in turn. */
 static bool writer_is_through(struct store *store, const struct entry *e)
@@ -422,14 +426,14 @@ static int take_entry(struct drain *d, struct reader *reader, const struct outbo
 	return 0;
 }
 
-static int take_new(void *data, const struct outbox_entry *found)
+static int take_new_entry(void *data, const struct outbox_entry *found)
 {
 	struct drain *d = data;
 
 	return take_entry(d, &d->new_ones, found);
 }
 
-static int take_again(void *data, const struct outbox_entry *found)
+static int take_old_entry(void *data, const struct outbox_entry *found)
 {
 	struct drain *d = data;
 
@@ -457,9 +461,9 @@ static void read_outbox(struct drain *d, bool from_start)
 		outbox_reader_free(d->again.outbox);
 		d->again.outbox = outbox_reader_new(store);
 	}
-	read_with(d, &d->new_ones, take_new);
+	read_with(d, &d->new_ones, take_new_entry);
 	if (d->rereading)
-		read_with(d, &d->again, take_again);
+		read_with(d, &d->again, take_old_entry);
 	if (d->new_ones.found.count + d->again.found.count == 0 && outbox_sweep(store, &err) < 0)
 		log_err(LOG_LEVEL_WARNING, &err, "sweep the outbox");
 }
@@ -485,7 +489,7 @@ static bool is_time_to_reread(const struct drain *d)
 	       clock_mono_ms() >= d->reread_since + REREAD_MS;
 }
 
-static size_t room(size_t max, size_t count)
+static size_t room_for(size_t max, size_t count)
 {
 	return max > count ? max - count : 0;
 }
@@ -522,8 +526,8 @@ static void drain_read(struct drain *d)
 		d->reread_since = clock_mono_ms();
 		forget_resting(d);
 	}
-	d->new_ones.room = room(NEW_MAX, d->lists[LIST_NEW].count);
-	d->again.room = room(AGAIN_MAX, d->lists[LIST_AGAIN].count);
+	d->new_ones.room = room_for(NEW_MAX, d->lists[LIST_NEW].count);
+	d->again.room = room_for(AGAIN_MAX, d->lists[LIST_AGAIN].count);
 	d->reading = true;
 	syncd_unlock(daemon);
 	read_outbox(d, from_start);
@@ -623,14 +627,14 @@ void drain_free(struct drain *d)
  * committed already, and so among what is found.
  */
 
-#define OWE_MS 3000			/* after a layout; and after a failure */
+#define MERGE_MS 3000			/* after a layout; and after a failure */
 
-struct owing {
+struct merging {
 	struct worker worker;
 	uint64_t due;			/* ms, monotonic */
 };
 
-static void owe(struct owing *o)
+static void merge_outbox(struct merging *o)
 {
 	struct syncd *d = o->worker.daemon;
 	const struct layout *layout = peers_layout(d->peers);
@@ -651,33 +655,33 @@ static void owe(struct owing *o)
 	if (owed > 0)
 		drain_now(d->drain);
 	if (rc < 0)
-		owing_relaid(o);
+		merge_relaid(o);
 }
 
-static void owing_run(struct worker *w)
+static void merge_run(struct worker *w)
 {
-	struct owing *o = CONTAINER_OF(w, struct owing, worker);
+	struct merging *o = CONTAINER_OF(w, struct merging, worker);
 
 	while (worker_wait(w, o->due)) {
 		if (clock_mono_ms() < o->due)
 			continue;
 		o->due = NEVER;
-		owe(o);
+		merge_outbox(o);
 	}
 }
 
-void owing_relaid(struct owing *o)
+void merge_relaid(struct merging *o)
 {
-	o->due = clock_mono_ms() + OWE_MS;
+	o->due = clock_mono_ms() + MERGE_MS;
 	worker_wake(&o->worker);
 }
 
-void owing_start(struct syncd *d)
+void merge_start(struct syncd *d)
 {
-	struct owing *o = mem_new(1, sizeof *o);
+	struct merging *o = mem_new(1, sizeof *o);
 
-	d->owing = o;
-	owing_relaid(o);
-	o->worker = (struct worker){ .run = owing_run, .own = true };
+	d->merging = o;
+	merge_relaid(o);
+	o->worker = (struct worker){ .run = merge_run, .own = true };
 	worker_start(d, &o->worker, d->rounds);
 }

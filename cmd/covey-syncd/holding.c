@@ -59,7 +59,7 @@ static void clear_piece(struct holding *h)
 	buf_reset(&h->newer);
 }
 
-static void failed(struct holding *h, const struct err *err, const char *what)
+static void piece_failed(struct holding *h, const struct err *err, const char *what)
 {
 	log_err(LOG_LEVEL_WARNING, err, what);
 	h->incomplete = true;
@@ -67,13 +67,13 @@ static void failed(struct holding *h, const struct err *err, const char *what)
 
 /* a piece of the store, without the lock */
 
-static bool is_full(const struct holding *h)
+static bool piece_is_full(const struct holding *h)
 {
 	return h->holdings.items.len >= PIECE_BYTES || h->spares.items.len >= PIECE_BYTES;
 }
 
 /* A content that is here and not the newest of its path. */
-static void add_spare(struct holding *h, struct str path, const struct history_entry *entry)
+static void spare_add(struct holding *h, struct str path, const struct history_entry *entry)
 {
 	const struct keep_item item = { .record = entry->record, .type = str_of(entry->type),
 					.path = path };
@@ -92,17 +92,17 @@ static const struct history_entry *newest_of(const struct history_entry *entries
 	return NULL;
 }
 
-static int each_path(void *data, const struct survey_path *found)
+static int holding_path(void *data, const struct survey_path *found)
 {
 	const struct history_entry *newest = newest_of(found->entries, found->count);
 	struct holding *h = data;
 
 	for (size_t i = 0; i < found->count; i++)
 		if (&found->entries[i] != newest)
-			add_spare(h, found->path, &found->entries[i]);
+			spare_add(h, found->path, &found->entries[i]);
 	if (newest != NULL && record_has_content(&newest->record))
 		holdings_add(&h->holdings, found->path, newest->record.version);
-	if (!is_full(h))
+	if (!piece_is_full(h))
 		return 0;
 	buf_addstr(&h->after, found->path);
 	return 1;
@@ -116,8 +116,8 @@ static void survey_directory(struct holding *h, const struct survey_directory *i
 
 	h->after = (struct buf)BUF_INIT;
 	if (survey_behind(h->worker.daemon->store, in, buf_str(&after), h->layout.keep_versions,
-			  each_path, h, &err) < 0)
-		failed(h, &err, "look at what is held here");
+			  holding_path, h, &err) < 0)
+		piece_failed(h, &err, "look at what is held here");
 	buf_clear(&after);
 }
 
@@ -126,12 +126,12 @@ static void survey_piece(struct holding *h)
 	struct err err;
 
 	if (!h->listed && survey_directories(h->worker.daemon->store, &h->directories, &err) < 0)
-		failed(h, &err, "look at what is held here");
+		piece_failed(h, &err, "look at what is held here");
 	h->listed = true;
-	while (h->at < h->directories.count && !is_full(h)) {
+	while (h->at < h->directories.count && !piece_is_full(h)) {
 		const struct survey_directory *in = &h->directories.items[h->at];
 
-		if (!(h->mine[in->partition / 8] >> in->partition % 8 & 1))
+		if (!partition_is_in(h->mine, in->partition))
 			survey_directory(h, in);
 		h->at += h->after.len == 0;
 	}
@@ -140,7 +140,7 @@ static void survey_piece(struct holding *h)
 /* asking */
 
 /* 0: *ret counts, and points into plain.  Not after the time at which the round begins again. */
-static int ask_node(struct holding *h, uint64_t node, enum bulk_type type, struct str body,
+static int holding_ask(struct holding *h, uint64_t node, enum bulk_type type, struct str body,
 		    struct buf *plain, struct bulk *ret)
 {
 	struct bulk question = bulk_ask(h->worker.daemon, node, type);
@@ -157,7 +157,7 @@ static int ask_node(struct holding *h, uint64_t node, enum bulk_type type, struc
 	return rc;
 }
 
-static void take_row(void *data, const struct holdings_newer *told)
+static void newer_add(void *data, const struct holdings_newer *told)
 {
 	struct holding *h = data;
 
@@ -168,7 +168,7 @@ static void take_row(void *data, const struct holdings_newer *told)
 }
 
 /* Cut, or to begin anew. */
-static bool is_abandoned(struct holding *h)
+static bool holding_is_abandoned(struct holding *h)
 {
 	return worker_is_cut(&h->worker) || clock_mono_ms() >= h->due;
 }
@@ -180,9 +180,9 @@ static void ask_homes(struct holding *h)
 	struct bulk answer;
 	uint64_t node;
 
-	while (!is_abandoned(h) && holdings_next(&h->holdings, &node, &question)) {
-		if (ask_node(h, node, BULK_NEWEST, buf_str(&question), &plain, &answer) == 0)
-			holdings_answered(&h->holdings, answer.body, take_row, h);
+	while (!holding_is_abandoned(h) && holdings_next(&h->holdings, &node, &question)) {
+		if (holding_ask(h, node, BULK_NEWEST, buf_str(&question), &plain, &answer) == 0)
+			holdings_answered(&h->holdings, answer.body, newer_add, h);
 		else
 			holdings_failed(&h->holdings);
 		buf_reset(&question);
@@ -197,8 +197,8 @@ static void ask_keepers(struct holding *h)
 	struct bulk answer;
 	uint64_t node;
 
-	while (!is_abandoned(h) && spares_next(&h->spares, &node, &question)) {
-		if (ask_node(h, node, BULK_KEEP, buf_str(&question), &plain, &answer) == 0)
+	while (!holding_is_abandoned(h) && spares_next(&h->spares, &node, &question)) {
+		if (holding_ask(h, node, BULK_KEEP, buf_str(&question), &plain, &answer) == 0)
 			spares_answered(&h->spares, answer.body);
 		else
 			spares_failed(&h->spares);
@@ -211,7 +211,7 @@ static void ask_keepers(struct holding *h)
 /* what was told, without the lock */
 
 /* The path's newest is another now: what was, may go. */
-static void add_spares_of(struct holding *h, struct str path)
+static void spare_add_all(struct holding *h, struct str path)
 {
 	struct history history = HISTORY_INIT;
 	const struct history_entry *newest;
@@ -221,7 +221,7 @@ static void add_spares_of(struct holding *h, struct str path)
 	newest = newest_of(history.entries, history.count);
 	for (size_t i = 0; i < history.count; i++)
 		if (&history.entries[i] != newest)
-			add_spare(h, path, &history.entries[i]);
+			spare_add(h, path, &history.entries[i]);
 	history_clear(&history);
 }
 
@@ -238,9 +238,9 @@ static void take_newer(struct holding *h)
 		type = unpack_str(&in, RECORD_TYPE_MAX);
 		if (store_merge(h->worker.daemon->store, path, &record, type, h->layout.keep_versions,
 				&err) < 0)
-			failed(h, &err, "take what is newer");
+			piece_failed(h, &err, "take what is newer");
 		else
-			add_spares_of(h, path);
+			spare_add_all(h, path);
 	}
 }
 
@@ -253,7 +253,7 @@ static void evict_spares(struct holding *h)
 		uint64_t bytes = 0;
 
 		if (store_evict(h->worker.daemon->store, item.path, item.record.version, &bytes, &err) < 0)
-			failed(h, &err, "let go of what others keep");
+			piece_failed(h, &err, "let go of what others keep");
 		h->evicted += bytes > 0;
 		h->evicted_bytes += bytes;
 	}
@@ -262,7 +262,7 @@ static void evict_spares(struct holding *h)
 /* the round */
 
 /* False: it is a home of everything. */
-static bool set_up(struct holding *h)
+static bool holding_round_begin(struct holding *h)
 {
 	uint64_t self = store_node(h->worker.daemon->store);
 	bool others = false;
@@ -303,7 +303,7 @@ static void piece_begin(struct holding *h)
 }
 
 /* Look at a piece of the store, ask about it, take what is newer, and let go of what others keep. */
-static void do_piece(struct holding *h)
+static void holding_piece(struct holding *h)
 {
 	struct syncd *d = h->worker.daemon;
 
@@ -316,7 +316,7 @@ static void do_piece(struct holding *h)
 	take_newer(h);
 	syncd_lock(d);
 	ask_keepers(h);
-	if (is_abandoned(h))
+	if (holding_is_abandoned(h))
 		return;
 	syncd_unlock(d);
 	evict_spares(h);
@@ -325,7 +325,7 @@ static void do_piece(struct holding *h)
 	h->incomplete = h->incomplete || holdings_open(&h->holdings) > 0;
 }
 
-static void round_clear(struct holding *h)
+static void holding_round_clear(struct holding *h)
 {
 	clear_piece(h);
 	survey_directories_clear(&h->directories);
@@ -335,7 +335,7 @@ static void round_clear(struct holding *h)
 	h->items = h->messages = h->bytes = h->news = h->evicted = h->evicted_bytes = 0;
 }
 
-static void round_end(struct holding *h, uint64_t took_ms)
+static void holding_round_end(struct holding *h, uint64_t took_ms)
 {
 	h->done_once = true;
 	if (h->items > 0 || h->evicted > 0)
@@ -360,13 +360,13 @@ static void holding_round(struct holding *h)
 	if (h->layout.epoch == 0)
 		return;
 	h->running = true;
-	if (set_up(h))
+	if (holding_round_begin(h))
 		do
-			do_piece(h);
-		while (h->at < h->directories.count && !is_abandoned(h));
-	if (!is_abandoned(h))
-		round_end(h, clock_mono_ms() - began);
-	round_clear(h);
+			holding_piece(h);
+		while (h->at < h->directories.count && !holding_is_abandoned(h));
+	if (!holding_is_abandoned(h))
+		holding_round_end(h, clock_mono_ms() - began);
+	holding_round_clear(h);
 }
 
 static void holding_run(struct worker *w)

@@ -28,7 +28,7 @@ struct keep_job {
 };
 
 /* So many newer ones are here that nobody is to keep it any more; the asker does not know of them. */
-static bool is_beyond(struct store *store, const struct keep_item *item, uint32_t keep)
+static bool version_is_beyond(struct store *store, const struct keep_item *item, uint32_t keep)
 {
 	struct history history = HISTORY_INIT;
 	size_t newer = 0;
@@ -42,7 +42,7 @@ static bool is_beyond(struct store *store, const struct keep_item *item, uint32_
 	return keep > 0 && newer >= keep;
 }
 
-static enum keep_state state_of(struct store *store, const struct keep_item *item, uint32_t keep)
+static enum keep_state keep_state_of(struct store *store, const struct keep_item *item, uint32_t keep)
 {
 	struct store_entry entry = STORE_ENTRY_INIT;
 	struct err err = ERR_INIT;
@@ -50,7 +50,7 @@ static enum keep_state state_of(struct store *store, const struct keep_item *ite
 				  &err) == 0 && entry.content;
 
 	store_entry_clear(&entry);
-	if (here || (err.kind == ERR_ABSENT && is_beyond(store, item, keep)))
+	if (here || (err.kind == ERR_ABSENT && version_is_beyond(store, item, keep)))
 		return KEEP_HAVE;
 	return store_writable(store, NULL) == 0 ? KEEP_PULLING : KEEP_FULL;
 }
@@ -66,7 +66,7 @@ static int answer_keep(struct syncd *d, struct str items, uint64_t sender, struc
 
 	syncd_unlock(d);
 	while ((rc = keep_item_next(&rest, &item)) == 1)
-		pack_u8(states, (uint8_t)state_of(d->store, &item, keep));
+		pack_u8(states, (uint8_t)keep_state_of(d->store, &item, keep));
 	syncd_lock(d);
 	rest = items;
 	told = buf_str(states);
@@ -211,7 +211,7 @@ static struct keeper *keeper_of(struct keeping *k, uint64_t id)
 }
 
 /* One version: to those of its keepers that are to be asked. */
-static void collect(struct keeping *k, struct str path, const struct history_entry *entry)
+static void collect_version(struct keeping *k, struct str path, const struct history_entry *entry)
 {
 	const struct keep_item item = { .record = entry->record, .type = str_of(entry->type),
 					.path = path };
@@ -229,7 +229,7 @@ static void collect(struct keeping *k, struct str path, const struct history_ent
 	}
 }
 
-static size_t collected(const struct keeping *k)
+static size_t collected_bytes(const struct keeping *k)
 {
 	size_t bytes = 0;
 
@@ -238,7 +238,7 @@ static size_t collected(const struct keeping *k)
 	return bytes;
 }
 
-static int each_path(void *data, const struct survey_path *found)
+static int collect_path(void *data, const struct survey_path *found)
 {
 	struct keeping *k = data;
 
@@ -248,33 +248,28 @@ static int each_path(void *data, const struct survey_path *found)
 		if (!record_has_content(&entry->record) || (k->leaving && !entry->content) ||
 		    (i > 0 && record_made(&entry->record) < k->before))
 			continue;
-		collect(k, found->path, entry);
+		collect_version(k, found->path, entry);
 	}
-	if (collected(k) < PIECE_BYTES)
+	if (collected_bytes(k) < PIECE_BYTES)
 		return 0;
 	buf_addstr(&k->after, found->path);
 	return 1;
 }
 
-static bool is_mine(const struct keeping *k, unsigned partition)
-{
-	return k->leaving || (k->mine[partition / 8] >> partition % 8 & 1);
-}
-
 /* k->after is where it ends, or empty at the end. */
-static int survey_rest(struct keeping *k, const struct survey_directory *in, struct err *err)
+static int survey_rest_of(struct keeping *k, const struct survey_directory *in, struct err *err)
 {
 	struct buf after = k->after;
 	int status;
 
 	k->after = (struct buf)BUF_INIT;
 	status = survey_behind(k->worker.daemon->store, in, buf_str(&after), k->numbers.versions,
-			       each_path, k, err);
+			       collect_path, k, err);
 	buf_clear(&after);
 	return status;
 }
 
-static void could_not_read(struct keeping *k, const struct err *err)
+static void keep_not_read(struct keeping *k, const struct err *err)
 {
 	log_err(LOG_LEVEL_WARNING, err, "look what there is to keep");
 	k->unread = k->incomplete = true;
@@ -285,13 +280,13 @@ static void survey_piece(struct keeping *k)
 	struct err err;
 
 	if (!k->listed && survey_directories(k->worker.daemon->store, &k->directories, &err) < 0)
-		could_not_read(k, &err);
+		keep_not_read(k, &err);
 	k->listed = true;
-	while (k->at < k->directories.count && collected(k) < PIECE_BYTES) {
+	while (k->at < k->directories.count && collected_bytes(k) < PIECE_BYTES) {
 		const struct survey_directory *in = &k->directories.items[k->at];
 
-		if (is_mine(k, in->partition) && survey_rest(k, in, &err) < 0)
-			could_not_read(k, &err);
+		if ((k->leaving || partition_is_in(k->mine, in->partition)) && survey_rest_of(k, in, &err) < 0)
+			keep_not_read(k, &err);
 		k->at += k->after.len == 0;
 	}
 	for (size_t i = 0; i < k->keeper_count; i++) {
@@ -402,7 +397,7 @@ static bool ask_keepers(struct keeping *k)
 }
 
 /* A batch is ready to be sent at once, without waiting for anything. */
-static bool is_ready(const struct keeping *k)
+static bool keepers_are_ready(const struct keeping *k)
 {
 	for (size_t i = 0; i < k->keeper_count; i++) {
 		const struct inquiry *q = &k->keepers[i].inquiry;
@@ -432,7 +427,7 @@ static void await_keepers(struct keeping *k)
 /* the round */
 
 /* All there is was asked about: it is over when nothing waits that this round could bring. */
-static bool is_complete(struct keeping *k, bool *ret_all_have)
+static bool round_is_complete(struct keeping *k, bool *ret_all_have)
 {
 	bool all_have = true, all_stuck = true;
 
@@ -448,12 +443,12 @@ static bool is_complete(struct keeping *k, bool *ret_all_have)
 }
 
 /* Cut, or to begin anew. */
-static bool is_abandoned(struct keeping *k)
+static bool round_is_abandoned(struct keeping *k)
 {
 	return worker_is_cut(&k->worker) || clock_mono_ms() >= k->due;
 }
 
-static bool is_target(const struct keeping *k, uint64_t id)
+static bool keeper_is_target(const struct keeping *k, uint64_t id)
 {
 	for (size_t i = 0; i < k->target_count; i++)
 		if (k->targets[i] == id)
@@ -475,15 +470,12 @@ static bool round_begin(struct keeping *k)
 	k->fetches = fetch_open(d->fetcher, NULL);
 	if (k->fetches == NULL)
 		return false;
-	memset(k->mine, 0, sizeof k->mine);
-	for (unsigned p = 0; p < PARTITIONS; p++)
-		if (peers_first_home(d->peers, p))
-			k->mine[p / 8] |= (uint8_t)(1u << p % 8);
+	peers_first_home_of(d->peers, k->mine);
 	for (size_t i = 0; i < k->layout.count; i++) {
 		uint64_t id = k->layout.members[i].id;
 
 		k->keepers[k->keeper_count++] = (struct keeper){
-			.id = id, .asked = is_target(k, id), .inquiry = INQUIRY_INIT, .again = NEVER };
+			.id = id, .asked = keeper_is_target(k, id), .inquiry = INQUIRY_INIT, .again = NEVER };
 	}
 	k->asks_all = k->all;
 	k->all = false;
@@ -548,17 +540,17 @@ static void keep_round(struct keeping *k)
 	k->due = NEVER;
 	if (!round_begin(k))
 		return;
-	while (!complete && !is_abandoned(k)) {
+	while (!complete && !round_is_abandoned(k)) {
 		if (ask_keepers(k)) {
-			if (!is_ready(k))
+			if (!keepers_are_ready(k))
 				await_keepers(k);
 		} else if (!k->listed || k->at < k->directories.count) {
 			syncd_unlock(k->worker.daemon);
 			survey_piece(k);
 			syncd_lock(k->worker.daemon);
 		} else {
-			complete = is_complete(k, &all_have);
-			if (!complete && !is_ready(k))
+			complete = round_is_complete(k, &all_have);
+			if (!complete && !keepers_are_ready(k))
 				await_keepers(k);
 		}
 	}
@@ -637,7 +629,7 @@ struct lost {
 };
 
 /* It is still to be had. */
-static bool is_wanted(struct store *store, const struct keep_item *item)
+static bool lost_is_wanted(struct store *store, const struct keep_item *item)
 {
 	struct store_entry entry = STORE_ENTRY_INIT;
 	struct buf path = BUF_INIT;
@@ -657,7 +649,7 @@ static bool is_wanted(struct store *store, const struct keep_item *item)
 }
 
 /* Without a layout nobody knows yet. */
-static bool is_duty(const struct lost *l, const struct keep_item *item)
+static bool lost_is_duty(const struct lost *l, const struct keep_item *item)
 {
 	const struct layout *layout = peers_layout(l->worker.daemon->peers);
 	uint64_t self = store_node(l->worker.daemon->store);
@@ -678,12 +670,12 @@ static void pull_lost(struct lost *l)
 	l->items = (struct buf)BUF_INIT;
 	syncd_unlock(d);
 	while (keep_item_next(&rest, &item) == 1)
-		if (is_wanted(d->store, &item))
+		if (lost_is_wanted(d->store, &item))
 			keep_item_pack(&wanted, &item);
 	full = store_writable(d->store, NULL) < 0;
 	syncd_lock(d);
 	for (rest = buf_str(&wanted); keep_item_next(&rest, &item) == 1;) {
-		if (!is_duty(l, &item))
+		if (!lost_is_duty(l, &item))
 			continue;
 		keep_item_pack(&l->items, &item);
 		if (!full)

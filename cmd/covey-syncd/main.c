@@ -48,7 +48,7 @@ void syncd_relaid(struct syncd *d)
 	drain_now(d->drain);
 	prune_relaid(d->prune);
 	if (d->keys.count > 0) {
-		owing_relaid(d->owing);
+		merge_relaid(d->merging);
 		sync_relaid(d->syncing);
 		keeping_relaid(d->keeping);
 		holding_relaid(d->holding);
@@ -171,7 +171,7 @@ static int start(struct service *service, struct err *err)
 		sync_start(d);
 		holding_start(d);
 		lost_start(d);
-		owing_start(d);
+		merge_start(d);
 	}
 	d->serve = serve_new(d->loop, service_fd(service, "sync"), &conversation, d, err);
 	return d->serve == NULL ? -1 : 0;
@@ -251,7 +251,7 @@ static void release(struct service *service)
 	free(d->holding);
 	free(d->directories);
 	lost_free(d->lost);
-	free(d->owing);
+	free(d->merging);
 	peers_free(d->peers);
 	fetcher_free(d->fetcher);
 	caller_free(d->version);

@@ -217,21 +217,27 @@ void peers_free(struct peers *p)
 	free(p);
 }
 
-bool peers_first_home(const struct peers *p, unsigned partition)
+static bool is_first_home(const struct layout *layout, const struct members *view, unsigned partition)
 {
-	enum layout_set set = layout_is_joint(peers_layout(p)) ? LAYOUT_B : LAYOUT_A;
+	enum layout_set set = layout_is_joint(layout) ? LAYOUT_B : LAYOUT_A;
 	struct layout_order order;
 
-	layout_homes(peers_layout(p), set, partition, &order);
+	layout_homes(layout, set, partition, &order);
 	for (size_t i = 0; i < order.count; i++) {
-		const struct member *m = members_find(peers_view(p), order.ids[i]);
-
-		if (order.ids[i] == peers_view(p)->self)
+		if (order.ids[i] == view->self)
 			return true;
-		if (m != NULL && m->state == MEMBER_UP)
+		if (is_up(view, order.ids[i]))
 			return false;
 	}
 	return false;
+}
+
+void peers_first_home_of(const struct peers *p, uint8_t ret[PARTITIONS / 8])
+{
+	memset(ret, 0, PARTITIONS / 8);
+	for (unsigned i = 0; i < PARTITIONS; i++)
+		if (is_first_home(peers_layout(p), peers_view(p), i))
+			ret[i / 8] |= (uint8_t)(1u << i % 8);
 }
 
 const struct address *peers_http(const struct peers *p, uint64_t id)

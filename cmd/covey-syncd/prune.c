@@ -41,7 +41,7 @@ static bool numbers_eq(struct keep_numbers a, struct keep_numbers b)
 	return a.versions == b.versions && a.days == b.days;
 }
 
-static void save(const struct pruner *u)
+static void prune_save(const struct pruner *u)
 {
 	struct err err;
 
@@ -75,7 +75,7 @@ static bool ended_by_person(struct pruner *u)
 	return true;
 }
 
-static void log_waiting(const struct pruner *u)
+static void log_hour(const struct pruner *u)
 {
 	const struct keep_file *k = &u->keep;
 
@@ -95,7 +95,8 @@ static void log_waiting(const struct pruner *u)
  * What the lowered numbers will take.  A store of which nothing is remembered,
  * and that has nothing to lose, waits for nothing.
  */
-static void counted(struct pruner *u, struct keep_numbers by, bool whole, const struct prune_count *count)
+static void lowered_counted(struct pruner *u, struct keep_numbers by, bool whole,
+			    const struct prune_count *count)
 {
 	struct keep_file *k = &u->keep;
 
@@ -108,8 +109,8 @@ static void counted(struct pruner *u, struct keep_numbers by, bool whole, const 
 	if (whole && k->now.versions == 0 && k->versions + k->contents == 0)
 		keep_passed(k, KEEP_WAIT_S);
 	else if (whole)
-		log_waiting(u);
-	save(u);
+		log_hour(u);
+	prune_save(u);
 }
 
 /* Prune, or count what the lowered numbers will take. */
@@ -136,7 +137,7 @@ static void prune_round(struct pruner *u)
 		log_err(LOG_LEVEL_WARNING, &err, counts ? "count what lower numbers take" : "prune");
 	syncd_lock(d);
 	if (counts)
-		counted(u, by, rc == 0, &count);
+		lowered_counted(u, by, rc == 0, &count);
 	else if (count.records > 0 || count.contents > 0)
 		log_line(LOG_LEVEL_INFO, "pruned %llu versions and the content of %llu: %llu bytes",
 			 (unsigned long long)count.records, (unsigned long long)count.contents,
@@ -164,7 +165,7 @@ static void count_hour(struct pruner *u, uint64_t now)
 		return;
 	if (ended_by_person(u) || keep_passed(&u->keep, seconds))
 		hour_over(u);
-	save(u);
+	prune_save(u);
 }
 
 static void prune_run(struct worker *w)
@@ -207,7 +208,7 @@ void prune_relaid(struct pruner *u)
 		log_line(LOG_LEVEL_INFO, "the numbers that were lowered are not any more: nothing goes by "
 			 "them");
 	u->passed = clock_mono_ms();
-	save(u);
+	prune_save(u);
 	u->due = u->passed + (hour_runs(u) ? 0 : SOON_MS);
 	worker_wake(&u->worker);
 }

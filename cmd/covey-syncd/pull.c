@@ -185,7 +185,7 @@ static int new_stage(struct pulling *p, struct stage **ret, struct err *err)
 }
 
 /* In p->present or in p->stage. */
-static int look(struct pulling *p, struct err *err)
+static int pull_look(struct pulling *p, struct err *err)
 {
 	struct store_entry entry = STORE_ENTRY_INIT;
 	struct syncd *d = p->worker.daemon;
@@ -206,7 +206,7 @@ static int look(struct pulling *p, struct err *err)
 
 /* fetch, without the lock but where it says so */
 
-static int pull_fetch_head(struct fetch *fetch, const struct fetch_head *head, struct err *err)
+static int holder_head(struct fetch *fetch, const struct fetch_head *head, struct err *err)
 {
 	struct pulling *p = CONTAINER_OF(fetch, struct pulling, fetch);
 	int rc;
@@ -218,7 +218,7 @@ static int pull_fetch_head(struct fetch *fetch, const struct fetch_head *head, s
 	return rc;
 }
 
-static int pull_fetch_body(struct fetch *fetch, const void *bytes, size_t n, struct err *err)
+static int holder_body(struct fetch *fetch, const void *bytes, size_t n, struct err *err)
 {
 	struct pulling *p = CONTAINER_OF(fetch, struct pulling, fetch);
 	struct syncd *d = p->worker.daemon;
@@ -279,12 +279,12 @@ static void set_fetch(struct pulling *p, const struct pull_ask *how, const struc
 		.peer = peer, .target = target, .offset = how->offset, .node = how->node,
 		.first_byte_ms = sick && d->check_ms < d->first_byte_ms ? d->check_ms : d->first_byte_ms,
 		.stall_ms = d->stall_ms,
-		.head = pull_fetch_head, .body = pull_fetch_body,
+		.head = holder_head, .body = holder_body,
 	};
 }
 
 /* One holder is asked; what it gives goes to the stage.  -1: the disk, not the holder, is to blame. */
-static int fetch(struct pulling *p, const struct pull_ask *how, struct err *err)
+static int pull_fetch(struct pulling *p, const struct pull_ask *how, struct err *err)
 {
 	struct syncd *d = p->worker.daemon;
 	const struct address *peer;
@@ -327,7 +327,7 @@ static int fetch(struct pulling *p, const struct pull_ask *how, struct err *err)
 
 /* verify */
 
-static int verify(struct pulling *p, struct err *err)
+static int pull_verify(struct pulling *p, struct err *err)
 {
 	struct syncd *d = p->worker.daemon;
 	bool digest_ok;
@@ -344,7 +344,7 @@ static int verify(struct pulling *p, struct err *err)
 
 /* keep */
 
-static void keep(struct pulling *p)
+static void pull_keep(struct pulling *p)
 {
 	struct syncd *d = p->worker.daemon;
 	struct commit commit = COMMIT_INIT;
@@ -368,7 +368,7 @@ static void keep(struct pulling *p)
 /* the job */
 
 /* Until the content is in the stage, verified. */
-static int fetch_and_verify(struct pulling *p, struct err *err)
+static int pull_content(struct pulling *p, struct err *err)
 {
 	enum pull_step step = PULL_ASK;
 	struct pull_ask how;
@@ -381,7 +381,7 @@ static int fetch_and_verify(struct pulling *p, struct err *err)
 		step = pull_next(&p->steps, &how);
 		if (step != PULL_ASK && step != PULL_CHECK)
 			break;
-		rc = step == PULL_ASK ? fetch(p, &how, err) : verify(p, err);
+		rc = step == PULL_ASK ? pull_fetch(p, &how, err) : pull_verify(p, err);
 	}
 	fetch_close(p->fetches);
 	if (rc == 0 && step == PULL_DONE)
@@ -396,9 +396,9 @@ static void pull_run(struct worker *w)
 	int rc;
 
 	p->running = true;
-	rc = worker_is_cut(w) ? -1 : look(p, &err);
+	rc = worker_is_cut(w) ? -1 : pull_look(p, &err);
 	if (rc == 0 && p->present < 0)
-		rc = fetch_and_verify(p, &err);
+		rc = pull_content(p, &err);
 	p->verified = rc == 0;
 	if (rc == 0)
 		tell_done(p);
@@ -409,8 +409,11 @@ static void pull_run(struct worker *w)
 	else
 		tell_failed(p, &err);
 	if (rc == 0 && p->present < 0)
-		keep(p);
+		pull_keep(p);
 	p->given_up = true;
+	syncd_unlock(w->daemon);
+	stage_free(p->stage);		/* one of some size takes the disk a while */
+	syncd_lock(w->daemon);
 }
 
 static void pull_release(struct worker *w)
@@ -418,7 +421,6 @@ static void pull_release(struct worker *w)
 	struct pulling *p = CONTAINER_OF(w, struct pulling, worker);
 
 	list_remove(&p->link);
-	stage_free(p->stage);
 	if (p->present >= 0)
 		close(p->present);
 	buf_clear(&p->path);

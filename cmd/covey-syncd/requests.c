@@ -1,5 +1,5 @@
 /*
- * requests - what is asked on sync.sock of other nodes, and asked by them: LIST and HISTORY, CARRY, RESOLVE, BULK
+ * requests - LIST, HISTORY, CARRY and RESOLVE, asked by this node's roles, and BULK, by other nodes
  *
  * Each is a job that ends with its answer.
  */

@@ -43,7 +43,7 @@ static uint64_t wall_s(void)
 
 /* a round, without the lock */
 
-static void save(struct scrubber *s)
+static void scrub_save(struct scrubber *s)
 {
 	struct err err;
 
@@ -52,7 +52,7 @@ static void save(struct scrubber *s)
 	s->saved = clock_mono_ms();
 }
 
-static bool pace(void *data, size_t bytes)
+static bool scrub_pace(void *data, size_t bytes)
 {
 	struct scrubber *s = data;
 	struct timespec nap;
@@ -70,17 +70,17 @@ static bool pace(void *data, size_t bytes)
 	return true;
 }
 
-static void reached(void *data, struct str path)
+static void scrub_reached(void *data, struct str path)
 {
 	struct scrubber *s = data;
 
 	buf_reset(&s->file.position);
 	buf_addstr(&s->file.position, path);
 	if (clock_mono_ms() - s->saved > SAVE_MS)
-		save(s);
+		scrub_save(s);
 }
 
-static void was_bad(void *data, const struct scrub_bad *bad)
+static void scrub_found_bad(void *data, const struct scrub_bad *bad)
 {
 	struct scrubber *s = data;
 	const struct keep_item item = { .record = bad->record, .type = bad->type,
@@ -98,7 +98,7 @@ static void was_bad(void *data, const struct scrub_bad *bad)
 	syncd_unlock(s->worker.daemon);
 }
 
-static void could_not_read(void *data, struct str path, const struct err *err)
+static void scrub_failed(void *data, struct str path, const struct err *err)
 {
 	(void)data, (void)path;
 	log_line(LOG_LEVEL_ERROR, "%s", err->text);
@@ -106,8 +106,8 @@ static void could_not_read(void *data, struct str path, const struct err *err)
 
 static void scrub_from_position(struct scrubber *s)
 {
-	struct scrub scrub = { .go_on = pace, .reached = reached, .bad = was_bad,
-			       .failed = could_not_read, .data = s };
+	struct scrub scrub = { .go_on = scrub_pace, .reached = scrub_reached, .bad = scrub_found_bad,
+			       .failed = scrub_failed, .data = s };
 	struct buf from = BUF_INIT;
 	struct err err;
 
@@ -121,14 +121,14 @@ static void scrub_from_position(struct scrubber *s)
 		s->file.began = 0;
 		buf_reset(&s->file.position);
 	}
-	save(s);
+	scrub_save(s);
 	buf_clear(&from);
 }
 
 /* the rounds */
 
 /* Seconds until the next round; 0: now, or one is under way. */
-static uint64_t wait_s(const struct scrubber *s)
+static uint64_t scrub_wait_s(const struct scrubber *s)
 {
 	uint64_t now = wall_s(), last = scrub_file_last(&s->file, now);
 
@@ -157,14 +157,14 @@ static void scrub_run(struct worker *w)
 	/* This thread's alone; where there are no such classes the pace has to do. */
 	syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0));
 	while (worker_wait(w, clock_mono_ms() + (wait * 1000 > SOON_MS ? wait * 1000 : SOON_MS))) {
-		if (wait_s(s) == 0)
+		if (scrub_wait_s(s) == 0)
 			scrub_round(s);
-		wait = wait_s(s) < DAY_S ? wait_s(s) : DAY_S;	/* clocks are set */
+		wait = scrub_wait_s(s) < DAY_S ? scrub_wait_s(s) : DAY_S;	/* clocks are set */
 	}
 }
 
 /* A store without the file is as good as scrubbed: it is new, or was not kept track of before. */
-static void load(struct scrubber *s)
+static void scrub_load(struct scrubber *s)
 {
 	struct err err;
 
@@ -173,7 +173,7 @@ static void load(struct scrubber *s)
 	if (err.kind != ERR_ABSENT)
 		log_line(LOG_LEVEL_WARNING, "%s", err.text);
 	s->file.last = wall_s();
-	save(s);
+	scrub_save(s);
 }
 
 void scrub_start(struct syncd *d)
@@ -184,14 +184,14 @@ void scrub_start(struct syncd *d)
 	d->scrub = s;
 	buf_addf(&directory, "%s/state", d->service->conf->node.store);
 	s->directory = buf_take(&directory);
-	load(s);
+	scrub_load(s);
 	s->worker = (struct worker){ .run = scrub_run, .own = true };
 	worker_start(d, &s->worker, d->rounds);
 }
 
 bool scrub_busy(const struct scrubber *s)
 {
-	return s->running || wait_s(s) == 0;
+	return s->running || scrub_wait_s(s) == 0;
 }
 
 void scrub_free(struct scrubber *s)

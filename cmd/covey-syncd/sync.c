@@ -59,7 +59,7 @@ struct syncing {
 
 /* one exchange */
 
-static bool is_over(struct exchanging *e)
+static bool exchange_is_over(struct exchanging *e)
 {
 	return e->abandoned || worker_is_cut(&e->worker);
 }
@@ -89,7 +89,7 @@ static int exchange_ask(struct exchanging *e, uint64_t node, struct str body, en
 	} else {
 		rc = bulk_exchange(&e->worker, &question, ANSWER_MS, NULL, &e->plain, &answer);
 	}
-	if (rc < 0 || is_over(e) || exchange_unpack(answer.body, ret) < 0 || ret->kind != kind)
+	if (rc < 0 || exchange_is_over(e) || exchange_unpack(answer.body, ret) < 0 || ret->kind != kind)
 		return -1;
 	return 0;
 }
@@ -100,7 +100,7 @@ static void partition_done(struct exchanging *e, unsigned partition)
 	service_touch(e->worker.daemon->service);
 }
 
-static bool is_about(const struct exchanging *e, const struct exchange *answer)
+static bool answer_is_about(const struct exchanging *e, const struct exchange *answer)
 {
 	if (answer->count != e->count)
 		return false;
@@ -121,13 +121,13 @@ static int exchange_digests(struct exchanging *e)
 
 	exchange_pack_digests(&question, e->partitions, e->count);
 	rc = exchange_ask(e, self, buf_str(&question), EXCHANGE_DIGESTS_ARE, &answer);
-	if (rc == 0 && is_about(e, &answer)) {
+	if (rc == 0 && answer_is_about(e, &answer)) {
 		for (size_t i = 0; i < e->count; i++)
 			digests[i] = exchange_digest(&answer, i).digest;
 		rc = exchange_ask(e, e->peer, buf_str(&question), EXCHANGE_DIGESTS_ARE, &answer);
 	}
 	buf_clear(&question);
-	if (rc < 0 || !is_about(e, &answer))
+	if (rc < 0 || !answer_is_about(e, &answer))
 		return -1;
 	for (size_t i = 0; i < e->count; i++) {
 		uint64_t theirs = exchange_digest(&answer, i).digest;
@@ -171,14 +171,14 @@ static int exchange_buckets_of(struct exchanging *e, struct exchange_ask *ret, b
 }
 
 /* It says nothing about other paths. */
-static bool is_of_path(enum err_kind kind)
+static bool err_is_of_path(enum err_kind kind)
 {
 	return kind == ERR_CORRUPT || kind == ERR_CONFLICT || kind == ERR_EXISTS ||
 	       kind == ERR_UNSUPPORTED || kind == ERR_INVALID;
 }
 
 /* A live version, of which this node did not know. */
-static bool is_new(struct store *store, const struct exchange_row *row)
+static bool row_is_new(struct store *store, const struct exchange_row *row)
 {
 	struct store_entry entry = STORE_ENTRY_INIT;
 	struct err err = ERR_INIT;
@@ -204,11 +204,11 @@ static void store_rows(struct exchanging *e, struct str list, struct exchange_as
 	while (!e->failed && exchange_next_row(&list, &row)) {
 		struct err err = ERR_INIT;
 
-		news += is_new(d->store, &row);
+		news += row_is_new(d->store, &row);
 		if (store_merge(d->store, row.path, &row.record, row.type, keep, &err) < 0) {
 			log_err(LOG_LEVEL_WARNING, &err, "take a record");
 			e->lacking = true;
-			e->failed = !is_of_path(err.kind);
+			e->failed = !err_is_of_path(err.kind);
 		}
 		ask->version = row.record.version;
 		buf_reset(after);
@@ -234,7 +234,7 @@ static int exchange_records(struct exchanging *e, struct exchange_ask *ask)
 			rc = -1;
 		if (rc == 0)
 			store_rows(e, answer.list, ask, &after);
-		if (rc == 0 && (e->failed || is_over(e)))
+		if (rc == 0 && (e->failed || exchange_is_over(e)))
 			rc = -1;
 		answer.more = answer.more && answer.count > 0;
 	}
@@ -266,7 +266,7 @@ static void exchange_run(struct worker *w)
 {
 	struct exchanging *e = CONTAINER_OF(w, struct exchanging, worker);
 
-	if (!is_over(e) && exchange_digests(e) == 0)
+	if (!exchange_is_over(e) && exchange_digests(e) == 0)
 		while (e->at < e->count && compare_partition(e) == 0)
 			;
 	if (!e->abandoned)

@@ -42,7 +42,7 @@
 
 struct peers;
 struct drain;
-struct owing;
+struct merging;
 struct syncing;
 struct keeping;
 struct lost;
@@ -109,7 +109,7 @@ struct syncd {
 	struct holding *holding;
 	struct directories *directories;
 	struct lost *lost;
-	struct owing *owing;
+	struct merging *merging;
 	uint64_t check_ms;		/* timeouts.check: so long is waited for who is sick */
 	uint64_t first_byte_ms;		/* timeouts.pull: a peer answers within it, or is sick */
 	uint64_t stall_ms;		/* silence in mid-transfer */
@@ -184,8 +184,12 @@ void peers_start(struct syncd *);	/* waits a moment for covey-discoverd's view *
 void peers_free(struct peers *);		/* NULL is fine */
 const struct members *peers_view(const struct peers *);
 const struct layout *peers_layout(const struct peers *);
-/* This node is the partition's first home that is up: of set B, which will be the homes, while joint. */
-bool peers_first_home(const struct peers *, unsigned partition);
+/* As bits: the partitions of which this node is the first home that is up; of set B, the homes to be, while joint. */
+void peers_first_home_of(const struct peers *, uint8_t ret[PARTITIONS / 8]);
+static inline bool partition_is_in(const uint8_t set[PARTITIONS / 8], unsigned partition)
+{
+	return set[partition / 8] >> partition % 8 & 1;
+}
 /* Tell covey-discoverd, until it has heard, that this node has all records for the joint layout. */
 void peers_synced(struct peers *, uint64_t epoch);
 /* Why leaving takes long: covey-discoverd is told when it is another reason; "": it does not. */
@@ -258,9 +262,9 @@ void drain_start(struct syncd *);
 void drain_free(struct drain *);	/* NULL is fine */
 void drain_now(struct drain *);		/* what did not get through might now */
 bool drain_busy(const struct drain *);	/* something is in the outbox */
-/* What a node knows that came over from another group. */
-void owing_start(struct syncd *);
-void owing_relaid(struct owing *);	/* there is another layout */
+/* A node that came over from another group tells this one all it knows. */
+void merge_start(struct syncd *);
+void merge_relaid(struct merging *);	/* there is another layout */
 
 /* sync.c */
 

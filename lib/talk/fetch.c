@@ -824,7 +824,7 @@ void fetch_last(struct fetch *fetch, const struct sign_part *trailer, size_t cou
 
 /* sets */
 
-static void set_free(struct fetch_set *s)
+static void fetch_set_free(struct fetch_set *s)
 {
 	if (s->multi != NULL)
 		curl_multi_cleanup(s->multi);
@@ -849,7 +849,7 @@ struct fetch_set *fetch_open(struct fetcher *f, struct err *err)
 	s->multi = curl_multi_init();
 	if (s->multi == NULL) {
 		err_set(err, ERR_SYSTEM, "start libcurl: it refused");
-		set_free(s);
+		fetch_set_free(s);
 		return NULL;
 	}
 	curl_multi_setopt(s->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
@@ -877,7 +877,7 @@ void fetch_close(struct fetch_set *s)
 	}
 	pthread_mutex_unlock(&f->lock);
 	if (!kept)
-		set_free(s);
+		fetch_set_free(s);
 }
 
 struct fetcher *fetcher_new(struct err *err)
@@ -906,7 +906,7 @@ void fetcher_free(struct fetcher *f)
 	while (f->closed != NULL) {
 		struct fetch_set *next = f->closed->next;
 
-		set_free(f->closed);
+		fetch_set_free(f->closed);
 		f->closed = next;
 	}
 	pthread_mutex_destroy(&f->lock);
