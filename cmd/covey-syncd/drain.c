@@ -477,8 +477,9 @@ static void forget_resting(struct drain *d)
 	LIST_EACH(const struct entry, e, &d->lists[LIST_RUNNING], link)
 		d->running[d->running_count++] = e->mark;
 	for (unsigned i = 0; i < LISTS; i++)
-		while (i != LIST_RUNNING && d->lists[i].first != NULL)
-			entry_forget(first_of(&d->lists[i]));
+		if (i != LIST_RUNNING)
+			LIST_EACH(struct entry, e, &d->lists[i], link)
+				entry_forget(e);
 }
 
 /* For want of room something was forgotten, and all else has been tried. */
@@ -609,8 +610,8 @@ void drain_free(struct drain *d)
 	if (d == NULL)
 		return;
 	for (unsigned i = 0; i < LISTS; i++)
-		while (d->lists[i].first != NULL)
-			entry_forget(first_of(&d->lists[i]));
+		LIST_EACH(struct entry, e, &d->lists[i], link)
+			entry_forget(e);
 	outbox_reader_free(d->new_ones.outbox);
 	outbox_reader_free(d->again.outbox);
 	free(d);

@@ -501,18 +501,16 @@ int request_bulk(struct syncd *d, struct serve_request *request, struct frame *f
 {
 	struct buf plain = BUF_INIT;
 	struct bulk bulk;
-	int rc;
+	int rc = err_set(err, ERR_DENIED, "read message: not of this group");
 
-	if (d->keys.count == 0 || bulk_open(d, frame->body, &plain, &bulk) < 0)
-		rc = err_set(err, ERR_DENIED, "read message: not of this group");
-	else if (bulk.type == BULK_SYNC || bulk.type == BULK_NEWEST)
-		rc = bulk_ask_versiond(d, request, &plain);
-	else if (bulk.type == BULK_KEEP)
-		rc = keep_asked(d, request, &plain, &bulk);
-	else if (bulk.type == BULK_COMPARE)
-		rc = compare_told(d, request, &bulk, err);
-	else
-		rc = err_set(err, ERR_DENIED, "read message: not of this group");
+	if (d->keys.count > 0 && bulk_open(d, frame->body, &plain, &bulk) == 0) {
+		if (bulk.type == BULK_SYNC || bulk.type == BULK_NEWEST)
+			rc = bulk_ask_versiond(d, request, &plain);
+		else if (bulk.type == BULK_KEEP)
+			rc = keep_asked(d, request, &plain, &bulk);
+		else if (bulk.type == BULK_COMPARE)
+			rc = compare_told(d, request, &bulk, err);
+	}
 	buf_clear(&plain);
 	return rc;
 }

@@ -69,7 +69,7 @@ static int exchange_ask(struct exchanging *e, uint64_t node, struct str body, en
 			struct exchange *ret)
 {
 	struct syncd *d = e->worker.daemon;
-	struct bulk question = bulk_ask(d, node, BULK_SYNC), answer;
+	struct bulk question = bulk_ask(d, node, BULK_SYNC), answer = { .body = STR_INIT };
 	struct buf plain = BUF_INIT;
 	int rc;
 
@@ -113,7 +113,7 @@ static bool answer_is_about(const struct exchanging *e, const struct exchange *a
 /* Partitions whose digests are equal are done; the others stay. */
 static int exchange_digests(struct exchanging *e)
 {
-	uint64_t self = store_node(e->worker.daemon->store), digests[EXCHANGE_PARTITIONS];
+	uint64_t self = store_node(e->worker.daemon->store), digests[EXCHANGE_PARTITIONS] = { 0 };
 	struct buf question = BUF_INIT;
 	struct exchange answer;
 	size_t left = 0;
@@ -121,11 +121,12 @@ static int exchange_digests(struct exchanging *e)
 
 	exchange_pack_digests(&question, e->partitions, e->count);
 	rc = exchange_ask(e, self, buf_str(&question), EXCHANGE_DIGESTS_ARE, &answer);
-	if (rc == 0 && answer_is_about(e, &answer)) {
-		for (size_t i = 0; i < e->count; i++)
-			digests[i] = exchange_digest(&answer, i).digest;
+	if (rc == 0 && !answer_is_about(e, &answer))
+		rc = -1;
+	for (size_t i = 0; rc == 0 && i < e->count; i++)
+		digests[i] = exchange_digest(&answer, i).digest;
+	if (rc == 0)
 		rc = exchange_ask(e, e->peer, buf_str(&question), EXCHANGE_DIGESTS_ARE, &answer);
-	}
 	buf_clear(&question);
 	if (rc < 0 || !answer_is_about(e, &answer))
 		return -1;
@@ -152,7 +153,9 @@ static int exchange_buckets_of(struct exchanging *e, struct exchange_ask *ret, b
 
 	exchange_pack_buckets(&question, ret->partition);
 	rc = exchange_ask(e, self, buf_str(&question), EXCHANGE_BUCKETS_ARE, &answer);
-	if (rc == 0 && answer.partition == ret->partition) {
+	if (rc == 0 && answer.partition != ret->partition)
+		rc = -1;
+	if (rc == 0) {
 		exchange_buckets(&answer, &ours);
 		rc = exchange_ask(e, e->peer, buf_str(&question), EXCHANGE_BUCKETS_ARE, &answer);
 	}
