@@ -55,6 +55,33 @@ static enum keep_state keep_state_of(struct store *store, const struct keep_item
 	return store_writable(store, NULL) == 0 ? KEEP_PULLING : KEEP_FULL;
 }
 
+static void add_holder(struct sync_pull *pull, uint64_t node, uint64_t self)
+{
+	for (size_t i = 0; i < pull->holder_count; i++)
+		if (pull->holders[i] == node)
+			return;
+	if (node != self && pull->holder_count < HOLDERS_MAX)
+		pull->holders[pull->holder_count++] = node;
+}
+
+/* Pull it, from its keepers, the sender, or whoever made it.  False: too many are under way. */
+static bool keep_pull(struct syncd *d, const struct keep_item *item, uint64_t sender)
+{
+	const struct layout *layout = peers_layout(d->peers);
+	struct sync_pull pull = { .path = item->path, .record = item->record, .type = item->type };
+	uint64_t self = store_node(d->store);
+	struct layout_order order;
+
+	layout_keepers(layout, item->path, &order);
+	for (size_t i = 0; i < layout_copies(layout); i++)
+		add_holder(&pull, order.ids[i], self);
+	add_holder(&pull, sender, self);
+	add_holder(&pull, item->record.version.node, self);
+	for (size_t i = 0; i < order.count; i++)
+		add_holder(&pull, order.ids[i], self);
+	return pull_want(d, &pull);
+}
+
 /* How it is with each of these, which the sender asks about; what is missing is pulled from now on. */
 static int answer_keep(struct syncd *d, struct str items, uint64_t sender, struct buf *states)
 {
@@ -111,33 +138,6 @@ int keep_asked(struct syncd *d, struct serve_request *request, struct buf *plain
 	k->asked.worker = (struct worker){ .run = keep_run, .release = keep_release };
 	asked_start(d, &k->asked, request, d->asks);
 	return 0;
-}
-
-static void add_holder(struct sync_pull *pull, uint64_t node, uint64_t self)
-{
-	for (size_t i = 0; i < pull->holder_count; i++)
-		if (pull->holders[i] == node)
-			return;
-	if (node != self && pull->holder_count < HOLDERS_MAX)
-		pull->holders[pull->holder_count++] = node;
-}
-
-/* Pull it, from its keepers, the sender, or whoever made it.  False: too many are under way. */
-bool keep_pull(struct syncd *d, const struct keep_item *item, uint64_t sender)
-{
-	const struct layout *layout = peers_layout(d->peers);
-	struct sync_pull pull = { .path = item->path, .record = item->record, .type = item->type };
-	uint64_t self = store_node(d->store);
-	struct layout_order order;
-
-	layout_keepers(layout, item->path, &order);
-	for (size_t i = 0; i < layout_copies(layout); i++)
-		add_holder(&pull, order.ids[i], self);
-	add_holder(&pull, sender, self);
-	add_holder(&pull, item->record.version.node, self);
-	for (size_t i = 0; i < order.count; i++)
-		add_holder(&pull, order.ids[i], self);
-	return pull_want(d, &pull);
 }
 
 /*

@@ -157,6 +157,7 @@ static int start(struct service *service, struct err *err)
 	buf_addf(&path, "%s/version.sock", store_run(d->store));
 	d->version = caller_new(d->loop, path.data);
 	buf_clear(&path);
+	push_start(d);
 	peers_start(d);
 	if (d->keys.count > 0) {
 		sign_keys_derive(&d->sign, &d->keys);
@@ -252,6 +253,7 @@ static void release(struct service *service)
 	free(d->directories);
 	lost_free(d->lost);
 	free(d->merging);
+	free(d->push_peers);
 	peers_free(d->peers);
 	fetcher_free(d->fetcher);
 	caller_free(d->version);

@@ -1,16 +1,19 @@
 /*
- * message - POST /.covey/msg: sealed messages to other nodes, and their answers
+ * message - POST /.covey/msg: sealed messages to other nodes, and BULK, from them
  *
- * A packet of another role goes as it is.  What covey-syncd itself asks and
- * answers is bulk.h's.
+ * CARRY brings a packet of another role as it is.  What covey-syncd itself asks
+ * and answers is bulk.h's.
  */
 #include "syncd.h"
 
 #include "clock.h"
 #include "container.h"
+#include "mem.h"
 #include "peer_http.h"
 
 #include <sodium.h>
+
+#define OWN_ANSWER_MS 20000		/* covey-versiond may have to read a partition first */
 
 static int message_head(struct fetch *fetch, const struct fetch_head *head, struct err *err)
 {
@@ -41,18 +44,30 @@ static void message_set(struct message *m, const struct address *peer, struct st
 	};
 }
 
-int message_carry(struct worker *w, struct message *m, const struct address *peer, enum sync_to to,
-		  struct str packet, uint64_t patience_ms, struct err *err)
+/* One fetch, to its end.  Not beyond *due, which may change meanwhile; NULL: without end. */
+static int message_fetch(struct worker *w, struct fetch *fetch, const uint64_t *due,
+			 struct err *err)
 {
-	message_set(m, peer,
-		    to == SYNC_TO_VERSIONS ? STR(PEER_MSG "versions") : STR(PEER_MSG "discovery"),
-		    packet, patience_ms);
-	return worker_fetch(w, &m->fetch, NULL, err);
+	struct fetch_set *set = fetch_open(w->daemon->fetcher, err);
+	struct fetch *over = NULL;
+
+	if (set == NULL || fetch_start(set, fetch, err) < 0) {
+		fetch_close(set);
+		return -1;
+	}
+	while (over == NULL && !worker_is_cut(w) && (due == NULL || clock_mono_ms() < *due))
+		over = worker_await(w, set, due == NULL ? NEVER : *due);
+	fetch_close(set);
+	if (over == NULL)
+		return err_set(err, worker_is_cut(w) ? ERR_AWAY : ERR_TIMEOUT,
+			       "fetch from peer: nobody waits for it any more");
+	return fetch->err.kind == ERR_NONE ? 0 : err_pass(err, &fetch->err);
 }
 
-/* bulk messages */
+/* bulk messages that go */
 
-void bulk_seal(const struct syncd *d, const struct bulk *bulk, struct buf *to)
+static void bulk_seal(const struct syncd *d, const struct bulk *bulk,
+		      struct buf *to)
 {
 	struct buf plain = BUF_INIT;
 
@@ -61,7 +76,8 @@ void bulk_seal(const struct syncd *d, const struct bulk *bulk, struct buf *to)
 	buf_clear(&plain);
 }
 
-int bulk_open(const struct syncd *d, struct str packet, struct buf *plain, struct bulk *ret)
+static int bulk_open(const struct syncd *d, struct str packet, struct buf *plain,
+		     struct bulk *ret)
 {
 	uint64_t group;
 	uint8_t protocol;
@@ -131,7 +147,7 @@ int bulk_exchange(struct worker *w, const struct bulk *question, uint64_t patien
 	int rc = bulk_set(d, &m, question, &packet, patience_ms, &err);
 
 	if (rc == 0)
-		rc = worker_fetch(w, &m.fetch, due, &err);
+		rc = message_fetch(w, &m.fetch, due, &err);
 	if (worker_is_cut(w) || (rc < 0 && due != NULL && clock_mono_ms() >= *due))
 		rc = -1;		/* which says nothing about the peer */
 	else
@@ -139,4 +155,137 @@ int bulk_exchange(struct worker *w, const struct bulk *question, uint64_t patien
 	buf_clear(&packet);
 	buf_clear(&m.answer);
 	return rc;
+}
+
+/*
+ * BULK: sealed batches that come.  Digests, records and which version is the
+ * newest are covey-versiond's to answer, contents keep.c's, and COMPARE sync.c's.
+ */
+
+struct bulk_job {
+	struct asked asked;
+	struct buf plain;
+};
+
+static void bulk_run(struct worker *w)
+{
+	struct bulk_job *b = CONTAINER_OF(w, struct bulk_job, asked.worker);
+	struct buf answer = BUF_INIT, packet = BUF_INIT;
+	struct err err;
+
+	if (worker_ask_versiond(w, VERSION_TALK_SYNC, buf_str(&b->plain), OWN_ANSWER_MS, NULL,
+				VERSION_TALK_SYNCED, &answer, &err) < 0) {
+		asker_fail(&b->asked.asker, &err);
+	} else if (answer.len > SEAL_LONG_PLAIN_BYTES) {
+		err_set(&err, ERR_AWAY, "answer peer: covey-versiond says too much");
+		asker_fail(&b->asked.asker, &err);
+	} else {
+		seal_message(&w->daemon->keys, buf_str(&answer), &packet);
+		asker_answer(&b->asked.asker, SYNC_BULK, buf_str(&packet));
+	}
+	buf_clear(&answer);
+	buf_clear(&packet);
+}
+
+static void bulk_release(struct worker *w)
+{
+	struct bulk_job *b = CONTAINER_OF(w, struct bulk_job, asked.worker);
+
+	buf_clear(&b->plain);
+	free(b);
+}
+
+static int bulk_ask_versiond(struct syncd *d, struct serve_request *request, struct buf *plain)
+{
+	struct bulk_job *b = mem_new(1, sizeof *b);
+
+	b->plain = *plain;
+	*plain = (struct buf)BUF_INIT;
+	b->asked.worker = (struct worker){ .run = bulk_run, .release = bulk_release };
+	asked_start(d, &b->asked, request, d->asks);
+	return 0;
+}
+
+void bulk_reply(struct syncd *d, struct asker *a, const struct bulk *question, enum bulk_type type,
+		struct str body)
+{
+	const struct layout *layout = peers_layout(d->peers);
+	struct bulk answer = bulk_answer(question);
+	struct buf packet = BUF_INIT;
+
+	answer.group = d->keys.list[0].group;
+	answer.lineage = layout->lineage;
+	answer.epoch = layout->epoch;
+	answer.type = type;
+	answer.body = body;
+	bulk_seal(d, &answer, &packet);
+	asker_answer(a, SYNC_BULK, buf_str(&packet));
+	buf_clear(&packet);
+}
+
+int request_bulk(struct syncd *d, struct serve_request *request, struct frame *frame, struct err *err)
+{
+	struct buf plain = BUF_INIT;
+	struct bulk bulk;
+	int rc = err_set(err, ERR_DENIED, "read message: not of this group");
+
+	if (d->keys.count > 0 && bulk_open(d, frame->body, &plain, &bulk) == 0) {
+		if (bulk.type == BULK_SYNC || bulk.type == BULK_NEWEST)
+			rc = bulk_ask_versiond(d, request, &plain);
+		else if (bulk.type == BULK_KEEP)
+			rc = keep_asked(d, request, &plain, &bulk);
+		else if (bulk.type == BULK_COMPARE)
+			rc = compare_told(d, request, &bulk, err);
+	}
+	buf_clear(&plain);
+	return rc;
+}
+
+/* CARRY: a sealed packet of another role, by HTTP */
+
+struct carry_job {
+	struct asked asked;
+	struct address http;
+	enum sync_to to;
+	struct buf packet;
+};
+
+static void carry_run(struct worker *w)
+{
+	struct carry_job *c = CONTAINER_OF(w, struct carry_job, asked.worker);
+	struct message m = { .answer = BUF_INIT };
+	struct err err;
+
+	message_set(&m, &c->http,
+		    c->to == SYNC_TO_VERSIONS ? STR(PEER_MSG "versions") : STR(PEER_MSG "discovery"),
+		    buf_str(&c->packet), w->daemon->first_byte_ms);
+	if (message_fetch(w, &m.fetch, NULL, &err) < 0)
+		asker_fail(&c->asked.asker, &err);
+	else
+		asker_answer(&c->asked.asker, SYNC_CARRIED, buf_str(&m.answer));
+	buf_clear(&m.answer);
+}
+
+static void carry_release(struct worker *w)
+{
+	struct carry_job *c = CONTAINER_OF(w, struct carry_job, asked.worker);
+
+	buf_clear(&c->packet);
+	free(c);
+}
+
+int request_carry(struct syncd *d, struct serve_request *request, struct frame *frame, struct err *err)
+{
+	struct sync_carry carry;
+	struct carry_job *c;
+
+	if (sync_carry_unpack(frame->body, &carry, err) < 0)
+		return -1;
+	c = mem_new(1, sizeof *c);
+	c->http = carry.http;
+	c->to = carry.to;
+	buf_addstr(&c->packet, carry.packet);
+	c->asked.worker = (struct worker){ .run = carry_run, .release = carry_release };
+	asked_start(d, &c->asked, request, d->asks);
+	return 0;
 }

@@ -18,8 +18,6 @@
 #define SICK_MS 30000		/* how long a silence is remembered */
 #define SICK_MAX 64		/* peers remembered; the oldest is forgotten */
 #define FIRST_VIEW_MS 250	/* at start-up, for discoverd to answer */
-#define LATE_MS 5000		/* how long a push that failed is remembered */
-#define USUAL_SHARE 8		/* of a new measurement in the usual time: one in so many */
 #define TELL_MS 5000
 
 struct peers {
@@ -36,12 +34,6 @@ struct peers {
 		uint64_t id, until;	/* ms, monotonic */
 	} sick[SICK_MAX];
 	size_t sick_count;
-	struct {
-		uint64_t id;
-		uint64_t usual;		/* ms; 0: not known */
-		uint64_t late;		/* ms, monotonic: until then it is tried last */
-	} pushed[LAYOUT_MEMBERS_MAX];
-	size_t pushed_count;
 };
 
 const struct members *peers_view(const struct peers *p)
@@ -61,25 +53,6 @@ static bool is_up(const struct members *view, uint64_t id)
 	return m != NULL && m->state == MEMBER_UP;
 }
 
-static size_t pushed_place(const struct peers *p, uint64_t id)
-{
-	size_t i = 0;
-
-	while (i < p->pushed_count && p->pushed[i].id != id)
-		i++;
-	return i;
-}
-
-/* What was remembered against it was of before it went. */
-static void forgive(struct peers *p, uint64_t id)
-{
-	size_t i = pushed_place(p, id);
-
-	peers_note(p, id, NULL);
-	if (i < p->pushed_count)
-		p->pushed[i].late = 0;
-}
-
 /* Who is up that was not, or has started anew; and whether somebody is not any more. */
 static void tell_members(struct peers *p, const struct members *now, const struct members *before)
 {
@@ -90,7 +63,8 @@ static void tell_members(struct peers *p, const struct members *now, const struc
 
 		if (m->state == MEMBER_UP && m->id != now->self &&
 		    (was == NULL || was->state != MEMBER_UP || was->start != m->start)) {
-			forgive(p, m->id);
+			peers_note(p, m->id, NULL);	/* what is remembered is of before it went */
+			push_forgive(p->daemon, m->id);
 			syncd_returned(p->daemon, m->id);
 		}
 		lost = lost || (m->state != MEMBER_UP && is_up(before, m->id));
@@ -293,51 +267,4 @@ bool peers_sick(const struct peers *p, uint64_t id)
 	if (m == NULL || m->state != MEMBER_UP)
 		return true;
 	return i < p->sick_count && p->sick[i].until > clock_mono_ms();
-}
-
-/* How pushes went */
-
-static size_t pushed_take(struct peers *p, uint64_t id)
-{
-	size_t i = pushed_place(p, id);
-
-	if (i < p->pushed_count)
-		return i;
-	if (i == LAYOUT_MEMBERS_MAX) {
-		memmove(&p->pushed[0], &p->pushed[1], sizeof p->pushed - sizeof p->pushed[0]);
-		i = --p->pushed_count;
-	}
-	p->pushed_count++;
-	memset(&p->pushed[i], 0, sizeof p->pushed[i]);
-	p->pushed[i].id = id;
-	return i;
-}
-
-void peers_push_done(struct peers *p, uint64_t id, uint64_t ms)
-{
-	size_t i = pushed_take(p, id);
-	uint64_t usual = p->pushed[i].usual;
-
-	p->pushed[i].late = 0;
-	p->pushed[i].usual = usual == 0 ? ms + 1 : (usual * (USUAL_SHARE - 1) + ms) / USUAL_SHARE + 1;
-}
-
-void peers_push_failed(struct peers *p, uint64_t id)
-{
-	p->pushed[pushed_take(p, id)].late = clock_mono_ms() + LATE_MS;
-}
-
-uint64_t peers_push_ms(const struct peers *p, uint64_t id)
-{
-	size_t i = pushed_place(p, id);
-
-	return i < p->pushed_count ? p->pushed[i].usual : 0;
-}
-
-bool peers_push_late(const struct peers *p, uint64_t id)
-{
-	size_t i = pushed_place(p, id);
-
-	return peers_sick(p, id) ||
-	       (i < p->pushed_count && p->pushed[i].late > clock_mono_ms());
 }

@@ -283,6 +283,14 @@ static void set_fetch(struct pulling *p, const struct pull_ask *how, const struc
 	};
 }
 
+static void pull_pause(struct pulling *p, uint64_t ms)
+{
+	uint64_t due = clock_mono_ms() + ms;
+
+	while (clock_mono_ms() < due && worker_wait(&p->worker, due))
+		;
+}
+
 /* One holder is asked; what it gives goes to the stage.  -1: the disk, not the holder, is to blame. */
 static int pull_fetch(struct pulling *p, const struct pull_ask *how, struct err *err)
 {
@@ -297,7 +305,7 @@ static int pull_fetch(struct pulling *p, const struct pull_ask *how, struct err 
 	if (how->restart && start_over(p, err) < 0)
 		return -1;
 	if (how->wait_ms > 0)
-		worker_pause(&p->worker, how->wait_ms);
+		pull_pause(p, how->wait_ms);
 	peer = peers_http(d->peers, how->node);
 	sick = peers_sick(d->peers, how->node);
 	path_to_target(&target, buf_str(&p->path), false);

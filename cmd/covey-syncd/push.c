@@ -63,6 +63,75 @@ struct push {
 	bool sent_name;			/* and that it is named */
 };
 
+/* how pushes went */
+
+#define LATE_MS 5000			/* how long a push that failed is remembered */
+#define USUAL_SHARE 8			/* of a new measurement in the usual time: one in so many */
+
+struct push_peer {
+	uint64_t id;
+	uint64_t usual;			/* ms; 0: not known */
+	uint64_t late;			/* ms, monotonic: until then it is tried last */
+};
+
+struct push_peers {
+	struct push_peer list[LAYOUT_MEMBERS_MAX];
+	size_t count;
+};
+
+static struct push_peer *push_peer_find(const struct syncd *d, uint64_t id)
+{
+	for (size_t i = 0; i < d->push_peers->count; i++)
+		if (d->push_peers->list[i].id == id)
+			return &d->push_peers->list[i];
+	return NULL;
+}
+
+/* The oldest is forgotten for it when there is no room. */
+static struct push_peer *push_peer_add(struct syncd *d, uint64_t id)
+{
+	struct push_peers *all = d->push_peers;
+	struct push_peer *peer = push_peer_find(d, id);
+
+	if (peer != NULL)
+		return peer;
+	if (all->count == LAYOUT_MEMBERS_MAX)
+		memmove(&all->list[0], &all->list[1], --all->count * sizeof all->list[0]);
+	peer = &all->list[all->count++];
+	*peer = (struct push_peer){ .id = id };
+	return peer;
+}
+
+static void push_took(struct syncd *d, uint64_t id, uint64_t ms)
+{
+	struct push_peer *peer = push_peer_add(d, id);
+
+	peer->late = 0;
+	peer->usual = peer->usual == 0 ? ms + 1 :
+		      (peer->usual * (USUAL_SHARE - 1) + ms) / USUAL_SHARE + 1;
+}
+
+void push_forgive(struct syncd *d, uint64_t id)
+{
+	struct push_peer *peer = push_peer_find(d, id);
+
+	if (peer != NULL)
+		peer->late = 0;
+}
+
+/* It failed lately: to be tried after the others. */
+static bool push_is_late(const struct syncd *d, uint64_t id)
+{
+	const struct push_peer *peer = push_peer_find(d, id);
+
+	return peers_sick(d->peers, id) || (peer != NULL && peer->late > clock_mono_ms());
+}
+
+void push_start(struct syncd *d)
+{
+	d->push_peers = mem_new(1, sizeof *d->push_peers);
+}
+
 /* keepers */
 
 static bool push_is_named(const struct push *p)
@@ -89,7 +158,8 @@ static bool push_is_over(const struct push *p)
 
 static uint64_t patience_ms(const struct push *p, const struct push_try *t)
 {
-	uint64_t usual = HURRY_FACTOR * peers_push_ms(p->worker->daemon->peers, t->node);
+	const struct push_peer *peer = push_peer_find(p->worker->daemon, t->node);
+	uint64_t usual = peer != NULL ? HURRY_FACTOR * peer->usual : 0;
 
 	return (usual > HURRY_MS ? usual : HURRY_MS) + (p->available >> 20) * MIB_MS;
 }
@@ -174,7 +244,7 @@ static struct push_try *next_try(struct push *p)
 
 		if (t->state != TRY_IDLE)
 			continue;
-		if (!peers_push_late(p->worker->daemon->peers, t->node))
+		if (!push_is_late(p->worker->daemon, t->node))
 			return t;
 		if (late == NULL)
 			late = t;
@@ -226,19 +296,19 @@ static enum try_state try_result(const struct push_try *t)
 static void try_over(struct push_try *t)
 {
 	struct push *p = t->push;
-	struct peers *peers = p->worker->daemon->peers;
+	struct syncd *d = p->worker->daemon;
 
 	t->state = try_result(t);
 	if (t->state == TRY_FAILED && t->fetch.err.kind != ERR_NONE)
-		peers_note(peers, t->node, &t->fetch.err);
+		peers_note(d->peers, t->node, &t->fetch.err);
 	if (t->state == TRY_FAILED && t->unnamed && push_is_named(p)) {
 		/* the network may have lost it long ago: once more, with the whole */
 		t->unnamed = false;
 		t->state = TRY_IDLE;
 	} else if (t->state == TRY_HAS) {
-		peers_push_done(peers, t->node, clock_mono_ms() - t->since);
+		push_took(d, t->node, clock_mono_ms() - t->since);
 	} else if (t->state == TRY_FAILED) {
-		peers_push_failed(peers, t->node);
+		push_peer_add(d, t->node)->late = clock_mono_ms() + LATE_MS;
 	}
 }
 

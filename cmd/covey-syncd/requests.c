@@ -1,5 +1,5 @@
 /*
- * requests - LIST, HISTORY, CARRY and RESOLVE, asked by this node's roles, and BULK, by other nodes
+ * requests - LIST and HISTORY: one question to many nodes at once; RESOLVE: names to addresses
  *
  * Each is a job that ends with its answer.
  */
@@ -19,7 +19,6 @@
 #define WHOLE_FACTOR 5			/* a whole answer may take so many times timeouts.pull */
 #define HEADSTART_MS 50			/* before the asker gives up */
 #define SICK_GRACE 10			/* the sick get a tenth of timeouts.pull after the others */
-#define OWN_ANSWER_MS 20000		/* covey-versiond may have to read a partition first */
 
 /*
  * LIST and HISTORY: one question to many at once
@@ -286,52 +285,6 @@ int request_history(struct syncd *d, struct serve_request *request, struct frame
 	return list_start(d, request, &list, false);
 }
 
-/* CARRY: a sealed packet of another role, by HTTP */
-
-struct carry_job {
-	struct asked asked;
-	struct address http;
-	enum sync_to to;
-	struct buf packet;
-};
-
-static void carry_run(struct worker *w)
-{
-	struct carry_job *c = CONTAINER_OF(w, struct carry_job, asked.worker);
-	struct message m = { .answer = BUF_INIT };
-	struct err err;
-
-	if (message_carry(w, &m, &c->http, c->to, buf_str(&c->packet), w->daemon->first_byte_ms, &err) < 0)
-		asker_fail(&c->asked.asker, &err);
-	else
-		asker_answer(&c->asked.asker, SYNC_CARRIED, buf_str(&m.answer));
-	buf_clear(&m.answer);
-}
-
-static void carry_release(struct worker *w)
-{
-	struct carry_job *c = CONTAINER_OF(w, struct carry_job, asked.worker);
-
-	buf_clear(&c->packet);
-	free(c);
-}
-
-int request_carry(struct syncd *d, struct serve_request *request, struct frame *frame, struct err *err)
-{
-	struct sync_carry carry;
-	struct carry_job *c;
-
-	if (sync_carry_unpack(frame->body, &carry, err) < 0)
-		return -1;
-	c = mem_new(1, sizeof *c);
-	c->http = carry.http;
-	c->to = carry.to;
-	buf_addstr(&c->packet, carry.packet);
-	c->asked.worker = (struct worker){ .run = carry_run, .release = carry_release };
-	asked_start(d, &c->asked, request, d->asks);
-	return 0;
-}
-
 /* RESOLVE: names to addresses, on few threads, for name servers may be silent for long */
 
 struct resolve_job {
@@ -429,88 +382,4 @@ int request_resolve(struct syncd *d, struct serve_request *request, struct frame
 	r->asked.worker = (struct worker){ .run = resolve_run, .release = resolve_release };
 	asked_start(d, &r->asked, request, d->names);
 	return 0;
-}
-
-/*
- * BULK: sealed batches that come.  Digests, records and which version is the
- * newest are covey-versiond's to answer, contents keep.c's, and COMPARE sync.c's.
- */
-
-struct bulk_job {
-	struct asked asked;
-	struct buf plain;
-};
-
-static void bulk_run(struct worker *w)
-{
-	struct bulk_job *b = CONTAINER_OF(w, struct bulk_job, asked.worker);
-	struct buf answer = BUF_INIT, packet = BUF_INIT;
-	struct err err;
-
-	if (worker_ask_versiond(w, VERSION_TALK_SYNC, buf_str(&b->plain), OWN_ANSWER_MS, NULL,
-				VERSION_TALK_SYNCED, &answer, &err) < 0) {
-		asker_fail(&b->asked.asker, &err);
-	} else if (answer.len > SEAL_LONG_PLAIN_BYTES) {
-		err_set(&err, ERR_AWAY, "answer peer: covey-versiond says too much");
-		asker_fail(&b->asked.asker, &err);
-	} else {
-		seal_message(&w->daemon->keys, buf_str(&answer), &packet);
-		asker_answer(&b->asked.asker, SYNC_BULK, buf_str(&packet));
-	}
-	buf_clear(&answer);
-	buf_clear(&packet);
-}
-
-static void bulk_release(struct worker *w)
-{
-	struct bulk_job *b = CONTAINER_OF(w, struct bulk_job, asked.worker);
-
-	buf_clear(&b->plain);
-	free(b);
-}
-
-static int bulk_ask_versiond(struct syncd *d, struct serve_request *request, struct buf *plain)
-{
-	struct bulk_job *b = mem_new(1, sizeof *b);
-
-	b->plain = *plain;
-	*plain = (struct buf)BUF_INIT;
-	b->asked.worker = (struct worker){ .run = bulk_run, .release = bulk_release };
-	asked_start(d, &b->asked, request, d->asks);
-	return 0;
-}
-
-void bulk_reply(struct syncd *d, struct asker *a, const struct bulk *question, enum bulk_type type,
-		struct str body)
-{
-	const struct layout *layout = peers_layout(d->peers);
-	struct bulk answer = bulk_answer(question);
-	struct buf packet = BUF_INIT;
-
-	answer.group = d->keys.list[0].group;
-	answer.lineage = layout->lineage;
-	answer.epoch = layout->epoch;
-	answer.type = type;
-	answer.body = body;
-	bulk_seal(d, &answer, &packet);
-	asker_answer(a, SYNC_BULK, buf_str(&packet));
-	buf_clear(&packet);
-}
-
-int request_bulk(struct syncd *d, struct serve_request *request, struct frame *frame, struct err *err)
-{
-	struct buf plain = BUF_INIT;
-	struct bulk bulk;
-	int rc = err_set(err, ERR_DENIED, "read message: not of this group");
-
-	if (d->keys.count > 0 && bulk_open(d, frame->body, &plain, &bulk) == 0) {
-		if (bulk.type == BULK_SYNC || bulk.type == BULK_NEWEST)
-			rc = bulk_ask_versiond(d, request, &plain);
-		else if (bulk.type == BULK_KEEP)
-			rc = keep_asked(d, request, &plain, &bulk);
-		else if (bulk.type == BULK_COMPARE)
-			rc = compare_told(d, request, &bulk, err);
-	}
-	buf_clear(&plain);
-	return rc;
 }

@@ -4,8 +4,8 @@
  *	main.c		the role: requests in, idle exit, stopping
  *	worker.c	threads: waiting, cutting, asking covey-versiond and other nodes
  *	peers.c		who is where, and who did not answer lately
- *	message.c	sealed messages to other nodes
- *	requests.c	LIST, HISTORY, CARRY, RESOLVE, BULK: asked, and answered
+ *	message.c	sealed messages: to other nodes, CARRY, and from them, BULK
+ *	requests.c	LIST, HISTORY, RESOLVE
  *	pull.c		PULL: one content on its way, and those who wait for it
  *	push.c		PUSH: one content to its keepers
  *	drain.c		DRAIN: the outbox, until everybody has what is in it
@@ -41,6 +41,7 @@
 #include <stdatomic.h>
 
 struct peers;
+struct push_peers;
 struct drain;
 struct merging;
 struct syncing;
@@ -101,6 +102,7 @@ struct syncd {
 	struct caller *version;		/* covey-versiond */
 	struct peers *peers;
 	struct list pulls, pushes;
+	struct push_peers *push_peers;	/* how pushes to each went */
 	struct drain *drain;
 	struct pruner *prune;
 	struct scrubber *scrub;
@@ -155,14 +157,8 @@ void workers_cut(struct syncd *, bool own);	/* all that are its own, or all that
 
 /* Within the job: until it is woken or cut, or this time (ms, monotonic).  False: it is cut. */
 bool worker_wait(struct worker *, uint64_t due);
-bool worker_pause(struct worker *, uint64_t ms);	/* the same, but it is not woken before */
 /* As fetch_wait(); NULL as well when it is woken or cut. */
 struct fetch *worker_await(struct worker *, struct fetch_set *, uint64_t due);
-/*
- * One fetch, to its end; 0 when that is good.  Not beyond *due, which may
- * change meanwhile (ms, monotonic; NULL: without end): then ERR_TIMEOUT.
- */
-int worker_fetch(struct worker *, struct fetch *, const uint64_t *due, struct err *);
 /*
  * Ask covey-versiond, and take the first answer, or the one of which is_last()
  * is true.  0 when it is of the wanted type, its body in *ret; or -1.
@@ -201,11 +197,6 @@ const struct address *peers_http(const struct peers *, uint64_t id);
 void peers_note(struct peers *, uint64_t id, const struct err *how);	/* NULL: it answered */
 bool peers_up(const struct peers *, uint64_t id);
 bool peers_sick(const struct peers *, uint64_t id);	/* better asked after the others */
-/* How pushes to it went. */
-void peers_push_done(struct peers *, uint64_t id, uint64_t ms);
-void peers_push_failed(struct peers *, uint64_t id);
-uint64_t peers_push_ms(const struct peers *, uint64_t id);	/* the usual; 0: not known */
-bool peers_push_late(const struct peers *, uint64_t id);	/* to be tried after the others */
 
 /* message.c */
 
@@ -214,22 +205,20 @@ struct message {			/* one that goes, and its answer */
 	struct buf answer;		/* owned by whoever has the message */
 };
 
-int message_carry(struct worker *, struct message *, const struct address *peer, enum sync_to,
-		  struct str packet, uint64_t patience_ms, struct err *);
-
 /* A question to this node, by the present layout, with a new id; the body is to be set. */
 struct bulk bulk_ask(const struct syncd *, uint64_t node, enum bulk_type);
-void bulk_seal(const struct syncd *, const struct bulk *, struct buf *to);
-/* *ret points into plain.  0, or -1: not for us. */
-int bulk_open(const struct syncd *, struct str packet, struct buf *plain, struct bulk *ret);
 /* Ask within a set; and then, when that is over: does the answer count?  *ret points into plain. */
 int bulk_start(const struct syncd *, struct fetch_set *, struct message *, const struct bulk *question,
 	       uint64_t patience_ms, struct err *);
 bool bulk_judged(struct syncd *, const struct bulk *question, const struct message *,
 		 const struct err *how, struct buf *plain, struct bulk *ret);
-/* Both: 0 when the answer counts.  due as in worker_fetch(). */
+/* Both: 0 when the answer counts.  Not beyond *due, which may change meanwhile (ms, monotonic; NULL: without end). */
 int bulk_exchange(struct worker *, const struct bulk *question, uint64_t patience_ms,
 		  const uint64_t *due, struct buf *plain, struct bulk *ret);
+
+/* The answer to this one, of this type. */
+void bulk_reply(struct syncd *, struct asker *, const struct bulk *question, enum bulk_type,
+		struct str body);
 
 /* The requests, in several files: 0 when it was taken, or -1. */
 
@@ -238,10 +227,6 @@ typedef int request_fn(struct syncd *, struct serve_request *, struct frame *, s
 request_fn request_list, request_history, request_carry, request_resolve, request_bulk;
 request_fn request_pull, request_push, request_push_begin, request_push_more, request_push_name;
 request_fn request_push_drop, request_drain, request_compare, request_lost;
-
-/* requests.c: the answer to this one, of this type */
-void bulk_reply(struct syncd *, struct asker *, const struct bulk *question, enum bulk_type,
-		struct str body);
 
 /* pull.c */
 
@@ -253,8 +238,12 @@ bool pull_has_waiters(const struct syncd *);
 void pull_begin_no_more(struct syncd *);
 void pull_stop(struct syncd *);		/* give up all that is not verified */
 
-/* push.c: within a job; true when every keeper has it, or is never to have it */
+/* push.c */
+
+/* Within a job; true when every keeper has it, or is never to have it. */
 bool push_to_all(struct worker *, const struct sync_push *, int fd);
+void push_start(struct syncd *);
+void push_forgive(struct syncd *, uint64_t id);	/* it is up again: pushes that failed do not count */
 
 /* drain.c */
 
@@ -279,8 +268,6 @@ int compare_told(struct syncd *, struct serve_request *, const struct bulk *, st
 
 /* KEEP of another node.  plain, to which bulk points, is taken over. */
 int keep_asked(struct syncd *, struct serve_request *, struct buf *plain, const struct bulk *);
-/* Pull it, from its keepers, the sender, or whoever made it.  False: too many are under way. */
-bool keep_pull(struct syncd *, const struct keep_item *, uint64_t sender);
 void keeping_start(struct syncd *);
 void keeping_returned(struct keeping *, uint64_t id);
 void keeping_relaid(struct keeping *);	/* and whenever all keepers are to be asked */

@@ -70,17 +70,6 @@ bool worker_wait(struct worker *w, uint64_t due)
 	return !worker_is_cut(w);
 }
 
-bool worker_pause(struct worker *w, uint64_t ms)
-{
-	uint64_t due = clock_mono_ms() + ms;
-
-	while (!worker_is_cut(w) && clock_mono_ms() < due)
-		worker_wait(w, due);
-	return !worker_is_cut(w);
-}
-
-/* other nodes */
-
 struct fetch *worker_await(struct worker *w, struct fetch_set *set, uint64_t due)
 {
 	struct fetch *fetch = NULL;
@@ -94,24 +83,6 @@ struct fetch *worker_await(struct worker *w, struct fetch_set *set, uint64_t due
 	}
 	w->woken = false;
 	return fetch;
-}
-
-int worker_fetch(struct worker *w, struct fetch *fetch, const uint64_t *due, struct err *err)
-{
-	struct fetch_set *set = fetch_open(w->daemon->fetcher, err);
-	struct fetch *over = NULL;
-
-	if (set == NULL || fetch_start(set, fetch, err) < 0) {
-		fetch_close(set);
-		return -1;
-	}
-	while (over == NULL && !worker_is_cut(w) && (due == NULL || clock_mono_ms() < *due))
-		over = worker_await(w, set, due == NULL ? NEVER : *due);
-	fetch_close(set);
-	if (over == NULL)
-		return err_set(err, worker_is_cut(w) ? ERR_AWAY : ERR_TIMEOUT,
-			       "fetch from peer: nobody waits for it any more");
-	return fetch->err.kind == ERR_NONE ? 0 : err_pass(err, &fetch->err);
 }
 
 /* covey-versiond */
