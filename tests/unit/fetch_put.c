@@ -2,8 +2,8 @@
  * fetch - POST and PUT, signed, against a peer that checks what it is sent and signs what it answers
  *
  * The first part of the target says what the peer does.  Requests come one
- * at a time, and what it read last is in `seen`, which is looked at only
- * after it has answered: so that needs no lock.
+ * at a time, and what it read last is in `seen`, which is the peer's from a
+ * request's first byte until it has answered.
  */
 #include "fetch_unit.h"
 
@@ -25,6 +25,7 @@ static struct sign_keys keys;
 static struct sign_memory memories[4];
 static atomic_int requests;
 
+static pthread_mutex_t seen_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
 	char head[4096], trailer[2048];
 	char version[80], trailer_version[80];
@@ -243,11 +244,14 @@ static void *serve_one(void *data)
 {
 	struct input in = { .fd = (int)(intptr_t)data };
 
-	while (next_byte(&in) >= 0) {
+	bool goes_on = true;
+
+	while (goes_on && next_byte(&in) >= 0) {
 		in.at--;
+		pthread_mutex_lock(&seen_lock);
 		memset(&seen, 0, sizeof seen);
-		if (!read_lines(&in, seen.head, sizeof seen.head) || !answer(&in))
-			break;
+		goes_on = read_lines(&in, seen.head, sizeof seen.head) && answer(&in);
+		pthread_mutex_unlock(&seen_lock);
 	}
 	shutdown(in.fd, SHUT_WR);
 	while (next_byte(&in) >= 0)
@@ -334,6 +338,8 @@ static void run(struct trial *t, enum fetch_method method, const char *target)
 	CHECK(t->fetch.transfer == NULL);
 	t->err = t->fetch.err;
 	exchange_over();
+	pthread_mutex_lock(&seen_lock);		/* the peer is through with it */
+	pthread_mutex_unlock(&seen_lock);
 }
 
 static int body_fd(void)
