@@ -464,7 +464,7 @@ static void read_outbox(struct drain *d, bool from_start)
 	read_with(d, &d->new_ones, take_new_entry);
 	if (d->rereading)
 		read_with(d, &d->again, take_old_entry);
-	if (d->new_ones.found.count + d->again.found.count == 0 && outbox_sweep(store, &err) < 0)
+	if (d->new_ones.found.count + d->again.found.count == 0 && outbox_remove_done(store, &err) < 0)
 		log_err(LOG_LEVEL_WARNING, &err, "sweep the outbox");
 }
 
@@ -649,7 +649,7 @@ static void merge_outbox(struct merging *o)
 	syncd_unlock(d);
 	rc = store_owe_marked(d->store, lineage, keep, &owed, &err);
 	if (rc < 0)
-		log_err(LOG_LEVEL_WARNING, &err, "bring to this group what is known here");
+		log_err(LOG_LEVEL_WARNING, &err, "put what this node knows into the outbox");
 	else if (owed > 0)
 		log_line(LOG_LEVEL_INFO, "%" PRIu64 " versions that are known here go to this group", owed);
 	syncd_lock(d);
