@@ -21,9 +21,12 @@ LONG_DEPS  := chromium
 PROGRAMS := covey covey-httpd covey-versiond covey-discoverd covey-syncd covey-check
 LIBS     := libcurl yaml-0.1 inih libsodium libcrypto libsystemd jansson
 
-# B is where one variant of the build lives; SANITIZE=1 is what the tests use.
+# B is where one variant of the build lives; SANITIZE=1 is what the tests use, SANITIZE=thread finds races.
 B ?= build
-ifdef SANITIZE
+ifeq ($(SANITIZE),thread)
+B         := build/tsan
+HARDENING := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+else ifdef SANITIZE
 B         := build/asan
 HARDENING := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 else

@@ -1,5 +1,5 @@
 /*
- * fetch - asking other nodes by HTTP, many at once on one loop
+ * fetch - asking other nodes by HTTP, from threads that wait
  *
  * A fetch is one request of one target to one node:
  *
@@ -21,26 +21,25 @@
  * own in the Covey-Time of its 403; then the request is signed by that clock
  * and made once more, and the difference is remembered for the next.
  *
- * Calling sequence: fetcher_new(); fill a struct fetch and fetch_start()
- * it; then on the loop's thread
+ * A set is what one thread waits for, any number of fetches at once:
  *
- *	head	once, when the final response's header has come
- *	body	any number of times; never while paused
- *	end	once; the fetch may then be started again or its memory go
+ *	fetch_open
+ *	fetch_start...			each a struct fetch, filled by the caller
+ *	fetch_wait			one that is over, in fetch->err how it went; or NULL
+ *	fetch_close			what is still under way is cancelled
  *
- * and to a FETCH_PUT fetch_more() as its body grows, fetch_last() when that
- * is whole; available and last may also be set before it starts.
- *
- * head and body may stop the transfer: they fill *err and return -1, and
- * end is told that error.  After fetch_cancel() none of the three comes.
- * Cancelling, pausing and resuming is safe from within any callback,
- * starting a fetch from within end or outside of callbacks.
+ * Within fetch_wait() head() is called when the final response's header has
+ * come, then body() with each piece.  Either may take its time, which holds
+ * the peer back and is no silence of it, or stop the transfer: it fills *err
+ * and returns -1.  Between two waits the thread may start others, cancel, and
+ * tell of a FETCH_PUT's body that it has grown (fetch_more) or is whole
+ * (fetch_last).  A set is for one thread, but for fetch_wake(); a struct
+ * fetcher is for all.
  */
 #ifndef COVEY_FETCH_H
 #define COVEY_FETCH_H
 
 #include "err.h"
-#include "loop.h"
 #include "sign.h"
 #include "sock.h"
 #include "str.h"
@@ -48,18 +47,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct fetcher;			/* one loop's transfers and connections */
+struct fetcher;			/* keys, clocks of peers, and connections that are kept */
+struct fetch_set;
 struct transfer;
 
-struct fetcher *fetcher_new(struct loop *, struct err *);	/* NULL on failure */
-void fetcher_free(struct fetcher *);	/* NULL is fine; cancels what runs */
-/* What is signed with, as this node; until then nothing is.  The keys must stay. */
+struct fetcher *fetcher_new(struct err *);	/* NULL on failure */
+void fetcher_free(struct fetcher *);		/* NULL is fine; all sets are closed */
+/* What is signed with, as this node; until then nothing is.  Before the first fetch; the keys must stay. */
 void fetcher_keys(struct fetcher *, const struct sign_keys *, uint64_t self);
 
 #define FETCH_LENGTH_UNKNOWN UINT64_MAX
 #define FETCH_FIELDS_MAX 8		/* that one request or trailer brings */
 
-/* What the callbacks may look at; the slices last for the call. */
+/* What head() may look at; the slices last for the call. */
 struct fetch_head {
 	int status;			/* 200, 404, ... never 1xx */
 	uint64_t length;		/* bytes of this body, or FETCH_LENGTH_UNKNOWN */
@@ -86,18 +86,22 @@ struct fetch {
 	const struct sign_part *trailer;	/* with last: as for fetch_last() */
 	size_t trailer_count;
 	uint64_t first_byte_ms;		/* from the start, or the end of PUT's body, to the head; then ERR_TIMEOUT */
-	uint64_t stall_ms;		/* without a byte of body, not while paused or for want of it; then ERR_TIMEOUT */
-	int (*head)(struct fetch *, const struct fetch_head *, struct err *);
-	int (*body)(struct fetch *, const void *, size_t n, struct err *);
-	void (*end)(struct fetch *, const struct err *);	/* NULL: the response came whole */
+	uint64_t stall_ms;		/* without a byte, not for want of PUT's body; then ERR_TIMEOUT */
+	int (*head)(struct fetch *, const struct fetch_head *, struct err *);	/* NULL: any will do */
+	int (*body)(struct fetch *, const void *, size_t n, struct err *);	/* NULL: it is thrown away */
+	/* out */
+	struct err err;			/* kind ERR_NONE: the response came whole */
 	/* private */
 	struct transfer *transfer;	/* NULL: not running */
 };
 
-int fetch_start(struct fetcher *, struct fetch *, struct err *);
+struct fetch_set *fetch_open(struct fetcher *, struct err *);	/* NULL: the system has no descriptors */
+void fetch_close(struct fetch_set *);	/* NULL is fine */
+int fetch_start(struct fetch_set *, struct fetch *, struct err *);
+/* Until due (ms, monotonic; UINT64_MAX: without end), or a wake. */
+struct fetch *fetch_wait(struct fetch_set *, uint64_t due);
+void fetch_wake(struct fetch_set *);	/* any thread: fetch_wait() returns NULL soon, or next time at once */
 void fetch_cancel(struct fetch *);	/* safe when not running */
-void fetch_pause(struct fetch *);	/* no body until fetch_resume(); the peer is held back */
-void fetch_resume(struct fetch *);
 
 /* Both are safe when the fetch is over. */
 void fetch_more(struct fetch *, uint64_t available);

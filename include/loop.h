@@ -7,13 +7,15 @@
  * stopped before its memory goes.  Stopping one from within any callback
  * is safe: an event already fetched for it is not delivered.
  *
- * Everything but loop_post() and loop_stop() is for the loop's own thread.
+ * Everything but loop_post() and loop_stop() is for the loop's own thread,
+ * unless the loop has a guard: then it is for whoever holds that.
  */
 #ifndef COVEY_LOOP_H
 #define COVEY_LOOP_H
 
 #include "err.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -45,6 +47,13 @@ void loop_free(struct loop *);		/* NULL is fine */
 int loop_run(struct loop *, struct err *);
 void loop_stop(struct loop *);		/* from any thread; loop_run() returns 0 */
 uint64_t loop_now(const struct loop *);	/* ms, monotonic, as of this round */
+
+/*
+ * From now on the loop's thread, which holds the mutex, lets go of it while it
+ * waits for events, and only then.  So all callbacks hold it, and any thread
+ * that does may use the loop and what lives on it.
+ */
+void loop_guard(struct loop *, pthread_mutex_t *);
 
 /* Run the task once on the loop's thread, from any thread, in order. */
 void loop_post(struct loop *, struct task *);

@@ -18,7 +18,7 @@ struct pool;
 
 struct job {
 	void (*work)(struct job *);	/* on a thread of the pool */
-	void (*done)(struct job *);	/* on home's thread */
+	void (*done)(struct job *);	/* on home's thread; NULL: nothing follows, and work() may free the job */
 	struct loop *home;
 	uint64_t key;			/* 0: none */
 	struct task task;		/* the pool's */

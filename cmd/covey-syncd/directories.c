@@ -11,7 +11,7 @@
  */
 #include "syncd.h"
 
-#include "call.h"
+#include "clock.h"
 #include "container.h"
 #include "log.h"
 #include "mem.h"
@@ -25,165 +25,121 @@
 #define STORE_FACTOR 3			/* covey-versiond answers within so many times timeouts.store */
 
 struct directories {
-	struct syncd *daemon;
-	struct timer due;
-	struct survey_directories list;
-	size_t at;			/* of them */
+	struct worker worker;
+	uint64_t due;			/* ms, monotonic: the next round */
+	bool relaid;			/* the round under way begins again, when it is due */
 	uint8_t mine[PARTITIONS / 8];
-	struct job job;
-	bool listed;			/* a round is under way, or rests */
-	bool working, stopping;
-	bool anew;			/* begin again when the job is done */
 	bool failed;			/* something could not be settled in this round */
-	unsigned failed_now;		/* how many, one after the other */
-	/* the name that is settled: the job's while it works */
-	struct buf path, type;
-	struct record record;		/* version none: all directories are done */
-	struct call call;
 };
 
-/* looking, in the pool */
-
-static bool is_mine(const struct directories *d, unsigned partition)
-{
-	return d->mine[partition / 8] >> partition % 8 & 1;
-}
-
-/* One name in the directory at which something stands. */
-static void find_name(struct directories *d, struct str directory)
+/* STORE of one name in the directory at which something stands; empty: there is none. */
+static void find_name(struct store *store, struct str directory, struct buf *ask)
 {
 	struct listing listing = LISTING_INIT;
-	const struct list_entry *found;
+	struct buf path = BUF_INIT;
 
+	buf_reset(ask);
 	/* What is no directory here, or not any more, has nothing in it. */
-	if (store_list(d->daemon->store, directory, STR(""), 1, false, &listing, NULL) < 0)
+	if (store_list(store, directory, STR(""), 1, false, &listing, NULL) < 0)
 		return;
 	if (listing.count > 0) {
-		found = &listing.entries[0];
-		d->record = *record_current(&found->record, &found->entry);
-		path_join(&d->path, directory, str_of(found->name));
-		if (record_has_content(&d->record) && found->type != NULL)
-			buf_adds(&d->type, found->type);
+		const struct list_entry *found = &listing.entries[0];
+		struct store_ask store_ask = { .record = *record_current(&found->record, &found->entry) };
+
+		path_join(&path, directory, str_of(found->name));
+		store_ask.path = buf_str(&path);
+		if (record_has_content(&store_ask.record) && found->type != NULL)
+			store_ask.type = str_of(found->type);
+		store_ask_pack(ask, &store_ask);
+		buf_clear(&path);
 	}
 	listing_clear(&listing);
 }
 
-static void look(struct job *job)
+static bool settle_name(struct directories *d, struct str ask)
 {
-	struct directories *d = CONTAINER_OF(job, struct directories, job);
-	struct err err = ERR_INIT;
-
-	if (!d->listed && survey_directories(d->daemon->store, &d->list, &err) < 0)
-		log_err(LOG_LEVEL_WARNING, &err, "list the directories");
-	d->listed = true;
-	while (d->at < d->list.count && version_is_none(d->record.version)) {
-		const struct survey_directory *in = &d->list.items[d->at++];
-
-		if (in->path[0] != '\0' && is_mine(d, in->partition))
-			find_name(d, str_of(in->path));
-	}
-}
-
-/* settling, on the loop */
-
-static void go_on(struct directories *d)
-{
-	buf_reset(&d->path);
-	buf_reset(&d->type);
-	d->record = (struct record){ .version = VERSION_NONE };
-	d->working = true;
-	pool_submit(d->daemon->disk, &d->job);
-}
-
-static void end_round(struct directories *d)
-{
-	survey_directories_clear(&d->list);
-	d->listed = false;
-	timer_start(d->daemon->loop, &d->due, d->failed ? AGAIN_MS : HOUR_MS);
-}
-
-/* What failed may be such as cannot be settled now: the others are not to wait for it. */
-static void rest(struct directories *d)
-{
-	timer_start(d->daemon->loop, &d->due, AGAIN_MS);
-}
-
-static void stored(struct call *call, struct frame *frame)
-{
-	struct directories *d = CONTAINER_OF(call, struct directories, call);
+	struct syncd *daemon = d->worker.daemon;
 	struct store_answer answer;
-	bool settled = frame != NULL && frame->type == VERSION_TALK_STORED &&
-		       store_answer_unpack(frame->body, &answer, NULL) == 0 && answer.confirmed;
+	struct buf stored = BUF_INIT;
+	bool settled;
 
-	call_finish(call);
+	settled = worker_ask_versiond(&d->worker, VERSION_TALK_STORE, ask,
+				      STORE_FACTOR * daemon->service->conf->timeouts.store_ms, NULL,
+				      VERSION_TALK_STORED, &stored, NULL) == 0 &&
+		  store_answer_unpack(buf_str(&stored), &answer, NULL) == 0 && answer.confirmed;
+	buf_clear(&stored);
 	d->failed = d->failed || !settled;
-	d->failed_now = settled ? 0 : d->failed_now + 1;
-	if (d->failed_now < FAILED_MAX)
-		go_on(d);
-	else
-		rest(d);
+	return settled;
 }
 
-static void looked(struct job *job)
+/*
+ * What failed may be such as cannot be settled now: the others are not to wait
+ * for it.  When several fail one after the other, nobody is there.
+ */
+static void settle_each(struct directories *d, const struct survey_directories *list)
 {
-	struct directories *d = CONTAINER_OF(job, struct directories, job);
-	const struct store_ask ask = { .path = buf_str(&d->path), .record = d->record,
-				       .type = buf_str(&d->type) };
-	struct buf body = BUF_INIT;
+	struct syncd *daemon = d->worker.daemon;
+	struct buf ask = BUF_INIT;
+	unsigned failures = 0;
 
-	d->working = false;
-	if (d->stopping) {
-		syncd_rest(d->daemon);
-	} else if (d->anew) {
-		d->anew = false;
-		directories_relaid(d);
-	} else if (version_is_none(d->record.version)) {
-		end_round(d);
-	} else {
-		d->call.answer = stored;
-		store_ask_pack(&body, &ask);
-		call_start(d->daemon->version, &d->call, VERSION_TALK_STORE, buf_str(&body),
-			   STORE_FACTOR * d->daemon->service->conf->timeouts.store_ms);
-		buf_clear(&body);
+	for (size_t i = 0; i < list->count && !d->relaid && !worker_is_cut(&d->worker); i++) {
+		const struct survey_directory *in = &list->items[i];
+
+		if (in->path[0] == '\0' || !partition_is_in(d->mine, in->partition))
+			continue;
+		syncd_unlock(daemon);
+		find_name(daemon->store, str_of(in->path), &ask);
+		syncd_lock(daemon);
+		if (ask.len == 0 || d->relaid)
+			continue;
+		failures = settle_name(d, buf_str(&ask)) ? 0 : failures + 1;
+		if (failures == FAILED_MAX) {
+			d->due = clock_mono_ms() + AGAIN_MS;
+			while (!d->relaid && clock_mono_ms() < d->due && worker_wait(&d->worker, d->due))
+				;
+			peers_first_home_of(daemon->peers, d->mine);
+			failures = 0;
+		}
+	}
+	buf_clear(&ask);
+}
+
+static void directories_round(struct directories *d)
+{
+	struct survey_directories list = SURVEY_DIRECTORIES_INIT;
+	struct syncd *daemon = d->worker.daemon;
+	struct err err;
+
+	d->failed = d->relaid = false;
+	peers_first_home_of(daemon->peers, d->mine);
+	syncd_unlock(daemon);
+	if (survey_directories(daemon->store, &list, &err) < 0)
+		log_err(LOG_LEVEL_WARNING, &err, "list the directories");
+	syncd_lock(daemon);
+	settle_each(d, &list);
+	if (!d->relaid)
+		d->due = clock_mono_ms() + (d->failed ? AGAIN_MS : HOUR_MS);
+	survey_directories_clear(&list);
+}
+
+static void directories_run(struct worker *w)
+{
+	struct directories *d = CONTAINER_OF(w, struct directories, worker);
+
+	while (worker_wait(w, d->due)) {
+		if (clock_mono_ms() < d->due)
+			continue;
+		d->due = NEVER;
+		if (peers_layout(w->daemon->peers)->epoch != 0)
+			directories_round(d);
 	}
 }
-
-static void begin_round(struct directories *d)
-{
-	survey_directories_clear(&d->list);
-	d->failed = false;
-	d->at = 0;
-}
-
-static void on_due(struct timer *timer)
-{
-	struct directories *d = CONTAINER_OF(timer, struct directories, due);
-
-	if (peers_layout(d->daemon->peers)->epoch == 0)
-		return;
-	if (!d->listed)
-		begin_round(d);
-	d->failed_now = 0;
-	for (unsigned p = 0; p < PARTITIONS; p++) {
-		d->mine[p / 8] &= (uint8_t) ~(1u << p % 8);
-		if (peers_first_home(d->daemon->peers, p))
-			d->mine[p / 8] |= (uint8_t)(1u << p % 8);
-	}
-	go_on(d);
-}
-
-/* for the others */
 
 void directories_relaid(struct directories *d)
 {
-	if (d->stopping)
-		return;
-	d->anew = d->working;
-	call_finish(&d->call);
-	if (d->working)
-		return;
-	d->listed = false;
-	timer_start(d->daemon->loop, &d->due, SOON_MS);
+	d->relaid = true;
+	d->due = clock_mono_ms() + SOON_MS;
+	worker_wake(&d->worker);
 }
 
 void directories_start(struct syncd *daemon)
@@ -191,33 +147,7 @@ void directories_start(struct syncd *daemon)
 	struct directories *d = mem_new(1, sizeof *d);
 
 	daemon->directories = d;
-	d->daemon = daemon;
-	d->due.fire = on_due;
-	d->call = (struct call)CALL_INIT;
-	d->list = (struct survey_directories)SURVEY_DIRECTORIES_INIT;
-	d->job = (struct job){ .work = look, .done = looked, .home = daemon->loop };
+	d->worker = (struct worker){ .run = directories_run, .own = true };
 	directories_relaid(d);
-}
-
-bool directories_rest(const struct directories *d)
-{
-	return d == NULL || !d->working;
-}
-
-void directories_stop(struct directories *d)
-{
-	d->stopping = true;
-	timer_stop(&d->due);
-	call_finish(&d->call);
-}
-
-void directories_free(struct directories *d)
-{
-	if (d == NULL)
-		return;
-	directories_stop(d);
-	survey_directories_clear(&d->list);
-	buf_clear(&d->path);
-	buf_clear(&d->type);
-	free(d);
+	worker_start(daemon, &d->worker, daemon->rounds);
 }

@@ -9,26 +9,19 @@
  */
 #include "syncd.h"
 
-#include "call.h"
 #include "container.h"
 #include "identity.h"
 #include "mem.h"
 #include "path.h"
 
-#define DISK_THREADS 8
-#define NAME_THREADS 2
 #define STALL_FACTOR 3			/* silence in mid-transfer may last so many times timeouts.pull */
+#define ROUNDS 9			/* jobs that go on as long as the process */
 
 void syncd_rest(struct syncd *d)
 {
-	if (d->stopping && !d->leaving && !pulling_passes(d))
+	if (d->stopping && !d->leaving && !pull_has_waiters(d))
 		timer_start(d->loop, &d->leave, 0);
-	if (d->leaving && d->pulls == NULL && d->gatherings == NULL && d->carryings == NULL &&
-	    d->bulkings == NULL && d->resolving == 0 && d->keeps_asked == 0 &&
-	    drain_rests(d->drain) && syncing_rests(d->syncing) && keeping_rests(d->keeping) &&
-	    holding_rests(d->holding) &&
-	    directories_rest(d->directories) && upkeep_rests(d->upkeep) && scrubbing_rests(d->scrubbing) &&
-	    lost_rests(d->lost) && owing_rests(d->owing))
+	if (d->leaving && d->workers.count == 0)
 		service_finished(d->service);
 }
 
@@ -36,16 +29,16 @@ void syncd_returned(struct syncd *d, uint64_t id)
 {
 	drain_now(d->drain);
 	lost_now(d->lost);
-	if (d->syncing != NULL) {
-		syncing_returned(d->syncing);
+	if (d->keys.count > 0) {
+		sync_returned(d->syncing);
 		keeping_returned(d->keeping, id);
 	}
 }
 
 void syncd_lost(struct syncd *d)
 {
-	if (d->syncing != NULL) {
-		syncing_lost(d->syncing);
+	if (d->keys.count > 0) {
+		sync_lost(d->syncing);
 		keeping_relaid(d->keeping);
 	}
 }
@@ -53,126 +46,41 @@ void syncd_lost(struct syncd *d)
 void syncd_relaid(struct syncd *d)
 {
 	drain_now(d->drain);
-	upkeep_relaid(d->upkeep);
-	if (d->syncing != NULL) {
-		owing_relaid(d->owing);
-		syncing_relaid(d->syncing);
+	prune_relaid(d->prune);
+	if (d->keys.count > 0) {
+		merge_relaid(d->merging);
+		sync_relaid(d->syncing);
 		keeping_relaid(d->keeping);
 		holding_relaid(d->holding);
 		directories_relaid(d->directories);
 	}
 }
 
-/* A path that is not the root's, whose target would be an index. */
-static int check_file(struct str path, struct err *err)
+int check_file_path(struct str path, struct err *err)
 {
 	if (path.n == 0)
 		return err_set(err, ERR_INVALID, "read request: the root directory is no file");
 	return path_check(path, err);
 }
 
-static int ask_pull(struct syncd *d, struct serve_request *request, struct frame *frame,
-		    struct err *err)
-{
-	struct sync_pull wanted;
-
-	if (sync_pull_unpack(frame->body, &wanted, err) < 0 || check_file(wanted.path, err) < 0)
-		return -1;
-	if (!record_is_live(&wanted.record) || (wanted.record.flags & RECORD_DIRECTORY))
-		return err_set(err, ERR_INVALID, "pull %.*s: not a file's version",
-			       STR_ARG(wanted.path));
-	pulling_ask(d, request, &wanted);
-	return 0;
-}
-
-static int ask_list(struct syncd *d, struct serve_request *request, struct frame *frame,
-		    struct err *err)
-{
-	struct buf target = BUF_INIT;
-	struct sync_list wanted;
-
-	if (sync_list_unpack(frame->body, &wanted, err) < 0 || path_check(wanted.path, err) < 0)
-		return -1;
-	path_to_target(&target, wanted.path, true);
-	buf_adds(&target, "?format=text");
-	gather_ask(d, request, &wanted, buf_str(&target));
-	buf_clear(&target);
-	return 0;
-}
-
-static int ask_history(struct syncd *d, struct serve_request *request, struct frame *frame,
-		       struct err *err)
-{
-	struct buf target = BUF_INIT;
-	struct sync_list wanted;
-
-	if (sync_list_unpack(frame->body, &wanted, err) < 0 || check_file(wanted.path, err) < 0)
-		return -1;
-	path_to_target(&target, wanted.path, false);
-	buf_adds(&target, "?versions&format=text");
-	gather_ask(d, request, &wanted, buf_str(&target));
-	buf_clear(&target);
-	return 0;
-}
-
-static int ask_resolve(struct syncd *d, struct serve_request *request, struct frame *frame,
-		       struct err *err)
-{
-	struct str name;
-
-	if (sync_resolve_unpack(frame->body, &name, err) < 0)
-		return -1;
-	resolve_ask(d, request, name);
-	return 0;
-}
-
-static int ask_carry(struct syncd *d, struct serve_request *request, struct frame *frame,
-		     struct err *err)
-{
-	struct sync_carry carry;
-
-	if (sync_carry_unpack(frame->body, &carry, err) < 0)
-		return -1;
-	carry_ask(d, request, &carry);
-	return 0;
-}
-
-static int ask_bulk(struct syncd *d, struct serve_request *request, struct frame *frame,
-		    struct err *err)
-{
-	return bulk_asked(d, request, frame->body, err);
-}
-
-static int ask_drain(struct syncd *d, struct serve_request *request, struct frame *frame,
-		     struct err *err)
-{
-	(void)frame;
-	(void)err;
-	drain_look(d->drain);
-	serve_reply(request, SYNC_DONE, (struct str)STR_INIT, NULL, 0);
-	serve_end(request);
-	return 0;
-}
-
-/* Each takes the request over and returns 0, or -1. */
-static const struct kind {
+static const struct {
 	uint8_t type;
-	int (*ask)(struct syncd *, struct serve_request *, struct frame *, struct err *);
+	request_fn *ask;
 } kinds[] = {
-	{ SYNC_PULL, ask_pull },
-	{ SYNC_LIST, ask_list },
-	{ SYNC_HISTORY, ask_history },
-	{ SYNC_RESOLVE, ask_resolve },
-	{ SYNC_PUSH, push_ask },
-	{ SYNC_PUSH_BEGIN, push_begin },
-	{ SYNC_PUSH_MORE, push_more },
-	{ SYNC_PUSH_NAME, push_name },
-	{ SYNC_PUSH_DROP, push_drop },
-	{ SYNC_DRAIN, ask_drain },
-	{ SYNC_CARRY, ask_carry },
-	{ SYNC_BULK, ask_bulk },
-	{ SYNC_LOST, lost_ask },
-	{ SYNC_COMPARE, compare_ask },
+	{ SYNC_PULL, request_pull },
+	{ SYNC_LIST, request_list },
+	{ SYNC_HISTORY, request_history },
+	{ SYNC_RESOLVE, request_resolve },
+	{ SYNC_PUSH, request_push },
+	{ SYNC_PUSH_BEGIN, request_push_begin },
+	{ SYNC_PUSH_MORE, request_push_more },
+	{ SYNC_PUSH_NAME, request_push_name },
+	{ SYNC_PUSH_DROP, request_push_drop },
+	{ SYNC_DRAIN, request_drain },
+	{ SYNC_CARRY, request_carry },
+	{ SYNC_BULK, request_bulk },
+	{ SYNC_LOST, request_lost },
+	{ SYNC_COMPARE, request_compare },
 };
 
 static void on_request(struct serve *serve, struct serve_request *request, struct frame *frame)
@@ -202,6 +110,27 @@ static void on_gone(struct serve *serve, struct serve_request *request)
 
 static const struct serve_role conversation = { .request = on_request, .gone = on_gone };
 
+/* Each with a thread at least, so that no job ever runs where it is started, on the loop. */
+static int start_pools(struct syncd *d, struct err *err)
+{
+	const struct {
+		struct pool **pool;
+		unsigned threads;
+	} pools[] = {
+		{ &d->rounds, ROUNDS },		  { &d->pull_threads, PULL_THREADS },
+		{ &d->push_threads, PUSH_THREADS }, { &d->entries, ENTRY_THREADS },
+		{ &d->exchanges, LAYOUT_MEMBERS_MAX }, { &d->asks, ASK_THREADS },
+		{ &d->names, NAME_THREADS },
+	};
+
+	for (size_t i = 0; i < sizeof pools / sizeof *pools; i++) {
+		*pools[i].pool = pool_new(pools[i].threads);
+		if (pool_start(*pools[i].pool, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int start(struct service *service, struct err *err)
 {
 	struct syncd *d = mem_new(1, sizeof *d);
@@ -211,6 +140,9 @@ static int start(struct service *service, struct err *err)
 		free(d);
 		return -1;
 	}
+	pthread_mutex_init(&d->lock, NULL);
+	syncd_lock(d);
+	loop_guard(service->loop, &d->lock);
 	service->data = d;
 	d->service = service;
 	d->loop = service->loop;
@@ -219,29 +151,28 @@ static int start(struct service *service, struct err *err)
 	d->first_byte_ms = service->conf->timeouts.pull_ms;
 	d->stall_ms = d->first_byte_ms * STALL_FACTOR;
 	d->push_ms = service->conf->timeouts.push_ms;
-	d->disk = pool_new(DISK_THREADS);
-	d->names = pool_new(NAME_THREADS);
-	d->fetcher = fetcher_new(d->loop, err);
-	if (d->fetcher == NULL)
+	d->fetcher = fetcher_new(err);
+	if (d->fetcher == NULL || start_pools(d, err) < 0)
 		return -1;
 	buf_addf(&path, "%s/version.sock", store_run(d->store));
 	d->version = caller_new(d->loop, path.data);
 	buf_clear(&path);
+	push_start(d);
 	peers_start(d);
 	if (d->keys.count > 0) {
 		sign_keys_derive(&d->sign, &d->keys);
 		fetcher_keys(d->fetcher, &d->sign, store_node(d->store));
 	}
 	drain_start(d);
-	upkeep_start(d);
-	scrubbing_start(d);
+	prune_start(d);
+	scrub_start(d);
 	if (d->keys.count > 0) {
-		syncing_start(d);
 		keeping_start(d);
-		holding_start(d);
 		directories_start(d);
+		sync_start(d);
+		holding_start(d);
 		lost_start(d);
-		owing_start(d);
+		merge_start(d);
 	}
 	d->serve = serve_new(d->loop, service_fd(service, "sync"), &conversation, d, err);
 	return d->serve == NULL ? -1 : 0;
@@ -251,23 +182,16 @@ static bool busy(struct service *service)
 {
 	const struct syncd *d = service->data;
 
-	return d->pulls != NULL || d->gatherings != NULL || d->carryings != NULL ||
-	       d->bulkings != NULL || d->comparings != NULL ||
-	       d->pushes != NULL || d->resolving > 0 ||
-	       (d->keys.count > 0 && members_met(peers_view(d->peers))) || drain_busy(d->drain) ||
-	       scrubbing_busy(d->scrubbing) || upkeep_busy(d->upkeep);
+	return d->asked > 0 || (d->keys.count > 0 && members_met(peers_view(d->peers))) ||
+	       drain_busy(d->drain) || scrub_busy(d->scrub) || prune_busy(d->prune);
 }
 
 static void leave(struct syncd *d)
 {
 	d->leaving = true;
 	serve_quiesce(d->serve);
-	push_stop(d);
-	pulling_stop(d);
-	gather_stop(d);
-	carry_stop(d);
-	bulk_stop(d);
-	compare_stop(d);
+	pull_stop(d);
+	workers_cut(d, false);
 	syncd_rest(d);
 }
 
@@ -275,7 +199,7 @@ static void leave_due(struct timer *timer)
 {
 	struct syncd *d = CONTAINER_OF(timer, struct syncd, leave);
 
-	if (!pulling_passes(d))
+	if (!d->leaving && !pull_has_waiters(d))
 		leave(d);
 }
 
@@ -292,22 +216,12 @@ static void stop(struct service *service)
 
 	d->stopping = true;
 	d->leave.fire = leave_due;
-	pulling_begin_no_more(d);
-	drain_stop(d->drain);
-	upkeep_stop(d->upkeep);
-	scrubbing_stop(d->scrubbing);
-	lost_stop(d->lost);
-	if (d->syncing != NULL) {
-		syncing_stop(d->syncing);
-		keeping_stop(d->keeping);
-		holding_stop(d->holding);
-		directories_stop(d->directories);
-		owing_stop(d->owing);
-	}
+	pull_begin_no_more(d);
+	workers_cut(d, true);
 	syncd_rest(d);
 }
 
-/* The pools first: their jobs' done() must not meet what is gone. */
+/* The threads first, which may be about to answer somebody. */
 static void release(struct service *service)
 {
 	struct syncd *d = service->data;
@@ -317,23 +231,36 @@ static void release(struct service *service)
 	if (d->stopping && !d->leaving)
 		leave(d);	/* it took too long */
 	timer_stop(&d->leave);
-	pool_free(d->disk);
+	workers_cut(d, true);
+	workers_cut(d, false);
+	syncd_unlock(d);
+	pool_free(d->rounds);
+	pool_free(d->pull_threads);
+	pool_free(d->push_threads);
+	pool_free(d->entries);
+	pool_free(d->exchanges);
+	pool_free(d->asks);
 	pool_free(d->names);
-	serve_free(d->serve);		/* its askers go, and may be the last that syncd_rest() waits for */
-	scrubbing_free(d->scrubbing);
+	syncd_lock(d);
+	timer_stop(&d->leave);
+	serve_free(d->serve);
+	scrub_free(d->scrub);
 	drain_free(d->drain);
-	syncing_free(d->syncing);
-	keeping_free(d->keeping);
-	holding_free(d->holding);
-	directories_free(d->directories);
-	upkeep_free(d->upkeep);
+	prune_free(d->prune);
+	free(d->syncing);
+	free(d->keeping);
+	free(d->holding);
+	free(d->directories);
 	lost_free(d->lost);
-	owing_free(d->owing);
+	free(d->merging);
+	free(d->push_peers);
 	peers_free(d->peers);
 	fetcher_free(d->fetcher);
 	caller_free(d->version);
 	explicit_bzero(&d->keys, sizeof d->keys);
 	explicit_bzero(&d->sign, sizeof d->sign);
+	syncd_unlock(d);
+	pthread_mutex_destroy(&d->lock);
 	free(d);
 }
 

@@ -1,37 +1,29 @@
 /*
  * peers - who is where, and who did not answer lately
  *
- * The view comes from covey-discoverd, which tells of every change; while it
- * is away, what members.ini or it said last is good enough.  A peer that
- * let a time-out pass is remembered as sick for a while: it is still
- * asked, but after the others, so that one stopped node costs one wait.
+ * The view is view_client.h's.  A peer that let a time-out pass is remembered
+ * as sick for a while: it is still asked, but after the others, so that one
+ * stopped node costs one wait.
  */
 #include "syncd.h"
 
 #include "call.h"
+#include "clock.h"
 #include "container.h"
 #include "discover_talk.h"
-#include "layout_file.h"
 #include "log.h"
 #include "mem.h"
-#include "members.h"
+#include "view_client.h"
 
 #define SICK_MS 30000		/* how long a silence is remembered */
 #define SICK_MAX 64		/* peers remembered; the oldest is forgotten */
 #define FIRST_VIEW_MS 250	/* at start-up, for discoverd to answer */
-#define LATE_MS 5000		/* how long a push that failed is remembered */
-#define USUAL_SHARE 8		/* of a new measurement in the usual time: one in so many */
 #define TELL_MS 5000
-#define WATCH_AGAIN_MS 1000	/* after discoverd went away */
 
 struct peers {
 	struct syncd *daemon;
-	struct loop *loop;
-	struct members members;
-	struct layout layout;
-	struct caller *caller;
-	struct call watch;
-	struct timer again;
+	struct view_client *view;
+	bool watching;			/* the others are told of what changes */
 	struct call telling;		/* SYNCED */
 	struct call behind;		/* BEHIND */
 	struct call waiting;		/* WAITS */
@@ -39,22 +31,19 @@ struct peers {
 	uint64_t synced;		/* epoch; 0: none */
 	bool synced_told;		/* to the covey-discoverd that is there */
 	struct {
-		uint64_t id, until;	/* loop's ms */
+		uint64_t id, until;	/* ms, monotonic */
 	} sick[SICK_MAX];
 	size_t sick_count;
-	struct {
-		uint64_t id;
-		uint64_t usual;		/* ms; 0: not known */
-		uint64_t late;		/* loop's ms: until then it is tried last */
-	} pushed[LAYOUT_MEMBERS_MAX];
-	size_t pushed_count;
 };
 
-static void watch_view(struct timer *timer)
+const struct members *peers_view(const struct peers *p)
 {
-	struct peers *p = CONTAINER_OF(timer, struct peers, again);
+	return &view_client_view(p->view)->members;
+}
 
-	call_start(p->caller, &p->watch, DISCOVER_WATCH, (struct str)STR_INIT, 0);
+const struct layout *peers_layout(const struct peers *p)
+{
+	return &view_client_view(p->view)->layout;
 }
 
 static bool is_up(const struct members *view, uint64_t id)
@@ -64,29 +53,9 @@ static bool is_up(const struct members *view, uint64_t id)
 	return m != NULL && m->state == MEMBER_UP;
 }
 
-static size_t pushed_place(const struct peers *p, uint64_t id)
-{
-	size_t i = 0;
-
-	while (i < p->pushed_count && p->pushed[i].id != id)
-		i++;
-	return i;
-}
-
-/* What was remembered against it was of before it went. */
-static void forgive(struct peers *p, uint64_t id)
-{
-	size_t i = pushed_place(p, id);
-
-	peers_note(p, id, NULL);
-	if (i < p->pushed_count)
-		p->pushed[i].late = 0;
-}
-
 /* Who is up that was not, or has started anew; and whether somebody is not any more. */
-static void tell_changes(struct peers *p, const struct members *before)
+static void tell_members(struct peers *p, const struct members *now, const struct members *before)
 {
-	const struct members *now = &p->members;
 	bool lost = false;
 
 	for (size_t i = 0; i < now->count; i++) {
@@ -94,7 +63,8 @@ static void tell_changes(struct peers *p, const struct members *before)
 
 		if (m->state == MEMBER_UP && m->id != now->self &&
 		    (was == NULL || was->state != MEMBER_UP || was->start != m->start)) {
-			forgive(p, m->id);
+			peers_note(p, m->id, NULL);	/* what is remembered is of before it went */
+			push_forgive(p->daemon, m->id);
 			syncd_returned(p->daemon, m->id);
 		}
 		lost = lost || (m->state != MEMBER_UP && is_up(before, m->id));
@@ -103,36 +73,15 @@ static void tell_changes(struct peers *p, const struct members *before)
 		syncd_lost(p->daemon);
 }
 
-static void new_view(struct peers *p, struct str body)
-{
-	struct members before = p->members, now = MEMBERS_INIT;
-
-	if (discover_members_unpack(body, &now, NULL, NULL) < 0)
-		return;
-	p->members = now;
-	tell_changes(p, &before);
-	members_clear(&before);
-}
-
-static void new_layout(struct peers *p, struct str body)
-{
-	struct layout now;
-
-	if (discover_layout_unpack(body, &now, NULL) < 0 || layout_eq(&now, &p->layout))
-		return;
-	p->layout = now;
-	syncd_relaid(p->daemon);
-}
-
 static void tell_synced(struct peers *p)
 {
 	struct buf body = BUF_INIT;
 
-	if (p->synced != p->layout.epoch || p->synced == 0 || p->synced_told ||
+	if (p->synced != peers_layout(p)->epoch || p->synced == 0 || p->synced_told ||
 	    p->telling.caller != NULL)
 		return;
 	discover_synced_pack(&body, p->synced);
-	call_start(p->caller, &p->telling, DISCOVER_SYNCED, buf_str(&body), TELL_MS);
+	call_start(view_client_caller(p->view), &p->telling, DISCOVER_SYNCED, buf_str(&body), TELL_MS);
 	buf_clear(&body);
 }
 
@@ -165,7 +114,7 @@ void peers_waits(struct peers *p, const char *why)
 	if (strcmp(why, p->waits) == 0 || p->waiting.caller != NULL)
 		return;
 	snprintf(p->waits, sizeof p->waits, "%s", why);
-	call_start(p->caller, &p->waiting, DISCOVER_WAITS, str_of(p->waits), TELL_MS);
+	call_start(view_client_caller(p->view), &p->waiting, DISCOVER_WAITS, str_of(p->waits), TELL_MS);
 }
 
 static void told_behind(struct call *call, struct frame *frame)
@@ -176,129 +125,102 @@ static void told_behind(struct call *call, struct frame *frame)
 
 void peers_behind(struct peers *p, uint64_t id, uint64_t epoch)
 {
-	const struct member *m = members_find(&p->members, id);
+	const struct member *m = members_find(peers_view(p), id);
 	struct discover_behind behind = { .epoch = epoch, .node = id };
 	struct buf body = BUF_INIT;
 
-	if (m == NULL || epoch <= p->layout.epoch || p->behind.caller != NULL)
+	if (m == NULL || epoch <= peers_layout(p)->epoch || p->behind.caller != NULL)
 		return;
 	behind.from = m->discovery;
 	discover_behind_pack(&body, &behind);
-	call_start(p->caller, &p->behind, DISCOVER_BEHIND, buf_str(&body), TELL_MS);
+	call_start(view_client_caller(p->view), &p->behind, DISCOVER_BEHIND, buf_str(&body), TELL_MS);
 	buf_clear(&body);
 }
 
-static void on_view(struct call *call, struct frame *frame)
+static void view_changed(void *data, const struct group_view *now, const struct group_view *before)
 {
-	struct peers *p = CONTAINER_OF(call, struct peers, watch);
+	struct peers *p = data;
 
-	if (frame == NULL) {		/* and the next one knows nothing */
-		p->synced_told = false;
-		timer_start(p->loop, &p->again, WATCH_AGAIN_MS);
+	if (!p->watching)
 		return;
-	}
-	tell_synced(p);
-	if (frame->type == DISCOVER_MEMBERS)
-		new_view(p, frame->body);
-	else if (frame->type == DISCOVER_LAYOUT)
-		new_layout(p, frame->body);
+	if (now->state != VIEW_LIVE)
+		p->synced_told = false;		/* the next covey-discoverd knows nothing */
+	else
+		tell_synced(p);
+	tell_members(p, &now->members, &before->members);
+	if (!layout_eq(&now->layout, &before->layout))
+		syncd_relaid(p->daemon);
 }
 
-/* Ask once and wait, so that the first request already finds its holders. */
-static int first_view(struct peers *p, const char *socket_path)
+static void view_failed(void *data, const struct err *err)
 {
-	struct asking asking = ASKING_INIT;
-	struct frame frame;
-	int rc = -1;
-
-	if (asking_start(&asking, socket_path, DISCOVER_VIEW, (struct str)STR_INIT, FIRST_VIEW_MS,
-			 NULL) == 0 &&
-	    asking_next(&asking, &frame, NULL) == 0 && frame.type == DISCOVER_MEMBERS)
-		rc = discover_members_unpack(frame.body, &p->members, NULL, NULL);
-	if (rc == 0 && asking_next(&asking, &frame, NULL) == 0 && frame.type == DISCOVER_LAYOUT)
-		discover_layout_unpack(frame.body, &p->layout, NULL);
-	asking_end(&asking);
-	return rc;
+	(void)data;
+	log_err(LOG_LEVEL_WARNING, err, "no member is known until covey-discoverd answers");
 }
 
 void peers_start(struct syncd *d)
 {
+	static const struct view_events events = { .changed = view_changed, .failed = view_failed };
 	struct peers *p = mem_new(1, sizeof *p);
-	struct buf path = BUF_INIT;
-	struct err err;
+	struct buf state = BUF_INIT;
 
 	d->peers = p;
 	p->daemon = d;
-	p->loop = d->loop;
-	p->again.fire = watch_view;
-	p->watch = (struct call)CALL_INIT;
-	p->watch.answer = on_view;
 	p->telling = (struct call)CALL_INIT;
 	p->telling.answer = told_synced;
 	p->behind = (struct call)CALL_INIT;
 	p->behind.answer = told_behind;
 	p->waiting = (struct call)CALL_INIT;
 	p->waiting.answer = told_waits;
-	buf_addf(&path, "%s/discover.sock", store_run(d->store));
-	p->caller = caller_new(d->loop, path.data);
-	if (first_view(p, path.data) < 0) {
-		buf_reset(&path);
-		buf_addf(&path, "%s/state", d->service->conf->node.store);
-		if (members_load(path.data, &p->members, &err) < 0 ||
-		    layout_load(path.data, &p->layout, &err) < 0)
-			log_err(LOG_LEVEL_WARNING, &err, "no member is known until covey-discoverd answers");
-	}
-	timer_start(p->loop, &p->again, 0);
-	buf_clear(&path);
+	buf_addf(&state, "%s/state", d->service->conf->node.store);
+	p->view = view_client_new(store_run(d->store), state.data, &events, p);
+	buf_clear(&state);
+	view_client_ask(p->view, FIRST_VIEW_MS, NULL);	/* so that the first request finds its holders */
+	p->watching = true;
+	view_client_start(p->view, d->loop);
 }
 
 void peers_free(struct peers *p)
 {
 	if (p == NULL)
 		return;
-	call_finish(&p->watch);
 	call_finish(&p->telling);
 	call_finish(&p->behind);
 	call_finish(&p->waiting);
-	timer_stop(&p->again);
-	caller_free(p->caller);
-	members_clear(&p->members);
+	view_client_free(p->view);
 	free(p);
 }
 
-const struct members *peers_view(const struct peers *p)
+static bool is_first_home(const struct layout *layout, const struct members *view, unsigned partition)
 {
-	return &p->members;
-}
-
-const struct layout *peers_layout(const struct peers *p)
-{
-	return &p->layout;
-}
-
-bool peers_first_home(const struct peers *p, unsigned partition)
-{
-	enum layout_set set = layout_is_joint(&p->layout) ? LAYOUT_B : LAYOUT_A;
+	enum layout_set set = layout_is_joint(layout) ? LAYOUT_B : LAYOUT_A;
 	struct layout_order order;
 
-	layout_homes(&p->layout, set, partition, &order);
+	layout_homes(layout, set, partition, &order);
 	for (size_t i = 0; i < order.count; i++) {
-		const struct member *m = members_find(&p->members, order.ids[i]);
-
-		if (order.ids[i] == p->members.self)
+		if (order.ids[i] == view->self)
 			return true;
-		if (m != NULL && m->state == MEMBER_UP)
+		if (is_up(view, order.ids[i]))
 			return false;
 	}
 	return false;
 }
 
+void peers_first_home_of(const struct peers *p, uint8_t ret[PARTITIONS / 8])
+{
+	memset(ret, 0, PARTITIONS / 8);
+	for (unsigned i = 0; i < PARTITIONS; i++)
+		if (is_first_home(peers_layout(p), peers_view(p), i))
+			ret[i / 8] |= (uint8_t)(1u << i % 8);
+}
+
 const struct address *peers_http(const struct peers *p, uint64_t id)
 {
-	const struct member *m = members_find(&p->members, id);
-	const struct member *self = members_find(&p->members, p->members.self);
+	const struct members *view = peers_view(p);
+	const struct member *m = members_find(peers_view(p), id);
+	const struct member *self = members_find(view, view->self);
 
-	if (m == NULL || m->http.len == 0 || m->state == MEMBER_INCOMPATIBLE || id == p->members.self)
+	if (m == NULL || m->http.len == 0 || m->state == MEMBER_INCOMPATIBLE || id == peers_view(p)->self)
 		return NULL;
 	if (self != NULL && address_eq(&m->http, &self->http))
 		return NULL;		/* this node has its address now */
@@ -329,67 +251,20 @@ void peers_note(struct peers *p, uint64_t id, const struct err *how)
 	if (i == p->sick_count)
 		p->sick_count++;
 	p->sick[i].id = id;
-	p->sick[i].until = loop_now(p->loop) + SICK_MS;
+	p->sick[i].until = clock_mono_ms() + SICK_MS;
 }
 
 bool peers_up(const struct peers *p, uint64_t id)
 {
-	return is_up(&p->members, id);
+	return is_up(peers_view(p), id);
 }
 
 bool peers_sick(const struct peers *p, uint64_t id)
 {
-	const struct member *m = members_find(&p->members, id);
+	const struct member *m = members_find(peers_view(p), id);
 	size_t i = sick_place(p, id);
 
 	if (m == NULL || m->state != MEMBER_UP)
 		return true;
-	return i < p->sick_count && p->sick[i].until > loop_now(p->loop);
-}
-
-/* How pushes went */
-
-static size_t pushed_take(struct peers *p, uint64_t id)
-{
-	size_t i = pushed_place(p, id);
-
-	if (i < p->pushed_count)
-		return i;
-	if (i == LAYOUT_MEMBERS_MAX) {
-		memmove(&p->pushed[0], &p->pushed[1], sizeof p->pushed - sizeof p->pushed[0]);
-		i = --p->pushed_count;
-	}
-	p->pushed_count++;
-	memset(&p->pushed[i], 0, sizeof p->pushed[i]);
-	p->pushed[i].id = id;
-	return i;
-}
-
-void peers_push_done(struct peers *p, uint64_t id, uint64_t ms)
-{
-	size_t i = pushed_take(p, id);
-	uint64_t usual = p->pushed[i].usual;
-
-	p->pushed[i].late = 0;
-	p->pushed[i].usual = usual == 0 ? ms + 1 : (usual * (USUAL_SHARE - 1) + ms) / USUAL_SHARE + 1;
-}
-
-void peers_push_failed(struct peers *p, uint64_t id)
-{
-	p->pushed[pushed_take(p, id)].late = loop_now(p->loop) + LATE_MS;
-}
-
-uint64_t peers_push_ms(const struct peers *p, uint64_t id)
-{
-	size_t i = pushed_place(p, id);
-
-	return i < p->pushed_count ? p->pushed[i].usual : 0;
-}
-
-bool peers_push_late(const struct peers *p, uint64_t id)
-{
-	size_t i = pushed_place(p, id);
-
-	return peers_sick(p, id) ||
-	       (i < p->pushed_count && p->pushed[i].late > loop_now(p->loop));
+	return i < p->sick_count && p->sick[i].until > clock_mono_ms();
 }

@@ -6,6 +6,7 @@
 #include "mem.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -36,6 +37,9 @@ struct loop {
 	pthread_mutex_t mutex;
 	struct task *first, **last;
 	struct watch wake;
+
+	pthread_mutex_t *guard;		/* NULL: none */
+	bool waiting;			/* under the guard: it does not see by itself that timers change */
 
 	struct watch signals;
 	void (*on_signal)(int, void *);
@@ -108,6 +112,8 @@ void timer_start(struct loop *loop, struct timer *timer, uint64_t after_ms)
 	timer->loop = loop;
 	timer->due = clock_mono_ms() + after_ms;
 	heap_up(loop, loop->timer_count++, timer);
+	if (loop->waiting && loop->timers[0] == timer)
+		eventfd_write(loop->wake.fd, 1);
 }
 
 /* Fire what is due; one that starts itself again with no delay waits for the next round. */
@@ -338,10 +344,30 @@ static int loop_wait_ms(const struct loop *loop)
 	return loop->timers[0]->due - now > 60000 ? 60000 : (int)(loop->timers[0]->due - now);
 }
 
+void loop_guard(struct loop *loop, pthread_mutex_t *guard)
+{
+	loop->guard = guard;
+}
+
+/* Events are fetched only under the guard: what another thread stops meanwhile is not among them. */
+static int wait_guarded(struct loop *loop)
+{
+	struct pollfd any = { .fd = loop->epoll, .events = POLLIN };
+	int ms = loop_wait_ms(loop);
+
+	loop->waiting = true;
+	pthread_mutex_unlock(loop->guard);
+	poll(&any, 1, ms);
+	pthread_mutex_lock(loop->guard);
+	loop->waiting = false;
+	return epoll_wait(loop->epoll, loop->fetched, ROUND, 0);
+}
+
 int loop_run(struct loop *loop, struct err *err)
 {
 	while (!atomic_exchange(&loop->stopped, false)) {
-		int n = epoll_wait(loop->epoll, loop->fetched, ROUND, loop_wait_ms(loop));
+		int n = loop->guard != NULL ? wait_guarded(loop)
+					    : epoll_wait(loop->epoll, loop->fetched, ROUND, loop_wait_ms(loop));
 
 		if (n < 0 && errno != EINTR)
 			return err_sys(err, "wait for events");

@@ -94,6 +94,10 @@ static struct job *thread_next_job(struct pool *pool, struct thread *self)
 
 static void job_work(struct job *job)
 {
+	if (job->done == NULL) {
+		job->work(job);
+		return;
+	}
 	job->work(job);
 	job->task.run = job_done;
 	loop_post(job->home, &job->task);

@@ -138,45 +138,26 @@ static void *serve_one(void *data)
 
 struct trial {
 	struct fetch fetch;
-	struct timer timer;
-	size_t got, wrong, pauses;
+	size_t got, wrong, pieces;
 	uint64_t first_byte_ms, stall_ms;	/* 0: PATIENCE_MS */
 	size_t stop_after;	/* refuse the body beyond so many bytes; 0: never */
-	bool pausing, cancel, cancel_at_head;
+	unsigned slow_ms;	/* that the first pieces take */
+	bool refuse_head;
 	bool ended;
 	int status;
 	char etag[40], range[80];
 	struct err err;		/* kind ERR_NONE: it came whole */
 };
 
-static unsigned running;
-
-static void one_less(void)
-{
-	exchange_over();
-	if (--running == 0)
-		loop_stop(loop);
-}
-
-static void go_on(struct timer *timer)
-{
-	fetch_resume(&CONTAINER_OF(timer, struct trial, timer)->fetch);
-}
-
 static int on_head(struct fetch *fetch, const struct fetch_head *head, struct err *err)
 {
 	struct trial *t = CONTAINER_OF(fetch, struct trial, fetch);
 
-	(void)err;
 	CHECK(t->status == 0);
 	t->status = head->status;
 	snprintf(t->etag, sizeof t->etag, "%.*s", STR_ARG(head->etag));
 	snprintf(t->range, sizeof t->range, "%.*s", STR_ARG(head->content_range));
-	if (t->cancel_at_head) {
-		fetch_cancel(fetch);
-		one_less();
-	}
-	return 0;
+	return t->refuse_head ? err_set(err, ERR_DENIED, "test: not that") : 0;
 }
 
 static int on_body(struct fetch *fetch, const void *bytes, size_t n, struct err *err)
@@ -187,53 +168,46 @@ static int on_body(struct fetch *fetch, const void *bytes, size_t n, struct err 
 	for (size_t i = 0; i < n; i++)
 		t->wrong += b[i] != pattern(fetch->offset + t->got + i);
 	t->got += n;
-	if (t->cancel) {
-		fetch_cancel(fetch);
-		one_less();
-	}
-	if (t->pausing) {
-		t->pauses++;
-		fetch_pause(fetch);
-		timer_start(loop, &t->timer, 5);
-	}
+	if (t->slow_ms > 0 && t->pieces++ < 4)
+		usleep(t->slow_ms * 1000);
 	if (t->stop_after && t->got > t->stop_after)
 		return err_set(err, ERR_FULL, "test: enough");
 	return 0;
-}
-
-static void on_end(struct fetch *fetch, const struct err *err)
-{
-	struct trial *t = CONTAINER_OF(fetch, struct trial, fetch);
-
-	CHECK(!t->ended && fetch->transfer == NULL);
-	t->ended = true;
-	if (err != NULL)
-		t->err = *err;
-	timer_stop(&t->timer);
-	one_less();
 }
 
 static void start(struct trial *t, const char *target, uint64_t offset)
 {
 	struct err err;
 
-	t->timer.fire = go_on;
 	t->fetch = (struct fetch){
 		.peer = &peer, .target = str_of(target), .offset = offset,
 		.first_byte_ms = t->first_byte_ms ? t->first_byte_ms : PATIENCE_MS,
 		.stall_ms = t->stall_ms ? t->stall_ms : PATIENCE_MS,
-		.head = on_head, .body = on_body, .end = on_end,
+		.head = on_head, .body = on_body,
 	};
-	CHECK(fetch_start(fetcher, &t->fetch, &err) == 0);
-	running++;
+	CHECK(fetch_start(set, &t->fetch, &err) == 0);
+}
+
+/* Until one is over. */
+static void end_one(void)
+{
+	struct fetch *fetch = fetch_wait(set, UINT64_MAX);
+	struct trial *t;
+
+	CHECK(fetch != NULL && fetch->transfer == NULL);
+	if (fetch == NULL)
+		return;
+	t = CONTAINER_OF(fetch, struct trial, fetch);
+	CHECK(!t->ended);
+	t->ended = true;
+	t->err = fetch->err;
+	exchange_over();
 }
 
 static void run(struct trial *t, const char *target, uint64_t offset)
 {
-	struct err err;
-
 	start(t, target, offset);
-	CHECK(loop_run(loop, &err) == 0);
+	end_one();
 }
 
 /* the tests */
@@ -246,6 +220,8 @@ static void test_fine(void)
 	run(&t, "/fine?version=x", 0);
 	CHECK(t.ended && t.err.kind == ERR_NONE && t.status == 200);
 	CHECK(t.got == BODY && t.wrong == 0 && strcmp(t.etag, "\"v\"") == 0);
+	fetch_close(set);
+	set = fetch_open(fetcher, NULL);
 	run(&rest, "/fine", 1234567);
 	CHECK(rest.status == 206 && rest.got == BODY - 1234567 && rest.wrong == 0);
 	CHECK(strcmp(rest.range, "bytes 1234567-2999999/3000000") == 0);
@@ -309,52 +285,78 @@ static void test_time_outs(void)
 
 static void test_cancel(void)
 {
-	struct trial body = { .cancel = true }, head = { .cancel_at_head = true }, before = { 0 };
-	struct trial after = { 0 };
+	struct trial head = { .refuse_head = true }, body = { .slow_ms = 1 }, before = { 0 }, after = { 0 };
 
-	run(&body, "/fine", 0);
-	CHECK(!body.ended && body.got > 0 && body.fetch.transfer == NULL);
 	run(&head, "/fine", 0);
-	CHECK(!head.ended && head.status == 200 && head.got == 0);
+	CHECK(head.ended && head.err.kind == ERR_DENIED && head.status == 200 && head.got == 0);
+	start(&body, "/stall", 0);
+	while (body.got == 0)
+		CHECK(fetch_wait(set, clock_mono_ms() + 10) == NULL);
+	fetch_cancel(&body.fetch);
+	CHECK(body.fetch.transfer == NULL);
+	exchange_over();
 	start(&before, "/fine", 0);
 	fetch_cancel(&before.fetch);
 	fetch_cancel(&before.fetch);
-	running--;
 	run(&after, "/fine", 0);
 	CHECK(after.ended && after.got == BODY && !before.ended && before.status == 0);
+	/* what is under way when its set is closed is cancelled */
+	start(&before, "/silent", 0);
+	fetch_close(set);
+	exchange_over();
+	CHECK(before.fetch.transfer == NULL);
+	set = fetch_open(fetcher, NULL);
 }
 
 static void test_many(void)
 {
 	static struct trial t[MANY];
-	struct err err;
 
 	for (size_t i = 0; i < MANY; i++) {
-		t[i].pausing = i % 3 == 0;
+		t[i].slow_ms = i % 3 == 0 ? 5 : 0;
 		start(&t[i], i % 7 == 3 ? "/cut" : "/fine", i % 7 == 3 ? 0 : i * 31);
 	}
-	CHECK(loop_run(loop, &err) == 0);
+	for (size_t i = 0; i < MANY; i++)
+		end_one();
 	for (size_t i = 0; i < MANY; i++) {
 		CHECK(t[i].ended && t[i].wrong == 0);
 		CHECK(i % 7 == 3 ? t[i].err.kind == ERR_AWAY
 				 : t[i].err.kind == ERR_NONE && t[i].got == BODY - i * 31);
-		CHECK(!t[i].pausing || t[i].pauses > 3);
 	}
 }
 
-/* Paused for longer than a stall may last: that is no stall. */
-static void test_pause_is_no_stall(void)
+/* What the caller takes for the body's first pieces is longer than a stall may last: that is no stall. */
+static void test_slow_caller(void)
 {
-	struct trial t = { .first_byte_ms = 1500, .stall_ms = 1500 };
-	uint64_t until;
+	struct trial t = { .first_byte_ms = 1500, .stall_ms = 1500, .slow_ms = 2000 };
 
-	start(&t, "/fine", 0);
-	fetch_pause(&t.fetch);
-	timer_start(loop, &t.timer, 2500);
-	until = clock_mono_ms() + 2500;
-	CHECK(loop_run(loop, NULL) == 0);
+	run(&t, "/fine", 0);
 	CHECK(t.ended && t.err.kind == ERR_NONE && t.got == BODY && t.wrong == 0);
-	CHECK(clock_mono_ms() >= until);
+}
+
+static void *wake_soon(void *data)
+{
+	usleep(50000);
+	fetch_wake(data);
+	return NULL;
+}
+
+/* The wait ends at its time, and when another thread says so; what is under way goes on. */
+static void test_wake(void)
+{
+	uint64_t start_ms = clock_mono_ms();
+	struct trial t = { 0 };
+	pthread_t thread;
+
+	CHECK(fetch_wait(set, start_ms + 50) == NULL && clock_mono_ms() >= start_ms + 50);
+	fetch_wake(set);		/* before the wait */
+	CHECK(fetch_wait(set, UINT64_MAX) == NULL);
+	start(&t, "/drip", 0);
+	pthread_create(&thread, NULL, wake_soon, set);
+	CHECK(fetch_wait(set, UINT64_MAX) == NULL);
+	pthread_join(thread, NULL);
+	end_one();
+	CHECK(t.ended && t.err.kind == ERR_NONE && t.got == BODY);
 }
 
 int main(void)
@@ -367,7 +369,8 @@ int main(void)
 	test_time_outs();
 	test_cancel();
 	test_many();
-	test_pause_is_no_stall();
+	test_slow_caller();
+	test_wake();
 	close_fetcher();
 	return UNIT_RESULT();
 }

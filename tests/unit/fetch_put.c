@@ -2,8 +2,8 @@
  * fetch - POST and PUT, signed, against a peer that checks what it is sent and signs what it answers
  *
  * The first part of the target says what the peer does.  Requests come one
- * at a time, and what it read last is in `seen`, which is looked at only
- * after it has answered: so that needs no lock.
+ * at a time, and what it read last is in `seen`, which is the peer's from a
+ * request's first byte until it has answered.
  */
 #include "fetch_unit.h"
 
@@ -25,6 +25,7 @@ static struct sign_keys keys;
 static struct sign_memory memories[4];
 static atomic_int requests;
 
+static pthread_mutex_t seen_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
 	char head[4096], trailer[2048];
 	char version[80], trailer_version[80];
@@ -243,11 +244,14 @@ static void *serve_one(void *data)
 {
 	struct input in = { .fd = (int)(intptr_t)data };
 
-	while (next_byte(&in) >= 0) {
+	bool goes_on = true;
+
+	while (goes_on && next_byte(&in) >= 0) {
 		in.at--;
+		pthread_mutex_lock(&seen_lock);
 		memset(&seen, 0, sizeof seen);
-		if (!read_lines(&in, seen.head, sizeof seen.head) || !answer(&in))
-			break;
+		goes_on = read_lines(&in, seen.head, sizeof seen.head) && answer(&in);
+		pthread_mutex_unlock(&seen_lock);
 	}
 	shutdown(in.fd, SHUT_WR);
 	while (next_byte(&in) >= 0)
@@ -260,8 +264,7 @@ static void *serve_one(void *data)
 
 struct trial {
 	struct fetch fetch;
-	struct timer timer;
-	uint64_t grown;		/* of the body; timer adds a step to it */
+	uint64_t grown;		/* of the body; each while a step is added to it */
 	uint64_t step, step_ms;	/* 0 ms: STEP_MS */
 	size_t got;
 	char version[80];
@@ -289,33 +292,18 @@ static int on_body(struct fetch *fetch, const void *bytes, size_t n, struct err 
 	return 0;
 }
 
-static void on_end(struct fetch *fetch, const struct err *err)
-{
-	struct trial *t = CONTAINER_OF(fetch, struct trial, fetch);
-
-	CHECK(!t->ended && fetch->transfer == NULL);
-	t->ended = true;
-	if (err != NULL)
-		t->err = *err;
-	timer_stop(&t->timer);
-	exchange_over();
-	loop_stop(loop);
-}
-
 static struct sign_part field(const char *name, const char *value)
 {
 	return (struct sign_part){ str_of(name), str_of(value) };
 }
 
-static void grow(struct timer *timer)
+static void grow(struct trial *t)
 {
-	struct trial *t = CONTAINER_OF(timer, struct trial, timer);
 	struct sign_part trailer = field("Covey-Version", "at last");
 
 	t->grown += t->step;
 	if (t->grown < BODY) {
 		fetch_more(&t->fetch, t->grown);
-		timer_start(loop, timer, t->step_ms ? t->step_ms : STEP_MS);
 	} else {
 		fetch_more(&t->fetch, BODY);
 		fetch_last(&t->fetch, &trailer, 1);
@@ -337,13 +325,21 @@ static void run(struct trial *t, enum fetch_method method, const char *target)
 		t->fetch.first_byte_ms = t->fetch.stall_ms = PATIENCE_MS;
 	t->fetch.head = on_head;
 	t->fetch.body = on_body;
-	t->fetch.end = on_end;
-	t->timer.fire = grow;
-	CHECK(fetch_start(fetcher, &t->fetch, &err) == 0);
-	if (t->step > 0)
-		timer_start(loop, &t->timer, t->step_ms ? t->step_ms : STEP_MS);
-	CHECK(loop_run(loop, &err) == 0);
-	CHECK(t->ended);
+	CHECK(fetch_start(set, &t->fetch, &err) == 0);
+	while (!t->ended) {
+		bool grows = t->step > 0 && t->grown < BODY;
+		uint64_t step_ms = t->step_ms ? t->step_ms : STEP_MS;
+		struct fetch *ended = fetch_wait(set, grows ? clock_mono_ms() + step_ms : UINT64_MAX);
+
+		t->ended = ended == &t->fetch;
+		if (!t->ended)
+			grow(t);
+	}
+	CHECK(t->fetch.transfer == NULL);
+	t->err = t->fetch.err;
+	exchange_over();
+	pthread_mutex_lock(&seen_lock);		/* the peer is through with it */
+	pthread_mutex_unlock(&seen_lock);
 }
 
 static int body_fd(void)

@@ -24,8 +24,8 @@
 #define SHORT_MS 500		/* where one is; is_short_time_out() spells it, too */
 
 static struct address peer;
-static struct loop *loop;
 static struct fetcher *fetcher;
+static struct fetch_set *set;
 static atomic_uint connections;	/* that the peer accepted */
 
 static struct {
@@ -109,15 +109,15 @@ static inline bool open_fetcher(void *(*serve)(void *fd))
 	struct err err;
 
 	start_peer(serve);
-	loop = loop_new(&err);
-	fetcher = fetcher_new(loop, &err);
-	return loop != NULL && fetcher != NULL;
+	fetcher = fetcher_new(&err);
+	set = fetcher != NULL ? fetch_open(fetcher, &err) : NULL;
+	return set != NULL;
 }
 
 static inline void close_fetcher(void)
 {
+	fetch_close(set);
 	fetcher_free(fetcher);
-	loop_free(loop);
 }
 
 #endif

@@ -11,6 +11,7 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -336,6 +337,73 @@ static void test_pool_keys(void)
 	free(t);
 }
 
+/* A thread that holds the guard starts timers, wakes the loop by that, and stops a watch that is ready. */
+
+static struct {
+	pthread_mutex_t lock;
+	struct timer timer;
+	struct watch watch;
+	int pipe[2];
+	int turns, held;		/* callbacks; those of the thread while it had the lock */
+} guarded = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static void guarded_fire(struct timer *timer)
+{
+	(void)timer;
+	if (++guarded.turns == 100)
+		loop_stop(loop);
+}
+
+static void guarded_ready(struct watch *watch, uint32_t events)
+{
+	(void)watch, (void)events;
+	CHECK(guarded.held == 0);
+}
+
+static void guarded_work(struct job *job)
+{
+	char byte = 0;
+
+	for (int i = 0; i < 100; i++) {
+		pthread_mutex_lock(&guarded.lock);
+		guarded.held = 1;
+		watch_stop(&guarded.watch);
+		CHECK(watch_start(loop, &guarded.watch, EPOLLIN, NULL) == 0);
+		CHECK(i % 10 > 0 || write(guarded.pipe[1], "x", 1) == 1);
+		watch_stop(&guarded.watch);
+		CHECK(i % 10 > 0 || read(guarded.pipe[0], &byte, 1) == 1);
+		timer_start(loop, &guarded.timer, 0);
+		guarded.held = 0;
+		pthread_mutex_unlock(&guarded.lock);
+		while (pthread_mutex_lock(&guarded.lock) == 0 && guarded.turns <= i) {
+			pthread_mutex_unlock(&guarded.lock);
+			usleep(100);
+		}
+		pthread_mutex_unlock(&guarded.lock);
+	}
+	free(job);
+}
+
+static void test_guard(void)
+{
+	struct pool *pool = pool_new(1);
+	struct job *job = calloc(1, sizeof *job);
+
+	CHECK(pipe(guarded.pipe) == 0 && pool_start(pool, &err) == 0);
+	guarded.watch = (struct watch){ .fd = guarded.pipe[0], .ready = guarded_ready };
+	guarded.timer.fire = guarded_fire;
+	pthread_mutex_lock(&guarded.lock);
+	loop_guard(loop, &guarded.lock);
+	job->work = guarded_work;	/* and no done(): it frees the job itself */
+	pool_submit(pool, job);
+	run(60000);
+	CHECK(guarded.turns == 100);
+	pthread_mutex_unlock(&guarded.lock);
+	pool_free(pool);
+	close(guarded.pipe[0]);
+	close(guarded.pipe[1]);
+}
+
 int main(void)
 {
 	loop = loop_new(&err);
@@ -347,6 +415,7 @@ int main(void)
 	test_signals();
 	test_pool();
 	test_pool_keys();
+	test_guard();
 	loop_free(loop);
 	return UNIT_RESULT();
 }

@@ -1,0 +1,541 @@
+/*
+ * pull - PULL: one content on its way, and those who wait for it
+ *
+ * There is one pull per path and record, a job, however many ask:
+ *
+ *	look	is the content here already?  else an empty stage
+ *	fetch	a holder sends, which is waited for timeouts.pull, or only for
+ *		timeouts.check where gossip suspects it or it was silent lately;
+ *		what comes goes to the stage, and the waiters are told
+ *	verify	all bytes are there: their sha256
+ *	tell	the waiters
+ *	keep	the commit makes it a version
+ *
+ * Whom to ask and what to believe is decided by pull.h.
+ *
+ * Each waiter gets a descriptor of the content as soon as there is some of it,
+ * then how far it has come, at most every PROGRESS_MS, then the end.
+ *
+ * When every waiter has gone, a pull that is small or more than half done
+ * goes on (somebody wanted it, and the next one will be quick); another is
+ * given up, for bytes cost more than asking again.
+ */
+#include "syncd.h"
+
+#include "clock.h"
+#include "container.h"
+#include "log.h"
+#include "mem.h"
+#include "pull.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#define WANTED_MAX 512			/* pulls at once, beyond which nothing is begun for nobody */
+#define SMALL_BYTES (4u << 20)		/* goes on without waiters */
+#define PROGRESS_MS 5			/* between two PROGRESS */
+
+struct waiter {
+	struct link link;
+	struct pulling *pulling;
+	struct asker asker;
+	bool started;			/* has the descriptor of this stage */
+};
+
+struct pulling {
+	struct worker worker;
+	struct link link;
+	struct list waiters;
+	struct buf path;
+	struct record record;
+	struct buf type;
+	uint32_t keep;			/* versions, of the layout; 0: all */
+	struct pull steps;
+	struct fetch fetch;
+	struct fetch_set *fetches;
+	uint64_t asked;			/* node that fetch goes to */
+	int present;			/* descriptor of a content that was here already, or -1 */
+	struct stage *stage;
+	uint64_t readable;		/* bytes in the stage */
+	uint64_t told;			/* of them the waiters know, */
+	uint64_t told_at;		/* since then: ms, monotonic */
+	bool unwritable;		/* the disk took no more */
+	bool running;			/* it has a thread */
+	bool verified;
+	bool given_up;			/* nobody may join any more */
+};
+
+/* waiters */
+
+/* Opened anew, so that neither offset nor permission to write is shared. */
+static int open_for_waiter(const struct pulling *p)
+{
+	char path[40];
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d",
+		 p->present >= 0 ? p->present : stage_fd(p->stage));
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static void tell_started(struct pulling *p, struct waiter *w)
+{
+	int fd = w->started ? -1 : open_for_waiter(p);
+
+	if (fd < 0)
+		return;
+	serve_reply(w->asker.request, SYNC_STARTED, (struct str)STR_INIT, &fd, 1);
+	close(fd);
+	w->started = true;
+}
+
+static void tell_progress(struct pulling *p)
+{
+	struct buf body = BUF_INIT;
+
+	sync_progress_pack(&body, p->readable);
+	LIST_EACH(struct waiter, w, &p->waiters, link) {
+		tell_started(p, w);
+		if (w->started)
+			serve_reply(w->asker.request, SYNC_PROGRESS, buf_str(&body), NULL, 0);
+	}
+	buf_clear(&body);
+	p->told = p->readable;
+	p->told_at = clock_mono_ms();
+}
+
+static void waiter_free(struct waiter *w)
+{
+	list_remove(&w->link);
+	free(w);
+}
+
+static void tell_done(struct pulling *p)
+{
+	struct err err;
+
+	err_set(&err, ERR_SYSTEM, "pull: out of descriptors");
+	LIST_EACH(struct waiter, w, &p->waiters, link) {
+		tell_started(p, w);
+		if (w->started)
+			asker_answer(&w->asker, SYNC_DONE, (struct str)STR_INIT);
+		else
+			asker_fail(&w->asker, &err);
+		waiter_free(w);
+	}
+}
+
+static void tell_failed(struct pulling *p, const struct err *err)
+{
+	LIST_EACH(struct waiter, w, &p->waiters, link) {
+		asker_fail(&w->asker, err);
+		waiter_free(w);
+	}
+}
+
+/* This process leaves: they ask the next one. */
+static void tell_left(struct pulling *p)
+{
+	LIST_EACH(struct waiter, w, &p->waiters, link) {
+		asker_end(&w->asker);
+		waiter_free(w);
+	}
+}
+
+/* The same, while this process finishes others. */
+static void tell_later(struct pulling *p)
+{
+	LIST_EACH(struct waiter, w, &p->waiters, link) {
+		asker_answer(&w->asker, SYNC_LATER, (struct str)STR_INIT);
+		waiter_free(w);
+	}
+}
+
+static void pull_give_up(struct pulling *p)
+{
+	p->given_up = true;
+	worker_cut(&p->worker);
+}
+
+static void waiter_gone(struct asker *asker)
+{
+	struct waiter *w = CONTAINER_OF(asker, struct waiter, asker);
+	struct pulling *p = w->pulling;
+
+	waiter_free(w);
+	if (p->waiters.count == 0 && !p->verified && p->record.size > SMALL_BYTES &&
+	    p->steps.have < p->record.size / 2)
+		pull_give_up(p);
+}
+
+static void waiter_add(struct pulling *p, struct serve_request *request)
+{
+	struct waiter *w = mem_new(1, sizeof *w);
+
+	w->pulling = p;
+	w->asker = (struct asker){ .request = request, .gone = waiter_gone };
+	list_append(&p->waiters, &w->link);
+	request->data = &w->asker;
+}
+
+/* look */
+
+static int new_stage(struct pulling *p, struct stage **ret, struct err *err)
+{
+	return stage_begin_passing(p->worker.daemon->store, p->record.size, ret, err);
+}
+
+/* In p->present or in p->stage. */
+static int pull_look(struct pulling *p, struct err *err)
+{
+	struct store_entry entry = STORE_ENTRY_INIT;
+	struct syncd *d = p->worker.daemon;
+	int rc = 0;
+
+	syncd_unlock(d);
+	if (store_version(d->store, buf_str(&p->path), p->record.version, STORE_CONTENT, &entry,
+			  NULL) == 0 && entry.fd >= 0) {
+		p->present = entry.fd;
+		entry.fd = -1;
+	}
+	store_entry_clear(&entry);
+	if (p->present < 0)
+		rc = new_stage(p, &p->stage, err);
+	syncd_lock(d);
+	return rc;
+}
+
+/* fetch, without the lock but where it says so */
+
+static int holder_head(struct fetch *fetch, const struct fetch_head *head, struct err *err)
+{
+	struct pulling *p = CONTAINER_OF(fetch, struct pulling, fetch);
+	int rc;
+
+	syncd_lock(p->worker.daemon);
+	peers_note(p->worker.daemon->peers, p->asked, NULL);
+	rc = pull_head(&p->steps, head->status, head->length, head->etag, head->content_range, err);
+	syncd_unlock(p->worker.daemon);
+	return rc;
+}
+
+static int holder_body(struct fetch *fetch, const void *bytes, size_t n, struct err *err)
+{
+	struct pulling *p = CONTAINER_OF(fetch, struct pulling, fetch);
+	struct syncd *d = p->worker.daemon;
+	size_t drop;
+	int rc;
+
+	syncd_lock(d);
+	rc = pull_body(&p->steps, n, &drop, err);
+	syncd_unlock(d);
+	if (rc < 0 || drop == n)
+		return rc;
+	if (stage_add(p->stage, (const char *)bytes + drop, n - drop, err) < 0) {
+		p->unwritable = true;
+		return -1;
+	}
+	syncd_lock(d);
+	p->readable += n - drop;
+	if (clock_mono_ms() >= p->told_at + PROGRESS_MS)
+		tell_progress(p);
+	else
+		fetch_wake(p->fetches);		/* it is told when it is time */
+	syncd_unlock(d);
+	return 0;
+}
+
+/*
+ * From zero, on an empty stage: those who have the old one's descriptor will
+ * get the new one's.
+ */
+static int start_over(struct pulling *p, struct err *err)
+{
+	struct syncd *d = p->worker.daemon;
+	struct stage *fresh = NULL, *old = p->stage;
+	int rc;
+
+	syncd_unlock(d);
+	rc = new_stage(p, &fresh, err);
+	syncd_lock(d);
+	if (rc < 0)
+		return -1;
+	p->stage = fresh;
+	p->readable = p->told = 0;
+	LIST_EACH(struct waiter, w, &p->waiters, link)
+		w->started = false;
+	syncd_unlock(d);
+	stage_free(old);
+	syncd_lock(d);
+	return 0;
+}
+
+static void set_fetch(struct pulling *p, const struct pull_ask *how, const struct address *peer,
+		      struct str target, bool sick)
+{
+	const struct syncd *d = p->worker.daemon;
+
+	p->asked = how->node;
+	p->fetch = (struct fetch){
+		.peer = peer, .target = target, .offset = how->offset, .node = how->node,
+		.first_byte_ms = sick && d->check_ms < d->first_byte_ms ? d->check_ms : d->first_byte_ms,
+		.stall_ms = d->stall_ms,
+		.head = holder_head, .body = holder_body,
+	};
+}
+
+static void pull_pause(struct pulling *p, uint64_t ms)
+{
+	uint64_t due = clock_mono_ms() + ms;
+
+	while (clock_mono_ms() < due && worker_wait(&p->worker, due))
+		;
+}
+
+/* One holder is asked; what it gives goes to the stage.  -1: the disk, not the holder, is to blame. */
+static int pull_fetch(struct pulling *p, const struct pull_ask *how, struct err *err)
+{
+	struct syncd *d = p->worker.daemon;
+	const struct address *peer;
+	struct buf target = BUF_INIT;
+	struct err why = ERR_INIT;
+	struct fetch *over = NULL;
+	char version[VERSION_TEXT];
+	bool sick;
+
+	if (how->restart && start_over(p, err) < 0)
+		return -1;
+	if (how->wait_ms > 0)
+		pull_pause(p, how->wait_ms);
+	peer = peers_http(d->peers, how->node);
+	sick = peers_sick(d->peers, how->node);
+	path_to_target(&target, buf_str(&p->path), false);
+	buf_addf(&target, "?version=%s", version_format(version, p->record.version));
+	set_fetch(p, how, peer, buf_str(&target), sick);
+	if (peer == NULL)
+		err_set(&why, ERR_ABSENT, "pull from %016llx: not a member",
+			(unsigned long long)how->node);
+	else if (fetch_start(p->fetches, &p->fetch, &why) == 0)
+		while (over == NULL && !worker_is_cut(&p->worker)) {
+			over = worker_await(&p->worker, p->fetches,
+					    p->readable > p->told ? p->told_at + PROGRESS_MS : NEVER);
+			if (p->readable > p->told && clock_mono_ms() >= p->told_at + PROGRESS_MS)
+				tell_progress(p);
+		}
+	fetch_cancel(&p->fetch);
+	buf_clear(&target);
+	if (over != NULL)
+		why = over->err;
+	if (p->unwritable)
+		return err_pass(err, &why);
+	if (why.kind != ERR_NONE && !sick)	/* so short a wait proves nothing */
+		peers_note(d->peers, p->asked, &why);
+	pull_end(&p->steps, why.kind != ERR_NONE ? &why : NULL);
+	return 0;
+}
+
+/* verify */
+
+static int pull_verify(struct pulling *p, struct err *err)
+{
+	struct syncd *d = p->worker.daemon;
+	bool digest_ok;
+	int rc;
+
+	syncd_unlock(d);
+	rc = stage_end(p->stage, err);
+	digest_ok = rc == 0 && stage_size(p->stage) == p->record.size &&
+		    memcmp(stage_sha256(p->stage), p->record.sha256, SHA256_BYTES) == 0;
+	syncd_lock(d);
+	pull_checked(&p->steps, digest_ok);
+	return rc;
+}
+
+/* keep */
+
+static void pull_keep(struct pulling *p)
+{
+	struct syncd *d = p->worker.daemon;
+	struct commit commit = COMMIT_INIT;
+	struct err err;
+
+	commit.path = buf_str(&p->path);
+	commit.stage = p->stage;
+	commit.flags = p->record.flags;
+	commit.mtime = p->record.mtime;
+	commit.made = p->record.made;
+	commit.type = buf_str(&p->type);
+	commit.fixed = p->record.version;
+	commit.keep = p->keep;
+	syncd_unlock(d);
+	if (store_writable(d->store, &err) < 0 ||	/* read, but not kept */
+	    stage_sync(p->stage, &err) < 0 || store_commit(d->store, &commit, &err) < 0)
+		log_err(LOG_LEVEL_WARNING, &err, "keep what was pulled");
+	syncd_lock(d);
+}
+
+/* the job */
+
+/* Until the content is in the stage, verified. */
+static int pull_content(struct pulling *p, struct err *err)
+{
+	enum pull_step step = PULL_ASK;
+	struct pull_ask how;
+	int rc = 0;
+
+	p->fetches = fetch_open(p->worker.daemon->fetcher, err);
+	if (p->fetches == NULL)
+		return -1;
+	while (rc == 0 && !worker_is_cut(&p->worker)) {
+		step = pull_next(&p->steps, &how);
+		if (step != PULL_ASK && step != PULL_CHECK)
+			break;
+		rc = step == PULL_ASK ? pull_fetch(p, &how, err) : pull_verify(p, err);
+	}
+	fetch_close(p->fetches);
+	if (rc == 0 && step == PULL_DONE)
+		return 0;
+	return rc < 0 ? -1 : err_pass(err, &p->steps.why);
+}
+
+static void pull_run(struct worker *w)
+{
+	struct pulling *p = CONTAINER_OF(w, struct pulling, worker);
+	struct err err = ERR_INIT;
+	int rc;
+
+	p->running = true;
+	rc = worker_is_cut(w) ? -1 : pull_look(p, &err);
+	if (rc == 0 && p->present < 0)
+		rc = pull_content(p, &err);
+	p->verified = rc == 0;
+	if (rc == 0)
+		tell_done(p);
+	else if (w->daemon->leaving)
+		tell_left(p);
+	else if (worker_is_cut(w))
+		tell_later(p);
+	else
+		tell_failed(p, &err);
+	if (rc == 0 && p->present < 0)
+		pull_keep(p);
+	p->given_up = true;
+	syncd_unlock(w->daemon);
+	stage_free(p->stage);		/* one of some size takes the disk a while */
+	syncd_lock(w->daemon);
+}
+
+static void pull_release(struct worker *w)
+{
+	struct pulling *p = CONTAINER_OF(w, struct pulling, worker);
+
+	list_remove(&p->link);
+	if (p->present >= 0)
+		close(p->present);
+	buf_clear(&p->path);
+	buf_clear(&p->type);
+	free(p);
+}
+
+static struct pulling *pull_find(const struct syncd *d, const struct sync_pull *wanted)
+{
+	LIST_EACH(struct pulling, p, &d->pulls, link)
+		if (!p->given_up && record_eq(&p->record, &wanted->record) &&
+		    str_eq(buf_str(&p->path), wanted->path))
+			return p;
+	return NULL;
+}
+
+static void pull_add_holders(struct pulling *p, const struct sync_pull *wanted)
+{
+	struct peers *peers = p->worker.daemon->peers;
+
+	for (size_t i = 0; i < wanted->holder_count; i++)
+		pull_add(&p->steps, wanted->holders[i], peers_sick(peers, wanted->holders[i]));
+}
+
+static struct pulling *pull_new(struct syncd *d, const struct sync_pull *wanted)
+{
+	struct pulling *p = mem_new(1, sizeof *p);
+
+	p->present = -1;
+	p->record = wanted->record;
+	p->keep = prune_numbers(d->prune).versions;
+	buf_addstr(&p->path, wanted->path);
+	buf_addstr(&p->type, wanted->type);
+	pull_begin(&p->steps, &p->record);
+	list_append(&d->pulls, &p->link);
+	p->worker = (struct worker){ .daemon = d, .run = pull_run, .release = pull_release };
+	pull_add_holders(p, wanted);
+	return p;
+}
+
+bool pull_want(struct syncd *d, const struct sync_pull *wanted)
+{
+	struct pulling *p = pull_find(d, wanted);
+
+	if (p != NULL) {
+		pull_add_holders(p, wanted);
+		return true;
+	}
+	if (d->pulls.count >= WANTED_MAX || d->stopping)
+		return false;
+	p = pull_new(d, wanted);
+	worker_start(d, &p->worker, d->pull_threads);
+	return true;
+}
+
+int request_pull(struct syncd *d, struct serve_request *request, struct frame *frame, struct err *err)
+{
+	struct asker asker = { .request = request };
+	struct sync_pull wanted;
+	struct pulling *p;
+
+	if (sync_pull_unpack(frame->body, &wanted, err) < 0 || check_file_path(wanted.path, err) < 0)
+		return -1;
+	if (!record_is_live(&wanted.record) || (wanted.record.flags & RECORD_DIRECTORY))
+		return err_set(err, ERR_INVALID, "pull %.*s: not a file's version",
+			       STR_ARG(wanted.path));
+	p = pull_find(d, &wanted);
+	if (p == NULL && d->stopping) {
+		/* With a new one each moment, this process would never come to its end. */
+		asker_answer(&asker, SYNC_LATER, (struct str)STR_INIT);
+	} else if (p == NULL) {
+		p = pull_new(d, &wanted);
+		waiter_add(p, request);
+		worker_start(d, &p->worker, d->pull_threads);
+	} else {
+		pull_add_holders(p, &wanted);
+		waiter_add(p, request);
+		if (p->verified)
+			tell_done(p);
+		else if (p->readable > 0)
+			tell_progress(p);
+	}
+	return 0;
+}
+
+bool pull_has_waiters(const struct syncd *d)
+{
+	LIST_EACH(const struct pulling, p, &d->pulls, link)
+		if (!p->verified && !p->given_up && p->told > 0 && p->waiters.count > 0)
+			return true;
+	return false;
+}
+
+void pull_begin_no_more(struct syncd *d)
+{
+	LIST_EACH(struct pulling, p, &d->pulls, link)
+		if (!p->running) {
+			tell_later(p);
+			pull_give_up(p);
+		}
+}
+
+void pull_stop(struct syncd *d)
+{
+	LIST_EACH(struct pulling, p, &d->pulls, link)
+		if (!p->verified) {
+			tell_left(p);
+			pull_give_up(p);
+		}
+}
