@@ -17,6 +17,7 @@ import inspect
 import os
 import queue
 import re
+import resource
 import signal
 import socket
 import struct
@@ -664,6 +665,46 @@ class Member:
         """As members.ini has it."""
         return ("\n[%016x]\nname = p\nstate = %s\nstart = 1\nheartbeat = 1\nprotocol = 2-2\nhttp = 127.0.0.1:%d\n"
                 "discovery = 127.0.0.1:4721\n" % (self.id, self.state, self.port))
+
+
+class Syncd(Asker):
+    """covey-syncd in this directory, where these are the members, and a connection to it."""
+
+    PULL_MS = 3000          # what no answer costs; far more than an answer takes on a busy machine
+
+    def __init__(self, members, conf="", activated=False):
+        """conf: more lines of covey.yaml, of timeouts at first."""
+        self.members = members
+        os.makedirs("store/state", exist_ok=True)
+        os.makedirs("run", exist_ok=True)
+        with open("store/state/members.ini", "w") as f:
+            f.write("[covey]\nself = 0000000000000001\n" + "".join(m.section() for m in members))
+        with open("covey.yaml", "w") as f:
+            f.write("node:\n  name: t\n  store: %s/store\n  run: %s/run\ntimeouts:\n  pull: %dms\n%s"
+                    % (os.getcwd(), os.getcwd(), self.PULL_MS, conf))
+        self.listener = None
+        if activated:
+            self.listener = seqpacket()
+            self.listener.bind(os.getcwd() + "/run/sync.sock")
+            self.listener.listen(16)
+        self.path, self.talk, self.patience, self.appears = "run/sync.sock", SyncTalk, 20, 10
+        self.start()
+
+    def start(self):
+        if self.listener:
+            os.dup2(self.listener.fileno(), 3)
+            self.process = start(["sh", "-c", "LISTEN_PID=$$ exec covey-syncd -c covey.yaml"], pass_fds=[3],
+                                 env=dict(os.environ, LISTEN_FDS="1", LISTEN_FDNAMES="sync"))
+        else:
+            # As few descriptors as a login shell may give: it takes what it needs.
+            self.process = start(["covey-syncd", "-c", "covey.yaml"], preexec_fn=lambda: resource.setrlimit(
+                resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))
+        self.connect()
+
+    def stop(self):
+        self.close()
+        self.process.terminate()
+        equal("covey-syncd's end", self.process.wait(20), 0)
 
 
 # an outbox
