@@ -176,10 +176,7 @@ answers() { [ "$(talk "$1" nodes "$2" | jq -s '[.[] | select(.answered)] | lengt
 	[ "$status" -eq 1 ]
 }
 
-group_id() {
-	python3 -c 'import hashlib, sys
-print(hashlib.blake2b(b"covey group id", digest_size=32, key=bytes.fromhex(sys.argv[1])).hexdigest()[:16])' "$(head -n 1 "$GROUP/group.key")"
-}
+group_id() { "$TOP/tests/packets" group "$GROUP/group.key"; }
 
 # sync: what a SYNC of node 2's is made of, for `talk 1`
 sync() {
