@@ -89,10 +89,10 @@ kept() { [ -f "$(file "$KEEPER" "$1")" ]; }
 	[ "$(code -X DELETE "${URLS[HOME_OF_IT]}/$P")" = 204 ]
 	[ -e "$(file "$HOLDER" "tree/$P")" ]
 	[ "$(code "${URLS[HOLDER]}/$P")" = 404 ]
-	wait_until 5 test ! -e "$(file "$HOLDER" "tree/$P")"
+	wait_until 20 test ! -e "$(file "$HOLDER" "tree/$P")"
 	put "$HOLDER" two
 	put "$HOME_OF_IT" three
 	[ "$(code -I "${URLS[HOLDER]}/$P")" = 200 ]
-	wait_until 5 test -L "$(file "$HOLDER" "tree/$P")"
+	wait_until 20 test -L "$(file "$HOLDER" "tree/$P")"
 	[[ $(readlink "$(file "$HOLDER" "tree/$P")") == "$VERSION "* ]]
 }

@@ -68,6 +68,7 @@ standing() { sed -n "s/^$2 = //p" "$D/n$1/store/state/standing.ini"; }
 
 is_silenced() { [ "$(standing "$1" silent)" = yes ]; }	# for good
 is_to_leave() { [ "$(standing "$1" guest)" = yes ]; }
+is_to_stay() { [ "$(standing "$1" guest)" = no ]; }
 
 # is_up I J: node I sees node J
 is_up() { grep -A2 "^\[$(id "$2")\]" "$D/n$1/store/state/members.ini" | grep -q '^state = up'; }
@@ -202,7 +203,7 @@ three() {
 	wait_until 5 is_to_leave 2
 	spawn join covey layout join -c "$D/n2/covey.yaml"
 	wait_until 5 grep -q "taken back" "$D/leave.log"
-	[ "$(standing 2 guest)" = no ]
+	wait_until 5 is_to_stay 2
 	wait "$PID"
 	spawn leave_again covey layout leave -c "$D/n2/covey.yaml"
 	wait_until 5 is_to_leave 2
