@@ -23,6 +23,7 @@
 #define COVEY_CALL_H
 
 #include "frame.h"
+#include "list.h"
 #include "loop.h"
 
 #include <stdbool.h>
@@ -38,10 +39,9 @@ struct call {
 	void (*answer)(struct call *, struct frame *);	/* set by the asker */
 	/* private */
 	struct caller *caller;		/* NULL while not under way */
-	struct call *next, *prev;
+	struct link link;		/* in the caller's list */
 	struct timer timer;
 	uint64_t id;
-	uint64_t due;			/* ms, loop's clock; 0: never */
 	struct buf packet;		/* the request */
 	int with;			/* descriptor that goes with it, owned, or -1 */
 	bool sent, answered, retried;

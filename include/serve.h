@@ -17,6 +17,7 @@
 #define COVEY_SERVE_H
 
 #include "frame.h"
+#include "list.h"
 #include "loop.h"
 
 #include <stddef.h>
@@ -31,7 +32,7 @@ struct serve_request {
 	/* private */
 	uint64_t id;
 	struct serve_client *client;
-	struct serve_request *next, *prev;
+	struct link link;		/* in its client's list */
 };
 
 struct serve_role {

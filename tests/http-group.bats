@@ -220,54 +220,52 @@ checks() { curl -sf "$1/.covey/metrics" | sed -n 's/^covey_checks_total{result="
 	[ "$(curl -sf "${URLS[3]}/a?versions&format=json" | jq length)" -eq 1 ]
 }
 
-# evict STORE PATH: as a person does who removes a copy by hand
-evict() { [ ! -f "$1/tree/$2" ] || rm "$1/tree/$2"; }
-
 @test "freshness: only-if-cached, max-age, max-stale, no-cache" {
 	homes 3
 	echo one >one
 	echo two >two
-	# A node that is no keeper.  It was given it where a busy machine's keeper was slow.
-	covey-check --json -c "$D/group/node1/covey.yaml" /a >roles || [ $? -eq 66 ]
-	keeper=$(jq -r 'first(.[] | select(.roles | index("keeper"))).name' roles)
-	away=$(jq -r 'first(.[] | select(.roles | index("keeper") | not)).name' roles)
-	away_store=${STORES[${away#node}]}
-	keeper=${URLS[${keeper#node}]} away=${URLS[${away#node}]}
-	[ "$(code -T one "$keeper/a")" = 201 ]
-	for i in 1 2 3; do wait_until 10 outbox_empty $i; done
-	evict "$away_store" a
-	[ "$(code -H 'Cache-Control: only-if-cached' "$away/a")" = 504 ]
-	[ "$(code -I "$away/a")" = 200 ]
-	[ "$(code -H 'Cache-Control: only-if-cached' "$away/a")" = 504 ]
-	[ "$(code -H 'Cache-Control: no-cache' "$away/a")" = 200 ]
+	# A node that is no keeper, of a file that was not handed on to it because a keeper was slow.
+	for a in a{1..9}; do
+		covey-check --json -c "$D/group/node1/covey.yaml" "/$a" >roles || [ $? -eq 66 ]
+		keeper=$(jq -r 'first(.[] | select(.roles | index("keeper"))).name' roles)
+		away=$(jq -r 'first(.[] | select(.roles | index("keeper") | not)).name' roles)
+		keeper=${URLS[${keeper#node}]} away=${URLS[${away#node}]}
+		[ "$(code -T one "$keeper/$a")" = 201 ]
+		for i in 1 2 3; do wait_until 10 outbox_empty $i; done
+		[ "$(code -H 'Cache-Control: only-if-cached' "$away/$a")" = 200 ] || break
+	done
+	[ "$(code -H 'Cache-Control: only-if-cached' "$away/$a")" = 504 ]
+	[ "$(code -I "$away/$a")" = 200 ]
+	[ "$(code -H 'Cache-Control: only-if-cached' "$away/$a")" = 504 ]
+	[ "$(code -H 'Cache-Control: no-cache' "$away/$a")" = 200 ]
 	[[ $(header Cache-Status) == *fwd=*stored* ]]
 	other=${URLS[2]}
-	[ "$(code "$other/a")" = 200 ]
-	wait_until 5 curl -sf -o /dev/null -H 'Cache-Control: only-if-cached' "$other/a"
-	[ "$(code "$other/a")" = 200 ]
+	[ "$(code "$other/$a")" = 200 ]
+	wait_until 5 curl -sf -o /dev/null -H 'Cache-Control: only-if-cached' "$other/$a"
+	[ "$(code "$other/$a")" = 200 ]
 	[ "$(header Age)" = "" ]
 	[[ $(header Cache-Status) == *hit* ]]
 	# The other nodes' versiond asks nobody: who relies on it is answered from memory.
 	for i in 1 2 3; do hold_roles $i versiond; done
 	for control in max-age=60 max-stale=60 max-stale 'max-age=1, max-stale=60'; do
-		[ "$(code -H "Cache-Control: $control" "$other/a")" = 200 ]
+		[ "$(code -H "Cache-Control: $control" "$other/$a")" = 200 ]
 		[ "$(header Version-State)" = confirmed ]
 		[[ $(header Age) =~ ^[0-9]+$ ]]
 		cmp body one
 	done
-	[ "$(code -H 'Cache-Control: max-age=60, only-if-cached' "$other/a")" = 200 ]
-	[ "$(code -H 'Cache-Control: max-age=0, only-if-cached' "$other/a")" = 504 ]
-	[ "$(code -H 'Cache-Control: no-cache, only-if-cached' "$other/a")" = 504 ]
-	[ "$(code -H 'Cache-Control: no-cache' "$other/a")" = 504 ]
-	[ "$(code -H 'Cache-Control: max-age=0' "$other/a")" = 200 ]
+	[ "$(code -H 'Cache-Control: max-age=60, only-if-cached' "$other/$a")" = 200 ]
+	[ "$(code -H 'Cache-Control: max-age=0, only-if-cached' "$other/$a")" = 504 ]
+	[ "$(code -H 'Cache-Control: no-cache, only-if-cached' "$other/$a")" = 504 ]
+	[ "$(code -H 'Cache-Control: no-cache' "$other/$a")" = 504 ]
+	[ "$(code -H 'Cache-Control: max-age=0' "$other/$a")" = 200 ]
 	[[ $(header Version-State) == unconfirmed* ]]
 	[ "$(header Age)" = "" ]
 	release
 	# A write here is newer than what is remembered; one elsewhere need not be known here.
-	[ "$(code -T two "${URLS[1]}/a")" = 204 ]
-	[ "$(code -H 'Cache-Control: max-age=60' "${URLS[1]}/a")" = 200 ]
+	[ "$(code -T two "${URLS[1]}/$a")" = 204 ]
+	[ "$(code -H 'Cache-Control: max-age=60' "${URLS[1]}/$a")" = 200 ]
 	cmp body two
-	[ "$(code -H 'Cache-Control: no-cache' "$other/a")" = 200 ]
+	[ "$(code -H 'Cache-Control: no-cache' "$other/$a")" = 200 ]
 	cmp body two
 }
 

@@ -18,7 +18,7 @@
 #define PAUSE_MS 1000			/* after a failure */
 #define CARRYING_MAX 16			/* at once to one peer */
 
-struct link {
+struct peer_link {
 	uint64_t id;
 	uint64_t heard_udp;		/* ms: its last answer that came by UDP */
 	uint64_t http_until;		/* ms: UDP does not work */
@@ -37,7 +37,7 @@ struct carry {
 struct carrier {
 	struct versiond *versiond;
 	struct caller *sync;
-	struct link *links;		/* owned; one per peer that was ever asked */
+	struct peer_link *links;		/* owned; one per peer that was ever asked */
 	size_t count;
 	struct carry *first;		/* under way */
 };
@@ -54,19 +54,19 @@ struct carrier *carrier_new(struct versiond *v)
 	return carrier;
 }
 
-static struct link *link_of(struct carrier *carrier, uint64_t id)
+static struct peer_link *link_of(struct carrier *carrier, uint64_t id)
 {
 	for (size_t i = 0; i < carrier->count; i++)
 		if (carrier->links[i].id == id)
 			return &carrier->links[i];
 	carrier->links = mem_resize(carrier->links, carrier->count + 1, sizeof *carrier->links);
-	carrier->links[carrier->count] = (struct link){ .id = id };
+	carrier->links[carrier->count] = (struct peer_link){ .id = id };
 	return &carrier->links[carrier->count++];
 }
 
 void carry_heard_udp(struct carrier *carrier, uint64_t id)
 {
-	struct link *link = link_of(carrier, id);
+	struct peer_link *link = link_of(carrier, id);
 
 	link->heard_udp = clock_mono_ms();
 	link->http_until = 0;
@@ -115,7 +115,7 @@ static void carry_end(struct carry *carry)
 static void carried(struct carry *carry, struct str packet)
 {
 	struct versiond *v = carry->carrier->versiond;
-	struct link *link = link_of(carry->carrier, carry->id);
+	struct peer_link *link = link_of(carry->carrier, carry->id);
 	struct buf plain = BUF_INIT;
 	struct wire wire;
 
@@ -139,7 +139,7 @@ static void answered(struct call *call, struct frame *frame)
 	carry_end(carry);
 }
 
-static void start_carry(struct versiond *v, struct link *link, const struct address *http,
+static void start_carry(struct versiond *v, struct peer_link *link, const struct address *http,
 			struct str plain)
 {
 	struct carrier *carrier = v->carrier;
@@ -163,7 +163,7 @@ static void start_carry(struct versiond *v, struct link *link, const struct addr
 	buf_clear(&body);
 }
 
-static bool is_time_for_http(const struct link *link, uint64_t now, unsigned attempt)
+static bool is_time_for_http(const struct peer_link *link, uint64_t now, unsigned attempt)
 {
 	bool works = link->heard_udp > 0 && now - link->heard_udp < HEARD_MS;
 
@@ -176,7 +176,7 @@ void carry_send(void *data, const struct peer_target *to, struct str plain, unsi
 {
 	struct versiond *v = data;
 	bool fits = plain.n <= WIRE_PLAIN_BYTES && to->versions.len > 0;
-	struct link *link = link_of(v->carrier, to->id);
+	struct peer_link *link = link_of(v->carrier, to->id);
 
 	if (fits) {
 		sealed_send(v->socket, &to->versions, plain);

@@ -5,14 +5,11 @@
 #include "container.h"
 #include "discover_talk.h"
 #include "identity.h"
-#include "layout_file.h"
 #include "log.h"
-#include "members.h"
 
 #include <inttypes.h>
 #include <sodium.h>
 
-#define WATCH_AGAIN_MS 1000
 #define FIRST_VIEW_MS 1000		/* at the start, for discoverd to answer */
 #define BEHIND_AGAIN_MS 100
 #define BEHIND_WAIT_MS 1000
@@ -47,7 +44,9 @@ void group_stir(struct versiond *v)
 
 uint64_t group_clock(const struct versiond *v)
 {
-	return clock_wall_ns() + (uint64_t)v->clock_offset;
+	int64_t offset = v->view != NULL ? view_client_view(v->view)->clock_offset : 0;
+
+	return clock_wall_ns() + (uint64_t)offset;
 }
 
 static uint64_t wall_clock(void *data)
@@ -116,7 +115,8 @@ void group_behind(struct versiond *v, uint64_t epoch, uint64_t node,
 	call_finish(&v->behind);	/* of an earlier one: this says more, or again */
 	v->behind.answer = told_behind;
 	discover_behind_pack(&body, &behind);
-	call_start(v->discover, &v->behind, DISCOVER_BEHIND, buf_str(&body), BEHIND_WAIT_MS);
+	call_start(view_client_caller(v->view), &v->behind, DISCOVER_BEHIND, buf_str(&body),
+		   BEHIND_WAIT_MS);
 	buf_clear(&body);
 }
 
@@ -128,116 +128,53 @@ static void asker_behind(void *data, uint64_t epoch, uint64_t node,
 
 /* the view and the layout */
 
-static void use_members(struct versiond *v)
-{
-	const struct member *self = members_find(&v->members, v->self.id);
-
-	asker_members(&v->asker, &v->members);
-	v->home.silent = self == NULL || self->flags & MEMBER_SILENT;
-}
-
-static void use_layout(struct versiond *v, const struct layout *layout)
-{
-	if (layout->epoch != 0)
-		asker_layout(&v->asker, layout, clock_mono_ms());
-}
-
-static void tell_status(struct versiond *v)
-{
-	service_status(v->service, "epoch %" PRIu64 ", %zu other nodes%s", v->home.layout.epoch,
-		       asker_peers(&v->asker), v->home.silent ? ", answers as no home" : "");
-}
-
-static int hear(struct versiond *v, const struct frame *frame, struct err *err)
-{
-	struct layout layout;
-
-	if (frame->type == DISCOVER_MEMBERS) {
-		if (discover_members_unpack(frame->body, &v->members, &v->clock_offset, err) < 0)
-			return -1;
-		use_members(v);
-	} else if (frame->type == DISCOVER_LAYOUT) {
-		if (discover_layout_unpack(frame->body, &layout, err) < 0)
-			return -1;
-		use_layout(v, &layout);
-	}
-	if (!v->stopping)
-		tell_status(v);
-	return 0;
-}
-
-static void watched(struct call *call, struct frame *frame)
-{
-	struct versiond *v = CONTAINER_OF(call, struct versiond, watch);
-	struct err err = ERR_INIT;
-
-	if (frame == NULL)		/* away: ask again, go on with what was heard */
-		timer_start(v->service->loop, &v->watch_again, WATCH_AGAIN_MS);
-	else if (hear(v, frame, &err) < 0)
-		log_err(LOG_LEVEL_WARNING, &err, "watch the group");
-	set_tick(v);
-}
-
-static void watch_group(struct timer *timer)
-{
-	struct versiond *v = CONTAINER_OF(timer, struct versiond, watch_again);
-
-	v->watch.answer = watched;
-	call_start(v->discover, &v->watch, DISCOVER_WATCH, STR(""), 0);
-}
-
 /*
  * What is on disk is good until discoverd tells more, but for one thing: a
  * disk does not know what it has forgotten.  Until discoverd has said that
  * it forgot nothing this node answers as no home.
  */
-static void read_state(struct versiond *v)
+static void use_view(struct versiond *v, const struct group_view *view)
 {
-	struct layout layout = LAYOUT_NONE;
-	struct buf path = BUF_INIT;
-	struct err err = ERR_INIT;
+	const struct member *self = members_find(&view->members, v->self.id);
 
-	buf_addf(&path, "%s/state", v->service->conf->node.store);
-	if (members_load(path.data, &v->members, &err) < 0)
-		log_err(LOG_LEVEL_WARNING, &err, "read the members");
-	if (layout_load(path.data, &layout, &err) < 0)
-		log_err(LOG_LEVEL_WARNING, &err, "read the layout");
-	buf_clear(&path);
-	asker_members(&v->asker, &v->members);
-	v->home.silent = true;
-	use_layout(v, &layout);
+	asker_members(&v->asker, &view->members);
+	if (view->layout.epoch != 0)
+		asker_layout(&v->asker, &view->layout, clock_mono_ms());
+	v->home.silent = view->state == VIEW_REMEMBERED || self == NULL ||
+			 self->flags & MEMBER_SILENT;
+	if (!v->stopping)
+		service_status(v->service, "epoch %" PRIu64 ", %zu other nodes%s",
+			       v->home.layout.epoch, asker_peers(&v->asker),
+			       v->home.silent ? ", answers as no home" : "");
 }
 
-/* Ask once and wait, so that the first question already finds a home that speaks. */
-static void first_view(struct versiond *v, const char *socket_path)
+static void view_changed(void *data, const struct group_view *now, const struct group_view *before)
 {
-	struct asking asking = ASKING_INIT;
-	bool members = false, layout = false;
-	struct err err = ERR_INIT;
-	struct frame frame;
+	struct versiond *v = data;
 
-	if (asking_start(&asking, socket_path, DISCOVER_VIEW, STR(""), FIRST_VIEW_MS, &err) < 0)
-		return;
-	while (!(members && layout) && asking_next(&asking, &frame, &err) == 0 &&
-	       hear(v, &frame, &err) == 0) {
-		members = members || frame.type == DISCOVER_MEMBERS;
-		layout = layout || frame.type == DISCOVER_LAYOUT;
-	}
-	asking_end(&asking);
+	(void)before;
+	use_view(v, now);
+	set_tick(v);
 }
 
+static void view_failed(void *data, const struct err *err)
+{
+	(void)data;
+	log_err(LOG_LEVEL_WARNING, err, "watch the group");
+}
+
+/* The first question already finds a home that speaks: that is worth a wait. */
 static void start_watching(struct versiond *v)
 {
-	struct buf path = BUF_INIT;
+	static const struct view_events events = { .changed = view_changed, .failed = view_failed };
+	struct buf state = BUF_INIT;
 
-	read_state(v);
-	buf_addf(&path, "%s/discover.sock", store_run(v->service->store));
-	first_view(v, path.data);
-	tell_status(v);
-	v->discover = caller_new(v->service->loop, path.data);
-	buf_clear(&path);
-	v->watch_again.fire = watch_group;
-	watch_group(&v->watch_again);
+	buf_addf(&state, "%s/state", v->service->conf->node.store);
+	v->view = view_client_new(store_run(v->service->store), state.data, &events, v);
+	buf_clear(&state);
+	use_view(v, view_client_view(v->view));
+	view_client_ask(v->view, FIRST_VIEW_MS, NULL);
+	view_client_start(v->view, v->service->loop);
 }
 
 static void start_asking(struct versiond *v)
@@ -262,7 +199,7 @@ int group_start(struct versiond *v, struct err *err)
 						 .batch_done = batch_done };
 	int fd = service_fd(v->service, "versions");
 
-	v->watch = v->behind = (struct call)CALL_INIT;
+	v->behind = (struct call)CALL_INIT;
 	if (identity_keys(v->service->conf, &v->keys, err) < 0 ||
 	    identity_member(v->service->conf, store_node(v->service->store), &v->self, err) < 0)
 		return -1;
@@ -284,17 +221,14 @@ int group_start(struct versiond *v, struct err *err)
 void group_stop(struct versiond *v)
 {
 	timer_stop(&v->tick);
-	timer_stop(&v->watch_again);
-	call_finish(&v->watch);
 	call_finish(&v->behind);
-	caller_free(v->discover);
+	view_client_free(v->view);
 	carrier_free(v->carrier);
 	sealed_free(v->socket);
 	asker_clear(&v->asker);
 	answer_stop(v);
 	outbox_close(v->outbox);
 	home_clear(&v->home);
-	members_clear(&v->members);
 	buf_clear(&v->answer);
 	explicit_bzero(&v->keys, sizeof v->keys);
 }

@@ -97,11 +97,12 @@ static void looked(struct check_wait *wait, const struct check_result *result)
 	struct looking *looking = CONTAINER_OF(wait, struct looking, wait);
 	struct versiond *v = looking->versiond;
 	struct serve_request *request = looking->request;
+	const struct members *members = &view_client_view(v->view)->members;
 	struct str path = buf_str(&looking->path);
 
 	reply_own_row(v, request, path, result->own_known, result->own);
-	for (size_t i = 0; i < v->members.count; i++) {
-		const struct member *member = &v->members.list[i];
+	for (size_t i = 0; i < members->count; i++) {
+		const struct member *member = &members->list[i];
 
 		if (member->id != v->self.id && member->state != MEMBER_LEFT)
 			reply_peer_row(v, request, path, member, result);

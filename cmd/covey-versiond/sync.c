@@ -203,7 +203,8 @@ static void begin(struct versiond *v, struct serve_request *request, const struc
 /* Whether this node may answer: 1 yes, 0 with STALE, -1 not at all. */
 static int judge(struct versiond *v, const struct bulk *ask, struct err *err)
 {
-	const struct member *sender = members_find(&v->members, ask->sender);
+	const struct member *sender = v->view == NULL ? NULL :
+				      members_find(&view_client_view(v->view)->members, ask->sender);
 
 	if (ask->type != BULK_SYNC && ask->type != BULK_NEWEST)
 		return err_set(err, ERR_INVALID, "read SYNC: another kind of message");

@@ -27,6 +27,7 @@
 #include "serve.h"
 #include "service.h"
 #include "storing.h"
+#include "view_client.h"
 
 #include <stdatomic.h>
 
@@ -71,11 +72,8 @@ struct versiond {
 	struct stats *stats;		/* stats.c's */
 	uint64_t write_backs_told;	/* of asker.write_backs, those in stats */
 
-	struct members members;
-	int64_t clock_offset;		/* ns: the group's clock less this node's */
-	struct caller *discover;
-	struct call watch, behind;
-	struct timer watch_again;
+	struct view_client *view;	/* NULL: in no group */
+	struct call behind;
 	uint64_t behind_epoch;		/* what discoverd was told of last */
 	uint64_t behind_told;		/* ms: when */
 	uint64_t random;		/* the last question's id is made of it */

@@ -1,6 +1,7 @@
 /* launch - plays systemd for the roles of `covey up` */
 #include "launch.h"
 
+#include "backoff.h"
 #include "buf.h"
 #include "container.h"
 #include "log.h"
@@ -38,7 +39,7 @@ struct child {
 	enum state state;
 	pid_t pid;
 	uint64_t started;	/* ms, the loop's clock */
-	uint64_t backoff;	/* ms, of the next rest */
+	unsigned failures;	/* ends since it last ran steadily */
 };
 
 struct launch {
@@ -120,13 +121,11 @@ static void stop_watching(struct child *child)
 
 static void rest(struct child *child)
 {
-	bool steady = loop_now(child->launch->loop) - child->started >= STEADY;
-
-	if (steady || child->backoff == 0)
-		child->backoff = BACKOFF_MIN;
+	if (loop_now(child->launch->loop) - child->started >= STEADY)
+		child->failures = 0;
 	child->state = RESTING;
-	timer_start(child->launch->loop, &child->rest, child->backoff);
-	child->backoff = child->backoff * 2 > BACKOFF_MAX ? BACKOFF_MAX : child->backoff * 2;
+	timer_start(child->launch->loop, &child->rest,
+		    backoff_ms(BACKOFF_MIN, BACKOFF_MAX, child->failures++));
 }
 
 static void start_or_rest(struct child *child)

@@ -16,37 +16,24 @@ struct caller {
 	struct loop *loop;
 	char *path;
 	struct watch watch;		/* fd -1: not connected */
-	struct call *first, *last;	/* under way, oldest first */
+	struct list calls;		/* under way, oldest first */
 	uint64_t last_id;
 	char *room;			/* FRAME_BYTES */
 };
 
 static void connection_ready(struct watch *watch, uint32_t events);
 
-static void unlink_call(struct call *call)
+void call_finish(struct call *call)
 {
-	struct caller *caller = call->caller;
-
-	if (call->prev != NULL)
-		call->prev->next = call->next;
-	else
-		caller->first = call->next;
-	if (call->next != NULL)
-		call->next->prev = call->prev;
-	else
-		caller->last = call->prev;
+	if (call->caller == NULL)
+		return;
+	list_remove(&call->link);
 	timer_stop(&call->timer);
 	buf_clear(&call->packet);
 	if (call->with >= 0)
 		close(call->with);
 	call->with = -1;
 	call->caller = NULL;
-}
-
-void call_finish(struct call *call)
-{
-	if (call->caller != NULL)
-		unlink_call(call);
 }
 
 void call_cancel(struct call *call)
@@ -64,7 +51,7 @@ static void call_over(struct timer *timer)
 {
 	struct call *call = CONTAINER_OF(timer, struct call, timer);
 
-	unlink_call(call);
+	call_finish(call);
 	call->answer(call, NULL);
 }
 
@@ -102,7 +89,7 @@ static int send_waiting(struct caller *caller)
 {
 	uint32_t events = EPOLLIN;
 
-	for (struct call *call = caller->first; call != NULL; call = call->next) {
+	LIST_EACH(struct call, call, &caller->calls, link) {
 		struct err err = ERR_INIT;
 
 		if (call->sent)
@@ -128,7 +115,7 @@ static void reconnect(struct caller *caller)
 	bool waiting = false;
 
 	disconnect(caller);
-	for (struct call *call = caller->first; call != NULL; call = call->next) {
+	LIST_EACH(struct call, call, &caller->calls, link) {
 		if (call->sent && (call->answered || call->retried)) {
 			give_up(call);
 		} else {
@@ -140,19 +127,18 @@ static void reconnect(struct caller *caller)
 	if (!waiting || (connect_to(caller) == 0 && send_waiting(caller) == 0))
 		return;
 	disconnect(caller);
-	for (struct call *call = caller->first; call != NULL; call = call->next)
+	LIST_EACH(struct call, call, &caller->calls, link)
 		give_up(call);
 }
 
 static void deliver(struct caller *caller, struct frame *frame)
 {
-	struct call *call = caller->first;
-
-	while (call != NULL && call->id != frame->id)
-		call = call->next;
-	if (call != NULL) {
-		call->answered = true;
-		call->answer(call, frame);
+	LIST_EACH(struct call, call, &caller->calls, link) {
+		if (call->id == frame->id) {
+			call->answered = true;
+			call->answer(call, frame);
+			break;
+		}
 	}
 	frame_close(frame);
 }
@@ -201,8 +187,8 @@ void caller_free(struct caller *caller)
 {
 	if (caller == NULL)
 		return;
-	while (caller->first != NULL)
-		unlink_call(caller->first);
+	LIST_EACH(struct call, call, &caller->calls, link)
+		call_finish(call);
 	disconnect(caller);
 	free(caller->path);
 	free(caller->room);
@@ -229,13 +215,7 @@ void call_start_with(struct caller *caller, struct call *call, uint8_t type, str
 	/* Out of descriptors: it goes without, and the other side refuses it. */
 	call->with = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
 	frame_pack(&call->packet, &frame);
-	call->next = NULL;
-	call->prev = caller->last;
-	if (caller->last != NULL)
-		caller->last->next = call;
-	else
-		caller->first = call;
-	caller->last = call;
+	list_append(&caller->calls, &call->link);
 	if (timeout_ms > 0)
 		timer_start(caller->loop, &call->timer, timeout_ms);
 	if (caller->watch.fd < 0)

@@ -22,10 +22,10 @@ struct queued {
 
 struct serve_client {
 	struct serve *serve;
-	struct serve_client *next, *prev;
+	struct link link;
 	struct watch watch;
 	struct timer drop;		/* running: it is to go */
-	struct serve_request *first;	/* that have not ended */
+	struct list requests;		/* that have not ended */
 	struct queued *queue, **queue_end;
 	size_t queue_bytes;
 };
@@ -36,8 +36,8 @@ struct serve {
 	void *data;
 	struct watch listener;
 	struct timer pause;
-	struct serve_client *first;
-	size_t requests;
+	struct list clients;
+	size_t requests;		/* of all clients */
 	char *room;			/* FRAME_BYTES */
 };
 
@@ -55,14 +55,10 @@ static void unqueue(struct serve_client *client)
 	free(queued);
 }
 
+/* Take it out of its client's list, before it is freed. */
 static void unlink_request(struct serve_request *request)
 {
-	if (request->prev != NULL)
-		request->prev->next = request->next;
-	else
-		request->client->first = request->next;
-	if (request->next != NULL)
-		request->next->prev = request->prev;
+	list_remove(&request->link);
 	request->serve->requests--;
 }
 
@@ -72,8 +68,9 @@ static void client_free(struct serve_client *client)
 
 	timer_stop(&client->drop);
 	watch_stop(&client->watch);
-	while (client->first != NULL) {
-		struct serve_request *request = client->first;
+	while (client->requests.first != NULL) {
+		struct serve_request *request =
+			LIST_FIRST(struct serve_request, &client->requests, link);
 
 		unlink_request(request);
 		if (serve->role->gone != NULL)
@@ -83,12 +80,7 @@ static void client_free(struct serve_client *client)
 	while (client->queue != NULL)
 		unqueue(client);
 	close(client->watch.fd);
-	if (client->prev != NULL)
-		client->prev->next = client->next;
-	else
-		serve->first = client->next;
-	if (client->next != NULL)
-		client->next->prev = client->prev;
+	list_remove(&client->link);
 	free(client);
 }
 
@@ -193,10 +185,7 @@ static void begin(struct serve_client *client, struct frame *frame)
 	request->client = client;
 	request->id = frame->id;
 	request->due = frame->deadline_ms ? loop_now(serve->loop) + frame->deadline_ms : 0;
-	request->next = client->first;
-	if (client->first != NULL)
-		client->first->prev = request;
-	client->first = request;
+	list_append(&client->requests, &request->link);
 	serve->requests++;
 	serve->role->request(serve, request, frame);
 	frame_close(frame);
@@ -205,16 +194,16 @@ static void begin(struct serve_client *client, struct frame *frame)
 static void cancel(struct serve_client *client, uint64_t id)
 {
 	struct serve *serve = client->serve;
-	struct serve_request *request = client->first;
 
-	while (request != NULL && request->id != id)
-		request = request->next;
-	if (request == NULL)
-		return;		/* it ended meanwhile */
-	unlink_request(request);
-	if (serve->role->gone != NULL)
-		serve->role->gone(serve, request);
-	free(request);
+	LIST_EACH(struct serve_request, request, &client->requests, link) {
+		if (request->id != id)
+			continue;
+		unlink_request(request);
+		if (serve->role->gone != NULL)
+			serve->role->gone(serve, request);
+		free(request);
+		return;
+	}		/* not found: it ended meanwhile */
 }
 
 static void client_ready(struct watch *watch, uint32_t events)
@@ -252,10 +241,7 @@ static void admit(struct serve *serve, int fd)
 	client->watch.ready = client_ready;
 	client->drop.fire = drop_due;
 	client->queue_end = &client->queue;
-	client->next = serve->first;
-	if (serve->first != NULL)
-		serve->first->prev = client;
-	serve->first = client;
+	list_append(&serve->clients, &client->link);
 	if (watch_start(serve->loop, &client->watch, EPOLLIN, NULL) < 0)
 		client_free(client);
 }
@@ -303,8 +289,8 @@ void serve_free(struct serve *serve)
 	if (serve == NULL)
 		return;
 	serve_quiesce(serve);
-	while (serve->first != NULL)
-		client_free(serve->first);
+	while (serve->clients.first != NULL)
+		client_free(LIST_FIRST(struct serve_client, &serve->clients, link));
 	free(serve->room);
 	free(serve);
 }

@@ -1,0 +1,220 @@
+/* view_client - the member view and the layout, as covey-discoverd tells them */
+#include "view_client.h"
+
+#include "container.h"
+#include "discover_talk.h"
+#include "layout_file.h"
+#include "mem.h"
+#include "members.h"
+
+#include <pthread.h>
+
+#define AGAIN_MS 1000		/* between tries to reach covey-discoverd */
+
+struct view_client {
+	const struct view_events *events;
+	void *data;
+	char *socket_path, *state_directory;	/* owned */
+	pthread_mutex_t mutex;		/* of the pointer to the view, whose only writer is the loop's thread */
+	struct group_view *view;
+	struct loop *loop;
+	struct caller *caller;		/* NULL: not started */
+	struct call watch;
+	struct timer again;
+};
+
+static void tell_failure(const struct view_client *client, const struct err *err)
+{
+	if (client->events->failed != NULL)
+		client->events->failed(client->data, err);
+}
+
+/* With one holder, the caller. */
+static struct group_view *view_copy(const struct group_view *from)
+{
+	struct group_view *view = mem_new(1, sizeof *view);
+
+	view->members = (struct members){ .self = from->members.self };
+	for (size_t i = 0; i < from->members.count; i++)
+		members_add(&view->members, &from->members.list[i]);
+	view->layout = from->layout;
+	view->clock_offset = from->clock_offset;
+	view->state = from->state;
+	atomic_init(&view->holders, 1);
+	return view;
+}
+
+static void use_view(struct view_client *client, struct group_view *now)
+{
+	struct group_view *before = client->view;
+
+	pthread_mutex_lock(&client->mutex);
+	client->view = now;
+	pthread_mutex_unlock(&client->mutex);
+	if (client->events->changed != NULL)
+		client->events->changed(client->data, now, before);
+	group_view_release(before);
+}
+
+/* One of the two answers to VIEW and WATCH. */
+static int hear(struct view_client *client, const struct frame *frame, struct err *err)
+{
+	struct group_view *view = view_copy(client->view);
+	int rc;
+
+	if (frame->type == DISCOVER_MEMBERS)
+		rc = discover_members_unpack(frame->body, &view->members, &view->clock_offset, err);
+	else if (frame->type == DISCOVER_LAYOUT)
+		rc = discover_layout_unpack(frame->body, &view->layout, err);
+	else
+		rc = err_set(err, ERR_INVALID, "watch the group: an answer of type %u", frame->type);
+	if (rc < 0) {
+		group_view_release(view);
+		return -1;
+	}
+	view->state = VIEW_LIVE;
+	use_view(client, view);
+	return 0;
+}
+
+/* covey-discoverd is away.  It saves a layout before it tells of it, and may not have come to that. */
+static void lose(struct view_client *client)
+{
+	struct group_view *view = view_copy(client->view);
+	bool changed = view->state == VIEW_LIVE;
+	struct layout layout;
+
+	if (changed)
+		view->state = VIEW_STALE;
+	if (layout_load(client->state_directory, &layout, NULL) == 0 && layout.epoch != 0 &&
+	    (layout.lineage != view->layout.lineage || layout.epoch > view->layout.epoch)) {
+		view->layout = layout;
+		changed = true;
+	}
+	if (changed)
+		use_view(client, view);
+	else
+		group_view_release(view);
+}
+
+static void watched(struct call *call, struct frame *frame)
+{
+	struct view_client *client = CONTAINER_OF(call, struct view_client, watch);
+	struct err err = ERR_INIT;
+
+	if (frame == NULL) {
+		timer_start(client->loop, &client->again, AGAIN_MS);
+		lose(client);
+	} else if (hear(client, frame, &err) < 0) {
+		tell_failure(client, &err);
+	}
+}
+
+static void watch_group(struct timer *timer)
+{
+	struct view_client *client = CONTAINER_OF(timer, struct view_client, again);
+
+	call_start(client->caller, &client->watch, DISCOVER_WATCH, STR(""), 0);
+}
+
+static void read_disk(struct view_client *client)
+{
+	struct err err = ERR_INIT;
+
+	if (members_load(client->state_directory, &client->view->members, &err) < 0)
+		tell_failure(client, &err);
+	if (layout_load(client->state_directory, &client->view->layout, &err) < 0)
+		tell_failure(client, &err);
+}
+
+struct view_client *view_client_new(const char *run_directory, const char *state_directory,
+				    const struct view_events *events, void *data)
+{
+	static const struct group_view nothing = { .state = VIEW_REMEMBERED };
+	struct view_client *client = mem_new(1, sizeof *client);
+	struct buf path = BUF_INIT;
+
+	buf_addf(&path, "%s/discover.sock", run_directory);
+	client->events = events;
+	client->data = data;
+	client->socket_path = mem_copy(path.data, path.len);
+	client->state_directory = mem_copy(state_directory, strlen(state_directory));
+	pthread_mutex_init(&client->mutex, NULL);
+	client->watch = (struct call)CALL_INIT;
+	client->watch.answer = watched;
+	client->again.fire = watch_group;
+	client->view = view_copy(&nothing);
+	read_disk(client);
+	buf_clear(&path);
+	return client;
+}
+
+int view_client_ask(struct view_client *client, uint64_t timeout_ms, struct err *err)
+{
+	bool members = false, layout = false;
+	struct asking asking = ASKING_INIT;
+	struct frame frame;
+	int rc = asking_start(&asking, client->socket_path, DISCOVER_VIEW, STR(""), timeout_ms, err);
+
+	while (rc == 0 && !(members && layout)) {
+		rc = asking_next(&asking, &frame, err);
+		if (rc < 0)
+			break;
+		rc = hear(client, &frame, err);
+		members = members || frame.type == DISCOVER_MEMBERS;
+		layout = layout || frame.type == DISCOVER_LAYOUT;
+		frame_close(&frame);
+	}
+	asking_end(&asking);
+	return rc;
+}
+
+void view_client_start(struct view_client *client, struct loop *loop)
+{
+	client->loop = loop;
+	client->caller = caller_new(loop, client->socket_path);
+	watch_group(&client->again);
+}
+
+void view_client_free(struct view_client *client)
+{
+	if (client == NULL)
+		return;
+	timer_stop(&client->again);
+	call_finish(&client->watch);
+	caller_free(client->caller);
+	group_view_release(client->view);
+	pthread_mutex_destroy(&client->mutex);
+	free(client->socket_path);
+	free(client->state_directory);
+	free(client);
+}
+
+struct caller *view_client_caller(struct view_client *client)
+{
+	return client->caller;
+}
+
+const struct group_view *view_client_view(const struct view_client *client)
+{
+	return client->view;
+}
+
+struct group_view *view_client_hold(struct view_client *client)
+{
+	struct group_view *view;
+
+	pthread_mutex_lock(&client->mutex);
+	view = client->view;
+	atomic_fetch_add(&view->holders, 1);
+	pthread_mutex_unlock(&client->mutex);
+	return view;
+}
+
+void group_view_release(struct group_view *view)
+{
+	if (atomic_fetch_sub(&view->holders, 1) > 1)
+		return;
+	members_clear(&view->members);
+	free(view);
+}
