@@ -46,7 +46,7 @@
 #   raw PORT [SECONDS]       sends standard input as it is, prints what comes until the end
 #   bytes N [SEED]           N bytes, the same for the same SEED
 #   sha FILE                 its sha256 (`sha -` reads standard input)
-#   scenario SCRIPT NAME     runs that scenario of tests/SCRIPT
+#   scenario SCRIPT NAME [ARG...]   runs that scenario of tests/SCRIPT
 #   every_scenario SCRIPT WORD   each scenario of tests/SCRIPT is a test `{ WORD NAME; }` of this file
 #   mutant_sim NAME B [VARIABLE=VALUE...]   makes $D/NAME/B/covey-sim of the sources with tests/mutants/protocol/NAME.patch
 #   need WHAT                skip, loudly, unless WHAT is there: `need hosts`, `need space 5G`.  CI takes
@@ -424,7 +424,7 @@ sha() {
 }
 
 scenario() {
-	run timeout 100 "$TOP/tests/$1" "$2"
+	run timeout 100 "$TOP/tests/$1" "${@:2}"
 	echo "$output"
 	[ "$status" -eq 0 ]
 }

@@ -780,20 +780,22 @@ def explain(f, error):
     print(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
 
 
-def scenarios(usage, *parameters):
-    """main() of a script: runs the scenario that its first argument names, --list tells of all."""
+def scenarios(usage, parameters=0, prepare=lambda: ()):
+    """main() of a script: runs the scenario that its first argument names, with what prepare() gives.
+
+    At least so many parameters follow; --list tells of all scenarios."""
     if sys.argv[1:] == ["--list"]:
         for name, f in SCENARIOS.items():
             print("%-18s%s" % (name, f.__doc__))
         sys.exit(0)
-    if len(sys.argv) != 2 + len(parameters) or sys.argv[1] not in SCENARIOS:
+    if len(sys.argv) < 2 + parameters or sys.argv[1] not in SCENARIOS:
         print(usage, file=sys.stderr)
         sys.exit(64)
     # Whatever happens, no daemon is left: it would hold our output open.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     f = SCENARIOS[sys.argv[1]]
     try:
-        f()
+        f(*prepare())
     except (AssertionError, OSError, EOFError, queue.Empty) as e:
         explain(f, e)
         sys.exit(1)
