@@ -129,7 +129,6 @@ COUNTS = "homes_answered:I homes:I peers_answered:I peers:I"
 
 class DiscoverTalk(Conversation):
     VIEW, WATCH, LEAVE = Message(1), Message(2), Message(3)
-    MEMBERS = Message(4, "packed:rest")
     DONE = Message(5)
     LAYOUT = Message(6, "packed:rest")
     BEHIND = Message(7, "epoch:Q node:Q place:address")
@@ -177,7 +176,7 @@ class SyncTalk(Conversation):
 
 READ, WRITE, ONE, BELOW, HOLDERS = range(1, 6)          # purposes of NEWEST
 CONFIRMED, UNSETTLED, UNCONFIRMED = 1, 2, 3             # standings of ANSWER
-INVALID, ABSENT, FULL, TIMEOUT, AWAY, CORRUPT = 1, 3, 8, 9, 10, 11      # kinds of FAILED: enum err_kind
+ABSENT, FULL, AWAY, CORRUPT = 3, 8, 10, 11              # kinds of FAILED: enum err_kind
 
 
 # versions and records
@@ -396,7 +395,7 @@ class Role:
 # sealed packets: XChaCha20-Poly1305 as in draft-irtf-cfrg-xchacha-03
 
 PROTOCOL = 3
-DISCOVERY, VERSIONS, SYNC = 1, 2, 3             # roles that a packet is for
+DISCOVERY, SYNC = 1, 3                          # roles that a packet is for
 WIRE_STORE, WIRE_WANT = 4, 7                    # types of packets
 BULK_SYNC, BULK_SYNCED, BULK_STALE = 1, 2, 5    # types of bulk messages
 CONSTANT = struct.unpack("<4I", b"expand 32-byte k")
