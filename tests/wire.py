@@ -13,7 +13,6 @@ of scenarios marks them with @scenario and ends with scenarios(__doc__).  Only t
 """
 import hashlib
 import hmac
-import inspect
 import os
 import queue
 import re
@@ -21,11 +20,9 @@ import resource
 import signal
 import socket
 import struct
-import subprocess
 import sys
 import threading
 import time
-import traceback
 from types import SimpleNamespace
 
 SECOND = 10**9          # versions, records and signatures count in ns
@@ -758,6 +755,7 @@ def until(seconds, condition, *what):
 
 def start(command, **how):
     """A process that does not outlive the scenario."""
+    import subprocess           # here, since most of what uses this module starts none, and often
     process = subprocess.Popen(command, **how)
     STARTED_PROCESSES.append(process)
     return process
@@ -771,10 +769,10 @@ def scenario(f):
 
 def explain(f, error):
     """Which line of the scenario failed, and what was expected."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == inspect.getsourcefile(f)]
-    inside = [frame for frame in frames if frame.name not in ("check", "<module>")]
-    for frame in inside:
-        print(f"{os.path.basename(frame.filename)}:{frame.lineno}: {frame.name}: {frame.line}")
+    import traceback
+    for frame in traceback.extract_tb(error.__traceback__):
+        if frame.filename == f.__code__.co_filename and frame.name != "<module>":
+            print(f"{os.path.basename(frame.filename)}:{frame.lineno}: {frame.name}: {frame.line}")
     print(f"expected: {f.__doc__}")
     print(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
 
