@@ -159,16 +159,17 @@ _leftovers() {
 _end_leftovers() {
 	local signal pid try pids living
 	for signal in TERM KILL; do
-		mapfile -t pids < <(_leftovers)
-		[ ${#pids[@]} -gt 0 ] || return 0
-		for pid in "${pids[@]%/environ}"; do kill -"$signal" "$pid" 2>/dev/null || :; done
-		# Looked for again now and then: what ends may have started something.
-		for ((try = 1; try <= 40 && ${#pids[@]} > 0; try++)); do
+		for ((try = 0; try < 80; try++)); do
+			# Looked for again now and then: what ends may have started something.
+			if [ $((try % 10)) -eq 0 ] || [ ${#pids[@]} -eq 0 ]; then mapfile -t pids < <(_leftovers); fi
+			[ ${#pids[@]} -gt 0 ] || return 0
+			if [ $((try % 40)) -eq 0 ]; then
+				for pid in "${pids[@]}"; do kill -"$signal" "${pid%/environ}" 2>/dev/null || :; done
+			fi
 			sleep 0.05
 			living=()
 			for pid in "${pids[@]}"; do [ ! -e "/proc/$pid" ] || living+=("$pid"); done
 			pids=("${living[@]}")
-			if [ ${#pids[@]} -eq 0 ] || [ $((try % 10)) -eq 0 ]; then mapfile -t pids < <(_leftovers); fi
 		done
 	done
 }
