@@ -5,18 +5,9 @@
 
 load helpers
 
-roles() {
-	run timeout 100 "$TOP/tests/write-roles" "$1" "$(port)"
-	echo "$output"
-	[ "$status" -eq 0 ]
-}
+roles() { scenario write-roles "$1" "$(port)"; }
 
-@test "every scenario of write-roles is a test here" {
-	run bash -c '"$1/tests/write-roles" --list | cut -d " " -f 1 | sort' - "$TOP"
-	[ "$status" -eq 0 ]
-	[ "$output" = "$(sed -n 's/.*{ roles \([a-z_]*\); }$/\1/p' "$BATS_TEST_FILENAME" | sort)" ]
-}
-
+@test "every scenario of write-roles is a test here" { every_scenario write-roles roles; }
 @test "201 and 204: a majority has the record, another disk the content" { roles confirmed; }
 @test "what no other disk has is 202, whatever the homes say" { roles no_copy; }
 @test "homes are asked after a quick push, and during a slow one" { roles slow_push; }
