@@ -82,7 +82,7 @@ struct asker {
 	struct list running;		/* struct phase */
 	struct check *by_path[ASKER_BUCKETS];
 	uint64_t now;			/* ms: of the last call */
-	struct list parents;	/* storing.c's, and so is: */
+	struct list parents;		/* storing.c's, and so is: */
 	struct known_parent *known_parents;	/* owned; NULL: nothing yet */
 };
 

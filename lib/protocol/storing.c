@@ -102,7 +102,7 @@ static void known_parent_add(struct asker *asker, struct str directory, struct v
 	known = known_parent_slot(asker, directory);
 	free(known->path);
 	*known = (struct known_parent){ .path = mem_copy(directory.s, directory.n),
-				     .n = directory.n, .entry = entry };
+					.n = directory.n, .entry = entry };
 }
 
 void storing_forget_parents(struct asker *asker)
