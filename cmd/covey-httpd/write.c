@@ -212,13 +212,8 @@ static int judge_kind(const struct write *w, const struct write_item *item,
 		if (directory && !item->unanswered)
 			return err_set(err, ERR_CONFLICT,
 				       "a directory stands there: DELETE it with a slash at the end");
-<<<<<<< HEAD
-		/* What nobody can vouch for may be there, and is to go. */
-		if (stands != NAME_FILE && !w->unconfirmed)
-=======
 		/* Without a majority's word a file may be there: the deletion is stored anyway. */
 		if (stands != NAME_FILE && !w->unconfirmed)
->>>>>>> read-write
 			return err_set(err, ERR_ABSENT, "no such file");
 		break;
 	case WRITE_MKDIR:
