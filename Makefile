@@ -52,7 +52,7 @@ LDLIBS  = -Wl,--as-needed $(shell pkg-config --libs $(LIBS)) -pthread
 
 LIB_OBJECTS := $(patsubst %.c,$B/obj/%.o,$(wildcard lib/*/*.c))
 UNIT_TESTS  := $(patsubst tests/unit/%.c,$B/unit/%,$(wildcard tests/unit/*.c))
-SIM_SOURCES := $(wildcard tests/sim/*.c lib/base/*.c lib/group/*.c) lib/http/listing_text.c \
+SIM_SOURCES := $(wildcard tests/sim/*.c lib/base/*.c lib/protocol/*.c) lib/http/listing_text.c \
                lib/os/digest.c lib/os/sock.c lib/store/path.c lib/store/record.c lib/store/version.c
 SIM_OBJECTS := $(SIM_SOURCES:%.c=$B/few/%.o)
 FUZZERS     := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/*.c))

@@ -139,12 +139,12 @@ static int ask(const struct options *o, struct str path, struct rows *rows, stru
 /* What stands there, or the newest deletion. */
 static const struct record *record_of(const struct nodes_row *it)
 {
-	switch (record_stands(&it->record, &it->entry)) {
-	case STANDS_DIRECTORY:
+	switch (record_name_kind(&it->record, &it->entry)) {
+	case NAME_DIRECTORY:
 		return &it->entry;
-	case STANDS_FILE:
+	case NAME_FILE:
 		return &it->record;
-	case STANDS_NOTHING:
+	case NAME_ABSENT:
 		break;
 	}
 	return version_cmp(it->entry.version, it->record.version) > 0 ? &it->entry : &it->record;
@@ -195,7 +195,7 @@ static const char *what(const struct nodes_row *it)
 		return "none";
 	if (record_of(it)->flags & RECORD_DIRECTORY && record_is_live(record_of(it)))
 		return "directory";
-	if (record_stands(&it->record, &it->entry) == STANDS_NOTHING)
+	if (record_name_kind(&it->record, &it->entry) == NAME_ABSENT)
 		return "deleted";
 	return it->content ? "content" : "record";
 }
@@ -228,7 +228,7 @@ static json_t *roles_json(uint8_t of)
 
 static bool has_content(const struct nodes_row *it)
 {
-	return it->answered && record_stands(&it->record, &it->entry) == STANDS_FILE;
+	return it->answered && record_name_kind(&it->record, &it->entry) == NAME_FILE;
 }
 
 static void print_rows(const struct options *o, struct str path, const struct rows *rows)
@@ -272,7 +272,7 @@ static void set_record(json_t *object, const struct row *row)
 	json_object_set_new(object, "version",
 			    json_string(version_format(version, record_of(it)->version)));
 	json_object_set_new(object, "deleted",
-			    json_boolean(record_stands(&it->record, &it->entry) == STANDS_NOTHING));
+			    json_boolean(record_name_kind(&it->record, &it->entry) == NAME_ABSENT));
 	if (!has_content(it))
 		return;
 	str_to_hex(sha256, it->record.sha256, SHA256_BYTES);

@@ -30,6 +30,7 @@
 #define COVEY_ASKER_H
 
 #include "home.h"
+#include "list.h"
 #include "peers.h"
 #include "version_talk.h"
 
@@ -38,12 +39,12 @@
 #include <stdint.h>
 
 #define ASKER_BUCKETS 256
-#define ASKER_A_LITTLE_MS 40
+#define ASKER_SHORT_WAIT_MS 40
 
 struct phase;
 struct check;
-struct settling;
-struct settled;
+struct parent;
+struct known_parent;
 
 /* An entry to be made: live, and above all that the homes told; not where more is known here. */
 struct make_ask {
@@ -78,11 +79,11 @@ struct asker {
 	struct peers peers;
 	struct buf packet;
 	struct phase *by_id[ASKER_BUCKETS];
-	struct phase *running;		/* all of them, a list */
+	struct list running;		/* struct phase */
 	struct check *by_path[ASKER_BUCKETS];
 	uint64_t now;			/* ms: of the last call */
-	struct settling *settlings;	/* storing.c's, and so is: */
-	struct settled *settled;	/* owned; NULL: nothing yet */
+	struct list parents;	/* storing.c's, and so is: */
+	struct known_parent *known_parents;	/* owned; NULL: nothing yet */
 };
 
 /* home stays the caller's; timeouts.check and timeouts.store are the least that is waited. */

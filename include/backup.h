@@ -6,7 +6,9 @@
  *
  *	[backup]
  *	node = 7f3a9c2b11d0e4f5
- *	whole = yes		written last; no: it is being made, or was cut off
+ *	whole = yes		written last; no: it is being made, renewed, or was cut
+ *				off: names of the old one may be gone by then
+ *				whose content the new one does not have yet
  *
  * The node may run meanwhile.  Each file is copied by one open descriptor:
  * its bytes, its record and its time are of the same version, whatever takes
@@ -48,8 +50,11 @@ int backup_make(const char *store, const char *to, struct backup_count *, struct
  * is another node then, with the id *ret_node, which owes all that it knows
  * to its group.  Cut off, it is refused by store_open() until it is made
  * again.  All files become of the user the store's directory belongs to.
+ * prepare() is called with a path of its state/ when all is copied, before it
+ * can be opened; -1 leaves it as if cut off.
  */
-int backup_recover(const char *from, const char *store, uint64_t *ret_node,
+int backup_recover(const char *from, const char *store,
+		   int (*prepare)(const char *state, struct err *), uint64_t *ret_node,
 		   struct backup_count *, struct err *);
 
 #endif

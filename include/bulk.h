@@ -21,9 +21,8 @@
 #ifndef COVEY_BULK_H
 #define COVEY_BULK_H
 
-#include "pack.h"
+#include "message.h"
 #include "path.h"
-#include "record.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -49,6 +48,7 @@ struct bulk {
 	struct str body;		/* points into the message */
 };
 
+extern const struct message bulk_message;
 /* Appends; the body last. */
 void bulk_pack(struct buf *, const struct bulk *);
 /*
@@ -86,7 +86,7 @@ enum keep_state {
 	KEEP_FULL,			/* and there is no room for it */
 };
 
-void keep_item_pack(struct buf *, const struct keep_item *);
+MESSAGE(keep_item, struct keep_item);
 /* Takes the next off the body: 1, 0 at its end, -1 malformed. */
 int keep_item_next(struct str *body, struct keep_item *ret);
 /* The same of KEPT. */

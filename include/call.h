@@ -18,6 +18,15 @@
  *
  * A struct call is embedded in what it belongs to (container.h) and may go
  * once it is over.  All of it belongs to the loop's thread.
+ *
+ * An asker that no longer waits has one way to say so: call_cancel(), or the
+ * end of its connection, which is all the other side sees of an asker that
+ * dies.  There serve.h tells whoever keeps the request by its gone().
+ *
+ * A struct asking is the same for a thread that has no loop, as a tool has
+ * none: it waits in asking_next() where a call is called back, and its
+ * connection is its own, so that its end is the cancelling.  There are two
+ * because a loop must not wait and a tool has nothing to wait in.
  */
 #ifndef COVEY_CALL_H
 #define COVEY_CALL_H
@@ -43,10 +52,10 @@ struct call {
 	struct timer timer;
 	uint64_t id;
 	struct buf packet;		/* the request */
-	int with;			/* descriptor that goes with it, owned, or -1 */
+	int fd;				/* descriptor that goes with it, owned, or -1 */
 	bool sent, answered, retried;
 };
-#define CALL_INIT { .caller = NULL, .packet = BUF_INIT, .with = -1 }
+#define CALL_INIT { .caller = NULL, .packet = BUF_INIT, .fd = -1 }
 
 /* timeout_ms 0: without end.  call->answer is set before. */
 void call_start(struct caller *, struct call *, uint8_t type, struct str body, uint64_t timeout_ms);
@@ -57,7 +66,7 @@ void call_finish(struct call *);	/* safe when it is over, and on CALL_INIT */
 /* The same, and the other side is told that nobody waits: for what costs it much. */
 void call_cancel(struct call *);
 
-/* The same for tools that have no loop: one request, its answers in turn. */
+/* One request, its answers in turn. */
 struct asking {
 	int fd;
 	uint64_t id;

@@ -11,14 +11,14 @@
  *		into that even when it is no home), or, of READ, if the entry hides it.
  *	storing	else the newest is stored at the homes that are behind, when
  *		its content is durable somewhere: at a majority, confirmed.
- *		When its content was found nowhere: unsettled, as soon as
+ *		When its content was found nowhere: undecided, as soon as
  *		every home that can be waited for has answered.  If all have
  *		(answered == homes), it was never confirmed: ask BELOW it.
  *
  * Before all that the directory's newest record, the entry, which homes alone
  * tell of, is stored at a majority if only a minority told it, for whatever
  * purpose: then the check begins again, or ends, if no more is to be known.
- * What is stored so and live gets its directories above settled afterwards
+ * What is stored so and live has its directories above confirmed afterwards
  * (storing.h); nobody waits for that.
  *
  * Reading at a majority and writing back what only a minority holds is the
@@ -30,7 +30,7 @@
  * Where this node holds an older version and is no home, READ that was
  * confirmed has it keep the newer record.
  *
- * A majority that is slow (CHECK waits ASKER_A_LITTLE_MS and two round trips)
+ * A majority that is slow (CHECK waits ASKER_SHORT_WAIT_MS and two round trips)
  * or cannot be had is no reason to know nothing: up to PEERS_ASKED_MAX live
  * nodes are asked for what they know, beside the homes.  Time over, or
  * nobody left to wait for: unconfirmed, the newest of all answers.
@@ -53,6 +53,7 @@
 #define COVEY_CHECK_H
 
 #include "asker.h"
+#include "list.h"
 
 #define CHECK_ROWS_MAX (2 * LAYOUT_HOMES_MAX + PEERS_ASKED_MAX)
 
@@ -94,7 +95,7 @@ struct check_wait {
 	void (*done)(struct check_wait *, const struct check_result *);
 	/* private */
 	struct check *check;		/* NULL: not waiting */
-	struct check_wait *next, *prev;
+	struct link link;		/* in the check's waits */
 };
 
 /* path is copied; version is none but for ONE, HOLDERS and BELOW. */

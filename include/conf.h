@@ -90,12 +90,4 @@ void conf_clear(struct conf *);		/* safe on CONF_INIT */
 /* What a command goes by that was told no other: CONF_FILE; where there is none, CONF_FILE_HERE if that is there. */
 const char *conf_default(void);
 
-/*
- * Whether this node may listen there: on loopback always, beyond it only
- * with `access: open`, because whoever reaches the port may then read and
- * write.  what names the socket in the refusal (ERR_DENIED).  For sockets
- * that were inherited, and used on `listen` by conf_load() itself.
- */
-int conf_may_listen(const struct conf *, const char *what, const struct address *, struct err *);
-
 #endif

@@ -25,7 +25,7 @@
 #ifndef COVEY_DISCOVER_TALK_H
 #define COVEY_DISCOVER_TALK_H
 
-#include "layout.h"
+#include "message.h"
 
 enum discover_talk {
 	DISCOVER_VIEW = 1,
@@ -67,14 +67,12 @@ struct discover_change {
 void discover_members_pack(struct buf *, const struct members *, int64_t offset);
 /* Replaces what *ret holds; on failure leaves it untouched.  ret_offset may be NULL. */
 int discover_members_unpack(struct str, struct members *ret, int64_t *ret_offset, struct err *);
-void discover_layout_pack(struct buf *, const struct layout *);
-int discover_layout_unpack(struct str, struct layout *ret, struct err *);
-void discover_behind_pack(struct buf *, const struct discover_behind *);
-int discover_behind_unpack(struct str, struct discover_behind *ret, struct err *);
-void discover_synced_pack(struct buf *, uint64_t epoch);
-int discover_synced_unpack(struct str, uint64_t *ret_epoch, struct err *);
-void discover_change_pack(struct buf *, const struct discover_change *);
-int discover_change_unpack(struct str, struct discover_change *ret, struct err *);
+MESSAGE(discover_layout, struct layout);
+MESSAGE(discover_behind, struct discover_behind);
+MESSAGE_VALUE(discover_synced, uint64_t);	/* the epoch */
+MESSAGE(discover_change, struct discover_change);
 /* PROGRESS, WAITS, CARRY and CARRIED: the body is the text, or the packet. */
+
+extern const struct message *const discover_messages[];	/* those with a table, then NULL */
 
 #endif

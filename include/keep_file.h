@@ -11,7 +11,8 @@
  *
  * covey-syncd writes it, whole and atomically, when a number changes and
  * every minute of the hour; covey-httpd tells of it, and covey prune ends
- * the hour.  It stays when the node is renewed.
+ * the hour.  It stays when the node is renewed; a node that is recovered from
+ * a backup begins the hour anew.
  *
  *	[keep]
  *	versions = 300		by these it prunes; 0: not known, nothing goes
@@ -24,7 +25,7 @@
  *	goes_contents = 0	not counted yet
  *	goes_bytes = 9200
  *
- * Pure but for load and save.
+ * Pure but for load, save and restart.
  */
 #ifndef COVEY_KEEP_FILE_H
 #define COVEY_KEEP_FILE_H
@@ -53,6 +54,13 @@ struct keep_file {
 /* Reads DIRECTORY/keep.ini (DIRECTORY: STORE/state).  No file is success with KEEP_FILE_INIT. */
 int keep_file_load(const char *directory, struct keep_file *ret, struct err *);
 int keep_file_save(const char *directory, const struct keep_file *, struct err *);
+
+/*
+ * Of a file that came here with the state of another node: an hour that was
+ * under way begins anew, and what goes then is counted anew.  A file that
+ * cannot be read stays as it is.
+ */
+int keep_file_restart(const char *directory, struct err *);
 
 /* The layout has these.  Whether that is news. */
 bool keep_told(struct keep_file *, struct keep_numbers);

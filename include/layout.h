@@ -92,7 +92,7 @@ void layout_remove(struct layout *, uint64_t id);
 /* Give the council's seats: those of set A that had one keep it, then the smallest ids. */
 void layout_seat(struct layout *);
 /* The layout of the next epoch with this set alone; *ret may not be the first. */
-void layout_alone(const struct layout *, enum layout_set, struct layout *ret);
+void layout_single(const struct layout *, enum layout_set, struct layout *ret);
 /*
  * Make it the first of a new lineage, which leaves this one.  The new number
  * is BLAKE2b of the lineage and epoch left and of the ids of its members (8

@@ -68,7 +68,6 @@ struct member {
 /* "up", "suspect", "down", "left", "incompatible", "stopped", "forgotten" */
 const char *member_state_name(enum member_state);
 int member_state_parse(struct str, enum member_state *ret);
-bool member_state_known(uint8_t);		/* a byte from outside is one of them */
 /* Nobody is there, by its own word or for good. */
 bool member_is_gone(enum member_state);
 

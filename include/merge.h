@@ -13,23 +13,23 @@
  * like all else, and proves nothing.
  *
  * Index: a name has two registers, its file's and its directory's newest
- * record (entry).  Each is the newest that anybody has; record_stands() says
+ * record (entry).  Each is the newest that anybody has; record_name_kind() says
  * what stands there.
  *
  * History: one row per version, newest first; `here` when anybody has the
  * content.  Where nodes contradict each other, the earlier answer counts.
  *
- * A name or version is settled when a majority of the homes told just that
+ * A name or version is confirmed when a majority of the homes told just that
  * (of a register nobody knows anything of: nothing), or, of a file's, when
- * the entry hides it, whatever it is.  What is not settled
- * is to be settled as a read does it, before it is told as confirmed:
+ * the entry hides it, whatever it is.  What is not confirmed
+ * by the lists is asked for as a read does it:
  *
  *	merge_question		what to ask covey-versiond; the path is the caller's
- *	merge_answered		until the row is settled, or cannot be
+ *	merge_answered		until the row is confirmed, or cannot be
  *
  * Where a directory is to be removed, and not every home is credited, a name
  * that was told of stays in the list although a reader is told less: it is
- * told as it was listed, or, when nothing stands there, cannot be settled.
+ * told as it was listed, or, when nothing stands there, cannot be confirmed.
  *
  * An answer that breaks off in mid-line, is malformed or not in order is
  * used up to there, and then nothing is confirmed.
@@ -100,7 +100,7 @@ bool merge_confirmed(const struct merge *);
 struct merge_row {
 	bool version;			/* of a version: file is its record, though a directory's */
 	struct record file, entry;	/* version none: none; of a name without what is not shown */
-	bool settled;
+	bool confirmed;			/* a majority of the homes told just this */
 	bool binding;			/* of a name: no reader's answer below this counts */
 	bool gone;			/* of a version: it was never confirmed */
 	struct version below;		/* what is there at this version or above was never confirmed */
@@ -125,8 +125,8 @@ bool merge_history(struct merge *, struct merge_version *ret);
 /* As a reader asks, by name or about the path whose version it is.  Sets all but the path. */
 void merge_question(const struct merge_row *, struct newest_ask *ret);
 /*
- * What the answer makes of the row.  False: it cannot be settled now.  True:
- * it is settled, or there is another question.
+ * What the answer makes of the row.  False: it cannot be confirmed now.  True:
+ * it is confirmed, or there is another question.
  */
 bool merge_answered(struct merge_row *, const struct merge_rule *, const struct newest_answer *);
 

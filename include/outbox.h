@@ -22,7 +22,7 @@
  *	store_version	ERR_ABSENT: the commit never became visible (a crash
  *			between the two), nothing is to be done
  *	outbox_done	then, and when everybody has it
- *	outbox_sweep	now and then: removes segments that nobody needs
+ *	outbox_remove_done	now and then: removes segments that nobody needs
  *
  * The bytes of a segment are what a crash left: only whole entries count
  * (the format is drawn in lib/store/outbox.c).
@@ -77,7 +77,7 @@ int outbox_read(struct outbox_reader *, int (*each)(void *data, const struct out
 /* It was told, or was done already. */
 bool outbox_was_told(const struct outbox_reader *, struct outbox_mark);
 /* Remove segments without a writer whose entries are all done. */
-int outbox_sweep(struct store *, struct err *);
+int outbox_remove_done(struct store *, struct err *);
 
 /* The next whole entry of a segment's bytes at *offset, which moves behind it; false at the end. */
 bool outbox_parse(struct str segment, uint32_t *offset, struct outbox_entry *ret, bool *ret_done);

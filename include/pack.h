@@ -20,12 +20,29 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-void pack_u8(struct buf *, uint8_t);
-void pack_u16(struct buf *, uint16_t);
-void pack_u32(struct buf *, uint32_t);
-void pack_u64(struct buf *, uint64_t);
+void pack_uint(struct buf *, size_t bytes, uint64_t);	/* the low ones of at most 8 */
 void pack_bytes(struct buf *, const void *, size_t n);	/* as they are */
 void pack_str(struct buf *, struct str);		/* a u16 of length, then the bytes; at most 65,535 */
+
+static inline void pack_u8(struct buf *buf, uint8_t value)
+{
+	pack_uint(buf, sizeof value, value);
+}
+
+static inline void pack_u16(struct buf *buf, uint16_t value)
+{
+	pack_uint(buf, sizeof value, value);
+}
+
+static inline void pack_u32(struct buf *buf, uint32_t value)
+{
+	pack_uint(buf, sizeof value, value);
+}
+
+static inline void pack_u64(struct buf *buf, uint64_t value)
+{
+	pack_uint(buf, sizeof value, value);
+}
 
 struct unpack {
 	struct str rest;
@@ -37,14 +54,31 @@ static inline struct unpack unpack_of(struct str bytes)
 	return (struct unpack){ .rest = bytes, .failed = false };
 }
 
-uint8_t unpack_u8(struct unpack *);
-uint16_t unpack_u16(struct unpack *);
-uint32_t unpack_u32(struct unpack *);
-uint64_t unpack_u64(struct unpack *);
+uint64_t unpack_uint(struct unpack *, size_t bytes);
 void unpack_bytes(struct unpack *, void *, size_t n);	/* zeros on failure */
 struct str unpack_str(struct unpack *, size_t max);	/* points into the message */
 
 /* 0 when everything was read, exactly to the end; else -1. */
 int unpack_end(const struct unpack *);
+
+static inline uint8_t unpack_u8(struct unpack *in)
+{
+	return (uint8_t)unpack_uint(in, 1);
+}
+
+static inline uint16_t unpack_u16(struct unpack *in)
+{
+	return (uint16_t)unpack_uint(in, 2);
+}
+
+static inline uint32_t unpack_u32(struct unpack *in)
+{
+	return (uint32_t)unpack_uint(in, 4);
+}
+
+static inline uint64_t unpack_u64(struct unpack *in)
+{
+	return (uint64_t)unpack_uint(in, 8);
+}
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * peer_http - what nodes ask of each other by HTTP
  *
- * Room: lib/group
+ * Room: lib/protocol
  *
  * Every request but the last kind is signed (sign.h) for the node that it is
  * asked of.  One with a Covey-* field that is not rightly signed, is signed for

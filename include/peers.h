@@ -46,7 +46,7 @@ struct peers {
 };
 #define PEERS_INIT { .list = NULL, .count = 0 }
 
-enum peer_worth { PEER_ALL, PEER_A_LITTLE, PEER_NOTHING };
+enum peer_wait { PEER_WAIT_FULL, PEER_WAIT_SHORT, PEER_WAIT_NONE };
 
 /* Best first. */
 enum peer_rank { PEER_UP, PEER_DOUBTFUL, PEER_SICK, PEER_SICK_AND_AWAY };
@@ -56,7 +56,7 @@ struct peer_target {
 	struct address versions, http;	/* one of them may have len 0 */
 	uint32_t rtt_ms;		/* 0: less, or not measured */
 	enum peer_rank rank;
-	enum peer_worth worth;
+	enum peer_wait wait;
 };
 
 void peers_clear(struct peers *);
@@ -69,7 +69,7 @@ size_t peers_count(const struct peers *);	/* that have not left */
 size_t peers_choose(const struct peers *, uint64_t hash, struct peer_target ret[PEERS_ASKED_MAX]);
 /* One of them, as if asked alone; false: it cannot be reached. */
 bool peers_target(const struct peers *, uint64_t id, struct peer_target *ret);
-enum peer_worth peers_worth(enum peer_rank, enum peer_rank best);
+enum peer_wait peers_wait(enum peer_rank, enum peer_rank best);
 
 /* It was asked at that time and has not answered yet. */
 void peers_silent(struct peers *, uint64_t id, uint64_t question, uint64_t asked);

@@ -50,7 +50,7 @@ struct pull {
 	size_t count;
 	size_t current;			/* who is being asked */
 	uint32_t sources;		/* bit i: bytes of holder i are among `have` */
-	bool alone;			/* bytes of several are not to be joined any more */
+	bool one_holder;		/* bytes of several are not to be joined any more */
 	bool restart;			/* what was accepted before is worth nothing */
 	bool done;			/* verified */
 	bool lost;			/* nothing could be right: no bytes, and another sha256 */

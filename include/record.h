@@ -83,26 +83,25 @@ static inline bool record_is_live(const struct record *r)
  * entry is live, whatever the file's time; else the file, if it is live and
  * above the entry's end; else nothing.
  */
-enum stands { STANDS_NOTHING, STANDS_FILE, STANDS_DIRECTORY };
+enum name_kind { NAME_ABSENT, NAME_FILE, NAME_DIRECTORY };
 
-static inline enum stands record_stands(const struct record *file, const struct record *entry)
+static inline enum name_kind record_name_kind(const struct record *file, const struct record *entry)
 {
 	if (record_is_live(entry))
-		return STANDS_DIRECTORY;
+		return NAME_DIRECTORY;
 	return record_is_live(file) && version_cmp(file->version, entry->version) > 0
-		       ? STANDS_FILE : STANDS_NOTHING;
+		       ? NAME_FILE : NAME_ABSENT;
 }
 
 /* The record of what stands; of nothing the newer one, which may be none. */
-static inline const struct record *record_standing(const struct record *file,
-						   const struct record *entry)
+static inline const struct record *record_current(const struct record *file,
+						  const struct record *entry)
 {
-	enum stands stands = record_stands(file, entry);
+	enum name_kind kind = record_name_kind(file, entry);
 
-	if (stands == STANDS_NOTHING)
-		stands = version_cmp(file->version, entry->version) > 0 ? STANDS_FILE
-									: STANDS_DIRECTORY;
-	return stands == STANDS_FILE ? file : entry;
+	if (kind == NAME_ABSENT)
+		kind = version_cmp(file->version, entry->version) > 0 ? NAME_FILE : NAME_DIRECTORY;
+	return kind == NAME_FILE ? file : entry;
 }
 
 /* Neither a tombstone nor a directory's, nor none. */

@@ -8,9 +8,10 @@
  *	request(serve, request, frame)
  *	serve_reply... serve_end
  *
- * When the asker goes away, or cancels, gone() is called for each of its requests
- * that has not ended; the request is no more when gone() returns, and must not
- * be ended.  A client that sends what is no frame, or does not read its
+ * When the asker goes away, or cancels (call.h), gone() is called for each of
+ * its requests that has not ended: the request's own, which whoever keeps the
+ * request sets, and then the role's.  The request is no more when they
+ * return, and must not be ended.  A client that sends what is no frame, or does not read its
  * answers, is dropped: its requests are gone.
  */
 #ifndef COVEY_SERVE_H
@@ -28,7 +29,8 @@ struct serve;
 struct serve_request {
 	struct serve *serve;
 	uint64_t due;			/* ms, loop's clock: the asker waits no longer; 0: without end */
-	void *data;			/* the role's */
+	void *data;			/* of who keeps it, and */
+	void (*gone)(struct serve_request *);	/* told that its asker is gone; NULL: nothing to do */
 	/* private */
 	uint64_t id;
 	struct serve_client *client;

@@ -15,7 +15,7 @@
  *
  * A name has two registers, its file's newest record and its directory's,
  * the entry: a live one is the attribute of the directory tree/P.  What
- * stands is decided by the two alone (record_stands()), so that all nodes
+ * stands is decided by the two alone (record_name_kind()), so that all nodes
  * that have the same ones agree.  Other directories in tree/ only hold
  * files: they go when they are empty, are nobody's children, and refuse
  * nothing.  Where one, or an entry, is in a file's way, the file's newest
@@ -87,22 +87,20 @@ const char *store_run(const struct store *);	/* the run directory */
 /*
  * renew.c: a new id, for a store that was put back or copied; all that is in
  * it stays.  First the outbox, unless NULL, has an entry for each version
- * known here, of a path the newest `keep` (0: all), as store_owe() makes
- * them.  ERR_CONFLICT: another program has it open.
+ * known here, of a path the newest `keep` (0: all).  ERR_CONFLICT: another program has it open.
  */
 int store_renew(struct store *, struct outbox *, uint32_t keep, uint64_t *ret_owed, struct err *);
-/* All that is known here is to reach its homes and keepers once more; durable. */
-int store_owe(struct store *, struct outbox *, uint32_t keep, uint64_t *ret_owed, struct err *);
 /*
- * The same in two steps, for a node that is about to go over to the group of
- * that lineage: the first marks, durably, that it is to be done there; the
- * second, when the node is there, does it, if it is.
+ * All that is known here is to reach its homes and keepers once more, of a
+ * node that is about to go over to the group of that lineage: the first marks,
+ * durably, that it is to be done there; the second, when the node is there,
+ * makes an entry in the outbox for each version, durably, if it is.
  */
 int store_owe_later(struct store *, uint64_t lineage, struct err *);
 int store_owe_marked(struct store *, uint64_t lineage, uint32_t keep, uint64_t *ret_owed,
 		     struct err *);
 /*
- * lost.c: the files in tree/ have no records, as after a plain copy: all are
+ * The files in tree/ have no records, as after a plain copy: all are
  * foreign, and nothing is served, until they are adopted.  No scan: some are
  * looked at, and in a store that has its records not even those.
  */
@@ -124,7 +122,7 @@ int store_there(struct store *, struct err *);
  */
 void store_on_failure(struct store *, void (*failed)(void *data), void *data);
 
-/* lookup.c: what stands at a path */
+/* read.c: what stands at a path */
 
 struct store_entry {
 	struct record record;	/* the file's newest, live or not; version none: none is known */
@@ -137,9 +135,9 @@ struct store_entry {
 };
 #define STORE_ENTRY_INIT { .fd = -1 }
 void store_entry_clear(struct store_entry *);	/* closes fd; safe on STORE_ENTRY_INIT */
-enum stands store_stands(const struct store_entry *);
+enum name_kind store_name_kind(const struct store_entry *);
 /* The record of what stands; of nothing the newer one of both kinds, which may be none. */
-const struct record *store_standing(const struct store_entry *);
+const struct record *store_current(const struct store_entry *);
 
 enum store_want { STORE_RECORD, STORE_CONTENT };
 
@@ -153,7 +151,7 @@ int store_newest(struct store *, struct str path, enum store_want, struct store_
 int store_version(struct store *, struct str path, struct version, enum store_want,
 		  struct store_entry *ret, struct err *);
 
-/* gate.c: the directory's gate; version none: it has none.  The root never has one. */
+/* The directory's gate; version none: it has none.  The root never has one. */
 int store_gate(struct store *, struct str directory, struct version *ret, struct err *);
 
 /*
@@ -201,7 +199,7 @@ struct commit {
 	struct str path;	/* with RECORD_DELETED and nothing else it may be a gate's */
 	struct stage *stage;	/* synced; NULL for a tombstone or a directory; stays the caller's */
 	uint8_t flags;		/* RECORD_DELETED, RECORD_DIRECTORY, RECORD_BLIND */
-	bool alone;		/* a group of one: as said below */
+	bool ungrouped;		/* a group of one: as said below */
 	uint32_t mtime;		/* the client's, s, or 0 */
 	uint64_t made;		/* of a fixed child, as in its record; else 0 */
 	struct str type;	/* explicit content type, or empty */
@@ -261,13 +259,13 @@ int store_merge(struct store *, struct str path, const struct record *, struct s
  * A number per partition (path_partition()), raised before and after each
  * change of the partition's records, by whichever process.  A digest made
  * between two equal readings is right as long as the number stands still,
- * if store_settle() was called before the first.
+ * if store_finish_dead() was called before the first.
  */
 uint64_t store_changes(const struct store *, unsigned partition);
 /* The same of the directories there are: those in survey_directories(). */
 uint64_t store_directory_changes(const struct store *);
 /* What writers that died left unfinished is on disk and counted. */
-int store_settle(struct store *, struct err *);
+int store_finish_dead(struct store *, struct err *);
 
 /*
  * Whose clock is right is the group's to say: its median less this node's
@@ -283,7 +281,7 @@ uint64_t store_clock(const struct store *);
 #define STORE_AHEAD_NS UINT64_C(60000000000)
 uint64_t store_ahead(const struct store *);
 
-/* list.c, history.c: what there is */
+/* list.c, read.c: what there is */
 
 struct list_entry {
 	char *name;		/* owned; one component, any bytes but NUL and '/' */

@@ -12,7 +12,7 @@
  *
  * Calling sequence of a digest:
  *
- *	store_settle
+ *	store_finish_dead
  *	store_changes		of the partition: the digest's stamp
  *	survey_directories	only then; kept while store_directory_changes()
  *				tells what it told before the list was made

@@ -123,6 +123,11 @@ struct sync_push {
 	uint8_t wanted;			/* so many of them are to have it; at least 1 */
 };
 
+struct sync_more {
+	uint64_t token;
+	uint64_t bytes;			/* that are readable by now */
+};
+
 struct sync_name {
 	uint64_t token;
 	struct record record;
@@ -148,35 +153,21 @@ struct sync_addresses {
 	size_t count;
 };
 
-void sync_pull_pack(struct buf *, const struct sync_pull *);
-int sync_pull_unpack(struct str, struct sync_pull *ret, struct err *);
-void sync_progress_pack(struct buf *, uint64_t bytes);
-int sync_progress_unpack(struct str, uint64_t *ret, struct err *);
-void sync_list_pack(struct buf *, const struct sync_list *);
-int sync_list_unpack(struct str, struct sync_list *ret, struct err *);
-void sync_history_pack(struct buf *, const struct sync_list *);
-int sync_history_unpack(struct str, struct sync_list *ret, struct err *);
-void sync_part_pack(struct buf *, const struct sync_part *);
-int sync_part_unpack(struct str, struct sync_part *ret, struct err *);
-void sync_compare_pack(struct buf *, unsigned partition);
-int sync_compare_unpack(struct str, unsigned *ret_partition, struct err *);
-void sync_end_pack(struct buf *, const struct sync_end *);
-int sync_end_unpack(struct str, struct sync_end *ret, struct err *);
-void sync_resolve_pack(struct buf *, struct str name);
-int sync_resolve_unpack(struct str, struct str *ret_name, struct err *);
-void sync_push_pack(struct buf *, const struct sync_push *);	/* and PUSH_BEGIN */
-int sync_push_unpack(struct str, struct sync_push *ret, struct err *);
-void sync_token_pack(struct buf *, uint64_t token);		/* and PUSH_DROP */
-int sync_token_unpack(struct str, uint64_t *ret_token, struct err *);
-void sync_more_pack(struct buf *, uint64_t token, uint64_t bytes);
-int sync_more_unpack(struct str, uint64_t *ret_token, uint64_t *ret_bytes, struct err *);
-void sync_name_pack(struct buf *, const struct sync_name *);
-int sync_name_unpack(struct str, struct sync_name *ret, struct err *);
-void sync_have_pack(struct buf *, const struct sync_have *);
-int sync_have_unpack(struct str, struct sync_have *ret, struct err *);
-void sync_carry_pack(struct buf *, const struct sync_carry *);
-int sync_carry_unpack(struct str, struct sync_carry *ret, struct err *);
-void sync_addresses_pack(struct buf *, const struct sync_addresses *);
-int sync_addresses_unpack(struct str, struct sync_addresses *ret, struct err *);
+MESSAGE(sync_pull, struct sync_pull);
+MESSAGE_VALUE(sync_progress, uint64_t);		/* bytes */
+MESSAGE(sync_list, struct sync_list);		/* and HISTORY */
+MESSAGE(sync_part, struct sync_part);
+MESSAGE(sync_end, struct sync_end);
+MESSAGE_VALUE(sync_resolve, struct str);	/* the name */
+MESSAGE(sync_addresses, struct sync_addresses);
+MESSAGE(sync_push, struct sync_push);		/* and PUSH_BEGIN */
+MESSAGE_VALUE(sync_token, uint64_t);		/* and PUSH_DROP */
+MESSAGE(sync_more, struct sync_more);
+MESSAGE(sync_name, struct sync_name);
+MESSAGE(sync_have, struct sync_have);
+MESSAGE(sync_carry, struct sync_carry);
+MESSAGE_VALUE(sync_compare, unsigned);		/* a partition */
+
+extern const struct message *const sync_messages[];	/* all of them, then NULL */
 
 #endif

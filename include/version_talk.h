@@ -2,10 +2,11 @@
  * version_talk - the conversation on version.sock: who has which version
  *
  *	NEWEST {path, version, purpose}	->
- *		ANSWER {standing, record or none, type, entry or none, above, holders, counts, clock, epoch}
+ *		ANSWER {certainty, record or none, type, entry or none, parent_known, holders, counts,
+ *			clock, epoch}
  *		or FAILED
  *	STORE {path, record, type}	->
- *		STORED {settled, all, last, counts, newest, epoch}, at most twice
+ *		STORED {confirmed, all, last, counts, newest, epoch}, at most twice
  *		or FAILED
  *	NODES {path}			->
  *		ROW {id, name, http, state, roles, answered, record, type, content, age} per node
@@ -17,12 +18,12 @@
  *
  * NEWEST asks the homes of the path, and what this node has counts as well:
  * record is the newest file's of all that is known, whoever holds it, and
- * entry the newest directory's, as record_stands() judges them.  An entry
+ * entry the newest directory's, as record_name_kind() judges them.  An entry
  * that only a minority told is stored at a majority before READ, WRITE and
  * BELOW rely on it, whatever the answer is good for.
  *	READ	it is confirmed only when a majority holds it; versiond stores it at
  *		those behind when that is needed and allowed (its content is durable
- *		somewhere).  UNSETTLED: a majority answered, a minority has it, and
+ *		somewhere).  UNDECIDED: a majority answered, a minority has it, and
  *		nobody was found to have its content: fetch it and STORE it, or ask
  *		for the newest BELOW it when every home answered (it was never confirmed).
  *		A record that the entry hides needs no majority.
@@ -35,15 +36,15 @@
  *		holders are whoever has its content.
  * Without a majority up to 16 live nodes are asked: UNCONFIRMED.
  *
- * `above` says that the directory above the path stands, without asking for
- * it: versiond has settled it, and no gate is above it.
+ * parent_known says that the directory above the path stands: versiond has
+ * confirmed it before, and no home told of a gate above it.
  *
- * STORE: the first STORED comes when a majority holds the record and, if it
- * is live, the directories above it are settled (storing.h): settled.  Or at
- * timeouts.store without.  The second, unless the first was the last, when
- * every home holds it or nobody waits any longer.  Where nobody is waited for
- * the first is the last, whatever it says.  The path may be a gate's (path.h),
- * its record a deletion.
+ * STORE: the first STORED comes when the record is confirmed (storing.h): a
+ * majority holds it and, if it is live, the directories above it stand.  Or it
+ * comes at timeouts.store without that.  The second comes, unless the first was
+ * the last, when every home holds the record or nobody waits any longer.  Where
+ * nobody is waited for the first is the last, whatever it says.  The path may be
+ * a gate's (path.h), its record a deletion.
  *
  * NODES: this node is the first row.
  *
@@ -82,7 +83,7 @@ struct newest_ask {
 	enum newest_purpose purpose;
 };
 
-enum standing { STANDING_CONFIRMED = 1, STANDING_UNSETTLED, STANDING_UNCONFIRMED };
+enum certainty { CERTAINTY_CONFIRMED = 1, CERTAINTY_UNDECIDED, CERTAINTY_UNCONFIRMED };
 
 /* "homes=A/N" and "peers=A/N" of Version-State. */
 struct counts {
@@ -91,11 +92,11 @@ struct counts {
 };
 
 struct newest_answer {
-	enum standing standing;
+	enum certainty certainty;
 	struct record record;		/* version none: nobody that answered knows any */
 	struct str type;		/* explicit content type, or empty */
 	struct record entry;		/* the directory's; version none: there never was one */
-	bool above;			/* the directory above stands, as is known already */
+	bool parent_known;		/* the directory above stands, as is known without asking */
 	uint64_t holders[HOLDERS_MAX];	/* other nodes that have the content of record, best first */
 	size_t holder_count;
 	struct counts counts;
@@ -110,9 +111,9 @@ struct store_ask {
 };
 
 struct store_answer {
-	bool settled;			/* a majority of the homes has it, and what is above stands */
+	bool confirmed;			/* a majority of the homes has it, and the directories above stand */
 	bool all;			/* so does every home */
-	bool last;			/* nothing more will be told; true unless settled */
+	bool last;			/* nothing more will be told; true unless confirmed */
 	struct counts counts;
 	struct version newest;		/* of the path's file, at any of them */
 	uint64_t epoch;			/* of the layout whose homes they are */
@@ -138,18 +139,14 @@ struct nodes_row {
 	uint64_t age_ms;		/* since it answered */
 };
 
-void newest_ask_pack(struct buf *, const struct newest_ask *);
-int newest_ask_unpack(struct str, struct newest_ask *ret, struct err *);
-void newest_answer_pack(struct buf *, const struct newest_answer *);
-int newest_answer_unpack(struct str, struct newest_answer *ret, struct err *);
-void store_ask_pack(struct buf *, const struct store_ask *);
-int store_ask_unpack(struct str, struct store_ask *ret, struct err *);
-void store_answer_pack(struct buf *, const struct store_answer *);
-int store_answer_unpack(struct str, struct store_answer *ret, struct err *);
-void nodes_ask_pack(struct buf *, const struct nodes_ask *);
-int nodes_ask_unpack(struct str, struct nodes_ask *ret, struct err *);
-void nodes_row_pack(struct buf *, const struct nodes_row *);
-int nodes_row_unpack(struct str, struct nodes_row *ret, struct err *);
+MESSAGE(newest_ask, struct newest_ask);
+MESSAGE(newest_answer, struct newest_answer);
+MESSAGE(store_ask, struct store_ask);
+MESSAGE(store_answer, struct store_answer);
+MESSAGE(nodes_ask, struct nodes_ask);
+MESSAGE(nodes_row, struct nodes_row);
 /* CARRY, CARRIED, SYNC, SYNCED, STATS: the body is the packet, the message, the text. */
+
+extern const struct message *const version_messages[];	/* all of them, then NULL */
 
 #endif

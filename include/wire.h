@@ -45,8 +45,7 @@
 #ifndef COVEY_WIRE_H
 #define COVEY_WIRE_H
 
-#include "layout.h"
-#include "record.h"
+#include "message.h"
 
 #define WIRE_BYTES 1200			/* of a packet on the network */
 #define WIRE_PLAIN_BYTES (WIRE_BYTES - 44)	/* before it is sealed */
@@ -136,6 +135,11 @@ struct wire_want {
 	uint64_t lineage, epoch;	/* what the sender has; 0: none */
 };
 
+struct wire_layout {
+	uint64_t id;			/* of the WANT that it answers; 0: of none */
+	struct layout value;
+};
+
 /* Who tries for the how manieth time: compared in this order. */
 struct ballot {
 	uint32_t round;			/* 0: none */
@@ -169,10 +173,7 @@ struct wire {
 		struct wire_stored stored;
 		struct wire_stale stale;
 		struct wire_want want;
-		struct {
-			uint64_t layout_id;	/* of the WANT that it answers; 0: of none */
-			struct layout layout;
-		};
+		struct wire_layout layout;
 		struct wire_synod synod;
 		struct wire_change change;
 	};
@@ -184,17 +185,8 @@ void wire_pack_sender(struct buf *, uint64_t group, const struct member *sender)
 #define WIRE_TO_BYTES 9
 void wire_pack_to(struct buf *, uint64_t receiver, enum wire_role);
 void wire_set_receiver(struct buf *, size_t sender_bytes, uint64_t receiver);
-/* Append one message behind it. */
-void wire_pack_check(struct buf *, const struct wire_check *);
-void wire_pack_record(struct buf *, const struct wire_record *);
-void wire_pack_store(struct buf *, const struct wire_store *);
-void wire_pack_stored(struct buf *, const struct wire_stored *);
-void wire_pack_stale(struct buf *, const struct wire_stale *);
-void wire_pack_want(struct buf *, const struct wire_want *);
-void wire_pack_layout(struct buf *, uint64_t id, const struct layout *);
-/* type: WIRE_PREPARE to WIRE_NACK. */
-void wire_pack_synod(struct buf *, enum wire_type type, const struct wire_synod *);
-void wire_pack_change(struct buf *, const struct wire_change *);
+/* Append one message behind it; body: the struct of that type. */
+void wire_pack(struct buf *, enum wire_type, const void *body);
 /* As many of the members as fit; *count is how many did. */
 void wire_pack_gossip(struct buf *, bool answer, uint64_t id, uint64_t clock,
 		      const struct member *const *members, size_t *count);
@@ -209,11 +201,6 @@ bool wire_is_for(const struct wire *, uint64_t self, enum wire_role);
 
 int ballot_cmp(struct ballot, struct ballot);	/* <0, 0, >0 */
 
-/* A record in its bytes, which tell how many they are; RECORD_BYTES of zeros for none. */
-void pack_record(struct buf *, const struct record *);
-void unpack_record(struct unpack *, struct record *ret);
-struct record unpack_entry(struct unpack *);	/* a directory's, or none */
-void pack_version(struct buf *, struct version);
-struct version unpack_version(struct unpack *);
+extern const struct message *const wire_messages[WIRE_TYPES];	/* by type; WIRE_OTHER has none */
 
 #endif

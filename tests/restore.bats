@@ -621,6 +621,8 @@ other_node() {
 	run covey recover -c "$CONF" b
 	[ "$status" -eq 65 ]
 	[[ $output == *"there are files of a store already"* ]]
+	printf '[keep]\nversions = 300\ndays = 0\n[lowered]\nversions = 100\ndays = 0\nleft = 60\n' >"$STORE/state/keep.ini"
+	covey backup -c "$CONF" b
 	mv "$STORE" before
 	# Cut off it cannot be started, and goes on when it is said again.
 	mkdir -p "$STORE/history" "$STORE/copying"
@@ -635,6 +637,9 @@ other_node() {
 	[[ ${lines[1]} == "it is node $(sed -n 's/^id = //p' "$STORE/node.ini") now, and may be started" ]]
 	[[ $output != *"$was"* ]]
 	diff <(holdings b) <(holdings "$STORE")
+	# Numbers that were lowered wait a whole hour here.
+	grep -q '^versions = 300$' "$STORE/state/keep.ini"
+	grep -q '^left = 3600$' "$STORE/state/keep.ini"
 	# Where node.id is configured it must say the new one.
 	rm -r "$STORE"
 	sed "s|^  store: .*|&\n  id: $was|" "$CONF" >id.yaml

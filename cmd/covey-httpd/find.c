@@ -47,11 +47,11 @@ static void serve(struct conn *c, const struct record *wanted, const struct reco
 {
 	struct request *r = &c->request;
 	bool here = version_cmp(r->entry.record.version, wanted->version) == 0;
-	enum stands stands = record_stands(wanted, entry);
+	enum name_kind stands = record_name_kind(wanted, entry);
 
-	if (stands == STANDS_DIRECTORY)
+	if (stands == NAME_DIRECTORY)
 		to_directory(c);
-	else if (stands == STANDS_NOTHING)
+	else if (stands == NAME_ABSENT)
 		nothing_there(c);
 	else if (here && (r->entry.content || c->head.method == METHOD_HEAD))
 		get_serve(c);
@@ -136,7 +136,7 @@ static bool others_tell(const struct conn *c)
 	const struct ask *ask = &c->request.ask;
 
 	return c->worker->httpd->grouped &&
-	       (ask->standing != STANDING_UNCONFIRMED || record_is_live(&ask->record));
+	       (ask->certainty != CERTAINTY_UNCONFIRMED || record_is_live(&ask->record));
 }
 
 static void checked(struct conn *c)
@@ -156,7 +156,7 @@ static void checked(struct conn *c)
 		r->ask.entry = here.entry;
 		r->ask.confirmed = !r->entry.foreign;
 	}
-	if (r->ask.standing == STANDING_UNSETTLED)
+	if (r->ask.certainty == CERTAINTY_UNDECIDED)
 		unsettled_start(c);
 	else if (r->ask.confirmed)
 		serve_confirmed(c);
@@ -203,9 +203,9 @@ static void serve_local(struct conn *c)
 	if (!r->ask.confirmed && (r->freshness.no_cache ||
 				  (r->freshness.has_max_age && !r->freshness.has_max_stale)))
 		get_absent(c, 504, STR("the newest version cannot be confirmed without asking"));
-	else if (version_is_none(store_standing(&r->entry)->version) && !r->ask.confirmed)
+	else if (version_is_none(store_current(&r->entry)->version) && !r->ask.confirmed)
 		get_absent(c, 504, STR("this node knows of nothing there"));
-	else if (record_stands(&here.file, &here.entry) == STANDS_FILE && !r->entry.content &&
+	else if (record_name_kind(&here.file, &here.entry) == NAME_FILE && !r->entry.content &&
 		 c->head.method == METHOD_GET)
 		get_absent(c, 504, STR("the newest version's content is not on this node"));
 	else

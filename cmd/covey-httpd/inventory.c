@@ -78,7 +78,7 @@ static bool is_visible(const struct inventory *inv, const struct inventory_row *
 	if (row->told.gone)
 		return false;
 	return inv->ask.versions || inv->ask.deleted ||
-	       record_stands(&row->told.file, &row->told.entry) != STANDS_NOTHING;
+	       record_name_kind(&row->told.file, &row->told.entry) != NAME_ABSENT;
 }
 
 /* Only now it is known what stands at each name, and which versions there are. */
@@ -187,7 +187,7 @@ static void settle_told(struct call *call, struct frame *frame)
 	if (!told || !merge_answered(&s->row->told, &inv->rule, &answer)) {
 		inv->confirmed = false;
 		settle_over(inv);
-	} else if (s->row->told.settled) {
+	} else if (s->row->told.confirmed) {
 		if (!s->row->told.gone)
 			count_kept(&inv->kept, &s->row->told.file);
 		s->row = NULL;
@@ -202,7 +202,7 @@ static struct inventory_row *next_unsettled(struct inventory *inv)
 	while (inv->next < inv->count) {
 		struct inventory_row *row = &inv->rows[inv->next++];
 
-		if (row->told.settled)
+		if (row->told.confirmed)
 			count_kept(&inv->kept, &row->told.file);
 		else if (!has_enough(inv, &inv->kept, &row->told.file))
 			return row;
@@ -256,8 +256,8 @@ static void merge_names(struct inventory *inv, struct merge *merge)
 
 	while (merge_listing(merge, &name)) {
 		bool visible = ask->deleted ||
-			       record_stands(&name.row.file, &name.row.entry) != STANDS_NOTHING;
-		bool settled = name.row.settled || !merge_confirmed(merge);
+			       record_name_kind(&name.row.file, &name.row.entry) != NAME_ABSENT;
+		bool settled = name.row.confirmed || !merge_confirmed(merge);
 
 		if ((settled && !visible) ||
 		    (ask->after.s != NULL && str_cmp(name.name, ask->after) <= 0))
@@ -268,7 +268,7 @@ static void merge_names(struct inventory *inv, struct merge *merge)
 		}
 		row = add_row(inv, name.name);
 		row->told = name.row;
-		row->told.settled = settled;
+		row->told.confirmed = settled;
 		sure += settled;
 		inv->differences += !settled;
 	}
@@ -282,7 +282,7 @@ static void merge_versions(struct inventory *inv, struct merge *merge)
 	struct merge_version version;
 
 	while (merge_history(merge, &version)) {
-		bool settled = version.row.settled || !merge_confirmed(merge);
+		bool settled = version.row.confirmed || !merge_confirmed(merge);
 
 		if (has_enough(inv, &sure, &version.row.file))
 			continue;
@@ -291,7 +291,7 @@ static void merge_versions(struct inventory *inv, struct merge *merge)
 		row = add_row(inv, version.type);
 		row->here = version.here;
 		row->told = version.row;
-		row->told.settled = settled;
+		row->told.confirmed = settled;
 		inv->differences += !settled;
 	}
 }

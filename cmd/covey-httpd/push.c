@@ -89,7 +89,7 @@ static void tell_more(struct push *p)
 		return;
 	p->told = p->size;
 	p->more.answer = more_told;
-	sync_more_pack(&body, p->token, p->size);
+	sync_more_pack(&body, &(struct sync_more){ p->token, p->size });
 	call_start(p->worker->sync, &p->more, SYNC_PUSH_MORE, buf_str(&body), EARLY_MS);
 	buf_clear(&body);
 }

@@ -231,7 +231,7 @@ static void gate_stored(struct call *call, struct frame *frame)
 	struct conn *c = r->conn;
 	struct store_answer answer;
 	bool settled = frame != NULL && frame->type == VERSION_TALK_STORED &&
-		       store_answer_unpack(frame->body, &answer, NULL) == 0 && answer.settled;
+		       store_answer_unpack(frame->body, &answer, NULL) == 0 && answer.confirmed;
 
 	call_finish(call);
 	if (settled) {
@@ -302,7 +302,7 @@ static void asked(struct conn *c)
 {
 	const struct ask *ask = &c->request.ask;
 
-	if (ask->standing == STANDING_UNCONFIRMED)
+	if (ask->certainty == CERTAINTY_UNCONFIRMED)
 		cannot_tell(c);
 	else if (!record_is_live(&ask->entry))
 		refuse(c, 404, "no such directory");

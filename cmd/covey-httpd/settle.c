@@ -140,9 +140,9 @@ static bool again(const struct settle *s)
 
 static void take_stored(struct settle *s, const struct store_answer *answer)
 {
-	if (answer->settled && !s->settled)
+	if (answer->confirmed && !s->settled)
 		s->epoch = answer->epoch;
-	s->settled |= answer->settled;
+	s->settled |= answer->confirmed;
 	s->all |= answer->all;
 	s->homes = answer->counts.homes;
 	s->homes_answered = answer->counts.homes_answered;

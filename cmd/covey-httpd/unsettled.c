@@ -52,7 +52,7 @@ static void stored(struct call *call, struct frame *frame)
 	struct conn *c = u->conn;
 	struct store_answer answer;
 	bool settled = frame != NULL && frame->type == VERSION_TALK_STORED &&
-		       store_answer_unpack(frame->body, &answer, NULL) == 0 && answer.settled;
+		       store_answer_unpack(frame->body, &answer, NULL) == 0 && answer.confirmed;
 
 	call_finish(call);
 	c->request.ask.confirmed = settled;

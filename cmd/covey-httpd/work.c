@@ -98,7 +98,7 @@ struct registers work_together(const struct item *item, const struct registers *
 
 struct record work_standing(const struct registers *r)
 {
-	return record_stands(&r->file, &r->entry) == STANDS_FILE ?
+	return record_name_kind(&r->file, &r->entry) == NAME_FILE ?
 		       r->file : (struct record){ .version = VERSION_NONE };
 }
 
@@ -130,8 +130,8 @@ int work_judge_cond(const struct conn *c, const struct record *standing, struct 
 int work_judge_kind(const struct item *item, const struct work *work, const struct registers *r,
 		    struct err *err)
 {
-	enum stands stands = record_stands(&r->file, &r->entry);
-	bool directory = stands == STANDS_DIRECTORY;
+	enum name_kind stands = record_name_kind(&r->file, &r->entry);
+	bool directory = stands == NAME_DIRECTORY;
 
 	switch (work->kind) {
 	case WORK_FILE:
@@ -144,11 +144,11 @@ int work_judge_kind(const struct item *item, const struct work *work, const stru
 			return err_set(err, ERR_CONFLICT,
 				       "a directory stands there: DELETE it with a slash at the end");
 		/* What nobody can vouch for may be there, and is to go. */
-		if (stands != STANDS_FILE && !work->unconfirmed)
+		if (stands != NAME_FILE && !work->unconfirmed)
 			return err_set(err, ERR_ABSENT, "no such file");
 		break;
 	case WORK_MKDIR:
-		if (stands == STANDS_FILE && !item->doubtful)
+		if (stands == NAME_FILE && !item->doubtful)
 			return err_set(err, ERR_CONFLICT, "a file stands there");
 		break;
 	case WORK_RMDIR:

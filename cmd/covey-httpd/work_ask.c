@@ -74,7 +74,7 @@ static bool wants_above(const struct conn *c, struct str path)
 	const struct work *work = c->request.work;
 
 	return c->worker->httpd->grouped && (work->kind == WORK_FILE || work->kind == WORK_MKDIR) &&
-	       work->ask.standing != STANDING_UNCONFIRMED && !work->ask.above &&
+	       work->ask.certainty != CERTAINTY_UNCONFIRMED && !work->ask.above &&
 	       path_parent(path).n > 0;
 }
 
@@ -107,7 +107,7 @@ static void note_standing(struct work *work)
 	const struct ask *ask = &work->ask;
 
 	/* Of what is to go, a majority's word is enough, settled or not. */
-	if (ask->standing != STANDING_UNCONFIRMED ||
+	if (ask->certainty != CERTAINTY_UNCONFIRMED ||
 	    (work->unconfirmed && ask->answered >= work->answered))
 		return;
 	work->unconfirmed = true;
@@ -126,7 +126,7 @@ static int judge_above(struct conn *c, struct str path, struct err *err)
 			return -1;
 		found = work_registers(&entry);
 		store_entry_clear(&entry);
-		if (record_stands(&found.file, &found.entry) == STANDS_FILE)
+		if (record_name_kind(&found.file, &found.entry) == NAME_FILE)
 			return err_set(err, ERR_CONFLICT,
 				       "a file stands where a directory is needed: %.*s",
 				       STR_ARG(path));
@@ -145,8 +145,8 @@ static int judge_ancestor(struct conn *c)
 	struct work *work = c->request.work;
 	const struct ask *ask = &work->ask;
 
-	if (ask->standing != STANDING_CONFIRMED ||
-	    record_stands(&ask->record, &ask->entry) != STANDS_FILE)
+	if (ask->certainty != CERTAINTY_CONFIRMED ||
+	    record_name_kind(&ask->record, &ask->entry) != NAME_FILE)
 		return 0;
 	return err_set(&work->err, ERR_CONFLICT, "a file stands where a directory is needed: %.*s",
 		       STR_ARG(work->ancestor));
@@ -155,7 +155,7 @@ static int judge_ancestor(struct conn *c)
 static void note_answer(const struct conn *c, struct item *item)
 {
 	const struct ask *ask = &c->request.work->ask;
-	bool told = ask->standing != STANDING_UNCONFIRMED;
+	bool told = ask->certainty != CERTAINTY_UNCONFIRMED;
 
 	item->theirs = ask->record;
 	item->their_entry = ask->entry;

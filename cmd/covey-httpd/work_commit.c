@@ -109,7 +109,7 @@ static int commit_item(struct work *work, struct item *item, struct err *err)
 	item->commit.above = version_cmp(item->their_entry.version, item->theirs.version) > 0 ?
 				     item->their_entry.version : item->theirs.version;
 	item->commit.clock = item->clock;
-	item->commit.alone = !h->grouped;
+	item->commit.ungrouped = !h->grouped;
 	item->commit.outbox = h->outbox;
 	item->commit.condition = condition;
 	item->commit.data = work;

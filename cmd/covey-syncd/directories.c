@@ -44,7 +44,7 @@ static void find_name(struct store *store, struct str directory, struct buf *ask
 		return;
 	if (listing.count > 0) {
 		const struct list_entry *found = &listing.entries[0];
-		struct store_ask store_ask = { .record = *record_standing(&found->record, &found->entry) };
+		struct store_ask store_ask = { .record = *record_current(&found->record, &found->entry) };
 
 		path_join(&path, directory, str_of(found->name));
 		store_ask.path = buf_str(&path);
@@ -66,7 +66,7 @@ static bool settle_name(struct directories *d, struct str ask)
 	settled = worker_ask_versiond(&d->worker, VERSION_TALK_STORE, ask,
 				      STORE_FACTOR * daemon->service->conf->timeouts.store_ms, NULL,
 				      VERSION_TALK_STORED, &stored, NULL) == 0 &&
-		  store_answer_unpack(buf_str(&stored), &answer, NULL) == 0 && answer.settled;
+		  store_answer_unpack(buf_str(&stored), &answer, NULL) == 0 && answer.confirmed;
 	buf_clear(&stored);
 	d->failed = d->failed || !settled;
 	return settled;

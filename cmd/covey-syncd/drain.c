@@ -464,7 +464,7 @@ static void read_outbox(struct drain *d, bool from_start)
 	read_with(d, &d->new_ones, take_new_entry);
 	if (d->rereading)
 		read_with(d, &d->again, take_old_entry);
-	if (d->new_ones.found.count + d->again.found.count == 0 && outbox_sweep(store, &err) < 0)
+	if (d->new_ones.found.count + d->again.found.count == 0 && outbox_remove_done(store, &err) < 0)
 		log_err(LOG_LEVEL_WARNING, &err, "sweep the outbox");
 }
 

@@ -10,7 +10,7 @@
  *
  * A round goes through the store piece by piece, so that it needs little
  * memory, and asks one node at a time: nobody waits for it.  Whom to ask what,
- * and what the answers come to, is holdings.h's and spares.h's.
+ * and what the answers come to, is holdings.h's and surplus.h's.
  */
 #include "syncd.h"
 
@@ -20,7 +20,7 @@
 #include "holdings.h"
 #include "log.h"
 #include "mem.h"
-#include "spares.h"
+#include "surplus.h"
 #include "survey.h"
 
 #define SOON_MS 2000			/* after the start, and after a layout that cut a round off */
@@ -46,7 +46,7 @@ struct holding {
 	bool incomplete;
 	/* a piece */
 	struct holdings holdings;
-	struct spares spares;
+	struct surplus surplus;
 	struct buf newer;		/* rows {path, record, type}: to be merged */
 	/* for the log, of the round */
 	uint64_t items, messages, bytes, news, evicted, evicted_bytes;
@@ -55,7 +55,7 @@ struct holding {
 static void clear_piece(struct holding *h)
 {
 	holdings_clear(&h->holdings);
-	spares_clear(&h->spares);
+	surplus_clear(&h->surplus);
 	buf_reset(&h->newer);
 }
 
@@ -69,7 +69,7 @@ static void piece_failed(struct holding *h, const struct err *err, const char *w
 
 static bool piece_is_full(const struct holding *h)
 {
-	return h->holdings.items.len >= PIECE_BYTES || h->spares.items.len >= PIECE_BYTES;
+	return h->holdings.items.len >= PIECE_BYTES || h->surplus.items.len >= PIECE_BYTES;
 }
 
 /* A content that is here and not the newest of its path. */
@@ -80,7 +80,7 @@ static void spare_add(struct holding *h, struct str path, const struct history_e
 
 	if (h->evicts && entry->content && record_made(&entry->record) >= h->before &&
 	    !layout_keeps(&h->layout, path, store_node(h->worker.daemon->store)))
-		spares_add(&h->spares, &item);
+		surplus_add(&h->surplus, &item);
 }
 
 /* The file's newest; NULL: there is none. */
@@ -197,11 +197,11 @@ static void ask_keepers(struct holding *h)
 	struct bulk answer;
 	uint64_t node;
 
-	while (!holding_is_abandoned(h) && spares_next(&h->spares, &node, &question)) {
+	while (!holding_is_abandoned(h) && surplus_next(&h->surplus, &node, &question)) {
 		if (holding_ask(h, node, BULK_KEEP, buf_str(&question), &plain, &answer) == 0)
-			spares_answered(&h->spares, answer.body);
+			surplus_answered(&h->surplus, answer.body);
 		else
-			spares_failed(&h->spares);
+			surplus_failed(&h->surplus);
 		buf_reset(&question);
 	}
 	buf_clear(&question);
@@ -249,7 +249,7 @@ static void evict_spares(struct holding *h)
 	struct keep_item item;
 	struct err err;
 
-	while (spares_take(&h->spares, &item)) {
+	while (surplus_take(&h->surplus, &item)) {
 		uint64_t bytes = 0;
 
 		if (store_evict(h->worker.daemon->store, item.path, item.record.version, &bytes, &err) < 0)
@@ -292,7 +292,7 @@ static void piece_begin(struct holding *h)
 
 	clear_piece(h);
 	holdings_begin(&h->holdings, &h->layout);
-	spares_begin(&h->spares, &h->layout);
+	surplus_begin(&h->surplus, &h->layout);
 	for (size_t i = 0; i < h->layout.count; i++) {
 		uint64_t id = h->layout.members[i].id;
 		const struct member *m = members_find(view, id);

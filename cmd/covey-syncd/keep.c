@@ -9,7 +9,7 @@
 #include "clock.h"
 #include "container.h"
 #include "discover_talk.h"
-#include "inquiry.h"
+#include "keep_queue.h"
 #include "log.h"
 #include "mem.h"
 #include "survey.h"
@@ -153,13 +153,13 @@ int keep_asked(struct syncd *d, struct serve_request *request, struct buf *plain
  * on with the next piece when every keeper has most of it, so that it needs
  * little memory.  It does not wait for keepers that are stuck; what they
  * missed, and what could not be read, the next round is for, which follows
- * such a one soon.  What is asked when is inquiry.h's.
+ * such a one soon.  What is asked when is keep_queue.h's.
  */
 
 #define SETTLE_MS 300			/* after a change: others may follow */
 #define HOUR_MS 3600000
 #define AGAIN_MS 1000			/* after a round that was not complete; doubled up to HOUR_MS */
-#define PIECE_BYTES (INQUIRY_LIMIT / 4)
+#define PIECE_BYTES (KEEP_QUEUE_LIMIT / 4)
 #define BATCH_BYTES (56u << 10)
 #define ANSWER_MS 30000
 
@@ -167,9 +167,9 @@ struct keeper {
 	uint64_t id;
 	bool asked;			/* about all that it is to keep, in this round */
 	struct buf collected;		/* items, of the piece */
-	struct inquiry inquiry;
-	uint64_t again;			/* ms, monotonic: then inquiry_due(); NEVER: nothing waits */
-	struct message message;		/* which carries inquiry.sent */
+	struct keep_queue keep_queue;
+	uint64_t again;			/* ms, monotonic: then keep_queue_due(); NEVER: nothing waits */
+	struct message message;		/* which carries keep_queue.sent */
 	struct bulk question;		/* the same without its body */
 	char trouble[64];		/* why it has not what it was asked about, for people; or empty */
 };
@@ -290,7 +290,7 @@ static void survey_piece(struct keeping *k)
 		k->at += k->after.len == 0;
 	}
 	for (size_t i = 0; i < k->keeper_count; i++) {
-		inquiry_add(&k->keepers[i].inquiry, buf_str(&k->keepers[i].collected));
+		keep_queue_add(&k->keepers[i].keep_queue, buf_str(&k->keepers[i].collected));
 		buf_reset(&k->keepers[i].collected);
 	}
 }
@@ -307,7 +307,7 @@ static void tell_trouble(struct keeping *k)
 		const struct keeper *to = &k->keepers[i];
 		const struct member *m = members_find(peers_view(peers), to->id);
 
-		if (to->trouble[0] == '\0' || inquiry_is_over(&to->inquiry))
+		if (to->trouble[0] == '\0' || inquiry_is_over(&to->keep_queue))
 			continue;
 		snprintf(text, sizeof text, "node %016llx %s: %s", (unsigned long long)to->id,
 			 m != NULL ? m->name : "", to->trouble);
@@ -341,8 +341,8 @@ static void ask_self(struct keeping *k, struct keeper *to)
 	struct syncd *d = k->worker.daemon;
 	struct buf states = BUF_INIT;
 
-	answer_keep(d, buf_str(&to->inquiry.sent), to->id, &states);
-	wait_for_keeper(to, inquiry_answered(&to->inquiry, buf_str(&states)));
+	answer_keep(d, buf_str(&to->keep_queue.sent), to->id, &states);
+	wait_for_keeper(to, keep_queue_answered(&to->keep_queue, buf_str(&states)));
 	buf_clear(&states);
 }
 
@@ -354,8 +354,8 @@ static void keeper_answered(struct keeping *k, struct keeper *to, const struct e
 
 	note_trouble(to, counts, counts ? answer.body : STR(""));
 	tell_trouble(k);
-	wait_for_keeper(to, counts ? inquiry_answered(&to->inquiry, answer.body)
-				   : inquiry_failed(&to->inquiry));
+	wait_for_keeper(to, counts ? keep_queue_answered(&to->keep_queue, answer.body)
+				   : keep_queue_failed(&to->keep_queue));
 	buf_clear(&plain);
 }
 
@@ -367,7 +367,7 @@ static void ask_keeper(struct keeping *k, struct keeper *to)
 
 	to->question = bulk_ask(d, to->id, BULK_KEEP);
 	question = to->question;
-	question.body = buf_str(&to->inquiry.sent);
+	question.body = buf_str(&to->keep_queue.sent);
 	if (bulk_start(d, k->fetches, &to->message, &question, ANSWER_MS, &err) < 0)
 		keeper_answered(k, to, &err);
 }
@@ -383,15 +383,15 @@ static bool ask_keepers(struct keeping *k)
 
 		if (to->again <= now) {
 			to->again = NEVER;
-			inquiry_due(&to->inquiry);
+			keep_queue_due(&to->keep_queue);
 		}
-		if (inquiry_next(&to->inquiry, BATCH_BYTES)) {
+		if (keep_queue_next(&to->keep_queue, BATCH_BYTES)) {
 			if (to->id == store_node(k->worker.daemon->store))
 				ask_self(k, to);
 			else
 				ask_keeper(k, to);
 		}
-		busy = busy || to->inquiry.sent.len > 0 || inquiry_is_full(&to->inquiry);
+		busy = busy || to->keep_queue.sent.len > 0 || inquiry_is_full(&to->keep_queue);
 	}
 	return busy;
 }
@@ -400,7 +400,7 @@ static bool ask_keepers(struct keeping *k)
 static bool keepers_are_ready(const struct keeping *k)
 {
 	for (size_t i = 0; i < k->keeper_count; i++) {
-		const struct inquiry *q = &k->keepers[i].inquiry;
+		const struct keep_queue *q = &k->keepers[i].keep_queue;
 
 		if (q->sent.len == 0 && q->ready.len > 0 && !(q->pausing && q->again > 0))
 			return true;
@@ -432,7 +432,7 @@ static bool round_is_complete(struct keeping *k, bool *ret_all_have)
 	bool all_have = true, all_stuck = true;
 
 	for (size_t i = 0; i < k->keeper_count; i++) {
-		const struct inquiry *q = &k->keepers[i].inquiry;
+		const struct keep_queue *q = &k->keepers[i].keep_queue;
 
 		k->incomplete = k->incomplete || q->missed;
 		all_have = all_have && inquiry_is_over(q);
@@ -475,7 +475,7 @@ static bool round_begin(struct keeping *k)
 		uint64_t id = k->layout.members[i].id;
 
 		k->keepers[k->keeper_count++] = (struct keeper){
-			.id = id, .asked = keeper_is_target(k, id), .inquiry = INQUIRY_INIT, .again = NEVER };
+			.id = id, .asked = keeper_is_target(k, id), .keep_queue = KEEP_QUEUE_INIT, .again = NEVER };
 	}
 	k->asks_all = k->all;
 	k->all = false;
@@ -497,7 +497,7 @@ static void round_clear(struct keeping *k)
 	for (size_t i = 0; i < k->keeper_count; i++) {
 		buf_clear(&k->keepers[i].collected);
 		buf_clear(&k->keepers[i].message.answer);
-		inquiry_clear(&k->keepers[i].inquiry);
+		keep_queue_clear(&k->keepers[i].keep_queue);
 	}
 	k->keeper_count = 0;
 	survey_directories_clear(&k->directories);

@@ -620,16 +620,16 @@ static void request_done(struct serve_request *request)
 int request_push_more(struct syncd *d, struct serve_request *request, struct frame *frame,
 		      struct err *err)
 {
-	uint64_t token, bytes;
+	struct sync_more more;
 	struct push_job *j;
 
-	if (sync_more_unpack(frame->body, &token, &bytes, err) < 0)
+	if (sync_more_unpack(frame->body, &more, err) < 0)
 		return -1;
-	j = find_token(d, token, err);
+	j = find_token(d, more.token, err);
 	if (j == NULL)
 		return -1;
 	keep_token(j);
-	push_more(j, bytes);
+	push_more(j, more.bytes);
 	request_done(request);
 	return 0;
 }

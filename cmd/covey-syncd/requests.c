@@ -280,7 +280,7 @@ int request_history(struct syncd *d, struct serve_request *request, struct frame
 {
 	struct sync_list list;
 
-	if (sync_history_unpack(frame->body, &list, err) < 0 || check_file_path(list.path, err) < 0)
+	if (sync_list_unpack(frame->body, &list, err) < 0 || check_file_path(list.path, err) < 0)
 		return -1;
 	return list_start(d, request, &list, false);
 }

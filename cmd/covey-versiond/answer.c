@@ -1,30 +1,90 @@
 /*
- * answer - other nodes' questions, and records this node keeps as a home
+ * answer - messages of other nodes, and records this node keeps as a home
  *
- * A CHECK is answered at once, from the loop; one that would have to wait
- * (for a directory that is being made, or for what a writer left who died)
- * does so in the pool, where it holds up nobody else.  A STORE is committed in
- * the pool, those of one path one after the other, unless the record is there;
- * one of a gate is answered when what stands behind it is settled (inside.c).
- * When a question comes back from there the layout may have changed, and it is
- * judged anew.
+ * A CHECK is answered at once, on the loop.  If its lookup would block (a
+ * directory is being made, or a writer died halfway) it waits in the pool.
+ * A STORE is committed in the pool, those of one path one after the other,
+ * unless the record is already here.  A STORE of a gate is answered when the
+ * directory's names have been walked (struct gate_walk).  The layout may have
+ * changed when a question returns from the pool, so it is judged again.
  */
 #include "versiond.h"
 
+#include "gate_confirm.h"
 #include "clock.h"
 #include "container.h"
 #include "log.h"
 #include "mem.h"
 
-#define JOBS_MAX 4096			/* questions beyond are dropped: they will be repeated */
-#define WAITS_MAX 8			/* then nobody is told anything: it will be asked again */
+#define JOBS_MAX 4096			/* more questions are dropped: their askers repeat them */
+#define WAITS_MAX 8			/* in the pool, then the question is dropped */
+#define WALK_BATCH 1000			/* names that are read at once */
+#define WALKED_GATES 64			/* that are remembered */
+
+/* Who waits for a gate walk. */
+struct walk_waiter {
+	struct link link;
+	void (*done)(void *data, bool may_tell);
+	void *data;
+};
+
+/*
+ * A walk over the names of a directory whose gate has arrived, for behind.h.
+ *
+ * All who bring the gate while the walk runs share it.  A finished walk is
+ * remembered and covers every gate up to its own, because whoever stored a
+ * name later was told of the gate.  It is void under another layout, with
+ * which this node may have received names that were acknowledged elsewhere.
+ * A process that stops ends its walks without an answer: the next one is
+ * asked again.
+ */
+struct gate_walk {
+	struct link link;
+	struct versiond *versiond;
+	struct job job;
+	struct gate_confirm behind;
+	struct buf directory;			/* owned */
+	struct list waiters;
+	struct version gate;
+	uint64_t lineage, epoch;		/* in which it began */
+	struct listing batch;			/* of the directory's names; owned */
+	size_t next_in_batch;			/* index of the next name in it */
+	struct buf found;			/* the path of the next name; empty: there is none */
+	bool listed;
+	bool reading;				/* a job of the pool reads the next name */
+};
+
+/* A finished walk: under this layout others may be told of its gate and of each lower one. */
+struct walked_gate {
+	struct buf directory;			/* owned */
+	struct version gate;			/* none: the place is free */
+	uint64_t lineage, epoch;
+};
+
+/* A directory that others are to know: asker.make. */
+struct making {
+	struct link link;			/* set once it is made, until all homes know it */
+	struct job job;
+	struct versiond *versiond;
+	uint64_t id;
+	struct buf path;
+	struct commit commit;
+	int result;
+	struct err err;
+};
+
+struct answers {
+	struct list walks;			/* that run */
+	struct walked_gate walked[WALKED_GATES];
+	size_t walked_next;			/* the oldest */
+	struct list makings;			/* that not all homes know yet */
+};
 
 struct question {
-	struct talk_waiting waiting;	/* of the request */
 	struct job job;
 	struct versiond *versiond;
 	struct address from;
-	struct serve_request *request;	/* NULL: it came by UDP; or nobody waits any more */
+	struct serve_request *request;	/* NULL: it came by UDP, or its asker is gone */
 	bool by_http;
 	enum wire_type type;
 	uint64_t asker, lineage;	/* the sender's id, and its layout's */
@@ -38,19 +98,28 @@ struct question {
 
 /* where answers go */
 
-static void reply_udp(struct versiond *v, const struct address *to, struct str plain)
+/* The answer to a CARRY, which may be empty, ends the request. */
+static void reply_carried(struct versiond *v, struct serve_request *request, struct str plain)
 {
-	sealed_send(v->socket, to, plain);
-	stats_count_sent(v, false, plain);
+	struct buf packet = BUF_INIT;
+
+	if (plain.n > 0) {
+		seal_message(&v->keys, plain, &packet);
+		stats_count_sent(v, true, plain);
+	}
+	serve_reply(request, VERSION_TALK_CARRIED, buf_str(&packet), NULL, 0);
+	serve_end(request);
+	buf_clear(&packet);
+	local_ended(v);
 }
 
 static void reply(struct versiond *v, const struct address *from, struct serve_request *request,
 		  struct str plain)
 {
 	if (request != NULL)
-		carry_reply(v, request, plain);
+		reply_carried(v, request, plain);
 	else if (from != NULL && plain.n > 0)
-		reply_udp(v, from, plain);
+		group_send(v, from, plain);
 }
 
 /* a question that has to wait */
@@ -61,18 +130,20 @@ static void question_free(struct question *q)
 	free(q);
 }
 
-/* Nothing follows: say so to who waits. */
-static void drop(struct versiond *v, const struct address *from, struct serve_request *request)
+/* There is no answer.  UDP is silent then; a CARRY gets an empty one. */
+static void reply_nothing(struct versiond *v, const struct address *from, struct serve_request *request)
 {
 	reply(v, from, request, STR(""));
 }
 
-static void gone(struct talk_waiting *waiting)
+static void question_gone(struct serve_request *request)
 {
-	CONTAINER_OF(waiting, struct question, waiting)->request = NULL;
+	struct question *q = request->data;
+
+	q->request = NULL;
 }
 
-static void copy_question(struct question *q, const struct wire *wire)
+static void question_copy(struct question *q, const struct wire *wire)
 {
 	q->type = wire->type;
 	q->asker = wire->sender.id;
@@ -90,12 +161,12 @@ static void copy_question(struct question *q, const struct wire *wire)
 	q->store.type = (struct str){ q->text.data + wire->store.path.n, wire->store.type.n };
 }
 
-static struct str path_of(const struct question *q)
+static struct str question_path(const struct question *q)
 {
 	return q->type == WIRE_CHECK ? q->check.path : q->store.path;
 }
 
-static struct question *keep_question(struct versiond *v, const struct wire *wire,
+static struct question *question_keep(struct versiond *v, const struct wire *wire,
 				      const struct address *from, struct serve_request *request)
 {
 	struct question *q = mem_new(1, sizeof *q);
@@ -105,23 +176,21 @@ static struct question *keep_question(struct versiond *v, const struct wire *wir
 	q->by_http = request != NULL;
 	if (from != NULL)
 		q->from = *from;
-	copy_question(q, wire);
-	q->job.key = path_hash(path_of(q));
+	question_copy(q, wire);
+	q->job.key = path_hash(question_path(q));
 	if (request != NULL) {
-		q->waiting.gone = gone;
-		request->data = &q->waiting;
+		request->data = q;
+		request->gone = question_gone;
 	}
 	return q;
 }
 
 /* The answer, if there is one, and the end of the question. */
-static void finish(struct question *q, enum home_step step)
+static void question_finish(struct question *q, enum home_step step)
 {
 	struct versiond *v = q->versiond;
 	struct str plain = step == HOME_ANSWER ? buf_str(&v->answer) : (struct str)STR_INIT;
 
-	if (q->request != NULL)
-		q->request->data = NULL;
 	if (q->request != NULL || !q->by_http)
 		reply(v, &q->from, q->request, plain);
 	question_free(q);
@@ -129,56 +198,268 @@ static void finish(struct question *q, enum home_step step)
 
 /* waiting for a writer */
 
-static void wait_work(struct job *job)
+static void question_wait(struct job *job)
 {
 	struct question *q = CONTAINER_OF(job, struct question, job);
 
-	look_await(q->versiond, path_of(q));
+	lookup_await(q->versiond, question_path(q));
 }
 
-static void look_again(struct question *q);
+static void question_judge_again(struct question *q);
 
-static void wait_done(struct job *job)
+static void question_waited(struct job *job)
 {
 	struct question *q = CONTAINER_OF(job, struct question, job);
 	struct versiond *v = q->versiond;
 
-	look_again(q);
+	question_judge_again(q);
 	versiond_returned(v);
 }
 
 /* False: nobody is writing there. */
-static bool wait_for_writer(struct question *q)
+static bool question_waits(struct question *q)
 {
-	if (!look_would_wait(q->versiond, path_of(q)))
+	if (!lookup_would_wait(q->versiond, question_path(q)))
 		return false;
 	if (q->waits++ == WAITS_MAX) {
-		finish(q, HOME_NOTHING);
+		question_finish(q, HOME_NOTHING);
 		return true;
 	}
-	q->job.work = wait_work;
-	q->job.done = wait_done;
+	q->job.work = question_wait;
+	q->job.done = question_waited;
 	versiond_submit(q->versiond, q->versiond->pool, &q->job);
 	return true;
 }
 
-static void look_again(struct question *q)
+static void question_judge_again(struct question *q)
 {
 	struct versiond *v = q->versiond;
 	struct wire wire = { .sender = { .id = q->asker, .lineage = q->lineage },
 			     .type = WIRE_CHECK, .check = q->check };
 
-	if (wait_for_writer(q))
+	if (question_waits(q))
 		return;
 	if (q->type == WIRE_STORE)
-		finish(q, home_stored(&v->home, q->asker, &q->store, &v->answer));
+		question_finish(q, home_stored(&v->home, q->asker, &q->store, &v->answer));
 	else
-		finish(q, home_receive(&v->home, &wire, group_clock(v), &v->answer));
+		question_finish(q, home_receive(&v->home, &wire, group_clock(v), &v->answer));
+}
+
+/* the names behind a gate */
+
+static void walk_add_waiter(struct gate_walk *w, void (*done)(void *data, bool may_tell), void *data)
+{
+	struct walk_waiter *waiter = mem_new(1, sizeof *waiter);
+
+	waiter->done = done;
+	waiter->data = data;
+	list_append(&w->waiters, &waiter->link);
+	w->versiond->jobs++;			/* until walk_tell(): the process stays for it */
+}
+
+static void walk_tell(struct gate_walk *w, bool may_tell)
+{
+	struct walk_waiter *waiter = LIST_FIRST(struct walk_waiter, &w->waiters, link);
+
+	list_remove(&waiter->link);
+	waiter->done(waiter->data, may_tell);
+	free(waiter);
+	versiond_returned(w->versiond);
+}
+
+static bool gate_is_walked(const struct versiond *v, struct str directory, struct version gate)
+{
+	const struct layout *layout = &v->home.layout;
+
+	for (size_t i = 0; i < WALKED_GATES; i++) {
+		const struct walked_gate *walked = &v->answers->walked[i];
+
+		if (walked->lineage == layout->lineage && walked->epoch == layout->epoch &&
+		    version_cmp(walked->gate, gate) >= 0 &&
+		    str_eq(buf_str(&walked->directory), directory))
+			return true;
+	}
+	return false;
+}
+
+/* Over the oldest one. */
+static void walk_remember(const struct gate_walk *w)
+{
+	struct answers *answers = w->versiond->answers;
+	struct walked_gate *walked = &answers->walked[answers->walked_next];
+
+	answers->walked_next = (answers->walked_next + 1) % WALKED_GATES;
+	walked->gate = w->gate;
+	walked->lineage = w->lineage;
+	walked->epoch = w->epoch;
+	buf_reset(&walked->directory);
+	buf_addstr(&walked->directory, buf_str(&w->directory));
+}
+
+static void walk_end(struct gate_walk *w, bool may_tell)
+{
+	list_remove(&w->link);
+	gate_confirm_clear(&w->behind);
+	if (may_tell)
+		walk_remember(w);
+	while (w->waiters.first != NULL)
+		walk_tell(w, may_tell);
+	listing_clear(&w->batch);
+	buf_clear(&w->directory);
+	buf_clear(&w->found);
+	free(w);
+}
+
+static void walk_over(struct gate_confirm *behind, bool may_tell)
+{
+	walk_end(CONTAINER_OF(behind, struct gate_walk, behind), may_tell);
+}
+
+/* Where a file has the directory's name the whole of it is read at once. */
+static int walk_list(struct gate_walk *w, struct str after, struct listing *ret, struct err *err)
+{
+	struct store *store = w->versiond->service->store;
+	struct str directory = buf_str(&w->directory);
+
+	if (store_list(store, directory, after, WALK_BATCH, false, ret, err) == 0)
+		return 0;
+	return err->kind == ERR_CONFLICT ? store_list(store, directory, after, 0, true, ret, err) : -1;
+}
+
+static bool entry_stands(const struct list_entry *entry)
+{
+	return record_name_kind(&entry->record, &entry->entry) != NAME_ABSENT;
+}
+
+/* True: w->found is the next live name of the batch. */
+static bool walk_next_in_batch(struct gate_walk *w)
+{
+	while (w->next_in_batch < w->batch.count) {
+		const struct list_entry *entry = &w->batch.entries[w->next_in_batch++];
+
+		if (entry_stands(entry)) {
+			path_join(&w->found, buf_str(&w->directory), str_of(entry->name));
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Read the batch that follows the present one, which is empty at first. */
+static void walk_read_batch(struct gate_walk *w)
+{
+	struct str last = w->batch.count == 0 ? (struct str)STR_INIT :
+			  str_of(w->batch.entries[w->batch.count - 1].name);
+	struct listing batch = LISTING_INIT;
+	struct err err = ERR_INIT;
+
+	w->listed = walk_list(w, last, &batch, &err) == 0 || err.kind == ERR_ABSENT;
+	if (!w->listed)
+		log_err(LOG_LEVEL_WARNING, &err, "look what is in a directory");
+	listing_clear(&w->batch);
+	w->batch = batch;
+	w->next_in_batch = 0;
+}
+
+/* A name that is stored later need not be found: its writer is told of the gate. */
+static void walk_read(struct job *job)
+{
+	struct gate_walk *w = CONTAINER_OF(job, struct gate_walk, job);
+
+	buf_reset(&w->found);
+	while (!walk_next_in_batch(w) && w->batch.more)
+		walk_read_batch(w);
+}
+
+static void walk_read_done(struct job *job)
+{
+	struct gate_walk *w = CONTAINER_OF(job, struct gate_walk, job);
+	struct versiond *v = w->versiond;
+
+	w->reading = false;
+	if (w->listed) {
+		gate_confirm_found(&w->behind, buf_str(&w->found), clock_mono_ms());
+		group_schedule(v);
+	} else {
+		walk_end(w, false);
+	}
+	versiond_returned(v);
+}
+
+static void walk_on(struct gate_confirm *behind)
+{
+	struct gate_walk *w = CONTAINER_OF(behind, struct gate_walk, behind);
+
+	if (w->versiond->stopping) {
+		walk_end(w, false);
+		return;
+	}
+	w->reading = true;
+	w->job.work = walk_read;
+	w->job.done = walk_read_done;
+	versiond_submit(w->versiond, w->versiond->pool, &w->job);
+}
+
+/* A running walk of this directory, under this layout, of this gate or a greater one. */
+static struct gate_walk *walk_find(const struct versiond *v, struct str directory, struct version gate)
+{
+	LIST_EACH(struct gate_walk, w, &v->answers->walks, link)
+		if (w->lineage == v->home.layout.lineage && w->epoch == v->home.layout.epoch &&
+		    version_cmp(w->gate, gate) >= 0 &&
+		    str_eq(buf_str(&w->directory), directory))
+			return w;
+	return NULL;
+}
+
+/* The gate is durable here.  done(false): others may not be told yet that it is. */
+static void walk_gate(struct versiond *v, struct str gate_path, struct version gate,
+		      void (*done)(void *data, bool may_tell), void *data)
+{
+	struct gate_walk *w = walk_find(v, path_parent(gate_path), gate);
+
+	if (gate_is_walked(v, path_parent(gate_path), gate)) {
+		done(data, true);
+		return;
+	}
+	if (w != NULL) {
+		walk_add_waiter(w, done, data);
+		return;
+	}
+	w = mem_new(1, sizeof *w);
+	w->versiond = v;
+	buf_addstr(&w->directory, path_parent(gate_path));
+	w->gate = gate;
+	w->lineage = v->home.layout.lineage;
+	w->epoch = v->home.layout.epoch;
+	w->batch.more = true;
+	w->listed = true;
+	list_append(&v->answers->walks, &w->link);
+	walk_add_waiter(w, done, data);
+	w->behind.next = walk_on;
+	w->behind.done = walk_over;
+	gate_confirm_start(&w->behind, &v->asker, gate_path, gate);
+}
+
+void answers_cut_walks(struct versiond *v)
+{
+	struct gate_walk *w;
+
+	if (v->answers == NULL)
+		return;
+	w = LIST_FIRST(struct gate_walk, &v->answers->walks, link);
+	while (w != NULL) {
+		if (w->reading) {
+			w = LIST_NEXT(struct gate_walk, w, link);
+		} else {
+			walk_end(w, false);	/* who is told may end others */
+			w = LIST_FIRST(struct gate_walk, &v->answers->walks, link);
+		}
+	}
 }
 
 /* keeping a record */
 
-/* A disk that takes nothing is told of now and then, not for each record that comes.  Any thread. */
+/* A disk that refuses writes is logged every COMPLAIN_MS, not for each record.  On any thread. */
 static bool is_worth_a_line(struct versiond *v, const struct err *err)
 {
 	uint64_t now = clock_mono_ms(), due = atomic_load(&v->complain_at);
@@ -187,7 +468,7 @@ static bool is_worth_a_line(struct versiond *v, const struct err *err)
 	       (now >= due && atomic_compare_exchange_strong(&v->complain_at, &due, now + COMPLAIN_MS));
 }
 
-static int keep_record(struct versiond *v, struct str path, const struct record *record,
+static int record_keep(struct versiond *v, struct str path, const struct record *record,
 		       struct str type, uint32_t keep)
 {
 	struct err err = ERR_INIT;
@@ -209,18 +490,18 @@ static void store_work(struct job *job)
 {
 	struct question *q = CONTAINER_OF(job, struct question, job);
 
-	q->on_disk = keep_record(q->versiond, q->store.path, &q->store.record, q->store.type,
+	q->on_disk = record_keep(q->versiond, q->store.path, &q->store.record, q->store.type,
 				 q->keep) == 0;
 }
 
-static void store_over(void *data, bool kept)
+static void store_finish(void *data, bool kept)
 {
 	struct question *q = data;
 
 	if (kept)
-		look_again(q);
+		question_judge_again(q);
 	else
-		finish(q, HOME_NOTHING);
+		question_finish(q, HOME_NOTHING);
 }
 
 static void store_done(struct job *job)
@@ -230,9 +511,9 @@ static void store_done(struct job *job)
 
 	count_commit(v, q->on_disk);
 	if (q->on_disk && path_is_gate(q->store.path))
-		inside_settle(v, q->store.path, q->store.record.version, store_over, q);
+		walk_gate(v, q->store.path, q->store.record.version, store_finish, q);
 	else
-		store_over(q, q->on_disk);
+		store_finish(q, q->on_disk);
 	versiond_returned(v);
 }
 
@@ -251,17 +532,17 @@ static void own_work(struct job *job)
 {
 	struct own_commit *own = CONTAINER_OF(job, struct own_commit, job);
 
-	own->on_disk = keep_record(own->versiond, buf_str(&own->path), &own->record,
+	own->on_disk = record_keep(own->versiond, buf_str(&own->path), &own->record,
 				   buf_str(&own->type), own->keep) == 0;
 }
 
-static void own_over(void *data, bool kept)
+static void own_finish(void *data, bool kept)
 {
 	struct own_commit *own = data;
 	struct versiond *v = own->versiond;
 
 	asker_committed(&v->asker, own->id, kept, clock_mono_ms());
-	group_stir(v);
+	group_schedule(v);
 	buf_clear(&own->path);
 	buf_clear(&own->type);
 	free(own);
@@ -274,13 +555,14 @@ static void own_done(struct job *job)
 
 	count_commit(v, own->on_disk);
 	if (own->on_disk && path_is_gate(buf_str(&own->path)))
-		inside_settle(v, buf_str(&own->path), own->record.version, own_over, own);
+		walk_gate(v, buf_str(&own->path), own->record.version, own_finish, own);
 	else
-		own_over(own, own->on_disk);
+		own_finish(own, own->on_disk);
 	versiond_returned(v);
 }
 
-void answer_commit(void *data, uint64_t id, const struct store_ask *ask)
+/* As asker.commit. */
+static void commit_here(void *data, uint64_t id, const struct store_ask *ask)
 {
 	struct versiond *v = data;
 	struct own_commit *own = mem_new(1, sizeof *own);
@@ -297,20 +579,10 @@ void answer_commit(void *data, uint64_t id, const struct store_ask *ask)
 	versiond_submit(v, v->pool, &own->job);
 }
 
-/* A directory that others are to know: asker.make. */
-struct making {
-	struct job job;
-	struct making *next;		/* of those that are made and not yet at all homes */
-	struct versiond *versiond;
-	uint64_t id;
-	struct buf path;
-	struct commit commit;
-	int result;
-	struct err err;
-};
+/* directories that are made here */
 
-/* What came since it was read is not to be hidden; a directory that stands does as it is. */
-static int no_more_is_known(const struct commit *c, const struct store_entry *now, struct err *err)
+/* The condition of the commit: newer records must not be hidden; a live directory is fine as it is. */
+static int directory_may_be_made(const struct commit *c, const struct store_entry *now, struct err *err)
 {
 	if (record_is_live(&now->entry) && version_cmp(now->entry.version, c->above) > 0)
 		return 0;
@@ -320,7 +592,7 @@ static int no_more_is_known(const struct commit *c, const struct store_entry *no
 	return 0;
 }
 
-static void make_work(struct job *job)
+static void directory_make_work(struct job *job)
 {
 	struct making *making = CONTAINER_OF(job, struct making, job);
 	struct versiond *v = making->versiond;
@@ -336,20 +608,20 @@ static void making_free(struct making *making)
 	free(making);
 }
 
-static void make_done(struct job *job)
+static void directory_made(struct job *job)
 {
 	struct making *making = CONTAINER_OF(job, struct making, job);
 	struct versiond *v = making->versiond;
 	const struct record *made = making->result == 0 ? &making->commit.record : NULL;
 
-	making->next = v->making;
-	v->making = making;
+	list_prepend(&v->answers->makings, &making->link);
 	asker_made(&v->asker, making->id, made, clock_mono_ms());
-	group_stir(v);
+	group_schedule(v);
 	versiond_returned(v);
 }
 
-void answer_make(void *data, uint64_t id, const struct make_ask *ask)
+/* As asker.make. */
+static void directory_make(void *data, uint64_t id, const struct make_ask *ask)
 {
 	struct versiond *v = data;
 	struct making *making = mem_new(1, sizeof *making);
@@ -362,98 +634,89 @@ void answer_make(void *data, uint64_t id, const struct make_ask *ask)
 	making->commit.flags = RECORD_DIRECTORY;
 	making->commit.above = ask->above;
 	making->commit.clock = ask->time;
-	making->commit.condition = no_more_is_known;
+	making->commit.condition = directory_may_be_made;
 	making->commit.outbox = v->outbox;
 	making->job.key = path_hash(ask->path);
-	making->job.work = make_work;
-	making->job.done = make_done;
+	making->job.work = directory_make_work;
+	making->job.done = directory_made;
 	versiond_submit(v, v->pool, &making->job);
 }
 
-void answer_made_end(void *data, uint64_t id, bool everywhere)
+/* As asker.made_end. */
+static void directory_made_end(void *data, uint64_t id, bool everywhere)
 {
 	struct versiond *v = data;
-	struct making **p = &v->making, *making;
 
-	while ((making = *p) != NULL && making->id != id)
-		p = &making->next;
-	if (making == NULL)
-		return;
-	*p = making->next;
-	if (everywhere)
-		outbox_finish(v->outbox, making->commit.mark);
-	making_free(making);
-}
-
-void answer_stop(struct versiond *v)
-{
-	while (v->making != NULL) {
-		struct making *making = v->making;
-
-		v->making = making->next;
+	LIST_EACH(struct making, making, &v->answers->makings, link) {
+		if (making->id != id)
+			continue;
+		if (everywhere)
+			outbox_finish(v->outbox, making->commit.mark);
+		list_remove(&making->link);
 		making_free(making);
+		return;
 	}
 }
 
 /* what comes */
 
-static void begin_store(struct versiond *v, const struct wire *wire, const struct address *from,
+static void store_begin(struct versiond *v, const struct wire *wire, const struct address *from,
 			struct serve_request *request)
 {
 	struct question *q;
 
 	if (v->jobs >= JOBS_MAX) {
-		drop(v, from, request);
+		reply_nothing(v, from, request);
 		return;
 	}
-	q = keep_question(v, wire, from, request);
+	q = question_keep(v, wire, from, request);
 	q->keep = v->home.layout.keep_versions;
 	q->job.work = store_work;
 	q->job.done = store_done;
 	versiond_submit(v, v->pool, &q->job);
 }
 
-/* The record is here already, as that of a directory which others have settled, or came with its content. */
-static bool is_kept(struct versiond *v, const struct wire_store *store)
+/* The record is already durable here: its content brought it, or another settled the directory. */
+static bool store_is_kept(struct versiond *v, const struct wire_store *store)
 {
 	bool entry = store->record.flags & RECORD_DIRECTORY;
 	struct home_found found;
 
 	return (entry || record_has_content(&store->record)) &&
-	       !look_would_wait(v, store->path) &&
-	       look_up(v, store->path, VERSION_NONE, false, &found) == 0 &&
+	       !lookup_would_wait(v, store->path) &&
+	       lookup_find(v, store->path, VERSION_NONE, false, &found) == 0 &&
 	       record_eq(entry ? &found.entry : &found.record, &store->record);
 }
 
-/* True: a CHECK of a path that is being written; it is answered later. */
-static bool comes_too_early(struct versiond *v, const struct wire *wire,
-			    const struct address *from, struct serve_request *request)
+/* True: the CHECK's path is being written, and it is answered later. */
+static bool check_waits(struct versiond *v, const struct wire *wire,
+			const struct address *from, struct serve_request *request)
 {
-	if (wire->type != WIRE_CHECK || !look_would_wait(v, wire->check.path))
+	if (wire->type != WIRE_CHECK || !lookup_would_wait(v, wire->check.path))
 		return false;
 	if (v->jobs >= JOBS_MAX)
-		drop(v, from, request);
+		reply_nothing(v, from, request);
 	else
-		look_again(keep_question(v, wire, from, request));
+		question_judge_again(question_keep(v, wire, from, request));
 	return true;
 }
 
-void answer_question(struct versiond *v, const struct wire *wire, const struct address *from,
-		     struct serve_request *request)
+static void question_answer(struct versiond *v, const struct wire *wire, const struct address *from,
+			    struct serve_request *request)
 {
-	if (comes_too_early(v, wire, from, request))
+	if (check_waits(v, wire, from, request))
 		return;
 	switch (home_receive(&v->home, wire, group_clock(v), &v->answer)) {
 	case HOME_ANSWER:
 		reply(v, from, request, buf_str(&v->answer));
 		return;
 	case HOME_COMMIT:
-		if (is_kept(v, &wire->store) &&
+		if (store_is_kept(v, &wire->store) &&
 		    home_stored(&v->home, wire->sender.id, &wire->store, &v->answer) ==
 			    HOME_ANSWER)
 			reply(v, from, request, buf_str(&v->answer));
 		else
-			begin_store(v, wire, from, request);
+			store_begin(v, wire, from, request);
 		return;
 	case HOME_FETCH:
 		group_behind(v, wire->type == WIRE_CHECK ? wire->check.epoch : wire->store.epoch,
@@ -462,5 +725,37 @@ void answer_question(struct versiond *v, const struct wire *wire, const struct a
 	case HOME_NOTHING:
 		break;
 	}
-	drop(v, from, request);
+	reply_nothing(v, from, request);
+}
+
+void answer_message(struct versiond *v, const struct wire *wire, const struct address *from,
+		    struct serve_request *request)
+{
+	if (wire->type == WIRE_CHECK || wire->type == WIRE_STORE) {
+		question_answer(v, wire, from, request);
+		return;
+	}
+	if (wire->type == WIRE_RECORD || wire->type == WIRE_STORED || wire->type == WIRE_STALE)
+		asker_receive(&v->asker, wire, clock_mono_ms());
+	reply_nothing(v, from, request);
+}
+
+void answers_start(struct versiond *v)
+{
+	v->answers = mem_new(1, sizeof *v->answers);
+	v->asker.commit = commit_here;
+	v->asker.make = directory_make;
+	v->asker.made_end = directory_made_end;
+}
+
+void answers_stop(struct versiond *v)
+{
+	if (v->answers == NULL)
+		return;
+	LIST_EACH(struct making, making, &v->answers->makings, link)
+		making_free(making);
+	for (size_t i = 0; i < WALKED_GATES; i++)
+		buf_clear(&v->answers->walked[i].directory);
+	free(v->answers);
+	v->answers = NULL;
 }

@@ -1,4 +1,10 @@
-/* group - the network, and what is known of the group */
+/*
+ * group - the network, the asker's timer, and the view of the group
+ *
+ * A packet goes to a peer by UDP.  It goes by HTTP too (courier.h) if the
+ * peer left an earlier attempt unanswered, or answered lately by HTTP and not
+ * by UDP, and by HTTP alone if it is too long for UDP.
+ */
 #include "versiond.h"
 
 #include "clock.h"
@@ -6,6 +12,7 @@
 #include "discover_talk.h"
 #include "identity.h"
 #include "log.h"
+#include "mem.h"
 
 #include <inttypes.h>
 #include <sodium.h>
@@ -14,9 +21,23 @@
 #define BEHIND_AGAIN_MS 100
 #define BEHIND_WAIT_MS 1000
 
+#define UDP_HEARD_MS 2000		/* after an answer by UDP, HTTP waits for one attempt more */
+#define UDP_DEAF_MS 10000		/* how long a peer is asked both ways */
+#define COURIER_REST_MS 1000		/* after a failure of HTTP */
+#define COURIER_AT_ONCE 16		/* packets to one peer */
+
+/* How a peer is reached. */
+struct way {
+	struct link link;		/* of versiond.ways */
+	uint64_t id;
+	uint64_t heard_udp;		/* ms: its last answer that came by UDP */
+	uint64_t http_until;		/* ms: until then it is asked both ways */
+	struct courier_peer courier;
+};
+
 /* time */
 
-static void set_tick(struct versiond *v)
+static void asker_set_timer(struct versiond *v)
 {
 	uint64_t now;
 
@@ -28,18 +49,18 @@ static void set_tick(struct versiond *v)
 	timer_start(v->service->loop, &v->tick, v->asker.due > now ? v->asker.due - now : 0);
 }
 
-static void tick(struct timer *timer)
+static void asker_due(struct timer *timer)
 {
 	struct versiond *v = CONTAINER_OF(timer, struct versiond, tick);
 
 	asker_tick(&v->asker, clock_mono_ms());
-	set_tick(v);
+	asker_set_timer(v);
 }
 
-void group_stir(struct versiond *v)
+void group_schedule(struct versiond *v)
 {
 	if (v->socket != NULL)
-		set_tick(v);
+		asker_set_timer(v);
 }
 
 uint64_t group_clock(const struct versiond *v)
@@ -49,12 +70,12 @@ uint64_t group_clock(const struct versiond *v)
 	return clock_wall_ns() + (uint64_t)offset;
 }
 
-static uint64_t wall_clock(void *data)
+static uint64_t asker_wall(void *data)
 {
 	return group_clock(data);
 }
 
-static uint64_t random_number(void *data)
+static uint64_t asker_random(void *data)
 {
 	struct versiond *v = data;
 
@@ -63,38 +84,112 @@ static uint64_t random_number(void *data)
 
 /* packets */
 
-void group_heard(struct versiond *v, const struct wire *wire)
+static struct way *way_to_peer(struct versiond *v, uint64_t id)
 {
-	asker_receive(&v->asker, wire, clock_mono_ms());
+	struct way *way;
+
+	LIST_EACH(struct way, old, &v->ways, link)
+		if (old->id == id)
+			return old;
+	way = mem_new(1, sizeof *way);
+	way->id = id;
+	list_append(&v->ways, &way->link);
+	return way;
 }
 
-static void received(void *data, const struct wire *wire, const struct address *from)
+void group_send(struct versiond *v, const struct address *to, struct str plain)
+{
+	sealed_send(v->socket, to, plain);
+	stats_count_sent(v, false, plain);
+}
+
+static bool is_time_for_http(const struct way *way, unsigned attempt)
+{
+	uint64_t now = clock_mono_ms();
+	bool works = way->heard_udp > 0 && now - way->heard_udp < UDP_HEARD_MS;
+
+	return now < way->http_until || attempt >= (works ? 2 : 1);
+}
+
+/* As asker.send. */
+static void send_to_peer(void *data, const struct peer_target *to, struct str plain,
+			 unsigned attempt)
 {
 	struct versiond *v = data;
+	bool fits = plain.n <= WIRE_PLAIN_BYTES && to->versions.len > 0;
+	struct way *way = way_to_peer(v, to->id);
+
+	if (fits)
+		group_send(v, &to->versions, plain);
+	if (to->http.len == 0 ||
+	    (fits && !(is_time_for_http(way, attempt) && courier_has_room(v->courier, &way->courier))))
+		return;
+	courier_send(v->courier, &way->courier, &to->http, plain);
+	stats_count_sent(v, true, plain);
+}
+
+/* UDP has failed unless the peer answered by it since the question. */
+static void group_received_by_http(void *data, const struct courier_answer *answer)
+{
+	struct way *way = CONTAINER_OF(answer->peer, struct way, courier);
+	struct versiond *v = data;
+
+	if (way->heard_udp < answer->sent)
+		way->http_until = clock_mono_ms() + UDP_DEAF_MS;
+	if (answer->wire == NULL)
+		return;
+	stats_count(v, true, STATS_RECEIVED, answer->wire->type, answer->bytes);
+	if (answer->wire->sender.id == way->id)
+		asker_receive(&v->asker, answer->wire, clock_mono_ms());
+	asker_set_timer(v);
+}
+
+int group_carried(struct versiond *v, struct serve_request *request, struct str packet,
+		  struct err *err)
+{
+	struct buf plain = BUF_INIT;
+	struct wire wire;
+	int rc = -1;
+
+	if (v->socket != NULL && courier_open(v->courier, packet, &plain, &wire) == 0) {
+		stats_count(v, true, STATS_RECEIVED, wire.type, plain.len);
+		answer_message(v, &wire, NULL, request);
+		asker_set_timer(v);
+		rc = 0;
+	} else {
+		err_set(err, ERR_DENIED, "open a message: it is not of this group");
+	}
+	buf_clear(&plain);
+	return rc;
+}
+
+static void group_received(void *data, const struct wire *wire, const struct address *from)
+{
+	struct versiond *v = data;
+	struct way *way;
 
 	if (v->stopped)
 		return;
 	stats_count(v, false, STATS_RECEIVED, wire->type, sealed_received(v->socket));
-	if (wire->type == WIRE_CHECK || wire->type == WIRE_STORE) {
-		answer_question(v, wire, from, NULL);
-	} else if (wire->type == WIRE_RECORD || wire->type == WIRE_STORED ||
-		   wire->type == WIRE_STALE) {
-		carry_heard_udp(v->carrier, wire->sender.id);
-		group_heard(v, wire);
+	if (wire->type == WIRE_RECORD || wire->type == WIRE_STORED || wire->type == WIRE_STALE) {
+		way = way_to_peer(v, wire->sender.id);
+		way->heard_udp = clock_mono_ms();
+		way->http_until = 0;
 	}
+	answer_message(v, wire, from, NULL);
 }
 
-static void batch_done(void *data)
+static void group_batch_done(void *data)
 {
 	struct versiond *v = data;
 
 	service_touch(v->service);
-	set_tick(v);
+	asker_set_timer(v);
 }
 
 /* a newer layout exists */
 
-static void told_behind(struct call *call, struct frame *frame)
+static void behind_told(struct call *call, struct frame *frame)
 {
 	(void)frame;
 	call_finish(call);
@@ -113,7 +208,7 @@ void group_behind(struct versiond *v, uint64_t epoch, uint64_t node,
 	v->behind_epoch = epoch;
 	v->behind_told = now;
 	call_finish(&v->behind);	/* of an earlier one: this says more, or again */
-	v->behind.answer = told_behind;
+	v->behind.answer = behind_told;
 	discover_behind_pack(&body, &behind);
 	call_start(view_client_caller(v->view), &v->behind, DISCOVER_BEHIND, buf_str(&body),
 		   BEHIND_WAIT_MS);
@@ -133,7 +228,7 @@ static void asker_behind(void *data, uint64_t epoch, uint64_t node,
  * disk does not know what it has forgotten.  Until discoverd has said that
  * it forgot nothing this node answers as no home.
  */
-static void use_view(struct versiond *v, const struct group_view *view)
+static void asker_use_view(struct versiond *v, const struct group_view *view)
 {
 	const struct member *self = members_find(&view->members, v->self.id);
 
@@ -153,8 +248,8 @@ static void view_changed(void *data, const struct group_view *now, const struct 
 	struct versiond *v = data;
 
 	(void)before;
-	use_view(v, now);
-	set_tick(v);
+	asker_use_view(v, now);
+	asker_set_timer(v);
 }
 
 static void view_failed(void *data, const struct err *err)
@@ -172,7 +267,7 @@ static void start_watching(struct versiond *v)
 	buf_addf(&state, "%s/state", v->service->conf->node.store);
 	v->view = view_client_new(store_run(v->service->store), state.data, &events, v);
 	buf_clear(&state);
-	use_view(v, view_client_view(v->view));
+	asker_use_view(v, view_client_view(v->view));
 	view_client_ask(v->view, FIRST_VIEW_MS, NULL);
 	view_client_start(v->view, v->service->loop);
 }
@@ -182,21 +277,33 @@ static void start_asking(struct versiond *v)
 	const struct conf *conf = v->service->conf;
 
 	asker_init(&v->asker, &v->home, conf->timeouts.check_ms, conf->timeouts.store_ms);
-	v->asker.send = carry_send;
-	v->asker.commit = answer_commit;
-	v->asker.make = answer_make;
-	v->asker.made_end = answer_made_end;
+	v->asker.send = send_to_peer;
 	v->asker.behind = asker_behind;
-	v->asker.random = random_number;
-	v->asker.wall = wall_clock;
+	v->asker.random = asker_random;
+	v->asker.wall = asker_wall;
 	v->asker.data = v;
-	v->tick.fire = tick;
+	answers_start(v);
+	v->tick.fire = asker_due;
+}
+
+static void group_start_courier(struct versiond *v)
+{
+	struct courier_role role = { .to = WIRE_VERSIONS, .at_once = COURIER_AT_ONCE,
+				     .timeout_ms = v->service->conf->timeouts.store_ms,
+				     .rest_ms = COURIER_REST_MS, .rest_max_ms = COURIER_REST_MS,
+				     .answered = group_received_by_http };
+	struct buf path = BUF_INIT;
+
+	buf_addf(&path, "%s/sync.sock", store_run(v->service->store));
+	v->sync = caller_new(v->service->loop, path.data);
+	v->courier = courier_new(v->sync, &v->keys, v->self.id, &role, v);
+	buf_clear(&path);
 }
 
 int group_start(struct versiond *v, struct err *err)
 {
-	static const struct sealed_role role = { .role = WIRE_VERSIONS, .received = received,
-						 .batch_done = batch_done };
+	static const struct sealed_role role = { .role = WIRE_VERSIONS, .received = group_received,
+						 .batch_done = group_batch_done };
 	int fd = service_fd(v->service, "versions");
 
 	v->behind = (struct call)CALL_INIT;
@@ -204,14 +311,14 @@ int group_start(struct versiond *v, struct err *err)
 	    identity_member(v->service->conf, store_node(v->service->store), &v->self, err) < 0)
 		return -1;
 	home_init(&v->home, v->keys.count > 0 ? v->keys.list[0].group : 0, &v->self);
-	v->home.lookup = look_up;
+	v->home.lookup = lookup_find;
 	v->home.data = v;
 	if (v->keys.count == 0 || fd < 0)
 		return 0;
 	v->socket = sealed_new(v->service->loop, fd, &v->keys, v->self.id, &role, v, err);
 	if (v->socket == NULL || outbox_open(&v->outbox, v->service->store, err) < 0)
 		return -1;
-	v->carrier = carrier_new(v);
+	group_start_courier(v);
 	randombytes_buf(&v->random, sizeof v->random);
 	start_asking(v);
 	start_watching(v);
@@ -223,10 +330,15 @@ void group_stop(struct versiond *v)
 	timer_stop(&v->tick);
 	call_finish(&v->behind);
 	view_client_free(v->view);
-	carrier_free(v->carrier);
+	LIST_EACH(struct way, way, &v->ways, link) {
+		courier_forget(&way->courier);
+		free(way);
+	}
+	courier_free(v->courier);
+	caller_free(v->sync);
 	sealed_free(v->socket);
 	asker_clear(&v->asker);
-	answer_stop(v);
+	answers_stop(v);
 	outbox_close(v->outbox);
 	home_clear(&v->home);
 	buf_clear(&v->answer);

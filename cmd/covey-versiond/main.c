@@ -27,13 +27,13 @@ void versiond_submit(struct versiond *v, struct pool *pool, struct job *job)
 void versiond_returned(struct versiond *v)
 {
 	v->jobs--;
-	talk_ended(v);
+	local_ended(v);
 }
 
-static void release(struct versiond *v)
+static void versiond_free(struct versiond *v)
 {
 	timer_stop(&v->leave);
-	talk_stop(v);			/* first: its requests wait for what follows */
+	local_stop(v);			/* first: its requests wait for what follows */
 	if (v->pool != NULL)
 		pool_free(v->pool);
 	if (v->survey_pool != NULL)
@@ -41,12 +41,11 @@ static void release(struct versiond *v)
 	surveys_free(v->surveys);
 	stats_close(v);
 	group_stop(v);
-	looks_free(v->looks);
-	inside_forget(v);
+	lookup_free(v->lookups);
 	free(v);
 }
 
-static int start(struct service *service, struct err *err)
+static int versiond_start(struct service *service, struct err *err)
 {
 	struct versiond *v = mem_new(1, sizeof *v);
 
@@ -56,44 +55,44 @@ static int start(struct service *service, struct err *err)
 	v->pool = pool_new(POOL_THREADS);
 	v->survey_pool = pool_new(1);
 	v->surveys = surveys_new(service->store);
-	v->looks = looks_new();
-	if (group_start(v, err) < 0 || talk_start(v, err) < 0) {
-		release(v);
+	v->lookups = lookup_new();
+	if (group_start(v, err) < 0 || local_start(v, err) < 0) {
+		versiond_free(v);
 		return -1;
 	}
 	return 0;
 }
 
-static bool busy(struct service *service)
+static bool versiond_is_busy(struct service *service)
 {
 	struct versiond *v = service->data;
 
 	return serve_requests(v->serve) > 0 || v->jobs > 0;
 }
 
-static void leave(struct timer *timer)
+static void stop_late(struct timer *timer)
 {
 	struct versiond *v = CONTAINER_OF(timer, struct versiond, leave);
 
 	v->late = true;
-	inside_cut(v);
-	talk_ended(v);
+	answers_cut_walks(v);
+	local_ended(v);
 }
 
-static void stop(struct service *service)
+static void versiond_stop(struct service *service)
 {
 	struct versiond *v = service->data;
 
 	v->stopping = true;
 	serve_quiesce(v->serve);
-	v->leave.fire = leave;
+	v->leave.fire = stop_late;
 	timer_start(service->loop, &v->leave, STOP_MS);
-	talk_ended(v);
+	local_ended(v);
 }
 
-static void finish(struct service *service)
+static void versiond_finish(struct service *service)
 {
-	release(service->data);
+	versiond_free(service->data);
 }
 
 int main(int argc, char **argv)
@@ -108,10 +107,10 @@ int main(int argc, char **argv)
 		.summary = "Answer which version of a path is here, and ask other nodes for theirs.",
 		.sockets = sockets,
 		.exits_idle = true,
-		.start = start,
-		.busy = busy,
-		.stop = stop,
-		.free = finish,
+		.start = versiond_start,
+		.busy = versiond_is_busy,
+		.stop = versiond_stop,
+		.free = versiond_finish,
 	};
 
 	return service_main(argc, argv, &role);

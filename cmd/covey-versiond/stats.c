@@ -105,11 +105,11 @@ void stats_print(struct versiond *v, struct buf *buf)
 	print_messages(v, buf, "covey_message_bytes_total", true);
 	print_head(buf, "covey_checks_total", "Questions of this node's programs, by how they ended.");
 	buf_addf(buf, "covey_checks_total{result=\"confirmed\"} %" PRIu64 "\n",
-		 s->checks[STANDING_CONFIRMED]);
+		 s->checks[CERTAINTY_CONFIRMED]);
 	buf_addf(buf, "covey_checks_total{result=\"unsettled\"} %" PRIu64 "\n",
-		 s->checks[STANDING_UNSETTLED]);
+		 s->checks[CERTAINTY_UNDECIDED]);
 	buf_addf(buf, "covey_checks_total{result=\"unconfirmed\"} %" PRIu64 "\n",
-		 s->checks[STANDING_UNCONFIRMED]);
+		 s->checks[CERTAINTY_UNCONFIRMED]);
 	print_head(buf, "covey_stores_total", "Records given to their homes, by whether a majority has them.");
 	buf_addf(buf, "covey_stores_total{result=\"settled\"} %" PRIu64 "\n", s->stores[true]);
 	buf_addf(buf, "covey_stores_total{result=\"unsettled\"} %" PRIu64 "\n", s->stores[false]);

@@ -3,16 +3,13 @@
  *
  *	main.c		the role
  *	group.c		the network, and what is known of the group
- *	look.c		what this node's store has
- *	answer.c	other nodes' questions
- *	inside.c	what stands in a directory whose gate is kept here
- *	carry.c		packets that travel by HTTP
- *	talk.c		version.sock: requests of this node's programs
- *	nodes.c		of these, NODES
- *	sync.c		of these, SYNC
- *	surveys.c	the digests and records that SYNC tells of
+ *	answer.c	messages of other nodes, and records kept as a home
+ *	local.c		version.sock: requests of this node's programs
+ *	surveys.c	of these, SYNC: the digests and records that homes compare
+ *	lookup.c		what this node's store has
  *	stats.c		counters
  *
+ * Messages are dispatched in answer_message(), requests in local.c.
  * Everything belongs to the loop's thread, but for what surveys.c keeps.
  */
 #ifndef COVEY_VERSIOND_H
@@ -21,6 +18,7 @@
 #include "asker.h"
 #include "call.h"
 #include "check.h"
+#include "courier.h"
 #include "outbox.h"
 #include "pool.h"
 #include "sealed.h"
@@ -33,8 +31,8 @@
 
 #define COMPLAIN_MS 10000		/* between two lines about a disk that fails */
 
-struct carrier;
-struct looks;
+struct answers;
+struct lookups;
 struct surveys;
 
 enum { STATS_RECEIVED, STATS_SENT };
@@ -44,19 +42,11 @@ struct stats {
 	struct {
 		uint64_t messages, bytes;	/* sealed */
 	} udp[2][WIRE_TYPES], http[2][WIRE_TYPES];
-	uint64_t checks[STANDING_UNCONFIRMED + 1];	/* by how they ended */
+	uint64_t checks[CERTAINTY_UNCONFIRMED + 1];	/* by how they ended */
 	uint64_t stores[2];		/* by settled */
 	uint64_t commits, refused;	/* as a home: kept, could not be kept */
 	uint64_t behind;		/* others had a newer layout */
 	uint64_t write_backs;		/* of asker.h, as far as they were counted in */
-};
-
-/* What stands in the directory was settled above a gate, by this layout. */
-#define INSIDE_SETTLED 64		/* that are remembered */
-struct inside_settled {
-	struct buf directory;		/* owned */
-	struct version gate;		/* none: nothing is */
-	uint64_t lineage, epoch;
 };
 
 struct versiond {
@@ -68,7 +58,9 @@ struct versiond {
 	struct asker asker;
 	struct timer tick;
 	struct buf answer;		/* the one being made */
-	struct carrier *carrier;
+	struct caller *sync;		/* covey-syncd */
+	struct courier *courier;
+	struct list ways;		/* to each peer that was ever asked, or answered; group.c's */
 	struct stats *stats;		/* stats.c's */
 	uint64_t write_backs_told;	/* of asker.write_backs, those in stats */
 
@@ -83,18 +75,15 @@ struct versiond {
 	struct surveys *surveys;	/* of that thread */
 	size_t jobs;			/* in both */
 	size_t syncs;			/* of these, in the latter */
-	struct looks *looks;		/* look.c's memory */
+	struct lookups *lookups;		/* lookup.c's memory */
 	atomic_uint_least64_t complain_at;	/* ms: a line about a disk that takes nothing is due */
 	struct outbox *outbox;		/* of directories made here; NULL: in no group */
-	struct making *making;		/* of these, which not all homes know yet; answer.c's */
-	struct inside *insides;		/* under way; inside.c's */
-	struct inside_settled settled[INSIDE_SETTLED];	/* the same */
-	size_t settled_next;
+	struct answers *answers;	/* answer.c's memory; NULL: in no group */
 
 	struct serve *serve;
 	struct timer leave;
-	bool late;			/* stopping for long enough: no request is waited for */
-	bool stopping, stopped;		/* stopped: nothing new is begun any more */
+	bool late;			/* STOP_MS have passed: open requests are not waited for */
+	bool stopping, stopped;		/* stopped: nothing is begun any more */
 };
 
 /* main.c */
@@ -105,80 +94,43 @@ void versiond_returned(struct versiond *);	/* by done() of each job, and at each
 int group_start(struct versiond *, struct err *);	/* without a key: nothing to do */
 void group_stop(struct versiond *);
 /* After anything that may have given the asker something to do. */
-void group_stir(struct versiond *);
+void group_schedule(struct versiond *);
 uint64_t group_clock(const struct versiond *);
-/* A packet that was opened; its answers, and what else is for the asker. */
-void group_heard(struct versiond *, const struct wire *);
+void group_send(struct versiond *, const struct address *, struct str plain);	/* by UDP */
+/* CARRY on version.sock: a packet that came by HTTP. */
+int group_carried(struct versiond *, struct serve_request *, struct str packet, struct err *);
+/* That node, there, has a newer layout: covey-discoverd is told. */
 void group_behind(struct versiond *, uint64_t epoch, uint64_t node,
 		  const struct address *discovery);
 
-/* look.c */
-struct looks *looks_new(void);
-void looks_free(struct looks *);	/* NULL is fine */
-home_lookup look_up;			/* data is the struct versiond */
+/* lookup.c */
+struct lookups *lookup_new(void);
+void lookup_free(struct lookups *);	/* NULL is fine */
+home_lookup lookup_find;			/* data is the struct versiond */
 /* A lookup of this path would wait: a directory is coming or going, or a writer died. */
-bool look_would_wait(struct versiond *, struct str path);
+bool lookup_would_wait(struct versiond *, struct str path);
 /* On a pool's thread: returns when it would not, for the moment. */
-void look_await(struct versiond *, struct str path);
+void lookup_await(struct versiond *, struct str path);
 
 /* answer.c */
-struct question;
-/* A CHECK or STORE from `from`, or else one that came in the request. */
-void answer_question(struct versiond *, const struct wire *, const struct address *from,
-		     struct serve_request *);
-void answer_gone(struct question *);	/* nobody waits any more */
-/* As asker.commit, asker.make and asker.made_end. */
-void answer_commit(void *data, uint64_t id, const struct store_ask *);
-void answer_make(void *data, uint64_t id, const struct make_ask *);
-void answer_made_end(void *data, uint64_t id, bool everywhere);
-void answer_stop(struct versiond *);	/* when nothing runs any more */
+void answers_start(struct versiond *);	/* sets the asker's commit, make and made_end */
+void answers_stop(struct versiond *);	/* when nothing runs any more; safe when not started */
+/* A message from `from`, or else one that came in the request, which it ends. */
+void answer_message(struct versiond *, const struct wire *, const struct address *from,
+		    struct serve_request *);
+/* Questions that wait for other nodes' answers wait no more. */
+void answers_cut_walks(struct versiond *);
 
-/* inside.c */
-/* This disk has the gate.  done(false): it may not be told yet that it has. */
-void inside_settle(struct versiond *, struct str gate_path, struct version gate,
-		   void (*done)(void *data, bool settled), void *data);
-void inside_forget(struct versiond *);	/* what was settled; at the end */
-void inside_cut(struct versiond *);	/* who waits for other nodes' answers waits no more */
+/* local.c */
+int local_start(struct versiond *, struct err *);
+void local_stop(struct versiond *);
+/* After a request that ended, or whose asker is gone. */
+void local_ended(struct versiond *);
 
-/* carry.c */
-struct carrier *carrier_new(struct versiond *);
-void carrier_free(struct carrier *);	/* NULL is fine */
-/* As asker.send. */
-void carry_send(void *data, const struct peer_target *, struct str plain, unsigned attempt);
-void carry_heard_udp(struct carrier *, uint64_t id);
-/* CARRY on version.sock: a packet that came by HTTP. */
-int carry_request(struct versiond *, struct serve_request *, struct str packet, struct err *);
-/* CARRIED, and the end of the request; empty: nothing to say. */
-void carry_reply(struct versiond *, struct serve_request *, struct str plain);
-
-/* talk.c */
-int talk_start(struct versiond *, struct err *);
-void talk_stop(struct versiond *);
-/* A request that ended, or whose asker is gone. */
-void talk_ended(struct versiond *);
-/* What request->data points to, for when the asker is gone. */
-struct talk_waiting {
-	void (*gone)(struct talk_waiting *);
-};
-
-/* nodes.c */
-int nodes_request(struct versiond *, struct serve_request *, struct str body, struct err *);
-
-/* surveys.c: for the survey pool's one thread */
-struct exchange_ask;
-struct digests;
+/* surveys.c */
 struct surveys *surveys_new(struct store *);
 void surveys_free(struct surveys *);	/* NULL is fine */
-/* At the beginning of each job, for all that it asks. */
-int surveys_begin(struct surveys *, uint64_t epoch, uint32_t keep, struct err *);
-/* Good until the next call. */
-int surveys_digests(struct surveys *, unsigned partition, const struct digests **ret,
-		    uint64_t *ret_sum, struct err *);
-/* Append EXCHANGE_RECORDS_ARE. */
-int surveys_rows(struct surveys *, const struct exchange_ask *, struct buf *, struct err *);
-
-/* sync.c */
-int sync_request(struct versiond *, struct serve_request *, struct str body, struct err *);
+int surveys_ask(struct versiond *, struct serve_request *, struct str body, struct err *);
 
 /* stats.c */
 void stats_open(struct versiond *);

@@ -4,6 +4,7 @@
 #include "progress.h"
 
 #include "backup.h"
+#include "keep_file.h"
 
 #include <inttypes.h>
 
@@ -61,7 +62,7 @@ static int recover(const struct conf *conf, const struct call *call)
 	uint64_t node;
 	int status = 0;
 
-	if (backup_recover(call->operands[0], conf->node.store, &node, &count, &err) < 0)
+	if (backup_recover(call->operands[0], conf->node.store, keep_file_restart, &node, &count, &err) < 0)
 		return command_fail(&err);
 	if (call->values[JSON] != NULL) {
 		status = print_as_json(&count);

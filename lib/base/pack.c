@@ -3,27 +3,10 @@
 
 #include <endian.h>
 
-void pack_u8(struct buf *buf, uint8_t value)
-{
-	buf_add(buf, &value, 1);
-}
-
-void pack_u16(struct buf *buf, uint16_t value)
-{
-	value = htobe16(value);
-	buf_add(buf, &value, sizeof value);
-}
-
-void pack_u32(struct buf *buf, uint32_t value)
-{
-	value = htobe32(value);
-	buf_add(buf, &value, sizeof value);
-}
-
-void pack_u64(struct buf *buf, uint64_t value)
+void pack_uint(struct buf *buf, size_t bytes, uint64_t value)
 {
 	value = htobe64(value);
-	buf_add(buf, &value, sizeof value);
+	buf_add(buf, (const char *)&value + sizeof value - bytes, bytes);
 }
 
 void pack_bytes(struct buf *buf, const void *bytes, size_t n)
@@ -52,35 +35,11 @@ void unpack_bytes(struct unpack *in, void *to, size_t n)
 	in->rest.n -= n;
 }
 
-uint8_t unpack_u8(struct unpack *in)
+uint64_t unpack_uint(struct unpack *in, size_t bytes)
 {
-	uint8_t value;
+	uint64_t value = 0;
 
-	unpack_bytes(in, &value, sizeof value);
-	return value;
-}
-
-uint16_t unpack_u16(struct unpack *in)
-{
-	uint16_t value;
-
-	unpack_bytes(in, &value, sizeof value);
-	return be16toh(value);
-}
-
-uint32_t unpack_u32(struct unpack *in)
-{
-	uint32_t value;
-
-	unpack_bytes(in, &value, sizeof value);
-	return be32toh(value);
-}
-
-uint64_t unpack_u64(struct unpack *in)
-{
-	uint64_t value;
-
-	unpack_bytes(in, &value, sizeof value);
+	unpack_bytes(in, (char *)&value + sizeof value - bytes, bytes);
 	return be64toh(value);
 }
 

@@ -8,20 +8,20 @@
 static EVP_MD *sha256;		/* looked up once: a look-up costs as much as hashing 1 KiB */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static void look_up(void)
+static void sha256_fetch(void)
 {
 	sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
 }
 
 /* libcrypto fails here only without memory or without SHA-256: neither can be gone on from. */
-static void must(int ok)
+static void must_succeed(int ok)
 {
 	if (ok != 1)
 		abort();
 }
 
 /* A struct digest is libcrypto's context under a name of our own. */
-static EVP_MD_CTX *context(struct digest *digest)
+static EVP_MD_CTX *digest_context(struct digest *digest)
 {
 	return (EVP_MD_CTX *)(void *)digest;
 }
@@ -30,24 +30,24 @@ struct digest *digest_new(void)
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 
-	pthread_once(&once, look_up);
-	must(ctx != NULL && sha256 != NULL && EVP_DigestInit_ex2(ctx, sha256, NULL) == 1);
+	pthread_once(&once, sha256_fetch);
+	must_succeed(ctx != NULL && sha256 != NULL && EVP_DigestInit_ex2(ctx, sha256, NULL) == 1);
 	return (struct digest *)(void *)ctx;
 }
 
 void digest_free(struct digest *digest)
 {
-	EVP_MD_CTX_free(context(digest));
+	EVP_MD_CTX_free(digest_context(digest));
 }
 
 void digest_add(struct digest *digest, const void *bytes, size_t n)
 {
-	must(EVP_DigestUpdate(context(digest), bytes, n));
+	must_succeed(EVP_DigestUpdate(digest_context(digest), bytes, n));
 }
 
 void digest_end(struct digest *digest, uint8_t ret[32])
 {
-	must(EVP_DigestFinal_ex(context(digest), ret, NULL));
+	must_succeed(EVP_DigestFinal_ex(digest_context(digest), ret, NULL));
 }
 
 int digest_file_512(int fd, uint8_t ret[64])
@@ -57,13 +57,13 @@ int digest_file_512(int fd, uint8_t ret[64])
 	off_t offset = 0;
 	ssize_t n;
 
-	must(ctx != NULL && EVP_DigestInit_ex(ctx, EVP_sha512(), NULL) == 1);
+	must_succeed(ctx != NULL && EVP_DigestInit_ex(ctx, EVP_sha512(), NULL) == 1);
 	while ((n = pread(fd, bytes, sizeof bytes, offset)) > 0) {
-		must(EVP_DigestUpdate(ctx, bytes, (size_t)n));
+		must_succeed(EVP_DigestUpdate(ctx, bytes, (size_t)n));
 		offset += n;
 	}
 	if (n == 0)
-		must(EVP_DigestFinal_ex(ctx, ret, NULL));
+		must_succeed(EVP_DigestFinal_ex(ctx, ret, NULL));
 	EVP_MD_CTX_free(ctx);
 	return n == 0 ? 0 : -1;
 }
@@ -88,7 +88,7 @@ void base64_encode(struct buf *buf, const void *bytes, size_t n)
 }
 
 /* The value of one digit, or -1. */
-static int digit_of(char c)
+static int base64_digit(char c)
 {
 	const char *at = c != '\0' ? strchr(alphabet, c) : NULL;
 
@@ -96,12 +96,12 @@ static int digit_of(char c)
 }
 
 /* Decodes into to[0..2] the have bytes of one group of four; refuses what encoding never gives. */
-static int decode_group(const char *group, size_t have, uint8_t *to)
+static int base64_decode_group(const char *group, size_t have, uint8_t *to)
 {
 	uint32_t word = 0;
 
 	for (size_t k = 0; k < 4; k++) {
-		int digit = k <= have ? digit_of(group[k]) : 0;
+		int digit = k <= have ? base64_digit(group[k]) : 0;
 
 		if (digit < 0 || (k > have && group[k] != '='))
 			return -1;
@@ -124,7 +124,7 @@ int base64_decode(struct str text, uint8_t *to, size_t n)
 		for (size_t i = 0; i < n; i += 3) {
 			size_t have = n - i < 3 ? n - i : 3;
 
-			if (decode_group(text.s + i / 3 * 4, have, last) < 0)
+			if (base64_decode_group(text.s + i / 3 * 4, have, last) < 0)
 				return -1;
 			if (pass == 1)
 				memcpy(to + i, last, have);

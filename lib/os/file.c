@@ -10,7 +10,7 @@
 
 #define STEP 16384		/* bytes asked for at once */
 
-static int read_all(int fd, const char *path, size_t cap, struct buf *to, struct err *err)
+static int file_read_rest(int fd, const char *path, size_t cap, struct buf *to, struct err *err)
 {
 	for (;;) {
 		ssize_t n = read(fd, buf_reserve(to, STEP), STEP);
@@ -31,7 +31,7 @@ static int read_all(int fd, const char *path, size_t cap, struct buf *to, struct
 int file_read_opened(int fd, const char *path, size_t cap, struct buf *ret, struct err *err)
 {
 	struct buf bytes = BUF_INIT;
-	int rc = read_all(fd, path, cap, &bytes, err);
+	int rc = file_read_rest(fd, path, cap, &bytes, err);
 
 	if (rc == 0)
 		buf_add(ret, bytes.data, bytes.len);
@@ -71,7 +71,7 @@ char *file_directory(const char *path)
 	return mem_copy(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
-static int write_all(int fd, struct str bytes, const char *path, struct err *err)
+static int file_write_all(int fd, struct str bytes, const char *path, struct err *err)
 {
 	while (bytes.n > 0) {
 		ssize_t n = write(fd, bytes.s, bytes.n);
@@ -123,7 +123,7 @@ static int replace_by(char *temporary, const char *path, struct str bytes,
 
 	if (fd < 0)
 		return err_sys(err, "create %s", temporary);
-	rc = write_all(fd, bytes, temporary, err);
+	rc = file_write_all(fd, bytes, temporary, err);
 	if (rc == 0)
 		rc = file_set_access(fd, access, path, err);
 	if (rc == 0 && fsync(fd) < 0)

@@ -25,13 +25,13 @@ struct reading {
 	struct err *err;
 };
 
-static int fail(struct reading *r, const char *why)
+static int line_fail(struct reading *r, const char *why)
 {
 	r->failed = true;
 	return err_set(r->err, ERR_CORRUPT, "%s:%u: %s", r->file, r->line, why);
 }
 
-static const char *fault_of(struct str line)
+static const char *line_fault(struct str line)
 {
 	if (line.n > INIFILE_LINE)
 		return "the line is too long";
@@ -49,7 +49,7 @@ static const char *fault_of(struct str line)
 }
 
 /* inih's idea of fgets(). */
-static char *next_line(char *to, int size, void *stream)
+static char *line_next(char *to, int size, void *stream)
 {
 	struct reading *r = stream;
 	const char *fault;
@@ -59,9 +59,9 @@ static char *next_line(char *to, int size, void *stream)
 		return NULL;
 	r->line++;
 	line = str_trim(line);
-	fault = size <= INIFILE_LINE + 1 ? "inih was built for shorter lines" : fault_of(line);
+	fault = size <= INIFILE_LINE + 1 ? "inih was built for shorter lines" : line_fault(line);
 	if (fault != NULL) {
-		fail(r, fault);
+		line_fail(r, fault);
 		return NULL;
 	}
 	if (line.n > 0)
@@ -71,7 +71,7 @@ static char *next_line(char *to, int size, void *stream)
 	return to;
 }
 
-static int found(void *user, const char *section, const char *name, const char *value)
+static int line_found(void *user, const char *section, const char *name, const char *value)
 {
 	struct reading *r = user;
 
@@ -88,7 +88,7 @@ int inifile_read_text(struct str text, const char *file, inifile_each *each, voi
 		      struct err *err)
 {
 	struct reading r = { .rest = text, .file = file, .each = each, .data = data, .err = err };
-	int bad_line = ini_parse_stream(next_line, &r, found, &r);
+	int bad_line = ini_parse_stream(line_next, &r, line_found, &r);
 
 	if (r.failed)
 		return -1;
@@ -134,7 +134,7 @@ static bool is_key(struct str key)
 	       memchr(key.s, '=', key.n) == NULL && memchr(key.s, ':', key.n) == NULL;
 }
 
-static void refuse(struct inifile *ini, const char *what, struct str text)
+static void put_refuse(struct inifile *ini, const char *what, struct str text)
 {
 	if (ini->err.kind == ERR_NONE)
 		err_set(&ini->err, ERR_INVALID, "%s \"%.*s\" cannot be written as INI", what,
@@ -146,7 +146,7 @@ void inifile_section(struct inifile *ini, const char *name)
 	struct str text = str_of(name);
 
 	if (text.n > SECTION_BYTES || !is_plain(text) || strchr(name, ']') != NULL)
-		refuse(ini, "section", text);
+		put_refuse(ini, "section", text);
 	buf_addf(&ini->text, "%s[%s]\n", ini->text.len ? "\n" : "", name);
 }
 
@@ -155,9 +155,9 @@ void inifile_put(struct inifile *ini, const char *key, struct str value)
 	struct str name = str_of(key);
 
 	if (!is_key(name))
-		refuse(ini, "key", name);
+		put_refuse(ini, "key", name);
 	if (!is_plain(value) || name.n + strlen(" = ") + value.n > INIFILE_LINE)
-		refuse(ini, "value", value);
+		put_refuse(ini, "value", value);
 	buf_addf(&ini->text, "%s = ", key);
 	buf_addstr(&ini->text, value);
 	buf_addc(&ini->text, '\n');
@@ -173,7 +173,7 @@ void inifile_putf(struct inifile *ini, const char *key, const char *format, ...)
 	n = vsnprintf(value, sizeof value, format, args);
 	va_end(args);
 	if (n < 0 || (size_t)n >= sizeof value)
-		refuse(ini, "value of key", str_of(key));
+		put_refuse(ini, "value of key", str_of(key));
 	inifile_put(ini, key, str_of(value));
 }
 

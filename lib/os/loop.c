@@ -1,6 +1,7 @@
 /* loop - one thread's events: descriptors, timers, and tasks from other threads */
 #include "loop.h"
 
+#include "clock.h"
 #include "container.h"
 #include "mem.h"
 
@@ -11,7 +12,6 @@
 #include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #define ROUND 128		/* events fetched at once */
@@ -45,14 +45,6 @@ struct loop {
 	void (*on_signal)(int, void *);
 	void *signal_data;
 };
-
-static uint64_t mono_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
 
 /* timers */
 
@@ -118,14 +110,14 @@ void timer_start(struct loop *loop, struct timer *timer, uint64_t after_ms)
 		loop->timers = mem_resize(loop->timers, loop->timer_room, sizeof *loop->timers);
 	}
 	timer->loop = loop;
-	timer->due = mono_ms() + after_ms;
+	timer->due = clock_mono_ms() + after_ms;
 	heap_up(loop, loop->timer_count++, timer);
 	if (loop->waiting && loop->timers[0] == timer)
 		eventfd_write(loop->wake.fd, 1);
 }
 
 /* Fire what is due; one that starts itself again with no delay waits for the next round. */
-static void run_timers(struct loop *loop)
+static void timers_run(struct loop *loop)
 {
 	size_t most = loop->timer_count;
 
@@ -193,7 +185,7 @@ void watch_stop(struct watch *watch)
 	watch->loop = NULL;
 }
 
-static void run_files(struct loop *loop)
+static void files_run(struct loop *loop)
 {
 	for (size_t i = loop->file_count; i-- > 0;) {
 		struct watch *watch;
@@ -231,7 +223,7 @@ void loop_post(struct loop *loop, struct task *task)
 		eventfd_write(loop->wake.fd, 1);
 }
 
-static void run_tasks(struct watch *wake, uint32_t events)
+static void tasks_run(struct watch *wake, uint32_t events)
 {
 	struct loop *loop = CONTAINER_OF(wake, struct loop, wake);
 	struct task *task;
@@ -260,7 +252,7 @@ void loop_stop(struct loop *loop)
 
 /* signals */
 
-static void read_signal(struct watch *watch, uint32_t events)
+static void signals_read(struct watch *watch, uint32_t events)
 {
 	struct loop *loop = CONTAINER_OF(watch, struct loop, signals);
 	struct signalfd_siginfo info;
@@ -286,7 +278,7 @@ int loop_signals(struct loop *loop, const int *signals, void (*on_signal)(int, v
 	loop->signals.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (loop->signals.fd < 0)
 		return err_sys(err, "open signalfd");
-	loop->signals.ready = read_signal;
+	loop->signals.ready = signals_read;
 	loop->on_signal = on_signal;
 	loop->signal_data = data;
 	return watch_start(loop, &loop->signals, EPOLLIN, err);
@@ -300,11 +292,11 @@ struct loop *loop_new(struct err *err)
 
 	loop->signals.fd = -1;
 	loop->last = &loop->first;
-	loop->now = mono_ms();
+	loop->now = clock_mono_ms();
 	pthread_mutex_init(&loop->mutex, NULL);
 	loop->epoll = epoll_create1(EPOLL_CLOEXEC);
 	loop->wake.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	loop->wake.ready = run_tasks;
+	loop->wake.ready = tasks_run;
 	if (loop->epoll < 0 || loop->wake.fd < 0) {
 		err_sys(err, "open epoll");
 		goto fail;
@@ -338,7 +330,7 @@ uint64_t loop_now(const struct loop *loop)
 	return loop->now;
 }
 
-static int wait_ms(const struct loop *loop)
+static int loop_wait_ms(const struct loop *loop)
 {
 	uint64_t now;
 
@@ -346,7 +338,7 @@ static int wait_ms(const struct loop *loop)
 		return 0;
 	if (loop->timer_count == 0)
 		return -1;
-	now = mono_ms();
+	now = clock_mono_ms();
 	if (loop->timers[0]->due <= now)
 		return 0;
 	return loop->timers[0]->due - now > 60000 ? 60000 : (int)(loop->timers[0]->due - now);
@@ -361,7 +353,7 @@ void loop_guard(struct loop *loop, pthread_mutex_t *guard)
 static int wait_guarded(struct loop *loop)
 {
 	struct pollfd any = { .fd = loop->epoll, .events = POLLIN };
-	int ms = wait_ms(loop);
+	int ms = loop_wait_ms(loop);
 
 	loop->waiting = true;
 	pthread_mutex_unlock(loop->guard);
@@ -375,12 +367,12 @@ int loop_run(struct loop *loop, struct err *err)
 {
 	while (!atomic_exchange(&loop->stopped, false)) {
 		int n = loop->guard != NULL ? wait_guarded(loop)
-					    : epoll_wait(loop->epoll, loop->fetched, ROUND, wait_ms(loop));
+					    : epoll_wait(loop->epoll, loop->fetched, ROUND, loop_wait_ms(loop));
 
 		if (n < 0 && errno != EINTR)
 			return err_sys(err, "wait for events");
 		loop->fetched_count = n < 0 ? 0 : n;
-		loop->now = mono_ms();
+		loop->now = clock_mono_ms();
 		for (int i = 0; i < loop->fetched_count; i++) {
 			struct watch *watch = loop->fetched[i].data.ptr;
 
@@ -388,8 +380,8 @@ int loop_run(struct loop *loop, struct err *err)
 				watch->ready(watch, loop->fetched[i].events);
 		}
 		loop->fetched_count = 0;
-		run_files(loop);
-		run_timers(loop);
+		files_run(loop);
+		timers_run(loop);
 	}
 	return 0;
 }

@@ -28,7 +28,7 @@ struct pool {
 	struct thread *threads;		/* owned */
 };
 
-static void append(struct queue *queue, struct job *job)
+static void queue_append(struct queue *queue, struct job *job)
 {
 	job->next = NULL;
 	*queue->last = job;
@@ -36,7 +36,7 @@ static void append(struct queue *queue, struct job *job)
 }
 
 /* The first, or NULL. */
-static struct job *take(struct queue *queue)
+static struct job *queue_take(struct queue *queue)
 {
 	struct job *job = queue->first;
 
@@ -48,7 +48,7 @@ static struct job *take(struct queue *queue)
 	return job;
 }
 
-static void done(struct task *task)
+static void job_done(struct task *task)
 {
 	struct job *job = CONTAINER_OF(task, struct job, task);
 
@@ -56,7 +56,7 @@ static void done(struct task *task)
 }
 
 /* A thread that runs a job with this key, or NULL. */
-static struct thread *who_runs(struct pool *pool, uint64_t key)
+static struct thread *thread_with_key(struct pool *pool, uint64_t key)
 {
 	for (unsigned i = 0; i < pool->count && key != 0; i++)
 		if (pool->threads[i].key == key)
@@ -65,10 +65,10 @@ static struct thread *who_runs(struct pool *pool, uint64_t key)
 }
 
 /* The next job, or NULL when the pool closes and nothing is left.  Mutex held. */
-static struct job *next_job(struct pool *pool, struct thread *self)
+static struct job *thread_next_job(struct pool *pool, struct thread *self)
 {
 	/* They were in turn before any that still wait there. */
-	struct job *job = take(&self->behind);
+	struct job *job = queue_take(&self->behind);
 	struct thread *other;
 
 	if (job != NULL)
@@ -79,40 +79,40 @@ static struct job *next_job(struct pool *pool, struct thread *self)
 		while (pool->jobs.first == NULL && !pool->closing)
 			pthread_cond_wait(&pool->work, &pool->mutex);
 		pool->idle--;
-		job = take(&pool->jobs);
+		job = queue_take(&pool->jobs);
 		if (job == NULL)
 			return NULL;
 		pool->queued--;
-		other = who_runs(pool, job->key);
+		other = thread_with_key(pool, job->key);
 		if (other == NULL)
 			break;
-		append(&other->behind, job);
+		queue_append(&other->behind, job);
 	}
 	self->key = job->key;
 	return job;
 }
 
-static void work(struct job *job)
+static void job_work(struct job *job)
 {
 	if (job->done == NULL) {
 		job->work(job);
 		return;
 	}
 	job->work(job);
-	job->task.run = done;
+	job->task.run = job_done;
 	loop_post(job->home, &job->task);
 }
 
-static void *run(void *data)
+static void *thread_run(void *data)
 {
 	struct thread *self = data;
 	struct pool *pool = self->pool;
 	struct job *job;
 
 	pthread_mutex_lock(&pool->mutex);
-	while ((job = next_job(pool, self)) != NULL) {
+	while ((job = thread_next_job(pool, self)) != NULL) {
 		pthread_mutex_unlock(&pool->mutex);
-		work(job);
+		job_work(job);
 		pthread_mutex_lock(&pool->mutex);
 	}
 	pthread_mutex_unlock(&pool->mutex);
@@ -136,10 +136,10 @@ struct pool *pool_new(unsigned threads)
 }
 
 /* One more, mutex held; 0, or what pthread_create() says. */
-static int add_thread(struct pool *pool)
+static int pool_add_thread(struct pool *pool)
 {
 	struct thread *thread = &pool->threads[pool->count];
-	int error = pthread_create(&thread->id, NULL, run, thread);
+	int error = pthread_create(&thread->id, NULL, thread_run, thread);
 
 	if (error == 0)
 		pool->count++;
@@ -149,7 +149,7 @@ static int add_thread(struct pool *pool)
 int pool_start(struct pool *pool, struct err *err)
 {
 	pthread_mutex_lock(&pool->mutex);
-	errno = pool->count == 0 ? add_thread(pool) : 0;
+	errno = pool->count == 0 ? pool_add_thread(pool) : 0;
 	pthread_mutex_unlock(&pool->mutex);
 	return errno == 0 ? 0 : err_sys(err, "start a thread");
 }
@@ -158,13 +158,13 @@ void pool_submit(struct pool *pool, struct job *job)
 {
 	pthread_mutex_lock(&pool->mutex);
 	if (pool->queued + 1 > pool->idle && pool->count < pool->size)
-		add_thread(pool);
+		pool_add_thread(pool);
 	if (pool->count == 0) {		/* nobody would ever run it */
 		pthread_mutex_unlock(&pool->mutex);
-		work(job);
+		job_work(job);
 		return;
 	}
-	append(&pool->jobs, job);
+	queue_append(&pool->jobs, job);
 	pool->queued++;
 	pthread_cond_signal(&pool->work);
 	pthread_mutex_unlock(&pool->mutex);

@@ -21,7 +21,7 @@ _Static_assert(sizeof(struct head) == 64, "the head is a cache line");
 
 static const struct head empty = { .magic = "covey tally 1" };
 
-static struct head head_of(uint64_t kind, size_t bytes)
+static struct head tally_head(uint64_t kind, size_t bytes)
 {
 	struct head head = empty;
 
@@ -30,7 +30,7 @@ static struct head head_of(uint64_t kind, size_t bytes)
 	return head;
 }
 
-static bool is_right(int fd, const struct head *wanted)
+static bool tally_is_right(int fd, const struct head *wanted)
 {
 	struct head head;
 	struct stat st;
@@ -40,7 +40,7 @@ static bool is_right(int fd, const struct head *wanted)
 }
 
 /* With no holes: what is written to one by a map kills, when the disk is full. */
-static int fill(int fd, const struct head *head)
+static int tally_fill(int fd, const struct head *head)
 {
 	errno = posix_fallocate(fd, 0, (off_t)(sizeof *head + head->bytes));
 	if (errno != 0 || pwrite(fd, head, sizeof *head, 0) != sizeof *head)
@@ -49,14 +49,14 @@ static int fill(int fd, const struct head *head)
 }
 
 /* Under its name when it is whole: others may have the old one mapped. */
-static int make(const char *path, const struct head *head, struct err *err)
+static int tally_make(const char *path, const struct head *head, struct err *err)
 {
 	struct buf fresh = BUF_INIT;
 	int fd;
 
 	buf_addf(&fresh, "%s.%d", path, (int)getpid());
 	fd = open(fresh.data, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
-	if (fd >= 0 && (fill(fd, head) < 0 || rename(fresh.data, path) < 0)) {
+	if (fd >= 0 && (tally_fill(fd, head) < 0 || rename(fresh.data, path) < 0)) {
 		err_sys(err, "make %s", path);
 		unlink(fresh.data);
 		close(fd);
@@ -69,30 +69,30 @@ static int make(const char *path, const struct head *head, struct err *err)
 }
 
 /* Its head is empty. */
-static void *in_memory(size_t bytes)
+static void *tally_in_memory(size_t bytes)
 {
 	return (char *)mem_new(1, sizeof(struct head) + bytes) + sizeof(struct head);
 }
 
 void *tally_open(const char *path, uint64_t kind, size_t bytes, struct err *why)
 {
-	struct head head = head_of(kind, bytes);
+	struct head head = tally_head(kind, bytes);
 	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	void *map;
 
-	if (fd >= 0 && !is_right(fd, &head)) {
+	if (fd >= 0 && !tally_is_right(fd, &head)) {
 		close(fd);
 		fd = -1;
 	}
 	if (fd < 0)
-		fd = make(path, &head, why);
+		fd = tally_make(path, &head, why);
 	if (fd < 0)
-		return in_memory(bytes);
+		return tally_in_memory(bytes);
 	map = mmap(NULL, sizeof head + bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);
 	if (map == MAP_FAILED) {
 		err_sys(why, "map %s", path);
-		return in_memory(bytes);
+		return tally_in_memory(bytes);
 	}
 	return (char *)map + sizeof head;
 }

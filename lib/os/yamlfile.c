@@ -27,22 +27,22 @@ struct reading {
 	unsigned documents;
 };
 
-static unsigned line_of(const yaml_event_t *event)
+static unsigned event_line(const yaml_event_t *event)
 {
 	return (unsigned)event->start_mark.line + 1;
 }
 
-static int refuse(struct reading *r, const yaml_event_t *event, const char *why)
+static int event_refuse(struct reading *r, const yaml_event_t *event, const char *why)
 {
-	return err_set(r->err, ERR_INVALID, "%s:%u: %s", r->file, line_of(event), why);
+	return err_set(r->err, ERR_INVALID, "%s:%u: %s", r->file, event_line(event), why);
 }
 
-static struct level *level_of(struct reading *r)
+static struct level *level_top(struct reading *r)
 {
 	return r->depth ? &r->levels[r->depth - 1] : NULL;
 }
 
-static bool is_null(const yaml_event_t *event)
+static bool scalar_is_null(const yaml_event_t *event)
 {
 	struct str value = { (const char *)event->data.scalar.value, event->data.scalar.length };
 
@@ -55,22 +55,22 @@ static int on_key(struct reading *r, struct level *level, const yaml_event_t *ev
 	struct str key = { (const char *)event->data.scalar.value, event->data.scalar.length };
 
 	if (key.n == 0 || key.n > KEY_BYTES)
-		return refuse(r, event, "a key is one word");
+		return event_refuse(r, event, "a key is one word");
 	for (size_t i = 0; i < key.n; i++)
 		if (!isalnum((unsigned char)key.s[i]) && key.s[i] != '_' && key.s[i] != '-')
-			return refuse(r, event, "a key is one word of letters, digits, _ and -");
+			return event_refuse(r, event, "a key is one word of letters, digits, _ and -");
 	if (level->path > 0)
 		buf_addc(&r->path, '.');
 	buf_addstr(&r->path, key);
 	level->has_key = true;
-	level->line = line_of(event);
+	level->line = event_line(event);
 	return 0;
 }
 
 /* The value of a key is complete: the path is the mapping's again. */
-static void value_done(struct reading *r)
+static void level_value_done(struct reading *r)
 {
-	struct level *level = level_of(r);
+	struct level *level = level_top(r);
 
 	if (level == NULL || level->list)
 		return;
@@ -79,13 +79,13 @@ static void value_done(struct reading *r)
 	r->path.data[r->path.len] = '\0';
 }
 
-static int tell(struct reading *r, struct yamlfile_item item, const yaml_event_t *event)
+static int item_tell(struct reading *r, struct yamlfile_item item, const yaml_event_t *event)
 {
-	const struct level *level = level_of(r);
+	const struct level *level = level_top(r);
 
 	item.path = r->path.data;
 	item.in_list = level != NULL && level->list;
-	item.line = level != NULL && !level->list ? level->line : line_of(event);
+	item.line = level != NULL && !level->list ? level->line : event_line(event);
 	if (r->each(r->data, &item, r->err) == 0)
 		return 0;
 	return err_context(r->err, "%s:%u", r->file, item.line);
@@ -93,28 +93,28 @@ static int tell(struct reading *r, struct yamlfile_item item, const yaml_event_t
 
 static int on_scalar(struct reading *r, const yaml_event_t *event)
 {
-	struct level *level = level_of(r);
+	struct level *level = level_top(r);
 	struct yamlfile_item item = {
 		.kind = YAMLFILE_SCALAR,
 		.value = { (const char *)event->data.scalar.value, event->data.scalar.length },
-		.null = is_null(event),
+		.null = scalar_is_null(event),
 	};
 
 	if (event->data.scalar.anchor != NULL)
-		return refuse(r, event, "anchors are not used here");
+		return event_refuse(r, event, "anchors are not used here");
 	if (event->data.scalar.tag != NULL)
-		return refuse(r, event, "tags are not used here");
+		return event_refuse(r, event, "tags are not used here");
 	if (level != NULL && !level->list && !level->has_key)
 		return on_key(r, level, event);
-	if (tell(r, item, event) < 0)
+	if (item_tell(r, item, event) < 0)
 		return -1;
-	value_done(r);
+	level_value_done(r);
 	return 0;
 }
 
 static int on_start(struct reading *r, const yaml_event_t *event, bool list)
 {
-	const struct level *level = level_of(r);
+	const struct level *level = level_top(r);
 	const yaml_char_t *anchor = list ? event->data.sequence_start.anchor
 					 : event->data.mapping_start.anchor;
 	const yaml_char_t *tag = list ? event->data.sequence_start.tag
@@ -122,14 +122,14 @@ static int on_start(struct reading *r, const yaml_event_t *event, bool list)
 	struct yamlfile_item item = { .kind = list ? YAMLFILE_LIST : YAMLFILE_MAPPING };
 
 	if (anchor != NULL)
-		return refuse(r, event, "anchors are not used here");
+		return event_refuse(r, event, "anchors are not used here");
 	if (tag != NULL)
-		return refuse(r, event, "tags are not used here");
+		return event_refuse(r, event, "tags are not used here");
 	if (level != NULL && !level->list && !level->has_key)
-		return refuse(r, event, "a key is one word");
+		return event_refuse(r, event, "a key is one word");
 	if (r->depth == YAMLFILE_DEPTH)
-		return refuse(r, event, "nested too deeply");
-	if (tell(r, item, event) < 0)
+		return event_refuse(r, event, "nested too deeply");
+	if (item_tell(r, item, event) < 0)
 		return -1;
 	r->levels[r->depth++] = (struct level){ .list = list, .path = r->path.len };
 	return 0;
@@ -147,13 +147,13 @@ static int on_event(struct reading *r, const yaml_event_t *event)
 	case YAML_MAPPING_END_EVENT:
 	case YAML_SEQUENCE_END_EVENT:
 		r->depth--;
-		value_done(r);
+		level_value_done(r);
 		return 0;
 	case YAML_ALIAS_EVENT:
-		return refuse(r, event, "aliases are not used here");
+		return event_refuse(r, event, "aliases are not used here");
 	case YAML_DOCUMENT_START_EVENT:
 		if (r->documents++ > 0)
-			return refuse(r, event, "a second document");
+			return event_refuse(r, event, "a second document");
 		return 0;
 	case YAML_NO_EVENT:
 	case YAML_STREAM_START_EVENT:

@@ -4,26 +4,43 @@
  * The table below is the whole of the configuration: a key, what it may
  * be, where it goes, what it is when not given.  Defaults pass the same
  * parsers as what is written.  What depends on other keys (addresses, the
- * run directory) is settled after the last line was read.
+ * run directory) is completed after the last line was read.
  */
 #include "conf.h"
 
-#include "conf_value.h"
-
+#include "buf.h"
 #include "file.h"
 #include "mem.h"
 #include "yamlfile.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#define NAME_BYTES 64
+#define REGION_BYTES 15
+#define SHOWN_BYTES 60		/* of a bad value that an error repeats */
 #define LONGEST_SOCKET "/discover.sock"	/* in node.run */
 #define YEAR_MS (UINT64_C(365) * 86400 * 1000)
 
 #define AT(member) offsetof(struct conf, member)
 
-static const struct conf_key keys[] = {
+enum type {
+	NAME, ID, REGION, ADDRESS, DIRECTORY, LISTEN, SEEDS, MULTICAST, DURATION, BYTES, COUNT, SWITCH, ACCESS,
+	LEVEL,
+};
+
+struct key {
+	const char *path;
+	enum type type;
+	size_t offset;		/* in struct conf */
+	const char *otherwise;	/* when not given; NULL: nothing, or completed at the end */
+	uint64_t min, max;	/* of a duration (ms), bytes or a count */
+};
+
+static const struct key keys[] = {
 	{ "node.name", NAME, AT(node.name), NULL, 0, 0 },
 	{ "node.address", ADDRESS, AT(node.address), "127.0.0.1", 0, 0 },
 	{ "node.store", DIRECTORY, AT(node.store), NULL, 0, 0 },
@@ -62,6 +79,294 @@ static const char *const sections[] = {
 };
 #define SECTIONS (sizeof sections / sizeof sections[0])
 
+/* one value, judged by its type and put in its place */
+
+struct setting {
+	struct conf *conf;
+	const char *base;
+	const struct key *key;
+};
+
+static void *setting_place(const struct setting *s)
+{
+	return (char *)s->conf + s->key->offset;
+}
+
+static int set_text(const struct setting *s, struct str value)
+{
+	char **to = setting_place(s);
+
+	free(*to);
+	*to = mem_copy(value.s, value.n);
+	return 0;
+}
+
+static bool is_word(struct str value, size_t most)
+{
+	for (size_t i = 0; i < value.n; i++)
+		if (!isalnum((unsigned char)value.s[i]) && !strchr(".-_", value.s[i]))
+			return false;
+	return value.n <= most;
+}
+
+static int set_name(const struct setting *s, struct str value)
+{
+	return is_word(value, NAME_BYTES) ? set_text(s, value) : -1;
+}
+
+static int set_id(const struct setting *s, struct str value)
+{
+	uint64_t *to = setting_place(s), id;
+
+	if (value.n != 16 || str_hex64(value, &id) < 0 || id == 0)
+		return -1;
+	*to = id;
+	return 0;
+}
+
+static int set_region(const struct setting *s, struct str value)
+{
+	return is_word(value, REGION_BYTES) ? set_text(s, value) : -1;
+}
+
+/* A numeric address without its port, and the port. */
+static int parse_address(struct str ip, unsigned port, struct address *ret)
+{
+	struct buf text = BUF_INIT;
+	bool v6 = ip.n > 0 && memchr(ip.s, ':', ip.n) != NULL;
+	int rc;
+
+	buf_addf(&text, v6 ? "[%.*s]:%u" : "%.*s:%u", STR_ARG(ip), port);
+	rc = address_parse(buf_str(&text), ret, NULL);
+	buf_clear(&text);
+	return rc;
+}
+
+static int set_address(const struct setting *s, struct str value)
+{
+	struct address address;
+
+	if (parse_address(value, 1, &address) < 0 || address_is_any(&address))
+		return -1;
+	return set_text(s, value);
+}
+
+static int set_directory(const struct setting *s, struct str value)
+{
+	char **to = setting_place(s);
+	struct buf path = BUF_INIT;
+
+	if (value.s[0] != '/') {
+		if (str_starts(value, STR("./")))
+			value = (struct str){ value.s + 2, value.n - 2 };
+		buf_addf(&path, "%s/", strcmp(s->base, "/") == 0 ? "" : s->base);
+	}
+	buf_addstr(&path, value);
+	free(*to);
+	*to = buf_take(&path);
+	return 0;
+}
+
+/* A port alone becomes an address whose len is 0: its host is to come from node.address. */
+static int set_listen(const struct setting *s, struct str value)
+{
+	struct conf_listen *to = setting_place(s);
+	struct address address;
+	uint64_t port;
+
+	if (str_u64(value, UINT16_MAX, &port) == 0) {
+		parse_address(STR("0.0.0.0"), (unsigned)port, &address);
+		address.len = 0;	/* its host is to come */
+	} else if (address_parse(value, &address, NULL) < 0) {
+		return -1;
+	}
+	if (address_port(&address) == 0)
+		return -1;
+	to->address = address;
+	return 0;
+}
+
+/* "host:port", "[v6]:port"; the host is looked up later, and again. */
+static bool is_host_and_port(struct str text)
+{
+	const char *colon = memrchr(text.s, ':', text.n);
+	struct str host = { text.s, colon ? (size_t)(colon - text.s) : 0 };
+	struct str port = { text.s + host.n + 1, colon ? text.n - host.n - 1 : 0 };
+	struct address address;
+	uint64_t number;
+
+	if (host.n == 0 || str_u64(port, UINT16_MAX, &number) < 0 || number == 0)
+		return false;
+	return is_word(host, SIZE_MAX) || address_parse(text, &address, NULL) == 0;
+}
+
+static int set_seed(const struct setting *s, struct str value)
+{
+	char ***seeds = setting_place(s);
+	size_t *count = &s->conf->group.seed_count;
+	struct str rest = value;
+
+	if (str_starts(rest, STR(CONF_SEED_HTTP))) {
+		rest.s += strlen(CONF_SEED_HTTP);
+		rest.n -= strlen(CONF_SEED_HTTP);
+	}
+	if (*count == CONF_SEEDS_MAX || rest.n == 0 || !is_host_and_port(rest))
+		return -1;
+	*seeds = mem_resize(*seeds, *count + 1, sizeof **seeds);
+	(*seeds)[(*count)++] = mem_copy(value.s, value.n);
+	return 0;
+}
+
+static bool is_multicast(const struct address *address)
+{
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+
+	if (address->sa.ss_family == AF_INET) {
+		memcpy(&v4, &address->sa, sizeof v4);
+		return IN_MULTICAST(ntohl(v4.sin_addr.s_addr));
+	}
+	memcpy(&v6, &address->sa, sizeof v6);
+	return address->sa.ss_family == AF_INET6 && IN6_IS_ADDR_MULTICAST(&v6.sin6_addr);
+}
+
+static int set_multicast(const struct setting *s, struct str value)
+{
+	struct address address;
+
+	if (address_parse(value, &address, NULL) < 0 || address_port(&address) == 0 ||
+	    !is_multicast(&address))
+		return -1;
+	return set_text(s, value);
+}
+
+static int set_number(const struct setting *s, uint64_t number)
+{
+	uint64_t *to = setting_place(s);
+
+	if (number < s->key->min || number > s->key->max)
+		return -1;
+	*to = number;
+	return 0;
+}
+
+static int set_duration(const struct setting *s, struct str value)
+{
+	uint64_t number;
+
+	return str_duration(value, &number) < 0 ? -1 : set_number(s, number);
+}
+
+static int set_bytes(const struct setting *s, struct str value)
+{
+	uint64_t number;
+
+	return str_bytes(value, &number) < 0 ? -1 : set_number(s, number);
+}
+
+static int set_count(const struct setting *s, struct str value)
+{
+	uint64_t number;
+
+	return str_u64(value, UINT64_MAX, &number) < 0 ? -1 : set_number(s, number);
+}
+
+static int set_switch(const struct setting *s, struct str value)
+{
+	bool *to = setting_place(s);
+	bool on = str_eq(value, STR("yes")) || str_eq(value, STR("true"));
+
+	if (!on && !str_eq(value, STR("no")) && !str_eq(value, STR("false")))
+		return -1;
+	*to = on;
+	return 0;
+}
+
+static int set_access(const struct setting *s, struct str value)
+{
+	bool *to = setting_place(s);
+
+	if (!str_eq(value, STR("open")))
+		return -1;
+	*to = true;
+	return 0;
+}
+
+static int set_level(const struct setting *s, struct str value)
+{
+	return log_level_parse(value, setting_place(s));
+}
+
+static const struct {
+	const char *what;	/* it "is not ..." */
+	int (*set)(const struct setting *, struct str);
+} types[] = {
+	[NAME] = { "a name of up to 64 letters, digits, '.', '-' and '_'", set_name },
+	[ID] = { "a node's id, 16 hexadecimal digits", set_id },
+	[REGION] = { "a name of up to 15 letters, digits, '.', '-' and '_'", set_region },
+	[ADDRESS] = { "a numeric address that others can reach", set_address },
+	[DIRECTORY] = { "a path", set_directory },
+	[LISTEN] = { "PORT, ADDRESS:PORT or [ADDRESS]:PORT", set_listen },
+	[SEEDS] = { "a list of at most 64 HOST:PORT or http://HOST:PORT", set_seed },
+	[MULTICAST] = { "a numeric multicast ADDRESS:PORT", set_multicast },
+	[DURATION] = { "a duration such as 250ms, 10s or 5min in range", set_duration },
+	[BYTES] = { "a number of bytes such as 0, 512K or 10G", set_bytes },
+	[COUNT] = { "a number from", set_count },	/* and its range */
+	[SWITCH] = { "yes or no", set_switch },
+	[ACCESS] = { "\"open\", the only rule there is", set_access },
+	[LEVEL] = { "error, warning or info", set_level },
+};
+
+static void add_expected(struct buf *to, const struct key *key)
+{
+	buf_adds(to, types[key->type].what);
+	if (key->type == COUNT)
+		buf_addf(to, " %llu to %llu", (unsigned long long)key->min,
+			 (unsigned long long)key->max);
+}
+
+static int refuse_value(const struct key *key, struct str value, struct err *err)
+{
+	struct buf expected = BUF_INIT;
+	char shown[SHOWN_BYTES + 1];
+	size_t n = value.n < SHOWN_BYTES ? value.n : SHOWN_BYTES;
+
+	for (size_t i = 0; i < n; i++)
+		shown[i] = iscntrl((unsigned char)value.s[i]) ? '?' : value.s[i];
+	shown[n] = '\0';
+	add_expected(&expected, key);
+	err_set(err, ERR_INVALID, "%s: \"%s\" is not %s", key->path, shown, expected.data);
+	buf_clear(&expected);
+	return -1;
+}
+
+/* Set the key, or add to its list.  base is what relative paths are taken from. */
+static int set_value(struct conf *conf, const char *base, const struct key *key, struct str value,
+		     struct err *err)
+{
+	const struct setting setting = { conf, base, key };
+
+	for (size_t i = 0; i < value.n; i++)
+		if (iscntrl((unsigned char)value.s[i]))
+			return refuse_value(key, value, err);
+	if ((value.n == 0 && key->type != REGION) || types[key->type].set(&setting, value) < 0)
+		return refuse_value(key, value, err);
+	return 0;
+}
+
+/* A list or a section where the key wants a value, or the other way round. */
+static int wrong_kind(const struct key *key, struct err *err)
+{
+	struct buf expected = BUF_INIT;
+
+	add_expected(&expected, key);
+	err_set(err, ERR_INVALID, "%s: expected %s", key->path, expected.data);
+	buf_clear(&expected);
+	return -1;
+}
+
+/* the file */
+
 struct reading {
 	struct conf conf;
 	const char *file;
@@ -70,9 +375,9 @@ struct reading {
 	unsigned section_lines[SECTIONS];
 };
 
-static int set(struct reading *r, const struct conf_key *key, struct str value, struct err *err)
+static int set_key(struct reading *r, const struct key *key, struct str value, struct err *err)
 {
-	return conf_value_set(&r->conf, r->base, key, value, err);
+	return set_value(&r->conf, r->base, key, value, err);
 }
 
 static int only_once(unsigned *line, const struct yamlfile_item *item, struct err *err)
@@ -90,19 +395,19 @@ static int on_section(const struct yamlfile_item *item, unsigned *line, struct e
 	return only_once(line, item, err);
 }
 
-static int on_value(struct reading *r, const struct conf_key *key, const struct yamlfile_item *item,
+static int on_value(struct reading *r, const struct key *key, const struct yamlfile_item *item,
 		    struct err *err)
 {
 	bool wants_list = key->type == SEEDS;
 
 	if (item->in_list && item->kind == YAMLFILE_SCALAR && !item->null)
-		return set(r, key, item->value, err);
+		return set_key(r, key, item->value, err);
 	if (item->in_list || item->null ||
 	    item->kind != (wants_list ? YAMLFILE_LIST : YAMLFILE_SCALAR))
-		return conf_value_wrong_kind(key, err);
+		return wrong_kind(key, err);
 	if (only_once(&r->lines[key - keys], item, err) < 0)
 		return -1;
-	return wants_list ? 0 : set(r, key, item->value, err);
+	return wants_list ? 0 : set_key(r, key, item->value, err);
 }
 
 static int on_item(void *data, const struct yamlfile_item *item, struct err *err)
@@ -123,9 +428,9 @@ static int on_item(void *data, const struct yamlfile_item *item, struct err *err
 	return err_set(err, ERR_INVALID, "%.80s: no such key", item->path);
 }
 
-static const struct conf_key *key_named(const char *path)
+static const struct key *key_named(const char *path)
 {
-	const struct conf_key *key = keys;
+	const struct key *key = keys;
 
 	while (strcmp(key->path, path) != 0)
 		key++;
@@ -133,7 +438,7 @@ static const struct conf_key *key_named(const char *path)
 }
 
 /* Where to look for the reason of something wrong with a key: its line, or another's. */
-static unsigned line_of(const struct reading *r, const char *path, const char *other)
+static unsigned key_line(const struct reading *r, const char *path, const char *other)
 {
 	unsigned line = r->lines[key_named(path) - keys];
 
@@ -144,14 +449,14 @@ static unsigned line_of(const struct reading *r, const char *path, const char *o
 
 static void name_from_host(struct reading *r)
 {
-	char host[CONF_NAME_BYTES + 1] = "";
+	char host[NAME_BYTES + 1] = "";
 
 	if (gethostname(host, sizeof host - 1) < 0 ||
-	    set(r, key_named("node.name"), str_of(host), NULL) < 0)
+	    set_key(r, key_named("node.name"), str_of(host), NULL) < 0)
 		r->conf.node.name = mem_copy("node", 4);
 }
 
-static int settle_directories(struct reading *r, struct err *err)
+static int complete_directories(struct reading *r, struct err *err)
 {
 	struct conf *conf = &r->conf;
 	size_t cap = sizeof ((struct sockaddr_un *)NULL)->sun_path;
@@ -167,54 +472,17 @@ static int settle_directories(struct reading *r, struct err *err)
 		return err_set(err, ERR_INVALID,
 			       "%s:%u: node.run: the path is too long for sockets, whose names have "
 			       "at most %zu bytes: give a shorter one, such as /run/covey",
-			       r->file, line_of(r, "node.run", "node.store"), cap - 1);
+			       r->file, key_line(r, "node.run", "node.store"), cap - 1);
 	return 0;
 }
 
-static int settle_listen(struct reading *r, const struct conf_key *key, struct err *err)
-{
-	struct conf_listen *to = conf_value_place(&r->conf, key);
-
-	to->given = key->offset == AT(listen.http) || r->conf.group.key_file != NULL;
-	if (to->address.len == 0)
-		conf_value_address(str_of(r->conf.node.address), address_port(&to->address),
-				   &to->address);
-	if (!to->given)
-		return 0;
-	return conf_may_listen(&r->conf, key->path, &to->address, err);
-}
-
-static int settle_sockets(struct reading *r, struct err *err)
-{
-	const struct conf *conf = &r->conf;
-
-	for (const struct conf_key *key = keys; key < keys + KEYS; key++)
-		if (key->type == LISTEN && settle_listen(r, key, err) < 0)
-			return err_context(err, "%s:%u", r->file,
-					   line_of(r, key->path, "node.address"));
-	if (conf->listen.versions.given &&
-	    address_eq(&conf->listen.discovery.address, &conf->listen.versions.address))
-		return err_set(err, ERR_INVALID,
-			       "%s:%u: listen.versions: the same address as listen.discovery",
-			       r->file, line_of(r, "listen.versions", "listen.discovery"));
-	return 0;
-}
-
-static int settle(struct reading *r, struct err *err)
-{
-	for (const struct conf_key *key = keys; key < keys + KEYS; key++)
-		if (key->otherwise != NULL && r->lines[key - keys] == 0 &&
-		    set(r, key, str_of(key->otherwise), err) < 0)
-			return -1;
-	if (r->conf.node.name == NULL)
-		name_from_host(r);
-	if (settle_directories(r, err) < 0)
-		return -1;
-	return settle_sockets(r, err);
-}
-
-int conf_may_listen(const struct conf *conf, const char *what, const struct address *address,
-		    struct err *err)
+/*
+ * Whether this node may listen there: on loopback always, beyond it only
+ * with `access: open`, because whoever reaches the port may then read and
+ * write.
+ */
+static int may_listen(const struct conf *conf, const char *what, const struct address *address,
+		      struct err *err)
 {
 	char text[ADDRESS_TEXT];
 
@@ -226,7 +494,49 @@ int conf_may_listen(const struct conf *conf, const char *what, const struct addr
 		       what, address_format(text, address));
 }
 
-static char *base_of(const char *file)
+static int complete_listen(struct reading *r, const struct key *key, struct err *err)
+{
+	struct conf_listen *to = (void *)((char *)&r->conf + key->offset);
+
+	to->given = key->offset == AT(listen.http) || r->conf.group.key_file != NULL;
+	if (to->address.len == 0)
+		parse_address(str_of(r->conf.node.address), address_port(&to->address),
+			      &to->address);
+	if (!to->given)
+		return 0;
+	return may_listen(&r->conf, key->path, &to->address, err);
+}
+
+static int complete_sockets(struct reading *r, struct err *err)
+{
+	const struct conf *conf = &r->conf;
+
+	for (const struct key *key = keys; key < keys + KEYS; key++)
+		if (key->type == LISTEN && complete_listen(r, key, err) < 0)
+			return err_context(err, "%s:%u", r->file,
+					   key_line(r, key->path, "node.address"));
+	if (conf->listen.versions.given &&
+	    address_eq(&conf->listen.discovery.address, &conf->listen.versions.address))
+		return err_set(err, ERR_INVALID,
+			       "%s:%u: listen.versions: the same address as listen.discovery",
+			       r->file, key_line(r, "listen.versions", "listen.discovery"));
+	return 0;
+}
+
+static int complete(struct reading *r, struct err *err)
+{
+	for (const struct key *key = keys; key < keys + KEYS; key++)
+		if (key->otherwise != NULL && r->lines[key - keys] == 0 &&
+		    set_key(r, key, str_of(key->otherwise), err) < 0)
+			return -1;
+	if (r->conf.node.name == NULL)
+		name_from_host(r);
+	if (complete_directories(r, err) < 0)
+		return -1;
+	return complete_sockets(r, err);
+}
+
+static char *conf_base(const char *file)
 {
 	char *directory = file_directory(file);
 	char *base = realpath(directory, NULL);
@@ -239,11 +549,11 @@ static char *base_of(const char *file)
 
 int conf_parse(struct conf *conf, struct str text, const char *file, struct err *err)
 {
-	struct reading r = { .conf = CONF_INIT, .file = file, .base = base_of(file) };
+	struct reading r = { .conf = CONF_INIT, .file = file, .base = conf_base(file) };
 	int rc = yamlfile_read(text, file, on_item, &r, err);
 
 	if (rc == 0)
-		rc = settle(&r, err);
+		rc = complete(&r, err);
 	free(r.base);
 	if (rc == 0) {
 		conf_clear(conf);

@@ -3,7 +3,7 @@
 
 #include "backoff.h"
 #include "buf.h"
-#include "container.h"
+#include "list.h"
 #include "log.h"
 #include "mem.h"
 
@@ -30,7 +30,7 @@ struct door {
 
 struct child {
 	struct launch *launch;
-	struct child *next;
+	struct link link;
 	struct launch_role role;	/* its descriptors are owned */
 	char *program, *conf_file, *node;	/* what role's point to; owned */
 	struct door doors[LAUNCH_SOCKETS];	/* watched while WAITING */
@@ -45,12 +45,12 @@ struct child {
 struct launch {
 	struct loop *loop;
 	void (*tell)(const char *line);
-	struct child *children;	/* owned */
+	struct list children;	/* owned */
 	struct timer grace;
 	bool stopping;
 };
 
-static int start(struct child *, struct err *);
+static int child_start(struct child *, struct err *);
 
 struct launch *launch_new(struct loop *loop, void (*tell)(const char *line))
 {
@@ -87,7 +87,7 @@ static void hand_over(const struct launch_role *role)
 	buf_clear(&names);
 }
 
-_Noreturn static void become(const struct child *child, pid_t parent)
+_Noreturn static void child_become(const struct child *child, pid_t parent)
 {
 	char option[] = "-c";
 	char *arguments[] = { child->program, option, child->conf_file, NULL };
@@ -119,7 +119,7 @@ static void stop_watching(struct child *child)
 		watch_stop(&child->doors[i].watch);
 }
 
-static void rest(struct child *child)
+static void child_rest(struct child *child)
 {
 	if (loop_now(child->launch->loop) - child->started >= STEADY)
 		child->failures = 0;
@@ -132,13 +132,13 @@ static void start_or_rest(struct child *child)
 {
 	struct err err = ERR_INIT;
 
-	if (start(child, &err) == 0)
+	if (child_start(child, &err) == 0)
 		return;
 	child->launch->tell(err.text);
-	rest(child);
+	child_rest(child);
 }
 
-static void on_socket(struct watch *watch, uint32_t events)
+static void child_on_socket(struct watch *watch, uint32_t events)
 {
 	struct child *child = CONTAINER_OF(watch, struct door, watch)->child;
 
@@ -152,7 +152,7 @@ static int wait_for_work(struct child *child, struct err *err)
 	child->state = WAITING;
 	for (size_t i = 0; i < child->role.sockets; i++) {
 		child->doors[i].watch.fd = child->role.fds[i];
-		child->doors[i].watch.ready = on_socket;
+		child->doors[i].watch.ready = child_on_socket;
 		child->doors[i].child = child;
 		if (watch_start(child->launch->loop, &child->doors[i].watch, EPOLLIN, err) < 0) {
 			stop_watching(child);
@@ -164,7 +164,7 @@ static int wait_for_work(struct child *child, struct err *err)
 
 static void stop_if_last(struct launch *launch)
 {
-	for (const struct child *c = launch->children; c != NULL; c = c->next)
+	LIST_EACH(struct child, c, &launch->children, link)
 		if (c->state == RUNNING)
 			return;
 	loop_stop(launch->loop);
@@ -186,7 +186,7 @@ static void tell_end(const struct child *child, const siginfo_t *how)
 }
 
 /* Collect the process; its descriptor is not needed any more. */
-static void reap(struct child *child, siginfo_t *how)
+static void child_reap(struct child *child, siginfo_t *how)
 {
 	memset(how, 0, sizeof *how);
 	while (waitid(P_PIDFD, (id_t)child->exit.fd, how, WEXITED) < 0 && errno == EINTR)
@@ -205,7 +205,7 @@ static void on_exit_of(struct watch *watch, uint32_t events)
 	siginfo_t how;
 
 	(void)events;
-	reap(child, &how);
+	child_reap(child, &how);
 	/* One that leaves before it took what it was started for would be started without end. */
 	left = how.si_code == CLD_EXITED && how.si_status == 0 && ran >= BACKOFF_MIN;
 	if (child->launch->stopping) {
@@ -215,7 +215,7 @@ static void on_exit_of(struct watch *watch, uint32_t events)
 	if (left && !child->role.at_once && wait_for_work(child, NULL) == 0)
 		return;
 	tell_end(child, &how);
-	rest(child);
+	child_rest(child);
 }
 
 static void on_rested(struct timer *timer)
@@ -237,7 +237,7 @@ static int watch_exit(struct child *child, pid_t pid, struct err *err)
 	return -1;
 }
 
-static int start(struct child *child, struct err *err)
+static int child_start(struct child *child, struct err *err)
 {
 	pid_t parent = getpid();
 	pid_t pid = fork();
@@ -245,7 +245,7 @@ static int start(struct child *child, struct err *err)
 	if (pid < 0)
 		return err_sys(err, "start %s", child->program);
 	if (pid == 0)
-		become(child, parent);
+		child_become(child, parent);
 	if (watch_exit(child, pid, err) < 0) {
 		kill(pid, SIGKILL);
 		waitpid(pid, NULL, 0);
@@ -259,7 +259,7 @@ static int start(struct child *child, struct err *err)
 
 /* what the caller sees */
 
-static void free_child(struct child *child)
+static void child_free(struct child *child)
 {
 	free(child->program);
 	free(child->conf_file);
@@ -278,18 +278,17 @@ int launch_add(struct launch *launch, const struct launch_role *role, struct err
 	child->node = mem_copy(role->node, strlen(role->node));
 	child->rest.fire = on_rested;
 	child->exit.fd = -1;
-	if ((role->at_once ? start(child, err) : wait_for_work(child, err)) < 0) {
-		free_child(child);
+	if ((role->at_once ? child_start(child, err) : wait_for_work(child, err)) < 0) {
+		child_free(child);
 		return -1;
 	}
-	child->next = launch->children;
-	launch->children = child;
+	list_append(&launch->children, &child->link);
 	return 0;
 }
 
 static void signal_all(struct launch *launch, int signal)
 {
-	for (struct child *c = launch->children; c != NULL; c = c->next)
+	LIST_EACH(struct child, c, &launch->children, link)
 		if (c->state == RUNNING)
 			pidfd_send_signal(c->exit.fd, signal, NULL, 0);
 }
@@ -306,7 +305,7 @@ void launch_stop(struct launch *launch, uint64_t grace_ms)
 		return;
 	}
 	launch->stopping = true;
-	for (struct child *c = launch->children; c != NULL; c = c->next) {
+	LIST_EACH(struct child, c, &launch->children, link) {
 		stop_watching(c);
 		timer_stop(&c->rest);
 	}
@@ -322,18 +321,16 @@ void launch_free(struct launch *launch)
 		return;
 	signal_all(launch, SIGKILL);
 	timer_stop(&launch->grace);
-	while (launch->children != NULL) {
-		struct child *child = launch->children;
+	LIST_EACH(struct child, child, &launch->children, link) {
 		siginfo_t how;
 
-		launch->children = child->next;
 		if (child->state == RUNNING)
-			reap(child, &how);
+			child_reap(child, &how);
 		stop_watching(child);
 		timer_stop(&child->rest);
 		for (size_t i = 0; i < child->role.sockets; i++)
 			close(child->role.fds[i]);
-		free_child(child);
+		child_free(child);
 	}
 	free(launch);
 }

@@ -44,7 +44,7 @@ struct sealed_socket {
 	struct mmsghdr in_heads[BATCH], out_heads[BATCH];
 };
 
-static void flush(struct sealed_socket *s)
+static void sealed_flush(struct sealed_socket *s)
 {
 	size_t sent = 0;
 
@@ -108,7 +108,7 @@ void sealed_send(struct sealed_socket *s, const struct address *to, struct str p
 		to_six(slot, head);
 	s->waiting++;
 	if (s->waiting == BATCH || !s->receiving)
-		flush(s);
+		sealed_flush(s);
 }
 
 /* Whether it is to be told of: once in a while, and no flood where everyone is another. */
@@ -191,7 +191,7 @@ static void ready(struct watch *watch, uint32_t events)
 	if (s->role->batch_done != NULL)
 		s->role->batch_done(s->data);
 	s->receiving = false;
-	flush(s);
+	sealed_flush(s);
 }
 
 struct sealed_socket *sealed_new(struct loop *loop, int fd, const struct seal_keys *keys,

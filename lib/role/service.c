@@ -1,18 +1,24 @@
 /*
  * service - what every long-lived role shares, so that a role is what differs
  *
- * main() of a role runs: options, configuration, store, sockets (handed
- * over or opened: sockets.c), READY=1, loop, stop, exit code.
+ * main() of a role runs: options, configuration, store, sockets, READY=1,
+ * loop, stop, exit code.
+ *
+ * systemd and `covey up` hand sockets over by name (LISTEN_FDS,
+ * LISTEN_FDNAMES).  Each is compared with the configuration: one of
+ * another kind or address is refused, and so is one beyond loopback
+ * without `access: open`.  What was not handed over is opened.
  */
 #include "service.h"
 
+#include "buf.h"
 #include "clock.h"
 #include "container.h"
 #include "identity.h"
 #include "log.h"
-#include "sockets.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -20,6 +26,7 @@
 #include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -29,6 +36,17 @@
 #define EXIT_AGAIN 111
 #define EXIT_WRONG_USAGE 64
 
+#define SOCKETS_MAX 4
+
+struct sockets {
+	struct {
+		const char *name;	/* points into the role's table */
+		int fd;			/* owned */
+	} list[SOCKETS_MAX];
+	size_t count;
+	bool handed;			/* a supervisor listens on: idle exit loses nothing */
+};
+#define SOCKETS_INIT { .count = 0 }
 
 struct running {
 	struct service service;
@@ -44,6 +62,187 @@ struct running {
 	bool stopping;
 	bool failed;			/* it leaves because of that */
 };
+
+/* sockets */
+
+static int sockets_fd(const struct sockets *sockets, const char *name)
+{
+	for (size_t i = 0; i < sockets->count; i++)
+		if (str_eq(str_of(sockets->list[i].name), str_of(name)))
+			return sockets->list[i].fd;
+	return -1;
+}
+
+static void sockets_add(struct sockets *sockets, const char *name, int fd)
+{
+	if (sockets->count == SOCKETS_MAX)
+		abort();	/* the role's table is longer */
+	sockets->list[sockets->count].name = name;
+	sockets->list[sockets->count++].fd = fd;
+}
+
+static void sockets_clear(struct sockets *sockets)
+{
+	for (size_t i = 0; i < sockets->count; i++)
+		close(sockets->list[i].fd);
+	*sockets = (struct sockets)SOCKETS_INIT;
+}
+
+/* Where the configuration wants the socket; NULL: nowhere, or not an internet address. */
+static const struct conf_listen *listen_of(const struct conf *conf, const char *name)
+{
+	if (str_eq(str_of(name), STR("http")))
+		return &conf->listen.http;
+	if (str_eq(str_of(name), STR("discovery")))
+		return &conf->listen.discovery;
+	if (str_eq(str_of(name), STR("versions")))
+		return &conf->listen.versions;
+	return NULL;
+}
+
+static void socket_path(struct buf *to, const char *run, const char *name)
+{
+	buf_addf(to, "%s/%s.sock", run, name);
+}
+
+/* what was handed over */
+
+/* covey-generator lets alone what is open, so this takes all three. */
+#define REOPEN "; to have systemd open that: systemctl stop 'covey*', daemon-reload, start covey.target"
+
+static int check_inet(int fd, const struct service_socket *want, const struct conf *conf,
+		      struct err *err)
+{
+	bool tcp = want->kind == SERVICE_TCP;
+	const struct conf_listen *listen = listen_of(conf, want->name);
+	char is[ADDRESS_TEXT], should[ADDRESS_TEXT];
+	struct address address;
+
+	if (sd_is_socket(fd, AF_UNSPEC, tcp ? SOCK_STREAM : SOCK_DGRAM, tcp ? 1 : -1) <= 0)
+		return err_set(err, ERR_INVALID, "adopt socket \"%s\": not a %s socket", want->name,
+			       tcp ? "listening TCP" : "UDP");
+	if (sock_address(fd, &address, err) < 0)
+		return -1;
+	if (listen == NULL || !listen->given)
+		return err_set(err, ERR_INVALID,
+			       "adopt socket \"%s\" at %s: the configuration has no listen.%s",
+			       want->name, address_format(is, &address), want->name);
+	if (address_port(&listen->address) == 0)
+		address_set_port(&address, 0);	/* any port will do */
+	if (!address_eq(&address, &listen->address))
+		return err_set(err, ERR_INVALID, "adopt socket \"%s\" at %s: listen.%s says %s" REOPEN,
+			       want->name, address_format(is, &address), want->name,
+			       address_format(should, &listen->address));
+	if (!conf->access_open && !address_is_loopback(&address))
+		return err_set(err, ERR_DENIED,
+			       "adopt socket \"%s\" at %s: beyond loopback without \"access: open\"",
+			       want->name, address_format(is, &address));
+	return 0;
+}
+
+static int check_local(int fd, const struct service_socket *want, const char *run, struct err *err)
+{
+	struct buf path = BUF_INIT;
+	int result = 0;
+
+	socket_path(&path, run, want->name);
+	if (sd_is_socket_unix(fd, SOCK_SEQPACKET, 1, path.data, 0) <= 0)
+		result = err_set(err, ERR_INVALID,
+				 "adopt socket \"%s\": not a SOCK_SEQPACKET listener at %s" REOPEN,
+				 want->name, path.data);
+	buf_clear(&path);
+	return result;
+}
+
+static const struct service_socket *wanted_socket(const struct service_socket *wanted, const char *name)
+{
+	for (; wanted->name != NULL; wanted++)
+		if (str_eq(str_of(wanted->name), str_of(name)))
+			return wanted;
+	return NULL;
+}
+
+static int sockets_adopt(struct sockets *sockets, int fd, const char *name,
+			 const struct service_socket *wanted, const struct conf *conf, const char *run,
+			 struct err *err)
+{
+	const struct service_socket *want = wanted_socket(wanted, name);
+	int flags = fcntl(fd, F_GETFL);
+
+	if (want == NULL || sockets_fd(sockets, name) >= 0)
+		return err_set(err, ERR_INVALID, "adopt socket \"%s\": %s", name,
+			       want == NULL ? "this role has none of that name" :
+					      "there are two of that name");
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return err_sys(err, "adopt socket \"%s\"", name);
+	if ((want->kind == SERVICE_UNIX ? check_local(fd, want, run, err) :
+					  check_inet(fd, want, conf, err)) < 0)
+		return -1;
+	sockets_add(sockets, want->name, fd);
+	sockets->handed = true;
+	return 0;
+}
+
+static int sockets_adopt_all(struct sockets *sockets, const struct service_socket *wanted,
+			     const struct conf *conf, const char *run, struct err *err)
+{
+	char **names = NULL;
+	int n = sd_listen_fds_with_names(1, &names), result = 0;
+
+	for (int i = 0; i < n && result == 0; i++)
+		result = sockets_adopt(sockets, SD_LISTEN_FDS_START + i, names[i], wanted, conf, run, err);
+	for (int i = 0; i < n; i++)
+		free(names[i]);
+	free(names);
+	return result;
+}
+
+/* what was not */
+
+static int socket_open(const struct service_socket *want, const struct conf *conf, const char *run,
+		       struct err *err)
+{
+	const struct conf_listen *listen = listen_of(conf, want->name);
+	struct buf path = BUF_INIT;
+	int fd;
+
+	if (want->kind == SERVICE_TCP)
+		return sock_listen_tcp(&listen->address, err);
+	if (want->kind == SERVICE_UDP)
+		return sock_bind_udp(&listen->address, err);
+	socket_path(&path, run, want->name);
+	fd = sock_listen_unix(path.data, err);
+	buf_clear(&path);
+	return fd;
+}
+
+/* run: the directory of the local ones, which are RUN/NAME.sock. */
+static int sockets_open(struct sockets *sockets, const struct service_socket *wanted,
+			const struct conf *conf, const char *run, struct err *err)
+{
+	if (sockets_adopt_all(sockets, wanted, conf, run, err) < 0)
+		return -1;
+	for (; wanted->name != NULL; wanted++) {
+		const struct conf_listen *listen = listen_of(conf, wanted->name);
+		int fd;
+
+		if (sockets_fd(sockets, wanted->name) >= 0)
+			continue;
+		if (wanted->kind != SERVICE_UNIX && !listen->given) {
+			if (wanted->optional)
+				continue;
+			return err_set(err, ERR_INVALID, "open socket: the configuration has no listen.%s",
+				       wanted->name);
+		}
+		fd = socket_open(wanted, conf, run, err);
+		if (fd < 0)
+			return -1;
+		sockets_add(sockets, wanted->name, fd);
+	}
+	return 0;
+}
+
+/* what a role asks */
 
 static struct running *running_of(const struct service *service)
 {
@@ -104,7 +303,7 @@ static void begin_stop(struct running *r)
 	r->service.role->stop(&r->service);
 }
 
-static void on_signal(int signal, void *data)
+static void service_on_signal(int signal, void *data)
 {
 	(void)signal;
 	begin_stop(data);
@@ -209,13 +408,13 @@ static int open_store(struct running *r, struct err *err)
 	return 0;
 }
 
-static int prepare(struct running *r, struct err *err)
+static int service_prepare(struct running *r, struct err *err)
 {
 	static const int signals[] = { SIGTERM, SIGINT, 0 };
 
 	r->service.loop = loop_new(err);
 	if (r->service.loop == NULL ||
-	    loop_signals(r->service.loop, signals, on_signal, r, err) < 0)
+	    loop_signals(r->service.loop, signals, service_on_signal, r, err) < 0)
 		return -1;
 	if (open_store(r, err) < 0)
 		return -1;
@@ -228,7 +427,7 @@ static int prepare(struct running *r, struct err *err)
 	return 0;
 }
 
-static int serve(struct running *r, struct err *err)
+static int service_serve(struct running *r, struct err *err)
 {
 	int result;
 
@@ -268,12 +467,12 @@ static int exit_code(const struct err *err)
 	return EXIT_PERMANENT;
 }
 
-static int run(struct running *r)
+static int service_run(struct running *r)
 {
 	struct err err = ERR_INIT;
 	int code = 0;
 
-	if (prepare(r, &err) < 0 || serve(r, &err) < 0) {
+	if (service_prepare(r, &err) < 0 || service_serve(r, &err) < 0) {
 		log_line(LOG_LEVEL_ERROR, "%s", err.text);
 		code = exit_code(&err);
 	}
@@ -362,7 +561,7 @@ static void raise_descriptors(void)
 }
 
 /* What is configured, as far as it can be seen without starting anything: also the key file. */
-static int check(const struct conf *conf, struct err *err)
+static int check_configuration(const struct conf *conf, struct err *err)
 {
 	struct seal_keys keys;
 	int rc = identity_keys(conf, &keys, err);
@@ -383,7 +582,7 @@ int service_main(int argc, char **argv, const struct service_role *role)
 	log_open(role->name, options.inetd && stderr_is_the_client());
 	r.service = (struct service){ .role = role, .conf = &r.conf, .inetd = options.inetd };
 	if (conf_load(&r.conf, options.file, &err) < 0 ||
-	    (options.check && check(&r.conf, &err) < 0)) {
+	    (options.check && check_configuration(&r.conf, &err) < 0)) {
 		log_line(LOG_LEVEL_ERROR, "%s", err.text);
 		conf_clear(&r.conf);
 		return exit_code(&err);
@@ -394,5 +593,5 @@ int service_main(int argc, char **argv, const struct service_role *role)
 	}
 	log_limit(r.conf.log.level);
 	raise_descriptors();
-	return run(&r);
+	return service_run(&r);
 }

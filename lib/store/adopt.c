@@ -48,12 +48,12 @@ struct seen {
 	struct stat st;
 };
 
-static bool same_time(const struct timespec *a, const struct timespec *b)
+static bool time_eq(const struct timespec *a, const struct timespec *b)
 {
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
-static int unchanged(const struct commit *c, const struct store_entry *now, struct err *err)
+static int file_is_unchanged(const struct commit *c, const struct store_entry *now, struct err *err)
 {
 	const struct seen *seen = c->data;
 	struct stat st;
@@ -61,13 +61,13 @@ static int unchanged(const struct commit *c, const struct store_entry *now, stru
 	if (now->foreign &&
 	    fstatat(seen->store->tree, seen->names->tree, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    st.st_ino == seen->st.st_ino && st.st_size == seen->st.st_size &&
-	    same_time(&st.st_mtim, &seen->st.st_mtim) && same_time(&st.st_ctim, &seen->st.st_ctim))
+	    time_eq(&st.st_mtim, &seen->st.st_mtim) && time_eq(&st.st_ctim, &seen->st.st_ctim))
 		return 0;
 	return err_set(err, ERR_PRECONDITION, "it was changed meanwhile");
 }
 
-static int commit_copy(struct adoption *a, struct str path, struct stage *stage,
-		       struct seen *seen, struct err *err)
+static int adopt_copy(struct adoption *a, struct str path, struct stage *stage,
+		      struct seen *seen, struct err *err)
 {
 	struct commit c = COMMIT_INIT;
 	struct err why = ERR_INIT;
@@ -78,12 +78,10 @@ static int commit_copy(struct adoption *a, struct str path, struct stage *stage,
 	if (seen->st.st_mtim.tv_sec > 0 && seen->st.st_mtim.tv_sec <= UINT32_MAX)
 		c.mtime = (uint32_t)seen->st.st_mtim.tv_sec;
 	c.outbox = a->outbox;
-	c.alone = a->outbox == NULL;
-	c.condition = unchanged;
+	c.ungrouped = a->outbox == NULL;
+	c.condition = file_is_unchanged;
 	c.data = seen;
-	status = commit_begin(a->store, &c, COMMIT_ADOPT, &why);
-	if (status == 0)
-		status = commit_wait(a->store, &c, &why);
+	status = commit_adopt(a->store, &c, &why);
 	if (status < 0 && why.kind == ERR_PRECONDITION)
 		return 0;
 	if (status < 0)
@@ -96,7 +94,7 @@ static int commit_copy(struct adoption *a, struct str path, struct stage *stage,
 }
 
 static int adopt_file(struct adoption *a, struct str path, struct names *names,
-		      const struct found *found, struct err *err)
+		      const struct inode *found, struct err *err)
 {
 	struct seen seen = { .store = a->store, .names = names };
 	struct stage *stage = NULL;
@@ -110,7 +108,7 @@ static int adopt_file(struct adoption *a, struct str path, struct names *names,
 	if (status == 0)
 		status = stage_sync(stage, err);
 	if (status == 0)
-		status = commit_copy(a, path, stage, &seen, err);
+		status = adopt_copy(a, path, stage, &seen, err);
 	stage_free(stage);
 	return status;
 }
@@ -119,21 +117,21 @@ static int adopt_file(struct adoption *a, struct str path, struct names *names,
 static int adopt_name(struct adoption *a, struct str path, bool *ret_directory, struct err *err)
 {
 	struct names *names = mem_new(1, sizeof *names);
-	struct found found = FOUND_INIT;
+	struct inode found = INODE_INIT;
 	int status = names_init(names, path, err);
 
 	if (status == 0)
-		status = look_tree(a->store->tree, names->tree, &found, err);
-	if (status == 0 && found.kind == FOUND_FOREIGN)
+		status = inode_read_tree(a->store->tree, names->tree, &found, err);
+	if (status == 0 && found.kind == INODE_FOREIGN)
 		status = adopt_file(a, path, names, &found, err);
-	*ret_directory = status == 0 && found.kind == FOUND_DIRECTORY;
-	found_clear(&found);
+	*ret_directory = status == 0 && found.kind == INODE_DIRECTORY;
+	inode_clear(&found);
 	free(names);
 	return status;
 }
 
 /* The next name; false: there is none, or something failed. */
-static bool take_name(struct below *below, const char **ret)
+static bool below_take_name(struct below *below, const char **ret)
 {
 	bool taken;
 
@@ -147,12 +145,12 @@ static bool take_name(struct below *below, const char **ret)
 	return taken;
 }
 
-static void *adopt_names(void *data)
+static void *below_adopt_names(void *data)
 {
 	struct below *below = data;
 	const char *name;
 
-	while (take_name(below, &name)) {
+	while (below_take_name(below, &name)) {
 		struct buf path = BUF_INIT;
 		struct err err = ERR_INIT;
 		bool directory = false;
@@ -174,24 +172,18 @@ static void *adopt_names(void *data)
 }
 
 /* Where there can be no more threads, fewer do it. */
-static void adopt_by_threads(struct below *below)
+static void below_adopt(struct below *below)
 {
 	pthread_t threads[THREADS];
 	size_t count = 0;
 
 	pthread_mutex_init(&below->lock, NULL);
-	while (count < THREADS - 1 && pthread_create(&threads[count], NULL, adopt_names, below) == 0)
+	while (count < THREADS - 1 && pthread_create(&threads[count], NULL, below_adopt_names, below) == 0)
 		count++;
-	adopt_names(below);
+	below_adopt_names(below);
 	while (count > 0)
 		pthread_join(threads[--count], NULL);
 	pthread_mutex_destroy(&below->lock);
-}
-
-static int add_name(void *data, const char *name)
-{
-	buf_add(data, name, strlen(name) + 1);
-	return 0;
 }
 
 static int adopt_directory(struct adoption *a, struct str path, struct err *err);
@@ -200,10 +192,10 @@ static int adopt_directory(struct adoption *a, struct str path, struct err *err)
 static int adopt_below(struct adoption *a, struct str path, const struct names *names, struct err *err)
 {
 	struct below below = { .adoption = a, .path = path };
-	int status = look_names(a->store->tree, names->tree, add_name, &below.names, err);
+	int status = names_collect(a->store->tree, names->tree, &below.names, err);
 
 	if (status == 0) {
-		adopt_by_threads(&below);
+		below_adopt(&below);
 		if (below.status < 0)
 			status = err_pass(err, &below.err);
 	}
@@ -226,12 +218,12 @@ static int adopt_directory(struct adoption *a, struct str path, struct err *err)
 	struct commit c = COMMIT_INIT;
 	int status = names_init(names, path, err);
 	bool wanted = status == 0 && path.n > 0 &&
-		      (a->outbox == NULL || look_bare(a->store->tree, names->tree));
+		      (a->outbox == NULL || names_none(a->store->tree, names->tree));
 
 	c.path = path;
 	c.flags = RECORD_DIRECTORY;
 	c.outbox = a->outbox;
-	c.alone = a->outbox == NULL;
+	c.ungrouped = a->outbox == NULL;
 	if (wanted)
 		status = store_commit(a->store, &c, err);
 	if (status == 0)

@@ -34,17 +34,17 @@ struct copying {
 	struct err *err;
 };
 
-static int failed(struct copying *c, const char *what)
+static int copy_failed(struct copying *c, const char *what)
 {
 	return err_sys(c->err, "%s %s/%s", what, c->to_path, c->path.data);
 }
 
-static int failed_here(struct copying *c, const char *what)
+static int source_failed(struct copying *c, const char *what)
 {
 	return err_sys(c->err, "%s %s/%s", what, c->from_path, c->path.data);
 }
 
-static int lost(struct copying *c, const char *what)
+static int copy_loses(struct copying *c, const char *what)
 {
 	return err_set(c->err, ERR_UNSUPPORTED, "copy to %s/%s: the file system there keeps no %s",
 		       c->to_path, c->path.data, what);
@@ -52,7 +52,7 @@ static int lost(struct copying *c, const char *what)
 
 /* attributes */
 
-static bool same_value(int a, int b, const char *name)
+static bool attribute_eq(int a, int b, const char *name)
 {
 	char x[XATTR_SIZE_MAX], y[sizeof x];
 	ssize_t n = fgetxattr(a, name, x, sizeof x);
@@ -60,7 +60,7 @@ static bool same_value(int a, int b, const char *name)
 	return n >= 0 && fgetxattr(b, name, y, sizeof y) == n && memcmp(x, y, (size_t)n) == 0;
 }
 
-static bool same_attributes(int a, int b)
+static bool attributes_eq(int a, int b)
 {
 	char names[2][XATTR_LIST_MAX];
 	ssize_t n[2] = { flistxattr(a, names[0], XATTR_LIST_MAX), flistxattr(b, names[1], XATTR_LIST_MAX) };
@@ -69,13 +69,13 @@ static bool same_attributes(int a, int b)
 	for (int i = 0; i < 2; i++)
 		for (ssize_t at = 0; at < n[i]; at += (ssize_t)strlen(names[i] + at) + 1)
 			if (str_starts(str_of(names[i] + at), STR("user.")) &&
-			    !same_value(of[i], of[1 - i], names[i] + at))
+			    !attribute_eq(of[i], of[1 - i], names[i] + at))
 				return false;
 	return n[0] >= 0 && n[1] >= 0;
 }
 
 /* What the other has no more, too: of a directory that is none for covey now. */
-static int copy_attributes(struct copying *c, int from, int to)
+static int attributes_copy(struct copying *c, int from, int to)
 {
 	char names[XATTR_LIST_MAX], value[XATTR_SIZE_MAX];
 	ssize_t n = flistxattr(to, names, sizeof names), size;
@@ -91,26 +91,26 @@ static int copy_attributes(struct copying *c, int from, int to)
 		size = fgetxattr(from, names + at, value, sizeof value);
 		if (size >= 0 && fsetxattr(to, names + at, value, (size_t)size, 0) < 0 &&
 		    errno != EOPNOTSUPP && errno != EPERM)
-			return failed(c, "set attributes of");
+			return copy_failed(c, "set attributes of");
 	}
-	return same_attributes(from, to) ? 0 : lost(c, "extended attributes");
+	return attributes_eq(from, to) ? 0 : copy_loses(c, "extended attributes");
 }
 
 /* files */
 
-static bool same_file(const struct stat *a, int from, const struct stat *b, int to)
+static bool file_eq(const struct stat *a, int from, const struct stat *b, int to)
 {
 	return S_ISREG(b->st_mode) && a->st_size == b->st_size &&
 	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
-	       same_attributes(from, to);
+	       attributes_eq(from, to);
 }
 
 /* It is there, just as here. */
-static bool is_there(const struct copying *c, int from, const struct stat *st)
+static bool copy_is_there(const struct copying *c, int from, const struct stat *st)
 {
 	int fd = fs_open(c->to, c->path.data, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
 	struct stat there;
-	bool same = fd >= 0 && fstat(fd, &there) == 0 && same_file(st, from, &there, fd);
+	bool same = fd >= 0 && fstat(fd, &there) == 0 && file_eq(st, from, &there, fd);
 
 	if (fd >= 0)
 		close(fd);
@@ -124,38 +124,38 @@ static int copy_bytes(struct copying *c, int from, int to, uint64_t *ret_size)
 
 	while ((n = read(from, c->piece, PIECE)) > 0) {
 		if (fs_write(to, c->piece, (size_t)n, size) < 0)
-			return failed(c, "write");
+			return copy_failed(c, "write");
 		size += (uint64_t)n;
 	}
 	if (n < 0)
-		return failed_here(c, "read");
+		return source_failed(c, "read");
 	*ret_size = size;
 	return 0;
 }
 
 /* Only root can; for anybody else the copy is his own. */
-static int give(struct copying *c, int fd, const struct stat *st)
+static int copy_give(struct copying *c, int fd, const struct stat *st)
 {
 	if (geteuid() == 0 && fchown(fd, c->gives ? c->owner : st->st_uid,
 				     c->gives ? c->group : st->st_gid) < 0)
-		return failed(c, "give to its owner");
+		return copy_failed(c, "give to its owner");
 	return 0;
 }
 
-static int fill_copy(struct copying *c, int from, const struct stat *st, int to)
+static int copy_fill(struct copying *c, int from, const struct stat *st, int to)
 {
 	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, st->st_mtim };
 	struct stat there;
 	uint64_t size = 0;
 
-	if (copy_bytes(c, from, to, &size) < 0 || copy_attributes(c, from, to) < 0 ||
-	    give(c, to, st) < 0)
+	if (copy_bytes(c, from, to, &size) < 0 || attributes_copy(c, from, to) < 0 ||
+	    copy_give(c, to, st) < 0)
 		return -1;
 	if (fchmod(to, st->st_mode & 07777) < 0 || futimens(to, times) < 0 ||
 	    fstat(to, &there) < 0)
-		return failed(c, "set mode and time of");
+		return copy_failed(c, "set mode and time of");
 	if (there.st_mtim.tv_sec != st->st_mtim.tv_sec || there.st_mtim.tv_nsec != st->st_mtim.tv_nsec)
-		return lost(c, "times in nanoseconds");
+		return copy_loses(c, "times in nanoseconds");
 	c->count->copied++;
 	c->count->bytes += size;
 	return 0;
@@ -165,7 +165,7 @@ static int fill_copy(struct copying *c, int from, const struct stat *st, int to)
  * The path's directory in the copy, and its name there.  Root may write
  * where another user does, who puts a link in the way: it is not followed.
  */
-static int open_above(const struct copying *c, const char **ret_name)
+static int copy_open_parent(const struct copying *c, const char **ret_name)
 {
 	struct str above = { c->path.data, c->path.len };
 	const char *slash = strrchr(c->path.data, '/');
@@ -181,7 +181,7 @@ static int open_above(const struct copying *c, const char **ret_name)
 }
 
 /* 0 or -1 with errno, as the next three. */
-static int close_above(int fd, int status)
+static int close_keeping_errno(int fd, int status)
 {
 	int sys = errno;
 
@@ -190,40 +190,40 @@ static int close_above(int fd, int status)
 	return status;
 }
 
-static int name_copy(const struct copying *c)
+static int copy_rename(const struct copying *c)
 {
 	const char *name;
-	int fd = open_above(c, &name);
+	int fd = copy_open_parent(c, &name);
 
-	return fd < 0 ? -1 : close_above(fd, renameat(c->to, COPYING, fd, name));
+	return fd < 0 ? -1 : close_keeping_errno(fd, renameat(c->to, COPYING, fd, name));
 }
 
-static int name_directory(const struct copying *c)
+static int copy_mkdir(const struct copying *c)
 {
 	const char *name;
-	int fd = open_above(c, &name);
+	int fd = copy_open_parent(c, &name);
 
-	return fd < 0 ? -1 : close_above(fd, mkdirat(fd, name, 0700));
+	return fd < 0 ? -1 : close_keeping_errno(fd, mkdirat(fd, name, 0700));
 }
 
-static int remove_name(const struct copying *c, int flags)
+static int copy_unlink(const struct copying *c, int flags)
 {
 	const char *name;
-	int fd = open_above(c, &name);
+	int fd = copy_open_parent(c, &name);
 
-	return fd < 0 ? -1 : close_above(fd, unlinkat(fd, name, flags));
+	return fd < 0 ? -1 : close_keeping_errno(fd, unlinkat(fd, name, flags));
 }
 
-static int drop(struct copying *c);
+static int copy_remove(struct copying *c);
 
 /* What is on its way takes its name, whatever had it. */
-static int take_name(struct copying *c)
+static int copy_take_name(struct copying *c)
 {
-	if (name_copy(c) == 0)
+	if (copy_rename(c) == 0)
 		return 0;
-	if ((errno != EISDIR && errno != ENOTEMPTY && errno != EEXIST) || drop(c) < 0 ||
-	    name_copy(c) < 0)
-		return failed(c, "rename to");
+	if ((errno != EISDIR && errno != ENOTEMPTY && errno != EEXIST) || copy_remove(c) < 0 ||
+	    copy_rename(c) < 0)
+		return copy_failed(c, "rename to");
 	return 0;
 }
 
@@ -249,18 +249,18 @@ static int copy_file(struct copying *c)
 	if (from < 0 || fstat(from, &st) < 0) {
 		if (from >= 0)
 			close(from);
-		return failed_here(c, "open");
+		return source_failed(c, "open");
 	}
-	if (!S_ISREG(st.st_mode) || is_there(c, from, &st)) {
+	if (!S_ISREG(st.st_mode) || copy_is_there(c, from, &st)) {
 		c->count->same += S_ISREG(st.st_mode);
 		close(from);
 		return S_ISREG(st.st_mode) ? 0 : AGAIN;
 	}
 	unlinkat(c->to, COPYING, 0);
 	to = fs_open(c->to, COPYING, O_RDWR | O_CREAT | O_EXCL, 0600);
-	status = to < 0 ? failed(c, "make") : fill_copy(c, from, &st, to);
+	status = to < 0 ? copy_failed(c, "make") : copy_fill(c, from, &st, to);
 	if (status == 0)
-		status = take_name(c);
+		status = copy_take_name(c);
 	if (to >= 0)
 		close(to);
 	close(from);
@@ -275,7 +275,7 @@ static int copy_link(struct copying *c)
 	struct str type;
 
 	if (fs_read_link(c->from, c->path.data, text, sizeof text) < 0)
-		return errno == ENOENT ? 0 : errno == EINVAL ? AGAIN : failed_here(c, "read the link");
+		return errno == ENOENT ? 0 : errno == EINVAL ? AGAIN : source_failed(c, "read the link");
 	c->count->elsewhere += c->in_tree && record_parse(str_of(text), &record, &type, NULL) == 0;
 	if (fs_read_link(c->to, c->path.data, there, sizeof there) == 0 && strcmp(text, there) == 0) {
 		c->count->same++;
@@ -283,24 +283,18 @@ static int copy_link(struct copying *c)
 	}
 	unlinkat(c->to, COPYING, 0);
 	if (symlinkat(text, c->to, COPYING) < 0)
-		return failed(c, "make");
+		return copy_failed(c, "make");
 	if (geteuid() == 0 && c->gives &&
 	    fchownat(c->to, COPYING, c->owner, c->group, AT_SYMLINK_NOFOLLOW) < 0)
-		return failed(c, "give to its owner");
+		return copy_failed(c, "give to its owner");
 	c->count->copied++;
-	return take_name(c);
+	return copy_take_name(c);
 }
 
 /* directories */
 
-static int add_name(void *data, const char *name)
-{
-	buf_add(data, name, strlen(name) + 1);
-	return 0;
-}
-
 /* One by one do() gets each of the names below the path, "NAME\0NAME\0". */
-static int each_below(struct copying *c, struct str names, int (*what)(struct copying *))
+static int copy_each(struct copying *c, struct str names, int (*what)(struct copying *))
 {
 	size_t n = c->path.len;
 	int status = 0;
@@ -315,53 +309,53 @@ static int each_below(struct copying *c, struct str names, int (*what)(struct co
 }
 
 /* What is there at the path, with all below it, goes. */
-static int drop(struct copying *c)
+static int copy_remove(struct copying *c)
 {
 	struct buf names = BUF_INIT;
 	int status;
 
-	if (remove_name(c, 0) == 0 || errno == ENOENT) {
+	if (copy_unlink(c, 0) == 0 || errno == ENOENT) {
 		c->count->went++;
 		return 0;
 	}
 	if (errno != EISDIR && errno != EPERM)
-		return failed(c, "remove");
-	status = look_names(c->to, c->path.data, add_name, &names, c->err);
+		return copy_failed(c, "remove");
+	status = names_collect(c->to, c->path.data, &names, c->err);
 	if (status == 0)
-		status = each_below(c, buf_str(&names), drop);
+		status = copy_each(c, buf_str(&names), copy_remove);
 	buf_clear(&names);
-	if (status == 0 && remove_name(c, AT_REMOVEDIR) < 0)
-		return failed(c, "remove");
+	if (status == 0 && copy_unlink(c, AT_REMOVEDIR) < 0)
+		return copy_failed(c, "remove");
 	return status;
 }
 
 /* The store has no such name any more. */
-static int drop_old(struct copying *c)
+static int copy_remove_gone(struct copying *c)
 {
 	struct stat st;
 
 	if (fstatat(c->from, c->path.data, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT)
 		return 0;
-	return drop(c);
+	return copy_remove(c);
 }
 
-static int copy(struct copying *c);
+static int copy_path(struct copying *c);
 
-static int make_directory(struct copying *c)
+static int copy_make_directory(struct copying *c)
 {
 	struct stat st;
 
-	if (name_directory(c) == 0)
+	if (copy_mkdir(c) == 0)
 		return 0;
 	if (errno != EEXIST || fstatat(c->to, c->path.data, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return failed(c, "make");
+		return copy_failed(c, "make");
 	if (S_ISDIR(st.st_mode))
 		return 0;
-	return drop(c) < 0 ? -1 : name_directory(c) < 0 ? failed(c, "make") : 0;
+	return copy_remove(c) < 0 ? -1 : copy_mkdir(c) < 0 ? copy_failed(c, "make") : 0;
 }
 
 /* Last, so that whoever copies can write into it. */
-static int finish_directory(struct copying *c)
+static int copy_finish_directory(struct copying *c)
 {
 	int from = fs_open(c->from, c->path.data, O_RDONLY | O_DIRECTORY, 0);
 	int to = fs_open(c->to, c->path.data, O_RDONLY | O_DIRECTORY, 0);
@@ -369,10 +363,10 @@ static int finish_directory(struct copying *c)
 	int status = 0;
 
 	if (to < 0)
-		status = failed(c, "open");
+		status = copy_failed(c, "open");
 	else if (from >= 0 && fstat(from, &st) == 0)
-		status = copy_attributes(c, from, to) < 0 || give(c, to, &st) < 0 ? -1 :
-			 fchmod(to, (st.st_mode & 07777) | 0700) < 0 ? failed(c, "set mode of") : 0;
+		status = attributes_copy(c, from, to) < 0 || copy_give(c, to, &st) < 0 ? -1 :
+			 fchmod(to, (st.st_mode & 07777) | 0700) < 0 ? copy_failed(c, "set mode of") : 0;
 	if (from >= 0)
 		close(from);
 	if (to >= 0)
@@ -391,26 +385,26 @@ static bool is_mark(const struct copying *c)
 
 static int copy_mark(struct copying *c)
 {
-	return is_mark(c) ? copy(c) : 0;
+	return is_mark(c) ? copy_path(c) : 0;
 }
 
 static int copy_unmarked(struct copying *c)
 {
-	return is_mark(c) ? 0 : copy(c);
+	return is_mark(c) ? 0 : copy_path(c);
 }
 
 /* Marks go before the names are read: what they name is among those. */
 static int copy_names(struct copying *c)
 {
 	struct buf marks = BUF_INIT, names = BUF_INIT;
-	int status = c->in_tree ? 0 : look_names(c->from, c->path.data, add_name, &marks, c->err);
+	int status = c->in_tree ? 0 : names_collect(c->from, c->path.data, &marks, c->err);
 
 	if (status == 0)
-		status = each_below(c, buf_str(&marks), copy_mark);
+		status = copy_each(c, buf_str(&marks), copy_mark);
 	if (status == 0)
-		status = look_names(c->from, c->path.data, add_name, &names, c->err);
+		status = names_collect(c->from, c->path.data, &names, c->err);
 	if (status == 0)
-		status = each_below(c, buf_str(&names), copy_unmarked);
+		status = copy_each(c, buf_str(&names), copy_unmarked);
 	buf_clear(&marks);
 	buf_clear(&names);
 	return status;
@@ -419,16 +413,16 @@ static int copy_names(struct copying *c)
 static int copy_directory(struct copying *c)
 {
 	struct buf there = BUF_INIT;
-	int status = make_directory(c);
+	int status = copy_make_directory(c);
 
 	if (status == 0)
 		status = copy_names(c);
 	if (status == 0)
-		status = look_names(c->to, c->path.data, add_name, &there, c->err);
+		status = names_collect(c->to, c->path.data, &there, c->err);
 	if (status == 0)
-		status = each_below(c, buf_str(&there), drop_old);
+		status = copy_each(c, buf_str(&there), copy_remove_gone);
 	buf_clear(&there);
-	return status < 0 ? -1 : finish_directory(c);
+	return status < 0 ? -1 : copy_finish_directory(c);
 }
 
 static int copy_once(struct copying *c)
@@ -436,7 +430,7 @@ static int copy_once(struct copying *c)
 	struct stat st;
 
 	if (fstatat(c->from, c->path.data, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT || errno == ENOTDIR ? 0 : failed_here(c, "look for");
+		return errno == ENOENT || errno == ENOTDIR ? 0 : source_failed(c, "look for");
 	if (S_ISDIR(st.st_mode))
 		return copy_directory(c);
 	if (S_ISLNK(st.st_mode))
@@ -444,7 +438,7 @@ static int copy_once(struct copying *c)
 	return S_ISREG(st.st_mode) ? copy_file(c) : 0;	/* a person's FIFO is nobody's version */
 }
 
-static int copy(struct copying *c)
+static int copy_path(struct copying *c)
 {
 	int status;
 
@@ -459,7 +453,7 @@ static int copy_part(struct copying *c, const char *name)
 	buf_reset(&c->path);
 	buf_adds(&c->path, name);
 	c->in_tree = strcmp(name, "tree") == 0;
-	return copy(c);
+	return copy_path(c);
 }
 
 static int copying_begin(struct copying *c, const char *from, const char *to,
@@ -519,8 +513,8 @@ struct described {
 	bool whole;
 };
 
-static int read_key(void *data, struct str section, struct str key, struct str value,
-		    struct err *err)
+static int description_read_key(void *data, struct str section, struct str key, struct str value,
+				struct err *err)
 {
 	struct described *described = data;
 
@@ -533,21 +527,21 @@ static int read_key(void *data, struct str section, struct str key, struct str v
 	return 0;
 }
 
-static int load_description(const char *directory, struct described *ret, struct err *err)
+static int description_load(const char *directory, struct described *ret, struct err *err)
 {
 	struct described described = { .node = 0 };
 	struct buf file = BUF_INIT;
 	int rc;
 
 	buf_addf(&file, "%s/" BACKUP_FILE, directory);
-	rc = inifile_read(file.data, read_key, &described, err);
+	rc = inifile_read(file.data, description_read_key, &described, err);
 	buf_clear(&file);
 	if (rc == 0)
 		*ret = described;
 	return rc;
 }
 
-static int save_description(const char *directory, uint64_t node, bool whole, struct err *err)
+static int description_save(const char *directory, uint64_t node, bool whole, struct err *err)
 {
 	struct inifile ini = INIFILE_INIT;
 	struct buf file = BUF_INIT;
@@ -566,7 +560,7 @@ static int save_description(const char *directory, uint64_t node, bool whole, st
 /* making */
 
 /* A copy in the store itself would be of itself. */
-static int check_outside(const char *store, const char *to, struct err *err)
+static int backup_check_outside(const char *store, const char *to, struct err *err)
 {
 	char *a = realpath(store, NULL), *b = realpath(to, NULL);
 	size_t n = a != NULL ? strlen(a) : 0;
@@ -578,14 +572,14 @@ static int check_outside(const char *store, const char *to, struct err *err)
 }
 
 /* It is empty, or this node's backup. */
-static int check_place(const char *to, int dir, uint64_t node, struct err *err)
+static int backup_check_place(const char *to, int dir, uint64_t node, struct err *err)
 {
 	struct described described;
 	struct err why = ERR_INIT;
 
-	if (load_description(to, &described, &why) < 0)
+	if (description_load(to, &described, &why) < 0)
 		return why.kind != ERR_ABSENT ? err_pass(err, &why) :
-		       look_bare(dir, ".") ? 0 :
+		       names_none(dir, ".") ? 0 :
 		       err_set(err, ERR_CONFLICT, "back up to %s: it is not empty, and no backup", to);
 	if (described.node != node)
 		return err_set(err, ERR_CONFLICT, "back up to %s: it is the backup of node %016" PRIx64
@@ -594,12 +588,12 @@ static int check_place(const char *to, int dir, uint64_t node, struct err *err)
 	return 0;
 }
 
-static int make(struct copying *c)
+static int backup_copy(struct copying *c)
 {
 	struct disk_identity identity;
 
 	if (disk_read_identity(c->from_path, &identity, c->err) < 0 ||
-	    check_outside(c->from_path, c->to_path, c->err) < 0)
+	    backup_check_outside(c->from_path, c->to_path, c->err) < 0)
 		return -1;
 	if (identity.recovering)
 		return err_set(c->err, ERR_CONFLICT, "back up %s: covey recover was cut off: say it again "
@@ -614,13 +608,13 @@ static int make(struct copying *c)
 			       err_set(c->err, ERR_CONFLICT, "back up to %s: that is just being done",
 				       c->to_path) :
 			       err_sys(c->err, "lock %s", c->to_path);
-	if (check_place(c->to_path, c->to, identity.node, c->err) < 0 ||
-	    save_description(c->to_path, identity.node, false, c->err) < 0 || copy_parts(c) < 0 ||
+	if (backup_check_place(c->to_path, c->to, identity.node, c->err) < 0 ||
+	    description_save(c->to_path, identity.node, false, c->err) < 0 || copy_parts(c) < 0 ||
 	    copy_part(c, "node.ini") < 0)
 		return -1;
 	if (syncfs(c->to) < 0)
 		return err_sys(c->err, "sync %s", c->to_path);
-	return save_description(c->to_path, identity.node, true, c->err);
+	return description_save(c->to_path, identity.node, true, c->err);
 }
 
 int backup_make(const char *store, const char *to, struct backup_count *count, struct err *err)
@@ -629,20 +623,20 @@ int backup_make(const char *store, const char *to, struct backup_count *count, s
 	int status = copying_begin(&c, store, to, count, err);
 
 	if (status == 0)
-		status = make(&c);
+		status = backup_copy(&c);
 	copying_end(&c);
 	return status;
 }
 
 /* recovering */
 
-static int check_backup(struct copying *c)
+static int recover_check(struct copying *c)
 {
 	struct disk_identity identity;
 	struct described described;
 	struct err why = ERR_INIT;
 
-	if (load_description(c->from_path, &described, &why) < 0)
+	if (description_load(c->from_path, &described, &why) < 0)
 		return why.kind == ERR_ABSENT ?
 			       err_set(c->err, ERR_INVALID, "recover from %s: it is no backup: it has no "
 				       BACKUP_FILE, c->from_path) : err_pass(c->err, &why);
@@ -658,7 +652,7 @@ static int check_backup(struct copying *c)
 }
 
 /* Nobody has the store open, nor will before c->to is closed.  *ret: node.ini, with a lock. */
-static int hold_store(struct copying *c, int *ret)
+static int recover_hold_store(struct copying *c, int *ret)
 {
 	while (flock(c->to, LOCK_EX) < 0)
 		if (errno != EINTR)
@@ -673,7 +667,7 @@ static int hold_store(struct copying *c, int *ret)
 			       "first", c->to_path) : err_sys(c->err, "lock %s/node.ini", c->to_path);
 }
 
-static int write_identity(struct copying *c, uint64_t node, bool recovering)
+static int recover_write_identity(struct copying *c, uint64_t node, bool recovering)
 {
 	struct buf file = BUF_INIT;
 	int status, fd;
@@ -683,7 +677,7 @@ static int write_identity(struct copying *c, uint64_t node, bool recovering)
 	status = disk_write_identity(file.data, node, recovering, c->err);
 	fd = status == 0 ? open(file.data, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
 	if (fd >= 0) {
-		status = fstat(fd, &st) == 0 ? give(c, fd, &st) : -1;
+		status = fstat(fd, &st) == 0 ? copy_give(c, fd, &st) : -1;
 		close(fd);
 	}
 	buf_clear(&file);
@@ -691,7 +685,7 @@ static int write_identity(struct copying *c, uint64_t node, bool recovering)
 }
 
 /* All goes to the homes and keepers of a group once it is in one (renew.c). */
-static int owe_all(struct copying *c)
+static int recover_owe_all(struct copying *c)
 {
 	int fd = fs_open(c->to, "outbox/" OWE_ALL, O_WRONLY | O_CREAT | O_NOFOLLOW, FS_FILE_MODE);
 	struct stat st;
@@ -699,21 +693,36 @@ static int owe_all(struct copying *c)
 
 	if (fd < 0)
 		return err_sys(c->err, "make %s/outbox/" OWE_ALL, c->to_path);
-	status = fstat(fd, &st) == 0 ? give(c, fd, &st) : -1;
+	status = fstat(fd, &st) == 0 ? copy_give(c, fd, &st) : -1;
 	close(fd);
 	return status;
 }
 
-static int recover(struct copying *c, uint64_t node, int *held)
+/* By its descriptor, so that no link in its place leads root elsewhere. */
+static int recover_prepare_state(struct copying *c, int (*prepare)(const char *state, struct err *))
+{
+	char path[sizeof "/proc/self/fd/" + 3 * sizeof(int)];
+	int fd = fs_open(c->to, "state", O_PATH | O_DIRECTORY, 0), status;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_sys(c->err, "open %s/state", c->to_path);
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	status = prepare(path, c->err);
+	close(fd);
+	return status < 0 ? err_context(c->err, "in %s/state", c->to_path) : 0;
+}
+
+static int recover_store(struct copying *c, uint64_t node,
+			 int (*prepare)(const char *state, struct err *), int *held)
 {
 	struct disk_identity begun = { .recovering = false };
 	struct stat st;
 
-	if (check_backup(c) < 0 || hold_store(c, held) < 0)
+	if (recover_check(c) < 0 || recover_hold_store(c, held) < 0)
 		return -1;
 	if (*held >= 0 && disk_read_identity(c->to_path, &begun, c->err) < 0)
 		return -1;
-	if (!begun.recovering && (!look_bare(c->to, "tree") || !look_bare(c->to, "history")))
+	if (!begun.recovering && (!names_none(c->to, "tree") || !names_none(c->to, "history")))
 		return err_set(c->err, ERR_EXISTS, "recover to %s: there are files of a store already: move "
 			       "them away first", c->to_path);
 	if (fstat(c->to, &st) < 0)
@@ -721,14 +730,16 @@ static int recover(struct copying *c, uint64_t node, int *held)
 	c->gives = true;
 	c->owner = st.st_uid;
 	c->group = st.st_gid;
-	if (write_identity(c, node, true) < 0 || copy_parts(c) < 0 || owe_all(c) < 0)
+	if (recover_write_identity(c, node, true) < 0 || copy_parts(c) < 0 || recover_owe_all(c) < 0 ||
+	    recover_prepare_state(c, prepare) < 0)
 		return -1;
 	if (syncfs(c->to) < 0)
 		return err_sys(c->err, "sync %s", c->to_path);
-	return write_identity(c, node, false);
+	return recover_write_identity(c, node, false);
 }
 
-int backup_recover(const char *from, const char *store, uint64_t *ret_node,
+int backup_recover(const char *from, const char *store,
+		   int (*prepare)(const char *state, struct err *), uint64_t *ret_node,
 		   struct backup_count *count, struct err *err)
 {
 	uint64_t node = disk_draw();
@@ -737,7 +748,7 @@ int backup_recover(const char *from, const char *store, uint64_t *ret_node,
 	int status = copying_begin(&c, from, store, count, err);
 
 	if (status == 0)
-		status = recover(&c, node, &held);
+		status = recover_store(&c, node, prepare, &held);
 	if (held >= 0)
 		close(held);
 	copying_end(&c);

@@ -36,7 +36,7 @@
  * first.  So it does before a directory is exchanged for O.
  *
  * A directory that holds nothing, and is no live entry, goes after the commit
- * that emptied it, and lets in what waits (tidy.c):
+ * that emptied it, and lets in what waits (reaping, below):
  *
  *	1  W, which history/P/, names,	the directory, W in history
  *	   is linked into tmp/
@@ -49,38 +49,1267 @@
  * tree/ and history/ both, and a dead tree/P is moved on by the next commit.
  *
  * From the first change that others could see until all is synced the
- * counters make readers go by O, or wait (commit_reveal(), counters.c).  When
+ * counters make readers go by O, or wait (reveal(), counters.c).  When
  * a sync fails meanwhile O is put back: V was seen by nobody.
  *
- * The version is chosen above everything known here (choose.c).  One made
+ * The version is chosen above everything known here (choose_version()).  One made
  * elsewhere that is older than what is known goes to history; what is there
  * already is success.
  *
  * Above the path there are directories in tree/, which need no records; in a
  * group of one each is a live entry before its first file, and still one
- * after (directory.c).  No step holds two locks; a directory removed
- * meanwhile shows as ENOENT, and the commit starts over.
+ * after.  No step holds two locks; a directory removed meanwhile shows as
+ * ENOENT, and the commit starts over.
  */
 #include "inside.h"
 
+#include "clock.h"
+#include "fs.h"
 #include "mem.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define TRIES 64	/* each is one more directory or file that came and went meanwhile */
 
+#define MAKE_PARENT 2	/* of a step: AGAIN, with the directory above, which has to be made */
+
+enum commit_how {
+	COMMIT_OWN,		/* in a group of one what contradicts it is a conflict */
+	COMMIT_MERGE,		/* of what was made elsewhere */
+	COMMIT_ADOPT,		/* of a person's file, which it replaces */
+	COMMIT_PARENT,		/* a directory, without a record, for what comes below it */
+	COMMIT_REAP,		/* no version: what does not stand there any more goes from tree/ */
+};
+
+struct commit_state {
+	struct lock lock;
+	struct str path;	/* of the name: a gate's is its directory's */
+	bool gate;
+	struct names names;
+	struct chain chain;	/* opened when needed */
+	int parent;		/* owned; the directory in tree/, or -1: there is none */
+	const char *name;	/* in parent; points into names */
+	struct inode old;	/* O: what is at tree/P */
+	struct marks marks;
+	struct store_entry entry;	/* as store_newest() tells it */
+	struct version greatest;	/* the greatest version of the path that is known here */
+	struct record before;	/* the newest of the record's kind */
+	struct record record;	/* to commit */
+	enum commit_how how;
+	bool record_known;	/* the same record, already */
+	bool ahead;		/* of the clock: to be remembered as issued */
+	bool newest;
+	bool dropped;		/* beyond what the path keeps: nothing was done */
+	bool tree_changed;	/* the parent must be synced */
+	bool name_removed;	/* a name went from the parent, which may not stand any more */
+	bool directory_in_way;	/* a directory that stands for nothing may be in the way */
+	bool revealed;		/* the counters know */
+	struct outbox_mark mark;
+};
+#define COMMIT_STATE_INIT { .lock = LOCK_INIT, .chain = CHAIN_INIT, .parent = -1, \
+			    .old = INODE_INIT, .entry = STORE_ENTRY_INIT }
+
+static int commit_as(struct store *, struct commit *, enum commit_how, struct err *);
+
 static void state_free(struct commit_state *s)
 {
 	chain_close(&s->chain);
-	found_clear(&s->now);
+	inode_clear(&s->old);
 	store_entry_clear(&s->entry);
 	if (s->parent >= 0)
 		close(s->parent);
 	lock_release(&s->lock);
 	free(s);
 }
+
+/*
+ * Where a version becomes durable: a commit waits for the disk in these
+ * five, and nowhere else.  commit_submit() goes through all but the last,
+ * which is commit_wait()'s.  A log, which has the record, a small body and
+ * the entry by one append, would take their place so: reveal() waits for the
+ * append before the first name changes, and these five do nothing for what
+ * the log has, until its checkpoint syncs the file system.
+ */
+
+/* Step 1: the file with its record. */
+static int sync_body(struct store *store, const struct commit *c, struct err *err)
+{
+	return c->stage != NULL ? disk_sync(store, stage_fd(c->stage), "body", err) : 0;
+}
+
+/* The same of a record without content: of a tombstone's file, or a directory's attribute. */
+static int sync_record(struct store *store, int fd, struct err *err)
+{
+	return disk_sync(store, fd, "record", err);
+}
+
+/* Step 3: what was put into history/P, if anything was. */
+static int sync_history(struct store *store, struct commit_state *s, struct err *err)
+{
+	return s->chain.count > 0 ? chain_sync(store, &s->chain, err) : 0;
+}
+
+/* Step 3: the entry in the outbox. */
+static int sync_entry(const struct commit *c, const struct commit_state *s, struct err *err)
+{
+	return s->mark.segment != 0 ? outbox_wait(c->outbox, s->mark, err) : 0;
+}
+
+/* Step 5: the name in tree/. */
+static int sync_name(struct store *store, const struct commit_state *s, struct err *err)
+{
+	return s->parent >= 0 ? disk_sync(store, s->parent, "directory", err) : 0;
+}
+
+/* This node's own, in a group of one: so what contradicts it is a conflict. */
+static bool is_ungrouped(const struct commit *c, const struct commit_state *s)
+{
+	return s->how == COMMIT_OWN && c->ungrouped;
+}
+
+/*
+ * What is known at the path, and a version above all of it.
+ *
+ * The time is the wall clock's, or the one the caller has from several
+ * nodes' clocks, and it is above what is in tree/, the marks, the gate, and
+ * (when tree/P is gone, perhaps by hand, or a directory) all of history/P; so
+ * it is above everything known here.
+ *
+ * That no (path, version) is issued twice, also after a person removed
+ * tree/P or a crash took back what had shown, needs more only when the
+ * clock does not decide: a time ahead of the clock is made from what others
+ * told or what stood here, and could be made again from the same.  So such
+ * a version is first noted in history/P/,issued, durably and before it
+ * shows, and the next one is chosen above that, too.  A time from the clock
+ * comes again only if the clock is set back, every trace of the version is
+ * removed by hand, and the same nanosecond is hit.
+ */
+
+static struct version version_later(struct version a, struct version b)
+{
+	return version_cmp(a, b) >= 0 ? a : b;
+}
+
+static int greatest_add_name(void *data, const char *name)
+{
+	struct version *greatest = data, v;
+
+	if (version_of_name(name, &v) == 0 && version_cmp(v, *greatest) > 0)
+		*greatest = v;
+	return 0;
+}
+
+/* The greatest version named in history/P. */
+static int history_greatest(struct store *store, struct names *names, struct version *ret,
+			    struct err *err)
+{
+	struct version greatest = VERSION_NONE;
+
+	if (names_each(store->history, names_history(names), greatest_add_name, &greatest, err) < 0)
+		return -1;
+	*ret = greatest;
+	return 0;
+}
+
+/* Under the lock: what is there, and what is known. */
+static int read_state(struct store *store, struct commit_state *s, struct err *err)
+{
+	struct version past = VERSION_NONE;
+
+	if (s->parent >= 0 && inode_read_tree(s->parent, s->name, &s->old, err) < 0)
+		return -1;
+	if (marks_read(store->history, &s->names, &s->marks, err) < 0 ||
+	    entry_from_inode(store->history, &s->names, &s->marks, &s->old, STORE_RECORD, &s->entry,
+			     err) < 0)
+		return -1;
+	if ((version_is_none(s->old.record.version) || s->old.kind == INODE_DIRECTORY) &&
+	    history_greatest(store, &s->names, &past, err) < 0)
+		return -1;
+	s->greatest = version_later(version_later(past, s->old.record.version),
+				    version_later(s->marks.file, s->marks.end));
+	return 0;
+}
+
+/* A version above all that is known, by the rule above. */
+static int choose_version(struct store *store, const struct commit *c, struct commit_state *s,
+			  struct err *err)
+{
+	uint64_t now = c->clock != 0 ? c->clock : clock_wall_ns(), floor;
+	struct version issued, gate;
+
+	if (mark_read(store->history, names_mark(&s->names, MARK_ISSUED), &issued, err) < 0 ||
+	    mark_read(store->history, names_mark(&s->names, MARK_GATE), &gate, err) < 0)
+		return -1;
+	floor = version_later(version_later(issued, gate),
+			      version_later(c->above, s->greatest)).time;
+	if (floor == UINT64_MAX)
+		return err_set(err, ERR_UNSUPPORTED, "no later version is possible");
+	s->ahead = now <= floor;
+	s->record.version = (struct version){
+		.time = s->ahead ? floor + 1 : now,
+		.node = store->node,
+	};
+	return 0;
+}
+
+static int fill_record(struct store *store, const struct commit *c, struct commit_state *s,
+		       struct err *err)
+{
+	if (c->pointer != NULL) {
+		s->record = *c->pointer;
+		return 0;
+	}
+	s->record = (struct record){
+		.version = c->fixed,
+		.flags = c->flags,
+		.mtime = c->mtime,
+		.made = c->made,
+	};
+	if (c->stage != NULL) {
+		s->record.size = stage_size(c->stage);
+		memcpy(s->record.sha256, stage_sha256(c->stage), SHA256_BYTES);
+	}
+	return version_is_none(c->fixed) ? choose_version(store, c, s, err) : 0;
+}
+
+static int enter_outbox(const struct commit *c, struct commit_state *s, struct err *err)
+{
+	if (c->outbox == NULL)
+		return 0;
+	return outbox_begin(c->outbox, c->path, s->record.version, &s->mark, err);
+}
+
+/* Then the record to commit, and its entry in the outbox. */
+static int choose_record(struct store *store, const struct commit *c, struct commit_state *s,
+			 struct err *err)
+{
+	return fill_record(store, c, s, err) < 0 ? -1 : enter_outbox(c, s, err);
+}
+
+/* dropped: as many newer records are known as the path keeps. */
+static int check_beyond_keep(struct store *store, const struct commit *c, struct commit_state *s,
+			     struct err *err)
+{
+	struct version v = c->pointer != NULL ? c->pointer->version : c->fixed;
+	uint8_t kind = (c->pointer != NULL ? c->pointer->flags : c->flags) & RECORD_DIRECTORY;
+	struct history h = HISTORY_INIT;
+	size_t newer = 0;
+
+	if (version_cmp(v, s->greatest) > 0)
+		return 0;
+	if (history_locked(store, c->path, &h, err) < 0)
+		return -1;
+	for (size_t i = 0; i < h.count && version_cmp(h.entries[i].record.version, v) > 0; i++)
+		newer += (h.entries[i].record.flags & RECORD_DIRECTORY) == kind;
+	s->dropped = newer >= (kind != 0 ? 1 : c->keep);
+	s->record.version = v;
+	history_clear(&h);
+	return 0;
+}
+
+/* steps of several kinds of commit */
+
+/*
+ * Into a history directory as the record's version.  The same record there
+ * already is success; a worse one (a pointer for content, a damaged file)
+ * is replaced, another record under this version is ERR_CORRUPT.
+ */
+static int place_in_history(const struct source *source, int history, const struct record *record,
+			    bool content, struct err *err)
+{
+	struct inode there = INODE_INIT;
+	char name[VERSION_NAME];
+	bool same, good, other;
+
+	version_name(name, record->version);
+	if (place_name(source, history, name) == 0)
+		return 0;
+	if (errno != EEXIST)
+		return err_sys(err, "put a version into history");
+	if (inode_read(history, name, &there, err) < 0)
+		return -1;
+	same = record_eq(&there.record, record);
+	good = same && (there.kind != INODE_POINTER || !content);
+	other = !same && !version_is_none(there.record.version);
+	inode_clear(&there);
+	if (other)
+		return err_set(err, ERR_CORRUPT, "put a version into history: another record "
+			       "has its name");
+	if (!good && place_over(source, history, MARK_NEW, history, name) < 0)
+		return err_sys(err, "replace a version in history");
+	return 0;
+}
+
+/* Move a person's file out of the way. */
+static int place_aside(int dir, const char *name, int history, struct err *err)
+{
+	struct version stamp = { .time = clock_wall_ns() };
+	char aside[sizeof MARK_FOREIGN + VERSION_TEXT], text[VERSION_TEXT];
+
+	for (;; stamp.time++) {
+		snprintf(aside, sizeof aside, MARK_FOREIGN "%s", version_format(text, stamp));
+		if (linkat(dir, name, history, aside, 0) == 0)
+			return 0;
+		if (errno != EEXIST)
+			break;
+	}
+	/* Linking another user's file may be forbidden; moving it is not. */
+	if (errno != ENOENT && renameat(dir, name, history, aside) < 0 && errno != ENOENT)
+		return err_sys(err, "move a person's file to history");
+	return 0;
+}
+
+/* An empty file with the record of what has no content, in a history directory; the file is synced. */
+static int place_record(struct store *store, int history, const struct record *record, struct err *err)
+{
+	struct source source = SOURCE_INIT;
+	int status;
+
+	source.fd = fs_tmpfile(store->tmp);
+	if (source.fd < 0)
+		return err_sys(err, "make a file for the record");
+	status = inode_set_record(source.fd, record, (struct str)STR_INIT, false, err);
+	if (status == 0)
+		status = sync_record(store, source.fd, err);
+	if (status == 0)
+		status = place_in_history(&source, history, record, false, err);
+	close(source.fd);
+	return status;
+}
+
+/* The path's history directory is open; what is ahead of the clock is noted in it as issued. */
+static int open_history(struct store *store, struct commit_state *s, struct err *err)
+{
+	struct source issued = SOURCE_INIT;
+	char text[VERSION_TEXT];
+
+	if (s->chain.count > 0)
+		return 0;
+	if (chain_open(store, &s->chain, s->path, err) < 0)
+		return -1;
+	if (!s->ahead)
+		return 0;
+	issued.text = version_format(text, s->record.version);
+	if (place_over(&issued, chain_leaf(&s->chain), MARK_NEW, chain_leaf(&s->chain),
+		       MARK_ISSUED) < 0)
+		return err_sys(err, "note the version");
+	return 0;
+}
+
+/*
+ * Step 2: link the file that is there into history, not yet synced; a person's
+ * is moved there.  0, AGAIN or -1.
+ */
+static int keep_old(struct store *store, struct commit_state *s, struct err *err)
+{
+	struct source old = SOURCE_INIT;
+	struct err why = ERR_INIT;
+
+	if ((!inode_is_file(&s->old) && s->old.kind != INODE_FOREIGN) ||
+	    (s->old.kind == INODE_FOREIGN && s->how == COMMIT_ADOPT) ||
+	    (!version_is_none(s->record.version) &&
+	     version_cmp(s->old.record.version, s->record.version) == 0))
+		return 0;
+	if (open_history(store, s, err) < 0)
+		return -1;
+	if (s->old.kind == INODE_FOREIGN)
+		return place_aside(s->parent, s->name, chain_leaf(&s->chain), err);
+	old.dir = s->parent;
+	old.name = s->name;
+	if (place_in_history(&old, chain_leaf(&s->chain), &s->old.record,
+			     s->old.kind == INODE_CONTENT, &why) == 0)
+		return 0;
+	if (why.sys == ENOENT)
+		return AGAIN;	/* a person has just removed it */
+	return err_pass(err, &why);
+}
+
+/* A mark in the open history directory names this version. */
+static int set_mark(struct commit_state *s, const char *mark, struct version v, struct err *err)
+{
+	struct source link = SOURCE_INIT;
+	int history = chain_leaf(&s->chain);
+	char text[VERSION_TEXT];
+
+	link.text = version_format(text, v);
+	if (place_over(&link, history, MARK_NEW, history, mark) < 0)
+		return err_sys(err, "mark the version");
+	return 0;
+}
+
+/*
+ * The same before it makes way for a directory, or because it stands no more:
+ * history/P/, names it, should it be the newest.
+ */
+static int retire_old(struct store *store, struct commit_state *s, struct err *err)
+{
+	int status = keep_old(store, s, err);
+
+	if (status != 0 || !inode_is_file(&s->old) ||
+	    version_cmp(s->old.record.version, s->marks.file) <= 0)
+		return status;
+	if (sync_history(store, s, err) < 0 ||
+	    set_mark(s, MARK_FILE, s->old.record.version, err) < 0)
+		return -1;
+	return 0;
+}
+
+/* The file that was there goes from tree/, unless it has become another. */
+static int unlink_old(struct commit_state *s, struct err *err)
+{
+	if (s->parent < 0 || !inode_unchanged(s->parent, s->name, &s->old))
+		return 0;	/* a person's, just put there: it stays */
+	if (unlinkat(s->parent, s->name, 0) < 0 && errno != ENOENT)
+		return err_sys(err, "remove it from tree/");
+	s->tree_changed = s->name_removed = true;
+	return 0;
+}
+
+/* The same record is in history; another one under its version is ERR_CORRUPT. */
+static int is_in_history(struct store *store, struct commit_state *s, bool *ret, struct err *err)
+{
+	struct inode past = INODE_INIT;
+	int status = 0;
+
+	if (inode_read(store->history, names_version(&s->names, s->record.version), &past, err) < 0)
+		return -1;
+	if (!version_is_none(past.record.version) && !record_eq(&s->record, &past.record))
+		status = err_set(err, ERR_CORRUPT, "another record has this version");
+	else
+		*ret = !version_is_none(past.record.version);
+	inode_clear(&past);
+	return status;
+}
+
+/* It is about directories, or about a name that was or becomes one. */
+static enum change change_of(const struct commit_state *s)
+{
+	if (s->gate)
+		return CHANGE_GATE;
+	return s->record.flags & RECORD_DIRECTORY || s->old.kind == INODE_DIRECTORY ||
+			       s->how == COMMIT_PARENT || s->how == COMMIT_REAP
+		       ? CHANGE_DIRECTORY : CHANGE_FILE;
+}
+
+/*
+ * It is just a version of a file, and the one before, if any, was linked
+ * into history: so readers can do without it until it is on disk.
+ */
+static bool can_be_left_out(const struct commit_state *s)
+{
+	return change_of(s) == CHANGE_FILE && !s->entry.foreign &&
+	       (s->how == COMMIT_OWN || s->how == COMMIT_MERGE);
+}
+
+/*
+ * From here on others may see it: the outbox's entry is on disk, and readers
+ * go by what was there before, or wait, until the end.
+ */
+static int reveal(struct store *store, const struct commit *c, struct commit_state *s,
+		  struct err *err)
+{
+	struct pending pending = { .version = s->record.version,
+				   .record_known = s->record_known,
+				   .before = s->entry.record.version };
+
+	if (s->revealed)
+		return 0;
+	if (sync_entry(c, s, err) < 0)
+		return -1;
+	counters_begin(store, s->path, change_of(s), can_be_left_out(s) ? &pending : NULL);
+	s->revealed = true;
+	return 0;
+}
+
+/* content, and pointers */
+
+/* What the new version's name will be made from: the stage's file, or a pointer's text. */
+static int prepare_source(const struct commit *c, const struct commit_state *s, struct buf *text,
+			  struct source *ret, struct err *err)
+{
+	struct source source = SOURCE_INIT;
+
+	if (c->stage == NULL) {
+		record_format(text, &s->record, c->type);
+		source.text = text->data;
+	} else {
+		source.fd = stage_fd(c->stage);
+		if (inode_set_record(source.fd, &s->record, c->type, false, err) < 0)
+			return -1;
+	}
+	*ret = source;
+	return 0;
+}
+
+/* Step 4. */
+static int give_name(struct store *store, struct commit_state *s, const struct source *source,
+		     struct err *err)
+{
+	char temporary[TEMPORARY_NAME];
+	int status;
+
+	if (!inode_unchanged(s->parent, s->name, &s->old))
+		return AGAIN;	/* a person has just put a file over it */
+	if (s->old.kind == INODE_NONE)
+		status = place_name(source, s->parent, s->name);
+	else
+		status = place_over(source, store->tmp, temporary_name(temporary, "new", s->path),
+				    s->parent, s->name);
+	if (status < 0 && (errno == EEXIST || errno == ENOENT || errno == EISDIR))
+		return AGAIN;	/* the directory went, or a person was quicker */
+	return status < 0 ? err_sys(err, "give it its name") : 0;
+}
+
+static int place_newest(struct store *store, const struct commit *c, struct commit_state *s,
+			const struct source *source, struct err *err)
+{
+	int status;
+
+	if (s->parent < 0)
+		return MAKE_PARENT;
+	if (s->ahead && open_history(store, s, err) < 0)
+		return -1;
+	status = keep_old(store, s, err);
+	if (status == 0)
+		status = sync_body(store, c, err);
+	if (status == 0)
+		status = sync_history(store, s, err);
+	if (status == 0)
+		status = reveal(store, c, s, err);
+	if (status == 0)
+		status = give_name(store, s, source, err);
+	s->tree_changed = true;
+	return status;
+}
+
+static int place_older(struct store *store, const struct commit *c, struct commit_state *s,
+		       const struct source *source, struct err *err)
+{
+	if (sync_body(store, c, err) < 0 || open_history(store, s, err) < 0 ||
+	    reveal(store, c, s, err) < 0 ||
+	    place_in_history(source, chain_leaf(&s->chain), &s->record, c->stage != NULL, err) < 0)
+		return -1;
+	return sync_history(store, s, err);
+}
+
+/* A directory is there, or the entry's end is above it. */
+static bool must_stay_in_history(const struct commit_state *s)
+{
+	return s->old.kind == INODE_DIRECTORY ||
+	       version_cmp(s->record.version, s->marks.end) < 0;
+}
+
+/* The newest, in history, until it can be in tree/. */
+static int place_waiting(struct store *store, const struct commit *c, struct commit_state *s,
+			 const struct source *source, struct err *err)
+{
+	int status = inode_is_file(&s->old) ? keep_old(store, s, err) : 0;
+
+	if (status != 0)
+		return status;
+	if (place_older(store, c, s, source, err) < 0)
+		return -1;
+	if (version_cmp(s->record.version, s->marks.file) > 0 &&
+	    (set_mark(s, MARK_FILE, s->record.version, err) < 0 ||
+	     sync_history(store, s, err) < 0))
+		return -1;
+	return inode_is_file(&s->old) ? unlink_old(s, err) : 0;
+}
+
+/*
+ * The version made elsewhere is in its place already, with nothing to add
+ * to it.  A record that contradicts one known here is refused.
+ */
+static int is_in_place(struct store *store, const struct commit *c, struct commit_state *s,
+		       bool *ret, struct err *err)
+{
+	int order = version_cmp(s->record.version, s->entry.record.version);
+	bool same = version_cmp(s->record.version, s->old.record.version) == 0, placed;
+	struct inode past = INODE_INIT;
+	const struct inode *there = same ? &s->old : &past;
+	int status = 0;
+
+	if (!same && version_cmp(s->record.version, s->greatest) <= 0 &&
+	    inode_read(store->history, names_version(&s->names, s->record.version), &past, err) < 0)
+		return -1;
+	if (same)
+		placed = !must_stay_in_history(s);
+	else
+		placed = order < 0 || (order == 0 && (must_stay_in_history(s) || c->stage == NULL));
+	s->record_known = record_eq(&s->record, &there->record);
+	if (!version_is_none(there->record.version) && !s->record_known)
+		status = err_set(err, ERR_CORRUPT, "another record has this version");
+	else
+		*ret = s->record_known && placed &&
+		       (there->kind != INODE_POINTER || c->stage == NULL);
+	inode_clear(&past);
+	return status;
+}
+
+static int place_version(struct store *store, const struct commit *c, struct commit_state *s,
+			 struct err *err)
+{
+	struct buf text = BUF_INIT;
+	struct source source;
+	int status;
+
+	if (prepare_source(c, s, &text, &source, err) < 0)
+		status = -1;
+	else if (!s->newest)
+		status = place_older(store, c, s, &source, err);
+	else if (must_stay_in_history(s))
+		status = place_waiting(store, c, s, &source, err);
+	else
+		status = place_newest(store, c, s, &source, err);
+	buf_clear(&text);
+	return status;
+}
+
+static int commit_content(struct store *store, const struct commit *c, struct commit_state *s,
+			  struct err *err)
+{
+	bool there = false;
+
+	if (is_ungrouped(c, s) && s->entry.directory)
+		return err_set(err, ERR_CONFLICT, "a directory stands there");
+	if (choose_record(store, c, s, err) < 0 || is_in_place(store, c, s, &there, err) < 0)
+		return -1;
+	s->newest = version_cmp(s->record.version, s->entry.record.version) >= 0;
+	s->directory_in_way = s->newest && s->old.kind == INODE_DIRECTORY && !s->entry.directory;
+	return there ? 0 : place_version(store, c, s, err);
+}
+
+/*
+ * Directories in tree/, and live entries.
+ *
+ * A live entry's record is the attribute of its directory in tree/.  It is
+ * set only after the directory's name in the one above is on disk: so who
+ * finds it may rely on the directory.  Other directories only hold what is
+ * below them, and need no records.
+ *
+ * In a group of one whoever writes a file makes the entries above it live
+ * first, and looks once more when the file is on disk; whoever ends an
+ * entry looks into it once more when the end is (entry_revive()).  So one of
+ * two who do both at once sees the other.
+ */
+
+static bool directory_is_live(struct store *store, struct names *names, int fd)
+{
+	struct record record = inode_directory_record(fd);
+	struct version end;
+
+	return record_is_live(&record) &&
+	       mark_read(store->history, names_mark(names, MARK_END), &end, NULL) == 0 &&
+	       version_cmp(record.version, end) > 0;
+}
+
+/* Each directory from the top down to the path is made. */
+static int directory_make_all(struct store *store, struct str path, bool ungrouped, struct err *err)
+{
+	for (size_t n = 1; n <= path.n; n++) {
+		struct commit c = COMMIT_INIT;
+
+		if (n < path.n && path.s[n] != '/')
+			continue;
+		c.path = (struct str){ path.s, n };
+		c.flags = RECORD_DIRECTORY;
+		c.ungrouped = ungrouped;
+		if (commit_as(store, &c, ungrouped ? COMMIT_OWN : COMMIT_PARENT, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/*
+ * Open the directory above the path.  With make, it and those above it are
+ * there when this returns, with live entries if ungrouped; without, *ret is -1
+ * where there is none.
+ */
+static int directory_open_parent(struct store *store, struct str path, bool make, bool ungrouped,
+				 int *ret, struct err *err)
+{
+	struct str parent = path_parent(path);
+	struct names names;
+
+	if (names_init(&names, parent, err) < 0)
+		return -1;
+	for (int i = 0; i < TRIES; i++) {
+		int fd = fs_open(store->tree, names.tree, O_RDONLY | O_DIRECTORY, 0);
+
+		if (fd < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP &&
+		    errno != EXDEV)
+			return err_sys(err, "open the directory above");
+		if (!make || (fd >= 0 && (!ungrouped || parent.n == 0 ||
+					  directory_is_live(store, &names, fd)))) {
+			*ret = fd;
+			return 0;
+		}
+		if (fd >= 0)
+			close(fd);
+		if (directory_make_all(store, parent, ungrouped, err) < 0)
+			return -1;
+	}
+	return err_set(err, ERR_CONFLICT, "the directory above keeps being removed");
+}
+
+/* After a commit in a group of one: nobody has removed the directories above meanwhile. */
+static int directory_live_above(struct store *store, struct str path, struct err *err)
+{
+	int fd;
+
+	if (directory_open_parent(store, path, true, true, &fd, err) < 0)
+		return -1;
+	close(fd);
+	return 0;
+}
+
+/* Put an empty directory where a file is, and the file away: history has it. */
+static int directory_exchange(struct store *store, struct commit_state *s, struct err *err)
+{
+	char temporary[TEMPORARY_NAME];
+
+	if (!inode_unchanged(s->parent, s->name, &s->old))
+		return AGAIN;
+	temporary_name(temporary, "directory", s->path);
+	unlinkat(store->tmp, temporary, 0);	/* a file, when somebody died after the exchange */
+	if (mkdirat(store->tmp, temporary, FS_DIR_MODE) < 0 && errno != EEXIST)
+		return err_sys(err, "make a directory");
+	if (renameat2(store->tmp, temporary, s->parent, s->name, RENAME_EXCHANGE) < 0) {
+		int status = errno == ENOENT ? AGAIN : err_sys(err, "put a directory in its place");
+
+		unlinkat(store->tmp, temporary, AT_REMOVEDIR);
+		return status;
+	}
+	unlinkat(store->tmp, temporary, 0);
+	return 0;
+}
+
+/* A directory is there under its name, durably.  0, AGAIN or -1. */
+static int directory_appear(struct store *store, struct commit_state *s, struct err *err)
+{
+	int status = 0;
+
+	if (s->old.kind == INODE_NONE) {
+		if (mkdirat(s->parent, s->name, FS_DIR_MODE) < 0)
+			return errno == EEXIST || errno == ENOENT
+				       ? AGAIN : err_sys(err, "make a directory");
+	} else if (s->old.kind != INODE_DIRECTORY) {
+		status = directory_exchange(store, s, err);
+	}
+	return status == 0 ? sync_name(store, s, err) : status;
+}
+
+/* The record gets on the directory, which is there, durably. */
+static int directory_put_record(struct store *store, struct commit_state *s, struct err *err)
+{
+	int fd = fs_open(s->parent, s->name, O_RDONLY | O_DIRECTORY, 0);
+	int status;
+
+	if (fd < 0)
+		return errno == ENOENT ? AGAIN : err_sys(err, "open the new directory");
+	status = inode_set_record(fd, &s->record, (struct str)STR_INIT, true, err);
+	if (status == 0)
+		status = sync_record(store, fd, err);
+	close(fd);
+	return status;
+}
+
+/* The record that another takes the place of is in history, not yet synced. */
+static int directory_keep_record(struct store *store, struct commit_state *s, struct err *err)
+{
+	if (s->old.kind != INODE_DIRECTORY || version_is_none(s->old.record.version))
+		return 0;
+	if (open_history(store, s, err) < 0)
+		return -1;
+	return place_record(store, chain_leaf(&s->chain), &s->old.record, err);
+}
+
+/* A directory is at the path, whether or not it gets a record.  0, AGAIN, MAKE_PARENT or -1. */
+static int directory_place(struct store *store, const struct commit *c, struct commit_state *s,
+			   struct err *err)
+{
+	int status;
+
+	if (s->old.kind == INODE_DIRECTORY && s->how == COMMIT_PARENT)
+		return 0;
+	if (s->parent < 0)
+		return MAKE_PARENT;
+	if (s->ahead && open_history(store, s, err) < 0)
+		return -1;
+	status = directory_keep_record(store, s, err);
+	if (status == 0)
+		status = retire_old(store, s, err);
+	if (status == 0)
+		status = sync_history(store, s, err);
+	if (status == 0)
+		status = reveal(store, c, s, err);
+	if (status == 0)
+		status = directory_appear(store, s, err);
+	return status;
+}
+
+/* A record that is not the newest, or is it already. */
+static int directory_place_older(struct store *store, const struct commit *c, struct commit_state *s,
+				 struct err *err)
+{
+	bool there;
+
+	s->newest = version_cmp(s->record.version, s->entry.entry.version) == 0;
+	if (s->newest)
+		return record_eq(&s->record, &s->entry.entry)
+			       ? 0 : err_set(err, ERR_CORRUPT, "another record has this version");
+	if (is_in_history(store, s, &there, err) < 0)
+		return -1;
+	if (there)
+		return 0;
+	if (open_history(store, s, err) < 0 || reveal(store, c, s, err) < 0 ||
+	    place_record(store, chain_leaf(&s->chain), &s->record, err) < 0)
+		return -1;
+	return sync_history(store, s, err);
+}
+
+/* This node's own, where one stands. */
+static int directory_take_existing(const struct commit *c, struct commit_state *s, struct err *err)
+{
+	s->record = s->entry.entry;
+	s->newest = true;
+	return enter_outbox(c, s, err);
+}
+
+/* A live entry.  0, AGAIN, MAKE_PARENT or -1. */
+static int commit_directory(struct store *store, const struct commit *c, struct commit_state *s,
+			    struct err *err)
+{
+	bool ungrouped = is_ungrouped(c, s);
+	int status;
+
+	/* Not if others know that it was removed after that. */
+	if (version_is_none(c->fixed) && s->entry.directory &&
+	    version_cmp(s->entry.entry.version, c->above) > 0)
+		return directory_take_existing(c, s, err);
+	if (ungrouped && (s->old.kind == INODE_FOREIGN || store_name_kind(&s->entry) == NAME_FILE))
+		return err_set(err, ERR_CONFLICT, "a file stands there");
+	if (choose_record(store, c, s, err) < 0)
+		return -1;
+	if (version_cmp(s->record.version, s->entry.entry.version) <= 0)
+		return directory_place_older(store, c, s, err);
+	s->newest = true;
+	status = directory_place(store, c, s, err);
+	return status == 0 ? directory_put_record(store, s, err) : status;
+}
+
+/* Nothing stands in it, by the records that are known. */
+static int directory_is_empty(struct store *store, struct str path, bool *ret, struct err *err)
+{
+	struct names *names = mem_new(1, sizeof *names);
+	struct children children = CHILDREN_INIT;
+	struct buf below = BUF_INIT;
+	bool empty = true;
+	int status;
+
+	names_set(names, path);
+	status = children_read(store, names, &children, err);
+	for (size_t i = 0; i < children.count && status == 0 && empty; i++) {
+		struct store_entry entry = STORE_ENTRY_INIT;
+
+		buf_reset(&below);
+		path_join(&below, path, str_of(children.names[i]));
+		if (path_check(buf_str(&below), NULL) < 0)
+			continue;
+		status = newest_locked(store, buf_str(&below), STORE_RECORD, &entry, err);
+		empty = store_name_kind(&entry) == NAME_ABSENT;
+		store_entry_clear(&entry);
+	}
+	children_clear(&children);
+	buf_clear(&below);
+	free(names);
+	if (status == 0)
+		*ret = empty;
+	return status;
+}
+
+/* tombstones, a file's and an entry's end; gates */
+
+/* Put the tombstone into history, durably; the mark, unless it names a newer one, names it. */
+static int place_tombstone(struct store *store, const struct commit *c, struct commit_state *s,
+			   const char *mark, struct version marked, struct err *err)
+{
+	struct version v = s->record.version;
+
+	if (open_history(store, s, err) < 0 ||
+	    (version_cmp(v, marked) < 0 && reveal(store, c, s, err) < 0) ||
+	    place_record(store, chain_leaf(&s->chain), &s->record, err) < 0 ||
+	    reveal(store, c, s, err) < 0)
+		return -1;
+	if (version_cmp(v, marked) > 0 && set_mark(s, mark, v, err) < 0)
+		return -1;
+	return sync_history(store, s, err);
+}
+
+/* The tombstone made elsewhere is known already, and all that follows from it was done. */
+static int tombstone_is_placed(struct store *store, struct commit_state *s, struct version marked,
+			       bool *ret, struct err *err)
+{
+	bool there;
+
+	if (is_in_history(store, s, &there, err) < 0)
+		return -1;
+	s->record_known = there && version_cmp(s->record.version, marked) <= 0;
+	*ret = s->record_known &&
+	       (!inode_is_file(&s->old) || version_cmp(s->old.record.version, s->record.version) > 0);
+	return 0;
+}
+
+/* A file's.  0, AGAIN or -1. */
+static int commit_tombstone(struct store *store, const struct commit *c, struct commit_state *s,
+			    struct err *err)
+{
+	bool there;
+	int status;
+
+	if (is_ungrouped(c, s) && s->entry.directory)
+		return err_set(err, ERR_CONFLICT, "a directory stands there");
+	if (choose_record(store, c, s, err) < 0 ||
+	    tombstone_is_placed(store, s, s->marks.file, &there, err) < 0)
+		return -1;
+	s->newest = s->name_removed = version_cmp(s->record.version, s->entry.record.version) >= 0;
+	if (there)
+		return 0;
+	status = s->newest ? keep_old(store, s, err) : 0;
+	if (status != 0)
+		return status;
+	if (place_tombstone(store, c, s, MARK_FILE, s->marks.file, err) < 0)
+		return -1;
+	return s->newest && s->old.kind != INODE_NONE && s->old.kind != INODE_DIRECTORY
+		       ? unlink_old(s, err) : 0;
+}
+
+/* What a group of one is told under the lock. */
+static int entry_may_end(struct store *store, struct commit_state *s, struct err *err)
+{
+	bool empty;
+
+	if (!s->entry.directory)
+		return store_name_kind(&s->entry) != NAME_FILE
+			       ? 0 : err_set(err, ERR_CONFLICT, "a file stands there");
+	if (directory_is_empty(store, s->path, &empty, err) < 0)
+		return -1;
+	return empty ? 0 : err_set(err, ERR_EXISTS, "the directory is not empty");
+}
+
+/*
+ * A file came into the directory meanwhile, whose writer may have found the
+ * entry live: so it is live again, above the end.  Whoever found it ended
+ * makes it so himself (directory_live_above()).
+ */
+static int entry_revive(struct store *store, const struct commit *c, struct commit_state *s,
+			struct err *err)
+{
+	struct commit again = { .path = c->path, .flags = RECORD_DIRECTORY, .outbox = c->outbox };
+	bool empty;
+	int status;
+
+	if (directory_is_empty(store, s->path, &empty, err) < 0)
+		return -1;
+	if (empty)
+		return 0;
+	s->greatest = s->record.version;
+	chain_close(&s->chain);
+	if (choose_record(store, &again, s, err) < 0)
+		return -1;
+	if (s->ahead && (open_history(store, s, err) < 0 ||
+			 sync_history(store, s, err) < 0))
+		return -1;
+	if (sync_entry(c, s, err) < 0)
+		return -1;
+	status = directory_put_record(store, s, err);
+	return status == 0 ? err_set(err, ERR_EXISTS, "the directory is not empty") : status;
+}
+
+/* What the end leaves behind is in history: the live record, or a file that stands no more. */
+static int entry_keep_ended(struct store *store, struct commit_state *s, struct err *err)
+{
+	return s->old.kind == INODE_DIRECTORY ? directory_keep_record(store, s, err)
+					      : retire_old(store, s, err);
+}
+
+/* An entry's end.  0, AGAIN or -1. */
+static int commit_entry_end(struct store *store, const struct commit *c, struct commit_state *s,
+			    struct err *err)
+{
+	bool ungrouped = is_ungrouped(c, s), there, over;
+	int status;
+
+	if (ungrouped && entry_may_end(store, s, err) < 0)
+		return -1;
+	if (choose_record(store, c, s, err) < 0 ||
+	    tombstone_is_placed(store, s, s->marks.end, &there, err) < 0)
+		return -1;
+	s->newest = version_cmp(s->record.version, s->entry.entry.version) >= 0;
+	s->directory_in_way = s->newest;
+	if (there)
+		return 0;
+	over = version_cmp(s->record.version, s->old.record.version) > 0;
+	status = over && s->old.kind != INODE_FOREIGN ? entry_keep_ended(store, s, err) : 0;
+	if (status != 0)
+		return status;
+	if (place_tombstone(store, c, s, MARK_END, s->marks.end, err) < 0)
+		return -1;
+	if (over && inode_is_file(&s->old))
+		return unlink_old(s, err);
+	return ungrouped ? entry_revive(store, c, s, err) : 0;
+}
+
+/* A gate.  0 or -1. */
+static int commit_gate(struct store *store, const struct commit *c, struct commit_state *s,
+		       struct err *err)
+{
+	struct version gate;
+
+	if (mark_read(store->history, names_mark(&s->names, MARK_GATE), &gate, err) < 0 ||
+	    choose_record(store, c, s, err) < 0)
+		return -1;
+	if (!version_is_none(gate))
+		s->before = gate_record(gate);
+	s->newest = version_cmp(s->record.version, gate) >= 0;
+	if (version_cmp(s->record.version, gate) <= 0)
+		return 0;
+	if (open_history(store, s, err) < 0 || reveal(store, c, s, err) < 0 ||
+	    set_mark(s, MARK_GATE, s->record.version, err) < 0)
+		return -1;
+	return sync_history(store, s, err);
+}
+
+/*
+ * Reaping: what stands for nothing any more goes from tree/.
+ *
+ * A directory that is no live entry goes when the last name in it has gone,
+ * and what waited for that takes its place.  That is done after the commit
+ * that removed the name, each directory under its own lock.  Nothing depends
+ * on it: what stands is decided by records, and what a crash left goes when
+ * its name is wanted.
+ */
+
+/* A file that stands no more, because its deletion was cut short. */
+static bool file_is_dead(const struct inode *found, const struct marks *marks)
+{
+	return inode_is_file(found) &&
+	       (version_cmp(found->record.version, marks->file) < 0 ||
+		version_cmp(found->record.version, marks->end) < 0);
+}
+
+/* Nothing is in the way of what history names, which may be a version that waits. */
+static bool waiting_may_come(const struct inode *found, const struct marks *marks)
+{
+	return found->kind == INODE_NONE && version_cmp(marks->file, marks->end) > 0;
+}
+
+/* The version that waits and may come, or none; in older stores nothing names it. */
+static int reap_find_waiting(struct store *store, struct commit_state *s, struct version *ret,
+			     struct err *err)
+{
+	const struct record *file = &s->entry.record;
+	struct version v;
+
+	*ret = VERSION_NONE;
+	if (store_name_kind(&s->entry) == NAME_FILE) {
+		*ret = file->version;
+		return 0;
+	}
+	if (s->old.kind != INODE_DIRECTORY)
+		return 0;
+	if (history_newest_file(store->history, &s->names,
+				version_later(s->marks.end, file->version), VERSION_NONE, &v,
+				err) < 0)
+		return -1;
+	if (!version_is_none(v) &&
+	    (open_history(store, s, err) < 0 || set_mark(s, MARK_FILE, v, err) < 0 ||
+	     sync_history(store, s, err) < 0))
+		return -1;
+	*ret = v;
+	return 0;
+}
+
+/* A dead file's version is in history, and it goes. */
+static int reap_file(struct store *store, const struct commit *c, struct commit_state *s,
+		     struct err *err)
+{
+	int status = retire_old(store, s, err);
+
+	if (status == 0)
+		status = sync_history(store, s, err);
+	if (status == 0)
+		status = reveal(store, c, s, err);
+	return status == 0 ? unlink_old(s, err) : status;
+}
+
+/* The directory, if one is there, goes, and what waits comes. */
+static int reap_directory(struct store *store, struct commit_state *s, struct version waiting,
+			  struct err *err)
+{
+	bool comes = !version_is_none(waiting);
+	char temporary[TEMPORARY_NAME];
+	int status = 0;
+
+	temporary_name(temporary, "new", s->path);
+	if (comes) {
+		unlinkat(store->tmp, temporary, 0);	/* whoever left it there died */
+		if (linkat(store->history, names_version(&s->names, waiting), store->tmp, temporary,
+			   0) < 0)
+			return err_sys(err, "bring back what waits");
+	}
+	if (s->old.kind == INODE_DIRECTORY && unlinkat(s->parent, s->name, AT_REMOVEDIR) < 0 &&
+	    errno != ENOENT)
+		status = errno == ENOTEMPTY ? AGAIN : err_sys(err, "remove the directory");
+	else if (comes && renameat2(store->tmp, temporary, s->parent, s->name,
+				    RENAME_NOREPLACE) < 0 && errno != EEXIST)
+		status = err_sys(err, "bring back what waits");
+	if (comes)
+		unlinkat(store->tmp, temporary, 0);	/* unless it was renamed */
+	s->tree_changed = true;
+	return status == AGAIN ? 0 : status;	/* something came into it: it stays */
+}
+
+static int commit_reap(struct store *store, const struct commit *c, struct commit_state *s,
+		       struct err *err)
+{
+	struct version waiting;
+
+	s->record = (struct record){ .flags = 0 };
+	if (file_is_dead(&s->old, &s->marks))
+		return reap_file(store, c, s, err);
+	if (s->parent < 0 || s->entry.directory ||
+	    (s->old.kind != INODE_DIRECTORY && s->old.kind != INODE_NONE) ||
+	    (s->old.kind == INODE_DIRECTORY && !names_none(s->old.fd, ".")))
+		return 0;
+	if (reap_find_waiting(store, s, &waiting, err) < 0)
+		return -1;
+	if (s->old.kind == INODE_NONE && version_is_none(waiting))
+		return 0;
+	if (reveal(store, c, s, err) < 0)
+		return -1;
+	return reap_directory(store, s, waiting, err);
+}
+
+/* Whether to ask for the lock at all; *ret_holds: a directory that is no live entry is there. */
+static bool may_reap(struct store *store, struct str path, bool *ret_holds)
+{
+	struct inode found = INODE_INIT;
+	struct marks marks;
+	struct names names;
+	bool goes = false;
+
+	*ret_holds = false;
+	names_set(&names, path);
+	if (inode_read_tree(store->tree, names.tree, &found, NULL) == 0 &&
+	    marks_read(store->history, &names, &marks, NULL) == 0) {
+		*ret_holds = found.kind == INODE_DIRECTORY &&
+			     version_cmp(found.record.version, marks.end) <= 0;
+		goes = *ret_holds ? names_none(found.fd, ".")
+				  : file_is_dead(&found, &marks) || waiting_may_come(&found, &marks);
+	}
+	inode_clear(&found);
+	return goes;
+}
+
+/* Nothing is there any more. */
+static bool reap(struct store *store, struct str path)
+{
+	struct commit c = { .path = path, .flags = RECORD_DELETED | RECORD_DIRECTORY };
+	struct stat st;
+	struct names names;
+
+	if (commit_as(store, &c, COMMIT_REAP, NULL) < 0)
+		return false;
+	names_set(&names, path);
+	return fstatat(store->tree, names.tree, &st, AT_SYMLINK_NOFOLLOW) < 0;
+}
+
+/* Directories from this one upwards that hold nothing go; what fails is left for later. */
+static void reap_upwards(struct store *store, struct str path)
+{
+	bool holds;
+
+	while (path.n > 0 && may_reap(store, path, &holds) && reap(store, path))
+		path = path_parent(path);
+}
+
+/* The directory, and those in it, if they hold nothing; true: nothing is there any more. */
+static bool reap_below(struct store *store, struct str path)
+{
+	struct names *names = mem_new(1, sizeof *names);
+	struct buf all = BUF_INIT, below = BUF_INIT;
+	bool holds, goes = may_reap(store, path, &holds);
+
+	names_set(names, path);
+	if (holds && !goes && names_collect(store->tree, names->tree, &all, NULL) == 0) {
+		goes = true;
+		for (size_t at = 0; at < all.len && goes; at += strlen(all.data + at) + 1) {
+			buf_reset(&below);
+			path_join(&below, path, str_of(all.data + at));
+			goes = path_check(buf_str(&below), NULL) == 0 &&
+			       reap_below(store, buf_str(&below));
+		}
+	}
+	free(names);
+	buf_clear(&all);
+	buf_clear(&below);
+	return goes && reap(store, path);
+}
+
+/* what failed */
+
+/* What stood at tree/P stands there again; history has it, if it was a file of covey's. */
+static void undo_name(struct store *store, struct commit_state *s)
+{
+	struct version v = s->record.version;
+	struct inode found = INODE_INIT;
+	struct source before = SOURCE_INIT;
+	char name[VERSION_NAME], temporary[TEMPORARY_NAME];
+
+	if (s->parent < 0 || inode_read_tree(store->tree, s->names.tree, &found, NULL) < 0)
+		return;
+	before.dir = chain_leaf(&s->chain);
+	before.name = version_name(name, s->old.record.version);
+	if (found.kind == INODE_NONE && inode_is_file(&s->old))
+		place_name(&before, s->parent, s->name);
+	else if (version_cmp(found.record.version, v) == 0 && inode_is_file(&s->old))
+		place_over(&before, store->tmp, temporary_name(temporary, "new", s->path),
+			   s->parent, s->name);
+	else if (version_cmp(found.record.version, v) == 0)
+		unlinkat(s->parent, s->name, 0);
+	inode_clear(&found);
+}
+
+/*
+ * The version of a file of which nobody is told, because a sync failed, goes,
+ * as far as the disk still obeys: it is for readers as if it had never been.
+ */
+static void undo(struct store *store, struct commit_state *s)
+{
+	struct version v = s->record.version, marked;
+	int history = chain_leaf(&s->chain);
+	char name[VERSION_NAME];
+
+	if (!s->revealed || !can_be_left_out(s) || s->record_known ||
+	    version_cmp(v, s->old.record.version) == 0)
+		return;
+	undo_name(store, s);
+	if (history < 0)
+		return;
+	if (mark_read(history, MARK_FILE, &marked, NULL) == 0 && version_cmp(marked, v) == 0) {
+		if (version_is_none(s->marks.file))
+			unlinkat(history, MARK_FILE, 0);
+		else
+			set_mark(s, MARK_FILE, s->marks.file, NULL);
+	}
+	unlinkat(history, version_name(name, v), 0);
+}
+
+/* the commit */
 
 /* A gate is a version and nothing else. */
 static int check_gate(const struct commit *c, struct err *err)
@@ -92,7 +1321,7 @@ static int check_gate(const struct commit *c, struct err *err)
 }
 
 /* A commit that makes sense by itself. */
-static int check(const struct commit *c, struct err *err)
+static int check_commit(const struct commit *c, struct err *err)
 {
 	bool content = !(c->flags & (RECORD_DELETED | RECORD_DIRECTORY));
 
@@ -112,367 +1341,23 @@ static int check(const struct commit *c, struct err *err)
 	return record_check_type(c->type, err);
 }
 
-int commit_open_history(struct store *store, struct commit_state *s, struct err *err)
-{
-	struct source issued = SOURCE_INIT;
-	char text[VERSION_TEXT];
-
-	if (s->chain.count > 0)
-		return 0;
-	if (chain_open(store, &s->chain, s->path, err) < 0)
-		return -1;
-	if (!s->ahead)
-		return 0;
-	issued.text = version_format(text, s->record.version);
-	if (place_over(&issued, chain_leaf(&s->chain), MARK_NEW, chain_leaf(&s->chain),
-		       MARK_ISSUED) < 0)
-		return err_sys(err, "note the version");
-	return 0;
-}
-
-/* A file of covey's is there. */
-static bool file_is_there(const struct commit_state *s)
-{
-	return s->now.kind == FOUND_FILE || s->now.kind == FOUND_POINTER;
-}
-
-int commit_keep(struct store *store, struct commit_state *s, struct err *err)
-{
-	struct source standing = SOURCE_INIT;
-	struct err why = ERR_INIT;
-
-	if ((!file_is_there(s) && s->now.kind != FOUND_FOREIGN) ||
-	    (s->now.kind == FOUND_FOREIGN && s->how == COMMIT_ADOPT) ||
-	    (!version_is_none(s->record.version) &&
-	     version_cmp(s->now.record.version, s->record.version) == 0))
-		return 0;
-	if (commit_open_history(store, s, err) < 0)
-		return -1;
-	if (s->now.kind == FOUND_FOREIGN)
-		return place_aside(s->parent, s->name, chain_leaf(&s->chain), err);
-	standing.dir = s->parent;
-	standing.name = s->name;
-	if (place_in_history(&standing, chain_leaf(&s->chain), &s->now.record,
-			     s->now.kind == FOUND_FILE, &why) == 0)
-		return 0;
-	if (why.sys == ENOENT)
-		return AGAIN;	/* a person has just removed it */
-	if (err != NULL)
-		*err = why;
-	return -1;
-}
-
-int commit_set_aside(struct store *store, struct commit_state *s, struct err *err)
-{
-	int status = commit_keep(store, s, err);
-
-	if (status != 0 || !file_is_there(s) ||
-	    version_cmp(s->now.record.version, s->marks.file) <= 0)
-		return status;
-	if (chain_sync(store, &s->chain, err) < 0 ||
-	    commit_mark(s, MARK_FILE, s->now.record.version, err) < 0)
-		return -1;
-	return 0;
-}
-
-int commit_mark(struct commit_state *s, const char *mark, struct version v, struct err *err)
-{
-	struct source link = SOURCE_INIT;
-	int history = chain_leaf(&s->chain);
-	char text[VERSION_TEXT];
-
-	link.text = version_format(text, v);
-	if (place_over(&link, history, MARK_NEW, history, mark) < 0)
-		return err_sys(err, "mark the version");
-	return 0;
-}
-
-int commit_unlink(struct commit_state *s, struct err *err)
-{
-	if (s->parent < 0 || !look_same(s->parent, s->name, &s->now))
-		return 0;	/* a person's, just put there: it stays */
-	if (unlinkat(s->parent, s->name, 0) < 0 && errno != ENOENT)
-		return err_sys(err, "remove it from tree/");
-	s->tree_changed = s->left = true;
-	return 0;
-}
-
-/* It is about directories, or about a name that was or becomes one. */
-static enum about about(const struct commit_state *s)
-{
-	if (s->gate)
-		return ABOUT_GATE;
-	return s->record.flags & RECORD_DIRECTORY || s->now.kind == FOUND_DIRECTORY ||
-			       s->how == COMMIT_ABOVE || s->how == COMMIT_TIDY
-		       ? ABOUT_DIRECTORY : ABOUT_FILE;
-}
-
-/*
- * It is just a version of a file, and the one before, if any, was linked
- * into history: so readers can do without it until it is on disk.
- */
-static bool can_be_left_out(const struct commit_state *s)
-{
-	return about(s) == ABOUT_FILE && !s->entry.foreign &&
-	       (s->how == COMMIT_OWN || s->how == COMMIT_MERGE);
-}
-
-int commit_reveal(struct store *store, const struct commit *c, struct commit_state *s,
-		  struct err *err)
-{
-	struct doubt doubt = { .coming = s->record.version, .known = s->was_known,
-			       .before = s->entry.record.version };
-
-	if (s->begun)
-		return 0;
-	if (s->mark.segment != 0 && outbox_wait(c->outbox, s->mark, err) < 0)
-		return -1;
-	counters_begin(store, counters_slot(path_hash(s->path)), s->path, about(s),
-		       can_be_left_out(s) ? &doubt : NULL);
-	s->begun = true;
-	return 0;
-}
-
-/* What the new version's name will be made from: the stage's file, or a pointer's text. */
-static int fill(const struct commit *c, const struct commit_state *s, struct buf *text,
-		struct source *ret, struct err *err)
-{
-	struct source source = SOURCE_INIT;
-
-	if (c->stage == NULL) {
-		record_format(text, &s->record, c->type);
-		source.text = text->data;
-	} else {
-		source.fd = stage_fd(c->stage);
-		if (put_record(source.fd, &s->record, c->type, false, err) < 0)
-			return -1;
-	}
-	*ret = source;
-	return 0;
-}
-
-static int sync_body(struct store *store, const struct commit *c, struct err *err)
-{
-	return c->stage != NULL ? disk_sync(store, stage_fd(c->stage), "body", err) : 0;
-}
-
-/* Step 4. */
-static int show(struct store *store, struct commit_state *s, const struct source *source,
-		struct err *err)
-{
-	char temporary[TEMPORARY_NAME];
-	int status;
-
-	if (!look_same(s->parent, s->name, &s->now))
-		return AGAIN;	/* a person has just put a file over it */
-	if (s->now.kind == FOUND_NOTHING)
-		status = place_name(source, s->parent, s->name);
-	else
-		status = place_over(source, store->tmp, temporary_name(temporary, "new", s->path),
-				    s->parent, s->name);
-	if (status < 0 && (errno == EEXIST || errno == ENOENT || errno == EISDIR))
-		return AGAIN;	/* the directory went, or a person was quicker */
-	return status < 0 ? err_sys(err, "give it its name") : 0;
-}
-
-static int become_newest(struct store *store, const struct commit *c, struct commit_state *s,
-			 const struct source *source, struct err *err)
-{
-	int status;
-
-	if (s->parent < 0)
-		return ABOVE;
-	if (s->ahead && commit_open_history(store, s, err) < 0)
-		return -1;
-	status = commit_keep(store, s, err);
-	if (status == 0)
-		status = sync_body(store, c, err);
-	if (status == 0 && s->chain.count > 0)
-		status = chain_sync(store, &s->chain, err);
-	if (status == 0)
-		status = commit_reveal(store, c, s, err);
-	if (status == 0)
-		status = show(store, s, source, err);
-	s->tree_changed = true;
-	return status;
-}
-
-static int become_older(struct store *store, const struct commit *c, struct commit_state *s,
-			const struct source *source, struct err *err)
-{
-	if (sync_body(store, c, err) < 0 || commit_open_history(store, s, err) < 0 ||
-	    commit_reveal(store, c, s, err) < 0 ||
-	    place_in_history(source, chain_leaf(&s->chain), &s->record, c->stage != NULL, err) < 0)
-		return -1;
-	return chain_sync(store, &s->chain, err);
-}
-
-/* A directory is there, or the entry's end is above it. */
-static bool must_wait(const struct commit_state *s)
-{
-	return s->now.kind == FOUND_DIRECTORY ||
-	       version_cmp(s->record.version, s->marks.end) < 0;
-}
-
-/* The newest, in history, until it can be in tree/. */
-static int wait_there(struct store *store, const struct commit *c, struct commit_state *s,
-		      const struct source *source, struct err *err)
-{
-	int status = file_is_there(s) ? commit_keep(store, s, err) : 0;
-
-	if (status != 0)
-		return status;
-	if (become_older(store, c, s, source, err) < 0)
-		return -1;
-	if (version_cmp(s->record.version, s->marks.file) > 0 &&
-	    (commit_mark(s, MARK_FILE, s->record.version, err) < 0 ||
-	     chain_sync(store, &s->chain, err) < 0))
-		return -1;
-	return file_is_there(s) ? commit_unlink(s, err) : 0;
-}
-
-int commit_is_in_history(struct store *store, struct commit_state *s, bool *ret, struct err *err)
-{
-	struct found past = FOUND_INIT;
-	int status = 0;
-
-	if (look(store->history, names_version(&s->names, s->record.version), &past, err) < 0)
-		return -1;
-	if (!version_is_none(past.record.version) && !record_eq(&s->record, &past.record))
-		status = err_set(err, ERR_CORRUPT, "another record has this version");
-	else
-		*ret = !version_is_none(past.record.version);
-	found_clear(&past);
-	return status;
-}
-
-/*
- * The version made elsewhere is in its place already, with nothing to add
- * to it.  A record that contradicts one known here is refused.
- */
-static int find_in_place(struct store *store, const struct commit *c, struct commit_state *s,
-			 bool *ret, struct err *err)
-{
-	int order = version_cmp(s->record.version, s->entry.record.version);
-	bool same = version_cmp(s->record.version, s->now.record.version) == 0, placed;
-	struct found past = FOUND_INIT;
-	const struct found *there = same ? &s->now : &past;
-	int status = 0;
-
-	if (!same && version_cmp(s->record.version, s->known) <= 0 &&
-	    look(store->history, names_version(&s->names, s->record.version), &past, err) < 0)
-		return -1;
-	if (same)
-		placed = !must_wait(s);
-	else
-		placed = order < 0 || (order == 0 && (must_wait(s) || c->stage == NULL));
-	s->was_known = record_eq(&s->record, &there->record);
-	if (!version_is_none(there->record.version) && !s->was_known)
-		status = err_set(err, ERR_CORRUPT, "another record has this version");
-	else
-		*ret = s->was_known && placed &&
-		       (there->kind != FOUND_POINTER || c->stage == NULL);
-	found_clear(&past);
-	return status;
-}
-
-static int put_in_place(struct store *store, const struct commit *c, struct commit_state *s,
-			struct err *err)
-{
-	struct buf text = BUF_INIT;
-	struct source source;
-	int status;
-
-	if (fill(c, s, &text, &source, err) < 0)
-		status = -1;
-	else if (!s->newest)
-		status = become_older(store, c, s, &source, err);
-	else if (must_wait(s))
-		status = wait_there(store, c, s, &source, err);
-	else
-		status = become_newest(store, c, s, &source, err);
-	buf_clear(&text);
-	return status;
-}
-
-static int commit_content(struct store *store, const struct commit *c, struct commit_state *s,
-			  struct err *err)
-{
-	bool there = false;
-
-	if (s->how == COMMIT_OWN && c->alone && s->entry.directory)
-		return err_set(err, ERR_CONFLICT, "a directory stands there");
-	if (commit_choose(store, c, s, err) < 0 || find_in_place(store, c, s, &there, err) < 0)
-		return -1;
-	s->newest = version_cmp(s->record.version, s->entry.record.version) >= 0;
-	s->held = s->newest && s->now.kind == FOUND_DIRECTORY && !s->entry.directory;
-	return there ? 0 : put_in_place(store, c, s, err);
-}
-
-/* What stood at tree/P stands there again; history has it, if it was a file of covey's. */
-static void put_back(struct store *store, struct commit_state *s)
-{
-	struct version v = s->record.version;
-	struct found found = FOUND_INIT;
-	struct source before = SOURCE_INIT;
-	char name[VERSION_NAME], temporary[TEMPORARY_NAME];
-
-	if (s->parent < 0 || look_tree(store->tree, s->names.tree, &found, NULL) < 0)
-		return;
-	before.dir = chain_leaf(&s->chain);
-	before.name = version_name(name, s->now.record.version);
-	if (found.kind == FOUND_NOTHING && file_is_there(s))
-		place_name(&before, s->parent, s->name);
-	else if (version_cmp(found.record.version, v) == 0 && file_is_there(s))
-		place_over(&before, store->tmp, temporary_name(temporary, "new", s->path),
-			   s->parent, s->name);
-	else if (version_cmp(found.record.version, v) == 0)
-		unlinkat(s->parent, s->name, 0);
-	found_clear(&found);
-}
-
-/*
- * The version of a file of which nobody is told, because a sync failed, goes,
- * as far as the disk still obeys: it is for readers as if it had never been.
- */
-static void take_back(struct store *store, struct commit_state *s)
-{
-	struct version v = s->record.version, marked;
-	int history = chain_leaf(&s->chain);
-	char name[VERSION_NAME];
-
-	if (!s->begun || !can_be_left_out(s) || s->was_known ||
-	    version_cmp(v, s->now.record.version) == 0)
-		return;
-	put_back(store, s);
-	if (history < 0)
-		return;
-	if (look_mark(history, MARK_FILE, &marked, NULL) == 0 && version_cmp(marked, v) == 0) {
-		if (version_is_none(s->marks.file))
-			unlinkat(history, MARK_FILE, 0);
-		else
-			commit_mark(s, MARK_FILE, s->marks.file, NULL);
-	}
-	unlinkat(history, version_name(name, v), 0);
-}
-
-static int step(struct store *store, const struct commit *c, struct commit_state *s,
-		struct err *err)
+static int commit_step(struct store *store, const struct commit *c, struct commit_state *s,
+		       struct err *err)
 {
 	uint8_t flags = c->pointer != NULL ? c->pointer->flags : c->flags;
 
-	if (commit_see(store, s, err) < 0)
+	if (read_state(store, s, err) < 0)
 		return -1;
-	if (s->how == COMMIT_ABOVE)
-		return directory_hold(store, c, s, err);
-	if (s->how == COMMIT_TIDY)
-		return tidy_commit(store, c, s, err);
+	if (s->how == COMMIT_PARENT)
+		return directory_place(store, c, s, err);
+	if (s->how == COMMIT_REAP)
+		return commit_reap(store, c, s, err);
 	if (c->condition != NULL && c->condition(c, &s->entry, err) < 0)
 		return -1;
 	if (s->gate)
 		return commit_gate(store, c, s, err);
 	s->before = flags & RECORD_DIRECTORY ? s->entry.entry : s->entry.record;
-	if (s->how == COMMIT_MERGE && c->keep > 0 && prune_beyond(store, c, s, err) < 0)
+	if (s->how == COMMIT_MERGE && c->keep > 0 && check_beyond_keep(store, c, s, err) < 0)
 		return -1;
 	if (s->dropped)
 		return 0;
@@ -480,17 +1365,17 @@ static int step(struct store *store, const struct commit *c, struct commit_state
 	case RECORD_DELETED:
 		return commit_tombstone(store, c, s, err);
 	case RECORD_DIRECTORY:
-		return directory_make(store, c, s, err);
+		return commit_directory(store, c, s, err);
 	case RECORD_DELETED | RECORD_DIRECTORY:
-		return commit_end(store, c, s, err);
+		return commit_entry_end(store, c, s, err);
 	default:
 		return commit_content(store, c, s, err);
 	}
 }
 
-/* One try: 0 with *ret to be waited for, AGAIN, ABOVE or -1. */
-static int try(struct store *store, const struct commit *c, enum commit_how how, bool make,
-	       struct commit_state **ret, struct err *err)
+/* One try: 0 with *ret to be waited for, AGAIN, MAKE_PARENT or -1. */
+static int commit_try(struct store *store, const struct commit *c, enum commit_how how, bool make,
+		      struct commit_state **ret, struct err *err)
 {
 	struct commit_state *s = mem_new(1, sizeof *s);
 	int status;
@@ -504,42 +1389,42 @@ static int try(struct store *store, const struct commit *c, enum commit_how how,
 		const char *slash = strrchr(s->names.tree, '/');
 
 		s->name = slash != NULL ? slash + 1 : s->names.tree;
-		status = directory_open_parent(store, s->path, make, c->alone, &s->parent, err);
+		status = directory_open_parent(store, s->path, make, c->ungrouped, &s->parent, err);
 	}
 	if (status == 0)
-		status = disk_lock(store, &s->lock, s->path, err);
+		status = counters_lock(store, &s->lock, s->path, err);
 	if (status == 0)
-		status = step(store, c, s, err);
+		status = commit_step(store, c, s, err);
 	if (status == 0) {
 		*ret = s;
 		return 0;
 	}
-	if (!s->begun)
+	if (!s->revealed)
 		outbox_done(store, s->mark);	/* there will be no such version */
 	else if (status < 0)
-		take_back(store, s);
+		undo(store, s);
 	state_free(s);
 	return status;
 }
 
-static int submit(struct store *store, struct commit *c, enum commit_how how, struct err *err)
+static int submit_as(struct store *store, struct commit *c, enum commit_how how, struct err *err)
 {
 	/* What was made elsewhere may be old: it need not have a place in tree/. */
-	bool make = how != COMMIT_MERGE && how != COMMIT_TIDY && !(c->flags & RECORD_DELETED);
+	bool make = how != COMMIT_MERGE && how != COMMIT_REAP && !(c->flags & RECORD_DELETED);
 
-	if (check(c, err) < 0 || disk_check(store, c->stage == NULL && c->pointer == NULL &&
+	if (check_commit(c, err) < 0 || disk_check(store, c->stage == NULL && c->pointer == NULL &&
 						   !(c->flags & RECORD_DELETED), err) < 0)
 		return -1;
 	for (int i = 0; i < TRIES; i++) {
 		struct commit_state *s = NULL;
-		int status = try(store, c, how, make, &s, err);
+		int status = commit_try(store, c, how, make, &s, err);
 
 		if (status < 0) {
-			if (make && !c->alone)
-				tidy_up(store, path_parent(c->path));
+			if (make && !c->ungrouped)
+				reap_upwards(store, path_parent(c->path));
 			return -1;
 		}
-		make = make || status == ABOVE;
+		make = make || status == MAKE_PARENT;
 		if (s == NULL)
 			continue;
 		c->record = s->record;
@@ -553,19 +1438,45 @@ static int submit(struct store *store, struct commit *c, enum commit_how how, st
 	return err_set(err, ERR_CONFLICT, "what is around it keeps changing");
 }
 
-int commit_begin(struct store *store, struct commit *c, enum commit_how how, struct err *err)
+static int commit_begin(struct store *store, struct commit *c, enum commit_how how, struct err *err)
 {
 	struct err why = ERR_INIT;
-	int status = submit(store, c, how, &why);
+	int status = submit_as(store, c, how, &why);
 
 	if (status < 0 && why.kind == ERR_FULL && c->flags & RECORD_DELETED &&
 	    disk_release_reserve(store))
-		status = submit(store, c, how, &why);
+		status = submit_as(store, c, how, &why);
 	if (status == 0)
 		return 0;
-	if (err != NULL)
-		*err = why;
+	err_pass(err, &why);
 	return err_context(err, "commit %s", shown(c->path).text);
+}
+
+/* What follows once it is on disk, under other paths' locks. */
+static int finish_around(struct store *store, const struct commit *c, bool in_way, bool removed,
+			 struct err *err)
+{
+	if (in_way)
+		reap_below(store, c->path);
+	if (in_way || removed)
+		reap_upwards(store, path_parent(c->path));
+	return c->ungrouped && record_is_live(&c->record) ? directory_live_above(store, c->path, err)
+						      : 0;
+}
+
+/* A version of a file came that nobody had told of before. */
+static bool is_new_file_version(const struct commit_state *s)
+{
+	return s->revealed && !s->record_known && s->how != COMMIT_REAP && s->how != COMMIT_PARENT &&
+	       !s->gate && !(s->record.flags & RECORD_DIRECTORY);
+}
+
+static void tell_if_ahead(struct store *store, const struct commit *c)
+{
+	uint64_t by = counters_ahead(store, c->record.version.time);
+
+	if (by > 0 && store->tell_ahead != NULL)
+		store->tell_ahead(c->path, c->record.version, by);
 }
 
 int commit_submit(struct store *store, struct commit *c, struct err *err)
@@ -575,52 +1486,37 @@ int commit_submit(struct store *store, struct commit *c, struct err *err)
 	return commit_begin(store, c, elsewhere ? COMMIT_MERGE : COMMIT_OWN, err);
 }
 
-/* What follows once it is on disk, under other paths' locks. */
-static int follow(struct store *store, const struct commit *c, bool held, bool left,
-		  struct err *err)
-{
-	if (held)
-		tidy_below(store, c->path);
-	if (held || left)
-		tidy_up(store, path_parent(c->path));
-	return c->alone && record_is_live(&c->record) ? directory_live_above(store, c->path, err)
-						      : 0;
-}
-
-/* A version of a file came that nobody had told of before. */
-static bool is_news(const struct commit_state *s)
-{
-	return s->begun && !s->was_known && s->how != COMMIT_TIDY && s->how != COMMIT_ABOVE &&
-	       !s->gate && !(s->record.flags & RECORD_DIRECTORY);
-}
-
-static void see_if_ahead(struct store *store, const struct commit *c)
-{
-	uint64_t by = counters_ahead(store, c->record.version.time);
-
-	if (by > 0 && store->tell_ahead != NULL)
-		store->tell_ahead(c->path, c->record.version, by);
-}
-
 int commit_wait(struct store *store, struct commit *c, struct err *err)
 {
 	struct commit_state *s = c->state;
-	bool held = s->held, left = s->left && s->how != COMMIT_TIDY, news = is_news(s);
+	bool in_way = s->directory_in_way, removed = s->name_removed && s->how != COMMIT_REAP;
+	bool news = is_new_file_version(s);
 	int status = 0;
 
-	if (s->tree_changed && s->parent >= 0)
-		status = disk_sync(store, s->parent, "directory", err);
-	if (status == 0 && s->mark.segment != 0)
-		status = outbox_wait(c->outbox, s->mark, err);
+	if (s->tree_changed)
+		status = sync_name(store, s, err);
+	if (status == 0)
+		status = sync_entry(c, s, err);
 	if (status < 0)
-		take_back(store, s);
-	else if (s->begun)
-		counters_end(store, counters_slot(path_hash(s->path)), about(s));
+		undo(store, s);
+	else if (s->revealed)
+		counters_end(store, s->path, change_of(s));
 	state_free(s);
 	c->state = NULL;
 	if (status == 0 && news)
-		see_if_ahead(store, c);
-	return status == 0 ? follow(store, c, held, left, err) : status;
+		tell_if_ahead(store, c);
+	return status == 0 ? finish_around(store, c, in_way, removed, err) : status;
+}
+
+/* Both, as one of these. */
+static int commit_as(struct store *store, struct commit *c, enum commit_how how, struct err *err)
+{
+	return commit_begin(store, c, how, err) < 0 ? -1 : commit_wait(store, c, err);
+}
+
+int commit_adopt(struct store *store, struct commit *c, struct err *err)
+{
+	return commit_as(store, c, COMMIT_ADOPT, err);
 }
 
 int store_commit(struct store *store, struct commit *c, struct err *err)
@@ -648,3 +1544,4 @@ int store_merge(struct store *store, struct str path, const struct record *recor
 	}
 	return store_commit(store, &c, err);
 }
+

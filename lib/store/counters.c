@@ -7,7 +7,7 @@
  * all of it is on disk.  So a reader that looked and then finds them equal
  * has seen nothing that a power cut could take back, at no cost.
  *
- * If they differ, one version of one path is in doubt: whatever was seen
+ * If they differ, one version of one path is pending: whatever was seen
  * besides was on disk before the writer could take the lock.  The slot names
  * it and the one that was the newest before, so that a reader need not wait
  * for a slow disk: until `done` the older one is the answer.  A change that
@@ -39,13 +39,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define LOCK_FILE "locks"		/* in the store: whoever writes there meets it, wherever it runs */
+#define SLOTS (1u << 14)		/* bytes of the lock file that are used */
 #define MAGIC "covey counters4"		/* with its NUL: 16 bytes */
 #define BOOT_TEXT 40
 #define KNOWN (UINT64_C(1) << 48)	/* beside n: the record of the coming one was, before */
 #define TABLE_NAME "counters"
 #define TABLE_NEW "counters.new"	/* on its way, under the store's lock */
 
-/* What is in doubt is written only while begun = done: between two equal begun it is whole. */
+/* What is pending is written only while begun = done: between two equal begun it is whole. */
 struct slot {
 	_Atomic uint32_t begun, done;
 	_Atomic uint32_t where;		/* the partitions it is about: one, and another or the same */
@@ -66,9 +68,14 @@ struct counters {
 	struct slot slots[SLOTS];
 };
 
-unsigned counters_slot(uint64_t hash)
+static unsigned slot_of_hash(uint64_t hash)
 {
 	return (unsigned)(hash ^ hash >> 32) % SLOTS;
+}
+
+static unsigned slot_of(struct str path)
+{
+	return slot_of_hash(path_hash(path));
 }
 
 /* The kernel's id of this boot; empty when it does not say. */
@@ -222,7 +229,8 @@ bool counters_failing(const struct store *store)
 	return atomic_load(&store->counters->failing) != 0;
 }
 
-bool counters_still(const struct store *store, unsigned slot)
+/* Nobody is changing what the slot is about: all that was seen before this is on disk. */
+static bool slot_is_still(const struct store *store, unsigned slot)
 {
 	const struct slot *s = &store->counters->slots[slot];
 
@@ -259,51 +267,52 @@ static struct version get_version(struct slot *s, int which)
 	};
 }
 
-enum doubt_kind counters_doubt(const struct store *store, struct str path, struct doubt *ret)
+enum pending_kind counters_pending(const struct store *store, struct str path, struct pending *ret)
 {
 	uint64_t hash = path_hash(path);
-	struct slot *s = &store->counters->slots[counters_slot(hash)];
-	uint64_t about;
+	struct slot *s = &store->counters->slots[slot_of_hash(hash)];
+	uint64_t of;
 
 	do {
 		ret->turn = atomic_load(&s->begun);
 		if (atomic_load(&s->done) == ret->turn)
-			return DOUBT_NONE;
-		about = atomic_load(&s->path);
-		ret->coming = get_version(s, 0);
-		ret->known = atomic_load(&s->n[0]) & KNOWN;
+			return PENDING_NONE;
+		of = atomic_load(&s->path);
+		ret->version = get_version(s, 0);
+		ret->record_known = atomic_load(&s->n[0]) & KNOWN;
 		ret->before = get_version(s, 1);
 		if (atomic_load(&s->done) == ret->turn)
-			return DOUBT_NONE;
+			return PENDING_NONE;
 	} while (atomic_load(&s->begun) != ret->turn);
-	if (about != hash)
-		return DOUBT_NONE;
-	return version_is_none(ret->coming) ? DOUBT_ALL : DOUBT_ONE;
+	if (of != hash)
+		return PENDING_NONE;
+	return version_is_none(ret->version) ? PENDING_ANYTHING : PENDING_VERSION;
 }
 
-void counters_begin(struct store *store, unsigned slot, struct str path, enum about about,
-		    const struct doubt *doubt)
+void counters_begin(struct store *store, struct str path, enum change change,
+		    const struct pending *pending)
 {
+	unsigned slot = slot_of(path);
 	struct slot *s = &store->counters->slots[slot];
 	uint32_t names = path_partition(path);
-	uint32_t inside = about == ABOUT_GATE ? path_partition_of_directory(path) : names;
+	uint32_t inside = change == CHANGE_GATE ? path_partition_of_directory(path) : names;
 
 	atomic_store(&s->where, names | inside << 16);
 	atomic_store(&s->path, path_hash(path));
-	put_version(s, 0, doubt != NULL ? doubt->coming : VERSION_NONE,
-		    doubt != NULL && doubt->known);
-	put_version(s, 1, doubt != NULL ? doubt->before : VERSION_NONE, false);
+	put_version(s, 0, pending != NULL ? pending->version : VERSION_NONE,
+		    pending != NULL && pending->record_known);
+	put_version(s, 1, pending != NULL ? pending->before : VERSION_NONE, false);
 	atomic_fetch_add(&s->begun, 1);
 	raise(store->counters, slot);
-	if (about != ABOUT_FILE)
+	if (change != CHANGE_FILE)
 		counters_directories(store);
 }
 
-void counters_end(struct store *store, unsigned slot, enum about about)
+static void slot_end(struct store *store, unsigned slot, enum change change)
 {
 	struct slot *s = &store->counters->slots[slot];
 
-	if (about != ABOUT_FILE)
+	if (change != CHANGE_FILE)
 		counters_directories(store);
 	raise(store->counters, slot);
 	atomic_store(&s->done, atomic_load(&s->begun));
@@ -311,9 +320,15 @@ void counters_end(struct store *store, unsigned slot, enum about about)
 	raise(store->counters, slot);
 }
 
-int counters_settle(struct store *store, unsigned slot, struct err *err)
+void counters_end(struct store *store, struct str path, enum change change)
 {
-	if (counters_still(store, slot))
+	slot_end(store, slot_of(path), change);
+}
+
+/* Under the slot's lock: finish what somebody left who died. */
+static int slot_finish_dead(struct store *store, unsigned slot, struct err *err)
+{
+	if (slot_is_still(store, slot))
 		return 0;
 	if (disk_check(store, false, err) < 0)
 		return -1;
@@ -322,18 +337,43 @@ int counters_settle(struct store *store, unsigned slot, struct err *err)
 		disk_failed(store);
 		return -1;
 	}
-	counters_end(store, slot, ABOUT_DIRECTORY);
+	slot_end(store, slot, CHANGE_DIRECTORY);
 	return 0;
 }
 
-int store_settle(struct store *store, struct err *err)
+static int slot_lock(struct store *store, struct lock *lock, unsigned slot, struct err *err)
+{
+	if (lock_take(lock, store->dir, LOCK_FILE, slot, err) < 0)
+		return -1;
+	if (slot_finish_dead(store, slot, err) == 0)
+		return 0;
+	lock_release(lock);
+	return -1;
+}
+
+int counters_lock(struct store *store, struct lock *lock, struct str path, struct err *err)
+{
+	return slot_lock(store, lock, slot_of(path), err);
+}
+
+bool counters_try_lock(struct store *store, struct lock *lock, uint64_t hash)
+{
+	return lock_try(lock, store->dir, LOCK_FILE, slot_of_hash(hash));
+}
+
+bool counters_is_locked(struct store *store, struct str path)
+{
+	return lock_is_held(store->dir, LOCK_FILE, slot_of(path));
+}
+
+int store_finish_dead(struct store *store, struct err *err)
 {
 	for (unsigned slot = 0; slot < SLOTS; slot++) {
 		struct lock lock = LOCK_INIT;
 
-		if (counters_still(store, slot))
+		if (slot_is_still(store, slot))
 			continue;
-		if (disk_lock_slot(store, &lock, slot, err) < 0)
+		if (slot_lock(store, &lock, slot, err) < 0)
 			return -1;
 		lock_release(&lock);
 	}

@@ -37,7 +37,13 @@
 #define RESERVE_INODES 384
 #define RELEASE_INODES 32		/* at once */
 
-static int get_ready(struct store *store, struct err *err);
+#define TEMPORARY_DIGITS 16		/* a temporary name in tmp/ ends in the path's hash */
+
+#define TREE_XATTR RECORD_XATTR ".store"	/* on tree/, of a store that has its records */
+#define LOST_FILES 16			/* that are looked at for records, at most */
+#define LOST_NAMES 4096
+
+static int store_get_ready(struct store *store, struct err *err);
 
 void disk_failed(struct store *store)
 {
@@ -66,26 +72,6 @@ int disk_sync(struct store *store, int fd, const char *what, struct err *err)
 	if (!full)
 		disk_failed(store);
 	return -1;
-}
-
-int disk_lock_slot(struct store *store, struct lock *lock, unsigned slot, struct err *err)
-{
-	if (lock_take(lock, store->dir, DISK_LOCK_FILE, slot, err) < 0)
-		return -1;
-	if (counters_settle(store, slot, err) == 0)
-		return 0;
-	lock_release(lock);
-	return -1;
-}
-
-int disk_lock(struct store *store, struct lock *lock, struct str path, struct err *err)
-{
-	return disk_lock_slot(store, lock, counters_slot(path_hash(path)), err);
-}
-
-bool disk_is_locked(struct store *store, struct str path)
-{
-	return lock_is_held(store->dir, DISK_LOCK_FILE, counters_slot(path_hash(path)));
 }
 
 /* A directory that was removed has no name any more. */
@@ -146,7 +132,7 @@ static int check_disk(struct store *store, bool space, uint64_t size, struct err
 			       "and this program is about to leave", store->path);
 	if (counters_failing(store))
 		atomic_store(&store->ready, false);
-	if (store_there(store, err) < 0 || get_ready(store, err) < 0 ||
+	if (store_there(store, err) < 0 || store_get_ready(store, err) < 0 ||
 	    check_mounted(store, &st, err) < 0)
 		return -1;
 	if (!space)
@@ -289,7 +275,7 @@ int disk_make_directories(const char *path)
 }
 
 /* One of the store's own directories, which must lie on the store's file system. */
-static int open_part(struct store *store, const char *name, int *ret, struct err *err)
+static int store_open_part(struct store *store, const char *name, int *ret, struct err *err)
 {
 	int fd;
 
@@ -388,8 +374,72 @@ static int probe(struct store *store, struct err *err)
 	return status;
 }
 
-static int read_key(void *data, struct str section, struct str key, struct str value,
-		    struct err *err)
+/*
+ * Has this store lost its records?  They are extended attributes, which plain
+ * cp and tar leave behind.  A mark on tree/ is left behind with them; so what
+ * a person has put into the tree of a store that has its own is not taken for
+ * that.
+ */
+
+struct seen {
+	int dir;			/* whose names are told */
+	unsigned files, names;
+	bool record;			/* one had one */
+};
+
+static bool seen_enough(const struct seen *s)
+{
+	return s->record || s->files >= LOST_FILES || s->names >= LOST_NAMES;
+}
+
+static int seen_add(void *data, const char *name)
+{
+	struct seen *s = data;
+	int above = s->dir, fd;
+	struct stat st;
+
+	s->names++;
+	fd = fs_open(above, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
+	if (fd >= 0 && fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))) {
+		s->files += S_ISREG(st.st_mode);
+		s->record = s->record || fgetxattr(fd, RECORD_XATTR, NULL, 0) >= 0;
+	}
+	if (fd >= 0 && S_ISDIR(st.st_mode) && !seen_enough(s)) {
+		s->dir = fd;
+		names_each(fd, ".", seen_add, s, NULL);
+		s->dir = above;
+	}
+	if (fd >= 0)
+		close(fd);
+	return seen_enough(s);
+}
+
+bool disk_lost_records(int dir, bool fresh)
+{
+	struct seen seen = { .dir = fs_open(dir, "tree", O_RDONLY | O_DIRECTORY, 0) };
+	bool lost = false;
+
+	if (seen.dir < 0)
+		return false;
+	if (fgetxattr(seen.dir, TREE_XATTR, NULL, 0) < 0) {
+		if (!fresh)
+			names_each(seen.dir, ".", seen_add, &seen, NULL);
+		lost = seen.files > 0 && !seen.record;
+		/* On a full disk, or one that is only read, another time. */
+		if (!lost)
+			fsetxattr(seen.dir, TREE_XATTR, "1", 1, 0);
+	}
+	close(seen.dir);
+	return lost;
+}
+
+bool store_lost_records(struct store *store)
+{
+	return disk_lost_records(store->dir, false);
+}
+
+static int identity_read_key(void *data, struct str section, struct str key, struct str value,
+			     struct err *err)
 {
 	struct disk_identity *identity = data;
 
@@ -440,7 +490,7 @@ int disk_read_identity(const char *path, struct disk_identity *ret, struct err *
 	int status;
 
 	buf_addf(&file, "%s/node.ini", path);
-	status = inifile_read(file.data, read_key, &identity, err);
+	status = inifile_read(file.data, identity_read_key, &identity, err);
 	if (status == 0 && (identity.format < FORMAT_LEAST || identity.format > FORMAT))
 		status = err_set(err, ERR_UNSUPPORTED,
 				 "open %s: its format is %" PRIu64 ", this release knows %d to %d",
@@ -454,7 +504,7 @@ int disk_read_identity(const char *path, struct disk_identity *ret, struct err *
 }
 
 /* Of a fresh store, or of one in an older format: with that, it is formatted. */
-static int settle_identity(struct store *store, struct err *err)
+static int write_missing_identity(struct store *store, struct err *err)
 {
 	struct disk_identity identity;
 	struct buf file = BUF_INIT;
@@ -464,7 +514,7 @@ static int settle_identity(struct store *store, struct err *err)
 	buf_addf(&file, "%s/node.ini", store->path);
 	if (status < 0 && why.kind == ERR_ABSENT) {
 		identity = (struct disk_identity){ .node = disk_draw(), .format = FORMAT };
-		if (look_bare(store->dir, "history") && look_bare(store->dir, "state"))
+		if (names_none(store->dir, "history") && names_none(store->dir, "state"))
 			disk_lost_records(store->dir, true);
 		status = disk_write_identity(file.data, identity.node, false, &why);
 	} else if (status == 0 && identity.format < FORMAT) {
@@ -503,20 +553,6 @@ static int judge_identity(struct store *store, uint64_t wanted, struct err *err)
 		       ", but node.id says %016" PRIx64, store->path, identity.node, wanted);
 }
 
-int disk_identify_anew(struct store *store, struct err *err)
-{
-	struct buf file = BUF_INIT;
-	uint64_t node = disk_draw();
-	int status;
-
-	buf_addf(&file, "%s/node.ini", store->path);
-	status = disk_write_identity(file.data, node, false, err);
-	buf_clear(&file);
-	if (status == 0)
-		store->node = node;
-	return status;
-}
-
 /* Whoever renews the store waits for nobody: it is told that others have it open. */
 static int hold_identity(struct store *store, struct err *err)
 {
@@ -527,7 +563,7 @@ static int hold_identity(struct store *store, struct err *err)
 }
 
 /* What root makes in another user's store, that user's roles could not read. */
-static int check_owner(const struct store *store, struct err *err)
+static int store_check_owner(const struct store *store, struct err *err)
 {
 	struct stat st;
 
@@ -539,7 +575,7 @@ static int check_owner(const struct store *store, struct err *err)
 }
 
 /* Whoever has it open is said in the file while somebody shares the lock on it. */
-static int refuse_set(const struct store *store, int fd, struct err *err)
+static int roles_refuse(const struct store *store, int fd, struct err *err)
 {
 	char text[ROLES_BYTES];
 	ssize_t n = pread(fd, text, sizeof text, 0);
@@ -550,7 +586,7 @@ static int refuse_set(const struct store *store, int fd, struct err *err)
 		       "this one a store of its own", store->path, n < 0 ? 0 : (int)n, text);
 }
 
-static void name_set(const struct store *store, const char *name, size_t n)
+static void roles_set_name(const struct store *store, const char *name, size_t n)
 {
 	int fd = openat(store->dir, ROLES_NAME, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOFOLLOW);
 
@@ -566,7 +602,7 @@ static void name_set(const struct store *store, const char *name, size_t n)
  * disk that takes no file has none; nor can it be written.  The file is not
  * open to be written, for that would keep a file system from being remounted.
  */
-static int join_set(struct store *store, const char *name, struct err *err)
+static int roles_join(struct store *store, const char *name, struct err *err)
 {
 	char text[ROLES_BYTES];
 	size_t n = strnlen(name, sizeof text);
@@ -580,8 +616,8 @@ static int join_set(struct store *store, const char *name, struct err *err)
 		return err_sys(err, "open %s/" ROLES_NAME, store->path);
 	same = pread(fd, text, sizeof text, 0) == (ssize_t)n && memcmp(text, name, n) == 0;
 	if (!same && flock(fd, LOCK_EX | LOCK_NB) == 0) {
-		name_set(store, name, n);
-	} else if (!same && refuse_set(store, fd, err) < 0) {
+		roles_set_name(store, name, n);
+	} else if (!same && roles_refuse(store, fd, err) < 0) {
 		close(fd);
 		return -1;
 	}
@@ -595,7 +631,7 @@ static int join_set(struct store *store, const char *name, struct err *err)
 }
 
 /* A set that is started twice has one name, as in two containers with one configuration. */
-static int start_alone(struct store *store, struct err *err)
+static int roles_start_alone(struct store *store, struct err *err)
 {
 	if (flock(store->state, LOCK_EX | LOCK_NB) == 0)
 		return 0;
@@ -604,8 +640,44 @@ static int start_alone(struct store *store, struct err *err)
 		       err_sys(err, "lock %s/state", store->path);
 }
 
+/*
+ * What commits that died left in tmp/.  A file on its way to its name has one
+ * there for a moment, under the path's lock, and whoever dies then leaves it:
+ * a body of any size.  The path's next commit would remove it, should there
+ * ever be one.  The name ends in the path's hash, so that its lock can be
+ * tried: who holds it is alive, and cleans up himself.
+ */
+
+static void temporary_remove(int dir, const char *name)
+{
+	if (unlinkat(dir, name, 0) < 0 && errno == EISDIR)
+		unlinkat(dir, name, AT_REMOVEDIR);
+}
+
+static int temporary_check(void *data, const char *name)
+{
+	struct store *store = data;
+	struct str text = str_of(name);
+	struct lock lock = LOCK_INIT;
+	uint64_t hash;
+
+	if (!str_starts(text, STR(",")) || text.n < TEMPORARY_DIGITS ||
+	    str_hex64((struct str){ text.s + text.n - TEMPORARY_DIGITS, TEMPORARY_DIGITS }, &hash) < 0)
+		return 0;	/* not covey's */
+	if (counters_try_lock(store, &lock, hash)) {
+		temporary_remove(store->tmp, name);
+		lock_release(&lock);
+	}
+	return 0;
+}
+
+static int remove_temporaries(struct store *store, struct err *err)
+{
+	return names_each(store->tmp, ".", temporary_check, store, err);
+}
+
 /* Under the lock on the store's directory: all that writing needs is there, and has been tried. */
-static int prepare_to_write(struct store *store, struct err *err)
+static int store_prepare_to_write(struct store *store, struct err *err)
 {
 	struct statvfs st;
 
@@ -613,8 +685,8 @@ static int prepare_to_write(struct store *store, struct err *err)
 		return -1;
 	if (disk_make_directories(store->run_path) < 0)
 		return err_sys(err, "make %s", store->run_path);
-	if (disk_sweep(store, err) < 0 || probe(store, err) < 0 ||
-	    settle_identity(store, err) < 0)
+	if (remove_temporaries(store, err) < 0 || probe(store, err) < 0 ||
+	    write_missing_identity(store, err) < 0)
 		return -1;
 	if (store->counters == store->stand_in && counters_open(store, err) < 0)
 		return -1;
@@ -632,7 +704,7 @@ static bool is_readable_still(const struct err *why)
 }
 
 /* Once more, for a store that was opened to be read alone, or in which a sync failed elsewhere. */
-static int get_ready(struct store *store, struct err *err)
+static int store_get_ready(struct store *store, struct err *err)
 {
 	uint64_t now;
 
@@ -643,7 +715,7 @@ static int get_ready(struct store *store, struct err *err)
 	if (!atomic_load(&store->ready) && now >= store->ready_again) {
 		while (flock(store->dir, LOCK_EX) < 0 && errno == EINTR)
 			;
-		if (prepare_to_write(store, &store->unready) == 0)
+		if (store_prepare_to_write(store, &store->unready) == 0)
 			atomic_store(&store->ready, true);
 		else
 			store->ready_again = now + READY_AGAIN_MS;
@@ -656,22 +728,22 @@ static int get_ready(struct store *store, struct err *err)
 }
 
 /* Under the lock on the store's directory: all parts are there and fit. */
-static int prepare(struct store *store, const struct store_options *options, struct err *err)
+static int store_prepare(struct store *store, const struct store_options *options, struct err *err)
 {
 	int fresh;
 
-	if (check_owner(store, err) < 0)
+	if (store_check_owner(store, err) < 0)
 		return -1;
 	fresh = judge_identity(store, options->node, err);
 	if (fresh < 0)
 		return -1;
-	if (open_part(store, "tree", &store->tree, err) < 0 ||
-	    open_part(store, "history", &store->history, err) < 0 ||
-	    open_part(store, "tmp", &store->tmp, err) < 0 ||
-	    open_part(store, "outbox", &store->outbox, err) < 0 ||
-	    open_part(store, "state", &store->state, err) < 0)
+	if (store_open_part(store, "tree", &store->tree, err) < 0 ||
+	    store_open_part(store, "history", &store->history, err) < 0 ||
+	    store_open_part(store, "tmp", &store->tmp, err) < 0 ||
+	    store_open_part(store, "outbox", &store->outbox, err) < 0 ||
+	    store_open_part(store, "state", &store->state, err) < 0)
 		return -1;
-	if (prepare_to_write(store, &store->unready) == 0)
+	if (store_prepare_to_write(store, &store->unready) == 0)
 		atomic_store(&store->ready, true);
 	else if (fresh || !is_readable_still(&store->unready))
 		return err_pass(err, &store->unready);
@@ -679,12 +751,12 @@ static int prepare(struct store *store, const struct store_options *options, str
 	    counters_stand_in(store, err) < 0)
 		return -1;
 	if (hold_identity(store, err) < 0 ||
-	    (options->starts_roles && start_alone(store, err) < 0))
+	    (options->starts_roles && roles_start_alone(store, err) < 0))
 		return -1;
-	return options->roles != NULL ? join_set(store, options->roles, err) : 0;
+	return options->roles != NULL ? roles_join(store, options->roles, err) : 0;
 }
 
-static int open_all(struct store *store, const struct store_options *options, struct err *err)
+static int store_open_parts(struct store *store, const struct store_options *options, struct err *err)
 {
 	int status;
 
@@ -699,7 +771,7 @@ static int open_all(struct store *store, const struct store_options *options, st
 	while (flock(store->dir, LOCK_EX) < 0)
 		if (errno != EINTR)
 			return err_sys(err, "lock %s", store->path);
-	status = prepare(store, options, err);
+	status = store_prepare(store, options, err);
 	flock(store->dir, LOCK_UN);
 	return status;
 }
@@ -720,7 +792,7 @@ int store_open(struct store **ret, const struct store_options *options, struct e
 	else
 		buf_addf(&run, "%s/run", options->path);
 	store->run_path = buf_take(&run);
-	if (open_all(store, options, err) < 0) {
+	if (store_open_parts(store, options, err) < 0) {
 		store_close(store);
 		return -1;
 	}

@@ -30,6 +30,8 @@ struct store {
 	atomic_bool released;	/* the reserve was given away and should come back */
 };
 
+#define AGAIN 1		/* of a step, beside 0 and -1: what it stood on has changed, start over */
+
 /* disk.c */
 
 /* fsync(); a failure is remembered and stops all writing (disk_failed()). */
@@ -37,15 +39,6 @@ void disk_failed(struct store *);
 int disk_sync(struct store *, int fd, const char *what, struct err *);
 /* -1 with ERR_FULL when less than min_free is left, or ERR_AWAY: there is no writing at all. */
 int disk_check(struct store *, bool space, struct err *);
-#define DISK_LOCK_FILE "locks"	/* in the store: whoever writes there meets it, wherever it runs */
-/*
- * Wait for the path's lock.  What others wrote under it is then on disk;
- * nobody who holds one may ask for a path by store_newest() and the like.
- */
-int disk_lock(struct store *, struct lock *, struct str path, struct err *);
-int disk_lock_slot(struct store *, struct lock *, unsigned slot, struct err *);
-/* Somebody holds it, who has not died. */
-bool disk_is_locked(struct store *, struct str path);
 /* A directory and those above it; 0 or -1 with errno. */
 int disk_make_directories(const char *path);
 uint64_t disk_draw(void);	/* a random number that is not 0 */
@@ -65,18 +58,23 @@ int disk_read_identity(const char *path, struct disk_identity *ret, struct err *
  * whatever is in it.
  */
 bool disk_lost_records(int dir, bool fresh);
-/* Write a new id, for this process too. */
-int disk_identify_anew(struct store *, struct err *);
 /* Give the ballast's space to whoever deletes; true when there was some. */
 bool disk_release_reserve(struct store *);
 void disk_fill_reserve(struct store *);
 
-#define OWE_ALL "owe-all.taken"	/* in outbox/: store_owe() is to be done (renew.c) */
+#define OWE_ALL "owe-all.taken"	/* in outbox/: all that is known is to be owed (renew.c) */
 
 /* counters.c: visible only when durable */
 
-#define SLOTS (1u << 14)	/* bytes of the lock file that are used */
-unsigned counters_slot(uint64_t hash);	/* of a path's hash */
+/*
+ * Wait for the path's lock.  What others wrote under it is then on disk;
+ * nobody who holds one may ask for a path by store_newest() and the like.
+ */
+int counters_lock(struct store *, struct lock *, struct str path, struct err *);
+/* The same of a path's hash, without waiting: false when somebody holds it, and on any failure. */
+bool counters_try_lock(struct store *, struct lock *, uint64_t hash);
+/* Somebody holds it, who has not died. */
+bool counters_is_locked(struct store *, struct str path);
 int counters_open(struct store *, struct err *);	/* under the lock on the store */
 /* Instead, for one that cannot be written: of this process alone. */
 int counters_stand_in(struct store *, struct err *);
@@ -84,61 +82,36 @@ void counters_close(struct store *);
 /* A sync failed in some process that has the store open, or one succeeded after that. */
 void counters_note_failure(struct store *, bool failing);
 bool counters_failing(const struct store *);
-/* Nobody is changing what the slot is about: all that was seen before this is on disk. */
-bool counters_still(const struct store *, unsigned slot);
 
 /* What a power cut could still take back of a path. */
-struct doubt {
-	struct version coming;		/* this version of it, and nothing else */
-	bool known;			/* its record was known before: only its content is coming */
+struct pending {
+	struct version version;		/* this version of it, and nothing else */
+	bool record_known;		/* its record was known before: only its content is new */
 	struct version before;		/* the newest until then */
 	uint32_t turn;			/* of the slot: later ones are others */
 };
-enum doubt_kind {
-	DOUBT_NONE,
-	DOUBT_ONE,
-	DOUBT_ALL,			/* anything */
+enum pending_kind {
+	PENDING_NONE,
+	PENDING_VERSION,		/* one version */
+	PENDING_ANYTHING,
 };
-/* Of what was seen of the path before this; ret->turn is set always, the rest for DOUBT_ONE. */
-enum doubt_kind counters_doubt(const struct store *, struct str path, struct doubt *ret);
+/* Of what was seen of the path before this; ret->turn is set always, the rest for PENDING_VERSION. */
+enum pending_kind counters_pending(const struct store *, struct str path, struct pending *ret);
 /*
- * Under the slot's lock: something of the path changes now (all but the
- * turn of *doubt; NULL: anything); and it is on disk.
+ * Under the path's lock: something of it changes now (all but the turn of
+ * *pending; NULL: anything); and it is on disk.
  */
-enum about {
-	ABOUT_FILE,
-	ABOUT_DIRECTORY,	/* so may the directories there are */
-	ABOUT_GATE,		/* and what is told of the names in this one */
+enum change {
+	CHANGE_FILE,
+	CHANGE_DIRECTORY,	/* so may the directories there are */
+	CHANGE_GATE,		/* and what is told of the names in this one */
 };
-void counters_begin(struct store *, unsigned slot, struct str path, enum about,
-		    const struct doubt *);
-void counters_end(struct store *, unsigned slot, enum about);
-/* Under the slot's lock: finish what somebody left who died. */
-int counters_settle(struct store *, unsigned slot, struct err *);
+void counters_begin(struct store *, struct str path, enum change, const struct pending *);
+void counters_end(struct store *, struct str path, enum change);
 /* A directory came that is in nobody's list. */
 void counters_directories(struct store *);
-/* A version of that time came: how far it is ahead, ns, if by more than STORE_AHEAD_NS; then it is counted. */
+/* A version of that time came: how far it is ahead, ns, if it is so far that it is counted; else 0. */
 uint64_t counters_ahead(struct store *, uint64_t time);
-
-/* segment.c: the files of the outbox */
-
-#define SEGMENT_BYTES (256 << 10)
-#define SEGMENT_HEAD 64
-#define SEGMENT_ENTRY 32	/* without the path */
-#define SEGMENT_NAME 24		/* bytes that hold the name of one */
-const char *segment_name(char to[SEGMENT_NAME], uint64_t id);
-int segment_of_name(const char *name, uint64_t *ret);
-int segment_open(struct store *, uint64_t id);	/* -1 with errno */
-struct flock segment_lock(short type);		/* what its writer holds */
-size_t segment_entry_bytes(struct str path, struct version);
-void segment_format_head(struct buf *, uint64_t id);
-void segment_format(struct buf *, uint64_t id, uint32_t offset, struct str path, struct version);
-bool segment_parse_head(struct str segment, uint64_t *ret_id);
-
-/* sweep.c */
-
-/* Remove from tmp/ what commits that died left there.  Any number of processes may be at work. */
-int disk_sweep(struct store *, struct err *);
 
 /* names.c: where a path's things are */
 
@@ -157,7 +130,8 @@ struct names {
 };
 
 int names_init(struct names *, struct str path, struct err *);
-void names_set(struct names *, struct str path);	/* the path was checked, or is a name in some directory */
+/* Of a path that was checked, or of a name in some directory. */
+void names_set(struct names *, struct str path);
 /* The path's history directory, and names in it; valid until the next call. */
 const char *names_history(struct names *);
 const char *names_mark(struct names *, const char *mark);
@@ -177,62 +151,15 @@ struct shown {
 };
 struct shown shown(struct str path);
 
-/* look.c: what one name in tree/ or history/ is */
-
-enum found_kind {
-	FOUND_NOTHING,
-	FOUND_FILE,		/* content with its record */
-	FOUND_POINTER,		/* a record, its content is elsewhere */
-	FOUND_MARK,		/* a tombstone or a directory's record, in history/ */
-	FOUND_DIRECTORY,	/* record may be none */
-	FOUND_FOREIGN,		/* a person's */
-};
-
-struct found {
-	enum found_kind kind;
-	int fd;			/* owned; of a file, a mark or a directory */
-	struct record record;	/* version none unless the kind has one */
-	char type[RECORD_TYPE_MAX + 1];
-	struct stat st;		/* st_ino 0: it could not be opened */
-};
-#define FOUND_INIT { .kind = FOUND_NOTHING, .fd = -1 }
-void found_clear(struct found *);
-
-/* ret must be FOUND_INIT or cleared. */
-int look(int dir, const char *name, struct found *ret, struct err *);
-/* The same in tree/, where a mark means nothing: it is a person's. */
-int look_tree(int dir, const char *name, struct found *ret, struct err *);
-/* What was found, if anything, has not been replaced or changed since. */
-bool look_same(int dir, const char *name, const struct found *);
-/* The record of an open directory; version none when it has none. */
-struct record look_directory(int fd);
-/* The version a mark's link names; none when there is no such link. */
-int look_mark(int dir, const char *name, struct version *ret, struct err *err);
-/* It has no names at all; what cannot be read may have some. */
-bool look_bare(int dir, const char *name);
-struct marks {
-	struct version file;	/* the newest that is not in tree/: a tombstone, or one that waits */
-	struct version end;	/* of the entry */
-};
-/* Of a path whose names are in this directory of history/; -1: there is none. */
-int look_marks(int history, struct names *, struct marks *ret, struct err *);
-/* A marked tombstone's record; when its file is gone, what must have been in it. */
-int look_tombstone(int dir, const char *name, struct version, uint8_t flags, struct record *ret,
-		   struct err *);
 /* Each name in a directory, until each() does not return 0; no directory has no names. */
-int look_names(int dir, const char *name, int (*each)(void *data, const char *name), void *data,
+int names_each(int dir, const char *name, int (*each)(void *data, const char *name), void *data,
 	       struct err *);
-/* The greatest version named in a history directory. */
-int look_history(int history, struct names *, struct version *ret, struct err *);
-/*
- * The newest version of a file in history: with content, above this one; or,
- * below another unless that is none, of any kind.  None: there is none.
- */
-int look_file(int history, struct names *, struct version above, struct version below,
-	      struct version *ret, struct err *);
+/* The same, appended to texts, each with its NUL. */
+int names_collect(int dir, const char *name, struct buf *texts, struct err *);
+/* It has no names at all; what cannot be read may have some. */
+bool names_none(int dir, const char *name);
 
-/* children.c: the names below a path, of tree/ and history/ both */
-
+/* The names below a path, of tree/ and history/ both. */
 struct children {
 	struct buf texts;
 	const char **names;	/* owned, sorted by bytes, each once; point into texts */
@@ -242,49 +169,102 @@ struct children {
 int children_read(struct store *, struct names *, struct children *ret, struct err *);
 void children_clear(struct children *);		/* safe on CHILDREN_INIT */
 
-/* Set record, type and mtime of an open file, or record and type of a directory. */
-int put_record(int fd, const struct record *, struct str type, bool directory, struct err *);
+/* The versions named in a path's history directory, in no order. */
+struct versions {
+	struct version *items;	/* owned */
+	size_t count, cap;
+};
+#define VERSIONS_INIT { .items = NULL }
+/* Are added to ret, those before a failure, too. */
+int versions_read(struct store *, struct names *, struct versions *ret, struct err *);
+void versions_add(struct versions *, struct version);
+void versions_clear(struct versions *);		/* safe on VERSIONS_INIT */
 
-/* lookup.c */
+/* inode.c: what one name in tree/ or history/ is */
+
+enum inode_kind {
+	INODE_NONE,
+	INODE_CONTENT,		/* content with its record */
+	INODE_POINTER,		/* a record, its content is elsewhere */
+	INODE_RECORD,		/* the record of what has no content, in history/ */
+	INODE_DIRECTORY,	/* record may be none */
+	INODE_FOREIGN,		/* a person's */
+};
+
+struct inode {
+	enum inode_kind kind;
+	int fd;			/* owned; -1 for nothing, a pointer, and what could not be opened */
+	struct record record;	/* version none unless the kind has one */
+	char type[RECORD_TYPE_MAX + 1];
+	struct stat st;		/* st_ino 0: it could not be opened */
+};
+#define INODE_INIT { .kind = INODE_NONE, .fd = -1 }
+
+/* A version of a file, with or without its content. */
+static inline bool inode_is_file(const struct inode *inode)
+{
+	return inode->kind == INODE_CONTENT || inode->kind == INODE_POINTER;
+}
+
+void inode_clear(struct inode *);
+
+/* ret must be INODE_INIT or cleared. */
+int inode_read(int dir, const char *name, struct inode *ret, struct err *);
+/* The same in tree/, where a record without content means nothing: it is a person's. */
+int inode_read_tree(int dir, const char *name, struct inode *ret, struct err *);
+/* What was found, if anything, has not been replaced or changed since. */
+bool inode_unchanged(int dir, const char *name, const struct inode *);
+/* The record of an open directory; version none when it has none. */
+struct record inode_directory_record(int fd);
+/* Set record, type and mtime of an open file, or record and type of a directory. */
+int inode_set_record(int fd, const struct record *, struct str type, bool directory, struct err *);
+
+/* The version a mark's link names; none when there is no such link. */
+int mark_read(int dir, const char *name, struct version *ret, struct err *err);
+struct marks {
+	struct version file;	/* the newest that is not in tree/: a tombstone, or one that waits */
+	struct version end;	/* of the entry */
+};
+/* Of a path whose names are in this directory of history/; -1: there is none. */
+int marks_read(int history, struct names *, struct marks *ret, struct err *);
+/* A marked tombstone's record; when its file is gone, what must have been in it. */
+int tombstone_read(int dir, const char *name, struct version, uint8_t flags, struct record *ret,
+		   struct err *);
+/*
+ * The newest version of a file in history: with content, above this one; or,
+ * below another unless that is none, of any kind.  None: there is none.
+ */
+int history_newest_file(int history, struct names *, struct version above, struct version below,
+	      struct version *ret, struct err *);
+
+/* read.c: what is known at a path */
 
 /*
- * Call look_at() until what it saw is on disk: without a lock; without what
- * is in doubt; and only then under the path's lock.  It returns 0, -1, or
- * LOOK_WAIT when it cannot leave out what is in doubt (NULL: nothing is).
- * clear() undoes a look.
+ * Call read() until what it saw is on disk: without a lock; without what
+ * is pending; and only then under the path's lock.  It returns 0, -1, or
+ * READ_WAIT when it cannot leave out what is pending (NULL: nothing is).
+ * clear() undoes a read().
  */
-#define LOOK_WAIT 1
-typedef int durable_look(void *data, const struct doubt *, struct err *);
-int look_durably(struct store *, struct str path, durable_look *, void (*clear)(void *data),
+#define READ_WAIT 1
+typedef int durable_read(void *data, const struct pending *, struct err *);
+int read_durably(struct store *, struct str path, durable_read *, void (*clear)(void *data),
 		 void *data, struct err *);
-/* store_newest() without what is in doubt, for who looks durably himself. */
-int newest_beside(struct store *, struct str path, enum store_want, const struct doubt *,
+/* store_newest() without what is pending, for who calls read_durably() himself. */
+int newest_without(struct store *, struct str path, enum store_want, const struct pending *,
 		  struct store_entry *ret, struct err *);
 /* store_newest(), store_history() for who holds the path's lock. */
-int newest_now(struct store *, struct str path, enum store_want, struct store_entry *ret,
+int newest_locked(struct store *, struct str path, enum store_want, struct store_entry *ret,
 	       struct err *);
-int history_now(struct store *, struct str path, struct history *ret, struct err *);
+int history_locked(struct store *, struct str path, struct history *ret, struct err *);
 /* What store_newest() says, from what was found in tree/; found keeps its fd for STORE_RECORD. */
-int entry_of(int history, struct names *, const struct marks *, struct found *, enum store_want,
+int entry_from_inode(int history, struct names *, const struct marks *, struct inode *, enum store_want,
 	     struct store_entry *ret, struct err *);
+/* A gate is a version and nothing else. */
+struct record gate_record(struct version);
 
 /* stage.c */
 
 bool stage_is_whole(const struct stage *);	/* stage_end() was there */
-
-/* chain.c: history directories, made when first needed, durable when trusted */
-
-struct chain {
-	int *fds;		/* owned: history/ and each directory below it, to the path's */
-	bool *fresh;		/* its entry in the directory above is not known to be on disk */
-	size_t count;
-};
-#define CHAIN_INIT { .fds = NULL, .fresh = NULL, .count = 0 }
-int chain_open(struct store *, struct chain *, struct str path, struct err *);
-int chain_leaf(const struct chain *);		/* the path's own directory, or -1 */
-/* What was put into the path's directory, and all above it, is on disk. */
-int chain_sync(struct store *, struct chain *, struct err *);
-void chain_close(struct chain *);		/* safe on CHAIN_INIT */
 
 /* place.c: giving names to what is ready */
 
@@ -301,149 +281,28 @@ int place_name(const struct source *, int dir, const char *name);
 /* Over what stands there, in one step, by way of a temporary name that the path's lock guards. */
 int place_over(const struct source *, int temporary_dir, const char *temporary, int dir,
 	       const char *name);
-/*
- * Into a history directory as the record's version.  The same record there
- * already is success; a worse one (a pointer for content, a damaged file)
- * is replaced, another record under this version is ERR_CORRUPT.
- */
-int place_in_history(const struct source *, int history, const struct record *, bool content,
-		     struct err *);
-/* Move a person's file out of the way. */
-int place_aside(int dir, const char *name, int history, struct err *);
-/* An empty file with the record of what has no content, in a history directory. */
-int place_mark(struct store *, int history, const struct record *, struct err *);
 
-/* commit.c, and what of it is in other files */
-
-#define AGAIN 1		/* of steps below: what they stood on has changed; release and start over */
-#define ABOVE 2		/* the same, after the directories above were made in tree/ */
-
-enum commit_how {
-	COMMIT_OWN,		/* in a group of one what contradicts it is a conflict */
-	COMMIT_MERGE,		/* of what was made elsewhere */
-	COMMIT_ADOPT,		/* of a person's file, which it replaces */
-	COMMIT_ABOVE,		/* a directory, without a record, for what comes below it */
-	COMMIT_TIDY,		/* no version: what does not stand there any more goes from tree/ */
+/* History directories, made when first needed, durable when trusted. */
+struct chain {
+	int *fds;		/* owned: history/ and each directory below it, to the path's */
+	bool *fresh;		/* its entry in the directory above is not known to be on disk */
+	size_t count;
 };
+#define CHAIN_INIT { .fds = NULL, .fresh = NULL, .count = 0 }
+int chain_open(struct store *, struct chain *, struct str path, struct err *);
+int chain_leaf(const struct chain *);		/* the path's own directory, or -1 */
+/* What was put into the path's directory, and all above it, is on disk. */
+int chain_sync(struct store *, struct chain *, struct err *);
+void chain_close(struct chain *);		/* safe on CHAIN_INIT */
 
-struct commit_state {
-	struct lock lock;
-	struct str path;	/* of the name: a gate's is its directory's */
-	bool gate;
-	struct names names;
-	struct chain chain;	/* opened when needed */
-	int parent;		/* owned; the directory in tree/, or -1: there is none */
-	const char *name;	/* in parent; points into names */
-	struct found now;	/* what is there */
-	struct marks marks;
-	struct store_entry entry;	/* as store_newest() tells it */
-	struct version known;	/* the greatest version of the path that is known here */
-	struct record before;	/* the newest of the record's kind */
-	struct record record;	/* to commit */
-	enum commit_how how;
-	bool was_known;		/* the same record, already */
-	bool ahead;		/* of the clock: to be remembered as issued */
-	bool newest;
-	bool dropped;		/* beyond what the path keeps: nothing was done */
-	bool tree_changed;	/* the parent must be synced */
-	bool left;		/* a name went from the parent, which may not stand any more */
-	bool held;		/* a directory that stands for nothing may be in the way */
-	bool begun;		/* the counters know */
-	struct outbox_mark mark;
-};
-#define COMMIT_STATE_INIT { .lock = LOCK_INIT, .chain = CHAIN_INIT, .parent = -1, \
-			    .now = FOUND_INIT, .entry = STORE_ENTRY_INIT }
+/* commit.c: store_commit() of a person's file, which it replaces. */
+int commit_adopt(struct store *, struct commit *, struct err *);
 
-/* commit_submit() as one of these. */
-int commit_begin(struct store *, struct commit *, enum commit_how, struct err *);
-
-/* choose.c.  Under the lock: what is there, what is known; then the record to commit. */
-int commit_see(struct store *, struct commit_state *, struct err *);
-int commit_choose(struct store *, const struct commit *, struct commit_state *, struct err *);
-int commit_open_history(struct store *, struct commit_state *, struct err *);
-/* Link the file that is there into history, not yet synced.  0, AGAIN or -1. */
-int commit_keep(struct store *, struct commit_state *, struct err *);
 /*
- * The same before it makes way for a directory, or because it stands no more:
- * history/P/, names it, should it be the newest.
+ * prune.c.  Under the path's lock: a pointer instead of the version's content,
+ * where it is this inode; 0: any.
  */
-int commit_set_aside(struct store *, struct commit_state *, struct err *);
-/* A mark in the open history directory names this version. */
-int commit_mark(struct commit_state *, const char *mark, struct version, struct err *);
-/* From here on others may see it: the outbox's entry is on disk, and readers wait until the end. */
-int commit_reveal(struct store *, const struct commit *, struct commit_state *, struct err *);
-/* The file that was there goes from tree/, unless it has become another. */
-int commit_unlink(struct commit_state *, struct err *);
-/* The same record is in history. */
-int commit_is_in_history(struct store *, struct commit_state *, bool *ret, struct err *);
-
-/* bury.c.  The commits of tombstones, complete.  0, AGAIN or -1. */
-int commit_tombstone(struct store *, const struct commit *, struct commit_state *, struct err *);
-int commit_end(struct store *, const struct commit *, struct commit_state *, struct err *);
-
-/* gate.c.  Complete; 0 or -1. */
-int commit_gate(struct store *, const struct commit *, struct commit_state *, struct err *);
-/* What store_newest() says of the path of a gate. */
-int newest_gate(struct store *, struct str path, struct store_entry *ret, struct err *);
-struct record gate_record(struct version);
-
-/* prune.c */
-
-/* dropped: as many newer records are known as the path keeps. */
-int prune_beyond(struct store *, const struct commit *, struct commit_state *, struct err *);
-
-/* evict.c */
-
-/* Under the path's lock: a pointer instead of content, wherever the version is. */
-int evict_now(struct store *, struct str path, const struct history_entry *, struct err *);
-/* The same, of this inode alone. */
-int evict_inode(struct store *, struct str path, const struct history_entry *, ino_t,
+int evict_content(struct store *, struct str path, const struct history_entry *, ino_t,
 		struct err *);
-
-/* scrub.c, and scrub_copy.c: one copy of a version */
-
-#define SCRUB_BYTES (256u << 10)	/* that are read at once */
-
-struct scrubbing {
-	struct store *store;
-	struct scrub *scrub;
-	char *bytes;		/* room for as many, aligned for reading past the cache */
-	bool stopped;
-};
-
-/*
- * Read the content that was found at tree/P, or as the version's in
- * history/P, and set it aside if it is bad.  AGAIN: it seemed bad, but is not
- * there any more.
- */
-int scrub_copy(struct scrubbing *, struct str path, bool in_tree, struct found *, struct err *);
-
-/* directory.c */
-
-/*
- * Open the directory above the path.  With make, it and those above it are
- * there when this returns, with live entries if alone; without, *ret is -1
- * where there is none.
- */
-int directory_open_parent(struct store *, struct str path, bool make, bool alone, int *ret,
-			  struct err *);
-/* After a commit in a group of one: nobody has removed the directories above meanwhile. */
-int directory_live_above(struct store *, struct str path, struct err *);
-/* The commits, complete.  0, AGAIN, ABOVE or -1. */
-int directory_make(struct store *, const struct commit *, struct commit_state *, struct err *);
-int directory_hold(struct store *, const struct commit *, struct commit_state *, struct err *);
-/* The record gets on the directory, which is there, durably. */
-int directory_set_record(struct store *, struct commit_state *, struct err *);
-/* Nothing stands in it, by the records that are known. */
-int directory_is_empty(struct store *, struct str path, bool *ret, struct err *);
-
-/* tidy.c */
-
-/* The commit COMMIT_TIDY, complete. */
-int tidy_commit(struct store *, const struct commit *, struct commit_state *, struct err *);
-/* Directories from this one upwards that hold nothing go; what fails is left for later. */
-void tidy_up(struct store *, struct str path);
-/* The directory, and those in it, if they hold nothing; true: nothing is there any more. */
-bool tidy_below(struct store *, struct str path);
 
 #endif

@@ -48,7 +48,7 @@ static bool can_be_named(const struct listing_state *l, struct str name)
 	       (l->path.n > 0 || !str_eq(name, STR(PATH_RESERVED)));
 }
 
-static int collect(void *data, const char *text)
+static int candidates_add_name(void *data, const char *text)
 {
 	struct listing_state *l = data;
 	struct str name = str_of(text);
@@ -68,7 +68,7 @@ static int collect(void *data, const char *text)
 	return 0;
 }
 
-static int by_name(const void *a, const void *b)
+static int candidate_cmp(const void *a, const void *b)
 {
 	const struct candidate *x = a, *y = b;
 
@@ -76,12 +76,12 @@ static int by_name(const void *a, const void *b)
 }
 
 /* Both directories have most names: one candidate for each. */
-static void unite(struct listing_state *l)
+static void candidates_unite(struct listing_state *l)
 {
 	size_t kept = 0;
 
 	if (l->count > 0)
-		qsort(l->candidates, l->count, sizeof *l->candidates, by_name);
+		qsort(l->candidates, l->count, sizeof *l->candidates, candidate_cmp);
 	for (size_t i = 0; i < l->count; i++) {
 		struct candidate *c = &l->candidates[i];
 
@@ -95,7 +95,7 @@ static void unite(struct listing_state *l)
 	l->count = kept;
 }
 
-static int open_directories(struct listing_state *l, bool with_deleted, struct err *err)
+static int listing_open(struct listing_state *l, bool with_deleted, struct err *err)
 {
 	bool file;
 
@@ -116,18 +116,18 @@ static int open_directories(struct listing_state *l, bool with_deleted, struct e
 	return 0;
 }
 
-static int collect_all(struct listing_state *l, struct err *err)
+static int candidates_read(struct listing_state *l, struct err *err)
 {
-	if (l->tree >= 0 && look_names(l->tree, ".", collect, l, err) < 0)
+	if (l->tree >= 0 && names_each(l->tree, ".", candidates_add_name, l, err) < 0)
 		return -1;
 	l->in_history = true;
-	if (l->history >= 0 && look_names(l->history, ".", collect, l, err) < 0)
+	if (l->history >= 0 && names_each(l->history, ".", candidates_add_name, l, err) < 0)
 		return -1;
-	unite(l);
+	candidates_unite(l);
 	return 0;
 }
 
-/* One candidate's look. */
+/* What is read of one candidate. */
 struct examination {
 	const struct listing_state *l;
 	const struct candidate *candidate;
@@ -136,33 +136,33 @@ struct examination {
 	bool shows;
 };
 
-/* 0, -1, or LOOK_WAIT. */
-static int look_entry(const struct listing_state *l, const struct candidate *candidate,
-		      const struct doubt *doubt, struct store_entry *ret, struct err *err)
+/* 0, -1, or READ_WAIT. */
+static int candidate_read(const struct listing_state *l, const struct candidate *candidate,
+			  const struct pending *pending, struct store_entry *ret, struct err *err)
 {
 	int history = candidate->history ? l->history : -1, status = 0;
-	struct found found = FOUND_INIT;
+	struct inode found = INODE_INIT;
 	struct marks marks;
 	struct names below;
 
-	if (doubt != NULL)
-		return newest_beside(l->store, buf_str(&l->below), STORE_RECORD, doubt, ret, err);
+	if (pending != NULL)
+		return newest_without(l->store, buf_str(&l->below), STORE_RECORD, pending, ret, err);
 	names_set(&below, str_of(candidate->name));
 	if (l->tree >= 0)
-		status = look_tree(l->tree, candidate->name, &found, err);
+		status = inode_read_tree(l->tree, candidate->name, &found, err);
 	if (status == 0)
-		status = look_marks(history, &below, &marks, err);
+		status = marks_read(history, &below, &marks, err);
 	if (status == 0)
-		status = entry_of(history, &below, &marks, &found, STORE_RECORD, ret, err);
-	found_clear(&found);
+		status = entry_from_inode(history, &below, &marks, &found, STORE_RECORD, ret, err);
+	inode_clear(&found);
 	return status;
 }
 
-static int look_at(void *data, const struct doubt *doubt, struct err *err)
+static int examination_read(void *data, const struct pending *pending, struct err *err)
 {
 	struct examination *x = data;
 	struct store_entry entry = STORE_ENTRY_INIT;
-	int status = look_entry(x->l, x->candidate, doubt, &entry, err);
+	int status = candidate_read(x->l, x->candidate, pending, &entry, err);
 
 	if (status != 0)
 		return status;
@@ -174,12 +174,12 @@ static int look_at(void *data, const struct doubt *doubt, struct err *err)
 	x->shows = !entry.foreign &&
 		   (x->with_deleted ? !version_is_none(entry.record.version) ||
 				      !version_is_none(entry.entry.version)
-				    : store_stands(&entry) != STANDS_NOTHING);
+				    : store_name_kind(&entry) != NAME_ABSENT);
 	store_entry_clear(&entry);
 	return 0;
 }
 
-static void clear_look(void *data)
+static void examination_clear(void *data)
 {
 	struct examination *x = data;
 
@@ -188,14 +188,14 @@ static void clear_look(void *data)
 }
 
 /* 1: it shows, 0: it does not, -1. */
-static int examine(struct listing_state *l, struct candidate *c, bool with_deleted,
-		   struct list_entry *ret, struct err *err)
+static int listing_examine(struct listing_state *l, struct candidate *c, bool with_deleted,
+			   struct list_entry *ret, struct err *err)
 {
 	struct examination x = { .l = l, .candidate = c, .with_deleted = with_deleted };
 
 	buf_reset(&l->below);
 	path_join(&l->below, l->path, str_of(c->name));
-	if (look_durably(l->store, buf_str(&l->below), look_at, clear_look, &x, err) < 0)
+	if (read_durably(l->store, buf_str(&l->below), examination_read, examination_clear, &x, err) < 0)
 		return -1;
 	if (!x.shows)
 		return 0;
@@ -205,8 +205,8 @@ static int examine(struct listing_state *l, struct candidate *c, bool with_delet
 	return 1;
 }
 
-static int fill(struct listing_state *l, size_t limit, bool with_deleted, struct listing *ret,
-		struct err *err)
+static int listing_fill(struct listing_state *l, size_t limit, bool with_deleted, struct listing *ret,
+			struct err *err)
 {
 	struct list_entry beyond;
 	int status;
@@ -214,8 +214,8 @@ static int fill(struct listing_state *l, size_t limit, bool with_deleted, struct
 	for (size_t i = 0; i < l->count; i++) {
 		bool full = limit > 0 && ret->count == limit;
 
-		status = examine(l, &l->candidates[i], with_deleted,
-				 full ? &beyond : &ret->entries[ret->count], err);
+		status = listing_examine(l, &l->candidates[i], with_deleted,
+					 full ? &beyond : &ret->entries[ret->count], err);
 		if (status < 0)
 			return -1;
 		if (status > 0 && full) {
@@ -229,7 +229,7 @@ static int fill(struct listing_state *l, size_t limit, bool with_deleted, struct
 	return 0;
 }
 
-static void state_clear(struct listing_state *l)
+static void listing_state_clear(struct listing_state *l)
 {
 	for (size_t i = 0; i < l->count; i++)
 		free(l->candidates[i].name);
@@ -242,13 +242,13 @@ static void state_clear(struct listing_state *l)
 }
 
 /* That the directory is there is on disk, too. */
-static int nothing_more(void *data, const struct doubt *doubt, struct err *err)
+static int read_nothing(void *data, const struct pending *pending, struct err *err)
 {
-	(void)data, (void)doubt, (void)err;
+	(void)data, (void)pending, (void)err;
 	return 0;
 }
 
-static void nothing_to_clear(void *data)
+static void clear_nothing(void *data)
 {
 	(void)data;
 }
@@ -264,18 +264,18 @@ int store_list(struct store *store, struct str path, struct str after, size_t li
 
 	if (names_init(&l.names, path, err) < 0)
 		return -1;
-	status = open_directories(&l, with_deleted, err);
+	status = listing_open(&l, with_deleted, err);
 	if (status == 0)
-		status = look_durably(store, path, nothing_more, nothing_to_clear, NULL, err);
+		status = read_durably(store, path, read_nothing, clear_nothing, NULL, err);
 	if (status == 0)
-		status = collect_all(&l, err);
+		status = candidates_read(&l, err);
 	if (status == 0) {
 		size_t most = limit > 0 && limit < l.count ? limit : l.count;
 
 		listing.entries = mem_new(most + 1, sizeof *listing.entries);
-		status = fill(&l, limit, with_deleted, &listing, err);
+		status = listing_fill(&l, limit, with_deleted, &listing, err);
 	}
-	state_clear(&l);
+	listing_state_clear(&l);
 	if (store_there(store, &gone) < 0)
 		status = err_pass(err, &gone);
 	if (status < 0) {

@@ -1,7 +1,14 @@
-/* names - where a path's things are in tree/ and history/ */
+/* names - where a path's things are in tree/ and history/, and which names are there */
 #include "inside.h"
 
+#include "fs.h"
+#include "mem.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <unistd.h>
 
 int names_init(struct names *names, struct str path, struct err *err)
 {
@@ -75,4 +82,147 @@ struct shown shown(struct str path)
 			 text.data);
 	buf_clear(&text);
 	return shown;
+}
+
+/* Calls for each name but . and .. ; takes fd over.  A status other than 0 ends it. */
+static int names_each_open(int fd, int (*each)(void *data, const char *name), void *data,
+			   struct err *err)
+{
+	DIR *dir = fdopendir(fd);
+	const struct dirent *entry;
+	int status = 0;
+
+	if (dir == NULL) {
+		err_sys(err, "read directory");
+		close(fd);
+		return -1;
+	}
+	while (status == 0 && (errno = 0, entry = readdir(dir)) != NULL)
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			status = each(data, entry->d_name);
+	if (status == 0 && errno != 0)
+		status = err_sys(err, "read directory");
+	closedir(dir);
+	return status < 0 ? -1 : 0;
+}
+
+int names_each(int dir, const char *name, int (*each)(void *data, const char *name), void *data,
+	       struct err *err)
+{
+	int fd = fs_open(dir, name, O_RDONLY | O_DIRECTORY, 0);
+
+	if (fd >= 0)
+		return names_each_open(fd, each, data, err);
+	if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == EXDEV)
+		return 0;
+	return err_sys(err, "open directory");
+}
+
+static int names_stop(void *data, const char *name)
+{
+	(void)name;
+	*(bool *)data = false;
+	return 1;
+}
+
+bool names_none(int dir, const char *name)
+{
+	bool bare = true;
+
+	return names_each(dir, name, names_stop, &bare, NULL) == 0 && bare;
+}
+
+static int names_add(void *data, const char *name)
+{
+	buf_add(data, name, strlen(name) + 1);
+	return 0;
+}
+
+int names_collect(int dir, const char *name, struct buf *texts, struct err *err)
+{
+	return names_each(dir, name, names_add, texts, err);
+}
+
+static int texts_add_history(void *data, const char *text)
+{
+	struct str name = str_of(text);
+
+	if (path_name_from_history(&name))
+		buf_add(data, name.s, name.n + 1);
+	return 0;
+}
+
+static int text_cmp(const void *a, const void *b)
+{
+	const char *const *x = a, *const *y = b;
+
+	return strcmp(*x, *y);
+}
+
+/* The texts sorted, each once. */
+static void children_sort(struct children *c)
+{
+	size_t count = 0, at = 0;
+
+	for (size_t i = 0; i < c->texts.len; i++)
+		count += c->texts.data[i] == '\0';
+	c->names = mem_new(count + 1, sizeof *c->names);
+	for (size_t i = 0; i < count; i++, at += strlen(c->texts.data + at) + 1)
+		c->names[i] = c->texts.data + at;
+	if (count > 0)
+		qsort(c->names, count, sizeof *c->names, text_cmp);
+	for (size_t i = 0; i < count; i++)
+		if (c->count == 0 || strcmp(c->names[c->count - 1], c->names[i]) != 0)
+			c->names[c->count++] = c->names[i];
+}
+
+int children_read(struct store *store, struct names *names, struct children *ret, struct err *err)
+{
+	struct children c = CHILDREN_INIT;
+
+	/* The tree's first: what is deleted meanwhile shows as deleted. */
+	if (names_collect(store->tree, names->tree, &c.texts, err) < 0 ||
+	    names_each(store->history, names_history(names), texts_add_history, &c.texts, err) < 0) {
+		children_clear(&c);
+		return -1;
+	}
+	children_sort(&c);
+	*ret = c;
+	return 0;
+}
+
+void children_clear(struct children *c)
+{
+	free(c->names);
+	buf_clear(&c->texts);
+	*c = (struct children)CHILDREN_INIT;
+}
+
+void versions_add(struct versions *all, struct version v)
+{
+	if (all->count == all->cap) {
+		all->cap = all->cap > 0 ? 2 * all->cap : 16;
+		all->items = mem_resize(all->items, all->cap, sizeof *all->items);
+	}
+	all->items[all->count++] = v;
+}
+
+static int versions_add_name(void *data, const char *name)
+{
+	struct version v;
+
+	if (version_of_name(name, &v) == 0)
+		versions_add(data, v);
+	return 0;
+}
+
+int versions_read(struct store *store, struct names *names, struct versions *ret, struct err *err)
+{
+	return names_each(store->history, names_history(names), versions_add_name, ret, err);
+}
+
+void versions_clear(struct versions *all)
+{
+	free(all->items);
+	*all = (struct versions)VERSIONS_INIT;
 }

@@ -1,11 +1,12 @@
-/* place - giving names to what is ready */
+/* place - giving names to what is ready, and history directories that can be relied on */
 #include "inside.h"
 
-#include "clock.h"
 #include "fs.h"
+#include "mem.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int place_name(const struct source *source, int dir, const char *name)
@@ -34,63 +35,123 @@ int place_over(const struct source *source, int temporary_dir, const char *tempo
 	return -1;
 }
 
-int place_in_history(const struct source *source, int history, const struct record *record,
-		     bool content, struct err *err)
-{
-	struct found there = FOUND_INIT;
-	char name[VERSION_NAME];
-	bool same, good, other;
+/*
+ * History directories, made when first needed, durable when trusted.
+ *
+ * What lies in a directory is on disk only when the directory's own entry
+ * is, and the one above, up to history/.  Whoever finds a directory that
+ * another writer made a moment ago cannot know that; so a directory is
+ * made closed to the group, and opened to it once its entry is on disk.
+ */
 
-	version_name(name, record->version);
-	if (place_name(source, history, name) == 0)
-		return 0;
-	if (errno != EEXIST)
-		return err_sys(err, "put a version into history");
-	if (look(history, name, &there, err) < 0)
-		return -1;
-	same = record_eq(&there.record, record);
-	good = same && (there.kind != FOUND_POINTER || !content);
-	other = !same && !version_is_none(there.record.version);
-	found_clear(&there);
-	if (other)
-		return err_set(err, ERR_CORRUPT, "put a version into history: another record "
-			       "has its name");
-	if (!good && place_over(source, history, MARK_NEW, history, name) < 0)
-		return err_sys(err, "replace a version in history");
-	return 0;
+#define MODE_FRESH 0700
+
+static void chain_push(struct chain *chain, int fd, bool fresh)
+{
+	chain->fds = mem_resize(chain->fds, chain->count + 1, sizeof *chain->fds);
+	chain->fresh = mem_resize(chain->fresh, chain->count + 1, sizeof *chain->fresh);
+	chain->fds[chain->count] = fd;
+	chain->fresh[chain->count] = fresh;
+	chain->count++;
 }
 
-int place_aside(int dir, const char *name, int history, struct err *err)
+/* Open one directory further down; 0 or -1 with errno. */
+static int chain_descend(struct chain *chain, const char *name)
 {
-	struct version stamp = { .time = clock_wall_ns() };
-	char aside[sizeof MARK_FOREIGN + VERSION_TEXT], text[VERSION_TEXT];
+	int above = chain_leaf(chain);
+	int fd = fs_open(above, name, O_RDONLY | O_DIRECTORY, 0);
+	struct stat st;
 
-	for (;; stamp.time++) {
-		snprintf(aside, sizeof aside, MARK_FOREIGN "%s", version_format(text, stamp));
-		if (linkat(dir, name, history, aside, 0) == 0)
-			return 0;
-		if (errno != EEXIST)
-			break;
+	if (fd < 0 && errno == ENOENT) {
+		if (mkdirat(above, name, MODE_FRESH) < 0 && errno != EEXIST)
+			return -1;
+		fd = fs_open(above, name, O_RDONLY | O_DIRECTORY, 0);
 	}
-	/* Linking another user's file may be forbidden; moving it is not. */
-	if (errno != ENOENT && renameat(dir, name, history, aside) < 0 && errno != ENOENT)
-		return err_sys(err, "move a person's file to history");
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &st) < 0) {
+		close(fd);
+		return -1;
+	}
+	chain_push(chain, fd, !(st.st_mode & S_IRGRP));
 	return 0;
 }
 
-int place_mark(struct store *store, int history, const struct record *record, struct err *err)
+/* Every directory on the way, from history/ down. */
+static int chain_walk(struct chain *chain, char *names)
 {
-	struct source source = SOURCE_INIT;
-	int status;
+	char *rest = names, *name;
 
-	source.fd = fs_tmpfile(store->tmp);
-	if (source.fd < 0)
-		return err_sys(err, "make a file for the record");
-	status = put_record(source.fd, record, (struct str)STR_INIT, false, err);
-	if (status == 0)
-		status = disk_sync(store, source.fd, "record", err);
-	if (status == 0)
-		status = place_in_history(&source, history, record, false, err);
-	close(source.fd);
+	while ((name = strsep(&rest, "/")) != NULL)
+		if (chain_descend(chain, name) < 0)
+			return -1;
+	return 0;
+}
+
+int chain_open(struct store *store, struct chain *chain, struct str path, struct err *err)
+{
+	struct buf names = BUF_INIT;
+	struct stat st;
+	int fd, status = 0;
+
+	path_to_history(&names, path);
+	fd = fs_open(store->history, names.data, O_RDONLY | O_DIRECTORY, 0);
+	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_mode & S_IRGRP) {
+		chain_push(chain, fd, false);	/* and so is every one above */
+	} else {
+		if (fd >= 0)
+			close(fd);
+		fd = fs_open(store->history, ".", O_RDONLY | O_DIRECTORY, 0);
+		if (fd >= 0)
+			chain_push(chain, fd, false);
+		if (fd < 0 || chain_walk(chain, names.data) < 0) {
+			status = err_sys(err, "open history of %s", shown(path).text);
+			chain_close(chain);
+		}
+	}
+	buf_clear(&names);
 	return status;
+}
+
+int chain_leaf(const struct chain *chain)
+{
+	return chain->count > 0 ? chain->fds[chain->count - 1] : -1;
+}
+
+/*
+ * Whoever keeps a list of directories (survey.c) has to know of this
+ * one, or of the one above it, which had nothing below it before.
+ */
+static bool chain_is_news(const struct chain *chain, size_t i)
+{
+	struct stat st;
+
+	return i + 1 < chain->count || fstat(chain->fds[i - 1], &st) < 0 || st.st_nlink <= 3;
+}
+
+int chain_sync(struct store *store, struct chain *chain, struct err *err)
+{
+	for (size_t i = 1; i < chain->count; i++)
+		if (chain->fresh[i] &&
+		    disk_sync(store, chain->fds[i - 1], "history directory", err) < 0)
+			return -1;
+	if (disk_sync(store, chain_leaf(chain), "history directory", err) < 0)
+		return -1;
+	for (size_t i = 1; i < chain->count; i++) {
+		if (chain->fresh[i] && chain_is_news(chain, i))
+			counters_directories(store);
+		if (chain->fresh[i] && fchmod(chain->fds[i], FS_DIR_MODE) < 0)
+			return err_sys(err, "open history directory to the group");
+		chain->fresh[i] = false;
+	}
+	return 0;
+}
+
+void chain_close(struct chain *chain)
+{
+	for (size_t i = 0; i < chain->count; i++)
+		close(chain->fds[i]);
+	free(chain->fds);
+	free(chain->fresh);
+	*chain = (struct chain)CHAIN_INIT;
 }

@@ -1,10 +1,12 @@
 /*
- * prune - what a path keeps
+ * prune - what a path keeps, of its records and of their content
  *
  * Which records go depends on the path's records alone, so that all nodes
  * that have the same ones keep the same.  A mark is set to what stays before
- * the tombstone it names goes.  Making room never needs room: where even
- * removing takes some, the reserve has it.
+ * the tombstone it names goes.  Where content goes and its record stays, a
+ * pointer takes the file's name in one step, in tree/ and in history/,
+ * wherever the version is.  Making room never needs room: where even that
+ * takes some, the reserve has it.
  */
 #include "inside.h"
 
@@ -14,7 +16,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
-
 #define DAY_NS (UINT64_C(86400) * 1000000000)
 
 uint64_t prune_before(uint64_t now, uint64_t days)
@@ -22,25 +23,133 @@ uint64_t prune_before(uint64_t now, uint64_t days)
 	return days == 0 || days > now / DAY_NS ? 0 : now - days * DAY_NS;
 }
 
-int prune_beyond(struct store *store, const struct commit *c, struct commit_state *s,
-		 struct err *err)
-{
-	struct version v = c->pointer != NULL ? c->pointer->version : c->fixed;
-	uint8_t kind = (c->pointer != NULL ? c->pointer->flags : c->flags) & RECORD_DIRECTORY;
-	struct history h = HISTORY_INIT;
-	size_t newer = 0;
+/* content */
 
-	if (version_cmp(v, s->known) > 0)
-		return 0;
-	if (history_now(store, c->path, &h, err) < 0)
-		return -1;
-	for (size_t i = 0; i < h.count && version_cmp(h.entries[i].record.version, v) > 0; i++)
-		newer += (h.entries[i].record.flags & RECORD_DIRECTORY) == kind;
-	s->dropped = newer >= (kind != 0 ? 1 : c->keep);
-	s->record.version = v;
-	history_clear(&h);
-	return 0;
+static bool inode_is_meant(const struct inode *found, ino_t only)
+{
+	return found->kind == INODE_CONTENT && (only == 0 || found->st.st_ino == only);
 }
+
+/* In tree/, should that version stand there. */
+static int evict_in_tree(struct store *store, struct str path, const struct history_entry *entry,
+			 ino_t only, const struct source *pointer, struct err *err)
+{
+	struct inode found = INODE_INIT;
+	char temporary[TEMPORARY_NAME];
+	struct names names;
+	int parent, status = 0;
+	bool here;
+
+	names_set(&names, path_parent(path));
+	parent = fs_open(store->tree, names.tree, O_RDONLY | O_DIRECTORY, 0);
+	if (parent < 0)
+		return errno == ENOENT ? 0 : err_sys(err, "open the directory above");
+	names_set(&names, path_name(path));
+	status = inode_read_tree(parent, names.tree, &found, err);
+	here = inode_is_meant(&found, only) &&
+	       version_cmp(found.record.version, entry->record.version) == 0 &&
+	       inode_unchanged(parent, names.tree, &found);
+	if (status == 0 && here &&
+	    place_over(pointer, store->tmp, temporary_name(temporary, "new", path), parent,
+		       names.tree) < 0)
+		status = err_sys(err, "put a pointer in its place");
+	if (status == 0 && here)
+		status = disk_sync(store, parent, "directory", err);
+	inode_clear(&found);
+	close(parent);
+	return status;
+}
+
+static int evict_in_history(struct store *store, struct str path,
+			    const struct history_entry *entry, ino_t only,
+			    const struct source *pointer, struct err *err)
+{
+	struct inode found = INODE_INIT;
+	char name[VERSION_NAME];
+	struct names names;
+	int dir, status;
+
+	names_set(&names, path);
+	dir = fs_open(store->history, names_history(&names), O_RDONLY | O_DIRECTORY, 0);
+	if (dir < 0)
+		return errno == ENOENT ? 0 : err_sys(err, "open history");
+	status = inode_read(dir, version_name(name, entry->record.version), &found, err);
+	if (status == 0 && inode_is_meant(&found, only)) {
+		if (place_over(pointer, dir, MARK_NEW, dir, name) < 0)
+			status = err_sys(err, "put a pointer in its place");
+		else
+			status = disk_sync(store, dir, "history directory", err);
+	}
+	inode_clear(&found);
+	close(dir);
+	return status;
+}
+
+int evict_content(struct store *store, struct str path, const struct history_entry *entry,
+		  ino_t only, struct err *err)
+{
+	struct source pointer = SOURCE_INIT;
+	struct buf text = BUF_INIT;
+	int status;
+
+	record_format(&text, &entry->record,
+		      entry->type != NULL ? str_of(entry->type) : (struct str)STR_INIT);
+	pointer.text = text.data;
+	status = evict_in_tree(store, path, entry, only, &pointer, err);
+	if (status == 0)
+		status = evict_in_history(store, path, entry, only, &pointer, err);
+	buf_clear(&text);
+	return status;
+}
+
+/* Under the path's lock. */
+static int evict_version(struct store *store, struct str path, struct version v, uint64_t *ret_bytes,
+			 struct err *err)
+{
+	struct history h = HISTORY_INIT;
+	const struct history_entry *entry = NULL;
+	uint64_t bytes = 0;
+	int status = 0;
+
+	if (history_locked(store, path, &h, err) < 0)
+		return -1;
+	for (size_t i = 0; i < h.count; i++)
+		if (version_cmp(h.entries[i].record.version, v) == 0 && h.entries[i].content)
+			entry = &h.entries[i];
+	if (entry != NULL) {
+		counters_begin(store, path, CHANGE_FILE, NULL);
+		bytes = entry->record.size;
+		status = evict_content(store, path, entry, 0, err);
+	}
+	if (entry != NULL && status == 0)
+		counters_end(store, path, CHANGE_FILE);
+	history_clear(&h);
+	if (status == 0)
+		*ret_bytes = bytes;
+	return status;
+}
+
+int store_evict(struct store *store, struct str path, struct version v, uint64_t *ret_bytes,
+		struct err *err)
+{
+	struct lock lock = LOCK_INIT;
+	struct err why = ERR_INIT;
+	int status;
+
+	if (path_check(path, err) < 0 || counters_lock(store, &lock, path, err) < 0)
+		return -1;
+	status = evict_version(store, path, v, ret_bytes, &why);
+	if (status < 0 && why.kind == ERR_FULL && disk_release_reserve(store))
+		status = evict_version(store, path, v, ret_bytes, &why);
+	lock_release(&lock);
+	if (status == 0)
+		return 0;
+	if (err != NULL)
+		*err = why;
+	return err_context(err, "evict content of %s", shown(path).text);
+}
+
+/* records */
 
 /* One path, under its lock. */
 struct pruning {
@@ -58,7 +167,7 @@ struct pruning {
 	struct prune_count *count;
 };
 
-static void clear(struct pruning *p)
+static void pruning_clear(struct pruning *p)
 {
 	history_clear(&p->h);
 	free(p->goes);
@@ -68,33 +177,32 @@ static void clear(struct pruning *p)
 	p->dir = -1;
 }
 
-static void begin(struct pruning *p)
+static void pruning_begin(struct pruning *p)
 {
 	if (!p->begun)
-		counters_begin(p->store, counters_slot(path_hash(p->path)), p->path,
-			       ABOUT_DIRECTORY, NULL);
+		counters_begin(p->store, p->path, CHANGE_DIRECTORY, NULL);
 	p->begun = true;
 }
 
-static int read_path(struct pruning *p, struct err *err)
+static int pruning_read(struct pruning *p, struct err *err)
 {
 	struct store_entry now = STORE_ENTRY_INIT;
-	struct found found = FOUND_INIT;
+	struct inode found = INODE_INIT;
 
-	if (newest_now(p->store, p->path, STORE_RECORD, &now, err) < 0 ||
-	    history_now(p->store, p->path, &p->h, err) < 0 ||
-	    look_tree(p->store->tree, p->names.tree, &found, err) < 0)
+	if (newest_locked(p->store, p->path, STORE_RECORD, &now, err) < 0 ||
+	    history_locked(p->store, p->path, &p->h, err) < 0 ||
+	    inode_read_tree(p->store->tree, p->names.tree, &found, err) < 0)
 		return -1;
 	p->newest = now.record.version;
 	p->in_tree = found.record.version;
-	p->directory = found.kind == FOUND_DIRECTORY;
-	found_clear(&found);
+	p->directory = found.kind == INODE_DIRECTORY;
+	inode_clear(&found);
 	p->dir = fs_open(p->store->history, names_history(&p->names), O_RDONLY | O_DIRECTORY, 0);
 	return p->dir < 0 && errno != ENOENT ? err_sys(err, "open history") : 0;
 }
 
 /* Of each kind the newest stay. */
-static void decide(struct pruning *p)
+static void pruning_decide(struct pruning *p)
 {
 	size_t files = 0, directories = 0;
 
@@ -111,14 +219,14 @@ static void decide(struct pruning *p)
 }
 
 /* A mark whose version goes names the newest tombstone of its kind that stays; without one it goes. */
-static int mark_what_stays(struct pruning *p, const char *name, uint8_t flags, struct err *err)
+static int mark_newest_kept(struct pruning *p, const char *name, uint8_t flags, struct err *err)
 {
 	struct source link = SOURCE_INIT;
 	char text[VERSION_TEXT];
 	struct version marked;
 	bool goes = false;
 
-	if (look_mark(p->dir, name, &marked, err) < 0)
+	if (mark_read(p->dir, name, &marked, err) < 0)
 		return -1;
 	for (size_t i = 0; i < p->h.count; i++) {
 		const struct record *r = &p->h.entries[i].record;
@@ -131,14 +239,14 @@ static int mark_what_stays(struct pruning *p, const char *name, uint8_t flags, s
 	}
 	if (!goes)
 		return 0;
-	begin(p);
+	pruning_begin(p);
 	if (link.text == NULL ? unlinkat(p->dir, name, 0) < 0 && errno != ENOENT
 			      : place_over(&link, p->dir, MARK_NEW, p->dir, name) < 0)
 		return err_sys(err, "mark what stays");
 	return 0;
 }
 
-static int drop_name(int dir, const char *name, struct err *err)
+static int name_remove(int dir, const char *name, struct err *err)
 {
 	if (unlinkat(dir, name, 0) == 0 || errno == ENOENT)
 		return 0;
@@ -146,34 +254,34 @@ static int drop_name(int dir, const char *name, struct err *err)
 }
 
 /* A version may be in history/ and, where a deletion was cut short, in tree/ as well. */
-static int drop(struct pruning *p, const struct history_entry *entry, struct err *err)
+static int record_remove(struct pruning *p, const struct history_entry *entry, struct err *err)
 {
 	char name[VERSION_NAME];
 
-	begin(p);
+	pruning_begin(p);
 	if (version_cmp(entry->record.version, p->in_tree) == 0 &&
-	    drop_name(p->store->tree, p->names.tree, err) < 0)
+	    name_remove(p->store->tree, p->names.tree, err) < 0)
 		return -1;
 	if (p->dir >= 0 &&
-	    drop_name(p->dir, version_name(name, entry->record.version), err) < 0)
+	    name_remove(p->dir, version_name(name, entry->record.version), err) < 0)
 		return -1;
 	return 0;
 }
 
-static int drop_records(struct pruning *p, struct err *err)
+static int prune_records(struct pruning *p, struct err *err)
 {
 	bool only_counts = p->rule->only_counts;
 
-	if (p->dir >= 0 && !only_counts && (mark_what_stays(p, MARK_FILE, RECORD_DELETED, err) < 0 ||
-			    mark_what_stays(p, MARK_END, RECORD_DELETED | RECORD_DIRECTORY,
-					    err) < 0))
+	if (p->dir >= 0 && !only_counts && (mark_newest_kept(p, MARK_FILE, RECORD_DELETED, err) < 0 ||
+			    mark_newest_kept(p, MARK_END, RECORD_DELETED | RECORD_DIRECTORY,
+					     err) < 0))
 		return -1;
 	for (size_t i = 0; i < p->h.count; i++) {
 		const struct history_entry *entry = &p->h.entries[i];
 
 		if (!p->goes[i])
 			continue;
-		if (!only_counts && drop(p, entry, err) < 0)
+		if (!only_counts && record_remove(p, entry, err) < 0)
 			return -1;
 		p->count->records++;
 		p->count->bytes += entry->content ? entry->record.size : 0;
@@ -181,7 +289,7 @@ static int drop_records(struct pruning *p, struct err *err)
 	return 0;
 }
 
-static int drop_contents(struct pruning *p, struct err *err)
+static int prune_contents(struct pruning *p, struct err *err)
 {
 	for (size_t i = 0; i < p->h.count; i++) {
 		const struct history_entry *entry = &p->h.entries[i];
@@ -191,8 +299,8 @@ static int drop_contents(struct pruning *p, struct err *err)
 		    version_cmp(entry->record.version, p->newest) == 0)
 			continue;
 		if (!p->rule->only_counts) {
-			begin(p);
-			if (evict_now(p->store, p->path, entry, err) < 0)
+			pruning_begin(p);
+			if (evict_content(p->store, p->path, entry, 0, err) < 0)
 				return -1;
 		}
 		p->count->contents++;
@@ -201,23 +309,23 @@ static int drop_contents(struct pruning *p, struct err *err)
 	return 0;
 }
 
-static int prune(struct pruning *p, struct err *err)
+static int pruning_run(struct pruning *p, struct err *err)
 {
 	char temporary[TEMPORARY_NAME];
 
-	if (read_path(p, err) < 0)
+	if (pruning_read(p, err) < 0)
 		return -1;
-	decide(p);
+	pruning_decide(p);
 	/* What a commit that died left has its space, too. */
 	if (!p->rule->only_counts)
 		unlinkat(p->store->tmp, temporary_name(temporary, "new", p->path), 0);
-	if (drop_records(p, err) < 0 || drop_contents(p, err) < 0)
+	if (prune_records(p, err) < 0 || prune_contents(p, err) < 0)
 		return -1;
 	if (p->begun && p->dir >= 0 &&
 	    disk_sync(p->store, p->dir, "history directory", err) < 0)
 		return -1;
 	if (p->begun)
-		counters_end(p->store, counters_slot(path_hash(p->path)), ABOUT_DIRECTORY);
+		counters_end(p->store, p->path, CHANGE_DIRECTORY);
 	return 0;
 }
 
@@ -231,15 +339,15 @@ int store_prune(struct store *store, struct str path, const struct prune_rule *r
 	struct err why = ERR_INIT;
 	int status;
 
-	if (names_init(&p.names, path, err) < 0 || disk_lock(store, &lock, path, err) < 0)
+	if (names_init(&p.names, path, err) < 0 || counters_lock(store, &lock, path, err) < 0)
 		return -1;
-	status = prune(&p, &why);
+	status = pruning_run(&p, &why);
 	/* What went is not counted twice. */
 	if (status < 0 && why.kind == ERR_FULL && disk_release_reserve(store)) {
-		clear(&p);
-		status = prune(&p, &why);
+		pruning_clear(&p);
+		status = pruning_run(&p, &why);
 	}
-	clear(&p);
+	pruning_clear(&p);
 	lock_release(&lock);
 	count->records += mine.records;
 	count->contents += mine.contents;
@@ -270,7 +378,7 @@ struct content {
 	size_t versions;
 };
 
-static int sort_name(void *data, const char *text)
+static int content_add_name(void *data, const char *text)
 {
 	struct content *content = data;
 	struct str name = str_of(text);
@@ -283,7 +391,7 @@ static int sort_name(void *data, const char *text)
 	return 0;
 }
 
-static int prune_path(const struct round *r, struct str path)
+static int round_prune(const struct round *r, struct str path)
 {
 	struct prune_count count = { .records = 0 };
 
@@ -297,7 +405,7 @@ static int prune_path(const struct round *r, struct str path)
 	return 0;
 }
 
-static int prune_below(const struct round *r, struct str path)
+static int round_prune_below(const struct round *r, struct str path)
 {
 	struct names *names = mem_new(1, sizeof *names);
 	struct content content = { .names = BUF_INIT };
@@ -305,18 +413,18 @@ static int prune_below(const struct round *r, struct str path)
 	int status;
 
 	names_set(names, path);
-	status = look_names(r->store->history, names_history(names), sort_name, &content, r->err);
+	status = names_each(r->store->history, names_history(names), content_add_name, &content, r->err);
 	free(names);
 	/* What stands in tree/ may be one more. */
 	if (status == 0 && path.n > 0 && content.versions > 0 &&
 	    (r->rule->before > 0 || content.versions >= r->rule->versions))
-		status = prune_path(r, path);
+		status = round_prune(r, path);
 	for (size_t at = 0; at < content.names.len && status == 0;
 	     at += strlen(content.names.data + at) + 1) {
 		buf_reset(&below);
 		path_join(&below, path, str_of(content.names.data + at));
 		if (path_check(buf_str(&below), NULL) == 0)
-			status = prune_below(r, buf_str(&below));
+			status = round_prune_below(r, buf_str(&below));
 	}
 	buf_clear(&below);
 	buf_clear(&content.names);
@@ -330,5 +438,5 @@ int store_prune_all(struct store *store, const struct prune_rule *rule,
 	struct round r = { .store = store, .rule = rule, .pruned = pruned, .data = data,
 			   .count = count, .err = err };
 
-	return prune_below(&r, (struct str)STR_INIT);
+	return round_prune_below(&r, (struct str)STR_INIT);
 }

@@ -23,7 +23,7 @@ bool record_has_content(const struct record *r)
 }
 
 /* A record whose fields agree with each other. */
-static int check(const struct record *r, struct err *err)
+static int record_check(const struct record *r, struct err *err)
 {
 	if (version_is_none(r->version))
 		return err_set(err, ERR_CORRUPT, "read record: no version");
@@ -124,7 +124,7 @@ int record_unpack(const void *bytes, size_t n, struct record *ret, struct err *e
 		unpack_child(&in, &r);
 	if (unpack_end(&in) < 0)
 		return err_set(err, ERR_CORRUPT, "read record: not the bytes of one, in %zu", n);
-	if (check(&r, err) < 0)
+	if (record_check(&r, err) < 0)
 		return -1;
 	*ret = r;
 	return 0;
@@ -144,24 +144,24 @@ int record_check_type(struct str type, struct err *err)
 }
 
 /* Flags in text: "-", or of each bit that is set its character, in this order. */
-static const char letters[] = "xdbep567";
+static const char flag_letters[] = "xdbep567";
 
-static void format_flags(struct buf *buf, uint8_t flags)
+static void flags_format(struct buf *buf, uint8_t flags)
 {
 	if (flags == 0)
 		buf_addc(buf, '-');
 	for (unsigned bit = 0; bit < 8; bit++)
 		if (flags >> bit & 1)
-			buf_addc(buf, letters[bit]);
+			buf_addc(buf, flag_letters[bit]);
 }
 
-static int parse_flags(struct str text, uint8_t *ret)
+static int flags_parse(struct str text, uint8_t *ret)
 {
 	uint8_t flags = 0;
 	size_t at = 0;
 
 	for (unsigned bit = 0; bit < 8; bit++)
-		if (at < text.n && text.s[at] == letters[bit]) {
+		if (at < text.n && text.s[at] == flag_letters[bit]) {
 			flags |= (uint8_t)(1u << bit);
 			at++;
 		}
@@ -178,7 +178,7 @@ void record_format(struct buf *buf, const struct record *r, struct str type)
 	if (record_has_content(r))
 		str_to_hex(sha256, r->sha256, SHA256_BYTES);
 	buf_addf(buf, "%s ", version_format(version, r->version));
-	format_flags(buf, r->flags);
+	flags_format(buf, r->flags);
 	buf_addf(buf, " %" PRIu64 " %s %" PRIu32, r->size, sha256, r->mtime);
 	if (r->made != 0)
 		buf_addf(buf, "@%" PRIu64, r->made);
@@ -189,7 +189,7 @@ void record_format(struct buf *buf, const struct record *r, struct str type)
 }
 
 /* Decimal digits without leading zeros, so that number and text map one to one. */
-static int number(struct str text, uint64_t max, uint64_t *ret)
+static int parse_number(struct str text, uint64_t max, uint64_t *ret)
 {
 	return text.n > 1 && text.s[0] == '0' ? -1 : str_u64(text, max, ret);
 }
@@ -214,12 +214,12 @@ static int parse_times(struct str text, struct record *r)
 	uint64_t mtime;
 
 	r->made = 0;
-	if (!str_cut(&text, '@', &part) || number(part, UINT32_MAX, &mtime) < 0)
+	if (!str_cut(&text, '@', &part) || parse_number(part, UINT32_MAX, &mtime) < 0)
 		return -1;
 	r->mtime = (uint32_t)mtime;
 	if (text.s == NULL)
 		return 0;
-	return number(text, UINT64_MAX, &r->made) < 0 || r->made == 0 ? -1 : 0;
+	return parse_number(text, UINT64_MAX, &r->made) < 0 || r->made == 0 ? -1 : 0;
 }
 
 int record_parse(struct str text, struct record *ret, struct str *ret_type, struct err *err)
@@ -232,10 +232,10 @@ int record_parse(struct str text, struct record *ret, struct str *ret_type, stru
 			return err_set(err, ERR_INVALID, "read record: %zu fields, not 5", i);
 	if (version_parse(field[0], &r.version, err) < 0)
 		return err_context(err, "read record");
-	if (parse_flags(field[1], &r.flags) < 0 || number(field[2], UINT64_MAX, &r.size) < 0 ||
+	if (flags_parse(field[1], &r.flags) < 0 || parse_number(field[2], UINT64_MAX, &r.size) < 0 ||
 	    parse_sha256(field[3], &r) < 0 || parse_times(field[4], &r) < 0)
 		return err_set(err, ERR_INVALID, "read record: malformed");
-	if (check(&r, err) < 0)
+	if (record_check(&r, err) < 0)
 		return -1;
 	if (rest.s != NULL && rest.n == 0)
 		return err_set(err, ERR_INVALID, "read record: an empty content type");

@@ -17,7 +17,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-/* In outbox/: store_owe() is to be done; and is being done, while it may be wanted once more. */
+/* In outbox/: all that is known is to be owed; the second while that is being done. */
 #define MARK "owe-all"
 #define MARK_TAKEN OWE_ALL
 
@@ -43,8 +43,8 @@ static int owe_path(void *data, const struct survey_path *found)
 	return 0;
 }
 
-int store_owe(struct store *store, struct outbox *outbox, uint32_t keep, uint64_t *ret_count,
-	      struct err *err)
+static int owe_all(struct store *store, struct outbox *outbox, uint32_t keep, uint64_t *ret_count,
+		   struct err *err)
 {
 	struct survey_directories directories = SURVEY_DIRECTORIES_INIT;
 	struct owing o = { .outbox = outbox, .err = err };
@@ -80,7 +80,7 @@ int store_owe_later(struct store *store, uint64_t lineage, struct err *err)
 }
 
 /* The group that the mark is for; 0: there is none, or none that can be read. */
-static uint64_t marked_lineage(const struct store *store)
+static uint64_t mark_lineage(const struct store *store)
 {
 	int fd = openat(store->outbox, MARK, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	char text[LINEAGE_TEXT];
@@ -96,9 +96,9 @@ static uint64_t marked_lineage(const struct store *store)
 }
 
 /* 1: it is to be done now; 0; -1. */
-static int take_mark(struct store *store, uint64_t lineage, struct err *err)
+static int mark_take(struct store *store, uint64_t lineage, struct err *err)
 {
-	if (marked_lineage(store) == lineage &&
+	if (mark_lineage(store) == lineage &&
 	    renameat(store->outbox, MARK, store->outbox, MARK_TAKEN) < 0)
 		return err_sys(err, "take outbox/" MARK);
 	if (faccessat(store->outbox, MARK_TAKEN, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
@@ -110,7 +110,7 @@ int store_owe_marked(struct store *store, uint64_t lineage, uint32_t keep, uint6
 		     struct err *err)
 {
 	struct outbox *outbox = NULL;
-	int status = take_mark(store, lineage, err);
+	int status = mark_take(store, lineage, err);
 
 	if (status <= 0) {
 		*ret_owed = 0;
@@ -118,10 +118,25 @@ int store_owe_marked(struct store *store, uint64_t lineage, uint32_t keep, uint6
 	}
 	if (outbox_open(&outbox, store, err) < 0)
 		return -1;
-	status = store_owe(store, outbox, keep, ret_owed, err);
+	status = owe_all(store, outbox, keep, ret_owed, err);
 	outbox_close(outbox);
 	if (status == 0 && unlinkat(store->outbox, MARK_TAKEN, 0) < 0)
 		status = err_sys(err, "remove outbox/" MARK_TAKEN);
+	return status;
+}
+
+/* Write a new id, for this process too. */
+static int identify_anew(struct store *store, struct err *err)
+{
+	struct buf file = BUF_INIT;
+	uint64_t node = disk_draw();
+	int status;
+
+	buf_addf(&file, "%s/node.ini", store->path);
+	status = disk_write_identity(file.data, node, false, err);
+	buf_clear(&file);
+	if (status == 0)
+		store->node = node;
 	return status;
 }
 
@@ -136,9 +151,9 @@ static int renew_alone(struct store *store, struct outbox *outbox, uint32_t keep
 			       err_set(err, ERR_CONFLICT, "renew %s: programs of this node run, stop "
 				       "them first", store->path) :
 			       err_sys(err, "lock %s/node.ini", store->path);
-	if (outbox != NULL && store_owe(store, outbox, keep, &count, err) < 0)
+	if (outbox != NULL && owe_all(store, outbox, keep, &count, err) < 0)
 		return -1;
-	if (disk_identify_anew(store, err) < 0)
+	if (identify_anew(store, err) < 0)
 		return -1;
 	*ret_count = count;
 	return 0;

@@ -1,8 +1,15 @@
 /*
  * survey - the store's records by partition, for digests and repair
  *
- * Names come from tree/ and history/ both.  Of a path's history only as many
- * records are read as are told: their names sort as versions do.
+ * First the directories: a path is one if it is a directory in tree/, if
+ * history/ has names below it, or if it was removed as a directory, or was
+ * about to be.  Most directories in history/ are of files and have none of
+ * this: the number of links to a directory tells in most file systems that
+ * nothing is below it.
+ *
+ * Then what is in each.  Names come from tree/ and history/ both.  Of a
+ * path's history only as many records are read as are told: their names sort
+ * as versions do.
  */
 #include "survey.h"
 
@@ -10,9 +17,231 @@
 #include "inside.h"
 #include "mem.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
+
+/* all directories there are or were */
+
+struct walk {
+	struct store *store;
+	struct survey_directory *items;	/* owned; those behind `next` are not yet read */
+	size_t count, cap, next;
+	struct err *err;
+};
+
+static void walk_add(struct walk *w, struct str path)
+{
+	if (w->count == w->cap) {
+		w->cap = w->cap > 0 ? 2 * w->cap : 64;
+		w->items = mem_resize(w->items, w->cap, sizeof *w->items);
+	}
+	w->items[w->count++] = (struct survey_directory){
+		.path = mem_copy(path.n > 0 ? path.s : "", path.n),
+		.partition = path_partition_of_directory(path),
+	};
+}
+
+static bool is_directory(int dir, const struct dirent *entry)
+{
+	struct stat st;
+
+	if (entry->d_type != DT_UNKNOWN)
+		return entry->d_type == DT_DIR;
+	return fstatat(dir, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* The names of the directories in an open directory, which is closed, into names. */
+static int names_of_open(int fd, bool (*wanted)(int dir, const char *name), struct buf *names,
+			 struct err *err)
+{
+	DIR *dir = fdopendir(fd);
+	const struct dirent *entry;
+	int status = 0;
+
+	if (dir == NULL) {
+		err_sys(err, "read directory");
+		close(fd);
+		return -1;
+	}
+	while ((errno = 0, entry = readdir(dir)) != NULL)
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+		    is_directory(fd, entry) && wanted(fd, entry->d_name))
+			buf_add(names, entry->d_name, strlen(entry->d_name) + 1);
+	if (errno != 0)
+		status = err_sys(err, "read directory");
+	closedir(dir);
+	return status;
+}
+
+/* As names_of_open(), of a directory by name; one that is not there has none. */
+static int names_of_directories(int dir, const char *name, bool (*wanted)(int dir, const char *name),
+				struct buf *names, struct err *err)
+{
+	int fd = fs_open(dir, name, O_RDONLY | O_DIRECTORY, 0);
+	struct stat st;
+
+	if (fd < 0)
+		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == EXDEV ||
+				       errno == EACCES
+			       ? 0 : err_sys(err, "open directory");
+	if (fstat(fd, &st) == 0 && st.st_nlink == 2) {
+		close(fd);
+		return 0;
+	}
+	return names_of_open(fd, wanted, names, err);
+}
+
+static bool is_wanted_any(int dir, const char *name)
+{
+	(void)dir, (void)name;
+	return true;
+}
+
+static bool has_mark(int dir, const char *name, const char *mark)
+{
+	struct buf path = BUF_INIT;
+	struct stat st;
+	bool has;
+
+	buf_addf(&path, "%s/%s", name, mark);
+	has = fstatat(dir, path.data, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	buf_clear(&path);
+	return has;
+}
+
+static bool was_directory(int dir, const char *text)
+{
+	struct buf below = BUF_INIT;
+	struct str name = str_of(text);
+	bool was = false;
+
+	if (!path_name_from_history(&name))
+		return false;
+	if (has_mark(dir, text, MARK_END) || has_mark(dir, text, MARK_GATE))
+		was = true;
+	else if (names_of_directories(dir, text, is_wanted_any, &below, NULL) == 0)
+		was = below.len > 0;
+	buf_clear(&below);
+	return was;
+}
+
+static int by_path(const void *a, const void *b)
+{
+	const struct survey_directory *x = a, *y = b;
+
+	return strcmp(x->path, y->path);
+}
+
+/* The newly added ones that stand twice (in tree/ and in history/), or cannot be named, go. */
+static void walk_unite(struct walk *w, size_t from)
+{
+	size_t kept = from;
+
+	if (w->count > from)
+		qsort(w->items + from, w->count - from, sizeof *w->items, by_path);
+	for (size_t i = from; i < w->count; i++)
+		if ((kept > from && strcmp(w->items[kept - 1].path, w->items[i].path) == 0) ||
+		    path_check(str_of(w->items[i].path), NULL) < 0)
+			free(w->items[i].path);
+		else
+			w->items[kept++] = w->items[i];
+	w->count = kept;
+}
+
+static int walk_read_next(struct walk *w)
+{
+	char *path = mem_copy(w->items[w->next].path, strlen(w->items[w->next].path));
+	struct buf names = BUF_INIT, below = BUF_INIT;
+	struct names *at = mem_new(1, sizeof *at);
+	size_t from = w->count, of_tree;
+	int status;
+
+	w->next++;
+	names_set(at, str_of(path));
+	status = names_of_directories(w->store->tree, at->tree, is_wanted_any, &names, w->err);
+	of_tree = names.len;
+	if (status == 0)
+		status = names_of_directories(w->store->history, names_history(at), was_directory, &names,
+					      w->err);
+	for (size_t i = 0; i < names.len; i += strlen(names.data + i) + 1) {
+		struct str name = str_of(names.data + i);
+
+		if (i >= of_tree)
+			path_name_from_history(&name);
+		buf_reset(&below);
+		path_join(&below, str_of(path), name);
+		walk_add(w, buf_str(&below));
+	}
+	walk_unite(w, from);
+	buf_clear(&names);
+	buf_clear(&below);
+	free(at);
+	free(path);
+	return status;
+}
+
+static int by_partition(const void *a, const void *b)
+{
+	const struct survey_directory *x = a, *y = b;
+
+	return x->partition != y->partition ? x->partition < y->partition ? -1 : 1 : by_path(a, b);
+}
+
+void survey_directories_clear(struct survey_directories *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		free(list->items[i].path);
+	free(list->items);
+	*list = (struct survey_directories)SURVEY_DIRECTORIES_INIT;
+}
+
+int survey_directories(struct store *store, struct survey_directories *ret, struct err *err)
+{
+	struct walk w = { .store = store, .err = err };
+	struct survey_directories list;
+	int status = 0;
+
+	if (store_finish_dead(store, err) < 0)
+		return -1;
+	list.changes = store_directory_changes(store);
+	walk_add(&w, (struct str)STR_INIT);
+	while (w.next < w.count && status == 0)
+		status = walk_read_next(&w);
+	if (status == 0)
+		status = store_there(store, err);
+	list.items = w.items;
+	list.count = w.count;
+	if (status < 0) {
+		survey_directories_clear(&list);
+		return err_context(err, "find all directories");
+	}
+	qsort(list.items, list.count, sizeof *list.items, by_partition);
+	*ret = list;
+	return 0;
+}
+
+const struct survey_directory *survey_slice(const struct survey_directories *list,
+					    unsigned partition, size_t *ret_count)
+{
+	size_t first = 0, beyond = list->count, last;
+
+	while (first < beyond) {
+		size_t middle = first + (beyond - first) / 2;
+
+		if (list->items[middle].partition < partition)
+			first = middle + 1;
+		else
+			beyond = middle;
+	}
+	for (last = first; last < list->count && list->items[last].partition == partition; last++)
+		;
+	*ret_count = last - first;
+	return last > first ? &list->items[first] : NULL;
+}
+
+/* what they have */
 
 /* What is read about one path. */
 struct subject {
@@ -20,26 +249,26 @@ struct subject {
 	struct str path;
 	size_t keep;
 	struct names names;
-	struct found in_tree;
+	struct inode in_tree;
 	struct marks marks;
 	struct history_entry *entries;	/* owned, and their types; newest first */
 	size_t count;
 };
 
-static void clear_subject(void *data)
+static void subject_clear(void *data)
 {
 	struct subject *s = data;
 
 	for (size_t i = 0; i < s->count; i++)
 		free(s->entries[i].type);
 	free(s->entries);
-	found_clear(&s->in_tree);
+	inode_clear(&s->in_tree);
 	s->entries = NULL;
 	s->count = 0;
 }
 
 /* Put it where it belongs. */
-static void add(struct subject *s, const struct record *record, const char *type, bool content)
+static void subject_add(struct subject *s, const struct record *record, const char *type, bool content)
 {
 	size_t at = s->count;
 
@@ -54,29 +283,6 @@ static void add(struct subject *s, const struct record *record, const char *type
 	s->count++;
 }
 
-struct versions {
-	struct version *items;	/* owned */
-	size_t count, cap;
-};
-
-static void add_version(struct versions *all, struct version v)
-{
-	if (all->count == all->cap) {
-		all->cap = all->cap > 0 ? 2 * all->cap : 16;
-		all->items = mem_resize(all->items, all->cap, sizeof *all->items);
-	}
-	all->items[all->count++] = v;
-}
-
-static int add_named(void *data, const char *name)
-{
-	struct version v;
-
-	if (version_of_name(name, &v) == 0)
-		add_version(data, v);
-	return 0;
-}
-
 static int newest_first(const void *a, const void *b)
 {
 	const struct version *x = a, *y = b;
@@ -85,94 +291,94 @@ static int newest_first(const void *a, const void *b)
 }
 
 /* One version, unless it is a directory's, or a tombstone whose deletion was cut short. */
-static int add_file_version(struct subject *s, struct version v, struct err *err)
+static int subject_add_version(struct subject *s, struct version v, struct err *err)
 {
-	struct found found = FOUND_INIT;
-	bool in_tree = s->in_tree.kind != FOUND_DIRECTORY &&
+	struct inode found = INODE_INIT;
+	bool in_tree = s->in_tree.kind != INODE_DIRECTORY &&
 		       version_cmp(s->in_tree.record.version, v) == 0;
 	int status = 0;
 
-	if (!in_tree || s->in_tree.kind == FOUND_POINTER)
-		status = look(s->store->history, names_version(&s->names, v), &found, err);
+	if (!in_tree || s->in_tree.kind == INODE_POINTER)
+		status = inode_read(s->store->history, names_version(&s->names, v), &found, err);
 	if (status < 0)
 		return -1;
 	if (in_tree)
-		add(s, &s->in_tree.record, s->in_tree.type,
-		    s->in_tree.kind == FOUND_FILE || found.kind == FOUND_FILE);
+		subject_add(s, &s->in_tree.record, s->in_tree.type,
+			    s->in_tree.kind == INODE_CONTENT || found.kind == INODE_CONTENT);
 	else if (version_cmp(found.record.version, v) == 0 &&
 		 !(found.record.flags & RECORD_DIRECTORY) &&
 		 (!(found.record.flags & RECORD_DELETED) || version_cmp(v, s->marks.file) <= 0))
-		add(s, &found.record, found.type, found.kind == FOUND_FILE);
-	found_clear(&found);
+		subject_add(s, &found.record, found.type, found.kind == INODE_CONTENT);
+	inode_clear(&found);
 	return 0;
 }
 
 /* The newest records that are no directory's. */
-static int read_file(struct subject *s, struct err *err)
+static int subject_read_file(struct subject *s, struct err *err)
 {
-	struct versions all = { .items = NULL };
-	int status = look_names(s->store->history, names_history(&s->names), add_named, &all, err);
+	struct versions all = VERSIONS_INIT;
+	int status = versions_read(s->store, &s->names, &all, err);
 
-	if (s->in_tree.kind == FOUND_FILE || s->in_tree.kind == FOUND_POINTER)
-		add_version(&all, s->in_tree.record.version);
+	if (inode_is_file(&s->in_tree))
+		versions_add(&all, s->in_tree.record.version);
 	if (all.count > 0)
 		qsort(all.items, all.count, sizeof *all.items, newest_first);
 	for (size_t i = 0; i < all.count && s->count < s->keep && status == 0; i++)
 		if (i == 0 || version_cmp(all.items[i - 1], all.items[i]) != 0)
-			status = add_file_version(s, all.items[i], err);
-	free(all.items);
+			status = subject_add_version(s, all.items[i], err);
+	versions_clear(&all);
 	return status;
 }
 
 /* Its newest record as a directory. */
-static int read_directory(struct subject *s, struct err *err)
+static int subject_read_entry(struct subject *s, struct err *err)
 {
 	struct record record = { .flags = 0 };
 	struct version end = s->marks.end;
 
-	if (s->in_tree.kind == FOUND_DIRECTORY)
+	if (s->in_tree.kind == INODE_DIRECTORY)
 		record = s->in_tree.record;
 	if (version_cmp(end, record.version) > 0 &&
-	    look_tombstone(s->store->history, names_version(&s->names, end), end,
+	    tombstone_read(s->store->history, names_version(&s->names, end), end,
 			   RECORD_DELETED | RECORD_DIRECTORY, &record, err) < 0)
 		return -1;
 	if (!version_is_none(record.version))
-		add(s, &record, "", false);
+		subject_add(s, &record, "", false);
 	return 0;
 }
 
-static int read_subject(void *data, const struct doubt *doubt, struct err *err)
+static int subject_read(void *data, const struct pending *pending, struct err *err)
 {
 	struct subject *s = data;
 
 	/* Digests are kept until the path changes again: what is coming is waited for. */
-	if (doubt != NULL)
-		return LOOK_WAIT;
+	if (pending != NULL)
+		return READ_WAIT;
 	names_set(&s->names, s->path);
-	if (look_tree(s->store->tree, s->names.tree, &s->in_tree, err) < 0)
+	if (inode_read_tree(s->store->tree, s->names.tree, &s->in_tree, err) < 0)
 		return -1;
-	if (s->in_tree.kind == FOUND_FOREIGN)
+	if (s->in_tree.kind == INODE_FOREIGN)
 		return 0;
-	if (look_marks(s->store->history, &s->names, &s->marks, err) < 0 || read_file(s, err) < 0)
+	if (marks_read(s->store->history, &s->names, &s->marks, err) < 0 || subject_read_file(s, err) < 0)
 		return -1;
-	return read_directory(s, err);
+	return subject_read_entry(s, err);
 }
 
 /* The gate of the directory whose path is the subject's. */
-static int read_gate(void *data, const struct doubt *doubt, struct err *err)
+static int subject_read_gate(void *data, const struct pending *pending, struct err *err)
 {
 	struct subject *s = data;
 	struct record record;
 	struct version gate;
 
-	if (doubt != NULL)
-		return LOOK_WAIT;
+	if (pending != NULL)
+		return READ_WAIT;
 	names_set(&s->names, s->path);
-	if (look_mark(s->store->history, names_mark(&s->names, MARK_GATE), &gate, err) < 0)
+	if (mark_read(s->store->history, names_mark(&s->names, MARK_GATE), &gate, err) < 0)
 		return -1;
 	record = gate_record(gate);
 	if (!version_is_none(gate))
-		add(s, &record, "", false);
+		subject_add(s, &record, "", false);
 	return 0;
 }
 
@@ -185,7 +391,7 @@ struct surveying {
 };
 
 /* What a path has, or the gate of a directory.  0, 1: each() has ended it, -1. */
-static int tell(const struct surveying *v, struct str path, unsigned partition)
+static int survey_path(const struct surveying *v, struct str path, unsigned partition)
 {
 	struct subject *s = mem_new(1, sizeof *s);
 	bool gate = path_is_gate(path);
@@ -194,8 +400,9 @@ static int tell(const struct surveying *v, struct str path, unsigned partition)
 	s->store = v->store;
 	s->path = gate ? path_parent(path) : path;
 	s->keep = v->keep;
-	s->in_tree = (struct found)FOUND_INIT;
-	status = look_durably(v->store, s->path, gate ? read_gate : read_subject, clear_subject, s,
+	s->in_tree = (struct inode)INODE_INIT;
+	status = read_durably(v->store, s->path, gate ? subject_read_gate : subject_read,
+			      subject_clear, s,
 			      v->err);
 	if (status < 0) {
 		err_context(v->err, "survey %s", shown(path).text);
@@ -205,14 +412,14 @@ static int tell(const struct surveying *v, struct str path, unsigned partition)
 
 		status = v->each(v->data, &told) != 0;
 	}
-	clear_subject(s);
+	subject_clear(s);
 	free(s);
 	return status;
 }
 
-/* As tell(), for each name whose path is behind `after`. */
-static int tell_names(const struct surveying *v, const struct survey_directory *directory,
-		      struct str after, const struct children *children)
+/* As survey_path(), for each name whose path is behind `after`. */
+static int survey_names(const struct surveying *v, const struct survey_directory *directory,
+			struct str after, const struct children *children)
 {
 	struct buf path = BUF_INIT;
 	int status = 0;
@@ -221,14 +428,14 @@ static int tell_names(const struct surveying *v, const struct survey_directory *
 		buf_reset(&path);
 		path_join(&path, str_of(directory->path), str_of(children->names[i]));
 		if (str_cmp(buf_str(&path), after) > 0 && path_check(buf_str(&path), NULL) == 0)
-			status = tell(v, buf_str(&path), directory->partition);
+			status = survey_path(v, buf_str(&path), directory->partition);
 	}
 	buf_clear(&path);
 	return status;
 }
 
-static int survey_one(const struct surveying *v, const struct survey_directory *directory,
-		      struct str after)
+static int survey_directory(const struct surveying *v, const struct survey_directory *directory,
+			    struct str after)
 {
 	struct names *names = mem_new(1, sizeof *names);
 	struct children children = CHILDREN_INIT;
@@ -239,12 +446,12 @@ static int survey_one(const struct surveying *v, const struct survey_directory *
 	path_to_gate(&gate, str_of(directory->path));
 	if (path_is_gate(buf_str(&gate)) && str_cmp(buf_str(&gate), after) > 0 &&
 	    path_check_record(buf_str(&gate), NULL) == 0)
-		status = tell(v, buf_str(&gate), directory->partition);
+		status = survey_path(v, buf_str(&gate), directory->partition);
 	buf_clear(&gate);
 	if (status == 0)
 		status = children_read(v->store, names, &children, v->err);
 	if (status == 0)
-		status = tell_names(v, directory, after, &children);
+		status = survey_names(v, directory, after, &children);
 	children_clear(&children);
 	free(names);
 	return status;
@@ -259,7 +466,7 @@ int survey(struct store *store, const struct survey_directory *directories, size
 	int status = 0;
 
 	for (size_t i = 0; i < count && status == 0; i++)
-		status = survey_one(&v, &directories[i], (struct str)STR_INIT);
+		status = survey_directory(&v, &directories[i], (struct str)STR_INIT);
 	return status < 0 ? -1 : store_there(store, err);
 }
 
@@ -270,5 +477,5 @@ int survey_behind(struct store *store, const struct survey_directory *directory,
 	struct surveying v = { .store = store, .keep = keep, .each = each, .data = data,
 			       .err = err };
 
-	return survey_one(&v, directory, after) < 0 ? -1 : store_there(store, err);
+	return survey_directory(&v, directory, after) < 0 ? -1 : store_there(store, err);
 }

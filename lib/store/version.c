@@ -59,7 +59,7 @@ const char *version_format(char to[VERSION_TEXT], struct version v)
 }
 
 /* n digits at *text, which moves on; the caller has seen that they are there. */
-static int number(const char **text, size_t n, uint64_t max, uint64_t *ret)
+static int parse_number(const char **text, size_t n, uint64_t max, uint64_t *ret)
 {
 	int status = str_u64((struct str){ *text, n }, max, ret);
 
@@ -71,16 +71,16 @@ static int time_parse(const char *text, uint64_t *ret)
 {
 	uint64_t year, month, day, hour, minute, second, ns, whole;
 
-	if (number(&text, 4, 9999, &year) < 0 || number(&text, 2, 12, &month) < 0 ||
-	    number(&text, 2, 31, &day) < 0 || *text++ != 'T' ||
-	    number(&text, 2, 23, &hour) < 0 || number(&text, 2, 59, &minute) < 0 ||
-	    number(&text, 2, 59, &second) < 0 || *text++ != '.' ||
-	    number(&text, 9, NS_PER_S - 1, &ns) < 0 || *text != 'Z')
+	if (parse_number(&text, 4, 9999, &year) < 0 || parse_number(&text, 2, 12, &month) < 0 ||
+	    parse_number(&text, 2, 31, &day) < 0 || *text++ != 'T' ||
+	    parse_number(&text, 2, 23, &hour) < 0 || parse_number(&text, 2, 59, &minute) < 0 ||
+	    parse_number(&text, 2, 59, &second) < 0 || *text++ != '.' ||
+	    parse_number(&text, 9, NS_PER_S - 1, &ns) < 0 || *text != 'Z')
 		return -1;
 	if (year < 1970 || month < 1 || day < 1)
 		return -1;
 	whole = calendar_days((struct calendar_date){ (unsigned)year, (unsigned)month,
-						      (unsigned)day }) *
+			      (unsigned)day }) *
 			S_PER_DAY +
 		hour * 3600 + minute * 60 + second;
 	if (whole > (UINT64_MAX - ns) / NS_PER_S)

@@ -21,7 +21,7 @@ struct caller {
 	char *room;			/* FRAME_BYTES */
 };
 
-static void connection_ready(struct watch *watch, uint32_t events);
+static void caller_ready(struct watch *watch, uint32_t events);
 
 void call_finish(struct call *call)
 {
@@ -30,9 +30,9 @@ void call_finish(struct call *call)
 	list_remove(&call->link);
 	timer_stop(&call->timer);
 	buf_clear(&call->packet);
-	if (call->with >= 0)
-		close(call->with);
-	call->with = -1;
+	if (call->fd >= 0)
+		close(call->fd);
+	call->fd = -1;
 	call->caller = NULL;
 }
 
@@ -56,13 +56,13 @@ static void call_over(struct timer *timer)
 }
 
 /* Over, but not from within whatever is going on. */
-static void give_up(struct call *call)
+static void call_give_up(struct call *call)
 {
 	call->sent = true;
 	timer_start(call->caller->loop, &call->timer, 0);
 }
 
-static void disconnect(struct caller *caller)
+static void caller_disconnect(struct caller *caller)
 {
 	watch_stop(&caller->watch);
 	if (caller->watch.fd >= 0)
@@ -70,14 +70,14 @@ static void disconnect(struct caller *caller)
 	caller->watch.fd = -1;
 }
 
-static int connect_to(struct caller *caller)
+static int caller_connect(struct caller *caller)
 {
 	caller->watch.fd = sock_connect_unix(caller->path, NULL);
 	if (caller->watch.fd < 0)
 		return -1;
 	if (watch_start(caller->loop, &caller->watch, EPOLLIN, NULL) == 0)
 		return 0;
-	disconnect(caller);
+	caller_disconnect(caller);
 	return -1;
 }
 
@@ -85,7 +85,7 @@ static int connect_to(struct caller *caller)
  * Send what waits.  0, or -1 when the connection is broken: then the loop still
  * tells of what had been answered before, and of the end.
  */
-static int send_waiting(struct caller *caller)
+static int caller_send(struct caller *caller)
 {
 	uint32_t events = EPOLLIN;
 
@@ -94,8 +94,8 @@ static int send_waiting(struct caller *caller)
 
 		if (call->sent)
 			continue;
-		if (sock_send(caller->watch.fd, call->packet.data, call->packet.len, &call->with,
-			      call->with >= 0, &err) < 0) {
+		if (sock_send(caller->watch.fd, call->packet.data, call->packet.len, &call->fd,
+			      call->fd >= 0, &err) < 0) {
 			if (err.kind != ERR_TIMEOUT) {
 				shutdown(caller->watch.fd, SHUT_RDWR);
 				return -1;
@@ -110,28 +110,28 @@ static int send_waiting(struct caller *caller)
 }
 
 /* The other side has gone: what it had not answered is asked once more. */
-static void reconnect(struct caller *caller)
+static void caller_reconnect(struct caller *caller)
 {
 	bool waiting = false;
 
-	disconnect(caller);
+	caller_disconnect(caller);
 	LIST_EACH(struct call, call, &caller->calls, link) {
 		if (call->sent && (call->answered || call->retried)) {
-			give_up(call);
+			call_give_up(call);
 		} else {
 			call->retried = call->retried || call->sent;
 			call->sent = false;
 			waiting = true;
 		}
 	}
-	if (!waiting || (connect_to(caller) == 0 && send_waiting(caller) == 0))
+	if (!waiting || (caller_connect(caller) == 0 && caller_send(caller) == 0))
 		return;
-	disconnect(caller);
+	caller_disconnect(caller);
 	LIST_EACH(struct call, call, &caller->calls, link)
-		give_up(call);
+		call_give_up(call);
 }
 
-static void deliver(struct caller *caller, struct frame *frame)
+static void caller_deliver(struct caller *caller, struct frame *frame)
 {
 	LIST_EACH(struct call, call, &caller->calls, link) {
 		if (call->id == frame->id) {
@@ -143,7 +143,7 @@ static void deliver(struct caller *caller, struct frame *frame)
 	frame_close(frame);
 }
 
-static void connection_ready(struct watch *watch, uint32_t events)
+static void caller_ready(struct watch *watch, uint32_t events)
 {
 	struct caller *caller = CONTAINER_OF(watch, struct caller, watch);
 
@@ -156,7 +156,7 @@ static void connection_ready(struct watch *watch, uint32_t events)
 			return;
 		rc = frame_recv(caller->watch.fd, caller->room, &frame, &err);
 		if (rc == 1) {
-			deliver(caller, &frame);
+			caller_deliver(caller, &frame);
 			continue;
 		}
 		if (rc < 0 && err.kind == ERR_TIMEOUT)
@@ -164,11 +164,11 @@ static void connection_ready(struct watch *watch, uint32_t events)
 		/* It left a question unread, which is told once, before what it had answered. */
 		if (rc < 0 && err.sys == ECONNRESET)
 			continue;
-		reconnect(caller);
+		caller_reconnect(caller);
 		return;
 	}
 	if ((events & EPOLLOUT) && caller->watch.fd >= 0)
-		send_waiting(caller);
+		caller_send(caller);
 }
 
 struct caller *caller_new(struct loop *loop, const char *socket_path)
@@ -178,7 +178,7 @@ struct caller *caller_new(struct loop *loop, const char *socket_path)
 	caller->loop = loop;
 	caller->path = mem_copy(socket_path, strlen(socket_path));
 	caller->watch.fd = -1;
-	caller->watch.ready = connection_ready;
+	caller->watch.ready = caller_ready;
 	caller->room = mem_new(FRAME_BYTES, 1);
 	return caller;
 }
@@ -189,7 +189,7 @@ void caller_free(struct caller *caller)
 		return;
 	LIST_EACH(struct call, call, &caller->calls, link)
 		call_finish(call);
-	disconnect(caller);
+	caller_disconnect(caller);
 	free(caller->path);
 	free(caller->room);
 	free(caller);
@@ -213,15 +213,15 @@ void call_start_with(struct caller *caller, struct call *call, uint8_t type, str
 	call->timer = (struct timer){ .fire = call_over };
 	call->packet = (struct buf)BUF_INIT;
 	/* Out of descriptors: it goes without, and the other side refuses it. */
-	call->with = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+	call->fd = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
 	frame_pack(&call->packet, &frame);
 	list_append(&caller->calls, &call->link);
 	if (timeout_ms > 0)
 		timer_start(caller->loop, &call->timer, timeout_ms);
 	if (caller->watch.fd < 0)
-		reconnect(caller);
+		caller_reconnect(caller);
 	else
-		send_waiting(caller);
+		caller_send(caller);
 }
 
 /* tools */
@@ -247,7 +247,7 @@ int asking_start(struct asking *asking, const char *socket_path, uint8_t type, s
 }
 
 /* 0 when there is something to read. */
-static int await(const struct asking *asking, struct err *err)
+static int asking_await(const struct asking *asking, struct err *err)
 {
 	struct pollfd poll_fd = { .fd = asking->fd, .events = POLLIN };
 	int n;
@@ -277,7 +277,7 @@ int asking_next(struct asking *asking, struct frame *ret, struct err *err)
 		struct err why = ERR_INIT;
 		int rc;
 
-		if (await(asking, err) < 0)
+		if (asking_await(asking, err) < 0)
 			return -1;
 		rc = frame_recv(asking->fd, asking->room, &frame, &why);
 		if (rc == 0)

@@ -1,11 +1,9 @@
 /* discover_talk - the conversation on discover.sock: the group and its layout */
 #include "discover_talk.h"
 
-static int malformed(struct err *err, const char *what)
-{
-	return err_set(err, ERR_INVALID, "read %s: malformed", what);
-}
+#include "message_table.h"
 
+/* The one message that owns memory, and so has no table. */
 void discover_members_pack(struct buf *buf, const struct members *members, int64_t offset)
 {
 	pack_u64(buf, members->self);
@@ -34,7 +32,7 @@ int discover_members_unpack(struct str body, struct members *ret, int64_t *ret_o
 	}
 	if (unpack_end(&in) < 0) {
 		members_clear(&members);
-		return malformed(err, "MEMBERS");
+		return err_set(err, ERR_INVALID, "read MEMBERS: malformed");
 	}
 	members_clear(ret);
 	*ret = members;
@@ -43,91 +41,33 @@ int discover_members_unpack(struct str body, struct members *ret, int64_t *ret_o
 	return 0;
 }
 
-void discover_layout_pack(struct buf *buf, const struct layout *layout)
+MESSAGE_TABLE(discover_layout, struct layout, "LAYOUT", NULL,
+	      VALUE(FIELD_LAYOUT, 0, struct layout, 0, 0));
+
+MESSAGE_TABLE(discover_behind, struct discover_behind, "BEHIND", NULL,
+	      U64(struct discover_behind, epoch), U64(struct discover_behind, node),
+	      ADDRESS(struct discover_behind, from));
+
+MESSAGE_TABLE(discover_synced, uint64_t, "SYNCED", NULL,
+	      VALUE(FIELD_NUMBER, 8, uint64_t, 0, UINT64_MAX));
+
+static bool change_is_sound(const void *from)
 {
-	layout_pack(buf, layout);
+	const struct discover_change *change = from;
+
+	return (change->what == CHANGE_ADOPT) == (change->lineage != 0) &&
+	       (change->what == CHANGE_FORGET) == (change->node != 0);
 }
 
-int discover_layout_unpack(struct str body, struct layout *ret, struct err *err)
-{
-	struct unpack in = unpack_of(body);
-	struct layout layout;
+MESSAGE_TABLE(discover_change, struct discover_change, "CHANGE", change_is_sound,
+	      NUMBER(1, struct discover_change, what, CHANGE_SET, CHANGE_FORGET),
+	      NUMBER(1, struct discover_change, homes, 0, LAYOUT_HOMES_MAX),
+	      NUMBER(1, struct discover_change, copies, 0, LAYOUT_COPIES_MAX),
+	      U32(struct discover_change, keep_versions), U32(struct discover_change, keep_days),
+	      U32(struct discover_change, within_ms), U64(struct discover_change, lineage),
+	      U64(struct discover_change, node));
 
-	layout_unpack(&in, &layout);
-	if (unpack_end(&in) < 0)
-		return malformed(err, "LAYOUT");
-	*ret = layout;
-	return 0;
-}
-
-void discover_behind_pack(struct buf *buf, const struct discover_behind *behind)
-{
-	pack_u64(buf, behind->epoch);
-	pack_u64(buf, behind->node);
-	pack_address(buf, &behind->from);
-}
-
-int discover_behind_unpack(struct str body, struct discover_behind *ret, struct err *err)
-{
-	struct unpack in = unpack_of(body);
-	struct discover_behind behind;
-
-	behind.epoch = unpack_u64(&in);
-	behind.node = unpack_u64(&in);
-	unpack_address(&in, &behind.from);
-	if (unpack_end(&in) < 0)
-		return malformed(err, "BEHIND");
-	*ret = behind;
-	return 0;
-}
-
-void discover_synced_pack(struct buf *buf, uint64_t epoch)
-{
-	pack_u64(buf, epoch);
-}
-
-int discover_synced_unpack(struct str body, uint64_t *ret_epoch, struct err *err)
-{
-	struct unpack in = unpack_of(body);
-	uint64_t epoch = unpack_u64(&in);
-
-	if (unpack_end(&in) < 0)
-		return malformed(err, "SYNCED");
-	*ret_epoch = epoch;
-	return 0;
-}
-
-void discover_change_pack(struct buf *buf, const struct discover_change *change)
-{
-	pack_u8(buf, (uint8_t)change->what);
-	pack_u8(buf, change->homes);
-	pack_u8(buf, change->copies);
-	pack_u32(buf, change->keep_versions);
-	pack_u32(buf, change->keep_days);
-	pack_u32(buf, change->within_ms);
-	pack_u64(buf, change->lineage);
-	pack_u64(buf, change->node);
-}
-
-int discover_change_unpack(struct str body, struct discover_change *ret, struct err *err)
-{
-	struct unpack in = unpack_of(body);
-	struct discover_change change;
-	uint8_t what = unpack_u8(&in);
-
-	change.homes = unpack_u8(&in);
-	change.copies = unpack_u8(&in);
-	change.keep_versions = unpack_u32(&in);
-	change.keep_days = unpack_u32(&in);
-	change.within_ms = unpack_u32(&in);
-	change.lineage = unpack_u64(&in);
-	change.node = unpack_u64(&in);
-	if (unpack_end(&in) < 0 || what < CHANGE_SET || what > CHANGE_FORGET ||
-	    (what == CHANGE_ADOPT) != (change.lineage != 0) ||
-	    (what == CHANGE_FORGET) != (change.node != 0) ||
-	    change.homes > LAYOUT_HOMES_MAX || change.copies > LAYOUT_COPIES_MAX)
-		return malformed(err, "CHANGE");
-	change.what = what;
-	*ret = change;
-	return 0;
-}
+const struct message *const discover_messages[] = {
+	&discover_layout_message, &discover_behind_message, &discover_synced_message,
+	&discover_change_message, NULL,
+};

@@ -1,9 +1,14 @@
 /* keep_file - keep.ini: by which numbers this node prunes */
 #include "keep_file.h"
 
+#include "file.h"
 #include "inifile.h"
 
 #include <inttypes.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FILE_MODE 0640
 
 static bool days_are_fewer(uint32_t a, uint32_t b)
 {
@@ -117,6 +122,22 @@ static void put_numbers(struct inifile *ini, struct keep_numbers numbers)
 	inifile_putf(ini, "days", "%" PRIu32, numbers.days);
 }
 
+static void put_file(struct inifile *ini, const struct keep_file *k)
+{
+	inifile_section(ini, "keep");
+	put_numbers(ini, k->now);
+	if (k->lowered.versions == 0)
+		return;
+	inifile_section(ini, "lowered");
+	put_numbers(ini, k->lowered);
+	inifile_putf(ini, "left", "%" PRIu32, k->left);
+	if (!k->counted)
+		return;
+	inifile_putf(ini, "goes_versions", "%" PRIu64, k->versions);
+	inifile_putf(ini, "goes_contents", "%" PRIu64, k->contents);
+	inifile_putf(ini, "goes_bytes", "%" PRIu64, k->bytes);
+}
+
 int keep_file_save(const char *directory, const struct keep_file *k, struct err *err)
 {
 	struct inifile ini = INIFILE_INIT;
@@ -124,20 +145,43 @@ int keep_file_save(const char *directory, const struct keep_file *k, struct err 
 	int rc;
 
 	file_in(&file, directory);
-	inifile_section(&ini, "keep");
-	put_numbers(&ini, k->now);
-	if (k->lowered.versions != 0) {
-		inifile_section(&ini, "lowered");
-		put_numbers(&ini, k->lowered);
-		inifile_putf(&ini, "left", "%" PRIu32, k->left);
-	}
-	if (k->lowered.versions != 0 && k->counted) {
-		inifile_putf(&ini, "goes_versions", "%" PRIu64, k->versions);
-		inifile_putf(&ini, "goes_contents", "%" PRIu64, k->contents);
-		inifile_putf(&ini, "goes_bytes", "%" PRIu64, k->bytes);
-	}
-	rc = inifile_save(&ini, file.data, 0640, err);
+	put_file(&ini, k);
+	rc = inifile_save(&ini, file.data, FILE_MODE, err);
 	inifile_clear(&ini);
+	buf_clear(&file);
+	return rc;
+}
+
+/* Root is not who reads it: the file stays its owner's. */
+static int replace_for_owner(const char *file, const struct keep_file *k, struct err *err)
+{
+	struct file_access access = { FILE_OWN_USER, FILE_OWN_GROUP, FILE_MODE };
+	struct inifile ini = INIFILE_INIT;
+	struct stat st;
+	int rc;
+
+	if (geteuid() == 0 && lstat(file, &st) == 0) {
+		access.owner = st.st_uid;
+		access.group = st.st_gid;
+	}
+	put_file(&ini, k);
+	rc = file_replace_as(file, buf_str(&ini.text), &access, err);
+	inifile_clear(&ini);
+	return rc;
+}
+
+int keep_file_restart(const char *directory, struct err *err)
+{
+	struct buf file = BUF_INIT;
+	struct keep_file k;
+	int rc = 0;
+
+	file_in(&file, directory);
+	if (keep_file_load(directory, &k, NULL) == 0 && k.lowered.versions != 0) {
+		k.left = KEEP_WAIT_S;
+		k.counted = false;
+		rc = replace_for_owner(file.data, &k, err);
+	}
 	buf_clear(&file);
 	return rc;
 }

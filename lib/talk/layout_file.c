@@ -5,15 +5,15 @@
 
 #include <inttypes.h>
 
-static void file_in(struct buf *ret, const char *directory)
+static void layout_path(struct buf *ret, const char *directory)
 {
 	buf_addf(ret, "%s/layout.ini", directory);
 }
 
 /* writing */
 
-static void put_member(struct inifile *ini, const struct layout *layout,
-		       const struct layout_member *m)
+static void layout_put_member(struct inifile *ini, const struct layout *layout,
+			      const struct layout_member *m)
 {
 	static const char *const sets[] = { "", "A", "B", "AB" };
 	char id[17];
@@ -41,7 +41,7 @@ void layout_put_ini(struct inifile *ini, const struct layout *layout)
 	inifile_putf(ini, "keep_versions", "%" PRIu32, layout->keep_versions);
 	inifile_putf(ini, "keep_days", "%" PRIu32, layout->keep_days);
 	for (size_t i = 0; i < layout->count; i++)
-		put_member(ini, layout, &layout->members[i]);
+		layout_put_member(ini, layout, &layout->members[i]);
 }
 
 int layout_save(const char *directory, const struct layout *layout, struct err *err)
@@ -50,7 +50,7 @@ int layout_save(const char *directory, const struct layout *layout, struct err *
 	struct buf file = BUF_INIT;
 	int rc;
 
-	file_in(&file, directory);
+	layout_path(&file, directory);
 	layout_put_ini(&ini, layout);
 	rc = inifile_save(&ini, file.data, 0640, err);
 	inifile_clear(&ini);
@@ -177,7 +177,7 @@ int layout_judge(const struct layout *layout, const char *file, struct err *err)
 	return rc == 0 ? 0 : err_set(err, ERR_CORRUPT, "%s: no layout that a group could have", file);
 }
 
-static int each(void *data, struct str section, struct str key, struct str value, struct err *err)
+static int layout_key(void *data, struct str section, struct str key, struct str value, struct err *err)
 {
 	return layout_take_ini(data, section, key, value, err);
 }
@@ -186,7 +186,7 @@ int layout_parse(struct str text, const char *file, struct layout *ret, struct e
 {
 	struct layout layout = LAYOUT_NONE;
 
-	if (inifile_read_text(text, file, each, &layout, err) < 0 ||
+	if (inifile_read_text(text, file, layout_key, &layout, err) < 0 ||
 	    layout_judge(&layout, file, err) < 0)
 		return -1;
 	*ret = layout;
@@ -199,7 +199,7 @@ int layout_load(const char *directory, struct layout *ret, struct err *err)
 	bool there;
 	int rc;
 
-	file_in(&file, directory);
+	layout_path(&file, directory);
 	rc = file_read_any(file.data, LAYOUT_FILE_BYTES, &text, &there, err);
 	if (rc == 0 && there)
 		rc = layout_parse(buf_str(&text), file.data, ret, err);

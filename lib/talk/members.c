@@ -6,7 +6,7 @@
 
 #define FILE_BYTES (1u << 20)		/* MEMBERS_MAX sections have a third of it */
 
-static void file_in(struct buf *ret, const char *directory)
+static void members_path(struct buf *ret, const char *directory)
 {
 	buf_addf(ret, "%s/members.ini", directory);
 }
@@ -70,7 +70,7 @@ static int parse_key(struct member *member, struct str key, struct str value)
 	return 0;	/* of a later release */
 }
 
-static int each(void *data, struct str section, struct str key, struct str value, struct err *err)
+static int members_key(void *data, struct str section, struct str key, struct str value, struct err *err)
 {
 	struct members *members = data;
 	struct member *member;
@@ -100,7 +100,7 @@ int members_parse(struct str text, const char *file, struct members *ret, struct
 {
 	struct members members = MEMBERS_INIT;
 
-	if (inifile_read_text(text, file, each, &members, err) < 0) {
+	if (inifile_read_text(text, file, members_key, &members, err) < 0) {
 		members_clear(&members);
 		return -1;
 	}
@@ -115,7 +115,7 @@ int members_remembered(const char *directory, struct members *ret, struct err *e
 	bool there;
 	int rc;
 
-	file_in(&file, directory);
+	members_path(&file, directory);
 	rc = file_read_any(file.data, FILE_BYTES, &text, &there, err);
 	if (rc == 0 && there)
 		rc = members_parse(buf_str(&text), file.data, ret, err);
@@ -145,7 +145,7 @@ static void put_address(struct inifile *ini, const char *key, const struct addre
 		inifile_put(ini, key, str_of(address_format(text, address)));
 }
 
-static void put_member(struct inifile *ini, const struct member *member)
+static void members_put_member(struct inifile *ini, const struct member *member)
 {
 	char id[17];
 
@@ -176,11 +176,11 @@ int members_save(const char *directory, const struct members *members, struct er
 	struct buf file = BUF_INIT;
 	int rc;
 
-	file_in(&file, directory);
+	members_path(&file, directory);
 	inifile_section(&ini, "covey");
 	inifile_putf(&ini, "self", "%016llx", (unsigned long long)members->self);
 	for (size_t i = 0; i < members->count; i++)
-		put_member(&ini, &members->list[i]);
+		members_put_member(&ini, &members->list[i]);
 	rc = inifile_save(&ini, file.data, 0640, err);
 	inifile_clear(&ini);
 	buf_clear(&file);

@@ -18,12 +18,12 @@ void scrub_file_clear(struct scrub_file *file)
 	*file = (struct scrub_file)SCRUB_FILE_INIT;
 }
 
-static void file_in(struct buf *ret, const char *directory)
+static void scrub_path(struct buf *ret, const char *directory)
 {
 	buf_addf(ret, "%s/scrub.ini", directory);
 }
 
-static int each(void *data, struct str section, struct str key, struct str value, struct err *err)
+static int scrub_key(void *data, struct str section, struct str key, struct str value, struct err *err)
 {
 	struct reading *r = data;
 	const struct {
@@ -52,8 +52,8 @@ int scrub_file_load(const char *directory, struct scrub_file *ret, struct err *e
 	struct buf file = BUF_INIT;
 	int rc;
 
-	file_in(&file, directory);
-	rc = inifile_read(file.data, each, &r, err);
+	scrub_path(&file, directory);
+	rc = inifile_read(file.data, scrub_key, &r, err);
 	if (rc == 0 && (pct_decode(&r.file.position, buf_str(&r.encoded)) < 0 ||
 			path_check(buf_str(&r.file.position), NULL) < 0))
 		rc = err_set(err, ERR_CORRUPT, "%s: position: not a path", file.data);
@@ -79,7 +79,7 @@ int scrub_file_save(const char *directory, const struct scrub_file *scrub, struc
 	struct buf file = BUF_INIT, encoded = BUF_INIT;
 	int rc;
 
-	file_in(&file, directory);
+	scrub_path(&file, directory);
 	pct_encode(&encoded, buf_str(&scrub->position));
 	inifile_section(&ini, "round");
 	put_number(&ini, "last", scrub->last);

@@ -41,7 +41,7 @@ struct serve {
 	char *room;			/* FRAME_BYTES */
 };
 
-static void unqueue(struct serve_client *client)
+static void client_unqueue(struct serve_client *client)
 {
 	struct queued *queued = client->queue;
 
@@ -56,47 +56,51 @@ static void unqueue(struct serve_client *client)
 }
 
 /* Take it out of its client's list, before it is freed. */
-static void unlink_request(struct serve_request *request)
+static void request_unlink(struct serve_request *request)
 {
 	list_remove(&request->link);
 	request->serve->requests--;
 }
 
+static void request_gone(struct serve_request *request)
+{
+	struct serve *serve = request->serve;
+
+	request_unlink(request);
+	if (request->gone != NULL)
+		request->gone(request);
+	if (serve->role->gone != NULL)
+		serve->role->gone(serve, request);
+	free(request);
+}
+
 static void client_free(struct serve_client *client)
 {
-	struct serve *serve = client->serve;
 
 	timer_stop(&client->drop);
 	watch_stop(&client->watch);
-	while (client->requests.first != NULL) {
-		struct serve_request *request =
-			LIST_FIRST(struct serve_request, &client->requests, link);
-
-		unlink_request(request);
-		if (serve->role->gone != NULL)
-			serve->role->gone(serve, request);
-		free(request);
-	}
+	while (client->requests.first != NULL)
+		request_gone(LIST_FIRST(struct serve_request, &client->requests, link));
 	while (client->queue != NULL)
-		unqueue(client);
+		client_unqueue(client);
 	close(client->watch.fd);
 	list_remove(&client->link);
 	free(client);
 }
 
-static void drop_due(struct timer *timer)
+static void client_drop_due(struct timer *timer)
 {
 	client_free(CONTAINER_OF(timer, struct serve_client, drop));
 }
 
 /* Drop the client, but not from within whatever is going on. */
-static void drop(struct serve_client *client)
+static void client_drop(struct serve_client *client)
 {
 	watch_stop(&client->watch);
 	timer_start(client->serve->loop, &client->drop, 0);
 }
 
-static void flush(struct serve_client *client)
+static void client_flush(struct serve_client *client)
 {
 	while (client->queue != NULL) {
 		struct queued *queued = client->queue;
@@ -105,16 +109,16 @@ static void flush(struct serve_client *client)
 		if (sock_send(client->watch.fd, queued->packet.data, queued->packet.len,
 			      queued->fds, queued->fd_count, &err) < 0) {
 			if (err.kind != ERR_TIMEOUT)
-				drop(client);
+				client_drop(client);
 			return;
 		}
-		unqueue(client);
+		client_unqueue(client);
 	}
 	watch_change(&client->watch, EPOLLIN);
 }
 
 /* The packet becomes the queue's. */
-static void enqueue(struct serve_client *client, struct buf *packet, const int *fds, size_t fd_count)
+static void client_enqueue(struct serve_client *client, struct buf *packet, const int *fds, size_t fd_count)
 {
 	struct queued *queued = mem_new(1, sizeof *queued);
 
@@ -127,13 +131,13 @@ static void enqueue(struct serve_client *client, struct buf *packet, const int *
 		int fd = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
 
 		if (fd < 0) {
-			drop(client);
+			client_drop(client);
 			return;
 		}
 		queued->fds[queued->fd_count++] = fd;
 	}
 	if (client->queue_bytes > QUEUE_BYTES)
-		drop(client);
+		client_drop(client);
 	else
 		watch_change(&client->watch, EPOLLIN | EPOLLOUT);
 }
@@ -150,19 +154,19 @@ void serve_reply(struct serve_request *request, uint8_t type, struct str body, c
 		return;
 	frame_pack(&packet, &frame);
 	if (client->queue != NULL)
-		enqueue(client, &packet, fds, fd_count);
+		client_enqueue(client, &packet, fds, fd_count);
 	else if (sock_send(client->watch.fd, packet.data, packet.len, fds, fd_count, &err) < 0) {
 		if (err.kind == ERR_TIMEOUT)
-			enqueue(client, &packet, fds, fd_count);
+			client_enqueue(client, &packet, fds, fd_count);
 		else
-			drop(client);
+			client_drop(client);
 	}
 	buf_clear(&packet);
 }
 
 void serve_end(struct serve_request *request)
 {
-	unlink_request(request);
+	request_unlink(request);
 	free(request);
 }
 
@@ -176,7 +180,7 @@ void serve_fail(struct serve_request *request, const struct err *err)
 	serve_end(request);
 }
 
-static void begin(struct serve_client *client, struct frame *frame)
+static void request_begin(struct serve_client *client, struct frame *frame)
 {
 	struct serve *serve = client->serve;
 	struct serve_request *request = mem_new(1, sizeof *request);
@@ -191,17 +195,12 @@ static void begin(struct serve_client *client, struct frame *frame)
 	frame_close(frame);
 }
 
-static void cancel(struct serve_client *client, uint64_t id)
+static void request_cancel(struct serve_client *client, uint64_t id)
 {
-	struct serve *serve = client->serve;
-
 	LIST_EACH(struct serve_request, request, &client->requests, link) {
 		if (request->id != id)
 			continue;
-		unlink_request(request);
-		if (serve->role->gone != NULL)
-			serve->role->gone(serve, request);
-		free(request);
+		request_gone(request);
 		return;
 	}		/* not found: it ended meanwhile */
 }
@@ -211,7 +210,7 @@ static void client_ready(struct watch *watch, uint32_t events)
 	struct serve_client *client = CONTAINER_OF(watch, struct serve_client, watch);
 
 	if (events & EPOLLOUT)
-		flush(client);
+		client_flush(client);
 	if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
 		return;
 	for (int i = 0; i < BURST && client->drop.loop == NULL; i++) {
@@ -222,24 +221,24 @@ static void client_ready(struct watch *watch, uint32_t events)
 		if (rc < 0 && err.kind == ERR_TIMEOUT)
 			return;
 		if (rc <= 0) {
-			drop(client);
+			client_drop(client);
 		} else if (frame.type == FRAME_CANCEL) {
 			frame_close(&frame);
-			cancel(client, frame.id);
+			request_cancel(client, frame.id);
 		} else {
-			begin(client, &frame);
+			request_begin(client, &frame);
 		}
 	}
 }
 
-static void admit(struct serve *serve, int fd)
+static void client_admit(struct serve *serve, int fd)
 {
 	struct serve_client *client = mem_new(1, sizeof *client);
 
 	client->serve = serve;
 	client->watch.fd = fd;
 	client->watch.ready = client_ready;
-	client->drop.fire = drop_due;
+	client->drop.fire = client_drop_due;
 	client->queue_end = &client->queue;
 	list_append(&serve->clients, &client->link);
 	if (watch_start(serve->loop, &client->watch, EPOLLIN, NULL) < 0)
@@ -253,7 +252,7 @@ static void listener_ready(struct watch *watch, uint32_t events)
 
 	(void)events;
 	while ((fd = accept4(watch->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0)
-		admit(serve, fd);
+		client_admit(serve, fd);
 	if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
 		watch_change(watch, 0);
 		timer_start(serve->loop, &serve->pause, ACCEPT_PAUSE_MS);

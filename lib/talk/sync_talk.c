@@ -1,349 +1,94 @@
 /* sync_talk - the conversation on sync.sock: what the network has to give */
 #include "sync_talk.h"
 
-static int malformed(struct err *err, const char *what)
+#include "message_table.h"
+
+MESSAGE_TABLE(sync_pull, struct sync_pull, "PULL", NULL,
+	      PATH(struct sync_pull, path, 0), RECORD(struct sync_pull, record, FILE_RECORD),
+	      TEXT(struct sync_pull, type, 0, RECORD_TYPE_MAX),
+	      NODES(struct sync_pull, holders, holder_count, HOLDERS_MAX));
+
+MESSAGE_TABLE(sync_progress, uint64_t, "PROGRESS", NULL,
+	      VALUE(FIELD_NUMBER, 8, uint64_t, 0, UINT64_MAX));
+
+static bool list_is_sound(const void *from)
 {
-	return err_set(err, ERR_INVALID, "read %s: malformed", what);
+	const struct sync_list *list = from;
+
+	return list->epoch != 0 || list->node_count == 0;
 }
 
-void sync_pull_pack(struct buf *buf, const struct sync_pull *pull)
+MESSAGE_TABLE(sync_list, struct sync_list, "LIST or HISTORY", list_is_sound,
+	      PATH(struct sync_list, path, 0), U64(struct sync_list, epoch),
+	      NODES(struct sync_list, nodes, node_count, HOLDERS_MAX));
+
+MESSAGE_TABLE(sync_part, struct sync_part, "PART", NULL,
+	      U64(struct sync_part, node), U64(struct sync_part, epoch),
+	      VERSION(struct sync_part, gate));
+
+static bool end_is_sound(const void *from)
 {
-	pack_str(buf, pull->path);
-	pack_record(buf, &pull->record);
-	pack_str(buf, pull->type);
-	pack_u8(buf, (uint8_t)pull->holder_count);
-	for (size_t i = 0; i < pull->holder_count; i++)
-		pack_u64(buf, pull->holders[i]);
+	const struct sync_end *end = from;
+
+	return end->answered <= end->asked;
 }
 
-int sync_pull_unpack(struct str body, struct sync_pull *ret, struct err *err)
-{
-	struct unpack in = unpack_of(body);
-	struct sync_pull pull = { .holder_count = 0 };
+MESSAGE_TABLE(sync_end, struct sync_end, "END", end_is_sound,
+	      U32(struct sync_end, asked), U32(struct sync_end, answered),
+	      BOOL(struct sync_end, stale));
 
-	pull.path = unpack_str(&in, PATH_BYTES);
-	unpack_record(&in, &pull.record);
-	pull.type = unpack_str(&in, RECORD_TYPE_MAX);
-	pull.holder_count = unpack_u8(&in);
-	if (pull.holder_count > HOLDERS_MAX)
-		return malformed(err, "PULL");
-	for (size_t i = 0; i < pull.holder_count; i++)
-		pull.holders[i] = unpack_u64(&in);
-	if (unpack_end(&in) < 0 || !record_is_live(&pull.record) ||
-	    (pull.record.flags & RECORD_DIRECTORY))
-		return malformed(err, "PULL");
-	if (path_check(pull.path, err) < 0)
-		return -1;
-	*ret = pull;
-	return 0;
+static bool name_has_no_nul(const void *from)
+{
+	const struct str *name = from;
+
+	return memchr(name->s, '\0', name->n) == NULL;
 }
 
-void sync_progress_pack(struct buf *buf, uint64_t bytes)
+MESSAGE_TABLE(sync_resolve, struct str, "RESOLVE", name_has_no_nul,
+	      VALUE(FIELD_TEXT, 0, struct str, 1, RESOLVE_NAME_MAX));
+
+ROW_TABLE(address, struct address, "address", NULL, VALUE(FIELD_ADDRESS, 0, struct address, 0, 0));
+
+MESSAGE_TABLE(sync_addresses, struct sync_addresses, "ADDRESSES", NULL,
+	      LIST(1, struct sync_addresses, list, count, RESOLVE_ADDRESSES_MAX, address));
+
+MESSAGE_TABLE(sync_push, struct sync_push, "PUSH", NULL,
+	      PATH(struct sync_push, path, 1),
+	      RECORD(struct sync_push, record, NO_RECORD | FILE_RECORD), TYPE(struct sync_push, type),
+	      NODES(struct sync_push, keepers, keeper_count, HOLDERS_MAX),
+	      NUMBER(1, struct sync_push, wanted, 1, UINT8_MAX));
+
+MESSAGE_TABLE(sync_token, uint64_t, "TOKEN", NULL,
+	      VALUE(FIELD_NUMBER, 8, uint64_t, 0, UINT64_MAX));
+
+MESSAGE_TABLE(sync_more, struct sync_more, "PUSH_MORE", NULL,
+	      U64(struct sync_more, token), U64(struct sync_more, bytes));
+
+MESSAGE_TABLE(sync_name, struct sync_name, "PUSH_NAME", NULL,
+	      U64(struct sync_name, token), RECORD(struct sync_name, record, FILE_RECORD),
+	      TYPE(struct sync_name, type));
+
+MESSAGE_TABLE(sync_have, struct sync_have, "HAVE", NULL,
+	      NODES(struct sync_have, nodes, count, HOLDERS_MAX));
+
+static bool carry_is_sound(const void *from)
 {
-	pack_u64(buf, bytes);
+	const struct sync_carry *carry = from;
+
+	return carry->http.len != 0;
 }
 
-int sync_progress_unpack(struct str body, uint64_t *ret, struct err *err)
-{
-	struct unpack in = unpack_of(body);
-	uint64_t bytes = unpack_u64(&in);
+MESSAGE_TABLE(sync_carry, struct sync_carry, "CARRY", carry_is_sound,
+	      ADDRESS(struct sync_carry, http),
+	      NUMBER(1, struct sync_carry, to, SYNC_TO_VERSIONS, SYNC_TO_DISCOVERY),
+	      TEXT(struct sync_carry, packet, 0, WIRE_LONG_BYTES));
 
-	if (unpack_end(&in) < 0)
-		return malformed(err, "PROGRESS");
-	*ret = bytes;
-	return 0;
-}
+MESSAGE_TABLE(sync_compare, unsigned, "COMPARE", NULL,
+	      VALUE(FIELD_NUMBER, 2, unsigned, 0, PARTITIONS - 1));
 
-static void pack_nodes(struct buf *buf, const uint64_t *nodes, size_t count)
-{
-	pack_u8(buf, (uint8_t)count);
-	for (size_t i = 0; i < count; i++)
-		pack_u64(buf, nodes[i]);
-}
-
-static void unpack_nodes(struct unpack *in, uint64_t nodes[HOLDERS_MAX], size_t *ret_count)
-{
-	size_t count = unpack_u8(in);
-
-	if (count > HOLDERS_MAX)
-		in->failed = true;
-	for (size_t i = 0; i < count && !in->failed; i++)
-		nodes[i] = unpack_u64(in);
-	*ret_count = in->failed ? 0 : count;
-}
-
-static void pack_list(struct buf *buf, const struct sync_list *list)
-{
-	pack_str(buf, list->path);
-	pack_u64(buf, list->epoch);
-	pack_nodes(buf, list->nodes, list->node_count);
-}
-
-static int unpack_list(struct str body, const char *what, struct sync_list *ret, struct err *err)
-{
-	struct unpack in = unpack_of(body);
-	struct sync_list list;
-
-	list.path = unpack_str(&in, PATH_BYTES);
-	list.epoch = unpack_u64(&in);
-	unpack_nodes(&in, list.nodes, &list.node_count);
-	if (unpack_end(&in) < 0 || (list.epoch == 0 && list.node_count > 0))
-		return malformed(err, what);
-	if (path_check(list.path, err) < 0)
-		return -1;
-	*ret = list;
-	return 0;
-}
-
-void sync_list_pack(struct buf *buf, const struct sync_list *list)
-{
-	pack_list(buf, list);
-}
-
-int sync_list_unpack(struct str body, struct sync_list *ret, struct err *err)
-{
-	return unpack_list(body, "LIST", ret, err);
-}
-
-void sync_history_pack(struct buf *buf, const struct sync_list *list)
-{
-	pack_list(buf, list);
-}
-
-int sync_history_unpack(struct str body, struct sync_list *ret, struct err *err)
-{
-	return unpack_list(body, "HISTORY", ret, err);
-}
-
-/* pushing */
-
-static int check_file_path(struct str path, const char *what, struct err *err)
-{
-	if (path.n == 0)
-		return malformed(err, what);
-	return path_check(path, err);
-}
-
-void sync_push_pack(struct buf *buf, const struct sync_push *push)
-{
-	pack_str(buf, push->path);
-	pack_record(buf, &push->record);
-	pack_str(buf, push->type);
-	pack_nodes(buf, push->keepers, push->keeper_count);
-	pack_u8(buf, push->wanted);
-}
-
-int sync_push_unpack(struct str body, struct sync_push *ret, struct err *err)
-{
-	struct unpack in = unpack_of(body);
-	struct sync_push push;
-
-	push.path = unpack_str(&in, PATH_BYTES);
-	unpack_record(&in, &push.record);
-	push.type = unpack_str(&in, RECORD_TYPE_MAX);
-	unpack_nodes(&in, push.keepers, &push.keeper_count);
-	push.wanted = unpack_u8(&in);
-	if (unpack_end(&in) < 0 || push.wanted == 0 || (!version_is_none(push.record.version) &&
-				    !record_has_content(&push.record)))
-		return malformed(err, "PUSH");
-	if (check_file_path(push.path, "PUSH", err) < 0 || record_check_type(push.type, err) < 0)
-		return -1;
-	*ret = push;
-	return 0;
-}
-
-void sync_token_pack(struct buf *buf, uint64_t token)
-{
-	pack_u64(buf, token);
-}
-
-int sync_token_unpack(struct str body, uint64_t *ret_token, struct err *err)
-{
-	struct unpack in = unpack_of(body);
-	uint64_t token = unpack_u64(&in);
-
-	if (unpack_end(&in) < 0)
-		return malformed(err, "TOKEN");
-	*ret_token = token;
-	return 0;
-}
-
-void sync_more_pack(struct buf *buf, uint64_t token, uint64_t bytes)
-{
-	pack_u64(buf, token);
-	pack_u64(buf, bytes);
-}
-
-int sync_more_unpack(struct str body, uint64_t *ret_token, uint64_t *ret_bytes, struct err *err)
-{
-	struct unpack in = unpack_of(body);
-	uint64_t token = unpack_u64(&in), bytes = unpack_u64(&in);
-
-	if (unpack_end(&in) < 0)
-		return malformed(err, "PUSH_MORE");
-	*ret_token = token;
-	*ret_bytes = bytes;
-	return 0;
-}
-
-void sync_name_pack(struct buf *buf, const struct sync_name *name)
-{
-	pack_u64(buf, name->token);
-	pack_record(buf, &name->record);
-	pack_str(buf, name->type);
-}
-
-int sync_name_unpack(struct str body, struct sync_name *ret, struct err *err)
-{
-	struct unpack in = unpack_of(body);
-	struct sync_name name;
-
-	name.token = unpack_u64(&in);
-	unpack_record(&in, &name.record);
-	name.type = unpack_str(&in, RECORD_TYPE_MAX);
-	if (unpack_end(&in) < 0 || !record_has_content(&name.record))
-		return malformed(err, "PUSH_NAME");
-	if (record_check_type(name.type, err) < 0)
-		return -1;
-	*ret = name;
-	return 0;
-}
-
-void sync_have_pack(struct buf *buf, const struct sync_have *have)
-{
-	pack_nodes(buf, have->nodes, have->count);
-}
-
-int sync_have_unpack(struct str body, struct sync_have *ret, struct err *err)
-{
-	struct unpack in = unpack_of(body);
-	struct sync_have have;
-
-	unpack_nodes(&in, have.nodes, &have.count);
-	if (unpack_end(&in) < 0)
-		return malformed(err, "HAVE");
-	*ret = have;
-	return 0;
-}
-
-void sync_carry_pack(struct buf *buf, const struct sync_carry *carry)
-{
-	pack_address(buf, &carry->http);
-	pack_u8(buf, (uint8_t)carry->to);
-	pack_str(buf, carry->packet);
-}
-
-int sync_carry_unpack(struct str body, struct sync_carry *ret, struct err *err)
-{
-	struct unpack in = unpack_of(body);
-	struct sync_carry carry;
-	uint8_t to;
-
-	unpack_address(&in, &carry.http);
-	to = unpack_u8(&in);
-	carry.packet = unpack_str(&in, WIRE_LONG_BYTES);
-	if (unpack_end(&in) < 0 || carry.http.len == 0 || to < SYNC_TO_VERSIONS ||
-	    to > SYNC_TO_DISCOVERY)
-		return malformed(err, "CARRY");
-	carry.to = (enum sync_to)to;
-	*ret = carry;
-	return 0;
-}
-
-void sync_part_pack(struct buf *buf, const struct sync_part *part)
-{
-	pack_u64(buf, part->node);
-	pack_u64(buf, part->epoch);
-	pack_version(buf, part->gate);
-}
-
-int sync_part_unpack(struct str body, struct sync_part *ret, struct err *err)
-{
-	struct unpack in = unpack_of(body);
-	struct sync_part part;
-
-	part.node = unpack_u64(&in);
-	part.epoch = unpack_u64(&in);
-	part.gate = unpack_version(&in);
-	if (unpack_end(&in) < 0)
-		return malformed(err, "PART");
-	*ret = part;
-	return 0;
-}
-
-void sync_compare_pack(struct buf *buf, unsigned partition)
-{
-	pack_u16(buf, (uint16_t)partition);
-}
-
-int sync_compare_unpack(struct str body, unsigned *ret_partition, struct err *err)
-{
-	struct unpack in = unpack_of(body);
-	uint16_t partition = unpack_u16(&in);
-
-	if (unpack_end(&in) < 0 || partition >= PARTITIONS)
-		return malformed(err, "COMPARE");
-	*ret_partition = partition;
-	return 0;
-}
-
-void sync_end_pack(struct buf *buf, const struct sync_end *end)
-{
-	pack_u32(buf, end->asked);
-	pack_u32(buf, end->answered);
-	pack_u8(buf, end->stale);
-}
-
-int sync_end_unpack(struct str body, struct sync_end *ret, struct err *err)
-{
-	struct unpack in = unpack_of(body);
-	struct sync_end end;
-	uint8_t stale;
-
-	end.asked = unpack_u32(&in);
-	end.answered = unpack_u32(&in);
-	stale = unpack_u8(&in);
-	end.stale = stale == 1;
-	if (unpack_end(&in) < 0 || end.answered > end.asked || stale > 1)
-		return malformed(err, "END");
-	*ret = end;
-	return 0;
-}
-
-void sync_resolve_pack(struct buf *buf, struct str name)
-{
-	pack_str(buf, name);
-}
-
-int sync_resolve_unpack(struct str body, struct str *ret_name, struct err *err)
-{
-	struct unpack in = unpack_of(body);
-	struct str name = unpack_str(&in, RESOLVE_NAME_MAX);
-
-	if (unpack_end(&in) < 0 || name.n == 0 || memchr(name.s, '\0', name.n) != NULL)
-		return malformed(err, "RESOLVE");
-	*ret_name = name;
-	return 0;
-}
-
-void sync_addresses_pack(struct buf *buf, const struct sync_addresses *addresses)
-{
-	pack_u8(buf, (uint8_t)addresses->count);
-	for (size_t i = 0; i < addresses->count; i++)
-		pack_address(buf, &addresses->list[i]);
-}
-
-int sync_addresses_unpack(struct str body, struct sync_addresses *ret, struct err *err)
-{
-	struct unpack in = unpack_of(body);
-	struct sync_addresses addresses = { .count = unpack_u8(&in) };
-
-	if (addresses.count > RESOLVE_ADDRESSES_MAX)
-		return malformed(err, "ADDRESSES");
-	for (size_t i = 0; i < addresses.count; i++)
-		unpack_address(&in, &addresses.list[i]);
-	if (unpack_end(&in) < 0)
-		return malformed(err, "ADDRESSES");
-	*ret = addresses;
-	return 0;
-}
+const struct message *const sync_messages[] = {
+	&sync_pull_message, &sync_progress_message, &sync_list_message, &sync_part_message,
+	&sync_end_message, &sync_resolve_message, &sync_addresses_message, &sync_push_message,
+	&sync_token_message, &sync_more_message, &sync_name_message, &sync_have_message,
+	&sync_carry_message, &sync_compare_message, NULL,
+};

@@ -23,7 +23,7 @@ struct view_client {
 	struct timer again;
 };
 
-static void tell_failure(const struct view_client *client, const struct err *err)
+static void view_tell_failure(const struct view_client *client, const struct err *err)
 {
 	if (client->events->failed != NULL)
 		client->events->failed(client->data, err);
@@ -44,7 +44,7 @@ static struct group_view *view_copy(const struct group_view *from)
 	return view;
 }
 
-static void use_view(struct view_client *client, struct group_view *now)
+static void view_replace(struct view_client *client, struct group_view *now)
 {
 	struct group_view *before = client->view;
 
@@ -57,7 +57,7 @@ static void use_view(struct view_client *client, struct group_view *now)
 }
 
 /* One of the two answers to VIEW and WATCH. */
-static int hear(struct view_client *client, const struct frame *frame, struct err *err)
+static int view_hear(struct view_client *client, const struct frame *frame, struct err *err)
 {
 	struct group_view *view = view_copy(client->view);
 	int rc;
@@ -73,12 +73,12 @@ static int hear(struct view_client *client, const struct frame *frame, struct er
 		return -1;
 	}
 	view->state = VIEW_LIVE;
-	use_view(client, view);
+	view_replace(client, view);
 	return 0;
 }
 
 /* covey-discoverd is away.  It saves a layout before it tells of it, and may not have come to that. */
-static void lose(struct view_client *client)
+static void view_lose(struct view_client *client)
 {
 	struct group_view *view = view_copy(client->view);
 	bool changed = view->state == VIEW_LIVE;
@@ -92,39 +92,39 @@ static void lose(struct view_client *client)
 		changed = true;
 	}
 	if (changed)
-		use_view(client, view);
+		view_replace(client, view);
 	else
 		group_view_release(view);
 }
 
-static void watched(struct call *call, struct frame *frame)
+static void view_watched(struct call *call, struct frame *frame)
 {
 	struct view_client *client = CONTAINER_OF(call, struct view_client, watch);
 	struct err err = ERR_INIT;
 
 	if (frame == NULL) {
 		timer_start(client->loop, &client->again, AGAIN_MS);
-		lose(client);
-	} else if (hear(client, frame, &err) < 0) {
-		tell_failure(client, &err);
+		view_lose(client);
+	} else if (view_hear(client, frame, &err) < 0) {
+		view_tell_failure(client, &err);
 	}
 }
 
-static void watch_group(struct timer *timer)
+static void view_watch(struct timer *timer)
 {
 	struct view_client *client = CONTAINER_OF(timer, struct view_client, again);
 
 	call_start(client->caller, &client->watch, DISCOVER_WATCH, STR(""), 0);
 }
 
-static void read_disk(struct view_client *client)
+static void view_read_disk(struct view_client *client)
 {
 	struct err err = ERR_INIT;
 
 	if (members_load(client->state_directory, &client->view->members, &err) < 0)
-		tell_failure(client, &err);
+		view_tell_failure(client, &err);
 	if (layout_load(client->state_directory, &client->view->layout, &err) < 0)
-		tell_failure(client, &err);
+		view_tell_failure(client, &err);
 }
 
 struct view_client *view_client_new(const char *run_directory, const char *state_directory,
@@ -141,10 +141,10 @@ struct view_client *view_client_new(const char *run_directory, const char *state
 	client->state_directory = mem_copy(state_directory, strlen(state_directory));
 	pthread_mutex_init(&client->mutex, NULL);
 	client->watch = (struct call)CALL_INIT;
-	client->watch.answer = watched;
-	client->again.fire = watch_group;
+	client->watch.answer = view_watched;
+	client->again.fire = view_watch;
 	client->view = view_copy(&nothing);
-	read_disk(client);
+	view_read_disk(client);
 	buf_clear(&path);
 	return client;
 }
@@ -160,7 +160,7 @@ int view_client_ask(struct view_client *client, uint64_t timeout_ms, struct err 
 		rc = asking_next(&asking, &frame, err);
 		if (rc < 0)
 			break;
-		rc = hear(client, &frame, err);
+		rc = view_hear(client, &frame, err);
 		members = members || frame.type == DISCOVER_MEMBERS;
 		layout = layout || frame.type == DISCOVER_LAYOUT;
 		frame_close(&frame);
@@ -173,7 +173,7 @@ void view_client_start(struct view_client *client, struct loop *loop)
 {
 	client->loop = loop;
 	client->caller = caller_new(loop, client->socket_path);
-	watch_group(&client->again);
+	view_watch(&client->again);
 }
 
 void view_client_free(struct view_client *client)

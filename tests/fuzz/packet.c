@@ -87,14 +87,14 @@ static void no_result(struct check_wait *wait, const struct check_result *result
 	(void)wait;
 	expect(answer->counts.peers_answered <= answer->counts.peers);
 	expect(answer->holder_count <= answer->counts.peers_answered);
-	expect(answer->standing != STANDING_CONFIRMED || answer->epoch == 1);
+	expect(answer->certainty != CERTAINTY_CONFIRMED || answer->epoch == 1);
 }
 
 static void no_end(struct store_wait *wait, const struct store_answer *answer)
 {
 	(void)wait;
-	expect(!answer->all || answer->settled);
-	expect(answer->settled || answer->last);
+	expect(!answer->all || answer->confirmed);
+	expect(answer->confirmed || answer->last);
 }
 
 static int nothing_here(void *data, struct str path, struct version version, bool below,

@@ -145,7 +145,7 @@ static void read_stored(struct store_wait *wait, const struct store_answer *answ
 {
 	struct op *op = CONTAINER_OF(wait, struct op, store);
 
-	if (answer->settled)
+	if (answer->confirmed)
 		history_confirmed(op->deed, op->record.version);
 	else if (!answer->last)
 		return;
@@ -207,10 +207,10 @@ static void read_checked(struct check_wait *wait, const struct check_result *res
 
 	MUST("4", answer->epoch == op->machine->home.layout.epoch);
 	op->record = *newest_of(op, answer);
-	if (answer->standing == STANDING_UNCONFIRMED ||
+	if (answer->certainty == CERTAINTY_UNCONFIRMED ||
 	    (op->path == KIND_FILE && is_hidden(op, answer))) {
 		give_up(op);
-	} else if (answer->standing == STANDING_UNSETTLED) {
+	} else if (answer->certainty == CERTAINTY_UNDECIDED) {
 		op->read_back = true;
 		op->go_below = asked_all(answer);
 		ask_for_content(op, answer);
@@ -250,7 +250,7 @@ static void write_stored(struct store_wait *wait, const struct store_answer *ans
 {
 	struct op *op = CONTAINER_OF(wait, struct op, store);
 
-	op->settled = op->settled || answer->settled;
+	op->settled = op->settled || answer->confirmed;
 	client_maybe_confirm(op);
 }
 
@@ -350,7 +350,7 @@ static bool is_refused(const struct op *op, const struct newest_answer *answer)
 	if (op->path == KIND_FILE)
 		return is_hidden(op, answer);
 	return op->kind == MAKE &&
-	       record_stands(&answer->record, &answer->entry) == STANDS_FILE;
+	       record_name_kind(&answer->record, &answer->entry) == NAME_FILE;
 }
 
 static void write_checked(struct check_wait *wait, const struct check_result *result)
@@ -359,7 +359,7 @@ static void write_checked(struct check_wait *wait, const struct check_result *re
 	const struct newest_answer *answer = &result->answer;
 	struct writing *writing;
 
-	op->checked = answer->standing == STANDING_CONFIRMED;
+	op->checked = answer->certainty == CERTAINTY_CONFIRMED;
 	op->clock = op->checked ? answer->clock : wall_of(op->machine);
 	op->above = answer->record.version;
 	if (version_cmp(answer->entry.version, op->above) > 0)
@@ -421,7 +421,7 @@ static void begin_op(struct machine *machine, enum kind kind, int path)
 	if (kind == VERSIONS) {
 		list_versions(op);
 	} else if (kind == REMOVE) {
-		list_remove(op);
+		list_rmdir(op);
 	} else {
 		op->check.done = kind == GET ? read_checked : write_checked;
 		begin_check(op, kind == GET ? CHECK_READ : CHECK_WRITE, VERSION_NONE);

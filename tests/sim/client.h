@@ -15,7 +15,7 @@ struct op {
 	int path;
 	size_t deed;
 	uint64_t began;			/* history_now() */
-	struct list *list;		/* owned; NULL: none yet */
+	struct listing *list;		/* owned; NULL: none yet */
 	struct check_wait check;
 	struct store_wait store;
 	uint64_t token;			/* ties answers and timers to it */
@@ -43,7 +43,7 @@ void op_store(struct op *, void (*done)(struct store_wait *, const struct store_
 /* lists.c */
 void list_index(struct op *);
 void list_versions(struct op *);
-void list_remove(struct op *);
+void list_rmdir(struct op *);
 void list_free(struct op *);
 
 /* client.c: what was pulled is on the disk; a write may have all it needs */

@@ -267,7 +267,7 @@ static void tell_view(struct machine *machine)
 	asker_members(&machine->asker, members);
 }
 
-/* which start is this? as standing.c of covey-discoverd has it, but for the time that its disk takes */
+/* which start is this? as memory.c of covey-discoverd has it, but for the time that its disk takes */
 
 static void show(const struct machine *machine, struct member *self)
 {
@@ -471,7 +471,7 @@ static void propose_something(struct machine *machine)
 	    machine->silent)
 		return;
 	if (layout_is_joint(&next)) {
-		layout_alone(agent_layout(agent), LAYOUT_A, &next);
+		layout_single(agent_layout(agent), LAYOUT_A, &next);
 	} else {
 		for (int i = 0; i < sim.profile.machines; i++) {
 			const struct machine *m = &sim.machines[i];

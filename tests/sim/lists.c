@@ -157,7 +157,7 @@ static void tell_list(struct machine *machine, const struct packet *asked)
 
 /* asking */
 
-struct list {
+struct listing {
 	void (*done)(struct op *);
 	int path;			/* the directory, or the path whose versions these are */
 	bool versions;
@@ -177,7 +177,7 @@ struct list {
 	size_t row_count, next;
 };
 
-static void forget_answers(struct list *list)
+static void forget_answers(struct listing *list)
 {
 	for (size_t i = 0; i < MERGE_TEXTS_MAX; i++)
 		buf_clear(&list->texts[i]);
@@ -206,7 +206,7 @@ static void settle_next(struct op *op);
 static void row_told(struct check_wait *wait, const struct check_result *result)
 {
 	struct op *op = CONTAINER_OF(wait, struct op, check);
-	struct list *list = op->list;
+	struct listing *list = op->list;
 	struct merge_row *row = &list->rows[list->next].told;
 
 	if (merge_answered(row, &list->rule, &result->answer))
@@ -218,10 +218,10 @@ static void row_told(struct check_wait *wait, const struct check_result *result)
 /* What the homes do not tell alike is settled as a read does it. */
 static void settle_next(struct op *op)
 {
-	struct list *list = op->list;
+	struct listing *list = op->list;
 	struct newest_ask ask;
 
-	while (list->next < list->row_count && list->rows[list->next].told.settled)
+	while (list->next < list->row_count && list->rows[list->next].told.confirmed)
 		list->next++;
 	if (list->next == list->row_count) {
 		list_over(op, true);
@@ -242,7 +242,7 @@ static int child_named(int directory, struct str name)
 	return 0;
 }
 
-static void add_rows(struct list *list, struct merge *merge)
+static void add_rows(struct listing *list, struct merge *merge)
 {
 	struct merge_name name;
 	struct merge_version version;
@@ -262,7 +262,7 @@ static void ask_again(struct op *op);
 /* This node's own answer counts as one of a home, by the layout that it has now. */
 static void merge_all(struct op *op)
 {
-	struct list *list = op->list;
+	struct listing *list = op->list;
 	struct machine *machine = op->machine;
 	struct merge merge;
 	bool confirmed;
@@ -292,7 +292,7 @@ static void merge_all(struct op *op)
 
 static void no_answer(struct op *op)
 {
-	struct list *list = op->list;
+	struct listing *list = op->list;
 
 	if (list == NULL || list->merged || list->row_count > 0 || sim.now < list->round + LIST_MS / TRIES_MAX)
 		return;
@@ -304,7 +304,7 @@ static void no_answer(struct op *op)
 
 static void ask_again(struct op *op)
 {
-	struct list *list = op->list;
+	struct listing *list = op->list;
 	struct machine *machine = op->machine;
 	const struct layout *layout = &machine->home.layout;
 	uint64_t homes[QUORUM_HOMES_MAX];
@@ -344,7 +344,7 @@ static void ask_again(struct op *op)
 /* An answer carries who gave it. */
 static void hear_list(struct op *op, const struct packet *packet)
 {
-	struct list *list = op->list;
+	struct listing *list = op->list;
 	struct merge_answer *answer = &list->answers[list->count];
 
 	if (list->merged || list->row_count > 0 || list->count == MERGE_TEXTS_MAX)
@@ -394,7 +394,7 @@ static bool is_live_row(const struct row *row)
 /* The file, where no directory stands and was none above it: else it is not settled, nor of interest. */
 static void tell_file(const struct op *op)
 {
-	const struct list *list = op->list;
+	const struct listing *list = op->list;
 
 	for (size_t i = 0; i < list->row_count; i++) {
 		const struct merge_row *told = &list->rows[i].told;
@@ -407,7 +407,7 @@ static void tell_file(const struct op *op)
 
 static void tell_index(struct op *op)
 {
-	const struct list *list = op->list;
+	const struct listing *list = op->list;
 
 	for (const int *p = children_of(list->path); *p != -1; p++) {
 		struct version version = VERSION_NONE;
@@ -438,7 +438,7 @@ static void index_listed(struct op *op)
 
 static void history_listed(struct op *op)
 {
-	const struct list *list = op->list;
+	const struct listing *list = op->list;
 	struct version newest = VERSION_NONE;
 
 	for (size_t i = 0; list->confirmed && i < list->row_count; i++) {
@@ -488,7 +488,7 @@ static void end_stored(struct store_wait *wait, const struct store_answer *answe
 {
 	struct op *op = CONTAINER_OF(wait, struct op, store);
 
-	if (answer->settled) {
+	if (answer->confirmed) {
 		history_confirmed(op->deed, op->record.version);
 		history_absent(op->machine->index, op->path, op->began);
 	} else if (!answer->last) {
@@ -528,7 +528,7 @@ static void gate_stored(struct store_wait *wait, const struct store_answer *answ
 {
 	struct op *op = CONTAINER_OF(wait, struct op, store);
 
-	if (answer->settled) {
+	if (answer->confirmed) {
 		storing_cancel(&op->store);
 		list_start(op, op->path, false, op->record.version, listed_again);
 	} else if (answer->last) {
@@ -590,7 +590,7 @@ static void removal_checked(struct check_wait *wait, const struct check_result *
 	op->above = answer->entry.version;
 	if (version_cmp(answer->record.version, op->above) > 0)
 		op->above = answer->record.version;
-	if (answer->standing == STANDING_UNCONFIRMED) {
+	if (answer->certainty == CERTAINTY_UNCONFIRMED) {
 		op_free(op);			/* 503 */
 	} else if (!record_is_live(&answer->entry)) {
 		history_was_read(op->deed);	/* 404 */
@@ -602,7 +602,7 @@ static void removal_checked(struct check_wait *wait, const struct check_result *
 	}
 }
 
-void list_remove(struct op *op)
+void list_rmdir(struct op *op)
 {
 	op->check.done = removal_checked;
 	check_start(&op->machine->asker, &op->check, sim_paths[op->path], CHECK_READ, VERSION_NONE,

@@ -1,7 +1,7 @@
 /* machine - a node: its answers, its questions, what it fetches */
 #include "sim.h"
 
-#include "behind.h"
+#include "gate_confirm.h"
 #include "container.h"
 #include "mem.h"
 
@@ -123,14 +123,14 @@ static void ask_behind(void *data, uint64_t epoch, uint64_t node, const struct a
 
 /* A gate is on the disk: what stands behind it is settled before anybody is told (behind.h). */
 struct inside {
-	struct behind behind;
+	struct gate_confirm behind;
 	struct writing writing;		/* of the gate */
 	void (*done)(struct writing *);
 	struct inside *next;		/* of the machine's */
 	int tried;			/* the last child; below 0: none yet */
 };
 
-static void inside_end(struct behind *behind, bool settled)
+static void inside_end(struct gate_confirm *behind, bool settled)
 {
 	struct inside *in = CONTAINER_OF(behind, struct inside, behind);
 	struct inside **p = &sim.machines[in->writing.event.machine].insides;
@@ -143,13 +143,13 @@ static void inside_end(struct behind *behind, bool settled)
 	free(in);
 }
 
-static void inside_next(struct behind *behind)
+static void inside_next(struct gate_confirm *behind)
 {
 	struct inside *in = CONTAINER_OF(behind, struct inside, behind);
 	struct machine *machine = &sim.machines[in->writing.event.machine];
 
 	in->tried = child_standing(&machine->disk, directory_of(in->writing.path), in->tried);
-	behind_found(behind, in->tried < 0 ? STR("") : sim_paths[in->tried], sim.now);
+	gate_confirm_found(behind, in->tried < 0 ? STR("") : sim_paths[in->tried], sim.now);
 	machine_arm(machine);
 }
 
@@ -170,7 +170,7 @@ static void settle_inside(struct writing *writing, void (*done)(struct writing *
 	in->tried = -1;
 	in->next = machine->insides;
 	machine->insides = in;
-	behind_start(&in->behind, &machine->asker, sim_paths[writing->path], writing->record.version);
+	gate_confirm_start(&in->behind, &machine->asker, sim_paths[writing->path], writing->record.version);
 }
 
 /* The machine has crashed, the asker is cleared. */
@@ -180,7 +180,7 @@ static void drop_insides(struct machine *machine)
 		struct inside *in = machine->insides;
 
 		machine->insides = in->next;
-		behind_clear(&in->behind);
+		gate_confirm_clear(&in->behind);
 		free(in);
 	}
 }

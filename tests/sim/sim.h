@@ -18,7 +18,7 @@
  *	outbox.c	what is drained, and content for its keepers
  *	change.c	when a home answers SYNC, and that all rows are on disk before
  *			partitions are done; without a council also who decides
- *	council.c	covey-discoverd's standing.c around waking.h
+ *	council.c	covey-discoverd's memory.c around waking.h
  * Not here: pruning, typed contents, upkeep of directories, and If-Match, which no group of
  * several nodes offers yet.
  *

@@ -478,7 +478,7 @@ static void test_messages(void)
 		begin(sizes[i]);
 		CHECK(ask(&reader, &net.nodes[1], CHECK_READ, 0) <= 3);
 		run(300);
-		CHECK(reader.answer.standing == STANDING_CONFIRMED);
+		CHECK(reader.answer.certainty == CERTAINTY_CONFIRMED);
 		CHECK(version_is_none(reader.answer.record.version) && reader.answer.epoch == 1);
 		CHECK(reader.answer.counts.homes == 3 && reader.answer.counts.homes_answered >= 2);
 		CHECK(net.sent <= 6);
@@ -494,12 +494,12 @@ static void test_store(void)
 	begin(10);
 	store(&writer, guest(), 50);
 	run(10);
-	CHECK(writer.results == 2 && writer.first.settled && !writer.first.all && writer.second.last);
+	CHECK(writer.results == 2 && writer.first.confirmed && !writer.first.all && writer.second.last);
 	CHECK(writer.second.all);
 	CHECK(net.sent == 6);
 	guest()->content = true;
 	ask(&reader, home_at(1), CHECK_READ, 0);
-	CHECK(reader.answer.standing == STANDING_CONFIRMED);
+	CHECK(reader.answer.certainty == CERTAINTY_CONFIRMED);
 	CHECK(reader.answer.record.version.time == 50);
 	end();
 }
@@ -514,10 +514,10 @@ static void test_one_home_dead(void)
 	for (int i = 0; i < 5; i++) {
 		store(&writer, guest(), 50 + (uint64_t)i);
 		run(5);
-		CHECK(writer.results == 1 && writer.first.settled);
+		CHECK(writer.results == 1 && writer.first.confirmed);
 		CHECK(writer.second.last == (i > 0));	/* it is sick by then */
 		CHECK(ask(&reader, guest(), CHECK_READ, 0) <= 5);
-		CHECK(reader.answer.standing == STANDING_CONFIRMED);
+		CHECK(reader.answer.certainty == CERTAINTY_CONFIRMED);
 		CHECK(reader.answer.record.version.time == 50 + (uint64_t)i);
 		run(STORE_MS + 10);
 		CHECK(writer.second.last && !writer.second.all);
@@ -535,7 +535,7 @@ static void test_home_late(void)
 	home_at(0)->stopped = true;
 	store(&writer, guest(), 50);
 	run(3 * STORE_MS);
-	CHECK(writer.results == 1 && writer.first.settled && !writer.first.last);
+	CHECK(writer.results == 1 && writer.first.confirmed && !writer.first.last);
 	home_at(0)->stopped = false;
 	run(3 * STORE_MS);
 	CHECK(writer.results == 2 && writer.second.all && writer.second.last);
@@ -552,15 +552,15 @@ static void test_two_homes_dead(void)
 	guest()->content = true;
 	store(&writer, guest(), 50);
 	CHECK(ask(&reader, home_at(1), CHECK_READ, 0) >= CHECK_MS - 1);
-	CHECK(reader.answer.standing == STANDING_UNCONFIRMED);
+	CHECK(reader.answer.certainty == CERTAINTY_UNCONFIRMED);
 	CHECK(reader.answer.record.version.time == 50 && reader.answer.holder_count == 1);
 	CHECK(reader.answer.counts.homes_answered == 1 && reader.answer.counts.homes == 3);
 	run(STORE_MS);
-	CHECK(writer.results == 1 && !writer.first.settled && writer.second.last);
-	CHECK(ask(&reader, home_at(1), CHECK_READ, 0) <= ASKER_A_LITTLE_MS + 8);
+	CHECK(writer.results == 1 && !writer.first.confirmed && writer.second.last);
+	CHECK(ask(&reader, home_at(1), CHECK_READ, 0) <= ASKER_SHORT_WAIT_MS + 8);
 	home_at(0)->stopped = home_at(2)->stopped = false;
 	ask(&reader, home_at(1), CHECK_READ, 0);
-	CHECK(reader.answer.standing == STANDING_CONFIRMED);
+	CHECK(reader.answer.certainty == CERTAINTY_CONFIRMED);
 	end();
 }
 
@@ -574,18 +574,18 @@ static void test_write_back(void)
 	home_at(1)->content = true;
 	home_at(2)->stopped = true;
 	ask(&reader, guest(), CHECK_READ, 0);
-	CHECK(reader.answer.standing == STANDING_CONFIRMED && reader.answer.holder_count == 1);
+	CHECK(reader.answer.certainty == CERTAINTY_CONFIRMED && reader.answer.holder_count == 1);
 	CHECK(reader.answer.record.version.time == 70);
 	CHECK(home_at(0)->kept_count == 1);
 	ask(&reader, guest(), CHECK_WRITE, 0);
-	CHECK(reader.answer.standing == STANDING_CONFIRMED);
+	CHECK(reader.answer.certainty == CERTAINTY_CONFIRMED);
 	end();
 	begin(3);			/* the reader itself is the home that lacks it */
 	keep(home_at(1), record_at(70));
 	home_at(1)->content = true;
 	home_at(2)->stopped = true;
 	ask(&reader, home_at(0), CHECK_READ, 0);
-	CHECK(reader.answer.standing == STANDING_CONFIRMED && home_at(0)->kept_count == 1);
+	CHECK(reader.answer.certainty == CERTAINTY_CONFIRMED && home_at(0)->kept_count == 1);
 	end();
 }
 
@@ -598,11 +598,11 @@ static void test_content_unknown(void)
 	keep(home_at(1), record_at(60));
 	keep(home_at(0), record_at(60));
 	ask(&reader, guest(), CHECK_READ, 0);
-	CHECK(reader.answer.standing == STANDING_UNSETTLED);
+	CHECK(reader.answer.certainty == CERTAINTY_UNDECIDED);
 	CHECK(reader.answer.record.version.time == 70 && reader.answer.counts.homes_answered == 3);
 	CHECK(home_at(0)->kept_count == 1 && home_at(2)->kept_count == 0);
 	ask(&reader, guest(), CHECK_BELOW, 70);
-	CHECK(reader.answer.standing == STANDING_CONFIRMED);
+	CHECK(reader.answer.certainty == CERTAINTY_CONFIRMED);
 	CHECK(reader.answer.record.version.time == 60);
 	CHECK(ask(&reader, guest(), CHECK_ONE, 60) <= CHECK_MS);
 	CHECK(reader.answer.record.version.time == 60);
@@ -627,7 +627,7 @@ static void test_holders(void)
 	CHECK(reader.answer.record.version.time == 60 && reader.answer.holder_count == 2);
 	guest()->stopped = true;
 	CHECK(ask(&reader, home_at(1), CHECK_HOLDERS, 60) >= CHECK_MS - 1);
-	CHECK(reader.answer.holder_count == 1 && reader.answer.standing == STANDING_UNCONFIRMED);
+	CHECK(reader.answer.holder_count == 1 && reader.answer.certainty == CERTAINTY_UNCONFIRMED);
 	end();
 }
 
@@ -639,7 +639,7 @@ static void test_own_counts(void)
 	keep(guest(), record_at(80));
 	guest()->content = true;
 	ask(&reader, guest(), CHECK_READ, 0);
-	CHECK(reader.answer.standing == STANDING_CONFIRMED);
+	CHECK(reader.answer.certainty == CERTAINTY_CONFIRMED);
 	CHECK(reader.answer.record.version.time == 80);
 	CHECK(home_at(0)->kept_count + home_at(1)->kept_count + home_at(2)->kept_count >= 2);
 	end();
@@ -688,8 +688,8 @@ static void test_fence(void)
 	tell_layout(0, 1);
 	run(10);
 	CHECK(reader.results == 1 && reader.answer.epoch == 2);
-	CHECK(reader.answer.standing == STANDING_CONFIRMED);
-	CHECK(writer.results >= 1 && writer.first.settled && writer.first.epoch == 2);
+	CHECK(reader.answer.certainty == CERTAINTY_CONFIRMED);
+	CHECK(writer.results >= 1 && writer.first.confirmed && writer.first.epoch == 2);
 	end();
 	begin(5);			/* the homes are behind: they say nothing and fetch */
 	net.layout = next_layout(guest()->member.id);
@@ -699,7 +699,7 @@ static void test_fence(void)
 	CHECK(reader.results == 0 && home_at(0)->behind == 2 && home_at(1)->behind == 2);
 	tell_layout(0, 5);
 	run(40);
-	CHECK(reader.results == 1 && reader.answer.standing == STANDING_CONFIRMED);
+	CHECK(reader.results == 1 && reader.answer.certainty == CERTAINTY_CONFIRMED);
 	end();
 }
 
@@ -722,11 +722,11 @@ static void test_joint(void)
 	begin_joint();
 	net.nodes[3].stopped = net.nodes[4].stopped = true;
 	ask(&reader, &net.nodes[0], CHECK_READ, 0);
-	CHECK(reader.answer.standing == STANDING_UNCONFIRMED);
+	CHECK(reader.answer.certainty == CERTAINTY_UNCONFIRMED);
 	CHECK(reader.answer.counts.homes_answered == 1 && reader.answer.counts.homes == 3);
 	net.nodes[4].stopped = false;
 	ask(&reader, &net.nodes[0], CHECK_READ, 0);
-	CHECK(reader.answer.standing == STANDING_CONFIRMED);
+	CHECK(reader.answer.certainty == CERTAINTY_CONFIRMED);
 	end();
 }
 
@@ -739,7 +739,7 @@ static void test_joint_content_unknown(void)
 	keep(&net.nodes[0], record_at(70));
 	keep(&net.nodes[1], record_at(70));
 	ask(&reader, &net.nodes[0], CHECK_READ, 0);
-	CHECK(reader.answer.standing == STANDING_CONFIRMED);
+	CHECK(reader.answer.certainty == CERTAINTY_CONFIRMED);
 	CHECK(reader.answer.record.version.time == 70);
 	CHECK(net.nodes[3].kept_count + net.nodes[4].kept_count + net.nodes[5].kept_count >= 2);
 	end();
@@ -753,22 +753,22 @@ static void test_no_answer(void)
 	begin(3);
 	home_at(0)->home.silent = home_at(1)->failing = true;
 	ask(&reader, home_at(2), CHECK_READ, 0);
-	CHECK(reader.answer.standing == STANDING_UNCONFIRMED);
+	CHECK(reader.answer.certainty == CERTAINTY_UNCONFIRMED);
 	CHECK(reader.answer.counts.homes_answered == 1 && reader.answer.counts.peers_answered == 1);
 	home_at(1)->failing = false;
 	ask(&reader, home_at(2), CHECK_READ, 0);
-	CHECK(reader.answer.standing == STANDING_CONFIRMED);
+	CHECK(reader.answer.certainty == CERTAINTY_CONFIRMED);
 	ask(&reader, home_at(0), CHECK_READ, 0);
-	CHECK(reader.answer.standing == STANDING_CONFIRMED);
+	CHECK(reader.answer.certainty == CERTAINTY_CONFIRMED);
 	home_at(2)->stopped = true;
 	ask(&reader, home_at(0), CHECK_READ, 0);
-	CHECK(reader.answer.standing == STANDING_UNCONFIRMED);
+	CHECK(reader.answer.certainty == CERTAINTY_UNCONFIRMED);
 	end();
 	begin(3);
 	net.layout.lineage = 2;
 	tell_layout(1, 3);
 	ask(&reader, &net.nodes[0], CHECK_READ, 0);
-	CHECK(reader.answer.standing == STANDING_UNCONFIRMED);
+	CHECK(reader.answer.certainty == CERTAINTY_UNCONFIRMED);
 	end();
 }
 
@@ -779,10 +779,10 @@ static void test_alone(void)
 
 	begin(1);
 	CHECK(ask(&reader, &net.nodes[0], CHECK_READ, 0) <= 1);
-	CHECK(reader.answer.standing == STANDING_CONFIRMED && net.sent == 0);
+	CHECK(reader.answer.certainty == CERTAINTY_CONFIRMED && net.sent == 0);
 	store(&writer, &net.nodes[0], 9);
 	run(2);
-	CHECK(writer.results == 1 && writer.second.last && writer.first.settled && writer.first.all);
+	CHECK(writer.results == 1 && writer.second.last && writer.first.confirmed && writer.first.all);
 	end();
 	begin(2);			/* in no group yet */
 	net.layout = LAYOUT_NONE;
@@ -792,11 +792,11 @@ static void test_alone(void)
 	net.nodes[0].home.data = &net.nodes[0];
 	keep(&net.nodes[1], record_at(5));
 	CHECK(ask(&reader, &net.nodes[0], CHECK_READ, 0) <= 3);
-	CHECK(reader.answer.standing == STANDING_UNCONFIRMED && reader.answer.counts.homes == 0);
+	CHECK(reader.answer.certainty == CERTAINTY_UNCONFIRMED && reader.answer.counts.homes == 0);
 	CHECK(reader.answer.record.version.time == 5);
 	store(&writer, &net.nodes[0], 9);
 	run(2);
-	CHECK(writer.results == 1 && writer.second.last && !writer.first.settled);
+	CHECK(writer.results == 1 && writer.second.last && !writer.first.confirmed);
 	end();
 }
 
@@ -825,7 +825,7 @@ static void test_far(void)
 		ask(&reader, home_at(0), CHECK_READ, 0);
 		run(400);
 	}
-	CHECK(reader.answer.standing == STANDING_CONFIRMED);
+	CHECK(reader.answer.certainty == CERTAINTY_CONFIRMED);
 	for (int i = 0; i < 30; i++)
 		ask(&reader, home_at(0), CHECK_READ, 0);
 	net.sent = 0;
@@ -838,7 +838,7 @@ static void test_far(void)
 		peers_measured(&home_at(0)->asker.peers, home_at(1 + i % 2)->member.id, 400);
 	store(&writer, home_at(0), 9);
 	run(1510);
-	CHECK(writer.results > 0 && writer.first.settled);
+	CHECK(writer.results > 0 && writer.first.confirmed);
 	end();
 }
 
@@ -856,7 +856,7 @@ static void test_stopped_once(void)
 	CHECK(ask(&reader, home_at(0), CHECK_READ, 0) <= PEERS_RTT_MAX_MS / 2);
 	home_at(1)->stopped = false;
 	ask(&reader, home_at(0), CHECK_READ, 0);
-	CHECK(reader.answer.standing == STANDING_CONFIRMED);
+	CHECK(reader.answer.certainty == CERTAINTY_CONFIRMED);
 	end();
 }
 
@@ -924,13 +924,13 @@ static void test_settle(void)
 	begin(10);
 	node = guest();
 	ask_at(&reader, node, deep, CHECK_WRITE, 0);
-	CHECK(reader.answer.standing == STANDING_CONFIRMED && !reader.answer.above);
+	CHECK(reader.answer.certainty == CERTAINTY_CONFIRMED && !reader.answer.parent_known);
 	store_at(&writer, node, deep, record_at(50));
 	run(20);
-	CHECK(writer.first.settled && writer.second.all && writer.second.last);
+	CHECK(writer.first.confirmed && writer.second.all && writer.second.last);
 	CHECK(node->made_count == 1 && node->made_everywhere == 1 && entries_at(1) == 3);
 	ask_at(&reader, node, deep, CHECK_WRITE, 0);
-	CHECK(reader.answer.above);
+	CHECK(reader.answer.parent_known);
 	run(300);
 	sent = net.sent;
 	store_at(&writer, node, deep, record_at(60));
@@ -939,7 +939,7 @@ static void test_settle(void)
 	/* another node finds it there */
 	store_at(&writer, home_of(deep, 0), deep, record_at(70));
 	run(20);
-	CHECK(writer.first.settled && home_of(deep, 0)->made_count == 0);
+	CHECK(writer.first.confirmed && home_of(deep, 0)->made_count == 0);
 	end();
 }
 
@@ -955,22 +955,22 @@ static void test_gate(void)
 	node = guest();
 	store_at(&writer, node, deep, record_at(50));
 	run(20);
-	CHECK(writer.first.settled && entries_at(1) == 3);
+	CHECK(writer.first.confirmed && entries_at(1) == 3);
 	for (size_t i = 0; i < 2; i++)
 		keep_at(home_of(deep, i), docs_gate, gate);
 	ask_at(&reader, node, deep, CHECK_WRITE, 0);
-	CHECK(reader.answer.standing == STANDING_CONFIRMED && !reader.answer.above);
+	CHECK(reader.answer.certainty == CERTAINTY_CONFIRMED && !reader.answer.parent_known);
 	store_at(&writer, node, deep, record_at(60));
 	run(20);
-	CHECK(writer.first.settled && entries_at(41) == 3 && node->made_count == 2);
+	CHECK(writer.first.confirmed && entries_at(41) == 3 && node->made_count == 2);
 	/* and one who has not heard of the gate learns of it by storing */
 	store_at(&writer, home_of(deep, 2), deep, record_at(70));
 	run(20);
-	CHECK(writer.first.settled && home_of(deep, 2)->made_count == 0);
+	CHECK(writer.first.confirmed && home_of(deep, 2)->made_count == 0);
 	/* a deletion, a gate and the end of a directory need nothing above them */
 	store_at(&writer, node, docs, entry_at(90, RECORD_DELETED));
 	run(20);
-	CHECK(writer.first.settled && node->made_count == 2);
+	CHECK(writer.first.confirmed && node->made_count == 2);
 	end();
 }
 
@@ -999,16 +999,16 @@ static void test_stored_late(void)
 	store_at(&writer, node, deep, record_at(50));
 	store_at(&other, node, deep, record_at(50));
 	run(30);
-	CHECK(writer.first.settled && writer.second.all && other.first.settled);
+	CHECK(writer.first.confirmed && writer.second.all && other.first.confirmed);
 	CHECK(node->made_count == 0);
 	ask_at(&reader, node, docs, CHECK_READ, 0);
-	CHECK(record_stands(&reader.answer.record, &reader.answer.entry) == STANDS_FILE);
+	CHECK(record_name_kind(&reader.answer.record, &reader.answer.entry) == NAME_FILE);
 	/* that is not remembered of the directory: what is alive in it needs one */
 	store_at(&writer, node, deep, record_at(90));
 	run(30);
-	CHECK(writer.first.settled && node->made_count == 1);
+	CHECK(writer.first.confirmed && node->made_count == 1);
 	ask_at(&reader, node, docs, CHECK_READ, 0);
-	CHECK(record_stands(&reader.answer.record, &reader.answer.entry) == STANDS_DIRECTORY);
+	CHECK(record_name_kind(&reader.answer.record, &reader.answer.entry) == NAME_DIRECTORY);
 	end();
 }
 
@@ -1032,7 +1032,7 @@ static void test_stored_meanwhile(void)
 		run(after);
 		store_at(&fresh, node, deep, record_at(90));
 		run(50);
-		CHECK(late.first.settled && fresh.first.settled && node->made_count == 1);
+		CHECK(late.first.confirmed && fresh.first.confirmed && node->made_count == 1);
 		ask_at(&reader, node, docs, CHECK_READ, 0);
 		CHECK(record_is_live(&reader.answer.entry));
 		end();
@@ -1067,7 +1067,7 @@ static void test_made_meanwhile(void)
 		run(50);
 		made += node->made_count;
 		ask_at(&reader, node, docs, CHECK_READ, 0);
-		CHECK(record_stands(&reader.answer.record, &reader.answer.entry) == STANDS_FILE);
+		CHECK(record_name_kind(&reader.answer.record, &reader.answer.entry) == NAME_FILE);
 		end();
 	}
 	CHECK(made > 0);
@@ -1084,12 +1084,12 @@ static void test_end_behind_gate(void)
 	home_of(deep, 0)->stopped = home_of(deep, 1)->stopped = true;
 	store_at(&writer, guest(), docs, end_of_docs);
 	run(STORE_MS + 10);
-	CHECK(writer.results == 1 && writer.first.last && !writer.first.settled);
+	CHECK(writer.results == 1 && writer.first.last && !writer.first.confirmed);
 	CHECK(homes_with(docs, end_of_docs) == 0);
 	home_of(deep, 0)->stopped = home_of(deep, 1)->stopped = false;
 	store_at(&writer, guest(), docs, end_of_docs);
 	run(STORE_MS + 10);
-	CHECK(writer.first.settled && homes_with(docs, end_of_docs) == 3);
+	CHECK(writer.first.confirmed && homes_with(docs, end_of_docs) == 3);
 	CHECK(homes_with(docs_gate, gate) == 3);
 	end();
 }
@@ -1114,7 +1114,7 @@ static void test_end_in_other_lineage(void)
 	tell_layout(0, 6);
 	home_of(deep, 0)->stopped = home_of(deep, 1)->stopped = true;
 	run(STORE_MS + 50);
-	CHECK(writer.results == 1 && !writer.first.settled && homes_with(docs, end_of_docs) == 0);
+	CHECK(writer.results == 1 && !writer.first.confirmed && homes_with(docs, end_of_docs) == 0);
 	end();
 }
 
@@ -1127,14 +1127,14 @@ static void test_other_lineage(void)
 	home_at(2)->stopped = true;
 	store(&writer, guest(), 50);
 	run(5);
-	CHECK(writer.results == 1 && writer.first.settled && !writer.second.last);
+	CHECK(writer.results == 1 && writer.first.confirmed && !writer.second.last);
 	for (int i = 0; i < 5; i++)
 		net.nodes[i].stopped = &net.nodes[i] != guest();
 	net.layout.lineage = 2;
 	net.layout.epoch += 1000;
 	tell_layout(0, 5);
 	run(STORE_MS + 10);
-	CHECK(writer.results == 2 && writer.second.last && !writer.second.settled && !writer.second.all);
+	CHECK(writer.results == 2 && writer.second.last && !writer.second.confirmed && !writer.second.all);
 	end();
 }
 
@@ -1156,12 +1156,12 @@ static void test_unsettled_above(void)
 	CHECK(stopped >= 2);
 	store_at(&writer, node, deep, record_at(50));
 	run(STORE_MS + 10);
-	CHECK(writer.results == 1 && !writer.first.settled && writer.second.last);
+	CHECK(writer.results == 1 && !writer.first.confirmed && writer.second.last);
 	for (int i = 0; i < 10; i++)
 		net.nodes[i].stopped = false;
 	store_at(&writer, node, deep, record_at(50));
 	run(CHECK_MS);
-	CHECK(writer.first.settled && entries_at(1) >= 2);
+	CHECK(writer.first.confirmed && entries_at(1) >= 2);
 	end();
 }
 
@@ -1177,7 +1177,7 @@ static void test_entry_write_back(void)
 		keep_at(home_of(docs, 2), docs, entry_at(20, RECORD_DELETED));
 		home_of(docs, 0)->stopped = true;
 		ask_at(&reader, home_of(docs, 2), docs, purposes[i], 0);
-		CHECK(reader.answer.standing == STANDING_CONFIRMED);
+		CHECK(reader.answer.certainty == CERTAINTY_CONFIRMED);
 		CHECK(reader.answer.entry.version.time == 30 && entries_at(30) == 2);
 		home_of(docs, 1)->stopped = true;
 		home_of(docs, 0)->stopped = false;
@@ -1198,13 +1198,13 @@ static void test_registers(void)
 		keep_at(home_at(i), the_path, entry_at(60, 0));
 	}
 	ask(&reader, guest(), CHECK_READ, 0);
-	CHECK(reader.answer.standing == STANDING_CONFIRMED);
+	CHECK(reader.answer.certainty == CERTAINTY_CONFIRMED);
 	CHECK(reader.answer.record.version.time == 70 && reader.answer.entry.version.time == 60);
-	CHECK(record_stands(&reader.answer.record, &reader.answer.entry) == STANDS_DIRECTORY);
+	CHECK(record_name_kind(&reader.answer.record, &reader.answer.entry) == NAME_DIRECTORY);
 	for (size_t i = 0; i < 3; i++)
 		keep_at(home_at(i), the_path, entry_at(65, RECORD_DELETED));
 	ask(&reader, guest(), CHECK_READ, 0);
-	CHECK(record_stands(&reader.answer.record, &reader.answer.entry) == STANDS_FILE);
+	CHECK(record_name_kind(&reader.answer.record, &reader.answer.entry) == NAME_FILE);
 	/* who is no home has no say in what is a directory */
 	keep_at(guest(), the_path, entry_at(90, 0));
 	ask(&reader, guest(), CHECK_READ, 0);
@@ -1214,7 +1214,7 @@ static void test_registers(void)
 	for (size_t i = 0; i < 3; i++)
 		keep_at(home_at(i), the_path, entry_at(85, 0));
 	CHECK(ask(&reader, guest(), CHECK_READ, 0) <= 5);
-	CHECK(reader.answer.standing == STANDING_CONFIRMED && reader.answer.entry.version.time == 85);
+	CHECK(reader.answer.certainty == CERTAINTY_CONFIRMED && reader.answer.entry.version.time == 85);
 	end();
 }
 
@@ -1231,7 +1231,7 @@ static void test_said_to_have_left(void)
 	keep(home_at(1), record_at(70));
 	keep(home_at(2), record_at(70));
 	ask(&reader, guest(), CHECK_READ, 0);
-	CHECK(reader.answer.standing == STANDING_CONFIRMED);
+	CHECK(reader.answer.certainty == CERTAINTY_CONFIRMED);
 	CHECK(reader.answer.record.version.time == 70);
 	CHECK(reader.answer.counts.peers_answered <= reader.answer.counts.peers);
 	end();
@@ -1254,11 +1254,11 @@ static void test_tenant(void)
 	tenant->home.data = tenant;
 	home_layout(&tenant->home, &net.layout);
 	ask(&reader, guest(), CHECK_READ, 0);
-	CHECK(reader.answer.standing == STANDING_CONFIRMED);
+	CHECK(reader.answer.certainty == CERTAINTY_CONFIRMED);
 	CHECK(reader.answer.counts.homes_answered == 2);
 	home_at(1)->stopped = true;
 	ask(&reader, guest(), CHECK_READ, 0);
-	CHECK(reader.answer.standing == STANDING_UNCONFIRMED);
+	CHECK(reader.answer.certainty == CERTAINTY_UNCONFIRMED);
 	CHECK(reader.answer.counts.homes_answered == 1);
 	end();
 }
@@ -1273,10 +1273,10 @@ static void test_own_address(void)
 	tell_members();
 	net.sent = 0;
 	ask(&reader, home_at(0), CHECK_READ, 0);
-	CHECK(reader.answer.standing == STANDING_CONFIRMED && net.sent == 2);
+	CHECK(reader.answer.certainty == CERTAINTY_CONFIRMED && net.sent == 2);
 	home_at(2)->stopped = true;
 	ask(&reader, home_at(0), CHECK_READ, 0);
-	CHECK(reader.answer.standing == STANDING_UNCONFIRMED);
+	CHECK(reader.answer.certainty == CERTAINTY_UNCONFIRMED);
 	end();
 }
 

@@ -1,9 +1,9 @@
-/* holdings, spares: what is asked of whom, and what answers come to */
+/* holdings, surplus: what is asked of whom, and what answers come to */
 #include "unit.h"
 
 #include "holdings.h"
 #include "seal.h"
-#include "spares.h"
+#include "surplus.h"
 #include "wire.h"
 
 static struct layout layout_of(size_t members)
@@ -247,67 +247,67 @@ static void untrue(void)
 	buf_clear(&answer);
 }
 
-/* spares: "d/a" at a node that is none of its keepers */
+/* surplus: "d/a" at a node that is none of its keepers */
 
-static size_t taken(struct spares *s)
+static size_t taken(struct surplus *s)
 {
 	struct keep_item item;
 	size_t count = 0;
 
-	while (spares_take(s, &item))
+	while (surplus_take(s, &item))
 		count++;
 	return count;
 }
 
-static void answer_keep(struct spares *s, uint8_t state)
+static void answer_keep(struct surplus *s, uint8_t state)
 {
 	struct buf question = BUF_INIT, states = BUF_INIT;
 	struct keep_item item;
 	struct str rest;
 	uint64_t peer;
 
-	CHECK(spares_next(s, &peer, &question));
+	CHECK(surplus_next(s, &peer, &question));
 	rest = buf_str(&question);
 	while (keep_item_next(&rest, &item) == 1) {
 		CHECK(layout_keeps(&s->layout, item.path, peer));
 		pack_u8(&states, state);
 	}
 	if (state != 0)
-		spares_answered(s, buf_str(&states));
+		surplus_answered(s, buf_str(&states));
 	else
-		spares_failed(s);
+		surplus_failed(s);
 	buf_clear(&question);
 	buf_clear(&states);
 }
 
-static void spares(void)
+static void surplus(void)
 {
 	struct layout layout = layout_of(6);
 	struct keep_item item = { .record = file_at(5), .type = STR(""), .path = STR("d/a") };
 	struct buf question = BUF_INIT;
-	struct spares s = SPARES_INIT;
+	struct surplus s = SURPLUS_INIT;
 	uint64_t peer;
 
 	for (uint8_t first = 0; first <= KEEP_FULL; first++) {
-		spares_begin(&s, &layout);
-		spares_add(&s, &item);
+		surplus_begin(&s, &layout);
+		surplus_add(&s, &item);
 		answer_keep(&s, first);
 		if (first == KEEP_HAVE)
 			answer_keep(&s, KEEP_HAVE);
-		CHECK(!spares_next(&s, &peer, &question));
+		CHECK(!surplus_next(&s, &peer, &question));
 		CHECK(taken(&s) == (first == KEEP_HAVE));
 	}
 	/* One of the two is not enough, nor is an answer that is too short. */
-	spares_begin(&s, &layout);
-	spares_add(&s, &item);
+	surplus_begin(&s, &layout);
+	surplus_add(&s, &item);
 	answer_keep(&s, KEEP_HAVE);
 	CHECK(taken(&s) == 0);
-	spares_begin(&s, &layout);
-	spares_add(&s, &item);
-	CHECK(spares_next(&s, &peer, &question));
-	spares_answered(&s, STR(""));
-	CHECK(!spares_next(&s, &peer, (buf_reset(&question), &question)) && taken(&s) == 0);
-	spares_clear(&s);
+	surplus_begin(&s, &layout);
+	surplus_add(&s, &item);
+	CHECK(surplus_next(&s, &peer, &question));
+	surplus_answered(&s, STR(""));
+	CHECK(!surplus_next(&s, &peer, (buf_reset(&question), &question)) && taken(&s) == 0);
+	surplus_clear(&s);
 	buf_clear(&question);
 }
 
@@ -316,29 +316,29 @@ static void many_spares(void)
 	struct layout layout = layout_of(6);
 	struct keep_item item = { .record = file_at(5), .type = STR("text/x") };
 	struct buf question = BUF_INIT, states = BUF_INIT;
-	struct spares s = SPARES_INIT;
+	struct surplus s = SURPLUS_INIT;
 	uint64_t peer;
 	char path[40];
 
-	spares_begin(&s, &layout);
+	surplus_begin(&s, &layout);
 	for (unsigned i = 0; i < 3000; i++) {
 		snprintf(path, sizeof path, "d/file%u", i);
 		item.path = str_of(path);
-		spares_add(&s, &item);
+		surplus_add(&s, &item);
 	}
-	while (spares_next(&s, &peer, &question)) {
+	while (surplus_next(&s, &peer, &question)) {
 		struct str rest = buf_str(&question);
 		struct keep_item of;
 
 		CHECK(question.len <= 56u << 10);
 		while (keep_item_next(&rest, &of) == 1)
 			pack_u8(&states, str_eq(of.path, STR("d/file7")) ? KEEP_PULLING : KEEP_HAVE);
-		spares_answered(&s, buf_str(&states));
+		surplus_answered(&s, buf_str(&states));
 		buf_reset(&question);
 		buf_reset(&states);
 	}
 	CHECK(taken(&s) == 2999);
-	spares_clear(&s);
+	surplus_clear(&s);
 	buf_clear(&question);
 	buf_clear(&states);
 }
@@ -351,7 +351,7 @@ int main(void)
 	many();
 	malformed();
 	untrue();
-	spares();
+	surplus();
 	many_spares();
 	return UNIT_RESULT();
 }

@@ -99,6 +99,23 @@ static void refused(const char *text)
 	CHECK(keep_file_load(directory, &k, &err) < 0 && k.left == 7 && err.kind == ERR_CORRUPT);
 }
 
+/* A recovered node waits a whole hour; the numbers stay. */
+static void restarted(void)
+{
+	struct keep_file k = { .now = { 300, 7 }, .lowered = { 100, 0 }, .left = 120,
+			       .counted = true, .versions = 5 };
+
+	CHECK(keep_file_save(directory, &k, NULL) == 0);
+	CHECK(keep_file_restart(directory, NULL) == 0);
+	CHECK(keep_file_load(directory, &k, NULL) == 0 && is(k.now, 300, 7) && is(k.lowered, 100, 0));
+	CHECK(k.left == KEEP_WAIT_S && !k.counted && k.versions == 0);
+	k = (struct keep_file){ .now = { 300, 7 } };
+	CHECK(keep_file_save(directory, &k, NULL) == 0);
+	CHECK(keep_file_restart(directory, NULL) == 0);
+	CHECK(keep_file_load(directory, &k, NULL) == 0 && is(k.now, 300, 7) && k.lowered.versions == 0);
+	CHECK(unlink(name) == 0 && keep_file_restart(directory, NULL) == 0 && access(name, F_OK) < 0);
+}
+
 int main(void)
 {
 	if (mkdtemp(directory) == NULL)
@@ -108,6 +125,7 @@ int main(void)
 	raised();
 	lowered();
 	set_back();
+	restarted();
 	refused("[keep]\nversions = 4294967296\n");
 	refused("[lowered]\nleft = -1\n");
 	refused("[keep]\ndays = x\n");

@@ -289,7 +289,7 @@ static void test_seats(void)
 	CHECK(layout_find(&layout, 10)->council && layout_find(&layout, 5)->council &&
 	      !layout_find(&layout, 6)->council);
 	CHECK(layout_is_joint(&layout));
-	layout_alone(&layout, LAYOUT_B, &alone);
+	layout_single(&layout, LAYOUT_B, &alone);
 	CHECK(alone.epoch == 2 && alone.count == 1 && alone.members[0].id == 0x8000 &&
 	      alone.members[0].council && alone.members[0].sets == LAYOUT_A);
 	CHECK(layout_is_solo(&alone) && !layout_is_solo(&layout) && !layout_is_joint(&alone));
@@ -413,7 +413,7 @@ static void test_forced(void)
 	other.epoch++;
 	layout_force(&other);
 	CHECK(other.lineage != layout.lineage);
-	layout_alone(&layout, LAYOUT_A, &next);
+	layout_single(&layout, LAYOUT_A, &next);
 	CHECK(next.left_lineage == 7 && next.left_epoch == 3 && next.epoch == layout.epoch + 1);
 	bad = layout;
 	bad.left_lineage = 0;
@@ -438,7 +438,7 @@ static void test_fits_packet(void)
 	sender.discovery = sender.versions = sender.http;
 	wire_pack_sender(&packet, 7, &sender);
 	wire_pack_to(&packet, 2, WIRE_DISCOVERY);
-	wire_pack_synod(&packet, WIRE_PROMISE, &promise);
+	wire_pack(&packet, WIRE_PROMISE, &promise);
 	CHECK(packet.len <= WIRE_PLAIN_BYTES);
 	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == 0);
 	CHECK(wire.type == WIRE_PROMISE && layout_eq(&wire.synod.value, &promise.value));

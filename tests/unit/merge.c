@@ -80,8 +80,8 @@ static void trial_answer(struct trial *t, size_t count)
 /* "name=type@entry/file " for each name, ? in front of one that is not settled; a register without is 0 */
 static void trial_merge(struct trial *t, size_t count)
 {
-	static const char *const what[] = { [STANDS_NOTHING] = "deleted", [STANDS_FILE] = "file",
-					    [STANDS_DIRECTORY] = "directory" };
+	static const char *const what[] = { [NAME_ABSENT] = "deleted", [NAME_FILE] = "file",
+					    [NAME_DIRECTORY] = "directory" };
 	struct merge_name name;
 	struct merge merge;
 
@@ -90,8 +90,8 @@ static void trial_merge(struct trial *t, size_t count)
 	buf_adds(&t->out, "");
 	while (merge_listing(&merge, &name))
 		buf_addf(&t->out, "%s%.*s=%s@%" PRIu64 "/%" PRIu64 " ",
-			 name.row.settled ? "" : "?", STR_ARG(name.name),
-			 what[record_stands(&name.row.file, &name.row.entry)],
+			 name.row.confirmed ? "" : "?", STR_ARG(name.name),
+			 what[record_name_kind(&name.row.file, &name.row.entry)],
 			 name.row.entry.version.time, name.row.file.version.time);
 	t->spoiled = merge.spoiled;
 	t->confirmed = merge_confirmed(&merge);
@@ -332,7 +332,7 @@ static void test_history(void)
 	while (merge_history(&merge, &version)) {
 		CHECK(n < 4 && version.row.file.version.time == expected[n].time);
 		CHECK(n < 4 && version.here == expected[n].here);
-		CHECK(n < 4 && version.row.settled == expected[n].settled);
+		CHECK(n < 4 && version.row.confirmed == expected[n].settled);
 		n++;
 	}
 	CHECK(n == 4 && merge.spoiled == 0 && merge_confirmed(&merge));
@@ -353,7 +353,7 @@ static void test_history(void)
 static void test_settling(void)
 {
 	struct merge_rule rule = rule_of_three(), joint = rule_of_joint();
-	struct newest_answer answer = { .standing = STANDING_UNCONFIRMED, .epoch = 7,
+	struct newest_answer answer = { .certainty = CERTAINTY_UNCONFIRMED, .epoch = 7,
 					.counts = { .homes = 3, .homes_answered = 2 } };
 	struct merge_row row = { .file = { .version = { 5, 9, 0 } } };
 	struct newest_ask ask;
@@ -361,49 +361,49 @@ static void test_settling(void)
 	merge_question(&row, &ask);
 	CHECK(ask.purpose == NEWEST_READ && version_is_none(ask.version));
 	CHECK(!merge_answered(&row, &rule, &answer));
-	answer.standing = STANDING_CONFIRMED;
+	answer.certainty = CERTAINTY_CONFIRMED;
 	answer.record.version = (struct version){ 6, 9, 0 };
 	answer.entry.version = (struct version){ 4, 9, 0 };
-	CHECK(merge_answered(&row, &rule, &answer) && row.settled && row.file.version.time == 6 &&
+	CHECK(merge_answered(&row, &rule, &answer) && row.confirmed && row.file.version.time == 6 &&
 	      row.entry.version.time == 4);
 
 	/* What all homes told of, and nobody has, was never confirmed: what is below it counts. */
-	row.settled = false;
-	answer.standing = STANDING_UNSETTLED;
-	CHECK(!merge_answered(&row, &rule, &answer) && !row.settled);
+	row.confirmed = false;
+	answer.certainty = CERTAINTY_UNDECIDED;
+	CHECK(!merge_answered(&row, &rule, &answer) && !row.confirmed);
 	answer.counts.homes_answered = 3;
-	CHECK(!merge_answered(&row, &joint, &answer) && !row.settled);
-	CHECK(merge_answered(&row, &rule, &answer) && !row.settled);
+	CHECK(!merge_answered(&row, &joint, &answer) && !row.confirmed);
+	CHECK(merge_answered(&row, &rule, &answer) && !row.confirmed);
 	merge_question(&row, &ask);
 	CHECK(ask.purpose == NEWEST_BELOW && ask.version.time == 6 && ask.version.n == 0);
 	answer.epoch = 8;
 	CHECK(!merge_answered(&row, &rule, &answer));
 
 	/* A version: the newest up to it is asked for; it is there, or was never confirmed. */
-	answer = (struct newest_answer){ .standing = STANDING_CONFIRMED, .epoch = 7,
+	answer = (struct newest_answer){ .certainty = CERTAINTY_CONFIRMED, .epoch = 7,
 					 .record = { .version = { 5, 9, 2 } },
 					 .counts = { .homes = 3, .homes_answered = 2 } };
 	row = (struct merge_row){ .version = true, .file = { .version = { 5, 9, 2 } } };
 	merge_question(&row, &ask);
 	CHECK(ask.purpose == NEWEST_BELOW && ask.version.time == 5 && ask.version.n == 3);
-	CHECK(merge_answered(&row, &rule, &answer) && row.settled && !row.gone);
+	CHECK(merge_answered(&row, &rule, &answer) && row.confirmed && !row.gone);
 	answer.record.version.n = 1;
-	CHECK(merge_answered(&row, &rule, &answer) && row.settled && row.gone);
-	row.settled = row.gone = false;
+	CHECK(merge_answered(&row, &rule, &answer) && row.confirmed && row.gone);
+	row.confirmed = row.gone = false;
 	answer.record.version.n = 2;
-	answer.standing = STANDING_UNSETTLED;
-	CHECK(!merge_answered(&row, &rule, &answer) && !row.settled);
+	answer.certainty = CERTAINTY_UNDECIDED;
+	CHECK(!merge_answered(&row, &rule, &answer) && !row.confirmed);
 	answer.counts.homes_answered = 3;
-	CHECK(merge_answered(&row, &rule, &answer) && row.settled && row.gone);
+	CHECK(merge_answered(&row, &rule, &answer) && row.confirmed && row.gone);
 
 	/* Of a directory the entry is. */
 	row = (struct merge_row){ .version = true,
 				  .file = { .version = { 5, 9, 0 }, .flags = RECORD_DIRECTORY } };
 	merge_question(&row, &ask);
 	CHECK(ask.purpose == NEWEST_READ && version_is_none(ask.version));
-	CHECK(merge_answered(&row, &rule, &answer) && row.settled && row.gone);
+	CHECK(merge_answered(&row, &rule, &answer) && row.confirmed && row.gone);
 	answer.entry.version = (struct version){ 5, 9, 0 };
-	CHECK(merge_answered(&row, &rule, &answer) && row.settled && !row.gone);
+	CHECK(merge_answered(&row, &rule, &answer) && row.confirmed && !row.gone);
 }
 
 /* One row of "a", which home 1 alone told as a file at 5; homes are credited as they know of the gate. */
@@ -419,7 +419,7 @@ static struct merge_row told_by_one(const struct merge_rule *rule, size_t gates,
 	for (size_t i = 0; i < gates; i++)
 		answers[i].gate = rule->gate;
 	merge_init(&merge, rule, answers, 3);
-	CHECK(merge_confirmed(&merge) && merge_listing(&merge, &name) && !name.row.settled);
+	CHECK(merge_confirmed(&merge) && merge_listing(&merge, &name) && !name.row.confirmed);
 	merge_clear(&merge);
 	buf_clear(&t[0]);
 	return name.row;
@@ -429,36 +429,36 @@ static struct merge_row told_by_one(const struct merge_rule *rule, size_t gates,
 static void test_gate(void)
 {
 	struct merge_rule rule = rule_of_three();
-	struct newest_answer nothing = { .standing = STANDING_CONFIRMED, .epoch = 7,
+	struct newest_answer nothing = { .certainty = CERTAINTY_CONFIRMED, .epoch = 7,
 					 .counts = { .homes = 3, .homes_answered = 3 } };
 	struct newest_answer lost = nothing, newer = nothing;
 	struct merge_row row = told_by_one(&rule, 0, LISTING_FILE);
 
 	/* Without a gate it is as readers are told. */
-	CHECK(merge_answered(&row, &rule, &nothing) && row.settled &&
+	CHECK(merge_answered(&row, &rule, &nothing) && row.confirmed &&
 	      version_is_none(row.file.version));
 
 	rule.gate = (struct version){ 8, 9, 0 };
-	lost.standing = STANDING_UNSETTLED;
+	lost.certainty = CERTAINTY_UNDECIDED;
 	lost.record.version = (struct version){ 5, 9, 0 };
 	newer.record = (struct record){ .version = { 6, 9, 0 }, .flags = RECORD_DELETED };
 	row = told_by_one(&rule, 2, LISTING_FILE);
-	CHECK(merge_answered(&row, &rule, &nothing) && row.settled && row.file.version.time == 5);
+	CHECK(merge_answered(&row, &rule, &nothing) && row.confirmed && row.file.version.time == 5);
 	row = told_by_one(&rule, 2, LISTING_FILE);
-	CHECK(merge_answered(&row, &rule, &lost) && row.settled && row.file.version.time == 5);
+	CHECK(merge_answered(&row, &rule, &lost) && row.confirmed && row.file.version.time == 5);
 	row = told_by_one(&rule, 2, LISTING_DIRECTORY);
-	CHECK(merge_answered(&row, &rule, &newer) && row.settled && row.entry.version.time == 5);
+	CHECK(merge_answered(&row, &rule, &newer) && row.confirmed && row.entry.version.time == 5);
 	row = told_by_one(&rule, 2, LISTING_DELETED);
-	CHECK(!merge_answered(&row, &rule, &nothing) && !row.settled);
+	CHECK(!merge_answered(&row, &rule, &nothing) && !row.confirmed);
 	row = told_by_one(&rule, 2, LISTING_FILE);
-	CHECK(merge_answered(&row, &rule, &newer) && row.settled && row.file.version.time == 6);
+	CHECK(merge_answered(&row, &rule, &newer) && row.confirmed && row.file.version.time == 6);
 
 	/* Every home told, and knows of the gate. */
 	row = told_by_one(&rule, 3, LISTING_FILE);
-	CHECK(merge_answered(&row, &rule, &nothing) && row.settled &&
+	CHECK(merge_answered(&row, &rule, &nothing) && row.confirmed &&
 	      version_is_none(row.file.version));
 	row = told_by_one(&rule, 3, LISTING_FILE);
-	CHECK(merge_answered(&row, &rule, &lost) && !row.settled && row.below.time == 5);
+	CHECK(merge_answered(&row, &rule, &lost) && !row.confirmed && row.below.time == 5);
 }
 
 /* What is asked for to learn of the greatest n of a node, and of the greatest version. */

@@ -80,7 +80,7 @@ static unsigned segments(char *ret_name)
 
 static struct commit put_noted(struct outbox *outbox, const char *path, const char *body)
 {
-	struct commit c = { .alone = true };
+	struct commit c = { .ungrouped = true };
 
 	c.outbox = outbox;
 	CHECK(commit(&c, path, body) == ERR_NONE);
@@ -93,7 +93,7 @@ static void one_by_one(void)
 	struct outbox_reader *reader = outbox_reader_new(store);
 	struct told told = { .count = 0 };
 	struct outbox *outbox = NULL;
-	struct commit first, second, gone = { .alone = true };
+	struct commit first, second, gone = { .ungrouped = true };
 	struct outbox_mark mark;
 	struct version child;
 
@@ -131,7 +131,7 @@ static void one_by_one(void)
 	CHECK(outbox_read(reader, remember, &told, &why) == 0 && told.count == 1);
 	CHECK(version_cmp(told.version, child) == 0 && strcmp(told.path, "docs/b") == 0);
 	outbox_done(store, mark);
-	CHECK(outbox_sweep(store, &why) == 0 && segments(NULL) == 1);	/* its writer lives */
+	CHECK(outbox_remove_done(store, &why) == 0 && segments(NULL) == 1);	/* its writer lives */
 
 	/* A deletion has its entry, too; a commit that is refused has none that is open. */
 	gone.outbox = outbox;
@@ -142,9 +142,9 @@ static void one_by_one(void)
 	CHECK(outbox_read(reader, remember, &told, &why) == 0 && told.count == 2);
 	outbox_close(outbox);
 	CHECK(!outbox_writer_lives(store, gone.mark.segment));
-	CHECK(outbox_sweep(store, &why) == 0 && segments(NULL) == 1);	/* not done */
+	CHECK(outbox_remove_done(store, &why) == 0 && segments(NULL) == 1);	/* not done */
 	outbox_done(store, gone.mark);
-	CHECK(outbox_sweep(store, &why) == 0 && segments(NULL) == 0);
+	CHECK(outbox_remove_done(store, &why) == 0 && segments(NULL) == 0);
 	CHECK(outbox_is_done(store, gone.mark) && !outbox_writer_lives(store, gone.mark.segment));
 	outbox_done(store, gone.mark);
 	CHECK(segments(NULL) == 0);
@@ -173,7 +173,7 @@ static void refused(void)
 		outbox_done(store, marks[i]);
 	outbox_reader_free(reader);
 	outbox_close(outbox);
-	CHECK(outbox_sweep(store, &why) == 0 && segments(NULL) == 0);
+	CHECK(outbox_remove_done(store, &why) == 0 && segments(NULL) == 0);
 }
 
 /* Soon, and at the latest when it is closed. */
@@ -197,7 +197,7 @@ static void finished(void)
 	outbox_close(outbox);
 	for (unsigned i = 1; i < 40; i++)
 		CHECK(outbox_is_done(store, marks[i]));
-	CHECK(outbox_sweep(store, &why) == 0 && segments(NULL) == 0);
+	CHECK(outbox_remove_done(store, &why) == 0 && segments(NULL) == 0);
 }
 
 /* An entry that comes during a sync is on disk after the next; the segment has its name for good before. */
@@ -220,7 +220,7 @@ static void synced(void)
 	outbox_finish(outbox, mark);
 	outbox_finish(outbox, late);
 	outbox_close(outbox);
-	CHECK(outbox_sweep(store, &why) == 0 && segments(NULL) == 0);
+	CHECK(outbox_remove_done(store, &why) == 0 && segments(NULL) == 0);
 }
 
 static struct outbox *shared;
@@ -280,10 +280,10 @@ static void many(void)
 	for (unsigned i = 0; i < THREADS * EACH; i++)
 		count += seen[i];
 	CHECK(count == THREADS * EACH);
-	CHECK(outbox_sweep(store, &why) == 0 && segments(NULL) == 1);
+	CHECK(outbox_remove_done(store, &why) == 0 && segments(NULL) == 1);
 	outbox_close(shared);
 	outbox_reader_free(reader);
-	CHECK(outbox_sweep(store, &why) == 0 && segments(NULL) == 0);
+	CHECK(outbox_remove_done(store, &why) == 0 && segments(NULL) == 0);
 }
 
 /* The writer is killed; what it wrote is found, what is damaged ends the segment. */

@@ -151,7 +151,7 @@ static void note(const struct layout *layout)
 	before = find_known(layout->lineage, layout->epoch - 1);
 	CHECK(layout->epoch == 1 || before == NULL || synod_may_follow(&before->layout, layout));
 	if (before != NULL && layout_is_joint(&before->layout)) {
-		layout_alone(&before->layout, LAYOUT_B, &alone);
+		layout_single(&before->layout, LAYOUT_B, &alone);
 		CHECK(!layout_eq(&alone, layout) || had_majorities(before));
 	}
 	sim.known[sim.known_count++] = (struct known){ .layout = *layout };

@@ -534,7 +534,7 @@ static void kinds(void)
 	CHECK(put("k", "a file") == ERR_NONE);
 	v = get("k").record.version;
 	CHECK(commit(&c, "k/below", "child") == ERR_NONE && c.newest);
-	CHECK(holds("k/below", "child") && holds("k", "a file") && stands("k", STANDS_FILE));
+	CHECK(holds("k/below", "child") && holds("k", "a file") && stands("k", NAME_FILE));
 	CHECK(commit(&c, "k", "an older file") == ERR_NONE && !c.newest);
 	CHECK(holds("k", "a file") && versions("k") == 2);
 	/* An entry does, whatever the file's time, which is told nevertheless. */
@@ -549,7 +549,7 @@ static void kinds(void)
 	c = made(t + 3);
 	c.flags = RECORD_DELETED | RECORD_DIRECTORY;
 	CHECK(commit(&c, "k", NULL) == ERR_NONE && c.newest);
-	CHECK(stands("k", STANDS_FILE) && holds("k", "a file") && holds("k/below", "child"));
+	CHECK(stands("k", NAME_FILE) && holds("k", "a file") && holds("k/below", "child"));
 	c = made(t + 4);
 	c.flags = RECORD_DELETED;
 	CHECK(commit(&c, "k/below", NULL) == ERR_NONE && c.newest);
@@ -557,7 +557,7 @@ static void kinds(void)
 	/* An end that is above the file hides it. */
 	c = made(UINT64_C(1900000000) * 1000000000);
 	c.flags = RECORD_DELETED | RECORD_DIRECTORY;
-	CHECK(commit(&c, "k", NULL) == ERR_NONE && c.newest && stands("k", STANDS_NOTHING));
+	CHECK(commit(&c, "k", NULL) == ERR_NONE && c.newest && stands("k", NAME_ABSENT));
 	entry = get("k");
 	CHECK(!entry.directory && version_cmp(entry.record.version, v) == 0 && entry.content);
 	store_entry_clear(&entry);
@@ -608,8 +608,8 @@ static void adopting_in_group(struct buf *told)
 	CHECK(outbox_open(&outbox, store, &why) == 0);
 	CHECK(store_adopt(store, STR("ad"), outbox, adopted, told, &count, &why) == 0 && count == 1);
 	outbox_close(outbox);
-	CHECK(holds("ad/holds/new", "by hand") && stands("ad/holds", STANDS_NOTHING));
-	CHECK(stands("ad/empty", STANDS_DIRECTORY) && stands("ad/sub", STANDS_DIRECTORY));
+	CHECK(holds("ad/holds/new", "by hand") && stands("ad/holds", NAME_ABSENT));
+	CHECK(stands("ad/empty", NAME_DIRECTORY) && stands("ad/sub", NAME_DIRECTORY));
 }
 
 static void adoption(void)
@@ -623,7 +623,7 @@ static void adoption(void)
 	CHECK(mkdir(in_store("tree/", "ad/sub"), 0700) == 0);
 	write_file("ad/sub/new", "by hand", 0);
 	CHECK(symlink("nowhere", in_store("tree/", "ad/link")) == 0);
-	CHECK(stands("ad/sub", STANDS_NOTHING));	/* nobody but a person made it */
+	CHECK(stands("ad/sub", NAME_ABSENT));	/* nobody but a person made it */
 	CHECK(store_adopt(store, STR("ad"), NULL, adopted, &told, &count, &why) == 0 && count == 2);
 	CHECK(strstr(told.data, "ad/changed=10 ") != NULL);
 	CHECK(strstr(told.data, "ad/sub/new=7 ") != NULL);

@@ -600,7 +600,7 @@ static void entry_over_file(const char *path)
 
 static void directory_holds(const char *path)
 {
-	CHECK(act_child_of_file(path) == ERR_NONE && stands(path, STANDS_NOTHING));
+	CHECK(act_child_of_file(path) == ERR_NONE && stands(path, NAME_ABSENT));
 }
 
 static void older_gate(const char *path)
@@ -692,7 +692,7 @@ static void verify_noted(const struct scenario *s, const char *path)
 		newest = VERSION_NONE;
 	CHECK(outbox_read(reader, drain, &newest, &why) == 0 && version_is_none(newest));
 	outbox_reader_free(reader);
-	CHECK(outbox_sweep(store, &why) == 0);
+	CHECK(outbox_remove_done(store, &why) == 0);
 }
 
 static bool is_end(const struct scenario *s)
@@ -724,7 +724,7 @@ static void verify_visible(const struct scenario *s, const char *path)
 		    : !entry.directory && s->after != s->before &&
 			      entry.content == (s->after != NULL))
 		CHECK(holds(path, s->before) || lost->count == 0);
-	if (is_end(s) && stands(path, s->act == act_early_end ? STANDS_FILE : STANDS_NOTHING))
+	if (is_end(s) && stands(path, s->act == act_early_end ? NAME_FILE : NAME_ABSENT))
 		CHECK(lost->count == 0);
 	if ((s->act == act_gate || s->act == act_gate_elsewhere) &&
 	    gate(path).time > (s->prepare != NULL ? long_ago : 0))
@@ -776,13 +776,13 @@ static void verify_waiting(const char *path, bool acknowledged)
 /* The end counts or does not; after what was acknowledged no directory is left behind. */
 static void verify_end(const struct scenario *s, const char *path, bool acknowledged)
 {
-	enum stands then = s->act == act_early_end ? STANDS_FILE : STANDS_NOTHING;
-	enum stands was = s->prepare == old_file ? STANDS_FILE : STANDS_DIRECTORY;
+	enum name_kind then = s->act == act_early_end ? NAME_FILE : NAME_ABSENT;
+	enum name_kind was = s->prepare == old_file ? NAME_FILE : NAME_DIRECTORY;
 
 	CHECK(stands(path, then) || (!acknowledged && stands(path, was)));
 	CHECK(s->act(path) == ERR_NONE && stands(path, then) && holds(path, "old"));
 	if (fail_with == 0)
-		CHECK(is_file(path) == (then == STANDS_FILE));
+		CHECK(is_file(path) == (then == NAME_FILE));
 }
 
 /* It never goes back; and the next one is above it. */

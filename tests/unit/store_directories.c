@@ -58,7 +58,7 @@ static int lists(const char *path, bool deleted, const char *expected)
 		const struct list_entry *e = &l.entries[i];
 
 		buf_addf(&text, "%s%s%s ", e->name, e->directory ? "/" : "",
-			 record_stands(&e->record, &e->entry) == STANDS_NOTHING ? "!" : "");
+			 record_name_kind(&e->record, &e->entry) == NAME_ABSENT ? "!" : "");
 	}
 	same = str_eq(buf_str(&text), str_of(expected));
 	if (!same)
@@ -73,26 +73,26 @@ static void registers(void)
 {
 	struct store_entry entry;
 
-	CHECK(merge("r", THEN + 2, 0) == ERR_NONE && stands("r", STANDS_FILE));
-	CHECK(merge("r", THEN + 1, RECORD_DIRECTORY) == ERR_NONE && stands("r", STANDS_DIRECTORY));
+	CHECK(merge("r", THEN + 2, 0) == ERR_NONE && stands("r", NAME_FILE));
+	CHECK(merge("r", THEN + 1, RECORD_DIRECTORY) == ERR_NONE && stands("r", NAME_DIRECTORY));
 	entry = get("r");
 	CHECK(entry.record.version.time == THEN + 2 && entry.content && entry.fd >= 0);
 	CHECK(entry.entry.version.time == THEN + 1 && entry.entry.flags == RECORD_DIRECTORY);
 	store_entry_clear(&entry);
 	/* A newer version is told, too, and does not show. */
-	CHECK(merge("r", THEN + 5, 0) == ERR_NONE && stands("r", STANDS_DIRECTORY));
+	CHECK(merge("r", THEN + 5, 0) == ERR_NONE && stands("r", NAME_DIRECTORY));
 	CHECK(get("r").record.version.time == THEN + 5 && is_in_tree("r", S_IFDIR));
-	CHECK(merge("r", THEN + 6, RECORD_DELETED) == ERR_NONE && stands("r", STANDS_DIRECTORY));
+	CHECK(merge("r", THEN + 6, RECORD_DELETED) == ERR_NONE && stands("r", NAME_DIRECTORY));
 	CHECK(get("r").record.flags == RECORD_DELETED && get("r").entry.version.time == THEN + 1);
 	CHECK(merge("r", THEN + 7, 0) == ERR_NONE);
 	CHECK(merge("r", THEN + 4, RECORD_DELETED | RECORD_DIRECTORY) == ERR_NONE);
-	CHECK(stands("r", STANDS_FILE) && is_in_tree("r", S_IFREG) && holds("r", "x"));
+	CHECK(stands("r", NAME_FILE) && is_in_tree("r", S_IFREG) && holds("r", "x"));
 	CHECK(merge("r", THEN + 9, RECORD_DELETED | RECORD_DIRECTORY) == ERR_NONE);
-	CHECK(stands("r", STANDS_NOTHING) && is_in_tree("r", 0));
+	CHECK(stands("r", NAME_ABSENT) && is_in_tree("r", 0));
 	CHECK(get("r").record.version.time == THEN + 7 && get("r").entry.version.time == THEN + 9);
-	CHECK(merge("r", THEN + 8, 0) == ERR_NONE && stands("r", STANDS_NOTHING));
+	CHECK(merge("r", THEN + 8, 0) == ERR_NONE && stands("r", NAME_ABSENT));
 	CHECK(get("r").record.version.time == THEN + 8 && is_in_tree("r", 0));
-	CHECK(merge("r", THEN + 3, RECORD_DIRECTORY) == ERR_NONE && stands("r", STANDS_NOTHING));
+	CHECK(merge("r", THEN + 3, RECORD_DIRECTORY) == ERR_NONE && stands("r", NAME_ABSENT));
 	CHECK(merge("r", THEN + 10, 0) == ERR_NONE && is_in_tree("r", S_IFREG));
 	CHECK(versions("r") == 10);
 	CHECK(lists("", true, "r "));
@@ -104,25 +104,25 @@ static void in_a_group(void)
 	struct commit c;
 
 	own("g/a/f", 0, "f");
-	CHECK(stands("g/a/f", STANDS_FILE) && stands("g/a", STANDS_NOTHING) &&
-	      stands("g", STANDS_NOTHING));
+	CHECK(stands("g/a/f", NAME_FILE) && stands("g/a", NAME_ABSENT) &&
+	      stands("g", NAME_ABSENT));
 	CHECK(is_in_tree("g/a", S_IFDIR) && lists("g", true, "") && lists("g/a", false, "f "));
 	c = own("g/a", RECORD_DIRECTORY, NULL);
-	CHECK(stands("g/a", STANDS_DIRECTORY) && lists("g", false, "a/ "));
+	CHECK(stands("g/a", NAME_DIRECTORY) && lists("g", false, "a/ "));
 	/* It is there, and is taken as it is, unless others know of something above it. */
 	CHECK(version_cmp(own("g/a", RECORD_DIRECTORY, NULL).record.version, c.record.version) == 0);
 	c.above = c.record.version;
 	CHECK(commit(&c, "g/a", NULL) == ERR_NONE && versions("g/a") == 2);
 	/* The end is not this node's to judge; the file stands nevertheless. */
 	own("g/a", RECORD_DELETED | RECORD_DIRECTORY, NULL);
-	CHECK(stands("g/a", STANDS_NOTHING) && holds("g/a/f", "f") && lists("g", true, "a! "));
+	CHECK(stands("g/a", NAME_ABSENT) && holds("g/a/f", "f") && lists("g", true, "a! "));
 	/* A file where a directory holds another one waits for that to go. */
 	own("g/a", 0, "a");
-	CHECK(stands("g/a", STANDS_FILE) && holds("g/a", "a") && is_in_tree("g/a", S_IFDIR));
+	CHECK(stands("g/a", NAME_FILE) && holds("g/a", "a") && is_in_tree("g/a", S_IFDIR));
 	CHECK(lists("g", false, "a "));
 	own("g/a", 0, "aa");
 	own("g/a", RECORD_DELETED, NULL);
-	CHECK(stands("g/a", STANDS_NOTHING) && holds("g/a", NULL) && holds("g/a/f", "f"));
+	CHECK(stands("g/a", NAME_ABSENT) && holds("g/a", NULL) && holds("g/a/f", "f"));
 	own("g/a", 0, "aaa");
 	own("g/a/f", RECORD_DELETED, NULL);
 	CHECK(is_in_tree("g/a", S_IFREG) && holds("g/a", "aaa"));
@@ -156,18 +156,18 @@ static void leftovers(void)
 	CHECK(put("l/d/f", "f") == ERR_NONE && with_flags("l/d/f", RECORD_DELETED) == ERR_NONE);
 	CHECK(mkdir(in_store("tree/", "l/d/hand"), 0700) == 0);
 	CHECK(close(open(in_store("tree/", "l/d/hand/foreign"), O_WRONLY | O_CREAT, 0600)) == 0);
-	CHECK(stands("l/d/hand", STANDS_NOTHING) && lists("l/d", false, "") && lists("l/d", true, "f! "));
+	CHECK(stands("l/d/hand", NAME_ABSENT) && lists("l/d", false, "") && lists("l/d", true, "f! "));
 	CHECK(with_flags("l/d", RECORD_DELETED | RECORD_DIRECTORY) == ERR_NONE);
-	CHECK(stands("l/d", STANDS_NOTHING) && lists("l", false, "") && is_in_tree("l/d", S_IFDIR));
+	CHECK(stands("l/d", NAME_ABSENT) && lists("l", false, "") && is_in_tree("l/d", S_IFDIR));
 	/* It is in the way of a file, which is there nevertheless, and comes when it has gone. */
-	CHECK(put("l/d", "file") == ERR_NONE && stands("l/d", STANDS_FILE) && holds("l/d", "file"));
+	CHECK(put("l/d", "file") == ERR_NONE && stands("l/d", NAME_FILE) && holds("l/d", "file"));
 	CHECK(lists("l", false, "d ") && is_in_tree("l/d", S_IFDIR));
 	CHECK(unlink(in_store("tree/", "l/d/hand/foreign")) == 0);
 	CHECK(put("l/d", "file 2") == ERR_NONE && holds("l/d", "file 2"));
 	CHECK(is_in_tree("l/d", S_IFREG) && versions("l/d") == 4);
 	/* Also of one in which a file's deletion was cut short, or an entry was made anew. */
 	CHECK(with_flags("l/d", RECORD_DELETED) == ERR_NONE && put("l/d/e/f", "f") == ERR_NONE);
-	CHECK(stands("l/d/e", STANDS_DIRECTORY) && lists("l/d", false, "e/ "));
+	CHECK(stands("l/d/e", NAME_DIRECTORY) && lists("l/d", false, "e/ "));
 	CHECK(with_flags("l/d", RECORD_DELETED | RECORD_DIRECTORY) == ERR_EXISTS);
 	/* A file is made in a directory that was removed, and stayed in tree/. */
 	CHECK(put("l/q/f", "1") == ERR_NONE && with_flags("l/q/f", RECORD_DELETED) == ERR_NONE);
@@ -175,7 +175,7 @@ static void leftovers(void)
 	CHECK(close(open(in_store("tree/", "l/q/hand/foreign"), O_WRONLY | O_CREAT, 0600)) == 0);
 	CHECK(with_flags("l/q", RECORD_DELETED | RECORD_DIRECTORY) == ERR_NONE);
 	CHECK(is_in_tree("l/q", S_IFDIR) && put("l/q/f", "2") == ERR_NONE);
-	CHECK(stands("l/q", STANDS_DIRECTORY) && lists("l", false, "d/ q/ "));
+	CHECK(stands("l/q", NAME_DIRECTORY) && lists("l", false, "d/ q/ "));
 }
 
 static int find(void *data, const struct survey_path *path)
@@ -194,7 +194,7 @@ static void ended(void)
 	directory.path = name;
 	CHECK(merge("e/d", THEN, RECORD_DIRECTORY) == ERR_NONE && merge("e/d/f", THEN, 0) == ERR_NONE);
 	CHECK(merge("e/d", THEN + 1, RECORD_DELETED | RECORD_DIRECTORY) == ERR_NONE);
-	CHECK(is_in_tree("e/d", S_IFDIR) && stands("e/d", STANDS_NOTHING) && versions("e/d") == 2);
+	CHECK(is_in_tree("e/d", S_IFDIR) && stands("e/d", NAME_ABSENT) && versions("e/d") == 2);
 	CHECK(survey(store, &directory, 1, 9, find, &text, &why) == 0);
 	CHECK(strcmp(text.data, "e/d:1 ") == 0);
 	buf_clear(&text);
@@ -230,7 +230,7 @@ static int interrupted(const struct commit *c, const struct store_entry *now, st
 static void remove_it(void)
 {
 	CHECK(with_flags("a/d", RECORD_DELETED | RECORD_DIRECTORY) == ERR_NONE);
-	CHECK(stands("a/d", STANDS_NOTHING) && is_in_tree("a/d", S_IFDIR));
+	CHECK(stands("a/d", NAME_ABSENT) && is_in_tree("a/d", S_IFDIR));
 }
 
 static void write_into_it(void)
@@ -240,18 +240,18 @@ static void write_into_it(void)
 
 static void at_once(void)
 {
-	struct commit c = { .alone = true, .condition = interrupted };
+	struct commit c = { .ungrouped = true, .condition = interrupted };
 
 	/* It stays in tree/, so that nothing there tells the one of the other. */
 	CHECK(with_flags("a/d", RECORD_DIRECTORY) == ERR_NONE);
 	CHECK(close(open(in_store("tree/", "a/d/foreign"), O_WRONLY | O_CREAT, 0600)) == 0);
 	meanwhile = remove_it;
 	CHECK(commit(&c, "a/d/f", "f") == ERR_NONE && meanwhile == NULL);
-	CHECK(holds("a/d/f", "f") && stands("a/d", STANDS_DIRECTORY));
+	CHECK(holds("a/d/f", "f") && stands("a/d", NAME_DIRECTORY));
 	CHECK(with_flags("a/d/f", RECORD_DELETED) == ERR_NONE);
 	meanwhile = write_into_it;
 	CHECK(with_flags("a/d", RECORD_DELETED | RECORD_DIRECTORY) == ERR_EXISTS);
-	CHECK(meanwhile == NULL && holds("a/d/g", "g") && stands("a/d", STANDS_DIRECTORY));
+	CHECK(meanwhile == NULL && holds("a/d/g", "g") && stands("a/d", NAME_DIRECTORY));
 }
 
 /* It only grows, is above all that is known of the name, and what comes is above it. */
@@ -273,7 +273,7 @@ static void gates(void)
 	CHECK(c.record.flags == RECORD_DELETED && v.time == LATER + 1 && v.node == store_node(store));
 	CHECK(version_cmp(gate("c/d"), v) == 0 && version_is_none(c.before.version));
 	/* It hides nothing. */
-	CHECK(stands("c/d", STANDS_DIRECTORY) && holds("c/d/f", "f") && lists("c/d", true, "f "));
+	CHECK(stands("c/d", NAME_DIRECTORY) && holds("c/d/f", "f") && lists("c/d", true, "f "));
 	CHECK(lists("c", true, "d/ ") && versions("c/d") == 2);
 	/* Of its own path it is the newest. */
 	entry = get("c/d/");
@@ -334,7 +334,7 @@ static void reopened(void)
 	store_close(store);
 	CHECK(store_open(&store, &options, &why) == 0);
 	CHECK(version_cmp(gate("c/d"), v) == 0 && gate("never").time == THEN && is_listed("never"));
-	CHECK(stands("w", STANDS_FILE) && holds("w", "x") && stands("r", STANDS_FILE));
+	CHECK(stands("w", NAME_FILE) && holds("w", "x") && stands("r", NAME_FILE));
 }
 
 static void link_mark(const char *path, const char *mark, struct version v)
@@ -355,12 +355,12 @@ static void older_stores(void)
 	CHECK(merge("old", THEN + 1, 0) == ERR_NONE && merge("old", THEN + 2, RECORD_DELETED) == ERR_NONE);
 	CHECK(merge("old", end.time, RECORD_DELETED | RECORD_DIRECTORY) == ERR_NONE);
 	link_mark("old", ",", end);
-	CHECK(stands("old", STANDS_NOTHING) && get("old").entry.version.time == THEN + 9);
+	CHECK(stands("old", NAME_ABSENT) && get("old").entry.version.time == THEN + 9);
 	CHECK(get("old").record.version.time == THEN + 2 && versions("old") == 3);
 	CHECK(merge("old", THEN + 1, 0) == ERR_NONE && versions("old") == 3);
 	CHECK(prune("old", 1, &bytes) == 1 && get("old").record.version.time == THEN + 2);
 	CHECK(merge("old", THEN + 11, RECORD_DIRECTORY) == ERR_NONE);
-	CHECK(prune("old", 1, &bytes) == 1 && stands("old", STANDS_DIRECTORY));
+	CHECK(prune("old", 1, &bytes) == 1 && stands("old", NAME_DIRECTORY));
 	CHECK(get("old").record.version.time == THEN + 2 && versions("old") == 2);
 	CHECK(merge("old", THEN + 12, RECORD_DELETED | RECORD_DIRECTORY) == ERR_NONE);
 	CHECK(merge("old", THEN + 13, 0) == ERR_NONE && is_in_tree("old", S_IFREG));

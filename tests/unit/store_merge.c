@@ -200,16 +200,16 @@ static void add_survey(struct buf *to, const char *prefix, size_t keep)
 /* In tree/ are the files that stand, and no others; what a directory keeps out waits. */
 static void check_tree(const char *path, const struct store_entry *entry)
 {
-	enum stands stands = store_stands(entry);
+	enum name_kind stands = store_name_kind(entry);
 	struct stat st;
 	bool there = lstat(in_store("tree/", path), &st) == 0;
 
 	if (!there)
-		CHECK(stands == STANDS_NOTHING);
+		CHECK(stands == NAME_ABSENT);
 	else if (!S_ISDIR(st.st_mode))
-		CHECK(stands == STANDS_FILE);
+		CHECK(stands == NAME_FILE);
 	else
-		CHECK(stands == STANDS_DIRECTORY || !is_bare(in_store("tree/", path)));
+		CHECK(stands == NAME_DIRECTORY || !is_bare(in_store("tree/", path)));
 }
 
 static void add_gate(struct buf *to, const char *path)
@@ -233,7 +233,7 @@ static void describe(struct buf *to, const char *prefix, uint32_t keep)
 		const char *path = under(prefix, paths[i]);
 		struct store_entry entry = get(path);
 
-		buf_addf(to, "%s%s: ", paths[i], stands_text[store_stands(&entry)]);
+		buf_addf(to, "%s%s: ", paths[i], stands_text[store_name_kind(&entry)]);
 		add_record(to, &entry.record);
 		buf_addc(to, ',');
 		add_record(to, &entry.entry);

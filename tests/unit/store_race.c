@@ -223,7 +223,7 @@ static struct record commit_something(uint64_t *state, size_t *ret_path)
 {
 	static const uint8_t kinds[] = { 0, 0, 0, RECORD_DELETED, RECORD_DIRECTORY,
 					 RECORD_DELETED | RECORD_DIRECTORY };
-	struct commit c = { .alone = is_alone() };
+	struct commit c = { .ungrouped = is_alone() };
 	struct err err = ERR_INIT;
 	bool good;
 
@@ -341,10 +341,10 @@ static void check_reachable(const char *path)
 	struct str above = path_parent(str_of(path));
 	char text[20];
 
-	if (stands(path, STANDS_NOTHING) || above.n == 0)
+	if (stands(path, NAME_ABSENT) || above.n == 0)
 		return;
 	snprintf(text, sizeof text, "%.*s", STR_ARG(above));
-	CHECK(stands(text, STANDS_DIRECTORY));
+	CHECK(stands(text, NAME_DIRECTORY));
 }
 
 static void check_whole(void)

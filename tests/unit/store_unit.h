@@ -50,26 +50,26 @@ static inline enum err_kind commit(struct commit *c, const char *path, const cha
 /* What a group of one does. */
 static inline enum err_kind put(const char *path, const char *body)
 {
-	struct commit c = { .alone = true };
+	struct commit c = { .ungrouped = true };
 
 	return commit(&c, path, body);
 }
 
 static inline enum err_kind with_flags(const char *path, uint8_t flags)
 {
-	struct commit c = { .alone = true, .flags = flags };
+	struct commit c = { .ungrouped = true, .flags = flags };
 
 	return commit(&c, path, NULL);
 }
 
 /* One that a person found in tree/, or that waits, or nothing: what stands by the records. */
-static inline int stands(const char *path, enum stands expected)
+static inline int stands(const char *path, enum name_kind expected)
 {
 	struct store_entry entry = STORE_ENTRY_INIT;
-	enum stands stands = STANDS_NOTHING;
+	enum name_kind stands = NAME_ABSENT;
 
 	CHECK(store_newest(store, str_of(path), STORE_RECORD, &entry, &why) == 0);
-	stands = store_stands(&entry);
+	stands = store_name_kind(&entry);
 	store_entry_clear(&entry);
 	return stands == expected;
 }

@@ -60,7 +60,7 @@ static void renew_list(void)
 static void make_digests(void)
 {
 	renew_list();
-	CHECK(store_settle(store, &why) == 0);
+	CHECK(store_finish_dead(store, &why) == 0);
 	for (size_t i = 0; i < list.count && i < 20; i++) {
 		unsigned p = list.items[below((unsigned)list.count)].partition;
 
@@ -77,7 +77,7 @@ static unsigned check_digests(void)
 	struct survey_directories all = SURVEY_DIRECTORIES_INIT;
 	unsigned valid = 0;
 
-	CHECK(store_settle(store, &why) == 0);
+	CHECK(store_finish_dead(store, &why) == 0);
 	CHECK(survey_directories(store, &all, &why) == 0);
 	if (list.changes == store_directory_changes(store))
 		CHECK(list.count == all.count);
@@ -94,7 +94,7 @@ static void write_something(void)
 {
 	static const uint8_t kinds[] = { 0, 0, 0, RECORD_DELETED, RECORD_DIRECTORY,
 					 RECORD_DELETED | RECORD_DIRECTORY };
-	struct commit c = { .alone = below(2) == 0 };
+	struct commit c = { .ungrouped = below(2) == 0 };
 	char path[40];
 
 	c.flags = kinds[below(sizeof kinds)];

@@ -150,11 +150,11 @@ static void test_may_follow(void)
 	joint.homes = 4;				/* not together with other members */
 	CHECK(!synod_may_follow(&single, &joint));
 	joint.homes = 3;
-	layout_alone(&joint, LAYOUT_B, &next);
+	layout_single(&joint, LAYOUT_B, &next);
 	CHECK(synod_may_follow(&joint, &next));
 	next.homes = 4;
 	CHECK(!synod_may_follow(&joint, &next));
-	layout_alone(&joint, LAYOUT_A, &next);
+	layout_single(&joint, LAYOUT_A, &next);
 	CHECK(synod_may_follow(&joint, &next));
 	layout_remove(&next, 2);
 	CHECK(!synod_may_follow(&joint, &next));
@@ -211,7 +211,7 @@ static void test_own_promise_first(void)
 #define NODES 5
 #define MESSAGES 256
 
-struct message {
+struct vote {
 	uint64_t at;			/* ms; 0: free */
 	unsigned from, to;
 	enum wire_type type;
@@ -222,7 +222,7 @@ struct node {
 	struct synod_promise promise, disk;
 	struct synod_proposer proposer;
 	uint64_t written_at;		/* 0: its disk rests */
-	struct message answer;		/* that waits for the disk */
+	struct vote answer;		/* that waits for the disk */
 };
 
 static struct duel {
@@ -232,10 +232,10 @@ static struct duel {
 	uint32_t wishes;
 	size_t decisions;
 	struct node nodes[NODES];
-	struct message messages[MESSAGES];
+	struct vote messages[MESSAGES];
 } *duel;
 
-static void post(const struct message *message)
+static void post(const struct vote *message)
 {
 	for (size_t i = 0; i < MESSAGES; i++) {
 		if (duel->messages[i].at != 0)
@@ -246,7 +246,7 @@ static void post(const struct message *message)
 	}
 }
 
-static void send_one(const struct message *message)
+static void send_one(const struct vote *message)
 {
 	if (message->from == message->to) {
 		post(message);
@@ -260,7 +260,7 @@ static void send_one(const struct message *message)
 
 static void propose_to(void *data, uint64_t to, enum wire_type type, const struct wire_synod *body)
 {
-	struct message message = { .from = (unsigned)((struct node *)data - duel->nodes),
+	struct vote message = { .from = (unsigned)((struct node *)data - duel->nodes),
 				   .to = (unsigned)to - 1, .type = type, .body = *body };
 
 	send_one(&message);
@@ -287,10 +287,10 @@ static void look(struct node *node)
 		synod_stop(&node->proposer);
 }
 
-static void deliver(const struct message *m)
+static void deliver(const struct vote *m)
 {
 	struct node *node = &duel->nodes[m->to];
-	struct message answer = { .from = m->to, .to = m->from };
+	struct vote answer = { .from = m->to, .to = m->from };
 
 	if (m->type != WIRE_PREPARE && m->type != WIRE_ACCEPT) {
 		synod_answer(&node->proposer, m->from + 1, m->type, &m->body, duel->now);
@@ -339,7 +339,7 @@ static void run(uint64_t ms, unsigned disturb_every)
 {
 	for (uint64_t end = duel->now + ms; duel->now < end; duel->now++) {
 		for (size_t i = 0; i < MESSAGES; i++) {
-			struct message message;
+			struct vote message;
 
 			if (duel->messages[i].at == 0 || duel->messages[i].at > duel->now)
 				continue;

@@ -101,9 +101,9 @@ static void test_newest(void)
 {
 	struct newest_ask ask = { .path = STR("docs/a.pdf"), .version = sample.version,
 				  .purpose = NEWEST_ONE }, got_ask;
-	struct newest_answer answer = { .record = sample, .type = STR("text/x"), .above = true,
+	struct newest_answer answer = { .record = sample, .type = STR("text/x"), .parent_known = true,
 					.holders = { 5, 6 }, .holder_count = 2, .clock = 12, .epoch = 4,
-					.standing = STANDING_UNSETTLED,
+					.certainty = CERTAINTY_UNDECIDED,
 					.counts = { 2, 3, 2, 9 } };
 	struct newest_answer got = { .holder_count = 0 };
 	struct buf b = BUF_INIT;
@@ -120,9 +120,9 @@ static void test_newest(void)
 
 	newest_answer_pack(&b, &answer);
 	CHECK(newest_answer_unpack(buf_str(&b), &got, NULL) == 0);
-	CHECK(record_eq(&got.record, &sample) && str_eq(got.type, answer.type) && got.above);
+	CHECK(record_eq(&got.record, &sample) && str_eq(got.type, answer.type) && got.parent_known);
 	CHECK(got.holder_count == 2 && got.holders[0] == 5 && got.holders[1] == 6);
-	CHECK(got.standing == STANDING_UNSETTLED && got.clock == 12 && got.epoch == 4);
+	CHECK(got.certainty == CERTAINTY_UNDECIDED && got.clock == 12 && got.epoch == 4);
 	CHECK(got.counts.homes == 3 && got.counts.homes_answered == 2 && got.counts.peers == 9);
 	STRICT(b, newest_answer_unpack(cut, &got, NULL));
 	answer.counts.homes_answered = 4;
@@ -134,7 +134,7 @@ static void test_newest(void)
 static void test_store(void)
 {
 	struct store_ask ask = { .path = STR("docs/a.pdf"), .record = sample, .type = STR("text/x") };
-	struct store_answer answer = { .settled = true, .counts = { 2, 3, 0, 0 },
+	struct store_answer answer = { .confirmed = true, .counts = { 2, 3, 0, 0 },
 				       .newest = sample.version, .epoch = 7 };
 	struct store_ask got_ask;
 	struct store_answer got;
@@ -146,10 +146,10 @@ static void test_store(void)
 	STRICT(b, store_ask_unpack(cut, &got_ask, NULL));
 	store_answer_pack(&b, &answer);
 	CHECK(store_answer_unpack(buf_str(&b), &got, NULL) == 0);
-	CHECK(got.settled && !got.all && !got.last && got.counts.homes == 3);
+	CHECK(got.confirmed && !got.all && !got.last && got.counts.homes == 3);
 	CHECK(version_cmp(got.newest, sample.version) == 0 && got.epoch == 7);
 	STRICT(b, store_answer_unpack(cut, &got, NULL));
-	answer.settled = false;		/* and more to come */
+	answer.confirmed = false;		/* and more to come */
 	store_answer_pack(&b, &answer);
 	CHECK(store_answer_unpack(buf_str(&b), &got, NULL) == -1);
 	buf_clear(&b);
@@ -273,10 +273,10 @@ static void test_lists(void)
 	list.epoch = 5;
 	list.nodes[0] = 9;
 	list.node_count = 1;
-	sync_history_pack(&b, &list);
-	CHECK(sync_history_unpack(buf_str(&b), &got_list, NULL) == 0 && got_list.epoch == 5);
+	sync_list_pack(&b, &list);
+	CHECK(sync_list_unpack(buf_str(&b), &got_list, NULL) == 0 && got_list.epoch == 5);
 	CHECK(got_list.node_count == 1 && got_list.nodes[0] == 9);
-	STRICT(b, sync_history_unpack(cut, &got_list, NULL));
+	STRICT(b, sync_list_unpack(cut, &got_list, NULL));
 	sync_part_pack(&b, &part);
 	CHECK(sync_part_unpack(buf_str(&b), &got_part, NULL) == 0 && got_part.node == 44 &&
 	      got_part.epoch == 5 && version_cmp(got_part.gate, part.gate) == 0);
@@ -304,7 +304,8 @@ static void test_push(void)
 	struct sync_name name = { .token = 6, .record = sample }, got_name;
 	struct sync_have have = { .nodes = { 8 }, .count = 1 }, got_have;
 	struct sync_carry carry = { .to = SYNC_TO_DISCOVERY, .packet = STR("sealed") }, got_carry;
-	uint64_t token, bytes;
+	struct sync_more more = { .token = 6, .bytes = 1ull << 33 }, got_more;
+	uint64_t token;
 	struct buf b = BUF_INIT;
 
 	sync_push_pack(&b, &push);
@@ -314,9 +315,9 @@ static void test_push(void)
 	sync_token_pack(&b, 6);
 	CHECK(sync_token_unpack(buf_str(&b), &token, NULL) == 0 && token == 6);
 	STRICT(b, sync_token_unpack(cut, &token, NULL));
-	sync_more_pack(&b, 6, 1ull << 33);
-	CHECK(sync_more_unpack(buf_str(&b), &token, &bytes, NULL) == 0 && bytes == 1ull << 33);
-	STRICT(b, sync_more_unpack(cut, &token, &bytes, NULL));
+	sync_more_pack(&b, &more);
+	CHECK(sync_more_unpack(buf_str(&b), &got_more, NULL) == 0 && got_more.bytes == 1ull << 33);
+	STRICT(b, sync_more_unpack(cut, &got_more, NULL));
 	sync_name_pack(&b, &name);
 	CHECK(sync_name_unpack(buf_str(&b), &got_name, NULL) == 0);
 	CHECK(got_name.token == 6 && record_eq(&got_name.record, &sample));

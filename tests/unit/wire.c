@@ -103,7 +103,7 @@ static void test_check(void)
 	check.path = (struct str){ path, sizeof path };
 	wire_pack_sender(&packet, 7, &sender);
 	wire_pack_to(&packet, 4, WIRE_VERSIONS);
-	wire_pack_check(&packet, &check);
+	wire_pack(&packet, WIRE_CHECK, &check);
 	CHECK(packet.len <= WIRE_PLAIN_BYTES);
 	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == 0);
 	CHECK(wire.type == WIRE_CHECK && wire.check.id == 99 && wire.check.clock == 5);
@@ -119,7 +119,7 @@ static void test_check(void)
 	check.path = STR("a/../b");
 	wire_pack_sender(&packet, 7, &sender);
 	wire_pack_to(&packet, 4, WIRE_VERSIONS);
-	wire_pack_check(&packet, &check);
+	wire_pack(&packet, WIRE_CHECK, &check);
 	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == -1);
 	buf_clear(&packet);
 }
@@ -137,7 +137,7 @@ static void test_record(void)
 	record.type = (struct str){ type, sizeof type };
 	wire_pack_sender(&packet, 7, &sender);
 	wire_pack_to(&packet, 4, WIRE_VERSIONS);
-	wire_pack_record(&packet, &record);
+	wire_pack(&packet, WIRE_RECORD, &record);
 	CHECK(packet.len <= WIRE_PLAIN_BYTES);
 	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == 0);
 	CHECK(wire.type == WIRE_RECORD && wire.record.id == 99 && wire.record.content &&
@@ -151,7 +151,7 @@ static void test_record(void)
 	record.gate = (struct version){ 7, 8, 0 };
 	wire_pack_sender(&packet, 7, &sender);
 	wire_pack_to(&packet, 4, WIRE_VERSIONS);
-	wire_pack_record(&packet, &record);
+	wire_pack(&packet, WIRE_RECORD, &record);
 	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == 0);
 	CHECK(version_is_none(wire.record.record.version) &&
 	      record_eq(&wire.record.entry, &record.entry) &&
@@ -160,7 +160,7 @@ static void test_record(void)
 	record.entry.flags = 0;		/* that is no directory's */
 	wire_pack_sender(&packet, 7, &sender);
 	wire_pack_to(&packet, 4, WIRE_VERSIONS);
-	wire_pack_record(&packet, &record);
+	wire_pack(&packet, WIRE_RECORD, &record);
 	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) < 0);
 	buf_clear(&packet);
 }
@@ -179,7 +179,7 @@ static void test_receiver(void)
 	sender_bytes = packet.len;
 	wire_pack_to(&packet, 4, WIRE_DISCOVERY);
 	CHECK(packet.len == sender_bytes + WIRE_TO_BYTES);
-	wire_pack_want(&packet, &want);
+	wire_pack(&packet, WIRE_WANT, &want);
 	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == 0 && wire.want.id == 5);
 	CHECK(wire.receiver == 4 && wire_is_for(&wire, 4, WIRE_DISCOVERY));
 	CHECK(!wire_is_for(&wire, 5, WIRE_DISCOVERY) && !wire_is_for(&wire, 4, WIRE_VERSIONS));
@@ -190,7 +190,7 @@ static void test_receiver(void)
 	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == -1);
 	packet.len = sender_bytes;
 	wire_pack_to(&packet, 4, WIRE_DISCOVERY);	/* a question about versions */
-	wire_pack_check(&packet, &check);
+	wire_pack(&packet, WIRE_CHECK, &check);
 	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == -1);
 	packet.len = sender_bytes;
 	wire_pack_to(&packet, 0, WIRE_DISCOVERY);

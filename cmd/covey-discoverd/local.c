@@ -1,0 +1,419 @@
+/*
+ * local - discover.sock: requests of this node's programs, and of people
+ *
+ *	VIEW, WATCH	the members and the layout
+ *	BEHIND, SYNCED, WAITS	what covey-versiond and covey-syncd know of layouts
+ *	CHANGE		covey layout set, leave, join, force, adopt, forget
+ *	CARRY		a packet of another node that came by HTTP
+ *	LEAVE		say good-bye
+ *
+ * A change is told to the council again and again until the layout is as it
+ * was wished; whoever asked is told of each step.  Leaving is a wish to be
+ * a guest, which the gossip tells; it is on disk, and stands, whether somebody
+ * waits or not, until the node is to join again.
+ */
+#include "discoverd.h"
+
+#include "clock.h"
+#include "container.h"
+#include "discover_talk.h"
+#include "log.h"
+#include "mem.h"
+
+#include <inttypes.h>
+
+struct change {
+	struct link link;
+	struct discoverd *discoverd;
+	struct serve_request *request;
+	struct agent_wish wish;
+	uint64_t until;			/* ms; 0: without end */
+	uint64_t waits_told;		/* of waits_changes */
+};
+
+static void reply_members(struct discoverd *d, struct serve_request *const *to, size_t count)
+{
+	struct members members = MEMBERS_INIT;
+	struct buf body = BUF_INIT;
+
+	view_members(&d->gossip.view, &members);
+	discover_members_pack(&body, &members, memory_offset(d));
+	for (size_t i = 0; i < count; i++)
+		serve_reply(to[i], DISCOVER_MEMBERS, buf_str(&body), NULL, 0);
+	buf_clear(&body);
+	members_clear(&members);
+}
+
+static void reply_layout(struct discoverd *d, struct serve_request *const *to, size_t count)
+{
+	struct buf body = BUF_INIT;
+
+	discover_layout_pack(&body, agent_layout(&d->agent));
+	for (size_t i = 0; i < count; i++)
+		serve_reply(to[i], DISCOVER_LAYOUT, buf_str(&body), NULL, 0);
+	buf_clear(&body);
+}
+
+void local_publish_layout(struct discoverd *d)
+{
+	if (d->watcher_count > 0)
+		reply_layout(d, d->watchers, d->watcher_count);
+}
+
+void local_publish_members(struct discoverd *d)
+{
+	if (d->watcher_count > 0)
+		reply_members(d, d->watchers, d->watcher_count);
+}
+
+static void watcher_gone(struct serve_request *request)
+{
+	struct discoverd *d = request->data;
+
+	for (size_t i = 0; i < d->watcher_count; i++)
+		if (d->watchers[i] == request)
+			d->watchers[i--] = d->watchers[--d->watcher_count];
+	discoverd_unwatched(d);
+}
+
+static void watcher_add(struct discoverd *d, struct serve_request *request)
+{
+	d->watchers = mem_resize(d->watchers, d->watcher_count + 1, sizeof *d->watchers);
+	d->watchers[d->watcher_count++] = request;
+	request->data = d;
+	request->gone = watcher_gone;
+}
+
+static void reply_refused(struct serve_request *request, enum err_kind kind, const char *why)
+{
+	struct err err = ERR_INIT;
+
+	err_set(&err, kind, "ask covey-discoverd: %s", why);
+	serve_fail(request, &err);
+}
+
+static void reply_done(struct serve_request *request)
+{
+	serve_reply(request, DISCOVER_DONE, STR(""), NULL, 0);
+	serve_end(request);
+}
+
+static void ask_behind(struct discoverd *d, struct serve_request *request, struct str body)
+{
+	struct discover_behind behind;
+	struct err err = ERR_INIT;
+
+	if (discover_behind_unpack(body, &behind, &err) < 0) {
+		serve_fail(request, &err);
+		return;
+	}
+	if (behind.epoch > agent_layout(&d->agent)->epoch && behind.from.len != 0)
+		agent_fetch(&d->agent, behind.node, &behind.from);
+	reply_done(request);
+}
+
+static void ask_synced(struct discoverd *d, struct serve_request *request, struct str body)
+{
+	struct err err = ERR_INIT;
+	uint64_t epoch;
+
+	if (discover_synced_unpack(body, &epoch, &err) < 0) {
+		serve_fail(request, &err);
+		return;
+	}
+	if (agent_synced(&d->agent, epoch)) {
+		discoverd_hurry(d);
+		layouts_step(d);
+	}
+	reply_done(request);
+}
+
+static void ask_carry(struct discoverd *d, struct serve_request *request, struct str packet)
+{
+	struct buf answer = BUF_INIT;
+
+	network_carried(d, packet, &answer);
+	serve_reply(request, DISCOVER_CARRIED, buf_str(&answer), NULL, 0);
+	serve_end(request);
+	buf_clear(&answer);
+}
+
+/* changes */
+
+static void tell_progress(struct serve_request *request, const char *text)
+{
+	serve_reply(request, DISCOVER_PROGRESS, str_of(text), NULL, 0);
+}
+
+static void tell_waits(struct discoverd *d, struct change *change)
+{
+	char text[DISCOVER_WAITS_MAX + 20];
+
+	change->waits_told = d->waits_changes;
+	if (d->waits[0] == '\0')
+		return;
+	snprintf(text, sizeof text, "waits for %s", d->waits);
+	tell_progress(change->request, text);
+}
+
+/* Leaving and joining take each other back. */
+static bool change_is_taken_back(const struct discoverd *d, const struct agent_wish *wish)
+{
+	return (wish->kind == AGENT_LEAVE && !d->guest_wanted) ||
+	       (wish->kind == AGENT_JOIN && d->guest_wanted);
+}
+
+/* True when it has ended. */
+static bool change_go_on(struct discoverd *d, struct change *change)
+{
+	struct err err = ERR_INIT;
+	uint64_t now = clock_mono_ms();
+	char progress[200];
+	bool done;
+
+	if (change_is_taken_back(d, &change->wish)) {
+		err_set(&err, ERR_CONFLICT, "change the layout: that was taken back");
+		serve_fail(change->request, &err);
+		return true;
+	}
+	done = agent_wish(&d->agent, &change->wish, now, progress);
+	if (progress[0] != '\0')
+		tell_progress(change->request, progress);
+	if (change->wish.kind == AGENT_LEAVE && change->waits_told != d->waits_changes && !done)
+		tell_waits(d, change);
+	if (done) {
+		reply_done(change->request);
+	} else if (change->until != 0 && now >= change->until) {
+		agent_wish_end(&d->agent, &change->wish, &err);
+		serve_fail(change->request, &err);
+		done = true;
+	}
+	return done;
+}
+
+static void change_free(struct change *change)
+{
+	list_remove(&change->link);
+	free(change);
+}
+
+static void changes_due(struct timer *timer)
+{
+	struct discoverd *d = CONTAINER_OF(timer, struct discoverd, changes_due);
+
+	LIST_EACH(struct change, change, &d->changes, link)
+		if (change_go_on(d, change))
+			change_free(change);
+	layouts_step(d);
+	if (d->changes.first != NULL)
+		timer_start(d->service->loop, timer, AGENT_WISH_MS);
+}
+
+static void change_gone(struct serve_request *request)
+{
+	struct change *change = request->data;
+
+	agent_wish_end(&change->discoverd->agent, &change->wish, NULL);
+	change_free(change);
+}
+
+static int change_judge(const struct discoverd *d, const struct discover_change *asked, struct err *err)
+{
+	const struct layout *layout = agent_layout(&d->agent);
+
+	if (layout->epoch == 0)
+		return err_set(err, ERR_DENIED, "change the layout: this node belongs to no group yet");
+	if (asked->what == CHANGE_LEAVE && layout_is_solo(layout) &&
+	    layout_find(layout, d->incarnation.self) != NULL)
+		return err_set(err, ERR_DENIED, "leave the layout: this node is its only member");
+	if (asked->what == CHANGE_ADOPT && asked->lineage != layout->lineage &&
+	    agent_can_adopt(&d->agent, asked->lineage, err) < 0)
+		return -1;
+	if (asked->what == CHANGE_JOIN && !d->service->conf->node.home)
+		return err_set(err, ERR_DENIED, "join the layout: this node is a guest by node.home");
+	if (asked->what == CHANGE_JOIN && d->incarnation.silent)
+		return err_set(err, ERR_DENIED, "join the layout: this node forgot something: stop it and say covey node renew");
+	return 0;
+}
+
+/* True: *ret_lineage is to be waited for. */
+static bool change_force(struct discoverd *d, struct serve_request *request, uint64_t *ret_lineage)
+{
+	struct layout layout;
+	struct err err = ERR_INIT;
+	char text[200];
+
+	if (agent_force(&d->agent, clock_mono_ms(), &layout, &err) < 0) {
+		serve_fail(request, &err);
+		return false;
+	}
+	snprintf(text, sizeof text, "lineage %016" PRIx64 " of %zu members is forced away from lineage "
+		 "%016" PRIx64 ", epoch %" PRIu64, layout.lineage, layout.count, layout.left_lineage,
+		 layout.left_epoch);
+	log_line(LOG_LEVEL_WARNING, "%s; what only the others knew is lost unless they come over", text);
+	tell_progress(request, text);
+	*ret_lineage = layout.lineage;
+	return true;
+}
+
+/* Who is a member of the layout leaves that first, or others would go on counting on it. */
+static int forget_member(struct discoverd *d, uint64_t id, struct err *err)
+{
+	const struct view_entry *entry = view_entry(&d->gossip.view, id);
+	const struct member *m = entry != NULL ? &entry->member : NULL;
+	bool away = m != NULL && (member_is_gone(m->state) || m->state == MEMBER_DOWN);
+
+	if (m == NULL || m->state == MEMBER_FORGOTTEN)
+		return err_set(err, ERR_ABSENT, "forget %016" PRIx64 ": this node knows no such node", id);
+	if (!away)
+		return err_set(err, ERR_DENIED, "forget %016" PRIx64 ": it is %s; %s", id,
+			       member_state_name(m->state), m->state == MEMBER_SUSPECT ? "ask again when it is down" :
+			       "say covey layout leave there, and stop it");
+	if (layout_find(agent_layout(&d->agent), id) != NULL)
+		return err_set(err, ERR_DENIED, "forget %016" PRIx64 ": it is a member of the layout, "
+			       "which leaves it out after an hour; if most members are lost, say covey "
+			       "layout force", id);
+	log_line(LOG_LEVEL_INFO, "forget %s, %016" PRIx64 ", as it was told to", m->name, id);
+	view_forget(&d->gossip.view, id);
+	discoverd_hurry(d);
+	return 0;
+}
+
+static void wish_of(struct agent_wish *ret, const struct discover_change *asked)
+{
+	static const enum agent_wish_kind kinds[] = {
+		[CHANGE_SET] = AGENT_SET,     [CHANGE_LEAVE] = AGENT_LEAVE,
+		[CHANGE_FORCE] = AGENT_ADOPT, [CHANGE_JOIN] = AGENT_JOIN,
+		[CHANGE_ADOPT] = AGENT_ADOPT,
+	};
+
+	*ret = (struct agent_wish){ .kind = kinds[asked->what], .lineage = asked->lineage };
+	ret->numbers = (struct layout_numbers){ .homes = asked->homes, .copies = asked->copies,
+						.keep_versions = asked->keep_versions,
+						.keep_days = asked->keep_days };
+}
+
+static void change_begin(struct discoverd *d, struct serve_request *request,
+			 const struct discover_change *asked, uint64_t forced)
+{
+	struct change *change = mem_new(1, sizeof *change);
+
+	change->discoverd = d;
+	change->request = request;
+	wish_of(&change->wish, asked);
+	if (forced != 0)
+		change->wish.lineage = forced;
+	if (asked->within_ms != 0)
+		change->until = clock_mono_ms() + asked->within_ms;
+	request->data = change;
+	request->gone = change_gone;
+	list_prepend(&d->changes, &change->link);
+	d->changes_due.fire = changes_due;
+	timer_start(d->service->loop, &d->changes_due, 0);
+}
+
+static void ask_change(struct discoverd *d, struct serve_request *request, struct str body)
+{
+	struct discover_change asked;
+	struct err err = ERR_INIT;
+	uint64_t forced = 0;
+
+	/* FORGET is of no layout: a node without one may wait for a group that is gone. */
+	if (discover_change_unpack(body, &asked, &err) < 0 ||
+	    (asked.what == CHANGE_FORGET ? forget_member(d, asked.node, &err)
+					 : change_judge(d, &asked, &err)) < 0) {
+		serve_fail(request, &err);
+		return;
+	}
+	if (asked.what == CHANGE_FORGET) {
+		reply_done(request);
+		return;
+	}
+	if (asked.what == CHANGE_FORCE && !change_force(d, request, &forced))
+		return;
+	if (asked.what == CHANGE_LEAVE || asked.what == CHANGE_JOIN)
+		memory_guest(d, asked.what == CHANGE_LEAVE);
+	change_begin(d, request, &asked, forced);
+}
+
+/* WAITS: leaving takes long, or (empty) no more. */
+static void ask_waits(struct discoverd *d, struct serve_request *request, struct str why)
+{
+	size_t n = why.n < DISCOVER_WAITS_MAX ? why.n : DISCOVER_WAITS_MAX;
+
+	memcpy(d->waits, why.s, n);
+	d->waits[n] = '\0';
+	d->waits_changes++;
+	reply_done(request);
+}
+
+/* dispatch */
+
+/* VIEW, WATCH and LEAVE, which have no body. */
+static void ask_plainly(struct discoverd *d, struct serve_request *request, const struct frame *frame)
+{
+	if (frame->body.n > 0) {
+		reply_refused(request, ERR_INVALID, "malformed request");
+		return;
+	}
+	if (frame->type == DISCOVER_LEAVE) {
+		discoverd_leave(d);
+		reply_done(request);
+		return;
+	}
+	reply_members(d, &request, 1);
+	reply_layout(d, &request, 1);
+	if (frame->type == DISCOVER_WATCH)
+		watcher_add(d, request);
+	else
+		serve_end(request);
+}
+
+static void local_request(struct serve *serve, struct serve_request *request, struct frame *frame)
+{
+	struct discoverd *d = serve_data(serve);
+
+	switch (frame->type) {
+	case DISCOVER_VIEW:
+	case DISCOVER_WATCH:
+	case DISCOVER_LEAVE:
+		ask_plainly(d, request, frame);
+		break;
+	case DISCOVER_BEHIND:
+		ask_behind(d, request, frame->body);
+		break;
+	case DISCOVER_SYNCED:
+		ask_synced(d, request, frame->body);
+		break;
+	case DISCOVER_WAITS:
+		ask_waits(d, request, frame->body);
+		break;
+	case DISCOVER_CHANGE:
+		ask_change(d, request, frame->body);
+		break;
+	case DISCOVER_CARRY:
+		ask_carry(d, request, frame->body);
+		break;
+	default:
+		reply_refused(request, ERR_UNSUPPORTED, "unknown request");
+	}
+}
+
+static const struct serve_role role = { .request = local_request };
+
+int local_start(struct discoverd *d, struct err *err)
+{
+	d->serve = serve_new(d->service->loop, service_fd(d->service, "discover"), &role, d, err);
+	return d->serve != NULL ? 0 : -1;
+}
+
+/* The requests that are open are gone, too. */
+void local_stop(struct discoverd *d)
+{
+	serve_free(d->serve);
+	timer_stop(&d->changes_due);
+	free(d->watchers);
+	d->serve = NULL;
+	d->watchers = NULL;
+	d->watcher_count = 0;
+}

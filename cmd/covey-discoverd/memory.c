@@ -1,0 +1,731 @@
+/*
+ * memory - what this node remembers across its starts, and what a start makes of it
+ *
+ *	state/members.ini	the members it has met
+ *	state/standing.ini	which start this is, how far the disk remembers, and
+ *				what this node is to the group
+ *	state/synod-LINEAGE.ini	what it promised about the next layout
+ *	state/layout-before.ini	the last layout of the node that the store was before
+ *
+ * Each start writes its count and nonce before it speaks (starts.h), and a
+ * sequence number is saved, synced, every half minute; both are told in the
+ * gossip.  Whoever remembers a start that spoke and that this disk does not
+ * know, or a later number, knows that the disk lost something: promises and
+ * records that others count on.  Then the node is silent: it answers as no
+ * home and votes on nothing, until it is renewed.
+ *
+ * What a start does about that waking.h says; here it is done.  After a start
+ * the node is silent until one of the layout's others has told what it
+ * remembers.  Where it could confirm something without them (homes: 1), or
+ * has the council's only seat, as far as its disk knows, it waits only for a
+ * moment; else while they keep silent nothing is lost by waiting.
+ */
+#include "discoverd.h"
+
+#include "clock.h"
+#include "container.h"
+#include "file.h"
+#include "inifile.h"
+#include "layout_file.h"
+#include "log.h"
+#include "members.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <sodium.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define REMEMBER_MS 30000
+#define AGAIN_MS 1000		/* after a failure, when others wait for it */
+
+/* members.ini */
+
+/* A file that cannot be read counts as empty: the members are met again through the seeds. */
+static int load_members(struct discoverd *d, struct members *ret, struct err *err)
+{
+	struct err why = ERR_INIT;
+
+	if (mkdir(d->directory.data, 0750) < 0 && errno != EEXIST)
+		return err_sys(err, "make %s", d->directory.data);
+	if (members_remembered(d->directory.data, ret, &why) < 0)
+		log_err(LOG_LEVEL_WARNING, &why, "forget the members");
+	for (size_t i = 0; i < ret->count; i++)
+		if (ret->list[i].seen == 0)	/* written by an earlier release */
+			ret->list[i].seen = clock_wall_ns() / 1000000000;
+	return 0;
+}
+
+static void write_members(struct job *job)
+{
+	struct saving_members *s = CONTAINER_OF(job, struct saving_members, job);
+
+	s->rc = members_save(s->discoverd->directory.data, &s->members, &s->err);
+}
+
+static void members_written(struct job *job)
+{
+	struct saving_members *s = CONTAINER_OF(job, struct saving_members, job);
+
+	if (s->rc < 0 && !s->failed)
+		log_err(LOG_LEVEL_WARNING, &s->err, "remember the members");
+	s->failed = s->rc < 0;
+	s->busy = false;
+	if (s->again)
+		memory_save_members(s->discoverd);
+}
+
+void memory_save_members(struct discoverd *d)
+{
+	struct saving_members *s = &d->saving;
+
+	s->again = s->busy;
+	if (s->busy)
+		return;
+	s->busy = true;
+	s->discoverd = d;
+	view_memory(&d->gossip.view, &s->members);
+	s->job.work = write_members;
+	s->job.done = members_written;
+	s->job.home = d->service->loop;
+	pool_submit(d->pool, &s->job);
+}
+
+/* At once, when nothing else runs any more. */
+static void save_members_last(struct discoverd *d)
+{
+	struct members members = MEMBERS_INIT;
+	struct err err = ERR_INIT;
+
+	view_memory(&d->gossip.view, &members);
+	if (members_save(d->directory.data, &members, &err) < 0)
+		log_err(LOG_LEVEL_WARNING, &err, "remember the members");
+	members_clear(&members);
+}
+
+/*
+ * synod-LINEAGE.ini: what this node promised about the next layout, and the
+ * layout it has accepted.  A node that goes over to another lineage may come
+ * back, and must then know what it said.  Release 0.1.0 had synod.ini alone.
+ */
+static char *promise_file(const struct discoverd *d, uint64_t lineage)
+{
+	struct buf file = BUF_INIT;
+
+	buf_addf(&file, "%s/synod-%016" PRIx64 ".ini", d->directory.data, lineage);
+	return buf_take(&file);
+}
+
+static char *old_promise_file(const struct discoverd *d)
+{
+	struct buf file = BUF_INIT;
+
+	buf_addf(&file, "%s/synod.ini", d->directory.data);
+	return buf_take(&file);
+}
+
+static void put_ballot(struct inifile *ini, const char *key, struct ballot ballot)
+{
+	inifile_putf(ini, key, "%" PRIu32 " %016" PRIx64, ballot.round, ballot.node);
+}
+
+int memory_save_promise(const struct discoverd *d, const struct synod_promise *promise,
+			struct err *err)
+{
+	struct inifile ini = INIFILE_INIT;
+	char *file = promise_file(d, promise->lineage);
+	int rc;
+
+	inifile_section(&ini, "synod");
+	inifile_putf(&ini, "lineage", "%016" PRIx64, promise->lineage);
+	inifile_putf(&ini, "instance", "%" PRIu64, promise->instance);
+	put_ballot(&ini, "promised", promise->promised);
+	put_ballot(&ini, "accepted", promise->accepted);
+	if (promise->value.epoch != 0)
+		layout_put_ini(&ini, &promise->value);
+	rc = inifile_save(&ini, file, 0640, err);
+	inifile_clear(&ini);
+	free(file);
+	return rc;
+}
+
+static int take_ballot(struct str text, struct ballot *ret)
+{
+	struct str round;
+	uint64_t n;
+
+	if (!str_cut(&text, ' ', &round) || str_u64(round, UINT32_MAX, &n) < 0 ||
+	    str_hex64(text, &ret->node) < 0)
+		return -1;
+	ret->round = (uint32_t)n;
+	return 0;
+}
+
+static int each_promise(void *data, struct str section, struct str key, struct str value,
+			struct err *err)
+{
+	struct synod_promise *promise = data;
+	int rc = 0;
+
+	if (!str_eq(section, STR("synod")))
+		return layout_take_ini(&promise->value, section, key, value, err);
+	if (str_eq(key, STR("lineage")))
+		rc = str_hex64(value, &promise->lineage);
+	else if (str_eq(key, STR("instance")))
+		rc = str_u64(value, UINT64_MAX, &promise->instance);
+	else if (str_eq(key, STR("promised")))
+		rc = take_ballot(value, &promise->promised);
+	else if (str_eq(key, STR("accepted")))
+		rc = take_ballot(value, &promise->accepted);
+	return rc == 0 ? 0 : inifile_bad(key, value, err);
+}
+
+/* No file is success with SYNOD_PROMISE_NONE. */
+static int load_promise(const char *file, struct synod_promise *ret, struct err *err)
+{
+	struct synod_promise promise = SYNOD_PROMISE_NONE;
+	struct err why = ERR_INIT;
+	int rc = inifile_read(file, each_promise, &promise, &why);
+
+	if (rc < 0 && why.kind == ERR_ABSENT)
+		rc = 0;
+	else if (rc < 0)
+		rc = err_pass(err, &why);
+	else if (promise.value.epoch != 0)
+		rc = layout_judge(&promise.value, file, err);
+	if (rc == 0)
+		*ret = promise;
+	return rc;
+}
+
+int memory_load_promise(const struct discoverd *d, uint64_t lineage, struct synod_promise *ret,
+			struct err *err)
+{
+	struct synod_promise promise = SYNOD_PROMISE_NONE;
+	char *file = promise_file(d, lineage), *old = old_promise_file(d);
+	int rc = load_promise(file, &promise, err);
+
+	if (rc == 0 && promise.lineage == 0)
+		rc = load_promise(old, &promise, err);
+	if (promise.lineage != lineage)
+		promise = SYNOD_PROMISE_NONE;
+	free(file);
+	free(old);
+	if (rc == 0)
+		*ret = promise;
+	return rc;
+}
+
+static int forget_file(const struct discoverd *d, const char *name, struct err *err)
+{
+	struct buf file = BUF_INIT;
+	int rc = 0;
+
+	buf_addf(&file, "%s/%s", d->directory.data, name);
+	if (unlink(file.data) < 0 && errno != ENOENT)
+		rc = err_sys(err, "remove %s", file.data);
+	buf_clear(&file);
+	return rc;
+}
+
+/*
+ * layout-before.ini: the last layout of the node that this store was before it
+ * was renewed.  Of that only the numbers count, should this node found a
+ * group: what the store holds it holds by them.
+ */
+static int set_layout_aside(const struct discoverd *d, struct err *err)
+{
+	struct buf from = BUF_INIT, to = BUF_INIT;
+	int rc = 0;
+
+	buf_addf(&from, "%s/layout.ini", d->directory.data);
+	buf_addf(&to, "%s/layout-before.ini", d->directory.data);
+	if (rename(from.data, to.data) < 0 && errno != ENOENT)
+		rc = err_sys(err, "set %s aside", from.data);
+	buf_clear(&from);
+	buf_clear(&to);
+	return rc;
+}
+
+int memory_numbers_before(const struct discoverd *d, struct layout_numbers *ret, struct err *err)
+{
+	struct buf file = BUF_INIT, text = BUF_INIT;
+	struct layout layout = LAYOUT_NONE;
+	bool there = false;
+	int rc;
+
+	buf_addf(&file, "%s/layout-before.ini", d->directory.data);
+	rc = file_read_any(file.data, LAYOUT_FILE_BYTES, &text, &there, err);
+	if (rc == 0 && there)
+		rc = layout_parse(buf_str(&text), file.data, &layout, err);
+	buf_clear(&file);
+	buf_clear(&text);
+	if (rc < 0)
+		return -1;
+	if (there)
+		*ret = (struct layout_numbers){ layout.homes, layout.copies, layout.keep_versions,
+						layout.keep_days };
+	return there;
+}
+
+static int forget_agreements(const struct discoverd *d, struct err *err)
+{
+	DIR *dir = opendir(d->directory.data);
+	const struct dirent *entry;
+	int rc;
+
+	if (dir == NULL)
+		return err_sys(err, "open %s", d->directory.data);
+	rc = set_layout_aside(d, err);
+	while (rc == 0 && (entry = readdir(dir)) != NULL)
+		if (strncmp(entry->d_name, "synod", 5) == 0)
+			rc = forget_file(d, entry->d_name, err);
+	closedir(dir);
+	return rc;
+}
+
+/* standing.ini */
+
+static void put_standing_file(struct buf *ret, const struct discoverd *d)
+{
+	buf_addf(ret, "%s/standing.ini", d->directory.data);
+}
+
+static int take_offset(struct str text, int64_t *ret)
+{
+	bool minus = text.n > 0 && text.s[0] == '-';
+	uint64_t n;
+
+	if (minus)
+		text = (struct str){ text.s + 1, text.n - 1 };
+	if (str_u64(text, INT64_MAX, &n) < 0)
+		return -1;
+	*ret = minus ? -(int64_t)n : (int64_t)n;
+	return 0;
+}
+
+static int take_start(struct str text, struct start *ret)
+{
+	struct str count;
+
+	if (!str_cut(&text, ' ', &count) || str_u64(count, UINT64_MAX - 1, &ret->count) < 0)
+		return -1;
+	return str_hex64(text, &ret->nonce);
+}
+
+static int take_address(struct str text, struct address *ret)
+{
+	struct err why = ERR_INIT;
+
+	return address_parse(text, ret, &why);
+}
+
+static int each_key(void *data, struct str section, struct str key, struct str value, struct err *err)
+{
+	struct incarnation *s = data;
+	int rc = 0;
+
+	if (!str_eq(section, STR("covey")))
+		return 0;
+	if (str_eq(key, STR("self")))
+		rc = str_hex64(value, &s->self);
+	else if (str_eq(key, STR("sequence")))
+		rc = str_u64(value, UINT64_MAX, &s->sequence);
+	else if (str_eq(key, STR("offset")))
+		rc = take_offset(value, &s->offset);
+	else if (str_eq(key, STR("silent")))
+		s->silent = str_eq(value, STR("yes"));
+	else if (str_eq(key, STR("guest")))
+		s->guest = str_eq(value, STR("yes"));
+	else if (str_eq(key, STR("ended_at")))
+		rc = take_address(value, &s->ended_at);
+	else if (str_eq(key, STR("start")))
+		rc = take_start(value, &s->starts.now);
+	else if (str_eq(key, STR("spoke")))
+		rc = take_start(value, &s->starts.spoke);
+	else if (str_eq(key, STR("before")))
+		rc = take_start(value, &s->starts.before);
+	return rc == 0 ? 0 : inifile_bad(key, value, err);
+}
+
+static void put_start(struct inifile *ini, const char *key, struct start start)
+{
+	inifile_putf(ini, key, "%" PRIu64 " %016" PRIx64, start.count, start.nonce);
+}
+
+static void put_yes(struct inifile *ini, const char *key, bool yes)
+{
+	inifile_put(ini, key, yes ? STR("yes") : STR("no"));
+}
+
+static int incarnation_save(const struct discoverd *d, const struct incarnation *s, struct err *err)
+{
+	struct inifile ini = INIFILE_INIT;
+	struct buf file = BUF_INIT;
+	char address[ADDRESS_TEXT];
+	int rc;
+
+	put_standing_file(&file, d);
+	inifile_section(&ini, "covey");
+	inifile_putf(&ini, "self", "%016" PRIx64, s->self);
+	inifile_putf(&ini, "sequence", "%" PRIu64, s->sequence);
+	inifile_putf(&ini, "offset", "%" PRId64, s->offset);
+	put_yes(&ini, "silent", s->silent);
+	put_yes(&ini, "guest", s->guest);
+	if (s->ended_at.len != 0)
+		inifile_put(&ini, "ended_at", str_of(address_format(address, &s->ended_at)));
+	put_start(&ini, "start", s->starts.now);
+	put_start(&ini, "spoke", s->starts.spoke);
+	put_start(&ini, "before", s->starts.before);
+	rc = inifile_save(&ini, file.data, 0640, err);
+	inifile_clear(&ini);
+	buf_clear(&file);
+	return rc;
+}
+
+/* A file that cannot be read counts as forgotten: peers may know what it said. */
+static void incarnation_read(const struct discoverd *d, struct incarnation *ret)
+{
+	struct buf file = BUF_INIT;
+	struct err why = ERR_INIT;
+	struct incarnation incarnation = { .self = 0 };
+
+	put_standing_file(&file, d);
+	if (inifile_read(file.data, each_key, &incarnation, &why) < 0) {
+		if (why.kind != ERR_ABSENT)
+			log_err(LOG_LEVEL_WARNING, &why, "forget what this node was");
+		incarnation = (struct incarnation){ .self = 0 };
+	}
+	buf_clear(&file);
+	*ret = incarnation;
+}
+
+/* What the last process of this identity agreed to. */
+static void load_agreements(struct discoverd *d, struct incarnation *incarnation)
+{
+	struct layout layout = LAYOUT_NONE;
+	struct err why = ERR_INIT;
+
+	if (layout_load(d->directory.data, &layout, &why) < 0) {
+		log_err(LOG_LEVEL_WARNING, &why, "forget the layout");
+		layout = LAYOUT_NONE;
+	}
+	if (memory_load_promise(d, layout.lineage, &d->agent.acceptor.promise, &why) < 0) {
+		log_err(LOG_LEVEL_WARNING, &why, "this node forgot its promises");
+		incarnation->silent = true;
+	}
+	d->agent.council.layout = layout;
+}
+
+static uint64_t draw_nonce(void)
+{
+	uint64_t nonce;
+
+	do
+		randombytes_buf(&nonce, sizeof nonce);
+	while (nonce == 0);
+	return nonce;
+}
+
+/* The process before this one said good-bye, and not at another address: this is no copy of its disk. */
+static bool ended_here(const struct incarnation *incarnation, const struct address *own)
+{
+	return incarnation->ended_at.len != 0 && address_eq(&incarnation->ended_at, own);
+}
+
+static int incarnation_load(struct discoverd *d, const struct address *own, struct err *err)
+{
+	uint64_t self = store_node(d->service->store);
+	struct incarnation incarnation;
+	struct starts quiet;
+	struct err why = ERR_INIT;
+
+	incarnation_read(d, &incarnation);
+	if (incarnation.self == self)
+		load_agreements(d, &incarnation);
+	else if (incarnation.self != 0 ? forget_agreements(d, err) < 0
+					: set_layout_aside(d, err) < 0)
+		return -1;
+	if (incarnation.self != self)
+		incarnation = (struct incarnation){ .self = self, .offset = incarnation.offset };
+	waking_begin(&d->waking, incarnation.silent, ended_here(&incarnation, own),
+		     clock_mono_ms());
+	d->unsure = d->keys.count > 0 && agent_layout(&d->agent)->epoch != 0;
+	incarnation.ended_at = (struct address){ .len = 0 };
+	incarnation.sequence++;
+	starts_begin(&incarnation.starts, draw_nonce());
+	quiet = incarnation.starts;
+	d->speak_wanted = !d->unsure;
+	if (!d->unsure && !incarnation.silent)
+		starts_speak(&incarnation.starts);
+	if (incarnation_save(d, &incarnation, &why) < 0) {
+		if (store_writable(d->service->store, NULL) == 0)
+			return err_pass(err, &why);
+		log_err(LOG_LEVEL_WARNING, &why, "answer as no home until this can be written");
+		incarnation.starts = quiet;
+		d->unsure = d->remember_failed = true;
+	}
+	d->incarnation = incarnation;
+	return 0;
+}
+
+int memory_load(struct discoverd *d, const struct address *own, struct members *ret, struct err *err)
+{
+	struct members members = MEMBERS_INIT;
+
+	if (load_members(d, &members, err) < 0 || incarnation_load(d, own, err) < 0) {
+		members_clear(&members);
+		return -1;
+	}
+	*ret = members;
+	return 0;
+}
+
+/* saving */
+
+/* Put into this node's member entry what others are told of it. */
+static void show_others(struct discoverd *d)
+{
+	struct member *self = &d->gossip.view.self;
+	const struct incarnation *s = &d->incarnation;
+	bool silent = d->unsure || s->silent;
+	bool guest = !d->service->conf->node.home || s->guest;
+
+	self->flags = (uint8_t)((silent ? MEMBER_SILENT : 0) | (s->silent ? MEMBER_FORGOT : 0) |
+				(guest ? MEMBER_GUEST : 0));
+	self->sequence = silent ? 0 : (uint32_t)s->sequence;
+	self->nonce = s->starts.now.nonce;
+	self->spoke = s->starts.spoke;
+	self->before = s->starts.before;
+}
+
+static void incarnation_remember(struct timer *);
+
+static void incarnation_write(struct job *job)
+{
+	struct discoverd *d = CONTAINER_OF(job, struct discoverd, remember_job);
+
+	d->remember_rc = incarnation_save(d, &d->remembering, &d->remember_err);
+}
+
+/* Whether something that others wait for is not on disk yet. */
+static bool others_wait(const struct discoverd *d)
+{
+	const struct incarnation *s = &d->incarnation;
+
+	return s->guest != d->guest_wanted || d->raise_wanted >= s->starts.now.count ||
+	       (d->speak_wanted && !s->silent && !start_eq(s->starts.spoke, s->starts.now));
+}
+
+/* *was: what was on disk before. */
+static void tell_what_changed(struct discoverd *d, const struct incarnation *was)
+{
+	const struct starts *starts = &d->incarnation.starts;
+
+	if (starts_speaks(starts))
+		d->unsure = false;
+	show_others(d);
+	if (was->guest != d->incarnation.guest || !start_eq(was->starts.now, starts->now) ||
+	    !start_eq(was->starts.spoke, starts->spoke))
+		discoverd_hurry(d);
+}
+
+static void incarnation_written(struct job *job)
+{
+	struct discoverd *d = CONTAINER_OF(job, struct discoverd, remember_job);
+	struct incarnation was = d->incarnation;
+	bool fell_silent = was.silent && !d->remembering.silent;
+
+	d->remember_busy = false;
+	if (d->remember_rc < 0) {
+		if (!d->remember_failed)
+			log_err(LOG_LEVEL_WARNING, &d->remember_err, "remember what this node is");
+		d->remember_failed = true;
+		if (others_wait(d))
+			timer_start(d->service->loop, &d->remember, AGAIN_MS);
+		return;
+	}
+	d->remember_failed = false;
+	d->incarnation = d->remembering;
+	if (fell_silent) {
+		d->incarnation.silent = true;
+		d->incarnation.starts.spoke = was.starts.spoke;
+		d->incarnation.starts.before = was.starts.before;
+	}
+	tell_what_changed(d, &was);
+	if (fell_silent || others_wait(d))
+		incarnation_remember(&d->remember);
+}
+
+static void incarnation_remember(struct timer *timer)
+{
+	struct discoverd *d = CONTAINER_OF(timer, struct discoverd, remember);
+	struct incarnation *s = &d->remembering;
+
+	timer_start(d->service->loop, timer, REMEMBER_MS);
+	if (d->remember_busy)
+		return;
+	d->remember_busy = true;
+	memory_save_members(d);		/* with how far the others' disks remember */
+	*s = d->incarnation;
+	s->sequence += !others_wait(d);
+	s->guest = d->guest_wanted;
+	s->offset = memory_offset(d);
+	if (d->raise_wanted >= s->starts.now.count)
+		starts_raise(&s->starts, d->raise_wanted);
+	if (d->speak_wanted && !s->silent)
+		starts_speak(&s->starts);
+	d->remember_job.work = incarnation_write;
+	d->remember_job.done = incarnation_written;
+	d->remember_job.home = d->service->loop;
+	pool_submit(d->pool, &d->remember_job);
+}
+
+static void log_silence(const struct discoverd *d, const char *why)
+{
+	log_line(LOG_LEVEL_ERROR, "%s: this node is silent, it answers as no home: %s", why,
+		 member_silence(&d->gossip.view.self));
+}
+
+/* Logged once per start. */
+static void log_unsure(struct discoverd *d)
+{
+	const struct view *view = &d->gossip.view;
+	char address[ADDRESS_TEXT];
+
+	if (d->unsure_logged)
+		return;
+	if (waking_has_rival(view, clock_mono_ms()))
+		log_line(LOG_LEVEL_WARNING, "another process is this node at %s, of a copy of its store: "
+			 "while that runs this one answers as no home",
+			 address_format(address, &view->twin.discovery));
+	else if (!d->waking.recognized)
+		log_line(LOG_LEVEL_WARNING, "no other home tells what it remembers of this node: "
+			 "until one does it answers as no home");
+	else
+		return;
+	d->unsure_logged = true;
+}
+
+static void check_due(struct timer *timer)
+{
+	memory_check(CONTAINER_OF(timer, struct discoverd, sure));
+}
+
+void memory_start(struct discoverd *d)
+{
+	struct member *self = &d->gossip.view.self;
+	const struct conf *conf = d->service->conf;
+
+	self->weight = (uint8_t)conf->node.weight;
+	d->guest_wanted = d->incarnation.guest;
+	show_others(d);
+	member_set_region(self, str_of(conf->node.region));
+	if (d->incarnation.silent)
+		log_silence(d, "this node forgot something that others count on");
+	if (d->incarnation.guest)
+		log_line(LOG_LEVEL_INFO, "this node left the layout: it is a guest until covey layout join");
+	d->sure.fire = check_due;
+	memory_check(d);
+	d->remember.fire = incarnation_remember;
+	timer_start(d->service->loop, &d->remember, others_wait(d) ? AGAIN_MS : REMEMBER_MS);
+}
+
+/* The address is saved only by a process that spoke: another may have spoken beside this one. */
+void memory_end(struct discoverd *d)
+{
+	struct incarnation incarnation = d->incarnation;
+	struct err err = ERR_INIT;
+
+	save_members_last(d);
+	if (starts_speaks(&incarnation.starts))
+		incarnation.ended_at = d->gossip.view.self.discovery;
+	if (incarnation_save(d, &incarnation, &err) < 0)
+		log_err(LOG_LEVEL_WARNING, &err, "remember what this node is");
+}
+
+void memory_stop(struct discoverd *d)
+{
+	timer_stop(&d->remember);
+	timer_stop(&d->sure);
+}
+
+/* what others remember */
+
+static void fall_silent(struct discoverd *d, const char *why)
+{
+	d->incarnation.silent = true;
+	show_others(d);
+	log_silence(d, why);
+	incarnation_remember(&d->remember);
+	discoverd_hurry(d);
+}
+
+static void raise_start(struct discoverd *d, uint64_t above)
+{
+	const struct view *view = &d->gossip.view;
+	char address[ADDRESS_TEXT];
+
+	d->raise_wanted = above;
+	log_line(LOG_LEVEL_WARNING, "others know start %" PRIu64 " of this node at %s, this is start %"
+		 PRIu64 ": %s", above, address_format(address, &view->twin.discovery),
+		 view->self.start, starts_speaks(&d->incarnation.starts) ?
+		 "a copy of its store was started there, and is to be silent" : "count on from there");
+	view_restart(&d->gossip.view, above + 1);
+	incarnation_remember(&d->remember);
+	discoverd_hurry(d);
+}
+
+static void begin_to_speak(struct discoverd *d)
+{
+	if (d->speak_wanted)
+		return;
+	d->speak_wanted = true;
+	incarnation_remember(&d->remember);
+}
+
+void memory_check(struct discoverd *d)
+{
+	uint64_t now = clock_mono_ms();
+	struct waking_step step;
+
+	waking_step(&d->waking, &d->gossip.view, agent_layout(&d->agent), d->incarnation.sequence, now, &step);
+	if (step.act == WAKING_SILENCE)
+		fall_silent(d, step.why);
+	else if (step.act == WAKING_RAISE)
+		raise_start(d, step.above);
+	else if (step.act == WAKING_SPEAK)
+		begin_to_speak(d);
+	if (step.waited && !d->speak_wanted)
+		log_unsure(d);
+	if (step.due != 0)
+		timer_start(d->service->loop, &d->sure, step.due > now ? step.due - now : 0);
+	else
+		timer_stop(&d->sure);
+}
+
+void memory_guest(struct discoverd *d, bool guest)
+{
+	if (d->guest_wanted == guest)
+		return;
+	log_line(LOG_LEVEL_INFO, "%s", guest ? "leave the layout, and stay a guest until covey layout join" :
+					       "join the layout again");
+	d->guest_wanted = guest;
+	incarnation_remember(&d->remember);
+}
+
+/* Only a member of the layout counts: one that has just met this node remembers nothing of it. */
+void memory_heard(struct discoverd *d, const struct wire *wire)
+{
+	if (gossip_is_answer(&d->gossip, wire) && layout_find(agent_layout(&d->agent), wire->sender.id) != NULL)
+		for (size_t i = 0; i < wire->gossip.count; i++)
+			if (wire->gossip.members[i].member.id == d->incarnation.self)
+				waking_recognized(&d->waking, clock_mono_ms());
+	memory_check(d);
+}
+
+int64_t memory_offset(const struct discoverd *d)
+{
+	return view_offset(&d->gossip.view, d->incarnation.offset);
+}

@@ -1,0 +1,211 @@
+/*
+ * lookup - what this node's store has of a path, with a small cache
+ *
+ * An entry of the cache is valid while the store's change counter of its
+ * partition is unchanged, and for LOOKED_MS at most: the counter does not
+ * show what a person does to the files by hand.
+ */
+#include "versiond.h"
+
+#include "clock.h"
+#include "log.h"
+#include "mem.h"
+
+#define REMEMBERED 1024			/* by the path's hash */
+#define LOOKED_MS 20
+
+struct place {				/* of the cache: a path, and as of when */
+	char path[PATH_BYTES];
+	size_t n;
+	bool filled;
+	uint64_t changes;		/* of its partition, before that */
+};
+
+struct lookups {
+	struct {
+		struct place place;
+		uint64_t until;		/* ms */
+		struct home_found found;
+	} newest[REMEMBERED];
+	struct {			/* the last one: a page of it asks for one version after the other */
+		struct place place;
+		uint64_t until;
+		struct history all;
+	} history;
+	uint64_t complain_at;		/* ms */
+};
+
+struct lookups *lookup_new(void)
+{
+	return mem_new(1, sizeof(struct lookups));
+}
+
+void lookup_free(struct lookups *lookups)
+{
+	if (lookups != NULL)
+		history_clear(&lookups->history.all);
+	free(lookups);
+}
+
+static bool place_is(const struct place *place, struct str path, uint64_t changes)
+{
+	return place->filled && place->changes == changes &&
+	       str_eq((struct str){ place->path, place->n }, path);
+}
+
+static void place_set(struct place *place, struct str path, uint64_t changes)
+{
+	memcpy(place->path, path.s != NULL ? path.s : "", path.n);
+	place->n = path.n;
+	place->filled = true;
+	place->changes = changes;
+}
+
+static int lookup_history(struct versiond *v, struct str path, struct err *err)
+{
+	struct lookups *lookups = v->lookups;
+	uint64_t changes = store_changes(v->service->store, path_partition(path));
+	uint64_t now = clock_mono_ms();
+
+	if (place_is(&lookups->history.place, path, changes) && now < lookups->history.until)
+		return 0;
+	lookups->history.place.filled = false;
+	history_clear(&lookups->history.all);
+	if (store_history(v->service->store, path, &lookups->history.all, err) < 0)
+		return -1;
+	place_set(&lookups->history.place, path, changes);
+	lookups->history.until = clock_mono_ms() + LOOKED_MS;
+	return 0;
+}
+
+/* The file's newest that is less than the version. */
+static int lookup_below(struct versiond *v, struct str path, struct version version,
+			struct home_found *ret, struct err *err)
+{
+	const struct history *history = &v->lookups->history.all;
+
+	if (lookup_history(v, path, err) < 0)
+		return err->kind == ERR_ABSENT ? 0 : -1;
+	for (size_t i = 0; i < history->count; i++) {
+		const struct history_entry *entry = &history->entries[i];
+
+		if (entry->record.flags & RECORD_DIRECTORY ||
+		    version_cmp(entry->record.version, version) >= 0)
+			continue;
+		ret->record = entry->record;
+		ret->content = entry->content;
+		snprintf(ret->type, sizeof ret->type, "%s", entry->type != NULL ? entry->type : "");
+		break;
+	}
+	return 0;
+}
+
+/* The newest, or this version.  Where a person's file is in the tree there is no answer. */
+static int lookup_at(struct versiond *v, struct str path, struct version version,
+		     struct home_found *ret, struct err *err)
+{
+	struct store_entry entry = STORE_ENTRY_INIT;
+	bool newest = version_is_none(version);
+	int rc;
+
+	if (newest)
+		rc = store_newest(v->service->store, path, STORE_RECORD, &entry, err);
+	else
+		rc = store_version(v->service->store, path, version, STORE_RECORD, &entry, err);
+	if (rc < 0)
+		return err->kind == ERR_ABSENT ? 0 : -1;
+	ret->record = entry.record;
+	memcpy(ret->type, entry.type, sizeof ret->type);
+	ret->content = entry.content;
+	ret->entry = newest ? entry.entry : ret->entry;
+	store_entry_clear(&entry);
+	return newest && entry.foreign ? err_set(err, ERR_CONFLICT, "look at %.*s: a person's file stands there",
+						 STR_ARG(path)) : 0;
+}
+
+static int lookup_entry(struct store *store, struct str path, struct record *ret, struct err *err)
+{
+	struct store_entry entry = STORE_ENTRY_INIT;
+
+	if (store_newest(store, path, STORE_RECORD, &entry, err) < 0)
+		return -1;
+	*ret = entry.entry;
+	store_entry_clear(&entry);
+	return 0;
+}
+
+static int lookup_read(struct versiond *v, struct str path, struct version version, bool below,
+		       struct home_found *ret)
+{
+	struct home_found found = { .content = false };
+	struct err err = ERR_INIT;
+	struct store *store = v->service->store;
+	int rc = store_there(store, &err);
+
+	if (rc == 0)
+		rc = store_gate(store, path_parent(path), &found.gate, &err);
+	if (rc == 0 && !version_is_none(version))
+		rc = lookup_entry(store, path, &found.entry, &err);
+	if (rc == 0)
+		rc = below ? lookup_below(v, path, version, &found, &err) :
+			     lookup_at(v, path, version, &found, &err);
+	if (rc < 0) {
+		uint64_t now = clock_mono_ms();
+
+		if (err.kind != ERR_CONFLICT && now >= v->lookups->complain_at) {
+			log_err(LOG_LEVEL_WARNING, &err, "no answer to a check");
+			v->lookups->complain_at = now + COMPLAIN_MS;
+		}
+		return -1;
+	}
+	*ret = found;
+	return 0;
+}
+
+static int lookup_newest(struct versiond *v, struct str path, struct home_found *ret)
+{
+	uint64_t changes = store_changes(v->service->store, path_partition(path));
+	uint64_t now = clock_mono_ms();
+	size_t at = path_hash(path) % REMEMBERED;
+
+	if (place_is(&v->lookups->newest[at].place, path, changes) &&
+	    now < v->lookups->newest[at].until) {
+		*ret = v->lookups->newest[at].found;
+		return 0;
+	}
+	v->lookups->newest[at].place.filled = false;
+	if (lookup_read(v, path, VERSION_NONE, false, &v->lookups->newest[at].found) < 0)
+		return -1;
+	place_set(&v->lookups->newest[at].place, path, changes);
+	v->lookups->newest[at].until = now + LOOKED_MS;
+	*ret = v->lookups->newest[at].found;
+	return 0;
+}
+
+int lookup_find(void *data, struct str path, struct version version, bool below,
+		struct home_found *ret)
+{
+	struct versiond *v = data;
+
+	if (version_is_none(version))
+		return lookup_newest(v, path, ret);
+	return lookup_read(v, path, version, below, ret);
+}
+
+bool lookup_would_wait(struct versiond *v, struct str path)
+{
+	struct store *store = v->service->store;
+
+	return store_would_wait(store, path) ||
+	       (path.n > 0 && store_would_wait(store, path_parent(path)));
+}
+
+void lookup_await(struct versiond *v, struct str path)
+{
+	struct str parent = path_parent(path);
+
+	/* An error shows again when it is looked up. */
+	store_await(v->service->store, path, NULL);
+	if (parent.n > 0)
+		store_await(v->service->store, parent, NULL);
+}

@@ -1,0 +1,638 @@
+/*
+ * read - what is known at a path: the newest version, one version, the gate, the history
+ *
+ * The file's newest version is the greater of tree/P and the one that
+ * history/P/, names.  That one is asked for even when tree/P is there: a
+ * crash between the two steps of a deletion leaves both, and so does a
+ * person who copies a file back.  Nothing about tree/P itself could prove
+ * that there is none.  The entry is the directory's record, or its end, which
+ * history/P/,directory names.
+ *
+ * The tree is read first.  Whatever writers do meanwhile, the answer was
+ * the newest version at some moment between the look-ups.  That it was
+ * on disk the counters say.  If a version is still on its way there, all is
+ * looked up once more without it, so that nobody waits for a writer, however
+ * slow its disk; where that cannot be, under the path's lock.  What a writer
+ * left that died or failed is made durable there; on a disk that cannot be
+ * synced it goes on being left out.
+ *
+ * System calls of a GET: openat2, fstat, fgetxattr, readlinkat twice.
+ */
+#include "inside.h"
+
+#include "fs.h"
+#include "mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#define TRIES 8		/* each is a version that came meanwhile */
+
+void store_entry_clear(struct store_entry *entry)
+{
+	if (entry->fd >= 0)
+		close(entry->fd);
+	*entry = (struct store_entry)STORE_ENTRY_INIT;
+}
+
+/* Hand over what was found; the descriptor goes along when it is wanted. */
+static void entry_take(struct inode *found, enum store_want want, struct store_entry *ret)
+{
+	ret->record = found->record;
+	memcpy(ret->type, found->type, sizeof ret->type);
+	ret->content = found->kind == INODE_CONTENT;
+	if (ret->content && want == STORE_CONTENT) {
+		ret->fd = found->fd;
+		found->fd = -1;
+	}
+}
+
+enum name_kind store_name_kind(const struct store_entry *entry)
+{
+	return entry->directory ? NAME_DIRECTORY : record_name_kind(&entry->record, &entry->entry);
+}
+
+const struct record *store_current(const struct store_entry *entry)
+{
+	return record_current(&entry->record, &entry->entry);
+}
+
+/* One version from its file in history/; nothing there leaves *ret as it is. */
+static int entry_from_history(int history, struct names *names, struct version v,
+			      enum store_want want, struct store_entry *ret, struct err *err)
+{
+	struct inode found = INODE_INIT;
+
+	if (inode_read(history, names_version(names, v), &found, err) < 0)
+		return -1;
+	if (!version_is_none(found.record.version) && version_cmp(found.record.version, v) == 0)
+		entry_take(&found, want, ret);
+	inode_clear(&found);
+	return 0;
+}
+
+/* What the mark names.  In older stores it may name the entry's end, which is no file's. */
+static int entry_from_mark(int history, struct names *names, const struct marks *marks,
+			   enum store_want want, struct store_entry *ret, struct err *err)
+{
+	struct version v = marks->file;
+
+	if (!version_is_none(v) && version_cmp(v, marks->end) == 0 &&
+	    history_newest_file(history, names, VERSION_NONE, v, &v, err) < 0)
+		return -1;
+	if (version_is_none(v))
+		return 0;
+	if (entry_from_history(history, names, v, want, ret, err) < 0)
+		return -1;
+	if (version_is_none(ret->record.version))
+		ret->record = (struct record){ .version = v, .flags = RECORD_DELETED };
+	return 0;
+}
+
+/* What history knows of the file, whatever a person put in its place. */
+static int entry_behind_foreign(int history, struct names *names, const struct marks *marks,
+				enum store_want want, struct store_entry *ret, struct err *err)
+{
+	struct version v = VERSION_NONE;
+
+	ret->foreign = true;
+	if (history_newest_file(history, names, marks->file, VERSION_NONE, &v, err) < 0)
+		return -1;
+	return version_is_none(v) ? entry_from_mark(history, names, marks, want, ret, err)
+				  : entry_from_history(history, names, v, want, ret, err);
+}
+
+int entry_from_inode(int history, struct names *names, const struct marks *marks, struct inode *found,
+		     enum store_want want, struct store_entry *ret, struct err *err)
+{
+	bool directory = found->kind == INODE_DIRECTORY;
+
+	if (directory && version_cmp(found->record.version, marks->end) > 0) {
+		ret->entry = found->record;
+		ret->directory = true;
+	} else if (!version_is_none(marks->end) &&
+		   tombstone_read(history, names_version(names, marks->end), marks->end,
+				  RECORD_DELETED | RECORD_DIRECTORY, &ret->entry, err) < 0) {
+		return -1;
+	}
+	if (found->kind == INODE_FOREIGN)
+		return entry_behind_foreign(history, names, marks, want, ret, err);
+	if (!inode_is_file(found) || version_cmp(found->record.version, marks->file) < 0)
+		return entry_from_mark(history, names, marks, want, ret, err);
+	entry_take(found, want, ret);
+	return 0;
+}
+
+/* Without the pending version, if it is so all the time. */
+static int read_without(struct store *store, struct str path, durable_read *read,
+			void (*clear)(void *data), void *data)
+{
+	struct pending pending, next;
+	struct err err;
+
+	if (counters_pending(store, path, &pending) != PENDING_VERSION)
+		return -1;
+	if (read(data, &pending, &err) == 0) {
+		counters_pending(store, path, &next);
+		if (next.turn == pending.turn)
+			return 0;
+	}
+	clear(data);
+	return -1;
+}
+
+/* Under the path's lock. */
+static int read_locked(struct store *store, struct str path, durable_read *read,
+		       void (*clear)(void *data), void *data, struct err *err)
+{
+	struct lock lock = LOCK_INIT;
+	struct err why = ERR_INIT;
+	int status;
+
+	if (counters_lock(store, &lock, path, &why) < 0)
+		return read_without(store, path, read, clear, data) == 0 ? 0 : err_pass(err, &why);
+	status = read(data, NULL, err);
+	lock_release(&lock);
+	return status;
+}
+
+int read_durably(struct store *store, struct str path, durable_read *read,
+		 void (*clear)(void *data), void *data, struct err *err)
+{
+	struct pending pending = { .turn = 0 }, next;
+	bool beside = false;
+
+	for (int i = 0; i < TRIES; i++) {
+		int status = read(data, beside ? &pending : NULL, err);
+		enum pending_kind kind;
+
+		if (status < 0)
+			return -1;
+		kind = counters_pending(store, path, &next);
+		if (status == 0 && (beside ? next.turn == pending.turn : kind == PENDING_NONE))
+			return 0;
+		clear(data);
+		if (status == READ_WAIT || kind == PENDING_ANYTHING ||
+		    (kind == PENDING_VERSION && !counters_is_locked(store, path)))
+			break;
+		beside = kind == PENDING_VERSION;
+		pending = next;
+	}
+	return read_locked(store, path, read, clear, data, err);
+}
+
+/* the gate: a link in the directory's own history names it */
+
+struct record gate_record(struct version v)
+{
+	return (struct record){ .version = v, .flags = RECORD_DELETED };
+}
+
+struct gate_question {
+	struct store *store;
+	struct str path;	/* of the directory */
+	struct version gate;
+};
+
+/* A gate is never just left out: whoever changes it makes others wait. */
+static int gate_read(void *data, const struct pending *pending, struct err *err)
+{
+	struct gate_question *q = data;
+	struct names names;
+
+	(void)pending;
+	names_set(&names, q->path);
+	return mark_read(q->store->history, names_mark(&names, MARK_GATE), &q->gate, err);
+}
+
+static void gate_clear(void *data)
+{
+	((struct gate_question *)data)->gate = VERSION_NONE;
+}
+
+int store_gate(struct store *store, struct str directory, struct version *ret, struct err *err)
+{
+	struct gate_question q = { .store = store, .path = directory };
+
+	if (path_check(directory, err) < 0 ||
+	    (directory.n > 0 &&
+	     read_durably(store, directory, gate_read, gate_clear, &q, err) < 0))
+		return err_context(err, "look up the gate of %s", shown(directory).text);
+	*ret = q.gate;
+	return 0;
+}
+
+static int newest_gate(struct store *store, struct str path, struct store_entry *ret, struct err *err)
+{
+	struct store_entry entry = STORE_ENTRY_INIT;
+	struct version v;
+
+	if (store_gate(store, path_parent(path), &v, err) < 0)
+		return -1;
+	if (!version_is_none(v))
+		entry.record = gate_record(v);
+	*ret = entry;
+	return 0;
+}
+
+/* the newest version, and one version */
+
+/* What is asked about a path, and the answer. */
+struct entry_question {
+	struct store *store;
+	struct str path;
+	struct version version;		/* for store_version() */
+	enum store_want want;
+	struct store_entry entry;
+};
+
+static void question_clear(void *data)
+{
+	store_entry_clear(&((struct entry_question *)data)->entry);
+}
+
+/* Hand over the answer, or say what could not be answered. */
+static int question_answer(struct entry_question *q, int status, const char *what, struct store_entry *ret,
+			   struct err *err)
+{
+	if (status < 0) {
+		store_entry_clear(&q->entry);
+		return err_context(err, "look up %s%s", what, shown(q->path).text);
+	}
+	*ret = q->entry;
+	return 0;
+}
+
+/* The version is known, its content is not here yet. */
+static void entry_become_pointer(struct store_entry *entry)
+{
+	if (entry->fd >= 0)
+		close(entry->fd);
+	entry->fd = -1;
+	entry->content = false;
+}
+
+/* What was the newest before the pending one, which was found. */
+static int newest_read_before(struct entry_question *q, struct names *names, const struct pending *pending,
+			      struct err *err)
+{
+	if (version_cmp(pending->before, pending->version) == 0) {
+		entry_become_pointer(&q->entry);
+		return 0;
+	}
+	entry_become_pointer(&q->entry);
+	q->entry.record.version = VERSION_NONE;
+	q->entry.type[0] = '\0';
+	if (version_is_none(pending->before)) {
+		q->entry.record = (struct record){ .flags = 0 };
+		return 0;
+	}
+	if (entry_from_history(q->store->history, names, pending->before, q->want, &q->entry, err) < 0)
+		return -1;
+	/* It may be gone when the pending one no longer is. */
+	return version_is_none(q->entry.record.version) ? READ_WAIT : 0;
+}
+
+static int newest_read(void *data, const struct pending *pending, struct err *err)
+{
+	struct entry_question *q = data;
+	struct inode found = INODE_INIT;
+	struct marks marks;
+	struct names names;
+	int status;
+
+	names_set(&names, q->path);
+	status = inode_read_tree(q->store->tree, names.tree, &found, err);
+	if (status == 0)
+		status = marks_read(q->store->history, &names, &marks, err);
+	if (status == 0)
+		status = entry_from_inode(q->store->history, &names, &marks, &found, q->want, &q->entry,
+					  err);
+	inode_clear(&found);
+	q->entry.directory = q->entry.directory || q->path.n == 0;	/* the root needs no entry */
+	if (status == 0 && pending != NULL &&
+	    version_cmp(q->entry.record.version, pending->version) == 0)
+		status = newest_read_before(q, &names, pending, err);
+	return status;
+}
+
+int newest_without(struct store *store, struct str path, enum store_want want,
+		   const struct pending *pending, struct store_entry *ret, struct err *err)
+{
+	struct entry_question q = { .store = store, .path = path, .want = want,
+			      .entry = STORE_ENTRY_INIT };
+	int status = newest_read(&q, pending, err);
+
+	if (status == READ_WAIT) {
+		store_entry_clear(&q.entry);
+		return READ_WAIT;
+	}
+	return question_answer(&q, status, "", ret, err);
+}
+
+int newest_locked(struct store *store, struct str path, enum store_want want,
+		  struct store_entry *ret, struct err *err)
+{
+	return newest_without(store, path, want, NULL, ret, err);
+}
+
+int store_newest(struct store *store, struct str path, enum store_want want,
+		 struct store_entry *ret, struct err *err)
+{
+	struct entry_question q = { .store = store, .path = path, .want = want,
+			      .entry = STORE_ENTRY_INIT };
+	int status;
+
+	if (path_check_record(path, err) < 0)
+		return -1;
+	if (path_is_gate(path))
+		return newest_gate(store, path, ret, err);
+	status = read_durably(store, path, newest_read, question_clear, &q, err);
+	if (status == 0 && version_is_none(store_current(&q.entry)->version))
+		status = store_there(store, err);
+	return question_answer(&q, status, "", ret, err);
+}
+
+/* It counts: a tombstone beyond the newest of its kind is of a deletion that was cut short. */
+static int question_judge_version(struct entry_question *q, struct names *names, struct err *err)
+{
+	const struct record *r = &q->entry.record;
+	struct marks marks;
+
+	if (!(r->flags & RECORD_DELETED))
+		return 0;
+	if (marks_read(q->store->history, names, &marks, err) < 0)
+		return -1;
+	if (version_cmp(r->version, r->flags & RECORD_DIRECTORY ? marks.end : marks.file) > 0)
+		q->entry.record.version = VERSION_NONE;
+	return 0;
+}
+
+static int version_read(void *data, const struct pending *pending, struct err *err)
+{
+	struct entry_question *q = data;
+	bool is_pending = pending != NULL && version_cmp(q->version, pending->version) == 0, there;
+	struct inode found = INODE_INIT;
+	struct names names;
+	int status;
+
+	names_set(&names, q->path);
+	status = inode_read_tree(q->store->tree, names.tree, &found, err);
+	there = status == 0 && version_cmp(found.record.version, q->version) == 0;
+	if (there)
+		entry_take(&found, q->want, &q->entry);
+	/* Content may be in history while tree/ holds a pointer, or holds something newer. */
+	if (status == 0 && !q->entry.content && !(there && found.kind == INODE_DIRECTORY))
+		status = entry_from_history(q->store->history, &names, q->version, q->want, &q->entry,
+					    err);
+	inode_clear(&found);
+	if (status == 0)
+		status = question_judge_version(q, &names, err);
+	if (status == 0 && is_pending && pending->record_known)
+		entry_become_pointer(&q->entry);
+	else if (status == 0 && is_pending)
+		store_entry_clear(&q->entry);
+	if (status == 0 && version_is_none(q->entry.record.version))
+		status = err_set(err, ERR_ABSENT, "no such version is known here");
+	return status;
+}
+
+/* Of a gate the newest alone is known. */
+static int one_gate(struct store *store, struct str path, struct version v,
+		    struct store_entry *ret, struct err *err)
+{
+	struct store_entry entry = STORE_ENTRY_INIT;
+
+	if (newest_gate(store, path, &entry, err) < 0)
+		return -1;
+	if (version_cmp(entry.record.version, v) != 0)
+		return err_set(err, ERR_ABSENT, "look up a version of %s: no such version is "
+			       "known here", shown(path).text);
+	*ret = entry;
+	return 0;
+}
+
+int store_version(struct store *store, struct str path, struct version v, enum store_want want,
+		  struct store_entry *ret, struct err *err)
+{
+	struct entry_question q = { .store = store, .path = path, .version = v, .want = want,
+			      .entry = STORE_ENTRY_INIT };
+	struct err why = ERR_INIT;
+	int status;
+
+	if (path_check_record(path, err) < 0)
+		return -1;
+	if (path_is_gate(path))
+		return one_gate(store, path, v, ret, err);
+	status = read_durably(store, path, version_read, question_clear, &q, &why);
+	if (status < 0 && why.kind == ERR_ABSENT)
+		store_there(store, &why);
+	if (status < 0)
+		err_pass(err, &why);
+	return question_answer(&q, status, "a version of ", ret, err);
+}
+
+bool store_would_wait(struct store *store, struct str path)
+{
+	struct pending pending;
+
+	path = path_is_gate(path) ? path_parent(path) : path;
+	switch (counters_pending(store, path, &pending)) {
+	case PENDING_NONE:
+		return false;
+	case PENDING_VERSION:
+		return !counters_is_locked(store, path);
+	case PENDING_ANYTHING:
+		break;
+	}
+	return true;
+}
+
+int store_await(struct store *store, struct str path, struct err *err)
+{
+	struct lock lock = LOCK_INIT;
+
+	path = path_is_gate(path) ? path_parent(path) : path;
+	if (path_check(path, err) < 0 || counters_lock(store, &lock, path, err) < 0)
+		return -1;
+	lock_release(&lock);
+	return 0;
+}
+
+/*
+ * The history: what stands in tree/ and what lies in history/P, newest first.
+ * A version that is in both (a commit links it into history before it
+ * replaces it) counts once.  A tombstone beyond what the mark of its kind
+ * names does not count: its deletion was cut short before anybody could see
+ * it.
+ */
+
+struct history_reading {
+	struct history history;
+	size_t cap;
+	int dir;		/* history/P; not owned */
+	struct marks marks;	/* tombstones up to these count */
+	struct err *err;
+};
+
+void history_clear(struct history *history)
+{
+	for (size_t i = 0; i < history->count; i++)
+		free(history->entries[i].type);
+	free(history->entries);
+	*history = (struct history)HISTORY_INIT;
+}
+
+static void history_add(struct history_reading *r, const struct inode *found)
+{
+	struct history *h = &r->history;
+
+	if (h->count == r->cap) {
+		r->cap = r->cap > 0 ? 2 * r->cap : 16;
+		h->entries = mem_resize(h->entries, r->cap, sizeof *h->entries);
+	}
+	h->entries[h->count++] = (struct history_entry){
+		.record = found->record,
+		.type = found->type[0] != '\0' ? mem_copy(found->type, strlen(found->type)) : NULL,
+		.content = found->kind == INODE_CONTENT,
+	};
+}
+
+static bool is_cut_short(const struct history_reading *r, const struct record *record)
+{
+	return record->flags & RECORD_DELETED &&
+	       version_cmp(record->version, record->flags & RECORD_DIRECTORY ? r->marks.end
+									     : r->marks.file) > 0;
+}
+
+static int history_add_name(void *data, const char *name)
+{
+	struct history_reading *r = data;
+	struct inode found = INODE_INIT;
+	struct version v;
+
+	if (version_of_name(name, &v) < 0)
+		return 0;
+	if (inode_read(r->dir, name, &found, r->err) < 0)
+		return -1;
+	if (!version_is_none(found.record.version) &&
+	    version_cmp(found.record.version, v) == 0 && !is_cut_short(r, &found.record))
+		history_add(r, &found);
+	inode_clear(&found);
+	return 0;
+}
+
+static int by_version(const void *a, const void *b)
+{
+	const struct history_entry *x = a, *y = b;
+	int order = version_cmp(y->record.version, x->record.version);
+
+	return order != 0 ? order : (int)y->content - (int)x->content;
+}
+
+static void history_sort(struct history *h)
+{
+	size_t kept = 0;
+
+	if (h->count > 0)
+		qsort(h->entries, h->count, sizeof *h->entries, by_version);
+	for (size_t i = 0; i < h->count; i++)
+		if (kept > 0 && version_cmp(h->entries[kept - 1].record.version,
+					    h->entries[i].record.version) == 0)
+			free(h->entries[i].type);
+		else
+			h->entries[kept++] = h->entries[i];
+	h->count = kept;
+}
+
+static int history_read_all(struct store *store, struct names *names, struct history_reading *r,
+			    struct err *err)
+{
+	struct inode found = INODE_INIT;
+	int status;
+
+	if (inode_read_tree(store->tree, names->tree, &found, err) < 0)
+		return -1;
+	if (!version_is_none(found.record.version))
+		history_add(r, &found);
+	inode_clear(&found);
+	r->dir = fs_open(store->history, names_history(names), O_RDONLY | O_DIRECTORY, 0);
+	if (r->dir < 0)
+		return errno == ENOENT ? 0 : err_sys(err, "open history");
+	status = marks_read(store->history, names, &r->marks, err);
+	if (status == 0)
+		status = names_each(r->dir, ".", history_add_name, r, err);
+	close(r->dir);
+	return status;
+}
+
+int history_locked(struct store *store, struct str path, struct history *ret, struct err *err)
+{
+	struct history_reading r = { .history = HISTORY_INIT, .dir = -1, .err = err };
+	struct names names;
+
+	names_set(&names, path);
+	if (history_read_all(store, &names, &r, err) < 0) {
+		history_clear(&r.history);
+		return -1;
+	}
+	history_sort(&r.history);
+	*ret = r.history;
+	return 0;
+}
+
+struct history_question {
+	struct store *store;
+	struct str path;
+	struct history history;
+};
+
+/* Of the pending version only what was known before. */
+static void history_leave_out(struct history *h, const struct pending *pending)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < h->count; i++) {
+		struct history_entry *entry = &h->entries[i];
+		bool is_pending = version_cmp(entry->record.version, pending->version) == 0;
+
+		if (is_pending && !pending->record_known) {
+			free(entry->type);
+			continue;
+		}
+		h->entries[kept] = *entry;
+		h->entries[kept++].content = entry->content && !is_pending;
+	}
+	h->count = kept;
+}
+
+static int history_read(void *data, const struct pending *pending, struct err *err)
+{
+	struct history_question *q = data;
+
+	if (history_locked(q->store, q->path, &q->history, err) < 0)
+		return -1;
+	if (pending != NULL)
+		history_leave_out(&q->history, pending);
+	return 0;
+}
+
+static void history_clear_answer(void *data)
+{
+	history_clear(&((struct history_question *)data)->history);
+}
+
+int store_history(struct store *store, struct str path, struct history *ret, struct err *err)
+{
+	struct history_question q = { .store = store, .path = path, .history = HISTORY_INIT };
+
+	if (path_check(path, err) < 0 ||
+	    read_durably(store, path, history_read, history_clear_answer, &q, err) < 0 ||
+	    store_there(store, err) < 0) {
+		history_clear(&q.history);
+		return err_context(err, "read history of %s", shown(path).text);
+	}
+	*ret = q.history;
+	return 0;
+}
