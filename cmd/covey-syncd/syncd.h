@@ -4,7 +4,7 @@
  *	main.c		the role: requests in, idle exit, stopping
  *	worker.c	threads: waiting, cutting, asking covey-versiond and other nodes
  *	peers.c		who is where, and who did not answer lately
- *	message.c	sealed messages: to other nodes, CARRY, and from them, BULK
+ *	post.c		sealed messages: to other nodes, CARRY, and from them, BULK
  *	requests.c	LIST, HISTORY, RESOLVE
  *	pull.c		PULL: one content on its way, and those who wait for it
  *	push.c		PUSH: one content to its keepers
@@ -198,9 +198,9 @@ void peers_note(struct peers *, uint64_t id, const struct err *how);	/* NULL: it
 bool peers_up(const struct peers *, uint64_t id);
 bool peers_sick(const struct peers *, uint64_t id);	/* better asked after the others */
 
-/* message.c */
+/* post.c */
 
-struct message {			/* one that goes, and its answer */
+struct post {			/* one that goes, and its answer */
 	struct fetch fetch;
 	struct buf answer;		/* owned by whoever has the message */
 };
@@ -208,9 +208,9 @@ struct message {			/* one that goes, and its answer */
 /* A question to this node, by the present layout, with a new id; the body is to be set. */
 struct bulk bulk_ask(const struct syncd *, uint64_t node, enum bulk_type);
 /* Ask within a set; and then, when that is over: does the answer count?  *ret points into plain. */
-int bulk_start(const struct syncd *, struct fetch_set *, struct message *, const struct bulk *question,
+int bulk_start(const struct syncd *, struct fetch_set *, struct post *, const struct bulk *question,
 	       uint64_t patience_ms, struct err *);
-bool bulk_judged(struct syncd *, const struct bulk *question, const struct message *,
+bool bulk_judged(struct syncd *, const struct bulk *question, const struct post *,
 		 const struct err *how, struct buf *plain, struct bulk *ret);
 /* Both: 0 when the answer counts.  Not beyond *due, which may change meanwhile (ms, monotonic; NULL: without end). */
 int bulk_exchange(struct worker *, const struct bulk *question, uint64_t patience_ms,

@@ -1,5 +1,5 @@
 /*
- * message - POST /.covey/msg: sealed messages to other nodes, and BULK, from them
+ * post - POST /.covey/msg: sealed messages to other nodes, and BULK, from them
  *
  * CARRY brings a packet of another role as it is.  What covey-syncd itself asks
  * and answers is bulk.h's.
@@ -15,7 +15,7 @@
 
 #define OWN_ANSWER_MS 20000		/* covey-versiond may have to read a partition first */
 
-static int message_head(struct fetch *fetch, const struct fetch_head *head, struct err *err)
+static int post_head(struct fetch *fetch, const struct fetch_head *head, struct err *err)
 {
 	(void)fetch;
 	if (head->status == 200 || head->status == 204)
@@ -23,9 +23,9 @@ static int message_head(struct fetch *fetch, const struct fetch_head *head, stru
 	return err_set(err, ERR_AWAY, "ask peer by HTTP: it answers %d", head->status);
 }
 
-static int message_body(struct fetch *fetch, const void *bytes, size_t n, struct err *err)
+static int post_body(struct fetch *fetch, const void *bytes, size_t n, struct err *err)
 {
-	struct message *m = CONTAINER_OF(fetch, struct message, fetch);
+	struct post *m = CONTAINER_OF(fetch, struct post, fetch);
 
 	if (n > WIRE_LONG_BYTES - m->answer.len)
 		return err_set(err, ERR_TOO_LARGE, "ask peer by HTTP: its answer is too long");
@@ -33,19 +33,19 @@ static int message_body(struct fetch *fetch, const void *bytes, size_t n, struct
 	return 0;
 }
 
-static void message_set(struct message *m, const struct address *peer, struct str target,
+static void post_set(struct post *m, const struct address *peer, struct str target,
 			struct str packet, uint64_t patience_ms)
 {
 	buf_reset(&m->answer);
 	m->fetch = (struct fetch){
 		.method = FETCH_POST, .peer = peer, .target = target, .content = packet,
 		.first_byte_ms = patience_ms, .stall_ms = patience_ms,
-		.head = message_head, .body = message_body,
+		.head = post_head, .body = post_body,
 	};
 }
 
 /* One fetch, to its end.  Not beyond *due, which may change meanwhile; NULL: without end. */
-static int message_fetch(struct worker *w, struct fetch *fetch, const uint64_t *due,
+static int post_fetch(struct worker *w, struct fetch *fetch, const uint64_t *due,
 			 struct err *err)
 {
 	struct fetch_set *set = fetch_open(w->daemon->fetcher, err);
@@ -66,8 +66,7 @@ static int message_fetch(struct worker *w, struct fetch *fetch, const uint64_t *
 
 /* bulk messages that go */
 
-static void bulk_seal(const struct syncd *d, const struct bulk *bulk,
-		      struct buf *to)
+static void bulk_seal(const struct syncd *d, const struct bulk *bulk, struct buf *to)
 {
 	struct buf plain = BUF_INIT;
 
@@ -100,7 +99,7 @@ struct bulk bulk_ask(const struct syncd *d, uint64_t node, enum bulk_type type)
 }
 
 /* Sealed, to be sent to its receiver; -1 when that is not known. */
-static int bulk_set(const struct syncd *d, struct message *m, const struct bulk *question,
+static int bulk_set(const struct syncd *d, struct post *m, const struct bulk *question,
 		    struct buf *packet, uint64_t patience_ms, struct err *err)
 {
 	const struct address *peer = peers_http(d->peers, question->receiver);
@@ -108,11 +107,11 @@ static int bulk_set(const struct syncd *d, struct message *m, const struct bulk 
 	if (peer == NULL)
 		return err_set(err, ERR_AWAY, "ask peer by HTTP: the node is not known");
 	bulk_seal(d, question, packet);
-	message_set(m, peer, STR(PEER_MSG "sync"), buf_str(packet), patience_ms);
+	post_set(m, peer, STR(PEER_MSG "sync"), buf_str(packet), patience_ms);
 	return 0;
 }
 
-int bulk_start(const struct syncd *d, struct fetch_set *set, struct message *m,
+int bulk_start(const struct syncd *d, struct fetch_set *set, struct post *m,
 	       const struct bulk *question, uint64_t patience_ms, struct err *err)
 {
 	struct buf packet = BUF_INIT;
@@ -124,7 +123,7 @@ int bulk_start(const struct syncd *d, struct fetch_set *set, struct message *m,
 	return rc;
 }
 
-bool bulk_judged(struct syncd *d, const struct bulk *question, const struct message *m,
+bool bulk_judged(struct syncd *d, const struct bulk *question, const struct post *m,
 		 const struct err *how, struct buf *plain, struct bulk *ret)
 {
 	enum bulk_verdict verdict = BULK_NOTHING;
@@ -140,14 +139,14 @@ bool bulk_judged(struct syncd *d, const struct bulk *question, const struct mess
 int bulk_exchange(struct worker *w, const struct bulk *question, uint64_t patience_ms, const uint64_t *due,
 		  struct buf *plain, struct bulk *ret)
 {
-	struct message m = { .answer = BUF_INIT };
+	struct post m = { .answer = BUF_INIT };
 	struct syncd *d = w->daemon;
 	struct buf packet = BUF_INIT;
 	struct err err;
 	int rc = bulk_set(d, &m, question, &packet, patience_ms, &err);
 
 	if (rc == 0)
-		rc = message_fetch(w, &m.fetch, due, &err);
+		rc = post_fetch(w, &m.fetch, due, &err);
 	if (worker_is_cut(w) || (rc < 0 && due != NULL && clock_mono_ms() >= *due))
 		rc = -1;		/* which says nothing about the peer */
 	else
@@ -253,13 +252,13 @@ struct carry_job {
 static void carry_run(struct worker *w)
 {
 	struct carry_job *c = CONTAINER_OF(w, struct carry_job, asked.worker);
-	struct message m = { .answer = BUF_INIT };
+	struct post m = { .answer = BUF_INIT };
 	struct err err;
 
-	message_set(&m, &c->http,
+	post_set(&m, &c->http,
 		    c->to == SYNC_TO_VERSIONS ? STR(PEER_MSG "versions") : STR(PEER_MSG "discovery"),
 		    buf_str(&c->packet), w->daemon->first_byte_ms);
-	if (message_fetch(w, &m.fetch, NULL, &err) < 0)
+	if (post_fetch(w, &m.fetch, NULL, &err) < 0)
 		asker_fail(&c->asked.asker, &err);
 	else
 		asker_answer(&c->asked.asker, SYNC_CARRIED, buf_str(&m.answer));
