@@ -14,7 +14,4 @@
 void escape_json(struct buf *, struct str);	/* with its quotes (RFC 8259, section 7) */
 void escape_html(struct buf *, struct str);	/* for text and for quoted attributes */
 
-/* Bytes of the well-formed UTF-8 sequence at the front (1 to 4), or 0 (RFC 3629). */
-size_t escape_utf8_length(struct str);
-
 #endif

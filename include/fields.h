@@ -1,7 +1,7 @@
 /*
  * fields - header fields that have a grammar of their own, read and written
  *
- * Digests (RFC 9530), Link (RFC 8288), Accept (RFC 9110, section 12.5.1),
+ * Parameters (`form-data; name="f"; x=y`), digests (RFC 9530), Link (RFC 8288), Accept (RFC 9110, section 12.5.1),
  * media types (8.3.1), Content-Disposition (RFC 6266, RFC 7578), and the
  * question whether a form was posted by another site.
  */
@@ -14,6 +14,20 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+enum param_quoting {
+	PARAM_QUOTED,		/* RFC 9110, section 5.6.4: a backslash quotes any byte */
+	PARAM_FORM,		/* as browsers write forms: only a quote and a backslash; else it is plain */
+};
+
+/* What stands before the parameters, trimmed; *rest is left at the first ';' or at the end. */
+struct str param_essence(struct str *rest);
+
+/*
+ * One `; name=value` off the front of *rest.  1, 0 at the end, -1 when
+ * malformed.  A quoted value keeps its quotes and backslashes.
+ */
+int param_next(struct str *rest, enum param_quoting, struct str *ret_name, struct str *ret_value);
 
 /* Repr-Digest and Content-Digest: 1 with the sha-256, 0 when only others are given, -1 malformed. */
 int fields_digest_parse(struct str field, uint8_t ret[32]);

@@ -115,7 +115,7 @@ struct head {
 	/* private */
 	size_t scanned;		/* the line that begins here has not ended yet */
 	uint64_t repeated;	/* bit per enum field: on more than one line */
-	uint8_t known[FIELD_COUNT];	/* 1 + the place in fields[]; 0: absent */
+	uint8_t place[FIELD_COUNT];	/* 1 + the place in fields[]; 0: absent */
 };
 #define HEAD_INIT { .scanned = 0 }
 
@@ -130,7 +130,7 @@ static inline struct str head_get(const struct head *head, enum field field)
 {
 	struct str none = STR_INIT;
 
-	return head->known[field] ? head->fields[head->known[field] - 1].value : none;
+	return head->place[field] ? head->fields[head->place[field] - 1].value : none;
 }
 
 /* The value of a list, its lines joined by commas in scratch when there are several. */
@@ -145,8 +145,5 @@ const char *field_name(enum field);
  * form have it.  NULL, or what is wrong with it.
  */
 const char *field_parse(struct str line, struct head_field *ret);
-
-/* Whether a comma-separated list has this token (RFC 9110, section 5.6.1). */
-bool field_has_token(struct str list, struct str token);
 
 #endif

@@ -59,10 +59,4 @@ enum multipart_event multipart_next(struct multipart *, struct str *input, struc
 				    struct refusal *);
 void multipart_clear(struct multipart *);	/* safe on MULTIPART_INIT */
 
-/*
- * A Content-Disposition of a part (`form-data; name="f"; filename="x"`)
- * into name, filename and has_filename.  NULL, or what is wrong with it.
- */
-const char *multipart_disposition(struct multipart *, struct str value);
-
 #endif

@@ -1,5 +1,5 @@
 /*
- * render - indexes and histories as pages and as JSON
+ * render - indexes, histories and errors as pages, as JSON and as text
  *
  * The pages are whole in themselves: no script, one small style, light and
  * dark, readable by screen readers and in a text browser.  They are also
@@ -11,8 +11,6 @@
  * In JSON, `name` is UTF-8 (what is not becomes U+FFFD) and `href` the
  * exact name, percent-encoded and relative to the directory.  Text is
  * listing_text.h's.
- *
- * Room: lib/http
  */
 #ifndef COVEY_RENDER_H
 #define COVEY_RENDER_H
@@ -85,5 +83,9 @@ void render_history_json(struct buf *, const struct render_history *);
 void render_history_text(struct buf *, const struct render_history *);
 /* "?versions&after=ID&limit=N" of the next page, for the page and for Link: rel=next. */
 void render_history_next(struct buf *, const struct render_history *);
+
+/* The page of an error, for this path; the title is the status, the detail a sentence of any bytes. */
+void render_error_html(struct buf *, struct str path, struct str node, const char *title,
+		       struct str detail);
 
 #endif

@@ -22,9 +22,6 @@
 
 #define REPLY_CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
 
-/* "Not Found"; "Unknown" for a status that covey never sends. */
-const char *reply_reason(int status);
-
 void reply_start(struct buf *, int status);
 void reply_field(struct buf *, const char *name, struct str value);
 void reply_fieldf(struct buf *, const char *name, const char *format, ...)

@@ -17,11 +17,6 @@ teardown() {
 	covey_teardown
 }
 
-# talk I ARG...: one conversation with node I's covey-versiond
-talk() { "$TOP/tests/ask-versions" "${STORES[$1]}/run/version.sock" "${@:2}"; }
-
-outbox_empty() { [ "$(curl -sf "${URLS[$1]}/.covey/status" | jq .outbox)" -eq 0 ]; }
-
 is_gone() { ! kill -0 "$1" 2>kill.out; }
 
 # stands WHAT PATH [BODY] - on every node, confirmed: file (with this body), directory or nothing

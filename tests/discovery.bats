@@ -14,7 +14,7 @@ at() { port $((3 * $1 + 1)); }
 # node I [SEED...] - configure and start covey-discoverd
 node() {
 	configure "$@"
-	run_node "$1"
+	run_discoverd "$1"
 }
 
 configure() {
@@ -29,7 +29,7 @@ group:
 ${MORE-}"
 }
 
-run_node() {
+run_discoverd() {
 	spawn "n$1" covey-discoverd -c "$D/n$1/covey.yaml"
 	DAEMONS[$1]=$PID
 }
@@ -94,7 +94,7 @@ starts_of() { key_of "$1" start standing | cut -d ' ' -f 1; }
 	wait_until 6 is 1 2 down
 	wait_until 2 is 3 2 down
 	is 1 3 up
-	run_node 2
+	run_discoverd 2
 	wait_until 4 all_up 3
 	[ "$(starts_of 2)" -eq 2 ]
 }
@@ -107,11 +107,11 @@ starts_of() { key_of "$1" start standing | cut -d ' ' -f 1; }
 	kill -KILL "${DAEMONS[@]}"
 	configure 2		# no seed any more
 	configure 3
-	run_node 2
-	run_node 3
+	run_discoverd 2
+	run_discoverd 3
 	wait_until 4 is 2 3 up
 	wait_until 8 is 2 1 down
-	run_node 1
+	run_discoverd 1
 	wait_until 4 all_up 3
 }
 
@@ -126,7 +126,7 @@ starts_of() { key_of "$1" start standing | cut -d ' ' -f 1; }
 	wait_until 2 is 2 3 stopped
 	sleep 4
 	is 1 3 stopped
-	run_node 3
+	run_discoverd 3
 	wait_until 4 all_up 3
 }
 
@@ -143,7 +143,7 @@ starts_of() { key_of "$1" start standing | cut -d ' ' -f 1; }
 	kill -0 "${DAEMONS[2]}"
 	stop "${DAEMONS[2]}"
 	[ "$STOPPED" -eq 0 ]
-	run_node 2
+	run_discoverd 2
 	wait_until 5 all_up 2
 }
 
@@ -194,7 +194,7 @@ starts_of() { key_of "$1" start standing | cut -d ' ' -f 1; }
 	sleep 1
 	cmp "$D/before" "$D/n1/store/state/members.ini"
 	kill -KILL "${DAEMONS[1]}"
-	run_node 1
+	run_discoverd 1
 	wait_until 5 test "$D/n1/store/state/members.ini" -nt "$D/before"
 	run "$TOP/tests/packets" replay "$D/seen" "$(at 1)"
 	[ "$status" -eq 0 ]
@@ -224,7 +224,7 @@ starts_of() { key_of "$1" start standing | cut -d ' ' -f 1; }
 	wait_until 5 all_up 2
 	kill -KILL "${DAEMONS[2]}"
 	rm -r "$D/n2/store"
-	run_node 2
+	run_discoverd 2
 	wait_until 5 all_up_but_one_left
 }
 
@@ -239,7 +239,7 @@ all_up_but_one_left() {
 	wait_until 5 all_up 2
 	stop "${DAEMONS[2]}"
 	sed -i "s/discovery: $(at 2)/discovery: $(at 7)/" "$D/n2/covey.yaml"
-	run_node 2
+	run_discoverd 2
 	wait_until 5 all_up 2
 	grep -qx "discovery = 127.0.0.1:$(at 7)" "$D/n1/store/state/members.ini"
 	[ "$(grep -c '^state = ' "$D/n1/store/state/members.ini")" -eq 2 ]
@@ -253,15 +253,15 @@ all_up_but_one_left() {
 	stop "${DAEMONS[2]}"
 	cp "$D/new" "$D/n2/key"
 	sed -i 's,\.\./key,key,' "$D/n2/covey.yaml"
-	run_node 2
+	run_discoverd 2
 	wait_until 8 is 2 1 down
 	is 1 2 stopped
 	cat "$D/key" >>"$D/n2/key"
 	cat "$D/new" >>"$D/key"		# node 1 seals with the old one, node 2 with the new one
 	stop "${DAEMONS[2]}"
 	stop "${DAEMONS[1]}"
-	run_node 1
-	run_node 2
+	run_discoverd 1
+	run_discoverd 2
 	wait_until 8 all_up 2
 }
 
@@ -270,7 +270,7 @@ all_up_but_one_left() {
 	for i in 1 2; do
 		configure "$i" "[::1]:$(at 1)"
 		sed -i 's/address: 127.0.0.1/address: "::1"/' "$D/n$i/covey.yaml"
-		run_node "$i"
+		run_discoverd "$i"
 	done
 	wait_until 5 all_up 2
 	grep -qx "discovery = \[::1\]:$(at 2)" "$D/n1/store/state/members.ini"
@@ -280,12 +280,12 @@ all_up_but_one_left() {
 	configure 1
 	sed -i "s/discovery: $(at 1)/discovery: \"[::]:$(at 1)\"/" "$D/n1/covey.yaml"
 	echo "access: open" >>"$D/n1/covey.yaml"
-	run_node 1
+	run_discoverd 1
 	node 2 "127.0.0.1:$(at 1)"
 	wait_until 5 all_up 2
 	kill -KILL "${DAEMONS[2]}"
 	configure 2
-	run_node 2		# and finds IPv4 addresses by itself
+	run_discoverd 2		# and finds IPv4 addresses by itself
 	wait_until 5 all_up 2
 }
 
@@ -306,7 +306,7 @@ copy_is_silent() {
 	configure 3 "127.0.0.1:$(at 1)"
 	cp -r "$D/n2/store" "$D/n3/store"
 	rm -r "$D/n3/store/run"
-	run_node 3
+	run_discoverd 3
 	copy_is_silent 2 3
 }
 
@@ -319,7 +319,7 @@ copy_is_silent() {
 	node 2 "127.0.0.1:$(at 1)"
 	settled 1 2
 	wait_until 15 has_spoken 2 1
-	run_node 3
+	run_discoverd 3
 	copy_is_silent 1 3
 	run -1 grep -x "spoke = $(key_of 3 start standing)" "$D/n3/store/state/standing.ini"
 }
@@ -335,12 +335,12 @@ copy_is_silent() {
 	cp -r "$D/n2/store" "$D/n3/store"
 	rm -r "$D/n3/store/run"
 	local began=${EPOCHREALTIME/./} took
-	run_node 3
+	run_discoverd 3
 	wait_until 15 has_spoken 1 3
 	took=$((${EPOCHREALTIME/./} - began))
 	[ "$took" -ge 2000000 ]
 	stop "${DAEMONS[3]}"
-	run_node 3		# at its address it may go on at once
+	run_discoverd 3		# at its address it may go on at once
 	wait_until 15 has_spoken 1 3
 }
 
@@ -351,7 +351,7 @@ copy_is_silent() {
 	settled 1 2
 	stop "${DAEMONS[2]}"
 	kill -KILL "${DAEMONS[1]}"
-	run_node 1
+	run_discoverd 1
 	wait_until 15 grep -q '^spoke = 2 ' "$D/n1/store/state/standing.ini"
 }
 
@@ -360,7 +360,7 @@ copy_is_silent() {
 	node 1
 	configure 2 "localhost:$(at 1)"
 	spawn syncd covey-syncd -c "$D/n2/covey.yaml"
-	run_node 2
+	run_discoverd 2
 	wait_until 12 all_up 2
 }
 
@@ -373,7 +373,7 @@ copy_is_silent() {
 
 @test "without a key a node is a group of one, and listens to nobody" {
 	node_conf n1 "$(port 3)"
-	run_node 1
+	run_discoverd 1
 	wait_until 5 test -S "$D/n1/store/run/discover.sock"
 	wait_until 5 is 1 1 up
 	run ss -Huanp
@@ -395,14 +395,14 @@ copy_is_silent() {
 	wait_until 5 all_up 2
 	cp "$D/n2/store/state/standing.ini" "$D/old"
 	stop "${DAEMONS[2]}"
-	run_node 2
+	run_discoverd 2
 	wait_until 5 all_up 2
 	stop "${DAEMONS[2]}"
 	wait_until 2 is 1 2 stopped
 	cp "$D/old" "$D/n2/store/state/standing.ini"
 	rm "$D/n2/store/state/members.ini"
 	sed -i 's/^start = 1 /start = 0 /' "$D/n2/store/state/standing.ini"
-	run_node 2
+	run_discoverd 2
 	wait_until 20 all_up 2		# silent, once it is sure that nobody else is it
 	[ "$(starts_of 2)" -gt 2 ]
 }

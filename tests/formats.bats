@@ -100,7 +100,7 @@ formats() { find "$STORE/tree" "$STORE/history" -type f -exec getfattr -e hex -n
 	done
 	for i in 2 3; do
 		id=$(sed -n 's/^id = //p' "${STORES[i]}/node.ini")
-		run -0 "$TOP/tests/packets" gossip "$GROUP/group.key" 1 "$id" "$(udp 1)" 9000000000
+		spawn "old$i" "$TOP/tests/packets" linger "$GROUP/group.key" 1 "$id" "$(udp 1)"
 		run -0 "$TOP/tests/packets" store "$GROUP/group.key" 1 "$id" "$(udp 2)" b
 	done
 	wait_until 5 incompatible 2

@@ -23,6 +23,14 @@
 # A group whose nodes can stop or die alone:
 #   lone_conf I N            writes the configuration of node I of N, each with a `covey up` of its
 #                            own; sets URLS[I], STORES[I] and CONFS[I]
+#   run_node I...            starts these; sets UPS[I], and waits until each answers
+#   stop_node I...           stops these, all at once
+#   lose_node I              kill -9, the whole of node I
+# Nodes of either:
+#   hold PID..., hold_roles I ROLE...   processes (httpd, versiond, ... of node I) that answer nobody,
+#   release                  until this, or the end of the test
+#   talk I ARG...            asks covey-versiond of node I: see tests/ask-versions
+#   outbox_empty I           node I has nothing left to tell another
 # The same group for all tests of a file, whose $D are their own:
 #   setup_file() { shared_group 3; }   teardown_file() { end_shared_group; }
 #   setup() { covey_setup; use_shared_group 3; }
@@ -38,13 +46,16 @@
 #   raw PORT [SECONDS]       sends standard input as it is, prints what comes until the end
 #   bytes N [SEED]           N bytes, the same for the same SEED
 #   sha FILE                 its sha256 (`sha -` reads standard input)
-#   scenario SCRIPT NAME     runs that scenario of tests/SCRIPT
+#   scenario SCRIPT NAME [ARG...]   runs that scenario of tests/SCRIPT
 #   every_scenario SCRIPT WORD   each scenario of tests/SCRIPT is a test `{ WORD NAME; }` of this file
 #   mutant_sim NAME B [VARIABLE=VALUE...]   makes $D/NAME/B/covey-sim of the sources with tests/mutants/protocol/NAME.patch
 #   need WHAT                skip, loudly, unless WHAT is there: `need hosts`, `need space 5G`.  CI takes
 #                            a skip for a failure, unless .ci/skips gives its reason
 # Hosts in network namespaces: see tests/hosts; `need hosts` first, then
 #   hosts up 3; hosts exec 1 CMD...; hosts split 1,2 3; hosts heal   (down is teardown's)
+#   host_at H PORT, host_url H   ADDRESS:PORT, and the URL of its covey-httpd
+#   host_curl H CURL-ARG..., host_code H CURL-ARG...   curl, run on host H; code, run there
+#   hosts_settled N          hosts 1..N have the same layout, of them all; for wait_until
 #   host_conf H SEED...      writes $D/hH/covey.yaml: node hH at $ADDRESS_OF (10.79.0.) H, with the usual ports
 #   spawn_on H NAME CMD...   spawn, in host H
 # Machines that boot systemd: see tests/machines; `need machines` first, then
@@ -118,6 +129,7 @@ covey_setup() {
 covey_teardown() {
 	local failed=0 report log
 	[ -n "${D-}" ] || return 0
+	[ ${#HELD[@]} -eq 0 ] || kill -CONT "${HELD[@]}" 2>/dev/null || :
 	[ ! -d "$D/machines" ] || machines down || failed=1
 	_end_leftovers
 	for report in "$D"/sanitizer.*; do
@@ -145,16 +157,19 @@ _leftovers() {
 }
 
 _end_leftovers() {
-	local signal pid try pids
+	local signal pid try pids living
 	for signal in TERM KILL; do
 		for ((try = 0; try < 80; try++)); do
-			mapfile -t pids < <(_leftovers)
+			# Looked for again now and then: what ends may have started something.
+			if [ $((try % 10)) -eq 0 ] || [ ${#pids[@]} -eq 0 ]; then mapfile -t pids < <(_leftovers); fi
 			[ ${#pids[@]} -gt 0 ] || return 0
-			pids=("${pids[@]%/environ}")
 			if [ $((try % 40)) -eq 0 ]; then
-				for pid in "${pids[@]}"; do kill -"$signal" "$pid" 2>/dev/null || :; done
+				for pid in "${pids[@]}"; do kill -"$signal" "${pid%/environ}" 2>/dev/null || :; done
 			fi
 			sleep 0.05
+			living=()
+			for pid in "${pids[@]}"; do [ ! -e "/proc/$pid" ] || living+=("$pid"); done
+			pids=("${living[@]}")
 		done
 	done
 }
@@ -198,15 +213,16 @@ _await_end() {
 }
 
 wait_until() {
-	local seconds=$1 end
+	local seconds=$1 end pause=50
 	shift
-	end=$(($(date +%s%N) + 3 * seconds * 1000000000))
+	end=$((${EPOCHREALTIME/[.,]/} + 3 * seconds * 1000000))
 	until "$@" >/dev/null 2>&1; do
-		if [ "$(date +%s%N)" -ge $end ]; then
+		if [ "${EPOCHREALTIME/[.,]/}" -ge $end ]; then
 			echo "not within 3 times $seconds s: $*"
 			return 1
 		fi
-		sleep 0.05
+		sleep "0.$(printf %03d $pause)"
+		pause=$((pause < 200 ? pause * 5 / 4 : 250))	# ms: who waits long asks less often
 	done
 }
 
@@ -234,6 +250,51 @@ timeouts: { check: 5s, store: 30s, push: 10s, pull: 10s }"
 	URLS[i]=$URL STORES[i]=$STORE CONFS[i]=$CONF
 }
 
+run_node() {
+	local i
+	for i; do
+		spawn "n$i" covey up -c "${CONFS[i]}"
+		UPS[i]=$PID
+	done
+	for i; do wait_until 20 healthy "${URLS[i]}"; done
+}
+
+stop_node() {
+	local i pids=()
+	for i; do pids+=("${UPS[i]}"); done
+	stop_all "${pids[@]}"
+}
+
+lose_node() {
+	local pids
+	mapfile -t pids < <(pgrep -P "${UPS[$1]}")
+	kill -KILL "${UPS[$1]}" "${pids[@]}"
+	wait "${UPS[$1]}" || :
+}
+
+HELD=()
+hold() {
+	kill -STOP "$@"
+	HELD+=("$@")
+}
+
+hold_roles() {
+	local role pid
+	for role in "${@:2}"; do
+		pid=$(role_pid "$1" "covey-$role")
+		hold "$pid"
+	done
+}
+
+release() {
+	[ ${#HELD[@]} -eq 0 ] || kill -CONT "${HELD[@]}"
+	HELD=()
+}
+
+talk() { "$TOP/tests/ask-versions" "${STORES[$1]}/run/version.sock" "${@:2}"; }
+outbox_empty() { [ "$(curl -sf -m 5 "${URLS[$1]}/.covey/status" | jq .outbox)" -eq 0 ]; }
+
+healthy() { curl -sf -o /dev/null -m 2 "$1/.covey/healthz"; }
 ready() { curl -sf -o /dev/null -m 2 "$1/.covey/readyz"; }
 
 httpd() {
@@ -244,18 +305,20 @@ httpd() {
 	wait_until 30 ready "$URL"
 }
 
-_sees_all_up() {
-	[ "$(curl -sf -m 2 "$1/.covey/status" | jq '[.group.peers[] | select(.state == "up")] | length')" -eq "$2" ]
+# _all URL-PATH FILTER: jq's FILTER of the list of what every node of URLS answers; false when one does not
+_all() {
+	curl -sf -m 2 "${URLS[@]/%/$1}" | jq -esr --argjson n ${#URLS[@]} "if length == \$n then $2 else false end"
 }
+
+_all_up() { _all /.covey/status 'all(.[]; [.group.peers[] | select(.state == "up")] | length == $n - 1)'; }
 
 layout() { curl -sf -m 2 "${URLS[$1]}/.covey/layout" | jq -r "$2"; }
 
 # A layout as "LINEAGE EPOCH HOMES EPOCHS": the last are those of every member that is not away by its own word.
 # A home that has just come back, and is silent yet, is not settled.
-settled_line() {
-	jq -r 'if .joint or any(.members[]; .in_a and .silent) then "not yet" else "\(.lineage) \(.epoch) \([.members[] | select(.in_a)] | length) \(
-		[.members[] | select(.state != "left" and .state != "stopped") | .epoch] | unique | join(","))" end' | grep . || echo away
-}
+SETTLED_LINE='if .joint or any(.members[]; .in_a and .silent) then "not yet" else "\(.lineage) \(.epoch) \([.members[] | select(.in_a)] | length) \(
+	[.members[] | select(.state != "left" and .state != "stopped") | .epoch] | unique | join(","))" end'
+settled_line() { jq -r "$SETTLED_LINE" | grep . || echo away; }
 
 # is_settled HOMES: all such lines are one, and all have that epoch
 is_settled() {
@@ -264,13 +327,7 @@ is_settled() {
 	[[ $seen =~ ^[0-9a-f]{16}\ ([0-9]+)\ "$1"\ ([0-9]+)$ ]] && [ "${BASH_REMATCH[1]}" = "${BASH_REMATCH[2]}" ]
 }
 
-settled() {
-	local i seen=
-	for i in "${!URLS[@]}"; do
-		seen+=$(layout "$i" . | settled_line)$'\n'
-	done
-	is_settled "${1:-${#URLS[@]}}" <<<"$seen"
-}
+settled() { _all /.covey/layout ".[] | $SETTLED_LINE" | is_settled "${1:-${#URLS[@]}}"; }
 
 # As covey up writes them, and with YAML.
 group_conf() {
@@ -318,7 +375,7 @@ group() {
 		wait_until 20 ready "${URLS[i]}"
 		! grep -q '^ *home: no' "$GROUP/node$i/covey.yaml" || guests=$((guests + 1))
 	done
-	for ((i = 1; i <= n; i++)); do wait_until 20 _sees_all_up "${URLS[i]}" $((n - 1)); done
+	wait_until 20 _all_up
 	wait_until 30 settled $((n - guests))
 }
 
@@ -368,7 +425,7 @@ sha() {
 }
 
 scenario() {
-	run timeout 100 "$TOP/tests/$1" "$2"
+	run timeout 100 "$TOP/tests/$1" "${@:2}"
 	echo "$output"
 	[ "$status" -eq 0 ]
 }
@@ -427,6 +484,22 @@ host_conf() {
 	group: { key_file: $D/group.key, seeds: [ $seeds ] }
 	access: open
 	YAML
+}
+
+host_at() {
+	local host=${ADDRESS_OF:-10.79.0.}$1
+	[[ $host != *:* ]] || host=[$host]
+	echo "$host:$2"
+}
+host_url() { echo "http://$(host_at "$1" 4720)"; }
+host_curl() { hosts exec "$1" curl -s -g -m 20 "${@:2}"; }
+host_code() { host_curl "$1" -o "$D/body" -D "$D/headers" -w '%{http_code}' "${@:2}"; }
+hosts_settled() {
+	local h seen=
+	for ((h = 1; h <= $1; h++)); do
+		seen+=$(host_curl "$h" "$(host_url "$h")/.covey/layout" | settled_line)$'\n'
+	done
+	is_settled "$1" <<<"$seen"
 }
 
 # $$ is the test's own shell, also in a subshell of it.

@@ -2,12 +2,6 @@
 # HTTP in a group of several nodes: what is confirmed, and what an answer says when it cannot be.
 load helpers
 
-teardown() {
-	local pid
-	for pid in "${HELD[@]}"; do kill -CONT "$pid" 2>/dev/null || :; done
-	covey_teardown
-}
-
 # A group whose nodes are all homes.
 homes() {
 	local i
@@ -16,17 +10,6 @@ homes() {
 }
 
 has_members() { [ "$(curl -sf "$1/.covey/layout" | jq '[.members[] | select(.home)] | length')" -eq "$2" ]; }
-
-# Processes that answer nobody, until release().
-hold() {
-	local pid
-	for pid in "$@"; do kill -STOP "$pid"; done
-	HELD+=("$@")
-}
-release() {
-	kill -CONT "${HELD[@]}"
-	HELD=()
-}
 
 # What covey-httpd itself goes by.
 has_epoch() { [ "$(curl -sf "$1/.covey/status" | jq .layout.epoch)" -eq "$2" ]; }
@@ -38,8 +21,6 @@ knows_silent() { [ "$(layout "$1" ".members[] | select(.name == \"node$2\") | .s
 
 # confirms URL TEXT
 confirms() { [ "$(code "$1")" = 200 ] && [ "$(header Version-State)" = confirmed ] && [ "$(cat body)" = "$2" ]; }
-
-outbox_empty() { [ "$(curl -sf "$1/.covey/status" | jq .outbox)" -eq 0 ]; }
 
 @test "writes are 201 and 204, and at once seen by every node" {
 	homes 3
@@ -68,14 +49,14 @@ outbox_empty() { [ "$(curl -sf "$1/.covey/status" | jq .outbox)" -eq 0 ]; }
 	[ "$(code "${URLS[3]}/e/f/f")" = 200 ]
 	[ "$(code -X DELETE "${URLS[1]}/e/f/")" = 409 ]
 	[ "$(code -X DELETE "${URLS[1]}/e/")" = 409 ]
-	for i in 1 2 3; do wait_until 10 outbox_empty "${URLS[i]}"; done
+	for i in 1 2 3; do wait_until 10 outbox_empty $i; done
 }
 
 @test "a write over what only others know is 204" {
 	homes 3
 	echo one >f
 	[ "$(code -T f "${URLS[1]}/a")" = 201 ]
-	for i in 1 2 3; do wait_until 10 outbox_empty "${URLS[i]}"; done
+	for i in 1 2 3; do wait_until 10 outbox_empty $i; done
 	rm "${STORES[3]}/tree/a"
 	[ "$(code -T f "${URLS[3]}/a")" = 204 ]
 }
@@ -93,12 +74,12 @@ outbox_empty() { [ "$(curl -sf "$1/.covey/status" | jq .outbox)" -eq 0 ]; }
 	mv discover.sock "${STORES[1]}/run/discover.sock"
 	wait_until 10 has_epoch "${URLS[1]}" 3
 	[ "$(code -T f "${URLS[1]}/a")" = 204 ]
-	wait_until 10 outbox_empty "${URLS[1]}"
+	wait_until 10 outbox_empty 1
 }
 
 @test "what was pruned before everybody had it does not stay in the outbox" {
 	homes 3 'keep: {versions: 1}'
-	for role in httpd versiond discoverd syncd; do hold "$(role_pid 3 covey-$role)"; done
+	hold_roles 3 httpd versiond discoverd syncd
 	for i in 1 2 3; do
 		echo "$i" >f
 		[[ $(code -T f "${URLS[1]}/a") = 20[14] ]]
@@ -107,7 +88,7 @@ outbox_empty() { [ "$(curl -sf "$1/.covey/status" | jq .outbox)" -eq 0 ]; }
 	[ "$status" -eq 0 ]
 	[ "$(find "${STORES[1]}/history/a" -name ',2*' | wc -l)" -eq 0 ]
 	release
-	wait_until 30 outbox_empty "${URLS[1]}"
+	wait_until 30 outbox_empty 1
 	[ "$(curl -s "${URLS[3]}/a")" = 3 ]
 }
 
@@ -116,13 +97,13 @@ outbox_empty() { [ "$(curl -sf "$1/.covey/status" | jq .outbox)" -eq 0 ]; }
 	version=20201123T050000.000000001Z-00000000000000aa-0
 	echo old >old
 	echo new >new
-	hold "$(role_pid 1 covey-syncd)"
+	hold_roles 1 syncd
 	[ "$(code -T old "${URLS[1]}/k")" = 202 ]
 	[[ $(header Version-State) == *copies=1 ]]
 	[ "$(code -T new "${URLS[2]}/k")" = 204 ]
 	[ "$("$TOP/tests/as-peer" "$D/group/group.key" $((PORT_BASE + 10)) push /k old $version)" = 410 ]
 	release
-	wait_until 30 outbox_empty "${URLS[1]}"
+	wait_until 30 outbox_empty 1
 	[ "$(curl -s "${URLS[1]}/k")" = new ]
 }
 
@@ -147,10 +128,10 @@ commits() { curl -sf "$1/.covey/metrics" | sed -n 's/^covey_home_commits_total /
 	homes 2
 	echo f >f
 	[ "$(code -T f "${URLS[1]}/d/f")" = 201 ]
-	wait_until 10 outbox_empty "${URLS[1]}"
+	wait_until 10 outbox_empty 1
 	before=$(commits "${URLS[2]}")
 	for i in {1..20}; do [ "$(code -H 'Prefer: wait=20' -T f "${URLS[1]}/d/n$i")" = 201 ]; done
-	wait_until 10 outbox_empty "${URLS[1]}"
+	wait_until 10 outbox_empty 1
 	# Not none: when the disk is slow, the homes are asked before.
 	[ $(($(commits "${URLS[2]}") - before)) -lt 10 ]
 }
@@ -223,7 +204,8 @@ checks() { curl -sf "$1/.covey/metrics" | sed -n 's/^covey_checks_total{result="
 	echo one >one
 	[ "$(code -T one "${URLS[1]}/a")" = 201 ]
 	wait_until 10 confirms "${URLS[3]}/a" one
-	hold "$(role_pid 1 covey-versiond)" "$(role_pid 2 covey-versiond)"
+	hold_roles 1 versiond
+	hold_roles 2 versiond
 	[ "$(code -T one -H 'If-None-Match: *' "${URLS[3]}/a")" = 503 ]
 	[ "$(code -X DELETE -H 'If-Match: "other"' "${URLS[3]}/a")" = 503 ]
 	[ "$(code -T one -H 'If-Match: *' "${URLS[3]}/none")" = 503 ]
@@ -249,7 +231,7 @@ checks() { curl -sf "$1/.covey/metrics" | sed -n 's/^covey_checks_total{result="
 		away=$(jq -r 'first(.[] | select(.roles | index("keeper") | not)).name' roles)
 		keeper=${URLS[${keeper#node}]} away=${URLS[${away#node}]}
 		[ "$(code -T one "$keeper/$a")" = 201 ]
-		for i in 1 2 3; do wait_until 10 outbox_empty "${URLS[i]}"; done
+		for i in 1 2 3; do wait_until 10 outbox_empty $i; done
 		[ "$(code -H 'Cache-Control: only-if-cached' "$away/$a")" = 200 ] || break
 	done
 	[ "$(code -H 'Cache-Control: only-if-cached' "$away/$a")" = 504 ]
@@ -264,7 +246,7 @@ checks() { curl -sf "$1/.covey/metrics" | sed -n 's/^covey_checks_total{result="
 	[ "$(header Age)" = "" ]
 	[[ $(header Cache-Status) == *hit* ]]
 	# The other nodes' versiond asks nobody: who relies on it is answered from memory.
-	for i in 1 2 3; do hold "$(role_pid $i covey-versiond)"; done
+	for i in 1 2 3; do hold_roles $i versiond; done
 	for control in max-age=60 max-stale=60 max-stale 'max-age=1, max-stale=60'; do
 		[ "$(code -H "Cache-Control: $control" "$other/$a")" = 200 ]
 		[ "$(header Version-State)" = confirmed ]
@@ -292,7 +274,8 @@ checks() { curl -sf "$1/.covey/metrics" | sed -n 's/^covey_checks_total{result="
 	echo one >one
 	echo two >two
 	[ "$(code -T one "${URLS[1]}/w/a")" = 201 ]
-	hold "$(role_pid 2 covey-versiond)" "$(role_pid 3 covey-versiond)"
+	hold_roles 2 versiond
+	hold_roles 3 versiond
 	[ "$(code -T two "${URLS[1]}/w/a")" = 202 ]
 	[[ $(header Version-State) =~ ^unconfirmed\;\ homes=[01]/[123]\;\ copies=[12]$ ]]
 	[ "$(code -X DELETE "${URLS[1]}/w/nothing")" = 202 ]
@@ -304,7 +287,7 @@ checks() { curl -sf "$1/.covey/metrics" | sed -n 's/^covey_checks_total{result="
 	[ "$(code -H 'Cache-Control: no-cache' "${URLS[1]}/w/")" = 504 ]
 	[ "$(code "${URLS[1]}/w/?format=json")" = 200 ]
 	release
-	wait_until 10 outbox_empty "${URLS[1]}"
+	wait_until 10 outbox_empty 1
 	for i in 1 2 3; do
 		[ "$(code -H 'Cache-Control: no-cache' "${URLS[i]}/w/a")" = 200 ]
 		cmp body two
@@ -317,7 +300,7 @@ checks() { curl -sf "$1/.covey/metrics" | sed -n 's/^covey_checks_total{result="
 
 @test "one of three homes that does not answer changes nothing" {
 	homes 3
-	hold "$(role_pid 3 covey-versiond)" "$(role_pid 3 covey-httpd)"
+	hold_roles 3 versiond httpd
 	for n in 1 2 3; do
 		echo "$n" >f
 		[ "$(code -T f "${URLS[n % 2 + 1]}/m/$n")" = 201 ]
@@ -332,7 +315,7 @@ checks() { curl -sf "$1/.covey/metrics" | sed -n 's/^covey_checks_total{result="
 		done
 	done
 	release
-	for i in 1 2; do wait_until 15 outbox_empty "${URLS[i]}"; done
+	for i in 1 2; do wait_until 15 outbox_empty $i; done
 	[ "$(curl -sf "${URLS[3]}/m/?format=text" | wc -l)" -eq 3 ]
 }
 
@@ -342,12 +325,12 @@ checks() { curl -sf "$1/.covey/metrics" | sed -n 's/^covey_checks_total{result="
 	[ "$(code -T one -H 'Prefer: respond-async' "${URLS[1]}/p")" = 202 ]
 	[ "$(header Preference-Applied)" = respond-async ]
 	[[ $(header Version-State) == unconfirmed\;\ homes=*\;\ copies=1 ]]
-	wait_until 10 outbox_empty "${URLS[1]}"
+	wait_until 10 outbox_empty 1
 	[ "$(code -T one -H 'Prefer: wait=0' "${URLS[1]}/p")" = 202 ]
 	[ "$(header Preference-Applied)" = wait=0 ]
 	[ "$(code -T one -H 'Prefer: wait=20' "${URLS[1]}/p")" = 204 ]
 	[ "$(header Preference-Applied)" = wait=20 ]
-	wait_until 10 outbox_empty "${URLS[1]}"
+	wait_until 10 outbox_empty 1
 	[ "$(curl -sf "${URLS[2]}/p?versions&format=json" | jq length)" -eq 3 ]
 }
 
@@ -355,21 +338,21 @@ checks() { curl -sf "$1/.covey/metrics" | sed -n 's/^covey_checks_total{result="
 	homes 3
 	echo one >one
 	[ "$(code -T one "${URLS[1]}/r")" = 201 ]
-	hold "$(role_pid 1 covey-syncd)"
+	hold_roles 1 syncd
 	[ "$(code -T one "${URLS[1]}/r")" = 202 ]
 	[[ $(header Version-State) == *copies=1 ]]
 	[ "$(code "${URLS[1]}/?format=text")" = 200 ]
 	[[ $(header Version-State) == unconfirmed* ]]
 	release
-	wait_until 10 outbox_empty "${URLS[1]}"
+	wait_until 10 outbox_empty 1
 	[ "$(code -T one "${URLS[1]}/r")" = 204 ]
-	hold "$(role_pid 1 covey-versiond)"
+	hold_roles 1 versiond
 	[ "$(code -T one "${URLS[1]}/r")" = 202 ]
 	[ "$(code "${URLS[1]}/r")" = 200 ]
 	[[ $(header Version-State) == unconfirmed* ]]
 	[ "$(code "${URLS[2]}/r")" = 200 ]
 	release
-	wait_until 10 outbox_empty "${URLS[1]}"
+	wait_until 10 outbox_empty 1
 	[ "$(curl -sf "${URLS[3]}/r?versions&format=json" | jq length)" -eq 4 ]
 }
 
@@ -457,7 +440,7 @@ roles() {
 	homes 3
 	echo old >f
 	[ "$(CURL_SECONDS=60 code -H 'Prefer: wait=30' -T f "${URLS[2]}/a")" = 201 ]
-	for i in 1 2 3; do wait_until 20 outbox_empty "${URLS[i]}"; done
+	for i in 1 2 3; do wait_until 20 outbox_empty $i; done
 	mkdir backup
 	cp -a "${STORES[2]}"/{tree,history,outbox,state} backup
 	roles 3
@@ -487,18 +470,21 @@ roles() {
 	wait_until 20 confirms "${URLS[3]}/a" new
 }
 
-# lay I EPOCH: node I's disk has a layout of that epoch, and its covey-httpd has not heard of it
-lay() { sed -i "s/^epoch = .*/epoch = $2/" "${STORES[$1]}/state/layout.ini"; }
+# lay I EPOCH [LINEAGE]: node I's disk has a layout of that epoch, and its covey-httpd has not heard of it
+lay() {
+	sed -i "s/^epoch = .*/epoch = $2/; s/^lineage = .*/lineage = ${3:-$lineage}/" "${STORES[$1]}/state/layout.ini"
+}
 
-@test "an index is confirmed by homes of one epoch alone, which is the newest on each disk" {
-	local epoch i
+@test "an index is confirmed by homes of one layout alone, which is the newest on each disk" {
+	local epoch lineage i
 	homes 3
 	echo one >f
 	[ "$(code -T f "${URLS[1]}/d/a")" = 201 ]
-	for i in 1 2 3; do wait_until 10 outbox_empty "${URLS[i]}"; done
+	for i in 1 2 3; do wait_until 10 outbox_empty $i; done
 	[ "$(code -X PUT "${URLS[1]}/e/")" = 201 ]
 	epoch=$(layout 1 .epoch)
-	for i in 1 2 3; do hold "$(role_pid $i covey-discoverd)"; done
+	lineage=$(layout 1 .lineage)
+	for i in 1 2 3; do hold_roles $i discoverd; done
 	all() { # all STATE: so node 1 answers, and with no-cache 504 unless it is confirmed
 		local what state expected
 		for what in / /d/ /d/a?versions; do
@@ -514,6 +500,8 @@ lay() { sed -i "s/^epoch = .*/epoch = $2/" "${STORES[$1]}/state/layout.ini"; }
 	lay 1 $((epoch + 1))
 	all unconfirmed
 	[ "$(code -X DELETE "${URLS[1]}/e/")" = 503 ]		# who knows that it is empty
+	lay 1 "$epoch" 0123456789abcdef		# another group's, of the same epoch
+	all unconfirmed
 	lay 1 "$epoch"
 	all confirmed
 	# The others' disks.
@@ -523,6 +511,10 @@ lay() { sed -i "s/^epoch = .*/epoch = $2/" "${STORES[$1]}/state/layout.ini"; }
 	all unconfirmed
 	run "$TOP/tests/as-peer" "$D/group/group.key" $((PORT_BASE + 10)) get /?format=text "Covey-Epoch=$epoch"
 	[ "$output" = $'421\n'"Covey-Epoch $((epoch + 1))" ]
+	lay 3 "$epoch" 0123456789abcdef
+	all unconfirmed
+	run "$TOP/tests/as-peer" "$D/group/group.key" $((PORT_BASE + 20)) get /?format=text "Covey-Epoch=$epoch" "Covey-Lineage=$lineage"
+	[ "$output" = $'421\n'"Covey-Epoch $epoch" ]
 	release
 }
 
@@ -544,7 +536,7 @@ lay() { sed -i "s/^epoch = .*/epoch = $2/" "${STORES[$1]}/state/layout.ini"; }
 	[ "$(code -T a "${URLS[origin]}/c/$name")" = 201 ]
 	[ "$(code "${URLS[other]}/c/$name")" = 200 ]
 	wait_until 10 cmp a "${STORES[other]}/tree/c/$name"
-	for role in httpd versiond discoverd syncd; do hold "$(role_pid "$origin" covey-$role)"; done
+	hold_roles "$origin" httpd versiond discoverd syncd
 	[ "$(code "${URLS[reader]}/c/$name")" = 200 ]
 	[ "$(header Version-State)" = confirmed ]
 	cmp body a
@@ -608,11 +600,12 @@ lay() { sed -i "s/^epoch = .*/epoch = $2/" "${STORES[$1]}/state/layout.ini"; }
 	homes 2
 	echo one >one
 	[ "$(code -T one "${URLS[1]}/c")" = 201 ]
-	hold "$(role_pid 1 covey-versiond)" "$(role_pid 2 covey-versiond)"
+	hold_roles 1 versiond
+	hold_roles 2 versiond
 	[ "$(code -T one "${URLS[1]}/c")" = 202 ]
 	[ "$(code -T one "${URLS[2]}/c")" = 202 ]
 	release
-	for i in 1 2; do wait_until 10 outbox_empty "${URLS[i]}"; done
+	for i in 1 2; do wait_until 10 outbox_empty $i; done
 	for i in 1 2; do
 		[ "$(code "${URLS[i]}/c?versions&format=json")" = 200 ]
 		[ "$(header Version-State)" = confirmed ]
@@ -723,6 +716,6 @@ limits:
 	echo newer >f
 	[ "$(code -T f "${URLS[2]}/left")" = 204 ]
 	kill -CONT "$(role_pid 1 covey-versiond)"
-	wait_until 20 outbox_empty "${URLS[1]}"
+	wait_until 20 outbox_empty 1
 	[ "$(curl -sf -H 'Cache-Control: no-cache' "${URLS[2]}/left")" = newer ]
 }

@@ -5,50 +5,22 @@ load helpers
 
 setup() { covey_setup; }
 
-url() { echo "http://10.79.0.$1:4720"; }
-
-# on H CURL-ARG...: curl, run on host H
-on() {
-	local h=$1
-	shift
-	hosts exec "$h" curl -s -m 20 "$@"
-}
-
-code_on() {
-	local h=$1
-	shift
-	on "$h" -o "$D/body" -D "$D/headers" -w '%{http_code}' "$@"
-}
-
 start_node() {
 	host_conf "$1" 10.79.0.1:4721 10.79.0.2:4721
 	spawn_on "$1" "h$1" covey up -c "$D/h$1/covey.yaml"
+	# shellcheck disable=SC2034 # for lose_node
 	UPS[$1]=$PID
 }
 
 id_of() { sed -n 's/^id *= *//p' "$D/h$1/store/node.ini"; }
 
 # layout_of H FILTER: jq's FILTER of the layout as host H has it
-layout_of() { on "$1" "$(url "$1")/.covey/layout" | jq -r "$2"; }
-
-all_settled() {
-	local h seen=
-	for h in 1 2 3 4 5; do seen+=$(layout_of "$h" . | settled_line)$'\n'; done
-	is_settled 5 <<<"$seen"
-}
+layout_of() { host_curl "$1" "$(host_url "$1")/.covey/layout" | jq -r "$2"; }
 
 # roles H NAME ROLE: the hosts that have this role for NAME, as host H knows
 roles() {
 	hosts exec "$1" covey-check --json -c "$D/h$1/covey.yaml" "$2" |
 		jq -r "[.[] | select(.roles | index(\"$3\")) | .name | ltrimstr(\"h\")] | sort | join(\" \")"
-}
-
-# kill -9, the whole of the node on host H
-lose() {
-	local pids
-	mapfile -t pids < <(pgrep -P "${UPS[$1]}")
-	kill -KILL "${UPS[$1]}" "${pids[@]}"
-	wait "${UPS[$1]}" || :
 }
 
 # A name whose two keepers are both homes of it; sets NAME, K, M (keepers) and L (the third home).
@@ -76,26 +48,26 @@ is_single() { [ "$(layout_of "$1" .joint)" = false ]; }
 	(umask 077 && covey key new >"$D/group.key")
 	hosts up 5
 	for h in 1 2 3 4 5; do start_node "$h"; done
-	for h in 1 2 3 4 5; do wait_until 30 on "$h" -f "$(url "$h")/.covey/readyz"; done
-	wait_until 40 all_settled
+	for h in 1 2 3 4 5; do wait_until 30 host_curl "$h" -f "$(host_url "$h")/.covey/readyz"; done
+	wait_until 40 hosts_settled 5
 	choose_name
 	echo old >old
 	echo new >new
-	[ "$(code_on "$K" -H 'Prefer: wait=10' -T old "$(url "$K")/$NAME")" = 201 ]
-	[ "$(code_on "$L" -H 'Cache-Control: no-cache' "$(url "$L")/$NAME")" = 200 ]
+	[ "$(host_code "$K" -H 'Prefer: wait=10' -T old "$(host_url "$K")/$NAME")" = 201 ]
+	[ "$(host_code "$L" -H 'Cache-Control: no-cache' "$(host_url "$L")/$NAME")" = 200 ]
 	cmp body old
 	others=$(for h in 1 2 3 4 5; do [ "$h" = "$L" ] || echo "$h"; done | paste -sd ,)
 	hosts split "$others" "$L"
-	[ "$(code_on "$K" -H 'Prefer: wait=10' -T new "$(url "$K")/$NAME")" = 204 ]
-	lose "$K"
-	lose "$M"
+	[ "$(host_code "$K" -H 'Prefer: wait=10' -T new "$(host_url "$K")/$NAME")" = 204 ]
+	lose_node "$K"
+	lose_node "$M"
 	rm -r "$D/h$K/store"
 	hosts heal
 	start_node "$K"
 	wait_until 30 is_joint "$L"		# the new node takes the old one's place
 	for try in {1..12}; do
 		is_joint "$L" || { echo "try $try: a majority of the old homes is away"; return 1; }
-		h=$(code_on "$L" -H 'Cache-Control: no-cache' "$(url "$L")/$NAME")
+		h=$(host_code "$L" -H 'Cache-Control: no-cache' "$(host_url "$L")/$NAME")
 		[ "$h" = 504 ] || { echo "try $try: $h"; cat headers body; return 1; }
 		sleep 0.1
 	done
@@ -103,12 +75,12 @@ is_single() { [ "$(layout_of "$1" .joint)" = false ]; }
 	wait_until 40 is_single "$L"
 	for h in "$L" "$K"; do
 		wait_until 20 serves_new "$h"
-		[ "$(on "$h" "$(url "$h")/$NAME?versions" | wc -l)" -eq 2 ]
+		[ "$(host_curl "$h" "$(host_url "$h")/$NAME?versions" | wc -l)" -eq 2 ]
 	done
 }
 
 serves_new() {
-	[ "$(code_on "$1" -H 'Cache-Control: no-cache' "$(url "$1")/$NAME")" = 200 ] && cmp "$D/body" "$D/new"
+	[ "$(host_code "$1" -H 'Cache-Control: no-cache' "$(host_url "$1")/$NAME")" = 200 ] && cmp "$D/body" "$D/new"
 }
 
 @test "a sealed packet is for one node, by UDP and by HTTP" {

@@ -26,7 +26,7 @@ ${MORE-}"
 	[ -z "${MORE_NODE-}" ] || sed -i "s/^node:\$/node:\n  $MORE_NODE/" "$D/n$i/covey.yaml"
 }
 
-run_node() {
+run_discoverd() {
 	spawn "n$1" covey-discoverd -c "$D/n$1/covey.yaml"
 	DAEMONS[$1]=$PID
 	[ -n "${SYNC[$1]-}" ] || spawn "sync$1" "$TOP/tests/packets" synced "$D/n$1/store/run/discover.sock"
@@ -43,7 +43,7 @@ crash() {
 # node I [SEED...] - configure and start covey-discoverd
 node() {
 	configure "$@"
-	run_node "$1"
+	run_discoverd "$1"
 }
 
 ini() { echo "$D/n$1/store/state/layout.ini"; }
@@ -68,6 +68,7 @@ standing() { sed -n "s/^$2 = //p" "$D/n$1/store/state/standing.ini"; }
 
 is_silenced() { [ "$(standing "$1" silent)" = yes ]; }	# for good
 is_to_leave() { [ "$(standing "$1" guest)" = yes ]; }
+is_to_stay() { [ "$(standing "$1" guest)" = no ]; }
 
 # is_up I J: node I sees node J
 is_up() { grep -A2 "^\[$(id "$2")\]" "$D/n$1/store/state/members.ini" | grep -q '^state = up'; }
@@ -131,7 +132,7 @@ three() {
 	for i in 1 2 3 1 2 3; do
 		sleep 0.2
 		crash $i
-		run_node "$i"
+		run_discoverd "$i"
 	done
 	wait_until 20 settled 1 2 3
 }
@@ -141,7 +142,7 @@ three() {
 	three
 	lineage=$(value 1 lineage)
 	crash "${!DAEMONS[@]}"
-	for i in 1 2 3; do run_node $i; done
+	for i in 1 2 3; do run_discoverd $i; done
 	node 4 1
 	wait_until 10 settled 1 2 3 4
 	[ "$(value 4 lineage)" = "$lineage" ]
@@ -172,7 +173,7 @@ three() {
 	run covey layout leave -c "$D/n2/covey.yaml"
 	[ "$status" -eq 0 ]
 	crash 2
-	run_node 2
+	run_discoverd 2
 	wait_until 5 logged 2 "this node left the layout"
 	wait_until 5 cmp "$(ini 1)" "$(ini 2)"
 	sleep 2
@@ -181,13 +182,13 @@ three() {
 	[ "$status" -eq 0 ]
 	settled 1 2 3
 	crash 2
-	run_node 2
+	run_discoverd 2
 	wait_until 5 is_up 1 2
 	sleep 1
 	settled 1 2 3
 	sed -i 's/^node:/node:\n  home: no/' "$D/n2/covey.yaml"
 	stop "${DAEMONS[2]}"
-	run_node 2
+	run_discoverd 2
 	wait_until 10 settled 1 3
 	run covey layout join -c "$D/n2/covey.yaml"
 	[ "$status" -ne 0 ]
@@ -202,14 +203,14 @@ three() {
 	wait_until 5 is_to_leave 2
 	spawn join covey layout join -c "$D/n2/covey.yaml"
 	wait_until 5 grep -q "taken back" "$D/leave.log"
-	[ "$(standing 2 guest)" = no ]
+	wait_until 5 is_to_stay 2
 	wait "$PID"
 	spawn leave_again covey layout leave -c "$D/n2/covey.yaml"
 	wait_until 5 is_to_leave 2
 	stop "$PID"
 	[ "$STOPPED" -eq 143 ]		# it still waited
-	run_node 1
-	run_node 3
+	run_discoverd 1
+	run_discoverd 3
 	wait_until 15 settled 1 3
 }
 
@@ -223,7 +224,7 @@ is_stopped() { grep -A2 "^\[$(id "$2")\]" "$D/n$1/store/state/members.ini" | gre
 	wait_until 5 is_stopped 1 2
 	stop "${DAEMONS[1]}"
 	covey node renew -c "$D/n1/covey.yaml"
-	run_node 1
+	run_discoverd 1
 	wait_until 20 logged 1 "no group yet.* n2, $(id 2), is of one, and stopped: start it"
 	[ ! -e "$(ini 1)" ]
 	run covey layout forget -c "$D/n1/covey.yaml" "$(id 2)"
@@ -274,7 +275,7 @@ is_stopped() { grep -A2 "^\[$(id "$2")\]" "$D/n$1/store/state/members.ini" | gre
 	old=$(id 3)
 	crash 3
 	rm -r "$D/n3/store"
-	run_node 3
+	run_discoverd 3
 	wait_until 15 settled 1 2 3
 	[ "$(id 3)" != "$old" ]
 }
@@ -285,7 +286,7 @@ is_stopped() { grep -A2 "^\[$(id "$2")\]" "$D/n$1/store/state/members.ini" | gre
 	crash 3
 	sleep 9
 	cmp "$(ini 1)" "$D/before"
-	run_node 3
+	run_discoverd 3
 	sleep 2
 	cmp "$(ini 1)" "$D/before"
 }
@@ -307,7 +308,7 @@ is_stopped() { grep -A2 "^\[$(id "$2")\]" "$D/n$1/store/state/members.ini" | gre
 	settled 1
 	[ "$(value 1 lineage)" != "$lineage" ]
 	[ "$(value 1 left_lineage) $(value 1 left_epoch)" = "$lineage $epoch" ]
-	run_node 2
+	run_discoverd 2
 	wait_until 15 settled 1 2
 }
 
@@ -325,8 +326,8 @@ misses() { ! is_up "$1" "$2"; }
 	run covey layout set --within 1 copies=1 -c "$D/n1/covey.yaml"
 	[ "$status" -ne 0 ]
 	[[ $output == *"nothing was begun, and it is withdrawn"* ]]
-	run_node 2
-	run_node 3
+	run_discoverd 2
+	run_discoverd 3
 	wait_until 5 is_up 1 2
 	wait_until 5 is_up 1 3
 	sleep 2
@@ -364,7 +365,7 @@ three_knowing_2() {
 	three
 	stop "${DAEMONS[2]}"
 	sed -i 's/^sequence = .*/sequence = 50/' "$D/n2/store/state/standing.ini"
-	run_node 2
+	run_discoverd 2
 	for i in 1 3; do wait_until 5 grep -q '^sequence = 51' "$D/n$i/store/state/members.ini"; done
 	stop "${DAEMONS[2]}"
 }
@@ -372,7 +373,7 @@ three_knowing_2() {
 @test "a node that has forgotten something gives no vote on a layout" {
 	three_knowing_2
 	sed -i 's/^sequence = .*/sequence = 20/' "$D/n2/store/state/standing.ini"
-	run_node 2
+	run_discoverd 2
 	wait_until 5 is_silenced 2
 	crash 3
 	refused_by_1
@@ -381,20 +382,20 @@ three_knowing_2() {
 @test "a disk that forgot what others count on makes its node silent" {
 	three_knowing_2
 	sed -i 's/^sequence = .*/sequence = 50/' "$D/n2/store/state/standing.ini"
-	run_node 2
+	run_discoverd 2
 	sleep 3
 	[ "$(standing 2 silent)" = no ]	# one save is what a crash may cost
 	stop "${DAEMONS[2]}"
 	sed -i 's/^sequence = .*/sequence = 20/' "$D/n2/store/state/standing.ini"
-	run_node 2
+	run_discoverd 2
 	wait_until 5 logged 2 "others remember what this disk has forgotten"
 	wait_until 5 is_silenced 2
 	stop "${DAEMONS[2]}"
-	run_node 2
+	run_discoverd 2
 	wait_until 5 logged 2 "this node forgot something"
 	stop "${DAEMONS[2]}"
 	rm "$D/n2/store/node.ini"	# formatted anew
-	run_node 2
+	run_discoverd 2
 	wait_until 15 settled 1 2 3
 	[ "$(standing 2 silent)" = no ]
 }
@@ -403,12 +404,12 @@ three_knowing_2() {
 	three
 	stop "${DAEMONS[2]}"
 	cp -a "$D/n2/store/state" "$D/copy"
-	run_node 2
+	run_discoverd 2
 	wait_until 15 settled 1 2 3
 	stop "${DAEMONS[2]}"
 	rm -r "$D/n2/store/state"
 	cp -a "$D/copy" "$D/n2/store/state"
-	run_node 2
+	run_discoverd 2
 	wait_until 5 logged 2 "a start of this node that this disk does not know"
 	wait_until 5 is_silenced 2
 }
@@ -417,7 +418,7 @@ three_knowing_2() {
 	three
 	stop "${DAEMONS[2]}"
 	cp -a "$D/n2/store/state" "$D/copy"
-	run_node 2
+	run_discoverd 2
 	wait_until 15 settled 1 2 3
 	wait_until 15 is_up 1 2
 	crash 1 2 3
@@ -426,11 +427,11 @@ three_knowing_2() {
 	for _ in 1 2; do		# nobody is there to tell it
 		started() { [ "$(standing 2 start | cut -d ' ' -f 1)" -eq "$start" ]; }
 		start=$(($(standing 2 start | cut -d ' ' -f 1) + 1))
-		run_node 2
+		run_discoverd 2
 		wait_until 5 started
 		crash 2
 	done
-	for i in 1 2 3; do run_node $i; done
+	for i in 1 2 3; do run_discoverd $i; done
 	wait_until 15 is_silenced 2
 }
 
@@ -438,12 +439,12 @@ three_knowing_2() {
 	three
 	stop "${DAEMONS[2]}"
 	sed -i 's/^sequence = .*/sequence = 50/' "$D/n2/store/state/standing.ini"
-	run_node 2
+	run_discoverd 2
 	wait_until 5 grep -q '^sequence = 51' "$D/n1/store/state/members.ini"
 	wait_until 5 grep -q '^sequence = 51' "$D/n3/store/state/members.ini"
 	crash "${!DAEMONS[@]}"
 	sed -i 's/^sequence = .*/sequence = 20/' "$D/n2/store/state/standing.ini"
-	for i in 1 2 3; do run_node $i; done
+	for i in 1 2 3; do run_discoverd $i; done
 	wait_until 5 logged 2 "others remember what this disk has forgotten"
 }
 
@@ -456,14 +457,14 @@ is_silent() { [ "$(curl -sf "http://127.0.0.1:$(port $((3 * $1)))/.covey/layout"
 	wait_until 10 cmp "$(ini 4)" "$(ini 2)"
 	crash "${!DAEMONS[@]}"
 	rm -r "$D/n4/store"
-	run_node 2
-	run_node 4			# has never heard of it
+	run_discoverd 2
+	run_discoverd 4			# has never heard of it
 	spawn httpd2 covey-httpd -c "$D/n2/covey.yaml"
 	wait_until 5 grep -q '^name = n2' "$D/n4/store/state/members.ini"
 	wait_until 5 logged 2 "no other home tells what it remembers of this node"
 	sleep 2
 	is_silent 2 true
-	run_node 1
+	run_discoverd 1
 	wait_until 5 is_silent 2 false
 }
 
@@ -472,7 +473,7 @@ is_silent() { [ "$(curl -sf "http://127.0.0.1:$(port $((3 * $1)))/.covey/layout"
 	run covey layout set homes=1 -c "$D/n2/covey.yaml"
 	[ "$status" -eq 0 ]
 	crash "${!DAEMONS[@]}"
-	run_node 2
+	run_discoverd 2
 	spawn httpd2 covey-httpd -c "$D/n2/covey.yaml"
 	wait_until 10 is_silent 2 false
 }
@@ -481,7 +482,7 @@ is_silent() { [ "$(curl -sf "http://127.0.0.1:$(port $((3 * $1)))/.covey/layout"
 	three
 	configure 4 1
 	cp -a "$D/n2/store" "$D/n4/"
-	run_node 4
+	run_discoverd 4
 	wait_until 20 logged 4 "a start of this node that this disk does not know"
 	wait_until 5 is_silenced 4
 	logged 2 "a copy of its store was started there"
@@ -497,11 +498,11 @@ is_silent() { [ "$(curl -sf "http://127.0.0.1:$(port $((3 * $1)))/.covey/layout"
 		crash 2
 		[ "$(standing 2 silent)" = no ]
 		[ "$(grep -c "is silent" n2.log)" -eq 0 ]
-		run_node 2
+		run_discoverd 2
 		sleep "0.$((RANDOM % 2))$((RANDOM % 10))"
 	done
 	crash 1 2 3			# and all at once
-	for i in 1 2 3; do run_node $i; done
+	for i in 1 2 3; do run_discoverd $i; done
 	speaks() { [ "$(standing "$1" start)" = "$(standing "$1" spoke)" ]; }
 	for i in 1 2 3; do wait_until 10 speaks $i; done
 	for i in 1 2 3; do [ "$(standing $i silent)" = no ]; done
@@ -567,7 +568,7 @@ is_silent() { [ "$(curl -sf "http://127.0.0.1:$(port $((3 * $1)))/.covey/layout"
 	three
 	stop "${DAEMONS[3]}"
 	sed -i 's/^sets = A/sets = C/' "$(ini 3)"
-	run_node 3
+	run_discoverd 3
 	wait_until 5 logged 3 "forget the layout"
 	wait_until 10 settled 1 2 3
 }

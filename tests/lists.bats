@@ -9,11 +9,6 @@ setup() {
 	covey_setup
 	use_shared_group 5
 }
-teardown() {
-	release
-	covey_teardown
-}
-
 # homes_of PATH: its homes in HOMES, as nodes' numbers, the others in OTHERS
 homes_of() {
 	local names i
@@ -25,22 +20,6 @@ homes_of() {
 	[ ${#HOMES[@]} -eq 3 ]
 }
 
-# hold I ROLE...: these processes of node I answer nobody, until release()
-hold() {
-	local i=$1 role pid
-	shift
-	for role; do
-		pid=$(role_pid "$i" "covey-$role")
-		kill -STOP "$pid"
-		HELD+=("$pid")
-	done
-}
-release() {
-	[ ${#HELD[@]} -eq 0 ] || kill -CONT "${HELD[@]}"
-	HELD=()
-}
-
-outbox_empty() { [ "$(curl -sf "${URLS[$1]}/.covey/status" | jq .outbox)" -eq 0 ]; }
 all_quiet() {
 	local i
 	for i in 1 2 3 4 5; do wait_until 20 outbox_empty "$i"; done
@@ -110,12 +89,12 @@ read_at() {
 	lay "$k" d/f
 
 	# Of K and L the answers differ: what L tells then is known to M as well.
-	hold "$m" httpd versiond
+	hold_roles "$m" httpd versiond
 	told=$(versions_at "$l" /d/f)
 	[ "$(jq length <<<"$told")" -eq 2 ]
 	[ "$(row_at "$l" /d/ f)" = "file $(jq -r '.[0][0]' <<<"$told")" ]
 	release
-	hold "$k" httpd versiond
+	hold_roles "$k" httpd versiond
 	for i in "$l" "$m" "${OTHERS[@]}"; do
 		[ "$(versions_at "$i" /d/f)" = "$told" ]
 		[ "$(row_at "$i" /d/ f)" = "file $(jq -r '.[0][0]' <<<"$told")" ]
@@ -128,10 +107,10 @@ read_at() {
 	all_quiet
 	[ "$(code -T two "$SOLO_URL/d/g")" = 201 ]
 	lay "$k" d/g
-	hold "$m" httpd versiond
+	hold_roles "$m" httpd versiond
 	told=$(row_at "${OTHERS[0]}" /d/ g)
 	release
-	hold "$k" httpd versiond
+	hold_roles "$k" httpd versiond
 	for i in "$l" "$m" "${OTHERS[@]}"; do [ "$(row_at "$i" /d/ g)" = "$told" ]; done
 	release
 
@@ -141,11 +120,11 @@ read_at() {
 	[ "$(code -T one "${URLS[k]}/d/h")" = 204 ]
 	all_quiet
 	lay_older "$l" d/h
-	hold "$m" httpd versiond
+	hold_roles "$m" httpd versiond
 	told=$(versions_at "${OTHERS[1]}" /d/h)
 	[ "$(jq length <<<"$told")" -eq 3 ]
 	release
-	hold "$l" httpd versiond
+	hold_roles "$l" httpd versiond
 	for i in "$k" "$m" "${OTHERS[@]}"; do [ "$(versions_at "$i" /d/h)" = "$told" ]; done
 }
 
@@ -160,10 +139,10 @@ read_at() {
 	[ "$(code -T one "$SOLO_URL/t/f")" = 201 ]
 	[ "$(code -X DELETE "$SOLO_URL/t/f")" = 204 ]
 	lay_deletion "$k" t/f
-	hold "$m" httpd versiond
+	hold_roles "$m" httpd versiond
 	[ -z "$(row_at "$l" /t/ f)" ]
 	release
-	hold "$k" httpd versiond
+	hold_roles "$k" httpd versiond
 	for i in "$l" "$m" "${OTHERS[@]}"; do
 		[ -z "$(row_at "$i" /t/ f)" ]
 		[[ $(read_at "$i" /t/f) == 404* ]]
@@ -193,7 +172,7 @@ has_names() { confirms "${URLS[$1]}$2?format=text" && [ "$(grep -c . body)" -eq 
 	[ "$(code -T one "${URLS[1]}/many/f")" = 201 ]
 	all_quiet
 	pointers "${HOMES[0]}" many 1100
-	hold "${HOMES[1]}" httpd	# so that it is the first home's answer that is compared with
+	hold_roles "${HOMES[1]}" httpd	# so that it is the first home's answer that is compared with
 	[ "$(code "${URLS[OTHERS[0]]}/many/?format=text")" = 200 ]
 	[[ $(header Version-State) == unconfirmed* ]]
 	[ "$(grep -c . body)" -eq 1101 ]
@@ -226,8 +205,8 @@ heads() {
 	[ "$(code -T one "${URLS[1]}/h/g")" = 201 ]
 	all_quiet
 	heads confirmed "${what[@]}" /h/none/ '/h/none?versions'
-	hold "${HOMES[0]}" httpd versiond
-	hold "${HOMES[1]}" httpd versiond
+	hold_roles "${HOMES[0]}" httpd versiond
+	hold_roles "${HOMES[1]}" httpd versiond
 	heads unconfirmed "${what[@]}"
 }
 
@@ -262,7 +241,7 @@ heads() {
 	[ "$(code -X PUT "${URLS[1]}/cut/")" = 201 ]
 	[ "$(code -X PUT "${URLS[1]}/cut/in/")" = 201 ]
 	all_quiet
-	for i in 2 3 4 5; do hold "$i" versiond httpd; done
+	for i in 2 3 4 5; do hold_roles "$i" versiond httpd; done
 	[ "$(code -X DELETE "${URLS[1]}/cut/in/")" = 503 ]
 	[[ $(header Version-State) == unconfirmed* ]]
 	run covey rm --node "${URLS[1]}" cut/in/
@@ -301,7 +280,7 @@ patient_group() {
 	all_quiet
 }
 
-hold_lists() { local i; for i in "${LISTERS[@]}"; do hold "$i" httpd; done; }
+hold_lists() { local i; for i in "${LISTERS[@]}"; do hold_roles "$i" httpd; done; }
 resume_lists() { local i; for i in "${LISTERS[@]}"; do kill -CONT "$(role_pid "$i" covey-httpd)"; done; }
 resume_stores() { kill -CONT "$(role_pid "$R" covey-versiond)"; }
 
@@ -319,7 +298,7 @@ removes() {
 	curl -s -m 60 -o /dev/null -w '%{http_code}' -X DELETE "${URLS[R]}/$1/" >rmdir.code &
 	REMOVAL=$!
 	wait_until 10 lists_are_asked
-	hold "$R" versiond
+	hold_roles "$R" versiond
 	resume_lists
 	wait_until 10 test -L "${STORES[R]}/history/$1/,closed"
 }
@@ -349,7 +328,7 @@ still_there() {
 	hold_lists
 	resume_stores
 	wait_until 10 lists_are_asked
-	hold "$R" versiond
+	hold_roles "$R" versiond
 	resume_lists
 	wait_until 10 test -L "${STORES[R]}/history/late/,directory"	# it ends, and R alone knows
 	[ "$(code -T x "${URLS[W]}/late/f")" = 201 ]
@@ -369,7 +348,7 @@ is_removed() { [ "$(code -X DELETE "$1")" = 204 ]; }
 	all_quiet
 	mkdir -p "${STORES[k]}/tree/n"
 	ln -s "20251123T070000.000000001Z-00000000000000aa-0 - 5 $(printf %064d 1) 0" "${STORES[k]}/tree/n/f"
-	hold "$m" httpd versiond
+	hold_roles "$m" httpd versiond
 	[[ $(code -X DELETE "${URLS[k]}/n/") == @(409|503) ]]
 	release
 	wait_until 10 is_removed "${URLS[k]}/n/"

@@ -62,6 +62,7 @@ json() { curl -sf -g -m 30 -H 'Accept: application/json' "$@"; }
 
 @test "1,000 files of random names and bytes on random nodes are read back from all" {
 	group 3 "$PATIENT"
-	run python3 "$TOP/tests/many" 1000 "${URLS[@]}"
+	run "$TOP/tests/scatter" -c 1000 "${SEED:-$RANDOM}" "${URLS[@]}"
+	echo "$output"
 	[ "$status" -eq 0 ]
 }

@@ -8,39 +8,15 @@ setup() {
 	need hosts
 }
 
-# authority H PORT: how a URL names host H
-authority() {
-	case ${ADDRESS_OF:-10.79.0.} in
-	*:) echo "[${ADDRESS_OF}$1]:$2" ;;
-	*) echo "10.79.0.$1:$2" ;;
-	esac
-}
-
-url() { echo "http://$(authority "$1" 4720)"; }
-
 start_node() {
-	host_conf "$1" "$(authority 1 4721)"
+	host_conf "$1" "$(host_at 1 4721)"
 	spawn_on "$1" "h$1" covey up -c "$D/h$1/covey.yaml"
-	wait_until 20 on "$1" -f "$(url "$1")/.covey/readyz"
-}
-
-# on H CURL-ARG...: curl, run on host H
-on() {
-	local h=$1
-	shift
-	hosts exec "$h" curl -s -g -m 20 "$@"
-}
-
-# code_on H CURL-ARG...: the status alone; headers in $D/headers, body in $D/body
-code_on() {
-	local h=$1
-	shift
-	on "$h" -o "$D/body" -D "$D/headers" -w '%{http_code}' "$@"
+	wait_until 20 host_curl "$1" -f "$(host_url "$1")/.covey/readyz"
 }
 
 # peers H STATE: how many others host H sees in STATE
 peers() {
-	on "$1" "$(url "$1")/.covey/status" |
+	host_curl "$1" "$(host_url "$1")/.covey/status" |
 		jq "[.group.peers[] | select(.state == \"$2\")] | length"
 }
 
@@ -53,51 +29,42 @@ start_group() {
 	hosts up "$n"
 	for ((h = 1; h <= n; h++)); do start_node "$h"; done
 	for ((h = 1; h <= n; h++)); do wait_until 20 sees "$h" up $((n - 1)); done
-	wait_until 30 all_settled "$n"
-}
-
-# Each of N hosts has the same layout, of all of them, and that is not about to change.
-all_settled() {
-	local h seen=
-	for ((h = 1; h <= $1; h++)); do
-		seen+=$(on "$h" "$(url "$h")/.covey/layout" | settled_line)$'\n'
-	done
-	is_settled "$1" <<<"$seen"
+	wait_until 30 hosts_settled "$n"
 }
 
 serves() { # serves H PATH TEXT
-	[ "$(on "$1" "$(url "$1")$2")" = "$3" ]
+	[ "$(host_curl "$1" "$(host_url "$1")$2")" = "$3" ]
 }
 
 @test "a majority works on, confirmed; a minority goes on, marked; healing makes them one" {
 	start_group 3
 	echo before >f
-	[ "$(code_on 1 -T f "$(url 1)/f")" = 201 ]
+	[ "$(host_code 1 -T f "$(host_url 1)/f")" = 201 ]
 	serves 3 /f before
 
 	hosts split 1,2 3
 	echo "left side" >f
-	[ "$(code_on 1 -H 'Prefer: wait=10' -T f "$(url 1)/f")" = 204 ]
+	[ "$(host_code 1 -H 'Prefer: wait=10' -T f "$(host_url 1)/f")" = 204 ]
 	[ "$(header Version-State)" = confirmed ]
-	[ "$(code_on 2 "$(url 2)/f")" = 200 ]
+	[ "$(host_code 2 "$(host_url 2)/f")" = 200 ]
 	[ "$(header Version-State)" = confirmed ]
 	[ "$(cat body)" = "left side" ]
 	# The lone node still serves what it has, marked, and takes writes.
-	[ "$(code_on 3 "$(url 3)/f")" = 200 ]
+	[ "$(host_code 3 "$(host_url 3)/f")" = 200 ]
 	[ "$(cat body)" = before ]
 	[ "$(header Version-State)" = "unconfirmed; peers=0/2" ]
-	[ "$(code_on 3 -H 'Cache-Control: no-cache' "$(url 3)/f")" = 504 ]
+	[ "$(host_code 3 -H 'Cache-Control: no-cache' "$(host_url 3)/f")" = 504 ]
 	echo "right side" >g
-	[ "$(code_on 3 -T g "$(url 3)/g")" = 202 ]
+	[ "$(host_code 3 -T g "$(host_url 3)/g")" = 202 ]
 	[ "$(header Version-State)" = "unconfirmed; homes=1/3; copies=1" ]
 	serves 3 /g "right side"
-	[ "$(code_on 1 "$(url 1)/g")" = 404 ]
+	[ "$(host_code 1 "$(host_url 1)/g")" = 404 ]
 	[ "$(header Version-State)" = confirmed ]
 	# and both sides write one path: the later write wins, neither is lost
 	echo "left h" >h
-	[ "$(code_on 2 -H 'Prefer: wait=10' -T h "$(url 2)/h")" = 201 ]
+	[ "$(host_code 2 -H 'Prefer: wait=10' -T h "$(host_url 2)/h")" = 201 ]
 	echo "right h" >h
-	[ "$(code_on 3 -T h "$(url 3)/h")" = 202 ]
+	[ "$(host_code 3 -T h "$(host_url 3)/h")" = 202 ]
 	wait_until 15 sees 1 down 1
 
 	hosts heal
@@ -106,9 +73,9 @@ serves() { # serves H PATH TEXT
 		wait_until 10 serves "$h" /f "left side"
 		wait_until 10 serves "$h" /g "right side"
 		wait_until 10 serves "$h" /h "right h"
-		[ "$(code_on "$h" -H 'Accept: application/json' "$(url "$h")/h?versions")" = 200 ]
+		[ "$(host_code "$h" -H 'Accept: application/json' "$(host_url "$h")/h?versions")" = 200 ]
 		[ "$(jq length body)" -eq 2 ]
-		[ "$(code_on "$h" "$(url "$h")/g")" = 200 ]
+		[ "$(host_code "$h" "$(host_url "$h")/g")" = 200 ]
 		[ "$(header Version-State)" = confirmed ]
 	done
 }
@@ -118,11 +85,11 @@ serves() { # serves H PATH TEXT
 	hosts split 1 2 3
 	for h in 1 2 3; do
 		echo "side $h" >f
-		[ "$(code_on "$h" -T f "$(url "$h")/f")" = 202 ]
+		[ "$(host_code "$h" -T f "$(host_url "$h")/f")" = 202 ]
 	done
 	echo "side 1" >d
-	[ "$(code_on 1 -T d "$(url 1)/d")" = 202 ]
-	[ "$(code_on 2 -T d "$(url 2)/d/below")" = 202 ]
+	[ "$(host_code 1 -T d "$(host_url 1)/d")" = 202 ]
+	[ "$(host_code 2 -T d "$(host_url 2)/d/below")" = 202 ]
 	hosts heal
 	for h in 1 2 3; do
 		wait_until 30 serves "$h" /f "side 3"
@@ -130,32 +97,32 @@ serves() { # serves H PATH TEXT
 		wait_until 10 logs_conflicts "$h" 3	# until all homes have them, who answers decides
 		# The directory stands against the file, whose version stays in the history.
 		wait_until 10 serves "$h" /d/below "side 1"
-		[ "$(code_on "$h" "$(url "$h")/d")" = 301 ]
-		[ "$(on "$h" -H 'Accept: application/json' "$(url "$h")/d?versions" | jq '[.[] | select(.size == 7)] | length')" -eq 1 ]
+		[ "$(host_code "$h" "$(host_url "$h")/d")" = 301 ]
+		[ "$(host_curl "$h" -H 'Accept: application/json' "$(host_url "$h")/d?versions" | jq '[.[] | select(.size == 7)] | length')" -eq 1 ]
 	done
 	# A write that knows them all ends it.
 	echo "one again" >f
-	[ "$(code_on 2 -H 'Prefer: wait=10' -T f "$(url 2)/f")" = 204 ]
-	[ "$(on 1 -H 'Accept: application/json' "$(url 1)/f?versions" | jq -c '[.[] | .rel]')" = '[null,"conflict","conflict","conflict"]' ]
+	[ "$(host_code 2 -H 'Prefer: wait=10' -T f "$(host_url 2)/f")" = 204 ]
+	[ "$(host_curl 1 -H 'Accept: application/json' "$(host_url 1)/f?versions" | jq -c '[.[] | .rel]')" = '[null,"conflict","conflict","conflict"]' ]
 }
 
 # The same, as covey log prints it.
 logs_conflicts() {
-	[ "$(hosts exec "$1" env COVEY_NODE="$(url "$1")" covey log f | grep -c ' conflict$\|, conflict$')" -eq "$2" ]
+	[ "$(hosts exec "$1" env COVEY_NODE="$(host_url "$1")" covey log f | grep -c ' conflict$\|, conflict$')" -eq "$2" ]
 }
 
 # conflicts H N: host H tells of N versions of /f in conflict
 conflicts() {
-	[ "$(on "$1" -H 'Accept: application/json' "$(url "$1")/f?versions" | jq '[.[] | select(.rel == "conflict")] | length')" -eq "$2" ]
+	[ "$(host_curl "$1" -H 'Accept: application/json' "$(host_url "$1")/f?versions" | jq '[.[] | select(.rel == "conflict")] | length')" -eq "$2" ]
 }
 
 @test "a request during a partition is answered by who is cut off, marked" {
 	start_group 3
 	echo x >f
-	[ "$(code_on 1 -T f "$(url 1)/f")" = 201 ]
+	[ "$(host_code 1 -T f "$(host_url 1)/f")" = 201 ]
 	serves 2 /f x
 	hosts split 1 2 3
-	[ "$(code_on 2 "$(url 2)/f")" = 200 ]
+	[ "$(host_code 2 "$(host_url 2)/f")" = 200 ]
 	[ "$(header Version-State)" = "unconfirmed; peers=0/2" ]
 }
 
@@ -176,7 +143,7 @@ writer() {
 	while [ ! -e "$D/enough" ] && [ -d "$D" ] && [ $SECONDS -lt $end ]; do
 		n=$((n + 1))
 		echo "from $h number $n" >"$D/w$h"
-		[[ $(on "$h" -o /dev/null -w '%{http_code}' -T "$D/w$h" "$(url "$h")/load/$h-$n") != 20[12] ]] ||
+		[[ $(host_curl "$h" -o /dev/null -w '%{http_code}' -T "$D/w$h" "$(host_url "$h")/load/$h-$n") != 20[12] ]] ||
 			echo "$h-$n" >>"$D/accepted"
 	done
 }
@@ -215,14 +182,14 @@ more_accepted() {
 	while read -r name; do
 		serves 3 "/load/$name" "from ${name%-*} number ${name#*-}" || { echo "lost $name"; false; }
 	done < <(shuf -n 40 --random-source=<(yes) accepted)
-	[ "$(on 3 -H 'Accept: application/json' "$(url 3)/load/" | jq length)" -ge "$(wc -l <accepted)" ]
+	[ "$(host_curl 3 -H 'Accept: application/json' "$(host_url 3)/load/" | jq length)" -ge "$(wc -l <accepted)" ]
 }
 
 @test "a group works by IPv6" {
-	ADDRESS_OF=fd79::
+	export ADDRESS_OF=fd79::
 	start_group 2
 	echo six >f
-	[ "$(code_on 1 -T f "$(url 1)/f")" = 201 ]
+	[ "$(host_code 1 -T f "$(host_url 1)/f")" = 201 ]
 	[ "$(header Version-State)" = confirmed ]
 	serves 2 /f six
 }

@@ -310,6 +310,31 @@ row='def row(href, type="file", size=2):
 	            "time": "2026-11-22T11:07:24.123456001Z", "version": "20261122T110724.123456001Z-7f3a9c2b11d0e4f5-0"}
 	def page(*rows): return 200, {"Content-Type": "application/json"}, json.dumps(rows).encode()'
 
+@test "a listing without an end is stopped, and nothing fills the memory" {
+	# Many rows; a directory in each; an answer that says that it is larger than any listing.
+	fake "$row"'
+	many = b"[" + b",".join([b"{}"] * 50000) + b"]"
+	def do(method, target):
+	    if target.startswith("/many/?"): return page(*[row("%d/" % i, "directory") for i in range(100)])
+	    if target.startswith("/many/"): return 200, {"Content-Type": "application/json"}, many
+	    if target.startswith("/deep/"): return page(row("deeper/", "directory"))
+	    return 200, {"Content-Type": "application/json", "Content-Length": 1 << 31}, b"[]"'
+	run covey ls -R --json many
+	[ "$status" -eq 65 ]
+	[[ ${lines[0]} == "covey: ls many: stopped: these are more than 2000000 names or 1024 MB"* ]]
+	run covey ls -R deep
+	[ "$status" -eq 76 ]
+	[[ ${lines[0]} == *"the path is longer than 900 bytes" ]]
+	[ "$(grep -c '^GET /deep/' fake.log)" -lt 200 ]
+	mkdir src
+	for command in "ls huge" "ls -R huge" "log huge" "put -r src huge" "get -r huge/ got"; do
+		read -ra words <<<"$command"
+		run covey "${words[@]}"
+		[ "$status" -eq 65 ]
+		[[ ${lines[0]} == *"the answer has more than 1024 MB" ]]
+	done
+}
+
 @test "a write that is not confirmed is no success: one line for all, and 75" {
 	fake 'def do(method, target):
 	    if method == "GET": return 404, {}, b""

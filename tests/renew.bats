@@ -7,25 +7,6 @@ NODES=3
 
 configure() { lone_conf "$1" "$NODES"; }
 
-# run_node I... - start these
-run_node() {
-	local i
-	for i; do
-		spawn "n$i" covey up -c "${CONFS[i]}"
-		UPS[i]=$PID
-	done
-	for i; do wait_until 20 healthy "$i"; done
-}
-
-# stop_node I... - all at once
-stop_node() {
-	local i pids=()
-	for i; do pids+=("${UPS[i]}"); done
-	stop_all "${pids[@]}"
-}
-
-healthy() { curl -sf -o /dev/null -m 2 "${URLS[$1]}/.covey/healthz"; }
-
 # nodes I... - the first ones of a group
 nodes() {
 	local i

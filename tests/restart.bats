@@ -16,9 +16,7 @@ supervised() {
 stopping() {
 	node_conf one "$(port 2)"
 	sed "s/http: .*/http: $(port 3)/; s,store: .*,store: $D/watched," "$CONF" >watched.yaml
-	run timeout 60 "$TOP/tests/stopping" "$1" "$(port 2)" covey-httpd -c "$CONF"
-	echo "$output"
-	[ "$status" -eq 0 ]
+	scenario stopping "$1" "$(port 2)" covey-httpd -c "$CONF"
 }
 
 @test "the scenarios of tests/stopping are all here" { every_scenario stopping stopping; }

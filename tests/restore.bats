@@ -12,21 +12,17 @@ configure() {
 
 nodes() { seq 1 $N; }
 
-# run_node I..., stop_node I... - at once; none named: all
-run_node() {
+# start_group, stop_group - all of them
+start_group() {
 	local i all
-	[ $# -gt 0 ] || { mapfile -t all < <(nodes) && set -- "${all[@]}"; }
-	for i; do
-		spawn "n$i" covey up -c "${CONFS[i]}"
-		UPS[i]=$PID
-	done
-	for i; do wait_until 20 ready "${URLS[i]}"; done
+	mapfile -t all < <(nodes)
+	run_node "${all[@]}"
+	for i in "${all[@]}"; do wait_until 20 ready "${URLS[i]}"; done
 }
-stop_node() {
-	local i all pids=()
-	[ $# -gt 0 ] || { mapfile -t all < <(nodes) && set -- "${all[@]}"; }
-	for i; do pids+=("${UPS[i]}"); done
-	stop_all "${pids[@]}"
+stop_group() {
+	local all
+	mapfile -t all < <(nodes)
+	stop_node "${all[@]}"
 }
 
 keep() { sed -n "/^\[$2\]/,/^\[/s/^$3 = //p" "${STORES[$1]}/state/keep.ini"; }
@@ -89,18 +85,18 @@ all_have() { local i; for i in $(nodes); do "$1" "$i" "${@:2}" || return; done; 
 		printf 'keep: { versions: 7, days: %s }\n' "${days[i]}" >>"${CONFS[i]}"
 		(umask 077 && covey key new >group$i.key)
 	done
-	run_node
+	start_group
 	for i in 1 2 3; do
 		wait_until 20 keeps $i "7 ${days[i]}"
 		for f in f g; do echo now | covey put -q --node "${URLS[i]}" - $f; done
 	done
-	stop_node
+	stop_group
 	for i in 1 2 3; do
 		"$TOP/tests/aged" "${STORES[i]}" f 99999 20001 19999 2 0
 		# That it was pruned is seen of one version too many.
 		"$TOP/tests/aged" "${STORES[i]}" g 1 2 3 4 5 6 7
 	done
-	run_node
+	start_group
 	for i in 1 2 3; do
 		wait_until 20 has versions $i g 6
 		wait_until 20 logged $i 'pruned 1 versions'
@@ -111,13 +107,13 @@ all_have() { local i; for i in $(nodes); do "$1" "$i" "${@:2}" || return; done; 
 
 @test "a group that is restored goes on with the numbers its store lived by" {
 	configure
-	run_node
+	start_group
 	wait_until 30 settled
 	covey layout set keep.versions=300 keep.days=36499 copies=3 -c "${CONFS[1]}" 2>said
 	[ "$(grep -c 'drops in an hour' said)" -eq 1 ]	# by days
 	wait_until 20 all_have layout_is 3 3 300 36499
 	echo now | covey put -q --node "${URLS[1]}" - d/f
-	stop_node
+	stop_group
 	for i in $(nodes); do
 		"$TOP/tests/aged" "${STORES[i]}" d/f {1..150}
 		cp -a "${STORES[i]}" "backup$i"
@@ -129,7 +125,7 @@ all_have() { local i; for i in $(nodes); do "$1" "$i" "${@:2}" || return; done; 
 		rm -f "${STORES[i]}/node.ini"
 	done
 	covey node renew -c "${CONFS[2]}"
-	run_node
+	start_group
 	wait_until 30 settled
 	all_have layout_is 3 3 300 36499
 	grep -q "has the numbers by which this store last lived: homes 3, copies 3, keep.versions 300, keep.days 36499" n?.log
@@ -150,15 +146,15 @@ lowered_group() {
 	local i
 	configure
 	for i in $(nodes); do printf 'keep: { versions: 100 }\n' >>"${CONFS[i]}"; done
-	run_node
+	start_group
 	wait_until 40 settled
 	echo now | covey put -q --node "${URLS[1]}" - d/f
-	stop_node
+	stop_group
 	for i in $(nodes); do
 		"$TOP/tests/aged" "${STORES[i]}" d/f {1..150}
 		rm -r "${STORES[i]}/state" "${STORES[i]}/node.ini"
 	done
-	run_node
+	start_group
 	wait_until 40 settled
 	# A node of five that is no home of it has only what was put there.
 	for i in $(nodes); do wait_until 20 lowered "$i" '.goes.versions >= 50'; done
@@ -469,7 +465,7 @@ on_mount() {
 	local n
 	N=5
 	configure
-	run_node
+	start_group
 	wait_until 40 settled
 	for n in {1..12}; do
 		echo "$n" | covey put -q --node "${URLS[1]}" - "d$n/f"
@@ -483,12 +479,12 @@ on_mount() {
 	done
 	[ "$(find b?/tree -type l | wc -l)" -gt 0 ]
 	[ "$(find b1/tree b1/history -type f | wc -l)" -lt 24 ]
-	stop_node
+	stop_group
 	for i in $(nodes); do
 		rm -r "${STORES[i]}"
 		covey recover -c "${CONFS[i]}" "b$i" >recovered
 	done
-	run_node
+	start_group
 	wait_until 40 settled
 	all_have layout_is 3 2 30 0
 	for n in {1..12}; do

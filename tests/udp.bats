@@ -7,19 +7,8 @@ setup() {
 	need hosts
 }
 
-url() { echo "http://10.79.0.$1:4720"; }
-
 block_udp() { hosts exec "$1" ip xfrm policy add dir out src 0.0.0.0/0 dst 0.0.0.0/0 proto udp action block; }
 allow_udp() { hosts exec "$1" ip xfrm policy del dir out src 0.0.0.0/0 dst 0.0.0.0/0 proto udp; }
-
-on() { hosts exec "$1" curl -s -m 20 "${@:2}"; }
-code_on() { on "$1" -o "$D/body" -D "$D/headers" -w '%{http_code}' "${@:2}"; }
-
-all_settled() {
-	local h seen=
-	for h in 1 2 3; do seen+=$(on "$h" "$(url "$h")/.covey/layout" | settled_line)$'\n'; done
-	is_settled 3 <<<"$seen"
-}
 
 # counter H DIRECTION BY: messages about versions
 counter() { "$TOP/tests/ask-versions" "$D/h$1/store/run/version.sock" stats |
@@ -34,18 +23,19 @@ start_hosts() {
 	for h in 1 2 3; do
 		[ -z "${1-}" ] || "$1" $h
 		host_conf $h http://10.79.0.{1,2,3}:4720	# the first word cannot come by UDP either
+		echo 'timeouts: { check: 1s, store: 5s }' >>"$D/h$h/covey.yaml"	# a busy machine needs it
 		spawn_on $h "h$h" covey up -c "$D/h$h/covey.yaml"
 	done
-	for h in 1 2 3; do wait_until 20 on $h -f "$(url $h)/.covey/readyz"; done
-	wait_until 60 all_settled
+	for h in 1 2 3; do wait_until 20 host_curl $h -f "$(host_url $h)/.covey/readyz"; done
+	wait_until 60 hosts_settled 3
 }
 
 @test "without UDP from the beginning a group is founded, and confirms reads and writes" {
 	start_hosts block_udp
 	echo one >f
-	[ "$(code_on 1 -H 'Prefer: wait=10' -T f "$(url 1)/f")" = 201 ]
+	[ "$(host_code 1 -H 'Prefer: wait=10' -T f "$(host_url 1)/f")" = 201 ]
 	for h in 1 2 3; do
-		[ "$(code_on $h "$(url $h)/f")" = 200 ]
+		[ "$(host_code $h "$(host_url $h)/f")" = 200 ]
 		[ "$(header Version-State)" = confirmed ]
 		[ "$(cat body)" = one ]
 		[ "$(counter $h received udp)" -eq 0 ]
@@ -56,18 +46,18 @@ start_hosts() {
 @test "UDP that goes away is done without, and used again when it is back" {
 	start_hosts
 	echo one >f
-	[ "$(code_on 1 -T f "$(url 1)/f")" = 201 ]
+	[ "$(host_code 1 -T f "$(host_url 1)/f")" = 201 ]
 	[ "$(counter 1 received udp)" -gt "$(counter 1 received http)" ]	# a busy machine may need a little of it
 	for h in 1 2 3; do block_udp $h; done
 	echo two >f
-	[ "$(code_on 2 -H 'Prefer: wait=10' -T f "$(url 2)/f")" = 204 ]
+	[ "$(host_code 2 -H 'Prefer: wait=10' -T f "$(host_url 2)/f")" = 204 ]
 	for h in 1 2 3; do
-		[ "$(code_on $h "$(url $h)/f")" = 200 ]
+		[ "$(host_code $h "$(host_url $h)/f")" = 200 ]
 		[ "$(header Version-State)" = confirmed ]
 		[ "$(cat body)" = two ]
 	done
 	was=$(counter 1 received udp)
 	for h in 1 2 3; do allow_udp $h; done
-	used_again() { on 1 -o /dev/null "$(url 1)/f" && [ "$(counter 1 received udp)" -gt "$was" ]; }
+	used_again() { host_curl 1 -o /dev/null "$(host_url 1)/f" && [ "$(counter 1 received udp)" -gt "$was" ]; }
 	wait_until 20 used_again
 }

@@ -19,9 +19,6 @@ teardown() {
 
 TIME=1763809644123456001		# of versions made by hand, of no node
 
-# talk I ARG...: one conversation with node I's covey-versiond
-talk() { "$TOP/tests/ask-versions" "${STORES[$1]}/run/version.sock" "${@:2}"; }
-
 # got I FILTER ARG...: jq's FILTER of the last answer
 got() { talk "$1" "${@:3}" | tail -n 1 | jq -r "$2"; }
 
@@ -176,10 +173,7 @@ answers() { [ "$(talk "$1" nodes "$2" | jq -s '[.[] | select(.answered)] | lengt
 	[ "$status" -eq 1 ]
 }
 
-group_id() {
-	python3 -c 'import hashlib, sys
-print(hashlib.blake2b(b"covey group id", digest_size=32, key=bytes.fromhex(sys.argv[1])).hexdigest()[:16])' "$(head -n 1 "$GROUP/group.key")"
-}
+group_id() { "$TOP/tests/packets" group "$GROUP/group.key"; }
 
 # sync: what a SYNC of node 2's is made of, for `talk 1`
 sync() {
@@ -250,7 +244,7 @@ sync() {
 	[ "$(header Version-State)" = confirmed ]
 	[ "$(cat "$D/body")" = one ]
 	for i in 1 2 3; do kill -CONT "$(role_pid $i covey-discoverd)"; done
-	wait_until 10 _sees_all_up "${URLS[2]}" 2
+	wait_until 10 _all_up
 }
 
 @test "garbage, and sealed packets that do not belong there, change nothing" {
@@ -316,7 +310,7 @@ group:
 		spawn "up$i" covey up -c "$GROUP/node$i/covey.yaml"
 		UPS[i]=$PID
 	done
-	wait_until 10 _sees_all_up "${URLS[1]}" 1
+	wait_until 10 _all_up
 	wait_until 10 is confirmed got 1 .standing newest a
 	stop "${UPS[2]}"
 	is "unconfirmed 1/2" got 1 '"\(.standing) \(.homes)"' newest a

@@ -8,8 +8,7 @@ FILES=24
 
 start_node() {
 	lone_conf "$1" "$NODES"
-	spawn "n$1" covey up -c "${CONFS[$1]}"
-	UPS[$1]=$PID
+	run_node "$1"
 	wait_until 20 ready "${URLS[$1]}"
 }
 
@@ -20,14 +19,6 @@ settled() {
 		curl -sf -m 2 "$url/.covey/layout" |
 			jq -e "(.joint | not) and ([.members[] | select(.in_a and .state == \"up\")] | length == $NODES)" || return
 	done
-}
-
-# kill -9, the whole of node I
-lose() {
-	local pids
-	mapfile -t pids < <(pgrep -P "${UPS[$1]}")
-	kill -KILL "${UPS[$1]}" "${pids[@]}"
-	wait "${UPS[$1]}" || :
 }
 
 name_of() { echo "/d$(($1 % 4))/f$1"; }
@@ -63,7 +54,7 @@ reads_all() {
 	wait_until 20 copies_are_back
 
 	id=$(grep '^id' "$D/n2/store/node.ini")
-	lose 2
+	lose_node 2
 	rm -rf "$D/n2/store"
 	reads_all 1
 	reads_all 3

@@ -5,18 +5,9 @@
 
 load helpers
 
-roles() {
-	run timeout 100 "$TOP/tests/write-roles" "$1" "$(port)"
-	echo "$output"
-	[ "$status" -eq 0 ]
-}
+roles() { scenario write-roles "$1" "$(port)"; }
 
-@test "every scenario of write-roles is a test here" {
-	run bash -c '"$1/tests/write-roles" --list | cut -d " " -f 1 | sort' - "$TOP"
-	[ "$status" -eq 0 ]
-	[ "$output" = "$(sed -n 's/.*{ roles \([a-z_]*\); }$/\1/p' "$BATS_TEST_FILENAME" | sort)" ]
-}
-
+@test "every scenario of write-roles is a test here" { every_scenario write-roles roles; }
 @test "201 and 204: a majority has the record, another disk the content" { roles confirmed; }
 @test "what no other disk has is 202, whatever the homes say" { roles no_copy; }
 @test "homes are asked after a quick push, and during a slow one" { roles slow_push; }
@@ -28,6 +19,7 @@ roles() {
 @test "Prefer: wait has the homes asked until a majority answers" { roles patience; }
 @test "the outbox keeps what some home or keeper has not" { roles outbox; }
 @test "what is above a write is asked about, unless it is known to stand" { roles above; }
+@test "homes are asked before a body that is large or conditional, not before a small one" { roles early_question; }
 @test "a file above is 409, and nothing is stored" { roles above_file; }
 @test "copies that the layout asks for meanwhile are made before 201" { roles copies_raised; }
 @test "a keeper that left meanwhile is no copy, and another is made" { roles keeper_left; }

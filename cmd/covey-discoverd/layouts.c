@@ -83,7 +83,7 @@ static void layout_done(struct job *job)
 	struct discoverd *d = CONTAINER_OF(job, struct discoverd, adopting.job);
 
 	if (d->adopting.rc < 0)
-		log_err(LOG_LEVEL_WARNING, &d->adopting.err, "adopt no layout");
+		log_err(LOG_LEVEL_WARNING, &d->adopting.err, "do not adopt the layout");
 	agent_written(&d->agent, d->adopting.rc == 0, &d->adopting.promise, clock_mono_ms());
 	layouts_step(d);
 }
@@ -143,7 +143,7 @@ static struct layout_numbers founding_numbers(const struct discoverd *d)
 	int before = memory_numbers_before(d, &numbers, &err);
 
 	if (before < 0)
-		log_err(LOG_LEVEL_WARNING, &err, "forget by which numbers this store lived");
+		log_err(LOG_LEVEL_WARNING, &err, "start without the numbers by which this store lived");
 	else if (before > 0 && agent_layout(&d->agent)->epoch == 0)
 		log_line(LOG_LEVEL_INFO, "a group founded here has the numbers by which this store last "
 			 "lived: homes %u, copies %u, keep.versions %" PRIu32 ", keep.days %" PRIu32,

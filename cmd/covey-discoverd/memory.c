@@ -50,7 +50,7 @@ static int load_members(struct discoverd *d, struct members *ret, struct err *er
 	if (mkdir(d->directory.data, 0750) < 0 && errno != EEXIST)
 		return err_sys(err, "make %s", d->directory.data);
 	if (members_remembered(d->directory.data, ret, &why) < 0)
-		log_err(LOG_LEVEL_WARNING, &why, "forget the members");
+		log_err(LOG_LEVEL_WARNING, &why, "start without the members");
 	for (size_t i = 0; i < ret->count; i++)
 		if (ret->list[i].seen == 0)	/* written by an earlier release */
 			ret->list[i].seen = clock_wall_ns() / 1000000000;
@@ -69,7 +69,7 @@ static void members_written(struct job *job)
 	struct saving_members *s = CONTAINER_OF(job, struct saving_members, job);
 
 	if (s->rc < 0 && !s->failed)
-		log_err(LOG_LEVEL_WARNING, &s->err, "remember the members");
+		log_err(LOG_LEVEL_WARNING, &s->err, "save the members");
 	s->failed = s->rc < 0;
 	s->busy = false;
 	if (s->again)
@@ -100,7 +100,7 @@ static void save_members_last(struct discoverd *d)
 
 	view_memory(&d->gossip.view, &members);
 	if (members_save(d->directory.data, &members, &err) < 0)
-		log_err(LOG_LEVEL_WARNING, &err, "remember the members");
+		log_err(LOG_LEVEL_WARNING, &err, "save the members");
 	members_clear(&members);
 }
 
@@ -394,7 +394,7 @@ static void incarnation_read(const struct discoverd *d, struct incarnation *ret)
 	put_standing_file(&file, d);
 	if (inifile_read(file.data, each_key, &incarnation, &why) < 0) {
 		if (why.kind != ERR_ABSENT)
-			log_err(LOG_LEVEL_WARNING, &why, "forget what this node was");
+			log_err(LOG_LEVEL_WARNING, &why, "start without what this node was");
 		incarnation = (struct incarnation){ .self = 0 };
 	}
 	buf_clear(&file);
@@ -462,7 +462,7 @@ static int incarnation_load(struct discoverd *d, const struct address *own, stru
 	if (incarnation_save(d, &incarnation, &why) < 0) {
 		if (store_writable(d->service->store, NULL) == 0)
 			return err_pass(err, &why);
-		log_err(LOG_LEVEL_WARNING, &why, "answer as no home until this can be written");
+		log_err(LOG_LEVEL_WARNING, &why, "do not answer as a home until this can be written");
 		incarnation.starts = quiet;
 		d->unsure = d->remember_failed = true;
 	}
@@ -540,7 +540,7 @@ static void incarnation_written(struct job *job)
 	d->remember_busy = false;
 	if (d->remember_rc < 0) {
 		if (!d->remember_failed)
-			log_err(LOG_LEVEL_WARNING, &d->remember_err, "remember what this node is");
+			log_err(LOG_LEVEL_WARNING, &d->remember_err, "save what this node is");
 		d->remember_failed = true;
 		if (others_wait(d))
 			timer_start(d->service->loop, &d->remember, AGAIN_MS);
@@ -584,7 +584,7 @@ static void incarnation_remember(struct timer *timer)
 
 static void log_silence(const struct discoverd *d, const char *why)
 {
-	log_line(LOG_LEVEL_ERROR, "%s: this node is silent, it answers as no home: %s", why,
+	log_line(LOG_LEVEL_ERROR, "%s: this node is silent and does not answer as a home: %s", why,
 		 member_silence(&d->gossip.view.self));
 }
 
@@ -598,11 +598,11 @@ static void log_unsure(struct discoverd *d)
 		return;
 	if (waking_has_rival(view, clock_mono_ms()))
 		log_line(LOG_LEVEL_WARNING, "another process is this node at %s, of a copy of its store: "
-			 "while that runs this one answers as no home",
+			 "while it runs this one does not answer as a home",
 			 address_format(address, &view->twin.discovery));
 	else if (!d->waking.recognized)
 		log_line(LOG_LEVEL_WARNING, "no other home tells what it remembers of this node: "
-			 "until one does it answers as no home");
+			 "until one does it does not answer as a home");
 	else
 		return;
 	d->unsure_logged = true;
@@ -642,7 +642,7 @@ void memory_end(struct discoverd *d)
 	if (starts_speaks(&incarnation.starts))
 		incarnation.ended_at = d->gossip.view.self.discovery;
 	if (incarnation_save(d, &incarnation, &err) < 0)
-		log_err(LOG_LEVEL_WARNING, &err, "remember what this node is");
+		log_err(LOG_LEVEL_WARNING, &err, "save what this node is");
 }
 
 void memory_stop(struct discoverd *d)

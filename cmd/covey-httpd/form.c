@@ -2,11 +2,11 @@
 #include "form.h"
 
 #include "answer.h"
-#include "conn.h"
+#include "loop/conn.h"
 #include "mem.h"
 #include "multipart.h"
 #include "upload.h"
-#include "work.h"
+#include "write.h"
 
 #define FILES_MAX 1000		/* in one form */
 
@@ -25,7 +25,7 @@ struct form {
 	bool browser;		/* wants a page, not a status */
 };
 
-static int refused(const struct refusal *refusal, struct err *err)
+static int form_refused(const struct refusal *refusal, struct err *err)
 {
 	enum err_kind kind = refusal->status == 413 || refusal->status == 431 ? ERR_TOO_LARGE :
 										ERR_INVALID;
@@ -43,7 +43,7 @@ struct form *form_new(struct conn *c, struct err *err)
 	form->multipart = (struct multipart)MULTIPART_INIT;
 	if (multipart_start(&form->multipart, head_get(&c->head, FIELD_CONTENT_TYPE), &refusal) == 0)
 		return form;
-	refused(&refusal, err);
+	form_refused(&refusal, err);
 	form_free(form);
 	return NULL;
 }
@@ -62,7 +62,7 @@ void form_free(struct form *form)
 }
 
 /* A file begins: where it goes. */
-static int begin_file(struct form *form, struct err *err)
+static int form_begin_file(struct form *form, struct err *err)
 {
 	const struct request *r = &form->conn->request;
 	struct part *part;
@@ -97,10 +97,10 @@ int form_add(struct form *form, struct str bytes, struct err *err)
 		case MULTIPART_MORE:
 			return 0;
 		case MULTIPART_REFUSED:
-			return refused(&refusal, err);
+			return form_refused(&refusal, err);
 		case MULTIPART_PART:
 			form->in_file = m->has_filename && m->filename.len > 0;
-			if (form->in_file && begin_file(form, err) < 0)
+			if (form->in_file && form_begin_file(form, err) < 0)
 				return -1;
 			break;
 		case MULTIPART_CONTENT:
@@ -115,16 +115,16 @@ int form_add(struct form *form, struct str bytes, struct err *err)
 	}
 }
 
-int form_finish(struct form *form, struct work *work, struct err *err)
+int form_finish(struct form *form, struct write *w, struct err *err)
 {
 	if (!form->multipart.done)
 		return err_set(err, ERR_INVALID, "read form: it ends before its last boundary");
 	if (form->count == 0)
 		return err_set(err, ERR_INVALID, "read form: there is no file in it");
-	work->form = form->browser;
+	w->form = form->browser;
 	for (size_t i = 0; i < form->count; i++) {
 		struct part *part = &form->parts[i];
-		struct item *item = work_add(work, buf_str(&part->path));
+		struct write_item *item = write_add(w, buf_str(&part->path));
 
 		item->stage = part->stage;
 		part->stage = NULL;

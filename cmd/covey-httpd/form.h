@@ -13,13 +13,13 @@
 
 struct conn;
 struct form;
-struct work;
+struct write;
 
 struct form *form_new(struct conn *, struct err *);	/* NULL on failure */
 void form_free(struct form *);				/* NULL is fine */
 /* More of the body; may block on the disk. */
 int form_add(struct form *, struct str bytes, struct err *);
-/* The body is complete: its files become the work's. */
-int form_finish(struct form *, struct work *, struct err *);
+/* The body is complete: its files become the write's. */
+int form_finish(struct form *, struct write *, struct err *);
 
 #endif

@@ -8,14 +8,14 @@
 #include "peer.h"
 
 #include "answer.h"
-#include "conn.h"
+#include "loop/conn.h"
 #include "container.h"
 #include "group.h"
 #include "peer_http.h"
 #include "upload.h"
-#include "work_inside.h"
+#include "write.h"
 
-static bool is_here(struct conn *c, const struct record *record)
+static bool push_is_here(struct conn *c, const struct record *record)
 {
 	struct store_entry entry = STORE_ENTRY_INIT;
 	bool here = store_version(c->worker->httpd->store, buf_str(&c->request.path),
@@ -26,13 +26,13 @@ static bool is_here(struct conn *c, const struct record *record)
 	return here;
 }
 
-static void answer_status_alone(struct conn *c, int status)
+static void pushed_answer(struct conn *c, int status)
 {
 	answer_begin(c, status);
 	answer_end_text(c, (struct str)STR_INIT);
 }
 
-static int parse(struct str field, struct record *ret, struct str *ret_type, struct err *err)
+static int push_parse(struct str field, struct record *ret, struct str *ret_type, struct err *err)
 {
 	if (record_parse(field, ret, ret_type, err) < 0)
 		return -1;
@@ -50,23 +50,23 @@ void pushed_start(struct conn *c)
 		answer_err(c, &err);
 	else if (str_eq(field, STR(PEER_PUSH_LATER)))
 		upload_pushed(c);
-	else if (parse(field, &record, &type, &err) < 0)
+	else if (push_parse(field, &record, &type, &err) < 0)
 		answer_error(c, 400, PEER_PUSH ": %s", err.text);
-	else if (is_here(c, &record))
-		answer_status_alone(c, 200);
+	else if (push_is_here(c, &record))
+		pushed_answer(c, 200);
 	else
 		upload_pushed(c);
 }
 
 /* in the pool */
 
-static int commit(struct work *work, struct item *item, struct err *err)
+static int pushed_commit(struct write *w, struct write_item *item, struct err *err)
 {
-	struct httpd *h = work->conn->worker->httpd;
+	struct httpd *h = w->worker->httpd;
 	const struct record *record = &item->existing;
 	struct layout layout;
 
-	if (work_complete_stage(work, item, err) < 0)
+	if (write_stage_item(w, item, err) < 0)
 		return -1;
 	if (stage_size(item->stage) != record->size ||
 	    memcmp(stage_sha256(item->stage), record->sha256, SHA256_BYTES) != 0)
@@ -84,22 +84,22 @@ static int commit(struct work *work, struct item *item, struct err *err)
 	return store_commit(h->store, &item->commit, err);
 }
 
-static void commit_job(struct job *job)
+static void pushed_commit_job(struct job *job)
 {
-	struct work *work = CONTAINER_OF(job, struct work, job);
+	struct write *w = CONTAINER_OF(job, struct write, job);
 
-	work->result = commit(work, &work->items[0], &work->err);
+	w->result = pushed_commit(w, &w->items[0], &w->err);
 }
 
-static void committed(struct job *job)
+static void pushed_committed(struct job *job)
 {
-	struct work *work = CONTAINER_OF(job, struct work, job);
-	struct conn *c = work->conn;
+	struct write *w = CONTAINER_OF(job, struct write, job);
+	struct conn *c = w->conn;
 
-	if (work->result < 0)
-		answer_err(c, &work->err);
+	if (w->result < 0)
+		answer_err(c, &w->err);
 	else
-		answer_status_alone(c, work->items[0].commit.dropped ? 410 : 201);
+		pushed_answer(c, w->items[0].commit.dropped ? 410 : 201);
 	conn_resume(c);
 }
 
@@ -107,8 +107,8 @@ static void committed(struct job *job)
 
 void pushed_finish(struct conn *c)
 {
-	struct work *work = c->request.work;
-	struct item *item = &work->items[0];
+	struct write *w = c->request.write;
+	struct write_item *item = &w->items[0];
 	struct str type, field = head_get(&c->head, FIELD_COVEY_PUSH);
 
 	if (str_eq(field, STR(PEER_PUSH_LATER))) {
@@ -116,13 +116,13 @@ void pushed_finish(struct conn *c)
 			return;
 		field = body_trailer(&c->body, FIELD_COVEY_VERSION);
 	}
-	if (parse(field, &item->existing, &type, &work->err) < 0) {
-		answer_error(c, 400, PEER_VERSION ": %s", work->err.text);
+	if (push_parse(field, &item->existing, &type, &w->err) < 0) {
+		answer_error(c, 400, PEER_VERSION ": %s", w->err.text);
 		return;
 	}
 	memcpy(item->type, type.s ? type.s : "", type.n);
-	work->job = (struct job){ .work = commit_job, .done = committed, .home = c->worker->loop,
-				  .key = path_hash(buf_str(&item->path)) };
+	w->job = (struct job){ .work = pushed_commit_job, .done = pushed_committed,
+			       .home = c->worker->loop, .key = path_hash(buf_str(&item->path)) };
 	c->state = CONN_BUSY;
-	pool_submit(c->worker->httpd->pool, &work->job);
+	pool_submit(c->worker->httpd->pool, &w->job);
 }

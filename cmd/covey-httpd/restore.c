@@ -1,30 +1,29 @@
 /* restore - a new version with the content of an older one */
 #include "answer.h"
-#include "conn.h"
+#include "loop/conn.h"
 #include "handlers.h"
-#include "stream.h"
-#include "work.h"
+#include "pull.h"
+#include "write.h"
 
 static const char no_content[] = "this version is a deletion or a directory";
 
 /* The content is open in request.entry: commit it anew. */
-static void commit_copy(struct conn *c)
+static void restore_commit(struct conn *c)
 {
 	struct request *r = &c->request;
-	struct item *item;
+	struct write *w = write_new(c, WRITE_FILE);
+	struct write_item *item = write_add(w, buf_str(&r->path));
 
-	r->work = work_new(c, WORK_FILE);
-	r->work->mtime = r->entry.record.mtime;
-	r->work->form = answer_wants_page(c);
-	item = work_add(r->work, buf_str(&r->path));
+	w->mtime = r->entry.record.mtime;
+	w->form = answer_wants_page(c);
 	memcpy(item->type, r->entry.type, sizeof item->type);
-	item->copy = r->entry.fd;
+	item->copy_fd = r->entry.fd;
 	r->entry.fd = -1;
-	work_run(c);
+	write_start(w);
 }
 
 /* 1: it is open; 0: it has to be fetched, if it can be; -1: answered. */
-static int open_version(struct conn *c)
+static int restore_open(struct conn *c)
 {
 	struct request *r = &c->request;
 	struct err err;
@@ -43,7 +42,7 @@ static int open_version(struct conn *c)
 	return r->entry.fd >= 0;
 }
 
-static void fetched(struct conn *c, int fd)
+static void restore_fetched(struct conn *c, int fd)
 {
 	struct request *r = &c->request;
 
@@ -55,11 +54,11 @@ static void fetched(struct conn *c, int fd)
 	r->entry.record = r->ask.record;
 	memcpy(r->entry.type, r->ask.type, sizeof r->entry.type);
 	r->entry.fd = fd;
-	commit_copy(c);
+	restore_commit(c);
 }
 
 /* What the peers know of a version that is not here. */
-static void fetch(struct conn *c)
+static void restore_fetch(struct conn *c)
 {
 	struct request *r = &c->request;
 
@@ -67,7 +66,7 @@ static void fetch(struct conn *c)
 		answer_error(c, 404, "no such version");
 	else if (!record_is_live(&r->ask.record) || r->ask.record.flags & RECORD_DIRECTORY)
 		answer_error(c, 404, "%s", no_content);
-	else if (!stream_fetch(c, &r->ask.record, fetched))
+	else if (pull_start(c, &r->ask.record, str_of(r->ask.type), PULL_WHOLE, restore_fetched) < 0)
 		answer_error(c, 503, "this version's content cannot be had now");
 }
 
@@ -84,10 +83,10 @@ void restore_start(struct conn *c)
 		answer_error(c, 400, "?restore= is for files");
 		return;
 	}
-	here = open_version(c);
+	here = restore_open(c);
 	if (here > 0)
-		commit_copy(c);
+		restore_commit(c);
 	else if (here == 0 && ask_start(&r->ask, c, buf_str(&r->path), NEWEST_ONE, r->query.restore,
-				      fetch))
-		fetch(c);
+				      restore_fetch))
+		restore_fetch(c);
 }

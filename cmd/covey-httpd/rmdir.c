@@ -1,6 +1,8 @@
 /*
  * rmdir - an empty directory is removed from a group
  *
+ * rmdir_run() has these steps, one below the other:
+ *
  *	1	the entry is live, as a reader is told
  *	2	nothing is in the directory, as a reader is told
  *	3	the gate, two ticks above all that is known of the name, is on this
@@ -10,7 +12,7 @@
  *	4	nothing is in it once more, as those tell who know of the gate: who
  *		stored a name there before it is seen now, and who does so later
  *		finds the gate, and makes the directory anew
- *	5	the entry ends, at the gate's version
+ *	5	the entry ends, at the gate's version, as any write (write.h)
  *
  * Where no majority answers before the last step nothing is removed.  After
  * a 409 of step 4, or a 503, the gate stays behind: it hides nothing, and
@@ -19,295 +21,248 @@
 #include "rmdir.h"
 
 #include "answer.h"
-#include "conn.h"
+#include "loop/conn.h"
 #include "container.h"
 #include "freshness.h"
-#include "get.h"
 #include "group.h"
 #include "inventory.h"
 #include "mem.h"
-#include "reply.h"
-#include "settle.h"
+#include "write.h"
 
 #define SLACK_MS 250		/* covey-versiond's own steps, on a busy machine */
 
-struct rmdir {
-	struct conn *conn;
-	struct inventory inventory;	/* of step 2, then of step 4 */
-	bool every_home;		/* is waited for in step 4 */
-	struct buf gate;		/* path of the gate */
-	struct call call;
-	struct job job;
-	struct commit commit;		/* of the gate, then of the entry's end */
-	int result;
-	struct err err;
-	struct settle *settle;
-	struct timer limit;		/* the client waits no longer */
-	bool answered;
+enum rmdir_step {
+	RMDIR_ASK,
+	RMDIR_LIST,
+	RMDIR_COMMIT_GATE,
+	RMDIR_STORE_GATE,
+	RMDIR_LIST_AGAIN,
+	RMDIR_LIST_EVERY_HOME,
+	RMDIR_END,
+	RMDIR_OVER,
 };
 
-void rmdir_free(struct rmdir *r)
+struct rmdir {
+	struct conn *conn;
+	enum rmdir_step step;		/* the next one */
+	struct inventory inventory;	/* of step 2, then of step 4 */
+	struct buf gate;		/* path of the gate */
+	struct commit commit;		/* of the gate */
+	struct job job;
+	int result;			/* of the commit */
+	struct err err;
+	struct call call;		/* STORE of the gate */
+	bool gate_stored;		/* at a majority */
+};
+
+static bool entry_ask(struct rmdir *);
+static bool names_list(struct rmdir *);
+static bool gate_commit(struct rmdir *);
+static bool gate_store(struct rmdir *);
+static bool names_list_again(struct rmdir *);
+static bool names_list_everywhere(struct rmdir *);
+static void entry_end(struct rmdir *);
+
+/*
+ * Each step looks at what the one before it came to, and says whether the
+ * next one has to wait: for what calls this again, or for ever when it answered.
+ */
+static void rmdir_run(struct rmdir *r)
 {
-	if (r == NULL)
-		return;
-	inventory_end(&r->inventory);
-	call_finish(&r->call);
-	timer_stop(&r->limit);
-	settle_leave(r->settle);
-	buf_clear(&r->gate);
-	free(r);
+	bool waits = false;
+
+	while (!waits)
+		switch (r->step++) {
+		case RMDIR_ASK:
+			waits = entry_ask(r);
+			break;
+		case RMDIR_LIST:
+			waits = names_list(r);
+			break;
+		case RMDIR_COMMIT_GATE:
+			waits = gate_commit(r);
+			break;
+		case RMDIR_STORE_GATE:
+			waits = gate_store(r);
+			break;
+		case RMDIR_LIST_AGAIN:
+			waits = names_list_again(r);
+			break;
+		case RMDIR_LIST_EVERY_HOME:
+			waits = names_list_everywhere(r);
+			break;
+		case RMDIR_END:
+			entry_end(r);
+			return;
+		case RMDIR_OVER:
+			return;
+		}
 }
 
-static void refuse(struct conn *c, int status, const char *why)
+static void rmdir_go_on(struct conn *c)
+{
+	rmdir_run(c->request.rmdir);
+}
+
+static void rmdir_refuse(struct conn *c, int status, const char *why)
 {
 	c->request.ask.confirmed = status != 503;
-	get_absent(c, status, str_of(why));
+	answer_version_error(c, status, str_of(why));
 }
 
-static void cannot_tell(struct conn *c)
+static void rmdir_cannot_tell(struct conn *c)
 {
-	refuse(c, 503, "too few homes of the directory answer: nothing was removed");
+	rmdir_refuse(c, 503, "too few homes of the directory answer: nothing was removed");
 }
 
-static void list(struct conn *c, struct version gate, void (*listed)(struct conn *))
+/* 1: the entry */
+
+static bool entry_ask(struct rmdir *r)
 {
-	struct rmdir *r = c->request.rmdir;
-	struct inventory_ask ask = { .path = buf_str(&c->request.path), .gate = gate,
-				     .every_home = r->every_home, .limit = 1 };
+	struct conn *c = r->conn;
+
+	return !ask_start(&c->request.ask, c, buf_str(&c->request.path), NEWEST_READ, VERSION_NONE,
+			  rmdir_go_on);
+}
+
+/* 2, 4: what is in it */
+
+static void names_list_begin(struct rmdir *r, struct version gate, bool every_home)
+{
+	struct inventory_ask ask = { .path = buf_str(&r->conn->request.path), .gate = gate,
+				     .every_home = every_home, .limit = 1 };
 
 	inventory_end(&r->inventory);
 	memset(&r->inventory, 0, sizeof r->inventory);
-	inventory_start(&r->inventory, c, &ask, listed);
+	inventory_start(&r->inventory, r->conn, &ask, rmdir_go_on);
 }
 
 /* True: it was answered. */
-static bool is_in_use(struct conn *c)
+static bool directory_is_in_use(struct rmdir *r)
 {
-	const struct inventory *inv = &c->request.rmdir->inventory;
-
-	if (!inv->confirmed)
-		cannot_tell(c);
-	else if (inv->count > 0)
-		refuse(c, 409, "the directory is not empty");
+	if (!r->inventory.confirmed)
+		rmdir_cannot_tell(r->conn);
+	else if (r->inventory.count > 0)
+		rmdir_refuse(r->conn, 409, "the directory is not empty");
 	else
 		return false;
 	return true;
 }
 
-/* 5: the entry's end, known to its homes */
-
-static uint64_t patience_ms(const struct conn *c)
+static bool names_list(struct rmdir *r)
 {
-	return c->request.prefer.has_wait ? 1000 * c->request.prefer.wait :
-					    c->worker->httpd->conf->timeouts.store_ms;
-}
+	const struct ask *ask = &r->conn->request.ask;
 
-static void answer(struct rmdir *r, int status)
-{
-	struct conn *c = r->conn;
-	struct buf *out = &c->output.text, value = BUF_INIT;
-	struct prefer applied = c->request.prefer;
-	unsigned homes[2], copies;
-	char etag[ETAG_TEXT];
-
-	r->answered = true;
-	timer_stop(&r->limit);
-	answer_begin(c, status);
-	reply_field(out, "ETag", answer_etag(etag, r->commit.record.version));
-	answer_count(c, status == 204);
-	settle_tell(r->settle, &homes[0], &homes[1], &copies);
-	if (status == 204)
-		buf_adds(&value, "confirmed");
+	if (ask->certainty == CERTAINTY_UNCONFIRMED)
+		rmdir_cannot_tell(r->conn);
+	else if (!record_is_live(&ask->entry))
+		rmdir_refuse(r->conn, 404, "no such directory");
 	else
-		freshness_write_state(&value, homes[0], homes[1], copies);
-	reply_field(out, "Version-State", buf_str(&value));
-	buf_reset(&value);
-	applied.respond_async &= status == 202;
-	prefer_applied(&value, &applied);
-	if (value.len > 0)
-		reply_field(out, "Preference-Applied", buf_str(&value));
-	buf_clear(&value);
-	if (status == 204)
-		answer_end(c);
+		names_list_begin(r, VERSION_NONE, false);
+	return true;
+}
+
+static bool names_list_again(struct rmdir *r)
+{
+	if (r->gate_stored)
+		names_list_begin(r, r->commit.record.version, false);
 	else
-		answer_end_text(c, (struct str)STR_INIT);
+		rmdir_cannot_tell(r->conn);
+	return true;
 }
 
-static void end_told(void *owner)
+/* A name that was never confirmed is passed over only by what every home tells. */
+static bool names_list_everywhere(struct rmdir *r)
 {
-	struct rmdir *r = owner;
-	enum settle_state state = settle_state(r->settle);
-
-	if (r->answered || state == SETTLE_OPEN)
-		return;
-	answer(r, state == SETTLE_GOOD ? 204 : 202);
-	conn_resume(r->conn);
+	if (r->inventory.confirmed && r->inventory.count == 0)
+		return false;
+	names_list_begin(r, r->commit.record.version, true);
+	return true;
 }
 
-static void too_long(struct timer *timer)
-{
-	struct rmdir *r = CONTAINER_OF(timer, struct rmdir, limit);
+/* 3: the gate */
 
-	answer(r, 202);
-	conn_resume(r->conn);
-}
-
-static void end_committed(struct job *job)
-{
-	struct rmdir *r = CONTAINER_OF(job, struct rmdir, job);
-	struct conn *c = r->conn;
-	uint64_t wait = c->request.prefer.respond_async ? 0 : patience_ms(c);
-	struct settle_what what = { .path = buf_str(&c->request.path),
-				    .record = r->commit.record,
-				    .mark = r->commit.mark,
-				    .fd = -1,
-				    .wait_ms = wait };
-
-	if (r->result < 0) {
-		answer_err(c, &r->err);
-		conn_resume(c);
-		return;
-	}
-	r->settle = settle_start(c->worker, &what, end_told, r);
-	if (wait == 0) {
-		answer(r, 202);
-		conn_resume(c);
-		return;
-	}
-	r->limit.fire = too_long;
-	timer_start(c->worker->loop, &r->limit, wait);
-}
-
-static void commit_work(struct job *job)
+static void gate_commit_job(struct job *job)
 {
 	struct rmdir *r = CONTAINER_OF(job, struct rmdir, job);
 
 	r->result = store_commit(r->conn->worker->httpd->store, &r->commit, &r->err);
 }
 
-static void commit(struct rmdir *r, void (*committed)(struct job *))
-{
-	struct conn *c = r->conn;
-
-	r->job = (struct job){ .work = commit_work, .done = committed, .home = c->worker->loop,
-			       .key = path_hash(buf_str(&c->request.path)) };
-	c->state = CONN_BUSY;
-	pool_submit(c->worker->httpd->pool, &r->job);
-}
-
-static void end_entry(struct conn *c)
-{
-	struct rmdir *r = c->request.rmdir;
-	struct version gate = r->commit.record.version;
-
-	r->commit = (struct commit)COMMIT_INIT;
-	r->commit.path = buf_str(&c->request.path);
-	r->commit.flags = RECORD_DELETED | RECORD_DIRECTORY;
-	r->commit.fixed = gate;
-	r->commit.outbox = c->worker->httpd->outbox;
-	commit(r, end_committed);
-}
-
-/* 4: nothing is in it, as they tell who know of the gate */
-
-/* A name that was never confirmed is passed over only by what every home tells. */
-static void listed_again(struct conn *c)
-{
-	struct rmdir *r = c->request.rmdir;
-
-	if ((!r->inventory.confirmed || r->inventory.count > 0) && !r->every_home) {
-		r->every_home = true;
-		list(c, r->commit.record.version, listed_again);
-	} else if (!is_in_use(c)) {
-		end_entry(c);
-	}
-}
-
-/* 3: the gate */
-
-static void gate_stored(struct call *call, struct frame *frame)
-{
-	struct rmdir *r = CONTAINER_OF(call, struct rmdir, call);
-	struct conn *c = r->conn;
-	struct store_answer answer;
-	bool settled = frame != NULL && frame->type == VERSION_TALK_STORED &&
-		       store_answer_unpack(frame->body, &answer, NULL) == 0 && answer.confirmed;
-
-	call_finish(call);
-	if (settled) {
-		list(c, r->commit.record.version, listed_again);
-	} else {
-		cannot_tell(c);
-		conn_resume(c);
-	}
-}
-
-static void store_gate_at_homes(struct rmdir *r)
-{
-	struct worker *w = r->conn->worker;
-	struct store_ask ask = { .path = buf_str(&r->gate), .record = r->commit.record };
-	struct buf body = BUF_INIT;
-
-	r->call.answer = gate_stored;
-	store_ask_pack(&body, &ask);
-	call_start(w->version, &r->call, VERSION_TALK_STORE, buf_str(&body),
-		   w->httpd->conf->timeouts.store_ms + SLACK_MS);
-	buf_clear(&body);
-}
-
 static void gate_committed(struct job *job)
 {
 	struct rmdir *r = CONTAINER_OF(job, struct rmdir, job);
+	struct conn *c = r->conn;
 
-	if (r->result == 0) {
-		store_gate_at_homes(r);
-		return;
-	}
-	answer_err(r->conn, &r->err);
-	conn_resume(r->conn);
+	rmdir_run(r);
+	conn_resume(c);
 }
 
-static struct version later(struct version a, struct version b)
+static struct version version_later(struct version a, struct version b)
 {
 	return version_cmp(a, b) > 0 ? a : b;
 }
 
-static void close_gate(struct conn *c)
+static bool gate_commit(struct rmdir *r)
 {
-	struct rmdir *r = c->request.rmdir;
+	struct conn *c = r->conn;
 	const struct ask *ask = &c->request.ask;
 
+	if (directory_is_in_use(r))
+		return true;
 	path_to_gate(&r->gate, buf_str(&c->request.path));
 	r->commit = (struct commit)COMMIT_INIT;
 	r->commit.path = buf_str(&r->gate);
 	r->commit.flags = RECORD_DELETED;
-	r->commit.above = later(later(ask->entry.version, ask->record.version), r->inventory.gate);
+	r->commit.above = version_later(version_later(ask->entry.version, ask->record.version),
+					r->inventory.gate);
 	if (r->commit.above.time < UINT64_MAX)
 		r->commit.above.time++;
 	r->commit.clock = ask->clock != 0 ? ask->clock : group_clock(c->worker->httpd->group);
-	commit(r, gate_committed);
+	r->job = (struct job){ .work = gate_commit_job, .done = gate_committed,
+			       .home = c->worker->loop, .key = path_hash(buf_str(&c->request.path)) };
+	c->state = CONN_BUSY;
+	pool_submit(c->worker->httpd->pool, &r->job);
+	return true;
 }
 
-/* 2: nothing is in it */
-
-static void listed(struct conn *c)
+static void gate_answered(struct call *call, struct frame *frame)
 {
-	if (!is_in_use(c))
-		close_gate(c);
+	struct rmdir *r = CONTAINER_OF(call, struct rmdir, call);
+	struct conn *c = r->conn;
+	struct store_answer answer;
+
+	r->gate_stored = frame != NULL && frame->type == VERSION_TALK_STORED &&
+			 store_answer_unpack(frame->body, &answer, NULL) == 0 && answer.confirmed;
+	call_finish(call);
+	rmdir_run(r);
+	conn_resume(c);
 }
 
-/* 1: it is there */
-
-static void asked(struct conn *c)
+static bool gate_store(struct rmdir *r)
 {
-	const struct ask *ask = &c->request.ask;
+	struct worker *worker = r->conn->worker;
+	struct store_ask ask = { .path = buf_str(&r->gate), .record = r->commit.record };
+	struct buf body = BUF_INIT;
 
-	if (ask->certainty == CERTAINTY_UNCONFIRMED)
-		cannot_tell(c);
-	else if (!record_is_live(&ask->entry))
-		refuse(c, 404, "no such directory");
-	else
-		list(c, VERSION_NONE, listed);
+	if (r->result < 0) {
+		answer_err(r->conn, &r->err);
+		return true;
+	}
+	r->call.answer = gate_answered;
+	store_ask_pack(&body, &ask);
+	call_start(worker->version, &r->call, VERSION_TALK_STORE, buf_str(&body),
+		   worker->httpd->conf->timeouts.store_ms + SLACK_MS);
+	buf_clear(&body);
+	return true;
+}
+
+/* 5: the entry's end */
+
+static void entry_end(struct rmdir *r)
+{
+	if (!directory_is_in_use(r))
+		write_entry_end(r->conn->request.write, r->commit.record.version);
 }
 
 void rmdir_start(struct conn *c)
@@ -317,6 +272,15 @@ void rmdir_start(struct conn *c)
 	r->conn = c;
 	r->call = (struct call)CALL_INIT;
 	c->request.rmdir = r;
-	if (ask_start(&c->request.ask, c, buf_str(&c->request.path), NEWEST_READ, VERSION_NONE, asked))
-		asked(c);
+	rmdir_run(r);
+}
+
+void rmdir_free(struct rmdir *r)
+{
+	if (r == NULL)
+		return;
+	inventory_end(&r->inventory);
+	call_finish(&r->call);
+	buf_clear(&r->gate);
+	free(r);
 }

@@ -1,7 +1,7 @@
 /*
  * rmdir - an empty directory is removed from a group
  *
- * In a group of one it is work.h's.
+ * In a group of one it is write.h's.
  */
 #ifndef COVEY_HTTPD_RMDIR_H
 #define COVEY_HTTPD_RMDIR_H

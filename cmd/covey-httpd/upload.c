@@ -1,19 +1,55 @@
-/* upload - bodies on their way in: PUT and POST, raw or as a form */
-#include "upload_inside.h"
+/*
+ * upload - bodies on their way in: PUT and POST, raw or as a form
+ *
+ * First whether the request can be one at all and what its head says of the
+ * body, then the body as it comes; write.c has what becomes of it.
+ */
+#include "upload.h"
 
 #include "answer.h"
-#include "conn.h"
+#include "loop/conn.h"
 #include "container.h"
+#include "fields.h"
 #include "form.h"
-#include "group.h"
+#include "handlers.h"
 #include "mem.h"
 #include "peer.h"
-#include "push.h"
-#include "work.h"
+#include "range.h"
+#include "reply.h"
+#include "write.h"
 
 #define CHUNK_BYTES (256u << 10)
-#define PASS_BYTES (1u << 20)	/* a longer body is pushed on before it is whole */
 #define FIRST_BYTES (16u << 10)		/* of a chunk whose body's length is not known */
+
+struct chunk {
+	char *data;			/* owned */
+	size_t len, cap;
+};
+
+struct upload {
+	struct conn *conn;
+	struct form *form;		/* multipart/form-data; NULL: a raw body */
+	bool pushed;			/* by another node */
+	void (*whole)(struct conn *, struct str);	/* wants it whole, in memory; or NULL */
+	struct chunk chunks[2];
+	unsigned filling;		/* which one the client fills */
+	unsigned running;		/* jobs that have the other one */
+	bool begun;			/* some of the body went to the disk: the rest must too */
+	bool gone;			/* the client left, or its body is no body */
+	int status;			/* what to answer then; 0: nothing */
+	const char *why;
+	bool failed;			/* a job did; err says why */
+	struct err err;
+	struct job write_job, hash_job;
+};
+
+static struct upload *upload_new(struct conn *c)
+{
+	struct upload *u = c->request.upload = mem_new(1, sizeof *u);
+
+	u->conn = c;
+	return u;
+}
 
 void upload_free(struct upload *u)
 {
@@ -25,62 +61,35 @@ void upload_free(struct upload *u)
 	free(u);
 }
 
-static struct item *raw_item(struct upload *u)
+static struct write_item *raw_item(struct upload *u)
 {
-	return &u->conn->request.work->items[0];
+	return &u->conn->request.write->items[0];
 }
 
 /* chunks to the disk */
 
-static struct push *push_of(struct worker *w, const struct item *item)
-{
-	struct layout layout = LAYOUT_NONE;
-
-	if (w->httpd->group != NULL)
-		group_layout(w->httpd->group, &layout);
-	return push_new(w, buf_str(&item->path), &layout, stage_fd(item->stage), NULL, 0,
-			layout_copies_beside(&layout, store_node(w->httpd->store)));
-}
-
-/* What is on its way to this node goes on to a keeper at once. */
-static void pass_on(struct upload *u)
-{
-	struct item *item;
-
-	if (u->form != NULL || u->pushed || u->failed)
-		return;
-	item = raw_item(u);
-	if (item->push == NULL && !u->passing && stage_size(item->stage) >= PASS_BYTES) {
-		u->passing = true;
-		item->push = push_of(u->conn->worker, item);
-		if (item->push != NULL)
-			push_early(item->push);
-	}
-	if (item->push != NULL)
-		push_more(item->push, stage_size(item->stage));
-}
-
-static void job_done(struct job *job, struct upload *u)
+static void chunk_done(struct job *job, struct upload *u)
 {
 	(void)job;
 	if (--u->running > 0)
 		return;
 	u->chunks[!u->filling].len = 0;
-	pass_on(u);
+	if (u->form == NULL && !u->pushed && !u->failed)
+		write_grown(u->conn->request.write);
 	conn_resume(u->conn);
 }
 
-static void write_work(struct job *job)
+static void chunk_write(struct job *job)
 {
 	struct upload *u = CONTAINER_OF(job, struct upload, write_job);
 	struct chunk *chunk = &u->chunks[!u->filling];
-	struct item *item = raw_item(u);
+	struct write_item *item = raw_item(u);
 
 	if (stage_write(item->stage, chunk->data, chunk->len, &u->err) < 0)
 		u->failed = true;
 }
 
-static void form_work(struct job *job)
+static void chunk_add_to_form(struct job *job)
 {
 	struct upload *u = CONTAINER_OF(job, struct upload, write_job);
 	struct chunk *chunk = &u->chunks[!u->filling];
@@ -89,12 +98,12 @@ static void form_work(struct job *job)
 		u->failed = true;
 }
 
-static void write_done(struct job *job)
+static void chunk_written(struct job *job)
 {
-	job_done(job, CONTAINER_OF(job, struct upload, write_job));
+	chunk_done(job, CONTAINER_OF(job, struct upload, write_job));
 }
 
-static void hash_work(struct job *job)
+static void chunk_hash(struct job *job)
 {
 	struct upload *u = CONTAINER_OF(job, struct upload, hash_job);
 	struct chunk *chunk = &u->chunks[!u->filling];
@@ -102,13 +111,13 @@ static void hash_work(struct job *job)
 	stage_hash(raw_item(u)->stage, chunk->data, chunk->len);
 }
 
-static void hash_done(struct job *job)
+static void chunk_hashed(struct job *job)
 {
-	job_done(job, CONTAINER_OF(job, struct upload, hash_job));
+	chunk_done(job, CONTAINER_OF(job, struct upload, hash_job));
 }
 
 /* The chunk that was filled goes to the pool, the client fills the other. */
-static void send_chunk(struct upload *u)
+static void chunk_submit(struct upload *u)
 {
 	struct worker *w = u->conn->worker;
 
@@ -119,10 +128,10 @@ static void send_chunk(struct upload *u)
 	}
 	u->begun = true;
 	u->filling = !u->filling;
-	u->write_job = (struct job){ .work = u->form ? form_work : write_work,
-				     .done = write_done,
+	u->write_job = (struct job){ .work = u->form ? chunk_add_to_form : chunk_write,
+				     .done = chunk_written,
 				     .home = w->loop };
-	u->hash_job = (struct job){ .work = hash_work, .done = hash_done, .home = w->loop };
+	u->hash_job = (struct job){ .work = chunk_hash, .done = chunk_hashed, .home = w->loop };
 	u->running = u->form ? 1 : 2;
 	pool_submit(w->httpd->pool, &u->write_job);
 	if (u->form == NULL)
@@ -131,7 +140,7 @@ static void send_chunk(struct upload *u)
 
 /* chunks from the client */
 
-static void grow(struct upload *u, struct chunk *chunk)
+static void chunk_grow(struct upload *u, struct chunk *chunk)
 {
 	const struct head *head = &u->conn->head;
 	size_t cap = chunk->cap ? 4 * chunk->cap : FIRST_BYTES;
@@ -154,7 +163,7 @@ bool upload_welcome(const struct conn *c)
 	       u->chunks[u->filling].len < CHUNK_BYTES;
 }
 
-static void refuse(struct upload *u, int status, const char *why)
+static void upload_refuse(struct upload *u, int status, const char *why)
 {
 	u->gone = true;
 	u->status = status;
@@ -162,7 +171,7 @@ static void refuse(struct upload *u, int status, const char *why)
 }
 
 /* The content among the bytes is moved together at `to`; what follows the body stays in *bytes. */
-static void take(struct upload *u, struct str *bytes, char *to)
+static void chunk_take(struct upload *u, struct str *bytes, char *to)
 {
 	struct chunk *chunk = &u->chunks[u->filling];
 	struct refusal refusal = { .status = 400, .why = "the body is malformed" };
@@ -175,24 +184,24 @@ static void take(struct upload *u, struct str *bytes, char *to)
 		chunk->len += piece.n;
 	}
 	if (r < 0)
-		refuse(u, refusal.status, refusal.why);
+		upload_refuse(u, refusal.status, refusal.why);
 }
 
 /* Bytes that came with the head. */
-static void take_early(struct upload *u, struct chunk *chunk)
+static void chunk_take_prefix(struct upload *u, struct chunk *chunk)
 {
 	struct conn *c = u->conn;
-	struct str early = conn_early(c), bytes = early;
+	struct str early = conn_body_prefix(c), bytes = early;
 
 	if (bytes.n > chunk->cap - chunk->len)
 		bytes.n = chunk->cap - chunk->len;
 	early = bytes;
-	take(u, &bytes, chunk->data + chunk->len);
-	conn_early_taken(c, early.n - bytes.n);
+	chunk_take(u, &bytes, chunk->data + chunk->len);
+	conn_body_prefix_taken(c, early.n - bytes.n);
 }
 
 /* 1: some came; 0: none for now. */
-static int take_more(struct upload *u, struct chunk *chunk)
+static int chunk_receive(struct upload *u, struct chunk *chunk)
 {
 	struct conn *c = u->conn;
 	char *to = chunk->data + chunk->len;
@@ -200,16 +209,16 @@ static int take_more(struct upload *u, struct chunk *chunk)
 	int r = conn_receive(c, to, chunk->cap - chunk->len, &bytes.n);
 
 	if (r < 0)
-		refuse(u, 0, NULL);
+		upload_refuse(u, 0, NULL);
 	if (r <= 0)
 		return r == 0 ? 0 : 1;
-	take(u, &bytes, to);
+	chunk_take(u, &bytes, to);
 	if (bytes.n > 0)
 		conn_put_back(c, bytes);
 	return 1;
 }
 
-static bool receive(struct upload *u)
+static bool chunks_fill(struct upload *u)
 {
 	struct conn *c = u->conn;
 
@@ -217,18 +226,18 @@ static bool receive(struct upload *u)
 		struct chunk *chunk = &u->chunks[u->filling];
 
 		if (chunk->len == chunk->cap)
-			grow(u, chunk);
-		if (conn_early(c).n > 0)
-			take_early(u, chunk);
-		else if (take_more(u, chunk) == 0)
+			chunk_grow(u, chunk);
+		if (conn_body_prefix(c).n > 0)
+			chunk_take_prefix(u, chunk);
+		else if (chunk_receive(u, chunk) == 0)
 			return false;
 	}
 	return true;
 }
 
-/* ends */
+/* the end of the body */
 
-static void fail(struct upload *u)
+static void upload_answer_failure(struct upload *u)
 {
 	struct conn *c = u->conn;
 
@@ -240,10 +249,21 @@ static void fail(struct upload *u)
 		conn_abort(c);
 }
 
-static void finish(struct upload *u)
+/* Adds what the field says; -1: it is malformed. */
+static int digests_parse(struct body_digests *digests, struct str field)
+{
+	int r256 = field.s ? fields_digest_parse(field, digests->sha256) : 0;
+	int r512 = field.s ? fields_digest_parse_512(field, digests->sha512) : 0;
+
+	digests->has_256 |= r256 > 0;
+	digests->has_512 |= r512 > 0;
+	return r256 < 0 || r512 < 0 ? -1 : 0;
+}
+
+static void upload_finish(struct upload *u)
 {
 	struct conn *c = u->conn;
-	struct work *work = c->request.work;
+	struct write *w = c->request.write;
 	struct chunk *last = &u->chunks[u->filling];
 
 	if (u->whole != NULL) {
@@ -251,8 +271,8 @@ static void finish(struct upload *u)
 		return;
 	}
 	/* A trailer may carry the digests too. */
-	if (wanted_parse(&work->repr, body_trailer(&c->body, FIELD_REPR_DIGEST)) < 0 ||
-	    wanted_parse(&work->content, body_trailer(&c->body, FIELD_CONTENT_DIGEST)) < 0) {
+	if (digests_parse(&w->repr, body_trailer(&c->body, FIELD_REPR_DIGEST)) < 0 ||
+	    digests_parse(&w->content, body_trailer(&c->body, FIELD_CONTENT_DIGEST)) < 0) {
 		answer_error(c, 400, "a digest in the trailer is malformed");
 		return;
 	}
@@ -262,39 +282,37 @@ static void finish(struct upload *u)
 		*small = (struct buf){ .data = last->data, .len = last->len, .cap = last->cap };
 		*last = (struct chunk){ .data = NULL };
 	} else if (last->len > 0) {
-		send_chunk(u);
+		chunk_submit(u);
 		return;
 	}
-	if (u->pushed) {
+	if (u->pushed)
 		pushed_finish(c);
-		return;
-	}
-	if (u->form != NULL && form_finish(u->form, work, &u->err) < 0) {
+	else if (u->form != NULL && form_finish(u->form, w, &u->err) < 0)
 		answer_err(c, &u->err);
-		return;
-	}
-	c->state = CONN_BUSY;
-	work_run(c);
+	else
+		write_start(w);
 }
+
+/* what conn.c asks for */
 
 bool upload_step(struct conn *c)
 {
 	struct upload *u = c->request.upload;
-	bool blocked = !receive(u);
+	bool blocked = !chunks_fill(u);
 
 	if (u->gone || u->failed || c->body.done) {
 		if (u->running > 0)
 			return false;
 		c->has_body = !c->body.done;
 		if (u->gone || u->failed)
-			fail(u);
+			upload_answer_failure(u);
 		else
-			finish(u);
+			upload_finish(u);
 		return c->state != CONN_BODY;
 	}
 	if (blocked || u->running > 0)
 		return false;
-	send_chunk(u);
+	chunk_submit(u);
 	return true;
 }
 
@@ -303,5 +321,148 @@ void upload_stalled(struct conn *c)
 	struct upload *u = c->request.upload;
 
 	if (u->running == 0)
-		refuse(u, 408, "the body stalled");
+		upload_refuse(u, 408, "the body stalled");
+}
+
+/* before the body */
+
+/* max: bytes; 0: no limit. */
+static void upload_begin(struct conn *c, uint64_t max)
+{
+	struct body *body = &c->body;
+	struct refusal refusal;
+
+	body_clear(body);
+	*body = (struct body)BODY_INIT;
+	if (body_start(body, &c->head, max, &refusal) < 0) {
+		answer_error(c, refusal.status, "%s", refusal.why);
+		return;
+	}
+	if (c->head.expect_continue && conn_body_prefix(c).n == 0 && !body->done)
+		buf_adds(&c->output.text, REPLY_CONTINUE);
+	conn_read_body(c);
+}
+
+/* A body whose length is told, and that the disk has no room for, is not asked for. */
+static void upload_begin_if_it_fits(struct conn *c, uint64_t max)
+{
+	struct err err;
+
+	if (c->head.framing == FRAMING_LENGTH &&
+	    store_fits(c->worker->httpd->store, c->head.length, &err) < 0)
+		answer_err(c, &err);
+	else
+		upload_begin(c, max);
+}
+
+void upload_receive(struct conn *c)
+{
+	upload_begin_if_it_fits(c, c->worker->httpd->conf->limits.max_body);
+}
+
+void upload_pushed(struct conn *c)
+{
+	upload_new(c)->pushed = true;
+	write_add(write_new(c, WRITE_FILE), buf_str(&c->request.path));
+	upload_begin_if_it_fits(c, 0);	/* another node has accepted it */
+}
+
+void upload_whole(struct conn *c, uint64_t max, void (*whole)(struct conn *, struct str))
+{
+	upload_new(c)->whole = whole;
+	if (c->head.framing == FRAMING_NONE)
+		answer_error(c, 411, "say Content-Length, or use Transfer-Encoding: chunked");
+	else
+		upload_begin(c, max);
+}
+
+/* Why this request cannot be an upload, or NULL. */
+static const char *upload_malformed(struct conn *c, int *status)
+{
+	struct str range = head_get(&c->head, FIELD_CONTENT_RANGE);
+	struct str encoding = head_get(&c->head, FIELD_CONTENT_ENCODING);
+	uint64_t size;
+
+	*status = 400;
+	if (range.s != NULL && (range_upload(range, &size) < 0 ||
+				c->head.framing != FRAMING_LENGTH || size != c->head.length))
+		return "Content-Range: parts of a file cannot be uploaded";
+	if (encoding.n > 0 && !str_eq_nocase(encoding, STR("identity"))) {
+		*status = 415;
+		return "Content-Encoding: send the content as it is";
+	}
+	*status = 411;
+	if (c->head.framing == FRAMING_NONE)
+		return "say Content-Length, or use Transfer-Encoding: chunked";
+	return NULL;
+}
+
+/* What the head says of a raw body.  -1: answered. */
+static int raw_begin(struct conn *c, struct write *w)
+{
+	struct write_item *item = write_add(w, buf_str(&c->request.path));
+	struct str mtime = head_get(&c->head, FIELD_X_OC_MTIME);
+	struct buf scratch = BUF_INIT;
+	uint64_t seconds = 0;
+	int malformed_digest;
+
+	upload_type(c->worker->httpd->mime, head_get(&c->head, FIELD_CONTENT_TYPE),
+		    buf_str(&item->path), item->type);
+	if (mtime.s != NULL && str_u64(mtime, UINT32_MAX, &seconds) == 0)
+		w->mtime = (uint32_t)seconds;
+	malformed_digest = digests_parse(&w->repr, head_list(&c->head, FIELD_REPR_DIGEST, &scratch));
+	buf_reset(&scratch);
+	malformed_digest |= digests_parse(&w->content,
+					  head_list(&c->head, FIELD_CONTENT_DIGEST, &scratch));
+	buf_clear(&scratch);
+	if (malformed_digest < 0)
+		answer_error(c, 400, "Repr-Digest or Content-Digest is malformed");
+	return malformed_digest;
+}
+
+void upload_type(const struct mime *mime, struct str type, struct str path,
+		 char to[RECORD_TYPE_MAX + 1])
+{
+	to[0] = '\0';
+	if (type.s == NULL || !fields_type_valid(type) || type.n > RECORD_TYPE_MAX ||
+	    fields_type_is(type, STR("application/x-www-form-urlencoded")) ||
+	    str_eq_nocase(type, mime_of(mime, path)))
+		return;
+	memcpy(to, type.s, type.n);
+	to[type.n] = '\0';
+}
+
+static bool is_form(const struct conn *c)
+{
+	return c->head.method == METHOD_POST &&
+	       fields_type_is(head_get(&c->head, FIELD_CONTENT_TYPE), STR("multipart/form-data"));
+}
+
+void upload_start(struct conn *c)
+{
+	int status;
+	const char *why = upload_malformed(c, &status);
+	bool form = is_form(c);
+	struct upload *u;
+
+	if (why != NULL) {
+		answer_error(c, status, "%s", why);
+		return;
+	}
+	if (!form && c->request.slash) {
+		answer_error(c, 400, "POST to a directory wants multipart/form-data (curl -F file=@FILE)");
+		return;
+	}
+	u = upload_new(c);
+	write_new(c, WRITE_FILE);
+	if (form) {
+		u->form = form_new(c, &u->err);
+		if (u->form == NULL) {
+			answer_err(c, &u->err);
+			return;
+		}
+	} else if (raw_begin(c, c->request.write) < 0) {
+		return;
+	}
+	write_upload(c->request.write);
 }

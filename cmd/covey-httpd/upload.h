@@ -1,6 +1,8 @@
 /*
  * upload - bodies on their way in: PUT and POST, raw or as a form
  *
+ * upload_start() (handlers.h) begins a write, which asks for the body.
+ *
  * A body that fits one chunk stays in memory, and one job does the rest:
  * stage, sync, commit.  A larger one fills two chunks in turn: while the
  * client fills one, the pool writes and hashes the other, and the client
@@ -22,6 +24,8 @@ struct upload;
 bool upload_step(struct conn *);
 bool upload_welcome(const struct conn *);	/* there is room for more of the body */
 void upload_stalled(struct conn *);		/* nothing came for too long */
+/* The body is wanted: write_start() follows when it is whole. */
+void upload_receive(struct conn *);
 /* A push of another node: pushed_finish() follows. */
 void upload_pushed(struct conn *);
 /* A small body, kept in memory; whole(conn, body) follows. */

@@ -114,7 +114,7 @@ static void directories_round(struct directories *d)
 	peers_first_home_of(daemon->peers, d->mine);
 	syncd_unlock(daemon);
 	if (survey_directories(daemon->store, &list, &err) < 0)
-		log_err(LOG_LEVEL_WARNING, &err, "look what directories there are");
+		log_err(LOG_LEVEL_WARNING, &err, "list the directories");
 	syncd_lock(daemon);
 	settle_each(d, &list);
 	if (!d->relaid)

@@ -649,7 +649,7 @@ static void merge_outbox(struct merging *o)
 	syncd_unlock(d);
 	rc = store_owe_marked(d->store, lineage, keep, &owed, &err);
 	if (rc < 0)
-		log_err(LOG_LEVEL_WARNING, &err, "bring to this group what is known here");
+		log_err(LOG_LEVEL_WARNING, &err, "put what this node knows into the outbox");
 	else if (owed > 0)
 		log_line(LOG_LEVEL_INFO, "%" PRIu64 " versions that are known here go to this group", owed);
 	syncd_lock(d);

@@ -271,7 +271,7 @@ static int survey_rest_of(struct keeping *k, const struct survey_directory *in, 
 
 static void keep_not_read(struct keeping *k, const struct err *err)
 {
-	log_err(LOG_LEVEL_WARNING, err, "look what there is to keep");
+	log_err(LOG_LEVEL_WARNING, err, "list what keepers keep");
 	k->unread = k->incomplete = true;
 }
 

@@ -155,7 +155,7 @@ static void view_changed(void *data, const struct group_view *now, const struct 
 static void view_failed(void *data, const struct err *err)
 {
 	(void)data;
-	log_err(LOG_LEVEL_WARNING, err, "no member is known before covey-discoverd tells");
+	log_err(LOG_LEVEL_WARNING, err, "no member is known until covey-discoverd answers");
 }
 
 void peers_start(struct syncd *d)

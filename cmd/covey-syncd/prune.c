@@ -46,7 +46,7 @@ static void prune_save(const struct pruner *u)
 	struct err err;
 
 	if (keep_file_save(u->directory, &u->keep, &err) < 0)
-		log_err(LOG_LEVEL_WARNING, &err, "remember what is kept");
+		log_err(LOG_LEVEL_WARNING, &err, "save the numbers of keep");
 }
 
 static void due_now(struct pruner *u)
@@ -134,7 +134,7 @@ static void prune_round(struct pruner *u)
 	syncd_unlock(d);
 	rc = store_prune_all(d->store, &rule, NULL, NULL, &count, &err);
 	if (rc < 0)
-		log_err(LOG_LEVEL_WARNING, &err, counts ? "count what lower numbers take" : "prune");
+		log_err(LOG_LEVEL_WARNING, &err, counts ? "count what lower numbers drop" : "prune");
 	syncd_lock(d);
 	if (counts)
 		lowered_counted(u, by, rc == 0, &count);
@@ -224,7 +224,7 @@ void prune_start(struct syncd *d)
 	buf_addf(&directory, "%s/state", d->service->conf->node.store);
 	u->directory = buf_take(&directory);
 	if (keep_file_load(u->directory, &u->keep, &err) < 0)
-		log_err(LOG_LEVEL_WARNING, &err, "forget what is kept");
+		log_err(LOG_LEVEL_WARNING, &err, "start without the numbers of keep");
 	u->passed = clock_mono_ms();
 	u->due = u->passed + SOON_MS;
 	u->worker = (struct worker){ .daemon = d, .run = prune_run, .own = true };

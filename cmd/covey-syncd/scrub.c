@@ -48,7 +48,7 @@ static void scrub_save(struct scrubber *s)
 	struct err err;
 
 	if (scrub_file_save(s->directory, &s->file, &err) < 0)
-		log_err(LOG_LEVEL_WARNING, &err, "remember how far scrub is");
+		log_err(LOG_LEVEL_WARNING, &err, "save how far scrub has come");
 	s->saved = clock_mono_ms();
 }
 

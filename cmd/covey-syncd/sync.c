@@ -209,7 +209,7 @@ static void store_rows(struct exchanging *e, struct str list, struct exchange_as
 
 		news += row_is_new(d->store, &row);
 		if (store_merge(d->store, row.path, &row.record, row.type, keep, &err) < 0) {
-			log_err(LOG_LEVEL_WARNING, &err, "take a record");
+			log_err(LOG_LEVEL_WARNING, &err, "store a record of another home");
 			e->lacking = true;
 			e->failed = !err_is_of_path(err.kind);
 		}

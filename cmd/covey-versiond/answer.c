@@ -355,7 +355,7 @@ static void walk_read_batch(struct gate_walk *w)
 
 	w->listed = walk_list(w, last, &batch, &err) == 0 || err.kind == ERR_ABSENT;
 	if (!w->listed)
-		log_err(LOG_LEVEL_WARNING, &err, "look what is in a directory");
+		log_err(LOG_LEVEL_WARNING, &err, "list a directory");
 	listing_clear(&w->batch);
 	w->batch = batch;
 	w->next_in_batch = 0;

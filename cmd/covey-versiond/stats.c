@@ -29,7 +29,7 @@ void stats_open(struct versiond *v)
 	buf_addf(&path, "%s/covey-versiond.tally", store_run(v->service->store));
 	v->stats = tally_open(path.data, KIND, sizeof *v->stats, &err);
 	if (err.kind != ERR_NONE)
-		log_err(LOG_LEVEL_WARNING, &err, "count from zero");
+		log_err(LOG_LEVEL_WARNING, &err, "start the counters from zero");
 	buf_clear(&path);
 }
 

@@ -2,9 +2,8 @@
 #include "client.h"
 
 #include "local.h"
-#include "progress.h"
+#include "output.h"
 
-#include "json.h"
 #include "mem.h"
 #include "pct.h"
 #include "version.h"
@@ -17,7 +16,8 @@
 #define NODE "http://127.0.0.1:4720"
 #define CONNECT_S 5L
 #define STALLED_S 60L		/* without a byte, and without having been asked to wait: given up */
-#define REFUSAL_BYTES (64u << 10)	/* of a refusal's text, at most */
+#define REFUSAL_BYTES (64u << 10)	/* of a refusal's text; what follows is left out */
+#define ANSWER_BYTES (1 << 30)		/* of an answer that is kept in memory: a listing of three million names */
 
 struct client {
 	CURL *curl;
@@ -143,6 +143,7 @@ static size_t on_content(char *bytes, size_t size, size_t n, void *data)
 {
 	struct client *client = data;
 	struct exchange *exchange = client->exchange;
+	curl_off_t announced = -1;
 
 	curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &exchange->status);
 	if (exchange->status == 200 || exchange->status == 206) {
@@ -152,11 +153,17 @@ static size_t on_content(char *bytes, size_t size, size_t n, void *data)
 	} else if (exchange->content.len + size * n > REFUSAL_BYTES) {
 		return size * n;
 	}
+	curl_easy_getinfo(client->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
+	if (announced > ANSWER_BYTES || exchange->content.len + size * n > ANSWER_BYTES) {
+		err_set(client->err, ERR_TOO_LARGE, "ask %s%s: the answer has more than %u MB", client->base,
+			client->whence, (unsigned)(ANSWER_BYTES >> 20));
+		return 0;
+	}
 	buf_add(&exchange->content, bytes, size * n);
 	return size * n;
 }
 
-/* Of a file that changes no more than was announced, and with less the node is not kept waiting. */
+/* No more than was announced is sent of a file that grows; a file that became shorter ends the request. */
 static size_t on_body(char *to, size_t size, size_t n, void *data)
 {
 	struct client *client = data;
@@ -232,7 +239,7 @@ static void set_callbacks(CURL *curl, struct client *client)
 	curl_easy_setopt(curl, CURLOPT_READDATA, client);
 	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);
 	curl_easy_setopt(curl, CURLOPT_XFERINFODATA, client);
-	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, progress_wanted(&client->progress) ? 0L : 1L);
+	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, client->progress.name != NULL ? 0L : 1L);
 }
 
 static long patience_s(const struct exchange *exchange)
@@ -240,7 +247,7 @@ static long patience_s(const struct exchange *exchange)
 	return STALLED_S + (long)exchange->wait_s;
 }
 
-/* As curl(1) has it; else the system's. */
+/* The variables that curl(1) reads.  NULL: the system's authorities. */
 static const char *environment_authorities(void)
 {
 	const char *file = getenv("CURL_CA_BUNDLE");
@@ -343,17 +350,24 @@ struct str exchange_field(const struct exchange *exchange, const char *name)
 	return (struct str)STR_INIT;
 }
 
-bool exchange_is_unconfirmed(const struct exchange *exchange)
+struct str exchange_version(const struct exchange *exchange)
 {
-	return str_starts(exchange_field(exchange, "version-state"), STR("unconfirmed"));
+	struct str etag = exchange_field(exchange, "etag");
+	struct version version;
+
+	if (etag.n < 2 || etag.s[0] != '"' || etag.s[etag.n - 1] != '"')
+		return (struct str)STR_INIT;
+	etag = (struct str){ etag.s + 1, etag.n - 2 };
+	return version_parse(etag, &version, NULL) == 0 ? etag : (struct str)STR_INIT;
 }
 
-void target_of(struct buf *to, const char *path)
+enum confirmation exchange_confirmation(const struct exchange *exchange)
 {
-	while (*path == '/')
-		path++;
-	buf_addc(to, '/');
-	pct_encode(to, str_of(path));
+	struct str state = exchange_field(exchange, "version-state");
+
+	if (state.n == 0)
+		return SAYS_NOTHING;
+	return str_eq(state, STR("confirmed")) ? CONFIRMED : UNCONFIRMED;
 }
 
 static int status_of(long http)
@@ -383,9 +397,9 @@ int exchange_refused(const struct exchange *exchange, const char *what)
 {
 	struct str rest = buf_str(&exchange->content), line = STR_INIT;
 	json_t *problem = NULL;
-	bool unsure = exchange->status == 404 && exchange_is_unconfirmed(exchange);
+	bool unsure = exchange->status == 404 && exchange_confirmation(exchange) == UNCONFIRMED;
 
-	/* Who asks for JSON is refused in JSON (RFC 9457). */
+	/* A request for JSON is refused in JSON (RFC 9457). */
 	if (str_starts(exchange_field(exchange, "content-type"), STR("application/problem+json")) &&
 	    json_read(&problem, rest, "refusal", NULL) == 0)
 		rest = str_of(json_text(problem, "detail"));
@@ -403,13 +417,143 @@ int exchange_refused(const struct exchange *exchange, const char *what)
 	return unsure ? EX_TEMPFAIL : status_of(exchange->status);
 }
 
-struct str exchange_version(const struct exchange *exchange)
-{
-	struct str etag = exchange_field(exchange, "etag");
-	struct version version;
+/* asking for JSON */
 
-	if (etag.n < 2 || etag.s[0] != '"' || etag.s[etag.n - 1] != '"')
-		return (struct str)STR_INIT;
-	etag = (struct str){ etag.s + 1, etag.n - 2 };
-	return version_parse(etag, &version, NULL) == 0 ? etag : (struct str)STR_INIT;
+void target_of(struct buf *to, const char *path)
+{
+	while (*path == '/')
+		path++;
+	buf_addc(to, '/');
+	pct_encode(to, str_of(path));
+}
+
+static int read_answer(const struct exchange *exchange, const char *what, json_t **ret)
+{
+	struct err err = ERR_INIT;
+
+	if (exchange->status != 200)
+		return exchange_refused(exchange, what);
+	if (json_read(ret, buf_str(&exchange->content), what, &err) < 0)
+		return command_fail(&err);
+	return 0;
+}
+
+int ask_json_by(struct client *client, struct str target, const char *what, json_t **ret,
+		size_t *bytes)
+{
+	struct exchange exchange = EXCHANGE_INIT;
+	struct err err = ERR_INIT;
+	int status;
+
+	exchange.target = target;
+	exchange.headers[0] = "Accept: application/json";
+	if (client_send(client, &exchange, &err) < 0)
+		status = command_fail(&err);
+	else
+		status = read_answer(&exchange, what, ret);
+	*bytes += exchange.content.len;
+	exchange_clear(&exchange);
+	return status;
+}
+
+int ask_json(const char *url, struct str target, const char *what, json_t **ret)
+{
+	struct client *client = NULL;
+	struct err err = ERR_INIT;
+	size_t bytes = 0;
+	int status;
+
+	if (client_open(&client, url, &err) < 0)
+		return command_fail(&err);
+	status = ask_json_by(client, target, what, ret, &bytes);
+	client_close(client);
+	return status;
+}
+
+struct str entry_name(const json_t *entry)
+{
+	struct str href = str_of(json_text(entry, "href")), name = STR_INIT;
+
+	if (str_ends(href, STR("/")))
+		href.n--;
+	while (str_cut(&href, '/', &name))
+		;
+	return name;
+}
+
+bool entry_is_directory(const json_t *entry)
+{
+	return strcmp(json_text(entry, "type"), "directory") == 0;
+}
+
+/* writing */
+
+int write_init(struct write *write, const char *async, const char *wait, struct err *err)
+{
+	struct write fresh = { .async = async != NULL };
+
+	if (async != NULL && wait != NULL)
+		return err_set(err, ERR_INVALID, "--async goes without --wait");
+	if (wait != NULL && command_number("--wait", wait, 1, WRITE_WAIT_MAX, &fresh.wait_s, err) < 0)
+		return -1;
+	if (wait != NULL)
+		snprintf(fresh.prefer, sizeof fresh.prefer, "Prefer: wait=%llu",
+			 (unsigned long long)fresh.wait_s);
+	else if (async != NULL)
+		snprintf(fresh.prefer, sizeof fresh.prefer, "Prefer: respond-async");
+	*write = fresh;
+	return 0;
+}
+
+int write_send(const struct write *write, struct client *client, struct exchange *exchange,
+	       struct err *err)
+{
+	size_t i = 0;
+
+	while (exchange->headers[i] != NULL)
+		i++;
+	if (write->prefer[0] != '\0')
+		exchange->headers[i] = write->prefer;
+	exchange->wait_s = write->wait_s;
+	return client_send(client, exchange, err);
+}
+
+/* A line of JSON: {href, version, status, state}; state is the Version-State. */
+static int print_written(const struct exchange *exchange)
+{
+	struct str rest = exchange->target, href, version = exchange_version(exchange);
+	struct str state = exchange_field(exchange, "version-state");
+	json_t *line;
+	int status;
+
+	str_cut(&rest, '?', &href);
+	line = json_pack("{s:s%, s:s%, s:i, s:s%}", "href", href.s, href.n, "version",
+			 version.n ? version.s : "", version.n, "status", (int)exchange->status,
+			 "state", state.n ? state.s : "", state.n);
+	status = print_json(line);
+	json_decref(line);
+	return status;
+}
+
+int write_told(const struct write *write, const struct exchange *exchange, const char *path,
+	       atomic_uint_least64_t *unsure)
+{
+	struct str version = exchange_version(exchange);
+	struct str state = exchange_field(exchange, "version-state");
+	int status = 0;
+
+	if (exchange->status / 100 != 2)
+		return exchange_refused(exchange, path);
+	if (write->json)
+		status = print_written(exchange);
+	else if (unsure == NULL && !write->quiet)
+		printf("%.*s  %s\n", STR_ARG(version), path);
+	if (exchange->status != 202 || write->async)
+		return status;
+	if (unsure != NULL)
+		(*unsure)++;
+	else if (!write->json)
+		command_say("%s: on this node's disk, and not confirmed by the group yet (202; %.*s)", path,
+			    STR_ARG(state));
+	return status == 0 ? EX_TEMPFAIL : status;
 }

@@ -1,8 +1,8 @@
 /*
  * command - what every sub-command of covey shares
  *
- * A sub-command is a struct command in its own file and a line in the
- * table of main.c.  main() parses the options by the command's own table,
+ * A sub-command is a struct command in the file of its subject and a line
+ * in the table of main.c.  main() parses the options by the command's own table,
  * answers --help from it, counts the operands, and calls run().
  *
  * What run() returns is the exit status: 0 or one of sysexits.h.  A
@@ -11,6 +11,7 @@
 #ifndef COVEY_CMD_COMMAND_H
 #define COVEY_CMD_COMMAND_H
 
+#include "buf.h"
 #include "err.h"
 
 #include <stdbool.h>
@@ -27,7 +28,7 @@ struct command_option {
 	const char *help;
 };
 
-struct call;
+struct arguments;
 
 struct command {
 	const char *name;
@@ -37,10 +38,10 @@ struct command {
 	const struct command_option *options;
 	int least, most;	/* operands; most -1: no limit */
 	bool passes_on;		/* all arguments are operands: another program reads them */
-	int (*run)(const struct call *);
+	int (*run)(const struct arguments *);
 };
 
-struct call {
+struct arguments {
 	const struct command *command;
 	const char *values[COMMAND_OPTIONS];	/* by place in the options; "" for one without value; NULL: not given */
 	int count;		/* of operands */
@@ -50,7 +51,8 @@ struct call {
 /* Shared rows of option tables. */
 #define OPTION_NODE { "node", 0, "URL", "the node to ask; default $COVEY_NODE, else this machine's" }
 #define OPTION_JSON { "json", 0, NULL, "JSON, for programs" }
-#define OPTION_CONF { "config", 'c', "FILE", "the node's configuration; default /etc/covey/covey.yaml, else covey up's here" }
+#define OPTION_CONF \
+	{ "config", 'c', "FILE", "the node's configuration; default /etc/covey/covey.yaml, else covey up's here" }
 #define OPTION_END { NULL, 0, NULL, NULL }
 
 /* "covey: ..." on standard error, a line, whole among those of other threads. */
@@ -64,8 +66,14 @@ int command_misused(const struct command *, const char *format, ...)
 int command_number(const char *what, const char *text, uint64_t min, uint64_t max, uint64_t *ret,
 		   struct err *);
 
+/* Append a path as people write it, without its slashes at both ends.  0, or the exit status after it was told. */
+int command_path(struct buf *to, const char *path);
+
+/* The worse of two exit statuses: what may pass, 75, is better than what stays; of others the first. */
+int status_worse(int, int);
+
 extern const struct command command_adopt, command_backup, command_check, command_get, command_init, command_key,
-	command_layout, command_log, command_ls, command_node, command_peers, command_prune, command_put, command_recover, command_restore,
-	command_rm, command_scrub, command_status, command_units, command_up;
+	command_layout, command_log, command_ls, command_node, command_peers, command_prune, command_put, command_recover,
+	command_restore, command_rm, command_scrub, command_status, command_units, command_up;
 
 #endif

@@ -1,12 +1,11 @@
 /*
- * covey init - the configuration and the key of a node of a group
+ * init - init and key: the configuration and the key of a node of a group
  *
  * The text is that of conf/covey.yaml, which is part of this program, with
  * the lines that belong to the node changed.  It is written only once the
- * reader of configurations has accepted it.  A file that a person changed is
- * known by differing from what would have been written for what it says.
+ * reader of configurations has accepted it.  A file was changed by a person
+ * if it differs from what init writes for the same values.
  */
-#include "group_key.h"
 #include "local.h"
 
 #include "file.h"
@@ -41,12 +40,12 @@ struct wanted {
 };
 
 /* A file that may be there already. */
-struct standing {
+struct existing {
 	int fd;				/* -1: it is not; owned */
 	struct stat stat;
 	struct buf text;
 };
-#define STANDING_INIT { .fd = -1 }
+#define EXISTING_INIT { .fd = -1 }
 
 struct init {
 	struct wanted wanted;
@@ -57,19 +56,19 @@ struct init {
 	char *seed;			/* owned */
 	struct buf text;		/* to write */
 	struct conf conf;		/* what it says */
-	struct standing old;		/* in its place */
+	struct existing old;		/* in its place */
 	struct conf old_conf;		/* what that says; CONF_INIT: nothing valid */
-	struct standing key;
+	struct existing key;
 	bool force;
 };
 
-static void standing_clear(struct standing *standing)
+static void existing_clear(struct existing *existing)
 {
-	if (standing->fd >= 0)
-		close(standing->fd);
-	if (standing->text.data != NULL)
-		sodium_memzero(standing->text.data, standing->text.len);
-	buf_clear(&standing->text);
+	if (existing->fd >= 0)
+		close(existing->fd);
+	if (existing->text.data != NULL)
+		sodium_memzero(existing->text.data, existing->text.len);
+	buf_clear(&existing->text);
 }
 
 static void init_clear(struct init *init)
@@ -78,15 +77,15 @@ static void init_clear(struct init *init)
 	free(init->key_file);
 	free(init->seed);
 	buf_clear(&init->text);
-	standing_clear(&init->old);
-	standing_clear(&init->key);
+	existing_clear(&init->old);
+	existing_clear(&init->key);
 	conf_clear(&init->conf);
 	conf_clear(&init->old_conf);
 }
 
 /* the text */
 
-/* The comment behind a value stays in its column, if the value leaves room. */
+/* The comment behind a value keeps its column if the value leaves room. */
 static void add_line(struct buf *to, const char *value, struct str line)
 {
 	const char *comment = memmem(line.s + 2, line.n - 2, "  #", 3);
@@ -160,8 +159,8 @@ static char *seed_of(const char *host)
 }
 
 /*
- * Only what cannot be mistaken for something else of YAML's is put into the
- * text.  The address comes with the port of its discovery.
+ * Only a value that YAML cannot take for something else is put into the
+ * text.  *ret has the port of discovery.
  */
 static int check_address(const char *text, struct address *ret, struct err *err)
 {
@@ -178,7 +177,7 @@ static int check_address(const char *text, struct address *ret, struct err *err)
 	return 0;
 }
 
-/* The reader of configurations decides. */
+/* Whether the reader of configurations accepts it. */
 static bool is_seed(const char *seed)
 {
 	struct conf conf = CONF_INIT;
@@ -192,7 +191,7 @@ static bool is_seed(const char *seed)
 	return is;
 }
 
-/* A name may be one that nobody knows yet: it is looked up when the node runs. */
+/* A name need not resolve yet: it is looked up when the node runs. */
 static int check_seed(const char *join, const char *seed, const struct address *own,
 		      struct err *err)
 {
@@ -224,9 +223,9 @@ static int make_text(struct init *init, struct err *err)
 	return 0;
 }
 
-/* what stands there */
+/* the files that are there */
 
-static int read_standing(struct standing *to, const char *path, int flags, size_t cap,
+static int existing_read(struct existing *to, const char *path, int flags, size_t cap,
 			 struct err *err)
 {
 	to->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | flags);
@@ -244,11 +243,11 @@ static int read_standing(struct standing *to, const char *path, int flags, size_
 	return file_read_opened(to->fd, path, cap, &to->text, err);
 }
 
-/* The key may get another owner and mode: so a link to a file of somebody else's is refused. */
-static int read_what_stands(struct init *init, struct err *err)
+/* The key may get another owner and mode, so a link, which may lead to another user's file, is refused. */
+static int read_existing(struct init *init, struct err *err)
 {
-	if (read_standing(&init->old, init->file, 0, CONF_BYTES, err) < 0 ||
-	    read_standing(&init->key, init->key_file, O_NOFOLLOW, KEY_BYTES, err) < 0)
+	if (existing_read(&init->old, init->file, 0, CONF_BYTES, err) < 0 ||
+	    existing_read(&init->key, init->key_file, O_NOFOLLOW, KEY_BYTES, err) < 0)
 		return -1;
 	if (init->old.fd >= 0)
 		conf_parse(&init->old_conf, buf_str(&init->old.text), init->file, NULL);
@@ -272,7 +271,7 @@ static bool says_the_same(const struct conf *a, const struct conf *b)
 	return true;
 }
 
-/* As it was installed, or written here. */
+/* Whether the file is as it was installed, or as init wrote it. */
 static bool is_ours(const struct init *init)
 {
 	const struct conf *conf = &init->old_conf;
@@ -295,21 +294,21 @@ static bool is_ours(const struct init *init)
 	return ours;
 }
 
-static struct file_access access_of(const struct standing *standing, unsigned mask)
+static struct file_access access_of(const struct existing *existing, unsigned mask)
 {
-	return (struct file_access){ standing->stat.st_uid, standing->stat.st_gid,
-				     standing->stat.st_mode & mask };
+	return (struct file_access){ existing->stat.st_uid, existing->stat.st_gid,
+				     existing->stat.st_mode & mask };
 }
 
-static int keep_old(const struct standing *standing, unsigned mask, const char *file,
+static int keep_old(const struct existing *existing, unsigned mask, const char *file,
 		    struct err *err)
 {
-	const struct file_access access = access_of(standing, mask);
+	const struct file_access access = access_of(existing, mask);
 	struct buf path = BUF_INIT;
 	int rc;
 
 	buf_addf(&path, "%s.old", file);
-	rc = file_replace_as(path.data, buf_str(&standing->text), &access, err);
+	rc = file_replace_as(path.data, buf_str(&existing->text), &access, err);
 	if (rc == 0)
 		printf("kept    %s, as it was\n", path.data);
 	buf_clear(&path);
@@ -318,7 +317,7 @@ static int keep_old(const struct standing *standing, unsigned mask, const char *
 
 /* the key */
 
-/* Of the terminal that is asked: as it was, and without echo. */
+/* The settings of the terminal: as they were, and without echo. */
 static struct termios loud, quiet;
 
 static const int ending[] = { SIGINT, SIGQUIT, SIGTERM, SIGTSTP };
@@ -331,8 +330,8 @@ static const struct sigaction loudly = {
 };
 
 /*
- * The signal does what it does without this handler, on a terminal that
- * shows again what is typed.  Only after a stop there is an afterwards.
+ * The signal has its usual effect, after the terminal shows again what is
+ * typed.  Only after a stop does the handler go on.
  */
 static void on_ending(int number)
 {
@@ -389,7 +388,7 @@ static int read_all(struct buf *to, struct err *err)
 	return rc;
 }
 
-/* What was handed over, or nothing.  Nobody is asked for a key that is there. */
+/* The key from standard input, if it brings one.  A terminal is not asked when a key is there. */
 static int read_given(const struct init *init, struct buf *to, struct seal_keys *ret,
 		      struct err *err)
 {
@@ -424,7 +423,7 @@ static bool has_all(const struct seal_keys *keys, const struct seal_keys *others
 	return true;
 }
 
-/* The group of the services, if this process may give them something. */
+/* The group of the services, if this process may give files to it. */
 static const struct group *services(void)
 {
 	return geteuid() == 0 ? getgrnam("covey") : NULL;
@@ -466,7 +465,7 @@ static int take_key(const struct init *init, struct str given, struct err *err)
  * Readable by the services, where there are some, and by nobody else.
  * 1: it was so already, 0: it is now
  */
-static int settle_key_access(const struct init *init, struct err *err)
+static int adjust_key_access(const struct init *init, struct err *err)
 {
 	const struct file_access is = access_of(&init->key, 0777);
 	const struct group *group = services();
@@ -487,11 +486,11 @@ static int settle_key_access(const struct init *init, struct err *err)
 }
 
 /* 1: it was there already, as it should be, 0: it is now */
-static int settle_key_by(const struct init *init, const struct seal_keys *there,
+static int place_key_by(const struct init *init, const struct seal_keys *there,
 			 const struct seal_keys *given, struct str text, struct err *err)
 {
 	if (there->count > 0 && has_all(there, given))
-		return settle_key_access(init, err);
+		return adjust_key_access(init, err);
 	if (there->count > 0 && !init->force)
 		return err_set(err, ERR_EXISTS,
 			       "standard input: another key than %s: this node has one of another "
@@ -506,7 +505,7 @@ static int settle_key_by(const struct init *init, const struct seal_keys *there,
 		       "ssh HOST sudo cat %s | sudo covey init ...", init->key_file, init->key_file);
 }
 
-static int settle_key(const struct init *init, struct err *err)
+static int place_key(const struct init *init, struct err *err)
 {
 	struct seal_keys there = SEAL_KEYS_INIT, given = SEAL_KEYS_INIT;
 	struct buf text = BUF_INIT;
@@ -518,7 +517,7 @@ static int settle_key(const struct init *init, struct err *err)
 			       init->key_file, why.text);
 	rc = read_given(init, &text, &given, err);
 	if (rc == 0)
-		rc = settle_key_by(init, &there, &given, buf_str(&text), err);
+		rc = place_key_by(init, &there, &given, buf_str(&text), err);
 	if (text.data != NULL)
 		sodium_memzero(text.data, text.len);
 	buf_clear(&text);
@@ -538,8 +537,8 @@ static bool agreed(const char *address)
 	return fgets(line, sizeof line, stdin) != NULL && strcmp(line, "yes\n") == 0;
 }
 
-/* Beyond loopback only if that is meant; what was said once is not asked again. */
-static int settle_access(struct init *init, const struct address *address, bool asked_for,
+/* Beyond loopback access must be asked for; what the old configuration says is not asked again. */
+static int decide_access(struct init *init, const struct address *address, bool asked_for,
 			 struct err *err)
 {
 	const struct conf *old = &init->old_conf;
@@ -569,7 +568,7 @@ static void name_files(struct init *init, const char *file)
 	init->key_file = buf_take(&key_file);
 }
 
-static int settle_directory(struct init *init, struct err *err)
+static int prepare_directory(struct init *init, struct err *err)
 {
 	init->made_directory = mkdir(init->directory, 0755) == 0;
 	if (!init->made_directory && errno != EEXIST)
@@ -593,8 +592,8 @@ static int prepare(struct init *init, const char *address, const char *join, boo
 			return -1;
 	}
 	init->wanted.seed = init->seed;
-	if (settle_directory(init, err) < 0 || read_what_stands(init, err) < 0 ||
-	    settle_access(init, &parsed, open, err) < 0)
+	if (prepare_directory(init, err) < 0 || read_existing(init, err) < 0 ||
+	    decide_access(init, &parsed, open, err) < 0)
 		return -1;
 	return make_text(init, err);
 }
@@ -604,7 +603,7 @@ static bool is_as_asked(const struct init *init)
 	return init->old.fd >= 0 && says_the_same(&init->conf, &init->old_conf);
 }
 
-/* What a person has to answer for comes before anything is written. */
+/* This is checked before anything is written. */
 static int may_replace(const struct init *init, struct err *err)
 {
 	if (init->old.fd < 0 || init->force || is_as_asked(init) || is_ours(init))
@@ -656,7 +655,7 @@ static void print_next(const struct init *init)
 		       wanted->address, init->key_file);
 }
 
-/* The units open sockets at any address (FreeBind=), so nobody else would say it. */
+/* The units open sockets at any address (FreeBind=), so no other program would warn. */
 static void warn_of_address(const struct init *init)
 {
 	struct address address;
@@ -680,7 +679,7 @@ static int write_all(const struct init *init, struct err *err)
 
 	if (may_replace(init, err) < 0)
 		return -1;
-	key = settle_key(init, err);
+	key = place_key(init, err);
 	if (key < 0)
 		return -1;
 	conf = write_conf(init, err);
@@ -697,20 +696,20 @@ static int write_all(const struct init *init, struct err *err)
 
 enum { ADDRESS, JOIN, OPEN, FORCE, CONF };
 
-static int run(const struct call *call)
+static int run(const struct arguments *args)
 {
 	struct init init = {
-		.conf = CONF_INIT, .old = STANDING_INIT, .old_conf = CONF_INIT, .key = STANDING_INIT,
+		.conf = CONF_INIT, .old = EXISTING_INIT, .old_conf = CONF_INIT, .key = EXISTING_INIT,
 	};
 	struct err err = ERR_INIT;
 	int status = 0;
 
-	if (call->values[ADDRESS] == NULL)
-		return command_misused(call->command, "--address is missing; a node alone, on loopback, "
+	if (args->values[ADDRESS] == NULL)
+		return command_misused(args->command, "--address is missing; a node alone, on loopback, "
 						      "needs no init");
-	init.force = call->values[FORCE] != NULL;
-	name_files(&init, call->values[CONF]);
-	if (prepare(&init, call->values[ADDRESS], call->values[JOIN], call->values[OPEN] != NULL,
+	init.force = args->values[FORCE] != NULL;
+	name_files(&init, args->values[CONF]);
+	if (prepare(&init, args->values[ADDRESS], args->values[JOIN], args->values[OPEN] != NULL,
 		    &err) < 0 ||
 	    write_all(&init, &err) < 0) {
 		if (init.made_directory)
@@ -726,7 +725,7 @@ static int run(const struct call *call)
 }
 
 static const struct command_option options[] = {
-	[ADDRESS] = { "address", 'a', "ADDRESS", "numeric; by which other nodes reach this one" },
+	[ADDRESS] = { "address", 'a', "ADDRESS", "numeric address by which other nodes reach this one" },
 	[JOIN] = { "join", 'j', "HOST", "any node of the group; without it this is the first" },
 	[OPEN] = { "open", 0, NULL, "whoever reaches the address may read and write" },
 	[FORCE] = { "force", 0, NULL, "replace what somebody changed, or another key; keep it as .old" },
@@ -746,4 +745,45 @@ const struct command command_init = {
 	.options = options,
 	.most = 0,
 	.run = run,
+};
+
+/* covey key new */
+
+/* For `covey key new >FILE`: the shell made a file that everybody can read. */
+static void close_to_others(void)
+{
+	struct stat st;
+
+	if (fstat(STDOUT_FILENO, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & S_IRWXO) != 0 &&
+	    fchmod(STDOUT_FILENO, st.st_mode & 07770) < 0)
+		fprintf(stderr, "covey: others can read the file with the key: say chmod o= FILE\n");
+}
+
+static int key_run(const struct arguments *args)
+{
+	char text[GROUP_KEY_TEXT];
+
+	if (strcmp(args->operands[0], "new") != 0)
+		return command_misused(args->command, "%s: only \"new\" is known",
+				       args->operands[0]);
+	close_to_others();
+	group_key_new(text);
+	fputs(text, stdout);
+	return 0;
+}
+
+static const struct command_option key_options[] = { OPTION_END };
+
+const struct command command_key = {
+	.name = "key",
+	.operands = "new",
+	.summary = "Print a fresh group key",
+	.details = "All nodes of a group have the same file group.key_file, readable by them alone.\n"
+		   "It has a line for each key: the first one seals, all of them open. To change the key,\n"
+		   "add the new one below on every node, then move it to the top on every node, then\n"
+		   "remove the old one.",
+	.options = key_options,
+	.least = 1,
+	.most = 1,
+	.run = key_run,
 };

@@ -1,10 +1,13 @@
-/* local - the sub-commands that work on a node of this machine: its configuration, its store */
+/* local - a node of this machine: its configuration, its store, its programs */
 #include "local.h"
 
-#include <inttypes.h>
-#include <pwd.h>
-#include <sys/stat.h>
+#include "file.h"
+
+#include <limits.h>
+#include <sodium.h>
 #include <unistd.h>
+
+#define VIEW_TIMEOUT_MS 5000
 
 int local_conf(struct conf *ret, const char *conf_file)
 {
@@ -16,64 +19,6 @@ int local_conf(struct conf *ret, const char *conf_file)
 	if (conf_file == NULL && err.kind == ERR_ABSENT)
 		command_say("-c FILE names the configuration of the node that is meant");
 	return EX_CONFIG;
-}
-
-/* Whose the store is: of a fresh one, whose directory it is. */
-static int check_owner(const char *store, struct err *err)
-{
-	struct buf identity = BUF_INIT;
-	const struct passwd *owner;
-	struct stat st;
-	bool there;
-
-	buf_addf(&identity, "%s/node.ini", store);
-	there = stat(identity.data, &st) == 0 || stat(store, &st) == 0;
-	buf_clear(&identity);
-	if (geteuid() != 0 || !there || st.st_uid == 0)
-		return 0;
-	owner = getpwuid(st.st_uid);
-	if (owner == NULL)
-		return err_set(err, ERR_DENIED, "open %s: it belongs to user %u: say sudo -u '#%u' covey ...",
-			       store, st.st_uid, st.st_uid);
-	return err_set(err, ERR_DENIED, "open %s: it belongs to %s: say sudo -u %s covey ...", store,
-		       owner->pw_name, owner->pw_name);
-}
-
-int local_open(struct store **ret, const struct conf *conf)
-{
-	struct store_options options = {
-		.path = conf->node.store,
-		.run = conf->node.run,
-		.min_free = conf->limits.min_free,
-		.node = conf->node.id,
-	};
-	struct err err = ERR_INIT;
-
-	if (check_owner(conf->node.store, &err) < 0 || store_open(ret, &options, &err) < 0)
-		return command_fail(&err);
-	return 0;
-}
-
-void local_say_id(const struct conf *conf, const char *conf_file, uint64_t node)
-{
-	if (conf->node.id != 0)
-		fprintf(stderr, "covey: now say so in %s, or it does not start:  id: %016" PRIx64
-			"  # node.id\n", conf_file ? conf_file : conf_default(), node);
-}
-
-int local_path(struct buf *to, const char *path)
-{
-	struct str text = str_of(path);
-	struct err err = ERR_INIT;
-
-	while (str_starts(text, STR("/")))
-		text = (struct str){ text.s + 1, text.n - 1 };
-	while (str_ends(text, STR("/")))
-		text.n--;
-	if (path_check(text, &err) < 0)
-		return command_fail(&err);
-	buf_addstr(to, text);
-	return 0;
 }
 
 const char *local_url(char to[LOCAL_URL], const struct conf *conf)
@@ -88,4 +33,109 @@ const char *local_url(char to[LOCAL_URL], const struct conf *conf)
 	else
 		snprintf(to, LOCAL_URL, "http://%s", address_format(text, &address));
 	return to;
+}
+
+/* its other programs */
+
+int local_ask(struct asking *asking, const struct conf *conf, const char *socket, uint8_t type,
+		 struct str body, uint64_t timeout_ms, struct err *err)
+{
+	struct buf path = BUF_INIT;
+	int rc;
+
+	buf_addf(&path, "%s/%s", conf->node.run, socket);
+	rc = asking_start(asking, path.data, type, body, timeout_ms, err);
+	buf_clear(&path);
+	if (rc < 0 && err != NULL && err->kind == ERR_ABSENT)
+		err->kind = ERR_AWAY;	/* it has never run here */
+	return rc;
+}
+
+/* The answers to VIEW: 1 more to come, 0 that was the layout, the last; -1. */
+static int next_view(struct asking *asking, struct members *members, struct layout *layout,
+		     struct err *err)
+{
+	struct frame frame;
+	int rc = -1;
+
+	if (asking_next(asking, &frame, err) < 0)
+		return -1;
+	if (frame.type == DISCOVER_MEMBERS)
+		rc = discover_members_unpack(frame.body, members, NULL, err) < 0 ? -1 : 1;
+	else if (frame.type == DISCOVER_LAYOUT)
+		rc = discover_layout_unpack(frame.body, layout, err);
+	else if (frame.type == FRAME_FAILED)
+		frame_failed_unpack(frame.body, err);
+	else
+		err_set(err, ERR_INVALID, "answer of unknown type %u", frame.type);
+	frame_close(&frame);
+	return rc;
+}
+
+int local_view(const struct conf *conf, struct members *members, struct layout *layout,
+	       struct err *err)
+{
+	struct asking asking = ASKING_INIT;
+	int rc = local_ask(&asking, conf, "discover.sock", DISCOVER_VIEW, STR(""), VIEW_TIMEOUT_MS, err);
+
+	if (rc == 0)
+		while ((rc = next_view(&asking, members, layout, err)) == 1)
+			;
+	asking_end(&asking);
+	return rc < 0 ? err_context(err, "ask covey-discoverd for the layout") : 0;
+}
+
+/* directory/name if it can be run, else NULL. */
+static char *look_in(struct str directory, const char *below, const char *name)
+{
+	struct buf path = BUF_INIT;
+
+	buf_addf(&path, "%.*s%s/%s", STR_ARG(directory), below, name);
+	if (directory.n > 0 && access(path.data, X_OK) == 0)
+		return buf_take(&path);
+	buf_clear(&path);
+	return NULL;
+}
+
+static char *look_beside(const char *name)
+{
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+	char *directory, *found;
+
+	if (n < 0)
+		return NULL;
+	self[n] = '\0';
+	directory = file_directory(self);
+	found = look_in(str_of(directory), "", name);
+	if (found == NULL)
+		found = look_in(str_of(directory), "/../libexec/covey", name);
+	free(directory);
+	return found;
+}
+
+int program_find(const char *name, char **ret, struct err *err)
+{
+	char *found = look_beside(name);
+	struct str rest = str_of(getenv("PATH")), directory;
+
+	while (found == NULL && str_cut(&rest, ':', &directory))
+		found = look_in(directory, "", name);
+	if (found == NULL)
+		return err_set(err, ERR_ABSENT, "find %s: neither beside covey nor in PATH", name);
+	*ret = found;
+	return 0;
+}
+
+void group_key_new(char to[GROUP_KEY_TEXT])
+{
+	unsigned char bytes[GROUP_KEY_BYTES];
+
+	if (sodium_init() < 0)
+		abort();	/* no randomness on this system */
+	randombytes_buf(bytes, sizeof bytes);
+	str_to_hex(to, bytes, sizeof bytes);
+	to[GROUP_KEY_TEXT - 2] = '\n';
+	to[GROUP_KEY_TEXT - 1] = '\0';
+	sodium_memzero(bytes, sizeof bytes);
 }

@@ -1,29 +1,38 @@
-/* local - the sub-commands that work on a node of this machine: its configuration, its store */
+/*
+ * local - a node of this machine: its configuration, its store, its programs
+ */
 #ifndef COVEY_CMD_LOCAL_H
 #define COVEY_CMD_LOCAL_H
 
 #include "command.h"
 
 #include "buf.h"
+#include "call.h"
 #include "conf.h"
-#include "store.h"
+#include "discover_talk.h"
 
-/* All return 0, or the exit status after everything was told. */
-
-/* A configuration; NULL: conf_default(). */
+/* A configuration; NULL: conf_default().  0, or the exit status after everything was told. */
 int local_conf(struct conf *ret, const char *conf_file);
-
-/* The store of a configuration.  Root is told whose it is, instead of leaving there what its owner could not read. */
-int local_open(struct store **ret, const struct conf *);
-
-/* The store is this node now: where the configuration says node.id, it must say this one. */
-void local_say_id(const struct conf *, const char *conf_file, uint64_t node);
-
-/* Append a path as people write it, as the store has it: no slash at either end. */
-int local_path(struct buf *to, const char *path);
 
 /* Where the node of a configuration answers HTTP: "http://127.0.0.1:4720". */
 #define LOCAL_URL (ADDRESS_TEXT + 8)
 const char *local_url(char to[LOCAL_URL], const struct conf *);
+
+/* These three return 0, or -1 with *err filled. */
+
+/* Ask the program behind a socket in node.run; asking_next() has its answers.  ERR_AWAY: it never ran here. */
+int local_ask(struct asking *, const struct conf *, const char *socket, uint8_t type, struct str body,
+	      uint64_t timeout_ms, struct err *);
+
+/* What covey-discoverd knows of the group; *members must be MEMBERS_INIT or be filled, and is replaced. */
+int local_view(const struct conf *, struct members *members, struct layout *layout, struct err *);
+
+/* Where a program of covey is: beside this one, in its ../libexec/covey, or in PATH.  *ret is the caller's to free. */
+int program_find(const char *name, char **ret, struct err *);
+
+/* A fresh key for a group: 64 hexadecimal digits and a newline. */
+#define GROUP_KEY_BYTES 32
+#define GROUP_KEY_TEXT (2 * GROUP_KEY_BYTES + 2)
+void group_key_new(char to[GROUP_KEY_TEXT]);
 
 #endif

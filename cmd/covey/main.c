@@ -5,9 +5,9 @@
  * from what is accepted.
  */
 #include "command.h"
-#include "progress.h"
+#include "output.h"
 
-#include "buf.h"
+#include "path.h"
 
 #include <getopt.h>
 #include <stdarg.h>
@@ -171,9 +171,29 @@ int command_number(const char *what, const char *text, uint64_t min, uint64_t ma
 	return 0;
 }
 
+int status_worse(int a, int b)
+{
+	return a == 0 || (a == EX_TEMPFAIL && b != 0) ? b : a;
+}
+
+int command_path(struct buf *to, const char *path)
+{
+	struct str text = str_of(path);
+	struct err err = ERR_INIT;
+
+	while (str_starts(text, STR("/")))
+		text = (struct str){ text.s + 1, text.n - 1 };
+	while (str_ends(text, STR("/")))
+		text.n--;
+	if (path_check(text, &err) < 0)
+		return command_fail(&err);
+	buf_addstr(to, text);
+	return 0;
+}
+
 /* calling */
 
-/* getopt's idea of the command's table, where the values are the places + 1; the letters are at most two bytes each. */
+/* The command's table as getopt wants it: a value is the place + 1, a letter takes at most two bytes. */
 static void tables_of(const struct command *command, struct option *longs, char *letters)
 {
 	const struct command_option *o = command->options;
@@ -203,17 +223,17 @@ static int place_of(const struct command *command, int found)
 	abort();		/* getopt found what it was not given */
 }
 
-static int call(const struct command *command, int argc, char **argv)
+static int command_call(const struct command *command, int argc, char **argv)
 {
 	struct option longs[COMMAND_OPTIONS + 2];
 	char letters[2 * COMMAND_OPTIONS + 3];
-	struct call this = { .command = command };
+	struct arguments args = { .command = command };
 	int found;
 
 	if (command->passes_on) {
-		this.count = argc - 1;
-		this.operands = argv + 1;
-		return command->run(&this);
+		args.count = argc - 1;
+		args.operands = argv + 1;
+		return command->run(&args);
 	}
 	tables_of(command, longs, letters);
 	opterr = 0;
@@ -226,16 +246,16 @@ static int call(const struct command *command, int argc, char **argv)
 			print_help(command);
 			return 0;
 		}
-		this.values[place_of(command, found)] = optarg ? optarg : "";
+		args.values[place_of(command, found)] = optarg ? optarg : "";
 	}
-	this.count = argc - optind;
-	this.operands = argv + optind;
-	if (this.count < command->least)
+	args.count = argc - optind;
+	args.operands = argv + optind;
+	if (args.count < command->least)
 		return command_misused(command, "an operand is missing");
-	if (command->most >= 0 && this.count > command->most)
+	if (command->most >= 0 && args.count > command->most)
 		return command_misused(command, "%s: one operand too many",
-				       this.operands[command->most]);
-	return command->run(&this);
+				       args.operands[command->most]);
+	return command->run(&args);
 }
 
 int main(int argc, char **argv)
@@ -258,7 +278,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "covey: no command \"%s\"; see covey help\n", argv[1]);
 		status = EX_USAGE;
 	} else {
-		status = call(command, argc - 1, argv + 1);
+		status = command_call(command, argc - 1, argv + 1);
 	}
 	if (fflush(stdout) != 0 && status == 0) {
 		fprintf(stderr, "covey: write to standard output failed\n");

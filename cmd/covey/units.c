@@ -1,11 +1,11 @@
 /*
  * covey units - the drop-ins that fit systemd's units to a configuration
  *
- * The units as installed serve conf/covey.yaml.  It is systemd that opens
- * the sockets, so where a configuration says otherwise systemd must be told
- * too, and a group has more to start than a node alone.  This prints, file
- * by file, what to put where, or writes it below a directory: so it is
- * called by covey-generator.  Where nothing differs there is nothing to say.
+ * The units as installed serve conf/covey.yaml.  systemd opens the sockets,
+ * so it must know where a configuration differs, and a group has more to
+ * start than a node alone.  This prints the drop-ins, each headed by its
+ * file, or writes them below a directory, as covey-generator has it do.
+ * Where nothing differs nothing is printed.
  */
 #include "command.h"
 
@@ -152,7 +152,7 @@ static bool in_home(const char *path)
 	return false;
 }
 
-/* Who makes the directories; a generator may not, so they are only printed. */
+/* For the directories that were moved; a generator may not make them, so this is only printed. */
 static void print_moved(const char *const moved[2])
 {
 	struct buf text = BUF_INIT;
@@ -235,16 +235,16 @@ enum { CONF, WRITE };
 
 static const struct command_option options[] = {
 	OPTION_CONF,
-	{ "write", 0, "DIR", "write them below DIR instead, which is there" },
+	{ "write", 0, "DIR", "write them below DIR, which must exist, instead of printing them" },
 	OPTION_END,
 };
 
-static int run(const struct call *call)
+static int run(const struct arguments *args)
 {
-	const char *file = call->values[CONF] ? call->values[CONF] : SHIPPED_CONFIG;
+	const char *file = args->values[CONF] ? args->values[CONF] : SHIPPED_CONFIG;
 	struct conf conf = CONF_INIT;
 	struct err err = ERR_INIT;
-	struct units units = { .conf = &conf, .directory = call->values[WRITE] };
+	struct units units = { .conf = &conf, .directory = args->values[WRITE] };
 	char *absolute = NULL;
 	int rc = conf_load(&conf, file, &err);
 
@@ -265,10 +265,9 @@ const struct command command_units = {
 	.name = "units",
 	.operands = "",
 	.summary = "Print the drop-ins that fit systemd's units to a configuration",
-	.details = "Each is headed by the file that it belongs in; nothing is printed where\n"
-		   "nothing differs from the units as installed. For /etc/covey/covey.yaml\n"
-		   "systemd has it done by itself, at boot, and at systemctl daemon-reload\n"
-		   "while no socket of covey is open.",
+	.details = "Each is headed by the file that it belongs in. Nothing is printed where nothing\n"
+		   "differs from the units as installed. For /etc/covey/covey.yaml systemd does this by\n"
+		   "itself, at boot, and at systemctl daemon-reload while no socket of covey is open.",
 	.options = options,
 	.most = 0,
 	.run = run,

@@ -1,17 +1,24 @@
-/* covey up - run nodes on this machine, as systemd would */
-#include "command.h"
+/*
+ * up - covey up: nodes on this machine, run as systemd would
+ *
+ *	DIR/group.key			one key for all, made once
+ *	DIR/node<i>/covey.yaml		made once, then kept as it is
+ *	DIR/node<i>/store		its files
+ *
+ * Each node has all others as seeds, so they found their group as soon as
+ * all have met.
+ */
 #include "local.h"
-#include "nodes.h"
-#include "programs.h"
 
-#include "buf.h"
+#include "file.h"
 #include "identity.h"
 #include "launch.h"
 #include "mem.h"
 #include "store.h"
 
+#include <errno.h>
 #include <signal.h>
-#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define DIRECTORY "covey-nodes"
@@ -32,6 +39,21 @@ static const struct role {
 };
 #define ROLES (sizeof roles / sizeof roles[0])
 
+struct node {
+	char *conf_file;	/* owned */
+	struct conf conf;
+};
+
+struct nodes {
+	struct node *list;	/* owned */
+	size_t count;
+};
+#define NODES_INIT { .list = NULL, .count = 0 }
+
+#define NODES_MAX 100
+#define NODES_PORT 4720		/* of the first; the next ones are 10 apart */
+#define NODES_APART 10		/* between the HTTP ports of neighbours */
+
 struct up {
 	struct nodes nodes;
 	struct store *stores[NODES_MAX];	/* owned: held, so that no other node runs on them */
@@ -48,6 +70,178 @@ static void tell(const char *line)
 static bool runs(const struct role *role, const struct conf *conf)
 {
 	return !role->in_group || conf->group.key_file != NULL;
+}
+
+/* the nodes */
+
+/* The directory and those above it, 0750. */
+static int make_directory(const char *path, struct err *err)
+{
+	char *parent;
+	int rc;
+
+	if (mkdir(path, 0750) == 0 || errno == EEXIST)
+		return 0;
+	if (errno != ENOENT)
+		return err_sys(err, "make directory %s", path);
+	parent = file_directory(path);
+	rc = make_directory(parent, err);
+	free(parent);
+	if (rc == 0 && mkdir(path, 0750) < 0 && errno != EEXIST)
+		return err_sys(err, "make directory %s", path);
+	return rc;
+}
+
+static int make_key(const char *dir, struct err *err)
+{
+	struct buf path = BUF_INIT;
+	char text[GROUP_KEY_TEXT];
+	int rc = 0;
+
+	buf_addf(&path, "%s/group.key", dir);
+	if (access(path.data, F_OK) < 0) {
+		group_key_new(text);
+		rc = file_replace(path.data, str_of(text), 0600, err);
+	}
+	buf_clear(&path);
+	return rc;
+}
+
+static void conf_file_of(struct buf *to, const char *dir, size_t number)
+{
+	buf_addf(to, "%s/node%zu/covey.yaml", dir, number);
+}
+
+/* Where a node answers discovery: as its configuration says, or will say when it is made. */
+static void add_seed(struct buf *to, const char *dir, size_t number, uint64_t port)
+{
+	struct conf conf = CONF_INIT;
+	struct buf file = BUF_INIT;
+	char text[ADDRESS_TEXT];
+
+	conf_file_of(&file, dir, number);
+	if (conf_load(&conf, file.data, NULL) < 0)
+		buf_addf(to, "'127.0.0.1:%llu'", (unsigned long long)port + 1);
+	else
+		buf_addf(to, "'%s'", address_format(text, &conf.listen.discovery.address));
+	conf_clear(&conf);
+	buf_clear(&file);
+}
+
+/* "[ 'a:1', 'b:2' ]" */
+static void add_seeds(struct buf *to, const char *dir, size_t count, uint64_t base)
+{
+	for (size_t i = 0; i < count && i < CONF_SEEDS_MAX; i++) {
+		buf_adds(to, i == 0 ? "[ " : ", ");
+		add_seed(to, dir, i + 1, base + NODES_APART * i);
+	}
+	buf_adds(to, " ]");
+}
+
+static int write_conf(const char *file, size_t number, uint64_t port, struct str seeds,
+		      struct err *err)
+{
+	struct buf text = BUF_INIT;
+	int rc;
+
+	buf_addf(&text,
+		 "# Written by covey up, and yours from now on: see covey.yaml(5).\n"
+		 "node:\n  name: node%zu\n  address: 127.0.0.1\n  store: store\n"
+		 "listen:\n  http: %llu\n  discovery: %llu\n  versions: %llu\n"
+		 "group:\n  key_file: ../group.key\n  seeds: %.*s\n",
+		 number, (unsigned long long)port, (unsigned long long)port + 1,
+		 (unsigned long long)port + 2, STR_ARG(seeds));
+	rc = file_replace(file, buf_str(&text), 0640, err);
+	buf_clear(&text);
+	return rc;
+}
+
+static int add_node(struct nodes *nodes, const char *conf_file, struct err *err)
+{
+	struct conf conf = CONF_INIT;
+
+	if (conf_load(&conf, conf_file, err) < 0)
+		return -1;
+	nodes->list = mem_resize(nodes->list, nodes->count + 1, sizeof *nodes->list);
+	nodes->list[nodes->count].conf_file = mem_copy(conf_file, strlen(conf_file));
+	nodes->list[nodes->count].conf = conf;
+	nodes->count++;
+	return 0;
+}
+
+/* The first node's port, if its configuration is there. */
+static uint64_t existing_port(const char *dir)
+{
+	struct conf conf = CONF_INIT;
+	struct buf file = BUF_INIT;
+	uint64_t port = NODES_PORT;
+
+	conf_file_of(&file, dir, 1);
+	if (conf_load(&conf, file.data, NULL) == 0)
+		port = address_port(&conf.listen.http.address);
+	conf_clear(&conf);
+	buf_clear(&file);
+	return port;
+}
+
+/* Safe on NODES_INIT. */
+static void nodes_clear(struct nodes *nodes)
+{
+	for (size_t i = 0; i < nodes->count; i++) {
+		free(nodes->list[i].conf_file);
+		conf_clear(&nodes->list[i].conf);
+	}
+	free(nodes->list);
+	*nodes = (struct nodes)NODES_INIT;
+}
+
+static int prepare_one(struct nodes *nodes, const char *dir, uint64_t port, bool port_is_asked,
+		       struct str seeds, struct err *err)
+{
+	size_t number = nodes->count + 1;
+	struct buf file = BUF_INIT;
+	int rc;
+
+	buf_addf(&file, "%s/node%zu", dir, number);
+	rc = make_directory(file.data, err);
+	buf_adds(&file, "/covey.yaml");
+	if (rc == 0 && access(file.data, F_OK) < 0)
+		rc = write_conf(file.data, number, port, seeds, err);
+	if (rc == 0)
+		rc = add_node(nodes, file.data, err);
+	if (rc == 0 && port_is_asked &&
+	    address_port(&nodes->list[number - 1].conf.listen.http.address) != port)
+		rc = err_set(err, ERR_CONFLICT,
+			     "%s: was made before with another port than %llu: leave out --port, or "
+			     "edit or remove the file", file.data, (unsigned long long)port);
+	buf_clear(&file);
+	return rc;
+}
+
+/* Write the configurations that are not there yet, and load all.  port 0: that of the first one, or NODES_PORT. */
+static int nodes_prepare(struct nodes *nodes, const char *dir, size_t count, uint64_t port,
+		  struct err *err)
+{
+	struct nodes fresh = NODES_INIT;
+	struct buf seeds = BUF_INIT;
+	uint64_t base = port ? port : existing_port(dir);
+	int rc;
+
+	if (base + NODES_APART * (count - 1) + 2 > UINT16_MAX)
+		return err_set(err, ERR_INVALID, "%zu nodes from port %llu on: ports end at %u", count,
+			       (unsigned long long)base, UINT16_MAX);
+	rc = make_directory(dir, err);
+	if (rc == 0)
+		rc = make_key(dir, err);
+	add_seeds(&seeds, dir, count, base);
+	for (size_t i = 0; rc == 0 && i < count; i++)
+		rc = prepare_one(&fresh, dir, base + NODES_APART * i, port != 0, buf_str(&seeds), err);
+	buf_clear(&seeds);
+	if (rc < 0)
+		nodes_clear(&fresh);
+	else
+		*nodes = fresh;
+	return rc;
 }
 
 /* sockets */
@@ -107,8 +301,8 @@ static int check_keys(const struct conf *conf, struct err *err)
 }
 
 /*
- * A fresh store is formatted here, so that what is wrong with the disk is told before anything
- * runs.  It stays this node's while all of its roles have left.
+ * A fresh store is formatted here, so that a fault of the disk is told before anything runs.
+ * The store stays locked for this node, also while none of its roles runs.
  */
 static int prepare_store(struct store **ret, const struct conf *conf, struct err *err)
 {
@@ -240,43 +434,43 @@ static char *without_slash(const char *dir)
 	return mem_copy(dir, n);
 }
 
-static int read_numbers(const struct call *call, uint64_t *count, uint64_t *port, struct err *err)
+static int read_numbers(const struct arguments *args, uint64_t *count, uint64_t *port, struct err *err)
 {
-	if (call->values[CONF] && (call->values[NODES] || call->values[DIR] || call->values[PORT]))
+	if (args->values[CONF] && (args->values[NODES] || args->values[DIR] || args->values[PORT]))
 		return err_set(err, ERR_INVALID, "-c goes without --nodes, --dir and --port");
-	if (call->values[NODES] != NULL &&
-	    command_number("--nodes", call->values[NODES], 1, NODES_MAX, count, err) < 0)
+	if (args->values[NODES] != NULL &&
+	    command_number("--nodes", args->values[NODES], 1, NODES_MAX, count, err) < 0)
 		return -1;
-	if (call->values[PORT] != NULL &&
-	    command_number("--port", call->values[PORT], 1, UINT16_MAX, port, err) < 0)
+	if (args->values[PORT] != NULL &&
+	    command_number("--port", args->values[PORT], 1, UINT16_MAX, port, err) < 0)
 		return -1;
 	return 0;
 }
 
-static int prepare(struct up *up, const struct call *call, uint64_t count, uint64_t port,
+static int prepare(struct up *up, const struct arguments *args, uint64_t count, uint64_t port,
 		   struct err *err)
 {
 	char *dir;
 	int rc;
 
-	if (call->values[CONF] != NULL)
-		return nodes_single(&up->nodes, call->values[CONF], err);
-	dir = without_slash(call->values[DIR] ? call->values[DIR] : DIRECTORY);
+	if (args->values[CONF] != NULL)
+		return add_node(&up->nodes, args->values[CONF], err);
+	dir = without_slash(args->values[DIR] ? args->values[DIR] : DIRECTORY);
 	rc = nodes_prepare(&up->nodes, dir, count, port, err);
 	free(dir);
 	return rc;
 }
 
-static int run(const struct call *call)
+static int run(const struct arguments *args)
 {
 	struct up up = { .nodes = NODES_INIT };
 	struct err err = ERR_INIT;
 	uint64_t count = 1, port = 0;
 	int status = 0;
 
-	if (read_numbers(call, &count, &port, &err) < 0)
-		return command_misused(call->command, "%s", err.text);
-	if (prepare(&up, call, count, port, &err) < 0) {
+	if (read_numbers(args, &count, &port, &err) < 0)
+		return command_misused(args->command, "%s", err.text);
+	if (prepare(&up, args, count, port, &err) < 0) {
 		command_fail(&err);
 		status = EX_CONFIG;
 	} else if (find_programs(&up, &err) < 0 || run_nodes(&up, &err) < 0) {
@@ -294,10 +488,10 @@ static int run(const struct call *call)
 }
 
 static const struct command_option options[] = {
-	[NODES] = { "nodes", 0, "N", "how many; default 1" },
-	[DIR] = { "dir", 0, "DIR", "where they live; default " DIRECTORY " here, and kept" },
-	[PORT] = { "port", 0, "PORT", "HTTP of the first; default 4720, then 10 apart" },
-	[CONF] = { "config", 'c', "FILE", "one node, as this configuration says" },
+	[NODES] = { "nodes", 0, "N", "how many nodes; default 1" },
+	[DIR] = { "dir", 0, "DIR", "where their files are; default " DIRECTORY " here" },
+	[PORT] = { "port", 0, "PORT", "HTTP of the first node; default 4720; the next ones are 10 apart" },
+	[CONF] = { "config", 'c', "FILE", "run one node, as this configuration says" },
 	OPTION_END,
 };
 
@@ -305,8 +499,8 @@ const struct command command_up = {
 	.name = "up",
 	.operands = "",
 	.summary = "Run nodes on this machine until Ctrl-C",
-	.details = "Node i is DIR/node<i>/, with covey.yaml and its store; DIR/group.key is the key\n"
-		   "of them all. What is there already is kept: the next covey up goes on with it.",
+	.details = "Node i has its covey.yaml and its store in DIR/node<i>/; DIR/group.key is the key of\n"
+		   "all nodes. What is there already is kept: the next covey up goes on with it.",
 	.options = options,
 	.least = 0,
 	.most = 0,

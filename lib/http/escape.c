@@ -11,7 +11,8 @@ static bool continues(struct str text, size_t from, size_t to)
 	return true;
 }
 
-size_t escape_utf8_length(struct str text)
+/* Bytes of the well-formed UTF-8 sequence at the front (1 to 4), or 0 (RFC 3629). */
+static size_t utf8_length(struct str text)
 {
 	unsigned char a, b;
 
@@ -42,7 +43,7 @@ typedef void escape_byte(struct buf *, char);
 static void escape(struct buf *buf, struct str text, escape_byte *ascii)
 {
 	while (text.n > 0) {
-		size_t n = escape_utf8_length(text);
+		size_t n = utf8_length(text);
 
 		if (n == 1)
 			ascii(buf, text.s[0]);

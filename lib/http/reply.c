@@ -2,7 +2,6 @@
 #include "reply.h"
 
 #include "escape.h"
-#include "page.h"
 #include "render.h"
 
 #include <stdarg.h>
@@ -45,7 +44,8 @@ static const struct {
 	{ 507, "Insufficient Storage" },
 };
 
-const char *reply_reason(int status)
+/* "Unknown" for a status that covey never sends. */
+static const char *reply_reason(int status)
 {
 	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++)
 		if (reasons[i].status == status)
@@ -158,16 +158,6 @@ static void plain(struct buf *body, const struct reply_error *error)
 	buf_addc(body, '\n');
 }
 
-static void page(struct buf *body, const struct reply_error *error)
-{
-	page_begin(body, error->path, error->node, false, reply_reason(error->status),
-		   (struct str)STR_INIT);
-	buf_adds(body, "<p class=\"c\">");
-	escape_html(body, error->detail);
-	buf_adds(body, "</p>\n");
-	page_end(body, error->node, (struct str)STR_INIT);
-}
-
 void reply_error(struct buf *buf, const struct reply_error *error)
 {
 	const char *type = error->json ? "application/problem+json" :
@@ -177,7 +167,7 @@ void reply_error(struct buf *buf, const struct reply_error *error)
 	if (error->json)
 		problem(&body, error);
 	else if (error->page)
-		page(&body, error);
+		render_error_html(&body, error->path, error->node, reply_reason(error->status), error->detail);
 	else
 		plain(&body, error);
 	reply_start(buf, error->status);

@@ -10,23 +10,20 @@ setup() {
 	covey key new >"$D/group.key"
 }
 
-url() { echo "http://10.79.0.$1:4720"; }
-
 start_node() {
 	host_conf "$1" 10.79.0.1:4721 10.79.0.3:4721
 	spawn_on "$1" "h$1" covey up -c "$D/h$1/covey.yaml"
 }
 
-on() { hosts exec "$1" curl -s -m 10 "${@:2}"; }
-put() { on "$1" -o "$D/body" -w '%{http_code}' -T - "$(url "$1")/$2" <<<"$3"; }
+put() { host_curl "$1" -o "$D/body" -w '%{http_code}' -T - "$(host_url "$1")/$2" <<<"$3"; }
 put_confirmed() { [[ $(put "$@") == 20[14] ]]; }
-lay() { on "$1" "$(url "$1")/.covey/layout" | jq -r "$2"; }
+lay() { host_curl "$1" "$(host_url "$1")/.covey/layout" | jq -r "$2"; }
 covey_on() { hosts exec "$1" covey "${@:2}" -c "$D/h$1/covey.yaml"; }
 
 # one_layout H...: these have one layout, of exactly so many members, and all know it of all
 one_layout() {
 	local h seen=
-	for h; do seen+=$(on "$h" "$(url "$h")/.covey/layout" | settled_line)$'\n'; done
+	for h; do seen+=$(host_curl "$h" "$(host_url "$h")/.covey/layout" | settled_line)$'\n'; done
 	is_settled $# <<<"$seen"
 }
 
@@ -34,8 +31,8 @@ one_layout() {
 sees() { [ "$(lay "$1" '[.members[] | select(.state == "up")] | length')" -eq "$2" ]; }
 of_lineage() { [ "$(lay "$1" .lineage)" = "$2" ]; }
 logged() { grep -q "$2" "$D/h$1.log"; }
-reads() { [ "$(on "$1" -f -H 'Cache-Control: no-cache' "$(url "$1")/$2")" = "$3" ]; }
-has_versions() { [ "$(on "$1" "$(url "$1")/$2?versions&format=text" | grep -c "^[0-9]\{8\}T")" -eq "$3" ]; }
+reads() { [ "$(host_curl "$1" -f -H 'Cache-Control: no-cache' "$(host_url "$1")/$2")" = "$3" ]; }
+has_versions() { [ "$(host_curl "$1" "$(host_url "$1")/$2?versions&format=text" | grep -c "^[0-9]\{8\}T")" -eq "$3" ]; }
 
 @test "two halves forced apart stay apart and say so; covey layout adopt loses no version of either" {
 	local h one three old
@@ -69,7 +66,7 @@ has_versions() { [ "$(on "$1" "$(url "$1")/$2?versions&format=text" | grep -c "^
 	run covey_on 1 layout show
 	[[ $output == *"forced away from lineage $old"* ]]
 	[[ $output == *"2 nodes of lineage $three stay apart; covey layout adopt $one"* ]]
-	[ "$(on 3 "$(url 3)/.covey/status" | jq -r .group.apart)" != null ]
+	[ "$(host_curl 3 "$(host_url 3)/.covey/status" | jq -r .group.apart)" != null ]
 
 	for h in 3 4 5; do
 		run covey_on $h layout adopt "$one"

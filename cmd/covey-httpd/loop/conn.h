@@ -1,0 +1,86 @@
+/*
+ * conn - one connection: requests in, answers out, one at a time and in order
+ *
+ *	HEAD	a request's head is being read
+ *	BODY	its body is being read (upload.c decides how much is welcome)
+ *	BUSY	a job in the pool, or another role, has it
+ *	SEND	the answer is on its way
+ *	LINGER	the answer was sent, the rest of the request is thrown away
+ *
+ * A handler is entered with a parsed head (request.h).  It answers at once,
+ * or sets BODY or BUSY and calls conn_resume() when that is over.  Exactly
+ * one answer ends a request: conn_answered() when it is text alone or has
+ * its pieces of a file inserted, conn_abort() when the truth can no longer
+ * be told but by cutting the connection.
+ *
+ * When the process is to stop, every connection is still answered one
+ * request, the one under way or, when it waits for none too long, the next:
+ * its answer says Connection: close.  An answer that was begun before does
+ * not, so another request may follow it.
+ *
+ * A client that goes away while its request is BUSY is noticed and kept
+ * until conn_resume(): only then the connection is closed and freed.
+ */
+#ifndef COVEY_HTTPD_CONN_H
+#define COVEY_HTTPD_CONN_H
+
+#include "body.h"
+#include "head.h"
+#include "../httpd.h"
+#include "output.h"
+#include "../request.h"
+
+enum conn_state { CONN_HEAD, CONN_BODY, CONN_BUSY, CONN_SEND, CONN_LINGER };
+
+struct conn {
+	struct worker *worker;
+	struct link link;		/* among its worker's, or the spare ones */
+	int in, out;			/* one socket; or descriptors 0 and 1 */
+	bool socket;			/* out is one */
+	enum conn_state state;
+	struct watch watch;		/* of in; of both when they are one */
+	struct watch out_watch;		/* of out when it is another */
+	struct timer timer;
+	uint64_t deadline;		/* ms; by then something must have happened */
+	bool readable;			/* there may be bytes to receive */
+	bool eof;			/* the client sends no more */
+	bool gone;			/* closed or broken while BUSY */
+	bool last;			/* close when this request is answered */
+	bool had_answer;		/* to a request before this one */
+	struct buf input;		/* received; the request's head stays in place until its end */
+	size_t taken;			/* bytes of input that belong to earlier requests */
+	struct buf beyond;		/* received behind the body: the next request */
+	struct output output;
+	int answer_status;		/* of the answer that is being made; */
+	size_t answer_fields;		/* its field lines begin there in output.text */
+	struct head head;
+	struct body body;
+	bool has_body;			/* the request has one that was not read to its end */
+	struct request request;
+};
+
+/* The connection owns the descriptors. */
+void conn_open(struct worker *, int in, int out);
+void conn_stop_all(struct worker *);	/* the process is to stop */
+void conn_free_all(struct worker *);
+
+/* The answer is in output; the next request follows when it was sent. */
+void conn_answered(struct conn *);
+/* The request's body is wanted: upload_step() is called as it comes. */
+void conn_read_body(struct conn *);
+/* The answer has begun and cannot be finished truly: the connection is cut. */
+void conn_abort(struct conn *);
+/* Go on, when what a BUSY request waited for has come. */
+void conn_resume(struct conn *);
+/* Whether the client has closed its side: as far as can be told, it does not wait any more. */
+bool conn_left(const struct conn *);
+
+/* Up to n bytes for a body: 1 with *ret_n of them, 0 none for now, -1 end of file or error. */
+int conn_receive(struct conn *, char *to, size_t n, size_t *ret_n);
+/* Bytes behind the request's head that were received with it. */
+struct str conn_body_prefix(const struct conn *);
+void conn_body_prefix_taken(struct conn *, size_t n);
+/* Bytes received behind the end of the body: the next request. */
+void conn_put_back(struct conn *, struct str);
+
+#endif

@@ -1,0 +1,1118 @@
+/*
+ * write - a change to the store on behalf of a request, from its head to its answer
+ *
+ * write_run() is the whole of it, one step below the other.
+ *
+ * They are steps of the loop and not one blocking job: while a majority of
+ * the homes is away each writer waits for seconds, or for minutes if it
+ * prefers that, and a thousand of them would hold every thread of a pool
+ * whose threads are there to wait for the disk.  So a step that waits for
+ * other nodes leaves, and only what this node's disk does is in the pool.
+ */
+#include "write.h"
+
+#include "answer.h"
+#include "backoff.h"
+#include "loop/conn.h"
+#include "container.h"
+#include "digest.h"
+#include "freshness.h"
+#include "group.h"
+#include "handlers.h"
+#include "mem.h"
+#include "replicate.h"
+#include "reply.h"
+#include "rmdir.h"
+#include "sync_talk.h"
+#include "upload.h"
+
+#include <limits.h>
+#include <unistd.h>
+
+#define AT_ONCE_MAX 32		/* items of a form that are replicated at once */
+#define AFTER_MAX 512		/* writes that go on after their answer; beyond it the rest is covey-syncd's at once */
+#define BYTES_PER_MS 32768	/* of a large body, what a keeper's disk is allowed: 32 MiB/s */
+
+static bool ask_early(struct write *);
+static void judge_early(struct write *);
+static void stage(struct write *);
+static bool ask_homes(struct write *);
+static bool take_answer(struct write *);
+static bool commit(struct write *);
+static bool replicate(struct write *);
+static bool judge(struct write *);
+static void answer(struct write *);
+
+/*
+ * Each step runs once, and says whether something has to come before the
+ * next one: who brings it calls this again.  A step may name another one as
+ * the next.
+ */
+static void write_run(struct write *w)
+{
+	bool waits = false;
+
+	while (!waits)
+		switch (w->step++) {
+		case WRITE_ASK_EARLY:	/* the homes, before a body that is large, or conditional */
+			waits = ask_early(w);
+			break;
+		case WRITE_JUDGE_EARLY:	/* would it be refused whatever its body is? */
+			judge_early(w);
+			break;
+		case WRITE_RECEIVE:	/* the body, into memory or a stage */
+			upload_receive(w->conn);
+			waits = true;
+			break;
+		case WRITE_STAGE:	/* what is not small goes to the disk, beside the questions */
+			stage(w);
+			break;
+		case WRITE_ASK:		/* the homes: of each path, and of the directories above it */
+			waits = ask_homes(w);
+			break;
+		case WRITE_TAKE:	/* their answer: the next question, or a refusal, or all is known */
+			waits = take_answer(w);
+			break;
+		case WRITE_COMMIT:	/* choose a version above all that is known; it is on this disk then */
+			waits = commit(w);
+			break;
+		case WRITE_REPLICATE:	/* its record to the homes, its content to the keepers */
+			waits = replicate(w);
+			break;
+		case WRITE_JUDGE:	/* do enough of them have it?  Or is it too late? */
+			waits = judge(w);
+			break;
+		case WRITE_ANSWER:	/* 201, 204, 202; or why it is refused */
+			answer(w);
+			waits = true;
+			break;
+		case WRITE_ANSWERED:
+			waits = true;
+			break;
+		}
+}
+
+/* From outside a handler. */
+static void write_resume(struct write *w)
+{
+	struct conn *c = w->conn;
+
+	write_run(w);
+	conn_resume(c);
+}
+
+static void time_is_up(struct timer *timer)
+{
+	write_resume(CONTAINER_OF(timer, struct write, timer));
+}
+
+static void write_refuse(struct write *w)
+{
+	w->result = -1;
+	w->step = WRITE_ANSWER;
+}
+
+/* what must hold */
+
+static bool is_update(const struct write *w)
+{
+	return w->worker->httpd->group != NULL && cond_is_update(&w->conn->request.cond);
+}
+
+struct registers registers_of(const struct store_entry *here)
+{
+	return (struct registers){ .file = here->record, .entry = here->entry };
+}
+
+static void take_newer(struct record *record, const struct record *other)
+{
+	if (version_cmp(other->version, record->version) > 0)
+		*record = *other;
+}
+
+/*
+ * What is here, and what the group knows.  A directory's entry is kept by the
+ * homes of its name alone: where these said what it is, what this node may
+ * have left of one decides nothing.
+ */
+static struct registers registers_merge(const struct write_item *item, struct registers r)
+{
+	take_newer(&r.file, &item->group_file);
+	if (item->entry_known)
+		r.entry = item->group_entry;
+	else
+		take_newer(&r.entry, &item->group_entry);
+	return r;
+}
+
+static struct registers registers_known(const struct write *w, const struct write_item *item)
+{
+	struct store_entry entry = STORE_ENTRY_INIT;
+	struct registers here = { .file.flags = 0 };
+
+	if (store_newest(w->worker->httpd->store, buf_str(&item->path), STORE_RECORD, &entry, NULL) == 0)
+		here = registers_of(&entry);
+	store_entry_clear(&entry);
+	return registers_merge(item, here);
+}
+
+/* The record of the file that stands there; version none: no file does. */
+static struct record file_there(const struct registers *r)
+{
+	return record_name_kind(&r->file, &r->entry) == NAME_FILE ?
+		       r->file : (struct record){ .version = VERSION_NONE };
+}
+
+static int judge_condition(const struct write *w, const struct record *file, struct err *err)
+{
+	char text[ETAG_TEXT];
+	struct cond_target target = { .exists = record_is_live(file),
+				      .etag = answer_etag(text, file->version),
+				      .modified = answer_modified(file) };
+
+	switch (cond_check(&w->conn->request.cond, &target)) {
+	case COND_MALFORMED:
+		return err_set(err, ERR_INVALID, "If-Match or If-None-Match is not a list of entity tags");
+	case COND_FAILED:
+		if (!target.exists)
+			return err_set(err, ERR_PRECONDITION, "nothing is there");
+		return err_set(err, ERR_PRECONDITION, "the newest version is %s", text);
+	case COND_NOT_MODIFIED:
+	case COND_GO:
+		break;
+	}
+	return 0;
+}
+
+/* -1: it is an update, and there are other nodes, or may be. */
+static int judge_alone(const struct write *w, struct err *err)
+{
+	if (!is_update(w) || (w->alone_epoch != 0 &&
+			      w->alone_epoch == group_solo_epoch(w->worker->httpd->group)))
+		return 0;
+	return err_set(err, ERR_UNSUPPORTED,
+		       "If-Match and the like are not offered for writes in a group of several nodes yet");
+}
+
+/*
+ * Where a majority of the homes says nothing this node may have what is long
+ * gone, and forbids nothing.
+ */
+static int judge_kind(const struct write *w, const struct write_item *item,
+		      const struct registers *r, struct err *err)
+{
+	enum name_kind stands = record_name_kind(&r->file, &r->entry);
+	bool directory = stands == NAME_DIRECTORY;
+
+	switch (w->kind) {
+	case WRITE_FILE:
+		if (directory && !item->unanswered)
+			return err_set(err, ERR_CONFLICT,
+				       "a directory stands there: put the file into it, with its name behind the slash");
+		break;
+	case WRITE_DELETE:
+		if (directory && !item->unanswered)
+			return err_set(err, ERR_CONFLICT,
+				       "a directory stands there: DELETE it with a slash at the end");
+		/* What nobody can vouch for may be there, and is to go. */
+		if (stands != NAME_FILE && !w->unconfirmed)
+			return err_set(err, ERR_ABSENT, "no such file");
+		break;
+	case WRITE_MKDIR:
+		if (stands == NAME_FILE && !item->unanswered)
+			return err_set(err, ERR_CONFLICT, "a file stands there");
+		break;
+	case WRITE_RMDIR:
+		if (!directory)
+			return err_set(err, ERR_ABSENT, "no such directory");
+		break;
+	}
+	return 0;
+}
+
+/*
+ * In a group of one what is here is all there is, and an update is judged
+ * under its path's lock.  In a larger group it depends on what others know:
+ * it is refused when it clearly fails, which only a confirmed reading can tell,
+ * and not offered yet when it does not.
+ *
+ * One can become the other at any time.  So covey-versiond must have answered
+ * by the layout of this node alone, that must still be the layout when the
+ * version is chosen, and the one by which the record was stored in the end:
+ * whoever is asked by a later layout is answered after that.
+ */
+static int judge_update(struct write *w, const struct write_item *item, struct err *err)
+{
+	struct registers known;
+	struct record file;
+
+	w->alone_epoch = w->unconfirmed ? 0 : w->ask.epoch;
+	if (judge_alone(w, err) == 0)
+		return 0;
+	known = registers_known(w, item);
+	file = file_there(&known);
+	if (judge_condition(w, &file, err) == 0)
+		return judge_alone(w, err);
+	if (err->kind == ERR_PRECONDITION && !w->ask.confirmed)
+		return err_set(err, ERR_AWAY,
+			       "whether the condition holds cannot be confirmed now: nothing was done");
+	return -1;
+}
+
+static int file_in_the_way(struct str path, struct err *err)
+{
+	return err_set(err, ERR_CONFLICT, "a file stands where a directory is needed: %.*s",
+		       STR_ARG(path));
+}
+
+/* In a group of one the nearest thing above the path must be a directory. */
+static int judge_parents_here(const struct write *w, struct str path, struct err *err)
+{
+	while ((path = path_parent(path)).n > 0) {
+		struct store_entry entry = STORE_ENTRY_INIT;
+		struct registers found;
+
+		if (store_newest(w->worker->httpd->store, path, STORE_RECORD, &entry, err) < 0)
+			return -1;
+		found = registers_of(&entry);
+		store_entry_clear(&entry);
+		if (record_name_kind(&found.file, &found.entry) == NAME_FILE)
+			return file_in_the_way(path, err);
+		if (record_is_live(&found.entry))
+			break;
+	}
+	return 0;
+}
+
+/*
+ * A file that a majority may never have had, or may have deleted by now, is no
+ * reason to refuse: of its homes alone, and of most, comes what stands above.
+ */
+static int judge_parent(const struct write *w, struct err *err)
+{
+	const struct ask *ask = &w->ask;
+
+	if (ask->certainty != CERTAINTY_CONFIRMED ||
+	    record_name_kind(&ask->record, &ask->entry) != NAME_FILE)
+		return 0;
+	return file_in_the_way(w->parent, err);
+}
+
+/* ask: what the homes know */
+
+/*
+ * That there is nothing to be deleted is an answer as a reader's: nobody may
+ * see it later.  So is that a condition fails, or that a file is in the way of
+ * a directory.  The write of a file only has to be above what a majority knows.
+ */
+static enum newest_purpose purpose_of(const struct write *w)
+{
+	bool writes = w->kind == WRITE_FILE && w->parent.s == NULL;
+
+	return writes && !is_update(w) ? NEWEST_WRITE : NEWEST_READ;
+}
+
+static void asked(struct conn *c)
+{
+	write_run(c->request.write);
+}
+
+static void item_note_answer(const struct write *w, struct write_item *item)
+{
+	const struct ask *ask = &w->ask;
+	bool told = ask->certainty != CERTAINTY_UNCONFIRMED;
+
+	item->group_file = ask->record;
+	item->group_entry = ask->entry;
+	item->entry_known = w->worker->httpd->grouped && told;
+	item->unanswered = !told;
+	item->clock = ask->clock;
+}
+
+/*
+ * Who waits for 100 (Continue), or has a condition, may be spared a body that
+ * is not accepted.  Of a small one that is worth no question.
+ */
+static bool ask_early(struct write *w)
+{
+	const struct head *head = &w->conn->head;
+	bool update = cond_is_update(&w->conn->request.cond);
+	bool large = head->framing != FRAMING_LENGTH || head->length > LARGE_BYTES;
+
+	if (!head->expect_continue && !update)
+		w->step = WRITE_RECEIVE;
+	else if (w->count > 0 && (!w->worker->httpd->grouped || update || large))
+		return !ask_start(&w->ask, w->conn, buf_str(&w->items[0].path), purpose_of(w),
+				  VERSION_NONE, asked);
+	return false;
+}
+
+/* By this disk, and by what was asked, if anything was; it is asked again when the body is there. */
+static int judged_early(struct write *w)
+{
+	struct write_item *item = &w->items[0];
+	struct registers known;
+	struct record file;
+
+	if (store_fits(w->worker->httpd->store, 0, &w->err) < 0)
+		return -1;
+	if (w->ask.began == 0)
+		return 0;
+	item_note_answer(w, item);
+	w->unconfirmed = !w->ask.confirmed;
+	if (judge_update(w, item, &w->err) < 0)
+		return -1;
+	w->unconfirmed = false;
+	known = registers_known(w, item);
+	file = file_there(&known);
+	if (!w->worker->httpd->grouped && judge_parents_here(w, buf_str(&item->path), &w->err) < 0)
+		return -1;
+	return judge_condition(w, &file, &w->err) < 0 ? -1 : judge_kind(w, item, &known, &w->err);
+}
+
+static void judge_early(struct write *w)
+{
+	if (judged_early(w) < 0)
+		write_refuse(w);
+}
+
+/* What the next question is about: a path that is written, or a directory above it. */
+static struct str question_path(const struct write *w)
+{
+	return w->parent.s != NULL ? w->parent : buf_str(&w->items[w->asking].path);
+}
+
+static bool ask_homes(struct write *w)
+{
+	if (w->asking == w->count) {		/* without a majority, and it waited for one */
+		if (loop_now(w->worker->loop) >= w->until) {
+			w->step = WRITE_COMMIT;
+			return false;
+		}
+		/* From the first: what was answered a while ago is of then. */
+		w->asking = 0;
+		w->unconfirmed = false;
+	}
+	return !ask_start(&w->ask, w->conn, question_path(w), purpose_of(w), VERSION_NONE, asked);
+}
+
+/* The directory above is not known to stand: it is to be asked about as well. */
+static bool wants_parent(const struct write *w, struct str path)
+{
+	return w->worker->httpd->grouped && (w->kind == WRITE_FILE || w->kind == WRITE_MKDIR) &&
+	       w->ask.certainty != CERTAINTY_UNCONFIRMED && !w->ask.parent_known &&
+	       path_parent(path).n > 0;
+}
+
+/* The same directory was asked about just now. */
+static bool is_beside_the_last(const struct write *w)
+{
+	return w->asking > 0 &&
+	       str_eq(path_parent(buf_str(&w->items[w->asking].path)),
+		      path_parent(buf_str(&w->items[w->asking - 1].path)));
+}
+
+/* On to a directory above the item, or to the next item. */
+static void next_question(struct write *w)
+{
+	struct str path = question_path(w);
+	bool known = w->parent.s != NULL ? record_is_live(&w->ask.entry) : is_beside_the_last(w);
+
+	if (wants_parent(w, path) && !known) {
+		w->parent = path_parent(path);
+		return;
+	}
+	w->parent = (struct str)STR_INIT;
+	w->asking++;
+}
+
+/* Of what is to go, a majority's word is enough, settled or not. */
+static void note_unconfirmed(struct write *w)
+{
+	const struct ask *ask = &w->ask;
+
+	if (ask->certainty != CERTAINTY_UNCONFIRMED ||
+	    (w->unconfirmed && ask->answered >= w->peers_answered))
+		return;
+	w->unconfirmed = true;
+	w->peers = ask->asked;
+	w->peers_answered = ask->answered;
+}
+
+/*
+ * No majority answered about something, and the client gives the group time.
+ * Of one that gave up the version is chosen now: it is to be above nothing that
+ * is written later.
+ */
+static bool is_worth_waiting(const struct write *w)
+{
+	const struct prefer *prefer = &w->conn->request.prefer;
+	bool failed = w->result < 0 || (!w->staging && w->stage_result < 0);
+
+	return w->unconfirmed && !failed && !is_update(w) && prefer->has_wait &&
+	       !prefer->respond_async && !conn_left(w->conn);
+}
+
+static bool wait_for_homes(struct write *w)
+{
+	uint64_t now = loop_now(w->worker->loop);
+	uint64_t pause = backoff_ms(HOMES_RETRY_MS, HOMES_RETRY_MAX_MS, w->tries++);
+
+	if (w->until == 0)
+		w->until = now + 1000 * w->conn->request.prefer.wait;
+	if (now >= w->until)
+		return false;
+	if (pause > w->until - now)
+		pause = w->until - now;
+	w->step = WRITE_ASK;
+	timer_start(w->worker->loop, &w->timer, pause);
+	return true;
+}
+
+static bool take_answer(struct write *w)
+{
+	note_unconfirmed(w);
+	if (w->parent.s != NULL) {
+		w->result = judge_parent(w, &w->err);
+	} else {
+		struct write_item *item = &w->items[w->asking];
+
+		item_note_answer(w, item);
+		w->result = judge_update(w, item, &w->err);
+	}
+	next_question(w);
+	if (w->result == 0 && w->asking < w->count) {
+		w->step = WRITE_ASK;
+		return false;
+	}
+	return is_worth_waiting(w) && wait_for_homes(w);
+}
+
+/* stage, commit: this node's disk, in the pool */
+
+static int check_digests(const struct body_digests *wanted, const struct write_item *item,
+			 const char *field, struct err *err)
+{
+	uint8_t sha512[SHA512_BYTES];
+
+	if (wanted->has_256 &&
+	    memcmp(wanted->sha256, stage_sha256(item->stage), SHA256_BYTES) != 0)
+		return err_set(err, ERR_INVALID, "%s: the content that arrived has another sha-256",
+			       field);
+	if (!wanted->has_512)
+		return 0;
+	/* Asked for rarely: read again, where the other is made while the body arrives. */
+	if (digest_file_512(stage_fd(item->stage), sha512) < 0)
+		return err_sys(err, "read staged content");
+	if (memcmp(wanted->sha512, sha512, SHA512_BYTES) != 0)
+		return err_set(err, ERR_INVALID, "%s: the content that arrived has another sha-512",
+			       field);
+	return 0;
+}
+
+int write_stage_item(struct write *w, struct write_item *item, struct err *err)
+{
+	if (item->stage == NULL &&
+	    (stage_begin(w->worker->httpd->store, &item->stage, err) < 0 ||
+	     (item->copy_fd >= 0 ? stage_copy(item->stage, item->copy_fd, err) :
+				   stage_add(item->stage, item->small.data, item->small.len, err)) < 0))
+		return -1;
+	buf_clear(&item->small);
+	if (stage_sync(item->stage, err) < 0 ||
+	    check_digests(&w->repr, item, "Repr-Digest", err) < 0 ||
+	    check_digests(&w->content, item, "Content-Digest", err) < 0)
+		return -1;
+	return 0;
+}
+
+static void stage_items(struct write *w)
+{
+	for (size_t i = 0; i < w->count && w->stage_result == 0; i++)
+		if (w->kind == WRITE_FILE && !w->items[i].staged) {
+			w->items[i].staged = true;
+			w->stage_result = write_stage_item(w, &w->items[i], &w->stage_err);
+		}
+}
+
+static void stage_job(struct job *job)
+{
+	stage_items(CONTAINER_OF(job, struct write, job));
+}
+
+static void stage_done(struct job *job)
+{
+	struct write *w = CONTAINER_OF(job, struct write, job);
+
+	w->staging = false;
+	if (w->step == WRITE_COMMIT)
+		write_resume(w);
+}
+
+/*
+ * A body in memory is written with the commit: another errand to the pool
+ * would cost more than it saves.
+ */
+static bool is_small(const struct write *w)
+{
+	return w->count == 1 && w->items[0].stage == NULL && w->items[0].copy_fd < 0;
+}
+
+static void stage(struct write *w)
+{
+	if (!w->worker->httpd->grouped || w->kind != WRITE_FILE || is_small(w))
+		return;
+	w->staging = true;
+	w->job = (struct job){ .work = stage_job, .done = stage_done, .home = w->worker->loop };
+	pool_submit(w->worker->httpd->pool, &w->job);
+}
+
+/* Under the path's lock, with what stands there. */
+static int commit_condition(const struct commit *commit, const struct store_entry *now,
+			    struct err *err)
+{
+	struct write_item *item = CONTAINER_OF((uintptr_t)commit, struct write_item, commit);
+	const struct write *w = commit->data;
+	struct registers known = registers_merge(item, registers_of(now));
+	struct record file;
+
+	/*
+	 * Who deletes what is being deleted here just now must not be told that
+	 * it is gone: others may still see it.  Once more does no harm.
+	 */
+	if (w->kind == WRITE_DELETE && record_is_live(&item->group_file) &&
+	    !record_is_live(&known.file))
+		known.file = item->group_file;
+	file = file_there(&known);
+	if (judge_condition(w, &file, err) < 0 || judge_alone(w, err) < 0)
+		return -1;
+	item->replaced = record_is_live(&file);
+	if (w->kind == WRITE_MKDIR && record_is_live(&known.entry)) {
+		item->existing = known.entry;
+		return err_set(err, ERR_EXISTS, "the directory is there");
+	}
+	return judge_kind(w, item, &known, err);
+}
+
+/* Of the files of a form the answer has to say which one. */
+static int name_item(const struct write *w, const struct write_item *item, struct err *err)
+{
+	struct buf target = BUF_INIT;
+	struct err was = *err;
+
+	if (w->count == 1)
+		return -1;
+	path_to_target(&target, buf_str(&item->path), false);
+	err_set(err, was.kind, "%.*s: %s", STR_ARG(buf_str(&target)), err_reason(&was));
+	buf_clear(&target);
+	return -1;
+}
+
+static int commit_item(struct write *w, struct write_item *item, struct err *err)
+{
+	static const uint8_t flags[] = {
+		[WRITE_FILE] = 0,
+		[WRITE_DELETE] = RECORD_DELETED,
+		[WRITE_MKDIR] = RECORD_DIRECTORY,
+		[WRITE_RMDIR] = RECORD_DELETED | RECORD_DIRECTORY,
+	};
+	struct httpd *h = w->worker->httpd;
+	struct commit *commit = &item->commit;
+
+	commit->path = buf_str(&item->path);
+	commit->stage = item->stage;
+	commit->flags = flags[w->kind] | (w->unconfirmed ? RECORD_BLIND : 0);
+	commit->mtime = w->mtime;
+	commit->type = str_of(item->type);
+	commit->above = version_cmp(item->group_entry.version, item->group_file.version) > 0 ?
+				item->group_entry.version : item->group_file.version;
+	commit->clock = item->clock;
+	commit->ungrouped = !h->grouped;
+	commit->outbox = h->outbox;
+	if (version_is_none(commit->fixed))
+		commit->condition = commit_condition;
+	commit->data = w;
+	if (h->group != NULL && item->clock == 0)
+		commit->clock = group_clock(h->group);
+	return store_commit(h->store, commit, err) < 0 ? name_item(w, item, err) : 0;
+}
+
+static void commit_job(struct job *job)
+{
+	struct write *w = CONTAINER_OF(job, struct write, job);
+
+	stage_items(w);		/* in a group that was done meanwhile */
+	w->result = w->stage_result;
+	w->err = w->stage_err;
+	for (size_t i = 0; i < w->count && w->result == 0; i++)
+		w->result = commit_item(w, &w->items[i], &w->err);
+	notices_disk(w->worker->httpd);
+}
+
+static void commit_done(struct job *job)
+{
+	write_resume(CONTAINER_OF(job, struct write, job));
+}
+
+static bool commit(struct write *w)
+{
+	if (w->staging) {
+		w->step = WRITE_COMMIT;		/* stage_done() comes */
+		return true;
+	}
+	if (w->result < 0) {
+		write_refuse(w);
+		return false;
+	}
+	w->job = (struct job){ .work = commit_job, .done = commit_done, .home = w->worker->loop,
+			       .key = path_hash(buf_str(&w->items[0].path)) };
+	w->conn->state = CONN_BUSY;
+	pool_submit(w->worker->httpd->pool, &w->job);
+	return true;
+}
+
+/* replicate: to homes and keepers */
+
+static void outbox_poke(struct worker *);
+
+static void outbox_poked(struct call *call, struct frame *frame)
+{
+	struct worker *worker = CONTAINER_OF(call, struct worker, drain);
+
+	(void)frame;
+	call_finish(call);
+	if (!worker->drain_again)
+		return;
+	worker->drain_again = false;
+	outbox_poke(worker);
+}
+
+/* covey-syncd is told that the outbox has something. */
+static void outbox_poke(struct worker *worker)
+{
+	if (worker->sync == NULL)
+		return;
+	if (worker->drain.caller != NULL) {
+		worker->drain_again = true;
+		return;
+	}
+	worker->drain.answer = outbox_poked;
+	call_start(worker->sync, &worker->drain, SYNC_DRAIN, (struct str)STR_INIT,
+		   worker->httpd->conf->timeouts.store_ms);
+}
+
+static const struct record *item_record(const struct write *w, const struct write_item *item)
+{
+	return w->existed ? &item->existing : &item->commit.record;
+}
+
+/* How long the client waits until homes and keepers have it. */
+static uint64_t wait_ms(const struct write *w)
+{
+	const struct prefer *prefer = &w->conn->request.prefer;
+	uint64_t size = 0;
+
+	if (prefer->has_wait && !is_update(w))
+		return 1000 * prefer->wait;
+	for (size_t i = 0; i < w->count; i++)
+		size += w->items[i].commit.record.size;
+	return w->worker->httpd->conf->timeouts.store_ms + size / BYTES_PER_MS;
+}
+
+static void finish_if_over(struct write *);
+
+static void item_changed(void *owner)
+{
+	struct write *w = owner;
+
+	if (w->conn == NULL)
+		finish_if_over(w);
+	else if (w->step == WRITE_JUDGE)
+		write_resume(w);
+}
+
+static struct replicate *item_replicate(struct write *w, struct write_item *item)
+{
+	int fd = item->stage != NULL ? stage_fd(item->stage) : -1;
+
+	if (item->replicate == NULL)
+		item->replicate = replicate_new(w->worker, buf_str(&item->path), fd, item_changed, w);
+	return item->replicate;
+}
+
+void write_grown(struct write *w)
+{
+	struct write_item *item = &w->items[0];
+
+	if (w->worker->httpd->group != NULL)
+		replicate_grown(item_replicate(w, item), stage_size(item->stage));
+}
+
+static void replicate_next(struct write *w)
+{
+	uint64_t now = loop_now(w->worker->loop);
+
+	while (w->started < w->count && w->open < AT_ONCE_MAX) {
+		struct write_item *item = &w->items[w->started++];
+
+		replicate_start(item_replicate(w, item), item_record(w, item), item->type,
+				w->until > now ? w->until - now : 0);
+		w->open++;
+	}
+}
+
+static bool replicate(struct write *w)
+{
+	struct httpd *h = w->worker->httpd;
+	uint64_t now = loop_now(w->worker->loop);
+
+	w->existed = w->result < 0 && w->kind == WRITE_MKDIR && w->err.kind == ERR_EXISTS;
+	if (w->result < 0 && !w->existed) {
+		write_refuse(w);
+		return false;
+	}
+	if (h->group == NULL || group_epoch(h->group) == 0) {
+		/* Without a layout nothing is promised, even if covey-versiond was told of one already. */
+		w->unconfirmed |= h->grouped;
+		outbox_poke(w->worker);
+		w->step = WRITE_ANSWER;
+		return false;
+	}
+	if (w->until == 0)
+		w->until = now + wait_ms(w);
+	atomic_fetch_add(&h->replicating, 1);
+	replicate_next(w);
+	/* With a majority's word for its place it waits for theirs that they have it. */
+	if (w->unconfirmed || (!is_update(w) && (w->conn->request.prefer.respond_async ||
+						 w->until <= now))) {
+		w->unconfirmed = true;
+		w->step = WRITE_ANSWER;
+		return false;
+	}
+	timer_start(w->worker->loop, &w->timer, w->until > now ? w->until - now : 0);
+	return true;
+}
+
+static bool judge(struct write *w)
+{
+	size_t confirmed = 0;
+
+	for (size_t i = 0; i < w->started; i++) {
+		enum replicate_state state = replicate_state(w->items[i].replicate);
+
+		confirmed += state == REPLICATE_CONFIRMED;
+		w->unconfirmed |= state == REPLICATE_HOPELESS;
+	}
+	if (w->unconfirmed || confirmed == w->count)
+		return false;
+	if (loop_now(w->worker->loop) >= w->until) {
+		w->unconfirmed = true;
+		return false;
+	}
+	w->open = w->started - confirmed;
+	replicate_next(w);
+	w->step = WRITE_JUDGE;
+	return true;
+}
+
+/* answer */
+
+static bool replaced_all(const struct write *w)
+{
+	for (size_t i = 0; i < w->count; i++)
+		if (!w->items[i].replaced)
+			return false;
+	return true;
+}
+
+static int status_of(const struct write *w)
+{
+	if (w->unconfirmed)
+		return 202;
+	if (w->kind == WRITE_DELETE || w->kind == WRITE_RMDIR || w->existed || replaced_all(w))
+		return 204;
+	return 201;
+}
+
+/* Back to the page that the form stood on: an index, or a history. */
+static void answer_form(struct conn *c)
+{
+	bool restored = !version_is_none(c->request.query.restore);
+
+	answer_redirect(c, 303, restored ? STR("?versions") : STR("./"));
+}
+
+/* How many homes and disks the item has that fewest have. */
+static void answer_write_state(const struct write *w)
+{
+	struct conn *c = w->conn;
+	struct replicate_counts least = { .homes_answered = UINT_MAX, .copies = UINT_MAX };
+	struct buf value = BUF_INIT;
+
+	if (!w->unconfirmed || w->started == 0) {
+		answer_version_state(c);
+		return;
+	}
+	for (size_t i = 0; i < w->started; i++) {
+		struct replicate_counts now = replicate_counts(w->items[i].replicate);
+
+		if (now.homes_answered < least.homes_answered ||
+		    (now.homes_answered == least.homes_answered && now.copies < least.copies))
+			least = now;
+	}
+	answer_count(c, false);
+	freshness_write_state(&value, least.homes_answered, least.homes,
+			      w->started < w->count ? 1 : least.copies);
+	reply_field(&c->output.text, "Version-State", buf_str(&value));
+	buf_clear(&value);
+}
+
+/* An update that was stored, but not in the group of one in which it was judged. */
+static bool is_outcome_open(const struct write *w)
+{
+	if (!is_update(w))
+		return false;
+	for (size_t i = 0; i < w->started; i++)
+		if (replicate_epoch(w->items[i].replicate) != w->alone_epoch)
+			return true;
+	return w->unconfirmed;
+}
+
+static void answer_preference(const struct write *w, int status)
+{
+	struct prefer applied = w->conn->request.prefer;
+	struct buf value = BUF_INIT;
+
+	applied.respond_async &= status == 202;
+	applied.has_wait &= !is_update(w);
+	prefer_applied(&value, &applied);
+	if (value.len > 0)
+		reply_field(&w->conn->output.text, "Preference-Applied", buf_str(&value));
+	buf_clear(&value);
+}
+
+static void answer_refusal(struct write *w)
+{
+	struct conn *c = w->conn;
+
+	/* Some items may have been committed. */
+	for (size_t i = 0; i < w->count; i++)
+		if (w->items[i].commit.mark.segment != 0)
+			outbox_poke(w->worker);
+	if (w->err.kind == ERR_ABSENT)
+		answer_version_error(c, 404, str_of(err_reason(&w->err)));
+	else
+		answer_err(c, &w->err);
+}
+
+static void answer_stored(struct write *w)
+{
+	struct conn *c = w->conn;
+	int status = status_of(w);
+	char etag[ETAG_TEXT];
+
+	notices_write(c, !w->unconfirmed);
+	if (is_outcome_open(w)) {
+		answer_error(c, 504, "the update is stored, and may or may not be what its condition wanted");
+		return;
+	}
+	if (w->form) {
+		answer_form(c);
+		return;
+	}
+	answer_begin(c, status);
+	if (w->count == 1)
+		reply_field(&c->output.text, "ETag",
+			    answer_etag(etag, item_record(w, &w->items[0])->version));
+	answer_write_state(w);
+	answer_preference(w, status);
+	if (status == 204)
+		answer_end(c);
+	else
+		answer_end_text(c, (struct str)STR_INIT);
+}
+
+static void answer(struct write *w)
+{
+	struct ask *ask = &w->conn->request.ask;
+
+	timer_stop(&w->timer);
+	ask->confirmed = !w->unconfirmed;
+	ask->asked = w->peers;
+	ask->answered = w->peers_answered;
+	if (w->result < 0 && !w->existed)
+		answer_refusal(w);
+	else
+		answer_stored(w);
+}
+
+/* a write's beginning and end */
+
+struct write *write_new(struct conn *c, enum write_kind kind)
+{
+	struct write *w = mem_new(1, sizeof *w);
+
+	w->conn = c;
+	w->worker = c->worker;
+	w->kind = kind;
+	w->ask = (struct ask)ASK_INIT;
+	w->timer.fire = time_is_up;
+	c->request.write = w;
+	return w;
+}
+
+struct write_item *write_add(struct write *w, struct str path)
+{
+	struct write_item *item;
+
+	w->items = mem_resize(w->items, w->count + 1, sizeof *w->items);
+	item = &w->items[w->count++];
+	*item = (struct write_item){
+		.path = BUF_INIT, .small = BUF_INIT, .copy_fd = -1, .commit = COMMIT_INIT
+	};
+	buf_addstr(&item->path, path);
+	return item;
+}
+
+void write_upload(struct write *w)
+{
+	w->step = WRITE_ASK_EARLY;
+	write_run(w);
+}
+
+void write_start(struct write *w)
+{
+	w->conn->state = CONN_BUSY;
+	w->step = WRITE_STAGE;
+	write_run(w);
+}
+
+void write_entry_end(struct write *w, struct version version)
+{
+	write_add(w, buf_str(&w->conn->request.path))->commit.fixed = version;
+	w->step = WRITE_COMMIT;
+	write_run(w);
+}
+
+static void write_free(struct write *w)
+{
+	struct worker *worker = w->worker;
+
+	list_remove(&w->link);
+	if (w->started > 0)
+		atomic_fetch_sub(&worker->httpd->replicating, 1);
+	for (size_t i = 0; i < w->count; i++) {
+		struct write_item *item = &w->items[i];
+
+		replicate_free(item->replicate);
+		stage_free(item->stage);
+		buf_clear(&item->small);
+		buf_clear(&item->path);
+		if (item->copy_fd >= 0)
+			close(item->copy_fd);
+	}
+	free(w->items);
+	free(w);
+}
+
+/* What homes and keepers have not got is left to the outbox. */
+static void write_finish(struct write *w)
+{
+	bool rest = w->started < w->count;
+
+	for (size_t i = 0; i < w->started; i++) {
+		struct outbox_mark mark = w->items[i].commit.mark;
+
+		if (replicate_is_complete(w->items[i].replicate))
+			outbox_finish(w->worker->httpd->outbox, mark);
+		else
+			rest |= mark.segment != 0;
+	}
+	if (rest)
+		outbox_poke(w->worker);
+	write_free(w);
+}
+
+static void finish_if_over(struct write *w)
+{
+	for (size_t i = 0; i < w->started; i++)
+		if (!replicate_is_over(w->items[i].replicate))
+			return;
+	write_finish(w);
+}
+
+void write_end(struct write *w)
+{
+	unsigned beside;
+
+	if (w == NULL)
+		return;
+	ask_end(&w->ask);
+	timer_stop(&w->timer);
+	if (w->started == 0) {
+		write_free(w);
+		return;
+	}
+	w->conn = NULL;
+	list_append(&w->worker->writes, &w->link);
+	beside = atomic_load_explicit(&w->worker->httpd->replicating, memory_order_relaxed);
+	if (beside > AFTER_MAX) {
+		write_finish(w);
+		return;
+	}
+	for (size_t i = 0; i < w->started; i++)
+		replicate_leave(w->items[i].replicate);
+	finish_if_over(w);
+}
+
+void write_free_all(struct worker *worker)
+{
+	LIST_EACH(struct write, w, &worker->writes, link)
+		write_free(w);
+}
+
+/* requests without a body */
+
+static void start_simple(struct conn *c, enum write_kind kind)
+{
+	struct write *w;
+
+	if (c->has_body) {
+		answer_error(c, 400, "this request takes no body");
+		return;
+	}
+	w = write_new(c, kind);
+	write_add(w, buf_str(&c->request.path));
+	write_start(w);
+}
+
+void delete_start(struct conn *c)
+{
+	start_simple(c, WRITE_DELETE);
+}
+
+/* In a group of one it is one act, under the lock; a condition is judged as any write's. */
+static void directory_remove(struct conn *c)
+{
+	struct write *w;
+	struct err err;
+
+	if (!c->worker->httpd->grouped || c->has_body) {
+		start_simple(c, WRITE_RMDIR);
+		return;
+	}
+	w = write_new(c, WRITE_RMDIR);
+	if (judge_condition(w, &(struct record){ .flags = 0 }, &err) < 0 || judge_alone(w, &err) < 0)
+		answer_err(c, &err);
+	else
+		rmdir_start(c);
+}
+
+void directory_start(struct conn *c)
+{
+	if (c->request.path.len == 0)
+		answer_error(c, 409, "the root directory is always there");
+	else if (c->head.method == METHOD_PUT)
+		start_simple(c, WRITE_MKDIR);
+	else
+		directory_remove(c);
+}

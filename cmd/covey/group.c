@@ -1,0 +1,654 @@
+/*
+ * group - layout, peers and status: who is in the group, who keeps what, and how to change it
+ *
+ * What is shown any node tells by HTTP.  What is changed is asked of this
+ * machine's covey-discoverd, so that whoever may only use the HTTP port
+ * changes nothing.
+ */
+#include "client.h"
+#include "local.h"
+#include "output.h"
+
+#include <inttypes.h>
+#include <unistd.h>
+
+/* "-" for nothing. */
+static const char *or_dash(const char *text)
+{
+	return text[0] ? text : "-";
+}
+
+/* covey layout show */
+
+static const char *layout_role(const json_t *layout, const json_t *member)
+{
+	bool in_a = json_flag(member, "in_a"), in_b = json_flag(member, "in_b");
+	const char *lineage = json_text(member, "lineage"), *ours = json_text(layout, "lineage");
+
+	if (json_flag(member, "silent"))
+		return "silent";	/* its disk forgot something */
+	if (lineage[0] != '\0' && ours[0] != '\0' && strcmp(lineage, ours) != 0)
+		return "other group";
+	if (!json_flag(member, "home"))
+		return "guest";
+	if (!in_a)
+		return "joining";
+	if (json_flag(layout, "joint") && !in_b)
+		return "leaving";
+	return json_flag(member, "council") ? "home, council" : "home";
+}
+
+static void table_add_number(struct table *table, const json_t *member, const char *key)
+{
+	char text[24];
+
+	snprintf(text, sizeof text, "%" PRIu64, json_number(member, key));
+	table_add(table, text);
+}
+
+static void print_members(const json_t *layout)
+{
+	static const char *const heads[] = {
+		"NODE", "NAME", "ADDRESS", "STATE", "ROLE", "REGION", "WEIGHT", "EPOCH",
+	};
+	struct table table = TABLE_INIT(8, 1u << 6 | 1u << 7);
+	json_t *member;
+	size_t i;
+
+	for (i = 0; i < 8; i++)
+		table_add(&table, heads[i]);
+	json_array_foreach(json_object_get(layout, "members"), i, member) {
+		table_add(&table, json_text(member, "node"));
+		table_add(&table, or_dash(json_text(member, "name")));
+		table_add(&table, or_dash(json_text(member, "address")));
+		table_add(&table, or_dash(json_text(member, "state")));
+		table_add(&table, layout_role(layout, member));
+		table_add(&table, or_dash(json_text(member, "region")));
+		table_add_number(&table, member, "weight");
+		table_add_number(&table, member, "epoch");
+	}
+	table_print(&table);
+}
+
+/* Of the members from here on, those that are up and of the same lineage as this one. */
+static size_t count_apart(const json_t *members, size_t from, const char *lineage)
+{
+	size_t count = 0;
+
+	for (size_t i = from; i < json_array_size(members); i++) {
+		const json_t *member = json_array_get(members, i);
+
+		count += strcmp(json_text(member, "state"), "up") == 0 &&
+			 strcmp(json_text(member, "lineage"), lineage) == 0;
+	}
+	return count;
+}
+
+/* One line for each other group, at its first member in the list. */
+static void print_apart(const json_t *layout)
+{
+	const json_t *members = json_object_get(layout, "members");
+	const char *ours = json_text(layout, "lineage");
+
+	for (size_t i = 0; ours[0] != '\0' && i < json_array_size(members); i++) {
+		const char *lineage = json_text(json_array_get(members, i), "lineage");
+		size_t all = count_apart(members, 0, lineage), here = count_apart(members, i, lineage);
+
+		if (lineage[0] == '\0' || strcmp(lineage, ours) == 0 || all == 0 || here != all ||
+		    count_apart(members, i + 1, lineage) == all)
+			continue;
+		printf("\n%zu node%s of lineage %s stay%s apart; covey layout adopt %s on one brings it "
+		       "over\n", all, all == 1 ? "" : "s", lineage, all == 1 ? "s" : "", ours);
+	}
+}
+
+static void print_left(const json_t *left)
+{
+	if (json_is_object(left))
+		printf("forced away from lineage %s, epoch %" PRIu64 "\n", json_text(left, "lineage"),
+		       json_number(left, "epoch"));
+}
+
+static void layout_show(const json_t *layout)
+{
+	const json_t *keep = json_object_get(layout, "keep");
+	uint64_t days = json_number(keep, "days");
+
+	if (json_number(layout, "epoch") == 0)
+		printf("no layout yet\n");
+	else
+		printf("lineage %s, epoch %" PRIu64 "%s\n", json_text(layout, "lineage"),
+		       json_number(layout, "epoch"),
+		       json_flag(layout, "joint") ? ", joint: it is about to change" : "");
+	print_left(json_object_get(layout, "left"));
+	printf("homes %" PRIu64 ", copies %" PRIu64 ", keep.versions %" PRIu64 ", keep.days %" PRIu64
+	       "%s\n\n", json_number(layout, "homes"), json_number(layout, "copies"),
+	       json_number(keep, "versions"), days, days == 0 ? " (content stays)" : "");
+	print_members(layout);
+	print_apart(layout);
+}
+
+/* covey layout */
+
+#define WITHIN_S 60			/* set, force, adopt: until covey-discoverd gives it up */
+#define WITHIN_MAX_S 86400
+#define ANSWER_MS 5000			/* more, for it to say so */
+
+enum { LAYOUT_CONF, LAYOUT_NODE, LAYOUT_YES, LAYOUT_WITHIN, LAYOUT_JSON };
+
+static int layout_print(const struct arguments *args)
+{
+	struct conf conf = CONF_INIT;
+	const char *url = args->values[LAYOUT_NODE];
+	char local[LOCAL_URL];
+	json_t *layout;
+	int status = 0;
+
+	if (args->values[LAYOUT_CONF] != NULL) {
+		status = local_conf(&conf, args->values[LAYOUT_CONF]);
+		if (status == 0)
+			url = local_url(local, &conf);
+		conf_clear(&conf);
+	}
+	if (status == 0)
+		status = ask_json(url, STR("/.covey/layout"), "layout", &layout);
+	if (status != 0)
+		return status;
+	if (args->values[LAYOUT_JSON] != NULL)
+		status = print_json(layout);
+	else
+		layout_show(layout);
+	json_decref(layout);
+	return status;
+}
+
+/* changing */
+
+/* The answers to CHANGE: 1 more to come, and its line is told; 0 it is done; -1. */
+static int change_next(struct asking *asking, struct err *err)
+{
+	struct frame frame;
+	int rc = -1;
+
+	if (asking_next(asking, &frame, err) < 0)
+		return -1;
+	if (frame.type == DISCOVER_DONE)
+		rc = 0;
+	else if (frame.type == DISCOVER_PROGRESS)
+		rc = 1;
+	else if (frame.type == FRAME_FAILED)
+		frame_failed_unpack(frame.body, err);
+	else
+		err_set(err, ERR_INVALID, "answer of unknown type %u", frame.type);
+	if (rc == 1)
+		fprintf(stderr, "covey: %.*s\n", STR_ARG(frame.body));
+	frame_close(&frame);
+	return rc;
+}
+
+/* Ask this machine's covey-discoverd for it; timeout_ms 0: without end.  The exit status. */
+static int change(const struct conf *conf, const struct discover_change *wanted, uint64_t timeout_ms)
+{
+	struct asking asking = ASKING_INIT;
+	struct buf body = BUF_INIT;
+	struct err err = ERR_INIT;
+	int rc;
+
+	discover_change_pack(&body, wanted);
+	rc = local_ask(&asking, conf, "discover.sock", DISCOVER_CHANGE, buf_str(&body), timeout_ms, &err);
+	if (rc == 0)
+		while ((rc = change_next(&asking, &err)) == 1)
+			;
+	asking_end(&asking);
+	buf_clear(&body);
+	if (rc == 0)
+		return 0;
+	err_context(&err, "ask covey-discoverd to change the layout");
+	return command_fail(&err);
+}
+
+/* The same, given up after --within. */
+static int change_within(const struct arguments *args, const struct conf *conf,
+			 struct discover_change *wanted)
+{
+	uint64_t seconds = WITHIN_S;
+	struct err err = ERR_INIT;
+
+	if (args->values[LAYOUT_WITHIN] != NULL &&
+	    command_number("--within", args->values[LAYOUT_WITHIN], 1, WITHIN_MAX_S, &seconds, &err) < 0)
+		return command_misused(args->command, "%s", err.text);
+	wanted->within_ms = (uint32_t)(seconds * 1000);
+	return change(conf, wanted, wanted->within_ms + ANSWER_MS);
+}
+
+static const struct setting {
+	const char *name;
+	uint64_t min, max;
+	uint64_t as_it_is;	/* what discover_talk.h calls no change */
+} settings[] = {
+	{ "homes", 1, LAYOUT_HOMES_MAX, 0 },
+	{ "copies", 1, LAYOUT_COPIES_MAX, 0 },
+	{ "keep.versions", 1, 1000000, 0 },
+	{ "keep.days", 0, 36500, UINT32_MAX },
+};
+enum { HOMES, COPIES, KEEP_VERSIONS, KEEP_DAYS, SETTINGS };
+
+/* "homes=5" */
+static int read_setting(uint64_t numbers[SETTINGS], const char *text, struct err *err)
+{
+	struct str value = str_of(text), name;
+
+	str_cut(&value, '=', &name);
+	for (size_t i = 0; value.s != NULL && i < SETTINGS; i++)
+		if (str_eq(name, str_of(settings[i].name)))
+			return command_number(settings[i].name, value.s, settings[i].min,
+					      settings[i].max, &numbers[i], err);
+	return err_set(err, ERR_INVALID,
+		       "\"%.40s\" is none of homes=N, copies=N, keep.versions=N, keep.days=N", text);
+}
+
+/* Whether confirmed writes need all members. */
+static bool needs_all(uint64_t homes, uint64_t copies, uint64_t members)
+{
+	uint64_t asked = homes < members ? homes : members;
+
+	return members > 1 && (copies >= members || asked / 2 + 1 == asked);
+}
+
+/* Warn before the change.  When the layout is not known, the change is tried without a warning. */
+static void warn_of_none_to_spare(const struct conf *conf, const struct discover_change *wanted)
+{
+	struct members members = MEMBERS_INIT;
+	struct layout layout = LAYOUT_NONE;
+	size_t count;
+	uint8_t homes, copies;
+
+	if ((wanted->homes == 0 && wanted->copies == 0) ||
+	    local_view(conf, &members, &layout, NULL) < 0)
+		return;
+	members_clear(&members);
+	count = layout_members(&layout, layout_is_joint(&layout) ? LAYOUT_B : LAYOUT_A);
+	homes = wanted->homes != 0 ? wanted->homes : layout.homes;
+	copies = wanted->copies != 0 ? wanted->copies : layout.copies;
+	if (needs_all(homes, copies, count))
+		fprintf(stderr, "covey: with homes=%u copies=%u of %zu members no node can be spared: while one that "
+			"a write needs is away, the write is not confirmed (202)\n", homes, copies, count);
+}
+
+/* Warn of what will be dropped. */
+static void warn_of_less(const struct conf *conf, const struct discover_change *wanted)
+{
+	struct members members = MEMBERS_INIT;
+	struct layout layout = LAYOUT_NONE;
+	uint32_t days = wanted->keep_days;
+
+	if (local_view(conf, &members, &layout, NULL) < 0)
+		return;
+	members_clear(&members);
+	if ((wanted->keep_versions != 0 && wanted->keep_versions < layout.keep_versions) ||
+	    (days != UINT32_MAX && days != 0 && (layout.keep_days == 0 || days < layout.keep_days)))
+		fprintf(stderr, "covey: each node drops in an hour what these numbers do not keep, and covey status "
+			"tells how much; until then setting them back keeps it, and covey prune drops it "
+			"now\n");
+}
+
+static int run_set(const struct arguments *args, const struct conf *conf)
+{
+	struct discover_change wanted = { .what = CHANGE_SET };
+	uint64_t numbers[SETTINGS];
+	struct err err = ERR_INIT;
+
+	for (size_t i = 0; i < SETTINGS; i++)
+		numbers[i] = settings[i].as_it_is;
+	for (int i = 1; i < args->count; i++)
+		if (read_setting(numbers, args->operands[i], &err) < 0)
+			return command_misused(args->command, "%s", err.text);
+	wanted.homes = (uint8_t)numbers[HOMES];
+	wanted.copies = (uint8_t)numbers[COPIES];
+	wanted.keep_versions = (uint32_t)numbers[KEEP_VERSIONS];
+	wanted.keep_days = (uint32_t)numbers[KEEP_DAYS];
+	warn_of_none_to_spare(conf, &wanted);
+	warn_of_less(conf, &wanted);
+	return change_within(args, conf, &wanted);
+}
+
+static int run_leave(const struct arguments *args, const struct conf *conf)
+{
+	const struct discover_change wanted = { .what = CHANGE_LEAVE, .keep_days = UINT32_MAX };
+
+	(void)args;
+	return change(conf, &wanted, 0);	/* as long as its content is on its way */
+}
+
+static int run_join(const struct arguments *args, const struct conf *conf)
+{
+	const struct discover_change wanted = { .what = CHANGE_JOIN, .keep_days = UINT32_MAX };
+
+	(void)args;
+	return change(conf, &wanted, 0);	/* as long as its records are on their way */
+}
+
+/* forcing */
+
+static void print_missing(const struct members *members, const struct layout *layout)
+{
+	for (size_t i = 0; i < layout->count; i++) {
+		const struct member *m = members_find(members, layout->members[i].id);
+
+		if (m == NULL || m->state != MEMBER_UP)
+			printf("  %016llx %s%s\n", (unsigned long long)layout->members[i].id,
+			       m ? m->name : "", layout->members[i].council ? ", council" : "");
+	}
+}
+
+static void print_warning(const struct members *members, const struct layout *layout)
+{
+	printf("This node makes a new layout of the nodes that answer it, and asks no others.\n"
+	       "Members of epoch %llu that do not answer, and will be left out:\n",
+	       (unsigned long long)layout->epoch);
+	print_missing(members, layout);
+	printf("What may be lost: confirmed versions that only these know, and content that only\n"
+	       "these keep.  Reads may then be confirmed that are older than what was confirmed\n"
+	       "before.  If these nodes still work among themselves, there are two groups from now\n"
+	       "on, which stay apart until covey layout adopt brings their nodes over.  Do this only\n"
+	       "when they will not come back.\n");
+	fflush(stdout);
+}
+
+static bool agreed(void)
+{
+	char line[16] = "";
+
+	printf("Type yes to go on: ");
+	fflush(stdout);
+	return fgets(line, sizeof line, stdin) != NULL && strcmp(line, "yes\n") == 0;
+}
+
+static int run_force(const struct arguments *args, const struct conf *conf)
+{
+	struct discover_change wanted = { .what = CHANGE_FORCE, .keep_days = UINT32_MAX };
+	struct members members = MEMBERS_INIT;
+	struct layout layout = LAYOUT_NONE;
+	struct err err = ERR_INIT;
+	int rc = local_view(conf, &members, &layout, &err);
+
+	if (rc == 0)
+		print_warning(&members, &layout);
+	members_clear(&members);
+	if (rc < 0)
+		return command_fail(&err);
+	if (args->values[LAYOUT_YES] == NULL && !isatty(STDIN_FILENO)) {
+		fprintf(stderr, "covey layout: nothing was changed: say --yes\n");
+		return EX_USAGE;
+	}
+	if (args->values[LAYOUT_YES] == NULL && !agreed()) {
+		fprintf(stderr, "covey layout: nothing was changed\n");
+		return EX_NOPERM;
+	}
+	return change_within(args, conf, &wanted);
+}
+
+/* going over */
+
+static int run_adopt(const struct arguments *args, const struct conf *conf)
+{
+	struct discover_change wanted = { .what = CHANGE_ADOPT, .keep_days = UINT32_MAX };
+
+	if (args->count < 2)
+		return command_misused(args->command, "adopt: an operand is missing");
+	if (str_hex64(str_of(args->operands[1]), &wanted.lineage) < 0 || wanted.lineage == 0)
+		return command_misused(args->command, "\"%.40s\" is no lineage: 16 hex digits, as "
+				       "covey layout show prints them", args->operands[1]);
+	return change_within(args, conf, &wanted);
+}
+
+/* forgetting */
+
+/* By its id or its name.  A node that is up is not meant: it may have the name of the one that it replaced. */
+static int find_gone(const struct members *members, const char *text, uint64_t *ret, struct err *err)
+{
+	uint64_t found = 0;
+
+	if (str_hex64(str_of(text), ret) == 0 && *ret != 0)
+		return 0;
+	for (size_t i = 0; i < members->count; i++) {
+		const struct member *m = &members->list[i];
+
+		if (m->id == members->self || m->state == MEMBER_UP || strcmp(m->name, text) != 0)
+			continue;
+		if (found != 0)
+			return err_set(err, ERR_INVALID, "several nodes are called %.40s: say the id of "
+				       "one, as covey peers prints it", text);
+		found = m->id;
+	}
+	if (found == 0)
+		return err_set(err, ERR_ABSENT, "this node knows none called %.40s that is not up", text);
+	*ret = found;
+	return 0;
+}
+
+static int run_forget(const struct arguments *args, const struct conf *conf)
+{
+	struct discover_change wanted = { .what = CHANGE_FORGET, .keep_days = UINT32_MAX };
+	struct members members = MEMBERS_INIT;
+	struct layout layout = LAYOUT_NONE;
+	struct err err = ERR_INIT;
+	int rc;
+
+	if (args->count < 2)
+		return command_misused(args->command, "forget: an operand is missing");
+	rc = local_view(conf, &members, &layout, &err);
+	if (rc == 0)
+		rc = find_gone(&members, args->operands[1], &wanted.node, &err);
+	members_clear(&members);
+	return rc < 0 ? command_fail(&err) : change(conf, &wanted, 0);
+}
+
+/* the command */
+
+static int on_this_node(const struct arguments *args,
+			int (*verb)(const struct arguments *, const struct conf *))
+{
+	struct conf conf = CONF_INIT;
+	int status;
+
+	if (args->values[LAYOUT_NODE] != NULL)
+		return command_misused(args->command, "--node is of show alone: the layout is changed "
+				       "on the node itself");
+	status = local_conf(&conf, args->values[LAYOUT_CONF]);
+	if (status == 0 && conf.group.key_file == NULL) {
+		fprintf(stderr, "covey layout: this node has no group.key_file: it is a group of one\n");
+		status = EX_UNAVAILABLE;
+	}
+	if (status == 0)
+		status = verb(args, &conf);
+	conf_clear(&conf);
+	return status;
+}
+
+static int layout_run(const struct arguments *args)
+{
+	static const struct {
+		const char *name;
+		int (*run)(const struct arguments *, const struct conf *);
+	} verbs[] = { { "set", run_set }, { "leave", run_leave }, { "join", run_join }, { "force", run_force },
+		      { "adopt", run_adopt }, { "forget", run_forget } };
+	const char *verb = args->operands[0];
+
+	if (strcmp(verb, "set") == 0 && args->count < 2)
+		return command_misused(args->command, "set: an operand is missing");
+	if (strcmp(verb, "set") != 0 && args->count > 1 + (strcmp(verb, "adopt") == 0 || strcmp(verb, "forget") == 0))
+		return command_misused(args->command, "%s: one operand too many",
+				       args->operands[args->count - 1]);
+	if (strcmp(verb, "show") == 0)
+		return layout_print(args);
+	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+		if (strcmp(verb, verbs[i].name) == 0)
+			return on_this_node(args, verbs[i].run);
+	return command_misused(args->command, "%s: neither show, set, leave, join, force, adopt nor forget",
+			       verb);
+}
+
+static const struct command_option layout_options[] = {
+	[LAYOUT_CONF] = OPTION_CONF,
+	[LAYOUT_NODE] = OPTION_NODE,
+	[LAYOUT_YES] = { "yes", 'y', NULL, "force without a question" },
+	[LAYOUT_WITHIN] = { "within", 0, "SECONDS", "set, force, adopt: give up after this time; default 60" },
+	[LAYOUT_JSON] = OPTION_JSON,
+	OPTION_END,
+};
+
+const struct command command_layout = {
+	.name = "layout",
+	.operands = "show | set NAME=N... | leave | join | force | adopt LINEAGE | forget NODE",
+	.summary = "Show who keeps what in the group, or change it",
+	.details = "show asks any node; the other verbs work on this machine's node, which -c names.\n"
+		   "set changes homes, copies, keep.versions or keep.days for the whole group.\n"
+		   "leave takes this node out for good and waits until others keep what it kept.\n"
+		   "join takes back a node that left.\n"
+		   "force makes a layout of the nodes that are left when most are lost: a separate group.\n"
+		   "adopt brings this node, and all that it knows, over to the group of that lineage.\n"
+		   "forget takes a node that is gone, and no longer a member, off the list of peers.",
+	.options = layout_options,
+	.least = 1,
+	.most = -1,
+	.run = layout_run,
+};
+/* covey peers */
+
+enum { PEERS_NODE, PEERS_JSON };
+
+static void peers_print(const json_t *layout, const json_t *peers)
+{
+	static const char *const heads[] = { "NODE", "NAME", "ADDRESS", "STATE", "ROLE", "EPOCH" };
+	struct table table = TABLE_INIT(6, 1u << 5);
+	json_t *peer;
+	size_t i;
+
+	for (i = 0; i < 6; i++)
+		table_add(&table, heads[i]);
+	json_array_foreach(peers, i, peer) {
+		table_add(&table, json_text(peer, "node"));
+		table_add(&table, or_dash(json_text(peer, "name")));
+		table_add(&table, or_dash(json_text(peer, "address")));
+		table_add(&table, or_dash(json_text(peer, "state")));
+		table_add(&table, layout_role(layout, peer));
+		table_add_number(&table, peer, "epoch");
+	}
+	table_print(&table);
+}
+
+/* The members in the layout, without the node itself. */
+static json_t *peers_of(const json_t *layout)
+{
+	json_t *peers = json_array(), *member;
+	size_t i;
+
+	json_array_foreach(json_object_get(layout, "members"), i, member)
+		if (!json_flag(member, "self"))
+			json_array_append(peers, member);
+	return peers;
+}
+
+static int peers_run(const struct arguments *args)
+{
+	json_t *layout, *peers;
+	int status = ask_json(args->values[PEERS_NODE], STR("/.covey/layout"), "layout", &layout);
+
+	if (status != 0)
+		return status;
+	peers = peers_of(layout);
+	if (args->values[PEERS_JSON])
+		status = print_json(peers);
+	else if (json_array_size(peers) == 0)
+		fprintf(stderr, "covey: this node knows no others\n");
+	else
+		peers_print(layout, peers);
+	json_decref(peers);
+	json_decref(layout);
+	return status;
+}
+
+static const struct command_option peers_options[] = {
+	[PEERS_NODE] = OPTION_NODE, [PEERS_JSON] = OPTION_JSON, OPTION_END,
+};
+
+const struct command command_peers = {
+	.name = "peers",
+	.operands = "",
+	.summary = "List the other nodes of the group, as one node sees them",
+	.details = "The state is up, suspect, down, stopped, left (for good) or incompatible. The role is\n"
+		   "what a node is in the layout. A silent node lacks something that others remember\n"
+		   "(covey node renew), or has just started and waits for another home to tell what it\n"
+		   "remembers. A node of another group with the same key stays apart. The epoch is that\n"
+		   "of the newest layout that the node has.",
+	.options = peers_options,
+	.run = peers_run,
+};
+
+/* covey status */
+
+enum { STATUS_NODE, STATUS_JSON };
+
+static void status_add(struct table *table, const char *name, json_t *value)
+{
+	char *text = json_is_string(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY);
+
+	table_add(table, name);
+	table_add(table, text ? text : json_string_value(value));
+	free(text);
+}
+
+/* "store.free  123": each value by its path; a list is shown by its length. */
+static void status_add_all(struct table *table, const char *above, json_t *object)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(object, key, value) {
+		struct buf name = BUF_INIT;
+
+		buf_addf(&name, "%s%s%s", above, above[0] ? "." : "", key);
+		if (json_is_object(value)) {
+			status_add_all(table, name.data, value);
+		} else if (json_is_array(value)) {
+			json_t *length = json_integer((json_int_t)json_array_size(value));
+
+			status_add(table, name.data, length);
+			json_decref(length);
+		} else {
+			status_add(table, name.data, value);
+		}
+		buf_clear(&name);
+	}
+}
+
+static int status_run(const struct arguments *args)
+{
+	struct table table = TABLE_INIT(2, 0);
+	json_t *answer;
+	int status = ask_json(args->values[STATUS_NODE], STR("/.covey/status"), "status", &answer);
+
+	if (status != 0)
+		return status;
+	if (args->values[STATUS_JSON]) {
+		status = print_json(answer);
+	} else {
+		status_add_all(&table, "", answer);
+		table_print(&table);
+	}
+	json_decref(answer);
+	return status;
+}
+
+static const struct command_option status_options[] = {
+	[STATUS_NODE] = OPTION_NODE, [STATUS_JSON] = OPTION_JSON, OPTION_END,
+};
+
+const struct command command_status = {
+	.name = "status",
+	.operands = "",
+	.summary = "Show how a node is",
+	.options = status_options,
+	.run = status_run,
+};
