@@ -357,7 +357,7 @@ static uint64_t store_pause_ms(const struct replicate *r)
 	return backoff_ms(HOMES_RETRY_MS, HOMES_RETRY_MAX_MS, r->tries);
 }
 
-/* One that was refused at once would be so again. */
+/* A STORE that failed at once would fail at once again. */
 static bool is_worth_storing_again(const struct replicate *r)
 {
 	uint64_t now = loop_now(r->worker->loop);
@@ -426,8 +426,8 @@ static void homes_begin(const struct replicate *r, struct quorum *quorum)
 
 /*
  * A home that is given the content needs no pointer to it, which it would
- * have to put on disk and then to replace.  So when this node and those the
- * content is just given to are homes enough, they are asked after that.
+ * have to put on disk and then to replace.  So STORE waits for the push when
+ * this node and the keepers it pushes to are a majority of the homes.
  */
 static bool push_reaches_majority(const struct replicate *r)
 {

@@ -53,6 +53,10 @@ struct body_digests {
 	uint8_t sha256[SHA256_BYTES], sha512[SHA512_BYTES];
 };
 
+/* What a step of a job comes to: the next one follows at once, or when something has come. */
+enum outcome { GO_ON, WAIT };
+
+/* The steps, in their order; write_run() says what each is. */
 enum write_step {
 	WRITE_ASK_EARLY,
 	WRITE_JUDGE_EARLY,
