@@ -54,8 +54,8 @@ SIM_SOURCES := $(wildcard tests/sim/*.c lib/base/*.c lib/group/*.c) lib/http/lis
 SIM_OBJECTS := $(SIM_SOURCES:%.c=$B/few/%.o)
 FUZZERS     := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/*.c))
 
-# A program is cmd/NAME.c, or every file of the folder cmd/NAME/.
-objects_of = $(patsubst %.c,$B/obj/%.o,$(wildcard cmd/$(1).c cmd/$(1)/*.c))
+# A program is cmd/NAME.c, or every file of the folder cmd/NAME/ and of the rooms in it.
+objects_of = $(patsubst %.c,$B/obj/%.o,$(wildcard cmd/$(1).c cmd/$(1)/*.c cmd/$(1)/*/*.c))
 
 .PHONY: all units fuzzers deps test-deps run test test-long lint lint-deep fuzz model soak bench install deb uninstall help clean
 .SECONDARY:

@@ -487,17 +487,20 @@ roles() {
 	wait_until 20 confirms "${URLS[3]}/a" new
 }
 
-# lay I EPOCH: node I's disk has a layout of that epoch, and its covey-httpd has not heard of it
-lay() { sed -i "s/^epoch = .*/epoch = $2/" "${STORES[$1]}/state/layout.ini"; }
+# lay I EPOCH [LINEAGE]: node I's disk has a layout of that epoch, and its covey-httpd has not heard of it
+lay() {
+	sed -i "s/^epoch = .*/epoch = $2/; s/^lineage = .*/lineage = ${3:-$lineage}/" "${STORES[$1]}/state/layout.ini"
+}
 
-@test "an index is confirmed by homes of one epoch alone, which is the newest on each disk" {
-	local epoch i
+@test "an index is confirmed by homes of one layout alone, which is the newest on each disk" {
+	local epoch lineage i
 	homes 3
 	echo one >f
 	[ "$(code -T f "${URLS[1]}/d/a")" = 201 ]
 	for i in 1 2 3; do wait_until 10 outbox_empty "${URLS[i]}"; done
 	[ "$(code -X PUT "${URLS[1]}/e/")" = 201 ]
 	epoch=$(layout 1 .epoch)
+	lineage=$(layout 1 .lineage)
 	for i in 1 2 3; do hold "$(role_pid $i covey-discoverd)"; done
 	all() { # all STATE: so node 1 answers, and with no-cache 504 unless it is confirmed
 		local what state expected
@@ -514,6 +517,8 @@ lay() { sed -i "s/^epoch = .*/epoch = $2/" "${STORES[$1]}/state/layout.ini"; }
 	lay 1 $((epoch + 1))
 	all unconfirmed
 	[ "$(code -X DELETE "${URLS[1]}/e/")" = 503 ]		# who knows that it is empty
+	lay 1 "$epoch" 0123456789abcdef		# another group's, of the same epoch
+	all unconfirmed
 	lay 1 "$epoch"
 	all confirmed
 	# The others' disks.
@@ -523,6 +528,10 @@ lay() { sed -i "s/^epoch = .*/epoch = $2/" "${STORES[$1]}/state/layout.ini"; }
 	all unconfirmed
 	run "$TOP/tests/as-peer" "$D/group/group.key" $((PORT_BASE + 10)) get /?format=text "Covey-Epoch=$epoch"
 	[ "$output" = $'421\n'"Covey-Epoch $((epoch + 1))" ]
+	lay 3 "$epoch" 0123456789abcdef
+	all unconfirmed
+	run "$TOP/tests/as-peer" "$D/group/group.key" $((PORT_BASE + 20)) get /?format=text "Covey-Epoch=$epoch" "Covey-Lineage=$lineage"
+	[ "$output" = $'421\n'"Covey-Epoch $epoch" ]
 	release
 }
 

@@ -1,9 +1,10 @@
 /* answer - the parts that answers have in common, and errors whole */
 #include "answer.h"
 
-#include "conn.h"
+#include "loop/conn.h"
 #include "digest.h"
 #include "fields.h"
+#include "httpdate.h"
 #include "log.h"
 #include "peer.h"
 #include "reply.h"
@@ -23,7 +24,7 @@ struct str answer_etag(char to[ETAG_TEXT], struct version version)
 }
 
 /* The process is to stop, or others wait for a place. */
-static bool is_last(const struct conn *c)
+static bool answer_is_last(const struct conn *c)
 {
 	struct httpd *h = c->worker->httpd;
 
@@ -37,9 +38,22 @@ uint64_t answer_modified(const struct record *record)
 	return record->mtime ? record->mtime : record_made(record) / 1000000000;
 }
 
-static void connection_field(struct conn *c)
+/* The Date field's value now. */
+static struct str answer_date(struct worker *w)
 {
-	c->last = is_last(c);
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	if (now.tv_sec != w->date_second) {
+		httpdate_format(w->date, (uint64_t)now.tv_sec);
+		w->date_second = now.tv_sec;
+	}
+	return str_of(w->date);
+}
+
+static void answer_connection_field(struct conn *c)
+{
+	c->last = answer_is_last(c);
 	if (c->last)
 		reply_field(&c->output.text, "Connection", STR("close"));
 	else if (c->head.minor == 0)
@@ -51,8 +65,8 @@ void answer_begin(struct conn *c, int status)
 	reply_start(&c->output.text, status);
 	c->answer_status = status;
 	c->answer_fields = c->output.text.len;
-	reply_date(&c->output.text, worker_date(c->worker));
-	connection_field(c);
+	reply_date(&c->output.text, answer_date(c->worker));
+	answer_connection_field(c);
 }
 
 void answer_count(struct conn *c, bool confirmed)
@@ -79,6 +93,16 @@ void answer_version_state(struct conn *c)
 	buf_clear(&value);
 }
 
+void answer_cache_status(struct conn *c, struct cache_status *status)
+{
+	struct buf value = BUF_INIT;
+
+	status->cache = str_of(c->worker->httpd->conf->node.name);
+	freshness_cache_status(&value, status);
+	reply_field(&c->output.text, "Cache-Status", buf_str(&value));
+	buf_clear(&value);
+}
+
 void answer_end_fields(struct conn *c)
 {
 	struct buf *out = &c->output.text;
@@ -98,8 +122,8 @@ void answer_end(struct conn *c)
 	conn_answered(c);
 }
 
-/* What a home tells has to be believed whole: a signature of it follows. */
-static void end_signed_text(struct conn *c, struct str body)
+/* Another node believes all that a home tells: a signature of the whole follows. */
+static void answer_end_signed(struct conn *c, struct str body)
 {
 	struct buf *out = &c->output.text;
 	struct digest *digest = digest_new();
@@ -125,7 +149,7 @@ static void end_signed_text(struct conn *c, struct str body)
 void answer_end_text(struct conn *c, struct str body)
 {
 	if (c->request.body_signed && c->head.method != METHOD_HEAD) {
-		end_signed_text(c, body);
+		answer_end_signed(c, body);
 		return;
 	}
 	reply_length(&c->output.text, body.n);
@@ -135,7 +159,7 @@ void answer_end_text(struct conn *c, struct str body)
 	conn_answered(c);
 }
 
-static void log_server_error(struct conn *c, int status, struct str detail)
+static void answer_log_error(struct conn *c, int status, struct str detail)
 {
 	char number[8];
 	struct log_field fields[] = {
@@ -151,10 +175,10 @@ static void log_server_error(struct conn *c, int status, struct str detail)
 }
 
 /*
- * Another node knows what to make of it, and goes on asking.  Whoever has a
- * sealed message read is told a reason after it was opened: it is one, too.
+ * An error that another node is told is not logged: it knows what to do.  Who
+ * sends a sealed message that could be opened is such a node, too.
  */
-static bool is_for_a_node(const struct conn *c, int status)
+static bool answer_is_for_a_node(const struct conn *c, int status)
 {
 	return c->request.peer || (c->request.msg != NULL && status == 503);
 }
@@ -170,10 +194,10 @@ bool answer_wants_page(const struct conn *c)
 }
 
 /*
- * For a browser it is a page, whose way up leads to the directory that was
- * asked for, too: that is where the form of a failed upload stood.
+ * A browser gets a page.  Its link upwards leads to the directory that was
+ * asked for, where the form of a failed upload is.
  */
-static void error_page(struct conn *c, struct reply_error *error, struct buf *path)
+static void answer_error_page(struct conn *c, struct reply_error *error, struct buf *path)
 {
 	error->page = answer_wants_page(c);
 	error->node = str_of(c->worker->httpd->conf->node.name);
@@ -184,24 +208,24 @@ static void error_page(struct conn *c, struct reply_error *error, struct buf *pa
 	error->path = buf_str(path);
 }
 
-/* The client is told detail; of a server's error the log is told more. */
-static void answer_whole(struct conn *c, int status, struct str fields, struct str detail,
-			 struct str logged)
+/* The client is told detail; the log, of a server's error, what is in logged. */
+static void answer_error_whole(struct conn *c, int status, struct str fields, struct str detail,
+			       struct str logged)
 {
 	struct buf scratch = BUF_INIT, lines = BUF_INIT, path = BUF_INIT;
 	struct reply_error error = {
 		.status = status,
 		.detail = detail,
-		.date = worker_date(c->worker),
+		.date = answer_date(c->worker),
 		.head = c->head.method == METHOD_HEAD,
 	};
 
 	/* Before a head is whole its fields mean nothing. */
 	if (c->head.size > 0) {
 		error.json = fields_accepts_problem(head_list(&c->head, FIELD_ACCEPT, &scratch));
-		error_page(c, &error, &path);
+		answer_error_page(c, &error, &path);
 	}
-	c->last = is_last(c) || c->head.size == 0;
+	c->last = answer_is_last(c) || c->head.size == 0;
 	error.close = c->last;
 	buf_addstr(&lines, fields);
 	peer_sign(c, status, fields, &lines);
@@ -211,14 +235,14 @@ static void answer_whole(struct conn *c, int status, struct str fields, struct s
 	buf_clear(&lines);
 	buf_clear(&path);
 	if (status >= 500 && status != 501 && status != 504 && status != 505 &&
-	    !is_for_a_node(c, status))
-		log_server_error(c, status, logged);
+	    !answer_is_for_a_node(c, status))
+		answer_log_error(c, status, logged);
 	conn_answered(c);
 }
 
 void answer_error_with(struct conn *c, int status, struct str fields, struct str detail)
 {
-	answer_whole(c, status, fields, detail, detail);
+	answer_error_whole(c, status, fields, detail, detail);
 }
 
 void answer_error(struct conn *c, int status, const char *format, ...)
@@ -230,6 +254,21 @@ void answer_error(struct conn *c, int status, const char *format, ...)
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
 	answer_error_with(c, status, (struct str)STR_INIT, str_of(text));
+}
+
+void answer_version_error(struct conn *c, int status, struct str why)
+{
+	struct buf fields = BUF_INIT, value = BUF_INIT;
+	const struct ask *ask = &c->request.ask;
+
+	answer_count(c, ask->confirmed);
+	freshness_version_state(&value, ask->confirmed, ask->answered, ask->asked);
+	reply_field(&fields, "Version-State", buf_str(&value));
+	if (c->request.aged)
+		reply_fieldf(&fields, "Age", "%llu", (unsigned long long)c->request.age);
+	answer_error_with(c, status, buf_str(&fields), why);
+	buf_clear(&fields);
+	buf_clear(&value);
 }
 
 int answer_status(enum err_kind kind)
@@ -264,18 +303,18 @@ int answer_status(enum err_kind kind)
 	return 500;
 }
 
-/* What this machine cannot do just now, whatever the request, another node may. */
-static bool is_for_now(const struct err *err)
+/* This machine cannot do it just now, but another node may. */
+static bool answer_is_for_now(const struct err *err)
 {
 	return err->sys == EIO || err->sys == EROFS || err->sys == EAGAIN;
 }
 
 void answer_err(struct conn *c, const struct err *err)
 {
-	int status = is_for_now(err) ? 503 : answer_status(err->kind);
+	int status = answer_is_for_now(err) ? 503 : answer_status(err->kind);
 
-	answer_whole(c, status, (struct str)STR_INIT, str_of(err_reason(err)),
-		     str_of(err->text));
+	answer_error_whole(c, status, (struct str)STR_INIT, str_of(err_reason(err)),
+			   str_of(err->text));
 }
 
 void answer_redirect(struct conn *c, int status, struct str location)
@@ -284,7 +323,7 @@ void answer_redirect(struct conn *c, int status, struct str location)
 
 	answer_begin(c, status);
 	reply_field(&c->output.text, "Location", location);
-	/* What is a directory now may be a file one day: a browser must not keep the way there. */
+	/* A directory may be a file one day: a browser must not remember the redirect. */
 	reply_field(&c->output.text, "Cache-Control", STR("no-cache"));
 	answer_version_state(c);
 	buf_addstr(&body, location);

@@ -5,6 +5,7 @@
 #define COVEY_HTTPD_ANSWER_H
 
 #include "err.h"
+#include "freshness.h"
 #include "record.h"
 #include "str.h"
 
@@ -20,6 +21,8 @@ struct str answer_etag(char to[ETAG_TEXT], struct version);
 /* Status line, Date, Connection; then fields by reply_field(), and one of the ends below. */
 void answer_begin(struct conn *, int status);
 void answer_version_state(struct conn *);
+/* What a cache would say of it; the node's name is filled in. */
+void answer_cache_status(struct conn *, struct cache_status *);
 /* An answer says this of its version: counted for /.covey/metrics. */
 void answer_count(struct conn *, bool confirmed);
 void answer_end_fields(struct conn *);		/* the body is the caller's to append, or to send */
@@ -35,6 +38,8 @@ void answer_error(struct conn *, int status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /* The same with further field lines, each with its CR LF. */
 void answer_error_with(struct conn *, int status, struct str fields, struct str detail);
+/* An error that says how sure it is, by request.ask. */
+void answer_version_error(struct conn *, int status, struct str why);
 /* From the error's kind, with its reason alone: the client knows what it asked for.
  * 5xx are logged, whole. */
 void answer_err(struct conn *, const struct err *);

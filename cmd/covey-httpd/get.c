@@ -1,19 +1,616 @@
-/* get - GET and HEAD of a file, once it is found: the whole, parts of it, or 304 */
-#include "get.h"
-
+/*
+ * get - GET and HEAD of a file
+ *
+ * get_run() is all of it, one step after the other:
+ *
+ *	judge	how fresh it must be, and so whom to ask
+ *	ask	the homes what is the newest
+ *	choose	by what they said and what is here: which version is answered
+ *	pull	its content, when it is not here
+ *	send	the whole, parts of it, or 304
+ *
+ * A version that only a minority of its homes knows is read once a majority
+ * knows it (write back), and is told of only when its content is on somebody's
+ * disk.
+ *
+ * A step that has to wait for another role or for the pool returns GET_WAIT,
+ * the one suspension of a GET.  What it waits for calls get_run() with the
+ * step that follows.  GET_DONE: it is answered.
+ */
 #include "answer.h"
-#include "conn.h"
+#include "clock.h"
+#include "loop/conn.h"
+#include "container.h"
 #include "fields.h"
+#include "group.h"
+#include "handlers.h"
 #include "httpdate.h"
-#include "stream.h"
+#include "mem.h"
+#include "path.h"
+#include "pct.h"
+#include "pull.h"
 #include "range.h"
 #include "reply.h"
+#include "write.h"
 
 #include <unistd.h>
 
 #define INLINE_BYTES (16u << 10)	/* such a body leaves with its head, in one segment */
+#define LOWER_MAX 16			/* versions that were never confirmed, one below the other */
+#define STORE_SLACK_MS 250		/* covey-versiond's own steps */
 
-/* the answer */
+enum get_step {
+	GET_JUDGE,
+	GET_ASK,
+	GET_CHOOSE,
+	GET_CHOOSE_CONFIRMED,
+	GET_CHOOSE_UNCONFIRMED,
+	GET_CHOOSE_ONE,		/* ?version=ID */
+	GET_WRITE_BACK,
+	GET_STORE,		/* of a write-back: its homes are told */
+	GET_LOWER,		/* it cannot be written back: what stands below it */
+	GET_PULL,
+	GET_OLDER,		/* nobody gives the content: an older version that is here */
+	GET_SEND,
+	GET_WAIT,
+	GET_DONE,
+};
+
+/* Of a GET whose answer is not on this disk, or has to be written back. */
+struct get {
+	struct conn *conn;
+	bool elsewhere;			/* the version to be answered was not here: */
+	struct record record;		/* this one, */
+	char type[RECORD_TYPE_MAX + 1];	/* of this content type; */
+	bool had_older;			/* another one stood here */
+	struct call store;		/* its homes are told of a version */
+	unsigned lower;			/* how many times the next lower one was asked for */
+	struct job job;			/* looks for an older version, */
+	struct store_entry older;	/* this one */
+};
+
+static void get_run(struct conn *, enum get_step);
+
+static struct get *get_of(struct conn *c)
+{
+	struct get *g = c->request.get;
+
+	if (g == NULL) {
+		g = c->request.get = mem_new(1, sizeof *g);
+		g->conn = c;
+		g->store = (struct call)CALL_INIT;
+		g->older = (struct store_entry)STORE_ENTRY_INIT;
+	}
+	return g;
+}
+
+void get_free(struct get *g)
+{
+	if (g == NULL)
+		return;
+	call_finish(&g->store);
+	store_entry_clear(&g->older);
+	free(g);
+}
+
+/* what the steps have in common */
+
+/* Nothing is sent of a version: an error that says how sure it is. */
+static enum get_step get_refuse(struct conn *c, int status, struct str why)
+{
+	answer_version_error(c, status, why);
+	return GET_DONE;
+}
+
+static enum store_want get_store_want(const struct conn *c)
+{
+	return c->head.method == METHOD_HEAD ? STORE_RECORD : STORE_CONTENT;
+}
+
+static int get_look_here(struct conn *c, struct err *err)
+{
+	struct request *r = &c->request;
+
+	return store_newest(c->worker->httpd->store, buf_str(&r->path), get_store_want(c), &r->entry,
+			    err);
+}
+
+/* If-Match: * and the like hold of nothing too. */
+static enum get_step get_answer_nothing(struct conn *c)
+{
+	struct cond_target target = { .exists = false };
+
+	if (cond_check(&c->request.cond, &target) == COND_FAILED)
+		return get_refuse(c, 412, STR("nothing is there"));
+	return get_refuse(c, 404, STR("no such file"));
+}
+
+/* The client forgot the slash. */
+static enum get_step get_redirect_to_directory(struct conn *c)
+{
+	struct buf location = BUF_INIT;
+
+	pct_encode_component(&location, path_name(buf_str(&c->request.path)));
+	buf_addc(&location, '/');
+	if (c->head.query.n > 0) {
+		buf_addc(&location, '?');
+		buf_addstr(&location, c->head.query);
+	}
+	answer_redirect(c, 301, buf_str(&location));
+	buf_clear(&location);
+	return GET_DONE;
+}
+
+/* What is answered without the content is not worth a pull: HEAD, 304, 412. */
+static bool get_needs_content(struct conn *c, const struct record *record)
+{
+	char text[ETAG_TEXT];
+	struct cond_target target = { .exists = true,
+				      .etag = answer_etag(text, record->version),
+				      .modified = answer_modified(record) };
+
+	return c->head.method == METHOD_GET && cond_check(&c->request.cond, &target) == COND_GO;
+}
+
+/* The version that get->record tells of is answered, from fd, or without content. */
+static void get_take_version(struct conn *c, int fd)
+{
+	struct request *r = &c->request;
+
+	store_entry_clear(&r->entry);
+	r->entry.record = r->get->record;
+	memcpy(r->entry.type, r->get->type, sizeof r->entry.type);
+	r->entry.content = true;
+	r->entry.fd = fd;
+}
+
+/* Another node has this version. */
+static void get_want_from_others(struct conn *c, const struct record *record)
+{
+	struct request *r = &c->request;
+	struct get *g = get_of(c);
+	bool asked = version_cmp(r->ask.record.version, record->version) == 0;
+
+	pull_free(r->pull);
+	r->pull = NULL;
+	g->elsewhere = true;
+	g->record = *record;
+	g->had_older = record_is_live(&r->entry.record);
+	memcpy(g->type, asked ? r->ask.type : r->entry.type, sizeof g->type);
+}
+
+/* This version is to be answered, and its content is not here. */
+static enum get_step get_from_others(struct conn *c, const struct record *record)
+{
+	get_want_from_others(c, record);
+	if (get_needs_content(c, record))
+		return GET_PULL;
+	get_take_version(c, -1);
+	return GET_SEND;
+}
+
+/* By the newest of the file and of the directory's entry; request.entry says what is here. */
+static enum get_step get_answer_by(struct conn *c, const struct record *file, const struct record *entry)
+{
+	const struct store_entry *here = &c->request.entry;
+
+	switch (record_stands(file, entry)) {
+	case STANDS_DIRECTORY:
+		return get_redirect_to_directory(c);
+	case STANDS_NOTHING:
+		return get_answer_nothing(c);
+	case STANDS_FILE:
+		break;
+	}
+	if (version_cmp(here->record.version, file->version) == 0 &&
+	    (here->content || c->head.method == METHOD_HEAD))
+		return GET_SEND;
+	return get_from_others(c, file);
+}
+
+/* judge */
+
+/* From this node's disk or not at all. */
+static enum get_step get_answer_from_here(struct conn *c)
+{
+	struct request *r = &c->request;
+	struct registers here;
+	struct err err;
+
+	ask_none(&r->ask, c);
+	if (get_look_here(c, &err) < 0) {
+		answer_err(c, &err);
+		return GET_DONE;
+	}
+	here = registers_of(&r->entry);
+	r->ask.confirmed &= !r->entry.foreign;
+	if (!r->ask.confirmed && (r->freshness.no_cache ||
+				  (r->freshness.has_max_age && !r->freshness.has_max_stale)))
+		return get_refuse(c, 504, STR("the newest version cannot be confirmed without asking"));
+	if (version_is_none(store_standing(&r->entry)->version) && !r->ask.confirmed)
+		return get_refuse(c, 504, STR("this node knows of nothing there"));
+	if (record_stands(&here.file, &here.entry) == STANDS_FILE && !r->entry.content &&
+	    c->head.method == METHOD_GET)
+		return get_refuse(c, 504, STR("the newest version's content is not on this node"));
+	return get_answer_by(c, &here.file, &here.entry);
+}
+
+static struct recent_place *get_recent_place(struct httpd *h, uint64_t hash)
+{
+	return &h->recent.places[hash % (sizeof h->recent.places / sizeof h->recent.places[0])];
+}
+
+/*
+ * What is remembered is judged by what is here, and who is no home knows of
+ * no entry.  So only that is remembered where the file's versions decide.
+ */
+static void get_remember(struct conn *c)
+{
+	const struct ask *ask = &c->request.ask;
+	struct httpd *h = c->worker->httpd;
+	bool decides = !record_is_live(&ask->entry) &&
+		       (version_is_none(ask->entry.version) ||
+			version_cmp(ask->record.version, ask->entry.version) > 0);
+	struct recent_place place = { .hash = path_hash(buf_str(&c->request.path)),
+				      .newest = ask->record.version,
+				      .ms = decides ? ask->began : 0 };
+
+	pthread_mutex_lock(&h->recent.mutex);
+	*get_recent_place(h, place.hash) = place;
+	pthread_mutex_unlock(&h->recent.mutex);
+}
+
+/* What was the newest, and when; false: it is not remembered. */
+static bool get_recall(struct conn *c, struct version *ret_newest, uint64_t *ret_ms)
+{
+	struct httpd *h = c->worker->httpd;
+	uint64_t hash = path_hash(buf_str(&c->request.path));
+	struct recent_place place;
+
+	pthread_mutex_lock(&h->recent.mutex);
+	place = *get_recent_place(h, hash);
+	pthread_mutex_unlock(&h->recent.mutex);
+	if (place.ms == 0 || place.hash != hash)
+		return false;
+	*ret_newest = place.newest;
+	*ret_ms = place.ms;
+	return true;
+}
+
+/* What was confirmed recently enough, and is still the newest that is known here. */
+static bool get_is_fresh_here(struct conn *c, struct registers *here)
+{
+	struct request *r = &c->request;
+	uint64_t now = clock_boot_ms(), then;
+	struct version newest;
+
+	if (!c->worker->httpd->grouped || !get_recall(c, &newest, &then) ||
+	    !freshness_allows(&r->freshness, now - then) || get_look_here(c, NULL) < 0)
+		return false;
+	*here = registers_of(&r->entry);
+	if (version_cmp(here->file.version, newest) != 0 || r->entry.foreign ||
+	    version_cmp(here->entry.version, newest) > 0 || record_is_live(&here->entry) ||
+	    (record_is_live(&here->file) && !r->entry.content)) {
+		store_entry_clear(&r->entry);
+		return false;
+	}
+	ask_none(&r->ask, c);
+	r->ask.confirmed = true;
+	r->aged = true;
+	r->age = (now - then) / 1000;
+	return true;
+}
+
+static void get_one_answered(struct conn *c)
+{
+	get_run(c, GET_CHOOSE_ONE);
+}
+
+/* ?version=ID: never changes, so nobody needs to be asked when it is here. */
+static enum get_step get_judge_one(struct conn *c)
+{
+	struct request *r = &c->request;
+	const struct record *here = &r->entry.record;
+	struct err err;
+
+	if (store_version(c->worker->httpd->store, buf_str(&r->path), r->query.version,
+			  get_store_want(c), &r->entry, &err) < 0 &&
+	    err.kind != ERR_ABSENT && !c->worker->httpd->grouped) {
+		answer_err(c, &err);
+		return GET_DONE;
+	}
+	ask_none(&r->ask, c);
+	if (r->entry.content || (c->head.method == METHOD_HEAD && record_is_live(here))) {
+		r->ask.confirmed = true;	/* one version is one content, for ever */
+		return GET_SEND;
+	}
+	if (!version_is_none(here->version) &&
+	    (!record_is_live(here) || here->flags & RECORD_DIRECTORY))
+		return get_refuse(c, 404, STR("this version is a deletion or a directory"));
+	if (r->freshness.only_if_cached)
+		return get_refuse(c, 504, STR("this version's content is not on this node"));
+	if (ask_start(&r->ask, c, buf_str(&r->path), NEWEST_ONE, r->query.version, get_one_answered))
+		return GET_CHOOSE_ONE;
+	return GET_WAIT;
+}
+
+static enum get_step get_judge(struct conn *c)
+{
+	const struct request *r = &c->request;
+	struct registers here;
+
+	if (!version_is_none(r->query.version))
+		return get_judge_one(c);
+	if ((r->freshness.has_max_age || r->freshness.has_max_stale) && get_is_fresh_here(c, &here))
+		return get_answer_by(c, &here.file, &here.entry);
+	if (r->freshness.only_if_cached)
+		return get_answer_from_here(c);
+	return GET_ASK;
+}
+
+/* ask */
+
+static void get_homes_answered(struct conn *c)
+{
+	get_run(c, GET_CHOOSE);
+}
+
+/* The newest below this version, or of all when it is none. */
+static enum get_step get_ask(struct conn *c, struct version below)
+{
+	enum newest_purpose purpose = version_is_none(below) ? NEWEST_READ : NEWEST_BELOW;
+	struct request *r = &c->request;
+
+	if (ask_start(&r->ask, c, buf_str(&r->path), purpose, below, get_homes_answered))
+		return GET_CHOOSE;
+	return GET_WAIT;
+}
+
+/* choose */
+
+/* This disk cannot be read: what the group confirms, or knows of, can be had from others. */
+static bool get_group_tells(const struct conn *c)
+{
+	const struct ask *ask = &c->request.ask;
+
+	return c->worker->httpd->grouped &&
+	       (ask->standing != STANDING_UNCONFIRMED || record_is_live(&ask->record));
+}
+
+static enum get_step get_choose(struct conn *c)
+{
+	struct request *r = &c->request;
+	struct err err;
+
+	if (get_look_here(c, &err) < 0 && !get_group_tells(c)) {
+		answer_err(c, &err);
+		return GET_DONE;
+	}
+	/* In a group of one what is here is all there is; a person's file may have replaced it. */
+	if (!c->worker->httpd->grouped) {
+		struct registers here = registers_of(&r->entry);
+
+		r->ask.record = here.file;
+		r->ask.entry = here.entry;
+		r->ask.confirmed = !r->entry.foreign;
+	}
+	if (r->ask.standing == STANDING_UNSETTLED)
+		return GET_WRITE_BACK;
+	return r->ask.confirmed ? GET_CHOOSE_CONFIRMED : GET_CHOOSE_UNCONFIRMED;
+}
+
+/*
+ * A version that was newer here by the time the group had answered is a
+ * write that goes on beside this request: not what was confirmed.
+ */
+static enum get_step get_choose_confirmed(struct conn *c)
+{
+	struct request *r = &c->request;
+	struct httpd *h = c->worker->httpd;
+	const struct record *newest = &r->ask.record;
+	struct store_entry exactly = STORE_ENTRY_INIT;
+
+	if (h->grouped)
+		get_remember(c);
+	if (version_cmp(r->entry.record.version, newest->version) > 0 && record_is_live(newest) &&
+	    store_version(h->store, buf_str(&r->path), newest->version, get_store_want(c), &exactly,
+			  NULL) == 0) {
+		store_entry_clear(&r->entry);
+		r->entry = exactly;
+	}
+	return get_answer_by(c, newest, &r->ask.entry);
+}
+
+static struct record get_newer(const struct record *a, const struct record *b)
+{
+	return version_cmp(a->version, b->version) >= 0 ? *a : *b;
+}
+
+/* What somebody knows, and nobody can vouch for: the newest of it. */
+static enum get_step get_choose_unconfirmed(struct conn *c)
+{
+	struct request *r = &c->request;
+	struct registers here = registers_of(&r->entry);
+	struct record file = get_newer(&here.file, &r->ask.record);
+	struct record entry = get_newer(&here.entry, &r->ask.entry);
+
+	r->ask.confirmed = false;
+	if (r->freshness.no_cache)
+		return get_refuse(c, 504, STR("the newest version cannot be confirmed now"));
+	return get_answer_by(c, &file, &entry);
+}
+
+static enum get_step get_choose_one(struct conn *c)
+{
+	struct request *r = &c->request;
+
+	/* Known here, when nobody else was to be asked. */
+	if (version_cmp(r->ask.record.version, r->query.version) != 0 &&
+	    version_cmp(r->entry.record.version, r->query.version) == 0)
+		r->ask.record = r->entry.record;
+	if (version_cmp(r->ask.record.version, r->query.version) != 0)
+		return get_refuse(c, 404, STR("no such version"));
+	if (!record_is_live(&r->ask.record) || r->ask.record.flags & RECORD_DIRECTORY)
+		return get_refuse(c, 404, STR("this version is a deletion or a directory"));
+	return get_from_others(c, &r->ask.record);
+}
+
+/* write back */
+
+static void get_fetched_whole(struct conn *c, int fd)
+{
+	if (fd >= 0)
+		get_take_version(c, fd);
+	get_run(c, fd >= 0 ? GET_STORE : GET_LOWER);
+}
+
+/*
+ * Nobody was found to have its content, so covey-versiond could not make a
+ * majority know it: the content is get_pulled first, whole.
+ */
+static enum get_step get_write_back(struct conn *c)
+{
+	struct request *r = &c->request;
+
+	get_of(c);
+	if (c->head.method == METHOD_HEAD || !record_has_content(&r->ask.record))
+		return GET_CHOOSE_UNCONFIRMED;
+	if (r->entry.content && version_cmp(r->entry.record.version, r->ask.record.version) == 0)
+		return GET_STORE;
+	get_want_from_others(c, &r->ask.record);
+	if (pull_start(c, &r->ask.record, str_of(r->ask.type), PULL_WHOLE, get_fetched_whole) < 0)
+		return GET_LOWER;
+	return GET_WAIT;
+}
+
+static void get_stored(struct call *call, struct frame *frame)
+{
+	struct get *g = CONTAINER_OF(call, struct get, store);
+	struct conn *c = g->conn;
+	struct store_answer answer;
+	bool settled = frame != NULL && frame->type == VERSION_TALK_STORED &&
+		       store_answer_unpack(frame->body, &answer, NULL) == 0 && answer.settled;
+
+	call_finish(call);
+	c->request.ask.confirmed = settled;
+	get_run(c, settled ? GET_CHOOSE_CONFIRMED : GET_CHOOSE_UNCONFIRMED);
+	conn_resume(c);
+}
+
+/* Its content is on somebody's disk: the homes may know of it. */
+static enum get_step get_store(struct conn *c)
+{
+	struct request *r = &c->request;
+	struct store_ask question = { .path = buf_str(&r->path), .record = r->ask.record,
+				      .type = str_of(r->ask.type) };
+	struct buf body = BUF_INIT;
+
+	r->get->store.answer = get_stored;
+	store_ask_pack(&body, &question);
+	c->state = CONN_BUSY;
+	call_start(c->worker->version, &r->get->store, VERSION_TALK_STORE, buf_str(&body),
+		   c->worker->httpd->conf->timeouts.store_ms + STORE_SLACK_MS);
+	buf_clear(&body);
+	return GET_WAIT;
+}
+
+static bool get_every_home_answered(struct conn *c)
+{
+	const struct ask *ask = &c->request.ask;
+	struct layout layout;
+
+	/* Of a joint layout only the set is told that is furthest from its majority. */
+	group_layout(c->worker->httpd->group, &layout);
+	return layout.epoch == ask->epoch && !layout_is_joint(&layout) && ask->homes > 0 &&
+	       ask->homes_answered == ask->homes;
+}
+
+/* When every home has answered it never was confirmed, and never will be. */
+static enum get_step get_lower(struct conn *c)
+{
+	struct request *r = &c->request;
+
+	if (!get_every_home_answered(c) || r->get->lower++ >= LOWER_MAX)
+		return GET_CHOOSE_UNCONFIRMED;
+	store_entry_clear(&r->entry);
+	pull_free(r->pull);		/* it was for the version above */
+	r->pull = NULL;
+	r->get->elsewhere = false;
+	return get_ask(c, r->ask.record.version);
+}
+
+/* pull */
+
+static void get_pulled(struct conn *c, int fd)
+{
+	if (fd >= 0)
+		get_take_version(c, fd);
+	get_run(c, fd >= 0 ? GET_SEND : GET_OLDER);
+}
+
+static enum get_step get_pull(struct conn *c)
+{
+	const struct get *g = c->request.get;
+
+	if (pull_start(c, &g->record, str_of(g->type), PULL_BEGUN, get_pulled) < 0)
+		return GET_OLDER;
+	return GET_WAIT;
+}
+
+/* In the pool. */
+static void get_find_older(struct job *job)
+{
+	struct get *g = CONTAINER_OF(job, struct get, job);
+	struct store *store = g->conn->worker->httpd->store;
+	struct str path = buf_str(&g->conn->request.path);
+	struct history history = HISTORY_INIT;
+
+	if (store_history(store, path, &history, NULL) < 0)
+		return;
+	for (size_t i = 0; i < history.count; i++) {
+		const struct record *r = &history.entries[i].record;
+
+		if (version_cmp(r->version, g->record.version) >= 0)
+			continue;
+		if (!record_is_live(r))
+			break;		/* what was deleted does not come back */
+		if (history.entries[i].content &&
+		    store_version(store, path, r->version, STORE_CONTENT, &g->older, NULL) == 0)
+			break;
+	}
+	history_clear(&history);
+}
+
+static void get_older_found(struct job *job)
+{
+	struct get *g = CONTAINER_OF(job, struct get, job);
+	struct conn *c = g->conn;
+
+	if (g->older.fd < 0) {
+		answer_version_error(c, 503, STR("the newest version's content cannot be had now"));
+	} else {
+		store_entry_clear(&c->request.entry);
+		c->request.entry = g->older;
+		g->older = (struct store_entry)STORE_ENTRY_INIT;
+		c->request.ask.confirmed = false;
+		get_run(c, GET_SEND);
+	}
+	conn_resume(c);
+}
+
+static enum get_step get_older(struct conn *c)
+{
+	struct get *g = c->request.get;
+
+	if (!version_is_none(c->request.query.version) || c->request.freshness.no_cache)
+		return get_refuse(c, 503, STR("this version's content cannot be had now"));
+	c->state = CONN_BUSY;
+	g->job = (struct job){ .work = get_find_older, .done = get_older_found, .home = c->worker->loop };
+	pool_submit(c->worker->httpd->pool, &g->job);
+	return GET_WAIT;
+}
+
+/* send: the fields */
 
 /* Whether a browser runs what is in it: HTML, and XML of any kind. */
 static bool is_active(struct str type)
@@ -30,7 +627,7 @@ static bool is_active(struct str type)
 	return false;
 }
 
-static struct str type_of(struct conn *c)
+static struct str get_type_of(struct conn *c)
 {
 	const struct request *r = &c->request;
 
@@ -39,8 +636,27 @@ static struct str type_of(struct conn *c)
 	return mime_of(c->worker->httpd->mime, buf_str(&r->path));
 }
 
+/* Where the answer came from. */
+static void get_cache_status_field(struct conn *c)
+{
+	const struct request *r = &c->request;
+	const struct get *g = r->get;
+	struct cache_status status = { .source = CACHE_HIT };
+
+	if (g != NULL && g->elsewhere &&
+	    version_cmp(r->entry.record.version, g->record.version) != 0) {
+		status.detail = STR("older");	/* the newest is known, and cannot be had */
+	} else if (g != NULL && g->elsewhere) {
+		status.source = g->had_older ? CACHE_FWD_STALE : CACHE_FWD_MISS;
+		status.stored = c->head.method != METHOD_HEAD;
+		if (r->pull != NULL)
+			status.detail = pull_holder(r->pull);
+	}
+	answer_cache_status(c, &status);
+}
+
 /* What 200, 206 and 304 have in common. */
-static void version_fields(struct conn *c, struct str etag)
+static void get_version_fields(struct conn *c, struct str etag)
 {
 	struct buf *out = &c->output.text;
 	const struct request *r = &c->request;
@@ -56,25 +672,12 @@ static void version_fields(struct conn *c, struct str etag)
 	else
 		reply_field(out, "Cache-Control", STR("max-age=31536000, immutable"));
 	answer_version_state(c);
-	get_cache_status(c);
+	get_cache_status_field(c);
 	if (r->aged)
 		reply_fieldf(out, "Age", "%llu", (unsigned long long)r->age);
 }
 
-void get_cache_status(struct conn *c)
-{
-	struct buf *out = &c->output.text;
-	struct buf value = BUF_INIT;
-	struct cache_status status = { .cache = str_of(c->worker->httpd->conf->node.name),
-				       .source = CACHE_HIT };
-
-	stream_cache_status(c, &status);
-	freshness_cache_status(&value, &status);
-	reply_field(out, "Cache-Status", buf_str(&value));
-	buf_clear(&value);
-}
-
-static void content_fields(struct conn *c, struct str type)
+static void get_content_fields(struct conn *c, struct str type)
 {
 	struct buf *out = &c->output.text;
 	struct buf scratch = BUF_INIT, value = BUF_INIT;
@@ -91,8 +694,10 @@ static void content_fields(struct conn *c, struct str type)
 	buf_clear(&value);
 }
 
+/* send: the content */
+
 /* The bytes of one range, into the text when they are few. */
-static int add_small(struct conn *c, uint64_t from, size_t n)
+static int get_add_small(struct conn *c, uint64_t from, size_t n)
 {
 	char *to = buf_reserve(&c->output.text, n);
 	size_t got = 0;
@@ -109,32 +714,32 @@ static int add_small(struct conn *c, uint64_t from, size_t n)
 	return 0;
 }
 
-static void give_file(struct conn *c)
+static void get_give_file(struct conn *c)
 {
 	output_file(&c->output, c->request.entry.fd);
 	c->request.entry.fd = -1;
 }
 
-static void send_one(struct conn *c, uint64_t from, uint64_t length)
+static void get_send_one(struct conn *c, uint64_t from, uint64_t length)
 {
 	reply_length(&c->output.text, length);
 	answer_end_fields(c);
 	if (c->head.method != METHOD_HEAD && length > 0) {
-		if (length <= INLINE_BYTES && !stream_active(c)) {
-			if (add_small(c, from, (size_t)length) < 0) {
+		if (length <= INLINE_BYTES && !pull_arriving(c)) {
+			if (get_add_small(c, from, (size_t)length) < 0) {
 				conn_abort(c);
 				return;
 			}
 		} else {
-			give_file(c);
+			get_give_file(c);
 			output_insert(&c->output, from, length);
-			stream_limit_output(c);
+			pull_limit_output(c);
 		}
 	}
 	conn_answered(c);
 }
 
-static void send_parts(struct conn *c, const struct ranges *ranges, struct str type)
+static void get_send_parts(struct conn *c, const struct ranges *ranges, struct str type)
 {
 	struct buf *out = &c->output.text;
 	uint64_t size = c->request.entry.record.size;
@@ -145,18 +750,18 @@ static void send_parts(struct conn *c, const struct ranges *ranges, struct str t
 	reply_length(out, range_length(ranges, size, type, mark));
 	answer_end_fields(c);
 	if (c->head.method != METHOD_HEAD) {
-		give_file(c);
+		get_give_file(c);
 		for (size_t i = 0; i < ranges->count; i++) {
 			range_part(out, &ranges->range[i], size, type, mark);
 			output_insert(&c->output, ranges->range[i].from, ranges->range[i].length);
 		}
 		range_end(out, mark);
-		stream_limit_output(c);
+		pull_limit_output(c);
 	}
 	conn_answered(c);
 }
 
-static void unsatisfiable(struct conn *c, struct str etag)
+static void get_send_unsatisfiable(struct conn *c, struct str etag)
 {
 	struct buf fields = BUF_INIT, value = BUF_INIT;
 
@@ -168,10 +773,10 @@ static void unsatisfiable(struct conn *c, struct str etag)
 	buf_clear(&value);
 }
 
-static void send_content(struct conn *c, const struct cond_target *target)
+static void get_send_content(struct conn *c, const struct cond_target *target)
 {
 	struct request *r = &c->request;
-	struct str type = type_of(c), field = head_get(&c->head, FIELD_RANGE);
+	struct str type = get_type_of(c), field = head_get(&c->head, FIELD_RANGE);
 	enum range_verdict verdict = RANGE_WHOLE;
 	struct buf value = BUF_INIT;
 	struct ranges ranges;
@@ -179,28 +784,28 @@ static void send_content(struct conn *c, const struct cond_target *target)
 	if (field.s != NULL && c->head.method == METHOD_GET && cond_range(&r->cond, target))
 		verdict = range_parse(field, r->entry.record.size, &ranges);
 	if (verdict == RANGE_UNSATISFIABLE) {
-		unsatisfiable(c, target->etag);
+		get_send_unsatisfiable(c, target->etag);
 		return;
 	}
 	answer_begin(c, verdict == RANGE_PARTIAL ? 206 : 200);
-	version_fields(c, target->etag);
-	content_fields(c, type);
+	get_version_fields(c, target->etag);
+	get_content_fields(c, type);
 	if (verdict == RANGE_PARTIAL && ranges.count > 1) {
-		send_parts(c, &ranges, type);
+		get_send_parts(c, &ranges, type);
 		return;
 	}
 	reply_field(&c->output.text, "Content-Type", type);
 	if (verdict == RANGE_WHOLE) {
-		send_one(c, 0, r->entry.record.size);
+		get_send_one(c, 0, r->entry.record.size);
 		return;
 	}
 	range_content(&value, &ranges.range[0], r->entry.record.size);
 	reply_field(&c->output.text, "Content-Range", buf_str(&value));
 	buf_clear(&value);
-	send_one(c, ranges.range[0].from, ranges.range[0].length);
+	get_send_one(c, ranges.range[0].from, ranges.range[0].length);
 }
 
-void get_serve(struct conn *c)
+static enum get_step get_send(struct conn *c)
 {
 	struct request *r = &c->request;
 	char text[ETAG_TEXT];
@@ -211,35 +816,74 @@ void get_serve(struct conn *c)
 
 	switch (cond_check(&r->cond, &target)) {
 	case COND_GO:
-		send_content(c, &target);
+		get_send_content(c, &target);
 		break;
 	case COND_NOT_MODIFIED:
 		answer_begin(c, 304);
-		version_fields(c, target.etag);
+		get_version_fields(c, target.etag);
 		answer_end(c);
 		break;
 	case COND_FAILED:
 		buf_addf(&why, "the newest version is %.*s", STR_ARG(target.etag));
-		get_absent(c, 412, buf_str(&why));
+		answer_version_error(c, 412, buf_str(&why));
 		buf_clear(&why);
 		break;
 	case COND_MALFORMED:
 		answer_error(c, 400, "If-Match or If-None-Match is not a list of entity tags");
 		break;
 	}
+	return GET_DONE;
 }
 
-void get_absent(struct conn *c, int status, struct str why)
-{
-	struct buf fields = BUF_INIT, value = BUF_INIT;
-	const struct ask *ask = &c->request.ask;
+/* all of it */
 
-	answer_count(c, ask->confirmed);
-	freshness_version_state(&value, ask->confirmed, ask->answered, ask->asked);
-	reply_field(&fields, "Version-State", buf_str(&value));
-	if (c->request.aged)
-		reply_fieldf(&fields, "Age", "%llu", (unsigned long long)c->request.age);
-	answer_error_with(c, status, buf_str(&fields), why);
-	buf_clear(&fields);
-	buf_clear(&value);
+static void get_run(struct conn *c, enum get_step step)
+{
+	while (step != GET_WAIT && step != GET_DONE)
+		switch (step) {
+		case GET_JUDGE:
+			step = get_judge(c);
+			break;
+		case GET_ASK:
+			step = get_ask(c, VERSION_NONE);
+			break;
+		case GET_CHOOSE:
+			step = get_choose(c);
+			break;
+		case GET_CHOOSE_CONFIRMED:
+			step = get_choose_confirmed(c);
+			break;
+		case GET_CHOOSE_UNCONFIRMED:
+			step = get_choose_unconfirmed(c);
+			break;
+		case GET_CHOOSE_ONE:
+			step = get_choose_one(c);
+			break;
+		case GET_WRITE_BACK:
+			step = get_write_back(c);
+			break;
+		case GET_STORE:
+			step = get_store(c);
+			break;
+		case GET_LOWER:
+			step = get_lower(c);
+			break;
+		case GET_PULL:
+			step = get_pull(c);
+			break;
+		case GET_OLDER:
+			step = get_older(c);
+			break;
+		case GET_SEND:
+			step = get_send(c);
+			break;
+		case GET_WAIT:
+		case GET_DONE:
+			return;
+		}
+}
+
+void get_start(struct conn *c)
+{
+	get_run(c, GET_JUDGE);
 }

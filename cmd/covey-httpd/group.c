@@ -2,111 +2,59 @@
 #include "group.h"
 
 #include "clock.h"
-#include "container.h"
-#include "discover_talk.h"
 #include "httpd.h"
 #include "identity.h"
 #include "layout_file.h"
 #include "mem.h"
-#include "members.h"
 #include "quorum.h"
-
-#define AGAIN_MS 1000		/* between tries to reach covey-discoverd */
+#include "view_client.h"
 
 struct group {
 	struct httpd *httpd;
-	struct call watch;		/* of worker 0 */
-	struct timer again;
-	pthread_mutex_t mutex;		/* of layout, members, memory */
-	struct layout layout;
-	struct members members;		/* as covey-discoverd told them last; owned */
-	struct sign_memory memory;
+	struct view_client *view;	/* of worker 0's loop */
+	pthread_mutex_t mutex;		/* of signatures */
+	struct sign_memory signatures;
 	struct sign_keys keys;
-	atomic_uint_least64_t epoch;
+	/* Of the view, for every request. */
+	atomic_uint_least64_t epoch, solo_epoch;
 	atomic_int_least64_t offset;	/* ns, to be added to this node's clock */
-	atomic_uint_least64_t alone;	/* epoch of a layout of this node alone; or 0 */
 	atomic_uint flags;		/* enum member_flag of this node */
 };
 
-/* what covey-discoverd tells */
-
-static void take_layout(struct group *g, const struct layout *layout)
+static void group_view_changed(void *data, const struct group_view *now,
+			       const struct group_view *before)
 {
-	bool alone = layout->count == 1 && layout->members[0].id == store_node(g->httpd->store);
+	struct group *g = data;
+	uint64_t node = store_node(g->httpd->store);
+	const struct layout *layout = &now->layout;
+	const struct member *self = members_find(&now->members, node);
+	bool solo = layout->count == 1 && layout->members[0].id == node;
 
-	pthread_mutex_lock(&g->mutex);
-	g->layout = *layout;
-	pthread_mutex_unlock(&g->mutex);
-	atomic_store(&g->alone, alone ? layout->epoch : 0);
+	(void)before;
+	atomic_store(&g->solo_epoch, solo ? layout->epoch : 0);
 	atomic_store(&g->epoch, layout->epoch);
+	if (now->state != VIEW_LIVE)
+		return;
+	atomic_store(&g->httpd->asked, (unsigned)members_asked(&now->members));
+	atomic_store(&g->offset, now->clock_offset);
+	atomic_store(&g->flags, self == NULL ? MEMBER_SILENT : self->flags);
 }
-
-/* What covey-discoverd wrote before it went away. */
-static void read_layout(struct group *g)
-{
-	struct layout layout;
-
-	if (layout_load(g->httpd->state_directory, &layout, NULL) == 0 &&
-	    (layout.lineage != g->layout.lineage || layout.epoch > g->layout.epoch))
-		take_layout(g, &layout);
-}
-
-static void take_members(struct group *g, struct str body)
-{
-	struct members members = MEMBERS_INIT;
-	const struct member *self;
-	int64_t offset;
-
-	if (discover_members_unpack(body, &members, &offset, NULL) == 0) {
-		atomic_store(&g->httpd->asked, (unsigned)members_asked(&members));
-		atomic_store(&g->offset, offset);
-		self = members_find(&members, store_node(g->httpd->store));
-		atomic_store(&g->flags, self == NULL ? MEMBER_SILENT : self->flags);
-		pthread_mutex_lock(&g->mutex);
-		members_clear(&g->members);
-		g->members = members;
-		pthread_mutex_unlock(&g->mutex);
-	}
-}
-
-static void told(struct call *call, struct frame *frame)
-{
-	struct group *g = CONTAINER_OF(call, struct group, watch);
-	struct layout layout;
-
-	if (frame == NULL) {		/* who is up nobody knows now */
-		pthread_mutex_lock(&g->mutex);
-		members_clear(&g->members);
-		pthread_mutex_unlock(&g->mutex);
-		read_layout(g);
-		timer_start(g->httpd->loop, &g->again, AGAIN_MS);
-	} else if (frame->type == DISCOVER_MEMBERS) {
-		take_members(g, frame->body);
-	} else if (frame->type == DISCOVER_LAYOUT &&
-		   discover_layout_unpack(frame->body, &layout, NULL) == 0) {
-		take_layout(g, &layout);
-	}
-}
-
-void group_watch(struct group *g)
-{
-	g->watch.answer = told;
-	call_start(g->httpd->workers[0].discover, &g->watch, DISCOVER_WATCH,
-		   (struct str)STR_INIT, 0);
-}
-
-static void watch_again(struct timer *timer)
-{
-	group_watch(CONTAINER_OF(timer, struct group, again));
-}
-
-/* what others want to know */
 
 void group_layout(struct group *g, struct layout *ret)
 {
-	pthread_mutex_lock(&g->mutex);
-	*ret = g->layout;
-	pthread_mutex_unlock(&g->mutex);
+	struct group_view *view = view_client_hold(g->view);
+
+	*ret = view->layout;
+	group_view_release(view);
+}
+
+unsigned group_asked(struct group *g)
+{
+	struct group_view *view = view_client_hold(g->view);
+	size_t asked = members_asked(&view->members);
+
+	group_view_release(view);
+	return (unsigned)asked;
 }
 
 uint64_t group_epoch(struct group *g)
@@ -114,16 +62,17 @@ uint64_t group_epoch(struct group *g)
 	return atomic_load_explicit(&g->epoch, memory_order_relaxed);
 }
 
-uint64_t group_newest_epoch(struct group *g)
+struct layout_id group_disk_layout(struct group *g)
 {
-	struct layout layout;
+	struct layout layout = LAYOUT_NONE;
 
-	return layout_load(g->httpd->state_directory, &layout, NULL) == 0 ? layout.epoch : 0;
+	layout_load(g->httpd->state_directory, &layout, NULL);
+	return (struct layout_id){ layout.lineage, layout.epoch };
 }
 
-uint64_t group_alone(struct group *g)
+uint64_t group_solo_epoch(struct group *g)
 {
-	return atomic_load_explicit(&g->alone, memory_order_relaxed);
+	return atomic_load_explicit(&g->solo_epoch, memory_order_relaxed);
 }
 
 bool group_is_silent(struct group *g)
@@ -139,13 +88,13 @@ const char *group_silence(struct group *g, bool *ret_for_good)
 	return member_silence(&self);
 }
 
-/* The layout's members that are up and speak as homes. */
-static size_t list_alive(struct group *g, const struct layout *layout, uint64_t ret[LAYOUT_MEMBERS_MAX])
+/* The layout's members that are up and speak as homes; without covey-discoverd nobody knows of any. */
+static size_t group_list_alive(const struct group_view *view, uint64_t ret[LAYOUT_MEMBERS_MAX])
 {
 	size_t count = 0;
 
-	for (size_t i = 0; i < layout->count; i++) {
-		const struct member *m = members_find(&g->members, layout->members[i].id);
+	for (size_t i = 0; view->state == VIEW_LIVE && i < view->layout.count; i++) {
+		const struct member *m = members_find(&view->members, view->layout.members[i].id);
 
 		if (m != NULL && m->state == MEMBER_UP && !(m->flags & MEMBER_SILENT))
 			ret[count++] = m->id;
@@ -153,8 +102,8 @@ static size_t list_alive(struct group *g, const struct layout *layout, uint64_t 
 	return count;
 }
 
-static bool has_majority(const struct layout *layout, unsigned partition, const uint64_t *alive,
-			 size_t count)
+static bool group_has_majority(const struct layout *layout, unsigned partition, const uint64_t *alive,
+			       size_t count)
 {
 	struct quorum quorum;
 
@@ -167,28 +116,27 @@ static bool has_majority(const struct layout *layout, unsigned partition, const 
 
 bool group_can_confirm(struct group *g, struct buf *ret_why)
 {
+	struct group_view *view = view_client_hold(g->view);
+	const struct layout *layout = &view->layout;
 	uint64_t alive[LAYOUT_MEMBERS_MAX];
+	size_t count = group_list_alive(view, alive);
 	unsigned without = 0;
-	struct layout layout;
-	size_t count;
+	bool can = false;
 
-	pthread_mutex_lock(&g->mutex);
-	layout = g->layout;
-	count = list_alive(g, &layout, alive);
-	pthread_mutex_unlock(&g->mutex);
 	for (unsigned p = 0; p < PARTITIONS; p++)
-		without += !has_majority(&layout, p, alive, count);
-	if (layout.epoch == 0)
+		without += !group_has_majority(layout, p, alive, count);
+	if (layout->epoch == 0)
 		buf_adds(ret_why, "this node belongs to no group yet");
 	else if (without > 0)
 		buf_addf(ret_why, "%zu of %zu members are up, no majority of the homes of %u of %u "
-			 "partitions", count, layout.count, without, PARTITIONS);
-	else if (count < layout_copies(&layout))
+			 "partitions", count, layout->count, without, PARTITIONS);
+	else if (count < layout_copies(layout))
 		buf_addf(ret_why, "%zu of %zu members are up, and a content is to be on %zu", count,
-			 layout.count, layout_copies(&layout));
+			 layout->count, layout_copies(layout));
 	else
-		return true;
-	return false;
+		can = true;
+	group_view_release(view);
+	return can;
 }
 
 uint64_t group_clock(struct group *g)
@@ -203,7 +151,7 @@ enum sign_verdict group_check(struct group *g, struct sign_request *request, str
 
 	request->receiver = store_node(g->httpd->store);
 	pthread_mutex_lock(&g->mutex);
-	verdict = sign_check(&g->memory, &g->keys, request, signature, clock_wall_ns(), ret);
+	verdict = sign_check(&g->signatures, &g->keys, request, signature, clock_wall_ns(), ret);
 	pthread_mutex_unlock(&g->mutex);
 	return verdict;
 }
@@ -218,6 +166,7 @@ const char *group_sign(struct group *g, char to[SIGN_TEXT], struct sign_request 
 
 int group_new(struct group **ret, struct httpd *h, struct err *err)
 {
+	static const struct view_events events = { .changed = group_view_changed };
 	struct seal_keys keys = SEAL_KEYS_INIT;
 	struct group *g;
 
@@ -225,16 +174,17 @@ int group_new(struct group **ret, struct httpd *h, struct err *err)
 		return -1;
 	g = mem_new(1, sizeof *g);
 	g->httpd = h;
-	g->watch = (struct call)CALL_INIT;
-	g->again.fire = watch_again;
-	g->memory = (struct sign_memory)SIGN_MEMORY_INIT;
+	g->view = view_client_new(store_run(h->store), h->state_directory, &events, g);
+	g->signatures = (struct sign_memory)SIGN_MEMORY_INIT;
 	pthread_mutex_init(&g->mutex, NULL);
 	sign_keys_derive(&g->keys, &keys);
 	explicit_bzero(&keys, sizeof keys);
 	/* What an earlier process accepted is not known: nothing from before this moment counts. */
-	sign_memory_since(&g->memory, clock_wall_ns());
-	read_layout(g);
+	sign_memory_since(&g->signatures, clock_wall_ns());
 	atomic_store(&g->flags, MEMBER_SILENT);		/* until covey-discoverd has told */
+	group_view_changed(g, view_client_view(g->view), NULL);
+	atomic_store(&h->asked, group_asked(g));
+	view_client_start(g->view, h->loop);
 	*ret = g;
 	return 0;
 }
@@ -243,10 +193,8 @@ void group_free(struct group *g)
 {
 	if (g == NULL)
 		return;
-	call_finish(&g->watch);
-	timer_stop(&g->again);
-	members_clear(&g->members);
-	sign_memory_clear(&g->memory);
+	view_client_free(g->view);
+	sign_memory_clear(&g->signatures);
 	explicit_bzero(&g->keys, sizeof g->keys);
 	pthread_mutex_destroy(&g->mutex);
 	free(g);

@@ -1,9 +1,9 @@
 /*
  * group - what this process knows of its group: keys, layout, clock, signatures
  *
- * One per process, only with a group key.  Worker 0 watches covey-discoverd;
- * while that is away the layout is the last one known, or that of
- * STORE/state.  All but group_new() to group_free() is for any thread.
+ * One per process, only with a group key.  Worker 0's loop has the view's
+ * client (view_client.h).  All but group_new() to group_free() is for any
+ * thread.
  */
 #ifndef COVEY_HTTPD_GROUP_H
 #define COVEY_HTTPD_GROUP_H
@@ -16,19 +16,25 @@ struct group;
 struct httpd;
 
 int group_new(struct group **ret, struct httpd *, struct err *);
-void group_watch(struct group *);		/* when worker 0 has its callers */
 void group_free(struct group *);		/* NULL is fine */
+
+/* Which layout: epochs are counted within a lineage. */
+struct layout_id {
+	uint64_t lineage, epoch;	/* 0: none */
+};
 
 void group_layout(struct group *, struct layout *ret);	/* LAYOUT_NONE: none yet */
 uint64_t group_epoch(struct group *);		/* 0: no layout yet */
 /*
- * The epoch of the layout on this node's disk: no program of this node goes by
- * a newer one yet, though this one may not have heard of it.  0: it cannot be
+ * The layout on this node's disk: no program of this node goes by a newer one
+ * yet, though this one may not have heard of it.  None when it cannot be
  * told.  Blocks.
  */
-uint64_t group_newest_epoch(struct group *);
+struct layout_id group_disk_layout(struct group *);
 /* The epoch of a layout that has this node and no other; 0: it is not that. */
-uint64_t group_alone(struct group *);
+uint64_t group_solo_epoch(struct group *);
+/* How many peers a question to everybody would be sent to. */
+unsigned group_asked(struct group *);
 bool group_is_silent(struct group *);		/* this disk forgot something, or may have: no answers as a home */
 /* Why, and what is to be done, in words; NULL: it is not. */
 const char *group_silence(struct group *, bool *ret_for_good);

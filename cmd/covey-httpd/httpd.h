@@ -4,6 +4,21 @@
  * Worker 0 runs on the service's own loop; the others on threads of
  * theirs.  Worker 0 accepts and deals the connections out; a connection
  * stays with its worker.  What blocks (commits, listings) runs in the pool.
+ *
+ *	main			the process
+ *	loop/			listener: workers, and who accepts; conn, output: a
+ *				connection, bytes in, answers out; ask: what a request
+ *				waits for most, the group's word on a path
+ *	request, handlers.h	what a request asks for, and who answers it
+ *	group			what is known of the group
+ *	answer			what answers have in common
+ *	get, pull		a file; its content from another node
+ *	index, inventory	a directory's names, a path's versions
+ *	pages			/.covey/
+ *	peer, msg		what other nodes of the group ask
+ *	notices			what the log says once
+ *
+ * The others are writes: upload.h and work.h.
  */
 #ifndef COVEY_HTTPD_H
 #define COVEY_HTTPD_H
@@ -24,8 +39,6 @@
 
 struct conn;
 struct group;
-struct memory;
-struct question;
 struct httpd;
 
 #define WORKERS_MAX 16
@@ -44,15 +57,14 @@ struct worker {
 	struct loop *loop;
 	pthread_t thread;		/* not of worker 0 */
 	atomic_uint count;		/* connections, also those on their way here */
-	struct conn *conns;		/* all of them */
-	struct conn *spare;		/* closed ones, to be used again */
-	unsigned spare_count;
+	struct list conns;
+	struct list spare;		/* closed ones, to be used again */
 	struct task stop;		/* hasten what is idle, finish the rest */
-	struct task pulse;		/* shows that this worker's loop turns */
+	struct task pulse;		/* shows that this worker's loop runs */
 	atomic_bool pulse_due;		/* it was posted, and has not run yet */
 	/* Other roles of this node; NULL without a group key. */
 	struct caller *version, *sync, *discover;
-	struct question *questions;	/* for covey-versiond, at the end of this round (ask.h) */
+	struct list questions;		/* for covey-versiond, at the end of this round (ask.h) */
 	struct timer ask;
 	struct list writes;		/* whose requests are over, and that go on (write.h) */
 	struct call drain;		/* covey-syncd is told that the outbox has something */
@@ -60,6 +72,20 @@ struct worker {
 	struct answers *answers;	/* this worker's */
 	time_t date_second;		/* what date[] says */
 	char date[32];
+};
+
+/*
+ * What was confirmed to a reader, for Cache-Control: max-age=N (get.c).  By the
+ * path's hash, and a new path takes the place of an old one: what is not there
+ * is asked for again.  Any thread.
+ */
+struct recent {
+	pthread_mutex_t mutex;
+	struct recent_place {
+		uint64_t hash;		/* of the path; two paths of one hash (64 bits) would share an Age */
+		struct version newest;	/* the file's at that moment, which decided what stood there */
+		uint64_t ms;		/* clock_boot_ms(); 0: nothing here */
+	} places[4096];
 };
 
 /* For people: log and status. */
@@ -78,7 +104,7 @@ struct httpd {
 	struct kept *kept;
 	atomic_uint connections;
 	atomic_bool draining;		/* to stop: every answer that begins now is its connection's last */
-	struct memory *memory;		/* which paths were checked when (memory.h) */
+	struct recent recent;
 	struct mime *mime;
 	char *state_directory;		/* STORE/state */
 	bool grouped;			/* a group key is configured */
@@ -105,8 +131,5 @@ bool listener_alive(struct httpd *);	/* every worker's loop has turned since the
 void listener_join(struct httpd *);	/* no thread of a worker runs any more */
 void listener_free(struct httpd *);	/* after that, and with an empty pool: nothing will be resumed */
 void listener_closed(struct worker *);	/* from any worker: a connection is gone */
-
-/* The Date field's value now. */
-struct str worker_date(struct worker *);
 
 #endif

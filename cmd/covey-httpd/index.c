@@ -8,13 +8,10 @@
  * Another node that asks this one as a home (peer_http.h) is told what is on
  * this node's disk, whole: both registers of each name, and the gate.
  */
-#include "index.h"
-
 #include "answer.h"
-#include "conn.h"
+#include "loop/conn.h"
 #include "container.h"
 #include "fields.h"
-#include "get.h"
 #include "group.h"
 #include "handlers.h"
 #include "inventory.h"
@@ -54,15 +51,15 @@ void index_free(struct index *index)
 
 /* in the pool */
 
-static void version_state(const struct conn *c, struct buf *ret)
+static void index_state(const struct conn *c, struct buf *ret)
 {
 	const struct ask *ask = &c->request.ask;
 
 	freshness_version_state(ret, ask->confirmed, ask->answered, ask->asked);
 }
 
-static struct listing_row row_of(struct str name, const struct record *record,
-				 enum listing_type type)
+static struct listing_row index_row(struct str name, const struct record *record,
+				    enum listing_type type)
 {
 	struct listing_row row = { .name = name,
 				   .type = type,
@@ -77,8 +74,8 @@ static struct listing_row row_of(struct str name, const struct record *record,
 	return row;
 }
 
-/* The version that stands there; where nothing does, the newest that is known. */
-static struct listing_row row_of_standing(const struct inventory_row *from)
+/* The version that stands at the name; where nothing stands, the newest that is known. */
+static struct listing_row index_row_of_standing(const struct inventory_row *from)
 {
 	static const enum listing_type types[] = {
 		[STANDS_NOTHING] = LISTING_DELETED,
@@ -87,25 +84,25 @@ static struct listing_row row_of_standing(const struct inventory_row *from)
 	};
 	const struct record *file = &from->told.file, *entry = &from->told.entry;
 
-	return row_of(from->name, record_standing(file, entry), types[record_stands(file, entry)]);
+	return index_row(from->name, record_standing(file, entry), types[record_stands(file, entry)]);
 }
 
 /* What was there and is not any more: a file, a directory, or both.  How many rows. */
-static size_t rows_of_gone(const struct inventory_row *from, struct listing_row *to)
+static size_t index_rows_of_gone(const struct inventory_row *from, struct listing_row *to)
 {
 	const struct record *file = &from->told.file, *entry = &from->told.entry;
 	enum stands stands = record_stands(file, entry);
 	size_t n = 0;
 
 	if (stands != STANDS_DIRECTORY && !version_is_none(entry->version))
-		to[n++] = row_of(from->name, entry, LISTING_ENDED);
+		to[n++] = index_row(from->name, entry, LISTING_ENDED);
 	if (stands != STANDS_FILE && !version_is_none(file->version))
-		to[n++] = row_of(from->name, file, LISTING_DELETED);
+		to[n++] = index_row(from->name, file, LISTING_DELETED);
 	return n;
 }
 
 /* Directories, then files, each by name. */
-static int cmp_for_people(const void *a, const void *b)
+static int index_cmp_for_people(const void *a, const void *b)
 {
 	const struct listing_row *x = a, *y = b;
 
@@ -115,17 +112,17 @@ static int cmp_for_people(const void *a, const void *b)
 }
 
 /* The rows of one page for people, of all there are. */
-static void choose_names(struct render_index *page, struct listing_row *rows, size_t count,
-			 const struct query *query, size_t limit)
+static void index_choose_names(struct render_index *page, struct listing_row *rows, size_t count,
+			       const struct query *query, size_t limit)
 {
 	struct listing_row after = {
 		.name = buf_str(&query->after),
 		.type = query->after_directory ? LISTING_DIRECTORY : LISTING_FILE,
 	};
 
-	qsort(rows, count, sizeof *rows, cmp_for_people);
+	qsort(rows, count, sizeof *rows, index_cmp_for_people);
 	while (query->has_after && page->before < count &&
-	       cmp_for_people(&rows[page->before], &after) <= 0)
+	       index_cmp_for_people(&rows[page->before], &after) <= 0)
 		page->before++;
 	page->directories_first = true;
 	page->total = count;
@@ -136,7 +133,7 @@ static void choose_names(struct render_index *page, struct listing_row *rows, si
 		page->count = limit;
 }
 
-static void render_names(struct index *index)
+static void index_render_names(struct index *index)
 {
 	const struct inventory *inv = &index->inventory;
 	struct conn *c = index->conn;
@@ -154,15 +151,15 @@ static void render_names(struct index *index)
 
 	for (size_t i = 0; i < inv->count; i++) {
 		if (index->media == MEDIA_HTML && query->deleted)
-			count += rows_of_gone(&inv->rows[i], &rows[count]);
+			count += index_rows_of_gone(&inv->rows[i], &rows[count]);
 		else
-			rows[count++] = row_of_standing(&inv->rows[i]);
+			rows[count++] = index_row_of_standing(&inv->rows[i]);
 	}
 	page.count = count;
 	if (index->media == MEDIA_HTML)
-		choose_names(&page, rows, count, query,
-			     query->limit > 0 ? query->limit : index->browser ? PAGE_NAMES : 0);
-	version_state(c, &state);
+		index_choose_names(&page, rows, count, query,
+				   query->limit > 0 ? query->limit : index->browser ? PAGE_NAMES : 0);
+	index_state(c, &state);
 	page.state = buf_str(&state);
 	if (index->media == MEDIA_HTML)
 		render_index_html(&index->body, &page);
@@ -179,7 +176,7 @@ static void render_names(struct index *index)
 }
 
 /* What a home tells another node. */
-static void render_registers(struct index *index)
+static void index_render_registers(struct index *index)
 {
 	const struct inventory *inv = &index->inventory;
 
@@ -189,7 +186,7 @@ static void render_registers(struct index *index)
 }
 
 /* `Link: <?version=ID>; rel="conflict"` for the newest of them. */
-static void link_conflicts(struct index *index, const struct history_row *rows, size_t count)
+static void history_link_conflicts(struct index *index, const struct history_row *rows, size_t count)
 {
 	size_t linked = 0;
 
@@ -206,8 +203,8 @@ static void link_conflicts(struct index *index, const struct history_row *rows, 
 }
 
 /* The rows that were asked for, of all there are. */
-static void choose_versions(struct render_history *page, const struct history_row *rows,
-			    size_t count, const struct query *query)
+static void history_choose_versions(struct render_history *page, const struct history_row *rows,
+				    size_t count, const struct query *query)
 {
 	size_t first = 0;
 
@@ -223,7 +220,7 @@ static void choose_versions(struct render_history *page, const struct history_ro
 		page->count = query->limit;
 }
 
-static void link_next_versions(struct index *index, const struct render_history *page)
+static void history_link_next(struct index *index, const struct render_history *page)
 {
 	if (!page->more)
 		return;
@@ -234,8 +231,8 @@ static void link_next_versions(struct index *index, const struct render_history 
 }
 
 /* This node, and all that it has met. */
-static struct render_node *nodes_known(const struct httpd *h, const struct members *members,
-				       size_t *ret_count)
+static struct render_node *history_nodes(const struct httpd *h, const struct members *members,
+					 size_t *ret_count)
 {
 	struct render_node *nodes = mem_new(members->count + 1, sizeof *nodes);
 
@@ -247,20 +244,20 @@ static struct render_node *nodes_known(const struct httpd *h, const struct membe
 	return nodes;
 }
 
-static void render_history_page(struct index *index, struct render_history *page)
+static void history_render_page(struct index *index, struct render_history *page)
 {
 	const struct httpd *h = index->conn->worker->httpd;
 	struct members members = MEMBERS_INIT;
 	struct render_node *nodes;
 
 	members_load(h->state_directory, &members, NULL);	/* else nodes go by their ids */
-	page->nodes = nodes = nodes_known(h, &members, &page->node_count);
+	page->nodes = nodes = history_nodes(h, &members, &page->node_count);
 	render_history_html(&index->body, page);
 	free(nodes);
 	members_clear(&members);
 }
 
-static void render_versions(struct index *index)
+static void history_render(struct index *index)
 {
 	const struct inventory *inv = &index->inventory;
 	struct conn *c = index->conn;
@@ -276,14 +273,14 @@ static void render_versions(struct index *index)
 		rows[i] = (struct history_row){ .record = inv->rows[i].told.file,
 						.type = inv->rows[i].name,
 						.here = inv->rows[i].here };
-	listing_text_conflicts(rows, inv->count);	/* each beside all others, not its page's */
-	choose_versions(&page, rows, inv->count, &c->request.query);
-	link_conflicts(index, rows, inv->count);
-	link_next_versions(index, &page);
-	version_state(c, &state);
+	listing_text_conflicts(rows, inv->count);	/* of the whole history, not of one page */
+	history_choose_versions(&page, rows, inv->count, &c->request.query);
+	history_link_conflicts(index, rows, inv->count);
+	history_link_next(index, &page);
+	index_state(c, &state);
 	page.state = buf_str(&state);
 	if (index->media == MEDIA_HTML)
-		render_history_page(index, &page);
+		history_render_page(index, &page);
 	else if (index->media == MEDIA_JSON)
 		render_history_json(&index->body, &page);
 	else
@@ -292,36 +289,37 @@ static void render_versions(struct index *index)
 	free(rows);
 }
 
-static void render_work(struct job *job)
+static void index_render_work(struct job *job)
 {
 	struct index *index = CONTAINER_OF(job, struct index, job);
 
 	if (index->versions)
-		render_versions(index);
+		history_render(index);
 	else if (index->peer)
-		render_registers(index);
+		index_render_registers(index);
 	else
-		render_names(index);
+		index_render_names(index);
 }
 
 /* the answer */
 
-/* Of which layout this node is, and what it knows of the directory's removal. */
-static void peer_fields(struct index *index)
+/* The epoch of this node's layout, and the gate of the directory. */
+static void index_peer_fields(struct index *index)
 {
 	struct buf *out = &index->conn->output.text;
 	char version[VERSION_TEXT];
 
-	reply_fieldf(out, PEER_EPOCH, "%llu", (unsigned long long)index->inventory.epoch);
+	reply_fieldf(out, PEER_EPOCH, "%llu", (unsigned long long)index->inventory.layout.epoch);
 	if (!version_is_none(index->inventory.gate))
 		reply_field(out, PEER_GATE,
 			    str_of(version_format(version, index->inventory.gate)));
 }
 
-static void answer_index(struct index *index)
+static void index_answer(struct index *index)
 {
 	struct conn *c = index->conn;
 	struct buf *out = &c->output.text;
+	struct cache_status status = { .source = CACHE_HIT };
 
 	answer_begin(c, 200);
 	reply_field(out, "Content-Type", str_of(fields_media_type(index->media)));
@@ -331,43 +329,43 @@ static void answer_index(struct index *index)
 	if (index->media == MEDIA_HTML)
 		reply_field(out, "Content-Security-Policy", STR(RENDER_CSP));
 	answer_version_state(c);
-	get_cache_status(c);
+	answer_cache_status(c, &status);
 	if (index->links.len > 0)
 		reply_field(out, "Link", buf_str(&index->links));
 	if (index->peer)
-		peer_fields(index);
+		index_peer_fields(index);
 	answer_end_text(c, buf_str(&index->body));
 }
 
-static void refuse_unconfirmed(struct conn *c)
+static void index_refuse_unconfirmed(struct conn *c)
 {
-	get_absent(c, 504, STR("this cannot be confirmed now"));
+	answer_version_error(c, 504, STR("this cannot be confirmed now"));
 }
 
 /* Another node asked this one as a home, by a layout that is not this one's. */
-static bool is_stale(struct conn *c, uint64_t ours)
+static bool index_asker_is_stale(struct conn *c, struct layout_id ours)
 {
 	struct str field = head_get(&c->head, FIELD_COVEY_EPOCH);
 	uint64_t epoch;
 
-	if (!peer_is_of_lineage(c))
+	if (!peer_is_of_lineage(c, ours.lineage))
 		return true;
 	return field.s != NULL && (str_u64(field, UINT64_MAX, &epoch) < 0 ||
-				   (epoch != 0 && epoch != ours));
+				   (epoch != 0 && epoch != ours.epoch));
 }
 
-static void refuse_stale(struct conn *c, uint64_t ours)
+static void index_refuse_stale(struct conn *c, struct layout_id ours)
 {
 	struct buf fields = BUF_INIT;
 
-	reply_fieldf(&fields, PEER_EPOCH, "%llu", (unsigned long long)ours);
+	reply_fieldf(&fields, PEER_EPOCH, "%llu", (unsigned long long)ours.epoch);
 	answer_error_with(c, 421, buf_str(&fields),
 			  STR("this node has another layout than the one asked by"));
 	buf_clear(&fields);
 }
 
-/* As a home it was asked for all that is known, and its disk forgot something. */
-static bool is_silent(struct conn *c)
+/* It is asked as a home, and its disk has forgotten something. */
+static bool index_is_silent(struct conn *c)
 {
 	struct group *group = c->worker->httpd->group;
 
@@ -375,26 +373,26 @@ static bool is_silent(struct conn *c)
 	       group_is_silent(group);
 }
 
-static void rendered(struct job *job)
+static void index_rendered(struct job *job)
 {
 	struct index *index = CONTAINER_OF(job, struct index, job);
 	struct conn *c = index->conn;
 
-	answer_index(index);
+	index_answer(index);
 	conn_resume(c);
 }
 
-static void render(struct index *index)
+static void index_render(struct index *index)
 {
 	struct conn *c = index->conn;
 
-	index->job = (struct job){ .work = render_work, .done = rendered, .home = c->worker->loop };
+	index->job = (struct job){ .work = index_render_work, .done = index_rendered, .home = c->worker->loop };
 	c->state = CONN_BUSY;
 	pool_submit(c->worker->httpd->pool, &index->job);
 }
 
 /* Whether there is anything to tell of; *why says what is missing. */
-static bool is_there(const struct index *index, const char **why)
+static bool index_is_there(const struct index *index, const char **why)
 {
 	const struct inventory *inv = &index->inventory;
 	const struct request *r = &index->conn->request;
@@ -403,13 +401,13 @@ static bool is_there(const struct index *index, const char **why)
 	*why = index->versions ? "nothing was ever there" : "no such directory";
 	if (index->versions)
 		return inv->count > 0;
-	/* Of what cannot be confirmed it is enough that somebody knows of something in it. */
+	/* Unconfirmed: one name that somebody knows is enough. */
 	return r->path.len == 0 || inv->count > 0 || record_is_live(&r->ask.entry) ||
 	       (!r->ask.confirmed && !told);
 }
 
-/* The answer is the less sure of the two. */
-static void take_state(struct index *index)
+/* The answer is as sure as the less sure one of entry and inventory. */
+static void index_take_state(struct index *index)
 {
 	struct ask *ask = &index->conn->request.ask;
 	const struct inventory *inv = &index->inventory;
@@ -423,46 +421,46 @@ static void take_state(struct index *index)
 		ask->answered = inv->answered;
 }
 
-/* What is here of a peer's question, or all that was wanted. */
-static void told_here(struct index *index)
+/* This node's disk alone was wanted, by another node or by a client. */
+static void index_told_here(struct index *index)
 {
 	struct conn *c = index->conn;
 	const struct inventory *inv = &index->inventory;
 
-	if (index->peer && is_stale(c, inv->epoch))
-		refuse_stale(c, inv->epoch);
+	if (index->peer && index_asker_is_stale(c, inv->layout))
+		index_refuse_stale(c, inv->layout);
 	else if (inv->result == 0 && index->versions && inv->count == 0 && !index->peer)
-		get_absent(c, 404, STR("nothing was ever there"));
+		answer_version_error(c, 404, STR("nothing was ever there"));
 	else if (inv->result == 0 || (index->peer && inv->err.kind == ERR_ABSENT))
-		render(index);
+		index_render(index);
 	else if (inv->err.kind == ERR_ABSENT || inv->err.kind == ERR_CONFLICT)
-		get_absent(c, 404, str_of(err_reason(&inv->err)));
+		answer_version_error(c, 404, str_of(err_reason(&inv->err)));
 	else
 		answer_err(c, &inv->err);
 }
 
-static void inventoried(struct conn *c)
+static void index_inventoried(struct conn *c)
 {
 	struct index *index = c->request.index;
 	const struct inventory *inv = &index->inventory;
 	const char *why;
 
 	if (inv->ask.here) {
-		told_here(index);
+		index_told_here(index);
 		return;
 	}
-	take_state(index);
+	index_take_state(index);
 	if (inv->result < 0 && inv->err.kind != ERR_ABSENT && !inv->confirmed)
 		answer_err(c, &inv->err);
 	else if (c->request.freshness.no_cache && !c->request.ask.confirmed)
-		refuse_unconfirmed(c);
-	else if (!is_there(index, &why))
-		get_absent(c, 404, str_of(why));
+		index_refuse_unconfirmed(c);
+	else if (!index_is_there(index, &why))
+		answer_version_error(c, 404, str_of(why));
 	else
-		render(index);
+		index_render(index);
 }
 
-static void take_inventory(struct conn *c, bool here)
+static void index_take_inventory(struct conn *c, bool here)
 {
 	struct index *index = c->request.index;
 	const struct query *query = &c->request.query;
@@ -471,31 +469,31 @@ static void take_inventory(struct conn *c, bool here)
 				     .here = here,
 				     .silent = c->request.ask.silent };
 
-	/* A page has an order of its own: of all names. */
+	/* A page sorts all names in an order of its own. */
 	if (!index->peer && index->media != MEDIA_HTML) {
 		ask.after = buf_str(&query->after);
 		ask.limit = query->limit;
 	}
 	ask.deleted = index->peer || query->deleted;
-	inventory_start(&index->inventory, c, &ask, inventoried);
+	inventory_start(&index->inventory, c, &ask, index_inventoried);
 }
 
 /* asking the group */
 
-static void asked(struct conn *c)
+static void index_asked(struct conn *c)
 {
 	struct request *r = &c->request;
 
 	r->ask.confirmed = r->ask.standing != STANDING_UNCONFIRMED;	/* the entry is settled */
 	if (r->freshness.no_cache && !r->ask.confirmed)
-		refuse_unconfirmed(c);
+		index_refuse_unconfirmed(c);
 	else if (r->ask.confirmed && !record_is_live(&r->ask.entry) && !r->query.deleted)
-		get_absent(c, 404, STR("no such directory"));
+		answer_version_error(c, 404, STR("no such directory"));
 	else
-		take_inventory(c, false);
+		index_take_inventory(c, false);
 }
 
-static enum media media_of(struct conn *c, const enum media *offers)
+static enum media index_media(struct conn *c, const enum media *offers)
 {
 	struct buf scratch = BUF_INIT;
 	enum media media;
@@ -516,22 +514,26 @@ static enum media media_of(struct conn *c, const enum media *offers)
 }
 
 /* Whole, as text, from this node's disk. */
-static void tell_peer(struct conn *c)
+static void index_tell_peer(struct conn *c)
 {
 	struct group *group = c->worker->httpd->group;
-	uint64_t epoch = group != NULL ? group_epoch(group) : 0;
+	struct layout layout = LAYOUT_NONE;
+	struct layout_id ours;
 
+	if (group != NULL)
+		group_layout(group, &layout);
+	ours = (struct layout_id){ layout.lineage, layout.epoch };
 	c->request.index->media = MEDIA_TEXT;
 	ask_none(&c->request.ask, c);
-	if (is_stale(c, epoch))
-		refuse_stale(c, epoch);
-	else if (is_silent(c))
+	if (index_asker_is_stale(c, ours))
+		index_refuse_stale(c, ours);
+	else if (index_is_silent(c))
 		answer_error(c, 503, "this node's disk has forgotten something");
 	else
-		take_inventory(c, true);
+		index_take_inventory(c, true);
 }
 
-static void start(struct conn *c, bool versions, const enum media *offers)
+static void index_begin(struct conn *c, bool versions, const enum media *offers)
 {
 	struct request *r = &c->request;
 	struct index *index = mem_new(1, sizeof *index);
@@ -539,22 +541,22 @@ static void start(struct conn *c, bool versions, const enum media *offers)
 	index->conn = c;
 	index->versions = versions;
 	index->peer = head_get(&c->head, FIELD_COVEY_EPOCH).s != NULL;
-	index->media = media_of(c, offers);
+	index->media = index_media(c, offers);
 	index->browser = answer_wants_page(c) || c->request.query.format == QUERY_FORMAT_HTML;
 	r->index = index;
 	if (index->peer) {
-		tell_peer(c);
+		index_tell_peer(c);
 	} else if (r->freshness.only_if_cached || !c->worker->httpd->grouped) {
 		ask_none(&r->ask, c);	/* what is here is all that was wanted */
-		take_inventory(c, true);
+		index_take_inventory(c, true);
 	} else if (versions || r->path.len == 0) {
-		/* Their homes say all; the root is always there. */
+		/* A history needs no entry, and the root always stands. */
 		ask_none(&r->ask, c);
 		r->ask.answered = r->ask.asked;
 		r->ask.confirmed = true;
-		take_inventory(c, false);
-	} else if (ask_start(&r->ask, c, buf_str(&r->path), NEWEST_READ, VERSION_NONE, asked)) {
-		asked(c);
+		index_take_inventory(c, false);
+	} else if (ask_start(&r->ask, c, buf_str(&r->path), NEWEST_READ, VERSION_NONE, index_asked)) {
+		index_asked(c);
 	}
 }
 
@@ -562,12 +564,12 @@ void index_start(struct conn *c)
 {
 	static const enum media offers[] = { MEDIA_HTML, MEDIA_JSON, MEDIA_TEXT };
 
-	start(c, false, offers);
+	index_begin(c, false, offers);
 }
 
 void history_start(struct conn *c)
 {
 	static const enum media offers[] = { MEDIA_TEXT, MEDIA_JSON, MEDIA_HTML };
 
-	start(c, true, offers);
+	index_begin(c, true, offers);
 }

@@ -1,13 +1,14 @@
 /*
  * inventory - the names in a directory, or the versions of a path
  *
- *	on the loop	ask the homes, until a majority has answered
- *	in the pool	read this node's disk, merge
- *	on the loop	settle what they do not tell alike
+ *	inventory_ask_homes	on the loop: ask the homes, until a majority has answered
+ *	inventory_read		in the pool: read this node's disk, merge
+ *	inventory_settle_more	on the loop: settle what they do not tell alike
+ *	inventory_finish	cut to what was asked for, done()
  */
 #include "inventory.h"
 
-#include "conn.h"
+#include "loop/conn.h"
 #include "container.h"
 #include "group.h"
 #include "listing_text.h"
@@ -20,11 +21,11 @@
 #define TRIES_MAX 5		/* while the layout changes */
 #define AGAIN_MS 50
 
-static void ask_homes(struct inventory *);
+static void inventory_ask_homes(struct inventory *);
 
 /* the end */
 
-static void forget_rows(struct inventory *inv)
+static void inventory_forget_rows(struct inventory *inv)
 {
 	for (size_t i = 0; i < inv->count; i++)
 		free(inv->rows[i].text);
@@ -33,7 +34,7 @@ static void forget_rows(struct inventory *inv)
 	inv->count = 0;
 }
 
-static void forget_answers(struct inventory *inv)
+static void inventory_forget_answers(struct inventory *inv)
 {
 	for (size_t i = 1; i < inv->answer_count; i++)
 		close(inv->parts[i]);
@@ -46,19 +47,19 @@ void inventory_end(struct inventory *inv)
 	timer_stop(&inv->again);
 	for (size_t i = 0; i < INVENTORY_AT_ONCE; i++)
 		call_finish(&inv->settling[i].call);
-	forget_answers(inv);
-	forget_rows(inv);
+	inventory_forget_answers(inv);
+	inventory_forget_rows(inv);
 }
 
-static unsigned partition_of(const struct inventory *inv)
+static unsigned inventory_partition(const struct inventory *inv)
 {
 	return inv->ask.versions ? path_partition(inv->ask.path) :
 				   path_partition_of_directory(inv->ask.path);
 }
 
-/* Of a path's history: as many versions as the layout keeps, and a directory's newest record. */
-static bool has_enough(const struct inventory *inv, const struct inventory_kept *kept,
-		       const struct record *record)
+/* A history tells as many file versions as the layout keeps, and the directory's newest record. */
+static bool inventory_has_enough(const struct inventory *inv, const struct inventory_kept *kept,
+				 const struct record *record)
 {
 	if (!inv->ask.versions || inv->keep == 0)
 		return false;
@@ -73,7 +74,7 @@ static void count_kept(struct inventory_kept *kept, const struct record *record)
 		kept->files++;
 }
 
-static bool is_visible(const struct inventory *inv, const struct inventory_row *row)
+static bool inventory_shows(const struct inventory *inv, const struct inventory_row *row)
 {
 	if (row->told.gone)
 		return false;
@@ -81,18 +82,18 @@ static bool is_visible(const struct inventory *inv, const struct inventory_row *
 	       record_stands(&row->told.file, &row->told.entry) != STANDS_NOTHING;
 }
 
-/* Only now it is known what stands at each name, and which versions there are. */
-static void cut(struct inventory *inv)
+/* Drops the rows that are not told, now that all are settled. */
+static void inventory_cut(struct inventory *inv)
 {
 	size_t limit = inv->ask.versions ? 0 : inv->ask.limit, count = 0;
 	struct inventory_kept kept = { .files = 0 };
 
 	for (size_t i = 0; i < inv->count; i++) {
 		struct inventory_row *row = &inv->rows[i];
-		bool visible = is_visible(inv, row);
+		bool visible = inventory_shows(inv, row);
 
 		if (visible && (limit == 0 || count < limit) &&
-		    !has_enough(inv, &kept, &row->told.file)) {
+		    !inventory_has_enough(inv, &kept, &row->told.file)) {
 			count_kept(&kept, &row->told.file);
 			inv->rows[count++] = *row;
 			continue;
@@ -103,12 +104,12 @@ static void cut(struct inventory *inv)
 	inv->count = count;
 }
 
-static void finish(struct inventory *inv)
+static void inventory_finish(struct inventory *inv)
 {
 	struct conn *c = inv->conn;
 
-	cut(inv);
-	/* Nobody waited for the rest. */
+	inventory_cut(inv);
+	/* The answers that came before a majority was reached are those that are told. */
 	if (inv->answered < inv->answer_count - 1)
 		inv->answered = (uint32_t)inv->answer_count - 1;
 	if (inv->asked < inv->answered)
@@ -119,40 +120,40 @@ static void finish(struct inventory *inv)
 
 /* settling, on the loop */
 
-static void compared(struct call *call, struct frame *frame)
+static void inventory_compared(struct call *call, struct frame *frame)
 {
 	(void)frame;
 	call_finish(call);
-	finish(CONTAINER_OF(call, struct inventory, call));
+	inventory_finish(CONTAINER_OF(call, struct inventory, call));
 }
 
-/* Too much for a request: the homes are to compare all that they know. */
-static void compare(struct inventory *inv)
+/* Too many differences for one request: the homes are told to compare all that they know. */
+static void inventory_compare(struct inventory *inv)
 {
 	struct worker *w = inv->conn->worker;
 	struct buf body = BUF_INIT;
 
 	inv->confirmed = false;
-	sync_compare_pack(&body, partition_of(inv));
-	inv->call.answer = compared;
+	sync_compare_pack(&body, inventory_partition(inv));
+	inv->call.answer = inventory_compared;
 	call_start(w->sync, &inv->call, SYNC_COMPARE, buf_str(&body), w->httpd->conf->timeouts.check_ms);
 	buf_clear(&body);
 }
 
-static void settle_more(struct inventory *);
+static void inventory_settle_more(struct inventory *);
 
-static void settle_over(struct inventory *inv)
+static void inventory_settle_over(struct inventory *inv)
 {
 	for (size_t i = 0; i < INVENTORY_AT_ONCE; i++) {
 		call_finish(&inv->settling[i].call);
 		inv->settling[i].row = NULL;
 	}
-	finish(inv);
+	inventory_finish(inv);
 }
 
-static void settle_told(struct call *, struct frame *);
+static void settling_told(struct call *, struct frame *);
 
-static void settle_ask(struct settling *s)
+static void settling_ask(struct settling *s)
 {
 	struct inventory *inv = s->inventory;
 	struct httpd *h = inv->conn->worker->httpd;
@@ -168,14 +169,14 @@ static void settle_ask(struct settling *s)
 	merge_question(&s->row->told, &ask);
 	ask.path = buf_str(&path);
 	newest_ask_pack(&body, &ask);
-	s->call.answer = settle_told;
+	s->call.answer = settling_told;
 	call_start(inv->conn->worker->version, &s->call, VERSION_TALK_NEWEST, buf_str(&body),
 		   2 * h->conf->timeouts.check_ms + SETTLE_SLACK_MS);
 	buf_clear(&path);
 	buf_clear(&body);
 }
 
-static void settle_told(struct call *call, struct frame *frame)
+static void settling_told(struct call *call, struct frame *frame)
 {
 	struct settling *s = CONTAINER_OF(call, struct settling, call);
 	struct inventory *inv = s->inventory;
@@ -186,32 +187,32 @@ static void settle_told(struct call *call, struct frame *frame)
 	call_finish(call);
 	if (!told || !merge_answered(&s->row->told, &inv->rule, &answer)) {
 		inv->confirmed = false;
-		settle_over(inv);
+		inventory_settle_over(inv);
 	} else if (s->row->told.settled) {
 		if (!s->row->told.gone)
 			count_kept(&inv->kept, &s->row->told.file);
 		s->row = NULL;
-		settle_more(inv);
+		inventory_settle_more(inv);
 	} else {
-		settle_ask(s);
+		settling_ask(s);
 	}
 }
 
-static struct inventory_row *next_unsettled(struct inventory *inv)
+static struct inventory_row *inventory_next_unsettled(struct inventory *inv)
 {
 	while (inv->next < inv->count) {
 		struct inventory_row *row = &inv->rows[inv->next++];
 
 		if (row->told.settled)
 			count_kept(&inv->kept, &row->told.file);
-		else if (!has_enough(inv, &inv->kept, &row->told.file))
+		else if (!inventory_has_enough(inv, &inv->kept, &row->told.file))
 			return row;
 	}
 	return NULL;
 }
 
-/* As many at once as may be; the last one that is settled ends it. */
-static void settle_more(struct inventory *inv)
+/* INVENTORY_AT_ONCE rows at a time; the last one that is settled ends it. */
+static void inventory_settle_more(struct inventory *inv)
 {
 	bool open = false;
 
@@ -219,19 +220,19 @@ static void settle_more(struct inventory *inv)
 		struct settling *s = &inv->settling[i];
 
 		if (s->row == NULL) {
-			s->row = next_unsettled(inv);
+			s->row = inventory_next_unsettled(inv);
 			if (s->row != NULL)
-				settle_ask(s);
+				settling_ask(s);
 		}
 		open = open || s->row != NULL;
 	}
 	if (!open)
-		settle_over(inv);
+		inventory_settle_over(inv);
 }
 
 /* reading and merging, in the pool */
 
-static struct inventory_row *add_row(struct inventory *inv, struct str text)
+static struct inventory_row *inventory_add_row(struct inventory *inv, struct str text)
 {
 	struct inventory_row *row;
 
@@ -244,10 +245,10 @@ static struct inventory_row *add_row(struct inventory *inv, struct str text)
 }
 
 /*
- * Names that are settled count against the limit.  Of what is not it is yet
- * to be seen whether anything stands there.
+ * Only settled names count against the limit: of the others it is not known
+ * yet whether anything stands there.
  */
-static void merge_names(struct inventory *inv, struct merge *merge)
+static void inventory_merge_names(struct inventory *inv, struct merge *merge)
 {
 	const struct inventory_ask *ask = &inv->ask;
 	struct inventory_row *row;
@@ -266,7 +267,7 @@ static void merge_names(struct inventory *inv, struct merge *merge)
 			inv->more = true;
 			break;
 		}
-		row = add_row(inv, name.name);
+		row = inventory_add_row(inv, name.name);
 		row->told = name.row;
 		row->told.settled = settled;
 		sure += settled;
@@ -274,8 +275,8 @@ static void merge_names(struct inventory *inv, struct merge *merge)
 	}
 }
 
-/* So it is with versions: one that is not settled may turn out never to have been confirmed. */
-static void merge_versions(struct inventory *inv, struct merge *merge)
+/* Only settled versions count: another may turn out never to have been confirmed. */
+static void inventory_merge_versions(struct inventory *inv, struct merge *merge)
 {
 	struct inventory_kept sure = { .files = 0 };
 	struct inventory_row *row;
@@ -284,11 +285,11 @@ static void merge_versions(struct inventory *inv, struct merge *merge)
 	while (merge_history(merge, &version)) {
 		bool settled = version.row.settled || !merge_confirmed(merge);
 
-		if (has_enough(inv, &sure, &version.row.file))
+		if (inventory_has_enough(inv, &sure, &version.row.file))
 			continue;
 		if (settled)
 			count_kept(&sure, &version.row.file);
-		row = add_row(inv, version.type);
+		row = inventory_add_row(inv, version.type);
 		row->here = version.here;
 		row->told = version.row;
 		row->told.settled = settled;
@@ -309,8 +310,8 @@ static int read_text(int part, struct buf *ret)
 	return n < 0 ? -1 : 0;
 }
 
-/* Of an answer that cannot be read nothing counts. */
-static void merge_all(struct inventory *inv, struct buf *own)
+/* An answer that cannot be read is credited to nobody. */
+static void inventory_merge(struct inventory *inv, struct buf *own)
 {
 	struct buf texts[MERGE_TEXTS_MAX] = { *own };
 	struct merge merge;
@@ -322,16 +323,16 @@ static void merge_all(struct inventory *inv, struct buf *own)
 		inv->answers[i].text = buf_str(&texts[i]);
 	merge_init(&merge, &inv->rule, inv->answers, inv->answer_count);
 	if (inv->ask.versions)
-		merge_versions(inv, &merge);
+		inventory_merge_versions(inv, &merge);
 	else
-		merge_names(inv, &merge);
+		inventory_merge_names(inv, &merge);
 	inv->confirmed = inv->confirmed && merge_confirmed(&merge);
 	merge_clear(&merge);
 	for (size_t i = 1; i < inv->answer_count; i++)
 		buf_clear(&texts[i]);
 }
 
-static void read_names(struct inventory *inv, struct store *store, struct buf *text)
+static void inventory_read_names(struct inventory *inv, struct store *store, struct buf *text)
 {
 	struct listing listing = LISTING_INIT;
 
@@ -340,7 +341,7 @@ static void read_names(struct inventory *inv, struct store *store, struct buf *t
 		inv->result = store_list(store, inv->ask.path, inv->ask.after,
 					 inv->ask.here ? inv->ask.limit : 0,
 					 !inv->ask.here || inv->ask.deleted, &listing, &inv->err);
-	/* With nothing deleted in it: whether it is a directory at all. */
+	/* No name is known: whether it is a directory at all. */
 	if (inv->result == 0 && inv->ask.here && inv->ask.deleted && listing.count == 0) {
 		listing_clear(&listing);
 		inv->result = store_list(store, inv->ask.path, inv->ask.after, 1, false, &listing,
@@ -353,7 +354,7 @@ static void read_names(struct inventory *inv, struct store *store, struct buf *t
 	listing_clear(&listing);
 }
 
-static void read_versions(struct inventory *inv, struct store *store, struct buf *text)
+static void inventory_read_versions(struct inventory *inv, struct store *store, struct buf *text)
 {
 	struct history history = HISTORY_INIT;
 
@@ -369,35 +370,49 @@ static void read_versions(struct inventory *inv, struct store *store, struct buf
 }
 
 /*
- * The epoch is read after the store: what was read is of this epoch or an
+ * The layout is read after the store: what was read is of this layout or an
  * earlier one.  Had this node gone by a newer layout before, its covey-versiond
  * might have helped others to go on without what was read here.
  */
-static void read_work(struct job *job)
+static void inventory_judge_own(struct inventory *inv)
+{
+	struct group *group = inv->conn->worker->httpd->group;
+	bool same_lineage;
+
+	if (group == NULL)
+		return;
+	inv->layout = group_disk_layout(group);
+	if (inv->layout.epoch == 0 || group_is_silent(group) ||
+	    (inv->result < 0 && inv->err.kind != ERR_ABSENT))
+		return;
+	same_lineage = inv->layout.lineage == inv->lineage;
+	inv->other_layout = !same_lineage || inv->layout.epoch != inv->rule.epoch;
+	if (same_lineage)
+		inv->answers[0].epoch = inv->layout.epoch;
+}
+
+static void inventory_read_work(struct job *job)
 {
 	struct inventory *inv = CONTAINER_OF(job, struct inventory, job);
 	struct httpd *h = inv->conn->worker->httpd;
 	struct buf text = BUF_INIT;
 
 	if (inv->ask.versions)
-		read_versions(inv, h->store, &text);
+		inventory_read_versions(inv, h->store, &text);
 	else
-		read_names(inv, h->store, &text);
-	inv->epoch = h->group != NULL ? group_newest_epoch(h->group) : 0;
-	if (inv->epoch > 0 && !group_is_silent(h->group) &&
-	    (inv->result == 0 || inv->err.kind == ERR_ABSENT))
-		inv->answers[0].epoch = inv->epoch;
+		inventory_read_names(inv, h->store, &text);
+	inventory_judge_own(inv);
 	for (size_t i = 0; i < inv->answer_count; i++)
 		if (version_cmp(inv->answers[i].gate, inv->gate) > 0)
 			inv->gate = inv->answers[i].gate;
-	merge_all(inv, &text);
+	inventory_merge(inv, &text);
 	buf_clear(&text);
 }
 
-static void ask_again(struct inventory *);
+static void inventory_ask_again(struct inventory *);
 
-/* Found out just now: more of the other homes have to answer. */
-static bool became_unreadable(struct inventory *inv)
+/* This read found the disk unreadable: this node counts as no home, so more others have to answer. */
+static bool inventory_became_unreadable(struct inventory *inv)
 {
 	bool was = inv->unreadable;
 
@@ -405,33 +420,32 @@ static bool became_unreadable(struct inventory *inv)
 	return inv->unreadable && !was;
 }
 
-static void read_done(struct job *job)
+static void inventory_was_read(struct job *job)
 {
 	struct inventory *inv = CONTAINER_OF(job, struct inventory, job);
 	bool counted = quorum_has(&inv->rule.homes, inv->answers[0].node);
 
 	if (inv->tries > 0 && inv->tries < TRIES_MAX && !inv->confirmed && counted &&
-	    (became_unreadable(inv) || (inv->answers[0].epoch != 0 &&
-				    inv->answers[0].epoch != inv->rule.epoch)))
-		ask_again(inv);
+	    (inventory_became_unreadable(inv) || inv->other_layout))
+		inventory_ask_again(inv);
 	else if (!inv->confirmed || inv->differences == 0)
-		finish(inv);
+		inventory_finish(inv);
 	else if (inv->differences > INVENTORY_DIFFERENCES_MAX)
-		compare(inv);
+		inventory_compare(inv);
 	else
-		settle_more(inv);
+		inventory_settle_more(inv);
 }
 
-static void read_here(struct inventory *inv)
+static void inventory_read(struct inventory *inv)
 {
-	inv->job = (struct job){ .work = read_work, .done = read_done,
+	inv->job = (struct job){ .work = inventory_read_work, .done = inventory_was_read,
 				 .home = inv->conn->worker->loop };
 	pool_submit(inv->conn->worker->httpd->pool, &inv->job);
 }
 
 /* asking, on the loop */
 
-static void take_part(struct inventory *inv, struct frame *frame)
+static void inventory_take_part(struct inventory *inv, struct frame *frame)
 {
 	struct merge_answer *answer = &inv->answers[inv->answer_count];
 	struct sync_part part;
@@ -446,63 +460,61 @@ static void take_part(struct inventory *inv, struct frame *frame)
 		quorum_answered(&inv->credited, answer->node);
 }
 
-static void try_again(struct timer *timer)
+static void inventory_try_again(struct timer *timer)
 {
-	ask_homes(CONTAINER_OF(timer, struct inventory, again));
+	inventory_ask_homes(CONTAINER_OF(timer, struct inventory, again));
 }
 
-/* What was said belongs to no layout, or to several: the homes are asked again. */
-static void ask_again(struct inventory *inv)
+/* The answers belong to no layout, or to several: the homes are asked once more. */
+static void inventory_ask_again(struct inventory *inv)
 {
-	forget_answers(inv);
-	forget_rows(inv);
+	inventory_forget_answers(inv);
+	inventory_forget_rows(inv);
 	inv->more = false;
 	inv->differences = 0;
-	inv->again.fire = try_again;
+	inv->again.fire = inventory_try_again;
 	timer_start(inv->conn->worker->loop, &inv->again, AGAIN_MS);
 }
 
-static void ask(struct inventory *inv);
+static void inventory_ask_peers(struct inventory *inv);
 
-static void ended(struct inventory *inv, const struct sync_end *end)
+static void inventory_answers_end(struct inventory *inv, const struct sync_end *end)
 {
 	inv->asked = end->asked;
 	inv->answered = end->answered;
-	if (inv->confirmed) {
-		read_here(inv);		/* not every home answers */
-	} else if (inv->tries > 0 && end->stale && inv->tries < TRIES_MAX) {
-		ask_again(inv);
-	} else if (inv->tries > 0) {
-		inv->tries = 0;		/* the homes did not answer: whoever does */
-		ask(inv);
+	if (inv->confirmed || inv->tries == 0) {
+		inventory_read(inv);		/* nobody else is to be asked */
+	} else if (end->stale && inv->tries < TRIES_MAX) {
+		inventory_ask_again(inv);
 	} else {
-		read_here(inv);
+		inv->tries = 0;		/* no majority of the homes answered: ask every member */
+		inventory_ask_peers(inv);
 	}
 }
 
-static void answered(struct call *call, struct frame *frame)
+static void inventory_told(struct call *call, struct frame *frame)
 {
 	struct inventory *inv = CONTAINER_OF(call, struct inventory, call);
 	struct sync_end end;
 
 	if (frame != NULL && frame->type == SYNC_PART) {
-		take_part(inv, frame);
+		inventory_take_part(inv, frame);
 		inv->confirmed = inv->tries > 0 && quorum_reached(&inv->credited);
 		if (inv->confirmed && (!inv->ask.every_home || quorum_all(&inv->credited))) {
 			call_cancel(call);
-			read_here(inv);
+			inventory_read(inv);
 		}
 		return;
 	}
 	call_finish(call);
 	if (frame != NULL && frame->type == SYNC_END &&
 	    sync_end_unpack(frame->body, &end, NULL) == 0)
-		ended(inv, &end);
+		inventory_answers_end(inv, &end);
 	else
-		read_here(inv);
+		inventory_read(inv);
 }
 
-static uint64_t limit_ms(const struct inventory *inv)
+static uint64_t inventory_limit_ms(const struct inventory *inv)
 {
 	const struct conf *conf = inv->conn->worker->httpd->conf;
 
@@ -510,7 +522,7 @@ static uint64_t limit_ms(const struct inventory *inv)
 				 conf->timeouts.check_ms + conf->timeouts.pull_ms + SLACK_MS;
 }
 
-static void ask(struct inventory *inv)
+static void inventory_ask_peers(struct inventory *inv)
 {
 	uint64_t self = store_node(inv->conn->worker->httpd->store), homes[QUORUM_HOMES_MAX];
 	struct sync_list list = { .path = inv->ask.path };
@@ -522,13 +534,13 @@ static void ask(struct inventory *inv)
 		if (homes[i] != self)
 			list.nodes[list.node_count++] = homes[i];
 	sync_list_pack(&body, &list);
-	inv->call.answer = answered;
+	inv->call.answer = inventory_told;
 	call_start(inv->conn->worker->sync, &inv->call,
-		   inv->ask.versions ? SYNC_HISTORY : SYNC_LIST, buf_str(&body), limit_ms(inv));
+		   inv->ask.versions ? SYNC_HISTORY : SYNC_LIST, buf_str(&body), inventory_limit_ms(inv));
 	buf_clear(&body);
 }
 
-static void choose_homes(struct inventory *inv)
+static void inventory_choose_homes(struct inventory *inv)
 {
 	struct group *group = inv->conn->worker->httpd->group;
 	struct layout layout;
@@ -536,24 +548,27 @@ static void choose_homes(struct inventory *inv)
 	group_layout(group, &layout);
 	inv->keep = layout.epoch > 0 ? layout.keep_versions : 0;
 	inv->rule.epoch = layout.epoch;
+	inv->lineage = layout.lineage;
+	inv->other_layout = false;
+	inv->answers[0].epoch = 0;
 	inv->rule.gate = inv->ask.gate;
 	quorum_begin(&inv->rule.homes);
-	quorum_add(&inv->rule.homes, &layout, partition_of(inv));
+	quorum_add(&inv->rule.homes, &layout, inventory_partition(inv));
 	inv->credited = inv->rule.homes;
-	/* Its own answer is yet to come, and judged then. */
+	/* This node's own answer is counted here, and judged after its disk was read. */
 	if (!group_is_silent(group) && !inv->unreadable)
 		quorum_answered(&inv->credited, inv->answers[0].node);
 }
 
-static void ask_homes(struct inventory *inv)
+static void inventory_ask_homes(struct inventory *inv)
 {
-	choose_homes(inv);
+	inventory_choose_homes(inv);
 	inv->tries = inv->rule.epoch > 0 ? inv->tries + 1 : 0;
 	inv->confirmed = inv->tries > 0 && quorum_reached(&inv->credited);
 	if (inv->confirmed && !inv->ask.every_home)
-		read_here(inv);
+		inventory_read(inv);
 	else
-		ask(inv);
+		inventory_ask_peers(inv);
 }
 
 void inventory_start(struct inventory *inv, struct conn *c, const struct inventory_ask *wanted,
@@ -569,7 +584,7 @@ void inventory_start(struct inventory *inv, struct conn *c, const struct invento
 		inv->settling[i] = (struct settling){ .inventory = inv, .call = CALL_INIT };
 	c->state = CONN_BUSY;
 	if (inv->ask.here || !c->worker->httpd->grouped)
-		read_here(inv);
+		inventory_read(inv);
 	else
-		ask_homes(inv);
+		inventory_ask_homes(inv);
 }

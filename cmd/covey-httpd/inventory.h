@@ -17,6 +17,7 @@
 #define COVEY_HTTPD_INVENTORY_H
 
 #include "call.h"
+#include "group.h"
 #include "merge.h"
 #include "pool.h"
 #include "sync_talk.h"
@@ -38,9 +39,9 @@ struct inventory_ask {
 	struct str path;
 	bool versions;			/* of the path; else the names in it */
 	bool here;			/* this node's disk is all that is wanted */
-	bool silent;			/* the peers were, just now: nobody waits long */
+	bool silent;			/* no peer answered just now: do not wait long */
 	struct version gate;		/* credit only homes that know of this removal; none: all */
-	bool every_home;		/* a majority is waited for; the others too, while that may be */
+	bool every_home;		/* wait for all homes as long as may be, not only for a majority */
 	struct str after;		/* names behind this one; s NULL: all */
 	size_t limit;			/* names; 0: all */
 	bool deleted;			/* where nothing stands any more, too */
@@ -63,16 +64,18 @@ struct inventory {
 	size_t count;
 	bool more;			/* names follow beyond the limit */
 	bool confirmed;
-	uint32_t asked, answered;	/* peers, when that is not so */
+	uint32_t asked, answered;	/* peers, when it is not confirmed */
 	struct version gate;		/* the greatest that was told of */
-	uint64_t epoch;			/* of this node's layout, after its disk was read; 0: none */
-	int result;			/* of this node's disk, -1: err says how it is with it */
+	struct layout_id layout;	/* this node's, after its disk was read */
+	int result;			/* of reading this node's disk; -1: err says why */
 	struct err err;
 	/* private */
 	struct inventory_ask ask;
 	struct conn *conn;
 	void (*done)(struct conn *);
 	struct merge_rule rule;
+	uint64_t lineage;		/* of rule's layout */
+	bool other_layout;		/* this node's is not rule's */
 	uint32_t keep;			/* versions of a path; 0: all */
 	struct quorum credited;
 	struct call call;

@@ -1,15 +1,13 @@
 /* covey-httpd - HTTP/1.1 for clients, and for content between nodes */
-#include "ask.h"
 #include "group.h"
 #include "httpd.h"
 #include "log.h"
 #include "mem.h"
-#include "memory.h"
 #include "tally.h"
 
 #include <sys/resource.h>
 
-#define POOL_THREADS 64		/* commits wait for the disk, and it likes many at once */
+#define POOL_THREADS 64		/* commits wait for the disk, which does many at once */
 
 /* A connection, the file it sends and a body on its way may be open at once. */
 static void allow_descriptors(const struct httpd *h)
@@ -20,13 +18,13 @@ static void allow_descriptors(const struct httpd *h)
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
 		return;
 	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
-	setrlimit(RLIMIT_NOFILE, &limit);	/* as far as it goes: fewer are then served at once */
+	setrlimit(RLIMIT_NOFILE, &limit);	/* with fewer, accepting pauses earlier */
 }
 
 #define KEPT_KIND 1		/* of struct kept: another when a field comes to mean something else */
 
-/* Where it cannot be kept it is counted all the same. */
-static void open_kept(struct httpd *h)
+/* Without a file the numbers are counted in memory. */
+static void kept_open(struct httpd *h)
 {
 	struct buf path = BUF_INIT;
 	struct err err = ERR_INIT;
@@ -46,7 +44,7 @@ static void role_free(struct service *service)
 	pool_free(h->pool);
 	listener_free(h);
 	mime_free(h->mime);
-	memory_free(h->memory);
+	pthread_mutex_destroy(&h->recent.mutex);
 	group_free(h->group);
 	outbox_close(h->outbox);
 	tally_close(h->kept, sizeof *h->kept);
@@ -71,17 +69,13 @@ static int role_start(struct service *service, struct err *err)
 	if (store_lost_records(h->store))
 		log_line(LOG_LEVEL_ERROR, "%s: %s", h->conf->node.store, HTTPD_LOST_RECORDS);
 	h->pool = pool_new(POOL_THREADS);
-	h->memory = memory_new();
+	pthread_mutex_init(&h->recent.mutex, NULL);
 	h->mime = mime_new(MIME_FILE);
-	open_kept(h);
-	if (h->grouped) {
-		ask_members(h);
-		if (group_new(&h->group, h, err) < 0 || outbox_open(&h->outbox, h->store, err) < 0)
-			goto fail;
-	}
-	if (listener_start(h, err) == 0)
+	kept_open(h);
+	if ((!h->grouped || (group_new(&h->group, h, err) == 0 &&
+			     outbox_open(&h->outbox, h->store, err) == 0)) &&
+	    listener_start(h, err) == 0)
 		return 0;
-fail:
 	role_free(service);
 	return -1;
 }

@@ -1,10 +1,9 @@
 /* msg - POST /.covey/msg: sealed messages of other nodes, for the role that can open them */
-#include "peer.h"
-
 #include "answer.h"
-#include "conn.h"
+#include "loop/conn.h"
 #include "container.h"
 #include "discover_talk.h"
+#include "handlers.h"
 #include "mem.h"
 #include "reply.h"
 #include "sync_talk.h"
@@ -29,7 +28,7 @@ void msg_free(struct msg *m)
 	free(m);
 }
 
-static void answered(struct call *call, struct frame *frame)
+static void msg_answered(struct call *call, struct frame *frame)
 {
 	struct msg *m = CONTAINER_OF(call, struct msg, call);
 	struct conn *c = m->conn;
@@ -53,11 +52,11 @@ static void answered(struct call *call, struct frame *frame)
 	conn_resume(c);
 }
 
-static void carry(struct conn *c, struct str body)
+static void msg_forward(struct conn *c, struct str body)
 {
 	struct msg *m = c->request.msg;
 
-	m->call.answer = answered;
+	m->call.answer = msg_answered;
 	c->state = CONN_BUSY;
 	call_start(m->role, &m->call, m->type, body, PATIENCE_MS);
 }
@@ -86,7 +85,7 @@ void msg_start(struct conn *c)
 		m->type = roles[i].type;
 		m->answer = roles[i].answer;
 		m->role = roles[i].role;
-		upload_whole(c, WIRE_LONG_BYTES, carry);
+		upload_whole(c, WIRE_LONG_BYTES, msg_forward);
 		return;
 	}
 	answer_error(c, 404, "no such role is here");

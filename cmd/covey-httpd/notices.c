@@ -2,7 +2,7 @@
 #include "notices.h"
 
 #include "clock.h"
-#include "conn.h"
+#include "loop/conn.h"
 #include "group.h"
 #include "httpd.h"
 #include "log.h"
@@ -10,13 +10,13 @@
 #include <inttypes.h>
 #include <sys/statvfs.h>
 
-#define STEADY_MS 5000			/* without a 202, or after a look, until the group is looked at (again) */
+#define STEADY_MS 5000			/* since the last 202 or look at the group, until the next look */
 #define NEAR_FACTOR 2			/* of limits.min_free: the disk is nearly full */
 #define ROOM_FACTOR 3			/* the same: it has room again */
 
 /* writes */
 
-static void became_unconfirmed(struct conn *c)
+static void notices_became_unconfirmed(struct conn *c)
 {
 	struct httpd *h = c->worker->httpd;
 	struct buf why = BUF_INIT;
@@ -27,8 +27,8 @@ static void became_unconfirmed(struct conn *c)
 	buf_clear(&why);
 }
 
-/* One path may have a majority while another has none. */
-static void seems_confirmed(struct conn *c, uint64_t now)
+/* This path has a majority; another may have none, so the whole group is looked at. */
+static void notices_seems_confirmed(struct conn *c, uint64_t now)
 {
 	struct httpd *h = c->worker->httpd;
 	struct buf why = BUF_INIT;
@@ -46,14 +46,14 @@ void notices_write(struct conn *c, bool confirmed)
 	const struct prefer *prefer = &c->request.prefer;
 
 	if (c->worker->httpd->group == NULL || prefer->respond_async || prefer->has_wait)
-		return;			/* it is the client who does not wait, or waits for longer */
+		return;			/* how long was waited is the client's choice, and says nothing */
 	if (!confirmed) {
 		atomic_store(&notices->last, now);
 		if (!atomic_exchange(&notices->unconfirmed, true))
-			became_unconfirmed(c);
+			notices_became_unconfirmed(c);
 	} else if (atomic_load_explicit(&notices->unconfirmed, memory_order_relaxed) &&
 		   (now < last || now - last >= STEADY_MS)) {	/* or of another boot */
-		seems_confirmed(c, now);
+		notices_seems_confirmed(c, now);
 	}
 }
 

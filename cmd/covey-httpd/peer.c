@@ -3,7 +3,7 @@
 
 #include "answer.h"
 #include "clock.h"
-#include "conn.h"
+#include "loop/conn.h"
 #include "group.h"
 #include "peer_http.h"
 #include "reply.h"
@@ -15,7 +15,7 @@ struct covered {
 	bool too_many;
 };
 
-static void cover(struct covered *covered, const struct head_field *field)
+static void peer_cover(struct covered *covered, const struct head_field *field)
 {
 	if (!sign_covers(field->name))
 		return;
@@ -26,7 +26,7 @@ static void cover(struct covered *covered, const struct head_field *field)
 }
 
 /* As it was sent. */
-static struct str target_of(const struct conn *c)
+static struct str peer_target(const struct conn *c)
 {
 	const struct head *head = &c->head;
 
@@ -35,8 +35,8 @@ static struct str target_of(const struct conn *c)
 	return (struct str){ head->path.s, (size_t)(head->query.s + head->query.n - head->path.s) };
 }
 
-/* Whoever held a key, and has another clock, is told this one's. */
-static void refuse(struct conn *c, enum sign_verdict verdict)
+/* A node that has the key and another clock is told this one's. */
+static void peer_refuse(struct conn *c, enum sign_verdict verdict)
 {
 	struct buf fields = BUF_INIT;
 
@@ -47,11 +47,11 @@ static void refuse(struct conn *c, enum sign_verdict verdict)
 	buf_clear(&fields);
 }
 
-static bool refused(struct conn *c, struct str method, const struct covered *covered,
-		    struct str signature, struct sign_asker *ret)
+static bool peer_signature_refused(struct conn *c, struct str method, const struct covered *covered,
+				   struct str signature, struct sign_asker *ret)
 {
 	struct group *group = c->worker->httpd->group;
-	struct sign_request request = { .method = method, .target = target_of(c),
+	struct sign_request request = { .method = method, .target = peer_target(c),
 					.fields = covered->parts, .field_count = covered->count };
 	enum sign_verdict verdict = SIGN_FORGED;
 
@@ -59,8 +59,8 @@ static bool refused(struct conn *c, struct str method, const struct covered *cov
 		verdict = group_check(group, &request, signature, ret);
 	if (verdict == SIGN_OK)
 		return false;
-	c->request.peer = verdict == SIGN_OLD;		/* what time it is has to be signed, too */
-	refuse(c, verdict);
+	c->request.peer = verdict == SIGN_OLD;		/* the time that it is told is signed */
+	peer_refuse(c, verdict);
 	return true;
 }
 
@@ -69,29 +69,24 @@ bool peer_refused(struct conn *c)
 	struct covered covered = { .count = 0 };
 
 	for (size_t i = 0; i < c->head.field_count; i++)
-		cover(&covered, &c->head.fields[i]);
-	if (refused(c, c->head.method_text, &covered, head_get(&c->head, FIELD_COVEY_SIGNATURE),
-		    &c->request.asker))
+		peer_cover(&covered, &c->head.fields[i]);
+	if (peer_signature_refused(c, c->head.method_text, &covered, head_get(&c->head, FIELD_COVEY_SIGNATURE),
+				   &c->request.asker))
 		return true;
 	c->request.peer = true;
 	c->request.body_signed = head_get(&c->head, FIELD_COVEY_EPOCH).s != NULL;
 	return false;
 }
 
-bool peer_is_of_lineage(struct conn *c)
+bool peer_is_of_lineage(const struct conn *c, uint64_t lineage)
 {
-	struct group *group = c->worker->httpd->group;
-	struct layout layout = LAYOUT_NONE;
-	uint64_t lineage;
+	uint64_t theirs;
 
 	for (size_t i = 0; i < c->head.field_count; i++) {
 		const struct head_field *field = &c->head.fields[i];
 
-		if (!str_eq_nocase(field->name, STR(PEER_LINEAGE)))
-			continue;
-		if (group != NULL)
-			group_layout(group, &layout);
-		return str_hex64(field->value, &lineage) == 0 && lineage == layout.lineage;
+		if (str_eq_nocase(field->name, STR(PEER_LINEAGE)))
+			return str_hex64(field->value, &theirs) == 0 && theirs == lineage;
 	}
 	return true;
 }
@@ -104,20 +99,20 @@ bool peer_trailer_refused(struct conn *c)
 	struct head_field field;
 
 	while (body_trailer_next(&rest, &field))
-		cover(&covered, &field);
-	if (refused(c, STR(SIGN_TRAILER), &covered, body_trailer(&c->body, FIELD_COVEY_SIGNATURE),
-		    &asker))
+		peer_cover(&covered, &field);
+	if (peer_signature_refused(c, STR(SIGN_TRAILER), &covered, body_trailer(&c->body, FIELD_COVEY_SIGNATURE),
+				   &asker))
 		return true;
 	if (asker.id == c->request.asker.id &&
 	    memcmp(asker.nonce, c->request.asker.nonce, SIGN_NONCE_BYTES) == 0)
 		return false;
-	refuse(c, SIGN_FORGED);
+	peer_refuse(c, SIGN_FORGED);
 	return true;
 }
 
 /* answers */
 
-static void cover_lines(struct covered *covered, struct str lines)
+static void peer_cover_lines(struct covered *covered, struct str lines)
 {
 	struct str line, name;
 
@@ -128,12 +123,12 @@ static void cover_lines(struct covered *covered, struct str lines)
 			continue;
 		line.n -= str_ends(line, STR("\r"));
 		field = (struct head_field){ .name = name, .value = str_trim(line) };
-		cover(covered, &field);
+		peer_cover(covered, &field);
 	}
 }
 
-static void sign(struct conn *c, struct str method, struct str target,
-		 const struct covered *covered, struct buf *to)
+static void peer_sign_covered(struct conn *c, struct str method, struct str target,
+			      const struct covered *covered, struct buf *to)
 {
 	struct sign_request answer = { .method = method, .target = target,
 				       .fields = covered->parts, .field_count = covered->count };
@@ -151,8 +146,8 @@ void peer_sign(struct conn *c, int status, struct str lines, struct buf *to)
 	if (!c->request.peer)
 		return;
 	snprintf(text, sizeof text, "%d", status);
-	cover_lines(&covered, lines);
-	sign(c, STR(SIGN_ANSWER), str_of(text), &covered, to);
+	peer_cover_lines(&covered, lines);
+	peer_sign_covered(c, STR(SIGN_ANSWER), str_of(text), &covered, to);
 }
 
 void peer_sign_body(struct conn *c, const uint8_t sha256[32], struct buf *to)
@@ -163,5 +158,5 @@ void peer_sign_body(struct conn *c, const uint8_t sha256[32], struct buf *to)
 	str_to_hex(hex, sha256, 32);
 	covered.parts[0] = (struct sign_part){ STR(SIGN_BODY), str_of(hex) };
 	reply_field(to, SIGN_BODY, str_of(hex));
-	sign(c, STR(SIGN_ANSWER_TRAILER), STR(""), &covered, to);
+	peer_sign_covered(c, STR(SIGN_ANSWER_TRAILER), STR(""), &covered, to);
 }

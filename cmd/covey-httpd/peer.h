@@ -7,13 +7,14 @@
 #include "buf.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct conn;
 
 /* The request has a Covey-* field. True: it is not signed rightly, and was answered 403. */
 bool peer_refused(struct conn *);
-/* It says nothing of its layout's lineage, or that is this node's. */
-bool peer_is_of_lineage(struct conn *);
+/* The request says nothing of its layout's lineage, or that it is this one. */
+bool peer_is_of_lineage(const struct conn *, uint64_t lineage);
 /* The body's trailer is not signed as this request's, and it was answered so. */
 bool peer_trailer_refused(struct conn *);
 
@@ -29,10 +30,5 @@ void peer_sign_body(struct conn *, const uint8_t sha256[32], struct buf *to);
 /* PUT with Covey-Push: another node gives a content to this one. */
 void pushed_start(struct conn *);
 void pushed_finish(struct conn *);	/* its body is there */
-
-/* POST /.covey/msg: a sealed message for another role of this node. */
-void msg_start(struct conn *);
-struct msg;
-void msg_free(struct msg *);		/* NULL is fine */
 
 #endif

@@ -8,7 +8,7 @@
 #include "peer.h"
 
 #include "answer.h"
-#include "conn.h"
+#include "loop/conn.h"
 #include "container.h"
 #include "group.h"
 #include "peer_http.h"

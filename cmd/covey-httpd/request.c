@@ -2,43 +2,27 @@
 #include "request.h"
 
 #include "answer.h"
-#include "conn.h"
+#include "loop/conn.h"
 #include "fields.h"
 #include "handlers.h"
-#include "index.h"
 #include "peer.h"
+#include "pull.h"
 #include "reply.h"
 #include "rmdir.h"
-#include "service_pages.h"
-#include "stream.h"
-#include "unsettled.h"
 #include "upload.h"
 #include "write.h"
 
 #define ALLOWED "GET, HEAD, PUT, POST, DELETE, OPTIONS"
 #define SERVICE "/.covey/"
 
-void request_init(struct request *r)
-{
-	*r = (struct request){ .query = QUERY_INIT,
-			       .cond = COND_INIT,
-			       .ask = ASK_INIT,
-			       .entry = STORE_ENTRY_INIT };
-}
-
-void request_free(struct request *r)
-{
-	buf_clear(&r->path);
-}
-
 void request_end(struct conn *c)
 {
 	struct request *r = &c->request;
 
 	ask_end(&r->ask);
-	stream_free(r->stream);
-	view_free(r->view);
-	unsettled_free(r->unsettled);
+	pull_free(r->pull);
+	page_free(r->page);
+	get_free(r->get);
 	msg_free(r->msg);
 	index_free(r->index);
 	rmdir_free(r->rmdir);
@@ -48,9 +32,9 @@ void request_end(struct conn *c)
 	query_clear(&r->query);
 	cond_clear(&r->cond);
 	buf_reset(&r->path);
-	r->stream = NULL;
-	r->view = NULL;
-	r->unsettled = NULL;
+	r->pull = NULL;
+	r->page = NULL;
+	r->get = NULL;
 	r->msg = NULL;
 	r->index = NULL;
 	r->rmdir = NULL;
@@ -59,7 +43,7 @@ void request_end(struct conn *c)
 	r->head_begun = r->slash = r->aged = r->peer = r->body_signed = false;
 }
 
-static void options(struct conn *c)
+static void request_options(struct conn *c)
 {
 	answer_begin(c, 204);
 	reply_field(&c->output.text, "Allow", STR(ALLOWED));
@@ -67,21 +51,21 @@ static void options(struct conn *c)
 	answer_end(c);
 }
 
-static bool is_write(const struct conn *c)
+static bool request_is_write(const struct conn *c)
 {
 	return c->head.method == METHOD_PUT || c->head.method == METHOD_POST ||
 	       c->head.method == METHOD_DELETE;
 }
 
 /* What is refused whatever the path is. True: it was answered. */
-static bool refused(struct conn *c)
+static bool request_refused(struct conn *c)
 {
 	if (c->head.covey && peer_refused(c))
 		return true;
 	if (c->head.method == METHOD_OTHER)
 		answer_error_with(c, 501, STR("Allow: " ALLOWED "\r\n"),
 				  STR("this method is not known here"));
-	else if (is_write(c) && fields_cross_site(&c->head))
+	else if (request_is_write(c) && fields_cross_site(&c->head))
 		answer_error(c, 403, "a page of another site may not write here");
 	else
 		return false;
@@ -89,7 +73,7 @@ static bool refused(struct conn *c)
 }
 
 /* The request's fields and target into struct request. -1: answered. */
-static int parse(struct conn *c)
+static int request_parse(struct conn *c)
 {
 	struct request *r = &c->request;
 	struct err err;
@@ -99,7 +83,7 @@ static int parse(struct conn *c)
 			     err_reason(&err));
 		return -1;
 	}
-	if (c->head.query.s != NULL && query_parse(&r->query, c->head.query, is_write(c), &err) < 0) {
+	if (c->head.query.s != NULL && query_parse(&r->query, c->head.query, request_is_write(c), &err) < 0) {
 		answer_err(c, &err);
 		return -1;
 	}
@@ -109,13 +93,13 @@ static int parse(struct conn *c)
 	return 0;
 }
 
-static bool wants_a_view(const struct query *q)
+static bool request_has_read_parameters(const struct query *q)
 {
 	return q->versions || q->deleted || q->has_after || q->limit > 0 ||
 	       q->format != QUERY_FORMAT_NONE || !version_is_none(q->version);
 }
 
-static void read_request(struct conn *c)
+static void request_read(struct conn *c)
 {
 	const struct request *r = &c->request;
 
@@ -131,8 +115,8 @@ static void read_request(struct conn *c)
 		index_start(c);
 }
 
-/* peer_http.h; that it is signed was seen before. */
-static void push_request(struct conn *c)
+/* A push of peer_http.h, whose signature is checked already. */
+static void request_push(struct conn *c)
 {
 	if (c->head.method != METHOD_PUT || c->request.slash ||
 	    c->head.framing == FRAMING_NONE)
@@ -141,21 +125,21 @@ static void push_request(struct conn *c)
 		pushed_start(c);
 }
 
-static void write_request(struct conn *c)
+static void request_write(struct conn *c)
 {
 	const struct request *r = &c->request;
 	bool restore = !version_is_none(r->query.restore);
 	struct err err;
 
-	/* A write that waits for the disk is not to hold up everybody else. */
+	/* Writes wait for the disk, and no loop may do that. */
 	if (pool_start(c->worker->httpd->pool, &err) < 0)
 		answer_err(c, &err);
-	else if (wants_a_view(&r->query) || (restore && c->head.method != METHOD_POST))
+	else if (request_has_read_parameters(&r->query) || (restore && c->head.method != METHOD_POST))
 		answer_error(c, 400, "a write takes no parameters but POST ?restore=VERSION");
 	else if (restore)
 		restore_start(c);
 	else if (head_get(&c->head, FIELD_COVEY_PUSH).s != NULL)
-		push_request(c);
+		request_push(c);
 	else if (c->head.method == METHOD_DELETE && !r->slash)
 		delete_start(c);
 	else if (r->slash && c->head.method != METHOD_POST)
@@ -166,7 +150,7 @@ static void write_request(struct conn *c)
 
 void request_begin(struct conn *c)
 {
-	if (refused(c))
+	if (request_refused(c))
 		return;
 	if (c->head.method == METHOD_POST && str_eq(c->head.path, STR(SERVICE "msg"))) {
 		service_touch(c->worker->httpd->service);
@@ -174,18 +158,18 @@ void request_begin(struct conn *c)
 		return;
 	}
 	if (str_starts(c->head.path, STR(SERVICE))) {
-		service_page(c);
+		page_start(c);
 		return;
 	}
 	service_touch(c->worker->httpd->service);
 	if (c->head.method == METHOD_OPTIONS) {
-		options(c);
+		request_options(c);
 		return;
 	}
-	if (parse(c) < 0)
+	if (request_parse(c) < 0)
 		return;
-	if (is_write(c))
-		write_request(c);
+	if (request_is_write(c))
+		request_write(c);
 	else
-		read_request(c);
+		request_read(c);
 }

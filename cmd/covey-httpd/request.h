@@ -7,7 +7,7 @@
 #ifndef COVEY_HTTPD_REQUEST_H
 #define COVEY_HTTPD_REQUEST_H
 
-#include "ask.h"
+#include "loop/ask.h"
 #include "cond.h"
 #include "freshness.h"
 #include "prefer.h"
@@ -20,9 +20,9 @@ struct upload;
 struct write;
 struct index;
 struct rmdir;
-struct stream;
-struct view;
-struct unsettled;
+struct pull;
+struct page;
+struct get;
 struct msg;
 
 struct request {
@@ -45,14 +45,14 @@ struct request {
 	struct write *write;
 	struct index *index;
 	struct rmdir *rmdir;
-	struct stream *stream;
-	struct view *view;
-	struct unsettled *unsettled;
+	struct get *get;
+	struct pull *pull;
+	struct page *page;
 	struct msg *msg;
 };
 
-void request_init(struct request *);
-void request_free(struct request *);
+#define REQUEST_INIT { .query = QUERY_INIT, .cond = COND_INIT, .ask = ASK_INIT, .entry = STORE_ENTRY_INIT }
+
 void request_begin(struct conn *);
 void request_end(struct conn *);
 

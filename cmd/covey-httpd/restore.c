@@ -1,8 +1,8 @@
 /* restore - a new version with the content of an older one */
 #include "answer.h"
-#include "conn.h"
+#include "loop/conn.h"
 #include "handlers.h"
-#include "stream.h"
+#include "pull.h"
 #include "write.h"
 
 static const char no_content[] = "this version is a deletion or a directory";
@@ -66,7 +66,7 @@ static void restore_fetch(struct conn *c)
 		answer_error(c, 404, "no such version");
 	else if (!record_is_live(&r->ask.record) || r->ask.record.flags & RECORD_DIRECTORY)
 		answer_error(c, 404, "%s", no_content);
-	else if (!stream_fetch(c, &r->ask.record, restore_fetched))
+	else if (pull_start(c, &r->ask.record, str_of(r->ask.type), PULL_WHOLE, restore_fetched) < 0)
 		answer_error(c, 503, "this version's content cannot be had now");
 }
 

@@ -21,9 +21,8 @@
 #include "rmdir.h"
 
 #include "answer.h"
-#include "conn.h"
+#include "loop/conn.h"
 #include "container.h"
-#include "get.h"
 #include "group.h"
 #include "inventory.h"
 #include "mem.h"
@@ -107,7 +106,7 @@ static void rmdir_go_on(struct conn *c)
 static void rmdir_refuse(struct conn *c, int status, const char *why)
 {
 	c->request.ask.confirmed = status != 503;
-	get_absent(c, status, str_of(why));
+	answer_version_error(c, status, str_of(why));
 }
 
 static void rmdir_cannot_tell(struct conn *c)

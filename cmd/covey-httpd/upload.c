@@ -7,7 +7,7 @@
 #include "upload.h"
 
 #include "answer.h"
-#include "conn.h"
+#include "loop/conn.h"
 #include "container.h"
 #include "fields.h"
 #include "handlers.h"
@@ -282,13 +282,13 @@ static void chunk_take(struct upload *u, struct str *bytes, char *to)
 static void chunk_take_prefix(struct upload *u, struct chunk *chunk)
 {
 	struct conn *c = u->conn;
-	struct str early = conn_early(c), bytes = early;
+	struct str early = conn_body_prefix(c), bytes = early;
 
 	if (bytes.n > chunk->cap - chunk->len)
 		bytes.n = chunk->cap - chunk->len;
 	early = bytes;
 	chunk_take(u, &bytes, chunk->data + chunk->len);
-	conn_early_taken(c, early.n - bytes.n);
+	conn_body_prefix_taken(c, early.n - bytes.n);
 }
 
 /* 1: some came; 0: none for now. */
@@ -318,7 +318,7 @@ static bool chunks_fill(struct upload *u)
 
 		if (chunk->len == chunk->cap)
 			chunk_grow(u, chunk);
-		if (conn_early(c).n > 0)
+		if (conn_body_prefix(c).n > 0)
 			chunk_take_prefix(u, chunk);
 		else if (chunk_receive(u, chunk) == 0)
 			return false;
@@ -429,7 +429,7 @@ static void upload_begin(struct conn *c, uint64_t max)
 		answer_error(c, refusal.status, "%s", refusal.why);
 		return;
 	}
-	if (c->head.expect_continue && conn_early(c).n == 0 && !body->done)
+	if (c->head.expect_continue && conn_body_prefix(c).n == 0 && !body->done)
 		buf_adds(&c->output.text, REPLY_CONTINUE);
 	conn_read_body(c);
 }

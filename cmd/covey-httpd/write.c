@@ -13,11 +13,10 @@
 
 #include "answer.h"
 #include "backoff.h"
-#include "conn.h"
+#include "loop/conn.h"
 #include "container.h"
 #include "digest.h"
 #include "freshness.h"
-#include "get.h"
 #include "group.h"
 #include "handlers.h"
 #include "mem.h"
@@ -187,7 +186,7 @@ static int judge_condition(const struct write *w, const struct record *file, str
 static int judge_alone(const struct write *w, struct err *err)
 {
 	if (!is_update(w) || (w->alone_epoch != 0 &&
-			      w->alone_epoch == group_alone(w->worker->httpd->group)))
+			      w->alone_epoch == group_solo_epoch(w->worker->httpd->group)))
 		return 0;
 	return err_set(err, ERR_UNSUPPORTED,
 		       "If-Match and the like are not offered for writes in a group of several nodes yet");
@@ -910,7 +909,7 @@ static void answer_refusal(struct write *w)
 		if (w->items[i].commit.mark.segment != 0)
 			outbox_poke(w->worker);
 	if (w->err.kind == ERR_ABSENT)
-		get_absent(c, 404, str_of(err_reason(&w->err)));
+		answer_version_error(c, 404, str_of(err_reason(&w->err)));
 	else
 		answer_err(c, &w->err);
 }

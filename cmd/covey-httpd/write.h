@@ -15,7 +15,7 @@
 #ifndef COVEY_HTTPD_WRITE_H
 #define COVEY_HTTPD_WRITE_H
 
-#include "ask.h"
+#include "loop/ask.h"
 #include "list.h"
 #include "pool.h"
 #include "store.h"

@@ -1,13 +1,10 @@
 /* listener - workers, and the connections that are dealt out to them */
-#include "ask.h"
 #include "conn.h"
 #include "container.h"
-#include "group.h"
-#include "httpd.h"
-#include "httpdate.h"
+#include "../httpd.h"
 #include "log.h"
 #include "mem.h"
-#include "write.h"
+#include "../write.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -15,11 +12,11 @@
 #include <unistd.h>
 
 #define ACCEPT_TURN 64		/* connections, until others are served */
-#define RETRY_MS 100		/* when the system has nothing to give */
-#define STATUS_MS 1000		/* between two lines about those who come */
+#define RETRY_MS 100		/* when the system is out of descriptors or memory */
+#define STATUS_MS 1000		/* between two reports of how many connections there are */
 
-/* Worker 0's alone. */
-static void tell_status(struct httpd *h)
+/* On worker 0. */
+static void listener_tell_status(struct httpd *h)
 {
 	unsigned count = atomic_load(&h->connections);
 	const char *s = count == 1 ? "" : "s";
@@ -31,12 +28,12 @@ static void tell_status(struct httpd *h)
 	h->status_due = loop_now(h->loop) + STATUS_MS;
 }
 
-/* While nobody comes, but those who are there go. */
-static void keep_telling(struct timer *timer)
+/* No connection comes any more, but the number falls. */
+static void listener_keep_telling(struct timer *timer)
 {
 	struct httpd *h = CONTAINER_OF(timer, struct httpd, telling);
 
-	tell_status(h);
+	listener_tell_status(h);
 	timer_start(h->loop, timer, STATUS_MS);
 }
 
@@ -47,19 +44,7 @@ struct delivery {
 	int fd;
 };
 
-struct str worker_date(struct worker *w)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME_COARSE, &now);
-	if (now.tv_sec != w->date_second) {
-		httpdate_format(w->date, (uint64_t)now.tv_sec);
-		w->date_second = now.tv_sec;
-	}
-	return str_of(w->date);
-}
-
-static void deliver(struct task *task)
+static void delivery_arrives(struct task *task)
 {
 	struct delivery *delivery = CONTAINER_OF(task, struct delivery, task);
 	struct worker *w = delivery->worker;
@@ -70,7 +55,7 @@ static void deliver(struct task *task)
 }
 
 /* Fewest connections first, in turn among equals. */
-static struct worker *choose(struct httpd *h)
+static struct worker *listener_choose_worker(struct httpd *h)
 {
 	struct worker *best = &h->workers[++h->turn % h->worker_count];
 	unsigned least = atomic_load_explicit(&best->count, memory_order_relaxed);
@@ -87,9 +72,9 @@ static struct worker *choose(struct httpd *h)
 	return best;
 }
 
-static void deal(struct httpd *h, int fd)
+static void listener_deal(struct httpd *h, int fd)
 {
-	struct worker *w = choose(h);
+	struct worker *w = listener_choose_worker(h);
 
 	atomic_fetch_add(&h->connections, 1);
 	atomic_fetch_add(&w->count, 1);
@@ -98,78 +83,78 @@ static void deal(struct httpd *h, int fd)
 	} else {
 		struct delivery *delivery = mem_new(1, sizeof *delivery);
 
-		delivery->task.run = deliver;
+		delivery->task.run = delivery_arrives;
 		delivery->worker = w;
 		delivery->fd = fd;
 		loop_post(w->loop, &delivery->task);
 	}
 }
 
-static bool is_full(const struct httpd *h)
+static bool listener_is_full(const struct httpd *h)
 {
 	return atomic_load(&h->connections) >= h->conf->limits.connections;
 }
 
 /* Until a connection is closed. */
-static void pause_accepting(struct httpd *h)
+static void listener_pause(struct httpd *h)
 {
 	watch_change(&h->listener, 0);
 	atomic_store(&h->paused, true);
 }
 
-static void accept_again(struct httpd *h)
+static void listener_accept_again(struct httpd *h)
 {
 	atomic_store(&h->paused, false);
 	if (!atomic_load(&h->draining))
 		watch_change(&h->listener, EPOLLIN);
 }
 
-static void accept_turn(struct httpd *h)
+static void listener_accept_turn(struct httpd *h)
 {
 	for (int i = 0; i < ACCEPT_TURN; i++) {
 		int fd;
 
-		if (is_full(h)) {	/* the others wait in the kernel's queue */
-			pause_accepting(h);
-			if (is_full(h))
+		if (listener_is_full(h)) {	/* the others wait in the kernel's queue */
+			listener_pause(h);
+			if (listener_is_full(h))
 				return;
-			accept_again(h);
+			listener_accept_again(h);
 		}
 		fd = accept4(h->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd >= 0) {
-			deal(h, fd);
+			listener_deal(h, fd);
 		} else if (errno == EAGAIN) {
 			return;
 		} else if (errno != EINTR && errno != ECONNABORTED) {
 			/* Out of descriptors or memory: other programs may have them. */
-			pause_accepting(h);
+			listener_pause(h);
 			timer_start(h->loop, &h->retry, RETRY_MS);
 			return;
 		}
 	}
 }
 
-static void accept_some(struct watch *watch, uint32_t events)
+static void listener_accepts(struct watch *watch, uint32_t events)
 {
 	struct httpd *h = CONTAINER_OF(watch, struct httpd, listener);
 
 	(void)events;
-	accept_turn(h);
+	listener_accept_turn(h);
 	if (loop_now(h->loop) >= h->status_due)
-		tell_status(h);
+		listener_tell_status(h);
 }
 
-static void room_again(struct task *task)
+static void listener_has_room(struct task *task)
 {
 	struct httpd *h = CONTAINER_OF(task, struct httpd, room);
 
 	atomic_store(&h->room_posted, false);
-	accept_again(h);
+	listener_accept_again(h);
 }
 
-static void retry(struct timer *timer)
+static void listener_retry(struct timer *timer)
 {
-	accept_again(CONTAINER_OF(timer, struct httpd, retry));
+	listener_accept_again(CONTAINER_OF(timer, struct httpd, retry));
 }
 
 void listener_closed(struct worker *w)
@@ -187,7 +172,7 @@ void listener_closed(struct worker *w)
 
 /* workers */
 
-static void *run_worker(void *data)
+static void *worker_run(void *data)
 {
 	struct worker *w = data;
 	struct err err;
@@ -197,14 +182,14 @@ static void *run_worker(void *data)
 	return NULL;
 }
 
-static void stop_worker(struct task *task)
+static void worker_stop(struct task *task)
 {
 	struct worker *w = CONTAINER_OF(task, struct worker, stop);
 
 	conn_stop_all(w);
 }
 
-static void show_pulse(struct task *task)
+static void worker_show_pulse(struct task *task)
 {
 	struct worker *w = CONTAINER_OF(task, struct worker, pulse);
 
@@ -215,7 +200,7 @@ bool listener_alive(struct httpd *h)
 {
 	bool alive = true;
 
-	tell_status(h);
+	listener_tell_status(h);
 	for (unsigned i = 1; i < h->worker_count; i++) {
 		struct worker *w = &h->workers[i];
 
@@ -227,7 +212,7 @@ bool listener_alive(struct httpd *h)
 	return alive;
 }
 
-static void open_callers(struct worker *w)
+static void worker_open_callers(struct worker *w)
 {
 	static const char *const names[] = { "version", "sync", "discover" };
 	struct caller **callers[] = { &w->version, &w->sync, &w->discover };
@@ -241,29 +226,25 @@ static void open_callers(struct worker *w)
 	}
 }
 
-static int start_worker(struct httpd *h, struct worker *w, struct err *err)
+static int worker_start(struct httpd *h, struct worker *w, struct err *err)
 {
 	w->httpd = h;
 	w->answers = &h->kept->answers[w - h->workers];
-	w->stop.run = stop_worker;
-	w->pulse.run = show_pulse;
+	w->stop.run = worker_stop;
+	w->pulse.run = worker_show_pulse;
 	w->loop = w == &h->workers[0] ? h->loop : loop_new(err);
 	if (w->loop == NULL)
 		return -1;
 	w->drain = (struct call)CALL_INIT;
-	ask_worker(w);
 	if (h->grouped)
-		open_callers(w);
-	if (w == &h->workers[0]) {
-		if (h->group != NULL)
-			group_watch(h->group);
+		worker_open_callers(w);
+	if (w == &h->workers[0])
 		return 0;
-	}
-	errno = pthread_create(&w->thread, NULL, run_worker, w);
+	errno = pthread_create(&w->thread, NULL, worker_run, w);
 	return errno == 0 ? 0 : err_sys(err, "start thread");
 }
 
-static void free_worker(struct worker *w)
+static void worker_free(struct worker *w)
 {
 	conn_free_all(w);
 	timer_stop(&w->ask);
@@ -277,7 +258,7 @@ static void free_worker(struct worker *w)
 }
 
 /* Worker 0, and as many others as the system grants threads for. */
-static int start_workers(struct httpd *h, unsigned count, struct err *err)
+static int workers_start(struct httpd *h, unsigned count, struct err *err)
 {
 	struct err why = ERR_INIT;
 
@@ -285,18 +266,18 @@ static int start_workers(struct httpd *h, unsigned count, struct err *err)
 	for (; h->worker_count < count; h->worker_count++) {
 		struct worker *w = &h->workers[h->worker_count];
 
-		if (start_worker(h, w, &why) == 0)
+		if (worker_start(h, w, &why) == 0)
 			continue;
 		if (h->worker_count == 0)
 			return err_pass(err, &why);
 		log_err(LOG_LEVEL_WARNING, &why, "serve with fewer threads");
-		free_worker(w);
+		worker_free(w);
 		break;
 	}
 	return 0;
 }
 
-static unsigned count_workers(const struct httpd *h)
+static unsigned workers_count(const struct httpd *h)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
@@ -307,52 +288,53 @@ static unsigned count_workers(const struct httpd *h)
 
 int listener_start(struct httpd *h, struct err *err)
 {
-	if (start_workers(h, count_workers(h), err) < 0)
+	if (workers_start(h, workers_count(h), err) < 0)
 		return -1;
-	h->room.run = room_again;
-	h->retry.fire = retry;
-	h->telling.fire = keep_telling;
-	tell_status(h);
+	h->room.run = listener_has_room;
+	h->retry.fire = listener_retry;
+	h->telling.fire = listener_keep_telling;
+	listener_tell_status(h);
 	if (h->service->inetd) {
 		atomic_fetch_add(&h->connections, 1);
 		atomic_fetch_add(&h->workers[0].count, 1);
 		conn_open(&h->workers[0], STDIN_FILENO, STDOUT_FILENO);
 		return 0;
 	}
-	h->listener = (struct watch){ .fd = service_fd(h->service, "http"), .ready = accept_some };
+	h->listener = (struct watch){ .fd = service_fd(h->service, "http"), .ready = listener_accepts };
 	return watch_start(h->loop, &h->listener, EPOLLIN, err);
 }
 
 /*
- * Nobody else will serve those who wait in the queue of a listener of one's own.
- * Who comes while it is emptied has no end: it is as many as might be served at once.
+ * Connections that wait in the queue of a listener that this process opened
+ * itself are served by nobody else.  More may come while the queue is emptied:
+ * as many are accepted as may be served at once.
  */
-static void accept_rest(struct httpd *h)
+static void listener_accept_rest(struct httpd *h)
 {
 	struct pollfd queue = { .fd = h->listener.fd, .events = POLLIN };
 	uint64_t accepted = 0;
 
 	while (accepted < h->conf->limits.connections && !atomic_load(&h->paused) &&
 	       poll(&queue, 1, 0) > 0) {
-		accept_turn(h);
+		listener_accept_turn(h);
 		accepted += ACCEPT_TURN;
 	}
-	shutdown(h->listener.fd, SHUT_RDWR);	/* who comes now is refused */
+	shutdown(h->listener.fd, SHUT_RDWR);	/* later ones are refused */
 }
 
 void listener_stop(struct httpd *h)
 {
-	/* So that the count does not reach zero while connections are asked to end. */
+	/* The count must not reach zero before all connections were asked to end. */
 	atomic_fetch_add(&h->connections, 1);
 	if (!h->service->inetd && !h->service->supervised)
-		accept_rest(h);
+		listener_accept_rest(h);
 	atomic_store(&h->draining, true);
 	watch_stop(&h->listener);
 	for (unsigned i = 0; i < h->worker_count; i++)
 		loop_post(h->workers[i].loop, &h->workers[i].stop);
 	if (atomic_fetch_sub(&h->connections, 1) == 1)
 		service_finished(h->service);
-	keep_telling(&h->telling);
+	listener_keep_telling(&h->telling);
 }
 
 void listener_join(struct httpd *h)
@@ -366,6 +348,6 @@ void listener_join(struct httpd *h)
 void listener_free(struct httpd *h)
 {
 	for (unsigned i = 0; i < h->worker_count; i++)
-		free_worker(&h->workers[i]);
+		worker_free(&h->workers[i]);
 	free(h->workers);
 }

@@ -42,7 +42,7 @@ bool output_pending(const struct output *o)
 	return o->sent < o->text.len || o->insert_next < o->insert_count;
 }
 
-static void all_sent(struct output *o)
+static void output_end(struct output *o)
 {
 	output_drop_file(o);
 	o->sent = 0;
@@ -52,7 +52,7 @@ static void all_sent(struct output *o)
 		buf_reset(&o->text);
 }
 
-static enum output_result failed(void)
+static enum output_result output_failure(void)
 {
 	if (errno == EAGAIN)
 		return OUTPUT_BLOCKED;
@@ -60,8 +60,8 @@ static enum output_result failed(void)
 }
 
 /* OUTPUT_DONE: up to `end` all is sent. */
-static enum output_result send_text(struct output *o, size_t end, int fd, bool socket,
-				    bool *progress)
+static enum output_result output_send_text(struct output *o, size_t end, int fd, bool socket,
+					   bool *progress)
 {
 	while (o->sent < end) {
 		const char *from = o->text.data + o->sent;
@@ -69,7 +69,7 @@ static enum output_result send_text(struct output *o, size_t end, int fd, bool s
 				     write(fd, from, end - o->sent);
 
 		if (n < 0)
-			return failed();
+			return output_failure();
 		o->sent += (size_t)n;
 		*progress = true;
 	}
@@ -77,7 +77,7 @@ static enum output_result send_text(struct output *o, size_t end, int fd, bool s
 }
 
 /* For descriptors that sendfile() does not take: appending files, terminals. */
-static ssize_t copy(const struct output *o, const struct insert *insert, size_t n, int fd)
+static ssize_t output_copy(const struct output *o, const struct insert *insert, size_t n, int fd)
 {
 	char bytes[COPY_BYTES];
 	ssize_t got = pread(o->file, bytes, n < sizeof bytes ? n : sizeof bytes,
@@ -86,8 +86,8 @@ static ssize_t copy(const struct output *o, const struct insert *insert, size_t 
 	return got <= 0 ? got : write(fd, bytes, (size_t)got);
 }
 
-static enum output_result send_file(struct output *o, struct insert *insert, int fd,
-				    uint64_t *turn, bool *progress)
+static enum output_result output_send_file(struct output *o, struct insert *insert, int fd,
+					   uint64_t *turn, bool *progress)
 {
 	bool last = o->insert_next + 1 == o->insert_count;
 
@@ -107,11 +107,11 @@ static enum output_result send_file(struct output *o, struct insert *insert, int
 			n = *turn;
 		sent = sendfile(fd, o->file, &offset, (size_t)n);
 		if (sent < 0 && (errno == EINVAL || errno == ENOSYS))
-			sent = copy(o, insert, (size_t)n, fd);
+			sent = output_copy(o, insert, (size_t)n, fd);
 		if (sent == 0)
 			return OUTPUT_BROKEN;	/* shorter than its record says: cut, never pad */
 		if (sent < 0)
-			return failed();
+			return output_failure();
 		insert->offset += (uint64_t)sent;
 		insert->left -= (uint64_t)sent;
 		*turn -= (uint64_t)sent;
@@ -129,17 +129,17 @@ enum output_result output_flush(struct output *o, int fd, bool socket, bool *pro
 		bool more = o->insert_next < o->insert_count;
 		size_t end = more ? o->inserts[o->insert_next].at : o->text.len;
 
-		result = send_text(o, end, fd, socket, progress);
+		result = output_send_text(o, end, fd, socket, progress);
 		if (result != OUTPUT_DONE)
 			return result;
 		if (!more)
 			break;
-		result = send_file(o, &o->inserts[o->insert_next], fd, &turn, progress);
+		result = output_send_file(o, &o->inserts[o->insert_next], fd, &turn, progress);
 		if (result != OUTPUT_DONE)
 			return result;
 		o->insert_next++;
 	}
-	all_sent(o);
+	output_end(o);
 	return OUTPUT_DONE;
 }
 

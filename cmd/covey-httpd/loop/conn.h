@@ -26,15 +26,15 @@
 
 #include "body.h"
 #include "head.h"
-#include "httpd.h"
+#include "../httpd.h"
 #include "output.h"
-#include "request.h"
+#include "../request.h"
 
 enum conn_state { CONN_HEAD, CONN_BODY, CONN_BUSY, CONN_SEND, CONN_LINGER };
 
 struct conn {
 	struct worker *worker;
-	struct conn *next, *prev;
+	struct link link;		/* among its worker's, or the spare ones */
 	int in, out;			/* one socket; or descriptors 0 and 1 */
 	bool socket;			/* out is one */
 	enum conn_state state;
@@ -68,20 +68,18 @@ void conn_free_all(struct worker *);
 void conn_answered(struct conn *);
 /* The request's body is wanted: upload_step() is called as it comes. */
 void conn_read_body(struct conn *);
-/* Not even a wrong answer is possible any more. */
+/* The answer has begun and cannot be finished truly: the connection is cut. */
 void conn_abort(struct conn *);
-/* From outside a handler: go on. */
+/* Go on, when what a BUSY request waited for has come. */
 void conn_resume(struct conn *);
-/* The client says nothing any more: as far as can be told, it does not wait. */
+/* Whether the client has closed its side: as far as can be told, it does not wait any more. */
 bool conn_left(const struct conn *);
-/* Send what is in output so far, as far as it goes at once (100, the start of a long answer). */
-void conn_flush(struct conn *);
 
 /* Up to n bytes for a body: 1 with *ret_n of them, 0 none for now, -1 end of file or error. */
 int conn_receive(struct conn *, char *to, size_t n, size_t *ret_n);
 /* Bytes behind the request's head that were received with it. */
-struct str conn_early(const struct conn *);
-void conn_early_taken(struct conn *, size_t n);
+struct str conn_body_prefix(const struct conn *);
+void conn_body_prefix_taken(struct conn *, size_t n);
 /* Bytes received behind the end of the body: the next request. */
 void conn_put_back(struct conn *, struct str);
 

@@ -4,23 +4,23 @@
 #include "clock.h"
 #include "conn.h"
 #include "container.h"
+#include "../group.h"
 #include "mem.h"
-#include "members.h"
 
 #define SLACK_MS 250		/* versiond's own steps, on a busy machine */
 
 struct question {
 	struct call call;
 	struct worker *worker;
-	struct question *next;		/* not sent yet, either */
+	struct link link;		/* among those of the worker that are not sent yet */
 	bool sent;
 	struct buf path;
 	enum newest_purpose purpose;
 	struct version version;
-	struct ask *asks;		/* at least one */
+	struct list asks;		/* at least one */
 };
 
-static void forget(struct ask *ask)
+static void ask_forget(struct ask *ask)
 {
 	ask->standing = STANDING_UNCONFIRMED;
 	ask->confirmed = false;
@@ -32,7 +32,7 @@ static void forget(struct ask *ask)
 	ask->holder_count = 0;
 }
 
-static void confirm(struct ask *ask)
+static void ask_confirm(struct ask *ask)
 {
 	ask->standing = STANDING_CONFIRMED;
 	ask->confirmed = ask->parent_known = true;
@@ -42,31 +42,23 @@ void ask_none(struct ask *ask, struct conn *c)
 {
 	struct httpd *h = c->worker->httpd;
 
-	forget(ask);
+	ask_forget(ask);
 	if (h->grouped)
 		ask->asked = atomic_load_explicit(&h->asked, memory_order_relaxed);
 	if (!h->grouped)
-		confirm(ask);
+		ask_confirm(ask);
 }
 
-void ask_members(struct httpd *h)
+/* covey-versiond is away: none of the members that this node knows has answered. */
+static void ask_nobody(struct ask *ask, struct conn *c)
 {
-	struct members members = MEMBERS_INIT;
+	struct httpd *h = c->worker->httpd;
 
-	if (members_load(h->state_directory, &members, NULL) == 0) {
-		atomic_store(&h->asked, (unsigned)members_asked(&members));
-	}
-	members_clear(&members);
-}
-
-/* versiond is away: the members this node has met are all that is known. */
-static void nobody_answered(struct ask *ask, struct conn *c)
-{
-	ask_members(c->worker->httpd);
+	atomic_store(&h->asked, group_asked(h->group));
 	ask_none(ask, c);
 }
 
-static int take(struct ask *ask, struct conn *c, const struct frame *frame)
+static int ask_take(struct ask *ask, struct conn *c, const struct frame *frame)
 {
 	struct newest_answer answer;
 
@@ -95,90 +87,62 @@ static int take(struct ask *ask, struct conn *c, const struct frame *frame)
 
 /* questions */
 
-static void leave(struct ask *ask)
+static void ask_leave(struct ask *ask)
 {
-	struct question *q = ask->question;
-
-	if (ask->prev != NULL)
-		ask->prev->next = ask->next;
-	else
-		q->asks = ask->next;
-	if (ask->next != NULL)
-		ask->next->prev = ask->prev;
+	list_remove(&ask->link);
 	ask->question = NULL;
-}
-
-static void join(struct ask *ask, struct question *q)
-{
-	ask->question = q;
-	ask->prev = NULL;
-	ask->next = q->asks;
-	if (ask->next != NULL)
-		ask->next->prev = ask;
-	q->asks = ask;
 }
 
 static void question_free(struct question *q)
 {
-	struct question **at = &q->worker->questions;
-
-	while (!q->sent && *at != q)
-		at = &(*at)->next;
-	if (!q->sent)
-		*at = q->next;
+	list_remove(&q->link);
 	call_finish(&q->call);
 	buf_clear(&q->path);
 	free(q);
 }
 
-static void answered(struct call *call, struct frame *frame)
+static void question_answered(struct call *call, struct frame *frame)
 {
 	struct question *q = CONTAINER_OF(call, struct question, call);
 	struct ask *ask;
 
 	call_finish(call);
-	while ((ask = q->asks) != NULL) {
+	while ((ask = LIST_FIRST(struct ask, &q->asks, link)) != NULL) {
 		struct conn *c = ask->conn;
 
-		leave(ask);
-		if (frame == NULL || take(ask, c, frame) < 0)
-			nobody_answered(ask, c);
+		ask_leave(ask);
+		if (frame == NULL || ask_take(ask, c, frame) < 0)
+			ask_nobody(ask, c);
 		ask->done(c);
 		conn_resume(c);
 	}
 	question_free(q);
 }
 
-static void send_question(struct question *q)
+static void question_send(struct question *q)
 {
 	struct newest_ask ask = { .path = buf_str(&q->path), .version = q->version,
 				  .purpose = q->purpose };
 	struct buf body = BUF_INIT;
 
 	q->sent = true;
-	q->call.answer = answered;
+	q->call.answer = question_answered;
 	newest_ask_pack(&body, &ask);
-	/* It may ask, and then store what a minority has. */
+	/* covey-versiond may ask the homes, and then store at a majority what a minority has. */
 	call_start(q->worker->version, &q->call, VERSION_TALK_NEWEST, buf_str(&body),
 		   2 * q->worker->httpd->conf->timeouts.check_ms + SLACK_MS);
 	buf_clear(&body);
 }
 
-static void send_all(struct timer *timer)
+static void questions_send(struct timer *timer)
 {
 	struct worker *w = CONTAINER_OF(timer, struct worker, ask);
+	struct question *q;
 
-	while (w->questions != NULL) {
-		struct question *q = w->questions;
-
-		w->questions = q->next;
-		send_question(q);
+	while ((q = LIST_FIRST(struct question, &w->questions, link)) != NULL) {
+		list_remove(&q->link);
+		question_send(q);
 	}
-}
-
-void ask_worker(struct worker *w)
-{
-	w->ask.fire = send_all;
 }
 
 static struct question *question_new(struct worker *w, struct str path,
@@ -192,36 +156,38 @@ static struct question *question_new(struct worker *w, struct str path,
 	buf_addstr(&q->path, path);
 	q->purpose = purpose;
 	q->version = version;
-	if (w->questions == NULL)
+	if (w->questions.count == 0) {
+		w->ask.fire = questions_send;
 		timer_start(w->loop, &w->ask, 0);
-	q->next = w->questions;
-	w->questions = q;
+	}
+	list_append(&w->questions, &q->link);
 	return q;
 }
 
-/* One of a reader that is not sent yet is as good as one's own: its answer is of later. */
-static struct question *question_of(struct worker *w, struct str path,
-				    enum newest_purpose purpose, struct version version)
+/* A read joins a question for the same path that is not sent yet: it is answered later than now. */
+static struct question *question_for(struct worker *w, struct str path,
+				     enum newest_purpose purpose, struct version version)
 {
-	struct question *q = purpose == NEWEST_READ ? w->questions : NULL;
-
-	while (q != NULL && (q->purpose != NEWEST_READ || !str_eq(buf_str(&q->path), path)))
-		q = q->next;
-	return q != NULL ? q : question_new(w, path, purpose, version);
+	if (purpose == NEWEST_READ)
+		LIST_EACH(struct question, q, &w->questions, link)
+			if (q->purpose == NEWEST_READ && str_eq(buf_str(&q->path), path))
+				return q;
+	return question_new(w, path, purpose, version);
 }
 
 bool ask_start(struct ask *ask, struct conn *c, struct str path, enum newest_purpose purpose,
 	       struct version version, void (*done)(struct conn *))
 {
-	forget(ask);
+	ask_forget(ask);
 	ask->began = clock_boot_ms();
 	if (!c->worker->httpd->grouped) {
-		confirm(ask);
+		ask_confirm(ask);
 		return true;
 	}
 	ask->conn = c;
 	ask->done = done;
-	join(ask, question_of(c->worker, path, purpose, version));
+	ask->question = question_for(c->worker, path, purpose, version);
+	list_append(&ask->question->asks, &ask->link);
 	c->state = CONN_BUSY;
 	return false;
 }
@@ -232,8 +198,8 @@ void ask_end(struct ask *ask)
 
 	if (q == NULL)
 		return;
-	leave(ask);
-	/* One that is answered just now has its end there. */
-	if (q->asks == NULL && (!q->sent || q->call.caller != NULL))
+	ask_leave(ask);
+	/* question_answered() frees a question that is being answered. */
+	if (q->asks.count == 0 && (!q->sent || q->call.caller != NULL))
 		question_free(q);
 }

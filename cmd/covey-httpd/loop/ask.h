@@ -11,19 +11,18 @@
 #define COVEY_HTTPD_ASK_H
 
 #include "call.h"
+#include "list.h"
 #include "version_talk.h"
 
 struct conn;
-struct httpd;
 struct question;
-struct worker;
 
 struct ask {
 	struct question *question;	/* under way; or NULL */
-	struct ask *next, *prev;	/* that ask it, too */
+	struct link link;		/* among those that ask it, too */
 	struct conn *conn;
 	void (*done)(struct conn *);
-	uint64_t began;			/* ms, clock_boot_ms(): what is answered was so then, or later */
+	uint64_t began;			/* ms, clock_boot_ms(): the answer held at that moment or later */
 	enum standing standing;
 	bool confirmed;			/* STANDING_CONFIRMED */
 	uint32_t asked, answered;	/* peers */
@@ -47,11 +46,8 @@ struct ask {
  */
 bool ask_start(struct ask *, struct conn *, struct str path, enum newest_purpose, struct version,
 		 void (*done)(struct conn *));
-/* What members.ini knows of the group, until somebody is asked. */
-void ask_members(struct httpd *);
 /* Nobody is asked: what is known of the group without. */
 void ask_none(struct ask *, struct conn *);
 void ask_end(struct ask *);		/* safe on ASK_INIT */
-void ask_worker(struct worker *);	/* before its first question */
 
 #endif

@@ -1,0 +1,618 @@
+/*
+ * conn - one connection: requests in, answers out, one at a time and in order
+ *
+ *	input:	| earlier requests | head | body, as far as it came with the head ... |
+ *		0                  taken  taken + head.size
+ *	beyond:	what was received behind the body: the next request
+ *
+ * A head points into input and must not move until its request is over:
+ * only then what was taken goes, and what lies beyond joins the rest.
+ */
+#include "conn.h"
+
+#include "../answer.h"
+#include "container.h"
+#include "mem.h"
+#include "../upload.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define SPARE_MAX 64			/* closed connections kept by a worker */
+#define KEPT_INPUT (64u << 10)		/* bytes of buffer that one may keep */
+#define RECEIVE_BYTES 8192		/* room for a head at first */
+#define PIPELINE_BYTES (64u << 10)	/* answers that are gathered before they are sent */
+#define LINGER_MS 2000
+/*
+ * How long a process that is to stop waits for a client's next request.  A
+ * client that has just connected is about to send one, over a slow network
+ * perhaps; one that had an answer sends the next at once or not at all.
+ */
+#define FIRST_REQUEST_MS 3000
+#define NEXT_REQUEST_MS 1000
+
+/* What a step of a connection came to. */
+enum step {
+	STEP_ON,		/* go on with the next */
+	STEP_WAIT,		/* for the client, the pool or another role */
+	STEP_CLOSED,		/* the connection is no more */
+};
+
+/* the end */
+
+static void conn_free(struct conn *c)
+{
+	buf_clear(&c->input);
+	buf_clear(&c->beyond);
+	output_clear(&c->output);
+	body_clear(&c->body);
+	buf_clear(&c->request.path);
+	free(c);
+}
+
+static void conn_close(struct conn *c)
+{
+	struct worker *w = c->worker;
+
+	request_end(c);
+	timer_stop(&c->timer);
+	watch_stop(&c->watch);
+	watch_stop(&c->out_watch);
+	output_clear(&c->output);
+	close(c->in);
+	if (c->out != c->in)
+		close(c->out);
+	list_remove(&c->link);
+	if (w->spare.count < SPARE_MAX && c->input.cap <= KEPT_INPUT)
+		list_prepend(&w->spare, &c->link);
+	else
+		conn_free(c);
+	listener_closed(w);
+}
+
+/* time */
+
+static uint64_t idle_limit_ms(const struct conn *c)
+{
+	return c->worker->httpd->conf->limits.idle_timeout_ms;
+}
+
+/* The timer is moved only when it would fire too late: progress costs nothing. */
+static void conn_set_deadline(struct conn *c, uint64_t after_ms)
+{
+	c->deadline = loop_now(c->worker->loop) + after_ms;
+	if (c->timer.loop == NULL || c->timer.due > c->deadline)
+		timer_start(c->worker->loop, &c->timer, after_ms);
+}
+
+static void conn_expect(struct conn *c)
+{
+	conn_set_deadline(c, idle_limit_ms(c));
+}
+
+/* The process is to stop: the client gets a short time for one more request, and only once. */
+static void conn_hasten(struct conn *c)
+{
+	uint64_t moment = c->had_answer ? NEXT_REQUEST_MS : FIRST_REQUEST_MS;
+
+	if (loop_now(c->worker->loop) + moment < c->deadline)
+		conn_set_deadline(c, moment);
+}
+
+/* the bytes that it receives */
+
+static ssize_t receive_bytes(struct conn *c, char *to, size_t n)
+{
+	ssize_t got;
+
+	do
+		got = c->socket ? recv(c->in, to, n, 0) : read(c->in, to, n);
+	while (got < 0 && errno == EINTR);
+	/* Less than there was room for: the rest has not come yet. */
+	if (got < (ssize_t)n)
+		c->readable = false;
+	if (got == 0 || (got < 0 && errno != EAGAIN))
+		c->eof = true;
+	return got;
+}
+
+static struct str input_of_head(const struct conn *c)
+{
+	if (c->input.len == c->taken)
+		return (struct str)STR_INIT;
+	return (struct str){ c->input.data + c->taken, c->input.len - c->taken };
+}
+
+static void input_receive_head(struct conn *c)
+{
+	ssize_t got;
+
+	if (c->taken > 0) {
+		buf_drop(&c->input, c->taken);
+		c->taken = 0;
+	}
+	got = receive_bytes(c, buf_reserve(&c->input, RECEIVE_BYTES), RECEIVE_BYTES);
+	if (got > 0)
+		c->input.len += (size_t)got;
+}
+
+static bool input_is_behind(const struct conn *c)
+{
+	return c->beyond.len > 0 || c->input.len > c->taken + c->head.size;
+}
+
+static void input_next(struct conn *c)
+{
+	c->taken += c->head.size;
+	if (c->taken == c->input.len) {
+		c->taken = 0;
+		buf_reset(&c->input);
+	}
+	buf_add(&c->input, c->beyond.data, c->beyond.len);
+	buf_reset(&c->beyond);
+}
+
+int conn_receive(struct conn *c, char *to, size_t n, size_t *ret_n)
+{
+	ssize_t got;
+
+	if (c->eof || c->gone)
+		return -1;
+	if (!c->readable)
+		return 0;
+	got = receive_bytes(c, to, n);
+	if (got <= 0)
+		return c->eof ? -1 : 0;
+	*ret_n = (size_t)got;
+	conn_expect(c);
+	return 1;
+}
+
+struct str conn_body_prefix(const struct conn *c)
+{
+	size_t start = c->taken + c->head.size;
+
+	return (struct str){ c->input.data + start, c->input.len - start };
+}
+
+void conn_body_prefix_taken(struct conn *c, size_t n)
+{
+	char *start = c->input.data + c->taken + c->head.size;
+
+	c->input.len -= n;
+	memmove(start, start + n, (size_t)(c->input.data + c->input.len - start));
+}
+
+void conn_put_back(struct conn *c, struct str bytes)
+{
+	buf_addstr(&c->beyond, bytes);
+}
+
+static enum step step_close(struct conn *c)
+{
+	conn_close(c);
+	return STEP_CLOSED;
+}
+
+/* what is wanted from the loop */
+
+static bool conn_wants_bytes(const struct conn *c)
+{
+	return !c->eof && (c->state == CONN_HEAD || c->state == CONN_LINGER ||
+			   (c->state == CONN_BODY && upload_welcome(c)));
+}
+
+/*
+ * EPOLLIN stays registered while a request is worked on, and goes only when
+ * bytes do come meanwhile (conn_on_ready); so a request costs no epoll_ctl().
+ */
+static void conn_set_events(struct conn *c, bool blocked)
+{
+	uint32_t in = c->eof ? 0 : c->watch.events & EPOLLIN, out = blocked ? EPOLLOUT : 0;
+
+	if (conn_wants_bytes(c))
+		in = EPOLLIN;
+	if (c->in == c->out) {
+		watch_change(&c->watch, in | out);
+		return;
+	}
+	watch_change(&c->watch, in);
+	watch_change(&c->out_watch, out);
+}
+
+static void conn_client_left(struct conn *c)
+{
+	c->gone = true;
+	watch_stop(&c->watch);
+	watch_stop(&c->out_watch);
+}
+
+static void conn_on_ready(struct watch *watch, uint32_t events)
+{
+	struct conn *c = CONTAINER_OF(watch, struct conn, watch);
+
+	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+		c->readable = true;
+	if (c->state == CONN_BUSY || (c->state == CONN_BODY && !upload_welcome(c))) {
+		if (events & (EPOLLHUP | EPOLLERR) && c->socket)
+			conn_client_left(c);
+		else if (events & EPOLLIN)
+			watch_change(watch, watch->events & ~(uint32_t)EPOLLIN);
+		if (c->gone || !(events & EPOLLOUT))
+			return;
+	}
+	if (c->state == CONN_SEND && events & (EPOLLHUP | EPOLLERR) && c->socket)
+		conn_close(c);
+	else if (c->state == CONN_SEND && !(events & EPOLLOUT))
+		watch_change(watch, watch->events & ~(uint32_t)EPOLLIN);
+	else
+		conn_resume(c);
+}
+
+static void conn_on_out_ready(struct watch *watch, uint32_t events)
+{
+	(void)events;
+	conn_resume(CONTAINER_OF(watch, struct conn, out_watch));
+}
+
+/* sending */
+
+/* STEP_ON: nothing is left to send. */
+static enum step step_flush(struct conn *c)
+{
+	bool progress = false;
+	enum output_result result;
+
+	if (!output_pending(&c->output))
+		return STEP_ON;
+	result = output_flush(&c->output, c->out, c->socket, &progress);
+	if (progress)
+		conn_expect(c);
+	switch (result) {
+	case OUTPUT_DONE:
+		conn_set_events(c, false);
+		return STEP_ON;
+	case OUTPUT_BLOCKED:
+	case OUTPUT_TURN:
+		conn_set_events(c, true);
+		return STEP_WAIT;
+	case OUTPUT_STARVED:
+		conn_set_events(c, false);
+		return STEP_WAIT;
+	case OUTPUT_BROKEN:
+		break;
+	}
+	if (c->state != CONN_BUSY && c->state != CONN_BODY)
+		return step_close(c);
+	conn_client_left(c);
+	return STEP_WAIT;
+}
+
+/* The rest of the client's bytes must be read, or a reset would overtake the answer. */
+static enum step step_begin_linger(struct conn *c)
+{
+	request_end(c);
+	if (!c->socket || c->eof)
+		return step_close(c);
+	shutdown(c->out, SHUT_WR);
+	c->state = CONN_LINGER;
+	conn_set_deadline(c, LINGER_MS);
+	conn_set_events(c, false);
+	return STEP_ON;
+}
+
+static enum step step_linger(struct conn *c)
+{
+	char nowhere[16384];
+	ssize_t n;
+
+	if (!c->readable)
+		return STEP_WAIT;
+	n = recv(c->in, nowhere, sizeof nowhere, 0);
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+		return step_close(c);
+	c->readable = n == (ssize_t)sizeof nowhere;
+	return STEP_ON;
+}
+
+/* The answer is complete: what comes next. */
+static enum step step_next_request(struct conn *c)
+{
+	input_next(c);
+	request_end(c);
+	c->had_answer = true;
+	head_reset(&c->head);
+	c->state = CONN_HEAD;
+	conn_expect(c);
+	return STEP_ON;
+}
+
+static bool conn_has_bytes(const struct conn *c)
+{
+	char byte;
+
+	return c->socket && recv(c->in, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+bool conn_left(const struct conn *c)
+{
+	char byte;
+
+	return c->gone || (c->socket &&
+			   (c->eof || recv(c->in, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0));
+}
+
+/*
+ * Whether bytes of the client are unread, or may follow.  A process that is to
+ * stop expects another request on every connection that the client keeps
+ * alive; one that goes on does not, since others wait for the place.
+ */
+static bool conn_may_say_more(const struct conn *c)
+{
+	return c->has_body || input_is_behind(c) ||
+	       (c->head.keep_alive && (atomic_load(&c->worker->httpd->draining) || conn_has_bytes(c)));
+}
+
+static enum step step_send(struct conn *c)
+{
+	enum step step;
+
+	/* Answers to pipelined requests leave together. */
+	if (!c->last && c->output.insert_count == 0 && c->output.text.len < PIPELINE_BYTES)
+		return step_next_request(c);
+	step = step_flush(c);
+	if (step != STEP_ON)
+		return step;
+	if (!c->last)
+		return step_next_request(c);
+	return conn_may_say_more(c) ? step_begin_linger(c) : step_close(c);
+}
+
+void conn_answered(struct conn *c)
+{
+	if (c->has_body)
+		c->last = true;		/* what is left of it must not be taken for a request */
+	c->state = CONN_SEND;
+	conn_expect(c);
+}
+
+void conn_read_body(struct conn *c)
+{
+	c->state = CONN_BODY;
+	conn_expect(c);
+}
+
+void conn_abort(struct conn *c)
+{
+	output_drop_file(&c->output);
+	buf_reset(&c->output.text);
+	c->output.sent = 0;
+	c->last = true;
+	c->has_body = false;
+	c->state = CONN_SEND;
+}
+
+/* receiving */
+
+static enum step step_begin_request(struct conn *c)
+{
+	c->last = !c->head.keep_alive;
+	c->has_body = c->head.framing == FRAMING_CHUNKED ||
+		      (c->head.framing == FRAMING_LENGTH && c->head.length > 0);
+	c->state = CONN_BUSY;
+	request_begin(c);
+	return STEP_ON;
+}
+
+static enum step step_refuse(struct conn *c, const struct refusal *refusal)
+{
+	c->has_body = true;	/* a body that may follow is not read */
+	c->state = CONN_BUSY;
+	answer_error(c, refusal->status, "%s", refusal->why);
+	return STEP_ON;
+}
+
+/* More bytes of the head are needed, and none is there. */
+static enum step step_wait_for_head(struct conn *c)
+{
+	bool begun = input_of_head(c).n > 0;
+	enum step step = step_flush(c);
+
+	if (step == STEP_CLOSED)
+		return step;
+	if (c->eof)
+		return step == STEP_ON ? step_close(c) : step;
+	if (begun && !c->request.head_begun) {
+		c->request.head_begun = true;
+		conn_set_deadline(c, c->worker->httpd->conf->limits.header_timeout_ms);
+	}
+	if (!begun && step == STEP_ON && atomic_load(&c->worker->httpd->draining))
+		conn_hasten(c);
+	conn_set_events(c, step == STEP_WAIT);
+	return STEP_WAIT;
+}
+
+static enum step step_head(struct conn *c)
+{
+	struct str bytes = input_of_head(c);
+	struct refusal refusal;
+
+	if (bytes.n > 0) {
+		int r = head_parse(&c->head, bytes.s, bytes.n, &refusal);
+
+		if (r > 0)
+			return step_begin_request(c);
+		if (r < 0)
+			return step_refuse(c, &refusal);
+	}
+	if (!c->readable || c->eof)
+		return step_wait_for_head(c);
+	input_receive_head(c);
+	return STEP_ON;
+}
+
+/* its states */
+
+static enum step step_body(struct conn *c)
+{
+	/* 100 (Continue), or answers to earlier requests. */
+	if (output_pending(&c->output) && step_flush(c) == STEP_WAIT && c->gone)
+		c->eof = true;
+	if (upload_step(c))
+		return STEP_ON;
+	if (c->state == CONN_BODY && !c->gone)
+		conn_set_events(c, output_pending(&c->output));
+	return STEP_WAIT;
+}
+
+static enum step conn_step(struct conn *c)
+{
+	switch (c->state) {
+	case CONN_HEAD:
+		return step_head(c);
+	case CONN_BODY:
+		return step_body(c);
+	case CONN_BUSY:
+		/* Answers to earlier requests need not wait for this one. */
+		if (!c->gone)
+			step_flush(c);
+		return STEP_WAIT;
+	case CONN_SEND:
+		return c->gone ? step_close(c) : step_send(c);
+	case CONN_LINGER:
+		return step_linger(c);
+	}
+	return STEP_WAIT;
+}
+
+void conn_resume(struct conn *c)
+{
+	enum step result;
+
+	do
+		result = conn_step(c);
+	while (result == STEP_ON);
+}
+
+void conn_stop_all(struct worker *w)
+{
+	LIST_EACH(struct conn, c, &w->conns, link)
+		if (c->state == CONN_HEAD)
+			conn_resume(c);
+}
+
+/* The deadline may have passed. */
+static void conn_on_timer(struct timer *timer)
+{
+	struct conn *c = CONTAINER_OF(timer, struct conn, timer);
+	uint64_t now = loop_now(c->worker->loop);
+
+	if (c->state == CONN_BUSY)
+		return;		/* conn_answered() sets the next one */
+	if (now < c->deadline) {
+		timer_start(c->worker->loop, timer, c->deadline - now);
+		return;
+	}
+	if (c->state == CONN_BODY) {
+		conn_expect(c);
+		upload_stalled(c);
+		conn_resume(c);
+		return;
+	}
+	if (c->state == CONN_HEAD && c->request.head_begun && !output_pending(&c->output)) {
+		c->has_body = true;
+		c->state = CONN_BUSY;
+		answer_error(c, 408, "the request's head took too long");
+		conn_resume(c);
+		return;
+	}
+	/* The request came in time, and the loop has not reported it yet. */
+	if (c->state == CONN_HEAD && !c->request.head_begun && conn_has_bytes(c)) {
+		c->readable = true;
+		conn_resume(c);
+		return;
+	}
+	conn_close(c);
+}
+
+/* making a connection, and the end of all */
+
+static int conn_start_watches(struct conn *c)
+{
+	c->watch.fd = c->in;
+	c->watch.ready = conn_on_ready;
+	c->out_watch.fd = c->out;
+	c->out_watch.ready = conn_on_out_ready;
+	if (watch_start(c->worker->loop, &c->watch, EPOLLIN, NULL) < 0)
+		return -1;
+	return c->in == c->out ? 0 : watch_start(c->worker->loop, &c->out_watch, 0, NULL);
+}
+
+static struct conn *conn_new(struct worker *w)
+{
+	struct conn *c = LIST_FIRST(struct conn, &w->spare, link);
+
+	if (c == NULL) {
+		c = mem_new(1, sizeof *c);
+		c->request = (struct request)REQUEST_INIT;
+	} else {
+		list_remove(&c->link);
+	}
+	c->worker = w;
+	c->state = CONN_HEAD;
+	c->eof = c->gone = c->last = c->has_body = c->had_answer = false;
+	c->output = (struct output)OUTPUT_INIT;
+	buf_reset(&c->input);
+	buf_reset(&c->beyond);
+	c->taken = 0;
+	head_reset(&c->head);
+	c->timer = (struct timer){ .fire = conn_on_timer };
+	list_append(&w->conns, &c->link);
+	return c;
+}
+
+static bool is_socket(int fd)
+{
+	int type;
+	socklen_t n = sizeof type;
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0;
+}
+
+void conn_open(struct worker *w, int in, int out)
+{
+	struct conn *c = conn_new(w);
+	int on = 1;
+
+	c->in = in;
+	c->out = out;
+	c->socket = in == out || (is_socket(in) && is_socket(out));
+	if (c->socket)
+		setsockopt(out, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	if (c->socket && in != out)
+		fcntl(out, F_SETFL, fcntl(out, F_GETFL) | O_NONBLOCK);
+	/*
+	 * A client that connects usually has something to say at once.  Pipes
+	 * and files stay blocking, for others may share them: they wait for the loop.
+	 */
+	c->readable = c->socket;
+	conn_expect(c);
+	if (conn_start_watches(c) < 0)
+		conn_close(c);
+	else
+		conn_resume(c);
+}
+
+void conn_free_all(struct worker *w)
+{
+	LIST_EACH(struct conn, c, &w->conns, link)
+		conn_close(c);
+	LIST_EACH(struct conn, c, &w->spare, link) {
+		list_remove(&c->link);
+		conn_free(c);
+	}
+}
