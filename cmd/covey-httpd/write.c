@@ -537,11 +537,9 @@ int write_stage_item(struct write *w, struct write_item *item, struct err *err)
 
 static void stage_items(struct write *w)
 {
+	w->staged = true;
 	for (size_t i = 0; i < w->count && w->stage_result == 0; i++)
-		if (w->kind == WRITE_FILE && !w->items[i].staged) {
-			w->items[i].staged = true;
-			w->stage_result = write_stage_item(w, &w->items[i], &w->stage_err);
-		}
+		w->stage_result = write_stage_item(w, &w->items[i], &w->stage_err);
 }
 
 static void stage_job(struct job *job)
@@ -651,7 +649,8 @@ static void commit_job(struct job *job)
 {
 	struct write *w = CONTAINER_OF(job, struct write, job);
 
-	stage_items(w);		/* what stage_job() has not done */
+	if (w->kind == WRITE_FILE && !w->staged)
+		stage_items(w);
 	w->result = w->stage_result;
 	w->err = w->stage_err;
 	for (size_t i = 0; i < w->count && w->result == 0; i++)
