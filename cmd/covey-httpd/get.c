@@ -194,12 +194,12 @@ static enum get_step get_answer_by(struct conn *c, const struct record *file, co
 {
 	const struct store_entry *here = &c->request.entry;
 
-	switch (record_stands(file, entry)) {
-	case STANDS_DIRECTORY:
+	switch (record_name_kind(file, entry)) {
+	case NAME_DIRECTORY:
 		return get_redirect_to_directory(c);
-	case STANDS_NOTHING:
+	case NAME_ABSENT:
 		return get_answer_nothing(c);
-	case STANDS_FILE:
+	case NAME_FILE:
 		break;
 	}
 	if (version_cmp(here->record.version, file->version) == 0 &&
@@ -227,9 +227,9 @@ static enum get_step get_answer_from_here(struct conn *c)
 	if (!r->ask.confirmed && (r->freshness.no_cache ||
 				  (r->freshness.has_max_age && !r->freshness.has_max_stale)))
 		return get_refuse(c, 504, STR("the newest version cannot be confirmed without asking"));
-	if (version_is_none(store_standing(&r->entry)->version) && !r->ask.confirmed)
+	if (version_is_none(store_current(&r->entry)->version) && !r->ask.confirmed)
 		return get_refuse(c, 504, STR("this node knows of nothing there"));
-	if (record_stands(&here.file, &here.entry) == STANDS_FILE && !r->entry.content &&
+	if (record_name_kind(&here.file, &here.entry) == NAME_FILE && !r->entry.content &&
 	    c->head.method == METHOD_GET)
 		return get_refuse(c, 504, STR("the newest version's content is not on this node"));
 	return get_answer_by(c, &here.file, &here.entry);
@@ -374,7 +374,7 @@ static bool get_group_tells(const struct conn *c)
 	const struct ask *ask = &c->request.ask;
 
 	return c->worker->httpd->grouped &&
-	       (ask->standing != STANDING_UNCONFIRMED || record_is_live(&ask->record));
+	       (ask->certainty != CERTAINTY_UNCONFIRMED || record_is_live(&ask->record));
 }
 
 static enum get_step get_choose(struct conn *c)
@@ -394,7 +394,7 @@ static enum get_step get_choose(struct conn *c)
 		r->ask.entry = here.entry;
 		r->ask.confirmed = !r->entry.foreign;
 	}
-	if (r->ask.standing == STANDING_UNSETTLED)
+	if (r->ask.certainty == CERTAINTY_UNDECIDED)
 		return GET_WRITE_BACK;
 	return r->ask.confirmed ? GET_CHOOSE_CONFIRMED : GET_CHOOSE_UNCONFIRMED;
 }
@@ -489,7 +489,7 @@ static void get_stored(struct call *call, struct frame *frame)
 	struct conn *c = g->conn;
 	struct store_answer answer;
 	bool settled = frame != NULL && frame->type == VERSION_TALK_STORED &&
-		       store_answer_unpack(frame->body, &answer, NULL) == 0 && answer.settled;
+		       store_answer_unpack(frame->body, &answer, NULL) == 0 && answer.confirmed;
 
 	call_finish(call);
 	c->request.ask.confirmed = settled;

@@ -78,25 +78,25 @@ static struct listing_row index_row(struct str name, const struct record *record
 static struct listing_row index_row_of_standing(const struct inventory_row *from)
 {
 	static const enum listing_type types[] = {
-		[STANDS_NOTHING] = LISTING_DELETED,
-		[STANDS_FILE] = LISTING_FILE,
-		[STANDS_DIRECTORY] = LISTING_DIRECTORY,
+		[NAME_ABSENT] = LISTING_DELETED,
+		[NAME_FILE] = LISTING_FILE,
+		[NAME_DIRECTORY] = LISTING_DIRECTORY,
 	};
 	const struct record *file = &from->told.file, *entry = &from->told.entry;
 
-	return index_row(from->name, record_standing(file, entry), types[record_stands(file, entry)]);
+	return index_row(from->name, record_current(file, entry), types[record_name_kind(file, entry)]);
 }
 
 /* What was there and is not any more: a file, a directory, or both.  How many rows. */
 static size_t index_rows_of_gone(const struct inventory_row *from, struct listing_row *to)
 {
 	const struct record *file = &from->told.file, *entry = &from->told.entry;
-	enum stands stands = record_stands(file, entry);
+	enum name_kind stands = record_name_kind(file, entry);
 	size_t n = 0;
 
-	if (stands != STANDS_DIRECTORY && !version_is_none(entry->version))
+	if (stands != NAME_DIRECTORY && !version_is_none(entry->version))
 		to[n++] = index_row(from->name, entry, LISTING_ENDED);
-	if (stands != STANDS_FILE && !version_is_none(file->version))
+	if (stands != NAME_FILE && !version_is_none(file->version))
 		to[n++] = index_row(from->name, file, LISTING_DELETED);
 	return n;
 }
@@ -484,7 +484,7 @@ static void index_asked(struct conn *c)
 {
 	struct request *r = &c->request;
 
-	r->ask.confirmed = r->ask.standing != STANDING_UNCONFIRMED;	/* the entry is settled */
+	r->ask.confirmed = r->ask.certainty != CERTAINTY_UNCONFIRMED;	/* the entry is settled */
 	if (r->freshness.no_cache && !r->ask.confirmed)
 		index_refuse_unconfirmed(c);
 	else if (r->ask.confirmed && !record_is_live(&r->ask.entry) && !r->query.deleted)

@@ -79,7 +79,7 @@ static bool inventory_shows(const struct inventory *inv, const struct inventory_
 	if (row->told.gone)
 		return false;
 	return inv->ask.versions || inv->ask.deleted ||
-	       record_stands(&row->told.file, &row->told.entry) != STANDS_NOTHING;
+	       record_name_kind(&row->told.file, &row->told.entry) != NAME_ABSENT;
 }
 
 /* Drops the rows that are not told, now that all are settled. */
@@ -188,7 +188,7 @@ static void settling_told(struct call *call, struct frame *frame)
 	if (!told || !merge_answered(&s->row->told, &inv->rule, &answer)) {
 		inv->confirmed = false;
 		inventory_settle_over(inv);
-	} else if (s->row->told.settled) {
+	} else if (s->row->told.confirmed) {
 		if (!s->row->told.gone)
 			count_kept(&inv->kept, &s->row->told.file);
 		s->row = NULL;
@@ -203,7 +203,7 @@ static struct inventory_row *inventory_next_unsettled(struct inventory *inv)
 	while (inv->next < inv->count) {
 		struct inventory_row *row = &inv->rows[inv->next++];
 
-		if (row->told.settled)
+		if (row->told.confirmed)
 			count_kept(&inv->kept, &row->told.file);
 		else if (!inventory_has_enough(inv, &inv->kept, &row->told.file))
 			return row;
@@ -257,8 +257,8 @@ static void inventory_merge_names(struct inventory *inv, struct merge *merge)
 
 	while (merge_listing(merge, &name)) {
 		bool visible = ask->deleted ||
-			       record_stands(&name.row.file, &name.row.entry) != STANDS_NOTHING;
-		bool settled = name.row.settled || !merge_confirmed(merge);
+			       record_name_kind(&name.row.file, &name.row.entry) != NAME_ABSENT;
+		bool settled = name.row.confirmed || !merge_confirmed(merge);
 
 		if ((settled && !visible) ||
 		    (ask->after.s != NULL && str_cmp(name.name, ask->after) <= 0))
@@ -269,7 +269,7 @@ static void inventory_merge_names(struct inventory *inv, struct merge *merge)
 		}
 		row = inventory_add_row(inv, name.name);
 		row->told = name.row;
-		row->told.settled = settled;
+		row->told.confirmed = settled;
 		sure += settled;
 		inv->differences += !settled;
 	}
@@ -283,7 +283,7 @@ static void inventory_merge_versions(struct inventory *inv, struct merge *merge)
 	struct merge_version version;
 
 	while (merge_history(merge, &version)) {
-		bool settled = version.row.settled || !merge_confirmed(merge);
+		bool settled = version.row.confirmed || !merge_confirmed(merge);
 
 		if (inventory_has_enough(inv, &sure, &version.row.file))
 			continue;
@@ -292,7 +292,7 @@ static void inventory_merge_versions(struct inventory *inv, struct merge *merge)
 		row = inventory_add_row(inv, version.type);
 		row->here = version.here;
 		row->told = version.row;
-		row->told.settled = settled;
+		row->told.confirmed = settled;
 		inv->differences += !settled;
 	}
 }

@@ -32,7 +32,7 @@ static void kept_open(struct httpd *h)
 	buf_addf(&path, "%s/covey-httpd.tally", store_run(h->store));
 	h->kept = tally_open(path.data, KEPT_KIND, sizeof *h->kept, &err);
 	if (err.kind != ERR_NONE)
-		log_err(LOG_LEVEL_WARNING, &err, "count from zero");
+		log_err(LOG_LEVEL_WARNING, &err, "start the counters from zero");
 	buf_clear(&path);
 }
 

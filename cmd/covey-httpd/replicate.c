@@ -301,7 +301,7 @@ static void growth_tell(struct replicate *r)
 		return;
 	p->told = r->size;
 	p->more.answer = growth_told;
-	sync_more_pack(&body, p->token, r->size);
+	sync_more_pack(&body, &(struct sync_more){ p->token, r->size });
 	call_start(r->worker->sync, &p->more, SYNC_PUSH_MORE, buf_str(&body), GROWING_MS);
 	buf_clear(&body);
 }
@@ -368,9 +368,9 @@ static bool is_worth_storing_again(const struct replicate *r)
 
 static void store_take(struct replicate *r, const struct store_answer *answer)
 {
-	if (answer->settled && !r->majority)
+	if (answer->confirmed && !r->majority)
 		r->epoch = answer->epoch;
-	r->majority |= answer->settled;
+	r->majority |= answer->confirmed;
 	r->every_home |= answer->all;
 	r->homes = answer->counts.homes;
 	r->homes_answered = answer->counts.homes_answered;

@@ -152,7 +152,7 @@ static enum outcome names_list(struct rmdir *r)
 {
 	const struct ask *ask = &r->conn->request.ask;
 
-	if (ask->standing == STANDING_UNCONFIRMED)
+	if (ask->certainty == CERTAINTY_UNCONFIRMED)
 		rmdir_cannot_tell(r->conn);
 	else if (!record_is_live(&ask->entry))
 		rmdir_refuse(r->conn, 404, "no such directory");
@@ -232,7 +232,7 @@ static void gate_answered(struct call *call, struct frame *frame)
 	struct store_answer answer;
 
 	r->gate_stored = frame != NULL && frame->type == VERSION_TALK_STORED &&
-			 store_answer_unpack(frame->body, &answer, NULL) == 0 && answer.settled;
+			 store_answer_unpack(frame->body, &answer, NULL) == 0 && answer.confirmed;
 	call_finish(call);
 	rmdir_run(r);
 	conn_resume(c);

@@ -157,7 +157,7 @@ static struct registers registers_known(const struct write *w, const struct writ
 /* The record of the file that stands there; version none: no file does. */
 static struct record file_there(const struct registers *r)
 {
-	return record_stands(&r->file, &r->entry) == STANDS_FILE ?
+	return record_name_kind(&r->file, &r->entry) == NAME_FILE ?
 		       r->file : (struct record){ .version = VERSION_NONE };
 }
 
@@ -199,8 +199,8 @@ static int judge_alone(const struct write *w, struct err *err)
 static int judge_kind(const struct write *w, const struct write_item *item,
 		      const struct registers *r, struct err *err)
 {
-	enum stands stands = record_stands(&r->file, &r->entry);
-	bool directory = stands == STANDS_DIRECTORY;
+	enum name_kind stands = record_name_kind(&r->file, &r->entry);
+	bool directory = stands == NAME_DIRECTORY;
 
 	switch (w->kind) {
 	case WRITE_FILE:
@@ -213,11 +213,11 @@ static int judge_kind(const struct write *w, const struct write_item *item,
 			return err_set(err, ERR_CONFLICT,
 				       "a directory stands there: DELETE it with a slash at the end");
 		/* Without a majority's word a file may be there: the deletion is stored anyway. */
-		if (stands != STANDS_FILE && !w->unconfirmed)
+		if (stands != NAME_FILE && !w->unconfirmed)
 			return err_set(err, ERR_ABSENT, "no such file");
 		break;
 	case WRITE_MKDIR:
-		if (stands == STANDS_FILE && !item->unanswered)
+		if (stands == NAME_FILE && !item->unanswered)
 			return err_set(err, ERR_CONFLICT, "a file stands there");
 		break;
 	case WRITE_RMDIR:
@@ -274,7 +274,7 @@ static int judge_parents_here(const struct write *w, struct str path, struct err
 			return -1;
 		found = registers_of(&entry);
 		store_entry_clear(&entry);
-		if (record_stands(&found.file, &found.entry) == STANDS_FILE)
+		if (record_name_kind(&found.file, &found.entry) == NAME_FILE)
 			return file_in_the_way(path, err);
 		if (record_is_live(&found.entry))
 			break;
@@ -290,8 +290,8 @@ static int judge_parent(const struct write *w, struct err *err)
 {
 	const struct ask *ask = &w->ask;
 
-	if (ask->standing != STANDING_CONFIRMED ||
-	    record_stands(&ask->record, &ask->entry) != STANDS_FILE)
+	if (ask->certainty != CERTAINTY_CONFIRMED ||
+	    record_name_kind(&ask->record, &ask->entry) != NAME_FILE)
 		return 0;
 	return file_in_the_way(w->parent, err);
 }
@@ -324,7 +324,7 @@ static enum outcome ask_about(struct write *w, struct str path)
 static void item_note_answer(const struct write *w, struct write_item *item)
 {
 	const struct ask *ask = &w->ask;
-	bool told = ask->standing != STANDING_UNCONFIRMED;
+	bool told = ask->certainty != CERTAINTY_UNCONFIRMED;
 
 	item->group_file = ask->record;
 	item->group_entry = ask->entry;
@@ -410,7 +410,7 @@ static enum outcome ask_homes(struct write *w)
 static bool wants_parent(const struct write *w, struct str path)
 {
 	return w->worker->httpd->grouped && (w->kind == WRITE_FILE || w->kind == WRITE_MKDIR) &&
-	       w->ask.standing != STANDING_UNCONFIRMED && !w->ask.parent_known &&
+	       w->ask.certainty != CERTAINTY_UNCONFIRMED && !w->ask.parent_known &&
 	       path_parent(path).n > 0;
 }
 
@@ -436,12 +436,12 @@ static void next_question(struct write *w)
 	w->asking++;
 }
 
-/* STANDING_UNSETTLED is no less than confirmed here: a majority answered, and a write needs no more. */
+/* CERTAINTY_UNDECIDED is no less than confirmed here: a majority answered, and a write needs no more. */
 static void note_unconfirmed(struct write *w)
 {
 	const struct ask *ask = &w->ask;
 
-	if (ask->standing != STANDING_UNCONFIRMED ||
+	if (ask->certainty != CERTAINTY_UNCONFIRMED ||
 	    (w->unconfirmed && ask->answered >= w->peers_answered))
 		return;
 	w->unconfirmed = true;
@@ -647,7 +647,7 @@ static int commit_item(struct write *w, struct write_item *item, struct err *err
 	commit->above = version_cmp(item->group_entry.version, item->group_file.version) > 0 ?
 				item->group_entry.version : item->group_file.version;
 	commit->clock = item->clock;
-	commit->alone = !h->grouped;
+	commit->ungrouped = !h->grouped;
 	commit->outbox = h->outbox;
 	if (version_is_none(commit->fixed))
 		commit->condition = commit_condition;

@@ -22,7 +22,7 @@ struct question {
 
 static void ask_forget(struct ask *ask)
 {
-	ask->standing = STANDING_UNCONFIRMED;
+	ask->certainty = CERTAINTY_UNCONFIRMED;
 	ask->confirmed = false;
 	ask->asked = ask->answered = ask->homes = ask->homes_answered = 0;
 	ask->epoch = ask->clock = 0;
@@ -34,7 +34,7 @@ static void ask_forget(struct ask *ask)
 
 static void ask_confirm(struct ask *ask)
 {
-	ask->standing = STANDING_CONFIRMED;
+	ask->certainty = CERTAINTY_CONFIRMED;
 	ask->confirmed = ask->parent_known = true;
 }
 
@@ -65,8 +65,8 @@ static int ask_take(struct ask *ask, struct conn *c, const struct frame *frame)
 	if (frame->type != VERSION_TALK_ANSWER ||
 	    newest_answer_unpack(frame->body, &answer, NULL) < 0)
 		return -1;
-	ask->standing = answer.standing;
-	ask->confirmed = answer.standing == STANDING_CONFIRMED;
+	ask->certainty = answer.certainty;
+	ask->confirmed = answer.certainty == CERTAINTY_CONFIRMED;
 	ask->asked = answer.counts.peers;
 	ask->answered = answer.counts.peers_answered;
 	ask->homes = answer.counts.homes;
@@ -75,7 +75,7 @@ static int ask_take(struct ask *ask, struct conn *c, const struct frame *frame)
 	ask->clock = answer.clock;
 	ask->record = answer.record;
 	ask->entry = answer.entry;
-	ask->parent_known = answer.above;
+	ask->parent_known = answer.parent_known;
 	ask->silent = ask->asked > 0 && ask->answered == 0;
 	memcpy(ask->type, answer.type.s ? answer.type.s : "", answer.type.n);
 	ask->type[answer.type.n] = '\0';

@@ -23,8 +23,8 @@ struct ask {
 	struct conn *conn;
 	void (*done)(struct conn *);
 	uint64_t began;			/* ms, clock_boot_ms(): the answer held at that moment or later */
-	enum standing standing;
-	bool confirmed;			/* STANDING_CONFIRMED */
+	enum certainty certainty;
+	bool confirmed;			/* CERTAINTY_CONFIRMED */
 	uint32_t asked, answered;	/* peers */
 	uint32_t homes, homes_answered;	/* 0: there is no layout */
 	uint64_t epoch;			/* of the layout asked by; 0: none */
