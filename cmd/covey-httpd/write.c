@@ -462,13 +462,26 @@ static bool is_worth_waiting(const struct write *w)
 	       !prefer->respond_async && !conn_left(w->conn);
 }
 
+/* How long the client waits for the group. */
+static uint64_t wait_ms(const struct write *w)
+{
+	const struct prefer *prefer = &w->conn->request.prefer;
+	uint64_t size = 0;
+
+	if (prefer->has_wait && !is_update(w))
+		return 1000 * prefer->wait;
+	for (size_t i = 0; i < w->count; i++)
+		size += w->items[i].commit.record.size;
+	return w->worker->httpd->conf->timeouts.store_ms + size / BYTES_PER_MS;
+}
+
 static enum outcome pause_before_asking(struct write *w)
 {
 	uint64_t now = loop_now(w->worker->loop);
 	uint64_t pause = backoff_ms(HOMES_RETRY_MS, HOMES_RETRY_MAX_MS, w->tries++);
 
 	if (w->until == 0)
-		w->until = now + 1000 * w->conn->request.prefer.wait;
+		w->until = now + wait_ms(w);
 	if (now >= w->until)
 		return GO_ON;
 	if (pause > w->until - now)
@@ -536,11 +549,9 @@ int write_stage_item(struct write *w, struct write_item *item, struct err *err)
 
 static void stage_items(struct write *w)
 {
+	w->staged = true;
 	for (size_t i = 0; i < w->count && w->stage_result == 0; i++)
-		if (w->kind == WRITE_FILE && !w->items[i].staged) {
-			w->items[i].staged = true;
-			w->stage_result = write_stage_item(w, &w->items[i], &w->stage_err);
-		}
+		w->stage_result = write_stage_item(w, &w->items[i], &w->stage_err);
 }
 
 static void stage_job(struct job *job)
@@ -650,7 +661,8 @@ static void commit_job(struct job *job)
 {
 	struct write *w = CONTAINER_OF(job, struct write, job);
 
-	stage_items(w);		/* what stage_job() has not done */
+	if (w->kind == WRITE_FILE && !w->staged)
+		stage_items(w);
 	w->result = w->stage_result;
 	w->err = w->stage_err;
 	for (size_t i = 0; i < w->count && w->result == 0; i++)
@@ -713,19 +725,6 @@ static void outbox_poke(struct worker *worker)
 static const struct record *item_record(const struct write *w, const struct write_item *item)
 {
 	return w->existed ? &item->existing : &item->commit.record;
-}
-
-/* How long the client waits until homes and keepers have it. */
-static uint64_t wait_ms(const struct write *w)
-{
-	const struct prefer *prefer = &w->conn->request.prefer;
-	uint64_t size = 0;
-
-	if (prefer->has_wait && !is_update(w))
-		return 1000 * prefer->wait;
-	for (size_t i = 0; i < w->count; i++)
-		size += w->items[i].commit.record.size;
-	return w->worker->httpd->conf->timeouts.store_ms + size / BYTES_PER_MS;
 }
 
 static void finish_if_over(struct write *);
