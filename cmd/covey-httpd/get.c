@@ -466,7 +466,7 @@ static void get_fetched_whole(struct conn *c, int fd)
 
 /*
  * Nobody was found to have its content, so covey-versiond could not make a
- * majority know it: the content is get_pulled first, whole.
+ * majority know it: the content is pulled first, whole.
  */
 static enum get_step get_write_back(struct conn *c)
 {
@@ -488,12 +488,12 @@ static void get_stored(struct call *call, struct frame *frame)
 	struct get *g = CONTAINER_OF(call, struct get, store);
 	struct conn *c = g->conn;
 	struct store_answer answer;
-	bool settled = frame != NULL && frame->type == VERSION_TALK_STORED &&
-		       store_answer_unpack(frame->body, &answer, NULL) == 0 && answer.confirmed;
+	bool confirmed = frame != NULL && frame->type == VERSION_TALK_STORED &&
+			 store_answer_unpack(frame->body, &answer, NULL) == 0 && answer.confirmed;
 
 	call_finish(call);
-	c->request.ask.confirmed = settled;
-	get_run(c, settled ? GET_CHOOSE_CONFIRMED : GET_CHOOSE_UNCONFIRMED);
+	c->request.ask.confirmed = confirmed;
+	get_run(c, confirmed ? GET_CHOOSE_CONFIRMED : GET_CHOOSE_UNCONFIRMED);
 	conn_resume(c);
 }
 
