@@ -70,6 +70,19 @@ static struct write_item *raw_item(struct upload *u)
 	return &u->conn->request.write->items[0];
 }
 
+/* The content type that is worth keeping of the one a client named, or "". */
+static void upload_type(const struct mime *mime, struct str type, struct str path,
+			char to[RECORD_TYPE_MAX + 1])
+{
+	to[0] = '\0';
+	if (type.s == NULL || !fields_type_valid(type) || type.n > RECORD_TYPE_MAX ||
+	    fields_type_is(type, STR("application/x-www-form-urlencoded")) ||
+	    str_eq_nocase(type, mime_of(mime, path)))
+		return;
+	memcpy(to, type.s, type.n);
+	to[type.n] = '\0';
+}
+
 /* a form: each of its files is an item of the write, which starts when all of it has arrived */
 
 static int form_refused(const struct refusal *refusal, struct err *err)
@@ -509,18 +522,6 @@ static int raw_begin(struct conn *c, struct write *w)
 	if (malformed_digest < 0)
 		answer_error(c, 400, "Repr-Digest or Content-Digest is malformed");
 	return malformed_digest;
-}
-
-void upload_type(const struct mime *mime, struct str type, struct str path,
-		 char to[RECORD_TYPE_MAX + 1])
-{
-	to[0] = '\0';
-	if (type.s == NULL || !fields_type_valid(type) || type.n > RECORD_TYPE_MAX ||
-	    fields_type_is(type, STR("application/x-www-form-urlencoded")) ||
-	    str_eq_nocase(type, mime_of(mime, path)))
-		return;
-	memcpy(to, type.s, type.n);
-	to[type.n] = '\0';
 }
 
 static bool is_form(const struct conn *c)

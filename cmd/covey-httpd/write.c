@@ -117,7 +117,12 @@ static bool is_update(const struct write *w)
 	return w->worker->httpd->group != NULL && cond_is_update(&w->conn->request.cond);
 }
 
-struct registers registers_of(const struct store_entry *here)
+/* What is known of a name, of either kind. */
+struct registers {
+	struct record file, entry;
+};
+
+static struct registers registers_of(const struct store_entry *here)
 {
 	return (struct registers){ .file = here->record, .entry = here->entry };
 }
