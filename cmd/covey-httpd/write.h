@@ -114,10 +114,4 @@ void write_free_all(struct worker *);	/* when the process ends: those whose requ
 /* The item's body is in its stage, on disk, and its digests are right.  Blocks. */
 int write_stage_item(struct write *, struct write_item *, struct err *);
 
-/* What this node's store has at a name, of either kind. */
-struct registers {
-	struct record file, entry;
-};
-struct registers registers_of(const struct store_entry *);
-
 #endif
