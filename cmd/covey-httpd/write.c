@@ -12,7 +12,6 @@
 #include "write.h"
 
 #include "answer.h"
-#include "backoff.h"
 #include "clock.h"
 #include "loop/conn.h"
 #include "container.h"
@@ -477,16 +476,13 @@ static bool is_worth_waiting(const struct write *w)
 static enum outcome pause_before_asking(struct write *w)
 {
 	uint64_t now = loop_now(w->worker->loop);
-	uint64_t pause = backoff_ms(HOMES_RETRY_MS, HOMES_RETRY_MAX_MS, w->tries++);
 
 	if (w->until == 0)
 		w->until = now + 1000 * w->conn->request.prefer.wait;
 	if (now >= w->until)
 		return GO_ON;
-	if (pause > w->until - now)
-		pause = w->until - now;
 	w->step = WRITE_ASK;
-	timer_start(w->worker->loop, &w->timer, pause);
+	timer_start(w->worker->loop, &w->timer, replicate_pause_ms(w->tries++, w->until - now));
 	return WAIT;
 }
 
