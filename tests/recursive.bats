@@ -317,11 +317,15 @@ row='def row(href, type="file", size=2):
 	def do(method, target):
 	    if target.startswith("/many/?"): return page(*[row("%d/" % i, "directory") for i in range(100)])
 	    if target.startswith("/many/"): return 200, {"Content-Type": "application/json"}, many
+	    if target.startswith("/flat/"): return 200, {"Content-Type": "application/json"}, b"[" + b"{}," * 2000000 + b"{}]"
 	    if target.startswith("/deep/"): return page(row("deeper/", "directory"))
 	    return 200, {"Content-Type": "application/json", "Content-Length": 1 << 31}, b"[]"'
 	run covey ls -R --json many
 	[ "$status" -eq 65 ]
 	[[ ${lines[0]} == "covey: ls many: stopped: these are more than 2000000 names or 1024 MB"* ]]
+	[ "$(grep -o '{' <<<"${lines[1]}" | wc -l)" -eq 2000000 ]
+	covey ls flat >flat
+	[ "$(wc -l <flat)" -eq 2000001 ]
 	run covey ls -R deep
 	[ "$status" -eq 76 ]
 	[[ ${lines[0]} == *"the path is longer than 900 bytes" ]]
