@@ -358,6 +358,46 @@ row='def row(href, type="file", size=2):
 	[ "$(grep -c '^{.*"status":202' <<<"$output")" -eq 3 ]
 }
 
+@test "the line of what is not confirmed counts the empty directories that were made, too" {
+	fake 'def do(method, target):
+	    if method == "GET": return 404, {}, b""
+	    return 202, {"Version-State": "unconfirmed; homes=1/3; copies=1"}, b""'
+	mkdir -p src/{empty,hollow}
+	echo x >src/1
+	run covey put -r src d
+	echo "$output"
+	[ "$status" -eq 75 ]
+	[ "${lines[0]}" = "covey: 3 of 3 are on this node's disk, and not confirmed by the group yet (202)" ]
+	[ "${lines[1]}" = "1 files stored, 0 are the same" ]
+}
+
+@test "an answer that breaks off is not counted as a file that is stored" {
+	fake 'def do(method, target):
+	    if method == "GET": return 404, {}, b""
+	    return 201, {"Content-Length": 5}, b""'
+	mkdir src
+	echo x >src/1
+	run covey put -r src d
+	echo "$output"
+	[ "$status" -eq 69 ]
+	[ "${lines[-1]}" = "0 files stored, 0 are the same" ]
+}
+
+@test "a 404 that says nothing of the group is no missing confirmation" {
+	fake 'def do(method, target):
+	    return (404, {"Version-State": ""}, b"") if method != "PUT" else (201, {}, b"")'
+	mkdir src
+	echo x >src/1
+	run covey get -r d here
+	[ "$status" -eq 66 ]
+	[ "$output" = "covey: /d: no such directory" ]
+	run covey put -r src d
+	[ "$status" -eq 0 ]
+	[ "$output" = "1 files stored, 0 are the same" ]
+	run covey rm -r d
+	[ "$status" -eq 66 ]
+}
+
 @test "the status is the worst of all, and each file that failed is told" {
 	fake 'def do(method, target):
 	    if method == "GET": return 404, {}, b""
