@@ -30,29 +30,29 @@ struct replicate {
 	void (*changed)(void *owner);
 	void *owner;
 	struct str path;
-	int fd;
 	const struct record *record;	/* NULL: not chosen yet, the body still arrives */
 	const char *type;
-	struct layout layout;		/* of now */
+	int fd;
 	bool left;			/* nobody waits for it */
+	bool majority, every_home;	/* has the record */
+	bool pushing;			/* `push` is under way */
+	bool grows;			/* its body was large enough to be pushed as it grows */
+	bool passed_over;		/* a keeper could not be had */
+	struct layout layout;		/* of now */
 	uint64_t until;			/* ms, loop's clock: so long somebody waits */
 	/* homes */
 	struct call store;
 	struct timer store_later;	/* so long it waits for the push, or for the next try */
 	uint64_t store_began;		/* ms, loop's clock; 0: it waits for the push */
 	unsigned tries;			/* that reached no majority */
-	bool majority, every_home;	/* has the record */
 	uint64_t epoch;			/* of the layout whose majority it was; 0: none yet */
 	unsigned homes, homes_answered;
 	struct timer look;		/* for a newer layout */
 	/* keepers */
-	bool pushing;
-	struct push push;		/* while pushing */
-	bool grows;			/* its body was large enough to be pushed as it grows */
-	uint64_t size;			/* bytes of it that are in fd */
+	struct push push;
+	uint64_t size;			/* bytes of a body that grows which are in fd */
 	uint64_t have[HOLDERS_MAX];	/* disks with the content, without this one; members or not */
 	size_t have_count;
-	bool passed_over;		/* a keeper could not be had */
 	uint64_t exhausted;		/* epoch of a layout of whose members no more could be had */
 };
 

@@ -23,7 +23,6 @@
 #include "answer.h"
 #include "loop/conn.h"
 #include "container.h"
-#include "freshness.h"
 #include "group.h"
 #include "inventory.h"
 #include "mem.h"

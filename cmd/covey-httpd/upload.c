@@ -13,7 +13,6 @@
 #include "handlers.h"
 #include "mem.h"
 #include "multipart.h"
-#include "peer.h"
 #include "range.h"
 #include "reply.h"
 #include "write.h"
@@ -32,7 +31,7 @@ struct upload {
 	bool is_form;			/* multipart/form-data; else a raw body */
 	struct multipart multipart;
 	bool in_file;			/* the current part is a file: its content counts */
-	bool pushed;			/* by another node */
+	void (*pushed)(struct conn *);	/* takes what another node pushed; or NULL */
 	void (*whole)(struct conn *, struct str);	/* wants it whole, in memory; or NULL */
 	struct chunk chunks[2];
 	unsigned filling;		/* which one the client fills */
@@ -68,6 +67,19 @@ void upload_free(struct upload *u)
 static struct write_item *raw_item(struct upload *u)
 {
 	return &u->conn->request.write->items[0];
+}
+
+/* The content type that is worth keeping of the one a client named, or "". */
+static void upload_type(const struct mime *mime, struct str type, struct str path,
+			char to[RECORD_TYPE_MAX + 1])
+{
+	to[0] = '\0';
+	if (type.s == NULL || !fields_type_valid(type) || type.n > RECORD_TYPE_MAX ||
+	    fields_type_is(type, STR("application/x-www-form-urlencoded")) ||
+	    str_eq_nocase(type, mime_of(mime, path)))
+		return;
+	memcpy(to, type.s, type.n);
+	to[type.n] = '\0';
 }
 
 /* a form: each of its files is an item of the write, which starts when all of it has arrived */
@@ -165,7 +177,7 @@ static void chunk_done(struct job *job, struct upload *u)
 	if (--u->running > 0)
 		return;
 	u->chunks[!u->filling].len = 0;
-	if (!u->is_form && !u->pushed && !u->failed)
+	if (!u->is_form && u->pushed == NULL && !u->failed)
 		write_grown(u->conn->request.write);
 	conn_resume(u->conn);
 }
@@ -376,8 +388,8 @@ static void upload_finish(struct upload *u)
 		chunk_submit(u);
 		return;
 	}
-	if (u->pushed)
-		pushed_finish(c);
+	if (u->pushed != NULL)
+		u->pushed(c);
 	else if (u->is_form && form_finish(u, &u->err) < 0)
 		answer_err(c, &u->err);
 	else
@@ -451,9 +463,9 @@ void upload_receive(struct conn *c)
 	upload_begin_if_it_fits(c, c->worker->httpd->conf->limits.max_body);
 }
 
-void upload_pushed(struct conn *c)
+void upload_pushed(struct conn *c, void (*pushed)(struct conn *))
 {
-	upload_new(c)->pushed = true;
+	upload_new(c)->pushed = pushed;
 	write_add(write_new(c, WRITE_FILE), buf_str(&c->request.path));
 	upload_begin_if_it_fits(c, 0);	/* another node has accepted it */
 }
@@ -509,18 +521,6 @@ static int raw_begin(struct conn *c, struct write *w)
 	if (malformed_digest < 0)
 		answer_error(c, 400, "Repr-Digest or Content-Digest is malformed");
 	return malformed_digest;
-}
-
-void upload_type(const struct mime *mime, struct str type, struct str path,
-		 char to[RECORD_TYPE_MAX + 1])
-{
-	to[0] = '\0';
-	if (type.s == NULL || !fields_type_valid(type) || type.n > RECORD_TYPE_MAX ||
-	    fields_type_is(type, STR("application/x-www-form-urlencoded")) ||
-	    str_eq_nocase(type, mime_of(mime, path)))
-		return;
-	memcpy(to, type.s, type.n);
-	to[type.n] = '\0';
 }
 
 static bool is_form(const struct conn *c)

@@ -13,12 +13,14 @@
 
 #include "answer.h"
 #include "backoff.h"
+#include "clock.h"
 #include "loop/conn.h"
 #include "container.h"
 #include "digest.h"
 #include "freshness.h"
 #include "group.h"
 #include "handlers.h"
+#include "log.h"
 #include "mem.h"
 #include "replicate.h"
 #include "reply.h"
@@ -26,11 +28,16 @@
 #include "sync_talk.h"
 #include "upload.h"
 
+#include <inttypes.h>
 #include <limits.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define AT_ONCE_MAX 32		/* items of a form that are replicated at once */
 #define AFTER_MAX 512		/* writes that go on after their answer; beyond it the rest is covey-syncd's at once */
+#define STEADY_MS 5000		/* since the last 202 or look at the group, until the next look */
+#define NEAR_FACTOR 2		/* of limits.min_free: the disk is nearly full */
+#define ROOM_FACTOR 3		/* the same: it has room again */
 #define BYTES_PER_MS 32768	/* of a large body, what a keeper's disk is allowed: 32 MiB/s */
 
 static enum outcome ask_early(struct write *);
@@ -117,7 +124,12 @@ static bool is_update(const struct write *w)
 	return w->worker->httpd->group != NULL && cond_is_update(&w->conn->request.cond);
 }
 
-struct registers registers_of(const struct store_entry *here)
+/* What is known of a name, of either kind. */
+struct registers {
+	struct record file, entry;
+};
+
+static struct registers registers_of(const struct store_entry *here)
 {
 	return (struct registers){ .file = here->record, .entry = here->entry };
 }
@@ -462,13 +474,26 @@ static bool is_worth_waiting(const struct write *w)
 	       !prefer->respond_async && !conn_left(w->conn);
 }
 
+/* How long the client waits for the group. */
+static uint64_t wait_ms(const struct write *w)
+{
+	const struct prefer *prefer = &w->conn->request.prefer;
+	uint64_t size = 0;
+
+	if (prefer->has_wait && !is_update(w))
+		return 1000 * prefer->wait;
+	for (size_t i = 0; i < w->count; i++)
+		size += w->items[i].commit.record.size;
+	return w->worker->httpd->conf->timeouts.store_ms + size / BYTES_PER_MS;
+}
+
 static enum outcome pause_before_asking(struct write *w)
 {
 	uint64_t now = loop_now(w->worker->loop);
 	uint64_t pause = backoff_ms(HOMES_RETRY_MS, HOMES_RETRY_MAX_MS, w->tries++);
 
 	if (w->until == 0)
-		w->until = now + 1000 * w->conn->request.prefer.wait;
+		w->until = now + wait_ms(w);
 	if (now >= w->until)
 		return GO_ON;
 	if (pause > w->until - now)
@@ -495,6 +520,76 @@ static enum outcome take_answer(struct write *w)
 		return GO_ON;
 	}
 	return is_worth_waiting(w) ? pause_before_asking(w) : GO_ON;
+}
+
+/*
+ * notices: what the log says once when it changes, and not with every write
+ *
+ * That writes are not confirmed any more, and that they are again; that the
+ * disk is nearly full, and that it has room again.  What was said last is
+ * known to the next process, too, and to those beside it that inetd starts.
+ */
+
+static void notices_became_unconfirmed(struct conn *c)
+{
+	struct httpd *h = c->worker->httpd;
+	struct buf why = BUF_INIT;
+
+	if (group_can_confirm(h->group, &why))
+		buf_adds(&why, "the members are up, but did not answer in time");
+	log_line(LOG_LEVEL_WARNING, "writes are not confirmed (202): %s", why.data);
+	buf_clear(&why);
+}
+
+/* This path has a majority; another may have none, so the whole group is looked at. */
+static void notices_seems_confirmed(struct conn *c, uint64_t now)
+{
+	struct httpd *h = c->worker->httpd;
+	struct buf why = BUF_INIT;
+
+	atomic_store(&h->kept->notices.last, now);
+	if (group_can_confirm(h->group, &why) && atomic_exchange(&h->kept->notices.unconfirmed, false))
+		log_line(LOG_LEVEL_INFO, "writes are confirmed again");
+	buf_clear(&why);
+}
+
+/* A write is about to be answered, confirmed or with 202. */
+static void notices_write(struct conn *c, bool confirmed)
+{
+	struct notices *notices = &c->worker->httpd->kept->notices;
+	uint64_t now = clock_mono_ms(), last = atomic_load_explicit(&notices->last, memory_order_relaxed);
+	const struct prefer *prefer = &c->request.prefer;
+
+	if (c->worker->httpd->group == NULL || prefer->respond_async || prefer->has_wait)
+		return;			/* how long was waited is the client's choice, and says nothing */
+	if (!confirmed) {
+		atomic_store(&notices->last, now);
+		if (!atomic_exchange(&notices->unconfirmed, true))
+			notices_became_unconfirmed(c);
+	} else if (atomic_load_explicit(&notices->unconfirmed, memory_order_relaxed) &&
+		   (now < last || now - last >= STEADY_MS)) {	/* or of another boot */
+		notices_seems_confirmed(c, now);
+	}
+}
+
+/* Something was written to the disk.  Blocks. */
+static void notices_disk(struct httpd *h)
+{
+	uint64_t min_free = h->conf->limits.min_free, free_bytes;
+	struct statvfs st;
+
+	if (statvfs(h->conf->node.store, &st) < 0)
+		return;
+	free_bytes = (uint64_t)st.f_bavail * st.f_frsize;
+	if (free_bytes / NEAR_FACTOR < min_free) {
+		if (!atomic_exchange(&h->kept->notices.nearly_full, true))
+			log_line(LOG_LEVEL_WARNING, "the disk of %s is nearly full: %" PRIu64 " bytes are free, "
+				 "and below limits.min_free, %" PRIu64 ", writes are refused (507)",
+				 h->conf->node.store, free_bytes, min_free);
+	} else if (free_bytes / ROOM_FACTOR >= min_free && atomic_exchange(&h->kept->notices.nearly_full, false)) {
+		log_line(LOG_LEVEL_INFO, "the disk of %s has room again: %" PRIu64 " bytes are free",
+			 h->conf->node.store, free_bytes);
+	}
 }
 
 /* stage, commit: this node's disk, in the pool */
@@ -536,11 +631,9 @@ int write_stage_item(struct write *w, struct write_item *item, struct err *err)
 
 static void stage_items(struct write *w)
 {
+	w->staged = true;
 	for (size_t i = 0; i < w->count && w->stage_result == 0; i++)
-		if (w->kind == WRITE_FILE && !w->items[i].staged) {
-			w->items[i].staged = true;
-			w->stage_result = write_stage_item(w, &w->items[i], &w->stage_err);
-		}
+		w->stage_result = write_stage_item(w, &w->items[i], &w->stage_err);
 }
 
 static void stage_job(struct job *job)
@@ -650,7 +743,8 @@ static void commit_job(struct job *job)
 {
 	struct write *w = CONTAINER_OF(job, struct write, job);
 
-	stage_items(w);		/* what stage_job() has not done */
+	if (w->kind == WRITE_FILE && !w->staged)
+		stage_items(w);
 	w->result = w->stage_result;
 	w->err = w->stage_err;
 	for (size_t i = 0; i < w->count && w->result == 0; i++)
@@ -713,19 +807,6 @@ static void outbox_poke(struct worker *worker)
 static const struct record *item_record(const struct write *w, const struct write_item *item)
 {
 	return w->existed ? &item->existing : &item->commit.record;
-}
-
-/* How long the client waits until homes and keepers have it. */
-static uint64_t wait_ms(const struct write *w)
-{
-	const struct prefer *prefer = &w->conn->request.prefer;
-	uint64_t size = 0;
-
-	if (prefer->has_wait && !is_update(w))
-		return 1000 * prefer->wait;
-	for (size_t i = 0; i < w->count; i++)
-		size += w->items[i].commit.record.size;
-	return w->worker->httpd->conf->timeouts.store_ms + size / BYTES_PER_MS;
 }
 
 static void finish_if_over(struct write *);

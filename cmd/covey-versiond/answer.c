@@ -29,7 +29,7 @@ struct walk_waiter {
 };
 
 /*
- * A walk over the names of a directory whose gate has arrived, for behind.h.
+ * A walk over the names of a directory whose gate has arrived, for gate_confirm.h.
  *
  * All who bring the gate while the walk runs share it.  A finished walk is
  * remembered and covers every gate up to its own, because whoever stored a
@@ -42,7 +42,7 @@ struct gate_walk {
 	struct link link;
 	struct versiond *versiond;
 	struct job job;
-	struct gate_confirm behind;
+	struct gate_confirm confirm;
 	struct buf directory;			/* owned */
 	struct list waiters;
 	struct version gate;
@@ -299,7 +299,7 @@ static void walk_remember(const struct gate_walk *w)
 static void walk_end(struct gate_walk *w, bool may_tell)
 {
 	list_remove(&w->link);
-	gate_confirm_clear(&w->behind);
+	gate_confirm_clear(&w->confirm);
 	if (may_tell)
 		walk_remember(w);
 	while (w->waiters.first != NULL)
@@ -310,9 +310,9 @@ static void walk_end(struct gate_walk *w, bool may_tell)
 	free(w);
 }
 
-static void walk_over(struct gate_confirm *behind, bool may_tell)
+static void walk_over(struct gate_confirm *confirm, bool may_tell)
 {
-	walk_end(CONTAINER_OF(behind, struct gate_walk, behind), may_tell);
+	walk_end(CONTAINER_OF(confirm, struct gate_walk, confirm), may_tell);
 }
 
 /* Where a file has the directory's name the whole of it is read at once. */
@@ -378,7 +378,7 @@ static void walk_read_done(struct job *job)
 
 	w->reading = false;
 	if (w->listed) {
-		gate_confirm_found(&w->behind, buf_str(&w->found), clock_mono_ms());
+		gate_confirm_found(&w->confirm, buf_str(&w->found), clock_mono_ms());
 		group_schedule(v);
 	} else {
 		walk_end(w, false);
@@ -386,9 +386,9 @@ static void walk_read_done(struct job *job)
 	versiond_returned(v);
 }
 
-static void walk_on(struct gate_confirm *behind)
+static void walk_on(struct gate_confirm *confirm)
 {
-	struct gate_walk *w = CONTAINER_OF(behind, struct gate_walk, behind);
+	struct gate_walk *w = CONTAINER_OF(confirm, struct gate_walk, confirm);
 
 	if (w->versiond->stopping) {
 		walk_end(w, false);
@@ -435,9 +435,9 @@ static void walk_gate(struct versiond *v, struct str gate_path, struct version g
 	w->listed = true;
 	list_append(&v->answers->walks, &w->link);
 	walk_add_waiter(w, done, data);
-	w->behind.next = walk_on;
-	w->behind.done = walk_over;
-	gate_confirm_start(&w->behind, &v->asker, gate_path, gate);
+	w->confirm.next = walk_on;
+	w->confirm.done = walk_over;
+	gate_confirm_start(&w->confirm, &v->asker, gate_path, gate);
 }
 
 void answers_cut_walks(struct versiond *v)

@@ -43,7 +43,7 @@ struct stats {
 		uint64_t messages, bytes;	/* sealed */
 	} udp[2][WIRE_TYPES], http[2][WIRE_TYPES];
 	uint64_t checks[CERTAINTY_UNCONFIRMED + 1];	/* by how they ended */
-	uint64_t stores[2];		/* by settled */
+	uint64_t stores[2];		/* by confirmed */
 	uint64_t commits, refused;	/* as a home: kept, could not be kept */
 	uint64_t behind;		/* others had a newer layout */
 	uint64_t write_backs;		/* of asker.h, as far as they were counted in */
