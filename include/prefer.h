@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PREFER_WAIT_MAX 3600		/* s; who would wait longer waits so long */
+#define PREFER_WAIT_MAX 3600		/* s; a longer wait is cut to this */
 
 struct prefer {
 	bool has_wait, respond_async;
