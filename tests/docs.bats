@@ -114,6 +114,73 @@ readme_lines() {
 	done < <(grep -oE '\]\([A-Za-z][^):#]*\)' "$TOP/README.md" | tr -d '])(')
 }
 
+# Where a file is that lib/DESIGN.md names; httpd/ is short for cmd/covey-httpd/, and so on.
+design_file() {
+	case $1 in
+	httpd/* | versiond/* | discoverd/* | syncd/*) echo "$TOP/cmd/covey-$1" ;;
+	*) echo "$TOP/$1" ;;
+	esac
+}
+
+# design_words LEAST REGEX - what matches in lib/DESIGN.md, each once, as lines of the file words
+design_words() {
+	grep -oE "$2" "$TOP/lib/DESIGN.md" | grep -vE 'NAME|ROOM|FILE' | sort -u >words
+	[ "$(wc -l <words)" -ge "$1" ]
+}
+
+# The function is defined in one of these files, or below these directories.
+defines() {
+	grep -rqE --include='*.[ch]' "^([a-z].*[ *])?$1\\(" "${@:2}"
+}
+
+@test "DESIGN.md names files, functions, types and faults that are there" {
+	local word file
+	design_words 100 '\b(cmd|lib|include|tests|conf|httpd|versiond|discoverd|syncd)/[A-Za-z0-9_/.-]*[A-Za-z0-9_-]'
+	while read -r word; do
+		echo "$word"
+		[ -e "$(design_file "$word")" ]
+	done <words
+	# each by a name that begins with its folder, so that the lines above find it
+	run grep -E '(^|[^A-Za-z0-9_/.-])[a-z_]+\.[ch]\b' "$TOP/lib/DESIGN.md"
+	[ "$status" -eq 1 ]
+	design_words 100 '[a-z][A-Za-z0-9_/.-]*\.[ch]:[a-z_0-9]+\(\)'
+	while read -r word; do
+		echo "$word"
+		file=$(design_file "${word%%:*}") word=${word#*:}
+		defines "${word%??}" "$file"
+	done <words
+	design_words 100 '\b[a-z_][a-z_0-9]*\(\)'
+	while read -r word; do
+		echo "$word"
+		defines "${word%??}" "$TOP/cmd" "$TOP/lib" "$TOP/include" "$TOP/tests"
+	done <words
+	design_words 5 'struct [a-z_]+'
+	while read -r word; do
+		echo "$word"
+		grep -rqE --include='*.[ch]' "^$word \{" "$TOP/cmd" "$TOP/lib" "$TOP/include"
+	done <words
+	design_words 5 'tests/model/[a-z-]+\.pml [A-Z_]+'
+	while read -r word; do
+		echo "$word"
+		file=${word##*/}
+		grep -qE "fails +${file%.pml *} .*\b${word#* }\b" "$TOP/tests/model/cases"
+	done <words
+	design_words 5 '`make [a-z-]+'
+	while read -r word; do
+		echo "$word"
+		grep -q "^${word#* }:" "$TOP/Makefile"
+	done <words
+}
+
+@test "DESIGN.md names tests that are there" {
+	local word
+	design_words 20 'tests/[a-z/-]+\.bats: [^`]+'
+	while read -r word; do
+		echo "$word"
+		grep -qF "@test \"${word#*: }\"" "$TOP/${word%%: *}"
+	done <words
+}
+
 @test "help of make lists every target that README and this tree use" {
 	run make -C "$TOP" --no-print-directory help
 	[ "$status" -eq 0 ]

@@ -271,7 +271,7 @@ void answer_version_error(struct conn *c, int status, struct str why)
 	buf_clear(&value);
 }
 
-int answer_status(enum err_kind kind)
+static int answer_status(enum err_kind kind)
 {
 	switch (kind) {
 	case ERR_INVALID:

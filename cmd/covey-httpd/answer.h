@@ -43,7 +43,6 @@ void answer_version_error(struct conn *, int status, struct str why);
 /* From the error's kind, with its reason alone: the client knows what it asked for.
  * 5xx are logged, whole. */
 void answer_err(struct conn *, const struct err *);
-int answer_status(enum err_kind);
 
 /* location is relative to what was asked for: a proxy may show it below a path of its own. */
 void answer_redirect(struct conn *, int status, struct str location);

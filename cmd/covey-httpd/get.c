@@ -31,26 +31,25 @@
 #include "pull.h"
 #include "range.h"
 #include "reply.h"
-#include "write.h"
 
 #include <unistd.h>
 
 #define INLINE_BYTES (16u << 10)	/* such a body leaves with its head, in one segment */
 #define LOWER_MAX 16			/* versions that were never confirmed, one below the other */
-#define STORE_SLACK_MS 250		/* covey-versiond's own steps */
 
+/* get_run() says what each is. */
 enum get_step {
 	GET_JUDGE,
 	GET_ASK,
 	GET_CHOOSE,
 	GET_CHOOSE_CONFIRMED,
 	GET_CHOOSE_UNCONFIRMED,
-	GET_CHOOSE_ONE,		/* ?version=ID */
+	GET_CHOOSE_ONE,
 	GET_WRITE_BACK,
-	GET_STORE,		/* of a write-back: its homes are told */
-	GET_LOWER,		/* it cannot be written back: what stands below it */
+	GET_STORE,
+	GET_LOWER,
 	GET_PULL,
-	GET_OLDER,		/* nobody gives the content: an older version that is here */
+	GET_OLDER,
 	GET_SEND,
 	GET_WAIT,
 	GET_DONE,
@@ -69,7 +68,65 @@ struct get {
 	struct store_entry older;	/* this one */
 };
 
-static void get_run(struct conn *, enum get_step);
+static enum get_step get_judge(struct conn *);
+static enum get_step get_ask(struct conn *, struct version below);
+static enum get_step get_choose(struct conn *);
+static enum get_step get_choose_confirmed(struct conn *);
+static enum get_step get_choose_unconfirmed(struct conn *);
+static enum get_step get_choose_one(struct conn *);
+static enum get_step get_write_back(struct conn *);
+static enum get_step get_store(struct conn *);
+static enum get_step get_lower(struct conn *);
+static enum get_step get_pull(struct conn *);
+static enum get_step get_older(struct conn *);
+static enum get_step get_send(struct conn *);
+
+/* Each step says which one follows. */
+static void get_run(struct conn *c, enum get_step step)
+{
+	while (step != GET_WAIT && step != GET_DONE)
+		switch (step) {
+		case GET_JUDGE:		/* how fresh must it be, and so whom to ask? */
+			step = get_judge(c);
+			break;
+		case GET_ASK:		/* the homes, what is the newest */
+			step = get_ask(c, VERSION_NONE);
+			break;
+		case GET_CHOOSE:	/* how sure is their answer? */
+			step = get_choose(c);
+			break;
+		case GET_CHOOSE_CONFIRMED:	/* the version that a majority told */
+			step = get_choose_confirmed(c);
+			break;
+		case GET_CHOOSE_UNCONFIRMED:	/* the newest that anybody knows */
+			step = get_choose_unconfirmed(c);
+			break;
+		case GET_CHOOSE_ONE:	/* the version that was asked for: ?version=ID */
+			step = get_choose_one(c);
+			break;
+		case GET_WRITE_BACK:	/* a minority knows it: fetch its content */
+			step = get_write_back(c);
+			break;
+		case GET_STORE:		/* then tell the homes of it */
+			step = get_store(c);
+			break;
+		case GET_LOWER:		/* its content is nowhere: what stands below it? */
+			step = get_lower(c);
+			break;
+		case GET_PULL:		/* the content, from another node */
+			step = get_pull(c);
+			break;
+		case GET_OLDER:		/* nobody gives it: an older version that is here */
+			step = get_older(c);
+			break;
+		case GET_SEND:		/* the whole, parts of it, or 304 */
+			step = get_send(c);
+			break;
+		case GET_WAIT:
+		case GET_DONE:
+			return;
+		}
+}
 
 static struct get *get_of(struct conn *c)
 {
@@ -214,7 +271,7 @@ static enum get_step get_answer_by(struct conn *c, const struct record *file, co
 static enum get_step get_answer_from_here(struct conn *c)
 {
 	struct request *r = &c->request;
-	struct registers here;
+	const struct store_entry *here = &r->entry;
 	struct err err;
 
 	ask_none(&r->ask, c);
@@ -222,17 +279,16 @@ static enum get_step get_answer_from_here(struct conn *c)
 		answer_err(c, &err);
 		return GET_DONE;
 	}
-	here = registers_of(&r->entry);
-	r->ask.confirmed &= !r->entry.foreign;
+	r->ask.confirmed &= !here->foreign;
 	if (!r->ask.confirmed && (r->freshness.no_cache ||
 				  (r->freshness.has_max_age && !r->freshness.has_max_stale)))
 		return get_refuse(c, 504, STR("the newest version cannot be confirmed without asking"));
-	if (version_is_none(store_current(&r->entry)->version) && !r->ask.confirmed)
+	if (version_is_none(store_current(here)->version) && !r->ask.confirmed)
 		return get_refuse(c, 504, STR("this node knows of nothing there"));
-	if (record_name_kind(&here.file, &here.entry) == NAME_FILE && !r->entry.content &&
+	if (record_name_kind(&here->record, &here->entry) == NAME_FILE && !here->content &&
 	    c->head.method == METHOD_GET)
 		return get_refuse(c, 504, STR("the newest version's content is not on this node"));
-	return get_answer_by(c, &here.file, &here.entry);
+	return get_answer_by(c, &here->record, &here->entry);
 }
 
 static struct recent_place *get_recent_place(struct httpd *h, uint64_t hash)
@@ -278,19 +334,19 @@ static bool get_recall(struct conn *c, struct version *ret_newest, uint64_t *ret
 }
 
 /* What was confirmed recently enough, and is still the newest that is known here. */
-static bool get_is_fresh_here(struct conn *c, struct registers *here)
+static bool get_is_fresh_here(struct conn *c)
 {
 	struct request *r = &c->request;
+	const struct store_entry *here = &r->entry;
 	uint64_t now = clock_boot_ms(), then;
 	struct version newest;
 
 	if (!c->worker->httpd->grouped || !get_recall(c, &newest, &then) ||
 	    !freshness_allows(&r->freshness, now - then) || get_look_here(c, NULL) < 0)
 		return false;
-	*here = registers_of(&r->entry);
-	if (version_cmp(here->file.version, newest) != 0 || r->entry.foreign ||
+	if (version_cmp(here->record.version, newest) != 0 || here->foreign ||
 	    version_cmp(here->entry.version, newest) > 0 || record_is_live(&here->entry) ||
-	    (record_is_live(&here->file) && !r->entry.content)) {
+	    (record_is_live(&here->record) && !here->content)) {
 		store_entry_clear(&r->entry);
 		return false;
 	}
@@ -337,12 +393,11 @@ static enum get_step get_judge_one(struct conn *c)
 static enum get_step get_judge(struct conn *c)
 {
 	const struct request *r = &c->request;
-	struct registers here;
 
 	if (!version_is_none(r->query.version))
 		return get_judge_one(c);
-	if ((r->freshness.has_max_age || r->freshness.has_max_stale) && get_is_fresh_here(c, &here))
-		return get_answer_by(c, &here.file, &here.entry);
+	if ((r->freshness.has_max_age || r->freshness.has_max_stale) && get_is_fresh_here(c))
+		return get_answer_by(c, &r->entry.record, &r->entry.entry);
 	if (r->freshness.only_if_cached)
 		return get_answer_from_here(c);
 	return GET_ASK;
@@ -388,10 +443,8 @@ static enum get_step get_choose(struct conn *c)
 	}
 	/* In a group of one what is here is all there is; a person's file may have replaced it. */
 	if (!c->worker->httpd->grouped) {
-		struct registers here = registers_of(&r->entry);
-
-		r->ask.record = here.file;
-		r->ask.entry = here.entry;
+		r->ask.record = r->entry.record;
+		r->ask.entry = r->entry.entry;
 		r->ask.confirmed = !r->entry.foreign;
 	}
 	if (r->ask.certainty == CERTAINTY_UNDECIDED)
@@ -430,9 +483,8 @@ static struct record get_newer(const struct record *a, const struct record *b)
 static enum get_step get_choose_unconfirmed(struct conn *c)
 {
 	struct request *r = &c->request;
-	struct registers here = registers_of(&r->entry);
-	struct record file = get_newer(&here.file, &r->ask.record);
-	struct record entry = get_newer(&here.entry, &r->ask.entry);
+	struct record file = get_newer(&r->entry.record, &r->ask.record);
+	struct record entry = get_newer(&r->entry.entry, &r->ask.entry);
 
 	r->ask.confirmed = false;
 	if (r->freshness.no_cache)
@@ -466,7 +518,7 @@ static void get_fetched_whole(struct conn *c, int fd)
 
 /*
  * Nobody was found to have its content, so covey-versiond could not make a
- * majority know it: the content is get_pulled first, whole.
+ * majority know it: the content is pulled first, whole.
  */
 static enum get_step get_write_back(struct conn *c)
 {
@@ -488,12 +540,12 @@ static void get_stored(struct call *call, struct frame *frame)
 	struct get *g = CONTAINER_OF(call, struct get, store);
 	struct conn *c = g->conn;
 	struct store_answer answer;
-	bool settled = frame != NULL && frame->type == VERSION_TALK_STORED &&
-		       store_answer_unpack(frame->body, &answer, NULL) == 0 && answer.confirmed;
+	bool confirmed = frame != NULL && frame->type == VERSION_TALK_STORED &&
+			 store_answer_unpack(frame->body, &answer, NULL) == 0 && answer.confirmed;
 
 	call_finish(call);
-	c->request.ask.confirmed = settled;
-	get_run(c, settled ? GET_CHOOSE_CONFIRMED : GET_CHOOSE_UNCONFIRMED);
+	c->request.ask.confirmed = confirmed;
+	get_run(c, confirmed ? GET_CHOOSE_CONFIRMED : GET_CHOOSE_UNCONFIRMED);
 	conn_resume(c);
 }
 
@@ -509,7 +561,7 @@ static enum get_step get_store(struct conn *c)
 	store_ask_pack(&body, &question);
 	c->state = CONN_BUSY;
 	call_start(c->worker->version, &r->get->store, VERSION_TALK_STORE, buf_str(&body),
-		   c->worker->httpd->conf->timeouts.store_ms + STORE_SLACK_MS);
+		   c->worker->httpd->conf->timeouts.store_ms + VERSIOND_SLACK_MS);
 	buf_clear(&body);
 	return GET_WAIT;
 }
@@ -833,54 +885,6 @@ static enum get_step get_send(struct conn *c)
 		break;
 	}
 	return GET_DONE;
-}
-
-/* all of it */
-
-static void get_run(struct conn *c, enum get_step step)
-{
-	while (step != GET_WAIT && step != GET_DONE)
-		switch (step) {
-		case GET_JUDGE:
-			step = get_judge(c);
-			break;
-		case GET_ASK:
-			step = get_ask(c, VERSION_NONE);
-			break;
-		case GET_CHOOSE:
-			step = get_choose(c);
-			break;
-		case GET_CHOOSE_CONFIRMED:
-			step = get_choose_confirmed(c);
-			break;
-		case GET_CHOOSE_UNCONFIRMED:
-			step = get_choose_unconfirmed(c);
-			break;
-		case GET_CHOOSE_ONE:
-			step = get_choose_one(c);
-			break;
-		case GET_WRITE_BACK:
-			step = get_write_back(c);
-			break;
-		case GET_STORE:
-			step = get_store(c);
-			break;
-		case GET_LOWER:
-			step = get_lower(c);
-			break;
-		case GET_PULL:
-			step = get_pull(c);
-			break;
-		case GET_OLDER:
-			step = get_older(c);
-			break;
-		case GET_SEND:
-			step = get_send(c);
-			break;
-		case GET_WAIT:
-		case GET_DONE:
-			return;
-		}
 }
 
 void get_start(struct conn *c)

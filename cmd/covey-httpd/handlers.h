@@ -21,6 +21,7 @@ void history_start(struct conn *);	/* ?versions */
 void index_free(struct index *);	/* of both */
 void page_start(struct conn *);		/* /.covey/, but for msg */
 void page_free(struct page *);
+void pushed_start(struct conn *);	/* PUT of another node, with Covey-Push */
 void msg_start(struct conn *);		/* POST /.covey/msg: a sealed message for another role */
 void msg_free(struct msg *);
 void upload_start(struct conn *);	/* PUT, POST with a body */

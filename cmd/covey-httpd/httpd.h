@@ -15,8 +15,7 @@
  *	get, pull		a file; its content from another node
  *	index, inventory	a directory's names, a path's versions
  *	pages			/.covey/
- *	peer, msg		what other nodes of the group ask
- *	notices			what the log says once
+ *	peer			what other nodes of the group ask
  *
  * The others are writes: upload.h and write.h.
  */
@@ -28,7 +27,6 @@
 #include "list.h"
 #include "loop.h"
 #include "mime.h"
-#include "notices.h"
 #include "pool.h"
 #include "service.h"
 #include "store.h"
@@ -49,7 +47,11 @@ struct kept {
 		atomic_uint_least64_t confirmed, unconfirmed;
 		uint64_t rest[6];
 	} answers[WORKERS_MAX];
-	struct notices notices;
+	struct notices {		/* of writes (write.c) */
+		atomic_bool unconfirmed;	/* the log said so */
+		atomic_uint_least64_t last;	/* ms since the boot: when that was seen last */
+		atomic_bool nearly_full;	/* the log said so */
+	} notices;
 };
 
 struct worker {

@@ -1,5 +1,5 @@
 /*
- * peer - requests of other nodes of the group (peer_http.h)
+ * peer - requests of other nodes of the group (peer_http.h): who signed them, and their answers
  */
 #ifndef COVEY_HTTPD_PEER_H
 #define COVEY_HTTPD_PEER_H
@@ -15,8 +15,6 @@ struct conn;
 bool peer_refused(struct conn *);
 /* The request says nothing of its layout's lineage, or that it is this one. */
 bool peer_is_of_lineage(const struct conn *, uint64_t lineage);
-/* The body's trailer is not signed as this request's, and it was answered so. */
-bool peer_trailer_refused(struct conn *);
 
 /*
  * To another node's request the answer is signed: its status and those of
@@ -26,9 +24,5 @@ bool peer_trailer_refused(struct conn *);
 void peer_sign(struct conn *, int status, struct str lines, struct buf *to);
 /* The trailer's lines, for a body of this sha256. */
 void peer_sign_body(struct conn *, const uint8_t sha256[32], struct buf *to);
-
-/* PUT with Covey-Push: another node gives a content to this one. */
-void pushed_start(struct conn *);
-void pushed_finish(struct conn *);	/* its body is there */
 
 #endif

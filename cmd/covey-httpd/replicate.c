@@ -9,6 +9,9 @@
 #include "quorum.h"
 #include "sync_talk.h"
 
+#define HOMES_RETRY_MS 250	/* until homes of which no majority answered are asked again, at first */
+#define HOMES_RETRY_MAX_MS 4000	/* and at most */
+#define HOMES_LAST_MS 500	/* what the last try leaves them to answer */
 #define AFTER_MS 500		/* STORE: for the homes that answer after a majority */
 #define HOLD_MS 200		/* STORE waits so long for a push to homes */
 #define LOOK_MS 20		/* for a layout that is known to be there */
@@ -30,29 +33,29 @@ struct replicate {
 	void (*changed)(void *owner);
 	void *owner;
 	struct str path;
-	int fd;
 	const struct record *record;	/* NULL: not chosen yet, the body still arrives */
 	const char *type;
-	struct layout layout;		/* of now */
+	int fd;
 	bool left;			/* nobody waits for it */
+	bool majority, every_home;	/* has the record */
+	bool pushing;			/* `push` is under way */
+	bool grows;			/* its body was large enough to be pushed as it grows */
+	bool passed_over;		/* a keeper could not be had */
+	struct layout layout;		/* of now */
 	uint64_t until;			/* ms, loop's clock: so long somebody waits */
 	/* homes */
 	struct call store;
 	struct timer store_later;	/* so long it waits for the push, or for the next try */
 	uint64_t store_began;		/* ms, loop's clock; 0: it waits for the push */
 	unsigned tries;			/* that reached no majority */
-	bool majority, every_home;	/* has the record */
 	uint64_t epoch;			/* of the layout whose majority it was; 0: none yet */
 	unsigned homes, homes_answered;
 	struct timer look;		/* for a newer layout */
 	/* keepers */
-	bool pushing;
-	struct push push;		/* while pushing */
-	bool grows;			/* its body was large enough to be pushed as it grows */
-	uint64_t size;			/* bytes of it that are in fd */
+	struct push push;
+	uint64_t size;			/* bytes of a body that grows which are in fd */
 	uint64_t have[HOLDERS_MAX];	/* disks with the content, without this one; members or not */
 	size_t have_count;
-	bool passed_over;		/* a keeper could not be had */
 	uint64_t exhausted;		/* epoch of a layout of whose members no more could be had */
 };
 
@@ -352,18 +355,26 @@ static void push_end(struct replicate *r)
 
 /* homes */
 
-static uint64_t store_pause_ms(const struct replicate *r)
+uint64_t replicate_pause_ms(unsigned tries, uint64_t left_ms)
 {
-	return backoff_ms(HOMES_RETRY_MS, HOMES_RETRY_MAX_MS, r->tries);
+	uint64_t pause = backoff_ms(HOMES_RETRY_MS, HOMES_RETRY_MAX_MS, tries);
+
+	if (left_ms <= HOMES_LAST_MS)
+		return left_ms;
+	return pause < left_ms - HOMES_LAST_MS ? pause : left_ms - HOMES_LAST_MS;
 }
 
-/* One that was refused at once would be so again. */
-static bool is_worth_storing_again(const struct replicate *r)
+/* Nobody else has it, and somebody still waits.  A STORE that failed at once would fail at once again. */
+static void store_again_later(struct replicate *r)
 {
 	uint64_t now = loop_now(r->worker->loop);
+	uint64_t left = r->until > now ? r->until - now : 0;
+	uint64_t pause = replicate_pause_ms(r->tries, left);
 
-	return !r->majority && !r->left && now >= r->store_began + HOMES_RETRY_MS &&
-	       now + store_pause_ms(r) < r->until;
+	if (r->majority || r->left || now < r->store_began + HOMES_RETRY_MS || pause == left)
+		return;
+	r->tries++;
+	timer_start(r->worker->loop, &r->store_later, pause);
 }
 
 static void store_take(struct replicate *r, const struct store_answer *answer)
@@ -386,11 +397,9 @@ static void store_answered(struct call *call, struct frame *frame)
 		call_finish(call);
 	} else {
 		store_take(r, &answer);
-		if (answer.last)
+		if (answer.last) {
 			call_finish(call);
-		if (answer.last && is_worth_storing_again(r)) {
-			timer_start(r->worker->loop, &r->store_later, store_pause_ms(r));
-			r->tries++;
+			store_again_later(r);
 		}
 	}
 	changed(r);
@@ -426,8 +435,8 @@ static void homes_begin(const struct replicate *r, struct quorum *quorum)
 
 /*
  * A home that is given the content needs no pointer to it, which it would
- * have to put on disk and then to replace.  So when this node and those the
- * content is just given to are homes enough, they are asked after that.
+ * have to put on disk and then to replace.  So STORE waits for the push when
+ * this node and the keepers it pushes to are a majority of the homes.
  */
 static bool push_reaches_majority(const struct replicate *r)
 {

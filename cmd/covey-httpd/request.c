@@ -79,8 +79,10 @@ static int request_parse(struct conn *c)
 	struct err err;
 
 	if (path_from_target(&r->path, &r->slash, c->head.path, &err) < 0) {
-		answer_error(c, err.kind == ERR_TOO_LARGE ? 414 : answer_status(err.kind), "%s",
-			     err_reason(&err));
+		if (err.kind == ERR_TOO_LARGE)
+			answer_error(c, 414, "%s", err_reason(&err));
+		else
+			answer_err(c, &err);
 		return -1;
 	}
 	if (c->head.query.s != NULL && query_parse(&r->query, c->head.query, request_is_write(c), &err) < 0) {

@@ -23,13 +23,10 @@
 #include "answer.h"
 #include "loop/conn.h"
 #include "container.h"
-#include "freshness.h"
 #include "group.h"
 #include "inventory.h"
 #include "mem.h"
 #include "write.h"
-
-#define SLACK_MS 250		/* covey-versiond's own steps, on a busy machine */
 
 enum rmdir_step {
 	RMDIR_ASK,
@@ -55,45 +52,45 @@ struct rmdir {
 	bool gate_stored;		/* at a majority */
 };
 
-static bool entry_ask(struct rmdir *);
-static bool names_list(struct rmdir *);
-static bool gate_commit(struct rmdir *);
-static bool gate_store(struct rmdir *);
-static bool names_list_again(struct rmdir *);
-static bool names_list_everywhere(struct rmdir *);
-static void entry_end(struct rmdir *);
+static enum outcome entry_ask(struct rmdir *);
+static enum outcome names_list(struct rmdir *);
+static enum outcome gate_commit(struct rmdir *);
+static enum outcome gate_store(struct rmdir *);
+static enum outcome names_list_again(struct rmdir *);
+static enum outcome names_list_everywhere(struct rmdir *);
+static enum outcome entry_end(struct rmdir *);
 
 /*
- * Each step looks at what the one before it came to, and says whether the
- * next one has to wait: for what calls this again, or for ever when it answered.
+ * Each step looks at what the one before it came to.  One that answers waits,
+ * too: for the request's end.
  */
 static void rmdir_run(struct rmdir *r)
 {
-	bool waits = false;
+	enum outcome outcome = GO_ON;
 
-	while (!waits)
+	while (outcome == GO_ON)
 		switch (r->step++) {
 		case RMDIR_ASK:
-			waits = entry_ask(r);
+			outcome = entry_ask(r);
 			break;
 		case RMDIR_LIST:
-			waits = names_list(r);
+			outcome = names_list(r);
 			break;
 		case RMDIR_COMMIT_GATE:
-			waits = gate_commit(r);
+			outcome = gate_commit(r);
 			break;
 		case RMDIR_STORE_GATE:
-			waits = gate_store(r);
+			outcome = gate_store(r);
 			break;
 		case RMDIR_LIST_AGAIN:
-			waits = names_list_again(r);
+			outcome = names_list_again(r);
 			break;
 		case RMDIR_LIST_EVERY_HOME:
-			waits = names_list_everywhere(r);
+			outcome = names_list_everywhere(r);
 			break;
 		case RMDIR_END:
-			entry_end(r);
-			return;
+			outcome = entry_end(r);
+			break;
 		case RMDIR_OVER:
 			return;
 		}
@@ -117,12 +114,12 @@ static void rmdir_cannot_tell(struct conn *c)
 
 /* 1: the entry */
 
-static bool entry_ask(struct rmdir *r)
+static enum outcome entry_ask(struct rmdir *r)
 {
 	struct conn *c = r->conn;
 
-	return !ask_start(&c->request.ask, c, buf_str(&c->request.path), NEWEST_READ, VERSION_NONE,
-			  rmdir_go_on);
+	return ask_start(&c->request.ask, c, buf_str(&c->request.path), NEWEST_READ, VERSION_NONE,
+			 rmdir_go_on) ? GO_ON : WAIT;
 }
 
 /* 2, 4: what is in it */
@@ -149,7 +146,7 @@ static bool directory_is_in_use(struct rmdir *r)
 	return true;
 }
 
-static bool names_list(struct rmdir *r)
+static enum outcome names_list(struct rmdir *r)
 {
 	const struct ask *ask = &r->conn->request.ask;
 
@@ -159,25 +156,25 @@ static bool names_list(struct rmdir *r)
 		rmdir_refuse(r->conn, 404, "no such directory");
 	else
 		names_list_begin(r, VERSION_NONE, false);
-	return true;
+	return WAIT;
 }
 
-static bool names_list_again(struct rmdir *r)
+static enum outcome names_list_again(struct rmdir *r)
 {
 	if (r->gate_stored)
 		names_list_begin(r, r->commit.record.version, false);
 	else
 		rmdir_cannot_tell(r->conn);
-	return true;
+	return WAIT;
 }
 
 /* A name that was never confirmed is passed over only by what every home tells. */
-static bool names_list_everywhere(struct rmdir *r)
+static enum outcome names_list_everywhere(struct rmdir *r)
 {
 	if (r->inventory.confirmed && r->inventory.count == 0)
-		return false;
+		return GO_ON;
 	names_list_begin(r, r->commit.record.version, true);
-	return true;
+	return WAIT;
 }
 
 /* 3: the gate */
@@ -203,13 +200,13 @@ static struct version version_later(struct version a, struct version b)
 	return version_cmp(a, b) > 0 ? a : b;
 }
 
-static bool gate_commit(struct rmdir *r)
+static enum outcome gate_commit(struct rmdir *r)
 {
 	struct conn *c = r->conn;
 	const struct ask *ask = &c->request.ask;
 
 	if (directory_is_in_use(r))
-		return true;
+		return WAIT;
 	path_to_gate(&r->gate, buf_str(&c->request.path));
 	r->commit = (struct commit)COMMIT_INIT;
 	r->commit.path = buf_str(&r->gate);
@@ -223,7 +220,7 @@ static bool gate_commit(struct rmdir *r)
 			       .home = c->worker->loop, .key = path_hash(buf_str(&c->request.path)) };
 	c->state = CONN_BUSY;
 	pool_submit(c->worker->httpd->pool, &r->job);
-	return true;
+	return WAIT;
 }
 
 static void gate_answered(struct call *call, struct frame *frame)
@@ -239,7 +236,7 @@ static void gate_answered(struct call *call, struct frame *frame)
 	conn_resume(c);
 }
 
-static bool gate_store(struct rmdir *r)
+static enum outcome gate_store(struct rmdir *r)
 {
 	struct worker *worker = r->conn->worker;
 	struct store_ask ask = { .path = buf_str(&r->gate), .record = r->commit.record };
@@ -247,22 +244,23 @@ static bool gate_store(struct rmdir *r)
 
 	if (r->result < 0) {
 		answer_err(r->conn, &r->err);
-		return true;
+		return WAIT;
 	}
 	r->call.answer = gate_answered;
 	store_ask_pack(&body, &ask);
 	call_start(worker->version, &r->call, VERSION_TALK_STORE, buf_str(&body),
-		   worker->httpd->conf->timeouts.store_ms + SLACK_MS);
+		   worker->httpd->conf->timeouts.store_ms + VERSIOND_SLACK_MS);
 	buf_clear(&body);
-	return true;
+	return WAIT;
 }
 
 /* 5: the entry's end */
 
-static void entry_end(struct rmdir *r)
+static enum outcome entry_end(struct rmdir *r)
 {
 	if (!directory_is_in_use(r))
 		write_entry_end(r->conn->request.write, r->commit.record.version);
+	return WAIT;
 }
 
 void rmdir_start(struct conn *c)

@@ -10,16 +10,16 @@
 #include "loop/conn.h"
 #include "container.h"
 #include "fields.h"
-#include "form.h"
 #include "handlers.h"
 #include "mem.h"
-#include "peer.h"
+#include "multipart.h"
 #include "range.h"
 #include "reply.h"
 #include "write.h"
 
 #define CHUNK_BYTES (256u << 10)
 #define FIRST_BYTES (16u << 10)		/* of a chunk whose body's length is not known */
+#define FILES_MAX 1000			/* in one form */
 
 struct chunk {
 	char *data;			/* owned */
@@ -28,8 +28,10 @@ struct chunk {
 
 struct upload {
 	struct conn *conn;
-	struct form *form;		/* multipart/form-data; NULL: a raw body */
-	bool pushed;			/* by another node */
+	bool is_form;			/* multipart/form-data; else a raw body */
+	struct multipart multipart;
+	bool in_file;			/* the current part is a file: its content counts */
+	void (*pushed)(struct conn *);	/* takes what another node pushed; or NULL */
 	void (*whole)(struct conn *, struct str);	/* wants it whole, in memory; or NULL */
 	struct chunk chunks[2];
 	unsigned filling;		/* which one the client fills */
@@ -48,6 +50,7 @@ static struct upload *upload_new(struct conn *c)
 	struct upload *u = c->request.upload = mem_new(1, sizeof *u);
 
 	u->conn = c;
+	u->multipart = (struct multipart)MULTIPART_INIT;
 	return u;
 }
 
@@ -55,7 +58,7 @@ void upload_free(struct upload *u)
 {
 	if (u == NULL)
 		return;
-	form_free(u->form);
+	multipart_clear(&u->multipart);
 	free(u->chunks[0].data);
 	free(u->chunks[1].data);
 	free(u);
@@ -66,6 +69,106 @@ static struct write_item *raw_item(struct upload *u)
 	return &u->conn->request.write->items[0];
 }
 
+/* The content type that is worth keeping of the one a client named, or "". */
+static void upload_type(const struct mime *mime, struct str type, struct str path,
+			char to[RECORD_TYPE_MAX + 1])
+{
+	to[0] = '\0';
+	if (type.s == NULL || !fields_type_valid(type) || type.n > RECORD_TYPE_MAX ||
+	    fields_type_is(type, STR("application/x-www-form-urlencoded")) ||
+	    str_eq_nocase(type, mime_of(mime, path)))
+		return;
+	memcpy(to, type.s, type.n);
+	to[type.n] = '\0';
+}
+
+/* a form: each of its files is an item of the write, which starts when all of it has arrived */
+
+static int form_refused(const struct refusal *refusal, struct err *err)
+{
+	enum err_kind kind = refusal->status == 413 || refusal->status == 431 ? ERR_TOO_LARGE :
+										ERR_INVALID;
+
+	return err_set(err, kind, "read form: %s", refusal->why);
+}
+
+static int form_begin(struct upload *u, struct err *err)
+{
+	struct conn *c = u->conn;
+	struct refusal refusal;
+
+	u->is_form = true;
+	c->request.write->form = answer_wants_page(c);
+	if (multipart_start(&u->multipart, head_get(&c->head, FIELD_CONTENT_TYPE), &refusal) < 0)
+		return form_refused(&refusal, err);
+	return 0;
+}
+
+/* It goes to the request's path or, if that is a directory, below it under its own name. */
+static int form_begin_file(struct upload *u, struct err *err)
+{
+	const struct httpd *h = u->conn->worker->httpd;
+	const struct request *r = &u->conn->request;
+	struct write_item *item;
+	struct buf path = BUF_INIT;
+
+	if (r->write->count == FILES_MAX)
+		return err_set(err, ERR_TOO_LARGE, "read form: more than %d files", FILES_MAX);
+	if (r->write->count > 0 && !r->slash)
+		return err_set(err, ERR_INVALID,
+			       "read form: several files want a directory, with a slash at its end");
+	if (r->slash)
+		path_join(&path, buf_str(&r->path), buf_str(&u->multipart.filename));
+	else
+		buf_addstr(&path, buf_str(&r->path));
+	item = write_add(r->write, buf_str(&path));
+	buf_clear(&path);
+	if (path_check(buf_str(&item->path), err) < 0)
+		return -1;
+	upload_type(h->mime, buf_str(&u->multipart.type), buf_str(&item->path), item->type);
+	return stage_begin(h->store, &item->stage, err);
+}
+
+/* More of the body.  Blocks. */
+static int form_add(struct upload *u, struct str bytes, struct err *err)
+{
+	struct multipart *m = &u->multipart;
+	struct write *w = u->conn->request.write;
+	struct refusal refusal;
+	struct str piece;
+
+	for (;;) {
+		switch (multipart_next(m, &bytes, &piece, &refusal)) {
+		case MULTIPART_MORE:
+			return 0;
+		case MULTIPART_REFUSED:
+			return form_refused(&refusal, err);
+		case MULTIPART_PART:
+			u->in_file = m->has_filename && m->filename.len > 0;
+			if (u->in_file && form_begin_file(u, err) < 0)
+				return -1;
+			break;
+		case MULTIPART_CONTENT:
+			if (u->in_file && stage_add(w->items[w->count - 1].stage, piece.s, piece.n,
+						    err) < 0)
+				return -1;
+			break;
+		case MULTIPART_PART_END:
+			u->in_file = false;
+			break;
+		}
+	}
+}
+
+static int form_finish(const struct upload *u, struct err *err)
+{
+	if (!u->multipart.done)
+		return err_set(err, ERR_INVALID, "read form: it ends before its last boundary");
+	if (u->conn->request.write->count == 0)
+		return err_set(err, ERR_INVALID, "read form: there is no file in it");
+	return 0;
+}
+
 /* chunks to the disk */
 
 static void chunk_done(struct job *job, struct upload *u)
@@ -74,7 +177,7 @@ static void chunk_done(struct job *job, struct upload *u)
 	if (--u->running > 0)
 		return;
 	u->chunks[!u->filling].len = 0;
-	if (u->form == NULL && !u->pushed && !u->failed)
+	if (!u->is_form && u->pushed == NULL && !u->failed)
 		write_grown(u->conn->request.write);
 	conn_resume(u->conn);
 }
@@ -94,7 +197,7 @@ static void chunk_add_to_form(struct job *job)
 	struct upload *u = CONTAINER_OF(job, struct upload, write_job);
 	struct chunk *chunk = &u->chunks[!u->filling];
 
-	if (form_add(u->form, (struct str){ chunk->data, chunk->len }, &u->err) < 0)
+	if (form_add(u, (struct str){ chunk->data, chunk->len }, &u->err) < 0)
 		u->failed = true;
 }
 
@@ -121,20 +224,20 @@ static void chunk_submit(struct upload *u)
 {
 	struct worker *w = u->conn->worker;
 
-	if (u->form == NULL && !u->begun &&
+	if (!u->is_form && !u->begun &&
 	    stage_begin(w->httpd->store, &raw_item(u)->stage, &u->err) < 0) {
 		u->failed = true;
 		return;
 	}
 	u->begun = true;
 	u->filling = !u->filling;
-	u->write_job = (struct job){ .work = u->form ? chunk_add_to_form : chunk_write,
+	u->write_job = (struct job){ .work = u->is_form ? chunk_add_to_form : chunk_write,
 				     .done = chunk_written,
 				     .home = w->loop };
 	u->hash_job = (struct job){ .work = chunk_hash, .done = chunk_hashed, .home = w->loop };
-	u->running = u->form ? 1 : 2;
+	u->running = u->is_form ? 1 : 2;
 	pool_submit(w->httpd->pool, &u->write_job);
-	if (u->form == NULL)
+	if (!u->is_form)
 		pool_submit(w->httpd->pool, &u->hash_job);
 }
 
@@ -276,7 +379,7 @@ static void upload_finish(struct upload *u)
 		answer_error(c, 400, "a digest in the trailer is malformed");
 		return;
 	}
-	if (u->form == NULL && !u->begun) {
+	if (!u->is_form && !u->begun) {
 		struct buf *small = &raw_item(u)->small;
 
 		*small = (struct buf){ .data = last->data, .len = last->len, .cap = last->cap };
@@ -285,9 +388,9 @@ static void upload_finish(struct upload *u)
 		chunk_submit(u);
 		return;
 	}
-	if (u->pushed)
-		pushed_finish(c);
-	else if (u->form != NULL && form_finish(u->form, w, &u->err) < 0)
+	if (u->pushed != NULL)
+		u->pushed(c);
+	else if (u->is_form && form_finish(u, &u->err) < 0)
 		answer_err(c, &u->err);
 	else
 		write_start(w);
@@ -360,9 +463,9 @@ void upload_receive(struct conn *c)
 	upload_begin_if_it_fits(c, c->worker->httpd->conf->limits.max_body);
 }
 
-void upload_pushed(struct conn *c)
+void upload_pushed(struct conn *c, void (*pushed)(struct conn *))
 {
-	upload_new(c)->pushed = true;
+	upload_new(c)->pushed = pushed;
 	write_add(write_new(c, WRITE_FILE), buf_str(&c->request.path));
 	upload_begin_if_it_fits(c, 0);	/* another node has accepted it */
 }
@@ -420,18 +523,6 @@ static int raw_begin(struct conn *c, struct write *w)
 	return malformed_digest;
 }
 
-void upload_type(const struct mime *mime, struct str type, struct str path,
-		 char to[RECORD_TYPE_MAX + 1])
-{
-	to[0] = '\0';
-	if (type.s == NULL || !fields_type_valid(type) || type.n > RECORD_TYPE_MAX ||
-	    fields_type_is(type, STR("application/x-www-form-urlencoded")) ||
-	    str_eq_nocase(type, mime_of(mime, path)))
-		return;
-	memcpy(to, type.s, type.n);
-	to[type.n] = '\0';
-}
-
 static bool is_form(const struct conn *c)
 {
 	return c->head.method == METHOD_POST &&
@@ -455,14 +546,11 @@ void upload_start(struct conn *c)
 	}
 	u = upload_new(c);
 	write_new(c, WRITE_FILE);
-	if (form) {
-		u->form = form_new(c, &u->err);
-		if (u->form == NULL) {
-			answer_err(c, &u->err);
-			return;
-		}
-	} else if (raw_begin(c, c->request.write) < 0) {
+	if (form && form_begin(u, &u->err) < 0) {
+		answer_err(c, &u->err);
 		return;
 	}
+	if (!form && raw_begin(c, c->request.write) < 0)
+		return;
 	write_upload(c->request.write);
 }

@@ -11,8 +11,6 @@
 #ifndef COVEY_HTTPD_UPLOAD_H
 #define COVEY_HTTPD_UPLOAD_H
 
-#include "mime.h"
-#include "record.h"
 #include "str.h"
 
 #include <stdbool.h>
@@ -26,13 +24,10 @@ bool upload_welcome(const struct conn *);	/* there is room for more of the body 
 void upload_stalled(struct conn *);		/* nothing came for too long */
 /* The body is wanted: write_start() follows when it is whole. */
 void upload_receive(struct conn *);
-/* A push of another node: pushed_finish() follows. */
-void upload_pushed(struct conn *);
+/* A push of another node, into a write of its own: pushed(conn) follows when it is whole. */
+void upload_pushed(struct conn *, void (*pushed)(struct conn *));
 /* A small body, kept in memory; whole(conn, body) follows. */
 void upload_whole(struct conn *, uint64_t max, void (*whole)(struct conn *, struct str));
-/* The content type that is worth keeping of the one a client named, or "". */
-void upload_type(const struct mime *, struct str named, struct str path,
-		 char to[RECORD_TYPE_MAX + 1]);
 void upload_free(struct upload *);		/* NULL is fine; no job may be running */
 
 #endif

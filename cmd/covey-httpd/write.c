@@ -12,13 +12,14 @@
 #include "write.h"
 
 #include "answer.h"
-#include "backoff.h"
+#include "clock.h"
 #include "loop/conn.h"
 #include "container.h"
 #include "digest.h"
 #include "freshness.h"
 #include "group.h"
 #include "handlers.h"
+#include "log.h"
 #include "mem.h"
 #include "replicate.h"
 #include "reply.h"
@@ -26,69 +27,72 @@
 #include "sync_talk.h"
 #include "upload.h"
 
+#include <inttypes.h>
 #include <limits.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define AT_ONCE_MAX 32		/* items of a form that are replicated at once */
 #define AFTER_MAX 512		/* writes that go on after their answer; beyond it the rest is covey-syncd's at once */
+#define STEADY_MS 5000		/* since the last 202 or look at the group, until the next look */
+#define NEAR_FACTOR 2		/* of limits.min_free: the disk is nearly full */
+#define ROOM_FACTOR 3		/* the same: it has room again */
 #define BYTES_PER_MS 32768	/* of a large body, what a keeper's disk is allowed: 32 MiB/s */
 
-static bool ask_early(struct write *);
-static void judge_early(struct write *);
-static void stage(struct write *);
-static bool ask_homes(struct write *);
-static bool take_answer(struct write *);
-static bool commit(struct write *);
-static bool replicate(struct write *);
-static bool judge(struct write *);
-static void answer(struct write *);
+static enum outcome ask_early(struct write *);
+static enum outcome judge_early(struct write *);
+static enum outcome receive(struct write *);
+static enum outcome stage(struct write *);
+static enum outcome ask_homes(struct write *);
+static enum outcome take_answer(struct write *);
+static enum outcome commit(struct write *);
+static enum outcome replicate(struct write *);
+static enum outcome judge(struct write *);
+static enum outcome answer(struct write *);
 
 /*
- * Each step runs once, and says whether something has to come before the
- * next one: who brings it calls this again.  A step may name another one as
- * the next.
+ * Each step runs once.  One that has to WAIT has seen to it that this is
+ * called again when something has come.  The next step is the one below,
+ * unless a step names another.
  */
 static void write_run(struct write *w)
 {
-	bool waits = false;
+	enum outcome outcome = GO_ON;
 
-	while (!waits)
+	while (outcome == GO_ON)
 		switch (w->step++) {
 		case WRITE_ASK_EARLY:	/* the homes, before a body that is large, or conditional */
-			waits = ask_early(w);
+			outcome = ask_early(w);
 			break;
-		case WRITE_JUDGE_EARLY:	/* would it be refused whatever its body is? */
-			judge_early(w);
+		case WRITE_JUDGE_EARLY:	/* is it refused whatever its body is? */
+			outcome = judge_early(w);
 			break;
 		case WRITE_RECEIVE:	/* the body, into memory or a stage */
-			upload_receive(w->conn);
-			waits = true;
+			outcome = receive(w);
 			break;
-		case WRITE_STAGE:	/* what is not small goes to the disk, beside the questions */
-			stage(w);
+		case WRITE_STAGE:	/* what is not small goes to this disk, beside the questions */
+			outcome = stage(w);
 			break;
-		case WRITE_ASK:		/* the homes: of each path, and of the directories above it */
-			waits = ask_homes(w);
+		case WRITE_ASK:		/* the homes of each path, and of the directories above it */
+			outcome = ask_homes(w);
 			break;
 		case WRITE_TAKE:	/* their answer: the next question, or a refusal, or all is known */
-			waits = take_answer(w);
+			outcome = take_answer(w);
 			break;
-		case WRITE_COMMIT:	/* choose a version above all that is known; it is on this disk then */
-			waits = commit(w);
+		case WRITE_COMMIT:	/* choose a version above all that is known, on this disk */
+			outcome = commit(w);
 			break;
 		case WRITE_REPLICATE:	/* its record to the homes, its content to the keepers */
-			waits = replicate(w);
+			outcome = replicate(w);
 			break;
-		case WRITE_JUDGE:	/* do enough of them have it?  Or is it too late? */
-			waits = judge(w);
+		case WRITE_JUDGE:	/* do enough of them have it, or is it too late? */
+			outcome = judge(w);
 			break;
-		case WRITE_ANSWER:	/* 201, 204, 202; or why it is refused */
-			answer(w);
-			waits = true;
+		case WRITE_ANSWER:	/* 201, 204 or 202; or why it is refused */
+			outcome = answer(w);
 			break;
 		case WRITE_ANSWERED:
-			waits = true;
-			break;
+			return;
 		}
 }
 
@@ -119,7 +123,12 @@ static bool is_update(const struct write *w)
 	return w->worker->httpd->group != NULL && cond_is_update(&w->conn->request.cond);
 }
 
-struct registers registers_of(const struct store_entry *here)
+/* What is known of a name, of either kind. */
+struct registers {
+	struct record file, entry;
+};
+
+static struct registers registers_of(const struct store_entry *here)
 {
 	return (struct registers){ .file = here->record, .entry = here->entry };
 }
@@ -195,8 +204,8 @@ static int judge_alone(const struct write *w, struct err *err)
 }
 
 /*
- * Where a majority of the homes says nothing this node may have what is long
- * gone, and forbids nothing.
+ * Without a majority's answer (item->unanswered) what this node has may be
+ * outdated, and forbids nothing.
  */
 static int judge_kind(const struct write *w, const struct write_item *item,
 		      const struct registers *r, struct err *err)
@@ -214,7 +223,7 @@ static int judge_kind(const struct write *w, const struct write_item *item,
 		if (directory && !item->unanswered)
 			return err_set(err, ERR_CONFLICT,
 				       "a directory stands there: DELETE it with a slash at the end");
-		/* What nobody can vouch for may be there, and is to go. */
+		/* Without a majority's word a file may be there: the deletion is stored anyway. */
 		if (stands != NAME_FILE && !w->unconfirmed)
 			return err_set(err, ERR_ABSENT, "no such file");
 		break;
@@ -285,8 +294,8 @@ static int judge_parents_here(const struct write *w, struct str path, struct err
 }
 
 /*
- * A file that a majority may never have had, or may have deleted by now, is no
- * reason to refuse: of its homes alone, and of most, comes what stands above.
+ * Only a confirmed file is a reason to refuse: another one a majority may
+ * never have had, or may have deleted by now.
  */
 static int judge_parent(const struct write *w, struct err *err)
 {
@@ -301,9 +310,9 @@ static int judge_parent(const struct write *w, struct err *err)
 /* ask: what the homes know */
 
 /*
- * That there is nothing to be deleted is an answer as a reader's: nobody may
- * see it later.  So is that a condition fails, or that a file is in the way of
- * a directory.  The write of a file only has to be above what a majority knows.
+ * The plain write of a file only has to be above what a majority knows.  What
+ * may be refused for what is there (404, 409, 412) is asked as a reader asks,
+ * so that no later reader sees it otherwise.
  */
 static enum newest_purpose purpose_of(const struct write *w)
 {
@@ -312,9 +321,15 @@ static enum newest_purpose purpose_of(const struct write *w)
 	return writes && !is_update(w) ? NEWEST_WRITE : NEWEST_READ;
 }
 
-static void asked(struct conn *c)
+static void ask_answered(struct conn *c)
 {
 	write_run(c->request.write);
+}
+
+static enum outcome ask_about(struct write *w, struct str path)
+{
+	return ask_start(&w->ask, w->conn, path, purpose_of(w), VERSION_NONE, ask_answered) ? GO_ON :
+											      WAIT;
 }
 
 static void item_note_answer(const struct write *w, struct write_item *item)
@@ -330,10 +345,10 @@ static void item_note_answer(const struct write *w, struct write_item *item)
 }
 
 /*
- * Who waits for 100 (Continue), or has a condition, may be spared a body that
- * is not accepted.  Of a small one that is worth no question.
+ * A client that waits for 100 (Continue), or has a condition, is spared a body
+ * in vain.  A small unconditional one is sooner sent than asked about.
  */
-static bool ask_early(struct write *w)
+static enum outcome ask_early(struct write *w)
 {
 	const struct head *head = &w->conn->head;
 	bool update = cond_is_update(&w->conn->request.cond);
@@ -342,13 +357,12 @@ static bool ask_early(struct write *w)
 	if (!head->expect_continue && !update)
 		w->step = WRITE_RECEIVE;
 	else if (w->count > 0 && (!w->worker->httpd->grouped || update || large))
-		return !ask_start(&w->ask, w->conn, buf_str(&w->items[0].path), purpose_of(w),
-				  VERSION_NONE, asked);
-	return false;
+		return ask_about(w, buf_str(&w->items[0].path));
+	return GO_ON;
 }
 
-/* By this disk, and by what was asked, if anything was; it is asked again when the body is there. */
-static int judged_early(struct write *w)
+/* -1: this disk, or what the homes answered if they were asked, is a reason to refuse. */
+static int check_early(struct write *w)
 {
 	struct write_item *item = &w->items[0];
 	struct registers known;
@@ -362,7 +376,7 @@ static int judged_early(struct write *w)
 	w->unconfirmed = !w->ask.confirmed;
 	if (judge_update(w, item, &w->err) < 0)
 		return -1;
-	w->unconfirmed = false;
+	w->unconfirmed = false;		/* the homes are asked again when the body is there */
 	known = registers_known(w, item);
 	file = file_there(&known);
 	if (!w->worker->httpd->grouped && judge_parents_here(w, buf_str(&item->path), &w->err) < 0)
@@ -370,10 +384,17 @@ static int judged_early(struct write *w)
 	return judge_condition(w, &file, &w->err) < 0 ? -1 : judge_kind(w, item, &known, &w->err);
 }
 
-static void judge_early(struct write *w)
+static enum outcome judge_early(struct write *w)
 {
-	if (judged_early(w) < 0)
+	if (check_early(w) < 0)
 		write_refuse(w);
+	return GO_ON;
+}
+
+static enum outcome receive(struct write *w)
+{
+	upload_receive(w->conn);
+	return WAIT;		/* for write_start(), when it is whole */
 }
 
 /* What the next question is about: a path that is written, or a directory above it. */
@@ -382,18 +403,18 @@ static struct str question_path(const struct write *w)
 	return w->parent.s != NULL ? w->parent : buf_str(&w->items[w->asking].path);
 }
 
-static bool ask_homes(struct write *w)
+static enum outcome ask_homes(struct write *w)
 {
-	if (w->asking == w->count) {		/* without a majority, and it waited for one */
+	if (w->asking == w->count) {		/* all were asked, without a majority, and it has waited */
 		if (loop_now(w->worker->loop) >= w->until) {
 			w->step = WRITE_COMMIT;
-			return false;
+			return GO_ON;
 		}
-		/* From the first: what was answered a while ago is of then. */
+		/* From the first: the answers so far are outdated. */
 		w->asking = 0;
 		w->unconfirmed = false;
 	}
-	return !ask_start(&w->ask, w->conn, question_path(w), purpose_of(w), VERSION_NONE, asked);
+	return ask_about(w, question_path(w));
 }
 
 /* The directory above is not known to stand: it is to be asked about as well. */
@@ -426,7 +447,7 @@ static void next_question(struct write *w)
 	w->asking++;
 }
 
-/* Of what is to go, a majority's word is enough, settled or not. */
+/* CERTAINTY_UNDECIDED is no less than confirmed here: a majority answered, and a write needs no more. */
 static void note_unconfirmed(struct write *w)
 {
 	const struct ask *ask = &w->ask;
@@ -440,9 +461,8 @@ static void note_unconfirmed(struct write *w)
 }
 
 /*
- * No majority answered about something, and the client gives the group time.
- * Of one that gave up the version is chosen now: it is to be above nothing that
- * is written later.
+ * No majority answered, and the client prefers to wait for one.  When it has
+ * left, the version is chosen at once, so that it is not above later writes.
  */
 static bool is_worth_waiting(const struct write *w)
 {
@@ -453,23 +473,33 @@ static bool is_worth_waiting(const struct write *w)
 	       !prefer->respond_async && !conn_left(w->conn);
 }
 
-static bool wait_for_homes(struct write *w)
+/* How long the client waits for the group. */
+static uint64_t wait_ms(const struct write *w)
 {
-	uint64_t now = loop_now(w->worker->loop);
-	uint64_t pause = backoff_ms(HOMES_RETRY_MS, HOMES_RETRY_MAX_MS, w->tries++);
+	const struct prefer *prefer = &w->conn->request.prefer;
+	uint64_t size = 0;
 
-	if (w->until == 0)
-		w->until = now + 1000 * w->conn->request.prefer.wait;
-	if (now >= w->until)
-		return false;
-	if (pause > w->until - now)
-		pause = w->until - now;
-	w->step = WRITE_ASK;
-	timer_start(w->worker->loop, &w->timer, pause);
-	return true;
+	if (prefer->has_wait && !is_update(w))
+		return 1000 * prefer->wait;
+	for (size_t i = 0; i < w->count; i++)
+		size += w->items[i].commit.record.size;
+	return w->worker->httpd->conf->timeouts.store_ms + size / BYTES_PER_MS;
 }
 
-static bool take_answer(struct write *w)
+static enum outcome pause_before_asking(struct write *w)
+{
+	uint64_t now = loop_now(w->worker->loop);
+
+	if (w->until == 0)
+		w->until = now + wait_ms(w);
+	if (now >= w->until)
+		return GO_ON;
+	w->step = WRITE_ASK;
+	timer_start(w->worker->loop, &w->timer, replicate_pause_ms(w->tries++, w->until - now));
+	return WAIT;
+}
+
+static enum outcome take_answer(struct write *w)
 {
 	note_unconfirmed(w);
 	if (w->parent.s != NULL) {
@@ -483,9 +513,79 @@ static bool take_answer(struct write *w)
 	next_question(w);
 	if (w->result == 0 && w->asking < w->count) {
 		w->step = WRITE_ASK;
-		return false;
+		return GO_ON;
 	}
-	return is_worth_waiting(w) && wait_for_homes(w);
+	return is_worth_waiting(w) ? pause_before_asking(w) : GO_ON;
+}
+
+/*
+ * notices: what the log says once when it changes, and not with every write
+ *
+ * That writes are not confirmed any more, and that they are again; that the
+ * disk is nearly full, and that it has room again.  What was said last is
+ * known to the next process, too, and to those beside it that inetd starts.
+ */
+
+static void notices_became_unconfirmed(struct conn *c)
+{
+	struct httpd *h = c->worker->httpd;
+	struct buf why = BUF_INIT;
+
+	if (group_can_confirm(h->group, &why))
+		buf_adds(&why, "the members are up, but did not answer in time");
+	log_line(LOG_LEVEL_WARNING, "writes are not confirmed (202): %s", why.data);
+	buf_clear(&why);
+}
+
+/* This path has a majority; another may have none, so the whole group is looked at. */
+static void notices_seems_confirmed(struct conn *c, uint64_t now)
+{
+	struct httpd *h = c->worker->httpd;
+	struct buf why = BUF_INIT;
+
+	atomic_store(&h->kept->notices.last, now);
+	if (group_can_confirm(h->group, &why) && atomic_exchange(&h->kept->notices.unconfirmed, false))
+		log_line(LOG_LEVEL_INFO, "writes are confirmed again");
+	buf_clear(&why);
+}
+
+/* A write is about to be answered, confirmed or with 202. */
+static void notices_write(struct conn *c, bool confirmed)
+{
+	struct notices *notices = &c->worker->httpd->kept->notices;
+	uint64_t now = clock_mono_ms(), last = atomic_load_explicit(&notices->last, memory_order_relaxed);
+	const struct prefer *prefer = &c->request.prefer;
+
+	if (c->worker->httpd->group == NULL || prefer->respond_async || prefer->has_wait)
+		return;			/* how long was waited is the client's choice, and says nothing */
+	if (!confirmed) {
+		atomic_store(&notices->last, now);
+		if (!atomic_exchange(&notices->unconfirmed, true))
+			notices_became_unconfirmed(c);
+	} else if (atomic_load_explicit(&notices->unconfirmed, memory_order_relaxed) &&
+		   (now < last || now - last >= STEADY_MS)) {	/* or of another boot */
+		notices_seems_confirmed(c, now);
+	}
+}
+
+/* Something was written to the disk.  Blocks. */
+static void notices_disk(struct httpd *h)
+{
+	uint64_t min_free = h->conf->limits.min_free, free_bytes;
+	struct statvfs st;
+
+	if (statvfs(h->conf->node.store, &st) < 0)
+		return;
+	free_bytes = (uint64_t)st.f_bavail * st.f_frsize;
+	if (free_bytes / NEAR_FACTOR < min_free) {
+		if (!atomic_exchange(&h->kept->notices.nearly_full, true))
+			log_line(LOG_LEVEL_WARNING, "the disk of %s is nearly full: %" PRIu64 " bytes are free, "
+				 "and below limits.min_free, %" PRIu64 ", writes are refused (507)",
+				 h->conf->node.store, free_bytes, min_free);
+	} else if (free_bytes / ROOM_FACTOR >= min_free && atomic_exchange(&h->kept->notices.nearly_full, false)) {
+		log_line(LOG_LEVEL_INFO, "the disk of %s has room again: %" PRIu64 " bytes are free",
+			 h->conf->node.store, free_bytes);
+	}
 }
 
 /* stage, commit: this node's disk, in the pool */
@@ -527,11 +627,9 @@ int write_stage_item(struct write *w, struct write_item *item, struct err *err)
 
 static void stage_items(struct write *w)
 {
+	w->staged = true;
 	for (size_t i = 0; i < w->count && w->stage_result == 0; i++)
-		if (w->kind == WRITE_FILE && !w->items[i].staged) {
-			w->items[i].staged = true;
-			w->stage_result = write_stage_item(w, &w->items[i], &w->stage_err);
-		}
+		w->stage_result = write_stage_item(w, &w->items[i], &w->stage_err);
 }
 
 static void stage_job(struct job *job)
@@ -557,13 +655,14 @@ static bool is_small(const struct write *w)
 	return w->count == 1 && w->items[0].stage == NULL && w->items[0].copy_fd < 0;
 }
 
-static void stage(struct write *w)
+static enum outcome stage(struct write *w)
 {
 	if (!w->worker->httpd->grouped || w->kind != WRITE_FILE || is_small(w))
-		return;
+		return GO_ON;
 	w->staging = true;
 	w->job = (struct job){ .work = stage_job, .done = stage_done, .home = w->worker->loop };
 	pool_submit(w->worker->httpd->pool, &w->job);
+	return GO_ON;
 }
 
 /* Under the path's lock, with what stands there. */
@@ -576,8 +675,8 @@ static int commit_condition(const struct commit *commit, const struct store_entr
 	struct record file;
 
 	/*
-	 * Who deletes what is being deleted here just now must not be told that
-	 * it is gone: others may still see it.  Once more does no harm.
+	 * A file that another request is deleting here just now is deleted once
+	 * more: 404 would be wrong while other nodes may still see it.
 	 */
 	if (w->kind == WRITE_DELETE && record_is_live(&item->group_file) &&
 	    !record_is_live(&known.file))
@@ -640,7 +739,8 @@ static void commit_job(struct job *job)
 {
 	struct write *w = CONTAINER_OF(job, struct write, job);
 
-	stage_items(w);		/* in a group that was done meanwhile */
+	if (w->kind == WRITE_FILE && !w->staged)
+		stage_items(w);
 	w->result = w->stage_result;
 	w->err = w->stage_err;
 	for (size_t i = 0; i < w->count && w->result == 0; i++)
@@ -653,21 +753,21 @@ static void commit_done(struct job *job)
 	write_resume(CONTAINER_OF(job, struct write, job));
 }
 
-static bool commit(struct write *w)
+static enum outcome commit(struct write *w)
 {
 	if (w->staging) {
 		w->step = WRITE_COMMIT;		/* stage_done() comes */
-		return true;
+		return WAIT;
 	}
 	if (w->result < 0) {
 		write_refuse(w);
-		return false;
+		return GO_ON;
 	}
 	w->job = (struct job){ .work = commit_job, .done = commit_done, .home = w->worker->loop,
 			       .key = path_hash(buf_str(&w->items[0].path)) };
 	w->conn->state = CONN_BUSY;
 	pool_submit(w->worker->httpd->pool, &w->job);
-	return true;
+	return WAIT;
 }
 
 /* replicate: to homes and keepers */
@@ -703,19 +803,6 @@ static void outbox_poke(struct worker *worker)
 static const struct record *item_record(const struct write *w, const struct write_item *item)
 {
 	return w->existed ? &item->existing : &item->commit.record;
-}
-
-/* How long the client waits until homes and keepers have it. */
-static uint64_t wait_ms(const struct write *w)
-{
-	const struct prefer *prefer = &w->conn->request.prefer;
-	uint64_t size = 0;
-
-	if (prefer->has_wait && !is_update(w))
-		return 1000 * prefer->wait;
-	for (size_t i = 0; i < w->count; i++)
-		size += w->items[i].commit.record.size;
-	return w->worker->httpd->conf->timeouts.store_ms + size / BYTES_PER_MS;
 }
 
 static void finish_if_over(struct write *);
@@ -760,7 +847,7 @@ static void replicate_next(struct write *w)
 	}
 }
 
-static bool replicate(struct write *w)
+static enum outcome replicate(struct write *w)
 {
 	struct httpd *h = w->worker->httpd;
 	uint64_t now = loop_now(w->worker->loop);
@@ -768,31 +855,31 @@ static bool replicate(struct write *w)
 	w->existed = w->result < 0 && w->kind == WRITE_MKDIR && w->err.kind == ERR_EXISTS;
 	if (w->result < 0 && !w->existed) {
 		write_refuse(w);
-		return false;
+		return GO_ON;
 	}
 	if (h->group == NULL || group_epoch(h->group) == 0) {
 		/* Without a layout nothing is promised, even if covey-versiond was told of one already. */
 		w->unconfirmed |= h->grouped;
 		outbox_poke(w->worker);
 		w->step = WRITE_ANSWER;
-		return false;
+		return GO_ON;
 	}
 	if (w->until == 0)
 		w->until = now + wait_ms(w);
 	atomic_fetch_add(&h->replicating, 1);
 	replicate_next(w);
-	/* With a majority's word for its place it waits for theirs that they have it. */
+	/* A version that was chosen without a majority's answer stays unconfirmed: nobody waits for it. */
 	if (w->unconfirmed || (!is_update(w) && (w->conn->request.prefer.respond_async ||
 						 w->until <= now))) {
 		w->unconfirmed = true;
 		w->step = WRITE_ANSWER;
-		return false;
+		return GO_ON;
 	}
 	timer_start(w->worker->loop, &w->timer, w->until > now ? w->until - now : 0);
-	return true;
+	return WAIT;
 }
 
-static bool judge(struct write *w)
+static enum outcome judge(struct write *w)
 {
 	size_t confirmed = 0;
 
@@ -803,15 +890,15 @@ static bool judge(struct write *w)
 		w->unconfirmed |= state == REPLICATE_HOPELESS;
 	}
 	if (w->unconfirmed || confirmed == w->count)
-		return false;
+		return GO_ON;
 	if (loop_now(w->worker->loop) >= w->until) {
 		w->unconfirmed = true;
-		return false;
+		return GO_ON;
 	}
 	w->open = w->started - confirmed;
 	replicate_next(w);
 	w->step = WRITE_JUDGE;
-	return true;
+	return WAIT;
 }
 
 /* answer */
@@ -931,7 +1018,7 @@ static void answer_stored(struct write *w)
 		answer_end_text(c, (struct str)STR_INIT);
 }
 
-static void answer(struct write *w)
+static enum outcome answer(struct write *w)
 {
 	struct ask *ask = &w->conn->request.ask;
 
@@ -943,6 +1030,7 @@ static void answer(struct write *w)
 		answer_refusal(w);
 	else
 		answer_stored(w);
+	return WAIT;		/* for the request's end */
 }
 
 /* a write's beginning and end */

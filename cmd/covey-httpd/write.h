@@ -37,7 +37,6 @@ struct write_item {
 	struct commit commit;		/* fixed: the version, if it is chosen already */
 	struct replicate *replicate;	/* owned; from a large body's beginning, or from the commit; or NULL */
 	/* private */
-	bool staged;			/* the body is complete, and its digests are right */
 	struct record group_file;	/* the file's newest that the group knows */
 	struct record group_entry;	/* the directory's */
 	bool entry_known;		/* a majority of its homes said what the entry is */
@@ -53,6 +52,10 @@ struct body_digests {
 	uint8_t sha256[SHA256_BYTES], sha512[SHA512_BYTES];
 };
 
+/* What a step of a job comes to: the next one follows at once, or when something has come. */
+enum outcome { GO_ON, WAIT };
+
+/* The steps, in their order; write_run() says what each is. */
 enum write_step {
 	WRITE_ASK_EARLY,
 	WRITE_JUDGE_EARLY,
@@ -89,7 +92,7 @@ struct write {
 	uint64_t alone_epoch;		/* of the layout of this node alone that an update was judged in */
 	bool unconfirmed;		/* some answer was, or became so */
 	uint32_t peers, peers_answered;	/* of the least sure answer */
-	bool staging;			/* the pool has the bodies */
+	bool staging, staged;		/* the pool has the bodies; it has had them */
 	int stage_result;		/* the pool's while staging */
 	struct err stage_err;
 	int result;			/* -1: it is refused, err says why */
@@ -110,11 +113,5 @@ void write_free_all(struct worker *);	/* when the process ends: those whose requ
 
 /* The item's body is in its stage, on disk, and its digests are right.  Blocks. */
 int write_stage_item(struct write *, struct write_item *, struct err *);
-
-/* What this node's store has at a name, of either kind. */
-struct registers {
-	struct record file, entry;
-};
-struct registers registers_of(const struct store_entry *);
 
 #endif

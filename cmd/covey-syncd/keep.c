@@ -169,7 +169,7 @@ struct keeper {
 	struct buf collected;		/* items, of the piece */
 	struct keep_queue keep_queue;
 	uint64_t again;			/* ms, monotonic: then keep_queue_due(); NEVER: nothing waits */
-	struct post message;		/* which carries keep_queue.sent */
+	struct post post;		/* which carries keep_queue.sent */
 	struct bulk question;		/* the same without its body */
 	char trouble[64];		/* why it has not what it was asked about, for people; or empty */
 };
@@ -350,7 +350,7 @@ static void keeper_answered(struct keeping *k, struct keeper *to, const struct e
 {
 	struct buf plain = BUF_INIT;
 	struct bulk answer = { .body = STR_INIT };
-	bool counts = bulk_judged(k->worker.daemon, &to->question, &to->message, how, &plain, &answer);
+	bool counts = bulk_judged(k->worker.daemon, &to->question, &to->post, how, &plain, &answer);
 
 	note_trouble(to, counts, counts ? answer.body : STR(""));
 	tell_trouble(k);
@@ -368,7 +368,7 @@ static void ask_keeper(struct keeping *k, struct keeper *to)
 	to->question = bulk_ask(d, to->id, BULK_KEEP);
 	question = to->question;
 	question.body = buf_str(&to->keep_queue.sent);
-	if (bulk_start(d, k->fetches, &to->message, &question, ANSWER_MS, &err) < 0)
+	if (bulk_start(d, k->fetches, &to->post, &question, ANSWER_MS, &err) < 0)
 		keeper_answered(k, to, &err);
 }
 
@@ -420,7 +420,7 @@ static void await_keepers(struct keeping *k)
 	over = worker_await(&k->worker, k->fetches, due);
 	if (over == NULL)
 		return;
-	to = CONTAINER_OF(over, struct keeper, message.fetch);
+	to = CONTAINER_OF(over, struct keeper, post.fetch);
 	keeper_answered(k, to, over->err.kind == ERR_NONE ? NULL : &over->err);
 }
 
@@ -496,7 +496,7 @@ static void round_clear(struct keeping *k)
 	k->fetches = NULL;
 	for (size_t i = 0; i < k->keeper_count; i++) {
 		buf_clear(&k->keepers[i].collected);
-		buf_clear(&k->keepers[i].message.answer);
+		buf_clear(&k->keepers[i].post.answer);
 		keep_queue_clear(&k->keepers[i].keep_queue);
 	}
 	k->keeper_count = 0;

@@ -66,8 +66,7 @@ static int post_fetch(struct worker *w, struct fetch *fetch, const uint64_t *due
 
 /* bulk messages that go */
 
-static void bulk_seal(const struct syncd *d, const struct bulk *bulk,
-		      struct buf *to)
+static void bulk_seal(const struct syncd *d, const struct bulk *bulk, struct buf *to)
 {
 	struct buf plain = BUF_INIT;
 

@@ -440,7 +440,7 @@ static void compare_run(struct worker *w)
 	uint64_t homes[QUORUM_HOMES_MAX], self = store_node(w->daemon->store);
 	struct buf body = BUF_INIT;
 	struct fetch_set *set = fetch_open(w->daemon->fetcher, NULL);
-	struct post messages[QUORUM_HOMES_MAX];
+	struct post posts[QUORUM_HOMES_MAX];
 	size_t count, open = 0;
 	struct quorum quorum;
 
@@ -451,16 +451,16 @@ static void compare_run(struct worker *w)
 	for (size_t i = 0; i < count; i++) {
 		struct bulk question = bulk_ask(w->daemon, homes[i], BULK_COMPARE);
 
-		messages[i] = (struct post){ .answer = BUF_INIT };
+		posts[i] = (struct post){ .answer = BUF_INIT };
 		question.body = buf_str(&body);
 		open += set != NULL && homes[i] != self &&
-			bulk_start(w->daemon, set, &messages[i], &question, COMPARE_MS, NULL) == 0;
+			bulk_start(w->daemon, set, &posts[i], &question, COMPARE_MS, NULL) == 0;
 	}
 	while (open > 0 && !worker_is_cut(w))
 		open -= worker_await(w, set, NEVER) != NULL;
 	fetch_close(set);
 	for (size_t i = 0; i < count; i++)
-		buf_clear(&messages[i].answer);
+		buf_clear(&posts[i].answer);
 	buf_clear(&body);
 }
 

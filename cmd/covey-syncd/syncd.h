@@ -4,7 +4,7 @@
  *	main.c		the role: requests in, idle exit, stopping
  *	worker.c	threads: waiting, cutting, asking covey-versiond and other nodes
  *	peers.c		who is where, and who did not answer lately
- *	post.c	sealed messages: to other nodes, CARRY, and from them, BULK
+ *	post.c		sealed messages: to other nodes, CARRY, and from them, BULK
  *	requests.c	LIST, HISTORY, RESOLVE
  *	pull.c		PULL: one content on its way, and those who wait for it
  *	push.c		PUSH: one content to its keepers

@@ -6,7 +6,8 @@
 
 #include <errno.h>
 
-static void work(struct job *job)
+/* On its thread, once there is one: the job, and what is left of it. */
+static void worker_run(struct job *job)
 {
 	struct worker *w = CONTAINER_OF(job, struct worker, job);
 	struct syncd *d = w->daemon;
@@ -26,7 +27,7 @@ void worker_start(struct syncd *d, struct worker *w, struct pool *pool)
 {
 	w->daemon = d;
 	w->wake = (pthread_cond_t)PTHREAD_COND_INITIALIZER;
-	w->job = (struct job){ .work = work };
+	w->job = (struct job){ .work = worker_run };
 	list_append(&d->workers, &w->link);
 	d->asked += !w->own;
 	pool_submit(pool, &w->job);
@@ -87,18 +88,18 @@ struct fetch *worker_await(struct worker *w, struct fetch_set *set, uint64_t due
 
 /* covey-versiond */
 
-struct question {
+struct versiond_question {
 	struct call call;
 	struct worker *worker;
 	bool (*is_last)(struct str body);
 	bool over;
-	uint8_t type;			/* of the answer; FRAME_FAILED too when there was none */
-	struct buf *body;
+	uint8_t type;			/* of the answer; 0: there was none */
+	struct buf *body;		/* of the answer */
 };
 
-static void answered(struct call *call, struct frame *frame)
+static void versiond_answered(struct call *call, struct frame *frame)
 {
-	struct question *q = CONTAINER_OF(call, struct question, call);
+	struct versiond_question *q = CONTAINER_OF(call, struct versiond_question, call);
 
 	q->over = frame == NULL || q->is_last == NULL || frame->type == FRAME_FAILED ||
 		  q->is_last(frame->body);
@@ -115,10 +116,10 @@ int worker_ask_versiond(struct worker *w, uint8_t type, struct str body, uint64_
 			bool (*is_last)(struct str body), uint8_t wanted, struct buf *ret,
 			struct err *err)
 {
-	struct question q = { .call = CALL_INIT, .worker = w, .is_last = is_last, .body = ret };
+	struct versiond_question q = { .call = CALL_INIT, .worker = w, .is_last = is_last, .body = ret };
 
 	buf_reset(ret);
-	q.call.answer = answered;
+	q.call.answer = versiond_answered;
 	call_start(w->daemon->version, &q.call, type, body, patience_ms);
 	while (!q.over && worker_wait(w, NEVER))
 		;

@@ -527,7 +527,6 @@ static void act(struct agent *a, struct council_step *step, uint64_t now)
 	}
 }
 
-/* Nothing is confirmed meanwhile: people should know why. */
 /* A member of a group that this node knew, which may come back; NULL: there is none. */
 static const struct member *of_a_group(const struct view *view)
 {
@@ -541,6 +540,7 @@ static const struct member *of_a_group(const struct view *view)
 	return NULL;
 }
 
+/* Nothing is confirmed meanwhile: people should know why. */
 static void say_waiting(struct agent *a, const struct council_seeds *seeds, uint64_t now)
 {
 	const struct member *m;

@@ -59,7 +59,10 @@
  * Above the path there are directories in tree/, which need no records; in a
  * group of one each is a live entry before its first file, and still one
  * after.  No step holds two locks; a directory removed meanwhile shows as
- * ENOENT, and the commit starts over.
+ * ENOENT, and the commit starts over.  The directory above is opened under
+ * P's lock: one that was opened before may have been removed and made again,
+ * and what stands in the new one would not be found.  As long as the lock is
+ * held no other commit puts a name there.
  */
 #include "inside.h"
 
@@ -723,47 +726,44 @@ static int directory_make_all(struct store *store, struct str path, bool ungroup
 	return 0;
 }
 
-/*
- * Open the directory above the path.  With make, it and those above it are
- * there when this returns, with live entries if ungrouped; without, *ret is -1
- * where there is none.
- */
-static int directory_open_parent(struct store *store, struct str path, bool make, bool ungrouped,
-				 int *ret, struct err *err)
+/* The directory above the path, as it is now; *ret is -1 where there is none. */
+static int directory_open_above(struct store *store, struct str path, int *ret, struct err *err)
+{
+	struct names names;
+	int fd;
+
+	names_set(&names, path_parent(path));
+	fd = fs_open(store->tree, names.tree, O_RDONLY | O_DIRECTORY, 0);
+	if (fd < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP && errno != EXDEV)
+		return err_sys(err, "open the directory above");
+	*ret = fd;
+	return 0;
+}
+
+/* The directories above the path are there when this returns, with live entries if ungrouped. */
+static int directory_make_above(struct store *store, struct str path, bool ungrouped,
+				struct err *err)
 {
 	struct str parent = path_parent(path);
 	struct names names;
 
-	if (names_init(&names, parent, err) < 0)
-		return -1;
+	names_set(&names, parent);
 	for (int i = 0; i < TRIES; i++) {
-		int fd = fs_open(store->tree, names.tree, O_RDONLY | O_DIRECTORY, 0);
+		bool there;
+		int fd;
 
-		if (fd < 0 && errno != ENOENT && errno != ENOTDIR && errno != ELOOP &&
-		    errno != EXDEV)
-			return err_sys(err, "open the directory above");
-		if (!make || (fd >= 0 && (!ungrouped || parent.n == 0 ||
-					  directory_is_live(store, &names, fd)))) {
-			*ret = fd;
-			return 0;
-		}
+		if (directory_open_above(store, path, &fd, err) < 0)
+			return -1;
+		there = fd >= 0 && (!ungrouped || parent.n == 0 ||
+				    directory_is_live(store, &names, fd));
 		if (fd >= 0)
 			close(fd);
+		if (there)
+			return 0;
 		if (directory_make_all(store, parent, ungrouped, err) < 0)
 			return -1;
 	}
 	return err_set(err, ERR_CONFLICT, "the directory above keeps being removed");
-}
-
-/* After a commit in a group of one: nobody has removed the directories above meanwhile. */
-static int directory_live_above(struct store *store, struct str path, struct err *err)
-{
-	int fd;
-
-	if (directory_open_parent(store, path, true, true, &fd, err) < 0)
-		return -1;
-	close(fd);
-	return 0;
 }
 
 /* Put an empty directory where a file is, and the file away: history has it. */
@@ -1003,7 +1003,7 @@ static int entry_may_end(struct store *store, struct commit_state *s, struct err
 /*
  * A file came into the directory meanwhile, whose writer may have found the
  * entry live: so it is live again, above the end.  Whoever found it ended
- * makes it so himself (directory_live_above()).
+ * makes it so himself (finish_around()).
  */
 static int entry_revive(struct store *store, const struct commit *c, struct commit_state *s,
 			struct err *err)
@@ -1389,10 +1389,13 @@ static int commit_try(struct store *store, const struct commit *c, enum commit_h
 		const char *slash = strrchr(s->names.tree, '/');
 
 		s->name = slash != NULL ? slash + 1 : s->names.tree;
-		status = directory_open_parent(store, s->path, make, c->ungrouped, &s->parent, err);
 	}
+	if (status == 0 && make)
+		status = directory_make_above(store, s->path, c->ungrouped, err);
 	if (status == 0)
 		status = counters_lock(store, &s->lock, s->path, err);
+	if (status == 0)
+		status = directory_open_above(store, s->path, &s->parent, err);
 	if (status == 0)
 		status = commit_step(store, c, s, err);
 	if (status == 0) {
@@ -1460,8 +1463,9 @@ static int finish_around(struct store *store, const struct commit *c, bool in_wa
 		reap_below(store, c->path);
 	if (in_way || removed)
 		reap_upwards(store, path_parent(c->path));
-	return c->ungrouped && record_is_live(&c->record) ? directory_live_above(store, c->path, err)
-						      : 0;
+	/* Nobody is to have removed the directories above meanwhile. */
+	return c->ungrouped && record_is_live(&c->record)
+		       ? directory_make_above(store, c->path, true, err) : 0;
 }
 
 /* A version of a file came that nobody had told of before. */

@@ -19,7 +19,7 @@
 
 /*
  * On disk only: the bit of the form (in format 1, of the flags) that says
- * that there is a type, too.  It surplus each reader the system call that
+ * that there is a type, too.  It spares each reader the system call that
  * would find none.
  */
 #define TYPED 0x80

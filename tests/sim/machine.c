@@ -121,35 +121,35 @@ static void ask_behind(void *data, uint64_t epoch, uint64_t node, const struct a
 	change_want(machine, port_of(discovery));
 }
 
-/* A gate is on the disk: what stands behind it is settled before anybody is told (behind.h). */
+/* A gate is on the disk: what stands behind it is settled before anybody is told (gate_confirm.h). */
 struct inside {
-	struct gate_confirm behind;
+	struct gate_confirm confirm;
 	struct writing writing;		/* of the gate */
 	void (*done)(struct writing *);
 	struct inside *next;		/* of the machine's */
 	int tried;			/* the last child; below 0: none yet */
 };
 
-static void inside_end(struct gate_confirm *behind, bool settled)
+static void inside_end(struct gate_confirm *confirm, bool confirmed)
 {
-	struct inside *in = CONTAINER_OF(behind, struct inside, behind);
+	struct inside *in = CONTAINER_OF(confirm, struct inside, confirm);
 	struct inside **p = &sim.machines[in->writing.event.machine].insides;
 
 	while (*p != in)
 		p = &(*p)->next;
 	*p = in->next;
-	if (settled)
+	if (confirmed)
 		in->done(&in->writing);
 	free(in);
 }
 
-static void inside_next(struct gate_confirm *behind)
+static void inside_next(struct gate_confirm *confirm)
 {
-	struct inside *in = CONTAINER_OF(behind, struct inside, behind);
+	struct inside *in = CONTAINER_OF(confirm, struct inside, confirm);
 	struct machine *machine = &sim.machines[in->writing.event.machine];
 
 	in->tried = child_standing(&machine->disk, directory_of(in->writing.path), in->tried);
-	gate_confirm_found(behind, in->tried < 0 ? STR("") : sim_paths[in->tried], sim.now);
+	gate_confirm_found(confirm, in->tried < 0 ? STR("") : sim_paths[in->tried], sim.now);
 	machine_arm(machine);
 }
 
@@ -163,14 +163,14 @@ static void settle_inside(struct writing *writing, void (*done)(struct writing *
 		return;
 	}
 	in = mem_new(1, sizeof *in);
-	in->behind.next = inside_next;
-	in->behind.done = inside_end;
+	in->confirm.next = inside_next;
+	in->confirm.done = inside_end;
 	in->writing = *writing;
 	in->done = done;
 	in->tried = -1;
 	in->next = machine->insides;
 	machine->insides = in;
-	gate_confirm_start(&in->behind, &machine->asker, sim_paths[writing->path], writing->record.version);
+	gate_confirm_start(&in->confirm, &machine->asker, sim_paths[writing->path], writing->record.version);
 }
 
 /* The machine has crashed, the asker is cleared. */
@@ -180,7 +180,7 @@ static void drop_insides(struct machine *machine)
 		struct inside *in = machine->insides;
 
 		machine->insides = in->next;
-		gate_confirm_clear(&in->behind);
+		gate_confirm_clear(&in->confirm);
 		free(in);
 	}
 }

@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
@@ -202,28 +203,42 @@ static void ended(void)
 
 /* Two at once in a group of one: what happens between a step of the one and the next. */
 
-static void (*meanwhile)(void);
+static void (*meanwhile)(void), (*before_lock)(void);
 
-static void interrupt(void)
+static void interrupt(void (**what)(void))
 {
-	void (*what)(void) = meanwhile;
+	void (*now)(void) = *what;
 
-	meanwhile = NULL;
-	if (what != NULL)
-		what();
+	*what = NULL;
+	if (now != NULL)
+		now();
 }
 
 /* Over the C library's: before the end of an entry is marked. */
 int symlinkat(const char *text, int dir, const char *name)
 {
-	interrupt();
+	interrupt(&meanwhile);
 	return (int)syscall(SYS_symlinkat, text, dir, name);
+}
+
+/* The same: before a path's lock is waited for. */
+int fcntl(int fd, int command, ...)
+{
+	va_list arguments;
+	void *argument;
+
+	va_start(arguments, command);
+	argument = va_arg(arguments, void *);
+	va_end(arguments);
+	if (command == F_OFD_SETLKW)
+		interrupt(&before_lock);
+	return (int)syscall(SYS_fcntl, fd, command, argument);
 }
 
 static int interrupted(const struct commit *c, const struct store_entry *now, struct err *err)
 {
 	(void)c, (void)now, (void)err;
-	interrupt();
+	interrupt(&meanwhile);
 	return 0;
 }
 
@@ -252,6 +267,37 @@ static void at_once(void)
 	meanwhile = write_into_it;
 	CHECK(with_flags("a/d", RECORD_DELETED | RECORD_DIRECTORY) == ERR_EXISTS);
 	CHECK(meanwhile == NULL && holds("a/d/g", "g") && stands("a/d", NAME_DIRECTORY));
+}
+
+static void make_entry(void)
+{
+	own("new/d/x", RECORD_DIRECTORY, NULL);
+}
+
+static void write_ahead_of_the_clock(void)
+{
+	struct commit c = { .clock = LATER };
+
+	CHECK(commit(&c, "new/d/f", "f") == ERR_NONE && c.record.version.time == LATER);
+}
+
+static void make_full_directory(void)
+{
+	CHECK(put("o/d/e/f", "f") == ERR_NONE);
+}
+
+/* A commit finds what came after it began, in directories that came with it. */
+static void before_the_lock(void)
+{
+	before_lock = make_entry;
+	own("new/d/x", RECORD_DELETED | RECORD_DIRECTORY, NULL);
+	CHECK(before_lock == NULL && versions("new/d/x") == 2 && stands("new/d/x", NAME_ABSENT));
+	before_lock = write_ahead_of_the_clock;
+	CHECK(own("new/d/f", RECORD_DELETED, NULL).record.version.time == LATER + 1);
+	CHECK(before_lock == NULL && versions("new/d/f") == 2 && stands("new/d/f", NAME_ABSENT));
+	before_lock = make_full_directory;
+	CHECK(with_flags("o/d/e", RECORD_DELETED | RECORD_DIRECTORY) == ERR_EXISTS);
+	CHECK(before_lock == NULL && stands("o/d/e", NAME_DIRECTORY) && versions("o/d/e") == 1);
 }
 
 /* It only grows, is above all that is known of the name, and what comes is above it. */
@@ -381,6 +427,7 @@ int main(void)
 	leftovers();
 	ended();
 	at_once();
+	before_the_lock();
 	gates();
 	reopened();
 	older_stores();
