@@ -50,7 +50,8 @@
 #define LAYOUT(type, member) FIELD(FIELD_LAYOUT, 0, type, member, 0, 0)
 /* An array of at most `most` rows, as many as the size_t `count` says. */
 #define LIST(width, type, member, count, most, row_name) \
-	{ .kind = FIELD_LIST, .bytes = (width), .at = offsetof(type, member), .max = (most), \
+	{ .kind = FIELD_LIST, .bytes = (width), .at = offsetof(type, member), \
+	  .size = sizeof(((type *)NULL)->member), .max = (most), \
 	  .row = &row_name##_message, .count_at = offsetof(type, count) }
 /* An array of node ids. */
 #define NODES(type, member, count, most) LIST(1, type, member, count, most, node_id)

@@ -4,7 +4,8 @@
  * Of each message one sample is packed, read and packed again; then each of its
  * bytes is changed in turn, and what is refused is summed up in a number.  Of each
  * seed of the fuzzers the decoders that take it are named.  So whatever changes
- * on the wire, or in what is taken from it, changes a line.
+ * on the wire, or in what is taken from it, changes a line.  And no table lets
+ * a message have more than its struct has room for.
  *
  * Run with an argument, the lines of this build go to standard output.
  */
@@ -697,6 +698,47 @@ static void compare(void)
 	buf_clear(&expected);
 }
 
+/* tables: what is read has room in the struct, whatever the message says */
+
+static bool fits(uint64_t number, size_t bytes)
+{
+	return bytes >= sizeof number || number >> (8 * bytes) == 0;
+}
+
+static void check_table(const struct message *message)
+{
+	for (const struct message_field *f = message->fields; f->kind != FIELD_END; f++) {
+		bool right = f->at + f->size <= message->size;
+
+		if (f->kind == FIELD_NUMBER)
+			right = right && fits(f->max, f->bytes) && f->min <= f->max &&
+				(f->size == 0 ? f->min == f->max : fits(f->max, f->size));
+		if (f->kind == FIELD_LIST) {
+			right = right && fits(f->max, f->bytes) &&
+				f->max * f->row->size <= f->size;
+			check_table(f->row);
+		}
+		if (!right)
+			fprintf(stderr, "%s: field %td\n", message->name, f - message->fields);
+		CHECK(right);
+	}
+}
+
+static void check_tables(void)
+{
+	static const struct message *const *const talks[] = { version_messages, sync_messages,
+							      discover_messages };
+
+	for (size_t i = 0; i < sizeof talks / sizeof *talks; i++)
+		for (const struct message *const *message = talks[i]; *message != NULL; message++)
+			check_table(*message);
+	for (size_t type = 0; type < WIRE_TYPES; type++)
+		if (wire_messages[type] != NULL)
+			check_table(wire_messages[type]);
+	check_table(&bulk_message);
+	check_table(&keep_item_message);
+}
+
 int main(int argc, char **argv)
 {
 	(void)argv;
@@ -707,6 +749,7 @@ int main(int argc, char **argv)
 	sample_exchange();
 	sample_bulk();
 	put_seeds();
+	check_tables();
 	if (argc > 1)
 		fwrite(lines.data, 1, lines.len, stdout);
 	else
