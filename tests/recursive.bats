@@ -324,8 +324,8 @@ row='def row(href, type="file", size=2):
 	[ "$status" -eq 65 ]
 	[[ ${lines[0]} == "covey: ls many: stopped: these are more than 2000000 names or 1024 MB"* ]]
 	[ "$(grep -o '{' <<<"${lines[1]}" | wc -l)" -eq 2000000 ]
-	covey ls flat >flat
-	[ "$(wc -l <flat)" -eq 2000001 ]
+	covey ls flat >flat.txt
+	[ "$(wc -l <flat.txt)" -eq 2000001 ]
 	run covey ls -R deep
 	[ "$status" -eq 76 ]
 	[[ ${lines[0]} == *"the path is longer than 900 bytes" ]]
