@@ -1,7 +1,7 @@
 /*
  * prefer - what a client would like, if it can be had (RFC 7240)
  *
- *	Prefer: wait=N			it waits N seconds for its write to be settled
+ *	Prefer: wait=N			it waits N seconds for its write to be confirmed
  *	Prefer: respond-async		it does not wait at all
  *
  * Of preferences that come twice the first counts; what is malformed or
@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PREFER_WAIT_MAX 3600		/* s; who would wait longer waits so long */
+#define PREFER_WAIT_MAX 3600		/* s; a longer wait is cut to this */
 
 struct prefer {
 	bool has_wait, respond_async;

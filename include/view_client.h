@@ -30,7 +30,7 @@ struct group_view {
 	struct layout layout;		/* LAYOUT_NONE: none is known */
 	int64_t clock_offset;		/* ns: the group's clock less this node's */
 	enum {
-		VIEW_REMEMBERED,	/* from disk: covey-discoverd has told nothing yet */
+		VIEW_REMEMBERED,	/* from disk: covey-discoverd has told no members yet */
 		VIEW_LIVE,		/* covey-discoverd tells of every change */
 		VIEW_STALE,		/* it told this, and is away */
 	} state;

@@ -317,11 +317,15 @@ row='def row(href, type="file", size=2):
 	def do(method, target):
 	    if target.startswith("/many/?"): return page(*[row("%d/" % i, "directory") for i in range(100)])
 	    if target.startswith("/many/"): return 200, {"Content-Type": "application/json"}, many
+	    if target.startswith("/flat/"): return 200, {"Content-Type": "application/json"}, b"[" + b"{}," * 2000000 + b"{}]"
 	    if target.startswith("/deep/"): return page(row("deeper/", "directory"))
 	    return 200, {"Content-Type": "application/json", "Content-Length": 1 << 31}, b"[]"'
 	run covey ls -R --json many
 	[ "$status" -eq 65 ]
 	[[ ${lines[0]} == "covey: ls many: stopped: these are more than 2000000 names or 1024 MB"* ]]
+	[ "$(grep -o '{' <<<"${lines[1]}" | wc -l)" -eq 2000000 ]
+	covey ls flat >flat
+	[ "$(wc -l <flat)" -eq 2000001 ]
 	run covey ls -R deep
 	[ "$status" -eq 76 ]
 	[[ ${lines[0]} == *"the path is longer than 900 bytes" ]]
@@ -352,6 +356,46 @@ row='def row(href, type="file", size=2):
 	run covey put -r --json src d
 	[ "$status" -eq 75 ]
 	[ "$(grep -c '^{.*"status":202' <<<"$output")" -eq 3 ]
+}
+
+@test "the line of what is not confirmed counts the empty directories that were made, too" {
+	fake 'def do(method, target):
+	    if method == "GET": return 404, {}, b""
+	    return 202, {"Version-State": "unconfirmed; homes=1/3; copies=1"}, b""'
+	mkdir -p src/{empty,hollow}
+	echo x >src/1
+	run covey put -r src d
+	echo "$output"
+	[ "$status" -eq 75 ]
+	[ "${lines[0]}" = "covey: 3 of 3 are on this node's disk, and not confirmed by the group yet (202)" ]
+	[ "${lines[1]}" = "1 files stored, 0 are the same" ]
+}
+
+@test "an answer that breaks off is not counted as a file that is stored" {
+	fake 'def do(method, target):
+	    if method == "GET": return 404, {}, b""
+	    return 201, {"Content-Length": 5}, b""'
+	mkdir src
+	echo x >src/1
+	run covey put -r src d
+	echo "$output"
+	[ "$status" -eq 69 ]
+	[ "${lines[-1]}" = "0 files stored, 0 are the same" ]
+}
+
+@test "a 404 that says nothing of the group is no missing confirmation" {
+	fake 'def do(method, target):
+	    return (404, {"Version-State": ""}, b"") if method != "PUT" else (201, {}, b"")'
+	mkdir src
+	echo x >src/1
+	run covey get -r d here
+	[ "$status" -eq 66 ]
+	[ "$output" = "covey: /d: no such directory" ]
+	run covey put -r src d
+	[ "$status" -eq 0 ]
+	[ "$output" = "1 files stored, 0 are the same" ]
+	run covey rm -r d
+	[ "$status" -eq 66 ]
 }
 
 @test "the status is the worst of all, and each file that failed is told" {

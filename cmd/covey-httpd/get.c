@@ -36,7 +36,6 @@
 
 #define INLINE_BYTES (16u << 10)	/* such a body leaves with its head, in one segment */
 #define LOWER_MAX 16			/* versions that were never confirmed, one below the other */
-#define STORE_SLACK_MS 250		/* covey-versiond's own steps */
 
 /* get_run() says what each is. */
 enum get_step {
@@ -562,7 +561,7 @@ static enum get_step get_store(struct conn *c)
 	store_ask_pack(&body, &question);
 	c->state = CONN_BUSY;
 	call_start(c->worker->version, &r->get->store, VERSION_TALK_STORE, buf_str(&body),
-		   c->worker->httpd->conf->timeouts.store_ms + STORE_SLACK_MS);
+		   c->worker->httpd->conf->timeouts.store_ms + VERSIOND_SLACK_MS);
 	buf_clear(&body);
 	return GET_WAIT;
 }

@@ -16,8 +16,7 @@
 
 #include <unistd.h>
 
-#define SLACK_MS 500		/* covey-syncd's own step, on a busy machine */
-#define SETTLE_SLACK_MS 250	/* covey-versiond's */
+#define SYNCD_SLACK_MS 500	/* covey-syncd's own step, on a busy machine */
 #define TRIES_MAX 5		/* while the layout changes */
 #define AGAIN_MS 50
 
@@ -171,7 +170,7 @@ static void settling_ask(struct settling *s)
 	newest_ask_pack(&body, &ask);
 	s->call.answer = settling_told;
 	call_start(inv->conn->worker->version, &s->call, VERSION_TALK_NEWEST, buf_str(&body),
-		   2 * h->conf->timeouts.check_ms + SETTLE_SLACK_MS);
+		   2 * h->conf->timeouts.check_ms + VERSIOND_SLACK_MS);
 	buf_clear(&path);
 	buf_clear(&body);
 }
@@ -519,7 +518,7 @@ static uint64_t inventory_limit_ms(const struct inventory *inv)
 	const struct conf *conf = inv->conn->worker->httpd->conf;
 
 	return inv->ask.silent ? conf->timeouts.check_ms :
-				 conf->timeouts.check_ms + conf->timeouts.pull_ms + SLACK_MS;
+				 conf->timeouts.check_ms + conf->timeouts.pull_ms + SYNCD_SLACK_MS;
 }
 
 static void inventory_ask_peers(struct inventory *inv)

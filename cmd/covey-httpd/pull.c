@@ -23,7 +23,6 @@
 #include <unistd.h>
 
 #define SYNCD_SLACK_MS 750	/* covey-syncd's own steps, besides the holders' time */
-#define SEARCH_SLACK_MS 250	/* covey-versiond's */
 
 struct pull {
 	struct conn *conn;
@@ -325,7 +324,7 @@ static bool pull_search(struct pull *p)
 	newest_ask_pack(&body, &question);
 	c->state = CONN_BUSY;
 	call_start(c->worker->version, &p->call, VERSION_TALK_NEWEST, buf_str(&body),
-		   2 * h->conf->timeouts.check_ms + SEARCH_SLACK_MS);
+		   2 * h->conf->timeouts.check_ms + VERSIOND_SLACK_MS);
 	buf_clear(&body);
 	return true;
 }

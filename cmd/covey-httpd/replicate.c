@@ -9,6 +9,9 @@
 #include "quorum.h"
 #include "sync_talk.h"
 
+#define HOMES_RETRY_MS 250	/* until homes of which no majority answered are asked again, at first */
+#define HOMES_RETRY_MAX_MS 4000	/* and at most */
+#define HOMES_LAST_MS 500	/* what the last try leaves them to answer */
 #define AFTER_MS 500		/* STORE: for the homes that answer after a majority */
 #define HOLD_MS 200		/* STORE waits so long for a push to homes */
 #define LOOK_MS 20		/* for a layout that is known to be there */
@@ -352,18 +355,26 @@ static void push_end(struct replicate *r)
 
 /* homes */
 
-static uint64_t store_pause_ms(const struct replicate *r)
+uint64_t replicate_pause_ms(unsigned tries, uint64_t left_ms)
 {
-	return backoff_ms(HOMES_RETRY_MS, HOMES_RETRY_MAX_MS, r->tries);
+	uint64_t pause = backoff_ms(HOMES_RETRY_MS, HOMES_RETRY_MAX_MS, tries);
+
+	if (left_ms <= HOMES_LAST_MS)
+		return left_ms;
+	return pause < left_ms - HOMES_LAST_MS ? pause : left_ms - HOMES_LAST_MS;
 }
 
-/* A STORE that failed at once would fail at once again. */
-static bool is_worth_storing_again(const struct replicate *r)
+/* Nobody else has it, and somebody still waits.  A STORE that failed at once would fail at once again. */
+static void store_again_later(struct replicate *r)
 {
 	uint64_t now = loop_now(r->worker->loop);
+	uint64_t left = r->until > now ? r->until - now : 0;
+	uint64_t pause = replicate_pause_ms(r->tries, left);
 
-	return !r->majority && !r->left && now >= r->store_began + HOMES_RETRY_MS &&
-	       now + store_pause_ms(r) < r->until;
+	if (r->majority || r->left || now < r->store_began + HOMES_RETRY_MS || pause == left)
+		return;
+	r->tries++;
+	timer_start(r->worker->loop, &r->store_later, pause);
 }
 
 static void store_take(struct replicate *r, const struct store_answer *answer)
@@ -386,11 +397,9 @@ static void store_answered(struct call *call, struct frame *frame)
 		call_finish(call);
 	} else {
 		store_take(r, &answer);
-		if (answer.last)
+		if (answer.last) {
 			call_finish(call);
-		if (answer.last && is_worth_storing_again(r)) {
-			timer_start(r->worker->loop, &r->store_later, store_pause_ms(r));
-			r->tries++;
+			store_again_later(r);
 		}
 	}
 	changed(r);

@@ -29,10 +29,15 @@
 struct replicate;
 struct worker;
 
-/* Homes of which no majority answered are asked again after so long, at first and at most (backoff.h). */
-#define HOMES_RETRY_MS 250
-#define HOMES_RETRY_MAX_MS 4000
 #define LARGE_BYTES (1u << 20)	/* a larger body is pushed while it arrives, and given more time */
+
+/*
+ * After so long homes of which no majority answered are asked again, while a
+ * client waits for so many ms more.  It doubles with the tries, but the last
+ * one comes so early that they can still answer it; all that is left: no more
+ * is tried.
+ */
+uint64_t replicate_pause_ms(unsigned tries, uint64_t left_ms);
 
 /*
  * path and fd, of the content, stay the owner's and outlive it; fd -1: the

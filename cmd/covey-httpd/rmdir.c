@@ -28,8 +28,6 @@
 #include "mem.h"
 #include "write.h"
 
-#define SLACK_MS 250		/* covey-versiond's own steps, on a busy machine */
-
 enum rmdir_step {
 	RMDIR_ASK,
 	RMDIR_LIST,
@@ -251,7 +249,7 @@ static enum outcome gate_store(struct rmdir *r)
 	r->call.answer = gate_answered;
 	store_ask_pack(&body, &ask);
 	call_start(worker->version, &r->call, VERSION_TALK_STORE, buf_str(&body),
-		   worker->httpd->conf->timeouts.store_ms + SLACK_MS);
+		   worker->httpd->conf->timeouts.store_ms + VERSIOND_SLACK_MS);
 	buf_clear(&body);
 	return WAIT;
 }

@@ -12,7 +12,6 @@
 #include "write.h"
 
 #include "answer.h"
-#include "backoff.h"
 #include "clock.h"
 #include "loop/conn.h"
 #include "container.h"
@@ -490,16 +489,13 @@ static uint64_t wait_ms(const struct write *w)
 static enum outcome pause_before_asking(struct write *w)
 {
 	uint64_t now = loop_now(w->worker->loop);
-	uint64_t pause = backoff_ms(HOMES_RETRY_MS, HOMES_RETRY_MAX_MS, w->tries++);
 
 	if (w->until == 0)
 		w->until = now + wait_ms(w);
 	if (now >= w->until)
 		return GO_ON;
-	if (pause > w->until - now)
-		pause = w->until - now;
 	w->step = WRITE_ASK;
-	timer_start(w->worker->loop, &w->timer, pause);
+	timer_start(w->worker->loop, &w->timer, replicate_pause_ms(w->tries++, w->until - now));
 	return WAIT;
 }
 

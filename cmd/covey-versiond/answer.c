@@ -676,7 +676,7 @@ static void store_begin(struct versiond *v, const struct wire *wire, const struc
 	versiond_submit(v, v->pool, &q->job);
 }
 
-/* The record is already durable here: its content brought it, or another settled the directory. */
+/* The record is already durable here: its content brought it, or another brought the same entry. */
 static bool store_is_kept(struct versiond *v, const struct wire_store *store)
 {
 	bool entry = store->record.flags & RECORD_DIRECTORY;

@@ -6,7 +6,7 @@
  *	answer.c	messages of other nodes, and records kept as a home
  *	local.c		version.sock: requests of this node's programs
  *	surveys.c	of these, SYNC: the digests and records that homes compare
- *	lookup.c		what this node's store has
+ *	lookup.c	what this node's store has
  *	stats.c		counters
  *
  * Messages are dispatched in answer_message(), requests in local.c.
@@ -75,7 +75,7 @@ struct versiond {
 	struct surveys *surveys;	/* of that thread */
 	size_t jobs;			/* in both */
 	size_t syncs;			/* of these, in the latter */
-	struct lookups *lookups;		/* lookup.c's memory */
+	struct lookups *lookups;	/* lookup.c's memory */
 	atomic_uint_least64_t complain_at;	/* ms: a line about a disk that takes nothing is due */
 	struct outbox *outbox;		/* of directories made here; NULL: in no group */
 	struct answers *answers;	/* answer.c's memory; NULL: in no group */

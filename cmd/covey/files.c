@@ -277,7 +277,7 @@ static int rm_path(struct client *client, const struct write *write, const char 
 }
 
 static int rm_one(struct client *client, const struct arguments *args, const struct write *write,
-		      const char *path)
+		  const char *path)
 {
 	const struct tree_options options = { .url = args->values[RM_NODE] };
 	bool found = false;
@@ -335,8 +335,8 @@ enum { LS_LONG, LS_RECURSIVE, LS_DELETED, LS_NODE, LS_JSON };
 
 /*
  * The rows of a sub-directory come right behind its own, each by its path
- * from the directory that was asked for.  A hostile node could send names
- * without end, so the listing stops at these limits.
+ * from the directory that was asked for.  A hostile node could tell of
+ * directories without end, so ls -R stops at these limits.
  */
 #define LS_ROWS 2000000u
 #define LS_BYTES (1u << 30)
@@ -345,8 +345,8 @@ struct ls {
 	const struct arguments *args;
 	struct client *client;
 	struct table table;
-	size_t rows, bytes;	/* of all answers so far */
-	bool full;		/* they are more than LS_ROWS or LS_BYTES */
+	size_t rows, bytes;	/* rows added, bytes of all answers so far */
+	bool full;		/* -R: more than LS_ROWS or LS_BYTES came, and the rest is left out */
 	json_t *all;		/* with --json: what is printed at the end; else NULL */
 	struct buf path;	/* from the directory that was asked for, exact bytes: "", "a/b/" */
 	struct buf target;	/* of the directory at hand, percent-encoded: "/docs/a/b/" */
@@ -436,13 +436,13 @@ static int ls_directory(struct ls *ls, const char *what)
 	buf_clear(&target);
 	if (status != 0)
 		return status;
-	ls->rows += json_array_size(entries);
-	ls->full |= ls->rows > LS_ROWS || ls->bytes > LS_BYTES;
 	json_array_foreach(entries, i, entry) {
 		int below = 0;
 
+		ls->full |= recursive && (ls->rows == LS_ROWS || ls->bytes > LS_BYTES);
 		if (ls->full)
 			break;
+		ls->rows++;
 		if (ls->all != NULL)
 			ls_add_json(ls, entry);
 		else

@@ -514,6 +514,7 @@ const struct command command_layout = {
 	.most = -1,
 	.run = layout_run,
 };
+
 /* covey peers */
 
 enum { PEERS_NODE, PEERS_JSON };
@@ -538,7 +539,7 @@ static void peers_print(const json_t *layout, const json_t *peers)
 	table_print(&table);
 }
 
-/* The members in the layout, without the node itself. */
+/* All members of the group that the layout's page lists, guests too, without the node itself. */
 static json_t *peers_of(const json_t *layout)
 {
 	json_t *peers = json_array(), *member;

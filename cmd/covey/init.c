@@ -487,7 +487,7 @@ static int adjust_key_access(const struct init *init, struct err *err)
 
 /* 1: it was there already, as it should be, 0: it is now */
 static int place_key_by(const struct init *init, const struct seal_keys *there,
-			 const struct seal_keys *given, struct str text, struct err *err)
+			const struct seal_keys *given, struct str text, struct err *err)
 {
 	if (there->count > 0 && has_all(there, given))
 		return adjust_key_access(init, err);

@@ -38,7 +38,7 @@ const char *local_url(char to[LOCAL_URL], const struct conf *conf)
 /* its other programs */
 
 int local_ask(struct asking *asking, const struct conf *conf, const char *socket, uint8_t type,
-		 struct str body, uint64_t timeout_ms, struct err *err)
+	      struct str body, uint64_t timeout_ms, struct err *err)
 {
 	struct buf path = BUF_INIT;
 	int rc;

@@ -164,7 +164,7 @@ enum { PRUNE_CONF, PRUNE_VERSIONS, PRUNE_DAYS, PRUNE_JSON };
 
 /* The number of an option; 0: not given. */
 static int prune_option(const struct arguments *args, int which, const char *name, uint64_t max,
-		       uint64_t *ret, struct err *err)
+			uint64_t *ret, struct err *err)
 {
 	*ret = 0;
 	if (args->values[which] == NULL)

@@ -82,6 +82,7 @@ struct tree {
 	const struct write *write;	/* put, rm */
 	bool checksum;
 	atomic_uint_least64_t done, same;	/* files fetched, stored; files and directories removed */
+	atomic_uint_least64_t made;	/* put: empty directories */
 	atomic_uint_least64_t unsure;	/* writes that are not confirmed */
 	int root;		/* get: here, opened; owned; -1: not yet */
 	/* rm */
@@ -230,7 +231,7 @@ static void tree_told_unsure(const struct tree *tree)
 {
 	if (tree->unsure > 0)
 		command_say("%llu of %llu are on this node's disk, and not confirmed by the group yet (202)",
-			    (unsigned long long)tree->unsure, (unsigned long long)tree->done);
+			    (unsigned long long)tree->unsure, (unsigned long long)(tree->done + tree->made));
 }
 
 /* a directory of the group */
@@ -352,6 +353,7 @@ static int remote_list(struct client *client, struct str path, struct remote *re
 	struct exchange exchange = EXCHANGE_INIT;
 	struct buf target = BUF_INIT;
 	struct err err = ERR_INIT;
+	enum confirmation said;
 	char *what;
 	int status = 0;
 
@@ -373,7 +375,8 @@ static int remote_list(struct client *client, struct str path, struct remote *re
 		status = exchange_refused(&exchange, what);
 	else
 		status = remote_read(remote, &exchange, what);
-	remote->confirmed = exchange_confirmation(&exchange) == CONFIRMED;
+	said = exchange_confirmation(&exchange);
+	remote->confirmed = said == CONFIRMED || (remote->absent && said == SAYS_NOTHING);
 	exchange_clear(&exchange);
 	buf_clear(&target);
 	free(what);
@@ -613,11 +616,12 @@ static int put_file(struct step *file, struct client *client)
 		tree->same++;
 	} else {
 		status = upload_send(&upload, client, tree->write, &exchange);
-		if (status == 0)
+		if (status == 0) {
 			status = write_told(tree->write, &exchange, file->path.data, &tree->unsure);
-		if (exchange.status / 100 == 2) {
-			tree->done++;
-			file->bytes = exchange.body_size;
+			if (exchange.status / 100 == 2) {
+				tree->done++;
+				file->bytes = exchange.body_size;
+			}
 		}
 	}
 	exchange_clear(&exchange);
@@ -712,10 +716,12 @@ static int make_directory(struct step *step, struct client *client)
 	directory_target(&target, buf_str(&step->path));
 	exchange.target = buf_str(&target);
 	exchange.headers[0] = "Content-Length: 0";
-	if (write_send(write, client, &exchange, &err) < 0)
+	if (write_send(write, client, &exchange, &err) < 0) {
 		status = command_fail(&err);
-	else
+	} else {
 		status = write_told(write, &exchange, target.data, &step->tree->unsure);
+		step->tree->made += exchange.status / 100 == 2;
+	}
 	exchange_clear(&exchange);
 	buf_clear(&target);
 	return status;

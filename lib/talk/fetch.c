@@ -742,15 +742,16 @@ static void let_go_on(struct transfer *t)
 struct fetch *fetch_wait(struct fetch_set *s, uint64_t due)
 {
 	for (;;) {
-		uint64_t now, next = due;
+		uint64_t began = clock_mono_ms(), now, left, next = due;
 		struct fetch *fetch;
 		int running;
 
 		curl_multi_perform(s->multi, &running);
 		fetch = take_finished(s);
-		now = clock_mono_ms();
+		/* What came while another's callback took its time is read in the next round. */
 		if (fetch == NULL)
-			fetch = take_silent(s, now, &next);
+			fetch = take_silent(s, began, &next);
+		now = clock_mono_ms();
 		if (fetch != NULL || atomic_exchange(&s->woken, false) || now >= due)
 			return fetch;
 		LIST_EACH(struct transfer, t, &s->transfers, link)
@@ -758,8 +759,8 @@ struct fetch *fetch_wait(struct fetch_set *s, uint64_t due)
 				let_go_on(t);
 				next = now;
 			}
-		curl_multi_poll(s->multi, NULL, 0, next - now > INT_MAX ? INT_MAX : (int)(next - now),
-				NULL);
+		left = next > now ? next - now : 0;
+		curl_multi_poll(s->multi, NULL, 0, left > INT_MAX ? INT_MAX : (int)left, NULL);
 	}
 }
 

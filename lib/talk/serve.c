@@ -76,7 +76,6 @@ static void request_gone(struct serve_request *request)
 
 static void client_free(struct serve_client *client)
 {
-
 	timer_stop(&client->drop);
 	watch_stop(&client->watch);
 	while (client->requests.first != NULL)
@@ -195,14 +194,15 @@ static void request_begin(struct serve_client *client, struct frame *frame)
 	frame_close(frame);
 }
 
+/* Of one that ended meanwhile there is nothing to cancel. */
 static void request_cancel(struct serve_client *client, uint64_t id)
 {
 	LIST_EACH(struct serve_request, request, &client->requests, link) {
-		if (request->id != id)
-			continue;
-		request_gone(request);
-		return;
-	}		/* not found: it ended meanwhile */
+		if (request->id == id) {
+			request_gone(request);
+			return;
+		}
+	}
 }
 
 static void client_ready(struct watch *watch, uint32_t events)

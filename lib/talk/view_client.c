@@ -72,7 +72,9 @@ static int view_hear(struct view_client *client, const struct frame *frame, stru
 		group_view_release(view);
 		return -1;
 	}
-	view->state = VIEW_LIVE;
+	/* Whether this node may speak as a home comes with the members: a layout alone is no live view. */
+	if (frame->type == DISCOVER_MEMBERS || view->state == VIEW_STALE)
+		view->state = VIEW_LIVE;
 	view_replace(client, view);
 	return 0;
 }

@@ -334,6 +334,21 @@ static void test_slow_caller(void)
 	CHECK(t.ended && t.err.kind == ERR_NONE && t.got == BODY && t.wrong == 0);
 }
 
+/* Nor is it a stall of another transfer of the set, whose bytes wait to be read meanwhile. */
+static void test_slow_neighbour(void)
+{
+	struct trial drip = { .stall_ms = 1500 }, slow = { .slow_ms = 2000 };
+
+	start(&drip, "/drip", 0);
+	while (drip.got == 0)
+		CHECK(fetch_wait(set, clock_mono_ms() + 10) == NULL);
+	start(&slow, "/stall", 0);
+	end_one();
+	CHECK(drip.ended && drip.err.kind == ERR_NONE && drip.got == BODY && slow.got == 1000);
+	fetch_cancel(&slow.fetch);
+	exchange_over();
+}
+
 static void *wake_soon(void *data)
 {
 	usleep(50000);
@@ -370,6 +385,7 @@ int main(void)
 	test_cancel();
 	test_many();
 	test_slow_caller();
+	test_slow_neighbour();
 	test_wake();
 	close_fetcher();
 	return UNIT_RESULT();

@@ -23,6 +23,7 @@ static struct serve *serve;
 static struct serve_request *watcher;	/* WATCH, which never ends */
 static uint64_t epoch;			/* of the layout that is told */
 static unsigned member_count;
+static bool members_are_malformed;
 
 static struct view_client *client;
 static unsigned changes, failures;
@@ -59,6 +60,8 @@ static void tell_members(struct serve_request *request)
 	struct buf body = BUF_INIT;
 
 	discover_members_pack(&body, &members, 5);
+	if (members_are_malformed)
+		buf_add(&body, "?", 1);
 	serve_reply(request, DISCOVER_MEMBERS, buf_str(&body), NULL, 0);
 	members_clear(&members);
 	buf_clear(&body);
@@ -176,6 +179,27 @@ static void test_disk(void)
 	check_view(VIEW_REMEMBERED, 2, 3);
 	CHECK(changes == 0);
 	view_client_free(client);
+}
+
+/* Whether this disk forgot something is told with the members: a layout alone is no live view. */
+static void test_layout_alone(void)
+{
+	client_start();
+	epoch = 4;
+	members_are_malformed = true;
+	serve = discoverd_start(loop);
+	view_client_start(client, loop);
+	run_for(20);
+	check_view(VIEW_REMEMBERED, 2, 4);
+	CHECK(changes == 1 && failures == 1);
+	members_are_malformed = false;
+	member_count = 3;
+	tell_members(watcher);
+	run_for(20);
+	check_view(VIEW_LIVE, 3, 4);
+	view_client_free(client);
+	run_for(20);
+	serve_free(serve);
 }
 
 static void test_told(void)
@@ -299,6 +323,7 @@ int main(void)
 	CHECK(mkdtemp(directory) != NULL);
 	loop = loop_new(NULL);
 	test_disk();
+	test_layout_alone();
 	test_told();
 	test_away();
 	test_threads();

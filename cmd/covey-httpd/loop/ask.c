@@ -7,8 +7,6 @@
 #include "../group.h"
 #include "mem.h"
 
-#define SLACK_MS 250		/* versiond's own steps, on a busy machine */
-
 struct question {
 	struct call call;
 	struct worker *worker;
@@ -130,7 +128,7 @@ static void question_send(struct question *q)
 	newest_ask_pack(&body, &ask);
 	/* covey-versiond may ask the homes, and then store at a majority what a minority has. */
 	call_start(q->worker->version, &q->call, VERSION_TALK_NEWEST, buf_str(&body),
-		   2 * q->worker->httpd->conf->timeouts.check_ms + SLACK_MS);
+		   2 * q->worker->httpd->conf->timeouts.check_ms + VERSIOND_SLACK_MS);
 	buf_clear(&body);
 }
 

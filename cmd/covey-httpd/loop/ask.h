@@ -17,6 +17,9 @@
 struct conn;
 struct question;
 
+/* What covey-versiond is given for its own steps on a busy machine, besides the time for its homes. */
+#define VERSIOND_SLACK_MS 250
+
 struct ask {
 	struct question *question;	/* under way; or NULL */
 	struct link link;		/* among those that ask it, too */
