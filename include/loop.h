@@ -51,7 +51,8 @@ uint64_t loop_now(const struct loop *);	/* ms, monotonic, as of this round */
 /*
  * From now on the loop's thread, which holds the mutex, lets go of it while it
  * waits for events, and only then.  So all callbacks hold it, and any thread
- * that does may use the loop and what lives on it.
+ * that does may use the loop and what lives on it, but for starting or changing
+ * a watch of what epoll cannot watch: for that the wait does not end.
  */
 void loop_guard(struct loop *, pthread_mutex_t *);
 

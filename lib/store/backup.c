@@ -574,7 +574,7 @@ static int backup_check_outside(const char *store, const char *to, struct err *e
 /* It is empty, or this node's backup. */
 static int backup_check_place(const char *to, int dir, uint64_t node, struct err *err)
 {
-	struct described described;
+	struct described described = { .node = 0 };
 	struct err why = ERR_INIT;
 
 	if (description_load(to, &described, &why) < 0)
@@ -633,7 +633,7 @@ int backup_make(const char *store, const char *to, struct backup_count *count, s
 static int recover_check(struct copying *c)
 {
 	struct disk_identity identity;
-	struct described described;
+	struct described described = { .node = 0 };
 	struct err why = ERR_INIT;
 
 	if (description_load(c->from_path, &described, &why) < 0)

@@ -855,7 +855,7 @@ static int directory_place(struct store *store, const struct commit *c, struct c
 static int directory_place_older(struct store *store, const struct commit *c, struct commit_state *s,
 				 struct err *err)
 {
-	bool there;
+	bool there = false;
 
 	s->newest = version_cmp(s->record.version, s->entry.entry.version) == 0;
 	if (s->newest)
@@ -953,7 +953,7 @@ static int place_tombstone(struct store *store, const struct commit *c, struct c
 static int tombstone_is_placed(struct store *store, struct commit_state *s, struct version marked,
 			       bool *ret, struct err *err)
 {
-	bool there;
+	bool there = false;
 
 	if (is_in_history(store, s, &there, err) < 0)
 		return -1;
@@ -967,7 +967,7 @@ static int tombstone_is_placed(struct store *store, struct commit_state *s, stru
 static int commit_tombstone(struct store *store, const struct commit *c, struct commit_state *s,
 			    struct err *err)
 {
-	bool there;
+	bool there = false;
 	int status;
 
 	if (is_ungrouped(c, s) && s->entry.directory)
@@ -990,7 +990,7 @@ static int commit_tombstone(struct store *store, const struct commit *c, struct 
 /* What a group of one is told under the lock. */
 static int entry_may_end(struct store *store, struct commit_state *s, struct err *err)
 {
-	bool empty;
+	bool empty = false;
 
 	if (!s->entry.directory)
 		return store_name_kind(&s->entry) != NAME_FILE
@@ -1009,7 +1009,7 @@ static int entry_revive(struct store *store, const struct commit *c, struct comm
 			struct err *err)
 {
 	struct commit again = { .path = c->path, .flags = RECORD_DIRECTORY, .outbox = c->outbox };
-	bool empty;
+	bool empty = false;
 	int status;
 
 	if (directory_is_empty(store, s->path, &empty, err) < 0)
@@ -1040,7 +1040,7 @@ static int entry_keep_ended(struct store *store, struct commit_state *s, struct 
 static int commit_entry_end(struct store *store, const struct commit *c, struct commit_state *s,
 			    struct err *err)
 {
-	bool ungrouped = is_ungrouped(c, s), there, over;
+	bool ungrouped = is_ungrouped(c, s), there = false, over;
 	int status;
 
 	if (ungrouped && entry_may_end(store, s, err) < 0)
