@@ -364,7 +364,7 @@ uint64_t replicate_pause_ms(unsigned tries, uint64_t left_ms)
 	return pause < left_ms - HOMES_LAST_MS ? pause : left_ms - HOMES_LAST_MS;
 }
 
-/* Nobody else has it, and somebody still waits.  A STORE that failed at once would fail at once again. */
+/* While somebody waits for a majority.  A STORE that failed at once would fail at once again. */
 static void store_again_later(struct replicate *r)
 {
 	uint64_t now = loop_now(r->worker->loop);

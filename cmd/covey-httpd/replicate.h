@@ -32,10 +32,9 @@ struct worker;
 #define LARGE_BYTES (1u << 20)	/* a larger body is pushed while it arrives, and given more time */
 
 /*
- * After so long homes of which no majority answered are asked again, while a
- * client waits for so many ms more.  It doubles with the tries, but the last
- * one comes so early that they can still answer it; all that is left: no more
- * is tried.
+ * The pause before homes of which no majority answered are asked again, when
+ * the client waits for left_ms more.  It doubles with the tries, and leaves the
+ * homes time to answer the last question; left_ms: it is too late for another.
  */
 uint64_t replicate_pause_ms(unsigned tries, uint64_t left_ms);
 

@@ -294,13 +294,13 @@ static void chunk_take(struct upload *u, struct str *bytes, char *to)
 static void chunk_take_prefix(struct upload *u, struct chunk *chunk)
 {
 	struct conn *c = u->conn;
-	struct str early = conn_body_prefix(c), bytes = early;
+	struct str prefix = conn_body_prefix(c), bytes;
 
-	if (bytes.n > chunk->cap - chunk->len)
-		bytes.n = chunk->cap - chunk->len;
-	early = bytes;
+	if (prefix.n > chunk->cap - chunk->len)
+		prefix.n = chunk->cap - chunk->len;
+	bytes = prefix;
 	chunk_take(u, &bytes, chunk->data + chunk->len);
-	conn_body_prefix_taken(c, early.n - bytes.n);
+	conn_body_prefix_taken(c, prefix.n - bytes.n);
 }
 
 /* 1: some came; 0: none for now. */
