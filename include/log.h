@@ -3,9 +3,10 @@
  *
  * Lines go to stderr as "PROGRAM: sentence", or "PROGRAM: warning: sentence",
  * or to the journal with their level and fields when systemd connected stderr
- * to it.  Whoever runs several nodes names the one in the environment
- * (LOG_NODE): then time and name come first.  Only cmd/ and the service
- * skeleton log; libraries return errors.  Any thread may.
+ * to it: errors without fields by stderr, since their process often ends at
+ * once, all else by the journal's own socket.  Whoever runs several nodes names
+ * the one in the environment (LOG_NODE): then time and name come first.  Only
+ * cmd/ and the service skeleton log; libraries return errors.  Any thread may.
  *
  * Errors of one kind come in floods, as from every write to a full disk: of
  * log_err() and log_fields(), beyond LOG_ALIKE in LOG_ALIKE_MS, they are

@@ -148,7 +148,7 @@ has() {
 	for role in $ROLES; do
 		wait_until 30 is 3 "covey-$role.socket" inactive
 		is 3 "covey-$role.service" failed
-		wait_until 10 says_once "$role"
+		wait_until 10 says_once "$role" || { on 3 journalctl -o short-precise -n 100; return 1; }
 	done
 	echo meanwhile >f
 	put 1 /error f

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -134,12 +135,35 @@ static void write_journal(enum log_level level, const struct log_field *fields, 
 	buf_clear(&bytes);
 }
 
+/*
+ * A process that logs an error often ends with it.  journald looks up the
+ * unit of what comes by its own socket by the process, and finds none when
+ * that is gone: `journalctl -u` does not show the error.  The unit of stderr
+ * it knows from the beginning.
+ */
+static void write_journal_stderr(enum log_level level, struct str text)
+{
+	struct buf line = BUF_INIT;
+
+	buf_addf(&line, "<%d>", (int)level);	/* sd-daemon(3) */
+	if (node != NULL)
+		buf_addf(&line, "%s: ", node);
+	buf_addstr(&line, text);
+	buf_addc(&line, '\n');
+	if (write(STDERR_FILENO, line.data, line.len) < 0)
+		write_journal(level, NULL, 0, text);
+	buf_clear(&line);
+}
+
 static void write_line(enum log_level level, const struct log_field *fields, size_t count,
 		       struct str text)
 {
 	if (level > limit)
 		return;
-	if (to_journal)
+	/* Several lines would be several messages on stderr. */
+	if (to_journal && level == LOG_LEVEL_ERROR && count == 0 && memchr(text.s, '\n', text.n) == NULL)
+		write_journal_stderr(level, text);
+	else if (to_journal)
 		write_journal(level, fields, count, text);
 	else if (to_stderr)
 		write_stderr(level, text);

@@ -1,6 +1,7 @@
 /*
  * Unit test of log: lines on stderr, whole, under the program's name, and the
- * node's where there are several; no floods; and nothing when quiet.
+ * node's where there are several; no floods; what goes to the journal by
+ * stderr; and nothing when quiet.
  */
 #include "log.h"
 
@@ -9,6 +10,7 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char name[] = "/tmp/covey-log-XXXXXX";
@@ -78,6 +80,22 @@ static void open_as_node(void)
 	log_line(LOG_LEVEL_WARNING, "one");
 }
 
+/* As systemd says that stderr is the journal's. */
+static void open_as_journal(void)
+{
+	char stream[64];
+	struct stat st;
+
+	CHECK(fstat(STDERR_FILENO, &st) == 0);
+	snprintf(stream, sizeof stream, "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	setenv("JOURNAL_STREAM", stream, 1);
+	log_open("prog", 0);
+	unsetenv("JOURNAL_STREAM");
+	log_line(LOG_LEVEL_ERROR, "the last word");
+	log_line(LOG_LEVEL_ERROR, "two\nlines");
+	log_line(LOG_LEVEL_INFO, "one");
+}
+
 static void only_errors(void)
 {
 	log_limit(LOG_LEVEL_ERROR);
@@ -119,6 +137,7 @@ int main(void)
 	text = logged(open_as_node);
 	CHECK(text.n == strlen("2026-11-30T04:20:11Z n1 prog: warning: one\n") && text.s[10] == 'T' &&
 	      str_ends(text, STR("Z n1 prog: warning: one\n")));
+	CHECK(str_eq(logged(open_as_journal), STR("<3>the last word\n")));
 	CHECK(logged(open_quiet).n == 0);
 	unlink(name);
 	return UNIT_RESULT();
