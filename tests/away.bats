@@ -124,8 +124,8 @@ load helpers
 @test "an adopted covey-httpd leaves when idle, with 0, and not before" {
 	need systemd-socket-activate
 	node_conf idle "$(port 5)" $'limits:\n  idle_exit: 1s\n  idle_timeout: 100s'
-	spawn idle systemd-socket-activate -l "127.0.0.1:$(port 5)" --fdname=http -E ASAN_OPTIONS \
-		-E COVEY_TEST_MARK "$COVEY_BIN/covey-httpd" -c "$CONF"
+	spawn idle "${ACTIVATE[@]}" -l "127.0.0.1:$(port 5)" --fdname=http \
+		"$COVEY_BIN/covey-httpd" -c "$CONF"
 	pid=$PID
 	wait_until 5 grep -q '^Listening' idle.log
 	# Its first connection, which starts it: after another it might have left before this one comes.
@@ -147,7 +147,7 @@ print(s.recv(100).split(b"\r\n")[0].decode())' "$(port 5)"
 	refused() {
 		local pid status=0 wake=$1
 		shift
-		spawn x systemd-socket-activate "$@" "$COVEY_BIN/covey-httpd" -c "$CONF"
+		spawn x "${ACTIVATE[@]}" "$@" "$COVEY_BIN/covey-httpd" -c "$CONF"
 		pid=$PID
 		wait_until 5 eval "$wake"
 		wait "$pid" || status=$?

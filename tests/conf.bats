@@ -212,7 +212,7 @@ listen: {http: '0.0.0.0:4720'}"
 adopts() {
 	local name=$1
 	shift
-	spawn "$name" systemd-socket-activate "$@" covey-httpd -c "$CONF"
+	spawn "$name" "${ACTIVATE[@]}" "$@" covey-httpd -c "$CONF"
 	wait_until 5 grep -q "Listening on" "$name.log"
 	curl -s -m 5 -o /dev/null "http://127.0.0.1:$(port)/" || :
 	echo x 2>/dev/null >"/dev/udp/127.0.0.1/$(port)" || :

@@ -174,6 +174,10 @@ _end_leftovers() {
 	done
 }
 
+# systemd-socket-activate passes little of its environment on: without the mark, what it starts is
+# not found when the test ends.
+ACTIVATE=(systemd-socket-activate -E ASAN_OPTIONS -E UBSAN_OPTIONS -E COVEY_TEST_MARK)
+
 # Descriptors above 2 are bats' own: a child that holds them would hang it.
 spawn() {
 	local name=$1

@@ -680,11 +680,11 @@ PY
 @test "an adopted listener: LISTEN_FDS with the name http, and no other" {
 	need systemd-socket-activate
 	node_conf n "$(port)"
-	spawn n systemd-socket-activate -l "127.0.0.1:$(port)" --fdname=http covey-httpd -c "$CONF"
+	spawn n "${ACTIVATE[@]}" -l "127.0.0.1:$(port)" --fdname=http covey-httpd -c "$CONF"
 	[ "$(code --retry 20 --retry-connrefused --retry-delay 1 "$URL/.covey/healthz")" = 200 ]
 	echo x | curl -sfT - "$URL/a"
 	[ "$(curl -sf "$URL/a")" = x ]
-	spawn wrong systemd-socket-activate -l "127.0.0.1:$(port 1)" --fdname=http covey-httpd -c "$CONF"
+	spawn wrong "${ACTIVATE[@]}" -l "127.0.0.1:$(port 1)" --fdname=http covey-httpd -c "$CONF"
 	run curl -s -m 20 --retry 5 --retry-connrefused "http://127.0.0.1:$(port 1)/a"
 	[[ $status == 5[26] ]]		# who accepted it has ended
 	grep -qi "$(port 1)\|listen" wrong.log

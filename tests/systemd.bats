@@ -144,8 +144,7 @@ setup_file() {
 
 @test "covey-httpd adopts a socket (Accept=no)" {
 	node_conf one "$(port 1)"
-	spawn activate systemd-socket-activate -l "127.0.0.1:$(port 1)" --fdname=http \
-		-E ASAN_OPTIONS -E UBSAN_OPTIONS -E COVEY_TEST_MARK \
+	spawn activate "${ACTIVATE[@]}" -l "127.0.0.1:$(port 1)" --fdname=http \
 		"$COVEY_BIN/covey-httpd" -c "$CONF"
 	wait_until 5 grep -q Listening "$D/activate.log"
 	echo hello >"$D/f"
@@ -156,8 +155,7 @@ setup_file() {
 
 @test "covey-httpd serves one connection of inetd (Accept=yes)" {
 	node_conf one "$(port 2)"
-	spawn activate systemd-socket-activate -a --inetd -l "127.0.0.1:$(port 2)" \
-		-E ASAN_OPTIONS -E UBSAN_OPTIONS -E COVEY_TEST_MARK \
+	spawn activate "${ACTIVATE[@]}" -a --inetd -l "127.0.0.1:$(port 2)" \
 		"$COVEY_BIN/covey-httpd" --inetd -c "$CONF"
 	wait_until 5 grep -q Listening "$D/activate.log"
 	echo hello >"$D/f"
