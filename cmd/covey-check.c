@@ -150,12 +150,6 @@ static const struct record *record_of(const struct nodes_row *it)
 	return version_cmp(it->entry.version, it->record.version) > 0 ? &it->entry : &it->record;
 }
 
-static void take_newer(struct record *record, const struct record *other)
-{
-	if (version_cmp(other->version, record->version) > 0)
-		*record = *other;
-}
-
 /* A directory's record is kept by the homes of its name alone: nobody else is older without it. */
 static enum verdict judge(struct rows *rows)
 {
@@ -165,8 +159,8 @@ static enum verdict judge(struct rows *rows)
 
 	for (size_t i = 0; i < rows->count; i++) {
 		silent = silent || !rows->list[i].it.answered;
-		take_newer(&file, &rows->list[i].it.record);
-		take_newer(&entry, &rows->list[i].it.entry);
+		record_take_newer(&file, &rows->list[i].it.record);
+		record_take_newer(&entry, &rows->list[i].it.entry);
 	}
 	directory = record_is_live(&entry) || version_cmp(entry.version, file.version) > 0;
 	newest = directory ? entry.version : file.version;

@@ -85,6 +85,13 @@ static inline bool record_is_live(const struct record *r)
  */
 enum name_kind { NAME_ABSENT, NAME_FILE, NAME_DIRECTORY };
 
+/* The newer of the two stays in record. */
+static inline void record_take_newer(struct record *record, const struct record *other)
+{
+	if (version_cmp(other->version, record->version) > 0)
+		*record = *other;
+}
+
 static inline enum name_kind record_name_kind(const struct record *file, const struct record *entry)
 {
 	if (record_is_live(entry))

@@ -31,6 +31,10 @@ struct version {
 
 /* <0, 0, >0 */
 int version_cmp(struct version, struct version);
+static inline struct version version_later(struct version a, struct version b)
+{
+	return version_cmp(a, b) >= 0 ? a : b;
+}
 
 static inline bool version_is_none(struct version v)
 {

@@ -195,11 +195,6 @@ static void gate_committed(struct job *job)
 	conn_resume(c);
 }
 
-static struct version version_later(struct version a, struct version b)
-{
-	return version_cmp(a, b) > 0 ? a : b;
-}
-
 static enum outcome gate_commit(struct rmdir *r)
 {
 	struct conn *c = r->conn;

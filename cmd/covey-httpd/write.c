@@ -133,12 +133,6 @@ static struct registers registers_of(const struct store_entry *here)
 	return (struct registers){ .file = here->record, .entry = here->entry };
 }
 
-static void take_newer(struct record *record, const struct record *other)
-{
-	if (version_cmp(other->version, record->version) > 0)
-		*record = *other;
-}
-
 /*
  * What is here, and what the group knows.  A directory's entry is kept by the
  * homes of its name alone: where these said what it is, what this node may
@@ -146,11 +140,11 @@ static void take_newer(struct record *record, const struct record *other)
  */
 static struct registers registers_merge(const struct write_item *item, struct registers r)
 {
-	take_newer(&r.file, &item->group_file);
+	record_take_newer(&r.file, &item->group_file);
 	if (item->entry_known)
 		r.entry = item->group_entry;
 	else
-		take_newer(&r.entry, &item->group_entry);
+		record_take_newer(&r.entry, &item->group_entry);
 	return r;
 }
 

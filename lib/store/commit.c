@@ -191,11 +191,6 @@ static bool is_ungrouped(const struct commit *c, const struct commit_state *s)
  * removed by hand, and the same nanosecond is hit.
  */
 
-static struct version version_later(struct version a, struct version b)
-{
-	return version_cmp(a, b) >= 0 ? a : b;
-}
-
 static int greatest_add_name(void *data, const char *name)
 {
 	struct version *greatest = data, v;

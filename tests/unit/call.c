@@ -2,7 +2,7 @@
  * Asking and answering over a socket: several answers to one request,
  * descriptors, time-outs, a server that goes and comes, clients that go.
  */
-#include "unit.h"
+#include "loop_unit.h"
 
 #include "call.h"
 #include "container.h"
@@ -14,7 +14,6 @@
 
 enum { ECHO = 1, TWICE, SILENCE, DESCRIPTOR, KEPT, FLOOD, REFUSE };
 
-static struct loop *loop;
 static char path[] = "/var/tmp/covey-call-XXXXXX.sock";
 static int listener = -1;
 static struct serve *serve;
@@ -162,21 +161,6 @@ static void test_silence(struct caller *caller)
 
 	CHECK(a.frames == 0 && a.over == 1);
 	CHECK(serve_requests(serve) == 1 && gone == 0);
-}
-
-static void stop_later(struct timer *timer)
-{
-	(void)timer;
-	loop_stop(loop);
-}
-
-static void run_for(uint64_t ms)
-{
-	struct timer timer = { .fire = stop_later };
-
-	timer_start(loop, &timer, ms);
-	CHECK(loop_run(loop, NULL) == 0);
-	timer_stop(&timer);
 }
 
 /* The role is started anew while the listener stays, as systemd does it. */

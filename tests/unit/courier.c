@@ -2,7 +2,7 @@
  * The courier, with something that plays covey-syncd: what is sealed comes
  * back opened, one packet to a peer at once, and rest after a failure.
  */
-#include "unit.h"
+#include "loop_unit.h"
 
 #include "clock.h"
 #include "courier.h"
@@ -15,7 +15,6 @@ enum { SELF = 1, PEER = 2 };
 enum { TIMEOUT_MS = 250, REST_MS = 5000 };
 
 static const char path[] = "/var/tmp/covey-courier.sock";
-static struct loop *loop;
 static struct seal_keys keys;
 static struct courier *courier;
 static struct courier_peer peer;
@@ -88,21 +87,6 @@ static void on_answer(void *data, const struct courier_answer *answer)
 	CHECK(answer->bytes > 0);
 	told_question = answer->wire->stale.id;
 	messages++;
-}
-
-static void stop_later(struct timer *timer)
-{
-	(void)timer;
-	loop_stop(loop);
-}
-
-static void run_for(uint64_t ms)
-{
-	struct timer timer = { .fire = stop_later };
-
-	timer_start(loop, &timer, ms);
-	CHECK(loop_run(loop, NULL) == 0);
-	timer_stop(&timer);
 }
 
 static void send_and_run(void)

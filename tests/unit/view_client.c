@@ -2,7 +2,7 @@
  * The view of covey-discoverd, in one process with something that plays it:
  * from disk, told, changed, away, back; and read by threads meanwhile.
  */
-#include "unit.h"
+#include "loop_unit.h"
 
 #include "discover_talk.h"
 #include "layout_file.h"
@@ -17,7 +17,6 @@
 #define READERS 3
 
 static char directory[] = "/var/tmp/covey-view-XXXXXX";
-static struct loop *loop;
 static int listener = -1;
 static struct serve *serve;
 static struct serve_request *watcher;	/* WATCH, which never ends */
@@ -125,21 +124,6 @@ static void on_failed(void *data, const struct err *err)
 {
 	CHECK(data == &changes && err->kind != ERR_NONE);
 	failures++;
-}
-
-static void stop_later(struct timer *timer)
-{
-	(void)timer;
-	loop_stop(loop);
-}
-
-static void run_for(uint64_t ms)
-{
-	struct timer timer = { .fire = stop_later };
-
-	timer_start(loop, &timer, ms);
-	CHECK(loop_run(loop, NULL) == 0);
-	timer_stop(&timer);
 }
 
 static void check_view(int state, unsigned members, uint64_t of_epoch)
