@@ -975,10 +975,9 @@ static void answer_refusal(struct write *w)
 {
 	struct conn *c = w->conn;
 
-	/* Some items may have been committed. */
-	for (size_t i = 0; i < w->count; i++)
-		if (w->items[i].commit.mark.segment != 0)
-			outbox_poke(w->worker);
+	/* Some items may be committed, and the one that failed may have left its entry in the outbox. */
+	if (w->job.work == commit_job)
+		outbox_poke(w->worker);
 	if (w->err.kind == ERR_ABSENT)
 		answer_version_error(c, 404, str_of(err_reason(&w->err)));
 	else
