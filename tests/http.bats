@@ -477,6 +477,7 @@ PY
 	[ "$(code -T one -H "If-Match: $first" "$URL/a")" = 204 ]
 	second=$(header ETag)
 	[ "$(code -T one -H "If-Match: $first" "$URL/a")" = 412 ]
+	[ "$(curl -s -T one -H "If-Match: $first" "$URL/a")" = "the newest version is $second" ]
 	[ "$(code -X DELETE -H "If-Match: $first" "$URL/a")" = 412 ]
 	[ "$(code -T one -H 'If-Unmodified-Since: Sat, 01 Jan 2000 00:00:00 GMT' "$URL/a")" = 412 ]
 	[ "$(code -T one -H 'If-Match: nonsense' "$URL/a")" = 400 ]

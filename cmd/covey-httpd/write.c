@@ -179,7 +179,7 @@ static int judge_condition(const struct write *w, const struct record *file, str
 	case COND_FAILED:
 		if (!target.exists)
 			return err_set(err, ERR_PRECONDITION, "nothing is there");
-		return err_set(err, ERR_PRECONDITION, "the newest version is %s", text);
+		return err_set(err, ERR_PRECONDITION, "the newest version is %.*s", STR_ARG(target.etag));
 	case COND_NOT_MODIFIED:
 	case COND_GO:
 		break;
