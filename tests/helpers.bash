@@ -437,7 +437,7 @@ scenario() {
 every_scenario() {
 	run bash -c '"$1" --list | cut -d " " -f 1 | sort' - "$TOP/tests/$1"
 	[ "$status" -eq 0 ]
-	[ "$output" = "$(sed -n "s/.*{ $2 \([a-z_]*\); }\$/\1/p" "$BATS_TEST_FILENAME" | sort)" ]
+	[ "$output" = "$(sed -n "s/.*[{&] $2 \([a-z_]*\); }\$/\1/p" "$BATS_TEST_FILENAME" | sort)" ]
 }
 
 mutant_sim() {

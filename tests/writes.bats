@@ -18,10 +18,7 @@ roles() { scenario write-roles "$1" "$(port)"; }
 @test "a write waits for timeouts.store, or as long as preferred" { roles waiting; }
 @test "Prefer: wait has the homes asked until a majority answers" { roles patience; }
 @test "the outbox keeps what some home or keeper has not" { roles outbox; }
-@test "covey-syncd is told what a commit that failed left in the outbox" {
-	need strace
-	roles failed_commit
-}
+@test "covey-syncd is told what a commit that failed left in the outbox" { need strace && roles failed_commit; }
 @test "what is above a write is asked about, unless it is known to stand" { roles above; }
 @test "homes are asked before a body that is large or conditional, not before a small one" { roles early_question; }
 @test "a file above is 409, and nothing is stored" { roles above_file; }
