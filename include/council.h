@@ -141,6 +141,4 @@ void council_step(struct council *, const struct view *, const struct council_se
  */
 int council_force(const struct council *, const struct view *, struct layout *ret, struct err *);
 
-bool council_has_seat(const struct council *);
-
 #endif

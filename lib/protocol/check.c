@@ -113,35 +113,21 @@ static struct version check_newest_gate(const struct check *check)
 	return gate;
 }
 
-static bool holds(const struct record *held, const struct record *newest)
-{
-	return version_cmp(held->version, newest != NULL ? newest->version : VERSION_NONE) == 0;
-}
-
-/* The homes that said they hold it, at this epoch. */
-static struct quorum check_holding(const struct check *check, const struct record *newest)
+/* The homes that said, at this epoch, that this is the newest they hold: of the entry, or of the file. */
+static struct quorum check_holding(const struct check *check, struct version v, bool entry)
 {
 	struct quorum quorum = check->phase.quorum;
 
 	quorum_again(&quorum);
-	if (check_own_counts(check) && holds(&check->own.record, newest))
+	if (check_own_counts(check) &&
+	    version_cmp((entry ? check->own.entry : check->own.record).version, v) == 0)
 		quorum_answered(&quorum, check_self(check));
-	for (size_t i = 0; i < check->row_count; i++)
-		if (check->rows[i].counted && holds(&check->rows[i].record, newest))
-			quorum_answered(&quorum, check->rows[i].id);
-	return quorum;
-}
+	for (size_t i = 0; i < check->row_count; i++) {
+		const struct check_row *row = &check->rows[i];
 
-static struct quorum check_holding_entry(const struct check *check, const struct record *entry)
-{
-	struct quorum quorum = check->phase.quorum;
-
-	quorum_again(&quorum);
-	if (check_own_counts(check) && holds(&check->own.entry, entry))
-		quorum_answered(&quorum, check_self(check));
-	for (size_t i = 0; i < check->row_count; i++)
-		if (check->rows[i].counted && holds(&check->rows[i].entry, entry))
-			quorum_answered(&quorum, check->rows[i].id);
+		if (row->counted && version_cmp((entry ? row->entry : row->record).version, v) == 0)
+			quorum_answered(&quorum, row->id);
+	}
 	return quorum;
 }
 
@@ -312,7 +298,7 @@ static bool check_wants_entry_alone(const struct check *check)
 static enum verdict check_judge_file(const struct check *check, uint64_t now)
 {
 	const struct record *newest = check_newest(check).record;
-	struct quorum holding = check_holding(check, newest);
+	struct quorum holding = check_holding(check, newest != NULL ? newest->version : VERSION_NONE, false);
 
 	if (check_wants_entry_alone(check) || newest == NULL || quorum_reached(&holding))
 		return CONFIRMED;
@@ -328,7 +314,7 @@ static enum verdict check_judge_file(const struct check *check, uint64_t now)
 static enum verdict check_judge_majority(const struct check *check, uint64_t now)
 {
 	struct record entry = check_entry(check);
-	struct quorum holding = check_holding_entry(check, &entry);
+	struct quorum holding = check_holding(check, entry.version, true);
 
 	if (version_is_none(entry.version) || quorum_reached(&holding))
 		return check_judge_file(check, now);
@@ -684,7 +670,7 @@ static void check_store_at(struct check *check, const struct quorum *holding, ui
 static void check_store(struct check *check, uint64_t now)
 {
 	struct newest newest = check_newest(check);
-	struct quorum holding = check_holding(check, newest.record);
+	struct quorum holding = check_holding(check, newest.record->version, false);
 
 	check->storing = (struct store_ask){ .path = check_path(check), .record = *newest.record,
 					     .type = str_of(newest.type) };
@@ -694,7 +680,7 @@ static void check_store(struct check *check, uint64_t now)
 static void check_store_entry(struct check *check, uint64_t now)
 {
 	struct record entry = check_entry(check);
-	struct quorum holding = check_holding_entry(check, &entry);
+	struct quorum holding = check_holding(check, entry.version, true);
 
 	check->entries++;
 	check->storing = (struct store_ask){ .path = check_path(check), .record = entry };
