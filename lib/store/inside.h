@@ -2,7 +2,6 @@
 #ifndef COVEY_STORE_INSIDE_H
 #define COVEY_STORE_INSIDE_H
 
-#include "lock.h"
 #include "store.h"
 
 #include <fcntl.h>
@@ -67,14 +66,24 @@ void disk_fill_reserve(struct store *);
 /* counters.c: visible only when durable */
 
 /*
+ * One writer per path, across threads and processes.  A lock is a byte of the
+ * file `locks`, by the path's hash, held by an open description of its own, so
+ * that threads exclude each other as processes do.  The kernel drops it when
+ * its holder dies.  Paths that share one only wait for each other, and nobody
+ * takes a second lock while holding one, so nobody waits in a circle.
+ */
+struct lock {
+	int fd;				/* owned; -1: not held */
+};
+#define LOCK_INIT { .fd = -1 }
+void lock_release(struct lock *);	/* safe on LOCK_INIT, and leaves it behind */
+/*
  * Wait for the path's lock.  What others wrote under it is then on disk;
  * nobody who holds one may ask for a path by store_newest() and the like.
  */
 int counters_lock(struct store *, struct lock *, struct str path, struct err *);
 /* The same of a path's hash, without waiting: false when somebody holds it, and on any failure. */
 bool counters_try_lock(struct store *, struct lock *, uint64_t hash);
-/* Somebody holds it, who has not died. */
-bool counters_is_locked(struct store *, struct str path);
 int counters_open(struct store *, struct err *);	/* under the lock on the store */
 /* Instead, for one that cannot be written: of this process alone. */
 int counters_stand_in(struct store *, struct err *);
@@ -90,13 +99,16 @@ struct pending {
 	struct version before;		/* the newest until then */
 	uint32_t turn;			/* of the slot: later ones are others */
 };
-enum pending_kind {
-	PENDING_NONE,
-	PENDING_VERSION,		/* one version */
-	PENDING_ANYTHING,
-};
-/* Of what was seen of the path before this; ret->turn is set always, the rest for PENDING_VERSION. */
-enum pending_kind counters_pending(const struct store *, struct str path, struct pending *ret);
+/*
+ * Call read() until what it saw is on disk: without a lock; without what
+ * is pending; and only then under the path's lock.  It returns 0, -1, or
+ * READ_WAIT when it cannot leave out what is pending (NULL: nothing is).
+ * clear() undoes a read(); NULL: there is nothing to undo.
+ */
+#define READ_WAIT 1
+typedef int durable_read(void *data, const struct pending *, struct err *);
+int read_durably(struct store *, struct str path, durable_read *, void (*clear)(void *data),
+		 void *data, struct err *);
 /*
  * Under the path's lock: something of it changes now (all but the turn of
  * *pending; NULL: anything); and it is on disk.
@@ -132,6 +144,8 @@ struct names {
 int names_init(struct names *, struct str path, struct err *);
 /* Of a path that was checked, or of a name in some directory. */
 void names_set(struct names *, struct str path);
+/* The path of a name in a directory, instead of what to holds; false: a path can have no such name. */
+bool path_below(struct buf *to, struct str path, const char *name);
 /* The path's history directory, and names in it; valid until the next call. */
 const char *names_history(struct names *);
 const char *names_mark(struct names *, const char *mark);
@@ -239,22 +253,10 @@ int history_newest_file(int history, struct names *, struct version above, struc
 
 /* read.c: what is known at a path */
 
-/*
- * Call read() until what it saw is on disk: without a lock; without what
- * is pending; and only then under the path's lock.  It returns 0, -1, or
- * READ_WAIT when it cannot leave out what is pending (NULL: nothing is).
- * clear() undoes a read().
- */
-#define READ_WAIT 1
-typedef int durable_read(void *data, const struct pending *, struct err *);
-int read_durably(struct store *, struct str path, durable_read *, void (*clear)(void *data),
-		 void *data, struct err *);
-/* store_newest() without what is pending, for who calls read_durably() himself. */
-int newest_without(struct store *, struct str path, enum store_want, const struct pending *,
-		  struct store_entry *ret, struct err *);
-/* store_newest(), store_history() for who holds the path's lock. */
-int newest_locked(struct store *, struct str path, enum store_want, struct store_entry *ret,
-	       struct err *);
+/* store_newest(STORE_RECORD) without what is pending, for who calls read_durably() or holds the lock. */
+int newest_without(struct store *, struct str path, const struct pending *, struct store_entry *ret,
+		   struct err *);
+/* store_history() for who holds the path's lock. */
 int history_locked(struct store *, struct str path, struct history *ret, struct err *);
 /* What store_newest() says, from what was found in tree/; found keeps its fd for STORE_RECORD. */
 int entry_from_inode(int history, struct names *, const struct marks *, struct inode *, enum store_want,

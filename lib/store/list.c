@@ -57,10 +57,7 @@ static int candidates_add_name(void *data, const char *text)
 		return 0;
 	if (str_cmp(name, l->after) <= 0 || !can_be_named(l, name))
 		return 0;
-	if (l->count == l->cap) {
-		l->cap = l->cap > 0 ? 2 * l->cap : 64;
-		l->candidates = mem_resize(l->candidates, l->cap, sizeof *l->candidates);
-	}
+	l->candidates = mem_room(l->candidates, l->count, &l->cap, sizeof *l->candidates);
 	l->candidates[l->count++] = (struct candidate){
 		.name = mem_copy(name.s, name.n),
 		.history = l->in_history,
@@ -146,7 +143,7 @@ static int candidate_read(const struct listing_state *l, const struct candidate 
 	struct names below;
 
 	if (pending != NULL)
-		return newest_without(l->store, buf_str(&l->below), STORE_RECORD, pending, ret, err);
+		return newest_without(l->store, buf_str(&l->below), pending, ret, err);
 	names_set(&below, str_of(candidate->name));
 	if (l->tree >= 0)
 		status = inode_read_tree(l->tree, candidate->name, &found, err);
@@ -248,11 +245,6 @@ static int read_nothing(void *data, const struct pending *pending, struct err *e
 	return 0;
 }
 
-static void clear_nothing(void *data)
-{
-	(void)data;
-}
-
 int store_list(struct store *store, struct str path, struct str after, size_t limit,
 	       bool with_deleted, struct listing *ret, struct err *err)
 {
@@ -266,7 +258,7 @@ int store_list(struct store *store, struct str path, struct str after, size_t li
 		return -1;
 	status = listing_open(&l, with_deleted, err);
 	if (status == 0)
-		status = read_durably(store, path, read_nothing, clear_nothing, NULL, err);
+		status = read_durably(store, path, read_nothing, NULL, NULL, err);
 	if (status == 0)
 		status = candidates_read(&l, err);
 	if (status == 0) {

@@ -33,6 +33,13 @@ void names_set(struct names *names, struct str path)
 	buf_clear(&history);
 }
 
+bool path_below(struct buf *to, struct str path, const char *name)
+{
+	buf_reset(to);
+	path_join(to, path, str_of(name));
+	return path_check(buf_str(to), NULL) == 0;
+}
+
 const char *names_mark(struct names *names, const char *mark)
 {
 	snprintf(names->history + names->stem, sizeof names->history - names->stem, "%s", mark);
@@ -200,10 +207,7 @@ void children_clear(struct children *c)
 
 void versions_add(struct versions *all, struct version v)
 {
-	if (all->count == all->cap) {
-		all->cap = all->cap > 0 ? 2 * all->cap : 16;
-		all->items = mem_resize(all->items, all->cap, sizeof *all->items);
-	}
+	all->items = mem_room(all->items, all->count, &all->cap, sizeof *all->items);
 	all->items[all->count++] = v;
 }
 

@@ -33,10 +33,7 @@ struct walk {
 
 static void walk_add(struct walk *w, struct str path)
 {
-	if (w->count == w->cap) {
-		w->cap = w->cap > 0 ? 2 * w->cap : 64;
-		w->items = mem_resize(w->items, w->cap, sizeof *w->items);
-	}
+	w->items = mem_room(w->items, w->count, &w->cap, sizeof *w->items);
 	w->items[w->count++] = (struct survey_directory){
 		.path = mem_copy(path.n > 0 ? path.s : "", path.n),
 		.partition = path_partition_of_directory(path),
@@ -424,12 +421,10 @@ static int survey_names(const struct surveying *v, const struct survey_directory
 	struct buf path = BUF_INIT;
 	int status = 0;
 
-	for (size_t i = 0; i < children->count && status == 0; i++) {
-		buf_reset(&path);
-		path_join(&path, str_of(directory->path), str_of(children->names[i]));
-		if (str_cmp(buf_str(&path), after) > 0 && path_check(buf_str(&path), NULL) == 0)
+	for (size_t i = 0; i < children->count && status == 0; i++)
+		if (path_below(&path, str_of(directory->path), children->names[i]) &&
+		    str_cmp(buf_str(&path), after) > 0)
 			status = survey_path(v, buf_str(&path), directory->partition);
-	}
 	buf_clear(&path);
 	return status;
 }
