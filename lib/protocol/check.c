@@ -10,7 +10,7 @@
 
 struct check {
 	struct phase phase;
-	struct check *path_next;	/* in its bucket */
+	struct link by_path;		/* in the asker's list; in none while it waits for another */
 	struct check *after;		/* starts when this is over; NULL: nobody waits for it */
 	struct list waits;		/* struct check_wait */
 	char *path;			/* owned */
@@ -370,32 +370,16 @@ static uint64_t check_look_again_at(const struct check *check, uint64_t now)
 
 static void check_ask(struct check *, struct asker *, uint64_t now);
 
-static struct check **check_bucket(struct asker *asker, uint64_t hash)
-{
-	return &asker->by_path[hash % ASKER_BUCKETS];
-}
-
-static void check_unlink(struct check *check)
-{
-	struct check **p = check_bucket(check->phase.asker, check->hash);
-
-	while (*p != check)
-		p = &(*p)->path_next;
-	*p = check->path_next;
-}
-
 static void check_free(struct check *check)
 {
+	list_remove(&check->by_path);
 	free(check->path);
 	free(check);
 }
 
 static void check_launch(struct check *check, struct asker *asker, uint64_t now)
 {
-	struct check **by_path = check_bucket(asker, check->hash);
-
-	check->path_next = *by_path;
-	*by_path = check;
+	list_prepend(&asker->by_path[check->hash % ASKER_BUCKETS], &check->by_path);
 	check_ask(check, asker, now);
 }
 
@@ -427,7 +411,7 @@ static bool check_finish(struct check *check, enum certainty certainty, uint64_t
 	struct check_wait *wait;
 
 	phase_end(&check->phase, now);
-	check_unlink(check);
+	list_remove(&check->by_path);
 	if (check->after != NULL) {
 		if (check->after->waits.count > 0)
 			check_launch(check->after, check->phase.asker, now);
@@ -455,7 +439,6 @@ static void check_forget(struct phase *phase)
 	struct check *check = CONTAINER_OF(phase, struct check, phase);
 
 	phase_end(phase, phase->sent);
-	check_unlink(check);
 	if (check->after != NULL) {
 		check_drop_waits(check->after);
 		check_free(check->after);
@@ -705,13 +688,11 @@ static struct check *check_new(struct str path, enum check_purpose purpose, stru
 static struct check *check_find(struct asker *asker, struct str path, enum check_purpose purpose,
 				struct version version, uint64_t hash)
 {
-	struct check *check = *check_bucket(asker, hash);
-
-	while (check != NULL &&
-	       !(check->hash == hash && check->purpose == purpose &&
-		 version_cmp(check->version, version) == 0 && str_eq(check_path(check), path)))
-		check = check->path_next;
-	return check;
+	LIST_EACH(struct check, check, &asker->by_path[hash % ASKER_BUCKETS], by_path)
+		if (check->hash == hash && check->purpose == purpose &&
+		    version_cmp(check->version, version) == 0 && str_eq(check_path(check), path))
+			return check;
+	return NULL;
 }
 
 void check_start(struct asker *asker, struct check_wait *wait, struct str path,

@@ -489,13 +489,9 @@ bool council_agreed(const struct council *c, const struct layout_numbers *number
 
 void council_ask(struct council *c, const struct layout_numbers *numbers, uint64_t now)
 {
-	c->asked = *numbers;
-	c->asked_until = now + COUNCIL_ASKED_MS;
-}
-
-void council_forget(struct council *c)
-{
-	c->asked_until = 0;
+	if (numbers != NULL)
+		c->asked = *numbers;
+	c->asked_until = numbers != NULL ? now + COUNCIL_ASKED_MS : 0;
 }
 
 void council_want(struct council *c, uint64_t lineage, uint64_t now)

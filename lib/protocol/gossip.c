@@ -185,11 +185,6 @@ static bool is_long_silent(const struct gossip *gossip, const struct member *mem
 	       (gossip->belongs == NULL || !gossip->belongs(gossip->data, member->id));
 }
 
-static bool is_away(const struct member *member)
-{
-	return member_is_gone(member->state) || member->state == MEMBER_DOWN;
-}
-
 static void drop_long_gone(struct gossip *gossip)
 {
 	struct view *view = &gossip->view;
@@ -198,7 +193,7 @@ static void drop_long_gone(struct gossip *gossip)
 	for (size_t i = view->count; i-- > 0;) {
 		const struct member *member = &view->entries[i].member;
 
-		if (!is_away(member) || !is_long_silent(gossip, member, wall))
+		if (!member_is_away(member->state) || !is_long_silent(gossip, member, wall))
 			continue;
 		view->entries[i] = view->entries[--view->count];
 		view->changes++;

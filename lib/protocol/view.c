@@ -47,11 +47,6 @@ static struct view_entry *place(struct view *view)
 	return NULL;
 }
 
-static bool is_away(enum member_state state)
-{
-	return member_is_gone(state) || state == MEMBER_DOWN;
-}
-
 static bool speaks_ours(const struct member *member)
 {
 	return member->protocol_min <= MEMBER_PROTOCOL && member->protocol_max >= MEMBER_PROTOCOL;
@@ -222,11 +217,10 @@ bool view_hear(struct view *view, const struct member *word, bool direct, uint64
 		return false;
 	}
 	news.member.state = judge(&news, now);
-	if (entry != NULL && entry->member.state == MEMBER_FORGOTTEN && is_away(news.member.state))
+	if (entry != NULL && entry->member.state == MEMBER_FORGOTTEN && member_is_away(news.member.state))
 		news.member.state = MEMBER_FORGOTTEN;
 	view->returns += news.member.state == MEMBER_UP &&
-			 (entry == NULL || entry->member.state == MEMBER_DOWN ||
-			  member_is_gone(entry->member.state));
+			 (entry == NULL || member_is_away(entry->member.state));
 	if (entry != NULL) {
 		news.ahead = entry->ahead;
 		news.clock_known = entry->clock_known;
@@ -252,7 +246,7 @@ void view_forget(struct view *view, uint64_t id)
 	struct view_entry *entry = view_entry(view, id);
 
 	if (entry == NULL || entry->member.state == MEMBER_FORGOTTEN ||
-	    !is_away(entry->member.state))
+	    !member_is_away(entry->member.state))
 		return;
 	entry->member.state = MEMBER_FORGOTTEN;
 	view->changes++;

@@ -175,7 +175,19 @@ static int make_table(struct store *store, int run, struct counters **ret, struc
 	return 0;
 }
 
-int counters_open(struct store *store, struct err *err)
+/* Nobody writes meanwhile: so all that can be seen is as good as on disk. */
+static int stand_in(struct store *store, struct err *err)
+{
+	void *at = mmap(NULL, sizeof *store->stand_in, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (at == MAP_FAILED)
+		return err_sys(err, "make counters");
+	store->counters = store->stand_in = at;
+	return 0;
+}
+
+static int open_shared(struct store *store, struct err *err)
 {
 	int run = open(store->run_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), status;
 	struct counters *table = NULL;
@@ -190,23 +202,17 @@ int counters_open(struct store *store, struct err *err)
 			status = make_table(store, run, &table, &why);
 	}
 	close(run);
-	if (status == 0)
-		store->counters = table;
-	else if (err != NULL)
-		*err = why;
-	return status;
+	if (status < 0)
+		return err_pass(err, &why);
+	store->counters = table;
+	return 0;
 }
 
-/* Nobody writes meanwhile: so all that can be seen is as good as on disk. */
-int counters_stand_in(struct store *store, struct err *err)
+int counters_open(struct store *store, bool stands_in, struct err *err)
 {
-	void *at = mmap(NULL, sizeof *store->stand_in, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (at == MAP_FAILED)
-		return err_sys(err, "make counters");
-	store->counters = store->stand_in = at;
-	return 0;
+	if (open_shared(store, stands_in ? NULL : err) == 0)
+		return 0;
+	return stands_in ? stand_in(store, err) : -1;
 }
 
 void counters_close(struct store *store)

@@ -688,7 +688,7 @@ static int store_prepare_to_write(struct store *store, struct err *err)
 	if (remove_temporaries(store, err) < 0 || probe(store, err) < 0 ||
 	    write_missing_identity(store, err) < 0)
 		return -1;
-	if (store->counters == store->stand_in && counters_open(store, err) < 0)
+	if (store->counters == store->stand_in && counters_open(store, false, err) < 0)
 		return -1;
 	disk_fill_reserve(store);
 	if (fsync(store->dir) < 0)
@@ -747,8 +747,7 @@ static int store_prepare(struct store *store, const struct store_options *option
 		atomic_store(&store->ready, true);
 	else if (fresh || !is_readable_still(&store->unready))
 		return err_pass(err, &store->unready);
-	if (store->counters == NULL && counters_open(store, NULL) < 0 &&
-	    counters_stand_in(store, err) < 0)
+	if (store->counters == NULL && counters_open(store, true, err) < 0)
 		return -1;
 	if (hold_identity(store, err) < 0 ||
 	    (options->starts_roles && roles_start_alone(store, err) < 0))

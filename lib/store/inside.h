@@ -84,9 +84,8 @@ void lock_release(struct lock *);	/* safe on LOCK_INIT, and leaves it behind */
 int counters_lock(struct store *, struct lock *, struct str path, struct err *);
 /* The same of a path's hash, without waiting: false when somebody holds it, and on any failure. */
 bool counters_try_lock(struct store *, struct lock *, uint64_t hash);
-int counters_open(struct store *, struct err *);	/* under the lock on the store */
-/* Instead, for one that cannot be written: of this process alone. */
-int counters_stand_in(struct store *, struct err *);
+/* Under the lock on the store; stands_in: where it cannot be written, those of this process alone. */
+int counters_open(struct store *, bool stands_in, struct err *);
 void counters_close(struct store *);
 /* A sync failed in some process that has the store open, or one succeeded after that. */
 void counters_note_failure(struct store *, bool failing);

@@ -144,8 +144,7 @@ int store_evict(struct store *store, struct str path, struct version v, uint64_t
 	lock_release(&lock);
 	if (status == 0)
 		return 0;
-	if (err != NULL)
-		*err = why;
+	err_pass(err, &why);
 	return err_context(err, "evict content of %s", shown(path).text);
 }
 
@@ -357,8 +356,7 @@ int store_prune(struct store *store, struct str path, const struct prune_rule *r
 			disk_fill_reserve(store);
 		return 0;
 	}
-	if (err != NULL)
-		*err = why;
+	err_pass(err, &why);
 	return err_context(err, "prune %s", shown(path).text);
 }
 
