@@ -910,7 +910,7 @@ static int directory_is_empty(struct store *store, struct str path, bool *ret, s
 	for (size_t i = 0; i < children.count && status == 0 && empty; i++) {
 		struct store_entry entry = STORE_ENTRY_INIT;
 
-		if (!path_below(&below, path, children.names[i]))
+		if (!path_below(&below, path, children.items[i].name))
 			continue;
 		status = newest_without(store, buf_str(&below), NULL, &entry, err);
 		empty = store_name_kind(&entry) == NAME_ABSENT;

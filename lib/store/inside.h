@@ -167,19 +167,28 @@ struct shown shown(struct str path);
 /* Each name in a directory, until each() does not return 0; no directory has no names. */
 int names_each(int dir, const char *name, int (*each)(void *data, const char *name), void *data,
 	       struct err *);
+/* The same of an open one, which is closed; of directories alone, if so. */
+int names_each_open(int fd, bool directories, int (*each)(void *data, const char *name), void *data,
+		    struct err *);
 /* The same, appended to texts, each with its NUL. */
 int names_collect(int dir, const char *name, struct buf *texts, struct err *);
 /* It has no names at all; what cannot be read may have some. */
 bool names_none(int dir, const char *name);
 
 /* The names below a path, of tree/ and history/ both. */
+struct child {
+	const char *name;	/* points into texts */
+	bool in_history;
+};
 struct children {
 	struct buf texts;
-	const char **names;	/* owned, sorted by bytes, each once; point into texts */
+	struct child *items;	/* owned, sorted by the names' bytes, each once */
 	size_t count;
 };
 #define CHILDREN_INIT { .texts = BUF_INIT }
 int children_read(struct store *, struct names *, struct children *ret, struct err *);
+/* The same of a directory in tree/ and the one in history/ that are open; -1: there is none. */
+int children_read_open(int tree, int history, struct children *ret, struct err *);
 void children_clear(struct children *);		/* safe on CHILDREN_INIT */
 
 /* The versions named in a path's history directory, in no order. */

@@ -17,7 +17,6 @@
 #include "inside.h"
 #include "mem.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -40,43 +39,27 @@ static void walk_add(struct walk *w, struct str path)
 	};
 }
 
-static bool is_directory(int dir, const struct dirent *entry)
-{
-	struct stat st;
+struct collecting {
+	int dir;			/* whose names are told */
+	bool (*wanted)(int dir, const char *name);	/* NULL: all are */
+	struct buf *names;
+};
 
-	if (entry->d_type != DT_UNKNOWN)
-		return entry->d_type == DT_DIR;
-	return fstatat(dir, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+static int collect_wanted(void *data, const char *name)
+{
+	const struct collecting *c = data;
+
+	if (c->wanted == NULL || c->wanted(c->dir, name))
+		buf_add(c->names, name, strlen(name) + 1);
+	return 0;
 }
 
-/* The names of the directories in an open directory, which is closed, into names. */
-static int names_of_open(int fd, bool (*wanted)(int dir, const char *name), struct buf *names,
-			 struct err *err)
-{
-	DIR *dir = fdopendir(fd);
-	const struct dirent *entry;
-	int status = 0;
-
-	if (dir == NULL) {
-		err_sys(err, "read directory");
-		close(fd);
-		return -1;
-	}
-	while ((errno = 0, entry = readdir(dir)) != NULL)
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-		    is_directory(fd, entry) && wanted(fd, entry->d_name))
-			buf_add(names, entry->d_name, strlen(entry->d_name) + 1);
-	if (errno != 0)
-		status = err_sys(err, "read directory");
-	closedir(dir);
-	return status;
-}
-
-/* As names_of_open(), of a directory by name; one that is not there has none. */
+/* The names of the directories in a directory; one that is not there has none. */
 static int names_of_directories(int dir, const char *name, bool (*wanted)(int dir, const char *name),
 				struct buf *names, struct err *err)
 {
 	int fd = fs_open(dir, name, O_RDONLY | O_DIRECTORY, 0);
+	struct collecting c = { fd, wanted, names };
 	struct stat st;
 
 	if (fd < 0)
@@ -87,13 +70,7 @@ static int names_of_directories(int dir, const char *name, bool (*wanted)(int di
 		close(fd);
 		return 0;
 	}
-	return names_of_open(fd, wanted, names, err);
-}
-
-static bool is_wanted_any(int dir, const char *name)
-{
-	(void)dir, (void)name;
-	return true;
+	return names_each_open(fd, true, collect_wanted, &c, err);
 }
 
 static bool has_mark(int dir, const char *name, const char *mark)
@@ -118,7 +95,7 @@ static bool was_directory(int dir, const char *text)
 		return false;
 	if (has_mark(dir, text, MARK_END) || has_mark(dir, text, MARK_GATE))
 		was = true;
-	else if (names_of_directories(dir, text, is_wanted_any, &below, NULL) == 0)
+	else if (names_of_directories(dir, text, NULL, &below, NULL) == 0)
 		was = below.len > 0;
 	buf_clear(&below);
 	return was;
@@ -157,7 +134,7 @@ static int walk_read_next(struct walk *w)
 
 	w->next++;
 	names_set(at, str_of(path));
-	status = names_of_directories(w->store->tree, at->tree, is_wanted_any, &names, w->err);
+	status = names_of_directories(w->store->tree, at->tree, NULL, &names, w->err);
 	of_tree = names.len;
 	if (status == 0)
 		status = names_of_directories(w->store->history, names_history(at), was_directory, &names,
@@ -422,7 +399,7 @@ static int survey_names(const struct surveying *v, const struct survey_directory
 	int status = 0;
 
 	for (size_t i = 0; i < children->count && status == 0; i++)
-		if (path_below(&path, str_of(directory->path), children->names[i]) &&
+		if (path_below(&path, str_of(directory->path), children->items[i].name) &&
 		    str_cmp(buf_str(&path), after) > 0)
 			status = survey_path(v, buf_str(&path), directory->partition);
 	buf_clear(&path);
