@@ -41,8 +41,8 @@ int disk_check(struct store *, bool space, struct err *);
 /* A directory and those above it; 0 or -1 with errno. */
 int disk_make_directories(const char *path);
 uint64_t disk_draw(void);	/* a random number that is not 0 */
-/* node.ini, for this file; recovering: the store is not to be opened yet. */
-int disk_write_identity(const char *file, uint64_t node, bool recovering, struct err *);
+/* node.ini, of the store in the directory; recovering: it is not to be opened yet. */
+int disk_write_identity(const char *path, uint64_t node, bool recovering, struct err *);
 struct disk_identity {
 	uint64_t node, format;
 	bool recovering;	/* backup_recover() has not come to its end */
