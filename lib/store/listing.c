@@ -1,5 +1,5 @@
 /*
- * list - the names in a directory, sorted, each with its newest records
+ * listing - the names in a directory, sorted, each with its newest records
  *
  * The names of tree/ and history/ are read first, the tree's before the
  * history's: a file deleted in between shows as deleted.  Marks are
