@@ -249,6 +249,8 @@ struct marks {
 };
 /* Of a path whose names are in this directory of history/; -1: there is none. */
 int marks_read(int history, struct names *, struct marks *ret, struct err *);
+/* It is of a deletion that was cut short before anybody could see it: beyond what the mark of its kind names. */
+bool tombstone_is_cut_short(const struct record *, const struct marks *);
 /* A marked tombstone's record; when its file is gone, what must have been in it. */
 int tombstone_read(int dir, const char *name, struct version, uint8_t flags, struct record *ret,
 		   struct err *);
@@ -264,6 +266,7 @@ int history_newest_file(int history, struct names *, struct version above, struc
 /* store_newest(STORE_RECORD) without what is pending, for who calls read_durably() or holds the lock. */
 int newest_without(struct store *, struct str path, const struct pending *, struct store_entry *ret,
 		   struct err *);
+struct history_entry history_entry_of(const struct record *, const char *type, bool content);
 /* store_history() for who holds the path's lock. */
 int history_locked(struct store *, struct str path, struct history *ret, struct err *);
 /* What store_newest() says, from what was found in tree/; found keeps its fd for STORE_RECORD. */

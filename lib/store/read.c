@@ -279,17 +279,15 @@ int store_newest(struct store *store, struct str path, enum store_want want,
 	return question_answer(&q, status, "", ret, err);
 }
 
-/* It counts: a tombstone beyond the newest of its kind is of a deletion that was cut short. */
 static int question_judge_version(struct entry_question *q, struct names *names, struct err *err)
 {
-	const struct record *r = &q->entry.record;
 	struct marks marks;
 
-	if (!(r->flags & RECORD_DELETED))
+	if (!(q->entry.record.flags & RECORD_DELETED))
 		return 0;
 	if (marks_read(q->store->history, names, &marks, err) < 0)
 		return -1;
-	if (version_cmp(r->version, r->flags & RECORD_DIRECTORY ? marks.end : marks.file) > 0)
+	if (tombstone_is_cut_short(&q->entry.record, &marks))
 		q->entry.record.version = VERSION_NONE;
 	return 0;
 }
@@ -361,9 +359,7 @@ int store_version(struct store *store, struct str path, struct version v, enum s
 /*
  * The history: what stands in tree/ and what lies in history/P, newest first.
  * A version that is in both (a commit links it into history before it
- * replaces it) counts once.  A tombstone beyond what the mark of its kind
- * names does not count: its deletion was cut short before anybody could see
- * it.
+ * replaces it) counts once.  A tombstone that was cut short does not count.
  */
 
 struct history_reading {
@@ -382,23 +378,22 @@ void history_clear(struct history *history)
 	*history = (struct history)HISTORY_INIT;
 }
 
+struct history_entry history_entry_of(const struct record *record, const char *type, bool content)
+{
+	return (struct history_entry){
+		.record = *record,
+		.type = type[0] != '\0' ? mem_copy(type, strlen(type)) : NULL,
+		.content = content,
+	};
+}
+
 static void history_add(struct history_reading *r, const struct inode *found)
 {
 	struct history *h = &r->history;
 
 	h->entries = mem_room(h->entries, h->count, &r->cap, sizeof *h->entries);
-	h->entries[h->count++] = (struct history_entry){
-		.record = found->record,
-		.type = found->type[0] != '\0' ? mem_copy(found->type, strlen(found->type)) : NULL,
-		.content = found->kind == INODE_CONTENT,
-	};
-}
-
-static bool is_cut_short(const struct history_reading *r, const struct record *record)
-{
-	return record->flags & RECORD_DELETED &&
-	       version_cmp(record->version, record->flags & RECORD_DIRECTORY ? r->marks.end
-									     : r->marks.file) > 0;
+	h->entries[h->count++] =
+		history_entry_of(&found->record, found->type, found->kind == INODE_CONTENT);
 }
 
 static int history_add_name(void *data, const char *name)
@@ -412,7 +407,7 @@ static int history_add_name(void *data, const char *name)
 	if (inode_read(r->dir, name, &found, r->err) < 0)
 		return -1;
 	if (!version_is_none(found.record.version) &&
-	    version_cmp(found.record.version, v) == 0 && !is_cut_short(r, &found.record))
+	    version_cmp(found.record.version, v) == 0 && !tombstone_is_cut_short(&found.record, &r->marks))
 		history_add(r, &found);
 	inode_clear(&found);
 	return 0;

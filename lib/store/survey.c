@@ -225,36 +225,27 @@ struct subject {
 	struct names names;
 	struct inode in_tree;
 	struct marks marks;
-	struct history_entry *entries;	/* owned, and their types; newest first */
-	size_t count;
+	struct history told;		/* newest first */
 };
 
 static void subject_clear(void *data)
 {
 	struct subject *s = data;
 
-	for (size_t i = 0; i < s->count; i++)
-		free(s->entries[i].type);
-	free(s->entries);
+	history_clear(&s->told);
 	inode_clear(&s->in_tree);
-	s->entries = NULL;
-	s->count = 0;
 }
 
 /* Put it where it belongs. */
 static void subject_add(struct subject *s, const struct record *record, const char *type, bool content)
 {
-	size_t at = s->count;
+	struct history *h = &s->told;
+	size_t at = h->count++;
 
-	s->entries = mem_resize(s->entries, s->count + 1, sizeof *s->entries);
-	for (; at > 0 && version_cmp(s->entries[at - 1].record.version, record->version) < 0; at--)
-		s->entries[at] = s->entries[at - 1];
-	s->entries[at] = (struct history_entry){
-		.record = *record,
-		.type = type[0] != '\0' ? mem_copy(type, strlen(type)) : NULL,
-		.content = content,
-	};
-	s->count++;
+	h->entries = mem_resize(h->entries, h->count, sizeof *h->entries);
+	for (; at > 0 && version_cmp(h->entries[at - 1].record.version, record->version) < 0; at--)
+		h->entries[at] = h->entries[at - 1];
+	h->entries[at] = history_entry_of(record, type, content);
 }
 
 static int newest_first(const void *a, const void *b)
@@ -281,7 +272,7 @@ static int subject_add_version(struct subject *s, struct version v, struct err *
 			    s->in_tree.kind == INODE_CONTENT || found.kind == INODE_CONTENT);
 	else if (version_cmp(found.record.version, v) == 0 &&
 		 !(found.record.flags & RECORD_DIRECTORY) &&
-		 (!(found.record.flags & RECORD_DELETED) || version_cmp(v, s->marks.file) <= 0))
+		 !tombstone_is_cut_short(&found.record, &s->marks))
 		subject_add(s, &found.record, found.type, found.kind == INODE_CONTENT);
 	inode_clear(&found);
 	return 0;
@@ -297,7 +288,7 @@ static int subject_read_file(struct subject *s, struct err *err)
 		versions_add(&all, s->in_tree.record.version);
 	if (all.count > 0)
 		qsort(all.items, all.count, sizeof *all.items, newest_first);
-	for (size_t i = 0; i < all.count && s->count < s->keep && status == 0; i++)
+	for (size_t i = 0; i < all.count && s->told.count < s->keep && status == 0; i++)
 		if (i == 0 || version_cmp(all.items[i - 1], all.items[i]) != 0)
 			status = subject_add_version(s, all.items[i], err);
 	versions_clear(&all);
@@ -380,9 +371,9 @@ static int survey_path(const struct surveying *v, struct str path, unsigned part
 			      v->err);
 	if (status < 0) {
 		err_context(v->err, "survey %s", shown(path).text);
-	} else if (s->count > 0) {
+	} else if (s->told.count > 0) {
 		struct survey_path told = { .path = path, .partition = partition,
-					    .entries = s->entries, .count = s->count };
+					    .entries = s->told.entries, .count = s->told.count };
 
 		status = v->each(v->data, &told) != 0;
 	}
