@@ -31,19 +31,50 @@
 
 #include "home.h"
 #include "list.h"
-#include "peers.h"
+#include "member.h"
 #include "version_talk.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#define PEERS_ASKED_MAX 16
+#define PEERS_RTT_MAX_MS 2000		/* what takes longer was no way, but a stopped process */
+
+struct peer {
+	uint64_t id;
+	struct address versions, http;
+	enum member_state state;
+	bool sick;
+	uint64_t sick_of;		/* id of a question it has not answered: the first in a while */
+	uint64_t sick_asked;		/* ms: when it was asked that */
+	uint64_t last_of, last_asked;	/* the same of the newest question it has not answered */
+	uint32_t rtt8;			/* eighths of ms */
+};
+
+/* All members but this node. */
+struct peers {
+	struct peer *list;		/* owned */
+	size_t count;
+};
+#define PEERS_INIT { .list = NULL, .count = 0 }
+
+enum peer_wait { PEER_WAIT_FULL, PEER_WAIT_SHORT, PEER_WAIT_NONE };
+
+/* Best first. */
+enum peer_rank { PEER_UP, PEER_DOUBTFUL, PEER_SICK, PEER_SICK_AND_AWAY };
+
+struct peer_target {
+	uint64_t id;
+	struct address versions, http;	/* one of them may have len 0 */
+	uint32_t rtt_ms;		/* 0: less, or not measured */
+	enum peer_rank rank;
+	enum peer_wait wait;
+};
+
 #define ASKER_BUCKETS 256
 #define ASKER_SHORT_WAIT_MS 40
 
-struct phase;
-struct check;
-struct parent;
 struct known_parent;
 
 /* An entry to be made: live, and above all that the homes told; not where more is known here. */
@@ -78,9 +109,9 @@ struct asker {
 	uint64_t check_ms, store_ms;
 	struct peers peers;
 	struct buf packet;
-	struct phase *by_id[ASKER_BUCKETS];
+	struct list by_id[ASKER_BUCKETS];	/* struct phase */
 	struct list running;		/* struct phase */
-	struct check *by_path[ASKER_BUCKETS];
+	struct list by_path[ASKER_BUCKETS];	/* struct check */
 	uint64_t now;			/* ms: of the last call */
 	struct list parents;		/* storing.c's, and so is: */
 	struct known_parent *known_parents;	/* owned; NULL: nothing yet */
@@ -96,6 +127,14 @@ void asker_members(struct asker *, const struct members *);
 void asker_layout(struct asker *, const struct layout *, uint64_t now);
 /* How many others have not left: 0 is a group of one. */
 size_t asker_peers(const struct asker *);
+/* A peer, to be asked alone; false: it cannot be reached. */
+bool peers_target(const struct peers *, uint64_t id, struct peer_target *ret);
+/* It was asked that at that time, and has not answered yet. */
+void peers_silent(struct peers *, uint64_t id, uint64_t question, uint64_t asked);
+/* It answered that, too late. */
+void peers_heard_late(struct peers *, uint64_t id, uint64_t question, uint64_t now);
+/* It took so long, ms, to answer since it was asked first. */
+void peers_measured(struct peers *, uint64_t id, uint64_t ms);
 
 /* A RECORD, STORED or STALE that was opened and is for this node, by whichever way it came. */
 void asker_receive(struct asker *, const struct wire *, uint64_t now);

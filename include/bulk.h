@@ -11,7 +11,7 @@
  *	COMPARED	nothing: it begins
  *
  * One message is the body of a POST /.covey/msg?to=sync, sealed with
- * seal_close_long(), and so is its answer.  All are idempotent.
+ * seal_message(), and so is its answer.  All are idempotent.
  *
  * As with all that is sealed (wire.h) a message names its receiver, and
  * whoever else gets it drops it; an answer names the asker as its receiver and

@@ -34,6 +34,7 @@
 #include "frame.h"
 #include "list.h"
 #include "loop.h"
+#include "message.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -62,6 +63,9 @@ void call_start(struct caller *, struct call *, uint8_t type, struct str body, u
 /* The same with a descriptor, which stays the caller's; -1: none. */
 void call_start_with(struct caller *, struct call *, uint8_t type, struct str body, int fd,
 		     uint64_t timeout_ms);
+/* The same with a message for the body, packed by its table (message.h). */
+void call_start_message(struct caller *, struct call *, uint8_t type, const struct message *,
+			const void *from, uint64_t timeout_ms);
 void call_finish(struct call *);	/* safe when it is over, and on CALL_INIT */
 /* The same, and the other side is told that nobody waits: for what costs it much. */
 void call_cancel(struct call *);

@@ -127,9 +127,8 @@ void council_want(struct council *, uint64_t lineage, uint64_t now);
  * another wish may have been fulfilled since.
  */
 bool council_agreed(const struct council *, const struct layout_numbers *, uint64_t since);
-/* A person wants them of the layout after this one: forgotten with the next council_told(). */
+/* A person wants them of the layout after this one: forgotten with the next council_told(); NULL: no more. */
 void council_ask(struct council *, const struct layout_numbers *, uint64_t now);
-void council_forget(struct council *);	/* what was asked */
 /* accepted: what this node has accepted for the next epoch (synod.h), or NULL. */
 void council_step(struct council *, const struct view *, const struct council_seeds *,
 		  const struct layout *accepted, uint64_t now, struct council_step *ret);
@@ -140,7 +139,5 @@ void council_step(struct council *, const struct view *, const struct council_se
  * is lost, unless they come over.
  */
 int council_force(const struct council *, const struct view *, struct layout *ret, struct err *);
-
-bool council_has_seat(const struct council *);
 
 #endif

@@ -34,6 +34,9 @@ typedef int inifile_each(void *data, struct str section, struct str key, struct 
  */
 int inifile_read(const char *file, inifile_each *, void *data, struct err *);
 
+/* The same of DIRECTORY/NAME. */
+int inifile_load(const char *directory, const char *name, inifile_each *, void *data, struct err *);
+
 /* The same from memory; file is only named in errors. */
 int inifile_read_text(struct str text, const char *file, inifile_each *, void *data,
 		      struct err *);
@@ -55,5 +58,7 @@ void inifile_putf(struct inifile *, const char *key, const char *format, ...)
 
 /* Replace the file by what was put; see file_replace(). */
 int inifile_save(struct inifile *, const char *file, unsigned mode, struct err *);
+/* The same of DIRECTORY/NAME, of the usual mode; then what was put is cleared. */
+int inifile_store(struct inifile *, const char *directory, const char *name, struct err *);
 
 #endif

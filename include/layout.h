@@ -81,6 +81,7 @@ bool layout_is_solo(const struct layout *);	/* of one member, that is not about 
 /* NULL: not a member. */
 const struct layout_member *layout_find(const struct layout *, uint64_t id);
 size_t layout_members(const struct layout *, enum layout_set);	/* how many */
+bool layout_has_seat(const struct layout *, uint64_t id);	/* in the council */
 bool layout_eq(const struct layout *, const struct layout *);
 
 /*

@@ -70,6 +70,7 @@ const char *member_state_name(enum member_state);
 int member_state_parse(struct str, enum member_state *ret);
 /* Nobody is there, by its own word or for good. */
 bool member_is_gone(enum member_state);
+bool member_is_away(enum member_state);		/* the same, or for all that is known */
 
 /* Why it is silent, and what is to be done, in words; NULL: it is not. */
 const char *member_silence(const struct member *);

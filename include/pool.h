@@ -12,6 +12,7 @@
 #define COVEY_POOL_H
 
 #include "err.h"
+#include "list.h"
 #include "loop.h"
 
 struct pool;
@@ -22,7 +23,7 @@ struct job {
 	struct loop *home;
 	uint64_t key;			/* 0: none */
 	struct task task;		/* the pool's */
-	struct job *next;		/* the pool's */
+	struct link link;		/* in the pool's */
 };
 
 struct pool *pool_new(unsigned threads);

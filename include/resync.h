@@ -71,7 +71,6 @@ void resync_back(struct resync *, uint64_t peer);
 /* All that was to be asked about the partition is to be asked once more; not while it still counts. */
 void resync_again(struct resync *, unsigned partition);
 
-bool resync_is_open(const struct resync *);	/* somebody is yet to be asked, now or when it is back */
 uint64_t resync_synced(const struct resync *);	/* the joint epoch that is complete; 0: none */
 
 #endif

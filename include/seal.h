@@ -61,14 +61,12 @@ int seal_open(const struct seal_keys *, struct str packet, struct sealed *ret);
 
 /*
  * The same for what travels in the body of POST /.covey/msg, at most
- * WIRE_LONG_BYTES when sealed.  close appends.  open replaces what *ret holds;
- * on failure it is untouched.
+ * WIRE_LONG_BYTES when sealed.
  */
 #define SEAL_LONG_PLAIN_BYTES (WIRE_LONG_BYTES - (WIRE_BYTES - WIRE_PLAIN_BYTES))
-void seal_close_long(const struct seal_keys *, uint8_t protocol,
-		     const uint8_t nonce[SEAL_NONCE_BYTES], struct str plain, struct buf *to);
-/* Of this release's protocol, with a nonce that is drawn here. */
+/* Appends, of this release's protocol, with a nonce that is drawn here. */
 void seal_message(const struct seal_keys *, struct str plain, struct buf *to);
+/* Replaces what *ret holds; on failure it is untouched. */
 int seal_open_long(const struct seal_keys *, struct str packet, uint8_t *ret_protocol,
 		   uint64_t *ret_group, struct buf *ret);
 

@@ -6,7 +6,7 @@
  * may answer as a home, and that too is on disk before anybody hears of it.
  * What a node says of itself has its start, the last one that spoke, and the
  * one that spoke before that.  Others keep the last that spoke, and tell it
- * on, whatever the node says later:
+ * on, whatever the node says later (view.c):
  *
  *	the node	forgot, when others know a start that spoke and that its
  *			disk does not know: the disk was put back, or copied
@@ -49,11 +49,6 @@ void starts_raise(struct starts *, uint64_t count);
 /* This start speaks, by its present count. */
 void starts_speak(struct starts *);
 bool starts_speaks(const struct starts *);		/* by whatever count */
-
-/* Others remember that this one spoke: does the node's own disk not know it? */
-bool starts_forgot(const struct starts *own, struct start others_know);
-/* The node, or somebody of it, says which spoke last and before that: *known only grows. */
-void starts_learn(struct start *known, struct start spoke, struct start before);
 
 bool start_eq(struct start, struct start);
 

@@ -281,7 +281,7 @@ uint64_t store_clock(const struct store *);
 #define STORE_AHEAD_NS UINT64_C(60000000000)
 uint64_t store_ahead(const struct store *);
 
-/* list.c, read.c: what there is */
+/* listing.c, read.c: what there is */
 
 struct list_entry {
 	char *name;		/* owned; one component, any bytes but NUL and '/' */

@@ -63,8 +63,4 @@ void storing_cancel(struct store_wait *);	/* safe when not waiting */
 /* The directory is known here to stand, by an entry above the gate.  The root always does. */
 bool storing_parent_known(const struct asker *, struct str directory, struct version gate);
 
-/* For asker.c. */
-void storing_forget_parents(struct asker *);
-void storing_forget_all(struct asker *);
-
 #endif

@@ -48,12 +48,6 @@ int str_u32(struct str, uint32_t *ret);
 /* Exactly 16 or fewer lower- or upper-case hexadecimal digits, at least one. */
 int str_hex64(struct str, uint64_t *ret);
 
-/* Bytes: a number with an optional K, M, G or T (powers of 1024). */
-int str_bytes(struct str, uint64_t *ret);
-
-/* Milliseconds: a number with ms, s, min, h or d; a bare number is seconds. */
-int str_duration(struct str, uint64_t *ret_ms);
-
 /* Hexadecimal text of n bytes, lower case; to holds 2 * n + 1. */
 void str_to_hex(char *to, const void *bytes, size_t n);
 

@@ -64,8 +64,6 @@ void view_load(struct view *, const struct members *, uint64_t now);
 
 /* One more heartbeat of this node. */
 void view_beat(struct view *);
-/* Say good-bye, as STOPPED or, for good, LEFT: the last word of this start. */
-void view_leave(struct view *, bool for_good);
 /* Count on from a start of ours that others remember: as in view->self.start. */
 void view_restart(struct view *, uint64_t start);
 /* Another process with our id may live: its word got newer lately. */
@@ -90,8 +88,6 @@ void view_tick(struct view *, uint64_t now);
 
 /* One of the others that is not up: nobody is to be shown it any more, until it says a newer word. */
 void view_forget(struct view *, uint64_t id);
-/* As if it had never been heard of. */
-void view_drop(struct view *, uint64_t id);
 
 /* One of the others; NULL: never heard of. */
 struct view_entry *view_entry(const struct view *, uint64_t id);

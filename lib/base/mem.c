@@ -29,6 +29,14 @@ void *mem_resize(void *p, size_t count, size_t size)
 	return p;
 }
 
+void *mem_room(void *list, size_t count, size_t *room, size_t size)
+{
+	if (count < *room)
+		return list;
+	*room = *room > 0 ? 2 * *room : 16;
+	return mem_resize(list, *room, size);
+}
+
 char *mem_copy(const char *text, size_t n)
 {
 	char *p = mem_new(n + 1, 1);

@@ -8,6 +8,7 @@
 #include "inifile.h"
 
 #include "file.h"
+#include "fs.h"
 
 #include <ini.h>
 #include <stdarg.h>
@@ -114,6 +115,18 @@ int inifile_read(const char *file, inifile_each *each, void *data, struct err *e
 	return rc;
 }
 
+int inifile_load(const char *directory, const char *name, inifile_each *each, void *data,
+		 struct err *err)
+{
+	struct buf file = BUF_INIT;
+	int rc;
+
+	buf_addf(&file, "%s/%s", directory, name);
+	rc = inifile_read(file.data, each, data, err);
+	buf_clear(&file);
+	return rc;
+}
+
 void inifile_clear(struct inifile *ini)
 {
 	buf_clear(&ini->text);
@@ -182,4 +195,16 @@ int inifile_save(struct inifile *ini, const char *file, unsigned mode, struct er
 	if (ini->err.kind != ERR_NONE)
 		return err_set(err, ini->err.kind, "write %s: %s", file, ini->err.text);
 	return file_replace(file, buf_str(&ini->text), mode, err);
+}
+
+int inifile_store(struct inifile *ini, const char *directory, const char *name, struct err *err)
+{
+	struct buf file = BUF_INIT;
+	int rc;
+
+	buf_addf(&file, "%s/%s", directory, name);
+	rc = inifile_save(ini, file.data, FS_FILE_MODE, err);
+	inifile_clear(ini);
+	buf_clear(&file);
+	return rc;
 }

@@ -105,10 +105,7 @@ void timer_stop(struct timer *timer)
 void timer_start(struct loop *loop, struct timer *timer, uint64_t after_ms)
 {
 	timer_stop(timer);
-	if (loop->timer_count == loop->timer_room) {
-		loop->timer_room = loop->timer_room ? 2 * loop->timer_room : 16;
-		loop->timers = mem_resize(loop->timers, loop->timer_room, sizeof *loop->timers);
-	}
+	loop->timers = mem_room(loop->timers, loop->timer_count, &loop->timer_room, sizeof *loop->timers);
 	timer->loop = loop;
 	timer->due = clock_mono_ms() + after_ms;
 	heap_up(loop, loop->timer_count++, timer);

@@ -7,44 +7,29 @@
 #include <errno.h>
 #include <pthread.h>
 
-struct queue {
-	struct job *first, **last;
-};
-
 struct thread {
 	pthread_t id;
 	struct pool *pool;
 	uint64_t key;			/* of the job it runs */
-	struct queue behind;		/* jobs with that key that were next in turn */
+	struct list behind;		/* jobs with that key that were next in turn */
 };
 
 struct pool {
 	pthread_mutex_t mutex;
 	pthread_cond_t work;		/* there is a job, or the pool is closing */
-	struct queue jobs;
-	size_t queued;
+	struct list jobs;
 	unsigned count, idle, size;	/* threads running, of them waiting, at most */
 	bool closing;
 	struct thread *threads;		/* owned */
 };
 
-static void queue_append(struct queue *queue, struct job *job)
-{
-	job->next = NULL;
-	*queue->last = job;
-	queue->last = &job->next;
-}
-
 /* The first, or NULL. */
-static struct job *queue_take(struct queue *queue)
+static struct job *queue_take(struct list *queue)
 {
-	struct job *job = queue->first;
+	struct job *job = LIST_FIRST(struct job, queue, link);
 
-	if (job == NULL)
-		return NULL;
-	queue->first = job->next;
-	if (queue->first == NULL)
-		queue->last = &queue->first;
+	if (job != NULL)
+		list_remove(&job->link);
 	return job;
 }
 
@@ -82,11 +67,10 @@ static struct job *thread_next_job(struct pool *pool, struct thread *self)
 		job = queue_take(&pool->jobs);
 		if (job == NULL)
 			return NULL;
-		pool->queued--;
 		other = thread_with_key(pool, job->key);
 		if (other == NULL)
 			break;
-		queue_append(&other->behind, job);
+		list_append(&other->behind, &job->link);
 	}
 	self->key = job->key;
 	return job;
@@ -94,11 +78,11 @@ static struct job *thread_next_job(struct pool *pool, struct thread *self)
 
 static void job_work(struct job *job)
 {
-	if (job->done == NULL) {
-		job->work(job);
-		return;
-	}
+	bool told = job->done != NULL;	/* else it may be gone when it has run */
+
 	job->work(job);
+	if (!told)
+		return;
 	job->task.run = job_done;
 	loop_post(job->home, &job->task);
 }
@@ -125,13 +109,10 @@ struct pool *pool_new(unsigned threads)
 
 	pthread_mutex_init(&pool->mutex, NULL);
 	pthread_cond_init(&pool->work, NULL);
-	pool->jobs.last = &pool->jobs.first;
 	pool->size = threads > 0 ? threads : 1;
 	pool->threads = mem_new(pool->size, sizeof *pool->threads);
-	for (unsigned i = 0; i < pool->size; i++) {
+	for (unsigned i = 0; i < pool->size; i++)
 		pool->threads[i].pool = pool;
-		pool->threads[i].behind.last = &pool->threads[i].behind.first;
-	}
 	return pool;
 }
 
@@ -157,15 +138,14 @@ int pool_start(struct pool *pool, struct err *err)
 void pool_submit(struct pool *pool, struct job *job)
 {
 	pthread_mutex_lock(&pool->mutex);
-	if (pool->queued + 1 > pool->idle && pool->count < pool->size)
+	if (pool->jobs.count + 1 > pool->idle && pool->count < pool->size)
 		pool_add_thread(pool);
 	if (pool->count == 0) {		/* nobody would ever run it */
 		pthread_mutex_unlock(&pool->mutex);
 		job_work(job);
 		return;
 	}
-	queue_append(&pool->jobs, job);
-	pool->queued++;
+	list_append(&pool->jobs, &job->link);
 	pthread_cond_signal(&pool->work);
 	pthread_mutex_unlock(&pool->mutex);
 }

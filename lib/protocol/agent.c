@@ -744,7 +744,7 @@ static void end_set(struct agent *a, const struct agent_wish *wish, struct err *
 {
 	bool begun = wish->asked_others || wish->begun || accepted(a) != NULL;
 
-	council_forget(&a->council);
+	council_ask(&a->council, NULL, 0);
 	if (!begun)
 		synod_stop(&a->proposer);
 	err_set(err, ERR_TIMEOUT, begun ? "set the layout: no majority of the council agreed in time; what was "

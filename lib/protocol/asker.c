@@ -1,37 +1,213 @@
 /* asker - this node's questions to homes, and to others when these are away */
 #include "asker.h"
 
+#include "mem.h"
 #include "phase.h"
-#include "storing.h"
 
 #define AGAIN_MS 20			/* after the question; then ever three times as long after it */
 
-/* the questions that are running */
+/*
+ * Whom to ask, in which order, and how long each is worth waiting for.
+ *
+ * Worth waiting for, to the end, are the members that are up.  One that
+ * let a question pass without answering is sick until it answers again,
+ * late or early.  Members that are suspect or down, and not known to be
+ * sick, are waited for a little: the view may be wrong.  Those that are
+ * sick are asked last and not waited for, unless there is nobody better:
+ * then those among them that are up are waited for a little as well.
+ *
+ * What gossip says decides whom to ask first and how long to wait, never
+ * whether a home is asked: one that has left, or whose address another node
+ * has, is asked by peers_target() as long as a layout has it, and is passed
+ * over by peers_choose() alone.  Nobody is asked at this node's own address.
+ *
+ * Round trips are measured and smoothed per peer, from nothing on: one that
+ * was long once is soon forgotten.
+ */
 
-static struct phase **phase_bucket(struct asker *asker, uint64_t id)
+static struct peer *peer_find(const struct peers *peers, uint64_t id)
 {
-	return &asker->by_id[id % ASKER_BUCKETS];
+	for (size_t i = 0; i < peers->count; i++)
+		if (peers->list[i].id == id)
+			return &peers->list[i];
+	return NULL;
 }
 
-static void phase_link(struct phase *phase)
+static void peers_clear(struct peers *peers)
 {
-	struct asker *asker = phase->asker;
-	struct phase **by_id = phase_bucket(asker, phase->id);
-
-	phase->id_next = *by_id;
-	*by_id = phase;
-	list_prepend(&asker->running, &phase->running);
+	free(peers->list);
+	*peers = (struct peers)PEERS_INIT;
 }
 
-static void phase_unlink(struct phase *phase)
+/* Where it is, unless that is where this node is: it has moved, or is no more. */
+static struct address peer_elsewhere(const struct address *address, const struct address *own)
 {
-	struct phase **p = phase_bucket(phase->asker, phase->id);
-
-	while (*p != phase)
-		p = &(*p)->id_next;
-	*p = phase->id_next;
-	list_remove(&phase->running);
+	return own->len != 0 && address_eq(address, own) ? (struct address){ .len = 0 } : *address;
 }
+
+void asker_members(struct asker *asker, const struct members *members)
+{
+	struct peers *peers = &asker->peers;
+	struct peers fresh = { .list = mem_new(members->count, sizeof *fresh.list) };
+	const struct member *self = members_find(members, members->self);
+	static const struct member nobody;
+
+	if (self == NULL)
+		self = &nobody;
+	for (size_t i = 0; i < members->count; i++) {
+		const struct member *member = &members->list[i];
+		const struct peer *was = peer_find(peers, member->id);
+		struct peer *peer = &fresh.list[fresh.count];
+
+		if (member->id == members->self)
+			continue;
+		*peer = (struct peer){ .id = member->id, .state = member->state,
+				       .versions = peer_elsewhere(&member->versions, &self->versions),
+				       .http = peer_elsewhere(&member->http, &self->http),
+				       .rtt8 = was != NULL ? was->rtt8 : 0 };
+		if (was != NULL && (member->state != MEMBER_UP || was->state == MEMBER_UP)) {
+			peer->sick = was->sick;
+			peer->sick_of = was->sick_of;
+			peer->sick_asked = was->sick_asked;
+			peer->last_of = was->last_of;
+			peer->last_asked = was->last_asked;
+		}
+		fresh.count++;
+	}
+	peers_clear(peers);
+	*peers = fresh;
+}
+
+struct candidate {
+	const struct peer *peer;
+	enum peer_rank rank;
+	uint64_t order;			/* within the rank; the same on every node */
+};
+
+static enum peer_rank peer_rank(const struct peer *peer)
+{
+	if (!peer->sick)
+		return peer->state == MEMBER_UP ? PEER_UP : PEER_DOUBTFUL;
+	return peer->state == MEMBER_UP ? PEER_SICK : PEER_SICK_AND_AWAY;
+}
+
+static enum peer_wait peers_wait(enum peer_rank rank, enum peer_rank best)
+{
+	if (rank == PEER_UP)
+		return PEER_WAIT_FULL;
+	if (rank == PEER_DOUBTFUL || (rank == PEER_SICK && best == PEER_SICK))
+		return PEER_WAIT_SHORT;
+	return PEER_WAIT_NONE;
+}
+
+static bool peer_can_be_asked(const struct peer *peer)
+{
+	return (peer->versions.len > 0 || peer->http.len > 0) && peer->state != MEMBER_INCOMPATIBLE;
+}
+
+static struct peer_target peer_target(const struct peer *peer, enum peer_rank best)
+{
+	enum peer_rank rank = peer_rank(peer);
+
+	return (struct peer_target){ .id = peer->id, .versions = peer->versions, .http = peer->http,
+				     .rtt_ms = peer->rtt8 / 8, .rank = rank,
+				     .wait = peers_wait(rank, best) };
+}
+
+bool peers_target(const struct peers *peers, uint64_t id, struct peer_target *ret)
+{
+	const struct peer *peer = peer_find(peers, id);
+
+	if (peer == NULL || !peer_can_be_asked(peer))
+		return false;
+	*ret = peer_target(peer, peer_rank(peer));
+	return true;
+}
+
+static uint64_t peer_mix(uint64_t x)
+{
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+	return x ^ (x >> 31);
+}
+
+static int by_rank(const void *a, const void *b)
+{
+	const struct candidate *x = a, *y = b;
+
+	if (x->rank != y->rank)
+		return x->rank < y->rank ? -1 : 1;
+	return x->order < y->order ? -1 : x->order > y->order;
+}
+
+size_t peers_choose(const struct peers *peers, uint64_t hash, struct peer_target ret[PEERS_ASKED_MAX])
+{
+	struct candidate candidates[MEMBERS_MAX];
+	size_t count = 0;
+
+	for (size_t i = 0; i < peers->count && count < MEMBERS_MAX; i++) {
+		const struct peer *peer = &peers->list[i];
+
+		if (!peer_can_be_asked(peer) || peer->state == MEMBER_LEFT)
+			continue;
+		candidates[count++] = (struct candidate){ .peer = peer, .rank = peer_rank(peer),
+							  .order = peer_mix(hash ^ peer->id) };
+	}
+	qsort(candidates, count, sizeof candidates[0], by_rank);
+	if (count > PEERS_ASKED_MAX)
+		count = PEERS_ASKED_MAX;
+	for (size_t i = 0; i < count; i++)
+		ret[i] = peer_target(candidates[i].peer, candidates[0].rank);
+	return count;
+}
+
+/*
+ * One that is asked again and again is given time to answer one of the questions late: the
+ * first in a while, as far as its way is long, and the newest, as it was away until now.
+ */
+void peers_silent(struct peers *peers, uint64_t id, uint64_t question, uint64_t asked)
+{
+	struct peer *peer = peer_find(peers, id);
+
+	if (peer == NULL)
+		return;
+	peer->last_of = question;
+	peer->last_asked = asked;
+	if (peer->sick && asked < peer->sick_asked + PEERS_RTT_MAX_MS)
+		return;
+	peer->sick = true;
+	peer->sick_of = question;
+	peer->sick_asked = asked;
+}
+
+static void peers_heard(struct peers *peers, uint64_t id)
+{
+	struct peer *peer = peer_find(peers, id);
+
+	if (peer != NULL)
+		peer->sick = false;
+}
+
+void peers_heard_late(struct peers *peers, uint64_t id, uint64_t question, uint64_t now)
+{
+	const struct peer *peer = peer_find(peers, id);
+
+	if (peer == NULL || !peer->sick || (peer->sick_of != question && peer->last_of != question))
+		return;
+	peers_heard(peers, id);
+	peers_measured(peers, id, now - (peer->last_of == question ? peer->last_asked : peer->sick_asked));
+}
+
+void peers_measured(struct peers *peers, uint64_t id, uint64_t ms)
+{
+	struct peer *peer = peer_find(peers, id);
+	uint32_t sample = (uint32_t)(ms < PEERS_RTT_MAX_MS ? ms : PEERS_RTT_MAX_MS);
+
+	if (peer != NULL)
+		peer->rtt8 = peer->rtt8 - peer->rtt8 / 8 + sample;
+}
+
+/* a question */
 
 void phase_begin(struct phase *phase, struct asker *asker, const struct phase_kind *kind,
 		 uint64_t timeout_ms, uint64_t now)
@@ -50,7 +226,8 @@ void phase_begin(struct phase *phase, struct asker *asker, const struct phase_ki
 	phase->asks_peers = phase->stale = phase->committing = false;
 	phase->count = 0;
 	quorum_begin(&phase->quorum);
-	phase_link(phase);
+	list_prepend(&asker->by_id[phase->id % ASKER_BUCKETS], &phase->by_id);
+	list_prepend(&asker->running, &phase->running);
 }
 
 /* whom to ask */
@@ -260,7 +437,8 @@ void phase_end(struct phase *phase, uint64_t now)
 {
 	if (!link_is_linked(&phase->running))
 		return;
-	phase_unlink(phase);
+	list_remove(&phase->by_id);
+	list_remove(&phase->running);
 	phase_remember_silent(phase, now);
 }
 
@@ -348,14 +526,13 @@ void asker_clear(struct asker *asker)
 	*asker = (struct asker){ .due = 0 };
 }
 
-void asker_members(struct asker *asker, const struct members *members)
-{
-	peers_set(&asker->peers, members);
-}
-
 size_t asker_peers(const struct asker *asker)
 {
-	return peers_count(&asker->peers);
+	size_t count = 0;
+
+	for (size_t i = 0; i < asker->peers.count; i++)
+		count += asker->peers.list[i].state != MEMBER_LEFT;
+	return count;
 }
 
 /* Each goes to the front of the list as it begins again: those that have not are behind it. */
@@ -371,11 +548,10 @@ void asker_layout(struct asker *asker, const struct layout *layout, uint64_t now
 
 static struct phase *phase_find(struct asker *asker, uint64_t id)
 {
-	struct phase *phase = asker->by_id[id % ASKER_BUCKETS];
-
-	while (phase != NULL && phase->id != id)
-		phase = phase->id_next;
-	return phase;
+	LIST_EACH(struct phase, phase, &asker->by_id[id % ASKER_BUCKETS], by_id)
+		if (phase->id == id)
+			return phase;
+	return NULL;
 }
 
 static uint64_t question_id(const struct wire *wire)

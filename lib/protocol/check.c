@@ -10,7 +10,7 @@
 
 struct check {
 	struct phase phase;
-	struct check *path_next;	/* in its bucket */
+	struct link by_path;		/* in the asker's list; in none while it waits for another */
 	struct check *after;		/* starts when this is over; NULL: nobody waits for it */
 	struct list waits;		/* struct check_wait */
 	char *path;			/* owned */
@@ -113,35 +113,21 @@ static struct version check_newest_gate(const struct check *check)
 	return gate;
 }
 
-static bool holds(const struct record *held, const struct record *newest)
-{
-	return version_cmp(held->version, newest != NULL ? newest->version : VERSION_NONE) == 0;
-}
-
-/* The homes that said they hold it, at this epoch. */
-static struct quorum check_holding(const struct check *check, const struct record *newest)
+/* The homes that said, at this epoch, that this is the newest they hold: of the entry, or of the file. */
+static struct quorum check_holding(const struct check *check, struct version v, bool entry)
 {
 	struct quorum quorum = check->phase.quorum;
 
 	quorum_again(&quorum);
-	if (check_own_counts(check) && holds(&check->own.record, newest))
+	if (check_own_counts(check) &&
+	    version_cmp((entry ? check->own.entry : check->own.record).version, v) == 0)
 		quorum_answered(&quorum, check_self(check));
-	for (size_t i = 0; i < check->row_count; i++)
-		if (check->rows[i].counted && holds(&check->rows[i].record, newest))
-			quorum_answered(&quorum, check->rows[i].id);
-	return quorum;
-}
+	for (size_t i = 0; i < check->row_count; i++) {
+		const struct check_row *row = &check->rows[i];
 
-static struct quorum check_holding_entry(const struct check *check, const struct record *entry)
-{
-	struct quorum quorum = check->phase.quorum;
-
-	quorum_again(&quorum);
-	if (check_own_counts(check) && holds(&check->own.entry, entry))
-		quorum_answered(&quorum, check_self(check));
-	for (size_t i = 0; i < check->row_count; i++)
-		if (check->rows[i].counted && holds(&check->rows[i].entry, entry))
-			quorum_answered(&quorum, check->rows[i].id);
+		if (row->counted && version_cmp((entry ? row->entry : row->record).version, v) == 0)
+			quorum_answered(&quorum, row->id);
+	}
 	return quorum;
 }
 
@@ -312,7 +298,7 @@ static bool check_wants_entry_alone(const struct check *check)
 static enum verdict check_judge_file(const struct check *check, uint64_t now)
 {
 	const struct record *newest = check_newest(check).record;
-	struct quorum holding = check_holding(check, newest);
+	struct quorum holding = check_holding(check, newest != NULL ? newest->version : VERSION_NONE, false);
 
 	if (check_wants_entry_alone(check) || newest == NULL || quorum_reached(&holding))
 		return CONFIRMED;
@@ -328,7 +314,7 @@ static enum verdict check_judge_file(const struct check *check, uint64_t now)
 static enum verdict check_judge_majority(const struct check *check, uint64_t now)
 {
 	struct record entry = check_entry(check);
-	struct quorum holding = check_holding_entry(check, &entry);
+	struct quorum holding = check_holding(check, entry.version, true);
 
 	if (version_is_none(entry.version) || quorum_reached(&holding))
 		return check_judge_file(check, now);
@@ -384,32 +370,16 @@ static uint64_t check_look_again_at(const struct check *check, uint64_t now)
 
 static void check_ask(struct check *, struct asker *, uint64_t now);
 
-static struct check **check_bucket(struct asker *asker, uint64_t hash)
-{
-	return &asker->by_path[hash % ASKER_BUCKETS];
-}
-
-static void check_unlink(struct check *check)
-{
-	struct check **p = check_bucket(check->phase.asker, check->hash);
-
-	while (*p != check)
-		p = &(*p)->path_next;
-	*p = check->path_next;
-}
-
 static void check_free(struct check *check)
 {
+	list_remove(&check->by_path);
 	free(check->path);
 	free(check);
 }
 
 static void check_launch(struct check *check, struct asker *asker, uint64_t now)
 {
-	struct check **by_path = check_bucket(asker, check->hash);
-
-	check->path_next = *by_path;
-	*by_path = check;
+	list_prepend(&asker->by_path[check->hash % ASKER_BUCKETS], &check->by_path);
 	check_ask(check, asker, now);
 }
 
@@ -441,7 +411,7 @@ static bool check_finish(struct check *check, enum certainty certainty, uint64_t
 	struct check_wait *wait;
 
 	phase_end(&check->phase, now);
-	check_unlink(check);
+	list_remove(&check->by_path);
 	if (check->after != NULL) {
 		if (check->after->waits.count > 0)
 			check_launch(check->after, check->phase.asker, now);
@@ -469,7 +439,6 @@ static void check_forget(struct phase *phase)
 	struct check *check = CONTAINER_OF(phase, struct check, phase);
 
 	phase_end(phase, phase->sent);
-	check_unlink(check);
 	if (check->after != NULL) {
 		check_drop_waits(check->after);
 		check_free(check->after);
@@ -684,7 +653,7 @@ static void check_store_at(struct check *check, const struct quorum *holding, ui
 static void check_store(struct check *check, uint64_t now)
 {
 	struct newest newest = check_newest(check);
-	struct quorum holding = check_holding(check, newest.record);
+	struct quorum holding = check_holding(check, newest.record->version, false);
 
 	check->storing = (struct store_ask){ .path = check_path(check), .record = *newest.record,
 					     .type = str_of(newest.type) };
@@ -694,7 +663,7 @@ static void check_store(struct check *check, uint64_t now)
 static void check_store_entry(struct check *check, uint64_t now)
 {
 	struct record entry = check_entry(check);
-	struct quorum holding = check_holding_entry(check, &entry);
+	struct quorum holding = check_holding(check, entry.version, true);
 
 	check->entries++;
 	check->storing = (struct store_ask){ .path = check_path(check), .record = entry };
@@ -719,13 +688,11 @@ static struct check *check_new(struct str path, enum check_purpose purpose, stru
 static struct check *check_find(struct asker *asker, struct str path, enum check_purpose purpose,
 				struct version version, uint64_t hash)
 {
-	struct check *check = *check_bucket(asker, hash);
-
-	while (check != NULL &&
-	       !(check->hash == hash && check->purpose == purpose &&
-		 version_cmp(check->version, version) == 0 && str_eq(check_path(check), path)))
-		check = check->path_next;
-	return check;
+	LIST_EACH(struct check, check, &asker->by_path[hash % ASKER_BUCKETS], by_path)
+		if (check->hash == hash && check->purpose == purpose &&
+		    version_cmp(check->version, version) == 0 && str_eq(check_path(check), path))
+			return check;
+	return NULL;
 }
 
 void check_start(struct asker *asker, struct check_wait *wait, struct str path,

@@ -415,13 +415,6 @@ void council_init(struct council *c, uint64_t self, const struct layout_numbers 
 	c->layout = LAYOUT_NONE;
 }
 
-bool council_has_seat(const struct council *c)
-{
-	const struct layout_member *member = layout_find(&c->layout, c->self);
-
-	return member != NULL && member->council;
-}
-
 /* The times that members were seen away stay with them. */
 static void keep_dead(struct council *c, const struct layout *next)
 {
@@ -496,13 +489,9 @@ bool council_agreed(const struct council *c, const struct layout_numbers *number
 
 void council_ask(struct council *c, const struct layout_numbers *numbers, uint64_t now)
 {
-	c->asked = *numbers;
-	c->asked_until = now + COUNCIL_ASKED_MS;
-}
-
-void council_forget(struct council *c)
-{
-	c->asked_until = 0;
+	if (numbers != NULL)
+		c->asked = *numbers;
+	c->asked_until = numbers != NULL ? now + COUNCIL_ASKED_MS : 0;
 }
 
 void council_want(struct council *c, uint64_t lineage, uint64_t now)
@@ -636,42 +625,39 @@ static void without_group(struct council *c, const struct view *view,
 		found(c, view, ret);
 }
 
-/* Somebody has a newer layout of this group. */
-static bool catch_up(struct council *c, const struct view *view, uint64_t now,
-		     struct council_step *ret)
+/* Whoever is up and has the newest layout of the lineage is asked for it, unless it is no newer than that. */
+static bool fetch_newest(struct council *c, const struct view *view, uint64_t lineage, uint64_t than,
+			 uint64_t now, struct council_step *ret)
 {
 	const struct member *newest = NULL;
 
 	for (size_t i = 0; i < view->count; i++) {
 		const struct member *m = &view->entries[i].member;
 
-		if (m->state == MEMBER_UP && m->lineage == c->layout.lineage &&
-		    m->epoch > c->layout.epoch && (newest == NULL || m->epoch > newest->epoch))
+		if (m->state == MEMBER_UP && m->lineage == lineage && m->epoch > than) {
 			newest = m;
+			than = m->epoch;
+		}
 	}
 	if (newest != NULL)
 		fetch(c, newest->id, FETCH_MS, now, ret);
 	return newest != NULL;
 }
 
+/* Somebody has a newer layout of this group. */
+static bool catch_up(struct council *c, const struct view *view, uint64_t now,
+		     struct council_step *ret)
+{
+	return fetch_newest(c, view, c->layout.lineage, c->layout.epoch, now, ret);
+}
+
 /* A person wants this node to be of another lineage: ask whoever is of it. */
 static bool go_over(struct council *c, const struct view *view, uint64_t now,
 		    struct council_step *ret)
 {
-	const struct member *newest = NULL;
-
-	if (c->wanted != 0 && now >= c->wanted_until)
+	if (now >= c->wanted_until)
 		c->wanted = 0;
-	for (size_t i = 0; i < view->count && c->wanted != 0; i++) {
-		const struct member *m = &view->entries[i].member;
-
-		if (m->state == MEMBER_UP && m->lineage == c->wanted &&
-		    (newest == NULL || m->epoch > newest->epoch))
-			newest = m;
-	}
-	if (newest != NULL)
-		fetch(c, newest->id, FETCH_MS, now, ret);
-	return newest != NULL;
+	return c->wanted != 0 && fetch_newest(c, view, c->wanted, 0, now, ret);
 }
 
 /* Another group has this key: one of the two may have to give up. */
@@ -706,34 +692,22 @@ static bool is_with_us(const struct council *c, const struct view *view, uint64_
 	return is_with(view, id, c->layout.lineage);
 }
 
-/* How many of the council live; *ret_before: of them with smaller ids than this node's. */
-static size_t live_council(const struct council *c, const struct view *view, size_t *ret_seats,
-			   size_t *ret_before)
+/* How many of the council live whose ids are smaller than this node's. */
+static size_t rank_in_council(const struct council *c, const struct view *view)
 {
-	size_t up = 0, seats = 0, before = 0;
+	size_t before = 0;
 
-	for (size_t i = 0; i < c->layout.count; i++) {
-		const struct layout_member *m = &c->layout.members[i];
-
-		if (!m->council)
-			continue;
-		seats++;
-		if (!is_with_us(c, view, m->id))
-			continue;
-		up++;
-		before += m->id < c->self;
-	}
-	*ret_seats = seats;
-	*ret_before = before;
-	return up;
+	for (size_t i = 0; i < c->layout.count && c->layout.members[i].id < c->self; i++)
+		before += c->layout.members[i].council &&
+			  is_with_us(c, view, c->layout.members[i].id);
+	return before;
 }
 
 /* Only who sees a majority of the council may say that somebody is dead. */
 static void count_dead(struct council *c, const struct view *view, uint64_t now)
 {
 	uint64_t gap = now > c->stepped ? now - c->stepped : 0;
-	size_t seats, before;
-	bool majority = live_council(c, view, &seats, &before) > seats / 2;
+	bool majority = can_decide(view, &c->layout);
 
 	c->stepped = now;
 	if (majority)
@@ -754,12 +728,9 @@ static void propose(struct council *c, const struct view *view, const struct lay
 		    uint64_t now, struct council_step *ret)
 {
 	uint64_t *since = accepted != NULL ? &c->unfinished_since : &c->wish_since;
-	size_t seats, rank;
+	uint64_t wait = rank_in_council(c, view) * COUNCIL_RANK_MS;
 	bool wanted = true;
-	uint64_t wait;
 
-	live_council(c, view, &seats, &rank);
-	wait = rank * COUNCIL_RANK_MS;
 	if (accepted != NULL) {
 		ret->layout = *accepted;
 		ret->why = "what was begun is finished";
@@ -794,7 +765,7 @@ void council_step(struct council *c, const struct view *view, const struct counc
 		return;
 	if (catch_up(c, view, now, ret) || see_foreign(c, view, now, ret))
 		return;
-	if (council_has_seat(c) && !(view->self.flags & MEMBER_SILENT))
+	if (layout_has_seat(&c->layout, c->self) && !(view->self.flags & MEMBER_SILENT))
 		propose(c, view, accepted, now, ret);
 }
 
@@ -802,11 +773,10 @@ int council_force(const struct council *c, const struct view *view, struct layou
 		  struct err *err)
 {
 	struct layout layout = c->layout;
-	size_t seats, before;
 
 	if (layout_find(&layout, c->self) == NULL)
 		return err_set(err, ERR_DENIED, "force a layout: this node is in none");
-	if (live_council(c, view, &seats, &before) > seats / 2)
+	if (can_decide(view, &c->layout))
 		return err_set(err, ERR_DENIED,
 			       "force a layout: a majority of the council is up and decides by itself");
 	for (size_t i = 0; i < layout.count;) {

@@ -185,20 +185,18 @@ static bool is_long_silent(const struct gossip *gossip, const struct member *mem
 	       (gossip->belongs == NULL || !gossip->belongs(gossip->data, member->id));
 }
 
-static bool is_away(const struct member *member)
-{
-	return member_is_gone(member->state) || member->state == MEMBER_DOWN;
-}
-
 static void drop_long_gone(struct gossip *gossip)
 {
+	struct view *view = &gossip->view;
 	uint64_t wall = wall_s(gossip);
 
-	for (size_t i = gossip->view.count; i-- > 0;) {
-		const struct member *member = &gossip->view.entries[i].member;
+	for (size_t i = view->count; i-- > 0;) {
+		const struct member *member = &view->entries[i].member;
 
-		if (is_away(member) && is_long_silent(gossip, member, wall))
-			view_drop(&gossip->view, member->id);
+		if (!member_is_away(member->state) || !is_long_silent(gossip, member, wall))
+			continue;
+		view->entries[i] = view->entries[--view->count];
+		view->changes++;
 	}
 }
 
@@ -326,7 +324,9 @@ void gossip_leave(struct gossip *gossip, bool for_good)
 	const struct member *members[MEMBERS_MAX];
 	size_t count = list_members(gossip, true, members);
 
-	view_leave(&gossip->view, for_good);
+	view_beat(&gossip->view);	/* the last word of this start */
+	gossip->view.self.state = for_good ? MEMBER_LEFT : MEMBER_STOPPED;
+	gossip->view.changes++;
 	for (size_t i = 0; i < count; i++)
 		tell(gossip, &members[i]->discovery, true, NULL);
 }

@@ -30,6 +30,13 @@ const struct layout_member *layout_find(const struct layout *layout, uint64_t id
 	return at < layout->count && layout->members[at].id == id ? &layout->members[at] : NULL;
 }
 
+bool layout_has_seat(const struct layout *layout, uint64_t id)
+{
+	const struct layout_member *member = layout_find(layout, id);
+
+	return member != NULL && member->council;
+}
+
 size_t layout_members(const struct layout *layout, enum layout_set set)
 {
 	size_t count = 0;
@@ -136,16 +143,12 @@ void layout_seat(struct layout *layout)
 /* Built anew, so that names of regions that nobody has any more are forgotten. */
 void layout_single(const struct layout *layout, enum layout_set set, struct layout *ret)
 {
-	struct layout single = LAYOUT_NONE;
+	struct layout single = *layout;
 
-	single.lineage = layout->lineage;
-	single.epoch = layout->epoch + 1;
-	single.left_lineage = layout->left_lineage;
-	single.left_epoch = layout->left_epoch;
-	single.homes = layout->homes;
-	single.copies = layout->copies;
-	single.keep_versions = layout->keep_versions;
-	single.keep_days = layout->keep_days;
+	single.epoch++;
+	single.count = single.region_count = 0;
+	memset(single.members, 0, sizeof single.members);
+	memset(single.regions, 0, sizeof single.regions);
 	for (size_t i = 0; i < layout->count; i++) {
 		const struct layout_member *m = &layout->members[i];
 

@@ -43,6 +43,11 @@ bool member_is_gone(enum member_state state)
 	return state == MEMBER_LEFT || state == MEMBER_STOPPED || state == MEMBER_FORGOTTEN;
 }
 
+bool member_is_away(enum member_state state)
+{
+	return member_is_gone(state) || state == MEMBER_DOWN;
+}
+
 const char *member_silence(const struct member *member)
 {
 	if (member->flags & MEMBER_FORGOT)

@@ -19,6 +19,8 @@
 
 #define PHASE_PEERS_MAX (QUORUM_HOMES_MAX + PEERS_ASKED_MAX)
 
+struct phase;
+
 struct phase_kind {
 	/* Append the question; epoch 0: not as to a home. */
 	void (*question)(struct phase *, uint64_t epoch, struct buf *);
@@ -46,8 +48,7 @@ struct phase_peer {
 struct phase {
 	const struct phase_kind *kind;
 	struct asker *asker;
-	struct phase *id_next;		/* in its bucket */
-	struct link running;		/* in the asker's list */
+	struct link by_id, running;	/* in the asker's lists */
 	uint64_t id, epoch;
 	uint64_t sent, deadline;	/* ms */
 	uint64_t short_wait;		/* ms after sent: how long the doubtful are waited for */
@@ -60,6 +61,9 @@ struct phase {
 	size_t count;
 	struct quorum quorum;		/* who has answered as a home */
 };
+
+/* Of those that have not left, best first, the same order for the same hash on every node; how many. */
+size_t peers_choose(const struct peers *, uint64_t hash, struct peer_target ret[PEERS_ASKED_MAX]);
 
 /* timeout_ms is the least: round trips to homes may make it longer (phase_add_homes). */
 void phase_begin(struct phase *, struct asker *, const struct phase_kind *, uint64_t timeout_ms,
@@ -89,5 +93,9 @@ bool phase_is_likely(const struct phase *);
 void phase_pack_store(const struct phase *, uint64_t epoch, const struct store_ask *, struct buf *);
 bool phase_stored(struct phase *, size_t i, const struct wire *);
 void phase_commit(struct phase *, const struct store_ask *);
+
+/* Which directories are known to stand, and those that are just being asked for as well. */
+void storing_forget_parents(struct asker *);
+void storing_forget_all(struct asker *);
 
 #endif

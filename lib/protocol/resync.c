@@ -40,24 +40,33 @@ static void ask(struct resync *resync, uint64_t id, unsigned partition)
 		peer = &resync->peers[resync->count++];
 		peer->id = id;
 	}
+	if (has(peer->ask, partition))
+		return;
 	set(peer->ask, partition);
 	peer->open++;
 }
 
+/* All others who know the partition are to be asked.  False: this node is no home of it. */
+static bool ask_sources(struct resync *resync, unsigned partition, struct layout_order *sources)
+{
+	struct layout_order homes;
+
+	layout_homes(&resync->layout, resync->joint ? LAYOUT_B : LAYOUT_A, partition, &homes);
+	if (!contains(&homes, resync->self))
+		return false;
+	layout_homes(&resync->layout, LAYOUT_A, partition, sources);
+	for (size_t i = 0; i < sources->count; i++)
+		if (sources->ids[i] != resync->self)
+			ask(resync, sources->ids[i], partition);
+	return true;
+}
+
 static void plan(struct resync *resync, unsigned partition)
 {
-	enum layout_set mine = resync->joint ? LAYOUT_B : LAYOUT_A;
-	struct layout_order homes, sources;
+	struct layout_order sources;
 	size_t needed;
 
-	layout_homes(&resync->layout, mine, partition, &homes);
-	if (!contains(&homes, resync->self))
-		return;
-	layout_homes(&resync->layout, LAYOUT_A, partition, &sources);
-	for (size_t i = 0; i < sources.count; i++)
-		if (sources.ids[i] != resync->self)
-			ask(resync, sources.ids[i], partition);
-	if (!resync->joint)
+	if (!ask_sources(resync, partition, &sources) || !resync->joint)
 		return;
 	needed = sources.count / 2 + 1 - contains(&sources, resync->self);
 	resync->needed[partition] = (uint8_t)needed;
@@ -143,29 +152,10 @@ void resync_back(struct resync *resync, uint64_t id)
 
 void resync_again(struct resync *resync, unsigned partition)
 {
-	enum layout_set mine = resync->joint ? LAYOUT_B : LAYOUT_A;
-	struct layout_order homes, sources;
+	struct layout_order sources;
 
-	if (resync->layout.epoch == 0 || resync->needed[partition] > 0)
-		return;
-	layout_homes(&resync->layout, mine, partition, &homes);
-	if (!contains(&homes, resync->self))
-		return;
-	layout_homes(&resync->layout, LAYOUT_A, partition, &sources);
-	for (size_t i = 0; i < sources.count; i++) {
-		struct resync_peer *peer = find(resync, sources.ids[i]);
-
-		if (sources.ids[i] != resync->self && (peer == NULL || !has(peer->ask, partition)))
-			ask(resync, sources.ids[i], partition);
-	}
-}
-
-bool resync_is_open(const struct resync *resync)
-{
-	for (size_t i = 0; i < resync->count; i++)
-		if (resync->peers[i].open > 0)
-			return true;
-	return false;
+	if (resync->layout.epoch > 0 && resync->needed[partition] == 0)
+		ask_sources(resync, partition, &sources);
 }
 
 uint64_t resync_synced(const struct resync *resync)

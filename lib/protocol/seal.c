@@ -74,21 +74,15 @@ size_t seal_close(const struct seal_keys *keys, uint8_t protocol,
 	return close_to(keys, protocol, nonce, plain, to);
 }
 
-void seal_close_long(const struct seal_keys *keys, uint8_t protocol,
-		     const uint8_t nonce[SEAL_NONCE_BYTES], struct str plain, struct buf *to)
-{
-	if (plain.n > SEAL_LONG_PLAIN_BYTES || keys->count == 0)
-		abort();
-	buf_reserve(to, HEAD + SEAL_NONCE_BYTES + plain.n + TAG);
-	to->len += close_to(keys, protocol, nonce, plain, (uint8_t *)to->data + to->len);
-}
-
 void seal_message(const struct seal_keys *keys, struct str plain, struct buf *to)
 {
 	uint8_t nonce[SEAL_NONCE_BYTES];
 
+	if (plain.n > SEAL_LONG_PLAIN_BYTES || keys->count == 0)
+		abort();
 	randombytes_buf(nonce, sizeof nonce);
-	seal_close_long(keys, MEMBER_PROTOCOL, nonce, plain, to);
+	buf_reserve(to, HEAD + SEAL_NONCE_BYTES + plain.n + TAG);
+	to->len += close_to(keys, MEMBER_PROTOCOL, nonce, plain, (uint8_t *)to->data + to->len);
 }
 
 bool seal_is_sealed(struct str packet)

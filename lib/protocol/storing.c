@@ -199,11 +199,6 @@ void asker_made(struct asker *asker, uint64_t id, const struct record *entry, ui
 		parent_fail(parent);
 }
 
-static struct version later(struct version a, struct version b)
-{
-	return version_cmp(a, b) > 0 ? a : b;
-}
-
 /*
  * Just above what was read: where the directory was made again and removed
  * meanwhile, and a file put in its place, that is above it, whatever the clocks.
@@ -211,7 +206,7 @@ static struct version later(struct version a, struct version b)
 static void parent_make(struct parent *parent)
 {
 	struct make_ask make = { .path = buf_str(&parent->path),
-				 .above = later(parent->floor, parent->gate) };
+				 .above = version_later(parent->floor, parent->gate) };
 
 	make.time = version_is_none(make.above) ? parent->clock : make.above.time + 1;
 	parent->made = true;
@@ -280,7 +275,7 @@ static void parent_checked(struct check_wait *wait, const struct check_result *r
 		   version_cmp(answer->entry.version, parent->gate) > 0) {
 		parent_store(parent, &answer->entry);
 	} else {
-		parent->floor = later(answer->entry.version, answer->record.version);
+		parent->floor = version_later(answer->entry.version, answer->record.version);
 		parent->clock = answer->clock;
 		parent_read_name(parent);
 	}
@@ -301,7 +296,7 @@ static void parent_require(struct asker *asker, struct parent_wait *wait, struct
 		parent->check.done = parent_checked;
 		check_start(asker, &parent->check, directory, CHECK_WRITE, VERSION_NONE, asker->now);
 	}
-	parent->gate = later(parent->gate, gate);
+	parent->gate = version_later(parent->gate, gate);
 	wait->read = false;
 	list_prepend(&parent->waits, &wait->link);
 }
@@ -332,8 +327,8 @@ static void storing_free(struct storing *storing)
 
 static void storing_note(struct storing *storing, struct version newest, struct version gate)
 {
-	storing->newest = later(storing->newest, newest);
-	storing->gate = later(storing->gate, gate);
+	storing->newest = version_later(storing->newest, newest);
+	storing->gate = version_later(storing->gate, gate);
 }
 
 /* this node */

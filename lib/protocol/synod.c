@@ -3,13 +3,6 @@
 
 /* acceptor */
 
-static bool has_seat(const struct layout *layout, uint64_t id)
-{
-	const struct layout_member *member = layout_find(layout, id);
-
-	return member != NULL && member->council;
-}
-
 static size_t members_of_both(const struct layout *a, enum layout_set in_a, const struct layout *b,
 			      enum layout_set in_b)
 {
@@ -75,7 +68,7 @@ enum synod_verdict synod_hear(struct synod_promise *promise, const struct layout
 	/* Who comes back to a lineage has lived through that epoch. */
 	if (synod_is_past(promise, layout))
 		return SYNOD_IGNORE;
-	if (!has_seat(layout, self) ||
+	if (!layout_has_seat(layout, self) ||
 	    (type == WIRE_ACCEPT && !synod_may_follow(layout, &asked->value)))
 		return SYNOD_IGNORE;
 	if (promise->lineage != asked->lineage || promise->instance != asked->instance) {

@@ -47,11 +47,6 @@ static struct view_entry *place(struct view *view)
 	return NULL;
 }
 
-static bool is_away(enum member_state state)
-{
-	return member_is_gone(state) || state == MEMBER_DOWN;
-}
-
 static bool speaks_ours(const struct member *member)
 {
 	return member->protocol_min <= MEMBER_PROTOCOL && member->protocol_max >= MEMBER_PROTOCOL;
@@ -115,13 +110,6 @@ void view_beat(struct view *view)
 	view->self.heartbeat++;
 }
 
-void view_leave(struct view *view, bool for_good)
-{
-	view->self.heartbeat++;
-	view->self.state = for_good ? MEMBER_LEFT : MEMBER_STOPPED;
-	view->changes++;
-}
-
 void view_restart(struct view *view, uint64_t start)
 {
 	view->self.start = start;
@@ -146,31 +134,49 @@ bool view_may_live_twice(const struct view *view, uint64_t now)
 	return view->twin.id != 0 && now - view->twin_heard < VIEW_DOWN_MS;
 }
 
+/* Others remember a start that spoke, and this disk does not; who tells of one from before may have missed it. */
+static bool is_forgotten(struct start own, struct start others_know)
+{
+	return others_know.count > own.count ||
+	       (others_know.count == own.count && others_know.nonce != own.nonce);
+}
+
 /* Somebody remembers a later word of ours than we do. */
 static void hear_of_self(struct view *view, const struct member *word, uint64_t now)
 {
-	const struct starts own = { .now = { view->self.start, view->self.nonce },
-				    .spoke = view->self.spoke, .before = view->self.before };
-
 	bool other = word->nonce != 0 && word->nonce != view->self.nonce;
 
 	if ((member_cmp_age(word, &view->self) > 0 || (other && word->start == view->self.start)) &&
 	    view->outdone < word->start && word->start < UINT64_MAX)
 		view->outdone = word->start;
-	if (starts_forgot(&own, word->spoke))
+	if (is_forgotten(view->self.spoke, word->spoke))
 		view->forgotten = true;
 	if (view->recalled < word->sequence)
 		view->recalled = word->sequence;
 	hear_of_twin(view, word, now);
 }
 
-/* What it once did is known, however old the word that tells of it. */
+/* Whether a start that spoke, and names the one before, may follow what is known. */
+static bool may_follow(struct start known, struct start before)
+{
+	if (known.count == 0)
+		return true;
+	return known.nonce != 0 && (before.count > known.count || start_eq(before, known));
+}
+
+/* What it once did is known, however old the word that tells of it: the last start that spoke only grows. */
 static void learn_start(struct view *view, struct view_entry *entry, const struct member *word)
 {
-	struct start was = entry->member.spoke;
+	struct start *known = &entry->member.spoke, was = *known;
 
-	starts_learn(&entry->member.spoke, word->spoke, word->before);
-	view->changes += !start_eq(was, entry->member.spoke);
+	if (word->spoke.count > known->count) {
+		*known = word->spoke;
+		if (!may_follow(was, word->before))
+			known->nonce = 0;
+	} else if (word->spoke.count == known->count && word->spoke.nonce != known->nonce) {
+		known->nonce = 0;
+	}
+	view->changes += !start_eq(was, *known);
 }
 
 /* It may live on, and whoever overtook it has to know. */
@@ -211,11 +217,10 @@ bool view_hear(struct view *view, const struct member *word, bool direct, uint64
 		return false;
 	}
 	news.member.state = judge(&news, now);
-	if (entry != NULL && entry->member.state == MEMBER_FORGOTTEN && is_away(news.member.state))
+	if (entry != NULL && entry->member.state == MEMBER_FORGOTTEN && member_is_away(news.member.state))
 		news.member.state = MEMBER_FORGOTTEN;
 	view->returns += news.member.state == MEMBER_UP &&
-			 (entry == NULL || entry->member.state == MEMBER_DOWN ||
-			  member_is_gone(entry->member.state));
+			 (entry == NULL || member_is_away(entry->member.state));
 	if (entry != NULL) {
 		news.ahead = entry->ahead;
 		news.clock_known = entry->clock_known;
@@ -241,19 +246,9 @@ void view_forget(struct view *view, uint64_t id)
 	struct view_entry *entry = view_entry(view, id);
 
 	if (entry == NULL || entry->member.state == MEMBER_FORGOTTEN ||
-	    !is_away(entry->member.state))
+	    !member_is_away(entry->member.state))
 		return;
 	entry->member.state = MEMBER_FORGOTTEN;
-	view->changes++;
-}
-
-void view_drop(struct view *view, uint64_t id)
-{
-	struct view_entry *entry = view_entry(view, id);
-
-	if (entry == NULL)
-		return;
-	*entry = view->entries[--view->count];
 	view->changes++;
 }
 

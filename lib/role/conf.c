@@ -250,18 +250,72 @@ static int set_number(const struct setting *s, uint64_t number)
 	return 0;
 }
 
+struct unit {
+	const char *name;
+	uint64_t factor;
+};
+
+/* A number followed by one of the units; the last one has a NULL name. */
+static int number_with_unit(struct str text, const struct unit *units, uint64_t *ret)
+{
+	struct str digits = text, name;
+	uint64_t value;
+
+	digits.n = 0;
+	while (digits.n < text.n && text.s[digits.n] >= '0' && text.s[digits.n] <= '9')
+		digits.n++;
+	name = str_trim((struct str){ text.s + digits.n, text.n - digits.n });
+	if (str_u64(digits, UINT64_MAX, &value) < 0)
+		return -1;
+	for (; units->name != NULL; units++) {
+		if (!str_eq(name, str_of(units->name)))
+			continue;
+		if (value > UINT64_MAX / units->factor)
+			return -1;
+		*ret = value * units->factor;
+		return 0;
+	}
+	return -1;
+}
+
+static int parse_bytes(struct str text, uint64_t *ret)
+{
+	static const struct unit units[] = {
+		{ "", 1 },
+		{ "K", UINT64_C(1) << 10 },
+		{ "M", UINT64_C(1) << 20 },
+		{ "G", UINT64_C(1) << 30 },
+		{ "T", UINT64_C(1) << 40 },
+		{ NULL, 0 },
+	};
+
+	return number_with_unit(text, units, ret);
+}
+
+/* Milliseconds; a bare number is seconds. */
+static int parse_duration(struct str text, uint64_t *ret_ms)
+{
+	static const struct unit units[] = {
+		{ "ms", 1 },	      { "", 1000 },	     { "s", 1000 },
+		{ "min", 60 * 1000 }, { "h", 3600 * 1000 },  { "d", 86400 * 1000 },
+		{ NULL, 0 },
+	};
+
+	return number_with_unit(text, units, ret_ms);
+}
+
 static int set_duration(const struct setting *s, struct str value)
 {
 	uint64_t number;
 
-	return str_duration(value, &number) < 0 ? -1 : set_number(s, number);
+	return parse_duration(value, &number) < 0 ? -1 : set_number(s, number);
 }
 
 static int set_bytes(const struct setting *s, struct str value)
 {
 	uint64_t number;
 
-	return str_bytes(value, &number) < 0 ? -1 : set_number(s, number);
+	return parse_bytes(value, &number) < 0 ? -1 : set_number(s, number);
 }
 
 static int set_count(const struct setting *s, struct str value)

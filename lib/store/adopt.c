@@ -156,8 +156,7 @@ static void *below_adopt_names(void *data)
 		bool directory = false;
 		int status = 0;
 
-		path_join(&path, below->path, str_of(name));
-		if (path_check(buf_str(&path), NULL) == 0)
+		if (path_below(&path, below->path, name))
 			status = adopt_name(below->adoption, buf_str(&path), &directory, &err);
 		buf_clear(&path);
 		pthread_mutex_lock(&below->lock);

@@ -530,31 +530,21 @@ static int description_read_key(void *data, struct str section, struct str key, 
 static int description_load(const char *directory, struct described *ret, struct err *err)
 {
 	struct described described = { .node = 0 };
-	struct buf file = BUF_INIT;
-	int rc;
 
-	buf_addf(&file, "%s/" BACKUP_FILE, directory);
-	rc = inifile_read(file.data, description_read_key, &described, err);
-	buf_clear(&file);
-	if (rc == 0)
-		*ret = described;
-	return rc;
+	if (inifile_load(directory, BACKUP_FILE, description_read_key, &described, err) < 0)
+		return -1;
+	*ret = described;
+	return 0;
 }
 
 static int description_save(const char *directory, uint64_t node, bool whole, struct err *err)
 {
 	struct inifile ini = INIFILE_INIT;
-	struct buf file = BUF_INIT;
-	int rc;
 
-	buf_addf(&file, "%s/" BACKUP_FILE, directory);
 	inifile_section(&ini, "backup");
 	inifile_putf(&ini, "node", "%016" PRIx64, node);
 	inifile_put(&ini, "whole", whole ? STR("yes") : STR("no"));
-	rc = inifile_save(&ini, file.data, FS_FILE_MODE, err);
-	inifile_clear(&ini);
-	buf_clear(&file);
-	return rc;
+	return inifile_store(&ini, directory, BACKUP_FILE, err);
 }
 
 /* making */
@@ -669,18 +659,14 @@ static int recover_hold_store(struct copying *c, int *ret)
 
 static int recover_write_identity(struct copying *c, uint64_t node, bool recovering)
 {
-	struct buf file = BUF_INIT;
-	int status, fd;
+	int status = disk_write_identity(c->to_path, node, recovering, c->err);
+	int fd = status == 0 ? openat(c->to, "node.ini", O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
 	struct stat st;
 
-	buf_addf(&file, "%s/node.ini", c->to_path);
-	status = disk_write_identity(file.data, node, recovering, c->err);
-	fd = status == 0 ? open(file.data, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
 	if (fd >= 0) {
 		status = fstat(fd, &st) == 0 ? copy_give(c, fd, &st) : -1;
 		close(fd);
 	}
-	buf_clear(&file);
 	return status;
 }
 

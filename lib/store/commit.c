@@ -910,11 +910,9 @@ static int directory_is_empty(struct store *store, struct str path, bool *ret, s
 	for (size_t i = 0; i < children.count && status == 0 && empty; i++) {
 		struct store_entry entry = STORE_ENTRY_INIT;
 
-		buf_reset(&below);
-		path_join(&below, path, str_of(children.names[i]));
-		if (path_check(buf_str(&below), NULL) < 0)
+		if (!path_below(&below, path, children.items[i].name))
 			continue;
-		status = newest_locked(store, buf_str(&below), STORE_RECORD, &entry, err);
+		status = newest_without(store, buf_str(&below), NULL, &entry, err);
 		empty = store_name_kind(&entry) == NAME_ABSENT;
 		store_entry_clear(&entry);
 	}
@@ -1242,12 +1240,9 @@ static bool reap_below(struct store *store, struct str path)
 	names_set(names, path);
 	if (holds && !goes && names_collect(store->tree, names->tree, &all, NULL) == 0) {
 		goes = true;
-		for (size_t at = 0; at < all.len && goes; at += strlen(all.data + at) + 1) {
-			buf_reset(&below);
-			path_join(&below, path, str_of(all.data + at));
-			goes = path_check(buf_str(&below), NULL) == 0 &&
+		for (size_t at = 0; at < all.len && goes; at += strlen(all.data + at) + 1)
+			goes = path_below(&below, path, all.data + at) &&
 			       reap_below(store, buf_str(&below));
-		}
 	}
 	free(names);
 	buf_clear(&all);

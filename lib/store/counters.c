@@ -13,7 +13,8 @@
  * for a slow disk: until `done` the older one is the answer.  A change that
  * is not just a version of a file names none, and the reader waits for the
  * lock.  If the lock is free, and they still differ under it, the writer died
- * or failed, and a sync of the whole file system makes what it left durable.
+ * or failed, and a sync of the whole file system makes what it left durable;
+ * on a disk that cannot be synced it goes on being left out.
  *
  * The same table has a number per partition, raised with begun and again
  * with done (or by whoever cleans up after a writer that died: the slot
@@ -44,6 +45,7 @@
 #define MAGIC "covey counters4"		/* with its NUL: 16 bytes */
 #define BOOT_TEXT 40
 #define KNOWN (UINT64_C(1) << 48)	/* beside n: the record of the coming one was, before */
+#define TRIES 8				/* to read: each is a version that came meanwhile */
 #define TABLE_NAME "counters"
 #define TABLE_NEW "counters.new"	/* on its way, under the store's lock */
 
@@ -173,7 +175,19 @@ static int make_table(struct store *store, int run, struct counters **ret, struc
 	return 0;
 }
 
-int counters_open(struct store *store, struct err *err)
+/* Nobody writes meanwhile: so all that can be seen is as good as on disk. */
+static int stand_in(struct store *store, struct err *err)
+{
+	void *at = mmap(NULL, sizeof *store->stand_in, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (at == MAP_FAILED)
+		return err_sys(err, "make counters");
+	store->counters = store->stand_in = at;
+	return 0;
+}
+
+static int open_shared(struct store *store, struct err *err)
 {
 	int run = open(store->run_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), status;
 	struct counters *table = NULL;
@@ -188,23 +202,17 @@ int counters_open(struct store *store, struct err *err)
 			status = make_table(store, run, &table, &why);
 	}
 	close(run);
-	if (status == 0)
-		store->counters = table;
-	else if (err != NULL)
-		*err = why;
-	return status;
+	if (status < 0)
+		return err_pass(err, &why);
+	store->counters = table;
+	return 0;
 }
 
-/* Nobody writes meanwhile: so all that can be seen is as good as on disk. */
-int counters_stand_in(struct store *store, struct err *err)
+int counters_open(struct store *store, bool stands_in, struct err *err)
 {
-	void *at = mmap(NULL, sizeof *store->stand_in, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (at == MAP_FAILED)
-		return err_sys(err, "make counters");
-	store->counters = store->stand_in = at;
-	return 0;
+	if (open_shared(store, stands_in ? NULL : err) == 0)
+		return 0;
+	return stands_in ? stand_in(store, err) : -1;
 }
 
 void counters_close(struct store *store)
@@ -267,28 +275,6 @@ static struct version get_version(struct slot *s, int which)
 	};
 }
 
-enum pending_kind counters_pending(const struct store *store, struct str path, struct pending *ret)
-{
-	uint64_t hash = path_hash(path);
-	struct slot *s = &store->counters->slots[slot_of_hash(hash)];
-	uint64_t of;
-
-	do {
-		ret->turn = atomic_load(&s->begun);
-		if (atomic_load(&s->done) == ret->turn)
-			return PENDING_NONE;
-		of = atomic_load(&s->path);
-		ret->version = get_version(s, 0);
-		ret->record_known = atomic_load(&s->n[0]) & KNOWN;
-		ret->before = get_version(s, 1);
-		if (atomic_load(&s->done) == ret->turn)
-			return PENDING_NONE;
-	} while (atomic_load(&s->begun) != ret->turn);
-	if (of != hash)
-		return PENDING_NONE;
-	return version_is_none(ret->version) ? PENDING_ANYTHING : PENDING_VERSION;
-}
-
 void counters_begin(struct store *store, struct str path, enum change change,
 		    const struct pending *pending)
 {
@@ -325,6 +311,25 @@ void counters_end(struct store *store, struct str path, enum change change)
 	slot_end(store, slot_of(path), change);
 }
 
+/* the paths' locks */
+
+static int lock_open(const struct store *store)
+{
+	return openat(store->dir, LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC, FS_FILE_MODE);
+}
+
+static struct flock lock_byte(unsigned slot)
+{
+	return (struct flock){ .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = slot, .l_len = 1 };
+}
+
+void lock_release(struct lock *lock)
+{
+	if (lock->fd >= 0)
+		close(lock->fd);
+	lock->fd = -1;
+}
+
 /* Under the slot's lock: finish what somebody left who died. */
 static int slot_finish_dead(struct store *store, unsigned slot, struct err *err)
 {
@@ -343,8 +348,18 @@ static int slot_finish_dead(struct store *store, unsigned slot, struct err *err)
 
 static int slot_lock(struct store *store, struct lock *lock, unsigned slot, struct err *err)
 {
-	if (lock_take(lock, store->dir, LOCK_FILE, slot, err) < 0)
+	struct flock byte = lock_byte(slot);
+
+	lock->fd = lock_open(store);
+	if (lock->fd < 0)
+		return err_sys(err, "open lock file " LOCK_FILE);
+	while (fcntl(lock->fd, F_OFD_SETLKW, &byte) < 0) {
+		if (errno == EINTR)
+			continue;
+		err_sys(err, "lock " LOCK_FILE);
+		lock_release(lock);
 		return -1;
+	}
 	if (slot_finish_dead(store, slot, err) == 0)
 		return 0;
 	lock_release(lock);
@@ -358,12 +373,137 @@ int counters_lock(struct store *store, struct lock *lock, struct str path, struc
 
 bool counters_try_lock(struct store *store, struct lock *lock, uint64_t hash)
 {
-	return lock_try(lock, store->dir, LOCK_FILE, slot_of_hash(hash));
+	struct flock byte = lock_byte(slot_of_hash(hash));
+
+	lock->fd = lock_open(store);
+	if (lock->fd >= 0 && fcntl(lock->fd, F_OFD_SETLK, &byte) == 0)
+		return true;
+	lock_release(lock);
+	return false;
 }
 
-bool counters_is_locked(struct store *store, struct str path)
+/* reading: what a power cut could not take back */
+
+enum pending_kind {
+	PENDING_NONE,
+	PENDING_VERSION,		/* one version */
+	PENDING_ANYTHING,
+};
+
+/* Of what was seen of the path before this; ret->turn is set always, the rest for PENDING_VERSION. */
+static enum pending_kind slot_pending(const struct store *store, struct str path, struct pending *ret)
 {
-	return lock_is_held(store->dir, LOCK_FILE, slot_of(path));
+	uint64_t hash = path_hash(path);
+	struct slot *s = &store->counters->slots[slot_of_hash(hash)];
+	uint64_t of;
+
+	do {
+		ret->turn = atomic_load(&s->begun);
+		if (atomic_load(&s->done) == ret->turn)
+			return PENDING_NONE;
+		of = atomic_load(&s->path);
+		ret->version = get_version(s, 0);
+		ret->record_known = atomic_load(&s->n[0]) & KNOWN;
+		ret->before = get_version(s, 1);
+		if (atomic_load(&s->done) == ret->turn)
+			return PENDING_NONE;
+	} while (atomic_load(&s->begun) != ret->turn);
+	if (of != hash)
+		return PENDING_NONE;
+	return version_is_none(ret->version) ? PENDING_ANYTHING : PENDING_VERSION;
+}
+
+/* Somebody holds the path's lock, who has not died. */
+static bool slot_is_locked(const struct store *store, struct str path)
+{
+	struct flock byte = lock_byte(slot_of(path));
+	struct lock lock = { .fd = lock_open(store) };
+	bool held = lock.fd >= 0 && fcntl(lock.fd, F_OFD_GETLK, &byte) == 0 && byte.l_type != F_UNLCK;
+
+	lock_release(&lock);
+	return held;
+}
+
+/* Without the pending version, if it is so all the time. */
+static int read_without(struct store *store, struct str path, durable_read *read,
+			void (*clear)(void *data), void *data)
+{
+	struct pending pending, next;
+	struct err err;
+
+	if (slot_pending(store, path, &pending) != PENDING_VERSION)
+		return -1;
+	if (read(data, &pending, &err) == 0) {
+		slot_pending(store, path, &next);
+		if (next.turn == pending.turn)
+			return 0;
+	}
+	if (clear != NULL)
+		clear(data);
+	return -1;
+}
+
+/* Under the path's lock. */
+static int read_locked(struct store *store, struct str path, durable_read *read,
+		       void (*clear)(void *data), void *data, struct err *err)
+{
+	struct lock lock = LOCK_INIT;
+	struct err why = ERR_INIT;
+	int status;
+
+	if (counters_lock(store, &lock, path, &why) < 0)
+		return read_without(store, path, read, clear, data) == 0 ? 0 : err_pass(err, &why);
+	status = read(data, NULL, err);
+	lock_release(&lock);
+	return status;
+}
+
+int read_durably(struct store *store, struct str path, durable_read *read,
+		 void (*clear)(void *data), void *data, struct err *err)
+{
+	struct pending pending = { .turn = 0 }, next;
+	bool beside = false;
+
+	for (int i = 0; i < TRIES; i++) {
+		int status = read(data, beside ? &pending : NULL, err);
+		enum pending_kind kind;
+
+		if (status < 0)
+			return -1;
+		kind = slot_pending(store, path, &next);
+		if (status == 0 && (beside ? next.turn == pending.turn : kind == PENDING_NONE))
+			return 0;
+		if (clear != NULL)
+			clear(data);
+		if (status == READ_WAIT || kind == PENDING_ANYTHING ||
+		    (kind == PENDING_VERSION && !slot_is_locked(store, path)))
+			break;
+		beside = kind == PENDING_VERSION;
+		pending = next;
+	}
+	return read_locked(store, path, read, clear, data, err);
+}
+
+bool store_would_wait(struct store *store, struct str path)
+{
+	struct pending pending;
+	enum pending_kind kind;
+
+	path = path_is_gate(path) ? path_parent(path) : path;
+	kind = slot_pending(store, path, &pending);
+	return kind == PENDING_ANYTHING ||
+	       (kind == PENDING_VERSION && !slot_is_locked(store, path));
+}
+
+int store_await(struct store *store, struct str path, struct err *err)
+{
+	struct lock lock = LOCK_INIT;
+
+	path = path_is_gate(path) ? path_parent(path) : path;
+	if (path_check(path, err) < 0 || counters_lock(store, &lock, path, err) < 0)
+		return -1;
+	lock_release(&lock);
+	return 0;
 }
 
 int store_finish_dead(struct store *store, struct err *err)

@@ -454,10 +454,9 @@ static int identity_read_key(void *data, struct str section, struct str key, str
 	return 0;
 }
 
-int disk_write_identity(const char *file, uint64_t node, bool recovering, struct err *err)
+int disk_write_identity(const char *path, uint64_t node, bool recovering, struct err *err)
 {
 	struct inifile ini = INIFILE_INIT;
-	int status;
 
 	inifile_section(&ini, "store");
 	inifile_putf(&ini, "format", "%d", FORMAT);
@@ -465,62 +464,54 @@ int disk_write_identity(const char *file, uint64_t node, bool recovering, struct
 		inifile_put(&ini, "recovering", STR("yes"));
 	inifile_section(&ini, "node");
 	inifile_putf(&ini, "id", "%016" PRIx64, node);
-	status = inifile_save(&ini, file, FS_FILE_MODE, err);
-	inifile_clear(&ini);
-	return status;
+	return inifile_store(&ini, path, "node.ini", err);
 }
 
 /* Before anything is written that a release of the older format could not read. */
-static int mark_format(struct store *store, const char *file, uint64_t node, struct err *err)
+static int mark_format(struct store *store, uint64_t node, struct err *err)
 {
 	struct err why = ERR_INIT;
-	int status = disk_write_identity(file, node, false, &why);
+	int status = disk_write_identity(store->path, node, false, &why);
 
 	if (status < 0 && why.kind == ERR_FULL && disk_release_reserve(store))
-		status = disk_write_identity(file, node, false, &why);
-	if (status < 0)
-		*err = why;
-	return status < 0 ? err_context(err, "mark %s as of format %d", store->path, FORMAT) : 0;
+		status = disk_write_identity(store->path, node, false, &why);
+	if (status == 0)
+		return 0;
+	err_pass(err, &why);
+	return err_context(err, "mark %s as of format %d", store->path, FORMAT);
 }
 
 int disk_read_identity(const char *path, struct disk_identity *ret, struct err *err)
 {
 	struct disk_identity identity = { .node = 0 };
-	struct buf file = BUF_INIT;
-	int status;
 
-	buf_addf(&file, "%s/node.ini", path);
-	status = inifile_read(file.data, identity_read_key, &identity, err);
-	if (status == 0 && (identity.format < FORMAT_LEAST || identity.format > FORMAT))
-		status = err_set(err, ERR_UNSUPPORTED,
-				 "open %s: its format is %" PRIu64 ", this release knows %d to %d",
-				 path, identity.format, FORMAT_LEAST, FORMAT);
-	if (status == 0 && identity.node == 0)
-		status = err_set(err, ERR_CORRUPT, "open %s: no node id", file.data);
-	buf_clear(&file);
-	if (status == 0)
-		*ret = identity;
-	return status;
+	if (inifile_load(path, "node.ini", identity_read_key, &identity, err) < 0)
+		return -1;
+	if (identity.format < FORMAT_LEAST || identity.format > FORMAT)
+		return err_set(err, ERR_UNSUPPORTED,
+			       "open %s: its format is %" PRIu64 ", this release knows %d to %d", path,
+			       identity.format, FORMAT_LEAST, FORMAT);
+	if (identity.node == 0)
+		return err_set(err, ERR_CORRUPT, "open %s/node.ini: no node id", path);
+	*ret = identity;
+	return 0;
 }
 
 /* Of a fresh store, or of one in an older format: with that, it is formatted. */
 static int write_missing_identity(struct store *store, struct err *err)
 {
 	struct disk_identity identity;
-	struct buf file = BUF_INIT;
 	struct err why = ERR_INIT;
 	int status = disk_read_identity(store->path, &identity, &why);
 
-	buf_addf(&file, "%s/node.ini", store->path);
 	if (status < 0 && why.kind == ERR_ABSENT) {
 		identity = (struct disk_identity){ .node = disk_draw(), .format = FORMAT };
 		if (names_none(store->dir, "history") && names_none(store->dir, "state"))
 			disk_lost_records(store->dir, true);
-		status = disk_write_identity(file.data, identity.node, false, &why);
+		status = disk_write_identity(store->path, identity.node, false, &why);
 	} else if (status == 0 && identity.format < FORMAT) {
-		status = mark_format(store, file.data, identity.node, &why);
+		status = mark_format(store, identity.node, &why);
 	}
-	buf_clear(&file);
 	if (status < 0)
 		return err_pass(err, &why);
 	store->node = identity.node;
@@ -688,7 +679,7 @@ static int store_prepare_to_write(struct store *store, struct err *err)
 	if (remove_temporaries(store, err) < 0 || probe(store, err) < 0 ||
 	    write_missing_identity(store, err) < 0)
 		return -1;
-	if (store->counters == store->stand_in && counters_open(store, err) < 0)
+	if (store->counters == store->stand_in && counters_open(store, false, err) < 0)
 		return -1;
 	disk_fill_reserve(store);
 	if (fsync(store->dir) < 0)
@@ -747,8 +738,7 @@ static int store_prepare(struct store *store, const struct store_options *option
 		atomic_store(&store->ready, true);
 	else if (fresh || !is_readable_still(&store->unready))
 		return err_pass(err, &store->unready);
-	if (store->counters == NULL && counters_open(store, NULL) < 0 &&
-	    counters_stand_in(store, err) < 0)
+	if (store->counters == NULL && counters_open(store, true, err) < 0)
 		return -1;
 	if (hold_identity(store, err) < 0 ||
 	    (options->starts_roles && roles_start_alone(store, err) < 0))

@@ -270,6 +270,12 @@ int marks_read(int history, struct names *names, struct marks *ret, struct err *
 	return 0;
 }
 
+bool tombstone_is_cut_short(const struct record *r, const struct marks *marks)
+{
+	return r->flags & RECORD_DELETED &&
+	       version_cmp(r->version, r->flags & RECORD_DIRECTORY ? marks->end : marks->file) > 0;
+}
+
 int tombstone_read(int dir, const char *name, struct version v, uint8_t flags,
 		   struct record *ret, struct err *err)
 {

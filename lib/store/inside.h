@@ -2,7 +2,6 @@
 #ifndef COVEY_STORE_INSIDE_H
 #define COVEY_STORE_INSIDE_H
 
-#include "lock.h"
 #include "store.h"
 
 #include <fcntl.h>
@@ -42,8 +41,8 @@ int disk_check(struct store *, bool space, struct err *);
 /* A directory and those above it; 0 or -1 with errno. */
 int disk_make_directories(const char *path);
 uint64_t disk_draw(void);	/* a random number that is not 0 */
-/* node.ini, for this file; recovering: the store is not to be opened yet. */
-int disk_write_identity(const char *file, uint64_t node, bool recovering, struct err *);
+/* node.ini, of the store in the directory; recovering: it is not to be opened yet. */
+int disk_write_identity(const char *path, uint64_t node, bool recovering, struct err *);
 struct disk_identity {
 	uint64_t node, format;
 	bool recovering;	/* backup_recover() has not come to its end */
@@ -67,17 +66,26 @@ void disk_fill_reserve(struct store *);
 /* counters.c: visible only when durable */
 
 /*
+ * One writer per path, across threads and processes.  A lock is a byte of the
+ * file `locks`, by the path's hash, held by an open description of its own, so
+ * that threads exclude each other as processes do.  The kernel drops it when
+ * its holder dies.  Paths that share one only wait for each other, and nobody
+ * takes a second lock while holding one, so nobody waits in a circle.
+ */
+struct lock {
+	int fd;				/* owned; -1: not held */
+};
+#define LOCK_INIT { .fd = -1 }
+void lock_release(struct lock *);	/* safe on LOCK_INIT, and leaves it behind */
+/*
  * Wait for the path's lock.  What others wrote under it is then on disk;
  * nobody who holds one may ask for a path by store_newest() and the like.
  */
 int counters_lock(struct store *, struct lock *, struct str path, struct err *);
 /* The same of a path's hash, without waiting: false when somebody holds it, and on any failure. */
 bool counters_try_lock(struct store *, struct lock *, uint64_t hash);
-/* Somebody holds it, who has not died. */
-bool counters_is_locked(struct store *, struct str path);
-int counters_open(struct store *, struct err *);	/* under the lock on the store */
-/* Instead, for one that cannot be written: of this process alone. */
-int counters_stand_in(struct store *, struct err *);
+/* Under the lock on the store; stands_in: where it cannot be written, those of this process alone. */
+int counters_open(struct store *, bool stands_in, struct err *);
 void counters_close(struct store *);
 /* A sync failed in some process that has the store open, or one succeeded after that. */
 void counters_note_failure(struct store *, bool failing);
@@ -90,13 +98,16 @@ struct pending {
 	struct version before;		/* the newest until then */
 	uint32_t turn;			/* of the slot: later ones are others */
 };
-enum pending_kind {
-	PENDING_NONE,
-	PENDING_VERSION,		/* one version */
-	PENDING_ANYTHING,
-};
-/* Of what was seen of the path before this; ret->turn is set always, the rest for PENDING_VERSION. */
-enum pending_kind counters_pending(const struct store *, struct str path, struct pending *ret);
+/*
+ * Call read() until what it saw is on disk: without a lock; without what
+ * is pending; and only then under the path's lock.  It returns 0, -1, or
+ * READ_WAIT when it cannot leave out what is pending (NULL: nothing is).
+ * clear() undoes a read(); NULL: there is nothing to undo.
+ */
+#define READ_WAIT 1
+typedef int durable_read(void *data, const struct pending *, struct err *);
+int read_durably(struct store *, struct str path, durable_read *, void (*clear)(void *data),
+		 void *data, struct err *);
 /*
  * Under the path's lock: something of it changes now (all but the turn of
  * *pending; NULL: anything); and it is on disk.
@@ -132,6 +143,8 @@ struct names {
 int names_init(struct names *, struct str path, struct err *);
 /* Of a path that was checked, or of a name in some directory. */
 void names_set(struct names *, struct str path);
+/* The path of a name in a directory, instead of what to holds; false: a path can have no such name. */
+bool path_below(struct buf *to, struct str path, const char *name);
 /* The path's history directory, and names in it; valid until the next call. */
 const char *names_history(struct names *);
 const char *names_mark(struct names *, const char *mark);
@@ -154,19 +167,28 @@ struct shown shown(struct str path);
 /* Each name in a directory, until each() does not return 0; no directory has no names. */
 int names_each(int dir, const char *name, int (*each)(void *data, const char *name), void *data,
 	       struct err *);
+/* The same of an open one, which is closed; of directories alone, if so. */
+int names_each_open(int fd, bool directories, int (*each)(void *data, const char *name), void *data,
+		    struct err *);
 /* The same, appended to texts, each with its NUL. */
 int names_collect(int dir, const char *name, struct buf *texts, struct err *);
 /* It has no names at all; what cannot be read may have some. */
 bool names_none(int dir, const char *name);
 
 /* The names below a path, of tree/ and history/ both. */
+struct child {
+	const char *name;	/* points into texts */
+	bool in_history;
+};
 struct children {
 	struct buf texts;
-	const char **names;	/* owned, sorted by bytes, each once; point into texts */
+	struct child *items;	/* owned, sorted by the names' bytes, each once */
 	size_t count;
 };
 #define CHILDREN_INIT { .texts = BUF_INIT }
 int children_read(struct store *, struct names *, struct children *ret, struct err *);
+/* The same of a directory in tree/ and the one in history/ that are open; -1: there is none. */
+int children_read_open(int tree, int history, struct children *ret, struct err *);
 void children_clear(struct children *);		/* safe on CHILDREN_INIT */
 
 /* The versions named in a path's history directory, in no order. */
@@ -227,6 +249,8 @@ struct marks {
 };
 /* Of a path whose names are in this directory of history/; -1: there is none. */
 int marks_read(int history, struct names *, struct marks *ret, struct err *);
+/* It is of a deletion that was cut short before anybody could see it: beyond what the mark of its kind names. */
+bool tombstone_is_cut_short(const struct record *, const struct marks *);
 /* A marked tombstone's record; when its file is gone, what must have been in it. */
 int tombstone_read(int dir, const char *name, struct version, uint8_t flags, struct record *ret,
 		   struct err *);
@@ -239,22 +263,11 @@ int history_newest_file(int history, struct names *, struct version above, struc
 
 /* read.c: what is known at a path */
 
-/*
- * Call read() until what it saw is on disk: without a lock; without what
- * is pending; and only then under the path's lock.  It returns 0, -1, or
- * READ_WAIT when it cannot leave out what is pending (NULL: nothing is).
- * clear() undoes a read().
- */
-#define READ_WAIT 1
-typedef int durable_read(void *data, const struct pending *, struct err *);
-int read_durably(struct store *, struct str path, durable_read *, void (*clear)(void *data),
-		 void *data, struct err *);
-/* store_newest() without what is pending, for who calls read_durably() himself. */
-int newest_without(struct store *, struct str path, enum store_want, const struct pending *,
-		  struct store_entry *ret, struct err *);
-/* store_newest(), store_history() for who holds the path's lock. */
-int newest_locked(struct store *, struct str path, enum store_want, struct store_entry *ret,
-	       struct err *);
+/* store_newest(STORE_RECORD) without what is pending, for who calls read_durably() or holds the lock. */
+int newest_without(struct store *, struct str path, const struct pending *, struct store_entry *ret,
+		   struct err *);
+struct history_entry history_entry_of(const struct record *, const char *type, bool content);
+/* store_history() for who holds the path's lock. */
 int history_locked(struct store *, struct str path, struct history *ret, struct err *);
 /* What store_newest() says, from what was found in tree/; found keeps its fd for STORE_RECORD. */
 int entry_from_inode(int history, struct names *, const struct marks *, struct inode *, enum store_want,

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int names_init(struct names *names, struct str path, struct err *err)
@@ -31,6 +32,13 @@ void names_set(struct names *names, struct str path)
 	memcpy(names->history, history.data, history.len);
 	names->stem = history.len - 1;
 	buf_clear(&history);
+}
+
+bool path_below(struct buf *to, struct str path, const char *name)
+{
+	buf_reset(to);
+	path_join(to, path, str_of(name));
+	return path_check(buf_str(to), NULL) == 0;
 }
 
 const char *names_mark(struct names *names, const char *mark)
@@ -84,9 +92,17 @@ struct shown shown(struct str path)
 	return shown;
 }
 
-/* Calls for each name but . and .. ; takes fd over.  A status other than 0 ends it. */
-static int names_each_open(int fd, int (*each)(void *data, const char *name), void *data,
-			   struct err *err)
+static bool is_directory(int dir, const struct dirent *entry)
+{
+	struct stat st;
+
+	if (entry->d_type != DT_UNKNOWN)
+		return entry->d_type == DT_DIR;
+	return fstatat(dir, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+}
+
+int names_each_open(int fd, bool directories, int (*each)(void *data, const char *name), void *data,
+		    struct err *err)
 {
 	DIR *dir = fdopendir(fd);
 	const struct dirent *entry;
@@ -98,7 +114,8 @@ static int names_each_open(int fd, int (*each)(void *data, const char *name), vo
 		return -1;
 	}
 	while (status == 0 && (errno = 0, entry = readdir(dir)) != NULL)
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+		    (!directories || is_directory(fd, entry)))
 			status = each(data, entry->d_name);
 	if (status == 0 && errno != 0)
 		status = err_sys(err, "read directory");
@@ -112,7 +129,7 @@ int names_each(int dir, const char *name, int (*each)(void *data, const char *na
 	int fd = fs_open(dir, name, O_RDONLY | O_DIRECTORY, 0);
 
 	if (fd >= 0)
-		return names_each_open(fd, each, data, err);
+		return names_each_open(fd, false, each, data, err);
 	if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == EXDEV)
 		return 0;
 	return err_sys(err, "open directory");
@@ -152,58 +169,74 @@ static int texts_add_history(void *data, const char *text)
 	return 0;
 }
 
-static int text_cmp(const void *a, const void *b)
+static int by_name(const void *a, const void *b)
 {
-	const char *const *x = a, *const *y = b;
+	const struct child *x = a, *y = b;
 
-	return strcmp(*x, *y);
+	return strcmp(x->name, y->name);
 }
 
-/* The texts sorted, each once. */
-static void children_sort(struct children *c)
+/* The texts sorted, each once; those behind of_tree are of history/. */
+static void children_sort(struct children *c, size_t of_tree)
 {
-	size_t count = 0, at = 0;
+	size_t count = 0, room = 0;
 
-	for (size_t i = 0; i < c->texts.len; i++)
-		count += c->texts.data[i] == '\0';
-	c->names = mem_new(count + 1, sizeof *c->names);
-	for (size_t i = 0; i < count; i++, at += strlen(c->texts.data + at) + 1)
-		c->names[i] = c->texts.data + at;
+	for (size_t at = 0; at < c->texts.len; at += strlen(c->texts.data + at) + 1) {
+		c->items = mem_room(c->items, count, &room, sizeof *c->items);
+		c->items[count++] = (struct child){ c->texts.data + at, at >= of_tree };
+	}
 	if (count > 0)
-		qsort(c->names, count, sizeof *c->names, text_cmp);
+		qsort(c->items, count, sizeof *c->items, by_name);
 	for (size_t i = 0; i < count; i++)
-		if (c->count == 0 || strcmp(c->names[c->count - 1], c->names[i]) != 0)
-			c->names[c->count++] = c->names[i];
+		if (c->count > 0 && strcmp(c->items[c->count - 1].name, c->items[i].name) == 0)
+			c->items[c->count - 1].in_history |= c->items[i].in_history;
+		else
+			c->items[c->count++] = c->items[i];
 }
 
-int children_read(struct store *store, struct names *names, struct children *ret, struct err *err)
+static int children_read_both(int tree, const char *in_tree, int history, const char *in_history,
+			      struct children *ret, struct err *err)
 {
 	struct children c = CHILDREN_INIT;
+	size_t of_tree = 0;
+	int status = 0;
 
 	/* The tree's first: what is deleted meanwhile shows as deleted. */
-	if (names_collect(store->tree, names->tree, &c.texts, err) < 0 ||
-	    names_each(store->history, names_history(names), texts_add_history, &c.texts, err) < 0) {
+	if (tree >= 0)
+		status = names_collect(tree, in_tree, &c.texts, err);
+	of_tree = c.texts.len;
+	if (status == 0 && history >= 0)
+		status = names_each(history, in_history, texts_add_history, &c.texts, err);
+	if (status < 0) {
 		children_clear(&c);
 		return -1;
 	}
-	children_sort(&c);
+	children_sort(&c, of_tree);
 	*ret = c;
 	return 0;
 }
 
+int children_read(struct store *store, struct names *names, struct children *ret, struct err *err)
+{
+	return children_read_both(store->tree, names->tree, store->history, names_history(names), ret,
+				  err);
+}
+
+int children_read_open(int tree, int history, struct children *ret, struct err *err)
+{
+	return children_read_both(tree, ".", history, ".", ret, err);
+}
+
 void children_clear(struct children *c)
 {
-	free(c->names);
+	free(c->items);
 	buf_clear(&c->texts);
 	*c = (struct children)CHILDREN_INIT;
 }
 
 void versions_add(struct versions *all, struct version v)
 {
-	if (all->count == all->cap) {
-		all->cap = all->cap > 0 ? 2 * all->cap : 16;
-		all->items = mem_resize(all->items, all->cap, sizeof *all->items);
-	}
+	all->items = mem_room(all->items, all->count, &all->cap, sizeof *all->items);
 	all->items[all->count++] = v;
 }
 

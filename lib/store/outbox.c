@@ -474,11 +474,8 @@ void outbox_finish(struct outbox *outbox, struct outbox_mark mark)
 	if (mark.segment == 0)
 		return;
 	pthread_mutex_lock(&outbox->mutex);
-	if (outbox->finished_count == outbox->finished_room) {
-		outbox->finished_room = outbox->finished_room ? 2 * outbox->finished_room : 16;
-		outbox->finished = mem_resize(outbox->finished, outbox->finished_room,
-					      sizeof *outbox->finished);
-	}
+	outbox->finished = mem_room(outbox->finished, outbox->finished_count, &outbox->finished_room,
+				    sizeof *outbox->finished);
 	outbox->finished[outbox->finished_count++] = mark;
 	pthread_cond_signal(&outbox->work);
 	pthread_mutex_unlock(&outbox->mutex);

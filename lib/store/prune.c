@@ -144,8 +144,7 @@ int store_evict(struct store *store, struct str path, struct version v, uint64_t
 	lock_release(&lock);
 	if (status == 0)
 		return 0;
-	if (err != NULL)
-		*err = why;
+	err_pass(err, &why);
 	return err_context(err, "evict content of %s", shown(path).text);
 }
 
@@ -189,7 +188,7 @@ static int pruning_read(struct pruning *p, struct err *err)
 	struct store_entry now = STORE_ENTRY_INIT;
 	struct inode found = INODE_INIT;
 
-	if (newest_locked(p->store, p->path, STORE_RECORD, &now, err) < 0 ||
+	if (newest_without(p->store, p->path, NULL, &now, err) < 0 ||
 	    history_locked(p->store, p->path, &p->h, err) < 0 ||
 	    inode_read_tree(p->store->tree, p->names.tree, &found, err) < 0)
 		return -1;
@@ -357,8 +356,7 @@ int store_prune(struct store *store, struct str path, const struct prune_rule *r
 			disk_fill_reserve(store);
 		return 0;
 	}
-	if (err != NULL)
-		*err = why;
+	err_pass(err, &why);
 	return err_context(err, "prune %s", shown(path).text);
 }
 
@@ -420,12 +418,9 @@ static int round_prune_below(const struct round *r, struct str path)
 	    (r->rule->before > 0 || content.versions >= r->rule->versions))
 		status = round_prune(r, path);
 	for (size_t at = 0; at < content.names.len && status == 0;
-	     at += strlen(content.names.data + at) + 1) {
-		buf_reset(&below);
-		path_join(&below, path, str_of(content.names.data + at));
-		if (path_check(buf_str(&below), NULL) == 0)
+	     at += strlen(content.names.data + at) + 1)
+		if (path_below(&below, path, content.names.data + at))
 			status = round_prune_below(r, buf_str(&below));
-	}
 	buf_clear(&below);
 	buf_clear(&content.names);
 	return status;

@@ -10,11 +10,7 @@
  *
  * The tree is read first.  Whatever writers do meanwhile, the answer was
  * the newest version at some moment between the look-ups.  That it was
- * on disk the counters say.  If a version is still on its way there, all is
- * looked up once more without it, so that nobody waits for a writer, however
- * slow its disk; where that cannot be, under the path's lock.  What a writer
- * left that died or failed is made durable there; on a disk that cannot be
- * synced it goes on being left out.
+ * on disk read_durably() sees to (counters.c).
  *
  * System calls of a GET: openat2, fstat, fgetxattr, readlinkat twice.
  */
@@ -26,8 +22,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
-
-#define TRIES 8		/* each is a version that came meanwhile */
 
 void store_entry_clear(struct store_entry *entry)
 {
@@ -124,64 +118,6 @@ int entry_from_inode(int history, struct names *names, const struct marks *marks
 	return 0;
 }
 
-/* Without the pending version, if it is so all the time. */
-static int read_without(struct store *store, struct str path, durable_read *read,
-			void (*clear)(void *data), void *data)
-{
-	struct pending pending, next;
-	struct err err;
-
-	if (counters_pending(store, path, &pending) != PENDING_VERSION)
-		return -1;
-	if (read(data, &pending, &err) == 0) {
-		counters_pending(store, path, &next);
-		if (next.turn == pending.turn)
-			return 0;
-	}
-	clear(data);
-	return -1;
-}
-
-/* Under the path's lock. */
-static int read_locked(struct store *store, struct str path, durable_read *read,
-		       void (*clear)(void *data), void *data, struct err *err)
-{
-	struct lock lock = LOCK_INIT;
-	struct err why = ERR_INIT;
-	int status;
-
-	if (counters_lock(store, &lock, path, &why) < 0)
-		return read_without(store, path, read, clear, data) == 0 ? 0 : err_pass(err, &why);
-	status = read(data, NULL, err);
-	lock_release(&lock);
-	return status;
-}
-
-int read_durably(struct store *store, struct str path, durable_read *read,
-		 void (*clear)(void *data), void *data, struct err *err)
-{
-	struct pending pending = { .turn = 0 }, next;
-	bool beside = false;
-
-	for (int i = 0; i < TRIES; i++) {
-		int status = read(data, beside ? &pending : NULL, err);
-		enum pending_kind kind;
-
-		if (status < 0)
-			return -1;
-		kind = counters_pending(store, path, &next);
-		if (status == 0 && (beside ? next.turn == pending.turn : kind == PENDING_NONE))
-			return 0;
-		clear(data);
-		if (status == READ_WAIT || kind == PENDING_ANYTHING ||
-		    (kind == PENDING_VERSION && !counters_is_locked(store, path)))
-			break;
-		beside = kind == PENDING_VERSION;
-		pending = next;
-	}
-	return read_locked(store, path, read, clear, data, err);
-}
-
 /* the gate: a link in the directory's own history names it */
 
 struct record gate_record(struct version v)
@@ -206,18 +142,13 @@ static int gate_read(void *data, const struct pending *pending, struct err *err)
 	return mark_read(q->store->history, names_mark(&names, MARK_GATE), &q->gate, err);
 }
 
-static void gate_clear(void *data)
-{
-	((struct gate_question *)data)->gate = VERSION_NONE;
-}
-
 int store_gate(struct store *store, struct str directory, struct version *ret, struct err *err)
 {
 	struct gate_question q = { .store = store, .path = directory };
 
 	if (path_check(directory, err) < 0 ||
 	    (directory.n > 0 &&
-	     read_durably(store, directory, gate_read, gate_clear, &q, err) < 0))
+	     read_durably(store, directory, gate_read, NULL, &q, err) < 0))
 		return err_context(err, "look up the gate of %s", shown(directory).text);
 	*ret = q.gate;
 	return 0;
@@ -317,11 +248,11 @@ static int newest_read(void *data, const struct pending *pending, struct err *er
 	return status;
 }
 
-int newest_without(struct store *store, struct str path, enum store_want want,
-		   const struct pending *pending, struct store_entry *ret, struct err *err)
+int newest_without(struct store *store, struct str path, const struct pending *pending,
+		   struct store_entry *ret, struct err *err)
 {
-	struct entry_question q = { .store = store, .path = path, .want = want,
-			      .entry = STORE_ENTRY_INIT };
+	struct entry_question q = { .store = store, .path = path, .want = STORE_RECORD,
+				    .entry = STORE_ENTRY_INIT };
 	int status = newest_read(&q, pending, err);
 
 	if (status == READ_WAIT) {
@@ -329,12 +260,6 @@ int newest_without(struct store *store, struct str path, enum store_want want,
 		return READ_WAIT;
 	}
 	return question_answer(&q, status, "", ret, err);
-}
-
-int newest_locked(struct store *store, struct str path, enum store_want want,
-		  struct store_entry *ret, struct err *err)
-{
-	return newest_without(store, path, want, NULL, ret, err);
 }
 
 int store_newest(struct store *store, struct str path, enum store_want want,
@@ -354,17 +279,15 @@ int store_newest(struct store *store, struct str path, enum store_want want,
 	return question_answer(&q, status, "", ret, err);
 }
 
-/* It counts: a tombstone beyond the newest of its kind is of a deletion that was cut short. */
 static int question_judge_version(struct entry_question *q, struct names *names, struct err *err)
 {
-	const struct record *r = &q->entry.record;
 	struct marks marks;
 
-	if (!(r->flags & RECORD_DELETED))
+	if (!(q->entry.record.flags & RECORD_DELETED))
 		return 0;
 	if (marks_read(q->store->history, names, &marks, err) < 0)
 		return -1;
-	if (version_cmp(r->version, r->flags & RECORD_DIRECTORY ? marks.end : marks.file) > 0)
+	if (tombstone_is_cut_short(&q->entry.record, &marks))
 		q->entry.record.version = VERSION_NONE;
 	return 0;
 }
@@ -433,39 +356,10 @@ int store_version(struct store *store, struct str path, struct version v, enum s
 	return question_answer(&q, status, "a version of ", ret, err);
 }
 
-bool store_would_wait(struct store *store, struct str path)
-{
-	struct pending pending;
-
-	path = path_is_gate(path) ? path_parent(path) : path;
-	switch (counters_pending(store, path, &pending)) {
-	case PENDING_NONE:
-		return false;
-	case PENDING_VERSION:
-		return !counters_is_locked(store, path);
-	case PENDING_ANYTHING:
-		break;
-	}
-	return true;
-}
-
-int store_await(struct store *store, struct str path, struct err *err)
-{
-	struct lock lock = LOCK_INIT;
-
-	path = path_is_gate(path) ? path_parent(path) : path;
-	if (path_check(path, err) < 0 || counters_lock(store, &lock, path, err) < 0)
-		return -1;
-	lock_release(&lock);
-	return 0;
-}
-
 /*
  * The history: what stands in tree/ and what lies in history/P, newest first.
  * A version that is in both (a commit links it into history before it
- * replaces it) counts once.  A tombstone beyond what the mark of its kind
- * names does not count: its deletion was cut short before anybody could see
- * it.
+ * replaces it) counts once.  A tombstone that was cut short does not count.
  */
 
 struct history_reading {
@@ -484,26 +378,22 @@ void history_clear(struct history *history)
 	*history = (struct history)HISTORY_INIT;
 }
 
+struct history_entry history_entry_of(const struct record *record, const char *type, bool content)
+{
+	return (struct history_entry){
+		.record = *record,
+		.type = type[0] != '\0' ? mem_copy(type, strlen(type)) : NULL,
+		.content = content,
+	};
+}
+
 static void history_add(struct history_reading *r, const struct inode *found)
 {
 	struct history *h = &r->history;
 
-	if (h->count == r->cap) {
-		r->cap = r->cap > 0 ? 2 * r->cap : 16;
-		h->entries = mem_resize(h->entries, r->cap, sizeof *h->entries);
-	}
-	h->entries[h->count++] = (struct history_entry){
-		.record = found->record,
-		.type = found->type[0] != '\0' ? mem_copy(found->type, strlen(found->type)) : NULL,
-		.content = found->kind == INODE_CONTENT,
-	};
-}
-
-static bool is_cut_short(const struct history_reading *r, const struct record *record)
-{
-	return record->flags & RECORD_DELETED &&
-	       version_cmp(record->version, record->flags & RECORD_DIRECTORY ? r->marks.end
-									     : r->marks.file) > 0;
+	h->entries = mem_room(h->entries, h->count, &r->cap, sizeof *h->entries);
+	h->entries[h->count++] =
+		history_entry_of(&found->record, found->type, found->kind == INODE_CONTENT);
 }
 
 static int history_add_name(void *data, const char *name)
@@ -517,7 +407,7 @@ static int history_add_name(void *data, const char *name)
 	if (inode_read(r->dir, name, &found, r->err) < 0)
 		return -1;
 	if (!version_is_none(found.record.version) &&
-	    version_cmp(found.record.version, v) == 0 && !is_cut_short(r, &found.record))
+	    version_cmp(found.record.version, v) == 0 && !tombstone_is_cut_short(&found.record, &r->marks))
 		history_add(r, &found);
 	inode_clear(&found);
 	return 0;

@@ -128,16 +128,12 @@ int store_owe_marked(struct store *store, uint64_t lineage, uint32_t keep, uint6
 /* Write a new id, for this process too. */
 static int identify_anew(struct store *store, struct err *err)
 {
-	struct buf file = BUF_INIT;
 	uint64_t node = disk_draw();
-	int status;
 
-	buf_addf(&file, "%s/node.ini", store->path);
-	status = disk_write_identity(file.data, node, false, err);
-	buf_clear(&file);
-	if (status == 0)
-		store->node = node;
-	return status;
+	if (disk_write_identity(store->path, node, false, err) < 0)
+		return -1;
+	store->node = node;
+	return 0;
 }
 
 /* Nobody else has it open, and nobody can open it before this ends. */

@@ -324,14 +324,9 @@ static void scrub_below(struct scrubbing *s, struct str path, const struct child
 
 	str_cut(&rest, '/', &first);
 	for (size_t i = 0; i < children->count && !s->stopped; i++) {
-		struct str name = str_of(children->names[i]);
-		int order = after != NULL ? str_cmp(name, first) : 1;
+		int order = after != NULL ? str_cmp(str_of(children->items[i].name), first) : 1;
 
-		if (order < 0)
-			continue;
-		buf_reset(&below);
-		path_join(&below, path, name);
-		if (path_check(buf_str(&below), NULL) == 0)
+		if (order >= 0 && path_below(&below, path, children->items[i].name))
 			scrub_tree(s, buf_str(&below), order == 0 ? &rest : NULL);
 	}
 	buf_clear(&below);

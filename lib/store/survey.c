@@ -17,7 +17,6 @@
 #include "inside.h"
 #include "mem.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -33,53 +32,34 @@ struct walk {
 
 static void walk_add(struct walk *w, struct str path)
 {
-	if (w->count == w->cap) {
-		w->cap = w->cap > 0 ? 2 * w->cap : 64;
-		w->items = mem_resize(w->items, w->cap, sizeof *w->items);
-	}
+	w->items = mem_room(w->items, w->count, &w->cap, sizeof *w->items);
 	w->items[w->count++] = (struct survey_directory){
 		.path = mem_copy(path.n > 0 ? path.s : "", path.n),
 		.partition = path_partition_of_directory(path),
 	};
 }
 
-static bool is_directory(int dir, const struct dirent *entry)
-{
-	struct stat st;
+struct collecting {
+	int dir;			/* whose names are told */
+	bool (*wanted)(int dir, const char *name);	/* NULL: all are */
+	struct buf *names;
+};
 
-	if (entry->d_type != DT_UNKNOWN)
-		return entry->d_type == DT_DIR;
-	return fstatat(dir, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+static int collect_wanted(void *data, const char *name)
+{
+	const struct collecting *c = data;
+
+	if (c->wanted == NULL || c->wanted(c->dir, name))
+		buf_add(c->names, name, strlen(name) + 1);
+	return 0;
 }
 
-/* The names of the directories in an open directory, which is closed, into names. */
-static int names_of_open(int fd, bool (*wanted)(int dir, const char *name), struct buf *names,
-			 struct err *err)
-{
-	DIR *dir = fdopendir(fd);
-	const struct dirent *entry;
-	int status = 0;
-
-	if (dir == NULL) {
-		err_sys(err, "read directory");
-		close(fd);
-		return -1;
-	}
-	while ((errno = 0, entry = readdir(dir)) != NULL)
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-		    is_directory(fd, entry) && wanted(fd, entry->d_name))
-			buf_add(names, entry->d_name, strlen(entry->d_name) + 1);
-	if (errno != 0)
-		status = err_sys(err, "read directory");
-	closedir(dir);
-	return status;
-}
-
-/* As names_of_open(), of a directory by name; one that is not there has none. */
+/* The names of the directories in a directory; one that is not there has none. */
 static int names_of_directories(int dir, const char *name, bool (*wanted)(int dir, const char *name),
 				struct buf *names, struct err *err)
 {
 	int fd = fs_open(dir, name, O_RDONLY | O_DIRECTORY, 0);
+	struct collecting c = { fd, wanted, names };
 	struct stat st;
 
 	if (fd < 0)
@@ -90,13 +70,7 @@ static int names_of_directories(int dir, const char *name, bool (*wanted)(int di
 		close(fd);
 		return 0;
 	}
-	return names_of_open(fd, wanted, names, err);
-}
-
-static bool is_wanted_any(int dir, const char *name)
-{
-	(void)dir, (void)name;
-	return true;
+	return names_each_open(fd, true, collect_wanted, &c, err);
 }
 
 static bool has_mark(int dir, const char *name, const char *mark)
@@ -121,7 +95,7 @@ static bool was_directory(int dir, const char *text)
 		return false;
 	if (has_mark(dir, text, MARK_END) || has_mark(dir, text, MARK_GATE))
 		was = true;
-	else if (names_of_directories(dir, text, is_wanted_any, &below, NULL) == 0)
+	else if (names_of_directories(dir, text, NULL, &below, NULL) == 0)
 		was = below.len > 0;
 	buf_clear(&below);
 	return was;
@@ -160,7 +134,7 @@ static int walk_read_next(struct walk *w)
 
 	w->next++;
 	names_set(at, str_of(path));
-	status = names_of_directories(w->store->tree, at->tree, is_wanted_any, &names, w->err);
+	status = names_of_directories(w->store->tree, at->tree, NULL, &names, w->err);
 	of_tree = names.len;
 	if (status == 0)
 		status = names_of_directories(w->store->history, names_history(at), was_directory, &names,
@@ -251,36 +225,27 @@ struct subject {
 	struct names names;
 	struct inode in_tree;
 	struct marks marks;
-	struct history_entry *entries;	/* owned, and their types; newest first */
-	size_t count;
+	struct history told;		/* newest first */
 };
 
 static void subject_clear(void *data)
 {
 	struct subject *s = data;
 
-	for (size_t i = 0; i < s->count; i++)
-		free(s->entries[i].type);
-	free(s->entries);
+	history_clear(&s->told);
 	inode_clear(&s->in_tree);
-	s->entries = NULL;
-	s->count = 0;
 }
 
 /* Put it where it belongs. */
 static void subject_add(struct subject *s, const struct record *record, const char *type, bool content)
 {
-	size_t at = s->count;
+	struct history *h = &s->told;
+	size_t at = h->count++;
 
-	s->entries = mem_resize(s->entries, s->count + 1, sizeof *s->entries);
-	for (; at > 0 && version_cmp(s->entries[at - 1].record.version, record->version) < 0; at--)
-		s->entries[at] = s->entries[at - 1];
-	s->entries[at] = (struct history_entry){
-		.record = *record,
-		.type = type[0] != '\0' ? mem_copy(type, strlen(type)) : NULL,
-		.content = content,
-	};
-	s->count++;
+	h->entries = mem_resize(h->entries, h->count, sizeof *h->entries);
+	for (; at > 0 && version_cmp(h->entries[at - 1].record.version, record->version) < 0; at--)
+		h->entries[at] = h->entries[at - 1];
+	h->entries[at] = history_entry_of(record, type, content);
 }
 
 static int newest_first(const void *a, const void *b)
@@ -307,7 +272,7 @@ static int subject_add_version(struct subject *s, struct version v, struct err *
 			    s->in_tree.kind == INODE_CONTENT || found.kind == INODE_CONTENT);
 	else if (version_cmp(found.record.version, v) == 0 &&
 		 !(found.record.flags & RECORD_DIRECTORY) &&
-		 (!(found.record.flags & RECORD_DELETED) || version_cmp(v, s->marks.file) <= 0))
+		 !tombstone_is_cut_short(&found.record, &s->marks))
 		subject_add(s, &found.record, found.type, found.kind == INODE_CONTENT);
 	inode_clear(&found);
 	return 0;
@@ -323,7 +288,7 @@ static int subject_read_file(struct subject *s, struct err *err)
 		versions_add(&all, s->in_tree.record.version);
 	if (all.count > 0)
 		qsort(all.items, all.count, sizeof *all.items, newest_first);
-	for (size_t i = 0; i < all.count && s->count < s->keep && status == 0; i++)
+	for (size_t i = 0; i < all.count && s->told.count < s->keep && status == 0; i++)
 		if (i == 0 || version_cmp(all.items[i - 1], all.items[i]) != 0)
 			status = subject_add_version(s, all.items[i], err);
 	versions_clear(&all);
@@ -406,9 +371,9 @@ static int survey_path(const struct surveying *v, struct str path, unsigned part
 			      v->err);
 	if (status < 0) {
 		err_context(v->err, "survey %s", shown(path).text);
-	} else if (s->count > 0) {
+	} else if (s->told.count > 0) {
 		struct survey_path told = { .path = path, .partition = partition,
-					    .entries = s->entries, .count = s->count };
+					    .entries = s->told.entries, .count = s->told.count };
 
 		status = v->each(v->data, &told) != 0;
 	}
@@ -424,12 +389,10 @@ static int survey_names(const struct surveying *v, const struct survey_directory
 	struct buf path = BUF_INIT;
 	int status = 0;
 
-	for (size_t i = 0; i < children->count && status == 0; i++) {
-		buf_reset(&path);
-		path_join(&path, str_of(directory->path), str_of(children->names[i]));
-		if (str_cmp(buf_str(&path), after) > 0 && path_check(buf_str(&path), NULL) == 0)
+	for (size_t i = 0; i < children->count && status == 0; i++)
+		if (path_below(&path, str_of(directory->path), children->items[i].name) &&
+		    str_cmp(buf_str(&path), after) > 0)
 			status = survey_path(v, buf_str(&path), directory->partition);
-	}
 	buf_clear(&path);
 	return status;
 }

@@ -224,6 +224,16 @@ void call_start_with(struct caller *caller, struct call *call, uint8_t type, str
 		caller_send(caller);
 }
 
+void call_start_message(struct caller *caller, struct call *call, uint8_t type,
+			const struct message *message, const void *from, uint64_t timeout_ms)
+{
+	struct buf body = BUF_INIT;
+
+	message_pack(&body, message, from);
+	call_start(caller, call, type, buf_str(&body), timeout_ms);
+	buf_clear(&body);
+}
+
 /* tools */
 
 int asking_start(struct asking *asking, const char *socket_path, uint8_t type, struct str body,

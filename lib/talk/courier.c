@@ -80,7 +80,7 @@ void courier_send(struct courier *courier, struct courier_peer *peer, const stru
 {
 	struct sync_carry question = { .http = *http, .to = courier->role.to == WIRE_VERSIONS ?
 							    SYNC_TO_VERSIONS : SYNC_TO_DISCOVERY };
-	struct buf sealed = BUF_INIT, body = BUF_INIT;
+	struct buf sealed = BUF_INIT;
 	struct packet *packet = mem_new(1, sizeof *packet);
 
 	*packet = (struct packet){ .call = CALL_INIT, .courier = courier, .peer = peer,
@@ -89,11 +89,9 @@ void courier_send(struct courier *courier, struct courier_peer *peer, const stru
 	list_append(&peer->packets, &packet->link);
 	seal_message(courier->keys, plain, &sealed);
 	question.packet = buf_str(&sealed);
-	sync_carry_pack(&body, &question);
-	call_start(courier->sync, &packet->call, SYNC_CARRY, buf_str(&body),
-		   courier->role.timeout_ms);
+	call_start_message(courier->sync, &packet->call, SYNC_CARRY, &sync_carry_message, &question,
+			   courier->role.timeout_ms);
 	buf_clear(&sealed);
-	buf_clear(&body);
 }
 
 void courier_forget(struct courier_peer *peer)

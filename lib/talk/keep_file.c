@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define FILE_NAME "keep.ini"
 #define FILE_MODE 0640
 
 static bool days_are_fewer(uint32_t a, uint32_t b)
@@ -65,11 +66,6 @@ bool keep_passed(struct keep_file *k, uint64_t seconds)
 
 /* the file */
 
-static void file_in(struct buf *ret, const char *directory)
-{
-	buf_addf(ret, "%s/keep.ini", directory);
-}
-
 static int each(void *data, struct str section, struct str key, struct str value, struct err *err)
 {
 	struct keep_file *k = data;
@@ -98,22 +94,14 @@ static int each(void *data, struct str section, struct str key, struct str value
 int keep_file_load(const char *directory, struct keep_file *ret, struct err *err)
 {
 	struct keep_file k = KEEP_FILE_INIT;
-	struct buf file = BUF_INIT;
 	struct err why = ERR_INIT;
-	int rc;
 
-	file_in(&file, directory);
-	rc = inifile_read(file.data, each, &k, &why);
-	if (rc < 0 && why.kind != ERR_ABSENT)
-		rc = err_pass(err, &why);
-	else
-		rc = 0;
-	if (rc == 0 && k.lowered.versions != 0 && k.left > KEEP_WAIT_S)
+	if (inifile_load(directory, FILE_NAME, each, &k, &why) < 0 && why.kind != ERR_ABSENT)
+		return err_pass(err, &why);
+	if (k.lowered.versions != 0 && k.left > KEEP_WAIT_S)
 		k.left = KEEP_WAIT_S;
-	if (rc == 0)
-		*ret = k;
-	buf_clear(&file);
-	return rc;
+	*ret = k;
+	return 0;
 }
 
 static void put_numbers(struct inifile *ini, struct keep_numbers numbers)
@@ -141,15 +129,9 @@ static void put_file(struct inifile *ini, const struct keep_file *k)
 int keep_file_save(const char *directory, const struct keep_file *k, struct err *err)
 {
 	struct inifile ini = INIFILE_INIT;
-	struct buf file = BUF_INIT;
-	int rc;
 
-	file_in(&file, directory);
 	put_file(&ini, k);
-	rc = inifile_save(&ini, file.data, FILE_MODE, err);
-	inifile_clear(&ini);
-	buf_clear(&file);
-	return rc;
+	return inifile_store(&ini, directory, FILE_NAME, err);
 }
 
 /* Root is not who reads it: the file stays its owner's. */
@@ -176,7 +158,7 @@ int keep_file_restart(const char *directory, struct err *err)
 	struct keep_file k;
 	int rc = 0;
 
-	file_in(&file, directory);
+	buf_addf(&file, "%s/" FILE_NAME, directory);
 	if (keep_file_load(directory, &k, NULL) == 0 && k.lowered.versions != 0) {
 		k.left = KEEP_WAIT_S;
 		k.counted = false;

@@ -5,11 +5,6 @@
 
 #include <inttypes.h>
 
-static void layout_path(struct buf *ret, const char *directory)
-{
-	buf_addf(ret, "%s/layout.ini", directory);
-}
-
 /* writing */
 
 static void layout_put_member(struct inifile *ini, const struct layout *layout,
@@ -47,15 +42,9 @@ void layout_put_ini(struct inifile *ini, const struct layout *layout)
 int layout_save(const char *directory, const struct layout *layout, struct err *err)
 {
 	struct inifile ini = INIFILE_INIT;
-	struct buf file = BUF_INIT;
-	int rc;
 
-	layout_path(&file, directory);
 	layout_put_ini(&ini, layout);
-	rc = inifile_save(&ini, file.data, 0640, err);
-	inifile_clear(&ini);
-	buf_clear(&file);
-	return rc;
+	return inifile_store(&ini, directory, "layout.ini", err);
 }
 
 /* reading */
@@ -199,7 +188,7 @@ int layout_load(const char *directory, struct layout *ret, struct err *err)
 	bool there;
 	int rc;
 
-	layout_path(&file, directory);
+	buf_addf(&file, "%s/layout.ini", directory);
 	rc = file_read_any(file.data, LAYOUT_FILE_BYTES, &text, &there, err);
 	if (rc == 0 && there)
 		rc = layout_parse(buf_str(&text), file.data, ret, err);

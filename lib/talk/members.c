@@ -6,11 +6,6 @@
 
 #define FILE_BYTES (1u << 20)		/* MEMBERS_MAX sections have a third of it */
 
-static void members_path(struct buf *ret, const char *directory)
-{
-	buf_addf(ret, "%s/members.ini", directory);
-}
-
 static int parse_protocol(struct str text, struct member *member)
 {
 	struct str low;
@@ -115,7 +110,7 @@ int members_remembered(const char *directory, struct members *ret, struct err *e
 	bool there;
 	int rc;
 
-	members_path(&file, directory);
+	buf_addf(&file, "%s/members.ini", directory);
 	rc = file_read_any(file.data, FILE_BYTES, &text, &there, err);
 	if (rc == 0 && there)
 		rc = members_parse(buf_str(&text), file.data, ret, err);
@@ -173,16 +168,10 @@ static void members_put_member(struct inifile *ini, const struct member *member)
 int members_save(const char *directory, const struct members *members, struct err *err)
 {
 	struct inifile ini = INIFILE_INIT;
-	struct buf file = BUF_INIT;
-	int rc;
 
-	members_path(&file, directory);
 	inifile_section(&ini, "covey");
 	inifile_putf(&ini, "self", "%016llx", (unsigned long long)members->self);
 	for (size_t i = 0; i < members->count; i++)
 		members_put_member(&ini, &members->list[i]);
-	rc = inifile_save(&ini, file.data, 0640, err);
-	inifile_clear(&ini);
-	buf_clear(&file);
-	return rc;
+	return inifile_store(&ini, directory, "members.ini", err);
 }

@@ -5,6 +5,7 @@
 #include "path.h"
 #include "pct.h"
 
+#define FILE_NAME "scrub.ini"
 #define PIECE 150		/* bytes of a position in one line, which is no longer than INIFILE_LINE */
 
 struct reading {
@@ -16,11 +17,6 @@ void scrub_file_clear(struct scrub_file *file)
 {
 	buf_clear(&file->position);
 	*file = (struct scrub_file)SCRUB_FILE_INIT;
-}
-
-static void scrub_path(struct buf *ret, const char *directory)
-{
-	buf_addf(ret, "%s/scrub.ini", directory);
 }
 
 static int scrub_key(void *data, struct str section, struct str key, struct str value, struct err *err)
@@ -49,14 +45,11 @@ static int scrub_key(void *data, struct str section, struct str key, struct str 
 int scrub_file_load(const char *directory, struct scrub_file *ret, struct err *err)
 {
 	struct reading r = { .file = SCRUB_FILE_INIT, .encoded = BUF_INIT };
-	struct buf file = BUF_INIT;
-	int rc;
+	int rc = inifile_load(directory, FILE_NAME, scrub_key, &r, err);
 
-	scrub_path(&file, directory);
-	rc = inifile_read(file.data, scrub_key, &r, err);
 	if (rc == 0 && (pct_decode(&r.file.position, buf_str(&r.encoded)) < 0 ||
 			path_check(buf_str(&r.file.position), NULL) < 0))
-		rc = err_set(err, ERR_CORRUPT, "%s: position: not a path", file.data);
+		rc = err_set(err, ERR_CORRUPT, "%s/" FILE_NAME ": position: not a path", directory);
 	if (rc == 0) {
 		scrub_file_clear(ret);
 		*ret = r.file;
@@ -64,7 +57,6 @@ int scrub_file_load(const char *directory, struct scrub_file *ret, struct err *e
 		scrub_file_clear(&r.file);
 	}
 	buf_clear(&r.encoded);
-	buf_clear(&file);
 	return rc;
 }
 
@@ -76,10 +68,8 @@ static void put_number(struct inifile *ini, const char *key, uint64_t number)
 int scrub_file_save(const char *directory, const struct scrub_file *scrub, struct err *err)
 {
 	struct inifile ini = INIFILE_INIT;
-	struct buf file = BUF_INIT, encoded = BUF_INIT;
-	int rc;
+	struct buf encoded = BUF_INIT;
 
-	scrub_path(&file, directory);
 	pct_encode(&encoded, buf_str(&scrub->position));
 	inifile_section(&ini, "round");
 	put_number(&ini, "last", scrub->last);
@@ -91,9 +81,6 @@ int scrub_file_save(const char *directory, const struct scrub_file *scrub, struc
 	inifile_section(&ini, "total");
 	put_number(&ini, "bytes", scrub->bytes);
 	put_number(&ini, "bad", scrub->bad);
-	rc = inifile_save(&ini, file.data, 0640, err);
-	inifile_clear(&ini);
 	buf_clear(&encoded);
-	buf_clear(&file);
-	return rc;
+	return inifile_store(&ini, directory, FILE_NAME, err);
 }

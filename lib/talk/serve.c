@@ -14,7 +14,7 @@
 
 /* An answer that did not fit into the socket yet. */
 struct queued {
-	struct queued *next;
+	struct link link;
 	struct buf packet;
 	int fds[SOCK_FDS_MAX];		/* owned */
 	size_t fd_count;
@@ -26,7 +26,7 @@ struct serve_client {
 	struct watch watch;
 	struct timer drop;		/* running: it is to go */
 	struct list requests;		/* that have not ended */
-	struct queued *queue, **queue_end;
+	struct list queue;		/* struct queued */
 	size_t queue_bytes;
 };
 
@@ -41,16 +41,12 @@ struct serve {
 	char *room;			/* FRAME_BYTES */
 };
 
-static void client_unqueue(struct serve_client *client)
+static void client_unqueue(struct serve_client *client, struct queued *queued)
 {
-	struct queued *queued = client->queue;
-
 	for (size_t i = 0; i < queued->fd_count; i++)
 		close(queued->fds[i]);
 	client->queue_bytes -= queued->packet.len;
-	client->queue = queued->next;
-	if (client->queue == NULL)
-		client->queue_end = &client->queue;
+	list_remove(&queued->link);
 	buf_clear(&queued->packet);
 	free(queued);
 }
@@ -80,8 +76,8 @@ static void client_free(struct serve_client *client)
 	watch_stop(&client->watch);
 	while (client->requests.first != NULL)
 		request_gone(LIST_FIRST(struct serve_request, &client->requests, link));
-	while (client->queue != NULL)
-		client_unqueue(client);
+	LIST_EACH(struct queued, queued, &client->queue, link)
+		client_unqueue(client, queued);
 	close(client->watch.fd);
 	list_remove(&client->link);
 	free(client);
@@ -101,8 +97,7 @@ static void client_drop(struct serve_client *client)
 
 static void client_flush(struct serve_client *client)
 {
-	while (client->queue != NULL) {
-		struct queued *queued = client->queue;
+	LIST_EACH(struct queued, queued, &client->queue, link) {
 		struct err err = ERR_INIT;
 
 		if (sock_send(client->watch.fd, queued->packet.data, queued->packet.len,
@@ -111,7 +106,7 @@ static void client_flush(struct serve_client *client)
 				client_drop(client);
 			return;
 		}
-		client_unqueue(client);
+		client_unqueue(client, queued);
 	}
 	watch_change(&client->watch, EPOLLIN);
 }
@@ -123,8 +118,7 @@ static void client_enqueue(struct serve_client *client, struct buf *packet, cons
 
 	queued->packet = *packet;
 	*packet = (struct buf)BUF_INIT;
-	*client->queue_end = queued;
-	client->queue_end = &queued->next;
+	list_append(&client->queue, &queued->link);
 	client->queue_bytes += queued->packet.len;
 	for (size_t i = 0; i < fd_count; i++) {
 		int fd = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
@@ -152,7 +146,7 @@ void serve_reply(struct serve_request *request, uint8_t type, struct str body, c
 	if (client->drop.loop != NULL)
 		return;
 	frame_pack(&packet, &frame);
-	if (client->queue != NULL)
+	if (client->queue.count > 0)
 		client_enqueue(client, &packet, fds, fd_count);
 	else if (sock_send(client->watch.fd, packet.data, packet.len, fds, fd_count, &err) < 0) {
 		if (err.kind == ERR_TIMEOUT)
@@ -239,7 +233,6 @@ static void client_admit(struct serve *serve, int fd)
 	client->watch.fd = fd;
 	client->watch.ready = client_ready;
 	client->drop.fire = client_drop_due;
-	client->queue_end = &client->queue;
 	list_append(&serve->clients, &client->link);
 	if (watch_start(serve->loop, &client->watch, EPOLLIN, NULL) < 0)
 		client_free(client);

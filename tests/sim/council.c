@@ -467,7 +467,7 @@ static void propose_something(struct machine *machine)
 	struct layout next = *agent_layout(agent);
 	uint64_t who = rnd();
 
-	if (!council_has_seat(&agent->council) || agent->proposer.phase != SYNOD_IDLE ||
+	if (!layout_has_seat(agent_layout(agent), agent->council.self) || agent->proposer.phase != SYNOD_IDLE ||
 	    machine->silent)
 		return;
 	if (layout_is_joint(&next)) {

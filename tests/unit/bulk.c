@@ -114,7 +114,6 @@ static void test_items(void)
 static void test_sealed(void)
 {
 	static char plain[SEAL_LONG_PLAIN_BYTES];
-	const uint8_t nonce[SEAL_NONCE_BYTES] = { 9 };
 	struct buf sealed = BUF_INIT, got = BUF_INIT;
 	struct seal_keys keys;
 	uint64_t group = 0;
@@ -122,14 +121,17 @@ static void test_sealed(void)
 
 	CHECK(seal_keys_parse(STR(KEY), &keys, NULL) == 0);
 	buf_adds(&got, "before");
-	seal_close_long(&keys, 3, nonce, (struct str){ plain, sizeof plain }, &sealed);
+	seal_message(&keys, (struct str){ plain, sizeof plain }, &sealed);
 	CHECK(sealed.len == WIRE_LONG_BYTES);
 	sealed.data[1000] ^= 1;
 	CHECK(seal_open_long(&keys, buf_str(&sealed), &protocol, &group, &got) == -1);
 	CHECK(str_eq(buf_str(&got), STR("before")) && group == 0);
 	sealed.data[1000] ^= 1;
+	sealed.data[3] ^= 1;		/* its protocol */
+	CHECK(seal_open_long(&keys, buf_str(&sealed), &protocol, &group, &got) == -1);
+	sealed.data[3] ^= 1;
 	CHECK(seal_open_long(&keys, buf_str(&sealed), &protocol, &group, &got) == 0);
-	CHECK(protocol == 3 && group == keys.list[0].group && got.len == sizeof plain);
+	CHECK(protocol == MEMBER_PROTOCOL && group == keys.list[0].group && got.len == sizeof plain);
 	CHECK(memcmp(got.data, plain, sizeof plain) == 0);
 	buf_addc(&sealed, 'x');
 	CHECK(seal_open_long(&keys, buf_str(&sealed), &protocol, &group, &got) == -1);

@@ -1,5 +1,5 @@
 /*
- * list - the names in a directory, sorted, each with its newest records
+ * listing - the names in a directory, sorted, each with its newest records
  *
  * The names of tree/ and history/ are read first, the tree's before the
  * history's: a file deleted in between shows as deleted.  Marks are
@@ -15,19 +15,12 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-struct candidate {
-	char *name;		/* owned until it is handed over */
-	bool history;		/* history/ has the name */
-};
-
 struct listing_state {
 	struct store *store;
-	struct str path, after;
+	struct str path;
 	struct names names;
 	int tree, history;	/* the directory; owned; -1: not there */
-	bool in_history;	/* which is being read */
-	struct candidate *candidates;	/* owned */
-	size_t count, cap;
+	struct children children;
 	struct buf below;	/* the path of what is looked at */
 };
 
@@ -46,53 +39,6 @@ static bool can_be_named(const struct listing_state *l, struct str name)
 {
 	return name.n <= PATH_COMPONENT_BYTES && l->path.n + 1 + name.n <= PATH_BYTES &&
 	       (l->path.n > 0 || !str_eq(name, STR(PATH_RESERVED)));
-}
-
-static int candidates_add_name(void *data, const char *text)
-{
-	struct listing_state *l = data;
-	struct str name = str_of(text);
-
-	if (l->in_history && !path_name_from_history(&name))
-		return 0;
-	if (str_cmp(name, l->after) <= 0 || !can_be_named(l, name))
-		return 0;
-	if (l->count == l->cap) {
-		l->cap = l->cap > 0 ? 2 * l->cap : 64;
-		l->candidates = mem_resize(l->candidates, l->cap, sizeof *l->candidates);
-	}
-	l->candidates[l->count++] = (struct candidate){
-		.name = mem_copy(name.s, name.n),
-		.history = l->in_history,
-	};
-	return 0;
-}
-
-static int candidate_cmp(const void *a, const void *b)
-{
-	const struct candidate *x = a, *y = b;
-
-	return strcmp(x->name, y->name);
-}
-
-/* Both directories have most names: one candidate for each. */
-static void candidates_unite(struct listing_state *l)
-{
-	size_t kept = 0;
-
-	if (l->count > 0)
-		qsort(l->candidates, l->count, sizeof *l->candidates, candidate_cmp);
-	for (size_t i = 0; i < l->count; i++) {
-		struct candidate *c = &l->candidates[i];
-
-		if (kept > 0 && strcmp(l->candidates[kept - 1].name, c->name) == 0) {
-			l->candidates[kept - 1].history |= c->history;
-			free(c->name);
-		} else {
-			l->candidates[kept++] = *c;
-		}
-	}
-	l->count = kept;
 }
 
 static int listing_open(struct listing_state *l, bool with_deleted, struct err *err)
@@ -116,40 +62,29 @@ static int listing_open(struct listing_state *l, bool with_deleted, struct err *
 	return 0;
 }
 
-static int candidates_read(struct listing_state *l, struct err *err)
-{
-	if (l->tree >= 0 && names_each(l->tree, ".", candidates_add_name, l, err) < 0)
-		return -1;
-	l->in_history = true;
-	if (l->history >= 0 && names_each(l->history, ".", candidates_add_name, l, err) < 0)
-		return -1;
-	candidates_unite(l);
-	return 0;
-}
-
-/* What is read of one candidate. */
+/* What is read of one name. */
 struct examination {
 	const struct listing_state *l;
-	const struct candidate *candidate;
+	const struct child *child;
 	bool with_deleted;
 	struct list_entry entry;	/* name is not set */
 	bool shows;
 };
 
 /* 0, -1, or READ_WAIT. */
-static int candidate_read(const struct listing_state *l, const struct candidate *candidate,
-			  const struct pending *pending, struct store_entry *ret, struct err *err)
+static int child_read(const struct listing_state *l, const struct child *child,
+		      const struct pending *pending, struct store_entry *ret, struct err *err)
 {
-	int history = candidate->history ? l->history : -1, status = 0;
+	int history = child->in_history ? l->history : -1, status = 0;
 	struct inode found = INODE_INIT;
 	struct marks marks;
 	struct names below;
 
 	if (pending != NULL)
-		return newest_without(l->store, buf_str(&l->below), STORE_RECORD, pending, ret, err);
-	names_set(&below, str_of(candidate->name));
+		return newest_without(l->store, buf_str(&l->below), pending, ret, err);
+	names_set(&below, str_of(child->name));
 	if (l->tree >= 0)
-		status = inode_read_tree(l->tree, candidate->name, &found, err);
+		status = inode_read_tree(l->tree, child->name, &found, err);
 	if (status == 0)
 		status = marks_read(history, &below, &marks, err);
 	if (status == 0)
@@ -162,7 +97,7 @@ static int examination_read(void *data, const struct pending *pending, struct er
 {
 	struct examination *x = data;
 	struct store_entry entry = STORE_ENTRY_INIT;
-	int status = candidate_read(x->l, x->candidate, pending, &entry, err);
+	int status = child_read(x->l, x->child, pending, &entry, err);
 
 	if (status != 0)
 		return status;
@@ -188,33 +123,35 @@ static void examination_clear(void *data)
 }
 
 /* 1: it shows, 0: it does not, -1. */
-static int listing_examine(struct listing_state *l, struct candidate *c, bool with_deleted,
+static int listing_examine(struct listing_state *l, const struct child *child, bool with_deleted,
 			   struct list_entry *ret, struct err *err)
 {
-	struct examination x = { .l = l, .candidate = c, .with_deleted = with_deleted };
+	struct examination x = { .l = l, .child = child, .with_deleted = with_deleted };
 
 	buf_reset(&l->below);
-	path_join(&l->below, l->path, str_of(c->name));
+	path_join(&l->below, l->path, str_of(child->name));
 	if (read_durably(l->store, buf_str(&l->below), examination_read, examination_clear, &x, err) < 0)
 		return -1;
 	if (!x.shows)
 		return 0;
-	x.entry.name = c->name;
-	c->name = NULL;
+	x.entry.name = mem_copy(child->name, strlen(child->name));
 	*ret = x.entry;
 	return 1;
 }
 
-static int listing_fill(struct listing_state *l, size_t limit, bool with_deleted, struct listing *ret,
-			struct err *err)
+static int listing_fill(struct listing_state *l, struct str after, size_t limit, bool with_deleted,
+			struct listing *ret, struct err *err)
 {
 	struct list_entry beyond;
 	int status;
 
-	for (size_t i = 0; i < l->count; i++) {
+	for (size_t i = 0; i < l->children.count; i++) {
+		const struct child *child = &l->children.items[i];
 		bool full = limit > 0 && ret->count == limit;
 
-		status = listing_examine(l, &l->candidates[i], with_deleted,
+		if (str_cmp(str_of(child->name), after) <= 0 || !can_be_named(l, str_of(child->name)))
+			continue;
+		status = listing_examine(l, child, with_deleted,
 					 full ? &beyond : &ret->entries[ret->count], err);
 		if (status < 0)
 			return -1;
@@ -231,9 +168,7 @@ static int listing_fill(struct listing_state *l, size_t limit, bool with_deleted
 
 static void listing_state_clear(struct listing_state *l)
 {
-	for (size_t i = 0; i < l->count; i++)
-		free(l->candidates[i].name);
-	free(l->candidates);
+	children_clear(&l->children);
 	buf_clear(&l->below);
 	if (l->tree >= 0)
 		close(l->tree);
@@ -248,16 +183,11 @@ static int read_nothing(void *data, const struct pending *pending, struct err *e
 	return 0;
 }
 
-static void clear_nothing(void *data)
-{
-	(void)data;
-}
-
 int store_list(struct store *store, struct str path, struct str after, size_t limit,
 	       bool with_deleted, struct listing *ret, struct err *err)
 {
-	struct listing_state l = { .store = store, .path = path, .after = after, .tree = -1,
-				   .history = -1, .below = BUF_INIT };
+	struct listing_state l = { .store = store, .path = path, .tree = -1, .history = -1,
+				   .children = CHILDREN_INIT, .below = BUF_INIT };
 	struct listing listing = LISTING_INIT;
 	struct err gone;
 	int status;
@@ -266,14 +196,14 @@ int store_list(struct store *store, struct str path, struct str after, size_t li
 		return -1;
 	status = listing_open(&l, with_deleted, err);
 	if (status == 0)
-		status = read_durably(store, path, read_nothing, clear_nothing, NULL, err);
+		status = read_durably(store, path, read_nothing, NULL, NULL, err);
 	if (status == 0)
-		status = candidates_read(&l, err);
+		status = children_read_open(l.tree, l.history, &l.children, err);
 	if (status == 0) {
-		size_t most = limit > 0 && limit < l.count ? limit : l.count;
+		size_t most = limit > 0 && limit < l.children.count ? limit : l.children.count;
 
 		listing.entries = mem_new(most + 1, sizeof *listing.entries);
-		status = listing_fill(&l, limit, with_deleted, &listing, err);
+		status = listing_fill(&l, after, limit, with_deleted, &listing, err);
 	}
 	listing_state_clear(&l);
 	if (store_there(store, &gone) < 0)
