@@ -49,18 +49,12 @@ static void prune_save(const struct pruner *u)
 		log_err(LOG_LEVEL_WARNING, &err, "save the numbers of keep");
 }
 
-static void due_now(struct pruner *u)
-{
-	u->due = clock_mono_ms();
-	worker_wake(&u->worker);
-}
-
 /* The hour is over, or a person has ended it. */
 static void hour_over(struct pruner *u)
 {
 	log_line(LOG_LEVEL_INFO, "from now on this node prunes by keep.versions %" PRIu32 ", keep.days %"
 		 PRIu32, u->keep.now.versions, u->keep.now.days);
-	due_now(u);
+	worker_set_due(&u->worker, &u->due, 0);
 }
 
 /* covey prune has dropped what the lowered numbers take. */
@@ -194,9 +188,10 @@ struct keep_numbers prune_numbers(struct pruner *u)
 	return u->keep.now.versions != 0 ? u->keep.now : (struct keep_numbers){ UINT32_MAX, 0 };
 }
 
-void prune_relaid(struct pruner *u)
+static void prune_relaid(struct syncd *d)
 {
-	const struct layout *layout = peers_layout(u->worker.daemon->peers);
+	const struct layout *layout = peers_layout(d->peers);
+	struct pruner *u = d->prune;
 	bool ran = hour_runs(u);
 
 	if (worker_is_cut(&u->worker) || layout->epoch == 0)
@@ -214,7 +209,7 @@ void prune_relaid(struct pruner *u)
 }
 
 /* What cannot be read is not known: all waits. */
-void prune_start(struct syncd *d)
+static struct worker *prune_make(struct syncd *d)
 {
 	struct pruner *u = mem_new(1, sizeof *u);
 	struct buf directory = BUF_INIT;
@@ -227,21 +222,26 @@ void prune_start(struct syncd *d)
 		log_err(LOG_LEVEL_WARNING, &err, "start without the numbers of keep");
 	u->passed = clock_mono_ms();
 	u->due = u->passed + SOON_MS;
-	u->worker = (struct worker){ .daemon = d, .run = prune_run, .own = true };
+	u->worker.daemon = d;
 	count_hour(u, u->passed);
-	prune_relaid(u);
-	worker_start(d, &u->worker, d->rounds);
+	prune_relaid(d);
+	return &u->worker;
 }
 
-bool prune_busy(const struct pruner *u)
+static bool prune_is_busy(const struct syncd *d)
 {
-	return hour_runs(u);
+	return hour_runs(d->prune);
 }
 
-void prune_free(struct pruner *u)
+static void prune_clear(struct syncd *d)
 {
-	if (u == NULL)
-		return;
-	free(u->directory);
-	free(u);
+	free(d->prune->directory);
 }
+
+const struct upkeep prune_upkeep = {
+	.make = prune_make,
+	.run = prune_run,
+	.clear = prune_clear,
+	.relaid = prune_relaid,
+	.busy = prune_is_busy,
+};

@@ -328,11 +328,11 @@ static void sync_go_on(struct syncing *s)
 	if (s->exchanges.count == 0 && s->news > 0) {
 		/* Nobody may have asked for these contents: who asks did not know of them. */
 		s->news = 0;
-		keeping_relaid(d->keeping);
-		directories_relaid(d->directories);
+		keep_ask_all(d);
+		directories_begin(d);
 	}
 	epoch = resync_synced(&s->plan);
-	if (keeping_leaves(&s->plan.layout, s->plan.self))
+	if (keep_leaves(&s->plan.layout, s->plan.self))
 		return;		/* that is told when its contents have been taken over */
 	if (epoch != 0 && epoch != s->told) {
 		s->told = epoch;
@@ -355,26 +355,9 @@ static void sync_all_back(struct syncing *s)
 	sync_go_on(s);
 }
 
-static void sync_run(struct worker *w)
+static void sync_relaid(struct syncd *d)
 {
-	struct syncing *s = CONTAINER_OF(w, struct syncing, worker);
-
-	while (worker_wait(w, s->again < s->hour ? s->again : s->hour)) {
-		uint64_t now = clock_mono_ms();
-
-		if (now >= s->hour) {
-			sync_returned(s);
-		} else if (now >= s->again) {
-			s->again = NEVER;
-			s->failures++;
-			sync_all_back(s);
-		}
-	}
-}
-
-void sync_relaid(struct syncing *s)
-{
-	struct syncd *d = s->worker.daemon;
+	struct syncing *s = d->syncing;
 
 	LIST_EACH(struct exchanging, e, &s->exchanges, link)
 		exchange_abandon(e);
@@ -387,10 +370,13 @@ void sync_relaid(struct syncing *s)
 }
 
 /* While joint what was done stays done: the next layout waits for the rest. */
-void sync_returned(struct syncing *s)
+static void sync_returned(struct syncd *d, uint64_t id)
 {
+	struct syncing *s = d->syncing;
+
+	(void)id;
 	if (!s->plan.joint) {
-		sync_relaid(s);		/* what is under way may be with one that is silent */
+		sync_relaid(d);		/* what is under way may be with one that is silent */
 		return;
 	}
 	s->failures = 0;
@@ -399,27 +385,53 @@ void sync_returned(struct syncing *s)
 }
 
 /* What the ones that are away are being asked, others may answer. */
-void sync_lost(struct syncing *s)
+static void sync_lost(struct syncd *d)
 {
-	LIST_EACH(struct exchanging, e, &s->exchanges, link) {
-		if (peers_up(s->worker.daemon->peers, e->peer) || e->storing)
+	LIST_EACH(struct exchanging, e, &d->syncing->exchanges, link) {
+		if (peers_up(d->peers, e->peer) || e->storing)
 			continue;
 		exchange_failed(e);
 		exchange_abandon(e);
 	}
-	sync_go_on(s);
+	sync_go_on(d->syncing);
 }
 
-void sync_start(struct syncd *d)
+static void sync_run(struct worker *w)
+{
+	struct syncing *s = CONTAINER_OF(w, struct syncing, worker);
+
+	while (worker_wait(w, s->again < s->hour ? s->again : s->hour)) {
+		uint64_t now = clock_mono_ms();
+
+		if (now >= s->hour) {
+			sync_returned(w->daemon, 0);
+		} else if (now >= s->again) {
+			s->again = NEVER;
+			s->failures++;
+			sync_all_back(s);
+		}
+	}
+}
+
+static struct worker *sync_make(struct syncd *d)
 {
 	struct syncing *s = mem_new(1, sizeof *s);
 
 	d->syncing = s;
 	s->plan = (struct resync)RESYNC_INIT;
-	s->worker = (struct worker){ .daemon = d, .run = sync_run, .own = true };
-	sync_relaid(s);
-	worker_start(d, &s->worker, d->rounds);
+	s->worker.daemon = d;
+	sync_relaid(d);
+	return &s->worker;
 }
+
+const struct upkeep sync_upkeep = {
+	.in_group = true,
+	.make = sync_make,
+	.run = sync_run,
+	.returned = sync_returned,
+	.lost = sync_lost,
+	.relaid = sync_relaid,
+};
 
 /*
  * COMPARE: homes that differ are to take from each other what they lack
@@ -493,8 +505,7 @@ int request_compare(struct syncd *d, struct serve_request *request, struct frame
 		worker_start(d, &c->worker, d->asks);
 	}
 	sync_compare(d->syncing, partition);
-	serve_reply(request, SYNC_DONE, (struct str)STR_INIT, NULL, 0);
-	serve_end(request);
+	request_done(request);
 	return 0;
 }
 

@@ -65,9 +65,6 @@ struct versiond {
 	uint64_t write_backs_told;	/* of asker.write_backs, those in stats */
 
 	struct view_client *view;	/* NULL: in no group */
-	struct call behind;
-	uint64_t behind_epoch;		/* what discoverd was told of last */
-	uint64_t behind_told;		/* ms: when */
 	uint64_t random;		/* the last question's id is made of it */
 
 	struct pool *pool;		/* commits, and waiting for others' */
