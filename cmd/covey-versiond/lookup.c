@@ -17,19 +17,17 @@
 struct place {				/* of the cache: a path, and as of when */
 	char path[PATH_BYTES];
 	size_t n;
-	bool filled;
+	uint64_t until;			/* ms; 0: it is empty */
 	uint64_t changes;		/* of its partition, before that */
 };
 
 struct lookups {
-	struct {
+	struct remembered {
 		struct place place;
-		uint64_t until;		/* ms */
 		struct home_found found;
 	} newest[REMEMBERED];
 	struct {			/* the last one: a page of it asks for one version after the other */
 		struct place place;
-		uint64_t until;
 		struct history all;
 	} history;
 	uint64_t complain_at;		/* ms */
@@ -49,7 +47,7 @@ void lookup_free(struct lookups *lookups)
 
 static bool place_is(const struct place *place, struct str path, uint64_t changes)
 {
-	return place->filled && place->changes == changes &&
+	return clock_mono_ms() < place->until && place->changes == changes &&
 	       str_eq((struct str){ place->path, place->n }, path);
 }
 
@@ -57,7 +55,7 @@ static void place_set(struct place *place, struct str path, uint64_t changes)
 {
 	memcpy(place->path, path.s != NULL ? path.s : "", path.n);
 	place->n = path.n;
-	place->filled = true;
+	place->until = clock_mono_ms() + LOOKED_MS;
 	place->changes = changes;
 }
 
@@ -65,16 +63,14 @@ static int lookup_history(struct versiond *v, struct str path, struct err *err)
 {
 	struct lookups *lookups = v->lookups;
 	uint64_t changes = store_changes(v->service->store, path_partition(path));
-	uint64_t now = clock_mono_ms();
 
-	if (place_is(&lookups->history.place, path, changes) && now < lookups->history.until)
+	if (place_is(&lookups->history.place, path, changes))
 		return 0;
-	lookups->history.place.filled = false;
+	lookups->history.place.until = 0;
 	history_clear(&lookups->history.all);
 	if (store_history(v->service->store, path, &lookups->history.all, err) < 0)
 		return -1;
 	place_set(&lookups->history.place, path, changes);
-	lookups->history.until = clock_mono_ms() + LOOKED_MS;
 	return 0;
 }
 
@@ -165,20 +161,15 @@ static int lookup_read(struct versiond *v, struct str path, struct version versi
 static int lookup_newest(struct versiond *v, struct str path, struct home_found *ret)
 {
 	uint64_t changes = store_changes(v->service->store, path_partition(path));
-	uint64_t now = clock_mono_ms();
-	size_t at = path_hash(path) % REMEMBERED;
+	struct remembered *r = &v->lookups->newest[path_hash(path) % REMEMBERED];
 
-	if (place_is(&v->lookups->newest[at].place, path, changes) &&
-	    now < v->lookups->newest[at].until) {
-		*ret = v->lookups->newest[at].found;
-		return 0;
+	if (!place_is(&r->place, path, changes)) {
+		r->place.until = 0;
+		if (lookup_read(v, path, VERSION_NONE, false, &r->found) < 0)
+			return -1;
+		place_set(&r->place, path, changes);
 	}
-	v->lookups->newest[at].place.filled = false;
-	if (lookup_read(v, path, VERSION_NONE, false, &v->lookups->newest[at].found) < 0)
-		return -1;
-	place_set(&v->lookups->newest[at].place, path, changes);
-	v->lookups->newest[at].until = now + LOOKED_MS;
-	*ret = v->lookups->newest[at].found;
+	*ret = r->found;
 	return 0;
 }
 

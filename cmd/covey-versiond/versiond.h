@@ -41,7 +41,7 @@ enum { STATS_RECEIVED, STATS_SENT };
 struct stats {
 	struct {
 		uint64_t messages, bytes;	/* sealed */
-	} udp[2][WIRE_TYPES], http[2][WIRE_TYPES];
+	} traffic[2][2][WIRE_TYPES];	/* by UDP, by HTTP; received, sent */
 	uint64_t checks[CERTAINTY_UNCONFIRMED + 1];	/* by how they ended */
 	uint64_t stores[2];		/* by confirmed */
 	uint64_t commits, refused;	/* as a home: kept, could not be kept */
@@ -121,8 +121,11 @@ void answers_cut_walks(struct versiond *);
 /* local.c */
 int local_start(struct versiond *, struct err *);
 void local_stop(struct versiond *);
-/* After a request that ended, or whose asker is gone. */
-void local_ended(struct versiond *);
+/* The end of a request, with one answer more or without any. */
+void local_reply(struct versiond *, struct serve_request *, uint8_t type, struct str body);
+void local_end(struct versiond *, struct serve_request *);
+void local_fail(struct versiond *, struct serve_request *, const struct err *);
+void local_ended(struct versiond *);	/* after that, and when nothing else keeps the process any more */
 
 /* surveys.c */
 struct surveys *surveys_new(struct store *);
