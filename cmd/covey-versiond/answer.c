@@ -17,7 +17,6 @@
 #include "mem.h"
 
 #define JOBS_MAX 4096			/* more questions are dropped: their askers repeat them */
-#define WAITS_MAX 8			/* in the pool, then the question is dropped */
 #define WALK_BATCH 1000			/* names that are read at once */
 #define WALKED_GATES 64			/* that are remembered */
 
@@ -93,7 +92,7 @@ struct record_keeping {
 };
 
 struct question {
-	struct job job;			/* to wait for a writer */
+	struct lookup_wait wait;
 	struct versiond *versiond;
 	struct address from;
 	struct serve_request *request;	/* NULL: it came by UDP, or its asker is gone */
@@ -103,7 +102,6 @@ struct question {
 	struct wire_check check;
 	struct wire_store store;
 	struct buf text;		/* what their slices point to */
-	unsigned waits;
 	struct record_keeping keeping;
 };
 
@@ -170,9 +168,31 @@ static void question_copy(struct question *q, const struct wire *wire)
 	q->store.type = (struct str){ q->text.data + wire->store.path.n, wire->store.type.n };
 }
 
-static struct str question_path(const struct question *q)
+/* The answer, if there is one, and the end of the question. */
+static void question_finish(struct question *q, enum home_step step)
 {
-	return q->type == WIRE_CHECK ? q->check.path : q->store.path;
+	struct versiond *v = q->versiond;
+	struct str plain = step == HOME_ANSWER ? buf_str(&v->answer) : (struct str)STR_INIT;
+
+	if (q->request != NULL || !q->by_http)
+		reply(v, &q->from, q->request, plain);
+	question_free(q);
+}
+
+/* When nobody writes there; the layout may be another by now. */
+static void question_judge(struct lookup_wait *wait, bool unblocked)
+{
+	struct question *q = CONTAINER_OF(wait, struct question, wait);
+	struct versiond *v = q->versiond;
+	struct wire wire = { .sender = { .id = q->asker, .lineage = q->lineage },
+			     .type = WIRE_CHECK, .check = q->check };
+
+	if (!unblocked)
+		question_finish(q, HOME_NOTHING);
+	else if (q->type == WIRE_STORE)
+		question_finish(q, home_stored(&v->home, q->asker, &q->store, &v->answer));
+	else
+		question_finish(q, home_receive(&v->home, &wire, group_clock(v), &v->answer));
 }
 
 static struct question *question_keep(struct versiond *v, const struct wire *wire,
@@ -186,72 +206,13 @@ static struct question *question_keep(struct versiond *v, const struct wire *wir
 	if (from != NULL)
 		q->from = *from;
 	question_copy(q, wire);
-	q->job.key = path_hash(question_path(q));
+	q->wait = (struct lookup_wait){ .versiond = v, .then = question_judge,
+					.path = q->type == WIRE_CHECK ? q->check.path : q->store.path };
 	if (request != NULL) {
 		request->data = q;
 		request->gone = question_gone;
 	}
 	return q;
-}
-
-/* The answer, if there is one, and the end of the question. */
-static void question_finish(struct question *q, enum home_step step)
-{
-	struct versiond *v = q->versiond;
-	struct str plain = step == HOME_ANSWER ? buf_str(&v->answer) : (struct str)STR_INIT;
-
-	if (q->request != NULL || !q->by_http)
-		reply(v, &q->from, q->request, plain);
-	question_free(q);
-}
-
-/* waiting for a writer */
-
-static void question_wait(struct job *job)
-{
-	struct question *q = CONTAINER_OF(job, struct question, job);
-
-	lookup_await(q->versiond, question_path(q));
-}
-
-static void question_judge_again(struct question *q);
-
-static void question_waited(struct job *job)
-{
-	struct question *q = CONTAINER_OF(job, struct question, job);
-	struct versiond *v = q->versiond;
-
-	question_judge_again(q);
-	versiond_returned(v);
-}
-
-/* False: nobody is writing there. */
-static bool question_waits(struct question *q)
-{
-	if (!lookup_would_wait(q->versiond, question_path(q)))
-		return false;
-	if (q->waits++ == WAITS_MAX) {
-		question_finish(q, HOME_NOTHING);
-		return true;
-	}
-	q->job.work = question_wait;
-	q->job.done = question_waited;
-	versiond_submit(q->versiond, q->versiond->pool, &q->job);
-	return true;
-}
-
-static void question_judge_again(struct question *q)
-{
-	struct versiond *v = q->versiond;
-	struct wire wire = { .sender = { .id = q->asker, .lineage = q->lineage },
-			     .type = WIRE_CHECK, .check = q->check };
-
-	if (question_waits(q))
-		return;
-	if (q->type == WIRE_STORE)
-		question_finish(q, home_stored(&v->home, q->asker, &q->store, &v->answer));
-	else
-		question_finish(q, home_receive(&v->home, &wire, group_clock(v), &v->answer));
 }
 
 /* the names behind a gate */
@@ -523,7 +484,7 @@ static void store_finish(struct record_keeping *k, bool kept)
 	struct question *q = CONTAINER_OF(k, struct question, keeping);
 
 	if (kept)
-		question_judge_again(q);
+		lookup_when_unblocked(&q->wait);
 	else
 		question_finish(q, HOME_NOTHING);
 }
@@ -673,7 +634,7 @@ static bool check_waits(struct versiond *v, const struct wire *wire,
 	if (v->jobs >= JOBS_MAX)
 		reply_nothing(v, from, request);
 	else
-		question_judge_again(question_keep(v, wire, from, request));
+		lookup_when_unblocked(&question_keep(v, wire, from, request)->wait);
 	return true;
 }
 

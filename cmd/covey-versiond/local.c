@@ -17,8 +17,6 @@
 #include "mem.h"
 #include "quorum.h"
 
-#define WAITS_MAX 8			/* in the pool, then the lookup may block the loop */
-
 /* NEWEST, STORE and NODES under way. */
 struct pending {
 	struct versiond *versiond;
@@ -152,12 +150,10 @@ static void local_store_begin(struct versiond *v, struct serve_request *request,
 /* waiting for a writer */
 
 struct blocked {
-	struct job job;
-	struct versiond *versiond;
+	struct lookup_wait wait;
 	struct serve_request *request;	/* NULL: its asker is gone */
 	void (*begin)(struct versiond *, struct serve_request *, struct str body);
 	struct buf path, body;
-	unsigned waits;
 };
 
 static void blocked_gone(struct serve_request *request)
@@ -167,32 +163,19 @@ static void blocked_gone(struct serve_request *request)
 	blocked->request = NULL;
 }
 
-static void blocked_work(struct job *job)
+/* What was waited for often enough may block the loop. */
+static void blocked_begin(struct lookup_wait *wait, bool unblocked)
 {
-	struct blocked *blocked = CONTAINER_OF(job, struct blocked, job);
+	struct blocked *blocked = CONTAINER_OF(wait, struct blocked, wait);
 
-	lookup_await(blocked->versiond, buf_str(&blocked->path));
-}
-
-static void blocked_done(struct job *job)
-{
-	struct blocked *blocked = CONTAINER_OF(job, struct blocked, job);
-	struct versiond *v = blocked->versiond;
-	bool again = blocked->request != NULL && ++blocked->waits < WAITS_MAX &&
-		     lookup_would_wait(v, buf_str(&blocked->path));
-
-	if (again) {
-		versiond_submit(v, v->pool, &blocked->job);
-	} else {
-		if (blocked->request != NULL) {
-			blocked->request->gone = NULL;
-			blocked->begin(v, blocked->request, buf_str(&blocked->body));
-		}
-		buf_clear(&blocked->path);
-		buf_clear(&blocked->body);
-		free(blocked);
+	(void)unblocked;
+	if (blocked->request != NULL) {
+		blocked->request->gone = NULL;
+		blocked->begin(wait->versiond, blocked->request, buf_str(&blocked->body));
 	}
-	versiond_returned(v);
+	buf_clear(&blocked->path);
+	buf_clear(&blocked->body);
+	free(blocked);
 }
 
 static void begin_when_unblocked(struct versiond *v, struct serve_request *request, struct str path,
@@ -206,17 +189,15 @@ static void begin_when_unblocked(struct versiond *v, struct serve_request *reque
 		return;
 	}
 	blocked = mem_new(1, sizeof *blocked);
-	blocked->versiond = v;
 	blocked->request = request;
 	blocked->begin = begin;
 	buf_addstr(&blocked->path, path);
 	buf_addstr(&blocked->body, body);
 	request->data = blocked;
 	request->gone = blocked_gone;
-	blocked->job.key = path_hash(path);
-	blocked->job.work = blocked_work;
-	blocked->job.done = blocked_done;
-	versiond_submit(v, v->pool, &blocked->job);
+	blocked->wait = (struct lookup_wait){ .versiond = v, .path = buf_str(&blocked->path),
+					      .then = blocked_begin };
+	lookup_when_unblocked(&blocked->wait);
 }
 
 /* NODES */
@@ -434,11 +415,6 @@ void local_stop(struct versiond *v)
 void local_reply(struct versiond *v, struct serve_request *request, uint8_t type, struct str body)
 {
 	serve_reply(request, type, body, NULL, 0);
-	local_end(v, request);
-}
-
-void local_end(struct versiond *v, struct serve_request *request)
-{
 	serve_end(request);
 	local_ended(v);
 }

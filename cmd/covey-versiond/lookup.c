@@ -8,11 +8,13 @@
 #include "versiond.h"
 
 #include "clock.h"
+#include "container.h"
 #include "log.h"
 #include "mem.h"
 
 #define REMEMBERED 1024			/* by the path's hash */
 #define LOOKED_MS 20
+#define WAITS_MAX 8			/* in the pool, for a writer */
 
 struct place {				/* of the cache: a path, and as of when */
 	char path[PATH_BYTES];
@@ -149,7 +151,7 @@ static int lookup_read(struct versiond *v, struct str path, struct version versi
 		uint64_t now = clock_mono_ms();
 
 		if (err.kind != ERR_CONFLICT && now >= v->lookups->complain_at) {
-			log_err(LOG_LEVEL_WARNING, &err, "no answer to a check");
+			log_err(LOG_LEVEL_WARNING, &err, "answer no check");
 			v->lookups->complain_at = now + COMPLAIN_MS;
 		}
 		return -1;
@@ -191,12 +193,38 @@ bool lookup_would_wait(struct versiond *v, struct str path)
 	       (path.n > 0 && store_would_wait(store, path_parent(path)));
 }
 
-void lookup_await(struct versiond *v, struct str path)
+static void lookup_await(struct job *job)
 {
-	struct str parent = path_parent(path);
+	struct lookup_wait *w = CONTAINER_OF(job, struct lookup_wait, job);
+	struct store *store = w->versiond->service->store;
+	struct str parent = path_parent(w->path);
 
 	/* An error shows again when it is looked up. */
-	store_await(v->service->store, path, NULL);
+	store_await(store, w->path, NULL);
 	if (parent.n > 0)
-		store_await(v->service->store, parent, NULL);
+		store_await(store, parent, NULL);
+}
+
+static void lookup_awaited(struct job *job)
+{
+	struct lookup_wait *w = CONTAINER_OF(job, struct lookup_wait, job);
+	struct versiond *v = w->versiond;
+
+	lookup_when_unblocked(w);
+	versiond_returned(v);
+}
+
+void lookup_when_unblocked(struct lookup_wait *w)
+{
+	struct versiond *v = w->versiond;
+	bool blocked = lookup_would_wait(v, w->path);
+
+	if (!blocked || w->waits++ == WAITS_MAX) {
+		w->then(w, !blocked);
+		return;
+	}
+	w->job.key = path_hash(w->path);
+	w->job.work = lookup_await;
+	w->job.done = lookup_awaited;
+	versiond_submit(v, v->pool, &w->job);
 }

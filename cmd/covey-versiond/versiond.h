@@ -106,8 +106,15 @@ void lookup_free(struct lookups *);	/* NULL is fine */
 home_lookup lookup_find;			/* data is the struct versiond */
 /* A lookup of this path would wait: a directory is coming or going, or a writer died. */
 bool lookup_would_wait(struct versiond *, struct str path);
-/* On a pool's thread: returns when it would not, for the moment. */
-void lookup_await(struct versiond *, struct str path);
+/* Who waits in the pool until it would not. */
+struct lookup_wait {
+	struct job job;
+	struct versiond *versiond;
+	struct str path;		/* its owner's */
+	unsigned waits;
+	void (*then)(struct lookup_wait *, bool unblocked);	/* false: it was waited for often enough */
+};
+void lookup_when_unblocked(struct lookup_wait *);	/* then() is called at once, or later on the loop */
 
 /* answer.c */
 void answers_start(struct versiond *);	/* sets the asker's commit, make and made_end */
@@ -121,9 +128,8 @@ void answers_cut_walks(struct versiond *);
 /* local.c */
 int local_start(struct versiond *, struct err *);
 void local_stop(struct versiond *);
-/* The end of a request, with one answer more or without any. */
+/* The last answer to a request. */
 void local_reply(struct versiond *, struct serve_request *, uint8_t type, struct str body);
-void local_end(struct versiond *, struct serve_request *);
 void local_fail(struct versiond *, struct serve_request *, const struct err *);
 void local_ended(struct versiond *);	/* after that, and when nothing else keeps the process any more */
 
