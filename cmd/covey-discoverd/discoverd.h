@@ -83,7 +83,6 @@ struct discoverd {
 	size_t seed_count;
 	struct caller *sync;
 
-	struct buf directory;		/* STORE/state */
 	struct timer round, publish, farewell;
 	uint64_t published;		/* the view's changes that all have been told of */
 	int64_t published_offset;

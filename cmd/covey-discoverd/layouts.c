@@ -30,7 +30,7 @@ static char *promise_file(const struct discoverd *d, uint64_t lineage)
 {
 	struct buf file = BUF_INIT;
 
-	buf_addf(&file, "%s/synod-%016" PRIx64 ".ini", d->directory.data, lineage);
+	buf_addf(&file, "%s/synod-%016" PRIx64 ".ini", d->service->state, lineage);
 	return buf_take(&file);
 }
 
@@ -38,7 +38,7 @@ static char *old_promise_file(const struct discoverd *d)
 {
 	struct buf file = BUF_INIT;
 
-	buf_addf(&file, "%s/synod.ini", d->directory.data);
+	buf_addf(&file, "%s/synod.ini", d->service->state);
 	return buf_take(&file);
 }
 
@@ -116,7 +116,8 @@ static int promise_read(const char *file, struct synod_promise *ret, struct err 
 }
 
 /* What this node promised in that lineage, or SYNOD_PROMISE_NONE. */
-static int promise_load(const struct discoverd *d, uint64_t lineage, struct synod_promise *ret, struct err *err)
+static int promise_load(const struct discoverd *d, uint64_t lineage, struct synod_promise *ret,
+			struct err *err)
 {
 	struct synod_promise promise = SYNOD_PROMISE_NONE;
 	char *file = promise_file(d, lineage), *old = old_promise_file(d);
@@ -138,7 +139,7 @@ static int forget_file(const struct discoverd *d, const char *name, struct err *
 	struct buf file = BUF_INIT;
 	int rc = 0;
 
-	buf_addf(&file, "%s/%s", d->directory.data, name);
+	buf_addf(&file, "%s/%s", d->service->state, name);
 	if (unlink(file.data) < 0 && errno != ENOENT)
 		rc = err_sys(err, "remove %s", file.data);
 	buf_clear(&file);
@@ -155,8 +156,8 @@ static int set_layout_aside(const struct discoverd *d, struct err *err)
 	struct buf from = BUF_INIT, to = BUF_INIT;
 	int rc = 0;
 
-	buf_addf(&from, "%s/layout.ini", d->directory.data);
-	buf_addf(&to, "%s/layout-before.ini", d->directory.data);
+	buf_addf(&from, "%s/layout.ini", d->service->state);
+	buf_addf(&to, "%s/layout-before.ini", d->service->state);
 	if (rename(from.data, to.data) < 0 && errno != ENOENT)
 		rc = err_sys(err, "set %s aside", from.data);
 	buf_clear(&from);
@@ -172,7 +173,7 @@ static int numbers_before(const struct discoverd *d, struct layout_numbers *ret,
 	bool there = false;
 	int rc;
 
-	buf_addf(&file, "%s/layout-before.ini", d->directory.data);
+	buf_addf(&file, "%s/layout-before.ini", d->service->state);
 	rc = file_read_any(file.data, LAYOUT_FILE_BYTES, &text, &there, err);
 	if (rc == 0 && there)
 		rc = layout_parse(buf_str(&text), file.data, &layout, err);
@@ -188,12 +189,12 @@ static int numbers_before(const struct discoverd *d, struct layout_numbers *ret,
 
 int layouts_forget(const struct discoverd *d, bool promises, struct err *err)
 {
-	DIR *dir = opendir(d->directory.data);
+	DIR *dir = opendir(d->service->state);
 	const struct dirent *entry;
 	int rc;
 
 	if (dir == NULL)
-		return err_sys(err, "open %s", d->directory.data);
+		return err_sys(err, "open %s", d->service->state);
 	rc = set_layout_aside(d, err);
 	while (promises && rc == 0 && (entry = readdir(dir)) != NULL)
 		if (strncmp(entry->d_name, "synod", 5) == 0)
@@ -207,7 +208,7 @@ void layouts_load(struct discoverd *d, bool *ret_forgot)
 	struct layout layout = LAYOUT_NONE;
 	struct err why = ERR_INIT;
 
-	if (layout_load(d->directory.data, &layout, &why) < 0) {
+	if (layout_load(d->service->state, &layout, &why) < 0) {
 		log_err(LOG_LEVEL_WARNING, &why, "forget the layout");
 		layout = LAYOUT_NONE;
 	}
@@ -282,7 +283,7 @@ static void layout_work(struct job *job)
 	else
 		s->rc = 0;
 	if (s->rc == 0)
-		s->rc = layout_save(d->directory.data, &s->layout, &s->err);
+		s->rc = layout_save(d->service->state, &s->layout, &s->err);
 }
 
 static void layout_done(struct job *job)

@@ -227,7 +227,8 @@ static int change_judge(const struct discoverd *d, const struct discover_change 
 }
 
 /* *ret_lineage is to be waited for. */
-static int change_force(struct discoverd *d, struct serve_request *request, uint64_t *ret_lineage, struct err *err)
+static int change_force(struct discoverd *d, struct serve_request *request, uint64_t *ret_lineage,
+			struct err *err)
 {
 	struct layout layout;
 	char text[200];

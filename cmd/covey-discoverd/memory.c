@@ -41,9 +41,9 @@ static int load_members(struct discoverd *d, struct members *ret, struct err *er
 {
 	struct err why = ERR_INIT;
 
-	if (mkdir(d->directory.data, 0750) < 0 && errno != EEXIST)
-		return err_sys(err, "make %s", d->directory.data);
-	if (members_remembered(d->directory.data, ret, &why) < 0)
+	if (mkdir(d->service->state, 0750) < 0 && errno != EEXIST)
+		return err_sys(err, "make %s", d->service->state);
+	if (members_remembered(d->service->state, ret, &why) < 0)
 		log_err(LOG_LEVEL_WARNING, &why, "start without the members");
 	for (size_t i = 0; i < ret->count; i++)
 		if (ret->list[i].seen == 0)	/* written by an earlier release */
@@ -55,7 +55,7 @@ static void write_members(struct job *job)
 {
 	struct saving_members *s = CONTAINER_OF(job, struct saving_members, job);
 
-	s->rc = members_save(s->discoverd->directory.data, &s->members, &s->err);
+	s->rc = members_save(s->discoverd->service->state, &s->members, &s->err);
 }
 
 static void members_written(struct job *job)
@@ -93,7 +93,7 @@ static void save_members_last(struct discoverd *d)
 	struct err err = ERR_INIT;
 
 	view_memory(&d->gossip.view, &members);
-	if (members_save(d->directory.data, &members, &err) < 0)
+	if (members_save(d->service->state, &members, &err) < 0)
 		log_err(LOG_LEVEL_WARNING, &err, "save the members");
 	members_clear(&members);
 }
@@ -102,7 +102,7 @@ static void save_members_last(struct discoverd *d)
 
 static void put_standing_file(struct buf *ret, const struct discoverd *d)
 {
-	buf_addf(ret, "%s/standing.ini", d->directory.data);
+	buf_addf(ret, "%s/standing.ini", d->service->state);
 }
 
 static int take_offset(struct str text, int64_t *ret)
@@ -207,7 +207,8 @@ static void incarnation_read(const struct discoverd *d, struct incarnation *ret)
 	put_standing_file(&file, d);
 	if (inifile_read(file.data, each_key, &incarnation, &why) < 0) {
 		if (why.kind != ERR_ABSENT)
-			log_err(LOG_LEVEL_WARNING, &why, "start without what this node was");
+			log_err(LOG_LEVEL_WARNING, &why,
+				"start without knowing what this node was to the group");
 		incarnation = (struct incarnation){ .self = 0 };
 	}
 	buf_clear(&file);

@@ -667,7 +667,8 @@ static void merge_outbox(struct merging *o)
 	if (rc < 0)
 		log_err(LOG_LEVEL_WARNING, &err, "put what this node knows into the outbox");
 	else if (owed > 0)
-		log_line(LOG_LEVEL_INFO, "%" PRIu64 " versions that are known here go to this group", owed);
+		log_line(LOG_LEVEL_INFO, "bring %" PRIu64 " versions that this node knows to the group "
+			 "that it came over to", owed);
 	syncd_lock(d);
 	if (owed > 0)
 		drain_now(d);

@@ -215,7 +215,7 @@ static int survey_rest_of(struct keeping *k, const struct survey_directory *in, 
 
 static void keep_not_read(struct keeping *k, const struct err *err)
 {
-	log_err(LOG_LEVEL_WARNING, err, "list what keepers keep");
+	log_err(LOG_LEVEL_WARNING, err, "look for contents that their keepers lack");
 	k->unread = k->incomplete = true;
 }
 

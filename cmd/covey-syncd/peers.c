@@ -143,7 +143,6 @@ void peers_start(struct syncd *d)
 {
 	static const struct view_events events = { .changed = view_changed, .failed = view_failed };
 	struct peers *p = mem_new(1, sizeof *p);
-	struct buf state = BUF_INIT;
 
 	d->peers = p;
 	p->daemon = d;
@@ -151,9 +150,7 @@ void peers_start(struct syncd *d)
 	p->telling.answer = told_synced;
 	p->waiting = (struct call)CALL_INIT;
 	p->waiting.answer = call_answered;
-	buf_addf(&state, "%s/state", d->service->conf->node.store);
-	p->view = view_client_new(store_run(d->store), state.data, &events, p);
-	buf_clear(&state);
+	p->view = view_client_new(store_run(d->store), d->service->state, &events, p);
 	view_client_ask(p->view, FIRST_VIEW_MS, NULL);	/* so that the first request finds its holders */
 	p->watching = true;
 	view_client_start(p->view, d->loop);

@@ -209,7 +209,8 @@ int request_bulk(struct syncd *d, struct serve_request *request, struct frame *f
 		if (bulk.type == BULK_SYNC || bulk.type == BULK_NEWEST || bulk.type == BULK_KEEP) {
 			b = mem_new(1, sizeof *b);
 			*b = (struct bulk_job){ .asked.text = plain, .bulk = bulk };
-			asked_start(d, &b->asked, bulk.type == BULK_KEEP ? keep_run : bulk_run, request, d->asks);
+			asked_start(d, &b->asked, bulk.type == BULK_KEEP ? keep_run : bulk_run, request,
+				    d->asks);
 			return 0;
 		}
 		if (bulk.type == BULK_COMPARE)

@@ -24,7 +24,6 @@
 
 struct pruner {
 	struct worker worker;
-	char *directory;		/* STORE/state; owned */
 	uint64_t due;			/* ms, monotonic: the next round */
 	struct keep_file keep;
 	uint64_t passed;		/* ms, monotonic, up to which the hour has been counted */
@@ -45,8 +44,9 @@ static void prune_save(const struct pruner *u)
 {
 	struct err err;
 
-	if (keep_file_save(u->directory, &u->keep, &err) < 0)
-		log_err(LOG_LEVEL_WARNING, &err, "save the numbers of keep");
+	if (keep_file_save(u->worker.daemon->service->state, &u->keep, &err) < 0)
+		log_err(LOG_LEVEL_WARNING, &err,
+			"remember by which keep.versions and keep.days this node prunes");
 }
 
 /* The hour is over, or a person has ended it. */
@@ -62,7 +62,7 @@ static bool ended_by_person(struct pruner *u)
 {
 	struct keep_file file;
 
-	if (!hour_runs(u) || keep_file_load(u->directory, &file, NULL) < 0 ||
+	if (!hour_runs(u) || keep_file_load(u->worker.daemon->service->state, &file, NULL) < 0 ||
 	    file.lowered.versions != 0 || !numbers_eq(file.now, u->keep.lowered))
 		return false;
 	u->keep = file;
@@ -72,17 +72,18 @@ static bool ended_by_person(struct pruner *u)
 static void log_hour(const struct pruner *u)
 {
 	const struct keep_file *k = &u->keep;
+	uint32_t minutes = (k->left + 59) / 60;
 
 	if (k->versions + k->contents == 0)
-		log_line(LOG_LEVEL_INFO, "keep.versions %" PRIu32 ", keep.days %" PRIu32 " count here in %"
-			 PRIu32 " min; nothing would go now", k->lowered.versions, k->lowered.days,
-			 (k->left + 59) / 60);
+		log_line(LOG_LEVEL_INFO, "in %" PRIu32 " min this node prunes by keep.versions %" PRIu32
+			 ", keep.days %" PRIu32 ": nothing would be dropped now", minutes, k->lowered.versions,
+			 k->lowered.days);
 	else
-		log_line(LOG_LEVEL_WARNING, "by keep.versions %" PRIu32 ", keep.days %" PRIu32 " %" PRIu64
-			 " versions and the content of %" PRIu64 " more, %" PRIu64 " bytes, go in %" PRIu32
-			 " min: covey layout set with the numbers before keeps them, covey prune drops "
-			 "them now", k->lowered.versions, k->lowered.days, k->versions, k->contents,
-			 k->bytes, (k->left + 59) / 60);
+		log_line(LOG_LEVEL_WARNING, "in %" PRIu32 " min this node prunes by keep.versions %" PRIu32
+			 ", keep.days %" PRIu32 ", which drops %" PRIu64 " versions and the content of %" PRIu64
+			 " more, %" PRIu64 " bytes: covey layout set with the numbers before keeps them, covey "
+			 "prune drops them now", minutes, k->lowered.versions, k->lowered.days, k->versions,
+			 k->contents, k->bytes);
 }
 
 /*
@@ -200,8 +201,8 @@ static void prune_relaid(struct syncd *d)
 	if (!keep_told(&u->keep, (struct keep_numbers){ layout->keep_versions, layout->keep_days }))
 		return;
 	if (ran && !hour_runs(u))
-		log_line(LOG_LEVEL_INFO, "the numbers that were lowered are not any more: nothing goes by "
-			 "them");
+		log_line(LOG_LEVEL_INFO, "keep.versions and keep.days were set back within the hour: nothing "
+			 "is dropped by the lower numbers");
 	u->passed = clock_mono_ms();
 	prune_save(u);
 	u->due = u->passed + (hour_runs(u) ? 0 : SOON_MS);
@@ -212,14 +213,12 @@ static void prune_relaid(struct syncd *d)
 static struct worker *prune_make(struct syncd *d)
 {
 	struct pruner *u = mem_new(1, sizeof *u);
-	struct buf directory = BUF_INIT;
 	struct err err;
 
 	d->prune = u;
-	buf_addf(&directory, "%s/state", d->service->conf->node.store);
-	u->directory = buf_take(&directory);
-	if (keep_file_load(u->directory, &u->keep, &err) < 0)
-		log_err(LOG_LEVEL_WARNING, &err, "start without the numbers of keep");
+	if (keep_file_load(d->service->state, &u->keep, &err) < 0)
+		log_err(LOG_LEVEL_WARNING, &err,
+			"start without knowing by which keep.versions and keep.days this node pruned");
 	u->passed = clock_mono_ms();
 	u->due = u->passed + SOON_MS;
 	u->worker.daemon = d;
@@ -233,15 +232,9 @@ static bool prune_is_busy(const struct syncd *d)
 	return hour_runs(d->prune);
 }
 
-static void prune_clear(struct syncd *d)
-{
-	free(d->prune->directory);
-}
-
 const struct upkeep prune_upkeep = {
 	.make = prune_make,
 	.run = prune_run,
-	.clear = prune_clear,
 	.relaid = prune_relaid,
 	.busy = prune_is_busy,
 };

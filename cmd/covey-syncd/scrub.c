@@ -177,7 +177,6 @@ const struct upkeep lost_upkeep = {
 
 struct scrubber {
 	struct worker worker;
-	char *directory;		/* STORE/state; owned */
 	bool running;			/* a round is: file is its own */
 	struct scrub_file file;
 	uint64_t saved;			/* ms, monotonic */
@@ -195,7 +194,7 @@ static void scrub_save(struct scrubber *s)
 {
 	struct err err;
 
-	if (scrub_file_save(s->directory, &s->file, &err) < 0)
+	if (scrub_file_save(s->worker.daemon->service->state, &s->file, &err) < 0)
 		log_err(LOG_LEVEL_WARNING, &err, "save how far scrub has come");
 	s->saved = clock_mono_ms();
 }
@@ -314,7 +313,7 @@ static void scrub_load(struct scrubber *s)
 {
 	struct err err;
 
-	if (scrub_file_load(s->directory, &s->file, &err) == 0)
+	if (scrub_file_load(s->worker.daemon->service->state, &s->file, &err) == 0)
 		return;
 	if (err.kind != ERR_ABSENT)
 		log_line(LOG_LEVEL_WARNING, "%s", err.text);
@@ -325,11 +324,9 @@ static void scrub_load(struct scrubber *s)
 static struct worker *scrub_make(struct syncd *d)
 {
 	struct scrubber *s = mem_new(1, sizeof *s);
-	struct buf directory = BUF_INIT;
 
 	d->scrub = s;
-	buf_addf(&directory, "%s/state", d->service->conf->node.store);
-	s->directory = buf_take(&directory);
+	s->worker.daemon = d;
 	scrub_load(s);
 	return &s->worker;
 }
@@ -342,7 +339,6 @@ static bool scrub_is_busy(const struct syncd *d)
 static void scrub_clear(struct syncd *d)
 {
 	scrub_file_clear(&d->scrub->file);
-	free(d->scrub->directory);
 }
 
 const struct upkeep scrub_upkeep = {

@@ -100,8 +100,8 @@ struct upkeep {
 	void (*relaid)(struct syncd *);	/* there is another layout */
 	bool (*busy)(const struct syncd *);	/* the process is not to leave */
 };
-extern const struct upkeep drain_upkeep, prune_upkeep, scrub_upkeep, keep_upkeep, directories_upkeep, sync_upkeep,
-	holding_upkeep, lost_upkeep, merge_upkeep;
+extern const struct upkeep drain_upkeep, prune_upkeep, scrub_upkeep, keep_upkeep, directories_upkeep,
+	sync_upkeep, holding_upkeep, lost_upkeep, merge_upkeep;
 #define UPKEEPS 9
 
 struct syncd {
@@ -190,7 +190,8 @@ int worker_ask_versiond(struct worker *, uint8_t type, struct str body, uint64_t
 			struct err *);
 
 /* release may be set; without it the text is cleared, and the struct freed. */
-void asked_start(struct syncd *, struct asked *, void (*run)(struct worker *), struct serve_request *, struct pool *);
+void asked_start(struct syncd *, struct asked *, void (*run)(struct worker *), struct serve_request *,
+		 struct pool *);
 /* The end of the request, if anybody still waits: with an answer, why not, or none (serve_end). */
 void asker_answer(struct asker *, uint8_t type, struct str body);
 void asker_fail(struct asker *, const struct err *);
@@ -259,7 +260,7 @@ request_fn request_push_drop, request_drain, request_compare, request_lost;
 
 /* pull.c */
 
-/* For nobody, so that it is here: from its keepers, this node, or whoever made it.  False: too many are under way. */
+/* So that it is here: from its keepers, this node, or whoever made it.  False: too many are under way. */
 bool pull_kept(struct syncd *, const struct keep_item *, uint64_t node);
 /* Somebody has a part of a content that is not whole: asked again, he would have to begin anew. */
 bool pull_has_waiters(const struct syncd *);
@@ -287,7 +288,7 @@ bool keep_leaves(const struct layout *, uint64_t self);
 
 /* directories.c */
 
-void directories_begin(struct syncd *);	/* a round, soon: there is another layout, or others have brought records */
+void directories_begin(struct syncd *);	/* a round, soon: of another layout, or of what others brought */
 
 /* prune.c */
 

@@ -240,11 +240,8 @@ static void view_failed(void *data, const struct err *err)
 static void start_watching(struct versiond *v)
 {
 	static const struct view_events events = { .changed = view_changed, .failed = view_failed };
-	struct buf state = BUF_INIT;
 
-	buf_addf(&state, "%s/state", v->service->conf->node.store);
-	v->view = view_client_new(store_run(v->service->store), state.data, &events, v);
-	buf_clear(&state);
+	v->view = view_client_new(store_run(v->service->store), v->service->state, &events, v);
 	asker_use_view(v, view_client_view(v->view));
 	view_client_ask(v->view, FIRST_VIEW_MS, NULL);
 	view_client_start(v->view, v->service->loop);

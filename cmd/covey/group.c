@@ -330,15 +330,6 @@ static void print_warning(const struct members *members, const struct layout *la
 	fflush(stdout);
 }
 
-static bool agreed(void)
-{
-	char line[16] = "";
-
-	printf("Type yes to go on: ");
-	fflush(stdout);
-	return fgets(line, sizeof line, stdin) != NULL && strcmp(line, "yes\n") == 0;
-}
-
 static int run_force(const struct arguments *args, const struct conf *conf, struct discover_change *wanted)
 {
 	struct view_client *view;
@@ -352,7 +343,7 @@ static int run_force(const struct arguments *args, const struct conf *conf, stru
 		fprintf(stderr, "covey layout: nothing was changed: say --yes\n");
 		return EX_USAGE;
 	}
-	if (args->values[LAYOUT_YES] == NULL && !agreed()) {
+	if (args->values[LAYOUT_YES] == NULL && !command_agreed(stdout)) {
 		fprintf(stderr, "covey layout: nothing was changed\n");
 		return EX_NOPERM;
 	}
@@ -444,8 +435,8 @@ static int layout_run(const struct arguments *args)
 		if (strcmp(args->operands[0], verbs[i].name) == 0)
 			verb = &verbs[i];
 	if (verb == NULL)
-		return command_misused(args->command, "%s: neither show, set, leave, join, force, adopt nor forget",
-				       args->operands[0]);
+		return command_misused(args->command, "%s: neither show, set, leave, join, force, adopt "
+				       "nor forget", args->operands[0]);
 	if (operands < verb->least)
 		return command_misused(args->command, "%s: an operand is missing", verb->name);
 	if (verb->most >= 0 && operands > verb->most)
@@ -490,7 +481,11 @@ const struct command command_layout = {
 
 /* covey peers */
 
-enum { PEERS_NODE, PEERS_JSON };
+enum { PAGE_NODE, PAGE_JSON };		/* of status, too */
+
+static const struct command_option page_options[] = {
+	[PAGE_NODE] = OPTION_NODE, [PAGE_JSON] = OPTION_JSON, OPTION_END,
+};
 
 /* All members of the group that the layout's page lists, guests too, without the node itself. */
 static json_t *peers_of(const json_t *layout)
@@ -507,14 +502,14 @@ static json_t *peers_of(const json_t *layout)
 static int peers_run(const struct arguments *args)
 {
 	json_t *layout, *peers;
-	int status = ask_json(args->values[PEERS_NODE], STR("/.covey/layout"), "layout", &layout);
+	int status = ask_json(args->values[PAGE_NODE], STR("/.covey/layout"), "layout", &layout);
 
 	if (status != 0)
 		return status;
 	peers = peers_of(layout);
-	if (args->values[PEERS_JSON] == NULL && json_array_size(peers) == 0)
+	if (args->values[PAGE_JSON] == NULL && json_array_size(peers) == 0)
 		fprintf(stderr, "covey: this node knows no others\n");
-	else if (args->values[PEERS_JSON] == NULL)
+	else if (args->values[PAGE_JSON] == NULL)
 		print_nodes(layout, peers, true);
 	else
 		status = print_json(json_incref(peers));
@@ -522,10 +517,6 @@ static int peers_run(const struct arguments *args)
 	json_decref(layout);
 	return status;
 }
-
-static const struct command_option peers_options[] = {
-	[PEERS_NODE] = OPTION_NODE, [PEERS_JSON] = OPTION_JSON, OPTION_END,
-};
 
 const struct command command_peers = {
 	.name = "peers",
@@ -536,13 +527,11 @@ const struct command command_peers = {
 		   "(covey node renew), or has just started and waits for another home to tell what it\n"
 		   "remembers. A node of another group with the same key stays apart. The epoch is that\n"
 		   "of the newest layout that the node has.",
-	.options = peers_options,
+	.options = page_options,
 	.run = peers_run,
 };
 
 /* covey status */
-
-enum { STATUS_NODE, STATUS_JSON };
 
 static void status_add(struct table *table, const char *name, json_t *value)
 {
@@ -587,18 +576,14 @@ static void status_show(json_t *answer)
 
 static int status_run(const struct arguments *args)
 {
-	return ask_and_show(args->values[STATUS_NODE], STR("/.covey/status"), "status",
-			    args->values[STATUS_JSON] != NULL, status_show);
+	return ask_and_show(args->values[PAGE_NODE], STR("/.covey/status"), "status",
+			    args->values[PAGE_JSON] != NULL, status_show);
 }
-
-static const struct command_option status_options[] = {
-	[STATUS_NODE] = OPTION_NODE, [STATUS_JSON] = OPTION_JSON, OPTION_END,
-};
 
 const struct command command_status = {
 	.name = "status",
 	.operands = "",
 	.summary = "Show how a node is",
-	.options = status_options,
+	.options = page_options,
 	.run = status_run,
 };

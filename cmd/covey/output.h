@@ -34,7 +34,7 @@ void table_print(struct table *);	/* to standard output; clears it */
 #define SIZE_TEXT 16
 const char *size_text(char to[SIZE_TEXT], uint64_t bytes);
 
-/* One line of JSON, whole among those of other threads; takes the value.  0, or the exit status after it was told. */
+/* Takes the value: a line of JSON, whole among those of other threads.  0, or the exit status; it is told. */
 int print_json(json_t *);
 
 /*

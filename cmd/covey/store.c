@@ -187,8 +187,9 @@ static int prune_print(const struct prune_count *count, bool json)
 	char size[SIZE_TEXT];
 
 	if (json)
-		return print_json(json_pack("{s:I, s:I, s:I}", "versions", (json_int_t)count->records, "contents",
-					    (json_int_t)count->contents, "bytes", (json_int_t)count->bytes));
+		return print_json(json_pack("{s:I, s:I, s:I}", "versions", (json_int_t)count->records,
+					    "contents", (json_int_t)count->contents, "bytes",
+					    (json_int_t)count->bytes));
 	printf("%llu versions, content of %llu more, %s dropped\n", (unsigned long long)count->records,
 	       (unsigned long long)count->contents, size_text(size, count->bytes));
 	return 0;

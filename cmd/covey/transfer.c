@@ -99,7 +99,8 @@ struct upload {
 	struct stat st;
 	bool regular;		/* sha256 is that of the whole file */
 	uint8_t sha256[32];
-	struct buf target, digest, mtime, type;	/* the latter three are header lines; target and type are the caller's */
+	struct buf target, type;	/* set by the caller; type is a header line, as */
+	struct buf digest, mtime;
 };
 #define UPLOAD_INIT { .fd = -1 }
 
