@@ -124,28 +124,16 @@ static void tell_done(struct pulling *p)
 	}
 }
 
-static void tell_failed(struct pulling *p, const struct err *err)
+/* It is over without the content: why, or an answer of this type, or (0) none: they ask the next process. */
+static void tell_over(struct pulling *p, uint8_t type, const struct err *why)
 {
 	LIST_EACH(struct waiter, w, &p->waiters, link) {
-		asker_fail(&w->asker, err);
-		waiter_free(w);
-	}
-}
-
-/* This process leaves: they ask the next one. */
-static void tell_left(struct pulling *p)
-{
-	LIST_EACH(struct waiter, w, &p->waiters, link) {
-		asker_end(&w->asker);
-		waiter_free(w);
-	}
-}
-
-/* The same, while this process finishes others. */
-static void tell_later(struct pulling *p)
-{
-	LIST_EACH(struct waiter, w, &p->waiters, link) {
-		asker_answer(&w->asker, SYNC_LATER, (struct str)STR_INIT);
+		if (why != NULL)
+			asker_fail(&w->asker, why);
+		else if (type != 0)
+			asker_answer(&w->asker, type, (struct str)STR_INIT);
+		else
+			asker_end(&w->asker);
 		waiter_free(w);
 	}
 }
@@ -404,11 +392,11 @@ static void pull_run(struct worker *w)
 	if (rc == 0)
 		tell_done(p);
 	else if (w->daemon->leaving)
-		tell_left(p);
+		tell_over(p, 0, NULL);
 	else if (worker_is_cut(w))
-		tell_later(p);
+		tell_over(p, SYNC_LATER, NULL);	/* this process finishes others */
 	else
-		tell_failed(p, &err);
+		tell_over(p, 0, &err);
 	if (rc == 0 && p->present < 0)
 		pull_keep(p);
 	p->given_up = true;
@@ -546,7 +534,7 @@ void pull_begin_no_more(struct syncd *d)
 {
 	LIST_EACH(struct pulling, p, &d->pulls, link)
 		if (!p->running) {
-			tell_later(p);
+			tell_over(p, SYNC_LATER, NULL);
 			pull_give_up(p);
 		}
 }
@@ -555,7 +543,7 @@ void pull_stop(struct syncd *d)
 {
 	LIST_EACH(struct pulling, p, &d->pulls, link)
 		if (!p->verified) {
-			tell_left(p);
+			tell_over(p, 0, NULL);
 			pull_give_up(p);
 		}
 }
