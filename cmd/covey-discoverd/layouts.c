@@ -21,6 +21,14 @@
 #include <inttypes.h>
 #include <unistd.h>
 
+static char *state_file(const struct discoverd *d, const char *name)
+{
+	struct buf file = BUF_INIT;
+
+	buf_addf(&file, "%s/%s", d->service->state, name);
+	return buf_take(&file);
+}
+
 /*
  * synod-LINEAGE.ini: what this node promised about the next layout, and the
  * layout it has accepted.  A node that goes over to another lineage may come
@@ -31,14 +39,6 @@ static char *promise_file(const struct discoverd *d, uint64_t lineage)
 	struct buf file = BUF_INIT;
 
 	buf_addf(&file, "%s/synod-%016" PRIx64 ".ini", d->service->state, lineage);
-	return buf_take(&file);
-}
-
-static char *old_promise_file(const struct discoverd *d)
-{
-	struct buf file = BUF_INIT;
-
-	buf_addf(&file, "%s/synod.ini", d->service->state);
 	return buf_take(&file);
 }
 
@@ -120,7 +120,7 @@ static int promise_load(const struct discoverd *d, uint64_t lineage, struct syno
 			struct err *err)
 {
 	struct synod_promise promise = SYNOD_PROMISE_NONE;
-	char *file = promise_file(d, lineage), *old = old_promise_file(d);
+	char *file = promise_file(d, lineage), *old = state_file(d, "synod.ini");
 	int rc = promise_read(file, &promise, err);
 
 	if (rc == 0 && promise.lineage == 0)
@@ -136,13 +136,10 @@ static int promise_load(const struct discoverd *d, uint64_t lineage, struct syno
 
 static int forget_file(const struct discoverd *d, const char *name, struct err *err)
 {
-	struct buf file = BUF_INIT;
-	int rc = 0;
+	char *file = state_file(d, name);
+	int rc = unlink(file) == 0 || errno == ENOENT ? 0 : err_sys(err, "remove %s", file);
 
-	buf_addf(&file, "%s/%s", d->service->state, name);
-	if (unlink(file.data) < 0 && errno != ENOENT)
-		rc = err_sys(err, "remove %s", file.data);
-	buf_clear(&file);
+	free(file);
 	return rc;
 }
 
@@ -153,31 +150,26 @@ static int forget_file(const struct discoverd *d, const char *name, struct err *
  */
 static int set_layout_aside(const struct discoverd *d, struct err *err)
 {
-	struct buf from = BUF_INIT, to = BUF_INIT;
-	int rc = 0;
+	char *from = state_file(d, "layout.ini"), *to = state_file(d, "layout-before.ini");
+	int rc = rename(from, to) == 0 || errno == ENOENT ? 0 : err_sys(err, "set %s aside", from);
 
-	buf_addf(&from, "%s/layout.ini", d->service->state);
-	buf_addf(&to, "%s/layout-before.ini", d->service->state);
-	if (rename(from.data, to.data) < 0 && errno != ENOENT)
-		rc = err_sys(err, "set %s aside", from.data);
-	buf_clear(&from);
-	buf_clear(&to);
+	free(from);
+	free(to);
 	return rc;
 }
 
 /* 1: those of the layout set aside; 0: there is none; -1. */
 static int numbers_before(const struct discoverd *d, struct layout_numbers *ret, struct err *err)
 {
-	struct buf file = BUF_INIT, text = BUF_INIT;
+	char *file = state_file(d, "layout-before.ini");
 	struct layout layout = LAYOUT_NONE;
+	struct buf text = BUF_INIT;
 	bool there = false;
-	int rc;
+	int rc = file_read_any(file, LAYOUT_FILE_BYTES, &text, &there, err);
 
-	buf_addf(&file, "%s/layout-before.ini", d->service->state);
-	rc = file_read_any(file.data, LAYOUT_FILE_BYTES, &text, &there, err);
 	if (rc == 0 && there)
-		rc = layout_parse(buf_str(&text), file.data, &layout, err);
-	buf_clear(&file);
+		rc = layout_parse(buf_str(&text), file, &layout, err);
+	free(file);
 	buf_clear(&text);
 	if (rc < 0)
 		return -1;
