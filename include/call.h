@@ -69,6 +69,8 @@ void call_start_message(struct caller *, struct call *, uint8_t type, const stru
 void call_finish(struct call *);	/* safe when it is over, and on CALL_INIT */
 /* The same, and the other side is told that nobody waits: for what costs it much. */
 void call_cancel(struct call *);
+/* An answer() for what is only told: any answer is its end. */
+void call_answered(struct call *, struct frame *);
 
 /* One request, its answers in turn. */
 struct asking {

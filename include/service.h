@@ -60,6 +60,7 @@ struct service {
 	const struct conf *conf;
 	struct loop *loop;
 	struct store *store;
+	char *state;			/* STORE/state, where the roles remember things */
 	bool inetd;			/* --inetd was given */
 	bool supervised;		/* the sockets were handed over: who did it listens on when this leaves */
 	void *data;			/* the role's */

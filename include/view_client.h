@@ -57,6 +57,13 @@ void view_client_free(struct view_client *);	/* NULL is fine; what is held stays
 /* The connection to covey-discoverd, for its other requests; after view_client_start(). */
 struct caller *view_client_caller(struct view_client *);
 
+/*
+ * That node, there, has a layout of this epoch, which is newer: covey-discoverd is
+ * told (BEHIND).  False: it was a moment ago.  After view_client_start().
+ */
+bool view_client_behind(struct view_client *, uint64_t epoch, uint64_t node,
+			const struct address *discovery);
+
 /* On the loop's thread: good until the loop goes on. */
 const struct group_view *view_client_view(const struct view_client *);
 /* On any thread: good until it is released. */

@@ -135,7 +135,7 @@ all_have() { local i; for i in $(nodes); do "$1" "$i" "${@:2}" || return; done; 
 	covey layout set keep.days=0 -c "${CONFS[1]}"
 	for i in $(nodes); do
 		wait_until 20 lowered "$i" not
-		wait_until 5 logged "$i" "the numbers that were lowered are not any more: nothing goes by them"
+		wait_until 5 logged "$i" "keep.versions and keep.days were set back within the hour: nothing is dropped by the lower numbers"
 	done
 }
 
@@ -163,7 +163,7 @@ lowered_group() {
 @test "for an hour nobody prunes by lowered numbers; set back they take nothing; covey prune does not wait" {
 	lowered_group
 	for i in $(nodes); do
-		wait_until 5 logged "$i" "by keep.versions 100, keep.days 0 51 versions and the content of 0 more, .* go in 60 min"
+		wait_until 5 logged "$i" "in 60 min this node prunes by keep.versions 100, keep.days 0, which drops 51 versions and the content of 0 more, .* bytes"
 		lowered "$i" '.versions == 100 and .days == 0 and (.at - now | . > 3500 and . < 3660)'
 		has versions "$i" d/f 150
 	done

@@ -4,8 +4,8 @@
  *	main.c		the role: start, rounds, good-bye, and what the log says of members
  *	network.c	the ways to other nodes: UDP, HTTP, multicast, seeds
  *	local.c		discover.sock: the view for this node's programs, and changes of the layout
- *	layouts.c	the disk and the timer around agent.h
- *	memory.c	what this node remembers across its starts
+ *	layouts.c	what this node agreed to: the disk and the timer around agent.h
+ *	memory.c	what else this node remembers across its starts
  *
  * What has to be on disk before it is told is written by a pool of one
  * thread, so that the loop never waits for the disk.
@@ -83,7 +83,6 @@ struct discoverd {
 	size_t seed_count;
 	struct caller *sync;
 
-	struct buf directory;		/* STORE/state */
 	struct timer round, publish, farewell;
 	uint64_t published;		/* the view's changes that all have been told of */
 	int64_t published_offset;
@@ -120,13 +119,8 @@ struct discoverd {
 };
 
 /* network.c */
-uint64_t network_random(void *);	/* of gossip and the agent */
-int network_start(struct discoverd *, struct err *);
+int network_start(struct discoverd *, struct err *);	/* sets how gossip and the agent send */
 void network_stop(struct discoverd *);
-/* As agent.message: begin a message to this node; what is packed behind it goes out. */
-struct buf *network_message(void *data, uint64_t receiver);
-/* As agent.send.  expects: an answer should come soon; it goes by HTTP too when none does. */
-void network_send(void *data, const struct address *, bool expects);
 void network_count_seeds(const struct discoverd *, struct council_seeds *ret);
 /* A packet that came by HTTP: its answer into *ret, sealed, or nothing. */
 void network_carried(struct discoverd *, struct str packet, struct buf *ret);
@@ -143,14 +137,12 @@ void memory_heard(struct discoverd *, const struct wire *);	/* the same, after a
 /* From soon on, and after each start, until it is told otherwise; others hear of it when it is on disk. */
 void memory_guest(struct discoverd *, bool guest);
 int64_t memory_offset(const struct discoverd *);	/* ns: the group's clock less this node's */
-int memory_save_promise(const struct discoverd *, const struct synod_promise *, struct err *);
-/* What this node promised in that lineage, or SYNOD_PROMISE_NONE. */
-int memory_load_promise(const struct discoverd *, uint64_t lineage, struct synod_promise *ret,
-			struct err *);
-/* 1: those of the layout set aside; 0: there is none; -1. */
-int memory_numbers_before(const struct discoverd *, struct layout_numbers *ret, struct err *);
 
 /* layouts.c */
+/* What the last process of this identity agreed to; *ret_forgot: it cannot be read. */
+void layouts_load(struct discoverd *, bool *ret_forgot);
+/* Those of another node: its promises go, unless it is not known whose they are; its layout is set aside. */
+int layouts_forget(const struct discoverd *, bool promises, struct err *);
 void layouts_start(struct discoverd *);
 void layouts_stop(struct discoverd *);
 void layouts_step(struct discoverd *);		/* after anything that may change what is to be done */

@@ -84,58 +84,48 @@ static void watcher_add(struct discoverd *d, struct serve_request *request)
 	request->gone = watcher_gone;
 }
 
-static void reply_refused(struct serve_request *request, enum err_kind kind, const char *why)
-{
-	struct err err = ERR_INIT;
-
-	err_set(&err, kind, "ask covey-discoverd: %s", why);
-	serve_fail(request, &err);
-}
-
 static void reply_done(struct serve_request *request)
 {
 	serve_reply(request, DISCOVER_DONE, STR(""), NULL, 0);
 	serve_end(request);
 }
 
-static void ask_behind(struct discoverd *d, struct serve_request *request, struct str body)
+static int ask_behind(struct discoverd *d, struct serve_request *request, struct str body, struct err *err)
 {
 	struct discover_behind behind;
-	struct err err = ERR_INIT;
 
-	if (discover_behind_unpack(body, &behind, &err) < 0) {
-		serve_fail(request, &err);
-		return;
-	}
+	if (discover_behind_unpack(body, &behind, err) < 0)
+		return -1;
 	if (behind.epoch > agent_layout(&d->agent)->epoch && behind.from.len != 0)
 		agent_fetch(&d->agent, behind.node, &behind.from);
 	reply_done(request);
+	return 0;
 }
 
-static void ask_synced(struct discoverd *d, struct serve_request *request, struct str body)
+static int ask_synced(struct discoverd *d, struct serve_request *request, struct str body, struct err *err)
 {
-	struct err err = ERR_INIT;
 	uint64_t epoch;
 
-	if (discover_synced_unpack(body, &epoch, &err) < 0) {
-		serve_fail(request, &err);
-		return;
-	}
+	if (discover_synced_unpack(body, &epoch, err) < 0)
+		return -1;
 	if (agent_synced(&d->agent, epoch)) {
 		discoverd_hurry(d);
 		layouts_step(d);
 	}
 	reply_done(request);
+	return 0;
 }
 
-static void ask_carry(struct discoverd *d, struct serve_request *request, struct str packet)
+static int ask_carry(struct discoverd *d, struct serve_request *request, struct str packet, struct err *err)
 {
 	struct buf answer = BUF_INIT;
 
+	(void)err;
 	network_carried(d, packet, &answer);
 	serve_reply(request, DISCOVER_CARRIED, buf_str(&answer), NULL, 0);
 	serve_end(request);
 	buf_clear(&answer);
+	return 0;
 }
 
 /* changes */
@@ -236,24 +226,22 @@ static int change_judge(const struct discoverd *d, const struct discover_change 
 	return 0;
 }
 
-/* True: *ret_lineage is to be waited for. */
-static bool change_force(struct discoverd *d, struct serve_request *request, uint64_t *ret_lineage)
+/* *ret_lineage is to be waited for. */
+static int change_force(struct discoverd *d, struct serve_request *request, uint64_t *ret_lineage,
+			struct err *err)
 {
 	struct layout layout;
-	struct err err = ERR_INIT;
 	char text[200];
 
-	if (agent_force(&d->agent, clock_mono_ms(), &layout, &err) < 0) {
-		serve_fail(request, &err);
-		return false;
-	}
+	if (agent_force(&d->agent, clock_mono_ms(), &layout, err) < 0)
+		return -1;
 	snprintf(text, sizeof text, "lineage %016" PRIx64 " of %zu members is forced away from lineage "
 		 "%016" PRIx64 ", epoch %" PRIu64, layout.lineage, layout.count, layout.left_lineage,
 		 layout.left_epoch);
 	log_line(LOG_LEVEL_WARNING, "%s; what only the others knew is lost unless they come over", text);
 	tell_progress(request, text);
 	*ret_lineage = layout.lineage;
-	return true;
+	return 0;
 }
 
 /* Who is a member of the layout leaves that first, or others would go on counting on it. */
@@ -312,54 +300,54 @@ static void change_begin(struct discoverd *d, struct serve_request *request,
 	timer_start(d->service->loop, &d->changes_due, 0);
 }
 
-static void ask_change(struct discoverd *d, struct serve_request *request, struct str body)
+static int ask_change(struct discoverd *d, struct serve_request *request, struct str body, struct err *err)
 {
 	struct discover_change asked;
-	struct err err = ERR_INIT;
 	uint64_t forced = 0;
 
-	/* FORGET is of no layout: a node without one may wait for a group that is gone. */
-	if (discover_change_unpack(body, &asked, &err) < 0 ||
-	    (asked.what == CHANGE_FORGET ? forget_member(d, asked.node, &err)
-					 : change_judge(d, &asked, &err)) < 0) {
-		serve_fail(request, &err);
-		return;
-	}
+	if (discover_change_unpack(body, &asked, err) < 0)
+		return -1;
+	/* Of no layout: a node without one may wait for a group that is gone. */
 	if (asked.what == CHANGE_FORGET) {
+		if (forget_member(d, asked.node, err) < 0)
+			return -1;
 		reply_done(request);
-		return;
+		return 0;
 	}
-	if (asked.what == CHANGE_FORCE && !change_force(d, request, &forced))
-		return;
+	if (change_judge(d, &asked, err) < 0 ||
+	    (asked.what == CHANGE_FORCE && change_force(d, request, &forced, err) < 0))
+		return -1;
 	if (asked.what == CHANGE_LEAVE || asked.what == CHANGE_JOIN)
 		memory_guest(d, asked.what == CHANGE_LEAVE);
 	change_begin(d, request, &asked, forced);
+	return 0;
 }
 
 /* WAITS: leaving takes long, or (empty) no more. */
-static void ask_waits(struct discoverd *d, struct serve_request *request, struct str why)
+static int ask_waits(struct discoverd *d, struct serve_request *request, struct str why, struct err *err)
 {
 	size_t n = why.n < DISCOVER_WAITS_MAX ? why.n : DISCOVER_WAITS_MAX;
 
+	(void)err;
 	memcpy(d->waits, why.s, n);
 	d->waits[n] = '\0';
 	d->waits_changes++;
 	reply_done(request);
+	return 0;
 }
 
 /* dispatch */
 
 /* VIEW, WATCH and LEAVE, which have no body. */
-static void ask_plainly(struct discoverd *d, struct serve_request *request, const struct frame *frame)
+static int ask_plainly(struct discoverd *d, struct serve_request *request, const struct frame *frame,
+		       struct err *err)
 {
-	if (frame->body.n > 0) {
-		reply_refused(request, ERR_INVALID, "malformed request");
-		return;
-	}
+	if (frame->body.n > 0)
+		return err_set(err, ERR_INVALID, "ask covey-discoverd: malformed request");
 	if (frame->type == DISCOVER_LEAVE) {
 		discoverd_leave(d);
 		reply_done(request);
-		return;
+		return 0;
 	}
 	reply_members(d, &request, 1);
 	reply_layout(d, &request, 1);
@@ -367,36 +355,38 @@ static void ask_plainly(struct discoverd *d, struct serve_request *request, cons
 		watcher_add(d, request);
 	else
 		serve_end(request);
+	return 0;
 }
 
-static void local_request(struct serve *serve, struct serve_request *request, struct frame *frame)
+static int local_dispatch(struct discoverd *d, struct serve_request *request, const struct frame *frame,
+			  struct err *err)
 {
-	struct discoverd *d = serve_data(serve);
-
 	switch (frame->type) {
 	case DISCOVER_VIEW:
 	case DISCOVER_WATCH:
 	case DISCOVER_LEAVE:
-		ask_plainly(d, request, frame);
-		break;
+		return ask_plainly(d, request, frame, err);
 	case DISCOVER_BEHIND:
-		ask_behind(d, request, frame->body);
-		break;
+		return ask_behind(d, request, frame->body, err);
 	case DISCOVER_SYNCED:
-		ask_synced(d, request, frame->body);
-		break;
+		return ask_synced(d, request, frame->body, err);
 	case DISCOVER_WAITS:
-		ask_waits(d, request, frame->body);
-		break;
+		return ask_waits(d, request, frame->body, err);
 	case DISCOVER_CHANGE:
-		ask_change(d, request, frame->body);
-		break;
+		return ask_change(d, request, frame->body, err);
 	case DISCOVER_CARRY:
-		ask_carry(d, request, frame->body);
-		break;
+		return ask_carry(d, request, frame->body, err);
 	default:
-		reply_refused(request, ERR_UNSUPPORTED, "unknown request");
+		return err_set(err, ERR_UNSUPPORTED, "ask covey-discoverd: unknown request");
 	}
+}
+
+static void local_request(struct serve *serve, struct serve_request *request, struct frame *frame)
+{
+	struct err err = ERR_INIT;
+
+	if (local_dispatch(serve_data(serve), request, frame, &err) < 0)
+		serve_fail(request, &err);
 }
 
 static const struct serve_role role = { .request = local_request };

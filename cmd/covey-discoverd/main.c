@@ -327,7 +327,6 @@ static void discoverd_free(struct discoverd *d)
 	free(d->logged);
 	buf_clear(&d->packet);
 	explicit_bzero(&d->keys, sizeof d->keys);
-	buf_clear(&d->directory);
 	free(d);
 }
 
@@ -358,7 +357,6 @@ static int discoverd_start(struct service *service, struct err *err)
 	d->service = service;
 	d->multicast_fd = -1;
 	d->pool = pool_new(1);
-	buf_addf(&d->directory, "%s/state", service->conf->node.store);
 	d->round.fire = round_due;
 	d->publish.fire = publish;
 	d->farewell.fire = say_farewell;

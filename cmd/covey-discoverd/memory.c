@@ -4,8 +4,6 @@
  *	state/members.ini	the members it has met
  *	state/standing.ini	which start this is, how far the disk remembers, and
  *				what this node is to the group
- *	state/synod-LINEAGE.ini	what it promised about the next layout
- *	state/layout-before.ini	the last layout of the node that the store was before
  *
  * Each start writes its count and nonce before it speaks (starts.h), and a
  * sequence number is saved, synced, every half minute; both are told in the
@@ -24,18 +22,14 @@
 
 #include "clock.h"
 #include "container.h"
-#include "file.h"
 #include "inifile.h"
-#include "layout_file.h"
 #include "log.h"
 #include "members.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <sodium.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #define REMEMBER_MS 30000
 #define AGAIN_MS 1000		/* after a failure, when others wait for it */
@@ -47,9 +41,9 @@ static int load_members(struct discoverd *d, struct members *ret, struct err *er
 {
 	struct err why = ERR_INIT;
 
-	if (mkdir(d->directory.data, 0750) < 0 && errno != EEXIST)
-		return err_sys(err, "make %s", d->directory.data);
-	if (members_remembered(d->directory.data, ret, &why) < 0)
+	if (mkdir(d->service->state, 0750) < 0 && errno != EEXIST)
+		return err_sys(err, "make %s", d->service->state);
+	if (members_remembered(d->service->state, ret, &why) < 0)
 		log_err(LOG_LEVEL_WARNING, &why, "start without the members");
 	for (size_t i = 0; i < ret->count; i++)
 		if (ret->list[i].seen == 0)	/* written by an earlier release */
@@ -61,7 +55,7 @@ static void write_members(struct job *job)
 {
 	struct saving_members *s = CONTAINER_OF(job, struct saving_members, job);
 
-	s->rc = members_save(s->discoverd->directory.data, &s->members, &s->err);
+	s->rc = members_save(s->discoverd->service->state, &s->members, &s->err);
 }
 
 static void members_written(struct job *job)
@@ -99,197 +93,16 @@ static void save_members_last(struct discoverd *d)
 	struct err err = ERR_INIT;
 
 	view_memory(&d->gossip.view, &members);
-	if (members_save(d->directory.data, &members, &err) < 0)
+	if (members_save(d->service->state, &members, &err) < 0)
 		log_err(LOG_LEVEL_WARNING, &err, "save the members");
 	members_clear(&members);
-}
-
-/*
- * synod-LINEAGE.ini: what this node promised about the next layout, and the
- * layout it has accepted.  A node that goes over to another lineage may come
- * back, and must then know what it said.  Release 0.1.0 had synod.ini alone.
- */
-static char *promise_file(const struct discoverd *d, uint64_t lineage)
-{
-	struct buf file = BUF_INIT;
-
-	buf_addf(&file, "%s/synod-%016" PRIx64 ".ini", d->directory.data, lineage);
-	return buf_take(&file);
-}
-
-static char *old_promise_file(const struct discoverd *d)
-{
-	struct buf file = BUF_INIT;
-
-	buf_addf(&file, "%s/synod.ini", d->directory.data);
-	return buf_take(&file);
-}
-
-static void put_ballot(struct inifile *ini, const char *key, struct ballot ballot)
-{
-	inifile_putf(ini, key, "%" PRIu32 " %016" PRIx64, ballot.round, ballot.node);
-}
-
-int memory_save_promise(const struct discoverd *d, const struct synod_promise *promise,
-			struct err *err)
-{
-	struct inifile ini = INIFILE_INIT;
-	char *file = promise_file(d, promise->lineage);
-	int rc;
-
-	inifile_section(&ini, "synod");
-	inifile_putf(&ini, "lineage", "%016" PRIx64, promise->lineage);
-	inifile_putf(&ini, "instance", "%" PRIu64, promise->instance);
-	put_ballot(&ini, "promised", promise->promised);
-	put_ballot(&ini, "accepted", promise->accepted);
-	if (promise->value.epoch != 0)
-		layout_put_ini(&ini, &promise->value);
-	rc = inifile_save(&ini, file, 0640, err);
-	inifile_clear(&ini);
-	free(file);
-	return rc;
-}
-
-static int take_ballot(struct str text, struct ballot *ret)
-{
-	struct str round;
-	uint64_t n;
-
-	if (!str_cut(&text, ' ', &round) || str_u64(round, UINT32_MAX, &n) < 0 ||
-	    str_hex64(text, &ret->node) < 0)
-		return -1;
-	ret->round = (uint32_t)n;
-	return 0;
-}
-
-static int each_promise(void *data, struct str section, struct str key, struct str value,
-			struct err *err)
-{
-	struct synod_promise *promise = data;
-	int rc = 0;
-
-	if (!str_eq(section, STR("synod")))
-		return layout_take_ini(&promise->value, section, key, value, err);
-	if (str_eq(key, STR("lineage")))
-		rc = str_hex64(value, &promise->lineage);
-	else if (str_eq(key, STR("instance")))
-		rc = str_u64(value, UINT64_MAX, &promise->instance);
-	else if (str_eq(key, STR("promised")))
-		rc = take_ballot(value, &promise->promised);
-	else if (str_eq(key, STR("accepted")))
-		rc = take_ballot(value, &promise->accepted);
-	return rc == 0 ? 0 : inifile_bad(key, value, err);
-}
-
-/* No file is success with SYNOD_PROMISE_NONE. */
-static int load_promise(const char *file, struct synod_promise *ret, struct err *err)
-{
-	struct synod_promise promise = SYNOD_PROMISE_NONE;
-	struct err why = ERR_INIT;
-	int rc = inifile_read(file, each_promise, &promise, &why);
-
-	if (rc < 0 && why.kind == ERR_ABSENT)
-		rc = 0;
-	else if (rc < 0)
-		rc = err_pass(err, &why);
-	else if (promise.value.epoch != 0)
-		rc = layout_judge(&promise.value, file, err);
-	if (rc == 0)
-		*ret = promise;
-	return rc;
-}
-
-int memory_load_promise(const struct discoverd *d, uint64_t lineage, struct synod_promise *ret,
-			struct err *err)
-{
-	struct synod_promise promise = SYNOD_PROMISE_NONE;
-	char *file = promise_file(d, lineage), *old = old_promise_file(d);
-	int rc = load_promise(file, &promise, err);
-
-	if (rc == 0 && promise.lineage == 0)
-		rc = load_promise(old, &promise, err);
-	if (promise.lineage != lineage)
-		promise = SYNOD_PROMISE_NONE;
-	free(file);
-	free(old);
-	if (rc == 0)
-		*ret = promise;
-	return rc;
-}
-
-static int forget_file(const struct discoverd *d, const char *name, struct err *err)
-{
-	struct buf file = BUF_INIT;
-	int rc = 0;
-
-	buf_addf(&file, "%s/%s", d->directory.data, name);
-	if (unlink(file.data) < 0 && errno != ENOENT)
-		rc = err_sys(err, "remove %s", file.data);
-	buf_clear(&file);
-	return rc;
-}
-
-/*
- * layout-before.ini: the last layout of the node that this store was before it
- * was renewed.  Of that only the numbers count, should this node found a
- * group: what the store holds it holds by them.
- */
-static int set_layout_aside(const struct discoverd *d, struct err *err)
-{
-	struct buf from = BUF_INIT, to = BUF_INIT;
-	int rc = 0;
-
-	buf_addf(&from, "%s/layout.ini", d->directory.data);
-	buf_addf(&to, "%s/layout-before.ini", d->directory.data);
-	if (rename(from.data, to.data) < 0 && errno != ENOENT)
-		rc = err_sys(err, "set %s aside", from.data);
-	buf_clear(&from);
-	buf_clear(&to);
-	return rc;
-}
-
-int memory_numbers_before(const struct discoverd *d, struct layout_numbers *ret, struct err *err)
-{
-	struct buf file = BUF_INIT, text = BUF_INIT;
-	struct layout layout = LAYOUT_NONE;
-	bool there = false;
-	int rc;
-
-	buf_addf(&file, "%s/layout-before.ini", d->directory.data);
-	rc = file_read_any(file.data, LAYOUT_FILE_BYTES, &text, &there, err);
-	if (rc == 0 && there)
-		rc = layout_parse(buf_str(&text), file.data, &layout, err);
-	buf_clear(&file);
-	buf_clear(&text);
-	if (rc < 0)
-		return -1;
-	if (there)
-		*ret = (struct layout_numbers){ layout.homes, layout.copies, layout.keep_versions,
-						layout.keep_days };
-	return there;
-}
-
-static int forget_agreements(const struct discoverd *d, struct err *err)
-{
-	DIR *dir = opendir(d->directory.data);
-	const struct dirent *entry;
-	int rc;
-
-	if (dir == NULL)
-		return err_sys(err, "open %s", d->directory.data);
-	rc = set_layout_aside(d, err);
-	while (rc == 0 && (entry = readdir(dir)) != NULL)
-		if (strncmp(entry->d_name, "synod", 5) == 0)
-			rc = forget_file(d, entry->d_name, err);
-	closedir(dir);
-	return rc;
 }
 
 /* standing.ini */
 
 static void put_standing_file(struct buf *ret, const struct discoverd *d)
 {
-	buf_addf(ret, "%s/standing.ini", d->directory.data);
+	buf_addf(ret, "%s/standing.ini", d->service->state);
 }
 
 static int take_offset(struct str text, int64_t *ret)
@@ -394,28 +207,12 @@ static void incarnation_read(const struct discoverd *d, struct incarnation *ret)
 	put_standing_file(&file, d);
 	if (inifile_read(file.data, each_key, &incarnation, &why) < 0) {
 		if (why.kind != ERR_ABSENT)
-			log_err(LOG_LEVEL_WARNING, &why, "start without what this node was");
+			log_err(LOG_LEVEL_WARNING, &why,
+				"start without knowing what this node was to the group");
 		incarnation = (struct incarnation){ .self = 0 };
 	}
 	buf_clear(&file);
 	*ret = incarnation;
-}
-
-/* What the last process of this identity agreed to. */
-static void load_agreements(struct discoverd *d, struct incarnation *incarnation)
-{
-	struct layout layout = LAYOUT_NONE;
-	struct err why = ERR_INIT;
-
-	if (layout_load(d->directory.data, &layout, &why) < 0) {
-		log_err(LOG_LEVEL_WARNING, &why, "forget the layout");
-		layout = LAYOUT_NONE;
-	}
-	if (memory_load_promise(d, layout.lineage, &d->agent.acceptor.promise, &why) < 0) {
-		log_err(LOG_LEVEL_WARNING, &why, "this node forgot its promises");
-		incarnation->silent = true;
-	}
-	d->agent.council.layout = layout;
 }
 
 static uint64_t draw_nonce(void)
@@ -442,13 +239,13 @@ static int incarnation_load(struct discoverd *d, const struct address *own, stru
 	struct err why = ERR_INIT;
 
 	incarnation_read(d, &incarnation);
-	if (incarnation.self == self)
-		load_agreements(d, &incarnation);
-	else if (incarnation.self != 0 ? forget_agreements(d, err) < 0
-					: set_layout_aside(d, err) < 0)
-		return -1;
-	if (incarnation.self != self)
+	if (incarnation.self == self) {
+		layouts_load(d, &incarnation.silent);
+	} else {
+		if (layouts_forget(d, incarnation.self != 0, err) < 0)
+			return -1;
 		incarnation = (struct incarnation){ .self = self, .offset = incarnation.offset };
+	}
 	waking_begin(&d->waking, incarnation.silent, ended_here(&incarnation, own),
 		     clock_mono_ms());
 	d->unsure = d->keys.count > 0 && agent_layout(&d->agent)->epoch != 0;

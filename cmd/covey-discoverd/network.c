@@ -292,7 +292,7 @@ static void network_send_plain(void *data, const struct address *to, struct str 
 		courier_send(d->courier, &way->courier, &http, plain);
 }
 
-uint64_t network_random(void *data)
+static uint64_t network_random(void *data)
 {
 	uint64_t n;
 
@@ -375,7 +375,8 @@ void network_carried(struct discoverd *d, struct str packet, struct buf *ret)
 	buf_clear(&plain);
 }
 
-struct buf *network_message(void *data, uint64_t receiver)
+/* As agent.message: what is packed behind it goes out by network_send(). */
+static struct buf *network_message(void *data, uint64_t receiver)
 {
 	struct discoverd *d = data;
 
@@ -385,7 +386,8 @@ struct buf *network_message(void *data, uint64_t receiver)
 	return &d->packet;
 }
 
-void network_send(void *data, const struct address *to, bool expects)
+/* As agent.send.  expects: an answer should come soon; it goes by HTTP too when none does. */
+static void network_send(void *data, const struct address *to, bool expects)
 {
 	struct discoverd *d = data;
 
@@ -496,6 +498,9 @@ int network_start(struct discoverd *d, struct err *err)
 	d->gossip.wall = gossip_wall;
 	d->gossip.belongs = is_of_the_layout;
 	d->gossip.data = d;
+	d->agent.message = network_message;
+	d->agent.send = network_send;
+	d->agent.random = network_random;
 	if (seeds_start(d, err) < 0)
 		return -1;
 	if (d->keys.count == 0)

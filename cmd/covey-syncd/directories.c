@@ -1,13 +1,13 @@
 /*
  * directories - do the directories stand that something is in?
  *
- * Whoever stores a name settles the directories above it (storing.h).  What
+ * Whoever stores a name replicates the directories above it (storing.h).  What
  * he did not come to do, since he died or his outbox was lost, and what is of
  * a merged group or of an older release, is done here: of each directory
- * the first home up of what is in it has one live name settled, a round at
+ * the first home up of what is in it has one live name replicated, a round at
  * the start, after each change of the layout, after a sync that brought
  * something, and every hour.  One name is under way at a time.  Where nobody
- * is there the round rests, and goes on later behind what could not be settled.
+ * is there the round rests, and goes on later behind what failed.
  */
 #include "syncd.h"
 
@@ -20,7 +20,7 @@
 
 #define SOON_MS 2000			/* after a change: others may follow */
 #define HOUR_MS 3600000
-#define AGAIN_MS 60000			/* after a round in which not all could be settled; and its rests */
+#define AGAIN_MS 60000			/* after a round in which something failed; and its rests */
 #define FAILED_MAX 4			/* one after the other: then nobody is there */
 #define STORE_FACTOR 3			/* covey-versiond answers within so many times timeouts.store */
 
@@ -29,7 +29,7 @@ struct directories {
 	uint64_t due;			/* ms, monotonic: the next round */
 	bool relaid;			/* the round under way begins again, when it is due */
 	uint8_t mine[PARTITIONS / 8];
-	bool failed;			/* something could not be settled in this round */
+	bool failed;			/* something could not be replicated in this round */
 };
 
 /* STORE of one name in the directory at which something stands; empty: there is none. */
@@ -56,27 +56,27 @@ static void find_name(struct store *store, struct str directory, struct buf *ask
 	listing_clear(&listing);
 }
 
-static bool settle_name(struct directories *d, struct str ask)
+static bool replicate_name(struct directories *d, struct str ask)
 {
 	struct syncd *daemon = d->worker.daemon;
 	struct store_answer answer;
 	struct buf stored = BUF_INIT;
-	bool settled;
+	bool done;
 
-	settled = worker_ask_versiond(&d->worker, VERSION_TALK_STORE, ask,
+	done = worker_ask_versiond(&d->worker, VERSION_TALK_STORE, ask,
 				      STORE_FACTOR * daemon->service->conf->timeouts.store_ms, NULL,
 				      VERSION_TALK_STORED, &stored, NULL) == 0 &&
 		  store_answer_unpack(buf_str(&stored), &answer, NULL) == 0 && answer.confirmed;
 	buf_clear(&stored);
-	d->failed = d->failed || !settled;
-	return settled;
+	d->failed = d->failed || !done;
+	return done;
 }
 
 /*
- * What failed may be such as cannot be settled now: the others are not to wait
- * for it.  When several fail one after the other, nobody is there.
+ * What failed may be such as cannot be replicated now: the others are not to
+ * wait for it.  When several fail one after the other, nobody is there.
  */
-static void settle_each(struct directories *d, const struct survey_directories *list)
+static void replicate_each(struct directories *d, const struct survey_directories *list)
 {
 	struct syncd *daemon = d->worker.daemon;
 	struct buf ask = BUF_INIT;
@@ -92,7 +92,7 @@ static void settle_each(struct directories *d, const struct survey_directories *
 		syncd_lock(daemon);
 		if (ask.len == 0 || d->relaid)
 			continue;
-		failures = settle_name(d, buf_str(&ask)) ? 0 : failures + 1;
+		failures = replicate_name(d, buf_str(&ask)) ? 0 : failures + 1;
 		if (failures == FAILED_MAX) {
 			d->due = clock_mono_ms() + AGAIN_MS;
 			while (!d->relaid && clock_mono_ms() < d->due && worker_wait(&d->worker, d->due))
@@ -116,7 +116,7 @@ static void directories_round(struct directories *d)
 	if (survey_directories(daemon->store, &list, &err) < 0)
 		log_err(LOG_LEVEL_WARNING, &err, "list the directories");
 	syncd_lock(daemon);
-	settle_each(d, &list);
+	replicate_each(d, &list);
 	if (!d->relaid)
 		d->due = clock_mono_ms() + (d->failed ? AGAIN_MS : HOUR_MS);
 	survey_directories_clear(&list);
@@ -126,28 +126,30 @@ static void directories_run(struct worker *w)
 {
 	struct directories *d = CONTAINER_OF(w, struct directories, worker);
 
-	while (worker_wait(w, d->due)) {
-		if (clock_mono_ms() < d->due)
-			continue;
+	while (worker_wait_until(w, &d->due)) {
 		d->due = NEVER;
 		if (peers_layout(w->daemon->peers)->epoch != 0)
 			directories_round(d);
 	}
 }
 
-void directories_relaid(struct directories *d)
+void directories_begin(struct syncd *daemon)
 {
+	struct directories *d = daemon->directories;
+
 	d->relaid = true;
-	d->due = clock_mono_ms() + SOON_MS;
-	worker_wake(&d->worker);
+	worker_set_due(&d->worker, &d->due, SOON_MS);
 }
 
-void directories_start(struct syncd *daemon)
+static struct worker *directories_make(struct syncd *daemon)
 {
 	struct directories *d = mem_new(1, sizeof *d);
 
 	daemon->directories = d;
-	d->worker = (struct worker){ .run = directories_run, .own = true };
-	directories_relaid(d);
-	worker_start(daemon, &d->worker, daemon->rounds);
+	directories_begin(daemon);
+	return &d->worker;
 }
+
+const struct upkeep directories_upkeep = {
+	.in_group = true, .make = directories_make, .run = directories_run, .relaid = directories_begin
+};

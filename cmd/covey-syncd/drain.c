@@ -363,15 +363,18 @@ static void try_later(struct entry *e)
 	worker_wake(&d->worker);
 }
 
+static void drain_look(struct drain *d)
+{
+	worker_set_due(&d->worker, &d->read, 0);
+}
+
 static void read_if_room(struct drain *d)
 {
 	if (d->reading)
 		return;
 	if ((d->new_ones.more && d->lists[LIST_NEW].count < NEW_MAX / 2) ||
-	    (d->rereading && d->lists[LIST_AGAIN].count < AGAIN_MAX / 2)) {
-		d->read = clock_mono_ms();
-		worker_wake(&d->worker);
-	}
+	    (d->rereading && d->lists[LIST_AGAIN].count < AGAIN_MAX / 2))
+		drain_look(d);
 }
 
 static void entry_release(struct worker *w)
@@ -559,14 +562,10 @@ static void drain_run(struct worker *w)
 
 /* for the others */
 
-static void drain_look(struct drain *d)
+/* What did not get through might now. */
+static void drain_now(struct syncd *daemon)
 {
-	d->read = clock_mono_ms();
-	worker_wake(&d->worker);
-}
-
-void drain_now(struct drain *d)
-{
+	struct drain *d = daemon->drain;
 	uint64_t now = clock_mono_ms();
 
 	d->generation++;
@@ -579,43 +578,55 @@ void drain_now(struct drain *d)
 	drain_look(d);
 }
 
+static void drain_returned(struct syncd *d, uint64_t id)
+{
+	(void)id;
+	drain_now(d);
+}
+
 int request_drain(struct syncd *d, struct serve_request *request, struct frame *frame, struct err *err)
 {
 	(void)frame;
 	(void)err;
 	drain_look(d->drain);
-	serve_reply(request, SYNC_DONE, (struct str)STR_INIT, NULL, 0);
-	serve_end(request);
+	request_done(request);
 	return 0;
 }
 
-bool drain_busy(const struct drain *d)
+static bool drain_is_busy(const struct syncd *d)
 {
-	return count_writes(d) > 0;
+	return count_writes(d->drain) > 0;
 }
 
-void drain_start(struct syncd *daemon)
+static struct worker *drain_make(struct syncd *daemon)
 {
 	struct drain *d = mem_new(1, sizeof *d);
 
 	daemon->drain = d;
 	d->new_ones.outbox = outbox_reader_new(daemon->store);
 	d->again.outbox = outbox_reader_new(daemon->store);
-	d->worker = (struct worker){ .run = drain_run, .own = true };
-	worker_start(daemon, &d->worker, daemon->rounds);
+	return &d->worker;
 }
 
-void drain_free(struct drain *d)
+static void drain_clear(struct syncd *daemon)
 {
-	if (d == NULL)
-		return;
+	struct drain *d = daemon->drain;
+
 	for (unsigned i = 0; i < LISTS; i++)
 		LIST_EACH(struct entry, e, &d->lists[i], link)
 			entry_forget(e);
 	outbox_reader_free(d->new_ones.outbox);
 	outbox_reader_free(d->again.outbox);
-	free(d);
 }
+
+const struct upkeep drain_upkeep = {
+	.make = drain_make,
+	.run = drain_run,
+	.clear = drain_clear,
+	.returned = drain_returned,
+	.relaid = drain_now,
+	.busy = drain_is_busy,
+};
 
 /*
  * A node that came over from another group tells this one all it knows
@@ -635,6 +646,11 @@ struct merging {
 	uint64_t due;			/* ms, monotonic */
 };
 
+static void merge_soon(struct syncd *d)
+{
+	worker_set_due(&d->merging->worker, &d->merging->due, MERGE_MS);
+}
+
 static void merge_outbox(struct merging *o)
 {
 	struct syncd *d = o->worker.daemon;
@@ -651,38 +667,34 @@ static void merge_outbox(struct merging *o)
 	if (rc < 0)
 		log_err(LOG_LEVEL_WARNING, &err, "put what this node knows into the outbox");
 	else if (owed > 0)
-		log_line(LOG_LEVEL_INFO, "%" PRIu64 " versions that are known here go to this group", owed);
+		log_line(LOG_LEVEL_INFO, "bring %" PRIu64 " versions that this node knows to the group "
+			 "that it came over to", owed);
 	syncd_lock(d);
 	if (owed > 0)
-		drain_now(d->drain);
+		drain_now(d);
 	if (rc < 0)
-		merge_relaid(o);
+		merge_soon(d);
 }
 
 static void merge_run(struct worker *w)
 {
 	struct merging *o = CONTAINER_OF(w, struct merging, worker);
 
-	while (worker_wait(w, o->due)) {
-		if (clock_mono_ms() < o->due)
-			continue;
+	while (worker_wait_until(w, &o->due)) {
 		o->due = NEVER;
 		merge_outbox(o);
 	}
 }
 
-void merge_relaid(struct merging *o)
-{
-	o->due = clock_mono_ms() + MERGE_MS;
-	worker_wake(&o->worker);
-}
-
-void merge_start(struct syncd *d)
+static struct worker *merge_make(struct syncd *d)
 {
 	struct merging *o = mem_new(1, sizeof *o);
 
 	d->merging = o;
-	merge_relaid(o);
-	o->worker = (struct worker){ .run = merge_run, .own = true };
-	worker_start(d, &o->worker, d->rounds);
+	o->due = clock_mono_ms() + MERGE_MS;
+	return &o->worker;
 }
+
+const struct upkeep merge_upkeep = {
+	.in_group = true, .make = merge_make, .run = merge_run, .relaid = merge_soon
+};

@@ -373,27 +373,29 @@ static void holding_run(struct worker *w)
 {
 	struct holding *h = CONTAINER_OF(w, struct holding, worker);
 
-	while (worker_wait(w, h->due))
-		if (clock_mono_ms() >= h->due)
-			holding_round(h);
+	while (worker_wait_until(w, &h->due))
+		holding_round(h);
 	buf_clear(&h->newer);
 }
 
 /* Answers count at one epoch: a round that is under way begins again. */
-void holding_relaid(struct holding *h)
+static void holding_relaid(struct syncd *d)
 {
-	if (!h->running && h->done_once)
-		return;
-	h->due = clock_mono_ms() + SOON_MS;
-	worker_wake(&h->worker);
+	struct holding *h = d->holding;
+
+	if (h->running || !h->done_once)
+		worker_set_due(&h->worker, &h->due, SOON_MS);
 }
 
-void holding_start(struct syncd *d)
+static struct worker *holding_make(struct syncd *d)
 {
 	struct holding *h = mem_new(1, sizeof *h);
 
 	d->holding = h;
 	h->due = clock_mono_ms() + SOON_MS;
-	h->worker = (struct worker){ .run = holding_run, .own = true };
-	worker_start(d, &h->worker, d->rounds);
+	return &h->worker;
 }
+
+const struct upkeep holding_upkeep = {
+	.in_group = true, .make = holding_make, .run = holding_run, .relaid = holding_relaid
+};

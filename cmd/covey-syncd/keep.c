@@ -1,7 +1,5 @@
 /*
- * keep - the contents: do their keepers have them?
- *
- * KEEP that comes, KEEP that goes, and LOST: what was bad here is pulled again.
+ * keep - the contents: do their keepers have them?  KEEP that comes, and KEEP that goes
  */
 #include "syncd.h"
 
@@ -20,12 +18,6 @@
  * What is not here is pulled, from whoever might have it; the asker is told
  * so, and asks again.
  */
-
-struct keep_job {
-	struct asked asked;
-	struct buf plain;		/* the message */
-	struct bulk bulk;		/* points into plain */
-};
 
 /* So many newer ones are here that nobody is to keep it any more; the asker does not know of them. */
 static bool version_is_beyond(struct store *store, const struct keep_item *item, uint32_t keep)
@@ -55,33 +47,6 @@ static enum keep_state keep_state_of(struct store *store, const struct keep_item
 	return store_writable(store, NULL) == 0 ? KEEP_PULLING : KEEP_FULL;
 }
 
-static void add_holder(struct sync_pull *pull, uint64_t node, uint64_t self)
-{
-	for (size_t i = 0; i < pull->holder_count; i++)
-		if (pull->holders[i] == node)
-			return;
-	if (node != self && pull->holder_count < HOLDERS_MAX)
-		pull->holders[pull->holder_count++] = node;
-}
-
-/* Pull it, from its keepers, the sender, or whoever made it.  False: too many are under way. */
-static bool keep_pull(struct syncd *d, const struct keep_item *item, uint64_t sender)
-{
-	const struct layout *layout = peers_layout(d->peers);
-	struct sync_pull pull = { .path = item->path, .record = item->record, .type = item->type };
-	uint64_t self = store_node(d->store);
-	struct layout_order order;
-
-	layout_keepers(layout, item->path, &order);
-	for (size_t i = 0; i < layout_copies(layout); i++)
-		add_holder(&pull, order.ids[i], self);
-	add_holder(&pull, sender, self);
-	add_holder(&pull, item->record.version.node, self);
-	for (size_t i = 0; i < order.count; i++)
-		add_holder(&pull, order.ids[i], self);
-	return pull_want(d, &pull);
-}
-
 /* How it is with each of these, which the sender asks about; what is missing is pulled from now on. */
 static int answer_keep(struct syncd *d, struct str items, uint64_t sender, struct buf *states)
 {
@@ -98,46 +63,25 @@ static int answer_keep(struct syncd *d, struct str items, uint64_t sender, struc
 	rest = items;
 	told = buf_str(states);
 	while (rc == 0 && keep_state_next(&told, &state) == 1 && keep_item_next(&rest, &item) == 1)
-		if (state == KEEP_PULLING && !keep_pull(d, &item, sender))
+		if (state == KEEP_PULLING && !pull_kept(d, &item, sender))
 			break;		/* no room for more: the home asks again */
 	return rc;
 }
 
-static void keep_run(struct worker *w)
+/* Older or newer than ours, the asker's layout says nothing about a content: it is kept in any case. */
+void keep_run(struct worker *w)
 {
-	struct keep_job *k = CONTAINER_OF(w, struct keep_job, asked.worker);
+	struct bulk_job *b = CONTAINER_OF(w, struct bulk_job, asked.worker);
 	struct buf states = BUF_INIT;
 	struct err err;
 
-	if (answer_keep(w->daemon, k->bulk.body, k->bulk.sender, &states) < 0) {
+	if (answer_keep(w->daemon, b->bulk.body, b->bulk.sender, &states) < 0) {
 		err_set(&err, ERR_INVALID, "read KEEP: malformed");
-		asker_fail(&k->asked.asker, &err);
+		asker_fail(&b->asked.asker, &err);
 	} else {
-		bulk_reply(w->daemon, &k->asked.asker, &k->bulk, BULK_KEPT, buf_str(&states));
+		bulk_reply(w->daemon, &b->asked.asker, &b->bulk, BULK_KEPT, buf_str(&states));
 	}
 	buf_clear(&states);
-}
-
-static void keep_release(struct worker *w)
-{
-	struct keep_job *k = CONTAINER_OF(w, struct keep_job, asked.worker);
-
-	buf_clear(&k->plain);
-	free(k);
-}
-
-/* Older or newer than ours, its layout says nothing about a content: it is kept in any case. */
-int keep_asked(struct syncd *d, struct serve_request *request, struct buf *plain,
-	       const struct bulk *bulk)
-{
-	struct keep_job *k = mem_new(1, sizeof *k);
-
-	k->plain = *plain;
-	*plain = (struct buf)BUF_INIT;
-	k->bulk = *bulk;
-	k->asked.worker = (struct worker){ .run = keep_run, .release = keep_release };
-	asked_start(d, &k->asked, request, d->asks);
-	return 0;
 }
 
 /*
@@ -271,7 +215,7 @@ static int survey_rest_of(struct keeping *k, const struct survey_directory *in, 
 
 static void keep_not_read(struct keeping *k, const struct err *err)
 {
-	log_err(LOG_LEVEL_WARNING, err, "list what keepers keep");
+	log_err(LOG_LEVEL_WARNING, err, "look for contents that their keepers lack");
 	k->unread = k->incomplete = true;
 }
 
@@ -462,7 +406,7 @@ static bool round_begin(struct keeping *k)
 	struct syncd *d = k->worker.daemon;
 
 	k->layout = *peers_layout(d->peers);
-	k->leaving = keeping_leaves(&k->layout, store_node(d->store));
+	k->leaving = keep_leaves(&k->layout, store_node(d->store));
 	k->numbers = prune_numbers(d->prune);
 	k->before = prune_before(store_clock(d->store), k->numbers.days);
 	if (k->layout.count < 2 || (layout_copies(&k->layout) < 2 && !k->leaving))
@@ -483,7 +427,7 @@ static bool round_begin(struct keeping *k)
 	return true;
 }
 
-bool keeping_leaves(const struct layout *layout, uint64_t self)
+bool keep_leaves(const struct layout *layout, uint64_t self)
 {
 	const struct layout_member *m = layout_find(layout, self);
 
@@ -569,7 +513,7 @@ static void keeping_run(struct worker *w)
 		uint64_t now = clock_mono_ms();
 
 		if (now >= k->hour)
-			keeping_relaid(k);
+			keep_ask_all(w->daemon);
 		else if (now >= k->due)
 			keep_round(k);
 	}
@@ -577,20 +521,23 @@ static void keeping_run(struct worker *w)
 
 static void keeping_soon(struct keeping *k)
 {
-	k->due = clock_mono_ms() + SETTLE_MS;
-	worker_wake(&k->worker);
+	worker_set_due(&k->worker, &k->due, SETTLE_MS);
 }
 
-void keeping_relaid(struct keeping *k)
+void keep_ask_all(struct syncd *d)
 {
+	struct keeping *k = d->keeping;
+
 	k->all = true;
 	k->failures = 0;
 	k->hour = clock_mono_ms() + HOUR_MS;
 	keeping_soon(k);
 }
 
-void keeping_returned(struct keeping *k, uint64_t id)
+static void keeping_returned(struct syncd *d, uint64_t id)
 {
+	struct keeping *k = d->keeping;
+
 	if (k->target_count == LAYOUT_MEMBERS_MAX)
 		k->all = true;
 	else
@@ -598,152 +545,20 @@ void keeping_returned(struct keeping *k, uint64_t id)
 	keeping_soon(k);
 }
 
-void keeping_start(struct syncd *d)
+static struct worker *keeping_make(struct syncd *d)
 {
 	struct keeping *k = mem_new(1, sizeof *k);
 
 	d->keeping = k;
-	keeping_relaid(k);
-	k->worker = (struct worker){ .run = keeping_run, .own = true };
-	worker_start(d, &k->worker, d->rounds);
+	keep_ask_all(d);
+	return &k->worker;
 }
 
-/*
- * LOST: contents that were here and are bad, to be had again
- *
- * Each is asked for at once, of everybody who might have it, then again,
- * ever later, until it is here or the version is known no more; and when
- * somebody returns.  What this node is no keeper of is left to whoever reads
- * it.  A restart forgets: the homes ask a keeper every hour, too.
- */
-
-#define LOST_BYTES (4u << 20)		/* of items; what is more, the homes ask for */
-#define LOST_AGAIN_MS 2000			/* doubled up to */
-#define LOST_AGAIN_MAX_MS 600000
-
-struct lost {
-	struct worker worker;
-	struct buf items;
-	uint64_t due;			/* ms, monotonic: they are asked for again */
-	unsigned tries;			/* since something was lost, or somebody returned */
+const struct upkeep keep_upkeep = {
+	.in_group = true,
+	.make = keeping_make,
+	.run = keeping_run,
+	.returned = keeping_returned,
+	.lost = keep_ask_all,
+	.relaid = keep_ask_all,
 };
-
-/* It is still to be had. */
-static bool lost_is_wanted(struct store *store, const struct keep_item *item)
-{
-	struct store_entry entry = STORE_ENTRY_INIT;
-	struct buf path = BUF_INIT;
-	struct err err;
-	bool wanted;
-
-	if (store_version(store, item->path, item->record.version, STORE_RECORD, &entry, &err) < 0)
-		return err.kind != ERR_ABSENT;
-	wanted = !entry.content;
-	store_entry_clear(&entry);
-	if (!wanted) {
-		path_to_target(&path, item->path, false);
-		log_line(LOG_LEVEL_INFO, "scrub: %s is whole again", path.data);
-		buf_clear(&path);
-	}
-	return wanted;
-}
-
-/* Without a layout nobody knows yet. */
-static bool lost_is_duty(const struct lost *l, const struct keep_item *item)
-{
-	const struct layout *layout = peers_layout(l->worker.daemon->peers);
-	uint64_t self = store_node(l->worker.daemon->store);
-
-	return layout->epoch == 0 || layout_keeps(layout, item->path, self) ||
-	       (layout_copies(layout) < 2 && item->record.version.node == self);
-}
-
-/* Those that are still to be had: remember them, and pull them unless the disk is full. */
-static void pull_lost(struct lost *l)
-{
-	struct syncd *d = l->worker.daemon;
-	struct buf items = l->items, wanted = BUF_INIT;
-	struct str rest = buf_str(&items);
-	struct keep_item item;
-	bool full;
-
-	l->items = (struct buf)BUF_INIT;
-	syncd_unlock(d);
-	while (keep_item_next(&rest, &item) == 1)
-		if (lost_is_wanted(d->store, &item))
-			keep_item_pack(&wanted, &item);
-	full = store_writable(d->store, NULL) < 0;
-	syncd_lock(d);
-	for (rest = buf_str(&wanted); keep_item_next(&rest, &item) == 1;) {
-		if (!lost_is_duty(l, &item))
-			continue;
-		keep_item_pack(&l->items, &item);
-		if (!full)
-			keep_pull(d, &item, item.record.version.node);
-	}
-	buf_clear(&items);
-	buf_clear(&wanted);
-}
-
-static void lost_run(struct worker *w)
-{
-	struct lost *l = CONTAINER_OF(w, struct lost, worker);
-
-	while (worker_wait(w, l->due)) {
-		if (clock_mono_ms() < l->due)
-			continue;
-		l->due = NEVER;
-		pull_lost(l);
-		if (l->items.len == 0 || l->due != NEVER)
-			continue;
-		l->due = clock_mono_ms() + backoff_ms(LOST_AGAIN_MS, LOST_AGAIN_MAX_MS, l->tries++);
-	}
-}
-
-void lost_now(struct lost *l)
-{
-	if (l == NULL)
-		return;
-	l->tries = 0;
-	l->due = clock_mono_ms();
-	worker_wake(&l->worker);
-}
-
-void lost_add(struct lost *l, const struct keep_item *item)
-{
-	if (l == NULL || l->items.len > LOST_BYTES)
-		return;
-	keep_item_pack(&l->items, item);
-	lost_now(l);
-}
-
-int request_lost(struct syncd *d, struct serve_request *request, struct frame *frame, struct err *err)
-{
-	struct str rest = frame->body;
-	struct keep_item item;
-
-	if (keep_item_next(&rest, &item) != 1 || rest.n > 0)
-		return err_set(err, ERR_INVALID, "read LOST: malformed");
-	lost_add(d->lost, &item);
-	serve_reply(request, SYNC_DONE, (struct str)STR_INIT, NULL, 0);
-	serve_end(request);
-	return 0;
-}
-
-void lost_start(struct syncd *d)
-{
-	struct lost *l = mem_new(1, sizeof *l);
-
-	d->lost = l;
-	l->due = NEVER;
-	l->worker = (struct worker){ .run = lost_run, .own = true };
-	worker_start(d, &l->worker, d->rounds);
-}
-
-void lost_free(struct lost *l)
-{
-	if (l == NULL)
-		return;
-	buf_clear(&l->items);
-	free(l);
-}

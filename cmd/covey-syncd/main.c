@@ -15,7 +15,12 @@
 #include "path.h"
 
 #define STALL_FACTOR 3			/* silence in mid-transfer may last so many times timeouts.pull */
-#define ROUNDS 9			/* jobs that go on as long as the process */
+
+/* In the order in which they are started. */
+static const struct upkeep *const upkeeps[UPKEEPS] = {
+	&drain_upkeep, &prune_upkeep, &scrub_upkeep, &keep_upkeep, &directories_upkeep, &sync_upkeep,
+	&holding_upkeep, &lost_upkeep, &merge_upkeep,
+};
 
 void syncd_rest(struct syncd *d)
 {
@@ -27,33 +32,23 @@ void syncd_rest(struct syncd *d)
 
 void syncd_returned(struct syncd *d, uint64_t id)
 {
-	drain_now(d->drain);
-	lost_now(d->lost);
-	if (d->keys.count > 0) {
-		sync_returned(d->syncing);
-		keeping_returned(d->keeping, id);
-	}
+	for (size_t i = 0; i < UPKEEPS; i++)
+		if (upkeeps[i]->returned != NULL && d->upkeep[i] != NULL)
+			upkeeps[i]->returned(d, id);
 }
 
 void syncd_lost(struct syncd *d)
 {
-	if (d->keys.count > 0) {
-		sync_lost(d->syncing);
-		keeping_relaid(d->keeping);
-	}
+	for (size_t i = 0; i < UPKEEPS; i++)
+		if (upkeeps[i]->lost != NULL && d->upkeep[i] != NULL)
+			upkeeps[i]->lost(d);
 }
 
 void syncd_relaid(struct syncd *d)
 {
-	drain_now(d->drain);
-	prune_relaid(d->prune);
-	if (d->keys.count > 0) {
-		merge_relaid(d->merging);
-		sync_relaid(d->syncing);
-		keeping_relaid(d->keeping);
-		holding_relaid(d->holding);
-		directories_relaid(d->directories);
-	}
+	for (size_t i = 0; i < UPKEEPS; i++)
+		if (upkeeps[i]->relaid != NULL && d->upkeep[i] != NULL)
+			upkeeps[i]->relaid(d);
 }
 
 int check_file_path(struct str path, struct err *err)
@@ -69,7 +64,7 @@ static const struct {
 } kinds[] = {
 	{ SYNC_PULL, request_pull },
 	{ SYNC_LIST, request_list },
-	{ SYNC_HISTORY, request_history },
+	{ SYNC_HISTORY, request_list },
 	{ SYNC_RESOLVE, request_resolve },
 	{ SYNC_PUSH, request_push },
 	{ SYNC_PUSH_BEGIN, request_push_begin },
@@ -100,15 +95,7 @@ static void on_request(struct serve *serve, struct serve_request *request, struc
 	serve_fail(request, &err);
 }
 
-static void on_gone(struct serve *serve, struct serve_request *request)
-{
-	struct asker *asker = request->data;
-
-	(void)serve;
-	asker->gone(asker);
-}
-
-static const struct serve_role conversation = { .request = on_request, .gone = on_gone };
+static const struct serve_role conversation = { .request = on_request };
 
 /* Each with a thread at least, so that no job ever runs where it is started, on the loop. */
 static int start_pools(struct syncd *d, struct err *err)
@@ -117,7 +104,7 @@ static int start_pools(struct syncd *d, struct err *err)
 		struct pool **pool;
 		unsigned threads;
 	} pools[] = {
-		{ &d->rounds, ROUNDS },		  { &d->pull_threads, PULL_THREADS },
+		{ &d->rounds, UPKEEPS },	  { &d->pull_threads, PULL_THREADS },
 		{ &d->push_threads, PUSH_THREADS }, { &d->entries, ENTRY_THREADS },
 		{ &d->exchanges, LAYOUT_MEMBERS_MAX }, { &d->asks, ASK_THREADS },
 		{ &d->names, NAME_THREADS },
@@ -129,6 +116,14 @@ static int start_pools(struct syncd *d, struct err *err)
 			return -1;
 	}
 	return 0;
+}
+
+static void upkeep_start(struct syncd *d, size_t i)
+{
+	d->upkeep[i] = upkeeps[i]->make(d);
+	d->upkeep[i]->run = upkeeps[i]->run;
+	d->upkeep[i]->own = true;
+	worker_start(d, d->upkeep[i], d->rounds);
 }
 
 static int start(struct service *service, struct err *err)
@@ -157,23 +152,14 @@ static int start(struct service *service, struct err *err)
 	buf_addf(&path, "%s/version.sock", store_run(d->store));
 	d->version = caller_new(d->loop, path.data);
 	buf_clear(&path);
-	push_start(d);
 	peers_start(d);
 	if (d->keys.count > 0) {
 		sign_keys_derive(&d->sign, &d->keys);
 		fetcher_keys(d->fetcher, &d->sign, store_node(d->store));
 	}
-	drain_start(d);
-	prune_start(d);
-	scrub_start(d);
-	if (d->keys.count > 0) {
-		keeping_start(d);
-		directories_start(d);
-		sync_start(d);
-		holding_start(d);
-		lost_start(d);
-		merge_start(d);
-	}
+	for (size_t i = 0; i < UPKEEPS; i++)
+		if (!upkeeps[i]->in_group || d->keys.count > 0)
+			upkeep_start(d, i);
 	d->serve = serve_new(d->loop, service_fd(service, "sync"), &conversation, d, err);
 	return d->serve == NULL ? -1 : 0;
 }
@@ -182,8 +168,10 @@ static bool busy(struct service *service)
 {
 	const struct syncd *d = service->data;
 
-	return d->asked > 0 || (d->keys.count > 0 && members_met(peers_view(d->peers))) ||
-	       drain_busy(d->drain) || scrub_busy(d->scrub) || prune_busy(d->prune);
+	for (size_t i = 0; i < UPKEEPS; i++)
+		if (upkeeps[i]->busy != NULL && d->upkeep[i] != NULL && upkeeps[i]->busy(d))
+			return true;
+	return d->asked > 0 || (d->keys.count > 0 && members_met(peers_view(d->peers)));
 }
 
 static void leave(struct syncd *d)
@@ -244,15 +232,11 @@ static void release(struct service *service)
 	syncd_lock(d);
 	timer_stop(&d->leave);
 	serve_free(d->serve);
-	scrub_free(d->scrub);
-	drain_free(d->drain);
-	prune_free(d->prune);
-	free(d->syncing);
-	free(d->keeping);
-	free(d->holding);
-	free(d->directories);
-	lost_free(d->lost);
-	free(d->merging);
+	for (size_t i = 0; i < UPKEEPS; i++) {
+		if (upkeeps[i]->clear != NULL && d->upkeep[i] != NULL)
+			upkeeps[i]->clear(d);
+		free(d->upkeep[i]);
+	}
 	free(d->push_peers);
 	peers_free(d->peers);
 	fetcher_free(d->fetcher);

@@ -25,7 +25,6 @@ struct peers {
 	struct view_client *view;
 	bool watching;			/* the others are told of what changes */
 	struct call telling;		/* SYNCED */
-	struct call behind;		/* BEHIND */
 	struct call waiting;		/* WAITS */
 	char waits[DISCOVER_WAITS_MAX + 1];	/* what was said last */
 	uint64_t synced;		/* epoch; 0: none */
@@ -103,12 +102,6 @@ void peers_synced(struct peers *p, uint64_t epoch)
 	tell_synced(p);
 }
 
-static void told_waits(struct call *call, struct frame *frame)
-{
-	(void)frame;
-	call_finish(call);
-}
-
 void peers_waits(struct peers *p, const char *why)
 {
 	if (strcmp(why, p->waits) == 0 || p->waiting.caller != NULL)
@@ -117,24 +110,12 @@ void peers_waits(struct peers *p, const char *why)
 	call_start(view_client_caller(p->view), &p->waiting, DISCOVER_WAITS, str_of(p->waits), TELL_MS);
 }
 
-static void told_behind(struct call *call, struct frame *frame)
-{
-	(void)frame;
-	call_finish(call);
-}
-
 void peers_behind(struct peers *p, uint64_t id, uint64_t epoch)
 {
 	const struct member *m = members_find(peers_view(p), id);
-	struct discover_behind behind = { .epoch = epoch, .node = id };
-	struct buf body = BUF_INIT;
 
-	if (m == NULL || epoch <= peers_layout(p)->epoch || p->behind.caller != NULL)
-		return;
-	behind.from = m->discovery;
-	discover_behind_pack(&body, &behind);
-	call_start(view_client_caller(p->view), &p->behind, DISCOVER_BEHIND, buf_str(&body), TELL_MS);
-	buf_clear(&body);
+	if (m != NULL && epoch > peers_layout(p)->epoch)
+		view_client_behind(p->view, epoch, id, &m->discovery);
 }
 
 static void view_changed(void *data, const struct group_view *now, const struct group_view *before)
@@ -162,19 +143,14 @@ void peers_start(struct syncd *d)
 {
 	static const struct view_events events = { .changed = view_changed, .failed = view_failed };
 	struct peers *p = mem_new(1, sizeof *p);
-	struct buf state = BUF_INIT;
 
 	d->peers = p;
 	p->daemon = d;
 	p->telling = (struct call)CALL_INIT;
 	p->telling.answer = told_synced;
-	p->behind = (struct call)CALL_INIT;
-	p->behind.answer = told_behind;
 	p->waiting = (struct call)CALL_INIT;
-	p->waiting.answer = told_waits;
-	buf_addf(&state, "%s/state", d->service->conf->node.store);
-	p->view = view_client_new(store_run(d->store), state.data, &events, p);
-	buf_clear(&state);
+	p->waiting.answer = call_answered;
+	p->view = view_client_new(store_run(d->store), d->service->state, &events, p);
 	view_client_ask(p->view, FIRST_VIEW_MS, NULL);	/* so that the first request finds its holders */
 	p->watching = true;
 	view_client_start(p->view, d->loop);
@@ -185,7 +161,6 @@ void peers_free(struct peers *p)
 	if (p == NULL)
 		return;
 	call_finish(&p->telling);
-	call_finish(&p->behind);
 	call_finish(&p->waiting);
 	view_client_free(p->view);
 	free(p);

@@ -161,18 +161,13 @@ int bulk_exchange(struct worker *w, const struct bulk *question, uint64_t patien
  * newest are covey-versiond's to answer, contents keep.c's, and COMPARE sync.c's.
  */
 
-struct bulk_job {
-	struct asked asked;
-	struct buf plain;
-};
-
 static void bulk_run(struct worker *w)
 {
 	struct bulk_job *b = CONTAINER_OF(w, struct bulk_job, asked.worker);
 	struct buf answer = BUF_INIT, packet = BUF_INIT;
 	struct err err;
 
-	if (worker_ask_versiond(w, VERSION_TALK_SYNC, buf_str(&b->plain), OWN_ANSWER_MS, NULL,
+	if (worker_ask_versiond(w, VERSION_TALK_SYNC, buf_str(&b->asked.text), OWN_ANSWER_MS, NULL,
 				VERSION_TALK_SYNCED, &answer, &err) < 0) {
 		asker_fail(&b->asked.asker, &err);
 	} else if (answer.len > SEAL_LONG_PLAIN_BYTES) {
@@ -184,25 +179,6 @@ static void bulk_run(struct worker *w)
 	}
 	buf_clear(&answer);
 	buf_clear(&packet);
-}
-
-static void bulk_release(struct worker *w)
-{
-	struct bulk_job *b = CONTAINER_OF(w, struct bulk_job, asked.worker);
-
-	buf_clear(&b->plain);
-	free(b);
-}
-
-static int bulk_ask_versiond(struct syncd *d, struct serve_request *request, struct buf *plain)
-{
-	struct bulk_job *b = mem_new(1, sizeof *b);
-
-	b->plain = *plain;
-	*plain = (struct buf)BUF_INIT;
-	b->asked.worker = (struct worker){ .run = bulk_run, .release = bulk_release };
-	asked_start(d, &b->asked, request, d->asks);
-	return 0;
 }
 
 void bulk_reply(struct syncd *d, struct asker *a, const struct bulk *question, enum bulk_type type,
@@ -225,15 +201,19 @@ void bulk_reply(struct syncd *d, struct asker *a, const struct bulk *question, e
 int request_bulk(struct syncd *d, struct serve_request *request, struct frame *frame, struct err *err)
 {
 	struct buf plain = BUF_INIT;
+	struct bulk_job *b;
 	struct bulk bulk;
 	int rc = err_set(err, ERR_DENIED, "read message: not of this group");
 
 	if (d->keys.count > 0 && bulk_open(d, frame->body, &plain, &bulk) == 0) {
-		if (bulk.type == BULK_SYNC || bulk.type == BULK_NEWEST)
-			rc = bulk_ask_versiond(d, request, &plain);
-		else if (bulk.type == BULK_KEEP)
-			rc = keep_asked(d, request, &plain, &bulk);
-		else if (bulk.type == BULK_COMPARE)
+		if (bulk.type == BULK_SYNC || bulk.type == BULK_NEWEST || bulk.type == BULK_KEEP) {
+			b = mem_new(1, sizeof *b);
+			*b = (struct bulk_job){ .asked.text = plain, .bulk = bulk };
+			asked_start(d, &b->asked, bulk.type == BULK_KEEP ? keep_run : bulk_run, request,
+				    d->asks);
+			return 0;
+		}
+		if (bulk.type == BULK_COMPARE)
 			rc = compare_told(d, request, &bulk, err);
 	}
 	buf_clear(&plain);
@@ -243,10 +223,9 @@ int request_bulk(struct syncd *d, struct serve_request *request, struct frame *f
 /* CARRY: a sealed packet of another role, by HTTP */
 
 struct carry_job {
-	struct asked asked;
+	struct asked asked;		/* with the packet */
 	struct address http;
 	enum sync_to to;
-	struct buf packet;
 };
 
 static void carry_run(struct worker *w)
@@ -257,20 +236,12 @@ static void carry_run(struct worker *w)
 
 	post_set(&m, &c->http,
 		    c->to == SYNC_TO_VERSIONS ? STR(PEER_MSG "versions") : STR(PEER_MSG "discovery"),
-		    buf_str(&c->packet), w->daemon->first_byte_ms);
+		    buf_str(&c->asked.text), w->daemon->first_byte_ms);
 	if (post_fetch(w, &m.fetch, NULL, &err) < 0)
 		asker_fail(&c->asked.asker, &err);
 	else
 		asker_answer(&c->asked.asker, SYNC_CARRIED, buf_str(&m.answer));
 	buf_clear(&m.answer);
-}
-
-static void carry_release(struct worker *w)
-{
-	struct carry_job *c = CONTAINER_OF(w, struct carry_job, asked.worker);
-
-	buf_clear(&c->packet);
-	free(c);
 }
 
 int request_carry(struct syncd *d, struct serve_request *request, struct frame *frame, struct err *err)
@@ -283,8 +254,7 @@ int request_carry(struct syncd *d, struct serve_request *request, struct frame *
 	c = mem_new(1, sizeof *c);
 	c->http = carry.http;
 	c->to = carry.to;
-	buf_addstr(&c->packet, carry.packet);
-	c->asked.worker = (struct worker){ .run = carry_run, .release = carry_release };
-	asked_start(d, &c->asked, request, d->asks);
+	buf_addstr(&c->asked.text, carry.packet);
+	asked_start(d, &c->asked, carry_run, request, d->asks);
 	return 0;
 }

@@ -24,7 +24,6 @@
 
 struct pruner {
 	struct worker worker;
-	char *directory;		/* STORE/state; owned */
 	uint64_t due;			/* ms, monotonic: the next round */
 	struct keep_file keep;
 	uint64_t passed;		/* ms, monotonic, up to which the hour has been counted */
@@ -45,14 +44,9 @@ static void prune_save(const struct pruner *u)
 {
 	struct err err;
 
-	if (keep_file_save(u->directory, &u->keep, &err) < 0)
-		log_err(LOG_LEVEL_WARNING, &err, "save the numbers of keep");
-}
-
-static void due_now(struct pruner *u)
-{
-	u->due = clock_mono_ms();
-	worker_wake(&u->worker);
+	if (keep_file_save(u->worker.daemon->service->state, &u->keep, &err) < 0)
+		log_err(LOG_LEVEL_WARNING, &err,
+			"remember by which keep.versions and keep.days this node prunes");
 }
 
 /* The hour is over, or a person has ended it. */
@@ -60,7 +54,7 @@ static void hour_over(struct pruner *u)
 {
 	log_line(LOG_LEVEL_INFO, "from now on this node prunes by keep.versions %" PRIu32 ", keep.days %"
 		 PRIu32, u->keep.now.versions, u->keep.now.days);
-	due_now(u);
+	worker_set_due(&u->worker, &u->due, 0);
 }
 
 /* covey prune has dropped what the lowered numbers take. */
@@ -68,7 +62,7 @@ static bool ended_by_person(struct pruner *u)
 {
 	struct keep_file file;
 
-	if (!hour_runs(u) || keep_file_load(u->directory, &file, NULL) < 0 ||
+	if (!hour_runs(u) || keep_file_load(u->worker.daemon->service->state, &file, NULL) < 0 ||
 	    file.lowered.versions != 0 || !numbers_eq(file.now, u->keep.lowered))
 		return false;
 	u->keep = file;
@@ -78,17 +72,18 @@ static bool ended_by_person(struct pruner *u)
 static void log_hour(const struct pruner *u)
 {
 	const struct keep_file *k = &u->keep;
+	uint32_t minutes = (k->left + 59) / 60;
 
 	if (k->versions + k->contents == 0)
-		log_line(LOG_LEVEL_INFO, "keep.versions %" PRIu32 ", keep.days %" PRIu32 " count here in %"
-			 PRIu32 " min; nothing would go now", k->lowered.versions, k->lowered.days,
-			 (k->left + 59) / 60);
+		log_line(LOG_LEVEL_INFO, "in %" PRIu32 " min this node prunes by keep.versions %" PRIu32
+			 ", keep.days %" PRIu32 ": nothing would be dropped now", minutes, k->lowered.versions,
+			 k->lowered.days);
 	else
-		log_line(LOG_LEVEL_WARNING, "by keep.versions %" PRIu32 ", keep.days %" PRIu32 " %" PRIu64
-			 " versions and the content of %" PRIu64 " more, %" PRIu64 " bytes, go in %" PRIu32
-			 " min: covey layout set with the numbers before keeps them, covey prune drops "
-			 "them now", k->lowered.versions, k->lowered.days, k->versions, k->contents,
-			 k->bytes, (k->left + 59) / 60);
+		log_line(LOG_LEVEL_WARNING, "in %" PRIu32 " min this node prunes by keep.versions %" PRIu32
+			 ", keep.days %" PRIu32 ", which drops %" PRIu64 " versions and the content of %" PRIu64
+			 " more, %" PRIu64 " bytes: covey layout set with the numbers before keeps them, covey "
+			 "prune drops them now", minutes, k->lowered.versions, k->lowered.days, k->versions,
+			 k->contents, k->bytes);
 }
 
 /*
@@ -194,9 +189,10 @@ struct keep_numbers prune_numbers(struct pruner *u)
 	return u->keep.now.versions != 0 ? u->keep.now : (struct keep_numbers){ UINT32_MAX, 0 };
 }
 
-void prune_relaid(struct pruner *u)
+static void prune_relaid(struct syncd *d)
 {
-	const struct layout *layout = peers_layout(u->worker.daemon->peers);
+	const struct layout *layout = peers_layout(d->peers);
+	struct pruner *u = d->prune;
 	bool ran = hour_runs(u);
 
 	if (worker_is_cut(&u->worker) || layout->epoch == 0)
@@ -205,8 +201,8 @@ void prune_relaid(struct pruner *u)
 	if (!keep_told(&u->keep, (struct keep_numbers){ layout->keep_versions, layout->keep_days }))
 		return;
 	if (ran && !hour_runs(u))
-		log_line(LOG_LEVEL_INFO, "the numbers that were lowered are not any more: nothing goes by "
-			 "them");
+		log_line(LOG_LEVEL_INFO, "keep.versions and keep.days were set back within the hour: nothing "
+			 "is dropped by the lower numbers");
 	u->passed = clock_mono_ms();
 	prune_save(u);
 	u->due = u->passed + (hour_runs(u) ? 0 : SOON_MS);
@@ -214,34 +210,31 @@ void prune_relaid(struct pruner *u)
 }
 
 /* What cannot be read is not known: all waits. */
-void prune_start(struct syncd *d)
+static struct worker *prune_make(struct syncd *d)
 {
 	struct pruner *u = mem_new(1, sizeof *u);
-	struct buf directory = BUF_INIT;
 	struct err err;
 
 	d->prune = u;
-	buf_addf(&directory, "%s/state", d->service->conf->node.store);
-	u->directory = buf_take(&directory);
-	if (keep_file_load(u->directory, &u->keep, &err) < 0)
-		log_err(LOG_LEVEL_WARNING, &err, "start without the numbers of keep");
+	if (keep_file_load(d->service->state, &u->keep, &err) < 0)
+		log_err(LOG_LEVEL_WARNING, &err,
+			"start without knowing by which keep.versions and keep.days this node pruned");
 	u->passed = clock_mono_ms();
 	u->due = u->passed + SOON_MS;
-	u->worker = (struct worker){ .daemon = d, .run = prune_run, .own = true };
+	u->worker.daemon = d;
 	count_hour(u, u->passed);
-	prune_relaid(u);
-	worker_start(d, &u->worker, d->rounds);
+	prune_relaid(d);
+	return &u->worker;
 }
 
-bool prune_busy(const struct pruner *u)
+static bool prune_is_busy(const struct syncd *d)
 {
-	return hour_runs(u);
+	return hour_runs(d->prune);
 }
 
-void prune_free(struct pruner *u)
-{
-	if (u == NULL)
-		return;
-	free(u->directory);
-	free(u);
-}
+const struct upkeep prune_upkeep = {
+	.make = prune_make,
+	.run = prune_run,
+	.relaid = prune_relaid,
+	.busy = prune_is_busy,
+};

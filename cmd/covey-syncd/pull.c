@@ -124,28 +124,16 @@ static void tell_done(struct pulling *p)
 	}
 }
 
-static void tell_failed(struct pulling *p, const struct err *err)
+/* It is over without the content: why, or an answer of this type, or (0) none: they ask the next process. */
+static void tell_over(struct pulling *p, uint8_t type, const struct err *why)
 {
 	LIST_EACH(struct waiter, w, &p->waiters, link) {
-		asker_fail(&w->asker, err);
-		waiter_free(w);
-	}
-}
-
-/* This process leaves: they ask the next one. */
-static void tell_left(struct pulling *p)
-{
-	LIST_EACH(struct waiter, w, &p->waiters, link) {
-		asker_end(&w->asker);
-		waiter_free(w);
-	}
-}
-
-/* The same, while this process finishes others. */
-static void tell_later(struct pulling *p)
-{
-	LIST_EACH(struct waiter, w, &p->waiters, link) {
-		asker_answer(&w->asker, SYNC_LATER, (struct str)STR_INIT);
+		if (why != NULL)
+			asker_fail(&w->asker, why);
+		else if (type != 0)
+			asker_answer(&w->asker, type, (struct str)STR_INIT);
+		else
+			asker_end(&w->asker);
 		waiter_free(w);
 	}
 }
@@ -156,9 +144,9 @@ static void pull_give_up(struct pulling *p)
 	worker_cut(&p->worker);
 }
 
-static void waiter_gone(struct asker *asker)
+static void waiter_gone(struct serve_request *request)
 {
-	struct waiter *w = CONTAINER_OF(asker, struct waiter, asker);
+	struct waiter *w = request->data;
 	struct pulling *p = w->pulling;
 
 	waiter_free(w);
@@ -172,9 +160,10 @@ static void waiter_add(struct pulling *p, struct serve_request *request)
 	struct waiter *w = mem_new(1, sizeof *w);
 
 	w->pulling = p;
-	w->asker = (struct asker){ .request = request, .gone = waiter_gone };
+	w->asker.request = request;
 	list_append(&p->waiters, &w->link);
-	request->data = &w->asker;
+	request->data = w;
+	request->gone = waiter_gone;
 }
 
 /* look */
@@ -283,14 +272,6 @@ static void set_fetch(struct pulling *p, const struct pull_ask *how, const struc
 	};
 }
 
-static void pull_pause(struct pulling *p, uint64_t ms)
-{
-	uint64_t due = clock_mono_ms() + ms;
-
-	while (clock_mono_ms() < due && worker_wait(&p->worker, due))
-		;
-}
-
 /* One holder is asked; what it gives goes to the stage.  -1: the disk, not the holder, is to blame. */
 static int pull_fetch(struct pulling *p, const struct pull_ask *how, struct err *err)
 {
@@ -305,7 +286,7 @@ static int pull_fetch(struct pulling *p, const struct pull_ask *how, struct err 
 	if (how->restart && start_over(p, err) < 0)
 		return -1;
 	if (how->wait_ms > 0)
-		pull_pause(p, how->wait_ms);
+		worker_wait_until(&p->worker, &(uint64_t){ clock_mono_ms() + how->wait_ms });
 	peer = peers_http(d->peers, how->node);
 	sick = peers_sick(d->peers, how->node);
 	path_to_target(&target, buf_str(&p->path), false);
@@ -411,11 +392,11 @@ static void pull_run(struct worker *w)
 	if (rc == 0)
 		tell_done(p);
 	else if (w->daemon->leaving)
-		tell_left(p);
+		tell_over(p, 0, NULL);
 	else if (worker_is_cut(w))
-		tell_later(p);
+		tell_over(p, SYNC_LATER, NULL);	/* this process finishes others */
 	else
-		tell_failed(p, &err);
+		tell_over(p, 0, &err);
 	if (rc == 0 && p->present < 0)
 		pull_keep(p);
 	p->given_up = true;
@@ -469,7 +450,8 @@ static struct pulling *pull_new(struct syncd *d, const struct sync_pull *wanted)
 	return p;
 }
 
-bool pull_want(struct syncd *d, const struct sync_pull *wanted)
+/* For nobody.  False: too many are under way. */
+static bool pull_want(struct syncd *d, const struct sync_pull *wanted)
 {
 	struct pulling *p = pull_find(d, wanted);
 
@@ -482,6 +464,32 @@ bool pull_want(struct syncd *d, const struct sync_pull *wanted)
 	p = pull_new(d, wanted);
 	worker_start(d, &p->worker, d->pull_threads);
 	return true;
+}
+
+static void add_holder(struct sync_pull *pull, uint64_t node, uint64_t self)
+{
+	for (size_t i = 0; i < pull->holder_count; i++)
+		if (pull->holders[i] == node)
+			return;
+	if (node != self && pull->holder_count < HOLDERS_MAX)
+		pull->holders[pull->holder_count++] = node;
+}
+
+bool pull_kept(struct syncd *d, const struct keep_item *item, uint64_t node)
+{
+	const struct layout *layout = peers_layout(d->peers);
+	struct sync_pull pull = { .path = item->path, .record = item->record, .type = item->type };
+	uint64_t self = store_node(d->store);
+	struct layout_order order;
+
+	layout_keepers(layout, item->path, &order);
+	for (size_t i = 0; i < layout_copies(layout); i++)
+		add_holder(&pull, order.ids[i], self);
+	add_holder(&pull, node, self);
+	add_holder(&pull, item->record.version.node, self);
+	for (size_t i = 0; i < order.count; i++)
+		add_holder(&pull, order.ids[i], self);
+	return pull_want(d, &pull);
 }
 
 int request_pull(struct syncd *d, struct serve_request *request, struct frame *frame, struct err *err)
@@ -526,7 +534,7 @@ void pull_begin_no_more(struct syncd *d)
 {
 	LIST_EACH(struct pulling, p, &d->pulls, link)
 		if (!p->running) {
-			tell_later(p);
+			tell_over(p, SYNC_LATER, NULL);
 			pull_give_up(p);
 		}
 }
@@ -535,7 +543,7 @@ void pull_stop(struct syncd *d)
 {
 	LIST_EACH(struct pulling, p, &d->pulls, link)
 		if (!p->verified) {
-			tell_left(p);
+			tell_over(p, 0, NULL);
 			pull_give_up(p);
 		}
 }

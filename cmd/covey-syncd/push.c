@@ -81,7 +81,7 @@ struct push_peers {
 
 static struct push_peer *push_peer_find(const struct syncd *d, uint64_t id)
 {
-	for (size_t i = 0; i < d->push_peers->count; i++)
+	for (size_t i = 0; d->push_peers != NULL && i < d->push_peers->count; i++)
 		if (d->push_peers->list[i].id == id)
 			return &d->push_peers->list[i];
 	return NULL;
@@ -90,11 +90,14 @@ static struct push_peer *push_peer_find(const struct syncd *d, uint64_t id)
 /* The oldest is forgotten for it when there is no room. */
 static struct push_peer *push_peer_add(struct syncd *d, uint64_t id)
 {
-	struct push_peers *all = d->push_peers;
 	struct push_peer *peer = push_peer_find(d, id);
+	struct push_peers *all;
 
 	if (peer != NULL)
 		return peer;
+	if (d->push_peers == NULL)
+		d->push_peers = mem_new(1, sizeof *d->push_peers);
+	all = d->push_peers;
 	if (all->count == LAYOUT_MEMBERS_MAX)
 		memmove(&all->list[0], &all->list[1], --all->count * sizeof all->list[0]);
 	peer = &all->list[all->count++];
@@ -125,11 +128,6 @@ static bool push_is_late(const struct syncd *d, uint64_t id)
 	const struct push_peer *peer = push_peer_find(d, id);
 
 	return peers_sick(d->peers, id) || (peer != NULL && peer->late > clock_mono_ms());
-}
-
-void push_start(struct syncd *d)
-{
-	d->push_peers = mem_new(1, sizeof *d->push_peers);
 }
 
 /* keepers */
@@ -456,11 +454,11 @@ static void push_answer(struct push_job *j)
 }
 
 /* Whoever waited does no more: those keepers that are being given it still get it. */
-static void push_asker_gone(struct asker *a)
+static void push_asker_gone(struct serve_request *request)
 {
-	struct push_job *j = CONTAINER_OF(a, struct push_job, asked.asker);
+	struct push_job *j = request->data;
 
-	a->request = NULL;
+	j->asked.asker.request = NULL;
 	j->push.awaited = false;
 	j->push.hurry = NEVER;
 	worker_wake(&j->asked.worker);
@@ -497,8 +495,9 @@ static void push_release(struct worker *w)
 
 static void push_await(struct push_job *j, struct serve_request *request)
 {
-	j->asked.asker = (struct asker){ .request = request, .gone = push_asker_gone };
-	request->data = &j->asked.asker;
+	j->asked.asker.request = request;
+	request->data = j;
+	request->gone = push_asker_gone;
 }
 
 /* The descriptor that came along, of a file with at least so many bytes. */
@@ -608,13 +607,6 @@ static void push_more(struct push_job *j, uint64_t available)
 	if (available > j->push.available)
 		j->push.available = available;
 	worker_wake(&j->asked.worker);
-}
-
-static void request_done(struct serve_request *request)
-{
-	struct asker asker = { .request = request };
-
-	asker_answer(&asker, SYNC_DONE, (struct str)STR_INIT);
 }
 
 int request_push_more(struct syncd *d, struct serve_request *request, struct frame *frame,

@@ -44,11 +44,10 @@ struct list_peer {
 };
 
 struct list_job {
-	struct asked asked;
+	struct asked asked;		/* with the target */
 	uint64_t epoch;			/* of the layout whose homes are asked; 0: all are, as none */
 	uint64_t nodes[HOLDERS_MAX];	/* those homes */
 	size_t node_count;
-	struct buf target;
 	struct fetch_set *fetches;
 	struct list_peer *peers;
 	size_t count;
@@ -139,7 +138,7 @@ static void list_ask_peer(struct list_job *l, uint64_t id)
 	*peer = (struct list_peer){
 		.job = l, .id = id, .sick = peers_sick(d->peers, id),
 		.memfd = memfd_create("covey-part", MFD_CLOEXEC | MFD_ALLOW_SEALING),
-		.fetch = { .peer = peers_http(d->peers, id), .target = buf_str(&l->target),
+		.fetch = { .peer = peers_http(d->peers, id), .target = buf_str(&l->asked.text),
 			   .fields = fields, .field_count = l->epoch > 0 ? 2 : 1, .node = id,
 			   .whole = true,
 			   .first_byte_ms = d->first_byte_ms, .stall_ms = d->stall_ms,
@@ -246,67 +245,53 @@ static void list_release(struct worker *w)
 	fetch_close(l->fetches);
 	for (size_t i = 0; i < l->count; i++)
 		close(l->peers[i].memfd);
-	buf_clear(&l->target);
+	buf_clear(&l->asked.text);
 	free(l->peers);
 	free(l);
 }
 
-static int list_start(struct syncd *d, struct serve_request *request, const struct sync_list *list,
-		      bool index)
-{
-	struct list_job *l = mem_new(1, sizeof *l);
-
-	l->epoch = list->epoch;
-	l->node_count = list->node_count;
-	memcpy(l->nodes, list->nodes, sizeof l->nodes);
-	path_to_target(&l->target, list->path, index);
-	buf_adds(&l->target, index ? "?format=text" : "?versions&format=text");
-	l->asked.worker = (struct worker){ .run = list_run, .release = list_release };
-	asked_start(d, &l->asked, request, d->asks);
-	return 0;
-}
-
 int request_list(struct syncd *d, struct serve_request *request, struct frame *frame, struct err *err)
 {
+	bool index = frame->type == SYNC_LIST;
 	struct sync_list list;
+	struct list_job *l;
 
-	if (sync_list_unpack(frame->body, &list, err) < 0 || path_check(list.path, err) < 0)
+	if (sync_list_unpack(frame->body, &list, err) < 0 ||
+	    (index ? path_check(list.path, err) : check_file_path(list.path, err)) < 0)
 		return -1;
-	return list_start(d, request, &list, true);
-}
-
-int request_history(struct syncd *d, struct serve_request *request, struct frame *frame,
-		    struct err *err)
-{
-	struct sync_list list;
-
-	if (sync_list_unpack(frame->body, &list, err) < 0 || check_file_path(list.path, err) < 0)
-		return -1;
-	return list_start(d, request, &list, false);
+	l = mem_new(1, sizeof *l);
+	l->epoch = list.epoch;
+	l->node_count = list.node_count;
+	memcpy(l->nodes, list.nodes, sizeof l->nodes);
+	path_to_target(&l->asked.text, list.path, index);
+	buf_adds(&l->asked.text, index ? "?format=text" : "?versions&format=text");
+	l->asked.worker.release = list_release;
+	asked_start(d, &l->asked, list_run, request, d->asks);
+	return 0;
 }
 
 /* RESOLVE: names to addresses, on few threads, for name servers may be silent for long */
 
 struct resolve_job {
-	struct asked asked;
+	struct asked asked;		/* with the host, and behind a NUL the port */
 	uint64_t due;			/* ms, monotonic: nobody waits any more; 0: without end */
-	char *host, *port;		/* owned */
 };
 
-static int look_up(const struct resolve_job *r, struct sync_addresses *ret, struct err *err)
+static int resolve(const struct resolve_job *r, struct sync_addresses *ret, struct err *err)
 {
 	const struct addrinfo want = {
 		.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICSERV,
 	};
+	const char *host = r->asked.text.data, *port = host + strlen(host) + 1;
 	struct addrinfo *list = NULL;
 	int rc;
 
 	/* While name servers are silent questions queue up, but only for as long as they are asked. */
 	if (r->due != 0 && clock_mono_ms() >= r->due)
-		return err_set(err, ERR_TIMEOUT, "resolve %.100s: too late", r->host);
-	rc = getaddrinfo(r->host, r->port, &want, &list);
+		return err_set(err, ERR_TIMEOUT, "resolve %.100s: too late", host);
+	rc = getaddrinfo(host, port, &want, &list);
 	if (rc != 0)
-		return err_set(err, ERR_AWAY, "resolve %.100s: %s", r->host, gai_strerror(rc));
+		return err_set(err, ERR_AWAY, "resolve %.100s: %s", host, gai_strerror(rc));
 	for (const struct addrinfo *a = list; a != NULL; a = a->ai_next) {
 		struct address *to = &ret->list[ret->count];
 
@@ -329,7 +314,7 @@ static void resolve_run(struct worker *w)
 	int rc;
 
 	syncd_unlock(w->daemon);
-	rc = look_up(r, &found, &err);
+	rc = resolve(r, &found, &err);
 	syncd_lock(w->daemon);
 	sync_addresses_pack(&body, &found);
 	if (rc < 0)
@@ -337,15 +322,6 @@ static void resolve_run(struct worker *w)
 	else
 		asker_answer(&r->asked.asker, SYNC_ADDRESSES, buf_str(&body));
 	buf_clear(&body);
-}
-
-static void resolve_release(struct worker *w)
-{
-	struct resolve_job *r = CONTAINER_OF(w, struct resolve_job, asked.worker);
-
-	free(r->host);
-	free(r->port);
-	free(r);
 }
 
 /* "host:port", "[::1]:port" */
@@ -376,10 +352,8 @@ int request_resolve(struct syncd *d, struct serve_request *request, struct frame
 	if (sync_resolve_unpack(frame->body, &name, err) < 0 || split_name(name, &host, &port, err) < 0)
 		return -1;
 	r = mem_new(1, sizeof *r);
-	r->host = mem_copy(host.s, host.n);
-	r->port = mem_copy(port.s, port.n);
+	buf_addf(&r->asked.text, "%.*s%c%.*s", STR_ARG(host), '\0', STR_ARG(port));
 	r->due = request->due;
-	r->asked.worker = (struct worker){ .run = resolve_run, .release = resolve_release };
-	asked_start(d, &r->asked, request, d->names);
+	asked_start(d, &r->asked, resolve_run, request, d->names);
 	return 0;
 }

@@ -1,5 +1,5 @@
 /*
- * scrub - once a month all contents are read again, and what is bad is pulled again
+ * scrub - once a month all contents are read again, and what is bad is pulled again: LOST
  *
  * A round may take days: it reads slowly, and the disk serves others first.
  * How far it is stands in scrub.ini, so that the next process goes on from
@@ -7,6 +7,7 @@
  */
 #include "syncd.h"
 
+#include "backoff.h"
 #include "clock.h"
 #include "container.h"
 #include "log.h"
@@ -17,6 +18,153 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+/*
+ * LOST: contents that were here and are bad, to be had again
+ *
+ * Each is asked for at once, of everybody who might have it, then again,
+ * ever later, until it is here or the version is known no more; and when
+ * somebody returns.  What this node is no keeper of is left to whoever reads
+ * it.  A restart forgets: the homes ask a keeper every hour, too.
+ */
+
+#define LOST_BYTES (4u << 20)		/* of items; what is more, the homes ask for */
+#define LOST_AGAIN_MS 2000		/* doubled up to */
+#define LOST_AGAIN_MAX_MS 600000
+
+struct lost {
+	struct worker worker;
+	struct buf items;
+	uint64_t due;			/* ms, monotonic: they are asked for again */
+	unsigned tries;			/* since something was lost, or somebody returned */
+};
+
+/* It is still to be had. */
+static bool lost_is_wanted(struct store *store, const struct keep_item *item)
+{
+	struct store_entry entry = STORE_ENTRY_INIT;
+	struct buf path = BUF_INIT;
+	struct err err;
+	bool wanted;
+
+	if (store_version(store, item->path, item->record.version, STORE_RECORD, &entry, &err) < 0)
+		return err.kind != ERR_ABSENT;
+	wanted = !entry.content;
+	store_entry_clear(&entry);
+	if (!wanted) {
+		path_to_target(&path, item->path, false);
+		log_line(LOG_LEVEL_INFO, "scrub: %s is whole again", path.data);
+		buf_clear(&path);
+	}
+	return wanted;
+}
+
+/* Without a layout nobody knows yet. */
+static bool lost_is_duty(const struct lost *l, const struct keep_item *item)
+{
+	const struct layout *layout = peers_layout(l->worker.daemon->peers);
+	uint64_t self = store_node(l->worker.daemon->store);
+
+	return layout->epoch == 0 || layout_keeps(layout, item->path, self) ||
+	       (layout_copies(layout) < 2 && item->record.version.node == self);
+}
+
+/* Those that are still to be had: remember them, and pull them unless the disk is full. */
+static void pull_lost(struct lost *l)
+{
+	struct syncd *d = l->worker.daemon;
+	struct buf items = l->items, wanted = BUF_INIT;
+	struct str rest = buf_str(&items);
+	struct keep_item item;
+	bool full;
+
+	l->items = (struct buf)BUF_INIT;
+	syncd_unlock(d);
+	while (keep_item_next(&rest, &item) == 1)
+		if (lost_is_wanted(d->store, &item))
+			keep_item_pack(&wanted, &item);
+	full = store_writable(d->store, NULL) < 0;
+	syncd_lock(d);
+	for (rest = buf_str(&wanted); keep_item_next(&rest, &item) == 1;) {
+		if (!lost_is_duty(l, &item))
+			continue;
+		keep_item_pack(&l->items, &item);
+		if (!full)
+			pull_kept(d, &item, item.record.version.node);
+	}
+	buf_clear(&items);
+	buf_clear(&wanted);
+}
+
+static void lost_run(struct worker *w)
+{
+	struct lost *l = CONTAINER_OF(w, struct lost, worker);
+
+	while (worker_wait_until(w, &l->due)) {
+		l->due = NEVER;
+		pull_lost(l);
+		if (l->items.len == 0 || l->due != NEVER)
+			continue;
+		l->due = clock_mono_ms() + backoff_ms(LOST_AGAIN_MS, LOST_AGAIN_MAX_MS, l->tries++);
+	}
+}
+
+/* What could not be had might be now. */
+static void lost_now(struct lost *l)
+{
+	l->tries = 0;
+	worker_set_due(&l->worker, &l->due, 0);
+}
+
+static void lost_returned(struct syncd *d, uint64_t id)
+{
+	(void)id;
+	lost_now(d->lost);
+}
+
+static void lost_add(struct lost *l, const struct keep_item *item)
+{
+	if (l == NULL || l->items.len > LOST_BYTES)	/* NULL: a group of one */
+		return;
+	keep_item_pack(&l->items, item);
+	lost_now(l);
+}
+
+int request_lost(struct syncd *d, struct serve_request *request, struct frame *frame, struct err *err)
+{
+	struct str rest = frame->body;
+	struct keep_item item;
+
+	if (keep_item_next(&rest, &item) != 1 || rest.n > 0)
+		return err_set(err, ERR_INVALID, "read LOST: malformed");
+	lost_add(d->lost, &item);
+	request_done(request);
+	return 0;
+}
+
+static struct worker *lost_make(struct syncd *d)
+{
+	struct lost *l = mem_new(1, sizeof *l);
+
+	d->lost = l;
+	l->due = NEVER;
+	return &l->worker;
+}
+
+static void lost_clear(struct syncd *d)
+{
+	buf_clear(&d->lost->items);
+}
+
+const struct upkeep lost_upkeep = {
+	.in_group = true,
+	.make = lost_make,
+	.run = lost_run,
+	.clear = lost_clear,
+	.returned = lost_returned,
+};
+
+/* the rounds */
 
 #define NS_PER_S 1000000000u
 #define DAY_S 86400
@@ -29,7 +177,6 @@
 
 struct scrubber {
 	struct worker worker;
-	char *directory;		/* STORE/state; owned */
 	bool running;			/* a round is: file is its own */
 	struct scrub_file file;
 	uint64_t saved;			/* ms, monotonic */
@@ -47,7 +194,7 @@ static void scrub_save(struct scrubber *s)
 {
 	struct err err;
 
-	if (scrub_file_save(s->directory, &s->file, &err) < 0)
+	if (scrub_file_save(s->worker.daemon->service->state, &s->file, &err) < 0)
 		log_err(LOG_LEVEL_WARNING, &err, "save how far scrub has come");
 	s->saved = clock_mono_ms();
 }
@@ -125,8 +272,6 @@ static void scrub_from_position(struct scrubber *s)
 	buf_clear(&from);
 }
 
-/* the rounds */
-
 /* Seconds until the next round; 0: now, or one is under way. */
 static uint64_t scrub_wait_s(const struct scrubber *s)
 {
@@ -168,7 +313,7 @@ static void scrub_load(struct scrubber *s)
 {
 	struct err err;
 
-	if (scrub_file_load(s->directory, &s->file, &err) == 0)
+	if (scrub_file_load(s->worker.daemon->service->state, &s->file, &err) == 0)
 		return;
 	if (err.kind != ERR_ABSENT)
 		log_line(LOG_LEVEL_WARNING, "%s", err.text);
@@ -176,29 +321,26 @@ static void scrub_load(struct scrubber *s)
 	scrub_save(s);
 }
 
-void scrub_start(struct syncd *d)
+static struct worker *scrub_make(struct syncd *d)
 {
 	struct scrubber *s = mem_new(1, sizeof *s);
-	struct buf directory = BUF_INIT;
 
 	d->scrub = s;
-	buf_addf(&directory, "%s/state", d->service->conf->node.store);
-	s->directory = buf_take(&directory);
+	s->worker.daemon = d;
 	scrub_load(s);
-	s->worker = (struct worker){ .run = scrub_run, .own = true };
-	worker_start(d, &s->worker, d->rounds);
+	return &s->worker;
 }
 
-bool scrub_busy(const struct scrubber *s)
+static bool scrub_is_busy(const struct syncd *d)
 {
-	return s->running || scrub_wait_s(s) == 0;
+	return d->scrub->running || scrub_wait_s(d->scrub) == 0;
 }
 
-void scrub_free(struct scrubber *s)
+static void scrub_clear(struct syncd *d)
 {
-	if (s == NULL)
-		return;
-	scrub_file_clear(&s->file);
-	free(s->directory);
-	free(s);
+	scrub_file_clear(&d->scrub->file);
 }
+
+const struct upkeep scrub_upkeep = {
+	.make = scrub_make, .run = scrub_run, .clear = scrub_clear, .busy = scrub_is_busy
+};

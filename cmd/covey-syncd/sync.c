@@ -43,7 +43,7 @@ struct exchanging {
 	size_t bad;					/* the first ones: something is lacking there */
 	bool lacking;					/* something of this partition could not be stored */
 	bool failed;					/* nothing can be stored */
-	struct buf plain;				/* the answer that came last */
+	struct buf own, plain;				/* the answers that came last: this node's, the peer's */
 };
 
 struct syncing {
@@ -76,22 +76,35 @@ static int exchange_ask(struct exchanging *e, uint64_t node, struct str body, en
 	question.lineage = e->syncing->plan.layout.lineage;
 	question.epoch = e->syncing->plan.layout.epoch;
 	question.body = body;
-	buf_reset(&e->plain);
 	if (node == store_node(d->store)) {
 		bulk_pack(&plain, &question);
 		rc = worker_ask_versiond(&e->worker, VERSION_TALK_SYNC, buf_str(&plain), ANSWER_MS, NULL,
-					 VERSION_TALK_SYNCED, &e->plain, NULL);
+					 VERSION_TALK_SYNCED, &e->own, NULL);
 		if (rc == 0)
-			rc = bulk_unpack(buf_str(&e->plain), d->keys.list[0].group, node, &answer);
+			rc = bulk_unpack(buf_str(&e->own), d->keys.list[0].group, node, &answer);
 		if (rc == 0 && bulk_judge(&question, &answer) != BULK_COUNTS)
 			rc = -1;
 		buf_clear(&plain);
 	} else {
+		buf_reset(&e->plain);
 		rc = bulk_exchange(&e->worker, &question, ANSWER_MS, NULL, &e->plain, &answer);
 	}
 	if (rc < 0 || exchange_is_over(e) || exchange_unpack(answer.body, ret) < 0 || ret->kind != kind)
 		return -1;
 	return 0;
+}
+
+/* This node, then the peer.  The question is used up. */
+static int exchange_ask_both(struct exchanging *e, struct buf *question, enum exchange_kind kind,
+			     struct exchange *ret_ours, struct exchange *ret_theirs)
+{
+	uint64_t self = store_node(e->worker.daemon->store);
+	int rc = exchange_ask(e, self, buf_str(question), kind, ret_ours);
+
+	if (rc == 0)
+		rc = exchange_ask(e, e->peer, buf_str(question), kind, ret_theirs);
+	buf_clear(question);
+	return rc;
 }
 
 static void partition_done(struct exchanging *e, unsigned partition)
@@ -113,27 +126,18 @@ static bool answer_is_about(const struct exchanging *e, const struct exchange *a
 /* Partitions whose digests are equal are done; the others stay. */
 static int exchange_digests(struct exchanging *e)
 {
-	uint64_t self = store_node(e->worker.daemon->store), digests[EXCHANGE_PARTITIONS] = { 0 };
 	struct buf question = BUF_INIT;
-	struct exchange answer;
+	struct exchange ours, theirs;
 	size_t left = 0;
-	int rc;
 
 	exchange_pack_digests(&question, e->partitions, e->count);
-	rc = exchange_ask(e, self, buf_str(&question), EXCHANGE_DIGESTS_ARE, &answer);
-	if (rc == 0 && !answer_is_about(e, &answer))
-		rc = -1;
-	for (size_t i = 0; rc == 0 && i < e->count; i++)
-		digests[i] = exchange_digest(&answer, i).digest;
-	if (rc == 0)
-		rc = exchange_ask(e, e->peer, buf_str(&question), EXCHANGE_DIGESTS_ARE, &answer);
-	buf_clear(&question);
-	if (rc < 0 || !answer_is_about(e, &answer))
+	if (exchange_ask_both(e, &question, EXCHANGE_DIGESTS_ARE, &ours, &theirs) < 0 ||
+	    !answer_is_about(e, &ours) || !answer_is_about(e, &theirs))
 		return -1;
 	for (size_t i = 0; i < e->count; i++) {
-		uint64_t theirs = exchange_digest(&answer, i).digest;
+		uint64_t digest = exchange_digest(&theirs, i).digest;
 
-		if (theirs == digests[i] || theirs == 0)
+		if (digest == exchange_digest(&ours, i).digest || digest == 0)
 			partition_done(e, e->partitions[i]);
 		else
 			e->partitions[left++] = e->partitions[i];
@@ -145,24 +149,16 @@ static int exchange_digests(struct exchanging *e)
 /* Those buckets in which the peer has something that this node has not; *ret_some: there are any. */
 static int exchange_buckets_of(struct exchanging *e, struct exchange_ask *ret, bool *ret_some)
 {
-	uint64_t self = store_node(e->worker.daemon->store);
 	struct buf question = BUF_INIT;
+	struct exchange own, peers;
 	struct digests ours, theirs;
-	struct exchange answer;
-	int rc;
 
 	exchange_pack_buckets(&question, ret->partition);
-	rc = exchange_ask(e, self, buf_str(&question), EXCHANGE_BUCKETS_ARE, &answer);
-	if (rc == 0 && answer.partition != ret->partition)
-		rc = -1;
-	if (rc == 0) {
-		exchange_buckets(&answer, &ours);
-		rc = exchange_ask(e, e->peer, buf_str(&question), EXCHANGE_BUCKETS_ARE, &answer);
-	}
-	buf_clear(&question);
-	if (rc < 0 || answer.partition != ret->partition)
+	if (exchange_ask_both(e, &question, EXCHANGE_BUCKETS_ARE, &own, &peers) < 0 ||
+	    own.partition != ret->partition || peers.partition != ret->partition)
 		return -1;
-	exchange_buckets(&answer, &theirs);
+	exchange_buckets(&own, &ours);
+	exchange_buckets(&peers, &theirs);
 	for (unsigned i = 0; i < DIGESTS_BUCKETS; i++) {
 		/* an empty one of theirs has nothing to give */
 		if (theirs.buckets[i] == ours.buckets[i] || theirs.buckets[i] == 0)
@@ -280,6 +276,7 @@ static void exchange_release(struct worker *w)
 {
 	struct exchanging *e = CONTAINER_OF(w, struct exchanging, worker);
 
+	buf_clear(&e->own);
 	buf_clear(&e->plain);
 	free(e);
 }
@@ -328,11 +325,11 @@ static void sync_go_on(struct syncing *s)
 	if (s->exchanges.count == 0 && s->news > 0) {
 		/* Nobody may have asked for these contents: who asks did not know of them. */
 		s->news = 0;
-		keeping_relaid(d->keeping);
-		directories_relaid(d->directories);
+		keep_ask_all(d);
+		directories_begin(d);
 	}
 	epoch = resync_synced(&s->plan);
-	if (keeping_leaves(&s->plan.layout, s->plan.self))
+	if (keep_leaves(&s->plan.layout, s->plan.self))
 		return;		/* that is told when its contents have been taken over */
 	if (epoch != 0 && epoch != s->told) {
 		s->told = epoch;
@@ -355,26 +352,9 @@ static void sync_all_back(struct syncing *s)
 	sync_go_on(s);
 }
 
-static void sync_run(struct worker *w)
+static void sync_relaid(struct syncd *d)
 {
-	struct syncing *s = CONTAINER_OF(w, struct syncing, worker);
-
-	while (worker_wait(w, s->again < s->hour ? s->again : s->hour)) {
-		uint64_t now = clock_mono_ms();
-
-		if (now >= s->hour) {
-			sync_returned(s);
-		} else if (now >= s->again) {
-			s->again = NEVER;
-			s->failures++;
-			sync_all_back(s);
-		}
-	}
-}
-
-void sync_relaid(struct syncing *s)
-{
-	struct syncd *d = s->worker.daemon;
+	struct syncing *s = d->syncing;
 
 	LIST_EACH(struct exchanging, e, &s->exchanges, link)
 		exchange_abandon(e);
@@ -387,10 +367,13 @@ void sync_relaid(struct syncing *s)
 }
 
 /* While joint what was done stays done: the next layout waits for the rest. */
-void sync_returned(struct syncing *s)
+static void sync_returned(struct syncd *d, uint64_t id)
 {
+	struct syncing *s = d->syncing;
+
+	(void)id;
 	if (!s->plan.joint) {
-		sync_relaid(s);		/* what is under way may be with one that is silent */
+		sync_relaid(d);		/* what is under way may be with one that is silent */
 		return;
 	}
 	s->failures = 0;
@@ -399,27 +382,53 @@ void sync_returned(struct syncing *s)
 }
 
 /* What the ones that are away are being asked, others may answer. */
-void sync_lost(struct syncing *s)
+static void sync_lost(struct syncd *d)
 {
-	LIST_EACH(struct exchanging, e, &s->exchanges, link) {
-		if (peers_up(s->worker.daemon->peers, e->peer) || e->storing)
+	LIST_EACH(struct exchanging, e, &d->syncing->exchanges, link) {
+		if (peers_up(d->peers, e->peer) || e->storing)
 			continue;
 		exchange_failed(e);
 		exchange_abandon(e);
 	}
-	sync_go_on(s);
+	sync_go_on(d->syncing);
 }
 
-void sync_start(struct syncd *d)
+static void sync_run(struct worker *w)
+{
+	struct syncing *s = CONTAINER_OF(w, struct syncing, worker);
+
+	while (worker_wait(w, s->again < s->hour ? s->again : s->hour)) {
+		uint64_t now = clock_mono_ms();
+
+		if (now >= s->hour) {
+			sync_returned(w->daemon, 0);
+		} else if (now >= s->again) {
+			s->again = NEVER;
+			s->failures++;
+			sync_all_back(s);
+		}
+	}
+}
+
+static struct worker *sync_make(struct syncd *d)
 {
 	struct syncing *s = mem_new(1, sizeof *s);
 
 	d->syncing = s;
 	s->plan = (struct resync)RESYNC_INIT;
-	s->worker = (struct worker){ .daemon = d, .run = sync_run, .own = true };
-	sync_relaid(s);
-	worker_start(d, &s->worker, d->rounds);
+	s->worker.daemon = d;
+	sync_relaid(d);
+	return &s->worker;
 }
+
+const struct upkeep sync_upkeep = {
+	.in_group = true,
+	.make = sync_make,
+	.run = sync_run,
+	.returned = sync_returned,
+	.lost = sync_lost,
+	.relaid = sync_relaid,
+};
 
 /*
  * COMPARE: homes that differ are to take from each other what they lack
@@ -493,8 +502,7 @@ int request_compare(struct syncd *d, struct serve_request *request, struct frame
 		worker_start(d, &c->worker, d->asks);
 	}
 	sync_compare(d->syncing, partition);
-	serve_reply(request, SYNC_DONE, (struct str)STR_INIT, NULL, 0);
-	serve_end(request);
+	request_done(request);
 	return 0;
 }
 

@@ -10,11 +10,11 @@
  *	push.c		PUSH: one content to its keepers
  *	drain.c		DRAIN: the outbox, until everybody has what is in it
  *	sync.c		the records of this home, from the others; COMPARE
- *	keep.c		the contents: have their keepers got them, and have we?  LOST
+ *	keep.c		the contents: have their keepers got them, and have we?
  *	holding.c	what is held outside this home's partitions: is it the newest?
  *	directories.c	do the directories stand that something is in?
  *	prune.c		what is to be forgotten
- *	scrub.c		what is to be read again
+ *	scrub.c		what is to be read again, and what was bad: LOST
  *
  * Each job is a thread that waits for the disk, for covey-versiond and for
  * other nodes, and reads from top to bottom (struct worker).  What they share is
@@ -74,23 +74,42 @@ struct worker {
 	atomic_bool cut;
 };
 
-/* Whoever waits for an answer: what serve_request.data points to. */
+/* Whoever waits for an answer. */
 struct asker {
 	struct serve_request *request;	/* NULL: it went away, or has its answer */
-	void (*gone)(struct asker *);	/* it went away; request is no more */
 };
 
-/* A job that somebody waits for; when he goes away, it is cut. */
+/* A job that somebody waits for; when he goes away, it is cut.  The first part of its struct. */
 struct asked {
 	struct worker worker;
 	struct asker asker;
+	struct buf text;		/* what was asked, as far as the job wants it */
 };
+
+/*
+ * Upkeep: a job that goes on as long as the process.  Its struct begins with
+ * its worker.  What else it hears of is a function here, or NULL.
+ */
+struct upkeep {
+	bool in_group;			/* a group of one has none */
+	struct worker *(*make)(struct syncd *);	/* all but run and own is set */
+	void (*run)(struct worker *);
+	void (*clear)(struct syncd *);	/* of what its struct holds, before that is freed */
+	void (*returned)(struct syncd *, uint64_t id);	/* a member is up again */
+	void (*lost)(struct syncd *);	/* one is not any more */
+	void (*relaid)(struct syncd *);	/* there is another layout */
+	bool (*busy)(const struct syncd *);	/* the process is not to leave */
+};
+extern const struct upkeep drain_upkeep, prune_upkeep, scrub_upkeep, keep_upkeep, directories_upkeep,
+	sync_upkeep, holding_upkeep, lost_upkeep, merge_upkeep;
+#define UPKEEPS 9
 
 struct syncd {
 	pthread_mutex_t lock;		/* of all that follows, and of all that it points to */
 	struct list workers;		/* under way, or waiting for a thread */
 	size_t asked;			/* of them, those that are not its own */
-	struct pool *rounds;		/* threads of those jobs that go on as long as the process */
+	struct pool *rounds;		/* threads of upkeep */
+	struct worker *upkeep[UPKEEPS];	/* main.c's; NULL: not started */
 	struct pool *pull_threads, *push_threads, *entries, *exchanges, *asks, *names;
 	struct service *service;
 	struct loop *loop;
@@ -157,6 +176,9 @@ void workers_cut(struct syncd *, bool own);	/* all that are its own, or all that
 
 /* Within the job: until it is woken or cut, or this time (ms, monotonic).  False: it is cut. */
 bool worker_wait(struct worker *, uint64_t due);
+/* The same until this time has come, which may change meanwhile; and it is so long from now on. */
+bool worker_wait_until(struct worker *, const uint64_t *due);
+void worker_set_due(struct worker *, uint64_t *due, uint64_t ms);
 /* As fetch_wait(); NULL as well when it is woken or cut. */
 struct fetch *worker_await(struct worker *, struct fetch_set *, uint64_t due);
 /*
@@ -167,12 +189,14 @@ int worker_ask_versiond(struct worker *, uint8_t type, struct str body, uint64_t
 			bool (*is_last)(struct str body), uint8_t wanted, struct buf *ret,
 			struct err *);
 
-/* worker and its release are set. */
-void asked_start(struct syncd *, struct asked *, struct serve_request *, struct pool *);
+/* release may be set; without it the text is cleared, and the struct freed. */
+void asked_start(struct syncd *, struct asked *, void (*run)(struct worker *), struct serve_request *,
+		 struct pool *);
 /* The end of the request, if anybody still waits: with an answer, why not, or none (serve_end). */
 void asker_answer(struct asker *, uint8_t type, struct str body);
 void asker_fail(struct asker *, const struct err *);
 void asker_end(struct asker *);
+void request_done(struct serve_request *);	/* DONE, and the end */
 
 /* peers.c */
 
@@ -216,6 +240,12 @@ bool bulk_judged(struct syncd *, const struct bulk *question, const struct post 
 int bulk_exchange(struct worker *, const struct bulk *question, uint64_t patience_ms,
 		  const uint64_t *due, struct buf *plain, struct bulk *ret);
 
+/* One that came, and is answered by a job. */
+struct bulk_job {
+	struct asked asked;		/* with the message */
+	struct bulk bulk;		/* which points into it */
+};
+
 /* The answer to this one, of this type. */
 void bulk_reply(struct syncd *, struct asker *, const struct bulk *question, enum bulk_type,
 		struct str body);
@@ -224,14 +254,14 @@ void bulk_reply(struct syncd *, struct asker *, const struct bulk *question, enu
 
 typedef int request_fn(struct syncd *, struct serve_request *, struct frame *, struct err *);
 
-request_fn request_list, request_history, request_carry, request_resolve, request_bulk;
+request_fn request_list, request_carry, request_resolve, request_bulk;
 request_fn request_pull, request_push, request_push_begin, request_push_more, request_push_name;
 request_fn request_push_drop, request_drain, request_compare, request_lost;
 
 /* pull.c */
 
-/* For nobody: so that it is here.  False: too many are under way. */
-bool pull_want(struct syncd *, const struct sync_pull *);
+/* So that it is here: from its keepers, this node, or whoever made it.  False: too many are under way. */
+bool pull_kept(struct syncd *, const struct keep_item *, uint64_t node);
 /* Somebody has a part of a content that is not whole: asked again, he would have to begin anew. */
 bool pull_has_waiters(const struct syncd *);
 /* The process is to stop: what has not begun is for the next one. */
@@ -242,65 +272,27 @@ void pull_stop(struct syncd *);		/* give up all that is not verified */
 
 /* Within a job; true when every keeper has it, or is never to have it. */
 bool push_to_all(struct worker *, const struct sync_push *, int fd);
-void push_start(struct syncd *);
 void push_forgive(struct syncd *, uint64_t id);	/* it is up again: pushes that failed do not count */
-
-/* drain.c */
-
-void drain_start(struct syncd *);
-void drain_free(struct drain *);	/* NULL is fine */
-void drain_now(struct drain *);		/* what did not get through might now */
-bool drain_busy(const struct drain *);	/* something is in the outbox */
-/* A node that came over from another group tells this one all it knows. */
-void merge_start(struct syncd *);
-void merge_relaid(struct merging *);	/* there is another layout */
 
 /* sync.c */
 
-void sync_start(struct syncd *);
-void sync_returned(struct syncing *);
-void sync_lost(struct syncing *);
-void sync_relaid(struct syncing *);
 /* COMPARE of another node; 0 when the request was taken, or -1. */
 int compare_told(struct syncd *, struct serve_request *, const struct bulk *, struct err *);
 
 /* keep.c */
 
-/* KEEP of another node.  plain, to which bulk points, is taken over. */
-int keep_asked(struct syncd *, struct serve_request *, struct buf *plain, const struct bulk *);
-void keeping_start(struct syncd *);
-void keeping_returned(struct keeping *, uint64_t id);
-void keeping_relaid(struct keeping *);	/* and whenever all keepers are to be asked */
+void keep_run(struct worker *);		/* KEEP of another node: a bulk_job */
+void keep_ask_all(struct syncd *);	/* all keepers are to be asked, soon */
 /* This node is to be in the layout no more: its contents have to be taken over first. */
-bool keeping_leaves(const struct layout *, uint64_t self);
-void lost_start(struct syncd *);
-void lost_free(struct lost *);		/* NULL is fine; the same of the other two */
-void lost_add(struct lost *, const struct keep_item *);
-void lost_now(struct lost *);		/* what could not be had might be now */
-
-/* holding.c */
-
-void holding_start(struct syncd *);
-void holding_relaid(struct holding *);
+bool keep_leaves(const struct layout *, uint64_t self);
 
 /* directories.c */
 
-void directories_start(struct syncd *);
-void directories_relaid(struct directories *);	/* and whenever others have brought records */
+void directories_begin(struct syncd *);	/* a round, soon: of another layout, or of what others brought */
 
 /* prune.c */
 
-void prune_start(struct syncd *);
-void prune_free(struct pruner *);	/* NULL is fine */
-void prune_relaid(struct pruner *);
 /* By which it keeps: the layout's, or for an hour those before they were lowered; all: UINT32_MAX, 0. */
 struct keep_numbers prune_numbers(struct pruner *);
-bool prune_busy(const struct pruner *);	/* an hour is being counted */
-
-/* scrub.c */
-
-void scrub_start(struct syncd *);
-void scrub_free(struct scrubber *);	/* NULL is fine */
-bool scrub_busy(const struct scrubber *);	/* a round is under way, or due */
 
 #endif

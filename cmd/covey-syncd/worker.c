@@ -71,6 +71,20 @@ bool worker_wait(struct worker *w, uint64_t due)
 	return !worker_is_cut(w);
 }
 
+bool worker_wait_until(struct worker *w, const uint64_t *due)
+{
+	while (worker_wait(w, *due))
+		if (clock_mono_ms() >= *due)
+			return true;
+	return false;
+}
+
+void worker_set_due(struct worker *w, uint64_t *due, uint64_t ms)
+{
+	*due = clock_mono_ms() + ms;
+	worker_wake(w);
+}
+
 struct fetch *worker_await(struct worker *w, struct fetch_set *set, uint64_t due)
 {
 	struct fetch *fetch = NULL;
@@ -134,16 +148,31 @@ int worker_ask_versiond(struct worker *w, uint8_t type, struct str body, uint64_
 
 /* whoever asked */
 
-static void asker_gone(struct asker *a)
+static void asker_gone(struct serve_request *request)
 {
-	a->request = NULL;
-	worker_cut(&CONTAINER_OF(a, struct asked, asker)->worker);
+	struct asked *a = request->data;
+
+	a->asker.request = NULL;
+	worker_cut(&a->worker);
 }
 
-void asked_start(struct syncd *d, struct asked *a, struct serve_request *request, struct pool *pool)
+static void asked_release(struct worker *w)
 {
-	a->asker = (struct asker){ .request = request, .gone = asker_gone };
-	request->data = &a->asker;
+	struct asked *a = CONTAINER_OF(w, struct asked, worker);
+
+	buf_clear(&a->text);
+	free(a);
+}
+
+void asked_start(struct syncd *d, struct asked *a, void (*run)(struct worker *), struct serve_request *request,
+		 struct pool *pool)
+{
+	a->worker.run = run;
+	if (a->worker.release == NULL)
+		a->worker.release = asked_release;
+	a->asker.request = request;
+	request->data = a;
+	request->gone = asker_gone;
 	worker_start(d, &a->worker, pool);
 }
 
@@ -167,4 +196,9 @@ void asker_end(struct asker *a)
 	if (a->request != NULL)
 		serve_end(a->request);
 	a->request = NULL;
+}
+
+void request_done(struct serve_request *request)
+{
+	asker_answer(&(struct asker){ request }, SYNC_DONE, (struct str)STR_INIT);
 }

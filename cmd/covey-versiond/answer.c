@@ -17,7 +17,6 @@
 #include "mem.h"
 
 #define JOBS_MAX 4096			/* more questions are dropped: their askers repeat them */
-#define WAITS_MAX 8			/* in the pool, then the question is dropped */
 #define WALK_BATCH 1000			/* names that are read at once */
 #define WALKED_GATES 64			/* that are remembered */
 
@@ -80,8 +79,20 @@ struct answers {
 	struct list makings;			/* that not all homes know yet */
 };
 
-struct question {
+/* A record that this node keeps as a home, in the pool. */
+struct record_keeping {
 	struct job job;
+	struct versiond *versiond;
+	struct str path, type;		/* its owner's, until it is finished */
+	struct record record;
+	uint32_t keep;
+	bool on_disk;
+	/* kept: it is durable, and others may be told so. */
+	void (*finish)(struct record_keeping *, bool kept);
+};
+
+struct question {
+	struct lookup_wait wait;
 	struct versiond *versiond;
 	struct address from;
 	struct serve_request *request;	/* NULL: it came by UDP, or its asker is gone */
@@ -91,9 +102,7 @@ struct question {
 	struct wire_check check;
 	struct wire_store store;
 	struct buf text;		/* what their slices point to */
-	uint32_t keep;
-	unsigned waits;
-	bool on_disk;
+	struct record_keeping keeping;
 };
 
 /* where answers go */
@@ -107,10 +116,8 @@ static void reply_carried(struct versiond *v, struct serve_request *request, str
 		seal_message(&v->keys, plain, &packet);
 		stats_count_sent(v, true, plain);
 	}
-	serve_reply(request, VERSION_TALK_CARRIED, buf_str(&packet), NULL, 0);
-	serve_end(request);
+	local_reply(v, request, VERSION_TALK_CARRIED, buf_str(&packet));
 	buf_clear(&packet);
-	local_ended(v);
 }
 
 static void reply(struct versiond *v, const struct address *from, struct serve_request *request,
@@ -161,9 +168,31 @@ static void question_copy(struct question *q, const struct wire *wire)
 	q->store.type = (struct str){ q->text.data + wire->store.path.n, wire->store.type.n };
 }
 
-static struct str question_path(const struct question *q)
+/* The answer, if there is one, and the end of the question. */
+static void question_finish(struct question *q, enum home_step step)
 {
-	return q->type == WIRE_CHECK ? q->check.path : q->store.path;
+	struct versiond *v = q->versiond;
+	struct str plain = step == HOME_ANSWER ? buf_str(&v->answer) : (struct str)STR_INIT;
+
+	if (q->request != NULL || !q->by_http)
+		reply(v, &q->from, q->request, plain);
+	question_free(q);
+}
+
+/* When nobody writes there; the layout may be another by now. */
+static void question_judge(struct lookup_wait *wait, bool unblocked)
+{
+	struct question *q = CONTAINER_OF(wait, struct question, wait);
+	struct versiond *v = q->versiond;
+	struct wire wire = { .sender = { .id = q->asker, .lineage = q->lineage },
+			     .type = WIRE_CHECK, .check = q->check };
+
+	if (!unblocked)
+		question_finish(q, HOME_NOTHING);
+	else if (q->type == WIRE_STORE)
+		question_finish(q, home_stored(&v->home, q->asker, &q->store, &v->answer));
+	else
+		question_finish(q, home_receive(&v->home, &wire, group_clock(v), &v->answer));
 }
 
 static struct question *question_keep(struct versiond *v, const struct wire *wire,
@@ -177,72 +206,13 @@ static struct question *question_keep(struct versiond *v, const struct wire *wir
 	if (from != NULL)
 		q->from = *from;
 	question_copy(q, wire);
-	q->job.key = path_hash(question_path(q));
+	q->wait = (struct lookup_wait){ .versiond = v, .then = question_judge,
+					.path = q->type == WIRE_CHECK ? q->check.path : q->store.path };
 	if (request != NULL) {
 		request->data = q;
 		request->gone = question_gone;
 	}
 	return q;
-}
-
-/* The answer, if there is one, and the end of the question. */
-static void question_finish(struct question *q, enum home_step step)
-{
-	struct versiond *v = q->versiond;
-	struct str plain = step == HOME_ANSWER ? buf_str(&v->answer) : (struct str)STR_INIT;
-
-	if (q->request != NULL || !q->by_http)
-		reply(v, &q->from, q->request, plain);
-	question_free(q);
-}
-
-/* waiting for a writer */
-
-static void question_wait(struct job *job)
-{
-	struct question *q = CONTAINER_OF(job, struct question, job);
-
-	lookup_await(q->versiond, question_path(q));
-}
-
-static void question_judge_again(struct question *q);
-
-static void question_waited(struct job *job)
-{
-	struct question *q = CONTAINER_OF(job, struct question, job);
-	struct versiond *v = q->versiond;
-
-	question_judge_again(q);
-	versiond_returned(v);
-}
-
-/* False: nobody is writing there. */
-static bool question_waits(struct question *q)
-{
-	if (!lookup_would_wait(q->versiond, question_path(q)))
-		return false;
-	if (q->waits++ == WAITS_MAX) {
-		question_finish(q, HOME_NOTHING);
-		return true;
-	}
-	q->job.work = question_wait;
-	q->job.done = question_waited;
-	versiond_submit(q->versiond, q->versiond->pool, &q->job);
-	return true;
-}
-
-static void question_judge_again(struct question *q)
-{
-	struct versiond *v = q->versiond;
-	struct wire wire = { .sender = { .id = q->asker, .lineage = q->lineage },
-			     .type = WIRE_CHECK, .check = q->check };
-
-	if (question_waits(q))
-		return;
-	if (q->type == WIRE_STORE)
-		question_finish(q, home_stored(&v->home, q->asker, &q->store, &v->answer));
-	else
-		question_finish(q, home_receive(&v->home, &wire, group_clock(v), &v->answer));
 }
 
 /* the names behind a gate */
@@ -468,78 +438,68 @@ static bool is_worth_a_line(struct versiond *v, const struct err *err)
 	       (now >= due && atomic_compare_exchange_strong(&v->complain_at, &due, now + COMPLAIN_MS));
 }
 
-static int record_keep(struct versiond *v, struct str path, const struct record *record,
-		       struct str type, uint32_t keep)
+static void record_work(struct job *job)
 {
+	struct record_keeping *k = CONTAINER_OF(job, struct record_keeping, job);
 	struct err err = ERR_INIT;
 
-	if (store_merge(v->service->store, path, record, type, keep, &err) == 0)
-		return 0;
-	if (is_worth_a_line(v, &err))
+	k->on_disk = store_merge(k->versiond->service->store, k->path, &k->record, k->type, k->keep, &err) == 0;
+	if (!k->on_disk && is_worth_a_line(k->versiond, &err))
 		log_err(LOG_LEVEL_WARNING, &err, "keep a record");
-	return -1;
 }
 
-static void count_commit(struct versiond *v, bool on_disk)
+static void record_finish(void *data, bool kept)
 {
-	v->stats->commits += on_disk;
-	v->stats->refused += !on_disk;
+	struct record_keeping *k = data;
+
+	k->finish(k, kept);
 }
 
-static void store_work(struct job *job)
+static void record_done(struct job *job)
 {
-	struct question *q = CONTAINER_OF(job, struct question, job);
+	struct record_keeping *k = CONTAINER_OF(job, struct record_keeping, job);
+	struct versiond *v = k->versiond;
 
-	q->on_disk = record_keep(q->versiond, q->store.path, &q->store.record, q->store.type,
-				 q->keep) == 0;
+	v->stats->commits += k->on_disk;
+	v->stats->refused += !k->on_disk;
+	if (k->on_disk && path_is_gate(k->path))
+		walk_gate(v, k->path, k->record.version, record_finish, k);
+	else
+		k->finish(k, k->on_disk);
+	versiond_returned(v);
 }
 
-static void store_finish(void *data, bool kept)
+static void record_keep(struct versiond *v, struct record_keeping *k, struct str path, struct str type,
+			const struct record *record, void (*finish)(struct record_keeping *, bool kept))
 {
-	struct question *q = data;
+	*k = (struct record_keeping){ .versiond = v, .path = path, .type = type, .record = *record,
+				      .keep = v->home.layout.keep_versions, .finish = finish };
+	k->job = (struct job){ .key = path_hash(path), .work = record_work, .done = record_done };
+	versiond_submit(v, v->pool, &k->job);
+}
+
+/* Another node's. */
+static void store_finish(struct record_keeping *k, bool kept)
+{
+	struct question *q = CONTAINER_OF(k, struct question, keeping);
 
 	if (kept)
-		question_judge_again(q);
+		lookup_when_unblocked(&q->wait);
 	else
 		question_finish(q, HOME_NOTHING);
 }
 
-static void store_done(struct job *job)
-{
-	struct question *q = CONTAINER_OF(job, struct question, job);
-	struct versiond *v = q->versiond;
-
-	count_commit(v, q->on_disk);
-	if (q->on_disk && path_is_gate(q->store.path))
-		walk_gate(v, q->store.path, q->store.record.version, store_finish, q);
-	else
-		store_finish(q, q->on_disk);
-	versiond_returned(v);
-}
-
 /* A question of this node's own: asker.commit. */
 struct own_commit {
-	struct job job;
-	struct versiond *versiond;
+	struct record_keeping keeping;
 	uint64_t id;
-	struct record record;
 	struct buf path, type;
-	uint32_t keep;
-	bool on_disk;
 };
 
-static void own_work(struct job *job)
+static void own_finish(struct record_keeping *k, bool kept)
 {
-	struct own_commit *own = CONTAINER_OF(job, struct own_commit, job);
-
-	own->on_disk = record_keep(own->versiond, buf_str(&own->path), &own->record,
-				   buf_str(&own->type), own->keep) == 0;
-}
-
-static void own_finish(void *data, bool kept)
-{
-	struct own_commit *own = data;
-	struct versiond *v = own->versiond;
+	struct own_commit *own = CONTAINER_OF(k, struct own_commit, keeping);
+	struct versiond *v = k->versiond;
 
 	asker_committed(&v->asker, own->id, kept, clock_mono_ms());
 	group_schedule(v);
@@ -548,35 +508,15 @@ static void own_finish(void *data, bool kept)
 	free(own);
 }
 
-static void own_done(struct job *job)
-{
-	struct own_commit *own = CONTAINER_OF(job, struct own_commit, job);
-	struct versiond *v = own->versiond;
-
-	count_commit(v, own->on_disk);
-	if (own->on_disk && path_is_gate(buf_str(&own->path)))
-		walk_gate(v, buf_str(&own->path), own->record.version, own_finish, own);
-	else
-		own_finish(own, own->on_disk);
-	versiond_returned(v);
-}
-
 /* As asker.commit. */
 static void commit_here(void *data, uint64_t id, const struct store_ask *ask)
 {
-	struct versiond *v = data;
 	struct own_commit *own = mem_new(1, sizeof *own);
 
-	own->versiond = v;
 	own->id = id;
-	own->record = ask->record;
-	own->keep = v->home.layout.keep_versions;
 	buf_addstr(&own->path, ask->path);
 	buf_addstr(&own->type, ask->type);
-	own->job.key = path_hash(ask->path);
-	own->job.work = own_work;
-	own->job.done = own_done;
-	versiond_submit(v, v->pool, &own->job);
+	record_keep(data, &own->keeping, buf_str(&own->path), buf_str(&own->type), &ask->record, own_finish);
 }
 
 /* directories that are made here */
@@ -670,10 +610,7 @@ static void store_begin(struct versiond *v, const struct wire *wire, const struc
 		return;
 	}
 	q = question_keep(v, wire, from, request);
-	q->keep = v->home.layout.keep_versions;
-	q->job.work = store_work;
-	q->job.done = store_done;
-	versiond_submit(v, v->pool, &q->job);
+	record_keep(v, &q->keeping, q->store.path, q->store.type, &q->store.record, store_finish);
 }
 
 /* The record is already durable here: its content brought it, or another brought the same entry. */
@@ -697,7 +634,7 @@ static bool check_waits(struct versiond *v, const struct wire *wire,
 	if (v->jobs >= JOBS_MAX)
 		reply_nothing(v, from, request);
 	else
-		question_judge_again(question_keep(v, wire, from, request));
+		lookup_when_unblocked(&question_keep(v, wire, from, request)->wait);
 	return true;
 }
 

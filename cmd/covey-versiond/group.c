@@ -18,8 +18,6 @@
 #include <sodium.h>
 
 #define FIRST_VIEW_MS 1000		/* at the start, for discoverd to answer */
-#define BEHIND_AGAIN_MS 100
-#define BEHIND_WAIT_MS 1000
 
 #define UDP_HEARD_MS 2000		/* after an answer by UDP, HTTP waits for one attempt more */
 #define UDP_DEAF_MS 10000		/* how long a peer is asked both ways */
@@ -189,30 +187,10 @@ static void group_batch_done(void *data)
 
 /* a newer layout exists */
 
-static void behind_told(struct call *call, struct frame *frame)
-{
-	(void)frame;
-	call_finish(call);
-}
-
 void group_behind(struct versiond *v, uint64_t epoch, uint64_t node,
 		  const struct address *discovery)
 {
-	struct discover_behind behind = { .epoch = epoch, .node = node, .from = *discovery };
-	uint64_t now = clock_mono_ms();
-	struct buf body = BUF_INIT;
-
-	if (epoch <= v->behind_epoch && now - v->behind_told < BEHIND_AGAIN_MS)
-		return;
-	v->stats->behind++;
-	v->behind_epoch = epoch;
-	v->behind_told = now;
-	call_finish(&v->behind);	/* of an earlier one: this says more, or again */
-	v->behind.answer = behind_told;
-	discover_behind_pack(&body, &behind);
-	call_start(view_client_caller(v->view), &v->behind, DISCOVER_BEHIND, buf_str(&body),
-		   BEHIND_WAIT_MS);
-	buf_clear(&body);
+	v->stats->behind += view_client_behind(v->view, epoch, node, discovery);
 }
 
 static void asker_behind(void *data, uint64_t epoch, uint64_t node,
@@ -262,11 +240,8 @@ static void view_failed(void *data, const struct err *err)
 static void start_watching(struct versiond *v)
 {
 	static const struct view_events events = { .changed = view_changed, .failed = view_failed };
-	struct buf state = BUF_INIT;
 
-	buf_addf(&state, "%s/state", v->service->conf->node.store);
-	v->view = view_client_new(store_run(v->service->store), state.data, &events, v);
-	buf_clear(&state);
+	v->view = view_client_new(store_run(v->service->store), v->service->state, &events, v);
 	asker_use_view(v, view_client_view(v->view));
 	view_client_ask(v->view, FIRST_VIEW_MS, NULL);
 	view_client_start(v->view, v->service->loop);
@@ -306,7 +281,6 @@ int group_start(struct versiond *v, struct err *err)
 						 .batch_done = group_batch_done };
 	int fd = service_fd(v->service, "versions");
 
-	v->behind = (struct call)CALL_INIT;
 	if (identity_keys(v->service->conf, &v->keys, err) < 0 ||
 	    identity_member(v->service->conf, store_node(v->service->store), &v->self, err) < 0)
 		return -1;
@@ -328,7 +302,6 @@ int group_start(struct versiond *v, struct err *err)
 void group_stop(struct versiond *v)
 {
 	timer_stop(&v->tick);
-	call_finish(&v->behind);
 	view_client_free(v->view);
 	LIST_EACH(struct way, way, &v->ways, link) {
 		courier_forget(&way->courier);

@@ -17,14 +17,13 @@
 #include "mem.h"
 #include "quorum.h"
 
-#define WAITS_MAX 8			/* in the pool, then the lookup may block the loop */
-
-/* NEWEST and STORE under way. */
+/* NEWEST, STORE and NODES under way. */
 struct pending {
 	struct versiond *versiond;
 	struct serve_request *request;
-	struct check_wait check;
+	struct check_wait check;	/* of NEWEST and NODES */
 	struct store_wait store;
+	struct buf path;		/* of NODES */
 };
 
 static struct pending *pending_new(struct versiond *v, struct serve_request *request,
@@ -39,13 +38,18 @@ static struct pending *pending_new(struct versiond *v, struct serve_request *req
 	return pending;
 }
 
-static void pending_end(struct pending *pending)
+static void pending_free(struct pending *pending)
 {
-	struct versiond *v = pending->versiond;
-
-	serve_end(pending->request);
+	buf_clear(&pending->path);
 	free(pending);
-	local_ended(v);
+}
+
+static void check_gone(struct serve_request *request)
+{
+	struct pending *pending = request->data;
+
+	check_cancel(&pending->check);
+	pending_free(pending);
 }
 
 /* NEWEST */
@@ -57,7 +61,7 @@ static void reply_newest(struct versiond *v, struct serve_request *request,
 
 	v->stats->checks[answer->certainty]++;
 	newest_answer_pack(&body, answer);
-	serve_reply(request, VERSION_TALK_ANSWER, buf_str(&body), NULL, 0);
+	local_reply(v, request, VERSION_TALK_ANSWER, buf_str(&body));
 	buf_clear(&body);
 }
 
@@ -66,15 +70,7 @@ static void newest_done(struct check_wait *wait, const struct check_result *resu
 	struct pending *pending = CONTAINER_OF(wait, struct pending, check);
 
 	reply_newest(pending->versiond, pending->request, &result->answer);
-	pending_end(pending);
-}
-
-static void newest_gone(struct serve_request *request)
-{
-	struct pending *pending = request->data;
-
-	check_cancel(&pending->check);
-	free(pending);
+	pending_free(pending);
 }
 
 /* Without a key this node is a group of one: its own record is the newest. */
@@ -91,8 +87,6 @@ static void newest_alone(struct versiond *v, struct serve_request *request,
 	answer.entry = found.entry;
 	answer.parent_known = true;
 	reply_newest(v, request, &answer);
-	serve_end(request);
-	local_ended(v);
 }
 
 static void newest_begin(struct versiond *v, struct serve_request *request, struct str body)
@@ -106,7 +100,7 @@ static void newest_begin(struct versiond *v, struct serve_request *request, stru
 		newest_alone(v, request, &ask);
 		return;
 	}
-	pending = pending_new(v, request, newest_gone);
+	pending = pending_new(v, request, check_gone);
 	pending->check.done = newest_done;
 	check_start(&v->asker, &pending->check, ask.path, (enum check_purpose)ask.purpose,
 		    ask.version, clock_mono_ms());
@@ -123,10 +117,13 @@ static void local_store_done(struct store_wait *wait, const struct store_answer 
 	if (answer->last)
 		pending->versiond->stats->stores[answer->confirmed]++;
 	store_answer_pack(&body, answer);
-	serve_reply(pending->request, VERSION_TALK_STORED, buf_str(&body), NULL, 0);
+	if (answer->last)
+		local_reply(pending->versiond, pending->request, VERSION_TALK_STORED, buf_str(&body));
+	else
+		serve_reply(pending->request, VERSION_TALK_STORED, buf_str(&body), NULL, 0);
 	buf_clear(&body);
 	if (answer->last)
-		pending_end(pending);
+		pending_free(pending);
 }
 
 static void local_store_gone(struct serve_request *request)
@@ -134,7 +131,7 @@ static void local_store_gone(struct serve_request *request)
 	struct pending *pending = request->data;
 
 	storing_cancel(&pending->store);
-	free(pending);
+	pending_free(pending);
 }
 
 static void local_store_begin(struct versiond *v, struct serve_request *request, struct str body)
@@ -153,12 +150,10 @@ static void local_store_begin(struct versiond *v, struct serve_request *request,
 /* waiting for a writer */
 
 struct blocked {
-	struct job job;
-	struct versiond *versiond;
+	struct lookup_wait wait;
 	struct serve_request *request;	/* NULL: its asker is gone */
 	void (*begin)(struct versiond *, struct serve_request *, struct str body);
 	struct buf path, body;
-	unsigned waits;
 };
 
 static void blocked_gone(struct serve_request *request)
@@ -168,32 +163,19 @@ static void blocked_gone(struct serve_request *request)
 	blocked->request = NULL;
 }
 
-static void blocked_work(struct job *job)
+/* What was waited for often enough may block the loop. */
+static void blocked_begin(struct lookup_wait *wait, bool unblocked)
 {
-	struct blocked *blocked = CONTAINER_OF(job, struct blocked, job);
+	struct blocked *blocked = CONTAINER_OF(wait, struct blocked, wait);
 
-	lookup_await(blocked->versiond, buf_str(&blocked->path));
-}
-
-static void blocked_done(struct job *job)
-{
-	struct blocked *blocked = CONTAINER_OF(job, struct blocked, job);
-	struct versiond *v = blocked->versiond;
-	bool again = blocked->request != NULL && ++blocked->waits < WAITS_MAX &&
-		     lookup_would_wait(v, buf_str(&blocked->path));
-
-	if (again) {
-		versiond_submit(v, v->pool, &blocked->job);
-	} else {
-		if (blocked->request != NULL) {
-			blocked->request->gone = NULL;
-			blocked->begin(v, blocked->request, buf_str(&blocked->body));
-		}
-		buf_clear(&blocked->path);
-		buf_clear(&blocked->body);
-		free(blocked);
+	(void)unblocked;
+	if (blocked->request != NULL) {
+		blocked->request->gone = NULL;
+		blocked->begin(wait->versiond, blocked->request, buf_str(&blocked->body));
 	}
-	versiond_returned(v);
+	buf_clear(&blocked->path);
+	buf_clear(&blocked->body);
+	free(blocked);
 }
 
 static void begin_when_unblocked(struct versiond *v, struct serve_request *request, struct str path,
@@ -207,27 +189,18 @@ static void begin_when_unblocked(struct versiond *v, struct serve_request *reque
 		return;
 	}
 	blocked = mem_new(1, sizeof *blocked);
-	blocked->versiond = v;
 	blocked->request = request;
 	blocked->begin = begin;
 	buf_addstr(&blocked->path, path);
 	buf_addstr(&blocked->body, body);
 	request->data = blocked;
 	request->gone = blocked_gone;
-	blocked->job.key = path_hash(path);
-	blocked->job.work = blocked_work;
-	blocked->job.done = blocked_done;
-	versiond_submit(v, v->pool, &blocked->job);
+	blocked->wait = (struct lookup_wait){ .versiond = v, .path = buf_str(&blocked->path),
+					      .then = blocked_begin };
+	lookup_when_unblocked(&blocked->wait);
 }
 
 /* NODES */
-
-struct nodes_look {
-	struct check_wait wait;
-	struct versiond *versiond;
-	struct serve_request *request;
-	struct buf path;
-};
 
 static void reply_row(struct serve_request *request, const struct nodes_row *row)
 {
@@ -300,40 +273,22 @@ static void reply_peer_row(struct versiond *v, struct serve_request *request, st
 	reply_row(request, &row);
 }
 
-static void nodes_end(struct versiond *v, struct serve_request *request)
-{
-	serve_reply(request, VERSION_TALK_END, STR(""), NULL, 0);
-	serve_end(request);
-	local_ended(v);
-}
-
 static void nodes_done(struct check_wait *wait, const struct check_result *result)
 {
-	struct nodes_look *look = CONTAINER_OF(wait, struct nodes_look, wait);
-	struct versiond *v = look->versiond;
-	struct serve_request *request = look->request;
+	struct pending *pending = CONTAINER_OF(wait, struct pending, check);
+	struct versiond *v = pending->versiond;
 	const struct members *members = &view_client_view(v->view)->members;
-	struct str path = buf_str(&look->path);
+	struct str path = buf_str(&pending->path);
 
-	reply_own_row(v, request, path, result->own_known, result->own);
+	reply_own_row(v, pending->request, path, result->own_known, result->own);
 	for (size_t i = 0; i < members->count; i++) {
 		const struct member *member = &members->list[i];
 
 		if (member->id != v->self.id && member->state != MEMBER_LEFT)
-			reply_peer_row(v, request, path, member, result);
+			reply_peer_row(v, pending->request, path, member, result);
 	}
-	buf_clear(&look->path);
-	free(look);
-	nodes_end(v, request);
-}
-
-static void nodes_gone(struct serve_request *request)
-{
-	struct nodes_look *look = request->data;
-
-	check_cancel(&look->wait);
-	buf_clear(&look->path);
-	free(look);
+	local_reply(v, pending->request, VERSION_TALK_END, STR(""));
+	pending_free(pending);
 }
 
 static void nodes_alone(struct versiond *v, struct serve_request *request, struct str path)
@@ -342,13 +297,13 @@ static void nodes_alone(struct versiond *v, struct serve_request *request, struc
 	bool answered = lookup_find(v, path, VERSION_NONE, false, &found) == 0;
 
 	reply_own_row(v, request, path, answered, &found);
-	nodes_end(v, request);
+	local_reply(v, request, VERSION_TALK_END, STR(""));
 }
 
 static int ask_nodes(struct versiond *v, struct serve_request *request, struct str body,
 		     struct err *err)
 {
-	struct nodes_look *look;
+	struct pending *pending;
 	struct nodes_ask ask;
 
 	if (nodes_ask_unpack(body, &ask, err) < 0)
@@ -357,14 +312,10 @@ static int ask_nodes(struct versiond *v, struct serve_request *request, struct s
 		nodes_alone(v, request, ask.path);
 		return 0;
 	}
-	look = mem_new(1, sizeof *look);
-	look->versiond = v;
-	look->request = request;
-	buf_addstr(&look->path, ask.path);
-	request->data = look;
-	request->gone = nodes_gone;
-	look->wait.done = nodes_done;
-	check_start(&v->asker, &look->wait, ask.path, CHECK_LOOK, VERSION_NONE, clock_mono_ms());
+	pending = pending_new(v, request, check_gone);
+	buf_addstr(&pending->path, ask.path);
+	pending->check.done = nodes_done;
+	check_start(&v->asker, &pending->check, ask.path, CHECK_LOOK, VERSION_NONE, clock_mono_ms());
 	group_schedule(v);
 	return 0;
 }
@@ -401,10 +352,8 @@ static void tell_stats(struct versiond *v, struct serve_request *request)
 	struct buf text = BUF_INIT;
 
 	stats_print(v, &text);
-	serve_reply(request, VERSION_TALK_STATS, buf_str(&text), NULL, 0);
-	serve_end(request);
+	local_reply(v, request, VERSION_TALK_STATS, buf_str(&text));
 	buf_clear(&text);
-	local_ended(v);
 }
 
 static int local_dispatch(struct versiond *v, struct serve_request *request, const struct frame *frame,
@@ -439,10 +388,8 @@ static void local_request(struct serve *serve, struct serve_request *request, st
 		serve_end(request);
 		return;
 	}
-	if (local_dispatch(v, request, frame, &err) == 0)
-		return;
-	serve_fail(request, &err);
-	local_ended(v);
+	if (local_dispatch(v, request, frame, &err) < 0)
+		local_fail(v, request, &err);
 }
 
 static void local_gone(struct serve *serve, struct serve_request *request)
@@ -463,6 +410,19 @@ void local_stop(struct versiond *v)
 {
 	serve_free(v->serve);
 	v->serve = NULL;
+}
+
+void local_reply(struct versiond *v, struct serve_request *request, uint8_t type, struct str body)
+{
+	serve_reply(request, type, body, NULL, 0);
+	serve_end(request);
+	local_ended(v);
+}
+
+void local_fail(struct versiond *v, struct serve_request *request, const struct err *err)
+{
+	serve_fail(request, err);
+	local_ended(v);
 }
 
 void local_ended(struct versiond *v)

@@ -8,28 +8,28 @@
 #include "versiond.h"
 
 #include "clock.h"
+#include "container.h"
 #include "log.h"
 #include "mem.h"
 
 #define REMEMBERED 1024			/* by the path's hash */
 #define LOOKED_MS 20
+#define WAITS_MAX 8			/* in the pool, for a writer */
 
 struct place {				/* of the cache: a path, and as of when */
 	char path[PATH_BYTES];
 	size_t n;
-	bool filled;
+	uint64_t until;			/* ms; 0: it is empty */
 	uint64_t changes;		/* of its partition, before that */
 };
 
 struct lookups {
-	struct {
+	struct remembered {
 		struct place place;
-		uint64_t until;		/* ms */
 		struct home_found found;
 	} newest[REMEMBERED];
 	struct {			/* the last one: a page of it asks for one version after the other */
 		struct place place;
-		uint64_t until;
 		struct history all;
 	} history;
 	uint64_t complain_at;		/* ms */
@@ -49,7 +49,7 @@ void lookup_free(struct lookups *lookups)
 
 static bool place_is(const struct place *place, struct str path, uint64_t changes)
 {
-	return place->filled && place->changes == changes &&
+	return clock_mono_ms() < place->until && place->changes == changes &&
 	       str_eq((struct str){ place->path, place->n }, path);
 }
 
@@ -57,7 +57,7 @@ static void place_set(struct place *place, struct str path, uint64_t changes)
 {
 	memcpy(place->path, path.s != NULL ? path.s : "", path.n);
 	place->n = path.n;
-	place->filled = true;
+	place->until = clock_mono_ms() + LOOKED_MS;
 	place->changes = changes;
 }
 
@@ -65,16 +65,14 @@ static int lookup_history(struct versiond *v, struct str path, struct err *err)
 {
 	struct lookups *lookups = v->lookups;
 	uint64_t changes = store_changes(v->service->store, path_partition(path));
-	uint64_t now = clock_mono_ms();
 
-	if (place_is(&lookups->history.place, path, changes) && now < lookups->history.until)
+	if (place_is(&lookups->history.place, path, changes))
 		return 0;
-	lookups->history.place.filled = false;
+	lookups->history.place.until = 0;
 	history_clear(&lookups->history.all);
 	if (store_history(v->service->store, path, &lookups->history.all, err) < 0)
 		return -1;
 	place_set(&lookups->history.place, path, changes);
-	lookups->history.until = clock_mono_ms() + LOOKED_MS;
 	return 0;
 }
 
@@ -153,7 +151,7 @@ static int lookup_read(struct versiond *v, struct str path, struct version versi
 		uint64_t now = clock_mono_ms();
 
 		if (err.kind != ERR_CONFLICT && now >= v->lookups->complain_at) {
-			log_err(LOG_LEVEL_WARNING, &err, "no answer to a check");
+			log_err(LOG_LEVEL_WARNING, &err, "answer no check");
 			v->lookups->complain_at = now + COMPLAIN_MS;
 		}
 		return -1;
@@ -165,20 +163,15 @@ static int lookup_read(struct versiond *v, struct str path, struct version versi
 static int lookup_newest(struct versiond *v, struct str path, struct home_found *ret)
 {
 	uint64_t changes = store_changes(v->service->store, path_partition(path));
-	uint64_t now = clock_mono_ms();
-	size_t at = path_hash(path) % REMEMBERED;
+	struct remembered *r = &v->lookups->newest[path_hash(path) % REMEMBERED];
 
-	if (place_is(&v->lookups->newest[at].place, path, changes) &&
-	    now < v->lookups->newest[at].until) {
-		*ret = v->lookups->newest[at].found;
-		return 0;
+	if (!place_is(&r->place, path, changes)) {
+		r->place.until = 0;
+		if (lookup_read(v, path, VERSION_NONE, false, &r->found) < 0)
+			return -1;
+		place_set(&r->place, path, changes);
 	}
-	v->lookups->newest[at].place.filled = false;
-	if (lookup_read(v, path, VERSION_NONE, false, &v->lookups->newest[at].found) < 0)
-		return -1;
-	place_set(&v->lookups->newest[at].place, path, changes);
-	v->lookups->newest[at].until = now + LOOKED_MS;
-	*ret = v->lookups->newest[at].found;
+	*ret = r->found;
 	return 0;
 }
 
@@ -200,12 +193,38 @@ bool lookup_would_wait(struct versiond *v, struct str path)
 	       (path.n > 0 && store_would_wait(store, path_parent(path)));
 }
 
-void lookup_await(struct versiond *v, struct str path)
+static void lookup_await(struct job *job)
 {
-	struct str parent = path_parent(path);
+	struct lookup_wait *w = CONTAINER_OF(job, struct lookup_wait, job);
+	struct store *store = w->versiond->service->store;
+	struct str parent = path_parent(w->path);
 
 	/* An error shows again when it is looked up. */
-	store_await(v->service->store, path, NULL);
+	store_await(store, w->path, NULL);
 	if (parent.n > 0)
-		store_await(v->service->store, parent, NULL);
+		store_await(store, parent, NULL);
+}
+
+static void lookup_awaited(struct job *job)
+{
+	struct lookup_wait *w = CONTAINER_OF(job, struct lookup_wait, job);
+	struct versiond *v = w->versiond;
+
+	lookup_when_unblocked(w);
+	versiond_returned(v);
+}
+
+void lookup_when_unblocked(struct lookup_wait *w)
+{
+	struct versiond *v = w->versiond;
+	bool blocked = lookup_would_wait(v, w->path);
+
+	if (!blocked || w->waits++ == WAITS_MAX) {
+		w->then(w, !blocked);
+		return;
+	}
+	w->job.key = path_hash(w->path);
+	w->job.work = lookup_await;
+	w->job.done = lookup_awaited;
+	versiond_submit(v, v->pool, &w->job);
 }

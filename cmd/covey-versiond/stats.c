@@ -9,6 +9,7 @@
 #define SEALING_BYTES (WIRE_BYTES - WIRE_PLAIN_BYTES)
 
 static const char *const directions[] = { [STATS_RECEIVED] = "received", [STATS_SENT] = "sent" };
+static const char *const ways[] = { "udp", "http" };
 
 static const struct {
 	enum wire_type type;
@@ -51,13 +52,8 @@ void stats_close(struct versiond *v)
 
 void stats_count(struct versiond *v, bool http, int direction, enum wire_type type, size_t bytes)
 {
-	if (http) {
-		v->stats->http[direction][type].messages++;
-		v->stats->http[direction][type].bytes += bytes + SEALING_BYTES;
-	} else {
-		v->stats->udp[direction][type].messages++;
-		v->stats->udp[direction][type].bytes += bytes + SEALING_BYTES;
-	}
+	v->stats->traffic[http][direction][type].messages++;
+	v->stats->traffic[http][direction][type].bytes += bytes + SEALING_BYTES;
 }
 
 void stats_count_sent(struct versiond *v, bool http, struct str plain)
@@ -69,18 +65,13 @@ void stats_count_sent(struct versiond *v, bool http, struct str plain)
 
 static void print_messages(const struct versiond *v, struct buf *buf, const char *name, bool bytes)
 {
-	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
-		for (int d = STATS_RECEIVED; d <= STATS_SENT; d++) {
-			enum wire_type t = types[i].type;
-
-			buf_addf(buf, "%s{type=\"%s\",direction=\"%s\",by=\"udp\"} %" PRIu64 "\n",
-				 name, types[i].name, directions[d],
-				 bytes ? v->stats->udp[d][t].bytes : v->stats->udp[d][t].messages);
-			buf_addf(buf, "%s{type=\"%s\",direction=\"%s\",by=\"http\"} %" PRIu64 "\n",
-				 name, types[i].name, directions[d],
-				 bytes ? v->stats->http[d][t].bytes : v->stats->http[d][t].messages);
-		}
-	}
+	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+		for (int d = STATS_RECEIVED; d <= STATS_SENT; d++)
+			for (int way = 0; way < 2; way++)
+				buf_addf(buf, "%s{type=\"%s\",direction=\"%s\",by=\"%s\"} %" PRIu64 "\n",
+					 name, types[i].name, directions[d], ways[way],
+					 bytes ? v->stats->traffic[way][d][types[i].type].bytes
+					       : v->stats->traffic[way][d][types[i].type].messages);
 }
 
 static void print_head(struct buf *buf, const char *name, const char *help)

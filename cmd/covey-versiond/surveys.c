@@ -412,10 +412,8 @@ static void reply_bulk(struct versiond *v, struct serve_request *request, const 
 	bulk.type = type;
 	bulk.body = body;
 	bulk_pack(&message, &bulk);
-	serve_reply(request, VERSION_TALK_SYNCED, buf_str(&message), NULL, 0);
-	serve_end(request);
+	local_reply(v, request, VERSION_TALK_SYNCED, buf_str(&message));
 	buf_clear(&message);
-	local_ended(v);
 }
 
 static void sync_finish(struct sync *q)
@@ -425,16 +423,14 @@ static void sync_finish(struct sync *q)
 
 	if (request == NULL)
 		return;
-	if (q->epoch != v->home.layout.epoch) {
+	if (q->epoch != v->home.layout.epoch)
 		reply_bulk(v, request, &q->ask, BULK_STALE, STR(""));
-	} else if (q->failed) {
-		serve_fail(request, &q->err);
-		local_ended(v);
-	} else {
+	else if (q->failed)
+		local_fail(v, request, &q->err);
+	else
 		reply_bulk(v, request, &q->ask,
 			   q->ask.type == BULK_NEWEST ? BULK_NEWEST_ARE : BULK_SYNCED,
 			   buf_str(&q->answer));
-	}
 }
 
 static void sync_done(struct job *job)

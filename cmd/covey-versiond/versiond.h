@@ -41,7 +41,7 @@ enum { STATS_RECEIVED, STATS_SENT };
 struct stats {
 	struct {
 		uint64_t messages, bytes;	/* sealed */
-	} udp[2][WIRE_TYPES], http[2][WIRE_TYPES];
+	} traffic[2][2][WIRE_TYPES];	/* by UDP, by HTTP; received, sent */
 	uint64_t checks[CERTAINTY_UNCONFIRMED + 1];	/* by how they ended */
 	uint64_t stores[2];		/* by confirmed */
 	uint64_t commits, refused;	/* as a home: kept, could not be kept */
@@ -65,9 +65,6 @@ struct versiond {
 	uint64_t write_backs_told;	/* of asker.write_backs, those in stats */
 
 	struct view_client *view;	/* NULL: in no group */
-	struct call behind;
-	uint64_t behind_epoch;		/* what discoverd was told of last */
-	uint64_t behind_told;		/* ms: when */
 	uint64_t random;		/* the last question's id is made of it */
 
 	struct pool *pool;		/* commits, and waiting for others' */
@@ -109,8 +106,15 @@ void lookup_free(struct lookups *);	/* NULL is fine */
 home_lookup lookup_find;			/* data is the struct versiond */
 /* A lookup of this path would wait: a directory is coming or going, or a writer died. */
 bool lookup_would_wait(struct versiond *, struct str path);
-/* On a pool's thread: returns when it would not, for the moment. */
-void lookup_await(struct versiond *, struct str path);
+/* Who waits in the pool until it would not. */
+struct lookup_wait {
+	struct job job;
+	struct versiond *versiond;
+	struct str path;		/* its owner's */
+	unsigned waits;
+	void (*then)(struct lookup_wait *, bool unblocked);	/* false: it was waited for often enough */
+};
+void lookup_when_unblocked(struct lookup_wait *);	/* then() is called at once, or later on the loop */
 
 /* answer.c */
 void answers_start(struct versiond *);	/* sets the asker's commit, make and made_end */
@@ -124,8 +128,10 @@ void answers_cut_walks(struct versiond *);
 /* local.c */
 int local_start(struct versiond *, struct err *);
 void local_stop(struct versiond *);
-/* After a request that ended, or whose asker is gone. */
-void local_ended(struct versiond *);
+/* The last answer to a request. */
+void local_reply(struct versiond *, struct serve_request *, uint8_t type, struct str body);
+void local_fail(struct versiond *, struct serve_request *, const struct err *);
+void local_ended(struct versiond *);	/* after that, and when nothing else keeps the process any more */
 
 /* surveys.c */
 struct surveys *surveys_new(struct store *);

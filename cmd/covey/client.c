@@ -54,11 +54,22 @@ static const char *own_node(char to[LOCAL_URL], const char **ret_whence)
 	return to;
 }
 
+/* base is taken over. */
+static struct client *client_new(char *base, const char *whence)
+{
+	struct client *client = mem_new(1, sizeof *client);
+
+	client->base = base;
+	client->whence = whence;
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0 || (client->curl = curl_easy_init()) == NULL)
+		abort();	/* memory */
+	return client;
+}
+
 int client_open(struct client **ret, const char *url, struct err *err)
 {
 	const char *from = url, *whence = "";
 	struct buf text = BUF_INIT;
-	struct client *client;
 	char own[LOCAL_URL];
 	struct str base;
 
@@ -76,24 +87,13 @@ int client_open(struct client **ret, const char *url, struct err *err)
 	if (memmem(base.s, base.n, "://", 3) == NULL)
 		buf_adds(&text, "http://");
 	buf_addstr(&text, base);
-	client = mem_new(1, sizeof *client);
-	client->base = buf_take(&text);
-	client->whence = whence;
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0 || (client->curl = curl_easy_init()) == NULL)
-		abort();	/* memory */
-	*ret = client;
+	*ret = client_new(buf_take(&text), whence);
 	return 0;
 }
 
 struct client *client_copy(const struct client *from)
 {
-	struct client *client = mem_new(1, sizeof *client);
-
-	client->base = mem_copy(from->base, strlen(from->base));
-	client->whence = from->whence;
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != 0 || (client->curl = curl_easy_init()) == NULL)
-		abort();	/* memory */
-	return client;
+	return client_new(mem_copy(from->base, strlen(from->base)), from->whence);
 }
 
 bool client_lost(const struct client *client)
@@ -470,6 +470,20 @@ int ask_json(const char *url, struct str target, const char *what, json_t **ret)
 	return status;
 }
 
+int ask_and_show(const char *url, struct str target, const char *what, bool json, void (*show)(json_t *))
+{
+	json_t *answer;
+	int status = ask_json(url, target, what, &answer);
+
+	if (status != 0)
+		return status;
+	if (json)
+		return print_json(answer);
+	show(answer);
+	json_decref(answer);
+	return 0;
+}
+
 struct str entry_name(const json_t *entry)
 {
 	struct str href = str_of(json_text(entry, "href")), name = STR_INIT;
@@ -523,16 +537,11 @@ static int print_written(const struct exchange *exchange)
 {
 	struct str rest = exchange->target, href, version = exchange_version(exchange);
 	struct str state = exchange_field(exchange, "version-state");
-	json_t *line;
-	int status;
 
 	str_cut(&rest, '?', &href);
-	line = json_pack("{s:s%, s:s%, s:i, s:s%}", "href", href.s, href.n, "version",
-			 version.n ? version.s : "", version.n, "status", (int)exchange->status,
-			 "state", state.n ? state.s : "", state.n);
-	status = print_json(line);
-	json_decref(line);
-	return status;
+	return print_json(json_pack("{s:s%, s:s%, s:i, s:s%}", "href", href.s, href.n, "version",
+				    version.n ? version.s : "", version.n, "status", (int)exchange->status,
+				    "state", state.n ? state.s : "", state.n));
 }
 
 int write_told(const struct write *write, const struct exchange *exchange, const char *path,
@@ -556,4 +565,15 @@ int write_told(const struct write *write, const struct exchange *exchange, const
 		command_say("%s: on this node's disk, and not confirmed by the group yet (202; %.*s)", path,
 			    STR_ARG(state));
 	return status == 0 ? EX_TEMPFAIL : status;
+}
+
+int write_one(const struct write *write, struct client *client, struct exchange *exchange, const char *path,
+	      atomic_uint_least64_t *unsure)
+{
+	struct err err = ERR_INIT;
+
+	if (write_send(write, client, exchange, &err) == 0)
+		return write_told(write, exchange, path, unsure);
+	exchange->status = 0;	/* the answer broke off */
+	return command_fail(&err);
 }

@@ -75,7 +75,9 @@ void target_of(struct buf *, const char *path);
  * status, after everything was told.  what names the thing asked for.
  */
 int ask_json(const char *url, struct str target, const char *what, json_t **ret);
-/* The same over a connection that stays; the answer's size is added to *bytes. */
+/* What comes is printed as JSON, or as show() has it; the exit status. */
+int ask_and_show(const char *url, struct str target, const char *what, bool json, void (*show)(json_t *));
+/* ask_json() over a connection that stays; the answer's size is added to *bytes. */
 int ask_json_by(struct client *, struct str target, const char *what, json_t **ret, size_t *bytes);
 
 /*
@@ -116,5 +118,8 @@ int write_send(const struct write *, struct client *, struct exchange *, struct 
  */
 int write_told(const struct write *, const struct exchange *, const char *path,
 	       atomic_uint_least64_t *unsure);
+/* Both, or why there was no answer; status is 0 then. */
+int write_one(const struct write *, struct client *, struct exchange *, const char *path,
+	      atomic_uint_least64_t *unsure);
 
 #endif

@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sysexits.h>
 
 #define COMMAND_OPTIONS 10
@@ -65,6 +66,9 @@ int command_misused(const struct command *, const char *format, ...)
 /* A number given as an option or operand; -1 after err was filled. */
 int command_number(const char *what, const char *text, uint64_t min, uint64_t max, uint64_t *ret,
 		   struct err *);
+
+/* A person at the terminal, which was asked on `to`, says yes. */
+bool command_agreed(FILE *to);
 
 /* Append a path as people write it, without its slashes at both ends.  0, or the exit status after it was told. */
 int command_path(struct buf *to, const char *path);

@@ -38,34 +38,39 @@ static const char *layout_role(const json_t *layout, const json_t *member)
 	return json_flag(member, "council") ? "home, council" : "home";
 }
 
-static void table_add_number(struct table *table, const json_t *member, const char *key)
+/* As covey layout show lists them, or, for covey peers, without what is of the layout alone. */
+static void print_nodes(const json_t *layout, const json_t *nodes, bool peers)
 {
-	char text[24];
-
-	snprintf(text, sizeof text, "%" PRIu64, json_number(member, key));
-	table_add(table, text);
-}
-
-static void print_members(const json_t *layout)
-{
-	static const char *const heads[] = {
-		"NODE", "NAME", "ADDRESS", "STATE", "ROLE", "REGION", "WEIGHT", "EPOCH",
+	static const struct {
+		const char *head, *key;		/* key NULL: it is worked out */
+		bool number, layout_only;
+	} columns[] = {
+		{ .head = "NODE", .key = "node" },
+		{ .head = "NAME", .key = "name" },
+		{ .head = "ADDRESS", .key = "address" },
+		{ .head = "STATE", .key = "state" },
+		{ .head = "ROLE" },
+		{ .head = "REGION", .key = "region", .layout_only = true },
+		{ .head = "WEIGHT", .key = "weight", .number = true, .layout_only = true },
+		{ .head = "EPOCH", .key = "epoch", .number = true },
 	};
-	struct table table = TABLE_INIT(8, 1u << 6 | 1u << 7);
-	json_t *member;
-	size_t i;
+	struct table table = TABLE_INIT(peers ? 6 : 8, peers ? 1u << 5 : 1u << 6 | 1u << 7);
 
-	for (i = 0; i < 8; i++)
-		table_add(&table, heads[i]);
-	json_array_foreach(json_object_get(layout, "members"), i, member) {
-		table_add(&table, json_text(member, "node"));
-		table_add(&table, or_dash(json_text(member, "name")));
-		table_add(&table, or_dash(json_text(member, "address")));
-		table_add(&table, or_dash(json_text(member, "state")));
-		table_add(&table, layout_role(layout, member));
-		table_add(&table, or_dash(json_text(member, "region")));
-		table_add_number(&table, member, "weight");
-		table_add_number(&table, member, "epoch");
+	for (size_t row = 0; row <= json_array_size(nodes); row++) {
+		const json_t *node = row > 0 ? json_array_get(nodes, row - 1) : NULL;
+
+		for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++) {
+			char number[24] = "";
+
+			if (columns[i].layout_only && peers)
+				continue;
+			if (columns[i].number && node != NULL)
+				snprintf(number, sizeof number, "%" PRIu64, json_number(node, columns[i].key));
+			table_add(&table, node == NULL ? columns[i].head :
+					  columns[i].number ? number :
+					  columns[i].key == NULL ? layout_role(layout, node) :
+					  or_dash(json_text(node, columns[i].key)));
+		}
 	}
 	table_print(&table);
 }
@@ -109,7 +114,7 @@ static void print_left(const json_t *left)
 		       json_number(left, "epoch"));
 }
 
-static void layout_show(const json_t *layout)
+static void layout_show(json_t *layout)
 {
 	const json_t *keep = json_object_get(layout, "keep");
 	uint64_t days = json_number(keep, "days");
@@ -124,7 +129,7 @@ static void layout_show(const json_t *layout)
 	printf("homes %" PRIu64 ", copies %" PRIu64 ", keep.versions %" PRIu64 ", keep.days %" PRIu64
 	       "%s\n\n", json_number(layout, "homes"), json_number(layout, "copies"),
 	       json_number(keep, "versions"), days, days == 0 ? " (content stays)" : "");
-	print_members(layout);
+	print_nodes(layout, json_object_get(layout, "members"), false);
 	print_apart(layout);
 }
 
@@ -141,7 +146,6 @@ static int layout_print(const struct arguments *args)
 	struct conf conf = CONF_INIT;
 	const char *url = args->values[LAYOUT_NODE];
 	char local[LOCAL_URL];
-	json_t *layout;
 	int status = 0;
 
 	if (args->values[LAYOUT_CONF] != NULL) {
@@ -150,16 +154,8 @@ static int layout_print(const struct arguments *args)
 			url = local_url(local, &conf);
 		conf_clear(&conf);
 	}
-	if (status == 0)
-		status = ask_json(url, STR("/.covey/layout"), "layout", &layout);
-	if (status != 0)
-		return status;
-	if (args->values[LAYOUT_JSON] != NULL)
-		status = print_json(layout);
-	else
-		layout_show(layout);
-	json_decref(layout);
-	return status;
+	return status != 0 ? status : ask_and_show(url, STR("/.covey/layout"), "layout",
+						   args->values[LAYOUT_JSON] != NULL, layout_show);
 }
 
 /* changing */
@@ -207,9 +203,14 @@ static int change(const struct conf *conf, const struct discover_change *wanted,
 	return command_fail(&err);
 }
 
-/* The same, given up after --within. */
-static int change_within(const struct arguments *args, const struct conf *conf,
-			 struct discover_change *wanted)
+/* Without end, for what goes on by itself; or given up after --within. */
+static int change_plainly(const struct arguments *args, const struct conf *conf, struct discover_change *wanted)
+{
+	(void)args;
+	return change(conf, wanted, 0);
+}
+
+static int change_within(const struct arguments *args, const struct conf *conf, struct discover_change *wanted)
 {
 	uint64_t seconds = WITHIN_S;
 	struct err err = ERR_INIT;
@@ -255,46 +256,33 @@ static bool needs_all(uint64_t homes, uint64_t copies, uint64_t members)
 	return members > 1 && (copies >= members || asked / 2 + 1 == asked);
 }
 
-/* Warn before the change.  When the layout is not known, the change is tried without a warning. */
-static void warn_of_none_to_spare(const struct conf *conf, const struct discover_change *wanted)
+static void warn_of_none_to_spare(const struct layout *layout, const struct discover_change *wanted)
 {
-	struct members members = MEMBERS_INIT;
-	struct layout layout = LAYOUT_NONE;
-	size_t count;
-	uint8_t homes, copies;
+	size_t count = layout_members(layout, layout_is_joint(layout) ? LAYOUT_B : LAYOUT_A);
+	uint8_t homes = wanted->homes != 0 ? wanted->homes : layout->homes;
+	uint8_t copies = wanted->copies != 0 ? wanted->copies : layout->copies;
 
-	if ((wanted->homes == 0 && wanted->copies == 0) ||
-	    local_view(conf, &members, &layout, NULL) < 0)
-		return;
-	members_clear(&members);
-	count = layout_members(&layout, layout_is_joint(&layout) ? LAYOUT_B : LAYOUT_A);
-	homes = wanted->homes != 0 ? wanted->homes : layout.homes;
-	copies = wanted->copies != 0 ? wanted->copies : layout.copies;
-	if (needs_all(homes, copies, count))
+	if ((wanted->homes != 0 || wanted->copies != 0) && needs_all(homes, copies, count))
 		fprintf(stderr, "covey: with homes=%u copies=%u of %zu members no node can be spared: while one that "
 			"a write needs is away, the write is not confirmed (202)\n", homes, copies, count);
 }
 
-/* Warn of what will be dropped. */
-static void warn_of_less(const struct conf *conf, const struct discover_change *wanted)
+/* Of what will be dropped. */
+static void warn_of_less(const struct layout *layout, const struct discover_change *wanted)
 {
-	struct members members = MEMBERS_INIT;
-	struct layout layout = LAYOUT_NONE;
 	uint32_t days = wanted->keep_days;
 
-	if (local_view(conf, &members, &layout, NULL) < 0)
-		return;
-	members_clear(&members);
-	if ((wanted->keep_versions != 0 && wanted->keep_versions < layout.keep_versions) ||
-	    (days != UINT32_MAX && days != 0 && (layout.keep_days == 0 || days < layout.keep_days)))
+	if ((wanted->keep_versions != 0 && wanted->keep_versions < layout->keep_versions) ||
+	    (days != UINT32_MAX && days != 0 && (layout->keep_days == 0 || days < layout->keep_days)))
 		fprintf(stderr, "covey: each node drops in an hour what these numbers do not keep, and covey status "
 			"tells how much; until then setting them back keeps it, and covey prune drops it "
 			"now\n");
 }
 
-static int run_set(const struct arguments *args, const struct conf *conf)
+/* When the layout is not known, the change is tried without a warning. */
+static int run_set(const struct arguments *args, const struct conf *conf, struct discover_change *wanted)
 {
-	struct discover_change wanted = { .what = CHANGE_SET };
+	struct view_client *view = NULL;
 	uint64_t numbers[SETTINGS];
 	struct err err = ERR_INIT;
 
@@ -303,29 +291,16 @@ static int run_set(const struct arguments *args, const struct conf *conf)
 	for (int i = 1; i < args->count; i++)
 		if (read_setting(numbers, args->operands[i], &err) < 0)
 			return command_misused(args->command, "%s", err.text);
-	wanted.homes = (uint8_t)numbers[HOMES];
-	wanted.copies = (uint8_t)numbers[COPIES];
-	wanted.keep_versions = (uint32_t)numbers[KEEP_VERSIONS];
-	wanted.keep_days = (uint32_t)numbers[KEEP_DAYS];
-	warn_of_none_to_spare(conf, &wanted);
-	warn_of_less(conf, &wanted);
-	return change_within(args, conf, &wanted);
-}
-
-static int run_leave(const struct arguments *args, const struct conf *conf)
-{
-	const struct discover_change wanted = { .what = CHANGE_LEAVE, .keep_days = UINT32_MAX };
-
-	(void)args;
-	return change(conf, &wanted, 0);	/* as long as its content is on its way */
-}
-
-static int run_join(const struct arguments *args, const struct conf *conf)
-{
-	const struct discover_change wanted = { .what = CHANGE_JOIN, .keep_days = UINT32_MAX };
-
-	(void)args;
-	return change(conf, &wanted, 0);	/* as long as its records are on their way */
+	wanted->homes = (uint8_t)numbers[HOMES];
+	wanted->copies = (uint8_t)numbers[COPIES];
+	wanted->keep_versions = (uint32_t)numbers[KEEP_VERSIONS];
+	wanted->keep_days = (uint32_t)numbers[KEEP_DAYS];
+	if (local_view(conf, &view, NULL) == 0) {
+		warn_of_none_to_spare(&view_client_view(view)->layout, wanted);
+		warn_of_less(&view_client_view(view)->layout, wanted);
+	}
+	view_client_free(view);
+	return change_within(args, conf, wanted);
 }
 
 /* forcing */
@@ -355,51 +330,34 @@ static void print_warning(const struct members *members, const struct layout *la
 	fflush(stdout);
 }
 
-static bool agreed(void)
+static int run_force(const struct arguments *args, const struct conf *conf, struct discover_change *wanted)
 {
-	char line[16] = "";
-
-	printf("Type yes to go on: ");
-	fflush(stdout);
-	return fgets(line, sizeof line, stdin) != NULL && strcmp(line, "yes\n") == 0;
-}
-
-static int run_force(const struct arguments *args, const struct conf *conf)
-{
-	struct discover_change wanted = { .what = CHANGE_FORCE, .keep_days = UINT32_MAX };
-	struct members members = MEMBERS_INIT;
-	struct layout layout = LAYOUT_NONE;
+	struct view_client *view;
 	struct err err = ERR_INIT;
-	int rc = local_view(conf, &members, &layout, &err);
 
-	if (rc == 0)
-		print_warning(&members, &layout);
-	members_clear(&members);
-	if (rc < 0)
+	if (local_view(conf, &view, &err) < 0)
 		return command_fail(&err);
+	print_warning(&view_client_view(view)->members, &view_client_view(view)->layout);
+	view_client_free(view);
 	if (args->values[LAYOUT_YES] == NULL && !isatty(STDIN_FILENO)) {
 		fprintf(stderr, "covey layout: nothing was changed: say --yes\n");
 		return EX_USAGE;
 	}
-	if (args->values[LAYOUT_YES] == NULL && !agreed()) {
+	if (args->values[LAYOUT_YES] == NULL && !command_agreed(stdout)) {
 		fprintf(stderr, "covey layout: nothing was changed\n");
 		return EX_NOPERM;
 	}
-	return change_within(args, conf, &wanted);
+	return change_within(args, conf, wanted);
 }
 
 /* going over */
 
-static int run_adopt(const struct arguments *args, const struct conf *conf)
+static int run_adopt(const struct arguments *args, const struct conf *conf, struct discover_change *wanted)
 {
-	struct discover_change wanted = { .what = CHANGE_ADOPT, .keep_days = UINT32_MAX };
-
-	if (args->count < 2)
-		return command_misused(args->command, "adopt: an operand is missing");
-	if (str_hex64(str_of(args->operands[1]), &wanted.lineage) < 0 || wanted.lineage == 0)
+	if (str_hex64(str_of(args->operands[1]), &wanted->lineage) < 0 || wanted->lineage == 0)
 		return command_misused(args->command, "\"%.40s\" is no lineage: 16 hex digits, as "
 				       "covey layout show prints them", args->operands[1]);
-	return change_within(args, conf, &wanted);
+	return change_within(args, conf, wanted);
 }
 
 /* forgetting */
@@ -427,66 +385,72 @@ static int find_gone(const struct members *members, const char *text, uint64_t *
 	return 0;
 }
 
-static int run_forget(const struct arguments *args, const struct conf *conf)
+static int run_forget(const struct arguments *args, const struct conf *conf, struct discover_change *wanted)
 {
-	struct discover_change wanted = { .what = CHANGE_FORGET, .keep_days = UINT32_MAX };
-	struct members members = MEMBERS_INIT;
-	struct layout layout = LAYOUT_NONE;
+	struct view_client *view;
 	struct err err = ERR_INIT;
 	int rc;
 
-	if (args->count < 2)
-		return command_misused(args->command, "forget: an operand is missing");
-	rc = local_view(conf, &members, &layout, &err);
-	if (rc == 0)
-		rc = find_gone(&members, args->operands[1], &wanted.node, &err);
-	members_clear(&members);
-	return rc < 0 ? command_fail(&err) : change(conf, &wanted, 0);
+	if (local_view(conf, &view, &err) < 0)
+		return command_fail(&err);
+	rc = find_gone(&view_client_view(view)->members, args->operands[1], &wanted->node, &err);
+	view_client_free(view);
+	return rc < 0 ? command_fail(&err) : change(conf, wanted, 0);
 }
 
 /* the command */
 
-static int on_this_node(const struct arguments *args,
-			int (*verb)(const struct arguments *, const struct conf *))
-{
-	struct conf conf = CONF_INIT;
-	int status;
+static const struct verb {
+	const char *name;
+	int least, most;		/* operands behind it; most -1: no limit */
+	struct discover_change wanted;
+	int (*run)(const struct arguments *, const struct conf *, struct discover_change *);
+} verbs[] = {
+	{ "show", 0, 0, { .keep_days = 0 }, NULL },
+	{ "set", 1, -1, { .what = CHANGE_SET }, run_set },
+	{ "leave", 0, 0, { .what = CHANGE_LEAVE, .keep_days = UINT32_MAX }, change_plainly },
+	{ "join", 0, 0, { .what = CHANGE_JOIN, .keep_days = UINT32_MAX }, change_plainly },
+	{ "force", 0, 0, { .what = CHANGE_FORCE, .keep_days = UINT32_MAX }, run_force },
+	{ "adopt", 1, 1, { .what = CHANGE_ADOPT, .keep_days = UINT32_MAX }, run_adopt },
+	{ "forget", 1, 1, { .what = CHANGE_FORGET, .keep_days = UINT32_MAX }, run_forget },
+};
 
-	if (args->values[LAYOUT_NODE] != NULL)
-		return command_misused(args->command, "--node is of show alone: the layout is changed "
-				       "on the node itself");
-	status = local_conf(&conf, args->values[LAYOUT_CONF]);
-	if (status == 0 && conf.group.key_file == NULL) {
-		fprintf(stderr, "covey layout: this node has no group.key_file: it is a group of one\n");
-		status = EX_UNAVAILABLE;
-	}
-	if (status == 0)
-		status = verb(args, &conf);
-	conf_clear(&conf);
-	return status;
+static int layout_change(const struct arguments *args, const struct conf *conf, const struct verb *verb)
+{
+	struct discover_change wanted = verb->wanted;
+
+	if (conf->group.key_file != NULL)
+		return verb->run(args, conf, &wanted);
+	fprintf(stderr, "covey layout: this node has no group.key_file: it is a group of one\n");
+	return EX_UNAVAILABLE;
 }
 
 static int layout_run(const struct arguments *args)
 {
-	static const struct {
-		const char *name;
-		int (*run)(const struct arguments *, const struct conf *);
-	} verbs[] = { { "set", run_set }, { "leave", run_leave }, { "join", run_join }, { "force", run_force },
-		      { "adopt", run_adopt }, { "forget", run_forget } };
-	const char *verb = args->operands[0];
+	const struct verb *verb = NULL;
+	struct conf conf = CONF_INIT;
+	int operands = args->count - 1, status;
 
-	if (strcmp(verb, "set") == 0 && args->count < 2)
-		return command_misused(args->command, "set: an operand is missing");
-	if (strcmp(verb, "set") != 0 && args->count > 1 + (strcmp(verb, "adopt") == 0 || strcmp(verb, "forget") == 0))
-		return command_misused(args->command, "%s: one operand too many",
-				       args->operands[args->count - 1]);
-	if (strcmp(verb, "show") == 0)
-		return layout_print(args);
 	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
-		if (strcmp(verb, verbs[i].name) == 0)
-			return on_this_node(args, verbs[i].run);
-	return command_misused(args->command, "%s: neither show, set, leave, join, force, adopt nor forget",
-			       verb);
+		if (strcmp(args->operands[0], verbs[i].name) == 0)
+			verb = &verbs[i];
+	if (verb == NULL)
+		return command_misused(args->command, "%s: neither show, set, leave, join, force, adopt "
+				       "nor forget", args->operands[0]);
+	if (operands < verb->least)
+		return command_misused(args->command, "%s: an operand is missing", verb->name);
+	if (verb->most >= 0 && operands > verb->most)
+		return command_misused(args->command, "%s: one operand too many", args->operands[operands]);
+	if (verb->run == NULL)
+		return layout_print(args);
+	if (args->values[LAYOUT_NODE] != NULL)
+		return command_misused(args->command, "--node is of show alone: the layout is changed "
+				       "on the node itself");
+	status = local_conf(&conf, args->values[LAYOUT_CONF]);
+	if (status == 0)
+		status = layout_change(args, &conf, verb);
+	conf_clear(&conf);
+	return status;
 }
 
 static const struct command_option layout_options[] = {
@@ -517,27 +481,11 @@ const struct command command_layout = {
 
 /* covey peers */
 
-enum { PEERS_NODE, PEERS_JSON };
+enum { PAGE_NODE, PAGE_JSON };		/* of status, too */
 
-static void peers_print(const json_t *layout, const json_t *peers)
-{
-	static const char *const heads[] = { "NODE", "NAME", "ADDRESS", "STATE", "ROLE", "EPOCH" };
-	struct table table = TABLE_INIT(6, 1u << 5);
-	json_t *peer;
-	size_t i;
-
-	for (i = 0; i < 6; i++)
-		table_add(&table, heads[i]);
-	json_array_foreach(peers, i, peer) {
-		table_add(&table, json_text(peer, "node"));
-		table_add(&table, or_dash(json_text(peer, "name")));
-		table_add(&table, or_dash(json_text(peer, "address")));
-		table_add(&table, or_dash(json_text(peer, "state")));
-		table_add(&table, layout_role(layout, peer));
-		table_add_number(&table, peer, "epoch");
-	}
-	table_print(&table);
-}
+static const struct command_option page_options[] = {
+	[PAGE_NODE] = OPTION_NODE, [PAGE_JSON] = OPTION_JSON, OPTION_END,
+};
 
 /* All members of the group that the layout's page lists, guests too, without the node itself. */
 static json_t *peers_of(const json_t *layout)
@@ -554,25 +502,21 @@ static json_t *peers_of(const json_t *layout)
 static int peers_run(const struct arguments *args)
 {
 	json_t *layout, *peers;
-	int status = ask_json(args->values[PEERS_NODE], STR("/.covey/layout"), "layout", &layout);
+	int status = ask_json(args->values[PAGE_NODE], STR("/.covey/layout"), "layout", &layout);
 
 	if (status != 0)
 		return status;
 	peers = peers_of(layout);
-	if (args->values[PEERS_JSON])
-		status = print_json(peers);
-	else if (json_array_size(peers) == 0)
+	if (args->values[PAGE_JSON] == NULL && json_array_size(peers) == 0)
 		fprintf(stderr, "covey: this node knows no others\n");
+	else if (args->values[PAGE_JSON] == NULL)
+		print_nodes(layout, peers, true);
 	else
-		peers_print(layout, peers);
+		status = print_json(json_incref(peers));
 	json_decref(peers);
 	json_decref(layout);
 	return status;
 }
-
-static const struct command_option peers_options[] = {
-	[PEERS_NODE] = OPTION_NODE, [PEERS_JSON] = OPTION_JSON, OPTION_END,
-};
 
 const struct command command_peers = {
 	.name = "peers",
@@ -583,13 +527,11 @@ const struct command command_peers = {
 		   "(covey node renew), or has just started and waits for another home to tell what it\n"
 		   "remembers. A node of another group with the same key stays apart. The epoch is that\n"
 		   "of the newest layout that the node has.",
-	.options = peers_options,
+	.options = page_options,
 	.run = peers_run,
 };
 
 /* covey status */
-
-enum { STATUS_NODE, STATUS_JSON };
 
 static void status_add(struct table *table, const char *name, json_t *value)
 {
@@ -624,32 +566,24 @@ static void status_add_all(struct table *table, const char *above, json_t *objec
 	}
 }
 
-static int status_run(const struct arguments *args)
+static void status_show(json_t *answer)
 {
 	struct table table = TABLE_INIT(2, 0);
-	json_t *answer;
-	int status = ask_json(args->values[STATUS_NODE], STR("/.covey/status"), "status", &answer);
 
-	if (status != 0)
-		return status;
-	if (args->values[STATUS_JSON]) {
-		status = print_json(answer);
-	} else {
-		status_add_all(&table, "", answer);
-		table_print(&table);
-	}
-	json_decref(answer);
-	return status;
+	status_add_all(&table, "", answer);
+	table_print(&table);
 }
 
-static const struct command_option status_options[] = {
-	[STATUS_NODE] = OPTION_NODE, [STATUS_JSON] = OPTION_JSON, OPTION_END,
-};
+static int status_run(const struct arguments *args)
+{
+	return ask_and_show(args->values[PAGE_NODE], STR("/.covey/status"), "status",
+			    args->values[PAGE_JSON] != NULL, status_show);
+}
 
 const struct command command_status = {
 	.name = "status",
 	.operands = "",
 	.summary = "Show how a node is",
-	.options = status_options,
+	.options = page_options,
 	.run = status_run,
 };

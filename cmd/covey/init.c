@@ -528,13 +528,10 @@ static int place_key(const struct init *init, struct err *err)
 
 /* asking */
 
-static bool agreed(const char *address)
+static bool init_agreed(const char *address)
 {
-	char line[16] = "";
-
-	fprintf(stderr, "Whoever reaches %s, port 4720, may then read and write every file.\n"
-			"Type yes to go on: ", address);
-	return fgets(line, sizeof line, stdin) != NULL && strcmp(line, "yes\n") == 0;
+	fprintf(stderr, "Whoever reaches %s, port 4720, may then read and write every file.\n", address);
+	return command_agreed(stderr);
 }
 
 /* Beyond loopback access must be asked for; what the old configuration says is not asked again. */
@@ -547,7 +544,7 @@ static int decide_access(struct init *init, const struct address *address, bool 
 		return 0;
 	init->wanted.open = asked_for ||
 			    (old->access_open && same_text(old->node.address, init->wanted.address)) ||
-			    (isatty(STDIN_FILENO) && agreed(init->wanted.address));
+			    (isatty(STDIN_FILENO) && init_agreed(init->wanted.address));
 	if (init->wanted.open)
 		return 0;
 	return err_set(err, ERR_DENIED,

@@ -21,6 +21,18 @@ int local_conf(struct conf *ret, const char *conf_file)
 	return EX_CONFIG;
 }
 
+int local_run(const struct arguments *args, const char *conf_file,
+	      int (*run)(const struct arguments *, const struct conf *))
+{
+	struct conf conf = CONF_INIT;
+	int status = local_conf(&conf, conf_file);
+
+	if (status == 0)
+		status = run(args, &conf);
+	conf_clear(&conf);
+	return status;
+}
+
 const char *local_url(char to[LOCAL_URL], const struct conf *conf)
 {
 	struct address address = conf->listen.http.address;
@@ -37,6 +49,13 @@ const char *local_url(char to[LOCAL_URL], const struct conf *conf)
 
 /* its other programs */
 
+/* A socket that is not there: the program has never run here. */
+static void say_away(struct err *err)
+{
+	if (err != NULL && err->kind == ERR_ABSENT)
+		err->kind = ERR_AWAY;
+}
+
 int local_ask(struct asking *asking, const struct conf *conf, const char *socket, uint8_t type,
 	      struct str body, uint64_t timeout_ms, struct err *err)
 {
@@ -46,43 +65,27 @@ int local_ask(struct asking *asking, const struct conf *conf, const char *socket
 	buf_addf(&path, "%s/%s", conf->node.run, socket);
 	rc = asking_start(asking, path.data, type, body, timeout_ms, err);
 	buf_clear(&path);
-	if (rc < 0 && err != NULL && err->kind == ERR_ABSENT)
-		err->kind = ERR_AWAY;	/* it has never run here */
+	if (rc < 0)
+		say_away(err);
 	return rc;
 }
 
-/* The answers to VIEW: 1 more to come, 0 that was the layout, the last; -1. */
-static int next_view(struct asking *asking, struct members *members, struct layout *layout,
-		     struct err *err)
+int local_view(const struct conf *conf, struct view_client **ret, struct err *err)
 {
-	struct frame frame;
-	int rc = -1;
+	static const struct view_events none = { .changed = NULL };
+	struct buf state = BUF_INIT;
+	struct view_client *view;
 
-	if (asking_next(asking, &frame, err) < 0)
-		return -1;
-	if (frame.type == DISCOVER_MEMBERS)
-		rc = discover_members_unpack(frame.body, members, NULL, err) < 0 ? -1 : 1;
-	else if (frame.type == DISCOVER_LAYOUT)
-		rc = discover_layout_unpack(frame.body, layout, err);
-	else if (frame.type == FRAME_FAILED)
-		frame_failed_unpack(frame.body, err);
-	else
-		err_set(err, ERR_INVALID, "answer of unknown type %u", frame.type);
-	frame_close(&frame);
-	return rc;
-}
-
-int local_view(const struct conf *conf, struct members *members, struct layout *layout,
-	       struct err *err)
-{
-	struct asking asking = ASKING_INIT;
-	int rc = local_ask(&asking, conf, "discover.sock", DISCOVER_VIEW, STR(""), VIEW_TIMEOUT_MS, err);
-
-	if (rc == 0)
-		while ((rc = next_view(&asking, members, layout, err)) == 1)
-			;
-	asking_end(&asking);
-	return rc < 0 ? err_context(err, "ask covey-discoverd for the layout") : 0;
+	buf_addf(&state, "%s/state", conf->node.store);
+	view = view_client_new(conf->node.run, state.data, &none, NULL);
+	buf_clear(&state);
+	if (view_client_ask(view, VIEW_TIMEOUT_MS, err) < 0) {
+		view_client_free(view);
+		say_away(err);
+		return err_context(err, "ask covey-discoverd for the layout");
+	}
+	*ret = view;
+	return 0;
 }
 
 /* directory/name if it can be run, else NULL. */

@@ -10,9 +10,14 @@
 #include "call.h"
 #include "conf.h"
 #include "discover_talk.h"
+#include "view_client.h"
 
 /* A configuration; NULL: conf_default().  0, or the exit status after everything was told. */
 int local_conf(struct conf *ret, const char *conf_file);
+
+/* The same, and what is to be done by it; the exit status. */
+int local_run(const struct arguments *, const char *conf_file,
+	      int (*run)(const struct arguments *, const struct conf *));
 
 /* Where the node of a configuration answers HTTP: "http://127.0.0.1:4720". */
 #define LOCAL_URL (ADDRESS_TEXT + 8)
@@ -24,8 +29,8 @@ const char *local_url(char to[LOCAL_URL], const struct conf *);
 int local_ask(struct asking *, const struct conf *, const char *socket, uint8_t type, struct str body,
 	      uint64_t timeout_ms, struct err *);
 
-/* What covey-discoverd knows of the group; *members must be MEMBERS_INIT or be filled, and is replaced. */
-int local_view(const struct conf *, struct members *members, struct layout *layout, struct err *);
+/* What covey-discoverd knows of the group; *ret is the caller's to free. */
+int local_view(const struct conf *, struct view_client **ret, struct err *);
 
 /* Where a program of covey is: beside this one, in its ../libexec/covey, or in PATH.  *ret is the caller's to free. */
 int program_find(const char *name, char **ret, struct err *);

@@ -171,6 +171,15 @@ int command_number(const char *what, const char *text, uint64_t min, uint64_t ma
 	return 0;
 }
 
+bool command_agreed(FILE *to)
+{
+	char line[16] = "";
+
+	fputs("Type yes to go on: ", to);
+	fflush(to);
+	return fgets(line, sizeof line, stdin) != NULL && strcmp(line, "yes\n") == 0;
+}
+
 int status_worse(int a, int b)
 {
 	return a == 0 || (a == EX_TEMPFAIL && b != 0) ? b : a;

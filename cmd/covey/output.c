@@ -75,12 +75,13 @@ const char *size_text(char to[SIZE_TEXT], uint64_t bytes)
 
 /* JSON */
 
-int print_json(const json_t *value)
+int print_json(json_t *value)
 {
 	char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
 	bool printed = text != NULL && puts(text) != EOF;
 
 	free(text);
+	json_decref(value);
 	if (printed)
 		return 0;
 	command_say("write to standard output failed");

@@ -34,8 +34,8 @@ void table_print(struct table *);	/* to standard output; clears it */
 #define SIZE_TEXT 16
 const char *size_text(char to[SIZE_TEXT], uint64_t bytes);
 
-/* One line of JSON, whole among those of other threads.  0, or the exit status after it was told. */
-int print_json(const json_t *);
+/* Takes the value: a line of JSON, whole among those of other threads.  0, or the exit status; it is told. */
+int print_json(json_t *);
 
 /*
  * Progress: a line on standard error while a transfer takes long.  It is

@@ -87,37 +87,38 @@ static void adopt_tell(void *data, struct str path, const struct record *record)
 
 	if (args->values[ADOPT_JSON] != NULL) {
 		struct buf href = BUF_INIT;
-		json_t *line;
 
 		buf_addc(&href, '/');
 		pct_encode(&href, path);
-		line = json_pack("{s:s, s:s}", "href", href.data, "version",
-				 version_format(version, record->version));
-		print_json(line);
-		json_decref(line);
+		print_json(json_pack("{s:s, s:s}", "href", href.data, "version",
+				     version_format(version, record->version)));
 		buf_clear(&href);
 	} else if (args->values[ADOPT_QUIET] == NULL) {
 		printf("%s  %.*s\n", version_format(version, record->version), STR_ARG(path));
 	}
 }
 
-static int adopt(const struct arguments *args, const struct conf *conf, struct str path)
+static int adopt(const struct arguments *args, const struct conf *conf)
 {
 	struct store *store = NULL;
 	struct outbox *outbox = NULL;
+	struct buf path = BUF_INIT;
 	struct err err = ERR_INIT;
 	struct arguments told = *args;
 	uint64_t count = 0;
-	int status = open_store(&store, conf);
+	int status = command_path(&path, args->count ? args->operands[0] : "");
 
-	if (status != 0)
-		return status;
-	if ((conf->group.key_file != NULL && outbox_open(&outbox, store, &err) < 0) ||
-	    store_adopt(store, path, outbox, adopt_tell, &told, &count, &err) < 0)
-		status = command_fail(&err);
-	fprintf(stderr, "covey: adopted %llu\n", (unsigned long long)count);
+	if (status == 0)
+		status = open_store(&store, conf);
+	if (status == 0) {
+		if ((conf->group.key_file != NULL && outbox_open(&outbox, store, &err) < 0) ||
+		    store_adopt(store, buf_str(&path), outbox, adopt_tell, &told, &count, &err) < 0)
+			status = command_fail(&err);
+		fprintf(stderr, "covey: adopted %llu\n", (unsigned long long)count);
+	}
 	outbox_close(outbox);
 	store_close(store);
+	buf_clear(&path);
 	if (conf->group.key_file != NULL && count > 0)
 		tell_syncd(conf, SYNC_DRAIN, STR(""));
 	return status;
@@ -125,17 +126,7 @@ static int adopt(const struct arguments *args, const struct conf *conf, struct s
 
 static int adopt_run(const struct arguments *args)
 {
-	struct conf conf = CONF_INIT;
-	struct buf path = BUF_INIT;
-	int status = command_path(&path, args->count ? args->operands[0] : "");
-
-	if (status == 0)
-		status = local_conf(&conf, args->values[ADOPT_CONF]);
-	if (status == 0)
-		status = adopt(args, &conf, buf_str(&path));
-	conf_clear(&conf);
-	buf_clear(&path);
-	return status;
+	return local_run(args, args->values[ADOPT_CONF], adopt);
 }
 
 static const struct command_option adopt_options[] = {
@@ -173,44 +164,39 @@ static int prune_option(const struct arguments *args, int which, const char *nam
 }
 
 /* The numbers of the group; without a group, those of the configuration. */
-static int groups_rule(const struct conf *conf, uint64_t *ret_versions, uint64_t *ret_days)
+static int groups_rule(const struct conf *conf, struct keep_numbers *ret)
 {
-	struct members members = MEMBERS_INIT;
-	struct layout layout = LAYOUT_NONE;
+	struct view_client *view = NULL;
+	const struct layout *layout;
 	struct err err = ERR_INIT;
-	int rc = 0;
 
-	if (conf->group.key_file != NULL)
-		rc = local_view(conf, &members, &layout, &err);
-	members_clear(&members);
-	if (rc < 0)
+	*ret = (struct keep_numbers){ (uint32_t)conf->keep.versions, (uint32_t)conf->keep.days };
+	if (conf->group.key_file == NULL)
+		return 0;
+	if (local_view(conf, &view, &err) < 0)
 		return command_fail(&err);
-	*ret_versions = layout.epoch ? layout.keep_versions : conf->keep.versions;
-	*ret_days = layout.epoch ? layout.keep_days : conf->keep.days;
+	layout = &view_client_view(view)->layout;
+	if (layout->epoch != 0)
+		*ret = (struct keep_numbers){ layout->keep_versions, layout->keep_days };
+	view_client_free(view);
 	return 0;
 }
 
 static int prune_print(const struct prune_count *count, bool json)
 {
 	char size[SIZE_TEXT];
-	json_t *line;
-	int status;
 
-	if (!json) {
-		printf("%llu versions, content of %llu more, %s dropped\n",
-		       (unsigned long long)count->records, (unsigned long long)count->contents,
-		       size_text(size, count->bytes));
-		return 0;
-	}
-	line = json_pack("{s:I, s:I, s:I}", "versions", (json_int_t)count->records, "contents",
-			 (json_int_t)count->contents, "bytes", (json_int_t)count->bytes);
-	status = print_json(line);
-	json_decref(line);
-	return status;
+	if (json)
+		return print_json(json_pack("{s:I, s:I, s:I}", "versions", (json_int_t)count->records,
+					    "contents", (json_int_t)count->contents, "bytes",
+					    (json_int_t)count->bytes));
+	printf("%llu versions, content of %llu more, %s dropped\n", (unsigned long long)count->records,
+	       (unsigned long long)count->contents, size_text(size, count->bytes));
+	return 0;
 }
 
 /* path NULL: the whole store */
-static int prune(const struct conf *conf, const char *path, struct keep_numbers by, bool json)
+static int prune_by(const struct conf *conf, const char *path, struct keep_numbers by, bool json)
 {
 	struct prune_rule rule = { .versions = by.versions };
 	struct prune_count count = { .records = 0 };
@@ -248,30 +234,30 @@ static void end_hour(const struct conf *conf, struct keep_numbers by)
 	buf_clear(&state);
 }
 
-static int prune_run(const struct arguments *args)
+static int prune(const struct arguments *args, const struct conf *conf)
 {
-	struct conf conf = CONF_INIT;
+	const char *path = args->count ? args->operands[0] : NULL;
 	struct keep_numbers by;
 	struct err err = ERR_INIT;
 	uint64_t versions, days;
-	bool by_group;
-	int status;
+	int status = 0;
 
 	if (prune_option(args, PRUNE_VERSIONS, "--versions", UINT32_MAX, &versions, &err) < 0 ||
 	    prune_option(args, PRUNE_DAYS, "--days", DAYS_MAX, &days, &err) < 0)
 		return command_misused(args->command, "%s", err.text);
-	status = local_conf(&conf, args->values[PRUNE_CONF]);
-	by_group = versions == 0 && days == 0;
-	if (status == 0 && by_group)
-		status = groups_rule(&conf, &versions, &days);
 	by = (struct keep_numbers){ (uint32_t)versions, (uint32_t)days };
+	if (versions == 0 && days == 0)
+		status = groups_rule(conf, &by);
 	if (status == 0)
-		status = prune(&conf, args->count ? args->operands[0] : NULL, by,
-			       args->values[PRUNE_JSON] != NULL);
-	if (status == 0 && by_group && args->count == 0)
-		end_hour(&conf, by);
-	conf_clear(&conf);
+		status = prune_by(conf, path, by, args->values[PRUNE_JSON] != NULL);
+	if (status == 0 && versions == 0 && days == 0 && path == NULL)
+		end_hour(conf, by);
 	return status;
+}
+
+static int prune_run(const struct arguments *args)
+{
+	return local_run(args, args->values[PRUNE_CONF], prune);
 }
 
 static const struct command_option prune_options[] = {
@@ -366,60 +352,50 @@ static int scrub_print(const struct scrub_run *run)
 {
 	const struct scrub *scrub = &run->scrub;
 	char size[SIZE_TEXT];
-	json_t *line;
-	int status;
 
-	if (run->bad == NULL) {
-		printf("%llu contents, %s read, %llu bad\n", (unsigned long long)scrub->contents,
-		       size_text(size, scrub->bytes), (unsigned long long)scrub->bad_count);
-		return 0;
-	}
-	line = json_pack("{s:I, s:I, s:O}", "contents", (json_int_t)scrub->contents, "bytes",
-			 (json_int_t)scrub->bytes, "bad", run->bad);
-	status = print_json(line);
-	json_decref(line);
-	return status;
+	if (run->bad != NULL)
+		return print_json(json_pack("{s:I, s:I, s:O}", "contents", (json_int_t)scrub->contents, "bytes",
+					    (json_int_t)scrub->bytes, "bad", run->bad));
+	printf("%llu contents, %s read, %llu bad\n", (unsigned long long)scrub->contents,
+	       size_text(size, scrub->bytes), (unsigned long long)scrub->bad_count);
+	return 0;
 }
 
-static int scrub(struct scrub_run *run, struct str path)
+static int scrub(const struct arguments *args, const struct conf *conf)
 {
+	struct scrub_run run = {
+		.conf = conf,
+		.scrub = { .go_on = scrub_go_on, .bad = scrub_was_bad, .failed = scrub_failed, .data = &run },
+		.bad = args->values[SCRUB_JSON] ? json_array() : NULL,
+	};
 	struct store *store = NULL;
+	struct buf path = BUF_INIT;
 	struct err err = ERR_INIT;
-	int status = open_store(&store, run->conf);
+	int status = command_path(&path, args->count ? args->operands[0] : "");
 
-	if (status != 0)
-		return status;
-	progress_begin(&run->progress, "scrub");
-	if (store_scrub(store, path, &run->scrub, &err) < 0)
-		status = command_fail(&err);
-	progress_end(&run->progress);
+	if (status == 0)
+		status = open_store(&store, conf);
+	if (status == 0) {
+		progress_begin(&run.progress, "scrub");
+		if (store_scrub(store, buf_str(&path), &run.scrub, &err) < 0)
+			status = command_fail(&err);
+		progress_end(&run.progress);
+	}
 	store_close(store);
 	if (status == 0)
-		status = scrub_print(run);
-	if (status == 0 && run->scrub.failed_count > 0)
+		status = scrub_print(&run);
+	if (status == 0 && run.scrub.failed_count > 0)
 		status = EX_IOERR;
-	return status == 0 && run->scrub.bad_count > 0 ? EX_DATAERR : status;
+	if (status == 0 && run.scrub.bad_count > 0)
+		status = EX_DATAERR;
+	json_decref(run.bad);
+	buf_clear(&path);
+	return status;
 }
 
 static int scrub_run(const struct arguments *args)
 {
-	struct conf conf = CONF_INIT;
-	struct buf path = BUF_INIT;
-	struct scrub_run run = {
-		.conf = &conf,
-		.scrub = { .go_on = scrub_go_on, .bad = scrub_was_bad, .failed = scrub_failed, .data = &run },
-		.bad = args->values[SCRUB_JSON] ? json_array() : NULL,
-	};
-	int status = command_path(&path, args->count ? args->operands[0] : "");
-
-	if (status == 0)
-		status = local_conf(&conf, args->values[SCRUB_CONF]);
-	if (status == 0)
-		status = scrub(&run, buf_str(&path));
-	json_decref(run.bad);
-	conf_clear(&conf);
-	buf_clear(&path);
-	return status;
+	return local_run(args, args->values[SCRUB_CONF], scrub);
 }
 
 static const struct command_option scrub_options[] = {
@@ -458,7 +434,7 @@ static uint32_t kept_versions(const struct conf *conf)
 	return layout.epoch != 0 ? layout.keep_versions : (uint32_t)conf->keep.versions;
 }
 
-static int renew(const struct conf *conf, const char *conf_file)
+static int renew(const struct arguments *args, const struct conf *conf)
 {
 	struct store *store = NULL;
 	struct outbox *outbox = NULL;
@@ -476,7 +452,7 @@ static int renew(const struct conf *conf, const char *conf_file)
 		printf("node %016" PRIx64 " is %016" PRIx64 " now; %" PRIu64
 		       " versions go to the group when it is started\n", was, store_node(store), owed);
 	if (status == 0)
-		say_id(conf, conf_file, store_node(store));
+		say_id(conf, args->values[NODE_CONF], store_node(store));
 	outbox_close(outbox);
 	store_close(store);
 	return status;
@@ -484,17 +460,10 @@ static int renew(const struct conf *conf, const char *conf_file)
 
 static int node_run(const struct arguments *args)
 {
-	struct conf conf = CONF_INIT;
-	int status;
-
 	if (strcmp(args->operands[0], "renew") != 0)
 		return command_misused(args->command, "%s: only \"renew\" is known",
 				       args->operands[0]);
-	status = local_conf(&conf, args->values[NODE_CONF]);
-	if (status == 0)
-		status = renew(&conf, args->values[NODE_CONF]);
-	conf_clear(&conf);
-	return status;
+	return local_run(args, args->values[NODE_CONF], renew);
 }
 
 static const struct command_option node_options[] = {
@@ -530,13 +499,9 @@ static void backup_print(const struct backup_count *count, const char *directory
 
 static int backup_print_json(const struct backup_count *count)
 {
-	json_t *line = json_pack("{s:I, s:I, s:I, s:I, s:I}", "copied", (json_int_t)count->copied, "bytes",
-				 (json_int_t)count->bytes, "same", (json_int_t)count->same, "went",
-				 (json_int_t)count->went, "elsewhere", (json_int_t)count->elsewhere);
-	int status = print_json(line);
-
-	json_decref(line);
-	return status;
+	return print_json(json_pack("{s:I, s:I, s:I, s:I, s:I}", "copied", (json_int_t)count->copied, "bytes",
+				    (json_int_t)count->bytes, "same", (json_int_t)count->same, "went",
+				    (json_int_t)count->went, "elsewhere", (json_int_t)count->elsewhere));
 }
 
 /* What is in it is one node's. */
@@ -547,7 +512,7 @@ static void warn_of_the_others(const struct backup_count *count)
 		"node\n", count->elsewhere);
 }
 
-static int backup(const struct conf *conf, const struct arguments *args)
+static int backup(const struct arguments *args, const struct conf *conf)
 {
 	const char *directory = args->operands[0];
 	struct backup_count count;
@@ -565,7 +530,7 @@ static int backup(const struct conf *conf, const struct arguments *args)
 	return status;
 }
 
-static int recover(const struct conf *conf, const struct arguments *args)
+static int recover(const struct arguments *args, const struct conf *conf)
 {
 	struct backup_count count;
 	struct err err = ERR_INIT;
@@ -585,25 +550,14 @@ static int recover(const struct conf *conf, const struct arguments *args)
 	return status;
 }
 
-static int backup_run_with(const struct arguments *args, int (*what)(const struct conf *, const struct arguments *))
-{
-	struct conf conf = CONF_INIT;
-	int status = local_conf(&conf, args->values[BACKUP_CONF]);
-
-	if (status == 0)
-		status = what(&conf, args);
-	conf_clear(&conf);
-	return status;
-}
-
 static int backup_run(const struct arguments *args)
 {
-	return backup_run_with(args, backup);
+	return local_run(args, args->values[BACKUP_CONF], backup);
 }
 
 static int recover_run(const struct arguments *args)
 {
-	return backup_run_with(args, recover);
+	return local_run(args, args->values[BACKUP_CONF], recover);
 }
 
 static const struct command_option backup_options[] = {

@@ -512,7 +512,7 @@ static void act(struct agent *a, struct council_step *step, uint64_t now)
 		do
 			step->layout.lineage = a->random(a->data);
 		while (step->layout.lineage == 0);
-		say(a, false, "no group is to be found: found one");
+		say(a, false, "no group answers: this node founds one");
 		adopt(a, &step->layout);
 		break;
 	case COUNCIL_FETCH:

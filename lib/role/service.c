@@ -391,10 +391,12 @@ static int open_store(struct running *r, struct err *err)
 		.min_free = r->conf.limits.min_free,
 		.node = r->conf.node.id,
 	};
-	struct buf roles = BUF_INIT;
+	struct buf roles = BUF_INIT, state = BUF_INIT;
 	struct err why = ERR_INIT;
 	int rc;
 
+	buf_addf(&state, "%s/state", r->conf.node.store);
+	r->service.state = buf_take(&state);
 	identity_roles(&r->conf, &roles);
 	options.roles = roles.data;
 	rc = store_open(&r->service.store, &options, err);
@@ -480,6 +482,7 @@ static int service_run(struct running *r)
 		code = EXIT_AGAIN;
 	sockets_clear(&r->sockets);
 	store_close(r->service.store);
+	free(r->service.state);
 	loop_free(r->service.loop);
 	conf_clear(&r->conf);
 	return code;

@@ -1,6 +1,7 @@
 /* view_client - the member view and the layout, as covey-discoverd tells them */
 #include "view_client.h"
 
+#include "clock.h"
 #include "container.h"
 #include "discover_talk.h"
 #include "layout_file.h"
@@ -10,6 +11,8 @@
 #include <pthread.h>
 
 #define AGAIN_MS 1000		/* between tries to reach covey-discoverd */
+#define BEHIND_AGAIN_MS 100	/* between two BEHIND that say no more */
+#define BEHIND_WAIT_MS 1000
 
 struct view_client {
 	const struct view_events *events;
@@ -19,7 +22,8 @@ struct view_client {
 	struct group_view *view;
 	struct loop *loop;
 	struct caller *caller;		/* NULL: not started */
-	struct call watch;
+	struct call watch, behind;
+	uint64_t behind_epoch, behind_at;	/* that was told last, and when: ms, monotonic */
 	struct timer again;
 };
 
@@ -144,6 +148,8 @@ struct view_client *view_client_new(const char *run_directory, const char *state
 	pthread_mutex_init(&client->mutex, NULL);
 	client->watch = (struct call)CALL_INIT;
 	client->watch.answer = view_watched;
+	client->behind = (struct call)CALL_INIT;
+	client->behind.answer = call_answered;
 	client->again.fire = view_watch;
 	client->view = view_copy(&nothing);
 	view_read_disk(client);
@@ -178,12 +184,31 @@ void view_client_start(struct view_client *client, struct loop *loop)
 	view_watch(&client->again);
 }
 
+bool view_client_behind(struct view_client *client, uint64_t epoch, uint64_t node,
+			const struct address *discovery)
+{
+	struct discover_behind behind = { .epoch = epoch, .node = node, .from = *discovery };
+	uint64_t now = clock_mono_ms();
+	struct buf body = BUF_INIT;
+
+	if (epoch <= client->behind_epoch && now - client->behind_at < BEHIND_AGAIN_MS)
+		return false;
+	client->behind_epoch = epoch;
+	client->behind_at = now;
+	call_finish(&client->behind);	/* of an earlier one: this says more, or again */
+	discover_behind_pack(&body, &behind);
+	call_start(client->caller, &client->behind, DISCOVER_BEHIND, buf_str(&body), BEHIND_WAIT_MS);
+	buf_clear(&body);
+	return true;
+}
+
 void view_client_free(struct view_client *client)
 {
 	if (client == NULL)
 		return;
 	timer_stop(&client->again);
 	call_finish(&client->watch);
+	call_finish(&client->behind);
 	caller_free(client->caller);
 	group_view_release(client->view);
 	pthread_mutex_destroy(&client->mutex);
