@@ -66,6 +66,11 @@ settled() {
 # standing I KEY - what node I has on its disk of itself
 standing() { sed -n "s/^$2 = //p" "$D/n$1/store/state/standing.ini"; }
 
+# node I has been told of the start that node J has on its disk
+remembers_start() {
+	[ "$(sed -n "/^\[$(id "$2")\]/,/^$/s/^start = //p" "$D/n$1/store/state/members.ini")" = "$(standing "$2" start | cut -d ' ' -f 1)" ]
+}
+
 is_silenced() { [ "$(standing "$1" silent)" = yes ]; }	# for good
 is_to_leave() { [ "$(standing "$1" guest)" = yes ]; }
 is_to_stay() { [ "$(standing "$1" guest)" = no ]; }
@@ -405,7 +410,7 @@ three_knowing_2() {
 	stop "${DAEMONS[2]}"
 	cp -a "$D/n2/store/state" "$D/copy"
 	run_discoverd 2
-	wait_until 15 settled 1 2 3
+	for i in 1 3; do wait_until 15 remembers_start "$i" 2; done
 	stop "${DAEMONS[2]}"
 	rm -r "$D/n2/store/state"
 	cp -a "$D/copy" "$D/n2/store/state"
@@ -419,8 +424,7 @@ three_knowing_2() {
 	stop "${DAEMONS[2]}"
 	cp -a "$D/n2/store/state" "$D/copy"
 	run_discoverd 2
-	wait_until 15 settled 1 2 3
-	wait_until 15 is_up 1 2
+	for i in 1 3; do wait_until 15 remembers_start "$i" 2; done
 	crash 1 2 3
 	rm -r "$D/n2/store/state"
 	mv "$D/copy" "$D/n2/store/state"
