@@ -12,6 +12,7 @@
 #include "write.h"
 
 #include "answer.h"
+#include "backoff.h"
 #include "clock.h"
 #include "loop/conn.h"
 #include "container.h"
@@ -21,14 +22,13 @@
 #include "handlers.h"
 #include "log.h"
 #include "mem.h"
-#include "replicate.h"
+#include "quorum.h"
 #include "reply.h"
 #include "rmdir.h"
 #include "sync_talk.h"
 #include "upload.h"
 
 #include <inttypes.h>
-#include <limits.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -37,7 +37,16 @@
 #define STEADY_MS 5000		/* since the last 202 or look at the group, until the next look */
 #define NEAR_FACTOR 2		/* of limits.min_free: the disk is nearly full */
 #define ROOM_FACTOR 3		/* the same: it has room again */
+#define LARGE_BYTES (1u << 20)	/* a larger body is pushed while it arrives, and given more time */
 #define BYTES_PER_MS 32768	/* of a large body, what a keeper's disk is allowed: 32 MiB/s */
+#define HOMES_RETRY_MS 250	/* until homes of which no majority answered are asked again, at first */
+#define HOMES_RETRY_MAX_MS 4000	/* and at most */
+#define HOMES_LAST_MS 500	/* what the last try leaves them to answer */
+#define AFTER_MS 500		/* STORE: for the homes that answer after a majority */
+#define HOLD_MS 200		/* STORE waits so long for a push to homes */
+#define LOOK_MS 20		/* for a layout that is known to be there */
+#define GROWING_MS 10000	/* covey-syncd's answer while a body arrives */
+#define LARGE_MS 60000		/* to push a large content */
 
 static enum outcome ask_early(struct write *);
 static enum outcome judge_early(struct write *);
@@ -480,6 +489,20 @@ static uint64_t wait_ms(const struct write *w)
 	return w->worker->httpd->conf->timeouts.store_ms + size / BYTES_PER_MS;
 }
 
+/*
+ * The pause before homes of which no majority answered are asked again, when
+ * the client waits for left_ms more.  It doubles with the tries, and leaves the
+ * homes time to answer the last question; left_ms: it is too late for another.
+ */
+static uint64_t homes_pause_ms(unsigned tries, uint64_t left_ms)
+{
+	uint64_t pause = backoff_ms(HOMES_RETRY_MS, HOMES_RETRY_MAX_MS, tries);
+
+	if (left_ms <= HOMES_LAST_MS)
+		return left_ms;
+	return pause < left_ms - HOMES_LAST_MS ? pause : left_ms - HOMES_LAST_MS;
+}
+
 static enum outcome pause_before_asking(struct write *w)
 {
 	uint64_t now = loop_now(w->worker->loop);
@@ -489,7 +512,7 @@ static enum outcome pause_before_asking(struct write *w)
 	if (now >= w->until)
 		return GO_ON;
 	w->step = WRITE_ASK;
-	timer_start(w->worker->loop, &w->timer, replicate_pause_ms(w->tries++, w->until - now));
+	timer_start(w->worker->loop, &w->timer, homes_pause_ms(w->tries++, w->until - now));
 	return WAIT;
 }
 
@@ -764,7 +787,18 @@ static enum outcome commit(struct write *w)
 	return WAIT;
 }
 
-/* replicate: to homes and keepers */
+/*
+ * replicate: to homes and keepers
+ *
+ * A version's content goes to the keepers (PUSH, through covey-syncd), its
+ * record to the homes (STORE, through covey-versiond, which also makes the
+ * directories above it).  A home that is a keeper learns of the version with
+ * its content, so STORE comes second where this node and the keepers are homes
+ * enough.
+ *
+ * Each question to another role has a deadline of its own, so it is over some
+ * time.  What it did not reach is the outbox's: covey-syncd does the rest.
+ */
 
 static void outbox_poke(struct worker *);
 
@@ -801,23 +835,517 @@ static const struct record *item_record(const struct write *w, const struct writ
 
 static void finish_if_over(struct write *);
 
-static void item_changed(void *owner)
+static void item_changed(struct write *w)
 {
-	struct write *w = owner;
-
 	if (w->conn == NULL)
 		finish_if_over(w);
 	else if (w->step == WRITE_JUDGE)
 		write_resume(w);
 }
 
+/* The content of an item on its way to some keepers. */
+struct push {
+	struct sync_push to;		/* keepers; path, record and type are filled in when it is sent */
+	uint64_t epoch;			/* of the layout whose keepers they are */
+	uint64_t token;			/* covey-syncd's, of a body that grows; 0: none */
+	uint64_t told;			/* bytes that covey-syncd knows of */
+	struct call call;		/* BEGIN, then NAME; or PUSH */
+	struct call more;
+};
+
+/* The version of an item on its way to its homes and keepers. */
+struct replicate {
+	struct write *write;
+	struct write_item *item;
+	const struct record *record;	/* NULL: not chosen yet, the body still arrives */
+	bool majority, every_home;	/* has the record */
+	bool pushing;			/* `push` is under way */
+	bool grows;			/* its body was large enough to be pushed as it grows */
+	bool passed_over;		/* a keeper could not be had */
+	struct layout layout;		/* of now */
+	/* homes */
+	struct call store;
+	struct timer store_later;	/* so long it waits for the push, or for the next try */
+	uint64_t store_began;		/* ms, loop's clock; 0: it waits for the push */
+	unsigned tries;			/* that reached no majority */
+	uint64_t epoch;			/* of the layout whose majority it was; 0: none yet */
+	unsigned homes, homes_answered;
+	struct timer look;		/* for a newer layout */
+	/* keepers */
+	struct push push;
+	uint64_t size;			/* bytes of a body that grows which are in its stage */
+	uint64_t have[HOLDERS_MAX];	/* disks with the content, without this one; members or not */
+	size_t have_count;
+	uint64_t exhausted;		/* epoch of a layout of whose members no more could be had */
+};
+
+/* Of its content; -1: it has none. */
+static int replicate_fd(const struct replicate *r)
+{
+	return r->item->stage != NULL ? stage_fd(r->item->stage) : -1;
+}
+
+static struct str replicate_path(const struct replicate *r)
+{
+	return buf_str(&r->item->path);
+}
+
+/* Somebody waits for its answer. */
+static bool replicate_is_awaited(const struct replicate *r)
+{
+	return r->write->conn != NULL;
+}
+
+static uint64_t self_id(const struct replicate *r)
+{
+	return store_node(r->write->worker->httpd->store);
+}
+
+/* copies: the disks that have the content */
+
+static bool is_among(const uint64_t *ids, size_t count, uint64_t id)
+{
+	for (size_t i = 0; i < count; i++)
+		if (ids[i] == id)
+			return true;
+	return false;
+}
+
+static bool has_copy(const struct replicate *r, uint64_t id)
+{
+	return id == self_id(r) || is_among(r->have, r->have_count, id);
+}
+
+/* This disk and those of members: who left the layout meanwhile counts no more. */
+static size_t copies_counted(const struct replicate *r)
+{
+	size_t count = 1;
+
+	for (size_t i = 0; i < r->have_count; i++)
+		count += layout_may_keep(&r->layout, r->have[i]);
+	return count;
+}
+
+/* By the layout of now: disks that must have it before it is confirmed. */
+static size_t copies_missing(const struct replicate *r)
+{
+	size_t needed = record_has_content(r->record) ?
+				1 + layout_copies_beside(&r->layout, self_id(r)) : 0;
+	size_t there = copies_counted(r);
+
+	return needed > there ? needed - there : 0;
+}
+
+/* With one copy the node that made it is the keeper. */
+static size_t keepers_missing(const struct replicate *r)
+{
+	struct layout_order order;
+	size_t missing = 0, copies = layout_copies(&r->layout);
+
+	if (!record_has_content(r->record) || r->layout.copies <= 1)
+		return 0;
+	layout_keepers(&r->layout, replicate_path(r), &order);
+	for (size_t i = 0; i < copies && i < order.count; i++)
+		missing += !has_copy(r, order.ids[i]);
+	return missing;
+}
+
+/* what has been reached */
+
+/* The homes answered by a layout that this process has not been told of yet. */
+static bool is_behind(const struct replicate *r)
+{
+	return r->epoch > r->layout.epoch;
+}
+
+static bool is_storing(const struct replicate *r)
+{
+	return r->store.caller != NULL || r->store_later.loop != NULL;
+}
+
+enum replicate_state {
+	REPLICATE_OPEN,
+	REPLICATE_CONFIRMED,	/* a majority of homes has it, and enough disks */
+	REPLICATE_HOPELESS,	/* no more will come of it soon */
+};
+
+static enum replicate_state replicate_state(const struct replicate *r)
+{
+	if (r->majority && copies_missing(r) == 0 && !is_behind(r))
+		return REPLICATE_CONFIRMED;
+	if ((!r->majority && !is_storing(r)) || (!r->pushing && copies_missing(r) > 0))
+		return REPLICATE_HOPELESS;
+	return REPLICATE_OPEN;
+}
+
+static bool replicate_is_over(const struct replicate *r)
+{
+	return !is_storing(r) && !r->pushing;
+}
+
+/* Every home and every keeper has it: nothing is left to the outbox. */
+static bool replicate_is_complete(const struct replicate *r)
+{
+	return r->every_home && keepers_missing(r) == 0 && !is_behind(r);
+}
+
+static void replicate_changed(struct replicate *r);
+static void store_at_homes(struct replicate *r);
+
+/* keepers */
+
+/*
+ * To the keepers that have not got it, `wanted` of them.  The first are those
+ * of the layout, then the other members.
+ */
+static bool push_to_keepers(struct replicate *r, size_t wanted)
+{
+	struct push *p = &r->push;
+	struct layout_order order;
+
+	if (r->write->worker->sync == NULL || replicate_fd(r) < 0 || r->pushing || wanted == 0)
+		return false;
+	*p = (struct push){ .epoch = r->layout.epoch, .call = CALL_INIT, .more = CALL_INIT };
+	layout_keepers(&r->layout, replicate_path(r), &order);
+	for (size_t i = 0; i < order.count && p->to.keeper_count < HOLDERS_MAX; i++)
+		if (!has_copy(r, order.ids[i]))
+			p->to.keepers[p->to.keeper_count++] = order.ids[i];
+	p->to.wanted = (uint8_t)wanted;
+	r->pushing = p->to.keeper_count > 0;
+	return r->pushing;
+}
+
+static uint64_t push_ms(const struct replicate *r)
+{
+	return r->record->size > LARGE_BYTES ? LARGE_MS : r->write->worker->httpd->conf->timeouts.push_ms;
+}
+
+static void push_send(struct replicate *r, enum sync_talk type, uint64_t limit_ms,
+		      void (*answered)(struct call *, struct frame *))
+{
+	struct push *p = &r->push;
+	struct buf body = BUF_INIT;
+
+	p->to.path = replicate_path(r);
+	if (r->record != NULL) {
+		p->to.record = *r->record;
+		p->to.type = str_of(r->item->type);
+	}
+	p->call.answer = answered;
+	sync_push_pack(&body, &p->to);
+	call_start_with(r->write->worker->sync, &p->call, (uint8_t)type, buf_str(&body), replicate_fd(r), limit_ms);
+	buf_clear(&body);
+}
+
+/* Keepers that were not needed for the answer. */
+static void push_rest(struct replicate *r);
+
+static void push_note_have(struct replicate *r, const struct frame *frame)
+{
+	struct push *p = &r->push;
+	struct sync_have have = { .count = 0 };
+	size_t before = r->have_count;
+
+	if (frame != NULL && sync_have_unpack(frame->body, &have, NULL) < 0)
+		have.count = 0;
+	for (size_t i = 0; i < have.count && r->have_count < HOLDERS_MAX; i++)
+		if (!has_copy(r, have.nodes[i]))
+			r->have[r->have_count++] = have.nodes[i];
+	if (r->have_count - before < p->to.wanted)
+		r->exhausted = p->epoch;
+	r->passed_over |= have.count == 0;
+	for (size_t i = 0; i < have.count && i < p->to.keeper_count; i++)
+		r->passed_over |= !is_among(have.nodes, have.count, p->to.keepers[i]);
+}
+
+static void push_answered(struct call *call, struct frame *frame)
+{
+	struct push *p = CONTAINER_OF(call, struct push, call);
+	struct replicate *r = CONTAINER_OF(p, struct replicate, push);
+	bool have = frame != NULL && frame->type == SYNC_HAVE;
+
+	call_finish(call);
+	if (!have && p->token != 0) {
+		p->token = 0;		/* covey-syncd lost it: it is pushed whole */
+		push_send(r, SYNC_PUSH, push_ms(r), push_answered);
+		return;
+	}
+	push_note_have(r, have ? frame : NULL);
+	call_finish(&p->more);
+	r->pushing = false;
+	if (!replicate_is_awaited(r))
+		push_rest(r);
+	if (r->store_began == 0)
+		store_at_homes(r);
+	replicate_changed(r);
+}
+
+/* Its version is on this disk: the keepers may have it. */
+static void push_name(struct replicate *r)
+{
+	struct push *p = &r->push;
+	struct sync_name name = { .token = p->token, .record = *r->record,
+				  .type = str_of(r->item->type) };
+	struct buf body = BUF_INIT;
+
+	if (p->token == 0) {
+		push_send(r, SYNC_PUSH, push_ms(r), push_answered);
+		return;
+	}
+	p->call.answer = push_answered;
+	sync_name_pack(&body, &name);
+	call_start(r->write->worker->sync, &p->call, SYNC_PUSH_NAME, buf_str(&body), push_ms(r));
+	buf_clear(&body);
+}
+
+static void push_rest(struct replicate *r)
+{
+	if (!r->passed_over && push_to_keepers(r, keepers_missing(r)))
+		push_name(r);
+}
+
+/* What the layout of now asks for, while somebody waits for it. */
+static void push_more(struct replicate *r)
+{
+	if (r->exhausted != r->layout.epoch && push_to_keepers(r, copies_missing(r)))
+		push_name(r);
+}
+
+/* a body that grows */
+
+static void growth_tell(struct replicate *r);
+
+static void growth_told(struct call *call, struct frame *frame)
+{
+	struct push *p = CONTAINER_OF(call, struct push, more);
+	struct replicate *r = CONTAINER_OF(p, struct replicate, push);
+
+	call_finish(call);
+	if (r->record == NULL && (frame == NULL || frame->type != SYNC_DONE))
+		p->token = 0;
+	growth_tell(r);
+}
+
+/* One at a time: what comes meanwhile is told together. */
+static void growth_tell(struct replicate *r)
+{
+	struct push *p = &r->push;
+	struct buf body = BUF_INIT;
+
+	if (!r->pushing || p->token == 0 || p->more.caller != NULL || p->told == r->size ||
+	    r->record != NULL)
+		return;
+	p->told = r->size;
+	p->more.answer = growth_told;
+	sync_more_pack(&body, &(struct sync_more){ p->token, r->size });
+	call_start(r->write->worker->sync, &p->more, SYNC_PUSH_MORE, buf_str(&body), GROWING_MS);
+	buf_clear(&body);
+}
+
+static void growth_begun(struct call *call, struct frame *frame)
+{
+	struct push *p = CONTAINER_OF(call, struct push, call);
+	struct replicate *r = CONTAINER_OF(p, struct replicate, push);
+
+	if (frame != NULL && frame->type == SYNC_TOKEN)
+		sync_token_unpack(frame->body, &p->token, NULL);
+	call_finish(call);
+	if (r->record != NULL)
+		push_name(r);
+	else
+		growth_tell(r);
+}
+
+/* So many bytes of the body are in its stage by now. */
+static void replicate_grown(struct replicate *r, uint64_t bytes)
+{
+	r->size = bytes;
+	if (!r->grows && bytes >= LARGE_BYTES) {
+		r->grows = true;
+		group_layout(r->write->worker->httpd->group, &r->layout);
+		if (push_to_keepers(r, layout_copies_beside(&r->layout, self_id(r))))
+			push_send(r, SYNC_PUSH_BEGIN, GROWING_MS, growth_begun);
+	}
+	growth_tell(r);
+}
+
+static void push_end(struct replicate *r)
+{
+	struct push *p = &r->push;
+	struct call drop = CALL_INIT;
+	struct buf body = BUF_INIT;
+
+	if (!r->pushing)
+		return;
+	call_cancel(&p->call);
+	call_finish(&p->more);
+	if (p->token == 0 || r->record != NULL)
+		return;
+	sync_token_pack(&body, p->token);
+	call_start(r->write->worker->sync, &drop, SYNC_PUSH_DROP, buf_str(&body), 0);
+	call_finish(&drop);	/* sent, or not: then it goes with covey-syncd */
+	buf_clear(&body);
+}
+
+/* homes */
+
+/* While somebody waits for a majority.  A STORE that failed at once would fail at once again. */
+static void store_again_later(struct replicate *r)
+{
+	uint64_t now = loop_now(r->write->worker->loop);
+	uint64_t left = r->write->until > now ? r->write->until - now : 0;
+	uint64_t pause = homes_pause_ms(r->tries, left);
+
+	if (r->majority || !replicate_is_awaited(r) || now < r->store_began + HOMES_RETRY_MS || pause == left)
+		return;
+	r->tries++;
+	timer_start(r->write->worker->loop, &r->store_later, pause);
+}
+
+static void store_take(struct replicate *r, const struct store_answer *answer)
+{
+	if (answer->confirmed && !r->majority)
+		r->epoch = answer->epoch;
+	r->majority |= answer->confirmed;
+	r->every_home |= answer->all;
+	r->homes = answer->counts.homes;
+	r->homes_answered = answer->counts.homes_answered;
+}
+
+static void store_answered(struct call *call, struct frame *frame)
+{
+	struct replicate *r = CONTAINER_OF(call, struct replicate, store);
+	struct store_answer answer;
+
+	if (frame == NULL || frame->type != VERSION_TALK_STORED ||
+	    store_answer_unpack(frame->body, &answer, NULL) < 0) {
+		call_finish(call);
+	} else {
+		store_take(r, &answer);
+		if (answer.last) {
+			call_finish(call);
+			store_again_later(r);
+		}
+	}
+	replicate_changed(r);
+}
+
+static void store_at_homes(struct replicate *r)
+{
+	struct store_ask question = { .path = replicate_path(r), .record = *r->record,
+				      .type = str_of(r->item->type) };
+	struct buf body = BUF_INIT;
+
+	timer_stop(&r->store_later);
+	r->store_began = loop_now(r->write->worker->loop);
+	r->store.answer = store_answered;
+	store_ask_pack(&body, &question);
+	call_start(r->write->worker->version, &r->store, VERSION_TALK_STORE, buf_str(&body),
+		   r->write->worker->httpd->conf->timeouts.store_ms + AFTER_MS);
+	buf_clear(&body);
+}
+
+static void store_due(struct timer *timer)
+{
+	store_at_homes(CONTAINER_OF(timer, struct replicate, store_later));
+}
+
+/* The homes by the layout of now; this node has the record. */
+static void homes_begin(const struct replicate *r, struct quorum *quorum)
+{
+	quorum_begin(quorum);
+	quorum_add(quorum, &r->layout, path_partition(replicate_path(r)));
+	quorum_answered(quorum, self_id(r));
+}
+
+/*
+ * A home that is given the content needs no pointer to it, which it would
+ * have to put on disk and then to replace.  So STORE waits for the push when
+ * this node and the keepers it pushes to are a majority of the homes.
+ */
+static bool push_reaches_majority(const struct replicate *r)
+{
+	const struct sync_push *to = &r->push.to;
+	struct quorum quorum;
+
+	if (!r->pushing || r->record->size > LARGE_BYTES)
+		return false;
+	homes_begin(r, &quorum);
+	for (size_t i = 0; i < to->wanted && i < to->keeper_count; i++)
+		quorum_answered(&quorum, to->keepers[i]);
+	return quorum_reached(&quorum);
+}
+
+/* The homes there are, and this one of them, until more is told. */
+static void homes_count(struct replicate *r)
+{
+	struct quorum quorum;
+	uint32_t answered, homes;
+
+	homes_begin(r, &quorum);
+	quorum_tell(&quorum, &answered, &homes);
+	r->homes_answered = answered;
+	r->homes = homes;
+}
+
+/* the whole */
+
+static void look_again(struct timer *timer)
+{
+	replicate_changed(CONTAINER_OF(timer, struct replicate, look));
+}
+
+/* The write may be over with it. */
+static void replicate_changed(struct replicate *r)
+{
+	group_layout(r->write->worker->httpd->group, &r->layout);
+	if (replicate_is_awaited(r)) {
+		push_more(r);
+		if (is_behind(r))
+			timer_start(r->write->worker->loop, &r->look, LOOK_MS);
+	}
+	item_changed(r->write);
+}
+
 static struct replicate *item_replicate(struct write *w, struct write_item *item)
 {
-	int fd = item->stage != NULL ? stage_fd(item->stage) : -1;
+	struct replicate *r = item->replicate;
 
-	if (item->replicate == NULL)
-		item->replicate = replicate_new(w->worker, buf_str(&item->path), fd, item_changed, w);
-	return item->replicate;
+	if (r != NULL)
+		return r;
+	r = item->replicate = mem_new(1, sizeof *r);
+	r->write = w;
+	r->item = item;
+	r->store = (struct call)CALL_INIT;
+	r->store_later.fire = store_due;
+	r->look.fire = look_again;
+	return r;
+}
+
+/* Its version is on this disk. */
+static void replicate_start(struct replicate *r)
+{
+	r->record = item_record(r->write, r->item);
+	group_layout(r->write->worker->httpd->group, &r->layout);
+	homes_count(r);
+	if (r->pushing ? r->push.call.caller == NULL : push_to_keepers(r, copies_missing(r)))
+		push_name(r);		/* else when the answer to BEGIN has come */
+	if (push_reaches_majority(r))
+		timer_start(r->write->worker->loop, &r->store_later, HOLD_MS);
+	else
+		store_at_homes(r);
+}
+
+/* A push without a version ends. */
+static void replicate_free(struct replicate *r)
+{
+	if (r == NULL)
+		return;
+	call_finish(&r->store);
+	push_end(r);
+	timer_stop(&r->store_later);
+	timer_stop(&r->look);
+	free(r);
 }
 
 void write_grown(struct write *w)
@@ -830,13 +1358,8 @@ void write_grown(struct write *w)
 
 static void replicate_next(struct write *w)
 {
-	uint64_t now = loop_now(w->worker->loop);
-
 	while (w->started < w->count && w->open < AT_ONCE_MAX) {
-		struct write_item *item = &w->items[w->started++];
-
-		replicate_start(item_replicate(w, item), item_record(w, item), item->type,
-				w->until > now ? w->until - now : 0);
+		replicate_start(item_replicate(w, &w->items[w->started++]));
 		w->open++;
 	}
 }
@@ -926,23 +1449,23 @@ static void answer_form(struct conn *c)
 static void answer_write_state(const struct write *w)
 {
 	struct conn *c = w->conn;
-	struct replicate_counts least = { .homes_answered = UINT_MAX, .copies = UINT_MAX };
+	const struct replicate *least = w->items[0].replicate;
 	struct buf value = BUF_INIT;
 
 	if (!w->unconfirmed || w->started == 0) {
 		answer_version_state(c);
 		return;
 	}
-	for (size_t i = 0; i < w->started; i++) {
-		struct replicate_counts now = replicate_counts(w->items[i].replicate);
+	for (size_t i = 1; i < w->started; i++) {
+		const struct replicate *r = w->items[i].replicate;
 
-		if (now.homes_answered < least.homes_answered ||
-		    (now.homes_answered == least.homes_answered && now.copies < least.copies))
-			least = now;
+		if (r->homes_answered < least->homes_answered ||
+		    (r->homes_answered == least->homes_answered && copies_counted(r) < copies_counted(least)))
+			least = r;
 	}
 	answer_count(c, false);
-	freshness_write_state(&value, least.homes_answered, least.homes,
-			      w->started < w->count ? 1 : least.copies);
+	freshness_write_state(&value, least->homes_answered, least->homes,
+			      w->started < w->count ? 1 : (unsigned)copies_counted(least));
 	reply_field(&c->output.text, "Version-State", buf_str(&value));
 	buf_clear(&value);
 }
@@ -953,7 +1476,7 @@ static bool is_outcome_open(const struct write *w)
 	if (!is_update(w))
 		return false;
 	for (size_t i = 0; i < w->started; i++)
-		if (replicate_epoch(w->items[i].replicate) != w->alone_epoch)
+		if (w->items[i].replicate->epoch != w->alone_epoch)
 			return true;
 	return w->unconfirmed;
 }
@@ -1141,7 +1664,7 @@ void write_end(struct write *w)
 		return;
 	}
 	for (size_t i = 0; i < w->started; i++)
-		replicate_leave(w->items[i].replicate);
+		push_rest(w->items[i].replicate);
 	finish_if_over(w);
 }
 
