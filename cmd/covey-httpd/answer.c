@@ -180,7 +180,7 @@ static void answer_log_error(struct conn *c, int status, struct str detail)
  */
 static bool answer_is_for_a_node(const struct conn *c, int status)
 {
-	return c->request.peer || (c->request.msg != NULL && status == 503);
+	return c->request.peer || (c->request.sealed && status == 503);
 }
 
 bool answer_wants_page(const struct conn *c)

@@ -128,26 +128,27 @@ static void get_run(struct conn *c, enum get_step step)
 		}
 }
 
+static void get_end(struct conn *c)
+{
+	struct get *g = c->request.get;
+
+	call_finish(&g->store);
+	store_entry_clear(&g->older);
+	free(g);
+}
+
 static struct get *get_of(struct conn *c)
 {
 	struct get *g = c->request.get;
 
 	if (g == NULL) {
 		g = c->request.get = mem_new(1, sizeof *g);
+		c->request.end = get_end;
 		g->conn = c;
 		g->store = (struct call)CALL_INIT;
 		g->older = (struct store_entry)STORE_ENTRY_INIT;
 	}
 	return g;
-}
-
-void get_free(struct get *g)
-{
-	if (g == NULL)
-		return;
-	call_finish(&g->store);
-	store_entry_clear(&g->older);
-	free(g);
 }
 
 /* what the steps have in common */

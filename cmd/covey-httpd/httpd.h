@@ -16,8 +16,7 @@
  *	index, inventory	a directory's names, a path's versions
  *	pages			/.covey/
  *	peer			what other nodes of the group ask
- *
- * The others are writes: upload.h and write.h.
+ *	write			all that changes the store
  */
 #ifndef COVEY_HTTPD_H
 #define COVEY_HTTPD_H
@@ -68,7 +67,7 @@ struct worker {
 	struct caller *version, *sync, *discover;
 	struct list questions;		/* for covey-versiond, at the end of this round (ask.h) */
 	struct timer ask;
-	struct list writes;		/* whose requests are over, and that go on (write.h) */
+	struct list writes;		/* whose requests are over, and that go on (write.c) */
 	struct call drain;		/* covey-syncd is told that the outbox has something */
 	bool drain_again;
 	struct answers *answers;	/* this worker's */

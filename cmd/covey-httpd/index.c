@@ -38,10 +38,10 @@ struct index {
 	struct buf links;		/* the value of Link, or empty */
 };
 
-void index_free(struct index *index)
+static void index_end(struct conn *c)
 {
-	if (index == NULL)
-		return;
+	struct index *index = c->request.index;
+
 	inventory_end(&index->inventory);
 	buf_clear(&index->body);
 	buf_clear(&index->next);
@@ -533,17 +533,21 @@ static void index_tell_peer(struct conn *c)
 		index_take_inventory(c, true);
 }
 
-static void index_begin(struct conn *c, bool versions, const enum media *offers)
+void index_start(struct conn *c)
 {
+	static const enum media names[] = { MEDIA_HTML, MEDIA_JSON, MEDIA_TEXT },
+				history[] = { MEDIA_TEXT, MEDIA_JSON, MEDIA_HTML };
 	struct request *r = &c->request;
+	bool versions = r->query.versions;
 	struct index *index = mem_new(1, sizeof *index);
 
 	index->conn = c;
 	index->versions = versions;
 	index->peer = head_get(&c->head, FIELD_COVEY_EPOCH).s != NULL;
-	index->media = index_media(c, offers);
+	index->media = index_media(c, versions ? history : names);
 	index->browser = answer_wants_page(c) || c->request.query.format == QUERY_FORMAT_HTML;
 	r->index = index;
+	r->end = index_end;
 	if (index->peer) {
 		index_tell_peer(c);
 	} else if (r->freshness.only_if_cached || !c->worker->httpd->grouped) {
@@ -558,18 +562,4 @@ static void index_begin(struct conn *c, bool versions, const enum media *offers)
 	} else if (ask_start(&r->ask, c, buf_str(&r->path), NEWEST_READ, VERSION_NONE, index_asked)) {
 		index_asked(c);
 	}
-}
-
-void index_start(struct conn *c)
-{
-	static const enum media offers[] = { MEDIA_HTML, MEDIA_JSON, MEDIA_TEXT };
-
-	index_begin(c, false, offers);
-}
-
-void history_start(struct conn *c)
-{
-	static const enum media offers[] = { MEDIA_TEXT, MEDIA_JSON, MEDIA_HTML };
-
-	index_begin(c, true, offers);
 }

@@ -61,10 +61,10 @@ struct page {
 	void (*show)(struct conn *, const struct page *);
 };
 
-void page_free(struct page *page)
+static void page_end(struct conn *c)
 {
-	if (page == NULL)
-		return;
+	struct page *page = c->request.page;
+
 	call_finish(&page->call);
 	members_clear(&page->members);
 	buf_clear(&page->stats);
@@ -218,6 +218,7 @@ static void page_ask(struct conn *c, struct caller *role, uint8_t question,
 {
 	struct page *page = c->request.page = mem_new(1, sizeof *page);
 
+	c->request.end = page_end;
 	page->conn = c;
 	page->call = (struct call)CALL_INIT;
 	page->members = (struct members)MEMBERS_INIT;

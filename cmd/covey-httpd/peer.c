@@ -2,10 +2,10 @@
  * peer - requests of other nodes of the group (peer_http.h)
  *
  *	who signed a request, and its answer, signed
- *	PUT with Covey-Push: a content that another node gives to this one
  *	POST /.covey/msg: a sealed message for the role that can open it
  *
- * What a node asks as any reader does is in index.c and get.c.
+ * What a node asks as any client does is in index.c and get.c, what it gives
+ * to this one (PUT with Covey-Push) in write.c.
  */
 #include "peer.h"
 
@@ -20,10 +20,8 @@
 #include "peer_http.h"
 #include "reply.h"
 #include "sync_talk.h"
-#include "upload.h"
 #include "version_talk.h"
 #include "wire.h"
-#include "write.h"
 
 #define PATIENCE_MS 2000	/* for the role of a message: it may have to ask others, or commit records */
 
@@ -112,8 +110,7 @@ bool peer_is_of_lineage(const struct conn *c, uint64_t lineage)
 	return true;
 }
 
-/* The body's trailer is not signed as this request's, and it was answered so. */
-static bool peer_trailer_refused(struct conn *c)
+bool peer_trailer_refused(struct conn *c)
 {
 	struct str rest = buf_str(&c->body.trailers);
 	struct covered covered = { .count = 0 };
@@ -183,124 +180,6 @@ void peer_sign_body(struct conn *c, const uint8_t sha256[32], struct buf *to)
 	peer_sign_covered(c, STR(SIGN_ANSWER_TRAILER), STR(""), &covered, to);
 }
 
-/*
- * a content that another node gives to this one, as a keeper
- *
- * Its version is told in the header, or in the trailer when it was chosen
- * meanwhile.  It is committed as it is; whatever does not fit leaves nothing
- * behind.
- */
-
-static bool pushed_is_here(struct conn *c, const struct record *record)
-{
-	struct store_entry entry = STORE_ENTRY_INIT;
-	bool here = store_version(c->worker->httpd->store, buf_str(&c->request.path),
-				  record->version, STORE_RECORD, &entry, NULL) == 0 &&
-		    entry.content;
-
-	store_entry_clear(&entry);
-	return here;
-}
-
-static void pushed_answer(struct conn *c, int status)
-{
-	answer_begin(c, status);
-	answer_end_text(c, (struct str)STR_INIT);
-}
-
-static int pushed_parse(struct str field, struct record *ret, struct str *ret_type, struct err *err)
-{
-	if (record_parse(field, ret, ret_type, err) < 0)
-		return -1;
-	return record_has_content(ret) ? 0 : err_set(err, ERR_INVALID, "it has no content");
-}
-
-/* In the pool, its body in memory or in a stage. */
-static int pushed_commit(struct write *w, struct write_item *item, struct err *err)
-{
-	struct httpd *h = w->worker->httpd;
-	const struct record *record = &item->existing;
-	struct layout layout;
-
-	if (write_stage_item(w, item, err) < 0)
-		return -1;
-	if (stage_size(item->stage) != record->size ||
-	    memcmp(stage_sha256(item->stage), record->sha256, SHA256_BYTES) != 0)
-		return err_set(err, ERR_INVALID, "take %s: the body is not the record's content",
-			       item->path.data);
-	group_layout(h->group, &layout);
-	item->commit.path = buf_str(&item->path);
-	item->commit.stage = item->stage;
-	item->commit.flags = record->flags;
-	item->commit.mtime = record->mtime;
-	item->commit.made = record->made;
-	item->commit.type = str_of(item->type);
-	item->commit.fixed = record->version;
-	item->commit.keep = layout.keep_versions;
-	return store_commit(h->store, &item->commit, err);
-}
-
-static void pushed_commit_job(struct job *job)
-{
-	struct write *w = CONTAINER_OF(job, struct write, job);
-
-	w->result = pushed_commit(w, &w->items[0], &w->err);
-}
-
-static void pushed_committed(struct job *job)
-{
-	struct write *w = CONTAINER_OF(job, struct write, job);
-	struct conn *c = w->conn;
-
-	if (w->result < 0)
-		answer_err(c, &w->err);
-	else
-		pushed_answer(c, w->items[0].commit.dropped ? 410 : 201);
-	conn_resume(c);
-}
-
-/* The body is there, and with it the trailer. */
-static void pushed_finish(struct conn *c)
-{
-	struct write *w = c->request.write;
-	struct write_item *item = &w->items[0];
-	struct str type, field = head_get(&c->head, FIELD_COVEY_PUSH);
-
-	if (str_eq(field, STR(PEER_PUSH_LATER))) {
-		if (peer_trailer_refused(c))
-			return;
-		field = body_trailer(&c->body, FIELD_COVEY_VERSION);
-	}
-	if (pushed_parse(field, &item->existing, &type, &w->err) < 0) {
-		answer_error(c, 400, PEER_VERSION ": %s", w->err.text);
-		return;
-	}
-	memcpy(item->type, type.s ? type.s : "", type.n);
-	w->job = (struct job){ .work = pushed_commit_job, .done = pushed_committed,
-			       .home = c->worker->loop, .key = path_hash(buf_str(&item->path)) };
-	c->state = CONN_BUSY;
-	pool_submit(c->worker->httpd->pool, &w->job);
-}
-
-/* Before the body: whether it is wanted at all. */
-void pushed_start(struct conn *c)
-{
-	struct str field = head_get(&c->head, FIELD_COVEY_PUSH), type;
-	struct record record;
-	struct err err;
-
-	if (store_fits(c->worker->httpd->store, 0, &err) < 0)
-		answer_err(c, &err);
-	else if (str_eq(field, STR(PEER_PUSH_LATER)))
-		upload_pushed(c, pushed_finish);
-	else if (pushed_parse(field, &record, &type, &err) < 0)
-		answer_error(c, 400, PEER_PUSH ": %s", err.text);
-	else if (pushed_is_here(c, &record))
-		pushed_answer(c, 200);
-	else
-		upload_pushed(c, pushed_finish);
-}
-
 /* a sealed message of another node, for the role that can open it */
 
 struct msg {
@@ -310,12 +189,10 @@ struct msg {
 	struct caller *role;
 };
 
-void msg_free(struct msg *m)
+static void msg_end(struct conn *c)
 {
-	if (m == NULL)
-		return;
-	call_finish(&m->call);
-	free(m);
+	call_finish(&c->request.msg->call);
+	free(c->request.msg);
 }
 
 static void msg_answered(struct call *call, struct frame *frame)
@@ -370,6 +247,8 @@ void msg_start(struct conn *c)
 		if (!str_eq(c->head.query, roles[i].query) || roles[i].role == NULL)
 			continue;
 		m = c->request.msg = mem_new(1, sizeof *m);
+		c->request.end = msg_end;
+		c->request.sealed = true;
 		m->conn = c;
 		m->call = (struct call)CALL_INIT;
 		m->type = roles[i].type;

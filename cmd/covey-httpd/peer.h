@@ -13,6 +13,8 @@ struct conn;
 
 /* The request has a Covey-* field. True: it is not signed rightly, and was answered 403. */
 bool peer_refused(struct conn *);
+/* The body's trailer is not signed as this request's, and it was answered so. */
+bool peer_trailer_refused(struct conn *);
 /* The request says nothing of its layout's lineage, or that it is this one. */
 bool peer_is_of_lineage(const struct conn *, uint64_t lineage);
 

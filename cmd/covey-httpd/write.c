@@ -1,7 +1,12 @@
 /*
  * write - a change to the store on behalf of a request, from its head to its answer
  *
- * write_run() is the whole of it, one step below the other.
+ * write_run() is the whole of it, one step below the other, and the file has
+ * the steps in their order; behind them is how each kind of write begins.
+ *
+ * A write outlives its request while homes and keepers that were not needed
+ * for the answer are still on their way to have it.  It belongs to its
+ * worker's loop; what blocks is done in the pool.
  *
  * They are steps of the loop and not one blocking job: while a majority of
  * the homes is away each writer waits for seconds, or for minutes if it
@@ -9,7 +14,7 @@
  * whose threads are there to wait for the disk.  So a step that waits for
  * other nodes leaves, and only what this node's disk does is in the pool.
  */
-#include "write.h"
+#include "handlers.h"
 
 #include "answer.h"
 #include "backoff.h"
@@ -17,16 +22,23 @@
 #include "loop/conn.h"
 #include "container.h"
 #include "digest.h"
+#include "fields.h"
 #include "freshness.h"
 #include "group.h"
-#include "handlers.h"
+#include "inventory.h"
+#include "list.h"
 #include "log.h"
 #include "mem.h"
+#include "multipart.h"
+#include "peer.h"
+#include "peer_http.h"
+#include "pool.h"
+#include "pull.h"
 #include "quorum.h"
+#include "range.h"
 #include "reply.h"
-#include "rmdir.h"
+#include "store.h"
 #include "sync_talk.h"
-#include "upload.h"
 
 #include <inttypes.h>
 #include <sys/statvfs.h>
@@ -42,11 +54,90 @@
 #define HOMES_RETRY_MS 250	/* until homes of which no majority answered are asked again, at first */
 #define HOMES_RETRY_MAX_MS 4000	/* and at most */
 #define HOMES_LAST_MS 500	/* what the last try leaves them to answer */
+#define SHA512_BYTES 64
+#define CHUNK_BYTES (256u << 10)
+#define FIRST_BYTES (16u << 10)		/* of a chunk whose body's length is not known */
+#define FILES_MAX 1000			/* in one form */
 #define AFTER_MS 500		/* STORE: for the homes that answer after a majority */
 #define HOLD_MS 200		/* STORE waits so long for a push to homes */
 #define LOOK_MS 20		/* for a layout that is known to be there */
 #define GROWING_MS 10000	/* covey-syncd's answer while a body arrives */
 #define LARGE_MS 60000		/* to push a large content */
+
+enum write_kind { WRITE_FILE, WRITE_DELETE, WRITE_MKDIR, WRITE_RMDIR };
+
+/* One path and what becomes of it. */
+struct write_item {
+	struct buf path;
+	struct stage *stage;		/* owned; not synced yet; NULL: `small` has the body */
+	struct buf small;
+	int copy_fd;			/* owned: a file that has the body instead; or -1 */
+	char type[RECORD_TYPE_MAX + 1];
+	struct commit commit;		/* fixed: the version, if it is chosen already */
+	struct replicate *replicate;	/* owned; from a large body's beginning, or from the commit; or NULL */
+	struct record group_file;	/* the file's newest that the group knows */
+	struct record group_entry;	/* the directory's */
+	bool entry_known;		/* a majority of its homes said what the entry is */
+	bool unanswered;		/* no majority said anything: what this node has forbids nothing */
+	uint64_t clock;			/* ns: the group's; 0: not known */
+	bool replaced;			/* a file stood there, as far as was known */
+	struct record existing;		/* of a directory that was there already; or what a peer pushes */
+};
+
+/* The digests of a Repr-Digest or Content-Digest. */
+struct body_digests {
+	bool has_256, has_512;
+	uint8_t sha256[SHA256_BYTES], sha512[SHA512_BYTES];
+};
+
+/* What a step of a job comes to: the next one follows at once, or when something has come. */
+enum outcome { GO_ON, WAIT };
+
+/* The steps, in their order; write_run() says what each is. */
+enum write_step {
+	WRITE_ASK_EARLY,
+	WRITE_JUDGE_EARLY,
+	WRITE_RECEIVE,
+	WRITE_STAGE,
+	WRITE_ASK,
+	WRITE_TAKE,
+	WRITE_COMMIT,
+	WRITE_REPLICATE,
+	WRITE_JUDGE,
+	WRITE_ANSWER,
+	WRITE_ANSWERED,
+};
+
+struct write {
+	struct conn *conn;		/* NULL: its request is over */
+	struct worker *worker;
+	enum write_kind kind;
+	struct write_item *items;	/* owned */
+	size_t count;
+	uint32_t mtime;			/* the client's, or 0 */
+	struct body_digests repr, content;	/* what the (only) body must have */
+	bool form;			/* a browser's form: answered 303 */
+	enum write_step step;		/* the next one */
+	struct link link;		/* of the worker's whose requests are over */
+	struct job job;
+	struct timer timer;		/* until homes are asked again, or the client waits no longer */
+	uint64_t until;			/* ms, loop's clock: the client waits; 0: that has not begun */
+	struct ask ask;
+	size_t asking;			/* which item is being asked about */
+	struct str parent;		/* which directory above it; s NULL: the path itself */
+	unsigned tries;			/* to ask homes of which no majority answered */
+	uint64_t alone_epoch;		/* of the layout of this node alone that an update was judged in */
+	bool unconfirmed;		/* some answer was, or became so */
+	uint32_t peers, peers_answered;	/* of the least sure answer */
+	bool staging, staged;		/* the pool has the bodies; it has had them */
+	int stage_result;		/* the pool's while staging */
+	struct err stage_err;
+	int result;			/* -1: it is refused, err says why */
+	struct err err;
+	struct rmdir *rmdir;		/* owned: removes a directory from a group; or NULL */
+	bool existed;			/* nothing had to be done: the directory was there */
+	size_t started, open;		/* items that are replicated, and of them those not confirmed yet */
+};
 
 static enum outcome ask_early(struct write *);
 static enum outcome judge_early(struct write *);
@@ -123,6 +214,44 @@ static void write_refuse(struct write *w)
 {
 	w->result = -1;
 	w->step = WRITE_ANSWER;
+}
+
+static void write_end(struct conn *);
+
+static struct write *write_new(struct conn *c, enum write_kind kind)
+{
+	struct write *w = mem_new(1, sizeof *w);
+
+	w->conn = c;
+	w->worker = c->worker;
+	w->kind = kind;
+	w->ask = (struct ask)ASK_INIT;
+	w->timer.fire = time_is_up;
+	c->request.write = w;
+	c->request.end = write_end;
+	return w;
+}
+
+/* Good until the next one is added. */
+static struct write_item *write_add(struct write *w, struct str path)
+{
+	struct write_item *item;
+
+	w->items = mem_resize(w->items, w->count + 1, sizeof *w->items);
+	item = &w->items[w->count++];
+	*item = (struct write_item){
+		.path = BUF_INIT, .small = BUF_INIT, .copy_fd = -1, .commit = COMMIT_INIT
+	};
+	buf_addstr(&item->path, path);
+	return item;
+}
+
+/* Its body is there, or there is none. */
+static void write_received(struct write *w)
+{
+	w->conn->state = CONN_BUSY;
+	w->step = WRITE_STAGE;
+	write_run(w);
 }
 
 /* what must hold */
@@ -394,11 +523,406 @@ static enum outcome judge_early(struct write *w)
 	return GO_ON;
 }
 
+/*
+ * receive: the body, into memory or a stage
+ *
+ * A body that fits one chunk stays in memory, and one job does the rest:
+ * stage, sync, commit.  A larger one fills two chunks in turn: while the
+ * client fills one, the pool writes and hashes the other, and the client
+ * waits when both are full.  No thread waits for a client, ever.
+ */
+
+struct chunk {
+	char *data;			/* owned */
+	size_t len, cap;
+};
+
+struct upload {
+	struct conn *conn;
+	bool is_form;			/* multipart/form-data; else a raw body */
+	struct multipart multipart;
+	bool in_file;			/* the current part is a file: its content counts */
+	void (*pushed)(struct conn *);	/* takes what another node pushed; or NULL */
+	void (*whole)(struct conn *, struct str);	/* wants it whole, in memory; or NULL */
+	struct chunk chunks[2];
+	unsigned filling;		/* which one the client fills */
+	unsigned running;		/* jobs that have the other one */
+	bool begun;			/* some of the body went to the disk: the rest must too */
+	bool gone;			/* the client left, or its body is no body */
+	int status;			/* what to answer then; 0: nothing */
+	const char *why;
+	bool failed;			/* a job did; err says why */
+	struct err err;
+	struct job write_job, hash_job;
+};
+
+static struct upload *upload_new(struct conn *c)
+{
+	struct upload *u = c->request.upload = mem_new(1, sizeof *u);
+
+	u->conn = c;
+	u->multipart = (struct multipart)MULTIPART_INIT;
+	return u;
+}
+
+void upload_free(struct upload *u)
+{
+	if (u == NULL)
+		return;
+	multipart_clear(&u->multipart);
+	free(u->chunks[0].data);
+	free(u->chunks[1].data);
+	free(u);
+}
+
+static struct write_item *raw_item(struct upload *u)
+{
+	return &u->conn->request.write->items[0];
+}
+
+/* The content type that is worth keeping of the one a client named, or "". */
+static void upload_type(const struct mime *mime, struct str type, struct str path,
+			char to[RECORD_TYPE_MAX + 1])
+{
+	to[0] = '\0';
+	if (type.s == NULL || !fields_type_valid(type) || type.n > RECORD_TYPE_MAX ||
+	    fields_type_is(type, STR("application/x-www-form-urlencoded")) ||
+	    str_eq_nocase(type, mime_of(mime, path)))
+		return;
+	memcpy(to, type.s, type.n);
+	to[type.n] = '\0';
+}
+
+/* a form: each of its files is an item of the write, which starts when all of it has arrived */
+
+static int form_refused(const struct refusal *refusal, struct err *err)
+{
+	enum err_kind kind = refusal->status == 413 || refusal->status == 431 ? ERR_TOO_LARGE :
+										ERR_INVALID;
+
+	return err_set(err, kind, "read form: %s", refusal->why);
+}
+
+static int form_begin(struct upload *u, struct err *err)
+{
+	struct conn *c = u->conn;
+	struct refusal refusal;
+
+	u->is_form = true;
+	c->request.write->form = answer_wants_page(c);
+	if (multipart_start(&u->multipart, head_get(&c->head, FIELD_CONTENT_TYPE), &refusal) < 0)
+		return form_refused(&refusal, err);
+	return 0;
+}
+
+/* It goes to the request's path or, if that is a directory, below it under its own name. */
+static int form_begin_file(struct upload *u, struct err *err)
+{
+	const struct httpd *h = u->conn->worker->httpd;
+	const struct request *r = &u->conn->request;
+	struct write_item *item;
+	struct buf path = BUF_INIT;
+
+	if (r->write->count == FILES_MAX)
+		return err_set(err, ERR_TOO_LARGE, "read form: more than %d files", FILES_MAX);
+	if (r->write->count > 0 && !r->slash)
+		return err_set(err, ERR_INVALID,
+			       "read form: several files want a directory, with a slash at its end");
+	if (r->slash)
+		path_join(&path, buf_str(&r->path), buf_str(&u->multipart.filename));
+	else
+		buf_addstr(&path, buf_str(&r->path));
+	item = write_add(r->write, buf_str(&path));
+	buf_clear(&path);
+	if (path_check(buf_str(&item->path), err) < 0)
+		return -1;
+	upload_type(h->mime, buf_str(&u->multipart.type), buf_str(&item->path), item->type);
+	return stage_begin(h->store, &item->stage, err);
+}
+
+/* More of the body.  Blocks. */
+static int form_add(struct upload *u, struct str bytes, struct err *err)
+{
+	struct multipart *m = &u->multipart;
+	struct write *w = u->conn->request.write;
+	struct refusal refusal;
+	struct str piece;
+
+	for (;;) {
+		switch (multipart_next(m, &bytes, &piece, &refusal)) {
+		case MULTIPART_MORE:
+			return 0;
+		case MULTIPART_REFUSED:
+			return form_refused(&refusal, err);
+		case MULTIPART_PART:
+			u->in_file = m->has_filename && m->filename.len > 0;
+			if (u->in_file && form_begin_file(u, err) < 0)
+				return -1;
+			break;
+		case MULTIPART_CONTENT:
+			if (u->in_file && stage_add(w->items[w->count - 1].stage, piece.s, piece.n,
+						    err) < 0)
+				return -1;
+			break;
+		case MULTIPART_PART_END:
+			u->in_file = false;
+			break;
+		}
+	}
+}
+
+static int form_finish(const struct upload *u, struct err *err)
+{
+	if (!u->multipart.done)
+		return err_set(err, ERR_INVALID, "read form: it ends before its last boundary");
+	if (u->conn->request.write->count == 0)
+		return err_set(err, ERR_INVALID, "read form: there is no file in it");
+	return 0;
+}
+
+/* chunks to the disk */
+
+static void write_grown(struct write *);
+
+static void chunk_done(struct job *job, struct upload *u)
+{
+	(void)job;
+	if (--u->running > 0)
+		return;
+	u->chunks[!u->filling].len = 0;
+	if (!u->is_form && u->pushed == NULL && !u->failed)
+		write_grown(u->conn->request.write);
+	conn_resume(u->conn);
+}
+
+static void chunk_write(struct job *job)
+{
+	struct upload *u = CONTAINER_OF(job, struct upload, write_job);
+	struct chunk *chunk = &u->chunks[!u->filling];
+	struct write_item *item = raw_item(u);
+
+	if (stage_write(item->stage, chunk->data, chunk->len, &u->err) < 0)
+		u->failed = true;
+}
+
+static void chunk_add_to_form(struct job *job)
+{
+	struct upload *u = CONTAINER_OF(job, struct upload, write_job);
+	struct chunk *chunk = &u->chunks[!u->filling];
+
+	if (form_add(u, (struct str){ chunk->data, chunk->len }, &u->err) < 0)
+		u->failed = true;
+}
+
+static void chunk_written(struct job *job)
+{
+	chunk_done(job, CONTAINER_OF(job, struct upload, write_job));
+}
+
+static void chunk_hash(struct job *job)
+{
+	struct upload *u = CONTAINER_OF(job, struct upload, hash_job);
+	struct chunk *chunk = &u->chunks[!u->filling];
+
+	stage_hash(raw_item(u)->stage, chunk->data, chunk->len);
+}
+
+static void chunk_hashed(struct job *job)
+{
+	chunk_done(job, CONTAINER_OF(job, struct upload, hash_job));
+}
+
+/* The chunk that was filled goes to the pool, the client fills the other. */
+static void chunk_submit(struct upload *u)
+{
+	struct worker *w = u->conn->worker;
+
+	if (!u->is_form && !u->begun &&
+	    stage_begin(w->httpd->store, &raw_item(u)->stage, &u->err) < 0) {
+		u->failed = true;
+		return;
+	}
+	u->begun = true;
+	u->filling = !u->filling;
+	u->write_job = (struct job){ .work = u->is_form ? chunk_add_to_form : chunk_write,
+				     .done = chunk_written,
+				     .home = w->loop };
+	u->hash_job = (struct job){ .work = chunk_hash, .done = chunk_hashed, .home = w->loop };
+	u->running = u->is_form ? 1 : 2;
+	pool_submit(w->httpd->pool, &u->write_job);
+	if (!u->is_form)
+		pool_submit(w->httpd->pool, &u->hash_job);
+}
+
+/* chunks from the client */
+
+static void chunk_grow(struct upload *u, struct chunk *chunk)
+{
+	const struct head *head = &u->conn->head;
+	size_t cap = chunk->cap ? 4 * chunk->cap : FIRST_BYTES;
+
+	if (u->begun)
+		cap = CHUNK_BYTES;
+	else if (head->framing == FRAMING_LENGTH)
+		cap = head->length < CHUNK_BYTES ? (size_t)head->length + 1 : CHUNK_BYTES;
+	if (cap > CHUNK_BYTES)
+		cap = CHUNK_BYTES;
+	chunk->data = mem_resize(chunk->data, cap, 1);
+	chunk->cap = cap;
+}
+
+bool upload_welcome(const struct conn *c)
+{
+	const struct upload *u = c->request.upload;
+
+	return u != NULL && !c->body.done && !u->gone && !u->failed &&
+	       u->chunks[u->filling].len < CHUNK_BYTES;
+}
+
+static void upload_refuse(struct upload *u, int status, const char *why)
+{
+	u->gone = true;
+	u->status = status;
+	u->why = why;
+}
+
+static bool chunks_fill(struct upload *u)
+{
+	struct conn *c = u->conn;
+
+	while (upload_welcome(c)) {
+		struct chunk *chunk = &u->chunks[u->filling];
+		struct refusal refusal;
+		size_t n;
+		int r;
+
+		if (chunk->len == chunk->cap)
+			chunk_grow(u, chunk);
+		r = conn_receive_content(c, chunk->data + chunk->len, chunk->cap - chunk->len, &n, &refusal);
+		chunk->len += n;
+		if (r < 0)
+			upload_refuse(u, refusal.status, refusal.why);
+		if (r == 0)
+			return false;
+	}
+	return true;
+}
+
+/* the end of the body */
+
+static void upload_answer_failure(struct upload *u)
+{
+	struct conn *c = u->conn;
+
+	if (u->failed)
+		answer_err(c, &u->err);
+	else if (u->status != 0)
+		answer_error(c, u->status, "%s", u->why);
+	else
+		conn_abort(c);
+}
+
+/* Adds what the field says; -1: it is malformed. */
+static int digests_parse(struct body_digests *digests, struct str field)
+{
+	int r256 = field.s ? fields_digest_parse(field, digests->sha256) : 0;
+	int r512 = field.s ? fields_digest_parse_512(field, digests->sha512) : 0;
+
+	digests->has_256 |= r256 > 0;
+	digests->has_512 |= r512 > 0;
+	return r256 < 0 || r512 < 0 ? -1 : 0;
+}
+
+static void upload_finish(struct upload *u)
+{
+	struct conn *c = u->conn;
+	struct write *w = c->request.write;
+	struct chunk *last = &u->chunks[u->filling];
+
+	if (u->whole != NULL) {
+		u->whole(c, (struct str){ last->data, last->len });
+		return;
+	}
+	/* A trailer may carry the digests too. */
+	if (digests_parse(&w->repr, body_trailer(&c->body, FIELD_REPR_DIGEST)) < 0 ||
+	    digests_parse(&w->content, body_trailer(&c->body, FIELD_CONTENT_DIGEST)) < 0) {
+		answer_error(c, 400, "a digest in the trailer is malformed");
+		return;
+	}
+	if (!u->is_form && !u->begun) {
+		struct buf *small = &raw_item(u)->small;
+
+		*small = (struct buf){ .data = last->data, .len = last->len, .cap = last->cap };
+		*last = (struct chunk){ .data = NULL };
+	} else if (last->len > 0) {
+		chunk_submit(u);
+		return;
+	}
+	if (u->pushed != NULL)
+		u->pushed(c);
+	else if (u->is_form && form_finish(u, &u->err) < 0)
+		answer_err(c, &u->err);
+	else
+		write_received(w);
+}
+
+bool upload_step(struct conn *c)
+{
+	struct upload *u = c->request.upload;
+	bool blocked = !chunks_fill(u);
+
+	if (u->gone || u->failed || c->body.done) {
+		if (u->running > 0)
+			return false;
+		c->has_body = !c->body.done;
+		if (u->gone || u->failed)
+			upload_answer_failure(u);
+		else
+			upload_finish(u);
+		return c->state != CONN_BODY;
+	}
+	if (blocked || u->running > 0)
+		return false;
+	chunk_submit(u);
+	return true;
+}
+
+void upload_stalled(struct conn *c)
+{
+	struct upload *u = c->request.upload;
+
+	if (u->running == 0)
+		upload_refuse(u, 408, "the body stalled");
+}
+
+/* A body whose length is told, and that the disk has no room for, is not asked for.  max: bytes; 0: any. */
+static void upload_begin(struct conn *c, uint64_t max)
+{
+	struct err err;
+
+	if (c->head.framing == FRAMING_LENGTH &&
+	    store_fits(c->worker->httpd->store, c->head.length, &err) < 0)
+		answer_err(c, &err);
+	else
+		conn_read_body(c, max);
+}
+
 static enum outcome receive(struct write *w)
 {
-	upload_receive(w->conn);
-	return WAIT;		/* for write_start(), when it is whole */
+	upload_begin(w->conn, w->worker->httpd->conf->limits.max_body);
+	return WAIT;		/* for write_received(), when it is whole */
 }
+
+void upload_whole(struct conn *c, uint64_t max, void (*whole)(struct conn *, struct str))
+{
+	upload_new(c)->whole = whole;
+	if (c->head.framing == FRAMING_NONE)
+		answer_error(c, 411, "say Content-Length, or use Transfer-Encoding: chunked");
+	else
+		conn_read_body(c, max);
+}
+
+/* ask: each path, and the directories above it */
 
 /* What the next question is about: a path that is written, or a directory above it. */
 static struct str question_path(const struct write *w)
@@ -627,7 +1151,8 @@ static int check_digests(const struct body_digests *wanted, const struct write_i
 	return 0;
 }
 
-int write_stage_item(struct write *w, struct write_item *item, struct err *err)
+/* Its body is in its stage, on disk, and its digests are right.  Blocks. */
+static int stage_item(struct write *w, struct write_item *item, struct err *err)
 {
 	if (item->stage == NULL &&
 	    (stage_begin(w->worker->httpd->store, &item->stage, err) < 0 ||
@@ -646,7 +1171,7 @@ static void stage_items(struct write *w)
 {
 	w->staged = true;
 	for (size_t i = 0; i < w->count && w->stage_result == 0; i++)
-		w->stage_result = write_stage_item(w, &w->items[i], &w->stage_err);
+		w->stage_result = stage_item(w, &w->items[i], &w->stage_err);
 }
 
 static void stage_job(struct job *job)
@@ -1348,7 +1873,8 @@ static void replicate_free(struct replicate *r)
 	free(r);
 }
 
-void write_grown(struct write *w)
+/* More of one raw body is in its stage. */
+static void write_grown(struct write *w)
 {
 	struct write_item *item = &w->items[0];
 
@@ -1551,52 +2077,6 @@ static enum outcome answer(struct write *w)
 
 /* a write's beginning and end */
 
-struct write *write_new(struct conn *c, enum write_kind kind)
-{
-	struct write *w = mem_new(1, sizeof *w);
-
-	w->conn = c;
-	w->worker = c->worker;
-	w->kind = kind;
-	w->ask = (struct ask)ASK_INIT;
-	w->timer.fire = time_is_up;
-	c->request.write = w;
-	return w;
-}
-
-struct write_item *write_add(struct write *w, struct str path)
-{
-	struct write_item *item;
-
-	w->items = mem_resize(w->items, w->count + 1, sizeof *w->items);
-	item = &w->items[w->count++];
-	*item = (struct write_item){
-		.path = BUF_INIT, .small = BUF_INIT, .copy_fd = -1, .commit = COMMIT_INIT
-	};
-	buf_addstr(&item->path, path);
-	return item;
-}
-
-void write_upload(struct write *w)
-{
-	w->step = WRITE_ASK_EARLY;
-	write_run(w);
-}
-
-void write_start(struct write *w)
-{
-	w->conn->state = CONN_BUSY;
-	w->step = WRITE_STAGE;
-	write_run(w);
-}
-
-void write_entry_end(struct write *w, struct version version)
-{
-	write_add(w, buf_str(&w->conn->request.path))->commit.fixed = version;
-	w->step = WRITE_COMMIT;
-	write_run(w);
-}
-
 static void write_free(struct write *w)
 {
 	struct worker *worker = w->worker;
@@ -1644,14 +2124,16 @@ static void finish_if_over(struct write *w)
 	write_finish(w);
 }
 
-void write_end(struct write *w)
+static void rmdir_free(struct rmdir *);
+
+static void write_end(struct conn *c)
 {
+	struct write *w = c->request.write;
 	unsigned beside;
 
-	if (w == NULL)
-		return;
 	ask_end(&w->ask);
 	timer_stop(&w->timer);
+	rmdir_free(w->rmdir);
 	if (w->started == 0) {
 		write_free(w);
 		return;
@@ -1674,7 +2156,85 @@ void write_free_all(struct worker *worker)
 		write_free(w);
 }
 
-/* requests without a body */
+/* an upload begins: PUT, POST with a body */
+
+/* Why this request cannot be an upload, or NULL. */
+static const char *upload_malformed(struct conn *c, int *status)
+{
+	struct str range = head_get(&c->head, FIELD_CONTENT_RANGE);
+	struct str encoding = head_get(&c->head, FIELD_CONTENT_ENCODING);
+	uint64_t size;
+
+	*status = 400;
+	if (range.s != NULL && (range_upload(range, &size) < 0 ||
+				c->head.framing != FRAMING_LENGTH || size != c->head.length))
+		return "Content-Range: parts of a file cannot be uploaded";
+	if (encoding.n > 0 && !str_eq_nocase(encoding, STR("identity"))) {
+		*status = 415;
+		return "Content-Encoding: send the content as it is";
+	}
+	*status = 411;
+	if (c->head.framing == FRAMING_NONE)
+		return "say Content-Length, or use Transfer-Encoding: chunked";
+	return NULL;
+}
+
+/* What the head says of a raw body.  -1: answered. */
+static int raw_begin(struct conn *c, struct write *w)
+{
+	struct write_item *item = write_add(w, buf_str(&c->request.path));
+	struct str mtime = head_get(&c->head, FIELD_X_OC_MTIME);
+	struct buf scratch = BUF_INIT;
+	uint64_t seconds = 0;
+	int malformed_digest;
+
+	upload_type(c->worker->httpd->mime, head_get(&c->head, FIELD_CONTENT_TYPE),
+		    buf_str(&item->path), item->type);
+	if (mtime.s != NULL && str_u64(mtime, UINT32_MAX, &seconds) == 0)
+		w->mtime = (uint32_t)seconds;
+	malformed_digest = digests_parse(&w->repr, head_list(&c->head, FIELD_REPR_DIGEST, &scratch));
+	buf_reset(&scratch);
+	malformed_digest |= digests_parse(&w->content,
+					  head_list(&c->head, FIELD_CONTENT_DIGEST, &scratch));
+	buf_clear(&scratch);
+	if (malformed_digest < 0)
+		answer_error(c, 400, "Repr-Digest or Content-Digest is malformed");
+	return malformed_digest;
+}
+
+static bool is_form(const struct conn *c)
+{
+	return c->head.method == METHOD_POST &&
+	       fields_type_is(head_get(&c->head, FIELD_CONTENT_TYPE), STR("multipart/form-data"));
+}
+
+static void upload_start(struct conn *c)
+{
+	int status;
+	const char *why = upload_malformed(c, &status);
+	bool form = is_form(c);
+	struct upload *u;
+
+	if (why != NULL) {
+		answer_error(c, status, "%s", why);
+		return;
+	}
+	if (!form && c->request.slash) {
+		answer_error(c, 400, "POST to a directory wants multipart/form-data (curl -F file=@FILE)");
+		return;
+	}
+	u = upload_new(c);
+	write_new(c, WRITE_FILE);
+	if (form && form_begin(u, &u->err) < 0) {
+		answer_err(c, &u->err);
+		return;
+	}
+	if (!form && raw_begin(c, c->request.write) < 0)
+		return;
+	write_run(c->request.write);
+}
+
+/* writes without a body */
 
 static void start_simple(struct conn *c, enum write_kind kind)
 {
@@ -1686,12 +2246,279 @@ static void start_simple(struct conn *c, enum write_kind kind)
 	}
 	w = write_new(c, kind);
 	write_add(w, buf_str(&c->request.path));
-	write_start(w);
+	write_received(w);
 }
 
-void delete_start(struct conn *c)
+/*
+ * rmdir: an empty directory is removed from a group
+ *
+ * rmdir_run() has these steps, one below the other:
+ *
+ *	1	the entry is live, as a reader is told
+ *	2	nothing is in the directory, as a reader is told
+ *	3	the gate, two ticks above all that is known of the name, is on this
+ *		node's disk and at a majority of the homes of what is in the directory.
+ *		One above may be an entry that was made late for something in it
+ *		(storing.h): that has ended, too
+ *	4	nothing is in it once more, as those tell who know of the gate: who
+ *		stored a name there before it is seen now, and who does so later
+ *		finds the gate, and makes the directory anew
+ *	5	the entry ends, at the gate's version, as any write
+ *
+ * Where no majority answers before the last step nothing is removed.  After
+ * a 409 of step 4, or a 503, the gate stays behind: it hides nothing, and
+ * whoever stores a name in the directory next makes the entry anew, above it.
+ */
+
+enum rmdir_step {
+	RMDIR_ASK,
+	RMDIR_LIST,
+	RMDIR_COMMIT_GATE,
+	RMDIR_STORE_GATE,
+	RMDIR_LIST_AGAIN,
+	RMDIR_LIST_EVERY_HOME,
+	RMDIR_END,
+	RMDIR_OVER,
+};
+
+struct rmdir {
+	struct write *write;
+	enum rmdir_step step;		/* the next one */
+	struct inventory inventory;	/* of step 2, then of step 4 */
+	struct buf gate;		/* path of the gate */
+	struct commit commit;		/* of the gate */
+	struct call call;		/* STORE of the gate */
+	bool gate_stored;		/* at a majority */
+};
+
+static enum outcome entry_ask(struct rmdir *);
+static enum outcome names_list(struct rmdir *);
+static enum outcome gate_commit(struct rmdir *);
+static enum outcome gate_store(struct rmdir *);
+static enum outcome names_list_again(struct rmdir *);
+static enum outcome names_list_everywhere(struct rmdir *);
+static enum outcome entry_end(struct rmdir *);
+
+/*
+ * Each step looks at what the one before it came to.  One that answers waits,
+ * too: for the request's end.
+ */
+static void rmdir_run(struct rmdir *r)
 {
-	start_simple(c, WRITE_DELETE);
+	enum outcome outcome = GO_ON;
+
+	while (outcome == GO_ON)
+		switch (r->step++) {
+		case RMDIR_ASK:
+			outcome = entry_ask(r);
+			break;
+		case RMDIR_LIST:
+			outcome = names_list(r);
+			break;
+		case RMDIR_COMMIT_GATE:
+			outcome = gate_commit(r);
+			break;
+		case RMDIR_STORE_GATE:
+			outcome = gate_store(r);
+			break;
+		case RMDIR_LIST_AGAIN:
+			outcome = names_list_again(r);
+			break;
+		case RMDIR_LIST_EVERY_HOME:
+			outcome = names_list_everywhere(r);
+			break;
+		case RMDIR_END:
+			outcome = entry_end(r);
+			break;
+		case RMDIR_OVER:
+			return;
+		}
+}
+
+static void rmdir_go_on(struct conn *c)
+{
+	rmdir_run(c->request.write->rmdir);
+}
+
+static void rmdir_refuse(struct conn *c, int status, const char *why)
+{
+	c->request.ask.confirmed = status != 503;
+	answer_version_error(c, status, str_of(why));
+}
+
+static void rmdir_cannot_tell(struct conn *c)
+{
+	rmdir_refuse(c, 503, "too few homes of the directory answer: nothing was removed");
+}
+
+/* 1: the entry */
+
+static enum outcome entry_ask(struct rmdir *r)
+{
+	struct conn *c = r->write->conn;
+
+	return ask_start(&c->request.ask, c, buf_str(&c->request.path), NEWEST_READ, VERSION_NONE,
+			 rmdir_go_on) ? GO_ON : WAIT;
+}
+
+/* 2, 4: what is in it */
+
+static void names_list_begin(struct rmdir *r, struct version gate, bool every_home)
+{
+	struct inventory_ask ask = { .path = buf_str(&r->write->conn->request.path), .gate = gate,
+				     .every_home = every_home, .limit = 1 };
+
+	inventory_end(&r->inventory);
+	memset(&r->inventory, 0, sizeof r->inventory);
+	inventory_start(&r->inventory, r->write->conn, &ask, rmdir_go_on);
+}
+
+/* True: it was answered. */
+static bool directory_is_in_use(struct rmdir *r)
+{
+	if (!r->inventory.confirmed)
+		rmdir_cannot_tell(r->write->conn);
+	else if (r->inventory.count > 0)
+		rmdir_refuse(r->write->conn, 409, "the directory is not empty");
+	else
+		return false;
+	return true;
+}
+
+static enum outcome names_list(struct rmdir *r)
+{
+	const struct ask *ask = &r->write->conn->request.ask;
+
+	if (ask->certainty == CERTAINTY_UNCONFIRMED)
+		rmdir_cannot_tell(r->write->conn);
+	else if (!record_is_live(&ask->entry))
+		rmdir_refuse(r->write->conn, 404, "no such directory");
+	else
+		names_list_begin(r, VERSION_NONE, false);
+	return WAIT;
+}
+
+static enum outcome names_list_again(struct rmdir *r)
+{
+	if (r->gate_stored)
+		names_list_begin(r, r->commit.record.version, false);
+	else
+		rmdir_cannot_tell(r->write->conn);
+	return WAIT;
+}
+
+/* A name that was never confirmed is passed over only by what every home tells. */
+static enum outcome names_list_everywhere(struct rmdir *r)
+{
+	if (r->inventory.confirmed && r->inventory.count == 0)
+		return GO_ON;
+	names_list_begin(r, r->commit.record.version, true);
+	return WAIT;
+}
+
+/* 3: the gate */
+
+static void gate_commit_job(struct job *job)
+{
+	struct write *w = CONTAINER_OF(job, struct write, job);
+
+	w->result = store_commit(w->worker->httpd->store, &w->rmdir->commit, &w->err);
+}
+
+static void gate_committed(struct job *job)
+{
+	struct write *w = CONTAINER_OF(job, struct write, job);
+	struct conn *c = w->conn;
+
+	rmdir_run(w->rmdir);
+	conn_resume(c);
+}
+
+static enum outcome gate_commit(struct rmdir *r)
+{
+	struct conn *c = r->write->conn;
+	const struct ask *ask = &c->request.ask;
+
+	if (directory_is_in_use(r))
+		return WAIT;
+	path_to_gate(&r->gate, buf_str(&c->request.path));
+	r->commit = (struct commit)COMMIT_INIT;
+	r->commit.path = buf_str(&r->gate);
+	r->commit.flags = RECORD_DELETED;
+	r->commit.above = version_later(version_later(ask->entry.version, ask->record.version),
+					r->inventory.gate);
+	if (r->commit.above.time < UINT64_MAX)
+		r->commit.above.time++;
+	r->commit.clock = ask->clock != 0 ? ask->clock : group_clock(c->worker->httpd->group);
+	r->write->job = (struct job){ .work = gate_commit_job, .done = gate_committed,
+			       .home = c->worker->loop, .key = path_hash(buf_str(&c->request.path)) };
+	c->state = CONN_BUSY;
+	pool_submit(c->worker->httpd->pool, &r->write->job);
+	return WAIT;
+}
+
+static void gate_answered(struct call *call, struct frame *frame)
+{
+	struct rmdir *r = CONTAINER_OF(call, struct rmdir, call);
+	struct conn *c = r->write->conn;
+	struct store_answer answer;
+
+	r->gate_stored = frame != NULL && frame->type == VERSION_TALK_STORED &&
+			 store_answer_unpack(frame->body, &answer, NULL) == 0 && answer.confirmed;
+	call_finish(call);
+	rmdir_run(r);
+	conn_resume(c);
+}
+
+static enum outcome gate_store(struct rmdir *r)
+{
+	struct worker *worker = r->write->worker;
+	struct store_ask ask = { .path = buf_str(&r->gate), .record = r->commit.record };
+	struct buf body = BUF_INIT;
+
+	if (r->write->result < 0) {
+		answer_err(r->write->conn, &r->write->err);
+		return WAIT;
+	}
+	r->call.answer = gate_answered;
+	store_ask_pack(&body, &ask);
+	call_start(worker->version, &r->call, VERSION_TALK_STORE, buf_str(&body),
+		   worker->httpd->conf->timeouts.store_ms + VERSIOND_SLACK_MS);
+	buf_clear(&body);
+	return WAIT;
+}
+
+/* 5: the entry's end */
+
+static enum outcome entry_end(struct rmdir *r)
+{
+	struct write *w = r->write;
+
+	if (directory_is_in_use(r))
+		return WAIT;
+	write_add(w, buf_str(&w->conn->request.path))->commit.fixed = r->commit.record.version;
+	w->step = WRITE_COMMIT;
+	write_run(w);
+	return WAIT;
+}
+
+static void rmdir_start(struct write *w)
+{
+	struct rmdir *r = w->rmdir = mem_new(1, sizeof *r);
+
+	r->write = w;
+	r->call = (struct call)CALL_INIT;
+	rmdir_run(r);
+}
+
+static void rmdir_free(struct rmdir *r)
+{
+	if (r == NULL)
+		return;
+	inventory_end(&r->inventory);
+	call_finish(&r->call);
+	buf_clear(&r->gate);
+	free(r);
 }
 
 /* In a group of one it is one act, under the lock; a condition is judged as any write's. */
@@ -1708,10 +2535,10 @@ static void directory_remove(struct conn *c)
 	if (judge_condition(w, &(struct record){ .flags = 0 }, &err) < 0 || judge_alone(w, &err) < 0)
 		answer_err(c, &err);
 	else
-		rmdir_start(c);
+		rmdir_start(w);
 }
 
-void directory_start(struct conn *c)
+static void directory_start(struct conn *c)
 {
 	if (c->request.path.len == 0)
 		answer_error(c, 409, "the root directory is always there");
@@ -1719,4 +2546,258 @@ void directory_start(struct conn *c)
 		start_simple(c, WRITE_MKDIR);
 	else
 		directory_remove(c);
+}
+
+/* restore: a new version with the content of an older one */
+
+static const char restore_no_content[] = "this version is a deletion or a directory";
+
+/* The content is open in request.entry: commit it anew. */
+static void restore_commit(struct conn *c)
+{
+	struct request *r = &c->request;
+	struct write *w = write_new(c, WRITE_FILE);
+	struct write_item *item = write_add(w, buf_str(&r->path));
+
+	w->mtime = r->entry.record.mtime;
+	w->form = answer_wants_page(c);
+	memcpy(item->type, r->entry.type, sizeof item->type);
+	item->copy_fd = r->entry.fd;
+	r->entry.fd = -1;
+	write_received(w);
+}
+
+/* 1: it is open; 0: it has to be fetched, if it can be; -1: answered. */
+static int restore_open(struct conn *c)
+{
+	struct request *r = &c->request;
+	struct err err;
+
+	if (store_version(c->worker->httpd->store, buf_str(&r->path), r->query.restore, STORE_CONTENT,
+			  &r->entry, &err) < 0) {
+		if (err.kind == ERR_ABSENT)
+			return 0;
+		answer_err(c, &err);
+		return -1;
+	}
+	if (!record_is_live(&r->entry.record) || r->entry.record.flags & RECORD_DIRECTORY) {
+		answer_error(c, 404, "%s", restore_no_content);
+		return -1;
+	}
+	return r->entry.fd >= 0;
+}
+
+static void restore_fetched(struct conn *c, int fd)
+{
+	struct request *r = &c->request;
+
+	if (fd < 0) {
+		answer_error(c, 503, "this version's content cannot be had now");
+		return;
+	}
+	store_entry_clear(&r->entry);
+	r->entry.record = r->ask.record;
+	memcpy(r->entry.type, r->ask.type, sizeof r->entry.type);
+	r->entry.fd = fd;
+	restore_commit(c);
+}
+
+/* What the peers know of a version that is not here. */
+static void restore_fetch(struct conn *c)
+{
+	struct request *r = &c->request;
+
+	if (version_cmp(r->ask.record.version, r->query.restore) != 0)
+		answer_error(c, 404, "no such version");
+	else if (!record_is_live(&r->ask.record) || r->ask.record.flags & RECORD_DIRECTORY)
+		answer_error(c, 404, "%s", restore_no_content);
+	else if (pull_start(c, &r->ask.record, str_of(r->ask.type), PULL_WHOLE, restore_fetched) < 0)
+		answer_error(c, 503, "this version's content cannot be had now");
+}
+
+static void restore_start(struct conn *c)
+{
+	struct request *r = &c->request;
+	int here;
+
+	if (c->has_body) {
+		answer_error(c, 400, "?restore= takes no body");
+		return;
+	}
+	if (r->slash) {
+		answer_error(c, 400, "?restore= is for files");
+		return;
+	}
+	here = restore_open(c);
+	if (here > 0)
+		restore_commit(c);
+	else if (here == 0 && ask_start(&r->ask, c, buf_str(&r->path), NEWEST_ONE, r->query.restore,
+				      restore_fetch))
+		restore_fetch(c);
+}
+
+/*
+ * push: a content that another node gives to this one, as a keeper
+ *
+ * Its version is told in the header, or in the trailer when it was chosen
+ * meanwhile.  It is committed as it is; whatever does not fit leaves nothing
+ * behind.
+ */
+
+static bool pushed_is_here(struct conn *c, const struct record *record)
+{
+	struct store_entry entry = STORE_ENTRY_INIT;
+	bool here = store_version(c->worker->httpd->store, buf_str(&c->request.path),
+				  record->version, STORE_RECORD, &entry, NULL) == 0 &&
+		    entry.content;
+
+	store_entry_clear(&entry);
+	return here;
+}
+
+static void pushed_answer(struct conn *c, int status)
+{
+	answer_begin(c, status);
+	answer_end_text(c, (struct str)STR_INIT);
+}
+
+static int pushed_parse(struct str field, struct record *ret, struct str *ret_type, struct err *err)
+{
+	if (record_parse(field, ret, ret_type, err) < 0)
+		return -1;
+	return record_has_content(ret) ? 0 : err_set(err, ERR_INVALID, "it has no content");
+}
+
+/* In the pool, its body in memory or in a stage. */
+static int pushed_commit(struct write *w, struct write_item *item, struct err *err)
+{
+	struct httpd *h = w->worker->httpd;
+	const struct record *record = &item->existing;
+	struct layout layout;
+
+	if (stage_item(w, item, err) < 0)
+		return -1;
+	if (stage_size(item->stage) != record->size ||
+	    memcmp(stage_sha256(item->stage), record->sha256, SHA256_BYTES) != 0)
+		return err_set(err, ERR_INVALID, "take %s: the body is not the record's content",
+			       item->path.data);
+	group_layout(h->group, &layout);
+	item->commit.path = buf_str(&item->path);
+	item->commit.stage = item->stage;
+	item->commit.flags = record->flags;
+	item->commit.mtime = record->mtime;
+	item->commit.made = record->made;
+	item->commit.type = str_of(item->type);
+	item->commit.fixed = record->version;
+	item->commit.keep = layout.keep_versions;
+	return store_commit(h->store, &item->commit, err);
+}
+
+static void pushed_commit_job(struct job *job)
+{
+	struct write *w = CONTAINER_OF(job, struct write, job);
+
+	w->result = pushed_commit(w, &w->items[0], &w->err);
+}
+
+static void pushed_committed(struct job *job)
+{
+	struct write *w = CONTAINER_OF(job, struct write, job);
+	struct conn *c = w->conn;
+
+	if (w->result < 0)
+		answer_err(c, &w->err);
+	else
+		pushed_answer(c, w->items[0].commit.dropped ? 410 : 201);
+	conn_resume(c);
+}
+
+/* The body is there, and with it the trailer. */
+static void pushed_finish(struct conn *c)
+{
+	struct write *w = c->request.write;
+	struct write_item *item = &w->items[0];
+	struct str type, field = head_get(&c->head, FIELD_COVEY_PUSH);
+
+	if (str_eq(field, STR(PEER_PUSH_LATER))) {
+		if (peer_trailer_refused(c))
+			return;
+		field = body_trailer(&c->body, FIELD_COVEY_VERSION);
+	}
+	if (pushed_parse(field, &item->existing, &type, &w->err) < 0) {
+		answer_error(c, 400, PEER_VERSION ": %s", w->err.text);
+		return;
+	}
+	memcpy(item->type, type.s ? type.s : "", type.n);
+	w->job = (struct job){ .work = pushed_commit_job, .done = pushed_committed,
+			       .home = c->worker->loop, .key = path_hash(buf_str(&item->path)) };
+	c->state = CONN_BUSY;
+	pool_submit(c->worker->httpd->pool, &w->job);
+}
+
+static void pushed_receive(struct conn *c)
+{
+	upload_new(c)->pushed = pushed_finish;
+	write_add(write_new(c, WRITE_FILE), buf_str(&c->request.path));
+	upload_begin(c, 0);		/* another node has accepted it */
+}
+
+/* Before the body: whether it is wanted at all. */
+static void pushed_start(struct conn *c)
+{
+	struct str field = head_get(&c->head, FIELD_COVEY_PUSH), type;
+	struct record record;
+	struct err err;
+
+	if (store_fits(c->worker->httpd->store, 0, &err) < 0)
+		answer_err(c, &err);
+	else if (str_eq(field, STR(PEER_PUSH_LATER)))
+		pushed_receive(c);
+	else if (pushed_parse(field, &record, &type, &err) < 0)
+		answer_error(c, 400, PEER_PUSH ": %s", err.text);
+	else if (pushed_is_here(c, &record))
+		pushed_answer(c, 200);
+	else
+		pushed_receive(c);
+}
+
+/* all of them */
+
+static bool has_read_parameters(const struct query *q)
+{
+	return q->versions || q->deleted || q->has_after || q->limit > 0 ||
+	       q->format != QUERY_FORMAT_NONE || !version_is_none(q->version);
+}
+
+/* A push of peer_http.h, whose signature is checked already. */
+static void push_start(struct conn *c)
+{
+	if (c->head.method != METHOD_PUT || c->request.slash ||
+	    c->head.framing == FRAMING_NONE)
+		answer_error(c, 400, "a push is a PUT of a file with its content");
+	else
+		pushed_start(c);
+}
+
+void write_start(struct conn *c)
+{
+	const struct request *r = &c->request;
+	bool restore = !version_is_none(r->query.restore);
+	struct err err;
+
+	/* Writes wait for the disk, and no loop may do that. */
+	if (pool_start(c->worker->httpd->pool, &err) < 0)
+		answer_err(c, &err);
+	else if (has_read_parameters(&r->query) || (restore && c->head.method != METHOD_POST))
+		answer_error(c, 400, "a write takes no parameters but POST ?restore=VERSION");
+	else if (restore)
+		restore_start(c);
+	else if (head_get(&c->head, FIELD_COVEY_PUSH).s != NULL)
+		push_start(c);
+	else if (c->head.method == METHOD_DELETE && !r->slash)
+		start_simple(c, WRITE_DELETE);
+	else if (r->slash && c->head.method != METHOD_POST)
+		directory_start(c);
+	else
+		upload_start(c);
 }

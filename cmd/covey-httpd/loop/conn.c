@@ -12,8 +12,9 @@
 
 #include "../answer.h"
 #include "container.h"
+#include "../handlers.h"
 #include "mem.h"
-#include "../upload.h"
+#include "reply.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -156,40 +157,62 @@ static void input_next(struct conn *c)
 	buf_reset(&c->beyond);
 }
 
-int conn_receive(struct conn *c, char *to, size_t n, size_t *ret_n)
-{
-	ssize_t got;
-
-	if (c->eof || c->gone)
-		return -1;
-	if (!c->readable)
-		return 0;
-	got = receive_bytes(c, to, n);
-	if (got <= 0)
-		return c->eof ? -1 : 0;
-	*ret_n = (size_t)got;
-	conn_expect(c);
-	return 1;
-}
-
-struct str conn_body_prefix(const struct conn *c)
+/* What came with the head. */
+static struct str body_prefix(const struct conn *c)
 {
 	size_t start = c->taken + c->head.size;
 
 	return (struct str){ c->input.data + start, c->input.len - start };
 }
 
-void conn_body_prefix_taken(struct conn *c, size_t n)
+/* The content among the bytes is moved together at `to`; what follows the body stays in *bytes. */
+static int body_take(struct conn *c, struct str *bytes, char *to, size_t *n, struct refusal *refusal)
 {
-	char *start = c->input.data + c->taken + c->head.size;
+	struct str piece;
+	int r;
 
-	c->input.len -= n;
-	memmove(start, start + n, (size_t)(c->input.data + c->input.len - start));
+	while ((r = body_next(&c->body, bytes, &piece, refusal)) > 0) {
+		memmove(to + *n, piece.s, piece.n);
+		*n += piece.n;
+	}
+	return r;
 }
 
-void conn_put_back(struct conn *c, struct str bytes)
+static int body_take_prefix(struct conn *c, char *to, size_t room, size_t *n, struct refusal *refusal)
 {
-	buf_addstr(&c->beyond, bytes);
+	struct str prefix = body_prefix(c), rest = { prefix.s, prefix.n < room ? prefix.n : room };
+	char *start = c->input.data + c->taken + c->head.size;
+	int r = body_take(c, &rest, to, n, refusal);
+	size_t taken = (size_t)(rest.s - prefix.s);
+
+	c->input.len -= taken;
+	memmove(start, start + taken, prefix.n - taken);
+	return r < 0 ? -1 : 1;
+}
+
+int conn_receive_content(struct conn *c, char *to, size_t room, size_t *ret_n, struct refusal *refusal)
+{
+	struct str bytes = { to, 0 };
+	ssize_t got;
+	int r;
+
+	*ret_n = 0;
+	*refusal = (struct refusal){ .status = 0 };
+	if (body_prefix(c).n > 0)
+		return body_take_prefix(c, to, room, ret_n, refusal);
+	if (c->eof || c->gone)
+		return -1;
+	if (!c->readable)
+		return 0;
+	got = receive_bytes(c, to, room);
+	if (got <= 0)
+		return c->eof ? -1 : 0;
+	conn_expect(c);
+	bytes.n = (size_t)got;
+	r = body_take(c, &bytes, to, ret_n, refusal);
+	if (bytes.n > 0)
+		buf_addstr(&c->beyond, bytes);
+	return r < 0 ? -1 : 1;
 }
 
 static enum step step_close(struct conn *c)
@@ -380,8 +403,16 @@ void conn_answered(struct conn *c)
 	conn_expect(c);
 }
 
-void conn_read_body(struct conn *c)
+void conn_read_body(struct conn *c, uint64_t max)
 {
+	struct refusal refusal;
+
+	if (body_start(&c->body, &c->head, max, &refusal) < 0) {
+		answer_error(c, refusal.status, "%s", refusal.why);
+		return;
+	}
+	if (c->head.expect_continue && body_prefix(c).n == 0 && !c->body.done)
+		buf_adds(&c->output.text, REPLY_CONTINUE);
 	c->state = CONN_BODY;
 	conn_expect(c);
 }

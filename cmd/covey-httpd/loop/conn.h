@@ -2,7 +2,7 @@
  * conn - one connection: requests in, answers out, one at a time and in order
  *
  *	HEAD	a request's head is being read
- *	BODY	its body is being read (upload.c decides how much is welcome)
+ *	BODY	its body is being read (write.c decides how much is welcome)
  *	BUSY	a job in the pool, or another role, has it
  *	SEND	the answer is on its way
  *	LINGER	the answer was sent, the rest of the request is thrown away
@@ -66,8 +66,8 @@ void conn_free_all(struct worker *);
 
 /* The answer is in output; the next request follows when it was sent. */
 void conn_answered(struct conn *);
-/* The request's body is wanted: upload_step() is called as it comes. */
-void conn_read_body(struct conn *);
+/* The request's body is wanted: upload_step() is called as it comes.  max: bytes; beyond it 413 is answered; 0: any. */
+void conn_read_body(struct conn *, uint64_t max);
 /* The answer has begun and cannot be finished truly: the connection is cut. */
 void conn_abort(struct conn *);
 /* Go on, when what a BUSY request waited for has come. */
@@ -75,12 +75,11 @@ void conn_resume(struct conn *);
 /* Whether the client has closed its side: as far as can be told, it does not wait any more. */
 bool conn_left(const struct conn *);
 
-/* Up to n bytes for a body: 1 with *ret_n of them, 0 none for now, -1 end of file or error. */
-int conn_receive(struct conn *, char *to, size_t n, size_t *ret_n);
-/* Bytes behind the request's head that were received with it. */
-struct str conn_body_prefix(const struct conn *);
-void conn_body_prefix_taken(struct conn *, size_t n);
-/* Bytes received behind the end of the body: the next request. */
-void conn_put_back(struct conn *, struct str);
+/*
+ * The next bytes of the body's content, at most as many as there is room for:
+ * 1 with *ret_n of them, maybe none; 0: none for now; -1: no more comes, the client
+ * has left (refusal->status 0) or its body is no body.
+ */
+int conn_receive_content(struct conn *, char *to, size_t room, size_t *ret_n, struct refusal *);
 
 #endif

@@ -4,7 +4,7 @@
 #include "../httpd.h"
 #include "log.h"
 #include "mem.h"
-#include "../write.h"
+#include "../handlers.h"
 
 #include <errno.h>
 #include <poll.h>
