@@ -1,5 +1,5 @@
 /*
- * pull - a version's content, from another node that has it
+ * pull - a version's content, from another node that has it (get.c)
  *
  * covey-syncd writes what comes into a growing file, and stores it when its
  * sha256 is right.  An answer may be sent from the file while it grows; its
@@ -33,12 +33,5 @@ enum pull_until {
 int pull_start(struct conn *, const struct record *, struct str type, enum pull_until,
 	       void (*done)(struct conn *, int fd));
 void pull_free(struct pull *);			/* NULL is fine */
-
-/* Whether the content is still on its way. */
-bool pull_arriving(const struct conn *);
-/* The output may not run ahead of it. */
-void pull_limit_output(struct conn *);
-/* The node that was asked first, in hexadecimal. */
-struct str pull_holder(const struct pull *);
 
 #endif

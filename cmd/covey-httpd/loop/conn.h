@@ -27,8 +27,33 @@
 #include "body.h"
 #include "head.h"
 #include "../httpd.h"
-#include "output.h"
 #include "../request.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * What a connection has to send: text with pieces of a file between.  Text is
+ * appended to output.text; output_insert() says that the next bytes on the
+ * wire come from the file.  Several answers may follow each other as long as
+ * they are text alone; a file goes with the last one.
+ */
+struct insert {
+	size_t at;		/* behind this many bytes of text */
+	uint64_t offset, left;	/* bytes of the file */
+};
+
+struct output {
+	struct buf text;
+	size_t sent;		/* bytes of text */
+	struct insert *inserts;	/* owned; in the order of at */
+	size_t insert_count, insert_room, insert_next;
+	int file;		/* owned, or -1 */
+	uint64_t available;	/* the file may be read up to here by now */
+	bool hold;		/* the last OUTPUT_HOLD_BYTES of it wait until it is verified */
+};
+#define OUTPUT_HOLD_BYTES 16384
+#define OUTPUT_INIT { .file = -1, .available = UINT64_MAX }
 
 enum conn_state { CONN_HEAD, CONN_BODY, CONN_BUSY, CONN_SEND, CONN_LINGER };
 
@@ -61,7 +86,6 @@ struct conn {
 
 /* The connection owns the descriptors. */
 void conn_open(struct worker *, int in, int out);
-void conn_stop_all(struct worker *);	/* the process is to stop */
 void conn_free_all(struct worker *);
 
 /* The answer is in output; the next request follows when it was sent. */
@@ -81,5 +105,9 @@ bool conn_left(const struct conn *);
  * has left (refusal->status 0) or its body is no body.
  */
 int conn_receive_content(struct conn *, char *to, size_t room, size_t *ret_n, struct refusal *);
+
+/* The file becomes the output's; pieces of it are inserted by output_insert(). */
+void output_file(struct output *, int fd);
+void output_insert(struct output *, uint64_t offset, uint64_t bytes);
 
 #endif
