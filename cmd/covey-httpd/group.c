@@ -4,7 +4,6 @@
 #include "clock.h"
 #include "httpd.h"
 #include "identity.h"
-#include "layout_file.h"
 #include "mem.h"
 #include "quorum.h"
 #include "view_client.h"
@@ -16,7 +15,7 @@ struct group {
 	struct sign_memory signatures;
 	struct sign_keys keys;
 	/* Of the view, for every request. */
-	atomic_uint_least64_t epoch, solo_epoch;
+	atomic_uint_least64_t epoch;
 	atomic_int_least64_t offset;	/* ns, to be added to this node's clock */
 	atomic_uint flags;		/* enum member_flag of this node */
 };
@@ -25,14 +24,10 @@ static void group_view_changed(void *data, const struct group_view *now,
 			       const struct group_view *before)
 {
 	struct group *g = data;
-	uint64_t node = store_node(g->httpd->store);
-	const struct layout *layout = &now->layout;
-	const struct member *self = members_find(&now->members, node);
-	bool solo = layout->count == 1 && layout->members[0].id == node;
+	const struct member *self = members_find(&now->members, store_node(g->httpd->store));
 
 	(void)before;
-	atomic_store(&g->solo_epoch, solo ? layout->epoch : 0);
-	atomic_store(&g->epoch, layout->epoch);
+	atomic_store(&g->epoch, now->layout.epoch);
 	if (now->state != VIEW_LIVE)
 		return;
 	atomic_store(&g->httpd->asked, (unsigned)members_asked(&now->members));
@@ -60,19 +55,6 @@ unsigned group_asked(struct group *g)
 uint64_t group_epoch(struct group *g)
 {
 	return atomic_load_explicit(&g->epoch, memory_order_relaxed);
-}
-
-struct layout_id group_disk_layout(struct group *g)
-{
-	struct layout layout = LAYOUT_NONE;
-
-	layout_load(g->httpd->state_directory, &layout, NULL);
-	return (struct layout_id){ layout.lineage, layout.epoch };
-}
-
-uint64_t group_solo_epoch(struct group *g)
-{
-	return atomic_load_explicit(&g->solo_epoch, memory_order_relaxed);
 }
 
 bool group_is_silent(struct group *g)

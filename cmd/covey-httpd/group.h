@@ -18,21 +18,8 @@ struct httpd;
 int group_new(struct group **ret, struct httpd *, struct err *);
 void group_free(struct group *);		/* NULL is fine */
 
-/* Which layout: epochs are counted within a lineage. */
-struct layout_id {
-	uint64_t lineage, epoch;	/* 0: none */
-};
-
 void group_layout(struct group *, struct layout *ret);	/* LAYOUT_NONE: none yet */
 uint64_t group_epoch(struct group *);		/* 0: no layout yet */
-/*
- * The layout on this node's disk: no program of this node goes by a newer one
- * yet, though this one may not have heard of it.  None when it cannot be
- * told.  Blocks.
- */
-struct layout_id group_disk_layout(struct group *);
-/* The epoch of a layout that has this node and no other; 0: it is not that. */
-uint64_t group_solo_epoch(struct group *);
 /* How many peers a question to everybody would be sent to. */
 unsigned group_asked(struct group *);
 bool group_is_silent(struct group *);		/* this disk forgot something, or may have: no answers as a home */

@@ -17,7 +17,6 @@
 #include "inventory.h"
 #include "mem.h"
 #include "members.h"
-#include "peer.h"
 #include "peer_http.h"
 #include "render.h"
 #include "reply.h"
@@ -342,13 +341,27 @@ static void index_refuse_unconfirmed(struct conn *c)
 	answer_version_error(c, 504, STR("this cannot be confirmed now"));
 }
 
+/* The request says nothing of its layout's lineage, or that it is this one. */
+static bool index_asker_is_of_lineage(const struct conn *c, uint64_t lineage)
+{
+	uint64_t theirs;
+
+	for (size_t i = 0; i < c->head.field_count; i++) {
+		const struct head_field *field = &c->head.fields[i];
+
+		if (str_eq_nocase(field->name, STR(PEER_LINEAGE)))
+			return str_hex64(field->value, &theirs) == 0 && theirs == lineage;
+	}
+	return true;
+}
+
 /* Another node asked this one as a home, by a layout that is not this one's. */
 static bool index_asker_is_stale(struct conn *c, struct layout_id ours)
 {
 	struct str field = head_get(&c->head, FIELD_COVEY_EPOCH);
 	uint64_t epoch;
 
-	if (!peer_is_of_lineage(c, ours.lineage))
+	if (!index_asker_is_of_lineage(c, ours.lineage))
 		return true;
 	return field.s != NULL && (str_u64(field, UINT64_MAX, &epoch) < 0 ||
 				   (epoch != 0 && epoch != ours.epoch));

@@ -11,6 +11,7 @@
 #include "loop/conn.h"
 #include "container.h"
 #include "group.h"
+#include "layout_file.h"
 #include "listing_text.h"
 #include "mem.h"
 
@@ -369,18 +370,21 @@ static void inventory_read_versions(struct inventory *inv, struct store *store, 
 }
 
 /*
- * The layout is read after the store: what was read is of this layout or an
- * earlier one.  Had this node gone by a newer layout before, its covey-versiond
+ * The layout is read from the disk, after the store: what was read is of this
+ * layout or an earlier one, and no program of this node goes by a newer one yet.  Had this node gone by a newer layout before, its covey-versiond
  * might have helped others to go on without what was read here.
  */
 static void inventory_judge_own(struct inventory *inv)
 {
-	struct group *group = inv->conn->worker->httpd->group;
+	const struct httpd *h = inv->conn->worker->httpd;
+	struct group *group = h->group;
+	struct layout layout = LAYOUT_NONE;
 	bool same_lineage;
 
 	if (group == NULL)
 		return;
-	inv->layout = group_disk_layout(group);
+	layout_load(h->state_directory, &layout, NULL);
+	inv->layout = (struct layout_id){ layout.lineage, layout.epoch };
 	if (inv->layout.epoch == 0 || group_is_silent(group) ||
 	    (inv->result < 0 && inv->err.kind != ERR_ABSENT))
 		return;

@@ -97,19 +97,6 @@ bool peer_refused(struct conn *c)
 	return false;
 }
 
-bool peer_is_of_lineage(const struct conn *c, uint64_t lineage)
-{
-	uint64_t theirs;
-
-	for (size_t i = 0; i < c->head.field_count; i++) {
-		const struct head_field *field = &c->head.fields[i];
-
-		if (str_eq_nocase(field->name, STR(PEER_LINEAGE)))
-			return str_hex64(field->value, &theirs) == 0 && theirs == lineage;
-	}
-	return true;
-}
-
 bool peer_trailer_refused(struct conn *c)
 {
 	struct str rest = buf_str(&c->body.trailers);

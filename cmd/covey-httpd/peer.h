@@ -15,8 +15,6 @@ struct conn;
 bool peer_refused(struct conn *);
 /* The body's trailer is not signed as this request's, and it was answered so. */
 bool peer_trailer_refused(struct conn *);
-/* The request says nothing of its layout's lineage, or that it is this one. */
-bool peer_is_of_lineage(const struct conn *, uint64_t lineage);
 
 /*
  * To another node's request the answer is signed: its status and those of

@@ -325,11 +325,19 @@ static int judge_condition(const struct write *w, const struct record *file, str
 	return 0;
 }
 
+/* The epoch of a layout that has this node and no other; 0: it is not that. */
+static uint64_t alone_epoch(const struct httpd *h)
+{
+	struct layout layout;
+
+	group_layout(h->group, &layout);
+	return layout.count == 1 && layout.members[0].id == store_node(h->store) ? layout.epoch : 0;
+}
+
 /* -1: it is an update, and there are other nodes, or may be. */
 static int judge_alone(const struct write *w, struct err *err)
 {
-	if (!is_update(w) || (w->alone_epoch != 0 &&
-			      w->alone_epoch == group_solo_epoch(w->worker->httpd->group)))
+	if (!is_update(w) || (w->alone_epoch != 0 && w->alone_epoch == alone_epoch(w->worker->httpd)))
 		return 0;
 	return err_set(err, ERR_UNSUPPORTED,
 		       "If-Match and the like are not offered for writes in a group of several nodes yet");
