@@ -62,10 +62,9 @@ static void answer_connection_field(struct conn *c)
 
 void answer_begin(struct conn *c, int status)
 {
-	reply_start(&c->output.text, status);
 	c->answer_status = status;
+	reply_start(&c->output.text, status, answer_date(c->worker));
 	c->answer_fields = c->output.text.len;
-	reply_date(&c->output.text, answer_date(c->worker));
 	answer_connection_field(c);
 }
 

@@ -160,12 +160,7 @@ static void index_render_names(struct index *index)
 				   query->limit > 0 ? query->limit : index->browser ? PAGE_NAMES : 0);
 	index_state(c, &state);
 	page.state = buf_str(&state);
-	if (index->media == MEDIA_HTML)
-		render_index_html(&index->body, &page);
-	else if (index->media == MEDIA_JSON)
-		render_index_json(&index->body, &page);
-	else
-		render_index_text(&index->body, &page);
+	render_index(&index->body, &page, index->media);
 	if (page.more) {
 		render_index_next(&index->next, &page);
 		fields_link(&index->links, buf_str(&index->next), "next");
@@ -243,25 +238,14 @@ static struct render_node *history_nodes(const struct httpd *h, const struct mem
 	return nodes;
 }
 
-static void history_render_page(struct index *index, struct render_history *page)
-{
-	const struct httpd *h = index->conn->worker->httpd;
-	struct members members = MEMBERS_INIT;
-	struct render_node *nodes;
-
-	members_load(h->state_directory, &members, NULL);	/* else nodes go by their ids */
-	page->nodes = nodes = history_nodes(h, &members, &page->node_count);
-	render_history_html(&index->body, page);
-	free(nodes);
-	members_clear(&members);
-}
-
 static void history_render(struct index *index)
 {
 	const struct inventory *inv = &index->inventory;
 	struct conn *c = index->conn;
 	struct httpd *h = c->worker->httpd;
 	struct history_row *rows = mem_new(inv->count + 1, sizeof *rows);
+	struct members members = MEMBERS_INIT;
+	struct render_node *nodes;
 	struct buf state = BUF_INIT;
 	struct render_history page = { .path = buf_str(&c->request.path),
 				       .node = str_of(h->conf->node.name),
@@ -279,11 +263,11 @@ static void history_render(struct index *index)
 	index_state(c, &state);
 	page.state = buf_str(&state);
 	if (index->media == MEDIA_HTML)
-		history_render_page(index, &page);
-	else if (index->media == MEDIA_JSON)
-		render_history_json(&index->body, &page);
-	else
-		render_history_text(&index->body, &page);
+		members_load(h->state_directory, &members, NULL);	/* else nodes go by their ids */
+	page.nodes = nodes = history_nodes(h, &members, &page.node_count);
+	render_history(&index->body, &page, index->media);
+	free(nodes);
+	members_clear(&members);
 	buf_clear(&state);
 	free(rows);
 }
