@@ -33,9 +33,13 @@ static bool answer_is_last(const struct conn *c)
 		       h->conf->limits.connections;
 }
 
-uint64_t answer_modified(const struct record *record)
+struct cond_target answer_target(char etag[ETAG_TEXT], const struct record *record)
 {
-	return record->mtime ? record->mtime : record_made(record) / 1000000000;
+	return (struct cond_target){
+		.exists = record_is_live(record),
+		.etag = answer_etag(etag, record->version),
+		.modified = record->mtime ? record->mtime : record_made(record) / 1000000000,
+	};
 }
 
 /* The Date field's value now. */

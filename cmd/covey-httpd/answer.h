@@ -4,6 +4,7 @@
 #ifndef COVEY_HTTPD_ANSWER_H
 #define COVEY_HTTPD_ANSWER_H
 
+#include "cond.h"
 #include "err.h"
 #include "freshness.h"
 #include "record.h"
@@ -47,7 +48,7 @@ void answer_err(struct conn *, const struct err *);
 /* location is relative to what was asked for: a proxy may show it below a path of its own. */
 void answer_redirect(struct conn *, int status, struct str location);
 
-/* When a version was modified, s since 1970, for dates of HTTP. */
-uint64_t answer_modified(const struct record *);
+/* What conditions are judged against where this is the newest record of a file. */
+struct cond_target answer_target(char etag[ETAG_TEXT], const struct record *);
 
 #endif

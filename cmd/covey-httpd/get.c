@@ -206,9 +206,7 @@ static enum get_step get_redirect_to_directory(struct conn *c)
 static bool get_needs_content(struct conn *c, const struct record *record)
 {
 	char text[ETAG_TEXT];
-	struct cond_target target = { .exists = true,
-				      .etag = answer_etag(text, record->version),
-				      .modified = answer_modified(record) };
+	struct cond_target target = answer_target(text, record);
 
 	return c->head.method == METHOD_GET && cond_check(&c->request.cond, &target) == COND_GO;
 }
@@ -232,8 +230,7 @@ static void get_want_from_others(struct conn *c, const struct record *record)
 	struct get *g = get_of(c);
 	bool asked = version_cmp(r->ask.record.version, record->version) == 0;
 
-	pull_free(r->pull);
-	r->pull = NULL;
+	pull_end(c);
 	g->elsewhere = true;
 	g->record = *record;
 	g->had_older = record_is_live(&r->entry.record);
@@ -478,18 +475,14 @@ static enum get_step get_choose_confirmed(struct conn *c)
 	return get_answer_by(c, newest, &r->ask.entry);
 }
 
-static struct record get_newer(const struct record *a, const struct record *b)
-{
-	return version_cmp(a->version, b->version) >= 0 ? *a : *b;
-}
-
 /* What somebody knows, and nobody can vouch for: the newest of it. */
 static enum get_step get_choose_unconfirmed(struct conn *c)
 {
 	struct request *r = &c->request;
-	struct record file = get_newer(&r->entry.record, &r->ask.record);
-	struct record entry = get_newer(&r->entry.entry, &r->ask.entry);
+	struct record file = r->entry.record, entry = r->entry.entry;
 
+	record_take_newer(&file, &r->ask.record);
+	record_take_newer(&entry, &r->ask.entry);
 	r->ask.confirmed = false;
 	if (r->freshness.no_cache)
 		return get_refuse(c, 504, STR("the newest version cannot be confirmed now"));
@@ -544,8 +537,7 @@ static void get_stored(struct call *call, struct frame *frame)
 	struct get *g = CONTAINER_OF(call, struct get, store);
 	struct conn *c = g->conn;
 	struct store_answer answer;
-	bool confirmed = frame != NULL && frame->type == VERSION_TALK_STORED &&
-			 store_answer_unpack(frame->body, &answer, NULL) == 0 && answer.confirmed;
+	bool confirmed = ask_store_answer(frame, &answer) && answer.confirmed;
 
 	call_finish(call);
 	c->request.ask.confirmed = confirmed;
@@ -559,14 +551,10 @@ static enum get_step get_store(struct conn *c)
 	struct request *r = &c->request;
 	struct store_ask question = { .path = buf_str(&r->path), .record = r->ask.record,
 				      .type = str_of(r->ask.type) };
-	struct buf body = BUF_INIT;
 
 	r->get->store.answer = get_stored;
-	store_ask_pack(&body, &question);
 	c->state = CONN_BUSY;
-	call_start(c->worker->version, &r->get->store, VERSION_TALK_STORE, buf_str(&body),
-		   c->worker->httpd->conf->timeouts.store_ms + VERSIOND_SLACK_MS);
-	buf_clear(&body);
+	ask_store(c->worker, &r->get->store, &question, VERSIOND_SLACK_MS);
 	return GET_WAIT;
 }
 
@@ -589,8 +577,7 @@ static enum get_step get_lower(struct conn *c)
 	if (!get_every_home_answered(c) || r->get->lower++ >= LOWER_MAX)
 		return GET_CHOOSE_UNCONFIRMED;
 	store_entry_clear(&r->entry);
-	pull_free(r->pull);		/* it was for the version above */
-	r->pull = NULL;
+	pull_end(c);		/* it was for the version above */
 	r->get->elsewhere = false;
 	return get_ask(c, r->ask.record.version);
 }
@@ -628,15 +615,24 @@ struct pull {
 	void (*done)(struct conn *, int fd);
 };
 
-void pull_free(struct pull *p)
+static void pull_drop_file(struct pull *p)
 {
+	if (p->fd >= 0)
+		close(p->fd);
+	p->fd = -1;
+}
+
+void pull_end(struct conn *c)
+{
+	struct pull *p = c->request.pull;
+
 	if (p == NULL)
 		return;
 	call_cancel(&p->call);		/* no more than a call that is over, mostly */
 	timer_stop(&p->timer);
-	if (p->fd >= 0)
-		close(p->fd);
+	pull_drop_file(p);
 	free(p);
+	c->request.pull = NULL;
 }
 
 /* Whether the content is still on its way. */
@@ -670,9 +666,7 @@ static void pull_give(struct pull *p)
 static void pull_give_up(struct pull *p)
 {
 	p->verified = true;
-	if (p->fd >= 0)
-		close(p->fd);
-	p->fd = -1;
+	pull_drop_file(p);
 	pull_give(p);
 }
 
@@ -720,8 +714,7 @@ static void pull_await_next(struct pull *p)
 static void pull_started(struct pull *p, struct frame *frame)
 {
 	/* A second file: a holder's content was wrong, and nothing of it was passed on. */
-	if (p->fd >= 0)
-		close(p->fd);
+	pull_drop_file(p);
 	p->fd = frame->fds[0];
 	p->have = 0;
 	frame->fds[0] = -1;
@@ -771,9 +764,7 @@ static int pull_restart(struct pull *p)
 	if (p->given || p->restarted)
 		return -1;
 	p->restarted = true;
-	if (p->fd >= 0)
-		close(p->fd);
-	p->fd = -1;
+	pull_drop_file(p);
 	p->have = 0;
 	return pull_ask(p);
 }
@@ -880,8 +871,7 @@ static void pull_found(struct call *call, struct frame *frame)
 	struct conn *c = p->conn;
 	struct newest_answer answer = { .holder_count = 0 };
 
-	if (frame == NULL || frame->type != VERSION_TALK_ANSWER ||
-	    newest_answer_unpack(frame->body, &answer, NULL) < 0)
+	if (!ask_newest_answer(frame, &answer))
 		answer.holder_count = 0;
 	call_finish(call);
 	pull_take_found(p, &answer);
@@ -894,20 +884,15 @@ static void pull_found(struct call *call, struct frame *frame)
 static bool pull_search(struct pull *p)
 {
 	struct conn *c = p->conn;
-	struct httpd *h = c->worker->httpd;
 	struct newest_ask question = { .path = buf_str(&c->request.path),
 				       .version = p->record.version, .purpose = NEWEST_HOLDERS };
-	struct buf body = BUF_INIT;
 
-	if (p->searched || !h->grouped)
+	if (p->searched || !c->worker->httpd->grouped)
 		return false;
 	p->searched = true;
 	p->call.answer = pull_found;
-	newest_ask_pack(&body, &question);
 	c->state = CONN_BUSY;
-	call_start(c->worker->version, &p->call, VERSION_TALK_NEWEST, buf_str(&body),
-		   2 * h->conf->timeouts.check_ms + VERSIOND_SLACK_MS);
-	buf_clear(&body);
+	ask_newest(c->worker, &p->call, &question);
 	return true;
 }
 
@@ -923,7 +908,7 @@ int pull_start(struct conn *c, const struct record *record, struct str type, enu
 	memcpy(p->type, type.s ? type.s : "", type.n);
 	p->until = until;
 	p->done = done;
-	pull_free(c->request.pull);
+	pull_end(c);
 	c->request.pull = p;
 	pull_add_holders(p);
 	if (pull_ask(p) == 0 || pull_search(p))
@@ -995,9 +980,7 @@ static enum get_step get_older(struct conn *c)
 
 	if (!version_is_none(c->request.query.version) || c->request.freshness.no_cache)
 		return get_refuse(c, 503, STR("this version's content cannot be had now"));
-	c->state = CONN_BUSY;
-	g->job = (struct job){ .work = get_find_older, .done = get_older_found, .home = c->worker->loop };
-	pool_submit(c->worker->httpd->pool, &g->job);
+	conn_start_job(c, &g->job, get_find_older, get_older_found, 0);
 	return GET_WAIT;
 }
 
@@ -1047,17 +1030,16 @@ static void get_cache_status_field(struct conn *c)
 }
 
 /* What 200, 206 and 304 have in common. */
-static void get_version_fields(struct conn *c, struct str etag)
+static void get_version_fields(struct conn *c, const struct cond_target *target)
 {
 	struct buf *out = &c->output.text;
 	const struct request *r = &c->request;
-	uint64_t modified = answer_modified(&r->entry.record);
 	char date[HTTPDATE_TEXT];
 
-	reply_field(out, "ETag", etag);
+	reply_field(out, "ETag", target->etag);
 	/* Never later than Date (RFC 9110, section 8.8.2.1). */
-	if (modified <= (uint64_t)c->worker->date_second)
-		reply_field(out, "Last-Modified", httpdate_format(date, modified));
+	if (target->modified <= (uint64_t)c->worker->date_second)
+		reply_field(out, "Last-Modified", httpdate_format(date, target->modified));
 	if (version_is_none(r->query.version))
 		reply_field(out, "Cache-Control", STR("no-cache"));
 	else
@@ -1179,7 +1161,7 @@ static void get_send_content(struct conn *c, const struct cond_target *target)
 		return;
 	}
 	answer_begin(c, verdict == RANGE_PARTIAL ? 206 : 200);
-	get_version_fields(c, target->etag);
+	get_version_fields(c, target);
 	get_content_fields(c, type);
 	if (verdict == RANGE_PARTIAL && ranges.count > 1) {
 		get_send_parts(c, &ranges, type);
@@ -1201,9 +1183,7 @@ static enum get_step get_send(struct conn *c)
 	struct request *r = &c->request;
 	char text[ETAG_TEXT];
 	struct buf why = BUF_INIT;
-	struct cond_target target = { .exists = true,
-				      .etag = answer_etag(text, r->entry.record.version),
-				      .modified = answer_modified(&r->entry.record) };
+	struct cond_target target = answer_target(text, &r->entry.record);
 
 	switch (cond_check(&r->cond, &target)) {
 	case COND_GO:
@@ -1211,7 +1191,7 @@ static enum get_step get_send(struct conn *c)
 		break;
 	case COND_NOT_MODIFIED:
 		answer_begin(c, 304);
-		get_version_fields(c, target.etag);
+		get_version_fields(c, &target);
 		answer_end(c);
 		break;
 	case COND_FAILED:

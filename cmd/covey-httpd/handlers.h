@@ -19,8 +19,7 @@ struct worker;
 
 void get_start(struct conn *);		/* GET, HEAD of a file */
 void index_start(struct conn *);	/* GET, HEAD of a directory; ?versions */
-void page_start(struct conn *);		/* /.covey/, but for msg */
-void msg_start(struct conn *);		/* POST /.covey/msg: a sealed message for another role */
+void page_start(struct conn *);		/* /.covey/ */
 void write_start(struct conn *);	/* PUT, POST, DELETE */
 
 /* When the process ends: the writes whose requests are over. */

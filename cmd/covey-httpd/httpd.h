@@ -14,7 +14,7 @@
  *	get			a file, its content from another node, too
  *	index, inventory	a directory's names, a path's versions
  *	pages			/.covey/
- *	peer			what other nodes of the group ask
+ *	peer			signatures of other nodes, and for them
  *	write			all that changes the store
  */
 #ifndef COVEY_HTTPD_H

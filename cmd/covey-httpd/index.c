@@ -379,15 +379,6 @@ static void index_rendered(struct job *job)
 	conn_resume(c);
 }
 
-static void index_render(struct index *index)
-{
-	struct conn *c = index->conn;
-
-	index->job = (struct job){ .work = index_render_work, .done = index_rendered, .home = c->worker->loop };
-	c->state = CONN_BUSY;
-	pool_submit(c->worker->httpd->pool, &index->job);
-}
-
 /* Whether there is anything to tell of; *why says what is missing. */
 static bool index_is_there(const struct index *index, const char **why)
 {
@@ -429,7 +420,7 @@ static void index_told_here(struct index *index)
 	else if (inv->result == 0 && index->versions && inv->count == 0 && !index->peer)
 		answer_version_error(c, 404, STR("nothing was ever there"));
 	else if (inv->result == 0 || (index->peer && inv->err.kind == ERR_ABSENT))
-		index_render(index);
+		conn_start_job(c, &index->job, index_render_work, index_rendered, 0);
 	else if (inv->err.kind == ERR_ABSENT || inv->err.kind == ERR_CONFLICT)
 		answer_version_error(c, 404, str_of(err_reason(&inv->err)));
 	else
@@ -454,7 +445,7 @@ static void index_inventoried(struct conn *c)
 	else if (!index_is_there(index, &why))
 		answer_version_error(c, 404, str_of(why));
 	else
-		index_render(index);
+		conn_start_job(c, &index->job, index_render_work, index_rendered, 0);
 }
 
 static void index_take_inventory(struct conn *c, bool here)

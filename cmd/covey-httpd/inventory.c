@@ -156,8 +156,7 @@ static void settling_told(struct call *, struct frame *);
 static void settling_ask(struct settling *s)
 {
 	struct inventory *inv = s->inventory;
-	struct httpd *h = inv->conn->worker->httpd;
-	struct buf path = BUF_INIT, body = BUF_INIT;
+	struct buf path = BUF_INIT;
 	struct newest_ask ask;
 
 	buf_addstr(&path, inv->ask.path);
@@ -168,12 +167,9 @@ static void settling_ask(struct settling *s)
 	}
 	merge_question(&s->row->told, &ask);
 	ask.path = buf_str(&path);
-	newest_ask_pack(&body, &ask);
 	s->call.answer = settling_told;
-	call_start(inv->conn->worker->version, &s->call, VERSION_TALK_NEWEST, buf_str(&body),
-		   2 * h->conf->timeouts.check_ms + VERSIOND_SLACK_MS);
+	ask_newest(inv->conn->worker, &s->call, &ask);
 	buf_clear(&path);
-	buf_clear(&body);
 }
 
 static void settling_told(struct call *call, struct frame *frame)
@@ -181,8 +177,7 @@ static void settling_told(struct call *call, struct frame *frame)
 	struct settling *s = CONTAINER_OF(call, struct settling, call);
 	struct inventory *inv = s->inventory;
 	struct newest_answer answer;
-	bool told = frame != NULL && frame->type == VERSION_TALK_ANSWER &&
-		    newest_answer_unpack(frame->body, &answer, NULL) == 0;
+	bool told = ask_newest_answer(frame, &answer);
 
 	call_finish(call);
 	if (!told || !merge_answered(&s->row->told, &inv->rule, &answer)) {
@@ -441,9 +436,7 @@ static void inventory_was_read(struct job *job)
 
 static void inventory_read(struct inventory *inv)
 {
-	inv->job = (struct job){ .work = inventory_read_work, .done = inventory_was_read,
-				 .home = inv->conn->worker->loop };
-	pool_submit(inv->conn->worker->httpd->pool, &inv->job);
+	conn_start_job(inv->conn, &inv->job, inventory_read_work, inventory_was_read, 0);
 }
 
 /* asking, on the loop */

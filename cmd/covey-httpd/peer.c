@@ -1,29 +1,18 @@
 /*
- * peer - requests of other nodes of the group (peer_http.h)
- *
- *	who signed a request, and its answer, signed
- *	POST /.covey/msg: a sealed message for the role that can open it
+ * peer - requests of other nodes of the group (peer_http.h): who signed them, and their answers
  *
  * What a node asks as any client does is in index.c and get.c, what it gives
- * to this one (PUT with Covey-Push) in write.c.
+ * to this one (PUT with Covey-Push) in write.c, and messages that it sends to
+ * a role of this one in pages.c.
  */
 #include "peer.h"
 
 #include "answer.h"
 #include "clock.h"
 #include "loop/conn.h"
-#include "container.h"
-#include "discover_talk.h"
 #include "group.h"
-#include "handlers.h"
-#include "mem.h"
 #include "peer_http.h"
 #include "reply.h"
-#include "sync_talk.h"
-#include "version_talk.h"
-#include "wire.h"
-
-#define PATIENCE_MS 2000	/* for the role of a message: it may have to ask others, or commit records */
 
 /* who signed it */
 
@@ -165,84 +154,4 @@ void peer_sign_body(struct conn *c, const uint8_t sha256[32], struct buf *to)
 	covered.parts[0] = (struct sign_part){ STR(SIGN_BODY), str_of(hex) };
 	reply_field(to, SIGN_BODY, str_of(hex));
 	peer_sign_covered(c, STR(SIGN_ANSWER_TRAILER), STR(""), &covered, to);
-}
-
-/* a sealed message of another node, for the role that can open it */
-
-struct msg {
-	struct conn *conn;
-	struct call call;
-	uint8_t type, answer;		/* of the conversation */
-	struct caller *role;
-};
-
-static void msg_end(struct conn *c)
-{
-	call_finish(&c->request.msg->call);
-	free(c->request.msg);
-}
-
-static void msg_answered(struct call *call, struct frame *frame)
-{
-	struct msg *m = CONTAINER_OF(call, struct msg, call);
-	struct conn *c = m->conn;
-	struct err err = ERR_INIT;
-
-	if (frame != NULL && frame->type == FRAME_FAILED) {
-		frame_failed_unpack(frame->body, &err);
-		answer_err(c, &err);
-	} else if (frame == NULL || frame->type != m->answer) {
-		answer_error(c, 503, "this role of the node does not answer now");
-	} else if (frame->body.n == 0) {
-		answer_begin(c, 204);
-		answer_end(c);
-	} else {
-		answer_begin(c, 200);
-		reply_field(&c->output.text, "Content-Type", STR("application/octet-stream"));
-		reply_field(&c->output.text, "Cache-Control", STR("no-store"));
-		answer_end_text(c, frame->body);
-	}
-	call_finish(call);
-	conn_resume(c);
-}
-
-static void msg_forward(struct conn *c, struct str body)
-{
-	struct msg *m = c->request.msg;
-
-	m->call.answer = msg_answered;
-	c->state = CONN_BUSY;
-	call_start(m->role, &m->call, m->type, body, PATIENCE_MS);
-}
-
-void msg_start(struct conn *c)
-{
-	const struct worker *w = c->worker;
-	const struct {
-		struct str query;
-		uint8_t type, answer;
-		struct caller *role;
-	} roles[] = {
-		{ STR("to=versions"), VERSION_TALK_CARRY, VERSION_TALK_CARRIED, w->version },
-		{ STR("to=discovery"), DISCOVER_CARRY, DISCOVER_CARRIED, w->discover },
-		{ STR("to=sync"), SYNC_BULK, SYNC_BULK, w->sync },
-	};
-
-	for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
-		struct msg *m;
-
-		if (!str_eq(c->head.query, roles[i].query) || roles[i].role == NULL)
-			continue;
-		m = c->request.msg = mem_new(1, sizeof *m);
-		c->request.end = msg_end;
-		c->request.sealed = true;
-		m->conn = c;
-		m->call = (struct call)CALL_INIT;
-		m->type = roles[i].type;
-		m->answer = roles[i].answer;
-		m->role = roles[i].role;
-		upload_whole(c, WIRE_LONG_BYTES, msg_forward);
-		return;
-	}
-	answer_error(c, 404, "no such role is here");
 }

@@ -7,7 +7,7 @@
  * no node has the content any more, the connection is cut.
  *
  *	pull_start	done() is called once, later, never from within
- *	pull_free	with its request, or for the next pull of the same
+ *	pull_end	with its request, or before the next pull of the same
  */
 #ifndef COVEY_HTTPD_PULL_H
 #define COVEY_HTTPD_PULL_H
@@ -17,7 +17,6 @@
 #include <stdbool.h>
 
 struct conn;
-struct pull;
 
 enum pull_until {
 	PULL_BEGUN,		/* enough has come to begin an answer */
@@ -32,6 +31,6 @@ enum pull_until {
  */
 int pull_start(struct conn *, const struct record *, struct str type, enum pull_until,
 	       void (*done)(struct conn *, int fd));
-void pull_free(struct pull *);			/* NULL is fine */
+void pull_end(struct conn *);		/* no pull is fine */
 
 #endif

@@ -10,14 +10,13 @@
 #include "reply.h"
 
 #define ALLOWED "GET, HEAD, PUT, POST, DELETE, OPTIONS"
-#define SERVICE "/.covey/"
 
 void request_end(struct conn *c)
 {
 	struct request *r = &c->request;
 
 	ask_end(&r->ask);
-	pull_free(r->pull);
+	pull_end(c);
 	if (r->end != NULL)
 		r->end(c);
 	upload_free(r->upload);
@@ -25,7 +24,6 @@ void request_end(struct conn *c)
 	query_clear(&r->query);
 	cond_clear(&r->cond);
 	buf_reset(&r->path);
-	r->pull = NULL;
 	r->end = NULL;
 	r->get = NULL;			/* whichever it is */
 	r->upload = NULL;
@@ -102,12 +100,7 @@ void request_begin(struct conn *c)
 {
 	if (request_refused(c))
 		return;
-	if (c->head.method == METHOD_POST && str_eq(c->head.path, STR(SERVICE "msg"))) {
-		service_touch(c->worker->httpd->service);
-		msg_start(c);
-		return;
-	}
-	if (str_starts(c->head.path, STR(SERVICE))) {
+	if (str_starts(c->head.path, STR("/.covey/"))) {
 		page_start(c);
 		return;
 	}

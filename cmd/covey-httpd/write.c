@@ -307,9 +307,7 @@ static struct record file_there(const struct registers *r)
 static int judge_condition(const struct write *w, const struct record *file, struct err *err)
 {
 	char text[ETAG_TEXT];
-	struct cond_target target = { .exists = record_is_live(file),
-				      .etag = answer_etag(text, file->version),
-				      .modified = answer_modified(file) };
+	struct cond_target target = answer_target(text, file);
 
 	switch (cond_check(&w->conn->request.cond, &target)) {
 	case COND_MALFORMED:
@@ -692,9 +690,8 @@ static int form_finish(const struct upload *u, struct err *err)
 
 static void write_grown(struct write *);
 
-static void chunk_done(struct job *job, struct upload *u)
+static void chunk_done(struct upload *u)
 {
-	(void)job;
 	if (--u->running > 0)
 		return;
 	u->chunks[!u->filling].len = 0;
@@ -706,25 +703,17 @@ static void chunk_done(struct job *job, struct upload *u)
 static void chunk_write(struct job *job)
 {
 	struct upload *u = CONTAINER_OF(job, struct upload, write_job);
-	struct chunk *chunk = &u->chunks[!u->filling];
-	struct write_item *item = raw_item(u);
+	const struct chunk *chunk = &u->chunks[!u->filling];
+	int status = u->is_form ? form_add(u, (struct str){ chunk->data, chunk->len }, &u->err) :
+				  stage_write(raw_item(u)->stage, chunk->data, chunk->len, &u->err);
 
-	if (stage_write(item->stage, chunk->data, chunk->len, &u->err) < 0)
-		u->failed = true;
-}
-
-static void chunk_add_to_form(struct job *job)
-{
-	struct upload *u = CONTAINER_OF(job, struct upload, write_job);
-	struct chunk *chunk = &u->chunks[!u->filling];
-
-	if (form_add(u, (struct str){ chunk->data, chunk->len }, &u->err) < 0)
+	if (status < 0)
 		u->failed = true;
 }
 
 static void chunk_written(struct job *job)
 {
-	chunk_done(job, CONTAINER_OF(job, struct upload, write_job));
+	chunk_done(CONTAINER_OF(job, struct upload, write_job));
 }
 
 static void chunk_hash(struct job *job)
@@ -737,7 +726,7 @@ static void chunk_hash(struct job *job)
 
 static void chunk_hashed(struct job *job)
 {
-	chunk_done(job, CONTAINER_OF(job, struct upload, hash_job));
+	chunk_done(CONTAINER_OF(job, struct upload, hash_job));
 }
 
 /* The chunk that was filled goes to the pool, the client fills the other. */
@@ -752,9 +741,7 @@ static void chunk_submit(struct upload *u)
 	}
 	u->begun = true;
 	u->filling = !u->filling;
-	u->write_job = (struct job){ .work = u->is_form ? chunk_add_to_form : chunk_write,
-				     .done = chunk_written,
-				     .home = w->loop };
+	u->write_job = (struct job){ .work = chunk_write, .done = chunk_written, .home = w->loop };
 	u->hash_job = (struct job){ .work = chunk_hash, .done = chunk_hashed, .home = w->loop };
 	u->running = u->is_form ? 1 : 2;
 	pool_submit(w->httpd->pool, &u->write_job);
@@ -1313,10 +1300,7 @@ static enum outcome commit(struct write *w)
 		write_refuse(w);
 		return GO_ON;
 	}
-	w->job = (struct job){ .work = commit_job, .done = commit_done, .home = w->worker->loop,
-			       .key = path_hash(buf_str(&w->items[0].path)) };
-	w->conn->state = CONN_BUSY;
-	pool_submit(w->worker->httpd->pool, &w->job);
+	conn_start_job(w->conn, &w->job, commit_job, commit_done, path_hash(buf_str(&w->items[0].path)));
 	return WAIT;
 }
 
@@ -1750,8 +1734,7 @@ static void store_answered(struct call *call, struct frame *frame)
 	struct replicate *r = CONTAINER_OF(call, struct replicate, store);
 	struct store_answer answer;
 
-	if (frame == NULL || frame->type != VERSION_TALK_STORED ||
-	    store_answer_unpack(frame->body, &answer, NULL) < 0) {
+	if (!ask_store_answer(frame, &answer)) {
 		call_finish(call);
 	} else {
 		store_take(r, &answer);
@@ -1767,15 +1750,11 @@ static void store_at_homes(struct replicate *r)
 {
 	struct store_ask question = { .path = replicate_path(r), .record = *r->record,
 				      .type = str_of(r->item->type) };
-	struct buf body = BUF_INIT;
 
 	timer_stop(&r->store_later);
 	r->store_began = loop_now(r->write->worker->loop);
 	r->store.answer = store_answered;
-	store_ask_pack(&body, &question);
-	call_start(r->write->worker->version, &r->store, VERSION_TALK_STORE, buf_str(&body),
-		   r->write->worker->httpd->conf->timeouts.store_ms + AFTER_MS);
-	buf_clear(&body);
+	ask_store(r->write->worker, &r->store, &question, AFTER_MS);
 }
 
 static void store_due(struct timer *timer)
@@ -2458,10 +2437,7 @@ static enum outcome gate_commit(struct rmdir *r)
 	if (r->commit.above.time < UINT64_MAX)
 		r->commit.above.time++;
 	r->commit.clock = ask->clock != 0 ? ask->clock : group_clock(c->worker->httpd->group);
-	r->write->job = (struct job){ .work = gate_commit_job, .done = gate_committed,
-			       .home = c->worker->loop, .key = path_hash(buf_str(&c->request.path)) };
-	c->state = CONN_BUSY;
-	pool_submit(c->worker->httpd->pool, &r->write->job);
+	conn_start_job(c, &r->write->job, gate_commit_job, gate_committed, path_hash(buf_str(&c->request.path)));
 	return WAIT;
 }
 
@@ -2471,8 +2447,7 @@ static void gate_answered(struct call *call, struct frame *frame)
 	struct conn *c = r->write->conn;
 	struct store_answer answer;
 
-	r->gate_stored = frame != NULL && frame->type == VERSION_TALK_STORED &&
-			 store_answer_unpack(frame->body, &answer, NULL) == 0 && answer.confirmed;
+	r->gate_stored = ask_store_answer(frame, &answer) && answer.confirmed;
 	call_finish(call);
 	rmdir_run(r);
 	conn_resume(c);
@@ -2480,19 +2455,14 @@ static void gate_answered(struct call *call, struct frame *frame)
 
 static enum outcome gate_store(struct rmdir *r)
 {
-	struct worker *worker = r->write->worker;
 	struct store_ask ask = { .path = buf_str(&r->gate), .record = r->commit.record };
-	struct buf body = BUF_INIT;
 
 	if (r->write->result < 0) {
 		answer_err(r->write->conn, &r->write->err);
 		return WAIT;
 	}
 	r->call.answer = gate_answered;
-	store_ask_pack(&body, &ask);
-	call_start(worker->version, &r->call, VERSION_TALK_STORE, buf_str(&body),
-		   worker->httpd->conf->timeouts.store_ms + VERSIOND_SLACK_MS);
-	buf_clear(&body);
+	ask_store(r->write->worker, &r->call, &ask, VERSIOND_SLACK_MS);
 	return WAIT;
 }
 
@@ -2737,10 +2707,7 @@ static void pushed_finish(struct conn *c)
 		return;
 	}
 	memcpy(item->type, type.s ? type.s : "", type.n);
-	w->job = (struct job){ .work = pushed_commit_job, .done = pushed_committed,
-			       .home = c->worker->loop, .key = path_hash(buf_str(&item->path)) };
-	c->state = CONN_BUSY;
-	pool_submit(c->worker->httpd->pool, &w->job);
+	conn_start_job(c, &w->job, pushed_commit_job, pushed_committed, path_hash(buf_str(&item->path)));
 }
 
 static void pushed_receive(struct conn *c)

@@ -572,6 +572,14 @@ void conn_read_body(struct conn *c, uint64_t max)
 	conn_expect(c);
 }
 
+void conn_start_job(struct conn *c, struct job *job, void (*work)(struct job *), void (*done)(struct job *),
+		    uint64_t key)
+{
+	*job = (struct job){ .work = work, .done = done, .home = c->worker->loop, .key = key };
+	c->state = CONN_BUSY;
+	pool_submit(c->worker->httpd->pool, job);
+}
+
 void conn_abort(struct conn *c)
 {
 	output_drop_file(&c->output);

@@ -77,7 +77,7 @@ struct conn {
 	struct buf beyond;		/* received behind the body: the next request */
 	struct output output;
 	int answer_status;		/* of the answer that is being made; */
-	size_t answer_fields;		/* its field lines begin there in output.text */
+	size_t answer_fields;		/* its field lines behind Date begin there in output.text */
 	struct head head;
 	struct body body;
 	bool has_body;			/* the request has one that was not read to its end */
@@ -94,6 +94,9 @@ void conn_answered(struct conn *);
 void conn_read_body(struct conn *, uint64_t max);
 /* The answer has begun and cannot be finished truly: the connection is cut. */
 void conn_abort(struct conn *);
+/* BUSY, until done() has resumed it: work() runs in the pool, those of one key, not 0, one after the other. */
+void conn_start_job(struct conn *, struct job *, void (*work)(struct job *), void (*done)(struct job *),
+		    uint64_t key);
 /* Go on, when what a BUSY request waited for has come. */
 void conn_resume(struct conn *);
 /* Whether the client has closed its side: as far as can be told, it does not wait any more. */
