@@ -4,15 +4,16 @@
 #include "loop/conn.h"
 #include "digest.h"
 #include "fields.h"
+#include "group.h"
 #include "httpdate.h"
 #include "log.h"
-#include "peer.h"
 #include "reply.h"
 
 #include <errno.h>
 #include <stdarg.h>
 
-struct str answer_etag(char to[ETAG_TEXT], struct version version)
+/* "VERSION" with its quotes; returns to. */
+static struct str answer_etag(char to[ETAG_TEXT], struct version version)
 {
 	size_t n;
 
@@ -81,17 +82,24 @@ void answer_count(struct conn *c, bool confirmed)
 				  memory_order_relaxed);
 }
 
-void answer_version_state(struct conn *c)
+void answer_state_text(const struct conn *c, struct buf *ret)
 {
 	const struct ask *ask = &c->request.ask;
+
+	freshness_version_state(ret, ask->confirmed, ask->answered, ask->asked);
+}
+
+void answer_version_state(struct conn *c)
+{
+	bool confirmed = c->request.ask.confirmed;
 	struct buf value = BUF_INIT;
 
-	answer_count(c, ask->confirmed);
-	if (ask->confirmed) {
+	answer_count(c, confirmed);
+	if (confirmed) {
 		reply_field(&c->output.text, "Version-State", STR("confirmed"));
 		return;
 	}
-	freshness_version_state(&value, false, ask->answered, ask->asked);
+	answer_state_text(c, &value);
 	reply_field(&c->output.text, "Version-State", buf_str(&value));
 	buf_clear(&value);
 }
@@ -262,10 +270,9 @@ void answer_error(struct conn *c, int status, const char *format, ...)
 void answer_version_error(struct conn *c, int status, struct str why)
 {
 	struct buf fields = BUF_INIT, value = BUF_INIT;
-	const struct ask *ask = &c->request.ask;
 
-	answer_count(c, ask->confirmed);
-	freshness_version_state(&value, ask->confirmed, ask->answered, ask->asked);
+	answer_count(c, c->request.ask.confirmed);
+	answer_state_text(c, &value);
 	reply_field(&fields, "Version-State", buf_str(&value));
 	if (c->request.aged)
 		reply_fieldf(&fields, "Age", "%llu", (unsigned long long)c->request.age);

@@ -16,12 +16,10 @@ struct conn;
 
 #define ETAG_TEXT (VERSION_TEXT + 2)
 
-/* "VERSION" with its quotes; returns to. */
-struct str answer_etag(char to[ETAG_TEXT], struct version);
-
 /* Status line, Date, Connection; then fields by reply_field(), and one of the ends below. */
 void answer_begin(struct conn *, int status);
 void answer_version_state(struct conn *);
+void answer_state_text(const struct conn *, struct buf *);	/* the value of Version-State, by request.ask */
 /* What a cache would say of it; the node's name is filled in. */
 void answer_cache_status(struct conn *, struct cache_status *);
 /* An answer says this of its version: counted for /.covey/metrics. */

@@ -40,7 +40,7 @@
 #define SYNCD_SLACK_MS 750		/* covey-syncd's own steps, besides the holders' time */
 #define LOWER_MAX 16			/* versions that were never confirmed, one below the other */
 
-/* get_run() says what each is. */
+/* get_steps[] says what each is. */
 enum get_step {
 	GET_JUDGE,
 	GET_ASK,
@@ -72,7 +72,7 @@ struct get {
 };
 
 static enum get_step get_judge(struct conn *);
-static enum get_step get_ask(struct conn *, struct version below);
+static enum get_step get_ask(struct conn *);
 static enum get_step get_choose(struct conn *);
 static enum get_step get_choose_confirmed(struct conn *);
 static enum get_step get_choose_unconfirmed(struct conn *);
@@ -84,51 +84,26 @@ static enum get_step get_pull(struct conn *);
 static enum get_step get_older(struct conn *);
 static enum get_step get_send(struct conn *);
 
+static enum get_step (*const get_steps[])(struct conn *) = {
+	[GET_JUDGE] = get_judge,			/* how fresh must it be, and so whom to ask? */
+	[GET_ASK] = get_ask,				/* the homes, what is the newest */
+	[GET_CHOOSE] = get_choose,			/* how sure is their answer? */
+	[GET_CHOOSE_CONFIRMED] = get_choose_confirmed,	/* the version that a majority told */
+	[GET_CHOOSE_UNCONFIRMED] = get_choose_unconfirmed,	/* the newest that anybody knows */
+	[GET_CHOOSE_ONE] = get_choose_one,		/* the version that was asked for: ?version=ID */
+	[GET_WRITE_BACK] = get_write_back,		/* a minority knows it: fetch its content */
+	[GET_STORE] = get_store,			/* then tell the homes of it */
+	[GET_LOWER] = get_lower,			/* its content is nowhere: what stands below it? */
+	[GET_PULL] = get_pull,				/* the content, from another node */
+	[GET_OLDER] = get_older,			/* nobody gives it: an older version that is here */
+	[GET_SEND] = get_send,				/* the whole, parts of it, or 304 */
+};
+
 /* Each step says which one follows. */
 static void get_run(struct conn *c, enum get_step step)
 {
 	while (step != GET_WAIT && step != GET_DONE)
-		switch (step) {
-		case GET_JUDGE:		/* how fresh must it be, and so whom to ask? */
-			step = get_judge(c);
-			break;
-		case GET_ASK:		/* the homes, what is the newest */
-			step = get_ask(c, VERSION_NONE);
-			break;
-		case GET_CHOOSE:	/* how sure is their answer? */
-			step = get_choose(c);
-			break;
-		case GET_CHOOSE_CONFIRMED:	/* the version that a majority told */
-			step = get_choose_confirmed(c);
-			break;
-		case GET_CHOOSE_UNCONFIRMED:	/* the newest that anybody knows */
-			step = get_choose_unconfirmed(c);
-			break;
-		case GET_CHOOSE_ONE:	/* the version that was asked for: ?version=ID */
-			step = get_choose_one(c);
-			break;
-		case GET_WRITE_BACK:	/* a minority knows it: fetch its content */
-			step = get_write_back(c);
-			break;
-		case GET_STORE:		/* then tell the homes of it */
-			step = get_store(c);
-			break;
-		case GET_LOWER:		/* its content is nowhere: what stands below it? */
-			step = get_lower(c);
-			break;
-		case GET_PULL:		/* the content, from another node */
-			step = get_pull(c);
-			break;
-		case GET_OLDER:		/* nobody gives it: an older version that is here */
-			step = get_older(c);
-			break;
-		case GET_SEND:		/* the whole, parts of it, or 304 */
-			step = get_send(c);
-			break;
-		case GET_WAIT:
-		case GET_DONE:
-			return;
-		}
+		step = get_steps[step](c);
 }
 
 static void get_end(struct conn *c)
@@ -381,8 +356,7 @@ static enum get_step get_judge_one(struct conn *c)
 		r->ask.confirmed = true;	/* one version is one content, for ever */
 		return GET_SEND;
 	}
-	if (!version_is_none(here->version) &&
-	    (!record_is_live(here) || here->flags & RECORD_DIRECTORY))
+	if (!version_is_none(here->version) && !record_has_content(here))
 		return get_refuse(c, 404, STR("this version is a deletion or a directory"));
 	if (r->freshness.only_if_cached)
 		return get_refuse(c, 504, STR("this version's content is not on this node"));
@@ -412,7 +386,7 @@ static void get_homes_answered(struct conn *c)
 }
 
 /* The newest below this version, or of all when it is none. */
-static enum get_step get_ask(struct conn *c, struct version below)
+static enum get_step get_ask_below(struct conn *c, struct version below)
 {
 	enum newest_purpose purpose = version_is_none(below) ? NEWEST_READ : NEWEST_BELOW;
 	struct request *r = &c->request;
@@ -420,6 +394,11 @@ static enum get_step get_ask(struct conn *c, struct version below)
 	if (ask_start(&r->ask, c, buf_str(&r->path), purpose, below, get_homes_answered))
 		return GET_CHOOSE;
 	return GET_WAIT;
+}
+
+static enum get_step get_ask(struct conn *c)
+{
+	return get_ask_below(c, VERSION_NONE);
 }
 
 /* choose */
@@ -499,7 +478,7 @@ static enum get_step get_choose_one(struct conn *c)
 		r->ask.record = r->entry.record;
 	if (version_cmp(r->ask.record.version, r->query.version) != 0)
 		return get_refuse(c, 404, STR("no such version"));
-	if (!record_is_live(&r->ask.record) || r->ask.record.flags & RECORD_DIRECTORY)
+	if (!record_has_content(&r->ask.record))
 		return get_refuse(c, 404, STR("this version is a deletion or a directory"));
 	return get_from_others(c, &r->ask.record);
 }
@@ -579,7 +558,7 @@ static enum get_step get_lower(struct conn *c)
 	store_entry_clear(&r->entry);
 	pull_end(c);		/* it was for the version above */
 	r->get->elsewhere = false;
-	return get_ask(c, r->ask.record.version);
+	return get_ask_below(c, r->ask.record.version);
 }
 
 /*

@@ -10,8 +10,11 @@
 
 #include "buf.h"
 #include "layout.h"
-#include "sign.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+
+struct conn;
 struct group;
 struct httpd;
 
@@ -32,11 +35,20 @@ const char *group_silence(struct group *, bool *ret_for_good);
 bool group_can_confirm(struct group *, struct buf *ret_why);
 uint64_t group_clock(struct group *);		/* ns since 1970, as the group has it */
 
-/* As sign_check(), by this node. */
-enum sign_verdict group_check(struct group *, struct sign_request *, struct str signature,
-			      struct sign_asker *ret);
-/* Of an answer, or its trailer, to who asked; returns to. */
-const char *group_sign(struct group *, char to[SIGN_TEXT], struct sign_request *,
-		       const struct sign_asker *);
+/* signatures: of requests of other nodes (peer_http.h), and of their answers */
+
+/* The request has a Covey-* field. True: it is not signed rightly, and was answered 403. */
+bool peer_refused(struct conn *);
+/* The body's trailer is not signed as this request's, and it was answered so. */
+bool peer_trailer_refused(struct conn *);
+
+/*
+ * To another node's request the answer is signed: its status and those of
+ * its field lines that a signature covers.  Appends the line that says so;
+ * nothing for a client.
+ */
+void peer_sign(struct conn *, int status, struct str lines, struct buf *to);
+/* The trailer's lines, for a body of this sha256. */
+void peer_sign_body(struct conn *, const uint8_t sha256[32], struct buf *to);
 
 #endif

@@ -9,12 +9,11 @@
  *	loop/			conn: a connection, bytes in, answers out; ask: what a
  *				request waits for most, the group's word on a path
  *	request, handlers.h	what a request asks for, and who answers it
- *	group			what is known of the group
+ *	group			what is known of the group; signatures of its nodes
  *	answer			what answers have in common
  *	get			a file, its content from another node, too
  *	index, inventory	a directory's names, a path's versions
  *	pages			/.covey/
- *	peer			signatures of other nodes, and for them
  *	write			all that changes the store
  */
 #ifndef COVEY_HTTPD_H

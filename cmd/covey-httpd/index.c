@@ -50,29 +50,6 @@ static void index_end(struct conn *c)
 
 /* in the pool */
 
-static void index_state(const struct conn *c, struct buf *ret)
-{
-	const struct ask *ask = &c->request.ask;
-
-	freshness_version_state(ret, ask->confirmed, ask->answered, ask->asked);
-}
-
-static struct listing_row index_row(struct str name, const struct record *record,
-				    enum listing_type type)
-{
-	struct listing_row row = { .name = name,
-				   .type = type,
-				   .version = record->version,
-				   .made = record->made };
-
-	if (type == LISTING_FILE) {
-		row.size = record->size;
-		memcpy(row.sha256, record->sha256, sizeof row.sha256);
-		row.mtime = record->mtime;
-	}
-	return row;
-}
-
 /* The version that stands at the name; where nothing stands, the newest that is known. */
 static struct listing_row index_row_of_standing(const struct inventory_row *from)
 {
@@ -83,7 +60,7 @@ static struct listing_row index_row_of_standing(const struct inventory_row *from
 	};
 	const struct record *file = &from->told.file, *entry = &from->told.entry;
 
-	return index_row(from->name, record_current(file, entry), types[record_name_kind(file, entry)]);
+	return listing_row_of(from->name, record_current(file, entry), types[record_name_kind(file, entry)]);
 }
 
 /* What was there and is not any more: a file, a directory, or both.  How many rows. */
@@ -94,9 +71,9 @@ static size_t index_rows_of_gone(const struct inventory_row *from, struct listin
 	size_t n = 0;
 
 	if (stands != NAME_DIRECTORY && !version_is_none(entry->version))
-		to[n++] = index_row(from->name, entry, LISTING_ENDED);
+		to[n++] = listing_row_of(from->name, entry, LISTING_ENDED);
 	if (stands != NAME_FILE && !version_is_none(file->version))
-		to[n++] = index_row(from->name, file, LISTING_DELETED);
+		to[n++] = listing_row_of(from->name, file, LISTING_DELETED);
 	return n;
 }
 
@@ -158,7 +135,7 @@ static void index_render_names(struct index *index)
 	if (index->media == MEDIA_HTML)
 		index_choose_names(&page, rows, count, query,
 				   query->limit > 0 ? query->limit : index->browser ? PAGE_NAMES : 0);
-	index_state(c, &state);
+	answer_state_text(c, &state);
 	page.state = buf_str(&state);
 	render_index(&index->body, &page, index->media);
 	if (page.more) {
@@ -260,7 +237,7 @@ static void history_render(struct index *index)
 	history_choose_versions(&page, rows, inv->count, &c->request.query);
 	history_link_conflicts(index, rows, inv->count);
 	history_link_next(index, &page);
-	index_state(c, &state);
+	answer_state_text(c, &state);
 	page.state = buf_str(&state);
 	if (index->media == MEDIA_HTML)
 		members_load(h->state_directory, &members, NULL);	/* else nodes go by their ids */

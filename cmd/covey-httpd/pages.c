@@ -211,10 +211,9 @@ static void page_counters_told(struct call *call, struct frame *frame)
 }
 
 /* Ask a role of this node first, where there is a group, then count and show. */
-static void page_ask(struct conn *c, struct caller *role, uint8_t question,
-		     void (*answer)(struct call *, struct frame *),
-		     void (*show)(struct conn *, const struct page *))
+static void page_ask(struct conn *c, bool view, void (*show)(struct conn *, const struct page *))
 {
+	struct caller *role = view ? c->worker->discover : c->worker->version;
 	struct page *page = c->request.page = mem_new(1, sizeof *page);
 
 	c->request.end = page_end;
@@ -228,9 +227,10 @@ static void page_ask(struct conn *c, struct caller *role, uint8_t question,
 		page_count(page);
 		return;
 	}
-	page->call.answer = answer;
+	page->call.answer = view ? page_view_told : page_counters_told;
 	c->state = CONN_BUSY;
-	call_start(role, &page->call, question, (struct str)STR_INIT, ROLE_TIMEOUT_MS);
+	call_start(role, &page->call, view ? DISCOVER_VIEW : VERSION_TALK_STATS, (struct str)STR_INIT,
+		   ROLE_TIMEOUT_MS);
 }
 
 /* pieces of JSON */
@@ -393,11 +393,6 @@ static void show_status(struct conn *c, const struct page *page)
 	free(exposed);
 }
 
-static void start_status(struct conn *c)
-{
-	page_ask(c, c->worker->discover, DISCOVER_VIEW, page_view_told, show_status);
-}
-
 /* layout */
 
 /* m or place is NULL: not met, or in no layout. */
@@ -477,11 +472,6 @@ static void show_layout(struct conn *c, const struct page *page)
 	buf_clear(&json);
 }
 
-static void start_layout(struct conn *c)
-{
-	page_ask(c, c->worker->discover, DISCOVER_VIEW, page_view_told, show_layout);
-}
-
 /* metrics */
 
 static void page_add_metric(struct buf *text, const char *name, const char *type, const char *help,
@@ -537,11 +527,6 @@ static void show_metrics(struct conn *c, const struct page *page)
 	buf_addstr(&text, buf_str(&page->stats));
 	page_answer(c, 200, "text/plain; version=0.0.4; charset=utf-8", buf_str(&text));
 	buf_clear(&text);
-}
-
-static void start_metrics(struct conn *c)
-{
-	page_ask(c, c->worker->version, VERSION_TALK_STATS, page_counters_told, show_metrics);
 }
 
 /* a sealed message of another node, for the role that can open it */
@@ -631,13 +616,15 @@ void page_start(struct conn *c)
 {
 	static const struct {
 		const char *path;
-		void (*page)(struct conn *);
+		void (*answer)(struct conn *);	/* at once; or else */
+		bool view;			/* covey-discoverd is asked first; or covey-versiond */
+		void (*show)(struct conn *, const struct page *);
 	} pages[] = {
-		{ "/.covey/healthz", healthz },
-		{ "/.covey/readyz", readyz },
-		{ "/.covey/status", start_status },
-		{ "/.covey/layout", start_layout },
-		{ "/.covey/metrics", start_metrics },
+		{ .path = "/.covey/healthz", .answer = healthz },
+		{ .path = "/.covey/readyz", .answer = readyz },
+		{ .path = "/.covey/status", .view = true, .show = show_status },
+		{ .path = "/.covey/layout", .view = true, .show = show_layout },
+		{ .path = "/.covey/metrics", .show = show_metrics },
 	};
 
 	if (c->head.method == METHOD_POST && str_eq(c->head.path, STR("/.covey/msg"))) {
@@ -652,7 +639,10 @@ void page_start(struct conn *c)
 	for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
 		if (!str_eq(c->head.path, str_of(pages[i].path)))
 			continue;
-		pages[i].page(c);
+		if (pages[i].answer != NULL)
+			pages[i].answer(c);
+		else
+			page_ask(c, pages[i].view, pages[i].show);
 		return;
 	}
 	answer_error(c, 404, "no such service page");

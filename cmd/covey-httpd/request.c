@@ -4,8 +4,8 @@
 #include "answer.h"
 #include "loop/conn.h"
 #include "fields.h"
+#include "group.h"
 #include "handlers.h"
-#include "peer.h"
 #include "pull.h"
 #include "reply.h"
 

@@ -30,7 +30,6 @@
 #include "log.h"
 #include "mem.h"
 #include "multipart.h"
-#include "peer.h"
 #include "peer_http.h"
 #include "pool.h"
 #include "pull.h"
@@ -93,7 +92,7 @@ struct body_digests {
 /* What a step of a job comes to: the next one follows at once, or when something has come. */
 enum outcome { GO_ON, WAIT };
 
-/* The steps, in their order; write_run() says what each is. */
+/* The steps, in their order; write_steps[] says what each is. */
 enum write_step {
 	WRITE_ASK_EARLY,
 	WRITE_JUDGE_EARLY,
@@ -150,6 +149,19 @@ static enum outcome replicate(struct write *);
 static enum outcome judge(struct write *);
 static enum outcome answer(struct write *);
 
+static enum outcome (*const write_steps[])(struct write *) = {
+	[WRITE_ASK_EARLY] = ask_early,		/* the homes, before a body that is large, or conditional */
+	[WRITE_JUDGE_EARLY] = judge_early,	/* is it refused whatever its body is? */
+	[WRITE_RECEIVE] = receive,		/* the body, into memory or a stage */
+	[WRITE_STAGE] = stage,			/* what is not small goes to this disk, beside the questions */
+	[WRITE_ASK] = ask_homes,		/* the homes of each path, and of the directories above it */
+	[WRITE_TAKE] = take_answer,		/* their answer: the next question, or a refusal, or all is known */
+	[WRITE_COMMIT] = commit,		/* choose a version above all that is known, on this disk */
+	[WRITE_REPLICATE] = replicate,		/* its record to the homes, its content to the keepers */
+	[WRITE_JUDGE] = judge,			/* do enough of them have it, or is it too late? */
+	[WRITE_ANSWER] = answer,		/* 201, 204 or 202; or why it is refused */
+};
+
 /*
  * Each step runs once.  One that has to WAIT has seen to it that this is
  * called again when something has come.  The next step is the one below,
@@ -157,43 +169,8 @@ static enum outcome answer(struct write *);
  */
 static void write_run(struct write *w)
 {
-	enum outcome outcome = GO_ON;
-
-	while (outcome == GO_ON)
-		switch (w->step++) {
-		case WRITE_ASK_EARLY:	/* the homes, before a body that is large, or conditional */
-			outcome = ask_early(w);
-			break;
-		case WRITE_JUDGE_EARLY:	/* is it refused whatever its body is? */
-			outcome = judge_early(w);
-			break;
-		case WRITE_RECEIVE:	/* the body, into memory or a stage */
-			outcome = receive(w);
-			break;
-		case WRITE_STAGE:	/* what is not small goes to this disk, beside the questions */
-			outcome = stage(w);
-			break;
-		case WRITE_ASK:		/* the homes of each path, and of the directories above it */
-			outcome = ask_homes(w);
-			break;
-		case WRITE_TAKE:	/* their answer: the next question, or a refusal, or all is known */
-			outcome = take_answer(w);
-			break;
-		case WRITE_COMMIT:	/* choose a version above all that is known, on this disk */
-			outcome = commit(w);
-			break;
-		case WRITE_REPLICATE:	/* its record to the homes, its content to the keepers */
-			outcome = replicate(w);
-			break;
-		case WRITE_JUDGE:	/* do enough of them have it, or is it too late? */
-			outcome = judge(w);
-			break;
-		case WRITE_ANSWER:	/* 201, 204 or 202; or why it is refused */
-			outcome = answer(w);
-			break;
-		case WRITE_ANSWERED:
-			return;
-		}
+	while (w->step < WRITE_ANSWERED && write_steps[w->step++](w) == GO_ON)
+		;
 }
 
 /* From outside a handler. */
@@ -2037,8 +2014,7 @@ static void answer_stored(struct write *w)
 	}
 	answer_begin(c, status);
 	if (w->count == 1)
-		reply_field(&c->output.text, "ETag",
-			    answer_etag(etag, item_record(w, &w->items[0])->version));
+		reply_field(&c->output.text, "ETag", answer_target(etag, item_record(w, &w->items[0])).etag);
 	answer_write_state(w);
 	answer_preference(w, status);
 	if (status == 204)
@@ -2286,40 +2262,24 @@ static enum outcome names_list_again(struct rmdir *);
 static enum outcome names_list_everywhere(struct rmdir *);
 static enum outcome entry_end(struct rmdir *);
 
+static enum outcome (*const rmdir_steps[])(struct rmdir *) = {
+	[RMDIR_ASK] = entry_ask,
+	[RMDIR_LIST] = names_list,
+	[RMDIR_COMMIT_GATE] = gate_commit,
+	[RMDIR_STORE_GATE] = gate_store,
+	[RMDIR_LIST_AGAIN] = names_list_again,
+	[RMDIR_LIST_EVERY_HOME] = names_list_everywhere,
+	[RMDIR_END] = entry_end,
+};
+
 /*
  * Each step looks at what the one before it came to.  One that answers waits,
  * too: for the request's end.
  */
 static void rmdir_run(struct rmdir *r)
 {
-	enum outcome outcome = GO_ON;
-
-	while (outcome == GO_ON)
-		switch (r->step++) {
-		case RMDIR_ASK:
-			outcome = entry_ask(r);
-			break;
-		case RMDIR_LIST:
-			outcome = names_list(r);
-			break;
-		case RMDIR_COMMIT_GATE:
-			outcome = gate_commit(r);
-			break;
-		case RMDIR_STORE_GATE:
-			outcome = gate_store(r);
-			break;
-		case RMDIR_LIST_AGAIN:
-			outcome = names_list_again(r);
-			break;
-		case RMDIR_LIST_EVERY_HOME:
-			outcome = names_list_everywhere(r);
-			break;
-		case RMDIR_END:
-			outcome = entry_end(r);
-			break;
-		case RMDIR_OVER:
-			return;
-		}
+	while (r->step < RMDIR_OVER && rmdir_steps[r->step++](r) == GO_ON)
+		;
 }
 
 static void rmdir_go_on(struct conn *c)
@@ -2558,7 +2518,7 @@ static int restore_open(struct conn *c)
 		answer_err(c, &err);
 		return -1;
 	}
-	if (!record_is_live(&r->entry.record) || r->entry.record.flags & RECORD_DIRECTORY) {
+	if (!record_has_content(&r->entry.record)) {
 		answer_error(c, 404, "%s", restore_no_content);
 		return -1;
 	}
@@ -2587,7 +2547,7 @@ static void restore_fetch(struct conn *c)
 
 	if (version_cmp(r->ask.record.version, r->query.restore) != 0)
 		answer_error(c, 404, "no such version");
-	else if (!record_is_live(&r->ask.record) || r->ask.record.flags & RECORD_DIRECTORY)
+	else if (!record_has_content(&r->ask.record))
 		answer_error(c, 404, "%s", restore_no_content);
 	else if (pull_start(c, &r->ask.record, str_of(r->ask.type), PULL_WHOLE, restore_fetched) < 0)
 		answer_error(c, 503, "this version's content cannot be had now");

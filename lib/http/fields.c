@@ -76,10 +76,7 @@ int param_next(struct str *rest, enum param_quoting quoting, struct str *ret_nam
 
 static bool is_token(struct str text)
 {
-	for (size_t i = 0; i < text.n; i++)
-		if (!char_is(text.s[i], CHAR_TOKEN))
-			return false;
-	return text.n > 0;
+	return text.n > 0 && token_length(text) == text.n;
 }
 
 bool fields_type_valid(struct str type)
