@@ -366,8 +366,9 @@ static void inventory_read_versions(struct inventory *inv, struct store *store, 
 
 /*
  * The layout is read from the disk, after the store: what was read is of this
- * layout or an earlier one, and no program of this node goes by a newer one yet.  Had this node gone by a newer layout before, its covey-versiond
- * might have helped others to go on without what was read here.
+ * layout or an earlier one, and no program of this node goes by a newer one yet.
+ * Had this node gone by a newer layout before, its covey-versiond might have
+ * helped others to go on without what was read here.
  */
 static void inventory_judge_own(struct inventory *inv)
 {

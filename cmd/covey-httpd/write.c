@@ -2677,14 +2677,16 @@ static void pushed_receive(struct conn *c)
 	upload_begin(c, 0);		/* another node has accepted it */
 }
 
-/* Before the body: whether it is wanted at all. */
+/* Its signature is checked already.  Before the body: whether it is wanted at all. */
 static void pushed_start(struct conn *c)
 {
 	struct str field = head_get(&c->head, FIELD_COVEY_PUSH), type;
 	struct record record;
 	struct err err;
 
-	if (store_fits(c->worker->httpd->store, 0, &err) < 0)
+	if (c->head.method != METHOD_PUT || c->request.slash || c->head.framing == FRAMING_NONE)
+		answer_error(c, 400, "a push is a PUT of a file with its content");
+	else if (store_fits(c->worker->httpd->store, 0, &err) < 0)
 		answer_err(c, &err);
 	else if (str_eq(field, STR(PEER_PUSH_LATER)))
 		pushed_receive(c);
@@ -2704,16 +2706,6 @@ static bool has_read_parameters(const struct query *q)
 	       q->format != QUERY_FORMAT_NONE || !version_is_none(q->version);
 }
 
-/* A push of peer_http.h, whose signature is checked already. */
-static void push_start(struct conn *c)
-{
-	if (c->head.method != METHOD_PUT || c->request.slash ||
-	    c->head.framing == FRAMING_NONE)
-		answer_error(c, 400, "a push is a PUT of a file with its content");
-	else
-		pushed_start(c);
-}
-
 void write_start(struct conn *c)
 {
 	const struct request *r = &c->request;
@@ -2728,7 +2720,7 @@ void write_start(struct conn *c)
 	else if (restore)
 		restore_start(c);
 	else if (head_get(&c->head, FIELD_COVEY_PUSH).s != NULL)
-		push_start(c);
+		pushed_start(c);
 	else if (c->head.method == METHOD_DELETE && !r->slash)
 		start_simple(c, WRITE_DELETE);
 	else if (r->slash && c->head.method != METHOD_POST)
