@@ -59,12 +59,6 @@ bool fields_accepts_problem(struct str accept);
 bool fields_type_valid(struct str type);
 /* Whether a Content-Type is this type, whatever its parameters and case. */
 bool fields_type_is(struct str type, struct str essence);
-/*
- * A parameter of a field value like `type/subtype; name="value"`, its
- * quotes and backslashes taken off, appended to ret.  1, 0 when absent,
- * -1 when malformed.
- */
-int fields_param(struct str value, struct str name, struct buf *ret);
 
 /* Whether a browser says that another site's page caused this request (Sec-Fetch-Site, else Origin). */
 bool fields_cross_site(const struct head *);

@@ -40,6 +40,12 @@ struct refusal {
 	const char *why;	/* one sentence; static */
 };
 
+static inline int refuse(struct refusal *ret, int status, const char *why)
+{
+	*ret = (struct refusal){ .status = status, .why = why };
+	return -1;
+}
+
 enum method {
 	METHOD_OTHER,		/* any other token: 501 */
 	METHOD_GET,
@@ -136,9 +142,8 @@ static inline struct str head_get(const struct head *head, enum field field)
 /* The value of a list, its lines joined by commas in scratch when there are several. */
 struct str head_list(const struct head *, enum field, struct buf *scratch);
 
-/* Which field has this name, or FIELD_COUNT; and the name of one. */
+/* Which field has this name, or FIELD_COUNT. */
 enum field field_of(struct str name);
-const char *field_name(enum field);
 
 /*
  * One field line without its CR LF, as headers, trailers and parts of a

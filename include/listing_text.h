@@ -54,6 +54,9 @@ struct listing_row {
 	uint32_t mtime;		/* the client's, s since 1970; 0: not given, or no file */
 };
 
+/* The name stays the caller's. */
+struct listing_row listing_row_of(struct str name, const struct record *, enum listing_type);
+
 static inline uint64_t listing_row_made(const struct listing_row *row)
 {
 	return row->made != 0 ? row->made : row->version.time;

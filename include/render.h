@@ -15,6 +15,7 @@
 #ifndef COVEY_RENDER_H
 #define COVEY_RENDER_H
 
+#include "fields.h"
 #include "listing_text.h"
 #include "query.h"
 
@@ -41,13 +42,11 @@ struct render_index {
 	size_t before, total;		/* rows before this page's, and all there are */
 };
 
-void render_index_html(struct buf *, const struct render_index *);
 /*
- * An array of {name, href, type, size, time, version, sha256, mtime}, null where
- * there is none; mtime is the client's, in seconds since 1970.
+ * As JSON an array of {name, href, type, size, time, version, sha256, mtime},
+ * null where there is none; mtime is the client's, in seconds since 1970.
  */
-void render_index_json(struct buf *, const struct render_index *);
-void render_index_text(struct buf *, const struct render_index *);
+void render_index(struct buf *, const struct render_index *, enum media);
 /* "?after=NAME" of the next page and what else was asked for, for the page and for Link: rel=next. */
 void render_index_next(struct buf *, const struct render_index *);
 
@@ -72,15 +71,13 @@ struct render_history {
 	size_t node_count;
 };
 
-void render_history_html(struct buf *, const struct render_history *);
 /*
- * An array, newest first, of {version, time, size, sha256, type, node,
+ * As JSON an array, newest first, of {version, time, size, sha256, type, node,
  * deleted, current, blind, rel}: sha256 and type are null where there is no
  * content; current is the newest one, which may be a deletion; blind was
  * written without a majority; rel is "conflict" or null (listing_text.h).
  */
-void render_history_json(struct buf *, const struct render_history *);
-void render_history_text(struct buf *, const struct render_history *);
+void render_history(struct buf *, const struct render_history *, enum media);
 /* "?versions&after=ID&limit=N" of the next page, for the page and for Link: rel=next. */
 void render_history_next(struct buf *, const struct render_history *);
 

@@ -1,8 +1,7 @@
 /*
  * reply - answers: status line, header fields, and errors whole (RFC 9112, section 4; RFC 9457)
  *
- *	reply_start(out, 200);
- *	reply_date(out, date);
+ *	reply_start(out, 200, date);
  *	reply_length(out, size);
  *	reply_field(out, "ETag", tag);
  *	reply_end(out);
@@ -22,12 +21,11 @@
 
 #define REPLY_CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
 
-void reply_start(struct buf *, int status);
+void reply_start(struct buf *, int status, struct str date);	/* Date; empty: no field */
 void reply_field(struct buf *, const char *name, struct str value);
 void reply_fieldf(struct buf *, const char *name, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 void reply_length(struct buf *, uint64_t bytes);	/* Content-Length */
-void reply_date(struct buf *, struct str date);		/* empty: no field */
 void reply_end(struct buf *);
 
 /* A whole answer that says what went wrong: one plain line, a problem document or a page. */

@@ -4,15 +4,16 @@
 #include "loop/conn.h"
 #include "digest.h"
 #include "fields.h"
+#include "group.h"
 #include "httpdate.h"
 #include "log.h"
-#include "peer.h"
 #include "reply.h"
 
 #include <errno.h>
 #include <stdarg.h>
 
-struct str answer_etag(char to[ETAG_TEXT], struct version version)
+/* "VERSION" with its quotes; returns to. */
+static struct str answer_etag(char to[ETAG_TEXT], struct version version)
 {
 	size_t n;
 
@@ -33,9 +34,13 @@ static bool answer_is_last(const struct conn *c)
 		       h->conf->limits.connections;
 }
 
-uint64_t answer_modified(const struct record *record)
+struct cond_target answer_target(char etag[ETAG_TEXT], const struct record *record)
 {
-	return record->mtime ? record->mtime : record_made(record) / 1000000000;
+	return (struct cond_target){
+		.exists = record_is_live(record),
+		.etag = answer_etag(etag, record->version),
+		.modified = record->mtime ? record->mtime : record_made(record) / 1000000000,
+	};
 }
 
 /* The Date field's value now. */
@@ -62,10 +67,9 @@ static void answer_connection_field(struct conn *c)
 
 void answer_begin(struct conn *c, int status)
 {
-	reply_start(&c->output.text, status);
 	c->answer_status = status;
+	reply_start(&c->output.text, status, answer_date(c->worker));
 	c->answer_fields = c->output.text.len;
-	reply_date(&c->output.text, answer_date(c->worker));
 	answer_connection_field(c);
 }
 
@@ -78,17 +82,24 @@ void answer_count(struct conn *c, bool confirmed)
 				  memory_order_relaxed);
 }
 
-void answer_version_state(struct conn *c)
+void answer_state_text(const struct conn *c, struct buf *ret)
 {
 	const struct ask *ask = &c->request.ask;
+
+	freshness_version_state(ret, ask->confirmed, ask->answered, ask->asked);
+}
+
+void answer_version_state(struct conn *c)
+{
+	bool confirmed = c->request.ask.confirmed;
 	struct buf value = BUF_INIT;
 
-	answer_count(c, ask->confirmed);
-	if (ask->confirmed) {
+	answer_count(c, confirmed);
+	if (confirmed) {
 		reply_field(&c->output.text, "Version-State", STR("confirmed"));
 		return;
 	}
-	freshness_version_state(&value, false, ask->answered, ask->asked);
+	answer_state_text(c, &value);
 	reply_field(&c->output.text, "Version-State", buf_str(&value));
 	buf_clear(&value);
 }
@@ -180,7 +191,7 @@ static void answer_log_error(struct conn *c, int status, struct str detail)
  */
 static bool answer_is_for_a_node(const struct conn *c, int status)
 {
-	return c->request.peer || (c->request.msg != NULL && status == 503);
+	return c->request.peer || (c->request.sealed && status == 503);
 }
 
 bool answer_wants_page(const struct conn *c)
@@ -259,10 +270,9 @@ void answer_error(struct conn *c, int status, const char *format, ...)
 void answer_version_error(struct conn *c, int status, struct str why)
 {
 	struct buf fields = BUF_INIT, value = BUF_INIT;
-	const struct ask *ask = &c->request.ask;
 
-	answer_count(c, ask->confirmed);
-	freshness_version_state(&value, ask->confirmed, ask->answered, ask->asked);
+	answer_count(c, c->request.ask.confirmed);
+	answer_state_text(c, &value);
 	reply_field(&fields, "Version-State", buf_str(&value));
 	if (c->request.aged)
 		reply_fieldf(&fields, "Age", "%llu", (unsigned long long)c->request.age);

@@ -4,6 +4,7 @@
 #ifndef COVEY_HTTPD_ANSWER_H
 #define COVEY_HTTPD_ANSWER_H
 
+#include "cond.h"
 #include "err.h"
 #include "freshness.h"
 #include "record.h"
@@ -15,12 +16,10 @@ struct conn;
 
 #define ETAG_TEXT (VERSION_TEXT + 2)
 
-/* "VERSION" with its quotes; returns to. */
-struct str answer_etag(char to[ETAG_TEXT], struct version);
-
 /* Status line, Date, Connection; then fields by reply_field(), and one of the ends below. */
 void answer_begin(struct conn *, int status);
 void answer_version_state(struct conn *);
+void answer_state_text(const struct conn *, struct buf *);	/* the value of Version-State, by request.ask */
 /* What a cache would say of it; the node's name is filled in. */
 void answer_cache_status(struct conn *, struct cache_status *);
 /* An answer says this of its version: counted for /.covey/metrics. */
@@ -47,7 +46,7 @@ void answer_err(struct conn *, const struct err *);
 /* location is relative to what was asked for: a proxy may show it below a path of its own. */
 void answer_redirect(struct conn *, int status, struct str location);
 
-/* When a version was modified, s since 1970, for dates of HTTP. */
-uint64_t answer_modified(const struct record *);
+/* What conditions are judged against where this is the newest record of a file. */
+struct cond_target answer_target(char etag[ETAG_TEXT], const struct record *);
 
 #endif

@@ -31,13 +31,16 @@
 #include "pull.h"
 #include "range.h"
 #include "reply.h"
+#include "sync_talk.h"
 
+#include <inttypes.h>
 #include <unistd.h>
 
 #define INLINE_BYTES (16u << 10)	/* such a body leaves with its head, in one segment */
+#define SYNCD_SLACK_MS 750		/* covey-syncd's own steps, besides the holders' time */
 #define LOWER_MAX 16			/* versions that were never confirmed, one below the other */
 
-/* get_run() says what each is. */
+/* get_steps[] says what each is. */
 enum get_step {
 	GET_JUDGE,
 	GET_ASK,
@@ -69,7 +72,7 @@ struct get {
 };
 
 static enum get_step get_judge(struct conn *);
-static enum get_step get_ask(struct conn *, struct version below);
+static enum get_step get_ask(struct conn *);
 static enum get_step get_choose(struct conn *);
 static enum get_step get_choose_confirmed(struct conn *);
 static enum get_step get_choose_unconfirmed(struct conn *);
@@ -81,51 +84,35 @@ static enum get_step get_pull(struct conn *);
 static enum get_step get_older(struct conn *);
 static enum get_step get_send(struct conn *);
 
+static enum get_step (*const get_steps[])(struct conn *) = {
+	[GET_JUDGE] = get_judge,			/* how fresh must it be, and so whom to ask? */
+	[GET_ASK] = get_ask,				/* the homes, what is the newest */
+	[GET_CHOOSE] = get_choose,			/* how sure is their answer? */
+	[GET_CHOOSE_CONFIRMED] = get_choose_confirmed,	/* the version that a majority told */
+	[GET_CHOOSE_UNCONFIRMED] = get_choose_unconfirmed,	/* the newest that anybody knows */
+	[GET_CHOOSE_ONE] = get_choose_one,		/* the version that was asked for: ?version=ID */
+	[GET_WRITE_BACK] = get_write_back,		/* a minority knows it: fetch its content */
+	[GET_STORE] = get_store,			/* then tell the homes of it */
+	[GET_LOWER] = get_lower,			/* its content is nowhere: what stands below it? */
+	[GET_PULL] = get_pull,				/* the content, from another node */
+	[GET_OLDER] = get_older,			/* nobody gives it: an older version that is here */
+	[GET_SEND] = get_send,				/* the whole, parts of it, or 304 */
+};
+
 /* Each step says which one follows. */
 static void get_run(struct conn *c, enum get_step step)
 {
 	while (step != GET_WAIT && step != GET_DONE)
-		switch (step) {
-		case GET_JUDGE:		/* how fresh must it be, and so whom to ask? */
-			step = get_judge(c);
-			break;
-		case GET_ASK:		/* the homes, what is the newest */
-			step = get_ask(c, VERSION_NONE);
-			break;
-		case GET_CHOOSE:	/* how sure is their answer? */
-			step = get_choose(c);
-			break;
-		case GET_CHOOSE_CONFIRMED:	/* the version that a majority told */
-			step = get_choose_confirmed(c);
-			break;
-		case GET_CHOOSE_UNCONFIRMED:	/* the newest that anybody knows */
-			step = get_choose_unconfirmed(c);
-			break;
-		case GET_CHOOSE_ONE:	/* the version that was asked for: ?version=ID */
-			step = get_choose_one(c);
-			break;
-		case GET_WRITE_BACK:	/* a minority knows it: fetch its content */
-			step = get_write_back(c);
-			break;
-		case GET_STORE:		/* then tell the homes of it */
-			step = get_store(c);
-			break;
-		case GET_LOWER:		/* its content is nowhere: what stands below it? */
-			step = get_lower(c);
-			break;
-		case GET_PULL:		/* the content, from another node */
-			step = get_pull(c);
-			break;
-		case GET_OLDER:		/* nobody gives it: an older version that is here */
-			step = get_older(c);
-			break;
-		case GET_SEND:		/* the whole, parts of it, or 304 */
-			step = get_send(c);
-			break;
-		case GET_WAIT:
-		case GET_DONE:
-			return;
-		}
+		step = get_steps[step](c);
+}
+
+static void get_end(struct conn *c)
+{
+	struct get *g = c->request.get;
+
+	call_finish(&g->store);
+	store_entry_clear(&g->older);
+	free(g);
 }
 
 static struct get *get_of(struct conn *c)
@@ -134,20 +121,12 @@ static struct get *get_of(struct conn *c)
 
 	if (g == NULL) {
 		g = c->request.get = mem_new(1, sizeof *g);
+		c->request.end = get_end;
 		g->conn = c;
 		g->store = (struct call)CALL_INIT;
 		g->older = (struct store_entry)STORE_ENTRY_INIT;
 	}
 	return g;
-}
-
-void get_free(struct get *g)
-{
-	if (g == NULL)
-		return;
-	call_finish(&g->store);
-	store_entry_clear(&g->older);
-	free(g);
 }
 
 /* what the steps have in common */
@@ -202,9 +181,7 @@ static enum get_step get_redirect_to_directory(struct conn *c)
 static bool get_needs_content(struct conn *c, const struct record *record)
 {
 	char text[ETAG_TEXT];
-	struct cond_target target = { .exists = true,
-				      .etag = answer_etag(text, record->version),
-				      .modified = answer_modified(record) };
+	struct cond_target target = answer_target(text, record);
 
 	return c->head.method == METHOD_GET && cond_check(&c->request.cond, &target) == COND_GO;
 }
@@ -228,8 +205,7 @@ static void get_want_from_others(struct conn *c, const struct record *record)
 	struct get *g = get_of(c);
 	bool asked = version_cmp(r->ask.record.version, record->version) == 0;
 
-	pull_free(r->pull);
-	r->pull = NULL;
+	pull_end(c);
 	g->elsewhere = true;
 	g->record = *record;
 	g->had_older = record_is_live(&r->entry.record);
@@ -380,8 +356,7 @@ static enum get_step get_judge_one(struct conn *c)
 		r->ask.confirmed = true;	/* one version is one content, for ever */
 		return GET_SEND;
 	}
-	if (!version_is_none(here->version) &&
-	    (!record_is_live(here) || here->flags & RECORD_DIRECTORY))
+	if (!version_is_none(here->version) && !record_has_content(here))
 		return get_refuse(c, 404, STR("this version is a deletion or a directory"));
 	if (r->freshness.only_if_cached)
 		return get_refuse(c, 504, STR("this version's content is not on this node"));
@@ -411,7 +386,7 @@ static void get_homes_answered(struct conn *c)
 }
 
 /* The newest below this version, or of all when it is none. */
-static enum get_step get_ask(struct conn *c, struct version below)
+static enum get_step get_ask_below(struct conn *c, struct version below)
 {
 	enum newest_purpose purpose = version_is_none(below) ? NEWEST_READ : NEWEST_BELOW;
 	struct request *r = &c->request;
@@ -419,6 +394,11 @@ static enum get_step get_ask(struct conn *c, struct version below)
 	if (ask_start(&r->ask, c, buf_str(&r->path), purpose, below, get_homes_answered))
 		return GET_CHOOSE;
 	return GET_WAIT;
+}
+
+static enum get_step get_ask(struct conn *c)
+{
+	return get_ask_below(c, VERSION_NONE);
 }
 
 /* choose */
@@ -474,18 +454,14 @@ static enum get_step get_choose_confirmed(struct conn *c)
 	return get_answer_by(c, newest, &r->ask.entry);
 }
 
-static struct record get_newer(const struct record *a, const struct record *b)
-{
-	return version_cmp(a->version, b->version) >= 0 ? *a : *b;
-}
-
 /* What somebody knows, and nobody can vouch for: the newest of it. */
 static enum get_step get_choose_unconfirmed(struct conn *c)
 {
 	struct request *r = &c->request;
-	struct record file = get_newer(&r->entry.record, &r->ask.record);
-	struct record entry = get_newer(&r->entry.entry, &r->ask.entry);
+	struct record file = r->entry.record, entry = r->entry.entry;
 
+	record_take_newer(&file, &r->ask.record);
+	record_take_newer(&entry, &r->ask.entry);
 	r->ask.confirmed = false;
 	if (r->freshness.no_cache)
 		return get_refuse(c, 504, STR("the newest version cannot be confirmed now"));
@@ -502,7 +478,7 @@ static enum get_step get_choose_one(struct conn *c)
 		r->ask.record = r->entry.record;
 	if (version_cmp(r->ask.record.version, r->query.version) != 0)
 		return get_refuse(c, 404, STR("no such version"));
-	if (!record_is_live(&r->ask.record) || r->ask.record.flags & RECORD_DIRECTORY)
+	if (!record_has_content(&r->ask.record))
 		return get_refuse(c, 404, STR("this version is a deletion or a directory"));
 	return get_from_others(c, &r->ask.record);
 }
@@ -540,8 +516,7 @@ static void get_stored(struct call *call, struct frame *frame)
 	struct get *g = CONTAINER_OF(call, struct get, store);
 	struct conn *c = g->conn;
 	struct store_answer answer;
-	bool confirmed = frame != NULL && frame->type == VERSION_TALK_STORED &&
-			 store_answer_unpack(frame->body, &answer, NULL) == 0 && answer.confirmed;
+	bool confirmed = ask_store_answer(frame, &answer) && answer.confirmed;
 
 	call_finish(call);
 	c->request.ask.confirmed = confirmed;
@@ -555,14 +530,10 @@ static enum get_step get_store(struct conn *c)
 	struct request *r = &c->request;
 	struct store_ask question = { .path = buf_str(&r->path), .record = r->ask.record,
 				      .type = str_of(r->ask.type) };
-	struct buf body = BUF_INIT;
 
 	r->get->store.answer = get_stored;
-	store_ask_pack(&body, &question);
 	c->state = CONN_BUSY;
-	call_start(c->worker->version, &r->get->store, VERSION_TALK_STORE, buf_str(&body),
-		   c->worker->httpd->conf->timeouts.store_ms + VERSIOND_SLACK_MS);
-	buf_clear(&body);
+	ask_store(c->worker, &r->get->store, &question, VERSIOND_SLACK_MS);
 	return GET_WAIT;
 }
 
@@ -585,13 +556,345 @@ static enum get_step get_lower(struct conn *c)
 	if (!get_every_home_answered(c) || r->get->lower++ >= LOWER_MAX)
 		return GET_CHOOSE_UNCONFIRMED;
 	store_entry_clear(&r->entry);
-	pull_free(r->pull);		/* it was for the version above */
-	r->pull = NULL;
+	pull_end(c);		/* it was for the version above */
 	r->get->elsewhere = false;
-	return get_ask(c, r->ask.record.version);
+	return get_ask_below(c, r->ask.record.version);
 }
 
-/* pull */
+/*
+ * pull: a version's content, from another node that has it
+ *
+ *	PULL ->		STARTED		the growing file
+ *			PROGRESS	so much of it is there
+ *			DONE		verified and stored: the rest may go
+ *			FAILED		none of those who were asked gives it
+ *			LATER		the next covey-syncd is asked, when this one has left
+ *
+ * The nodes that should have the content are asked first: who said so, its
+ * keepers, and who made it.  When none of them gives it, covey-versiond asks
+ * all live nodes who has it, once.
+ */
+
+struct pull {
+	struct conn *conn;
+	struct call call;
+	struct timer timer;		/* until there is something to send */
+	struct record record;		/* of the version that is pulled */
+	char type[RECORD_TYPE_MAX + 1];
+	char first_holder[17];		/* in hexadecimal */
+	uint64_t holders[HOLDERS_MAX];	/* who is asked */
+	size_t holder_count;
+	bool searched;			/* all live nodes were asked who has it */
+	bool restarted;			/* a second covey-syncd was asked */
+	int fd;				/* the growing file, until it was given to done(); or -1 */
+	uint64_t have;			/* bytes of it */
+	bool verified;			/* or given up */
+	bool given;			/* done() has the file */
+	enum pull_until until;
+	void (*done)(struct conn *, int fd);
+};
+
+static void pull_drop_file(struct pull *p)
+{
+	if (p->fd >= 0)
+		close(p->fd);
+	p->fd = -1;
+}
+
+void pull_end(struct conn *c)
+{
+	struct pull *p = c->request.pull;
+
+	if (p == NULL)
+		return;
+	call_cancel(&p->call);		/* no more than a call that is over, mostly */
+	timer_stop(&p->timer);
+	pull_drop_file(p);
+	free(p);
+	c->request.pull = NULL;
+}
+
+/* Whether the content is still on its way. */
+static bool pull_arriving(const struct conn *c)
+{
+	return c->request.pull != NULL && !c->request.pull->verified;
+}
+
+/* The output may not run ahead of it. */
+static void pull_limit_output(struct conn *c)
+{
+	if (pull_arriving(c)) {
+		c->output.available = c->request.pull->have;
+		c->output.hold = true;
+	}
+}
+
+/* what it comes to */
+
+/* The owner gets the file, or -1. */
+static void pull_give(struct pull *p)
+{
+	int fd = p->fd;
+
+	timer_stop(&p->timer);
+	p->fd = -1;
+	p->given = fd >= 0;
+	p->done(p->conn, fd);
+}
+
+static void pull_give_up(struct pull *p)
+{
+	p->verified = true;
+	pull_drop_file(p);
+	pull_give(p);
+}
+
+static bool pull_search(struct pull *);
+
+static void pull_failed(struct pull *p)
+{
+	struct conn *c = p->conn;
+
+	call_finish(&p->call);
+	timer_stop(&p->timer);
+	if (p->given) {
+		p->verified = true;
+		conn_abort(c);
+	} else if (!pull_search(p)) {
+		pull_give_up(p);
+	}
+	conn_resume(c);
+}
+
+static void pull_too_slow(struct timer *timer)
+{
+	pull_failed(CONTAINER_OF(timer, struct pull, timer));
+}
+
+/* Until something comes. */
+static void pull_await(struct pull *p)
+{
+	struct worker *w = p->conn->worker;
+
+	p->timer.fire = pull_too_slow;
+	timer_start(w->loop, &p->timer,
+		    SYNCD_SLACK_MS + w->httpd->conf->timeouts.pull_ms * (p->holder_count + 1));
+}
+
+/* covey-syncd leaves and has asked nobody: the next one is waited for, and asked as the first. */
+static void pull_await_next(struct pull *p)
+{
+	p->restarted = false;
+	timer_start(p->conn->worker->loop, &p->timer, SYNCD_SLACK_MS + SERVICE_STOP_MS);
+}
+
+/* it comes */
+
+static void pull_started(struct pull *p, struct frame *frame)
+{
+	/* A second file: a holder's content was wrong, and nothing of it was passed on. */
+	pull_drop_file(p);
+	p->fd = frame->fds[0];
+	p->have = 0;
+	frame->fds[0] = -1;
+}
+
+static void pull_progress(struct pull *p, uint64_t bytes)
+{
+	struct conn *c = p->conn;
+
+	if (p->fd < 0 && !p->given)
+		return;		/* not started: syncd does not keep to the conversation */
+	p->have = bytes < p->record.size ? bytes : p->record.size;
+	if (p->given) {
+		if (c->output.file >= 0)
+			c->output.available = p->have;
+		conn_resume(c);
+		return;
+	}
+	pull_await(p);
+	if (p->until == PULL_BEGUN && p->have > 0 && p->record.size > OUTPUT_HOLD_BYTES) {
+		pull_give(p);
+		conn_resume(c);
+	}
+}
+
+static void pull_verified(struct pull *p)
+{
+	struct conn *c = p->conn;
+
+	call_finish(&p->call);
+	timer_stop(&p->timer);
+	p->verified = true;
+	if (p->given) {
+		c->output.available = UINT64_MAX;
+		c->output.hold = false;
+	} else {
+		pull_give(p);
+	}
+	conn_resume(c);
+}
+
+static int pull_ask(struct pull *);
+
+/* covey-syncd left, or died in mid-pull.  While nothing was passed on, another can do it, once. */
+static int pull_restart(struct pull *p)
+{
+	if (p->given || p->restarted)
+		return -1;
+	p->restarted = true;
+	pull_drop_file(p);
+	p->have = 0;
+	return pull_ask(p);
+}
+
+static void pull_told(struct call *call, struct frame *frame)
+{
+	struct pull *p = CONTAINER_OF(call, struct pull, call);
+	uint64_t bytes;
+
+	if (frame == NULL) {
+		if (pull_restart(p) < 0)
+			pull_failed(p);
+	} else if (frame->type == SYNC_STARTED && frame->fd_count == 1 && !p->given) {
+		pull_started(p, frame);
+	} else if (frame->type == SYNC_PROGRESS &&
+		   sync_progress_unpack(frame->body, &bytes, NULL) == 0) {
+		pull_progress(p, bytes);
+	} else if (frame->type == SYNC_DONE) {
+		pull_verified(p);
+	} else if (frame->type == SYNC_LATER && !p->given) {
+		pull_await_next(p);
+	} else {
+		pull_failed(p);
+	}
+}
+
+/* -1: there is nobody to ask. */
+static int pull_ask(struct pull *p)
+{
+	struct conn *c = p->conn;
+	struct sync_pull pull = { .path = buf_str(&c->request.path),
+				  .record = p->record,
+				  .type = str_of(p->type),
+				  .holder_count = p->holder_count };
+	struct buf body = BUF_INIT;
+
+	if (c->worker->sync == NULL || p->holder_count == 0)
+		return -1;
+	memcpy(pull.holders, p->holders, sizeof pull.holders);
+	snprintf(p->first_holder, sizeof p->first_holder, "%016" PRIx64, pull.holders[0]);
+	p->call.answer = pull_told;
+	pull_await(p);
+	sync_pull_pack(&body, &pull);
+	c->state = CONN_BUSY;
+	call_start(c->worker->sync, &p->call, SYNC_PULL, buf_str(&body), 0);
+	buf_clear(&body);
+	return 0;
+}
+
+/* who has it */
+
+static bool pull_has_holder(const struct pull *p, uint64_t node)
+{
+	for (size_t i = 0; i < p->holder_count; i++)
+		if (p->holders[i] == node)
+			return true;
+	return false;
+}
+
+static void pull_add_holder(struct pull *p, uint64_t node)
+{
+	if (node != store_node(p->conn->worker->httpd->store) && p->holder_count < HOLDERS_MAX &&
+	    !pull_has_holder(p, node))
+		p->holders[p->holder_count++] = node;
+}
+
+/* Who said so; then who should have it: its keepers, and who made it. */
+static void pull_add_holders(struct pull *p)
+{
+	struct conn *c = p->conn;
+	const struct ask *ask = &c->request.ask;
+	struct layout_order order = { .count = 0 };
+	struct layout layout = LAYOUT_NONE;
+
+	if (version_cmp(ask->record.version, p->record.version) == 0)
+		for (size_t i = 0; i < ask->holder_count; i++)
+			pull_add_holder(p, ask->holders[i]);
+	if (c->worker->httpd->group != NULL)
+		group_layout(c->worker->httpd->group, &layout);
+	if (layout.epoch == 0)
+		return;
+	layout_keepers(&layout, buf_str(&c->request.path), &order);
+	for (size_t i = 0; i < order.count && i < layout.copies; i++)
+		pull_add_holder(p, order.ids[i]);
+	pull_add_holder(p, p->record.version.node);
+}
+
+/* Of those who say that they have it only who was not asked yet. */
+static void pull_take_found(struct pull *p, const struct newest_answer *answer)
+{
+	uint64_t fresh[HOLDERS_MAX];
+	size_t count = 0;
+
+	for (size_t i = 0; i < answer->holder_count; i++)
+		if (!pull_has_holder(p, answer->holders[i]))
+			fresh[count++] = answer->holders[i];
+	memcpy(p->holders, fresh, count * sizeof fresh[0]);
+	p->holder_count = count;
+}
+
+static void pull_found(struct call *call, struct frame *frame)
+{
+	struct pull *p = CONTAINER_OF(call, struct pull, call);
+	struct conn *c = p->conn;
+	struct newest_answer answer = { .holder_count = 0 };
+
+	if (!ask_newest_answer(frame, &answer))
+		answer.holder_count = 0;
+	call_finish(call);
+	pull_take_found(p, &answer);
+	if (pull_ask(p) < 0)
+		pull_give_up(p);
+	conn_resume(c);
+}
+
+/* Whoever read it once may have it still.  False: all were asked already. */
+static bool pull_search(struct pull *p)
+{
+	struct conn *c = p->conn;
+	struct newest_ask question = { .path = buf_str(&c->request.path),
+				       .version = p->record.version, .purpose = NEWEST_HOLDERS };
+
+	if (p->searched || !c->worker->httpd->grouped)
+		return false;
+	p->searched = true;
+	p->call.answer = pull_found;
+	c->state = CONN_BUSY;
+	ask_newest(c->worker, &p->call, &question);
+	return true;
+}
+
+int pull_start(struct conn *c, const struct record *record, struct str type, enum pull_until until,
+	       void (*done)(struct conn *, int fd))
+{
+	struct pull *p = mem_new(1, sizeof *p);
+
+	p->conn = c;
+	p->fd = -1;
+	p->call = (struct call)CALL_INIT;
+	p->record = *record;
+	memcpy(p->type, type.s ? type.s : "", type.n);
+	p->until = until;
+	p->done = done;
+	pull_end(c);
+	c->request.pull = p;
+	pull_add_holders(p);
+	if (pull_ask(p) == 0 || pull_search(p))
+		return 0;
+	p->verified = true;
+	return -1;
+}
 
 static void get_pulled(struct conn *c, int fd)
 {
@@ -656,9 +959,7 @@ static enum get_step get_older(struct conn *c)
 
 	if (!version_is_none(c->request.query.version) || c->request.freshness.no_cache)
 		return get_refuse(c, 503, STR("this version's content cannot be had now"));
-	c->state = CONN_BUSY;
-	g->job = (struct job){ .work = get_find_older, .done = get_older_found, .home = c->worker->loop };
-	pool_submit(c->worker->httpd->pool, &g->job);
+	conn_start_job(c, &g->job, get_find_older, get_older_found, 0);
 	return GET_WAIT;
 }
 
@@ -702,23 +1003,22 @@ static void get_cache_status_field(struct conn *c)
 		status.source = g->had_older ? CACHE_FWD_STALE : CACHE_FWD_MISS;
 		status.stored = c->head.method != METHOD_HEAD;
 		if (r->pull != NULL)
-			status.detail = pull_holder(r->pull);
+			status.detail = str_of(r->pull->first_holder);
 	}
 	answer_cache_status(c, &status);
 }
 
 /* What 200, 206 and 304 have in common. */
-static void get_version_fields(struct conn *c, struct str etag)
+static void get_version_fields(struct conn *c, const struct cond_target *target)
 {
 	struct buf *out = &c->output.text;
 	const struct request *r = &c->request;
-	uint64_t modified = answer_modified(&r->entry.record);
 	char date[HTTPDATE_TEXT];
 
-	reply_field(out, "ETag", etag);
+	reply_field(out, "ETag", target->etag);
 	/* Never later than Date (RFC 9110, section 8.8.2.1). */
-	if (modified <= (uint64_t)c->worker->date_second)
-		reply_field(out, "Last-Modified", httpdate_format(date, modified));
+	if (target->modified <= (uint64_t)c->worker->date_second)
+		reply_field(out, "Last-Modified", httpdate_format(date, target->modified));
 	if (version_is_none(r->query.version))
 		reply_field(out, "Cache-Control", STR("no-cache"));
 	else
@@ -840,7 +1140,7 @@ static void get_send_content(struct conn *c, const struct cond_target *target)
 		return;
 	}
 	answer_begin(c, verdict == RANGE_PARTIAL ? 206 : 200);
-	get_version_fields(c, target->etag);
+	get_version_fields(c, target);
 	get_content_fields(c, type);
 	if (verdict == RANGE_PARTIAL && ranges.count > 1) {
 		get_send_parts(c, &ranges, type);
@@ -862,9 +1162,7 @@ static enum get_step get_send(struct conn *c)
 	struct request *r = &c->request;
 	char text[ETAG_TEXT];
 	struct buf why = BUF_INIT;
-	struct cond_target target = { .exists = true,
-				      .etag = answer_etag(text, r->entry.record.version),
-				      .modified = answer_modified(&r->entry.record) };
+	struct cond_target target = answer_target(text, &r->entry.record);
 
 	switch (cond_check(&r->cond, &target)) {
 	case COND_GO:
@@ -872,7 +1170,7 @@ static enum get_step get_send(struct conn *c)
 		break;
 	case COND_NOT_MODIFIED:
 		answer_begin(c, 304);
-		get_version_fields(c, target.etag);
+		get_version_fields(c, &target);
 		answer_end(c);
 		break;
 	case COND_FAILED:

@@ -1,12 +1,20 @@
-/* group - what this process knows of its group: keys, layout, clock, signatures */
+/*
+ * group - what this process knows of its group: keys, layout, clock, signatures
+ *
+ * What another node asks as any client does is in index.c and get.c, what it
+ * gives to this one (PUT with Covey-Push) in write.c, and messages that it
+ * sends to a role of this one in pages.c.
+ */
 #include "group.h"
 
+#include "answer.h"
 #include "clock.h"
-#include "httpd.h"
 #include "identity.h"
-#include "layout_file.h"
+#include "loop/conn.h"
 #include "mem.h"
+#include "peer_http.h"
 #include "quorum.h"
+#include "reply.h"
 #include "view_client.h"
 
 struct group {
@@ -16,7 +24,7 @@ struct group {
 	struct sign_memory signatures;
 	struct sign_keys keys;
 	/* Of the view, for every request. */
-	atomic_uint_least64_t epoch, solo_epoch;
+	atomic_uint_least64_t epoch;
 	atomic_int_least64_t offset;	/* ns, to be added to this node's clock */
 	atomic_uint flags;		/* enum member_flag of this node */
 };
@@ -25,14 +33,10 @@ static void group_view_changed(void *data, const struct group_view *now,
 			       const struct group_view *before)
 {
 	struct group *g = data;
-	uint64_t node = store_node(g->httpd->store);
-	const struct layout *layout = &now->layout;
-	const struct member *self = members_find(&now->members, node);
-	bool solo = layout->count == 1 && layout->members[0].id == node;
+	const struct member *self = members_find(&now->members, store_node(g->httpd->store));
 
 	(void)before;
-	atomic_store(&g->solo_epoch, solo ? layout->epoch : 0);
-	atomic_store(&g->epoch, layout->epoch);
+	atomic_store(&g->epoch, now->layout.epoch);
 	if (now->state != VIEW_LIVE)
 		return;
 	atomic_store(&g->httpd->asked, (unsigned)members_asked(&now->members));
@@ -60,19 +64,6 @@ unsigned group_asked(struct group *g)
 uint64_t group_epoch(struct group *g)
 {
 	return atomic_load_explicit(&g->epoch, memory_order_relaxed);
-}
-
-struct layout_id group_disk_layout(struct group *g)
-{
-	struct layout layout = LAYOUT_NONE;
-
-	layout_load(g->httpd->state_directory, &layout, NULL);
-	return (struct layout_id){ layout.lineage, layout.epoch };
-}
-
-uint64_t group_solo_epoch(struct group *g)
-{
-	return atomic_load_explicit(&g->solo_epoch, memory_order_relaxed);
 }
 
 bool group_is_silent(struct group *g)
@@ -144,8 +135,50 @@ uint64_t group_clock(struct group *g)
 	return clock_wall_ns() + (uint64_t)atomic_load_explicit(&g->offset, memory_order_relaxed);
 }
 
-enum sign_verdict group_check(struct group *g, struct sign_request *request, struct str signature,
-			      struct sign_asker *ret)
+/* signatures: who signed a request */
+
+/* The fields that a signature covers. */
+struct covered {
+	struct sign_part parts[SIGN_FIELDS_MAX];
+	size_t count;
+	bool too_many;
+};
+
+static void peer_cover(struct covered *covered, const struct head_field *field)
+{
+	if (!sign_covers(field->name))
+		return;
+	if (covered->count == SIGN_FIELDS_MAX)
+		covered->too_many = true;
+	else
+		covered->parts[covered->count++] = (struct sign_part){ field->name, field->value };
+}
+
+/* As it was sent. */
+static struct str peer_target(const struct conn *c)
+{
+	const struct head *head = &c->head;
+
+	if (head->query.s == NULL)
+		return head->path;
+	return (struct str){ head->path.s, (size_t)(head->query.s + head->query.n - head->path.s) };
+}
+
+/* A node that has the key and another clock is told this one's. */
+static void peer_refuse(struct conn *c, enum sign_verdict verdict)
+{
+	struct buf fields = BUF_INIT;
+
+	if (verdict == SIGN_OLD)
+		reply_fieldf(&fields, PEER_TIME, "%llu", (unsigned long long)clock_wall_ns());
+	answer_error_with(c, 403, buf_str(&fields),
+			  STR("Covey-* fields are for nodes of a group, signed"));
+	buf_clear(&fields);
+}
+
+/* As sign_check(), by this node. */
+static enum sign_verdict group_check(struct group *g, struct sign_request *request, struct str signature,
+				     struct sign_asker *ret)
 {
 	enum sign_verdict verdict;
 
@@ -156,13 +189,111 @@ enum sign_verdict group_check(struct group *g, struct sign_request *request, str
 	return verdict;
 }
 
-const char *group_sign(struct group *g, char to[SIGN_TEXT], struct sign_request *request,
-		       const struct sign_asker *asker)
+static bool peer_signature_refused(struct conn *c, struct str method, const struct covered *covered,
+				   struct str signature, struct sign_asker *ret)
 {
-	request->sender = store_node(g->httpd->store);
-	request->receiver = asker->id;
-	return sign_make(to, &g->keys, request, clock_wall_ns(), asker->nonce);
+	struct group *group = c->worker->httpd->group;
+	struct sign_request request = { .method = method, .target = peer_target(c),
+					.fields = covered->parts, .field_count = covered->count };
+	enum sign_verdict verdict = SIGN_FORGED;
+
+	if (group != NULL && signature.s != NULL && !covered->too_many)
+		verdict = group_check(group, &request, signature, ret);
+	if (verdict == SIGN_OK)
+		return false;
+	c->request.peer = verdict == SIGN_OLD;		/* the time that it is told is signed */
+	peer_refuse(c, verdict);
+	return true;
 }
+
+bool peer_refused(struct conn *c)
+{
+	struct covered covered = { .count = 0 };
+
+	for (size_t i = 0; i < c->head.field_count; i++)
+		peer_cover(&covered, &c->head.fields[i]);
+	if (peer_signature_refused(c, c->head.method_text, &covered, head_get(&c->head, FIELD_COVEY_SIGNATURE),
+				   &c->request.asker))
+		return true;
+	c->request.peer = true;
+	c->request.body_signed = head_get(&c->head, FIELD_COVEY_EPOCH).s != NULL;
+	return false;
+}
+
+bool peer_trailer_refused(struct conn *c)
+{
+	struct str rest = buf_str(&c->body.trailers);
+	struct covered covered = { .count = 0 };
+	struct sign_asker asker = { .id = 0 };
+	struct head_field field;
+
+	while (body_trailer_next(&rest, &field))
+		peer_cover(&covered, &field);
+	if (peer_signature_refused(c, STR(SIGN_TRAILER), &covered, body_trailer(&c->body, FIELD_COVEY_SIGNATURE),
+				   &asker))
+		return true;
+	if (asker.id == c->request.asker.id &&
+	    memcmp(asker.nonce, c->request.asker.nonce, SIGN_NONCE_BYTES) == 0)
+		return false;
+	peer_refuse(c, SIGN_FORGED);
+	return true;
+}
+
+/* signatures: of answers */
+
+static void peer_cover_lines(struct covered *covered, struct str lines)
+{
+	struct str line, name;
+
+	while (str_cut(&lines, '\n', &line)) {
+		struct head_field field;
+
+		if (!str_cut(&line, ':', &name) || line.s == NULL)
+			continue;
+		line.n -= str_ends(line, STR("\r"));
+		field = (struct head_field){ .name = name, .value = str_trim(line) };
+		peer_cover(covered, &field);
+	}
+}
+
+static void peer_sign_covered(struct conn *c, struct str method, struct str target,
+			      const struct covered *covered, struct buf *to)
+{
+	struct group *group = c->worker->httpd->group;
+	const struct sign_asker *asker = &c->request.asker;
+	struct sign_request answer = { .method = method, .target = target,
+				       .sender = store_node(group->httpd->store), .receiver = asker->id,
+				       .fields = covered->parts, .field_count = covered->count };
+	char text[SIGN_TEXT];
+
+	sign_make(text, &group->keys, &answer, clock_wall_ns(), asker->nonce);
+	reply_field(to, SIGN_FIELD, str_of(text));
+}
+
+void peer_sign(struct conn *c, int status, struct str lines, struct buf *to)
+{
+	struct covered covered = { .count = 0 };
+	char text[16];
+
+	if (!c->request.peer)
+		return;
+	snprintf(text, sizeof text, "%d", status);
+	peer_cover_lines(&covered, lines);
+	peer_sign_covered(c, STR(SIGN_ANSWER), str_of(text), &covered, to);
+}
+
+void peer_sign_body(struct conn *c, const uint8_t sha256[32], struct buf *to)
+{
+	char hex[2 * 32 + 1];
+	struct covered covered = { .count = 1 };
+
+	str_to_hex(hex, sha256, 32);
+	covered.parts[0] = (struct sign_part){ STR(SIGN_BODY), str_of(hex) };
+	reply_field(to, SIGN_BODY, str_of(hex));
+	peer_sign_covered(c, STR(SIGN_ANSWER_TRAILER), STR(""), &covered, to);
+}
+
+/* its beginning and end */
 
 int group_new(struct group **ret, struct httpd *h, struct err *err)
 {

@@ -10,29 +10,19 @@
 
 #include "buf.h"
 #include "layout.h"
-#include "sign.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+
+struct conn;
 struct group;
 struct httpd;
 
 int group_new(struct group **ret, struct httpd *, struct err *);
 void group_free(struct group *);		/* NULL is fine */
 
-/* Which layout: epochs are counted within a lineage. */
-struct layout_id {
-	uint64_t lineage, epoch;	/* 0: none */
-};
-
 void group_layout(struct group *, struct layout *ret);	/* LAYOUT_NONE: none yet */
 uint64_t group_epoch(struct group *);		/* 0: no layout yet */
-/*
- * The layout on this node's disk: no program of this node goes by a newer one
- * yet, though this one may not have heard of it.  None when it cannot be
- * told.  Blocks.
- */
-struct layout_id group_disk_layout(struct group *);
-/* The epoch of a layout that has this node and no other; 0: it is not that. */
-uint64_t group_solo_epoch(struct group *);
 /* How many peers a question to everybody would be sent to. */
 unsigned group_asked(struct group *);
 bool group_is_silent(struct group *);		/* this disk forgot something, or may have: no answers as a home */
@@ -45,11 +35,20 @@ const char *group_silence(struct group *, bool *ret_for_good);
 bool group_can_confirm(struct group *, struct buf *ret_why);
 uint64_t group_clock(struct group *);		/* ns since 1970, as the group has it */
 
-/* As sign_check(), by this node. */
-enum sign_verdict group_check(struct group *, struct sign_request *, struct str signature,
-			      struct sign_asker *ret);
-/* Of an answer, or its trailer, to who asked; returns to. */
-const char *group_sign(struct group *, char to[SIGN_TEXT], struct sign_request *,
-		       const struct sign_asker *);
+/* signatures: of requests of other nodes (peer_http.h), and of their answers */
+
+/* The request has a Covey-* field. True: it is not signed rightly, and was answered 403. */
+bool peer_refused(struct conn *);
+/* The body's trailer is not signed as this request's, and it was answered so. */
+bool peer_trailer_refused(struct conn *);
+
+/*
+ * To another node's request the answer is signed: its status and those of
+ * its field lines that a signature covers.  Appends the line that says so;
+ * nothing for a client.
+ */
+void peer_sign(struct conn *, int status, struct str lines, struct buf *to);
+/* The trailer's lines, for a body of this sha256. */
+void peer_sign_body(struct conn *, const uint8_t sha256[32], struct buf *to);
 
 #endif

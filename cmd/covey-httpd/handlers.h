@@ -3,30 +3,37 @@
  *
  * Each is called with a parsed request, and answers or goes on later as
  * conn.h describes.  What a kind of request remembers beyond struct request
- * is freed at the request's end; NULL is fine, and no job may be running.
+ * ends with request.end, when no job may be running.
  */
 #ifndef COVEY_HTTPD_HANDLERS_H
 #define COVEY_HTTPD_HANDLERS_H
 
+#include "str.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
 struct conn;
-struct get;
-struct index;
-struct msg;
-struct page;
+struct upload;
+struct worker;
 
 void get_start(struct conn *);		/* GET, HEAD of a file */
-void get_free(struct get *);
-void index_start(struct conn *);	/* GET, HEAD of a directory */
-void history_start(struct conn *);	/* ?versions */
-void index_free(struct index *);	/* of both */
-void page_start(struct conn *);		/* /.covey/, but for msg */
-void page_free(struct page *);
-void pushed_start(struct conn *);	/* PUT of another node, with Covey-Push */
-void msg_start(struct conn *);		/* POST /.covey/msg: a sealed message for another role */
-void msg_free(struct msg *);
-void upload_start(struct conn *);	/* PUT, POST with a body */
-void delete_start(struct conn *);
-void directory_start(struct conn *);	/* PUT, DELETE of a directory */
-void restore_start(struct conn *);	/* POST ?restore= */
+void index_start(struct conn *);	/* GET, HEAD of a directory; ?versions */
+void page_start(struct conn *);		/* /.covey/ */
+void write_start(struct conn *);	/* PUT, POST, DELETE */
+
+/* When the process ends: the writes whose requests are over. */
+void write_free_all(struct worker *);
+
+/*
+ * A body on its way in.  In CONN_BODY: take what has come.  True: the state
+ * changed, or more can be taken.
+ */
+bool upload_step(struct conn *);
+bool upload_welcome(const struct conn *);	/* there is room for more of the body */
+void upload_stalled(struct conn *);		/* nothing came for too long */
+/* A small body, kept in memory; whole(conn, body) follows. */
+void upload_whole(struct conn *, uint64_t max, void (*whole)(struct conn *, struct str));
+void upload_free(struct upload *);		/* NULL is fine */
 
 #endif

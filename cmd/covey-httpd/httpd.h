@@ -5,19 +5,16 @@
  * theirs.  Worker 0 accepts and deals the connections out; a connection
  * stays with its worker.  What blocks (commits, listings) runs in the pool.
  *
- *	main			the process
- *	loop/			listener: workers, and who accepts; conn, output: a
- *				connection, bytes in, answers out; ask: what a request
- *				waits for most, the group's word on a path
+ *	main			the process: who accepts, and the workers
+ *	loop/			conn: a connection, bytes in, answers out; ask: what a
+ *				request waits for most, the group's word on a path
  *	request, handlers.h	what a request asks for, and who answers it
- *	group			what is known of the group
+ *	group			what is known of the group; signatures of its nodes
  *	answer			what answers have in common
- *	get, pull		a file; its content from another node
+ *	get			a file, its content from another node, too
  *	index, inventory	a directory's names, a path's versions
  *	pages			/.covey/
- *	peer			what other nodes of the group ask
- *
- * The others are writes: upload.h and write.h.
+ *	write			all that changes the store
  */
 #ifndef COVEY_HTTPD_H
 #define COVEY_HTTPD_H
@@ -68,7 +65,7 @@ struct worker {
 	struct caller *version, *sync, *discover;
 	struct list questions;		/* for covey-versiond, at the end of this round (ask.h) */
 	struct timer ask;
-	struct list writes;		/* whose requests are over, and that go on (write.h) */
+	struct list writes;		/* whose requests are over, and that go on (write.c) */
 	struct call drain;		/* covey-syncd is told that the outbox has something */
 	bool drain_again;
 	struct answers *answers;	/* this worker's */
@@ -126,12 +123,6 @@ struct httpd {
 	struct timer telling;		/* the status, while the process stops */
 };
 
-/* listener.c */
-int listener_start(struct httpd *, struct err *);
-void listener_stop(struct httpd *);	/* accept no more, finish what is under way */
-bool listener_alive(struct httpd *);	/* every worker's loop has turned since the last call */
-void listener_join(struct httpd *);	/* no thread of a worker runs any more */
-void listener_free(struct httpd *);	/* after that, and with an empty pool: nothing will be resumed */
-void listener_closed(struct worker *);	/* from any worker: a connection is gone */
+void httpd_conn_closed(struct worker *);	/* from any worker: a connection is gone */
 
 #endif

@@ -17,7 +17,6 @@
 #include "inventory.h"
 #include "mem.h"
 #include "members.h"
-#include "peer.h"
 #include "peer_http.h"
 #include "render.h"
 #include "reply.h"
@@ -38,10 +37,10 @@ struct index {
 	struct buf links;		/* the value of Link, or empty */
 };
 
-void index_free(struct index *index)
+static void index_end(struct conn *c)
 {
-	if (index == NULL)
-		return;
+	struct index *index = c->request.index;
+
 	inventory_end(&index->inventory);
 	buf_clear(&index->body);
 	buf_clear(&index->next);
@@ -50,29 +49,6 @@ void index_free(struct index *index)
 }
 
 /* in the pool */
-
-static void index_state(const struct conn *c, struct buf *ret)
-{
-	const struct ask *ask = &c->request.ask;
-
-	freshness_version_state(ret, ask->confirmed, ask->answered, ask->asked);
-}
-
-static struct listing_row index_row(struct str name, const struct record *record,
-				    enum listing_type type)
-{
-	struct listing_row row = { .name = name,
-				   .type = type,
-				   .version = record->version,
-				   .made = record->made };
-
-	if (type == LISTING_FILE) {
-		row.size = record->size;
-		memcpy(row.sha256, record->sha256, sizeof row.sha256);
-		row.mtime = record->mtime;
-	}
-	return row;
-}
 
 /* The version that stands at the name; where nothing stands, the newest that is known. */
 static struct listing_row index_row_of_standing(const struct inventory_row *from)
@@ -84,7 +60,7 @@ static struct listing_row index_row_of_standing(const struct inventory_row *from
 	};
 	const struct record *file = &from->told.file, *entry = &from->told.entry;
 
-	return index_row(from->name, record_current(file, entry), types[record_name_kind(file, entry)]);
+	return listing_row_of(from->name, record_current(file, entry), types[record_name_kind(file, entry)]);
 }
 
 /* What was there and is not any more: a file, a directory, or both.  How many rows. */
@@ -95,9 +71,9 @@ static size_t index_rows_of_gone(const struct inventory_row *from, struct listin
 	size_t n = 0;
 
 	if (stands != NAME_DIRECTORY && !version_is_none(entry->version))
-		to[n++] = index_row(from->name, entry, LISTING_ENDED);
+		to[n++] = listing_row_of(from->name, entry, LISTING_ENDED);
 	if (stands != NAME_FILE && !version_is_none(file->version))
-		to[n++] = index_row(from->name, file, LISTING_DELETED);
+		to[n++] = listing_row_of(from->name, file, LISTING_DELETED);
 	return n;
 }
 
@@ -159,14 +135,9 @@ static void index_render_names(struct index *index)
 	if (index->media == MEDIA_HTML)
 		index_choose_names(&page, rows, count, query,
 				   query->limit > 0 ? query->limit : index->browser ? PAGE_NAMES : 0);
-	index_state(c, &state);
+	answer_state_text(c, &state);
 	page.state = buf_str(&state);
-	if (index->media == MEDIA_HTML)
-		render_index_html(&index->body, &page);
-	else if (index->media == MEDIA_JSON)
-		render_index_json(&index->body, &page);
-	else
-		render_index_text(&index->body, &page);
+	render_index(&index->body, &page, index->media);
 	if (page.more) {
 		render_index_next(&index->next, &page);
 		fields_link(&index->links, buf_str(&index->next), "next");
@@ -244,25 +215,14 @@ static struct render_node *history_nodes(const struct httpd *h, const struct mem
 	return nodes;
 }
 
-static void history_render_page(struct index *index, struct render_history *page)
-{
-	const struct httpd *h = index->conn->worker->httpd;
-	struct members members = MEMBERS_INIT;
-	struct render_node *nodes;
-
-	members_load(h->state_directory, &members, NULL);	/* else nodes go by their ids */
-	page->nodes = nodes = history_nodes(h, &members, &page->node_count);
-	render_history_html(&index->body, page);
-	free(nodes);
-	members_clear(&members);
-}
-
 static void history_render(struct index *index)
 {
 	const struct inventory *inv = &index->inventory;
 	struct conn *c = index->conn;
 	struct httpd *h = c->worker->httpd;
 	struct history_row *rows = mem_new(inv->count + 1, sizeof *rows);
+	struct members members = MEMBERS_INIT;
+	struct render_node *nodes;
 	struct buf state = BUF_INIT;
 	struct render_history page = { .path = buf_str(&c->request.path),
 				       .node = str_of(h->conf->node.name),
@@ -277,14 +237,14 @@ static void history_render(struct index *index)
 	history_choose_versions(&page, rows, inv->count, &c->request.query);
 	history_link_conflicts(index, rows, inv->count);
 	history_link_next(index, &page);
-	index_state(c, &state);
+	answer_state_text(c, &state);
 	page.state = buf_str(&state);
 	if (index->media == MEDIA_HTML)
-		history_render_page(index, &page);
-	else if (index->media == MEDIA_JSON)
-		render_history_json(&index->body, &page);
-	else
-		render_history_text(&index->body, &page);
+		members_load(h->state_directory, &members, NULL);	/* else nodes go by their ids */
+	page.nodes = nodes = history_nodes(h, &members, &page.node_count);
+	render_history(&index->body, &page, index->media);
+	free(nodes);
+	members_clear(&members);
 	buf_clear(&state);
 	free(rows);
 }
@@ -342,13 +302,27 @@ static void index_refuse_unconfirmed(struct conn *c)
 	answer_version_error(c, 504, STR("this cannot be confirmed now"));
 }
 
+/* The request says nothing of its layout's lineage, or that it is this one. */
+static bool index_asker_is_of_lineage(const struct conn *c, uint64_t lineage)
+{
+	uint64_t theirs;
+
+	for (size_t i = 0; i < c->head.field_count; i++) {
+		const struct head_field *field = &c->head.fields[i];
+
+		if (str_eq_nocase(field->name, STR(PEER_LINEAGE)))
+			return str_hex64(field->value, &theirs) == 0 && theirs == lineage;
+	}
+	return true;
+}
+
 /* Another node asked this one as a home, by a layout that is not this one's. */
 static bool index_asker_is_stale(struct conn *c, struct layout_id ours)
 {
 	struct str field = head_get(&c->head, FIELD_COVEY_EPOCH);
 	uint64_t epoch;
 
-	if (!peer_is_of_lineage(c, ours.lineage))
+	if (!index_asker_is_of_lineage(c, ours.lineage))
 		return true;
 	return field.s != NULL && (str_u64(field, UINT64_MAX, &epoch) < 0 ||
 				   (epoch != 0 && epoch != ours.epoch));
@@ -380,15 +354,6 @@ static void index_rendered(struct job *job)
 
 	index_answer(index);
 	conn_resume(c);
-}
-
-static void index_render(struct index *index)
-{
-	struct conn *c = index->conn;
-
-	index->job = (struct job){ .work = index_render_work, .done = index_rendered, .home = c->worker->loop };
-	c->state = CONN_BUSY;
-	pool_submit(c->worker->httpd->pool, &index->job);
 }
 
 /* Whether there is anything to tell of; *why says what is missing. */
@@ -432,7 +397,7 @@ static void index_told_here(struct index *index)
 	else if (inv->result == 0 && index->versions && inv->count == 0 && !index->peer)
 		answer_version_error(c, 404, STR("nothing was ever there"));
 	else if (inv->result == 0 || (index->peer && inv->err.kind == ERR_ABSENT))
-		index_render(index);
+		conn_start_job(c, &index->job, index_render_work, index_rendered, 0);
 	else if (inv->err.kind == ERR_ABSENT || inv->err.kind == ERR_CONFLICT)
 		answer_version_error(c, 404, str_of(err_reason(&inv->err)));
 	else
@@ -457,7 +422,7 @@ static void index_inventoried(struct conn *c)
 	else if (!index_is_there(index, &why))
 		answer_version_error(c, 404, str_of(why));
 	else
-		index_render(index);
+		conn_start_job(c, &index->job, index_render_work, index_rendered, 0);
 }
 
 static void index_take_inventory(struct conn *c, bool here)
@@ -533,17 +498,21 @@ static void index_tell_peer(struct conn *c)
 		index_take_inventory(c, true);
 }
 
-static void index_begin(struct conn *c, bool versions, const enum media *offers)
+void index_start(struct conn *c)
 {
+	static const enum media names[] = { MEDIA_HTML, MEDIA_JSON, MEDIA_TEXT },
+				history[] = { MEDIA_TEXT, MEDIA_JSON, MEDIA_HTML };
 	struct request *r = &c->request;
+	bool versions = r->query.versions;
 	struct index *index = mem_new(1, sizeof *index);
 
 	index->conn = c;
 	index->versions = versions;
 	index->peer = head_get(&c->head, FIELD_COVEY_EPOCH).s != NULL;
-	index->media = index_media(c, offers);
+	index->media = index_media(c, versions ? history : names);
 	index->browser = answer_wants_page(c) || c->request.query.format == QUERY_FORMAT_HTML;
 	r->index = index;
+	r->end = index_end;
 	if (index->peer) {
 		index_tell_peer(c);
 	} else if (r->freshness.only_if_cached || !c->worker->httpd->grouped) {
@@ -558,18 +527,4 @@ static void index_begin(struct conn *c, bool versions, const enum media *offers)
 	} else if (ask_start(&r->ask, c, buf_str(&r->path), NEWEST_READ, VERSION_NONE, index_asked)) {
 		index_asked(c);
 	}
-}
-
-void index_start(struct conn *c)
-{
-	static const enum media offers[] = { MEDIA_HTML, MEDIA_JSON, MEDIA_TEXT };
-
-	index_begin(c, false, offers);
-}
-
-void history_start(struct conn *c)
-{
-	static const enum media offers[] = { MEDIA_TEXT, MEDIA_JSON, MEDIA_HTML };
-
-	index_begin(c, true, offers);
 }

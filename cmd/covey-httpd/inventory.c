@@ -11,6 +11,7 @@
 #include "loop/conn.h"
 #include "container.h"
 #include "group.h"
+#include "layout_file.h"
 #include "listing_text.h"
 #include "mem.h"
 
@@ -155,8 +156,7 @@ static void settling_told(struct call *, struct frame *);
 static void settling_ask(struct settling *s)
 {
 	struct inventory *inv = s->inventory;
-	struct httpd *h = inv->conn->worker->httpd;
-	struct buf path = BUF_INIT, body = BUF_INIT;
+	struct buf path = BUF_INIT;
 	struct newest_ask ask;
 
 	buf_addstr(&path, inv->ask.path);
@@ -167,12 +167,9 @@ static void settling_ask(struct settling *s)
 	}
 	merge_question(&s->row->told, &ask);
 	ask.path = buf_str(&path);
-	newest_ask_pack(&body, &ask);
 	s->call.answer = settling_told;
-	call_start(inv->conn->worker->version, &s->call, VERSION_TALK_NEWEST, buf_str(&body),
-		   2 * h->conf->timeouts.check_ms + VERSIOND_SLACK_MS);
+	ask_newest(inv->conn->worker, &s->call, &ask);
 	buf_clear(&path);
-	buf_clear(&body);
 }
 
 static void settling_told(struct call *call, struct frame *frame)
@@ -180,8 +177,7 @@ static void settling_told(struct call *call, struct frame *frame)
 	struct settling *s = CONTAINER_OF(call, struct settling, call);
 	struct inventory *inv = s->inventory;
 	struct newest_answer answer;
-	bool told = frame != NULL && frame->type == VERSION_TALK_ANSWER &&
-		    newest_answer_unpack(frame->body, &answer, NULL) == 0;
+	bool told = ask_newest_answer(frame, &answer);
 
 	call_finish(call);
 	if (!told || !merge_answered(&s->row->told, &inv->rule, &answer)) {
@@ -369,18 +365,22 @@ static void inventory_read_versions(struct inventory *inv, struct store *store, 
 }
 
 /*
- * The layout is read after the store: what was read is of this layout or an
- * earlier one.  Had this node gone by a newer layout before, its covey-versiond
- * might have helped others to go on without what was read here.
+ * The layout is read from the disk, after the store: what was read is of this
+ * layout or an earlier one, and no program of this node goes by a newer one yet.
+ * Had this node gone by a newer layout before, its covey-versiond might have
+ * helped others to go on without what was read here.
  */
 static void inventory_judge_own(struct inventory *inv)
 {
-	struct group *group = inv->conn->worker->httpd->group;
+	const struct httpd *h = inv->conn->worker->httpd;
+	struct group *group = h->group;
+	struct layout layout = LAYOUT_NONE;
 	bool same_lineage;
 
 	if (group == NULL)
 		return;
-	inv->layout = group_disk_layout(group);
+	layout_load(h->state_directory, &layout, NULL);
+	inv->layout = (struct layout_id){ layout.lineage, layout.epoch };
 	if (inv->layout.epoch == 0 || group_is_silent(group) ||
 	    (inv->result < 0 && inv->err.kind != ERR_ABSENT))
 		return;
@@ -437,9 +437,7 @@ static void inventory_was_read(struct job *job)
 
 static void inventory_read(struct inventory *inv)
 {
-	inv->job = (struct job){ .work = inventory_read_work, .done = inventory_was_read,
-				 .home = inv->conn->worker->loop };
-	pool_submit(inv->conn->worker->httpd->pool, &inv->job);
+	conn_start_job(inv->conn, &inv->job, inventory_read_work, inventory_was_read, 0);
 }
 
 /* asking, on the loop */

@@ -27,6 +27,11 @@ struct conn;
 #define INVENTORY_DIFFERENCES_MAX 1000
 #define INVENTORY_AT_ONCE 32		/* of them that are being settled */
 
+/* Which layout: epochs are counted within a lineage. */
+struct layout_id {
+	uint64_t lineage, epoch;	/* 0: none */
+};
+
 struct inventory_row {
 	char *text;			/* owned: a name, or a version's content type */
 	struct str name;

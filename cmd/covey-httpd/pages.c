@@ -1,7 +1,8 @@
 /*
- * pages - /.covey/: is it alive, is it ready, what is going on
+ * pages - /.covey/: is it alive, is it ready, what is going on; and what other nodes send to its roles
  *
  *	healthz, readyz		at once
+ *	msg			POST: a sealed message for the role that can open it
  *	status, layout, metrics
  *		on the loop	ask covey-discoverd for the view, or covey-versiond for its counters
  *		in the pool	count what waits in the outbox, read how far scrub is
@@ -39,12 +40,15 @@
 #include "outbox.h"
 #include "reply.h"
 #include "scrub_file.h"
+#include "sync_talk.h"
 #include "version_talk.h"
+#include "wire.h"
 
 #include <inttypes.h>
 #include <sys/statvfs.h>
 
 #define ROLE_TIMEOUT_MS 500		/* for what another role of this node says */
+#define PATIENCE_MS 2000	/* for the role of a message: it may have to ask others, or commit records */
 
 /* A page for which other roles are asked. */
 struct page {
@@ -61,10 +65,10 @@ struct page {
 	void (*show)(struct conn *, const struct page *);
 };
 
-void page_free(struct page *page)
+static void page_end(struct conn *c)
 {
-	if (page == NULL)
-		return;
+	struct page *page = c->request.page;
+
 	call_finish(&page->call);
 	members_clear(&page->members);
 	buf_clear(&page->stats);
@@ -176,12 +180,7 @@ static void page_counted(struct job *job)
 
 static void page_count(struct page *page)
 {
-	struct conn *c = page->conn;
-
-	page->job = (struct job){ .work = page_count_work, .done = page_counted,
-				  .home = c->worker->loop };
-	c->state = CONN_BUSY;
-	pool_submit(c->worker->httpd->pool, &page->job);
+	conn_start_job(page->conn, &page->job, page_count_work, page_counted, 0);
 }
 
 static void page_view_told(struct call *call, struct frame *frame)
@@ -212,12 +211,12 @@ static void page_counters_told(struct call *call, struct frame *frame)
 }
 
 /* Ask a role of this node first, where there is a group, then count and show. */
-static void page_ask(struct conn *c, struct caller *role, uint8_t question,
-		     void (*answer)(struct call *, struct frame *),
-		     void (*show)(struct conn *, const struct page *))
+static void page_ask(struct conn *c, bool view, void (*show)(struct conn *, const struct page *))
 {
+	struct caller *role = view ? c->worker->discover : c->worker->version;
 	struct page *page = c->request.page = mem_new(1, sizeof *page);
 
+	c->request.end = page_end;
 	page->conn = c;
 	page->call = (struct call)CALL_INIT;
 	page->members = (struct members)MEMBERS_INIT;
@@ -228,9 +227,10 @@ static void page_ask(struct conn *c, struct caller *role, uint8_t question,
 		page_count(page);
 		return;
 	}
-	page->call.answer = answer;
+	page->call.answer = view ? page_view_told : page_counters_told;
 	c->state = CONN_BUSY;
-	call_start(role, &page->call, question, (struct str)STR_INIT, ROLE_TIMEOUT_MS);
+	call_start(role, &page->call, view ? DISCOVER_VIEW : VERSION_TALK_STATS, (struct str)STR_INIT,
+		   ROLE_TIMEOUT_MS);
 }
 
 /* pieces of JSON */
@@ -393,11 +393,6 @@ static void show_status(struct conn *c, const struct page *page)
 	free(exposed);
 }
 
-static void start_status(struct conn *c)
-{
-	page_ask(c, c->worker->discover, DISCOVER_VIEW, page_view_told, show_status);
-}
-
 /* layout */
 
 /* m or place is NULL: not met, or in no layout. */
@@ -477,11 +472,6 @@ static void show_layout(struct conn *c, const struct page *page)
 	buf_clear(&json);
 }
 
-static void start_layout(struct conn *c)
-{
-	page_ask(c, c->worker->discover, DISCOVER_VIEW, page_view_told, show_layout);
-}
-
 /* metrics */
 
 static void page_add_metric(struct buf *text, const char *name, const char *type, const char *help,
@@ -539,9 +529,85 @@ static void show_metrics(struct conn *c, const struct page *page)
 	buf_clear(&text);
 }
 
-static void start_metrics(struct conn *c)
+/* a sealed message of another node, for the role that can open it */
+
+struct msg {
+	struct conn *conn;
+	struct call call;
+	uint8_t type, answer;		/* of the conversation */
+	struct caller *role;
+};
+
+static void msg_end(struct conn *c)
 {
-	page_ask(c, c->worker->version, VERSION_TALK_STATS, page_counters_told, show_metrics);
+	call_finish(&c->request.msg->call);
+	free(c->request.msg);
+}
+
+static void msg_answered(struct call *call, struct frame *frame)
+{
+	struct msg *m = CONTAINER_OF(call, struct msg, call);
+	struct conn *c = m->conn;
+	struct err err = ERR_INIT;
+
+	if (frame != NULL && frame->type == FRAME_FAILED) {
+		frame_failed_unpack(frame->body, &err);
+		answer_err(c, &err);
+	} else if (frame == NULL || frame->type != m->answer) {
+		answer_error(c, 503, "this role of the node does not answer now");
+	} else if (frame->body.n == 0) {
+		answer_begin(c, 204);
+		answer_end(c);
+	} else {
+		answer_begin(c, 200);
+		reply_field(&c->output.text, "Content-Type", STR("application/octet-stream"));
+		reply_field(&c->output.text, "Cache-Control", STR("no-store"));
+		answer_end_text(c, frame->body);
+	}
+	call_finish(call);
+	conn_resume(c);
+}
+
+static void msg_forward(struct conn *c, struct str body)
+{
+	struct msg *m = c->request.msg;
+
+	m->call.answer = msg_answered;
+	c->state = CONN_BUSY;
+	call_start(m->role, &m->call, m->type, body, PATIENCE_MS);
+}
+
+static void msg_start(struct conn *c)
+{
+	const struct worker *w = c->worker;
+	const struct {
+		struct str query;
+		uint8_t type, answer;
+		struct caller *role;
+	} roles[] = {
+		{ STR("to=versions"), VERSION_TALK_CARRY, VERSION_TALK_CARRIED, w->version },
+		{ STR("to=discovery"), DISCOVER_CARRY, DISCOVER_CARRIED, w->discover },
+		{ STR("to=sync"), SYNC_BULK, SYNC_BULK, w->sync },
+	};
+
+	service_touch(w->httpd->service);
+	for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
+		struct msg *m;
+
+		if (!str_eq(c->head.query, roles[i].query) || roles[i].role == NULL)
+			continue;
+		m = c->request.msg = mem_new(1, sizeof *m);
+		c->request.end = msg_end;
+		c->request.sealed = true;
+		m->conn = c;
+		m->call = (struct call)CALL_INIT;
+		m->type = roles[i].type;
+		m->answer = roles[i].answer;
+		m->role = roles[i].role;
+		upload_whole(c, WIRE_LONG_BYTES, msg_forward);
+		return;
+	}
+	answer_error(c, 404, "no such role is here");
 }
 
 /* all of them */
@@ -550,15 +616,21 @@ void page_start(struct conn *c)
 {
 	static const struct {
 		const char *path;
-		void (*page)(struct conn *);
+		void (*answer)(struct conn *);	/* at once; or else */
+		bool view;			/* covey-discoverd is asked first; or covey-versiond */
+		void (*show)(struct conn *, const struct page *);
 	} pages[] = {
-		{ "/.covey/healthz", healthz },
-		{ "/.covey/readyz", readyz },
-		{ "/.covey/status", start_status },
-		{ "/.covey/layout", start_layout },
-		{ "/.covey/metrics", start_metrics },
+		{ .path = "/.covey/healthz", .answer = healthz },
+		{ .path = "/.covey/readyz", .answer = readyz },
+		{ .path = "/.covey/status", .view = true, .show = show_status },
+		{ .path = "/.covey/layout", .view = true, .show = show_layout },
+		{ .path = "/.covey/metrics", .show = show_metrics },
 	};
 
+	if (c->head.method == METHOD_POST && str_eq(c->head.path, STR("/.covey/msg"))) {
+		msg_start(c);
+		return;
+	}
 	if (c->head.method != METHOD_GET && c->head.method != METHOD_HEAD) {
 		answer_error_with(c, 405, STR("Allow: GET, HEAD\r\n"),
 				  STR("service pages are only read"));
@@ -567,7 +639,10 @@ void page_start(struct conn *c)
 	for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
 		if (!str_eq(c->head.path, str_of(pages[i].path)))
 			continue;
-		pages[i].page(c);
+		if (pages[i].answer != NULL)
+			pages[i].answer(c);
+		else
+			page_ask(c, pages[i].view, pages[i].show);
 		return;
 	}
 	answer_error(c, 404, "no such service page");

@@ -1,5 +1,5 @@
 /*
- * pull - a version's content, from another node that has it
+ * pull - a version's content, from another node that has it (get.c)
  *
  * covey-syncd writes what comes into a growing file, and stores it when its
  * sha256 is right.  An answer may be sent from the file while it grows; its
@@ -7,7 +7,7 @@
  * no node has the content any more, the connection is cut.
  *
  *	pull_start	done() is called once, later, never from within
- *	pull_free	with its request, or for the next pull of the same
+ *	pull_end	with its request, or before the next pull of the same
  */
 #ifndef COVEY_HTTPD_PULL_H
 #define COVEY_HTTPD_PULL_H
@@ -17,7 +17,6 @@
 #include <stdbool.h>
 
 struct conn;
-struct pull;
 
 enum pull_until {
 	PULL_BEGUN,		/* enough has come to begin an answer */
@@ -32,13 +31,6 @@ enum pull_until {
  */
 int pull_start(struct conn *, const struct record *, struct str type, enum pull_until,
 	       void (*done)(struct conn *, int fd));
-void pull_free(struct pull *);			/* NULL is fine */
-
-/* Whether the content is still on its way. */
-bool pull_arriving(const struct conn *);
-/* The output may not run ahead of it. */
-void pull_limit_output(struct conn *);
-/* The node that was asked first, in hexadecimal. */
-struct str pull_holder(const struct pull *);
+void pull_end(struct conn *);		/* no pull is fine */
 
 #endif

@@ -4,43 +4,30 @@
 #include "answer.h"
 #include "loop/conn.h"
 #include "fields.h"
+#include "group.h"
 #include "handlers.h"
-#include "peer.h"
 #include "pull.h"
 #include "reply.h"
-#include "rmdir.h"
-#include "upload.h"
-#include "write.h"
 
 #define ALLOWED "GET, HEAD, PUT, POST, DELETE, OPTIONS"
-#define SERVICE "/.covey/"
 
 void request_end(struct conn *c)
 {
 	struct request *r = &c->request;
 
 	ask_end(&r->ask);
-	pull_free(r->pull);
-	page_free(r->page);
-	get_free(r->get);
-	msg_free(r->msg);
-	index_free(r->index);
-	rmdir_free(r->rmdir);
-	write_end(r->write);
+	pull_end(c);
+	if (r->end != NULL)
+		r->end(c);
 	upload_free(r->upload);
 	store_entry_clear(&r->entry);
 	query_clear(&r->query);
 	cond_clear(&r->cond);
 	buf_reset(&r->path);
-	r->pull = NULL;
-	r->page = NULL;
-	r->get = NULL;
-	r->msg = NULL;
-	r->index = NULL;
-	r->rmdir = NULL;
-	r->write = NULL;
+	r->end = NULL;
+	r->get = NULL;			/* whichever it is */
 	r->upload = NULL;
-	r->head_begun = r->slash = r->aged = r->peer = r->body_signed = false;
+	r->head_begun = r->slash = r->aged = r->peer = r->body_signed = r->sealed = false;
 }
 
 static void request_options(struct conn *c)
@@ -95,71 +82,25 @@ static int request_parse(struct conn *c)
 	return 0;
 }
 
-static bool request_has_read_parameters(const struct query *q)
-{
-	return q->versions || q->deleted || q->has_after || q->limit > 0 ||
-	       q->format != QUERY_FORMAT_NONE || !version_is_none(q->version);
-}
-
 static void request_read(struct conn *c)
 {
 	const struct request *r = &c->request;
 
 	if (!version_is_none(r->query.restore))
 		answer_error(c, 400, "?restore= wants a POST");
-	else if (r->query.versions)
-		history_start(c);
-	else if (!r->slash)
+	else if (!r->slash && !r->query.versions)
 		get_start(c);
-	else if (!version_is_none(r->query.version))
+	else if (!r->query.versions && !version_is_none(r->query.version))
 		answer_error(c, 400, "?version= is for files");
 	else
 		index_start(c);
-}
-
-/* A push of peer_http.h, whose signature is checked already. */
-static void request_push(struct conn *c)
-{
-	if (c->head.method != METHOD_PUT || c->request.slash ||
-	    c->head.framing == FRAMING_NONE)
-		answer_error(c, 400, "a push is a PUT of a file with its content");
-	else
-		pushed_start(c);
-}
-
-static void request_write(struct conn *c)
-{
-	const struct request *r = &c->request;
-	bool restore = !version_is_none(r->query.restore);
-	struct err err;
-
-	/* Writes wait for the disk, and no loop may do that. */
-	if (pool_start(c->worker->httpd->pool, &err) < 0)
-		answer_err(c, &err);
-	else if (request_has_read_parameters(&r->query) || (restore && c->head.method != METHOD_POST))
-		answer_error(c, 400, "a write takes no parameters but POST ?restore=VERSION");
-	else if (restore)
-		restore_start(c);
-	else if (head_get(&c->head, FIELD_COVEY_PUSH).s != NULL)
-		request_push(c);
-	else if (c->head.method == METHOD_DELETE && !r->slash)
-		delete_start(c);
-	else if (r->slash && c->head.method != METHOD_POST)
-		directory_start(c);
-	else
-		upload_start(c);
 }
 
 void request_begin(struct conn *c)
 {
 	if (request_refused(c))
 		return;
-	if (c->head.method == METHOD_POST && str_eq(c->head.path, STR(SERVICE "msg"))) {
-		service_touch(c->worker->httpd->service);
-		msg_start(c);
-		return;
-	}
-	if (str_starts(c->head.path, STR(SERVICE))) {
+	if (str_starts(c->head.path, STR("/.covey/"))) {
 		page_start(c);
 		return;
 	}
@@ -171,7 +112,7 @@ void request_begin(struct conn *c)
 	if (request_parse(c) < 0)
 		return;
 	if (request_is_write(c))
-		request_write(c);
+		write_start(c);
 	else
 		request_read(c);
 }

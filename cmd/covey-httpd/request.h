@@ -17,13 +17,7 @@
 
 struct conn;
 struct upload;
-struct write;
-struct index;
-struct rmdir;
 struct pull;
-struct page;
-struct get;
-struct msg;
 
 struct request {
 	bool head_begun;		/* some of the head is there: header_timeout counts */
@@ -39,16 +33,19 @@ struct request {
 	bool peer;			/* signed by another node of the group, */
 	struct sign_asker asker;	/* this one; what it is answered is signed */
 	bool body_signed;		/* and so is the body that it is answered */
+	bool sealed;			/* its body is a message that another node sealed */
 	struct prefer prefer;
-	/* The slow kinds of request have more to remember; NULL otherwise. */
-	struct upload *upload;
-	struct write *write;
-	struct index *index;
-	struct rmdir *rmdir;
-	struct get *get;
-	struct pull *pull;
-	struct page *page;
-	struct msg *msg;
+	struct upload *upload;		/* its body on its way in, */
+	struct pull *pull;		/* a content on its way here; or NULL */
+	/* The slow kinds of request have more to remember, each its own. */
+	union {
+		struct get *get;
+		struct index *index;
+		struct msg *msg;
+		struct page *page;
+		struct write *write;
+	};
+	void (*end)(struct conn *);	/* frees it; NULL: there is nothing */
 };
 
 #define REQUEST_INIT { .query = QUERY_INIT, .cond = COND_INIT, .ask = ASK_INIT, .entry = STORE_ENTRY_INIT }

@@ -1,7 +1,12 @@
 /*
  * write - a change to the store on behalf of a request, from its head to its answer
  *
- * write_run() is the whole of it, one step below the other.
+ * write_run() is the whole of it, one step below the other, and the file has
+ * the steps in their order; behind them is how each kind of write begins.
+ *
+ * A write outlives its request while homes and keepers that were not needed
+ * for the answer are still on their way to have it.  It belongs to its
+ * worker's loop; what blocks is done in the pool.
  *
  * They are steps of the loop and not one blocking job: while a majority of
  * the homes is away each writer waits for seconds, or for minutes if it
@@ -9,26 +14,32 @@
  * whose threads are there to wait for the disk.  So a step that waits for
  * other nodes leaves, and only what this node's disk does is in the pool.
  */
-#include "write.h"
+#include "handlers.h"
 
 #include "answer.h"
+#include "backoff.h"
 #include "clock.h"
 #include "loop/conn.h"
 #include "container.h"
 #include "digest.h"
+#include "fields.h"
 #include "freshness.h"
 #include "group.h"
-#include "handlers.h"
+#include "inventory.h"
+#include "list.h"
 #include "log.h"
 #include "mem.h"
-#include "replicate.h"
+#include "multipart.h"
+#include "peer_http.h"
+#include "pool.h"
+#include "pull.h"
+#include "quorum.h"
+#include "range.h"
 #include "reply.h"
-#include "rmdir.h"
+#include "store.h"
 #include "sync_talk.h"
-#include "upload.h"
 
 #include <inttypes.h>
-#include <limits.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -37,7 +48,95 @@
 #define STEADY_MS 5000		/* since the last 202 or look at the group, until the next look */
 #define NEAR_FACTOR 2		/* of limits.min_free: the disk is nearly full */
 #define ROOM_FACTOR 3		/* the same: it has room again */
+#define LARGE_BYTES (1u << 20)	/* a larger body is pushed while it arrives, and given more time */
 #define BYTES_PER_MS 32768	/* of a large body, what a keeper's disk is allowed: 32 MiB/s */
+#define HOMES_RETRY_MS 250	/* until homes of which no majority answered are asked again, at first */
+#define HOMES_RETRY_MAX_MS 4000	/* and at most */
+#define HOMES_LAST_MS 500	/* what the last try leaves them to answer */
+#define SHA512_BYTES 64
+#define CHUNK_BYTES (256u << 10)
+#define FIRST_BYTES (16u << 10)		/* of a chunk whose body's length is not known */
+#define FILES_MAX 1000			/* in one form */
+#define AFTER_MS 500		/* STORE: for the homes that answer after a majority */
+#define HOLD_MS 200		/* STORE waits so long for a push to homes */
+#define LOOK_MS 20		/* for a layout that is known to be there */
+#define GROWING_MS 10000	/* covey-syncd's answer while a body arrives */
+#define LARGE_MS 60000		/* to push a large content */
+
+enum write_kind { WRITE_FILE, WRITE_DELETE, WRITE_MKDIR, WRITE_RMDIR };
+
+/* One path and what becomes of it. */
+struct write_item {
+	struct buf path;
+	struct stage *stage;		/* owned; not synced yet; NULL: `small` has the body */
+	struct buf small;
+	int copy_fd;			/* owned: a file that has the body instead; or -1 */
+	char type[RECORD_TYPE_MAX + 1];
+	struct commit commit;		/* fixed: the version, if it is chosen already */
+	struct replicate *replicate;	/* owned; from a large body's beginning, or from the commit; or NULL */
+	struct record group_file;	/* the file's newest that the group knows */
+	struct record group_entry;	/* the directory's */
+	bool entry_known;		/* a majority of its homes said what the entry is */
+	bool unanswered;		/* no majority said anything: what this node has forbids nothing */
+	uint64_t clock;			/* ns: the group's; 0: not known */
+	bool replaced;			/* a file stood there, as far as was known */
+	struct record existing;		/* of a directory that was there already; or what a peer pushes */
+};
+
+/* The digests of a Repr-Digest or Content-Digest. */
+struct body_digests {
+	bool has_256, has_512;
+	uint8_t sha256[SHA256_BYTES], sha512[SHA512_BYTES];
+};
+
+/* What a step of a job comes to: the next one follows at once, or when something has come. */
+enum outcome { GO_ON, WAIT };
+
+/* The steps, in their order; write_steps[] says what each is. */
+enum write_step {
+	WRITE_ASK_EARLY,
+	WRITE_JUDGE_EARLY,
+	WRITE_RECEIVE,
+	WRITE_STAGE,
+	WRITE_ASK,
+	WRITE_TAKE,
+	WRITE_COMMIT,
+	WRITE_REPLICATE,
+	WRITE_JUDGE,
+	WRITE_ANSWER,
+	WRITE_ANSWERED,
+};
+
+struct write {
+	struct conn *conn;		/* NULL: its request is over */
+	struct worker *worker;
+	enum write_kind kind;
+	struct write_item *items;	/* owned */
+	size_t count;
+	uint32_t mtime;			/* the client's, or 0 */
+	struct body_digests repr, content;	/* what the (only) body must have */
+	bool form;			/* a browser's form: answered 303 */
+	enum write_step step;		/* the next one */
+	struct link link;		/* of the worker's whose requests are over */
+	struct job job;
+	struct timer timer;		/* until homes are asked again, or the client waits no longer */
+	uint64_t until;			/* ms, loop's clock: the client waits; 0: that has not begun */
+	struct ask ask;
+	size_t asking;			/* which item is being asked about */
+	struct str parent;		/* which directory above it; s NULL: the path itself */
+	unsigned tries;			/* to ask homes of which no majority answered */
+	uint64_t alone_epoch;		/* of the layout of this node alone that an update was judged in */
+	bool unconfirmed;		/* some answer was, or became so */
+	uint32_t peers, peers_answered;	/* of the least sure answer */
+	bool staging, staged;		/* the pool has the bodies; it has had them */
+	int stage_result;		/* the pool's while staging */
+	struct err stage_err;
+	int result;			/* -1: it is refused, err says why */
+	struct err err;
+	struct rmdir *rmdir;		/* owned: removes a directory from a group; or NULL */
+	bool existed;			/* nothing had to be done: the directory was there */
+	size_t started, open;		/* items that are replicated, and of them those not confirmed yet */
+};
 
 static enum outcome ask_early(struct write *);
 static enum outcome judge_early(struct write *);
@@ -50,6 +149,19 @@ static enum outcome replicate(struct write *);
 static enum outcome judge(struct write *);
 static enum outcome answer(struct write *);
 
+static enum outcome (*const write_steps[])(struct write *) = {
+	[WRITE_ASK_EARLY] = ask_early,		/* the homes, before a body that is large, or conditional */
+	[WRITE_JUDGE_EARLY] = judge_early,	/* is it refused whatever its body is? */
+	[WRITE_RECEIVE] = receive,		/* the body, into memory or a stage */
+	[WRITE_STAGE] = stage,			/* what is not small goes to this disk, beside the questions */
+	[WRITE_ASK] = ask_homes,		/* the homes of each path, and of the directories above it */
+	[WRITE_TAKE] = take_answer,		/* their answer: the next question, or a refusal, or all is known */
+	[WRITE_COMMIT] = commit,		/* choose a version above all that is known, on this disk */
+	[WRITE_REPLICATE] = replicate,		/* its record to the homes, its content to the keepers */
+	[WRITE_JUDGE] = judge,			/* do enough of them have it, or is it too late? */
+	[WRITE_ANSWER] = answer,		/* 201, 204 or 202; or why it is refused */
+};
+
 /*
  * Each step runs once.  One that has to WAIT has seen to it that this is
  * called again when something has come.  The next step is the one below,
@@ -57,43 +169,8 @@ static enum outcome answer(struct write *);
  */
 static void write_run(struct write *w)
 {
-	enum outcome outcome = GO_ON;
-
-	while (outcome == GO_ON)
-		switch (w->step++) {
-		case WRITE_ASK_EARLY:	/* the homes, before a body that is large, or conditional */
-			outcome = ask_early(w);
-			break;
-		case WRITE_JUDGE_EARLY:	/* is it refused whatever its body is? */
-			outcome = judge_early(w);
-			break;
-		case WRITE_RECEIVE:	/* the body, into memory or a stage */
-			outcome = receive(w);
-			break;
-		case WRITE_STAGE:	/* what is not small goes to this disk, beside the questions */
-			outcome = stage(w);
-			break;
-		case WRITE_ASK:		/* the homes of each path, and of the directories above it */
-			outcome = ask_homes(w);
-			break;
-		case WRITE_TAKE:	/* their answer: the next question, or a refusal, or all is known */
-			outcome = take_answer(w);
-			break;
-		case WRITE_COMMIT:	/* choose a version above all that is known, on this disk */
-			outcome = commit(w);
-			break;
-		case WRITE_REPLICATE:	/* its record to the homes, its content to the keepers */
-			outcome = replicate(w);
-			break;
-		case WRITE_JUDGE:	/* do enough of them have it, or is it too late? */
-			outcome = judge(w);
-			break;
-		case WRITE_ANSWER:	/* 201, 204 or 202; or why it is refused */
-			outcome = answer(w);
-			break;
-		case WRITE_ANSWERED:
-			return;
-		}
+	while (w->step < WRITE_ANSWERED && write_steps[w->step++](w) == GO_ON)
+		;
 }
 
 /* From outside a handler. */
@@ -114,6 +191,44 @@ static void write_refuse(struct write *w)
 {
 	w->result = -1;
 	w->step = WRITE_ANSWER;
+}
+
+static void write_end(struct conn *);
+
+static struct write *write_new(struct conn *c, enum write_kind kind)
+{
+	struct write *w = mem_new(1, sizeof *w);
+
+	w->conn = c;
+	w->worker = c->worker;
+	w->kind = kind;
+	w->ask = (struct ask)ASK_INIT;
+	w->timer.fire = time_is_up;
+	c->request.write = w;
+	c->request.end = write_end;
+	return w;
+}
+
+/* Good until the next one is added. */
+static struct write_item *write_add(struct write *w, struct str path)
+{
+	struct write_item *item;
+
+	w->items = mem_resize(w->items, w->count + 1, sizeof *w->items);
+	item = &w->items[w->count++];
+	*item = (struct write_item){
+		.path = BUF_INIT, .small = BUF_INIT, .copy_fd = -1, .commit = COMMIT_INIT
+	};
+	buf_addstr(&item->path, path);
+	return item;
+}
+
+/* Its body is there, or there is none. */
+static void write_received(struct write *w)
+{
+	w->conn->state = CONN_BUSY;
+	w->step = WRITE_STAGE;
+	write_run(w);
 }
 
 /* what must hold */
@@ -169,9 +284,7 @@ static struct record file_there(const struct registers *r)
 static int judge_condition(const struct write *w, const struct record *file, struct err *err)
 {
 	char text[ETAG_TEXT];
-	struct cond_target target = { .exists = record_is_live(file),
-				      .etag = answer_etag(text, file->version),
-				      .modified = answer_modified(file) };
+	struct cond_target target = answer_target(text, file);
 
 	switch (cond_check(&w->conn->request.cond, &target)) {
 	case COND_MALFORMED:
@@ -187,11 +300,19 @@ static int judge_condition(const struct write *w, const struct record *file, str
 	return 0;
 }
 
+/* The epoch of a layout that has this node and no other; 0: it is not that. */
+static uint64_t alone_epoch(const struct httpd *h)
+{
+	struct layout layout;
+
+	group_layout(h->group, &layout);
+	return layout.count == 1 && layout.members[0].id == store_node(h->store) ? layout.epoch : 0;
+}
+
 /* -1: it is an update, and there are other nodes, or may be. */
 static int judge_alone(const struct write *w, struct err *err)
 {
-	if (!is_update(w) || (w->alone_epoch != 0 &&
-			      w->alone_epoch == group_solo_epoch(w->worker->httpd->group)))
+	if (!is_update(w) || (w->alone_epoch != 0 && w->alone_epoch == alone_epoch(w->worker->httpd)))
 		return 0;
 	return err_set(err, ERR_UNSUPPORTED,
 		       "If-Match and the like are not offered for writes in a group of several nodes yet");
@@ -385,11 +506,395 @@ static enum outcome judge_early(struct write *w)
 	return GO_ON;
 }
 
+/*
+ * receive: the body, into memory or a stage
+ *
+ * A body that fits one chunk stays in memory, and one job does the rest:
+ * stage, sync, commit.  A larger one fills two chunks in turn: while the
+ * client fills one, the pool writes and hashes the other, and the client
+ * waits when both are full.  No thread waits for a client, ever.
+ */
+
+struct chunk {
+	char *data;			/* owned */
+	size_t len, cap;
+};
+
+struct upload {
+	struct conn *conn;
+	bool is_form;			/* multipart/form-data; else a raw body */
+	struct multipart multipart;
+	bool in_file;			/* the current part is a file: its content counts */
+	void (*pushed)(struct conn *);	/* takes what another node pushed; or NULL */
+	void (*whole)(struct conn *, struct str);	/* wants it whole, in memory; or NULL */
+	struct chunk chunks[2];
+	unsigned filling;		/* which one the client fills */
+	unsigned running;		/* jobs that have the other one */
+	bool begun;			/* some of the body went to the disk: the rest must too */
+	bool gone;			/* the client left, or its body is no body */
+	int status;			/* what to answer then; 0: nothing */
+	const char *why;
+	bool failed;			/* a job did; err says why */
+	struct err err;
+	struct job write_job, hash_job;
+};
+
+static struct upload *upload_new(struct conn *c)
+{
+	struct upload *u = c->request.upload = mem_new(1, sizeof *u);
+
+	u->conn = c;
+	u->multipart = (struct multipart)MULTIPART_INIT;
+	return u;
+}
+
+void upload_free(struct upload *u)
+{
+	if (u == NULL)
+		return;
+	multipart_clear(&u->multipart);
+	free(u->chunks[0].data);
+	free(u->chunks[1].data);
+	free(u);
+}
+
+static struct write_item *raw_item(struct upload *u)
+{
+	return &u->conn->request.write->items[0];
+}
+
+/* The content type that is worth keeping of the one a client named, or "". */
+static void upload_type(const struct mime *mime, struct str type, struct str path,
+			char to[RECORD_TYPE_MAX + 1])
+{
+	to[0] = '\0';
+	if (type.s == NULL || !fields_type_valid(type) || type.n > RECORD_TYPE_MAX ||
+	    fields_type_is(type, STR("application/x-www-form-urlencoded")) ||
+	    str_eq_nocase(type, mime_of(mime, path)))
+		return;
+	memcpy(to, type.s, type.n);
+	to[type.n] = '\0';
+}
+
+/* a form: each of its files is an item of the write, which starts when all of it has arrived */
+
+static int form_refused(const struct refusal *refusal, struct err *err)
+{
+	enum err_kind kind = refusal->status == 413 || refusal->status == 431 ? ERR_TOO_LARGE :
+										ERR_INVALID;
+
+	return err_set(err, kind, "read form: %s", refusal->why);
+}
+
+static int form_begin(struct upload *u, struct err *err)
+{
+	struct conn *c = u->conn;
+	struct refusal refusal;
+
+	u->is_form = true;
+	c->request.write->form = answer_wants_page(c);
+	if (multipart_start(&u->multipart, head_get(&c->head, FIELD_CONTENT_TYPE), &refusal) < 0)
+		return form_refused(&refusal, err);
+	return 0;
+}
+
+/* It goes to the request's path or, if that is a directory, below it under its own name. */
+static int form_begin_file(struct upload *u, struct err *err)
+{
+	const struct httpd *h = u->conn->worker->httpd;
+	const struct request *r = &u->conn->request;
+	struct write_item *item;
+	struct buf path = BUF_INIT;
+
+	if (r->write->count == FILES_MAX)
+		return err_set(err, ERR_TOO_LARGE, "read form: more than %d files", FILES_MAX);
+	if (r->write->count > 0 && !r->slash)
+		return err_set(err, ERR_INVALID,
+			       "read form: several files want a directory, with a slash at its end");
+	if (r->slash)
+		path_join(&path, buf_str(&r->path), buf_str(&u->multipart.filename));
+	else
+		buf_addstr(&path, buf_str(&r->path));
+	item = write_add(r->write, buf_str(&path));
+	buf_clear(&path);
+	if (path_check(buf_str(&item->path), err) < 0)
+		return -1;
+	upload_type(h->mime, buf_str(&u->multipart.type), buf_str(&item->path), item->type);
+	return stage_begin(h->store, &item->stage, err);
+}
+
+/* More of the body.  Blocks. */
+static int form_add(struct upload *u, struct str bytes, struct err *err)
+{
+	struct multipart *m = &u->multipart;
+	struct write *w = u->conn->request.write;
+	struct refusal refusal;
+	struct str piece;
+
+	for (;;) {
+		switch (multipart_next(m, &bytes, &piece, &refusal)) {
+		case MULTIPART_MORE:
+			return 0;
+		case MULTIPART_REFUSED:
+			return form_refused(&refusal, err);
+		case MULTIPART_PART:
+			u->in_file = m->has_filename && m->filename.len > 0;
+			if (u->in_file && form_begin_file(u, err) < 0)
+				return -1;
+			break;
+		case MULTIPART_CONTENT:
+			if (u->in_file && stage_add(w->items[w->count - 1].stage, piece.s, piece.n,
+						    err) < 0)
+				return -1;
+			break;
+		case MULTIPART_PART_END:
+			u->in_file = false;
+			break;
+		}
+	}
+}
+
+static int form_finish(const struct upload *u, struct err *err)
+{
+	if (!u->multipart.done)
+		return err_set(err, ERR_INVALID, "read form: it ends before its last boundary");
+	if (u->conn->request.write->count == 0)
+		return err_set(err, ERR_INVALID, "read form: there is no file in it");
+	return 0;
+}
+
+/* chunks to the disk */
+
+static void write_grown(struct write *);
+
+static void chunk_done(struct upload *u)
+{
+	if (--u->running > 0)
+		return;
+	u->chunks[!u->filling].len = 0;
+	if (!u->is_form && u->pushed == NULL && !u->failed)
+		write_grown(u->conn->request.write);
+	conn_resume(u->conn);
+}
+
+static void chunk_write(struct job *job)
+{
+	struct upload *u = CONTAINER_OF(job, struct upload, write_job);
+	const struct chunk *chunk = &u->chunks[!u->filling];
+	int status = u->is_form ? form_add(u, (struct str){ chunk->data, chunk->len }, &u->err) :
+				  stage_write(raw_item(u)->stage, chunk->data, chunk->len, &u->err);
+
+	if (status < 0)
+		u->failed = true;
+}
+
+static void chunk_written(struct job *job)
+{
+	chunk_done(CONTAINER_OF(job, struct upload, write_job));
+}
+
+static void chunk_hash(struct job *job)
+{
+	struct upload *u = CONTAINER_OF(job, struct upload, hash_job);
+	struct chunk *chunk = &u->chunks[!u->filling];
+
+	stage_hash(raw_item(u)->stage, chunk->data, chunk->len);
+}
+
+static void chunk_hashed(struct job *job)
+{
+	chunk_done(CONTAINER_OF(job, struct upload, hash_job));
+}
+
+/* The chunk that was filled goes to the pool, the client fills the other. */
+static void chunk_submit(struct upload *u)
+{
+	struct worker *w = u->conn->worker;
+
+	if (!u->is_form && !u->begun &&
+	    stage_begin(w->httpd->store, &raw_item(u)->stage, &u->err) < 0) {
+		u->failed = true;
+		return;
+	}
+	u->begun = true;
+	u->filling = !u->filling;
+	u->write_job = (struct job){ .work = chunk_write, .done = chunk_written, .home = w->loop };
+	u->hash_job = (struct job){ .work = chunk_hash, .done = chunk_hashed, .home = w->loop };
+	u->running = u->is_form ? 1 : 2;
+	pool_submit(w->httpd->pool, &u->write_job);
+	if (!u->is_form)
+		pool_submit(w->httpd->pool, &u->hash_job);
+}
+
+/* chunks from the client */
+
+static void chunk_grow(struct upload *u, struct chunk *chunk)
+{
+	const struct head *head = &u->conn->head;
+	size_t cap = chunk->cap ? 4 * chunk->cap : FIRST_BYTES;
+
+	if (u->begun)
+		cap = CHUNK_BYTES;
+	else if (head->framing == FRAMING_LENGTH)
+		cap = head->length < CHUNK_BYTES ? (size_t)head->length + 1 : CHUNK_BYTES;
+	if (cap > CHUNK_BYTES)
+		cap = CHUNK_BYTES;
+	chunk->data = mem_resize(chunk->data, cap, 1);
+	chunk->cap = cap;
+}
+
+bool upload_welcome(const struct conn *c)
+{
+	const struct upload *u = c->request.upload;
+
+	return u != NULL && !c->body.done && !u->gone && !u->failed &&
+	       u->chunks[u->filling].len < CHUNK_BYTES;
+}
+
+static void upload_refuse(struct upload *u, int status, const char *why)
+{
+	u->gone = true;
+	u->status = status;
+	u->why = why;
+}
+
+static bool chunks_fill(struct upload *u)
+{
+	struct conn *c = u->conn;
+
+	while (upload_welcome(c)) {
+		struct chunk *chunk = &u->chunks[u->filling];
+		struct refusal refusal;
+		size_t n;
+		int r;
+
+		if (chunk->len == chunk->cap)
+			chunk_grow(u, chunk);
+		r = conn_receive_content(c, chunk->data + chunk->len, chunk->cap - chunk->len, &n, &refusal);
+		chunk->len += n;
+		if (r < 0)
+			upload_refuse(u, refusal.status, refusal.why);
+		if (r == 0)
+			return false;
+	}
+	return true;
+}
+
+/* the end of the body */
+
+static void upload_answer_failure(struct upload *u)
+{
+	struct conn *c = u->conn;
+
+	if (u->failed)
+		answer_err(c, &u->err);
+	else if (u->status != 0)
+		answer_error(c, u->status, "%s", u->why);
+	else
+		conn_abort(c);
+}
+
+/* Adds what the field says; -1: it is malformed. */
+static int digests_parse(struct body_digests *digests, struct str field)
+{
+	int r256 = field.s ? fields_digest_parse(field, digests->sha256) : 0;
+	int r512 = field.s ? fields_digest_parse_512(field, digests->sha512) : 0;
+
+	digests->has_256 |= r256 > 0;
+	digests->has_512 |= r512 > 0;
+	return r256 < 0 || r512 < 0 ? -1 : 0;
+}
+
+static void upload_finish(struct upload *u)
+{
+	struct conn *c = u->conn;
+	struct write *w = c->request.write;
+	struct chunk *last = &u->chunks[u->filling];
+
+	if (u->whole != NULL) {
+		u->whole(c, (struct str){ last->data, last->len });
+		return;
+	}
+	/* A trailer may carry the digests too. */
+	if (digests_parse(&w->repr, body_trailer(&c->body, FIELD_REPR_DIGEST)) < 0 ||
+	    digests_parse(&w->content, body_trailer(&c->body, FIELD_CONTENT_DIGEST)) < 0) {
+		answer_error(c, 400, "a digest in the trailer is malformed");
+		return;
+	}
+	if (!u->is_form && !u->begun) {
+		struct buf *small = &raw_item(u)->small;
+
+		*small = (struct buf){ .data = last->data, .len = last->len, .cap = last->cap };
+		*last = (struct chunk){ .data = NULL };
+	} else if (last->len > 0) {
+		chunk_submit(u);
+		return;
+	}
+	if (u->pushed != NULL)
+		u->pushed(c);
+	else if (u->is_form && form_finish(u, &u->err) < 0)
+		answer_err(c, &u->err);
+	else
+		write_received(w);
+}
+
+bool upload_step(struct conn *c)
+{
+	struct upload *u = c->request.upload;
+	bool blocked = !chunks_fill(u);
+
+	if (u->gone || u->failed || c->body.done) {
+		if (u->running > 0)
+			return false;
+		c->has_body = !c->body.done;
+		if (u->gone || u->failed)
+			upload_answer_failure(u);
+		else
+			upload_finish(u);
+		return c->state != CONN_BODY;
+	}
+	if (blocked || u->running > 0)
+		return false;
+	chunk_submit(u);
+	return true;
+}
+
+void upload_stalled(struct conn *c)
+{
+	struct upload *u = c->request.upload;
+
+	if (u->running == 0)
+		upload_refuse(u, 408, "the body stalled");
+}
+
+/* A body whose length is told, and that the disk has no room for, is not asked for.  max: bytes; 0: any. */
+static void upload_begin(struct conn *c, uint64_t max)
+{
+	struct err err;
+
+	if (c->head.framing == FRAMING_LENGTH &&
+	    store_fits(c->worker->httpd->store, c->head.length, &err) < 0)
+		answer_err(c, &err);
+	else
+		conn_read_body(c, max);
+}
+
 static enum outcome receive(struct write *w)
 {
-	upload_receive(w->conn);
-	return WAIT;		/* for write_start(), when it is whole */
+	upload_begin(w->conn, w->worker->httpd->conf->limits.max_body);
+	return WAIT;		/* for write_received(), when it is whole */
 }
+
+void upload_whole(struct conn *c, uint64_t max, void (*whole)(struct conn *, struct str))
+{
+	upload_new(c)->whole = whole;
+	if (c->head.framing == FRAMING_NONE)
+		answer_error(c, 411, "say Content-Length, or use Transfer-Encoding: chunked");
+	else
+		conn_read_body(c, max);
+}
+
+/* ask: each path, and the directories above it */
 
 /* What the next question is about: a path that is written, or a directory above it. */
 static struct str question_path(const struct write *w)
@@ -480,6 +985,20 @@ static uint64_t wait_ms(const struct write *w)
 	return w->worker->httpd->conf->timeouts.store_ms + size / BYTES_PER_MS;
 }
 
+/*
+ * The pause before homes of which no majority answered are asked again, when
+ * the client waits for left_ms more.  It doubles with the tries, and leaves the
+ * homes time to answer the last question; left_ms: it is too late for another.
+ */
+static uint64_t homes_pause_ms(unsigned tries, uint64_t left_ms)
+{
+	uint64_t pause = backoff_ms(HOMES_RETRY_MS, HOMES_RETRY_MAX_MS, tries);
+
+	if (left_ms <= HOMES_LAST_MS)
+		return left_ms;
+	return pause < left_ms - HOMES_LAST_MS ? pause : left_ms - HOMES_LAST_MS;
+}
+
 static enum outcome pause_before_asking(struct write *w)
 {
 	uint64_t now = loop_now(w->worker->loop);
@@ -489,7 +1008,7 @@ static enum outcome pause_before_asking(struct write *w)
 	if (now >= w->until)
 		return GO_ON;
 	w->step = WRITE_ASK;
-	timer_start(w->worker->loop, &w->timer, replicate_pause_ms(w->tries++, w->until - now));
+	timer_start(w->worker->loop, &w->timer, homes_pause_ms(w->tries++, w->until - now));
 	return WAIT;
 }
 
@@ -604,7 +1123,8 @@ static int check_digests(const struct body_digests *wanted, const struct write_i
 	return 0;
 }
 
-int write_stage_item(struct write *w, struct write_item *item, struct err *err)
+/* Its body is in its stage, on disk, and its digests are right.  Blocks. */
+static int stage_item(struct write *w, struct write_item *item, struct err *err)
 {
 	if (item->stage == NULL &&
 	    (stage_begin(w->worker->httpd->store, &item->stage, err) < 0 ||
@@ -623,7 +1143,7 @@ static void stage_items(struct write *w)
 {
 	w->staged = true;
 	for (size_t i = 0; i < w->count && w->stage_result == 0; i++)
-		w->stage_result = write_stage_item(w, &w->items[i], &w->stage_err);
+		w->stage_result = stage_item(w, &w->items[i], &w->stage_err);
 }
 
 static void stage_job(struct job *job)
@@ -757,14 +1277,22 @@ static enum outcome commit(struct write *w)
 		write_refuse(w);
 		return GO_ON;
 	}
-	w->job = (struct job){ .work = commit_job, .done = commit_done, .home = w->worker->loop,
-			       .key = path_hash(buf_str(&w->items[0].path)) };
-	w->conn->state = CONN_BUSY;
-	pool_submit(w->worker->httpd->pool, &w->job);
+	conn_start_job(w->conn, &w->job, commit_job, commit_done, path_hash(buf_str(&w->items[0].path)));
 	return WAIT;
 }
 
-/* replicate: to homes and keepers */
+/*
+ * replicate: to homes and keepers
+ *
+ * A version's content goes to the keepers (PUSH, through covey-syncd), its
+ * record to the homes (STORE, through covey-versiond, which also makes the
+ * directories above it).  A home that is a keeper learns of the version with
+ * its content, so STORE comes second where this node and the keepers are homes
+ * enough.
+ *
+ * Each question to another role has a deadline of its own, so it is over some
+ * time.  What it did not reach is the outbox's: covey-syncd does the rest.
+ */
 
 static void outbox_poke(struct worker *);
 
@@ -801,26 +1329,516 @@ static const struct record *item_record(const struct write *w, const struct writ
 
 static void finish_if_over(struct write *);
 
-static void item_changed(void *owner)
+static void item_changed(struct write *w)
 {
-	struct write *w = owner;
-
 	if (w->conn == NULL)
 		finish_if_over(w);
 	else if (w->step == WRITE_JUDGE)
 		write_resume(w);
 }
 
-static struct replicate *item_replicate(struct write *w, struct write_item *item)
-{
-	int fd = item->stage != NULL ? stage_fd(item->stage) : -1;
+/* The content of an item on its way to some keepers. */
+struct push {
+	struct sync_push to;		/* keepers; path, record and type are filled in when it is sent */
+	uint64_t epoch;			/* of the layout whose keepers they are */
+	uint64_t token;			/* covey-syncd's, of a body that grows; 0: none */
+	uint64_t told;			/* bytes that covey-syncd knows of */
+	struct call call;		/* BEGIN, then NAME; or PUSH */
+	struct call more;
+};
 
-	if (item->replicate == NULL)
-		item->replicate = replicate_new(w->worker, buf_str(&item->path), fd, item_changed, w);
-	return item->replicate;
+/* The version of an item on its way to its homes and keepers. */
+struct replicate {
+	struct write *write;
+	struct write_item *item;
+	const struct record *record;	/* NULL: not chosen yet, the body still arrives */
+	bool majority, every_home;	/* has the record */
+	bool pushing;			/* `push` is under way */
+	bool grows;			/* its body was large enough to be pushed as it grows */
+	bool passed_over;		/* a keeper could not be had */
+	struct layout layout;		/* of now */
+	/* homes */
+	struct call store;
+	struct timer store_later;	/* so long it waits for the push, or for the next try */
+	uint64_t store_began;		/* ms, loop's clock; 0: it waits for the push */
+	unsigned tries;			/* that reached no majority */
+	uint64_t epoch;			/* of the layout whose majority it was; 0: none yet */
+	unsigned homes, homes_answered;
+	struct timer look;		/* for a newer layout */
+	/* keepers */
+	struct push push;
+	uint64_t size;			/* bytes of a body that grows which are in its stage */
+	uint64_t have[HOLDERS_MAX];	/* disks with the content, without this one; members or not */
+	size_t have_count;
+	uint64_t exhausted;		/* epoch of a layout of whose members no more could be had */
+};
+
+/* Of its content; -1: it has none. */
+static int replicate_fd(const struct replicate *r)
+{
+	return r->item->stage != NULL ? stage_fd(r->item->stage) : -1;
 }
 
-void write_grown(struct write *w)
+static struct str replicate_path(const struct replicate *r)
+{
+	return buf_str(&r->item->path);
+}
+
+/* Somebody waits for its answer. */
+static bool replicate_is_awaited(const struct replicate *r)
+{
+	return r->write->conn != NULL;
+}
+
+static uint64_t self_id(const struct replicate *r)
+{
+	return store_node(r->write->worker->httpd->store);
+}
+
+/* copies: the disks that have the content */
+
+static bool is_among(const uint64_t *ids, size_t count, uint64_t id)
+{
+	for (size_t i = 0; i < count; i++)
+		if (ids[i] == id)
+			return true;
+	return false;
+}
+
+static bool has_copy(const struct replicate *r, uint64_t id)
+{
+	return id == self_id(r) || is_among(r->have, r->have_count, id);
+}
+
+/* This disk and those of members: who left the layout meanwhile counts no more. */
+static size_t copies_counted(const struct replicate *r)
+{
+	size_t count = 1;
+
+	for (size_t i = 0; i < r->have_count; i++)
+		count += layout_may_keep(&r->layout, r->have[i]);
+	return count;
+}
+
+/* By the layout of now: disks that must have it before it is confirmed. */
+static size_t copies_missing(const struct replicate *r)
+{
+	size_t needed = record_has_content(r->record) ?
+				1 + layout_copies_beside(&r->layout, self_id(r)) : 0;
+	size_t there = copies_counted(r);
+
+	return needed > there ? needed - there : 0;
+}
+
+/* With one copy the node that made it is the keeper. */
+static size_t keepers_missing(const struct replicate *r)
+{
+	struct layout_order order;
+	size_t missing = 0, copies = layout_copies(&r->layout);
+
+	if (!record_has_content(r->record) || r->layout.copies <= 1)
+		return 0;
+	layout_keepers(&r->layout, replicate_path(r), &order);
+	for (size_t i = 0; i < copies && i < order.count; i++)
+		missing += !has_copy(r, order.ids[i]);
+	return missing;
+}
+
+/* what has been reached */
+
+/* The homes answered by a layout that this process has not been told of yet. */
+static bool is_behind(const struct replicate *r)
+{
+	return r->epoch > r->layout.epoch;
+}
+
+static bool is_storing(const struct replicate *r)
+{
+	return r->store.caller != NULL || r->store_later.loop != NULL;
+}
+
+enum replicate_state {
+	REPLICATE_OPEN,
+	REPLICATE_CONFIRMED,	/* a majority of homes has it, and enough disks */
+	REPLICATE_HOPELESS,	/* no more will come of it soon */
+};
+
+static enum replicate_state replicate_state(const struct replicate *r)
+{
+	if (r->majority && copies_missing(r) == 0 && !is_behind(r))
+		return REPLICATE_CONFIRMED;
+	if ((!r->majority && !is_storing(r)) || (!r->pushing && copies_missing(r) > 0))
+		return REPLICATE_HOPELESS;
+	return REPLICATE_OPEN;
+}
+
+static bool replicate_is_over(const struct replicate *r)
+{
+	return !is_storing(r) && !r->pushing;
+}
+
+/* Every home and every keeper has it: nothing is left to the outbox. */
+static bool replicate_is_complete(const struct replicate *r)
+{
+	return r->every_home && keepers_missing(r) == 0 && !is_behind(r);
+}
+
+static void replicate_changed(struct replicate *r);
+static void store_at_homes(struct replicate *r);
+
+/* keepers */
+
+/*
+ * To the keepers that have not got it, `wanted` of them.  The first are those
+ * of the layout, then the other members.
+ */
+static bool push_to_keepers(struct replicate *r, size_t wanted)
+{
+	struct push *p = &r->push;
+	struct layout_order order;
+
+	if (r->write->worker->sync == NULL || replicate_fd(r) < 0 || r->pushing || wanted == 0)
+		return false;
+	*p = (struct push){ .epoch = r->layout.epoch, .call = CALL_INIT, .more = CALL_INIT };
+	layout_keepers(&r->layout, replicate_path(r), &order);
+	for (size_t i = 0; i < order.count && p->to.keeper_count < HOLDERS_MAX; i++)
+		if (!has_copy(r, order.ids[i]))
+			p->to.keepers[p->to.keeper_count++] = order.ids[i];
+	p->to.wanted = (uint8_t)wanted;
+	r->pushing = p->to.keeper_count > 0;
+	return r->pushing;
+}
+
+static uint64_t push_ms(const struct replicate *r)
+{
+	return r->record->size > LARGE_BYTES ? LARGE_MS : r->write->worker->httpd->conf->timeouts.push_ms;
+}
+
+static void push_send(struct replicate *r, enum sync_talk type, uint64_t limit_ms,
+		      void (*answered)(struct call *, struct frame *))
+{
+	struct push *p = &r->push;
+	struct buf body = BUF_INIT;
+
+	p->to.path = replicate_path(r);
+	if (r->record != NULL) {
+		p->to.record = *r->record;
+		p->to.type = str_of(r->item->type);
+	}
+	p->call.answer = answered;
+	sync_push_pack(&body, &p->to);
+	call_start_with(r->write->worker->sync, &p->call, (uint8_t)type, buf_str(&body), replicate_fd(r), limit_ms);
+	buf_clear(&body);
+}
+
+/* Keepers that were not needed for the answer. */
+static void push_rest(struct replicate *r);
+
+static void push_note_have(struct replicate *r, const struct frame *frame)
+{
+	struct push *p = &r->push;
+	struct sync_have have = { .count = 0 };
+	size_t before = r->have_count;
+
+	if (frame != NULL && sync_have_unpack(frame->body, &have, NULL) < 0)
+		have.count = 0;
+	for (size_t i = 0; i < have.count && r->have_count < HOLDERS_MAX; i++)
+		if (!has_copy(r, have.nodes[i]))
+			r->have[r->have_count++] = have.nodes[i];
+	if (r->have_count - before < p->to.wanted)
+		r->exhausted = p->epoch;
+	r->passed_over |= have.count == 0;
+	for (size_t i = 0; i < have.count && i < p->to.keeper_count; i++)
+		r->passed_over |= !is_among(have.nodes, have.count, p->to.keepers[i]);
+}
+
+static void push_answered(struct call *call, struct frame *frame)
+{
+	struct push *p = CONTAINER_OF(call, struct push, call);
+	struct replicate *r = CONTAINER_OF(p, struct replicate, push);
+	bool have = frame != NULL && frame->type == SYNC_HAVE;
+
+	call_finish(call);
+	if (!have && p->token != 0) {
+		p->token = 0;		/* covey-syncd lost it: it is pushed whole */
+		push_send(r, SYNC_PUSH, push_ms(r), push_answered);
+		return;
+	}
+	push_note_have(r, have ? frame : NULL);
+	call_finish(&p->more);
+	r->pushing = false;
+	if (!replicate_is_awaited(r))
+		push_rest(r);
+	if (r->store_began == 0)
+		store_at_homes(r);
+	replicate_changed(r);
+}
+
+/* Its version is on this disk: the keepers may have it. */
+static void push_name(struct replicate *r)
+{
+	struct push *p = &r->push;
+	struct sync_name name = { .token = p->token, .record = *r->record,
+				  .type = str_of(r->item->type) };
+	struct buf body = BUF_INIT;
+
+	if (p->token == 0) {
+		push_send(r, SYNC_PUSH, push_ms(r), push_answered);
+		return;
+	}
+	p->call.answer = push_answered;
+	sync_name_pack(&body, &name);
+	call_start(r->write->worker->sync, &p->call, SYNC_PUSH_NAME, buf_str(&body), push_ms(r));
+	buf_clear(&body);
+}
+
+static void push_rest(struct replicate *r)
+{
+	if (!r->passed_over && push_to_keepers(r, keepers_missing(r)))
+		push_name(r);
+}
+
+/* What the layout of now asks for, while somebody waits for it. */
+static void push_more(struct replicate *r)
+{
+	if (r->exhausted != r->layout.epoch && push_to_keepers(r, copies_missing(r)))
+		push_name(r);
+}
+
+/* a body that grows */
+
+static void growth_tell(struct replicate *r);
+
+static void growth_told(struct call *call, struct frame *frame)
+{
+	struct push *p = CONTAINER_OF(call, struct push, more);
+	struct replicate *r = CONTAINER_OF(p, struct replicate, push);
+
+	call_finish(call);
+	if (r->record == NULL && (frame == NULL || frame->type != SYNC_DONE))
+		p->token = 0;
+	growth_tell(r);
+}
+
+/* One at a time: what comes meanwhile is told together. */
+static void growth_tell(struct replicate *r)
+{
+	struct push *p = &r->push;
+	struct buf body = BUF_INIT;
+
+	if (!r->pushing || p->token == 0 || p->more.caller != NULL || p->told == r->size ||
+	    r->record != NULL)
+		return;
+	p->told = r->size;
+	p->more.answer = growth_told;
+	sync_more_pack(&body, &(struct sync_more){ p->token, r->size });
+	call_start(r->write->worker->sync, &p->more, SYNC_PUSH_MORE, buf_str(&body), GROWING_MS);
+	buf_clear(&body);
+}
+
+static void growth_begun(struct call *call, struct frame *frame)
+{
+	struct push *p = CONTAINER_OF(call, struct push, call);
+	struct replicate *r = CONTAINER_OF(p, struct replicate, push);
+
+	if (frame != NULL && frame->type == SYNC_TOKEN)
+		sync_token_unpack(frame->body, &p->token, NULL);
+	call_finish(call);
+	if (r->record != NULL)
+		push_name(r);
+	else
+		growth_tell(r);
+}
+
+/* So many bytes of the body are in its stage by now. */
+static void replicate_grown(struct replicate *r, uint64_t bytes)
+{
+	r->size = bytes;
+	if (!r->grows && bytes >= LARGE_BYTES) {
+		r->grows = true;
+		group_layout(r->write->worker->httpd->group, &r->layout);
+		if (push_to_keepers(r, layout_copies_beside(&r->layout, self_id(r))))
+			push_send(r, SYNC_PUSH_BEGIN, GROWING_MS, growth_begun);
+	}
+	growth_tell(r);
+}
+
+static void push_end(struct replicate *r)
+{
+	struct push *p = &r->push;
+	struct call drop = CALL_INIT;
+	struct buf body = BUF_INIT;
+
+	if (!r->pushing)
+		return;
+	call_cancel(&p->call);
+	call_finish(&p->more);
+	if (p->token == 0 || r->record != NULL)
+		return;
+	sync_token_pack(&body, p->token);
+	call_start(r->write->worker->sync, &drop, SYNC_PUSH_DROP, buf_str(&body), 0);
+	call_finish(&drop);	/* sent, or not: then it goes with covey-syncd */
+	buf_clear(&body);
+}
+
+/* homes */
+
+/* While somebody waits for a majority.  A STORE that failed at once would fail at once again. */
+static void store_again_later(struct replicate *r)
+{
+	uint64_t now = loop_now(r->write->worker->loop);
+	uint64_t left = r->write->until > now ? r->write->until - now : 0;
+	uint64_t pause = homes_pause_ms(r->tries, left);
+
+	if (r->majority || !replicate_is_awaited(r) || now < r->store_began + HOMES_RETRY_MS || pause == left)
+		return;
+	r->tries++;
+	timer_start(r->write->worker->loop, &r->store_later, pause);
+}
+
+static void store_take(struct replicate *r, const struct store_answer *answer)
+{
+	if (answer->confirmed && !r->majority)
+		r->epoch = answer->epoch;
+	r->majority |= answer->confirmed;
+	r->every_home |= answer->all;
+	r->homes = answer->counts.homes;
+	r->homes_answered = answer->counts.homes_answered;
+}
+
+static void store_answered(struct call *call, struct frame *frame)
+{
+	struct replicate *r = CONTAINER_OF(call, struct replicate, store);
+	struct store_answer answer;
+
+	if (!ask_store_answer(frame, &answer)) {
+		call_finish(call);
+	} else {
+		store_take(r, &answer);
+		if (answer.last) {
+			call_finish(call);
+			store_again_later(r);
+		}
+	}
+	replicate_changed(r);
+}
+
+static void store_at_homes(struct replicate *r)
+{
+	struct store_ask question = { .path = replicate_path(r), .record = *r->record,
+				      .type = str_of(r->item->type) };
+
+	timer_stop(&r->store_later);
+	r->store_began = loop_now(r->write->worker->loop);
+	r->store.answer = store_answered;
+	ask_store(r->write->worker, &r->store, &question, AFTER_MS);
+}
+
+static void store_due(struct timer *timer)
+{
+	store_at_homes(CONTAINER_OF(timer, struct replicate, store_later));
+}
+
+/* The homes by the layout of now; this node has the record. */
+static void homes_begin(const struct replicate *r, struct quorum *quorum)
+{
+	quorum_begin(quorum);
+	quorum_add(quorum, &r->layout, path_partition(replicate_path(r)));
+	quorum_answered(quorum, self_id(r));
+}
+
+/*
+ * A home that is given the content needs no pointer to it, which it would
+ * have to put on disk and then to replace.  So STORE waits for the push when
+ * this node and the keepers it pushes to are a majority of the homes.
+ */
+static bool push_reaches_majority(const struct replicate *r)
+{
+	const struct sync_push *to = &r->push.to;
+	struct quorum quorum;
+
+	if (!r->pushing || r->record->size > LARGE_BYTES)
+		return false;
+	homes_begin(r, &quorum);
+	for (size_t i = 0; i < to->wanted && i < to->keeper_count; i++)
+		quorum_answered(&quorum, to->keepers[i]);
+	return quorum_reached(&quorum);
+}
+
+/* The homes there are, and this one of them, until more is told. */
+static void homes_count(struct replicate *r)
+{
+	struct quorum quorum;
+	uint32_t answered, homes;
+
+	homes_begin(r, &quorum);
+	quorum_tell(&quorum, &answered, &homes);
+	r->homes_answered = answered;
+	r->homes = homes;
+}
+
+/* the whole */
+
+static void look_again(struct timer *timer)
+{
+	replicate_changed(CONTAINER_OF(timer, struct replicate, look));
+}
+
+/* The write may be over with it. */
+static void replicate_changed(struct replicate *r)
+{
+	group_layout(r->write->worker->httpd->group, &r->layout);
+	if (replicate_is_awaited(r)) {
+		push_more(r);
+		if (is_behind(r))
+			timer_start(r->write->worker->loop, &r->look, LOOK_MS);
+	}
+	item_changed(r->write);
+}
+
+static struct replicate *item_replicate(struct write *w, struct write_item *item)
+{
+	struct replicate *r = item->replicate;
+
+	if (r != NULL)
+		return r;
+	r = item->replicate = mem_new(1, sizeof *r);
+	r->write = w;
+	r->item = item;
+	r->store = (struct call)CALL_INIT;
+	r->store_later.fire = store_due;
+	r->look.fire = look_again;
+	return r;
+}
+
+/* Its version is on this disk. */
+static void replicate_start(struct replicate *r)
+{
+	r->record = item_record(r->write, r->item);
+	group_layout(r->write->worker->httpd->group, &r->layout);
+	homes_count(r);
+	if (r->pushing ? r->push.call.caller == NULL : push_to_keepers(r, copies_missing(r)))
+		push_name(r);		/* else when the answer to BEGIN has come */
+	if (push_reaches_majority(r))
+		timer_start(r->write->worker->loop, &r->store_later, HOLD_MS);
+	else
+		store_at_homes(r);
+}
+
+/* A push without a version ends. */
+static void replicate_free(struct replicate *r)
+{
+	if (r == NULL)
+		return;
+	call_finish(&r->store);
+	push_end(r);
+	timer_stop(&r->store_later);
+	timer_stop(&r->look);
+	free(r);
+}
+
+/* More of one raw body is in its stage. */
+static void write_grown(struct write *w)
 {
 	struct write_item *item = &w->items[0];
 
@@ -830,13 +1848,8 @@ void write_grown(struct write *w)
 
 static void replicate_next(struct write *w)
 {
-	uint64_t now = loop_now(w->worker->loop);
-
 	while (w->started < w->count && w->open < AT_ONCE_MAX) {
-		struct write_item *item = &w->items[w->started++];
-
-		replicate_start(item_replicate(w, item), item_record(w, item), item->type,
-				w->until > now ? w->until - now : 0);
+		replicate_start(item_replicate(w, &w->items[w->started++]));
 		w->open++;
 	}
 }
@@ -926,23 +1939,23 @@ static void answer_form(struct conn *c)
 static void answer_write_state(const struct write *w)
 {
 	struct conn *c = w->conn;
-	struct replicate_counts least = { .homes_answered = UINT_MAX, .copies = UINT_MAX };
+	const struct replicate *least = w->items[0].replicate;
 	struct buf value = BUF_INIT;
 
 	if (!w->unconfirmed || w->started == 0) {
 		answer_version_state(c);
 		return;
 	}
-	for (size_t i = 0; i < w->started; i++) {
-		struct replicate_counts now = replicate_counts(w->items[i].replicate);
+	for (size_t i = 1; i < w->started; i++) {
+		const struct replicate *r = w->items[i].replicate;
 
-		if (now.homes_answered < least.homes_answered ||
-		    (now.homes_answered == least.homes_answered && now.copies < least.copies))
-			least = now;
+		if (r->homes_answered < least->homes_answered ||
+		    (r->homes_answered == least->homes_answered && copies_counted(r) < copies_counted(least)))
+			least = r;
 	}
 	answer_count(c, false);
-	freshness_write_state(&value, least.homes_answered, least.homes,
-			      w->started < w->count ? 1 : least.copies);
+	freshness_write_state(&value, least->homes_answered, least->homes,
+			      w->started < w->count ? 1 : (unsigned)copies_counted(least));
 	reply_field(&c->output.text, "Version-State", buf_str(&value));
 	buf_clear(&value);
 }
@@ -953,7 +1966,7 @@ static bool is_outcome_open(const struct write *w)
 	if (!is_update(w))
 		return false;
 	for (size_t i = 0; i < w->started; i++)
-		if (replicate_epoch(w->items[i].replicate) != w->alone_epoch)
+		if (w->items[i].replicate->epoch != w->alone_epoch)
 			return true;
 	return w->unconfirmed;
 }
@@ -1001,8 +2014,7 @@ static void answer_stored(struct write *w)
 	}
 	answer_begin(c, status);
 	if (w->count == 1)
-		reply_field(&c->output.text, "ETag",
-			    answer_etag(etag, item_record(w, &w->items[0])->version));
+		reply_field(&c->output.text, "ETag", answer_target(etag, item_record(w, &w->items[0])).etag);
 	answer_write_state(w);
 	answer_preference(w, status);
 	if (status == 204)
@@ -1027,52 +2039,6 @@ static enum outcome answer(struct write *w)
 }
 
 /* a write's beginning and end */
-
-struct write *write_new(struct conn *c, enum write_kind kind)
-{
-	struct write *w = mem_new(1, sizeof *w);
-
-	w->conn = c;
-	w->worker = c->worker;
-	w->kind = kind;
-	w->ask = (struct ask)ASK_INIT;
-	w->timer.fire = time_is_up;
-	c->request.write = w;
-	return w;
-}
-
-struct write_item *write_add(struct write *w, struct str path)
-{
-	struct write_item *item;
-
-	w->items = mem_resize(w->items, w->count + 1, sizeof *w->items);
-	item = &w->items[w->count++];
-	*item = (struct write_item){
-		.path = BUF_INIT, .small = BUF_INIT, .copy_fd = -1, .commit = COMMIT_INIT
-	};
-	buf_addstr(&item->path, path);
-	return item;
-}
-
-void write_upload(struct write *w)
-{
-	w->step = WRITE_ASK_EARLY;
-	write_run(w);
-}
-
-void write_start(struct write *w)
-{
-	w->conn->state = CONN_BUSY;
-	w->step = WRITE_STAGE;
-	write_run(w);
-}
-
-void write_entry_end(struct write *w, struct version version)
-{
-	write_add(w, buf_str(&w->conn->request.path))->commit.fixed = version;
-	w->step = WRITE_COMMIT;
-	write_run(w);
-}
 
 static void write_free(struct write *w)
 {
@@ -1121,14 +2087,16 @@ static void finish_if_over(struct write *w)
 	write_finish(w);
 }
 
-void write_end(struct write *w)
+static void rmdir_free(struct rmdir *);
+
+static void write_end(struct conn *c)
 {
+	struct write *w = c->request.write;
 	unsigned beside;
 
-	if (w == NULL)
-		return;
 	ask_end(&w->ask);
 	timer_stop(&w->timer);
+	rmdir_free(w->rmdir);
 	if (w->started == 0) {
 		write_free(w);
 		return;
@@ -1141,7 +2109,7 @@ void write_end(struct write *w)
 		return;
 	}
 	for (size_t i = 0; i < w->started; i++)
-		replicate_leave(w->items[i].replicate);
+		push_rest(w->items[i].replicate);
 	finish_if_over(w);
 }
 
@@ -1151,7 +2119,85 @@ void write_free_all(struct worker *worker)
 		write_free(w);
 }
 
-/* requests without a body */
+/* an upload begins: PUT, POST with a body */
+
+/* Why this request cannot be an upload, or NULL. */
+static const char *upload_malformed(struct conn *c, int *status)
+{
+	struct str range = head_get(&c->head, FIELD_CONTENT_RANGE);
+	struct str encoding = head_get(&c->head, FIELD_CONTENT_ENCODING);
+	uint64_t size;
+
+	*status = 400;
+	if (range.s != NULL && (range_upload(range, &size) < 0 ||
+				c->head.framing != FRAMING_LENGTH || size != c->head.length))
+		return "Content-Range: parts of a file cannot be uploaded";
+	if (encoding.n > 0 && !str_eq_nocase(encoding, STR("identity"))) {
+		*status = 415;
+		return "Content-Encoding: send the content as it is";
+	}
+	*status = 411;
+	if (c->head.framing == FRAMING_NONE)
+		return "say Content-Length, or use Transfer-Encoding: chunked";
+	return NULL;
+}
+
+/* What the head says of a raw body.  -1: answered. */
+static int raw_begin(struct conn *c, struct write *w)
+{
+	struct write_item *item = write_add(w, buf_str(&c->request.path));
+	struct str mtime = head_get(&c->head, FIELD_X_OC_MTIME);
+	struct buf scratch = BUF_INIT;
+	uint64_t seconds = 0;
+	int malformed_digest;
+
+	upload_type(c->worker->httpd->mime, head_get(&c->head, FIELD_CONTENT_TYPE),
+		    buf_str(&item->path), item->type);
+	if (mtime.s != NULL && str_u64(mtime, UINT32_MAX, &seconds) == 0)
+		w->mtime = (uint32_t)seconds;
+	malformed_digest = digests_parse(&w->repr, head_list(&c->head, FIELD_REPR_DIGEST, &scratch));
+	buf_reset(&scratch);
+	malformed_digest |= digests_parse(&w->content,
+					  head_list(&c->head, FIELD_CONTENT_DIGEST, &scratch));
+	buf_clear(&scratch);
+	if (malformed_digest < 0)
+		answer_error(c, 400, "Repr-Digest or Content-Digest is malformed");
+	return malformed_digest;
+}
+
+static bool is_form(const struct conn *c)
+{
+	return c->head.method == METHOD_POST &&
+	       fields_type_is(head_get(&c->head, FIELD_CONTENT_TYPE), STR("multipart/form-data"));
+}
+
+static void upload_start(struct conn *c)
+{
+	int status;
+	const char *why = upload_malformed(c, &status);
+	bool form = is_form(c);
+	struct upload *u;
+
+	if (why != NULL) {
+		answer_error(c, status, "%s", why);
+		return;
+	}
+	if (!form && c->request.slash) {
+		answer_error(c, 400, "POST to a directory wants multipart/form-data (curl -F file=@FILE)");
+		return;
+	}
+	u = upload_new(c);
+	write_new(c, WRITE_FILE);
+	if (form && form_begin(u, &u->err) < 0) {
+		answer_err(c, &u->err);
+		return;
+	}
+	if (!form && raw_begin(c, c->request.write) < 0)
+		return;
+	write_run(c->request.write);
+}
+
+/* writes without a body */
 
 static void start_simple(struct conn *c, enum write_kind kind)
 {
@@ -1163,12 +2209,254 @@ static void start_simple(struct conn *c, enum write_kind kind)
 	}
 	w = write_new(c, kind);
 	write_add(w, buf_str(&c->request.path));
-	write_start(w);
+	write_received(w);
 }
 
-void delete_start(struct conn *c)
+/*
+ * rmdir: an empty directory is removed from a group
+ *
+ * rmdir_run() has these steps, one below the other:
+ *
+ *	1	the entry is live, as a reader is told
+ *	2	nothing is in the directory, as a reader is told
+ *	3	the gate, two ticks above all that is known of the name, is on this
+ *		node's disk and at a majority of the homes of what is in the directory.
+ *		One above may be an entry that was made late for something in it
+ *		(storing.h): that has ended, too
+ *	4	nothing is in it once more, as those tell who know of the gate: who
+ *		stored a name there before it is seen now, and who does so later
+ *		finds the gate, and makes the directory anew
+ *	5	the entry ends, at the gate's version, as any write
+ *
+ * Where no majority answers before the last step nothing is removed.  After
+ * a 409 of step 4, or a 503, the gate stays behind: it hides nothing, and
+ * whoever stores a name in the directory next makes the entry anew, above it.
+ */
+
+enum rmdir_step {
+	RMDIR_ASK,
+	RMDIR_LIST,
+	RMDIR_COMMIT_GATE,
+	RMDIR_STORE_GATE,
+	RMDIR_LIST_AGAIN,
+	RMDIR_LIST_EVERY_HOME,
+	RMDIR_END,
+	RMDIR_OVER,
+};
+
+struct rmdir {
+	struct write *write;
+	enum rmdir_step step;		/* the next one */
+	struct inventory inventory;	/* of step 2, then of step 4 */
+	struct buf gate;		/* path of the gate */
+	struct commit commit;		/* of the gate */
+	struct call call;		/* STORE of the gate */
+	bool gate_stored;		/* at a majority */
+};
+
+static enum outcome entry_ask(struct rmdir *);
+static enum outcome names_list(struct rmdir *);
+static enum outcome gate_commit(struct rmdir *);
+static enum outcome gate_store(struct rmdir *);
+static enum outcome names_list_again(struct rmdir *);
+static enum outcome names_list_everywhere(struct rmdir *);
+static enum outcome entry_end(struct rmdir *);
+
+static enum outcome (*const rmdir_steps[])(struct rmdir *) = {
+	[RMDIR_ASK] = entry_ask,
+	[RMDIR_LIST] = names_list,
+	[RMDIR_COMMIT_GATE] = gate_commit,
+	[RMDIR_STORE_GATE] = gate_store,
+	[RMDIR_LIST_AGAIN] = names_list_again,
+	[RMDIR_LIST_EVERY_HOME] = names_list_everywhere,
+	[RMDIR_END] = entry_end,
+};
+
+/*
+ * Each step looks at what the one before it came to.  One that answers waits,
+ * too: for the request's end.
+ */
+static void rmdir_run(struct rmdir *r)
 {
-	start_simple(c, WRITE_DELETE);
+	while (r->step < RMDIR_OVER && rmdir_steps[r->step++](r) == GO_ON)
+		;
+}
+
+static void rmdir_go_on(struct conn *c)
+{
+	rmdir_run(c->request.write->rmdir);
+}
+
+static void rmdir_refuse(struct conn *c, int status, const char *why)
+{
+	c->request.ask.confirmed = status != 503;
+	answer_version_error(c, status, str_of(why));
+}
+
+static void rmdir_cannot_tell(struct conn *c)
+{
+	rmdir_refuse(c, 503, "too few homes of the directory answer: nothing was removed");
+}
+
+/* 1: the entry */
+
+static enum outcome entry_ask(struct rmdir *r)
+{
+	struct conn *c = r->write->conn;
+
+	return ask_start(&c->request.ask, c, buf_str(&c->request.path), NEWEST_READ, VERSION_NONE,
+			 rmdir_go_on) ? GO_ON : WAIT;
+}
+
+/* 2, 4: what is in it */
+
+static void names_list_begin(struct rmdir *r, struct version gate, bool every_home)
+{
+	struct inventory_ask ask = { .path = buf_str(&r->write->conn->request.path), .gate = gate,
+				     .every_home = every_home, .limit = 1 };
+
+	inventory_end(&r->inventory);
+	memset(&r->inventory, 0, sizeof r->inventory);
+	inventory_start(&r->inventory, r->write->conn, &ask, rmdir_go_on);
+}
+
+/* True: it was answered. */
+static bool directory_is_in_use(struct rmdir *r)
+{
+	if (!r->inventory.confirmed)
+		rmdir_cannot_tell(r->write->conn);
+	else if (r->inventory.count > 0)
+		rmdir_refuse(r->write->conn, 409, "the directory is not empty");
+	else
+		return false;
+	return true;
+}
+
+static enum outcome names_list(struct rmdir *r)
+{
+	const struct ask *ask = &r->write->conn->request.ask;
+
+	if (ask->certainty == CERTAINTY_UNCONFIRMED)
+		rmdir_cannot_tell(r->write->conn);
+	else if (!record_is_live(&ask->entry))
+		rmdir_refuse(r->write->conn, 404, "no such directory");
+	else
+		names_list_begin(r, VERSION_NONE, false);
+	return WAIT;
+}
+
+static enum outcome names_list_again(struct rmdir *r)
+{
+	if (r->gate_stored)
+		names_list_begin(r, r->commit.record.version, false);
+	else
+		rmdir_cannot_tell(r->write->conn);
+	return WAIT;
+}
+
+/* A name that was never confirmed is passed over only by what every home tells. */
+static enum outcome names_list_everywhere(struct rmdir *r)
+{
+	if (r->inventory.confirmed && r->inventory.count == 0)
+		return GO_ON;
+	names_list_begin(r, r->commit.record.version, true);
+	return WAIT;
+}
+
+/* 3: the gate */
+
+static void gate_commit_job(struct job *job)
+{
+	struct write *w = CONTAINER_OF(job, struct write, job);
+
+	w->result = store_commit(w->worker->httpd->store, &w->rmdir->commit, &w->err);
+}
+
+static void gate_committed(struct job *job)
+{
+	struct write *w = CONTAINER_OF(job, struct write, job);
+	struct conn *c = w->conn;
+
+	rmdir_run(w->rmdir);
+	conn_resume(c);
+}
+
+static enum outcome gate_commit(struct rmdir *r)
+{
+	struct conn *c = r->write->conn;
+	const struct ask *ask = &c->request.ask;
+
+	if (directory_is_in_use(r))
+		return WAIT;
+	path_to_gate(&r->gate, buf_str(&c->request.path));
+	r->commit = (struct commit)COMMIT_INIT;
+	r->commit.path = buf_str(&r->gate);
+	r->commit.flags = RECORD_DELETED;
+	r->commit.above = version_later(version_later(ask->entry.version, ask->record.version),
+					r->inventory.gate);
+	if (r->commit.above.time < UINT64_MAX)
+		r->commit.above.time++;
+	r->commit.clock = ask->clock != 0 ? ask->clock : group_clock(c->worker->httpd->group);
+	conn_start_job(c, &r->write->job, gate_commit_job, gate_committed, path_hash(buf_str(&c->request.path)));
+	return WAIT;
+}
+
+static void gate_answered(struct call *call, struct frame *frame)
+{
+	struct rmdir *r = CONTAINER_OF(call, struct rmdir, call);
+	struct conn *c = r->write->conn;
+	struct store_answer answer;
+
+	r->gate_stored = ask_store_answer(frame, &answer) && answer.confirmed;
+	call_finish(call);
+	rmdir_run(r);
+	conn_resume(c);
+}
+
+static enum outcome gate_store(struct rmdir *r)
+{
+	struct store_ask ask = { .path = buf_str(&r->gate), .record = r->commit.record };
+
+	if (r->write->result < 0) {
+		answer_err(r->write->conn, &r->write->err);
+		return WAIT;
+	}
+	r->call.answer = gate_answered;
+	ask_store(r->write->worker, &r->call, &ask, VERSIOND_SLACK_MS);
+	return WAIT;
+}
+
+/* 5: the entry's end */
+
+static enum outcome entry_end(struct rmdir *r)
+{
+	struct write *w = r->write;
+
+	if (directory_is_in_use(r))
+		return WAIT;
+	write_add(w, buf_str(&w->conn->request.path))->commit.fixed = r->commit.record.version;
+	w->step = WRITE_COMMIT;
+	write_run(w);
+	return WAIT;
+}
+
+static void rmdir_start(struct write *w)
+{
+	struct rmdir *r = w->rmdir = mem_new(1, sizeof *r);
+
+	r->write = w;
+	r->call = (struct call)CALL_INIT;
+	rmdir_run(r);
+}
+
+static void rmdir_free(struct rmdir *r)
+{
+	if (r == NULL)
+		return;
+	inventory_end(&r->inventory);
+	call_finish(&r->call);
+	buf_clear(&r->gate);
+	free(r);
 }
 
 /* In a group of one it is one act, under the lock; a condition is judged as any write's. */
@@ -1185,10 +2473,10 @@ static void directory_remove(struct conn *c)
 	if (judge_condition(w, &(struct record){ .flags = 0 }, &err) < 0 || judge_alone(w, &err) < 0)
 		answer_err(c, &err);
 	else
-		rmdir_start(c);
+		rmdir_start(w);
 }
 
-void directory_start(struct conn *c)
+static void directory_start(struct conn *c)
 {
 	if (c->request.path.len == 0)
 		answer_error(c, 409, "the root directory is always there");
@@ -1196,4 +2484,247 @@ void directory_start(struct conn *c)
 		start_simple(c, WRITE_MKDIR);
 	else
 		directory_remove(c);
+}
+
+/* restore: a new version with the content of an older one */
+
+static const char restore_no_content[] = "this version is a deletion or a directory";
+
+/* The content is open in request.entry: commit it anew. */
+static void restore_commit(struct conn *c)
+{
+	struct request *r = &c->request;
+	struct write *w = write_new(c, WRITE_FILE);
+	struct write_item *item = write_add(w, buf_str(&r->path));
+
+	w->mtime = r->entry.record.mtime;
+	w->form = answer_wants_page(c);
+	memcpy(item->type, r->entry.type, sizeof item->type);
+	item->copy_fd = r->entry.fd;
+	r->entry.fd = -1;
+	write_received(w);
+}
+
+/* 1: it is open; 0: it has to be fetched, if it can be; -1: answered. */
+static int restore_open(struct conn *c)
+{
+	struct request *r = &c->request;
+	struct err err;
+
+	if (store_version(c->worker->httpd->store, buf_str(&r->path), r->query.restore, STORE_CONTENT,
+			  &r->entry, &err) < 0) {
+		if (err.kind == ERR_ABSENT)
+			return 0;
+		answer_err(c, &err);
+		return -1;
+	}
+	if (!record_has_content(&r->entry.record)) {
+		answer_error(c, 404, "%s", restore_no_content);
+		return -1;
+	}
+	return r->entry.fd >= 0;
+}
+
+static void restore_fetched(struct conn *c, int fd)
+{
+	struct request *r = &c->request;
+
+	if (fd < 0) {
+		answer_error(c, 503, "this version's content cannot be had now");
+		return;
+	}
+	store_entry_clear(&r->entry);
+	r->entry.record = r->ask.record;
+	memcpy(r->entry.type, r->ask.type, sizeof r->entry.type);
+	r->entry.fd = fd;
+	restore_commit(c);
+}
+
+/* What the peers know of a version that is not here. */
+static void restore_fetch(struct conn *c)
+{
+	struct request *r = &c->request;
+
+	if (version_cmp(r->ask.record.version, r->query.restore) != 0)
+		answer_error(c, 404, "no such version");
+	else if (!record_has_content(&r->ask.record))
+		answer_error(c, 404, "%s", restore_no_content);
+	else if (pull_start(c, &r->ask.record, str_of(r->ask.type), PULL_WHOLE, restore_fetched) < 0)
+		answer_error(c, 503, "this version's content cannot be had now");
+}
+
+static void restore_start(struct conn *c)
+{
+	struct request *r = &c->request;
+	int here;
+
+	if (c->has_body) {
+		answer_error(c, 400, "?restore= takes no body");
+		return;
+	}
+	if (r->slash) {
+		answer_error(c, 400, "?restore= is for files");
+		return;
+	}
+	here = restore_open(c);
+	if (here > 0)
+		restore_commit(c);
+	else if (here == 0 && ask_start(&r->ask, c, buf_str(&r->path), NEWEST_ONE, r->query.restore,
+				      restore_fetch))
+		restore_fetch(c);
+}
+
+/*
+ * push: a content that another node gives to this one, as a keeper
+ *
+ * Its version is told in the header, or in the trailer when it was chosen
+ * meanwhile.  It is committed as it is; whatever does not fit leaves nothing
+ * behind.
+ */
+
+static bool pushed_is_here(struct conn *c, const struct record *record)
+{
+	struct store_entry entry = STORE_ENTRY_INIT;
+	bool here = store_version(c->worker->httpd->store, buf_str(&c->request.path),
+				  record->version, STORE_RECORD, &entry, NULL) == 0 &&
+		    entry.content;
+
+	store_entry_clear(&entry);
+	return here;
+}
+
+static void pushed_answer(struct conn *c, int status)
+{
+	answer_begin(c, status);
+	answer_end_text(c, (struct str)STR_INIT);
+}
+
+static int pushed_parse(struct str field, struct record *ret, struct str *ret_type, struct err *err)
+{
+	if (record_parse(field, ret, ret_type, err) < 0)
+		return -1;
+	return record_has_content(ret) ? 0 : err_set(err, ERR_INVALID, "it has no content");
+}
+
+/* In the pool, its body in memory or in a stage. */
+static int pushed_commit(struct write *w, struct write_item *item, struct err *err)
+{
+	struct httpd *h = w->worker->httpd;
+	const struct record *record = &item->existing;
+	struct layout layout;
+
+	if (stage_item(w, item, err) < 0)
+		return -1;
+	if (stage_size(item->stage) != record->size ||
+	    memcmp(stage_sha256(item->stage), record->sha256, SHA256_BYTES) != 0)
+		return err_set(err, ERR_INVALID, "take %s: the body is not the record's content",
+			       item->path.data);
+	group_layout(h->group, &layout);
+	item->commit.path = buf_str(&item->path);
+	item->commit.stage = item->stage;
+	item->commit.flags = record->flags;
+	item->commit.mtime = record->mtime;
+	item->commit.made = record->made;
+	item->commit.type = str_of(item->type);
+	item->commit.fixed = record->version;
+	item->commit.keep = layout.keep_versions;
+	return store_commit(h->store, &item->commit, err);
+}
+
+static void pushed_commit_job(struct job *job)
+{
+	struct write *w = CONTAINER_OF(job, struct write, job);
+
+	w->result = pushed_commit(w, &w->items[0], &w->err);
+}
+
+static void pushed_committed(struct job *job)
+{
+	struct write *w = CONTAINER_OF(job, struct write, job);
+	struct conn *c = w->conn;
+
+	if (w->result < 0)
+		answer_err(c, &w->err);
+	else
+		pushed_answer(c, w->items[0].commit.dropped ? 410 : 201);
+	conn_resume(c);
+}
+
+/* The body is there, and with it the trailer. */
+static void pushed_finish(struct conn *c)
+{
+	struct write *w = c->request.write;
+	struct write_item *item = &w->items[0];
+	struct str type, field = head_get(&c->head, FIELD_COVEY_PUSH);
+
+	if (str_eq(field, STR(PEER_PUSH_LATER))) {
+		if (peer_trailer_refused(c))
+			return;
+		field = body_trailer(&c->body, FIELD_COVEY_VERSION);
+	}
+	if (pushed_parse(field, &item->existing, &type, &w->err) < 0) {
+		answer_error(c, 400, PEER_VERSION ": %s", w->err.text);
+		return;
+	}
+	memcpy(item->type, type.s ? type.s : "", type.n);
+	conn_start_job(c, &w->job, pushed_commit_job, pushed_committed, path_hash(buf_str(&item->path)));
+}
+
+static void pushed_receive(struct conn *c)
+{
+	upload_new(c)->pushed = pushed_finish;
+	write_add(write_new(c, WRITE_FILE), buf_str(&c->request.path));
+	upload_begin(c, 0);		/* another node has accepted it */
+}
+
+/* Its signature is checked already.  Before the body: whether it is wanted at all. */
+static void pushed_start(struct conn *c)
+{
+	struct str field = head_get(&c->head, FIELD_COVEY_PUSH), type;
+	struct record record;
+	struct err err;
+
+	if (c->head.method != METHOD_PUT || c->request.slash || c->head.framing == FRAMING_NONE)
+		answer_error(c, 400, "a push is a PUT of a file with its content");
+	else if (store_fits(c->worker->httpd->store, 0, &err) < 0)
+		answer_err(c, &err);
+	else if (str_eq(field, STR(PEER_PUSH_LATER)))
+		pushed_receive(c);
+	else if (pushed_parse(field, &record, &type, &err) < 0)
+		answer_error(c, 400, PEER_PUSH ": %s", err.text);
+	else if (pushed_is_here(c, &record))
+		pushed_answer(c, 200);
+	else
+		pushed_receive(c);
+}
+
+/* all of them */
+
+static bool has_read_parameters(const struct query *q)
+{
+	return q->versions || q->deleted || q->has_after || q->limit > 0 ||
+	       q->format != QUERY_FORMAT_NONE || !version_is_none(q->version);
+}
+
+void write_start(struct conn *c)
+{
+	const struct request *r = &c->request;
+	bool restore = !version_is_none(r->query.restore);
+	struct err err;
+
+	/* Writes wait for the disk, and no loop may do that. */
+	if (pool_start(c->worker->httpd->pool, &err) < 0)
+		answer_err(c, &err);
+	else if (has_read_parameters(&r->query) || (restore && c->head.method != METHOD_POST))
+		answer_error(c, 400, "a write takes no parameters but POST ?restore=VERSION");
+	else if (restore)
+		restore_start(c);
+	else if (head_get(&c->head, FIELD_COVEY_PUSH).s != NULL)
+		pushed_start(c);
+	else if (c->head.method == METHOD_DELETE && !r->slash)
+		start_simple(c, WRITE_DELETE);
+	else if (r->slash && c->head.method != METHOD_POST)
+		directory_start(c);
+	else
+		upload_start(c);
 }

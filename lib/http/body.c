@@ -15,12 +15,6 @@ enum state {
 	BODY_PLAIN,		/* content of a length, without chunks */
 };
 
-static int refuse(struct refusal *ret, int status, const char *why)
-{
-	*ret = (struct refusal){ .status = status, .why = why };
-	return -1;
-}
-
 void body_clear(struct body *body)
 {
 	buf_clear(&body->trailers);

@@ -82,28 +82,17 @@ void escape_json(struct buf *buf, struct str text)
 
 static void html_byte(struct buf *buf, char c)
 {
-	switch (c) {
-	case '&':
-		buf_adds(buf, "&amp;");
-		break;
-	case '<':
-		buf_adds(buf, "&lt;");
-		break;
-	case '>':
-		buf_adds(buf, "&gt;");
-		break;
-	case '"':
-		buf_adds(buf, "&quot;");
-		break;
-	case '\'':
-		buf_adds(buf, "&#39;");
-		break;
-	default:
-		if ((unsigned char)c < 0x20 || c == 0x7f)
-			buf_adds(buf, REPLACEMENT);
-		else
-			buf_addc(buf, c);
-	}
+	static const char *const references[] = {
+		['"'] = "&quot;", ['&'] = "&amp;", ['\''] = "&#39;", ['<'] = "&lt;", ['>'] = "&gt;",
+	};
+	unsigned char byte = (unsigned char)c;
+
+	if (byte < sizeof references / sizeof references[0] && references[byte] != NULL)
+		buf_adds(buf, references[byte]);
+	else if (byte < 0x20 || byte == 0x7f)
+		buf_adds(buf, REPLACEMENT);
+	else
+		buf_addc(buf, c);
 }
 
 void escape_html(struct buf *buf, struct str text)

@@ -72,42 +72,11 @@ int param_next(struct str *rest, enum param_quoting quoting, struct str *ret_nam
 	return 1;
 }
 
-static void unquote(struct buf *to, struct str value)
-{
-	if (value.n < 2 || value.s[0] != '"') {
-		buf_addstr(to, value);
-		return;
-	}
-	for (size_t i = 1; i < value.n - 1; i++) {
-		if (value.s[i] == '\\')
-			i++;
-		buf_addc(to, value.s[i]);
-	}
-}
-
-int fields_param(struct str value, struct str name, struct buf *ret)
-{
-	struct str found, text;
-	int r;
-
-	param_essence(&value);
-	while ((r = param_next(&value, PARAM_QUOTED, &found, &text)) > 0) {
-		if (!str_eq_nocase(found, name))
-			continue;
-		unquote(ret, text);
-		return 1;
-	}
-	return r;
-}
-
 /* media types and Accept */
 
 static bool is_token(struct str text)
 {
-	for (size_t i = 0; i < text.n; i++)
-		if (!char_is(text.s[i], CHAR_TOKEN))
-			return false;
-	return text.n > 0;
+	return text.n > 0 && token_length(text) == text.n;
 }
 
 bool fields_type_valid(struct str type)

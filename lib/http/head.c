@@ -15,43 +15,42 @@ struct field_name {
 	uint8_t n;		/* bytes of the name */
 	uint8_t field;		/* enum field */
 	const char *lower;
-	const char *name;
 };
 
 /* By length, so that a look-up compares with the few names of its length; the ends stop it. */
 static const struct field_name field_names[] = {
-	{ 0, FIELD_COUNT, "", "" },
-	{ 4, FIELD_HOST, "host", "Host" },
-	{ 5, FIELD_RANGE, "range", "Range" },
-	{ 6, FIELD_ACCEPT, "accept", "Accept" },
-	{ 6, FIELD_EXPECT, "expect", "Expect" },
-	{ 6, FIELD_ORIGIN, "origin", "Origin" },
-	{ 6, FIELD_PREFER, "prefer", "Prefer" },
-	{ 8, FIELD_IF_MATCH, "if-match", "If-Match" },
-	{ 8, FIELD_IF_RANGE, "if-range", "If-Range" },
-	{ 10, FIELD_CONNECTION, "connection", "Connection" },
-	{ 10, FIELD_USER_AGENT, "user-agent", "User-Agent" },
-	{ 10, FIELD_COVEY_PUSH, "covey-push", "Covey-Push" },
-	{ 10, FIELD_X_OC_MTIME, "x-oc-mtime", "X-OC-Mtime" },
-	{ 11, FIELD_REPR_DIGEST, "repr-digest", "Repr-Digest" },
-	{ 11, FIELD_COVEY_EPOCH, "covey-epoch", "Covey-Epoch" },
-	{ 12, FIELD_CONTENT_TYPE, "content-type", "Content-Type" },
-	{ 13, FIELD_CACHE_CONTROL, "cache-control", "Cache-Control" },
-	{ 13, FIELD_IF_NONE_MATCH, "if-none-match", "If-None-Match" },
-	{ 13, FIELD_AUTHORIZATION, "authorization", "Authorization" },
-	{ 13, FIELD_CONTENT_RANGE, "content-range", "Content-Range" },
-	{ 13, FIELD_COVEY_VERSION, "covey-version", "Covey-Version" },
-	{ 14, FIELD_CONTENT_LENGTH, "content-length", "Content-Length" },
-	{ 14, FIELD_CONTENT_DIGEST, "content-digest", "Content-Digest" },
-	{ 14, FIELD_SEC_FETCH_SITE, "sec-fetch-site", "Sec-Fetch-Site" },
-	{ 15, FIELD_COVEY_SIGNATURE, "covey-signature", "Covey-Signature" },
-	{ 16, FIELD_WANT_REPR_DIGEST, "want-repr-digest", "Want-Repr-Digest" },
-	{ 16, FIELD_CONTENT_ENCODING, "content-encoding", "Content-Encoding" },
-	{ 17, FIELD_IF_MODIFIED_SINCE, "if-modified-since", "If-Modified-Since" },
-	{ 17, FIELD_TRANSFER_ENCODING, "transfer-encoding", "Transfer-Encoding" },
-	{ 19, FIELD_IF_UNMODIFIED_SINCE, "if-unmodified-since", "If-Unmodified-Since" },
-	{ 19, FIELD_CONTENT_DISPOSITION, "content-disposition", "Content-Disposition" },
-	{ 0, FIELD_COUNT, "", "" },
+	{ 0, FIELD_COUNT, "" },
+	{ 4, FIELD_HOST, "host" },
+	{ 5, FIELD_RANGE, "range" },
+	{ 6, FIELD_ACCEPT, "accept" },
+	{ 6, FIELD_EXPECT, "expect" },
+	{ 6, FIELD_ORIGIN, "origin" },
+	{ 6, FIELD_PREFER, "prefer" },
+	{ 8, FIELD_IF_MATCH, "if-match" },
+	{ 8, FIELD_IF_RANGE, "if-range" },
+	{ 10, FIELD_CONNECTION, "connection" },
+	{ 10, FIELD_USER_AGENT, "user-agent" },
+	{ 10, FIELD_COVEY_PUSH, "covey-push" },
+	{ 10, FIELD_X_OC_MTIME, "x-oc-mtime" },
+	{ 11, FIELD_REPR_DIGEST, "repr-digest" },
+	{ 11, FIELD_COVEY_EPOCH, "covey-epoch" },
+	{ 12, FIELD_CONTENT_TYPE, "content-type" },
+	{ 13, FIELD_CACHE_CONTROL, "cache-control" },
+	{ 13, FIELD_IF_NONE_MATCH, "if-none-match" },
+	{ 13, FIELD_AUTHORIZATION, "authorization" },
+	{ 13, FIELD_CONTENT_RANGE, "content-range" },
+	{ 13, FIELD_COVEY_VERSION, "covey-version" },
+	{ 14, FIELD_CONTENT_LENGTH, "content-length" },
+	{ 14, FIELD_CONTENT_DIGEST, "content-digest" },
+	{ 14, FIELD_SEC_FETCH_SITE, "sec-fetch-site" },
+	{ 15, FIELD_COVEY_SIGNATURE, "covey-signature" },
+	{ 16, FIELD_WANT_REPR_DIGEST, "want-repr-digest" },
+	{ 16, FIELD_CONTENT_ENCODING, "content-encoding" },
+	{ 17, FIELD_IF_MODIFIED_SINCE, "if-modified-since" },
+	{ 17, FIELD_TRANSFER_ENCODING, "transfer-encoding" },
+	{ 19, FIELD_IF_UNMODIFIED_SINCE, "if-unmodified-since" },
+	{ 19, FIELD_CONTENT_DISPOSITION, "content-disposition" },
+	{ 0, FIELD_COUNT, "" },
 };
 
 #define LONGEST 19
@@ -81,14 +80,6 @@ enum field field_of(struct str name)
 		if (same_name(name.s, k->lower, name.n))
 			return (enum field)k->field;
 	return FIELD_COUNT;
-}
-
-const char *field_name(enum field field)
-{
-	for (size_t i = 1; field_names[i].n != 0; i++)
-		if (field_names[i].field == field)
-			return field_names[i].name;
-	return "";
 }
 
 /* Eight bytes at a time: none of them below 0x20, none 0x7f. */
@@ -157,12 +148,6 @@ static bool field_has_token(struct str list, struct str token)
 
 /* The request line beside its target: method, version, spaces. */
 #define LINE_BYTES (HEAD_TARGET_BYTES + 64)
-
-static int refuse(struct refusal *ret, int status, const char *why)
-{
-	*ret = (struct refusal){ .status = status, .why = why };
-	return -1;
-}
 
 void head_reset(struct head *head)
 {

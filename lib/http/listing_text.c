@@ -48,24 +48,32 @@ void listing_text_row(struct buf *buf, const struct listing_row *row)
 	buf_addc(buf, '\n');
 }
 
+struct listing_row listing_row_of(struct str name, const struct record *record, enum listing_type type)
+{
+	struct listing_row row = { .name = name,
+				   .type = type,
+				   .version = record->version,
+				   .made = record->made };
+
+	if (type == LISTING_FILE) {
+		row.size = record->size;
+		memcpy(row.sha256, record->sha256, sizeof row.sha256);
+		row.mtime = record->mtime;
+	}
+	return row;
+}
+
 void listing_text_registers(struct buf *buf, struct str name, const struct record *file,
 			    const struct record *entry)
 {
-	struct listing_row row = { .name = name };
+	struct listing_row row;
 
 	if (!version_is_none(entry->version)) {
-		row.type = record_is_live(entry) ? LISTING_DIRECTORY : LISTING_ENDED;
-		row.version = entry->version;
-		row.made = entry->made;
+		row = listing_row_of(name, entry, record_is_live(entry) ? LISTING_DIRECTORY : LISTING_ENDED);
 		listing_text_row(buf, &row);
 	}
 	if (!version_is_none(file->version)) {
-		row.type = record_is_live(file) ? LISTING_FILE : LISTING_DELETED;
-		row.version = file->version;
-		row.made = file->made;
-		row.size = file->size;
-		memcpy(row.sha256, file->sha256, sizeof row.sha256);
-		row.mtime = file->mtime;
+		row = listing_row_of(name, file, record_is_live(file) ? LISTING_FILE : LISTING_DELETED);
 		listing_text_row(buf, &row);
 	}
 }

@@ -21,12 +21,6 @@ enum state {
 	FORM_EPILOGUE,
 };
 
-static int refuse(struct refusal *ret, int status, const char *why)
-{
-	*ret = (struct refusal){ .status = status, .why = why };
-	return -1;
-}
-
 void multipart_clear(struct multipart *form)
 {
 	buf_clear(&form->name);
@@ -34,6 +28,34 @@ void multipart_clear(struct multipart *form)
 	buf_clear(&form->type);
 	buf_clear(&form->head);
 	*form = (struct multipart)MULTIPART_INIT;
+}
+
+static void unquote(struct buf *to, struct str value)
+{
+	if (value.n < 2 || value.s[0] != '"') {
+		buf_addstr(to, value);
+		return;
+	}
+	for (size_t i = 1; i < value.n - 1; i++) {
+		if (value.s[i] == '\\')
+			i++;
+		buf_addc(to, value.s[i]);
+	}
+}
+
+/* The boundary, its quotes and backslashes taken off.  Whether there is one. */
+static bool find_boundary(struct str content_type, struct buf *ret)
+{
+	struct str name, value;
+
+	param_essence(&content_type);
+	while (param_next(&content_type, PARAM_QUOTED, &name, &value) > 0) {
+		if (!str_eq_nocase(name, STR("boundary")))
+			continue;
+		unquote(ret, value);
+		return true;
+	}
+	return false;
 }
 
 /* RFC 2046: bchars, not ending in a space. */
@@ -57,7 +79,7 @@ int multipart_start(struct multipart *form, struct str content_type, struct refu
 	bool valid;
 
 	valid = fields_type_is(content_type, STR("multipart/form-data")) &&
-		fields_param(content_type, STR("boundary"), &boundary) == 1 &&
+		find_boundary(content_type, &boundary) &&
 		valid_boundary(buf_str(&boundary));
 	multipart_clear(form);
 	if (valid) {

@@ -6,35 +6,12 @@
 enum { SEEN_VERSIONS = 1, SEEN_VERSION = 2, SEEN_RESTORE = 4, SEEN_FORMAT = 8, SEEN_AFTER = 16,
        SEEN_LIMIT = 32, SEEN_DELETED = 64 };
 
-/* One parser per parameter; value.s is NULL when there was no '='. */
-typedef int parse_value(struct query *, struct str value, struct err *);
-
 static int parse_flag(struct str value, const char *name, bool *ret, struct err *err)
 {
 	if (value.n > 0)
 		return err_set(err, ERR_INVALID, "read query: %s takes no value", name);
 	*ret = true;
 	return 0;
-}
-
-static int parse_versions(struct query *query, struct str value, struct err *err)
-{
-	return parse_flag(value, "versions", &query->versions, err);
-}
-
-static int parse_deleted(struct query *query, struct str value, struct err *err)
-{
-	return parse_flag(value, "deleted", &query->deleted, err);
-}
-
-static int parse_version(struct query *query, struct str value, struct err *err)
-{
-	return version_parse(value, &query->version, err);
-}
-
-static int parse_restore(struct query *query, struct str value, struct err *err)
-{
-	return version_parse(value, &query->restore, err);
 }
 
 const char *query_format_name(enum query_format format)
@@ -82,15 +59,14 @@ static int parse_limit(struct query *query, struct str value, struct err *err)
 static const struct parameter {
 	const char *name;
 	unsigned bit;
-	parse_value *parse;
 } parameters[] = {
-	{ "versions", SEEN_VERSIONS, parse_versions },
-	{ "version", SEEN_VERSION, parse_version },
-	{ "restore", SEEN_RESTORE, parse_restore },
-	{ "format", SEEN_FORMAT, parse_format },
-	{ "after", SEEN_AFTER, parse_after },
-	{ "limit", SEEN_LIMIT, parse_limit },
-	{ "deleted", SEEN_DELETED, parse_deleted },
+	{ "versions", SEEN_VERSIONS },
+	{ "version", SEEN_VERSION },
+	{ "restore", SEEN_RESTORE },
+	{ "format", SEEN_FORMAT },
+	{ "after", SEEN_AFTER },
+	{ "limit", SEEN_LIMIT },
+	{ "deleted", SEEN_DELETED },
 };
 
 static const struct parameter *find(struct str name)
@@ -99,6 +75,27 @@ static const struct parameter *find(struct str name)
 		if (str_eq(name, str_of(parameters[i].name)))
 			return &parameters[i];
 	return NULL;
+}
+
+/* value.s is NULL when there was no '='. */
+static int parse_value(struct query *query, const struct parameter *parameter, struct str value, struct err *err)
+{
+	switch (parameter->bit) {
+	case SEEN_VERSIONS:
+		return parse_flag(value, parameter->name, &query->versions, err);
+	case SEEN_DELETED:
+		return parse_flag(value, parameter->name, &query->deleted, err);
+	case SEEN_VERSION:
+		return version_parse(value, &query->version, err);
+	case SEEN_RESTORE:
+		return version_parse(value, &query->restore, err);
+	case SEEN_FORMAT:
+		return parse_format(query, value, err);
+	case SEEN_AFTER:
+		return parse_after(query, value, err);
+	default:
+		return parse_limit(query, value, err);
+	}
 }
 
 /* "name=value", decoded in scratch. */
@@ -125,7 +122,7 @@ static int parse_pair(struct query *query, struct str pair, bool write, unsigned
 	buf_reset(scratch);
 	if (pct_decode(scratch, pair) < 0)
 		return err_set(err, ERR_INVALID, "read query: bad percent-encoding");
-	return parameter->parse(query, buf_str(scratch), err);
+	return parse_value(query, parameter, buf_str(scratch), err);
 }
 
 /* What goes with what, and what a value means beside the others. */

@@ -136,7 +136,6 @@ static void page_end(struct buf *buf, struct str node, struct str state)
 	buf_adds(buf, "</footer>\n</body>\n</html>\n");
 }
 
-
 enum page_precision { PAGE_MINUTES, PAGE_SECONDS };
 
 /* The cell of a version's time, UTC. */
@@ -338,7 +337,7 @@ static void index_html_tools(struct buf *buf, const struct render_index *index)
 		      "Deleted files</button></form>\n");
 }
 
-void render_index_html(struct buf *buf, const struct render_index *index)
+static void index_html(struct buf *buf, const struct render_index *index)
 {
 	page_begin(buf, index->path, index->node, true, index->deleted ? "Deleted from " : "",
 		   page_name(index->path, index->node));
@@ -389,7 +388,7 @@ static void index_json_row(struct buf *buf, const struct listing_row *row)
 	index_json_content(buf, row);
 }
 
-void render_index_json(struct buf *buf, const struct render_index *index)
+static void index_json(struct buf *buf, const struct render_index *index)
 {
 	for (size_t i = 0; i < index->count; i++) {
 		buf_adds(buf, i == 0 ? "[\n" : ",\n");
@@ -398,10 +397,20 @@ void render_index_json(struct buf *buf, const struct render_index *index)
 	buf_adds(buf, index->count == 0 ? "[]\n" : "\n]\n");
 }
 
-void render_index_text(struct buf *buf, const struct render_index *index)
+void render_index(struct buf *buf, const struct render_index *index, enum media media)
 {
-	for (size_t i = 0; i < index->count; i++)
-		listing_text_row(buf, &index->rows[i]);
+	switch (media) {
+	case MEDIA_HTML:
+		index_html(buf, index);
+		break;
+	case MEDIA_JSON:
+		index_json(buf, index);
+		break;
+	case MEDIA_TEXT:
+	case MEDIA_COUNT:
+		for (size_t i = 0; i < index->count; i++)
+			listing_text_row(buf, &index->rows[i]);
+	}
 }
 
 /* a history */
@@ -478,7 +487,7 @@ void render_history_next(struct buf *to, const struct render_history *history)
 		buf_addf(to, "&format=%s", query_format_name(history->format));
 }
 
-void render_history_html(struct buf *buf, const struct render_history *history)
+static void history_html(struct buf *buf, const struct render_history *history)
 {
 	page_begin(buf, history->path, history->node, false, "Versions of ",
 		   page_name(history->path, history->node));
@@ -525,7 +534,7 @@ static void history_json_row(struct buf *buf, const struct render_history *histo
 		 history->rows[i].conflict ? "\"conflict\"" : "null");
 }
 
-void render_history_json(struct buf *buf, const struct render_history *history)
+static void history_json(struct buf *buf, const struct render_history *history)
 {
 	for (size_t i = 0; i < history->count; i++) {
 		buf_adds(buf, i == 0 ? "[\n" : ",\n");
@@ -534,10 +543,20 @@ void render_history_json(struct buf *buf, const struct render_history *history)
 	buf_adds(buf, history->count == 0 ? "[]\n" : "\n]\n");
 }
 
-void render_history_text(struct buf *buf, const struct render_history *history)
+void render_history(struct buf *buf, const struct render_history *history, enum media media)
 {
-	for (size_t i = 0; i < history->count; i++)
-		listing_text_version(buf, &history->rows[i]);
+	switch (media) {
+	case MEDIA_HTML:
+		history_html(buf, history);
+		break;
+	case MEDIA_JSON:
+		history_json(buf, history);
+		break;
+	case MEDIA_TEXT:
+	case MEDIA_COUNT:
+		for (size_t i = 0; i < history->count; i++)
+			listing_text_version(buf, &history->rows[i]);
+	}
 }
 
 /* an error */

@@ -65,13 +65,15 @@ static void add_number(struct buf *buf, uint64_t value)
 	buf_add(buf, digits + sizeof(digits) - n, n);
 }
 
-void reply_start(struct buf *buf, int status)
+void reply_start(struct buf *buf, int status, struct str date)
 {
 	buf_adds(buf, "HTTP/1.1 ");
 	add_number(buf, (uint64_t)status);
 	buf_addc(buf, ' ');
 	buf_adds(buf, reply_reason(status));
 	buf_adds(buf, "\r\n");
+	if (date.n > 0)
+		reply_field(buf, "Date", date);
 }
 
 /* What was appended from `from` on is a value: it stays on its line. */
@@ -126,12 +128,6 @@ void reply_length(struct buf *buf, uint64_t bytes)
 	buf_adds(buf, "\r\n");
 }
 
-void reply_date(struct buf *buf, struct str date)
-{
-	if (date.n > 0)
-		reply_field(buf, "Date", date);
-}
-
 void reply_end(struct buf *buf)
 {
 	buf_adds(buf, "\r\n");
@@ -170,8 +166,7 @@ void reply_error(struct buf *buf, const struct reply_error *error)
 		render_error_html(&body, error->path, error->node, reply_reason(error->status), error->detail);
 	else
 		plain(&body, error);
-	reply_start(buf, error->status);
-	reply_date(buf, error->date);
+	reply_start(buf, error->status, error->date);
 	reply_field(buf, "Content-Type", str_of(type));
 	reply_length(buf, body.len);
 	reply_field(buf, "Vary", STR("Accept"));

@@ -573,7 +573,7 @@ static void listed_first(struct op *op)
 		return;
 	if (version_cmp(op->list->gate, op->above) > 0)
 		op->above = op->list->gate;
-	op->above.time++;	/* as rmdir.c does */
+	op->above.time++;	/* as gate_commit() does */
 	writing = new_writing(gate_of(op->path), NULL, false);
 	writing->choose = choose_gate;
 	writing->token = op->token;

@@ -271,10 +271,44 @@ static void test_content(void)
 	CHECK(head.framing == FRAMING_CHUNKED);
 }
 
+/* Every field has its name in the table, however it is written. */
 static void test_names(void)
 {
+	static const char *const names[FIELD_COUNT] = {
+		[FIELD_ACCEPT] = "Accept",
+		[FIELD_AUTHORIZATION] = "Authorization",
+		[FIELD_CACHE_CONTROL] = "Cache-Control",
+		[FIELD_CONNECTION] = "Connection",
+		[FIELD_CONTENT_DIGEST] = "Content-Digest",
+		[FIELD_CONTENT_DISPOSITION] = "Content-Disposition",
+		[FIELD_CONTENT_ENCODING] = "Content-Encoding",
+		[FIELD_CONTENT_LENGTH] = "Content-Length",
+		[FIELD_CONTENT_RANGE] = "Content-Range",
+		[FIELD_CONTENT_TYPE] = "Content-Type",
+		[FIELD_COVEY_EPOCH] = "Covey-Epoch",
+		[FIELD_COVEY_PUSH] = "Covey-Push",
+		[FIELD_COVEY_SIGNATURE] = "Covey-Signature",
+		[FIELD_COVEY_VERSION] = "Covey-Version",
+		[FIELD_EXPECT] = "Expect",
+		[FIELD_HOST] = "Host",
+		[FIELD_IF_MATCH] = "If-Match",
+		[FIELD_IF_MODIFIED_SINCE] = "If-Modified-Since",
+		[FIELD_IF_NONE_MATCH] = "If-None-Match",
+		[FIELD_IF_RANGE] = "If-Range",
+		[FIELD_IF_UNMODIFIED_SINCE] = "If-Unmodified-Since",
+		[FIELD_ORIGIN] = "Origin",
+		[FIELD_PREFER] = "Prefer",
+		[FIELD_RANGE] = "Range",
+		[FIELD_REPR_DIGEST] = "Repr-Digest",
+		[FIELD_SEC_FETCH_SITE] = "Sec-Fetch-Site",
+		[FIELD_TRANSFER_ENCODING] = "Transfer-Encoding",
+		[FIELD_USER_AGENT] = "User-Agent",
+		[FIELD_WANT_REPR_DIGEST] = "Want-Repr-Digest",
+		[FIELD_X_OC_MTIME] = "X-OC-Mtime",
+	};
+
 	for (int f = 0; f < FIELD_COUNT; f++) {
-		struct str name = str_of(field_name((enum field)f));
+		struct str name = str_of(names[f] != NULL ? names[f] : "");
 		char *upper = mem_copy(name.s, name.n);
 
 		for (size_t i = 0; i < name.n; i++)

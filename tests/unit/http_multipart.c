@@ -124,10 +124,13 @@ static void test_boundaries(void)
 	check(__LINE__, "multipart/form-data; boundary=\"B \"", "", "!400");
 	check(__LINE__, "multipart/form-data; boundary=\"a\tb\"", "", "!400");
 	check(__LINE__, "multipart/form-data; boundary=a{b", "", "!400");
+	check(__LINE__, "multipart/form-data; x=1", "", "!400");
+	check(__LINE__, "multipart/form-data; x; boundary=B", "", "!400");
 	check(__LINE__, "multipart/form-data; boundary="
 			"12345678901234567890123456789012345678901234567890123456789012345678901",
 	      "", "!400");
 	check(__LINE__, "Multipart/Form-Data; x=y; Boundary=\"a b\"", "--a b--", "#");
+	check(__LINE__, "multipart/form-data; x=1; boundary=\"a\\,b\"", "--a,b--", "#");
 	check(__LINE__, "multipart/form-data; boundary="
 			"1234567890123456789012345678901234567890123456789012345678901234567890",
 	      "--1234567890123456789012345678901234567890123456789012345678901234567890--", "#");

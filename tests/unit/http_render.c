@@ -71,9 +71,7 @@ static void test_replies(void)
 	struct reply_error error = { .status = 405, .detail = STR("no \"x\"\n here"),
 				     .fields = STR("Allow: GET\r\n"), .close = true };
 
-	reply_start(&text, 200);
-	reply_date(&text, STR("now"));
-	reply_date(&text, (struct str)STR_INIT);
+	reply_start(&text, 200, STR("now"));
 	reply_length(&text, UINT64_MAX);
 	reply_field(&text, "A", STR("b\r\nSet-Cookie: c"));
 	reply_fieldf(&text, "D", "%d", 5);
@@ -274,7 +272,7 @@ static void test_index(void)
 				      .state = STR("confirmed") };
 	struct buf text = BUF_INIT;
 
-	render_index_html(&text, &index);
+	render_index(&text, &index, MEDIA_HTML);
 	CHECK(has(&text, "<a href=\"%3Cb%3E%FF\">&lt;b&gt;\xef\xbf\xbd</a>"));
 	CHECK(has(&text, "<a href=\"a%3Ab\">a:b</a>") && has(&text, "<a href=\"d/\">d/</a>"));
 	CHECK(has(&text, "<s class=\"d\">x</s>") && !strstr(text.data, "<a href=\"x\">"));
@@ -305,7 +303,7 @@ static void test_index(void)
 	index.before = 1000;
 	index.total = 1234567;
 	index.state = STR("unconfirmed; peers=1/2");
-	render_index_html(&text, &index);
+	render_index(&text, &index, MEDIA_HTML);
 	CHECK(has(&text, "<span>1,001 to 1,004 of 1,234,567</span>") && has(&text, "href=\"./\">&larr; First page<"));
 	CHECK(has(&text, "<a rel=\"next\" href=\"?after=x\">") && has(&text, "be something newer: unconfirmed; peers=1/2<"));
 	buf_reset(&text);
@@ -314,7 +312,7 @@ static void test_index(void)
 	index.limit = 2;
 	index.rows = gone;
 	index.count = 2;
-	render_index_html(&text, &index);
+	render_index(&text, &index, MEDIA_HTML);
 	CHECK(has(&text, "<h1>Deleted from &lt;q&gt;</h1>") && !strstr(text.data, "type=\"file\""));
 	CHECK(has(&text, "<s class=\"d\">d/</s>") && has(&text, "<form action=\"d/\"><button class=\"b\" name=\"deleted\""));
 	CHECK(has(&text, "<form action=\"%22x%22\"><button class=\"b\" name=\"versions\" aria-label=\"Versions of &quot;x&quot;\">"));
@@ -325,7 +323,7 @@ static void test_index(void)
 	index.before = 0;
 	buf_reset(&text);
 	buf_reset(&text);
-	render_index_json(&text, &index);
+	render_index(&text, &index, MEDIA_JSON);
 	CHECK(str_eq(buf_str(&text), STR(
 		"[\n{\"name\":\"<b>\xef\xbf\xbd\",\"href\":\"%3Cb%3E%FF\",\"type\":\"file\",\"size\":1536,"
 		"\"time\":\"" TIME "\",\"version\":\"" ID "\",\"sha256\":\"ab" ZEROS "000\",\"mtime\":7},\n"
@@ -336,18 +334,18 @@ static void test_index(void)
 		"{\"name\":\"x\",\"href\":\"x\",\"type\":\"deleted\",\"size\":null,"
 		"\"time\":\"" TIME "\",\"version\":\"" ID "\",\"sha256\":null,\"mtime\":null}\n]\n")));
 	buf_reset(&text);
-	render_index_text(&text, &index);
+	render_index(&text, &index, MEDIA_TEXT);
 	CHECK(str_starts(buf_str(&text), STR("%3Cb%3E%FF\tfile\t1536\t" ID "\t" TIME "\tab" ZEROS "000\t7\na%3Ab\t")));
 	buf_reset(&text);
 	index.count = 0;
-	render_index_json(&text, &index);
+	render_index(&text, &index, MEDIA_JSON);
 	CHECK(str_eq(buf_str(&text), STR("[]\n")));
 	buf_reset(&text);
 	index.path = STR("");
-	render_index_html(&text, &index);
+	render_index(&text, &index, MEDIA_HTML);
 	CHECK(has(&text, "Nothing is here yet") && strstr(text.data, "<nav") == NULL);
 	index.deleted = true;
-	render_index_html(&text, &index);
+	render_index(&text, &index, MEDIA_HTML);
 	CHECK(has(&text, "Nothing was deleted here"));
 	buf_clear(&text);
 }
@@ -365,7 +363,7 @@ static void test_history(void)
 					  .count = 3, .type = STR("text/plain") };
 	struct buf text = BUF_INIT;
 
-	render_history_json(&text, &history);
+	render_history(&text, &history, MEDIA_JSON);
 	CHECK(has(&text, "[\n{\"version\":\"" ID "\",\"time\":\"" TIME "\",\"size\":0,\"sha256\":null,"
 			 "\"type\":null,\"node\":\"7f3a9c2b11d0e4f5\",\"deleted\":true,\"current\":true,"
 			 "\"blind\":false,\"rel\":null},\n"));
@@ -375,7 +373,7 @@ static void test_history(void)
 	CHECK(has(&text, "\"blind\":true,\"rel\":\"conflict\"}"));
 	CHECK(has(&text, "\"type\":\"text/plain\"") && str_ends(buf_str(&text), STR("}\n]\n")));
 	buf_reset(&text);
-	render_history_html(&text, &history);
+	render_history(&text, &history, MEDIA_HTML);
 	CHECK(has(&text, "<h1>Versions of q&quot;</h1>") && has(&text, "deleted (current)"));
 	CHECK(has(&text, "<a href=\"?version=" ID "\">") && has(&text, "action=\"?restore=" ID "\""));
 	CHECK(has(&text, "<a href=\"../\">n</a> / <a href=\"./\">p</a> /</nav>"));
@@ -385,21 +383,21 @@ static void test_history(void)
 	buf_reset(&text);
 	history.nodes = nodes;
 	history.node_count = 2;
-	render_history_html(&text, &history);
+	render_history(&text, &history, MEDIA_HTML);
 	CHECK(has(&text, "<span title=\"7f3a9c2b11d0e4f5\">&lt;one&gt;</span>") && !strstr(text.data, "hellip"));
 	buf_reset(&text);
-	render_history_text(&text, &history);
+	render_history(&text, &history, MEDIA_TEXT);
 	CHECK(str_starts(buf_str(&text), STR(ID " x 0 - 0\taway\n" ID " - 5 ")));
 	CHECK(strstr(text.data, "next") == NULL);
 	buf_reset(&text);
 	history.later = history.more = true;
 	history.limit = 3;
 	history.format = QUERY_FORMAT_HTML;
-	render_history_html(&text, &history);
+	render_history(&text, &history, MEDIA_HTML);
 	CHECK(has(&text, "href=\"?versions&amp;after=" ID "&amp;limit=3&amp;format=html\""));
 	CHECK(strstr(text.data, "current") == NULL);
 	buf_reset(&text);
-	render_history_json(&text, &history);
+	render_history(&text, &history, MEDIA_JSON);
 	CHECK(strstr(text.data, "\"current\":true") == NULL);
 	buf_clear(&text);
 }

@@ -18,6 +18,39 @@ struct question {
 	struct list asks;		/* at least one */
 };
 
+void ask_newest(struct worker *w, struct call *call, const struct newest_ask *ask)
+{
+	struct buf body = BUF_INIT;
+
+	newest_ask_pack(&body, ask);
+	/* covey-versiond may ask the homes, and then store at a majority what a minority has. */
+	call_start(w->version, call, VERSION_TALK_NEWEST, buf_str(&body),
+		   2 * w->httpd->conf->timeouts.check_ms + VERSIOND_SLACK_MS);
+	buf_clear(&body);
+}
+
+bool ask_newest_answer(const struct frame *frame, struct newest_answer *ret)
+{
+	return frame != NULL && frame->type == VERSION_TALK_ANSWER &&
+	       newest_answer_unpack(frame->body, ret, NULL) == 0;
+}
+
+void ask_store(struct worker *w, struct call *call, const struct store_ask *ask, uint64_t slack_ms)
+{
+	struct buf body = BUF_INIT;
+
+	store_ask_pack(&body, ask);
+	call_start(w->version, call, VERSION_TALK_STORE, buf_str(&body),
+		   w->httpd->conf->timeouts.store_ms + slack_ms);
+	buf_clear(&body);
+}
+
+bool ask_store_answer(const struct frame *frame, struct store_answer *ret)
+{
+	return frame != NULL && frame->type == VERSION_TALK_STORED &&
+	       store_answer_unpack(frame->body, ret, NULL) == 0;
+}
+
 static void ask_forget(struct ask *ask)
 {
 	ask->certainty = CERTAINTY_UNCONFIRMED;
@@ -60,8 +93,7 @@ static int ask_take(struct ask *ask, struct conn *c, const struct frame *frame)
 {
 	struct newest_answer answer;
 
-	if (frame->type != VERSION_TALK_ANSWER ||
-	    newest_answer_unpack(frame->body, &answer, NULL) < 0)
+	if (!ask_newest_answer(frame, &answer))
 		return -1;
 	ask->certainty = answer.certainty;
 	ask->confirmed = answer.certainty == CERTAINTY_CONFIRMED;
@@ -109,7 +141,7 @@ static void question_answered(struct call *call, struct frame *frame)
 		struct conn *c = ask->conn;
 
 		ask_leave(ask);
-		if (frame == NULL || ask_take(ask, c, frame) < 0)
+		if (ask_take(ask, c, frame) < 0)
 			ask_nobody(ask, c);
 		ask->done(c);
 		conn_resume(c);
@@ -121,15 +153,10 @@ static void question_send(struct question *q)
 {
 	struct newest_ask ask = { .path = buf_str(&q->path), .version = q->version,
 				  .purpose = q->purpose };
-	struct buf body = BUF_INIT;
 
 	q->sent = true;
 	q->call.answer = question_answered;
-	newest_ask_pack(&body, &ask);
-	/* covey-versiond may ask the homes, and then store at a majority what a minority has. */
-	call_start(q->worker->version, &q->call, VERSION_TALK_NEWEST, buf_str(&body),
-		   2 * q->worker->httpd->conf->timeouts.check_ms + VERSIOND_SLACK_MS);
-	buf_clear(&body);
+	ask_newest(q->worker, &q->call, &ask);
 }
 
 static void questions_send(struct timer *timer)

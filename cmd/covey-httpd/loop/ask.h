@@ -16,6 +16,7 @@
 
 struct conn;
 struct question;
+struct worker;
 
 /* What covey-versiond is given for its own steps on a busy machine, besides the time for its homes. */
 #define VERSIOND_SLACK_MS 250
@@ -52,5 +53,13 @@ bool ask_start(struct ask *, struct conn *, struct str path, enum newest_purpose
 /* Nobody is asked: what is known of the group without. */
 void ask_none(struct ask *, struct conn *);
 void ask_end(struct ask *);		/* safe on ASK_INIT */
+
+/* Other questions to covey-versiond, whose answer() is set; one that asks the homes, and then stores at a majority. */
+void ask_newest(struct worker *, struct call *, const struct newest_ask *);
+/* NULL, or no answer: false. */
+bool ask_newest_answer(const struct frame *, struct newest_answer *ret);
+/* The homes are told of a version; slack_ms: beyond their own time. */
+void ask_store(struct worker *, struct call *, const struct store_ask *, uint64_t slack_ms);
+bool ask_store_answer(const struct frame *, struct store_answer *ret);
 
 #endif

@@ -12,13 +12,15 @@
 
 #include "../answer.h"
 #include "container.h"
+#include "../handlers.h"
 #include "mem.h"
-#include "../upload.h"
+#include "reply.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -26,6 +28,9 @@
 #define KEPT_INPUT (64u << 10)		/* bytes of buffer that one may keep */
 #define RECEIVE_BYTES 8192		/* room for a head at first */
 #define PIPELINE_BYTES (64u << 10)	/* answers that are gathered before they are sent */
+#define TURN_BYTES (2u << 20)		/* of files, until others are served */
+#define COPY_BYTES (64u << 10)		/* where the system cannot send from the file itself */
+#define KEPT_BYTES (128u << 10)		/* of text that stays allocated between answers */
 #define LINGER_MS 2000
 /*
  * How long a process that is to stop waits for a client's next request.  A
@@ -41,6 +46,157 @@ enum step {
 	STEP_WAIT,		/* for the client, the pool or another role */
 	STEP_CLOSED,		/* the connection is no more */
 };
+
+/* what it has to send */
+
+enum output_result {
+	OUTPUT_DONE,		/* nothing is left */
+	OUTPUT_BLOCKED,		/* the other side does not read at the moment */
+	OUTPUT_TURN,		/* enough for now, others want to be served */
+	OUTPUT_STARVED,		/* the file has to grow first */
+	OUTPUT_BROKEN,		/* the connection is of no more use */
+};
+
+/* The file goes, and what was to be sent of it. */
+static void output_drop_file(struct output *o)
+{
+	if (o->file >= 0)
+		close(o->file);
+	o->file = -1;
+	o->insert_count = o->insert_next = 0;
+}
+
+void output_file(struct output *o, int fd)
+{
+	output_drop_file(o);
+	o->file = fd;
+	o->available = UINT64_MAX;
+	o->hold = false;
+}
+
+void output_insert(struct output *o, uint64_t offset, uint64_t bytes)
+{
+	if (o->insert_count == o->insert_room) {
+		o->insert_room = o->insert_room ? 2 * o->insert_room : 2;
+		o->inserts = mem_resize(o->inserts, o->insert_room, sizeof *o->inserts);
+	}
+	o->inserts[o->insert_count++] = (struct insert){ o->text.len, offset, bytes };
+}
+
+static bool output_pending(const struct output *o)
+{
+	return o->sent < o->text.len || o->insert_next < o->insert_count;
+}
+
+static void output_end(struct output *o)
+{
+	output_drop_file(o);
+	o->sent = 0;
+	if (o->text.cap > KEPT_BYTES)
+		buf_clear(&o->text);
+	else
+		buf_reset(&o->text);
+}
+
+static enum output_result output_failure(void)
+{
+	if (errno == EAGAIN)
+		return OUTPUT_BLOCKED;
+	return errno == EINTR ? OUTPUT_TURN : OUTPUT_BROKEN;
+}
+
+/* OUTPUT_DONE: up to `end` all is sent. */
+static enum output_result output_send_text(struct output *o, size_t end, int fd, bool socket,
+					   bool *progress)
+{
+	while (o->sent < end) {
+		const char *from = o->text.data + o->sent;
+		ssize_t n = socket ? send(fd, from, end - o->sent, MSG_NOSIGNAL) :
+				     write(fd, from, end - o->sent);
+
+		if (n < 0)
+			return output_failure();
+		o->sent += (size_t)n;
+		*progress = true;
+	}
+	return OUTPUT_DONE;
+}
+
+/* For descriptors that sendfile() does not take: appending files, terminals. */
+static ssize_t output_copy(const struct output *o, const struct insert *insert, size_t n, int fd)
+{
+	char bytes[COPY_BYTES];
+	ssize_t got = pread(o->file, bytes, n < sizeof bytes ? n : sizeof bytes,
+			    (off_t)insert->offset);
+
+	return got <= 0 ? got : write(fd, bytes, (size_t)got);
+}
+
+static enum output_result output_send_file(struct output *o, struct insert *insert, int fd,
+					   uint64_t *turn, bool *progress)
+{
+	bool last = o->insert_next + 1 == o->insert_count;
+
+	while (insert->left > 0) {
+		uint64_t keep = o->hold && last ? OUTPUT_HOLD_BYTES : 0;
+		uint64_t n = insert->left - keep;
+		off_t offset = (off_t)insert->offset;
+		ssize_t sent;
+
+		if (insert->left <= keep || o->available <= insert->offset)
+			return OUTPUT_STARVED;
+		if (n > o->available - insert->offset)
+			n = o->available - insert->offset;
+		if (*turn == 0)
+			return OUTPUT_TURN;
+		if (n > *turn)
+			n = *turn;
+		sent = sendfile(fd, o->file, &offset, (size_t)n);
+		if (sent < 0 && (errno == EINVAL || errno == ENOSYS))
+			sent = output_copy(o, insert, (size_t)n, fd);
+		if (sent == 0)
+			return OUTPUT_BROKEN;	/* shorter than its record says: cut, never pad */
+		if (sent < 0)
+			return output_failure();
+		insert->offset += (uint64_t)sent;
+		insert->left -= (uint64_t)sent;
+		*turn -= (uint64_t)sent;
+		*progress = true;
+	}
+	return OUTPUT_DONE;
+}
+
+/* *progress is set when bytes were sent. */
+static enum output_result output_flush(struct output *o, int fd, bool socket, bool *progress)
+{
+	uint64_t turn = TURN_BYTES;
+	enum output_result result;
+
+	for (;;) {
+		bool more = o->insert_next < o->insert_count;
+		size_t end = more ? o->inserts[o->insert_next].at : o->text.len;
+
+		result = output_send_text(o, end, fd, socket, progress);
+		if (result != OUTPUT_DONE)
+			return result;
+		if (!more)
+			break;
+		result = output_send_file(o, &o->inserts[o->insert_next], fd, &turn, progress);
+		if (result != OUTPUT_DONE)
+			return result;
+		o->insert_next++;
+	}
+	output_end(o);
+	return OUTPUT_DONE;
+}
+
+static void output_clear(struct output *o)
+{
+	output_drop_file(o);
+	free(o->inserts);
+	buf_clear(&o->text);
+	*o = (struct output)OUTPUT_INIT;
+}
 
 /* the end */
 
@@ -71,7 +227,7 @@ static void conn_close(struct conn *c)
 		list_prepend(&w->spare, &c->link);
 	else
 		conn_free(c);
-	listener_closed(w);
+	httpd_conn_closed(w);
 }
 
 /* time */
@@ -156,40 +312,62 @@ static void input_next(struct conn *c)
 	buf_reset(&c->beyond);
 }
 
-int conn_receive(struct conn *c, char *to, size_t n, size_t *ret_n)
-{
-	ssize_t got;
-
-	if (c->eof || c->gone)
-		return -1;
-	if (!c->readable)
-		return 0;
-	got = receive_bytes(c, to, n);
-	if (got <= 0)
-		return c->eof ? -1 : 0;
-	*ret_n = (size_t)got;
-	conn_expect(c);
-	return 1;
-}
-
-struct str conn_body_prefix(const struct conn *c)
+/* What came with the head. */
+static struct str body_prefix(const struct conn *c)
 {
 	size_t start = c->taken + c->head.size;
 
 	return (struct str){ c->input.data + start, c->input.len - start };
 }
 
-void conn_body_prefix_taken(struct conn *c, size_t n)
+/* The content among the bytes is moved together at `to`; what follows the body stays in *bytes. */
+static int body_take(struct conn *c, struct str *bytes, char *to, size_t *n, struct refusal *refusal)
 {
-	char *start = c->input.data + c->taken + c->head.size;
+	struct str piece;
+	int r;
 
-	c->input.len -= n;
-	memmove(start, start + n, (size_t)(c->input.data + c->input.len - start));
+	while ((r = body_next(&c->body, bytes, &piece, refusal)) > 0) {
+		memmove(to + *n, piece.s, piece.n);
+		*n += piece.n;
+	}
+	return r;
 }
 
-void conn_put_back(struct conn *c, struct str bytes)
+static int body_take_prefix(struct conn *c, char *to, size_t room, size_t *n, struct refusal *refusal)
 {
-	buf_addstr(&c->beyond, bytes);
+	struct str prefix = body_prefix(c), rest = { prefix.s, prefix.n < room ? prefix.n : room };
+	char *start = c->input.data + c->taken + c->head.size;
+	int r = body_take(c, &rest, to, n, refusal);
+	size_t taken = (size_t)(rest.s - prefix.s);
+
+	c->input.len -= taken;
+	memmove(start, start + taken, prefix.n - taken);
+	return r < 0 ? -1 : 1;
+}
+
+int conn_receive_content(struct conn *c, char *to, size_t room, size_t *ret_n, struct refusal *refusal)
+{
+	struct str bytes = { to, 0 };
+	ssize_t got;
+	int r;
+
+	*ret_n = 0;
+	*refusal = (struct refusal){ .status = 0 };
+	if (body_prefix(c).n > 0)
+		return body_take_prefix(c, to, room, ret_n, refusal);
+	if (c->eof || c->gone)
+		return -1;
+	if (!c->readable)
+		return 0;
+	got = receive_bytes(c, to, room);
+	if (got <= 0)
+		return c->eof ? -1 : 0;
+	conn_expect(c);
+	bytes.n = (size_t)got;
+	r = body_take(c, &bytes, to, ret_n, refusal);
+	if (bytes.n > 0)
+		buf_addstr(&c->beyond, bytes);
+	return r < 0 ? -1 : 1;
 }
 
 static enum step step_close(struct conn *c)
@@ -380,10 +558,26 @@ void conn_answered(struct conn *c)
 	conn_expect(c);
 }
 
-void conn_read_body(struct conn *c)
+void conn_read_body(struct conn *c, uint64_t max)
 {
+	struct refusal refusal;
+
+	if (body_start(&c->body, &c->head, max, &refusal) < 0) {
+		answer_error(c, refusal.status, "%s", refusal.why);
+		return;
+	}
+	if (c->head.expect_continue && body_prefix(c).n == 0 && !c->body.done)
+		buf_adds(&c->output.text, REPLY_CONTINUE);
 	c->state = CONN_BODY;
 	conn_expect(c);
+}
+
+void conn_start_job(struct conn *c, struct job *job, void (*work)(struct job *), void (*done)(struct job *),
+		    uint64_t key)
+{
+	*job = (struct job){ .work = work, .done = done, .home = c->worker->loop, .key = key };
+	c->state = CONN_BUSY;
+	pool_submit(c->worker->httpd->pool, job);
 }
 
 void conn_abort(struct conn *c)
@@ -496,13 +690,6 @@ void conn_resume(struct conn *c)
 	do
 		result = conn_step(c);
 	while (result == STEP_ON);
-}
-
-void conn_stop_all(struct worker *w)
-{
-	LIST_EACH(struct conn, c, &w->conns, link)
-		if (c->state == CONN_HEAD)
-			conn_resume(c);
 }
 
 /* The deadline may have passed. */

@@ -2,7 +2,7 @@
  * conn - one connection: requests in, answers out, one at a time and in order
  *
  *	HEAD	a request's head is being read
- *	BODY	its body is being read (upload.c decides how much is welcome)
+ *	BODY	its body is being read (write.c decides how much is welcome)
  *	BUSY	a job in the pool, or another role, has it
  *	SEND	the answer is on its way
  *	LINGER	the answer was sent, the rest of the request is thrown away
@@ -27,8 +27,33 @@
 #include "body.h"
 #include "head.h"
 #include "../httpd.h"
-#include "output.h"
 #include "../request.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * What a connection has to send: text with pieces of a file between.  Text is
+ * appended to output.text; output_insert() says that the next bytes on the
+ * wire come from the file.  Several answers may follow each other as long as
+ * they are text alone; a file goes with the last one.
+ */
+struct insert {
+	size_t at;		/* behind this many bytes of text */
+	uint64_t offset, left;	/* bytes of the file */
+};
+
+struct output {
+	struct buf text;
+	size_t sent;		/* bytes of text */
+	struct insert *inserts;	/* owned; in the order of at */
+	size_t insert_count, insert_room, insert_next;
+	int file;		/* owned, or -1 */
+	uint64_t available;	/* the file may be read up to here by now */
+	bool hold;		/* the last OUTPUT_HOLD_BYTES of it wait until it is verified */
+};
+#define OUTPUT_HOLD_BYTES 16384
+#define OUTPUT_INIT { .file = -1, .available = UINT64_MAX }
 
 enum conn_state { CONN_HEAD, CONN_BODY, CONN_BUSY, CONN_SEND, CONN_LINGER };
 
@@ -52,7 +77,7 @@ struct conn {
 	struct buf beyond;		/* received behind the body: the next request */
 	struct output output;
 	int answer_status;		/* of the answer that is being made; */
-	size_t answer_fields;		/* its field lines begin there in output.text */
+	size_t answer_fields;		/* its field lines behind Date begin there in output.text */
 	struct head head;
 	struct body body;
 	bool has_body;			/* the request has one that was not read to its end */
@@ -61,26 +86,31 @@ struct conn {
 
 /* The connection owns the descriptors. */
 void conn_open(struct worker *, int in, int out);
-void conn_stop_all(struct worker *);	/* the process is to stop */
 void conn_free_all(struct worker *);
 
 /* The answer is in output; the next request follows when it was sent. */
 void conn_answered(struct conn *);
-/* The request's body is wanted: upload_step() is called as it comes. */
-void conn_read_body(struct conn *);
+/* The request's body is wanted: upload_step() is called as it comes.  max: bytes; beyond it 413 is answered; 0: any. */
+void conn_read_body(struct conn *, uint64_t max);
 /* The answer has begun and cannot be finished truly: the connection is cut. */
 void conn_abort(struct conn *);
+/* BUSY, until done() has resumed it: work() runs in the pool, those of one key, not 0, one after the other. */
+void conn_start_job(struct conn *, struct job *, void (*work)(struct job *), void (*done)(struct job *),
+		    uint64_t key);
 /* Go on, when what a BUSY request waited for has come. */
 void conn_resume(struct conn *);
 /* Whether the client has closed its side: as far as can be told, it does not wait any more. */
 bool conn_left(const struct conn *);
 
-/* Up to n bytes for a body: 1 with *ret_n of them, 0 none for now, -1 end of file or error. */
-int conn_receive(struct conn *, char *to, size_t n, size_t *ret_n);
-/* Bytes behind the request's head that were received with it. */
-struct str conn_body_prefix(const struct conn *);
-void conn_body_prefix_taken(struct conn *, size_t n);
-/* Bytes received behind the end of the body: the next request. */
-void conn_put_back(struct conn *, struct str);
+/*
+ * The next bytes of the body's content, at most as many as there is room for:
+ * 1 with *ret_n of them, maybe none; 0: none for now; -1: no more comes, the client
+ * has left (refusal->status 0) or its body is no body.
+ */
+int conn_receive_content(struct conn *, char *to, size_t room, size_t *ret_n, struct refusal *);
+
+/* The file becomes the output's; pieces of it are inserted by output_insert(). */
+void output_file(struct output *, int fd);
+void output_insert(struct output *, uint64_t offset, uint64_t bytes);
 
 #endif
