@@ -23,7 +23,7 @@ TIME=1763809644123456001		# of versions made by hand, of no node
 got() { talk "$1" "${@:3}" | tail -n 1 | jq -r "$2"; }
 
 # newest I PATH: how it stands, and the newest version's time
-newest() { got "$1" '"\(.standing) \(.record.time)"' newest "$2"; }
+newest() { got "$1" '"\(.certainty) \(.record.time)"' newest "$2"; }
 
 # counter I TYPE DIRECTION: messages by UDP and by HTTP
 counter() { talk "$1" stats | sed -n "s/^covey_messages_total{type=\"$2\",direction=\"$3\",.*} //p" | awk '{ n += $1 } END { print n + 0 }'; }
@@ -50,10 +50,10 @@ answers() { [ "$(talk "$1" nodes "$2" | jq -s '[.[] | select(.answered)] | lengt
 @test "a check costs a question and an answer per other home, and nothing is stored" {
 	local sent received stored backs
 	put 1 cost one
-	wait_until 5 is "confirmed" got 2 .standing newest cost
+	wait_until 5 is "confirmed" got 2 .certainty newest cost
 	sent=$(counter 1 check sent) received=$(counter 1 record received) stored=$(counter 1 store sent)
 	backs=$(metric 1 write_backs_total)
-	for _ in {1..20}; do is confirmed got 1 .standing newest cost; done
+	for _ in {1..20}; do is confirmed got 1 .certainty newest cost; done
 	wait_until 2 is $((received + 40)) counter 1 record received
 	is $((sent + 40)) counter 1 check sent
 	is "$stored" counter 1 store sent
@@ -61,42 +61,42 @@ answers() { [ "$(talk "$1" nodes "$2" | jq -s '[.[] | select(.answered)] | lengt
 }
 
 @test "a record is stored at its homes, and confirmed from each" {
-	is '{"settled":true,"all":true,"homes":"3/3"}' got 2 '{settled,all,homes}|tojson' store kept/a "$TIME" 9 dead
+	is '{"confirmed":true,"all":true,"homes":"3/3"}' got 2 '{confirmed,all,homes}|tojson' store kept/a "$TIME" 9 dead
 	for i in 1 2 3; do is "confirmed $TIME" newest $i kept/a; done
 	is null got 1 .record newest kept/a below "$TIME" 9
 	is "$TIME" got 3 .record.time newest kept/a one "$TIME" 9
-	is "confirmed $TIME" got 3 '"\(.standing) \(.record.time)"' newest kept/a write
+	is "confirmed $TIME" got 3 '"\(.certainty) \(.record.time)"' newest kept/a write
 }
 
 @test "of a live name the directories above are settled, and its homes tell both of its records" {
 	is null got 3 .entry newest deep
-	is false got 1 .above newest deep/er/a
+	is false got 1 .parent_known newest deep/er/a
 	put 2 deep/er/a one
 	for i in 1 2 3; do
 		is true got $i .entry.directory newest deep
 		is true got $i .entry.directory newest deep/er
 		is null got $i .record newest deep/er
 	done
-	is true got 2 .above newest deep/er/a		# which it has settled
+	is true got 2 .parent_known newest deep/er/a		# which it has settled
 	is true got 3 .all store deep/er/b "$TIME" 9 directory
-	is true got 3 .above newest deep/er/a
+	is true got 3 .parent_known newest deep/er/a
 	# Somebody begins to remove it: who tells of that gate has put the directory above it.
 	is true got 1 .all store deep/er/ 9999999999999999999 9 dead
 	for i in 1 2 3; do
 		is 10000000000000000000 got $i .entry.time newest deep/er
-		is true got $i .above newest deep/er/a
+		is true got $i .parent_known newest deep/er/a
 	done
 }
 
 @test "in a directory where nothing stands what is written puts it above its gate" {
 	put 2 hollow/er/a one
 	is 204 code -X DELETE "${URLS[2]}/hollow/er/a"
-	is true got 2 .above newest hollow/er/a
+	is true got 2 .parent_known newest hollow/er/a
 	is true got 1 .all store hollow/er/ 9999999999999999999 9 dead
-	is false got 2 .above newest hollow/er/a
+	is false got 2 .parent_known newest hollow/er/a
 	put 2 hollow/er/a two
 	for i in 1 2 3; do is 10000000000000000000 got $i .entry.time newest hollow/er; done
-	is true got 2 .above newest hollow/er/a
+	is true got 2 .parent_known newest hollow/er/a
 }
 
 @test "one of three homes is dead: neither reads nor writes wait for it" {
@@ -104,12 +104,12 @@ answers() { [ "$(talk "$1" nodes "$2" | jq -s '[.[] | select(.answered)] | lengt
 	stop_versiond 3
 	newest 1 dead/a >/dev/null		# it is found out
 	for i in 1 2; do
-		is confirmed got $i .standing newest dead/a
+		is confirmed got $i .certainty newest dead/a
 		run code "${URLS[$i]}/dead/a"
 		[ "$output" = 200 ]
 		[ "$(header Version-State)" = confirmed ]
 	done
-	[ "$(talk 2 store dead/b "$TIME" 9 dead | jq -s -r 'map("\(.settled) \(.all) \(.last)") | join(", ")')" = "true false false, true false true" ]
+	[ "$(talk 2 store dead/b "$TIME" 9 dead | jq -s -r 'map("\(.confirmed) \(.all) \(.last)") | join(", ")')" = "true false false, true false true" ]
 	is "confirmed $TIME" newest 1 dead/b
 	cont_versiond 3
 	wait_until 10 is "confirmed $TIME" newest 3 dead/b
@@ -125,11 +125,11 @@ answers() { [ "$(talk "$1" nodes "$2" | jq -s '[.[] | select(.answered)] | lengt
 	run covey adopt -c "$GROUP/node2/covey.yaml" /alone-b
 	[ "$status" -eq 0 ]
 	stored=$(counter 2 store sent)
-	is confirmed got 2 .standing newest alone-b
+	is confirmed got 2 .certainty newest alone-b
 	is $((backs + 1)) metric 2 write_backs_total
 	is $((stored + 2)) counter 2 store sent
-	is confirmed got 2 .standing newest alone-b
-	is confirmed got 1 .standing newest alone-b
+	is confirmed got 2 .certainty newest alone-b
+	is confirmed got 1 .certainty newest alone-b
 	is $((backs + 1)) metric 2 write_backs_total
 	kill -CONT "$(role_pid 2 covey-syncd)"
 }
@@ -137,7 +137,7 @@ answers() { [ "$(talk "$1" nodes "$2" | jq -s '[.[] | select(.answered)] | lengt
 @test "a home that was killed in the middle of writes has all it answered for" {
 	local i
 	for i in {1..10}; do
-		is true got 1 .settled store "killed/$i" "$TIME" 9 dead
+		is true got 1 .confirmed store "killed/$i" "$TIME" 9 dead
 		[ "$i" -ne 5 ] || kill -KILL "$(versiond 2)"
 	done
 	wait_until 5 versiond 2
@@ -198,7 +198,7 @@ sync() {
 	wait_until 15 ended
 	[ "$(jq .answered <<<"$got")" = 0 ] || { echo "$got"; return 1; }
 	[ -z "$(find "$SHARED" -maxdepth 1 -name 'sanitizer.*')" ]
-	wait_until 10 is confirmed got 2 .standing newest leaves
+	wait_until 10 is confirmed got 2 .certainty newest leaves
 }
 
 @test "a node of another epoch is not counted, neither way" {
@@ -215,17 +215,17 @@ sync() {
 	wait_until 5 restarted
 	wait_until 5 is $((epoch + 5)) metric 2 versions_epoch
 	# It is silent itself, too, before its covey-discoverd has said that it forgot nothing.
-	is "unconfirmed 0/3" got 2 '"\(.standing) \(.homes)"' newest fence
-	is "confirmed 2/3 $epoch" got 1 '"\(.standing) \(.homes) \(.epoch)"' newest fence
+	is "unconfirmed 0/3" got 2 '"\(.certainty) \(.homes)"' newest fence
+	is "confirmed 2/3 $epoch" got 1 '"\(.certainty) \(.homes) \(.epoch)"' newest fence
 	[ "$(metric 1 behind_total)" -ge 1 ]
 	[ "$(counter 2 stale sent)" -ge 1 ]
-	is "true false" got 1 '"\(.settled) \(.all)"' store fence "$TIME" 9
+	is "true false" got 1 '"\(.confirmed) \(.all)"' store fence "$TIME" 9
 	printf '%s\n' "$was" >"$layout"
 	pid=$(versiond 2)
 	kill -KILL "$pid"
 	wait_until 5 restarted
 	for i in 1 2 3; do kill -CONT "$(role_pid $i covey-discoverd)"; done
-	wait_until 10 is "confirmed $epoch" got 2 '"\(.standing) \(.epoch)"' newest fence
+	wait_until 10 is "confirmed $epoch" got 2 '"\(.certainty) \(.epoch)"' newest fence
 }
 
 @test "without covey-discoverd a group goes on by what it knows" {
@@ -238,7 +238,7 @@ sync() {
 	kill -KILL "$pid"
 	restarted() { local now; now=$(versiond 2) && [ "$now" != "$pid" ]; }
 	wait_until 5 restarted			# it reads members.ini and layout.ini
-	is confirmed got 2 .standing newest lost
+	is confirmed got 2 .certainty newest lost
 	run code "${URLS[2]}/lost"
 	[ "$output" = 200 ]
 	[ "$(header Version-State)" = confirmed ]
@@ -267,7 +267,7 @@ group:
 	run "$TOP/tests/packets" replay "$D/seen" "$versions"
 	[ "$status" -eq 0 ]
 	is "$pid" versiond 1
-	is confirmed got 2 .standing newest garbage
+	is confirmed got 2 .certainty newest garbage
 }
 
 @test "what is no request on version.sock is refused, and harms nobody" {
@@ -295,7 +295,7 @@ group:
 	gone() { ! versiond "$1"; }
 	for _ in 1 2 3; do
 		wait_until 15 gone 2
-		wait_until 5 is confirmed got 1 .standing newest idle	# a cold start may be later than the check it was for
+		wait_until 5 is confirmed got 1 .certainty newest idle	# a cold start may be later than the check it was for
 	done
 	stop "$GROUP_PID"
 }
@@ -311,16 +311,16 @@ group:
 		UPS[i]=$PID
 	done
 	wait_until 10 _all_up
-	wait_until 10 is confirmed got 1 .standing newest a
+	wait_until 10 is confirmed got 1 .certainty newest a
 	stop "${UPS[2]}"
-	is "unconfirmed 1/2" got 1 '"\(.standing) \(.homes)"' newest a
+	is "unconfirmed 1/2" got 1 '"\(.certainty) \(.homes)"' newest a
 	run code -T - "${URLS[1]}/a" <<<two
 	[ "$output" = 202 ]
 	[[ $(header Version-State) == "unconfirmed; homes=1/2"* ]]
 	stop "${UPS[1]}"
 	spawn again covey up -c "$GROUP/node1/covey.yaml"
 	wait_until 10 ready "${URLS[1]}"
-	is unconfirmed got 1 .standing newest a
+	is unconfirmed got 1 .certainty newest a
 	run code "${URLS[1]}/a"
 	[ "$output" = 200 ]
 	[[ $(header Version-State) == "unconfirmed; "* ]]

@@ -134,14 +134,14 @@ class DiscoverTalk(Conversation):
 
 class VersionTalk(Conversation):
     NEWEST = Message(1, "path:text version:version purpose:B")
-    ANSWER = Message(2, "standing:B record:record type:text entry:record above:B holders:ids "
+    ANSWER = Message(2, "certainty:B record:record type:text entry:record parent_known:B holders:ids "
                      + COUNTS + " clock:Q epoch:Q")
     NODES = Message(3, "path:text")
     ROW = Message(4, "id:Q name:text http:address state:B roles:B answered:B record:record type:text "
                   "content:B entry:record age_ms:Q")
     END = Message(5)
     STORE = Message(6, "path:text record:record type:text")
-    STORED = Message(7, "settled:B all:B last:B " + COUNTS + " newest:version epoch:Q")
+    STORED = Message(7, "confirmed:B all:B last:B " + COUNTS + " newest:version epoch:Q")
     SYNC, SYNCED = Message(10, "plain:rest"), Message(11, "plain:rest")
     STATS = Message(12, "text:rest")
 
@@ -172,7 +172,7 @@ class SyncTalk(Conversation):
 
 
 READ, WRITE, ONE, BELOW, HOLDERS = range(1, 6)          # purposes of NEWEST
-CONFIRMED, UNSETTLED, UNCONFIRMED = 1, 2, 3             # standings of ANSWER
+CONFIRMED, UNDECIDED, UNCONFIRMED = 1, 2, 3             # certainties of ANSWER
 ABSENT, FULL, AWAY, CORRUPT = 3, 8, 10, 11              # kinds of FAILED: enum err_kind
 
 

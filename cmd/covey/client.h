@@ -75,7 +75,7 @@ void target_of(struct buf *, const char *path);
  * status, after everything was told.  what names the thing asked for.
  */
 int ask_json(const char *url, struct str target, const char *what, json_t **ret);
-/* What comes is printed as JSON, or as show() has it; the exit status. */
+/* What comes is printed as JSON, or as show() has it, which does not own it; the exit status. */
 int ask_and_show(const char *url, struct str target, const char *what, bool json, void (*show)(json_t *));
 /* ask_json() over a connection that stays; the answer's size is added to *bytes. */
 int ask_json_by(struct client *, struct str target, const char *what, json_t **ret, size_t *bytes);
