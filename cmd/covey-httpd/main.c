@@ -355,6 +355,7 @@ static void listener_stop(struct service *service)
 	listener_keep_telling(&h->telling);
 }
 
+/* No loop of a worker turns any more: a job of the pool that ends resumes nobody. */
 static void listener_join(struct httpd *h)
 {
 	for (unsigned i = 1; i < h->worker_count; i++) {
@@ -363,6 +364,7 @@ static void listener_join(struct httpd *h)
 	}
 }
 
+/* After that, and when the pool is empty: no job has a request that is freed here. */
 static void listener_free(struct httpd *h)
 {
 	for (unsigned i = 0; i < h->worker_count; i++)

@@ -54,12 +54,12 @@ bool ask_start(struct ask *, struct conn *, struct str path, enum newest_purpose
 void ask_none(struct ask *, struct conn *);
 void ask_end(struct ask *);		/* safe on ASK_INIT */
 
-/* Other questions to covey-versiond, whose answer() is set; one that asks the homes, and then stores at a majority. */
+/* Questions to covey-versiond that are nobody's struct ask; answer() of the call is set. */
 void ask_newest(struct worker *, struct call *, const struct newest_ask *);
-/* NULL, or no answer: false. */
+/* False: covey-versiond did not answer (frame NULL), or with something else. */
 bool ask_newest_answer(const struct frame *, struct newest_answer *ret);
-/* The homes are told of a version; slack_ms: beyond their own time. */
+/* The homes are to have this record; slack_ms: beyond the time that they have. */
 void ask_store(struct worker *, struct call *, const struct store_ask *, uint64_t slack_ms);
-bool ask_store_answer(const struct frame *, struct store_answer *ret);
+bool ask_store_answer(const struct frame *, struct store_answer *ret);	/* false: as above */
 
 #endif
