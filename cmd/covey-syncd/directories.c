@@ -64,9 +64,9 @@ static bool replicate_name(struct directories *d, struct str ask)
 	bool done;
 
 	done = worker_ask_versiond(&d->worker, VERSION_TALK_STORE, ask,
-				      STORE_FACTOR * daemon->service->conf->timeouts.store_ms, NULL,
-				      VERSION_TALK_STORED, &stored, NULL) == 0 &&
-		  store_answer_unpack(buf_str(&stored), &answer, NULL) == 0 && answer.confirmed;
+				   STORE_FACTOR * daemon->service->conf->timeouts.store_ms, NULL,
+				   VERSION_TALK_STORED, &stored, NULL) == 0 &&
+	       store_answer_unpack(buf_str(&stored), &answer, NULL) == 0 && answer.confirmed;
 	buf_clear(&stored);
 	d->failed = d->failed || !done;
 	return done;

@@ -9,7 +9,6 @@
 
 #include "clock.h"
 #include "container.h"
-#include "discover_talk.h"
 #include "identity.h"
 #include "log.h"
 #include "mem.h"

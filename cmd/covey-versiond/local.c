@@ -161,6 +161,7 @@ static void blocked_gone(struct serve_request *request)
 	struct blocked *blocked = request->data;
 
 	blocked->request = NULL;
+	blocked->wait.in_vain = true;
 }
 
 /* What was waited for often enough may block the loop. */

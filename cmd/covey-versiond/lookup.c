@@ -53,11 +53,12 @@ static bool place_is(const struct place *place, struct str path, uint64_t change
 	       str_eq((struct str){ place->path, place->n }, path);
 }
 
-static void place_set(struct place *place, struct str path, uint64_t changes)
+/* since: ms, from when on it counts. */
+static void place_set(struct place *place, struct str path, uint64_t changes, uint64_t since)
 {
 	memcpy(place->path, path.s != NULL ? path.s : "", path.n);
 	place->n = path.n;
-	place->until = clock_mono_ms() + LOOKED_MS;
+	place->until = since + LOOKED_MS;
 	place->changes = changes;
 }
 
@@ -72,7 +73,7 @@ static int lookup_history(struct versiond *v, struct str path, struct err *err)
 	history_clear(&lookups->history.all);
 	if (store_history(v->service->store, path, &lookups->history.all, err) < 0)
 		return -1;
-	place_set(&lookups->history.place, path, changes);
+	place_set(&lookups->history.place, path, changes, clock_mono_ms());
 	return 0;
 }
 
@@ -166,10 +167,12 @@ static int lookup_newest(struct versiond *v, struct str path, struct home_found 
 	struct remembered *r = &v->lookups->newest[path_hash(path) % REMEMBERED];
 
 	if (!place_is(&r->place, path, changes)) {
+		uint64_t now = clock_mono_ms();
+
 		r->place.until = 0;
 		if (lookup_read(v, path, VERSION_NONE, false, &r->found) < 0)
 			return -1;
-		place_set(&r->place, path, changes);
+		place_set(&r->place, path, changes, now);
 	}
 	*ret = r->found;
 	return 0;
@@ -219,7 +222,7 @@ void lookup_when_unblocked(struct lookup_wait *w)
 	struct versiond *v = w->versiond;
 	bool blocked = lookup_would_wait(v, w->path);
 
-	if (!blocked || w->waits++ == WAITS_MAX) {
+	if (!blocked || w->in_vain || w->waits++ == WAITS_MAX) {
 		w->then(w, !blocked);
 		return;
 	}

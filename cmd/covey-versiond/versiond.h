@@ -112,7 +112,8 @@ struct lookup_wait {
 	struct versiond *versiond;
 	struct str path;		/* its owner's */
 	unsigned waits;
-	void (*then)(struct lookup_wait *, bool unblocked);	/* false: it was waited for often enough */
+	bool in_vain;			/* nobody wants to know any more */
+	void (*then)(struct lookup_wait *, bool unblocked);	/* false: in vain, or often enough */
 };
 void lookup_when_unblocked(struct lookup_wait *);	/* then() is called at once, or later on the loop */
 

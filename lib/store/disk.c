@@ -2,7 +2,6 @@
 #include "inside.h"
 
 #include "clock.h"
-#include "file.h"
 #include "fs.h"
 #include "inifile.h"
 #include "mem.h"

@@ -187,8 +187,8 @@ struct children {
 };
 #define CHILDREN_INIT { .texts = BUF_INIT }
 int children_read(struct store *, struct names *, struct children *ret, struct err *);
-/* The same of a directory in tree/ and the one in history/ that are open; -1: there is none. */
-int children_read_open(int tree, int history, struct children *ret, struct err *);
+/* The same of a directory in tree/ and the one in history/ that are open; -1: there is none. Those behind after. */
+int children_read_open(int tree, int history, struct str after, struct children *ret, struct err *);
 void children_clear(struct children *);		/* safe on CHILDREN_INIT */
 
 /* The versions named in a path's history directory, in no order. */

@@ -139,8 +139,8 @@ static int listing_examine(struct listing_state *l, const struct child *child, b
 	return 1;
 }
 
-static int listing_fill(struct listing_state *l, struct str after, size_t limit, bool with_deleted,
-			struct listing *ret, struct err *err)
+static int listing_fill(struct listing_state *l, size_t limit, bool with_deleted, struct listing *ret,
+			struct err *err)
 {
 	struct list_entry beyond;
 	int status;
@@ -149,7 +149,7 @@ static int listing_fill(struct listing_state *l, struct str after, size_t limit,
 		const struct child *child = &l->children.items[i];
 		bool full = limit > 0 && ret->count == limit;
 
-		if (str_cmp(str_of(child->name), after) <= 0 || !can_be_named(l, str_of(child->name)))
+		if (!can_be_named(l, str_of(child->name)))
 			continue;
 		status = listing_examine(l, child, with_deleted,
 					 full ? &beyond : &ret->entries[ret->count], err);
@@ -198,12 +198,12 @@ int store_list(struct store *store, struct str path, struct str after, size_t li
 	if (status == 0)
 		status = read_durably(store, path, read_nothing, NULL, NULL, err);
 	if (status == 0)
-		status = children_read_open(l.tree, l.history, &l.children, err);
+		status = children_read_open(l.tree, l.history, after, &l.children, err);
 	if (status == 0) {
 		size_t most = limit > 0 && limit < l.children.count ? limit : l.children.count;
 
 		listing.entries = mem_new(most + 1, sizeof *listing.entries);
-		status = listing_fill(&l, after, limit, with_deleted, &listing, err);
+		status = listing_fill(&l, limit, with_deleted, &listing, err);
 	}
 	listing_state_clear(&l);
 	if (store_there(store, &gone) < 0)

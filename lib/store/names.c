@@ -160,12 +160,20 @@ int names_collect(int dir, const char *name, struct buf *texts, struct err *err)
 	return names_each(dir, name, names_add, texts, err);
 }
 
-static int texts_add_history(void *data, const char *text)
+struct gathering {
+	struct str after;
+	bool in_history;		/* which is being read */
+	struct buf *texts;
+};
+
+/* What is not behind `after` is left out here, so that a page sorts only what is left. */
+static int gather_name(void *data, const char *text)
 {
+	const struct gathering *g = data;
 	struct str name = str_of(text);
 
-	if (path_name_from_history(&name))
-		buf_add(data, name.s, name.n + 1);
+	if ((!g->in_history || path_name_from_history(&name)) && str_cmp(name, g->after) > 0)
+		buf_add(g->texts, name.s, name.n + 1);
 	return 0;
 }
 
@@ -195,18 +203,20 @@ static void children_sort(struct children *c, size_t of_tree)
 }
 
 static int children_read_both(int tree, const char *in_tree, int history, const char *in_history,
-			      struct children *ret, struct err *err)
+			      struct str after, struct children *ret, struct err *err)
 {
 	struct children c = CHILDREN_INIT;
-	size_t of_tree = 0;
+	struct gathering gathering = { .after = after, .texts = &c.texts };
+	size_t of_tree;
 	int status = 0;
 
 	/* The tree's first: what is deleted meanwhile shows as deleted. */
 	if (tree >= 0)
-		status = names_collect(tree, in_tree, &c.texts, err);
+		status = names_each(tree, in_tree, gather_name, &gathering, err);
 	of_tree = c.texts.len;
+	gathering.in_history = true;
 	if (status == 0 && history >= 0)
-		status = names_each(history, in_history, texts_add_history, &c.texts, err);
+		status = names_each(history, in_history, gather_name, &gathering, err);
 	if (status < 0) {
 		children_clear(&c);
 		return -1;
@@ -218,13 +228,13 @@ static int children_read_both(int tree, const char *in_tree, int history, const 
 
 int children_read(struct store *store, struct names *names, struct children *ret, struct err *err)
 {
-	return children_read_both(store->tree, names->tree, store->history, names_history(names), ret,
-				  err);
+	return children_read_both(store->tree, names->tree, store->history, names_history(names),
+				  (struct str)STR_INIT, ret, err);
 }
 
-int children_read_open(int tree, int history, struct children *ret, struct err *err)
+int children_read_open(int tree, int history, struct str after, struct children *ret, struct err *err)
 {
-	return children_read_both(tree, ".", history, ".", ret, err);
+	return children_read_both(tree, ".", history, ".", after, ret, err);
 }
 
 void children_clear(struct children *c)
