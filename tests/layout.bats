@@ -66,9 +66,14 @@ settled() {
 # standing I KEY - what node I has on its disk of itself
 standing() { sed -n "s/^$2 = //p" "$D/n$1/store/state/standing.ini"; }
 
-# node I has been told of the start that node J has on its disk
-remembers_start() {
-	[ "$(sed -n "/^\[$(id "$2")\]/,/^$/s/^start = //p" "$D/n$1/store/state/members.ini")" = "$(standing "$2" start | cut -d ' ' -f 1)" ]
+# spoke_anew START I... - node 2 has started after START, as its disk says it, and these know that it has spoken since
+spoke_anew() {
+	local i now
+	now=$(standing 2 start)
+	[ "$now" != "$1" ] || return
+	for i in "${@:2}"; do
+		[ "$(sed -n "/^\[$(id 2)\]/,/^$/s/^spoke = //p" "$D/n$i/store/state/members.ini")" = "$now" ] || return
+	done
 }
 
 is_silenced() { [ "$(standing "$1" silent)" = yes ]; }	# for good
@@ -409,8 +414,9 @@ three_knowing_2() {
 	three
 	stop "${DAEMONS[2]}"
 	cp -a "$D/n2/store/state" "$D/copy"
+	start=$(standing 2 start)
 	run_discoverd 2
-	for i in 1 3; do wait_until 15 remembers_start "$i" 2; done
+	wait_until 15 spoke_anew "$start" 1 3
 	stop "${DAEMONS[2]}"
 	rm -r "$D/n2/store/state"
 	cp -a "$D/copy" "$D/n2/store/state"
@@ -423,8 +429,9 @@ three_knowing_2() {
 	three
 	stop "${DAEMONS[2]}"
 	cp -a "$D/n2/store/state" "$D/copy"
+	start=$(standing 2 start)
 	run_discoverd 2
-	for i in 1 3; do wait_until 15 remembers_start "$i" 2; done
+	wait_until 15 spoke_anew "$start" 1 3
 	crash 1 2 3
 	rm -r "$D/n2/store/state"
 	mv "$D/copy" "$D/n2/store/state"
