@@ -219,18 +219,18 @@ store_late() {
 @test "the end of a directory in which something is comes too late" {
 	echo x >f
 	[ "$(code -T f "${URLS[1]}/ends/d/e/x")" = 201 ]
-	[ "$(talk 1 store ends/d 9000000000000000000 9 ended | jq -s 'any(.settled)')" = true ]
+	[ "$(talk 1 store ends/d 9000000000000000000 9 ended | jq -s 'any(.confirmed)')" = true ]
 	lists ends/ d/
 	stands file ends/d/e/x x
 	[ "$(code -X DELETE "${URLS[1]}/ends/d/e/x")" = 204 ]
 	[ "$(code -X DELETE "${URLS[1]}/ends/d/e/")" = 204 ]
-	[ "$(talk 1 store ends/d 9100000000000000000 9 ended | jq -s 'any(.settled)')" = true ]
+	[ "$(talk 1 store ends/d 9100000000000000000 9 ended | jq -s 'any(.confirmed)')" = true ]
 	lists ends/
 }
 
 # One tick above what was read is where an entry is made that somebody settles late.
 @test "the end of a directory is two ticks above all that was known, whatever the clocks" {
-	[ "$(talk 1 store room/d 9000000000000000000 9 directory | jq -s 'any(.settled)')" = true ]
+	[ "$(talk 1 store room/d 9000000000000000000 9 directory | jq -s 'any(.confirmed)')" = true ]
 	[ "$(code -X DELETE "${URLS[1]}/room/d/")" = 204 ]
 	[[ $(header ETag) == *.000000002Z-* ]]
 	stands nothing room/d
