@@ -127,14 +127,15 @@ void store_on_failure(struct store *, void (*failed)(void *data), void *data);
 struct store_entry {
 	struct record record;	/* the file's newest, live or not; version none: none is known */
 	char type[RECORD_TYPE_MAX + 1];	/* explicit content type, or "" */
-	int fd;			/* content, open for reading, or -1 (a pointer or a tombstone) */
+	int fd;			/* content, open for reading, or -1 (a pointer, a tombstone, or body) */
+	struct store_body *body;	/* owned; all of the content, instead of fd (cache.c); else NULL */
 	bool content;		/* content is here (even when no fd was asked for) */
 	bool foreign;		/* a person's file stands in the way; record is what history knows */
 	struct record entry;	/* the directory's newest, live or ended; version none: none is known */
 	bool directory;		/* it is live: a directory stands there */
 };
 #define STORE_ENTRY_INIT { .fd = -1 }
-void store_entry_clear(struct store_entry *);	/* closes fd; safe on STORE_ENTRY_INIT */
+void store_entry_clear(struct store_entry *);	/* closes fd, releases body; safe on STORE_ENTRY_INIT */
 enum name_kind store_name_kind(const struct store_entry *);
 /* The record of what stands; of nothing the newer one of both kinds, which may be none. */
 const struct record *store_current(const struct store_entry *);
@@ -147,6 +148,23 @@ enum store_want { STORE_RECORD, STORE_CONTENT };
  */
 int store_newest(struct store *, struct str path, enum store_want, struct store_entry *ret,
 		 struct err *);
+/*
+ * cache.c: the same by what one thread has read within the last second, as
+ * far as it is still true: no commit of any process has changed it, and what a
+ * person does in tree/ is seen a second later.  Small contents are handed out
+ * in memory.  To be swept every second as long as it holds anything.
+ */
+struct store_cache;
+struct store_cache *store_cache_new(struct store *);
+int store_cache_newest(struct store_cache *, struct str path, enum store_want, struct store_entry *ret,
+		       struct err *);
+bool store_cache_holds(const struct store_cache *);	/* memory, or open files */
+bool store_cache_sweep(struct store_cache *);	/* what is too old goes; false: it holds nothing any more */
+void store_cache_free(struct store_cache *);	/* NULL is fine; bodies stay with their entries */
+
+struct str store_body_bytes(const struct store_body *);
+void store_body_release(struct store_body *);	/* NULL is fine */
+
 /* One version, of either kind, in ret->record; ERR_ABSENT when it is not known here. */
 int store_version(struct store *, struct str path, struct version, enum store_want,
 		  struct store_entry *ret, struct err *);

@@ -146,9 +146,14 @@ static enum store_want get_store_want(const struct conn *c)
 static int get_look_here(struct conn *c, struct err *err)
 {
 	struct request *r = &c->request;
+	struct worker *w = c->worker;
+	int status = store_cache_newest(w->cache, buf_str(&r->path), get_store_want(c), &r->entry, err);
 
-	return store_newest(c->worker->httpd->store, buf_str(&r->path), get_store_want(c), &r->entry,
-			    err);
+	if (!w->sweeping && store_cache_holds(w->cache)) {
+		w->sweeping = true;
+		timer_start(w->loop, &w->sweep, SWEEP_MS);
+	}
+	return status;
 }
 
 /* If-Match: * and the like hold of nothing too. */
@@ -1051,9 +1056,15 @@ static void get_content_fields(struct conn *c, struct str type)
 /* The bytes of one range, into the text when they are few. */
 static int get_add_small(struct conn *c, uint64_t from, size_t n)
 {
-	char *to = buf_reserve(&c->output.text, n);
+	const struct store_body *body = c->request.entry.body;
 	size_t got = 0;
+	char *to;
 
+	if (body != NULL) {
+		buf_add(&c->output.text, store_body_bytes(body).s + from, n);
+		return 0;
+	}
+	to = buf_reserve(&c->output.text, n);
 	while (got < n) {
 		ssize_t r = pread(c->request.entry.fd, to + got, n - got, (off_t)(from + got));
 
@@ -1102,10 +1113,16 @@ static void get_send_parts(struct conn *c, const struct ranges *ranges, struct s
 	reply_length(out, range_length(ranges, size, type, mark));
 	answer_end_fields(c);
 	if (c->head.method != METHOD_HEAD) {
-		get_give_file(c);
+		if (c->request.entry.body == NULL)
+			get_give_file(c);
 		for (size_t i = 0; i < ranges->count; i++) {
-			range_part(out, &ranges->range[i], size, type, mark);
-			output_insert(&c->output, ranges->range[i].from, ranges->range[i].length);
+			const struct range *range = &ranges->range[i];
+
+			range_part(out, range, size, type, mark);
+			if (c->request.entry.body != NULL)
+				get_add_small(c, range->from, (size_t)range->length);
+			else
+				output_insert(&c->output, range->from, range->length);
 		}
 		range_end(out, mark);
 		pull_limit_output(c);

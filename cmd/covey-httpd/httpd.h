@@ -51,6 +51,8 @@ struct kept {
 	} notices;
 };
 
+#define SWEEP_MS 1000			/* between two sweeps of a cache */
+
 struct worker {
 	struct httpd *httpd;
 	struct loop *loop;
@@ -69,6 +71,9 @@ struct worker {
 	struct call drain;		/* covey-syncd is told that the outbox has something */
 	bool drain_again;
 	struct answers *answers;	/* this worker's */
+	struct store_cache *cache;	/* of the versions that are read here */
+	struct timer sweep;		/* of the cache, every second as long as it holds anything */
+	bool sweeping;			/* that timer runs */
 	time_t date_second;		/* what date[] says */
 	char date[32];
 };

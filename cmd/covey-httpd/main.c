@@ -241,9 +241,20 @@ static void worker_open_callers(struct worker *w)
 	}
 }
 
+static void worker_sweep(struct timer *timer)
+{
+	struct worker *w = CONTAINER_OF(timer, struct worker, sweep);
+
+	w->sweeping = store_cache_sweep(w->cache);
+	if (w->sweeping)
+		timer_start(w->loop, timer, SWEEP_MS);
+}
+
 static int worker_start(struct httpd *h, struct worker *w, struct err *err)
 {
 	w->httpd = h;
+	w->cache = store_cache_new(h->store);
+	w->sweep.fire = worker_sweep;
 	w->answers = &h->kept->answers[w - h->workers];
 	w->stop.run = worker_stop;
 	w->pulse.run = worker_show_pulse;
@@ -263,6 +274,8 @@ static void worker_free(struct worker *w)
 {
 	conn_free_all(w);
 	timer_stop(&w->ask);
+	timer_stop(&w->sweep);
+	store_cache_free(w->cache);
 	write_free_all(w);
 	call_finish(&w->drain);
 	caller_free(w->version);

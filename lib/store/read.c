@@ -12,7 +12,7 @@
  * the newest version at some moment between the look-ups.  That it was
  * on disk read_durably() sees to (counters.c).
  *
- * System calls of a GET: openat2, fstat, fgetxattr, readlinkat twice.
+ * System calls of a GET that finds nothing in cache.c: openat2, fstat, fgetxattr, readlinkat twice.
  */
 #include "inside.h"
 
@@ -27,6 +27,7 @@ void store_entry_clear(struct store_entry *entry)
 {
 	if (entry->fd >= 0)
 		close(entry->fd);
+	store_body_release(entry->body);
 	*entry = (struct store_entry)STORE_ENTRY_INIT;
 }
 
