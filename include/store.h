@@ -154,6 +154,7 @@ int store_newest(struct store *, struct str path, enum store_want, struct store_
  * person does in tree/ is seen a second later.  Small contents are handed out
  * in memory.  To be swept every second as long as it holds anything.
  */
+#define STORE_CACHE_FILES 128	/* open at once, at most */
 struct store_cache;
 struct store_cache *store_cache_new(struct store *);
 int store_cache_newest(struct store_cache *, struct str path, enum store_want, struct store_entry *ret,

@@ -27,7 +27,6 @@
 #define PLACES 1024
 #define SMALL_BYTES (16u << 10)
 #define CACHE_BYTES (8u << 20)		/* of small contents */
-#define CACHE_FILES 128			/* open ones */
 #define TRUE_MS 1000
 
 struct store_body {
@@ -123,7 +122,7 @@ static bool place_give(const struct place *p, enum store_want want, struct store
 /* Places are cleared in turn until there is room for so many bytes, or one more open file. */
 static void cache_make_room(struct store_cache *cache, size_t bytes, size_t files)
 {
-	while (cache->bytes + bytes > CACHE_BYTES || cache->files + files > CACHE_FILES)
+	while (cache->bytes + bytes > CACHE_BYTES || cache->files + files > STORE_CACHE_FILES)
 		place_clear(cache, &cache->places[cache->hand++ % PLACES]);
 }
 

@@ -247,10 +247,11 @@ static bool slot_is_still(const struct store *store, unsigned slot)
 
 bool counters_still(const struct store *store, uint64_t hash, uint32_t *ret_turn)
 {
-	const struct slot *s = &store->counters->slots[slot_of_hash(hash)];
+	const struct counters *table = store->counters;
+	const struct slot *s = &table->slots[slot_of_hash(hash)];
 
 	*ret_turn = atomic_load(&s->begun);
-	return atomic_load(&s->done) == *ret_turn;
+	return table != store->stand_in && atomic_load(&s->done) == *ret_turn;
 }
 
 /* What the slot is about has changed, or is about to. */

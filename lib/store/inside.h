@@ -91,7 +91,10 @@ void counters_close(struct store *);
 void counters_note_failure(struct store *, bool failing);
 bool counters_failing(const struct store *);
 
-/* Nobody is changing anything at a path of this hash; *ret_turn is another after each change. */
+/*
+ * Nobody is changing anything at a path of this hash; *ret_turn is another after each change.
+ * A stand-in, which knows of this process alone, is never still.
+ */
 bool counters_still(const struct store *, uint64_t hash, uint32_t *ret_turn);
 
 /* What a power cut could still take back of a path. */
