@@ -154,7 +154,7 @@ TEST_FILES = $(wildcard tests/*.bats)
 test: test-deps		## lint, unit tests, short fuzzing and the bats suite, against a sanitized build
 	@$(MAKE) --no-print-directory all
 	@$(MAKE) --no-print-directory SANITIZE=1 all units build/asan/covey-sim
-	@$(FUZZ_MAKE) --no-print-directory fuzzers
+	+@$(FUZZ_MAKE) --no-print-directory fuzzers
 	@tests/cases lint unit fuzz
 	tests/suite build/tests/lint.bats build/tests/unit.bats build/tests/fuzz.bats $(TEST_FILES)
 
@@ -172,7 +172,7 @@ lint-deep: test-deps	## static analysis by gcc and clang-tidy: minutes
 	BATS_TEST_TIMEOUT=1200 $(BATS) build/tests/lint-deep.bats
 
 fuzz: test-deps		## every fuzz target for FUZZ_SECONDS
-	@$(FUZZ_MAKE) --no-print-directory fuzzers
+	+@$(FUZZ_MAKE) --no-print-directory fuzzers
 	@tests/cases fuzz
 	BATS_TEST_TIMEOUT=$$(($(FUZZ_SECONDS) + 60)) $(BATS) build/tests/fuzz.bats
 
