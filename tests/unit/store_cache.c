@@ -1,7 +1,6 @@
 /* store_cache - what one thread has read lately: handed out as long as it is true, and let go then */
 #include "store_unit.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 
 #define LARGE 100000
@@ -43,14 +42,7 @@ static void remember(const char *path, const char *content)
 
 static size_t open_files(void)
 {
-	DIR *dir = opendir("/proc/self/fd");
-	size_t count = 0;
-
-	while (dir != NULL && readdir(dir) != NULL)
-		count++;
-	if (dir != NULL)
-		closedir(dir);
-	return count;
+	return names_in("/proc/self/fd");
 }
 
 static void put_large(const char *path, char fill)

@@ -21,7 +21,6 @@
 
 #include "fs.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -841,18 +840,6 @@ static void verify(const struct scenario *s, const char *path, size_t had, bool 
 	CHECK(act_delete(path) == ERR_NONE && holds(path, NULL));
 }
 
-static size_t names_in_tmp(void)
-{
-	DIR *dir = opendir(in_store("tmp", ""));
-	size_t count = 0;
-
-	while (dir != NULL && readdir(dir) != NULL)
-		count++;
-	if (dir != NULL)
-		closedir(dir);
-	return count;
-}
-
 /* Whatever came of a commit, the next one of any path waits for nobody. */
 static bool locks_are_held(void)
 {
@@ -881,7 +868,7 @@ static bool stopped_at(const struct scenario *s, size_t index, long n)
 	if (s->prepare != NULL)
 		s->prepare(path);
 	had = versions(path);
-	in_tmp = names_in_tmp();
+	in_tmp = names_in(in_store("tmp", ""));
 	lost->count = 0;
 	child = fork();
 	if (child == 0) {
@@ -898,7 +885,7 @@ static bool stopped_at(const struct scenario *s, size_t index, long n)
 	status = WEXITSTATUS(status);
 	CHECK(status == DONE || (fail_with == 0 ? status == STOPPED
 						: status == FAILED || status == ACKNOWLEDGED));
-	CHECK(status != FAILED || names_in_tmp() == in_tmp);
+	CHECK(status != FAILED || names_in(in_store("tmp", "")) == in_tmp);
 	if (status == FAILED && fail_with == EIO && s->kind == VERSION_COMES)
 		CHECK(holds(path, s->before) && versions(path) == had);
 	if (status == STOPPED)

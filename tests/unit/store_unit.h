@@ -8,6 +8,7 @@
 #include "store.h"
 #include "unit.h"
 
+#include <dirent.h>
 #include <unistd.h>
 
 static struct store *store;
@@ -119,6 +120,19 @@ static inline int prune(const char *path, uint32_t stay, uint64_t *ret_bytes)
 		return -1;
 	*ret_bytes = count.bytes;
 	return (int)count.records;
+}
+
+/* How many names there are in a directory, with its own two; 0: there is none. */
+static inline size_t names_in(const char *directory)
+{
+	DIR *dir = opendir(directory);
+	size_t count = 0;
+
+	while (dir != NULL && readdir(dir) != NULL)
+		count++;
+	if (dir != NULL)
+		closedir(dir);
+	return count;
 }
 
 static inline void remove_all(const char *path)
