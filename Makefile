@@ -144,7 +144,7 @@ run: deps		## build, and run a group of three nodes on this machine
 
 # The tests ask for these; each part of a test run is a test of bats, so that its TAP is the only count.
 export COVEY_CFLAGS := -std=c17 -D_GNU_SOURCE -DCOVEY_VERSION="$(VERSION)" -Iinclude -include banned.h $(WARNINGS)
-export BATS_TEST_TIMEOUT ?= 120
+export BATS_TEST_TIMEOUT ?= 240
 export FUZZ_SECONDS ?= 3
 FUZZ_MAKE  = $(MAKE) B=build/fuzz CC=clang LINK= \
              HARDENING='-O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined'
