@@ -2,8 +2,8 @@
 # The protocol's models, by spin: the fast configurations hold, the mutants fail.
 load helpers
 
-# Exploring takes processor time and nothing else: beside two builds three times as long.
-setup_file() { export BATS_TEST_TIMEOUT=360; }
+# Exploring takes processor time and nothing else: beside two builds three times as long or more.
+setup_file() { export BATS_TEST_TIMEOUT=600; }
 
 setup() {
 	covey_setup

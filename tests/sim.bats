@@ -3,6 +3,9 @@
 # and mutants of the protocol that they must not let pass.
 load helpers
 
+# Schedules take processor time and nothing else, as the models do.
+setup_file() { export BATS_TEST_TIMEOUT=600; }
+
 SIM=$TOP/build/asan/covey-sim
 
 @test "sim: thousands of schedules, each history linearizable" {
