@@ -19,6 +19,7 @@ struct digest *digest_new(void);
 void digest_free(struct digest *);		/* NULL is fine */
 void digest_add(struct digest *, const void *, size_t n);
 void digest_end(struct digest *, uint8_t ret[32]);	/* only digest_free() may follow */
+void digest_of(const void *, size_t n, uint8_t ret[32]);	/* all three, of what is in memory */
 
 /* SHA-512 of what a file holds; 0, or -1 and errno. */
 int digest_file_512(int fd, uint8_t ret[64]);

@@ -4,7 +4,8 @@
  * STORE/outbox/ has append-only segments, each written by one process, which
  * holds a lock on it as long as it lives.  An entry says that a version of a
  * path has been, or is just being, committed here and has still to reach
- * others.  It is durable before the version shows, and stays until somebody
+ * others.  It, or the log that repeats it (wal.h), is durable before the version
+ * shows, and it stays until somebody
  * marks it done.  A mark is not synced: one that is lost only repeats work
  * that may be repeated.
  *
@@ -30,6 +31,7 @@
 #ifndef COVEY_OUTBOX_H
 #define COVEY_OUTBOX_H
 
+#include "buf.h"
 #include "err.h"
 #include "str.h"
 #include "version.h"
@@ -49,16 +51,25 @@ struct outbox_mark {		/* where an entry is */
 struct outbox;
 int outbox_open(struct outbox **ret, struct store *, struct err *);
 void outbox_close(struct outbox *);	/* NULL is fine; what is not done stays for the drainer */
-/* The commit's: begin writes an entry, wait returns when it is on disk. */
+/* The commit's: begin writes an entry, wait returns when it is on disk; until then it may begin to be. */
 int outbox_begin(struct outbox *, struct str path, struct version, struct outbox_mark *ret,
 		 struct err *);
 int outbox_wait(struct outbox *, struct outbox_mark, struct err *);
+void outbox_sync_soon(struct outbox *);	/* what was written; nobody waits here */
 /* As outbox_done(), but soon, or at the latest when it is closed: nobody has to wait for the disk. */
 void outbox_finish(struct outbox *, struct outbox_mark);
 
 /* By whoever finished it; of no entry, or one of a segment that is gone, it does nothing. */
 void outbox_done(struct store *, struct outbox_mark);
 bool outbox_is_done(struct store *, struct outbox_mark);	/* also when it is gone */
+/* An entry of this version is there, done or not; asked for one after the other the lookup reads each segment once. */
+struct outbox_lookup {
+	uint64_t segment;	/* 0: none was read yet */
+	struct buf bytes;	/* of it; the caller's to clear */
+	uint32_t offset;	/* all before it was asked for */
+};
+bool outbox_has(struct store *, struct outbox_lookup *, struct outbox_mark, struct str path,
+		struct version);
 /* Its writer has not ended, and may still do it by itself. */
 bool outbox_writer_lives(struct store *, uint64_t segment);
 

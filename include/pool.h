@@ -30,6 +30,7 @@ struct pool *pool_new(unsigned threads);
 /* Start a thread, unless one runs.  -1: the system has none; jobs run all the same, but hold up the loop. */
 int pool_start(struct pool *, struct err *);
 void pool_submit(struct pool *, struct job *);	/* embedded; the caller's until done() */
+void job_finish(struct job *);		/* by whoever did its work, on any thread: done() follows */
 void pool_free(struct pool *);		/* waits for running and queued jobs */
 
 #endif

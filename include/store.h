@@ -7,6 +7,7 @@
  *				tree/, a tombstone or one that waits
  *	history/P/,directory	symbolic link: the end of the entry P, if any
  *	history/P/,closed	symbolic link: the gate of the directory P, if any
+ *	outbox/, wal/		what is owed to others (outbox.h); the log (wal.h)
  *
  * Newest = the greater of tree/P and what history/P/, names: a look-up each,
  * never a scan.  What a person put into tree/ by hand (no
@@ -194,6 +195,11 @@ int stage_begin(struct store *, struct stage **ret, struct err *);
  * disk.  It may be committed only if store_writable() says so then.
  */
 int stage_begin_passing(struct store *, uint64_t size, struct stage **ret, struct err *);
+/*
+ * A whole body that is in memory, where it stays the caller's; it gets a
+ * file when it is committed.  It is ended.
+ */
+struct stage *stage_of_bytes(struct store *, struct str body);
 /* Append bytes: stage_add() is stage_write() and stage_hash(); those two may
  * run on different threads at once, each in the order of the body. */
 int stage_add(struct stage *, const void *, size_t n, struct err *);
@@ -208,7 +214,7 @@ int stage_end(struct stage *, struct err *);
 int stage_sync(struct stage *, struct err *);
 uint64_t stage_size(const struct stage *);
 const uint8_t *stage_sha256(const struct stage *);	/* after stage_end() */
-int stage_fd(const struct stage *);		/* for readers while it grows; the stage's */
+int stage_fd(const struct stage *);		/* for readers while it grows; the stage's; -1: it has no file */
 void stage_free(struct stage *);		/* NULL is fine; what was not committed is gone */
 
 /* commit.c: versions */
@@ -216,7 +222,7 @@ void stage_free(struct stage *);		/* NULL is fine; what was not committed is gon
 struct commit {
 	/* in */
 	struct str path;	/* with RECORD_DELETED and nothing else it may be a gate's */
-	struct stage *stage;	/* synced; NULL for a tombstone or a directory; stays the caller's */
+	struct stage *stage;	/* ended; NULL for a tombstone or a directory; stays the caller's */
 	uint8_t flags;		/* RECORD_DELETED, RECORD_DIRECTORY, RECORD_BLIND */
 	bool ungrouped;		/* a group of one: as said below */
 	uint32_t mtime;		/* the client's, s, or 0 */
@@ -229,7 +235,10 @@ struct commit {
 	uint64_t clock;		/* when choosing: the time, ns, instead of the wall clock's; 0: that */
 	uint32_t keep;		/* made elsewhere: not stored when this many newer ones of the path
 				 * are known (dropped); 0: no limit */
-	struct outbox *outbox;	/* has an entry, durable before the version shows; NULL: none */
+	struct outbox *outbox;	/* has an entry; it, or the log's, is durable before the version
+				 * shows; NULL: none */
+	struct wal *wal;	/* makes it durable, if it is small (then not for whoever submits
+				 * several before he waits, but by the two below); NULL: its file is synced */
 	/* Asked under the lock with what stands there; -1 stops the commit with that error. */
 	int (*condition)(const struct commit *, const struct store_entry *now, struct err *);
 	void *data;		/* the caller's, for condition */
@@ -241,12 +250,14 @@ struct commit {
 	struct outbox_mark mark;	/* the entry in the outbox, for outbox_done() */
 	/* private */
 	struct commit_state *state;
+	struct together *together;	/* those it is made with; NULL: alone */
+	uint64_t directories;	/* how they had changed when those above it were looked at */
 };
 #define COMMIT_INIT { .stage = NULL, .state = NULL }
 
 /*
- * Submit: choose the version, give it its name.  Wait: make it durable, and
- * so visible.  A failed submit needs no wait.  Committing what is there
+ * Submit: choose the version, and give it its name, or write it to the log.
+ * Wait: make it durable, and so visible; by the log it gets its name here.  A failed submit needs no wait.  Committing what is there
  * already is success.  ERR_FULL: nothing changed; tombstones still pass,
  * from the reserve.
  *
@@ -264,6 +275,18 @@ struct commit {
 int commit_submit(struct store *, struct commit *, struct err *);
 int commit_wait(struct store *, struct commit *, struct err *);
 int store_commit(struct store *, struct commit *, struct err *);	/* both */
+/*
+ * The same of several, at most STORE_COMMIT_MOST, in no certain order, which
+ * share the waiting for the disk if the log takes them.  Each has its status, 0
+ * or -1, and its err.  A condition may be asked more than once.  Together: those
+ * that would have to wait for something else have the status
+ * STORE_COMMIT_ALONE, and are still to be committed, by store_commit().
+ */
+#define STORE_COMMIT_MOST 64
+#define STORE_COMMIT_ALONE 1
+void store_commit_all(struct store *, struct commit **, size_t count, int *statuses, struct err *errs);
+void store_commit_together(struct store *, struct commit **, size_t count, int *statuses,
+			   struct err *errs);
 
 /*
  * A record made elsewhere, of any kind, becomes known here; content stays
@@ -271,6 +294,8 @@ int store_commit(struct store *, struct commit *, struct err *);	/* both */
  */
 int store_merge(struct store *, struct str path, const struct record *, struct str type,
 		uint32_t keep, struct err *);
+/* The commit that this is; what it points to stays the caller's. */
+struct commit commit_of_record(struct str path, const struct record *, struct str type, uint32_t keep);
 
 /* counters.c: what changes */
 

@@ -50,6 +50,7 @@
 #define WIRE_BYTES 1200			/* of a packet on the network */
 #define WIRE_PLAIN_BYTES (WIRE_BYTES - 44)	/* before it is sealed */
 #define WIRE_LONG_BYTES 61440			/* of what travels by HTTP */
+#define WIRE_CONTENTS_BYTES (240u << 10)		/* the same, of contents */
 #define WIRE_MEMBERS_MAX 20		/* in one GOSSIP */
 
 enum wire_role {

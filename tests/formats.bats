@@ -22,7 +22,7 @@ EOF
 
 formats() { find "$STORE/tree" "$STORE/history" -type f -exec getfattr -e hex -n user.covey {} + | sed -n 's/^user.covey=0x\(..\).*/\1/p' | sort | uniq -c | xargs; }
 
-@test "a store of format 1 is opened as it is, marked, and written on in format 2" {
+@test "a store of format 1 is opened as it is, marked, and written on in format 3" {
 	httpd n
 	echo one >x
 	curl -sf -T x -H 'Content-Type: text/x-one' "$URL/d/a"
@@ -35,7 +35,7 @@ formats() { find "$STORE/tree" "$STORE/history" -type f -exec getfattr -e hex -n
 	[ "$(formats)" = "3 01" ]
 	httpd n
 	[ "$(formats)" = "3 01" ]
-	grep -qx 'format = 2' "$STORE/node.ini"
+	grep -qx 'format = 3' "$STORE/node.ini"
 	[ "$(grep '^id' "$STORE/node.ini")" = "$id" ]
 	[ "$(code "$URL/d/a")" = 200 ]
 	[ "$(cat body)" = one ]
@@ -55,11 +55,11 @@ formats() { find "$STORE/tree" "$STORE/history" -type f -exec getfattr -e hex -n
 @test "a store of a format to come is refused, naming both" {
 	httpd n
 	stop "$PID"
-	sed -i 's/^format = .*/format = 3/' "$STORE/node.ini"
+	sed -i 's/^format = .*/format = 4/' "$STORE/node.ini"
 	run covey-httpd -c "$CONF"
 	[ "$status" -ne 0 ]
-	[[ $output == *"open $STORE: its format is 3, this release knows 1 to 2"* ]]
-	grep -qx 'format = 3' "$STORE/node.ini"
+	[[ $output == *"open $STORE: its format is 4, this release knows 1 to 3"* ]]
+	grep -qx 'format = 4' "$STORE/node.ini"
 }
 
 @test "a child is dated when it was made, apart from its place in the order" {

@@ -11,9 +11,11 @@
 #include "str.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct conn;
+struct job;
 struct upload;
 struct worker;
 
@@ -21,6 +23,9 @@ void get_start(struct conn *);		/* GET, HEAD of a file */
 void index_start(struct conn *);	/* GET, HEAD of a directory; ?versions */
 void page_start(struct conn *);		/* /.covey/ */
 void write_start(struct conn *);	/* PUT, POST, DELETE */
+void take_start(struct conn *);		/* POST /.covey/msg?to=contents */
+/* In the pool: jobs of small writes, as one (batch.h). */
+void write_commit_all(struct job **, size_t count);
 
 /* When the process ends: the writes whose requests are over. */
 void write_free_all(struct worker *);

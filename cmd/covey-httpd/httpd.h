@@ -19,6 +19,7 @@
 #ifndef COVEY_HTTPD_H
 #define COVEY_HTTPD_H
 
+#include "batch.h"
 #include "call.h"
 #include "conf.h"
 #include "list.h"
@@ -27,6 +28,7 @@
 #include "pool.h"
 #include "service.h"
 #include "store.h"
+#include "wal.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -67,6 +69,8 @@ struct worker {
 	struct caller *version, *sync, *discover;
 	struct list questions;		/* for covey-versiond, at the end of this round (ask.h) */
 	struct timer ask;
+	struct list commits;		/* jobs of small writes, for the next batch, at the end of this round */
+	struct timer commit;
 	struct list writes;		/* whose requests are over, and that go on (write.c) */
 	struct call drain;		/* covey-syncd is told that the outbox has something */
 	bool drain_again;
@@ -103,6 +107,7 @@ struct httpd {
 	struct store *store;
 	struct loop *loop;		/* worker 0's */
 	struct pool *pool;
+	struct batch *commits;		/* of small files, in the pool */
 	struct worker *workers;
 	unsigned worker_count;
 	struct kept *kept;
@@ -114,6 +119,7 @@ struct httpd {
 	bool grouped;			/* a group key is configured */
 	struct group *group;		/* what is known of it (group.h), or NULL */
 	struct outbox *outbox;		/* of this process; NULL without a group */
+	struct wal *wal;		/* of this process; NULL where it serves one connection */
 	atomic_uint replicating;	/* writes on their way to homes and keepers */
 	atomic_uint asked;		/* peers that the last check counted */
 	uint64_t started_ms;

@@ -24,6 +24,7 @@
 #define RETRY_MS 100		/* when the system is out of descriptors or memory */
 #define STATUS_MS 1000		/* between two reports of how many connections there are */
 #define POOL_THREADS 64		/* commits wait for the disk, which does many at once */
+#define COMMITTERS 2		/* batches of small writes on their way: one waits for the disk, one is made ready */
 
 /* who accepts, on worker 0 */
 
@@ -274,6 +275,7 @@ static void worker_free(struct worker *w)
 {
 	conn_free_all(w);
 	timer_stop(&w->ask);
+	timer_stop(&w->commit);
 	timer_stop(&w->sweep);
 	store_cache_free(w->cache);
 	write_free_all(w);
@@ -421,10 +423,12 @@ static void role_free(struct service *service)
 
 	listener_join(h);
 	pool_free(h->pool);
+	batch_free(h->commits);
 	listener_free(h);
 	mime_free(h->mime);
 	pthread_mutex_destroy(&h->recent.mutex);
 	group_free(h->group);
+	wal_close(h->wal);
 	outbox_close(h->outbox);
 	tally_close(h->kept, sizeof *h->kept);
 	free(h->state_directory);
@@ -448,11 +452,13 @@ static int role_start(struct service *service, struct err *err)
 	if (store_lost_records(h->store))
 		log_line(LOG_LEVEL_ERROR, "%s: %s", h->conf->node.store, HTTPD_LOST_RECORDS);
 	h->pool = pool_new(POOL_THREADS);
+	h->commits = batch_new(h->pool, COMMITTERS, STORE_COMMIT_MOST, write_commit_all);
 	pthread_mutex_init(&h->recent.mutex, NULL);
 	h->mime = mime_new(MIME_FILE);
 	kept_open(h);
 	if ((!h->grouped || (group_new(&h->group, h, err) == 0 &&
 			     outbox_open(&h->outbox, h->store, err) == 0)) &&
+	    (service->inetd || wal_open(&h->wal, h->store, err) == 0) &&
 	    listener_start(h, err) == 0)
 		return 0;
 	role_free(service);

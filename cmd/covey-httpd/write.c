@@ -38,6 +38,7 @@
 #include "reply.h"
 #include "store.h"
 #include "sync_talk.h"
+#include "wire.h"
 
 #include <inttypes.h>
 #include <sys/statvfs.h>
@@ -119,6 +120,7 @@ struct write {
 	enum write_step step;		/* the next one */
 	struct link link;		/* of the worker's whose requests are over */
 	struct job job;
+	int (*prepare)(struct write *, struct write_item *, struct err *);	/* fills the item's commit */
 	struct timer timer;		/* until homes are asked again, or the client waits no longer */
 	uint64_t until;			/* ms, loop's clock: the client waits; 0: that has not begun */
 	struct ask ask;
@@ -885,6 +887,8 @@ static enum outcome receive(struct write *w)
 	return WAIT;		/* for write_received(), when it is whole */
 }
 
+_Static_assert(WIRE_CONTENTS_BYTES < CHUNK_BYTES, "the longest whole body is one chunk");
+
 void upload_whole(struct conn *c, uint64_t max, void (*whole)(struct conn *, struct str))
 {
 	upload_new(c)->whole = whole;
@@ -1123,15 +1127,34 @@ static int check_digests(const struct body_digests *wanted, const struct write_i
 	return 0;
 }
 
+/*
+ * A body in memory is written with the commit: another errand to the pool
+ * would cost more than it saves.
+ */
+static bool is_small(const struct write *w)
+{
+	return w->count == 1 && w->items[0].stage == NULL && w->items[0].copy_fd < 0;
+}
+
+/* It is committed together with others, and needs no file before. */
+static bool is_for_the_log(const struct write *w)
+{
+	return w->worker->httpd->wal != NULL && w->kind == WRITE_FILE && is_small(w) &&
+	       w->items[0].small.len <= WAL_BODY_MAX && !w->repr.has_512 && !w->content.has_512;
+}
+
 /* Its body is in its stage, on disk, and its digests are right.  Blocks. */
 static int stage_item(struct write *w, struct write_item *item, struct err *err)
 {
-	if (item->stage == NULL &&
+	if (item->stage == NULL && is_for_the_log(w))
+		item->stage = stage_of_bytes(w->worker->httpd->store, buf_str(&item->small));
+	else if (item->stage == NULL &&
 	    (stage_begin(w->worker->httpd->store, &item->stage, err) < 0 ||
 	     (item->copy_fd >= 0 ? stage_copy(item->stage, item->copy_fd, err) :
 				   stage_add(item->stage, item->small.data, item->small.len, err)) < 0))
 		return -1;
-	buf_clear(&item->small);
+	if (stage_fd(item->stage) >= 0)
+		buf_clear(&item->small);
 	if (stage_sync(item->stage, err) < 0 ||
 	    check_digests(&w->repr, item, "Repr-Digest", err) < 0 ||
 	    check_digests(&w->content, item, "Content-Digest", err) < 0)
@@ -1158,15 +1181,6 @@ static void stage_done(struct job *job)
 	w->staging = false;
 	if (w->step == WRITE_COMMIT)
 		write_resume(w);
-}
-
-/*
- * A body in memory is written with the commit: another errand to the pool
- * would cost more than it saves.
- */
-static bool is_small(const struct write *w)
-{
-	return w->count == 1 && w->items[0].stage == NULL && w->items[0].copy_fd < 0;
 }
 
 static enum outcome stage(struct write *w)
@@ -1220,7 +1234,7 @@ static int name_item(const struct write *w, const struct write_item *item, struc
 	return -1;
 }
 
-static int commit_item(struct write *w, struct write_item *item, struct err *err)
+static int commit_prepare(struct write *w, struct write_item *item, struct err *err)
 {
 	static const uint8_t flags[] = {
 		[WRITE_FILE] = 0,
@@ -1231,6 +1245,7 @@ static int commit_item(struct write *w, struct write_item *item, struct err *err
 	struct httpd *h = w->worker->httpd;
 	struct commit *commit = &item->commit;
 
+	(void)err;
 	commit->path = buf_str(&item->path);
 	commit->stage = item->stage;
 	commit->flags = flags[w->kind] | (w->unconfirmed ? RECORD_BLIND : 0);
@@ -1241,12 +1256,20 @@ static int commit_item(struct write *w, struct write_item *item, struct err *err
 	commit->clock = item->clock;
 	commit->ungrouped = !h->grouped;
 	commit->outbox = h->outbox;
+	commit->wal = h->wal;
 	if (version_is_none(commit->fixed))
 		commit->condition = commit_condition;
 	commit->data = w;
 	if (h->group != NULL && item->clock == 0)
 		commit->clock = group_clock(h->group);
-	return store_commit(h->store, commit, err) < 0 ? name_item(w, item, err) : 0;
+	return 0;
+}
+
+static int commit_item(struct write *w, struct write_item *item, struct err *err)
+{
+	if (w->prepare(w, item, err) < 0)
+		return -1;
+	return store_commit(w->worker->httpd->store, &item->commit, err) < 0 ? name_item(w, item, err) : 0;
 }
 
 static void commit_job(struct job *job)
@@ -1267,6 +1290,82 @@ static void commit_done(struct job *job)
 	write_resume(CONTAINER_OF(job, struct write, job));
 }
 
+/* One that was begun, with its body; false: it is over already. */
+static bool commit_begin(struct write *w)
+{
+	if (!w->staged)
+		stage_items(w);
+	w->result = w->stage_result;
+	w->err = w->stage_err;
+	if (w->result == 0)
+		w->result = w->prepare(w, &w->items[0], &w->err);
+	return w->result == 0;
+}
+
+/* Alone, as one that is not small: it has to wait for a path's lock, or makes a directory. */
+static void commit_alone(struct write *w)
+{
+	w->job.work = commit_job;
+	w->job.key = path_hash(buf_str(&w->items[0].path));
+	pool_submit(w->worker->httpd->pool, &w->job);
+}
+
+/* Those of one file each, whose contents are small: together they wait for the disk once. */
+void write_commit_all(struct job **jobs, size_t count)
+{
+	struct write *w = CONTAINER_OF(jobs[0], struct write, job);
+	struct httpd *h = w->worker->httpd;
+	struct commit *commits[STORE_COMMIT_MOST];
+	size_t which[STORE_COMMIT_MOST], n = 0;
+	int statuses[STORE_COMMIT_MOST];
+	struct err errs[STORE_COMMIT_MOST];
+
+	for (size_t i = 0; i < count; i++) {
+		w = CONTAINER_OF(jobs[i], struct write, job);
+		if (!commit_begin(w))
+			continue;
+		commits[n] = &w->items[0].commit;
+		which[n++] = i;
+	}
+	store_commit_together(h->store, commits, n, statuses, errs);
+	for (size_t k = 0; k < n; k++) {
+		w = CONTAINER_OF(jobs[which[k]], struct write, job);
+		w->result = statuses[k];
+		if (statuses[k] < 0)
+			w->err = errs[k];
+		if (statuses[k] != STORE_COMMIT_ALONE)
+			continue;
+		jobs[which[k]] = NULL;
+		commit_alone(w);
+	}
+	notices_disk(h);
+}
+
+static void commits_send(struct timer *timer)
+{
+	struct worker *worker = CONTAINER_OF(timer, struct worker, commit);
+
+	batch_submit(worker->httpd->commits, &worker->commits);
+}
+
+/* With the others of this round of the loop, if it may be. */
+static void commit_start(struct write *w, void (*work)(struct job *), void (*done)(struct job *))
+{
+	struct worker *worker = w->worker;
+
+	if (!is_for_the_log(w)) {
+		conn_start_job(w->conn, &w->job, work, done, path_hash(buf_str(&w->items[0].path)));
+		return;
+	}
+	w->conn->state = CONN_BUSY;
+	w->job = (struct job){ .done = done, .home = worker->loop };
+	if (worker->commits.count == 0) {
+		worker->commit.fire = commits_send;
+		timer_start(worker->loop, &worker->commit, 0);
+	}
+	list_append(&worker->commits, &w->job.link);
+}
+
 static enum outcome commit(struct write *w)
 {
 	if (w->staging) {
@@ -1277,7 +1376,8 @@ static enum outcome commit(struct write *w)
 		write_refuse(w);
 		return GO_ON;
 	}
-	conn_start_job(w->conn, &w->job, commit_job, commit_done, path_hash(buf_str(&w->items[0].path)));
+	w->prepare = commit_prepare;
+	commit_start(w, commit_job, commit_done);
 	return WAIT;
 }
 
@@ -2606,15 +2706,13 @@ static int pushed_parse(struct str field, struct record *ret, struct str *ret_ty
 	return record_has_content(ret) ? 0 : err_set(err, ERR_INVALID, "it has no content");
 }
 
-/* In the pool, its body in memory or in a stage. */
-static int pushed_commit(struct write *w, struct write_item *item, struct err *err)
+/* In the pool, its body in its stage. */
+static int pushed_prepare(struct write *w, struct write_item *item, struct err *err)
 {
 	struct httpd *h = w->worker->httpd;
 	const struct record *record = &item->existing;
 	struct layout layout;
 
-	if (stage_item(w, item, err) < 0)
-		return -1;
 	if (stage_size(item->stage) != record->size ||
 	    memcmp(stage_sha256(item->stage), record->sha256, SHA256_BYTES) != 0)
 		return err_set(err, ERR_INVALID, "take %s: the body is not the record's content",
@@ -2628,14 +2726,8 @@ static int pushed_commit(struct write *w, struct write_item *item, struct err *e
 	item->commit.type = str_of(item->type);
 	item->commit.fixed = record->version;
 	item->commit.keep = layout.keep_versions;
-	return store_commit(h->store, &item->commit, err);
-}
-
-static void pushed_commit_job(struct job *job)
-{
-	struct write *w = CONTAINER_OF(job, struct write, job);
-
-	w->result = pushed_commit(w, &w->items[0], &w->err);
+	item->commit.wal = h->wal;
+	return 0;
 }
 
 static void pushed_committed(struct job *job)
@@ -2667,7 +2759,8 @@ static void pushed_finish(struct conn *c)
 		return;
 	}
 	memcpy(item->type, type.s ? type.s : "", type.n);
-	conn_start_job(c, &w->job, pushed_commit_job, pushed_committed, path_hash(buf_str(&item->path)));
+	w->prepare = pushed_prepare;
+	commit_start(w, commit_job, pushed_committed);
 }
 
 static void pushed_receive(struct conn *c)

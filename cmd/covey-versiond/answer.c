@@ -438,14 +438,56 @@ static bool is_worth_a_line(struct versiond *v, const struct err *err)
 	       (now >= due && atomic_compare_exchange_strong(&v->complain_at, &due, now + COMPLAIN_MS));
 }
 
+static struct commit record_commit(const struct record_keeping *k)
+{
+	struct commit c = commit_of_record(k->path, &k->record, k->type, k->keep);
+
+	c.wal = k->versiond->wal;
+	return c;
+}
+
+static void record_note(struct record_keeping *k, int status, const struct err *err)
+{
+	k->on_disk = status == 0;
+	if (!k->on_disk && is_worth_a_line(k->versiond, err))
+		log_err(LOG_LEVEL_WARNING, err, "keep a record");
+}
+
 static void record_work(struct job *job)
 {
 	struct record_keeping *k = CONTAINER_OF(job, struct record_keeping, job);
+	struct commit c = record_commit(k);
 	struct err err = ERR_INIT;
+	int status = store_commit(k->versiond->service->store, &c, &err);
 
-	k->on_disk = store_merge(k->versiond->service->store, k->path, &k->record, k->type, k->keep, &err) == 0;
-	if (!k->on_disk && is_worth_a_line(k->versiond, &err))
-		log_err(LOG_LEVEL_WARNING, &err, "keep a record");
+	record_note(k, status, &err);
+}
+
+/* In the pool, as one: those that came while others were written. */
+void answer_keep_records(struct job **jobs, size_t count)
+{
+	struct record_keeping *k = CONTAINER_OF(jobs[0], struct record_keeping, job);
+	struct versiond *v = k->versiond;
+	struct commit commits[STORE_COMMIT_MOST], *pointers[STORE_COMMIT_MOST];
+	struct err errs[STORE_COMMIT_MOST];
+	int statuses[STORE_COMMIT_MOST];
+
+	for (size_t i = 0; i < count; i++) {
+		commits[i] = record_commit(CONTAINER_OF(jobs[i], struct record_keeping, job));
+		pointers[i] = &commits[i];
+	}
+	store_commit_together(v->service->store, pointers, count, statuses, errs);
+	for (size_t i = 0; i < count; i++) {
+		k = CONTAINER_OF(jobs[i], struct record_keeping, job);
+		if (statuses[i] != STORE_COMMIT_ALONE) {
+			record_note(k, statuses[i], &errs[i]);
+			continue;
+		}
+		k->job.work = record_work;
+		k->job.key = path_hash(k->path);
+		pool_submit(v->pool, jobs[i]);
+		jobs[i] = NULL;
+	}
 }
 
 static void record_finish(void *data, bool kept)
@@ -472,10 +514,14 @@ static void record_done(struct job *job)
 static void record_keep(struct versiond *v, struct record_keeping *k, struct str path, struct str type,
 			const struct record *record, void (*finish)(struct record_keeping *, bool kept))
 {
+	struct list one = { .first = NULL };
+
 	*k = (struct record_keeping){ .versiond = v, .path = path, .type = type, .record = *record,
 				      .keep = v->home.layout.keep_versions, .finish = finish };
-	k->job = (struct job){ .key = path_hash(path), .work = record_work, .done = record_done };
-	versiond_submit(v, v->pool, &k->job);
+	k->job = (struct job){ .done = record_done, .home = v->service->loop };
+	v->jobs++;
+	list_append(&one, &k->job.link);
+	batch_submit(v->records, &one);
 }
 
 /* Another node's. */

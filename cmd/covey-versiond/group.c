@@ -289,7 +289,8 @@ int group_start(struct versiond *v, struct err *err)
 	if (v->keys.count == 0 || fd < 0)
 		return 0;
 	v->socket = sealed_new(v->service->loop, fd, &v->keys, v->self.id, &role, v, err);
-	if (v->socket == NULL || outbox_open(&v->outbox, v->service->store, err) < 0)
+	if (v->socket == NULL || outbox_open(&v->outbox, v->service->store, err) < 0 ||
+	    wal_open(&v->wal, v->service->store, err) < 0)
 		return -1;
 	group_start_courier(v);
 	randombytes_buf(&v->random, sizeof v->random);
@@ -311,6 +312,7 @@ void group_stop(struct versiond *v)
 	sealed_free(v->socket);
 	asker_clear(&v->asker);
 	answers_stop(v);
+	wal_close(v->wal);
 	outbox_close(v->outbox);
 	home_clear(&v->home);
 	buf_clear(&v->answer);

@@ -15,6 +15,7 @@
 #include "mem.h"
 
 #define POOL_THREADS 16			/* each waits for the disk */
+#define RECORD_BATCHES 2			/* batches of records on their way: one waits for the disk, one is made ready */
 #define STOP_MS 200			/* for questions; then the next process is asked them again */
 
 void versiond_submit(struct versiond *v, struct pool *pool, struct job *job)
@@ -38,6 +39,7 @@ static void versiond_free(struct versiond *v)
 		pool_free(v->pool);
 	if (v->survey_pool != NULL)
 		pool_free(v->survey_pool);
+	batch_free(v->records);
 	surveys_free(v->surveys);
 	stats_close(v);
 	group_stop(v);
@@ -53,6 +55,7 @@ static int versiond_start(struct service *service, struct err *err)
 	v->service = service;
 	stats_open(v);
 	v->pool = pool_new(POOL_THREADS);
+	v->records = batch_new(v->pool, RECORD_BATCHES, STORE_COMMIT_MOST, answer_keep_records);
 	v->survey_pool = pool_new(1);
 	v->surveys = surveys_new(service->store);
 	v->lookups = lookup_new();

@@ -16,6 +16,7 @@
 #define COVEY_VERSIOND_H
 
 #include "asker.h"
+#include "batch.h"
 #include "call.h"
 #include "check.h"
 #include "courier.h"
@@ -26,6 +27,7 @@
 #include "service.h"
 #include "storing.h"
 #include "view_client.h"
+#include "wal.h"
 
 #include <stdatomic.h>
 
@@ -69,12 +71,14 @@ struct versiond {
 
 	struct pool *pool;		/* commits, and waiting for others' */
 	struct pool *survey_pool;	/* one thread */
+	struct batch *records;		/* commits of others' records, in the pool */
 	struct surveys *surveys;	/* of that thread */
 	size_t jobs;			/* in both */
 	size_t syncs;			/* of these, in the latter */
 	struct lookups *lookups;	/* lookup.c's memory */
 	atomic_uint_least64_t complain_at;	/* ms: a line about a disk that takes nothing is due */
 	struct outbox *outbox;		/* of directories made here; NULL: in no group */
+	struct wal *wal;		/* of records that are kept here; NULL: in no group */
 	struct answers *answers;	/* answer.c's memory; NULL: in no group */
 
 	struct serve *serve;
@@ -118,6 +122,8 @@ struct lookup_wait {
 void lookup_when_unblocked(struct lookup_wait *);	/* then() is called at once, or later on the loop */
 
 /* answer.c */
+/* In the pool: jobs of records to be kept, as one (batch.h). */
+void answer_keep_records(struct job **, size_t count);
 void answers_start(struct versiond *);	/* sets the asker's commit, make and made_end */
 void answers_stop(struct versiond *);	/* when nothing runs any more; safe when not started */
 /* A message from `from`, or else one that came in the request, which it ends. */

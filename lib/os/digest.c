@@ -50,6 +50,12 @@ void digest_end(struct digest *digest, uint8_t ret[32])
 	must_succeed(EVP_DigestFinal_ex(digest_context(digest), ret, NULL));
 }
 
+void digest_of(const void *bytes, size_t n, uint8_t ret[32])
+{
+	pthread_once(&once, sha256_fetch);
+	must_succeed(sha256 != NULL && EVP_Digest(bytes, n, ret, NULL, sha256, NULL) == 1);
+}
+
 int digest_file_512(int fd, uint8_t ret[64])
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();

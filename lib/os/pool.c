@@ -76,15 +76,19 @@ static struct job *thread_next_job(struct pool *pool, struct thread *self)
 	return job;
 }
 
+void job_finish(struct job *job)
+{
+	job->task.run = job_done;
+	loop_post(job->home, &job->task);
+}
+
 static void job_work(struct job *job)
 {
 	bool told = job->done != NULL;	/* else it may be gone when it has run */
 
 	job->work(job);
-	if (!told)
-		return;
-	job->task.run = job_done;
-	loop_post(job->home, &job->task);
+	if (told)
+		job_finish(job);
 }
 
 static void *thread_run(void *data)

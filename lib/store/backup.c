@@ -578,6 +578,19 @@ static int backup_check_place(const char *to, int dir, uint64_t node, struct err
 	return 0;
 }
 
+/* What a power cut left in the log is in no part that is copied. */
+static int check_log(struct copying *c)
+{
+	int wal = fs_open(c->from, "wal", O_RDONLY | O_DIRECTORY, 0);
+	bool owed = wal_has_unreplayed(wal);
+
+	if (wal >= 0)
+		close(wal);
+	return !owed ? 0 : err_set(c->err, ERR_CONFLICT, "back up %s: a program of the node ended in the "
+				   "middle of its work, and what it wrote last is put in its place "
+				   "when one is started: do that first, or try again soon", c->from_path);
+}
+
 static int backup_copy(struct copying *c)
 {
 	struct disk_identity identity;
@@ -598,7 +611,7 @@ static int backup_copy(struct copying *c)
 			       err_set(c->err, ERR_CONFLICT, "back up to %s: that is just being done",
 				       c->to_path) :
 			       err_sys(c->err, "lock %s", c->to_path);
-	if (backup_check_place(c->to_path, c->to, identity.node, c->err) < 0 ||
+	if (check_log(c) < 0 || backup_check_place(c->to_path, c->to, identity.node, c->err) < 0 ||
 	    description_save(c->to_path, identity.node, false, c->err) < 0 || copy_parts(c) < 0 ||
 	    copy_part(c, "node.ini") < 0)
 		return -1;
@@ -708,7 +721,8 @@ static int recover_store(struct copying *c, uint64_t node,
 		return -1;
 	if (*held >= 0 && disk_read_identity(c->to_path, &begun, c->err) < 0)
 		return -1;
-	if (!begun.recovering && (!names_none(c->to, "tree") || !names_none(c->to, "history")))
+	if (!begun.recovering && (!names_none(c->to, "tree") || !names_none(c->to, "history") ||
+				 !names_none(c->to, "wal")))
 		return err_set(c->err, ERR_EXISTS, "recover to %s: there are files of a store already: move "
 			       "them away first", c->to_path);
 	if (fstat(c->to, &st) < 0)

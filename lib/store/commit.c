@@ -2,7 +2,7 @@
  * commit - a version becomes part of the store, whole or not at all
  *
  * One commit at a time per path, under the path's lock, which is held until
- * the version is on disk.  V is the new version, O the one that is at tree/P.
+ * the version is on disk, or in the log and named.  V is the new version, O the one that is at tree/P.
  *
  *	step				a crash after it leaves
  *	1  V's body, record and mtime	O; the unnamed file is gone
@@ -48,6 +48,22 @@
  * way to its name (step 4; the path's next commit removes it), O may be in
  * tree/ and history/ both, and a dead tree/P is moved on by the next commit.
  *
+ * A small version of a file that just takes its place, in tree/ or history/,
+ * goes by the log (wal.c), if there is one:
+ *
+ *	1  as above			O
+ *	2  V's entry is written to the	O: the path's slot of the counters
+ *	   log				names the entry, and whoever takes the
+ *					lock next makes it void
+ *	3  the log is synced		the same; after a power cut V, by replay
+ *	4  O is linked into history,	V, for ever, by replay, until the log's
+ *	   V gets its name; neither is	checkpoint has synced the file system
+ *	   synced
+ *
+ * That is on file systems alone where names come to the disk in the order of
+ * their changes (keeps_order()): else a power cut could leave V, which is
+ * replayed, and O nowhere.
+ *
  * From the first change that others could see until all is synced the
  * counters make readers go by O, or wait (reveal(), counters.c).  When
  * a sync fails meanwhile O is put back: V was seen by nobody.
@@ -58,7 +74,8 @@
  *
  * Above the path there are directories in tree/, which need no records; in a
  * group of one each is a live entry before its first file, and still one
- * after.  No step holds two locks; a directory removed meanwhile shows as
+ * after.  No step waits for a lock while it holds one (store_commit_all() holds
+ * several); a directory removed meanwhile shows as
  * ENOENT, and the commit starts over.  The directory above is opened under
  * P's lock: one that was opened before may have been removed and made again,
  * and what stands in the new one would not be found.  As long as the lock is
@@ -78,10 +95,12 @@
 #define TRIES 64	/* each is one more directory or file that came and went meanwhile */
 
 #define MAKE_PARENT 2	/* of a step: AGAIN, with the directory above, which has to be made */
+#define BUSY 3		/* of one of several commits: it has to be made alone, when the others are over */
 
 enum commit_how {
 	COMMIT_OWN,		/* in a group of one what contradicts it is a conflict */
 	COMMIT_MERGE,		/* of what was made elsewhere */
+	COMMIT_REPLAY,		/* of an entry of the log */
 	COMMIT_ADOPT,		/* of a person's file, which it replaces */
 	COMMIT_PARENT,		/* a directory, without a record, for what comes below it */
 	COMMIT_REAP,		/* no version: what does not stand there any more goes from tree/ */
@@ -93,7 +112,7 @@ struct commit_state {
 	bool gate;
 	struct names names;
 	struct chain chain;	/* opened when needed */
-	int parent;		/* owned; the directory in tree/, or -1: there is none */
+	int parent;		/* owned, unless several have it; the directory in tree/, or -1 */
 	const char *name;	/* in parent; points into names */
 	struct inode old;	/* O: what is at tree/P */
 	struct marks marks;
@@ -111,18 +130,32 @@ struct commit_state {
 	bool directory_in_way;	/* a directory that stands for nothing may be in the way */
 	bool revealed;		/* the counters know */
 	struct outbox_mark mark;
+	struct wal_mark logged;	/* segment 0: its file is synced */
 };
 #define COMMIT_STATE_INIT { .lock = LOCK_INIT, .chain = CHAIN_INIT, .parent = -1, \
 			    .old = INODE_INIT, .entry = STORE_ENTRY_INIT }
 
-static int commit_as(struct store *, struct commit *, enum commit_how, struct err *);
+/* Commits that one thread makes at once, and what they have in common. */
+struct together {
+	struct lock_set locks;
+	struct parent {			/* directories above them that are there */
+		struct str path;	/* of the first that asked */
+		int fd;			/* owned */
+		uint64_t directories;	/* how they had changed before it was looked at */
+		bool ungrouped;		/* it is a live entry */
+	} parents[STORE_COMMIT_MOST];
+	size_t count;
+};
 
-static void state_free(struct commit_state *s)
+static int commit_as(struct store *, struct commit *, enum commit_how, struct err *);
+static void undo(struct store *, struct commit_state *);
+
+static void state_free(const struct commit *c, struct commit_state *s)
 {
 	chain_close(&s->chain);
 	inode_clear(&s->old);
 	store_entry_clear(&s->entry);
-	if (s->parent >= 0)
+	if (s->parent >= 0 && c->together == NULL)
 		close(s->parent);
 	lock_release(&s->lock);
 	free(s);
@@ -130,11 +163,8 @@ static void state_free(struct commit_state *s)
 
 /*
  * Where a version becomes durable: a commit waits for the disk in these
- * five, and nowhere else.  commit_submit() goes through all but the last,
- * which is commit_wait()'s.  A log, which has the record, a small body and
- * the entry by one append, would take their place so: reveal() waits for the
- * append before the first name changes, and these five do nothing for what
- * the log has, until its checkpoint syncs the file system.
+ * five, or for the log (finish_logged()), and nowhere else.  commit_submit()
+ * goes through all but the last, which is commit_wait()'s.
  */
 
 /* Step 1: the file with its record. */
@@ -206,7 +236,7 @@ static int history_greatest(struct store *store, struct names *names, struct ver
 {
 	struct version greatest = VERSION_NONE;
 
-	if (names_each(store->history, names_history(names), greatest_add_name, &greatest, err) < 0)
+	if (!names->no_history && names_each(store->history, names_history(names), greatest_add_name, &greatest, err) < 0)
 		return -1;
 	*ret = greatest;
 	return 0;
@@ -219,6 +249,7 @@ static int read_state(struct store *store, struct commit_state *s, struct err *e
 
 	if (s->parent >= 0 && inode_read_tree(s->parent, s->name, &s->old, err) < 0)
 		return -1;
+	names_look_for_history(&s->names, store->history);
 	if (marks_read(store->history, &s->names, &s->marks, err) < 0 ||
 	    entry_from_inode(store->history, &s->names, &s->marks, &s->old, STORE_RECORD, &s->entry,
 			     err) < 0)
@@ -236,10 +267,11 @@ static int choose_version(struct store *store, const struct commit *c, struct co
 			  struct err *err)
 {
 	uint64_t now = c->clock != 0 ? c->clock : clock_wall_ns(), floor;
-	struct version issued, gate;
+	struct version issued = VERSION_NONE, gate = VERSION_NONE;
 
-	if (mark_read(store->history, names_mark(&s->names, MARK_ISSUED), &issued, err) < 0 ||
-	    mark_read(store->history, names_mark(&s->names, MARK_GATE), &gate, err) < 0)
+	if (!s->names.no_history &&
+	    (mark_read(store->history, names_mark(&s->names, MARK_ISSUED), &issued, err) < 0 ||
+	     mark_read(store->history, names_mark(&s->names, MARK_GATE), &gate, err) < 0))
 		return -1;
 	floor = version_later(version_later(issued, gate),
 			      version_later(c->above, s->greatest)).time;
@@ -360,8 +392,9 @@ static int place_aside(int dir, const char *name, int history, struct err *err)
 	return 0;
 }
 
-/* An empty file with the record of what has no content, in a history directory; the file is synced. */
-static int place_record(struct store *store, int history, const struct record *record, struct err *err)
+/* An empty file with the record of what has no content, in a history directory; synced, if so. */
+static int place_record(struct store *store, int history, const struct record *record, bool synced,
+			struct err *err)
 {
 	struct source source = SOURCE_INIT;
 	int status;
@@ -370,7 +403,7 @@ static int place_record(struct store *store, int history, const struct record *r
 	if (source.fd < 0)
 		return err_sys(err, "make a file for the record");
 	status = inode_set_record(source.fd, record, (struct str)STR_INIT, false, err);
-	if (status == 0)
+	if (status == 0 && synced)
 		status = sync_record(store, source.fd, err);
 	if (status == 0)
 		status = place_in_history(&source, history, record, false, err);
@@ -499,7 +532,13 @@ static enum change change_of(const struct commit_state *s)
 static bool can_be_left_out(const struct commit_state *s)
 {
 	return change_of(s) == CHANGE_FILE && !s->entry.foreign &&
-	       (s->how == COMMIT_OWN || s->how == COMMIT_MERGE);
+	       (s->how == COMMIT_OWN || s->how == COMMIT_MERGE || s->how == COMMIT_REPLAY);
+}
+
+static struct pending pending_of(const struct commit_state *s)
+{
+	return (struct pending){ .version = s->record.version, .record_known = s->record_known,
+				 .before = s->entry.record.version };
 }
 
 /*
@@ -509,9 +548,7 @@ static bool can_be_left_out(const struct commit_state *s)
 static int reveal(struct store *store, const struct commit *c, struct commit_state *s,
 		  struct err *err)
 {
-	struct pending pending = { .version = s->record.version,
-				   .record_known = s->record_known,
-				   .before = s->entry.record.version };
+	struct pending pending = pending_of(s);
 
 	if (s->revealed)
 		return 0;
@@ -525,8 +562,7 @@ static int reveal(struct store *store, const struct commit *c, struct commit_sta
 /* content, and pointers */
 
 /* What the new version's name will be made from: the stage's file, or a pointer's text. */
-static int prepare_source(const struct commit *c, const struct commit_state *s, struct buf *text,
-			  struct source *ret, struct err *err)
+static struct source source_of(const struct commit *c, const struct commit_state *s, struct buf *text)
 {
 	struct source source = SOURCE_INIT;
 
@@ -535,11 +571,18 @@ static int prepare_source(const struct commit *c, const struct commit_state *s, 
 		source.text = text->data;
 	} else {
 		source.fd = stage_fd(c->stage);
-		if (inode_set_record(source.fd, &s->record, c->type, false, err) < 0)
-			return -1;
 	}
-	*ret = source;
-	return 0;
+	return source;
+}
+
+/* Step 1: the stage's file is there, with its record. */
+static int prepare_file(const struct commit *c, const struct commit_state *s, struct err *err)
+{
+	if (c->stage == NULL)
+		return 0;
+	if (stage_make_file(c->stage, err) < 0)
+		return -1;
+	return inode_set_record(stage_fd(c->stage), &s->record, c->type, false, err);
 }
 
 /* Step 4. */
@@ -566,8 +609,6 @@ static int place_newest(struct store *store, const struct commit *c, struct comm
 {
 	int status;
 
-	if (s->parent < 0)
-		return MAKE_PARENT;
 	if (s->ahead && open_history(store, s, err) < 0)
 		return -1;
 	status = keep_old(store, s, err);
@@ -651,12 +692,12 @@ static int place_version(struct store *store, const struct commit *c, struct com
 			 struct err *err)
 {
 	struct buf text = BUF_INIT;
-	struct source source;
+	struct source source = source_of(c, s, &text);
 	int status;
 
-	if (prepare_source(c, s, &text, &source, err) < 0)
-		status = -1;
-	else if (!s->newest)
+	if (c->outbox != NULL)
+		outbox_sync_soon(c->outbox);	/* beside the body */
+	if (!s->newest)
 		status = place_older(store, c, s, &source, err);
 	else if (must_stay_in_history(s))
 		status = place_waiting(store, c, s, &source, err);
@@ -666,10 +707,125 @@ static int place_version(struct store *store, const struct commit *c, struct com
 	return status;
 }
 
+/*
+ * By the log.  A version of a file that just takes its place in tree/, or in
+ * history/, is written there first.
+ */
+
+static bool may_log(const struct store *store, const struct commit *c, const struct commit_state *s)
+{
+	return c->wal != NULL && store->logs && can_be_left_out(s) && !s->ahead &&
+	       (s->record.flags & RECORD_DELETED || !s->newest || !must_stay_in_history(s)) &&
+	       (c->stage == NULL || stage_size(c->stage) <= WAL_BODY_MAX);
+}
+
+/* Its bytes, wherever they are. */
+static int body_of(const struct commit *c, struct buf *read, struct str *ret, struct err *err)
+{
+	size_t n;
+
+	*ret = (struct str)STR_INIT;
+	if (c->stage == NULL)
+		return 0;
+	*ret = stage_bytes(c->stage);
+	if (ret->s != NULL)
+		return 0;
+	n = (size_t)stage_size(c->stage);
+	if (pread(stage_fd(c->stage), buf_reserve(read, n + 1), n, 0) != (ssize_t)n)
+		return err_sys(err, "read body");
+	read->len = n;
+	*ret = buf_str(read);
+	return 0;
+}
+
+/* 0, AGAIN: there is no room just now; NO_LOG: it cannot be logged; or -1. */
+static int log_version(const struct commit *c, struct commit_state *s, struct err *err)
+{
+	struct pending pending = pending_of(s);
+	struct wal_entry entry = { .path = s->path, .record = s->record, .type = c->type,
+				   .pointer = c->pointer != NULL, .owed = s->mark };
+	struct buf read = BUF_INIT;
+	int status = body_of(c, &read, &entry.body, err);
+
+	if (status == 0)
+		status = wal_append(c->wal, &entry, c->together == NULL, &pending, err);
+	buf_clear(&read);
+	s->revealed = pending.logged.segment != 0;
+	if (status == 0)
+		s->logged = pending.logged;
+	return status;
+}
+
+/* From the mark on it counts; a file that stays in tree/ then goes with the path's next commit. */
+static int place_logged_tombstone(struct store *store, struct commit_state *s, struct err *err)
+{
+	int status = s->newest ? keep_old(store, s, err) : 0;
+	struct version v = s->record.version;
+
+	if (status != 0)
+		return status;
+	if (open_history(store, s, err) < 0 ||
+	    place_record(store, chain_leaf(&s->chain), &s->record, false, err) < 0 ||
+	    (version_cmp(v, s->marks.file) > 0 && set_mark(s, MARK_FILE, v, err) < 0))
+		return -1;
+	if (s->newest && inode_is_file(&s->old))
+		unlink_old(s, NULL);
+	return 0;
+}
+
+/* Steps 2 and 4, of what the log has: nothing is synced. */
+static int place_logged_version(struct store *store, const struct commit *c, struct commit_state *s,
+				struct err *err)
+{
+	struct buf text = BUF_INIT;
+	struct source source = source_of(c, s, &text);
+	int status;
+
+	if (s->newest) {
+		status = keep_old(store, s, err);
+		if (status == 0)
+			status = give_name(store, s, &source, err);
+	} else {
+		status = open_history(store, s, err);
+		if (status == 0)
+			status = place_in_history(&source, chain_leaf(&s->chain), &s->record,
+						  c->stage != NULL, err);
+	}
+	buf_clear(&text);
+	return status;
+}
+
+/* What the log has gets its name.  0, AGAIN or -1: then the entry is void, and nobody saw it. */
+static int finish_logged(struct store *store, const struct commit *c, struct commit_state *s,
+			 struct err *err)
+{
+	int status = wal_wait(c->wal, s->logged, err);
+
+	if (status < 0) {
+		wal_void(c->wal, s->logged, NULL);	/* as far as the disk still obeys */
+		return -1;
+	}
+	status = s->record.flags & RECORD_DELETED ? place_logged_tombstone(store, s, err)
+						  : place_logged_version(store, c, s, err);
+	if (chain_has_news(&s->chain))
+		counters_directories(store);
+	if (status < 0)
+		undo(store, s);
+	if (status == 0)
+		wal_named(c->wal, s->logged, s->path, s->chain.made);
+	else if (wal_void(c->wal, s->logged, status < 0 ? NULL : err) < 0)
+		return -1;
+	else
+		outbox_done(store, s->mark);
+	counters_end(store, s->path, CHANGE_FILE);
+	return status;
+}
+
 static int commit_content(struct store *store, const struct commit *c, struct commit_state *s,
 			  struct err *err)
 {
 	bool there = false;
+	int status;
 
 	if (is_ungrouped(c, s) && s->entry.directory)
 		return err_set(err, ERR_CONFLICT, "a directory stands there");
@@ -677,7 +833,18 @@ static int commit_content(struct store *store, const struct commit *c, struct co
 		return -1;
 	s->newest = version_cmp(s->record.version, s->entry.record.version) >= 0;
 	s->directory_in_way = s->newest && s->old.kind == INODE_DIRECTORY && !s->entry.directory;
-	return there ? 0 : place_version(store, c, s, err);
+	if (there)
+		return 0;
+	if (s->newest && s->parent < 0 && !must_stay_in_history(s))
+		return MAKE_PARENT;
+	if (prepare_file(c, s, err) < 0)
+		return -1;
+	if (may_log(store, c, s)) {
+		status = log_version(c, s, err);
+		if (status != NO_LOG)
+			return status == AGAIN ? BUSY : status;
+	}
+	return c->together == NULL ? place_version(store, c, s, err) : BUSY;
 }
 
 /*
@@ -694,13 +861,15 @@ static int commit_content(struct store *store, const struct commit *c, struct co
  * two who do both at once sees the other.
  */
 
-static bool directory_is_live(struct store *store, struct names *names, int fd)
+static bool directory_above_is_live(struct store *store, struct str directory, int fd)
 {
 	struct record record = inode_directory_record(fd);
 	struct version end;
+	struct names names;
 
+	names_set(&names, directory);
 	return record_is_live(&record) &&
-	       mark_read(store->history, names_mark(names, MARK_END), &end, NULL) == 0 &&
+	       mark_read(store->history, names_mark(&names, MARK_END), &end, NULL) == 0 &&
 	       version_cmp(record.version, end) > 0;
 }
 
@@ -735,26 +904,32 @@ static int directory_open_above(struct store *store, struct str path, int *ret, 
 	return 0;
 }
 
+/* The directory above the path is there, and a live entry if ungrouped: 1, 0 or -1. */
+static int directory_is_above(struct store *store, struct str path, bool ungrouped, struct err *err)
+{
+	struct str parent = path_parent(path);
+	bool there;
+	int fd;
+
+	if (directory_open_above(store, path, &fd, err) < 0)
+		return -1;
+	there = fd >= 0 && (!ungrouped || parent.n == 0 || directory_above_is_live(store, parent, fd));
+	if (fd >= 0)
+		close(fd);
+	return there;
+}
+
 /* The directories above the path are there when this returns, with live entries if ungrouped. */
 static int directory_make_above(struct store *store, struct str path, bool ungrouped,
 				struct err *err)
 {
 	struct str parent = path_parent(path);
-	struct names names;
 
-	names_set(&names, parent);
 	for (int i = 0; i < TRIES; i++) {
-		bool there;
-		int fd;
+		int there = directory_is_above(store, path, ungrouped, err);
 
-		if (directory_open_above(store, path, &fd, err) < 0)
-			return -1;
-		there = fd >= 0 && (!ungrouped || parent.n == 0 ||
-				    directory_is_live(store, &names, fd));
-		if (fd >= 0)
-			close(fd);
-		if (there)
-			return 0;
+		if (there != 0)
+			return there < 0 ? -1 : 0;
 		if (directory_make_all(store, parent, ungrouped, err) < 0)
 			return -1;
 	}
@@ -819,7 +994,7 @@ static int directory_keep_record(struct store *store, struct commit_state *s, st
 		return 0;
 	if (open_history(store, s, err) < 0)
 		return -1;
-	return place_record(store, chain_leaf(&s->chain), &s->old.record, err);
+	return place_record(store, chain_leaf(&s->chain), &s->old.record, true, err);
 }
 
 /* A directory is at the path, whether or not it gets a record.  0, AGAIN, MAKE_PARENT or -1. */
@@ -861,7 +1036,7 @@ static int directory_place_older(struct store *store, const struct commit *c, st
 	if (there)
 		return 0;
 	if (open_history(store, s, err) < 0 || reveal(store, c, s, err) < 0 ||
-	    place_record(store, chain_leaf(&s->chain), &s->record, err) < 0)
+	    place_record(store, chain_leaf(&s->chain), &s->record, true, err) < 0)
 		return -1;
 	return sync_history(store, s, err);
 }
@@ -934,7 +1109,7 @@ static int place_tombstone(struct store *store, const struct commit *c, struct c
 
 	if (open_history(store, s, err) < 0 ||
 	    (version_cmp(v, marked) < 0 && reveal(store, c, s, err) < 0) ||
-	    place_record(store, chain_leaf(&s->chain), &s->record, err) < 0 ||
+	    place_record(store, chain_leaf(&s->chain), &s->record, true, err) < 0 ||
 	    reveal(store, c, s, err) < 0)
 		return -1;
 	if (version_cmp(v, marked) > 0 && set_mark(s, mark, v, err) < 0)
@@ -971,6 +1146,11 @@ static int commit_tombstone(struct store *store, const struct commit *c, struct 
 	s->newest = s->name_removed = version_cmp(s->record.version, s->entry.record.version) >= 0;
 	if (there)
 		return 0;
+	if (may_log(store, c, s)) {
+		status = log_version(c, s, err);
+		if (status != NO_LOG)
+			return status;
+	}
 	status = s->newest ? keep_old(store, s, err) : 0;
 	if (status != 0)
 		return status;
@@ -1325,10 +1505,40 @@ static int check_commit(const struct commit *c, struct err *err)
 	if (content != (c->stage != NULL))
 		return err_set(err, ERR_INVALID, "content for what has none, or none for what has");
 	if (c->stage != NULL && !stage_is_whole(c->stage))
-		return err_set(err, ERR_INVALID, "its body was not synced");
+		return err_set(err, ERR_INVALID, "its body has not come to its end");
 	if (!content && c->type.n > 0)
 		return err_set(err, ERR_INVALID, "a content type without content");
 	return record_check_type(c->type, err);
+}
+
+/*
+ * After a power cut a name may be on disk whose file is not, or not all of
+ * it.  One that has the entry's record, and not its bytes, goes: the entry has
+ * them.
+ */
+static bool discard_broken_name(int dir, const char *name, const struct commit *c)
+{
+	int fd = fs_open(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
+	struct str body = stage_bytes(c->stage);
+	char *bytes = mem_new(1, WAL_BODY_MAX + 1);
+	struct record record = fd >= 0 ? inode_record(fd) : (struct record){ .flags = 0 };
+	/* What a person wrote over it is moved aside, as always. */
+	bool broken = version_cmp(record.version, c->fixed) == 0 && inode_is_untouched(fd, &record) &&
+		      (pread(fd, bytes, WAL_BODY_MAX + 1, 0) != (ssize_t)body.n ||
+		       memcmp(bytes, body.s, body.n) != 0);
+
+	if (fd >= 0)
+		close(fd);
+	free(bytes);
+	return broken && unlinkat(dir, name, 0) == 0;
+}
+
+static bool discard_broken(struct store *store, const struct commit *c, struct commit_state *s)
+{
+	if (c->stage == NULL)
+		return false;
+	return (s->parent >= 0 && discard_broken_name(s->parent, s->name, c)) ||
+	       discard_broken_name(store->history, names_version(&s->names, c->fixed), c);
 }
 
 static int commit_step(struct store *store, const struct commit *c, struct commit_state *s,
@@ -1344,6 +1554,8 @@ static int commit_step(struct store *store, const struct commit *c, struct commi
 		return commit_reap(store, c, s, err);
 	if (c->condition != NULL && c->condition(c, &s->entry, err) < 0)
 		return -1;
+	if (s->how == COMMIT_REPLAY && discard_broken(store, c, s))
+		return AGAIN;
 	if (s->gate)
 		return commit_gate(store, c, s, err);
 	s->before = flags & RECORD_DIRECTORY ? s->entry.entry : s->entry.record;
@@ -1363,8 +1575,56 @@ static int commit_step(struct store *store, const struct commit *c, struct commi
 	}
 }
 
-/* One try: 0 with *ret to be waited for, AGAIN, MAKE_PARENT or -1. */
-static int commit_try(struct store *store, const struct commit *c, enum commit_how how, bool make,
+/*
+ * The directory above, for one of several: opened by the first that needs it.
+ * No directory has come or gone since then, but by a person's hand; and in
+ * one that was removed there is no giving names.
+ */
+static int together_parent(struct store *store, struct commit *c, struct commit_state *s,
+			   struct err *err)
+{
+	struct parent parent = { .path = path_parent(s->path), .fd = -1,
+				 .directories = store_directory_changes(store) };
+	struct together *t = c->together;
+	int status;
+
+	for (size_t i = t->count; i-- > 0;)
+		if (t->parents[i].directories == parent.directories &&
+		    (t->parents[i].ungrouped || !c->ungrouped) &&
+		    str_eq(t->parents[i].path, parent.path)) {
+			c->directories = parent.directories;
+			s->parent = t->parents[i].fd;
+			return 0;
+		}
+	if (t->count == STORE_COMMIT_MOST)
+		return BUSY;
+	status = directory_open_above(store, s->path, &parent.fd, err);
+	if (status < 0 || parent.fd < 0)
+		return status < 0 ? -1 : BUSY;
+	parent.ungrouped = c->ungrouped && (parent.path.n == 0 ||
+					    directory_above_is_live(store, parent.path, parent.fd));
+	t->parents[t->count++] = parent;
+	if (c->ungrouped && !parent.ungrouped)
+		return BUSY;
+	c->directories = parent.directories;
+	s->parent = parent.fd;
+	return 0;
+}
+
+/* Under the path's lock from here on. */
+static int commit_lock(struct store *store, struct commit *c, struct commit_state *s,
+		       struct err *err)
+{
+	if (c->together != NULL)
+		return locks_add(store, &c->together->locks, s->path)
+			       ? together_parent(store, c, s, err) : BUSY;
+	if (counters_lock(store, &s->lock, s->path, err) < 0)
+		return -1;
+	return directory_open_above(store, s->path, &s->parent, err);
+}
+
+/* One try: 0 with *ret to be waited for, AGAIN, MAKE_PARENT, BUSY or -1. */
+static int commit_try(struct store *store, struct commit *c, enum commit_how how, bool make,
 		      struct commit_state **ret, struct err *err)
 {
 	struct commit_state *s = mem_new(1, sizeof *s);
@@ -1380,12 +1640,12 @@ static int commit_try(struct store *store, const struct commit *c, enum commit_h
 
 		s->name = slash != NULL ? slash + 1 : s->names.tree;
 	}
-	if (status == 0 && make)
+	if (status == 0 && make && c->together == NULL) {
+		c->directories = store_directory_changes(store);
 		status = directory_make_above(store, s->path, c->ungrouped, err);
+	}
 	if (status == 0)
-		status = counters_lock(store, &s->lock, s->path, err);
-	if (status == 0)
-		status = directory_open_above(store, s->path, &s->parent, err);
+		status = commit_lock(store, c, s, err);
 	if (status == 0)
 		status = commit_step(store, c, s, err);
 	if (status == 0) {
@@ -1396,27 +1656,34 @@ static int commit_try(struct store *store, const struct commit *c, enum commit_h
 		outbox_done(store, s->mark);	/* there will be no such version */
 	else if (status < 0)
 		undo(store, s);
-	state_free(s);
+	state_free(c, s);
 	return status;
 }
 
 static int submit_as(struct store *store, struct commit *c, enum commit_how how, struct err *err)
 {
 	/* What was made elsewhere may be old: it need not have a place in tree/. */
-	bool make = how != COMMIT_MERGE && how != COMMIT_REAP && !(c->flags & RECORD_DELETED);
+	bool make = how != COMMIT_MERGE && how != COMMIT_REPLAY && how != COMMIT_REAP &&
+		    !(c->flags & RECORD_DELETED);
+	/* Of a body that has a file space was left before. */
+	bool space = c->stage != NULL ? stage_bytes(c->stage).s != NULL
+				      : c->pointer == NULL && !(c->flags & RECORD_DELETED);
 
-	if (check_commit(c, err) < 0 || disk_check(store, c->stage == NULL && c->pointer == NULL &&
-						   !(c->flags & RECORD_DELETED), err) < 0)
+	if (check_commit(c, err) < 0 || disk_check(store, space, err) < 0)
 		return -1;
+	if (c->together != NULL && c->stage == NULL && c->pointer == NULL)
+		return BUSY;
 	for (int i = 0; i < TRIES; i++) {
 		struct commit_state *s = NULL;
 		int status = commit_try(store, c, how, make, &s, err);
 
 		if (status < 0) {
-			if (make && !c->ungrouped)
+			if (make && !c->ungrouped && c->together == NULL)
 				reap_upwards(store, path_parent(c->path));
 			return -1;
 		}
+		if (c->together != NULL && (status == BUSY || status == MAKE_PARENT))
+			return BUSY;
 		make = make || status == MAKE_PARENT;
 		if (s == NULL)
 			continue;
@@ -1439,8 +1706,8 @@ static int commit_begin(struct store *store, struct commit *c, enum commit_how h
 	if (status < 0 && why.kind == ERR_FULL && c->flags & RECORD_DELETED &&
 	    disk_release_reserve(store))
 		status = submit_as(store, c, how, &why);
-	if (status == 0)
-		return 0;
+	if (status >= 0)
+		return status;
 	err_pass(err, &why);
 	return err_context(err, "commit %s", shown(c->path).text);
 }
@@ -1454,7 +1721,8 @@ static int finish_around(struct store *store, const struct commit *c, bool in_wa
 	if (in_way || removed)
 		reap_upwards(store, path_parent(c->path));
 	/* Nobody is to have removed the directories above meanwhile. */
-	return c->ungrouped && record_is_live(&c->record)
+	return c->ungrouped && record_is_live(&c->record) &&
+			       store_directory_changes(store) != c->directories
 		       ? directory_make_above(store, c->path, true, err) : 0;
 }
 
@@ -1480,26 +1748,52 @@ int commit_submit(struct store *store, struct commit *c, struct err *err)
 	return commit_begin(store, c, elsewhere ? COMMIT_MERGE : COMMIT_OWN, err);
 }
 
-int commit_wait(struct store *store, struct commit *c, struct err *err)
+/* Step 5, of what the log does not have. */
+static int finish_synced(struct store *store, const struct commit *c, struct commit_state *s,
+			 struct err *err)
 {
-	struct commit_state *s = c->state;
-	bool in_way = s->directory_in_way, removed = s->name_removed && s->how != COMMIT_REAP;
-	bool news = is_new_file_version(s);
-	int status = 0;
+	int status = s->tree_changed ? sync_name(store, s, err) : 0;
 
-	if (s->tree_changed)
-		status = sync_name(store, s, err);
 	if (status == 0)
 		status = sync_entry(c, s, err);
 	if (status < 0)
 		undo(store, s);
 	else if (s->revealed)
 		counters_end(store, s->path, change_of(s));
-	state_free(s);
+	return status;
+}
+
+/* A deletion for which the disk had no name left: what is kept for that is given to it (commit_begin()). */
+static int commit_unlogged(struct store *store, struct commit *c, struct err *err)
+{
+	struct wal *wal = c->wal;
+	int status;
+
+	c->wal = NULL;
+	status = store_commit(store, c, err);
+	c->wal = wal;
+	return status;
+}
+
+int commit_wait(struct store *store, struct commit *c, struct err *err)
+{
+	struct commit_state *s = c->state;
+	bool in_way = s->directory_in_way, removed = s->name_removed && s->how != COMMIT_REAP;
+	bool news = is_new_file_version(s), logged = s->logged.segment != 0;
+	struct err why = ERR_INIT;
+	int status = logged ? finish_logged(store, c, s, &why) : finish_synced(store, c, s, &why);
+
+	state_free(c, s);
 	c->state = NULL;
+	if (status < 0 && logged && why.kind == ERR_FULL && c->flags & RECORD_DELETED)
+		return commit_unlogged(store, c, err);
+	if (status < 0)
+		return err_pass(err, &why);
+	if (status == AGAIN)
+		return c->together == NULL ? store_commit(store, c, err) : BUSY;
 	if (status == 0 && news)
 		tell_if_ahead(store, c);
-	return status == 0 ? finish_around(store, c, in_way, removed, err) : status;
+	return status == 0 && c->together == NULL ? finish_around(store, c, in_way, removed, err) : status;
 }
 
 /* Both, as one of these. */
@@ -1513,6 +1807,11 @@ int commit_adopt(struct store *store, struct commit *c, struct err *err)
 	return commit_as(store, c, COMMIT_ADOPT, err);
 }
 
+int commit_replay(struct store *store, struct commit *c, struct err *err)
+{
+	return commit_as(store, c, COMMIT_REPLAY, err);
+}
+
 int store_commit(struct store *store, struct commit *c, struct err *err)
 {
 	if (commit_submit(store, c, err) < 0)
@@ -1520,13 +1819,75 @@ int store_commit(struct store *store, struct commit *c, struct err *err)
 	return commit_wait(store, c, err);
 }
 
-int store_merge(struct store *store, struct str path, const struct record *record,
-		struct str type, uint32_t keep, struct err *err)
+static void together_end(struct together *t)
 {
-	struct commit c = COMMIT_INIT;
+	for (size_t i = 0; i < t->count; i++)
+		close(t->parents[i].fd);
+	locks_end(&t->locks);
+}
 
-	c.path = path;
-	c.keep = keep;
+/*
+ * Several at once hold their paths' locks together, so none of them waits for
+ * a lock, or makes what would need another: what has to is made alone.
+ */
+void store_commit_together(struct store *store, struct commit **commits, size_t count, int *statuses,
+			   struct err *errs)
+{
+	struct together t = { .count = 0 };
+	bool several = locks_begin(store, &t.locks);
+
+	for (size_t i = 0; i < count; i++) {
+		errs[i] = (struct err)ERR_INIT;
+		commits[i]->together = &t;
+		statuses[i] = several ? commit_submit(store, commits[i], &errs[i]) : BUSY;
+	}
+	for (size_t i = 0; i < count; i++)
+		if (statuses[i] == 0)
+			statuses[i] = commit_wait(store, commits[i], &errs[i]);
+	if (several)
+		together_end(&t);
+	for (size_t i = 0; i < count; i++) {
+		commits[i]->together = NULL;
+		if (statuses[i] == BUSY)
+			statuses[i] = STORE_COMMIT_ALONE;
+		else if (statuses[i] == 0)
+			statuses[i] = finish_around(store, commits[i], false, false, &errs[i]);
+	}
+}
+
+/* The first of those that have to be made alone may be all that the others lacked: a directory. */
+void store_commit_all(struct store *store, struct commit **commits, size_t count, int *statuses,
+		      struct err *errs)
+{
+	struct commit *left[STORE_COMMIT_MOST];
+	size_t which[STORE_COMMIT_MOST], n;
+	struct err left_errs[STORE_COMMIT_MOST];
+	int left_statuses[STORE_COMMIT_MOST];
+
+	store_commit_together(store, commits, count, statuses, errs);
+	for (size_t i = 0; i < count; i++) {
+		if (statuses[i] != STORE_COMMIT_ALONE)
+			continue;
+		statuses[i] = store_commit(store, commits[i], &errs[i]);
+		n = 0;
+		for (size_t k = i + 1; k < count; k++)
+			if (statuses[k] == STORE_COMMIT_ALONE) {
+				left[n] = commits[k];
+				which[n++] = k;
+			}
+		store_commit_together(store, left, n, left_statuses, left_errs);
+		for (size_t k = 0; k < n; k++) {
+			statuses[which[k]] = left_statuses[k];
+			errs[which[k]] = left_errs[k];
+		}
+	}
+}
+
+struct commit commit_of_record(struct str path, const struct record *record, struct str type,
+			       uint32_t keep)
+{
+	struct commit c = { .path = path, .keep = keep };
+
 	if (record_has_content(record)) {
 		c.pointer = record;
 		c.type = type;
@@ -1536,6 +1897,13 @@ int store_merge(struct store *store, struct str path, const struct record *recor
 		c.made = record->made;
 		c.fixed = record->version;
 	}
-	return store_commit(store, &c, err);
+	return c;
 }
 
+int store_merge(struct store *store, struct str path, const struct record *record,
+		struct str type, uint32_t keep, struct err *err)
+{
+	struct commit c = commit_of_record(path, record, type, keep);
+
+	return store_commit(store, &c, err);
+}

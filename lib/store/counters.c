@@ -4,7 +4,7 @@
  * A table in the run directory, mapped by every process that has the store
  * open.  It has a slot per byte of the lock file: `begun` is raised by who
  * holds the lock, before the first name changes, and `done` made equal when
- * all of it is on disk.  So a reader that looked and then finds them equal
+ * all of it is on disk, or in the log and named.  So a reader that looked and then finds them equal
  * has seen nothing that a power cut could take back, at no cost.
  *
  * If they differ, one version of one path is pending: whatever was seen
@@ -13,7 +13,8 @@
  * for a slow disk: until `done` the older one is the answer.  A change that
  * is not just a version of a file names none, and the reader waits for the
  * lock.  If the lock is free, and they still differ under it, the writer died
- * or failed, and a sync of the whole file system makes what it left durable;
+ * or failed, and a sync of the whole file system makes what it left durable
+ * (its entry in the log is made void first, unless its version has its name);
  * on a disk that cannot be synced it goes on being left out.
  *
  * The same table has a number per partition, raised with begun and again
@@ -37,12 +38,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #define LOCK_FILE "locks"		/* in the store: whoever writes there meets it, wherever it runs */
 #define SLOTS (1u << 14)		/* bytes of the lock file that are used */
-#define MAGIC "covey counters4"		/* with its NUL: 16 bytes */
+#define MAGIC "covey counters5"		/* with its NUL: 16 bytes */
 #define BOOT_TEXT 40
 #define KNOWN (UINT64_C(1) << 48)	/* beside n: the record of the coming one was, before */
 #define TRIES 8				/* to read: each is a version that came meanwhile */
@@ -56,6 +58,8 @@ struct slot {
 	_Atomic uint64_t path;		/* its hash */
 	_Atomic uint64_t time[2], node[2];	/* of the versions: the coming one, the one before */
 	_Atomic uint64_t n[2];		/* the same; the coming one's with KNOWN */
+	_Atomic uint64_t segment;	/* the coming one's entry in the log; 0: it has none */
+	_Atomic uint32_t offset;
 };
 
 struct counters {
@@ -65,6 +69,7 @@ struct counters {
 	_Atomic int64_t clock_offset;	/* ns: the group's clock less this node's */
 	_Atomic uint64_t ahead;		/* versions that came and were ahead of that clock */
 	_Atomic uint32_t failing;	/* a sync failed, and none was tried since */
+	_Atomic uint32_t replayed;	/* the log was, since this was made: what it has can be seen */
 	_Atomic uint64_t directories;
 	_Atomic uint64_t changes[PARTITIONS];
 	struct slot slots[SLOTS];
@@ -104,6 +109,15 @@ static struct counters *map(struct store *store, int fd, struct err *err)
 	return NULL;
 }
 
+/* Whoever has it mapped shares a lock on it, for counters_forget_dead(). */
+static void table_hold(struct store *store, int fd)
+{
+	flock(fd, LOCK_SH);
+	if (store->table >= 0)
+		close(store->table);
+	store->table = fd;
+}
+
 /* The table that is there, if it is this store's and of this boot; else NULL. */
 static int open_table(struct store *store, int run, struct counters **ret, struct err *err)
 {
@@ -120,15 +134,19 @@ static int open_table(struct store *store, int run, struct counters **ret, struc
 		return 0;
 	}
 	table = map(store, fd, err);
-	close(fd);
-	if (table == NULL)
+	if (table == NULL) {
+		close(fd);
 		return -1;
+	}
 	read_boot(boot);
 	if (memcmp(table->magic, MAGIC, sizeof table->magic) == 0 &&
-	    memcmp(table->boot, boot, sizeof boot) == 0 && table->node == store->node)
+	    memcmp(table->boot, boot, sizeof boot) == 0 && table->node == store->node) {
 		*ret = table;
-	else
+		table_hold(store, fd);
+	} else {
 		munmap(table, sizeof *table);
+		close(fd);
+	}
 	return 0;
 }
 
@@ -160,7 +178,6 @@ static int make_table(struct store *store, int run, struct counters **ret, struc
 	if (fd < 0)
 		return err_sys(err, "make %s/" TABLE_NAME, store->run_path);
 	status = fill_table(store, fd, &table, err);
-	close(fd);
 	if (status == 0 && syncfs(store->dir) < 0)
 		status = err_sys(err, "sync the file system of %s", store->path);
 	if (status == 0 && renameat(run, TABLE_NEW, run, TABLE_NAME) < 0)
@@ -169,8 +186,10 @@ static int make_table(struct store *store, int run, struct counters **ret, struc
 		unlinkat(run, TABLE_NEW, 0);
 		if (table != NULL)
 			munmap(table, sizeof *table);
+		close(fd);
 		return -1;
 	}
+	table_hold(store, fd);
 	*ret = table;
 	return 0;
 }
@@ -223,6 +242,8 @@ void counters_close(struct store *store)
 		munmap(table, sizeof *table);
 	if (store->stand_in != NULL)
 		munmap(store->stand_in, sizeof *store->stand_in);
+	if (store->table >= 0)
+		close(store->table);
 	store->counters = store->stand_in = NULL;
 }
 
@@ -297,6 +318,8 @@ void counters_begin(struct store *store, struct str path, enum change change,
 	put_version(s, 0, pending != NULL ? pending->version : VERSION_NONE,
 		    pending != NULL && pending->record_known);
 	put_version(s, 1, pending != NULL ? pending->before : VERSION_NONE, false);
+	atomic_store(&s->segment, pending != NULL ? pending->logged.segment : 0);
+	atomic_store(&s->offset, pending != NULL ? pending->logged.offset : 0);
 	atomic_fetch_add(&s->begun, 1);
 	raise(store->counters, slot);
 	if (change != CHANGE_FILE)
@@ -318,6 +341,29 @@ static void slot_end(struct store *store, unsigned slot, enum change change)
 void counters_end(struct store *store, struct str path, enum change change)
 {
 	slot_end(store, slot_of(path), change);
+}
+
+void counters_note_replayed(struct store *store)
+{
+	atomic_store(&store->counters->replayed, 1);
+}
+
+bool counters_replayed(const struct store *store)
+{
+	return atomic_load(&store->counters->replayed) != 0;
+}
+
+bool counters_forget_dead(struct store *store)
+{
+	if (store->table < 0 || flock(store->table, LOCK_EX | LOCK_NB) < 0) {
+		flock(store->table, LOCK_SH);	/* a try that failed has dropped it */
+		return false;
+	}
+	for (unsigned slot = 0; slot < SLOTS; slot++)
+		if (!slot_is_still(store, slot))
+			slot_end(store, slot, CHANGE_DIRECTORY);
+	flock(store->table, LOCK_SH);
+	return true;
 }
 
 /* the paths' locks */
@@ -342,9 +388,15 @@ void lock_release(struct lock *lock)
 /* Under the slot's lock: finish what somebody left who died. */
 static int slot_finish_dead(struct store *store, unsigned slot, struct err *err)
 {
+	struct slot *s = &store->counters->slots[slot];
+	struct wal_mark logged = { atomic_load(&s->segment), atomic_load(&s->offset) };
+
 	if (slot_is_still(store, slot))
 		return 0;
 	if (disk_check(store, false, err) < 0)
+		return -1;
+	if (logged.segment != 0 && wal_finish_dead(store, logged, atomic_load(&s->path),
+						   get_version(s, 0), err) < 0)
 		return -1;
 	if (syncfs(store->dir) < 0) {
 		err_sys(err, "sync the file system of %s", store->path);
@@ -380,15 +432,47 @@ int counters_lock(struct store *store, struct lock *lock, struct str path, struc
 	return slot_lock(store, lock, slot_of(path), err);
 }
 
-bool counters_try_lock(struct store *store, struct lock *lock, uint64_t hash)
+bool locks_begin(struct store *store, struct lock_set *set)
 {
-	struct flock byte = lock_byte(slot_of_hash(hash));
+	set->fd = lock_open(store);
+	set->count = 0;
+	return set->fd >= 0;
+}
+
+void locks_end(struct lock_set *set)
+{
+	close(set->fd);
+}
+
+bool locks_add(struct store *store, struct lock_set *set, struct str path)
+{
+	unsigned slot = slot_of(path);
+	struct flock byte = lock_byte(slot);
+
+	for (size_t i = 0; i < set->count; i++)
+		if (set->slots[i] == slot)
+			return false;
+	if (set->count == STORE_COMMIT_MOST || fcntl(set->fd, F_OFD_SETLK, &byte) < 0)
+		return false;
+	set->slots[set->count++] = slot;
+	/* What died there takes a sync of the file system: not while others wait. */
+	return slot_is_still(store, slot);
+}
+
+static bool slot_try_lock(struct store *store, struct lock *lock, unsigned slot)
+{
+	struct flock byte = lock_byte(slot);
 
 	lock->fd = lock_open(store);
 	if (lock->fd >= 0 && fcntl(lock->fd, F_OFD_SETLK, &byte) == 0)
 		return true;
 	lock_release(lock);
 	return false;
+}
+
+bool counters_try_lock(struct store *store, struct lock *lock, uint64_t hash)
+{
+	return slot_try_lock(store, lock, slot_of_hash(hash));
 }
 
 /* reading: what a power cut could not take back */
@@ -512,6 +596,22 @@ int store_await(struct store *store, struct str path, struct err *err)
 	if (path_check(path, err) < 0 || counters_lock(store, &lock, path, err) < 0)
 		return -1;
 	lock_release(&lock);
+	return 0;
+}
+
+int counters_finish_dead(struct store *store, struct err *err)
+{
+	for (unsigned slot = 0; slot < SLOTS; slot++) {
+		struct lock lock = LOCK_INIT;
+		int status = 0;
+
+		if (slot_is_still(store, slot) || !slot_try_lock(store, &lock, slot))
+			continue;
+		status = slot_finish_dead(store, slot, err);
+		lock_release(&lock);
+		if (status < 0)
+			return -1;
+	}
 	return 0;
 }
 

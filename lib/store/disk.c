@@ -9,18 +9,26 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #define ROLES_NAME "roles"	/* who has the store open: a set of roles, named in it */
 #define ROLES_BYTES 512
+#define LOCK_SOON_TRIES 200		/* for the lock on the store, LOCK_SOON_US apart */
+#define LOCK_SOON_US 10000
 #define READY_AGAIN_MS 500	/* until a store that could not be written is tried again */
 
-#define FORMAT 2
+#define LOOKED_MS 10		/* so long what was seen of the disk is good for others */
+#define LOOKED_ROOM (UINT64_C(512) << 20)	/* bytes: more than comes in that time */
+#define LOOKED_INODES 65536
+
+#define FORMAT 3
 #define FORMAT_LEAST 1			/* that is opened: what it holds is read as it is */
 #define RESERVE_NAME "reserve"
 #define RESERVE_BYTES (UINT64_C(4) << 20)		/* some hundred tombstones */
@@ -63,7 +71,7 @@ int disk_sync(struct store *store, int fd, const char *what, struct err *err)
 {
 	bool full;
 
-	if (fsync(fd) == 0)
+	if (store->replaying || fsync(fd) == 0)
 		return 0;
 	/* A full disk refuses; any other failure means that it may have lost what it took. */
 	full = errno == ENOSPC || errno == EDQUOT;
@@ -89,14 +97,27 @@ static bool is_back(const struct store *store)
 	return disk_read_identity(store->path, &identity, NULL) == 0 && identity.node == store->node;
 }
 
+/* Each write asks, and each read that finds nothing: of many in a moment one looks for all. */
+static bool was_lately(const _Atomic uint64_t *looked)
+{
+	uint64_t ms = atomic_load(looked);
+
+	return ms > 0 && clock_mono_ms() - ms < LOOKED_MS;
+}
+
 int store_there(struct store *store, struct err *err)
 {
 	struct stat st, opened;
+	uint64_t now = clock_mono_ms();
 
+	if (was_lately(&store->seen_there))
+		return 0;
 	if (stat(store->path, &st) == 0 && fstat(store->dir, &opened) == 0 &&
 	    st.st_ino == opened.st_ino && st.st_dev == opened.st_dev &&
-	    !is_removed(store->tree) && !is_removed(store->history))
+	    !is_removed(store->tree) && !is_removed(store->history)) {
+		atomic_store(&store->seen_there, now);
 		return 0;
+	}
 	if (is_back(store))
 		disk_failed(store);
 	return err_set(err, ERR_AWAY, "use %s: the store that was there is gone: its directory was "
@@ -120,12 +141,28 @@ static uint64_t least_inodes(const struct statvfs *st)
 	return part > MIN_FREE_INODES ? part : MIN_FREE_INODES;
 }
 
+static bool was_well(struct store *store, uint64_t size)
+{
+	return was_lately(&store->seen_well) && size <= LOOKED_ROOM / 2 &&
+	       !atomic_load(&store->failed) && !counters_failing(store) && atomic_load(&store->ready);
+}
+
+static bool has_much_room(const struct store *store, const struct statvfs *st)
+{
+	uint64_t is_free = (uint64_t)st->f_bavail * st->f_frsize;
+
+	return is_free >= store->min_free && is_free - store->min_free >= LOOKED_ROOM &&
+	       (st->f_files == 0 || st->f_favail >= least_inodes(st) + LOOKED_INODES);
+}
+
 /* size: what is to be written, bytes. */
 static int check_disk(struct store *store, bool space, uint64_t size, struct err *err)
 {
+	uint64_t now = clock_mono_ms(), is_free;
 	struct statvfs st;
-	uint64_t is_free;
 
+	if (was_well(store, size))
+		return 0;
 	if (atomic_load(&store->failed))
 		return err_set(err, ERR_AWAY, "write to %s: the disk may have lost what it took, "
 			       "and this program is about to leave", store->path);
@@ -148,12 +185,13 @@ static int check_disk(struct store *store, bool space, uint64_t size, struct err
 			       store->path, least_inodes(&st));
 	if (atomic_load(&store->released))
 		disk_fill_reserve(store);
+	atomic_store(&store->seen_well, has_much_room(store, &st) ? now : 0);
 	return 0;
 }
 
 int disk_check(struct store *store, bool space, struct err *err)
 {
-	return check_disk(store, space, 0, err);
+	return store->replaying ? 0 : check_disk(store, space, 0, err);
 }
 
 int store_fits(struct store *store, uint64_t size, struct err *err)
@@ -292,6 +330,22 @@ static int store_open_part(struct store *store, const char *name, int *ret, stru
 		return err_sys(err, "open %s/%s", store->path, name);
 	*ret = fd;
 	return 0;
+}
+
+/*
+ * What the log needs: names come to the disk in the order of their changes,
+ * so that a link made before a rename is not lost where the rename is kept; and
+ * what is written over takes no space.  ext4 (ext2 and ext3 have its magic) and
+ * XFS do so.  btrfs may keep only what is below a directory that was synced,
+ * and writes elsewhere; of others nothing is known.
+ */
+static bool keeps_order(int dir)
+{
+	struct statfs st;
+
+	return fstatfs(dir, &st) == 0 && (st.f_type == EXT4_SUPER_MAGIC ||
+					  st.f_type == XFS_SUPER_MAGIC ||
+					  st.f_type == TMPFS_MAGIC);
 }
 
 uint64_t disk_draw(void)
@@ -666,6 +720,17 @@ static int remove_temporaries(struct store *store, struct err *err)
 	return names_each(store->tmp, ".", temporary_check, store, err);
 }
 
+/* On a full disk by what was kept for that. */
+static int replay(struct store *store, struct err *err)
+{
+	struct err why = ERR_INIT;
+	int status = wal_replay(store, &why);
+
+	while (status < 0 && why.kind == ERR_FULL && disk_release_reserve(store))
+		status = wal_replay(store, &why);
+	return status == 0 ? 0 : err_pass(err, &why);
+}
+
 /* Under the lock on the store's directory: all that writing needs is there, and has been tried. */
 static int store_prepare_to_write(struct store *store, struct err *err)
 {
@@ -693,6 +758,20 @@ static bool is_readable_still(const struct err *why)
 	return why->kind == ERR_AWAY || why->sys == EROFS || why->sys == EIO;
 }
 
+/*
+ * Whoever opens the store just now may wait for a path's lock that is held
+ * here, to replay the log: so it is not waited for without end.
+ */
+static int lock_soon(const struct store *store, struct err *err)
+{
+	for (int i = 0; i < LOCK_SOON_TRIES; i++) {
+		if (flock(store->dir, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		usleep(LOCK_SOON_US);
+	}
+	return err_set(err, ERR_AWAY, "write to %s: it is being opened", store->path);
+}
+
 /* Once more, for a store that was opened to be read alone, or in which a sync failed elsewhere. */
 static int store_get_ready(struct store *store, struct err *err)
 {
@@ -703,18 +782,29 @@ static int store_get_ready(struct store *store, struct err *err)
 	pthread_mutex_lock(&store->readying);
 	now = clock_mono_ms();
 	if (!atomic_load(&store->ready) && now >= store->ready_again) {
-		while (flock(store->dir, LOCK_EX) < 0 && errno == EINTR)
-			;
-		if (store_prepare_to_write(store, &store->unready) == 0)
+		if (lock_soon(store, &store->unready) == 0 &&
+		    store_prepare_to_write(store, &store->unready) == 0)
 			atomic_store(&store->ready, true);
 		else
-			store->ready_again = now + READY_AGAIN_MS;
+			store->ready_again = clock_mono_ms() + READY_AGAIN_MS;
 		flock(store->dir, LOCK_UN);
 	}
 	if (!atomic_load(&store->ready))
 		err_set(err, ERR_AWAY, "%s", store->unready.text);
 	pthread_mutex_unlock(&store->readying);
 	return atomic_load(&store->ready) ? 0 : -1;
+}
+
+/* A store of an older release has none; where none can be made it is not needed. */
+static int store_open_log(struct store *store, struct err *err)
+{
+	struct err why = ERR_INIT;
+
+	store->logs = keeps_order(store->dir);
+	if (store_open_part(store, "wal", &store->wal, &why) == 0 ||
+	    (faccessat(store->dir, "wal", F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT))
+		return 0;
+	return err_pass(err, &why);
 }
 
 /* Under the lock on the store's directory: all parts are there and fit. */
@@ -733,12 +823,21 @@ static int store_prepare(struct store *store, const struct store_options *option
 	    store_open_part(store, "outbox", &store->outbox, err) < 0 ||
 	    store_open_part(store, "state", &store->state, err) < 0)
 		return -1;
-	if (store_prepare_to_write(store, &store->unready) == 0)
+	if (store_open_log(store, err) < 0)
+		return -1;
+	if (store_prepare_to_write(store, &store->unready) == 0) {
+		if (replay(store, err) < 0)
+			return err_context(err, "open %s", store->path);
 		atomic_store(&store->ready, true);
-	else if (fresh || !is_readable_still(&store->unready))
+	} else if (fresh || !is_readable_still(&store->unready)) {
 		return err_pass(err, &store->unready);
+	}
 	if (store->counters == NULL && counters_open(store, true, err) < 0)
 		return -1;
+	/* Once it was, all that was acknowledged since has its name. */
+	if (!counters_replayed(store) && wal_has_unreplayed(store->wal))
+		return err_set(err, ERR_AWAY, "open %s: its log has versions that have to be replayed, but %s",
+			       store->path, store->unready.text);
 	if (hold_identity(store, err) < 0 ||
 	    (options->starts_roles && roles_start_alone(store, err) < 0))
 		return -1;
@@ -770,8 +869,9 @@ int store_open(struct store **ret, const struct store_options *options, struct e
 	struct store *store = mem_new(1, sizeof *store);
 	struct buf run = BUF_INIT;
 
-	store->dir = store->tree = store->history = store->tmp = store->outbox = store->state = -1;
-	store->identity = store->roles = -1;
+	store->dir = store->tree = store->history = store->tmp = store->outbox = -1;
+	store->wal = store->state = -1;
+	store->identity = store->roles = store->table = -1;
 	pthread_mutex_init(&store->readying, NULL);
 	store->min_free = options->min_free;
 	store->tell_ahead = options->ahead;
@@ -804,6 +904,7 @@ void store_close(struct store *store)
 	close_if_open(store->history);
 	close_if_open(store->tmp);
 	close_if_open(store->outbox);
+	close_if_open(store->wal);
 	close_if_open(store->state);
 	close_if_open(store->identity);
 	close_if_open(store->roles);

@@ -105,8 +105,12 @@ int inode_set_record(int fd, const struct record *record, struct str type, bool 
 		return err_sys(err, "set record");
 	if (directory)
 		return 0;
-	if (futimens(fd, times) < 0 || fstat(fd, &st) < 0)
+	if (futimens(fd, times) < 0)
 		return err_sys(err, "set time of version");
+	if (times[1].tv_sec < EARLIEST_END)
+		return 0;
+	if (fstat(fd, &st) < 0)
+		return err_sys(err, "look at time of version");
 	if (!mtime_is(&st, record_made(record)))
 		return err_set(err, ERR_UNSUPPORTED,
 			       "set time of version: beyond what the file system can hold");
@@ -178,13 +182,26 @@ static int inode_read_unopened(int dir, const char *name, struct inode *ret, str
 	}
 }
 
-struct record inode_directory_record(int fd)
+struct record inode_record(int fd)
 {
 	struct inode found = INODE_INIT;
 
-	if (inode_get_record(fd, &found) < 0 || !(found.record.flags & RECORD_DIRECTORY))
-		return (struct record){ .flags = 0 };
+	inode_get_record(fd, &found);
 	return found.record;
+}
+
+bool inode_is_untouched(int fd, const struct record *record)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && mtime_is(&st, record_made(record));
+}
+
+struct record inode_directory_record(int fd)
+{
+	struct record record = inode_record(fd);
+
+	return record.flags & RECORD_DIRECTORY ? record : (struct record){ .flags = 0 };
 }
 
 static int inode_read_once(int dir, const char *name, struct inode *ret, struct err *err)
@@ -262,7 +279,7 @@ int marks_read(int history, struct names *names, struct marks *ret, struct err *
 {
 	struct marks marks = { .file = VERSION_NONE };
 
-	if (history >= 0 &&
+	if (history >= 0 && !names->no_history &&
 	    (mark_read(history, names_mark(names, MARK_FILE), &marks.file, err) < 0 ||
 	     mark_read(history, names_mark(names, MARK_END), &marks.end, err) < 0))
 		return -1;

@@ -3,6 +3,7 @@
 #define COVEY_STORE_INSIDE_H
 
 #include "store.h"
+#include "wal.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -10,7 +11,8 @@
 #include <sys/stat.h>
 
 struct store {
-	int dir, tree, history, tmp, outbox, state;	/* directories; owned */
+	int dir, tree, history, tmp, outbox, wal, state;	/* directories; owned */
+	int table;				/* of the counters, with a shared lock; -1: they are a stand-in */
 	int identity;				/* node.ini, with a shared lock as long as it is open */
 	int roles;				/* with a shared lock of the set of roles; -1: of none */
 	struct counters *_Atomic counters;	/* owned; shared with other processes, but for stand_in */
@@ -26,7 +28,11 @@ struct store {
 	pthread_mutex_t readying;	/* who tries again to make it so; for the next two */
 	struct err unready;
 	uint64_t ready_again;	/* ms, monotonic: not tried before */
+	_Atomic uint64_t seen_there;	/* ms, monotonic: when store_there() last found it so; 0: not yet */
+	_Atomic uint64_t seen_well;	/* the same, of the disk: it could be written, and had room for much */
 	atomic_bool released;	/* the reserve was given away and should come back */
+	bool logs;		/* the log may be used on this file system (keeps_order()) */
+	bool replaying;		/* the log, while it is opened: what has to be on disk is synced at the end */
 };
 
 #define AGAIN 1		/* of a step, beside 0 and -1: what it stood on has changed, start over */
@@ -70,12 +76,26 @@ void disk_fill_reserve(struct store *);
  * file `locks`, by the path's hash, held by an open description of its own, so
  * that threads exclude each other as processes do.  The kernel drops it when
  * its holder dies.  Paths that share one only wait for each other, and nobody
- * takes a second lock while holding one, so nobody waits in a circle.
+ * waits for a lock while holding one, so nobody waits in a circle.
  */
 struct lock {
-	int fd;				/* owned; -1: not held */
+	int fd;				/* owned, unless of a set; -1: not held */
 };
 #define LOCK_INIT { .fd = -1 }
+/*
+ * Locks that one thread holds at once, by one open description, which does
+ * not exclude itself: the set does.  None of them is waited for, and all are
+ * released together.
+ */
+struct lock_set {
+	int fd;				/* owned */
+	unsigned slots[STORE_COMMIT_MOST];
+	size_t count;
+};
+bool locks_begin(struct store *, struct lock_set *);	/* false: nothing was opened */
+void locks_end(struct lock_set *);
+/* false: somebody holds it, one of the set has it already, or it cannot be had. */
+bool locks_add(struct store *, struct lock_set *, struct str path);
 void lock_release(struct lock *);	/* safe on LOCK_INIT, and leaves it behind */
 /*
  * Wait for the path's lock.  What others wrote under it is then on disk;
@@ -87,6 +107,18 @@ bool counters_try_lock(struct store *, struct lock *, uint64_t hash);
 /* Under the lock on the store; stands_in: where it cannot be written, those of this process alone. */
 int counters_open(struct store *, bool stands_in, struct err *);
 void counters_close(struct store *);
+/*
+ * Under the lock on the store: if nobody else has the counters open, nobody
+ * is to be told what writers who died left unfinished, and it counts as
+ * finished; whatever the file says that was on a disk which lost something.
+ * false: somebody has.
+ */
+bool counters_forget_dead(struct store *);
+/* The same of those that died alone, as store_finish_dead(): who lives is not waited for. */
+int counters_finish_dead(struct store *, struct err *);
+/* Since the counters were made the log was replayed once: whatever it has now has its name, too. */
+void counters_note_replayed(struct store *);
+bool counters_replayed(const struct store *);
 /* A sync failed in some process that has the store open, or one succeeded after that. */
 void counters_note_failure(struct store *, bool failing);
 bool counters_failing(const struct store *);
@@ -103,6 +135,7 @@ struct pending {
 	bool record_known;		/* its record was known before: only its content is new */
 	struct version before;		/* the newest until then */
 	uint32_t turn;			/* of the slot: later ones are others */
+	struct wal_mark logged;		/* its entry in the log, if it has one */
 };
 /*
  * Call read() until what it saw is on disk: without a lock; without what
@@ -144,6 +177,7 @@ struct names {
 	char tree[PATH_BYTES + 2];		/* "." for the root */
 	char history[2 * PATH_BYTES + 2 + VERSION_TEXT];
 	size_t stem;				/* history: bytes of "docs/a.pdf/" */
+	bool no_history;			/* it was looked for, and is not there: nor are marks */
 };
 
 int names_init(struct names *, struct str path, struct err *);
@@ -155,6 +189,8 @@ bool path_below(struct buf *to, struct str path, const char *name);
 const char *names_history(struct names *);
 const char *names_mark(struct names *, const char *mark);
 const char *names_version(struct names *, struct version);
+/* Under the path's lock, or where read_durably() looks again: look once whether there is history/P at all. */
+void names_look_for_history(struct names *, int history);
 /* The path's name in tmp/, for what ("new", "directory") is on its way to tree/, under its lock. */
 #define TEMPORARY_NAME 40
 const char *temporary_name(char to[TEMPORARY_NAME], const char *what, struct str path);
@@ -242,7 +278,11 @@ int inode_read(int dir, const char *name, struct inode *ret, struct err *);
 int inode_read_tree(int dir, const char *name, struct inode *ret, struct err *);
 /* What was found, if anything, has not been replaced or changed since. */
 bool inode_unchanged(int dir, const char *name, const struct inode *);
-/* The record of an open directory; version none when it has none. */
+/* The record of an open file or directory, right or not; version none when it has none. */
+struct record inode_record(int fd);
+/* Nobody wrote to the file since its record was set, though it may not be whole. */
+bool inode_is_untouched(int fd, const struct record *);
+/* That of a directory. */
 struct record inode_directory_record(int fd);
 /* Set record, type and mtime of an open file, or record and type of a directory. */
 int inode_set_record(int fd, const struct record *, struct str type, bool directory, struct err *);
@@ -283,6 +323,10 @@ struct record gate_record(struct version);
 
 /* stage.c */
 
+/* The bytes of one that began in memory; s NULL: its file alone has them. */
+struct str stage_bytes(const struct stage *);
+int stage_make_file(struct stage *, struct err *);	/* unless it has one */
+
 bool stage_is_whole(const struct stage *);	/* stage_end() was there */
 
 /* place.c: giving names to what is ready */
@@ -306,6 +350,7 @@ struct chain {
 	int *fds;		/* owned: history/ and each directory below it, to the path's */
 	bool *fresh;		/* its entry in the directory above is not known to be on disk */
 	size_t count;
+	bool made;		/* one of them was, just now */
 };
 #define CHAIN_INIT { .fds = NULL, .fresh = NULL, .count = 0 }
 int chain_open(struct store *, struct chain *, struct str path, struct err *);
@@ -313,9 +358,42 @@ int chain_leaf(const struct chain *);		/* the path's own directory, or -1 */
 /* What was put into the path's directory, and all above it, is on disk. */
 int chain_sync(struct store *, struct chain *, struct err *);
 void chain_close(struct chain *);		/* safe on CHAIN_INIT */
+/* One was made now that lists of directories lack; chain_sync() tells so itself. */
+bool chain_has_news(const struct chain *);
+/* All of a path's is on disk: its history directories are trusted from now on. */
+void chain_open_to_group(struct store *, struct str path);
 
 /* commit.c: store_commit() of a person's file, which it replaces. */
 int commit_adopt(struct store *, struct commit *, struct err *);
+/* The same of an entry of the log, where what a power cut left of it makes way. */
+int commit_replay(struct store *, struct commit *, struct err *);
+
+/* wal.c: the log */
+
+/*
+ * Write an entry, which counters_begin() was told of: others learn of it when
+ * wal_wait() has returned.  Then wal_named(), when its version has its name, or
+ * wal_void(), when it will never have it.  waits: for room; else AGAIN.
+ * NO_LOG: there is none to be had; nothing was done.
+ */
+#define NO_LOG 4		/* of a step, as AGAIN */
+int wal_append(struct wal *, const struct wal_entry *, bool waits, struct pending *, struct err *);
+int wal_wait(struct wal *, struct wal_mark, struct err *);
+/* fresh: of this path history directories were made, which the checkpoint opens (struct chain). */
+void wal_named(struct wal *, struct wal_mark, struct str path, bool fresh);
+int wal_void(struct wal *, struct wal_mark, struct err *);
+/* Under the slot's lock: an entry whose writer died is void, unless its version has its name. */
+int wal_finish_dead(struct store *, struct wal_mark, uint64_t path_hash, struct version, struct err *);
+/*
+ * Under the path's lock, before versions of it go for good, the last of which
+ * got a name then (ns since 1970): no replay brings them back.
+ */
+int wal_forget(struct store *, struct str path, const struct version *, size_t count,
+	       uint64_t changed, struct err *);
+/* Under the store's lock: what writers left who ended. */
+int wal_replay(struct store *, struct err *);
+/* Something of whoever ended is there, in this directory, which is wal/; -1: there is none. */
+bool wal_has_unreplayed(int directory);
 
 /*
  * prune.c.  Under the path's lock: a pointer instead of the version's content,

@@ -31,7 +31,14 @@ void names_set(struct names *names, struct str path)
 	buf_addc(&history, '\0');
 	memcpy(names->history, history.data, history.len);
 	names->stem = history.len - 1;
+	names->no_history = false;
 	buf_clear(&history);
+}
+
+void names_look_for_history(struct names *names, int history)
+{
+	names->no_history = faccessat(history, names_history(names), F_OK, AT_SYMLINK_NOFOLLOW) < 0 &&
+			    errno == ENOENT;
 }
 
 bool path_below(struct buf *to, struct str path, const char *name)

@@ -174,6 +174,16 @@ static int segment_open(struct store *store, uint64_t id)
 	return id == 0 ? -1 : fs_open(store->outbox, segment_name(name, id), O_RDWR, 0);
 }
 
+static int segment_read(int fd, struct buf *to, struct err *err)
+{
+	ssize_t n = pread(fd, buf_reserve(to, SEGMENT_BYTES), SEGMENT_BYTES, 0);
+
+	if (n < 0)
+		return err_sys(err, "read a segment of the outbox");
+	to->len = (size_t)n;
+	return 0;
+}
+
 /* one entry, by whoever finished it */
 
 void outbox_done(struct store *store, struct outbox_mark mark)
@@ -198,6 +208,36 @@ bool outbox_is_done(struct store *store, struct outbox_mark mark)
 	done = pread(fd, &state, 1, mark.offset + STATE_AT) != 1 || state != 0;
 	close(fd);
 	return done;
+}
+
+static void lookup_open(struct store *store, struct outbox_lookup *lookup, uint64_t segment)
+{
+	int fd = segment_open(store, segment);
+
+	buf_reset(&lookup->bytes);
+	lookup->segment = segment;
+	lookup->offset = 0;
+	if (fd < 0)
+		return;
+	if (segment_read(fd, &lookup->bytes, NULL) < 0)
+		buf_reset(&lookup->bytes);
+	close(fd);
+}
+
+bool outbox_has(struct store *store, struct outbox_lookup *lookup, struct outbox_mark mark,
+		struct str path, struct version v)
+{
+	struct outbox_entry entry;
+	bool done;
+
+	if (lookup->segment != mark.segment || mark.offset < lookup->offset)
+		lookup_open(store, lookup, mark.segment);
+	/* From the first one on: what is behind a torn one does not count. */
+	while (lookup->offset <= mark.offset &&
+	       outbox_parse(buf_str(&lookup->bytes), &lookup->offset, &entry, &done))
+		if (entry.mark.offset == mark.offset)
+			return str_eq(entry.path, path) && version_cmp(entry.version, v) == 0;
+	return false;
 }
 
 bool outbox_writer_lives(struct store *store, uint64_t segment)
@@ -233,6 +273,7 @@ struct outbox {
 	int fd;				/* owned, locked; -1: none yet */
 	uint64_t id;
 	uint32_t written, synced;	/* offsets behind the last entry */
+	uint32_t wanted;		/* that somebody waits, or will wait, for */
 	struct list waiters;		/* for entries of it */
 	/* entries of any segment, to be marked done */
 	struct outbox_mark *finished;	/* owned */
@@ -311,7 +352,7 @@ static void *outbox_sync_for_all(void *argument)
 
 	pthread_mutex_lock(&outbox->mutex);
 	for (;;) {
-		bool sync = !outbox->ending && !outbox->failed && outbox->synced < outbox->written;
+		bool sync = !outbox->ending && !outbox->failed && outbox->synced < outbox->wanted;
 
 		if (sync)
 			outbox_sync_written(outbox);
@@ -417,8 +458,16 @@ static int outbox_start_segment(struct outbox *outbox, struct err *err)
 		close(outbox->fd);
 	outbox->fd = fd;
 	outbox->id = id;
-	outbox->written = outbox->synced = SEGMENT_HEAD;
+	outbox->written = outbox->synced = outbox->wanted = SEGMENT_HEAD;
 	return 0;
+}
+
+/* Under the mutex: all that is written is synced soon. */
+static void outbox_want(struct outbox *outbox)
+{
+	outbox->wanted = outbox->written;
+	if (outbox->synced < outbox->wanted)
+		pthread_cond_signal(&outbox->work);
 }
 
 /* Under the mutex: there is a segment with room for n bytes. */
@@ -427,6 +476,7 @@ static int outbox_make_room(struct outbox *outbox, size_t n, struct err *err)
 	while (!outbox->failed && outbox->fd >= 0 && outbox->written + n > SEGMENT_BYTES) {
 		if (outbox->synced == outbox->written)
 			return outbox_start_segment(outbox, err);
+		outbox_want(outbox);
 		pthread_cond_wait(&outbox->progress, &outbox->mutex);
 	}
 	if (outbox->failed)
@@ -450,7 +500,6 @@ static int outbox_append(struct outbox *outbox, struct str path, struct version 
 	} else {
 		*ret = (struct outbox_mark){ outbox->id, outbox->written };
 		outbox->written += (uint32_t)bytes.len;
-		pthread_cond_signal(&outbox->work);
 	}
 	buf_clear(&bytes);
 	return status;
@@ -467,6 +516,13 @@ int outbox_begin(struct outbox *outbox, struct str path, struct version v,
 	status = outbox_append(outbox, path, v, ret, err);
 	pthread_mutex_unlock(&outbox->mutex);
 	return status;
+}
+
+void outbox_sync_soon(struct outbox *outbox)
+{
+	pthread_mutex_lock(&outbox->mutex);
+	outbox_want(outbox);
+	pthread_mutex_unlock(&outbox->mutex);
 }
 
 void outbox_finish(struct outbox *outbox, struct outbox_mark mark)
@@ -498,6 +554,7 @@ int outbox_wait(struct outbox *outbox, struct outbox_mark mark, struct err *err)
 	if (wait) {
 		sem_init(&waiter.over, 0, 0);
 		list_append(&outbox->waiters, &waiter.link);
+		outbox_want(outbox);
 	}
 	pthread_mutex_unlock(&outbox->mutex);
 	if (wait) {
@@ -541,16 +598,6 @@ void outbox_reader_free(struct outbox_reader *reader)
 	if (reader != NULL)
 		free(reader->positions);
 	free(reader);
-}
-
-static int segment_read(int fd, struct buf *to, struct err *err)
-{
-	ssize_t n = pread(fd, buf_reserve(to, SEGMENT_BYTES), SEGMENT_BYTES, 0);
-
-	if (n < 0)
-		return err_sys(err, "read a segment of the outbox");
-	to->len = (size_t)n;
-	return 0;
 }
 
 static struct position *reader_position(struct outbox_reader *reader, uint64_t segment)

@@ -41,7 +41,8 @@ int place_over(const struct source *source, int temporary_dir, const char *tempo
  * What lies in a directory is on disk only when the directory's own entry
  * is, and the one above, up to history/.  Whoever finds a directory that
  * another writer made a moment ago cannot know that; so a directory is
- * made closed to the group, and opened to it once its entry is on disk.
+ * made closed to the group, and opened to it once its entry is on disk: by the
+ * commit that synced it, or by the log's next checkpoint.
  */
 
 #define MODE_FRESH 0700
@@ -63,7 +64,9 @@ static int chain_descend(struct chain *chain, const char *name)
 	struct stat st;
 
 	if (fd < 0 && errno == ENOENT) {
-		if (mkdirat(above, name, MODE_FRESH) < 0 && errno != EEXIST)
+		if (mkdirat(above, name, MODE_FRESH) == 0)
+			chain->made = true;
+		else if (errno != EEXIST)
 			return -1;
 		fd = fs_open(above, name, O_RDONLY | O_DIRECTORY, 0);
 	}
@@ -113,6 +116,18 @@ int chain_open(struct store *store, struct chain *chain, struct str path, struct
 	return status;
 }
 
+void chain_open_to_group(struct store *store, struct str path)
+{
+	struct chain chain = CHAIN_INIT;
+
+	if (chain_open(store, &chain, path, NULL) < 0)
+		return;
+	for (size_t i = 1; i < chain.count; i++)
+		if (chain.fresh[i])
+			fchmod(chain.fds[i], FS_DIR_MODE);	/* else by the next commit that syncs it */
+	chain_close(&chain);
+}
+
 int chain_leaf(const struct chain *chain)
 {
 	return chain->count > 0 ? chain->fds[chain->count - 1] : -1;
@@ -129,8 +144,18 @@ static bool chain_is_news(const struct chain *chain, size_t i)
 	return i + 1 < chain->count || fstat(chain->fds[i - 1], &st) < 0 || st.st_nlink <= 3;
 }
 
+bool chain_has_news(const struct chain *chain)
+{
+	for (size_t i = 1; i < chain->count; i++)
+		if (chain->made && chain->fresh[i] && chain_is_news(chain, i))
+			return true;
+	return false;
+}
+
 int chain_sync(struct store *store, struct chain *chain, struct err *err)
 {
+	if (store->replaying)
+		return 0;	/* whoever is beside has yet to take them for fresh */
 	for (size_t i = 1; i < chain->count; i++)
 		if (chain->fresh[i] &&
 		    disk_sync(store, chain->fds[i - 1], "history directory", err) < 0)

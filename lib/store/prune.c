@@ -267,10 +267,47 @@ static int record_remove(struct pruning *p, const struct history_entry *entry, s
 	return 0;
 }
 
+/* When a name last was given to it, ns since 1970. */
+static uint64_t changed_at(int dir, const char *name)
+{
+	struct stat st;
+
+	if (dir < 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	return (uint64_t)st.st_ctim.tv_sec * 1000000000 + (uint64_t)st.st_ctim.tv_nsec;
+}
+
+/* No replay of the log brings back what goes. */
+static int forget_records(struct pruning *p, struct err *err)
+{
+	struct versions going = VERSIONS_INIT;
+	uint64_t changed = 0;
+	char name[VERSION_NAME];
+	int status;
+
+	for (size_t i = 0; i < p->h.count; i++) {
+		struct version v = p->h.entries[i].record.version;
+		uint64_t at;
+
+		if (!p->goes[i])
+			continue;
+		at = version_cmp(v, p->in_tree) == 0
+			     ? changed_at(p->store->tree, p->names.tree)
+			     : changed_at(p->dir, version_name(name, v));
+		versions_add(&going, v);
+		changed = at > changed ? at : changed;
+	}
+	status = wal_forget(p->store, p->path, going.items, going.count, changed, err);
+	versions_clear(&going);
+	return status;
+}
+
 static int prune_records(struct pruning *p, struct err *err)
 {
 	bool only_counts = p->rule->only_counts;
 
+	if (!only_counts && forget_records(p, err) < 0)
+		return -1;
 	if (p->dir >= 0 && !only_counts && (mark_newest_kept(p, MARK_FILE, RECORD_DELETED, err) < 0 ||
 			    mark_newest_kept(p, MARK_END, RECORD_DELETED | RECORD_DIRECTORY,
 					     err) < 0))

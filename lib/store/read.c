@@ -236,6 +236,7 @@ static int newest_read(void *data, const struct pending *pending, struct err *er
 
 	names_set(&names, q->path);
 	status = inode_read_tree(q->store->tree, names.tree, &found, err);
+	names_look_for_history(&names, q->store->history);
 	if (status == 0)
 		status = marks_read(q->store->history, &names, &marks, err);
 	if (status == 0)

@@ -30,7 +30,8 @@
 
 struct stage {
 	struct store *store;
-	int fd;				/* owned */
+	int fd;				/* owned; -1: the body is in bytes */
+	struct str bytes;
 	uint64_t size, hashed;		/* bytes */
 	uint64_t check_at;		/* size at which space is checked next */
 	uint64_t started;		/* bytes whose way to the disk has begun */
@@ -60,6 +61,38 @@ int stage_begin(struct store *store, struct stage **ret, struct err *err)
 		return err_sys(err, "make a file for the body");
 	*ret = stage_new(store, fd, SPACE_CHECK_BYTES);
 	return 0;
+}
+
+struct stage *stage_of_bytes(struct store *store, struct str body)
+{
+	struct stage *stage = mem_new(1, sizeof *stage);
+
+	stage->store = store;
+	stage->fd = -1;
+	stage->bytes = (struct str){ body.s != NULL ? body.s : "", body.n };
+	stage->size = stage->hashed = body.n;
+	digest_of(body.s, body.n, stage->sha256);
+	return stage;
+}
+
+struct str stage_bytes(const struct stage *stage)
+{
+	return stage->bytes;
+}
+
+int stage_make_file(struct stage *stage, struct err *err)
+{
+	if (stage->fd >= 0)
+		return 0;
+	stage->fd = fs_tmpfile(stage->store->tmp);
+	if (stage->fd < 0)
+		return err_sys(err, "make a file for the body");
+	if (fs_write(stage->fd, stage->bytes.s, stage->bytes.n, 0) == 0)
+		return 0;
+	err_sys(err, "write body");
+	close(stage->fd);
+	stage->fd = -1;
+	return -1;
 }
 
 /* In a directory where there is room for as many bytes; -1 with errno. */
@@ -107,7 +140,8 @@ void stage_free(struct stage *stage)
 	if (stage == NULL)
 		return;
 	digest_free(stage->digest);
-	close(stage->fd);
+	if (stage->fd >= 0)
+		close(stage->fd);
 	free(stage);
 }
 

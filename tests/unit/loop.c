@@ -2,6 +2,7 @@
 #include "loop.h"
 
 #include "container.h"
+#include "batch.h"
 #include "pool.h"
 #include "unit.h"
 
@@ -337,6 +338,70 @@ static void test_pool_keys(void)
 	free(t);
 }
 
+/* What comes while a batch is worked on is the next one. */
+
+static struct {
+	sem_t go;
+	atomic_size_t batches, largest, jobs;
+	int done;
+} batches;
+
+static void batch_work(struct job **jobs, size_t count)
+{
+	struct turn *first = CONTAINER_OF(jobs[0], struct turn, job);
+
+	atomic_fetch_add(&batches.batches, 1);
+	atomic_fetch_add(&batches.jobs, count);
+	if (count > atomic_load(&batches.largest))
+		atomic_store(&batches.largest, count);
+	for (size_t i = 1; i < count; i++)	/* in the order they came */
+		CHECK(CONTAINER_OF(jobs[i], struct turn, job)->number == first->number + (int)i);
+	if (first->number == 0)
+		while (sem_wait(&batches.go) < 0)
+			;
+}
+
+static void batch_done(struct job *job)
+{
+	(void)job;
+	if (++batches.done == 50)
+		loop_stop(loop);
+}
+
+static void batch_one(struct batch *batch, struct turn *t, int number)
+{
+	struct list one = { .first = NULL };
+
+	t->number = number;
+	t->job = (struct job){ .done = batch_done, .home = loop };
+	list_append(&one, &t->job.link);
+	batch_submit(batch, &one);
+	CHECK(one.count == 0);
+}
+
+static void test_batch(void)
+{
+	struct pool *pool = pool_new(4);
+	struct batch *batch = batch_new(pool, 1, 20, batch_work);
+	struct turn *t = calloc(50, sizeof *t);
+
+	CHECK(sem_init(&batches.go, 0, 0) == 0);
+	batch_one(batch, &t[0], 0);
+	while (atomic_load(&batches.batches) == 0)
+		usleep(1000);
+	for (int i = 1; i < 50; i++)
+		batch_one(batch, &t[i], i);
+	CHECK(atomic_load(&batches.batches) == 1);
+	sem_post(&batches.go);
+	run(10000);
+	CHECK(batches.done == 50 && atomic_load(&batches.jobs) == 50);
+	CHECK(atomic_load(&batches.batches) == 4 && atomic_load(&batches.largest) == 20);
+	pool_free(pool);
+	batch_free(batch);
+	sem_destroy(&batches.go);
+	free(t);
+}
+
 /* A thread that holds the guard starts timers, wakes the loop by that, and stops a watch that is ready. */
 
 static struct {
@@ -415,6 +480,7 @@ int main(void)
 	test_signals();
 	test_pool();
 	test_pool_keys();
+	test_batch();
 	test_guard();
 	loop_free(loop);
 	return UNIT_RESULT();
