@@ -9,9 +9,11 @@
  *	STALE		nothing: epoch is the sender's, and greater than the question's
  *	COMPARE		partition u16: its homes differ, take from the others what you lack
  *	COMPARED	nothing: it begins
+ *	TAKE		items {record, type, path, content}: put these contents on the disk
+ *	TAKEN		a u8 per item of the TAKE, in its order: what came of it
  *
- * One message is the body of a POST /.covey/msg?to=sync, sealed with
- * seal_message(), and so is its answer.  All are idempotent.
+ * One message is the body of a POST /.covey/msg?to=sync, of a TAKE ?to=contents,
+ * sealed with seal_message(), and so is its answer.  All are idempotent.
  *
  * As with all that is sealed (wire.h) a message names its receiver, and
  * whoever else gets it drops it; an answer names the asker as its receiver and
@@ -37,6 +39,8 @@ enum bulk_type {
 	BULK_COMPARED,
 	BULK_NEWEST,
 	BULK_NEWEST_ARE,
+	BULK_TAKE,
+	BULK_TAKEN,
 };
 
 struct bulk {
@@ -69,7 +73,7 @@ enum bulk_verdict {
 };
 /*
  * What an opened message says to this question, as it was sent.  SYNCED and NEWEST_ARE count
- * only at the layout that was asked by; a content is kept by any layout.
+ * only at the layout that was asked by; a content is kept, and taken, by any layout.
  */
 enum bulk_verdict bulk_judge(const struct bulk *question, const struct bulk *answer);
 
@@ -91,5 +95,27 @@ MESSAGE(keep_item, struct keep_item);
 int keep_item_next(struct str *body, struct keep_item *ret);
 /* The same of KEPT. */
 int keep_state_next(struct str *body, enum keep_state *ret);
+
+#define TAKE_CONTENT_MAX (48u << 10)	/* bytes of a content that is given together with others */
+#define TAKE_ITEMS_MAX 64
+
+struct take_item {
+	struct record record;		/* of a file, with content */
+	struct str type;		/* explicit content type, or empty */
+	struct str path;
+	struct str content;
+};
+#define TAKE_ITEM_BYTES_MAX (KEEP_ITEM_BYTES_MAX + 2 + TAKE_CONTENT_MAX)
+
+enum take_state {
+	TAKE_HAS = 1,			/* on the disk, as that version */
+	TAKE_NEEDLESS,			/* nor ever will be: newer ones are kept instead */
+	TAKE_NOT,
+};
+
+MESSAGE(take_item, struct take_item);
+/* As of KEEP, and of KEPT. */
+int take_item_next(struct str *body, struct take_item *ret);
+int take_state_next(struct str *body, enum take_state *ret);
 
 #endif

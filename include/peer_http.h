@@ -74,6 +74,9 @@
  *	POST /.covey/msg?to=versions		one packet: 200 with one, or 204
  *	POST /.covey/msg?to=discovery		the same
  *	POST /.covey/msg?to=sync		one of bulk.h: 200 with one
+ *	POST /.covey/msg?to=contents		the same: a TAKE, with its TAKEN
+ *
+ * A TAKE gives several small contents to a keeper at once, instead of a PUT for each.
  */
 #ifndef COVEY_PEER_HTTP_H
 #define COVEY_PEER_HTTP_H
@@ -86,6 +89,6 @@
 #define PEER_EPOCH "Covey-Epoch"
 #define PEER_GATE "Covey-Gate"
 #define PEER_LINEAGE "Covey-Lineage"
-#define PEER_MSG "/.covey/msg?to="	/* and "versions", "discovery" or "sync" */
+#define PEER_MSG "/.covey/msg?to="	/* and "versions", "discovery", "sync" or "contents" */
 
 #endif

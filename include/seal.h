@@ -61,9 +61,10 @@ int seal_open(const struct seal_keys *, struct str packet, struct sealed *ret);
 
 /*
  * The same for what travels in the body of POST /.covey/msg, at most
- * WIRE_LONG_BYTES when sealed.
+ * WIRE_LONG_BYTES when sealed, or WIRE_CONTENTS_BYTES.
  */
 #define SEAL_LONG_PLAIN_BYTES (WIRE_LONG_BYTES - (WIRE_BYTES - WIRE_PLAIN_BYTES))
+#define SEAL_CONTENTS_PLAIN_BYTES (WIRE_CONTENTS_BYTES - (WIRE_BYTES - WIRE_PLAIN_BYTES))
 /* Appends, of this release's protocol, with a nonce that is drawn here. */
 void seal_message(const struct seal_keys *, struct str plain, struct buf *to);
 /* Replaces what *ret holds; on failure it is untouched. */

@@ -10,6 +10,7 @@ peers() { scenario push-peers "$1"; }
 @test "every scenario of push-peers is a test here" { every_scenario push-peers peers; }
 
 @test "the first keeper gets the content, signed, under names of any bytes" { peers plain; }
+@test "small contents go in one message with others; what is not taken so goes by itself" { peers together; }
 @test "as many keepers as are wanted get it" { peers several; }
 @test "a keeper that refuses, or is away: the next one, and it is tried last" { peers next_keeper; }
 @test "a keeper that keeps newer versions instead has no copy" { peers newer_there; }

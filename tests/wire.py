@@ -394,7 +394,8 @@ class Role:
 PROTOCOL = 3
 DISCOVERY, SYNC = 1, 3                          # roles that a packet is for
 WIRE_STORE, WIRE_WANT = 4, 7                    # types of packets
-BULK_SYNC, BULK_SYNCED, BULK_STALE = 1, 2, 5    # types of bulk messages
+BULK_SYNC, BULK_SYNCED, BULK_STALE, BULK_TAKE, BULK_TAKEN = 1, 2, 5, 10, 11  # types of bulk messages
+TAKE_HAS, TAKE_NEEDLESS, TAKE_NOT = 1, 2, 3
 CONSTANT = struct.unpack("<4I", b"expand 32-byte k")
 
 
@@ -447,6 +448,13 @@ def encrypted(key, nonce, ad, plain):
 def sealed(key, plain, protocol=PROTOCOL):
     head, nonce = b"cvy" + bytes([protocol]), os.urandom(24)
     return head + nonce + encrypted(key, nonce, head, plain)
+
+
+def opened(key, packet):
+    """None: it was not sealed with this key."""
+    head, nonce, rest = packet[:4], packet[4:28], packet[28:]
+    plain = encrypted(key, nonce, head, rest[:-16])[:-16]
+    return plain if encrypted(key, nonce, head, plain) == rest else None
 
 
 def sender(key, node, protocol=PROTOCOL, start=1):
@@ -617,6 +625,7 @@ class Member:
         self.id, self.behave, self.ahead, self.key = 0x1000 + number, behave, ahead, key
         self.number, self.requests, self.nonces, self.state = number, [], set(), "up"
         self.version, self.gone = None, threading.Event()
+        self.together, self.taken = None, []    # what came of (path, content), in one message with others; None: 404
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
@@ -641,6 +650,9 @@ class Member:
                 request = HttpRequest(self, connection, stream)
                 if not request.method:
                     return
+                if request.target == b"/.covey/msg?to=contents":
+                    self.take(request)
+                    continue
                 self.requests.append(request)
                 if self.behave(self, request) is False:
                     return
@@ -649,6 +661,25 @@ class Member:
         finally:
             stream.close()
             connection.close()
+
+    def take(self, request):
+        """Contents that are given together (bulk.h)."""
+        plain = opened(self.key, request.read())
+        if not self.together:
+            request.head(404, 0)
+            return
+        bulk, states = BULK_HEAD.read(plain), b""
+        equal("who gives, and is given", (bulk.type, bulk.receiver), (BULK_TAKE, self.id))
+        items = Reader(bulk.body)
+        while items.data:
+            packed, _, path, content = items.bytes(64), items.string(), items.string(), items.string()
+            equal("the record's digest", read_record(packed).sha, hashlib.sha256(content).digest())
+            self.taken.append((path, content))
+            states += bytes([self.together(path, content)])
+        answer = sealed(self.key, BULK_HEAD.pack(group=bulk.group, sender=self.id, receiver=bulk.sender, role=SYNC, id=bulk.id,
+                                                 lineage=1, epoch=1, type=BULK_TAKEN, body=states))
+        request.head(200, len(answer))
+        request.send(answer)
 
     def offsets(self):
         """Of the ranges that it was asked for; None: of the whole."""

@@ -23,6 +23,7 @@ struct group {
 	pthread_mutex_t mutex;		/* of signatures */
 	struct sign_memory signatures;
 	struct sign_keys keys;
+	struct seal_keys seal;
 	/* Of the view, for every request. */
 	atomic_uint_least64_t epoch;
 	atomic_int_least64_t offset;	/* ns, to be added to this node's clock */
@@ -293,23 +294,49 @@ void peer_sign_body(struct conn *c, const uint8_t sha256[32], struct buf *to)
 	peer_sign_covered(c, STR(SIGN_ANSWER_TRAILER), STR(""), &covered, to);
 }
 
+/* sealed batches */
+
+int group_open(struct group *g, struct str packet, struct buf *plain, struct bulk *ret)
+{
+	uint64_t group;
+	uint8_t protocol;
+
+	if (seal_open_long(&g->seal, packet, &protocol, &group, plain) < 0 ||
+	    protocol != MEMBER_PROTOCOL)
+		return -1;
+	return bulk_unpack(buf_str(plain), group, store_node(g->httpd->store), ret);
+}
+
+void group_seal(struct group *g, struct bulk *answer, struct buf *to)
+{
+	struct buf plain = BUF_INIT;
+	struct layout layout;
+
+	group_layout(g, &layout);
+	answer->group = g->seal.list[0].group;
+	answer->lineage = layout.lineage;
+	answer->epoch = layout.epoch;
+	bulk_pack(&plain, answer);
+	seal_message(&g->seal, buf_str(&plain), to);
+	buf_clear(&plain);
+}
+
 /* its beginning and end */
 
 int group_new(struct group **ret, struct httpd *h, struct err *err)
 {
 	static const struct view_events events = { .changed = group_view_changed };
-	struct seal_keys keys = SEAL_KEYS_INIT;
-	struct group *g;
+	struct group *g = mem_new(1, sizeof *g);
 
-	if (identity_keys(h->conf, &keys, err) < 0)
+	if (identity_keys(h->conf, &g->seal, err) < 0) {
+		free(g);
 		return -1;
-	g = mem_new(1, sizeof *g);
+	}
 	g->httpd = h;
 	g->view = view_client_new(store_run(h->store), h->state_directory, &events, g);
 	g->signatures = (struct sign_memory)SIGN_MEMORY_INIT;
 	pthread_mutex_init(&g->mutex, NULL);
-	sign_keys_derive(&g->keys, &keys);
-	explicit_bzero(&keys, sizeof keys);
+	sign_keys_derive(&g->keys, &g->seal);
 	/* What an earlier process accepted is not known: nothing from before this moment counts. */
 	sign_memory_since(&g->signatures, clock_wall_ns());
 	atomic_store(&g->flags, MEMBER_SILENT);		/* until covey-discoverd has told */
@@ -327,6 +354,7 @@ void group_free(struct group *g)
 	view_client_free(g->view);
 	sign_memory_clear(&g->signatures);
 	explicit_bzero(&g->keys, sizeof g->keys);
+	explicit_bzero(&g->seal, sizeof g->seal);
 	pthread_mutex_destroy(&g->mutex);
 	free(g);
 }

@@ -9,6 +9,7 @@
 #define COVEY_HTTPD_GROUP_H
 
 #include "buf.h"
+#include "bulk.h"
 #include "layout.h"
 
 #include <stdbool.h>
@@ -34,6 +35,11 @@ const char *group_silence(struct group *, bool *ret_for_good);
  */
 bool group_can_confirm(struct group *, struct buf *ret_why);
 uint64_t group_clock(struct group *);		/* ns since 1970, as the group has it */
+
+/* A sealed batch for this node: -1: it is not of the group.  *ret points into plain. */
+int group_open(struct group *, struct str packet, struct buf *plain, struct bulk *ret);
+/* The answer to it, with type and body set; appended, sealed. */
+void group_seal(struct group *, struct bulk *answer, struct buf *to);
 
 /* signatures: of requests of other nodes (peer_http.h), and of their answers */
 

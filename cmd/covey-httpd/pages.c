@@ -591,6 +591,10 @@ static void msg_start(struct conn *c)
 	};
 
 	service_touch(w->httpd->service);
+	if (str_eq(c->head.query, STR("to=contents")) && w->httpd->group != NULL) {
+		take_start(c);
+		return;
+	}
 	for (size_t i = 0; i < sizeof roles / sizeof *roles; i++) {
 		struct msg *m;
 

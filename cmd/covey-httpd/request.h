@@ -42,6 +42,7 @@ struct request {
 		struct get *get;
 		struct index *index;
 		struct msg *msg;
+		struct take *take;
 		struct page *page;
 		struct write *write;
 	};

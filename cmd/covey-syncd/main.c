@@ -238,6 +238,7 @@ static void release(struct service *service)
 		free(d->upkeep[i]);
 	}
 	free(d->push_peers);
+	givers_free(d);
 	peers_free(d->peers);
 	fetcher_free(d->fetcher);
 	caller_free(d->version);

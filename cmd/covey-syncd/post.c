@@ -107,7 +107,8 @@ static int bulk_set(const struct syncd *d, struct post *m, const struct bulk *qu
 	if (peer == NULL)
 		return err_set(err, ERR_AWAY, "ask peer by HTTP: the node is not known");
 	bulk_seal(d, question, packet);
-	post_set(m, peer, STR(PEER_MSG "sync"), buf_str(packet), patience_ms);
+	post_set(m, peer, question->type == BULK_TAKE ? STR(PEER_MSG "contents") : STR(PEER_MSG "sync"),
+		 buf_str(packet), patience_ms);
 	return 0;
 }
 

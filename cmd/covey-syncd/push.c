@@ -105,7 +105,7 @@ static struct push_peer *push_peer_add(struct syncd *d, uint64_t id)
 	return peer;
 }
 
-static void push_took(struct syncd *d, uint64_t id, uint64_t ms)
+void push_took(struct syncd *d, uint64_t id, uint64_t ms)
 {
 	struct push_peer *peer = push_peer_add(d, id);
 
@@ -122,8 +122,7 @@ void push_forgive(struct syncd *d, uint64_t id)
 		peer->late = 0;
 }
 
-/* It failed lately: to be tried after the others. */
-static bool push_is_late(const struct syncd *d, uint64_t id)
+bool push_is_late(const struct syncd *d, uint64_t id)
 {
 	const struct push_peer *peer = push_peer_find(d, id);
 
@@ -154,12 +153,17 @@ static bool push_is_over(const struct push *p)
 		(count_of(p, TRY_RUNNING) == 0 && count_of(p, TRY_IDLE) == 0));
 }
 
-static uint64_t patience_ms(const struct push *p, const struct push_try *t)
+uint64_t push_patience_ms(const struct syncd *d, uint64_t id)
 {
-	const struct push_peer *peer = push_peer_find(p->worker->daemon, t->node);
+	const struct push_peer *peer = push_peer_find(d, id);
 	uint64_t usual = peer != NULL ? HURRY_FACTOR * peer->usual : 0;
 
-	return (usual > HURRY_MS ? usual : HURRY_MS) + (p->available >> 20) * MIB_MS;
+	return usual > HURRY_MS ? usual : HURRY_MS;
+}
+
+static uint64_t patience_ms(const struct push *p, const struct push_try *t)
+{
+	return push_patience_ms(p->worker->daemon, t->node) + (p->available >> 20) * MIB_MS;
 }
 
 /* How long it may take to put it on disk there. */
@@ -524,10 +528,21 @@ static struct push_job *push_new(struct syncd *d, const struct sync_push *wanted
 	return j;
 }
 
+void push_start(struct syncd *d, struct serve_request *request, const struct sync_push *wanted,
+		int fd)
+{
+	struct push_job *j = push_new(d, wanted, fd, wanted->record.size);
+
+	if (request != NULL)
+		push_await(j, request);
+	else
+		j->push.awaited = false;
+	worker_start(d, &j->asked.worker, d->push_threads);
+}
+
 int request_push(struct syncd *d, struct serve_request *request, struct frame *frame, struct err *err)
 {
 	struct sync_push wanted;
-	struct push_job *j;
 	int fd;
 
 	if (sync_push_unpack(frame->body, &wanted, err) < 0)
@@ -537,9 +552,8 @@ int request_push(struct syncd *d, struct serve_request *request, struct frame *f
 	fd = take_fd(frame, wanted.record.size, err);
 	if (fd < 0)
 		return -1;
-	j = push_new(d, &wanted, fd, wanted.record.size);
-	push_await(j, request);
-	worker_start(d, &j->asked.worker, d->push_threads);
+	if (!give_start(d, request, &wanted, fd))
+		push_start(d, request, &wanted, fd);
 	return 0;
 }
 

@@ -8,6 +8,7 @@
  *	requests.c	LIST, HISTORY, RESOLVE
  *	pull.c		PULL: one content on its way, and those who wait for it
  *	push.c		PUSH: one content to its keepers
+ *	give.c		small ones together, those for one keeper in one message
  *	drain.c		DRAIN: the outbox, until everybody has what is in it
  *	sync.c		the records of this home, from the others; COMPARE
  *	keep.c		the contents: have their keepers got them, and have we?
@@ -122,6 +123,7 @@ struct syncd {
 	struct peers *peers;
 	struct list pulls, pushes;
 	struct push_peers *push_peers;	/* how pushes to each went */
+	struct list givers;
 	struct drain *drain;
 	struct pruner *prune;
 	struct scrubber *scrub;
@@ -238,7 +240,7 @@ bool bulk_judged(struct syncd *, const struct bulk *question, const struct post 
 		 const struct err *how, struct buf *plain, struct bulk *ret);
 /* Both: 0 when the answer counts.  Not beyond *due, which may change meanwhile (ms, monotonic; NULL: without end). */
 int bulk_exchange(struct worker *, const struct bulk *question, uint64_t patience_ms,
-		  const uint64_t *due, struct buf *plain, struct bulk *ret);
+		  const uint64_t *due, struct buf *plain, struct bulk *ret);	/* a TAKE, too */
 
 /* One that came, and is answered by a job. */
 struct bulk_job {
@@ -268,7 +270,19 @@ bool pull_has_waiters(const struct syncd *);
 void pull_begin_no_more(struct syncd *);
 void pull_stop(struct syncd *);		/* give up all that is not verified */
 
+/* give.c */
+
+/* True: it is taken, with its descriptor; what keepers do not take together is pushed. */
+bool give_start(struct syncd *, struct serve_request *, const struct sync_push *, int fd);
+void givers_free(struct syncd *);
+
 /* push.c */
+
+/* A push that is answered to the request; NULL: nobody waits. */
+void push_start(struct syncd *, struct serve_request *, const struct sync_push *, int fd);
+void push_took(struct syncd *, uint64_t id, uint64_t ms);	/* a keeper took a content */
+uint64_t push_patience_ms(const struct syncd *, uint64_t id);	/* after that it is slow, for a small content */
+bool push_is_late(const struct syncd *, uint64_t id);	/* one failed lately: it is to be tried after others */
 
 /* Within a job; true when every keeper has it, or is never to have it. */
 bool push_to_all(struct worker *, const struct sync_push *, int fd);

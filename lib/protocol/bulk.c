@@ -7,12 +7,16 @@
 MESSAGE_TABLE(bulk, struct bulk, "batch", NULL,
 	      U64(struct bulk, group), U64(struct bulk, sender), U64(struct bulk, receiver),
 	      CONSTANT(1, WIRE_SYNC), U64(struct bulk, id), U64(struct bulk, lineage),
-	      U64(struct bulk, epoch), NUMBER(1, struct bulk, type, BULK_SYNC, BULK_NEWEST_ARE),
+	      U64(struct bulk, epoch), NUMBER(1, struct bulk, type, BULK_SYNC, BULK_TAKEN),
 	      REST(struct bulk, body));
 
 MESSAGE_TABLE(keep_item, struct keep_item, "item of KEEP", NULL,
 	      RECORD(struct keep_item, record, FILE_RECORD), TYPE(struct keep_item, type),
 	      PATH(struct keep_item, path, 1));
+
+MESSAGE_TABLE(take_item, struct take_item, "item of TAKE", NULL,
+	      RECORD(struct take_item, record, FILE_RECORD), TYPE(struct take_item, type),
+	      PATH(struct take_item, path, 1), TEXT(struct take_item, content, 0, TAKE_CONTENT_MAX));
 
 int bulk_unpack(struct str plain, uint64_t group, uint64_t self, struct bulk *ret)
 {
@@ -45,6 +49,8 @@ enum bulk_verdict bulk_judge(const struct bulk *question, const struct bulk *ans
 		return BULK_NOTHING;
 	if (question->type == BULK_KEEP)
 		return answer->type == BULK_KEPT ? BULK_COUNTS : BULK_NOTHING;
+	if (question->type == BULK_TAKE)
+		return answer->type == BULK_TAKEN ? BULK_COUNTS : BULK_NOTHING;
 	if ((question->type != BULK_SYNC && question->type != BULK_NEWEST) || !same_lineage)
 		return BULK_NOTHING;
 	if (answer->type == BULK_STALE && answer->epoch > question->epoch)
@@ -59,17 +65,40 @@ int keep_item_next(struct str *body, struct keep_item *ret)
 	return message_next(body, &keep_item_message, ret);
 }
 
-int keep_state_next(struct str *body, enum keep_state *ret)
+/* The next byte, if it is one of 1 to most: 1, 0 at the end, -1. */
+static int state_next(struct str *body, uint8_t most, uint8_t *ret)
 {
-	uint8_t state;
-
 	if (body->n == 0)
 		return 0;
-	state = (uint8_t)body->s[0];
-	if (state < KEEP_HAVE || state > KEEP_FULL)
+	*ret = (uint8_t)body->s[0];
+	if (*ret < 1 || *ret > most)
 		return -1;
-	*ret = (enum keep_state)state;
 	body->s++;
 	body->n--;
 	return 1;
+}
+
+int keep_state_next(struct str *body, enum keep_state *ret)
+{
+	uint8_t state;
+	int rc = state_next(body, KEEP_FULL, &state);
+
+	if (rc > 0)
+		*ret = (enum keep_state)state;
+	return rc;
+}
+
+int take_item_next(struct str *body, struct take_item *ret)
+{
+	return message_next(body, &take_item_message, ret);
+}
+
+int take_state_next(struct str *body, enum take_state *ret)
+{
+	uint8_t state;
+	int rc = state_next(body, TAKE_NOT, &state);
+
+	if (rc > 0)
+		*ret = (enum take_state)state;
+	return rc;
 }

@@ -78,7 +78,7 @@ void seal_message(const struct seal_keys *keys, struct str plain, struct buf *to
 {
 	uint8_t nonce[SEAL_NONCE_BYTES];
 
-	if (plain.n > SEAL_LONG_PLAIN_BYTES || keys->count == 0)
+	if (plain.n > SEAL_CONTENTS_PLAIN_BYTES || keys->count == 0)
 		abort();
 	randombytes_buf(nonce, sizeof nonce);
 	buf_reserve(to, HEAD + SEAL_NONCE_BYTES + plain.n + TAG);
@@ -128,7 +128,7 @@ int seal_open_long(const struct seal_keys *keys, struct str packet, uint8_t *ret
 	struct buf plain = BUF_INIT;
 	int key = -1;
 
-	if (packet.n <= WIRE_LONG_BYTES)
+	if (packet.n <= WIRE_CONTENTS_BYTES)
 		key = open_to(keys, packet, buf_reserve(&plain, packet.n), &plain.len);
 	if (key < 0) {
 		buf_clear(&plain);

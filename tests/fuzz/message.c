@@ -93,7 +93,9 @@ static void try_bulk(struct str plain, struct buf *out)
 {
 	struct str rest, before;
 	struct keep_item item;
+	struct take_item given;
 	enum keep_state state;
+	enum take_state taken;
 	struct bulk bulk;
 
 	if (bulk_unpack(plain, GROUP, GROUP, &bulk) < 0)
@@ -105,8 +107,16 @@ static void try_bulk(struct str plain, struct buf *out)
 		keep_item_pack(out, &item);
 		expect_same(out, before);
 	}
+	for (before = rest = bulk.body; take_item_next(&rest, &given) == 1; before = rest) {
+		before.n -= rest.n;
+		take_item_pack(out, &given);
+		expect_same(out, before);
+	}
 	rest = bulk.body;
 	while (keep_state_next(&rest, &state) == 1)
+		expect(rest.n < bulk.body.n);
+	rest = bulk.body;
+	while (take_state_next(&rest, &taken) == 1)
 		expect(rest.n < bulk.body.n);
 }
 

@@ -79,6 +79,14 @@ static void test_judge(void)
 	CHECK(bulk_judge(&keep, &wrong) == BULK_COUNTS);
 	wrong.sender = 7;
 	CHECK(bulk_judge(&keep, &wrong) == BULK_NOTHING);
+	keep.type = BULK_TAKE;
+	wrong = right;
+	wrong.type = BULK_KEPT;
+	CHECK(bulk_judge(&keep, &wrong) == BULK_NOTHING);
+	wrong.type = BULK_TAKEN;
+	wrong.epoch = 9;
+	CHECK(bulk_judge(&keep, &wrong) == BULK_COUNTS);
+	CHECK(bulk_judge(&sync, &wrong) == BULK_NOTHING);
 }
 
 static void test_items(void)

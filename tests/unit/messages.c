@@ -133,6 +133,18 @@ static int decode_keep_items(struct str body, struct buf *again)
 	return rc;
 }
 
+static int decode_take_items(struct str body, struct buf *again)
+{
+	struct take_item item;
+	int rc;
+
+	if (body.n == 0)
+		return -1;
+	while ((rc = take_item_next(&body, &item)) == 1)
+		take_item_pack(again, &item);
+	return rc;
+}
+
 static int decode_exchange(struct str body, struct buf *again)
 {
 	static struct exchange_digest digests[PARTITIONS];
@@ -259,6 +271,7 @@ static const struct {
 	{ "other_wire", decode_other_wire },
 	{ "bulk", decode_bulk },
 	{ "keep_items", decode_keep_items },
+	{ "take_items", decode_take_items },
 	{ "exchange", decode_exchange },
 };
 #define DECODERS (sizeof decoders / sizeof decoders[0])
@@ -619,6 +632,10 @@ static void sample_bulk(void)
 	item.record = gone;
 	keep_item_pack(&b, &item);
 	put_sample("keep_items", "gone", &b);
+	take_item_pack(&b, &(struct take_item){ .record = file, .type = STR("text/x"), .path = STR("docs/a"),
+						.content = STR("hello") });
+	take_item_pack(&b, &(struct take_item){ .record = child, .path = STR("docs/b") });
+	put_sample("take_items", "two", &b);
 	buf_clear(&b);
 }
 
@@ -739,6 +756,7 @@ static void check_tables(void)
 			check_table(wire_messages[type]);
 	check_table(&bulk_message);
 	check_table(&keep_item_message);
+	check_table(&take_item_message);
 }
 
 int main(int argc, char **argv)
