@@ -95,6 +95,27 @@ os.utime(fd, ns=(st.st_atime_ns, st.st_mtime_ns))' "$STORE/tree/one/more"
 	[ -z "$(find "$STORE/tmp" -type f)" ]
 }
 
+@test "what only the log has is there before the first answer; who cannot have it there is told" {
+	disk 64M
+	httpd n
+	echo one >x
+	curl -sf -T x "$URL/d/f"
+	kill -KILL "$PID"
+	_await_end "$PID"
+	ls "$STORE"/wal/*.wal
+	run -65 covey backup -c "$CONF" backup
+	[[ $output == *"is put in its place when one is started"* ]]
+	rm -r "$STORE/tree/d/f" "$STORE/run/counters"	# as a power cut would have it, and a boot
+	mount -o remount,ro "$STORE"
+	run ! timeout 20 covey-httpd -c "$CONF"
+	[[ $output == *"its log has versions that have to be replayed"* || $output == *"read-only"* ]]
+	mount -o remount,rw "$STORE"
+	httpd n
+	[ "$(curl -sf "$URL/d/f")" = one ]
+	[ "$(cat "$STORE/tree/d/f")" = one ]
+	run -0 covey backup -c "$CONF" backup
+}
+
 @test "a full disk: covey starts on it, and pruning may come first" {
 	disk 48M
 	httpd n $'limits:\n  min_free: 1K'
