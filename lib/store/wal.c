@@ -416,6 +416,7 @@ struct wal {
 	struct segment segments[2];
 	struct segment *current;
 	bool started, ending, failed;	/* started: the thread */
+	bool off;		/* a checkpoint failed: what is in the segments stays, for a replay */
 	uint64_t used;		/* ms, monotonic: when the last entry was written */
 	uint64_t again;		/* a segment could not be made: not before this, ms, monotonic */
 };
@@ -550,7 +551,7 @@ static int wal_make_current(struct wal *wal, struct segment *segment)
  */
 static int wal_make_room(struct wal *wal, size_t bytes, bool waits)
 {
-	while (!wal->failed) {
+	while (!wal->failed && !wal->off) {
 		struct segment *current = wal->current;
 
 		if (current == NULL)
@@ -700,6 +701,22 @@ static void fresh_open_to_group(struct store *store, const struct buf *fresh)
 		chain_open_to_group(store, str_of(fresh->data + at));
 }
 
+/*
+ * Under the mutex: nothing is lost, for the entries stay, and a replay brings
+ * back what the disk may not have.  So the program leaves, and is started again,
+ * if the store can be opened then; of a disk that gives nothing any more it goes
+ * on to tell what it can.
+ */
+static void wal_turn_off(struct wal *wal)
+{
+	struct disk_identity identity;
+
+	wal->off = true;
+	pthread_cond_broadcast(&wal->progress);
+	if (disk_read_identity(wal->store->path, &identity, NULL) == 0)
+		disk_failed(wal->store);
+}
+
 /* Under the mutex, which is open meanwhile: all in it has its name. */
 static void wal_checkpoint(struct wal *wal, struct segment *segment)
 {
@@ -717,8 +734,10 @@ static void wal_checkpoint(struct wal *wal, struct segment *segment)
 	if (status == 0 && segment->grows && segment->size < SEGMENT_MOST)
 		segment_grow(segment);
 	pthread_mutex_lock(&wal->mutex);
-	if (status < 0)
-		wal_fail(wal);
+	if (status < 0) {
+		wal_turn_off(wal);
+		return;
+	}
 	segment->grows = false;
 	segment->use = FREE;
 	pthread_cond_broadcast(&wal->progress);
@@ -757,7 +776,7 @@ static void wal_remove_segments(struct wal *wal)
 	for (int i = 0; i < 2; i++) {
 		struct segment *segment = &wal->segments[i];
 
-		if (segment->fd >= 0 && !wal->failed && segment->use != FULL)
+		if (segment->fd >= 0 && !wal->failed && !wal->off && segment->use != FULL)
 			removed |= unlinkat(wal->store->wal,
 					    segment_name(name, segment->head.id), 0) == 0;
 		if (segment->fd >= 0)
@@ -811,7 +830,7 @@ static void *wal_run(void *data)
 	struct wal *wal = data;
 
 	pthread_mutex_lock(&wal->mutex);
-	while (!wal->failed) {
+	while (!wal->failed && !wal->off) {
 		struct segment *full = wal_full(wal);
 		uint64_t ms = UINT64_MAX;
 
