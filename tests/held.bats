@@ -22,6 +22,9 @@ setup() {
 hold() { echo "${STORES[1]}/$1" >"$HELD_DISK"; }
 let_go() { rm "$HELD_DISK"; }
 
+# large LINE - so many bytes that they do not go by the log, with this line first
+large() { printf '%s\n%60000s\n' "$1" ''; }
+
 put() { curl -sS -m 60 -o /dev/null -w '%{http_code}\n' -T - "$@"; }
 
 # Nobody is told of a version that is not on disk, and nobody waits for it.
@@ -40,7 +43,7 @@ reads_old() {
 	[ "$(printf old | put "${URLS[1]}/docs/a")" = 201 ]
 	[ "$(printf x | put "${URLS[1]}/other/x")" = 201 ]
 	hold tree/docs
-	printf newer | put "${URLS[1]}/docs/a" >put.code &
+	large newer | put "${URLS[1]}/docs/a" >put.code &
 	writer=$!
 	wait_until 20 grep -qx newer "${STORES[1]}/tree/docs/a"
 	reads_old
@@ -54,13 +57,30 @@ reads_old() {
 	done
 }
 
-curl_is() { [ "$(curl -sS -m 10 "$2")" = "$1" ]; }
+curl_is() { [ "$(curl -sS -m 10 "$2" | head -n 1)" = "$1" ]; }
+
+@test "a version that is not in the log yet: all read the one before" {
+	[ "$(printf old | put "${URLS[1]}/docs/a")" = 201 ]
+	hold wal
+	echo newer | put "${URLS[1]}/docs/a" >put.code &
+	writer=$!
+	sleep 1
+	[ "$(cat "${STORES[1]}/tree/docs/a")" = old ]
+	reads_old
+	[ ! -s put.code ]
+	let_go
+	wait "$writer"
+	[[ $(cat put.code) == 20[24] ]]
+	for i in 1 2 3; do
+		wait_until 20 curl_is newer "${URLS[i]}/docs/a"
+	done
+}
 
 @test "more writers of one path than there are threads: other paths are written and read" {
 	local i writers=()
 	[ "$(printf old | put "${URLS[1]}/docs/a")" = 201 ]
 	hold tree/docs
-	for ((i = 0; i < 90; i++)); do printf 'new %d' "$i" | put "${URLS[1]}/docs/a" >>put.codes & writers+=($!); done
+	for ((i = 0; i < 90; i++)); do large "new $i" | put "${URLS[1]}/docs/a" >>put.codes & writers+=($!); done
 	wait_until 20 grep -q new "${STORES[1]}/tree/docs/a"
 	reads_old
 	for i in 1 2 3; do [ "$(printf y | put "${URLS[i]}/other/$i")" = 201 ]; done
