@@ -257,7 +257,8 @@ struct commit {
 
 /*
  * Submit: choose the version, and give it its name, or write it to the log.
- * Wait: make it durable, and so visible; by the log it gets its name here.  A failed submit needs no wait.  Committing what is there
+ * Wait: make it durable, and so visible; by the log it gets its name here.
+ * A failed submit needs no wait.  Committing what is there
  * already is success.  ERR_FULL: nothing changed; tombstones still pass,
  * from the reserve.
  *
@@ -294,8 +295,12 @@ void store_commit_together(struct store *, struct commit **, size_t count, int *
  */
 int store_merge(struct store *, struct str path, const struct record *, struct str type,
 		uint32_t keep, struct err *);
-/* The commit that this is; what it points to stays the caller's. */
-struct commit commit_of_record(struct str path, const struct record *, struct str type, uint32_t keep);
+/*
+ * The commit of a record made elsewhere, with its content unless the stage is
+ * NULL; what it points to stays the caller's.
+ */
+struct commit commit_of_record(struct str path, const struct record *, struct str type,
+			       struct stage *, uint32_t keep);
 
 /* counters.c: what changes */
 

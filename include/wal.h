@@ -4,11 +4,11 @@
  * STORE/wal/ has the segments of each process that writes.  An entry is all
  * of a version: its path, its record and its content.  It is on disk before
  * the version gets its name, by one fdatasync() for all who wait at that
- * moment; the file itself is made without a sync.  What is logged and named is
- * made durable as files are by a checkpoint, which is one sync of the file system,
- * and then the segment is used anew.  What a power cut, or a process that
- * died, left in a segment is replayed by whoever opens the store next, before
- * it is open (Mohan et al., ARIES, 1992, has the rule: the log first).
+ * moment; the file itself is made without a sync.  A checkpoint, one sync of
+ * the file system, makes durable what is logged and named, and the segment is
+ * used anew.  What a power cut, or a process that died, left in a segment is
+ * replayed by whoever opens the store next, before it is open (Mohan et al.,
+ * ARIES, 1992, has the rule: the log first).
  *
  *	wal_open				once per process
  *	commit.wal = wal; store_commit()	makes the entry, if it may
@@ -33,10 +33,11 @@ struct store;
 
 /*
  * By any number of threads at once; makes its segments, and the thread of its
- * checkpoints, when first needed, and removes the segments when they are not for
- * a while.  Where there can be none commits go without.  The store must
- * outlive it.  Closed after the last commit, it waits for a sync of the file
- * system; what is left after a failure is replayed.
+ * checkpoints, when first needed, and removes the segments when they are not
+ * for a while.  *ret is NULL on a file system that it is not for (disk.c), and
+ * where there can be none just now commits go without.  The store must outlive
+ * it.  Closed after the last commit, it waits for a sync of the file system;
+ * what is left after a failure is replayed.
  */
 struct wal;
 int wal_open(struct wal **ret, struct store *, struct err *);

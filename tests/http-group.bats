@@ -656,6 +656,43 @@ forge() {
 	done
 }
 
+# take URL KEY-FILE RECEIVER: what comes of three contents that are given together, of which the second
+# is not its record's; then of a message for another node, and of one that is not whole
+take() {
+	PYTHONPATH=$TOP/tests python3 - "$@" <<'EOF'
+import sys, urllib.request, urllib.error
+from wire import *
+url, key, receiver = sys.argv[1], key_of(sys.argv[2]), int(sys.argv[3], 16)
+
+def item(path, content, of=None):
+    return record(of or content, when=1700000000 * SECOND) + string(b"") + string(path) + string(content)
+
+def post(receiver, items):
+    plain = BULK_HEAD.pack(group=group_of(key), sender=0x1000, receiver=receiver, role=SYNC, id=7, lineage=1, epoch=1,
+                           type=BULK_TAKE, body=items)
+    try:
+        with urllib.request.urlopen(url + "/.covey/msg?to=contents", sealed(key, plain), timeout=20) as answer:
+            return list(BULK_HEAD.read(opened(key, answer.read())).body)
+    except urllib.error.HTTPError as e:
+        return e.code
+
+all = item(b"t/right", b"right") + item(b"t/wrong", b"wrong", b"right") + item(b"t/too", b"")
+print(post(receiver, all), post(receiver + 1, all), post(receiver, all[:-1]))
+EOF
+}
+
+@test "contents that are given together are taken one by one, and only as their records say" {
+	PORT_BASE=$(port 50) group 5
+	local key version=20231114T221320.000000000Z-0000000000001000-0
+	key=$(find "$D/group" -name group.key)
+	[ "$(take "${URLS[1]}" "$key" "$(sed -n 's/^id = //p' "${STORES[1]}/node.ini")")" = '[1, 3, 1] 403 403' ]
+	[ "$(cat "${STORES[1]}/tree/t/right")" = right ]
+	[ -e "${STORES[1]}/tree/t/too" ]
+	[ ! -e "${STORES[1]}/tree/t/wrong" ]
+	[ ! -e "${STORES[1]}/history/t/wrong" ]
+	[ "$(code -H 'Cache-Control: only-if-cached' "${URLS[1]}/t/right?version=$version")" = 200 ]
+}
+
 @test "requests between peers: signed, fresh, once; pushes leave what fits or nothing" {
 	homes 2
 	port=$PORT_BASE key=$(find "$D/group" -name group.key)

@@ -20,8 +20,6 @@
 #include "store.h"
 #include "wire.h"
 
-#define COMPLAIN_MS 60000
-
 struct take {
 	struct conn *conn;
 	struct job job;
@@ -62,16 +60,6 @@ static bool item_is_whole(const struct take_item *item, const struct stage *stag
 	       memcmp(stage_sha256(stage), item->record.sha256, SHA256_BYTES) == 0;
 }
 
-static struct commit item_commit(const struct httpd *h, const struct take_item *item,
-				 struct stage *stage, uint32_t keep)
-{
-	return (struct commit){
-		.path = item->path, .stage = stage, .flags = item->record.flags,
-		.mtime = item->record.mtime, .made = item->record.made, .type = item->type,
-		.fixed = item->record.version, .keep = keep, .wal = h->wal,
-	};
-}
-
 /* All that are whole, together. */
 static void take_commit(struct take *t, const struct httpd *h)
 {
@@ -90,9 +78,10 @@ static void take_commit(struct take *t, const struct httpd *h)
 		stages[i] = stage_of_bytes(h->store, item->content);
 		if (!item_is_whole(item, stages[i]))
 			continue;
-		t->commits[i] = item_commit(h, item, stages[i], layout.keep_versions);
+		t->commits[i] = commit_of_record(item->path, &item->record, item->type, stages[i],
+						 layout.keep_versions);
+		t->commits[i].wal = h->wal;
 		commits[n] = &t->commits[i];
-		errs[n] = (struct err)ERR_INIT;
 		which[n++] = i;
 	}
 	store_commit_all(h->store, commits, n, statuses, errs);

@@ -2718,14 +2718,8 @@ static int pushed_prepare(struct write *w, struct write_item *item, struct err *
 		return err_set(err, ERR_INVALID, "take %s: the body is not the record's content",
 			       item->path.data);
 	group_layout(h->group, &layout);
-	item->commit.path = buf_str(&item->path);
-	item->commit.stage = item->stage;
-	item->commit.flags = record->flags;
-	item->commit.mtime = record->mtime;
-	item->commit.made = record->made;
-	item->commit.type = str_of(item->type);
-	item->commit.fixed = record->version;
-	item->commit.keep = layout.keep_versions;
+	item->commit = commit_of_record(buf_str(&item->path), record, str_of(item->type), item->stage,
+					layout.keep_versions);
 	item->commit.wal = h->wal;
 	return 0;
 }

@@ -336,17 +336,10 @@ static int pull_verify(struct pulling *p, struct err *err)
 static void pull_keep(struct pulling *p)
 {
 	struct syncd *d = p->worker.daemon;
-	struct commit commit = COMMIT_INIT;
+	struct commit commit = commit_of_record(buf_str(&p->path), &p->record, buf_str(&p->type), p->stage,
+						p->keep);
 	struct err err;
 
-	commit.path = buf_str(&p->path);
-	commit.stage = p->stage;
-	commit.flags = p->record.flags;
-	commit.mtime = p->record.mtime;
-	commit.made = p->record.made;
-	commit.type = buf_str(&p->type);
-	commit.fixed = p->record.version;
-	commit.keep = p->keep;
 	syncd_unlock(d);
 	if (store_writable(d->store, &err) < 0 ||	/* read, but not kept */
 	    stage_sync(p->stage, &err) < 0 || store_commit(d->store, &commit, &err) < 0)

@@ -440,7 +440,7 @@ static bool is_worth_a_line(struct versiond *v, const struct err *err)
 
 static struct commit record_commit(const struct record_keeping *k)
 {
-	struct commit c = commit_of_record(k->path, &k->record, k->type, k->keep);
+	struct commit c = commit_of_record(k->path, &k->record, k->type, NULL, k->keep);
 
 	c.wal = k->versiond->wal;
 	return c;

@@ -712,9 +712,9 @@ static int place_version(struct store *store, const struct commit *c, struct com
  * history/, is written there first.
  */
 
-static bool may_log(const struct store *store, const struct commit *c, const struct commit_state *s)
+static bool may_log(const struct commit *c, const struct commit_state *s)
 {
-	return c->wal != NULL && store->logs && can_be_left_out(s) && !s->ahead &&
+	return c->wal != NULL && can_be_left_out(s) && !s->ahead &&
 	       (s->record.flags & RECORD_DELETED || !s->newest || !must_stay_in_history(s)) &&
 	       (c->stage == NULL || stage_size(c->stage) <= WAL_BODY_MAX);
 }
@@ -839,7 +839,7 @@ static int commit_content(struct store *store, const struct commit *c, struct co
 		return MAKE_PARENT;
 	if (prepare_file(c, s, err) < 0)
 		return -1;
-	if (may_log(store, c, s)) {
+	if (may_log(c, s)) {
 		status = log_version(c, s, err);
 		if (status != NO_LOG)
 			return status == AGAIN ? BUSY : status;
@@ -1146,7 +1146,7 @@ static int commit_tombstone(struct store *store, const struct commit *c, struct 
 	s->newest = s->name_removed = version_cmp(s->record.version, s->entry.record.version) >= 0;
 	if (there)
 		return 0;
-	if (may_log(store, c, s)) {
+	if (may_log(c, s)) {
 		status = log_version(c, s, err);
 		if (status != NO_LOG)
 			return status;
@@ -1671,7 +1671,7 @@ static int submit_as(struct store *store, struct commit *c, enum commit_how how,
 
 	if (check_commit(c, err) < 0 || disk_check(store, space, err) < 0)
 		return -1;
-	if (c->together != NULL && c->stage == NULL && c->pointer == NULL)
+	if (c->together != NULL && (c->wal == NULL || (c->stage == NULL && c->pointer == NULL)))
 		return BUSY;
 	for (int i = 0; i < TRIES; i++) {
 		struct commit_state *s = NULL;
@@ -1884,13 +1884,14 @@ void store_commit_all(struct store *store, struct commit **commits, size_t count
 }
 
 struct commit commit_of_record(struct str path, const struct record *record, struct str type,
-			       uint32_t keep)
+			       struct stage *stage, uint32_t keep)
 {
-	struct commit c = { .path = path, .keep = keep };
+	struct commit c = { .path = path, .stage = stage, .keep = keep };
 
-	if (record_has_content(record)) {
-		c.pointer = record;
+	if (record_has_content(record))
 		c.type = type;
+	if (record_has_content(record) && stage == NULL) {
+		c.pointer = record;
 	} else {
 		c.flags = record->flags;
 		c.mtime = record->mtime;
@@ -1903,7 +1904,7 @@ struct commit commit_of_record(struct str path, const struct record *record, str
 int store_merge(struct store *store, struct str path, const struct record *record,
 		struct str type, uint32_t keep, struct err *err)
 {
-	struct commit c = commit_of_record(path, record, type, keep);
+	struct commit c = commit_of_record(path, record, type, NULL, keep);
 
 	return store_commit(store, &c, err);
 }

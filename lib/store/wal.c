@@ -28,9 +28,9 @@
  *	32          the record, the path, the type, the content, and zeros up
  *		    to a multiple of 8
  *
- * The content has the record's sha256, so the checksum leaves it out.  An entry is
- * on disk only if all before it are: what is behind a torn one was never
- * relied on.
+ * The content has the record's sha256, so the checksum leaves it out.  An
+ * entry is on disk only if all before it are: what is behind a torn one was
+ * never relied on.
  *
  * A segment's blocks are written before it has a name, so that syncing an
  * entry writes no metadata.  Its writer holds a lock on its first byte as
@@ -866,9 +866,13 @@ static void wal_release(struct wal *wal)
 
 int wal_open(struct wal **ret, struct store *store, struct err *err)
 {
-	struct wal *wal = mem_new(1, sizeof *wal);
+	struct wal *wal;
 	pthread_condattr_t monotonic;
 
+	*ret = NULL;
+	if (!store->logs)
+		return 0;
+	wal = mem_new(1, sizeof *wal);
 	wal->store = store;
 	wal->dir = fs_open(store->dir, ".", O_RDONLY | O_DIRECTORY, 0);
 	wal->segments[0].fd = wal->segments[1].fd = -1;
@@ -1043,23 +1047,15 @@ static int entry_owe(struct replay *r, const struct wal_entry *entry)
 static int entry_replay(struct replay *r, const struct wal_entry *entry)
 {
 	struct entry_place place = { r->fd, entry->offset };
-	struct commit c = { .path = entry->path, .type = entry->type, .condition = entry_counts,
-			    .data = &place };
+	struct stage *stage = kind_of(entry) == CONTENT ? stage_of_bytes(r->store, entry->body) : NULL;
+	struct commit c = commit_of_record(entry->path, &entry->record, entry->type, stage, 0);
 	struct err why = ERR_INIT;
-	int status = 0;
+	int status;
 
-	if (entry->pointer) {
-		c.pointer = &entry->record;
-	} else {
-		c.flags = entry->record.flags;
-		c.mtime = entry->record.mtime;
-		c.made = entry->record.made;
-		c.fixed = entry->record.version;
-		if (record_has_content(&entry->record))
-			c.stage = stage_of_bytes(r->store, entry->body);
-	}
+	c.condition = entry_counts;
+	c.data = &place;
 	status = commit_replay(r->store, &c, &why);
-	stage_free(c.stage);
+	stage_free(stage);
 	if (status < 0 && why.kind == ERR_PRECONDITION)
 		return 0;
 	return status == 0 ? entry_owe(r, entry) : err_pass(r->err, &why);
