@@ -19,17 +19,21 @@ ROLES='httpd versiond discoverd syncd'
 # put I PATH FILE: confirmed by now, or soon
 put() { [[ $(http "$1" -H 'Prefer: wait=20' -T "$3" "$(node "$1")$2") == 20[14] ]]; }
 
-# has I PATH FILE: confirmed, and these bytes
-has() {
-	[ "$(http "$1" "$(node "$1")$2")" = 200 ] && [ "$(header Version-State)" = confirmed ] && cmp body "$3"
+# answers I PATH CODE: when it is confirmed, by now or soon
+answers() {
+	confirmed() { code=$(http "$1" "$(node "$1")$2") && [ "$(header Version-State)" = confirmed ]; }
+	wait_until 20 confirmed "$1" "$2" && [ "$code" = "$3" ]
 }
+
+# has I PATH FILE: these bytes
+has() { answers "$1" "$2" 200 && cmp body "$3"; }
 
 @test "a group by covey init: put on one, read from the others, list, delete" {
 	bytes 300000 1 >a
 	put 1 /docs/a a
 	for i in 1 2 3; do has $i /docs/a a; done
 	[ "$(http 2 -X DELETE "$(node 2)/docs/a")" = 204 ]
-	for i in 1 2 3; do [ "$(http $i "$(node $i)/docs/a")" = 404 ]; done
+	for i in 1 2 3; do answers $i /docs/a 404; done
 	# no command is told which node
 	run on 3 covey peers
 	[ "$status" -eq 0 ]
