@@ -146,14 +146,14 @@ run: deps		## build, and run a group of three nodes on this machine
 export COVEY_CFLAGS := -std=c17 -D_GNU_SOURCE -DCOVEY_VERSION="$(VERSION)" -Iinclude -include banned.h $(WARNINGS)
 export BATS_TEST_TIMEOUT ?= 240
 export FUZZ_SECONDS ?= 3
-FUZZ_MAKE  = $(MAKE) B=build/fuzz CC=clang LINK= \
+FUZZ_MAKE  = $(MAKE) B=build/fuzz CC=clang WERROR=-Werror LINK= \
              HARDENING='-O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined'
 BATS       = bats --timing --print-output-on-failure
 TEST_FILES = $(wildcard tests/*.bats)
 
 test: test-deps		## lint, unit tests, short fuzzing and the bats suite, against a sanitized build
-	@$(MAKE) --no-print-directory all
-	@$(MAKE) --no-print-directory SANITIZE=1 all units build/asan/covey-sim
+	@$(MAKE) --no-print-directory SANITIZE=1 all units
+	@$(MAKE) --no-print-directory build/covey-sim
 	+@$(FUZZ_MAKE) --no-print-directory fuzzers
 	@tests/cases lint unit fuzz
 	tests/suite build/tests/lint.bats build/tests/unit.bats build/tests/fuzz.bats $(TEST_FILES)
@@ -164,6 +164,7 @@ test-long: test-deps	## README's commands in a bare Debian, more of systemd, and
 	BATS_TEST_TIMEOUT=3600 $(BATS) tests/long/*.bats
 
 lint: test-deps		## layers, headers, names, shell, manuals
+	+@$(FUZZ_MAKE) --no-print-directory fuzzers
 	@tests/cases lint
 	$(BATS) build/tests/lint.bats
 
@@ -183,6 +184,8 @@ model:			## prove the protocol's models with spin, and that their mutants fail: 
 soak: lint-deep		## what takes long: static analysis, fuzzing, valgrind, threads, a machine under qemu, chaos
 	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=300
 	@$(MAKE) --no-print-directory sim SEED=$$(date +%s) SEEDS=50000
+	@$(MAKE) --no-print-directory sim SANITIZE=1 SEED=$$(date +%s) SEEDS=3000
+	@$(MAKE) --no-print-directory model
 	$(call install_missing,$(SOAK_DEPS))
 	@tests/soak
 

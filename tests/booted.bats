@@ -129,7 +129,7 @@ configure() { on 1 sh -c "cat /usr/share/covey/covey.yaml - >$CONF" <<<"$1"; }
 	end_load
 	[ "$(pid_of 1 httpd)" -ne "$was" ]
 	[ "$(on 1 readlink "/proc/$(pid_of 1 httpd)/exe")" = /usr/bin/covey-httpd ]
-	on 1 covey --version | grep -F 9.0
+	on 1 covey --version | grep '^covey 9\.'
 }
 
 @test "it leaves when idle, and the next request starts it again" {

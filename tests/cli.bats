@@ -2,6 +2,11 @@
 # The sub-commands of covey that people type.
 load helpers
 
+setup_file() {
+	RELEASED=$(released)
+	export RELEASED
+}
+
 setup() {
 	covey_setup
 	httpd one
@@ -263,7 +268,7 @@ asked() { [ "$(tail -n 1 unsure.log)" = "prefer $1" ]; }
 # hurried ARG... - covey, for whom a minute is three seconds; its clock is set by a preloaded
 # library, which a sanitized program does not take
 hurried() {
-	LD_PRELOAD=$(compgen -G '/usr/lib/*/faketime/libfaketime.so.1') FAKETIME='+0 x20' "$TOP/build/bin/covey" "$@"
+	LD_PRELOAD=$(compgen -G '/usr/lib/*/faketime/libfaketime.so.1') FAKETIME='+0 x20' "$RELEASED/covey" "$@"
 }
 
 @test "a node that is silent is named, with the time it had" {

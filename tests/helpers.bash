@@ -31,6 +31,10 @@
 #   release                  until this, or the end of the test
 #   talk I ARG...            asks covey-versiond of node I: see tests/ask-versions
 #   outbox_empty I           node I has nothing left to tell another
+# Without sanitizers:
+#   package, next_package    prints the path of this checkout's Debian package, and of the same
+#                            as version 9.something, built when what it is built from has changed
+#   released                 prints where the programs of that package are
 # The same group for all tests of a file, whose $D are their own:
 #   setup_file() { shared_group 3; }   teardown_file() { end_shared_group; }
 #   setup() { covey_setup; use_shared_group 3; }
@@ -48,7 +52,7 @@
 #   sha FILE                 its sha256 (`sha -` reads standard input)
 #   scenario SCRIPT NAME [ARG...]   runs that scenario of tests/SCRIPT
 #   every_scenario SCRIPT WORD   each scenario of tests/SCRIPT is a test `{ WORD NAME; }` of this file
-#   mutant_sim NAME B [VARIABLE=VALUE...]   makes $D/NAME/B/covey-sim of the sources with tests/mutants/protocol/NAME.patch
+#   mutant_sim NAME          makes $D/NAME/build/covey-sim of the sources with tests/mutants/protocol/NAME.patch
 #   need WHAT                skip, loudly, unless WHAT is there: `need hosts`, `need space 5G`.  CI takes
 #                            a skip for a failure, unless .ci/skips gives its reason
 # Hosts in network namespaces: see tests/hosts; `need hosts` first, then
@@ -60,8 +64,6 @@
 #   spawn_on H NAME CMD...   spawn, in host H
 # Machines that boot systemd: see tests/machines; `need machines` first, then
 #   hosts up 1; machines up 1; machines exec 1 CMD...   (down is teardown's)
-#   package, next_package    prints the path of this checkout's Debian package, and of the same
-#                            as version 9.0, built when what it is built from has changed
 #   load URL...              tests/steady-load in host 1 until end_load, which fails if a request did
 #   installed_machines N     hosts and machines 1..N, with the package installed as README says, in
 #                            /root, as if `make deb` had been said there
@@ -442,14 +444,14 @@ every_scenario() {
 
 mutant_sim() {
 	local copy=$D/$1
-	mkdir -p "$copy/tests" "$copy/$2"
+	mkdir -p "$copy/tests" "$copy/build"
 	cp -a "$TOP/Makefile" "$TOP/include" "$TOP/lib" "$copy"
 	cp -a "$TOP/tests/sim" "$copy/tests"
-	cp -a "$TOP/$2/few" "$copy/$2"
+	cp -a "$TOP/build/few" "$copy/build"
 	run patch -d "$copy" -p1 --fuzz=0 --no-backup-if-mismatch -i "$TOP/tests/mutants/protocol/$1.patch"
 	[ "$status" -eq 0 ]
 	# What it does not use any more may be warned of.
-	run make -s -C "$copy" WERROR= "${@:3}" "$2/covey-sim"
+	run make -s -C "$copy" WERROR= build/covey-sim
 	[ "$status" -eq 0 ]
 }
 
@@ -509,8 +511,8 @@ hosts_settled() {
 # $$ is the test's own shell, also in a subshell of it.
 machines() { MACHINES_OWNER=${MACHINES_OWNER:-$$} "$TOP/tests/machines" "$@"; }
 
-# _package NAME [VARIABLE=VALUE]: for make deb, in a place of that name
-_package() {
+# Prints what was made of this checkout in build/tests/$1, by the function $2 when there is nothing newer.
+_made_package() {
 	local build=$TOP/build/tests/$1 deb lock
 	mkdir -p "$build"
 	exec {lock}>"$build/lock"
@@ -518,15 +520,57 @@ _package() {
 	deb=$(compgen -G "$build/deb/covey_*.deb") || :
 	if [ -z "$deb" ] || [ -n "$(cd "$TOP" && find Makefile README.md cmd conf include lib systemd -newer "$deb" -print -quit)" ]; then
 		rm -rf "$build/deb"
-		make -C "$TOP" --no-print-directory -j2 deb B="$build" "${@:2}" >"$build/log" 2>&1 {lock}>&- ||
-			{ tail "$build/log" >&2; return 1; }
+		"$2" "$build" >"$build/log" 2>&1 {lock}>&- || { tail "$build/log" >&2; return 1; }
 		deb=$(compgen -G "$build/deb/covey_*.deb") || return
 	fi
 	exec {lock}>&-
 	echo "$deb"
 }
-package() { _package package; }
-next_package() { _package next-package VERSION=9.0; }
+
+_make_package() { make -C "$TOP" --no-print-directory -j2 deb B="$1"; }
+
+# The next version is the same programs under another name of the same length.
+_make_next_package() {
+	local files=$1/deb/files deb version
+	deb=$(package) && version=$(dpkg-deb -f "$deb" Version) || return
+	mkdir -p "$1/deb"
+	dpkg-deb -R "$deb" "$files" &&
+		sed -i "s/${version//./\\.}/9${version#?}/g" "$files"/usr/bin/* "$files/DEBIAN/control" &&
+		dpkg-deb --root-owner-group -Zgzip --build "$files" "$1/deb" &&
+		rm -r "$files"
+}
+
+package() {
+	local build=$TOP/build/tests/$1 deb lock
+	mkdir -p "$build"
+	exec {lock}>"$build/lock"
+	flock "$lock"
+	deb=$(compgen -G "$build/deb/covey_*.deb") || :
+	if [ -z "$deb" ] || [ -n "$(cd "$TOP" && find Makefile README.md cmd conf include lib systemd -newer "$deb" -print -quit)" ]; then
+		rm -rf "$build/deb"
+		"$2" "$build" >"$build/log" 2>&1 {lock}>&- || { tail "$build/log" >&2; return 1; }
+		deb=$(compgen -G "$build/deb/covey_*.deb") || return
+	fi
+	exec {lock}>&-
+	echo "$deb"
+}
+
+_make_package() { make -C "$TOP" --no-print-directory -j2 deb B="$1"; }
+
+# The next version has the same programs, which call themselves by its name.
+_make_next_package() {
+	local files=$1/deb/files version
+	mkdir -p "$1/deb"
+	dpkg-deb -R "$(package)" "$files" &&
+		version=$(dpkg-deb -f "$(package)" Version) &&
+		sed -i "s/${version//./\\.}/9.0.0/g" "$files"/usr/bin/* "$files/DEBIAN/control" &&
+		dpkg-deb --root-owner-group -Zgzip --build "$files" "$1/deb" &&
+		rm -r "$files"
+}
+
+package() { _made_package package _make_package; }
+next_package() { _made_package next-package _make_next_package; }
+released() { local deb; deb=$(package) && echo "${deb%/*}/work/build/bin"; }
 
 installed_machines() {
 	local i install

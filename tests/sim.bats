@@ -6,18 +6,19 @@ load helpers
 # Schedules take processor time and nothing else, as the models do.
 setup_file() { export BATS_TEST_TIMEOUT=600; }
 
-SIM=$TOP/build/asan/covey-sim
+# Not sanitized, which is eight times as many of them; `make soak` has some sanitized.
+SIM=$TOP/build/covey-sim
 
 @test "sim: thousands of schedules, each history linearizable" {
-	"$SIM" 1 700 >"$D/even" 2>&1 &
+	"$SIM" 1 2000 >"$D/even" 2>&1 &
 	local even=$!
-	run "$SIM" 100001 700
+	run "$SIM" 100001 2000
 	[ "$status" -eq 0 ]
 	wait "$even" || { cat "$D/even"; return 1; }
 }
 
 @test "sim: a directory that is filled, emptied and removed all the time" {
-	run "$SIM" -d 4400 200
+	run "$SIM" -d 4400 600
 	[ "$status" -eq 0 ]
 }
 
@@ -35,12 +36,11 @@ SIM=$TOP/build/asan/covey-sim
 # what clients and people were told alone; which schedules there are is a matter of time
 # (tests/long/sim.bats tries all mutants in 10,000 of all kinds).
 mutant() {
-	mutant_sim "$1" build/asan SANITIZE=1
-	run "$D/$1/build/asan/covey-sim" "${@:2}"
+	mutant_sim "$1"
+	run "$D/$1/build/covey-sim" "${@:2}"
 	[ "$status" -eq 1 ]
 	[[ $output == *"invariant 5: "* || $output == *"invariant 6: "* || $output == *"invariant 8: "* ||
 	   $output == *"layout set: "* ]]
-	[[ $output != *AddressSanitizer* && $output != *"runtime error"* ]]
 }
 
 @test "sim: without the fence it fails" {

@@ -10,7 +10,7 @@ setup_file() {
 
 # found NAME OPTION...
 found() {
-	mutant_sim "$1" build
+	mutant_sim "$1"
 	run "$D/$1/build/covey-sim" "${@:2}" 1 10000
 	echo "# $1: $(tail -n 2 <<<"$output" | head -n 1)" >&3
 	[ "$status" -eq 1 ]
