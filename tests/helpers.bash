@@ -122,7 +122,9 @@ covey_setup() {
 	D=$(mktemp -d "$base/t.XXXXXX")
 	# What the test starts is known by this mark in its environment.
 	export D COVEY_TEST_MARK=$D
-	export ASAN_OPTIONS=log_path=$D/sanitizer:abort_on_error=0:exitcode=99
+	# Leaks are looked for in what `spawn` starts; a command that soon ends would take twice as long.
+	export ASAN_OPTIONS=log_path=$D/sanitizer:abort_on_error=0:exitcode=99:detect_leaks=0
+	LEAK_CHECK=1
 	export UBSAN_OPTIONS=log_path=$D/sanitizer:print_stacktrace=1:exitcode=99
 	export LSAN_OPTIONS=exitcode=99 TSAN_OPTIONS=log_path=$D/sanitizer:exitcode=99
 	cd "$D" || return
@@ -189,7 +191,7 @@ spawn() {
 			fd=${fd##*/}
 			[ "$fd" -le 2 ] || eval "exec $fd>&-"
 		done
-		exec "$@"
+		ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=$LEAK_CHECK exec "$@"
 	) </dev/null >>"$D/$name.log" 2>&1 &
 	PID=$!
 }
