@@ -50,7 +50,7 @@ mend_syncs() {
 }
 
 # LeakSanitizer cannot run in a process that is traced, or that can have no thread.
-no_leak_check() { LEAK_CHECK=0; }
+no_leak_check() { export LEAK_CHECK=0; }
 
 versions_of() { curl -s "$1?versions&format=json" | jq length; }
 

@@ -124,7 +124,7 @@ covey_setup() {
 	export D COVEY_TEST_MARK=$D
 	# Leaks are looked for in what `spawn` starts; a command that soon ends would take twice as long.
 	export ASAN_OPTIONS=log_path=$D/sanitizer:abort_on_error=0:exitcode=99:detect_leaks=0
-	LEAK_CHECK=1
+	export LEAK_CHECK=1
 	export UBSAN_OPTIONS=log_path=$D/sanitizer:print_stacktrace=1:exitcode=99
 	export LSAN_OPTIONS=exitcode=99 TSAN_OPTIONS=log_path=$D/sanitizer:exitcode=99
 	cd "$D" || return
@@ -538,34 +538,6 @@ _make_next_package() {
 	mkdir -p "$1/deb"
 	dpkg-deb -R "$deb" "$files" &&
 		sed -i "s/${version//./\\.}/9${version#?}/g" "$files"/usr/bin/* "$files/DEBIAN/control" &&
-		dpkg-deb --root-owner-group -Zgzip --build "$files" "$1/deb" &&
-		rm -r "$files"
-}
-
-package() {
-	local build=$TOP/build/tests/$1 deb lock
-	mkdir -p "$build"
-	exec {lock}>"$build/lock"
-	flock "$lock"
-	deb=$(compgen -G "$build/deb/covey_*.deb") || :
-	if [ -z "$deb" ] || [ -n "$(cd "$TOP" && find Makefile README.md cmd conf include lib systemd -newer "$deb" -print -quit)" ]; then
-		rm -rf "$build/deb"
-		"$2" "$build" >"$build/log" 2>&1 {lock}>&- || { tail "$build/log" >&2; return 1; }
-		deb=$(compgen -G "$build/deb/covey_*.deb") || return
-	fi
-	exec {lock}>&-
-	echo "$deb"
-}
-
-_make_package() { make -C "$TOP" --no-print-directory -j2 deb B="$1"; }
-
-# The next version has the same programs, which call themselves by its name.
-_make_next_package() {
-	local files=$1/deb/files version
-	mkdir -p "$1/deb"
-	dpkg-deb -R "$(package)" "$files" &&
-		version=$(dpkg-deb -f "$(package)" Version) &&
-		sed -i "s/${version//./\\.}/9.0.0/g" "$files"/usr/bin/* "$files/DEBIAN/control" &&
 		dpkg-deb --root-owner-group -Zgzip --build "$files" "$1/deb" &&
 		rm -r "$files"
 }

@@ -370,7 +370,7 @@ stop_when_done() { wait_until 20 eval "! kill -0 $1"; }
 # spawn_stopped CALL PATH CMD...: CMD, stopped behind its first such system call on the path, until go_on
 spawn_stopped() {
 	need strace
-	LEAK_CHECK=0
+	export LEAK_CHECK=0
 	spawn stopped strace -f -o steps -P "$2" -e trace="$1" -e inject="$1":signal=STOP:when=1 "${@:3}"
 	wait_until 20 grep -q 'stopped by SIGSTOP' steps
 }
