@@ -14,7 +14,8 @@ DEB_DEPS   := dpkg-dev binutils xz-utils
 TEST_DEPS  := bats lintian jq attr iproute2 iputils-ping procps util-linux openssl clang libclang-rt-14-dev \
               clang-tidy mandoc shellcheck python3 systemd rsync tar wget e2fsprogs patch \
               git libfaketime strace netbase debootstrap systemd-container $(DEB_DEPS) $(MODEL_DEPS)
-BENCH_DEPS := nginx-light wrk
+BENCH_DEPS := wrk strace nginx-light lighttpd lighttpd-mod-webdav h2o etcd-server rsync python3 systemd \
+              iproute2 util-linux
 SOAK_DEPS  := valgrind binutils qemu-system-x86 debootstrap $(DEB_DEPS)
 LONG_DEPS  := chromium
 
@@ -60,7 +61,7 @@ FUZZERS     := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/*.c))
 # A program is cmd/NAME.c, or every file of the folder cmd/NAME/ and of the rooms in it.
 objects_of = $(patsubst %.c,$B/obj/%.o,$(wildcard cmd/$(1).c cmd/$(1)/*.c cmd/$(1)/*/*.c))
 
-.PHONY: all units fuzzers deps test-deps run test test-long lint lint-deep fuzz model soak bench install deb uninstall help clean
+.PHONY: all units fuzzers deps test-deps run test test-long lint lint-deep fuzz model soak bench-deps bench-packages bench bench-json install deb uninstall help clean
 .SECONDARY:
 .SECONDEXPANSION:
 
@@ -192,10 +193,28 @@ soak: lint-deep		## what takes long: static analysis, fuzzing, valgrind, threads
 sim: $B/covey-sim	## simulate SEEDS (10000) schedules of a group, from SEED (1) on
 	$B/covey-sim $(or $(SEED),1) $(or $(SEEDS),10000)
 
-bench: test-deps	## compare the release build with nginx on this machine
+# Debian starts a server as it installs it: those that came just now are stopped, and stay off.
+bench-deps: deps
+	@new=$$(for u in nginx lighttpd h2o etcd; do \
+		[ -e /lib/systemd/system/$$u.service ] || printf '%s ' $$u.service; done); \
+	$(MAKE) --no-print-directory bench-packages; status=$$?; \
+	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+	for u in $$new; do \
+		[ ! -e /lib/systemd/system/$$u ] || [ ! -d /run/systemd/system ] || \
+			$$sudo systemctl disable --quiet --now $$u || status=$$?; done; \
+	exit $$status
+
+bench-packages:
 	$(call install_missing,$(BENCH_DEPS))
+
+bench: bench-deps	## compare the release build with others on this machine, in 15 minutes; PARTS="get put"
 	@$(MAKE) --no-print-directory all
-	@tests/bench/bench
+	@tests/bench/bench $(PARTS)
+
+bench-json:		## the same as one JSON object on standard output
+	@$(MAKE) --no-print-directory bench-deps >&2
+	@$(MAKE) --no-print-directory all >&2
+	@tests/bench/bench --json $(PARTS)
 
 # What goes where; @bindir@ in a unit is where the programs are.
 bindir      = $(DESTDIR)$(PREFIX)/bin
