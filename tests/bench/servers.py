@@ -170,7 +170,8 @@ class Server:
         for name in ("www", "tmp"):
             os.makedirs(os.path.join(self.directory, name))
         with open(os.path.join(HERE, self.config)) as file:
-            text = file.read()
+            # Only a server that root starts is told whose it is to be.
+            text = "".join(line for line in file if "@user@" not in line or os.getuid() == 0)
         for word, value in (("dir", self.directory), ("port", self.port), ("user", getpass.getuser())):
             text = text.replace(f"@{word}@", str(value))
         config = os.path.join(self.directory, self.config)
