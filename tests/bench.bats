@@ -2,9 +2,14 @@
 # tests/bench/bench: that it runs and says what it measured; what the figures are is not judged.
 load helpers
 
+setup_file() {
+	RELEASED=$(released)
+	export RELEASED
+}
+
 @test "the bench gives one object, with each round, and leaves nothing behind" {
 	mkdir data
-	run --separate-stderr env TMPDIR="$PWD/data" PORT="$(port)" BENCH_SECONDS=1 BENCH_ROUNDS=1 BENCH_NAMES=50 \
+	run --separate-stderr env COVEY_BIN="$RELEASED" TMPDIR="$PWD/data" PORT="$(port)" BENCH_SECONDS=1 BENCH_ROUNDS=1 BENCH_NAMES=50 \
 		"$TOP/tests/bench/bench" --json list
 	echo "$stderr"
 	[ "$status" -eq 0 ]
@@ -15,7 +20,7 @@ load helpers
 }
 
 @test "the bench refuses a part that it does not know, and measures nothing" {
-	run "$TOP/tests/bench/bench" get nonsense
+	run env COVEY_BIN="$RELEASED" "$TOP/tests/bench/bench" get nonsense
 	[ "$status" -eq 64 ]
 	[[ $output == *'usage: bench '* ]]
 }
