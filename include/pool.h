@@ -7,6 +7,7 @@
  * other, as writers of one path do, occupy one thread and not all.  The pool
  * starts threads as they are needed, up to its size, and makes do with those
  * that the system grants; while that is none, a job runs where it is submitted.
+ * A thread that has had nothing to do for some seconds ends.
  */
 #ifndef COVEY_POOL_H
 #define COVEY_POOL_H
@@ -27,7 +28,7 @@ struct job {
 };
 
 struct pool *pool_new(unsigned threads);
-/* Start a thread, unless one runs.  -1: the system has none; jobs run all the same, but hold up the loop. */
+/* Start a thread, unless one runs; from now on one stays.  -1: the system has none; jobs run all the same, but hold up the loop. */
 int pool_start(struct pool *, struct err *);
 void pool_submit(struct pool *, struct job *);	/* embedded; the caller's until done() */
 void job_finish(struct job *);		/* by whoever did its work, on any thread: done() follows */

@@ -313,6 +313,8 @@ struct commit commit_of_record(struct str path, const struct record *, struct st
 uint64_t store_changes(const struct store *, unsigned partition);
 /* The same of the directories there are: those in survey_directories(). */
 uint64_t store_directory_changes(const struct store *);
+/* Nothing has been asked of the store for a while: give the memory back that it needs only meanwhile; any thread. */
+void store_rest(struct store *);
 /* What writers that died left unfinished is on disk and counted. */
 int store_finish_dead(struct store *, struct err *);
 

@@ -43,6 +43,22 @@ json() { curl -sf -g -m 30 -H 'Accept: application/json' "$@"; }
 	done
 }
 
+@test "the memory that many uploads at once took is given back when they are over" {
+	PATH=$TOP/build/bin:$PATH	# a sanitized program keeps what it frees
+	httpd one
+	own() { awk '$1 == "Pss_Anon:" { print $2 }' "/proc/$PID/smaps_rollup"; }
+	threads() { ls "/proc/$PID/task" | wc -l; }
+	bytes 10000000 >ten
+	[ "$(code -T ten "$URL/warm")" = 201 ]
+	before=$(own)
+	run xargs -P 64 -I{} curl -s -m 100 -o /dev/null -w '%{http_code}\n' -T ten "$URL/{}" < <(seq 64)
+	[ "$status" -eq 0 ]
+	[ "$(sort <<<"$output" | uniq -c | xargs)" = "64 201" ]
+	echo "KiB: $before, then $(own) by $(threads) threads"
+	is_given_back() { [ "$(threads)" -le 8 ] && [ "$(own)" -le $((before + 2048)) ]; }
+	wait_until 40 is_given_back
+}
+
 @test "a file of more than 2 GiB goes up, across and down" {
 	need space 8G
 	group 2 "$PATIENT"

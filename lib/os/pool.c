@@ -1,14 +1,19 @@
 /* pool - threads for what blocks, so that loops never do */
 #include "pool.h"
 
+#include "clock.h"
 #include "container.h"
 #include "mem.h"
 
 #include <errno.h>
 #include <pthread.h>
 
+#define LEAVE_MS 3000			/* without a job, then a thread ends */
+
 struct thread {
 	pthread_t id;
+	bool made;			/* id is of a thread that nobody has joined */
+	bool runs;
 	struct pool *pool;
 	uint64_t key;			/* of the job it runs */
 	struct list behind;		/* jobs with that key that were next in turn */
@@ -19,8 +24,10 @@ struct pool {
 	pthread_cond_t work;		/* there is a job, or the pool is closing */
 	struct list jobs;
 	unsigned count, idle, size;	/* threads running, of them waiting, at most */
+	unsigned least;			/* that stay though there is nothing to do */
+	unsigned places;		/* of threads, that were ever used */
 	bool closing;
-	struct thread *threads;		/* owned */
+	struct thread *threads;		/* owned: size */
 };
 
 /* The first, or NULL. */
@@ -43,13 +50,28 @@ static void job_done(struct task *task)
 /* A thread that runs a job with this key, or NULL. */
 static struct thread *thread_with_key(struct pool *pool, uint64_t key)
 {
-	for (unsigned i = 0; i < pool->count && key != 0; i++)
+	for (unsigned i = 0; i < pool->places && key != 0; i++)
 		if (pool->threads[i].key == key)
 			return &pool->threads[i];
 	return NULL;
 }
 
-/* The next job, or NULL when the pool closes and nothing is left.  Mutex held. */
+/* Until there is a job or the pool closes, or for long enough to leave.  Mutex held. */
+static void thread_wait(struct pool *pool)
+{
+	uint64_t due = clock_mono_ms() + LEAVE_MS;
+	struct timespec at = { .tv_sec = (time_t)(due / 1000), .tv_nsec = (long)(due % 1000 * 1000000) };
+	int rc = 0;
+
+	pool->idle++;
+	while (pool->jobs.first == NULL && !pool->closing && (rc != ETIMEDOUT || pool->count <= pool->least))
+		rc = pool->count <= pool->least
+			     ? pthread_cond_wait(&pool->work, &pool->mutex)
+			     : pthread_cond_clockwait(&pool->work, &pool->mutex, CLOCK_MONOTONIC, &at);
+	pool->idle--;
+}
+
+/* The next job, or NULL when this thread is to end.  Mutex held. */
 static struct job *thread_next_job(struct pool *pool, struct thread *self)
 {
 	/* They were in turn before any that still wait there. */
@@ -60,10 +82,7 @@ static struct job *thread_next_job(struct pool *pool, struct thread *self)
 		return job;
 	self->key = 0;
 	for (;;) {
-		pool->idle++;
-		while (pool->jobs.first == NULL && !pool->closing)
-			pthread_cond_wait(&pool->work, &pool->mutex);
-		pool->idle--;
+		thread_wait(pool);
 		job = queue_take(&pool->jobs);
 		if (job == NULL)
 			return NULL;
@@ -103,6 +122,8 @@ static void *thread_run(void *data)
 		job_work(job);
 		pthread_mutex_lock(&pool->mutex);
 	}
+	self->runs = false;
+	pool->count--;
 	pthread_mutex_unlock(&pool->mutex);
 	return NULL;
 }
@@ -120,20 +141,36 @@ struct pool *pool_new(unsigned threads)
 	return pool;
 }
 
+static void thread_join(struct thread *thread)
+{
+	if (thread->made)
+		pthread_join(thread->id, NULL);
+	thread->made = false;
+}
+
 /* One more, mutex held; 0, or what pthread_create() says. */
 static int pool_add_thread(struct pool *pool)
 {
-	struct thread *thread = &pool->threads[pool->count];
-	int error = pthread_create(&thread->id, NULL, thread_run, thread);
+	struct thread *thread = pool->threads;
+	int error;
 
-	if (error == 0)
-		pool->count++;
-	return error;
+	while (thread->runs)
+		thread++;
+	thread_join(thread);	/* the one before has let go of the mutex for good */
+	error = pthread_create(&thread->id, NULL, thread_run, thread);
+	if (error != 0)
+		return error;
+	thread->made = thread->runs = true;
+	pool->count++;
+	if (pool->places < pool->count)
+		pool->places = pool->count;
+	return 0;
 }
 
 int pool_start(struct pool *pool, struct err *err)
 {
 	pthread_mutex_lock(&pool->mutex);
+	pool->least = 1;
 	errno = pool->count == 0 ? pool_add_thread(pool) : 0;
 	pthread_mutex_unlock(&pool->mutex);
 	return errno == 0 ? 0 : err_sys(err, "start a thread");
@@ -162,8 +199,8 @@ void pool_free(struct pool *pool)
 	pool->closing = true;
 	pthread_cond_broadcast(&pool->work);
 	pthread_mutex_unlock(&pool->mutex);
-	for (unsigned i = 0; i < pool->count; i++)
-		pthread_join(pool->threads[i].id, NULL);
+	for (unsigned i = 0; i < pool->places; i++)
+		thread_join(&pool->threads[i]);
 	pthread_cond_destroy(&pool->work);
 	pthread_mutex_destroy(&pool->mutex);
 	free(pool->threads);

@@ -21,15 +21,18 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
 #include <sys/un.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#define REST_MS 5000		/* without work; a pool's threads have ended by then */
 #define FAILED_STOP_MS 1000	/* what waits for a disk that fails is not waited for */
 
 #define EXIT_PERMANENT 100	/* starting again does not help */
@@ -53,6 +56,9 @@ struct running {
 	struct conf conf;
 	struct sockets sockets;
 	atomic_uint_fast64_t touched;	/* ms, monotonic: when there last was work */
+	struct timer rest;
+	struct task works;		/* posted from any thread: the first work after a rest */
+	atomic_bool rests;
 	struct timer idle;
 	struct timer watchdog;
 	uint64_t watchdog_ms;
@@ -256,7 +262,11 @@ int service_fd(const struct service *service, const char *name)
 
 void service_touch(struct service *service)
 {
-	atomic_store_explicit(&running_of(service)->touched, clock_mono_ms(), memory_order_relaxed);
+	struct running *r = running_of(service);
+
+	atomic_store_explicit(&r->touched, clock_mono_ms(), memory_order_relaxed);
+	if (atomic_load_explicit(&r->rests, memory_order_relaxed) && atomic_exchange(&r->rests, false))
+		loop_post(service->loop, &r->works);
 }
 
 void service_finished(struct service *service)
@@ -328,11 +338,40 @@ static void store_failed(void *data)
 	loop_post(r->service.loop, &r->store_failed);
 }
 
+static uint64_t idle_ms(const struct running *r)
+{
+	return clock_mono_ms() - atomic_load_explicit(&r->touched, memory_order_relaxed);
+}
+
+/*
+ * What was needed for the work is given back once, when there has been none
+ * for a while: malloc keeps what is freed, and each thread's part of it.
+ */
+static void check_rest(struct timer *timer)
+{
+	struct running *r = CONTAINER_OF(timer, struct running, rest);
+	uint64_t idle = idle_ms(r);
+
+	if (idle < REST_MS) {
+		timer_start(r->service.loop, timer, REST_MS - idle);
+		return;
+	}
+	atomic_store(&r->rests, true);
+	store_rest(r->service.store);
+	malloc_trim(0);
+}
+
+static void work_begins(struct task *task)
+{
+	struct running *r = CONTAINER_OF(task, struct running, works);
+
+	timer_start(r->service.loop, &r->rest, REST_MS);
+}
+
 static void check_idle(struct timer *timer)
 {
 	struct running *r = CONTAINER_OF(timer, struct running, idle);
-	uint64_t limit = r->conf.limits.idle_exit_ms;
-	uint64_t idle = clock_mono_ms() - atomic_load_explicit(&r->touched, memory_order_relaxed);
+	uint64_t limit = r->conf.limits.idle_exit_ms, idle = idle_ms(r);
 
 	if (idle < limit)
 		timer_start(r->service.loop, timer, limit - idle);
@@ -356,6 +395,9 @@ static void start_timers(struct running *r)
 {
 	uint64_t us = 0;
 
+	r->rest.fire = check_rest;
+	r->works.run = work_begins;
+	timer_start(r->service.loop, &r->rest, REST_MS);
 	if (r->service.role->exits_idle && r->service.supervised &&
 	    r->conf.limits.idle_exit_ms > 0) {
 		r->idle.fire = check_idle;
@@ -552,6 +594,17 @@ static bool stderr_is_the_client(void)
 	       S_ISSOCK(out.st_mode) && out.st_dev == errors.st_dev && out.st_ino == errors.st_ino;
 }
 
+/*
+ * Each arena of malloc keeps some of what was freed.  Most threads wait most of
+ * the time: more of them at once than there are processors gain nothing.
+ */
+static void limit_arenas(void)
+{
+	int processors = get_nprocs();
+
+	mallopt(M_ARENA_MAX, processors > 2 ? processors : 2);
+}
+
 /* As many connections and files as the system grants; the usual 1,024 are for select(2). */
 static void raise_descriptors(void)
 {
@@ -596,5 +649,6 @@ int service_main(int argc, char **argv, const struct service_role *role)
 	}
 	log_limit(r.conf.log.level);
 	raise_descriptors();
+	limit_arenas();
 	return service_run(&r);
 }

@@ -353,6 +353,13 @@ bool counters_replayed(const struct store *store)
 	return atomic_load(&store->counters->replayed) != 0;
 }
 
+/* Who looked through all slots, or at many, has much of it mapped; the file keeps it, a stand-in would not. */
+void store_rest(struct store *store)
+{
+	if (store->counters != store->stand_in)
+		madvise(store->counters, sizeof *store->counters, MADV_DONTNEED);
+}
+
 bool counters_forget_dead(struct store *store)
 {
 	if (store->table < 0 || flock(store->table, LOCK_EX | LOCK_NB) < 0) {

@@ -6,6 +6,7 @@
 #include "pool.h"
 #include "unit.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -276,6 +277,51 @@ static void test_pool(void)
 	free(s);
 }
 
+static unsigned threads(void)
+{
+	DIR *dir = opendir("/proc/self/task");
+	unsigned count = 0;
+
+	CHECK(dir != NULL);
+	for (const struct dirent *entry; (entry = readdir(dir)) != NULL;)
+		count += entry->d_name[0] != '.';
+	closedir(dir);
+	return count;
+}
+
+static void done_of_two(struct job *job)
+{
+	(void)job;
+	if (++jobs_done == 2)
+		loop_stop(loop);
+}
+
+/* Threads without a job end, but for one of a pool that was started; the next job has one again. */
+static void test_pool_ends(void)
+{
+	struct pool *pools[2] = { pool_new(4), pool_new(4) };
+	unsigned before = threads();
+	struct sum s[2];
+
+	CHECK(pool_start(pools[0], &err) == 0);
+	for (int round = 0; round < 2; round++) {
+		jobs_done = 0;
+		for (int i = 0; i < 2; i++) {
+			s[i] = (struct sum){ .in = i };
+			s[i].job = (struct job){ .work = work, .done = done_of_two, .home = loop };
+			pool_submit(pools[i], &s[i].job);
+		}
+		run(10000);
+		CHECK(jobs_done == 2 && s[1].out == 2);
+		for (int ms = 0; ms < 30000 && threads() != before + 1; ms += 10)
+			usleep(10000);
+		CHECK(threads() == before + 1);
+	}
+	pool_free(pools[0]);
+	pool_free(pools[1]);
+	CHECK(threads() == before);
+}
+
 /* Many that wait, for one that came after them. */
 
 static struct {
@@ -479,6 +525,7 @@ int main(void)
 	test_tasks();
 	test_signals();
 	test_pool();
+	test_pool_ends();
 	test_pool_keys();
 	test_batch();
 	test_guard();
