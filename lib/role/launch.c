@@ -103,6 +103,7 @@ _Noreturn static void child_become(const struct child *child, pid_t parent)
 	unsetenv("NOTIFY_SOCKET");
 	unsetenv("WATCHDOG_USEC");
 	setenv(LOG_NODE, child->node, 1);
+	setenv("GNUTLS_NO_IMPLICIT_INIT", "1", 1);	/* as covey-syncd.service has it */
 	signal(SIGPIPE, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);

@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <openssl/crypto.h>
 #include <pthread.h>
 #include <sodium.h>
 #include <stdatomic.h>
@@ -885,6 +886,9 @@ struct fetcher *fetcher_new(struct err *err)
 {
 	struct fetcher *f;
 
+	/* Nodes are asked by plain HTTP: what libcurl has OpenSSL load for TLS is never needed. */
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CRYPTO_STRINGS | OPENSSL_INIT_NO_ADD_ALL_CIPHERS |
+			    OPENSSL_INIT_NO_ADD_ALL_DIGESTS | OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
 		err_set(err, ERR_SYSTEM, "start libcurl: it refused");
 		return NULL;
