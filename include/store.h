@@ -370,6 +370,13 @@ struct history {
 #define HISTORY_INIT { .entries = NULL, .count = 0 }
 void history_clear(struct history *);
 int store_history(struct store *, struct str path, struct history *ret, struct err *);
+/*
+ * What a page of it has to know: `limit` (not 0) versions that are older than this one
+ * (none: from the newest on), where there are any one on either side of them, and to
+ * both sides whoever was written blind, up to one that was not.
+ */
+int store_history_part(struct store *, struct str path, struct version older, size_t limit,
+		       struct history *ret, struct err *);
 
 /* prune.c, adopt.c: what a person asks for */
 

@@ -233,9 +233,9 @@ static void history_render(struct index *index)
 		rows[i] = (struct history_row){ .record = inv->rows[i].told.file,
 						.type = inv->rows[i].name,
 						.here = inv->rows[i].here };
-	listing_text_conflicts(rows, inv->count);	/* of the whole history, not of one page */
+	listing_text_conflicts(rows, inv->count);	/* beyond the page, too */
 	history_choose_versions(&page, rows, inv->count, &c->request.query);
-	history_link_conflicts(index, rows, inv->count);
+	history_link_conflicts(index, page.rows, page.count);
 	history_link_next(index, &page);
 	answer_state_text(c, &state);
 	page.state = buf_str(&state);
@@ -435,7 +435,10 @@ static void index_take_inventory(struct conn *c, bool here)
 				     .silent = c->request.ask.silent };
 
 	/* A page sorts all names in an order of its own. */
-	if (!index->peer && index->media != MEDIA_HTML) {
+	if (index->versions && !index->peer) {
+		ask.older = query->older;
+		ask.limit = query->limit;
+	} else if (!index->peer && index->media != MEDIA_HTML) {
 		ask.after = buf_str(&query->after);
 		ask.limit = query->limit;
 	}

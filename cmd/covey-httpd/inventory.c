@@ -353,7 +353,11 @@ static void inventory_read_versions(struct inventory *inv, struct store *store, 
 {
 	struct history history = HISTORY_INIT;
 
-	inv->result = store_history(store, inv->ask.path, &history, &inv->err);
+	if (inv->ask.here && inv->ask.limit > 0)
+		inv->result = store_history_part(store, inv->ask.path, inv->ask.older, inv->ask.limit, &history,
+						 &inv->err);
+	else
+		inv->result = store_history(store, inv->ask.path, &history, &inv->err);
 	for (size_t i = 0; i < history.count; i++) {
 		struct history_row row = { .record = history.entries[i].record,
 					   .type = str_of(history.entries[i].type),

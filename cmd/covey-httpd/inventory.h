@@ -48,7 +48,9 @@ struct inventory_ask {
 	struct version gate;		/* credit only homes that know of this removal; none: all */
 	bool every_home;		/* wait for all homes as long as may be, not only for a majority */
 	struct str after;		/* names behind this one; s NULL: all */
-	size_t limit;			/* names; 0: all */
+	struct version older;		/* with here: versions that are older; none: all */
+	size_t limit;			/* names; 0: all.  Of versions, with here: some more are told
+					 * (store_history_part()) */
 	bool deleted;			/* where nothing stands any more, too */
 };
 

@@ -474,9 +474,152 @@ int history_locked(struct store *store, struct str path, struct history *ret, st
 	return 0;
 }
 
+/*
+ * A part of the history: all its versions are known by their names, and only
+ * those that are told are looked at.
+ */
+
+struct history_part {
+	struct version older;	/* the page's are; none: all are */
+	size_t limit;
+};
+
+struct part_reading {
+	struct history_reading reading;
+	struct inode stands;	/* in tree/ */
+	struct versions versions;	/* newest first */
+};
+
+static int by_newest(const void *a, const void *b)
+{
+	return version_cmp(*(const struct version *)b, *(const struct version *)a);
+}
+
+static int part_read_versions(struct store *store, struct names *names, struct part_reading *p, struct err *err)
+{
+	struct versions *all = &p->versions;
+	size_t kept = 0;
+
+	if (inode_read_tree(store->tree, names->tree, &p->stands, err) < 0)
+		return -1;
+	if (!version_is_none(p->stands.record.version))
+		versions_add(all, p->stands.record.version);
+	p->reading.dir = fs_open(store->history, names_history(names), O_RDONLY | O_DIRECTORY, 0);
+	if (p->reading.dir < 0 && errno != ENOENT)
+		return err_sys(err, "open history");
+	if (p->reading.dir >= 0 && (marks_read(store->history, names, &p->reading.marks, err) < 0 ||
+				    versions_read(store, names, all, err) < 0))
+		return -1;
+	if (all->count > 0)
+		qsort(all->items, all->count, sizeof *all->items, by_newest);
+	for (size_t i = 0; i < all->count; i++)
+		if (kept == 0 || version_cmp(all->items[kept - 1], all->items[i]) != 0)
+			all->items[kept++] = all->items[i];
+	all->count = kept;
+	return 0;
+}
+
+/* The version becomes the reading's last entry, if it counts: 1, 0, or -1. */
+static int part_add(struct part_reading *p, size_t i, const struct pending *pending)
+{
+	struct history_reading *r = &p->reading;
+	struct version v = p->versions.items[i];
+	bool is_pending = pending != NULL && version_cmp(v, pending->version) == 0;
+	size_t before = r->history.count;
+	char name[VERSION_NAME];
+
+	if (is_pending && !pending->record_known)
+		return 0;
+	if (version_cmp(v, p->stands.record.version) == 0)
+		history_add(r, &p->stands);
+	/* Content may be in history while tree/ holds a pointer. */
+	if ((r->history.count == before || !r->history.entries[before].content) && r->dir >= 0 &&
+	    history_add_name(r, version_name(name, v)) < 0)
+		return -1;
+	if (r->history.count > before + 1) {
+		struct history_entry *two = &r->history.entries[before];
+
+		if (two[1].content) {
+			struct history_entry pointer = two[0];
+
+			two[0] = two[1];
+			two[1] = pointer;
+		}
+		free(two[1].type);
+		r->history.count--;
+	}
+	if (r->history.count > before && is_pending)
+		r->history.entries[before].content = false;
+	return r->history.count > before;
+}
+
+static bool part_ends_blind(const struct history *h)
+{
+	return h->count > 0 && h->entries[h->count - 1].record.flags & RECORD_BLIND;
+}
+
+/* Upwards from the one before the page, in reverse: one that counts, and on while they are blind. */
+static int part_read_newer(struct part_reading *p, size_t first, const struct pending *pending)
+{
+	struct history *h = &p->reading.history;
+
+	for (size_t i = first; i > 0 && (h->count == 0 || part_ends_blind(h)); i--)
+		if (part_add(p, i - 1, pending) < 0)
+			return -1;
+	for (size_t i = 0; i < h->count / 2; i++) {
+		struct history_entry entry = h->entries[i];
+
+		h->entries[i] = h->entries[h->count - 1 - i];
+		h->entries[h->count - 1 - i] = entry;
+	}
+	return 0;
+}
+
+static int part_read(struct part_reading *p, const struct history_part *part, const struct pending *pending)
+{
+	struct history *h = &p->reading.history;
+	size_t first = 0, newer;
+
+	while (first < p->versions.count && !version_is_none(part->older) &&
+	       version_cmp(p->versions.items[first], part->older) >= 0)
+		first++;
+	if (part_read_newer(p, first, pending) < 0)
+		return -1;
+	newer = h->count;
+	for (size_t i = first; i < p->versions.count && (h->count - newer <= part->limit || part_ends_blind(h)); i++)
+		if (part_add(p, i, pending) < 0)
+			return -1;
+	return 0;
+}
+
+static int history_read_part(struct store *store, struct str path, const struct history_part *part,
+			     const struct pending *pending, struct history *ret, struct err *err)
+{
+	struct part_reading p = { .reading = { .history = HISTORY_INIT, .dir = -1, .err = err },
+				  .stands = INODE_INIT, .versions = VERSIONS_INIT };
+	struct names names;
+	int status;
+
+	names_set(&names, path);
+	status = part_read_versions(store, &names, &p, err);
+	if (status == 0)
+		status = part_read(&p, part, pending);
+	if (p.reading.dir >= 0)
+		close(p.reading.dir);
+	inode_clear(&p.stands);
+	versions_clear(&p.versions);
+	if (status < 0) {
+		history_clear(&p.reading.history);
+		return -1;
+	}
+	*ret = p.reading.history;
+	return 0;
+}
+
 struct history_question {
 	struct store *store;
 	struct str path;
+	struct history_part part;	/* limit 0: all of it */
 	struct history history;
 };
 
@@ -503,6 +646,8 @@ static int history_read(void *data, const struct pending *pending, struct err *e
 {
 	struct history_question *q = data;
 
+	if (q->part.limit > 0)
+		return history_read_part(q->store, q->path, &q->part, pending, &q->history, err);
 	if (history_locked(q->store, q->path, &q->history, err) < 0)
 		return -1;
 	if (pending != NULL)
@@ -515,16 +660,30 @@ static void history_clear_answer(void *data)
 	history_clear(&((struct history_question *)data)->history);
 }
 
+static int history_ask(struct history_question *q, struct history *ret, struct err *err)
+{
+	if (path_check(q->path, err) < 0 ||
+	    read_durably(q->store, q->path, history_read, history_clear_answer, q, err) < 0 ||
+	    store_there(q->store, err) < 0) {
+		history_clear(&q->history);
+		return err_context(err, "read history of %s", shown(q->path).text);
+	}
+	*ret = q->history;
+	return 0;
+}
+
 int store_history(struct store *store, struct str path, struct history *ret, struct err *err)
 {
 	struct history_question q = { .store = store, .path = path, .history = HISTORY_INIT };
 
-	if (path_check(path, err) < 0 ||
-	    read_durably(store, path, history_read, history_clear_answer, &q, err) < 0 ||
-	    store_there(store, err) < 0) {
-		history_clear(&q.history);
-		return err_context(err, "read history of %s", shown(path).text);
-	}
-	*ret = q.history;
-	return 0;
+	return history_ask(&q, ret, err);
+}
+
+int store_history_part(struct store *store, struct str path, struct version older, size_t limit,
+		       struct history *ret, struct err *err)
+{
+	struct history_question q = { .store = store, .path = path, .part = { older, limit },
+				      .history = HISTORY_INIT };
+
+	return history_ask(&q, ret, err);
 }

@@ -696,6 +696,58 @@ static void child(void)
 	store_entry_clear(&entry);
 }
 
+/* The row that has this version; count: none has. */
+static size_t row_of(const struct history *h, struct version version)
+{
+	size_t i = 0;
+
+	while (i < h->count && version_cmp(h->entries[i].record.version, version) != 0)
+		i++;
+	return i;
+}
+
+/* What is read for a page is a piece of the whole: the page, one more on either side, and whole runs of blind ones. */
+static void history_part(const char *path, const struct history *whole, struct version older, size_t limit)
+{
+	size_t first = version_is_none(older) ? 0 : row_of(whole, older) + 1, end = first, begin = first;
+	struct history h = HISTORY_INIT;
+
+	end = first + limit < whole->count ? first + limit + 1 : whole->count;
+	while (end > 0 && end < whole->count && whole->entries[end - 1].record.flags & RECORD_BLIND)
+		end++;
+	begin -= first > 0;
+	while (first > 0 && begin > 0 && whole->entries[begin].record.flags & RECORD_BLIND)
+		begin--;
+	CHECK(store_history_part(store, str_of(path), older, limit, &h, &why) == 0);
+	CHECK(h.count == end - begin);
+	for (size_t i = 0; i < h.count && begin + i < whole->count; i++)
+		CHECK(record_eq(&h.entries[i].record, &whole->entries[begin + i].record) &&
+		      h.entries[i].content == whole->entries[begin + i].content);
+	history_clear(&h);
+}
+
+static void history_parts(void)
+{
+	static const char *const bodies[] = { "1", NULL, "3", "4", "5", NULL, "7", "8", "9" };
+	struct history whole = HISTORY_INIT;
+
+	for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+		struct commit c = { .ungrouped = true, .flags = bodies[i] == NULL ? RECORD_DELETED : 0 };
+
+		if (i == 2 || i == 3 || i == 8)
+			c.flags |= RECORD_BLIND;
+		CHECK(commit(&c, "parts", bodies[i]) == ERR_NONE);
+	}
+	CHECK(store_history(store, STR("parts"), &whole, &why) == 0 && whole.count == 9);
+	for (size_t limit = 1; limit < 11; limit++) {
+		history_part("parts", &whole, VERSION_NONE, limit);
+		for (size_t i = 0; i < whole.count; i++)
+			history_part("parts", &whole, whole.entries[i].record.version, limit);
+	}
+	history_clear(&whole);
+	CHECK(store_history_part(store, STR("nothing"), VERSION_NONE, 1, &whole, &why) == 0 && whole.count == 0);
+}
+
 int main(void)
 {
 	if (!open_store())
@@ -720,6 +772,7 @@ int main(void)
 	child();
 	adoption();
 	untouched();
+	history_parts();
 	close_store();
 	return UNIT_RESULT();
 }
