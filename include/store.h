@@ -357,6 +357,25 @@ void listing_clear(struct listing *);
  */
 int store_list(struct store *, struct str path, struct str after, size_t limit,
 	       bool with_deleted, struct listing *ret, struct err *);
+/*
+ * The same in steps, from whichever thread, one at a time; each costs what is
+ * told.  The names are those of some moment between `asked` (ms, monotonic)
+ * and the beginning, and each tells what stood there when the walk came to it.
+ */
+struct store_walk;
+int store_walk_begin(struct store *, struct str path, bool with_deleted, uint64_t asked,
+		     struct store_walk **ret, struct err *);
+void store_walk_end(struct store_walk *);	/* NULL is fine */
+size_t store_walk_names(const struct store_walk *);	/* there are no more than these */
+/* Go on behind this name; empty: from the first one. */
+int store_walk_after(struct store_walk *, struct str after, struct err *);
+/*
+ * From the first one, only those that may be, or with_deleted may have been, a
+ * directory; false: all.  What is none of these is a file, or was.
+ */
+void store_walk_directories(struct store_walk *, bool directories);
+/* The next ones, at most that many, in *ret; there may be none though more is set. */
+int store_walk_next(struct store_walk *, size_t most, struct listing *ret, struct err *);
 
 struct history_entry {
 	struct record record;

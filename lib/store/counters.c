@@ -45,7 +45,6 @@
 #define LOCK_FILE "locks"		/* in the store: whoever writes there meets it, wherever it runs */
 #define SLOTS (1u << 14)		/* bytes of the lock file that are used */
 #define MAGIC "covey counters5"		/* with its NUL: 16 bytes */
-#define BOOT_TEXT 40
 #define KNOWN (UINT64_C(1) << 48)	/* beside n: the record of the coming one was, before */
 #define TRIES 8				/* to read: each is a version that came meanwhile */
 #define TABLE_NAME "counters"
@@ -85,8 +84,7 @@ static unsigned slot_of(struct str path)
 	return slot_of_hash(path_hash(path));
 }
 
-/* The kernel's id of this boot; empty when it does not say. */
-static void read_boot(char to[BOOT_TEXT])
+void read_boot(char to[BOOT_TEXT])
 {
 	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
 

@@ -2,6 +2,7 @@
 #ifndef COVEY_STORE_INSIDE_H
 #define COVEY_STORE_INSIDE_H
 
+#include "list.h"
 #include "store.h"
 #include "wal.h"
 
@@ -32,6 +33,8 @@ struct store {
 	_Atomic uint64_t seen_well;	/* the same, of the disk: it could be written, and had room for much */
 	atomic_bool released;	/* the reserve was given away and should come back */
 	bool logs;		/* the log may be used on this file system (keeps_order()) */
+	pthread_mutex_t rolling;		/* for the next */
+	struct list rolls;		/* in use */
 	bool replaying;		/* the log, while it is opened: what has to be on disk is synced at the end */
 };
 
@@ -70,6 +73,10 @@ void disk_fill_reserve(struct store *);
 #define OWE_ALL "owe-all.taken"	/* in outbox/: all that is known is to be owed (renew.c) */
 
 /* counters.c: visible only when durable */
+
+#define BOOT_TEXT 40
+/* The kernel's id of this boot; empty when it does not say. */
+void read_boot(char to[BOOT_TEXT]);
 
 /*
  * One writer per path, across threads and processes.  A lock is a byte of the
@@ -221,6 +228,7 @@ bool names_none(int dir, const char *name);
 struct child {
 	const char *name;	/* points into texts */
 	bool in_history;
+	bool directory;		/* in tree/ */
 };
 struct children {
 	struct buf texts;
@@ -229,9 +237,28 @@ struct children {
 };
 #define CHILDREN_INIT { .texts = BUF_INIT }
 int children_read(struct store *, struct names *, struct children *ret, struct err *);
-/* The same of a directory in tree/ and the one in history/ that are open; -1: there is none. Those behind after. */
-int children_read_open(int tree, int history, struct str after, struct children *ret, struct err *);
+/* The same of a directory in tree/ and the one in history/ that are open; -1: there is none. */
+int children_read_open(int tree, int history, struct children *ret, struct err *);
 void children_clear(struct children *);		/* safe on CHILDREN_INIT */
+
+/* roll.c: the same of a directory, in a file when they are many */
+
+struct roll;
+/*
+ * What was there at some moment after `asked` (ms, monotonic).  The directories are
+ * those of the path, open; -1: there is none.
+ */
+int roll_open(struct store *, struct str path, int tree, int history, uint64_t asked, struct roll **ret,
+	      struct err *);
+void roll_close(struct roll *);		/* NULL is fine */
+size_t roll_count(const struct roll *);	/* names, */
+size_t roll_directories(const struct roll *);	/* and those of directories in tree/ */
+/* How many of the names are not behind `after`; empty: 0. */
+int roll_find(struct roll *, struct str after, size_t *ret, struct err *);
+/* At most n names from that one on; good until the roll is closed. */
+int roll_read(struct roll *, size_t first, size_t n, struct children *ret, struct err *);
+/* The open directory in history/ has the same names still: in_history says so. */
+bool roll_knows_history(const struct roll *, int history);
 
 /* The versions named in a path's history directory, in no order. */
 struct versions {

@@ -1,13 +1,17 @@
 /*
  * listing - the names in a directory, sorted, each with its newest records
  *
- * The names of tree/ and history/ are read first, the tree's before the
+ * The names of tree/ and history/ are read first (roll.c), the tree's before the
  * history's: a file deleted in between shows as deleted.  Marks are
  * looked for only where history has the name; only the names that are
  * returned are looked at.  One that is just being written shows as it was.
+ *
+ * A walk goes through the names as they were when it began, in steps, and
+ * tells of each what stands there when it comes to it.
  */
 #include "inside.h"
 
+#include "clock.h"
 #include "fs.h"
 #include "mem.h"
 
@@ -15,33 +19,44 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-struct listing_state {
+#define STRETCH 1000		/* names that are read at once */
+#define SKIP_STRETCHES 64	/* of which none is looked at, in one step */
+
+struct store_walk {
 	struct store *store;
-	struct str path;
+	char *text;		/* owned */
+	struct str path;	/* points into text */
+	bool with_deleted;
+	bool directories;	/* those alone that may be one, or may have been */
 	struct names names;
 	int tree, history;	/* the directory; owned; -1: not there */
-	struct children children;
+	struct roll *roll;
+	size_t next;		/* name */
 	struct buf below;	/* the path of what is looked at */
 };
 
+static void list_entry_clear(struct list_entry *entry)
+{
+	free(entry->name);
+	free(entry->type);
+}
+
 void listing_clear(struct listing *listing)
 {
-	for (size_t i = 0; i < listing->count; i++) {
-		free(listing->entries[i].name);
-		free(listing->entries[i].type);
-	}
+	for (size_t i = 0; i < listing->count; i++)
+		list_entry_clear(&listing->entries[i]);
 	free(listing->entries);
 	*listing = (struct listing)LISTING_INIT;
 }
 
 /* A name that a request can ask for. */
-static bool can_be_named(const struct listing_state *l, struct str name)
+static bool can_be_named(const struct store_walk *l, struct str name)
 {
 	return name.n <= PATH_COMPONENT_BYTES && l->path.n + 1 + name.n <= PATH_BYTES &&
 	       (l->path.n > 0 || !str_eq(name, STR(PATH_RESERVED)));
 }
 
-static int listing_open(struct listing_state *l, bool with_deleted, struct err *err)
+static int listing_open(struct store_walk *l, bool with_deleted, struct err *err)
 {
 	bool file;
 
@@ -64,7 +79,7 @@ static int listing_open(struct listing_state *l, bool with_deleted, struct err *
 
 /* What is read of one name. */
 struct examination {
-	const struct listing_state *l;
+	const struct store_walk *l;
 	const struct child *child;
 	bool with_deleted;
 	struct list_entry entry;	/* name is not set */
@@ -72,7 +87,7 @@ struct examination {
 };
 
 /* 0, -1, or READ_WAIT. */
-static int child_read(const struct listing_state *l, const struct child *child,
+static int child_read(const struct store_walk *l, const struct child *child,
 		      const struct pending *pending, struct store_entry *ret, struct err *err)
 {
 	int history = child->in_history ? l->history : -1, status = 0;
@@ -123,7 +138,7 @@ static void examination_clear(void *data)
 }
 
 /* 1: it shows, 0: it does not, -1. */
-static int listing_examine(struct listing_state *l, const struct child *child, bool with_deleted,
+static int listing_examine(struct store_walk *l, const struct child *child, bool with_deleted,
 			   struct list_entry *ret, struct err *err)
 {
 	struct examination x = { .l = l, .child = child, .with_deleted = with_deleted };
@@ -139,41 +154,96 @@ static int listing_examine(struct listing_state *l, const struct child *child, b
 	return 1;
 }
 
-static int listing_fill(struct listing_state *l, size_t limit, bool with_deleted, struct listing *ret,
-			struct err *err)
+/* Names that are in history/ since the roll was made are in it, too. */
+static void walk_renew_history(struct store_walk *l, struct children *stretch)
 {
-	struct list_entry beyond;
-	int status;
+	if (l->history < 0)
+		l->history = fs_open(l->store->history, names_history(&l->names), O_RDONLY | O_DIRECTORY, 0);
+	if (!roll_knows_history(l->roll, l->history))
+		for (size_t i = 0; i < stretch->count; i++)
+			stretch->items[i].in_history = true;
+}
 
-	for (size_t i = 0; i < l->children.count; i++) {
-		const struct child *child = &l->children.items[i];
-		bool full = limit > 0 && ret->count == limit;
+static bool walk_passes_over(const struct store_walk *l, const struct child *child)
+{
+	return !can_be_named(l, str_of(child->name)) ||
+	       (l->directories && !child->directory && !(l->with_deleted && child->in_history));
+}
 
-		if (!can_be_named(l, str_of(child->name)))
+/* Until `most` show.  *ret_looked is set when one was looked at. */
+static int walk_stretch(struct store_walk *l, size_t most, struct listing *to, bool *ret_looked, struct err *err)
+{
+	struct children stretch;
+	int status = 0;
+	size_t room;
+
+	if (roll_read(l->roll, l->next, STRETCH, &stretch, err) < 0)
+		return -1;
+	walk_renew_history(l, &stretch);
+	room = stretch.count < most - to->count ? stretch.count : most - to->count;
+	to->entries = mem_resize(to->entries, to->count + room, sizeof *to->entries);
+	for (size_t i = 0; status >= 0 && i < stretch.count && to->count < most; i++) {
+		l->next++;
+		if (walk_passes_over(l, &stretch.items[i]))
 			continue;
-		status = listing_examine(l, child, with_deleted,
-					 full ? &beyond : &ret->entries[ret->count], err);
-		if (status < 0)
-			return -1;
-		if (status > 0 && full) {
-			free(beyond.name);
-			free(beyond.type);
-			ret->more = true;
-			return 0;
-		}
-		ret->count += (size_t)status;
+		*ret_looked = true;
+		status = listing_examine(l, &stretch.items[i], l->with_deleted, &to->entries[to->count], err);
+		if (status > 0)
+			to->count++;
 	}
+	children_clear(&stretch);
+	return status < 0 ? -1 : 0;
+}
+
+int store_walk_next(struct store_walk *l, size_t most, struct listing *ret, struct err *err)
+{
+	struct listing listing = LISTING_INIT;
+	bool looked = false;
+	struct err gone;
+	int status = 0;
+
+	for (int i = 0; status == 0 && !looked && l->next < roll_count(l->roll) && i < SKIP_STRETCHES; i++)
+		status = walk_stretch(l, most, &listing, &looked, err);
+	if (store_there(l->store, &gone) < 0)
+		status = err_pass(err, &gone);
+	if (status < 0) {
+		listing_clear(&listing);
+		return err_context(err, "list %s", shown(l->path).text);
+	}
+	listing.more = l->next < roll_count(l->roll);
+	*ret = listing;
 	return 0;
 }
 
-static void listing_state_clear(struct listing_state *l)
+int store_walk_after(struct store_walk *l, struct str after, struct err *err)
 {
-	children_clear(&l->children);
+	return roll_find(l->roll, after, &l->next, err) < 0 ?
+	       err_context(err, "list %s", shown(l->path).text) : 0;
+}
+
+void store_walk_directories(struct store_walk *l, bool directories)
+{
+	l->directories = directories;
+	l->next = directories && !l->with_deleted && roll_directories(l->roll) == 0 ? roll_count(l->roll) : 0;
+}
+
+size_t store_walk_names(const struct store_walk *l)
+{
+	return roll_count(l->roll);
+}
+
+void store_walk_end(struct store_walk *l)
+{
+	if (l == NULL)
+		return;
+	roll_close(l->roll);
 	buf_clear(&l->below);
 	if (l->tree >= 0)
 		close(l->tree);
 	if (l->history >= 0)
 		close(l->history);
+	free(l->text);
+	free(l);
 }
 
 /* That the directory is there is on disk, too. */
@@ -183,34 +253,79 @@ static int read_nothing(void *data, const struct pending *pending, struct err *e
 	return 0;
 }
 
-int store_list(struct store *store, struct str path, struct str after, size_t limit,
-	       bool with_deleted, struct listing *ret, struct err *err)
+int store_walk_begin(struct store *store, struct str path, bool with_deleted, uint64_t asked,
+		     struct store_walk **ret, struct err *err)
 {
-	struct listing_state l = { .store = store, .path = path, .tree = -1, .history = -1,
-				   .children = CHILDREN_INIT, .below = BUF_INIT };
-	struct listing listing = LISTING_INIT;
+	struct store_walk *l = mem_new(1, sizeof *l);
 	struct err gone;
 	int status;
 
-	if (names_init(&l.names, path, err) < 0)
+	l->store = store;
+	l->text = mem_copy(path.n > 0 ? path.s : "", path.n);
+	l->path = (struct str){ l->text, path.n };
+	l->with_deleted = with_deleted;
+	l->tree = l->history = -1;
+	status = names_init(&l->names, path, err);
+	if (status < 0) {
+		store_walk_end(l);
 		return -1;
-	status = listing_open(&l, with_deleted, err);
+	}
+	status = listing_open(l, with_deleted, err);
 	if (status == 0)
 		status = read_durably(store, path, read_nothing, NULL, NULL, err);
 	if (status == 0)
-		status = children_read_open(l.tree, l.history, after, &l.children, err);
-	if (status == 0) {
-		size_t most = limit > 0 && limit < l.children.count ? limit : l.children.count;
-
-		listing.entries = mem_new(most + 1, sizeof *listing.entries);
-		status = listing_fill(&l, limit, with_deleted, &listing, err);
-	}
-	listing_state_clear(&l);
+		status = roll_open(store, path, l->tree, l->history, asked, &l->roll, err);
 	if (store_there(store, &gone) < 0)
 		status = err_pass(err, &gone);
 	if (status < 0) {
-		listing_clear(&listing);
+		store_walk_end(l);
 		return err_context(err, "list %s", shown(path).text);
+	}
+	*ret = l;
+	return 0;
+}
+
+static void listing_append(struct listing *to, struct listing *from)
+{
+	to->entries = mem_resize(to->entries, to->count + from->count + 1, sizeof *to->entries);
+	if (from->count > 0)
+		memcpy(to->entries + to->count, from->entries, from->count * sizeof *from->entries);
+	to->count += from->count;
+	free(from->entries);
+}
+
+/* One more is looked for than is wanted. */
+static int walk_collect(struct store_walk *l, size_t limit, struct listing *to, struct err *err)
+{
+	struct listing part = { .more = true };
+
+	while (part.more && (limit == 0 || to->count <= limit)) {
+		if (store_walk_next(l, limit > 0 ? limit + 1 - to->count : SIZE_MAX, &part, err) < 0)
+			return -1;
+		listing_append(to, &part);
+	}
+	to->more = limit > 0 && to->count > limit;
+	if (to->more)
+		list_entry_clear(&to->entries[--to->count]);
+	return 0;
+}
+
+int store_list(struct store *store, struct str path, struct str after, size_t limit,
+	       bool with_deleted, struct listing *ret, struct err *err)
+{
+	struct listing listing = LISTING_INIT;
+	struct store_walk *walk;
+	int status;
+
+	if (store_walk_begin(store, path, with_deleted, clock_mono_ms(), &walk, err) < 0)
+		return -1;
+	status = store_walk_after(walk, after, err);
+	if (status == 0)
+		status = walk_collect(walk, limit, &listing, err);
+	store_walk_end(walk);
+	if (status < 0) {
+		listing_clear(&listing);
+		return -1;
 	}
 	*ret = listing;
 	return 0;

@@ -168,20 +168,40 @@ int names_collect(int dir, const char *name, struct buf *texts, struct err *err)
 }
 
 struct gathering {
-	struct str after;
 	bool in_history;		/* which is being read */
-	struct buf *texts;
+	struct buf *texts;		/* per name: whether it is a directory, name, NUL */
 };
 
-/* What is not behind `after` is left out here, so that a page sorts only what is left. */
-static int gather_name(void *data, const char *text)
+static void gather_name(const struct gathering *g, struct str name, bool directory)
 {
-	const struct gathering *g = data;
-	struct str name = str_of(text);
+	if (g->in_history && !path_name_from_history(&name))
+		return;
+	buf_addc(g->texts, directory);
+	buf_add(g->texts, name.s, name.n + 1);
+}
 
-	if ((!g->in_history || path_name_from_history(&name)) && str_cmp(name, g->after) > 0)
-		buf_add(g->texts, name.s, name.n + 1);
-	return 0;
+/* What kind an entry is matters in tree/ alone. */
+static int gather_names(const struct gathering *g, int parent, const char *path, struct err *err)
+{
+	int fd = fs_open(parent, path, O_RDONLY | O_DIRECTORY, 0), status = 0;
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	const struct dirent *entry;
+
+	if (dir == NULL && fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == EXDEV))
+		return 0;
+	if (dir == NULL) {
+		status = err_sys(err, "open directory");
+		if (fd >= 0)
+			close(fd);
+		return status;
+	}
+	while ((errno = 0, entry = readdir(dir)) != NULL)
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			gather_name(g, str_of(entry->d_name), !g->in_history && is_directory(fd, entry));
+	if (errno != 0)
+		status = err_sys(err, "read directory");
+	closedir(dir);
+	return status;
 }
 
 static int by_name(const void *a, const void *b)
@@ -196,34 +216,38 @@ static void children_sort(struct children *c, size_t of_tree)
 {
 	size_t count = 0, room = 0;
 
-	for (size_t at = 0; at < c->texts.len; at += strlen(c->texts.data + at) + 1) {
+	for (size_t at = 0; at < c->texts.len; at += strlen(c->texts.data + at + 1) + 2) {
+		const char *text = c->texts.data + at;
+
 		c->items = mem_room(c->items, count, &room, sizeof *c->items);
-		c->items[count++] = (struct child){ c->texts.data + at, at >= of_tree };
+		c->items[count++] = (struct child){ text + 1, at >= of_tree, text[0] };
 	}
 	if (count > 0)
 		qsort(c->items, count, sizeof *c->items, by_name);
 	for (size_t i = 0; i < count; i++)
-		if (c->count > 0 && strcmp(c->items[c->count - 1].name, c->items[i].name) == 0)
+		if (c->count > 0 && strcmp(c->items[c->count - 1].name, c->items[i].name) == 0) {
 			c->items[c->count - 1].in_history |= c->items[i].in_history;
-		else
+			c->items[c->count - 1].directory |= c->items[i].directory;
+		} else {
 			c->items[c->count++] = c->items[i];
+		}
 }
 
 static int children_read_both(int tree, const char *in_tree, int history, const char *in_history,
-			      struct str after, struct children *ret, struct err *err)
+			      struct children *ret, struct err *err)
 {
 	struct children c = CHILDREN_INIT;
-	struct gathering gathering = { .after = after, .texts = &c.texts };
+	struct gathering gathering = { .texts = &c.texts };
 	size_t of_tree;
 	int status = 0;
 
 	/* The tree's first: what is deleted meanwhile shows as deleted. */
 	if (tree >= 0)
-		status = names_each(tree, in_tree, gather_name, &gathering, err);
+		status = gather_names(&gathering, tree, in_tree, err);
 	of_tree = c.texts.len;
 	gathering.in_history = true;
 	if (status == 0 && history >= 0)
-		status = names_each(history, in_history, gather_name, &gathering, err);
+		status = gather_names(&gathering, history, in_history, err);
 	if (status < 0) {
 		children_clear(&c);
 		return -1;
@@ -236,12 +260,12 @@ static int children_read_both(int tree, const char *in_tree, int history, const 
 int children_read(struct store *store, struct names *names, struct children *ret, struct err *err)
 {
 	return children_read_both(store->tree, names->tree, store->history, names_history(names),
-				  (struct str)STR_INIT, ret, err);
+				  ret, err);
 }
 
-int children_read_open(int tree, int history, struct str after, struct children *ret, struct err *err)
+int children_read_open(int tree, int history, struct children *ret, struct err *err)
 {
-	return children_read_both(tree, ".", history, ".", after, ret, err);
+	return children_read_both(tree, ".", history, ".", ret, err);
 }
 
 void children_clear(struct children *c)
