@@ -57,6 +57,12 @@ struct listing_row {
 /* The name stays the caller's. */
 struct listing_row listing_row_of(struct str name, const struct record *, enum listing_type);
 
+/* The version that stands at the name; where nothing stands, the newest that is known. */
+struct listing_row listing_row_of_standing(struct str name, const struct record *file, const struct record *entry);
+/* What was there and is not any more: a file, a directory, or both.  How many rows. */
+size_t listing_rows_of_gone(struct str name, const struct record *file, const struct record *entry,
+			    struct listing_row to[2]);
+
 static inline uint64_t listing_row_made(const struct listing_row *row)
 {
 	return row->made != 0 ? row->made : row->version.time;

@@ -39,7 +39,9 @@ struct render_index {
 	 * the rows are what is gone, which of a name may be both.
 	 */
 	bool directories_first;
-	size_t before, total;		/* rows before this page's, and all there are */
+	bool later;			/* it is not the first page */
+	size_t before, total;		/* rows before this page's, and all there are; total 0: not known */
+	size_t told;			/* rows of the page that were rendered before these */
 };
 
 /*
@@ -47,6 +49,13 @@ struct render_index {
  * null where there is none; mtime is the client's, in seconds since 1970.
  */
 void render_index(struct buf *, const struct render_index *, enum media);
+/*
+ * The same in parts, of one page: what is before its rows, rows, as often as there
+ * are some, and what is behind them, which names the next page by the last rows.
+ */
+void render_index_begin(struct buf *, const struct render_index *, enum media);
+void render_index_rows(struct buf *, struct render_index *, enum media);
+void render_index_end(struct buf *, const struct render_index *, enum media);
 /* "?after=NAME" of the next page and what else was asked for, for the page and for Link: rel=next. */
 void render_index_next(struct buf *, const struct render_index *);
 

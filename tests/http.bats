@@ -405,6 +405,157 @@ versions() {
 	[ "$(code "$URL/h?versions&limit=0")" = 400 ]
 }
 
+# many DIRECTORY N: so many files that nobody has the content of, whose names are long
+many() {
+	curl -sf -X PUT "$URL/$1/" -o /dev/null
+	python3 - "$STORE/tree/$1" "$2" <<'PY'
+import os, sys
+os.chdir(sys.argv[1])
+for i in range(int(sys.argv[2])):
+    os.symlink(f"20261122T070000.000000001Z-00000000000000aa-0 - 5 {'1' * 64} 0", b"%05d" % i + b"\xff" * 200)
+PY
+}
+names_of_json() { jq -r '.[].href[0:5]' "$@"; }
+
+@test "a long index is told in parts: the same names in each format, to HTTP/1.0 too, whole and by pages" {
+	httpd n
+	many m 5000
+	curl -sf -X PUT "$URL/m/z/" -o /dev/null
+	{ seq -f %05.0f 0 4999; echo z/; } >all
+	[ "$(code "$URL/m/?format=text")" = 200 ]
+	[ "$(header Transfer-Encoding)" = chunked ]
+	[ -z "$(header Content-Length)" ]
+	cut -c 1-5 body | sed 's,^z.*,z/,' | cmp - all
+	[ "$(code "$URL/m/?format=json")" = 200 ]
+	names_of_json body | cmp - all
+	[ "$(code -0 "$URL/m/?format=json")" = 200 ]
+	[ -z "$(header Transfer-Encoding)" ]
+	[ "$(header Connection)" = close ]
+	names_of_json body | cmp - all
+	# To people directories come first.
+	[ "$(code "$URL/m/")" = 200 ]
+	grep -o '^<tr><td><a href="[^"]*' body | sed 's,.*",,' | cut -c 1-5 | cmp - <(echo z/; head -n -1 all)
+	[ "$(tail -n 1 body)" = '</html>' ]
+	printf 'HEAD /m/?format=text HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n' | raw "${URL##*:}" 20 >answer
+	grep -qi '^transfer-encoding: chunked' answer
+	[ "$(sed '1,/^\r$/d' answer | wc -c)" -eq 0 ]
+	# Pages of one part and of several link on, until nothing follows.
+	for limit in 700 1000 2200; do
+		next="?format=json&limit=$limit"
+		: >got
+		while [ -n "$next" ]; do
+			[ "$(code "$URL/m/$next")" = 200 ]
+			[ "$(jq length body)" -le "$limit" ]
+			names_of_json body >>got
+			if [[ $(header Link) =~ \<(.*)\>\;\ rel=\"next\" ]]; then next=${BASH_REMATCH[1]}; else next=; fi
+		done
+		cmp got all
+	done
+	[ "$(code "$URL/m/?format=text&limit=5001")" = 200 ]
+	[ -z "$(header Link)" ]
+	[ "$(wc -l <body)" -eq 5001 ]
+	[ "$(curl -sf "$URL/m/?format=text&after=04998$(printf '%%FF%.0s' {1..200})" | wc -l)" -eq 2 ]
+}
+
+# listers N READ: so many clients that read so many bytes of a long index each, and then close, or are reset
+listers() {
+	python3 - "${URL##*:}" "$1" "$2" <<'PY'
+import socket, struct, sys
+port, n, read = map(int, sys.argv[1:])
+all = []
+for i in range(n):
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    s.connect(("127.0.0.1", port))
+    s.sendall(b"GET /m/?format=json HTTP/1.1\r\nHost: a\r\n\r\n")
+    all.append(s)
+for i, s in enumerate(all):
+    got = 0
+    while got < read:
+        got += len(s.recv(min(4096, read - got)))
+    if i % 2:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    s.close()
+PY
+}
+open_files() { ls "/proc/$PID/fd" | wc -l; }
+has_open() { [ "$(open_files)" -le "$1" ]; }
+
+@test "clients that hang up in the middle of a long index leave nothing behind" {
+	httpd n
+	many m 8000
+	[ "$(curl -sf "$URL/m/?format=text" | wc -l)" -eq 8000 ]
+	before=$(open_files)
+	listers 20 0
+	listers 20 20000
+	wait_until 20 has_open "$before"
+	[ "$(curl -sf "$URL/m/?format=text" | wc -l)" -eq 8000 ]
+}
+
+@test "a long index that cannot be told to its end is cut, and does not look whole" {
+	httpd n
+	many m 8000
+	# Its list is kept when the directory has been still for a while.
+	listed() { curl -sf -o /dev/null "$URL/m/?limit=1" && [ -n "$(ls "$STORE/state/lists")" ]; }
+	wait_until 20 listed
+	for version in 1.1 1.0; do
+		wait_until 20 listed
+		run python3 - "${URL##*:}" "$version" "$STORE/state/lists" <<'PY'
+import os, socket, sys
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+s.connect(("127.0.0.1", int(sys.argv[1])))
+s.sendall(b"GET /m/?format=json HTTP/%s\r\nHost: a\r\n\r\n" % sys.argv[2].encode())
+got = s.recv(4096)
+for name in os.listdir(sys.argv[3]):
+    os.truncate(sys.argv[3] + "/" + name, 100)
+end = "closed"
+try:
+    while True:
+        more = s.recv(65536)
+        if not more:
+            break
+        got = got[-100:] + more
+except ConnectionResetError:
+    end = "reset"
+print(end, got.endswith(b"0\r\n\r\n") or b"]\n" in got[-20:])
+PY
+		[ "$status" -eq 0 ]
+		if [ "$version" = 1.1 ]; then [ "$output" = "closed False" ]; else [ "$output" = "reset False" ]; fi
+		[ "$(curl -sf "$URL/m/?format=text" | wc -l)" -eq 8000 ]
+	done
+}
+
+@test "a list that is kept lacks nothing that came, by covey or by hand, also after a kill" {
+	httpd n
+	many m 5000
+	listed() { curl -sf -o /dev/null "$URL/m/?limit=1" && [ -n "$(ls "$STORE/state/lists")" ]; }
+	wait_until 20 listed
+	echo x | curl -sfT - "$URL/m/by-covey"
+	[ "$(curl -sf "$URL/m/?format=text" | grep -c '^by-covey')" -eq 1 ]
+	wait_until 20 listed
+	ln -s "20261122T070000.000000001Z-00000000000000aa-0 - 5 $(printf %064d 1) 0" "$STORE/tree/m/by-hand"
+	[ "$(curl -sf "$URL/m/?format=text&limit=2&after=by" | cut -f 1 | tr '\n' ' ')" = 'by-covey by-hand ' ]
+	wait_until 20 listed
+	# What a person changed in its place is no version any more.
+	echo more >>"$STORE/tree/m/by-covey"
+	[ "$(curl -sf "$URL/m/?format=text&limit=1&after=by" | cut -f 1)" = by-hand ]
+	kill -KILL "$PID"
+	rm "$STORE/tree/m/by-hand"
+	spawn n covey-httpd -c "$CONF"
+	wait_until 30 ready "$URL"
+	curl -sf "$URL/m/?format=text" >told
+	[ "$(grep -c '^0' told)" -eq 5000 ]
+	run ! grep -q by-hand told
+	wait_until 20 listed
+	# Nobody needs it.
+	rm -r "$STORE/state/lists"
+	curl -sf "$URL/m/?format=text" | cmp - told
+	rm -rf "$STORE/state/lists"
+	touch "$STORE/state/lists"
+	curl -sf "$URL/m/?format=text" | cmp - told
+}
+
 # ranges and conditions
 
 @test "ranges: one, a suffix, to the end, several, none that can be" {

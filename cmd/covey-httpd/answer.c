@@ -7,6 +7,7 @@
 #include "group.h"
 #include "httpdate.h"
 #include "log.h"
+#include "render.h"
 #include "reply.h"
 
 #include <errno.h>
@@ -112,6 +113,24 @@ void answer_cache_status(struct conn *c, struct cache_status *status)
 	freshness_cache_status(&value, status);
 	reply_field(&c->output.text, "Cache-Status", buf_str(&value));
 	buf_clear(&value);
+}
+
+void answer_begin_list(struct conn *c, enum media media, struct str links)
+{
+	struct buf *out = &c->output.text;
+	struct cache_status status = { .source = CACHE_HIT };
+
+	answer_begin(c, 200);
+	reply_field(out, "Content-Type", str_of(fields_media_type(media)));
+	reply_field(out, "Cache-Control", STR("no-cache"));
+	reply_field(out, "Vary", STR("Accept"));
+	reply_field(out, "X-Content-Type-Options", STR("nosniff"));
+	if (media == MEDIA_HTML)
+		reply_field(out, "Content-Security-Policy", STR(RENDER_CSP));
+	answer_version_state(c);
+	answer_cache_status(c, &status);
+	if (links.n > 0)
+		reply_field(out, "Link", links);
 }
 
 void answer_end_fields(struct conn *c)

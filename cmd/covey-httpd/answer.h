@@ -6,6 +6,7 @@
 
 #include "cond.h"
 #include "err.h"
+#include "fields.h"
 #include "freshness.h"
 #include "record.h"
 #include "str.h"
@@ -24,6 +25,8 @@ void answer_state_text(const struct conn *, struct buf *);	/* the value of Versi
 void answer_cache_status(struct conn *, struct cache_status *);
 /* An answer says this of its version: counted for /.covey/metrics. */
 void answer_count(struct conn *, bool confirmed);
+/* 200, with the fields of an index or a history; links is the value of Link, or empty. */
+void answer_begin_list(struct conn *, enum media, struct str links);
 void answer_end_fields(struct conn *);		/* the body is the caller's to append, or to send */
 void answer_end(struct conn *);				/* neither length nor body (204, 304) */
 /* To a HEAD: its length alone.  To a node that asks as a home is asked: signed, too. */

@@ -5,7 +5,7 @@
  *	in the pool	render
  *	on the loop	answer
  *
- * Another node that asks this one as a home (peer_http.h) is told what is on
+ * The names on this node's disk alone are told by names.c.  Another node that asks this one as a home (peer_http.h) is told what is on
  * this node's disk, whole: both registers of each name, and the gate.
  */
 #include "answer.h"
@@ -50,33 +50,6 @@ static void index_end(struct conn *c)
 
 /* in the pool */
 
-/* The version that stands at the name; where nothing stands, the newest that is known. */
-static struct listing_row index_row_of_standing(const struct inventory_row *from)
-{
-	static const enum listing_type types[] = {
-		[NAME_ABSENT] = LISTING_DELETED,
-		[NAME_FILE] = LISTING_FILE,
-		[NAME_DIRECTORY] = LISTING_DIRECTORY,
-	};
-	const struct record *file = &from->told.file, *entry = &from->told.entry;
-
-	return listing_row_of(from->name, record_current(file, entry), types[record_name_kind(file, entry)]);
-}
-
-/* What was there and is not any more: a file, a directory, or both.  How many rows. */
-static size_t index_rows_of_gone(const struct inventory_row *from, struct listing_row *to)
-{
-	const struct record *file = &from->told.file, *entry = &from->told.entry;
-	enum name_kind stands = record_name_kind(file, entry);
-	size_t n = 0;
-
-	if (stands != NAME_DIRECTORY && !version_is_none(entry->version))
-		to[n++] = listing_row_of(from->name, entry, LISTING_ENDED);
-	if (stands != NAME_FILE && !version_is_none(file->version))
-		to[n++] = listing_row_of(from->name, file, LISTING_DELETED);
-	return n;
-}
-
 /* Directories, then files, each by name. */
 static int index_cmp_for_people(const void *a, const void *b)
 {
@@ -101,6 +74,7 @@ static void index_choose_names(struct render_index *page, struct listing_row *ro
 	       index_cmp_for_people(&rows[page->before], &after) <= 0)
 		page->before++;
 	page->directories_first = true;
+	page->later = page->before > 0;
 	page->total = count;
 	page->rows = rows + page->before;
 	page->count = count - page->before;
@@ -126,10 +100,13 @@ static void index_render_names(struct index *index)
 				     .format = query->format };
 
 	for (size_t i = 0; i < inv->count; i++) {
+		const struct inventory_row *row = &inv->rows[i];
+
 		if (index->media == MEDIA_HTML && query->deleted)
-			count += index_rows_of_gone(&inv->rows[i], &rows[count]);
+			count += listing_rows_of_gone(row->name, &row->told.file, &row->told.entry,
+						      &rows[count]);
 		else
-			rows[count++] = index_row_of_standing(&inv->rows[i]);
+			rows[count++] = listing_row_of_standing(row->name, &row->told.file, &row->told.entry);
 	}
 	page.count = count;
 	if (index->media == MEDIA_HTML)
@@ -278,20 +255,8 @@ static void index_peer_fields(struct index *index)
 static void index_answer(struct index *index)
 {
 	struct conn *c = index->conn;
-	struct buf *out = &c->output.text;
-	struct cache_status status = { .source = CACHE_HIT };
 
-	answer_begin(c, 200);
-	reply_field(out, "Content-Type", str_of(fields_media_type(index->media)));
-	reply_field(out, "Cache-Control", STR("no-cache"));
-	reply_field(out, "Vary", STR("Accept"));
-	reply_field(out, "X-Content-Type-Options", STR("nosniff"));
-	if (index->media == MEDIA_HTML)
-		reply_field(out, "Content-Security-Policy", STR(RENDER_CSP));
-	answer_version_state(c);
-	answer_cache_status(c, &status);
-	if (index->links.len > 0)
-		reply_field(out, "Link", buf_str(&index->links));
+	answer_begin_list(c, index->media, buf_str(&index->links));
 	if (index->peer)
 		index_peer_fields(index);
 	answer_end_text(c, buf_str(&index->body));
@@ -501,6 +466,16 @@ static void index_tell_peer(struct conn *c)
 		index_take_inventory(c, true);
 }
 
+/* The names on this node's disk are told while they are read. */
+static void index_hand_over(struct conn *c)
+{
+	enum media media = c->request.index->media;
+	bool browser = c->request.index->browser;
+
+	index_end(c);
+	names_start(c, media, browser);
+}
+
 void index_start(struct conn *c)
 {
 	static const enum media names[] = { MEDIA_HTML, MEDIA_JSON, MEDIA_TEXT },
@@ -520,7 +495,10 @@ void index_start(struct conn *c)
 		index_tell_peer(c);
 	} else if (r->freshness.only_if_cached || !c->worker->httpd->grouped) {
 		ask_none(&r->ask, c);	/* what is here is all that was wanted */
-		index_take_inventory(c, true);
+		if (versions)
+			index_take_inventory(c, true);
+		else
+			index_hand_over(c);
 	} else if (versions || r->path.len == 0) {
 		/* A history needs no entry, and the root always stands. */
 		ask_none(&r->ask, c);

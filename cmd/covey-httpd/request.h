@@ -41,6 +41,7 @@ struct request {
 	union {
 		struct get *get;
 		struct index *index;
+		struct names *names;
 		struct msg *msg;
 		struct take *take;
 		struct page *page;

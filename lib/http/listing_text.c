@@ -63,6 +63,30 @@ struct listing_row listing_row_of(struct str name, const struct record *record, 
 	return row;
 }
 
+struct listing_row listing_row_of_standing(struct str name, const struct record *file, const struct record *entry)
+{
+	static const enum listing_type types[] = {
+		[NAME_ABSENT] = LISTING_DELETED,
+		[NAME_FILE] = LISTING_FILE,
+		[NAME_DIRECTORY] = LISTING_DIRECTORY,
+	};
+
+	return listing_row_of(name, record_current(file, entry), types[record_name_kind(file, entry)]);
+}
+
+size_t listing_rows_of_gone(struct str name, const struct record *file, const struct record *entry,
+			    struct listing_row to[2])
+{
+	enum name_kind stands = record_name_kind(file, entry);
+	size_t n = 0;
+
+	if (stands != NAME_DIRECTORY && !version_is_none(entry->version))
+		to[n++] = listing_row_of(name, entry, LISTING_ENDED);
+	if (stands != NAME_FILE && !version_is_none(file->version))
+		to[n++] = listing_row_of(name, file, LISTING_DELETED);
+	return n;
+}
+
 void listing_text_registers(struct buf *buf, struct str name, const struct record *file,
 			    const struct record *entry)
 {

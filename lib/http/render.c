@@ -261,20 +261,24 @@ static void index_html_row(struct buf *buf, const struct listing_row *row)
 	buf_adds(buf, "</td></tr>\n");
 }
 
-static void index_html_table(struct buf *buf, const struct render_index *index)
+static void index_html_rows(struct buf *buf, const struct render_index *index)
 {
-	if (index->count == 0) {
-		buf_addf(buf, "<p class=\"d\">%s</p>\n",
-			 index->before > 0 ? "Nothing follows here." :
-			 index->deleted ? "Nothing was deleted here." : "Nothing is here yet.");
-		return;
-	}
-	buf_adds(buf, "<table>\n<thead><tr><th scope=\"col\">Name</th>"
-		      "<th scope=\"col\">Time (UTC)</th><th scope=\"col\" class=\"n\">Size</th>"
-		      "<th scope=\"col\">History</th></tr></thead>\n<tbody>\n");
+	if (index->told == 0 && index->count > 0)
+		buf_adds(buf, "<table>\n<thead><tr><th scope=\"col\">Name</th>"
+			      "<th scope=\"col\">Time (UTC)</th><th scope=\"col\" class=\"n\">Size</th>"
+			      "<th scope=\"col\">History</th></tr></thead>\n<tbody>\n");
 	for (size_t i = 0; i < index->count; i++)
 		index_html_row(buf, &index->rows[i]);
-	buf_adds(buf, "</tbody>\n</table>\n");
+}
+
+static void index_html_table_end(struct buf *buf, const struct render_index *index)
+{
+	if (index->told > 0)
+		buf_adds(buf, "</tbody>\n</table>\n");
+	else
+		buf_addf(buf, "<p class=\"d\">%s</p>\n",
+			 index->later ? "Nothing follows here." :
+			 index->deleted ? "Nothing was deleted here." : "Nothing is here yet.");
 }
 
 /* "12,345" */
@@ -293,19 +297,19 @@ static void index_html_pages(struct buf *buf, const struct render_index *index)
 {
 	struct buf href = BUF_INIT;
 
-	if (index->before == 0 && !index->more)
+	if (!index->later && !index->more)
 		return;
 	buf_adds(buf, "<nav class=\"m\" aria-label=\"Pages\">\n");
-	if (index->count > 0) {
+	if (index->told > 0 && index->total > 0) {
 		buf_adds(buf, "<span>");
 		add_count(buf, index->before + 1);
 		buf_adds(buf, " to ");
-		add_count(buf, index->before + index->count);
+		add_count(buf, index->before + index->told);
 		buf_adds(buf, " of ");
 		add_count(buf, index->total);
 		buf_adds(buf, "</span>\n");
 	}
-	if (index->before > 0) {
+	if (index->later) {
 		buf_adds(&href, "./");
 		add_page_query(&href, index, NULL);
 		page_link(buf, "first", buf_str(&href), "&larr; First page");
@@ -337,13 +341,17 @@ static void index_html_tools(struct buf *buf, const struct render_index *index)
 		      "Deleted files</button></form>\n");
 }
 
-static void index_html(struct buf *buf, const struct render_index *index)
+static void index_html_begin(struct buf *buf, const struct render_index *index)
 {
 	page_begin(buf, index->path, index->node, true, index->deleted ? "Deleted from " : "",
 		   page_name(index->path, index->node));
 	page_unsure(buf, index->state);
 	index_html_tools(buf, index);
-	index_html_table(buf, index);
+}
+
+static void index_html_end(struct buf *buf, const struct render_index *index)
+{
+	index_html_table_end(buf, index);
 	index_html_pages(buf, index);
 	page_end(buf, index->node, index->state);
 }
@@ -388,29 +396,52 @@ static void index_json_row(struct buf *buf, const struct listing_row *row)
 	index_json_content(buf, row);
 }
 
-static void index_json(struct buf *buf, const struct render_index *index)
+static void index_json_rows(struct buf *buf, const struct render_index *index)
 {
 	for (size_t i = 0; i < index->count; i++) {
-		buf_adds(buf, i == 0 ? "[\n" : ",\n");
+		buf_adds(buf, index->told + i == 0 ? "[\n" : ",\n");
 		index_json_row(buf, &index->rows[i]);
 	}
-	buf_adds(buf, index->count == 0 ? "[]\n" : "\n]\n");
 }
 
-void render_index(struct buf *buf, const struct render_index *index, enum media media)
+void render_index_begin(struct buf *buf, const struct render_index *index, enum media media)
+{
+	if (media == MEDIA_HTML)
+		index_html_begin(buf, index);
+}
+
+void render_index_rows(struct buf *buf, struct render_index *index, enum media media)
 {
 	switch (media) {
 	case MEDIA_HTML:
-		index_html(buf, index);
+		index_html_rows(buf, index);
 		break;
 	case MEDIA_JSON:
-		index_json(buf, index);
+		index_json_rows(buf, index);
 		break;
 	case MEDIA_TEXT:
 	case MEDIA_COUNT:
 		for (size_t i = 0; i < index->count; i++)
 			listing_text_row(buf, &index->rows[i]);
 	}
+	index->told += index->count;
+}
+
+void render_index_end(struct buf *buf, const struct render_index *index, enum media media)
+{
+	if (media == MEDIA_HTML)
+		index_html_end(buf, index);
+	else if (media == MEDIA_JSON)
+		buf_adds(buf, index->told == 0 ? "[]\n" : "\n]\n");
+}
+
+void render_index(struct buf *buf, const struct render_index *index, enum media media)
+{
+	struct render_index page = *index;
+
+	render_index_begin(buf, &page, media);
+	render_index_rows(buf, &page, media);
+	render_index_end(buf, &page, media);
 }
 
 /* a history */

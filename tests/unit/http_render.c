@@ -300,6 +300,7 @@ static void test_index(void)
 	index.count = 4;
 	buf_reset(&text);
 	index.limit = 0;
+	index.later = true;
 	index.before = 1000;
 	index.total = 1234567;
 	index.state = STR("unconfirmed; peers=1/2");
@@ -320,6 +321,7 @@ static void test_index(void)
 	index.deleted = false;
 	index.rows = rows;
 	index.count = 4;
+	index.later = false;
 	index.before = 0;
 	buf_reset(&text);
 	buf_reset(&text);

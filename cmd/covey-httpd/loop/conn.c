@@ -539,6 +539,12 @@ static enum step step_send(struct conn *c)
 {
 	enum step step;
 
+	if (c->more != NULL) {
+		step = step_flush(c);
+		if (step == STEP_ON)
+			c->more(c);
+		return step;
+	}
 	/* Answers to pipelined requests leave together. */
 	if (!c->last && c->output.insert_count == 0 && c->output.text.len < PIPELINE_BYTES)
 		return step_next_request(c);
@@ -582,6 +588,13 @@ void conn_start_job(struct conn *c, struct job *job, void (*work)(struct job *),
 
 void conn_abort(struct conn *c)
 {
+	struct linger reset = { .l_onoff = 1 };
+
+	/* What the end of the connection ends would look whole. */
+	if (c->more != NULL && c->head.minor == 0 && c->socket &&
+	    setsockopt(c->out, SOL_SOCKET, SO_LINGER, &reset, sizeof reset) == 0)
+		c->eof = true;	/* nothing is waited for */
+	c->more = NULL;
 	output_drop_file(&c->output);
 	buf_reset(&c->output.text);
 	c->output.sent = 0;
@@ -753,6 +766,7 @@ static struct conn *conn_new(struct worker *w)
 	c->state = CONN_HEAD;
 	c->eof = c->gone = c->last = c->has_body = c->had_answer = false;
 	c->output = (struct output)OUTPUT_INIT;
+	c->more = NULL;
 	buf_reset(&c->input);
 	buf_reset(&c->beyond);
 	c->taken = 0;

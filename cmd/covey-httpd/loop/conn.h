@@ -76,6 +76,7 @@ struct conn {
 	size_t taken;			/* bytes of input that belong to earlier requests */
 	struct buf beyond;		/* received behind the body: the next request */
 	struct output output;
+	void (*more)(struct conn *);	/* the answer goes on: to be called in SEND when the output is sent; or NULL */
 	int answer_status;		/* of the answer that is being made; */
 	size_t answer_fields;		/* its field lines behind Date begin there in output.text */
 	struct head head;
@@ -88,7 +89,7 @@ struct conn {
 void conn_open(struct worker *, int in, int out);
 void conn_free_all(struct worker *);
 
-/* The answer is in output; the next request follows when it was sent. */
+/* The answer is in output; the next request follows when it was sent, or, if there is more, the next part. */
 void conn_answered(struct conn *);
 /* The request's body is wanted: upload_step() is called as it comes.  max: bytes; beyond it 413 is answered; 0: any. */
 void conn_read_body(struct conn *, uint64_t max);

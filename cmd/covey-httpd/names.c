@@ -1,0 +1,399 @@
+/*
+ * names - an index of this node's disk alone, told while it is read
+ *
+ *	names_begin	in the pool, one client of a directory after the other: its sorted names
+ *	names_part	in the pool: look at the next names, render them
+ *	names_told	on the loop: into the output; the next part is made when this one is sent
+ *
+ * So a client costs the memory of one part, however long the directory, and
+ * nothing any more when it hangs up.  An index of one part has its length;
+ * a longer one is chunked, or, to HTTP/1.0, ends with the connection.
+ *
+ * What Link says of a next page comes before the page: one of more than a
+ * part is walked through twice, first for where it ends.
+ */
+#include "answer.h"
+#include "loop/conn.h"
+#include "container.h"
+#include "clock.h"
+#include "fields.h"
+#include "handlers.h"
+#include "mem.h"
+#include "render.h"
+#include "reply.h"
+
+#define PAGE_NAMES 1000			/* of an index that a browser asks for, unless it says limit */
+#define PART_NAMES 1000			/* that are rendered at once */
+#define PART_STEPS 16			/* of the walk, until the client is looked after */
+#define NUMBERED_NAMES 10000		/* a page for people says which part it is of no more than these */
+
+struct names {
+	struct conn *conn;
+	enum media media;
+	size_t limit;			/* of the page; 0: none */
+	uint64_t asked;			/* ms, monotonic */
+	struct store_walk *walk;	/* owned; NULL: not begun */
+	bool directories;		/* of a page for people: the first half, without files */
+	bool over;			/* nothing is left to be read */
+	struct listing *kept;		/* owned: what rows point into */
+	size_t kept_count, kept_room;
+	struct listing_row *rows;	/* owned; of this part */
+	size_t count, room;
+	struct buf last_name;		/* of the page, when that was looked for, */
+	struct listing_row last;	/* the row; name NULL: it was not */
+	struct render_index page;
+	bool begun;			/* a part was told */
+	bool more;			/* another page follows this one */
+	struct buf state, body, links;
+	int result;			/* -1: err says why */
+	struct err err;
+	struct job job;
+};
+
+static void names_forget_rows(struct names *n)
+{
+	for (size_t i = 0; i < n->kept_count; i++)
+		listing_clear(&n->kept[i]);
+	n->kept_count = n->count = 0;
+}
+
+static void names_end(struct conn *c)
+{
+	struct names *n = c->request.names;
+
+	names_forget_rows(n);
+	store_walk_end(n->walk);
+	free(n->kept);
+	free(n->rows);
+	buf_clear(&n->last_name);
+	buf_clear(&n->state);
+	buf_clear(&n->body);
+	buf_clear(&n->links);
+	free(n);
+}
+
+/* rows, in the pool */
+
+/* A page for people has directories before files: two halves, each in the order of names. */
+static bool names_has_halves(const struct names *n)
+{
+	return n->media == MEDIA_HTML;
+}
+
+static void names_add_row(struct names *n, const struct listing_row *row)
+{
+	if (names_has_halves(n) && listing_row_is_directory(row) != n->directories)
+		return;
+	n->rows = mem_room(n->rows, n->count, &n->room, sizeof *n->rows);
+	n->rows[n->count++] = *row;
+}
+
+static void names_add_entry(struct names *n, const struct list_entry *entry)
+{
+	struct listing_row rows[2];
+	struct str name = str_of(entry->name);
+	size_t count = 1;
+
+	if (names_has_halves(n) && n->page.deleted)
+		count = listing_rows_of_gone(name, &entry->record, &entry->entry, rows);
+	else
+		rows[0] = listing_row_of_standing(name, &entry->record, &entry->entry);
+	for (size_t i = 0; i < count; i++)
+		names_add_row(n, &rows[i]);
+}
+
+/* From the name that was asked for, or the first one. */
+static int names_rewind(struct names *n, bool from_first)
+{
+	const struct query *query = &n->conn->request.query;
+	bool after = query->has_after && !from_first;
+
+	n->over = false;
+	n->directories = names_has_halves(n) && !(after && !query->after_directory);
+	store_walk_directories(n->walk, n->directories);
+	return after ? store_walk_after(n->walk, buf_str(&query->after), &n->err) : 0;
+}
+
+/* A step of the walk, by which at most that many rows come. */
+static int names_read(struct names *n, size_t most)
+{
+	struct listing listing;
+
+	if (store_walk_next(n->walk, most, &listing, &n->err) < 0)
+		return -1;
+	for (size_t i = 0; i < listing.count; i++)
+		names_add_entry(n, &listing.entries[i]);
+	n->kept = mem_room(n->kept, n->kept_count, &n->kept_room, sizeof *n->kept);
+	n->kept[n->kept_count++] = listing;
+	if (listing.more)
+		return 0;
+	n->over = !n->directories;
+	n->directories = false;
+	if (!n->over)
+		store_walk_directories(n->walk, false);
+	return 0;
+}
+
+/* In the order of the page. */
+static int names_cmp(const struct names *n, const struct listing_row *row, struct str name, bool directory)
+{
+	if (names_has_halves(n) && listing_row_is_directory(row) != directory)
+		return directory ? 1 : -1;
+	return str_cmp(row->name, name);
+}
+
+/* the page, in the pool */
+
+static void names_note_last(struct names *n, const struct listing_row *row)
+{
+	buf_addstr(&n->last_name, row->name);
+	n->last = *row;
+	n->last.name = buf_str(&n->last_name);
+}
+
+/* Where the page ends and whether another follows; numbered: also what is before it, and all there are. */
+static int names_measure(struct names *n, bool numbered)
+{
+	const struct query *query = &n->conn->request.query;
+	size_t found = 0;
+
+	if (names_rewind(n, numbered) < 0)
+		return -1;
+	while (!n->over && (numbered || !n->more)) {
+		if (names_read(n, PART_NAMES) < 0)
+			return -1;
+		for (size_t i = 0; i < n->count; i++) {
+			n->page.total += numbered;
+			if (query->has_after && names_cmp(n, &n->rows[i], buf_str(&query->after), query->after_directory) <= 0)
+				n->page.before++;
+			else if (++found == n->limit)
+				names_note_last(n, &n->rows[i]);
+			else if (found > n->limit)
+				n->more = true;
+		}
+		names_forget_rows(n);
+	}
+	return names_rewind(n, false);
+}
+
+/* No name shows: whether it is a directory at all. */
+static int names_judge_empty(struct names *n)
+{
+	struct conn *c = n->conn;
+	struct store_walk *walk;
+
+	if (!n->page.deleted)
+		return 0;
+	if (store_walk_begin(c->worker->httpd->store, buf_str(&c->request.path), false, n->asked, &walk, &n->err) < 0)
+		return -1;
+	store_walk_end(walk);
+	return 0;
+}
+
+/* What the first part has to know. */
+static int names_prepare(struct names *n)
+{
+	bool numbered = n->limit > 0 && n->media == MEDIA_HTML && store_walk_names(n->walk) <= NUMBERED_NAMES;
+
+	if (numbered || n->limit > PART_NAMES)
+		return names_measure(n, numbered);
+	return names_rewind(n, false);
+}
+
+/* What follows the last row that was looked for is another page's. */
+static void names_cut(struct names *n)
+{
+	size_t count = n->count;
+
+	if (n->last.name.s != NULL)
+		while (count > 0 && names_cmp(n, &n->rows[count - 1], n->last.name, listing_row_is_directory(&n->last)) > 0)
+			count--;
+	else if (n->limit > 0 && count > n->limit)
+		count = n->limit;
+	n->more = n->more || count < n->count;
+	n->over = n->over || count < n->count;
+	n->count = count;
+}
+
+/* Of a page that is one part, and was not measured, one row more is read. */
+static int names_fill(struct names *n)
+{
+	bool one = n->limit > 0 && n->limit <= PART_NAMES && n->last.name.s == NULL;
+	size_t wanted = one ? n->limit + 1 : PART_NAMES;
+
+	for (int i = 0; !n->over && n->count < wanted && (one || !n->begun || i < PART_STEPS); i++)
+		if (names_read(n, wanted - n->count) < 0)
+			return -1;
+	names_cut(n);
+	if (!n->begun && n->count == 0)
+		return names_judge_empty(n);
+	return 0;
+}
+
+static void names_link_next(struct names *n)
+{
+	struct buf next = BUF_INIT;
+
+	if (!n->more)
+		return;
+	render_index_next(&next, &n->page);
+	fields_link(&n->links, buf_str(&next), "next");
+	buf_clear(&next);
+}
+
+static void names_render(struct names *n)
+{
+	struct render_index *page = &n->page;
+
+	buf_reset(&n->body);
+	page->rows = n->rows;
+	page->count = n->count;
+	page->more = n->more;
+	if (!n->begun)
+		render_index_begin(&n->body, page, n->media);
+	render_index_rows(&n->body, page, n->media);
+	/* The next page follows the last row. */
+	if (n->last.name.s != NULL) {
+		page->rows = &n->last;
+		page->count = 1;
+	}
+	if (!n->begun)
+		names_link_next(n);
+	if (n->over)
+		render_index_end(&n->body, page, n->media);
+}
+
+static void names_part(struct job *job)
+{
+	struct names *n = CONTAINER_OF(job, struct names, job);
+
+	names_forget_rows(n);
+	n->result = n->begun ? 0 : names_prepare(n);
+	if (n->result == 0)
+		n->result = names_fill(n);
+	if (n->result == 0)
+		names_render(n);
+}
+
+static void names_begin(struct job *job)
+{
+	struct names *n = CONTAINER_OF(job, struct names, job);
+	struct conn *c = n->conn;
+
+	n->result = store_walk_begin(c->worker->httpd->store, buf_str(&c->request.path), n->page.deleted,
+				     n->asked, &n->walk, &n->err);
+}
+
+/* telling, on the loop */
+
+static void names_told(struct job *);
+
+static void names_next(struct conn *c)
+{
+	conn_start_job(c, &c->request.names->job, names_part, names_told, 0);
+}
+
+static bool names_are_chunked(const struct conn *c)
+{
+	return c->head.minor > 0;
+}
+
+static void names_tell_part(struct names *n)
+{
+	struct conn *c = n->conn;
+	struct buf *out = &c->output.text;
+	bool chunked = names_are_chunked(c);
+
+	if (n->body.len > 0) {
+		if (chunked)
+			buf_addf(out, "%zx\r\n", n->body.len);
+		buf_addstr(out, buf_str(&n->body));
+		if (chunked)
+			buf_adds(out, "\r\n");
+	}
+	if (n->over && chunked)
+		buf_adds(out, "0\r\n\r\n");
+	c->more = n->over ? NULL : names_next;
+}
+
+static void names_tell_first(struct names *n)
+{
+	struct conn *c = n->conn;
+
+	if (!n->over && !names_are_chunked(c))
+		c->last = true;
+	answer_begin_list(c, n->media, buf_str(&n->links));
+	if (n->over) {
+		answer_end_text(c, buf_str(&n->body));
+		return;
+	}
+	if (names_are_chunked(c))
+		reply_field(&c->output.text, "Transfer-Encoding", STR("chunked"));
+	answer_end_fields(c);
+	if (c->head.method != METHOD_HEAD)
+		names_tell_part(n);
+	conn_answered(c);
+}
+
+static void names_refuse(struct names *n)
+{
+	if (n->err.kind == ERR_ABSENT || n->err.kind == ERR_CONFLICT)
+		answer_version_error(n->conn, 404, str_of(err_reason(&n->err)));
+	else
+		answer_err(n->conn, &n->err);
+}
+
+static void names_told(struct job *job)
+{
+	struct names *n = CONTAINER_OF(job, struct names, job);
+	struct conn *c = n->conn;
+
+	if (n->result < 0 && n->begun) {
+		conn_abort(c);
+	} else if (n->result < 0) {
+		names_refuse(n);
+	} else if (n->begun) {
+		names_tell_part(n);
+		conn_answered(c);
+	} else {
+		names_tell_first(n);
+	}
+	n->begun = true;
+	conn_resume(c);
+}
+
+static void names_began(struct job *job)
+{
+	struct names *n = CONTAINER_OF(job, struct names, job);
+
+	if (n->result == 0) {
+		names_next(n->conn);
+		return;
+	}
+	names_refuse(n);
+	conn_resume(n->conn);
+}
+
+void names_start(struct conn *c, enum media media, bool browser)
+{
+	const struct query *query = &c->request.query;
+	struct names *n = mem_new(1, sizeof *n);
+
+	c->request.names = n;
+	c->request.end = names_end;
+	n->conn = c;
+	n->media = media;
+	n->limit = query->limit > 0 ? query->limit : media == MEDIA_HTML && browser ? PAGE_NAMES : 0;
+	n->asked = clock_mono_ms();
+	answer_state_text(c, &n->state);
+	n->page = (struct render_index){ .path = buf_str(&c->request.path),
+					 .node = str_of(c->worker->httpd->conf->node.name),
+					 .state = buf_str(&n->state),
+					 .limit = query->limit,
+					 .deleted = query->deleted,
+					 .format = query->format,
+					 .directories_first = names_has_halves(n),
+					 .later = names_has_halves(n) && query->has_after };
+	/* Who would only wait for the same names to be read and sorted occupies no thread. */
+	conn_start_job(c, &n->job, names_begin, names_began, path_hash(n->page.path));
+}
