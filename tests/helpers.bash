@@ -62,6 +62,8 @@
 #   hosts_settled N          hosts 1..N have the same layout, of them all; for wait_until
 #   host_conf H SEED...      writes $D/hH/covey.yaml: node hH at $ADDRESS_OF (10.79.0.) H, with the usual ports
 #   spawn_on H NAME CMD...   spawn, in host H
+# Disks whose power is cut: see tests/block-cuts; `need recorded-disks FILE-SYSTEM` first, then
+#   block_cuts FILE-SYSTEM SEED CUTS OPERATIONS   what it found, and what it left, is in the output of a failure
 # Machines that boot systemd: see tests/machines; `need machines` first, then
 #   hosts up 1; machines up 1; machines exec 1 CMD...   (down is teardown's)
 #   load URL...              tests/steady-load in host 1 until end_load, which fails if a request did
@@ -136,6 +138,7 @@ covey_teardown() {
 	[ ${#HELD[@]} -eq 0 ] || kill -CONT "${HELD[@]}" 2>/dev/null || :
 	[ ! -d "$D/machines" ] || machines down || failed=1
 	_end_leftovers
+	[ -z "${CUTS-}" ] || _end_block_cuts
 	for report in "$D"/sanitizer.*; do
 		[ -e "$report" ] || continue
 		head -n 40 "$report"
@@ -469,6 +472,13 @@ need() {
 		[ "$(id -u)" = 0 ] || user=(-r)
 		unshare "${user[@]}" -m mount --bind "$D" /etc 2>/dev/null ||
 			skip "NOT RUN: no mount namespaces here (neither root nor unshare -rm)" ;;
+	recorded-disks)
+		[ "$(id -u)" = 0 ] || skip "NOT RUN: mounting needs root"
+		need "mkfs.$2"
+		/usr/bin/python3 -c 'import fusepy' 2>/dev/null || skip "NOT RUN: no python3-fusepy here"
+		[ -c /dev/fuse ] || skip "NOT RUN: no FUSE here"
+		losetup -f >/dev/null 2>&1 || skip "NOT RUN: no loop devices here"
+		grep -qw "$2" /proc/filesystems || modprobe -q "$2" || skip "NOT RUN: this kernel has no $2" ;;
 	space)
 		local free
 		free=$(df --output=avail -B1 "$D" | tail -n 1)
@@ -478,6 +488,24 @@ need() {
 	*)
 		command -v "$1" >/dev/null || skip "NOT RUN: no $1 here" ;;
 	esac
+}
+
+# What it leaves after a failure is not in $D.
+block_cuts() {
+	CUTS=$TOP/build/block-cuts/$1-$2
+	rm -rf "$CUTS"
+	run "$TOP/tests/block-cuts" "$CUTS" "$(port 1)" "$@"
+	echo "# $output" >&3
+	[ "$status" -eq 0 ]
+}
+
+# It unmounts everything itself, unless it was killed.
+_end_block_cuts() {
+	local mounted
+	for mounted in "$CUTS"/*; do
+		! mountpoint -q "$mounted" || umount -l "$mounted"
+	done
+	[ -e "$CUTS/failed" ] || rm -rf "$CUTS"
 }
 
 hosts() { "$TOP/tests/hosts" "$@"; }
