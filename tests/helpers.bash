@@ -497,6 +497,7 @@ block_cuts() {
 	run "$TOP/tests/block-cuts" "$CUTS" "$(port 1)" "$@"
 	echo "# $output" >&3
 	[ "$status" -eq 0 ]
+	_end_block_cuts
 }
 
 # It unmounts everything itself, unless it was killed.
