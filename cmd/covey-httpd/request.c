@@ -14,6 +14,7 @@
 void request_end(struct conn *c)
 {
 	struct request *r = &c->request;
+	bool took = r->end != NULL || r->upload != NULL;
 
 	ask_end(&r->ask);
 	pull_end(c);
@@ -27,6 +28,8 @@ void request_end(struct conn *c)
 	r->end = NULL;
 	r->get = NULL;			/* whichever it is */
 	r->upload = NULL;
+	if (took)		/* memory, for as long as it was under way */
+		service_touch(c->worker->httpd->service);
 	r->head_begun = r->slash = r->aged = r->peer = r->body_signed = r->sealed = false;
 }
 
