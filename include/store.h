@@ -348,6 +348,7 @@ struct listing {
 };
 #define LISTING_INIT { .entries = NULL, .count = 0 }
 void listing_clear(struct listing *);
+void listing_cut(struct listing *, size_t n);	/* the entries behind the first n */
 
 /*
  * Names after `after` (empty: from the start), at most limit (0: all): those

@@ -478,7 +478,7 @@ for i, s in enumerate(all):
     s.close()
 PY
 }
-open_files() { ls "/proc/$PID/fd" | wc -l; }
+open_files() { find "/proc/$PID/fd" -type l | wc -l; }
 has_open() { [ "$(open_files)" -le "$1" ]; }
 
 @test "clients that hang up in the middle of a long index leave nothing behind" {
@@ -524,6 +524,32 @@ PY
 		if [ "$version" = 1.1 ]; then [ "$output" = "closed False" ]; else [ "$output" = "reset False" ]; fi
 		[ "$(curl -sf "$URL/m/?format=text" | wc -l)" -eq 8000 ]
 	done
+}
+
+@test "a long index for HTTP/1.0 whose reader is given up is cut, and does not look whole" {
+	httpd n 'limits: {idle_timeout: 1s}'
+	many m 8000
+	run python3 - "${URL##*:}" <<'PY'
+import socket, subprocess, sys, time
+port = sys.argv[1]
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+s.connect(("127.0.0.1", int(port)))
+s.sendall(b"GET /m/?format=text HTTP/1.0\r\n\r\n")
+until = time.monotonic() + 60
+while subprocess.run(["ss", "-Htn", "state", "established", "sport = :" + port], capture_output=True).stdout:
+    assert time.monotonic() < until, "it is not given up"
+    time.sleep(0.1)
+try:
+    while s.recv(65536):
+        pass
+    print("closed")
+except ConnectionResetError:
+    print("reset")
+PY
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ "$output" = reset ]
 }
 
 @test "a list that is kept lacks nothing that came, by covey or by hand, also after a kill" {

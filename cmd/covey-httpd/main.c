@@ -389,11 +389,11 @@ static void listener_free(struct httpd *h)
 
 /* the process */
 
-/* A connection, the file it sends and a body on its way may be open at once; and what caches hold. */
+/* A connection and what it lists (two directories and their names) are open at once, and what caches hold. */
 static void allow_descriptors(const struct httpd *h)
 {
 	struct rlimit limit;
-	rlim_t wanted = 3 * (rlim_t)h->conf->limits.connections + 256 +
+	rlim_t wanted = 4 * (rlim_t)h->conf->limits.connections + 256 +
 			STORE_CACHE_FILES * workers_count(h);
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)

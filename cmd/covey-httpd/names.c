@@ -80,26 +80,48 @@ static bool names_has_halves(const struct names *n)
 	return n->media == MEDIA_HTML;
 }
 
-static void names_add_row(struct names *n, const struct listing_row *row)
+static bool names_add_row(struct names *n, const struct listing_row *row)
 {
 	if (names_has_halves(n) && listing_row_is_directory(row) != n->directories)
-		return;
+		return false;
 	n->rows = mem_room(n->rows, n->count, &n->room, sizeof *n->rows);
 	n->rows[n->count++] = *row;
+	return true;
 }
 
-static void names_add_entry(struct names *n, const struct list_entry *entry)
+/* True: rows came of it, which point into it. */
+static bool names_add_entry(struct names *n, const struct list_entry *entry)
 {
 	struct listing_row rows[2];
 	struct str name = str_of(entry->name);
 	size_t count = 1;
+	bool added = false;
 
 	if (names_has_halves(n) && n->page.deleted)
 		count = listing_rows_of_gone(name, &entry->record, &entry->entry, rows);
 	else
 		rows[0] = listing_row_of_standing(name, &entry->record, &entry->entry);
 	for (size_t i = 0; i < count; i++)
-		names_add_row(n, &rows[i]);
+		added |= names_add_row(n, &rows[i]);
+	return added;
+}
+
+/* The rows of what was read; the rest of it goes at once, for there may be many names between two rows. */
+static void names_add_listing(struct names *n, struct listing *listing)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < listing->count; i++) {
+		struct list_entry entry = listing->entries[i];
+
+		if (!names_add_entry(n, &entry))
+			continue;
+		listing->entries[i] = listing->entries[used];
+		listing->entries[used++] = entry;
+	}
+	listing_cut(listing, used);
+	n->kept = mem_room(n->kept, n->kept_count, &n->kept_room, sizeof *n->kept);
+	n->kept[n->kept_count++] = *listing;
 }
 
 /* From the name that was asked for, or the first one. */
@@ -121,10 +143,7 @@ static int names_read(struct names *n, size_t most)
 
 	if (store_walk_next(n->walk, most, &listing, &n->err) < 0)
 		return -1;
-	for (size_t i = 0; i < listing.count; i++)
-		names_add_entry(n, &listing.entries[i]);
-	n->kept = mem_room(n->kept, n->kept_count, &n->kept_room, sizeof *n->kept);
-	n->kept[n->kept_count++] = listing;
+	names_add_listing(n, &listing);
 	if (listing.more)
 		return 0;
 	n->over = !n->directories;
@@ -395,5 +414,5 @@ void names_start(struct conn *c, enum media media, bool browser)
 					 .directories_first = names_has_halves(n),
 					 .later = names_has_halves(n) && query->has_after };
 	/* Who would only wait for the same names to be read and sorted occupies no thread. */
-	conn_start_job(c, &n->job, names_begin, names_began, path_hash(n->page.path));
+	conn_start_job(c, &n->job, names_begin, names_began, ~path_hash(n->page.path));	/* no writer's key */
 }

@@ -246,10 +246,10 @@ void children_clear(struct children *);		/* safe on CHILDREN_INIT */
 struct roll;
 /*
  * What was there at some moment after `asked` (ms, monotonic).  The directories are
- * those of the path, open; -1: there is none.
+ * those of the path, open, and not before `opened`; -1: there is none.
  */
-int roll_open(struct store *, struct str path, int tree, int history, uint64_t asked, struct roll **ret,
-	      struct err *);
+int roll_open(struct store *, struct str path, int tree, int history, uint64_t opened, uint64_t asked,
+	      struct roll **ret, struct err *);
 void roll_close(struct roll *);		/* NULL is fine */
 size_t roll_count(const struct roll *);	/* names, */
 size_t roll_directories(const struct roll *);	/* and those of directories in tree/ */

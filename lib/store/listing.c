@@ -49,6 +49,14 @@ void listing_clear(struct listing *listing)
 	*listing = (struct listing)LISTING_INIT;
 }
 
+void listing_cut(struct listing *listing, size_t n)
+{
+	for (size_t i = n; i < listing->count; i++)
+		list_entry_clear(&listing->entries[i]);
+	listing->entries = mem_resize(listing->entries, n > 0 ? n : 1, sizeof *listing->entries);
+	listing->count = n;
+}
+
 /* A name that a request can ask for. */
 static bool can_be_named(const struct store_walk *l, struct str name)
 {
@@ -257,6 +265,7 @@ int store_walk_begin(struct store *store, struct str path, bool with_deleted, ui
 		     struct store_walk **ret, struct err *err)
 {
 	struct store_walk *l = mem_new(1, sizeof *l);
+	uint64_t opened = clock_mono_ms();
 	struct err gone;
 	int status;
 
@@ -274,7 +283,7 @@ int store_walk_begin(struct store *store, struct str path, bool with_deleted, ui
 	if (status == 0)
 		status = read_durably(store, path, read_nothing, NULL, NULL, err);
 	if (status == 0)
-		status = roll_open(store, path, l->tree, l->history, asked, &l->roll, err);
+		status = roll_open(store, path, l->tree, l->history, opened, asked, &l->roll, err);
 	if (store_there(store, &gone) < 0)
 		status = err_pass(err, &gone);
 	if (status < 0) {

@@ -61,7 +61,7 @@ struct roll {
 	size_t users;
 	char *path;			/* owned */
 	size_t path_bytes;
-	uint64_t began;			/* ms, monotonic: its names were read from then on */
+	uint64_t began;			/* ms, monotonic: its directories were opened from then on */
 	struct stamp tree, history;	/* just before that */
 	bool still;			/* and they had been so for a while */
 	atomic_bool spoiled;		/* its file is: nobody else is to use it */
@@ -105,7 +105,7 @@ bool roll_knows_history(const struct roll *roll, int history)
 {
 	struct stamp now;
 
-	return stamp_read(history, &now, NULL) == 0 && stamp_eq(&now, &roll->history);
+	return roll->still && stamp_read(history, &now, NULL) == 0 && stamp_eq(&now, &roll->history);
 }
 
 /* the file, which is written */
@@ -233,7 +233,7 @@ static void roll_keep(struct store *store, struct roll *roll)
 	struct writing w = { .bytes = BUF_INIT };
 	int dir;
 
-	if (disk_check(store, true, NULL) < 0)
+	if (store_fits(store, roll->children.texts.len + roll->count * (1 + sizeof(uint64_t)), NULL) < 0)
 		return;
 	mkdirat(store->state, DIRECTORY, FS_DIR_MODE);
 	dir = lists_open(store);
@@ -448,12 +448,18 @@ static void roll_free(struct roll *roll)
 	free(roll);
 }
 
+static bool stamp_is_of_same(const struct stamp *a, const struct stamp *b)
+{
+	return a->dev == b->dev && a->ino == b->ino;
+}
+
 /* The roll in use that tells what was there after `asked`, or still is. */
 static struct roll *rolls_find(struct store *store, struct str path, uint64_t asked, const struct stamp *tree,
 			       const struct stamp *history)
 {
 	LIST_EACH(struct roll, roll, &store->rolls, link)
 		if (!atomic_load(&roll->spoiled) && str_eq((struct str){ roll->path, roll->path_bytes }, path) &&
+		    stamp_is_of_same(&roll->tree, tree) && stamp_is_of_same(&roll->history, history) &&
 		    (roll->began > asked ||
 		     (roll->still && stamp_eq(&roll->tree, tree) && stamp_eq(&roll->history, history)))) {
 			roll->users++;
@@ -481,10 +487,9 @@ static struct roll *roll_make(struct store *store, int tree, int history, const 
 	return roll;
 }
 
-int roll_open(struct store *store, struct str path, int tree, int history, uint64_t asked, struct roll **ret,
-	      struct err *err)
+int roll_open(struct store *store, struct str path, int tree, int history, uint64_t opened, uint64_t asked,
+	      struct roll **ret, struct err *err)
 {
-	uint64_t began = clock_mono_ms();
 	int64_t now = (int64_t)clock_wall_ns();
 	struct stamp of_tree, of_history;
 	struct roll *roll;
@@ -503,7 +508,7 @@ int roll_open(struct store *store, struct str path, int tree, int history, uint6
 		roll = roll_make(store, tree, history, &of_tree, &of_history, now, path, err);
 	if (roll == NULL)
 		return -1;
-	roll->began = began;
+	roll->began = opened;
 	roll->users = 1;
 	pthread_mutex_lock(&store->rolling);
 	list_append(&store->rolls, &roll->link);

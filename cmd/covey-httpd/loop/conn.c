@@ -210,10 +210,21 @@ static void conn_free(struct conn *c)
 	free(c);
 }
 
+/* To HTTP/1.0 an answer without a length that is cut off would look whole: the connection is reset. */
+static void conn_reset_if_cut(struct conn *c)
+{
+	struct linger reset = { .l_onoff = 1 };
+
+	if (c->head.minor == 0 && c->socket && (c->more != NULL || output_pending(&c->output)) &&
+	    setsockopt(c->out, SOL_SOCKET, SO_LINGER, &reset, sizeof reset) == 0)
+		c->eof = true;	/* nothing is waited for */
+}
+
 static void conn_close(struct conn *c)
 {
 	struct worker *w = c->worker;
 
+	conn_reset_if_cut(c);
 	request_end(c);
 	timer_stop(&c->timer);
 	watch_stop(&c->watch);
@@ -588,12 +599,7 @@ void conn_start_job(struct conn *c, struct job *job, void (*work)(struct job *),
 
 void conn_abort(struct conn *c)
 {
-	struct linger reset = { .l_onoff = 1 };
-
-	/* What the end of the connection ends would look whole. */
-	if (c->more != NULL && c->head.minor == 0 && c->socket &&
-	    setsockopt(c->out, SOL_SOCKET, SO_LINGER, &reset, sizeof reset) == 0)
-		c->eof = true;	/* nothing is waited for */
+	conn_reset_if_cut(c);
 	c->more = NULL;
 	output_drop_file(&c->output);
 	buf_reset(&c->output.text);
