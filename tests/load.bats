@@ -70,10 +70,9 @@ json() { curl -sf -g -m 30 -H 'Accept: application/json' "$@"; }
 	for at in 0 1 1023 2047 2049; do
 		bytes 4096 $at | dd of=big bs=1M seek=$at conv=notrunc status=none
 	done
-	wanted=$(sha big)
 	# It has been on both disks before the answer.
 	[ "$(CURL_SECONDS=100 code -H 'Prefer: wait=60' -T big "${URLS[1]}/big")" = 201 ]
-	[ "$(curl -s -m 100 "${URLS[2]}/big" | sha)" = "$wanted" ]
+	curl -s -m 100 "${URLS[2]}/big" | cmp - big
 	[ "$(curl -s -m 100 -r 2147483648-2147483747 "${URLS[2]}/big" | sha)" = \
 		"$(tail -c +2147483649 big | head -c 100 | sha)" ]
 	[ "$(stat -c %s "${STORES[2]}/tree/big")" -eq 2149580801 ]
