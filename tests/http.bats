@@ -522,6 +522,7 @@ print(end, got.endswith(b"0\r\n\r\n") or b"]\n" in got[-20:])
 PY
 		[ "$status" -eq 0 ]
 		if [ "$version" = 1.1 ]; then [ "$output" = "closed False" ]; else [ "$output" = "reset False" ]; fi
+		grep -q 'GET /m/.*: 200 .*it is spoiled' n.log
 		[ "$(curl -sf "$URL/m/?format=text" | wc -l)" -eq 8000 ]
 	done
 }

@@ -346,6 +346,12 @@ void answer_err(struct conn *c, const struct err *err)
 			   str_of(err->text));
 }
 
+void answer_cut(struct conn *c, const struct err *err)
+{
+	answer_log_error(c, 200, str_of(err->text));
+	conn_abort(c);
+}
+
 void answer_redirect(struct conn *c, int status, struct str location)
 {
 	struct buf body = BUF_INIT;

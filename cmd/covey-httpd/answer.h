@@ -45,6 +45,8 @@ void answer_version_error(struct conn *, int status, struct str why);
 /* From the error's kind, with its reason alone: the client knows what it asked for.
  * 5xx are logged, whole. */
 void answer_err(struct conn *, const struct err *);
+/* An answer that was begun breaks off; the log says why. */
+void answer_cut(struct conn *, const struct err *);
 
 /* location is relative to what was asked for: a proxy may show it below a path of its own. */
 void answer_redirect(struct conn *, int status, struct str location);

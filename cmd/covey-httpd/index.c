@@ -5,8 +5,9 @@
  *	in the pool	render
  *	on the loop	answer
  *
- * The names on this node's disk alone are told by names.c.  Another node that asks this one as a home (peer_http.h) is told what is on
- * this node's disk, whole: both registers of each name, and the gate.
+ * The names on this node's disk alone are told by names.c.  Another node that
+ * asks this one as a home (peer_http.h) is told what is on this node's disk,
+ * whole: both registers of each name, and the gate.
  */
 #include "answer.h"
 #include "loop/conn.h"

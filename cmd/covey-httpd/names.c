@@ -120,6 +120,8 @@ static void names_add_listing(struct names *n, struct listing *listing)
 		listing->entries[used++] = entry;
 	}
 	listing_cut(listing, used);
+	if (used == 0)
+		return;
 	n->kept = mem_room(n->kept, n->kept_count, &n->kept_room, sizeof *n->kept);
 	n->kept[n->kept_count++] = *listing;
 }
@@ -368,7 +370,7 @@ static void names_told(struct job *job)
 	struct conn *c = n->conn;
 
 	if (n->result < 0 && n->begun) {
-		conn_abort(c);
+		answer_cut(c, &n->err);
 	} else if (n->result < 0) {
 		names_refuse(n);
 	} else if (n->begun) {

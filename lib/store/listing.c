@@ -53,8 +53,13 @@ void listing_cut(struct listing *listing, size_t n)
 {
 	for (size_t i = n; i < listing->count; i++)
 		list_entry_clear(&listing->entries[i]);
-	listing->entries = mem_resize(listing->entries, n > 0 ? n : 1, sizeof *listing->entries);
 	listing->count = n;
+	if (n > 0) {
+		listing->entries = mem_resize(listing->entries, n, sizeof *listing->entries);
+		return;
+	}
+	free(listing->entries);
+	listing->entries = NULL;
 }
 
 /* A name that a request can ask for. */

@@ -108,8 +108,11 @@ static bool is_directory(int dir, const struct dirent *entry)
 	return fstatat(dir, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
 }
 
-int names_each_open(int fd, bool directories, int (*each)(void *data, const char *name), void *data,
-		    struct err *err)
+/* What is told of each entry of a directory that is open: not 0 ends it. */
+typedef int each_entry(void *data, int dir, const struct dirent *entry);
+
+/* The descriptor is closed. */
+static int entries_each_open(int fd, each_entry *each, void *data, struct err *err)
 {
 	DIR *dir = fdopendir(fd);
 	const struct dirent *entry;
@@ -121,25 +124,52 @@ int names_each_open(int fd, bool directories, int (*each)(void *data, const char
 		return -1;
 	}
 	while (status == 0 && (errno = 0, entry = readdir(dir)) != NULL)
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-		    (!directories || is_directory(fd, entry)))
-			status = each(data, entry->d_name);
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			status = each(data, fd, entry);
 	if (status == 0 && errno != 0)
 		status = err_sys(err, "read directory");
 	closedir(dir);
 	return status < 0 ? -1 : 0;
 }
 
-int names_each(int dir, const char *name, int (*each)(void *data, const char *name), void *data,
-	       struct err *err)
+static int entries_each(int dir, const char *name, each_entry *each, void *data, struct err *err)
 {
 	int fd = fs_open(dir, name, O_RDONLY | O_DIRECTORY, 0);
 
 	if (fd >= 0)
-		return names_each_open(fd, false, each, data, err);
+		return entries_each_open(fd, each, data, err);
 	if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == EXDEV)
 		return 0;
 	return err_sys(err, "open directory");
+}
+
+struct naming {
+	bool directories;		/* those alone */
+	int (*each)(void *data, const char *name);
+	void *data;
+};
+
+static int name_entry(void *data, int dir, const struct dirent *entry)
+{
+	const struct naming *n = data;
+
+	return n->directories && !is_directory(dir, entry) ? 0 : n->each(n->data, entry->d_name);
+}
+
+int names_each_open(int fd, bool directories, int (*each)(void *data, const char *name), void *data,
+		    struct err *err)
+{
+	struct naming naming = { directories, each, data };
+
+	return entries_each_open(fd, name_entry, &naming, err);
+}
+
+int names_each(int dir, const char *name, int (*each)(void *data, const char *name), void *data,
+	       struct err *err)
+{
+	struct naming naming = { false, each, data };
+
+	return entries_each(dir, name, name_entry, &naming, err);
 }
 
 static int names_stop(void *data, const char *name)
@@ -172,36 +202,17 @@ struct gathering {
 	struct buf *texts;		/* per name: whether it is a directory, name, NUL */
 };
 
-static void gather_name(const struct gathering *g, struct str name, bool directory)
-{
-	if (g->in_history && !path_name_from_history(&name))
-		return;
-	buf_addc(g->texts, directory);
-	buf_add(g->texts, name.s, name.n + 1);
-}
-
 /* What kind an entry is matters in tree/ alone. */
-static int gather_names(const struct gathering *g, int parent, const char *path, struct err *err)
+static int gather_entry(void *data, int dir, const struct dirent *entry)
 {
-	int fd = fs_open(parent, path, O_RDONLY | O_DIRECTORY, 0), status = 0;
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-	const struct dirent *entry;
+	const struct gathering *g = data;
+	struct str name = str_of(entry->d_name);
 
-	if (dir == NULL && fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == EXDEV))
+	if (g->in_history && !path_name_from_history(&name))
 		return 0;
-	if (dir == NULL) {
-		status = err_sys(err, "open directory");
-		if (fd >= 0)
-			close(fd);
-		return status;
-	}
-	while ((errno = 0, entry = readdir(dir)) != NULL)
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-			gather_name(g, str_of(entry->d_name), !g->in_history && is_directory(fd, entry));
-	if (errno != 0)
-		status = err_sys(err, "read directory");
-	closedir(dir);
-	return status;
+	buf_addc(g->texts, !g->in_history && is_directory(dir, entry));
+	buf_add(g->texts, name.s, name.n + 1);
+	return 0;
 }
 
 static int by_name(const void *a, const void *b)
@@ -243,11 +254,11 @@ static int children_read_both(int tree, const char *in_tree, int history, const 
 
 	/* The tree's first: what is deleted meanwhile shows as deleted. */
 	if (tree >= 0)
-		status = gather_names(&gathering, tree, in_tree, err);
+		status = entries_each(tree, in_tree, gather_entry, &gathering, err);
 	of_tree = c.texts.len;
 	gathering.in_history = true;
 	if (status == 0 && history >= 0)
-		status = gather_names(&gathering, history, in_history, err);
+		status = entries_each(history, in_history, gather_entry, &gathering, err);
 	if (status < 0) {
 		children_clear(&c);
 		return -1;

@@ -11,14 +11,16 @@
  * It is true as long as the directories in tree/ and history/ are as they
  * were just before their names were read, by their inodes and times: each
  * name that comes or goes changes them, whoever does it.  A time tells
- * nothing of a second change within the same tick of the clock, so only
- * the names of directories that had been still for a while are kept.  Nothing else is in
- * the file: what stands at a name is looked up by whoever wants to know.
+ * nothing of a second change within the same tick of the clock, so only the
+ * names of directories that had been still for a while are kept for others;
+ * of one that changes all the time the file has no name, and goes with its
+ * roll.  Nothing else is in it: what stands at a name is looked up by whoever
+ * wants to know.
  *
  * A file is written whole before it has its name, and read by the boot alone
- * that wrote it, for it is never synced.  All of them may be removed at any moment; the
- * oldest are when there are too many.  Where none can be written (the disk is full, or
- * cannot be written), and while a directory changes all the time, the names are in memory.
+ * that wrote it, for it is never synced.  All of them may be removed at any
+ * moment; the oldest are when there are too many.  Where none can be written
+ * (the disk is full, or read-only) the names are in memory.
  */
 #include "inside.h"
 
@@ -196,7 +198,9 @@ static int oldest_add(void *data, const char *name)
 	struct oldest *oldest = data;
 	struct stat st;
 
-	if (fstatat(oldest->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	/* What is no list is nobody's here to remove, and must not stand in the way. */
+	if (strlen(name) >= NAME_TEXT || fstatat(oldest->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    !S_ISREG(st.st_mode))
 		return 0;
 	if (oldest->count++ == 0 || ns_of(st.st_mtim) < ns_of(oldest->time)) {
 		oldest->time = st.st_mtim;
@@ -233,7 +237,7 @@ static void roll_keep(struct store *store, struct roll *roll)
 	struct writing w = { .bytes = BUF_INIT };
 	int dir;
 
-	if (store_fits(store, roll->children.texts.len + roll->count * (1 + sizeof(uint64_t)), NULL) < 0)
+	if (store_fits(store, roll->children.texts.len + (roll->count + 1) * sizeof(uint64_t), NULL) < 0)
 		return;
 	mkdirat(store->state, DIRECTORY, FS_DIR_MODE);
 	dir = lists_open(store);

@@ -1,23 +1,9 @@
 /* store: what goes in comes out, versions, deletion, directories, listing */
 #include "store_unit.h"
+#include "clock_unit.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
-
-/* The wall clock, which this test sets: over the C library's. */
-static time_t clock_shift;	/* s */
-
-int clock_gettime(clockid_t id, struct timespec *ret)
-{
-	int status = (int)syscall(SYS_clock_gettime, id, ret);
-
-	if (id == CLOCK_REALTIME)
-		ret->tv_sec += clock_shift;
-	return status;
-}
 
 /* The last second that the file system has, unless 0: over the C library's. */
 static time_t last_mtime;

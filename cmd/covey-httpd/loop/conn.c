@@ -210,7 +210,7 @@ static void conn_free(struct conn *c)
 	free(c);
 }
 
-/* To HTTP/1.0 an answer without a length that is cut off would look whole: the connection is reset. */
+/* An answer to HTTP/1.0 that is cut off would look whole, if it has no length: the connection is reset. */
 static void conn_reset_if_cut(struct conn *c)
 {
 	struct linger reset = { .l_onoff = 1 };
