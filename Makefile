@@ -207,7 +207,7 @@ bench-deps: deps
 bench-packages:
 	$(call install_missing,$(BENCH_DEPS))
 
-bench: bench-deps	## compare the release build with others on this machine, in 15 minutes; PARTS="get put"
+bench: bench-deps	## compare the release build with others on this machine; PARTS="get put"
 	@$(MAKE) --no-print-directory all
 	@tests/bench/bench $(PARTS)
 
