@@ -5,7 +5,8 @@
 #   port [N]      the N-th port of this file's own hundred (default 0), free when asked
 #   $COVEY_BIN    where the programs are (build/asan/bin, sanitized); first in PATH
 # and afterwards, from teardown() (covey_teardown): every process that the test
-# left is stopped, and a report of a sanitizer fails the test.
+# left is stopped, and a report of a sanitizer fails the test.  After $TEST_DEADLINE (seconds
+# since 1970), when that is set, what has not begun is skipped.
 #
 # One node of a group of one, covey-httpd alone:
 #   httpd NAME [YAML]        writes $D/NAME/covey.yaml, starts it, waits until ready;
@@ -40,6 +41,7 @@
 #   setup() { covey_setup; use_shared_group 3; }
 # Processes:
 #   spawn NAME CMD...        in the background; output to $D/NAME.log; sets PID
+#   nap SECONDS              sleep, without a process of its own
 #   stop PID [SIGNAL]        signal (TERM) and wait, at most 15 s; status in $STOPPED
 #   stop_all PID...          the same, all at once
 #   wait_until SECONDS CMD...   until CMD succeeds; else fails and says so.  SECONDS is ample where
@@ -88,8 +90,13 @@
 
 TOP=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
 export TOP COVEY_BIN="${COVEY_BIN:-$TOP/build/asan/bin}"
-export PATH="$COVEY_BIN:$PATH" LC_ALL=C.UTF-8
+# What Debian's packages installed, not what somebody's shell finds before it.
+export PATH="$COVEY_BIN:/usr/sbin:/usr/bin:/sbin:/bin:$PATH" LC_ALL=C.UTF-8
 bats_require_minimum_version 1.8.0
+
+# sleep, without a process of its own
+exec {NAP}<> <(:)
+nap() { read -rt "$1" -u "$NAP" || :; }
 
 # A hundred ports for this file, held by a lock for as long as the file runs:
 # other files, and other trees on this machine, take others.
@@ -116,8 +123,15 @@ port() { echo $((PORT_BASE + ${1:-0})); }
 setup() { covey_setup; }
 teardown() { covey_teardown; }
 
+in_time() { [ -z "${TEST_DEADLINE-}" ] || [ "$EPOCHSECONDS" -lt "$TEST_DEADLINE" ]; }
+
 covey_setup() {
 	local base=$TOP/build/tests
+	# For a whole file (in setup_file) nothing can be skipped.
+	if [ -n "${BATS_TEST_NAME-}" ] && ! in_time; then
+		D='' COVEY_TEST_MARK=''
+		skip "NOT RUN: no time left on this machine"
+	fi
 	mkdir -p "$base"
 	[ "$(stat -f -c %T "$base")" != tmpfs ] || base=/var/tmp
 	[ "$(stat -f -c %T "$base")" != tmpfs ] || { echo "no place off tmpfs for a store"; return 1; }
@@ -165,6 +179,7 @@ _leftovers() {
 
 _end_leftovers() {
 	local signal pid try pids living
+	[ -n "${COVEY_TEST_MARK-}" ] || return 0
 	for signal in TERM KILL; do
 		for ((try = 0; try < 80; try++)); do
 			# Looked for again now and then: what ends may have started something.
@@ -173,7 +188,7 @@ _end_leftovers() {
 			if [ $((try % 40)) -eq 0 ]; then
 				for pid in "${pids[@]}"; do kill -"$signal" "${pid%/environ}" 2>/dev/null || :; done
 			fi
-			sleep 0.05
+			nap 0.05
 			living=()
 			for pid in "${pids[@]}"; do [ ! -e "/proc/$pid" ] || living+=("$pid"); done
 			pids=("${living[@]}")
@@ -217,23 +232,30 @@ _await_end() {
 			wait "$pid" 2>/dev/null || STOPPED=$?
 			return 0
 		fi
-		sleep 0.1
+		nap 0.1
 	done
 	echo "process $pid does not stop"
 	return 1
 }
 
+# Who waits long asks less often, and nobody asks for more than a quarter of the time: starting
+# processes is what a busy machine is slow at.
 wait_until() {
-	local seconds=$1 end pause=50
+	local seconds=$1 end began now pause=50000
 	shift
-	end=$((${EPOCHREALTIME/[.,]/} + 3 * seconds * 1000000))
+	began=${EPOCHREALTIME/[.,]/}
+	end=$((began + 3 * seconds * 1000000))
 	until "$@" >/dev/null 2>&1; do
-		if [ "${EPOCHREALTIME/[.,]/}" -ge $end ]; then
+		now=${EPOCHREALTIME/[.,]/}
+		if [ "$now" -ge $end ]; then
 			echo "not within 3 times $seconds s: $*"
 			return 1
 		fi
-		sleep "0.$(printf %03d $pause)"
-		pause=$((pause < 200 ? pause * 5 / 4 : 250))	# ms: who waits long asks less often
+		pause=$((pause < 200000 ? pause * 5 / 4 : 250000))
+		[ $((3 * (now - began))) -le $pause ] || pause=$((3 * (now - began)))
+		[ $pause -le 1500000 ] || pause=1500000
+		nap "$((pause / 1000000)).$(printf %06d $((pause % 1000000)))"
+		began=${EPOCHREALTIME/[.,]/}
 	done
 }
 
@@ -391,6 +413,7 @@ group() {
 }
 
 shared_group() {
+	in_time || return 0
 	covey_setup
 	group "$@"
 	export SHARED=$D SHARED_PID=$GROUP_PID
@@ -402,6 +425,7 @@ use_shared_group() {
 }
 
 end_shared_group() {
+	[ -n "${SHARED-}" ] || return 0
 	D=$SHARED COVEY_TEST_MARK=$SHARED BATS_TEST_COMPLETED=1 covey_teardown
 }
 
@@ -587,12 +611,14 @@ installed_machines() {
 }
 
 shared_machines() {
+	in_time || return 0
 	covey_setup
 	export SHARED=$D MACHINES_OWNER=$$
 	! machines can >/dev/null 2>&1 || installed_machines "$1"
 }
 
 end_shared_machines() {
+	[ -n "${SHARED-}" ] || return 0
 	D=$SHARED COVEY_TEST_MARK=$SHARED BATS_TEST_COMPLETED=1 covey_teardown
 }
 

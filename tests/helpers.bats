@@ -81,6 +81,23 @@ bats_lint() {
 	[[ $output == *"not in .ci/skips: ok 2 b"* ]]
 	ends_with 1 "1 passed, 1 failed, 0 skipped" 1..2 "ok 1 a"
 	ends_with 1 "1 passed, 1 failed, 0 skipped" 1..2 "ok 1 a" "not ok 2 b"
+	late="# skip NOT RUN: no time left on this machine"
+	ends_with 0 "1 passed, 0 failed, 1 skipped" 1..2 "ok 1 a" "ok 2 b $late"
+	ends_with 1 "1 passed, 1 failed, 2 skipped" 1..3 "ok 1 a" "ok 2 b $late" "ok 3 c $late"
+}
+
+@test "after the deadline tests are skipped, and neither groups nor machines are started for them" {
+	printf '%s\n' "load $TOP/tests/helpers" "setup_file() { shared_group 3; shared_machines 1; }" \
+		"teardown_file() { end_shared_group; end_shared_machines; }" \
+		"@""test one { false; }" "@""test two { false; }" >late.bats
+	run env TEST_DEADLINE=$((EPOCHSECONDS - 1)) bats --tap late.bats
+	echo "$output"
+	[ "$status" -eq 0 ]
+	[ "$(grep -c '^ok [12] .* # skip NOT RUN: no time left on this machine$' <<<"$output")" -eq 2 ]
+	sed -i /_file/d late.bats
+	run env TEST_DEADLINE=$((EPOCHSECONDS + 100)) bats --tap late.bats
+	[ "$status" -eq 1 ]
+	[ "$(grep -c '^not ok' <<<"$output")" -eq 2 ]
 }
 
 @test "a sanitizer's report fails the test" {
