@@ -721,7 +721,9 @@ EOF
 	[ "$(peer push /p/q f $version)" = 201 ]
 	[ "$(peer push /p/q f $version known)" = 200 ]
 	[ "$(code -H 'Cache-Control: only-if-cached' "${URLS[1]}/p/q?version=$version")" = 200 ]
-	[ "$(peer msg versions f)" = 403 ]
+	# 503, when the role takes its time
+	is_refused() { [ "$(peer msg versions f)" = 403 ]; }
+	wait_until 10 is_refused
 	[ "$(peer msg nobody f)" = 404 ]
 	bytes 70000 >long
 	[ "$(peer msg sync long)" = 413 ]
