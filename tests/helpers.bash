@@ -118,6 +118,16 @@ _reserve_ports() {
 }
 _reserve_ports
 
+# Where this file's tests have their directories.
+_choose_directories() {
+	[ "${DIRECTORIES_OF-}" != "$BATS_TEST_FILENAME" ] || return 0
+	export DIRECTORIES_OF=$BATS_TEST_FILENAME DIRECTORIES=$TOP/build/tests
+	mkdir -p "$DIRECTORIES"
+	[ "$(stat -f -c %T "$DIRECTORIES")" != tmpfs ] || DIRECTORIES=/var/tmp
+	[ "$(stat -f -c %T "$DIRECTORIES")" != tmpfs ] || { echo "no place off tmpfs for a store" >&2; return 1; }
+}
+_choose_directories
+
 port() { echo $((PORT_BASE + ${1:-0})); }
 
 setup() { covey_setup; }
@@ -126,16 +136,13 @@ teardown() { covey_teardown; }
 in_time() { [ -z "${TEST_DEADLINE-}" ] || [ "$EPOCHSECONDS" -lt "$TEST_DEADLINE" ]; }
 
 covey_setup() {
-	local base=$TOP/build/tests
 	# For a whole file (in setup_file) nothing can be skipped.
 	if [ -n "${BATS_TEST_NAME-}" ] && ! in_time; then
 		D='' COVEY_TEST_MARK=''
 		skip "NOT RUN: no time left on this machine"
 	fi
-	mkdir -p "$base"
-	[ "$(stat -f -c %T "$base")" != tmpfs ] || base=/var/tmp
-	[ "$(stat -f -c %T "$base")" != tmpfs ] || { echo "no place off tmpfs for a store"; return 1; }
-	D=$(mktemp -d "$base/t.XXXXXX")
+	printf -v D '%s/t.%06x' "$DIRECTORIES" $((SRANDOM & 0xffffff))	# short: sockets are in it
+	mkdir -m 700 "$D" || return
 	# What the test starts is known by this mark in its environment.
 	export D COVEY_TEST_MARK=$D
 	# Leaks are looked for in what `spawn` starts; a command that soon ends would take twice as long.
