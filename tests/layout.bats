@@ -49,18 +49,24 @@ node() {
 ini() { echo "$D/n$1/store/state/layout.ini"; }
 value() { sed -n "s/^$2 = //p" "$(ini "$1")" | head -n 1; }
 id() { sed -n 's/^id = //p' "$D/n$1/store/node.ini"; }
-members() { sed -n 's/^\[\([0-9a-f]*\)\]$/\1/p' "$(ini "$1")"; }
 
 # settled I... - these have the same layout, of exactly these, and it is not joint
 settled() {
-	local i ids
-	ids=$(for i; do id "$i"; done | sort)
-	[ "$(wc -w <<<"$ids")" -eq $# ] || return 1	# one is just being formatted
-	for i; do
-		cmp "$(ini "$1")" "$(ini "$i")" || return 1
-		[ "$(members "$i")" = "$ids" ] || return 1
-	done
-	! grep -q '^sets = A*B' "$(ini "$1")"
+	local i files=()
+	for i; do files+=("$D/n$i/store/node.ini" "$D/n$i/store/state/layout.ini"); done
+	# One process: it is asked again and again.
+	awk -v nodes=$# '
+		FNR == 1 { file++ }
+		file % 2 == 1 && /^id = / { ids[$3] }
+		file % 2 == 0 { layout[file / 2] = layout[file / 2] $0 "\n" }
+		file == 2 && /^\[[0-9a-f]+\]$/ { members[substr($0, 2, length($0) - 2)] }
+		file == 2 && /^sets = A*B/ { joint = 1 }
+		END {
+			for (i = 2; i <= nodes; i++) if (layout[i] != layout[1]) exit 1
+			for (id in ids) { known++; if (!(id in members)) exit 1 }
+			for (id in members) count++
+			exit joint || known != nodes || count != nodes
+		}' "${files[@]}"
 }
 
 # standing I KEY - what node I has on its disk of itself
