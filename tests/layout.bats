@@ -57,10 +57,10 @@ settled() {
 	# One process: it is asked again and again.
 	awk -v nodes=$# '
 		FNR == 1 { file++ }
-		file % 2 == 1 && /^id = / { ids[$3] }
-		file % 2 == 0 { layout[file / 2] = layout[file / 2] $0 "\n" }
-		file == 2 && /^\[[0-9a-f]+\]$/ { members[substr($0, 2, length($0) - 2)] }
-		file == 2 && /^sets = A*B/ { joint = 1 }
+		file % 2 { if (/^id = /) ids[$3]; next }
+		{ layout[file / 2] = layout[file / 2] $0 "\n" }
+		/^\[[0-9a-f]+\]$/ { members[substr($0, 2, length($0) - 2)] }
+		/^sets = A*B/ { joint = 1 }
 		END {
 			for (i = 2; i <= nodes; i++) if (layout[i] != layout[1]) exit 1
 			for (id in ids) { known++; if (!(id in members)) exit 1 }

@@ -625,22 +625,30 @@ int wal_append(struct wal *wal, const struct wal_entry *entry, bool waits, struc
 	return status;
 }
 
-/* Under the mutex, which is open meanwhile: sync what was written, once, for all who wait. */
-static void segment_sync(struct wal *wal, struct segment *segment)
+/*
+ * Under the mutex, which is open meanwhile: sync what was written, once, for all
+ * who wait; void_at: after the entry there was made void, unless 0.  One at a
+ * time: the kernel tells a failure to one of those who sync, and nobody else is
+ * to have succeeded before all know of it.
+ */
+static int segment_sync(struct wal *wal, struct segment *segment, uint32_t void_at, struct err *err)
 {
 	uint32_t target = segment->written;
 	int status;
 
 	segment->syncing = true;
 	pthread_mutex_unlock(&wal->mutex);
-	status = fdatasync(segment->fd);
+	status = void_at != 0 ? entry_make_void(segment->fd, void_at) : fdatasync(segment->fd);
+	if (status < 0)
+		err_sys(err, "sync the log");
 	pthread_mutex_lock(&wal->mutex);
 	segment->syncing = false;
 	if (status < 0)
 		wal_fail(wal);
-	else
+	else if (!wal->failed)	/* else what was lost before may be among these */
 		segment->synced = target;
 	pthread_cond_broadcast(&wal->progress);
+	return status;
 }
 
 int wal_wait(struct wal *wal, struct wal_mark mark, struct err *err)
@@ -654,11 +662,19 @@ int wal_wait(struct wal *wal, struct wal_mark mark, struct err *err)
 		if (segment->syncing)
 			pthread_cond_wait(&wal->progress, &wal->mutex);
 		else
-			segment_sync(wal, segment);
+			segment_sync(wal, segment, 0, NULL);
 	}
 	synced = segment->synced > mark.offset;
 	pthread_mutex_unlock(&wal->mutex);
 	return synced ? 0 : away(err);
+}
+
+/* Under the mutex: its version has its name, or never will. */
+static void segment_end_entry(struct wal *wal, struct segment *segment)
+{
+	segment->unnamed--;
+	if (segment->unnamed == 0 && segment->use == FULL)
+		pthread_cond_signal(&wal->work);
 }
 
 void wal_named(struct wal *wal, struct wal_mark mark, struct str path, bool fresh)
@@ -671,25 +687,22 @@ void wal_named(struct wal *wal, struct wal_mark mark, struct str path, bool fres
 		buf_addstr(&segment->fresh, path);
 		buf_addc(&segment->fresh, '\0');
 	}
-	segment->unnamed--;
-	if (segment->unnamed == 0 && segment->use == FULL)
-		pthread_cond_signal(&wal->work);
+	segment_end_entry(wal, segment);
 	pthread_mutex_unlock(&wal->mutex);
 }
 
 int wal_void(struct wal *wal, struct wal_mark mark, struct err *err)
 {
-	int fd, status;
+	struct segment *segment;
+	int status;
 
 	pthread_mutex_lock(&wal->mutex);
-	fd = segment_of(wal, mark)->fd;
+	segment = segment_of(wal, mark);
+	while (segment->syncing)
+		pthread_cond_wait(&wal->progress, &wal->mutex);
+	status = segment_sync(wal, segment, mark.offset, err);
+	segment_end_entry(wal, segment);
 	pthread_mutex_unlock(&wal->mutex);
-	status = entry_make_void(fd, mark.offset);
-	if (status < 0) {
-		err_sys(err, "make an entry of the log void");
-		disk_failed(wal->store);
-	}
-	wal_named(wal, mark, (struct str)STR_INIT, false);
 	return status;
 }
 

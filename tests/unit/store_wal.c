@@ -45,6 +45,8 @@ static int fail_with;			/* then the call fails with this; 0: the process ends */
 static int holds_at = -1;		/* or else says so here, and holds still; -1: it does not */
 static atomic_bool log_unsynced;	/* an entry was written, and not synced */
 static bool log_syncs_fail;
+static bool log_sync_fails_once;
+static void (*naming_fails)(void);	/* once, for want of room, when this has returned */
 static bool tracking;
 
 /* 't'ree, 'h'istory, 'w'al, or another. */
@@ -81,11 +83,13 @@ static void name_changes(int dir)
 
 int fdatasync(int fd)
 {
-	bool log = part_of(fd) == 'w';
+	bool log = part_of(fd) == 'w', lost = log && (log_syncs_fail || log_sync_fails_once);
 
-	if (log && log_syncs_fail)
+	if (lost) {
+		log_sync_fails_once = false;
 		errno = EIO;
-	if ((log && log_syncs_fail) || fails())
+	}
+	if (lost || fails())
 		return -1;
 	if (log)
 		atomic_store(&log_unsynced, false);
@@ -102,6 +106,14 @@ ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t offset)
 
 int linkat(int from, const char *old, int dir, const char *name, int flags)
 {
+	void (*meanwhile)(void) = naming_fails;
+
+	if (meanwhile != NULL && part_of(dir) != 'w') {
+		naming_fails = NULL;
+		meanwhile();
+		errno = ENOSPC;
+		return -1;
+	}
 	if (fails())
 		return -1;
 	name_changes(dir);
@@ -643,6 +655,34 @@ static void sync_fails(void)
 	CHECK(holds("failed", "older") && versions("failed") == 2 && segments() == 0);
 }
 
+static struct commit beside = { .ungrouped = true };
+
+static void begin_beside(void)
+{
+	beside.path = STR("beside");
+	beside.wal = wal;
+	beside.stage = stage_of_bytes(store, STR("new"));
+	CHECK(commit_submit(store, &beside, &why) == 0);
+	log_sync_fails_once = true;
+}
+
+/*
+ * What the disk lost it tells once: here to who makes an entry void.  Whose
+ * entry was written before that, and not synced, is not to hear that it was.
+ */
+static void sync_fails_for_another(void)
+{
+	CHECK(wal_open(&wal, store, &why) == 0 && put_logged("first", "x") == ERR_NONE);
+	naming_fails = begin_beside;
+	CHECK(put_logged("voided", "new") == ERR_FULL);
+	CHECK(naming_fails == NULL && !log_sync_fails_once);
+	CHECK(commit_wait(store, &beside, &why) < 0 && why.kind == ERR_AWAY);
+	stage_free(beside.stage);
+	wal_end();
+	reboot();
+	CHECK(holds("first", "x") && holds("voided", NULL) && holds("beside", NULL));
+}
+
 /* checkpoints, and several at once */
 
 static void checkpoints(void)
@@ -803,6 +843,7 @@ int main(int argc, char **argv)
 	for (unsigned round = 0; round < rounds; round++)
 		cut(round);
 	damaged();
+	sync_fails_for_another();
 	sync_fails();
 	close_store();
 	return UNIT_RESULT();
