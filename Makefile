@@ -147,14 +147,22 @@ run: deps		## build, and run a group of three nodes on this machine
 export COVEY_CFLAGS := -std=c17 -D_GNU_SOURCE -DCOVEY_VERSION="$(VERSION)" -Iinclude -include banned.h $(WARNINGS)
 export BATS_TEST_TIMEOUT ?= 240
 export FUZZ_SECONDS ?= 3
+# Unit tests that fork at each of a thousand system calls, which takes a sanitized program ten
+# times as long: `make soak` runs them sanitized, too.
+export UNSANITIZED := store_crash store_wal store_race survey
+# Where tests/package has its release build.
+export RELEASE_BUILD := $(CURDIR)/build/tests/package/deb/work/build
 FUZZ_MAKE  = $(MAKE) B=build/fuzz CC=clang WERROR=-Werror LINK= \
              HARDENING='-O1 -g -fno-omit-frame-pointer -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined'
 BATS       = bats --timing --print-output-on-failure
 TEST_FILES = $(wildcard tests/*.bats)
 
-test: test-deps		## lint, unit tests, short fuzzing and the bats suite, against a sanitized build
+# Most of it against a sanitized build: see tests/helpers.bash and tests/cases.
+test: test-deps		## lint, unit tests, short fuzzing and the bats suite
 	@$(MAKE) --no-print-directory SANITIZE=1 all units
+	@tests/package
 	@$(MAKE) --no-print-directory build/covey-sim
+	@$(MAKE) --no-print-directory B=$(RELEASE_BUILD) $(UNSANITIZED:%=$(RELEASE_BUILD)/unit/%)
 	+@$(FUZZ_MAKE) --no-print-directory fuzzers
 	@tests/cases lint unit fuzz
 	tests/suite build/tests/lint.bats build/tests/unit.bats build/tests/fuzz.bats $(TEST_FILES)

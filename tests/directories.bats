@@ -13,7 +13,7 @@ setup() {
 
 # What a test stopped goes on, or the next one would meet it.
 teardown() {
-	for _pid in $(pgrep -P "$SHARED_PID"); do kill -CONT "$_pid"; done
+	for _pid in $(children "$SHARED_PID"); do kill -CONT "$_pid"; done
 	covey_teardown
 }
 

@@ -3,7 +3,8 @@
 # A test gets, from setup() below (a file that has its own calls covey_setup):
 #   $D            a directory of its own, on a real file system, gone after the test
 #   port [N]      the N-th port of this file's own hundred (default 0), free when asked
-#   $COVEY_BIN    where the programs are (build/asan/bin, sanitized); first in PATH
+#   $COVEY_BIN    where the programs are; first in PATH.  Sanitized (build/asan/bin) where strangers' bytes
+#                 are what is tested; the release build (released) in files that start group after group
 # and afterwards, from teardown() (covey_teardown): every process that the test
 # left is stopped, and a report of a sanitizer fails the test.  After $TEST_DEADLINE (seconds
 # since 1970), when that is set, what has not begun is skipped.
@@ -89,7 +90,20 @@
 # shellcheck disable=SC2034  # what is set here is read by the tests
 
 TOP=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
-export TOP COVEY_BIN="${COVEY_BIN:-$TOP/build/asan/bin}"
+export TOP
+# A sanitized program takes ten times as long to start, and twelve of them are a group of three:
+# `make soak` runs these files sanitized, too.
+unsanitized=' away check clients cuts dates directories disks history holders http-group identity
+	init layout operators partition recursive renew repair restart restore scrub up wipe '
+released() { local deb; deb=$("$TOP/tests/package") && echo "${deb%/*}/work/build/bin"; }
+if [ -z "${COVEY_BIN-}" ]; then
+	COVEY_BIN=$TOP/build/asan/bin FILE=${BATS_TEST_FILENAME##*/}
+	[[ $unsanitized != *[[:space:]]"${FILE%.bats}"[[:space:]]* ]] || COVEY_BIN=$(released)
+fi
+export COVEY_BIN
+# Scripts of tests/ start quickly when they have been compiled.
+unset PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX=$TOP/build/tests/python
 # What Debian's packages installed, not what somebody's shell finds before it.
 export PATH="$COVEY_BIN:/usr/sbin:/usr/bin:/sbin:/bin:$PATH" LC_ALL=C.UTF-8
 bats_require_minimum_version 1.8.0
@@ -307,7 +321,7 @@ stop_node() {
 
 lose_node() {
 	local pids
-	mapfile -t pids < <(pgrep -P "${UPS[$1]}")
+	mapfile -t pids < <(children "${UPS[$1]}")
 	kill -KILL "${UPS[$1]}" "${pids[@]}"
 	wait "${UPS[$1]}" || :
 }
@@ -334,8 +348,16 @@ release() {
 talk() { "$TOP/tests/ask-versions" "${STORES[$1]}/run/version.sock" "${@:2}"; }
 outbox_empty() { [ "$(curl -sf -m 5 "${URLS[$1]}/.covey/status" | jq .outbox)" -eq 0 ]; }
 
-healthy() { curl -sf -o /dev/null -m 2 "$1/.covey/healthz"; }
-ready() { curl -sf -o /dev/null -m 2 "$1/.covey/readyz"; }
+# _says_yes URL: it answers 200 at once, asked by the shell, for that is asked again and again
+_says_yes() {
+	local rest=${1#http://} place status
+	place=${rest%%/*}
+	{
+		printf 'GET /%s HTTP/1.0\r\nHost: %s\r\n\r\n' "${rest#*/}" "$place" >&9 && read -rt 2 -u 9 status
+	} 9<>"/dev/tcp/${place%:*}/${place##*:}" 2>/dev/null && [[ $status == 'HTTP/1.'?' 200 '* ]]
+}
+healthy() { _says_yes "$1/.covey/healthz"; }
+ready() { _says_yes "$1/.covey/readyz"; }
 
 httpd() {
 	local name=$1
@@ -371,26 +393,16 @@ settled() { _all /.covey/layout ".[] | $SETTLED_LINE" | is_settled "${1:-${#URLS
 
 # As covey up writes them, and with YAML.
 group_conf() {
-	local n=$1 i seeds=
-	mkdir -p "$D/group"
+	local n=$1 i seeds='' places=()
+	for ((i = 1; i <= n; i++)); do places+=("$D/group/node$i"); done
+	mkdir -p "${places[@]}"
 	[ -e "$D/group/group.key" ] || (umask 077 && covey key new >"$D/group/group.key")
 	for ((i = 1; i <= n; i++)); do seeds+="${seeds:+, }'127.0.0.1:$((PORT_BASE + 10 * i - 9))'"; done
 	for ((i = 1; i <= n; i++)); do
-		mkdir -p "$D/group/node$i"
-		cat >"$D/group/node$i/covey.yaml" <<-YAML
-		node:
-		  name: node$i
-		  address: 127.0.0.1
-		  store: store
-		listen:
-		  http: $((PORT_BASE + 10 * i - 10))
-		  discovery: $((PORT_BASE + 10 * i - 9))
-		  versions: $((PORT_BASE + 10 * i - 8))
-		group:
-		  key_file: ../group.key
-		  seeds: [ $seeds ]
-		${2-}
-		YAML
+		printf '%s\n' node: "  name: node$i" '  address: 127.0.0.1' '  store: store' \
+			listen: "  http: $((PORT_BASE + 10 * i - 10))" "  discovery: $((PORT_BASE + 10 * i - 9))" \
+			"  versions: $((PORT_BASE + 10 * i - 8))" \
+			group: '  key_file: ../group.key' "  seeds: [ $seeds ]" "${2-}" >"$D/group/node$i/covey.yaml"
 	done
 }
 
@@ -436,12 +448,26 @@ end_shared_group() {
 	D=$SHARED COVEY_TEST_MARK=$SHARED BATS_TEST_COMPLETED=1 covey_teardown
 }
 
+# children PID: its processes
+children() {
+	local stat fields
+	for stat in /proc/[0-9]*/stat; do
+		{ read -r stat <"$stat"; } 2>/dev/null || continue
+		read -ra fields <<<"${stat##*) }"
+		[ "${fields[1]}" != "$1" ] || echo "${stat%% *}"
+	done
+}
+
 # The roles are the children of `covey up`, known by their configuration.
 role_pid() {
-	local pid args found=
-	for pid in $(pgrep -P "${GROUP_PID:-$PID}"); do
-		args=$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null) || continue
-		[[ $args == *"$2 "* && $args == *"/node$1/covey.yaml "* ]] && found=$pid
+	local file args pid stat fields found=
+	for file in /proc/[0-9]*/cmdline; do
+		{ mapfile -d '' args <"$file"; } 2>/dev/null || continue
+		[[ ${args[0]-} == *"$2" && "${args[*]} " == *"/node$1/covey.yaml "* ]] || continue
+		pid=${file#/proc/} pid=${pid%/*}
+		{ read -r stat <"/proc/$pid/stat"; } 2>/dev/null || continue
+		read -ra fields <<<"${stat##*) }"
+		[ "${fields[1]}" != "${GROUP_PID:-$PID}" ] || found=$pid
 	done
 	[ -n "$found" ] && echo "$found"
 }
@@ -451,11 +477,16 @@ code() {
 }
 
 header() {
-	sed -n "s/^$1: *\(.*\)\r\$/\1/Ip" "$D/headers" | tail -n 1
+	local line value=
+	while IFS= read -r line; do
+		[[ ${line,,} == "${1,,}:"* ]] || continue
+		value=${line%$'\r'} value=${value#*:} value=${value#"${value%%[! ]*}"}
+	done <"$D/headers"
+	echo "$value"
 }
 
 raw() {
-	python3 "$TOP/tests/raw" "$1" "${2:-5}"
+	"$TOP/tests/raw" "$1" "${2:-5}"
 }
 
 bytes() {
@@ -573,38 +604,8 @@ hosts_settled() {
 # $$ is the test's own shell, also in a subshell of it.
 machines() { MACHINES_OWNER=${MACHINES_OWNER:-$$} "$TOP/tests/machines" "$@"; }
 
-# Prints what was made of this checkout in build/tests/$1, by the function $2 when there is nothing newer.
-_made_package() {
-	local build=$TOP/build/tests/$1 deb lock
-	mkdir -p "$build"
-	exec {lock}>"$build/lock"
-	flock "$lock"
-	deb=$(compgen -G "$build/deb/covey_*.deb") || :
-	if [ -z "$deb" ] || [ -n "$(cd "$TOP" && find Makefile README.md cmd conf include lib systemd -newer "$deb" -print -quit)" ]; then
-		rm -rf "$build/deb"
-		"$2" "$build" >"$build/log" 2>&1 {lock}>&- || { tail "$build/log" >&2; return 1; }
-		deb=$(compgen -G "$build/deb/covey_*.deb") || return
-	fi
-	exec {lock}>&-
-	echo "$deb"
-}
-
-_make_package() { make -C "$TOP" --no-print-directory -j2 deb B="$1"; }
-
-# The next version is the same programs under another name of the same length.
-_make_next_package() {
-	local files=$1/deb/files deb version
-	deb=$(package) && version=$(dpkg-deb -f "$deb" Version) || return
-	mkdir -p "$1/deb"
-	dpkg-deb -R "$deb" "$files" &&
-		sed -i "s/${version//./\\.}/9${version#?}/g" "$files"/usr/bin/* "$files/DEBIAN/control" &&
-		dpkg-deb --root-owner-group -Zgzip --build "$files" "$1/deb" &&
-		rm -r "$files"
-}
-
-package() { _made_package package _make_package; }
-next_package() { _made_package next-package _make_next_package; }
-released() { local deb; deb=$(package) && echo "${deb%/*}/work/build/bin"; }
+package() { "$TOP/tests/package"; }
+next_package() { "$TOP/tests/package" next; }
 
 installed_machines() {
 	local i install

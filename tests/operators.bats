@@ -283,10 +283,11 @@ timeouts: { pull: 50s }'
 		! only_at "$n" "f$i" || { found=f$i; break; }
 	done
 	[ -n "$found" ]
-	kill -STOP "${UPS[n]}" $(pgrep -P "${UPS[n]}")
+	mapfile -t roles < <(children "${UPS[n]}")
+	kill -STOP "${UPS[n]}" "${roles[@]}"
 	wait_until 30 is 1 "$n" down
 	[ "$(CURL_SECONDS=25 code "${URLS[1]}/$found")" = 503 ]
-	kill -CONT "${UPS[n]}" $(pgrep -P "${UPS[n]}")
+	kill -CONT "${UPS[n]}" "${roles[@]}"
 	wait_until 30 is 1 "$n" up
 	wait_until 10 eval '[ "$(code "${URLS[1]}/'"$found"'")" = 200 ]'
 }

@@ -6,7 +6,9 @@ load helpers
 # The tree is installed once for the whole file, from the release build.
 setup_file() {
 	export ROOT=$BATS_FILE_TMPDIR/root
-	make -C "$TOP" --no-print-directory install DESTDIR="$ROOT" PREFIX=/usr >"$BATS_FILE_TMPDIR/install.log" 2>&1
+	BUILT=$(released)
+	export BUILT=${BUILT%/bin}
+	make -C "$TOP" --no-print-directory install B="$BUILT" DESTDIR="$ROOT" PREFIX=/usr >"$BATS_FILE_TMPDIR/install.log" 2>&1
 	# systemd-analyze wants the users, the tools and the targets that the units name.
 	install -D -t "$ROOT/bin" /bin/{sh,mkdir,rmdir}
 	mkdir -p "$ROOT/usr/lib/systemd/system"
@@ -35,7 +37,7 @@ setup_file() {
 @test "install keeps a configuration that is there; uninstall leaves it" {
 	cp -r "$ROOT" "$D/root"
 	echo "# mine" >"$D/root/etc/covey/covey.yaml"
-	make -C "$TOP" --no-print-directory install DESTDIR="$D/root" PREFIX=/usr
+	make -C "$TOP" --no-print-directory install B="$BUILT" DESTDIR="$D/root" PREFIX=/usr
 	[ "$(cat "$D/root/etc/covey/covey.yaml")" = "# mine" ]
 	make -C "$TOP" --no-print-directory uninstall DESTDIR="$D/root" PREFIX=/usr
 	run find "$D/root" -name '*covey*' ! -type d

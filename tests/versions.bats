@@ -13,14 +13,14 @@ setup() {
 
 # What a test stopped goes on, or the next one would meet it.
 teardown() {
-	for _pid in $(pgrep -P "$SHARED_PID"); do kill -CONT "$_pid"; done
+	for _pid in $(children "$SHARED_PID"); do kill -CONT "$_pid"; done
 	covey_teardown
 }
 
 TIME=1763809644123456001		# of versions made by hand, of no node
 
 # got I FILTER ARG...: jq's FILTER of the last answer
-got() { talk "$1" "${@:3}" | tail -n 1 | jq -r "$2"; }
+got() { talk "$1" "${@:3}" | jq -nr "last(inputs) | $2"; }
 
 # newest I PATH: how it stands, and the newest version's time
 newest() { got "$1" '"\(.certainty) \(.record.time)"' newest "$2"; }
