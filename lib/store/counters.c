@@ -390,6 +390,24 @@ void lock_release(struct lock *lock)
 	lock->fd = -1;
 }
 
+/*
+ * One at a time: the kernel tells a failure to one of those who sync by one
+ * descriptor, and nobody else is to have succeeded before all know of it.
+ */
+static int sync_all(struct store *store, struct err *err)
+{
+	int status;
+
+	pthread_mutex_lock(&store->syncing);
+	status = disk_check(store, false, err);
+	if (status == 0 && syncfs(store->dir) < 0) {
+		status = err_sys(err, "sync the file system of %s", store->path);
+		disk_failed(store);
+	}
+	pthread_mutex_unlock(&store->syncing);
+	return status;
+}
+
 /* Under the slot's lock: finish what somebody left who died. */
 static int slot_finish_dead(struct store *store, unsigned slot, struct err *err)
 {
@@ -403,11 +421,8 @@ static int slot_finish_dead(struct store *store, unsigned slot, struct err *err)
 	if (logged.segment != 0 && wal_finish_dead(store, logged, atomic_load(&s->path),
 						   get_version(s, 0), err) < 0)
 		return -1;
-	if (syncfs(store->dir) < 0) {
-		err_sys(err, "sync the file system of %s", store->path);
-		disk_failed(store);
+	if (sync_all(store, err) < 0)
 		return -1;
-	}
 	slot_end(store, slot, CHANGE_DIRECTORY);
 	return 0;
 }

@@ -873,6 +873,7 @@ int store_open(struct store **ret, const struct store_options *options, struct e
 	store->wal = store->state = -1;
 	store->identity = store->roles = store->table = -1;
 	pthread_mutex_init(&store->readying, NULL);
+	pthread_mutex_init(&store->syncing, NULL);
 	pthread_mutex_init(&store->rolling, NULL);
 	store->min_free = options->min_free;
 	store->tell_ahead = options->ahead;
@@ -911,6 +912,7 @@ void store_close(struct store *store)
 	close_if_open(store->roles);
 	counters_close(store);
 	pthread_mutex_destroy(&store->readying);
+	pthread_mutex_destroy(&store->syncing);
 	pthread_mutex_destroy(&store->rolling);
 	free(store->path);
 	free(store->run_path);

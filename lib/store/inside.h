@@ -22,6 +22,7 @@ struct store {
 	uint64_t node;
 	uint64_t min_free;
 	store_ahead_fn *tell_ahead;	/* or NULL */
+	pthread_mutex_t syncing;	/* of the file system, for what the dead have left */
 	atomic_bool failed;	/* a sync failed: no promise is kept any more until restart */
 	void (*on_failure)(void *data);	/* told so, once; or NULL */
 	void *failure_data;

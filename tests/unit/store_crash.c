@@ -41,6 +41,7 @@ static int fail_with;			/* then the call fails with this; 0: the process ends */
 static int holds_at = -1;		/* or else says so here, and holds still; -1: it does not */
 
 static bool syncs_fail, tree_syncs_fail, links_fail;
+static atomic_bool next_tree_sync_fails;	/* after a while */
 
 /* What would be lost now.  Shared with children, who leave it behind. */
 struct unsynced {
@@ -187,7 +188,11 @@ int fdatasync(int fd)
 /* Only what a process that died has left is synced so. */
 int syncfs(int fd)
 {
-	if (tree_syncs_fail) {
+	bool fails_now = atomic_exchange(&next_tree_sync_fails, false);
+
+	if (fails_now)
+		usleep(200000);
+	if (fails_now || tree_syncs_fail) {
 		errno = EIO;
 		return -1;
 	}
@@ -1006,6 +1011,52 @@ static void read_in_doubt(void)
 	CHECK(put("doubted/f", "newest") == ERR_NONE && holds("doubted/f", "newest"));
 }
 
+/* A child dies in the middle of a commit, and has left what must be synced before anybody is told of it. */
+static void dies_in(const char *path)
+{
+	for (long n = 1; n < 50 && !store_would_wait(store, str_of(path)); n++) {
+		pid_t child = fork();
+
+		if (child == 0) {
+			stop_before = n;
+			_exit(put(path, "of the dead") == ERR_NONE ? DONE : FAILED);
+		}
+		CHECK(child > 0 && waitpid(child, NULL, 0) == child);
+	}
+	CHECK(store_would_wait(store, str_of(path)));
+}
+
+static void *await_beside(void *kind)
+{
+	struct err err = ERR_INIT;
+
+	*(enum err_kind *)kind = store_await(store, STR("dead/one"), &err) == 0 ? ERR_NONE : err.kind;
+	return NULL;
+}
+
+/* That what two of them have left cannot be synced is told to one of those who come after them, and known to both. */
+static void sync_fails_for_another(void)
+{
+	struct store_options options = { .path = root };
+	enum err_kind beside = ERR_NONE;
+	pthread_t thread;
+
+	dies_in("dead/one");
+	dies_in("dead/two");
+	atomic_store(&next_tree_sync_fails, true);
+	CHECK(pthread_create(&thread, NULL, await_beside, &beside) == 0);
+	alarm(60);
+	while (atomic_load(&next_tree_sync_fails))
+		usleep(1000);
+	alarm(0);
+	CHECK(store_await(store, STR("dead/two"), &why) < 0 && why.kind == ERR_AWAY);
+	pthread_join(thread, NULL);
+	CHECK(beside == ERR_SYSTEM);
+	store_close(store);
+	CHECK(store_open(&store, &options, &why) == 0);
+	CHECK(put("dead/two", "newest") == ERR_NONE && holds("dead/two", "newest"));
+}
+
 /* A tombstone that cannot be read just now is not taken for none: a version below it would be lost. */
 static void unreadable(void)
 {
@@ -1060,6 +1111,7 @@ int main(void)
 	}
 	sticky();
 	read_in_doubt();
+	sync_fails_for_another();
 	unreadable();
 	close_store();
 	return UNIT_RESULT();
