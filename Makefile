@@ -167,7 +167,7 @@ test: test-deps		## lint, unit tests, short fuzzing and the bats suite
 	@tests/cases lint unit fuzz
 	tests/suite build/tests/lint.bats build/tests/unit.bats build/tests/fuzz.bats $(TEST_FILES)
 
-test-long: test-deps	## README's commands in a bare Debian, more of systemd, power cuts, and mutants: an hour
+test-long: test-deps	## README's commands in a bare Debian, models, more of systemd, power cuts, and mutants: an hour
 	$(call install_missing,$(LONG_DEPS))
 	@$(MAKE) --no-print-directory SANITIZE=1 all
 	BATS_TEST_TIMEOUT=3600 $(BATS) tests/long/*.bats

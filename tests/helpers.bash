@@ -53,7 +53,7 @@
 #   raw PORT [SECONDS]       sends standard input as it is, prints what comes until the end
 #   bytes N [SEED]           N bytes, the same for the same SEED
 #   sha FILE                 its sha256 (`sha -` reads standard input)
-#   scenario SCRIPT NAME [ARG...]   runs that scenario of tests/SCRIPT
+#   scenario SCRIPT NAME [ARG...]   runs that scenario of tests/SCRIPT, on sanitized programs
 #   every_scenario SCRIPT WORD   each scenario of tests/SCRIPT is a test `{ WORD NAME; }` of this file
 #   mutant_sim NAME          makes $D/NAME/build/covey-sim of the sources with tests/mutants/protocol/NAME.patch
 #   need WHAT                skip, loudly, unless WHAT is there: `need hosts`, `need space 5G`.  CI takes
@@ -93,9 +93,10 @@ TOP=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
 export TOP
 # A sanitized program takes ten times as long to start, and twelve of them are a group of three:
 # `make soak` runs these files sanitized, too.
-unsanitized=' away check clients cuts dates directories disks history holders http-group identity
-	init layout operators partition recursive renew repair restart restore scrub up wipe '
+unsanitized=' away check cli clients cuts dates directories disks docs held history holders http-group identity
+	init layout lists load operators pages partition pull recursive renew repair restart restore scrub up wipe '
 released() { local deb; deb=$("$TOP/tests/package") && echo "${deb%/*}/work/build/bin"; }
+export SCENARIO_BIN="${SCENARIO_BIN-${COVEY_BIN-$TOP/build/asan/bin}}"
 if [ -z "${COVEY_BIN-}" ]; then
 	COVEY_BIN=$TOP/build/asan/bin FILE=${BATS_TEST_FILENAME##*/}
 	[[ $unsanitized != *[[:space:]]"${FILE%.bats}"[[:space:]]* ]] || COVEY_BIN=$(released)
@@ -418,7 +419,7 @@ _group_places() {
 group() {
 	local n=$1 yaml=${2-} i guests=0
 	# A busy machine is no reason to leave a write or a read unconfirmed.
-	[[ $yaml == *timeouts:* ]] || yaml+=$'\ntimeouts: { check: 1s, store: 5s }'
+	[[ $yaml == *timeouts:* ]] || yaml+=$'\ntimeouts: { check: 1s, store: 5s, push: 10s, pull: 10s }'
 	if [ -n "${2-}" ] || [ ! -e "$D/group" ]; then group_conf "$n" "$yaml"; fi
 	spawn group covey up --nodes "$n" --dir "$D/group" --port "$PORT_BASE"
 	GROUP_PID=$PID
@@ -498,7 +499,7 @@ sha() {
 }
 
 scenario() {
-	run timeout 100 "$TOP/tests/$1" "${@:2}"
+	PATH=$SCENARIO_BIN:$PATH run timeout 100 "$TOP/tests/$1" "${@:2}"
 	echo "$output"
 	[ "$status" -eq 0 ]
 }

@@ -3,7 +3,7 @@
 # and mutants of the protocol that they must not let pass.
 load helpers
 
-# Schedules take processor time and nothing else, as the models do.
+# Schedules take processor time and nothing else.
 setup_file() { export BATS_TEST_TIMEOUT=600; }
 
 # Not sanitized, which is eight times as many of them; `make soak` has some sanitized.

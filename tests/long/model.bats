@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # The protocol's models, by spin: the fast configurations hold, the mutants fail.
-load helpers
+load ../helpers
 
 # Exploring takes processor time and nothing else: beside two builds three times as long or more.
 setup_file() { export BATS_TEST_TIMEOUT=600; }
