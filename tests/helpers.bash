@@ -419,7 +419,7 @@ _group_places() {
 group() {
 	local n=$1 yaml=${2-} i guests=0
 	# A busy machine is no reason to leave a write or a read unconfirmed.
-	[[ $yaml == *timeouts:* ]] || yaml+=$'\ntimeouts: { check: 1s, store: 5s, push: 10s, pull: 10s }'
+	[[ $yaml == *timeouts:* ]] || yaml+=$'\ntimeouts: { check: 2s, store: 5s, push: 10s, pull: 10s }'
 	if [ -n "${2-}" ] || [ ! -e "$D/group" ]; then group_conf "$n" "$yaml"; fi
 	spawn group covey up --nodes "$n" --dir "$D/group" --port "$PORT_BASE"
 	GROUP_PID=$PID
