@@ -261,6 +261,6 @@ store_late() {
 	done
 	lists lost/
 	for i in "${!URLS[@]}"; do kill "$(role_pid "$i" covey-syncd)"; done
-	wait_until 20 lists lost/ d/
+	wait_until 40 lists lost/ d/		# after a round in which somebody did not answer comes another, a minute later
 	stands file lost/d/e/x x
 }

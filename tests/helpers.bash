@@ -102,6 +102,8 @@ if [ -z "${COVEY_BIN-}" ]; then
 	[[ $unsanitized != *[[:space:]]"${FILE%.bats}"[[:space:]]* ]] || COVEY_BIN=$(released)
 fi
 export COVEY_BIN
+# A make that a test starts is no part of the make that started the tests.
+unset MAKEFLAGS MFLAGS
 # Scripts of tests/ start quickly when they have been compiled.
 unset PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX=$TOP/build/tests/python
@@ -351,11 +353,11 @@ outbox_empty() { [ "$(curl -sf -m 5 "${URLS[$1]}/.covey/status" | jq .outbox)" -
 
 # _says_yes URL: it answers 200 at once, asked by the shell, for that is asked again and again
 _says_yes() {
-	local rest=${1#http://} place status
-	place=${rest%%/*}
+	local rest=${1#http://} place host status
+	place=${rest%%/*} host=${place%:*} host=${host#[} host=${host%]}
 	{
 		printf 'GET /%s HTTP/1.0\r\nHost: %s\r\n\r\n' "${rest#*/}" "$place" >&9 && read -rt 2 -u 9 status
-	} 9<>"/dev/tcp/${place%:*}/${place##*:}" 2>/dev/null && [[ $status == 'HTTP/1.'?' 200 '* ]]
+	} 9<>"/dev/tcp/$host/${place##*:}" 2>/dev/null && [[ $status == 'HTTP/1.'?' 200 '* ]]
 }
 healthy() { _says_yes "$1/.covey/healthz"; }
 ready() { _says_yes "$1/.covey/readyz"; }
