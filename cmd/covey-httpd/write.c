@@ -512,14 +512,29 @@ static enum outcome judge_early(struct write *w)
  * receive: the body, into memory or a stage
  *
  * A body that fits one chunk stays in memory, and one job does the rest:
- * stage, sync, commit.  A larger one fills two chunks in turn: while the
- * client fills one, the pool writes and hashes the other, and the client
- * waits when both are full.  No thread waits for a client, ever.
+ * stage, sync, commit.  A larger one goes through a ring of chunks: the client
+ * fills one after the other, and two lanes in the pool, each at its own pace,
+ * write and hash those that are full.  A chunk that every lane is through with
+ * is filled again; while there is none, the client waits.  No thread waits for
+ * a client, ever, and no lane has a thread for longer than one round of the
+ * ring: others are served in between.
  */
+
+#define CHUNKS 4			/* of an upload; a power of two, so that counting them may overflow */
+#define TURN_BYTES (CHUNKS * CHUNK_BYTES)	/* from one client, until others are served */
 
 struct chunk {
 	char *data;			/* owned */
-	size_t len, cap;
+	size_t len;			/* bytes of a full one */
+	size_t cap;
+};
+
+struct lane {
+	struct upload *upload;
+	void (*take)(struct upload *, const struct chunk *);	/* in the pool */
+	struct job job;
+	bool runs;			/* its job is in the pool */
+	atomic_uint taken;		/* chunks that it is through with */
 };
 
 struct upload {
@@ -529,16 +544,20 @@ struct upload {
 	bool in_file;			/* the current part is a file: its content counts */
 	void (*pushed)(struct conn *);	/* takes what another node pushed; or NULL */
 	void (*whole)(struct conn *, struct str);	/* wants it whole, in memory; or NULL */
-	struct chunk chunks[2];
-	unsigned filling;		/* which one the client fills */
-	unsigned running;		/* jobs that have the other one */
-	bool begun;			/* some of the body went to the disk: the rest must too */
+	struct chunk chunks[CHUNKS];
+	atomic_uint filled;		/* chunks that are full; the next one is being filled, */
+	size_t filling;			/* with so many bytes */
+	struct lane lanes[2];
+	size_t lane_count;		/* 0: none of the body went to the disk; else all of it must */
+	unsigned running;		/* lanes that run */
+	struct task progress;		/* a lane came further; the write may, too, and the client */
+	atomic_bool progressed;		/* that is posted */
+	atomic_uint_least64_t written;	/* bytes in the stage of a raw body */
 	bool gone;			/* the client left, or its body is no body */
 	int status;			/* what to answer then; 0: nothing */
 	const char *why;
-	bool failed;			/* a job did; err says why */
+	atomic_bool failed;		/* a lane did; err says why */
 	struct err err;
-	struct job write_job, hash_job;
 };
 
 static struct upload *upload_new(struct conn *c)
@@ -555,8 +574,8 @@ void upload_free(struct upload *u)
 	if (u == NULL)
 		return;
 	multipart_clear(&u->multipart);
-	free(u->chunks[0].data);
-	free(u->chunks[1].data);
+	for (size_t i = 0; i < CHUNKS; i++)
+		free(u->chunks[i].data);
 	free(u);
 }
 
@@ -665,77 +684,160 @@ static int form_finish(const struct upload *u, struct err *err)
 	return 0;
 }
 
-/* chunks to the disk */
+/* lanes: full chunks to the disk */
 
-static void write_grown(struct write *);
+static void write_grown(struct write *, uint64_t bytes);
+static void lane_done(struct job *);
 
-static void chunk_done(struct upload *u)
+static void form_take(struct upload *u, const struct chunk *chunk)
 {
-	if (--u->running > 0)
-		return;
-	u->chunks[!u->filling].len = 0;
-	if (!u->is_form && u->pushed == NULL && !u->failed)
-		write_grown(u->conn->request.write);
-	conn_resume(u->conn);
+	if (form_add(u, (struct str){ chunk->data, chunk->len }, &u->err) < 0)
+		atomic_store(&u->failed, true);
 }
 
-static void chunk_write(struct job *job)
+static void chunk_write(struct upload *u, const struct chunk *chunk)
 {
-	struct upload *u = CONTAINER_OF(job, struct upload, write_job);
-	const struct chunk *chunk = &u->chunks[!u->filling];
-	int status = u->is_form ? form_add(u, (struct str){ chunk->data, chunk->len }, &u->err) :
-				  stage_write(raw_item(u)->stage, chunk->data, chunk->len, &u->err);
+	struct stage *stage = raw_item(u)->stage;
 
-	if (status < 0)
-		u->failed = true;
+	if (stage_write(stage, chunk->data, chunk->len, &u->err) < 0)
+		atomic_store(&u->failed, true);
+	atomic_store(&u->written, stage_size(stage));
 }
 
-static void chunk_written(struct job *job)
+static void chunk_hash(struct upload *u, const struct chunk *chunk)
 {
-	chunk_done(CONTAINER_OF(job, struct upload, write_job));
-}
-
-static void chunk_hash(struct job *job)
-{
-	struct upload *u = CONTAINER_OF(job, struct upload, hash_job);
-	struct chunk *chunk = &u->chunks[!u->filling];
-
 	stage_hash(raw_item(u)->stage, chunk->data, chunk->len);
 }
 
-static void chunk_hashed(struct job *job)
+/* In the pool. */
+static void lane_work(struct job *job)
 {
-	chunk_done(CONTAINER_OF(job, struct upload, hash_job));
+	struct lane *lane = CONTAINER_OF(job, struct lane, job);
+	struct upload *u = lane->upload;
+
+	for (unsigned n = 0; n < CHUNKS && !atomic_load(&u->failed); n++) {
+		unsigned next = atomic_load(&lane->taken);
+
+		if (next == atomic_load(&u->filled))
+			break;
+		lane->take(u, &u->chunks[next % CHUNKS]);
+		atomic_store(&lane->taken, next + 1);
+		if (!atomic_exchange(&u->progressed, true))
+			loop_post(job->home, &u->progress);
+	}
 }
 
-/* The chunk that was filled goes to the pool, the client fills the other. */
-static void chunk_submit(struct upload *u)
+/* It is behind the client: in turn with the pool's other jobs it goes on. */
+static void lane_start(struct lane *lane)
 {
+	struct upload *u = lane->upload;
 	struct worker *w = u->conn->worker;
 
-	if (!u->is_form && !u->begun &&
-	    stage_begin(w->httpd->store, &raw_item(u)->stage, &u->err) < 0) {
-		u->failed = true;
+	if (lane->runs || atomic_load(&u->failed) || atomic_load(&lane->taken) == atomic_load(&u->filled))
+		return;
+	lane->runs = true;
+	u->running++;
+	lane->job = (struct job){ .work = lane_work, .done = lane_done, .home = w->loop };
+	pool_submit(w->httpd->pool, &lane->job);
+}
+
+static void lane_done(struct job *job)
+{
+	struct lane *lane = CONTAINER_OF(job, struct lane, job);
+	struct upload *u = lane->upload;
+
+	lane->runs = false;
+	u->running--;
+	lane_start(lane);
+	if (u->running == 0)
+		conn_resume(u->conn);
+}
+
+/* Runs before lane_done() of the lane that posted it. */
+static void lanes_progressed(struct task *task)
+{
+	struct upload *u = CONTAINER_OF(task, struct upload, progress);
+
+	atomic_store(&u->progressed, false);
+	if (!u->is_form && u->pushed == NULL && !atomic_load(&u->failed))
+		write_grown(u->conn->request.write, atomic_load(&u->written));
+	conn_resume(u->conn);
+}
+
+static void lane_add(struct upload *u, void (*take)(struct upload *, const struct chunk *))
+{
+	u->lanes[u->lane_count++] = (struct lane){ .upload = u, .take = take };
+}
+
+/* The body is too large for one chunk. */
+static int lanes_begin(struct upload *u)
+{
+	u->progress.run = lanes_progressed;
+	if (u->is_form) {
+		lane_add(u, form_take);
+		return 0;
+	}
+	if (stage_begin(u->conn->worker->httpd->store, &raw_item(u)->stage, &u->err) < 0)
+		return -1;
+	lane_add(u, chunk_write);
+	lane_add(u, chunk_hash);
+	return 0;
+}
+
+static struct chunk *chunk_to_fill(struct upload *u)
+{
+	return &u->chunks[atomic_load(&u->filled) % CHUNKS];
+}
+
+/* It goes to the lanes. */
+static void chunk_submit(struct upload *u)
+{
+	if (u->lane_count == 0 && lanes_begin(u) < 0) {
+		atomic_store(&u->failed, true);
 		return;
 	}
-	u->begun = true;
-	u->filling = !u->filling;
-	u->write_job = (struct job){ .work = chunk_write, .done = chunk_written, .home = w->loop };
-	u->hash_job = (struct job){ .work = chunk_hash, .done = chunk_hashed, .home = w->loop };
-	u->running = u->is_form ? 1 : 2;
-	pool_submit(w->httpd->pool, &u->write_job);
-	if (!u->is_form)
-		pool_submit(w->httpd->pool, &u->hash_job);
+	chunk_to_fill(u)->len = u->filling;
+	u->filling = 0;
+	atomic_fetch_add(&u->filled, 1);
+	for (size_t i = 0; i < u->lane_count; i++)
+		lane_start(&u->lanes[i]);
 }
 
 /* chunks from the client */
+
+/* Full ones that some lane is not through with. */
+static unsigned chunks_busy(const struct upload *u)
+{
+	unsigned busy = 0, behind;
+
+	for (size_t i = 0; i < u->lane_count; i++) {
+		behind = atomic_load(&u->filled) - atomic_load(&u->lanes[i].taken);
+		busy = behind > busy ? behind : busy;
+	}
+	return busy;
+}
+
+/* From the chunk before those that are busy: lanes that keep up leave an upload with two buffers. */
+static bool chunk_take_over(struct upload *u, struct chunk *chunk)
+{
+	unsigned back = chunks_busy(u) + 1;
+	struct chunk *before = &u->chunks[(atomic_load(&u->filled) - back) % CHUNKS];
+
+	if (back == CHUNKS || before->data == NULL)
+		return false;
+	*chunk = *before;
+	*before = (struct chunk){ .data = NULL };
+	return true;
+}
 
 static void chunk_grow(struct upload *u, struct chunk *chunk)
 {
 	const struct head *head = &u->conn->head;
 	size_t cap = chunk->cap ? 4 * chunk->cap : FIRST_BYTES;
 
-	if (u->begun)
+	if (u->lane_count > 0 && chunk_take_over(u, chunk))
+		return;
+	if (u->lane_count > 0)
 		cap = CHUNK_BYTES;
 	else if (head->framing == FRAMING_LENGTH)
 		cap = head->length < CHUNK_BYTES ? (size_t)head->length + 1 : CHUNK_BYTES;
@@ -749,8 +851,8 @@ bool upload_welcome(const struct conn *c)
 {
 	const struct upload *u = c->request.upload;
 
-	return u != NULL && !c->body.done && !u->gone && !u->failed &&
-	       u->chunks[u->filling].len < CHUNK_BYTES;
+	return u != NULL && !c->body.done && !u->gone && !atomic_load(&u->failed) &&
+	       chunks_busy(u) < CHUNKS;
 }
 
 static void upload_refuse(struct upload *u, int status, const char *why)
@@ -760,26 +862,27 @@ static void upload_refuse(struct upload *u, int status, const char *why)
 	u->why = why;
 }
 
-static bool chunks_fill(struct upload *u)
+/* As far as bytes have come, and there is room. */
+static void chunks_fill(struct upload *u)
 {
 	struct conn *c = u->conn;
 
-	while (upload_welcome(c)) {
-		struct chunk *chunk = &u->chunks[u->filling];
+	for (size_t n, turn = 0; turn < TURN_BYTES && upload_welcome(c); turn += n) {
+		struct chunk *chunk = chunk_to_fill(u);
 		struct refusal refusal;
-		size_t n;
 		int r;
 
-		if (chunk->len == chunk->cap)
+		if (u->filling == chunk->cap)
 			chunk_grow(u, chunk);
-		r = conn_receive_content(c, chunk->data + chunk->len, chunk->cap - chunk->len, &n, &refusal);
-		chunk->len += n;
+		r = conn_receive_content(c, chunk->data + u->filling, chunk->cap - u->filling, &n, &refusal);
+		u->filling += n;
 		if (r < 0)
 			upload_refuse(u, refusal.status, refusal.why);
 		if (r == 0)
-			return false;
+			break;
+		if (u->filling == CHUNK_BYTES && !c->body.done)
+			chunk_submit(u);
 	}
-	return true;
 }
 
 /* the end of the body */
@@ -811,10 +914,10 @@ static void upload_finish(struct upload *u)
 {
 	struct conn *c = u->conn;
 	struct write *w = c->request.write;
-	struct chunk *last = &u->chunks[u->filling];
+	struct chunk *last = chunk_to_fill(u);
 
 	if (u->whole != NULL) {
-		u->whole(c, (struct str){ last->data, last->len });
+		u->whole(c, (struct str){ last->data, u->filling });
 		return;
 	}
 	/* A trailer may carry the digests too. */
@@ -823,12 +926,12 @@ static void upload_finish(struct upload *u)
 		answer_error(c, 400, "a digest in the trailer is malformed");
 		return;
 	}
-	if (!u->is_form && !u->begun) {
+	if (!u->is_form && u->lane_count == 0) {
 		struct buf *small = &raw_item(u)->small;
 
-		*small = (struct buf){ .data = last->data, .len = last->len, .cap = last->cap };
+		*small = (struct buf){ .data = last->data, .len = u->filling, .cap = last->cap };
 		*last = (struct chunk){ .data = NULL };
-	} else if (last->len > 0) {
+	} else if (u->filling > 0) {
 		chunk_submit(u);
 		return;
 	}
@@ -843,22 +946,16 @@ static void upload_finish(struct upload *u)
 bool upload_step(struct conn *c)
 {
 	struct upload *u = c->request.upload;
-	bool blocked = !chunks_fill(u);
 
-	if (u->gone || u->failed || c->body.done) {
-		if (u->running > 0)
-			return false;
-		c->has_body = !c->body.done;
-		if (u->gone || u->failed)
-			upload_answer_failure(u);
-		else
-			upload_finish(u);
-		return c->state != CONN_BODY;
-	}
-	if (blocked || u->running > 0)
+	chunks_fill(u);
+	if (u->running > 0 || !(u->gone || atomic_load(&u->failed) || c->body.done))
 		return false;
-	chunk_submit(u);
-	return true;
+	c->has_body = !c->body.done;
+	if (u->gone || atomic_load(&u->failed))
+		upload_answer_failure(u);
+	else
+		upload_finish(u);
+	return c->state != CONN_BODY;
 }
 
 void upload_stalled(struct conn *c)
@@ -1937,13 +2034,11 @@ static void replicate_free(struct replicate *r)
 	free(r);
 }
 
-/* More of one raw body is in its stage. */
-static void write_grown(struct write *w)
+/* So many bytes of one raw body are in its stage. */
+static void write_grown(struct write *w, uint64_t bytes)
 {
-	struct write_item *item = &w->items[0];
-
 	if (w->worker->httpd->group != NULL)
-		replicate_grown(item_replicate(w, item), stage_size(item->stage));
+		replicate_grown(item_replicate(w, &w->items[0]), bytes);
 }
 
 static void replicate_next(struct write *w)
