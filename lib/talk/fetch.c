@@ -90,6 +90,7 @@ struct transfer {
 	uint64_t last_byte;		/* ms, monotonic */
 	size_t header_bytes;
 	bool has_head;
+	struct buf came;		/* of the body, since curl was called */
 	struct digest *digest;		/* of the body that has come, where that is signed; owned */
 	bool starved;			/* curl was told that there is no more to send yet */
 	bool resume;			/* curl is to go on, when it has returned */
@@ -559,20 +560,15 @@ static size_t on_header(char *line, size_t size, size_t n, void *data)
 	return t->has_err ? 0 : n;
 }
 
-/* CURLOPT_WRITEFUNCTION */
+/* CURLOPT_WRITEFUNCTION: curl cuts what it received at once into pieces of 16 KiB. */
 static size_t on_body(char *bytes, size_t size, size_t n, void *data)
 {
 	struct transfer *t = data;
 
 	(void)size;
-	if (t->again)
-		return n;
-	if (t->digest != NULL)
-		digest_add(t->digest, bytes, n);
-	if (t->fetch->body != NULL && t->fetch->body(t->fetch, bytes, n, &t->err) < 0)
-		t->has_err = true;
-	t->last_byte = clock_mono_ms();		/* what the callback took is no silence */
-	return t->has_err ? CURL_WRITEFUNC_ERROR : n;
+	if (!t->again)
+		buf_add(&t->came, bytes, n);
+	return n;
 }
 
 /* Before ask_apply(), which wants less at once. */
@@ -625,6 +621,7 @@ static int transfer_begin(struct transfer *t, struct err *err)
 {
 	drop_easy(t);
 	t->header_bytes = 0;
+	buf_reset(&t->came);
 	digest_free(t->digest);
 	t->digest = NULL;
 	t->again = t->starved = t->resume = false;
@@ -646,6 +643,7 @@ static void transfer_free(struct transfer *t)
 	list_remove(&t->link);
 	drop_easy(t);
 	ask_clear(&t->ask);
+	buf_clear(&t->came);
 	digest_free(t->digest);
 	free(t);
 }
@@ -692,6 +690,31 @@ static struct fetch *transfer_finished(struct transfer *t, CURLcode code)
 		err_set(&err, kind_of(code), "fetch from peer: %s",
 			t->curl_text[0] ? t->curl_text : curl_easy_strerror(code));
 	return transfer_end(t, &err);
+}
+
+/* What has come of the body.  -1: whoever asked stops the transfer. */
+static int give_body(struct transfer *t, struct err *err)
+{
+	int rc = 0;
+
+	if (t->digest != NULL)
+		digest_add(t->digest, t->came.data, t->came.len);
+	if (t->fetch->body != NULL)
+		rc = t->fetch->body(t->fetch, t->came.data, t->came.len, err);
+	t->last_byte = clock_mono_ms();		/* what the callback took is no silence */
+	buf_reset(&t->came);
+	return rc;
+}
+
+/* One that is stopped by whoever asked, or NULL. */
+static struct fetch *give_bodies(struct fetch_set *s)
+{
+	struct err err;
+
+	LIST_EACH(struct transfer, t, &s->transfers, link)
+		if (t->came.len > 0 && give_body(t, &err) < 0)
+			return transfer_end(t, &err);
+	return NULL;
 }
 
 /* One that curl says is over, or NULL. */
@@ -748,7 +771,9 @@ struct fetch *fetch_wait(struct fetch_set *s, uint64_t due)
 		int running;
 
 		curl_multi_perform(s->multi, &running);
-		fetch = take_finished(s);
+		fetch = give_bodies(s);
+		if (fetch == NULL)
+			fetch = take_finished(s);
 		/* What came while another's callback took its time is read in the next round. */
 		if (fetch == NULL)
 			fetch = take_silent(s, began, &next);
