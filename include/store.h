@@ -205,6 +205,8 @@ struct stage *stage_of_bytes(struct store *, struct str body);
 int stage_add(struct stage *, const void *, size_t n, struct err *);
 int stage_write(struct stage *, const void *, size_t n, struct err *);
 void stage_hash(struct stage *, const void *, size_t n);
+/* Instead of stage_hash(): what was written up to there, read again. */
+int stage_hash_written(struct stage *, uint64_t to, struct err *);
 /* Append the whole content of an open file. */
 int stage_copy(struct stage *, int fd, struct err *);
 /* The body is complete: fix its digest. */

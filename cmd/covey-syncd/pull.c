@@ -34,6 +34,7 @@
 #define WANTED_MAX 512			/* pulls at once, beyond which nothing is begun for nobody */
 #define SMALL_BYTES (4u << 20)		/* goes on without waiters */
 #define PROGRESS_MS 5			/* between two PROGRESS */
+#define HASH_BYTES (1u << 20)		/* a larger content is hashed beside, so many bytes at least at once */
 
 struct waiter {
 	struct link link;
@@ -60,6 +61,9 @@ struct pulling {
 	uint64_t told;			/* of them the waiters know, */
 	uint64_t told_at;		/* since then: ms, monotonic */
 	bool unwritable;		/* the disk took no more */
+	struct job hashing;		/* of what is in the stage, beside, */
+	uint64_t hash_to;		/* up to here */
+	bool hashes;			/* that runs */
 	bool running;			/* it has a thread */
 	bool verified;
 	bool given_up;			/* nobody may join any more */
@@ -193,6 +197,42 @@ static int pull_look(struct pulling *p, struct err *err)
 	return rc;
 }
 
+/*
+ * hashing: beside the pull, on another thread
+ *
+ * What came is written, and the other thread reads it again: it is in memory
+ * still, and so neither has to wait for the other, nor for a place to put it.
+ */
+
+static void hash_work(struct job *job)
+{
+	struct pulling *p = CONTAINER_OF(job, struct pulling, hashing);
+	struct syncd *d = p->worker.daemon;
+
+	stage_hash_written(p->stage, p->hash_to, NULL);	/* pull_verify() tries again, and tells */
+	syncd_lock(d);
+	p->hashes = false;
+	worker_wake(&p->worker);
+	syncd_unlock(d);
+}
+
+static void hash_start(struct pulling *p)
+{
+	if (p->hashes || p->record.size <= HASH_BYTES || p->readable < p->hash_to + HASH_BYTES)
+		return;
+	p->hashes = true;
+	p->hash_to = p->readable;
+	p->hashing = (struct job){ .work = hash_work };
+	pool_submit(p->worker.daemon->hashers, &p->hashing);
+}
+
+/* The stage is this thread's alone; cut or not. */
+static void hash_await(struct pulling *p)
+{
+	while (p->hashes)
+		pthread_cond_wait(&p->worker.wake, &p->worker.daemon->lock);
+}
+
 /* fetch, without the lock but where it says so */
 
 static int holder_head(struct fetch *fetch, const struct fetch_head *head, struct err *err)
@@ -211,6 +251,7 @@ static int holder_body(struct fetch *fetch, const void *bytes, size_t n, struct 
 {
 	struct pulling *p = CONTAINER_OF(fetch, struct pulling, fetch);
 	struct syncd *d = p->worker.daemon;
+	bool beside = p->record.size > HASH_BYTES, first;
 	size_t drop;
 	int rc;
 
@@ -219,15 +260,17 @@ static int holder_body(struct fetch *fetch, const void *bytes, size_t n, struct 
 	syncd_unlock(d);
 	if (rc < 0 || drop == n)
 		return rc;
-	if (stage_add(p->stage, (const char *)bytes + drop, n - drop, err) < 0) {
+	if ((beside ? stage_write : stage_add)(p->stage, (const char *)bytes + drop, n - drop, err) < 0) {
 		p->unwritable = true;
 		return -1;
 	}
 	syncd_lock(d);
+	first = p->readable == p->told;
 	p->readable += n - drop;
+	hash_start(p);
 	if (clock_mono_ms() >= p->told_at + PROGRESS_MS)
 		tell_progress(p);
-	else
+	else if (first)
 		fetch_wake(p->fetches);		/* it is told when it is time */
 	syncd_unlock(d);
 	return 0;
@@ -243,13 +286,14 @@ static int start_over(struct pulling *p, struct err *err)
 	struct stage *fresh = NULL, *old = p->stage;
 	int rc;
 
+	hash_await(p);
 	syncd_unlock(d);
 	rc = new_stage(p, &fresh, err);
 	syncd_lock(d);
 	if (rc < 0)
 		return -1;
 	p->stage = fresh;
-	p->readable = p->told = 0;
+	p->readable = p->told = p->hash_to = 0;
 	LIST_EACH(struct waiter, w, &p->waiters, link)
 		w->started = false;
 	syncd_unlock(d);
@@ -301,6 +345,7 @@ static int pull_fetch(struct pulling *p, const struct pull_ask *how, struct err 
 					    p->readable > p->told ? p->told_at + PROGRESS_MS : NEVER);
 			if (p->readable > p->told && clock_mono_ms() >= p->told_at + PROGRESS_MS)
 				tell_progress(p);
+			hash_start(p);
 		}
 	fetch_cancel(&p->fetch);
 	buf_clear(&target);
@@ -322,8 +367,11 @@ static int pull_verify(struct pulling *p, struct err *err)
 	bool digest_ok;
 	int rc;
 
+	hash_await(p);
 	syncd_unlock(d);
-	rc = stage_end(p->stage, err);
+	rc = stage_hash_written(p->stage, stage_size(p->stage), err);
+	if (rc == 0)
+		rc = stage_end(p->stage, err);
 	digest_ok = rc == 0 && stage_size(p->stage) == p->record.size &&
 		    memcmp(stage_sha256(p->stage), p->record.sha256, SHA256_BYTES) == 0;
 	syncd_lock(d);
@@ -393,6 +441,7 @@ static void pull_run(struct worker *w)
 	if (rc == 0 && p->present < 0)
 		pull_keep(p);
 	p->given_up = true;
+	hash_await(p);
 	syncd_unlock(w->daemon);
 	stage_free(p->stage);		/* one of some size takes the disk a while */
 	syncd_lock(w->daemon);

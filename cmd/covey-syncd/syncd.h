@@ -59,6 +59,7 @@ struct scrubber;
 #define ENTRY_THREADS 64		/* entries of the outbox */
 #define ASK_THREADS 256			/* what others ask for: each ends within seconds */
 #define NAME_THREADS 2			/* name servers may take long */
+#define HASH_THREADS 4			/* beside pulls of large contents */
 
 /* One job on a thread of its own; a part of the struct that the job is about. */
 struct worker {
@@ -111,7 +112,7 @@ struct syncd {
 	size_t asked;			/* of them, those that are not its own */
 	struct pool *rounds;		/* threads of upkeep */
 	struct worker *upkeep[UPKEEPS];	/* main.c's; NULL: not started */
-	struct pool *pull_threads, *push_threads, *entries, *exchanges, *asks, *names;
+	struct pool *pull_threads, *push_threads, *entries, *exchanges, *asks, *names, *hashers;
 	struct service *service;
 	struct loop *loop;
 	struct store *store;

@@ -175,6 +175,27 @@ void stage_hash(struct stage *stage, const void *bytes, size_t n)
 	stage->hashed += n;
 }
 
+int stage_hash_written(struct stage *stage, uint64_t to, struct err *err)
+{
+	char *bytes = to > stage->hashed ? mem_new(1, COPY_BYTES) : NULL;
+	int status = 0;
+
+	while (stage->hashed < to && status == 0) {
+		uint64_t left = to - stage->hashed;
+		ssize_t n = pread(stage->fd, bytes, left < COPY_BYTES ? (size_t)left : COPY_BYTES,
+				  (off_t)stage->hashed);
+
+		if (n > 0)
+			stage_hash(stage, bytes, (size_t)n);
+		else if (n == 0)
+			status = err_set(err, ERR_CORRUPT, "read body: it is shorter than what was written");
+		else if (errno != EINTR)
+			status = err_sys(err, "read body");
+	}
+	free(bytes);
+	return status;
+}
+
 int stage_add(struct stage *stage, const void *bytes, size_t n, struct err *err)
 {
 	if (stage_write(stage, bytes, n, err) < 0)
