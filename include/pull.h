@@ -82,7 +82,7 @@ int pull_head(struct pull *, int status, uint64_t length, struct str etag,
 	      struct str content_range, struct err *);
 /* n bytes came.  *ret_drop of them, from the front, are not new.  -1 as above. */
 int pull_body(struct pull *, size_t n, size_t *ret_drop, struct err *);
-/* The transfer is over: whole (NULL), or for this reason. */
+/* The transfer is over: whole (NULL), or for this reason.  Of one that was stopped for no fault of the holder's nothing is told. */
 void pull_end(struct pull *, const struct err *);
 /* The digest of all bytes was right, or not. */
 void pull_checked(struct pull *, bool right);

@@ -219,6 +219,14 @@ const uint8_t *stage_sha256(const struct stage *);	/* after stage_end() */
 int stage_fd(const struct stage *);		/* for readers while it grows; the stage's; -1: it has no file */
 void stage_free(struct stage *);		/* NULL is fine; what was not committed is gone */
 
+/*
+ * counters.c: a content on its way here, from somebody who gives it.  Whoever
+ * receives it says so until he closes this descriptor, or dies; -1: it is not said.
+ * Who would fetch the same meanwhile need not.
+ */
+int store_incoming_begin(const struct store *, struct str path, struct version);
+bool store_incoming(const struct store *, struct str path, struct version);
+
 /* commit.c: versions */
 
 struct commit {

@@ -23,5 +23,6 @@ peers() { scenario push-peers "$1"; }
 @test "sealed packets of other roles by HTTP" { peers carry; }
 @test "homes are asked for indexes and histories with the epoch of the layout" { peers homes; }
 @test "one that refuses everything is in nobody's way" { peers refused_many; }
+@test "what its writer is giving to a keeper is not given to it twice at once" { peers given_already; }
 @test "the keepers change while a content is on its way" { peers relaid; }
 @test "what is no push is refused and harms nobody" { peers nonsense; }

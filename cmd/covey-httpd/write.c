@@ -544,6 +544,7 @@ struct upload {
 	bool in_file;			/* the current part is a file: its content counts */
 	void (*pushed)(struct conn *);	/* takes what another node pushed; or NULL */
 	void (*whole)(struct conn *, struct str);	/* wants it whole, in memory; or NULL */
+	int incoming;			/* owned: says that it comes (store.h), or -1 */
 	struct chunk chunks[CHUNKS];
 	atomic_uint filled;		/* chunks that are full; the next one is being filled, */
 	size_t filling;			/* with so many bytes */
@@ -566,6 +567,7 @@ static struct upload *upload_new(struct conn *c)
 
 	u->conn = c;
 	u->multipart = (struct multipart)MULTIPART_INIT;
+	u->incoming = -1;
 	return u;
 }
 
@@ -574,6 +576,8 @@ void upload_free(struct upload *u)
 	if (u == NULL)
 		return;
 	multipart_clear(&u->multipart);
+	if (u->incoming >= 0)
+		close(u->incoming);
 	for (size_t i = 0; i < CHUNKS; i++)
 		free(u->chunks[i].data);
 	free(u);
@@ -2852,9 +2856,15 @@ static void pushed_finish(struct conn *c)
 	commit_start(w, commit_job, pushed_committed);
 }
 
-static void pushed_receive(struct conn *c)
+/* known: what it is; NULL: that is told later. */
+static void pushed_receive(struct conn *c, const struct record *known)
 {
-	upload_new(c)->pushed = pushed_finish;
+	struct upload *u = upload_new(c);
+
+	u->pushed = pushed_finish;
+	if (known != NULL && known->size > LARGE_BYTES)
+		u->incoming = store_incoming_begin(c->worker->httpd->store, buf_str(&c->request.path),
+						   known->version);
 	write_add(write_new(c, WRITE_FILE), buf_str(&c->request.path));
 	upload_begin(c, 0);		/* another node has accepted it */
 }
@@ -2871,13 +2881,13 @@ static void pushed_start(struct conn *c)
 	else if (store_fits(c->worker->httpd->store, 0, &err) < 0)
 		answer_err(c, &err);
 	else if (str_eq(field, STR(PEER_PUSH_LATER)))
-		pushed_receive(c);
+		pushed_receive(c, NULL);
 	else if (pushed_parse(field, &record, &type, &err) < 0)
 		answer_error(c, 400, PEER_PUSH ": %s", err.text);
 	else if (pushed_is_here(c, &record))
 		pushed_answer(c, 200);
 	else
-		pushed_receive(c);
+		pushed_receive(c, &record);
 }
 
 /* all of them */

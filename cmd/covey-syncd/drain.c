@@ -40,6 +40,8 @@
 #define READ_MS 5000			/* between two looks into the outbox */
 #define WRITER_MS 200			/* that a writer has to finish an entry by itself */
 #define REREAD_MS 8000			/* at least, between two beginnings for want of room */
+#define LARGE_BYTES (1u << 20)		/* a larger content is not given to keepers twice at once */
+#define PUSH_LOOK_MS 100		/* between two looks whether somebody else does */
 #define STORE_FACTOR 3			/* covey-versiond answers within so many times timeouts.store */
 
 /* What an entry is in; in each the first is due first. */
@@ -235,6 +237,15 @@ static bool entry_push(struct entry *e, const struct store_entry *what)
 	return what->fd < 0 || wanted.keeper_count == 0 || push_to_all(&e->worker, &wanted, what->fd);
 }
 
+/* Its writer is still giving it to keepers, perhaps: then those say at once that they have it. */
+static void await_push(struct entry *e, const struct store_entry *what)
+{
+	while (what->record.size > LARGE_BYTES &&
+	       push_is_under_way(e->worker.daemon, buf_str(&e->path), e->version) &&
+	       worker_wait(&e->worker, clock_mono_ms() + PUSH_LOOK_MS))
+		;
+}
+
 static bool is_last_answer(struct str body)
 {
 	struct store_answer answer;
@@ -279,6 +290,8 @@ static enum entry_end entry_try(struct entry *e)
 	syncd_unlock(d);
 	look = entry_look(d, e, &what);
 	syncd_lock(d);
+	if (look == LOOK_THERE)
+		await_push(e, &what);
 	if (look == LOOK_THERE && !worker_is_cut(&e->worker))
 		pushed = entry_push(e, &what);
 	if (look == LOOK_THERE && !worker_is_cut(&e->worker))

@@ -16,6 +16,10 @@
  * Each waiter gets a descriptor of the content as soon as there is some of it,
  * then how far it has come, at most every PROGRESS_MS, then the end.
  *
+ * A large content that nobody waits for may be given to this node at the same time, by
+ * whoever owes it (store_incoming()): then that is waited for, and what is
+ * lacking is fetched if it comes to nothing.
+ *
  * When every waiter has gone, a pull that is small or more than half done
  * goes on (somebody wanted it, and the next one will be quick); another is
  * given up, for bytes cost more than asking again.
@@ -34,6 +38,7 @@
 #define WANTED_MAX 512			/* pulls at once, beyond which nothing is begun for nobody */
 #define SMALL_BYTES (4u << 20)		/* goes on without waiters */
 #define PROGRESS_MS 5			/* between two PROGRESS */
+#define INCOMING_MS 100			/* between two looks whether it is given to this node */
 #define HASH_BYTES (1u << 20)		/* a larger content is hashed beside, so many bytes at least at once */
 
 struct waiter {
@@ -60,6 +65,7 @@ struct pulling {
 	uint64_t readable;		/* bytes in the stage */
 	uint64_t told;			/* of them the waiters know, */
 	uint64_t told_at;		/* since then: ms, monotonic */
+	uint64_t look;			/* whether it is given to this node: ms, monotonic */
 	bool unwritable;		/* the disk took no more */
 	struct job hashing;		/* of what is in the stage, beside, */
 	uint64_t hash_to;		/* up to here */
@@ -177,24 +183,55 @@ static int new_stage(struct pulling *p, struct stage **ret, struct err *err)
 	return stage_begin_passing(p->worker.daemon->store, p->record.size, ret, err);
 }
 
-/* In p->present or in p->stage. */
-static int pull_look(struct pulling *p, struct err *err)
+/* In p->present, if it is here.  Without the lock. */
+static void find_content(struct pulling *p)
 {
 	struct store_entry entry = STORE_ENTRY_INIT;
-	struct syncd *d = p->worker.daemon;
-	int rc = 0;
 
-	syncd_unlock(d);
-	if (store_version(d->store, buf_str(&p->path), p->record.version, STORE_CONTENT, &entry,
-			  NULL) == 0 && entry.fd >= 0) {
+	if (store_version(p->worker.daemon->store, buf_str(&p->path), p->record.version, STORE_CONTENT,
+			  &entry, NULL) == 0 && entry.fd >= 0) {
 		p->present = entry.fd;
 		entry.fd = -1;
 	}
 	store_entry_clear(&entry);
+}
+
+/* In p->present or in p->stage. */
+static int pull_look(struct pulling *p, struct err *err)
+{
+	struct syncd *d = p->worker.daemon;
+	int rc = 0;
+
+	syncd_unlock(d);
+	find_content(p);
 	if (p->present < 0)
 		rc = new_stage(p, &p->stage, err);
 	syncd_lock(d);
 	return rc;
+}
+
+/* It is given to this node, and nobody waits for what this pull fetches. */
+static bool pull_is_needless(const struct pulling *p)
+{
+	return p->waiters.count == 0 && p->record.size > SMALL_BYTES &&
+	       store_incoming(p->worker.daemon->store, buf_str(&p->path), p->record.version);
+}
+
+/* As long as that is so; then it may be here, in p->present. */
+static void await_incoming(struct pulling *p)
+{
+	struct syncd *d = p->worker.daemon;
+	bool waited = false;
+
+	while (!worker_is_cut(&p->worker) && pull_is_needless(p)) {
+		waited = true;
+		worker_wait(&p->worker, clock_mono_ms() + INCOMING_MS);
+	}
+	if (!waited || p->waiters.count > 0)
+		return;
+	syncd_unlock(d);
+	find_content(p);
+	syncd_lock(d);
 }
 
 /*
@@ -316,6 +353,24 @@ static void set_fetch(struct pulling *p, const struct pull_ask *how, const struc
 	};
 }
 
+/* When there is something to be told, or to be looked for. */
+static uint64_t fetch_due(const struct pulling *p)
+{
+	uint64_t due = p->waiters.count == 0 && p->record.size > SMALL_BYTES ? p->look : NEVER;
+
+	return p->readable > p->told && p->told_at + PROGRESS_MS < due ? p->told_at + PROGRESS_MS : due;
+}
+
+static bool fetch_is_needless(struct pulling *p)
+{
+	uint64_t now = clock_mono_ms();
+
+	if (now < p->look)
+		return false;
+	p->look = now + INCOMING_MS;
+	return pull_is_needless(p);
+}
+
 /* One holder is asked; what it gives goes to the stage.  -1: the disk, not the holder, is to blame. */
 static int pull_fetch(struct pulling *p, const struct pull_ask *how, struct err *err)
 {
@@ -325,7 +380,7 @@ static int pull_fetch(struct pulling *p, const struct pull_ask *how, struct err 
 	struct err why = ERR_INIT;
 	struct fetch *over = NULL;
 	char version[VERSION_TEXT];
-	bool sick;
+	bool sick, needless = false;
 
 	if (how->restart && start_over(p, err) < 0)
 		return -1;
@@ -340,15 +395,17 @@ static int pull_fetch(struct pulling *p, const struct pull_ask *how, struct err 
 		err_set(&why, ERR_ABSENT, "pull from %016llx: not a member",
 			(unsigned long long)how->node);
 	else if (fetch_start(p->fetches, &p->fetch, &why) == 0)
-		while (over == NULL && !worker_is_cut(&p->worker)) {
-			over = worker_await(&p->worker, p->fetches,
-					    p->readable > p->told ? p->told_at + PROGRESS_MS : NEVER);
+		while (over == NULL && !needless && !worker_is_cut(&p->worker)) {
+			over = worker_await(&p->worker, p->fetches, fetch_due(p));
 			if (p->readable > p->told && clock_mono_ms() >= p->told_at + PROGRESS_MS)
 				tell_progress(p);
 			hash_start(p);
+			needless = over == NULL && fetch_is_needless(p);
 		}
 	fetch_cancel(&p->fetch);
 	buf_clear(&target);
+	if (needless)
+		return 0;
 	if (over != NULL)
 		why = over->err;
 	if (p->unwritable)
@@ -408,13 +465,16 @@ static int pull_content(struct pulling *p, struct err *err)
 	if (p->fetches == NULL)
 		return -1;
 	while (rc == 0 && !worker_is_cut(&p->worker)) {
+		await_incoming(p);
+		if (p->present >= 0)
+			break;
 		step = pull_next(&p->steps, &how);
 		if (step != PULL_ASK && step != PULL_CHECK)
 			break;
 		rc = step == PULL_ASK ? pull_fetch(p, &how, err) : pull_verify(p, err);
 	}
 	fetch_close(p->fetches);
-	if (rc == 0 && step == PULL_DONE)
+	if (rc == 0 && (step == PULL_DONE || p->present >= 0))
 		return 0;
 	return rc < 0 ? -1 : err_pass(err, &p->steps.why);
 }
@@ -556,6 +616,7 @@ int request_pull(struct syncd *d, struct serve_request *request, struct frame *f
 	} else {
 		pull_add_holders(p, &wanted);
 		waiter_add(p, request);
+		worker_wake(&p->worker);
 		if (p->verified)
 			tell_done(p);
 		else if (p->readable > 0)

@@ -424,6 +424,15 @@ bool push_to_all(struct worker *w, const struct sync_push *wanted, int fd)
 	return all;
 }
 
+bool push_is_under_way(const struct syncd *d, struct str path, struct version version)
+{
+	LIST_EACH(const struct push, p, &d->pushes, link)
+		if (version_cmp(p->record.version, version) == 0 && str_eq(buf_str(&p->path), path) &&
+		    count_of(p, TRY_RUNNING) > 0)
+			return true;
+	return false;
+}
+
 /* PUSH, PUSH_BEGIN, PUSH_MORE, PUSH_NAME, PUSH_DROP */
 
 struct push_job {

@@ -495,6 +495,45 @@ bool counters_try_lock(struct store *store, struct lock *lock, uint64_t hash)
 	return slot_try_lock(store, lock, slot_of_hash(hash));
 }
 
+/* contents on their way: bytes of the lock file beyond the paths', by what is coming */
+
+static struct flock incoming_byte(struct str path, struct version v)
+{
+	struct buf name = BUF_INIT;
+	char text[VERSION_TEXT];
+	uint64_t hash;
+
+	buf_addf(&name, "%.*s/%s", STR_ARG(path), version_format(text, v));
+	hash = path_hash(buf_str(&name));
+	buf_clear(&name);
+	return (struct flock){ .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)(SLOTS + (hash >> 2)),
+			       .l_len = 1 };
+}
+
+int store_incoming_begin(const struct store *store, struct str path, struct version v)
+{
+	struct flock byte = incoming_byte(path, v);
+	struct lock lock = { .fd = lock_open(store) };
+
+	if (lock.fd >= 0 && fcntl(lock.fd, F_OFD_SETLK, &byte) < 0)
+		lock_release(&lock);
+	return lock.fd;
+}
+
+static bool byte_is_locked(const struct store *store, struct flock byte)
+{
+	struct lock lock = { .fd = lock_open(store) };
+	bool held = lock.fd >= 0 && fcntl(lock.fd, F_OFD_GETLK, &byte) == 0 && byte.l_type != F_UNLCK;
+
+	lock_release(&lock);
+	return held;
+}
+
+bool store_incoming(const struct store *store, struct str path, struct version v)
+{
+	return byte_is_locked(store, incoming_byte(path, v));
+}
+
 /* reading: what a power cut could not take back */
 
 enum pending_kind {
@@ -529,12 +568,7 @@ static enum pending_kind slot_pending(const struct store *store, struct str path
 /* Somebody holds the path's lock, who has not died. */
 static bool slot_is_locked(const struct store *store, struct str path)
 {
-	struct flock byte = lock_byte(slot_of(path));
-	struct lock lock = { .fd = lock_open(store) };
-	bool held = lock.fd >= 0 && fcntl(lock.fd, F_OFD_GETLK, &byte) == 0 && byte.l_type != F_UNLCK;
-
-	lock_release(&lock);
-	return held;
+	return byte_is_locked(store, lock_byte(slot_of(path)));
 }
 
 /* Without the pending version, if it is so all the time. */
