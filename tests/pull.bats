@@ -37,6 +37,7 @@ peers() { scenario pull-peers "$1"; }
 @test "half a lie: the honest holder alone gives all" { peers half_a_lie; }
 @test "many ask for one content: fetched once, and no more when it is here" { peers joined; }
 @test "the asker leaves: a large pull is given up, a small one goes on" { peers asker_leaves; }
+@test "what this node is given meanwhile is not fetched as well" { peers given_meanwhile; }
 @test "little room on the disk: passed on, not kept; no room: FULL, nothing left" { peers disk_full; }
 @test "covey-syncd killed in mid-pull: nothing left, and again" { peers killed; }
 @test "300 pulls at once, from good and bad" { peers many; }

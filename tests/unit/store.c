@@ -643,6 +643,43 @@ static void untouched(void)
 	stage_free(stage);
 }
 
+/* Written by one and hashed by another, who is given the bytes or reads them again. */
+static void hashed_apart(void)
+{
+	struct stage *one = NULL, *other = NULL;
+
+	CHECK(stage_begin(store, &one, &why) == 0 && stage_add(one, "content", 7, &why) == 0 &&
+	      stage_end(one, &why) == 0);
+	CHECK(stage_begin(store, &other, &why) == 0 && stage_write(other, "cont", 4, &why) == 0);
+	CHECK(stage_hash_written(other, 1, &why) == 0);
+	stage_hash(other, "on", 2);
+	CHECK(stage_write(other, "ent", 3, &why) == 0 && stage_hash_written(other, 5, &why) == 0);
+	CHECK(stage_end(other, &why) < 0 && why.kind == ERR_CORRUPT);
+	CHECK(stage_hash_written(other, 5, &why) == 0 && stage_hash_written(other, 7, &why) == 0);
+	CHECK(stage_end(other, &why) == 0);
+	CHECK(memcmp(stage_sha256(one), stage_sha256(other), SHA256_BYTES) == 0);
+	stage_free(one);
+	stage_free(other);
+	CHECK(stage_begin(store, &other, &why) == 0 && stage_write(other, "x", 1, &why) == 0);
+	CHECK(stage_hash_written(other, 2, &why) < 0 && why.kind == ERR_CORRUPT);
+	stage_free(other);
+}
+
+/* What somebody is given, others see for as long as he says so. */
+static void incoming(void)
+{
+	const struct version v = { .time = 7, .node = 8 }, next = { .time = 7, .node = 8, .n = 1 };
+	int fd;
+
+	CHECK(!store_incoming(store, STR("in"), v));
+	fd = store_incoming_begin(store, STR("in"), v);
+	CHECK(fd >= 0 && store_incoming(store, STR("in"), v));
+	CHECK(!store_incoming(store, STR("in"), next) && !store_incoming(store, STR("im"), v));
+	CHECK(store_incoming_begin(store, STR("in"), v) < 0);
+	close(fd);
+	CHECK(!store_incoming(store, STR("in"), v));
+}
+
 /* The date of a child is not its place in the order: neither in tree/, nor when content goes by age. */
 static void child(void)
 {
@@ -758,6 +795,8 @@ int main(void)
 	child();
 	adoption();
 	untouched();
+	hashed_apart();
+	incoming();
 	history_parts();
 	close_store();
 	return UNIT_RESULT();
