@@ -67,6 +67,7 @@ struct pulling {
 	uint64_t told_at;		/* since then: ms, monotonic */
 	uint64_t look;			/* whether it is given to this node: ms, monotonic */
 	bool unwritable;		/* the disk took no more */
+	bool looking;			/* whether it is here: whoever joins is told afterwards */
 	struct job hashing;		/* of what is in the stage, beside, */
 	uint64_t hash_to;		/* up to here */
 	bool hashes;			/* that runs */
@@ -85,6 +86,13 @@ static int open_for_waiter(const struct pulling *p)
 	snprintf(path, sizeof path, "/proc/self/fd/%d",
 		 p->present >= 0 ? p->present : stage_fd(p->stage));
 	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* Of what they get from now on they have no descriptor yet. */
+static void waiters_renew(struct pulling *p)
+{
+	LIST_EACH(struct waiter, w, &p->waiters, link)
+		w->started = false;
 }
 
 static void tell_started(struct pulling *p, struct waiter *w)
@@ -183,31 +191,57 @@ static int new_stage(struct pulling *p, struct stage **ret, struct err *err)
 	return stage_begin_passing(p->worker.daemon->store, p->record.size, ret, err);
 }
 
-/* In p->present, if it is here.  Without the lock. */
-static void find_content(struct pulling *p)
+/* Its descriptor, if it is here; or -1.  Without the lock. */
+static int find_content(const struct pulling *p)
 {
 	struct store_entry entry = STORE_ENTRY_INIT;
+	int fd = -1;
 
 	if (store_version(p->worker.daemon->store, buf_str(&p->path), p->record.version, STORE_CONTENT,
-			  &entry, NULL) == 0 && entry.fd >= 0) {
-		p->present = entry.fd;
+			  &entry, NULL) == 0) {
+		fd = entry.fd;
 		entry.fd = -1;
 	}
 	store_entry_clear(&entry);
+	return fd;
 }
 
 /* In p->present or in p->stage. */
 static int pull_look(struct pulling *p, struct err *err)
 {
 	struct syncd *d = p->worker.daemon;
-	int rc = 0;
+	struct stage *stage = NULL;
+	int rc = 0, fd;
 
 	syncd_unlock(d);
-	find_content(p);
-	if (p->present < 0)
-		rc = new_stage(p, &p->stage, err);
+	fd = find_content(p);
+	if (fd < 0)
+		rc = new_stage(p, &stage, err);
 	syncd_lock(d);
+	p->present = fd;
+	p->stage = stage;
 	return rc;
+}
+
+/*
+ * Once more, when nobody waits.  Whoever joins meanwhile gets one content from
+ * its beginning to its end: the one that is here, or else the stage's.
+ */
+static void pull_look_again(struct pulling *p)
+{
+	struct syncd *d = p->worker.daemon;
+	int fd;
+
+	p->looking = true;
+	syncd_unlock(d);
+	fd = find_content(p);
+	syncd_lock(d);
+	p->looking = false;
+	p->present = fd;
+	if (fd >= 0)
+		waiters_renew(p);
+	else if (p->readable > 0)
+		tell_progress(p);
 }
 
 /* It is given to this node, and nobody waits for what this pull fetches. */
@@ -220,18 +254,14 @@ static bool pull_is_needless(const struct pulling *p)
 /* As long as that is so; then it may be here, in p->present. */
 static void await_incoming(struct pulling *p)
 {
-	struct syncd *d = p->worker.daemon;
 	bool waited = false;
 
 	while (!worker_is_cut(&p->worker) && pull_is_needless(p)) {
 		waited = true;
 		worker_wait(&p->worker, clock_mono_ms() + INCOMING_MS);
 	}
-	if (!waited || p->waiters.count > 0)
-		return;
-	syncd_unlock(d);
-	find_content(p);
-	syncd_lock(d);
+	if (waited && p->waiters.count == 0)
+		pull_look_again(p);
 }
 
 /*
@@ -331,8 +361,7 @@ static int start_over(struct pulling *p, struct err *err)
 		return -1;
 	p->stage = fresh;
 	p->readable = p->told = p->hash_to = 0;
-	LIST_EACH(struct waiter, w, &p->waiters, link)
-		w->started = false;
+	waiters_renew(p);
 	syncd_unlock(d);
 	stage_free(old);
 	syncd_lock(d);
@@ -619,7 +648,7 @@ int request_pull(struct syncd *d, struct serve_request *request, struct frame *f
 		worker_wake(&p->worker);
 		if (p->verified)
 			tell_done(p);
-		else if (p->readable > 0)
+		else if (p->readable > 0 && !p->looking)
 			tell_progress(p);
 	}
 	return 0;
