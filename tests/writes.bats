@@ -31,6 +31,7 @@ roles() { scenario write-roles "$1" "$(port)"; }
 @test "a file where a directory stands is 409, and stored nowhere" { roles other_kind; }
 @test "a large body goes on while it comes; what was lost of it is pushed whole" { roles early_push; }
 @test "what a minority knows is settled with its content, or passed over" { roles unsettled; }
+@test "what is restored from others is the whole of it, or nothing" { roles restored; }
 @test "the last bytes of what is pulled wait for its digest" { roles held_back; }
 @test "Age is counted from the question; a newer version here is not what was confirmed" { roles aged; }
 @test "the newest older content when nobody has the newest, but nothing deleted" { roles older; }

@@ -41,6 +41,7 @@
 #include "wire.h"
 
 #include <inttypes.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -2688,14 +2689,29 @@ static void directory_start(struct conn *c)
 /* restore: a new version with the content of an older one */
 
 static const char restore_no_content[] = "this version is a deletion or a directory";
+static const char restore_not_now[] = "this version's content cannot be had now";
+
+/* As many bytes as the version has: a part of them would become a version of its own. */
+static bool is_whole(const struct store_entry *entry)
+{
+	struct stat st;
+
+	return fstat(entry->fd, &st) == 0 && (uint64_t)st.st_size == entry->record.size;
+}
 
 /* The content is open in request.entry: commit it anew. */
 static void restore_commit(struct conn *c)
 {
 	struct request *r = &c->request;
-	struct write *w = write_new(c, WRITE_FILE);
-	struct write_item *item = write_add(w, buf_str(&r->path));
+	struct write_item *item;
+	struct write *w;
 
+	if (!is_whole(&r->entry)) {
+		answer_error(c, 503, "%s", restore_not_now);
+		return;
+	}
+	w = write_new(c, WRITE_FILE);
+	item = write_add(w, buf_str(&r->path));
 	w->mtime = r->entry.record.mtime;
 	w->form = answer_wants_page(c);
 	memcpy(item->type, r->entry.type, sizeof item->type);
@@ -2729,7 +2745,7 @@ static void restore_fetched(struct conn *c, int fd)
 	struct request *r = &c->request;
 
 	if (fd < 0) {
-		answer_error(c, 503, "this version's content cannot be had now");
+		answer_error(c, 503, "%s", restore_not_now);
 		return;
 	}
 	store_entry_clear(&r->entry);
@@ -2749,7 +2765,7 @@ static void restore_fetch(struct conn *c)
 	else if (!record_has_content(&r->ask.record))
 		answer_error(c, 404, "%s", restore_no_content);
 	else if (pull_start(c, &r->ask.record, str_of(r->ask.type), PULL_WHOLE, restore_fetched) < 0)
-		answer_error(c, 503, "this version's content cannot be had now");
+		answer_error(c, 503, "%s", restore_not_now);
 }
 
 static void restore_start(struct conn *c)
