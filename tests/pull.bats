@@ -38,6 +38,7 @@ peers() { scenario pull-peers "$1"; }
 @test "many ask for one content: fetched once, and no more when it is here" { peers joined; }
 @test "the asker leaves: a large pull is given up, a small one goes on" { peers asker_leaves; }
 @test "what this node is given meanwhile is not fetched as well" { peers given_meanwhile; }
+@test "of what is more than half here the rest is fetched, given or not" { peers nearly_there; }
 @test "who joins a pull that waits for that gets all of it" { peers joins_while_given; }
 @test "little room on the disk: passed on, not kept; no room: FULL, nothing left" { peers disk_full; }
 @test "covey-syncd killed in mid-pull: nothing left, and again" { peers killed; }

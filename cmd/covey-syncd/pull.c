@@ -16,13 +16,13 @@
  * Each waiter gets a descriptor of the content as soon as there is some of it,
  * then how far it has come, at most every PROGRESS_MS, then the end.
  *
- * A large content that nobody waits for may be given to this node at the same time, by
- * whoever owes it (store_incoming()): then that is waited for, and what is
- * lacking is fetched if it comes to nothing.
- *
  * When every waiter has gone, a pull that is small or more than half done
  * goes on (somebody wanted it, and the next one will be quick); another is
  * given up, for bytes cost more than asking again.
+ *
+ * Nor does another go on that nobody waits for while whoever owes the content
+ * gives it to this node (store_incoming()): that is waited for, and what is
+ * lacking is fetched if it comes to nothing.
  */
 #include "syncd.h"
 
@@ -156,6 +156,12 @@ static void tell_over(struct pulling *p, uint8_t type, const struct err *why)
 	}
 }
 
+/* Of a large content most is still to come. */
+static bool pull_is_early(const struct pulling *p)
+{
+	return p->record.size > SMALL_BYTES && p->steps.have < p->record.size / 2;
+}
+
 static void pull_give_up(struct pulling *p)
 {
 	p->given_up = true;
@@ -168,8 +174,7 @@ static void waiter_gone(struct serve_request *request)
 	struct pulling *p = w->pulling;
 
 	waiter_free(w);
-	if (p->waiters.count == 0 && !p->verified && p->record.size > SMALL_BYTES &&
-	    p->steps.have < p->record.size / 2)
+	if (p->waiters.count == 0 && !p->verified && pull_is_early(p))
 		pull_give_up(p);
 }
 
@@ -247,7 +252,7 @@ static void pull_look_again(struct pulling *p)
 /* It is given to this node, and nobody waits for what this pull fetches. */
 static bool pull_is_needless(const struct pulling *p)
 {
-	return p->waiters.count == 0 && p->record.size > SMALL_BYTES &&
+	return p->waiters.count == 0 && pull_is_early(p) &&
 	       store_incoming(p->worker.daemon->store, buf_str(&p->path), p->record.version);
 }
 
@@ -385,7 +390,7 @@ static void set_fetch(struct pulling *p, const struct pull_ask *how, const struc
 /* When there is something to be told, or to be looked for. */
 static uint64_t fetch_due(const struct pulling *p)
 {
-	uint64_t due = p->waiters.count == 0 && p->record.size > SMALL_BYTES ? p->look : NEVER;
+	uint64_t due = p->waiters.count == 0 && pull_is_early(p) ? p->look : NEVER;
 
 	return p->readable > p->told && p->told_at + PROGRESS_MS < due ? p->told_at + PROGRESS_MS : due;
 }
