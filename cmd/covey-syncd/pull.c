@@ -249,11 +249,24 @@ static void pull_look_again(struct pulling *p)
 		tell_progress(p);
 }
 
-/* It is given to this node, and nobody waits for what this pull fetches. */
-static bool pull_is_needless(const struct pulling *p)
+/* Nobody waits for it, and it costs little to give up. */
+static bool pull_may_wait(const struct pulling *p)
 {
-	return p->waiters.count == 0 && pull_is_early(p) &&
-	       store_incoming(p->worker.daemon->store, buf_str(&p->path), p->record.version);
+	return p->waiters.count == 0 && pull_is_early(p);
+}
+
+/* It may wait, and is given to this node.  Without the lock meanwhile. */
+static bool pull_is_needless(struct pulling *p)
+{
+	struct syncd *d = p->worker.daemon;
+	bool incoming;
+
+	if (!pull_may_wait(p))
+		return false;
+	syncd_unlock(d);
+	incoming = store_incoming(d->store, buf_str(&p->path), p->record.version);
+	syncd_lock(d);
+	return incoming && pull_may_wait(p);
 }
 
 /* As long as that is so; then it may be here, in p->present. */
@@ -390,7 +403,7 @@ static void set_fetch(struct pulling *p, const struct pull_ask *how, const struc
 /* When there is something to be told, or to be looked for. */
 static uint64_t fetch_due(const struct pulling *p)
 {
-	uint64_t due = p->waiters.count == 0 && pull_is_early(p) ? p->look : NEVER;
+	uint64_t due = pull_may_wait(p) ? p->look : NEVER;
 
 	return p->readable > p->told && p->told_at + PROGRESS_MS < due ? p->told_at + PROGRESS_MS : due;
 }

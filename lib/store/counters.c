@@ -520,9 +520,10 @@ int store_incoming_begin(const struct store *store, struct str path, struct vers
 	return lock.fd;
 }
 
+/* Where there is no lock file nobody has locked any of it. */
 static bool byte_is_locked(const struct store *store, struct flock byte)
 {
-	struct lock lock = { .fd = lock_open(store) };
+	struct lock lock = { .fd = openat(store->dir, LOCK_FILE, O_RDWR | O_CLOEXEC) };
 	bool held = lock.fd >= 0 && fcntl(lock.fd, F_OFD_GETLK, &byte) == 0 && byte.l_type != F_UNLCK;
 
 	lock_release(&lock);

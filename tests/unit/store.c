@@ -678,6 +678,8 @@ static void incoming(void)
 	CHECK(store_incoming_begin(store, STR("in"), v) < 0);
 	close(fd);
 	CHECK(!store_incoming(store, STR("in"), v));
+	CHECK(unlink(in_store("", "locks")) == 0 && !store_incoming(store, STR("in"), v));
+	CHECK(access(in_store("", "locks"), F_OK) < 0);
 }
 
 /* The date of a child is not its place in the order: neither in tree/, nor when content goes by age. */
