@@ -39,7 +39,8 @@
 #define SMALL_BYTES (4u << 20)		/* goes on without waiters */
 #define PROGRESS_MS 5			/* between two PROGRESS */
 #define INCOMING_MS 100			/* between two looks whether it is given to this node */
-#define HASH_BYTES (1u << 20)		/* a larger content is hashed beside, so many bytes at least at once */
+#define HASH_BYTES (1u << 20)		/* a larger content is hashed beside, so many bytes at least at once, */
+#define HASH_MOST_BYTES (32u << 20)	/* and so many at most: then others are in turn, and it can be cut */
 
 struct waiter {
 	struct link link;
@@ -301,12 +302,18 @@ static void hash_work(struct job *job)
 	syncd_unlock(d);
 }
 
+/* Up to where it is hashed at once, of so many bytes that are there. */
+static uint64_t hash_next(uint64_t from, uint64_t there)
+{
+	return there - from > HASH_MOST_BYTES ? from + HASH_MOST_BYTES : there;
+}
+
 static void hash_start(struct pulling *p)
 {
 	if (p->hashes || p->record.size <= HASH_BYTES || p->readable < p->hash_to + HASH_BYTES)
 		return;
 	p->hashes = true;
-	p->hash_to = p->readable;
+	p->hash_to = hash_next(p->hash_to, p->readable);
 	p->hashing = (struct job){ .work = hash_work };
 	pool_submit(p->worker.daemon->hashers, &p->hashing);
 }
@@ -465,21 +472,36 @@ static int pull_fetch(struct pulling *p, const struct pull_ask *how, struct err 
 
 /* verify */
 
+/* What is not hashed yet, unless the pull is cut meanwhile.  Without the lock. */
+static int hash_rest(struct pulling *p, struct err *err)
+{
+	uint64_t size = stage_size(p->stage);
+	int rc = 0;
+
+	for (uint64_t to = 0; rc == 0 && to < size && !worker_is_cut(&p->worker);) {
+		to = hash_next(to, size);
+		rc = stage_hash_written(p->stage, to, err);
+	}
+	return rc;
+}
+
 static int pull_verify(struct pulling *p, struct err *err)
 {
 	struct syncd *d = p->worker.daemon;
-	bool digest_ok;
+	bool digest_ok, cut;
 	int rc;
 
 	hash_await(p);
 	syncd_unlock(d);
-	rc = stage_hash_written(p->stage, stage_size(p->stage), err);
-	if (rc == 0)
+	rc = hash_rest(p, err);
+	cut = worker_is_cut(&p->worker);
+	if (rc == 0 && !cut)
 		rc = stage_end(p->stage, err);
 	digest_ok = rc == 0 && stage_size(p->stage) == p->record.size &&
 		    memcmp(stage_sha256(p->stage), p->record.sha256, SHA256_BYTES) == 0;
 	syncd_lock(d);
-	pull_checked(&p->steps, digest_ok);
+	if (!cut)
+		pull_checked(&p->steps, digest_ok);
 	return rc;
 }
 
