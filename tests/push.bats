@@ -24,5 +24,6 @@ peers() { scenario push-peers "$1"; }
 @test "homes are asked for indexes and histories with the epoch of the layout" { peers homes; }
 @test "one that refuses everything is in nobody's way" { peers refused_many; }
 @test "what its writer is giving to a keeper is not given to it twice at once" { peers given_already; }
+@test "a keeper that lacks it does not wait for one that is given it slowly" { peers given_another; }
 @test "the keepers change while a content is on its way" { peers relaid; }
 @test "what is no push is refused and harms nobody" { peers nonsense; }

@@ -226,24 +226,34 @@ static bool anybody_there(const struct syncd *d, const struct entry *e, bool *re
 	return others == 0 || up > 0;
 }
 
-/* The content to every keeper: one that is a home as well then has the record, too. */
-static bool entry_push(struct entry *e, const struct store_entry *what)
+static struct sync_push push_of(const struct entry *e, const struct store_entry *what)
 {
-	struct syncd *d = e->worker.daemon;
 	struct sync_push wanted = { .path = buf_str(&e->path), .record = what->record,
 				    .type = str_of(what->type) };
 
-	keepers_of(d, e, &wanted);
+	keepers_of(e->worker.daemon, e, &wanted);
+	return wanted;
+}
+
+/* The content to every keeper: one that is a home as well then has the record, too. */
+static bool entry_push(struct entry *e, const struct store_entry *what)
+{
+	const struct sync_push wanted = push_of(e, what);
+
 	return what->fd < 0 || wanted.keeper_count == 0 || push_to_all(&e->worker, &wanted, what->fd);
 }
 
-/* Its writer is still giving it to keepers, perhaps: then those say at once that they have it. */
+/*
+ * Its writer is still giving it to all keepers that lack it, perhaps: then those
+ * say at once that they have it.  One that returns meanwhile waits for no other.
+ */
 static void await_push(struct entry *e, const struct store_entry *what)
 {
-	while (what->record.size > LARGE_BYTES &&
-	       push_is_under_way(e->worker.daemon, buf_str(&e->path), e->version) &&
+	struct sync_push wanted = push_of(e, what);
+
+	while (what->record.size > LARGE_BYTES && push_is_under_way(e->worker.daemon, &wanted) &&
 	       worker_wait(&e->worker, clock_mono_ms() + PUSH_LOOK_MS))
-		;
+		wanted = push_of(e, what);	/* the layout may be another one */
 }
 
 static bool is_last_answer(struct str body)

@@ -424,13 +424,40 @@ bool push_to_all(struct worker *w, const struct sync_push *wanted, int fd)
 	return all;
 }
 
-bool push_is_under_way(const struct syncd *d, struct str path, struct version version)
+/* How far all pushes of this content have got with a keeper. */
+static enum try_state keeper_state(const struct syncd *d, const struct sync_push *wanted, uint64_t node)
 {
-	LIST_EACH(const struct push, p, &d->pushes, link)
-		if (version_cmp(p->record.version, version) == 0 && str_eq(buf_str(&p->path), path) &&
-		    count_of(p, TRY_RUNNING) > 0)
-			return true;
-	return false;
+	enum try_state state = TRY_IDLE;
+
+	LIST_EACH(const struct push, p, &d->pushes, link) {
+		if (version_cmp(p->record.version, wanted->record.version) != 0 ||
+		    !str_eq(buf_str(&p->path), wanted->path))
+			continue;
+		for (size_t i = 0; i < p->count; i++) {
+			const struct push_try *t = &p->tries[i];
+
+			if (t->node == node && (t->state == TRY_HAS || t->state == TRY_NEEDLESS))
+				return t->state;
+			if (t->node == node && t->state == TRY_RUNNING)
+				state = t->state;
+		}
+	}
+	return state;
+}
+
+bool push_is_under_way(const struct syncd *d, const struct sync_push *wanted)
+{
+	bool running = false;
+
+	for (size_t i = 0; i < wanted->keeper_count; i++) {
+		uint64_t node = wanted->keepers[i];
+		enum try_state state = keeper_state(d, wanted, node);
+
+		if (state == TRY_IDLE && peers_up(d->peers, node))
+			return false;
+		running = running || state == TRY_RUNNING;
+	}
+	return running;
 }
 
 /* PUSH, PUSH_BEGIN, PUSH_MORE, PUSH_NAME, PUSH_DROP */

@@ -285,8 +285,8 @@ void push_took(struct syncd *, uint64_t id, uint64_t ms);	/* a keeper took a con
 uint64_t push_patience_ms(const struct syncd *, uint64_t id);	/* after that it is slow, for a small content */
 bool push_is_late(const struct syncd *, uint64_t id);	/* one failed lately: it is to be tried after others */
 
-/* Some keeper is being given it. */
-bool push_is_under_way(const struct syncd *, struct str path, struct version);
+/* Of its keepers some are being given it, and each other one that is up has it. */
+bool push_is_under_way(const struct syncd *, const struct sync_push *);
 /* Within a job; true when every keeper has it, or is never to have it. */
 bool push_to_all(struct worker *, const struct sync_push *, int fd);
 void push_forgive(struct syncd *, uint64_t id);	/* it is up again: pushes that failed do not count */
