@@ -572,6 +572,14 @@ static struct upload *upload_new(struct conn *c)
 	return u;
 }
 
+static void chunks_free(struct upload *u)
+{
+	for (size_t i = 0; i < CHUNKS; i++) {
+		free(u->chunks[i].data);
+		u->chunks[i] = (struct chunk){ .data = NULL };
+	}
+}
+
 void upload_free(struct upload *u)
 {
 	if (u == NULL)
@@ -579,8 +587,7 @@ void upload_free(struct upload *u)
 	multipart_clear(&u->multipart);
 	if (u->incoming >= 0)
 		close(u->incoming);
-	for (size_t i = 0; i < CHUNKS; i++)
-		free(u->chunks[i].data);
+	chunks_free(u);
 	free(u);
 }
 
@@ -940,6 +947,7 @@ static void upload_finish(struct upload *u)
 		chunk_submit(u);
 		return;
 	}
+	chunks_free(u);			/* what follows may take long */
 	if (u->pushed != NULL)
 		u->pushed(c);
 	else if (u->is_form && form_finish(u, &u->err) < 0)
