@@ -201,17 +201,31 @@ keeper_full() {
 @test "a keeper whose disk is full in the middle: another has the copy, and it has its room again; in a group of three" { keeper_full 3; }
 @test "a keeper whose disk is full in the middle: another has the copy, and it has its room again; in a group of five" { keeper_full 5; }
 
-# served N: bytes that covey-httpd of nodes 1 to N has sent of files
+# httpds FROM TO: covey-httpd of these nodes
+httpds() {
+	local i
+	for ((i = $1; i <= $2; i++)); do pgrep -P "${UPS[i]}" covey-httpd; done
+}
+
+# served PID...: bytes that these have sent of files
 served() {
-	local i sum=0
-	for ((i = 1; i <= $1; i++)); do
-		sum=$((sum + $(awk '/^rchar/ { print $2 }' "/proc/$(pgrep -P "${UPS[i]}" covey-httpd)/io")))
-	done
+	local pid sum=0
+	for pid; do sum=$((sum + $(awk '/^rchar/ { print $2 }' "/proc/$pid/io"))); done
 	echo $sum
 }
 
+# is_given I: a content is on its way to node I from who owes it, or is there
+is_given() {
+	local pid
+	pid=$(httpds "$1" "$1")
+	cmp -s big "${STORES[$1]}/tree$P" ||
+		find "/proc/$pid/fd" -lname '*(deleted)' -exec stat -Lc %s {} + | grep -qv '^0$'
+}
+
+# While it is found out that it lacks the content, nobody gives it but who owes it: else it would depend
+# on which of the two is quicker how much it has fetched before it is given the first bytes.
 owed_once() {
-	local n=$1 i before after
+	local n=$1 i before after others
 	(umask 077 && covey key new >group.key)
 	for ((i = 1; i <= n; i++)); do lone_conf $i "$n"; done
 	mapfile -t all < <(seq 1 "$n")
@@ -221,11 +235,16 @@ owed_once() {
 	bytes 150000000 >big
 	stop_node "$n"
 	[ "$(code -H 'Prefer: wait=60' -T big "${URLS[1]}$P")" = 201 ]
-	before=$(served $((n - 1)))
+	mapfile -t others < <(httpds 1 $((n - 1)))
+	[ ${#others[@]} -eq $((n - 1)) ]
+	before=$(served "${others[@]}")
+	hold "${others[@]}"
 	run_node "$n"
+	wait_until 60 is_given "$n"
+	release
 	wait_until 60 cmp big "${STORES[n]}/tree$P"
 	wait_until 60 outbox_empty 1
-	after=$(served $((n - 1)))
+	after=$(served "${others[@]}")
 	echo "fetched, beside what was given: $((after - before)) bytes"
 	[ $((after - before)) -lt 75000000 ]
 }
