@@ -497,7 +497,7 @@ static int pull_verify(struct pulling *p, struct err *err)
 	cut = worker_is_cut(&p->worker);
 	if (rc == 0 && !cut)
 		rc = stage_end(p->stage, err);
-	digest_ok = rc == 0 && stage_size(p->stage) == p->record.size &&
+	digest_ok = rc == 0 && !cut && stage_size(p->stage) == p->record.size &&
 		    memcmp(stage_sha256(p->stage), p->record.sha256, SHA256_BYTES) == 0;
 	syncd_lock(d);
 	if (!cut)
