@@ -159,7 +159,7 @@ again() {
 	spawn up covey up -c "$CONF"
 	wait_until 10 ready "$URL"
 	echo content | curl -sf -T - "$URL/f"
-	local pids=() asked=0 i
+	local pids=() asked=0 pid i
 	processes() { printf '%s\n' "${pids[@]}" | sort -u | wc -l; }
 	while [ "$asked" -lt 24 ] || [ "$(processes)" -lt 3 ]; do
 		# Around the moment at which it leaves.
@@ -170,7 +170,8 @@ again() {
 		for i in 1 2 3 4; do wait -n; done
 		for i in 1 2 3 4; do [ "$(cat "$D/body.$i")" = content ]; rm "$D/body.$i"; done
 		asked=$((asked + 4))
-		pids+=("$(pgrep -P "$PID" -f covey-httpd)")
+		pid=$(pgrep -P "$PID" -f covey-httpd) || continue	# it has left already
+		pids+=("$pid")
 	done
 	echo "asked $asked, by $(processes) processes"
 	run pgrep -P "$PID" -f 'versiond|discoverd|syncd'
