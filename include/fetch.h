@@ -29,9 +29,9 @@
  *	fetch_close			what is still under way is cancelled
  *
  * Within fetch_wait() head() is called when the final response's header has
- * come, then body() with what came at once.  Either may take its time, which
- * holds the peers of the set back and is no silence of theirs, or stop the
- * transfer: it fills *err and returns -1.  Between two waits the thread may
+ * come, then body() with what came at once, FETCH_BODY_MAX bytes at most.
+ * Either may take its time, which holds the peers of the set back and is no
+ * silence of theirs, or stop the transfer: it fills *err and returns -1.  Between two waits the thread may
  * start others, cancel, and tell of a FETCH_PUT's body that it has grown
  * (fetch_more) or is whole (fetch_last).  A set is for one thread, but for
  * fetch_wake(); a struct fetcher is for all.
@@ -58,6 +58,7 @@ void fetcher_keys(struct fetcher *, const struct sign_keys *, uint64_t self);
 
 #define FETCH_LENGTH_UNKNOWN UINT64_MAX
 #define FETCH_FIELDS_MAX 8		/* that one request or trailer brings */
+#define FETCH_BODY_MAX (128u * 1024)	/* bytes; more of a body is not held for the caller */
 
 /* What head() may look at; the slices last for the call. */
 struct fetch_head {

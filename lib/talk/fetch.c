@@ -560,14 +560,37 @@ static size_t on_header(char *line, size_t size, size_t n, void *data)
 	return t->has_err ? 0 : n;
 }
 
-/* CURLOPT_WRITEFUNCTION: curl cuts what it received at once into pieces of 16 KiB. */
+/* What has come of the body.  -1: whoever asked stops the transfer. */
+static int give_body(struct transfer *t, struct err *err)
+{
+	int rc = 0;
+
+	if (t->digest != NULL)
+		digest_add(t->digest, t->came.data, t->came.len);
+	if (t->fetch->body != NULL)
+		rc = t->fetch->body(t->fetch, t->came.data, t->came.len, err);
+	t->last_byte = clock_mono_ms();		/* what the callback took is no silence */
+	buf_reset(&t->came);
+	return rc;
+}
+
+/*
+ * CURLOPT_WRITEFUNCTION: curl cuts what it received at once into pieces of
+ * 16 KiB, and receives again as long as there is something, so that from a quick
+ * peer megabytes would come before it returns.
+ */
 static size_t on_body(char *bytes, size_t size, size_t n, void *data)
 {
 	struct transfer *t = data;
 
 	(void)size;
-	if (!t->again)
-		buf_add(&t->came, bytes, n);
+	if (t->again)
+		return n;
+	if (t->came.len + n > FETCH_BODY_MAX && give_body(t, &t->err) < 0) {
+		t->has_err = true;
+		return 0;
+	}
+	buf_add(&t->came, bytes, n);
 	return n;
 }
 
@@ -690,20 +713,6 @@ static struct fetch *transfer_finished(struct transfer *t, CURLcode code)
 		err_set(&err, kind_of(code), "fetch from peer: %s",
 			t->curl_text[0] ? t->curl_text : curl_easy_strerror(code));
 	return transfer_end(t, &err);
-}
-
-/* What has come of the body.  -1: whoever asked stops the transfer. */
-static int give_body(struct transfer *t, struct err *err)
-{
-	int rc = 0;
-
-	if (t->digest != NULL)
-		digest_add(t->digest, t->came.data, t->came.len);
-	if (t->fetch->body != NULL)
-		rc = t->fetch->body(t->fetch, t->came.data, t->came.len, err);
-	t->last_byte = clock_mono_ms();		/* what the callback took is no silence */
-	buf_reset(&t->came);
-	return rc;
 }
 
 /* One that is stopped by whoever asked, or NULL. */

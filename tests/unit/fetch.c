@@ -138,7 +138,7 @@ static void *serve_one(void *data)
 
 struct trial {
 	struct fetch fetch;
-	size_t got, wrong, pieces;
+	size_t got, wrong, pieces, largest;
 	uint64_t first_byte_ms, stall_ms;	/* 0: PATIENCE_MS */
 	size_t stop_after;	/* refuse the body beyond so many bytes; 0: never */
 	unsigned slow_ms;	/* that the first pieces take */
@@ -168,7 +168,8 @@ static int on_body(struct fetch *fetch, const void *bytes, size_t n, struct err 
 	for (size_t i = 0; i < n; i++)
 		t->wrong += b[i] != pattern(fetch->offset + t->got + i);
 	t->got += n;
-	if (t->slow_ms > 0 && t->pieces++ < 4)
+	t->largest = n > t->largest ? n : t->largest;
+	if (t->slow_ms > 0 && t->pieces++ < 2)
 		usleep(t->slow_ms * 1000);
 	if (t->stop_after && t->got > t->stop_after)
 		return err_set(err, ERR_FULL, "test: enough");
@@ -325,13 +326,17 @@ static void test_many(void)
 	}
 }
 
-/* What the caller takes for the body's first pieces is longer than a stall may last: that is no stall. */
+/*
+ * What the caller takes for the body's first pieces is longer than a stall may
+ * last: that is no stall.  Nor is all that came meanwhile kept in memory.
+ */
 static void test_slow_caller(void)
 {
 	struct trial t = { .first_byte_ms = 1500, .stall_ms = 1500, .slow_ms = 2000 };
 
 	run(&t, "/fine", 0);
 	CHECK(t.ended && t.err.kind == ERR_NONE && t.got == BODY && t.wrong == 0);
+	CHECK(t.largest <= FETCH_BODY_MAX);
 }
 
 /* Nor is it a stall of another transfer of the set, whose bytes wait to be read meanwhile. */
