@@ -451,26 +451,30 @@ end_shared_group() {
 	D=$SHARED COVEY_TEST_MARK=$SHARED BATS_TEST_COMPLETED=1 covey_teardown
 }
 
+# is_child PID PARENT
+is_child() {
+	local stat fields
+	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
+	read -ra fields <<<"${stat##*) }"
+	[ "${fields[1]}" = "$2" ]
+}
+
 # children PID: its processes
 children() {
-	local stat fields
-	for stat in /proc/[0-9]*/stat; do
-		{ read -r stat <"$stat"; } 2>/dev/null || continue
-		read -ra fields <<<"${stat##*) }"
-		[ "${fields[1]}" != "$1" ] || echo "${stat%% *}"
+	local pid
+	for pid in /proc/[0-9]*; do
+		! is_child "${pid#/proc/}" "$1" || echo "${pid#/proc/}"
 	done
 }
 
 # The roles are the children of `covey up`, known by their configuration.
 role_pid() {
-	local file args pid stat fields found=
+	local file args pid found=
 	for file in /proc/[0-9]*/cmdline; do
 		{ mapfile -d '' args <"$file"; } 2>/dev/null || continue
 		[[ ${args[0]-} == *"$2" && "${args[*]} " == *"/node$1/covey.yaml "* ]] || continue
 		pid=${file#/proc/} pid=${pid%/*}
-		{ read -r stat <"/proc/$pid/stat"; } 2>/dev/null || continue
-		read -ra fields <<<"${stat##*) }"
-		[ "${fields[1]}" != "${GROUP_PID:-$PID}" ] || found=$pid
+		! is_child "$pid" "${GROUP_PID:-$PID}" || found=$pid
 	done
 	[ -n "$found" ] && echo "$found"
 }

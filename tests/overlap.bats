@@ -39,8 +39,18 @@ answered() {
 	[ "$(cat client.log)" = "$1" ] || { echo "the client got $(cat client.log)"; return 1; }
 }
 
-# stages I ROLE: the sizes of bodies without a name that a process has
-stages() { find "/proc/$(role_pid "$1" "covey-$2")/fd" -lname '*(deleted)' -exec stat -Lc %s {} +; }
+# receiving PATH: the client has sent half of big, RECEIVER has most of that
+receiving() {
+	bytes 60000000 >big
+	halves "$1"
+	wait_until 20 receives 28000000
+}
+
+# unnamed PID: the sizes of the files without a name that it has
+unnamed() { find "/proc/$1/fd" -lname '*(deleted)' -exec stat -Lc %s {} +; }
+
+# stages I ROLE: of bodies in the group's node I
+stages() { unnamed "$(role_pid "$1" "covey-$2")"; }
 
 # Another node has so much of the body: RECEIVER
 receives() {
@@ -95,9 +105,7 @@ everybody_reads() {
 
 comes_while_sent() {
 	group "$1"
-	bytes 60000000 >big
-	halves /d/big
-	wait_until 20 receives 28000000
+	receiving /d/big
 	[ "$(copies /d/big)" -eq 0 ]
 	nobody_knows /d/big
 	answered 201
@@ -109,9 +117,7 @@ comes_while_sent() {
 
 client_leaves() {
 	group "$1"
-	bytes 60000000 >big
-	halves /big
-	wait_until 20 receives 28000000
+	receiving /big
 	kill -9 "$CLIENT"
 	wait_until 10 nothing_left
 	nobody_knows /big
@@ -121,9 +127,7 @@ client_leaves() {
 
 keeper_dies() {
 	group "$1"
-	bytes 60000000 >big
-	halves /big
-	wait_until 20 receives 28000000
+	receiving /big
 	kill -9 "$(role_pid "$RECEIVER" covey-httpd)"
 	answered 201
 	[ "$(copies /big)" -ge 2 ]
@@ -135,9 +139,7 @@ keeper_dies() {
 
 origin_dies() {
 	group "$1"
-	bytes 60000000 >big
-	halves /big
-	wait_until 20 receives 28000000
+	receiving /big
 	kill -9 "$(role_pid 1 covey-httpd)" "$(role_pid 1 covey-syncd)"
 	touch go
 	wait "$CLIENT" || :
@@ -153,9 +155,7 @@ origin_dies() {
 
 @test "covey-httpd dies alone while it is sent a body: the keeper waits no longer than for a client" {
 	group 3 $'limits: { idle_timeout: 15s }\ntimeouts: { check: 1s, store: 5s }'
-	bytes 60000000 >big
-	halves /big
-	wait_until 5 receives 28000000
+	receiving /big
 	kill -9 "$(role_pid 1 covey-httpd)"
 	wait_until 20 ready "${URLS[1]}"
 	wait_until 20 nothing_left
@@ -207,8 +207,8 @@ httpds() {
 	for ((i = $1; i <= $2; i++)); do pgrep -P "${UPS[i]}" covey-httpd; done
 }
 
-# bodies I ROLE: the sizes of bodies without a name that node I has; as stages, with a `covey up` of its own
-bodies() { find "/proc/$(pgrep -P "${UPS[$1]}" "covey-$2")/fd" -lname '*(deleted)' -exec stat -Lc %s {} +; }
+# bodies I ROLE: as stages, of a node with a `covey up` of its own
+bodies() { unnamed "$(pgrep -P "${UPS[$1]}" "covey-$2")"; }
 
 # served PID...: bytes that these have sent of files
 served() {
