@@ -4,7 +4,7 @@
 load helpers
 
 # One group for the tests that leave it as it was; each uses names of its own.
-setup_file() { shared_group 5 'timeouts: { store: 10s, push: 10s }'; }	# 201 on a busy machine, too
+setup_file() { shared_group 5 'timeouts: { check: 2s, store: 10s, push: 10s }'; }	# 201 on a busy machine, too
 teardown_file() { end_shared_group; }
 setup() {
 	covey_setup
@@ -238,7 +238,7 @@ store_late() {
 
 @test "a process that settles what stands behind a gate stops at once" {
 	local pid
-	PORT_BASE=$(port 70) group 3 'timeouts: { store: 30s, push: 10s }'
+	PORT_BASE=$(port 70) group 3 'timeouts: { check: 2s, store: 30s, push: 10s }'
 	echo x >f
 	[ "$(code -T f "${URLS[1]}/held/d/f")" = 201 ]
 	kill -STOP "$(role_pid 2 covey-versiond)" "$(role_pid 3 covey-versiond)"

@@ -743,7 +743,7 @@ limits:
 }
 
 @test "what a client gave up waiting for is above nothing that is written later" {
-	group 3 'timeouts: { store: 10s, push: 10s }'
+	group 3 'timeouts: { check: 2s, store: 10s, push: 10s }'
 	echo first >f
 	[ "$(code -T f "${URLS[2]}/left")" = 201 ]
 	kill -STOP "$(role_pid 1 covey-versiond)"

@@ -3,7 +3,7 @@
 # says what confirmed reads say, and an empty directory is removed only when it is.
 load helpers
 
-setup_file() { shared_group 5 'timeouts: { store: 10s, push: 10s }'; }	# 201 on a busy machine, too
+setup_file() { shared_group 5 'timeouts: { check: 2s, store: 10s, push: 10s }'; }	# 201 on a busy machine, too
 teardown_file() { end_shared_group; }
 setup() {
 	covey_setup

@@ -320,7 +320,7 @@ else:
 
 # Nobody waits for a home that let a question pass: the first answer to STORE is the last.
 @test "a home that is not waited for has what it missed within ten seconds, whatever timeouts.store is" {
-	group 3 'timeouts: { store: 60s }'
+	group 3 'timeouts: { check: 2s, store: 60s }'
 	echo one >one
 	kill -STOP "$(role_pid 3 covey-versiond)"
 	run covey-check -c "$(conf 1)" f	# all are asked, and node 3 says nothing
