@@ -563,7 +563,8 @@ need() {
 block_cuts() {
 	CUTS=$TOP/build/block-cuts/$1-$2
 	rm -rf "$CUTS"
-	run "$TOP/tests/block-cuts" "$CUTS" "$(port 1)" "$@"
+	# Out of sight of a test that makes a namespace meanwhile, which would keep the disks mounted.
+	run unshare --mount "$TOP/tests/block-cuts" "$CUTS" "$(port 1)" "$@"
 	echo "# $output" >&3
 	[ "$status" -eq 0 ]
 	_end_block_cuts
