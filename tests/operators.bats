@@ -199,7 +199,7 @@ has_checks() {
 is_gone() { ! role_pid "$1" "$2"; }
 
 @test "counters go on after covey-httpd and covey-versiond left idle, or were killed" {
-	local answers i
+	local answers connection i
 	group 1 'limits: { idle_exit: 300ms }'
 	for i in 1 2 3; do [ "$(echo "$i" | code -T - "${URLS[1]}/f$i")" = 201 ]; done
 	answers=$(answers)
@@ -209,13 +209,12 @@ is_gone() { ! role_pid "$1" "$2"; }
 	wait_until 30 is_gone 1 covey-versiond
 	[ "$(answers)" -eq "$answers" ]
 	wait_until 20 has_checks 3
-	# It may leave before it is killed.
-	while :; do
-		[ "$(code "${URLS[1]}/f1")" = 200 ]
-		answers=$((answers + 1))
-		! kill -KILL "$(role_pid 1 covey-httpd)" || break
-	done
-	[ "$(answers)" -eq "$answers" ]
+	# While somebody is connected it does not leave by itself.
+	exec {connection}<>"/dev/tcp/127.0.0.1/${URLS[1]##*:}"
+	[ "$(code "${URLS[1]}/f1")" = 200 ]
+	kill -KILL "$(role_pid 1 covey-httpd)"
+	exec {connection}>&-
+	[ "$(answers)" -eq $((answers + 1)) ]
 }
 
 @test "a group key that everybody may read is warned of, in the log and in covey status" {

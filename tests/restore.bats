@@ -523,10 +523,11 @@ other_node() {
 	httpd one
 	line=$(sed -n '/^```sh/,/^```/p' "$TOP/README.md" | grep '^rsync ')
 	line=${line//\/var\/lib\/covey\//$STORE/}
-	# Until the two are of one second, as most are.
+	# Until the two are of one second, in which there is a backup between.
 	for try in {1..20}; do
 		rm -rf backup
 		mkdir -p backup
+		while [[ ${EPOCHREALTIME#*[.,]} != 00* ]]; do :; done
 		[[ $(code -d "first  $try" -X PUT "$URL/f") == 20[14] ]]
 		first=$(header ETag)
 		eval "$line"
@@ -534,7 +535,7 @@ other_node() {
 		second=$(header ETag)
 		[ "${first%%.*}" != "${second%%.*}" ] || break
 	done
-	[ "${first%%.*}" = "${second%%.*}" ]
+	[ "${first%%.*}" = "${second%%.*}" ] || skip "NOT RUN: no second has two writes and rsync in it here"
 	eval "$line"
 	[ "$(cat backup/covey/tree/f)" = "second $try" ]
 	diff <(holdings "$STORE") <(holdings backup/covey)
