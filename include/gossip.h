@@ -16,6 +16,10 @@
  * Per round at most GOSSIP_TARGETS messages, one to a stranger and one per
  * seed go out, and one for each message that came in and asks for an answer.
  *
+ * A small group in which nothing happens may rest: its nodes read what came
+ * once in a round of GOSSIP_REST_MS, before they tell, and so wake up for
+ * that alone.  What is read so late says nothing exact of the teller's clock.
+ *
  * That what is told at random reaches everybody is from Demers et al.,
  * "Epidemic Algorithms for Replicated Database Maintenance", 1987; that
  * heartbeats are counters which spread in this way, from van Renesse, Minsky
@@ -31,7 +35,9 @@
 #include "wire.h"
 
 #define GOSSIP_ROUND_MS 500
+#define GOSSIP_REST_MS (VIEW_SUSPECT_MS / 4)	/* as seldom as view_tick() may come */
 #define GOSSIP_TARGETS 4		/* members told in one round */
+#define GOSSIP_RESTING_MAX 5		/* nodes; of more a word would take too many rounds to get around */
 #define GOSSIP_SEEDS_MAX 64		/* addresses, of all seeds together */
 #define GOSSIP_FORGET_S (UINT64_C(7) * 24 * 3600)
 
@@ -50,6 +56,8 @@ struct gossip {
 	struct address stranger;	/* to be asked in the next round, for a proof; len 0: none */
 	uint64_t proofs[2];		/* random, of this round's such question and the one's before */
 	struct buf packet;		/* the one being made */
+	bool late;			/* the caller's: what is received has waited, for up to GOSSIP_REST_MS */
+	bool clock_moved;		/* of what came late this says that it must not: the caller's to take back */
 };
 
 /* send, random, wall and data are set by the caller, before or after. */

@@ -5,6 +5,8 @@
  * group's key, is no message, or is for another node or role, is dropped.
  * Of what does not open the log says so, once for a source and minute.
  * Sending never waits: a packet that does not go out is a lost one.
+ *
+ * At rest a socket wakes nobody: what comes waits for sealed_read().
  */
 #ifndef COVEY_SEALED_H
 #define COVEY_SEALED_H
@@ -26,6 +28,10 @@ struct sealed_role {
 struct sealed_socket *sealed_new(struct loop *, int fd, const struct seal_keys *, uint64_t self,
 				 const struct sealed_role *, void *data, struct err *);
 void sealed_free(struct sealed_socket *);	/* NULL is fine */
+
+void sealed_rest(struct sealed_socket *, bool);
+/* One batch of what has come, at rest or not.  True: there may be more. */
+bool sealed_read(struct sealed_socket *);
 
 /* Bytes of the message being received, before it was sealed; within received(). */
 size_t sealed_received(const struct sealed_socket *);

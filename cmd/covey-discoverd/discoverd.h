@@ -84,6 +84,10 @@ struct discoverd {
 	struct caller *sync;
 
 	struct timer round, publish, farewell;
+	uint64_t stirred;		/* ms: when something happened last */
+	uint64_t stirred_changes;	/* of the view's changes: those that were looked at */
+	bool rests;			/* what comes by UDP is read once in a round */
+	unsigned rounds_rested;
 	uint64_t published;		/* the view's changes that all have been told of */
 	int64_t published_offset;
 	int farewells;			/* still to be said */
@@ -121,6 +125,8 @@ struct discoverd {
 /* network.c */
 int network_start(struct discoverd *, struct err *);	/* sets how gossip and the agent send */
 void network_stop(struct discoverd *);
+void network_rest(struct discoverd *, bool);
+void network_read(struct discoverd *);		/* at rest: what has come since the last round */
 void network_count_seeds(const struct discoverd *, struct council_seeds *ret);
 /* A packet that came by HTTP: its answer into *ret, sealed, or nothing. */
 void network_carried(struct discoverd *, struct str packet, struct buf *ret);
@@ -155,6 +161,7 @@ void local_publish_layout(struct discoverd *);
 
 /* main.c */
 void discoverd_changed(struct discoverd *);	/* after anything that may have changed the view */
+void discoverd_stir(struct discoverd *);	/* something happens: no rest for a while */
 void discoverd_hurry(struct discoverd *);	/* what this node is has changed: tell others now */
 void discoverd_leave(struct discoverd *);	/* say good-bye, and no more */
 void discoverd_drain(struct discoverd *);	/* DRAIN: peers or the layout have changed */

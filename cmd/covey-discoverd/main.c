@@ -4,6 +4,7 @@
  * Each round it tells a few members what it knows (gossip.h), judges who
  * is silent, and when the view has changed writes members.ini and tells
  * the roles that watch.  With the others it agrees on layouts (layouts.c).
+ * While nothing happens in a small group it rests between the rounds (gossip.h).
  * On SIGTERM it says good-bye to the group first.  A node without a key is
  * a group of one: it has a view of itself alone.
  */
@@ -25,6 +26,8 @@
 #define FAREWELL_MS 40
 #define DRAIN_MS 5000			/* for an answer of covey-syncd */
 #define WAKE_MS 1000			/* after covey-syncd may have ended */
+#define STIRRED_MS 5000			/* after something happened, before this node rests */
+#define RESTS_MAX 50			/* rounds of rest; then one of listening, for the clocks */
 
 /*
  * The log's lines about members
@@ -219,11 +222,54 @@ void discoverd_hurry(struct discoverd *d)
 	discoverd_changed(d);
 }
 
+void discoverd_stir(struct discoverd *d)
+{
+	d->stirred = clock_mono_ms();
+}
+
+/* All members are up or known to be away, they agree on a layout, and nobody waits for anything. */
+static bool is_quiet(const struct discoverd *d)
+{
+	const struct view *view = &d->gossip.view;
+
+	if (view->changes != d->stirred_changes || d->gossip.clock_moved || d->unsure || d->sure.loop != NULL ||
+	    d->agent.due != 0 || layout_is_joint(agent_layout(&d->agent)) || d->changes.count > 0 ||
+	    d->drain.caller != NULL || d->saving.failed || d->remember_failed)
+		return false;
+	for (size_t i = 0; i < view->count; i++)
+		if (view->entries[i].member.state == MEMBER_SUSPECT)
+			return false;
+	return true;
+}
+
+static bool may_rest(struct discoverd *d)
+{
+	if (!is_quiet(d))
+		discoverd_stir(d);
+	d->stirred_changes = d->gossip.view.changes;
+	d->gossip.clock_moved = false;
+	return d->unicast != NULL && d->gossip.view.count < GOSSIP_RESTING_MAX &&
+	       clock_mono_ms() - d->stirred >= STIRRED_MS;
+}
+
+static void rest_or_listen(struct discoverd *d)
+{
+	bool rest = may_rest(d) && d->rounds_rested < RESTS_MAX;
+
+	d->rounds_rested = rest ? d->rounds_rested + 1 : 0;
+	if (rest != d->rests)
+		network_rest(d, rest);
+	d->rests = rest;
+	timer_start(d->service->loop, &d->round, rest ? GOSSIP_REST_MS : GOSSIP_ROUND_MS);
+}
+
 static void round_due(struct timer *timer)
 {
 	struct discoverd *d = CONTAINER_OF(timer, struct discoverd, round);
 
-	timer_start(d->service->loop, timer, GOSSIP_ROUND_MS);
+	if (d->rests)
+		network_read(d);
+	rest_or_listen(d);
 	if (member_is_gone(d->gossip.view.self.state))
 		return;
 	memory_check(d);

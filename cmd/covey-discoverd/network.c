@@ -24,7 +24,8 @@
 
 #define SEED_ADDRESSES 8
 #define ANNOUNCE_MS 5000		/* between announcements by multicast */
-#define SILENT_MS 1200			/* without an answer by UDP, then HTTP is used too */
+#define SILENT_MS (3 * GOSSIP_REST_MS)	/* without an answer by UDP, then HTTP is used too */
+#define BATCHES_MAX 16			/* at rest so much comes in a round, or it is no rest */
 #define COURIER_MS 5000			/* for an answer by HTTP */
 #define COURIER_REST_MS 1000		/* after a failure of HTTP; doubled up to */
 #define COURIER_REST_MAX_MS 120000
@@ -319,6 +320,9 @@ static void network_hear(struct discoverd *d, const struct wire *wire, const str
 {
 	if (member_is_gone(d->gossip.view.self.state))
 		return;
+	/* A node of another release says all the time that it is there. */
+	if (wire->type != WIRE_GOSSIP && wire->type != WIRE_OTHER)
+		discoverd_stir(d);
 	if (gossip_is_answer(&d->gossip, wire))
 		seeds_heard(d, from);
 	gossip_receive(&d->gossip, wire, from, clock_mono_ms());
@@ -347,6 +351,27 @@ static void network_batch_done(void *data)
 {
 	layouts_step(data);
 	discoverd_changed(data);
+}
+
+void network_rest(struct discoverd *d, bool rest)
+{
+	sealed_rest(d->unicast, rest);
+	if (d->multicast != NULL)
+		sealed_rest(d->multicast, rest);
+}
+
+void network_read(struct discoverd *d)
+{
+	size_t batches = 1;
+
+	d->gossip.late = true;
+	while (sealed_read(d->unicast) && batches < BATCHES_MAX)
+		batches++;
+	if (d->multicast != NULL)
+		sealed_read(d->multicast);
+	d->gossip.late = false;
+	if (batches == BATCHES_MAX)
+		discoverd_stir(d);
 }
 
 static void network_received_by_http(void *data, const struct courier_answer *answer)

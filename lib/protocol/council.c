@@ -7,7 +7,7 @@
 #define FETCH_FOREIGN_MS 10000		/* the same, of a group that stays apart */
 #define SOLO_HOLD_MS 5000			/* a solo group does not grow so long when it sees another */
 #define STEP_MAX_MS 2000		/* more between two steps: this node slept */
-#define REPLACED_MS (2 * GOSSIP_ROUND_MS + 200)
+#define REPLACED_MS (2 * GOSSIP_REST_MS + 200)
 
 /* what the next layout should be: only a member of the council that sees no newer one asks */
 

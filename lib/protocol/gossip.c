@@ -3,6 +3,7 @@
 
 #define YOUNG 20			/* heartbeats after which a node has heard enough of itself */
 #define SELDOM 4			/* rounds between tries of the dead and the seeds */
+#define CLOCK_SLACK_NS INT64_C(1000000000)	/* on top of GOSSIP_REST_MS, for a process that has to wait */
 
 void gossip_init(struct gossip *gossip, const struct member *self, uint64_t group, uint64_t now)
 {
@@ -282,6 +283,21 @@ static void hear_of(struct gossip *gossip, const struct wire_told *told, uint64_
 		view_hear(&gossip->view, &word, false, now);
 }
 
+/* A word that has waited makes its clock look slow, by no more than the wait; one that looks otherwise was set. */
+static void hear_clock(struct gossip *gossip, uint64_t id, uint64_t clock)
+{
+	const struct view_entry *entry = view_entry(&gossip->view, id);
+	int64_t ahead = (int64_t)(clock - gossip->wall(gossip->data)), later;
+
+	if (!gossip->late || entry == NULL || !entry->clock_known) {
+		view_clock(&gossip->view, id, ahead);
+		return;
+	}
+	later = entry->ahead - ahead;
+	if (later < -CLOCK_SLACK_NS || later > GOSSIP_REST_MS * INT64_C(1000000) + CLOCK_SLACK_NS)
+		gossip->clock_moved = true;
+}
+
 void gossip_receive(struct gossip *gossip, const struct wire *wire, const struct address *from,
 		    uint64_t now)
 {
@@ -298,8 +314,7 @@ void gossip_receive(struct gossip *gossip, const struct wire *wire, const struct
 	if (wire->type != WIRE_GOSSIP)
 		return;
 	if (news)		/* a recorded one tells what time it was */
-		view_clock(&gossip->view, wire->sender.id,
-			   (int64_t)(wire->gossip.clock - gossip->wall(gossip->data)));
+		hear_clock(gossip, wire->sender.id, wire->gossip.clock);
 	clock = wire->gossip.clock / 1000000000;
 	for (size_t i = 0; i < wire->gossip.count; i++)
 		hear_of(gossip, &wire->gossip.members[i],

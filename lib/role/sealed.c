@@ -171,12 +171,10 @@ size_t sealed_received(const struct sealed_socket *s)
 	return s->received;
 }
 
-static void ready(struct watch *watch, uint32_t events)
+bool sealed_read(struct sealed_socket *s)
 {
-	struct sealed_socket *s = CONTAINER_OF(watch, struct sealed_socket, watch);
 	int n;
 
-	(void)events;
 	for (size_t i = 0; i < BATCH; i++) {
 		s->in[i].iov = (struct iovec){ s->in[i].bytes, sizeof s->in[i].bytes };
 		s->in_heads[i].msg_hdr = (struct msghdr){ .msg_name = &s->in[i].address,
@@ -184,7 +182,7 @@ static void ready(struct watch *watch, uint32_t events)
 							  .msg_iov = &s->in[i].iov,
 							  .msg_iovlen = 1 };
 	}
-	n = recvmmsg(watch->fd, s->in_heads, BATCH, MSG_DONTWAIT, NULL);
+	n = recvmmsg(s->watch.fd, s->in_heads, BATCH, MSG_DONTWAIT, NULL);
 	s->receiving = true;
 	for (int i = 0; i < n; i++)
 		receive_one(s, &s->in_heads[i], &s->in[i]);
@@ -192,6 +190,18 @@ static void ready(struct watch *watch, uint32_t events)
 		s->role->batch_done(s->data);
 	s->receiving = false;
 	sealed_flush(s);
+	return n == BATCH;
+}
+
+static void ready(struct watch *watch, uint32_t events)
+{
+	(void)events;
+	sealed_read(CONTAINER_OF(watch, struct sealed_socket, watch));
+}
+
+void sealed_rest(struct sealed_socket *s, bool rest)
+{
+	watch_change(&s->watch, rest ? 0 : EPOLLIN);
 }
 
 struct sealed_socket *sealed_new(struct loop *loop, int fd, const struct seal_keys *keys,

@@ -30,6 +30,8 @@ struct node {
 	uint64_t ahead;			/* ns: its wall clock, before the others */
 	struct gossip gossip;
 	uint64_t sent, answers_due;	/* in this round */
+	bool rests;			/* what comes waits for the round */
+	struct packet *waiting, **waiting_end;
 	struct members remembered;	/* its disk */
 };
 
@@ -138,7 +140,17 @@ static void start(int i, int seed_port)
 	gossip_seeds(&node->gossip, &seed, seed_port >= 0);
 	node->alive = true;
 	node->sent = node->answers_due = 0;
+	node->waiting_end = &node->waiting;
 	node->next_round = sim.now + draw() % GOSSIP_ROUND_MS;
+}
+
+static void free_packets(struct packet **list)
+{
+	for (struct packet *p = *list, *next; p != NULL; p = next) {
+		next = p->next;
+		free(p);
+	}
+	*list = NULL;
 }
 
 static void crash(int i)
@@ -147,7 +159,8 @@ static void crash(int i)
 
 	view_memory(&node->gossip.view, &node->remembered);
 	gossip_clear(&node->gossip);
-	node->alive = false;
+	free_packets(&node->waiting);
+	node->alive = node->rests = false;
 }
 
 static void deliver(struct packet *p)
@@ -175,6 +188,31 @@ static void deliver(struct packet *p)
 	sim.trace = sim.trace * 1099511628211u + p->n + (uint64_t)p->to * 31 + sim.now;
 }
 
+/* It is delivered, or waits at who rests. */
+static void arrive(struct packet *p)
+{
+	struct node *node = at_port(p->to);
+
+	if (node == NULL || !node->rests) {
+		deliver(p);
+		free(p);
+		return;
+	}
+	p->next = NULL;
+	*node->waiting_end = p;
+	node->waiting_end = &p->next;
+}
+
+static void read_waiting(struct node *node)
+{
+	node->gossip.late = true;
+	for (struct packet *p = node->waiting; p != NULL; p = p->next)
+		deliver(p);
+	node->gossip.late = false;
+	free_packets(&node->waiting);
+	node->waiting_end = &node->waiting;
+}
+
 static void run(uint64_t ms)
 {
 	for (uint64_t end = sim.now + ms; sim.now < end; sim.now++) {
@@ -182,8 +220,7 @@ static void run(uint64_t ms)
 
 		while ((p = *slot) != NULL) {
 			*slot = p->next;
-			deliver(p);
-			free(p);
+			arrive(p);
 		}
 		for (int i = 0; i < NODES; i++) {
 			struct node *node = &sim.nodes[i];
@@ -191,10 +228,12 @@ static void run(uint64_t ms)
 
 			if (!node->alive || sim.now < node->next_round)
 				continue;
+			if (node->rests)
+				read_waiting(node);
 			if (node->sent > allowed + node->answers_due)
 				sim.most_sent = node->sent;
 			node->sent = node->answers_due = 0;
-			node->next_round = sim.now + GOSSIP_ROUND_MS;
+			node->next_round = sim.now + (node->rests ? GOSSIP_REST_MS : GOSSIP_ROUND_MS);
 			gossip_round(&node->gossip, sim.now);
 		}
 	}
@@ -211,14 +250,6 @@ static void begin(uint64_t seed)
 	}
 }
 
-static void drop_kept(void)
-{
-	for (struct packet *p = sim.kept, *next; p != NULL; p = next) {
-		next = p->next;
-		free(p);
-	}
-	sim.kept = NULL;
-}
 
 static void end(void)
 {
@@ -226,14 +257,11 @@ static void end(void)
 		if (sim.nodes[i].alive)
 			gossip_clear(&sim.nodes[i].gossip);
 		members_clear(&sim.nodes[i].remembered);
+		free_packets(&sim.nodes[i].waiting);
 	}
-	for (int i = 0; i < SLOTS; i++) {
-		for (struct packet *p = sim.slots[i], *next; p != NULL; p = next) {
-			next = p->next;
-			free(p);
-		}
-	}
-	drop_kept();
+	for (int i = 0; i < SLOTS; i++)
+		free_packets(&sim.slots[i]);
+	free_packets(&sim.kept);
 	CHECK(sim.most_sent == 0);
 }
 
@@ -513,7 +541,7 @@ static bool tells_of(struct node *node, const struct member *asker, uint64_t non
 	struct wire wire = { .sender = *asker, .type = WIRE_GOSSIP, .gossip.clock = node_wall(node) };
 	bool told = false;
 
-	drop_kept();
+	free_packets(&sim.kept);
 	sim.keep = true;
 	gossip_receive(&node->gossip, &wire, &asker->discovery, sim.now);
 	sim.keep = false;
@@ -650,12 +678,50 @@ static void test_forget(int n)
 	end();
 }
 
+static bool clock_moved(int n)
+{
+	for (int i = 0; i < n; i++)
+		if (sim.nodes[i].gossip.clock_moved)
+			return true;
+	return false;
+}
+
+/* Nobody is suspected, and nobody's clock, who rests; and who does not answer is found out while all do. */
+static void test_rest(int n)
+{
+	int some = (int)(draw() % (uint64_t)n);
+	uint64_t changes;
+
+	n = n > GOSSIP_RESTING_MAX ? GOSSIP_RESTING_MAX : n;
+	some %= n;
+	for (int i = 0; i < n; i++)
+		sim.nodes[i].ahead = draw() % 1000000000000;
+	join(n);
+	for (int i = 0; i < n; i++)
+		sim.nodes[i].rests = true;
+	run(2000);
+	changes = sim.nodes[some].gossip.view.changes;
+	run(600000);
+	CHECK(sim.nodes[some].gossip.view.changes == changes);
+	CHECK(all_up(n) == 0 && !clock_moved(n));
+	sim.nodes[some].ahead += draw() % 2 ? 2500000000 : (uint64_t)-2500000000;
+	run(3 * GOSSIP_REST_MS);
+	CHECK(clock_moved(n));
+	crash(some);
+	run(VIEW_DOWN_MS + 3 * GOSSIP_REST_MS);
+	CHECK(dissent(n, some, MEMBER_DOWN) == 0);
+	start(some, -1);
+	run(4 * GOSSIP_REST_MS);
+	CHECK(all_up(n) == 0);
+	end();
+}
+
 static void each_seed(uint64_t seed)
 {
 	static void (*const tests[])(int) = { test_crash_and_return, test_leave,   test_partition,
 					      test_replay,	    test_replaced, test_moved,
 					      test_incompatible,     test_restored, test_week,    test_week_away,
-					      test_forget,	     test_replay_week, test_far_clock };
+					      test_forget,	     test_replay_week, test_far_clock, test_rest };
 
 	for (size_t t = 0; t < sizeof tests / sizeof tests[0]; t++) {
 		int before = unit_failures;
