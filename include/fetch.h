@@ -31,10 +31,11 @@
  * Within fetch_wait() head() is called when the final response's header has
  * come, then body() with what came at once, FETCH_BODY_MAX bytes at most.
  * Either may take its time, which holds the peers of the set back and is no
- * silence of theirs, or stop the transfer: it fills *err and returns -1.  Between two waits the thread may
- * start others, cancel, and tell of a FETCH_PUT's body that it has grown
- * (fetch_more) or is whole (fetch_last).  A set is for one thread, but for
- * fetch_wake(); a struct fetcher is for all.
+ * silence of theirs, or stop the transfer: it fills *err and returns -1.
+ * Neither starts, cancels or feeds a fetch of the set.  Between two waits the
+ * thread may start others, cancel, and tell of a FETCH_PUT's body that it has
+ * grown (fetch_more) or is whole (fetch_last).  A set is for one thread, but
+ * for fetch_wake(); a struct fetcher is for all.
  */
 #ifndef COVEY_FETCH_H
 #define COVEY_FETCH_H

@@ -87,7 +87,6 @@ struct discoverd {
 	uint64_t stirred;		/* ms: when something happened last */
 	uint64_t stirred_changes;	/* of the view's changes: those that were looked at */
 	bool rests;			/* what comes by UDP is read once in a round */
-	unsigned rounds_rested;
 	uint64_t published;		/* the view's changes that all have been told of */
 	int64_t published_offset;
 	int farewells;			/* still to be said */

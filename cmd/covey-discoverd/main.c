@@ -27,7 +27,8 @@
 #define DRAIN_MS 5000			/* for an answer of covey-syncd */
 #define WAKE_MS 1000			/* after covey-syncd may have ended */
 #define STIRRED_MS 5000			/* after something happened, before this node rests */
-#define RESTS_MAX 50			/* rounds of rest; then one of listening, for the clocks */
+#define CYCLE 100			/* rounds; of those at rest the first LISTENS are not, for the clocks */
+#define LISTENS 2			/* in which everybody speaks */
 
 /*
  * The log's lines about members
@@ -225,6 +226,8 @@ void discoverd_hurry(struct discoverd *d)
 void discoverd_stir(struct discoverd *d)
 {
 	d->stirred = clock_mono_ms();
+	if (d->rests)
+		timer_start(d->service->loop, &d->round, 0);
 }
 
 /* All members are up or known to be away, they agree on a layout, and nobody waits for anything. */
@@ -232,7 +235,8 @@ static bool is_quiet(const struct discoverd *d)
 {
 	const struct view *view = &d->gossip.view;
 
-	if (view->changes != d->stirred_changes || d->gossip.clock_moved || d->unsure || d->sure.loop != NULL ||
+	if (view->changes != d->stirred_changes || d->gossip.clock_moved ||
+	    (d->unsure && !d->incarnation.silent) || d->sure.loop != NULL ||
 	    d->agent.due != 0 || layout_is_joint(agent_layout(&d->agent)) || d->changes.count > 0 ||
 	    d->drain.caller != NULL || d->saving.failed || d->remember_failed)
 		return false;
@@ -244,19 +248,22 @@ static bool is_quiet(const struct discoverd *d)
 
 static bool may_rest(struct discoverd *d)
 {
+	const struct view *view = &d->gossip.view;
+	size_t told = 0;
+
 	if (!is_quiet(d))
 		discoverd_stir(d);
-	d->stirred_changes = d->gossip.view.changes;
+	d->stirred_changes = view->changes;
 	d->gossip.clock_moved = false;
-	return d->unicast != NULL && d->gossip.view.count < GOSSIP_RESTING_MAX &&
-	       clock_mono_ms() - d->stirred >= STIRRED_MS;
+	for (size_t i = 0; i < view->count; i++)
+		told += !member_is_gone(view->entries[i].member.state);
+	return d->unicast != NULL && told < GOSSIP_RESTING_MAX && clock_mono_ms() - d->stirred >= STIRRED_MS;
 }
 
 static void rest_or_listen(struct discoverd *d)
 {
-	bool rest = may_rest(d) && d->rounds_rested < RESTS_MAX;
+	bool rest = may_rest(d) && d->gossip.round % CYCLE >= LISTENS;
 
-	d->rounds_rested = rest ? d->rounds_rested + 1 : 0;
 	if (rest != d->rests)
 		network_rest(d, rest);
 	d->rests = rest;

@@ -24,8 +24,8 @@
 
 #define SEED_ADDRESSES 8
 #define ANNOUNCE_MS 5000		/* between announcements by multicast */
-#define SILENT_MS (3 * GOSSIP_REST_MS)	/* without an answer by UDP, then HTTP is used too */
-#define BATCHES_MAX 16			/* at rest so much comes in a round, or it is no rest */
+#define SILENT_MS 1200			/* without an answer by UDP, then HTTP is used too */
+#define BATCHES_MAX 16			/* read in a round, at rest */
 #define COURIER_MS 5000			/* for an answer by HTTP */
 #define COURIER_REST_MS 1000		/* after a failure of HTTP; doubled up to */
 #define COURIER_REST_MAX_MS 120000
@@ -288,7 +288,9 @@ static void network_send_plain(void *data, const struct address *to, struct str 
 	way = way_to_address(d, to);
 	if (way->asked == 0 && d->expects)
 		way->asked = clock_mono_ms();
-	if (by_http && (only || (way->asked != 0 && clock_mono_ms() - way->asked >= SILENT_MS)) &&
+	/* Two that rest read a question and its answer within three rounds. */
+	if (by_http && (only || (way->asked != 0 && clock_mono_ms() - way->asked >=
+				 (d->rests ? 3 * GOSSIP_REST_MS : SILENT_MS))) &&
 	    courier_has_room(d->courier, &way->courier))
 		courier_send(d->courier, &way->courier, &http, plain);
 }
@@ -345,6 +347,8 @@ static void network_received(void *data, const struct wire *wire, const struct a
 	if (way != NULL)
 		way->asked = 0;
 	network_hear(d, wire, from);
+	if (d->rests)		/* or who stopped and started since the last round only seems to be up */
+		discoverd_changed(d);
 }
 
 static void network_batch_done(void *data)
@@ -370,7 +374,7 @@ void network_read(struct discoverd *d)
 	if (d->multicast != NULL)
 		sealed_read(d->multicast);
 	d->gossip.late = false;
-	if (batches == BATCHES_MAX)
+	if (batches > 1)	/* so much comes from no quiet group, and the kernel may have no room for it */
 		discoverd_stir(d);
 }
 
@@ -417,6 +421,8 @@ static void network_send(void *data, const struct address *to, bool expects)
 	struct discoverd *d = data;
 
 	d->expects = expects;
+	if (expects)
+		discoverd_stir(d);
 	network_send_plain(d, to, buf_str(&d->packet));
 	d->expects = false;
 }

@@ -265,11 +265,23 @@ static void answer_next(struct agent *a)
 }
 
 /* Who forgot a promise could break it. */
+/* It is sent again and again, and may be read by one that rests when there are many. */
+static bool is_queued(const struct agent_acceptor *acceptor, const struct agent_question *q)
+{
+	for (size_t i = 0; i < acceptor->count; i++) {
+		const struct agent_question *other = &acceptor->queue[i];
+
+		if (other->from == q->from && other->type == q->type && other->asked.id == q->asked.id)
+			return true;
+	}
+	return false;
+}
+
 static void ask_acceptor(struct agent *a, const struct agent_question *q)
 {
 	struct agent_acceptor *acceptor = &a->acceptor;
 
-	if (is_silent(a) || acceptor->count == AGENT_QUESTIONS)
+	if (is_silent(a) || acceptor->count == AGENT_QUESTIONS || is_queued(acceptor, q))
 		return;
 	acceptor->queue[acceptor->count++] = *q;
 	answer_next(a);

@@ -289,12 +289,15 @@ static void hear_clock(struct gossip *gossip, uint64_t id, uint64_t clock)
 	const struct view_entry *entry = view_entry(&gossip->view, id);
 	int64_t ahead = (int64_t)(clock - gossip->wall(gossip->data)), later;
 
-	if (!gossip->late || entry == NULL || !entry->clock_known) {
+	if (!gossip->late) {
 		view_clock(&gossip->view, id, ahead);
 		return;
 	}
+	if (entry == NULL)
+		return;
 	later = entry->ahead - ahead;
-	if (later < -CLOCK_SLACK_NS || later > GOSSIP_REST_MS * INT64_C(1000000) + CLOCK_SLACK_NS)
+	if (!entry->clock_known || later < -CLOCK_SLACK_NS ||
+	    later > GOSSIP_REST_MS * INT64_C(1000000) + CLOCK_SLACK_NS)
 		gossip->clock_moved = true;
 }
 

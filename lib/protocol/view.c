@@ -314,7 +314,7 @@ void view_tick(struct view *view, uint64_t now)
 		struct view_entry *entry = &view->entries[i];
 		enum member_state was = entry->member.state;
 
-		entry->heard += gap;
+		entry->heard = entry->heard + gap < now ? entry->heard + gap : now;
 		entry->member.state = judge(entry, now);
 		if ((entry->member.state == MEMBER_SUSPECT || entry->member.state == MEMBER_DOWN ||
 		     entry->member.state == MEMBER_STOPPED) && replaced(view, &entry->member))

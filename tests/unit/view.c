@@ -132,6 +132,27 @@ static void test_returns(void)
 	view_clear(&view);
 }
 
+/* Words that waited while this node slept were not heard an hour later than now. */
+static void test_slept(void)
+{
+	struct member self = member_of(1, "127.0.0.1:1"), other = member_of(2, "127.0.0.1:2");
+	uint64_t now = 3600000;
+	struct view view;
+
+	view_init(&view, &self, 1000);
+	view_hear(&view, &other, true, 1000);
+	view_tick(&view, 1000);
+	other.heartbeat++;
+	view_hear(&view, &other, true, now);
+	view_tick(&view, now);
+	CHECK(view.entries[0].member.state == MEMBER_UP);
+	for (uint64_t end = now + VIEW_DOWN_MS; now < end; now += 500)
+		view_tick(&view, now);
+	view_tick(&view, now);
+	CHECK(view.entries[0].member.state == MEMBER_DOWN);
+	view_clear(&view);
+}
+
 /* The lower median: one clock that is hours off moves nobody. */
 static void test_offset(void)
 {
@@ -167,6 +188,7 @@ int main(void)
 	test_may_live_twice();
 	test_spoke_is_kept();
 	test_returns();
+	test_slept();
 	test_offset();
 	return UNIT_RESULT();
 }
