@@ -8,19 +8,19 @@ VERSION    := 0.1.0
 
 # What to build from, with and try it with, as Debian 12 names it: the only list there is.
 BUILD_DEPS := gcc make pkg-config libc6-dev libcurl4-openssl-dev libyaml-dev libinih-dev \
-              libsodium-dev libssl-dev libsystemd-dev libjansson-dev curl
+              libsodium-dev libssl-dev libsystemd-dev libjansson-dev libzstd-dev curl
 MODEL_DEPS := spin gcc libc6-dev
 DEB_DEPS   := dpkg-dev binutils xz-utils
 TEST_DEPS  := bats lintian jq attr iproute2 iputils-ping procps util-linux openssl clang libclang-rt-14-dev \
               clang-tidy mandoc shellcheck python3 systemd rsync tar wget e2fsprogs patch \
-              git libfaketime strace netbase python3-fusepy debootstrap systemd-container $(DEB_DEPS) $(MODEL_DEPS)
+              git libfaketime strace netbase zstd python3-fusepy debootstrap systemd-container $(DEB_DEPS) $(MODEL_DEPS)
 BENCH_DEPS := wrk strace nginx-light lighttpd lighttpd-mod-webdav h2o etcd-server rsync python3 systemd \
               iproute2 util-linux
 SOAK_DEPS  := valgrind binutils qemu-system-x86 debootstrap $(DEB_DEPS)
 LONG_DEPS  := chromium xfsprogs btrfs-progs
 
 PROGRAMS := covey covey-httpd covey-versiond covey-discoverd covey-syncd covey-check
-LIBS     := libcurl yaml-0.1 inih libsodium libcrypto libsystemd jansson
+LIBS     := libcurl yaml-0.1 inih libsodium libcrypto libsystemd jansson libzstd
 
 # B is where one variant of the build lives; SANITIZE=1 is what the tests use, SANITIZE=thread finds races.
 B ?= build
