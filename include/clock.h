@@ -11,6 +11,7 @@
 
 uint64_t clock_wall_ns(void);		/* since 1970, UTC; may jump */
 uint64_t clock_mono_ms(void);		/* never goes back; for time-outs */
+uint64_t clock_mono_us(void);		/* the same, to measure */
 uint64_t clock_boot_ms(void);		/* the same, and goes on while the machine sleeps; for ages */
 
 #endif

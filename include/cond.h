@@ -13,6 +13,10 @@
  * within it apart, so an If-Range with a date never holds.
  *
  * A writer judges under the path's lock (struct commit's condition()).
+ *
+ * A version that is sent coded has a tag of its own: the version's, and more
+ * behind a semicolon.  Who names that means the version; but a range is of
+ * the content as it is, and so of its own tag alone.
  */
 #ifndef COVEY_COND_H
 #define COVEY_COND_H
@@ -51,6 +55,8 @@ void cond_take(struct cond *, const struct head *, uint64_t now);
 void cond_clear(struct cond *);
 
 enum cond_verdict cond_check(const struct cond *, const struct cond_target *);
+/* The tag under which If-None-Match has what stands there, for 304; else the target's. */
+struct str cond_named(const struct cond *, const struct cond_target *);
 
 /* A write that is to be made of what it names, and so depends on what others know. */
 static inline bool cond_is_update(const struct cond *cond)

@@ -24,6 +24,13 @@ struct conf_listen {
 	struct address address;
 };
 
+/* Whether contents go between nodes coded by what the receiver has already. */
+enum conf_delta {
+	CONF_DELTA_AUTO,		/* where that is quicker, by what was measured */
+	CONF_DELTA_ON,			/* wherever it can be */
+	CONF_DELTA_OFF,			/* never, nor to clients */
+};
+
 struct conf {
 	struct {
 		char *name;		/* for people, letters, digits, . - _; default: the host's name */
@@ -45,6 +52,7 @@ struct conf {
 		char **seeds;		/* "host:port" of others' discovery, or "http://host:port", as written */
 		size_t seed_count;
 		char *multicast;	/* "group:port" or NULL: off */
+		enum conf_delta delta;	/* default CONF_DELTA_AUTO */
 	} group;
 	struct {			/* used when this node founds a group; then the layout's */
 		uint64_t homes;		/* 1 to 7; default 3 */

@@ -2,7 +2,7 @@
  * fields - header fields that have a grammar of their own, read and written
  *
  * Parameters (`form-data; name="f"; x=y`), digests (RFC 9530), Link (RFC 8288), Accept (RFC 9110, section 12.5.1),
- * media types (8.3.1), Content-Disposition (RFC 6266, RFC 7578), and the
+ * Accept-Encoding (12.5.3), dictionaries (RFC 9842), media types (8.3.1), Content-Disposition (RFC 6266, RFC 7578), and the
  * question whether a form was posted by another site.
  */
 #ifndef COVEY_FIELDS_H
@@ -35,6 +35,17 @@ int fields_digest_parse_512(struct str field, uint8_t ret[64]);	/* the same for 
 void fields_digest(struct buf *, const uint8_t sha256[32]);	/* "sha-256=:...:" */
 /* Whether Want-Repr-Digest asks for sha-256, and not with a preference of 0. */
 bool fields_wants_sha256(struct str field);
+
+/* Whether Accept-Encoding names this coding, and not with a weight of 0; "*" is no name. */
+bool fields_accepts_coding(struct str field, struct str coding);
+/* Available-Dictionary (RFC 9842, section 2.2): ":base64:"; 0 or -1. */
+int fields_dictionary_parse(struct str field, uint8_t ret[32]);
+void fields_dictionary(struct buf *, const uint8_t sha256[32]);
+/*
+ * Use-As-Dictionary (section 2.1) of what was had from this percent-encoded
+ * path, for the same path later.  -1: a byte of it means something in a pattern.
+ */
+int fields_dictionary_use(struct buf *, struct str path);
 
 /* `<TARGET>; rel="next"`; the target is percent-encoded already. */
 void fields_link(struct buf *, struct str target, const char *rel);

@@ -59,7 +59,9 @@ enum method {
 /* The fields that are looked up by number; those marked are lists and may come on several lines. */
 enum field {
 	FIELD_ACCEPT,			/* list */
+	FIELD_ACCEPT_ENCODING,		/* list */
 	FIELD_AUTHORIZATION,
+	FIELD_AVAILABLE_DICTIONARY,
 	FIELD_CACHE_CONTROL,		/* list */
 	FIELD_CONNECTION,		/* list */
 	FIELD_CONTENT_DIGEST,		/* list */
@@ -68,6 +70,7 @@ enum field {
 	FIELD_CONTENT_LENGTH,
 	FIELD_CONTENT_RANGE,
 	FIELD_CONTENT_TYPE,
+	FIELD_COVEY_DICTIONARY,
 	FIELD_COVEY_EPOCH,
 	FIELD_COVEY_PUSH,
 	FIELD_COVEY_SIGNATURE,

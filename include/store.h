@@ -401,6 +401,13 @@ struct history {
 void history_clear(struct history *);
 int store_history(struct store *, struct str path, struct history *ret, struct err *);
 /*
+ * The newest version below this one (none: of all) whose content is here, open,
+ * of at most so many bytes; with a sha256 the newest that is that content.
+ * ERR_ABSENT: there is none.  Any of the history does, deleted since or not.
+ */
+int store_older_content(struct store *, struct str path, struct version below, const uint8_t *sha256,
+			uint64_t most, struct store_entry *ret, struct err *);
+/*
  * What a page of it has to know: `limit` (not 0) versions that are older than this one
  * (none: from the newest on), where there are any one on either side of them, and to
  * both sides whoever was written blind, up to one that was not.

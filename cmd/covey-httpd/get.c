@@ -7,6 +7,7 @@
  *	ask	the homes what is the newest
  *	choose	by what they said and what is here: which version is answered
  *	pull	its content, when it is not here
+ *	code	it, for who has an older version (coding.h)
  *	send	the whole, parts of it, or 304
  *
  * A version that only a minority of its homes knows is read once a majority
@@ -19,8 +20,10 @@
  */
 #include "answer.h"
 #include "clock.h"
+#include "coding.h"
 #include "loop/conn.h"
 #include "container.h"
+#include "digest.h"
 #include "fields.h"
 #include "group.h"
 #include "handlers.h"
@@ -33,12 +36,14 @@
 #include "reply.h"
 #include "sync_talk.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <unistd.h>
 
 #define INLINE_BYTES (16u << 10)	/* such a body leaves with its head, in one segment */
 #define SYNCD_SLACK_MS 750		/* covey-syncd's own steps, besides the holders' time */
 #define LOWER_MAX 16			/* versions that were never confirmed, one below the other */
+#define CODED_MAX 32			/* coded contents on their way to clients, each a file without a name */
 
 /* get_steps[] says what each is. */
 enum get_step {
@@ -54,6 +59,8 @@ enum get_step {
 	GET_PULL,
 	GET_OLDER,
 	GET_SEND,
+	GET_CODE,
+	GET_SEND_CONTENT,
 	GET_WAIT,
 	GET_DONE,
 };
@@ -68,7 +75,15 @@ struct get {
 	struct call store;		/* its homes are told of a version */
 	unsigned lower;			/* how many times the next lower one was asked for */
 	struct job job;			/* looks for an older version, */
-	struct store_entry older;	/* this one */
+	struct store_entry older;	/* this one; or codes the content */
+	struct code {
+		enum coding coding;	/* that is wanted, and then what it has; CODING_NONE: it goes as it is */
+		uint8_t by[CODING_SHA256];	/* of CODING_DCZ: the dictionary's sha256 */
+		int fd;			/* owned: the coded content; or -1 */
+		uint64_t size;		/* of it */
+		uint8_t sha256[CODING_SHA256];
+		bool counted;		/* it is one of CODED_MAX */
+	} code;
 };
 
 static enum get_step get_judge(struct conn *);
@@ -83,6 +98,8 @@ static enum get_step get_lower(struct conn *);
 static enum get_step get_pull(struct conn *);
 static enum get_step get_older(struct conn *);
 static enum get_step get_send(struct conn *);
+static enum get_step get_code(struct conn *);
+static enum get_step get_send_content(struct conn *);
 
 static enum get_step (*const get_steps[])(struct conn *) = {
 	[GET_JUDGE] = get_judge,			/* how fresh must it be, and so whom to ask? */
@@ -96,7 +113,9 @@ static enum get_step (*const get_steps[])(struct conn *) = {
 	[GET_LOWER] = get_lower,			/* its content is nowhere: what stands below it? */
 	[GET_PULL] = get_pull,				/* the content, from another node */
 	[GET_OLDER] = get_older,			/* nobody gives it: an older version that is here */
-	[GET_SEND] = get_send,				/* the whole, parts of it, or 304 */
+	[GET_SEND] = get_send,				/* does the client need it?  Else 304 */
+	[GET_CODE] = get_code,				/* in fewer bytes, by an older version that the client has */
+	[GET_SEND_CONTENT] = get_send_content,		/* the whole, or parts of it */
 };
 
 /* Each step says which one follows. */
@@ -112,6 +131,10 @@ static void get_end(struct conn *c)
 
 	call_finish(&g->store);
 	store_entry_clear(&g->older);
+	if (g->code.fd >= 0)
+		close(g->code.fd);
+	if (g->code.counted)
+		atomic_fetch_sub(&c->worker->httpd->coded, 1);
 	free(g);
 }
 
@@ -125,6 +148,7 @@ static struct get *get_of(struct conn *c)
 		g->conn = c;
 		g->store = (struct call)CALL_INIT;
 		g->older = (struct store_entry)STORE_ENTRY_INIT;
+		g->code.fd = -1;
 	}
 	return g;
 }
@@ -1013,17 +1037,196 @@ static void get_cache_status_field(struct conn *c)
 	answer_cache_status(c, &status);
 }
 
+/*
+ * code: the content in fewer bytes, for who has what it is coded by
+ *
+ * Whoever says which older version he has (Available-Dictionary) gets what
+ * is new in it, if that version is on this disk, and another node that has
+ * none may get zstd.  A range is of the content as it is, and so is what is
+ * still on its way here.  The pool codes it into a file without a name:
+ * whatever fails, or takes more than there is room for, is sent as it is.
+ */
+
+/* What this answer is coded by; NULL: it is not. */
+static const struct code *code_of(const struct conn *c)
+{
+	const struct get *g = c->request.get;
+
+	return g != NULL && g->code.fd >= 0 ? &g->code : NULL;
+}
+
+/* Which coding the client wants, and by which dictionary. */
+static enum coding code_wanted(const struct conn *c, uint8_t ret_by[CODING_SHA256])
+{
+	struct str by = head_get(&c->head, FIELD_AVAILABLE_DICTIONARY);
+	struct buf scratch = BUF_INIT;
+	struct str accept = head_list(&c->head, FIELD_ACCEPT_ENCODING, &scratch);
+	enum coding coding = CODING_NONE;
+
+	/* A page of another site learns nothing by lengths. */
+	if (c->worker->httpd->conf->group.delta == CONF_DELTA_OFF || fields_cross_site(&c->head))
+		coding = CODING_NONE;
+	else if (by.s != NULL && fields_accepts_coding(accept, STR(CODING_DCZ_NAME)) &&
+		 fields_dictionary_parse(by, ret_by) == 0)
+		coding = CODING_DCZ;
+	else if (c->request.peer && fields_accepts_coding(accept, STR(CODING_ZSTD_NAME)))
+		coding = CODING_ZSTD;
+	buf_clear(&scratch);
+	return coding;
+}
+
+static bool code_wanted_range(const struct conn *c, const struct cond_target *target)
+{
+	return head_get(&c->head, FIELD_RANGE).s != NULL && c->head.method == METHOD_GET &&
+	       cond_range(&c->request.cond, target);
+}
+
+/* False: it goes as it is. */
+static bool code_begin(struct conn *c, const struct cond_target *target)
+{
+	uint64_t size = c->request.entry.record.size;
+	struct code code = { .fd = -1 };
+
+	if (size < CODING_LEAST || size > CODING_MOST || !c->request.entry.content || pull_arriving(c) ||
+	    code_wanted_range(c, target))
+		return false;
+	code.coding = code_wanted(c, code.by);
+	if (code.coding == CODING_NONE)
+		return false;
+	get_of(c)->code = code;
+	return true;
+}
+
+static int code_digest(int fd, uint64_t size, uint8_t ret[CODING_SHA256])
+{
+	struct digest *digest = digest_new();
+	char bytes[INLINE_BYTES];
+	uint64_t at = 0;
+	ssize_t n = 1;
+
+	for (; at < size && n > 0; at += (uint64_t)n) {
+		n = pread(fd, bytes, sizeof bytes, (off_t)at);
+		if (n > 0)
+			digest_add(digest, bytes, (size_t)n);
+	}
+	digest_end(digest, ret);
+	digest_free(digest);
+	return at == size ? 0 : -1;
+}
+
+/* The content into `to`, by the dictionary that the client has.  -1: it is not to be had, or not worth it. */
+static int code_encode(const struct conn *c, struct code *code, int to)
+{
+	struct store *store = c->worker->httpd->store;
+	const struct record *record = &c->request.entry.record;
+	struct str path = buf_str(&c->request.path);
+	struct store_entry content = STORE_ENTRY_INIT, old = STORE_ENTRY_INIT;
+	struct dictionary dictionary = DICTIONARY_INIT;
+	bool by = code->coding == CODING_DCZ;
+	int rc = store_version(store, path, record->version, STORE_CONTENT, &content, NULL);
+
+	if (rc == 0 && by)
+		rc = store_older_content(store, path, VERSION_NONE, code->by, CODING_MOST, &old, NULL);
+	if (rc == 0 && by)
+		rc = dictionary_read(&dictionary, old.fd, old.record.size, code->by, NULL);
+	if (rc == 0)
+		rc = coding_encode(by ? &dictionary : NULL, content.fd, record->size, to, &code->size, NULL);
+	dictionary_clear(&dictionary);
+	store_entry_clear(&old);
+	store_entry_clear(&content);
+	return rc;
+}
+
+/* In the pool. */
+static void code_work(struct job *job)
+{
+	struct get *g = CONTAINER_OF(job, struct get, job);
+	struct httpd *h = g->conn->worker->httpd;
+	struct code *code = &g->code;
+	struct stage *file = NULL;
+	int fd = -1;
+
+	code->counted = true;
+	if (atomic_fetch_add(&h->coded, 1) >= CODED_MAX || !coding_enter())
+		return;
+	if (stage_begin_passing(h->store, g->conn->request.entry.record.size, &file, NULL) == 0)
+		fd = fcntl(stage_fd(file), F_DUPFD_CLOEXEC, 0);
+	stage_free(file);
+	if (fd >= 0 && code_encode(g->conn, code, fd) == 0 && code_digest(fd, code->size, code->sha256) == 0)
+		code->fd = fd;
+	else if (fd >= 0)
+		close(fd);
+	coding_leave();
+}
+
+static void code_done(struct job *job)
+{
+	struct get *g = CONTAINER_OF(job, struct get, job);
+	struct conn *c = g->conn;
+
+	if (g->code.fd >= 0)
+		delta_count(c->worker->httpd->delta, DELTA_ANSWER, c->request.entry.record.size, g->code.size);
+	get_run(c, GET_SEND_CONTENT);
+	conn_resume(c);
+}
+
+static enum get_step get_code(struct conn *c)
+{
+	conn_start_job(c, &get_of(c)->job, code_work, code_done, 0);
+	return GET_WAIT;
+}
+
+/* The tag of the version as this client gets it. */
+static void code_etag(const struct code *code, struct str etag, struct buf *ret)
+{
+	char by[2 * 8 + 1];
+
+	str_to_hex(by, code->by, 8);
+	buf_addf(ret, "%.*s;%s", (int)etag.n - 1, etag.s, coding_name(code->coding));
+	if (code->coding == CODING_DCZ)
+		buf_addf(ret, "-%s", by);
+	buf_addc(ret, '"');
+}
+
+/* Browsers, and who names dcz, are told that they may keep it as a dictionary. */
+static bool code_may_be_told(const struct conn *c, struct str accept)
+{
+	const struct request *r = &c->request;
+
+	return !r->peer && version_is_none(r->query.version) && c->head.query.s == NULL &&
+	       c->worker->httpd->conf->group.delta != CONF_DELTA_OFF && !fields_cross_site(&c->head) &&
+	       r->entry.record.size >= CODING_LEAST && r->entry.record.size <= CODING_MOST &&
+	       (head_get(&c->head, FIELD_SEC_FETCH_SITE).s != NULL ||
+		fields_accepts_coding(accept, STR(CODING_DCZ_NAME)));
+}
+
+/* To others nothing is new. */
+static void code_fields(struct conn *c, const struct code *code)
+{
+	struct buf scratch = BUF_INIT, value = BUF_INIT;
+	struct str accept = head_list(&c->head, FIELD_ACCEPT_ENCODING, &scratch);
+
+	if (code != NULL)
+		reply_field(&c->output.text, "Content-Encoding", str_of(coding_name(code->coding)));
+	if (code != NULL || fields_accepts_coding(accept, STR(CODING_DCZ_NAME)))
+		reply_field(&c->output.text, "Vary", STR("Accept-Encoding, Available-Dictionary"));
+	if (code_may_be_told(c, accept) && fields_dictionary_use(&value, c->head.path) == 0)
+		reply_field(&c->output.text, "Use-As-Dictionary", buf_str(&value));
+	buf_clear(&scratch);
+	buf_clear(&value);
+}
+
 /* What 200, 206 and 304 have in common. */
-static void get_version_fields(struct conn *c, const struct cond_target *target)
+static void get_version_fields(struct conn *c, struct str etag, uint64_t modified)
 {
 	struct buf *out = &c->output.text;
 	const struct request *r = &c->request;
 	char date[HTTPDATE_TEXT];
 
-	reply_field(out, "ETag", target->etag);
+	reply_field(out, "ETag", etag);
 	/* Never later than Date (RFC 9110, section 8.8.2.1). */
-	if (target->modified <= (uint64_t)c->worker->date_second)
-		reply_field(out, "Last-Modified", httpdate_format(date, target->modified));
+	if (modified <= (uint64_t)c->worker->date_second)
+		reply_field(out, "Last-Modified", httpdate_format(date, modified));
 	if (version_is_none(r->query.version))
 		reply_field(out, "Cache-Control", STR("no-cache"));
 	else
@@ -1036,6 +1239,7 @@ static void get_version_fields(struct conn *c, const struct cond_target *target)
 
 static void get_content_fields(struct conn *c, struct str type)
 {
+	const struct code *code = code_of(c);
 	struct buf *out = &c->output.text;
 	struct buf scratch = BUF_INIT, value = BUF_INIT;
 
@@ -1044,11 +1248,12 @@ static void get_content_fields(struct conn *c, struct str type)
 	if (is_active(type))
 		reply_field(out, "Content-Security-Policy", STR("sandbox"));
 	if (fields_wants_sha256(head_list(&c->head, FIELD_WANT_REPR_DIGEST, &scratch))) {
-		fields_digest(&value, c->request.entry.record.sha256);
+		fields_digest(&value, code != NULL ? code->sha256 : c->request.entry.record.sha256);
 		reply_field(out, "Repr-Digest", buf_str(&value));
 	}
 	buf_clear(&scratch);
 	buf_clear(&value);
+	code_fields(c, code);
 }
 
 /* send: the content */
@@ -1142,7 +1347,30 @@ static void get_send_unsatisfiable(struct conn *c, struct str etag)
 	buf_clear(&value);
 }
 
-static void get_send_content(struct conn *c, const struct cond_target *target)
+/* All of it, in its coding. */
+static void get_send_coded(struct conn *c, const struct cond_target *target)
+{
+	struct code *code = &c->request.get->code;
+	struct str type = get_type_of(c);
+	struct buf etag = BUF_INIT;
+
+	code_etag(code, target->etag, &etag);
+	answer_begin(c, 200);
+	get_version_fields(c, buf_str(&etag), target->modified);
+	get_content_fields(c, type);
+	reply_field(&c->output.text, "Content-Type", type);
+	reply_length(&c->output.text, code->size);
+	answer_end_fields(c);
+	if (c->head.method != METHOD_HEAD) {
+		output_file(&c->output, code->fd);
+		code->fd = -1;
+		output_insert(&c->output, 0, code->size);
+	}
+	conn_answered(c);
+	buf_clear(&etag);
+}
+
+static void get_send_as_it_is(struct conn *c, const struct cond_target *target)
 {
 	struct request *r = &c->request;
 	struct str type = get_type_of(c), field = head_get(&c->head, FIELD_RANGE);
@@ -1157,7 +1385,7 @@ static void get_send_content(struct conn *c, const struct cond_target *target)
 		return;
 	}
 	answer_begin(c, verdict == RANGE_PARTIAL ? 206 : 200);
-	get_version_fields(c, target);
+	get_version_fields(c, target->etag, target->modified);
 	get_content_fields(c, type);
 	if (verdict == RANGE_PARTIAL && ranges.count > 1) {
 		get_send_parts(c, &ranges, type);
@@ -1174,6 +1402,18 @@ static void get_send_content(struct conn *c, const struct cond_target *target)
 	get_send_one(c, ranges.range[0].from, ranges.range[0].length);
 }
 
+static enum get_step get_send_content(struct conn *c)
+{
+	char text[ETAG_TEXT];
+	struct cond_target target = answer_target(text, &c->request.entry.record);
+
+	if (code_of(c) != NULL)
+		get_send_coded(c, &target);
+	else
+		get_send_as_it_is(c, &target);
+	return GET_DONE;
+}
+
 static enum get_step get_send(struct conn *c)
 {
 	struct request *r = &c->request;
@@ -1183,11 +1423,10 @@ static enum get_step get_send(struct conn *c)
 
 	switch (cond_check(&r->cond, &target)) {
 	case COND_GO:
-		get_send_content(c, &target);
-		break;
+		return code_begin(c, &target) ? GET_CODE : GET_SEND_CONTENT;
 	case COND_NOT_MODIFIED:
 		answer_begin(c, 304);
-		get_version_fields(c, &target);
+		get_version_fields(c, cond_named(&r->cond, &target), target.modified);
 		answer_end(c);
 		break;
 	case COND_FAILED:

@@ -23,6 +23,7 @@
 #include "batch.h"
 #include "call.h"
 #include "conf.h"
+#include "delta.h"
 #include "list.h"
 #include "loop.h"
 #include "mime.h"
@@ -121,6 +122,8 @@ struct httpd {
 	struct group *group;		/* what is known of it (group.h), or NULL */
 	struct outbox *outbox;		/* of this process; NULL without a group */
 	struct wal *wal;		/* of this process; NULL where it serves one connection */
+	struct delta_counts *delta;	/* what coding has saved */
+	atomic_uint coded;		/* coded contents on their way to clients */
 	atomic_uint replicating;	/* writes on their way to homes and keepers */
 	atomic_uint asked;		/* peers that the last check counted */
 	uint64_t started_ms;

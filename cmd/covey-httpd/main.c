@@ -415,6 +415,10 @@ static void kept_open(struct httpd *h)
 	if (err.kind != ERR_NONE)
 		log_err(LOG_LEVEL_WARNING, &err, "start the counters from zero");
 	buf_clear(&path);
+	err = (struct err)ERR_INIT;
+	h->delta = delta_open(store_run(h->store), &err);
+	if (err.kind != ERR_NONE)
+		log_err(LOG_LEVEL_WARNING, &err, "count what coding saves from zero");
 }
 
 static void role_free(struct service *service)
@@ -431,6 +435,7 @@ static void role_free(struct service *service)
 	wal_close(h->wal);
 	outbox_close(h->outbox);
 	tally_close(h->kept, sizeof *h->kept);
+	delta_close(h->delta);
 	free(h->state_directory);
 	free(h);
 }

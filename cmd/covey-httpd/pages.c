@@ -497,6 +497,25 @@ static void page_add_answers(struct buf *text, const struct httpd *h)
 		 confirmed, unconfirmed);
 }
 
+static void page_add_delta(struct buf *text, const struct delta_counts *counts)
+{
+	static const char *const ways[] = { [DELTA_ANSWER] = "answer", [DELTA_PULL] = "pull",
+					    [DELTA_PUSH] = "push" };
+
+	buf_adds(text, "# HELP covey_coded_total Contents that went coded, and so in fewer bytes.\n"
+		       "# TYPE covey_coded_total counter\n");
+	for (size_t i = 0; i < DELTA_WAYS; i++)
+		buf_addf(text, "covey_coded_total{way=\"%s\"} %" PRIu64 "\n", ways[i],
+			 (uint64_t)atomic_load(&counts->ways[i].contents));
+	buf_adds(text, "# HELP covey_coded_saved_bytes_total Bytes that therefore did not go.\n"
+		       "# TYPE covey_coded_saved_bytes_total counter\n");
+	for (size_t i = 0; i < DELTA_WAYS; i++)
+		buf_addf(text, "covey_coded_saved_bytes_total{way=\"%s\"} %" PRIu64 "\n", ways[i],
+			 (uint64_t)atomic_load(&counts->ways[i].saved));
+	page_add_metric(text, "covey_coded_again_total", "counter",
+		   "Contents that went coded to no avail, and then as they are.", atomic_load(&counts->again));
+}
+
 /* For Prometheus and its like: covey-versiond counts what costs; here is what is this process's. */
 static void show_metrics(struct conn *c, const struct page *page)
 {
@@ -506,6 +525,7 @@ static void show_metrics(struct conn *c, const struct page *page)
 	page_add_metric(&text, "covey_connections", "gauge", "HTTP connections that are open.",
 			atomic_load(&h->connections));
 	page_add_answers(&text, h);
+	page_add_delta(&text, h->delta);
 	page_add_metric(&text, "covey_settling", "gauge",
 		   "Writes that homes and keepers are told of just now.", atomic_load(&h->replicating));
 	page_add_metric(&text, "covey_outbox_entries", "gauge",

@@ -31,6 +31,14 @@ static int next_tag(struct str *list, bool *ret_weak, struct str *ret)
 	return list->n == 0 || list->s[0] == ',' ? 1 : -1;
 }
 
+/* The same version, perhaps coded. */
+static bool is_tag_of(struct str tag, struct str etag)
+{
+	struct str begin = { etag.s, etag.n - 1 };	/* without its last quote */
+
+	return str_eq(tag, etag) || (tag.n > etag.n && str_starts(tag, begin) && tag.s[begin.n] == ';');
+}
+
 static enum tag_found find_tag(struct str list, struct str etag, bool strong)
 {
 	enum tag_found found = TAG_ABSENT;
@@ -40,7 +48,7 @@ static enum tag_found find_tag(struct str list, struct str etag, bool strong)
 
 	while ((r = next_tag(&list, &weak, &tag)) > 0) {
 		any = true;
-		if (str_eq(tag, etag) && !(weak && strong))
+		if (is_tag_of(tag, etag) && !(weak && strong))
 			found = TAG_PRESENT;
 	}
 	return r < 0 || !any ? TAG_MALFORMED : found;
@@ -152,6 +160,17 @@ enum cond_verdict cond_check(const struct cond *cond, const struct cond_target *
 	if (first == COND_MALFORMED || second == COND_MALFORMED)
 		return COND_MALFORMED;
 	return first == COND_GO ? second : first;
+}
+
+struct str cond_named(const struct cond *cond, const struct cond_target *target)
+{
+	struct str list = buf_str(&cond->none_match), tag;
+	bool weak;
+
+	while (cond->has_none_match && next_tag(&list, &weak, &tag) > 0)
+		if (is_tag_of(tag, target->etag))
+			return tag;
+	return target->etag;
 }
 
 bool cond_range(const struct cond *cond, const struct cond_target *target)

@@ -1,4 +1,4 @@
-/* fields - parameters, media types, Accept, digests, Link, cross-site requests */
+/* fields - parameters, media types, Accept, codings, digests, dictionaries, Link, cross-site requests */
 #include "fields.h"
 
 #include "chars.h"
@@ -204,6 +204,20 @@ bool fields_accepts_problem(struct str accept)
 	return false;
 }
 
+bool fields_accepts_coding(struct str field, struct str coding)
+{
+	struct str element;
+
+	while (str_cut(&field, ',', &element)) {
+		unsigned weight;
+		struct str name = take_media_range(element, &weight);
+
+		if (str_eq_nocase(name, coding))
+			return weight > 0;
+	}
+	return false;
+}
+
 /* digests */
 
 static bool key_byte(char c)
@@ -296,6 +310,36 @@ bool fields_wants_sha256(struct str field)
 			wanted = str_u64(item, 10, &preference) == 0 && preference > 0;
 	}
 	return wanted;
+}
+
+/* dictionaries */
+
+int fields_dictionary_parse(struct str field, uint8_t ret[32])
+{
+	struct str item;
+
+	str_cut(&field, ';', &item);	/* its parameters mean nothing */
+	item = str_trim(item);
+	if (!is_bytes(item))
+		return -1;
+	return base64_decode((struct str){ item.s + 1, item.n - 2 }, ret, 32);
+}
+
+void fields_dictionary(struct buf *buf, const uint8_t sha256[32])
+{
+	buf_addc(buf, ':');
+	base64_encode(buf, sha256, 32);
+	buf_addc(buf, ':');
+}
+
+int fields_dictionary_use(struct buf *buf, struct str path)
+{
+	for (size_t i = 0; i < path.n; i++)
+		if (!(path.s[i] >= 'a' && path.s[i] <= 'z') && !(path.s[i] >= 'A' && path.s[i] <= 'Z') &&
+		    !(path.s[i] >= '0' && path.s[i] <= '9') && (path.s[i] == '\0' || !strchr("/%-._~", path.s[i])))
+			return -1;
+	buf_addf(buf, "match=\"%.*s\"", STR_ARG(path));
+	return 0;
 }
 
 /* Link, and cross-site requests */

@@ -43,22 +43,25 @@ static const struct field_name field_names[] = {
 	{ 14, FIELD_CONTENT_LENGTH, "content-length" },
 	{ 14, FIELD_CONTENT_DIGEST, "content-digest" },
 	{ 14, FIELD_SEC_FETCH_SITE, "sec-fetch-site" },
+	{ 15, FIELD_ACCEPT_ENCODING, "accept-encoding" },
 	{ 15, FIELD_COVEY_SIGNATURE, "covey-signature" },
 	{ 16, FIELD_WANT_REPR_DIGEST, "want-repr-digest" },
 	{ 16, FIELD_CONTENT_ENCODING, "content-encoding" },
+	{ 16, FIELD_COVEY_DICTIONARY, "covey-dictionary" },
 	{ 17, FIELD_IF_MODIFIED_SINCE, "if-modified-since" },
 	{ 17, FIELD_TRANSFER_ENCODING, "transfer-encoding" },
 	{ 19, FIELD_IF_UNMODIFIED_SINCE, "if-unmodified-since" },
 	{ 19, FIELD_CONTENT_DISPOSITION, "content-disposition" },
+	{ 20, FIELD_AVAILABLE_DICTIONARY, "available-dictionary" },
 	{ 0, FIELD_COUNT, "" },
 };
 
-#define LONGEST 19
+#define LONGEST 20
 
 /* The first entry of each length; 0 where there is none. */
 static const uint8_t first_of_length[LONGEST + 1] = {
 	[4] = 1, [5] = 2, [6] = 3, [8] = 7, [10] = 9, [11] = 13, [12] = 15, [13] = 16,
-	[14] = 21, [15] = 24, [16] = 25, [17] = 27, [19] = 29,
+	[14] = 21, [15] = 24, [16] = 26, [17] = 29, [19] = 31, [20] = 33,
 };
 
 /* The known names are letters and '-', which setting bit 5 maps one to one among token bytes. */
@@ -351,7 +354,7 @@ static int parse_request_line(struct head *head, struct str line, struct refusal
 /* These must not come twice: which one counts would be anybody's guess. */
 static const uint64_t singletons =
 	BIT(FIELD_AUTHORIZATION) | BIT(FIELD_CONTENT_DISPOSITION) | BIT(FIELD_CONTENT_LENGTH) |
-	BIT(FIELD_CONTENT_RANGE) | BIT(FIELD_CONTENT_TYPE) | BIT(FIELD_COVEY_EPOCH) |
+	BIT(FIELD_CONTENT_RANGE) | BIT(FIELD_CONTENT_TYPE) | BIT(FIELD_COVEY_DICTIONARY) | BIT(FIELD_COVEY_EPOCH) |
 	BIT(FIELD_COVEY_PUSH) | BIT(FIELD_COVEY_SIGNATURE) | BIT(FIELD_COVEY_VERSION) |
 	BIT(FIELD_HOST) |
 	BIT(FIELD_IF_MODIFIED_SINCE) | BIT(FIELD_IF_RANGE) | BIT(FIELD_IF_UNMODIFIED_SINCE) |

@@ -29,7 +29,7 @@
 
 enum type {
 	NAME, ID, REGION, ADDRESS, DIRECTORY, LISTEN, SEEDS, MULTICAST, DURATION, BYTES, COUNT, SWITCH, ACCESS,
-	LEVEL,
+	LEVEL, DELTA,
 };
 
 struct key {
@@ -55,6 +55,7 @@ static const struct key keys[] = {
 	{ "group.key_file", DIRECTORY, AT(group.key_file), NULL, 0, 0 },
 	{ "group.seeds", SEEDS, AT(group.seeds), NULL, 0, 0 },
 	{ "group.multicast", MULTICAST, AT(group.multicast), NULL, 0, 0 },
+	{ "group.delta", DELTA, AT(group.delta), "auto", 0, 0 },
 	{ "replication.homes", COUNT, AT(replication.homes), "3", 1, 7 },
 	{ "replication.copies", COUNT, AT(replication.copies), "2", 1, 7 },
 	{ "keep.versions", COUNT, AT(keep.versions), "100", 1, 1000000 },
@@ -351,6 +352,20 @@ static int set_level(const struct setting *s, struct str value)
 	return log_level_parse(value, setting_place(s));
 }
 
+static int set_delta(const struct setting *s, struct str value)
+{
+	static const char *const names[] = { [CONF_DELTA_AUTO] = "auto", [CONF_DELTA_ON] = "on",
+					     [CONF_DELTA_OFF] = "off" };
+	enum conf_delta *to = setting_place(s);
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (str_eq(value, str_of(names[i]))) {
+			*to = (enum conf_delta)i;
+			return 0;
+		}
+	return -1;
+}
+
 static const struct {
 	const char *what;	/* it "is not ..." */
 	int (*set)(const struct setting *, struct str);
@@ -369,6 +384,7 @@ static const struct {
 	[SWITCH] = { "yes or no", set_switch },
 	[ACCESS] = { "\"open\", the only rule there is", set_access },
 	[LEVEL] = { "error, warning or info", set_level },
+	[DELTA] = { "auto, on or off", set_delta },
 };
 
 static void add_expected(struct buf *to, const struct key *key)

@@ -687,3 +687,25 @@ int store_history_part(struct store *store, struct str path, struct version olde
 
 	return history_ask(&q, ret, err);
 }
+
+int store_older_content(struct store *store, struct str path, struct version below, const uint8_t *sha256,
+			uint64_t most, struct store_entry *ret, struct err *err)
+{
+	struct history history = HISTORY_INIT;
+	int status;
+
+	if (store_history(store, path, &history, err) < 0)
+		return -1;
+	status = err_set(err, ERR_ABSENT, "read history of %s: no such content is here", shown(path).text);
+	for (size_t i = 0; i < history.count && status < 0; i++) {
+		const struct record *r = &history.entries[i].record;
+
+		/* One that was pruned meanwhile is passed over. */
+		if (history.entries[i].content && record_has_content(r) && r->size > 0 && r->size <= most &&
+		    (version_is_none(below) || version_cmp(r->version, below) < 0) &&
+		    (sha256 == NULL || memcmp(r->sha256, sha256, SHA256_BYTES) == 0))
+			status = store_version(store, path, r->version, STORE_CONTENT, ret, NULL);
+	}
+	history_clear(&history);
+	return status;
+}

@@ -42,6 +42,7 @@ static void defaults(void)
 	CHECK(!conf.listen.discovery.given && !conf.listen.versions.given);
 	CHECK(conf.group.key_file == NULL && conf.group.seed_count == 0);
 	CHECK(conf.group.multicast == NULL);
+	CHECK(conf.group.delta == CONF_DELTA_AUTO);
 	CHECK(conf.node.region[0] == '\0' && conf.node.weight == 1 && conf.node.home);
 	CHECK(conf.replication.homes == 3 && conf.replication.copies == 2);
 	CHECK(conf.keep.versions == 100 && conf.keep.days == 0);
@@ -64,6 +65,7 @@ static void everything(void)
 		"group:\n  key_file: /etc/key\n  seeds: [a.example:1, '[::1]:2', 10.0.0.1:3,\n"
 		"    'http://b.example:4', 'http://[::1]:5']\n"
 		"  multicast: 239.1.2.3:4\n"
+		"  delta: off\n"
 		"replication: {homes: 7, copies: 1}\nkeep: {versions: 1, days: 30}\n"
 		"timeouts: {check: 10ms, store: 3s, push: 4s, pull: 2min}\n"
 		"limits: {max_body: 10G, min_free: 0, header_timeout: 1, idle_timeout: 1h,\n"
@@ -88,6 +90,7 @@ static void everything(void)
 	CHECK(conf.keep.versions == 1 && conf.keep.days == 30);
 	CHECK(strcmp(conf.group.key_file, "/etc/key") == 0);
 	CHECK(strcmp(conf.group.multicast, "239.1.2.3:4") == 0);
+	CHECK(conf.group.delta == CONF_DELTA_OFF);
 	CHECK(conf.timeouts.check_ms == 10 && conf.timeouts.pull_ms == 120000);
 	CHECK(conf.timeouts.store_ms == 3000 && conf.timeouts.push_ms == 4000);
 	CHECK(conf.limits.max_body == UINT64_C(10) << 30 && conf.limits.min_free == 0);
@@ -141,6 +144,7 @@ static void wrong_types(void)
 	CHECK(refused(BASE "keep: {versions: 0}\n", "/c/x.yaml:3: ", "keep.versions"));
 	CHECK(refused(BASE "keep: {days: -1}\n", "/c/x.yaml:3: ", "keep.days"));
 	CHECK(refused(BASE "timeouts: {store: 0}\n", "/c/x.yaml:3: ", "timeouts.store"));
+	CHECK(refused(BASE "group: {delta: yes}\n", "/c/x.yaml:3: ", "group.delta: \"yes\" is not auto, on or off"));
 	CHECK(refused(BASE "group: {multicast: 10.0.0.1:1}\n", "/c/x.yaml:3: ", "multicast"));
 	CHECK(refused(BASE "group: {key_file: [k]}\n", "/c/x.yaml:3: ", "group.key_file"));
 	CHECK(refused(BASE "timeouts: {check: 0}\n", "/c/x.yaml:3: ", "timeouts.check"));

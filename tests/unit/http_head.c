@@ -276,6 +276,8 @@ static void test_names(void)
 {
 	static const char *const names[FIELD_COUNT] = {
 		[FIELD_ACCEPT] = "Accept",
+		[FIELD_ACCEPT_ENCODING] = "Accept-Encoding",
+		[FIELD_AVAILABLE_DICTIONARY] = "Available-Dictionary",
 		[FIELD_AUTHORIZATION] = "Authorization",
 		[FIELD_CACHE_CONTROL] = "Cache-Control",
 		[FIELD_CONNECTION] = "Connection",
@@ -285,6 +287,7 @@ static void test_names(void)
 		[FIELD_CONTENT_LENGTH] = "Content-Length",
 		[FIELD_CONTENT_RANGE] = "Content-Range",
 		[FIELD_CONTENT_TYPE] = "Content-Type",
+		[FIELD_COVEY_DICTIONARY] = "Covey-Dictionary",
 		[FIELD_COVEY_EPOCH] = "Covey-Epoch",
 		[FIELD_COVEY_PUSH] = "Covey-Push",
 		[FIELD_COVEY_SIGNATURE] = "Covey-Signature",

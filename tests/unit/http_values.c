@@ -202,6 +202,9 @@ static void test_conditions(void)
 	COND("GET", "If-None-Match: \"x\", \"v\"\r\n", NOT_MODIFIED, GO);
 	COND("GET", "If-None-Match: \"x\"\r\nIf-None-Match: \"v\"\r\n", NOT_MODIFIED, GO);
 	COND("GET", "If-None-Match: \"x\"\r\n", GO, GO);
+	COND("GET", "If-None-Match: \"v;dcz-0\"\r\n", NOT_MODIFIED, GO);
+	COND("GET", "If-None-Match: \"v2;dcz-0\", \"v-\", \"v\\\"\r\n", GO, GO);
+	COND("PUT", "If-Match: \"v;dcz-0\"\r\n", GO, FAILED);
 	COND("GET", "If-None-Match: *\r\n", NOT_MODIFIED, GO);
 	COND("PUT", "If-None-Match: *\r\n", FAILED, GO);
 	COND("PUT", "If-Match: *\r\n", GO, FAILED);
@@ -236,6 +239,65 @@ static void test_conditions(void)
 	COND("PUT", "If-Unmodified-Since: " EARLY, FAILED, GO);
 	COND("GET", "If-Unmodified-Since: " EARLY, FAILED, GO);
 	COND("GET", "If-Modified-Since: " EARLY, GO, GO);
+}
+
+/* 304 has the tag that was named, of one that is coded, too. */
+static void named(const char *fields, const char *tag)
+{
+	struct cond cond = COND_INIT;
+
+	take(&cond, "GET", fields);
+	CHECK(str_eq(cond_named(&cond, &target), str_of(tag)));
+	cond_clear(&cond);
+}
+
+static void test_named(void)
+{
+	named("", "\"v\"");
+	named("If-None-Match: *\r\n", "\"v\"");
+	named("If-None-Match: \"x;dcz\"\r\n", "\"v\"");
+	named("If-None-Match: \"x\", W/\"v;dcz-0\"\r\n", "\"v;dcz-0\"");
+	named("If-None-Match: \"v\", \"v;dcz-0\"\r\n", "\"v\"");
+}
+
+static void test_codings(void)
+{
+	struct str dcz = STR("dcz");
+
+	CHECK(fields_accepts_coding(STR("gzip, DCZ, zstd"), dcz));
+	CHECK(fields_accepts_coding(STR("dcz;q=0.1"), dcz));
+	CHECK(!fields_accepts_coding(STR("dcz;q=0"), dcz));
+	CHECK(!fields_accepts_coding(STR("dcz;q=x"), dcz));
+	CHECK(!fields_accepts_coding(STR("*, identity, dcb, dczx"), dcz));
+	CHECK(!fields_accepts_coding(STR(""), dcz));
+	CHECK(!fields_accepts_coding((struct str)STR_INIT, dcz));
+}
+
+#define DICTIONARY "RBNvo1WzZ4oRRq0W9+hknpT7T8If536DEMBg9hyq/4o="
+
+static void test_dictionaries(void)
+{
+	uint8_t sha256[32];
+	struct buf text = BUF_INIT;
+
+	CHECK(fields_dictionary_parse(STR(":" DICTIONARY ":"), sha256) == 0 && sha256[0] == 0x44);
+	fields_dictionary(&text, sha256);
+	CHECK(str_eq(buf_str(&text), STR(":" DICTIONARY ":")));
+	CHECK(fields_dictionary_parse(STR(":" DICTIONARY ":;x=1"), sha256) == 0);
+	CHECK(fields_dictionary_parse(STR(DICTIONARY), sha256) == -1);
+	CHECK(fields_dictionary_parse(STR(":" DICTIONARY), sha256) == -1);
+	CHECK(fields_dictionary_parse(STR("sha-256=:" DICTIONARY ":"), sha256) == -1);
+	CHECK(fields_dictionary_parse(STR(":AAAA:"), sha256) == -1);
+	CHECK(fields_dictionary_parse(STR("::"), sha256) == -1);
+	CHECK(fields_dictionary_parse(STR(""), sha256) == -1);
+	CHECK(fields_dictionary_parse((struct str)STR_INIT, sha256) == -1);
+	buf_reset(&text);
+	CHECK(fields_dictionary_use(&text, STR("/a%20b/c-1_2~.js")) == 0);
+	CHECK(str_eq(buf_str(&text), STR("match=\"/a%20b/c-1_2~.js\"")));
+	CHECK(fields_dictionary_use(&text, STR("/a*")) == -1 && fields_dictionary_use(&text, STR("/:a")) == -1);
+	CHECK(fields_dictionary_use(&text, STR("/a\"b")) == -1 && fields_dictionary_use(&text, STR("/(a)")) == -1);
+	CHECK(fields_dictionary_use(&text, (struct str){ "/a\0b", 4 }) == -1);
+	buf_clear(&text);
 }
 
 /* Whatever the date, it says nothing of a version that is ahead of the clock. */
@@ -584,6 +646,9 @@ int main(void)
 	test_uploads();
 	test_conditions();
 	test_conditions_ahead();
+	test_named();
+	test_codings();
+	test_dictionaries();
 	test_if_range();
 	test_freshness();
 	test_allowed_age();

@@ -1,4 +1,5 @@
 /* store_keep - what is kept by age: from a day to more days than there have been since 1970 */
+#include "digest.h"
 #include "store_unit.h"
 
 #define DAY_NS (UINT64_C(86400) * 1000000000)
@@ -47,6 +48,51 @@ static void ages(void)
 	CHECK(versions("f") == 6 && holds("f", "now"));
 }
 
+/* The sha256 that is wanted, or NULL; the body that is found, or "". */
+static const char *older(struct version below, const char *wanted, uint64_t most)
+{
+	static char body[40];
+	struct store_entry entry = STORE_ENTRY_INIT;
+	uint8_t sha256[SHA256_BYTES];
+	ssize_t n = 0;
+
+	if (wanted != NULL)
+		digest_of(wanted, strlen(wanted), sha256);
+	if (store_older_content(store, STR("old"), below, wanted != NULL ? sha256 : NULL, most, &entry, &why) == 0)
+		n = pread(entry.fd, body, sizeof body - 1, 0);
+	else
+		CHECK(why.kind == ERR_ABSENT && entry.fd < 0);
+	body[n] = '\0';
+	CHECK(n == 0 || entry.record.size == (uint64_t)n);
+	store_entry_clear(&entry);
+	return body;
+}
+
+/* Contents by which another is coded: the newest of those that are here and not too large, or a certain one. */
+static void dictionaries(void)
+{
+	struct version first = { NOW - 50 * DAY_NS, store_node(store), 0 };
+	struct prune_rule rule = { .before = NOW - 40 * DAY_NS };
+	struct prune_count count = { .records = 0 };
+
+	CHECK(strcmp(older(VERSION_NONE, NULL, 100), "") == 0);
+	age("old", NOW - 50 * DAY_NS, "first");
+	age("old", NOW - 30 * DAY_NS, "the second");
+	age("old", NOW - 20 * DAY_NS, "");
+	age("old", NOW - 10 * DAY_NS, "third");
+	CHECK(strcmp(older(VERSION_NONE, NULL, 100), "third") == 0);
+	first.time = NOW - 10 * DAY_NS;
+	CHECK(strcmp(older(first, NULL, 100), "the second") == 0);
+	CHECK(strcmp(older(first, NULL, 5), "first") == 0);
+	CHECK(strcmp(older(first, NULL, 4), "") == 0);
+	CHECK(strcmp(older(VERSION_NONE, "first", 100), "first") == 0);
+	CHECK(strcmp(older(VERSION_NONE, "another", 100), "") == 0);
+	CHECK(with_flags("old", RECORD_DELETED) == ERR_NONE);
+	CHECK(strcmp(older(VERSION_NONE, NULL, 100), "third") == 0);
+	CHECK(store_prune(store, STR("old"), &rule, &count, &why) == 0 && count.contents == 1);
+	CHECK(strcmp(older(VERSION_NONE, "first", 100), "") == 0);
+}
+
 /* Counting takes nothing, and tells what then goes. */
 static void counting(void)
 {
@@ -72,6 +118,7 @@ int main(void)
 	limits();
 	ages();
 	counting();
+	dictionaries();
 	close_store();
 	return UNIT_RESULT();
 }
