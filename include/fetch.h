@@ -10,7 +10,7 @@
  *			fields that are only known at its end, in the trailer
  *
  * HTTP/1.1 alone: no redirects are followed, no proxy is used whatever the
- * environment says, nothing is decoded, and connections are kept for the
+ * environment says, nothing is decoded by itself, and connections are kept for the
  * next fetch.
  *
  * A request that names its `node` is signed for it (sign.h), and so is its
@@ -92,6 +92,8 @@ struct fetch {
 	int (*head)(struct fetch *, const struct fetch_head *, struct err *);	/* NULL: any will do */
 	int (*body)(struct fetch *, const void *, size_t n, struct err *);	/* NULL: it is thrown away */
 	/* out */
+	uint64_t pace;			/* PUT, within head() and then: bytes per second that the network took; 0: not known */
+	bool pace_least;		/* at least: there may not have been more to send */
 	struct err err;			/* kind ERR_NONE: the response came whole */
 	/* private */
 	struct transfer *transfer;	/* NULL: not running */

@@ -33,6 +33,15 @@
  *	Covey-Signature: ...			by itself, as SIGN_TRAILER, with
  *						the nonce of its request
  *
+ * or, when it has a length, coded (coding.h): as zstd, or by a version that
+ * the receiver has, as dcz:
+ *
+ *	PUT /docs/a.pdf HTTP/1.1
+ *	Content-Length: ...
+ *	Content-Encoding: dcz
+ *	Covey-Dictionary: VERSION
+ *	Covey-Push: RECORD
+ *
  * RECORD is record_format()'s text: version, flags, size, sha256, mtime and
  * the content type.  The receiver holds the body unnamed until the trailer
  * comes.  A body that ends without one, or whose trailer is not rightly
@@ -46,7 +55,17 @@
  *		connection.
  *	410	it is not, nor ever will be: newer versions are there, as many
  *		as the layout keeps of a path
+ *	415, 422	it is not: this coding is not taken, or the dictionary is not
+ *		there
  *	any other	it is not
+ *
+ * A coded push that comes to nothing is given once more, as it is.
+ *
+ * Who pulls a content says, as any client may, what he has of the path
+ * (RFC 9842), and that zstd is fine as well:
+ *
+ *	Accept-Encoding: dcz, zstd
+ *	Available-Dictionary: :<sha256, base64>:
  *
  * An index or a history, asked from a home:
  *
@@ -86,6 +105,7 @@
 #define PEER_PUSH "Covey-Push"
 #define PEER_PUSH_LATER "later"
 #define PEER_VERSION "Covey-Version"
+#define PEER_DICTIONARY "Covey-Dictionary"
 #define PEER_EPOCH "Covey-Epoch"
 #define PEER_GATE "Covey-Gate"
 #define PEER_LINEAGE "Covey-Lineage"

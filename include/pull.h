@@ -84,6 +84,11 @@ int pull_head(struct pull *, int status, uint64_t length, struct str etag,
 int pull_body(struct pull *, size_t n, size_t *ret_drop, struct err *);
 /* The transfer is over: whole (NULL), or for this reason.  Of one that was stopped for no fault of the holder's nothing is told. */
 void pull_end(struct pull *, const struct err *);
+/*
+ * Instead of pull_end() or pull_checked(), where the one that was asked gave all there
+ * is, in a coding, and that is worth nothing: it is asked next, from zero.
+ */
+void pull_again(struct pull *);
 /* The digest of all bytes was right, or not. */
 void pull_checked(struct pull *, bool right);
 

@@ -5,8 +5,8 @@
  *
  * The mac is BLAKE2b (RFC 7693), keyed with a key derived from the group's, over the
  * sender's and the receiver's ids, the method, the target as sent, every
- * Covey-* field, Range, ETag and Content-Range with their values, the time
- * and the nonce.  Each part goes in with its length, and the fields sorted,
+ * Covey-* field, Range, ETag, Content-Range, Content-Encoding, Accept-Encoding
+ * and Available-Dictionary with their values, the time and the nonce.  Each part goes in with its length, and the fields sorted,
  * so that no other request has the same bytes.  The body is not covered: it
  * is sealed, or its sha256 is among the fields.
  *

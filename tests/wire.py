@@ -475,7 +475,8 @@ SIGNATURE = re.compile(rb"v2 ([0-9a-f]{16}) ([0-9a-f]{16}) (\d+) ([0-9a-f]{32}) 
 
 def covered(fields):
     """Those of the (name, value) pairs that a signature covers."""
-    return [(n, v) for n, v in fields if n.lower() in (b"range", b"etag", b"content-range") or
+    names = (b"range", b"etag", b"content-range", b"content-encoding", b"accept-encoding", b"available-dictionary")
+    return [(n, v) for n, v in fields if n.lower() in names or
             (n.lower().startswith(b"covey-") and n.lower() != b"covey-signature")]
 
 
@@ -572,9 +573,11 @@ class HttpRequest:
             return self.body
         check(self.fields[b"transfer-encoding"] == b"chunked", self.fields)
         check(self.fields[b"covey-push"] == b"later", self.fields)
+        pieces = []
         while size := int(self.read_bytes(1) + self.stream.readline(), 16):
-            self.body += self.read_bytes(size)
+            pieces.append(self.read_bytes(size))
             self.read_bytes(2)
+        self.body = b"".join(pieces)
         trailer = self.read_fields()
         self.record = trailer.get(b"covey-version")
         check(self.record, "no record in the trailer:", trailer)

@@ -1164,8 +1164,6 @@ static void code_done(struct job *job)
 	struct get *g = CONTAINER_OF(job, struct get, job);
 	struct conn *c = g->conn;
 
-	if (g->code.fd >= 0)
-		delta_count(c->worker->httpd->delta, DELTA_ANSWER, c->request.entry.record.size, g->code.size);
 	get_run(c, GET_SEND_CONTENT);
 	conn_resume(c);
 }
@@ -1362,6 +1360,7 @@ static void get_send_coded(struct conn *c, const struct cond_target *target)
 	reply_length(&c->output.text, code->size);
 	answer_end_fields(c);
 	if (c->head.method != METHOD_HEAD) {
+		delta_count(c->worker->httpd->delta, DELTA_ANSWER, c->request.entry.record.size, code->size);
 		output_file(&c->output, code->fd);
 		code->fd = -1;
 		output_insert(&c->output, 0, code->size);

@@ -19,6 +19,7 @@
 #include "answer.h"
 #include "backoff.h"
 #include "clock.h"
+#include "coding.h"
 #include "loop/conn.h"
 #include "container.h"
 #include "digest.h"
@@ -136,6 +137,7 @@ struct write {
 	struct err stage_err;
 	int result;			/* -1: it is refused, err says why */
 	struct err err;
+	struct coded *coded;		/* owned: a body that another node pushes is coded; or NULL */
 	struct rmdir *rmdir;		/* owned: removes a directory from a group; or NULL */
 	bool existed;			/* nothing had to be done: the directory was there */
 	size_t started, open;		/* items that are replicated, and of them those not confirmed yet */
@@ -197,6 +199,7 @@ static void write_refuse(struct write *w)
 }
 
 static void write_end(struct conn *);
+static void coded_free(struct coded *);
 
 static struct write *write_new(struct conn *c, enum write_kind kind)
 {
@@ -2265,6 +2268,7 @@ static void write_free(struct write *w)
 		if (item->copy_fd >= 0)
 			close(item->copy_fd);
 	}
+	coded_free(w->coded);
 	free(w->items);
 	free(w);
 }
@@ -2859,6 +2863,123 @@ static void pushed_committed(struct job *job)
 	conn_resume(c);
 }
 
+/*
+ * A push may come coded (coding.h), by a version that is here; then what came
+ * is decoded, and is committed as if it had come as it is.
+ */
+struct coded {
+	enum coding coding;
+	struct store_entry by;		/* of CODING_DCZ: the dictionary, open, for it may be pruned meanwhile */
+};
+
+static void coded_free(struct coded *coded)
+{
+	if (coded != NULL)
+		store_entry_clear(&coded->by);
+	free(coded);
+}
+
+static int coded_take(void *data, const void *bytes, size_t n, struct err *err)
+{
+	return stage_add(data, bytes, n, err);
+}
+
+/* What came, from memory or from its stage, through the decoder. */
+static int coded_feed(const struct write_item *item, struct decoder *decoder, struct stage *to, struct err *err)
+{
+	uint64_t size = item->stage != NULL ? stage_size(item->stage) : 0, at = 0;
+	char bytes[FIRST_BYTES];
+	ssize_t n;
+
+	if (item->stage == NULL)
+		return decoder_add(decoder, item->small.data, item->small.len, coded_take, to, err);
+	for (; at < size; at += (uint64_t)n) {
+		n = pread(stage_fd(item->stage), bytes, sizeof bytes, (off_t)at);
+		if (n <= 0)
+			return err_sys(err, "read staged content");
+		if (decoder_add(decoder, bytes, (size_t)n, coded_take, to, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* The item's body is the content then. */
+static int coded_decode(const struct write *w, struct write_item *item, struct err *err)
+{
+	const struct store_entry *by = &w->coded->by;
+	struct dictionary dictionary = DICTIONARY_INIT;
+	struct decoder *decoder = NULL;
+	struct stage *to = NULL;
+	int rc = 0;
+
+	if (w->coded->coding == CODING_DCZ)
+		rc = dictionary_read(&dictionary, by->fd, by->record.size, by->record.sha256, err);
+	if (rc == 0)
+		rc = stage_begin(w->worker->httpd->store, &to, err);
+	if (rc == 0) {
+		decoder = decoder_new(dictionary.bytes != NULL ? &dictionary : NULL, item->existing.size);
+		rc = coded_feed(item, decoder, to, err);
+	}
+	if (rc == 0)
+		rc = decoder_end(decoder, err);
+	if (rc == 0)
+		rc = stage_sync(to, err);
+	decoder_free(decoder);
+	dictionary_clear(&dictionary);
+	if (rc < 0) {
+		stage_free(to);
+		return -1;
+	}
+	stage_free(item->stage);
+	buf_clear(&item->small);
+	item->stage = to;
+	return 0;
+}
+
+/* In the pool. */
+static void coded_commit_job(struct job *job)
+{
+	struct write *w = CONTAINER_OF(job, struct write, job);
+
+	w->staged = true;
+	if (coding_enter()) {
+		w->stage_result = coded_decode(w, &w->items[0], &w->stage_err);
+		coding_leave();
+	} else {
+		w->stage_result = err_set(&w->stage_err, ERR_AWAY, "take %s: too many are decoded",
+					  w->items[0].path.data);
+	}
+	commit_job(job);
+}
+
+/* How a push comes: coded, in *ret, or as it is (NULL).  The status that refuses it; 0: it may come. */
+static int coded_judge(struct conn *c, const struct record *record, struct coded **ret)
+{
+	struct str encoding = head_get(&c->head, FIELD_CONTENT_ENCODING);
+	struct str by = head_get(&c->head, FIELD_COVEY_DICTIONARY);
+	struct coded coded = { .coding = coding_of(encoding), .by = STORE_ENTRY_INIT };
+	struct httpd *h = c->worker->httpd;
+	struct version version;
+
+	*ret = NULL;
+	if (encoding.n == 0 && by.s == NULL)
+		return 0;
+	if (coded.coding == CODING_NONE || (coded.coding == CODING_DCZ) != (by.s != NULL) ||
+	    h->conf->group.delta == CONF_DELTA_OFF || record->size > CODING_MOST)
+		return 415;
+	if (by.s != NULL && version_parse(by, &version, NULL) < 0)
+		return 400;
+	if (by.s != NULL &&
+	    (store_version(h->store, buf_str(&c->request.path), version, STORE_CONTENT, &coded.by, NULL) < 0 ||
+	     coded.by.fd < 0)) {
+		store_entry_clear(&coded.by);
+		return 422;
+	}
+	*ret = mem_new(1, sizeof **ret);
+	**ret = coded;
+	return 0;
+}
+
 /* The body is there, and with it the trailer. */
 static void pushed_finish(struct conn *c)
 {
@@ -2877,11 +2998,14 @@ static void pushed_finish(struct conn *c)
 	}
 	memcpy(item->type, type.s ? type.s : "", type.n);
 	w->prepare = pushed_prepare;
-	commit_start(w, commit_job, pushed_committed);
+	if (w->coded != NULL)
+		conn_start_job(c, &w->job, coded_commit_job, pushed_committed, path_hash(buf_str(&item->path)));
+	else
+		commit_start(w, commit_job, pushed_committed);
 }
 
-/* known: what it is; NULL: that is told later. */
-static void pushed_receive(struct conn *c, const struct record *known)
+/* known: what it is; NULL: that is told later, of one that is not coded. */
+static void pushed_receive(struct conn *c, const struct record *known, struct coded *coded)
 {
 	struct upload *u = upload_new(c);
 
@@ -2890,7 +3014,25 @@ static void pushed_receive(struct conn *c, const struct record *known)
 		u->incoming = store_incoming_begin(c->worker->httpd->store, buf_str(&c->request.path),
 						   known->version);
 	write_add(write_new(c, WRITE_FILE), buf_str(&c->request.path));
-	upload_begin(c, 0);		/* another node has accepted it */
+	c->request.write->coded = coded;
+	upload_begin(c, coded != NULL ? known->size : 0);	/* another node has accepted it */
+}
+
+/* It is not here yet. */
+static void pushed_begin(struct conn *c, const struct record *record)
+{
+	struct coded *coded;
+	struct err err;
+	int status = coded_judge(c, record, &coded);
+
+	if (status != 0) {
+		answer_error(c, status, "this node takes that content as it is, or by a version that it has");
+	} else if (store_fits(c->worker->httpd->store, coded != NULL ? record->size : 0, &err) < 0) {
+		coded_free(coded);
+		answer_err(c, &err);
+	} else {
+		pushed_receive(c, record, coded);
+	}
 }
 
 /* Its signature is checked already.  Before the body: whether it is wanted at all. */
@@ -2904,14 +3046,16 @@ static void pushed_start(struct conn *c)
 		answer_error(c, 400, "a push is a PUT of a file with its content");
 	else if (store_fits(c->worker->httpd->store, 0, &err) < 0)
 		answer_err(c, &err);
+	else if (str_eq(field, STR(PEER_PUSH_LATER)) && head_get(&c->head, FIELD_CONTENT_ENCODING).s != NULL)
+		answer_error(c, 415, "what is told later comes as it is");
 	else if (str_eq(field, STR(PEER_PUSH_LATER)))
-		pushed_receive(c, NULL);
+		pushed_receive(c, NULL, NULL);
 	else if (pushed_parse(field, &record, &type, &err) < 0)
 		answer_error(c, 400, PEER_PUSH ": %s", err.text);
 	else if (pushed_is_here(c, &record))
 		pushed_answer(c, 200);
 	else
-		pushed_receive(c, &record);
+		pushed_begin(c, &record);
 }
 
 /* all of them */

@@ -11,6 +11,7 @@
 
 #include "container.h"
 #include "identity.h"
+#include "log.h"
 #include "mem.h"
 #include "path.h"
 
@@ -126,6 +127,15 @@ static void upkeep_start(struct syncd *d, size_t i)
 	worker_start(d, d->upkeep[i], d->rounds);
 }
 
+static void counts_open(struct syncd *d)
+{
+	struct err err = ERR_INIT;
+
+	d->counts = delta_open(store_run(d->store), &err);
+	if (err.kind != ERR_NONE)
+		log_err(LOG_LEVEL_WARNING, &err, "count what coding saves from zero");
+}
+
 static int start(struct service *service, struct err *err)
 {
 	struct syncd *d = mem_new(1, sizeof *d);
@@ -146,6 +156,8 @@ static int start(struct service *service, struct err *err)
 	d->first_byte_ms = service->conf->timeouts.pull_ms;
 	d->stall_ms = d->first_byte_ms * STALL_FACTOR;
 	d->push_ms = service->conf->timeouts.push_ms;
+	d->delta = service->conf->group.delta;
+	counts_open(d);
 	d->fetcher = fetcher_new(err);
 	if (d->fetcher == NULL || start_pools(d, err) < 0)
 		return -1;
@@ -239,6 +251,7 @@ static void release(struct service *service)
 		free(d->upkeep[i]);
 	}
 	free(d->push_peers);
+	delta_close(d->counts);
 	givers_free(d);
 	peers_free(d->peers);
 	fetcher_free(d->fetcher);

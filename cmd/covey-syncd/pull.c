@@ -13,6 +13,10 @@
  *
  * Whom to ask and what to believe is decided by pull.h.
  *
+ * Where that is to pay (delta.c), a holder is asked for the content coded by what
+ * this node has of the path, and is asked once more, as it is, if that fails in any
+ * way.  A range is of the content as it is, and so is what follows a part.
+ *
  * Each waiter gets a descriptor of the content as soon as there is some of it,
  * then how far it has come, at most every PROGRESS_MS, then the end.
  *
@@ -28,6 +32,7 @@
 
 #include "clock.h"
 #include "container.h"
+#include "fields.h"
 #include "log.h"
 #include "mem.h"
 #include "pull.h"
@@ -39,6 +44,9 @@
 #define SMALL_BYTES (4u << 20)		/* goes on without waiters */
 #define PROGRESS_MS 5			/* between two PROGRESS */
 #define INCOMING_MS 100			/* between two looks whether it is given to this node */
+#define PACE_BYTES (32u << 10)		/* of a content: fewer tell nothing of the network */
+#define CODE_MS 200			/* is waited longer for who may have to code a content, */
+#define CODE_MIB_MS 40			/* and for each MiB of it */
 #define HASH_BYTES (1u << 20)		/* a larger content is hashed beside, so many bytes at least at once, */
 #define HASH_MOST_BYTES (32u << 20)	/* and so many at most: then others are in turn, and it can be cut */
 
@@ -72,6 +80,18 @@ struct pulling {
 	struct job hashing;		/* of what is in the stage, beside, */
 	uint64_t hash_to;		/* up to here */
 	bool hashes;			/* that runs */
+	bool decoded;			/* what is in the stage came in a coding */
+	bool as_it_is;			/* that came to nothing: no coding is asked for */
+	struct pull_code {		/* of the holder that is being asked: */
+		bool asked;		/* it may code the content; this is one coder of the process, */
+		struct dictionary by;	/* by this, or by nothing */
+		bool answered;		/* it said whether it does */
+		struct decoder *decoder;	/* owned: it does; or NULL */
+		uint64_t first, came;	/* bytes of its body that came at first, and in all */
+		uint64_t began, head;	/* us, monotonic: asked, answered, */
+		uint64_t began_body, last;	/* when they came first, and last */
+		uint64_t busy;		/* us: that this node took with them in between */
+	} code;
 	bool running;			/* it has a thread */
 	bool verified;
 	bool given_up;			/* nobody may join any more */
@@ -327,21 +347,42 @@ static void hash_await(struct pulling *p)
 
 /* fetch, without the lock but where it says so */
 
+/* Which coding a holder's body has, of those that it was asked for. */
+static int holder_coding(struct pulling *p, const struct fetch_head *head, struct err *err)
+{
+	struct str name = fetch_field(&p->fetch, "Content-Encoding");
+	enum coding coding = coding_of(name);
+
+	if (name.n == 0 || head->status != 200)
+		return 0;
+	if (!p->code.asked || coding == CODING_NONE || (coding == CODING_DCZ && p->code.by.bytes == NULL))
+		return err_set(err, ERR_CORRUPT, "pull from peer: it answers in a coding that was not asked for");
+	p->code.decoder = decoder_new(coding == CODING_DCZ ? &p->code.by : NULL, p->record.size);
+	return 0;
+}
+
 static int holder_head(struct fetch *fetch, const struct fetch_head *head, struct err *err)
 {
 	struct pulling *p = CONTAINER_OF(fetch, struct pulling, fetch);
-	int rc;
+	uint64_t length = head->length;
+	int rc = holder_coding(p, head, err);
 
+	p->code.answered = true;
+	p->code.head = clock_mono_us();
+	if (p->code.decoder != NULL)
+		length = FETCH_LENGTH_UNKNOWN;
 	syncd_lock(p->worker.daemon);
 	peers_note(p->worker.daemon->peers, p->asked, NULL);
-	rc = pull_head(&p->steps, head->status, head->length, head->etag, head->content_range, err);
+	if (rc == 0)
+		rc = pull_head(&p->steps, head->status, length, head->etag, head->content_range, err);
 	syncd_unlock(p->worker.daemon);
 	return rc;
 }
 
-static int holder_body(struct fetch *fetch, const void *bytes, size_t n, struct err *err)
+/* The next bytes of the content. */
+static int content_take(void *data, const void *bytes, size_t n, struct err *err)
 {
-	struct pulling *p = CONTAINER_OF(fetch, struct pulling, fetch);
+	struct pulling *p = data;
 	struct syncd *d = p->worker.daemon;
 	bool beside = p->record.size > HASH_BYTES, first;
 	size_t drop;
@@ -366,6 +407,24 @@ static int holder_body(struct fetch *fetch, const void *bytes, size_t n, struct 
 		fetch_wake(p->fetches);		/* it is told when it is time */
 	syncd_unlock(d);
 	return 0;
+}
+
+static int holder_body(struct fetch *fetch, const void *bytes, size_t n, struct err *err)
+{
+	struct pulling *p = CONTAINER_OF(fetch, struct pulling, fetch);
+	struct pull_code *code = &p->code;
+	int rc;
+
+	code->last = clock_mono_us();
+	if (code->came == 0) {
+		code->first = n;
+		code->began_body = code->last;
+	}
+	code->came += n;
+	rc = code->decoder != NULL ? decoder_add(code->decoder, bytes, n, content_take, p, err) :
+				     content_take(p, bytes, n, err);
+	code->busy += clock_mono_us() - code->last;
+	return rc;
 }
 
 /*
@@ -393,15 +452,83 @@ static int start_over(struct pulling *p, struct err *err)
 	return 0;
 }
 
+/* What of the path is here, if it pays to say so.  Lets go of the lock. */
+static void code_begin(struct pulling *p, const struct pull_ask *how)
+{
+	struct syncd *d = p->worker.daemon;
+	struct store_entry older = STORE_ENTRY_INIT;
+
+	p->code = (struct pull_code){ .by = DICTIONARY_INIT };
+	if (p->as_it_is || how->offset > 0 || peers_sick(d->peers, how->node) || !delta_pays(d, how->node, p->record.size) ||
+	    !coding_enter())
+		return;
+	p->code.asked = true;
+	syncd_unlock(d);
+	if (dictionary_find(d, buf_str(&p->path), VERSION_NONE, &older) == 0)
+		dictionary_read(&p->code.by, older.fd, older.record.size, older.record.sha256, NULL);
+	store_entry_clear(&older);
+	syncd_lock(d);
+}
+
+/* It is over: how fast it went, and what that saved. */
+static void code_note(struct pulling *p, bool whole)
+{
+	struct syncd *d = p->worker.daemon;
+	const struct pull_code *code = &p->code;
+	uint64_t bytes = code->came - code->first, us = code->last - code->began_body;
+
+	/* What came at first may have waited. */
+	if (bytes >= PACE_BYTES)
+		pace_note(&d->pace, p->asked, bytes * 1000000 / (us > code->busy ? us - code->busy : 1),
+			  clock_mono_ms());
+	if (!whole || !code->asked)
+		return;
+	pace_note_result(&d->pace, code->decoder != NULL);
+	if (code->decoder == NULL)
+		return;
+	pace_note_coder(&d->pace, p->record.size, code->head - code->began);
+	delta_count(d->counts, DELTA_PULL, p->record.size, code->came);
+}
+
+static void code_end(struct pulling *p)
+{
+	if (p->code.asked)
+		coding_leave();
+	decoder_free(p->code.decoder);
+	dictionary_clear(&p->code.by);
+	p->code = (struct pull_code){ .by = DICTIONARY_INIT };
+}
+
+/* What is asked for, with what is here; value has to last. */
+static size_t code_fields(const struct pulling *p, struct buf *value, struct sign_part ret[FETCH_FIELDS_MAX])
+{
+	if (!p->code.asked)
+		return 0;
+	ret[0] = (struct sign_part){ STR("Accept-Encoding"), STR(CODING_ZSTD_NAME) };
+	if (p->code.by.bytes == NULL)
+		return 1;
+	fields_dictionary(value, p->code.by.sha256);
+	ret[0].value = STR(CODING_DCZ_NAME ", " CODING_ZSTD_NAME);
+	ret[1] = (struct sign_part){ STR("Available-Dictionary"), buf_str(value) };
+	return 2;
+}
+
+/* Milliseconds that it may take to code it. */
+static uint64_t code_ms(const struct pulling *p)
+{
+	return p->code.asked ? CODE_MS + (p->record.size >> 20) * CODE_MIB_MS : 0;
+}
+
 static void set_fetch(struct pulling *p, const struct pull_ask *how, const struct address *peer,
 		      struct str target, bool sick)
 {
 	const struct syncd *d = p->worker.daemon;
 
 	p->asked = how->node;
+	p->code.began = p->code.head = clock_mono_us();
 	p->fetch = (struct fetch){
 		.peer = peer, .target = target, .offset = how->offset, .node = how->node,
-		.first_byte_ms = sick && d->check_ms < d->first_byte_ms ? d->check_ms : d->first_byte_ms,
+		.first_byte_ms = (sick && d->check_ms < d->first_byte_ms ? d->check_ms : d->first_byte_ms) + code_ms(p),
 		.stall_ms = d->stall_ms,
 		.head = holder_head, .body = holder_body,
 	};
@@ -425,30 +552,29 @@ static bool fetch_is_needless(struct pulling *p)
 	return pull_is_needless(p);
 }
 
-/* One holder is asked; what it gives goes to the stage.  -1: the disk, not the holder, is to blame. */
-static int pull_fetch(struct pulling *p, const struct pull_ask *how, struct err *err)
+/* What it gives goes to the stage.  False: that is needless, the content comes by itself meanwhile. */
+static bool holder_ask(struct pulling *p, const struct pull_ask *how, struct err *why)
 {
 	struct syncd *d = p->worker.daemon;
 	const struct address *peer;
-	struct buf target = BUF_INIT;
-	struct err why = ERR_INIT;
+	struct sign_part fields[FETCH_FIELDS_MAX];
+	struct buf target = BUF_INIT, value = BUF_INIT;
 	struct fetch *over = NULL;
 	char version[VERSION_TEXT];
 	bool sick, needless = false;
 
-	if (how->restart && start_over(p, err) < 0)
-		return -1;
-	if (how->wait_ms > 0)
-		worker_wait_until(&p->worker, &(uint64_t){ clock_mono_ms() + how->wait_ms });
+	*why = (struct err)ERR_INIT;
 	peer = peers_http(d->peers, how->node);
 	sick = peers_sick(d->peers, how->node);
 	path_to_target(&target, buf_str(&p->path), false);
 	buf_addf(&target, "?version=%s", version_format(version, p->record.version));
 	set_fetch(p, how, peer, buf_str(&target), sick);
+	p->fetch.fields = fields;
+	p->fetch.field_count = code_fields(p, &value, fields);
 	if (peer == NULL)
-		err_set(&why, ERR_ABSENT, "pull from %016llx: not a member",
+		err_set(why, ERR_ABSENT, "pull from %016llx: not a member",
 			(unsigned long long)how->node);
-	else if (fetch_start(p->fetches, &p->fetch, &why) == 0)
+	else if (fetch_start(p->fetches, &p->fetch, why) == 0)
 		while (over == NULL && !needless && !worker_is_cut(&p->worker)) {
 			over = worker_await(&p->worker, p->fetches, fetch_due(p));
 			if (p->readable > p->told && clock_mono_ms() >= p->told_at + PROGRESS_MS)
@@ -458,12 +584,51 @@ static int pull_fetch(struct pulling *p, const struct pull_ask *how, struct err 
 		}
 	fetch_cancel(&p->fetch);
 	buf_clear(&target);
+	buf_clear(&value);
 	if (needless)
-		return 0;
+		return false;
 	if (over != NULL)
-		why = over->err;
+		*why = over->err;
+	if (over != NULL && why->kind == ERR_NONE && p->code.decoder != NULL)
+		decoder_end(p->code.decoder, why);
+	code_note(p, over != NULL && why->kind == ERR_NONE);
+	return true;
+}
+
+/* What came in a coding is worth nothing: the same holder is asked next, and nobody for a coding again. */
+static void pull_as_it_is(struct pulling *p)
+{
+	delta_went_again(p->worker.daemon);
+	p->as_it_is = true;
+	p->decoded = false;
+	pull_again(&p->steps);
+}
+
+/* One holder is asked.  -1: the disk, not the holder, is to blame. */
+static int pull_fetch(struct pulling *p, const struct pull_ask *how, struct err *err)
+{
+	struct syncd *d = p->worker.daemon;
+	struct err why;
+	bool sick, coded, over;
+
+	if (how->restart && start_over(p, err) < 0)
+		return -1;
+	if (how->wait_ms > 0)
+		worker_wait_until(&p->worker, &(uint64_t){ clock_mono_ms() + how->wait_ms });
+	sick = peers_sick(d->peers, how->node);
+	code_begin(p, how);
+	over = holder_ask(p, how, &why);
+	coded = p->code.asked && (!p->code.answered || p->code.decoder != NULL);
+	p->decoded = p->code.decoder != NULL;
+	code_end(p);
+	if (!over)
+		return 0;
 	if (p->unwritable)
 		return err_pass(err, &why);
+	if (coded && why.kind != ERR_NONE) {
+		pull_as_it_is(p);
+		return 0;
+	}
 	if (why.kind != ERR_NONE && !sick)	/* so short a wait proves nothing */
 		peers_note(d->peers, p->asked, &why);
 	pull_end(&p->steps, why.kind != ERR_NONE ? &why : NULL);
@@ -500,7 +665,9 @@ static int pull_verify(struct pulling *p, struct err *err)
 	digest_ok = rc == 0 && !cut && stage_size(p->stage) == p->record.size &&
 		    memcmp(stage_sha256(p->stage), p->record.sha256, SHA256_BYTES) == 0;
 	syncd_lock(d);
-	if (!cut)
+	if (!cut && !digest_ok && rc == 0 && p->decoded)
+		pull_as_it_is(p);
+	else if (!cut)
 		pull_checked(&p->steps, digest_ok);
 	return rc;
 }

@@ -7,6 +7,11 @@
  * The body is read from a descriptor that may still grow; then what it is
  * is told at the end (peer_http.h).
  *
+ * Where that is to pay (delta.c), a content goes coded by the version
+ * before, which its keepers have.  One that still grows is not begun to be given
+ * to them: it cannot be coded before it is whole.  Whoever does not take it
+ * coded, or not in time, is given it at once as it is.
+ *
  * A push that somebody asked for is a job of its own; the drain pushes within
  * its own.
  */
@@ -26,6 +31,7 @@
 #define MIB_MS 60			/* more for each MiB */
 #define PROBES 4			/* pushes at once to a keeper that failed lately */
 #define EARLY_BYTES (256u << 10)	/* a larger body is not sent to one that has it */
+#define HELD_BYTES (1u << 20)		/* that an upload may be ahead of its push, which is then held back no more */
 #define UNNAMED_MAX (PUSH_THREADS / 2)	/* pushes whose body still comes, from clients that may be slow */
 
 enum try_state {
@@ -45,6 +51,8 @@ struct push_try {
 	uint64_t since;			/* ms, monotonic: when it was given all, or will count from */
 	int status;			/* its answer's */
 	bool unnamed;			/* it began before the push was named */
+	bool coded;			/* it is given it coded; */
+	bool as_it_is;			/* it was, to no avail */
 };
 
 struct push {
@@ -59,6 +67,9 @@ struct push {
 	size_t count, wanted;
 	bool awaited;			/* somebody waits for an end */
 	uint64_t hurry;			/* ms, monotonic: then the next is tried beside those that are silent */
+	struct coded_content coded;
+	bool has_older;			/* there is something to code it by */
+	uint64_t began;			/* us, monotonic: when it was set */
 	uint64_t sent;			/* of available, what the tries know */
 	bool sent_name;			/* and that it is named */
 };
@@ -199,11 +210,28 @@ static int try_head(struct fetch *fetch, const struct fetch_head *head, struct e
 
 	syncd_lock(d);
 	peers_note(d->peers, t->node, NULL);
+	delta_note_sent(d, t->node, fetch);
 	syncd_unlock(d);
 	t->status = head->status;
 	if (t->status == 200 && t->push->sent > EARLY_BYTES)
 		return err_set(err, ERR_EXISTS, "push: the keeper has it already");
 	return 0;
+}
+
+/* Of what is given, and how; the texts have to last. */
+static size_t try_fields(const struct push_try *t, struct str record, char version[VERSION_TEXT],
+			 struct sign_part ret[FETCH_FIELDS_MAX])
+{
+	const struct coded_content *coded = &t->push->coded;
+	size_t n = 0;
+
+	ret[n++] = (struct sign_part){ STR(PEER_PUSH), record };
+	if (!t->coded)
+		return n;
+	ret[n++] = (struct sign_part){ STR("Content-Encoding"), str_of(coding_name(coded->coding)) };
+	if (coded->coding == CODING_DCZ)
+		ret[n++] = (struct sign_part){ STR(PEER_DICTIONARY), str_of(version_format(version, coded->by)) };
+	return n;
 }
 
 static void try_start(struct push_try *t)
@@ -212,20 +240,24 @@ static void try_start(struct push_try *t)
 	struct syncd *d = p->worker->daemon;
 	bool named = push_is_named(p);
 	struct buf target = BUF_INIT, record = BUF_INIT;
-	struct sign_part field = { STR(PEER_PUSH), STR(PEER_PUSH_LATER) };
+	struct sign_part fields[FETCH_FIELDS_MAX];
+	char version[VERSION_TEXT];
 
 	path_to_target(&target, buf_str(&p->path), false);
-	if (named) {
+	if (named)
 		record_text(p, &record);
-		field.value = buf_str(&record);
-	}
+	else
+		buf_adds(&record, PEER_PUSH_LATER);
+	t->coded = p->coded.fd >= 0 && !t->as_it_is;
 	t->status = 0;
 	t->unnamed = !named;
 	t->since = clock_mono_ms();
 	t->fetch = (struct fetch){
 		.method = FETCH_PUT, .peer = peers_http(d->peers, t->node),
-		.target = buf_str(&target), .fields = &field, .field_count = 1, .node = t->node,
-		.fd = p->fd, .available = p->available, .last = named,
+		.target = buf_str(&target), .fields = fields,
+		.field_count = try_fields(t, buf_str(&record), version, fields), .node = t->node,
+		.fd = t->coded ? p->coded.fd : p->fd, .available = t->coded ? p->coded.size : p->available,
+		.last = named,
 		.first_byte_ms = answer_ms(p), .stall_ms = d->stall_ms, .head = try_head,
 	};
 	p->sent = p->available;
@@ -236,6 +268,22 @@ static void try_start(struct push_try *t)
 	buf_clear(&record);
 }
 
+/*
+ * This one is to be given it coded, once it is whole.  Where what has come so
+ * far could be there by now, whoever uploads it is the slower: then it goes as it comes.
+ */
+static bool try_is_held(const struct push_try *t)
+{
+	const struct push *p = t->push;
+	struct syncd *d = p->worker->daemon;
+	uint64_t now = clock_mono_ms();
+
+	if (push_is_named(p) || !p->has_older || p->available > CODING_MOST)
+		return false;
+	return d->delta == CONF_DELTA_ON ||
+	       clock_mono_us() - p->began < pace_us(&d->pace, t->node, p->available + HELD_BYTES, now);
+}
+
 /* The next to try: in order, those that failed lately after the others. */
 static struct push_try *next_try(struct push *p)
 {
@@ -244,7 +292,7 @@ static struct push_try *next_try(struct push *p)
 	for (size_t i = 0; i < p->count; i++) {
 		struct push_try *t = &p->tries[i];
 
-		if (t->state != TRY_IDLE)
+		if (t->state != TRY_IDLE || try_is_held(t))
 			continue;
 		if (!push_is_late(p->worker->daemon, t->node))
 			return t;
@@ -295,12 +343,31 @@ static enum try_state try_result(const struct push_try *t)
 	       t->status == 410 ? TRY_NEEDLESS : TRY_FAILED;
 }
 
+/* Coded it was not taken: at once as it is. */
+static bool try_again(struct push_try *t)
+{
+	struct syncd *d = t->push->worker->daemon;
+
+	if (t->state != TRY_FAILED || !t->coded || worker_is_cut(t->push->worker))
+		return false;
+	delta_went_again(d);
+	t->as_it_is = true;
+	try_start(t);
+	return t->state == TRY_RUNNING;
+}
+
 static void try_over(struct push_try *t)
 {
 	struct push *p = t->push;
 	struct syncd *d = p->worker->daemon;
 
 	t->state = try_result(t);
+	if (try_again(t)) {
+		set_hurry(p);
+		return;
+	}
+	if (t->state == TRY_HAS && t->coded && t->status == 201)
+		delta_count(d->counts, DELTA_PUSH, p->record.size, p->coded.size);
 	if (t->state == TRY_FAILED && t->fetch.err.kind != ERR_NONE)
 		peers_note(d->peers, t->node, &t->fetch.err);
 	if (t->state == TRY_FAILED && t->unnamed && push_is_named(p)) {
@@ -312,6 +379,36 @@ static void try_over(struct push_try *t)
 	} else if (t->state == TRY_FAILED) {
 		push_peer_add(d, t->node)->late = clock_mono_ms() + LATE_MS;
 	}
+}
+
+/* For those who are still to be given it, all of it being there.  Lets go of the lock. */
+static void push_encode(struct push *p)
+{
+	bool pays = false;
+
+	for (size_t i = 0; i < p->count && !pays && count_of(p, TRY_RUNNING) + count_of(p, TRY_HAS) < p->wanted; i++)
+		pays = p->tries[i].state == TRY_IDLE && peers_http(p->worker->daemon->peers, p->tries[i].node) != NULL &&
+		       delta_pays(p->worker->daemon, p->tries[i].node, p->record.size);
+	if (pays)
+		coded_content_make(p->worker->daemon, &p->coded, buf_str(&p->path), &p->record, p->fd);
+}
+
+/* Of one that is still to come. */
+static void push_look_for_older(struct push *p)
+{
+	struct syncd *d = p->worker->daemon;
+	struct store_entry older = STORE_ENTRY_INIT;
+	bool pays = d->delta == CONF_DELTA_ON;
+
+	for (size_t i = 0; i < p->count && !pays && d->delta == CONF_DELTA_AUTO; i++)
+		pays = delta_pays(d, p->tries[i].node, CODING_MOST);
+	if (!pays || d->keys.count == 0)
+		return;
+	syncd_unlock(d);
+	pays = dictionary_find(d, buf_str(&p->path), VERSION_NONE, &older) == 0;
+	store_entry_clear(&older);
+	syncd_lock(d);
+	p->has_older = pays;
 }
 
 /* The body has grown, or is whole, and named. */
@@ -340,11 +437,13 @@ static void feed_tries(struct push *p)
 	}
 	p->sent = p->available;
 	p->sent_name = p->sent_name || name;
-	if (name) {
-		start_wanted(p);
-		set_hurry(p);
-	}
 	buf_clear(&text);
+	if (name)
+		push_encode(p);
+	if (name || !push_is_named(p))
+		start_wanted(p);
+	if (name)
+		set_hurry(p);
 }
 
 /* all keepers */
@@ -359,6 +458,8 @@ static void push_set(struct push *p, struct worker *w, const struct sync_push *w
 	p->wanted = wanted->wanted;
 	p->awaited = true;
 	p->hurry = NEVER;
+	p->began = clock_mono_us();
+	p->coded = (struct coded_content)CODED_CONTENT_INIT;
 	buf_addstr(&p->path, wanted->path);
 	buf_addstr(&p->type, wanted->type);
 	for (size_t i = 0; i < wanted->keeper_count; i++)
@@ -371,6 +472,7 @@ static void push_clear(struct push *p)
 {
 	list_remove(&p->link);
 	fetch_close(p->fetches);
+	coded_content_clear(&p->coded);
 	buf_clear(&p->path);
 	buf_clear(&p->type);
 }
@@ -384,6 +486,10 @@ static void push_begin(struct push *p)
 		return;
 	}
 	p->sent_name = push_is_named(p);
+	if (push_is_named(p))
+		push_encode(p);
+	else
+		push_look_for_older(p);
 	start_wanted(p);
 	if (push_is_named(p))
 		set_hurry(p);

@@ -9,6 +9,7 @@
  *	pull.c		PULL: one content on its way, and those who wait for it
  *	push.c		PUSH: one content to its keepers
  *	give.c		small ones together, those for one keeper in one message
+ *	delta.c		which of both go coded, and by what
  *	drain.c		DRAIN: the outbox, until everybody has what is in it
  *	sync.c		the records of this home, from the others; COMPARE
  *	keep.c		the contents: have their keepers got them, and have we?
@@ -29,10 +30,13 @@
 
 #include "bulk.h"
 #include "call.h"
+#include "coding.h"
+#include "delta.h"
 #include "fetch.h"
 #include "keep_file.h"
 #include "layout.h"
 #include "list.h"
+#include "pace.h"
 #include "pool.h"
 #include "serve.h"
 #include "service.h"
@@ -124,6 +128,9 @@ struct syncd {
 	struct peers *peers;
 	struct list pulls, pushes;
 	struct push_peers *push_peers;	/* how pushes to each went */
+	enum conf_delta delta;		/* whether contents go coded */
+	struct pace pace;		/* how fast they go to each */
+	struct delta_counts *counts;	/* what that has saved */
 	struct list givers;
 	struct drain *drain;
 	struct pruner *prune;
@@ -290,6 +297,27 @@ bool push_is_under_way(const struct syncd *, const struct sync_push *);
 /* Within a job; true when every keeper has it, or is never to have it. */
 bool push_to_all(struct worker *, const struct sync_push *, int fd);
 void push_forgive(struct syncd *, uint64_t id);	/* it is up again: pushes that failed do not count */
+
+/* delta.c */
+
+/* Whether a content of this size is to go to this node, or to come from it, coded. */
+bool delta_pays(struct syncd *, uint64_t node, uint64_t size);
+void delta_note_sent(struct syncd *, uint64_t node, const struct fetch *);	/* a PUT, in its head(), or over */
+void delta_went_again(struct syncd *);	/* one went coded to no avail */
+/* The newest content of the path below this version (none: of all) that can be a dictionary.  Without the lock. */
+int dictionary_find(struct syncd *, struct str path, struct version below, struct store_entry *ret);
+
+/* A content, coded. */
+struct coded_content {
+	int fd;				/* owned: a file; or -1: it is not */
+	uint64_t size;			/* of that */
+	enum coding coding;
+	struct version by;		/* of CODING_DCZ */
+};
+#define CODED_CONTENT_INIT { .fd = -1 }
+/* From an open file; lets go of the lock meanwhile.  Where it is not worth it, or cannot be done just now, there is none. */
+void coded_content_make(struct syncd *, struct coded_content *, struct str path, const struct record *, int fd);
+void coded_content_clear(struct coded_content *);	/* safe on CODED_CONTENT_INIT */
 
 /* sync.c */
 

@@ -104,8 +104,10 @@ static bool is_version(const struct pull *p, struct str etag)
 	char text[VERSION_TEXT];
 	struct str want = str_of(version_format(text, p->version));
 
-	return etag.n == want.n + 2 && etag.s[0] == '"' && etag.s[etag.n - 1] == '"' &&
-	       memcmp(etag.s + 1, want.s, want.n) == 0;
+	/* Of one that is coded more stands behind a semicolon (cond.h). */
+	return etag.n >= want.n + 2 && etag.s[0] == '"' && etag.s[etag.n - 1] == '"' &&
+	       memcmp(etag.s + 1, want.s, want.n) == 0 &&
+	       (etag.n == want.n + 2 || etag.s[want.n + 1] == ';');
 }
 
 int pull_head(struct pull *p, int status, uint64_t length, struct str etag,
@@ -172,6 +174,14 @@ void pull_end(struct pull *p, const struct err *err)
 		h->out = true;
 	if (err->kind == ERR_CORRUPT && (p->sources & (1u << p->current)))
 		start_over(p);
+}
+
+void pull_again(struct pull *p)
+{
+	p->restart = p->restart || p->have > 0;
+	p->have = 0;
+	p->sources = 0;
+	p->holders[p->current].tried = false;
 }
 
 void pull_checked(struct pull *p, bool right)

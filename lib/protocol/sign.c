@@ -42,9 +42,15 @@ static bool starts_nocase(struct str text, struct str prefix)
 
 bool sign_covers(struct str name)
 {
-	return str_eq_nocase(name, STR("Range")) || str_eq_nocase(name, STR("ETag")) ||
-	       str_eq_nocase(name, STR("Content-Range")) ||
-	       (starts_nocase(name, STR("Covey-")) && !str_eq_nocase(name, STR(SIGN_FIELD)));
+	static const struct str names[] = {
+		{ "Range", 5 }, { "ETag", 4 }, { "Content-Range", 13 }, { "Content-Encoding", 16 },
+		{ "Accept-Encoding", 15 }, { "Available-Dictionary", 20 },
+	};
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (str_eq_nocase(name, names[i]))
+			return true;
+	return starts_nocase(name, STR("Covey-")) && !str_eq_nocase(name, STR(SIGN_FIELD));
 }
 
 static char lower(char c)

@@ -20,10 +20,13 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <openssl/crypto.h>
 #include <pthread.h>
 #include <sodium.h>
 #include <stdatomic.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define CLOCKS_MAX 256			/* peers whose clock is remembered; then the oldest goes */
@@ -33,6 +36,8 @@
 #define RECEIVE_BYTES (128L * 1024)	/* at once */
 #define SEND_BYTES (128L * 1024)	/* at once */
 #define WHOLE_BYTES (16u * 1024)	/* a body up to this leaves together with its header */
+#define PACE_BYTES (64u * 1024)		/* of a PUT: fewer tell nothing of the network */
+#define RWND_SHARE 4			/* of the time that a connection was busy, for want of room at the peer: one in so much */
 #define ANSWER_BYTES 4096L		/* of a PUT, at once: it is a line */
 
 struct fetcher {
@@ -517,9 +522,27 @@ static bool is_untimely(struct transfer *t, long status)
 	       clock_learn(t->fetcher, &t->ask.peer, only_header(t->easy, PEER_TIME));
 }
 
+/* How fast the body went, by the system's own measure, unless it was the peer that did not take more. */
+static void give_pace(struct transfer *t)
+{
+	curl_socket_t fd = CURL_SOCKET_BAD;
+	struct tcp_info info = { .tcpi_delivery_rate = 0 };
+	socklen_t n = sizeof info;
+
+	if (t->ask.method != FETCH_PUT || t->ask.sent < PACE_BYTES ||
+	    curl_easy_getinfo(t->easy, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK || fd == CURL_SOCKET_BAD ||
+	    getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0 ||
+	    n < offsetof(struct tcp_info, tcpi_rwnd_limited) + sizeof info.tcpi_rwnd_limited ||
+	    info.tcpi_rwnd_limited > info.tcpi_busy_time / RWND_SHARE)
+		return;
+	t->fetch->pace = info.tcpi_delivery_rate;
+	t->fetch->pace_least = info.tcpi_delivery_rate_app_limited;
+}
+
 /* The final response's header is complete. */
 static void head_came(struct transfer *t, long status)
 {
+	give_pace(t);
 	if (status >= 300 && t->starved) {
 		/* curl sends no more of the body, but would wait to be let go on */
 		t->starved = false;

@@ -111,6 +111,52 @@ static void test_resume(void)
 	CHECK(pull_next(&p, &ask) == PULL_DONE);
 }
 
+/* What came in a coding, and is worth nothing: the same one from zero, before those that were not asked. */
+static void test_again(void)
+{
+	struct pull_ask ask;
+	struct pull p;
+
+	begin(&p, 1000, 3);
+	CHECK(pull_next(&p, &ask) == PULL_ASK && ask.node == 1);
+	fail(&p, ERR_ABSENT);
+	CHECK(pull_next(&p, &ask) == PULL_ASK && ask.node == 2);
+	pull_again(&p);
+	CHECK(pull_next(&p, &ask) == PULL_ASK && ask.node == 2 && ask.offset == 0 && !ask.restart);
+	CHECK(give(&p, 0, 400) == 0);
+	pull_again(&p);
+	CHECK(pull_next(&p, &ask) == PULL_ASK && ask.node == 2 && ask.offset == 0 && ask.restart && ask.wait_ms == 0);
+	CHECK(give(&p, 0, 1000) == 0);
+	pull_end(&p, NULL);
+	CHECK(pull_next(&p, &ask) == PULL_CHECK);
+	pull_again(&p);
+	CHECK(pull_next(&p, &ask) == PULL_ASK && ask.node == 2 && ask.restart);
+	CHECK(give(&p, 0, 1000) == 0);
+	pull_end(&p, NULL);
+	CHECK(pull_next(&p, &ask) == PULL_CHECK);
+	pull_checked(&p, false);
+	CHECK(pull_next(&p, &ask) == PULL_ASK && ask.node == 3 && ask.offset == 0);
+}
+
+/* A version has one tag more for each coding, of this version alone. */
+static void test_coded_tag(void)
+{
+	char tag[2 * VERSION_TEXT], text[VERSION_TEXT];
+	struct version other = { 1000, 7, 1 };
+	struct pull_ask ask;
+	struct err err;
+	struct pull p;
+
+	begin(&p, 1000, 1);
+	CHECK(pull_next(&p, &ask) == PULL_ASK);
+	snprintf(tag, sizeof tag, "\"%s;dcz-00\"", version_format(text, wanted));
+	CHECK(pull_head(&p, 200, UINT64_MAX, str_of(tag), (struct str)STR_INIT, &err) == 0);
+	snprintf(tag, sizeof tag, "\"%s;dcz-00\"", version_format(text, other));
+	CHECK(pull_head(&p, 200, UINT64_MAX, str_of(tag), (struct str)STR_INIT, &err) < 0);
+	snprintf(tag, sizeof tag, "\"%s1\"", version_format(text, wanted));
+	CHECK(pull_head(&p, 200, UINT64_MAX, str_of(tag), (struct str)STR_INIT, &err) < 0);
+}
+
 static void test_heads(void)
 {
 	static const struct { int status; uint64_t length; const char *range; bool other, fine; } t[] = {
@@ -324,6 +370,8 @@ int main(int argc, char **argv)
 		return 64;
 	test_order();
 	test_resume();
+	test_again();
+	test_coded_tag();
 	test_heads();
 	test_skip();
 	test_blame();

@@ -275,6 +275,15 @@ static void test_answer(void)
 	CHECK(sign_check_answer(&two, &answer, str_of(text), nonce));
 	CHECK(!sign_check_answer(&others, &answer, str_of(text), nonce));
 	CHECK(!sign_check_answer(&keys, &answer, STR(""), nonce));
+	for (size_t i = 0; i < 3; i++) {
+		static const char *const names[] = { "content-encoding", "Accept-Encoding", "Available-Dictionary" };
+		struct sign_part more[] = { tag, { str_of(names[i]), STR("dcz") } };
+
+		wrong.fields = more;
+		wrong.field_count = 2;
+		CHECK(!sign_check_answer(&keys, &wrong, str_of(text), nonce));
+	}
+	wrong = answer;
 	wrong.sender = 8;
 	CHECK(!sign_check_answer(&keys, &wrong, str_of(text), nonce));
 	wrong = answer;

@@ -1,0 +1,108 @@
+/*
+ * delta - contents that go coded, by an older version that both sides have
+ *
+ * Whether they do is the configuration's to say (group.delta), and by default
+ * what was measured of each peer (pace.h).  What is coded is a file without a
+ * name, made once for all keepers; what has come coded is decoded as it comes
+ * (pull.c).  Whatever fails on the way goes as it is.
+ */
+#include "syncd.h"
+
+#include "clock.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#define FAST_RATE (64u << 20)		/* bytes per second: whoever is at least as fast is fast */
+
+static bool is_coded_size(uint64_t size)
+{
+	return size >= CODING_LEAST && size <= CODING_MOST;
+}
+
+bool delta_pays(struct syncd *d, uint64_t node, uint64_t size)
+{
+	if (d->delta == CONF_DELTA_OFF || !is_coded_size(size) || d->keys.count == 0)
+		return false;
+	return d->delta == CONF_DELTA_ON || pace_pays(&d->pace, node, size, clock_mono_ms());
+}
+
+void delta_note_sent(struct syncd *d, uint64_t node, const struct fetch *fetch)
+{
+	if (fetch->pace > 0 && (!fetch->pace_least || fetch->pace >= FAST_RATE))
+		pace_note(&d->pace, node, fetch->pace, clock_mono_ms());
+}
+
+void delta_went_again(struct syncd *d)
+{
+	atomic_fetch_add(&d->counts->again, 1);
+}
+
+/* what a content is coded by */
+
+int dictionary_find(struct syncd *d, struct str path, struct version below, struct store_entry *ret)
+{
+	return store_older_content(d->store, path, below, NULL, CODING_MOST, ret, NULL);
+}
+
+/* The file that a content is coded into; -1: there is no room. */
+static int coded_file(struct store *store, uint64_t size)
+{
+	struct stage *stage;
+	int fd;
+
+	if (stage_begin_passing(store, size, &stage, NULL) < 0)
+		return -1;
+	fd = fcntl(stage_fd(stage), F_DUPFD_CLOEXEC, 0);
+	stage_free(stage);
+	return fd;
+}
+
+static int coded_make(struct syncd *d, struct coded_content *c, const struct store_entry *by, int fd, uint64_t size,
+		      struct err *err)
+{
+	struct dictionary dictionary = DICTIONARY_INIT;
+	int rc = 0;
+
+	c->by = by->record.version;
+	c->coding = by->fd >= 0 ? CODING_DCZ : CODING_ZSTD;
+	c->fd = coded_file(d->store, size);
+	if (c->fd < 0)
+		return err_set(err, ERR_FULL, "encode content: there is no room");
+	if (by->fd >= 0)
+		rc = dictionary_read(&dictionary, by->fd, by->record.size, by->record.sha256, err);
+	if (rc == 0)
+		rc = coding_encode(by->fd >= 0 ? &dictionary : NULL, fd, size, c->fd, &c->size, err);
+	dictionary_clear(&dictionary);
+	return rc;
+}
+
+void coded_content_make(struct syncd *d, struct coded_content *c, struct str path, const struct record *record, int fd)
+{
+	struct store_entry by = STORE_ENTRY_INIT;
+	struct err err = ERR_INIT;
+	uint64_t began = clock_mono_us();
+	int rc = -1;
+
+	syncd_unlock(d);
+	if (coding_enter()) {
+		dictionary_find(d, path, record->version, &by);
+		rc = coded_make(d, c, &by, fd, record->size, &err);
+		store_entry_clear(&by);
+		coding_leave();
+	}
+	syncd_lock(d);
+	if (rc == 0)
+		pace_note_coder(&d->pace, record->size, clock_mono_us() - began);
+	if (rc == 0 || err.kind == ERR_TOO_LARGE)
+		pace_note_result(&d->pace, rc == 0);
+	if (rc < 0)
+		coded_content_clear(c);
+}
+
+void coded_content_clear(struct coded_content *c)
+{
+	if (c->fd >= 0)
+		close(c->fd);
+	*c = (struct coded_content)CODED_CONTENT_INIT;
+}
