@@ -102,6 +102,7 @@ older_and_newer() {
 	[[ $coded == "${TAG%\"};dcz-"*'"' ]]
 	[ "$(code -H "If-None-Match: $coded" "${dcz[@]}")" = 304 ]
 	[ "$(header ETag)" = "$coded" ]
+	[ "$(header Vary)" = "Accept-Encoding, Available-Dictionary" ]
 	[ "$(code -H "If-None-Match: $TAG" "${dcz[@]}")" = 304 ]
 	[ "$(header ETag)" = "$TAG" ]
 	[ "$(code -H "If-None-Match: $coded" "$URL/d/f.bin")" = 304 ]

@@ -1198,6 +1198,17 @@ static bool code_may_be_told(const struct conn *c, struct str accept)
 		fields_accepts_coding(accept, STR(CODING_DCZ_NAME)));
 }
 
+/* In 304 as well. */
+static void code_vary_field(struct conn *c)
+{
+	struct buf scratch = BUF_INIT;
+	struct str accept = head_list(&c->head, FIELD_ACCEPT_ENCODING, &scratch);
+
+	if (code_of(c) != NULL || fields_accepts_coding(accept, STR(CODING_DCZ_NAME)))
+		reply_field(&c->output.text, "Vary", STR("Accept-Encoding, Available-Dictionary"));
+	buf_clear(&scratch);
+}
+
 /* To others nothing is new. */
 static void code_fields(struct conn *c, const struct code *code)
 {
@@ -1206,8 +1217,6 @@ static void code_fields(struct conn *c, const struct code *code)
 
 	if (code != NULL)
 		reply_field(&c->output.text, "Content-Encoding", str_of(coding_name(code->coding)));
-	if (code != NULL || fields_accepts_coding(accept, STR(CODING_DCZ_NAME)))
-		reply_field(&c->output.text, "Vary", STR("Accept-Encoding, Available-Dictionary"));
 	if (code_may_be_told(c, accept) && fields_dictionary_use(&value, c->head.path) == 0)
 		reply_field(&c->output.text, "Use-As-Dictionary", buf_str(&value));
 	buf_clear(&scratch);
@@ -1229,6 +1238,7 @@ static void get_version_fields(struct conn *c, struct str etag, uint64_t modifie
 		reply_field(out, "Cache-Control", STR("no-cache"));
 	else
 		reply_field(out, "Cache-Control", STR("max-age=31536000, immutable"));
+	code_vary_field(c);
 	answer_version_state(c);
 	get_cache_status_field(c);
 	if (r->aged)
