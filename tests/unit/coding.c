@@ -347,6 +347,25 @@ static void zstd_program(void)
 	free(got);
 }
 
+/* All bytes of a content, and then not the end of its frame, which is a block of its own here. */
+static void without_end(void)
+{
+	char *content = noise(1000), *coded = mem_new(2000, 1);
+	ZSTD_inBuffer in = { content, 1000, 0 }, none = { content, 0, 0 };
+	ZSTD_outBuffer out = { coded, 2000, 0 };
+	struct taken taken = { .buf = BUF_INIT };
+	ZSTD_CCtx *z = ZSTD_createCCtx();
+
+	CHECK(ZSTD_compressStream2(z, &out, &in, ZSTD_e_flush) == 0);
+	CHECK(ZSTD_compressStream2(z, &out, &none, ZSTD_e_end) == 0);
+	CHECK(decode(NULL, (struct str){ coded, out.pos }, 1000, &taken) == ERR_NONE);
+	CHECK(decode(NULL, (struct str){ coded, out.pos - 1 }, 1000, &taken) == ERR_CORRUPT && taken.buf.len == 1000);
+	ZSTD_freeCCtx(z);
+	buf_clear(&taken.buf);
+	free(content);
+	free(coded);
+}
+
 static void names(void)
 {
 	CHECK(coding_of(STR("dcz")) == CODING_DCZ && coding_of(STR("DCZ")) == CODING_DCZ);
@@ -374,6 +393,7 @@ int main(int argc, char **argv)
 	changed_meanwhile();
 	not_decoded();
 	bombs();
+	without_end();
 	zstd_program();
 	little_changed();
 	return UNIT_RESULT();
