@@ -305,7 +305,8 @@ not_taken() {
 	not_taken 400 by-another "${with[@]}"
 	dcz_as turned new old >by-unclaimed
 	not_taken 400 by-unclaimed "${with[@]}"
-	dcz old other >other-content
+	changed old 50 >another
+	dcz old another >other-content
 	not_taken 400 other-content "${with[@]}"
 	(head -c 40 new.dcz && head -c 67108864 /dev/zero | zstd -q -c) >bomb
 	not_taken 400 bomb "${with[@]}"

@@ -2928,6 +2928,8 @@ static int coded_decode(const struct write *w, struct write_item *item, struct e
 	dictionary_clear(&dictionary);
 	if (rc < 0) {
 		stage_free(to);
+		/* what came is wrong, not what is stored here */
+		err->kind = err->kind == ERR_CORRUPT ? ERR_INVALID : err->kind;
 		return -1;
 	}
 	stage_free(item->stage);
