@@ -92,7 +92,7 @@ struct fetch {
 	int (*head)(struct fetch *, const struct fetch_head *, struct err *);	/* NULL: any will do */
 	int (*body)(struct fetch *, const void *, size_t n, struct err *);	/* NULL: it is thrown away */
 	/* out */
-	uint64_t pace;			/* PUT, within head() and then: bytes per second that the network took; 0: not known */
+	uint64_t pace;			/* PUT: bytes per second that the network took; 0: not known */
 	bool pace_least;		/* at least: there may not have been more to send */
 	struct err err;			/* kind ERR_NONE: the response came whole */
 	/* private */

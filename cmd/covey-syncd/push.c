@@ -210,7 +210,6 @@ static int try_head(struct fetch *fetch, const struct fetch_head *head, struct e
 
 	syncd_lock(d);
 	peers_note(d->peers, t->node, NULL);
-	delta_note_sent(d, t->node, fetch);
 	syncd_unlock(d);
 	t->status = head->status;
 	if (t->status == 200 && t->push->sent > EARLY_BYTES)
@@ -362,6 +361,7 @@ static void try_over(struct push_try *t)
 	struct syncd *d = p->worker->daemon;
 
 	t->state = try_result(t);
+	delta_note_sent(d, t->node, &t->fetch);
 	if (try_again(t)) {
 		set_hurry(p);
 		return;

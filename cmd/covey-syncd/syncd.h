@@ -302,7 +302,7 @@ void push_forgive(struct syncd *, uint64_t id);	/* it is up again: pushes that f
 
 /* Whether a content of this size is to go to this node, or to come from it, coded. */
 bool delta_pays(struct syncd *, uint64_t node, uint64_t size);
-void delta_note_sent(struct syncd *, uint64_t node, const struct fetch *);	/* a PUT, in its head(), or over */
+void delta_note_sent(struct syncd *, uint64_t node, const struct fetch *);	/* a PUT that is over */
 void delta_went_again(struct syncd *);	/* one went coded to no avail */
 /* The newest content of the path below this version (none: of all) that can be a dictionary.  Without the lock. */
 int dictionary_find(struct syncd *, struct str path, struct version below, struct store_entry *ret);

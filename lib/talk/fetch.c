@@ -37,6 +37,7 @@
 #define SEND_BYTES (128L * 1024)	/* at once */
 #define WHOLE_BYTES (16u * 1024)	/* a body up to this leaves together with its header */
 #define PACE_BYTES (64u * 1024)		/* of a PUT: fewer tell nothing of the network */
+#define TICK_US 10000			/* of the clock by which the system counts that time, at most */
 #define RWND_SHARE 4			/* of the time that a connection was busy, for want of room at the peer: one in so much */
 #define ANSWER_BYTES 4096L		/* of a PUT, at once: it is a line */
 
@@ -522,27 +523,9 @@ static bool is_untimely(struct transfer *t, long status)
 	       clock_learn(t->fetcher, &t->ask.peer, only_header(t->easy, PEER_TIME));
 }
 
-/* How fast the body went, by the system's own measure, unless it was the peer that did not take more. */
-static void give_pace(struct transfer *t)
-{
-	curl_socket_t fd = CURL_SOCKET_BAD;
-	struct tcp_info info = { .tcpi_delivery_rate = 0 };
-	socklen_t n = sizeof info;
-
-	if (t->ask.method != FETCH_PUT || t->ask.sent < PACE_BYTES ||
-	    curl_easy_getinfo(t->easy, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK || fd == CURL_SOCKET_BAD ||
-	    getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0 ||
-	    n < offsetof(struct tcp_info, tcpi_rwnd_limited) + sizeof info.tcpi_rwnd_limited ||
-	    info.tcpi_rwnd_limited > info.tcpi_busy_time / RWND_SHARE)
-		return;
-	t->fetch->pace = info.tcpi_delivery_rate;
-	t->fetch->pace_least = info.tcpi_delivery_rate_app_limited;
-}
-
 /* The final response's header is complete. */
 static void head_came(struct transfer *t, long status)
 {
-	give_pace(t);
 	if (status >= 300 && t->starved) {
 		/* curl sends no more of the body, but would wait to be let go on */
 		t->starved = false;
@@ -719,6 +702,29 @@ static enum err_kind kind_of(CURLcode code)
 	}
 }
 
+/*
+ * How fast the body went, by the system's own measure, unless it was the peer
+ * that did not take more.  curl tells the connection when it is through with it, and keeps it.
+ */
+static void give_pace(struct transfer *t)
+{
+	curl_socket_t fd = CURL_SOCKET_BAD;
+	struct tcp_info info = { .tcpi_delivery_rate = 0 };
+	socklen_t n = sizeof info;
+	uint64_t usual;
+
+	if (t->ask.method != FETCH_PUT || t->ask.sent < PACE_BYTES ||
+	    curl_easy_getinfo(t->easy, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK || fd == CURL_SOCKET_BAD ||
+	    getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0 ||
+	    n < offsetof(struct tcp_info, tcpi_rwnd_limited) + sizeof info.tcpi_rwnd_limited ||
+	    info.tcpi_rwnd_limited > info.tcpi_busy_time / RWND_SHARE)
+		return;
+	/* The last moments alone may have been slow ones. */
+	usual = info.tcpi_bytes_acked * 1000000 / (info.tcpi_busy_time + TICK_US);
+	t->fetch->pace = info.tcpi_delivery_rate > usual ? info.tcpi_delivery_rate : usual;
+	t->fetch->pace_least = info.tcpi_delivery_rate_app_limited;
+}
+
 /* curl says the transfer is over.  NULL: it is made once more. */
 static struct fetch *transfer_finished(struct transfer *t, CURLcode code)
 {
@@ -730,6 +736,8 @@ static struct fetch *transfer_finished(struct transfer *t, CURLcode code)
 	}
 	if (t->has_err)
 		return transfer_end(t, &err);
+	if (code == CURLE_OK)
+		give_pace(t);
 	if (code == CURLE_OK && t->has_head)
 		answer_is_whole(t, &err);
 	else

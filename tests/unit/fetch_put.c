@@ -429,6 +429,22 @@ static void test_put_whole(int fd)
 	CHECK(nothing.status == 201 && !seen.chunked && seen.bytes == 0 && !seen.has_trailer);
 	run(&length, FETCH_PUT, "/docs/c");
 	CHECK(length.status == 201 && !seen.chunked && seen.bytes == BODY && seen.wrong == 0);
+	CHECK(nothing.fetch.pace == 0);
+}
+
+/* How fast the network took it is told, unless it was the peer that took it slowly, as on a busy machine. */
+static void test_pace(int fd)
+{
+	uint64_t most = 0;
+
+	for (int i = 0; i < 200 && most == 0; i++) {
+		struct trial t = { .fetch = { .fd = fd, .available = 100000, .last = true } };
+
+		run(&t, FETCH_PUT, "/docs/a");
+		CHECK(t.status == 201 && seen.bytes == 100000);
+		most = t.fetch.pace;
+	}
+	CHECK(most > 1000000);
 }
 
 static void test_put_growing(int fd)
@@ -538,6 +554,7 @@ int main(void)
 	test_post();
 	test_put_whole(fd);
 	test_put_growing(fd);
+	test_pace(fd);
 	test_stale_connection(fd);
 	test_refused_while_growing(fd);
 	test_clocks(fd);
