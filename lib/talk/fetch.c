@@ -31,7 +31,7 @@
 
 #define CLOCKS_MAX 256			/* peers whose clock is remembered; then the oldest goes */
 #define SETS_KEPT 32			/* of those that are closed */
-#define CONNECTIONS_KEPT 16L		/* of a set */
+#define CONNECTIONS_KEPT 16		/* of a set */
 #define HEADER_BYTES_MAX (64u * 1024)	/* of one response; more is no peer of ours */
 #define RECEIVE_BYTES (128L * 1024)	/* at once */
 #define SEND_BYTES (128L * 1024)	/* at once */
@@ -58,6 +58,12 @@ struct fetch_set {
 	struct fetcher *fetcher;
 	struct fetch_set *next;		/* of the closed ones */
 	CURLM *multi;
+	struct mark {			/* what a connection had counted when a PUT by it was over: */
+		long port;		/* this side's; 0: none */
+		uint64_t acked;		/* bytes, */
+		uint64_t busy, rwnd;	/* us: something was on its way; the peer had no room for more */
+	} marks[CONNECTIONS_KEPT];
+	size_t mark_next;
 	struct list transfers;
 	atomic_bool woken;
 };
@@ -702,27 +708,59 @@ static enum err_kind kind_of(CURLcode code)
 	}
 }
 
+/* The connection's, which is new then if there is none; the oldest goes for it. */
+static struct mark *find_mark(struct fetch_set *s, long port)
+{
+	for (size_t i = 0; i < CONNECTIONS_KEPT; i++)
+		if (s->marks[i].port == port)
+			return &s->marks[i];
+	s->mark_next = (s->mark_next + 1) % CONNECTIONS_KEPT;
+	return &s->marks[s->mark_next];
+}
+
+/* What it has counted since the transfer before; -1: the system does not tell. */
+static int mark_move(struct transfer *t, struct mark *ret_since, uint64_t *ret_rate, bool *ret_least)
+{
+	curl_socket_t fd = CURL_SOCKET_BAD;
+	struct tcp_info info = { .tcpi_delivery_rate = 0 };
+	socklen_t n = sizeof info;
+	struct mark now = { .port = 0 }, *mark;
+
+	if (curl_easy_getinfo(t->easy, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK || fd == CURL_SOCKET_BAD ||
+	    curl_easy_getinfo(t->easy, CURLINFO_LOCAL_PORT, &now.port) != CURLE_OK ||
+	    getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0 ||
+	    n < offsetof(struct tcp_info, tcpi_rwnd_limited) + sizeof info.tcpi_rwnd_limited)
+		return -1;
+	now.acked = info.tcpi_bytes_acked;
+	now.busy = info.tcpi_busy_time;
+	now.rwnd = info.tcpi_rwnd_limited;
+	mark = find_mark(t->set, now.port);
+	if (mark->port != now.port || mark->acked > now.acked)
+		*mark = (struct mark){ .port = now.port };
+	*ret_since = (struct mark){ now.port, now.acked - mark->acked, now.busy - mark->busy, now.rwnd - mark->rwnd };
+	*mark = now;
+	*ret_rate = info.tcpi_delivery_rate;
+	*ret_least = info.tcpi_delivery_rate_app_limited;
+	return 0;
+}
+
 /*
  * How fast the body went, by the system's own measure, unless it was the peer
  * that did not take more.  curl tells the connection when it is through with it, and keeps it.
  */
 static void give_pace(struct transfer *t)
 {
-	curl_socket_t fd = CURL_SOCKET_BAD;
-	struct tcp_info info = { .tcpi_delivery_rate = 0 };
-	socklen_t n = sizeof info;
-	uint64_t usual;
+	struct mark since;
+	uint64_t rate, usual;
+	bool least;
 
-	if (t->ask.method != FETCH_PUT || t->ask.sent < PACE_BYTES ||
-	    curl_easy_getinfo(t->easy, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK || fd == CURL_SOCKET_BAD ||
-	    getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0 ||
-	    n < offsetof(struct tcp_info, tcpi_rwnd_limited) + sizeof info.tcpi_rwnd_limited ||
-	    info.tcpi_rwnd_limited > info.tcpi_busy_time / RWND_SHARE)
+	if (t->ask.method != FETCH_PUT || mark_move(t, &since, &rate, &least) < 0 ||
+	    since.acked < PACE_BYTES || since.rwnd > since.busy / RWND_SHARE)
 		return;
 	/* The last moments alone may have been slow ones. */
-	usual = info.tcpi_bytes_acked * 1000000 / (info.tcpi_busy_time + TICK_US);
-	t->fetch->pace = info.tcpi_delivery_rate > usual ? info.tcpi_delivery_rate : usual;
-	t->fetch->pace_least = info.tcpi_delivery_rate_app_limited;
+	usual = since.acked * 1000000 / (since.busy + TICK_US);
+	t->fetch->pace = rate > usual ? rate : usual;
+	t->fetch->pace_least = least;
 }
 
 /* curl says the transfer is over.  NULL: it is made once more. */
@@ -920,7 +958,7 @@ struct fetch_set *fetch_open(struct fetcher *f, struct err *err)
 		return NULL;
 	}
 	curl_multi_setopt(s->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
-	curl_multi_setopt(s->multi, CURLMOPT_MAXCONNECTS, CONNECTIONS_KEPT);
+	curl_multi_setopt(s->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_KEPT);
 	return s;
 }
 
