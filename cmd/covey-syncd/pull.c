@@ -477,8 +477,8 @@ static void code_note(struct pulling *p, bool whole)
 	const struct pull_code *code = &p->code;
 	uint64_t bytes = code->came - code->first, us = code->last - code->began_body;
 
-	/* What came at first may have waited. */
-	if (bytes >= PACE_BYTES)
+	/* What came at first may have waited, and what is decoded waits for that. */
+	if (bytes >= PACE_BYTES && code->decoder == NULL)
 		pace_note(&d->pace, p->asked, bytes * 1000000 / (us > code->busy ? us - code->busy : 1),
 			  clock_mono_ms());
 	if (!whole || !code->asked)

@@ -69,6 +69,7 @@ struct push {
 	uint64_t hurry;			/* ms, monotonic: then the next is tried beside those that are silent */
 	struct coded_content coded;
 	bool has_older;			/* there is something to code it by */
+	bool coding;			/* it is being coded: those that are not tried yet will be */
 	uint64_t began;			/* us, monotonic: when it was set */
 	uint64_t sent;			/* of available, what the tries know */
 	bool sent_name;			/* and that it is named */
@@ -389,8 +390,10 @@ static void push_encode(struct push *p)
 	for (size_t i = 0; i < p->count && !pays && count_of(p, TRY_RUNNING) + count_of(p, TRY_HAS) < p->wanted; i++)
 		pays = p->tries[i].state == TRY_IDLE && peers_http(p->worker->daemon->peers, p->tries[i].node) != NULL &&
 		       delta_pays(p->worker->daemon, p->tries[i].node, p->record.size);
+	p->coding = pays;
 	if (pays)
 		coded_content_make(p->worker->daemon, &p->coded, buf_str(&p->path), &p->record, p->fd);
+	p->coding = false;
 }
 
 /* Of one that is still to come. */
@@ -544,8 +547,8 @@ static enum try_state keeper_state(const struct syncd *d, const struct sync_push
 
 			if (t->node == node && (t->state == TRY_HAS || t->state == TRY_NEEDLESS))
 				return t->state;
-			if (t->node == node && t->state == TRY_RUNNING)
-				state = t->state;
+			if (t->node == node && (t->state == TRY_RUNNING || (t->state == TRY_IDLE && p->coding)))
+				state = TRY_RUNNING;
 		}
 	}
 	return state;
