@@ -335,7 +335,7 @@ not_taken() {
 
 # groups, on a network whose bytes are counted
 
-# hosts_group N MORE: with these lines of configuration, of group at first
+# hosts_group N DELTA [MORE]: with this of group.delta, and more lines of configuration
 hosts_group() {
 	local n=$1 h
 	need hosts
@@ -344,9 +344,9 @@ hosts_group() {
 	hosts up "$n"
 	for ((h = 1; h <= n; h++)); do
 		host_conf "$h" "$(host_at 1 4721)"
-		sed -i "s/^group: {/group: { ${2%%$'\n'*},/" "$D/h$h/covey.yaml"
+		sed -i "s/^group: {/group: { delta: $2,/" "$D/h$h/covey.yaml"
 		# On a busy machine nobody is given up for being slow.
-		printf '%s\n' 'timeouts: {check: 5s, store: 30s, push: 30s, pull: 10s}' "${2#*$'\n'}" >>"$D/h$h/covey.yaml"
+		printf '%s\n' 'timeouts: {check: 5s, store: 30s, push: 30s, pull: 10s}' "${3-}" >>"$D/h$h/covey.yaml"
 		spawn_on "$h" "h$h" covey up -c "$D/h$h/covey.yaml"
 		UPS[h]=$PID
 	done
@@ -404,7 +404,7 @@ large() {
 # Of N nodes: a version pushed, to as many keepers as the group has beside the writer
 push_costs_little() {
 	local before bytes coded
-	hosts_group "$1" 'delta: on'
+	hosts_group "$1" on
 	large
 	put 1 old
 	wait_until 30 outboxes_empty
@@ -426,7 +426,7 @@ push_costs_little() {
 # Of N nodes, with one copy: each that has the older version reads the newer one
 pull_costs_little() {
 	local before bytes
-	hosts_group "$1" $'delta: on\nreplication: { copies: 1 }'
+	hosts_group "$1" on 'replication: { copies: 1 }'
 	large
 	put 1 old
 	for ((h = 1; h <= N; h++)); do same "$h" old; done
@@ -450,7 +450,7 @@ pull_costs_little() {
 @test "five nodes: the same, for each who reads it" { pull_costs_little 5; }
 
 @test "a keeper that has lost the older version is given the newer one as it is" {
-	hosts_group 2 'delta: on'
+	hosts_group 2 on
 	bytes 3000000 >old
 	changed old 100 >new
 	put 1 old
@@ -463,7 +463,7 @@ pull_costs_little() {
 }
 
 @test "a slow network: auto codes when it has seen two contents go; covey-httpd killed in mid-transfer harms nobody" {
-	hosts_group 2 'delta: auto'
+	hosts_group 2 auto
 	for h in 1 2; do
 		hosts exec "$h" tc qdisc add dev eth0 root tbf rate 40mbit burst 32kb latency 100ms || skip "no tc here"
 	done
@@ -480,7 +480,7 @@ pull_costs_little() {
 	[ "$(again)" -eq 0 ]
 	# a long one, as it is and slowly, whose receiver dies
 	bytes 8000000 3 >other
-	spawn writer hosts exec 1 curl -s -m 100 -H 'Prefer: wait=60' -T other "$(host_url 1)/f"
+	spawn_on 1 writer curl -s -m 100 -H 'Prefer: wait=60' -T other "$(host_url 1)/f"
 	writer=$PID
 	nap 0.7
 	kill -KILL "$(pgrep -P "${UPS[2]}" covey-httpd)"
