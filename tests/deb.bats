@@ -63,7 +63,7 @@ need_machine() {
 Version: $VERSION
 Architecture: $ARCH" ]
 	run dpkg-deb -f "$ONE/deb/$DEB" Depends
-	[[ $output == *systemd,* && $output == *libc6\ * && $output == *libsodium23* ]]
+	[[ $output == *systemd,* && $output == *libc6\ * && $output == *libsodium23* && $output == *libzstd1* ]]
 	for program in covey covey-httpd covey-versiond covey-discoverd covey-syncd covey-check; do
 		[ "$(stat -c %a "$FILES/usr/bin/$program")" = 755 ]
 		[ "$(find "$FILES/usr/share/man" -name "$program.[18].gz" | wc -l)" -eq 1 ]
