@@ -455,9 +455,13 @@ pull_costs_little() {
 	changed old 100 >new
 	put 1 old
 	wait_until 30 outboxes_empty
+	# or it may have had it again by then
+	hold "$(pgrep -P "${UPS[2]}" covey-syncd)"
 	rm "$D/h2/store/tree/f"
 	put 1 new
 	wait_until 30 cmp "$D/h2/store/tree/f" new
+	release
+	echo "coded $(all push), again $(again), pulled coded $(all pull)"
 	[ "$(again)" -eq 1 ]
 	[ "$(all push)" -eq 0 ]
 }
