@@ -347,6 +347,15 @@ static void hash_await(struct pulling *p)
 
 /* fetch, without the lock but where it says so */
 
+/* A coding that makes a content larger is of no use; and there would be no end to what means nothing. */
+static int check_coded(const struct pulling *p, uint64_t bytes, struct err *err)
+{
+	if (bytes <= p->record.size)
+		return 0;
+	return err_set(err, ERR_CORRUPT, "pull from peer: coded it has more than %llu bytes",
+		       (unsigned long long)p->record.size);
+}
+
 /* Which coding a holder's body has, of those that it was asked for. */
 static int holder_coding(struct pulling *p, const struct fetch_head *head, struct err *err)
 {
@@ -358,7 +367,7 @@ static int holder_coding(struct pulling *p, const struct fetch_head *head, struc
 	if (!p->code.asked || coding == CODING_NONE || (coding == CODING_DCZ && p->code.by.bytes == NULL))
 		return err_set(err, ERR_CORRUPT, "pull from peer: it answers in a coding that was not asked for");
 	p->code.decoder = decoder_new(coding == CODING_DCZ ? &p->code.by : NULL, p->record.size);
-	return 0;
+	return head->length == FETCH_LENGTH_UNKNOWN ? 0 : check_coded(p, head->length, err);
 }
 
 static int holder_head(struct fetch *fetch, const struct fetch_head *head, struct err *err)
@@ -420,6 +429,8 @@ static int holder_body(struct fetch *fetch, const void *bytes, size_t n, struct 
 		code->first = n;
 		code->began_body = code->last;
 	}
+	if (code->decoder != NULL && check_coded(p, code->came + n, err) < 0)
+		return -1;
 	code->came += n;
 	rc = code->decoder != NULL ? decoder_add(code->decoder, bytes, n, content_take, p, err) :
 				     content_take(p, bytes, n, err);
