@@ -15,8 +15,9 @@ peers() { scenario delta-peers "$1"; }
 @test "pulled: a holder that does not code, and one that has zstd alone" { peers pulled_whole; }
 @test "bombs, wrong dictionaries and wrong bytes: the same holder gives it as it is" { peers hostile; }
 @test "no answer or silence instead of a coded content: the same holder gives it as it is" { peers no_answer; }
+@test "a coded content that breaks off goes on as it is, from there" { peers broken_off; }
 @test "a coding that was not asked for is no answer" { peers not_asked_for; }
-@test "a holder that dies while it gives a coded content: the next one" { peers holder_lost; }
+@test "a holder that dies while it gives a coded content: the next one gives the rest" { peers holder_lost; }
 @test "the dictionary is pruned while a content comes coded by it" { peers pruned; }
 @test "a dictionary that somebody has altered is not spoken of" { peers altered; }
 @test "too small, too large, or off: as it is" { peers limits; }

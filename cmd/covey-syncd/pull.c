@@ -14,8 +14,10 @@
  * Whom to ask and what to believe is decided by pull.h.
  *
  * Where that is to pay (delta.c), a holder is asked for the content coded by what
- * this node has of the path, and is asked once more, as it is, if that fails in any
- * way.  A range is of the content as it is, and so is what follows a part.
+ * this node has of the path, and is asked once more, as it is, if that fails.  Nor
+ * is any other asked for a coding then.  One that is silent is left for the next, and
+ * what breaks off goes on from there: a range is of the content as it is, and so is
+ * what follows a part, in whatever way that came.
  *
  * Each waiter gets a descriptor of the content as soon as there is some of it,
  * then how far it has come, at most every PROGRESS_MS, then the end.
@@ -80,7 +82,7 @@ struct pulling {
 	struct job hashing;		/* of what is in the stage, beside, */
 	uint64_t hash_to;		/* up to here */
 	bool hashes;			/* that runs */
-	bool decoded;			/* what is in the stage came in a coding */
+	bool decoded;			/* some of what is in the stage came in a coding */
 	bool as_it_is;			/* that came to nothing: no coding is asked for */
 	struct pull_code {		/* of the holder that is being asked: */
 		bool asked;		/* it may code the content; this is one coder of the process, */
@@ -456,6 +458,7 @@ static int start_over(struct pulling *p, struct err *err)
 		return -1;
 	p->stage = fresh;
 	p->readable = p->told = p->hash_to = 0;
+	p->decoded = false;
 	waiters_renew(p);
 	syncd_unlock(d);
 	stage_free(old);
@@ -606,13 +609,25 @@ static bool holder_ask(struct pulling *p, const struct pull_ask *how, struct err
 	return true;
 }
 
-/* What came in a coding is worth nothing: the same holder is asked next, and nobody for a coding again. */
+/* From now on nobody is asked for a coding. */
 static void pull_as_it_is(struct pulling *p)
 {
 	delta_went_again(p->worker.daemon);
 	p->as_it_is = true;
+}
+
+/* What came in a coding is worth nothing: the same holder is asked next. */
+static void pull_anew(struct pulling *p)
+{
+	pull_as_it_is(p);
 	p->decoded = false;
 	pull_again(&p->steps);
+}
+
+/* It broke off, and what had come until then is as good as if it had come as it is. */
+static bool broke_off(const struct pulling *p, const struct err *why)
+{
+	return (why->kind == ERR_AWAY || why->kind == ERR_TIMEOUT) && p->steps.have > 0;
 }
 
 /* One holder is asked.  -1: the disk, not the holder, is to blame. */
@@ -630,16 +645,18 @@ static int pull_fetch(struct pulling *p, const struct pull_ask *how, struct err 
 	code_begin(p, how);
 	over = holder_ask(p, how, &why);
 	coded = p->code.asked && (!p->code.answered || p->code.decoder != NULL);
-	p->decoded = p->code.decoder != NULL;
+	p->decoded = p->decoded || p->code.decoder != NULL;
 	code_end(p);
 	if (!over)
 		return 0;
 	if (p->unwritable)
 		return err_pass(err, &why);
-	if (coded && why.kind != ERR_NONE) {
-		pull_as_it_is(p);
+	if (coded && why.kind != ERR_NONE && !broke_off(p, &why)) {
+		pull_anew(p);
 		return 0;
 	}
+	if (coded && why.kind != ERR_NONE)
+		pull_as_it_is(p);
 	if (why.kind != ERR_NONE && !sick)	/* so short a wait proves nothing */
 		peers_note(d->peers, p->asked, &why);
 	pull_end(&p->steps, why.kind != ERR_NONE ? &why : NULL);
@@ -677,7 +694,7 @@ static int pull_verify(struct pulling *p, struct err *err)
 		    memcmp(stage_sha256(p->stage), p->record.sha256, SHA256_BYTES) == 0;
 	syncd_lock(d);
 	if (!cut && !digest_ok && rc == 0 && p->decoded)
-		pull_as_it_is(p);
+		pull_anew(p);
 	else if (!cut)
 		pull_checked(&p->steps, digest_ok);
 	return rc;
