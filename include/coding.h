@@ -44,6 +44,14 @@ enum coding { CODING_NONE, CODING_ZSTD, CODING_DCZ };
 enum coding coding_of(struct str name);
 const char *coding_name(enum coding);	/* not of CODING_NONE */
 
+static inline bool coding_is_for(uint64_t size)
+{
+	return size >= CODING_LEAST && size <= CODING_MOST;
+}
+
+/* How much longer than for a content of this size as it is another node is waited for, which may have to code it. */
+uint64_t coding_patience_ms(uint64_t size);
+
 /* Any thread. */
 bool coding_enter(void);
 void coding_leave(void);

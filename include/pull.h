@@ -89,6 +89,8 @@ void pull_end(struct pull *, const struct err *);
  * is, in a coding, and that is worth nothing: it is asked next, from zero.
  */
 void pull_again(struct pull *);
+/* After pull_end() of one that was silent, and may just have had to code it: it is asked once more, as the last. */
+void pull_once_more(struct pull *);
 /* The digest of all bytes was right, or not. */
 void pull_checked(struct pull *, bool right);
 

@@ -14,7 +14,8 @@ peers() { scenario delta-peers "$1"; }
 @test "pulled: 1 % of 50 MiB changed is less than 2 % of its bytes" { peers pulled_large; }
 @test "pulled: a holder that does not code, and one that has zstd alone" { peers pulled_whole; }
 @test "bombs, wrong dictionaries and wrong bytes: the same holder gives it as it is" { peers hostile; }
-@test "no answer or silence instead of a coded content: the same holder gives it as it is" { peers no_answer; }
+@test "no answer instead of a coded content: the same holder gives it as it is" { peers no_answer; }
+@test "silence instead of a coded content: the next holder gives it as it is, or else the same one" { peers silence; }
 @test "a coded content that breaks off goes on as it is, from there" { peers broken_off; }
 @test "a coding that was not asked for is no answer" { peers not_asked_for; }
 @test "a holder that dies while it gives a coded content: the next one gives the rest" { peers holder_lost; }

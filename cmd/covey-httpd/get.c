@@ -704,10 +704,13 @@ static void pull_too_slow(struct timer *timer)
 static void pull_await(struct pull *p)
 {
 	struct worker *w = p->conn->worker;
+	const struct conf *conf = w->httpd->conf;
+	/* One holder may be asked for a coding; the others go by pull_ms. */
+	uint64_t coding_ms = conf->group.delta != CONF_DELTA_OFF ? coding_patience_ms(p->record.size) : 0;
 
 	p->timer.fire = pull_too_slow;
 	timer_start(w->loop, &p->timer,
-		    SYNCD_SLACK_MS + w->httpd->conf->timeouts.pull_ms * (p->holder_count + 1));
+		    SYNCD_SLACK_MS + coding_ms + conf->timeouts.pull_ms * (p->holder_count + 1));
 }
 
 /* covey-syncd leaves and has asked nobody: the next one is waited for, and asked as the first. */
@@ -1087,7 +1090,7 @@ static bool code_begin(struct conn *c, const struct cond_target *target)
 	uint64_t size = c->request.entry.record.size;
 	struct code code = { .fd = -1 };
 
-	if (size < CODING_LEAST || size > CODING_MOST || !c->request.entry.content || pull_arriving(c) ||
+	if (!coding_is_for(size) || !c->request.entry.content || pull_arriving(c) ||
 	    code_wanted_range(c, target))
 		return false;
 	code.coding = code_wanted(c, code.by);
@@ -1193,7 +1196,7 @@ static bool code_may_be_told(const struct conn *c, struct str accept)
 
 	return !r->peer && version_is_none(r->query.version) && c->head.query.s == NULL &&
 	       c->worker->httpd->conf->group.delta != CONF_DELTA_OFF && !fields_cross_site(&c->head) &&
-	       r->entry.record.size >= CODING_LEAST && r->entry.record.size <= CODING_MOST &&
+	       coding_is_for(r->entry.record.size) &&
 	       (head_get(&c->head, FIELD_SEC_FETCH_SITE).s != NULL ||
 		fields_accepts_coding(accept, STR(CODING_DCZ_NAME)));
 }

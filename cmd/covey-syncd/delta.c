@@ -15,14 +15,9 @@
 
 #define FAST_RATE (64u << 20)		/* bytes per second: whoever is at least as fast is fast */
 
-static bool is_coded_size(uint64_t size)
-{
-	return size >= CODING_LEAST && size <= CODING_MOST;
-}
-
 bool delta_pays(struct syncd *d, uint64_t node, uint64_t size)
 {
-	if (d->delta == CONF_DELTA_OFF || !is_coded_size(size) || d->keys.count == 0)
+	if (d->delta == CONF_DELTA_OFF || !coding_is_for(size) || d->keys.count == 0)
 		return false;
 	return d->delta == CONF_DELTA_ON || pace_pays(&d->pace, node, size, clock_mono_ms());
 }

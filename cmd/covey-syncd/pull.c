@@ -47,8 +47,6 @@
 #define PROGRESS_MS 5			/* between two PROGRESS */
 #define INCOMING_MS 100			/* between two looks whether it is given to this node */
 #define PACE_BYTES (32u << 10)		/* of a content: fewer tell nothing of the network */
-#define CODE_MS 200			/* is waited longer for who may have to code a content, */
-#define CODE_MIB_MS 40			/* and for each MiB of it */
 #define HASH_BYTES (1u << 20)		/* a larger content is hashed beside, so many bytes at least at once, */
 #define HASH_MOST_BYTES (32u << 20)	/* and so many at most: then others are in turn, and it can be cut */
 
@@ -527,12 +525,6 @@ static size_t code_fields(const struct pulling *p, struct buf *value, struct sig
 	return 2;
 }
 
-/* Milliseconds that it may take to code it. */
-static uint64_t code_ms(const struct pulling *p)
-{
-	return p->code.asked ? CODE_MS + (p->record.size >> 20) * CODE_MIB_MS : 0;
-}
-
 static void set_fetch(struct pulling *p, const struct pull_ask *how, const struct address *peer,
 		      struct str target, bool sick)
 {
@@ -542,7 +534,8 @@ static void set_fetch(struct pulling *p, const struct pull_ask *how, const struc
 	p->code.began = p->code.head = clock_mono_us();
 	p->fetch = (struct fetch){
 		.peer = peer, .target = target, .offset = how->offset, .node = how->node,
-		.first_byte_ms = (sick && d->check_ms < d->first_byte_ms ? d->check_ms : d->first_byte_ms) + code_ms(p),
+		.first_byte_ms = (sick && d->check_ms < d->first_byte_ms ? d->check_ms : d->first_byte_ms) +
+				 (p->code.asked ? coding_patience_ms(p->record.size) : 0),
 		.stall_ms = d->stall_ms,
 		.head = holder_head, .body = holder_body,
 	};
@@ -624,10 +617,10 @@ static void pull_anew(struct pulling *p)
 	pull_again(&p->steps);
 }
 
-/* It broke off, and what had come until then is as good as if it had come as it is. */
-static bool broke_off(const struct pulling *p, const struct err *why)
+/* The coding is not to blame: it was silent, or it broke off, and what had come until then is the content. */
+static bool holder_failed(const struct pulling *p, const struct err *why)
 {
-	return (why->kind == ERR_AWAY || why->kind == ERR_TIMEOUT) && p->steps.have > 0;
+	return why->kind == ERR_TIMEOUT || (why->kind == ERR_AWAY && p->steps.have > 0);
 }
 
 /* One holder is asked.  -1: the disk, not the holder, is to blame. */
@@ -651,7 +644,7 @@ static int pull_fetch(struct pulling *p, const struct pull_ask *how, struct err 
 		return 0;
 	if (p->unwritable)
 		return err_pass(err, &why);
-	if (coded && why.kind != ERR_NONE && !broke_off(p, &why)) {
+	if (coded && why.kind != ERR_NONE && !holder_failed(p, &why)) {
 		pull_anew(p);
 		return 0;
 	}
@@ -660,6 +653,8 @@ static int pull_fetch(struct pulling *p, const struct pull_ask *how, struct err 
 	if (why.kind != ERR_NONE && !sick)	/* so short a wait proves nothing */
 		peers_note(d->peers, p->asked, &why);
 	pull_end(&p->steps, why.kind != ERR_NONE ? &why : NULL);
+	if (coded && why.kind == ERR_TIMEOUT)
+		pull_once_more(&p->steps);
 	return 0;
 }
 

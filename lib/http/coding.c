@@ -23,6 +23,9 @@
 #define SAVED_SHARE 8			/* one in so many bytes has to be saved, */
 #define EARLY_SHARE 4			/* also of the first ones, when one in so many is coded */
 
+#define PATIENCE_MS 200
+#define PATIENCE_MIB_MS 40
+
 /* RFC 9842, section 5: a skippable frame's head; the sha256 is in it. */
 static const uint8_t dcz_magic[8] = { 0x5e, 0x2a, 0x4d, 0x18, 0x20, 0x00, 0x00, 0x00 };
 #define DCZ_HEAD_BYTES (sizeof dcz_magic + CODING_SHA256)
@@ -37,6 +40,11 @@ enum coding coding_of(struct str name)
 const char *coding_name(enum coding coding)
 {
 	return coding == CODING_DCZ ? CODING_DCZ_NAME : CODING_ZSTD_NAME;
+}
+
+uint64_t coding_patience_ms(uint64_t size)
+{
+	return coding_is_for(size) ? PATIENCE_MS + (size >> 20) * PATIENCE_MIB_MS : 0;
 }
 
 static atomic_uint coders;

@@ -184,6 +184,11 @@ void pull_again(struct pull *p)
 	p->holders[p->current].tried = false;
 }
 
+void pull_once_more(struct pull *p)
+{
+	p->holders[p->current].out = false;
+}
+
 void pull_checked(struct pull *p, bool right)
 {
 	bool one = (p->sources & (p->sources - 1)) == 0;

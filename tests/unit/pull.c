@@ -138,6 +138,23 @@ static void test_again(void)
 	CHECK(pull_next(&p, &ask) == PULL_ASK && ask.node == 3 && ask.offset == 0);
 }
 
+/* One that was silent, and may have had to code: the others come first. */
+static void test_once_more(void)
+{
+	struct pull_ask ask;
+	struct pull p;
+
+	begin(&p, 1000, 2);
+	CHECK(pull_next(&p, &ask) == PULL_ASK && ask.node == 1);
+	fail(&p, ERR_TIMEOUT);
+	pull_once_more(&p);
+	CHECK(pull_next(&p, &ask) == PULL_ASK && ask.node == 2 && ask.wait_ms == 0);
+	fail(&p, ERR_ABSENT);
+	CHECK(pull_next(&p, &ask) == PULL_ASK && ask.node == 1 && ask.offset == 0);
+	fail(&p, ERR_TIMEOUT);
+	CHECK(pull_next(&p, &ask) == PULL_FAILED && p.why.kind == ERR_TIMEOUT);
+}
+
 /* A version has one tag more for each coding, of this version alone. */
 static void test_coded_tag(void)
 {
@@ -371,6 +388,7 @@ int main(int argc, char **argv)
 	test_order();
 	test_resume();
 	test_again();
+	test_once_more();
 	test_coded_tag();
 	test_heads();
 	test_skip();
