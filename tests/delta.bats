@@ -26,6 +26,7 @@ peers() { scenario delta-peers "$1"; }
 @test "pushed: keepers get it coded by the version before, once each" { peers pushed; }
 @test "pushed: nothing to code it by, or nothing gained: as it is, or zstd" { peers pushed_whole; }
 @test "a keeper that refuses it coded, or is silent, is given it as it is at once" { peers refused; }
+@test "for a keeper that is not there nothing is coded" { peers away; }
 @test "a keeper that has it is not given it again" { peers has_it_already; }
 @test "what is being coded for a keeper is not given to it by the drain as well" { peers drained; }
 @test "an upload is held back, and goes once, coded" { peers uploaded; }

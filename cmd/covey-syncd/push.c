@@ -343,12 +343,13 @@ static enum try_state try_result(const struct push_try *t)
 	       t->status == 410 ? TRY_NEEDLESS : TRY_FAILED;
 }
 
-/* Coded it was not taken: at once as it is. */
+/* Coded it was not taken: at once as it is, unless there is no way to it. */
 static bool try_again(struct push_try *t)
 {
 	struct syncd *d = t->push->worker->daemon;
 
-	if (t->state != TRY_FAILED || !t->coded || worker_is_cut(t->push->worker))
+	if (t->state != TRY_FAILED || !t->coded || worker_is_cut(t->push->worker) ||
+	    (t->status == 0 && t->fetch.err.kind == ERR_AWAY))
 		return false;
 	delta_went_again(d);
 	t->as_it_is = true;
@@ -382,13 +383,22 @@ static void try_over(struct push_try *t)
 	}
 }
 
+/* It is there, and is still to be given it. */
+static bool try_is_to_come(const struct push_try *t)
+{
+	const struct syncd *d = t->push->worker->daemon;
+
+	return t->state == TRY_IDLE && peers_http(d->peers, t->node) != NULL && peers_up(d->peers, t->node) &&
+	       !push_is_late(d, t->node);
+}
+
 /* For those who are still to be given it, all of it being there.  Lets go of the lock. */
 static void push_encode(struct push *p)
 {
 	bool pays = false;
 
 	for (size_t i = 0; i < p->count && !pays && count_of(p, TRY_RUNNING) + count_of(p, TRY_HAS) < p->wanted; i++)
-		pays = p->tries[i].state == TRY_IDLE && peers_http(p->worker->daemon->peers, p->tries[i].node) != NULL &&
+		pays = try_is_to_come(&p->tries[i]) &&
 		       delta_pays(p->worker->daemon, p->tries[i].node, p->record.size);
 	p->coding = pays;
 	if (pays)
