@@ -43,7 +43,7 @@
 #define INLINE_BYTES (16u << 10)	/* such a body leaves with its head, in one segment */
 #define SYNCD_SLACK_MS 750		/* covey-syncd's own steps, besides the holders' time */
 #define LOWER_MAX 16			/* versions that were never confirmed, one below the other */
-#define CODED_MAX 32			/* coded contents on their way to clients, each a file without a name */
+#define CODED_MAX 8			/* coded contents on their way to clients, each a file without a name */
 
 /* get_steps[] says what each is. */
 enum get_step {
@@ -1146,13 +1146,15 @@ static void code_work(struct job *job)
 	struct get *g = CONTAINER_OF(job, struct get, job);
 	struct httpd *h = g->conn->worker->httpd;
 	struct code *code = &g->code;
+	uint64_t size = g->conn->request.entry.record.size;
 	struct stage *file = NULL;
 	int fd = -1;
 
 	code->counted = true;
 	if (atomic_fetch_add(&h->coded, 1) >= CODED_MAX || !coding_enter())
 		return;
-	if (stage_begin_passing(h->store, g->conn->request.entry.record.size, &file, NULL) == 0)
+	/* Nothing has to be coded: it takes none of the room that is to stay free. */
+	if (store_fits(h->store, size, NULL) == 0 && stage_begin_passing(h->store, size, &file, NULL) == 0)
 		fd = fcntl(stage_fd(file), F_DUPFD_CLOEXEC, 0);
 	stage_free(file);
 	if (fd >= 0 && code_encode(g->conn, code, fd) == 0 && code_digest(fd, code->size, code->sha256) == 0)

@@ -40,13 +40,13 @@ int dictionary_find(struct syncd *d, struct str path, struct version below, stru
 	return store_older_content(d->store, path, below, NULL, CODING_MOST, ret, NULL);
 }
 
-/* The file that a content is coded into; -1: there is no room. */
+/* The file that a content is coded into; -1: there is no room, but what is to stay free. */
 static int coded_file(struct store *store, uint64_t size)
 {
 	struct stage *stage;
 	int fd;
 
-	if (stage_begin_passing(store, size, &stage, NULL) < 0)
+	if (store_fits(store, size, NULL) < 0 || stage_begin_passing(store, size, &stage, NULL) < 0)
 		return -1;
 	fd = fcntl(stage_fd(stage), F_DUPFD_CLOEXEC, 0);
 	stage_free(stage);
