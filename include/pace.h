@@ -8,7 +8,7 @@
  *
  * In doubt a network is fast, so that coding is never what makes a transfer
  * slow: the greater of the last two transfers' counts, for one may have had to share.
- * That is good for an hour.
+ * That is good for an hour, as is what this node's own coder was found to do.
  *
  * Pure: times are parameters.
  */
@@ -30,7 +30,8 @@ struct pace {
 		uint64_t at;		/* ms, monotonic: when the last was */
 	} peers[PACE_PEERS_MAX];
 	size_t count;
-	uint64_t coder;			/* bytes per second that are coded; 0: not known */
+	uint64_t coder;			/* bytes per second that this node codes; 0: not known */
+	uint64_t coder_at;		/* ms, monotonic: when that was measured last */
 	unsigned vain;			/* contents in a row that coding made hardly smaller */
 	unsigned skip;			/* of those that follow so many are not tried */
 };
@@ -39,8 +40,8 @@ struct pace {
 /* So many bytes per second went to the peer, or came. */
 void pace_note(struct pace *, uint64_t node, uint64_t rate, uint64_t now);
 /* So many bytes of content took so long to be coded. */
-void pace_note_coder(struct pace *, uint64_t bytes, uint64_t us);
-/* A content was coded, and became smaller or not.  The more in a row did not, the fewer are tried. */
+void pace_note_coder(struct pace *, uint64_t bytes, uint64_t us, uint64_t now);
+/* This node coded a content, and it became smaller or not.  The more in a row did not, the fewer are tried. */
 void pace_note_result(struct pace *, bool smaller);
 /* A content of so many bytes is there sooner if it is coded. */
 bool pace_pays(struct pace *, uint64_t node, uint64_t bytes, uint64_t now);

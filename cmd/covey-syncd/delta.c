@@ -88,7 +88,8 @@ void coded_content_make(struct syncd *d, struct coded_content *c, struct str pat
 	}
 	syncd_lock(d);
 	if (rc == 0)
-		pace_note_coder(&d->pace, record->size, clock_mono_us() - began);
+		pace_note_coder(&d->pace, record->size, clock_mono_us() - began,
+				clock_mono_ms());
 	if (rc == 0 || err.kind == ERR_TOO_LARGE)
 		pace_note_result(&d->pace, rc == 0);
 	if (rc < 0)

@@ -88,8 +88,7 @@ struct pulling {
 		bool answered;		/* it said whether it does */
 		struct decoder *decoder;	/* owned: it does; or NULL */
 		uint64_t first, came;	/* bytes of its body that came at first, and in all */
-		uint64_t began, head;	/* us, monotonic: asked, answered, */
-		uint64_t began_body, last;	/* when they came first, and last */
+		uint64_t began_body, last;	/* us, monotonic: when they came first, and last */
 		uint64_t busy;		/* us: that this node took with them in between */
 	} code;
 	bool running;			/* it has a thread */
@@ -377,7 +376,6 @@ static int holder_head(struct fetch *fetch, const struct fetch_head *head, struc
 	int rc = holder_coding(p, head, err);
 
 	p->code.answered = true;
-	p->code.head = clock_mono_us();
 	if (p->code.decoder != NULL)
 		length = FETCH_LENGTH_UNKNOWN;
 	syncd_lock(p->worker.daemon);
@@ -493,13 +491,8 @@ static void code_note(struct pulling *p, bool whole)
 	if (bytes >= PACE_BYTES && code->decoder == NULL)
 		pace_note(&d->pace, p->asked, bytes * 1000000 / (us > code->busy ? us - code->busy : 1),
 			  clock_mono_ms());
-	if (!whole || !code->asked)
-		return;
-	pace_note_result(&d->pace, code->decoder != NULL);
-	if (code->decoder == NULL)
-		return;
-	pace_note_coder(&d->pace, p->record.size, code->head - code->began);
-	delta_count(d->counts, DELTA_PULL, p->record.size, code->came);
+	if (whole && code->decoder != NULL)
+		delta_count(d->counts, DELTA_PULL, p->record.size, code->came);
 }
 
 static void code_end(struct pulling *p)
@@ -531,7 +524,6 @@ static void set_fetch(struct pulling *p, const struct pull_ask *how, const struc
 	const struct syncd *d = p->worker.daemon;
 
 	p->asked = how->node;
-	p->code.began = p->code.head = clock_mono_us();
 	p->fetch = (struct fetch){
 		.peer = peer, .target = target, .offset = how->offset, .node = how->node,
 		.first_byte_ms = (sick && d->check_ms < d->first_byte_ms ? d->check_ms : d->first_byte_ms) +

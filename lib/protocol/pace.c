@@ -60,11 +60,18 @@ void pace_note(struct pace *p, uint64_t node, uint64_t rate, uint64_t now)
 	peer->at = now;
 }
 
-void pace_note_coder(struct pace *p, uint64_t bytes, uint64_t us)
+static bool coder_is_fresh(const struct pace *p, uint64_t now)
+{
+	return p->coder > 0 && now < p->coder_at + PACE_FRESH_MS;
+}
+
+void pace_note_coder(struct pace *p, uint64_t bytes, uint64_t us, uint64_t now)
 {
 	uint64_t rate = rate_of(bytes, us);
+	bool fresh = coder_is_fresh(p, now);
 
-	p->coder = p->coder == 0 ? rate : p->coder - p->coder / CODER_SHARE + rate / CODER_SHARE;
+	p->coder_at = now;
+	p->coder = !fresh ? rate : p->coder - p->coder / CODER_SHARE + rate / CODER_SHARE;
 }
 
 void pace_note_result(struct pace *p, bool smaller)
@@ -85,7 +92,7 @@ uint64_t pace_us(const struct pace *p, uint64_t node, uint64_t bytes, uint64_t n
 bool pace_pays(struct pace *p, uint64_t node, uint64_t bytes, uint64_t now)
 {
 	uint64_t whole = pace_us(p, node, bytes, now);
-	uint64_t coded = us_of(bytes, p->coder > 0 ? p->coder : CODER_RATE) + whole / CODED_SHARE;
+	uint64_t coded = us_of(bytes, coder_is_fresh(p, now) ? p->coder : CODER_RATE) + whole / CODED_SHARE;
 
 	if (coded + GAIN_US >= whole - whole / GAIN_SHARE)
 		return false;

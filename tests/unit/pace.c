@@ -46,11 +46,19 @@ static void coder(void)
 
 	twice(&p, 1, 100 * MIB, 0);
 	CHECK(!pace_pays(&p, 1, 50 * MIB, 0));
-	pace_note_coder(&p, 1000 * MIB, SECOND);
+	pace_note_coder(&p, 1000 * MIB, SECOND, 0);
 	CHECK(pace_pays(&p, 1, 50 * MIB, 0));
 	for (int i = 0; i < 20; i++)
-		pace_note_coder(&p, 100 * MIB, SECOND);
-	CHECK(!pace_pays(&p, 1, 50 * MIB, 0));
+		pace_note_coder(&p, 10 * MIB, SECOND, 7);
+	CHECK(!pace_pays(&p, 1, 50 * MIB, 7));
+	twice(&p, 2, 8 * MIB, 7);
+	CHECK(!pace_pays(&p, 2, 50 * MIB, 7));
+	/* It may have been busy then: that is not remembered for ever. */
+	twice(&p, 2, 8 * MIB, 7 + PACE_FRESH_MS);
+	CHECK(pace_pays(&p, 2, 50 * MIB, 7 + PACE_FRESH_MS));
+	pace_note_coder(&p, 1000 * MIB, SECOND, 7 + PACE_FRESH_MS);
+	twice(&p, 1, 100 * MIB, 7 + PACE_FRESH_MS);
+	CHECK(pace_pays(&p, 1, 50 * MIB, 7 + PACE_FRESH_MS));
 }
 
 static void shared(void)
