@@ -26,6 +26,7 @@
 struct cond_target {
 	bool exists;		/* a live version is there */
 	struct str etag;	/* its entity tag with the quotes; strong */
+	struct str coded;	/* the tag that it would have coded as this request has it; or none */
 	uint64_t modified;	/* when it was, s since 1970 */
 };
 
@@ -55,7 +56,7 @@ void cond_take(struct cond *, const struct head *, uint64_t now);
 void cond_clear(struct cond *);
 
 enum cond_verdict cond_check(const struct cond *, const struct cond_target *);
-/* The tag under which If-None-Match has what stands there, for 304; else the target's. */
+/* The tag under which If-None-Match has what stands there, for 304: the target's, unless only that of the coded one is listed. */
 struct str cond_named(const struct cond *, const struct cond_target *);
 
 /* A write that is to be made of what it names, and so depends on what others know. */

@@ -109,7 +109,11 @@ older_and_newer() {
 	[ "$(header Vary)" = "Accept-Encoding, Available-Dictionary" ]
 	[ "$(code -H "If-None-Match: $TAG" "${dcz[@]}")" = 304 ]
 	[ "$(header ETag)" = "$TAG" ]
-	[ "$(code -H "If-None-Match: $coded" "$URL/d/f.bin")" = 304 ]
+	# who did not ask for it has not got it
+	[ "$(code -H "If-None-Match: $coded" "$URL/d/f.bin")" = 200 ]
+	[ "$(code -H "If-None-Match: $coded" -H 'Accept-Encoding: dcz' -H "$(by new)" "$URL/d/f.bin")" = 200 ]
+	[ "$(code -H "If-None-Match: $coded, $TAG" "${dcz[@]}")" = 304 ]
+	[ "$(header ETag)" = "$TAG" ]
 	[ "$(code -H "If-None-Match: ${OLD%\"};dcz-00\"" "${dcz[@]}")" = 200 ]
 	[ "$(code -H "If-Match: ${OLD}" "${dcz[@]}")" = 412 ]
 	[ "$(code -H "If-Match: $coded" "${dcz[@]}")" = 200 ]

@@ -206,13 +206,63 @@ static enum get_step get_redirect_to_directory(struct conn *c)
 	return GET_DONE;
 }
 
+/* Which coding the client wants, and by which dictionary. */
+static enum coding code_wanted(const struct conn *c, uint8_t ret_by[CODING_SHA256])
+{
+	struct str by = head_get(&c->head, FIELD_AVAILABLE_DICTIONARY);
+	struct buf scratch = BUF_INIT;
+	struct str accept = head_list(&c->head, FIELD_ACCEPT_ENCODING, &scratch);
+	enum coding coding = CODING_NONE;
+
+	/* A page of another site learns nothing by lengths. */
+	if (c->worker->httpd->conf->group.delta == CONF_DELTA_OFF || fields_cross_site(&c->head))
+		coding = CODING_NONE;
+	else if (by.s != NULL && fields_accepts_coding(accept, STR(CODING_DCZ_NAME)) &&
+		 fields_dictionary_parse(by, ret_by) == 0)
+		coding = CODING_DCZ;
+	else if (c->request.peer && fields_accepts_coding(accept, STR(CODING_ZSTD_NAME)))
+		coding = CODING_ZSTD;
+	buf_clear(&scratch);
+	return coding;
+}
+
+/* The tag of the version as this client gets it. */
+static void code_etag(enum coding coding, const uint8_t by[CODING_SHA256], struct str etag, struct buf *ret)
+{
+	char hex[2 * 8 + 1];
+
+	buf_addf(ret, "%.*s;%s", (int)etag.n - 1, etag.s, coding_name(coding));
+	if (coding == CODING_DCZ) {
+		str_to_hex(hex, by, 8);
+		buf_addf(ret, "-%s", hex);
+	}
+	buf_addc(ret, '"');
+}
+
+/* What the request's conditions are of; both texts have to last. */
+static struct cond_target get_target(const struct conn *c, const struct record *record, char text[ETAG_TEXT],
+				     struct buf *coded)
+{
+	struct cond_target target = answer_target(text, record);
+	uint8_t by[CODING_SHA256];
+	enum coding coding = coding_is_for(record->size) ? code_wanted(c, by) : CODING_NONE;
+
+	if (coding != CODING_NONE)
+		code_etag(coding, by, target.etag, coded);
+	target.coded = buf_str(coded);
+	return target;
+}
+
 /* What is answered without the content is not worth a pull: HEAD, 304, 412. */
 static bool get_needs_content(struct conn *c, const struct record *record)
 {
 	char text[ETAG_TEXT];
-	struct cond_target target = answer_target(text, record);
+	struct buf coded = BUF_INIT;
+	struct cond_target target = get_target(c, record, text, &coded);
+	bool needs = c->head.method == METHOD_GET && cond_check(&c->request.cond, &target) == COND_GO;
 
-	return c->head.method == METHOD_GET && cond_check(&c->request.cond, &target) == COND_GO;
+	buf_clear(&coded);
+	return needs;
 }
 
 /* The version that get->record tells of is answered, from fd, or without content. */
@@ -1058,26 +1108,6 @@ static const struct code *code_of(const struct conn *c)
 	return g != NULL && g->code.fd >= 0 ? &g->code : NULL;
 }
 
-/* Which coding the client wants, and by which dictionary. */
-static enum coding code_wanted(const struct conn *c, uint8_t ret_by[CODING_SHA256])
-{
-	struct str by = head_get(&c->head, FIELD_AVAILABLE_DICTIONARY);
-	struct buf scratch = BUF_INIT;
-	struct str accept = head_list(&c->head, FIELD_ACCEPT_ENCODING, &scratch);
-	enum coding coding = CODING_NONE;
-
-	/* A page of another site learns nothing by lengths. */
-	if (c->worker->httpd->conf->group.delta == CONF_DELTA_OFF || fields_cross_site(&c->head))
-		coding = CODING_NONE;
-	else if (by.s != NULL && fields_accepts_coding(accept, STR(CODING_DCZ_NAME)) &&
-		 fields_dictionary_parse(by, ret_by) == 0)
-		coding = CODING_DCZ;
-	else if (c->request.peer && fields_accepts_coding(accept, STR(CODING_ZSTD_NAME)))
-		coding = CODING_ZSTD;
-	buf_clear(&scratch);
-	return coding;
-}
-
 static bool code_wanted_range(const struct conn *c, const struct cond_target *target)
 {
 	return head_get(&c->head, FIELD_RANGE).s != NULL && c->head.method == METHOD_GET &&
@@ -1177,18 +1207,6 @@ static enum get_step get_code(struct conn *c)
 {
 	conn_start_job(c, &get_of(c)->job, code_work, code_done, 0);
 	return GET_WAIT;
-}
-
-/* The tag of the version as this client gets it. */
-static void code_etag(const struct code *code, struct str etag, struct buf *ret)
-{
-	char by[2 * 8 + 1];
-
-	str_to_hex(by, code->by, 8);
-	buf_addf(ret, "%.*s;%s", (int)etag.n - 1, etag.s, coding_name(code->coding));
-	if (code->coding == CODING_DCZ)
-		buf_addf(ret, "-%s", by);
-	buf_addc(ret, '"');
 }
 
 /* Browsers, and who names dcz, are told that they may keep it as a dictionary. */
@@ -1367,7 +1385,7 @@ static void get_send_coded(struct conn *c, const struct cond_target *target)
 	struct str type = get_type_of(c);
 	struct buf etag = BUF_INIT;
 
-	code_etag(code, target->etag, &etag);
+	code_etag(code->coding, code->by, target->etag, &etag);
 	answer_begin(c, 200);
 	get_version_fields(c, buf_str(&etag), target->modified);
 	get_content_fields(c, type);
@@ -1432,12 +1450,14 @@ static enum get_step get_send(struct conn *c)
 {
 	struct request *r = &c->request;
 	char text[ETAG_TEXT];
-	struct buf why = BUF_INIT;
-	struct cond_target target = answer_target(text, &r->entry.record);
+	struct buf why = BUF_INIT, coded = BUF_INIT;
+	struct cond_target target = get_target(c, &r->entry.record, text, &coded);
+	enum get_step next = GET_DONE;
 
 	switch (cond_check(&r->cond, &target)) {
 	case COND_GO:
-		return code_begin(c, &target) ? GET_CODE : GET_SEND_CONTENT;
+		next = code_begin(c, &target) ? GET_CODE : GET_SEND_CONTENT;
+		break;
 	case COND_NOT_MODIFIED:
 		answer_begin(c, 304);
 		get_version_fields(c, cond_named(&r->cond, &target), target.modified);
@@ -1452,7 +1472,8 @@ static enum get_step get_send(struct conn *c)
 		answer_error(c, 400, "If-Match or If-None-Match is not a list of entity tags");
 		break;
 	}
-	return GET_DONE;
+	buf_clear(&coded);
+	return next;
 }
 
 void get_start(struct conn *c)

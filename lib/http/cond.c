@@ -31,15 +31,21 @@ static int next_tag(struct str *list, bool *ret_weak, struct str *ret)
 	return list->n == 0 || list->s[0] == ',' ? 1 : -1;
 }
 
-/* The same version, perhaps coded. */
-static bool is_tag_of(struct str tag, struct str etag)
+/*
+ * What stands there.  A read is answered in the coding that it asks for, and what
+ * another one's tag names is no answer to it (section 8.8.3.3); a write depends on
+ * the version, in whatever coding that was had.
+ */
+static bool is_tag_of(struct str tag, const struct cond_target *target, bool reads)
 {
-	struct str begin = { etag.s, etag.n - 1 };	/* without its last quote */
+	struct str begin = { target->etag.s, target->etag.n - 1 };	/* without its last quote */
 
-	return str_eq(tag, etag) || (tag.n > etag.n && str_starts(tag, begin) && tag.s[begin.n] == ';');
+	if (str_eq(tag, target->etag) || (target->coded.n > 0 && str_eq(tag, target->coded)))
+		return true;
+	return !reads && tag.n > target->etag.n && str_starts(tag, begin) && tag.s[begin.n] == ';';
 }
 
-static enum tag_found find_tag(struct str list, struct str etag, bool strong)
+static enum tag_found find_tag(struct str list, const struct cond_target *target, bool reads, bool strong)
 {
 	enum tag_found found = TAG_ABSENT;
 	struct str tag;
@@ -48,7 +54,7 @@ static enum tag_found find_tag(struct str list, struct str etag, bool strong)
 
 	while ((r = next_tag(&list, &weak, &tag)) > 0) {
 		any = true;
-		if (is_tag_of(tag, etag) && !(weak && strong))
+		if (is_tag_of(tag, target, reads) && !(weak && strong))
 			found = TAG_PRESENT;
 	}
 	return r < 0 || !any ? TAG_MALFORMED : found;
@@ -56,13 +62,13 @@ static enum tag_found find_tag(struct str list, struct str etag, bool strong)
 
 /* Whether the list holds what stands there; "*" is anything that does. */
 static enum tag_found list_matches(const struct buf *list, const struct cond_target *target,
-				   bool strong)
+				   bool reads, bool strong)
 {
 	enum tag_found found;
 
 	if (str_eq(buf_str(list), STR("*")))
 		return target->exists ? TAG_PRESENT : TAG_ABSENT;
-	found = find_tag(buf_str(list), target->etag, strong);
+	found = find_tag(buf_str(list), target, reads, strong);
 	return found == TAG_PRESENT && !target->exists ? TAG_ABSENT : found;
 }
 
@@ -118,7 +124,7 @@ void cond_clear(struct cond *cond)
 static enum cond_verdict check_first(const struct cond *cond, const struct cond_target *target)
 {
 	if (cond->has_match) {
-		switch (list_matches(&cond->match, target, true)) {
+		switch (list_matches(&cond->match, target, cond->reads, true)) {
 		case TAG_MALFORMED:
 			return COND_MALFORMED;
 		case TAG_ABSENT:
@@ -137,7 +143,7 @@ static enum cond_verdict check_first(const struct cond *cond, const struct cond_
 static enum cond_verdict check_second(const struct cond *cond, const struct cond_target *target)
 {
 	if (cond->has_none_match) {
-		switch (list_matches(&cond->none_match, target, false)) {
+		switch (list_matches(&cond->none_match, target, cond->reads, false)) {
 		case TAG_MALFORMED:
 			return COND_MALFORMED;
 		case TAG_ABSENT:
@@ -164,13 +170,16 @@ enum cond_verdict cond_check(const struct cond *cond, const struct cond_target *
 
 struct str cond_named(const struct cond *cond, const struct cond_target *target)
 {
-	struct str list = buf_str(&cond->none_match), tag;
+	struct str list = buf_str(&cond->none_match), named = target->etag, tag;
 	bool weak;
 
-	while (cond->has_none_match && next_tag(&list, &weak, &tag) > 0)
-		if (is_tag_of(tag, target->etag))
+	while (cond->has_none_match && next_tag(&list, &weak, &tag) > 0) {
+		if (str_eq(tag, target->etag))
 			return tag;
-	return target->etag;
+		if (is_tag_of(tag, target, cond->reads))
+			named = tag;
+	}
+	return named;
 }
 
 bool cond_range(const struct cond *cond, const struct cond_target *target)

@@ -170,8 +170,8 @@ static void take(struct cond *cond, const char *method, const char *fields)
 	cond_take(cond, &head, NOW);
 }
 
-static const struct cond_target target = { true, { "\"v\"", 3 }, 784111777 };
-static const struct cond_target nothing = { false, { "", 0 }, 0 };
+static const struct cond_target target = { true, { "\"v\"", 3 }, { "\"v;dcz-0\"", 9 }, 784111777 };
+static const struct cond_target nothing = { false, { "", 0 }, { "", 0 }, 0 };
 
 static void check_cond(int line, const char *method, const char *fields, enum cond_verdict there,
 		       enum cond_verdict absent)
@@ -203,8 +203,13 @@ static void test_conditions(void)
 	COND("GET", "If-None-Match: \"x\"\r\nIf-None-Match: \"v\"\r\n", NOT_MODIFIED, GO);
 	COND("GET", "If-None-Match: \"x\"\r\n", GO, GO);
 	COND("GET", "If-None-Match: \"v;dcz-0\"\r\n", NOT_MODIFIED, GO);
+	COND("GET", "If-None-Match: \"v;dcz-1\"\r\n", GO, GO);	/* by another dictionary */
+	COND("GET", "If-None-Match: \"v;zstd\"\r\n", GO, GO);
+	COND("GET", "If-Match: \"v;dcz-0\"\r\n", GO, FAILED);
+	COND("GET", "If-Match: \"v;dcz-1\"\r\n", FAILED, FAILED);
 	COND("GET", "If-None-Match: \"v2;dcz-0\", \"v-\", \"v\\\"\r\n", GO, GO);
 	COND("PUT", "If-Match: \"v;dcz-0\"\r\n", GO, FAILED);
+	COND("PUT", "If-Match: \"v;dcz-1\"\r\n", GO, FAILED);
 	COND("GET", "If-None-Match: *\r\n", NOT_MODIFIED, GO);
 	COND("PUT", "If-None-Match: *\r\n", FAILED, GO);
 	COND("PUT", "If-Match: *\r\n", GO, FAILED);
@@ -258,6 +263,8 @@ static void test_named(void)
 	named("If-None-Match: \"x;dcz\"\r\n", "\"v\"");
 	named("If-None-Match: \"x\", W/\"v;dcz-0\"\r\n", "\"v;dcz-0\"");
 	named("If-None-Match: \"v\", \"v;dcz-0\"\r\n", "\"v\"");
+	named("If-None-Match: \"v;dcz-0\", \"v\"\r\n", "\"v\"");
+	named("If-None-Match: \"v;dcz-1\"\r\n", "\"v\"");
 }
 
 static void test_codings(void)
@@ -303,8 +310,8 @@ static void test_dictionaries(void)
 /* Whatever the date, it says nothing of a version that is ahead of the clock. */
 static void test_conditions_ahead(void)
 {
-	static const struct cond_target ahead = { true, { "\"v\"", 3 }, NOW + 1 };
-	static const struct cond_target just = { true, { "\"v\"", 3 }, NOW };
+	static const struct cond_target ahead = { true, { "\"v\"", 3 }, { "", 0 }, NOW + 1 };
+	static const struct cond_target just = { true, { "\"v\"", 3 }, { "", 0 }, NOW };
 	static const char *const dates[] = { EARLY, SAME, AHEAD };
 	struct cond cond = COND_INIT;
 	char now[HTTPDATE_TEXT], fields[100];
