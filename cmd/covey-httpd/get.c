@@ -1114,13 +1114,13 @@ static bool code_wanted_range(const struct conn *c, const struct cond_target *ta
 	       cond_range(&c->request.cond, target);
 }
 
-/* False: it goes as it is. */
+/* False: it goes as it is, and HEAD tells of that: to know how long it is coded would cost as much as GET. */
 static bool code_begin(struct conn *c, const struct cond_target *target)
 {
 	uint64_t size = c->request.entry.record.size;
 	struct code code = { .fd = -1 };
 
-	if (!coding_is_for(size) || !c->request.entry.content || pull_arriving(c) ||
+	if (c->head.method == METHOD_HEAD || !coding_is_for(size) || !c->request.entry.content || pull_arriving(c) ||
 	    code_wanted_range(c, target))
 		return false;
 	code.coding = code_wanted(c, code.by);
@@ -1147,27 +1147,54 @@ static int code_digest(int fd, uint64_t size, uint8_t ret[CODING_SHA256])
 	return at == size ? 0 : -1;
 }
 
-/* The content into `to`, by the dictionary that the client has.  -1: it is not to be had, or not worth it. */
-static int code_encode(const struct conn *c, struct code *code, int to)
+/* What the client has of it, if that is here.  -1: it is not. */
+static int code_find(const struct conn *c, const struct code *code, struct store_entry *ret)
+{
+	if (code->coding != CODING_DCZ)
+		return 0;
+	return store_older_content(c->worker->httpd->store, buf_str(&c->request.path), VERSION_NONE, code->by, CODING_MOST,
+				   ret, NULL);
+}
+
+/* The content into `to`, by what the client has.  -1: it is not to be had, or not worth it. */
+static int code_encode(const struct conn *c, struct code *code, const struct store_entry *old, int to)
 {
 	struct store *store = c->worker->httpd->store;
 	const struct record *record = &c->request.entry.record;
-	struct str path = buf_str(&c->request.path);
-	struct store_entry content = STORE_ENTRY_INIT, old = STORE_ENTRY_INIT;
+	struct store_entry content = STORE_ENTRY_INIT;
 	struct dictionary dictionary = DICTIONARY_INIT;
 	bool by = code->coding == CODING_DCZ;
-	int rc = store_version(store, path, record->version, STORE_CONTENT, &content, NULL);
+	int rc = store_version(store, buf_str(&c->request.path), record->version, STORE_CONTENT, &content, NULL);
 
 	if (rc == 0 && by)
-		rc = store_older_content(store, path, VERSION_NONE, code->by, CODING_MOST, &old, NULL);
-	if (rc == 0 && by)
-		rc = dictionary_read(&dictionary, old.fd, old.record.size, code->by, NULL);
+		rc = dictionary_read(&dictionary, old->fd, old->record.size, code->by, NULL);
 	if (rc == 0)
 		rc = coding_encode(by ? &dictionary : NULL, content.fd, record->size, to, &code->size, NULL);
+	if (rc == 0)
+		rc = code_digest(to, code->size, code->sha256);
 	dictionary_clear(&dictionary);
-	store_entry_clear(&old);
 	store_entry_clear(&content);
 	return rc;
+}
+
+/* A file for that, with the coded content; -1. */
+static int code_file(const struct conn *c, struct code *code, const struct store_entry *old)
+{
+	struct store *store = c->worker->httpd->store;
+	uint64_t size = c->request.entry.record.size;
+	struct stage *file = NULL;
+	int fd = -1;
+
+	/* Nothing has to be coded: it takes none of the room that is to stay free. */
+	if (store_fits(store, size, NULL) < 0 || stage_begin_passing(store, size, &file, NULL) < 0)
+		return -1;
+	fd = fcntl(stage_fd(file), F_DUPFD_CLOEXEC, 0);
+	stage_free(file);
+	if (fd >= 0 && code_encode(c, code, old, fd) < 0) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
 }
 
 /* In the pool. */
@@ -1175,23 +1202,21 @@ static void code_work(struct job *job)
 {
 	struct get *g = CONTAINER_OF(job, struct get, job);
 	struct httpd *h = g->conn->worker->httpd;
+	struct store_entry old = STORE_ENTRY_INIT;
 	struct code *code = &g->code;
-	uint64_t size = g->conn->request.entry.record.size;
-	struct stage *file = NULL;
-	int fd = -1;
 
-	code->counted = true;
-	if (atomic_fetch_add(&h->coded, 1) >= CODED_MAX || !coding_enter())
+	if (code_find(g->conn, code, &old) < 0)
 		return;
-	/* Nothing has to be coded: it takes none of the room that is to stay free. */
-	if (store_fits(h->store, size, NULL) == 0 && stage_begin_passing(h->store, size, &file, NULL) == 0)
-		fd = fcntl(stage_fd(file), F_DUPFD_CLOEXEC, 0);
-	stage_free(file);
-	if (fd >= 0 && code_encode(g->conn, code, fd) == 0 && code_digest(fd, code->size, code->sha256) == 0)
-		code->fd = fd;
-	else if (fd >= 0)
-		close(fd);
-	coding_leave();
+	code->counted = atomic_fetch_add(&h->coded, 1) < CODED_MAX;
+	if (code->counted && coding_enter()) {
+		code->fd = code_file(g->conn, code, &old);
+		coding_leave();
+	}
+	if (code->fd < 0) {
+		atomic_fetch_sub(&h->coded, 1);
+		code->counted = false;
+	}
+	store_entry_clear(&old);
 }
 
 static void code_done(struct job *job)
@@ -1232,15 +1257,15 @@ static void code_vary_field(struct conn *c)
 	buf_clear(&scratch);
 }
 
-/* To others nothing is new. */
-static void code_fields(struct conn *c, const struct code *code)
+/* To others nothing is new.  A part is nothing to be kept. */
+static void code_fields(struct conn *c, const struct code *code, bool part)
 {
 	struct buf scratch = BUF_INIT, value = BUF_INIT;
 	struct str accept = head_list(&c->head, FIELD_ACCEPT_ENCODING, &scratch);
 
 	if (code != NULL)
 		reply_field(&c->output.text, "Content-Encoding", str_of(coding_name(code->coding)));
-	if (code_may_be_told(c, accept) && fields_dictionary_use(&value, c->head.path) == 0)
+	if (!part && code_may_be_told(c, accept) && fields_dictionary_use(&value, c->head.path) == 0)
 		reply_field(&c->output.text, "Use-As-Dictionary", buf_str(&value));
 	buf_clear(&scratch);
 	buf_clear(&value);
@@ -1268,7 +1293,7 @@ static void get_version_fields(struct conn *c, struct str etag, uint64_t modifie
 		reply_fieldf(out, "Age", "%llu", (unsigned long long)r->age);
 }
 
-static void get_content_fields(struct conn *c, struct str type)
+static void get_content_fields(struct conn *c, struct str type, bool part)
 {
 	const struct code *code = code_of(c);
 	struct buf *out = &c->output.text;
@@ -1284,7 +1309,7 @@ static void get_content_fields(struct conn *c, struct str type)
 	}
 	buf_clear(&scratch);
 	buf_clear(&value);
-	code_fields(c, code);
+	code_fields(c, code, part);
 }
 
 /* send: the content */
@@ -1388,16 +1413,14 @@ static void get_send_coded(struct conn *c, const struct cond_target *target)
 	code_etag(code->coding, code->by, target->etag, &etag);
 	answer_begin(c, 200);
 	get_version_fields(c, buf_str(&etag), target->modified);
-	get_content_fields(c, type);
+	get_content_fields(c, type, false);
 	reply_field(&c->output.text, "Content-Type", type);
 	reply_length(&c->output.text, code->size);
 	answer_end_fields(c);
-	if (c->head.method != METHOD_HEAD) {
-		delta_count(c->worker->httpd->delta, DELTA_ANSWER, c->request.entry.record.size, code->size);
-		output_file(&c->output, code->fd);
-		code->fd = -1;
-		output_insert(&c->output, 0, code->size);
-	}
+	delta_count(c->worker->httpd->delta, DELTA_ANSWER, c->request.entry.record.size, code->size);
+	output_file(&c->output, code->fd);
+	code->fd = -1;
+	output_insert(&c->output, 0, code->size);
 	conn_answered(c);
 	buf_clear(&etag);
 }
@@ -1418,7 +1441,7 @@ static void get_send_as_it_is(struct conn *c, const struct cond_target *target)
 	}
 	answer_begin(c, verdict == RANGE_PARTIAL ? 206 : 200);
 	get_version_fields(c, target->etag, target->modified);
-	get_content_fields(c, type);
+	get_content_fields(c, type, verdict == RANGE_PARTIAL);
 	if (verdict == RANGE_PARTIAL && ranges.count > 1) {
 		get_send_parts(c, &ranges, type);
 		return;
