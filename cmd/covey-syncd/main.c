@@ -109,6 +109,7 @@ static int start_pools(struct syncd *d, struct err *err)
 		{ &d->push_threads, PUSH_THREADS }, { &d->entries, ENTRY_THREADS },
 		{ &d->exchanges, LAYOUT_MEMBERS_MAX }, { &d->asks, ASK_THREADS },
 		{ &d->names, NAME_THREADS },	  { &d->hashers, HASH_THREADS },
+		{ &d->coders, CODE_THREADS },
 	};
 
 	for (size_t i = 0; i < sizeof pools / sizeof *pools; i++) {
@@ -242,6 +243,7 @@ static void release(struct service *service)
 	pool_free(d->asks);
 	pool_free(d->names);
 	pool_free(d->hashers);
+	pool_free(d->coders);
 	syncd_lock(d);
 	timer_stop(&d->leave);
 	serve_free(d->serve);

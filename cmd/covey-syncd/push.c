@@ -69,7 +69,8 @@ struct push {
 	uint64_t hurry;			/* ms, monotonic: then the next is tried beside those that are silent */
 	struct coded_content coded;
 	bool has_older;			/* there is something to code it by */
-	bool coding;			/* it is being coded: those that are not tried yet will be */
+	struct job encoding;		/* beside: others are being given it meanwhile */
+	bool coding;			/* that runs: those that are not tried yet will be */
 	uint64_t began;			/* us, monotonic: when it was set */
 	uint64_t sent;			/* of available, what the tries know */
 	bool sent_name;			/* and that it is named */
@@ -278,7 +279,9 @@ static bool try_is_held(const struct push_try *t)
 	struct syncd *d = p->worker->daemon;
 	uint64_t now = clock_mono_ms();
 
-	if (push_is_named(p) || !p->has_older || p->available > CODING_MOST)
+	if (push_is_named(p))
+		return p->coding;
+	if (!p->has_older || p->available > CODING_MOST)
 		return false;
 	return d->delta == CONF_DELTA_ON ||
 	       clock_mono_us() - p->began < pace_us(&d->pace, t->node, p->available + HELD_BYTES, now);
@@ -392,7 +395,21 @@ static bool try_is_to_come(const struct push_try *t)
 	       !push_is_late(d, t->node);
 }
 
-/* For those who are still to be given it, all of it being there.  Lets go of the lock. */
+static void encode_work(struct job *job)
+{
+	struct push *p = CONTAINER_OF(job, struct push, encoding);
+	struct syncd *d = p->worker->daemon;
+	struct coded_content coded = CODED_CONTENT_INIT;
+
+	syncd_lock(d);
+	coded_content_make(d, &coded, buf_str(&p->path), &p->record, p->fd);
+	p->coded = coded;
+	p->coding = false;
+	worker_wake(p->worker);
+	syncd_unlock(d);
+}
+
+/* For those who are still to be given it, all of it being there: they wait for that. */
 static void push_encode(struct push *p)
 {
 	bool pays = false;
@@ -400,10 +417,18 @@ static void push_encode(struct push *p)
 	for (size_t i = 0; i < p->count && !pays && count_of(p, TRY_RUNNING) + count_of(p, TRY_HAS) < p->wanted; i++)
 		pays = try_is_to_come(&p->tries[i]) &&
 		       delta_pays(p->worker->daemon, p->tries[i].node, p->record.size);
-	p->coding = pays;
-	if (pays)
-		coded_content_make(p->worker->daemon, &p->coded, buf_str(&p->path), &p->record, p->fd);
-	p->coding = false;
+	if (!pays)
+		return;
+	p->coding = true;
+	p->encoding = (struct job){ .work = encode_work };
+	pool_submit(p->worker->daemon->coders, &p->encoding);
+}
+
+/* Cut or not. */
+static void encode_await(struct push *p)
+{
+	while (p->coding)
+		pthread_cond_wait(&p->worker->wake, &p->worker->daemon->lock);
 }
 
 /* Of one that is still to come. */
@@ -483,6 +508,7 @@ static void push_set(struct push *p, struct worker *w, const struct sync_push *w
 
 static void push_clear(struct push *p)
 {
+	encode_await(p);
 	list_remove(&p->link);
 	fetch_close(p->fetches);
 	coded_content_clear(&p->coded);
@@ -511,6 +537,7 @@ static void push_begin(struct push *p)
 /* Wait for what comes next, no longer than to this time, and see to it. */
 static void push_go_on(struct push *p, uint64_t due)
 {
+	bool coding = p->coding;
 	struct fetch *over;
 
 	if (p->fetches == NULL) {
@@ -519,6 +546,10 @@ static void push_go_on(struct push *p, uint64_t due)
 	}
 	over = worker_await(p->worker, p->fetches, p->hurry < due ? p->hurry : due);
 	feed_tries(p);
+	if (coding && !p->coding && p->awaited) {
+		start_wanted(p);
+		set_hurry(p);
+	}
 	if (over != NULL) {
 		try_over(CONTAINER_OF(over, struct push_try, fetch));
 		start_wanted(p);

@@ -64,6 +64,7 @@ struct scrubber;
 #define ASK_THREADS 256			/* what others ask for: each ends within seconds */
 #define NAME_THREADS 2			/* name servers may take long */
 #define HASH_THREADS 4			/* beside pulls of large contents */
+#define CODE_THREADS (CODING_AT_ONCE + 1)	/* beside pushes; one that finds no coder free is soon done */
 
 /* One job on a thread of its own; a part of the struct that the job is about. */
 struct worker {
@@ -116,7 +117,7 @@ struct syncd {
 	size_t asked;			/* of them, those that are not its own */
 	struct pool *rounds;		/* threads of upkeep */
 	struct worker *upkeep[UPKEEPS];	/* main.c's; NULL: not started */
-	struct pool *pull_threads, *push_threads, *entries, *exchanges, *asks, *names, *hashers;
+	struct pool *pull_threads, *push_threads, *entries, *exchanges, *asks, *names, *hashers, *coders;
 	struct service *service;
 	struct loop *loop;
 	struct store *store;
