@@ -218,6 +218,17 @@ whole() {
 	whole -H 'Accept-Encoding: dcz' -H "$(by old)"
 }
 
+@test "below min_free nothing is coded: the file comes as it is" {
+	httpd one
+	older_and_newer
+	stop "$PID"
+	node_conf one "$(port 89)" $'limits:\n  min_free: 900T'
+	spawn one covey-httpd -c "$CONF"
+	wait_until 10 curl -sf -o body "$URL/d/f.bin"		# it is not ready, for it takes nothing
+	whole -H 'Accept-Encoding: dcz' -H "$(by old)"
+	curl -s "$URL/.covey/metrics" | grep -x 'covey_coded_total{way="answer"} 0'
+}
+
 @test "many ask at once: two are coded, the others as they are, all are right, and memory is bounded" {
 	httpd one
 	bytes 20000000 >old

@@ -366,6 +366,13 @@ static void without_end(void)
 	free(coded);
 }
 
+static void patience(void)
+{
+	CHECK(coding_patience_ms(CODING_LEAST - 1) == 0 && coding_patience_ms(CODING_MOST + 1) == 0);
+	CHECK(coding_patience_ms(CODING_LEAST) > 0);
+	CHECK(coding_patience_ms(CODING_MOST) > coding_patience_ms(CODING_LEAST) + 1000);
+}
+
 static void names(void)
 {
 	CHECK(coding_of(STR("dcz")) == CODING_DCZ && coding_of(STR("DCZ")) == CODING_DCZ);
@@ -388,6 +395,7 @@ int main(int argc, char **argv)
 	if (!chance_begin(argc, argv, (uint64_t)time(NULL), &count))
 		return 2;
 	names();
+	patience();
 	any_size();
 	not_coded();
 	changed_meanwhile();
