@@ -25,7 +25,7 @@
 
 #define MEMBERS_MAX 300			/* members in one view; it then fits one frame */
 #define MEMBER_NAME_MAX 63		/* bytes of a name */
-#define MEMBER_PROTOCOL 3		/* what this release speaks, on UDP */
+#define MEMBER_PROTOCOL 4		/* what this release speaks, on UDP */
 #define MEMBER_REGION_MAX 15		/* bytes of a region: letters, digits, . - _ */
 #define MEMBER_WEIGHT_MAX 16
 

@@ -391,7 +391,7 @@ class Role:
 
 # sealed packets: XChaCha20-Poly1305 as in draft-irtf-cfrg-xchacha-03
 
-PROTOCOL = 3
+PROTOCOL = 4
 DISCOVERY, SYNC = 1, 3                          # roles that a packet is for
 WIRE_STORE, WIRE_WANT = 4, 7                    # types of packets
 BULK_SYNC, BULK_SYNCED, BULK_STALE, BULK_TAKE, BULK_TAKEN = 1, 2, 5, 10, 11  # types of bulk messages
