@@ -355,9 +355,12 @@ outbox_empty() { [ "$(curl -sf -m 5 "${URLS[$1]}/.covey/status" | jq .outbox)" -
 _says_yes() {
 	local rest=${1#http://} place host status
 	place=${rest%%/*} host=${place%:*} host=${host#[} host=${host%]}
+	trap '' PIPE	# who was killed just now takes the connection, and resets it
 	{
 		printf 'GET /%s HTTP/1.0\r\nHost: %s\r\n\r\n' "${rest#*/}" "$place" >&9 && read -rt 2 -u 9 status
-	} 9<>"/dev/tcp/$host/${place##*:}" 2>/dev/null && [[ $status == 'HTTP/1.'?' 200 '* ]]
+	} 9<>"/dev/tcp/$host/${place##*:}" 2>/dev/null || status=
+	trap - PIPE
+	[[ $status == 'HTTP/1.'?' 200 '* ]]
 }
 healthy() { _says_yes "$1/.covey/healthz"; }
 ready() { _says_yes "$1/.covey/readyz"; }
