@@ -80,6 +80,8 @@ enum pull_step pull_next(struct pull *, struct pull_ask *ret);
 /* The holder's answer: may its body be taken?  -1: stop the transfer, then pull_end() with *err. */
 int pull_head(struct pull *, int status, uint64_t length, struct str etag,
 	      struct str content_range, struct err *);
+/* The same of a 200 in a coding, whose length says nothing; bytes of the content follow. */
+int pull_head_coded(struct pull *, struct str etag, struct err *);
 /* n bytes came.  *ret_drop of them, from the front, are not new.  -1 as above. */
 int pull_body(struct pull *, size_t n, size_t *ret_drop, struct err *);
 /* The transfer is over: whole (NULL), or for this reason.  Of one that was stopped for no fault of the holder's nothing is told. */

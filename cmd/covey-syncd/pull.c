@@ -361,9 +361,10 @@ static int holder_coding(struct pulling *p, const struct fetch_head *head, struc
 	struct str name = fetch_field(&p->fetch, "Content-Encoding");
 	enum coding coding = coding_of(name);
 
-	if (name.n == 0 || head->status != 200)
+	if (name.n == 0 || head->status >= 300)
 		return 0;
-	if (!p->code.asked || coding == CODING_NONE || (coding == CODING_DCZ && p->code.by.bytes == NULL))
+	if (head->status != 200 || !p->code.asked || coding == CODING_NONE ||
+	    (coding == CODING_DCZ && p->code.by.bytes == NULL))
 		return err_set(err, ERR_CORRUPT, "pull from peer: it answers in a coding that was not asked for");
 	p->code.decoder = decoder_new(coding == CODING_DCZ ? &p->code.by : NULL, p->record.size);
 	return head->length == FETCH_LENGTH_UNKNOWN ? 0 : check_coded(p, head->length, err);
@@ -372,16 +373,15 @@ static int holder_coding(struct pulling *p, const struct fetch_head *head, struc
 static int holder_head(struct fetch *fetch, const struct fetch_head *head, struct err *err)
 {
 	struct pulling *p = CONTAINER_OF(fetch, struct pulling, fetch);
-	uint64_t length = head->length;
 	int rc = holder_coding(p, head, err);
 
 	p->code.answered = true;
-	if (p->code.decoder != NULL)
-		length = FETCH_LENGTH_UNKNOWN;
 	syncd_lock(p->worker.daemon);
 	peers_note(p->worker.daemon->peers, p->asked, NULL);
-	if (rc == 0)
-		rc = pull_head(&p->steps, head->status, length, head->etag, head->content_range, err);
+	if (rc == 0 && p->code.decoder != NULL)
+		rc = pull_head_coded(&p->steps, head->etag, err);
+	else if (rc == 0)
+		rc = pull_head(&p->steps, head->status, head->length, head->etag, head->content_range, err);
 	syncd_unlock(p->worker.daemon);
 	return rc;
 }

@@ -99,15 +99,20 @@ static bool is_the_rest(const struct pull *p, struct str range)
 	return from == p->have && size == p->size && to == size - 1;
 }
 
-static bool is_version(const struct pull *p, struct str etag)
+/* Of a body that is coded more stands behind a semicolon (cond.h). */
+static bool is_version(const struct pull *p, struct str etag, bool coded)
 {
 	char text[VERSION_TEXT];
 	struct str want = str_of(version_format(text, p->version));
 
-	/* Of one that is coded more stands behind a semicolon (cond.h). */
 	return etag.n >= want.n + 2 && etag.s[0] == '"' && etag.s[etag.n - 1] == '"' &&
 	       memcmp(etag.s + 1, want.s, want.n) == 0 &&
-	       (etag.n == want.n + 2 || etag.s[want.n + 1] == ';');
+	       (coded ? etag.s[want.n + 1] == ';' : etag.n == want.n + 2);
+}
+
+static int another_version(struct err *err)
+{
+	return err_set(err, ERR_CORRUPT, "pull from peer: it answers with another version");
 }
 
 int pull_head(struct pull *p, int status, uint64_t length, struct str etag,
@@ -117,14 +122,22 @@ int pull_head(struct pull *p, int status, uint64_t length, struct str etag,
 
 	if (status != 200 && status != 206)
 		return err_set(err, ERR_ABSENT, "pull from peer: it answers %d", status);
-	if (!is_version(p, etag))
-		return err_set(err, ERR_CORRUPT, "pull from peer: it answers with another version");
+	if (!is_version(p, etag, false))
+		return another_version(err);
 	if (status == 206 && (p->have == 0 || !is_the_rest(p, content_range)))
 		return err_set(err, ERR_CORRUPT, "pull from peer: it answers with another range");
 	if (length != whole && length != UINT64_MAX)
 		return err_set(err, ERR_CORRUPT, "pull from peer: %llu bytes instead of %llu",
 			       (unsigned long long)length, (unsigned long long)whole);
 	p->skip = status == 200 ? p->have : 0;
+	return 0;
+}
+
+int pull_head_coded(struct pull *p, struct str etag, struct err *err)
+{
+	if (!is_version(p, etag, true))
+		return another_version(err);
+	p->skip = p->have;
 	return 0;
 }
 
