@@ -8,7 +8,7 @@
  * the dictionary, if that is more.
  *
  * What is coded, and what it is coded by, has at most CODING_MOST bytes, so
- * that a coder takes some 130 MiB at most; and there are CODING_AT_ONCE of
+ * that a coder takes some 140 MiB at most; and there are CODING_AT_ONCE of
  * them in a process.  Whoever would be one more sends, or asks for, the content as it is:
  *
  *	coding_enter		false: there are enough

@@ -1,5 +1,5 @@
 /*
- * delta - what coding contents (coding.h) has saved, counted by all processes of a node
+ * delta - a stored content coded (coding.h), and what that has saved, counted by all processes of a node
  *
  * The counts are in a tally of the run directory (tally.h), which several
  * processes have open at once; any thread raises them.
@@ -8,6 +8,7 @@
 #define COVEY_DELTA_H
 
 #include "err.h"
+#include "store.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -30,5 +31,13 @@ struct delta_counts {
 struct delta_counts *delta_open(const char *run, struct err *why);
 void delta_close(struct delta_counts *);	/* NULL is fine */
 void delta_count(struct delta_counts *, enum delta_way, uint64_t size, uint64_t coded);
+
+/*
+ * The first `size` bytes of `from`, coded by another content, which is open, or (its fd is -1)
+ * by nothing, into a file without a name that is the caller's.  ERR_FULL: nothing has to be
+ * coded, so that takes none of the room that is to stay free.  Between coding_enter() and coding_leave().
+ */
+int delta_encode(struct store *, int from, uint64_t size, const struct store_entry *by, int *ret_fd,
+		 uint64_t *ret_size, struct err *);
 
 #endif

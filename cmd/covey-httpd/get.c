@@ -36,7 +36,6 @@
 #include "reply.h"
 #include "sync_talk.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <unistd.h>
 
@@ -81,7 +80,7 @@ struct get {
 		uint8_t by[CODING_SHA256];	/* of CODING_DCZ: the dictionary's sha256 */
 		int fd;			/* owned: the coded content; or -1 */
 		uint64_t size;		/* of it */
-		uint8_t sha256[CODING_SHA256];
+		uint8_t sha256[CODING_SHA256];	/* of it, where the client wants that */
 		bool counted;		/* it is one of CODED_MAX */
 	} code;
 };
@@ -1156,45 +1155,23 @@ static int code_find(const struct conn *c, const struct code *code, struct store
 				   ret, NULL);
 }
 
-/* The content into `to`, by what the client has.  -1: it is not to be had, or not worth it. */
-static int code_encode(const struct conn *c, struct code *code, const struct store_entry *old, int to)
+/* The content by what the client has; without a file it is not to be had, or not worth it. */
+static void code_encode(const struct conn *c, struct code *code, const struct store_entry *old)
 {
 	struct store *store = c->worker->httpd->store;
 	const struct record *record = &c->request.entry.record;
 	struct store_entry content = STORE_ENTRY_INIT;
-	struct dictionary dictionary = DICTIONARY_INIT;
-	bool by = code->coding == CODING_DCZ;
-	int rc = store_version(store, buf_str(&c->request.path), record->version, STORE_CONTENT, &content, NULL);
+	struct buf scratch = BUF_INIT;
 
-	if (rc == 0 && by)
-		rc = dictionary_read(&dictionary, old->fd, old->record.size, code->by, NULL);
-	if (rc == 0)
-		rc = coding_encode(by ? &dictionary : NULL, content.fd, record->size, to, &code->size, NULL);
-	if (rc == 0)
-		rc = code_digest(to, code->size, code->sha256);
-	dictionary_clear(&dictionary);
-	store_entry_clear(&content);
-	return rc;
-}
-
-/* A file for that, with the coded content; -1. */
-static int code_file(const struct conn *c, struct code *code, const struct store_entry *old)
-{
-	struct store *store = c->worker->httpd->store;
-	uint64_t size = c->request.entry.record.size;
-	struct stage *file = NULL;
-	int fd = -1;
-
-	/* Nothing has to be coded: it takes none of the room that is to stay free. */
-	if (store_fits(store, size, NULL) < 0 || stage_begin_passing(store, size, &file, NULL) < 0)
-		return -1;
-	fd = fcntl(stage_fd(file), F_DUPFD_CLOEXEC, 0);
-	stage_free(file);
-	if (fd >= 0 && code_encode(c, code, old, fd) < 0) {
-		close(fd);
-		fd = -1;
+	if (store_version(store, buf_str(&c->request.path), record->version, STORE_CONTENT, &content, NULL) == 0)
+		delta_encode(store, content.fd, record->size, old, &code->fd, &code->size, NULL);
+	if (code->fd >= 0 && fields_wants_sha256(head_list(&c->head, FIELD_WANT_REPR_DIGEST, &scratch)) &&
+	    code_digest(code->fd, code->size, code->sha256) < 0) {
+		close(code->fd);
+		code->fd = -1;
 	}
-	return fd;
+	buf_clear(&scratch);
+	store_entry_clear(&content);
 }
 
 /* In the pool. */
@@ -1209,7 +1186,7 @@ static void code_work(struct job *job)
 		return;
 	code->counted = atomic_fetch_add(&h->coded, 1) < CODED_MAX;
 	if (code->counted && coding_enter()) {
-		code->fd = code_file(g->conn, code, &old);
+		code_encode(g->conn, code, &old);
 		coding_leave();
 	}
 	if (code->fd < 0) {

@@ -10,7 +10,6 @@
 
 #include "clock.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #define FAST_RATE (64u << 20)		/* bytes per second: whoever is at least as fast is fast */
@@ -40,38 +39,6 @@ int dictionary_find(struct syncd *d, struct str path, struct version below, stru
 	return store_older_content(d->store, path, below, NULL, CODING_MOST, ret, NULL);
 }
 
-/* The file that a content is coded into; -1: there is no room, but what is to stay free. */
-static int coded_file(struct store *store, uint64_t size)
-{
-	struct stage *stage;
-	int fd;
-
-	if (store_fits(store, size, NULL) < 0 || stage_begin_passing(store, size, &stage, NULL) < 0)
-		return -1;
-	fd = fcntl(stage_fd(stage), F_DUPFD_CLOEXEC, 0);
-	stage_free(stage);
-	return fd;
-}
-
-static int coded_make(struct syncd *d, struct coded_content *c, const struct store_entry *by, int fd, uint64_t size,
-		      struct err *err)
-{
-	struct dictionary dictionary = DICTIONARY_INIT;
-	int rc = 0;
-
-	c->by = by->record.version;
-	c->coding = by->fd >= 0 ? CODING_DCZ : CODING_ZSTD;
-	c->fd = coded_file(d->store, size);
-	if (c->fd < 0)
-		return err_set(err, ERR_FULL, "encode content: there is no room");
-	if (by->fd >= 0)
-		rc = dictionary_read(&dictionary, by->fd, by->record.size, by->record.sha256, err);
-	if (rc == 0)
-		rc = coding_encode(by->fd >= 0 ? &dictionary : NULL, fd, size, c->fd, &c->size, err);
-	dictionary_clear(&dictionary);
-	return rc;
-}
-
 void coded_content_make(struct syncd *d, struct coded_content *c, struct str path, const struct record *record, int fd)
 {
 	struct store_entry by = STORE_ENTRY_INIT;
@@ -82,14 +49,15 @@ void coded_content_make(struct syncd *d, struct coded_content *c, struct str pat
 	syncd_unlock(d);
 	if (coding_enter()) {
 		dictionary_find(d, path, record->version, &by);
-		rc = coded_make(d, c, &by, fd, record->size, &err);
+		c->by = by.record.version;
+		c->coding = by.fd >= 0 ? CODING_DCZ : CODING_ZSTD;
+		rc = delta_encode(d->store, fd, record->size, &by, &c->fd, &c->size, &err);
 		store_entry_clear(&by);
 		coding_leave();
 	}
 	syncd_lock(d);
 	if (rc == 0)
-		pace_note_coder(&d->pace, record->size, clock_mono_us() - began,
-				clock_mono_ms());
+		pace_note_coder(&d->pace, record->size, clock_mono_us() - began, clock_mono_ms());
 	if (rc == 0 || err.kind == ERR_TOO_LARGE)
 		pace_note_result(&d->pace, rc == 0);
 	if (rc < 0)
