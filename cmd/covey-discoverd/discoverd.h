@@ -124,7 +124,7 @@ struct discoverd {
 /* network.c */
 int network_start(struct discoverd *, struct err *);	/* sets how gossip and the agent send */
 void network_stop(struct discoverd *);
-void network_rest(struct discoverd *, bool);
+void network_rest(struct discoverd *, bool);	/* whether what comes by UDP waits for network_read() */
 void network_read(struct discoverd *);		/* at rest: what has come since the last round */
 void network_count_seeds(const struct discoverd *, struct council_seeds *ret);
 /* A packet that came by HTTP: its answer into *ret, sealed, or nothing. */

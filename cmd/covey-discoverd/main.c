@@ -27,8 +27,8 @@
 #define DRAIN_MS 5000			/* for an answer of covey-syncd */
 #define WAKE_MS 1000			/* after covey-syncd may have ended */
 #define STIRRED_MS 5000			/* after something happened, before this node rests */
-#define CYCLE 100			/* rounds; of those at rest the first LISTENS are not, for the clocks */
-#define LISTENS 2			/* in which everybody speaks */
+#define CYCLE 100			/* rounds; in the first LISTENS of them nobody rests, to see the others' clocks */
+#define LISTENS 2			/* no fewer, so that each of the others speaks meanwhile */
 
 /*
  * The log's lines about members

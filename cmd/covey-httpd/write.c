@@ -3029,7 +3029,7 @@ static void pushed_begin(struct conn *c, const struct record *record)
 
 	if (status != 0) {
 		answer_error(c, status, "this node takes that content as it is, or by a version that it has");
-	} else if (store_fits(c->worker->httpd->store, coded != NULL ? record->size : 0, &err) < 0) {
+	} else if (coded != NULL && store_fits(c->worker->httpd->store, record->size, &err) < 0) {
 		coded_free(coded);
 		answer_err(c, &err);
 	} else {

@@ -264,7 +264,6 @@ static void answer_next(struct agent *a)
 	}
 }
 
-/* Who forgot a promise could break it. */
 /* It is sent again and again, and may be read by one that rests when there are many. */
 static bool is_queued(const struct agent_acceptor *acceptor, const struct agent_question *q)
 {
@@ -277,6 +276,7 @@ static bool is_queued(const struct agent_acceptor *acceptor, const struct agent_
 	return false;
 }
 
+/* Who forgot a promise could break it. */
 static void ask_acceptor(struct agent *a, const struct agent_question *q)
 {
 	struct agent_acceptor *acceptor = &a->acceptor;
