@@ -102,12 +102,17 @@ older_and_newer() {
 	[ "$(header Repr-Digest)" = "sha-256=:$(openssl dgst -sha256 -binary new | base64):" ]
 }
 
-@test "what is coded has a tag of its own, which conditions take for the version's" {
+# had_coded: what a client asks for, dcz, and the tag of what it got, coded
+had_coded() {
 	httpd one
 	older_and_newer
 	dcz=(-H 'Accept-Encoding: dcz' -H "$(by old)" "$URL/d/f.bin")
 	[ "$(code "${dcz[@]}")" = 200 ]
 	coded=$(header ETag)
+}
+
+@test "what is coded has a tag of its own, which conditions take for the version's" {
+	had_coded
 	[ "$coded" != "$TAG" ]
 	[[ $coded == "${TAG%\"};dcz-"*'"' ]]
 	[ "$(code -H "If-None-Match: $coded" "${dcz[@]}")" = 304 ]
@@ -128,11 +133,7 @@ older_and_newer() {
 }
 
 @test "a range is of the file as it is; by the tag of what is coded it is the whole" {
-	httpd one
-	older_and_newer
-	dcz=(-H 'Accept-Encoding: dcz' -H "$(by old)" "$URL/d/f.bin")
-	[ "$(code "${dcz[@]}")" = 200 ]
-	coded=$(header ETag)
+	had_coded
 	[ "$(code -r 1000-1999 "${dcz[@]}")" = 206 ]
 	[ "$(header ETag)" = "$TAG" ]
 	[ -z "$(header Content-Encoding)" ]
@@ -437,10 +438,11 @@ push_costs_little() {
 	wait_until 30 outboxes_empty
 	bytes=$(($(sent) - before)) coded=$(all push)
 	echo "$bytes bytes for $coded pushes: $((100 * bytes / LARGE)) %"
+	# Where one takes its time another keeper is given it as well.
 	[ "$coded" -ge 1 ]
-	[ "$coded" -le 2 ]
+	[ "$coded" -lt "$N" ]
 	[ "$(again)" -eq 0 ]
-	[ $((50 * bytes)) -lt $((coded * LARGE)) ]
+	[ $((50 * bytes)) -lt $(((N - 1) * LARGE)) ]
 	for ((h = 1; h <= N; h++)); do
 		[ ! -f "$D/h$h/store/tree/f" ] || [ -L "$D/h$h/store/tree/f" ] || cmp "$D/h$h/store/tree/f" new
 	done
@@ -463,12 +465,12 @@ pull_costs_little() {
 	echo "$bytes bytes for $coded pulls and pushes: $((100 * bytes / LARGE)) %"
 	[ "$coded" -eq $((N - 1)) ]
 	[ "$(again)" -eq 0 ]
-	[ $((50 * bytes)) -lt $((coded * LARGE)) ]
+	[ $((50 * bytes)) -lt $(((N - 1) * LARGE)) ]
 }
 
 @test "two nodes: 1 % of 50 MiB pushed costs less than 2 % of its bytes" { push_costs_little 2; }
-@test "three nodes: the same, for each keeper" { push_costs_little 3; }
-@test "five nodes: the same, for each keeper" { push_costs_little 5; }
+@test "three nodes: the same, for each of the others" { push_costs_little 3; }
+@test "five nodes: the same, for each of the others" { push_costs_little 5; }
 @test "two nodes: 1 % of 50 MiB pulled costs less than 2 % of its bytes" { pull_costs_little 2; }
 @test "three nodes: the same, for each who reads it" { pull_costs_little 3; }
 @test "five nodes: the same, for each who reads it" { pull_costs_little 5; }
