@@ -62,6 +62,42 @@ json() { curl -sf -g -m 30 -H 'Accept: application/json' "$@"; }
 	wait_until 40 is_given_back
 }
 
+@test "connections that rest take little memory, those that were never used and those that were" {
+	PATH=$RELEASED:$PATH	# a sanitized program takes more for everything
+	ulimit -n 4000
+	httpd one $'limits:\n  connections: 3000'
+	echo text >text
+	[ "$(code -T text "$URL/f")" = 201 ]
+	run timeout 100 python3 - "${URL##*:}" "$PID" <<-'EOF'
+		import socket, sys, time
+
+		def own():
+		    with open(f"/proc/{sys.argv[2]}/smaps_rollup") as file:
+		        return next(int(line.split()[1]) for line in file if line.startswith("Pss_Anon:"))
+
+		def get(client):
+		    client.sendall(b"GET /f HTTP/1.1\r\nHost: one\r\n\r\n")
+		    answer = b""
+		    while not answer.endswith(b"text\n"):
+		        got = client.recv(4096)
+		        assert got, answer
+		        answer += got
+
+		first = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+		get(first)
+		before = own()
+		held = [socket.create_connection(first.getpeername()) for _ in range(2000)]
+		get(first)	# they all came before this
+		silent = own() - before
+		for client in held:
+		    get(client)
+		print(f"KiB for 2000: {silent} silent, {own() - before} after a request of each")
+		assert silent <= 2000 and own() - before <= 2000
+	EOF
+	echo "$output"
+	[ "$status" -eq 0 ]
+}
+
 @test "a file of more than 2 GiB goes up, across and down" {
 	need space 8G
 	group 2 "$PATIENT"

@@ -62,8 +62,8 @@ struct worker {
 	struct loop *loop;
 	pthread_t thread;		/* not of worker 0 */
 	atomic_uint count;		/* connections, also those on their way here */
-	struct list conns;
-	struct list spare;		/* closed ones, to be used again */
+	struct list lines;		/* its connections */
+	struct list spare;		/* struct conn that serve none */
 	struct task stop;		/* hasten what is idle, finish the rest */
 	struct task pulse;		/* shows that this worker's loop runs */
 	atomic_bool pulse_due;		/* it was posted, and has not run yet */

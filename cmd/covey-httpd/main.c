@@ -196,11 +196,7 @@ static void *worker_run(void *data)
 
 static void worker_stop(struct task *task)
 {
-	struct worker *w = CONTAINER_OF(task, struct worker, stop);
-
-	LIST_EACH(struct conn, c, &w->conns, link)
-		if (c->state == CONN_HEAD)
-			conn_resume(c);
+	conn_hasten_all(CONTAINER_OF(task, struct worker, stop));
 }
 
 static void worker_show_pulse(struct task *task)

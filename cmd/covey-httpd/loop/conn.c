@@ -7,6 +7,11 @@
  *
  * A head points into input and must not move until its request is over:
  * only then what was taken goes, and what lies beyond joins the rest.
+ *
+ * When all is answered and nothing more is there, the line is left alone and
+ * its struct conn becomes a spare one, with its buffers: the next line that
+ * has something to read takes it.  So a line that rests has no buffers, and
+ * a request on it costs no allocation.
  */
 #include "conn.h"
 
@@ -24,7 +29,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SPARE_MAX 64			/* closed connections kept by a worker */
+#define SPARE_MAX 64			/* struct conn kept by a worker, without a line */
 #define KEPT_INPUT (64u << 10)		/* bytes of buffer that one may keep */
 #define RECEIVE_BYTES 8192		/* room for a head at first */
 #define PIPELINE_BYTES (64u << 10)	/* answers that are gathered before they are sent */
@@ -44,7 +49,7 @@
 enum step {
 	STEP_ON,		/* go on with the next */
 	STEP_WAIT,		/* for the client, the pool or another role */
-	STEP_CLOSED,		/* the connection is no more */
+	STEP_GONE,		/* it is closed, or rests: this struct conn is not its any more */
 };
 
 /* what it has to send */
@@ -215,30 +220,48 @@ static void conn_reset_if_cut(struct conn *c)
 {
 	struct linger reset = { .l_onoff = 1 };
 
-	if (c->head.minor == 0 && c->socket && (c->more != NULL || output_pending(&c->output)) &&
-	    setsockopt(c->out, SOL_SOCKET, SO_LINGER, &reset, sizeof reset) == 0)
+	if (c->head.minor == 0 && c->line->socket && (c->more != NULL || output_pending(&c->output)) &&
+	    setsockopt(c->line->out, SOL_SOCKET, SO_LINGER, &reset, sizeof reset) == 0)
 		c->eof = true;	/* nothing is waited for */
 }
 
-static void conn_close(struct conn *c)
+/* Its line is closed, or rests. */
+static void conn_make_spare(struct conn *c)
 {
 	struct worker *w = c->worker;
 
-	conn_reset_if_cut(c);
-	request_end(c);
-	timer_stop(&c->timer);
-	watch_stop(&c->watch);
-	watch_stop(&c->out_watch);
-	output_clear(&c->output);
-	close(c->in);
-	if (c->out != c->in)
-		close(c->out);
-	list_remove(&c->link);
+	output_end(&c->output);
+	c->line->conn = NULL;
+	c->line = NULL;
 	if (w->spare.count < SPARE_MAX && c->input.cap <= KEPT_INPUT)
 		list_prepend(&w->spare, &c->link);
 	else
 		conn_free(c);
+}
+
+static void line_close(struct line *line)
+{
+	struct worker *w = line->worker;
+
+	timer_stop(&line->timer);
+	watch_stop(&line->watch);
+	watch_stop(&line->out_watch);
+	close(line->in);
+	if (line->out != line->in)
+		close(line->out);
+	list_remove(&line->link);
+	free(line);
 	httpd_conn_closed(w);
+}
+
+static void conn_close(struct conn *c)
+{
+	struct line *line = c->line;
+
+	conn_reset_if_cut(c);
+	request_end(c);
+	conn_make_spare(c);
+	line_close(line);
 }
 
 /* time */
@@ -251,9 +274,9 @@ static uint64_t idle_limit_ms(const struct conn *c)
 /* The timer is moved only when it would fire too late: progress costs nothing. */
 static void conn_set_deadline(struct conn *c, uint64_t after_ms)
 {
-	c->deadline = loop_now(c->worker->loop) + after_ms;
-	if (c->timer.loop == NULL || c->timer.due > c->deadline)
-		timer_start(c->worker->loop, &c->timer, after_ms);
+	c->line->deadline = loop_now(c->worker->loop) + after_ms;
+	if (c->line->timer.loop == NULL || c->line->timer.due > c->line->deadline)
+		timer_start(c->worker->loop, &c->line->timer, after_ms);
 }
 
 static void conn_expect(struct conn *c)
@@ -264,9 +287,9 @@ static void conn_expect(struct conn *c)
 /* The process is to stop: the client gets a short time for one more request, and only once. */
 static void conn_hasten(struct conn *c)
 {
-	uint64_t moment = c->had_answer ? NEXT_REQUEST_MS : FIRST_REQUEST_MS;
+	uint64_t moment = c->line->had_answer ? NEXT_REQUEST_MS : FIRST_REQUEST_MS;
 
-	if (loop_now(c->worker->loop) + moment < c->deadline)
+	if (loop_now(c->worker->loop) + moment < c->line->deadline)
 		conn_set_deadline(c, moment);
 }
 
@@ -277,7 +300,7 @@ static ssize_t receive_bytes(struct conn *c, char *to, size_t n)
 	ssize_t got;
 
 	do
-		got = c->socket ? recv(c->in, to, n, 0) : read(c->in, to, n);
+		got = c->line->socket ? recv(c->line->in, to, n, 0) : read(c->line->in, to, n);
 	while (got < 0 && errno == EINTR);
 	/* Less than there was room for: the rest has not come yet. */
 	if (got < (ssize_t)n)
@@ -384,7 +407,7 @@ int conn_receive_content(struct conn *c, char *to, size_t room, size_t *ret_n, s
 static enum step step_close(struct conn *c)
 {
 	conn_close(c);
-	return STEP_CLOSED;
+	return STEP_GONE;
 }
 
 /* what is wanted from the loop */
@@ -401,40 +424,74 @@ static bool conn_wants_bytes(const struct conn *c)
  */
 static void conn_set_events(struct conn *c, bool blocked)
 {
-	uint32_t in = c->eof ? 0 : c->watch.events & EPOLLIN, out = blocked ? EPOLLOUT : 0;
+	uint32_t in = c->eof ? 0 : c->line->watch.events & EPOLLIN, out = blocked ? EPOLLOUT : 0;
 
 	if (conn_wants_bytes(c))
 		in = EPOLLIN;
-	if (c->in == c->out) {
-		watch_change(&c->watch, in | out);
+	if (c->line->in == c->line->out) {
+		watch_change(&c->line->watch, in | out);
 		return;
 	}
-	watch_change(&c->watch, in);
-	watch_change(&c->out_watch, out);
+	watch_change(&c->line->watch, in);
+	watch_change(&c->line->out_watch, out);
 }
 
 static void conn_client_left(struct conn *c)
 {
 	c->gone = true;
-	watch_stop(&c->watch);
-	watch_stop(&c->out_watch);
+	watch_stop(&c->line->watch);
+	watch_stop(&c->line->out_watch);
+}
+
+static struct conn *conn_new(struct worker *w)
+{
+	struct conn *c = LIST_FIRST(struct conn, &w->spare, link);
+
+	if (c != NULL) {
+		list_remove(&c->link);
+		return c;
+	}
+	c = mem_new(1, sizeof *c);
+	c->worker = w;
+	c->output = (struct output)OUTPUT_INIT;
+	c->request = (struct request)REQUEST_INIT;
+	return c;
+}
+
+/* What serves the line from now on, until it rests again. */
+static struct conn *line_wake(struct line *line)
+{
+	struct conn *c = line->conn;
+
+	if (c != NULL)
+		return c;
+	c = line->conn = conn_new(line->worker);
+	c->line = line;
+	c->state = CONN_HEAD;
+	c->readable = c->eof = c->gone = c->last = c->has_body = false;
+	c->more = NULL;
+	buf_reset(&c->input);
+	buf_reset(&c->beyond);
+	c->taken = 0;
+	head_reset(&c->head);
+	return c;
 }
 
 static void conn_on_ready(struct watch *watch, uint32_t events)
 {
-	struct conn *c = CONTAINER_OF(watch, struct conn, watch);
+	struct conn *c = line_wake(CONTAINER_OF(watch, struct line, watch));
 
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
 		c->readable = true;
 	if (c->state == CONN_BUSY || (c->state == CONN_BODY && !upload_welcome(c))) {
-		if (events & (EPOLLHUP | EPOLLERR) && c->socket)
+		if (events & (EPOLLHUP | EPOLLERR) && c->line->socket)
 			conn_client_left(c);
 		else if (events & EPOLLIN)
 			watch_change(watch, watch->events & ~(uint32_t)EPOLLIN);
 		if (c->gone || !(events & EPOLLOUT))
 			return;
 	}
-	if (c->state == CONN_SEND && events & (EPOLLHUP | EPOLLERR) && c->socket)
+	if (c->state == CONN_SEND && events & (EPOLLHUP | EPOLLERR) && c->line->socket)
 		conn_close(c);
 	else if (c->state == CONN_SEND && !(events & EPOLLOUT))
 		watch_change(watch, watch->events & ~(uint32_t)EPOLLIN);
@@ -445,7 +502,7 @@ static void conn_on_ready(struct watch *watch, uint32_t events)
 static void conn_on_out_ready(struct watch *watch, uint32_t events)
 {
 	(void)events;
-	conn_resume(CONTAINER_OF(watch, struct conn, out_watch));
+	conn_resume(line_wake(CONTAINER_OF(watch, struct line, out_watch)));
 }
 
 /* sending */
@@ -458,7 +515,7 @@ static enum step step_flush(struct conn *c)
 
 	if (!output_pending(&c->output))
 		return STEP_ON;
-	result = output_flush(&c->output, c->out, c->socket, &progress);
+	result = output_flush(&c->output, c->line->out, c->line->socket, &progress);
 	if (progress)
 		conn_expect(c);
 	switch (result) {
@@ -485,9 +542,9 @@ static enum step step_flush(struct conn *c)
 static enum step step_begin_linger(struct conn *c)
 {
 	request_end(c);
-	if (!c->socket || c->eof)
+	if (!c->line->socket || c->eof)
 		return step_close(c);
-	shutdown(c->out, SHUT_WR);
+	shutdown(c->line->out, SHUT_WR);
 	c->state = CONN_LINGER;
 	conn_set_deadline(c, LINGER_MS);
 	conn_set_events(c, false);
@@ -501,7 +558,7 @@ static enum step step_linger(struct conn *c)
 
 	if (!c->readable)
 		return STEP_WAIT;
-	n = recv(c->in, nowhere, sizeof nowhere, 0);
+	n = recv(c->line->in, nowhere, sizeof nowhere, 0);
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
 		return step_close(c);
 	c->readable = n == (ssize_t)sizeof nowhere;
@@ -513,7 +570,7 @@ static enum step step_next_request(struct conn *c)
 {
 	input_next(c);
 	request_end(c);
-	c->had_answer = true;
+	c->line->had_answer = true;
 	head_reset(&c->head);
 	c->state = CONN_HEAD;
 	conn_expect(c);
@@ -524,15 +581,15 @@ static bool conn_has_bytes(const struct conn *c)
 {
 	char byte;
 
-	return c->socket && recv(c->in, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+	return c->line->socket && recv(c->line->in, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 bool conn_left(const struct conn *c)
 {
 	char byte;
 
-	return c->gone || (c->socket &&
-			   (c->eof || recv(c->in, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0));
+	return c->gone || (c->line->socket &&
+			   (c->eof || recv(c->line->in, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0));
 }
 
 /*
@@ -634,8 +691,9 @@ static enum step step_wait_for_head(struct conn *c)
 {
 	bool begun = input_of_head(c).n > 0;
 	enum step step = step_flush(c);
+	bool rests = !begun && step == STEP_ON;
 
-	if (step == STEP_CLOSED)
+	if (step == STEP_GONE)
 		return step;
 	if (c->eof)
 		return step == STEP_ON ? step_close(c) : step;
@@ -643,10 +701,13 @@ static enum step step_wait_for_head(struct conn *c)
 		c->request.head_begun = true;
 		conn_set_deadline(c, c->worker->httpd->conf->limits.header_timeout_ms);
 	}
-	if (!begun && step == STEP_ON && atomic_load(&c->worker->httpd->draining))
+	if (rests && atomic_load(&c->worker->httpd->draining))
 		conn_hasten(c);
 	conn_set_events(c, step == STEP_WAIT);
-	return STEP_WAIT;
+	if (!rests)
+		return STEP_WAIT;
+	conn_make_spare(c);
+	return STEP_GONE;
 }
 
 static enum step step_head(struct conn *c)
@@ -714,15 +775,17 @@ void conn_resume(struct conn *c)
 /* The deadline may have passed. */
 static void conn_on_timer(struct timer *timer)
 {
-	struct conn *c = CONTAINER_OF(timer, struct conn, timer);
-	uint64_t now = loop_now(c->worker->loop);
+	struct line *line = CONTAINER_OF(timer, struct line, timer);
+	uint64_t now = loop_now(line->worker->loop);
+	struct conn *c = line->conn;
 
-	if (c->state == CONN_BUSY)
+	if (c != NULL && c->state == CONN_BUSY)
 		return;		/* conn_answered() sets the next one */
-	if (now < c->deadline) {
-		timer_start(c->worker->loop, timer, c->deadline - now);
+	if (now < line->deadline) {
+		timer_start(line->worker->loop, timer, line->deadline - now);
 		return;
 	}
+	c = line_wake(line);
 	if (c->state == CONN_BODY) {
 		conn_expect(c);
 		upload_stalled(c);
@@ -747,39 +810,15 @@ static void conn_on_timer(struct timer *timer)
 
 /* making a connection, and the end of all */
 
-static int conn_start_watches(struct conn *c)
+static int line_start_watches(struct line *line)
 {
-	c->watch.fd = c->in;
-	c->watch.ready = conn_on_ready;
-	c->out_watch.fd = c->out;
-	c->out_watch.ready = conn_on_out_ready;
-	if (watch_start(c->worker->loop, &c->watch, EPOLLIN, NULL) < 0)
+	struct loop *loop = line->worker->loop;
+
+	line->watch = (struct watch){ .fd = line->in, .ready = conn_on_ready };
+	line->out_watch = (struct watch){ .fd = line->out, .ready = conn_on_out_ready };
+	if (watch_start(loop, &line->watch, EPOLLIN, NULL) < 0)
 		return -1;
-	return c->in == c->out ? 0 : watch_start(c->worker->loop, &c->out_watch, 0, NULL);
-}
-
-static struct conn *conn_new(struct worker *w)
-{
-	struct conn *c = LIST_FIRST(struct conn, &w->spare, link);
-
-	if (c == NULL) {
-		c = mem_new(1, sizeof *c);
-		c->request = (struct request)REQUEST_INIT;
-	} else {
-		list_remove(&c->link);
-	}
-	c->worker = w;
-	c->state = CONN_HEAD;
-	c->eof = c->gone = c->last = c->has_body = c->had_answer = false;
-	c->output = (struct output)OUTPUT_INIT;
-	c->more = NULL;
-	buf_reset(&c->input);
-	buf_reset(&c->beyond);
-	c->taken = 0;
-	head_reset(&c->head);
-	c->timer = (struct timer){ .fire = conn_on_timer };
-	list_append(&w->conns, &c->link);
-	return c;
+	return line->in == line->out ? 0 : watch_start(loop, &line->out_watch, 0, NULL);
 }
 
 static bool is_socket(int fd)
@@ -792,32 +831,45 @@ static bool is_socket(int fd)
 
 void conn_open(struct worker *w, int in, int out)
 {
-	struct conn *c = conn_new(w);
+	struct line *line = mem_new(1, sizeof *line);
+	struct conn *c;
 	int on = 1;
 
-	c->in = in;
-	c->out = out;
-	c->socket = in == out || (is_socket(in) && is_socket(out));
-	if (c->socket)
+	line->worker = w;
+	line->in = in;
+	line->out = out;
+	line->socket = in == out || (is_socket(in) && is_socket(out));
+	line->timer.fire = conn_on_timer;
+	list_append(&w->lines, &line->link);
+	if (line->socket)
 		setsockopt(out, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	if (c->socket && in != out)
+	if (line->socket && in != out)
 		fcntl(out, F_SETFL, fcntl(out, F_GETFL) | O_NONBLOCK);
+	if (line_start_watches(line) < 0) {
+		line_close(line);
+		return;
+	}
+	c = line_wake(line);
 	/*
 	 * A client that connects usually has something to say at once.  Pipes
 	 * and files stay blocking, for others may share them: they wait for the loop.
 	 */
-	c->readable = c->socket;
+	c->readable = line->socket;
 	conn_expect(c);
-	if (conn_start_watches(c) < 0)
-		conn_close(c);
-	else
-		conn_resume(c);
+	conn_resume(c);
+}
+
+void conn_hasten_all(struct worker *w)
+{
+	LIST_EACH(struct line, line, &w->lines, link)
+		if (line->conn == NULL || line->conn->state == CONN_HEAD)
+			conn_resume(line_wake(line));
 }
 
 void conn_free_all(struct worker *w)
 {
-	LIST_EACH(struct conn, c, &w->conns, link)
-		conn_close(c);
+	LIST_EACH(struct line, line, &w->lines, link)
+		conn_close(line_wake(line));
 	LIST_EACH(struct conn, c, &w->spare, link) {
 		list_remove(&c->link);
 		conn_free(c);

@@ -57,21 +57,30 @@ struct output {
 
 enum conn_state { CONN_HEAD, CONN_BODY, CONN_BUSY, CONN_SEND, CONN_LINGER };
 
-struct conn {
+/* What a connection keeps while it rests: of many clients most do, so it is small. */
+struct line {
 	struct worker *worker;
-	struct link link;		/* among its worker's, or the spare ones */
-	int in, out;			/* one socket; or descriptors 0 and 1 */
+	struct link link;		/* among its worker's */
+	struct conn *conn;		/* serves it; NULL: it rests, nothing was read that is not answered */
+	int in, out;			/* owned; one socket; or descriptors 0 and 1 */
 	bool socket;			/* out is one */
-	enum conn_state state;
+	bool had_answer;		/* to a request before the next one */
 	struct watch watch;		/* of in; of both when they are one */
 	struct watch out_watch;		/* of out when it is another */
 	struct timer timer;
 	uint64_t deadline;		/* ms; by then something must have happened */
+};
+
+/* What serves a connection from the first byte of a request until it is answered. */
+struct conn {
+	struct worker *worker;
+	struct line *line;		/* NULL: it is a spare one */
+	struct link link;		/* among the spare ones */
+	enum conn_state state;
 	bool readable;			/* there may be bytes to receive */
 	bool eof;			/* the client sends no more */
 	bool gone;			/* closed or broken while BUSY */
 	bool last;			/* close when this request is answered */
-	bool had_answer;		/* to a request before this one */
 	struct buf input;		/* received; the request's head stays in place until its end */
 	size_t taken;			/* bytes of input that belong to earlier requests */
 	struct buf beyond;		/* received behind the body: the next request */
@@ -87,6 +96,8 @@ struct conn {
 
 /* The connection owns the descriptors. */
 void conn_open(struct worker *, int in, int out);
+/* The process is to stop: who waits for no answer gets a short time for one more request. */
+void conn_hasten_all(struct worker *);
 void conn_free_all(struct worker *);
 
 /* The answer is in output; the next request follows when it was sent, or, if there is more, the next part. */
