@@ -209,7 +209,8 @@ static bool is_ungrouped(const struct commit *c, const struct commit_state *s)
  * The time is the wall clock's, or the one the caller has from several
  * nodes' clocks, and it is above what is in tree/, the marks, the gate, and
  * (when tree/P is gone, perhaps by hand, or a directory) all of history/P; so
- * it is above everything known here.
+ * it is above everything known here.  The names in history/P are not read
+ * when the counters know that the last change was a deletion above them all.
  *
  * That no (path, version) is issued twice, also after a person removed
  * tree/P or a crash took back what had shown, needs more only when the
@@ -230,13 +231,16 @@ static int greatest_add_name(void *data, const char *name)
 	return 0;
 }
 
-/* The greatest version named in history/P. */
-static int history_greatest(struct store *store, struct names *names, struct version *ret,
+/* No version named in history/P is above this one; none: there is none. */
+static int history_greatest(struct store *store, struct commit_state *s, struct version *ret,
 			    struct err *err)
 {
+	const char *history = names_history(&s->names);
 	struct version greatest = VERSION_NONE;
 
-	if (!names->no_history && names_each(store->history, names_history(names), greatest_add_name, &greatest, err) < 0)
+	if (!s->names.no_history &&
+	    !counters_know_greatest(store, s->path, changed_at(store->history, history), &greatest) &&
+	    names_each(store->history, history, greatest_add_name, &greatest, err) < 0)
 		return -1;
 	*ret = greatest;
 	return 0;
@@ -255,7 +259,7 @@ static int read_state(struct store *store, struct commit_state *s, struct err *e
 			     err) < 0)
 		return -1;
 	if ((version_is_none(s->old.record.version) || s->old.kind == INODE_DIRECTORY) &&
-	    history_greatest(store, &s->names, &past, err) < 0)
+	    history_greatest(store, s, &past, err) < 0)
 		return -1;
 	s->greatest = version_later(version_later(past, s->old.record.version),
 				    version_later(s->marks.file, s->marks.end));
@@ -535,6 +539,14 @@ static bool can_be_left_out(const struct commit_state *s)
 	       (s->how == COMMIT_OWN || s->how == COMMIT_MERGE || s->how == COMMIT_REPLAY);
 }
 
+/* The next commit relies on this deletion being above all in history/P, if it is (choose_version()). */
+static void note_greatest(struct store *store, const struct commit_state *s)
+{
+	if (s->record.flags & RECORD_DELETED && can_be_left_out(s) &&
+	    version_cmp(s->record.version, s->greatest) > 0)
+		counters_note_greatest(store, s->path, changed_at(chain_leaf(&s->chain), "."));
+}
+
 static struct pending pending_of(const struct commit_state *s)
 {
 	return (struct pending){ .version = s->record.version, .record_known = s->record_known,
@@ -768,6 +780,7 @@ static int place_logged_tombstone(struct store *store, struct commit_state *s, s
 	    place_record(store, chain_leaf(&s->chain), &s->record, false, err) < 0 ||
 	    (version_cmp(v, s->marks.file) > 0 && set_mark(s, MARK_FILE, v, err) < 0))
 		return -1;
+	note_greatest(store, s);
 	if (s->newest && inode_is_file(&s->old))
 		unlink_old(s, NULL);
 	return 0;
@@ -1156,6 +1169,7 @@ static int commit_tombstone(struct store *store, const struct commit *c, struct 
 		return status;
 	if (place_tombstone(store, c, s, MARK_FILE, s->marks.file, err) < 0)
 		return -1;
+	note_greatest(store, s);
 	return s->newest && s->old.kind != INODE_NONE && s->old.kind != INODE_DIRECTORY
 		       ? unlink_old(s, err) : 0;
 }

@@ -22,6 +22,12 @@
  * knows the partitions), and one for the directories there are; and whether a
  * sync failed in any of the processes.
  *
+ * Where the last change was a deletion, the slot knows that nothing in the
+ * path's history is above it: so the next version need not be chosen above
+ * thousands of names, which it would have to read.  That holds until another
+ * change begins in the slot, or the directory shows by its time that somebody
+ * else had his hands in it.
+ *
  * It also has what all processes of the node are to know of its clock, and
  * how many versions came from the future.
  *
@@ -44,7 +50,7 @@
 
 #define LOCK_FILE "locks"		/* in the store: whoever writes there meets it, wherever it runs */
 #define SLOTS (1u << 14)		/* bytes of the lock file that are used */
-#define MAGIC "covey counters5"		/* with its NUL: 16 bytes */
+#define MAGIC "covey counters6"		/* with its NUL: 16 bytes */
 #define KNOWN (UINT64_C(1) << 48)	/* beside n: the record of the coming one was, before */
 #define TRIES 8				/* to read: each is a version that came meanwhile */
 #define TABLE_NAME "counters"
@@ -59,6 +65,11 @@ struct slot {
 	_Atomic uint64_t n[2];		/* the same; the coming one's with KNOWN */
 	_Atomic uint64_t segment;	/* the coming one's entry in the log; 0: it has none */
 	_Atomic uint32_t offset;
+	/*
+	 * ns since 1970: when the path's directory in history/ changed last, if
+	 * no name in it is above the coming version; 0: that is not known.
+	 */
+	_Atomic uint64_t history_changed;
 };
 
 struct counters {
@@ -318,6 +329,7 @@ void counters_begin(struct store *store, struct str path, enum change change,
 	put_version(s, 1, pending != NULL ? pending->before : VERSION_NONE, false);
 	atomic_store(&s->segment, pending != NULL ? pending->logged.segment : 0);
 	atomic_store(&s->offset, pending != NULL ? pending->logged.offset : 0);
+	atomic_store(&s->history_changed, 0);
 	atomic_fetch_add(&s->begun, 1);
 	raise(store->counters, slot);
 	if (change != CHANGE_FILE)
@@ -339,6 +351,22 @@ static void slot_end(struct store *store, unsigned slot, enum change change)
 void counters_end(struct store *store, struct str path, enum change change)
 {
 	slot_end(store, slot_of(path), change);
+}
+
+void counters_note_greatest(struct store *store, struct str path, uint64_t changed)
+{
+	atomic_store(&store->counters->slots[slot_of(path)].history_changed, changed);
+}
+
+bool counters_know_greatest(const struct store *store, struct str path, uint64_t changed, struct version *ret)
+{
+	struct slot *s = &store->counters->slots[slot_of(path)];
+
+	if (store->counters == store->stand_in || changed == 0 ||
+	    atomic_load(&s->history_changed) != changed || atomic_load(&s->path) != path_hash(path))
+		return false;
+	*ret = get_version(s, 0);
+	return true;
 }
 
 void counters_note_replayed(struct store *store)

@@ -166,6 +166,13 @@ enum change {
 };
 void counters_begin(struct store *, struct str path, enum change, const struct pending *);
 void counters_end(struct store *, struct str path, enum change);
+/*
+ * Under the path's lock, between the two for a pending version: it is above all
+ * in the path's directory in history/, which changed last then (ns since 1970).
+ */
+void counters_note_greatest(struct store *, struct str path, uint64_t changed);
+/* Under the path's lock: that version, if the directory has not changed since. */
+bool counters_know_greatest(const struct store *, struct str path, uint64_t changed, struct version *ret);
 /* A directory came that is in nobody's list. */
 void counters_directories(struct store *);
 /* A version of that time came: how far it is ahead, ns, if it is so far that it is counted; else 0. */
@@ -205,6 +212,8 @@ const char *temporary_name(char to[TEMPORARY_NAME], const char *what, struct str
 /* ",VERSION" in to. */
 #define VERSION_NAME (VERSION_TEXT + 1)
 const char *version_name(char to[VERSION_NAME], struct version);
+/* When a name was last given to it, or changed in it if it is a directory: ns since 1970; 0: it is not there. */
+uint64_t changed_at(int dir, const char *name);
 /* A name in a history directory: 0 when it is a version's. */
 int version_of_name(const char *name, struct version *ret);
 

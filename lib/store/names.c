@@ -79,6 +79,15 @@ const char *names_version(struct names *names, struct version v)
 	return names_mark(names, version_name(name, v));
 }
 
+uint64_t changed_at(int dir, const char *name)
+{
+	struct stat st;
+
+	if (dir < 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	return (uint64_t)st.st_ctim.tv_sec * 1000000000 + (uint64_t)st.st_ctim.tv_nsec;
+}
+
 int version_of_name(const char *name, struct version *ret)
 {
 	return name[0] == ',' ? version_parse(str_of(name + 1), ret, NULL) : -1;

@@ -267,16 +267,6 @@ static int record_remove(struct pruning *p, const struct history_entry *entry, s
 	return 0;
 }
 
-/* When a name last was given to it, ns since 1970. */
-static uint64_t changed_at(int dir, const char *name)
-{
-	struct stat st;
-
-	if (dir < 0 || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return 0;
-	return (uint64_t)st.st_ctim.tv_sec * 1000000000 + (uint64_t)st.st_ctim.tv_nsec;
-}
-
 /* No replay of the log brings back what goes. */
 static int forget_records(struct pruning *p, struct err *err)
 {

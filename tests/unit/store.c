@@ -2,6 +2,7 @@
 #include "store_unit.h"
 #include "clock_unit.h"
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -313,6 +314,19 @@ static void end_of_times(void)
 	CHECK(commit(&c, "late", "4") == ERR_NONE && holds("late", "4"));
 }
 
+/* Directories whose names were read: over the C library's. */
+static size_t directories_read;
+
+DIR *fdopendir(int fd)
+{
+	DIR *(*next)(int);
+	void *symbol = dlsym(RTLD_NEXT, "fdopendir");
+
+	memcpy(&next, &symbol, sizeof next);
+	directories_read++;
+	return next(fd);
+}
+
 /* Commit content or a tombstone; its version, which must be above last. */
 static struct version above(struct version last, const char *path, bool deleted)
 {
@@ -343,6 +357,55 @@ static void clock_jumps(void)
 		clock_gettime(CLOCK_REALTIME, &now);
 		CHECK(above(VERSION_NONE, path, false).time / 1000000000 - (uint64_t)now.tv_sec < 60);
 	}
+	clock_shift = 0;
+}
+
+/* A name that covey has not put there, of a version an hour ahead. */
+static struct version put_by_hand(const char *path)
+{
+	struct version v = { .time = UINT64_C(3600) * 1000000000, .node = 7 };
+	char name[VERSION_TEXT], file[100];
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	v.time += (uint64_t)now.tv_sec * 1000000000;
+	snprintf(file, sizeof file, "%s/,%s", path, version_format(name, v));
+	usleep(20000);		/* no person is as quick as a tick of the clock */
+	CHECK(symlink("anything", in_store("history/", file)) == 0);
+	return v;
+}
+
+/* What comes after a deletion does not read all names in the path's history, unless they may have changed. */
+static void after_deletion(void)
+{
+	struct version last = above(VERSION_NONE, "often", false);
+	struct commit merged = { .flags = RECORD_DELETED };
+	struct version hand;
+
+	for (int i = 0; i < 10; i++) {
+		last = above(last, "often", true);
+		directories_read = 0;
+		last = above(last, "often", i % 3 == 0);
+		last = above(last, "often", false);
+		CHECK(directories_read == 0);
+		clock_shift -= 60;
+	}
+	/* A person's hand in history/, and in tree/: what lies there is passed. */
+	last = above(last, "often", true);
+	hand = put_by_hand("often");
+	last = above(hand, "often", false);
+	last = above(last, "often", false);
+	CHECK(unlink(in_store("tree/", "often")) == 0);
+	last = above(hand, "often", true);
+
+	/* A deletion made elsewhere that is not above all here. */
+	last = above(VERSION_NONE, "elsewhere", false);
+	last = above(last, "elsewhere", false);
+	merged.fixed = (struct version){ .time = last.time + 1, .node = 9 };
+	hand = put_by_hand("elsewhere");
+	CHECK(unlink(in_store("tree/", "elsewhere")) == 0);
+	CHECK(commit(&merged, "elsewhere", NULL) == ERR_NONE && stands("elsewhere", NAME_ABSENT));
+	last = above(hand, "elsewhere", false);
 	clock_shift = 0;
 }
 
@@ -788,6 +851,7 @@ int main(void)
 	eviction();
 	end_of_times();
 	clock_jumps();
+	after_deletion();
 	group_time();
 	ahead_of_the_clock();
 	conditions();
