@@ -24,3 +24,14 @@ setup_file() {
 	[ "$status" -eq 64 ]
 	[[ $output == *'usage: bench '* ]]
 }
+
+@test "the bench of scale: what it lays by hand are versions, and every store is measured" {
+	mkdir data
+	run --separate-stderr env COVEY_BIN="$RELEASED" TMPDIR="$PWD/data" PORT="$(port)" BENCH_SECONDS=1 BENCH_ROUNDS=1 \
+		BENCH_STORE=1100 BENCH_VERSIONS=20 BENCH_IDLE=50 "$TOP/tests/bench/bench" --json scale
+	echo "$stderr"
+	[ "$status" -eq 0 ]
+	jq -e '[.works[] | select(.unit != "requests/s") | .by[].name] | length == 8' <<<"$output"
+	jq -e 'all(.works[].by[]; .median.figure > 0)' <<<"$output"
+	[ -z "$(ls data)" ]
+}

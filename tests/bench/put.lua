@@ -1,6 +1,7 @@
--- wrk: every request puts 4 KiB under a name of its own.
+-- wrk: every request puts 4 KiB under a name of its own; or, with the argument "over", all over one file.
 local body = string.rep("covey 4k", 512)
 local n = 0
+local over = false
 local run = tostring(os.time())
 
 -- What came of them: a write that the group has not confirmed is 202.
@@ -31,7 +32,14 @@ function done()
 	io.write(string.format("Writes: %d confirmed, %d not, %d failed\n", sums.confirmed, sums.accepted, sums.failed))
 end
 
+function init(args)
+	over = args[1] == "over"
+end
+
 function request()
+	if over then
+		return wrk.format("PUT", wrk.path, nil, body)
+	end
 	n = n + 1
 	return wrk.format("PUT", wrk.path .. "/" .. run .. "-" .. n, nil, body)
 end

@@ -6,12 +6,13 @@ started.  start() returns when it answers.  missing() says why it cannot be meas
   url               where it answers
   add(name, source) have a file there, with what the file SOURCE has
   fill(count)       have many/0, many/1, ... there, of 4 KiB each
-  load(what)        wrk's arguments: "put" (4 KiB each, under new names), "hot" (the file hot, of 4 KiB)
-                    or "many" (MANY of fill, in turn); any other word is a file that was added
+  load(what)        wrk's arguments: "put" (4 KiB each, under new names), "over" (the same, each over the
+                    file hot), "hot" (the file hot, of 4 KiB) or "many" (MANY of fill, in turn); any other
+                    word is a file that was added
   pause(), resume() of a group: one of its nodes hangs, as one that is connected and does not answer
   node(number)      of a group: the processes of one node
 
-wait, ask and settled are for the other scripts here, too.
+wait, ask, settled and pss are for the other scripts here, too.
 """
 import base64
 import contextlib
@@ -20,6 +21,7 @@ import http.client
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -70,6 +72,16 @@ def settled(places):
         homes = sum(member["in_a"] for member in layout["members"])
         seen.add((layout["epoch"], layout["joint"], homes, epochs == {layout["epoch"]}))
     return len(seen) == 1 and seen.pop()[1:] == (False, len(places), True)
+
+
+def pss(pids):
+    """MiB of memory; what several processes share is divided among them"""
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{pid}/smaps_rollup") as file:
+                total += int(re.search(r"^Pss:\s+(\d+)", file.read(), re.M)[1])
+    return total / 1024
 
 
 def send(place, requests, connections=16):
@@ -263,14 +275,18 @@ class Covey(Server):
     """a node alone: a group of one"""
     name, packages, tells = "covey", {"covey-httpd": "covey"}, ("covey", "--version")
     asks = []           # wrk's arguments for every read
+    settings = ""       # more of its configuration
 
     def start(self):
         os.makedirs(self.directory)
-        config = os.path.join(self.directory, "covey.yaml")
-        with open(config, "w") as file:
-            file.write(f"node: {{address: 127.0.0.1, store: {self.directory}/store}}\nlisten: {{http: {self.port}}}\n")
-        self.spawn("covey-httpd", "-c", config)
+        with open(os.path.join(self.directory, "covey.yaml"), "w") as file:
+            file.write(f"node: {{address: 127.0.0.1, store: {self.directory}/store}}\nlisten: {{http: {self.port}}}\n"
+                       f"{self.settings}\n")
+        self.begin()
         wait("covey answers", 20, lambda: answers(self.place, "/.covey/healthz"))
+
+    def begin(self):
+        self.spawn("covey-httpd", "-c", os.path.join(self.directory, "covey.yaml"))
 
     def add(self, name, source, prefer="wait=60"):
         subprocess.run(["curl", "-sf", "-o", os.devnull, "-H", f"Prefer: {prefer}", "-T", source, f"{self.url}/{name}"],
@@ -282,9 +298,104 @@ class Covey(Server):
     def load(self, what):
         if what == "put":
             return ["-s", os.path.join(HERE, "put.lua"), "-H", "Prefer: wait=20", f"{self.url}/put"]
+        if what == "over":
+            return ["-s", os.path.join(HERE, "put.lua"), f"{self.url}/hot", "--", "over"]
         if what == "many":
             return ["-s", os.path.join(HERE, "get.lua"), *self.asks, f"{self.url}/many", "--", str(MANY)]
         return [*self.asks, f"{self.url}/{what}"]
+
+
+class Single(Covey):
+    """a node alone with the file hot; those below have much of something besides"""
+    offset = 80
+    name = "one file"
+    count = int(os.environ.get("BENCH_IDLE", "10000"))
+    settings = f"limits: {{connections: {count + 1000}, idle_timeout: 1h}}"
+
+    def start(self):
+        super().start()
+        self.add("hot", os.path.join(os.path.dirname(self.directory), "hot"))
+        self.lay()
+
+    def lay(self):
+        """what it has besides"""
+
+    def first_byte(self):
+        """seconds from a new start to the first byte of the file hot"""
+        self.stop()
+        begun = time.monotonic()
+        self.begin()
+        while not answers(self.place, "/hot"):
+            time.sleep(0.001)
+        return time.monotonic() - begun
+
+
+class ManyFiles(Single):
+    """they are laid by hand, each with the attribute and the time of one that was put: all are its version"""
+    offset = 81
+    count = int(os.environ.get("BENCH_STORE", "1000000"))
+    name = f"{count} files"
+    each = 1000         # in a directory
+
+    def lay(self):
+        self.fill(1, "many", b"n\n")
+        top = os.path.join(self.directory, "store", "tree", "many")
+        record = os.getxattr(os.path.join(top, "0"), "user.covey")
+        times = (os.stat(os.path.join(top, "0")).st_mtime_ns,) * 2
+        for i in range(self.count):
+            directory = os.path.join(top, f"d{i // self.each}")
+            if i % self.each == 0:
+                os.mkdir(directory, 0o750)
+            with open(os.path.join(directory, str(i)), "wb", 0) as file:
+                file.write(b"n\n")
+                os.setxattr(file.fileno(), "user.covey", record)
+                os.utime(file.fileno(), ns=times)
+        status, _ = ask(self.place, "GET", "/many/d0/0")
+        if status != 200:
+            raise RuntimeError(f"what was laid is no version: {status}")
+
+
+class ManyVersions(Single):
+    offset = 82
+    count = int(os.environ.get("BENCH_VERSIONS", "10000"))
+    name = f"{count} versions"
+
+    def lay(self):
+        send(self.place, (("PUT", "/hot", SMALL, {}) for _ in range(self.count)))
+
+
+class ManyConnections(Single):
+    """as many are held as limits.connections and this process can have, each after a request"""
+    offset = 83
+    name = f"{Single.count} connections"
+
+    @classmethod
+    def missing(cls):
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if most != resource.RLIM_INFINITY and most < cls.count + 1000:
+            return f"only {most} files may be open (ulimit -Hn)"
+        return super().missing()
+
+    def __init__(self, directory, port):
+        super().__init__(directory, port)
+        self.held = []
+        resource.setrlimit(resource.RLIMIT_NOFILE, (self.count + 1000, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+
+    def lay(self):
+        for _ in range(self.count):
+            self.held.append(http.client.HTTPConnection(self.place, timeout=60))
+            self.held[-1].request("GET", "/hot")
+            self.held[-1].getresponse().read()
+
+    def first_byte(self):
+        seconds = super().first_byte()
+        self.lay()
+        return seconds
+
+    def stop(self):
+        while self.held:
+            self.held.pop().close()
+        super().stop()
 
 
 class Group(Covey):
