@@ -25,13 +25,13 @@ static bool version_is_beyond(struct store *store, const struct keep_item *item,
 	struct history history = HISTORY_INIT;
 	size_t newer = 0;
 
-	if (store_history(store, item->path, &history, NULL) < 0)
+	if (keep == 0 || store_history(store, item->path, &history, NULL) < 0)
 		return false;
 	for (size_t i = 0; i < history.count; i++)
 		newer += !(history.entries[i].record.flags & RECORD_DIRECTORY) &&
 			 version_cmp(history.entries[i].record.version, item->record.version) > 0;
 	history_clear(&history);
-	return keep > 0 && newer >= keep;
+	return newer >= keep;
 }
 
 static enum keep_state keep_state_of(struct store *store, const struct keep_item *item, uint32_t keep)

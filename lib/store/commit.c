@@ -323,23 +323,44 @@ static int choose_record(struct store *store, const struct commit *c, struct com
 	return fill_record(store, c, s, err) < 0 ? -1 : enter_outbox(c, s, err);
 }
 
+/* The versions above this one, by their names: no fewer than there are records of. */
+static int count_names_above(struct store *store, struct commit_state *s, struct version v, size_t *ret,
+			     struct err *err)
+{
+	struct versions all = VERSIONS_INIT;
+	size_t count = version_cmp(s->old.record.version, v) > 0;
+	int status = versions_read(store, &s->names, &all, err);
+
+	for (size_t i = 0; i < all.count; i++)
+		count += version_cmp(all.items[i], v) > 0;
+	versions_clear(&all);
+	if (status == 0)
+		*ret = count;
+	return status;
+}
+
 /* dropped: as many newer records are known as the path keeps. */
 static int check_beyond_keep(struct store *store, const struct commit *c, struct commit_state *s,
 			     struct err *err)
 {
 	struct version v = c->pointer != NULL ? c->pointer->version : c->fixed;
 	uint8_t kind = (c->pointer != NULL ? c->pointer->flags : c->flags) & RECORD_DIRECTORY;
+	size_t newer = 0, limit = kind != 0 ? 1 : c->keep;
 	struct history h = HISTORY_INIT;
-	size_t newer = 0;
 
 	if (version_cmp(v, s->greatest) > 0)
 		return 0;
+	if (count_names_above(store, s, v, &newer, err) < 0)
+		return -1;
+	s->record.version = v;
+	if (newer < limit)
+		return 0;
+	newer = 0;
 	if (history_locked(store, c->path, &h, err) < 0)
 		return -1;
 	for (size_t i = 0; i < h.count && version_cmp(h.entries[i].record.version, v) > 0; i++)
 		newer += (h.entries[i].record.flags & RECORD_DIRECTORY) == kind;
-	s->dropped = newer >= (kind != 0 ? 1 : c->keep);
-	s->record.version = v;
+	s->dropped = newer >= limit;
 	history_clear(&h);
 	return 0;
 }
