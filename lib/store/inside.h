@@ -349,6 +349,8 @@ int history_newest_file(int history, struct names *, struct version above, struc
 /* store_newest(STORE_RECORD) without what is pending, for who calls read_durably() or holds the lock. */
 int newest_without(struct store *, struct str path, const struct pending *, struct store_entry *ret,
 		   struct err *);
+/* store_version(STORE_RECORD) for who holds the path's lock. */
+int version_locked(struct store *, struct str path, struct version, struct store_entry *ret, struct err *);
 struct history_entry history_entry_of(const struct record *, const char *type, bool content);
 /* store_history() for who holds the path's lock. */
 int history_locked(struct store *, struct str path, struct history *ret, struct err *);

@@ -106,26 +106,24 @@ int evict_content(struct store *store, struct str path, const struct history_ent
 static int evict_version(struct store *store, struct str path, struct version v, uint64_t *ret_bytes,
 			 struct err *err)
 {
-	struct history h = HISTORY_INIT;
-	const struct history_entry *entry = NULL;
-	uint64_t bytes = 0;
+	struct store_entry found = STORE_ENTRY_INIT;
+	struct history_entry entry;
+	struct err why = ERR_INIT;
 	int status = 0;
 
-	if (history_locked(store, path, &h, err) < 0)
-		return -1;
-	for (size_t i = 0; i < h.count; i++)
-		if (version_cmp(h.entries[i].record.version, v) == 0 && h.entries[i].content)
-			entry = &h.entries[i];
-	if (entry != NULL) {
+	if (version_locked(store, path, v, &found, &why) < 0 && why.kind != ERR_ABSENT)
+		return err_pass(err, &why);
+	if (found.content) {
+		entry = history_entry_of(&found.record, found.type, true);
 		counters_begin(store, path, CHANGE_FILE, NULL);
-		bytes = entry->record.size;
-		status = evict_content(store, path, entry, 0, err);
+		status = evict_content(store, path, &entry, 0, err);
+		free(entry.type);
 	}
-	if (entry != NULL && status == 0)
+	if (found.content && status == 0)
 		counters_end(store, path, CHANGE_FILE);
-	history_clear(&h);
 	if (status == 0)
-		*ret_bytes = bytes;
+		*ret_bytes = found.content ? found.record.size : 0;
+	store_entry_clear(&found);
 	return status;
 }
 

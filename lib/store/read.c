@@ -23,6 +23,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#define OLDER_AT_FIRST 16	/* versions that are looked at, and then four times as many */
+
 void store_entry_clear(struct store_entry *entry)
 {
 	if (entry->fd >= 0)
@@ -321,6 +323,15 @@ static int version_read(void *data, const struct pending *pending, struct err *e
 	if (status == 0 && version_is_none(q->entry.record.version))
 		status = err_set(err, ERR_ABSENT, "no such version is known here");
 	return status;
+}
+
+int version_locked(struct store *store, struct str path, struct version v, struct store_entry *ret,
+		   struct err *err)
+{
+	struct entry_question q = { .store = store, .path = path, .version = v, .want = STORE_RECORD,
+				    .entry = STORE_ENTRY_INIT };
+
+	return question_answer(&q, version_read(&q, NULL, err), "a version of ", ret, err);
 }
 
 /* Of a gate the newest alone is known. */
@@ -688,24 +699,42 @@ int store_history_part(struct store *store, struct str path, struct version olde
 	return history_ask(&q, ret, err);
 }
 
+static bool is_such_content(const struct history_entry *entry, const uint8_t *sha256, uint64_t most)
+{
+	const struct record *r = &entry->record;
+
+	return entry->content && record_has_content(r) && r->size > 0 && r->size <= most &&
+	       (sha256 == NULL || memcmp(r->sha256, sha256, SHA256_BYTES) == 0);
+}
+
+/* It is most often among the newest: the others are looked at only when it is not. */
 int store_older_content(struct store *store, struct str path, struct version below, const uint8_t *sha256,
 			uint64_t most, struct store_entry *ret, struct err *err)
 {
-	struct history history = HISTORY_INIT;
-	int status;
+	int status = err_set(err, ERR_ABSENT, "read history of %s: no such content is here", shown(path).text);
+	bool more = true;
 
-	if (store_history(store, path, &history, err) < 0)
-		return -1;
-	status = err_set(err, ERR_ABSENT, "read history of %s: no such content is here", shown(path).text);
-	for (size_t i = 0; i < history.count && status < 0; i++) {
-		const struct record *r = &history.entries[i].record;
+	for (size_t limit = OLDER_AT_FIRST; status < 0 && more; limit *= 4) {
+		struct history history = HISTORY_INIT;
+		struct version next = below;
+		size_t older = 0;
 
-		/* One that was pruned meanwhile is passed over. */
-		if (history.entries[i].content && record_has_content(r) && r->size > 0 && r->size <= most &&
-		    (version_is_none(below) || version_cmp(r->version, below) < 0) &&
-		    (sha256 == NULL || memcmp(r->sha256, sha256, SHA256_BYTES) == 0))
-			status = store_version(store, path, r->version, STORE_CONTENT, ret, NULL);
+		if (store_history_part(store, path, below, limit, &history, err) < 0)
+			return -1;
+		for (size_t i = 0; i < history.count && status < 0; i++) {
+			const struct record *r = &history.entries[i].record;
+
+			if (!version_is_none(below) && version_cmp(r->version, below) >= 0)
+				continue;
+			older++;
+			next = r->version;
+			/* One that was pruned meanwhile is passed over. */
+			if (is_such_content(&history.entries[i], sha256, most))
+				status = store_version(store, path, r->version, STORE_CONTENT, ret, NULL);
+		}
+		history_clear(&history);
+		below = next;
+		more = older > limit;
 	}
-	history_clear(&history);
 	return status;
 }

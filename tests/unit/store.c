@@ -283,6 +283,40 @@ static void eviction(void)
 	CHECK(holds("e/v", "4"));
 }
 
+/* The first version's content is behind many newer ones, and found by its sha256 or from any of them. */
+static void older_contents(void)
+{
+	struct commit c = COMMIT_INIT;
+	struct version versions[100];
+	struct record first = { .flags = 0 };
+	struct store_entry entry = STORE_ENTRY_INIT;
+	char body[20];
+
+	for (size_t i = 0; i < 100; i++) {
+		snprintf(body, sizeof body, "%zu", i);
+		CHECK(commit(&c, "older", body) == ERR_NONE);
+		versions[i] = c.record.version;
+		first = i == 0 ? c.record : first;
+	}
+	CHECK(store_older_content(store, str_of("older"), VERSION_NONE, first.sha256, 9, &entry, &why) == 0);
+	CHECK(version_cmp(entry.record.version, versions[0]) == 0 && entry.fd >= 0);
+	store_entry_clear(&entry);
+	for (size_t i = 1; i < 100; i++) {
+		CHECK(store_older_content(store, str_of("older"), versions[i], NULL, 9, &entry, &why) == 0);
+		CHECK(version_cmp(entry.record.version, versions[i - 1]) == 0);
+		store_entry_clear(&entry);
+	}
+	CHECK(store_older_content(store, str_of("older"), versions[0], NULL, 9, &entry, &why) < 0);
+	CHECK(why.kind == ERR_ABSENT);
+	/* Of those that are not too long: the first ten. */
+	CHECK(store_older_content(store, str_of("older"), VERSION_NONE, NULL, 1, &entry, &why) == 0);
+	CHECK(version_cmp(entry.record.version, versions[9]) == 0);
+	store_entry_clear(&entry);
+	CHECK(store_older_content(store, str_of("older"), VERSION_NONE, (const uint8_t[SHA256_BYTES]){ 1 }, 9,
+				  &entry, &why) < 0);
+	CHECK(why.kind == ERR_ABSENT);
+}
+
 /*
  * Where the file system's times end before the version's, the file has the
  * last of them, and is the version all the same.
@@ -849,6 +883,7 @@ int main(void)
 	extremes();
 	foreign();
 	eviction();
+	older_contents();
 	end_of_times();
 	clock_jumps();
 	after_deletion();
