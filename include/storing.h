@@ -31,7 +31,8 @@
  * directory anew in this one, and ends no directory in which something stands.
  *
  * Which parents stand is forgotten with each layout, and what the homes of one
- * lineage said with the next lineage.  The model is tests/model/rmdir.pml.
+ * lineage said with the next lineage.  Who looks after directories whose record may
+ * have been lost (`anew`) does not rely on it.  The model is tests/model/rmdir.pml.
  *
  * done() is called once or twice, never from within storing_start():
  *	when the record is confirmed; or, without that, when time is over or

@@ -5,7 +5,7 @@
  *		ANSWER {certainty, record or none, type, entry or none, parent_known, holders, counts,
  *			clock, epoch}
  *		or FAILED
- *	STORE {path, record, type}	->
+ *	STORE {path, record, type, anew}	->
  *		STORED {confirmed, all, last, counts, newest, epoch}, at most twice
  *		or FAILED
  *	NODES {path}			->
@@ -108,6 +108,7 @@ struct store_ask {
 	struct str path;
 	struct record record;
 	struct str type;
+	bool anew;			/* the directory above is asked about, though it was known to stand */
 };
 
 struct store_answer {

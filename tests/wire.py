@@ -140,7 +140,7 @@ class VersionTalk(Conversation):
     ROW = Message(4, "id:Q name:text http:address state:B roles:B answered:B record:record type:text "
                   "content:B entry:record age_ms:Q")
     END = Message(5)
-    STORE = Message(6, "path:text record:record type:text")
+    STORE = Message(6, "path:text record:record type:text anew:B")
     STORED = Message(7, "confirmed:B all:B last:B " + COUNTS + " newest:version epoch:Q")
     SYNC, SYNCED = Message(10, "plain:rest"), Message(11, "plain:rest")
     STATS = Message(12, "text:rest")

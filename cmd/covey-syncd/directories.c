@@ -44,7 +44,8 @@ static void find_name(struct store *store, struct str directory, struct buf *ask
 		return;
 	if (listing.count > 0) {
 		const struct list_entry *found = &listing.entries[0];
-		struct store_ask store_ask = { .record = *record_current(&found->record, &found->entry) };
+		struct store_ask store_ask = { .record = *record_current(&found->record, &found->entry),
+					       .anew = true };
 
 		path_join(&path, directory, str_of(found->name));
 		store_ask.path = buf_str(&path);

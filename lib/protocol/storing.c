@@ -59,6 +59,7 @@ struct storing {
 	struct store_wait *wait;	/* NULL: nobody listens any more */
 	struct buf path, type;
 	struct record record;
+	bool anew;			/* as in struct store_ask */
 	bool told;			/* done() was called once */
 	bool kept;			/* a majority had it, by the layout of */
 	uint64_t epoch, lineage;
@@ -537,7 +538,7 @@ static void storing_require_parent(struct storing *storing)
 	struct str directory = path_parent(buf_str(&storing->path));
 
 	if (!record_is_live(&storing->record) ||
-	    storing_parent_known(asker, directory, storing->gate)) {
+	    (storing_parent_known(asker, directory, storing->gate) && !(storing->anew && directory.n > 0))) {
 		storing->parent_state = PARENT_READY;
 		return;
 	}
@@ -614,6 +615,7 @@ void storing_start(struct asker *asker, struct store_wait *wait, const struct st
 	buf_addstr(&storing->path, ask->path);
 	buf_addstr(&storing->type, ask->type);
 	storing->record = ask->record;
+	storing->anew = ask->anew;
 	storing->own_gate = gate_of(&ask->record);
 	storing->wait = wait;
 	if (wait != NULL)

@@ -42,7 +42,7 @@ MESSAGE_TABLE(newest_answer, struct newest_answer, "ANSWER", answer_is_sound,
 
 MESSAGE_TABLE(store_ask, struct store_ask, "STORE", NULL,
 	      RECORD_PATH(struct store_ask, path, 1), RECORD(struct store_ask, record, SOME_RECORD),
-	      TYPE(struct store_ask, type));
+	      TYPE(struct store_ask, type), BOOL(struct store_ask, anew));
 
 static bool stored_is_sound(const void *from)
 {

@@ -409,7 +409,7 @@ static void sample_talk(void)
 	SAMPLE(newest_answer, "entry_of_file", .certainty = CERTAINTY_CONFIRMED, .entry = file);
 	SAMPLE(newest_answer, "counts", .certainty = CERTAINTY_CONFIRMED, .counts = { 2, 1, 0, 0 });
 	SAMPLE(store_ask, "file", .path = STR("docs/a"), .record = file, .type = STR("text/x"));
-	SAMPLE(store_ask, "entry", .path = STR("docs"), .record = entry);
+	SAMPLE(store_ask, "entry", .path = STR("docs"), .record = entry, .anew = true);
 	SAMPLE(store_ask, "no_record", .path = STR("docs"));
 	SAMPLE(store_ask, "root", .record = entry);
 	SAMPLE(store_ask, "gate", .path = STR("docs/,"), .record = gone);
