@@ -368,6 +368,15 @@ void listing_cut(struct listing *, size_t n);	/* the entries behind the first n 
  */
 int store_list(struct store *, struct str path, struct str after, size_t limit,
 	       bool with_deleted, struct listing *ret, struct err *);
+/* The same, for whoever lists a directory in parts: all of them have the names of some moment after `asked`. */
+struct list_part {
+	struct str after;
+	size_t limit;
+	bool with_deleted;
+	bool directories;	/* those alone that may be one, or, with_deleted, may have been */
+	uint64_t asked;		/* ms, monotonic */
+};
+int store_list_part(struct store *, struct str path, const struct list_part *, struct listing *ret, struct err *);
 /*
  * The same in steps, from whichever thread, one at a time; each costs what is
  * told.  The names are those of some moment between `asked` (ms, monotonic)

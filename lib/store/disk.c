@@ -913,6 +913,7 @@ void store_close(struct store *store)
 	counters_close(store);
 	pthread_mutex_destroy(&store->readying);
 	pthread_mutex_destroy(&store->syncing);
+	rolls_end(store);
 	pthread_mutex_destroy(&store->rolling);
 	free(store->path);
 	free(store->run_path);

@@ -35,7 +35,7 @@ struct store {
 	atomic_bool released;	/* the reserve was given away and should come back */
 	bool logs;		/* the log may be used on this file system (keeps_order()) */
 	pthread_mutex_t rolling;		/* for the next */
-	struct list rolls;		/* in use */
+	struct list rolls;		/* in use, and at rest */
 	bool replaying;		/* the log, while it is opened: what has to be on disk is synced at the end */
 };
 
@@ -261,6 +261,7 @@ struct roll;
 int roll_open(struct store *, struct str path, int tree, int history, uint64_t opened, uint64_t asked,
 	      struct roll **ret, struct err *);
 void roll_close(struct roll *);		/* NULL is fine */
+void rolls_end(struct store *);		/* nobody has one open any more */
 size_t roll_count(const struct roll *);	/* names, */
 size_t roll_directories(const struct roll *);	/* and those of directories in tree/ */
 /* How many of the names are not behind `after`; empty: 0. */

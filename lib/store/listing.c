@@ -308,7 +308,7 @@ static void listing_append(struct listing *to, struct listing *from)
 	free(from->entries);
 }
 
-/* One more is looked for than is wanted. */
+/* One more is looked for than is wanted; limit 0: all. */
 static int walk_collect(struct store_walk *l, size_t limit, struct listing *to, struct err *err)
 {
 	struct listing part = { .more = true };
@@ -324,18 +324,19 @@ static int walk_collect(struct store_walk *l, size_t limit, struct listing *to, 
 	return 0;
 }
 
-int store_list(struct store *store, struct str path, struct str after, size_t limit,
-	       bool with_deleted, struct listing *ret, struct err *err)
+int store_list_part(struct store *store, struct str path, const struct list_part *part, struct listing *ret,
+		    struct err *err)
 {
 	struct listing listing = LISTING_INIT;
 	struct store_walk *walk;
 	int status;
 
-	if (store_walk_begin(store, path, with_deleted, clock_mono_ms(), &walk, err) < 0)
+	if (store_walk_begin(store, path, part->with_deleted, part->asked, &walk, err) < 0)
 		return -1;
-	status = store_walk_after(walk, after, err);
+	walk->directories = part->directories;
+	status = store_walk_after(walk, part->after, err);
 	if (status == 0)
-		status = walk_collect(walk, limit, &listing, err);
+		status = walk_collect(walk, part->limit, &listing, err);
 	store_walk_end(walk);
 	if (status < 0) {
 		listing_clear(&listing);
@@ -343,4 +344,13 @@ int store_list(struct store *store, struct str path, struct str after, size_t li
 	}
 	*ret = listing;
 	return 0;
+}
+
+int store_list(struct store *store, struct str path, struct str after, size_t limit,
+	       bool with_deleted, struct listing *ret, struct err *err)
+{
+	struct list_part part = { .after = after, .limit = limit, .with_deleted = with_deleted,
+				  .asked = clock_mono_ms() };
+
+	return store_list_part(store, path, &part, ret, err);
 }

@@ -17,6 +17,9 @@
  * roll.  Nothing else is in it: what stands at a name is looked up by whoever
  * wants to know.
  *
+ * A roll that nobody uses any more rests for a moment: another node that lists
+ * the directory in parts wants the names of when it began, whatever came since.
+ *
  * A file is written whole before it has its name, and read by the boot alone
  * that wrote it, for it is never synced.  All of them may be removed at any
  * moment; the oldest are when there are too many.  Where none can be written
@@ -35,6 +38,8 @@
 
 #define ROLL_NAMES 4096
 #define FILES_MAX 16			/* that stay */
+#define RESTING_MAX 16			/* rolls without users, */
+#define RESTING_MS 10000		/* and for how long; looked after when others come or go */
 #define STILL_NS INT64_C(1000000000)	/* far above a tick of the clock */
 #define MAGIC "covey names 1\n"		/* with its NUL: 15 bytes */
 #define DIRECTORY "lists"
@@ -59,8 +64,9 @@ struct roll_head {
 
 struct roll {
 	struct store *store;
-	struct link link;		/* among the store's that are in use */
+	struct link link;		/* among the store's */
 	size_t users;
+	uint64_t left;			/* 0 users: since then */
 	char *path;			/* owned */
 	size_t path_bytes;
 	uint64_t began;			/* ms, monotonic: its directories were opened from then on */
@@ -457,7 +463,29 @@ static bool stamp_is_of_same(const struct stamp *a, const struct stamp *b)
 	return a->dev == b->dev && a->ino == b->ino;
 }
 
-/* The roll in use that tells what was there after `asked`, or still is. */
+/* Those that rest and are too many, or do so for too long, are no longer in use: they go to a list for roll_free(). */
+static void rolls_tidy(struct store *store, size_t most, struct list *to)
+{
+	uint64_t now = clock_mono_ms();
+	size_t resting = 0;
+
+	LIST_EACH(struct roll, roll, &store->rolls, link)
+		resting += roll->users == 0;
+	LIST_EACH(struct roll, roll, &store->rolls, link)
+		if (roll->users == 0 && (resting > most || now - roll->left >= RESTING_MS)) {
+			list_remove(&roll->link);
+			list_append(to, &roll->link);
+			resting--;
+		}
+}
+
+static void rolls_free(struct list *rolls)
+{
+	LIST_EACH(struct roll, roll, rolls, link)
+		roll_free(roll);
+}
+
+/* The roll that tells what was there after `asked`; or, one in use, what still is. */
 static struct roll *rolls_find(struct store *store, struct str path, uint64_t asked, const struct stamp *tree,
 			       const struct stamp *history)
 {
@@ -465,7 +493,7 @@ static struct roll *rolls_find(struct store *store, struct str path, uint64_t as
 		if (!atomic_load(&roll->spoiled) && str_eq((struct str){ roll->path, roll->path_bytes }, path) &&
 		    stamp_is_of_same(&roll->tree, tree) && stamp_is_of_same(&roll->history, history) &&
 		    (roll->began > asked ||
-		     (roll->still && stamp_eq(&roll->tree, tree) && stamp_eq(&roll->history, history)))) {
+		     (roll->users > 0 && roll->still && stamp_eq(&roll->tree, tree) && stamp_eq(&roll->history, history)))) {
 			roll->users++;
 			return roll;
 		}
@@ -495,6 +523,7 @@ int roll_open(struct store *store, struct str path, int tree, int history, uint6
 	      struct roll **ret, struct err *err)
 {
 	int64_t now = (int64_t)clock_wall_ns();
+	struct list old = { .first = NULL };
 	struct stamp of_tree, of_history;
 	struct roll *roll;
 
@@ -516,24 +545,42 @@ int roll_open(struct store *store, struct str path, int tree, int history, uint6
 	roll->users = 1;
 	pthread_mutex_lock(&store->rolling);
 	list_append(&store->rolls, &roll->link);
+	rolls_tidy(store, RESTING_MAX, &old);
 	pthread_mutex_unlock(&store->rolling);
+	rolls_free(&old);
 	*ret = roll;
 	return 0;
 }
 
+/* It costs no memory. */
+static bool roll_may_rest(const struct roll *roll)
+{
+	return roll->fd >= 0 && !atomic_load(&roll->spoiled);
+}
+
 void roll_close(struct roll *roll)
 {
+	struct list old = { .first = NULL };
 	struct store *store;
-	bool last;
 
 	if (roll == NULL)
 		return;
 	store = roll->store;
 	pthread_mutex_lock(&store->rolling);
-	last = --roll->users == 0;
-	if (last)
+	if (--roll->users == 0) {
+		roll->left = clock_mono_ms();
 		list_remove(&roll->link);
+		list_append(roll_may_rest(roll) ? &store->rolls : &old, &roll->link);
+	}
+	rolls_tidy(store, RESTING_MAX, &old);
 	pthread_mutex_unlock(&store->rolling);
-	if (last)
-		roll_free(roll);
+	rolls_free(&old);
+}
+
+void rolls_end(struct store *store)
+{
+	struct list old = { .first = NULL };
+
+	rolls_tidy(store, 0, &old);
+	rolls_free(&old);
 }

@@ -257,6 +257,60 @@ static void test_sharing(void)
 	store_walk_end(third);
 }
 
+/* How many names a list by parts of this many tells, each part with the names of when the first one was asked for. */
+static size_t count_parts(size_t limit, void (*between)(void))
+{
+	struct list_part part = { .limit = limit, .with_deleted = true, .asked = clock_mono_ms() };
+	char last[256] = "";
+	size_t count = 0;
+	bool more = true;
+
+	usleep(2000);
+	while (more) {
+		struct listing l = LISTING_INIT;
+
+		part.after = str_of(last);
+		if (store_list_part(store, STR("d"), &part, &l, &why) < 0)
+			return 0;
+		count += l.count;
+		more = l.more;
+		if (l.count > 0)
+			snprintf(last, sizeof last, "%s", l.entries[l.count - 1].name);
+		listing_clear(&l);
+		between();
+	}
+	return count;
+}
+
+static void put_another(void)
+{
+	static int number;
+	char path[32];
+
+	snprintf(path, sizeof path, "d/z%d", number++);
+	CHECK(put(path, "x") == ERR_NONE);
+}
+
+static void do_nothing(void) {}
+
+/* Nobody has the names between two parts, and the directory changes: they rest until the next part. */
+static void test_parts(void)
+{
+	struct list_part part = { .with_deleted = true, .directories = true, .asked = clock_mono_ms() };
+	struct listing l = LISTING_INIT;
+	size_t before = count_parts(0, do_nothing);
+
+	CHECK(before > NAMES && count_parts(1000, put_another) == before);
+	CHECK(count_parts(1000, do_nothing) == before + before / 1000 + 1);
+	/* Of those that may have been directories all that are known in history/ are told. */
+	CHECK(store_list_part(store, STR("d"), &part, &l, &why) == 0);
+	CHECK(l.count > 0 && l.count < 100);
+	for (size_t i = 0; i < l.count; i++)
+		part.limit += strcmp(l.entries[i].name, "sub") == 0;
+	CHECK(part.limit == 1);
+	listing_clear(&l);
+}
+
 /* There are never more files than a few, though something else lies there, and is older. */
 static void test_many(void)
 {
@@ -288,6 +342,7 @@ int main(void)
 	test_disposable();
 	test_walk();
 	test_sharing();
+	test_parts();
 	test_many();
 	close_store();
 	return UNIT_RESULT();
