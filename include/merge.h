@@ -34,6 +34,10 @@
  * An answer that breaks off in mid-line, is malformed or not in order is
  * used up to there, and then nothing is confirmed.
  *
+ * A window of an index: an answer may end with a name behind which it tells
+ * nothing.  All of them together tell of the names up to the first of these,
+ * merge_upto(), whoever is credited; what is behind is another window's.
+ *
  * The texts are lines of listing_text.h.  They stay the caller's, and must
  * stay; a row is good until the next call.  Pure: no sockets, no clock.
  */
@@ -54,6 +58,7 @@ struct merge_answer {
 	uint64_t node;			/* who */
 	uint64_t epoch;			/* of the layout it went by, as a home; 0: as no home */
 	struct version gate;		/* of the directory, read before its names; none: none */
+	struct str upto;		/* names behind this one are not told; empty: all are */
 	struct str text;
 };
 
@@ -83,6 +88,7 @@ struct merge {
 	bool confirmed;			/* a majority of them is credited, and none was spoiled so far */
 	bool binding;			/* of the rows to come */
 	size_t spoiled;			/* answers that could not be read to their ends */
+	struct str upto;		/* the end of the window; empty: there is none */
 	bool begun;
 	struct buf last;		/* the name given last; owned */
 	struct version last_version;
@@ -95,6 +101,7 @@ void merge_clear(struct merge *);
 
 /* A majority of the homes is credited.  At the end: and was read whole. */
 bool merge_confirmed(const struct merge *);
+struct str merge_upto(const struct merge *);	/* names behind this one are not in it; empty: all are */
 
 /* What is told of a name, or of a version of a path. */
 struct merge_row {

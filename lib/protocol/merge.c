@@ -27,6 +27,8 @@ void merge_init(struct merge *merge, const struct merge_rule *rule,
 
 		source->node = answers[i].node;
 		source->rest = answers[i].text;
+		if (answers[i].upto.n > 0 && (merge->upto.n == 0 || str_cmp(answers[i].upto, merge->upto) < 0))
+			merge->upto = answers[i].upto;
 		source->credited = merge_credits(rule, &answers[i]);
 		if (source->credited)
 			quorum_answered(&credited, source->node);
@@ -46,6 +48,11 @@ void merge_clear(struct merge *merge)
 bool merge_confirmed(const struct merge *merge)
 {
 	return merge->confirmed;
+}
+
+struct str merge_upto(const struct merge *merge)
+{
+	return merge->upto;
 }
 
 /* lines */
@@ -103,7 +110,7 @@ static void read_row(struct merge *merge, struct merge_source *source, bool was_
 		source->ready = true;
 }
 
-/* The smallest name that any source has next; false: none has any. */
+/* The smallest name of the window that any source has next; false: none has any. */
 static bool smallest(const struct merge *merge, struct str *ret)
 {
 	bool found = false;
@@ -116,7 +123,7 @@ static bool smallest(const struct merge *merge, struct str *ret)
 			found = true;
 		}
 	}
-	return found;
+	return found && (merge->upto.n == 0 || str_cmp(*ret, merge->upto) <= 0);
 }
 
 /* One register of one name: the newest that was told, and by which homes. */

@@ -308,6 +308,109 @@ static void test_random(void)
 	buf_clear(&expected);
 }
 
+/* The end of a window is the first name behind which somebody tells nothing, whoever that is. */
+static void test_window(void)
+{
+	struct trial t = { .rule = rule_of_three() };
+	struct merge merge;
+
+	add_row(&t.texts[0], "a", LISTING_FILE, 5);
+	add_row(&t.texts[0], "c", LISTING_ENDED, 5);
+	add_row(&t.texts[0], "c", LISTING_FILE, 4);
+	add_row(&t.texts[1], "a", LISTING_FILE, 5);
+	add_row(&t.texts[1], "b", LISTING_FILE, 5);
+	add_row(&t.texts[1], "d", LISTING_FILE, 5);
+	trial_answer(&t, 2);
+	trial_merge(&t, 2);
+	CHECK(trial_told(&t, "a=file@0/5 ?b=file@0/5 ?c=deleted@5/4 ?d=file@0/5 "));
+	t.answers[0].upto = STR("c");
+	trial_merge(&t, 2);
+	CHECK(t.confirmed && trial_told(&t, "a=file@0/5 ?b=file@0/5 ?c=deleted@5/4 "));
+	t.answers[1].upto = STR("d");
+	merge_init(&merge, &t.rule, t.answers, 2);
+	CHECK(str_eq(merge_upto(&merge), STR("c")));
+	merge_clear(&merge);
+	/* One that is not credited might know of what is behind, too. */
+	trial_answer(&t, 3);
+	t.answers[2].node = 9;
+	t.answers[2].upto = STR("b");
+	trial_merge(&t, 3);
+	CHECK(t.confirmed && trial_told(&t, "a=file@0/5 ?b=file@0/5 "));
+	t.answers[2].upto = STR("B");
+	trial_merge(&t, 3);
+	CHECK(t.confirmed && trial_told(&t, ""));
+	trial_clear(&t);
+}
+
+/* The rows of a text behind a name, as many names as a window has; *upto: where it ends. */
+static struct str window_of(const struct buf *text, struct str after, size_t limit, struct buf *to, struct buf *upto)
+{
+	struct str rest = buf_str(text), line;
+	struct buf name = BUF_INIT;
+	struct listing_row row;
+	size_t count = 0;
+
+	buf_reset(to);
+	buf_reset(upto);
+	while (str_cut(&rest, '\n', &line) && line.n > 0) {
+		CHECK(listing_text_parse_row(line, &name, &row, NULL) == 0);
+		if (str_cmp(row.name, after) <= 0)
+			continue;
+		if (count++ == limit)
+			break;
+		buf_reset(upto);
+		buf_addstr(upto, row.name);
+		listing_text_row(to, &row);
+	}
+	if (count <= limit)
+		buf_reset(upto);
+	buf_clear(&name);
+	return buf_str(to);
+}
+
+/* Windows of any size, one behind the other, tell what the whole does. */
+static void test_windows(void)
+{
+	struct trial t = { .rule = rule_of_three() };
+	struct buf texts[3] = { BUF_INIT, BUF_INIT, BUF_INIT }, uptos[3] = { BUF_INIT, BUF_INIT, BUF_INIT };
+	struct buf whole = BUF_INIT, told = BUF_INIT, after = BUF_INIT;
+	size_t windows = 0;
+
+	for (int i = 0; i < 3; i++)
+		for (int n = 0; n < NAMES; n++)
+			if (below(4) > 0)
+				add_row(&t.texts[i], (char[]){ (char)('A' + n), '\0' },
+					below(3) > 0 ? LISTING_FILE : LISTING_DELETED, 1 + below(2));
+	trial_answer(&t, 3);
+	trial_merge(&t, 3);
+	buf_addstr(&whole, buf_str(&t.out));
+	buf_adds(&told, "");
+	do {
+		struct merge merge;
+
+		for (size_t i = 0; i < 3; i++) {
+			t.answers[i].text = window_of(&t.texts[i], buf_str(&after), 1 + below(10), &texts[i], &uptos[i]);
+			t.answers[i].upto = buf_str(&uptos[i]);
+		}
+		trial_merge(&t, 3);
+		buf_addstr(&told, buf_str(&t.out));
+		merge_init(&merge, &t.rule, t.answers, 3);
+		CHECK(merge_upto(&merge).n == 0 || str_cmp(merge_upto(&merge), buf_str(&after)) > 0);
+		buf_reset(&after);
+		buf_addstr(&after, merge_upto(&merge));
+		merge_clear(&merge);
+	} while (after.len > 0 && windows++ < NAMES);
+	CHECK(windows < NAMES && str_eq(buf_str(&told), buf_str(&whole)));
+	for (size_t i = 0; i < 3; i++) {
+		buf_clear(&texts[i]);
+		buf_clear(&uptos[i]);
+	}
+	buf_clear(&whole);
+	buf_clear(&told);
+	buf_clear(&after);
+	trial_clear(&t);
+}
+
 static void test_history(void)
 {
 	struct buf t[3] = { BUF_INIT, BUF_INIT, BUF_INIT };
@@ -487,11 +590,14 @@ int main(int argc, char **argv)
 	test_settled();
 	test_credit();
 	test_spoiled();
+	test_window();
 	test_history();
 	test_settling();
 	test_gate();
 	test_greatest();
-	for (int i = 0; i < 500; i++)
+	for (int i = 0; i < 500; i++) {
 		test_random();
+		test_windows();
+	}
 	return UNIT_RESULT();
 }
