@@ -74,6 +74,13 @@
  *	Covey-Epoch: <of the asker's layout; 0: not asked as a home>
  *	Covey-Lineage: <of the same, hex; of a home alone>
  *
+ * or a window of an index, so many names at most, behind one:
+ *
+ *	GET /docs/?format=text&after=NAME&limit=N HTTP/1.1
+ *	Covey-Age: <ms: its names are those of then, or of any moment since; without
+ *		it they are read after the gate>
+ *	Covey-Kind: directories			those alone that may be one, or may have been
+ *
  *	200	what is on the receiver's disk, whole, perhaps nothing: lines of
  *		listing_text.h, of an index both registers of each name; chunked, and
  *		in its trailer Covey-Body and a signature, as SIGN_ANSWER_TRAILER
@@ -81,6 +88,8 @@
  *	Covey-Epoch: <of the receiver's layout>
  *	Covey-Gate: VERSION			the directory's gate, read before its names;
  *						without it there is none
+ *	Covey-Upto: NAME			percent-encoded: of a window, names behind
+ *						this one may follow
  *
  *	421	the receiver has another layout, of this epoch:
  *
@@ -109,6 +118,10 @@
 #define PEER_EPOCH "Covey-Epoch"
 #define PEER_GATE "Covey-Gate"
 #define PEER_LINEAGE "Covey-Lineage"
+#define PEER_AGE "Covey-Age"
+#define PEER_KIND "Covey-Kind"
+#define PEER_DIRECTORIES "directories"
+#define PEER_UPTO "Covey-Upto"
 #define PEER_MSG "/.covey/msg?to="	/* and "versions", "discovery", "sync" or "contents" */
 
 #endif

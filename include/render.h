@@ -45,13 +45,10 @@ struct render_index {
 };
 
 /*
- * As JSON an array of {name, href, type, size, time, version, sha256, mtime},
- * null where there is none; mtime is the client's, in seconds since 1970.
- */
-void render_index(struct buf *, const struct render_index *, enum media);
-/*
- * The same in parts, of one page: what is before its rows, rows, as often as there
- * are some, and what is behind them, which names the next page by the last rows.
+ * In parts, of one page: what is before its rows, rows, as often as there are some, and
+ * what is behind them, which names the next page by the last rows.  As JSON an
+ * array of {name, href, type, size, time, version, sha256, mtime}, null where
+ * there is none; mtime is the client's, in seconds since 1970.
  */
 void render_index_begin(struct buf *, const struct render_index *, enum media);
 void render_index_rows(struct buf *, struct render_index *, enum media);

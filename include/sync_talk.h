@@ -6,8 +6,8 @@
  *		PROGRESS {bytes that are readable by now}...
  *		DONE {}: all bytes are readable, and their sha256 is right
  *		or FAILED, at any time; or, alone, LATER {}: this process stops
- *	LIST {path, epoch, nodes}	->
- *		PART {node, epoch, gate} + memfd of text lines, per peer that answered
+ *	LIST {path, epoch, nodes, window}	->
+ *		PART {node, epoch, gate, upto} + memfd of text lines, per peer that answered
  *		END {asked, answered, stale}
  *	HISTORY {path, epoch, nodes}		->	as LIST
  *	RESOLVE {"host:port"}			->	ADDRESSES {addresses}, or FAILED
@@ -27,7 +27,7 @@
  * one that has another layout answers 421, and END says stale.  Without
  * (epoch 0, no nodes) every member that could answer is asked.  PART says who
  * answered, of which epoch as a home (0: as none), and of LIST the
- * directory's gate.
+ * directory's gate, and behind which name it told nothing.
  *
  * PUSH gives the content to the first of the keepers (not this node; in
  * their order) that take it, as many as are wanted: when one does not answer
@@ -96,17 +96,27 @@ struct sync_pull {
 	size_t holder_count;
 };
 
+/* Which of the names of a directory are wanted from each node; all zero: all. */
+struct sync_window {
+	struct str after;		/* those behind this one; empty: from the first one */
+	uint32_t limit;			/* at most so many; 0: all */
+	bool directories;		/* those alone that may be one, or may have been */
+	uint64_t age;			/* ms: the names of then, or of any moment since; 0: of when they are read */
+};
+
 struct sync_list {
 	struct str path;
 	uint64_t epoch;			/* 0: everybody is asked, as no home */
 	uint64_t nodes[HOLDERS_MAX];
 	size_t node_count;
+	struct sync_window window;	/* of HISTORY: all */
 };
 
 struct sync_part {
 	uint64_t node;			/* who answered, */
 	uint64_t epoch;			/* by this layout, as a home; 0: as no home */
 	struct version gate;		/* of the directory; none: none, or a history */
+	struct str upto;		/* names behind this one were not told; empty: all were */
 };
 
 struct sync_end {

@@ -22,8 +22,8 @@ struct worker;
 
 void get_start(struct conn *);		/* GET, HEAD of a file */
 void index_start(struct conn *);	/* GET, HEAD of a directory; ?versions */
-/* An index of this node's disk alone. */
-void names_start(struct conn *, enum media, bool browser);
+/* An index of what the group knows, or of this node's disk alone. */
+void names_start(struct conn *, enum media, bool browser, bool of_group);
 void page_start(struct conn *);		/* /.covey/ */
 void write_start(struct conn *);	/* PUT, POST, DELETE */
 void take_start(struct conn *);		/* POST /.covey/msg?to=contents */

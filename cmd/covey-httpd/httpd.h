@@ -13,7 +13,7 @@
  *	answer			what answers have in common
  *	get			a file, its content from another node, too
  *	index, inventory	a directory's names, a path's versions
- *	names			the names on this node's disk
+ *	names			an index, told while it is read
  *	pages			/.covey/
  *	write			all that changes the store
  */

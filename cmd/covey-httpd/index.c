@@ -5,12 +5,13 @@
  *	in the pool	render
  *	on the loop	answer
  *
- * The names on this node's disk alone are told by names.c.  Another node that
- * asks this one as a home (peer_http.h) is told what is on this node's disk,
- * whole: both registers of each name, and the gate.
+ * The names are told by names.c.  Another node that asks this one as a home
+ * (peer_http.h) is told what is on this node's disk, whole or a window of it:
+ * both registers of each name, and the gate.
  */
 #include "answer.h"
 #include "loop/conn.h"
+#include "clock.h"
 #include "container.h"
 #include "fields.h"
 #include "group.h"
@@ -18,12 +19,12 @@
 #include "inventory.h"
 #include "mem.h"
 #include "members.h"
+#include "pct.h"
 #include "peer_http.h"
 #include "render.h"
 #include "reply.h"
 
 #define CONFLICTS_MAX 32		/* that Link names */
-#define PAGE_NAMES 1000			/* of an index that a browser asks for, unless it says limit */
 
 struct index {
 	struct conn *conn;
@@ -50,79 +51,6 @@ static void index_end(struct conn *c)
 }
 
 /* in the pool */
-
-/* Directories, then files, each by name. */
-static int index_cmp_for_people(const void *a, const void *b)
-{
-	const struct listing_row *x = a, *y = b;
-
-	if (listing_row_is_directory(x) != listing_row_is_directory(y))
-		return listing_row_is_directory(x) ? -1 : 1;
-	return str_cmp(x->name, y->name);
-}
-
-/* The rows of one page for people, of all there are. */
-static void index_choose_names(struct render_index *page, struct listing_row *rows, size_t count,
-			       const struct query *query, size_t limit)
-{
-	struct listing_row after = {
-		.name = buf_str(&query->after),
-		.type = query->after_directory ? LISTING_DIRECTORY : LISTING_FILE,
-	};
-
-	qsort(rows, count, sizeof *rows, index_cmp_for_people);
-	while (query->has_after && page->before < count &&
-	       index_cmp_for_people(&rows[page->before], &after) <= 0)
-		page->before++;
-	page->directories_first = true;
-	page->later = page->before > 0;
-	page->total = count;
-	page->rows = rows + page->before;
-	page->count = count - page->before;
-	page->more = limit > 0 && page->count > limit;
-	if (page->more)
-		page->count = limit;
-}
-
-static void index_render_names(struct index *index)
-{
-	const struct inventory *inv = &index->inventory;
-	struct conn *c = index->conn;
-	const struct query *query = &c->request.query;
-	struct listing_row *rows = mem_new(2 * inv->count + 1, sizeof *rows);
-	size_t count = 0;
-	struct buf state = BUF_INIT;
-	struct render_index page = { .path = buf_str(&c->request.path),
-				     .node = str_of(c->worker->httpd->conf->node.name),
-				     .rows = rows,
-				     .more = inv->more,
-				     .limit = query->limit,
-				     .deleted = query->deleted,
-				     .format = query->format };
-
-	for (size_t i = 0; i < inv->count; i++) {
-		const struct inventory_row *row = &inv->rows[i];
-
-		if (index->media == MEDIA_HTML && query->deleted)
-			count += listing_rows_of_gone(row->name, &row->told.file, &row->told.entry,
-						      &rows[count]);
-		else
-			rows[count++] = listing_row_of_standing(row->name, &row->told.file, &row->told.entry);
-	}
-	page.count = count;
-	if (index->media == MEDIA_HTML)
-		index_choose_names(&page, rows, count, query,
-				   query->limit > 0 ? query->limit : index->browser ? PAGE_NAMES : 0);
-	answer_state_text(c, &state);
-	page.state = buf_str(&state);
-	render_index(&index->body, &page, index->media);
-	if (page.more) {
-		render_index_next(&index->next, &page);
-		fields_link(&index->links, buf_str(&index->next), "next");
-	}
-	buf_clear(&state);
-	free(rows);
-}
 
 /* What a home tells another node. */
 static void index_render_registers(struct index *index)
@@ -233,10 +161,8 @@ static void index_render_work(struct job *job)
 
 	if (index->versions)
 		history_render(index);
-	else if (index->peer)
-		index_render_registers(index);
 	else
-		index_render_names(index);
+		index_render_registers(index);
 }
 
 /* the answer */
@@ -251,6 +177,13 @@ static void index_peer_fields(struct index *index)
 	if (!version_is_none(index->inventory.gate))
 		reply_field(out, PEER_GATE,
 			    str_of(version_format(version, index->inventory.gate)));
+	if (index->inventory.upto.len > 0) {
+		struct buf name = BUF_INIT;
+
+		pct_encode_component(&name, buf_str(&index->inventory.upto));
+		reply_field(out, PEER_UPTO, buf_str(&name));
+		buf_clear(&name);
+	}
 }
 
 static void index_answer(struct index *index)
@@ -268,18 +201,22 @@ static void index_refuse_unconfirmed(struct conn *c)
 	answer_version_error(c, 504, STR("this cannot be confirmed now"));
 }
 
+/* Of what a node asks another one; s NULL: it does not say. */
+static struct str index_peer_says(const struct conn *c, struct str name)
+{
+	for (size_t i = 0; i < c->head.field_count; i++)
+		if (str_eq_nocase(c->head.fields[i].name, name))
+			return c->head.fields[i].value;
+	return (struct str)STR_INIT;
+}
+
 /* The request says nothing of its layout's lineage, or that it is this one. */
 static bool index_asker_is_of_lineage(const struct conn *c, uint64_t lineage)
 {
+	struct str field = index_peer_says(c, STR(PEER_LINEAGE));
 	uint64_t theirs;
 
-	for (size_t i = 0; i < c->head.field_count; i++) {
-		const struct head_field *field = &c->head.fields[i];
-
-		if (str_eq_nocase(field->name, STR(PEER_LINEAGE)))
-			return str_hex64(field->value, &theirs) == 0 && theirs == lineage;
-	}
-	return true;
+	return field.s == NULL || (str_hex64(field, &theirs) == 0 && theirs == lineage);
 }
 
 /* Another node asked this one as a home, by a layout that is not this one's. */
@@ -322,21 +259,6 @@ static void index_rendered(struct job *job)
 	conn_resume(c);
 }
 
-/* Whether there is anything to tell of; *why says what is missing. */
-static bool index_is_there(const struct index *index, const char **why)
-{
-	const struct inventory *inv = &index->inventory;
-	const struct request *r = &index->conn->request;
-	bool told = inv->result < 0 && inv->err.kind == ERR_ABSENT;
-
-	*why = index->versions ? "nothing was ever there" : "no such directory";
-	if (index->versions)
-		return inv->count > 0;
-	/* Unconfirmed: one name that somebody knows is enough. */
-	return r->path.len == 0 || inv->count > 0 || record_is_live(&r->ask.entry) ||
-	       (!r->ask.confirmed && !told);
-}
-
 /* The answer is as sure as the less sure one of entry and inventory. */
 static void index_take_state(struct index *index)
 {
@@ -374,7 +296,6 @@ static void index_inventoried(struct conn *c)
 {
 	struct index *index = c->request.index;
 	const struct inventory *inv = &index->inventory;
-	const char *why;
 
 	if (inv->ask.here) {
 		index_told_here(index);
@@ -385,10 +306,25 @@ static void index_inventoried(struct conn *c)
 		answer_err(c, &inv->err);
 	else if (c->request.freshness.no_cache && !c->request.ask.confirmed)
 		index_refuse_unconfirmed(c);
-	else if (!index_is_there(index, &why))
-		answer_version_error(c, 404, str_of(why));
+	else if (inv->count == 0)
+		answer_version_error(c, 404, STR("nothing was ever there"));
 	else
 		conn_start_job(c, &index->job, index_render_work, index_rendered, 0);
+}
+
+/* Which names another node wants to be told of. */
+static void index_peer_window(struct conn *c, struct inventory_ask *ask)
+{
+	const struct query *query = &c->request.query;
+	uint64_t now = clock_mono_ms(), age;
+
+	ask->deleted = true;
+	ask->after = buf_str(&query->after);
+	ask->limit = (uint32_t)query->limit;
+	ask->directories = str_eq(index_peer_says(c, STR(PEER_KIND)), STR(PEER_DIRECTORIES));
+	/* What was rounded off is added. */
+	if (str_u64(index_peer_says(c, STR(PEER_AGE)), now, &age) == 0)
+		ask->as_of.ms = now - age + 1;
 }
 
 static void index_take_inventory(struct conn *c, bool here)
@@ -400,16 +336,23 @@ static void index_take_inventory(struct conn *c, bool here)
 				     .here = here,
 				     .silent = c->request.ask.silent };
 
-	/* A page sorts all names in an order of its own. */
-	if (index->versions && !index->peer) {
+	if (!index->versions) {
+		index_peer_window(c, &ask);
+	} else if (!index->peer) {
 		ask.older = query->older;
-		ask.limit = query->limit;
-	} else if (!index->peer && index->media != MEDIA_HTML) {
-		ask.after = buf_str(&query->after);
-		ask.limit = query->limit;
+		ask.limit = (uint32_t)query->limit;
 	}
-	ask.deleted = index->peer || query->deleted;
 	inventory_start(&index->inventory, c, &ask, index_inventoried);
+}
+
+/* Names are told while they are read. */
+static void index_hand_over(struct conn *c, bool of_group)
+{
+	enum media media = c->request.index->media;
+	bool browser = c->request.index->browser;
+
+	index_end(c);
+	names_start(c, media, browser, of_group);
 }
 
 /* asking the group */
@@ -424,7 +367,7 @@ static void index_asked(struct conn *c)
 	else if (r->ask.confirmed && !record_is_live(&r->ask.entry) && !r->query.deleted)
 		answer_version_error(c, 404, STR("no such directory"));
 	else
-		index_take_inventory(c, false);
+		index_hand_over(c, true);
 }
 
 static enum media index_media(struct conn *c, const enum media *offers)
@@ -447,7 +390,7 @@ static enum media index_media(struct conn *c, const enum media *offers)
 	return media;
 }
 
-/* Whole, as text, from this node's disk. */
+/* As text, from this node's disk. */
 static void index_tell_peer(struct conn *c)
 {
 	struct group *group = c->worker->httpd->group;
@@ -465,16 +408,6 @@ static void index_tell_peer(struct conn *c)
 		answer_error(c, 503, "this node's disk has forgotten something");
 	else
 		index_take_inventory(c, true);
-}
-
-/* The names on this node's disk are told while they are read. */
-static void index_hand_over(struct conn *c)
-{
-	enum media media = c->request.index->media;
-	bool browser = c->request.index->browser;
-
-	index_end(c);
-	names_start(c, media, browser);
 }
 
 void index_start(struct conn *c)
@@ -499,13 +432,16 @@ void index_start(struct conn *c)
 		if (versions)
 			index_take_inventory(c, true);
 		else
-			index_hand_over(c);
+			index_hand_over(c, false);
 	} else if (versions || r->path.len == 0) {
 		/* A history needs no entry, and the root always stands. */
 		ask_none(&r->ask, c);
 		r->ask.answered = r->ask.asked;
 		r->ask.confirmed = true;
-		index_take_inventory(c, false);
+		if (versions)
+			index_take_inventory(c, false);
+		else
+			index_hand_over(c, true);
 	} else if (ask_start(&r->ask, c, buf_str(&r->path), NEWEST_READ, VERSION_NONE, index_asked)) {
 		index_asked(c);
 	}

@@ -9,6 +9,7 @@
 #include "inventory.h"
 
 #include "loop/conn.h"
+#include "clock.h"
 #include "container.h"
 #include "group.h"
 #include "layout_file.h"
@@ -36,8 +37,10 @@ static void inventory_forget_rows(struct inventory *inv)
 
 static void inventory_forget_answers(struct inventory *inv)
 {
-	for (size_t i = 1; i < inv->answer_count; i++)
+	for (size_t i = 1; i < inv->answer_count; i++) {
 		close(inv->parts[i]);
+		buf_clear(&inv->uptos[i]);
+	}
 	inv->answer_count = 1;
 }
 
@@ -49,6 +52,8 @@ void inventory_end(struct inventory *inv)
 		call_finish(&inv->settling[i].call);
 	inventory_forget_answers(inv);
 	inventory_forget_rows(inv);
+	buf_clear(&inv->uptos[0]);
+	buf_clear(&inv->upto);
 }
 
 static unsigned inventory_partition(const struct inventory *inv)
@@ -85,21 +90,18 @@ static bool inventory_shows(const struct inventory *inv, const struct inventory_
 /* Drops the rows that are not told, now that all are settled. */
 static void inventory_cut(struct inventory *inv)
 {
-	size_t limit = inv->ask.versions ? 0 : inv->ask.limit, count = 0;
 	struct inventory_kept kept = { .files = 0 };
+	size_t count = 0;
 
 	for (size_t i = 0; i < inv->count; i++) {
 		struct inventory_row *row = &inv->rows[i];
-		bool visible = inventory_shows(inv, row);
 
-		if (visible && (limit == 0 || count < limit) &&
-		    !inventory_has_enough(inv, &kept, &row->told.file)) {
+		if (inventory_shows(inv, row) && !inventory_has_enough(inv, &kept, &row->told.file)) {
 			count_kept(&kept, &row->told.file);
 			inv->rows[count++] = *row;
-			continue;
+		} else {
+			free(row->text);
 		}
-		inv->more = inv->more || (visible && !inv->ask.versions);
-		free(row->text);
 	}
 	inv->count = count;
 }
@@ -239,35 +241,25 @@ static struct inventory_row *inventory_add_row(struct inventory *inv, struct str
 	return row;
 }
 
-/*
- * Only settled names count against the limit: of the others it is not known
- * yet whether anything stands there.
- */
+/* Of a name that is not settled it is not known yet whether anything stands there. */
 static void inventory_merge_names(struct inventory *inv, struct merge *merge)
 {
-	const struct inventory_ask *ask = &inv->ask;
-	struct inventory_row *row;
 	struct merge_name name;
-	size_t sure = 0;
 
 	while (merge_listing(merge, &name)) {
-		bool visible = ask->deleted ||
+		bool visible = inv->ask.deleted ||
 			       record_name_kind(&name.row.file, &name.row.entry) != NAME_ABSENT;
 		bool settled = name.row.confirmed || !merge_confirmed(merge);
+		struct inventory_row *row;
 
-		if ((settled && !visible) ||
-		    (ask->after.s != NULL && str_cmp(name.name, ask->after) <= 0))
+		if ((settled && !visible) || str_cmp(name.name, inv->ask.after) <= 0)
 			continue;
-		if (settled && ask->limit > 0 && sure == ask->limit) {
-			inv->more = true;
-			break;
-		}
 		row = inventory_add_row(inv, name.name);
 		row->told = name.row;
 		row->told.confirmed = settled;
-		sure += settled;
 		inv->differences += !settled;
 	}
+	buf_addstr(&inv->upto, merge_upto(merge));
 }
 
 /* Only settled versions count: another may turn out never to have been confirmed. */
@@ -305,17 +297,41 @@ static int read_text(int part, struct buf *ret)
 	return n < 0 ? -1 : 0;
 }
 
-/* An answer that cannot be read is credited to nobody. */
+/* Ends with the name behind which nothing is told, after as many as were asked for: so windows come to an end. */
+static bool window_is_full(struct str text, struct str upto, size_t limit)
+{
+	struct buf name = BUF_INIT;
+	struct listing_row row;
+	struct str line;
+	size_t count = 0;
+	bool last = false;
+
+	while (str_cut(&text, '\n', &line) && line.n > 0) {
+		last = text.n == 0 && listing_text_parse_row(line, &name, &row, NULL) == 0 && str_eq(row.name, upto);
+		count++;
+	}
+	buf_clear(&name);
+	return last && count >= limit;
+}
+
+/* An answer that cannot be read, or is no window, is as if none had come. */
 static void inventory_merge(struct inventory *inv, struct buf *own)
 {
 	struct buf texts[MERGE_TEXTS_MAX] = { *own };
 	struct merge merge;
 
 	for (size_t i = 1; i < inv->answer_count; i++)
-		if (read_text(inv->parts[i], &texts[i]) < 0)
+		if (read_text(inv->parts[i], &texts[i]) < 0 ||
+		    (inv->uptos[i].len > 0 &&
+		     !window_is_full(buf_str(&texts[i]), buf_str(&inv->uptos[i]), inv->ask.limit))) {
 			inv->answers[i].epoch = 0;
-	for (size_t i = 0; i < inv->answer_count; i++)
+			buf_reset(&inv->uptos[i]);
+			buf_reset(&texts[i]);
+		}
+	for (size_t i = 0; i < inv->answer_count; i++) {
 		inv->answers[i].text = buf_str(&texts[i]);
+		inv->answers[i].upto = buf_str(&inv->uptos[i]);
+	}
 	merge_init(&merge, &inv->rule, inv->answers, inv->answer_count);
 	if (inv->ask.versions)
 		inventory_merge_versions(inv, &merge);
@@ -329,23 +345,20 @@ static void inventory_merge(struct inventory *inv, struct buf *own)
 
 static void inventory_read_names(struct inventory *inv, struct store *store, struct buf *text)
 {
+	struct list_part part = { .after = inv->ask.after, .limit = inv->ask.limit, .with_deleted = true,
+				  .directories = inv->ask.directories };
 	struct listing listing = LISTING_INIT;
 
 	inv->result = store_gate(store, inv->ask.path, &inv->answers[0].gate, &inv->err);
+	part.asked = inv->as_of.ms != 0 ? inv->as_of.ms : clock_mono_ms();
 	if (inv->result == 0)
-		inv->result = store_list(store, inv->ask.path, inv->ask.after,
-					 inv->ask.here ? inv->ask.limit : 0,
-					 !inv->ask.here || inv->ask.deleted, &listing, &inv->err);
-	/* No name is known: whether it is a directory at all. */
-	if (inv->result == 0 && inv->ask.here && inv->ask.deleted && listing.count == 0) {
-		listing_clear(&listing);
-		inv->result = store_list(store, inv->ask.path, inv->ask.after, 1, false, &listing,
-					 &inv->err);
-	}
+		inv->result = store_list_part(store, inv->ask.path, &part, &listing, &inv->err);
 	for (size_t i = 0; i < listing.count; i++)
 		listing_text_registers(text, str_of(listing.entries[i].name),
 				       &listing.entries[i].record, &listing.entries[i].entry);
-	inv->more = inv->ask.here && listing.more;	/* else all are read */
+	buf_reset(&inv->uptos[0]);
+	if (listing.more && listing.count > 0)
+		buf_adds(&inv->uptos[0], listing.entries[listing.count - 1].name);
 	listing_clear(&listing);
 }
 
@@ -454,7 +467,11 @@ static void inventory_take_part(struct inventory *inv, struct frame *frame)
 	if (frame->fd_count != 1 || inv->answer_count == MERGE_TEXTS_MAX ||
 	    sync_part_unpack(frame->body, &part, NULL) < 0)
 		return;
+	/* Who tells of nothing behind what was asked for would be asked for the same again. */
+	if (part.upto.n > 0 && str_cmp(part.upto, inv->ask.after) <= 0)
+		return;
 	*answer = (struct merge_answer){ .node = part.node, .epoch = part.epoch, .gate = part.gate };
+	buf_addstr(&inv->uptos[inv->answer_count], part.upto);
 	inv->parts[inv->answer_count++] = frame->fds[0];
 	frame->fds[0] = -1;
 	if (merge_credits(&inv->rule, answer))
@@ -471,7 +488,7 @@ static void inventory_ask_again(struct inventory *inv)
 {
 	inventory_forget_answers(inv);
 	inventory_forget_rows(inv);
-	inv->more = false;
+	buf_reset(&inv->upto);
 	inv->differences = 0;
 	inv->again.fire = inventory_try_again;
 	timer_start(inv->conn->worker->loop, &inv->again, AGAIN_MS);
@@ -534,6 +551,10 @@ static void inventory_ask_peers(struct inventory *inv)
 	for (size_t i = 0; i < count && list.node_count < HOLDERS_MAX; i++)
 		if (homes[i] != self)
 			list.nodes[list.node_count++] = homes[i];
+	if (!inv->ask.versions && inv->ask.limit > 0)
+		list.window = (struct sync_window){ .after = inv->ask.after, .limit = inv->ask.limit,
+						    .directories = inv->ask.directories,
+						    .age = inv->as_of.ms != 0 ? clock_mono_ms() - inv->as_of.ms : 0 };
 	sync_list_pack(&body, &list);
 	inv->call.answer = inventory_told;
 	call_start(inv->conn->worker->sync, &inv->call,
@@ -550,6 +571,9 @@ static void inventory_choose_homes(struct inventory *inv)
 	inv->keep = layout.epoch > 0 ? layout.keep_versions : 0;
 	inv->rule.epoch = layout.epoch;
 	inv->lineage = layout.lineage;
+	if (inv->as_of.ms != 0 && (inv->as_of.layout.lineage != layout.lineage ||
+				   inv->as_of.layout.epoch != layout.epoch))
+		inv->as_of = (struct as_of){ clock_mono_ms(), { layout.lineage, layout.epoch } };
 	inv->other_layout = false;
 	inv->answers[0].epoch = 0;
 	inv->rule.gate = inv->ask.gate;
@@ -577,6 +601,7 @@ void inventory_start(struct inventory *inv, struct conn *c, const struct invento
 {
 	inv->conn = c;
 	inv->ask = *wanted;
+	inv->as_of = wanted->as_of;
 	inv->done = done;
 	inv->call = (struct call)CALL_INIT;
 	inv->answers[0].node = store_node(c->worker->httpd->store);

@@ -1,16 +1,19 @@
 /*
- * names - an index of this node's disk alone, told while it is read
+ * names - an index of a directory, told while it is read
  *
- *	names_begin	in the pool, one client of a directory after the other: its sorted names
+ *	names_begin	this node's disk: in the pool, one client of a directory after the other: its sorted names
+ *	names_ask	the group: on the loop: ask for the next window of names (inventory.h)
  *	names_part	in the pool: look at the next names, render them
  *	names_told	on the loop: into the output; the next part is made when this one is sent
  *
- * So a client costs the memory of one part, however long the directory, and
+ * So a client costs the memory of one part, or one window, however long the directory, and
  * nothing any more when it hangs up.  An index of one part has its length;
- * a longer one is chunked, or, to HTTP/1.0, ends with the connection.
+ * a longer one is chunked, or, to HTTP/1.0, ends with the connection.  One that was
+ * begun as confirmed, and cannot be confirmed to its end, is cut.
  *
  * What Link says of a next page comes before the page: one of more than a
- * part is walked through twice, first for where it ends.
+ * part is walked through twice, first for where it ends.  Of a directory whose
+ * names are one window of the group each walk is through that.
  */
 #include "answer.h"
 #include "loop/conn.h"
@@ -18,6 +21,7 @@
 #include "clock.h"
 #include "fields.h"
 #include "handlers.h"
+#include "inventory.h"
 #include "mem.h"
 #include "render.h"
 #include "reply.h"
@@ -26,13 +30,27 @@
 #define PART_NAMES 1000			/* that are rendered at once */
 #define PART_STEPS 16			/* of the walk, until the client is looked after */
 #define NUMBERED_NAMES 10000		/* a page for people says which part it is of no more than these */
+#define WINDOW_LEAST 64			/* names of a window, for some may have been deleted */
 
 struct names {
 	struct conn *conn;
 	enum media media;
 	size_t limit;			/* of the page; 0: none */
 	uint64_t asked;			/* ms, monotonic */
-	struct store_walk *walk;	/* owned; NULL: not begun */
+	struct store_walk *walk;	/* owned; of this node's disk; NULL: not begun */
+	struct {
+		bool asked;		/* it is what the group knows that is told */
+		struct inventory window;
+		struct buf after;	/* where the next window begins */
+		struct as_of as_of;	/* which names it has */
+		bool came;		/* the window is there to be read */
+		bool whole;		/* there is no other: it is there to be read again */
+		bool known;		/* somebody knows of names there, */
+		bool absent;		/* or this node's disk tells that there is no such directory */
+	} group;
+	bool prepared;			/* it is known where the page begins, */
+	bool measuring, numbered;	/* but not yet where it ends, nor, numbered, how many there are */
+	size_t found;			/* of its rows, while measuring */
 	bool directories;		/* of a page for people: the first half, without files */
 	bool over;			/* nothing is left to be read */
 	struct listing *kept;		/* owned: what rows point into */
@@ -43,6 +61,8 @@ struct names {
 	struct listing_row last;	/* the row; name NULL: it was not */
 	struct render_index page;
 	bool begun;			/* a part was told */
+	bool made;			/* a part can be told; */
+	size_t steps;			/* of the walk, that it took */
 	bool more;			/* another page follows this one */
 	struct buf state, body, links;
 	int result;			/* -1: err says why */
@@ -63,6 +83,8 @@ static void names_end(struct conn *c)
 
 	names_forget_rows(n);
 	store_walk_end(n->walk);
+	inventory_end(&n->group.window);
+	buf_clear(&n->group.after);
 	free(n->kept);
 	free(n->rows);
 	buf_clear(&n->last_name);
@@ -126,32 +148,65 @@ static void names_add_listing(struct names *n, struct listing *listing)
 	n->kept[n->kept_count++] = *listing;
 }
 
+/* A walk through this half of the names, from the first of them, or behind one. */
+static int names_walk(struct names *n, bool directories, struct str after)
+{
+	n->over = false;
+	n->directories = directories;
+	if (n->group.asked) {
+		buf_reset(&n->group.after);
+		buf_addstr(&n->group.after, after);
+		return 0;
+	}
+	store_walk_directories(n->walk, directories);
+	return after.n > 0 ? store_walk_after(n->walk, after, &n->err) : 0;
+}
+
 /* From the name that was asked for, or the first one. */
 static int names_rewind(struct names *n, bool from_first)
 {
 	const struct query *query = &n->conn->request.query;
 	bool after = query->has_after && !from_first;
 
-	n->over = false;
-	n->directories = names_has_halves(n) && !(after && !query->after_directory);
-	store_walk_directories(n->walk, n->directories);
-	return after ? store_walk_after(n->walk, buf_str(&query->after), &n->err) : 0;
+	return names_walk(n, names_has_halves(n) && !(after && !query->after_directory),
+			  after ? buf_str(&query->after) : STR(""));
 }
 
-/* A step of the walk, by which at most that many rows come. */
+/* The window's names behind where the walk is. */
+static void names_read_window(struct names *n, struct listing *ret)
+{
+	struct inventory *inv = &n->group.window;
+
+	*ret = (struct listing){ .entries = mem_new(inv->count + 1, sizeof *ret->entries), .more = inv->upto.len > 0 };
+	for (size_t i = 0; i < inv->count; i++) {
+		const struct inventory_row *row = &inv->rows[i];
+
+		if (str_cmp(row->name, buf_str(&n->group.after)) > 0)
+			ret->entries[ret->count++] = (struct list_entry){
+				.name = mem_copy(row->text, row->name.n),
+				.record = row->told.file, .entry = row->told.entry,
+			};
+	}
+	buf_reset(&n->group.after);
+	buf_addstr(&n->group.after, buf_str(&inv->upto));
+	n->group.came = n->group.whole;
+}
+
+/* A step of the walk, by which, on this node's disk, at most that many rows come. */
 static int names_read(struct names *n, size_t most)
 {
 	struct listing listing;
 
-	if (store_walk_next(n->walk, most, &listing, &n->err) < 0)
+	if (n->group.asked)
+		names_read_window(n, &listing);
+	else if (store_walk_next(n->walk, most, &listing, &n->err) < 0)
 		return -1;
 	names_add_listing(n, &listing);
 	if (listing.more)
 		return 0;
-	n->over = !n->directories;
-	n->directories = false;
-	if (!n->over)
-		store_walk_directories(n->walk, false);
+	if (n->directories)
+		return names_walk(n, false, STR(""));
+	n->over = true;
 	return 0;
 }
 
@@ -172,29 +227,34 @@ static void names_note_last(struct names *n, const struct listing_row *row)
 	n->last.name = buf_str(&n->last_name);
 }
 
-/* Where the page ends and whether another follows; numbered: also what is before it, and all there are. */
-static int names_measure(struct names *n, bool numbered)
+/* More names than a page for people tells the number of. */
+static void names_forget_numbers(struct names *n)
+{
+	n->numbered = false;
+	n->page.before = n->page.total = 0;
+}
+
+/* A step to where the page ends and whether another follows; numbered: also what is before it, and all there are. */
+static int names_measure(struct names *n)
 {
 	const struct query *query = &n->conn->request.query;
-	size_t found = 0;
 
-	if (names_rewind(n, numbered) < 0)
+	if (names_read(n, PART_NAMES) < 0)
 		return -1;
-	while (!n->over && (numbered || !n->more)) {
-		if (names_read(n, PART_NAMES) < 0)
-			return -1;
-		for (size_t i = 0; i < n->count; i++) {
-			n->page.total += numbered;
-			if (query->has_after && names_cmp(n, &n->rows[i], buf_str(&query->after), query->after_directory) <= 0)
-				n->page.before++;
-			else if (++found == n->limit)
-				names_note_last(n, &n->rows[i]);
-			else if (found > n->limit)
-				n->more = true;
-		}
-		names_forget_rows(n);
+	for (size_t i = 0; i < n->count; i++) {
+		n->page.total++;
+		if (query->has_after && names_cmp(n, &n->rows[i], buf_str(&query->after), query->after_directory) <= 0)
+			n->page.before++;
+		else if (++n->found == n->limit)
+			names_note_last(n, &n->rows[i]);
+		else if (n->found > n->limit)
+			n->more = true;
 	}
-	return names_rewind(n, false);
+	names_forget_rows(n);
+	if (!n->numbered || n->page.total > NUMBERED_NAMES)
+		names_forget_numbers(n);
+	n->measuring = !n->over && (n->numbered || !n->more);
+	return n->measuring ? 0 : names_rewind(n, false);
 }
 
 /* No name shows: whether it is a directory at all. */
@@ -214,11 +274,15 @@ static int names_judge_empty(struct names *n)
 /* What the first part has to know. */
 static int names_prepare(struct names *n)
 {
-	bool numbered = n->limit > 0 && n->media == MEDIA_HTML && store_walk_names(n->walk) <= NUMBERED_NAMES;
-
-	if (numbered || n->limit > PART_NAMES)
-		return names_measure(n, numbered);
-	return names_rewind(n, false);
+	n->prepared = true;
+	n->numbered = n->limit > 0 && n->media == MEDIA_HTML &&
+		      (n->group.asked || store_walk_names(n->walk) <= NUMBERED_NAMES);
+	n->measuring = n->numbered || n->limit > PART_NAMES;
+	if (names_rewind(n, n->numbered) < 0)
+		return -1;
+	/* The first window of a page for people began at the first name. */
+	n->group.came = n->group.whole || !names_has_halves(n) || n->group.after.len == 0;
+	return 0;
 }
 
 /* What follows the last row that was looked for is another page's. */
@@ -236,19 +300,21 @@ static void names_cut(struct names *n)
 	n->count = count;
 }
 
-/* Of a page that is one part, and was not measured, one row more is read. */
+/* A step; of a page that is one part, and was not measured, one row more is read. */
 static int names_fill(struct names *n)
 {
 	bool one = n->limit > 0 && n->limit <= PART_NAMES && n->last.name.s == NULL;
 	size_t wanted = one ? n->limit + 1 : PART_NAMES;
 
-	for (int i = 0; !n->over && n->count < wanted && (one || !n->begun || i < PART_STEPS); i++)
-		if (names_read(n, wanted - n->count) < 0)
-			return -1;
+	if (names_read(n, wanted - n->count) < 0)
+		return -1;
+	n->steps++;
+	n->made = n->over || n->count >= wanted ||
+		  (n->begun && !one && (n->group.asked || n->steps >= PART_STEPS));
+	if (!n->made)
+		return 0;
 	names_cut(n);
-	if (!n->begun && n->count == 0)
-		return names_judge_empty(n);
-	return 0;
+	return !n->begun && n->count == 0 && !n->group.asked ? names_judge_empty(n) : 0;
 }
 
 static void names_link_next(struct names *n)
@@ -270,8 +336,11 @@ static void names_render(struct names *n)
 	page->rows = n->rows;
 	page->count = n->count;
 	page->more = n->more;
-	if (!n->begun)
+	if (!n->begun) {
+		answer_state_text(n->conn, &n->state);
+		page->state = buf_str(&n->state);
 		render_index_begin(&n->body, page, n->media);
+	}
 	render_index_rows(&n->body, page, n->media);
 	/* The next page follows the last row. */
 	if (n->last.name.s != NULL) {
@@ -284,15 +353,21 @@ static void names_render(struct names *n)
 		render_index_end(&n->body, page, n->media);
 }
 
+static int names_step(struct names *n)
+{
+	if (!n->prepared)
+		return names_prepare(n);
+	return n->measuring ? names_measure(n) : names_fill(n);
+}
+
+/* As long as what is next can be read here. */
 static void names_part(struct job *job)
 {
 	struct names *n = CONTAINER_OF(job, struct names, job);
 
-	names_forget_rows(n);
-	n->result = n->begun ? 0 : names_prepare(n);
-	if (n->result == 0)
-		n->result = names_fill(n);
-	if (n->result == 0)
+	while (n->result == 0 && !n->made && (!n->group.asked || n->group.came))
+		n->result = names_step(n);
+	if (n->result == 0 && n->made)
 		names_render(n);
 }
 
@@ -305,14 +380,56 @@ static void names_begin(struct job *job)
 				     n->asked, &n->walk, &n->err);
 }
 
-/* telling, on the loop */
+/* the next names, on the loop */
 
 static void names_told(struct job *);
+static void names_came(struct conn *);
+
+/*
+ * A window with enough for the page; when it was not enough, one as large as they
+ * are.  The first one of a page for people tells how many names there are.
+ */
+static uint32_t names_window(const struct names *n)
+{
+	size_t wanted = 2 * (n->limit + 1);
+
+	if (n->limit == 0 || names_has_halves(n) || n->steps > 0 || wanted > INVENTORY_WINDOW)
+		return INVENTORY_WINDOW;
+	return wanted < WINDOW_LEAST ? WINDOW_LEAST : (uint32_t)wanted;
+}
+
+static void names_ask(struct names *n)
+{
+	struct conn *c = n->conn;
+	struct inventory_ask ask = { .path = buf_str(&c->request.path), .after = buf_str(&n->group.after),
+				     .limit = names_window(n), .directories = n->prepared && n->directories,
+				     .as_of = n->group.as_of, .silent = c->request.ask.silent,
+				     .deleted = n->page.deleted };
+
+	inventory_end(&n->group.window);
+	memset(&n->group.window, 0, sizeof n->group.window);
+	inventory_start(&n->group.window, c, &ask, names_came);
+}
+
+static void names_go_on(struct names *n)
+{
+	if (n->group.asked && !n->group.came)
+		names_ask(n);
+	else
+		conn_start_job(n->conn, &n->job, names_part, names_told, 0);
+}
 
 static void names_next(struct conn *c)
 {
-	conn_start_job(c, &c->request.names->job, names_part, names_told, 0);
+	struct names *n = c->request.names;
+
+	names_forget_rows(n);
+	n->made = false;
+	n->steps = 0;
+	names_go_on(n);
 }
+
+/* telling, on the loop */
 
 static bool names_are_chunked(const struct conn *c)
 {
@@ -358,10 +475,21 @@ static void names_tell_first(struct names *n)
 
 static void names_refuse(struct names *n)
 {
-	if (n->err.kind == ERR_ABSENT || n->err.kind == ERR_CONFLICT)
+	if (n->begun)
+		answer_cut(n->conn, &n->err);
+	else if (n->err.kind == ERR_ABSENT || n->err.kind == ERR_CONFLICT)
 		answer_version_error(n->conn, 404, str_of(err_reason(&n->err)));
 	else
 		answer_err(n->conn, &n->err);
+}
+
+/* Unconfirmed: one name that somebody knows is enough. */
+static bool names_are_somewhere(const struct names *n)
+{
+	const struct request *r = &n->conn->request;
+
+	return !n->group.asked || r->path.len == 0 || n->group.known || record_is_live(&r->ask.entry) ||
+	       (!r->ask.confirmed && !n->group.absent);
 }
 
 static void names_told(struct job *job)
@@ -369,18 +497,63 @@ static void names_told(struct job *job)
 	struct names *n = CONTAINER_OF(job, struct names, job);
 	struct conn *c = n->conn;
 
-	if (n->result < 0 && n->begun) {
-		answer_cut(c, &n->err);
-	} else if (n->result < 0) {
+	if (n->result < 0) {
 		names_refuse(n);
+	} else if (!n->made && conn_left(c)) {
+		conn_abort(c);
+	} else if (!n->made) {
+		names_go_on(n);
 	} else if (n->begun) {
 		names_tell_part(n);
 		conn_answered(c);
-	} else {
+	} else if (names_are_somewhere(n)) {
 		names_tell_first(n);
+		n->begun = true;
+	} else {
+		answer_version_error(c, 404, STR("no such directory"));
 	}
-	n->begun = true;
 	conn_resume(c);
+}
+
+/* The answer is as sure as the least sure of its windows; what it says of that is said by its first part. */
+static bool names_is_sure_enough(struct names *n)
+{
+	const struct inventory *inv = &n->group.window;
+	struct ask *ask = &n->conn->request.ask;
+
+	if (inv->confirmed)
+		return true;
+	if (n->begun && ask->confirmed) {
+		err_set(&n->err, ERR_AWAY, "list directory: a part of it cannot be confirmed now");
+		answer_cut(n->conn, &n->err);
+		return false;
+	}
+	ask->confirmed = false;
+	if (inv->asked > ask->asked)
+		ask->asked = inv->asked;
+	if (inv->answered < ask->answered)
+		ask->answered = inv->answered;
+	if (n->conn->request.freshness.no_cache)
+		answer_version_error(n->conn, 504, STR("this cannot be confirmed now"));
+	return !n->conn->request.freshness.no_cache;
+}
+
+static void names_came(struct conn *c)
+{
+	struct names *n = c->request.names;
+	const struct inventory *inv = &n->group.window;
+
+	if (inv->result < 0 && inv->err.kind != ERR_ABSENT && !inv->confirmed) {
+		n->err = inv->err;
+		names_refuse(n);
+	} else if (names_is_sure_enough(n)) {
+		n->group.came = true;
+		n->group.as_of = inv->as_of;
+		n->group.whole = n->group.whole || (!n->prepared && inv->upto.len == 0);
+		n->group.known = n->group.known || inv->count > 0;
+		n->group.absent = inv->result < 0 && inv->err.kind == ERR_ABSENT;
+		names_go_on(n);
+	}
 }
 
 static void names_began(struct job *job)
@@ -388,14 +561,14 @@ static void names_began(struct job *job)
 	struct names *n = CONTAINER_OF(job, struct names, job);
 
 	if (n->result == 0) {
-		names_next(n->conn);
+		names_go_on(n);
 		return;
 	}
 	names_refuse(n);
 	conn_resume(n->conn);
 }
 
-void names_start(struct conn *c, enum media media, bool browser)
+void names_start(struct conn *c, enum media media, bool browser, bool of_group)
 {
 	const struct query *query = &c->request.query;
 	struct names *n = mem_new(1, sizeof *n);
@@ -406,15 +579,21 @@ void names_start(struct conn *c, enum media media, bool browser)
 	n->media = media;
 	n->limit = query->limit > 0 ? query->limit : media == MEDIA_HTML && browser ? PAGE_NAMES : 0;
 	n->asked = clock_mono_ms();
-	answer_state_text(c, &n->state);
 	n->page = (struct render_index){ .path = buf_str(&c->request.path),
 					 .node = str_of(c->worker->httpd->conf->node.name),
-					 .state = buf_str(&n->state),
 					 .limit = query->limit,
 					 .deleted = query->deleted,
 					 .format = query->format,
 					 .directories_first = names_has_halves(n),
 					 .later = names_has_halves(n) && query->has_after };
+	if (of_group) {
+		n->group.asked = true;
+		n->group.as_of.ms = n->asked;
+		if (!names_has_halves(n))
+			buf_addstr(&n->group.after, buf_str(&query->after));
+		names_ask(n);
+		return;
+	}
 	/* Who would only wait for the same names to be read and sorted occupies no thread. */
 	conn_start_job(c, &n->job, names_begin, names_began, ~path_hash(n->page.path));	/* no writer's key */
 }

@@ -2459,7 +2459,10 @@ enum rmdir_step {
 struct rmdir {
 	struct write *write;
 	enum rmdir_step step;		/* the next one */
-	struct inventory inventory;	/* of step 2, then of step 4 */
+	struct inventory_ask list;	/* of step 2, then of step 4, */
+	struct inventory inventory;	/* a window of it, of many names the last one */
+	struct buf after;		/* which begins behind this one */
+	struct version told;		/* the greatest gate that was told of */
 	struct buf gate;		/* path of the gate */
 	struct commit commit;		/* of the gate */
 	struct call call;		/* STORE of the gate */
@@ -2522,14 +2525,38 @@ static enum outcome entry_ask(struct rmdir *r)
 
 /* 2, 4: what is in it */
 
-static void names_list_begin(struct rmdir *r, struct version gate, bool every_home)
-{
-	struct inventory_ask ask = { .path = buf_str(&r->write->conn->request.path), .gate = gate,
-				     .every_home = every_home, .limit = 1 };
+static void names_listed(struct conn *);
 
+static void names_list_window(struct rmdir *r)
+{
 	inventory_end(&r->inventory);
 	memset(&r->inventory, 0, sizeof r->inventory);
-	inventory_start(&r->inventory, r->write->conn, &ask, rmdir_go_on);
+	r->list.after = buf_str(&r->after);
+	inventory_start(&r->inventory, r->write->conn, &r->list, names_listed);
+}
+
+/* Until a name is found, or all windows have none. */
+static void names_listed(struct conn *c)
+{
+	struct rmdir *r = c->request.write->rmdir;
+	const struct inventory *inv = &r->inventory;
+
+	r->told = version_later(r->told, inv->gate);
+	if (!inv->confirmed || inv->count > 0 || inv->upto.len == 0) {
+		rmdir_go_on(c);
+		return;
+	}
+	buf_reset(&r->after);
+	buf_addstr(&r->after, buf_str(&inv->upto));
+	names_list_window(r);
+}
+
+static void names_list_begin(struct rmdir *r, struct version gate, bool every_home)
+{
+	r->list = (struct inventory_ask){ .path = buf_str(&r->write->conn->request.path), .gate = gate,
+					  .every_home = every_home, .limit = INVENTORY_WINDOW };
+	buf_reset(&r->after);
+	names_list_window(r);
 }
 
 /* True: it was answered. */
@@ -2605,7 +2632,7 @@ static enum outcome gate_commit(struct rmdir *r)
 	r->commit.path = buf_str(&r->gate);
 	r->commit.flags = RECORD_DELETED;
 	r->commit.above = version_later(version_later(ask->entry.version, ask->record.version),
-					r->inventory.gate);
+					r->told);
 	if (r->commit.above.time < UINT64_MAX)
 		r->commit.above.time++;
 	r->commit.clock = ask->clock != 0 ? ask->clock : group_clock(c->worker->httpd->group);
@@ -2667,6 +2694,7 @@ static void rmdir_free(struct rmdir *r)
 		return;
 	inventory_end(&r->inventory);
 	call_finish(&r->call);
+	buf_clear(&r->after);
 	buf_clear(&r->gate);
 	free(r);
 }

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "container.h"
 #include "mem.h"
+#include "pct.h"
 #include "peer_http.h"
 
 #include <fcntl.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #define PART_BYTES_MAX (64u << 20)	/* of one peer's answer */
+#define NAME_BYTES_MAX 2048		/* of one name in it, with both registers */
 #define WHOLE_FACTOR 5			/* a whole answer may take so many times timeouts.pull */
 #define HEADSTART_MS 50			/* before the asker gives up */
 #define SICK_GRACE 10			/* the sick get a tenth of timeouts.pull after the others */
@@ -39,6 +41,7 @@ struct list_peer {
 	bool stale;			/* it has another layout */
 	uint64_t epoch;			/* it answers by this one, as a home; 0: as no home */
 	struct version gate;		/* of the directory, there */
+	struct buf upto;		/* names behind this one it did not tell; empty: none */
 	int memfd;
 	size_t bytes;
 };
@@ -48,6 +51,9 @@ struct list_job {
 	uint64_t epoch;			/* of the layout whose homes are asked; 0: all are, as none */
 	uint64_t nodes[HOLDERS_MAX];	/* those homes */
 	size_t node_count;
+	size_t part_max;		/* bytes of one answer */
+	bool directories;		/* of an index: which window, beside what the target says */
+	uint64_t as_of;			/* ms, monotonic: the names of then or later; 0: of when they are read */
 	struct fetch_set *fetches;
 	struct list_peer *peers;
 	size_t count;
@@ -58,7 +64,8 @@ struct list_job {
 static void list_part(struct list_peer *peer)
 {
 	struct list_job *l = peer->job;
-	struct sync_part part = { .node = peer->id, .epoch = peer->epoch, .gate = peer->gate };
+	struct sync_part part = { .node = peer->id, .epoch = peer->epoch, .gate = peer->gate,
+				  .upto = buf_str(&peer->upto) };
 	struct buf body = BUF_INIT;
 
 	lseek(peer->memfd, 0, SEEK_SET);
@@ -80,6 +87,8 @@ static int list_fields(struct list_peer *peer, struct err *err)
 		return err_set(err, ERR_CORRUPT, "ask peer: it does not say of which layout it is");
 	if (gate.n > 0 && version_parse(gate, &peer->gate, err) < 0)
 		return -1;
+	if (pct_decode(&peer->upto, fetch_field(&peer->fetch, PEER_UPTO)) < 0 || peer->upto.len > PATH_COMPONENT_BYTES)
+		return err_set(err, ERR_CORRUPT, "ask peer: it tells no name");
 	if (peer->job->epoch > 0)
 		peer->epoch = epoch;
 	return 0;
@@ -97,7 +106,7 @@ static int list_head(struct fetch *fetch, const struct fetch_head *head, struct 
 	if (peer->stale && str_u64(fetch_field(fetch, PEER_EPOCH), UINT64_MAX, &epoch) == 0)
 		peers_behind(d->peers, peer->id, epoch);
 	syncd_unlock(d);
-	if (head->length != FETCH_LENGTH_UNKNOWN && head->length > PART_BYTES_MAX)
+	if (head->length != FETCH_LENGTH_UNKNOWN && head->length > peer->job->part_max)
 		return err_set(err, ERR_TOO_LARGE, "ask peer: its answer is too long");
 	if (head->status != 200)
 		return err_set(err, ERR_CORRUPT, "ask peer: it answers %d", head->status);
@@ -109,7 +118,7 @@ static int list_body(struct fetch *fetch, const void *bytes, size_t n, struct er
 	struct list_peer *peer = CONTAINER_OF(fetch, struct list_peer, fetch);
 	const char *at = bytes;
 
-	if (n > PART_BYTES_MAX - peer->bytes)
+	if (n > peer->job->part_max - peer->bytes)
 		return err_set(err, ERR_TOO_LARGE, "ask peer: its answer is too long");
 	peer->bytes += n;
 	while (n > 0) {
@@ -126,20 +135,28 @@ static int list_body(struct fetch *fetch, const void *bytes, size_t n, struct er
 static void list_ask_peer(struct list_job *l, uint64_t id)
 {
 	struct list_peer *peer = &l->peers[l->count];
-	struct sign_part fields[] = { { STR(PEER_EPOCH), STR_INIT }, { STR(PEER_LINEAGE), STR_INIT } };
 	struct syncd *d = l->asked.worker.daemon;
-	char epoch[24], lineage[24];
+	char epoch[24], lineage[24], age[24];
+	struct sign_part fields[4];
+	size_t count = 0;
 
 	snprintf(epoch, sizeof epoch, "%llu", (unsigned long long)l->epoch);
-	snprintf(lineage, sizeof lineage, "%016llx",
-		 (unsigned long long)peers_layout(d->peers)->lineage);
-	fields[0].value = str_of(epoch);
-	fields[1].value = str_of(lineage);
+	fields[count++] = (struct sign_part){ STR(PEER_EPOCH), str_of(epoch) };
+	if (l->epoch > 0) {
+		snprintf(lineage, sizeof lineage, "%016llx", (unsigned long long)peers_layout(d->peers)->lineage);
+		fields[count++] = (struct sign_part){ STR(PEER_LINEAGE), str_of(lineage) };
+	}
+	if (l->as_of > 0) {
+		snprintf(age, sizeof age, "%llu", (unsigned long long)(clock_mono_ms() - l->as_of));
+		fields[count++] = (struct sign_part){ STR(PEER_AGE), str_of(age) };
+	}
+	if (l->directories)
+		fields[count++] = (struct sign_part){ STR(PEER_KIND), STR(PEER_DIRECTORIES) };
 	*peer = (struct list_peer){
 		.job = l, .id = id, .sick = peers_sick(d->peers, id),
 		.memfd = memfd_create("covey-part", MFD_CLOEXEC | MFD_ALLOW_SEALING),
 		.fetch = { .peer = peers_http(d->peers, id), .target = buf_str(&l->asked.text),
-			   .fields = fields, .field_count = l->epoch > 0 ? 2 : 1, .node = id,
+			   .fields = fields, .field_count = count, .node = id,
 			   .whole = true,
 			   .first_byte_ms = d->first_byte_ms, .stall_ms = d->stall_ms,
 			   .head = list_head, .body = list_body },
@@ -243,11 +260,30 @@ static void list_release(struct worker *w)
 	struct list_job *l = CONTAINER_OF(w, struct list_job, asked.worker);
 
 	fetch_close(l->fetches);
-	for (size_t i = 0; i < l->count; i++)
+	for (size_t i = 0; i < l->count; i++) {
 		close(l->peers[i].memfd);
+		buf_clear(&l->peers[i].upto);
+	}
 	buf_clear(&l->asked.text);
 	free(l->peers);
 	free(l);
+}
+
+static void list_set_window(struct list_job *l, const struct sync_window *window)
+{
+	uint64_t now = clock_mono_ms();
+
+	buf_addf(&l->asked.text, "&limit=%u", window->limit);
+	if (window->after.n > 0) {
+		buf_adds(&l->asked.text, "&after=");
+		pct_encode_component(&l->asked.text, window->after);
+	}
+	l->part_max = (size_t)window->limit * NAME_BYTES_MAX;
+	if (l->part_max > PART_BYTES_MAX)
+		l->part_max = PART_BYTES_MAX;
+	l->directories = window->directories;
+	if (window->age > 0)
+		l->as_of = now > window->age ? now - window->age : 1;
 }
 
 int request_list(struct syncd *d, struct serve_request *request, struct frame *frame, struct err *err)
@@ -261,10 +297,13 @@ int request_list(struct syncd *d, struct serve_request *request, struct frame *f
 		return -1;
 	l = mem_new(1, sizeof *l);
 	l->epoch = list.epoch;
+	l->part_max = PART_BYTES_MAX;
 	l->node_count = list.node_count;
 	memcpy(l->nodes, list.nodes, sizeof l->nodes);
 	path_to_target(&l->asked.text, list.path, index);
 	buf_adds(&l->asked.text, index ? "?format=text" : "?versions&format=text");
+	if (list.window.limit > 0)
+		list_set_window(l, &list.window);
 	l->asked.worker.release = list_release;
 	asked_start(d, &l->asked, list_run, request, d->asks);
 	return 0;

@@ -435,15 +435,6 @@ void render_index_end(struct buf *buf, const struct render_index *index, enum me
 		buf_adds(buf, index->told == 0 ? "[]\n" : "\n]\n");
 }
 
-void render_index(struct buf *buf, const struct render_index *index, enum media media)
-{
-	struct render_index page = *index;
-
-	render_index_begin(buf, &page, media);
-	render_index_rows(buf, &page, media);
-	render_index_end(buf, &page, media);
-}
-
 /* a history */
 
 static struct str history_type_of(const struct render_history *history, const struct history_row *row)

@@ -11,20 +11,35 @@ MESSAGE_TABLE(sync_pull, struct sync_pull, "PULL", NULL,
 MESSAGE_TABLE(sync_progress, uint64_t, "PROGRESS", NULL,
 	      VALUE(FIELD_NUMBER, 8, uint64_t, 0, UINT64_MAX));
 
+/* As a query takes it for ?after=. */
+static bool is_no_name(struct str text)
+{
+	return text.n > 0 && (memchr(text.s, '\0', text.n) != NULL || memchr(text.s, '/', text.n) != NULL);
+}
+
 static bool list_is_sound(const void *from)
 {
 	const struct sync_list *list = from;
 
-	return list->epoch != 0 || list->node_count == 0;
+	return (list->epoch != 0 || list->node_count == 0) && !is_no_name(list->window.after);
 }
 
 MESSAGE_TABLE(sync_list, struct sync_list, "LIST or HISTORY", list_is_sound,
 	      PATH(struct sync_list, path, 0), U64(struct sync_list, epoch),
-	      NODES(struct sync_list, nodes, node_count, HOLDERS_MAX));
+	      NODES(struct sync_list, nodes, node_count, HOLDERS_MAX),
+	      TEXT(struct sync_list, window.after, 0, PATH_COMPONENT_BYTES), U32(struct sync_list, window.limit),
+	      BOOL(struct sync_list, window.directories), U64(struct sync_list, window.age));
 
-MESSAGE_TABLE(sync_part, struct sync_part, "PART", NULL,
+static bool part_is_sound(const void *from)
+{
+	const struct sync_part *part = from;
+
+	return !is_no_name(part->upto);
+}
+
+MESSAGE_TABLE(sync_part, struct sync_part, "PART", part_is_sound,
 	      U64(struct sync_part, node), U64(struct sync_part, epoch),
-	      VERSION(struct sync_part, gate));
+	      VERSION(struct sync_part, gate), TEXT(struct sync_part, upto, 0, PATH_COMPONENT_BYTES));
 
 static bool end_is_sound(const void *from)
 {

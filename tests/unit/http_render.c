@@ -29,6 +29,16 @@ static bool has(const struct buf *text, const char *part)
 	return found;
 }
 
+/* All of a page in one part. */
+static void render_page(struct buf *to, const struct render_index *index, enum media media)
+{
+	struct render_index page = *index;
+
+	render_index_begin(to, &page, media);
+	render_index_rows(to, &page, media);
+	render_index_end(to, &page, media);
+}
+
 static void test_escapes(void)
 {
 	static const struct {
@@ -272,7 +282,7 @@ static void test_index(void)
 				      .state = STR("confirmed") };
 	struct buf text = BUF_INIT;
 
-	render_index(&text, &index, MEDIA_HTML);
+	render_page(&text, &index, MEDIA_HTML);
 	CHECK(has(&text, "<a href=\"%3Cb%3E%FF\">&lt;b&gt;\xef\xbf\xbd</a>"));
 	CHECK(has(&text, "<a href=\"a%3Ab\">a:b</a>") && has(&text, "<a href=\"d/\">d/</a>"));
 	CHECK(has(&text, "<s class=\"d\">x</s>") && !strstr(text.data, "<a href=\"x\">"));
@@ -304,7 +314,7 @@ static void test_index(void)
 	index.before = 1000;
 	index.total = 1234567;
 	index.state = STR("unconfirmed; peers=1/2");
-	render_index(&text, &index, MEDIA_HTML);
+	render_page(&text, &index, MEDIA_HTML);
 	CHECK(has(&text, "<span>1,001 to 1,004 of 1,234,567</span>") && has(&text, "href=\"./\">&larr; First page<"));
 	CHECK(has(&text, "<a rel=\"next\" href=\"?after=x\">") && has(&text, "be something newer: unconfirmed; peers=1/2<"));
 	buf_reset(&text);
@@ -313,7 +323,7 @@ static void test_index(void)
 	index.limit = 2;
 	index.rows = gone;
 	index.count = 2;
-	render_index(&text, &index, MEDIA_HTML);
+	render_page(&text, &index, MEDIA_HTML);
 	CHECK(has(&text, "<h1>Deleted from &lt;q&gt;</h1>") && !strstr(text.data, "type=\"file\""));
 	CHECK(has(&text, "<s class=\"d\">d/</s>") && has(&text, "<form action=\"d/\"><button class=\"b\" name=\"deleted\""));
 	CHECK(has(&text, "<form action=\"%22x%22\"><button class=\"b\" name=\"versions\" aria-label=\"Versions of &quot;x&quot;\">"));
@@ -325,7 +335,7 @@ static void test_index(void)
 	index.before = 0;
 	buf_reset(&text);
 	buf_reset(&text);
-	render_index(&text, &index, MEDIA_JSON);
+	render_page(&text, &index, MEDIA_JSON);
 	CHECK(str_eq(buf_str(&text), STR(
 		"[\n{\"name\":\"<b>\xef\xbf\xbd\",\"href\":\"%3Cb%3E%FF\",\"type\":\"file\",\"size\":1536,"
 		"\"time\":\"" TIME "\",\"version\":\"" ID "\",\"sha256\":\"ab" ZEROS "000\",\"mtime\":7},\n"
@@ -336,18 +346,18 @@ static void test_index(void)
 		"{\"name\":\"x\",\"href\":\"x\",\"type\":\"deleted\",\"size\":null,"
 		"\"time\":\"" TIME "\",\"version\":\"" ID "\",\"sha256\":null,\"mtime\":null}\n]\n")));
 	buf_reset(&text);
-	render_index(&text, &index, MEDIA_TEXT);
+	render_page(&text, &index, MEDIA_TEXT);
 	CHECK(str_starts(buf_str(&text), STR("%3Cb%3E%FF\tfile\t1536\t" ID "\t" TIME "\tab" ZEROS "000\t7\na%3Ab\t")));
 	buf_reset(&text);
 	index.count = 0;
-	render_index(&text, &index, MEDIA_JSON);
+	render_page(&text, &index, MEDIA_JSON);
 	CHECK(str_eq(buf_str(&text), STR("[]\n")));
 	buf_reset(&text);
 	index.path = STR("");
-	render_index(&text, &index, MEDIA_HTML);
+	render_page(&text, &index, MEDIA_HTML);
 	CHECK(has(&text, "Nothing is here yet") && strstr(text.data, "<nav") == NULL);
 	index.deleted = true;
-	render_index(&text, &index, MEDIA_HTML);
+	render_page(&text, &index, MEDIA_HTML);
 	CHECK(has(&text, "Nothing was deleted here"));
 	buf_clear(&text);
 }

@@ -458,8 +458,13 @@ static void sample_sync(void)
 	SAMPLE(sync_pull, "gate", .path = STR("docs/,"), .record = file);
 	SAMPLE(sync_list, "full", .path = STR("docs"), .epoch = 5, .nodes = { 9, 8 }, .node_count = 2);
 	SAMPLE(sync_list, "all", .path = STR(""));
+	SAMPLE(sync_list, "window", .path = STR("docs"), .epoch = 5, .nodes = { 9 }, .node_count = 1,
+	       .window = { .after = STR("a\xff"), .limit = 4096, .directories = true, .age = 7 });
+	SAMPLE(sync_list, "no_name", .path = STR("docs"), .window = { .after = STR("a/b"), .limit = 1 });
 	SAMPLE(sync_list, "no_epoch", .path = STR("docs"), .nodes = { 9 }, .node_count = 1);
-	SAMPLE(sync_part, "full", .node = 44, .epoch = 5, .gate = { 7, 8, 9 });
+	SAMPLE(sync_part, "full", .node = 44, .epoch = 5, .gate = { 7, 8, 9 }, .upto = STR("a.txt"));
+	SAMPLE(sync_part, "whole", .node = 44, .epoch = 5);
+	SAMPLE(sync_part, "no_name", .node = 44, .upto = STR("a/b"));
 	SAMPLE(sync_end, "full", .asked = 3, .answered = 1, .stale = true);
 	SAMPLE(sync_end, "more", .asked = 1, .answered = 3);
 	SAMPLE(sync_addresses, "two", .list = { address_of("10.0.0.1:1"), address_of("[::1]:2") },
