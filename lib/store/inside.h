@@ -260,7 +260,7 @@ struct roll;
  */
 int roll_open(struct store *, struct str path, int tree, int history, uint64_t opened, uint64_t asked,
 	      struct roll **ret, struct err *);
-void roll_close(struct roll *);		/* NULL is fine */
+void roll_close(struct roll *, bool rests);	/* rests: the next part is soon asked for.  NULL is fine */
 void rolls_end(struct store *);		/* nobody has one open any more */
 size_t roll_count(const struct roll *);	/* names, */
 size_t roll_directories(const struct roll *);	/* and those of directories in tree/ */

@@ -31,6 +31,7 @@ struct store_walk {
 	struct names names;
 	int tree, history;	/* the directory; owned; -1: not there */
 	struct roll *roll;
+	bool rests;		/* another walk is to go on behind this one */
 	size_t next;		/* name */
 	struct buf below;	/* the path of what is looked at */
 };
@@ -249,7 +250,7 @@ void store_walk_end(struct store_walk *l)
 {
 	if (l == NULL)
 		return;
-	roll_close(l->roll);
+	roll_close(l->roll, l->rests);
 	buf_clear(&l->below);
 	if (l->tree >= 0)
 		close(l->tree);
@@ -337,6 +338,7 @@ int store_list_part(struct store *store, struct str path, const struct list_part
 	status = store_walk_after(walk, part->after, err);
 	if (status == 0)
 		status = walk_collect(walk, part->limit, &listing, err);
+	walk->rests = listing.more;
 	store_walk_end(walk);
 	if (status < 0) {
 		listing_clear(&listing);

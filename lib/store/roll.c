@@ -17,8 +17,8 @@
  * roll.  Nothing else is in it: what stands at a name is looked up by whoever
  * wants to know.
  *
- * A roll that nobody uses any more rests for a moment: another node that lists
- * the directory in parts wants the names of when it began, whatever came since.
+ * A roll of which another part is to come rests for a moment: another node that
+ * lists the directory in parts wants the names of when it began, whatever came since.
  *
  * A file is written whole before it has its name, and read by the boot alone
  * that wrote it, for it is never synced.  All of them may be removed at any
@@ -552,13 +552,13 @@ int roll_open(struct store *store, struct str path, int tree, int history, uint6
 	return 0;
 }
 
-/* It costs no memory. */
+/* Where it costs no memory. */
 static bool roll_may_rest(const struct roll *roll)
 {
 	return roll->fd >= 0 && !atomic_load(&roll->spoiled);
 }
 
-void roll_close(struct roll *roll)
+void roll_close(struct roll *roll, bool rests)
 {
 	struct list old = { .first = NULL };
 	struct store *store;
@@ -570,7 +570,7 @@ void roll_close(struct roll *roll)
 	if (--roll->users == 0) {
 		roll->left = clock_mono_ms();
 		list_remove(&roll->link);
-		list_append(roll_may_rest(roll) ? &store->rolls : &old, &roll->link);
+		list_append(rests && roll_may_rest(roll) ? &store->rolls : &old, &roll->link);
 	}
 	rolls_tidy(store, RESTING_MAX, &old);
 	pthread_mutex_unlock(&store->rolling);
