@@ -44,6 +44,7 @@ peers() { scenario pull-peers "$1"; }
 @test "covey-syncd killed in mid-pull: nothing left, and again" { peers killed; }
 @test "300 pulls at once, from good and bad" { peers many; }
 @test "indexes and histories: a part of each peer, who is silent is counted" { peers listings; }
+@test "a window of an index: what is asked for, and whose end is no name" { peers windows; }
 @test "indexes and histories while nobody answers: one time-out, then as long as a check" { peers all_silent; }
 @test "a home that has a newer layout: covey-discoverd is told" { peers behind; }
 @test "addresses are resolved, nonsense is not" { peers names; }

@@ -79,10 +79,10 @@ KINDS = {
 
 
 class Message:
-    """A message of a conversation: its number, and its fields as "NAME:KIND ..."."""
+    """A message of a conversation: its number, its fields as "NAME:KIND ...", and what some are when nobody says."""
 
-    def __init__(self, number, fields=""):
-        self.number, self.name = number, "?"
+    def __init__(self, number, fields="", **usual):
+        self.number, self.name, self.usual = number, "?", usual
         self.fields = [field.split(":") for field in fields.split()]
 
     def __set_name__(self, conversation, name):
@@ -94,7 +94,7 @@ class Message:
     def pack(self, **values):
         body = b""
         for name, kind in self.fields:
-            value = values.pop(name)
+            value = values.pop(name) if name in values else self.usual[name]
             body += KINDS[kind][0](value) if kind in KINDS else struct.pack(">" + kind, value)
         assert not values, f"{self} has no {', '.join(values)}"
         return body
@@ -140,10 +140,13 @@ class VersionTalk(Conversation):
     ROW = Message(4, "id:Q name:text http:address state:B roles:B answered:B record:record type:text "
                   "content:B entry:record age_ms:Q")
     END = Message(5)
-    STORE = Message(6, "path:text record:record type:text anew:B")
+    STORE = Message(6, "path:text record:record type:text anew:B", anew=0)
     STORED = Message(7, "confirmed:B all:B last:B " + COUNTS + " newest:version epoch:Q")
     SYNC, SYNCED = Message(10, "plain:rest"), Message(11, "plain:rest")
     STATS = Message(12, "text:rest")
+
+
+WINDOW, ALL = "after:text limit:I directories:B age:Q", dict(after=b"", limit=0, directories=0, age=0)
 
 
 class SyncTalk(Conversation):
@@ -151,9 +154,9 @@ class SyncTalk(Conversation):
     STARTED = Message(2)
     PROGRESS = Message(3, "bytes:Q")
     DONE = Message(4)
-    LIST = Message(5, "path:text epoch:Q nodes:ids")
-    HISTORY = Message(6, "path:text epoch:Q nodes:ids")
-    PART = Message(7, "node:Q epoch:Q gate:version")
+    LIST = Message(5, "path:text epoch:Q nodes:ids " + WINDOW, **ALL)
+    HISTORY = Message(6, "path:text epoch:Q nodes:ids " + WINDOW, **ALL)
+    PART = Message(7, "node:Q epoch:Q gate:version upto:text")
     END = Message(8, "asked:I answered:I stale:B")
     RESOLVE = Message(9, "name:text")
     ADDRESSES = Message(10, "packed:rest")

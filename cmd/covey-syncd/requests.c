@@ -77,6 +77,11 @@ static void list_part(struct list_peer *peer)
 	l->end.answered++;
 }
 
+static bool buf_has(const struct buf *text, char c)
+{
+	return text->len > 0 && memchr(text->data, c, text->len) != NULL;
+}
+
 /* What it says of itself: of an answer that was asked for as a home's. */
 static int list_fields(struct list_peer *peer, struct err *err)
 {
@@ -87,7 +92,8 @@ static int list_fields(struct list_peer *peer, struct err *err)
 		return err_set(err, ERR_CORRUPT, "ask peer: it does not say of which layout it is");
 	if (gate.n > 0 && version_parse(gate, &peer->gate, err) < 0)
 		return -1;
-	if (pct_decode(&peer->upto, fetch_field(&peer->fetch, PEER_UPTO)) < 0 || peer->upto.len > PATH_COMPONENT_BYTES)
+	if (pct_decode(&peer->upto, fetch_field(&peer->fetch, PEER_UPTO)) < 0 ||
+	    peer->upto.len > PATH_COMPONENT_BYTES || buf_has(&peer->upto, '/') || buf_has(&peer->upto, '\0'))
 		return err_set(err, ERR_CORRUPT, "ask peer: it tells no name");
 	if (peer->job->epoch > 0)
 		peer->epoch = epoch;
