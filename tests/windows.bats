@@ -100,6 +100,8 @@ each_form() {
 
 @test "five nodes: every form and every page" { each_form 5; }
 
+confirms() { [ "$(code -H 'Cache-Control: no-cache' "${URLS[$1]}/?format=text")" = 200 ]; }
+
 # slowly I [DIRECTORY]: a client that reads the beginning of node I's list of /d/, and goes on when there is a file `go`.
 # Then it says in slow.end whether the list came to its end; the names are in `got`.
 slowly() {
@@ -119,6 +121,7 @@ answer = s.recv(1000)
 open("begun", "w").close()
 while not os.path.exists("go"):
     time.sleep(0.02)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
 try:
     while block := s.recv(65536):
         answer += block
@@ -172,6 +175,8 @@ END
 	[ "$(code "${URLS[1]}/long/?format=text")" = 200 ]
 	[[ $(header Version-State) == unconfirmed* ]]
 	cmp expected <(cut -f1 body)
+	release
+	wait_until 30 confirms 1
 }
 
 @test "five nodes: while the layout changes again and again no list that ends lacks a name" {
