@@ -300,6 +300,11 @@ void answer_version_error(struct conn *c, int status, struct str why)
 	buf_clear(&value);
 }
 
+void answer_unconfirmed(struct conn *c)
+{
+	answer_version_error(c, 504, STR("this cannot be confirmed now"));
+}
+
 static int answer_status(enum err_kind kind)
 {
 	switch (kind) {

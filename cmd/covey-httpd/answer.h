@@ -42,6 +42,7 @@ void answer_error(struct conn *, int status, const char *format, ...)
 void answer_error_with(struct conn *, int status, struct str fields, struct str detail);
 /* An error that says how sure it is, by request.ask. */
 void answer_version_error(struct conn *, int status, struct str why);
+void answer_unconfirmed(struct conn *);		/* 504, to who wants a confirmed answer only */
 /* From the error's kind, with its reason alone: the client knows what it asked for.
  * 5xx are logged, whole. */
 void answer_err(struct conn *, const struct err *);

@@ -196,11 +196,6 @@ static void index_answer(struct index *index)
 	answer_end_text(c, buf_str(&index->body));
 }
 
-static void index_refuse_unconfirmed(struct conn *c)
-{
-	answer_version_error(c, 504, STR("this cannot be confirmed now"));
-}
-
 /* Of what a node asks another one; s NULL: it does not say. */
 static struct str index_peer_says(const struct conn *c, struct str name)
 {
@@ -259,21 +254,6 @@ static void index_rendered(struct job *job)
 	conn_resume(c);
 }
 
-/* The answer is as sure as the less sure one of entry and inventory. */
-static void index_take_state(struct index *index)
-{
-	struct ask *ask = &index->conn->request.ask;
-	const struct inventory *inv = &index->inventory;
-
-	ask->confirmed &= inv->confirmed;
-	if (inv->confirmed)
-		return;
-	if (inv->asked > ask->asked)
-		ask->asked = inv->asked;
-	if (inv->answered < ask->answered)
-		ask->answered = inv->answered;
-}
-
 /* This node's disk alone was wanted, by another node or by a client. */
 static void index_told_here(struct index *index)
 {
@@ -301,11 +281,11 @@ static void index_inventoried(struct conn *c)
 		index_told_here(index);
 		return;
 	}
-	index_take_state(index);
+	inventory_lessen(inv, &c->request.ask);
 	if (inv->result < 0 && inv->err.kind != ERR_ABSENT && !inv->confirmed)
 		answer_err(c, &inv->err);
 	else if (c->request.freshness.no_cache && !c->request.ask.confirmed)
-		index_refuse_unconfirmed(c);
+		answer_unconfirmed(c);
 	else if (inv->count == 0)
 		answer_version_error(c, 404, STR("nothing was ever there"));
 	else
@@ -363,7 +343,7 @@ static void index_asked(struct conn *c)
 
 	r->ask.confirmed = r->ask.certainty != CERTAINTY_UNCONFIRMED;	/* the entry is settled */
 	if (r->freshness.no_cache && !r->ask.confirmed)
-		index_refuse_unconfirmed(c);
+		answer_unconfirmed(c);
 	else if (r->ask.confirmed && !record_is_live(&r->ask.entry) && !r->query.deleted)
 		answer_version_error(c, 404, STR("no such directory"));
 	else

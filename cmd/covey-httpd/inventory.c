@@ -54,6 +54,18 @@ void inventory_end(struct inventory *inv)
 	inventory_forget_rows(inv);
 	buf_clear(&inv->uptos[0]);
 	buf_clear(&inv->upto);
+	memset(inv, 0, sizeof *inv);
+}
+
+void inventory_lessen(const struct inventory *inv, struct ask *ask)
+{
+	if (inv->confirmed)
+		return;
+	ask->confirmed = false;
+	if (inv->asked > ask->asked)
+		ask->asked = inv->asked;
+	if (inv->answered < ask->answered)
+		ask->answered = inv->answered;
 }
 
 static unsigned inventory_partition(const struct inventory *inv)

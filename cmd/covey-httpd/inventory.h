@@ -28,6 +28,7 @@
 #include "pool.h"
 #include "sync_talk.h"
 
+struct ask;
 struct conn;
 
 #define INVENTORY_DIFFERENCES_MAX 1000
@@ -119,7 +120,9 @@ struct inventory {
 /* done(conn) is called later, and then the connection resumed.  It may start the inventory of the next window. */
 void inventory_start(struct inventory *, struct conn *, const struct inventory_ask *,
 		     void (*done)(struct conn *));
-/* Safe on zeroes; no job may be running. */
+/* Safe on zeroes, which it leaves; no job may be running. */
 void inventory_end(struct inventory *);
+/* An answer from it is as sure as the less sure one of the two. */
+void inventory_lessen(const struct inventory *, struct ask *);
 
 #endif

@@ -407,7 +407,6 @@ static void names_ask(struct names *n)
 				     .deleted = n->page.deleted };
 
 	inventory_end(&n->group.window);
-	memset(&n->group.window, 0, sizeof n->group.window);
 	inventory_start(&n->group.window, c, &ask, names_came);
 }
 
@@ -528,13 +527,9 @@ static bool names_is_sure_enough(struct names *n)
 		answer_cut(n->conn, &n->err);
 		return false;
 	}
-	ask->confirmed = false;
-	if (inv->asked > ask->asked)
-		ask->asked = inv->asked;
-	if (inv->answered < ask->answered)
-		ask->answered = inv->answered;
+	inventory_lessen(inv, ask);
 	if (n->conn->request.freshness.no_cache)
-		answer_version_error(n->conn, 504, STR("this cannot be confirmed now"));
+		answer_unconfirmed(n->conn);
 	return !n->conn->request.freshness.no_cache;
 }
 

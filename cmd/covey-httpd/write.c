@@ -2530,7 +2530,6 @@ static void names_listed(struct conn *);
 static void names_list_window(struct rmdir *r)
 {
 	inventory_end(&r->inventory);
-	memset(&r->inventory, 0, sizeof r->inventory);
 	r->list.after = buf_str(&r->after);
 	inventory_start(&r->inventory, r->write->conn, &r->list, names_listed);
 }

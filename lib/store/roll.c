@@ -463,7 +463,7 @@ static bool stamp_is_of_same(const struct stamp *a, const struct stamp *b)
 	return a->dev == b->dev && a->ino == b->ino;
 }
 
-/* Those that rest and are too many, or do so for too long, are no longer in use: they go to a list for roll_free(). */
+/* Those that rest and are too many, or do so for too long, go to another list, for rolls_free(). */
 static void rolls_tidy(struct store *store, size_t most, struct list *to)
 {
 	uint64_t now = clock_mono_ms();
@@ -493,7 +493,8 @@ static struct roll *rolls_find(struct store *store, struct str path, uint64_t as
 		if (!atomic_load(&roll->spoiled) && str_eq((struct str){ roll->path, roll->path_bytes }, path) &&
 		    stamp_is_of_same(&roll->tree, tree) && stamp_is_of_same(&roll->history, history) &&
 		    (roll->began > asked ||
-		     (roll->users > 0 && roll->still && stamp_eq(&roll->tree, tree) && stamp_eq(&roll->history, history)))) {
+		     (roll->users > 0 && roll->still && stamp_eq(&roll->tree, tree) &&
+		      stamp_eq(&roll->history, history)))) {
 			roll->users++;
 			return roll;
 		}
