@@ -47,6 +47,8 @@ struct service_role {
 	bool (*alive)(struct service *);
 	/* A reason to stay: called when the idle time has passed. */
 	bool (*busy)(struct service *);
+	/* NULL, or give back the memory that only work needs: there has been none for a while. */
+	void (*rest)(struct service *);
 	/*
 	 * Stop accepting, finish what is under way, then call service_finished().
 	 * What takes longer than SERVICE_STOP_MS is cut: then only free() follows.

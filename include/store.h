@@ -125,6 +125,11 @@ void store_on_failure(struct store *, void (*failed)(void *data), void *data);
 
 /* read.c: what stands at a path */
 
+struct store_seen {		/* lib/store's own: which inode it was, and as of when */
+	uint64_t inode, device;	/* inode 0: none, or it does not matter */
+	uint64_t changed;	/* ns since 1970 */
+};
+
 struct store_entry {
 	struct record record;	/* the file's newest, live or not; version none: none is known */
 	char type[RECORD_TYPE_MAX + 1];	/* explicit content type, or "" */
@@ -134,6 +139,7 @@ struct store_entry {
 	bool foreign;		/* a person's file stands in the way; record is what history knows */
 	struct record entry;	/* the directory's newest, live or ended; version none: none is known */
 	bool directory;		/* it is live: a directory stands there */
+	struct store_seen seen;	/* of the record in tree/ */
 };
 #define STORE_ENTRY_INIT { .fd = -1 }
 void store_entry_clear(struct store_entry *);	/* closes fd, releases body; safe on STORE_ENTRY_INIT */
@@ -163,6 +169,18 @@ int store_cache_newest(struct store_cache *, struct str path, enum store_want, s
 bool store_cache_holds(const struct store_cache *);	/* memory, or open files */
 bool store_cache_sweep(struct store_cache *);	/* what is too old goes; false: it holds nothing any more */
 void store_cache_free(struct store_cache *);	/* NULL is fine; bodies stay with their entries */
+
+/*
+ * records.c: the same of records alone and of gates, for whoever looks up very
+ * many and hands out no content, by one thread.  What was found in tree/ is told
+ * again for one system call, as long as no commit of any process has changed
+ * it and a person has not touched the file.  Some 2 MiB when it is full.
+ */
+struct store_records;
+struct store_records *store_records_new(struct store *);
+int store_records_newest(struct store_records *, struct str path, struct store_entry *ret, struct err *);
+int store_records_gate(struct store_records *, struct str directory, struct version *ret, struct err *);
+void store_records_free(struct store_records *);	/* NULL is fine */
 
 struct str store_body_bytes(const struct store_body *);
 void store_body_release(struct store_body *);	/* NULL is fine */

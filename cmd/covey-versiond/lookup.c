@@ -1,7 +1,9 @@
 /*
  * lookup - what this node's store has of a path, with a small cache
  *
- * An entry of the cache is valid while the store's change counter of its
+ * Records that were looked up are told again for one system call as long as
+ * they are true (store_records_newest()); those of the last moment for none.  An
+ * entry of that cache is valid while the store's change counter of its
  * partition is unchanged, and for LOOKED_MS at most: the counter does not
  * show what a person does to the files by hand.
  */
@@ -23,11 +25,14 @@ struct place {				/* of the cache: a path, and as of when */
 	uint64_t changes;		/* of its partition, before that */
 };
 
+struct remembered {
+	struct place place;
+	struct home_found found;
+};
+
 struct lookups {
-	struct remembered {
-		struct place place;
-		struct home_found found;
-	} newest[REMEMBERED];
+	struct remembered *newest;	/* REMEMBERED of them; owned; NULL, as the next: nothing yet */
+	struct store_records *records;
 	struct {			/* the last one: a page of it asks for one version after the other */
 		struct place place;
 		struct history all;
@@ -40,10 +45,20 @@ struct lookups *lookup_new(void)
 	return mem_new(1, sizeof(struct lookups));
 }
 
+void lookup_rest(struct lookups *lookups)
+{
+	history_clear(&lookups->history.all);
+	lookups->history.place.until = 0;
+	store_records_free(lookups->records);
+	lookups->records = NULL;
+	free(lookups->newest);
+	lookups->newest = NULL;
+}
+
 void lookup_free(struct lookups *lookups)
 {
 	if (lookups != NULL)
-		history_clear(&lookups->history.all);
+		lookup_rest(lookups);
 	free(lookups);
 }
 
@@ -108,7 +123,7 @@ static int lookup_at(struct versiond *v, struct str path, struct version version
 	int rc;
 
 	if (newest)
-		rc = store_newest(v->service->store, path, STORE_RECORD, &entry, err);
+		rc = store_records_newest(v->lookups->records, path, &entry, err);
 	else
 		rc = store_version(v->service->store, path, version, STORE_RECORD, &entry, err);
 	if (rc < 0)
@@ -141,8 +156,10 @@ static int lookup_read(struct versiond *v, struct str path, struct version versi
 	struct store *store = v->service->store;
 	int rc = store_there(store, &err);
 
+	if (v->lookups->records == NULL)
+		v->lookups->records = store_records_new(store);
 	if (rc == 0)
-		rc = store_gate(store, path_parent(path), &found.gate, &err);
+		rc = store_records_gate(v->lookups->records, path_parent(path), &found.gate, &err);
 	if (rc == 0 && !version_is_none(version))
 		rc = lookup_entry(store, path, &found.entry, &err);
 	if (rc == 0)
@@ -164,8 +181,11 @@ static int lookup_read(struct versiond *v, struct str path, struct version versi
 static int lookup_newest(struct versiond *v, struct str path, struct home_found *ret)
 {
 	uint64_t changes = store_changes(v->service->store, path_partition(path));
-	struct remembered *r = &v->lookups->newest[path_hash(path) % REMEMBERED];
+	struct remembered *r;
 
+	if (v->lookups->newest == NULL)
+		v->lookups->newest = mem_new(REMEMBERED, sizeof *v->lookups->newest);
+	r = &v->lookups->newest[path_hash(path) % REMEMBERED];
 	if (!place_is(&r->place, path, changes)) {
 		uint64_t now = clock_mono_ms();
 

@@ -73,6 +73,13 @@ static bool versiond_is_busy(struct service *service)
 	return serve_requests(v->serve) > 0 || v->jobs > 0;
 }
 
+static void versiond_rest(struct service *service)
+{
+	struct versiond *v = service->data;
+
+	lookup_rest(v->lookups);
+}
+
 static void stop_late(struct timer *timer)
 {
 	struct versiond *v = CONTAINER_OF(timer, struct versiond, leave);
@@ -112,6 +119,7 @@ int main(int argc, char **argv)
 		.exits_idle = true,
 		.start = versiond_start,
 		.busy = versiond_is_busy,
+		.rest = versiond_rest,
 		.stop = versiond_stop,
 		.free = versiond_finish,
 	};

@@ -106,6 +106,7 @@ void group_behind(struct versiond *, uint64_t epoch, uint64_t node,
 
 /* lookup.c */
 struct lookups *lookup_new(void);
+void lookup_rest(struct lookups *);	/* what was looked up is looked up again: its memory goes */
 void lookup_free(struct lookups *);	/* NULL is fine */
 home_lookup lookup_find;			/* data is the struct versiond */
 /* A lookup of this path would wait: a directory is coming or going, or a writer died. */

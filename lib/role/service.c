@@ -357,6 +357,8 @@ static void check_rest(struct timer *timer)
 		return;
 	}
 	atomic_store(&r->rests, true);
+	if (r->service.role->rest != NULL)
+		r->service.role->rest(&r->service);
 	store_rest(r->service.store);
 	malloc_trim(0);
 }

@@ -361,6 +361,10 @@ int entry_from_inode(int history, struct names *, const struct marks *, struct i
 /* A gate is a version and nothing else. */
 struct record gate_record(struct version);
 
+/* records.c */
+
+struct store_seen seen_of(const struct stat *);
+
 /* stage.c */
 
 /* The bytes of one that began in memory; s NULL: its file alone has them. */

@@ -244,6 +244,8 @@ static int newest_read(void *data, const struct pending *pending, struct err *er
 	if (status == 0)
 		status = entry_from_inode(q->store->history, &names, &marks, &found, q->want, &q->entry,
 					  err);
+	if (inode_is_file(&found) && version_cmp(found.record.version, q->entry.record.version) == 0)
+		q->entry.seen = seen_of(&found.st);
 	inode_clear(&found);
 	q->entry.directory = q->entry.directory || q->path.n == 0;	/* the root needs no entry */
 	if (status == 0 && pending != NULL &&
