@@ -44,6 +44,9 @@ struct launch *launch_new(struct loop *, void (*tell)(const char *line));
 /* Watch the role's sockets, or start it. */
 int launch_add(struct launch *, const struct launch_role *, struct err *);
 
+/* SIGHUP to all that run: each looks at its files again (service.h). */
+void launch_reload(struct launch *);
+
 /*
  * SIGTERM to all; SIGKILL to what is left after grace_ms, or at a second
  * call.  The loop is stopped when the last is gone.

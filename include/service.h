@@ -15,6 +15,9 @@
  * (covey-httpd's what it sends, covey-versiond's records): one that hangs for
  * longer than the supervisor waits is taken for a loop that hangs.
  *
+ * On SIGHUP, and soon after a file has changed that the role has it watch, it
+ * has the role read its files again, without a pause; no role ends by SIGHUP.
+ *
  * Only this and the tools log and exit; roles return errors.
  */
 #ifndef COVEY_SERVICE_H
@@ -48,6 +51,12 @@ struct service_role {
 	/* A reason to stay: called when the idle time has passed. */
 	bool (*busy)(struct service *);
 	/*
+	 * NULL, or look at the files again that others may change (service_watch_file):
+	 * on the service's loop, between start() and stop().  What cannot be used is
+	 * logged here, and what was in use stays.  It may be called without a change.
+	 */
+	void (*reload)(struct service *);
+	/*
 	 * Stop accepting, finish what is under way, then call service_finished().
 	 * What takes longer than SERVICE_STOP_MS is cut: then only free() follows.
 	 */
@@ -70,6 +79,8 @@ struct service {
 int service_main(int argc, char **argv, const struct service_role *);
 
 int service_fd(const struct service *, const char *name);	/* the socket, or -1 */
+/* Call reload() when another file is there, or it was written: filewatch.h.  Before the file is read. */
+void service_watch_file(struct service *, const char *path);
 void service_touch(struct service *);		/* there was work: the idle clock starts again; any thread */
 void service_finished(struct service *);	/* after stop(): leave now */
 /* STATUS=, a line for people, told when it differs from the last; on the service's loop. */

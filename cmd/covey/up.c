@@ -17,6 +17,7 @@
 #include "store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -60,6 +61,7 @@ struct up {
 	struct loop *loop;
 	struct launch *launch;
 	char *programs[ROLES];	/* owned */
+	bool in_terminal;	/* when it started */
 };
 
 static void tell(const char *line)
@@ -373,11 +375,29 @@ static int start_all(struct up *up, struct err *err)
 
 /* running */
 
+static bool has_terminal(void)
+{
+	int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+/* Who closes the terminal ends what runs in it, as Ctrl-C does; else SIGHUP is for the roles. */
+static bool terminal_is_gone(const struct up *up)
+{
+	return up->in_terminal && !has_terminal();
+}
+
 static void on_signal(int number, void *data)
 {
 	struct up *up = data;
 
-	(void)number;
+	if (number == SIGHUP && !terminal_is_gone(up)) {
+		launch_reload(up->launch);
+		return;
+	}
 	tell("stopping; once more stops at once");
 	launch_stop(up->launch, GRACE_MS);
 }
@@ -463,7 +483,7 @@ static int prepare(struct up *up, const struct arguments *args, uint64_t count, 
 
 static int run(const struct arguments *args)
 {
-	struct up up = { .nodes = NODES_INIT };
+	struct up up = { .nodes = NODES_INIT, .in_terminal = has_terminal() };
 	struct err err = ERR_INIT;
 	uint64_t count = 1, port = 0;
 	int status = 0;

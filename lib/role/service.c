@@ -14,6 +14,7 @@
 #include "buf.h"
 #include "clock.h"
 #include "container.h"
+#include "filewatch.h"
 #include "identity.h"
 #include "log.h"
 
@@ -64,6 +65,7 @@ struct running {
 	uint64_t watchdog_ms;
 	char status[128];		/* the last that was told */
 	struct timer patience;		/* for stop() */
+	struct filewatch *files;	/* NULL: none is watched; owned */
 	struct task store_failed;	/* posted from any thread */
 	bool stopping;
 	bool failed;			/* it leaves because of that */
@@ -313,10 +315,41 @@ static void begin_stop(struct running *r)
 	r->service.role->stop(&r->service);
 }
 
+/* files that change */
+
+static void files_changed(void *data)
+{
+	struct running *r = data;
+
+	if (!r->stopping && r->service.role->reload != NULL)
+		r->service.role->reload(&r->service);
+}
+
+void service_watch_file(struct service *service, const char *path)
+{
+	struct running *r = running_of(service);
+
+	if (r->files == NULL)
+		r->files = filewatch_new(service->loop, files_changed, r);
+	filewatch_add(r->files, path);
+}
+
+/* systemd 253 and later know by the time that it is their SIGHUP which is being answered. */
+static void reload_asked(struct running *r)
+{
+	if (r->stopping)
+		return;
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_mono_us());
+	files_changed(r);
+	sd_notify(0, "READY=1");
+}
+
 static void service_on_signal(int signal, void *data)
 {
-	(void)signal;
-	begin_stop(data);
+	if (signal == SIGHUP)
+		reload_asked(data);
+	else
+		begin_stop(data);
 }
 
 /* What the disk took may be lost: only a process that knows nothing of it may go on with it. */
@@ -454,7 +487,7 @@ static int open_store(struct running *r, struct err *err)
 
 static int service_prepare(struct running *r, struct err *err)
 {
-	static const int signals[] = { SIGTERM, SIGINT, 0 };
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, 0 };
 
 	r->service.loop = loop_new(err);
 	if (r->service.loop == NULL ||
@@ -522,6 +555,7 @@ static int service_run(struct running *r)
 	}
 	if (r->failed)
 		code = EXIT_AGAIN;
+	filewatch_free(r->files);
 	sockets_clear(&r->sockets);
 	store_close(r->service.store);
 	free(r->service.state);
@@ -605,6 +639,16 @@ static void limit_arenas(void)
 	mallopt(M_ARENA_MAX, processors > 2 ? processors : 2);
 }
 
+/* It is answered by the loop, and ends nobody who is about to get there. */
+static void keep_reloads(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 /* As many connections and files as the system grants; the usual 1,024 are for select(2). */
 static void raise_descriptors(void)
 {
@@ -635,6 +679,7 @@ int service_main(int argc, char **argv, const struct service_role *role)
 
 	if (options.exit >= 0)
 		return options.exit;
+	keep_reloads();
 	log_open(role->name, options.inetd && stderr_is_the_client());
 	r.service = (struct service){ .role = role, .conf = &r.conf, .inetd = options.inetd };
 	if (conf_load(&r.conf, options.file, &err) < 0 ||
