@@ -30,6 +30,7 @@
 #include "pool.h"
 #include "service.h"
 #include "store.h"
+#include "unopened.h"
 #include "wal.h"
 
 #include <pthread.h>
@@ -123,6 +124,7 @@ struct httpd {
 	struct outbox *outbox;		/* of this process; NULL without a group */
 	struct wal *wal;		/* of this process; NULL where it serves one connection */
 	struct delta_counts *delta;	/* what coding has saved */
+	struct unopened *unopened;	/* what no key of this node opens */
 	atomic_uint coded;		/* coded contents on their way to clients */
 	atomic_uint replicating;	/* writes on their way to homes and keepers */
 	atomic_uint asked;		/* peers that the last check counted */

@@ -432,6 +432,7 @@ static void role_free(struct service *service)
 	outbox_close(h->outbox);
 	tally_close(h->kept, sizeof *h->kept);
 	delta_close(h->delta);
+	unopened_close(h->unopened);
 	free(h->state_directory);
 	free(h);
 }
@@ -457,6 +458,7 @@ static int role_start(struct service *service, struct err *err)
 	pthread_mutex_init(&h->recent.mutex, NULL);
 	h->mime = mime_new(MIME_FILE);
 	kept_open(h);
+	h->unopened = unopened_open(store_run(h->store), NULL);
 	if ((!h->grouped || (group_new(&h->group, h, err) == 0 &&
 			     outbox_open(&h->outbox, h->store, err) == 0)) &&
 	    (service->inetd || wal_open(&h->wal, h->store, err) == 0) &&
@@ -464,6 +466,13 @@ static int role_start(struct service *service, struct err *err)
 		return 0;
 	role_free(service);
 	return -1;
+}
+
+static void role_reload(struct service *service)
+{
+	struct httpd *h = service->data;
+
+	group_reload(h->group);
 }
 
 static bool role_busy(struct service *service)
@@ -488,6 +497,7 @@ int main(int argc, char **argv)
 		.start = role_start,
 		.alive = listener_alive,
 		.busy = role_busy,
+		.reload = role_reload,
 		.stop = listener_stop,
 		.free = role_free,
 	};

@@ -363,6 +363,19 @@ static void page_add_keep(struct buf *json, const struct conf *conf, const struc
 	buf_adds(json, "},");
 }
 
+/* What the group's keys are called that this process has: whether a change of the key has come so far. */
+static void page_add_keys(struct buf *json, struct group *group)
+{
+	char first[SEAL_KEY_NAME], second[SEAL_KEY_NAME];
+
+	group_key_names(group, first, second);
+	buf_adds(json, "\"keys\":{");
+	page_add_text(json, "first", first[0] ? first : NULL);
+	buf_addc(json, ',');
+	page_add_text(json, "second", second[0] ? second : NULL);
+	buf_adds(json, "},");
+}
+
 static void show_status(struct conn *c, const struct page *page)
 {
 	struct httpd *h = c->worker->httpd;
@@ -386,6 +399,7 @@ static void show_status(struct conn *c, const struct page *page)
 	/* Who else may read the group's key. */
 	page_add_text(&json, "key", exposed);
 	buf_addc(&json, ',');
+	page_add_keys(&json, h->group);
 	page_add_peers(&json, &page->members);
 	buf_adds(&json, "}\n");
 	page_answer(c, 200, "application/json", buf_str(&json));
@@ -409,7 +423,8 @@ static void page_add_member(struct buf *json, const struct layout *layout, const
 		 (unsigned)(place ? place->weight : m->weight), m ? m->epoch : 0, boolean(self));
 	if (m != NULL && m->lineage != 0)
 		buf_addf(json, ",\"lineage\":\"%016" PRIx64 "\"", m->lineage);
-	buf_addf(json, ",\"silent\":%s", boolean(m != NULL && m->flags & MEMBER_SILENT));
+	buf_addf(json, ",\"silent\":%s,\"other_key\":%s", boolean(m != NULL && m->flags & MEMBER_SILENT),
+		 boolean(m != NULL && m->flags & MEMBER_OTHER_KEY));
 	buf_addf(json, ",\"home\":%s,\"in_a\":%s,\"in_b\":%s,\"council\":%s}",
 		 boolean(place != NULL), boolean(in_a), boolean(in_b),
 		 boolean(place != NULL && place->council));
@@ -516,6 +531,18 @@ static void page_add_delta(struct buf *text, const struct delta_counts *counts)
 		   "Contents that went coded to no avail, and then as they are.", atomic_load(&counts->again));
 }
 
+static void page_add_unopened(struct buf *text, const struct unopened *unopened)
+{
+	static const char *const ways[] = { [UNOPENED_DISCOVERY] = "discovery", [UNOPENED_VERSIONS] = "versions",
+					    [UNOPENED_HTTP] = "http" };
+
+	buf_adds(text, "# HELP covey_unopened_total Packets and signed requests that no key of this node opens.\n"
+		       "# TYPE covey_unopened_total counter\n");
+	for (size_t i = 0; i < UNOPENED_WAYS; i++)
+		buf_addf(text, "covey_unopened_total{by=\"%s\"} %" PRIu64 "\n", ways[i],
+			 unopened_of(unopened, (enum unopened_by)i));
+}
+
 /* For Prometheus and its like: covey-versiond counts what costs; here is what is this process's. */
 static void show_metrics(struct conn *c, const struct page *page)
 {
@@ -542,6 +569,7 @@ static void show_metrics(struct conn *c, const struct page *page)
 	page_add_metric(&text, "covey_versions_ahead_total", "counter",
 		   "Versions that came from more than a minute ahead of the clock.",
 			store_ahead(h->store));
+	page_add_unopened(&text, h->unopened);
 	page_add_metric(&text, "covey_versiond_up", "gauge", "Whether covey-versiond answered.",
 			page->stats.len > 0);
 	buf_addstr(&text, buf_str(&page->stats));

@@ -93,6 +93,13 @@ static void versiond_stop(struct service *service)
 	local_ended(v);
 }
 
+static void versiond_reload(struct service *service)
+{
+	struct versiond *v = service->data;
+
+	keyring_reload(&v->keyring);
+}
+
 static void versiond_finish(struct service *service)
 {
 	versiond_free(service->data);
@@ -112,6 +119,7 @@ int main(int argc, char **argv)
 		.exits_idle = true,
 		.start = versiond_start,
 		.busy = versiond_is_busy,
+		.reload = versiond_reload,
 		.stop = versiond_stop,
 		.free = versiond_finish,
 	};

@@ -25,6 +25,8 @@ static const char *layout_role(const json_t *layout, const json_t *member)
 	bool in_a = json_flag(member, "in_a"), in_b = json_flag(member, "in_b");
 	const char *lineage = json_text(member, "lineage"), *ours = json_text(layout, "lineage");
 
+	if (json_flag(member, "other_key"))
+		return "other key";	/* the node that was asked cannot open what it says */
 	if (json_flag(member, "silent"))
 		return "silent";	/* its disk forgot something */
 	if (lineage[0] != '\0' && ours[0] != '\0' && strcmp(lineage, ours) != 0)

@@ -141,7 +141,7 @@ static void tell_of_stranger(struct sealed_socket *s, struct address from, struc
 	if (s->role->shared || !is_new_stranger(s, &host))
 		return;
 	log_line(LOG_LEVEL_WARNING, "a packet from %s is dropped: %s", address_format(text, &from),
-		 seal_is_sealed(packet) ? "it was sealed with another key than this group's, or changed on its way" :
+		 seal_is_sealed(packet) ? "it was sealed with another key than this node has, or changed on its way" :
 					  "it is no sealed message");
 }
 
@@ -156,10 +156,11 @@ static void receive_one(struct sealed_socket *s, const struct mmsghdr *head, con
 		to_four(&from);
 	if ((head->msg_hdr.msg_flags & MSG_TRUNC) || seal_open(s->keys, packet, &sealed) < 0) {
 		tell_of_stranger(s, from, packet);
+		if (s->role->refused != NULL && !s->role->shared)
+			s->role->refused(s->data, &from, seal_is_sealed(packet));
 		return;
 	}
-	if (wire_unpack((struct str){ .s = sealed.plain, .n = sealed.n }, sealed.protocol,
-			sealed.group, &wire) < 0 ||
+	if (wire_unpack((struct str){ .s = sealed.plain, .n = sealed.n }, sealed.protocol, &wire) < 0 ||
 	    !wire_is_for(&wire, s->self, s->role->role))
 		return;
 	s->received = sealed.n;
