@@ -92,6 +92,9 @@ int conf_load(struct conf *, const char *file, struct err *);
 int conf_parse(struct conf *, struct str text, const char *file, struct err *);
 void conf_clear(struct conf *);		/* safe on CONF_INIT */
 
+/* The files beside this one that roles read, also again while they run; NULL: there are no more. */
+const char *conf_file(const struct conf *, size_t i);
+
 #define CONF_FILE "/etc/covey/covey.yaml"
 #define CONF_FILE_HERE "covey-nodes/node1/covey.yaml"	/* as `covey up` makes it where it is said */
 

@@ -26,6 +26,8 @@ int identity_member(const struct conf *, uint64_t id, struct member *ret, struct
  */
 void identity_roles(const struct conf *, struct buf *to);
 
+#define IDENTITY_KEY_FILE_BYTES 4096	/* more in a key file is refused */
+
 /* The keys of group.key_file; none when that is not given. */
 int identity_keys(const struct conf *, struct seal_keys *ret, struct err *);
 

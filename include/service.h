@@ -18,6 +18,10 @@
  * On SIGHUP, and soon after a file has changed that the role has it watch, it
  * has the role read its files again, without a pause; no role ends by SIGHUP.
  *
+ * Where no unit of systemd does it, a role confines itself by Landlock (confine.h)
+ * before start(): to its store and run directory, to read the directories of the
+ * files that covey.yaml names (conf_file), and what every program reads.
+ *
  * Only this and the tools log and exit; roles return errors.
  */
 #ifndef COVEY_SERVICE_H
@@ -44,6 +48,7 @@ struct service_role {
 	const struct service_socket *sockets;
 	bool exits_idle;		/* after limits.idle_exit, when busy() says no and a supervisor listens on */
 	bool inetd;			/* offers --inetd: one connection on fd 0 and 1, no sockets */
+	const char *const *reads;	/* NULL, or what it reads of the system beyond what all do; ends with NULL */
 	/* Start watching; service->data is the role's.  0 or -1. */
 	int (*start)(struct service *, struct err *);
 	/* NULL, or whether its other threads turn, too: called before each WATCHDOG=1. */

@@ -213,8 +213,8 @@ static void group_refused(struct conn *c, struct group *g)
 		return;
 	if (getpeername(c->line->watch.fd, (struct sockaddr *)&from.sa, &from.len) < 0)
 		from.len = 0;
-	log_line(LOG_LEVEL_WARNING, "a request from %s is refused: it was signed with another key than this node "
-		 "has, or changed on its way", from.len > 0 ? address_format(text, &from) : "somebody");
+	log_line(LOG_LEVEL_WARNING, "a request from %s is refused: it was signed with another key than this "
+		 "group's, or changed on its way", from.len > 0 ? address_format(text, &from) : "somebody");
 }
 
 static bool peer_signature_refused(struct conn *c, struct str method, const struct covered *covered,

@@ -488,11 +488,13 @@ int main(int argc, char **argv)
 		{ .name = "http", .kind = SERVICE_TCP },
 		{ .name = NULL },
 	};
+	static const char *const reads[] = { MIME_FILE, NULL };
 	static const struct service_role role = {
 		.name = "covey-httpd",
 		.summary = "Serve files and their versions by HTTP, to clients and to other nodes.",
 		.sockets = sockets,
 		.exits_idle = true,
+		.reads = reads,
 		.inetd = true,
 		.start = role_start,
 		.alive = listener_alive,

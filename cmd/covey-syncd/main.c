@@ -287,11 +287,15 @@ int main(int argc, char **argv)
 		{ .name = "sync", .kind = SERVICE_UNIX },
 		{ .name = NULL },
 	};
+	/* What names are resolved by; files and links there come and go. */
+	static const char *const reads[] = { "/etc", "/run/systemd/resolve", "/run/resolvconf",
+					     "/run/NetworkManager", NULL };
 	static const struct service_role role = {
 		.name = "covey-syncd",
 		.summary = "Exchange contents, records and histories with other nodes.",
 		.sockets = sockets,
 		.exits_idle = true,
+		.reads = reads,
 		.start = start,
 		.busy = busy,
 		.reload = reload,

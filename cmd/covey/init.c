@@ -1,5 +1,5 @@
 /*
- * init - init and key: the configuration and the key of a node of a group
+ * init - covey init: the configuration and the key of a node of a group
  *
  * The text is that of conf/covey.yaml, which is part of this program, with
  * the lines that belong to the node changed.  It is written only once the
@@ -742,45 +742,4 @@ const struct command command_init = {
 	.options = options,
 	.most = 0,
 	.run = run,
-};
-
-/* covey key new */
-
-/* For `covey key new >FILE`: the shell made a file that everybody can read. */
-static void close_to_others(void)
-{
-	struct stat st;
-
-	if (fstat(STDOUT_FILENO, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & S_IRWXO) != 0 &&
-	    fchmod(STDOUT_FILENO, st.st_mode & 07770) < 0)
-		fprintf(stderr, "covey: others can read the file with the key: say chmod o= FILE\n");
-}
-
-static int key_run(const struct arguments *args)
-{
-	char text[GROUP_KEY_TEXT];
-
-	if (strcmp(args->operands[0], "new") != 0)
-		return command_misused(args->command, "%s: only \"new\" is known",
-				       args->operands[0]);
-	close_to_others();
-	group_key_new(text);
-	fputs(text, stdout);
-	return 0;
-}
-
-static const struct command_option key_options[] = { OPTION_END };
-
-const struct command command_key = {
-	.name = "key",
-	.operands = "new",
-	.summary = "Print a fresh group key",
-	.details = "All nodes of a group have the same file group.key_file, readable by them alone.\n"
-		   "It has a line for each key: the first one seals, all of them open. To change the key,\n"
-		   "add the new one below on every node, then move it to the top on every node, then\n"
-		   "remove the old one.",
-	.options = key_options,
-	.least = 1,
-	.most = 1,
-	.run = key_run,
 };

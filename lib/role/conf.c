@@ -652,6 +652,16 @@ int conf_load(struct conf *conf, const char *file, struct err *err)
 	return rc;
 }
 
+const char *conf_file(const struct conf *conf, size_t i)
+{
+	const char *const files[] = { conf->group.key_file };
+
+	for (size_t k = 0; k < sizeof files / sizeof files[0]; k++)
+		if (files[k] != NULL && i-- == 0)
+			return files[k];
+	return NULL;
+}
+
 void conf_clear(struct conf *conf)
 {
 	free(conf->node.name);

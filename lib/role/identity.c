@@ -5,8 +5,6 @@
 
 #include <sys/stat.h>
 
-#define KEY_FILE_BYTES 4096
-
 static int reached_at(const struct conf *conf, const struct conf_listen *listen,
 		      struct address *ret, struct err *err)
 {
@@ -62,7 +60,7 @@ int identity_keys(const struct conf *conf, struct seal_keys *ret, struct err *er
 	int rc = 0;
 
 	if (conf->group.key_file != NULL) {
-		rc = file_read(conf->group.key_file, KEY_FILE_BYTES, &text, err);
+		rc = file_read(conf->group.key_file, IDENTITY_KEY_FILE_BYTES, &text, err);
 		if (rc == 0 && seal_keys_parse(buf_str(&text), &keys, err) < 0)
 			rc = err_context(err, "%s", conf->group.key_file);
 	}

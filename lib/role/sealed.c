@@ -141,7 +141,7 @@ static void tell_of_stranger(struct sealed_socket *s, struct address from, struc
 	if (s->role->shared || !is_new_stranger(s, &host))
 		return;
 	log_line(LOG_LEVEL_WARNING, "a packet from %s is dropped: %s", address_format(text, &from),
-		 seal_is_sealed(packet) ? "it was sealed with another key than this node has, or changed on its way" :
+		 seal_is_sealed(packet) ? "it was sealed with another key than this group's, or changed on its way" :
 					  "it is no sealed message");
 }
 

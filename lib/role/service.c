@@ -13,6 +13,7 @@
 
 #include "buf.h"
 #include "clock.h"
+#include "confine.h"
 #include "container.h"
 #include "filewatch.h"
 #include "identity.h"
@@ -504,6 +505,47 @@ static int service_prepare(struct running *r, struct err *err)
 	return 0;
 }
 
+/* Who changes where one of these directories is has to start the role again. */
+static void confine_way(void *data, const char *directory, const char *name, bool turns)
+{
+	(void)name;
+	if (turns)
+		confine_read(data, directory);
+}
+
+static void confine_all(struct running *r, struct confine *confine)
+{
+	static const char *const everybodys[] = { "/usr", "/lib", "/lib64", "/proc/self", "/sys/devices/system/cpu",
+						  "/etc/localtime", "/etc/ssl/openssl.cnf", "/dev/null" };
+	const char *const *own = r->service.role->reads;
+	const char *file;
+
+	confine_write(confine, r->conf.node.store);
+	confine_write(confine, store_run(r->service.store));
+	for (size_t i = 0; (file = conf_file(&r->conf, i)) != NULL; i++)
+		filewatch_way(file, confine_way, confine);
+	for (size_t i = 0; i < sizeof everybodys / sizeof everybodys[0]; i++)
+		confine_read(confine, everybodys[i]);
+	for (; own != NULL && *own != NULL; own++)
+		confine_read(confine, *own);
+}
+
+/* A unit of systemd confines it further, and refuses the calls. */
+static void service_confine(struct running *r)
+{
+	struct err why = ERR_INIT;
+	struct confine *confine;
+
+	if (getenv("NOTIFY_SOCKET") != NULL)
+		return;
+	confine = confine_new(&why);
+	confine_all(r, confine);
+	confine_enter(confine, &why);
+	confine_free(confine);
+	if (why.kind != ERR_NONE)
+		log_line(LOG_LEVEL_INFO, "not confined to its files: %s", err_reason(&why));
+}
+
 static int service_serve(struct running *r, struct err *err)
 {
 	int result;
@@ -544,12 +586,20 @@ static int exit_code(const struct err *err)
 	return EXIT_PERMANENT;
 }
 
+static int service_begin(struct running *r, struct err *err)
+{
+	if (service_prepare(r, err) < 0)
+		return -1;
+	service_confine(r);
+	return 0;
+}
+
 static int service_run(struct running *r)
 {
 	struct err err = ERR_INIT;
 	int code = 0;
 
-	if (service_prepare(r, &err) < 0 || service_serve(r, &err) < 0) {
+	if (service_begin(r, &err) < 0 || service_serve(r, &err) < 0) {
 		log_line(LOG_LEVEL_ERROR, "%s", err.text);
 		code = exit_code(&err);
 	}
@@ -692,6 +742,8 @@ int service_main(int argc, char **argv, const struct service_role *role)
 		conf_clear(&r.conf);
 		return 0;
 	}
+	if (conf_file(&r.conf, 0) != NULL)
+		confine_memory();	/* before it has what such files hide */
 	log_limit(r.conf.log.level);
 	raise_descriptors();
 	limit_arenas();

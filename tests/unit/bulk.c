@@ -26,6 +26,8 @@ static void test_message(void)
 	CHECK(keep_state_next(&got.body, &state) == 1 && state == KEEP_PULLING);
 	CHECK(keep_state_next(&got.body, &state) == 1 && state == KEEP_FULL);
 	CHECK(keep_state_next(&got.body, &state) == 0);
+	b.data[0] ^= 1;			/* a key opened it, whichever */
+	CHECK(bulk_unpack(buf_str(&b), 5, &got) == 0);
 	CHECK(bulk_unpack(buf_str(&b), 6, &got) == -1);	/* for another node */
 	b.data[24] ^= 1;					/* for another role */
 	CHECK(bulk_unpack(buf_str(&b), 5, &got) == -1);
