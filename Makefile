@@ -35,9 +35,9 @@ else
 FORTIFY   := $(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS))$(filter -O0,$(CFLAGS)),,-D_FORTIFY_SOURCE=3)
 # Where calls and jumps may land; other processors have it by another name, or not.
 LANDING   := $(if $(filter x86_64% i%86%,$(shell $(CC) -dumpmachine)),-fcf-protection)
-# clang 14 wants to be told that one knows it for an extension.
+# clang 14 has it on trial, and wants to be told that one knows.
 ZEROED    := -ftrivial-auto-var-init=zero $(if $(findstring clang,$(shell $(CC) --version)),\
-             -Xclang -enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang)
+             -enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang)
 HARDENING := -O2 -g $(FORTIFY) -fstack-protector-strong -fstack-clash-protection $(LANDING) $(ZEROED) -fPIE
 LINK      := -pie -Wl,-z,relro,-z,now
 endif

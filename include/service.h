@@ -19,8 +19,9 @@
  * has the role read its files again, without a pause; no role ends by SIGHUP.
  *
  * Where no unit of systemd does it, a role confines itself by Landlock (confine.h)
- * before start(): to its store and run directory, to read the directories of the
- * files that covey.yaml names (conf_file), and what every program reads.
+ * before start(): to its store and run directory, to read the directories of
+ * covey.yaml and of the files that it names (conf_file), and what every program
+ * reads.
  *
  * Only this and the tools log and exit; roles return errors.
  */

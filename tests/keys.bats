@@ -170,20 +170,21 @@ metric() { curl -sf -m 5 "${URLS[$1]}/.covey/metrics" | awk -v name="$2" '$1 == 
 
 @test "a key file that cannot be used changes nothing, and the log says why" {
 	local name
-	keyed_group 1			# nobody has asked covey-versiond yet
+	keyed_group 1
+	echo here >f
+	[ "$(code -T f "${URLS[1]}/f")" = 201 ]		# now all four roles run
 	name=$(names "$(key_of 1)")
 	for text in nonsense '' '# no key' "$(cat "$(key_of 1)")0"; do
 		echo "$text" >"$(key_of 1).new"
 		mv "$(key_of 1).new" "$(key_of 1)"
 	done
-	wait_until 10 roles_say 3 "the group's keys stay as they were: $(key_of 1): read key file: a line that is not 64 hexadecimal digits"
+	wait_until 10 roles_say 4 "the group's keys stay as they were: $(key_of 1): read key file: a line that is not 64 hexadecimal digits"
 	uses 1 "$name"
 	rm "$(key_of 1)"
-	wait_until 10 roles_say 3 "the group's keys stay as they were: open $(key_of 1): No such file or directory"
+	wait_until 10 roles_say 4 "the group's keys stay as they were: open $(key_of 1): No such file or directory"
 	uses 1 "$name"
 	opened 1 "$D/group/group.key"
-	echo here >f
-	[ "$(code -T f "${URLS[1]}/f")" = 201 ]
+	[ "$(code -T f "${URLS[1]}/f")" = 204 ]
 	# And from there on as ever.
 	{ cat "$D/group/group.key" && covey key new; } >"$(key_of 1)"
 	# shellcheck disable=SC2046

@@ -95,6 +95,18 @@ setup_file() {
 	done
 }
 
+@test "who is neither root nor of the group covey reaches no socket of the roles, and each role reloads" {
+	local role
+	for role in discoverd versiond syncd; do
+		grep -qx 'SocketMode=0660' "$UNITS/covey-$role.socket"
+		grep -qx 'SocketUser=covey' "$UNITS/covey-$role.socket"
+		grep -qx 'SocketGroup=covey' "$UNITS/covey-$role.socket"
+	done
+	for role in httpd discoverd versiond syncd; do
+		grep -qx "ExecReload=/bin/sh -c 'kill -HUP \${MAINPID}'" "$UNITS/covey-$role.service"
+	done
+}
+
 @test "a role that cannot start takes its sockets along, one that hangs is ended" {
 	local common=$UNITS/covey-.service.d/10-common.conf
 	grep -qx 'OnFailure=stop-covey@%p.service' "$common"

@@ -61,7 +61,7 @@ struct up {
 	struct loop *loop;
 	struct launch *launch;
 	char *programs[ROLES];	/* owned */
-	bool in_terminal;	/* when it started */
+	bool ends_with_terminal;	/* it was started in one */
 };
 
 static void tell(const char *line)
@@ -384,10 +384,18 @@ static bool has_terminal(void)
 	return fd >= 0;
 }
 
+/* nohup(1) has asked that it goes on without. */
+static bool ends_with_terminal(void)
+{
+	struct sigaction now;
+
+	return sigaction(SIGHUP, NULL, &now) == 0 && now.sa_handler != SIG_IGN && has_terminal();
+}
+
 /* Who closes the terminal ends what runs in it, as Ctrl-C does; else SIGHUP is for the roles. */
 static bool terminal_is_gone(const struct up *up)
 {
-	return up->in_terminal && !has_terminal();
+	return up->ends_with_terminal && !has_terminal();
 }
 
 static void on_signal(int number, void *data)
@@ -483,7 +491,7 @@ static int prepare(struct up *up, const struct arguments *args, uint64_t count, 
 
 static int run(const struct arguments *args)
 {
-	struct up up = { .nodes = NODES_INIT, .in_terminal = has_terminal() };
+	struct up up = { .nodes = NODES_INIT, .ends_with_terminal = ends_with_terminal() };
 	struct err err = ERR_INIT;
 	uint64_t count = 1, port = 0;
 	int status = 0;

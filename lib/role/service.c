@@ -56,6 +56,7 @@ struct sockets {
 struct running {
 	struct service service;
 	struct conf conf;
+	const char *conf_file;
 	struct sockets sockets;
 	atomic_uint_fast64_t touched;	/* ms, monotonic: when there last was work */
 	struct timer rest;
@@ -522,6 +523,7 @@ static void confine_all(struct running *r, struct confine *confine)
 
 	confine_write(confine, r->conf.node.store);
 	confine_write(confine, store_run(r->service.store));
+	filewatch_way(r->conf_file, confine_way, confine);
 	for (size_t i = 0; (file = conf_file(&r->conf, i)) != NULL; i++)
 		filewatch_way(file, confine_way, confine);
 	for (size_t i = 0; i < sizeof everybodys / sizeof everybodys[0]; i++)
@@ -724,7 +726,7 @@ static int check_configuration(const struct conf *conf, struct err *err)
 int service_main(int argc, char **argv, const struct service_role *role)
 {
 	struct options options = read_options(argc, argv, role);
-	struct running r = { .conf = CONF_INIT, .sockets = SOCKETS_INIT };
+	struct running r = { .conf = CONF_INIT, .conf_file = options.file, .sockets = SOCKETS_INIT };
 	struct err err = ERR_INIT;
 
 	if (options.exit >= 0)
