@@ -233,6 +233,9 @@ metric() { curl -sf -m 5 "${URLS[$1]}/.covey/metrics" | awk -v name="$2" '$1 == 
 	wait_until 20 ready "http://127.0.0.1:$(port 54)"
 	wait_until 20 healthy "http://127.0.0.1:$(port 51)"
 	[ "$(stat -c %u "/proc/$keeper/mem")" = 0 ]
+	bytes 300000 >large		# which goes to the disk by its own /proc/self/fd
+	[[ $(code -T large "http://127.0.0.1:$(port 51)/large") == 20[12] ]]
+	cmp large grouped/store/tree/large
 	[ "$(stat -c %u "/proc/$user/mem")" != 0 ]
 }
 

@@ -11,19 +11,23 @@
 #include <time.h>
 #include <unistd.h>
 
-/*
- * By system calls alone: a sanitizer asks for the time before it is ready for more.
- * Opened once, before the program is confined to its own files.
- */
+static int fd = -1;
+
+/* Before the program confines itself to its own files. */
+__attribute__((constructor)) static void open_shifts(void)
+{
+	const char *name = getenv("SET_CLOCK");
+
+	if (fd < 0 && name != NULL)
+		fd = (int)syscall(SYS_open, name, O_RDONLY | O_CLOEXEC, 0);
+}
+
+/* By system calls alone: a sanitizer asks for the time before it is ready for more. */
 static void read_shifts(long long *ahead, long long *slept)
 {
-	static int fd = -1;
-	const char *name = getenv("SET_CLOCK");
 	char text[64] = "", *rest;
 
 	*ahead = *slept = 0;
-	if (fd < 0 && name != NULL)
-		fd = (int)syscall(SYS_open, name, O_RDONLY | O_CLOEXEC, 0);
 	if (fd >= 0 && syscall(SYS_pread64, fd, text, sizeof text - 1, 0) > 0) {
 		*ahead = strtoll(text, &rest, 10);
 		*slept = strtoll(rest, NULL, 10);

@@ -317,13 +317,19 @@ static bool is_of_the_layout(void *data, uint64_t id)
 	return layout_find(agent_layout(&d->agent), id) != NULL;
 }
 
-/* Whether what this member says does not open, for it is sealed with a key that this node has not. */
 static void network_note_key(struct discoverd *d, struct view_entry *entry, bool other_key)
 {
-	if (entry == NULL || entry->other_key == other_key)
+	uint64_t now = clock_mono_ms();
+
+	if (entry == NULL)
 		return;
+	/* Anybody may send from its address: one that is heard is not shut out. */
+	if (other_key && entry->opened != 0 && now - entry->opened < VIEW_DOWN_MS)
+		return;
+	if (!other_key)
+		entry->opened = now;
+	d->gossip.view.changes += entry->other_key != other_key;
 	entry->other_key = other_key;
-	d->gossip.view.changes++;
 }
 
 static void network_refused(void *data, const struct address *from, bool sealed)

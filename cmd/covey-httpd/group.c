@@ -206,15 +206,17 @@ static void group_refused(struct conn *c, struct group *g)
 	struct address from = { .len = sizeof from.sa };
 	char text[ADDRESS_TEXT];
 	uint64_t now = clock_mono_ms(), told = atomic_load(&g->unopened_told);
+	bool is_inet;
 
 	unopened_count(c->worker->httpd->unopened, UNOPENED_HTTP);
 	if ((told != 0 && now - told < UNOPENED_MS) ||
 	    !atomic_compare_exchange_strong(&g->unopened_told, &told, now))
 		return;
 	if (getpeername(c->line->watch.fd, (struct sockaddr *)&from.sa, &from.len) < 0)
-		from.len = 0;
+		from.sa.ss_family = AF_UNSPEC;
+	is_inet = from.sa.ss_family == AF_INET || from.sa.ss_family == AF_INET6;
 	log_line(LOG_LEVEL_WARNING, "a request from %s is refused: it was signed with another key than this "
-		 "group's, or changed on its way", from.len > 0 ? address_format(text, &from) : "somebody");
+		 "group's, or changed on its way", is_inet ? address_format(text, &from) : "this machine");
 }
 
 static bool peer_signature_refused(struct conn *c, struct str method, const struct covered *covered,
