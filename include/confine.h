@@ -28,6 +28,7 @@ void confine_free(struct confine *);
 /* A file, or a directory with all below it; one that is not there is left out. */
 void confine_read(struct confine *, const char *path);
 void confine_write(struct confine *, const char *path);	/* read, too; also make, rename and remove in it */
+void confine_scratch(struct confine *, const char *path);	/* read, too, and make files without a name in it */
 
 /* 0, or -1 and nothing has changed. */
 int confine_enter(struct confine *, struct err *);

@@ -21,7 +21,7 @@
  * Where no unit of systemd does it, a role confines itself by Landlock (confine.h)
  * before start(): to its store and run directory, to read the directories of
  * covey.yaml and of the files that it names (conf_file), and what every program
- * reads.
+ * reads; and to make files without a name where contents pass (STORE_PASSING).
  *
  * Only this and the tools log and exit; roles return errors.
  */

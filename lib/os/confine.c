@@ -109,6 +109,11 @@ void confine_write(struct confine *c, const char *path)
 	allow(c, path, FILE_READS | FILE_WRITES, READS | WRITES);
 }
 
+void confine_scratch(struct confine *c, const char *path)
+{
+	allow(c, path, 0, READS | FILE_WRITES);
+}
+
 /* The checker of leaks reads the memory of its own process as another one does. */
 void confine_memory(void)
 {

@@ -523,6 +523,7 @@ static void confine_all(struct running *r, struct confine *confine)
 
 	confine_write(confine, r->conf.node.store);
 	confine_write(confine, store_run(r->service.store));
+	confine_scratch(confine, STORE_PASSING);
 	filewatch_way(r->conf_file, confine_way, confine);
 	for (size_t i = 0; (file = conf_file(&r->conf, i)) != NULL; i++)
 		filewatch_way(file, confine_way, confine);

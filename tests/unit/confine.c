@@ -74,6 +74,7 @@ static int confined(int outside)
 	char byte;
 
 	confine_write(c, "store");
+	confine_scratch(c, "scratch");
 	confine_read(c, "keys");
 	confine_read(c, "one.file");
 	confine_read(c, "/proc/self");
@@ -95,6 +96,8 @@ static int confined(int outside)
 	CHECK(can_open("store/tree/f", O_RDWR | O_CREAT | O_TRUNC));
 	CHECK(pread(outside, &byte, 1, 0) == 1);		/* it was open before */
 	CHECK(is_denied(execl("/bin/true", "true", (char *)NULL)));
+	CHECK(can_open("scratch", O_TMPFILE | O_RDWR) && is_denied(open("scratch/named", O_RDWR | O_CREAT, 0600)));
+	CHECK(!can_open("keys", O_TMPFILE | O_RDWR) && errno == EACCES);
 	links_and_renames();
 	connects("outside.sock");
 	CHECK(pthread_create(&thread, NULL, in_thread, NULL) == 0);
@@ -124,7 +127,7 @@ int main(void)
 {
 	static const char *const leave[] = { "store/tree/f", "store/tree/pointer", "store/tree/to.outside",
 					     "store/tmp/again", "store/tree", "store/tmp", "store", "keys/group.key",
-					     "keys", "outside", "outside.sock", "one.file" };
+					     "keys", "scratch", "outside", "outside.sock", "one.file" };
 	struct err why = ERR_INIT;
 	struct confine *c = confine_new(&why);
 	int status = 1, outside, listener;
@@ -137,7 +140,7 @@ int main(void)
 	confine_free(c);
 	CHECK(mkdtemp(top) != NULL && chdir(top) == 0);
 	CHECK(mkdir("store", 0700) == 0 && mkdir("store/tree", 0700) == 0 && mkdir("store/tmp", 0700) == 0);
-	CHECK(mkdir("keys", 0700) == 0);
+	CHECK(mkdir("keys", 0700) == 0 && mkdir("scratch", 0700) == 0);
 	write_file("keys/group.key");
 	write_file("outside");
 	write_file("one.file");
