@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #define CONF_SEEDS_MAX 64
+#define CONF_LISTENS_MAX 8	/* addresses of one kind of listener */
 #define CONF_SEED_HTTP "http://"	/* what a seed begins with that is asked by HTTP */
 
 struct conf_listen {
@@ -43,7 +44,8 @@ struct conf {
 		bool home;		/* may become a member of the layout; default yes */
 	} node;
 	struct {
-		struct conf_listen http;	/* default 4720 */
+		struct conf_listen http[CONF_LISTENS_MAX];	/* those given; nodes reach the first; default 4720 */
+		char *http_unix;		/* path of a socket; NULL: none */
 		struct conf_listen discovery;	/* udp; default 4721, only with group.key_file */
 		struct conf_listen versions;	/* udp; default 4722, only with group.key_file */
 	} listen;

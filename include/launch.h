@@ -26,7 +26,7 @@
 
 struct launch;
 
-#define LAUNCH_SOCKETS 4	/* of one role, at most */
+#define LAUNCH_SOCKETS 24	/* of one role, at most */
 
 struct launch_role {
 	const char *program;	/* path; copied */

@@ -30,8 +30,9 @@ struct service;
 
 /* One socket of the role; the table ends with a NULL name. */
 struct service_socket {
-	const char *name;	/* FileDescriptorName: "http", "discovery", "versions", "discover", "version", "sync" */
-	enum { SERVICE_TCP, SERVICE_UDP, SERVICE_UNIX } kind;
+	const char *name;	/* FileDescriptorName: "http", "http-unix", "discovery", "versions", "discover", "version", "sync" */
+	/* Of SERVICE_TCP there may be several; SERVICE_UNIX_STREAM is where the configuration names one. */
+	enum { SERVICE_TCP, SERVICE_UDP, SERVICE_UNIX, SERVICE_UNIX_STREAM } kind;
 	bool optional;		/* a group of one does without */
 };
 
@@ -70,6 +71,8 @@ struct service {
 int service_main(int argc, char **argv, const struct service_role *);
 
 int service_fd(const struct service *, const char *name);	/* the socket, or -1 */
+/* All sockets of that name; their number, at most `most`. */
+size_t service_fds(const struct service *, const char *name, int *to, size_t most);
 void service_touch(struct service *);		/* there was work: the idle clock starts again; any thread */
 void service_finished(struct service *);	/* after stop(): leave now */
 /* STATUS=, a line for people, told when it differs from the last; on the service's loop. */

@@ -129,7 +129,7 @@ setup_file() {
 		[ -x "$ROOT$program" ]
 	done < <(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$UNITS"/covey-*.service)
 	run sed -n 's/^FileDescriptorName=//p' "$UNITS"/covey-*.socket
-	[ "$(sort -u <<<"$output" | xargs)" = "discover discovery http sync version versions" ]
+	[ "$(sort -u <<<"$output" | xargs)" = "discover discovery http http-unix sync version versions" ]
 }
 
 @test "as shipped every socket is on loopback or a local path" {
@@ -198,7 +198,8 @@ Environment=COVEY_CONFIG=$ROOT/etc/covey/covey.yaml" ]
 	  store: $D/store
 	  run: $D/run
 	listen:
-	  http: "[::1]:8080"
+	  http: ["[::1]:8080", 8081]
+	  unix: $D/run/http.sock
 	  discovery: 5721
 	  versions: 192.0.2.8:5722
 	group:
@@ -207,7 +208,9 @@ Environment=COVEY_CONFIG=$ROOT/etc/covey/covey.yaml" ]
 	YAML
 	run covey units -c "$D/covey.yaml"
 	[ "$status" -eq 0 ]
-	[[ $output == *'ListenStream=[::1]:8080'* ]]
+	[[ $output == *$'Wants=covey-httpd-unix.socket\n[Socket]\nListenStream=\nListenStream=[::1]:8080\nListenStream=192.0.2.7:8081\n'* ]]
+	[[ $output == *"ListenStream=$D/run/http.sock"* ]]
+	[[ $output == *'Sockets=covey-httpd-unix.socket'* ]]
 	[[ $output == *'ListenDatagram=192.0.2.7:5721'* ]]
 	[[ $output == *'ListenDatagram=192.0.2.8:5722'* ]]
 	[[ $output == *"ListenSequentialPacket=$D/run/version.sock"* ]]

@@ -41,6 +41,19 @@ struct group;
 struct httpd;
 
 #define WORKERS_MAX 16
+#define LISTENERS_MAX (CONF_LISTENS_MAX + 1)
+
+/* How a client came. */
+enum listener_kind {
+	LISTENER_TCP,
+	LISTENER_UNIX,
+};
+
+struct listener {
+	struct httpd *httpd;
+	enum listener_kind kind;
+	struct watch watch;
+};
 
 /* What outlives the process, in node.run (tally.h). */
 struct kept {
@@ -128,7 +141,8 @@ struct httpd {
 	atomic_uint asked;		/* peers that the last check counted */
 	uint64_t started_ms;
 	/* worker 0's alone */
-	struct watch listener;
+	struct listener listeners[LISTENERS_MAX];
+	size_t listener_count;
 	struct task room;		/* a connection closed: accept again */
 	struct timer retry;		/* the same when the system was out of something */
 	atomic_bool paused;		/* nobody accepts */

@@ -54,16 +54,16 @@ struct delivery {
 	struct task task;
 	struct worker *worker;
 	int fd;
+	enum listener_kind kind;
 };
 
 static void delivery_arrives(struct task *task)
 {
 	struct delivery *delivery = CONTAINER_OF(task, struct delivery, task);
-	struct worker *w = delivery->worker;
-	int fd = delivery->fd;
+	struct delivery d = *delivery;
 
 	free(delivery);
-	conn_open(w, fd, fd);
+	conn_open(d.worker, d.fd, d.fd, d.kind);
 }
 
 /* Fewest connections first, in turn among equals. */
@@ -84,20 +84,21 @@ static struct worker *listener_choose_worker(struct httpd *h)
 	return best;
 }
 
-static void listener_deal(struct httpd *h, int fd)
+static void listener_deal(struct httpd *h, int fd, enum listener_kind kind)
 {
 	struct worker *w = listener_choose_worker(h);
 
 	atomic_fetch_add(&h->connections, 1);
 	atomic_fetch_add(&w->count, 1);
 	if (w == &h->workers[0]) {
-		conn_open(w, fd, fd);
+		conn_open(w, fd, fd, kind);
 	} else {
 		struct delivery *delivery = mem_new(1, sizeof *delivery);
 
 		delivery->task.run = delivery_arrives;
 		delivery->worker = w;
 		delivery->fd = fd;
+		delivery->kind = kind;
 		loop_post(w->loop, &delivery->task);
 	}
 }
@@ -107,10 +108,16 @@ static bool listener_is_full(const struct httpd *h)
 	return atomic_load(&h->connections) >= h->conf->limits.connections;
 }
 
+static void listener_watch_all(struct httpd *h, uint32_t events)
+{
+	for (size_t i = 0; i < h->listener_count; i++)
+		watch_change(&h->listeners[i].watch, events);
+}
+
 /* Until a connection is closed. */
 static void listener_pause(struct httpd *h)
 {
-	watch_change(&h->listener, 0);
+	listener_watch_all(h, 0);
 	atomic_store(&h->paused, true);
 }
 
@@ -118,11 +125,13 @@ static void listener_accept_again(struct httpd *h)
 {
 	atomic_store(&h->paused, false);
 	if (!atomic_load(&h->draining))
-		watch_change(&h->listener, EPOLLIN);
+		listener_watch_all(h, EPOLLIN);
 }
 
-static void listener_accept_turn(struct httpd *h)
+static void listener_accept_turn(struct listener *listener)
 {
+	struct httpd *h = listener->httpd;
+
 	for (int i = 0; i < ACCEPT_TURN; i++) {
 		int fd;
 
@@ -132,9 +141,9 @@ static void listener_accept_turn(struct httpd *h)
 				return;
 			listener_accept_again(h);
 		}
-		fd = accept4(h->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		fd = accept4(listener->watch.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd >= 0) {
-			listener_deal(h, fd);
+			listener_deal(h, fd, listener->kind);
 		} else if (errno == EAGAIN) {
 			return;
 		} else if (errno != EINTR && errno != ECONNABORTED) {
@@ -148,10 +157,11 @@ static void listener_accept_turn(struct httpd *h)
 
 static void listener_accepts(struct watch *watch, uint32_t events)
 {
-	struct httpd *h = CONTAINER_OF(watch, struct httpd, listener);
+	struct listener *listener = CONTAINER_OF(watch, struct listener, watch);
+	struct httpd *h = listener->httpd;
 
 	(void)events;
-	listener_accept_turn(h);
+	listener_accept_turn(listener);
 	if (loop_now(h->loop) >= h->status_due)
 		listener_tell_status(h);
 }
@@ -312,6 +322,33 @@ static unsigned workers_count(const struct httpd *h)
 	return cpus > WORKERS_MAX ? WORKERS_MAX : (unsigned)cpus;
 }
 
+/* All that this process has of the name. */
+static int listeners_add(struct httpd *h, const char *name, enum listener_kind kind, struct err *err)
+{
+	int fds[LISTENERS_MAX];
+	size_t count = service_fds(h->service, name, fds, LISTENERS_MAX - h->listener_count);
+
+	for (size_t i = 0; i < count; i++) {
+		struct listener *listener = &h->listeners[h->listener_count++];
+
+		listener->httpd = h;
+		listener->kind = kind;
+		listener->watch = (struct watch){ .fd = fds[i], .ready = listener_accepts };
+		if (watch_start(h->loop, &listener->watch, EPOLLIN, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static enum listener_kind inetd_kind(void)
+{
+	int domain = AF_UNSPEC;
+	socklen_t n = sizeof domain;
+
+	getsockopt(STDOUT_FILENO, SOL_SOCKET, SO_DOMAIN, &domain, &n);
+	return domain == AF_UNIX ? LISTENER_UNIX : LISTENER_TCP;
+}
+
 static int listener_start(struct httpd *h, struct err *err)
 {
 	if (workers_start(h, workers_count(h), err) < 0)
@@ -323,11 +360,12 @@ static int listener_start(struct httpd *h, struct err *err)
 	if (h->service->inetd) {
 		atomic_fetch_add(&h->connections, 1);
 		atomic_fetch_add(&h->workers[0].count, 1);
-		conn_open(&h->workers[0], STDIN_FILENO, STDOUT_FILENO);
+		conn_open(&h->workers[0], STDIN_FILENO, STDOUT_FILENO, inetd_kind());
 		return 0;
 	}
-	h->listener = (struct watch){ .fd = service_fd(h->service, "http"), .ready = listener_accepts };
-	return watch_start(h->loop, &h->listener, EPOLLIN, err);
+	if (listeners_add(h, "http", LISTENER_TCP, err) < 0)
+		return -1;
+	return listeners_add(h, "http-unix", LISTENER_UNIX, err);
 }
 
 /*
@@ -335,17 +373,18 @@ static int listener_start(struct httpd *h, struct err *err)
  * itself are served by nobody else.  More may come while the queue is emptied:
  * as many are accepted as may be served at once.
  */
-static void listener_accept_rest(struct httpd *h)
+static void listener_accept_rest(struct listener *listener)
 {
-	struct pollfd queue = { .fd = h->listener.fd, .events = POLLIN };
+	struct httpd *h = listener->httpd;
+	struct pollfd queue = { .fd = listener->watch.fd, .events = POLLIN };
 	uint64_t accepted = 0;
 
 	while (accepted < h->conf->limits.connections && !atomic_load(&h->paused) &&
 	       poll(&queue, 1, 0) > 0) {
-		listener_accept_turn(h);
+		listener_accept_turn(listener);
 		accepted += ACCEPT_TURN;
 	}
-	shutdown(h->listener.fd, SHUT_RDWR);	/* later ones are refused */
+	shutdown(listener->watch.fd, SHUT_RDWR);	/* later ones are refused */
 }
 
 /* Accept no more, finish what is under way. */
@@ -356,9 +395,11 @@ static void listener_stop(struct service *service)
 	/* The count must not reach zero before all connections were asked to end. */
 	atomic_fetch_add(&h->connections, 1);
 	if (!h->service->inetd && !h->service->supervised)
-		listener_accept_rest(h);
+		for (size_t i = 0; i < h->listener_count; i++)
+			listener_accept_rest(&h->listeners[i]);
 	atomic_store(&h->draining, true);
-	watch_stop(&h->listener);
+	for (size_t i = 0; i < h->listener_count; i++)
+		watch_stop(&h->listeners[i].watch);
 	for (unsigned i = 0; i < h->worker_count; i++)
 		loop_post(h->workers[i].loop, &h->workers[i].stop);
 	if (atomic_fetch_sub(&h->connections, 1) == 1)
@@ -477,6 +518,7 @@ int main(int argc, char **argv)
 {
 	static const struct service_socket sockets[] = {
 		{ .name = "http", .kind = SERVICE_TCP },
+		{ .name = "http-unix", .kind = SERVICE_UNIX_STREAM },
 		{ .name = NULL },
 	};
 	static const struct service_role role = {

@@ -39,6 +39,9 @@ static const struct internet_unit discovery = { "covey-discoverd-udp.socket", "L
 static const struct internet_unit versions = { "covey-versiond-udp.socket", "ListenDatagram",
 					       "127.0.0.1:4722" };
 
+#define UNIX_UNIT "covey-httpd-unix.socket"
+#define SHIPPED_UNIX "/run/covey/http.sock"
+
 static const struct {
 	const char *unit;
 	const char *socket;		/* in node.run */
@@ -112,17 +115,46 @@ static void add_word(struct buf *to, const char *text)
 	buf_addc(to, '"');
 }
 
+/* All that are given of the list.  wants: a unit to start with it, or NULL. */
 static int put_internet(const struct units *units, const struct internet_unit *unit,
-			const struct conf_listen *listen, struct err *err)
+			const struct conf_listen *list, size_t count, const char *wants, struct err *err)
 {
 	char address[ADDRESS_TEXT];
 	struct buf text = BUF_INIT;
+	size_t given = 0;
+	bool differs;
 
-	if (!listen->given ||
-	    strcmp(address_format(address, &listen->address), unit->shipped) == 0)
+	while (given < count && list[given].given)
+		given++;
+	differs = given > 1 ||
+		  (given == 1 && strcmp(address_format(address, &list->address), unit->shipped) != 0);
+	if (wants != NULL)
+		buf_addf(&text, "[Unit]\nWants=%s\n", wants);
+	if (differs)
+		buf_addf(&text, "[Socket]\n%s=\n", unit->kind);
+	for (size_t i = 0; differs && i < given; i++)
+		buf_addf(&text, "%s=%s\n", unit->kind, address_format(address, &list[i].address));
+	if (differs)
+		buf_adds(&text, "FreeBind=yes\n");
+	return text.len > 0 ? put_drop_in(units, unit->unit, &text, err) : 0;
+}
+
+/* Its unit is started with that of the first listener, and its socket handed over beside it. */
+static int put_unix(const struct units *units, struct err *err)
+{
+	const char *path = units->conf->listen.http_unix;
+	struct buf text = BUF_INIT;
+
+	if (path == NULL)
 		return 0;
-	buf_addf(&text, "[Socket]\n%s=\n%s=%s\nFreeBind=yes\n", unit->kind, unit->kind, address);
-	return put_drop_in(units, unit->unit, &text, err);
+	buf_adds(&text, "[Socket]\nListenStream=\nListenStream=");
+	add_plain(&text, path);
+	buf_addc(&text, '\n');
+	if (strcmp(path, SHIPPED_UNIX) != 0 && put_drop_in(units, UNIX_UNIT, &text, err) < 0)
+		return -1;
+	buf_clear(&text);
+	buf_adds(&text, "[Service]\nSockets=" UNIX_UNIT "\n");
+	return put_drop_in(units, "covey-httpd.service", &text, err);
 }
 
 static int put_locals(const struct units *units, struct err *err)
@@ -222,11 +254,12 @@ static int put_units(const struct units *units, struct err *err)
 {
 	const struct conf *conf = units->conf;
 
-	if (put_internet(units, &http, &conf->listen.http, err) < 0 ||
-	    put_internet(units, &inetd, &conf->listen.http, err) < 0 ||
-	    put_internet(units, &discovery, &conf->listen.discovery, err) < 0 ||
-	    put_internet(units, &versions, &conf->listen.versions, err) < 0 ||
-	    put_locals(units, err) < 0 || put_services(units, err) < 0)
+	if (put_internet(units, &http, conf->listen.http, CONF_LISTENS_MAX,
+			 conf->listen.http_unix ? UNIX_UNIT : NULL, err) < 0 ||
+	    put_internet(units, &inetd, conf->listen.http, CONF_LISTENS_MAX, NULL, err) < 0 ||
+	    put_internet(units, &discovery, &conf->listen.discovery, 1, NULL, err) < 0 ||
+	    put_internet(units, &versions, &conf->listen.versions, 1, NULL, err) < 0 ||
+	    put_unix(units, err) < 0 || put_locals(units, err) < 0 || put_services(units, err) < 0)
 		return -1;
 	return put_group(units, err);
 }

@@ -28,8 +28,8 @@
 #define AT(member) offsetof(struct conf, member)
 
 enum type {
-	NAME, ID, REGION, ADDRESS, DIRECTORY, LISTEN, SEEDS, MULTICAST, DURATION, BYTES, COUNT, SWITCH, ACCESS,
-	LEVEL, DELTA,
+	NAME, ID, REGION, ADDRESS, DIRECTORY, LISTEN, LISTENS, SEEDS, MULTICAST, DURATION, BYTES, COUNT, SWITCH,
+	ACCESS, LEVEL, DELTA,
 };
 
 struct key {
@@ -49,7 +49,8 @@ static const struct key keys[] = {
 	{ "node.region", REGION, AT(node.region), "", 0, 0 },
 	{ "node.weight", COUNT, AT(node.weight), "1", 1, 16 },
 	{ "node.home", SWITCH, AT(node.home), "yes", 0, 0 },
-	{ "listen.http", LISTEN, AT(listen.http), "4720", 0, 0 },
+	{ "listen.http", LISTENS, AT(listen.http), "4720", 0, 0 },
+	{ "listen.unix", DIRECTORY, AT(listen.http_unix), NULL, 0, 0 },
 	{ "listen.discovery", LISTEN, AT(listen.discovery), "4721", 0, 0 },
 	{ "listen.versions", LISTEN, AT(listen.versions), "4722", 0, 0 },
 	{ "group.key_file", DIRECTORY, AT(group.key_file), NULL, 0, 0 },
@@ -169,9 +170,8 @@ static int set_directory(const struct setting *s, struct str value)
 }
 
 /* A port alone becomes an address whose len is 0: its host is to come from node.address. */
-static int set_listen(const struct setting *s, struct str value)
+static int parse_listen(struct str value, struct conf_listen *to)
 {
-	struct conf_listen *to = setting_place(s);
 	struct address address;
 	uint64_t port;
 
@@ -185,6 +185,24 @@ static int set_listen(const struct setting *s, struct str value)
 		return -1;
 	to->address = address;
 	return 0;
+}
+
+static int set_listen(const struct setting *s, struct str value)
+{
+	return parse_listen(value, setting_place(s));
+}
+
+/* One more. */
+static int set_listens(const struct setting *s, struct str value)
+{
+	struct conf_listen *list = setting_place(s);
+
+	for (size_t i = 0; i < CONF_LISTENS_MAX; i++)
+		if (!list[i].given) {
+			list[i].given = parse_listen(value, &list[i]) == 0;
+			return list[i].given ? 0 : -1;
+		}
+	return -1;
 }
 
 /* "host:port", "[v6]:port"; the host is looked up later, and again. */
@@ -376,6 +394,7 @@ static const struct {
 	[ADDRESS] = { "a numeric address that others can reach", set_address },
 	[DIRECTORY] = { "a path", set_directory },
 	[LISTEN] = { "PORT, ADDRESS:PORT or [ADDRESS]:PORT", set_listen },
+	[LISTENS] = { "PORT, ADDRESS:PORT or [ADDRESS]:PORT, or a list of 1 to 8 of these", set_listens },
 	[SEEDS] = { "a list of at most 64 HOST:PORT or http://HOST:PORT", set_seed },
 	[MULTICAST] = { "a numeric multicast ADDRESS:PORT", set_multicast },
 	[DURATION] = { "a duration such as 250ms, 10s or 5min in range", set_duration },
@@ -468,16 +487,16 @@ static int on_section(const struct yamlfile_item *item, unsigned *line, struct e
 static int on_value(struct reading *r, const struct key *key, const struct yamlfile_item *item,
 		    struct err *err)
 {
-	bool wants_list = key->type == SEEDS;
+	bool takes_list = key->type == SEEDS || key->type == LISTENS;
+	bool is_list = item->kind == YAMLFILE_LIST;
 
 	if (item->in_list && item->kind == YAMLFILE_SCALAR && !item->null)
 		return set_key(r, key, item->value, err);
-	if (item->in_list || item->null ||
-	    item->kind != (wants_list ? YAMLFILE_LIST : YAMLFILE_SCALAR))
+	if (item->in_list || item->null || (is_list ? !takes_list : item->kind != YAMLFILE_SCALAR || key->type == SEEDS))
 		return wrong_kind(key, err);
 	if (only_once(&r->lines[key - keys], item, err) < 0)
 		return -1;
-	return wants_list ? 0 : set_key(r, key, item->value, err);
+	return is_list ? 0 : set_key(r, key, item->value, err);
 }
 
 static int on_item(void *data, const struct yamlfile_item *item, struct err *err)
@@ -564,11 +583,9 @@ static int may_listen(const struct conf *conf, const char *what, const struct ad
 		       what, address_format(text, address));
 }
 
-static int complete_listen(struct reading *r, const struct key *key, struct err *err)
+static int complete_listen(struct reading *r, const struct key *key, struct conf_listen *to,
+			   struct err *err)
 {
-	struct conf_listen *to = (void *)((char *)&r->conf + key->offset);
-
-	to->given = key->offset == AT(listen.http) || r->conf.group.key_file != NULL;
 	if (to->address.len == 0)
 		parse_address(str_of(r->conf.node.address), address_port(&to->address),
 			      &to->address);
@@ -577,14 +594,58 @@ static int complete_listen(struct reading *r, const struct key *key, struct err 
 	return may_listen(&r->conf, key->path, &to->address, err);
 }
 
+static int complete_listens(struct reading *r, const struct key *key, struct conf_listen *list,
+			    struct err *err)
+{
+	char text[ADDRESS_TEXT];
+
+	if (!list->given)
+		return wrong_kind(key, err);
+	for (size_t i = 0; i < CONF_LISTENS_MAX && list[i].given; i++) {
+		if (complete_listen(r, key, &list[i], err) < 0)
+			return -1;
+		for (size_t before = 0; before < i; before++)
+			if (address_eq(&list[i].address, &list[before].address))
+				return err_set(err, ERR_INVALID, "%s: %s stands there twice", key->path,
+					       address_format(text, &list[i].address));
+	}
+	return 0;
+}
+
+/* Of a key that is an address to listen at, or several. */
+static int complete_key(struct reading *r, const struct key *key, struct err *err)
+{
+	struct conf_listen *to = (void *)((char *)&r->conf + key->offset);
+
+	if (key->type == LISTENS)
+		return complete_listens(r, key, to, err);
+	if (key->type != LISTEN)
+		return 0;
+	to->given = r->conf.group.key_file != NULL;
+	return complete_listen(r, key, to, err);
+}
+
+static int complete_unix(const struct reading *r, struct err *err)
+{
+	const char *path = r->conf.listen.http_unix;
+	size_t cap = sizeof ((struct sockaddr_un *)NULL)->sun_path;
+
+	if (path == NULL || strlen(path) < cap)
+		return 0;
+	return err_set(err, ERR_INVALID, "%s:%u: listen.unix: a socket's path has at most %zu bytes", r->file,
+		       key_line(r, "listen.unix", NULL), cap - 1);
+}
+
 static int complete_sockets(struct reading *r, struct err *err)
 {
 	const struct conf *conf = &r->conf;
 
 	for (const struct key *key = keys; key < keys + KEYS; key++)
-		if (key->type == LISTEN && complete_listen(r, key, err) < 0)
+		if (complete_key(r, key, err) < 0)
 			return err_context(err, "%s:%u", r->file,
 					   key_line(r, key->path, "node.address"));
+	if (complete_unix(r, err) < 0)
+		return -1;
 	if (conf->listen.versions.given &&
 	    address_eq(&conf->listen.discovery.address, &conf->listen.versions.address))
 		return err_set(err, ERR_INVALID,
@@ -659,6 +720,7 @@ void conf_clear(struct conf *conf)
 	free(conf->node.store);
 	free(conf->node.run);
 	free(conf->node.region);
+	free(conf->listen.http_unix);
 	free(conf->group.key_file);
 	for (size_t i = 0; i < conf->group.seed_count; i++)
 		free(conf->group.seeds[i]);

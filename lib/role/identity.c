@@ -39,7 +39,7 @@ int identity_member(const struct conf *conf, uint64_t id, struct member *ret, st
 	member_set_region(&member, str_of(conf->node.region));
 	member.weight = (uint8_t)conf->node.weight;
 	member.flags = conf->node.home ? 0 : MEMBER_GUEST;
-	if (reached_at(conf, &conf->listen.http, &member.http, err) < 0 ||
+	if (reached_at(conf, &conf->listen.http[0], &member.http, err) < 0 ||
 	    reached_at(conf, &conf->listen.discovery, &member.discovery, err) < 0 ||
 	    reached_at(conf, &conf->listen.versions, &member.versions, err) < 0)
 		return -1;
@@ -51,7 +51,7 @@ void identity_roles(const struct conf *conf, struct buf *to)
 {
 	char text[ADDRESS_TEXT];
 
-	buf_addf(to, "http %s, run directory %s", address_format(text, &conf->listen.http.address),
+	buf_addf(to, "http %s, run directory %s", address_format(text, &conf->listen.http[0].address),
 		 conf->node.run);
 }
 

@@ -39,7 +39,7 @@
 #define EXIT_AGAIN 111
 #define EXIT_WRONG_USAGE 64
 
-#define SOCKETS_MAX 4
+#define SOCKETS_MAX 24
 
 struct sockets {
 	struct {
@@ -82,7 +82,7 @@ static int sockets_fd(const struct sockets *sockets, const char *name)
 static void sockets_add(struct sockets *sockets, const char *name, int fd)
 {
 	if (sockets->count == SOCKETS_MAX)
-		abort();	/* the role's table is longer */
+		abort();	/* the role's table has more */
 	sockets->list[sockets->count].name = name;
 	sockets->list[sockets->count++].fd = fd;
 }
@@ -94,11 +94,14 @@ static void sockets_clear(struct sockets *sockets)
 	*sockets = (struct sockets)SOCKETS_INIT;
 }
 
-/* Where the configuration wants the socket; NULL: nowhere, or not an internet address. */
-static const struct conf_listen *listen_of(const struct conf *conf, const char *name)
+/* Where the configuration wants sockets of a name: those that are given of a list; NULL: no internet address. */
+static const struct conf_listen *listen_of(const struct conf *conf, const char *name, size_t *ret_count)
 {
-	if (str_eq(str_of(name), STR("http")))
-		return &conf->listen.http;
+	*ret_count = 1;
+	if (str_eq(str_of(name), STR("http"))) {
+		*ret_count = CONF_LISTENS_MAX;
+		return conf->listen.http;
+	}
 	if (str_eq(str_of(name), STR("discovery")))
 		return &conf->listen.discovery;
 	if (str_eq(str_of(name), STR("versions")))
@@ -106,9 +109,14 @@ static const struct conf_listen *listen_of(const struct conf *conf, const char *
 	return NULL;
 }
 
-static void socket_path(struct buf *to, const char *run, const char *name)
+/* Empty: the configuration wants none. */
+static void socket_path(struct buf *to, const struct service_socket *want, const struct conf *conf,
+			const char *run)
 {
-	buf_addf(to, "%s/%s.sock", run, name);
+	if (want->kind == SERVICE_UNIX)
+		buf_addf(to, "%s/%s.sock", run, want->name);
+	else if (conf->listen.http_unix != NULL)
+		buf_adds(to, conf->listen.http_unix);
 }
 
 /* what was handed over */
@@ -116,11 +124,24 @@ static void socket_path(struct buf *to, const char *run, const char *name)
 /* covey-generator lets alone what is open, so this takes all three. */
 #define REOPEN "; to have systemd open that: systemctl stop 'covey*', daemon-reload, start covey.target"
 
-static int check_inet(int fd, const struct service_socket *want, const struct conf *conf,
-		      struct err *err)
+/* One of that name is at the address. */
+static bool sockets_have(const struct sockets *sockets, const char *name, const struct address *address)
+{
+	struct address is;
+
+	for (size_t i = 0; i < sockets->count; i++)
+		if (str_eq(str_of(sockets->list[i].name), str_of(name)) &&
+		    sock_address(sockets->list[i].fd, &is, NULL) == 0 && address_eq(&is, address))
+			return true;
+	return false;
+}
+
+static int check_inet(const struct sockets *sockets, int fd, const struct service_socket *want,
+		      const struct conf *conf, struct err *err)
 {
 	bool tcp = want->kind == SERVICE_TCP;
-	const struct conf_listen *listen = listen_of(conf, want->name);
+	size_t count, at = 0;
+	const struct conf_listen *listen = listen_of(conf, want->name, &count);
 	char is[ADDRESS_TEXT], should[ADDRESS_TEXT];
 	struct address address;
 
@@ -133,12 +154,15 @@ static int check_inet(int fd, const struct service_socket *want, const struct co
 		return err_set(err, ERR_INVALID,
 			       "adopt socket \"%s\" at %s: the configuration has no listen.%s",
 			       want->name, address_format(is, &address), want->name);
-	if (address_port(&listen->address) == 0)
-		address_set_port(&address, 0);	/* any port will do */
-	if (!address_eq(&address, &listen->address))
+	while (at < count && !(listen[at].given && address_eq(&address, &listen[at].address)))
+		at++;
+	if (at == count)
 		return err_set(err, ERR_INVALID, "adopt socket \"%s\" at %s: listen.%s says %s" REOPEN,
 			       want->name, address_format(is, &address), want->name,
 			       address_format(should, &listen->address));
+	if (sockets_have(sockets, want->name, &address))
+		return err_set(err, ERR_INVALID, "adopt socket \"%s\": there are two of that name at %s",
+			       want->name, address_format(is, &address));
 	if (!conf->access_open && !address_is_loopback(&address))
 		return err_set(err, ERR_DENIED,
 			       "adopt socket \"%s\" at %s: beyond loopback without \"access: open\"",
@@ -146,16 +170,20 @@ static int check_inet(int fd, const struct service_socket *want, const struct co
 	return 0;
 }
 
-static int check_local(int fd, const struct service_socket *want, const char *run, struct err *err)
+static int check_local(int fd, const struct service_socket *want, const struct conf *conf, const char *run,
+		       struct err *err)
 {
+	bool packets = want->kind == SERVICE_UNIX;
 	struct buf path = BUF_INIT;
 	int result = 0;
 
-	socket_path(&path, run, want->name);
-	if (sd_is_socket_unix(fd, SOCK_SEQPACKET, 1, path.data, 0) <= 0)
-		result = err_set(err, ERR_INVALID,
-				 "adopt socket \"%s\": not a SOCK_SEQPACKET listener at %s" REOPEN,
-				 want->name, path.data);
+	socket_path(&path, want, conf, run);
+	if (path.len == 0)
+		result = err_set(err, ERR_INVALID, "adopt socket \"%s\": the configuration has no listen.unix",
+				 want->name);
+	else if (sd_is_socket_unix(fd, packets ? SOCK_SEQPACKET : SOCK_STREAM, 1, path.data, 0) <= 0)
+		result = err_set(err, ERR_INVALID, "adopt socket \"%s\": not a %s listener at %s" REOPEN,
+				 want->name, packets ? "SOCK_SEQPACKET" : "SOCK_STREAM", path.data);
 	buf_clear(&path);
 	return result;
 }
@@ -168,6 +196,11 @@ static const struct service_socket *wanted_socket(const struct service_socket *w
 	return NULL;
 }
 
+static bool is_local(const struct service_socket *want)
+{
+	return want->kind == SERVICE_UNIX || want->kind == SERVICE_UNIX_STREAM;
+}
+
 static int sockets_adopt(struct sockets *sockets, int fd, const char *name,
 			 const struct service_socket *wanted, const struct conf *conf, const char *run,
 			 struct err *err)
@@ -175,14 +208,14 @@ static int sockets_adopt(struct sockets *sockets, int fd, const char *name,
 	const struct service_socket *want = wanted_socket(wanted, name);
 	int flags = fcntl(fd, F_GETFL);
 
-	if (want == NULL || sockets_fd(sockets, name) >= 0)
+	if (want == NULL || (want->kind != SERVICE_TCP && sockets_fd(sockets, name) >= 0))
 		return err_set(err, ERR_INVALID, "adopt socket \"%s\": %s", name,
 			       want == NULL ? "this role has none of that name" :
 					      "there are two of that name");
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
 		return err_sys(err, "adopt socket \"%s\"", name);
-	if ((want->kind == SERVICE_UNIX ? check_local(fd, want, run, err) :
-					  check_inet(fd, want, conf, err)) < 0)
+	if ((is_local(want) ? check_local(fd, want, conf, run, err) :
+			       check_inet(sockets, fd, want, conf, err)) < 0)
 		return -1;
 	sockets_add(sockets, want->name, fd);
 	sockets->handed = true;
@@ -205,21 +238,70 @@ static int sockets_adopt_all(struct sockets *sockets, const struct service_socke
 
 /* what was not */
 
-static int socket_open(const struct service_socket *want, const struct conf *conf, const char *run,
-		       struct err *err)
+/*
+ * A supervisor that handed over others and not this one does not know of it:
+ * it would not listen on, nor let this process reach the network.
+ */
+static int was_not_handed(const char *name, const char *where, struct err *err)
 {
-	const struct conf_listen *listen = listen_of(conf, want->name);
+	return err_set(err, ERR_INVALID, "adopt socket \"%s\": none is at %s" REOPEN, name, where);
+}
+
+static int socket_open_inet(struct sockets *sockets, const struct service_socket *want,
+			    const struct conf_listen *listen, bool handed, struct err *err)
+{
+	char text[ADDRESS_TEXT];
+	int fd;
+
+	if (sockets_have(sockets, want->name, &listen->address))
+		return 0;
+	if (handed)
+		return was_not_handed(want->name, address_format(text, &listen->address), err);
+	fd = want->kind == SERVICE_TCP ? sock_listen_tcp(&listen->address, err) :
+					 sock_bind_udp(&listen->address, err);
+	if (fd < 0)
+		return -1;
+	sockets_add(sockets, want->name, fd);
+	return 0;
+}
+
+static int sockets_open_inet(struct sockets *sockets, const struct service_socket *want,
+			     const struct conf *conf, struct err *err)
+{
+	size_t count;
+	const struct conf_listen *listen = listen_of(conf, want->name, &count);
+	bool handed = sockets_fd(sockets, want->name) >= 0;
+
+	if (!listen->given && !want->optional)
+		return err_set(err, ERR_INVALID, "open socket: the configuration has no listen.%s", want->name);
+	for (size_t i = 0; i < count && listen[i].given; i++)
+		if (socket_open_inet(sockets, want, &listen[i], handed, err) < 0)
+			return -1;
+	return 0;
+}
+
+static int socket_open_local(struct sockets *sockets, const struct service_socket *want,
+			     const struct conf *conf, const char *run, struct err *err)
+{
 	struct buf path = BUF_INIT;
 	int fd;
 
-	if (want->kind == SERVICE_TCP)
-		return sock_listen_tcp(&listen->address, err);
-	if (want->kind == SERVICE_UDP)
-		return sock_bind_udp(&listen->address, err);
-	socket_path(&path, run, want->name);
-	fd = sock_listen_unix(path.data, err);
+	if (sockets_fd(sockets, want->name) >= 0)
+		return 0;
+	socket_path(&path, want, conf, run);
+	if (path.len == 0)
+		return 0;
+	if (want->kind == SERVICE_UNIX)
+		fd = sock_listen_unix(path.data, err);
+	else if (sockets->handed)
+		fd = was_not_handed(want->name, path.data, err);
+	else
+		fd = sock_listen_unix_stream(path.data, err);
 	buf_clear(&path);
-	return fd;
+	if (fd < 0)
+		return -1;
+	sockets_add(sockets, want->name, fd);
+	return 0;
 }
 
 /* run: the directory of the local ones, which are RUN/NAME.sock. */
@@ -228,23 +310,10 @@ static int sockets_open(struct sockets *sockets, const struct service_socket *wa
 {
 	if (sockets_adopt_all(sockets, wanted, conf, run, err) < 0)
 		return -1;
-	for (; wanted->name != NULL; wanted++) {
-		const struct conf_listen *listen = listen_of(conf, wanted->name);
-		int fd;
-
-		if (sockets_fd(sockets, wanted->name) >= 0)
-			continue;
-		if (wanted->kind != SERVICE_UNIX && !listen->given) {
-			if (wanted->optional)
-				continue;
-			return err_set(err, ERR_INVALID, "open socket: the configuration has no listen.%s",
-				       wanted->name);
-		}
-		fd = socket_open(wanted, conf, run, err);
-		if (fd < 0)
+	for (; wanted->name != NULL; wanted++)
+		if ((is_local(wanted) ? socket_open_local(sockets, wanted, conf, run, err) :
+					sockets_open_inet(sockets, wanted, conf, err)) < 0)
 			return -1;
-		sockets_add(sockets, wanted->name, fd);
-	}
 	return 0;
 }
 
@@ -258,6 +327,17 @@ static struct running *running_of(const struct service *service)
 int service_fd(const struct service *service, const char *name)
 {
 	return sockets_fd(&running_of(service)->sockets, name);
+}
+
+size_t service_fds(const struct service *service, const char *name, int *to, size_t most)
+{
+	const struct sockets *sockets = &running_of(service)->sockets;
+	size_t n = 0;
+
+	for (size_t i = 0; i < sockets->count && n < most; i++)
+		if (str_eq(str_of(sockets->list[i].name), str_of(name)))
+			to[n++] = sockets->list[i].fd;
+	return n;
 }
 
 void service_touch(struct service *service)

@@ -38,7 +38,8 @@ static void defaults(void)
 	CHECK(strcmp(conf.node.address, "127.0.0.1") == 0);
 	CHECK(strcmp(conf.node.store, "/s") == 0);
 	CHECK(strcmp(conf.node.run, "/s/run") == 0);
-	CHECK(listens(&conf.listen.http, "127.0.0.1:4720"));
+	CHECK(listens(&conf.listen.http[0], "127.0.0.1:4720") && !conf.listen.http[1].given);
+	CHECK(conf.listen.http_unix == NULL);
 	CHECK(!conf.listen.discovery.given && !conf.listen.versions.given);
 	CHECK(conf.group.key_file == NULL && conf.group.seed_count == 0);
 	CHECK(conf.group.multicast == NULL);
@@ -79,7 +80,7 @@ static void everything(void)
 		fprintf(stderr, "  %s\n", err.text);
 	CHECK(strcmp(conf.node.name, "a.b-c_1") == 0);
 	CHECK(strcmp(conf.node.store, "/usr/data") == 0 && strcmp(conf.node.run, "/usr/r") == 0);
-	CHECK(listens(&conf.listen.http, "[::1]:5000"));
+	CHECK(listens(&conf.listen.http[0], "[::1]:5000"));
 	CHECK(listens(&conf.listen.discovery, "[::1]:5001"));
 	CHECK(listens(&conf.listen.versions, "127.0.0.1:5002"));
 	CHECK(strcmp(conf.node.region, "eu.west-1_b") == 0);
@@ -221,8 +222,11 @@ static void listening(void)
 	CHECK(!conf.listen.versions.given);
 	CHECK(conf_parse(&conf, STR("access: open\n" BASE "  address: 192.0.2.1\n"
 				    "group: {key_file: k}\n"), "x", &err) == 0);
-	CHECK(listens(&conf.listen.http, "192.0.2.1:4720"));
+	CHECK(listens(&conf.listen.http[0], "192.0.2.1:4720"));
 	CHECK(listens(&conf.listen.discovery, "192.0.2.1:4721"));
+	CHECK(conf_parse(&conf, STR(BASE "listen:\n  http: [5000, '[::1]:80']\n  unix: h.sock\n"), "/usr/x.yaml", &err) == 0);
+	CHECK(listens(&conf.listen.http[0], "127.0.0.1:5000") && listens(&conf.listen.http[1], "[::1]:80"));
+	CHECK(!conf.listen.http[2].given && strcmp(conf.listen.http_unix, "/usr/h.sock") == 0);
 	buf_adds(&text, BASE "  run: /");
 	for (int i = 0; i < 100; i++)
 		buf_addc(&text, 'r');

@@ -829,7 +829,7 @@ static bool is_socket(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0;
 }
 
-void conn_open(struct worker *w, int in, int out)
+void conn_open(struct worker *w, int in, int out, enum listener_kind kind)
 {
 	struct line *line = mem_new(1, sizeof *line);
 	struct conn *c;
@@ -838,10 +838,11 @@ void conn_open(struct worker *w, int in, int out)
 	line->worker = w;
 	line->in = in;
 	line->out = out;
+	line->kind = kind;
 	line->socket = in == out || (is_socket(in) && is_socket(out));
 	line->timer.fire = conn_on_timer;
 	list_append(&w->lines, &line->link);
-	if (line->socket)
+	if (line->socket && kind == LISTENER_TCP)
 		setsockopt(out, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	if (line->socket && in != out)
 		fcntl(out, F_SETFL, fcntl(out, F_GETFL) | O_NONBLOCK);

@@ -63,6 +63,7 @@ struct line {
 	struct link link;		/* among its worker's */
 	struct conn *conn;		/* serves it; NULL: it rests, nothing was read that is not answered */
 	int in, out;			/* owned; one socket; or descriptors 0 and 1 */
+	enum listener_kind kind;
 	bool socket;			/* out is one */
 	bool had_answer;		/* to a request before the next one */
 	struct watch watch;		/* of in; of both when they are one */
@@ -95,7 +96,7 @@ struct conn {
 };
 
 /* The connection owns the descriptors. */
-void conn_open(struct worker *, int in, int out);
+void conn_open(struct worker *, int in, int out, enum listener_kind);
 /* The process is to stop: who waits for no answer gets a short time for one more request. */
 void conn_hasten_all(struct worker *);
 void conn_free_all(struct worker *);
