@@ -20,6 +20,14 @@
 #define CONF_LISTENS_MAX 8	/* addresses of one kind of listener */
 #define CONF_SEED_HTTP "http://"	/* what a seed begins with that is asked by HTTP */
 
+#define CONF_LIST_MAX 256		/* members of any other list */
+
+/* A list as it was written. */
+struct conf_list {
+	char **texts;
+	size_t count;
+};
+
 struct conf_listen {
 	bool given;			/* false: this node does not listen there */
 	struct address address;
@@ -77,7 +85,13 @@ struct conf {
 		uint64_t idle_timeout_ms;	/* of a connection or a stalled body; default 60 s */
 		uint64_t connections;	/* at once; default 1024 */
 		uint64_t idle_exit_ms;	/* 0: never; default 60 s */
+		uint64_t min_rate;	/* bytes/s that a client has to send or take; 0: any; default 1 KiB */
+		uint64_t per_source;	/* connections at once of one address beyond loopback; 0: any; default 256 */
+		uint64_t buffers;	/* bytes that bodies on their way in may have; default 64 MiB */
+		uint64_t prefer_wait_ms;	/* a client's wait is cut to this; default 60 s */
 	} limits;
+	struct conf_list hosts;		/* names that may stand in Host, besides this node's own; lower case */
+	struct conf_list sites;		/* directories whose pages are shown as they are; as path.h has them */
 	struct {
 		enum log_level level;	/* default LOG_LEVEL_INFO */
 	} log;

@@ -132,7 +132,7 @@ load helpers
 	spawn held python3 -c 'import socket, sys, time
 s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
 time.sleep(6)		# longer than one that is to stop would wait for it
-s.sendall(b"GET /.covey/healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+s.sendall(b"GET /.covey/healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 print(s.recv(100).split(b"\r\n")[0].decode())' "$(port 5)"
 	wait "$PID"
 	[ "$(cat held.log)" = "HTTP/1.1 200 OK" ]

@@ -238,7 +238,7 @@ static void answer_error_page(struct conn *c, struct reply_error *error, struct 
 	error->path = buf_str(path);
 }
 
-/* The client is told detail; the log, of a server's error, what is in logged. */
+/* The client is told detail; the log, of a server's error, what is in logged, unless that is nothing. */
 static void answer_error_whole(struct conn *c, int status, struct str fields, struct str detail,
 			       struct str logged)
 {
@@ -264,7 +264,7 @@ static void answer_error_whole(struct conn *c, int status, struct str fields, st
 	buf_clear(&scratch);
 	buf_clear(&lines);
 	buf_clear(&path);
-	if (status >= 500 && status != 501 && status != 504 && status != 505 &&
+	if (logged.n > 0 && status >= 500 && status != 501 && status != 504 && status != 505 &&
 	    !answer_is_for_a_node(c, status))
 		answer_log_error(c, status, logged);
 	conn_answered(c);
@@ -273,6 +273,11 @@ static void answer_error_whole(struct conn *c, int status, struct str fields, st
 void answer_error_with(struct conn *c, int status, struct str fields, struct str detail)
 {
 	answer_error_whole(c, status, fields, detail, detail);
+}
+
+void answer_error_quietly(struct conn *c, int status, struct str fields, struct str detail)
+{
+	answer_error_whole(c, status, fields, detail, (struct str)STR_INIT);
 }
 
 void answer_error(struct conn *c, int status, const char *format, ...)
@@ -347,6 +352,10 @@ void answer_err(struct conn *c, const struct err *err)
 {
 	int status = answer_is_for_now(err) ? 503 : answer_status(err->kind);
 
+	if (err->sys == EMFILE || err->sys == ENFILE) {
+		floods_answer_busy(c, FLOOD_DESCRIPTORS, "too many files are open here: come again");
+		return;
+	}
 	answer_error_whole(c, status, (struct str)STR_INIT, str_of(err_reason(err)),
 			   str_of(err->text));
 }

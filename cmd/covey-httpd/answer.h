@@ -40,6 +40,8 @@ void answer_error(struct conn *, int status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /* The same with further field lines, each with its CR LF. */
 void answer_error_with(struct conn *, int status, struct str fields, struct str detail);
+/* The same, and the log says nothing of it. */
+void answer_error_quietly(struct conn *, int status, struct str fields, struct str detail);
 /* An error that says how sure it is, by request.ask. */
 void answer_version_error(struct conn *, int status, struct str why);
 void answer_unconfirmed(struct conn *);		/* 504, to who wants a confirmed answer only */

@@ -9,6 +9,9 @@
  *	loop/			conn: a connection, bytes in, answers out; ask: what a
  *				request waits for most, the group's word on a path
  *	request, handlers.h	what a request asks for, and who answers it
+ *	hosts			by which names this node may be asked
+ *	budget			memory of bodies on their way in
+ *	floods, source		what is done against who wants more than his share
  *	group			what is known of the group; signatures of its nodes
  *	answer			what answers have in common
  *	get			a file, its content from another node, too
@@ -21,14 +24,17 @@
 #define COVEY_HTTPD_H
 
 #include "batch.h"
+#include "budget.h"
 #include "call.h"
 #include "conf.h"
 #include "delta.h"
+#include "floods.h"
 #include "list.h"
 #include "loop.h"
 #include "mime.h"
 #include "pool.h"
 #include "service.h"
+#include "source.h"
 #include "store.h"
 #include "wal.h"
 
@@ -38,6 +44,7 @@
 
 struct conn;
 struct group;
+struct hosts;
 struct httpd;
 
 #define WORKERS_MAX 16
@@ -55,6 +62,14 @@ struct listener {
 	struct watch watch;
 };
 
+/* A client that has come. */
+struct arrival {
+	enum listener_kind kind;
+	struct source source;
+	bool late;			/* there were limits.connections already */
+	bool crowded;			/* its source had limits.per_source already */
+};
+
 /* What outlives the process, in node.run (tally.h). */
 struct kept {
 	struct answers {		/* by what they said; of a worker, in a cache line of its own */
@@ -66,6 +81,7 @@ struct kept {
 		atomic_uint_least64_t last;	/* ms since the boot: when that was seen last */
 		atomic_bool nearly_full;	/* the log said so */
 	} notices;
+	struct flood_counts floods;
 };
 
 #define SWEEP_MS 1000			/* between two sweeps of a cache */
@@ -76,6 +92,8 @@ struct worker {
 	pthread_t thread;		/* not of worker 0 */
 	atomic_uint count;		/* connections, also those on their way here */
 	struct list lines;		/* its connections */
+	struct list idle;		/* those that are answered all they asked, longest first */
+	atomic_uint_least64_t idle_since;	/* ms, of the first; UINT64_MAX: there is none */
 	struct list spare;		/* struct conn that serve none */
 	struct task stop;		/* hasten what is idle, finish the rest */
 	struct task pulse;		/* shows that this worker's loop runs */
@@ -127,6 +145,13 @@ struct httpd {
 	unsigned worker_count;
 	struct kept *kept;
 	atomic_uint connections;
+	struct sources *sources;	/* of them */
+	struct hosts *hosts;
+	struct flood_log flood_log;
+	struct budget buffers;		/* of bodies on their way in */
+	atomic_uint form_files;		/* files of forms that are open, none of them small, */
+	unsigned form_files_most;	/* at most so many */
+	atomic_uint waiting;		/* writes that wait because their clients prefer it */
 	atomic_bool draining;		/* to stop: every answer that begins now is its connection's last */
 	struct recent recent;
 	struct mime *mime;
@@ -152,6 +177,6 @@ struct httpd {
 	struct timer telling;		/* the status, while the process stops */
 };
 
-void httpd_conn_closed(struct worker *);	/* from any worker: a connection is gone */
+void httpd_conn_closed(struct worker *, const struct source *);	/* from any worker: a connection is gone */
 
 #endif

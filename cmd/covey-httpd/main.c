@@ -9,6 +9,7 @@
 #include "container.h"
 #include "group.h"
 #include "handlers.h"
+#include "hosts.h"
 #include "log.h"
 #include "loop/conn.h"
 #include "mem.h"
@@ -21,8 +22,16 @@
 #include <unistd.h>
 
 #define ACCEPT_TURN 64		/* connections, until others are served */
+/*
+ * Accepted beyond limits.connections: the pages of /.covey/ and other nodes
+ * must be reached when all places are taken, and who waits behind is not seen.
+ */
+#define RESERVE_MAX 64
+#define RESERVE_MIN 4
 #define RETRY_MS 100		/* when the system is out of descriptors or memory */
 #define STATUS_MS 1000		/* between two reports of how many connections there are */
+#define FORM_FILES_MAX 8192	/* open at once; */
+#define FORM_PART 4		/* of all descriptors at most one in so many */
 #define POOL_THREADS 64		/* commits wait for the disk, which does many at once */
 #define COMMITTERS 2		/* batches of small writes on their way: one waits for the disk, one is made ready */
 
@@ -54,16 +63,24 @@ struct delivery {
 	struct task task;
 	struct worker *worker;
 	int fd;
-	enum listener_kind kind;
+	struct arrival arrival;
 };
+
+static void listener_open(struct worker *w, int fd, const struct arrival *arrival)
+{
+	struct arrival a = *arrival;
+
+	if (a.late && conn_close_idle(w))
+		a.late = false;
+	conn_open(w, fd, fd, &a);
+}
 
 static void delivery_arrives(struct task *task)
 {
 	struct delivery *delivery = CONTAINER_OF(task, struct delivery, task);
-	struct delivery d = *delivery;
 
+	listener_open(delivery->worker, delivery->fd, &delivery->arrival);
 	free(delivery);
-	conn_open(d.worker, d.fd, d.fd, d.kind);
 }
 
 /* Fewest connections first, in turn among equals. */
@@ -84,28 +101,60 @@ static struct worker *listener_choose_worker(struct httpd *h)
 	return best;
 }
 
-static void listener_deal(struct httpd *h, int fd, enum listener_kind kind)
+/* Whose connection is idle for longest, or NULL. */
+static struct worker *listener_choose_idle(struct httpd *h)
 {
-	struct worker *w = listener_choose_worker(h);
+	struct worker *best = NULL;
+	uint64_t longest = UINT64_MAX;
 
-	atomic_fetch_add(&h->connections, 1);
+	for (unsigned i = 0; i < h->worker_count; i++) {
+		uint64_t since = atomic_load_explicit(&h->workers[i].idle_since, memory_order_relaxed);
+
+		if (since < longest) {
+			best = &h->workers[i];
+			longest = since;
+		}
+	}
+	return best;
+}
+
+static void listener_deal(struct httpd *h, int fd, struct arrival arrival)
+{
+	uint64_t per_source = h->conf->limits.per_source;
+	size_t beside = sources_enter(h->sources, &arrival.source);
+	struct worker *w = NULL;
+
+	arrival.late = atomic_fetch_add(&h->connections, 1) >= h->conf->limits.connections;
+	arrival.crowded = per_source > 0 && beside > per_source;
+	if (arrival.late)
+		w = listener_choose_idle(h);
+	if (w == NULL)
+		w = listener_choose_worker(h);
 	atomic_fetch_add(&w->count, 1);
 	if (w == &h->workers[0]) {
-		conn_open(w, fd, fd, kind);
+		listener_open(w, fd, &arrival);
 	} else {
 		struct delivery *delivery = mem_new(1, sizeof *delivery);
 
 		delivery->task.run = delivery_arrives;
 		delivery->worker = w;
 		delivery->fd = fd;
-		delivery->kind = kind;
+		delivery->arrival = arrival;
 		loop_post(w->loop, &delivery->task);
 	}
 }
 
+/* Such as may stand beyond limits.connections. */
+static uint64_t listener_reserve(const struct httpd *h)
+{
+	uint64_t part = h->conf->limits.connections / 8;
+
+	return part > RESERVE_MAX ? RESERVE_MAX : part < RESERVE_MIN ? RESERVE_MIN : part;
+}
+
 static bool listener_is_full(const struct httpd *h)
 {
-	return atomic_load(&h->connections) >= h->conf->limits.connections;
+	return atomic_load(&h->connections) >= h->conf->limits.connections + listener_reserve(h);
 }
 
 static void listener_watch_all(struct httpd *h, uint32_t events)
@@ -133,6 +182,8 @@ static void listener_accept_turn(struct listener *listener)
 	struct httpd *h = listener->httpd;
 
 	for (int i = 0; i < ACCEPT_TURN; i++) {
+		struct sockaddr_storage from = { .ss_family = AF_UNSPEC };
+		socklen_t n = sizeof from;
 		int fd;
 
 		if (listener_is_full(h)) {	/* the others wait in the kernel's queue */
@@ -141,9 +192,9 @@ static void listener_accept_turn(struct listener *listener)
 				return;
 			listener_accept_again(h);
 		}
-		fd = accept4(listener->watch.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		fd = accept4(listener->watch.fd, (struct sockaddr *)&from, &n, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd >= 0) {
-			listener_deal(h, fd, listener->kind);
+			listener_deal(h, fd, (struct arrival){ .kind = listener->kind, .source = source_of(&from) });
 		} else if (errno == EAGAIN) {
 			return;
 		} else if (errno != EINTR && errno != ECONNABORTED) {
@@ -179,11 +230,12 @@ static void listener_retry(struct timer *timer)
 	listener_accept_again(CONTAINER_OF(timer, struct httpd, retry));
 }
 
-void httpd_conn_closed(struct worker *w)
+void httpd_conn_closed(struct worker *w, const struct source *source)
 {
 	struct httpd *h = w->httpd;
 	unsigned before;
 
+	sources_leave(h->sources, source);
 	atomic_fetch_sub(&w->count, 1);
 	before = atomic_fetch_sub(&h->connections, 1);
 	if (before == 1 && (atomic_load(&h->draining) || h->service->inetd))
@@ -269,6 +321,7 @@ static int worker_start(struct httpd *h, struct worker *w, struct err *err)
 	if (w->loop == NULL)
 		return -1;
 	w->drain = (struct call)CALL_INIT;
+	atomic_init(&w->idle_since, UINT64_MAX);
 	if (h->grouped)
 		worker_open_callers(w);
 	if (w == &h->workers[0])
@@ -360,7 +413,7 @@ static int listener_start(struct httpd *h, struct err *err)
 	if (h->service->inetd) {
 		atomic_fetch_add(&h->connections, 1);
 		atomic_fetch_add(&h->workers[0].count, 1);
-		conn_open(&h->workers[0], STDIN_FILENO, STDOUT_FILENO, inetd_kind());
+		conn_open(&h->workers[0], STDIN_FILENO, STDOUT_FILENO, &(struct arrival){ .kind = inetd_kind() });
 		return 0;
 	}
 	if (listeners_add(h, "http", LISTENER_TCP, err) < 0)
@@ -439,6 +492,16 @@ static void allow_descriptors(const struct httpd *h)
 	setrlimit(RLIMIT_NOFILE, &limit);	/* with fewer, accepting pauses earlier */
 }
 
+/* Files of forms may not take the descriptors that all others need. */
+static void bound_forms(struct httpd *h)
+{
+	struct rlimit limit;
+
+	h->form_files_most = FORM_FILES_MAX;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur / FORM_PART < FORM_FILES_MAX)
+		h->form_files_most = (unsigned)(limit.rlim_cur / FORM_PART);
+}
+
 #define KEPT_KIND 1		/* of struct kept: another when a field comes to mean something else */
 
 /* Without a file the numbers are counted in memory. */
@@ -467,6 +530,8 @@ static void role_free(struct service *service)
 	batch_free(h->commits);
 	listener_free(h);
 	mime_free(h->mime);
+	hosts_free(h->hosts);
+	sources_free(h->sources);
 	pthread_mutex_destroy(&h->recent.mutex);
 	group_free(h->group);
 	wal_close(h->wal);
@@ -491,12 +556,16 @@ static int role_start(struct service *service, struct err *err)
 	buf_addf(&directory, "%s/state", service->conf->node.store);
 	h->state_directory = buf_take(&directory);
 	allow_descriptors(h);
+	bound_forms(h);
+	budget_init(&h->buffers, h->conf->limits.buffers);
 	if (store_lost_records(h->store))
 		log_line(LOG_LEVEL_ERROR, "%s: %s", h->conf->node.store, HTTPD_LOST_RECORDS);
 	h->pool = pool_new(POOL_THREADS);
 	h->commits = batch_new(h->pool, COMMITTERS, STORE_COMMIT_MOST, write_commit_all);
 	pthread_mutex_init(&h->recent.mutex, NULL);
 	h->mime = mime_new(MIME_FILE);
+	h->hosts = hosts_new(h->conf);
+	h->sources = sources_new();
 	kept_open(h);
 	if ((!h->grouped || (group_new(&h->group, h, err) == 0 &&
 			     outbox_open(&h->outbox, h->store, err) == 0)) &&

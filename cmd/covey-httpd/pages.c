@@ -380,6 +380,8 @@ static void show_status(struct conn *c, const struct page *page)
 		 scrub_file_last(&page->scrub, page_wall_s()), page->scrub.bytes, page->scrub.bad);
 	buf_addf(&json, "\"versions\":{\"ahead\":%" PRIu64 "},", store_ahead(h->store));
 	page_add_keep(&json, h->conf, &page->keep);
+	floods_status(&json, h);
+	buf_addc(&json, ',');
 	/* Why it answers as no home. */
 	page_add_text(&json, "silent", h->group != NULL ? group_silence(h->group, &for_good) : NULL);
 	buf_addc(&json, ',');
@@ -525,6 +527,7 @@ static void show_metrics(struct conn *c, const struct page *page)
 	page_add_metric(&text, "covey_connections", "gauge", "HTTP connections that are open.",
 			atomic_load(&h->connections));
 	page_add_answers(&text, h);
+	floods_metrics(&text, h);
 	page_add_delta(&text, h->delta);
 	page_add_metric(&text, "covey_settling", "gauge",
 		   "Writes that homes and keepers are told of just now.", atomic_load(&h->replicating));

@@ -23,6 +23,7 @@ struct request {
 	bool head_begun;		/* some of the head is there: header_timeout counts */
 	struct buf path;		/* as path.h has it */
 	bool slash;			/* the target ended with one: a directory is meant */
+	bool site;			/* it was, and path is of the page that shows it */
 	struct query query;
 	struct freshness freshness;
 	struct cond cond;

@@ -11,6 +11,7 @@
 #include "buf.h"
 #include "file.h"
 #include "mem.h"
+#include "path.h"
 #include "yamlfile.h"
 
 #include <ctype.h>
@@ -21,6 +22,7 @@
 
 #define NAME_BYTES 64
 #define REGION_BYTES 15
+#define HOST_BYTES 253
 #define SHOWN_BYTES 60		/* of a bad value that an error repeats */
 #define LONGEST_SOCKET "/discover.sock"	/* in node.run */
 #define YEAR_MS (UINT64_C(365) * 86400 * 1000)
@@ -28,8 +30,8 @@
 #define AT(member) offsetof(struct conf, member)
 
 enum type {
-	NAME, ID, REGION, ADDRESS, DIRECTORY, LISTEN, LISTENS, SEEDS, MULTICAST, DURATION, BYTES, COUNT, SWITCH,
-	ACCESS, LEVEL, DELTA,
+	NAME, ID, REGION, ADDRESS, DIRECTORY, LISTEN, LISTENS, SEEDS, HOSTS, SITES, MULTICAST, DURATION, BYTES,
+	COUNT, SWITCH, ACCESS, LEVEL, DELTA,
 };
 
 struct key {
@@ -71,6 +73,12 @@ static const struct key keys[] = {
 	{ "limits.idle_timeout", DURATION, AT(limits.idle_timeout_ms), "60s", 1, YEAR_MS },
 	{ "limits.connections", COUNT, AT(limits.connections), "1024", 1, 1000000 },
 	{ "limits.idle_exit", DURATION, AT(limits.idle_exit_ms), "60s", 0, YEAR_MS },
+	{ "limits.min_rate", BYTES, AT(limits.min_rate), "1K", 0, UINT64_C(1) << 30 },
+	{ "limits.per_source", COUNT, AT(limits.per_source), "256", 0, 1000000 },
+	{ "limits.buffers", BYTES, AT(limits.buffers), "64M", UINT64_C(1) << 20, UINT64_C(1) << 40 },
+	{ "limits.prefer_wait", DURATION, AT(limits.prefer_wait_ms), "60s", 0, 3600 * 1000 },
+	{ "hosts", HOSTS, AT(hosts), NULL, 0, 0 },
+	{ "sites", SITES, AT(sites), NULL, 0, 0 },
 	{ "log.level", LEVEL, AT(log.level), "info", 0, 0 },
 	{ "access", ACCESS, AT(access_open), NULL, 0, 0 },
 };
@@ -236,6 +244,39 @@ static int set_seed(const struct setting *s, struct str value)
 	return 0;
 }
 
+static int list_add(struct conf_list *list, struct str text)
+{
+	if (list->count == CONF_LIST_MAX)
+		return -1;
+	list->texts = mem_resize(list->texts, list->count + 1, sizeof *list->texts);
+	list->texts[list->count++] = mem_copy(text.s, text.n);
+	return 0;
+}
+
+static int set_host(const struct setting *s, struct str value)
+{
+	struct conf_list *list = setting_place(s);
+
+	if (value.n > HOST_BYTES || !is_word(value, HOST_BYTES) || list_add(list, value) < 0)
+		return -1;
+	for (char *at = list->texts[list->count - 1]; *at != '\0'; at++)
+		*at = (char)tolower((unsigned char)*at);
+	return 0;
+}
+
+/* "/www", or "/" for all there is. */
+static int set_site(const struct setting *s, struct str value)
+{
+	if (value.s[0] != '/')
+		return -1;
+	value = (struct str){ value.s + 1, value.n - 1 };
+	if (value.n > 0 && value.s[value.n - 1] == '/')
+		value.n--;
+	if (value.n > 0 && path_check(value, NULL) < 0)
+		return -1;
+	return list_add(setting_place(s), value);
+}
+
 static bool is_multicast(const struct address *address)
 {
 	struct sockaddr_in v4;
@@ -396,6 +437,8 @@ static const struct {
 	[LISTEN] = { "PORT, ADDRESS:PORT or [ADDRESS]:PORT", set_listen },
 	[LISTENS] = { "PORT, ADDRESS:PORT or [ADDRESS]:PORT, or a list of 1 to 8 of these", set_listens },
 	[SEEDS] = { "a list of at most 64 HOST:PORT or http://HOST:PORT", set_seed },
+	[HOSTS] = { "a list of at most 256 host names, without ports", set_host },
+	[SITES] = { "a list of at most 256 paths such as /www", set_site },
 	[MULTICAST] = { "a numeric multicast ADDRESS:PORT", set_multicast },
 	[DURATION] = { "a duration such as 250ms, 10s or 5min in range", set_duration },
 	[BYTES] = { "a number of bytes such as 0, 512K or 10G", set_bytes },
@@ -487,12 +530,14 @@ static int on_section(const struct yamlfile_item *item, unsigned *line, struct e
 static int on_value(struct reading *r, const struct key *key, const struct yamlfile_item *item,
 		    struct err *err)
 {
-	bool takes_list = key->type == SEEDS || key->type == LISTENS;
+	bool wants_list = key->type == SEEDS || key->type == HOSTS || key->type == SITES;
+	bool takes_list = wants_list || key->type == LISTENS;
 	bool is_list = item->kind == YAMLFILE_LIST;
 
 	if (item->in_list && item->kind == YAMLFILE_SCALAR && !item->null)
 		return set_key(r, key, item->value, err);
-	if (item->in_list || item->null || (is_list ? !takes_list : item->kind != YAMLFILE_SCALAR || key->type == SEEDS))
+	if (item->in_list || item->null || 
+	    (is_list ? !takes_list : wants_list || item->kind != YAMLFILE_SCALAR))
 		return wrong_kind(key, err);
 	if (only_once(&r->lines[key - keys], item, err) < 0)
 		return -1;
@@ -713,6 +758,13 @@ int conf_load(struct conf *conf, const char *file, struct err *err)
 	return rc;
 }
 
+static void list_clear(struct conf_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		free(list->texts[i]);
+	free(list->texts);
+}
+
 void conf_clear(struct conf *conf)
 {
 	free(conf->node.name);
@@ -726,5 +778,7 @@ void conf_clear(struct conf *conf)
 		free(conf->group.seeds[i]);
 	free(conf->group.seeds);
 	free(conf->group.multicast);
+	list_clear(&conf->hosts);
+	list_clear(&conf->sites);
 	*conf = (struct conf)CONF_INIT;
 }

@@ -23,8 +23,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -37,6 +39,10 @@
 #define COPY_BYTES (64u << 10)		/* where the system cannot send from the file itself */
 #define KEPT_BYTES (128u << 10)		/* of text that stays allocated between answers */
 #define LINGER_MS 2000
+#define LATE_HEAD_MS 2000		/* for the head of a request, where others wait for the place */
+#define LATE_LINGER_MS 500
+#define RATE_MS 30000			/* limits.min_rate is of so long */
+#define EVICT_TRIES 8			/* idle connections that have just sent something are served instead */
 /*
  * How long a process that is to stop waits for a client's next request.  A
  * client that has just connected is about to send one, over a slow network
@@ -112,7 +118,7 @@ static enum output_result output_failure(void)
 
 /* OUTPUT_DONE: up to `end` all is sent. */
 static enum output_result output_send_text(struct output *o, size_t end, int fd, bool socket,
-					   bool *progress)
+					   uint64_t *sent_bytes)
 {
 	while (o->sent < end) {
 		const char *from = o->text.data + o->sent;
@@ -122,7 +128,7 @@ static enum output_result output_send_text(struct output *o, size_t end, int fd,
 		if (n < 0)
 			return output_failure();
 		o->sent += (size_t)n;
-		*progress = true;
+		*sent_bytes += (uint64_t)n;
 	}
 	return OUTPUT_DONE;
 }
@@ -138,7 +144,7 @@ static ssize_t output_copy(const struct output *o, const struct insert *insert, 
 }
 
 static enum output_result output_send_file(struct output *o, struct insert *insert, int fd,
-					   uint64_t *turn, bool *progress)
+					   uint64_t *turn, uint64_t *sent_bytes)
 {
 	bool last = o->insert_next + 1 == o->insert_count;
 
@@ -166,13 +172,13 @@ static enum output_result output_send_file(struct output *o, struct insert *inse
 		insert->offset += (uint64_t)sent;
 		insert->left -= (uint64_t)sent;
 		*turn -= (uint64_t)sent;
-		*progress = true;
+		*sent_bytes += (uint64_t)sent;
 	}
 	return OUTPUT_DONE;
 }
 
-/* *progress is set when bytes were sent. */
-static enum output_result output_flush(struct output *o, int fd, bool socket, bool *progress)
+/* *sent_bytes grows by what was sent. */
+static enum output_result output_flush(struct output *o, int fd, bool socket, uint64_t *sent_bytes)
 {
 	uint64_t turn = TURN_BYTES;
 	enum output_result result;
@@ -181,12 +187,12 @@ static enum output_result output_flush(struct output *o, int fd, bool socket, bo
 		bool more = o->insert_next < o->insert_count;
 		size_t end = more ? o->inserts[o->insert_next].at : o->text.len;
 
-		result = output_send_text(o, end, fd, socket, progress);
+		result = output_send_text(o, end, fd, socket, sent_bytes);
 		if (result != OUTPUT_DONE)
 			return result;
 		if (!more)
 			break;
-		result = output_send_file(o, &o->inserts[o->insert_next], fd, &turn, progress);
+		result = output_send_file(o, &o->inserts[o->insert_next], fd, &turn, sent_bytes);
 		if (result != OUTPUT_DONE)
 			return result;
 		o->insert_next++;
@@ -239,10 +245,47 @@ static void conn_make_spare(struct conn *c)
 		conn_free(c);
 }
 
-static void line_close(struct line *line)
+/* The first of those that are idle is another. */
+static void idle_changed(struct worker *w)
+{
+	struct line *first = LIST_FIRST(struct line, &w->idle, idle_link);
+
+	atomic_store_explicit(&w->idle_since, first != NULL ? first->idle_since : UINT64_MAX,
+			      memory_order_relaxed);
+}
+
+static void line_set_idle(struct line *line)
 {
 	struct worker *w = line->worker;
 
+	if (link_is_linked(&line->idle_link))
+		return;
+	/* Who is only to be told to come again goes first. */
+	line->idle_since = line->crowded ? 0 : loop_now(w->loop);
+	if (line->crowded)
+		list_prepend(&w->idle, &line->idle_link);
+	else
+		list_append(&w->idle, &line->idle_link);
+	if (w->idle.first == &line->idle_link)
+		idle_changed(w);
+}
+
+static void line_set_active(struct line *line)
+{
+	struct worker *w = line->worker;
+	bool first = w->idle.first == &line->idle_link;
+
+	list_remove(&line->idle_link);
+	if (first)
+		idle_changed(w);
+}
+
+static void line_close(struct line *line)
+{
+	struct worker *w = line->worker;
+	struct source source = line->source;
+
+	line_set_active(line);
 	timer_stop(&line->timer);
 	watch_stop(&line->watch);
 	watch_stop(&line->out_watch);
@@ -251,7 +294,7 @@ static void line_close(struct line *line)
 		close(line->out);
 	list_remove(&line->link);
 	free(line);
-	httpd_conn_closed(w);
+	httpd_conn_closed(w, &source);
 }
 
 static void conn_close(struct conn *c)
@@ -279,9 +322,56 @@ static void conn_set_deadline(struct conn *c, uint64_t after_ms)
 		timer_start(c->worker->loop, &c->line->timer, after_ms);
 }
 
+/* Something has to happen until idle_timeout has passed, and enough of it until the window ends. */
 static void conn_expect(struct conn *c)
 {
-	conn_set_deadline(c, idle_limit_ms(c));
+	uint64_t after = idle_limit_ms(c), now = loop_now(c->worker->loop);
+
+	if (c->window_end != 0 && c->window_end < now + after)
+		after = c->window_end > now ? c->window_end - now : 0;
+	conn_set_deadline(c, after);
+}
+
+/* From now on the client is to send, or to take, at least so much in a time. */
+static void conn_begin_window(struct conn *c)
+{
+	bool judged = c->line->socket && !c->request.peer && c->worker->httpd->conf->limits.min_rate > 0;
+
+	c->window_end = judged ? loop_now(c->worker->loop) + RATE_MS : 0;
+	c->window_bytes = 0;
+	c->window_kept = c->ours = false;
+}
+
+/* What was sent, and the client has not taken yet. */
+static uint64_t conn_untaken(const struct conn *c)
+{
+	int bytes = 0;
+
+	return ioctl(c->line->out, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? (uint64_t)bytes : 0;
+}
+
+/* The client does not take more: from now on what it takes of what it was sent before counts, too. */
+static void window_note_kept(struct conn *c)
+{
+	uint64_t untaken = c->window_end == 0 || c->window_kept ? 0 : conn_untaken(c);
+
+	c->window_kept = true;
+	if (untaken > c->window_bytes)
+		c->window_bytes = untaken;
+}
+
+/* The window is over: was it enough?  What was sent and not taken counts for the next one. */
+static bool window_suffices(struct conn *c)
+{
+	uint64_t wanted = c->worker->httpd->conf->limits.min_rate * (RATE_MS / 1000);
+	uint64_t untaken = c->state == CONN_BODY ? 0 : conn_untaken(c);
+
+	if (!c->ours && c->window_bytes < wanted + untaken)
+		return false;
+	conn_begin_window(c);
+	c->window_bytes = untaken;
+	c->window_kept = true;
+	return true;
 }
 
 /* The process is to stop: the client gets a short time for one more request, and only once. */
@@ -396,6 +486,7 @@ int conn_receive_content(struct conn *c, char *to, size_t room, size_t *ret_n, s
 	got = receive_bytes(c, to, room);
 	if (got <= 0)
 		return c->eof ? -1 : 0;
+	c->window_bytes += (uint64_t)got;
 	conn_expect(c);
 	bytes.n = (size_t)got;
 	r = body_take(c, &bytes, to, ret_n, refusal);
@@ -468,7 +559,8 @@ static struct conn *line_wake(struct line *line)
 	c = line->conn = conn_new(line->worker);
 	c->line = line;
 	c->state = CONN_HEAD;
-	c->readable = c->eof = c->gone = c->last = c->has_body = false;
+	c->readable = c->eof = c->gone = c->last = c->has_body = c->ours = false;
+	c->window_end = 0;
 	c->more = NULL;
 	buf_reset(&c->input);
 	buf_reset(&c->beyond);
@@ -510,23 +602,28 @@ static void conn_on_out_ready(struct watch *watch, uint32_t events)
 /* STEP_ON: nothing is left to send. */
 static enum step step_flush(struct conn *c)
 {
-	bool progress = false;
+	uint64_t sent = 0;
 	enum output_result result;
 
 	if (!output_pending(&c->output))
 		return STEP_ON;
-	result = output_flush(&c->output, c->line->out, c->line->socket, &progress);
-	if (progress)
+	result = output_flush(&c->output, c->line->out, c->line->socket, &sent);
+	c->window_bytes += sent;
+	if (sent > 0)
 		conn_expect(c);
 	switch (result) {
 	case OUTPUT_DONE:
 		conn_set_events(c, false);
 		return STEP_ON;
 	case OUTPUT_BLOCKED:
+		window_note_kept(c);
+		conn_set_events(c, true);
+		return STEP_WAIT;
 	case OUTPUT_TURN:
 		conn_set_events(c, true);
 		return STEP_WAIT;
 	case OUTPUT_STARVED:
+		c->ours = true;
 		conn_set_events(c, false);
 		return STEP_WAIT;
 	case OUTPUT_BROKEN:
@@ -546,7 +643,7 @@ static enum step step_begin_linger(struct conn *c)
 		return step_close(c);
 	shutdown(c->line->out, SHUT_WR);
 	c->state = CONN_LINGER;
-	conn_set_deadline(c, LINGER_MS);
+	conn_set_deadline(c, c->line->late ? LATE_LINGER_MS : LINGER_MS);
 	conn_set_events(c, false);
 	return STEP_ON;
 }
@@ -571,6 +668,7 @@ static enum step step_next_request(struct conn *c)
 	input_next(c);
 	request_end(c);
 	c->line->had_answer = true;
+	c->window_end = 0;
 	head_reset(&c->head);
 	c->state = CONN_HEAD;
 	conn_expect(c);
@@ -629,6 +727,7 @@ void conn_answered(struct conn *c)
 	if (c->has_body)
 		c->last = true;		/* what is left of it must not be taken for a request */
 	c->state = CONN_SEND;
+	conn_begin_window(c);
 	conn_expect(c);
 }
 
@@ -643,6 +742,7 @@ void conn_read_body(struct conn *c, uint64_t max)
 	if (c->head.expect_continue && body_prefix(c).n == 0 && !c->body.done)
 		buf_adds(&c->output.text, REPLY_CONTINUE);
 	c->state = CONN_BODY;
+	conn_begin_window(c);
 	conn_expect(c);
 }
 
@@ -674,6 +774,7 @@ static enum step step_begin_request(struct conn *c)
 	c->has_body = c->head.framing == FRAMING_CHUNKED ||
 		      (c->head.framing == FRAMING_LENGTH && c->head.length > 0);
 	c->state = CONN_BUSY;
+	line_set_active(c->line);
 	request_begin(c);
 	return STEP_ON;
 }
@@ -682,6 +783,7 @@ static enum step step_refuse(struct conn *c, const struct refusal *refusal)
 {
 	c->has_body = true;	/* a body that may follow is not read */
 	c->state = CONN_BUSY;
+	line_set_active(c->line);
 	answer_error(c, refusal->status, "%s", refusal->why);
 	return STEP_ON;
 }
@@ -699,7 +801,15 @@ static enum step step_wait_for_head(struct conn *c)
 		return step == STEP_ON ? step_close(c) : step;
 	if (begun && !c->request.head_begun) {
 		c->request.head_begun = true;
-		conn_set_deadline(c, c->worker->httpd->conf->limits.header_timeout_ms);
+		if (!c->line->late && !c->line->crowded)
+			conn_set_deadline(c, c->worker->httpd->conf->limits.header_timeout_ms);
+	}
+	if (step == STEP_ON) {
+		c->window_end = 0;
+		line_set_idle(c->line);
+	} else if (c->window_end == 0 && !begun) {
+		conn_begin_window(c);
+		conn_expect(c);
 	}
 	if (rests && atomic_load(&c->worker->httpd->draining))
 		conn_hasten(c);
@@ -738,6 +848,7 @@ static enum step step_body(struct conn *c)
 		c->eof = true;
 	if (upload_step(c))
 		return STEP_ON;
+	c->ours |= !upload_welcome(c);
 	if (c->state == CONN_BODY && !c->gone)
 		conn_set_events(c, output_pending(&c->output));
 	return STEP_WAIT;
@@ -786,12 +897,21 @@ static void conn_on_timer(struct timer *timer)
 		return;
 	}
 	c = line_wake(line);
+	if (c->window_end != 0 && now >= c->window_end && window_suffices(c)) {
+		conn_expect(c);
+		return;
+	}
 	if (c->state == CONN_BODY) {
+		if (c->window_end != 0 && now >= c->window_end)
+			floods_note(line->worker->httpd, FLOOD_BODY, &line->source);
+		conn_begin_window(c);
 		conn_expect(c);
 		upload_stalled(c);
 		conn_resume(c);
 		return;
 	}
+	if ((c->state == CONN_SEND || c->state == CONN_HEAD) && c->window_end != 0 && now >= c->window_end)
+		floods_note(line->worker->httpd, FLOOD_READER, &line->source);
 	if (c->state == CONN_HEAD && c->request.head_begun && !output_pending(&c->output)) {
 		c->has_body = true;
 		c->state = CONN_BUSY;
@@ -800,7 +920,7 @@ static void conn_on_timer(struct timer *timer)
 		return;
 	}
 	/* The request came in time, and the loop has not reported it yet. */
-	if (c->state == CONN_HEAD && !c->request.head_begun && conn_has_bytes(c)) {
+	if (c->state == CONN_HEAD && !c->request.head_begun && !output_pending(&c->output) && conn_has_bytes(c)) {
 		c->readable = true;
 		conn_resume(c);
 		return;
@@ -829,7 +949,27 @@ static bool is_socket(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0;
 }
 
-void conn_open(struct worker *w, int in, int out, enum listener_kind kind)
+bool conn_close_idle(struct worker *w)
+{
+	struct line *line;
+
+	for (int i = 0; i < EVICT_TRIES && (line = LIST_FIRST(struct line, &w->idle, idle_link)) != NULL; i++) {
+		struct conn *c = line_wake(line);
+
+		if (!conn_has_bytes(c)) {
+			floods_note(w->httpd, FLOOD_IDLE, &line->source);
+			conn_close(c);
+			return true;
+		}
+		/* It has just sent something: another one is closed. */
+		line_set_active(line);
+		c->readable = true;
+		conn_resume(c);
+	}
+	return false;
+}
+
+void conn_open(struct worker *w, int in, int out, const struct arrival *arrival)
 {
 	struct line *line = mem_new(1, sizeof *line);
 	struct conn *c;
@@ -838,11 +978,14 @@ void conn_open(struct worker *w, int in, int out, enum listener_kind kind)
 	line->worker = w;
 	line->in = in;
 	line->out = out;
-	line->kind = kind;
+	line->kind = arrival->kind;
+	line->source = arrival->source;
+	line->late = arrival->late;
+	line->crowded = arrival->crowded;
 	line->socket = in == out || (is_socket(in) && is_socket(out));
 	line->timer.fire = conn_on_timer;
 	list_append(&w->lines, &line->link);
-	if (line->socket && kind == LISTENER_TCP)
+	if (line->socket && line->kind == LISTENER_TCP)
 		setsockopt(out, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	if (line->socket && in != out)
 		fcntl(out, F_SETFL, fcntl(out, F_GETFL) | O_NONBLOCK);
@@ -856,7 +999,10 @@ void conn_open(struct worker *w, int in, int out, enum listener_kind kind)
 	 * and files stay blocking, for others may share them: they wait for the loop.
 	 */
 	c->readable = line->socket;
-	conn_expect(c);
+	if (line->late || line->crowded)
+		conn_set_deadline(c, LATE_HEAD_MS);
+	else
+		conn_expect(c);
 	conn_resume(c);
 }
 

@@ -18,6 +18,11 @@
  * its answer says Connection: close.  An answer that was begun before does
  * not, so another request may follow it.
  *
+ * A connection is idle while nothing is to be answered, nor sent: also one
+ * whose head is not whole yet.  A client that has to send a body, or to take
+ * an answer, has to do so at limits.min_rate, but for the time in which it
+ * waits for this node; other nodes need not.
+ *
  * A client that goes away while its request is BUSY is noticed and kept
  * until conn_resume(): only then the connection is closed and freed.
  */
@@ -66,6 +71,10 @@ struct line {
 	enum listener_kind kind;
 	bool socket;			/* out is one */
 	bool had_answer;		/* to a request before the next one */
+	bool late, crowded;		/* as struct arrival has it */
+	struct source source;
+	struct link idle_link;		/* among its worker's that are idle */
+	uint64_t idle_since;		/* ms */
 	struct watch watch;		/* of in; of both when they are one */
 	struct watch out_watch;		/* of out when it is another */
 	struct timer timer;
@@ -82,6 +91,10 @@ struct conn {
 	bool eof;			/* the client sends no more */
 	bool gone;			/* closed or broken while BUSY */
 	bool last;			/* close when this request is answered */
+	bool ours;			/* in this window of time the client waited for this node */
+	uint64_t window_end;		/* ms; until then it has to send or take its part; 0: nothing is asked of it */
+	uint64_t window_bytes;		/* that it sent; or was sent, with what the system had kept before */
+	bool window_kept;		/* what the system had kept is among them */
 	struct buf input;		/* received; the request's head stays in place until its end */
 	size_t taken;			/* bytes of input that belong to earlier requests */
 	struct buf beyond;		/* received behind the body: the next request */
@@ -96,7 +109,9 @@ struct conn {
 };
 
 /* The connection owns the descriptors. */
-void conn_open(struct worker *, int in, int out, enum listener_kind);
+void conn_open(struct worker *, int in, int out, const struct arrival *);
+/* Make room for another one: the connection that is idle for longest goes.  False: none is. */
+bool conn_close_idle(struct worker *);
 /* The process is to stop: who waits for no answer gets a short time for one more request. */
 void conn_hasten_all(struct worker *);
 void conn_free_all(struct worker *);
