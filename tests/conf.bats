@@ -148,6 +148,12 @@ bound() {
 	for key in max_body min_free; do
 		refused 5 "limits.$key" "limits: {$key: much}" "limits: {$key: 1X}" "limits: {$key: [1]}" "limits: {$key: 99999999999T}"
 	done
+	refused 5 limits.per_source "limits: {per_source: -1}" "limits: {per_source: many}"
+	refused 5 limits.min_rate "limits: {min_rate: fast}" "limits: {min_rate: 2G}"
+	refused 5 limits.buffers "limits: {buffers: 0}" "limits: {buffers: [1M]}"
+	refused 5 limits.prefer_wait "limits: {prefer_wait: 2h}" "limits: {prefer_wait: x}"
+	refused 5 hosts "hosts: a" "hosts: ['a:80']" "hosts: ['*.a']" "hosts: {a: b}"
+	refused 5 sites "sites: /www" "sites: [www]" "sites: [/a/../b]"
 	refused 5 limits.connections "limits: {connections: 0}" "limits: {connections: many}" "limits: {connections: 1K}"
 	refused 5 access "access: closed" "access: [open]" "access: {open: yes}" "access:"
 }

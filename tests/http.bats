@@ -950,6 +950,77 @@ PY
 	[ -z "$(header Content-Security-Policy)" ]
 }
 
+@test "what a browser might run is served sandboxed, whatever its name and type" {
+	httpd n
+	for name in a.atom a.xsl a.mml a.xhtml a.svg a.html a.xml a.js; do
+		echo '<x/>' | curl -sfT - "$URL/$name"
+		[ "$(code "$URL/$name")" = 200 ]
+		[[ $(header Content-Security-Policy) == "sandbox; default-src 'none';"* ]]
+		[ "$(header X-Content-Type-Options)" = nosniff ]
+	done
+	echo x | curl -sf -H 'Content-Type: multipart/x-mixed-replace; boundary=b' -T - "$URL/m"
+	[ "$(code "$URL/m")" = 200 ]
+	[[ $(header Content-Security-Policy) == sandbox* ]]
+	[ "$(header Content-Disposition)" = attachment ]
+	for name in a.png a.txt a.pdf a.zip a.mp4 a.bin; do
+		echo x | curl -sfT - "$URL/$name"
+		[ "$(code "$URL/$name")" = 200 ]
+		[ -z "$(header Content-Security-Policy)" ]
+		[ "$(header X-Content-Type-Options)" = nosniff ]
+	done
+}
+
+@test "sites: a directory shows its index.html, and runs what is in it, there alone" {
+	httpd n 'sites: [/www]'
+	page='<script>1</script>'
+	for path in www/index.html www/d/index.html www/b/x.html wwwx/index.html; do
+		echo "$page$path" | curl -sfT - "$URL/$path"
+	done
+	for path in www/ www/d/; do
+		[ "$(code "$URL/$path")" = 200 ]
+		[ "$(cat body)" = "$page${path}index.html" ]
+		[ -z "$(header Content-Security-Policy)" ]
+		[[ $(header Content-Type) == text/html* ]]
+		etag=$(header ETag)
+		[ "$(code -H "If-None-Match: $etag" "$URL/$path")" = 304 ]
+	done
+	[ "$(code "$URL/www")" = 301 ]
+	[ "$(code "$URL/www/b/x.html")" = 200 ]
+	[ -z "$(header Content-Security-Policy)" ]
+	# Without a page it is a directory, and so it is for who asks for a list, and elsewhere.
+	[ "$(curl -sf -H 'Accept: text/plain' "$URL/www/b/")" = "$(curl -sf "$URL/www/b/?format=text")" ]
+	grep -q x.html <(curl -sf "$URL/www/b/")
+	grep -q index.html <(curl -sf "$URL/www/?format=text")
+	[ "$(code "$URL/wwwx/")" = 200 ]
+	! grep -q script body
+	[ "$(code "$URL/wwwx/index.html")" = 200 ]
+	[[ $(header Content-Security-Policy) == sandbox* ]]
+	[ "$(code "$URL/www/none/")" = 404 ]
+	[ "$(code "$URL/www/none")" = 404 ]
+}
+
+@test "a name that is not this node's is 421, so that a page of another site writes nothing" {
+	httpd n 'hosts: [files.example.org]'
+	[ "$(code -H 'Host: evil.example' -H 'Origin: http://evil.example' -T "$CONF" "$URL/f")" = 421 ]
+	grep -q 'hosts in covey.yaml' body
+	[ "$(code -H 'Host: evil.example' "$URL/.covey/status")" = 421 ]
+	[ "$(code "$URL/f")" = 404 ]
+	for name in localhost LOCALHOST: "localhost.:${URL##*:}" 127.0.0.1 '[::1]:1' n "$(uname -n)" files.example.org Files.Example.ORG:80; do
+		[ "$(code -H "Host: ${name%:}" "$URL/f")" = 404 ]
+	done
+	for name in example.org evil-files.example.org 127.0.0.1.evil.example nn; do
+		[ "$(code -H "Host: $name" "$URL/f")" = 421 ]
+	done
+	for page in healthz readyz; do
+		[ "$(code -H 'Host: any.example' "$URL/.covey/$page")" = 200 ]
+	done
+	printf 'GET /f HTTP/1.0\r\n\r\n' | raw "${URL##*:}" | grep -q '^HTTP/1.1 404'
+	printf 'GET http://evil.example/f HTTP/1.1\r\nHost: localhost\r\n\r\n' | raw "${URL##*:}" | grep -q '^HTTP/1.1 421'
+	[ "$(curl -s "$URL/.covey/metrics" | sed -n 's/^covey_floods_total{kind="host"} //p')" -eq 7 ]
+	grep -q "hosts: asked by another name, answered 421: 1 since the last such line, the last one from this machine" n.log
+	[ "$(grep -c 'answered 421' n.log)" -eq 1 ]
+}
+
 @test "Cache-Control: only-if-cached, max-age, no-cache in a group of one" {
 	httpd n
 	echo x | curl -sfT - "$URL/a"

@@ -151,6 +151,7 @@ struct httpd {
 	struct budget buffers;		/* of bodies on their way in */
 	atomic_uint form_files;		/* files of forms that are open, none of them small, */
 	unsigned form_files_most;	/* at most so many */
+	atomic_uint lists;		/* that were begun */
 	atomic_uint waiting;		/* writes that wait because their clients prefer it */
 	atomic_bool draining;		/* to stop: every answer that begins now is its connection's last */
 	struct recent recent;

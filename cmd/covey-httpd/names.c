@@ -28,6 +28,7 @@
 
 #define PAGE_NAMES 1000			/* of an index that a browser asks for, unless it says limit */
 #define PART_NAMES 1000			/* that are rendered at once */
+#define LANES 4				/* parts that are made at once: other jobs are not to wait for those of all who list */
 #define PART_STEPS 16			/* of the walk, until the client is looked after */
 #define NUMBERED_NAMES 10000		/* a page for people says which part it is of no more than these */
 #define WINDOW_LEAST 64			/* names of a window, for some may have been deleted */
@@ -68,6 +69,7 @@ struct names {
 	int result;			/* -1: err says why */
 	struct err err;
 	struct job job;
+	uint64_t lane;			/* its key, which one in LANES lists has */
 };
 
 static void names_forget_rows(struct names *n)
@@ -415,7 +417,7 @@ static void names_go_on(struct names *n)
 	if (n->group.asked && !n->group.came)
 		names_ask(n);
 	else
-		conn_start_job(n->conn, &n->job, names_part, names_told, 0);
+		conn_start_job(n->conn, &n->job, names_part, names_told, n->lane);
 }
 
 static void names_next(struct conn *c)
@@ -450,6 +452,9 @@ static void names_tell_part(struct names *n)
 	}
 	if (n->over && chunked)
 		buf_adds(out, "0\r\n\r\n");
+	/* The client may take its time, and many may. */
+	names_forget_rows(n);
+	buf_clear(&n->body);
 	c->more = n->over ? NULL : names_next;
 }
 
@@ -574,6 +579,7 @@ void names_start(struct conn *c, enum media media, bool browser, bool of_group)
 	n->media = media;
 	n->limit = query->limit > 0 ? query->limit : media == MEDIA_HTML && browser ? PAGE_NAMES : 0;
 	n->asked = clock_mono_ms();
+	n->lane = 1 + atomic_fetch_add_explicit(&c->worker->httpd->lists, 1, memory_order_relaxed) % LANES;
 	n->page = (struct render_index){ .path = buf_str(&c->request.path),
 					 .node = str_of(c->worker->httpd->conf->node.name),
 					 .limit = query->limit,

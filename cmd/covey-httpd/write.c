@@ -120,7 +120,7 @@ struct write {
 	struct worker *worker;
 	enum write_kind kind;
 	struct write_item *items;	/* owned */
-	size_t count;
+	size_t count, room;
 	uint32_t mtime;			/* the client's, or 0 */
 	struct body_digests repr, content;	/* what the (only) body must have */
 	bool form;			/* a browser's form: answered 303 */
@@ -259,7 +259,10 @@ static struct write_item *write_add(struct write *w, struct str path)
 {
 	struct write_item *item;
 
-	w->items = mem_resize(w->items, w->count + 1, sizeof *w->items);
+	if (w->count == w->room) {
+		w->room = w->room ? 2 * w->room : 1;
+		w->items = mem_resize(w->items, w->room, sizeof *w->items);
+	}
 	item = &w->items[w->count++];
 	*item = (struct write_item){
 		.path = BUF_INIT, .small = BUF_INIT, .copy_fd = -1, .commit = COMMIT_INIT
@@ -964,14 +967,22 @@ static bool chunk_grow(struct upload *u, struct chunk *chunk)
 {
 	struct budget *budget = &u->conn->worker->httpd->buffers;
 	size_t size;
+	char *data;
 
 	if (u->lane_count > 0 && chunk_take_over(u, chunk))
 		return true;
 	size = chunk_size(u, chunk);
 	if (!budget_take(budget, size - chunk->cap) && !chunk_begin_small(u, &size))
 		return false;
+	data = realloc(chunk->data, size);
+	if (data == NULL) {		/* this process may not have so much as it was told */
+		budget_give(budget, size - chunk->cap);
+		if (u->charged == 0)
+			upload_refuse(u, 503, "there is no memory for another body: come again");
+		return false;
+	}
 	u->charged += size - chunk->cap;
-	chunk->data = mem_resize(chunk->data, size, 1);
+	chunk->data = data;
 	chunk->cap = size;
 	return true;
 }

@@ -22,6 +22,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -34,6 +35,9 @@
 
 #define REST_MS 5000		/* without work; a pool's threads have ended by then */
 #define FAILED_STOP_MS 1000	/* what waits for a disk that fails is not waited for */
+
+#define AMPLE_ROOM (UINT64_C(4) << 30)	/* bytes of addresses, that no role ever needs */
+#define SMALL_STACK (1u << 20)		/* bytes; no thread needs more */
 
 #define EXIT_PERMANENT 100	/* starting again does not help */
 #define EXIT_AGAIN 111
@@ -685,6 +689,21 @@ static void limit_arenas(void)
 	mallopt(M_ARENA_MAX, processors > 2 ? processors : 2);
 }
 
+/* Arenas and the stacks of threads are room that is never used, and where it is limited it counts. */
+static void limit_room(void)
+{
+	struct rlimit limit;
+	pthread_attr_t attributes;
+
+	if (getrlimit(RLIMIT_AS, &limit) < 0 || limit.rlim_cur >= AMPLE_ROOM ||
+	    pthread_attr_init(&attributes) != 0)
+		return;
+	mallopt(M_ARENA_MAX, 1);
+	if (pthread_attr_setstacksize(&attributes, SMALL_STACK) == 0)
+		pthread_setattr_default_np(&attributes);
+	pthread_attr_destroy(&attributes);
+}
+
 /* As many connections and files as the system grants; the usual 1,024 are for select(2). */
 static void raise_descriptors(void)
 {
@@ -730,5 +749,6 @@ int service_main(int argc, char **argv, const struct service_role *role)
 	log_limit(r.conf.log.level);
 	raise_descriptors();
 	limit_arenas();
+	limit_room();
 	return service_run(&r);
 }

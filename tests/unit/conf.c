@@ -52,6 +52,9 @@ static void defaults(void)
 	CHECK(conf.limits.max_body == 0 && conf.limits.min_free == UINT64_C(16) << 20);
 	CHECK(conf.limits.header_timeout_ms == 10000 && conf.limits.idle_timeout_ms == 60000);
 	CHECK(conf.limits.connections == 1024 && conf.limits.idle_exit_ms == 60000);
+	CHECK(conf.limits.min_rate == 1024 && conf.limits.per_source == 256);
+	CHECK(conf.limits.buffers == UINT64_C(64) << 20 && conf.limits.prefer_wait_ms == 60000);
+	CHECK(conf.hosts.count == 0 && conf.sites.count == 0);
 	CHECK(!conf.access_open);
 	conf_clear(&conf);
 }
@@ -70,7 +73,8 @@ static void everything(void)
 		"replication: {homes: 7, copies: 1}\nkeep: {versions: 1, days: 30}\n"
 		"timeouts: {check: 10ms, store: 3s, push: 4s, pull: 2min}\n"
 		"limits: {max_body: 10G, min_free: 0, header_timeout: 1, idle_timeout: 1h,\n"
-		"  connections: 7, idle_exit: 0}\n"
+		"  connections: 7, idle_exit: 0, min_rate: 0, per_source: 0, buffers: 1M, prefer_wait: 1h}\n"
+		"hosts: [Files.Example.org, nas]\nsites: [/www, /a/b/, /]\n"
 		"access: open\n";
 	struct conf conf = CONF_INIT;
 	struct err err = ERR_INIT;
@@ -97,6 +101,11 @@ static void everything(void)
 	CHECK(conf.limits.max_body == UINT64_C(10) << 30 && conf.limits.min_free == 0);
 	CHECK(conf.limits.header_timeout_ms == 1000 && conf.limits.idle_timeout_ms == 3600000);
 	CHECK(conf.limits.connections == 7 && conf.limits.idle_exit_ms == 0);
+	CHECK(conf.limits.min_rate == 0 && conf.limits.per_source == 0);
+	CHECK(conf.limits.buffers == 1 << 20 && conf.limits.prefer_wait_ms == 3600000);
+	CHECK(conf.hosts.count == 2 && strcmp(conf.hosts.texts[0], "files.example.org") == 0);
+	CHECK(conf.sites.count == 3 && strcmp(conf.sites.texts[0], "www") == 0);
+	CHECK(strcmp(conf.sites.texts[1], "a/b") == 0 && strcmp(conf.sites.texts[2], "") == 0);
 	CHECK(conf.access_open);
 	/* Used again, it forgets what was before. */
 	CHECK(conf_parse(&conf, STR(BASE "limits:\n"), "/c/x.yaml", &err) == 0);
@@ -131,6 +140,15 @@ static void wrong_types(void)
 	CHECK(refused(BASE "listen: {http: 'localhost:80'}\n", "/c/x.yaml:3: ", "listen.http"));
 	CHECK(refused(BASE "listen: {versions: '::1:80'}\n", "/c/x.yaml:3: ", "listen.versions"));
 	CHECK(refused(BASE "listen: {discovery: [1]}\n", "/c/x.yaml:3: ", "listen.discovery"));
+	CHECK(refused(BASE "hosts: a\n", "/c/x.yaml:3: ", "hosts"));
+	CHECK(refused(BASE "hosts: ['a:80']\n", "/c/x.yaml:3: ", "hosts"));
+	CHECK(refused(BASE "hosts: ['*.example.org']\n", "/c/x.yaml:3: ", "hosts"));
+	CHECK(refused(BASE "sites: /www\n", "/c/x.yaml:3: ", "sites"));
+	CHECK(refused(BASE "sites: [www]\n", "/c/x.yaml:3: ", "sites"));
+	CHECK(refused(BASE "sites: [/a//b]\n", "/c/x.yaml:3: ", "sites"));
+	CHECK(refused(BASE "sites: [/../a]\n", "/c/x.yaml:3: ", "sites"));
+	CHECK(refused(BASE "limits: {buffers: 1K}\n", "/c/x.yaml:3: ", "limits.buffers"));
+	CHECK(refused(BASE "limits: {prefer_wait: 2h}\n", "/c/x.yaml:3: ", "limits.prefer_wait"));
 	CHECK(refused(BASE "group: {seeds: 'a:1'}\n", "/c/x.yaml:3: ", "group.seeds"));
 	CHECK(refused(BASE "group:\n  seeds:\n  - a:1\n  - b\n", "/c/x.yaml:6: ", "group.seeds"));
 	CHECK(refused(BASE "group: {seeds: [[a:1]]}\n", "/c/x.yaml:3: ", "group.seeds"));

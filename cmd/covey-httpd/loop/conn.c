@@ -221,6 +221,14 @@ static void conn_free(struct conn *c)
 	free(c);
 }
 
+/* What the system has of the answer goes, too, when it is closed. */
+static void conn_reset(struct conn *c)
+{
+	struct linger reset = { .l_onoff = 1 };
+
+	setsockopt(c->line->out, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+}
+
 /* An answer to HTTP/1.0 that is cut off would look whole, if it has no length: the connection is reset. */
 static void conn_reset_if_cut(struct conn *c)
 {
@@ -910,8 +918,10 @@ static void conn_on_timer(struct timer *timer)
 		conn_resume(c);
 		return;
 	}
-	if ((c->state == CONN_SEND || c->state == CONN_HEAD) && c->window_end != 0 && now >= c->window_end)
+	if ((c->state == CONN_SEND || c->state == CONN_HEAD) && c->window_end != 0 && now >= c->window_end) {
 		floods_note(line->worker->httpd, FLOOD_READER, &line->source);
+		conn_reset(c);
+	}
 	if (c->state == CONN_HEAD && c->request.head_begun && !output_pending(&c->output)) {
 		c->has_body = true;
 		c->state = CONN_BUSY;
