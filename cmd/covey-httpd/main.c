@@ -64,23 +64,47 @@ struct delivery {
 	struct worker *worker;
 	int fd;
 	struct arrival arrival;
+	unsigned tried;			/* workers of which none had an idle connection any more */
 };
 
-static void listener_open(struct worker *w, int fd, const struct arrival *arrival)
+/* Whose connection is idle for longest, or NULL. */
+static struct worker *listener_choose_idle(struct httpd *h)
 {
-	struct arrival a = *arrival;
+	struct worker *best = NULL;
+	uint64_t longest = UINT64_MAX;
 
-	if (a.late && conn_close_idle(w))
-		a.late = false;
-	conn_open(w, fd, fd, &a);
+	for (unsigned i = 0; i < h->worker_count; i++) {
+		uint64_t since = atomic_load_explicit(&h->workers[i].idle_since, memory_order_relaxed);
+
+		if (since < longest) {
+			best = &h->workers[i];
+			longest = since;
+		}
+	}
+	return best;
 }
 
 static void delivery_arrives(struct task *task)
 {
 	struct delivery *delivery = CONTAINER_OF(task, struct delivery, task);
+	struct delivery d = *delivery;
+	struct worker *other;
 
-	listener_open(delivery->worker, delivery->fd, &delivery->arrival);
+	if (d.arrival.late && conn_close_idle(d.worker))
+		d.arrival.late = false;
+	/* Others that came with it may have had the last one. */
+	other = d.arrival.late && d.tried < d.worker->httpd->worker_count ?
+			listener_choose_idle(d.worker->httpd) : NULL;
+	if (other != NULL && other != d.worker) {
+		atomic_fetch_sub(&d.worker->count, 1);
+		atomic_fetch_add(&other->count, 1);
+		delivery->worker = other;
+		delivery->tried++;
+		loop_post(other->loop, &delivery->task);
+		return;
+	}
 	free(delivery);
+	conn_open(d.worker, d.fd, d.fd, &d.arrival);
 }
 
 /* Fewest connections first, in turn among equals. */
@@ -101,23 +125,6 @@ static struct worker *listener_choose_worker(struct httpd *h)
 	return best;
 }
 
-/* Whose connection is idle for longest, or NULL. */
-static struct worker *listener_choose_idle(struct httpd *h)
-{
-	struct worker *best = NULL;
-	uint64_t longest = UINT64_MAX;
-
-	for (unsigned i = 0; i < h->worker_count; i++) {
-		uint64_t since = atomic_load_explicit(&h->workers[i].idle_since, memory_order_relaxed);
-
-		if (since < longest) {
-			best = &h->workers[i];
-			longest = since;
-		}
-	}
-	return best;
-}
-
 static void listener_deal(struct httpd *h, int fd, struct arrival arrival)
 {
 	uint64_t per_source = h->conf->limits.per_source;
@@ -131,8 +138,8 @@ static void listener_deal(struct httpd *h, int fd, struct arrival arrival)
 	if (w == NULL)
 		w = listener_choose_worker(h);
 	atomic_fetch_add(&w->count, 1);
-	if (w == &h->workers[0]) {
-		listener_open(w, fd, &arrival);
+	if (w == &h->workers[0] && !arrival.late) {
+		conn_open(w, fd, fd, &arrival);
 	} else {
 		struct delivery *delivery = mem_new(1, sizeof *delivery);
 
