@@ -76,3 +76,24 @@ time.sleep(100)' 10.79.0.1 4720
 	[ "$(counted wait)" -ge 11 ]
 	release
 }
+
+@test "a form of small, large and empty files: the group confirms each, and none stays open" {
+	group 3 'timeouts: {check: 10s, store: 60s, push: 30s, pull: 30s}'
+	files() { find "/proc/$(role_pid 1 covey-httpd)/fd" -lname "${STORES[1]}/*" 2>/dev/null | wc -l; }
+	[ "$(code -T "$BATS_TEST_FILENAME" "${URLS[1]}/d/warm")" = 201 ]
+	for i in $(seq 40); do
+		bytes $((i % 4 == 0 ? 100000 : i % 4 == 1 ? 0 : 50 * i)) "$i" >"f$i"
+		form+=(-F "file=@f$i")
+	done
+	[ "$(CURL_SECONDS=100 code "${form[@]}" "${URLS[1]}/d/")" = 201 ]
+	for i in $(seq 40); do
+		for n in 1 2 3; do
+			[ "$(code "${URLS[n]}/d/f$i")" = 200 ]
+			[ "$(header Version-State)" = confirmed ]
+			cmp "f$i" body
+		done
+	done
+	wait_until 20 outbox_empty 1
+	few() { [ "$(files)" -lt 20 ]; }
+	wait_until 20 few
+}
