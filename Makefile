@@ -8,7 +8,7 @@ VERSION    := 0.1.0
 
 # What to build from, with and try it with, as Debian 12 names it: the only list there is.
 BUILD_DEPS := gcc make pkg-config libc6-dev libcurl4-openssl-dev libyaml-dev libinih-dev \
-              libsodium-dev libssl-dev libsystemd-dev libjansson-dev libzstd-dev curl
+              libsodium-dev libssl-dev libsystemd-dev libjansson-dev libzstd-dev libcrypt-dev curl
 MODEL_DEPS := spin gcc libc6-dev
 DEB_DEPS   := dpkg-dev binutils xz-utils
 TEST_DEPS  := bats lintian jq attr iproute2 iputils-ping procps util-linux openssl clang libclang-rt-14-dev \
@@ -20,7 +20,7 @@ SOAK_DEPS  := valgrind binutils qemu-system-x86 debootstrap $(DEB_DEPS)
 LONG_DEPS  := chromium xfsprogs btrfs-progs
 
 PROGRAMS := covey covey-httpd covey-versiond covey-discoverd covey-syncd covey-check
-LIBS     := libcurl yaml-0.1 inih libsodium libcrypto libsystemd jansson libzstd
+LIBS     := libcurl yaml-0.1 inih libsodium libcrypto libsystemd jansson libzstd libcrypt
 
 # B is where one variant of the build lives; SANITIZE=1 is what the tests use, SANITIZE=thread finds races.
 B ?= build

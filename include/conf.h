@@ -8,6 +8,7 @@
 #ifndef COVEY_CONF_H
 #define COVEY_CONF_H
 
+#include "access.h"
 #include "err.h"
 #include "log.h"
 #include "sock.h"
@@ -80,8 +81,20 @@ struct conf {
 		enum log_level level;	/* default LOG_LEVEL_INFO */
 	} log;
 	bool access_open;		/* access: open */
+	struct {
+		bool given;		/* access says who may do what */
+		char *users, *tokens, *deny;	/* files, or NULL */
+		struct access_rules rules;	/* at least one, when access is given */
+	} access;
+	struct access_nets trust_proxy;	/* who is believed when it says for whom it asks */
 };
 #define CONF_INIT { .access_open = false }
+
+/* Whoever reaches this node from elsewhere is met by rules, or may do everything because that is said. */
+static inline bool conf_may_be_reached(const struct conf *conf)
+{
+	return conf->access_open || conf->access.given;
+}
 
 /*
  * Fill the configuration from a file, or from its text.  Errors begin

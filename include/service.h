@@ -58,6 +58,7 @@ struct service_role {
 struct service {
 	const struct service_role *role;
 	const struct conf *conf;
+	const char *conf_file;		/* where it was read */
 	struct loop *loop;
 	struct store *store;
 	char *state;			/* STORE/state, where the roles remember things */

@@ -29,7 +29,7 @@
 
 enum type {
 	NAME, ID, REGION, ADDRESS, DIRECTORY, LISTEN, SEEDS, MULTICAST, DURATION, BYTES, COUNT, SWITCH, ACCESS,
-	LEVEL, DELTA,
+	LEVEL, DELTA, RULES, PATH, WHO, MAY, NETS,
 };
 
 struct key {
@@ -72,6 +72,14 @@ static const struct key keys[] = {
 	{ "limits.idle_exit", DURATION, AT(limits.idle_exit_ms), "60s", 0, YEAR_MS },
 	{ "log.level", LEVEL, AT(log.level), "info", 0, 0 },
 	{ "access", ACCESS, AT(access_open), NULL, 0, 0 },
+	{ "access.users", DIRECTORY, AT(access.users), NULL, 0, 0 },
+	{ "access.tokens", DIRECTORY, AT(access.tokens), NULL, 0, 0 },
+	{ "access.deny", DIRECTORY, AT(access.deny), NULL, 0, 0 },
+	{ "access.rules", RULES, AT(access.rules), NULL, 0, 0 },
+	{ "access.rules.path", PATH, AT(access.rules), NULL, 0, 0 },
+	{ "access.rules.who", WHO, AT(access.rules), NULL, 0, 0 },
+	{ "access.rules.may", MAY, AT(access.rules), NULL, 0, 0 },
+	{ "trust_proxy", NETS, AT(trust_proxy), NULL, 0, 0 },
 };
 #define KEYS (sizeof keys / sizeof keys[0])
 
@@ -347,6 +355,42 @@ static int set_access(const struct setting *s, struct str value)
 	return 0;
 }
 
+/* The rule that is being read. */
+static struct access_rule *setting_rule(const struct setting *s)
+{
+	struct access_rules *rules = setting_place(s);
+
+	return &rules->list[rules->count - 1];
+}
+
+static int set_rule_path(const struct setting *s, struct str value)
+{
+	return access_rule_set_path(setting_rule(s), value);
+}
+
+static int set_rule_who(const struct setting *s, struct str value)
+{
+	return access_rule_add_who(setting_rule(s), value);
+}
+
+static int set_rule_right(const struct setting *s, struct str value)
+{
+	return access_rule_add_right(setting_rule(s), value);
+}
+
+/* Rules are no single value. */
+static int set_rules(const struct setting *s, struct str value)
+{
+	(void)s;
+	(void)value;
+	return -1;
+}
+
+static int set_net(const struct setting *s, struct str value)
+{
+	return access_nets_add(setting_place(s), value);
+}
+
 static int set_level(const struct setting *s, struct str value)
 {
 	return log_level_parse(value, setting_place(s));
@@ -382,9 +426,16 @@ static const struct {
 	[BYTES] = { "a number of bytes such as 0, 512K or 10G", set_bytes },
 	[COUNT] = { "a number from", set_count },	/* and its range */
 	[SWITCH] = { "yes or no", set_switch },
-	[ACCESS] = { "\"open\", the only rule there is", set_access },
+	[ACCESS] = { "\"open\", nor rules, with users, tokens and deny", set_access },
 	[LEVEL] = { "error, warning or info", set_level },
 	[DELTA] = { "auto, on or off", set_delta },
+	[RULES] = { "a list of at most 256 rules, each with path, who and may", set_rules },
+	[PATH] = { "a path such as / or /home/{user}/", set_rule_path },
+	[WHO] = { "anyone, users, user:NAME, token:NAME, cert:NAME, unix:user=NAME, unix:group=NAME, or a list of those",
+		  set_rule_who },
+	[MAY] = { "read, list, history, append, write, delete, restore, admin, metrics, or a list of those",
+		  set_rule_right },
+	[NETS] = { "a list of numeric ADDRESS or ADDRESS/BITS", set_net },
 };
 
 static void add_expected(struct buf *to, const struct key *key)
@@ -445,6 +496,15 @@ struct reading {
 	unsigned section_lines[SECTIONS];
 };
 
+static const struct key *key_named(const char *path)
+{
+	const struct key *key = keys;
+
+	while (strcmp(key->path, path) != 0)
+		key++;
+	return key;
+}
+
 static int set_key(struct reading *r, const struct key *key, struct str value, struct err *err)
 {
 	return set_value(&r->conf, r->base, key, value, err);
@@ -465,19 +525,70 @@ static int on_section(const struct yamlfile_item *item, unsigned *line, struct e
 	return only_once(line, item, err);
 }
 
+static bool may_be_list(const struct key *key)
+{
+	return key->type == SEEDS || key->type == NETS || key->type == RULES || key->type == WHO || key->type == MAY;
+}
+
+static bool may_be_scalar(const struct key *key)
+{
+	return !may_be_list(key) || key->type == WHO || key->type == MAY;
+}
+
+static unsigned *line_of(struct reading *r, const char *path)
+{
+	return &r->lines[key_named(path) - keys];
+}
+
+/* The last rule, if there is one, has all that a rule needs. */
+static int rule_complete(struct reading *r, struct err *err)
+{
+	const struct access_rules *rules = &r->conf.access.rules;
+	static const char *const parts[] = { "access.rules.path", "access.rules.who", "access.rules.may" };
+
+	for (size_t i = 0; rules->count > 0 && i < sizeof parts / sizeof parts[0]; i++) {
+		if (*line_of(r, parts[i]) == 0)
+			return err_set(err, ERR_INVALID, "%s: must be given: the rule on line %u has none", parts[i],
+				       rules->list[rules->count - 1].line);
+		*line_of(r, parts[i]) = 0;
+	}
+	return 0;
+}
+
+static int on_rule(struct reading *r, const struct key *key, const struct yamlfile_item *item, struct err *err)
+{
+	if (item->kind != YAMLFILE_MAPPING || r->conf.access.rules.count == ACCESS_RULES_MAX)
+		return wrong_kind(key, err);
+	if (rule_complete(r, err) < 0)
+		return -1;
+	access_rules_add(&r->conf.access.rules, item->line);
+	return 0;
+}
+
 static int on_value(struct reading *r, const struct key *key, const struct yamlfile_item *item,
 		    struct err *err)
 {
-	bool wants_list = key->type == SEEDS;
+	bool list = item->kind == YAMLFILE_LIST;
 
+	if (item->in_list && key->type == RULES)
+		return on_rule(r, key, item, err);
 	if (item->in_list && item->kind == YAMLFILE_SCALAR && !item->null)
 		return set_key(r, key, item->value, err);
-	if (item->in_list || item->null ||
-	    item->kind != (wants_list ? YAMLFILE_LIST : YAMLFILE_SCALAR))
+	if (item->in_list || item->null || item->kind == YAMLFILE_MAPPING ||
+	    !(list ? may_be_list(key) : may_be_scalar(key)))
 		return wrong_kind(key, err);
 	if (only_once(&r->lines[key - keys], item, err) < 0)
 		return -1;
-	return wants_list ? 0 : set_key(r, key, item->value, err);
+	return list ? 0 : set_key(r, key, item->value, err);
+}
+
+/* access: a word, or who may do what. */
+static int on_access(struct reading *r, const struct key *key, const struct yamlfile_item *item, struct err *err)
+{
+	if (item->kind != YAMLFILE_MAPPING)
+		return on_value(r, key, item, err);
+	r->conf.access.given = true;
+	return only_once(&r->lines[key - keys], item, err);
 }
 
 static int on_item(void *data, const struct yamlfile_item *item, struct err *err)
@@ -494,17 +605,9 @@ static int on_item(void *data, const struct yamlfile_item *item, struct err *err
 			return on_section(item, &r->section_lines[i], err);
 	for (size_t i = 0; i < KEYS; i++)
 		if (strcmp(item->path, keys[i].path) == 0)
-			return on_value(r, &keys[i], item, err);
+			return keys[i].type == ACCESS ? on_access(r, &keys[i], item, err)
+						      : on_value(r, &keys[i], item, err);
 	return err_set(err, ERR_INVALID, "%.80s: no such key", item->path);
-}
-
-static const struct key *key_named(const char *path)
-{
-	const struct key *key = keys;
-
-	while (strcmp(key->path, path) != 0)
-		key++;
-	return key;
 }
 
 /* Where to look for the reason of something wrong with a key: its line, or another's. */
@@ -548,19 +651,20 @@ static int complete_directories(struct reading *r, struct err *err)
 
 /*
  * Whether this node may listen there: on loopback always, beyond it only
- * with `access: open`, because whoever reaches the port may then read and
- * write.
+ * with rules, or with `access: open`, because whoever reaches the port may then
+ * read and write.
  */
 static int may_listen(const struct conf *conf, const char *what, const struct address *address,
 		      struct err *err)
 {
 	char text[ADDRESS_TEXT];
 
-	if (conf->access_open || address_is_loopback(address))
+	if (conf_may_be_reached(conf) || address_is_loopback(address))
 		return 0;
 	return err_set(err, ERR_DENIED,
 		       "%s: %s can be reached from other machines, where anyone could then read "
-		       "and write: if that is meant, say \"access: open\"",
+		       "and write: say who may in \"access: {rules: ...}\", or, if that is meant, "
+		       "say \"access: open\"",
 		       what, address_format(text, address));
 }
 
@@ -593,6 +697,19 @@ static int complete_sockets(struct reading *r, struct err *err)
 	return 0;
 }
 
+static int complete_access(struct reading *r, struct err *err)
+{
+	const struct conf *conf = &r->conf;
+
+	if (rule_complete(r, err) < 0)
+		return err_context(err, "%s:%u", r->file, conf->access.rules.list[conf->access.rules.count - 1].line);
+	if (conf->access.given && conf->access.rules.count == 0)
+		return err_set(err, ERR_INVALID,
+			       "%s:%u: access.rules: must be given: without a rule nobody may do anything",
+			       r->file, *line_of(r, "access"));
+	return 0;
+}
+
 static int complete(struct reading *r, struct err *err)
 {
 	for (const struct key *key = keys; key < keys + KEYS; key++)
@@ -601,7 +718,7 @@ static int complete(struct reading *r, struct err *err)
 			return -1;
 	if (r->conf.node.name == NULL)
 		name_from_host(r);
-	if (complete_directories(r, err) < 0)
+	if (complete_directories(r, err) < 0 || complete_access(r, err) < 0)
 		return -1;
 	return complete_sockets(r, err);
 }
@@ -664,5 +781,10 @@ void conf_clear(struct conf *conf)
 		free(conf->group.seeds[i]);
 	free(conf->group.seeds);
 	free(conf->group.multicast);
+	free(conf->access.users);
+	free(conf->access.tokens);
+	free(conf->access.deny);
+	access_rules_clear(&conf->access.rules);
+	access_nets_clear(&conf->trust_proxy);
 	*conf = (struct conf)CONF_INIT;
 }

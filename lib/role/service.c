@@ -7,10 +7,11 @@
  * systemd and `covey up` hand sockets over by name (LISTEN_FDS,
  * LISTEN_FDNAMES).  Each is compared with the configuration: one of
  * another kind or address is refused, and so is one beyond loopback
- * without `access: open`.  What was not handed over is opened.
+ * without rules and without `access: open`.  What was not handed over is opened.
  */
 #include "service.h"
 
+#include "access_file.h"
 #include "buf.h"
 #include "clock.h"
 #include "container.h"
@@ -139,9 +140,9 @@ static int check_inet(int fd, const struct service_socket *want, const struct co
 		return err_set(err, ERR_INVALID, "adopt socket \"%s\" at %s: listen.%s says %s" REOPEN,
 			       want->name, address_format(is, &address), want->name,
 			       address_format(should, &listen->address));
-	if (!conf->access_open && !address_is_loopback(&address))
+	if (!conf_may_be_reached(conf) && !address_is_loopback(&address))
 		return err_set(err, ERR_DENIED,
-			       "adopt socket \"%s\" at %s: beyond loopback without \"access: open\"",
+			       "adopt socket \"%s\" at %s: beyond loopback without rules and without \"access: open\"",
 			       want->name, address_format(is, &address));
 	return 0;
 }
@@ -616,15 +617,19 @@ static void raise_descriptors(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* What is configured, as far as it can be seen without starting anything: also the key file. */
-static int check_configuration(const struct conf *conf, struct err *err)
+/* What is configured, as far as it can be seen without starting anything: also the files that it names. */
+static int check_configuration(const struct conf *conf, const char *file, struct err *err)
 {
 	struct seal_keys keys;
-	int rc = identity_keys(conf, &keys, err);
+	struct access_file access = ACCESS_FILE_INIT;
 
-	if (rc == 0)
-		explicit_bzero(&keys, sizeof keys);
-	return rc;
+	if (identity_keys(conf, &keys, err) < 0)
+		return -1;
+	explicit_bzero(&keys, sizeof keys);
+	if (access_file_load(&access, file, err) < 0)
+		return -1;
+	access_file_clear(&access);
+	return 0;
 }
 
 int service_main(int argc, char **argv, const struct service_role *role)
@@ -636,9 +641,9 @@ int service_main(int argc, char **argv, const struct service_role *role)
 	if (options.exit >= 0)
 		return options.exit;
 	log_open(role->name, options.inetd && stderr_is_the_client());
-	r.service = (struct service){ .role = role, .conf = &r.conf, .inetd = options.inetd };
+	r.service = (struct service){ .role = role, .conf = &r.conf, .conf_file = options.file, .inetd = options.inetd };
 	if (conf_load(&r.conf, options.file, &err) < 0 ||
-	    (options.check && check_configuration(&r.conf, &err) < 0)) {
+	    (options.check && check_configuration(&r.conf, options.file, &err) < 0)) {
 		log_line(LOG_LEVEL_ERROR, "%s", err.text);
 		conf_clear(&r.conf);
 		return exit_code(&err);
