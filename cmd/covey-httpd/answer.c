@@ -3,6 +3,7 @@
 
 #include "loop/conn.h"
 #include "digest.h"
+#include "door.h"
 #include "fields.h"
 #include "group.h"
 #include "httpdate.h"
@@ -74,6 +75,21 @@ void answer_begin(struct conn *c, int status)
 	answer_connection_field(c);
 }
 
+static void answer_add_cache_control(const struct conn *c, const char *value, struct buf *to)
+{
+	if (!door_is_private(c)) {
+		reply_field(to, "Cache-Control", str_of(value));
+		return;
+	}
+	reply_fieldf(to, "Cache-Control", "private, %s", value);
+	reply_field(to, "Vary", STR("Authorization"));
+}
+
+void answer_cache_control(struct conn *c, const char *value)
+{
+	answer_add_cache_control(c, value, &c->output.text);
+}
+
 void answer_count(struct conn *c, bool confirmed)
 {
 	struct answers *answers = c->worker->answers;
@@ -122,7 +138,7 @@ void answer_begin_list(struct conn *c, enum media media, struct str links)
 
 	answer_begin(c, 200);
 	reply_field(out, "Content-Type", str_of(fields_media_type(media)));
-	reply_field(out, "Cache-Control", STR("no-cache"));
+	answer_cache_control(c, "no-cache");
 	reply_field(out, "Vary", STR("Accept"));
 	reply_field(out, "X-Content-Type-Options", STR("nosniff"));
 	if (media == MEDIA_HTML)
@@ -258,6 +274,8 @@ static void answer_error_whole(struct conn *c, int status, struct str fields, st
 	c->last = answer_is_last(c) || c->head.size == 0;
 	error.close = c->last;
 	buf_addstr(&lines, fields);
+	if (door_is_private(c))
+		answer_add_cache_control(c, "no-cache", &lines);
 	peer_sign(c, status, fields, &lines);
 	error.fields = buf_str(&lines);
 	reply_error(&c->output.text, &error);
@@ -364,7 +382,7 @@ void answer_redirect(struct conn *c, int status, struct str location)
 	answer_begin(c, status);
 	reply_field(&c->output.text, "Location", location);
 	/* A directory may be a file one day: a browser must not remember the redirect. */
-	reply_field(&c->output.text, "Cache-Control", STR("no-cache"));
+	answer_cache_control(c, "no-cache");
 	answer_version_state(c);
 	buf_addstr(&body, location);
 	buf_addc(&body, '\n');

@@ -19,6 +19,8 @@ struct conn;
 
 /* Status line, Date, Connection; then fields by reply_field(), and one of the ends below. */
 void answer_begin(struct conn *, int status);
+/* Cache-Control of an answer; one that not everybody would get is private, and varies by who asks. */
+void answer_cache_control(struct conn *, const char *value);
 void answer_version_state(struct conn *);
 void answer_state_text(const struct conn *, struct buf *);	/* the value of Version-State, by request.ask */
 /* What a cache would say of it; the node's name is filled in. */

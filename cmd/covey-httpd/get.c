@@ -1259,10 +1259,7 @@ static void get_version_fields(struct conn *c, struct str etag, uint64_t modifie
 	/* Never later than Date (RFC 9110, section 8.8.2.1). */
 	if (modified <= (uint64_t)c->worker->date_second)
 		reply_field(out, "Last-Modified", httpdate_format(date, modified));
-	if (version_is_none(r->query.version))
-		reply_field(out, "Cache-Control", STR("no-cache"));
-	else
-		reply_field(out, "Cache-Control", STR("max-age=31536000, immutable"));
+	answer_cache_control(c, version_is_none(r->query.version) ? "no-cache" : "max-age=31536000, immutable");
 	code_vary_field(c);
 	answer_version_state(c);
 	get_cache_status_field(c);

@@ -9,6 +9,7 @@
  *	loop/			conn: a connection, bytes in, answers out; ask: what a
  *				request waits for most, the group's word on a path
  *	request, handlers.h	what a request asks for, and who answers it
+ *	door			who asks, and whether they may
  *	group			what is known of the group; signatures of its nodes
  *	answer			what answers have in common
  *	get			a file, its content from another node, too
@@ -37,6 +38,8 @@
 #include <time.h>
 
 struct conn;
+struct door;
+struct door_rules;
 struct group;
 struct httpd;
 
@@ -78,6 +81,7 @@ struct worker {
 	bool drain_again;
 	struct answers *answers;	/* this worker's */
 	struct store_cache *cache;	/* of the versions that are read here */
+	struct door_rules *rules;	/* this worker's hold of who may do what; or NULL */
 	struct timer sweep;		/* of the cache, every second as long as it holds anything */
 	bool sweeping;			/* that timer runs */
 	time_t date_second;		/* what date[] says */
@@ -120,6 +124,7 @@ struct httpd {
 	char *state_directory;		/* STORE/state */
 	bool grouped;			/* a group key is configured */
 	struct group *group;		/* what is known of it (group.h), or NULL */
+	struct door *door;		/* who may do what */
 	struct outbox *outbox;		/* of this process; NULL without a group */
 	struct wal *wal;		/* of this process; NULL where it serves one connection */
 	struct delta_counts *delta;	/* what coding has saved */

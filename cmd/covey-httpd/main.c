@@ -7,6 +7,7 @@
 #include "httpd.h"
 
 #include "container.h"
+#include "door.h"
 #include "group.h"
 #include "handlers.h"
 #include "log.h"
@@ -88,6 +89,7 @@ static void listener_deal(struct httpd *h, int fd)
 {
 	struct worker *w = listener_choose_worker(h);
 
+	door_accepted(h);
 	atomic_fetch_add(&h->connections, 1);
 	atomic_fetch_add(&w->count, 1);
 	if (w == &h->workers[0]) {
@@ -275,6 +277,7 @@ static void worker_free(struct worker *w)
 	timer_stop(&w->sweep);
 	store_cache_free(w->cache);
 	write_free_all(w);
+	door_worker_free(w);
 	call_finish(&w->drain);
 	caller_free(w->version);
 	caller_free(w->sync);
@@ -422,12 +425,14 @@ static void role_free(struct service *service)
 	struct httpd *h = service->data;
 
 	listener_join(h);
+	door_join(h);
 	pool_free(h->pool);
 	batch_free(h->commits);
 	listener_free(h);
 	mime_free(h->mime);
 	pthread_mutex_destroy(&h->recent.mutex);
 	group_free(h->group);
+	door_free(h);
 	wal_close(h->wal);
 	outbox_close(h->outbox);
 	tally_close(h->kept, sizeof *h->kept);
@@ -457,7 +462,8 @@ static int role_start(struct service *service, struct err *err)
 	pthread_mutex_init(&h->recent.mutex, NULL);
 	h->mime = mime_new(MIME_FILE);
 	kept_open(h);
-	if ((!h->grouped || (group_new(&h->group, h, err) == 0 &&
+	if (door_new(h, err) == 0 &&
+	    (!h->grouped || (group_new(&h->group, h, err) == 0 &&
 			     outbox_open(&h->outbox, h->store, err) == 0)) &&
 	    (service->inetd || wal_open(&h->wal, h->store, err) == 0) &&
 	    listener_start(h, err) == 0)

@@ -15,10 +15,12 @@
  * part is walked through twice, first for where it ends.  Of a directory whose
  * names are one window of the group each walk is through that.
  */
+#include "access.h"
 #include "answer.h"
 #include "loop/conn.h"
 #include "container.h"
 #include "clock.h"
+#include "door.h"
 #include "fields.h"
 #include "handlers.h"
 #include "inventory.h"
@@ -52,6 +54,7 @@ struct names {
 	bool measuring, numbered;	/* but not yet where it ends, nor, numbered, how many there are */
 	size_t found;			/* of its rows, while measuring */
 	bool directories;		/* of a page for people: the first half, without files */
+	bool filtered;			/* not every name may be shown to who asks */
 	bool over;			/* nothing is left to be read */
 	struct listing *kept;		/* owned: what rows point into */
 	size_t kept_count, kept_room;
@@ -119,6 +122,8 @@ static bool names_add_entry(struct names *n, const struct list_entry *entry)
 	size_t count = 1;
 	bool added = false;
 
+	if (n->filtered && !door_shows(n->conn, name))
+		return false;
 	if (names_has_halves(n) && n->page.deleted)
 		count = listing_rows_of_gone(name, &entry->record, &entry->entry, rows);
 	else
@@ -574,11 +579,14 @@ void names_start(struct conn *c, enum media media, bool browser, bool of_group)
 	n->media = media;
 	n->limit = query->limit > 0 ? query->limit : media == MEDIA_HTML && browser ? PAGE_NAMES : 0;
 	n->asked = clock_mono_ms();
+	n->filtered = door_hides_some(c);
 	n->page = (struct render_index){ .path = buf_str(&c->request.path),
 					 .node = str_of(c->worker->httpd->conf->node.name),
 					 .limit = query->limit,
 					 .deleted = query->deleted,
 					 .format = query->format,
+					 .no_upload = !door_may(c, buf_str(&c->request.path), ACCESS_WRITE | ACCESS_APPEND),
+					 .no_history = !door_may(c, buf_str(&c->request.path), ACCESS_HISTORY),
 					 .directories_first = names_has_halves(n),
 					 .later = names_has_halves(n) && query->has_after };
 	if (of_group) {

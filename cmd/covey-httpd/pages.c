@@ -516,6 +516,21 @@ static void page_add_delta(struct buf *text, const struct delta_counts *counts)
 		   "Contents that went coded to no avail, and then as they are.", atomic_load(&counts->again));
 }
 
+/* By the door. */
+static void page_add_refusals(struct buf *text, const struct httpd *h)
+{
+	struct door_counts counts = door_counts(h);
+
+	buf_addf(text, "# HELP covey_refused_total Requests that who may do what refused, since this process began.\n"
+		       "# TYPE covey_refused_total counter\n"
+		       "covey_refused_total{why=\"credentials\"} %" PRIu64 "\n"
+		       "covey_refused_total{why=\"rights\"} %" PRIu64 "\n"
+		       "covey_refused_total{why=\"slowed\"} %" PRIu64 "\n",
+		 counts.unauthorized, counts.forbidden, counts.slowed);
+	page_add_metric(text, "covey_passwords_checked_total", "counter",
+		   "Passwords that were hashed, since this process began.", counts.passwords);
+}
+
 /* For Prometheus and its like: covey-versiond counts what costs; here is what is this process's. */
 static void show_metrics(struct conn *c, const struct page *page)
 {
@@ -526,6 +541,7 @@ static void show_metrics(struct conn *c, const struct page *page)
 			atomic_load(&h->connections));
 	page_add_answers(&text, h);
 	page_add_delta(&text, h->delta);
+	page_add_refusals(&text, h);
 	page_add_metric(&text, "covey_settling", "gauge",
 		   "Writes that homes and keepers are told of just now.", atomic_load(&h->replicating));
 	page_add_metric(&text, "covey_outbox_entries", "gauge",

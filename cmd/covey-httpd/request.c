@@ -2,6 +2,7 @@
 #include "request.h"
 
 #include "answer.h"
+#include "door.h"
 #include "loop/conn.h"
 #include "fields.h"
 #include "group.h"
@@ -18,6 +19,8 @@ void request_end(struct conn *c)
 
 	ask_end(&r->ask);
 	pull_end(c);
+	if (r->rules != NULL)
+		door_request_end(c);
 	if (r->end != NULL)
 		r->end(c);
 	upload_free(r->upload);
@@ -99,12 +102,17 @@ static void request_read(struct conn *c)
 		index_start(c);
 }
 
-void request_begin(struct conn *c)
+/* Whether the door lets in who asks for this; without rules it does. */
+static bool request_admitted(struct conn *c, bool (*admits)(struct conn *))
 {
-	if (request_refused(c))
-		return;
+	return c->request.rules == NULL || admits(c);
+}
+
+void request_go_on(struct conn *c)
+{
 	if (str_starts(c->head.path, STR("/.covey/"))) {
-		page_start(c);
+		if (request_admitted(c, door_admits_page))
+			page_start(c);
 		return;
 	}
 	service_touch(c->worker->httpd->service);
@@ -112,10 +120,16 @@ void request_begin(struct conn *c)
 		request_options(c);
 		return;
 	}
-	if (request_parse(c) < 0)
+	if (request_parse(c) < 0 || !request_admitted(c, door_admits))
 		return;
 	if (request_is_write(c))
 		write_start(c);
 	else
 		request_read(c);
+}
+
+void request_begin(struct conn *c)
+{
+	if (!request_refused(c) && (!door_is_closed(c->worker->httpd) || door_enter(c)))
+		request_go_on(c);
 }

@@ -23,6 +23,7 @@
 #include "loop/conn.h"
 #include "container.h"
 #include "digest.h"
+#include "door.h"
 #include "fields.h"
 #include "freshness.h"
 #include "group.h"
@@ -655,6 +656,8 @@ static int form_begin_file(struct upload *u, struct err *err)
 	buf_clear(&path);
 	if (path_check(buf_str(&item->path), err) < 0)
 		return -1;
+	if (!door_admits_file(u->conn, buf_str(&item->path)))
+		return err_set(err, ERR_DENIED, "read form: you may not write %.*s", STR_ARG(buf_str(&u->multipart.filename)));
 	upload_type(h->mime, buf_str(&u->multipart.type), buf_str(&item->path), item->type);
 	return stage_begin(h->store, &item->stage, err);
 }

@@ -16,7 +16,7 @@ static const struct command *const commands[] = {
 	&command_up,	  &command_ls,	    &command_log,   &command_get,    &command_put,
 	&command_rm,	  &command_restore, &command_check, &command_peers,  &command_status,
 	&command_layout,  &command_adopt,   &command_prune, &command_scrub,  &command_init,
-	&command_units,	  &command_key,     &command_node,   &command_backup, &command_recover,
+	&command_units,	  &command_key,     &command_access, &command_token,  &command_node,   &command_backup, &command_recover,
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 

@@ -177,7 +177,7 @@ int access_rule_set_path(struct access_rule *rule, struct str text)
 	if (!str_starts(path, STR("/")) || path.n > PATH_BYTES)
 		return -1;
 	path = (struct str){ path.s + 1, path.n - 1 };
-	if (str_ends(path, STR("/")))
+	if (path.n > 1 && str_ends(path, STR("/")))
 		path.n--;
 	rest = path;
 	while (path.n > 0 && str_cut(&rest, '/', &part)) {

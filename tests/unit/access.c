@@ -247,7 +247,7 @@ static void test_users(void)
 	CHECK(access_users_cost(&users, STR("eve"), secret) != NULL &&
 	      access_users_cost(&users, STR("eve"), secret) == access_users_cost(&users, STR("eve"), secret));
 	for (int i = 0; i < 64; i++) {
-		char name[8];
+		char name[16];
 
 		snprintf(name, sizeof name, "n%d", i);
 		both[access_users_cost(&users, str_of(name), secret) == access_users_find(&users, STR("ada"))] = true;

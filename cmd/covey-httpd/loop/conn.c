@@ -250,6 +250,7 @@ static void line_close(struct line *line)
 	if (line->out != line->in)
 		close(line->out);
 	list_remove(&line->link);
+	door_guest_free(line->guest);
 	free(line);
 	httpd_conn_closed(w);
 }

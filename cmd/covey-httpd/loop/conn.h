@@ -25,6 +25,7 @@
 #define COVEY_HTTPD_CONN_H
 
 #include "body.h"
+#include "../door.h"
 #include "head.h"
 #include "../httpd.h"
 #include "../request.h"
@@ -65,6 +66,7 @@ struct line {
 	int in, out;			/* owned; one socket; or descriptors 0 and 1 */
 	bool socket;			/* out is one */
 	bool had_answer;		/* to a request before the next one */
+	struct door_guest *guest;	/* owned: who asks, where somebody is judged; or NULL */
 	struct watch watch;		/* of in; of both when they are one */
 	struct watch out_watch;		/* of out when it is another */
 	struct timer timer;
