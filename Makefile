@@ -12,7 +12,7 @@ BUILD_DEPS := gcc make pkg-config libc6-dev libcurl4-openssl-dev libyaml-dev lib
 MODEL_DEPS := spin gcc libc6-dev
 DEB_DEPS   := dpkg-dev binutils xz-utils
 TEST_DEPS  := bats lintian jq attr iproute2 iputils-ping procps util-linux openssl clang libclang-rt-14-dev \
-              clang-tidy mandoc shellcheck python3 systemd rsync tar wget e2fsprogs patch \
+              clang-tidy mandoc shellcheck python3 apache2-utils nginx-light systemd rsync tar wget e2fsprogs patch \
               git libfaketime strace netbase zstd python3-fusepy debootstrap systemd-container $(DEB_DEPS) $(MODEL_DEPS)
 BENCH_DEPS := wrk strace nginx-light lighttpd lighttpd-mod-webdav h2o etcd-server rsync python3 systemd \
               iproute2 util-linux

@@ -548,8 +548,9 @@ static int decide_access(struct init *init, const struct address *address, bool 
 	if (init->wanted.open)
 		return 0;
 	return err_set(err, ERR_DENIED,
-		       "nothing was changed: whoever reaches %s could read and write every file: if "
-		       "that is meant, say --open", init->wanted.address);
+		       "nothing was changed: whoever reaches %s could read and write every file: write "
+		       "rules into %s, see access in covey.yaml(5), or, if that is meant, say --open",
+		       init->wanted.address, init->file);
 }
 
 /* the command */
