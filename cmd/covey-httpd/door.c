@@ -406,11 +406,18 @@ static void guest_set_token(struct door_guest *g, const char *name)
 	g->asker.token = str_of(g->token);
 }
 
-/* It is known who he is, for some time. */
-static void guest_known(struct conn *c, struct door_guest *g, uint64_t until)
+/* It is known who he is, for some time.  False: he is shut out, and was told so. */
+static bool guest_known(struct conn *c, struct door_guest *g, uint64_t until)
 {
+	const struct access_deny *deny = &c->request.rules->access.deny;
+
+	if (access_denies(deny, &g->asker) || (g->addressed && access_nets_have(&deny->from, g->from))) {
+		door_forbid(c, 403, "you are shut out");
+		return false;
+	}
 	g->generation = c->request.rules->generation;
 	g->until = until;
+	return true;
 }
 
 /* proxies */
@@ -559,8 +566,8 @@ static void attempt_done(struct job *job)
 	switch (a->verdict) {
 	case ATTEMPT_RIGHT:
 		guest_set_user(g, str_of(a->user));
-		guest_known(c, g, clock_mono_ms() + REMEMBER_MS);
-		request_go_on(c);
+		if (guest_known(c, g, clock_mono_ms() + REMEMBER_MS))
+			request_go_on(c);
 		break;
 	case ATTEMPT_WRONG:
 		attempt_log(a, g);
@@ -649,8 +656,7 @@ static bool enter_by_password(struct conn *c, struct door_guest *g, const struct
 	pthread_mutex_unlock(&door->mutex);
 	if (until > 0) {
 		guest_set_user(g, by->user);
-		guest_known(c, g, until);
-		return true;
+		return guest_known(c, g, until);
 	}
 	a = attempt_new(c, g, by, proof);
 	if (a->hash == NULL) {
@@ -679,8 +685,7 @@ static bool enter_by_token(struct conn *c, struct door_guest *g, struct str text
 	if (token->expires != 0 && (token->expires - now) * 1000 < most)
 		most = (token->expires - now) * 1000;
 	guest_set_token(g, token->name);
-	guest_known(c, g, mono + most);
-	return true;
+	return guest_known(c, g, mono + most);
 }
 
 static bool enter_by_credentials(struct conn *c, struct door_guest *g, struct str field)
@@ -713,14 +718,6 @@ static bool is_for_everybody(const struct conn *c)
 	       (c->head.method == METHOD_POST && str_eq(path, STR("/.covey/msg")));
 }
 
-/* Neither he nor where he comes from is shut out. */
-static bool is_welcome(const struct conn *c, const struct door_guest *g)
-{
-	const struct access_deny *deny = &c->request.rules->access.deny;
-
-	return !access_denies(deny, &g->asker) && !(g->addressed && access_nets_have(&deny->from, g->from));
-}
-
 /* Credentials that were judged on this connection, by these rules, not long ago. */
 static bool is_known(const struct conn *c, const struct door_guest *g, const uint8_t proof[16])
 {
@@ -744,14 +741,12 @@ static bool enter_anew(struct conn *c, struct door_guest *g, struct str field)
 		door_forbid(c, 403, "X-Forwarded-User is not one name");
 		return false;
 	}
-	if (!is_welcome(c, g)) {
-		door_forbid(c, 403, "you are shut out");
+	/* Whoever comes from where nobody may is spared, and spares, a password. */
+	if (!guest_known(c, g, UINT64_MAX))
 		return false;
-	}
-	if (by_proxy > 0 || field.s == NULL) {
-		guest_known(c, g, UINT64_MAX);
+	if (by_proxy > 0 || field.s == NULL)
 		return true;
-	}
+	g->generation = 0;
 	return enter_by_credentials(c, g, field);
 }
 

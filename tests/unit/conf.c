@@ -103,6 +103,58 @@ static void everything(void)
 	conf_clear(&conf);
 }
 
+static void rules(void)
+{
+	static const char text[] = BASE
+		"listen: {http: '0.0.0.0:80'}\n"
+		"trust_proxy: [127.0.0.1, 10.0.0.0/8]\n"
+		"access:\n"
+		"  users: users\n"
+		"  tokens: /t\n"
+		"  rules:\n"
+		"  - {path: /, who: anyone, may: read}\n"
+		"  - path: '/home/{user}/'\n"
+		"    who: [users, 'token:x']\n"
+		"    may: [read, write]\n"
+		"  - {path: /shut, who: anyone, may: []}\n";
+	struct conf conf = CONF_INIT;
+	struct err err = ERR_INIT;
+	const struct access_rule *rule;
+
+	CHECK(conf_parse(&conf, STR(text), "/c/x.yaml", &err) == 0);
+	if (err.kind != ERR_NONE)
+		fprintf(stderr, "  %s\n", err.text);
+	CHECK(conf.access.given && !conf.access_open && conf_may_be_reached(&conf));
+	CHECK(strcmp(conf.access.users, "/c/users") == 0 && strcmp(conf.access.tokens, "/t") == 0);
+	CHECK(conf.access.deny == NULL && conf.trust_proxy.count == 2 && conf.access.rules.count == 3);
+	rule = conf.access.rules.list;
+	CHECK(strcmp(rule[0].path, "") == 0 && rule[0].rights == ACCESS_READ && rule[0].who_count == 1 && rule[0].line == 9);
+	CHECK(strcmp(rule[1].path, "home/{user}") == 0 && rule[1].of_user && rule[1].who_count == 2 && rule[1].depth == 2);
+	CHECK(rule[1].rights == (ACCESS_READ | ACCESS_WRITE) && strcmp(rule[1].who[1].name, "x") == 0);
+	CHECK(rule[2].rights == 0 && strcmp(rule[2].path, "shut") == 0);
+	conf_clear(&conf);
+
+	CHECK(refused(BASE "access: {users: u}\n", "/c/x.yaml:3: ", "access.rules: must be given"));
+	CHECK(refused(BASE "access: {rules: []}\n", "/c/x.yaml:3: ", "access.rules: must be given"));
+	CHECK(refused(BASE "access: {rules: read}\n", "/c/x.yaml:3: ", "access.rules: expected a list"));
+	CHECK(refused(BASE "access: {rules: [read]}\n", "/c/x.yaml:3: ", "access.rules: expected a list"));
+	CHECK(refused(BASE "access: {rules: [{path: /, who: anyone}]}\n", "/c/x.yaml:3: ", "access.rules.may: must be given"));
+	CHECK(refused(BASE "access:\n  rules:\n  - {path: /, may: read}\n  - {path: /, who: anyone, may: read}\n", "/c/x.yaml:6: ",
+		      "access.rules.who: must be given: the rule on line 5"));
+	CHECK(refused(BASE "access: {rules: [{path: /, path: /a}]}\n", "/c/x.yaml:3: ", "access.rules.path: given"));
+	CHECK(refused(BASE "access: {rules: [{path: a}]}\n", "/c/x.yaml:3: ", "access.rules.path: \"a\" is not a path"));
+	CHECK(refused(BASE "access: {rules: [{path: [/]}]}\n", "/c/x.yaml:3: ", "access.rules.path: expected a path"));
+	CHECK(refused(BASE "access: {rules: [{who: all}]}\n", "/c/x.yaml:3: ", "access.rules.who: \"all\" is not anyone"));
+	CHECK(refused(BASE "access: {rules: [{may: [read, all]}]}\n", "/c/x.yaml:3: ", "access.rules.may: \"all\" is not read"));
+	CHECK(refused(BASE "access: {rules: [{colour: red}]}\n", "/c/x.yaml:3: ", "access.rules.colour: no such key"));
+	CHECK(refused(BASE "access: {open: yes}\n", "/c/x.yaml:3: ", "access.open: no such key"));
+	CHECK(refused(BASE "access: [open]\n", "/c/x.yaml:3: ", "access: expected"));
+	CHECK(refused(BASE "access: open\naccess: {rules: []}\n", "/c/x.yaml:4: ", "access: given on line 3"));
+	CHECK(refused(BASE "trust_proxy: 127.0.0.1\n", "/c/x.yaml:3: ", "trust_proxy: expected a list"));
+	CHECK(refused(BASE "trust_proxy: [localhost]\n", "/c/x.yaml:3: ", "trust_proxy: \"localhost\" is not"));
+	CHECK(refused(BASE "listen: {http: '0.0.0.0:80'}\n", "/c/x.yaml:3: ", "access: {rules: ...}"));
+}
+
 /* Each type: a wrong value, and a wrong kind. */
 static void wrong_types(void)
 {
@@ -238,6 +290,7 @@ int main(void)
 
 	defaults();
 	everything();
+	rules();
 	wrong_types();
 	wrong_files();
 	hostile();
