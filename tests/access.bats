@@ -495,7 +495,7 @@ may() {
 }
 
 @test "covey token makes, lists and revokes; covey access check explains" {
-	local token
+	local token n args pids=()
 	TOKENS=t guarded 'path: /, who: users, may: [read]' 'path: /, who: "user:ada", may: [write]' 'path: /backup/, who: "token:t", may: [append]'
 	token=$(cat token.t)
 	[[ $token =~ ^covey_[A-Za-z0-9_-]{43}$ ]]
@@ -512,8 +512,8 @@ may() {
 	[ "$status" -eq 65 ]
 	run covey token new 'a b' -c "$CONF"
 	[ "$status" -eq 65 ]
-	for n in 1 2 3 4 5 6 7 8; do covey token new "p$n" -c "$CONF" >/dev/null & done
-	wait
+	for n in 1 2 3 4 5 6 7 8; do covey token new "p$n" -c "$CONF" >/dev/null & pids+=($!); done
+	wait "${pids[@]}"
 	[ "$(wc -l <one/tokens)" -eq 11 ]
 	covey token revoke u -c "$CONF"
 	[ "$(wc -l <one/tokens)" -eq 10 ]
