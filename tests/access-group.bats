@@ -19,6 +19,8 @@ ruled_group() {
     - { path: /.covey/, who: anyone, may: [admin] }"
 }
 
+# answers STATUS CMD... - CMD prints it
+answers() { [ "$("${@:2}")" = "$1" ]; }
 as() { local who=$1; shift; code -u "$who:${who}1" "$@"; }
 
 # walk WRITER READER OTHER - a life of some files, by nodes of the group
@@ -96,12 +98,12 @@ indexes() {
 	token=$(covey token new t -c "$GROUP/node1/covey.yaml")
 	with() { code -H "Authorization: Bearer $token" "$@"; }
 	for i in 1 2 3; do
-		wait_until 15 eval "[ \"\$(with -T f '${URLS[i]}/in/f$i')\" = 201 ]"
+		wait_until 15 answers 201 with -T f "${URLS[i]}/in/f$i"
 		[ "$(with "${URLS[i]}/in/f$i")" = 404 ]
 	done
 	covey token revoke t -c "$GROUP/node2/covey.yaml"
 	for i in 1 2 3; do
-		wait_until 15 eval "[ \"\$(with -T f '${URLS[i]}/in/f$i')\" = 401 ]"
+		wait_until 15 answers 401 with -T f "${URLS[i]}/in/f$i"
 	done
 	[ "$(as ada "${URLS[2]}/in/f3")" = 404 ]
 }
