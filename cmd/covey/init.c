@@ -530,7 +530,8 @@ static int place_key(const struct init *init, struct err *err)
 
 static bool init_agreed(const char *address)
 {
-	fprintf(stderr, "Whoever reaches %s, port 4720, may then read and write every file.\n", address);
+	fprintf(stderr, "Whoever reaches %s, port 4720, may then read and write every file, until rules in place of\n"
+			"\"access: open\" say who may do what: see access in covey.yaml(5).\n", address);
 	return command_agreed(stderr);
 }
 
@@ -542,6 +543,10 @@ static int decide_access(struct init *init, const struct address *address, bool 
 
 	if (address_is_loopback(address) && !asked_for)
 		return 0;
+	if (old->access.given && !asked_for)
+		return err_set(err, ERR_DENIED,
+			       "nothing was changed: %s has rules, which init does not write: edit it, or, if "
+			       "everybody may read and write, say --open", init->file);
 	init->wanted.open = asked_for ||
 			    (old->access_open && same_text(old->node.address, init->wanted.address)) ||
 			    (isatty(STDIN_FILENO) && init_agreed(init->wanted.address));
@@ -739,6 +744,8 @@ const struct command command_init = {
 		   "joins reads it from standard input, has it already, or asks for it:\n"
 		   "  ssh HOST sudo cat /etc/covey/group.key |\n"
 		   "  sudo covey init --open --address ADDRESS --join HOST\n"
+		   "With --open whoever reaches the node may read and write, until you put rules in place of\n"
+		   "\"access: open\": covey.yaml(5) has them, and covey access check explains them.\n"
 		   "A configuration elsewhere than in /etc/covey has its store beside it.",
 	.options = options,
 	.most = 0,
