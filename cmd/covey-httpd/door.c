@@ -29,8 +29,8 @@
 #include <unistd.h>
 
 #define THREADS 2		/* that check passwords */
-#define ATTEMPTS_MAX 64		/* at once, waiting or being checked, */
-#define ATTEMPTS_OF_SOURCE 16	/* of them from one source */
+#define ATTEMPTS_MAX 128	/* at once, waiting or being checked, */
+#define ATTEMPTS_OF_SOURCE 32	/* of them from one source */
 #define REMEMBER_MS 60000	/* credentials that were right, and who asks on a connection */
 #define SLOW_MS 1000		/* after the first failure; twice as long after each next one, */
 #define SLOW_MAX_MS 30000	/* at most */
@@ -464,7 +464,7 @@ static int proxy_user(const struct conn *c, struct door_guest *g)
 
 	if (name.n == 0 && lines <= 1)
 		return 0;
-	if (lines > 1 || name.n > ACCESS_NAME_BYTES || !access_name_valid(name))
+	if (lines > 1 || !access_name_valid(name))
 		return -1;
 	guest_set_user(g, name);
 	return 1;
@@ -843,13 +843,19 @@ static unsigned guest_rights(const struct conn *c, struct str path)
 	return rights_of(c, &c->line->guest->asker, path);
 }
 
-/* Who gave no credentials may have some. */
-static void judge_refused(struct conn *c)
+/* He gave no credentials, and may have some: a process behind a Unix socket, too. */
+static bool is_stranger(const struct conn *c)
 {
 	const struct access_asker *asker = &c->line->guest->asker;
+
+	return asker->user.s == NULL && asker->token.s == NULL && asker->certificate.s == NULL;
+}
+
+static void judge_refused(struct conn *c)
+{
 	struct str path = buf_str(&c->request.path);
 
-	if (asker->user.s == NULL && asker->token.s == NULL && asker->certificate.s == NULL)
+	if (is_stranger(c))
 		door_challenge(c, "who are you?  This takes a user and password, or a token", false);
 	else if (path.n == 0 || guest_rights(c, path_parent(path)) & ACCESS_LIST)
 		door_forbid(c, 403, "you may not do that");
@@ -889,13 +895,12 @@ bool door_admits_page(struct conn *c)
 	struct str path = { c->head.path.s + 1, c->head.path.n - 1 };
 	unsigned rights = guest_rights(c, path);
 	unsigned wanted = ACCESS_ADMIN | ACCESS_READ;
-	const struct access_asker *asker = &c->line->guest->asker;
 
 	if (str_eq(path, STR(".covey/metrics")))
 		wanted |= ACCESS_METRICS;
 	if (rights & wanted)
 		return true;
-	if (asker->user.s == NULL && asker->token.s == NULL && asker->certificate.s == NULL)
+	if (is_stranger(c))
 		door_challenge(c, "who are you?  This takes the right admin", false);
 	else
 		door_forbid(c, 403, "this takes the right admin");

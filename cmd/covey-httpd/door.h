@@ -46,13 +46,13 @@ struct worker;
 
 int door_new(struct httpd *, struct err *);	/* httpd.door */
 void door_free(struct httpd *);
-void door_worker_free(struct worker *);
-/* No job of the door runs any more; the loops of the workers have ended. */
+/* When the loops of the workers have ended: waits for the passwords that are checked. */
 void door_join(struct httpd *);
+void door_worker_free(struct worker *);
 
-/* Worker 0's loop: a connection came; read rules and files again now. */
-void door_accepted(struct httpd *);
-void door_reload(struct httpd *);
+/* On worker 0's loop. */
+void door_accepted(struct httpd *);	/* a connection came */
+void door_reload(struct httpd *);	/* read rules and files again, now */
 
 /* Whether rules are in force.  Any thread. */
 bool door_is_closed(const struct httpd *);
