@@ -458,7 +458,9 @@ may() {
 	EOF
 	chmod 755 .
 	guarded 'path: /, who: "unix:user=daemon", may: [list]' 'path: /g/, who: "unix:group=bin", may: [list]' \
-		'path: /.covey/, who: "unix:group=bin", may: [admin]'
+		'path: /.covey/, who: "unix:group=bin", may: [admin]' 'path: /n/, who: ["unix:user=nobody-here", "unix:group=bin"], may: read'
+	[ "$(grep -c 'this machine has no user nobody-here: it names nobody' one.log)" -eq 1 ]
+	[ "$(grep -c 'this machine has no' one.log)" -eq 1 ]
 	stop "$PID"
 	[ "$(python3 ask.py "$CONF" "$(id -u daemon)" 65534 '' /)" = 200 ]
 	[ "$(python3 ask.py "$CONF" 65534 65534 '' /)" = 401 ]

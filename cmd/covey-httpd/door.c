@@ -14,7 +14,7 @@
 #include "answer.h"
 #include "clock.h"
 #include "container.h"
-#include "fields.h"
+#include "log.h"
 #include "loop/conn.h"
 #include "mem.h"
 #include "path.h"
@@ -144,10 +144,25 @@ static struct door_rules *rules_hold(struct worker *w)
 	return w->rules;
 }
 
+/* A rule for somebody whom this machine does not have is for nobody, and no error: he may come. */
+static void rules_warn(const struct access_rules *rules)
+{
+	for (size_t i = 0; i < rules->count; i++)
+		for (size_t k = 0; k < rules->list[i].who_count; k++) {
+			const struct access_who *who = &rules->list[i].who[k];
+			bool user = who->kind == ACCESS_UNIX_USER;
+
+			if ((user || who->kind == ACCESS_UNIX_GROUP) && !who->resolved)
+				log_line(LOG_LEVEL_WARNING, "access.rules, line %u: this machine has no %s %s: it names nobody",
+					 rules->list[i].line, user ? "user" : "group", who->name);
+		}
+}
+
 static void rules_use(struct door *door, struct access_file *access)
 {
 	struct door_rules *rules = mem_new(1, sizeof *rules), *former;
 
+	rules_warn(&access->conf.access.rules);
 	atomic_store(&rules->holders, 1);
 	rules->access = *access;
 	pthread_mutex_lock(&door->mutex);
