@@ -3,6 +3,12 @@
 # shellcheck disable=SC2016  # a $ of hashes and of Markdown is no variable
 load helpers
 
+# nginx writes over its environment, and so over what tells whose it is.
+teardown() {
+	[ ! -s "$D/nginx.pid" ] || kill "$(cat "$D/nginx.pid")" || :
+	covey_teardown
+}
+
 # guarded RULE... - a node `one` with these rules; users ada and bob, whose passwords are their names with a 1;
 # each of $TOKENS is in the file token.NAME
 guarded() {
