@@ -20,7 +20,7 @@ SOAK_DEPS  := valgrind binutils qemu-system-x86 debootstrap $(DEB_DEPS)
 LONG_DEPS  := chromium xfsprogs btrfs-progs
 
 PROGRAMS := covey covey-httpd covey-versiond covey-discoverd covey-syncd covey-check
-LIBS     := libcurl yaml-0.1 inih libsodium libcrypto libsystemd jansson libzstd
+LIBS     := libcurl yaml-0.1 inih libsodium libssl libcrypto libsystemd jansson libzstd
 
 # B is where one variant of the build lives; SANITIZE=1 is what the tests use, SANITIZE=thread finds races.
 B ?= build

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #define CONF_SEEDS_MAX 64
+#define CONF_FILES_MAX 64
 #define CONF_LISTENS_MAX 8	/* addresses of one kind of listener */
 #define CONF_SEED_HTTP "http://"	/* what a seed begins with that is asked by HTTP */
 
@@ -54,6 +55,7 @@ struct conf {
 	struct {
 		struct conf_listen http[CONF_LISTENS_MAX];	/* those given; nodes reach the first; default 4720 */
 		char *http_unix;		/* path of a socket; NULL: none */
+		struct conf_listen https[CONF_LISTENS_MAX];	/* those given; default none */
 		struct conf_listen discovery;	/* udp; default 4721, only with group.key_file */
 		struct conf_listen versions;	/* udp; default 4722, only with group.key_file */
 	} listen;
@@ -64,6 +66,11 @@ struct conf {
 		char *multicast;	/* "group:port" or NULL: off */
 		enum conf_delta delta;	/* default CONF_DELTA_AUTO */
 	} group;
+	struct {			/* by which listen.https is served; given with it */
+		struct conf_list certificates;	/* files, PEM, each with its chain */
+		struct conf_list keys;	/* as many, in the same order */
+		char *client_ca;	/* who may sign clients' certificates; NULL: those are not asked for */
+	} tls;
 	struct {			/* used when this node founds a group; then the layout's */
 		uint64_t homes;		/* 1 to 7; default 3 */
 		uint64_t copies;	/* 1 to 7; default 2 */
@@ -84,6 +91,7 @@ struct conf {
 		uint64_t header_timeout_ms;	/* default 10 s */
 		uint64_t idle_timeout_ms;	/* of a connection or a stalled body; default 60 s */
 		uint64_t connections;	/* at once; default 1024 */
+		uint64_t handshakes;	/* of TLS, under way at once; default 256 */
 		uint64_t idle_exit_ms;	/* 0: never; default 60 s */
 		uint64_t min_rate;	/* bytes/s that a client has to send or take; 0: any; default 1 KiB */
 		uint64_t per_source;	/* connections at once of one address beyond loopback; 0: any; default 256 */

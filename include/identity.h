@@ -34,5 +34,6 @@ int identity_keys(const struct conf *, struct seal_keys *ret, struct err *);
  * what is to be done, in words that name it.  NULL: it is not.  The caller's to free.
  */
 char *identity_key_exposed(const struct conf *);
+char *identity_tls_exposed(const struct conf *);	/* the same of the keys of tls.key */
 
 #endif

@@ -42,6 +42,8 @@ struct service_role {
 	const struct service_socket *sockets;
 	bool exits_idle;		/* after limits.idle_exit, when busy() says no and a supervisor listens on */
 	bool inetd;			/* offers --inetd: one connection on fd 0 and 1, no sockets */
+	/* NULL, or what else --check is to look at. */
+	int (*check)(const struct conf *, struct err *);
 	/* Start watching; service->data is the role's.  0 or -1. */
 	int (*start)(struct service *, struct err *);
 	/* NULL, or whether its other threads turn, too: called before each WATCHDOG=1. */

@@ -119,6 +119,12 @@ bound() {
 	refused 5 listen.discovery "listen: {discovery: [80]}"
 	refused 5 listen.http "listen: {http: []}" "listen: {http: [[80]]}" "listen: {http: [1,2,3,4,5,6,7,8,9]}" \
 		"listen: {http: [80, '127.0.0.1:80']}" "listen: {http: [80, '0.0.0.0:81']}"
+	refused 5 listen.https "listen: {https: 80}" "listen: {https: []}" "listen: {https: 0}"
+	refused 5 tls.certificate "tls: {certificate: []}" "tls: {certificate: {a: b}}" "tls: {certificate: ''}"
+	refused 5 tls.key "tls: {certificate: a}" "tls: {key: a}" "tls: {certificate: [a, b], key: a}"
+	refused 5 tls.client_ca "tls: {client_ca: [a]}"
+	refused 5 limits.handshakes "limits: {handshakes: 0}"
+	refused 5 listen.https "listen: {https: '0.0.0.0:80'}"$'\n'"tls: {certificate: a, key: b}"
 	refused 5 listen.unix "listen: {unix: [a]}" "listen: {unix: /$(printf '%0120d' 0)}"
 }
 

@@ -129,7 +129,7 @@ setup_file() {
 		[ -x "$ROOT$program" ]
 	done < <(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$UNITS"/covey-*.service)
 	run sed -n 's/^FileDescriptorName=//p' "$UNITS"/covey-*.socket
-	[ "$(sort -u <<<"$output" | xargs)" = "discover discovery http http-unix sync version versions" ]
+	[ "$(sort -u <<<"$output" | xargs)" = "discover discovery http http-unix https sync version versions" ]
 }
 
 @test "as shipped every socket is on loopback or a local path" {
@@ -199,18 +199,21 @@ Environment=COVEY_CONFIG=$ROOT/etc/covey/covey.yaml" ]
 	  run: $D/run
 	listen:
 	  http: ["[::1]:8080", 8081]
+	  https: 8443
 	  unix: $D/run/http.sock
 	  discovery: 5721
 	  versions: 192.0.2.8:5722
+	tls: { certificate: a, key: b }
 	group:
 	  key_file: $D/key
 	access: open
 	YAML
 	run covey units -c "$D/covey.yaml"
 	[ "$status" -eq 0 ]
-	[[ $output == *$'Wants=covey-httpd-unix.socket\n[Socket]\nListenStream=\nListenStream=[::1]:8080\nListenStream=192.0.2.7:8081\n'* ]]
+	[[ $output == *$'Wants=covey-httpd-https.socket covey-httpd-unix.socket\n[Socket]\nListenStream=\nListenStream=[::1]:8080\nListenStream=192.0.2.7:8081\n'* ]]
 	[[ $output == *"ListenStream=$D/run/http.sock"* ]]
-	[[ $output == *'Sockets=covey-httpd-unix.socket'* ]]
+	[[ $output == *'Sockets=covey-httpd-https.socket covey-httpd-unix.socket'* ]]
+	[[ $output == *$'covey-httpd-https.socket.d/50-address.conf\n[Socket]\nListenStream=\nListenStream=192.0.2.7:8443\n'* ]]
 	[[ $output == *'ListenDatagram=192.0.2.7:5721'* ]]
 	[[ $output == *'ListenDatagram=192.0.2.8:5722'* ]]
 	[[ $output == *"ListenSequentialPacket=$D/run/version.sock"* ]]

@@ -13,6 +13,7 @@
  *	budget			memory of bodies on their way in
  *	floods, source		what is done against who wants more than his share
  *	group			what is known of the group; signatures of its nodes
+ *	https			certificates; loop/handshake: what comes before the first request
  *	answer			what answers have in common
  *	get			a file, its content from another node, too
  *	index, inventory	a directory's names, a path's versions
@@ -45,15 +46,17 @@
 struct conn;
 struct group;
 struct hosts;
+struct https;
 struct httpd;
 
 #define WORKERS_MAX 16
-#define LISTENERS_MAX (CONF_LISTENS_MAX + 1)
+#define LISTENERS_MAX (2 * CONF_LISTENS_MAX + 1)
 
 /* How a client came. */
 enum listener_kind {
 	LISTENER_TCP,
 	LISTENER_UNIX,
+	LISTENER_HTTPS,		/* TCP, too, over which TLS is spoken */
 };
 
 struct listener {
@@ -94,6 +97,7 @@ struct worker {
 	struct list lines;		/* its connections */
 	struct list idle;		/* those that are answered all they asked, longest first */
 	atomic_uint_least64_t idle_since;	/* ms, of the first; UINT64_MAX: there is none */
+	struct list handshakes;		/* those of them that shake hands, the oldest first (loop/handshake.h) */
 	struct list spare;		/* struct conn that serve none */
 	struct task stop;		/* hasten what is idle, finish the rest */
 	struct task pulse;		/* shows that this worker's loop runs */
@@ -161,6 +165,7 @@ struct httpd {
 	struct outbox *outbox;		/* of this process; NULL without a group */
 	struct wal *wal;		/* of this process; NULL where it serves one connection */
 	struct delta_counts *delta;	/* what coding has saved */
+	struct https *https;		/* what TLS is spoken by (https.h); NULL: it is not */
 	atomic_uint coded;		/* coded contents on their way to clients */
 	atomic_uint replicating;	/* writes on their way to homes and keepers */
 	atomic_uint asked;		/* peers that the last check counted */

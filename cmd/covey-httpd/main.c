@@ -10,6 +10,7 @@
 #include "group.h"
 #include "handlers.h"
 #include "hosts.h"
+#include "https.h"
 #include "log.h"
 #include "loop/conn.h"
 #include "mem.h"
@@ -418,6 +419,8 @@ static int listener_start(struct httpd *h, struct err *err)
 	}
 	if (listeners_add(h, "http", LISTENER_TCP, err) < 0)
 		return -1;
+	if (listeners_add(h, "https", LISTENER_HTTPS, err) < 0)
+		return -1;
 	return listeners_add(h, "http-unix", LISTENER_UNIX, err);
 }
 
@@ -529,6 +532,7 @@ static void role_free(struct service *service)
 	pool_free(h->pool);
 	batch_free(h->commits);
 	listener_free(h);
+	https_close(h);
 	mime_free(h->mime);
 	hosts_free(h->hosts);
 	sources_free(h->sources);
@@ -569,7 +573,7 @@ static int role_start(struct service *service, struct err *err)
 	kept_open(h);
 	if ((!h->grouped || (group_new(&h->group, h, err) == 0 &&
 			     outbox_open(&h->outbox, h->store, err) == 0)) &&
-	    (service->inetd || wal_open(&h->wal, h->store, err) == 0) &&
+	    (service->inetd || wal_open(&h->wal, h->store, err) == 0) && https_open(h, err) == 0 &&
 	    listener_start(h, err) == 0)
 		return 0;
 	role_free(service);
@@ -587,6 +591,7 @@ int main(int argc, char **argv)
 {
 	static const struct service_socket sockets[] = {
 		{ .name = "http", .kind = SERVICE_TCP },
+		{ .name = "https", .kind = SERVICE_TCP, .optional = true },
 		{ .name = "http-unix", .kind = SERVICE_UNIX_STREAM },
 		{ .name = NULL },
 	};
@@ -596,6 +601,7 @@ int main(int argc, char **argv)
 		.sockets = sockets,
 		.exits_idle = true,
 		.inetd = true,
+		.check = https_check,
 		.start = role_start,
 		.alive = listener_alive,
 		.busy = role_busy,

@@ -32,6 +32,7 @@
 #include "escape.h"
 #include "group.h"
 #include "handlers.h"
+#include "https.h"
 #include "identity.h"
 #include "keep_file.h"
 #include "layout.h"
@@ -387,6 +388,8 @@ static void show_status(struct conn *c, const struct page *page)
 	buf_addc(&json, ',');
 	/* Who else may read the group's key. */
 	page_add_text(&json, "key", exposed);
+	buf_adds(&json, ",\"https\":");
+	https_add_status(&json, h);
 	buf_addc(&json, ',');
 	page_add_peers(&json, &page->members);
 	buf_adds(&json, "}\n");
@@ -528,6 +531,7 @@ static void show_metrics(struct conn *c, const struct page *page)
 			atomic_load(&h->connections));
 	page_add_answers(&text, h);
 	floods_metrics(&text, h);
+	https_add_metrics(&text, h);
 	page_add_delta(&text, h->delta);
 	page_add_metric(&text, "covey_settling", "gauge",
 		   "Writes that homes and keepers are told of just now.", atomic_load(&h->replicating));

@@ -247,14 +247,18 @@ static long patience_s(const struct exchange *exchange)
 	return STALLED_S + (long)exchange->wait_s;
 }
 
-/* The variables that curl(1) reads.  NULL: the system's authorities. */
+/* That of --cacert, and those that curl(1) reads.  NULL: the system's authorities. */
 static const char *environment_authorities(void)
 {
-	const char *file = getenv("CURL_CA_BUNDLE");
+	static const char *const names[] = { CLIENT_CACERT, "CURL_CA_BUNDLE", "SSL_CERT_FILE" };
 
-	if (file == NULL || file[0] == '\0')
-		file = getenv("SSL_CERT_FILE");
-	return file != NULL && file[0] != '\0' ? file : NULL;
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		const char *file = getenv(names[i]);
+
+		if (file != NULL && file[0] != '\0')
+			return file;
+	}
+	return NULL;
 }
 
 static void set_rules(CURL *curl, const struct exchange *exchange)
@@ -297,7 +301,7 @@ static int told_by_curl(const struct client *client, CURLcode code, const char *
 	if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
 		kind = ERR_INVALID;
 	if (code == CURLE_PEER_FAILED_VERIFICATION)
-		return err_set(err, kind, "ask %s%s: %s; CURL_CA_BUNDLE names a file of other authorities",
+		return err_set(err, kind, "ask %s%s: %s; --cacert names a file of other authorities",
 			       client->base, client->whence, why[0] ? why : curl_easy_strerror(code));
 	return err_set(err, kind, "ask %s%s: %s", client->base, client->whence,
 		       why[0] ? why : curl_easy_strerror(code));

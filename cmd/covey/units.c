@@ -39,6 +39,8 @@ static const struct internet_unit discovery = { "covey-discoverd-udp.socket", "L
 static const struct internet_unit versions = { "covey-versiond-udp.socket", "ListenDatagram",
 					       "127.0.0.1:4722" };
 
+static const struct internet_unit https = { "covey-httpd-https.socket", "ListenStream", "127.0.0.1:4743" };
+
 #define UNIX_UNIT "covey-httpd-unix.socket"
 #define SHIPPED_UNIX "/run/covey/http.sock"
 
@@ -139,22 +141,42 @@ static int put_internet(const struct units *units, const struct internet_unit *u
 	return text.len > 0 ? put_drop_in(units, unit->unit, &text, err) : 0;
 }
 
-/* Its unit is started with that of the first listener, and its socket handed over beside it. */
 static int put_unix(const struct units *units, struct err *err)
 {
 	const char *path = units->conf->listen.http_unix;
 	struct buf text = BUF_INIT;
 
-	if (path == NULL)
+	if (path == NULL || strcmp(path, SHIPPED_UNIX) == 0)
 		return 0;
 	buf_adds(&text, "[Socket]\nListenStream=\nListenStream=");
 	add_plain(&text, path);
 	buf_addc(&text, '\n');
-	if (strcmp(path, SHIPPED_UNIX) != 0 && put_drop_in(units, UNIX_UNIT, &text, err) < 0)
-		return -1;
+	return put_drop_in(units, UNIX_UNIT, &text, err);
+}
+
+/* The listeners of covey-httpd: the units of the others start with the first one's, and hand over beside it. */
+static int put_http(const struct units *units, struct err *err)
+{
+	const struct conf *conf = units->conf;
+	struct buf others = BUF_INIT, text = BUF_INIT;
+	int rc;
+
+	if (conf->listen.https[0].given)
+		buf_adds(&others, https.unit);
+	if (conf->listen.http_unix != NULL)
+		buf_addf(&others, "%s" UNIX_UNIT, others.len > 0 ? " " : "");
+	rc = put_internet(units, &http, conf->listen.http, CONF_LISTENS_MAX, others.data, err);
+	if (rc == 0)
+		rc = put_internet(units, &https, conf->listen.https, CONF_LISTENS_MAX, NULL, err);
+	if (rc == 0)
+		rc = put_unix(units, err);
+	if (rc == 0 && others.len > 0) {
+		buf_addf(&text, "[Service]\nSockets=%s\n", others.data);
+		rc = put_drop_in(units, "covey-httpd.service", &text, err);
+	}
+	buf_clear(&others);
 	buf_clear(&text);
-	buf_adds(&text, "[Service]\nSockets=" UNIX_UNIT "\n");
-	return put_drop_in(units, "covey-httpd.service", &text, err);
+	return rc;
 }
 
 static int put_locals(const struct units *units, struct err *err)
@@ -200,7 +222,7 @@ static void print_moved(const char *const moved[2])
 	buf_clear(&text);
 }
 
-/* What the services may write, and which file they read. */
+/* What the services may write, and which files they read. */
 static int put_services(const struct units *units, struct err *err)
 {
 	const struct conf *conf = units->conf;
@@ -254,12 +276,11 @@ static int put_units(const struct units *units, struct err *err)
 {
 	const struct conf *conf = units->conf;
 
-	if (put_internet(units, &http, conf->listen.http, CONF_LISTENS_MAX,
-			 conf->listen.http_unix ? UNIX_UNIT : NULL, err) < 0 ||
+	if (put_http(units, err) < 0 ||
 	    put_internet(units, &inetd, conf->listen.http, CONF_LISTENS_MAX, NULL, err) < 0 ||
 	    put_internet(units, &discovery, &conf->listen.discovery, 1, NULL, err) < 0 ||
 	    put_internet(units, &versions, &conf->listen.versions, 1, NULL, err) < 0 ||
-	    put_unix(units, err) < 0 || put_locals(units, err) < 0 || put_services(units, err) < 0)
+	    put_locals(units, err) < 0 || put_services(units, err) < 0)
 		return -1;
 	return put_group(units, err);
 }

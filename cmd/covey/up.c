@@ -32,7 +32,7 @@ static const struct role {
 	bool in_group;		/* not needed by a node without a key */
 	const char *sockets[LAUNCH_SOCKETS];	/* their names; of one there may be several */
 } roles[] = {
-	{ "covey-httpd", false, false, { "http", "http-unix" } },
+	{ "covey-httpd", false, false, { "http", "https", "http-unix" } },
 	{ "covey-versiond", false, true, { "versions", "version" } },
 	{ "covey-syncd", false, true, { "sync" } },
 	{ "covey-discoverd", true, true, { "discovery", "discover" } },
@@ -256,10 +256,10 @@ static int add_socket(struct launch_role *launch, const char *name, int fd)
 	return 0;
 }
 
-static int open_http(struct launch_role *launch, const struct conf *conf, const char *name, struct err *err)
+static int open_tcp(struct launch_role *launch, const char *name, const struct conf_listen *list, struct err *err)
 {
-	for (size_t i = 0; i < CONF_LISTENS_MAX && conf->listen.http[i].given; i++)
-		if (add_socket(launch, name, sock_listen_tcp(&conf->listen.http[i].address, err)) < 0)
+	for (size_t i = 0; i < CONF_LISTENS_MAX && list[i].given; i++)
+		if (add_socket(launch, name, sock_listen_tcp(&list[i].address, err)) < 0)
 			return -1;
 	return 0;
 }
@@ -271,7 +271,9 @@ static int open_named(struct launch_role *launch, const struct conf *conf, const
 	int rc;
 
 	if (strcmp(name, "http") == 0)
-		return open_http(launch, conf, name, err);
+		return open_tcp(launch, name, conf->listen.http, err);
+	if (strcmp(name, "https") == 0)
+		return open_tcp(launch, name, conf->listen.https, err);
 	if (strcmp(name, "http-unix") == 0)
 		return conf->listen.http_unix == NULL ? 0 :
 			add_socket(launch, name, sock_listen_unix_stream(conf->listen.http_unix, err));

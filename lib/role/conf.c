@@ -30,8 +30,8 @@
 #define AT(member) offsetof(struct conf, member)
 
 enum type {
-	NAME, ID, REGION, ADDRESS, DIRECTORY, LISTEN, LISTENS, SEEDS, HOSTS, SITES, MULTICAST, DURATION, BYTES,
-	COUNT, SWITCH, ACCESS, LEVEL, DELTA,
+	NAME, ID, REGION, ADDRESS, DIRECTORY, LISTEN, LISTENS, FILES, SEEDS, HOSTS, SITES, MULTICAST, DURATION,
+	BYTES, COUNT, SWITCH, ACCESS, LEVEL, DELTA,
 };
 
 struct key {
@@ -53,12 +53,16 @@ static const struct key keys[] = {
 	{ "node.home", SWITCH, AT(node.home), "yes", 0, 0 },
 	{ "listen.http", LISTENS, AT(listen.http), "4720", 0, 0 },
 	{ "listen.unix", DIRECTORY, AT(listen.http_unix), NULL, 0, 0 },
+	{ "listen.https", LISTENS, AT(listen.https), NULL, 0, 0 },
 	{ "listen.discovery", LISTEN, AT(listen.discovery), "4721", 0, 0 },
 	{ "listen.versions", LISTEN, AT(listen.versions), "4722", 0, 0 },
 	{ "group.key_file", DIRECTORY, AT(group.key_file), NULL, 0, 0 },
 	{ "group.seeds", SEEDS, AT(group.seeds), NULL, 0, 0 },
 	{ "group.multicast", MULTICAST, AT(group.multicast), NULL, 0, 0 },
 	{ "group.delta", DELTA, AT(group.delta), "auto", 0, 0 },
+	{ "tls.certificate", FILES, AT(tls.certificates), NULL, 0, 0 },
+	{ "tls.key", FILES, AT(tls.keys), NULL, 0, 0 },
+	{ "tls.client_ca", DIRECTORY, AT(tls.client_ca), NULL, 0, 0 },
 	{ "replication.homes", COUNT, AT(replication.homes), "3", 1, 7 },
 	{ "replication.copies", COUNT, AT(replication.copies), "2", 1, 7 },
 	{ "keep.versions", COUNT, AT(keep.versions), "100", 1, 1000000 },
@@ -72,6 +76,7 @@ static const struct key keys[] = {
 	{ "limits.header_timeout", DURATION, AT(limits.header_timeout_ms), "10s", 1, YEAR_MS },
 	{ "limits.idle_timeout", DURATION, AT(limits.idle_timeout_ms), "60s", 1, YEAR_MS },
 	{ "limits.connections", COUNT, AT(limits.connections), "1024", 1, 1000000 },
+	{ "limits.handshakes", COUNT, AT(limits.handshakes), "256", 1, 1000000 },
 	{ "limits.idle_exit", DURATION, AT(limits.idle_exit_ms), "60s", 0, YEAR_MS },
 	{ "limits.min_rate", BYTES, AT(limits.min_rate), "1K", 0, UINT64_C(1) << 30 },
 	{ "limits.per_source", COUNT, AT(limits.per_source), "256", 0, 1000000 },
@@ -85,7 +90,7 @@ static const struct key keys[] = {
 #define KEYS (sizeof keys / sizeof keys[0])
 
 static const char *const sections[] = {
-	"node", "listen", "group", "replication", "keep", "timeouts", "limits", "log",
+	"node", "listen", "group", "tls", "replication", "keep", "timeouts", "limits", "log",
 };
 #define SECTIONS (sizeof sections / sizeof sections[0])
 
@@ -161,9 +166,9 @@ static int set_address(const struct setting *s, struct str value)
 	return set_text(s, value);
 }
 
-static int set_directory(const struct setting *s, struct str value)
+/* Absolute; the caller's to free. */
+static char *absolute_path(const struct setting *s, struct str value)
 {
-	char **to = setting_place(s);
 	struct buf path = BUF_INIT;
 
 	if (value.s[0] != '/') {
@@ -172,8 +177,27 @@ static int set_directory(const struct setting *s, struct str value)
 		buf_addf(&path, "%s/", strcmp(s->base, "/") == 0 ? "" : s->base);
 	}
 	buf_addstr(&path, value);
+	return buf_take(&path);
+}
+
+static int set_directory(const struct setting *s, struct str value)
+{
+	char **to = setting_place(s);
+
 	free(*to);
-	*to = buf_take(&path);
+	*to = absolute_path(s, value);
+	return 0;
+}
+
+/* One more. */
+static int set_files(const struct setting *s, struct str value)
+{
+	struct conf_list *files = setting_place(s);
+
+	if (files->count == CONF_FILES_MAX)
+		return -1;
+	files->texts = mem_resize(files->texts, files->count + 1, sizeof *files->texts);
+	files->texts[files->count++] = absolute_path(s, value);
 	return 0;
 }
 
@@ -436,6 +460,7 @@ static const struct {
 	[DIRECTORY] = { "a path", set_directory },
 	[LISTEN] = { "PORT, ADDRESS:PORT or [ADDRESS]:PORT", set_listen },
 	[LISTENS] = { "PORT, ADDRESS:PORT or [ADDRESS]:PORT, or a list of 1 to 8 of these", set_listens },
+	[FILES] = { "a path, or a list of 1 to 64 paths", set_files },
 	[SEEDS] = { "a list of at most 64 HOST:PORT or http://HOST:PORT", set_seed },
 	[HOSTS] = { "a list of at most 256 host names, without ports", set_host },
 	[SITES] = { "a list of at most 256 paths such as /www", set_site },
@@ -531,7 +556,7 @@ static int on_value(struct reading *r, const struct key *key, const struct yamlf
 		    struct err *err)
 {
 	bool wants_list = key->type == SEEDS || key->type == HOSTS || key->type == SITES;
-	bool takes_list = wants_list || key->type == LISTENS;
+	bool takes_list = wants_list || key->type == LISTENS || key->type == FILES;
 	bool is_list = item->kind == YAMLFILE_LIST;
 
 	if (item->in_list && item->kind == YAMLFILE_SCALAR && !item->null)
@@ -645,7 +670,7 @@ static int complete_listens(struct reading *r, const struct key *key, struct con
 	char text[ADDRESS_TEXT];
 
 	if (!list->given)
-		return wrong_kind(key, err);
+		return r->lines[key - keys] == 0 ? 0 : wrong_kind(key, err);
 	for (size_t i = 0; i < CONF_LISTENS_MAX && list[i].given; i++) {
 		if (complete_listen(r, key, &list[i], err) < 0)
 			return -1;
@@ -681,6 +706,24 @@ static int complete_unix(const struct reading *r, struct err *err)
 		       key_line(r, "listen.unix", NULL), cap - 1);
 }
 
+static int complete_tls(const struct reading *r, struct err *err)
+{
+	const struct conf *conf = &r->conf;
+
+	for (const struct key *key = keys; key < keys + KEYS; key++)
+		if (key->type == FILES && r->lines[key - keys] != 0 &&
+		    ((const struct conf_list *)(const void *)((const char *)conf + key->offset))->count == 0)
+			return err_context(wrong_kind(key, err) < 0 ? err : NULL, "%s:%u", r->file,
+					   r->lines[key - keys]);
+	if (conf->tls.certificates.count != conf->tls.keys.count)
+		return err_set(err, ERR_INVALID, "%s:%u: tls.key: there must be one for each tls.certificate, in the "
+						 "same order", r->file, key_line(r, "tls.key", "tls.certificate"));
+	if (conf->listen.https[0].given && conf->tls.certificates.count == 0)
+		return err_set(err, ERR_INVALID, "%s:%u: listen.https: needs tls.certificate and tls.key", r->file,
+			       key_line(r, "listen.https", NULL));
+	return 0;
+}
+
 static int complete_sockets(struct reading *r, struct err *err)
 {
 	const struct conf *conf = &r->conf;
@@ -689,7 +732,7 @@ static int complete_sockets(struct reading *r, struct err *err)
 		if (complete_key(r, key, err) < 0)
 			return err_context(err, "%s:%u", r->file,
 					   key_line(r, key->path, "node.address"));
-	if (complete_unix(r, err) < 0)
+	if (complete_unix(r, err) < 0 || complete_tls(r, err) < 0)
 		return -1;
 	if (conf->listen.versions.given &&
 	    address_eq(&conf->listen.discovery.address, &conf->listen.versions.address))
@@ -773,6 +816,9 @@ void conf_clear(struct conf *conf)
 	free(conf->node.run);
 	free(conf->node.region);
 	free(conf->listen.http_unix);
+	list_clear(&conf->tls.certificates);
+	list_clear(&conf->tls.keys);
+	free(conf->tls.client_ca);
 	free(conf->group.key_file);
 	for (size_t i = 0; i < conf->group.seed_count; i++)
 		free(conf->group.seeds[i]);

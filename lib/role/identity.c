@@ -74,15 +74,28 @@ int identity_keys(const struct conf *conf, struct seal_keys *ret, struct err *er
 	return rc;
 }
 
-char *identity_key_exposed(const struct conf *conf)
+static char *key_exposed(const char *file, const char *which)
 {
-	const char *file = conf->group.key_file;
 	struct buf text = BUF_INIT;
 	struct stat st;
 
 	if (file == NULL || stat(file, &st) < 0 || (st.st_mode & (S_IROTH | S_IWOTH)) == 0)
 		return NULL;
-	buf_addf(&text, "whoever has a login here may %s the group's key: say chmod o= %s",
-		 st.st_mode & S_IROTH ? "read" : "write", file);
+	buf_addf(&text, "whoever has a login here may %s the %s key: say chmod o= %s",
+		 st.st_mode & S_IROTH ? "read" : "write", which, file);
 	return buf_take(&text);
+}
+
+char *identity_key_exposed(const struct conf *conf)
+{
+	return key_exposed(conf->group.key_file, "group's");
+}
+
+char *identity_tls_exposed(const struct conf *conf)
+{
+	char *why = NULL;
+
+	for (size_t i = 0; why == NULL && i < conf->tls.keys.count; i++)
+		why = key_exposed(conf->tls.keys.texts[i], "certificate's");
+	return why;
 }

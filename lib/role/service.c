@@ -102,6 +102,10 @@ static const struct conf_listen *listen_of(const struct conf *conf, const char *
 		*ret_count = CONF_LISTENS_MAX;
 		return conf->listen.http;
 	}
+	if (str_eq(str_of(name), STR("https"))) {
+		*ret_count = CONF_LISTENS_MAX;
+		return conf->listen.https;
+	}
 	if (str_eq(str_of(name), STR("discovery")))
 		return &conf->listen.discovery;
 	if (str_eq(str_of(name), STR("versions")))
@@ -697,14 +701,14 @@ static void raise_descriptors(void)
 }
 
 /* What is configured, as far as it can be seen without starting anything: also the key file. */
-static int check_configuration(const struct conf *conf, struct err *err)
+static int check_configuration(const struct conf *conf, const struct service_role *role, struct err *err)
 {
 	struct seal_keys keys;
 	int rc = identity_keys(conf, &keys, err);
 
 	if (rc == 0)
 		explicit_bzero(&keys, sizeof keys);
-	return rc;
+	return rc == 0 && role->check != NULL ? role->check(conf, err) : rc;
 }
 
 int service_main(int argc, char **argv, const struct service_role *role)
@@ -718,7 +722,7 @@ int service_main(int argc, char **argv, const struct service_role *role)
 	log_open(role->name, options.inetd && stderr_is_the_client());
 	r.service = (struct service){ .role = role, .conf = &r.conf, .inetd = options.inetd };
 	if (conf_load(&r.conf, options.file, &err) < 0 ||
-	    (options.check && check_configuration(&r.conf, &err) < 0)) {
+	    (options.check && check_configuration(&r.conf, role, &err) < 0)) {
 		log_line(LOG_LEVEL_ERROR, "%s", err.text);
 		conf_clear(&r.conf);
 		return exit_code(&err);

@@ -40,6 +40,8 @@ static void defaults(void)
 	CHECK(strcmp(conf.node.run, "/s/run") == 0);
 	CHECK(listens(&conf.listen.http[0], "127.0.0.1:4720") && !conf.listen.http[1].given);
 	CHECK(conf.listen.http_unix == NULL);
+	CHECK(!conf.listen.https[0].given && conf.tls.certificates.count == 0 && conf.tls.keys.count == 0);
+	CHECK(conf.tls.client_ca == NULL && conf.limits.handshakes == 256);
 	CHECK(!conf.listen.discovery.given && !conf.listen.versions.given);
 	CHECK(conf.group.key_file == NULL && conf.group.seed_count == 0);
 	CHECK(conf.group.multicast == NULL);
@@ -62,15 +64,16 @@ static void everything(void)
 		"# all of it\n"
 		"node: {name: a.b-c_1, address: '::1', store: data, run: ./r,\n"
 		"  region: eu.west-1_b, weight: 16, home: no}\n"
-		"listen:\n  http: 5000\n  discovery: '[::1]:5001'\n  versions: 127.0.0.1:5002\n"
+		"listen:\n  http: 5000\n  https: [5003, '[::1]:5004']\n  discovery: '[::1]:5001'\n  versions: 127.0.0.1:5002\n"
 		"group:\n  key_file: /etc/key\n  seeds: [a.example:1, '[::1]:2', 10.0.0.1:3,\n"
 		"    'http://b.example:4', 'http://[::1]:5']\n"
 		"  multicast: 239.1.2.3:4\n"
 		"  delta: off\n"
+		"tls: {certificate: [a.crt, /b.crt], key: [./a.key, b.key], client_ca: ca}\n"
 		"replication: {homes: 7, copies: 1}\nkeep: {versions: 1, days: 30}\n"
 		"timeouts: {check: 10ms, store: 3s, push: 4s, pull: 2min}\n"
 		"limits: {max_body: 10G, min_free: 0, header_timeout: 1, idle_timeout: 1h,\n"
-		"  connections: 7, idle_exit: 0}\n"
+		"  connections: 7, handshakes: 5, idle_exit: 0}\n"
 		"access: open\n";
 	struct conf conf = CONF_INIT;
 	struct err err = ERR_INIT;
@@ -81,6 +84,11 @@ static void everything(void)
 	CHECK(strcmp(conf.node.name, "a.b-c_1") == 0);
 	CHECK(strcmp(conf.node.store, "/usr/data") == 0 && strcmp(conf.node.run, "/usr/r") == 0);
 	CHECK(listens(&conf.listen.http[0], "[::1]:5000"));
+	CHECK(listens(&conf.listen.https[0], "[::1]:5003") && listens(&conf.listen.https[1], "[::1]:5004"));
+	CHECK(!conf.listen.https[2].given && conf.limits.handshakes == 5);
+	CHECK(conf.tls.certificates.count == 2 && strcmp(conf.tls.certificates.texts[0], "/usr/a.crt") == 0);
+	CHECK(strcmp(conf.tls.certificates.texts[1], "/b.crt") == 0 && conf.tls.keys.count == 2);
+	CHECK(strcmp(conf.tls.keys.texts[0], "/usr/a.key") == 0 && strcmp(conf.tls.client_ca, "/usr/ca") == 0);
 	CHECK(listens(&conf.listen.discovery, "[::1]:5001"));
 	CHECK(listens(&conf.listen.versions, "127.0.0.1:5002"));
 	CHECK(strcmp(conf.node.region, "eu.west-1_b") == 0);

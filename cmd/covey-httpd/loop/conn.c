@@ -18,6 +18,7 @@
 #include "../answer.h"
 #include "container.h"
 #include "../handlers.h"
+#include "handshake.h"
 #include "mem.h"
 #include "reply.h"
 
@@ -109,6 +110,24 @@ static void output_end(struct output *o)
 		buf_reset(&o->text);
 }
 
+/*
+ * What goes through TLS and what does not part here, and at receive_bytes():
+ * a branch, and no call by a pointer, for what does not is to be quick.
+ */
+static ssize_t line_send(const struct line *line, const char *from, size_t n)
+{
+	if (line->tls != NULL)
+		return tls_send(line->tls, from, n);
+	return line->socket ? send(line->out, from, n, MSG_NOSIGNAL) : write(line->out, from, n);
+}
+
+static ssize_t line_sendfile(const struct line *line, int file, off_t offset, size_t n)
+{
+	if (line->tls != NULL)
+		return tls_sendfile(line->tls, file, offset, n);
+	return sendfile(line->out, file, &offset, n);
+}
+
 static enum output_result output_failure(void)
 {
 	if (errno == EAGAIN)
@@ -117,13 +136,11 @@ static enum output_result output_failure(void)
 }
 
 /* OUTPUT_DONE: up to `end` all is sent. */
-static enum output_result output_send_text(struct output *o, size_t end, int fd, bool socket,
+static enum output_result output_send_text(struct output *o, size_t end, const struct line *line,
 					   uint64_t *sent_bytes)
 {
 	while (o->sent < end) {
-		const char *from = o->text.data + o->sent;
-		ssize_t n = socket ? send(fd, from, end - o->sent, MSG_NOSIGNAL) :
-				     write(fd, from, end - o->sent);
+		ssize_t n = line_send(line, o->text.data + o->sent, end - o->sent);
 
 		if (n < 0)
 			return output_failure();
@@ -143,28 +160,37 @@ static ssize_t output_copy(const struct output *o, const struct insert *insert, 
 	return got <= 0 ? got : write(fd, bytes, (size_t)got);
 }
 
-static enum output_result output_send_file(struct output *o, struct insert *insert, int fd,
-					   uint64_t *turn, uint64_t *sent_bytes)
+/* OUTPUT_DONE: as many bytes of the insert, of which some are left, may be sent now. */
+static enum output_result output_file_room(const struct output *o, const struct insert *insert, uint64_t turn,
+					   uint64_t *ret_n)
 {
 	bool last = o->insert_next + 1 == o->insert_count;
+	uint64_t keep = o->hold && last ? OUTPUT_HOLD_BYTES : 0;
+	uint64_t n = insert->left - keep;
 
+	if (insert->left <= keep || o->available <= insert->offset)
+		return OUTPUT_STARVED;
+	if (n > o->available - insert->offset)
+		n = o->available - insert->offset;
+	if (turn == 0)
+		return OUTPUT_TURN;
+	*ret_n = n < turn ? n : turn;
+	return OUTPUT_DONE;
+}
+
+static enum output_result output_send_file(struct output *o, struct insert *insert, const struct line *line,
+					   uint64_t *turn, uint64_t *sent_bytes)
+{
 	while (insert->left > 0) {
-		uint64_t keep = o->hold && last ? OUTPUT_HOLD_BYTES : 0;
-		uint64_t n = insert->left - keep;
-		off_t offset = (off_t)insert->offset;
+		uint64_t n;
+		enum output_result result = output_file_room(o, insert, *turn, &n);
 		ssize_t sent;
 
-		if (insert->left <= keep || o->available <= insert->offset)
-			return OUTPUT_STARVED;
-		if (n > o->available - insert->offset)
-			n = o->available - insert->offset;
-		if (*turn == 0)
-			return OUTPUT_TURN;
-		if (n > *turn)
-			n = *turn;
-		sent = sendfile(fd, o->file, &offset, (size_t)n);
-		if (sent < 0 && (errno == EINVAL || errno == ENOSYS))
-			sent = output_copy(o, insert, (size_t)n, fd);
+		if (result != OUTPUT_DONE)
+			return result;
+		sent = line_sendfile(line, o->file, (off_t)insert->offset, (size_t)n);
+		if (sent < 0 && (errno == EINVAL || errno == ENOSYS) && line->tls == NULL)
+			sent = output_copy(o, insert, (size_t)n, line->out);
 		if (sent == 0)
 			return OUTPUT_BROKEN;	/* shorter than its record says: cut, never pad */
 		if (sent < 0)
@@ -177,28 +203,77 @@ static enum output_result output_send_file(struct output *o, struct insert *inse
 	return OUTPUT_DONE;
 }
 
+/*
+ * Text and the piece of a file behind it, which are encrypted together: a small
+ * file leaves with its head.  What TLS has not taken is gathered again, and
+ * begins with the same bytes: more may have come behind them, none goes.
+ */
+static enum output_result output_send_gathered(struct output *o, struct insert *insert, struct tls *tls,
+					       uint64_t *turn, uint64_t *sent_bytes)
+{
+	char bytes[COPY_BYTES];
+
+	while (o->sent < insert->at || insert->left > 0) {
+		size_t text = insert->at - o->sent < sizeof bytes ? insert->at - o->sent : sizeof bytes;
+		enum output_result result = OUTPUT_DONE;
+		uint64_t room = 0;
+		ssize_t got = 0, sent;
+
+		memcpy(bytes, o->text.data + o->sent, text);
+		if (insert->left > 0 && text < sizeof bytes)
+			result = output_file_room(o, insert, *turn, &room);
+		if (result != OUTPUT_DONE && text == 0)
+			return result;
+		if (room > sizeof bytes - text)
+			room = sizeof bytes - text;
+		if (room > 0)
+			got = pread(o->file, bytes + text, (size_t)room, (off_t)insert->offset);
+		if (room > 0 && got <= 0)
+			return OUTPUT_BROKEN;	/* as above */
+		sent = tls_send(tls, bytes, text + (size_t)got);
+		if (sent < 0)
+			return output_failure();
+		*sent_bytes += (uint64_t)sent;
+		if ((size_t)sent < text) {
+			o->sent += (size_t)sent;
+			continue;
+		}
+		o->sent += text;
+		insert->offset += (uint64_t)sent - text;
+		insert->left -= (uint64_t)sent - text;
+		*turn -= (uint64_t)sent - text;
+	}
+	return OUTPUT_DONE;
+}
+
+/* Up to the end of the insert. */
+static enum output_result output_send_insert(struct output *o, struct insert *insert, const struct line *line,
+					     uint64_t *turn, uint64_t *sent_bytes)
+{
+	enum output_result result;
+
+	if (line->tls != NULL && !tls_is_in_kernel(line->tls))
+		return output_send_gathered(o, insert, line->tls, turn, sent_bytes);
+	result = output_send_text(o, insert->at, line, sent_bytes);
+	return result == OUTPUT_DONE ? output_send_file(o, insert, line, turn, sent_bytes) : result;
+}
+
 /* *sent_bytes grows by what was sent. */
-static enum output_result output_flush(struct output *o, int fd, bool socket, uint64_t *sent_bytes)
+static enum output_result output_flush(struct output *o, const struct line *line, uint64_t *sent_bytes)
 {
 	uint64_t turn = TURN_BYTES;
 	enum output_result result;
 
-	for (;;) {
-		bool more = o->insert_next < o->insert_count;
-		size_t end = more ? o->inserts[o->insert_next].at : o->text.len;
-
-		result = output_send_text(o, end, fd, socket, sent_bytes);
-		if (result != OUTPUT_DONE)
-			return result;
-		if (!more)
-			break;
-		result = output_send_file(o, &o->inserts[o->insert_next], fd, &turn, sent_bytes);
+	while (o->insert_next < o->insert_count) {
+		result = output_send_insert(o, &o->inserts[o->insert_next], line, &turn, sent_bytes);
 		if (result != OUTPUT_DONE)
 			return result;
 		o->insert_next++;
 	}
-	output_end(o);
-	return OUTPUT_DONE;
+	result = output_send_text(o, o->text.len, line, sent_bytes);
+	if (result == OUTPUT_DONE)
+		output_end(o);
+	return result;
 }
 
 static void output_clear(struct output *o)
@@ -254,7 +329,7 @@ static void idle_changed(struct worker *w)
 			      memory_order_relaxed);
 }
 
-static void line_set_idle(struct line *line)
+void line_set_idle(struct line *line)
 {
 	struct worker *w = line->worker;
 
@@ -270,7 +345,7 @@ static void line_set_idle(struct line *line)
 		idle_changed(w);
 }
 
-static void line_set_active(struct line *line)
+void line_set_active(struct line *line)
 {
 	struct worker *w = line->worker;
 	bool first = w->idle.first == &line->idle_link;
@@ -280,12 +355,14 @@ static void line_set_active(struct line *line)
 		idle_changed(w);
 }
 
-static void line_close(struct line *line)
+void line_close(struct line *line)
 {
 	struct worker *w = line->worker;
 	struct source source = line->source;
 
 	line_set_active(line);
+	list_remove(&line->handshake);
+	tls_free(line->tls);
 	timer_stop(&line->timer);
 	watch_stop(&line->watch);
 	watch_stop(&line->out_watch);
@@ -297,11 +374,19 @@ static void line_close(struct line *line)
 	httpd_conn_closed(w, &source);
 }
 
+/* TLS says that all was sent, which a client may rely on.  False: it can not be said yet. */
+static bool line_say_end(struct line *line)
+{
+	return line->tls == NULL || line->cut || tls_shutdown(line->tls) == 0 || errno != EAGAIN;
+}
+
 static void conn_close(struct conn *c)
 {
 	struct line *line = c->line;
 
 	conn_reset_if_cut(c);
+	if (c->more == NULL && !output_pending(&c->output))
+		line_say_end(line);
 	request_end(c);
 	conn_make_spare(c);
 	line_close(line);
@@ -385,12 +470,19 @@ static void conn_hasten(struct conn *c)
 
 /* the bytes that it receives */
 
+static ssize_t line_recv(const struct line *line, char *to, size_t n)
+{
+	if (line->tls != NULL)
+		return tls_recv(line->tls, to, n);
+	return line->socket ? recv(line->in, to, n, 0) : read(line->in, to, n);
+}
+
 static ssize_t receive_bytes(struct conn *c, char *to, size_t n)
 {
 	ssize_t got;
 
 	do
-		got = c->line->socket ? recv(c->line->in, to, n, 0) : read(c->line->in, to, n);
+		got = line_recv(c->line, to, n);
 	while (got < 0 && errno == EINTR);
 	/* Less than there was room for: the rest has not come yet. */
 	if (got < (ssize_t)n)
@@ -513,12 +605,22 @@ static bool conn_wants_bytes(const struct conn *c)
  * EPOLLIN stays registered while a request is worked on, and goes only when
  * bytes do come meanwhile (conn_on_ready); so a request costs no epoll_ctl().
  */
+static bool line_must_send_first(const struct line *line)
+{
+	return line->tls != NULL && tls_wants_to_send(line->tls);
+}
+
 static void conn_set_events(struct conn *c, bool blocked)
 {
 	uint32_t in = c->eof ? 0 : c->line->watch.events & EPOLLIN, out = blocked ? EPOLLOUT : 0;
 
 	if (conn_wants_bytes(c))
 		in = EPOLLIN;
+	/* It has to send something before it receives more: what has come stays unread, and would be told for ever. */
+	if (in != 0 && line_must_send_first(c->line)) {
+		in = 0;
+		out = EPOLLOUT;
+	}
 	if (c->line->in == c->line->out) {
 		watch_change(&c->line->watch, in | out);
 		return;
@@ -575,6 +677,10 @@ static void conn_on_ready(struct watch *watch, uint32_t events)
 
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
 		c->readable = true;
+	if (line_must_send_first(c->line)) {
+		c->readable = true;
+		watch_change(watch, watch->events & ~(uint32_t)EPOLLOUT);
+	}
 	if (c->state == CONN_BUSY || (c->state == CONN_BODY && !upload_welcome(c))) {
 		if (events & (EPOLLHUP | EPOLLERR) && c->line->socket)
 			conn_client_left(c);
@@ -607,7 +713,7 @@ static enum step step_flush(struct conn *c)
 
 	if (!output_pending(&c->output))
 		return STEP_ON;
-	result = output_flush(&c->output, c->line->out, c->line->socket, &sent);
+	result = output_flush(&c->output, c->line, &sent);
 	c->window_bytes += sent;
 	if (sent > 0)
 		conn_expect(c);
@@ -675,29 +781,48 @@ static enum step step_next_request(struct conn *c)
 	return STEP_ON;
 }
 
-static bool conn_has_bytes(const struct conn *c)
+static bool line_has_unread(const struct line *line)
 {
 	char byte;
 
-	return c->line->socket && recv(c->line->in, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
-}
-
-bool conn_left(const struct conn *c)
-{
-	char byte;
-
-	return c->gone || (c->line->socket &&
-			   (c->eof || recv(c->line->in, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0));
+	return recv(line->in, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 /*
- * Whether bytes of the client are unread, or may follow.  A process that is to
+ * As recv(2) with MSG_PEEK.  What TLS had to decrypt for that is no longer in the
+ * socket, which therefore does not tell of it.
+ */
+static ssize_t conn_peek(struct conn *c)
+{
+	char byte;
+	ssize_t n;
+
+	if (c->line->tls == NULL)
+		return recv(c->line->in, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	n = tls_peek(c->line->tls);
+	if (n >= 0)
+		c->readable = true;
+	return n;
+}
+
+static bool conn_has_bytes(struct conn *c)
+{
+	return c->line->socket && conn_peek(c) > 0;
+}
+
+bool conn_left(struct conn *c)
+{
+	return c->gone || (c->line->socket && (c->eof || conn_peek(c) == 0));
+}
+
+/*
+ * Whether bytes of the client are unread, which may be TLS's own, or may follow.  A process that is to
  * stop expects another request on every connection that the client keeps
  * alive; one that goes on does not, since others wait for the place.
  */
-static bool conn_may_say_more(const struct conn *c)
+static bool conn_may_say_more(struct conn *c)
 {
-	return c->has_body || input_is_behind(c) ||
+	return c->has_body || input_is_behind(c) || (c->line->tls != NULL && line_has_unread(c->line)) ||
 	       (c->head.keep_alive && (atomic_load(&c->worker->httpd->draining) || conn_has_bytes(c)));
 }
 
@@ -719,6 +844,10 @@ static enum step step_send(struct conn *c)
 		return step;
 	if (!c->last)
 		return step_next_request(c);
+	if (!line_say_end(c->line)) {
+		conn_set_events(c, true);
+		return STEP_WAIT;
+	}
 	return conn_may_say_more(c) ? step_begin_linger(c) : step_close(c);
 }
 
@@ -757,6 +886,7 @@ void conn_start_job(struct conn *c, struct job *job, void (*work)(struct job *),
 void conn_abort(struct conn *c)
 {
 	conn_reset_if_cut(c);
+	c->line->cut = true;
 	c->more = NULL;
 	output_drop_file(&c->output);
 	buf_reset(&c->output.text);
@@ -954,8 +1084,14 @@ bool conn_close_idle(struct worker *w)
 	struct line *line;
 
 	for (int i = 0; i < EVICT_TRIES && (line = LIST_FIRST(struct line, &w->idle, idle_link)) != NULL; i++) {
-		struct conn *c = line_wake(line);
+		struct conn *c;
 
+		if (link_is_linked(&line->handshake)) {
+			floods_note(w->httpd, FLOOD_IDLE, &line->source);
+			handshake_drop(line);
+			return true;
+		}
+		c = line_wake(line);
 		if (!conn_has_bytes(c)) {
 			floods_note(w->httpd, FLOOD_IDLE, &line->source);
 			conn_close(c);
@@ -969,31 +1105,12 @@ bool conn_close_idle(struct worker *w)
 	return false;
 }
 
-void conn_open(struct worker *w, int in, int out, const struct arrival *arrival)
+void line_serve(struct line *line)
 {
-	struct line *line = mem_new(1, sizeof *line);
-	struct conn *c;
-	int on = 1;
+	struct conn *c = line_wake(line);
 
-	line->worker = w;
-	line->in = in;
-	line->out = out;
-	line->kind = arrival->kind;
-	line->source = arrival->source;
-	line->late = arrival->late;
-	line->crowded = arrival->crowded;
-	line->socket = in == out || (is_socket(in) && is_socket(out));
+	line->watch.ready = conn_on_ready;
 	line->timer.fire = conn_on_timer;
-	list_append(&w->lines, &line->link);
-	if (line->socket && line->kind == LISTENER_TCP)
-		setsockopt(out, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	if (line->socket && in != out)
-		fcntl(out, F_SETFL, fcntl(out, F_GETFL) | O_NONBLOCK);
-	if (line_start_watches(line) < 0) {
-		line_close(line);
-		return;
-	}
-	c = line_wake(line);
 	/*
 	 * A client that connects usually has something to say at once.  Pipes
 	 * and files stay blocking, for others may share them: they wait for the loop.
@@ -1006,10 +1123,69 @@ void conn_open(struct worker *w, int in, int out, const struct arrival *arrival)
 	conn_resume(c);
 }
 
+/* What was spoken so far is over; what is said from now on is said in clear. */
+static struct conn *line_wake_in_clear(struct line *line)
+{
+	tls_free(line->tls);
+	line->tls = NULL;
+	line->watch.ready = conn_on_ready;
+	line->timer.fire = conn_on_timer;
+	return line_wake(line);
+}
+
+void line_refuse(struct line *line, int status, const char *why)
+{
+	struct conn *c = line_wake_in_clear(line);
+
+	step_refuse(c, &(struct refusal){ .status = status, .why = why });
+	conn_resume(c);
+}
+
+void line_linger(struct line *line)
+{
+	struct conn *c = line_wake_in_clear(line);
+
+	c->readable = true;
+	if (step_begin_linger(c) != STEP_GONE)
+		conn_resume(c);
+}
+
+const char *line_client(const struct line *line)
+{
+	return line->tls != NULL ? tls_client(line->tls) : NULL;
+}
+
+void conn_open(struct worker *w, int in, int out, const struct arrival *arrival)
+{
+	struct line *line = mem_new(1, sizeof *line);
+	int on = 1;
+
+	line->worker = w;
+	line->in = in;
+	line->out = out;
+	line->kind = arrival->kind;
+	line->source = arrival->source;
+	line->late = arrival->late;
+	line->crowded = arrival->crowded;
+	line->socket = in == out || (is_socket(in) && is_socket(out));
+	list_append(&w->lines, &line->link);
+	if (line->socket && line->kind != LISTENER_UNIX)
+		setsockopt(out, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	if (line->socket && in != out)
+		fcntl(out, F_SETFL, fcntl(out, F_GETFL) | O_NONBLOCK);
+	if (line_start_watches(line) < 0)
+		line_close(line);
+	else if (line->kind == LISTENER_HTTPS)
+		handshake_begin(line);
+	else
+		line_serve(line);
+}
+
 void conn_hasten_all(struct worker *w)
 {
+	handshake_hasten_all(w);
 	LIST_EACH(struct line, line, &w->lines, link)
-		if (line->conn == NULL || line->conn->state == CONN_HEAD)
+		if (!link_is_linked(&line->handshake) && (line->conn == NULL || line->conn->state == CONN_HEAD))
 			conn_resume(line_wake(line));
 }
 

@@ -33,6 +33,7 @@
 #include "head.h"
 #include "../httpd.h"
 #include "../request.h"
+#include "tls.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -75,6 +76,10 @@ struct line {
 	struct source source;
 	struct link idle_link;		/* among its worker's that are idle */
 	uint64_t idle_since;		/* ms */
+	bool cut;			/* what was sent is not whole: TLS must not say that it is */
+	struct tls *tls;		/* owned; what is said goes through it; NULL: as it is */
+	struct link handshake;		/* among its worker's that are under way (handshake.h) */
+	bool greeted;			/* the first byte of it is there */
 	struct watch watch;		/* of in; of both when they are one */
 	struct watch out_watch;		/* of out when it is another */
 	struct timer timer;
@@ -112,6 +117,19 @@ struct conn {
 void conn_open(struct worker *, int in, int out, const struct arrival *);
 /* Make room for another one: the connection that is idle for longest goes.  False: none is. */
 bool conn_close_idle(struct worker *);
+/* For handshake.c: the line's client may ask from now on; */
+void line_serve(struct line *);
+/* or is told this, in clear, and no more; */
+void line_refuse(struct line *, int status, const char *why);
+/* or is let go once it has read what it was sent; */
+void line_linger(struct line *);
+/* or at once. */
+void line_close(struct line *);
+/* Whether it is among those of which one is closed when another client comes. */
+void line_set_idle(struct line *);
+void line_set_active(struct line *);
+/* Who the client is, by its certificate; NULL: it has shown none. */
+const char *line_client(const struct line *);
 /* The process is to stop: who waits for no answer gets a short time for one more request. */
 void conn_hasten_all(struct worker *);
 void conn_free_all(struct worker *);
@@ -128,7 +146,7 @@ void conn_start_job(struct conn *, struct job *, void (*work)(struct job *), voi
 /* Go on, when what a BUSY request waited for has come. */
 void conn_resume(struct conn *);
 /* Whether the client has closed its side: as far as can be told, it does not wait any more. */
-bool conn_left(const struct conn *);
+bool conn_left(struct conn *);
 
 /*
  * The next bytes of the body's content, at most as many as there is room for:
