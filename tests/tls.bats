@@ -265,6 +265,19 @@ shows() { [ "$(subject)" = "$1" ]; }
 	wait_until 20 alone
 }
 
+@test "a client that is gone is not waited for" {
+	https n
+	bytes 100000 >f
+	curl -sfT f "$S/f"
+	for version in 1.2 1.3; do
+		spawn "c$version" curl -s --tls-max $version --limit-rate 1k "$S/f" -o got
+		wait_until 10 test -s got
+		kill -KILL "$PID"
+		rm -f got
+	done
+	wait_until 20 alone
+}
+
 @test "an answer that is cut off does not say that it is whole" {
 	https n
 	bytes 30000000 >f

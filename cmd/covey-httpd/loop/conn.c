@@ -601,15 +601,15 @@ static bool conn_wants_bytes(const struct conn *c)
 			   (c->state == CONN_BODY && upload_welcome(c)));
 }
 
-/*
- * EPOLLIN stays registered while a request is worked on, and goes only when
- * bytes do come meanwhile (conn_on_ready); so a request costs no epoll_ctl().
- */
 static bool line_must_send_first(const struct line *line)
 {
 	return line->tls != NULL && tls_wants_to_send(line->tls);
 }
 
+/*
+ * EPOLLIN stays registered while a request is worked on, and goes only when
+ * bytes do come meanwhile (conn_on_ready); so a request costs no epoll_ctl().
+ */
 static void conn_set_events(struct conn *c, bool blocked)
 {
 	uint32_t in = c->eof ? 0 : c->line->watch.events & EPOLLIN, out = blocked ? EPOLLOUT : 0;
@@ -789,8 +789,9 @@ static bool line_has_unread(const struct line *line)
 }
 
 /*
- * As recv(2) with MSG_PEEK.  What TLS had to decrypt for that is no longer in the
- * socket, which therefore does not tell of it.
+ * As recv(2) with MSG_PEEK; 0 also where TLS is broken, as it is when the client
+ * has closed its side and not said so.  What TLS had to decrypt for that is no
+ * longer in the socket, which therefore does not tell of it.
  */
 static ssize_t conn_peek(struct conn *c)
 {
@@ -800,9 +801,10 @@ static ssize_t conn_peek(struct conn *c)
 	if (c->line->tls == NULL)
 		return recv(c->line->in, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
 	n = tls_peek(c->line->tls);
-	if (n >= 0)
-		c->readable = true;
-	return n;
+	if (n < 0 && errno == EAGAIN)
+		return n;
+	c->readable = true;
+	return n > 0 ? n : 0;
 }
 
 static bool conn_has_bytes(struct conn *c)
@@ -816,9 +818,10 @@ bool conn_left(struct conn *c)
 }
 
 /*
- * Whether bytes of the client are unread, which may be TLS's own, or may follow.  A process that is to
- * stop expects another request on every connection that the client keeps
- * alive; one that goes on does not, since others wait for the place.
+ * Whether bytes of the client are unread, which may be TLS's own, or may
+ * follow.  A process that is to stop expects another request on every connection
+ * that the client keeps alive; one that goes on does not, since others wait for
+ * the place.
  */
 static bool conn_may_say_more(struct conn *c)
 {
