@@ -111,6 +111,7 @@ struct client {
 static void client_open(struct client *c, struct tls_context *context, const char *host, int version,
 			const struct identity *as)
 {
+	char name[64] = "";	/* OpenSSL's macro takes no const */
 	int fds[2];
 
 	must(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) == 0);
@@ -122,8 +123,9 @@ static void client_open(struct client *c, struct tls_context *context, const cha
 		must(SSL_CTX_use_certificate(c->context, as->x509) == 1 && SSL_CTX_use_PrivateKey(c->context, as->key) == 1);
 	c->ssl = SSL_new(c->context);
 	must(SSL_set_fd(c->ssl, c->fd) == 1);
+	snprintf(name, sizeof name, "%s", host != NULL ? host : "");
 	if (host != NULL)
-		must(SSL_set_tlsext_host_name(c->ssl, host) == 1);
+		must(SSL_set_tlsext_host_name(c->ssl, name) == 1);
 	SSL_set_connect_state(c->ssl);
 	c->tls = tls_new(context, c->server_fd);
 }
