@@ -8,11 +8,11 @@ VERSION    := 0.1.0
 
 # What to build from, with and try it with, as Debian 12 names it: the only list there is.
 BUILD_DEPS := gcc make pkg-config libc6-dev libcurl4-openssl-dev libyaml-dev libinih-dev \
-              libsodium-dev libssl-dev libsystemd-dev libjansson-dev libzstd-dev curl
+              libsodium-dev libssl-dev libsystemd-dev libjansson-dev libzstd-dev libcrypt-dev curl
 MODEL_DEPS := spin gcc libc6-dev
 DEB_DEPS   := dpkg-dev binutils xz-utils
 TEST_DEPS  := bats lintian jq attr iproute2 iputils-ping procps util-linux openssl clang libclang-rt-14-dev \
-              clang-tidy mandoc shellcheck python3 systemd rsync tar wget e2fsprogs patch \
+              clang-tidy mandoc shellcheck python3 apache2-utils nginx-light systemd rsync tar wget e2fsprogs patch \
               git libfaketime strace netbase zstd python3-fusepy debootstrap systemd-container $(DEB_DEPS) $(MODEL_DEPS)
 BENCH_DEPS := wrk strace nginx-light lighttpd lighttpd-mod-webdav h2o etcd-server rsync python3 systemd \
               iproute2 util-linux
@@ -20,7 +20,7 @@ SOAK_DEPS  := valgrind binutils qemu-system-x86 debootstrap $(DEB_DEPS)
 LONG_DEPS  := chromium xfsprogs btrfs-progs
 
 PROGRAMS := covey covey-httpd covey-versiond covey-discoverd covey-syncd covey-check
-LIBS     := libcurl yaml-0.1 inih libsodium libcrypto libsystemd jansson libzstd
+LIBS     := libcurl yaml-0.1 inih libsodium libssl libcrypto libsystemd jansson libzstd libcrypt
 
 # B is where one variant of the build lives; SANITIZE=1 is what the tests use, SANITIZE=thread finds races.
 B ?= build
@@ -32,8 +32,13 @@ B         := build/asan
 HARDENING := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 else
 # Whoever builds says it otherwise by CPPFLAGS and CFLAGS; of _FORTIFY_SOURCE there can be only one.
-FORTIFY   := $(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS))$(filter -O0,$(CFLAGS)),,-D_FORTIFY_SOURCE=2)
-HARDENING := -O2 -g $(FORTIFY) -fstack-protector-strong -fPIE
+FORTIFY   := $(if $(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS))$(filter -O0,$(CFLAGS)),,-D_FORTIFY_SOURCE=3)
+# Where calls and jumps may land; other processors have it by another name, or not.
+LANDING   := $(if $(filter x86_64% i%86%,$(shell $(CC) -dumpmachine)),-fcf-protection)
+# clang 14 has it on trial, and wants to be told that one knows.
+ZEROED    := -ftrivial-auto-var-init=zero $(if $(findstring clang,$(shell $(CC) --version)),\
+             -enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang)
+HARDENING := -O2 -g $(FORTIFY) -fstack-protector-strong -fstack-clash-protection $(LANDING) $(ZEROED) -fPIE
 LINK      := -pie -Wl,-z,relro,-z,now
 endif
 # V=1 shows the commands.
@@ -61,7 +66,7 @@ FUZZERS     := $(patsubst tests/fuzz/%.c,$B/fuzz/%,$(wildcard tests/fuzz/*.c))
 # A program is cmd/NAME.c, or every file of the folder cmd/NAME/ and of the rooms in it.
 objects_of = $(patsubst %.c,$B/obj/%.o,$(wildcard cmd/$(1).c cmd/$(1)/*.c cmd/$(1)/*/*.c))
 
-.PHONY: all units fuzzers deps test-deps run test test-long lint lint-deep fuzz model soak bench-deps bench-packages bench bench-json install deb uninstall help clean
+.PHONY: all units fuzzers deps test-deps test-packages run test test-long lint lint-deep fuzz model soak bench-deps bench-packages bench bench-json install deb uninstall help clean
 .SECONDARY:
 .SECONDEXPANSION:
 
@@ -133,10 +138,26 @@ define install_missing
 		{ echo "apt could not install: $$missing" >&2; exit 1; }; }
 endef
 
+# $(call install_servers,GOAL,SERVERS): Debian starts servers as it installs them; those that came
+# by the goal are stopped, and what was there before is left alone.
+define install_servers
+@new=$$(for u in $(2); do [ -e /lib/systemd/system/$$u.service ] || printf '%s ' $$u; done); \
+$(MAKE) --no-print-directory $(1); status=$$?; \
+sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+for u in $$new; do \
+	[ -e /lib/systemd/system/$$u.service ] || continue; \
+	if [ ! -d /run/systemd/system ]; then $$sudo service $$u stop >/dev/null 2>&1; \
+	else $$sudo systemctl disable --quiet --now $$u.service || status=$$?; fi; done; \
+exit $$status
+endef
+
 deps:			## install what building needs and dpkg lacks
 	$(call install_missing,$(BUILD_DEPS))
 
 test-deps: deps
+	$(call install_servers,test-packages,nginx)
+
+test-packages:
 	$(call install_missing,$(TEST_DEPS))
 
 run: deps		## build, and run a group of three nodes on this machine
@@ -149,7 +170,7 @@ export BATS_TEST_TIMEOUT ?= 240
 export FUZZ_SECONDS ?= 3
 # Unit tests that fork at each of a thousand system calls, which takes a sanitized program ten
 # times as long: `make soak` runs them sanitized, too.
-export UNSANITIZED := store_crash store_wal store_race survey
+export UNSANITIZED := confine store_crash store_wal store_race survey
 # Where tests/package has its release build.
 export RELEASE_BUILD := $(CURDIR)/build/tests/package/deb/work/build
 FUZZ_MAKE  = $(MAKE) B=build/fuzz CC=clang WERROR=-Werror LINK= \
@@ -201,16 +222,8 @@ soak: lint-deep		## what takes long: static analysis, fuzzing, valgrind, threads
 sim: $B/covey-sim	## simulate SEEDS (10000) schedules of a group, from SEED (1) on
 	$B/covey-sim $(or $(SEED),1) $(or $(SEEDS),10000)
 
-# Debian starts a server as it installs it: those that came just now are stopped, and stay off.
 bench-deps: deps
-	@new=$$(for u in nginx lighttpd h2o etcd; do \
-		[ -e /lib/systemd/system/$$u.service ] || printf '%s ' $$u.service; done); \
-	$(MAKE) --no-print-directory bench-packages; status=$$?; \
-	sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
-	for u in $$new; do \
-		[ ! -e /lib/systemd/system/$$u ] || [ ! -d /run/systemd/system ] || \
-			$$sudo systemctl disable --quiet --now $$u || status=$$?; done; \
-	exit $$status
+	$(call install_servers,bench-packages,nginx lighttpd h2o etcd)
 
 bench-packages:
 	$(call install_missing,$(BENCH_DEPS))

@@ -44,7 +44,7 @@ enum bulk_type {
 };
 
 struct bulk {
-	uint64_t group;			/* of the key */
+	uint64_t group;			/* of the key that seals it, for releases that look at that */
 	uint64_t sender, receiver;	/* node ids */
 	uint64_t id;			/* random; repeated in the answer */
 	uint64_t lineage, epoch;	/* of the sender's layout */
@@ -56,10 +56,10 @@ extern const struct message bulk_message;
 /* Appends; the body last. */
 void bulk_pack(struct buf *, const struct bulk *);
 /*
- * plain was opened with the key of this group.  0, or -1: malformed, or for
+ * plain was opened with a key of the group.  0, or -1: malformed, or for
  * another node than self; *ret is then undefined.
  */
-int bulk_unpack(struct str plain, uint64_t group, uint64_t self, struct bulk *ret);
+int bulk_unpack(struct str plain, uint64_t self, struct bulk *ret);
 /*
  * The question's receiver answers its sender; group (of the key that will seal
  * it), layout, type and body are to be set.

@@ -54,7 +54,10 @@ struct transfer;
 
 struct fetcher *fetcher_new(struct err *);	/* NULL on failure */
 void fetcher_free(struct fetcher *);		/* NULL is fine; all sets are closed */
-/* What is signed with, as this node; until then nothing is.  Before the first fetch; the keys must stay. */
+/*
+ * What is signed with, as this node; until then nothing is.  Before the first
+ * fetch, and again with other keys for the same node, from any thread.
+ */
 void fetcher_keys(struct fetcher *, const struct sign_keys *, uint64_t self);
 
 #define FETCH_LENGTH_UNKNOWN UINT64_MAX

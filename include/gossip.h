@@ -43,7 +43,7 @@
 
 struct gossip {
 	struct view view;
-	uint64_t group;
+	uint64_t group;			/* of the key that seals; the caller's to change */
 	void (*send)(void *data, const struct address *, struct str plain);
 	uint64_t (*random)(void *data);
 	uint64_t (*wall)(void *data);	/* ns since 1970 */

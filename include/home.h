@@ -68,6 +68,8 @@ enum home_step { HOME_NOTHING, HOME_ANSWER, HOME_FETCH, HOME_COMMIT };
 /* name and region of self are not told in these packets. */
 void home_init(struct home *, uint64_t group, const struct member *self);
 void home_clear(struct home *);
+/* Another key seals from now on. */
+void home_group(struct home *, uint64_t group);
 
 /* False: it is no newer than what is known, and nothing changed. */
 bool home_layout(struct home *, const struct layout *);

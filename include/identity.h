@@ -26,6 +26,8 @@ int identity_member(const struct conf *, uint64_t id, struct member *ret, struct
  */
 void identity_roles(const struct conf *, struct buf *to);
 
+#define IDENTITY_KEY_FILE_BYTES 4096	/* more in a key file is refused */
+
 /* The keys of group.key_file; none when that is not given. */
 int identity_keys(const struct conf *, struct seal_keys *ret, struct err *);
 
@@ -34,5 +36,6 @@ int identity_keys(const struct conf *, struct seal_keys *ret, struct err *);
  * what is to be done, in words that name it.  NULL: it is not.  The caller's to free.
  */
 char *identity_key_exposed(const struct conf *);
+char *identity_tls_exposed(const struct conf *);	/* the same of the keys of tls.key */
 
 #endif

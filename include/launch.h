@@ -26,7 +26,7 @@
 
 struct launch;
 
-#define LAUNCH_SOCKETS 4	/* of one role, at most */
+#define LAUNCH_SOCKETS 24	/* of one role, at most */
 
 struct launch_role {
 	const char *program;	/* path; copied */
@@ -43,6 +43,9 @@ struct launch *launch_new(struct loop *, void (*tell)(const char *line));
 
 /* Watch the role's sockets, or start it. */
 int launch_add(struct launch *, const struct launch_role *, struct err *);
+
+/* SIGHUP to all that run: each looks at its files again (service.h). */
+void launch_reload(struct launch *);
 
 /*
  * SIGTERM to all; SIGKILL to what is left after grace_ms, or at a second

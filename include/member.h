@@ -43,6 +43,7 @@ enum member_flag {
 	MEMBER_GUEST = 1,		/* node.home: no */
 	MEMBER_SILENT = 2,		/* it gives no answers as a home: it has just started, or */
 	MEMBER_FORGOT = 4,		/* its disk forgot something, and it stays so */
+	MEMBER_OTHER_KEY = 8,		/* only within a node: it cannot open what this member sends */
 };
 
 struct member {

@@ -32,6 +32,7 @@ struct render_index {
 	size_t count;
 	bool more;			/* names follow the last row's */
 	uint64_t limit;			/* that was asked for; 0: none */
+	bool no_upload, no_history;	/* who looks at the page may not do that */
 	bool deleted;			/* tombstones were asked for, */
 	enum query_format format;	/* and this format; the next page is like this one */
 	/*
@@ -69,6 +70,7 @@ struct render_history {
 	struct str type;		/* what the path's name suggests, where a version has no type of its own */
 	const struct history_row *rows;	/* of the page, newest first */
 	size_t count;
+	bool no_restore;		/* who looks at the page may not do that */
 	bool later;			/* the first row is not the path's newest version */
 	bool more;			/* older versions follow the last row's; limit is set then */
 	uint64_t limit;			/* of the page; 0: none */

@@ -2,8 +2,9 @@
  * sealed - a UDP socket that speaks sealed messages only
  *
  * Packets are read and written in batches.  What does not open with the
- * group's key, is no message, or is for another node or role, is dropped.
- * Of what does not open the log says so, once for a source and minute.
+ * group's keys, is no message, or is for another node or role, is dropped.
+ * Of what does not open the log says so, once for a source and minute.  The
+ * keys may change between two packets.
  * Sending never waits: a packet that does not go out is a lost one.
  *
  * At rest a socket wakes nobody: what comes waits for sealed_read().
@@ -21,6 +22,8 @@ struct sealed_role {
 	/* wire and what it points to are good until received() returns. */
 	void (*received)(void *data, const struct wire *, const struct address *from);
 	void (*batch_done)(void *data);	/* after a batch of them, or NULL */
+	/* Or NULL: what came from there no key opens.  sealed: it is of another key, or was changed on its way. */
+	void (*refused)(void *data, const struct address *from, bool sealed);
 	bool shared;			/* other groups are heard there, too: that is nothing to tell */
 };
 

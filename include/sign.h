@@ -18,7 +18,7 @@
  * trailer, of the method SIGN_ANSWER_TRAILER, has SIGN_BODY with the body's
  * sha256 in hex.
  *
- * As with sealed packets the first key signs and up to two are believed.
+ * As with sealed packets the first key signs and all are believed.
  *
  * A request is good at its receiver alone, for SIGN_WINDOW_NS around the
  * receiver's clock, once: what was accepted is remembered for twice that.
@@ -54,7 +54,7 @@
 struct sign_keys {
 	struct {
 		uint8_t bytes[SEAL_KEY_BYTES];
-	} list[SEAL_KEYS];
+	} list[SEAL_OPENING];
 	size_t count;
 };
 #define SIGN_KEYS_INIT { .count = 0 }

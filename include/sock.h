@@ -33,6 +33,7 @@ int sock_listen_tcp(const struct address *, struct err *);
 int sock_bind_udp(const struct address *, struct err *);
 /* A SOCK_SEQPACKET listener at a file-system path; a stale socket there is replaced. Mode 0660. */
 int sock_listen_unix(const char *path, struct err *);
+int sock_listen_unix_stream(const char *path, struct err *);	/* the same, SOCK_STREAM */
 /* A connection to one, at once or not at all. */
 int sock_connect_unix(const char *path, struct err *);
 

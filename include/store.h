@@ -206,6 +206,8 @@ int store_await(struct store *, struct str path, struct err *);
 
 struct stage;
 
+#define STORE_PASSING "/var/tmp"	/* where contents that are not to be kept are, when the store is not there */
+
 int stage_begin(struct store *, struct stage **ret, struct err *);
 /*
  * For a body of this size that is only passed on: also below min_free, as long

@@ -38,6 +38,8 @@ struct view_entry {
 	uint64_t heard;			/* ms: when its word last got newer */
 	int64_t ahead;			/* ns that its clock is ahead of this node's */
 	bool clock_known;
+	bool other_key;			/* what it sends does not open; this and the next are the caller's to say */
+	uint64_t opened;		/* ms: when something from it opened; 0: never */
 	struct member overtaken;	/* the last word of another process of one start; id 0: none */
 	uint64_t overtaken_heard;	/* ms: when that last got newer */
 };

@@ -1,7 +1,8 @@
 /*
  * wire - what nodes say to each other in one packet, before it is sealed
  *
- *	group u64, sender (member_pack)		the same in every protocol version
+ *	group u64, sender (member_pack)		the same in every protocol version; group: of the key that
+ *						seals it, for releases that look at that
  *	receiver u64, role u8			whom it is for
  *	type u8, then
  *	GOSSIP	answer u8, id, clock u64, count u8, members	what the sender knows of others, with
@@ -193,10 +194,10 @@ void wire_pack_gossip(struct buf *, bool answer, uint64_t id, uint64_t clock,
 		      const struct member *const *members, size_t *count);
 
 /*
- * Read what was opened with the key of this group.  Slices point into
- * plain.  0, or -1: malformed, *ret is then undefined.
+ * Read what was opened with a key of the group.  Slices point into plain.
+ * 0, or -1: malformed, *ret is then undefined.
  */
-int wire_unpack(struct str plain, uint8_t protocol, uint64_t group, struct wire *ret);
+int wire_unpack(struct str plain, uint8_t protocol, struct wire *ret);
 /* This role of this node is who it is for. */
 bool wire_is_for(const struct wire *, uint64_t self, enum wire_role);
 

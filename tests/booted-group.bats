@@ -78,6 +78,40 @@ has() { answers "$1" "$2" 200 && cmp body "$3"; }
 	for i in 1 2 3; do has $i /rolled f; done
 }
 
+# key_names I: what the keys are called that covey-httpd of machine I has
+key_names() { on "$1" covey status --json | jq -r '[.keys.first, .keys.second | strings] | join(" ")'; }
+
+@test "the key is changed under load, without a restart: no request fails" {
+	local role i old new was='' now=''
+	covey key new >new.key
+	new=$("$TOP/tests/packets" group new.key | cut -c 1-8)
+	old=$(key_names 1)
+	for i in 1 2 3; do
+		for role in $ROLES; do
+			on $i systemctl start "covey-$role.service"
+			was+=" $(pid_of $i "$role")"
+		done
+	done
+	uses() { [ "$(key_names "$1")" = "$2" ]; }
+	load "$(node 1)" "$(node 2)" "$(node 3)"
+	for i in 1 2 3; do on $i covey key add <new.key; done
+	for i in 1 2 3; do wait_until 10 uses $i "$old $new"; done
+	for i in 3 1 2; do on $i covey key switch; done
+	for i in 1 2 3; do wait_until 10 uses $i "$new $old"; done
+	for i in 2 3 1; do on $i covey key drop; done
+	for i in 1 2 3; do wait_until 10 uses $i "$new"; done
+	end_load
+	for i in 1 2 3; do
+		for role in $ROLES; do now+=" $(pid_of $i "$role")"; done
+		[ "$(on $i stat -c '%a %U %G' /etc/covey/group.key)" = '640 root covey' ]
+		[ -z "$(on $i systemctl --failed --no-legend)" ]
+	done
+	[ "$was" = "$now" ]
+	echo after >f
+	put 1 /docs/key f
+	for i in 1 2 3; do has $i /docs/key f; done
+}
+
 @test "a machine without power is done without, and has everything when it is back" {
 	echo before >f
 	put 3 /power f

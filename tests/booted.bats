@@ -107,6 +107,16 @@ configure() { on 1 sh -c "cat /usr/share/covey/covey.yaml - >$CONF" <<<"$1"; }
 	end_load
 }
 
+@test "systemctl reload under load: the same process serves, and no request fails" {
+	[ "$(http 1 $URL/.covey/healthz)" = 200 ]
+	was=$(pid_of 1 httpd)
+	load $URL
+	for ((i = 0; i < 20; i++)); do on 1 systemctl reload covey-httpd.service; done
+	end_load
+	[ "$(pid_of 1 httpd)" -eq "$was" ]
+	is 1 covey-httpd.service active
+}
+
 @test "systemctl restart covey.target under load: no request fails, nobody is refused" {
 	[ "$(http 1 $URL/.covey/healthz)" = 200 ]
 	load $URL

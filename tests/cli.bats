@@ -482,7 +482,7 @@ EOP
 	run covey put f f
 	echo "$output"
 	[ "$status" -eq 69 ]
-	[[ $output == *certificate*CURL_CA_BUNDLE* ]]
+	[[ $output == *certificate*--cacert* ]]
 	export CURL_CA_BUNDLE=$PWD/tls.pem
 	covey put -q f f
 	covey get f | cmp - f

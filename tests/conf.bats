@@ -113,9 +113,19 @@ bound() {
 @test "wrong types are refused with file and line: listen" {
 	for key in http discovery versions; do
 		refused 5 "listen.$key" "listen: {$key: 0}" "listen: {$key: 70000}" "listen: {$key: x}" \
-			"listen: {$key: 'localhost:80'}" "listen: {$key: '::1:80'}" "listen: {$key: [80]}" \
+			"listen: {$key: 'localhost:80'}" "listen: {$key: '::1:80'}" "listen: {$key: [80, 0]}" \
 			"listen: {$key: {a: b}}" "listen: {$key: -1}" "listen: {$key: '127.0.0.1:0'}"
 	done
+	refused 5 listen.discovery "listen: {discovery: [80]}"
+	refused 5 listen.http "listen: {http: []}" "listen: {http: [[80]]}" "listen: {http: [1,2,3,4,5,6,7,8,9]}" \
+		"listen: {http: [80, '127.0.0.1:80']}" "listen: {http: [80, '0.0.0.0:81']}"
+	refused 5 listen.https "listen: {https: 80}" "listen: {https: []}" "listen: {https: 0}"
+	refused 5 tls.certificate "tls: {certificate: []}" "tls: {certificate: {a: b}}" "tls: {certificate: ''}"
+	refused 5 tls.key "tls: {certificate: a}" "tls: {key: a}" "tls: {certificate: [a, b], key: a}"
+	refused 5 tls.client_ca "tls: {client_ca: [a]}"
+	refused 5 limits.handshakes "limits: {handshakes: 0}"
+	refused 5 listen.https "listen: {https: '0.0.0.0:80'}"$'\n'"tls: {certificate: a, key: b}"
+	refused 5 listen.unix "listen: {unix: [a]}" "listen: {unix: /$(printf '%0120d' 0)}"
 }
 
 @test "wrong types are refused with file and line: group" {
@@ -144,6 +154,12 @@ bound() {
 	for key in max_body min_free; do
 		refused 5 "limits.$key" "limits: {$key: much}" "limits: {$key: 1X}" "limits: {$key: [1]}" "limits: {$key: 99999999999T}"
 	done
+	refused 5 limits.per_source "limits: {per_source: -1}" "limits: {per_source: many}"
+	refused 5 limits.min_rate "limits: {min_rate: fast}" "limits: {min_rate: 2G}"
+	refused 5 limits.buffers "limits: {buffers: 0}" "limits: {buffers: [1M]}"
+	refused 5 limits.prefer_wait "limits: {prefer_wait: 2h}" "limits: {prefer_wait: x}"
+	refused 5 hosts "hosts: a" "hosts: ['a:80']" "hosts: ['*.a']" "hosts: {a: b}"
+	refused 5 sites "sites: /www" "sites: [www]" "sites: [/a/../b]"
 	refused 5 limits.connections "limits: {connections: 0}" "limits: {connections: many}" "limits: {connections: 1K}"
 	refused 5 access "access: closed" "access: [open]" "access: {open: yes}" "access:"
 }
@@ -243,6 +259,32 @@ gone() { ! kill -0 "$1" 2>/dev/null; }
 	sed -i "s/http: .*/http: '0.0.0.0:$(port)'/; \$a access: open" "$CONF"
 	adopts open -l "0.0.0.0:$(port)" --fdname=http
 	wait_until 10 ready "http://127.0.0.1:$(port)"
+}
+
+@test "several listeners: each is compared, and all are opened, or none that a supervisor does not know" {
+	need systemd-socket-activate
+	node_conf n "$(port)"
+	sed -i "s/http: .*/http: [$(port), $(port 1)]\n  unix: http.sock/" "$CONF"
+	# Without a supervisor it opens all three.
+	spawn own covey-httpd -c "$CONF"
+	for at in "http://127.0.0.1:$(port)" "http://127.0.0.1:$(port 1)"; do
+		wait_until 10 ready "$at"
+	done
+	echo x | curl -sf --unix-socket "${CONF%/*}/http.sock" -T - http://localhost/f
+	[ "$(curl -sf "http://127.0.0.1:$(port 1)/f")" = x ]
+	[ "$(stat -c %a "${CONF%/*}/http.sock")" = 660 ]
+	stop "$PID"
+	adopts one -l "127.0.0.1:$(port)" --fdname=http
+	refused_adoption one "none is at 127.0.0.1:$(port 1)"
+	adopts twice -l "127.0.0.1:$(port)" -l "127.0.0.1:$(port 1)" --fdname=http:http
+	refused_adoption twice "none is at .*/http.sock"
+	adopts all -l "127.0.0.1:$(port)" -l "127.0.0.1:$(port 1)" -l "${CONF%/*}/http.sock" --fdname=http:http:http-unix
+	wait_until 10 ready "http://127.0.0.1:$(port 1)"
+	[ "$(curl -sf --unix-socket "${CONF%/*}/http.sock" http://localhost/f)" = x ]
+	stop "$PID"
+	sed -i '/unix:/d' "$CONF"
+	adopts unwanted -l "127.0.0.1:$(port)" -l "127.0.0.1:$(port 1)" -l "${CONF%/*}/http.sock" --fdname=http:http:http-unix
+	refused_adoption unwanted 'no listen.unix'
 }
 
 @test "IPv6: PORT goes to node.address, and [ADDRESS]:PORT as it says" {

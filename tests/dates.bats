@@ -16,8 +16,7 @@ setup() {
 
 # set_clock AHEAD [SLEPT]: from now on, in seconds, for what was started by `clocked`
 set_clock() {
-	echo "$1 ${2:-0}" >"$D/clock.new"
-	mv "$D/clock.new" "$SET_CLOCK"
+	printf '%-40s\n' "$1 ${2:-0}" 1<>"$SET_CLOCK"		# at once, and in place
 }
 
 # clocked CMD...: CMD, and what it spawns, by the clock that is set

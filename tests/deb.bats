@@ -71,11 +71,34 @@ Architecture: $ARCH" ]
 		[[ $output != *.debug_info* ]]
 	done
 	for file in lib/systemd/system/covey.target lib/sysusers.d/covey.conf lib/tmpfiles.d/covey.conf \
-		share/bash-completion/completions/covey share/doc/covey/{copyright,changelog.gz,README.md}; do
+		share/bash-completion/completions/covey share/doc/covey/{copyright,changelog.gz,README.md,SECURITY.md}; do
 		[ "$(stat -c %a "$FILES/usr/$file")" = 644 ]
 	done
 	cmp "$FILES/usr/share/covey/covey.yaml" "$TOP/conf/covey.yaml"
 	(cd "$FILES" && md5sum --quiet -c "$CONTROL/md5sums")
+}
+
+@test "its programs check at run time what the release build has them check" {
+	local program file flag
+	for program in covey covey-httpd covey-versiond covey-discoverd covey-syncd covey-check; do
+		file=$FILES/usr/bin/$program
+		readelf -hW "$file" | grep -q 'Type: *DYN'			# anywhere in memory
+		readelf -lW "$file" | grep -q ' GNU_RELRO '
+		readelf -dW "$file" | grep -q 'BIND_NOW'
+		readelf -lW "$file" | grep -qE ' GNU_STACK .* RW +0x'		# nothing runs on the stack
+		readelf -sW --dyn-syms "$file" | grep -q __stack_chk_fail
+		readelf -sW --dyn-syms "$file" | grep -q __snprintf_chk
+		# How each file was compiled is told by what the package leaves out.
+		readelf -p .debug_str "$ONE/deb/work/build/bin/$program" | grep -o 'GNU C17.*' >compiled
+		[ -s compiled ]
+		for flag in -ftrivial-auto-var-init=zero -fstack-clash-protection -fstack-protector-strong; do
+			[ "$(grep -c -- "$flag" compiled)" -eq "$(wc -l <compiled)" ]
+		done
+	done
+	[ "$(dpkg --print-architecture)" != amd64 ] || [ "$(objdump -d --no-show-raw-insn "$file" | grep -c endbr64)" -gt 20 ]
+	make -C "$TOP" -n V=1 B="$D/none" "$D/none/obj/lib/base/buf.o" | grep -q -- -D_FORTIFY_SOURCE=3
+	# and clang takes the same
+	make -C "$TOP" -n V=1 B="$D/none" CC=clang "$D/none/obj/lib/base/buf.o" | grep -q -- -ftrivial-auto-var-init=zero
 }
 
 @test "no configuration of it is dpkg's, so an upgrade asks nothing" {

@@ -10,7 +10,7 @@ setup_file() {
 
 setup() {
 	covey_setup
-	export HELD_DISK=$D/held
+	export HELD_DISK=$D/group/held		# beside the key, where roles may read
 	# Preloaded before the sanitizer's own library, of which it replaces nothing.
 	export ASAN_OPTIONS=$ASAN_OPTIONS:verify_asan_link_order=0
 	export LD_PRELOAD=$BATS_FILE_TMPDIR/held-disk.so

@@ -93,8 +93,8 @@ TOP=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
 export TOP
 # A sanitized program takes ten times as long to start, and twelve of them are a group of three:
 # `make soak` runs these files sanitized, too.
-unsanitized=' away check cli clients cuts dates delta directories disks docs held history holders http-group identity
-	init layout lists load operators overlap pages partition pull recursive renew repair restart restore scrub up windows wipe '
+unsanitized=' access-group away check cli clients cuts dates delta directories disks docs floods held history holders http-group
+	identity init keys layout lists load operators overlap pages partition pull recursive renew repair restart restore scrub up windows wipe '
 released() { local deb; deb=$("$TOP/tests/package") && echo "${deb%/*}/work/build/bin"; }
 export SCENARIO_BIN="${SCENARIO_BIN-${COVEY_BIN-$TOP/build/asan/bin}}"
 if [ -z "${COVEY_BIN-}" ]; then

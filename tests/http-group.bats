@@ -141,7 +141,7 @@ together() {
 	python3 - "$@" <<-'EOF'
 	import os, signal, socket, sys, time
 	port, count, pid = map(int, sys.argv[1:])
-	ask = b"GET /f HTTP/1.1\r\nHost: x\r\n\r\n"
+	ask = b"GET /f HTTP/1.1\r\nHost: localhost\r\n\r\n"
 	def answer(s):
 	    got = b""
 	    while b"\r\n\r\n" not in got or not got.endswith(b"same\n"):

@@ -62,7 +62,7 @@ versions() {
 	[ "$(code --data-binary hello "$URL/q.html")" = 201 ]
 	[ "$(code "$URL/q.html")" = 200 ]
 	[ "$(header Content-Type)" = "text/html; charset=utf-8" ]
-	answer 'PUT /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
+	answer 'PUT /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'
 	[ "$(statuses)" = "411 " ]
 	[ "$(code -X PUT --data-binary '' "$URL/empty")" = 201 ]
 	[ "$(code "$URL/empty")" = 200 ]
@@ -78,7 +78,7 @@ versions() {
 	[ "$(code -I "$URL/a")" = 200 ]
 	grep -viE '^(date|cache-status):' headers >head.headers
 	diff get.headers head.headers
-	answer 'HEAD /a HTTP/1.1\r\nHost: a\r\n\r\nHEAD /none HTTP/1.1\r\nHost: a\r\n\r\nHEAD /a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
+	answer 'HEAD /a HTTP/1.1\r\nHost: localhost\r\n\r\nHEAD /none HTTP/1.1\r\nHost: localhost\r\n\r\nHEAD /a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'
 	[ "$(statuses)" = "200 404 200 " ]
 	run grep -avE '^(HTTP/1\.1 .*|[A-Za-z-]+: .*|)$' <(tr -d '\r' <answer)	# heads, and nothing else
 	[ "$status" -eq 1 ]
@@ -173,7 +173,7 @@ versions() {
 @test "a form that is cut off or malformed stores nothing" {
 	httpd n
 	form='--B\r\nContent-Disposition: form-data; name=f; filename=cut\r\n\r\nhello'
-	answer "POST /d/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: multipart/form-data; boundary=B\r\nContent-Length: $((${#form} - 6))\r\n\r\n$form"
+	answer "POST /d/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: multipart/form-data; boundary=B\r\nContent-Length: $((${#form} - 6))\r\n\r\n$form"
 	[ "$(statuses)" = "400 " ]
 	[ "$(code -H 'Content-Type: multipart/form-data' --data-binary x "$URL/d/")" = 400 ]
 	[ "$(code "$URL/d/cut")" = 404 ]
@@ -436,7 +436,7 @@ names_of_json() { jq -r '.[].href[0:5]' "$@"; }
 	[ "$(code "$URL/m/")" = 200 ]
 	grep -o '^<tr><td><a href="[^"]*' body | sed 's,.*",,' | cut -c 1-5 | cmp - <(echo z/; head -n -1 all)
 	[ "$(tail -n 1 body)" = '</html>' ]
-	printf 'HEAD /m/?format=text HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n' | raw "${URL##*:}" 20 >answer
+	printf 'HEAD /m/?format=text HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' | raw "${URL##*:}" 20 >answer
 	grep -qi '^transfer-encoding: chunked' answer
 	[ "$(sed '1,/^\r$/d' answer | wc -c)" -eq 0 ]
 	# Pages of one part and of several link on, until nothing follows.
@@ -467,7 +467,7 @@ for i in range(n):
     s = socket.socket()
     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     s.connect(("127.0.0.1", port))
-    s.sendall(b"GET /m/?format=json HTTP/1.1\r\nHost: a\r\n\r\n")
+    s.sendall(b"GET /m/?format=json HTTP/1.1\r\nHost: localhost\r\n\r\n")
     all.append(s)
 for i, s in enumerate(all):
     got = 0
@@ -505,7 +505,7 @@ import os, socket, sys
 s = socket.socket()
 s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
 s.connect(("127.0.0.1", int(sys.argv[1])))
-s.sendall(b"GET /m/?format=json HTTP/%s\r\nHost: a\r\n\r\n" % sys.argv[2].encode())
+s.sendall(b"GET /m/?format=json HTTP/%s\r\nHost: localhost\r\n\r\n" % sys.argv[2].encode())
 got = s.recv(4096)
 for name in os.listdir(sys.argv[3]):
     os.truncate(sys.argv[3] + "/" + name, 100)
@@ -691,19 +691,19 @@ PY
 	[ "$(code -H 'Expect: 200-ok' -T a "$URL/c")" = 417 ]
 	[ "$(code -H 'Expect: 100-continue' --expect100-timeout 10 -H 'If-Match: "x"' -T a "$URL/a")" = 412 ]
 	[ "$(versions "$URL/a")" -eq 1 ]
-	answer 'PUT /s HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi'
+	answer 'PUT /s HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi'
 	[[ $(statuses) == *"201 " ]]
 }
 
 @test "chunked bodies, with extensions and trailers; digests in a trailer count" {
 	httpd n
-	answer 'PUT /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n5;x="y"\r\nhello\r\n006\r\n world\r\n0\r\nX: y\r\n\r\n'
+	answer 'PUT /a HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n5;x="y"\r\nhello\r\n006\r\n world\r\n0\r\nX: y\r\n\r\n'
 	[ "$(statuses)" = "201 " ]
 	[ "$(curl -sf "$URL/a")" = "hello world" ]
 	digest=$(printf hello | openssl dgst -sha256 -binary | base64)
-	answer "PUT /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n5\r\nhello\r\n0\r\nRepr-Digest: sha-256=:$digest:\r\n\r\n"
+	answer "PUT /b HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n5\r\nhello\r\n0\r\nRepr-Digest: sha-256=:$digest:\r\n\r\n"
 	[ "$(statuses)" = "201 " ]
-	answer "PUT /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n5\r\nhullo\r\n0\r\nRepr-Digest: sha-256=:$digest:\r\n\r\n"
+	answer "PUT /c HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n5\r\nhullo\r\n0\r\nRepr-Digest: sha-256=:$digest:\r\n\r\n"
 	[ "$(statuses)" = "400 " ]
 	[ "$(code "$URL/c")" = 404 ]
 	bytes 3000000 >big
@@ -752,9 +752,9 @@ PY
 @test "a body that stops in the middle stores nothing" {
 	httpd n
 	RAW_SECONDS=1
-	answer 'PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhello' || :
-	answer 'PUT /b HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n' || :
-	(printf 'PUT /c HTTP/1.1\r\nHost: a\r\nContent-Length: 5000000\r\n\r\n'; bytes 3000000) | timeout 1 "$TOP/tests/raw" "$(PORT)" 1 >/dev/null || :
+	answer 'PUT /a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhello' || :
+	answer 'PUT /b HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n' || :
+	(printf 'PUT /c HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000000\r\n\r\n'; bytes 3000000) | timeout 1 "$TOP/tests/raw" "$(PORT)" 1 >/dev/null || :
 	for p in a b c; do [ "$(code "$URL/$p")" = 404 ]; done
 	run find "$STORE/tree" "$STORE/tmp" "$STORE/history" -type f
 	[ -z "$output" ]
@@ -765,14 +765,14 @@ PY
 @test "pipelined requests are answered in order; keep-alive; close" {
 	httpd n
 	echo -n one | curl -sfT - "$URL/a"
-	answer 'GET /a HTTP/1.1\r\nHost: a\r\n\r\nPUT /b HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\ntwoGET /b HTTP/1.1\r\nHost: a\r\n\r\nPUT /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nthree\r\n0\r\n\r\nGET /c HTTP/1.1\r\nHost: a\r\n\r\nDELETE /b HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nGET /a HTTP/1.1\r\nHost: a\r\n\r\n'
+	answer 'GET /a HTTP/1.1\r\nHost: localhost\r\n\r\nPUT /b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\ntwoGET /b HTTP/1.1\r\nHost: localhost\r\n\r\nPUT /c HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nthree\r\n0\r\n\r\nGET /c HTTP/1.1\r\nHost: localhost\r\n\r\nDELETE /b HTTP/1.1\r\nHost: localhost\r\n\r\nGET /b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\nGET /a HTTP/1.1\r\nHost: localhost\r\n\r\n'
 	[ "$(statuses)" = "200 201 200 201 200 204 404 " ]
 	[ "$(curl -sf -w '%{num_connects} ' -o /dev/null "$URL/a" -o /dev/null "$URL/c" "$URL/a")" = "1 0 one0 " ]
 	answer 'GET /a HTTP/1.0\r\n\r\nGET /a HTTP/1.0\r\n\r\n'
 	[ "$(statuses)" = "200 " ]
 	answer 'GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET /a HTTP/1.0\r\n\r\n'
 	[ "$(statuses)" = "200 200 " ]
-	for _ in $(seq 500); do printf 'GET /a HTTP/1.1\r\nHost: a\r\n\r\n'; done >pipe
+	for _ in $(seq 500); do printf 'GET /a HTTP/1.1\r\nHost: localhost\r\n\r\n'; done >pipe
 	raw "$(PORT)" 2 <pipe >"$D/answer"
 	[ "$(statuses | wc -w)" -eq 500 ]
 }
@@ -801,7 +801,7 @@ print(s.recv(100).split(b"\r\n")[0].decode())' "$(PORT)"
   idle_timeout: 2'
 	echo x | curl -sfT - "$URL/a"
 	exec {body}<>"/dev/tcp/127.0.0.1/$(PORT)" {idle}<>"/dev/tcp/127.0.0.1/$(PORT)"
-	printf 'PUT /b HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhel' >&$body
+	printf 'PUT /b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhel' >&$body
 	run timeout 60 cat <&$body
 	[ "$status" -eq 0 ]
 	run timeout 60 cat <&$idle
@@ -818,7 +818,7 @@ print(s.recv(100).split(b"\r\n")[0].decode())' "$(PORT)"
 import socket, sys, time
 slow = [socket.create_connection(("127.0.0.1", int(sys.argv[1]))) for _ in range(300)]
 for i, s in enumerate(slow):
-    s.sendall((b"GET /a HTTP/1.1\r\nX: ", b"PUT /b HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx", b"")[i % 3])
+    s.sendall((b"GET /a HTTP/1.1\r\nX: ", b"PUT /b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nx", b"")[i % 3])
 open("sent", "w").close()
 time.sleep(100)
 PY
@@ -873,10 +873,10 @@ PY
 	node_conf n "$(port)"
 	# shellcheck disable=SC2059
 	request() { printf "$@" | timeout 10 covey-httpd --inetd -c "$CONF"; }
-	run request 'PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello'
+	run request 'PUT /a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello'
 	[ "$status" -eq 0 ]
 	[[ $output == "HTTP/1.1 201"* ]]
-	run request 'GET /a HTTP/1.1\r\nHost: a\r\n\r\nGET /none HTTP/1.1\r\nHost: a\r\n\r\n'
+	run request 'GET /a HTTP/1.1\r\nHost: localhost\r\n\r\nGET /none HTTP/1.1\r\nHost: localhost\r\n\r\n'
 	[ "$status" -eq 0 ]
 	[[ $output == "HTTP/1.1 200"*hello"HTTP/1.1 404"* ]]
 	run request 'GET /a HTTP/1.0\n\n'
@@ -894,7 +894,7 @@ PY
 	done
 	[ "$(curl -sf "$URL/n/?format=json" | jq length)" -eq 17 ]
 	[ "$(curl -sf "$URL/n/a%20b")" = "$(curl -sf "$URL/n/%61%20%62")" ]
-	answer 'GET /n/\xc3\xa4 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
+	answer 'GET /n/\xc3\xa4 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'
 	[ "$(statuses)" = "200 " ]
 	long=$(printf 'x%.0s' $(seq 254))
 	[ "$(code -T "$CONF" "$URL/$long")" = 201 ]
@@ -950,6 +950,77 @@ PY
 	[ -z "$(header Content-Security-Policy)" ]
 }
 
+@test "what a browser might run is served sandboxed, whatever its name and type" {
+	httpd n
+	for name in a.atom a.xsl a.mml a.xhtml a.svg a.html a.xml a.js; do
+		echo '<x/>' | curl -sfT - "$URL/$name"
+		[ "$(code "$URL/$name")" = 200 ]
+		[[ $(header Content-Security-Policy) == "sandbox; default-src 'none';"* ]]
+		[ "$(header X-Content-Type-Options)" = nosniff ]
+	done
+	echo x | curl -sf -H 'Content-Type: multipart/x-mixed-replace; boundary=b' -T - "$URL/m"
+	[ "$(code "$URL/m")" = 200 ]
+	[[ $(header Content-Security-Policy) == sandbox* ]]
+	[ "$(header Content-Disposition)" = attachment ]
+	for name in a.png a.txt a.pdf a.zip a.mp4 a.bin; do
+		echo x | curl -sfT - "$URL/$name"
+		[ "$(code "$URL/$name")" = 200 ]
+		[ -z "$(header Content-Security-Policy)" ]
+		[ "$(header X-Content-Type-Options)" = nosniff ]
+	done
+}
+
+@test "sites: a directory shows its index.html, and runs what is in it, there alone" {
+	httpd n 'sites: [/www]'
+	page='<script>1</script>'
+	for path in www/index.html www/d/index.html www/b/x.html wwwx/index.html; do
+		echo "$page$path" | curl -sfT - "$URL/$path"
+	done
+	for path in www/ www/d/; do
+		[ "$(code "$URL/$path")" = 200 ]
+		[ "$(cat body)" = "$page${path}index.html" ]
+		[ -z "$(header Content-Security-Policy)" ]
+		[[ $(header Content-Type) == text/html* ]]
+		etag=$(header ETag)
+		[ "$(code -H "If-None-Match: $etag" "$URL/$path")" = 304 ]
+	done
+	[ "$(code "$URL/www")" = 301 ]
+	[ "$(code "$URL/www/b/x.html")" = 200 ]
+	[ -z "$(header Content-Security-Policy)" ]
+	# Without a page it is a directory, and so it is for who asks for a list, and elsewhere.
+	[ "$(curl -sf -H 'Accept: text/plain' "$URL/www/b/")" = "$(curl -sf "$URL/www/b/?format=text")" ]
+	grep -q x.html <(curl -sf "$URL/www/b/")
+	grep -q index.html <(curl -sf "$URL/www/?format=text")
+	[ "$(code "$URL/wwwx/")" = 200 ]
+	! grep -q script body
+	[ "$(code "$URL/wwwx/index.html")" = 200 ]
+	[[ $(header Content-Security-Policy) == sandbox* ]]
+	[ "$(code "$URL/www/none/")" = 404 ]
+	[ "$(code "$URL/www/none")" = 404 ]
+}
+
+@test "a name that is not this node's is 421, so that a page of another site writes nothing" {
+	httpd n 'hosts: [files.example.org]'
+	[ "$(code -H 'Host: evil.example' -H 'Origin: http://evil.example' -T "$CONF" "$URL/f")" = 421 ]
+	grep -q 'hosts in covey.yaml' body
+	[ "$(code -H 'Host: evil.example' "$URL/.covey/status")" = 421 ]
+	[ "$(code "$URL/f")" = 404 ]
+	for name in localhost LOCALHOST: "localhost.:${URL##*:}" 127.0.0.1 '[::1]:1' n "$(uname -n)" files.example.org Files.Example.ORG:80; do
+		[ "$(code -H "Host: ${name%:}" "$URL/f")" = 404 ]
+	done
+	for name in example.org evil-files.example.org 127.0.0.1.evil.example nn; do
+		[ "$(code -H "Host: $name" "$URL/f")" = 421 ]
+	done
+	for page in healthz readyz; do
+		[ "$(code -H 'Host: any.example' "$URL/.covey/$page")" = 200 ]
+	done
+	printf 'GET /f HTTP/1.0\r\n\r\n' | raw "${URL##*:}" | grep -q '^HTTP/1.1 404'
+	printf 'GET http://evil.example/f HTTP/1.1\r\nHost: localhost\r\n\r\n' | raw "${URL##*:}" | grep -q '^HTTP/1.1 421'
+	[ "$(curl -s "$URL/.covey/metrics" | sed -n 's/^covey_floods_total{kind="host"} //p')" -eq 7 ]
+	grep -q "hosts: asked by another name, answered 421: 1 since the last such line, the last one from this machine" n.log
+	[ "$(grep -c 'answered 421' n.log)" -eq 1 ]
+}
+
 @test "Cache-Control: only-if-cached, max-age, no-cache in a group of one" {
 	httpd n
 	echo x | curl -sfT - "$URL/a"
@@ -973,7 +1044,7 @@ PY
 @test "requests that could be smuggled are refused and the connection closes" {
 	httpd n
 	echo x | curl -sfT - "$URL/a"
-	h='Host: a\r\n'
+	h='Host: localhost\r\n'
 	refused 400 "POST /a HTTP/1.1\r\n${h}Content-Length: 4\r\nContent-Length: 4\r\n\r\nabcdGET /a HTTP/1.1\r\n${h}\r\n"
 	refused 400 "POST /a HTTP/1.1\r\n${h}Content-Length: 4\r\nContent-Length: 5\r\n\r\nabcd"
 	refused 400 "POST /a HTTP/1.1\r\n${h}Content-Length: 4, 4\r\n\r\nabcd"

@@ -192,7 +192,7 @@ heads() {
 		sed -E "$unsteady" headers >of_head
 		cmp get.code head.code
 		diff of_get of_head
-		printf 'HEAD %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n' "$what" | raw "${URLS[R]##*:}" 20 >answer
+		printf 'HEAD %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n' "$what" | raw "${URLS[R]##*:}" 20 >answer
 		[ "$(sed '1,/^\r$/d' answer | wc -c)" -eq 0 ]
 	done
 }

@@ -76,7 +76,7 @@ json() { curl -sf -g -m 30 -H 'Accept: application/json' "$@"; }
 		        return next(int(line.split()[1]) for line in file if line.startswith("Pss_Anon:"))
 
 		def get(client):
-		    client.sendall(b"GET /f HTTP/1.1\r\nHost: one\r\n\r\n")
+		    client.sendall(b"GET /f HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		    answer = b""
 		    while not answer.endswith(b"text\n"):
 		        got = client.recv(4096)

@@ -18,7 +18,7 @@ port, path, name = sys.argv[1:]
 with open(name, "rb") as f:
     body = f.read()
 s = socket.create_connection(("127.0.0.1", int(port)))
-s.sendall(b"PUT %s HTTP/1.1\r\nHost: a\r\nConnection: close\r\nPrefer: wait=60\r\nContent-Length: %d\r\n\r\n" %
+s.sendall(b"PUT %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nPrefer: wait=60\r\nContent-Length: %d\r\n\r\n" %
           (path.encode(), len(body)))
 s.sendall(body[:len(body) // 2])
 while not os.path.exists("go"):

@@ -95,6 +95,18 @@ setup_file() {
 	done
 }
 
+@test "who is neither root nor of the group covey reaches no socket of the roles, and each role reloads" {
+	local role
+	for role in discoverd versiond syncd; do
+		grep -qx 'SocketMode=0660' "$UNITS/covey-$role.socket"
+		grep -qx 'SocketUser=covey' "$UNITS/covey-$role.socket"
+		grep -qx 'SocketGroup=covey' "$UNITS/covey-$role.socket"
+	done
+	for role in httpd discoverd versiond syncd; do
+		grep -qx "ExecReload=/bin/sh -c 'kill -HUP \${MAINPID}'" "$UNITS/covey-$role.service"
+	done
+}
+
 @test "a role that cannot start takes its sockets along, one that hangs is ended" {
 	local common=$UNITS/covey-.service.d/10-common.conf
 	grep -qx 'OnFailure=stop-covey@%p.service' "$common"
@@ -129,7 +141,7 @@ setup_file() {
 		[ -x "$ROOT$program" ]
 	done < <(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$UNITS"/covey-*.service)
 	run sed -n 's/^FileDescriptorName=//p' "$UNITS"/covey-*.socket
-	[ "$(sort -u <<<"$output" | xargs)" = "discover discovery http sync version versions" ]
+	[ "$(sort -u <<<"$output" | xargs)" = "discover discovery http http-unix https sync version versions" ]
 }
 
 @test "as shipped every socket is on loopback or a local path" {
@@ -198,16 +210,22 @@ Environment=COVEY_CONFIG=$ROOT/etc/covey/covey.yaml" ]
 	  store: $D/store
 	  run: $D/run
 	listen:
-	  http: "[::1]:8080"
+	  http: ["[::1]:8080", 8081]
+	  https: 8443
+	  unix: $D/run/http.sock
 	  discovery: 5721
 	  versions: 192.0.2.8:5722
+	tls: { certificate: a, key: b }
 	group:
 	  key_file: $D/key
 	access: open
 	YAML
 	run covey units -c "$D/covey.yaml"
 	[ "$status" -eq 0 ]
-	[[ $output == *'ListenStream=[::1]:8080'* ]]
+	[[ $output == *$'Wants=covey-httpd-https.socket covey-httpd-unix.socket\n[Socket]\nListenStream=\nListenStream=[::1]:8080\nListenStream=192.0.2.7:8081\n'* ]]
+	[[ $output == *"ListenStream=$D/run/http.sock"* ]]
+	[[ $output == *'Sockets=covey-httpd-https.socket covey-httpd-unix.socket'* ]]
+	[[ $output == *$'covey-httpd-https.socket.d/50-address.conf\n[Socket]\nListenStream=\nListenStream=192.0.2.7:8443\n'* ]]
 	[[ $output == *'ListenDatagram=192.0.2.7:5721'* ]]
 	[[ $output == *'ListenDatagram=192.0.2.8:5722'* ]]
 	[[ $output == *"ListenSequentialPacket=$D/run/version.sock"* ]]

@@ -116,7 +116,7 @@ host, port = sys.argv[1].removeprefix("http://").split(":")
 s = socket.socket()
 s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
 s.connect((host, int(port)))
-s.sendall(b"GET /%s/?format=text HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % sys.argv[2].encode())
+s.sendall(b"GET /%s/?format=text HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % sys.argv[2].encode())
 answer = s.recv(1000)
 open("begun", "w").close()
 while not os.path.exists("go"):

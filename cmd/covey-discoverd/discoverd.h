@@ -18,10 +18,12 @@
 #include "courier.h"
 #include "discover_talk.h"
 #include "gossip.h"
+#include "keyring.h"
 #include "pool.h"
 #include "sealed.h"
 #include "serve.h"
 #include "service.h"
+#include "unopened.h"
 #include "waking.h"
 
 /* Which start of this node this is, and what it is to the group: state/standing.ini. */
@@ -59,6 +61,8 @@ struct discoverd {
 	struct pool *pool;		/* one thread: what is written goes in order */
 	struct gossip gossip;		/* with the view; its sockets may be missing: a group of one */
 	struct seal_keys keys;
+	struct keyring keyring;
+	struct unopened *unopened;
 	struct buf packet;		/* the message being made */
 
 	struct sealed_socket *unicast, *multicast;

@@ -31,12 +31,24 @@ struct change {
 	uint64_t waits_told;		/* of waits_changes */
 };
 
+/* Whatever it says of itself. */
+static void flag_key(const struct view *view, struct member *member)
+{
+	const struct view_entry *entry = view_entry(view, member->id);
+
+	member->flags &= (uint8_t)~MEMBER_OTHER_KEY;
+	if (entry != NULL && entry->other_key)
+		member->flags |= MEMBER_OTHER_KEY;
+}
+
 static void reply_members(struct discoverd *d, struct serve_request *const *to, size_t count)
 {
 	struct members members = MEMBERS_INIT;
 	struct buf body = BUF_INIT;
 
 	view_members(&d->gossip.view, &members);
+	for (size_t i = 0; i < members.count; i++)
+		flag_key(&d->gossip.view, &members.list[i]);
 	discover_members_pack(&body, &members, memory_offset(d));
 	for (size_t i = 0; i < count; i++)
 		serve_reply(to[i], DISCOVER_MEMBERS, buf_str(&body), NULL, 0);

@@ -336,13 +336,28 @@ static void warn_of_key(const struct conf *conf)
 	free(why);
 }
 
+static void discoverd_rekey(struct service *service)
+{
+	struct discoverd *d = service->data;
+
+	d->gossip.group = d->keys.list[0].group;
+	discoverd_stir(d);
+}
+
+static void discoverd_reload(struct service *service)
+{
+	struct discoverd *d = service->data;
+
+	keyring_reload(&d->keyring);
+}
+
 static int start_gossip(struct discoverd *d, struct err *err)
 {
 	struct members members = MEMBERS_INIT;
 	uint64_t now = clock_mono_ms();
 	struct member self;
 
-	if (identity_keys(d->service->conf, &d->keys, err) < 0 ||
+	if (keyring_start(&d->keyring, d->service, &d->keys, discoverd_rekey, err) < 0 ||
 	    identity_member(d->service->conf, store_node(d->service->store), &self, err) < 0 ||
 	    memory_load(d, &self.discovery, &members, err) < 0)
 		return -1;
@@ -379,7 +394,8 @@ static void discoverd_free(struct discoverd *d)
 	members_clear(&d->saving.members);
 	free(d->logged);
 	buf_clear(&d->packet);
-	explicit_bzero(&d->keys, sizeof d->keys);
+	keyring_clear(&d->keyring);
+	unopened_close(d->unopened);
 	free(d);
 }
 
@@ -409,6 +425,7 @@ static int discoverd_start(struct service *service, struct err *err)
 	service->data = d;
 	d->service = service;
 	d->multicast_fd = -1;
+	d->unopened = unopened_open(store_run(service->store), NULL);
 	d->pool = pool_new(1);
 	d->round.fire = round_due;
 	d->publish.fire = publish;
@@ -439,6 +456,7 @@ int main(int argc, char **argv)
 		.sockets = sockets,
 		.start = discoverd_start,
 		.busy = discoverd_is_busy,
+		.reload = discoverd_reload,
 		.stop = discoverd_stop,
 		.free = discoverd_finish,
 	};

@@ -317,6 +317,31 @@ static bool is_of_the_layout(void *data, uint64_t id)
 	return layout_find(agent_layout(&d->agent), id) != NULL;
 }
 
+static void network_note_key(struct discoverd *d, struct view_entry *entry, bool other_key)
+{
+	uint64_t now = clock_mono_ms();
+
+	if (entry == NULL)
+		return;
+	/* Anybody may send from its address: one that is heard is not shut out. */
+	if (other_key && entry->opened != 0 && now - entry->opened < VIEW_DOWN_MS)
+		return;
+	if (!other_key)
+		entry->opened = now;
+	d->gossip.view.changes += entry->other_key != other_key;
+	entry->other_key = other_key;
+}
+
+static void network_refused(void *data, const struct address *from, bool sealed)
+{
+	struct discoverd *d = data;
+
+	unopened_count(d->unopened, UNOPENED_DISCOVERY);
+	for (size_t i = 0; sealed && i < d->gossip.view.count; i++)
+		if (address_eq(&d->gossip.view.entries[i].member.discovery, from))
+			network_note_key(d, &d->gossip.view.entries[i], true);
+}
+
 /* A message from there, however it came. */
 static void network_hear(struct discoverd *d, const struct wire *wire, const struct address *from)
 {
@@ -327,6 +352,7 @@ static void network_hear(struct discoverd *d, const struct wire *wire, const str
 		discoverd_stir(d);
 	if (gossip_is_answer(&d->gossip, wire))
 		seeds_heard(d, from);
+	network_note_key(d, view_entry(&d->gossip.view, wire->sender.id), false);
 	gossip_receive(&d->gossip, wire, from, clock_mono_ms());
 	memory_heard(d, wire);
 	agent_hear(&d->agent, wire, from, clock_mono_ms());
@@ -400,6 +426,8 @@ void network_carried(struct discoverd *d, struct str packet, struct buf *ret)
 		d->carried_from.len = 0;
 		d->carried = NULL;
 		network_batch_done(d);
+	} else if (d->courier != NULL) {
+		unopened_count(d->unopened, UNOPENED_HTTP);
 	}
 	buf_clear(&plain);
 }
@@ -430,7 +458,8 @@ static void network_send(void *data, const struct address *to, bool expects)
 static struct sealed_socket *network_socket(struct discoverd *d, int fd, bool shared, struct err *err)
 {
 	static const struct sealed_role own = { .role = WIRE_DISCOVERY, .received = network_received,
-						.batch_done = network_batch_done };
+						.batch_done = network_batch_done,
+						.refused = network_refused };
 	static const struct sealed_role everybodys = { .role = WIRE_DISCOVERY, .received = network_received,
 						       .batch_done = network_batch_done, .shared = true };
 

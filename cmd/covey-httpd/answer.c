@@ -3,6 +3,7 @@
 
 #include "loop/conn.h"
 #include "digest.h"
+#include "door.h"
 #include "fields.h"
 #include "group.h"
 #include "httpdate.h"
@@ -74,6 +75,21 @@ void answer_begin(struct conn *c, int status)
 	answer_connection_field(c);
 }
 
+static void answer_add_cache_control(const struct conn *c, const char *value, struct buf *to)
+{
+	if (!door_is_private(c)) {
+		reply_field(to, "Cache-Control", str_of(value));
+		return;
+	}
+	reply_fieldf(to, "Cache-Control", "private, %s", value);
+	reply_field(to, "Vary", STR("Authorization"));
+}
+
+void answer_cache_control(struct conn *c, const char *value)
+{
+	answer_add_cache_control(c, value, &c->output.text);
+}
+
 void answer_count(struct conn *c, bool confirmed)
 {
 	struct answers *answers = c->worker->answers;
@@ -122,7 +138,7 @@ void answer_begin_list(struct conn *c, enum media media, struct str links)
 
 	answer_begin(c, 200);
 	reply_field(out, "Content-Type", str_of(fields_media_type(media)));
-	reply_field(out, "Cache-Control", STR("no-cache"));
+	answer_cache_control(c, "no-cache");
 	reply_field(out, "Vary", STR("Accept"));
 	reply_field(out, "X-Content-Type-Options", STR("nosniff"));
 	if (media == MEDIA_HTML)
@@ -238,7 +254,7 @@ static void answer_error_page(struct conn *c, struct reply_error *error, struct 
 	error->path = buf_str(path);
 }
 
-/* The client is told detail; the log, of a server's error, what is in logged. */
+/* The client is told detail; the log, of a server's error, what is in logged, unless that is nothing. */
 static void answer_error_whole(struct conn *c, int status, struct str fields, struct str detail,
 			       struct str logged)
 {
@@ -258,13 +274,15 @@ static void answer_error_whole(struct conn *c, int status, struct str fields, st
 	c->last = answer_is_last(c) || c->head.size == 0;
 	error.close = c->last;
 	buf_addstr(&lines, fields);
+	if (door_is_private(c))
+		answer_add_cache_control(c, "no-cache", &lines);
 	peer_sign(c, status, fields, &lines);
 	error.fields = buf_str(&lines);
 	reply_error(&c->output.text, &error);
 	buf_clear(&scratch);
 	buf_clear(&lines);
 	buf_clear(&path);
-	if (status >= 500 && status != 501 && status != 504 && status != 505 &&
+	if (logged.n > 0 && status >= 500 && status != 501 && status != 504 && status != 505 &&
 	    !answer_is_for_a_node(c, status))
 		answer_log_error(c, status, logged);
 	conn_answered(c);
@@ -273,6 +291,11 @@ static void answer_error_whole(struct conn *c, int status, struct str fields, st
 void answer_error_with(struct conn *c, int status, struct str fields, struct str detail)
 {
 	answer_error_whole(c, status, fields, detail, detail);
+}
+
+void answer_error_quietly(struct conn *c, int status, struct str fields, struct str detail)
+{
+	answer_error_whole(c, status, fields, detail, (struct str)STR_INIT);
 }
 
 void answer_error(struct conn *c, int status, const char *format, ...)
@@ -347,6 +370,10 @@ void answer_err(struct conn *c, const struct err *err)
 {
 	int status = answer_is_for_now(err) ? 503 : answer_status(err->kind);
 
+	if (err->sys == EMFILE || err->sys == ENFILE) {
+		floods_answer_busy(c, FLOOD_DESCRIPTORS, "too many files are open here: come again");
+		return;
+	}
 	answer_error_whole(c, status, (struct str)STR_INIT, str_of(err_reason(err)),
 			   str_of(err->text));
 }
@@ -364,7 +391,7 @@ void answer_redirect(struct conn *c, int status, struct str location)
 	answer_begin(c, status);
 	reply_field(&c->output.text, "Location", location);
 	/* A directory may be a file one day: a browser must not remember the redirect. */
-	reply_field(&c->output.text, "Cache-Control", STR("no-cache"));
+	answer_cache_control(c, "no-cache");
 	answer_version_state(c);
 	buf_addstr(&body, location);
 	buf_addc(&body, '\n');

@@ -19,6 +19,8 @@ struct conn;
 
 /* Status line, Date, Connection; then fields by reply_field(), and one of the ends below. */
 void answer_begin(struct conn *, int status);
+/* Cache-Control of an answer; one that not everybody would get is private, and varies by who asks. */
+void answer_cache_control(struct conn *, const char *value);
 void answer_version_state(struct conn *);
 void answer_state_text(const struct conn *, struct buf *);	/* the value of Version-State, by request.ask */
 /* What a cache would say of it; the node's name is filled in. */
@@ -40,6 +42,8 @@ void answer_error(struct conn *, int status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /* The same with further field lines, each with its CR LF. */
 void answer_error_with(struct conn *, int status, struct str fields, struct str detail);
+/* The same, and the log says nothing of it. */
+void answer_error_quietly(struct conn *, int status, struct str fields, struct str detail);
 /* An error that says how sure it is, by request.ask. */
 void answer_version_error(struct conn *, int status, struct str why);
 void answer_unconfirmed(struct conn *);		/* 504, to who wants a confirmed answer only */

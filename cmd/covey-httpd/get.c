@@ -39,6 +39,7 @@
 #include <inttypes.h>
 #include <unistd.h>
 
+#define SITE_PAGE "index.html"		/* by which a directory of a site is shown */
 #define INLINE_BYTES (16u << 10)	/* such a body leaves with its head, in one segment */
 #define SYNCD_SLACK_MS 750		/* covey-syncd's own steps, besides the holders' time */
 #define LOWER_MAX 16			/* versions that were never confirmed, one below the other */
@@ -179,11 +180,63 @@ static int get_look_here(struct conn *c, struct err *err)
 	return status;
 }
 
+/* sites */
+
+/* The configuration says that what is stored there is its own site's. */
+static bool is_of_a_site(const struct conf *conf, struct str path)
+{
+	for (size_t i = 0; i < conf->sites.count; i++) {
+		struct str site = str_of(conf->sites.texts[i]);
+
+		if (site.n == 0 || (str_starts(path, site) && (path.n == site.n || path.s[site.n] == '/')))
+			return true;
+	}
+	return false;
+}
+
+bool get_start_site(struct conn *c)
+{
+	struct request *r = &c->request;
+	struct buf page = BUF_INIT;
+
+	if (!r->slash || c->head.query.s != NULL || r->peer ||
+	    !is_of_a_site(c->worker->httpd->conf, buf_str(&r->path)))
+		return false;
+	path_join(&page, buf_str(&r->path), STR(SITE_PAGE));
+	buf_clear(&r->path);
+	r->path = page;
+	r->slash = false;
+	r->site = true;
+	get_start(c);
+	return true;
+}
+
+/* There is no such page: the directory's names are shown, as anywhere. */
+static enum get_step get_site_directory(struct conn *c)
+{
+	struct request *r = &c->request;
+
+	if (r->end != NULL)
+		r->end(c);
+	r->end = NULL;
+	r->get = NULL;
+	pull_end(c);
+	store_entry_clear(&r->entry);
+	r->path.len = path_parent(buf_str(&r->path)).n;
+	r->path.data[r->path.len] = '\0';
+	r->site = r->aged = false;
+	r->slash = true;
+	index_start(c);
+	return GET_DONE;
+}
+
 /* If-Match: * and the like hold of nothing too. */
 static enum get_step get_answer_nothing(struct conn *c)
 {
 	struct cond_target target = { .exists = false };
 
+	if (c->request.site)
+		return get_site_directory(c);
 	if (cond_check(&c->request.cond, &target) == COND_FAILED)
 		return get_refuse(c, 412, STR("nothing is there"));
 	return get_refuse(c, 404, STR("no such file"));
@@ -1046,19 +1099,25 @@ static enum get_step get_older(struct conn *c)
 
 /* send: the fields */
 
-/* Whether a browser runs what is in it: HTML, and XML of any kind. */
-static bool is_active(struct str type)
-{
-	const struct str ends[] = { STR("html"), STR("xml"), STR("xsl") };
-	struct str essence;
+/*
+ * What a stranger stored is shown as if it were of a site of its own, that
+ * runs nothing and reaches nothing: pictures, styles and fonts that are
+ * stored here aside, so that a page can be read.
+ */
+#define STRANGERS_CSP \
+	"sandbox; default-src 'none'; img-src 'self' data:; media-src 'self'; " \
+	"style-src 'self' 'unsafe-inline'; font-src 'self' data:"
 
-	str_cut(&type, ';', &essence);
-	essence = str_trim(essence);
-	for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
-		if (essence.n >= ends[i].n &&
-		    str_eq_nocase((struct str){ essence.s + essence.n - ends[i].n, ends[i].n }, ends[i]))
-			return true;
-	return false;
+static void get_confine(struct conn *c, struct str type)
+{
+	struct buf *out = &c->output.text;
+
+	if (mime_is_passive(type) || is_of_a_site(c->worker->httpd->conf, buf_str(&c->request.path)))
+		return;
+	reply_field(out, "Content-Security-Policy", STR(STRANGERS_CSP));
+	/* Each part of it would have fields of its own. */
+	if (type.n >= 10 && str_eq_nocase((struct str){ type.s, 10 }, STR("multipart/")))
+		reply_field(out, "Content-Disposition", STR("attachment"));
 }
 
 static struct str get_type_of(struct conn *c)
@@ -1259,10 +1318,7 @@ static void get_version_fields(struct conn *c, struct str etag, uint64_t modifie
 	/* Never later than Date (RFC 9110, section 8.8.2.1). */
 	if (modified <= (uint64_t)c->worker->date_second)
 		reply_field(out, "Last-Modified", httpdate_format(date, modified));
-	if (version_is_none(r->query.version))
-		reply_field(out, "Cache-Control", STR("no-cache"));
-	else
-		reply_field(out, "Cache-Control", STR("max-age=31536000, immutable"));
+	answer_cache_control(c, version_is_none(r->query.version) ? "no-cache" : "max-age=31536000, immutable");
 	code_vary_field(c);
 	answer_version_state(c);
 	get_cache_status_field(c);
@@ -1278,8 +1334,7 @@ static void get_content_fields(struct conn *c, struct str type, bool part)
 
 	reply_field(out, "Accept-Ranges", STR("bytes"));
 	reply_field(out, "X-Content-Type-Options", STR("nosniff"));
-	if (is_active(type))
-		reply_field(out, "Content-Security-Policy", STR("sandbox"));
+	get_confine(c, type);
 	if (fields_wants_sha256(head_list(&c->head, FIELD_WANT_REPR_DIGEST, &scratch))) {
 		fields_digest(&value, code != NULL ? code->sha256 : c->request.entry.record.sha256);
 		reply_field(out, "Repr-Digest", buf_str(&value));

@@ -9,7 +9,8 @@
 
 #include "answer.h"
 #include "clock.h"
-#include "identity.h"
+#include "keyring.h"
+#include "log.h"
 #include "loop/conn.h"
 #include "mem.h"
 #include "peer_http.h"
@@ -17,17 +18,25 @@
 #include "reply.h"
 #include "view_client.h"
 
+#include <sys/socket.h>
+
+#define UNOPENED_MS 60000		/* between lines about requests that no key of this node signed */
+
 struct group {
 	struct httpd *httpd;
 	struct view_client *view;	/* of worker 0's loop */
 	pthread_mutex_t mutex;		/* of signatures */
 	struct sign_memory signatures;
+	struct keyring keyring;
+	struct seal_keys read;		/* as the keyring has them; of worker 0's loop */
+	pthread_rwlock_t lock;		/* of what follows: the same, for all threads */
 	struct sign_keys keys;
 	struct seal_keys seal;
 	/* Of the view, for every request. */
 	atomic_uint_least64_t epoch;
 	atomic_int_least64_t offset;	/* ns, to be added to this node's clock */
 	atomic_uint flags;		/* enum member_flag of this node */
+	atomic_uint_least64_t unopened_told;	/* ms: when a refused request was logged last; 0: never */
 };
 
 static void group_view_changed(void *data, const struct group_view *now,
@@ -184,10 +193,30 @@ static enum sign_verdict group_check(struct group *g, struct sign_request *reque
 	enum sign_verdict verdict;
 
 	request->receiver = store_node(g->httpd->store);
+	pthread_rwlock_rdlock(&g->lock);
 	pthread_mutex_lock(&g->mutex);
 	verdict = sign_check(&g->signatures, &g->keys, request, signature, clock_wall_ns(), ret);
 	pthread_mutex_unlock(&g->mutex);
+	pthread_rwlock_unlock(&g->lock);
 	return verdict;
+}
+
+static void group_refused(struct conn *c, struct group *g)
+{
+	struct address from = { .len = sizeof from.sa };
+	char text[ADDRESS_TEXT];
+	uint64_t now = clock_mono_ms(), told = atomic_load(&g->unopened_told);
+	bool is_inet;
+
+	unopened_count(c->worker->httpd->unopened, UNOPENED_HTTP);
+	if ((told != 0 && now - told < UNOPENED_MS) ||
+	    !atomic_compare_exchange_strong(&g->unopened_told, &told, now))
+		return;
+	if (getpeername(c->line->watch.fd, (struct sockaddr *)&from.sa, &from.len) < 0)
+		from.sa.ss_family = AF_UNSPEC;
+	is_inet = from.sa.ss_family == AF_INET || from.sa.ss_family == AF_INET6;
+	log_line(LOG_LEVEL_WARNING, "a request from %s is refused: it was signed with another key than this "
+		 "group's, or changed on its way", is_inet ? address_format(text, &from) : "this machine");
 }
 
 static bool peer_signature_refused(struct conn *c, struct str method, const struct covered *covered,
@@ -198,8 +227,11 @@ static bool peer_signature_refused(struct conn *c, struct str method, const stru
 					.fields = covered->parts, .field_count = covered->count };
 	enum sign_verdict verdict = SIGN_FORGED;
 
-	if (group != NULL && signature.s != NULL && !covered->too_many)
+	if (group != NULL && signature.s != NULL && !covered->too_many) {
 		verdict = group_check(group, &request, signature, ret);
+		if (verdict == SIGN_FORGED)
+			group_refused(c, group);
+	}
 	if (verdict == SIGN_OK)
 		return false;
 	c->request.peer = verdict == SIGN_OLD;		/* the time that it is told is signed */
@@ -267,7 +299,9 @@ static void peer_sign_covered(struct conn *c, struct str method, struct str targ
 				       .fields = covered->parts, .field_count = covered->count };
 	char text[SIGN_TEXT];
 
+	pthread_rwlock_rdlock(&group->lock);
 	sign_make(text, &group->keys, &answer, clock_wall_ns(), asker->nonce);
+	pthread_rwlock_unlock(&group->lock);
 	reply_field(to, SIGN_FIELD, str_of(text));
 }
 
@@ -298,13 +332,17 @@ void peer_sign_body(struct conn *c, const uint8_t sha256[32], struct buf *to)
 
 int group_open(struct group *g, struct str packet, struct buf *plain, struct bulk *ret)
 {
-	uint64_t group;
 	uint8_t protocol;
+	int rc;
 
-	if (seal_open_long(&g->seal, packet, &protocol, &group, plain) < 0 ||
-	    protocol != MEMBER_PROTOCOL)
+	pthread_rwlock_rdlock(&g->lock);
+	rc = seal_open_long(&g->seal, packet, &protocol, plain);
+	pthread_rwlock_unlock(&g->lock);
+	if (rc < 0)
+		unopened_count(g->httpd->unopened, UNOPENED_HTTP);
+	if (rc < 0 || protocol != MEMBER_PROTOCOL)
 		return -1;
-	return bulk_unpack(buf_str(plain), group, store_node(g->httpd->store), ret);
+	return bulk_unpack(buf_str(plain), store_node(g->httpd->store), ret);
 }
 
 void group_seal(struct group *g, struct bulk *answer, struct buf *to)
@@ -313,12 +351,49 @@ void group_seal(struct group *g, struct bulk *answer, struct buf *to)
 	struct layout layout;
 
 	group_layout(g, &layout);
-	answer->group = g->seal.list[0].group;
 	answer->lineage = layout.lineage;
 	answer->epoch = layout.epoch;
+	pthread_rwlock_rdlock(&g->lock);
+	answer->group = g->seal.list[0].group;
 	bulk_pack(&plain, answer);
 	seal_message(&g->seal, buf_str(&plain), to);
+	pthread_rwlock_unlock(&g->lock);
 	buf_clear(&plain);
+}
+
+/* keys */
+
+static void group_take_keys(struct group *g)
+{
+	pthread_rwlock_wrlock(&g->lock);
+	g->seal = g->read;
+	sign_keys_derive(&g->keys, &g->seal);
+	pthread_rwlock_unlock(&g->lock);
+}
+
+static void group_rekey(struct service *service)
+{
+	struct httpd *h = service->data;
+
+	group_take_keys(h->group);
+}
+
+void group_reload(struct group *g)
+{
+	if (g != NULL)
+		keyring_reload(&g->keyring);
+}
+
+void group_key_names(struct group *g, char first[SEAL_KEY_NAME], char second[SEAL_KEY_NAME])
+{
+	first[0] = second[0] = '\0';
+	if (g == NULL)
+		return;
+	pthread_rwlock_rdlock(&g->lock);
+	seal_key_name(first, &g->seal, 0);
+	if (g->seal.count > 1)
+		seal_key_name(second, &g->seal, 1);
+	pthread_rwlock_unlock(&g->lock);
 }
 
 /* its beginning and end */
@@ -328,15 +403,16 @@ int group_new(struct group **ret, struct httpd *h, struct err *err)
 	static const struct view_events events = { .changed = group_view_changed };
 	struct group *g = mem_new(1, sizeof *g);
 
-	if (identity_keys(h->conf, &g->seal, err) < 0) {
+	if (keyring_start(&g->keyring, h->service, &g->read, group_rekey, err) < 0) {
 		free(g);
 		return -1;
 	}
+	pthread_rwlock_init(&g->lock, NULL);
 	g->httpd = h;
 	g->view = view_client_new(store_run(h->store), h->state_directory, &events, g);
 	g->signatures = (struct sign_memory)SIGN_MEMORY_INIT;
 	pthread_mutex_init(&g->mutex, NULL);
-	sign_keys_derive(&g->keys, &g->seal);
+	group_take_keys(g);
 	/* What an earlier process accepted is not known: nothing from before this moment counts. */
 	sign_memory_since(&g->signatures, clock_wall_ns());
 	atomic_store(&g->flags, MEMBER_SILENT);		/* until covey-discoverd has told */
@@ -355,6 +431,8 @@ void group_free(struct group *g)
 	sign_memory_clear(&g->signatures);
 	explicit_bzero(&g->keys, sizeof g->keys);
 	explicit_bzero(&g->seal, sizeof g->seal);
+	keyring_clear(&g->keyring);
+	pthread_rwlock_destroy(&g->lock);
 	pthread_mutex_destroy(&g->mutex);
 	free(g);
 }

@@ -11,6 +11,7 @@
 #include "buf.h"
 #include "bulk.h"
 #include "layout.h"
+#include "seal.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,6 +36,11 @@ const char *group_silence(struct group *, bool *ret_for_good);
  */
 bool group_can_confirm(struct group *, struct buf *ret_why);
 uint64_t group_clock(struct group *);		/* ns since 1970, as the group has it */
+
+/* Look at the key file again; on worker 0's loop.  NULL is fine. */
+void group_reload(struct group *);
+/* What the first key is called, and the second; empty: there is none. */
+void group_key_names(struct group *, char first[SEAL_KEY_NAME], char second[SEAL_KEY_NAME]);
 
 /* A sealed batch for this node: -1: it is not of the group.  *ret points into plain. */
 int group_open(struct group *, struct str packet, struct buf *plain, struct bulk *ret);

@@ -21,6 +21,7 @@ struct upload;
 struct worker;
 
 void get_start(struct conn *);		/* GET, HEAD of a file */
+bool get_start_site(struct conn *);	/* of a directory, by its page, where it is of a site; false: it is of none */
 void index_start(struct conn *);	/* GET, HEAD of a directory; ?versions */
 /* An index of what the group knows, or of this node's disk alone. */
 void names_start(struct conn *, enum media, bool browser, bool of_group);

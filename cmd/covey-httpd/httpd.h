@@ -9,7 +9,12 @@
  *	loop/			conn: a connection, bytes in, answers out; ask: what a
  *				request waits for most, the group's word on a path
  *	request, handlers.h	what a request asks for, and who answers it
+ *	hosts			by which names this node may be asked
+ *	budget			memory of bodies on their way in
+ *	floods, source		what is done against who wants more than his share
+ *	door			who asks, and whether they may
  *	group			what is known of the group; signatures of its nodes
+ *	https			certificates; loop/handshake: what comes before the first request
  *	answer			what answers have in common
  *	get			a file, its content from another node, too
  *	index, inventory	a directory's names, a path's versions
@@ -21,15 +26,19 @@
 #define COVEY_HTTPD_H
 
 #include "batch.h"
+#include "budget.h"
 #include "call.h"
 #include "conf.h"
 #include "delta.h"
+#include "floods.h"
 #include "list.h"
 #include "loop.h"
 #include "mime.h"
 #include "pool.h"
 #include "service.h"
+#include "source.h"
 #include "store.h"
+#include "unopened.h"
 #include "wal.h"
 
 #include <pthread.h>
@@ -37,10 +46,36 @@
 #include <time.h>
 
 struct conn;
+struct door;
+struct door_rules;
 struct group;
+struct hosts;
+struct https;
 struct httpd;
 
 #define WORKERS_MAX 16
+#define LISTENERS_MAX (2 * CONF_LISTENS_MAX + 1)
+
+/* How a client came. */
+enum listener_kind {
+	LISTENER_TCP,
+	LISTENER_UNIX,
+	LISTENER_HTTPS,		/* TCP, too, over which TLS is spoken */
+};
+
+struct listener {
+	struct httpd *httpd;
+	enum listener_kind kind;
+	struct watch watch;
+};
+
+/* A client that has come. */
+struct arrival {
+	enum listener_kind kind;
+	struct source source;
+	bool late;			/* there were limits.connections already */
+	bool crowded;			/* its source had limits.per_source already */
+};
 
 /* What outlives the process, in node.run (tally.h). */
 struct kept {
@@ -53,6 +88,7 @@ struct kept {
 		atomic_uint_least64_t last;	/* ms since the boot: when that was seen last */
 		atomic_bool nearly_full;	/* the log said so */
 	} notices;
+	struct flood_counts floods;
 };
 
 #define SWEEP_MS 1000			/* between two sweeps of a cache */
@@ -63,6 +99,9 @@ struct worker {
 	pthread_t thread;		/* not of worker 0 */
 	atomic_uint count;		/* connections, also those on their way here */
 	struct list lines;		/* its connections */
+	struct list idle;		/* those that are answered all they asked, longest first */
+	atomic_uint_least64_t idle_since;	/* ms, of the first; UINT64_MAX: there is none */
+	struct list handshakes;		/* those of them that shake hands, the oldest first (loop/handshake.h) */
 	struct list spare;		/* struct conn that serve none */
 	struct task stop;		/* hasten what is idle, finish the rest */
 	struct task pulse;		/* shows that this worker's loop runs */
@@ -78,6 +117,7 @@ struct worker {
 	bool drain_again;
 	struct answers *answers;	/* this worker's */
 	struct store_cache *cache;	/* of the versions that are read here */
+	struct door_rules *rules;	/* this worker's hold of who may do what; or NULL */
 	struct timer sweep;		/* of the cache, every second as long as it holds anything */
 	bool sweeping;			/* that timer runs */
 	time_t date_second;		/* what date[] says */
@@ -114,21 +154,33 @@ struct httpd {
 	unsigned worker_count;
 	struct kept *kept;
 	atomic_uint connections;
+	struct sources *sources;	/* of them */
+	struct hosts *hosts;
+	struct flood_log flood_log;
+	struct budget buffers;		/* of bodies on their way in */
+	atomic_uint form_files;		/* files of forms that are open, none of them small, */
+	unsigned form_files_most;	/* at most so many */
+	atomic_uint lists;		/* that were begun */
+	atomic_uint waiting;		/* writes that wait because their clients prefer it */
 	atomic_bool draining;		/* to stop: every answer that begins now is its connection's last */
 	struct recent recent;
 	struct mime *mime;
 	char *state_directory;		/* STORE/state */
 	bool grouped;			/* a group key is configured */
 	struct group *group;		/* what is known of it (group.h), or NULL */
+	struct door *door;		/* who may do what */
 	struct outbox *outbox;		/* of this process; NULL without a group */
 	struct wal *wal;		/* of this process; NULL where it serves one connection */
 	struct delta_counts *delta;	/* what coding has saved */
+	struct unopened *unopened;	/* what no key of this node opens */
+	struct https *https;		/* what TLS is spoken by (https.h); NULL: it is not */
 	atomic_uint coded;		/* coded contents on their way to clients */
 	atomic_uint replicating;	/* writes on their way to homes and keepers */
 	atomic_uint asked;		/* peers that the last check counted */
 	uint64_t started_ms;
 	/* worker 0's alone */
-	struct watch listener;
+	struct listener listeners[LISTENERS_MAX];
+	size_t listener_count;
 	struct task room;		/* a connection closed: accept again */
 	struct timer retry;		/* the same when the system was out of something */
 	atomic_bool paused;		/* nobody accepts */
@@ -138,6 +190,6 @@ struct httpd {
 	struct timer telling;		/* the status, while the process stops */
 };
 
-void httpd_conn_closed(struct worker *);	/* from any worker: a connection is gone */
+void httpd_conn_closed(struct worker *, const struct source *);	/* from any worker: a connection is gone */
 
 #endif

@@ -9,6 +9,7 @@
  * (peer_http.h) is told what is on this node's disk, whole or a window of it:
  * both registers of each name, and the gate.
  */
+#include "access.h"
 #include "answer.h"
 #include "loop/conn.h"
 #include "clock.h"
@@ -133,6 +134,7 @@ static void history_render(struct index *index)
 	struct render_history page = { .path = buf_str(&c->request.path),
 				       .node = str_of(h->conf->node.name),
 				       .type = mime_of(h->mime, buf_str(&c->request.path)),
+				       .no_restore = !door_may(c, buf_str(&c->request.path), ACCESS_RESTORE),
 				       .format = c->request.query.format };
 
 	for (size_t i = 0; i < inv->count; i++)

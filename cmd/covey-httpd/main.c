@@ -7,8 +7,11 @@
 #include "httpd.h"
 
 #include "container.h"
+#include "door.h"
 #include "group.h"
 #include "handlers.h"
+#include "hosts.h"
+#include "https.h"
 #include "log.h"
 #include "loop/conn.h"
 #include "mem.h"
@@ -21,8 +24,16 @@
 #include <unistd.h>
 
 #define ACCEPT_TURN 64		/* connections, until others are served */
+/*
+ * Accepted beyond limits.connections: the pages of /.covey/ and other nodes
+ * must be reached when all places are taken, and who waits behind is not seen.
+ */
+#define RESERVE_MAX 64
+#define RESERVE_MIN 4
 #define RETRY_MS 100		/* when the system is out of descriptors or memory */
 #define STATUS_MS 1000		/* between two reports of how many connections there are */
+#define FORM_FILES_MAX 8192	/* open at once; */
+#define FORM_PART 4		/* of all descriptors at most one in so many */
 #define POOL_THREADS 64		/* commits wait for the disk, which does many at once */
 #define COMMITTERS 2		/* batches of small writes on their way: one waits for the disk, one is made ready */
 
@@ -54,16 +65,48 @@ struct delivery {
 	struct task task;
 	struct worker *worker;
 	int fd;
+	struct arrival arrival;
+	unsigned tried;			/* workers of which none had an idle connection any more */
 };
+
+/* Whose connection is idle for longest, or NULL. */
+static struct worker *listener_choose_idle(struct httpd *h)
+{
+	struct worker *best = NULL;
+	uint64_t longest = UINT64_MAX;
+
+	for (unsigned i = 0; i < h->worker_count; i++) {
+		uint64_t since = atomic_load_explicit(&h->workers[i].idle_since, memory_order_relaxed);
+
+		if (since < longest) {
+			best = &h->workers[i];
+			longest = since;
+		}
+	}
+	return best;
+}
 
 static void delivery_arrives(struct task *task)
 {
 	struct delivery *delivery = CONTAINER_OF(task, struct delivery, task);
-	struct worker *w = delivery->worker;
-	int fd = delivery->fd;
+	struct delivery d = *delivery;
+	struct worker *other;
 
+	if (d.arrival.late && conn_close_idle(d.worker))
+		d.arrival.late = false;
+	/* Others that came with it may have had the last one. */
+	other = d.arrival.late && d.tried < d.worker->httpd->worker_count ?
+			listener_choose_idle(d.worker->httpd) : NULL;
+	if (other != NULL && other != d.worker) {
+		atomic_fetch_sub(&d.worker->count, 1);
+		atomic_fetch_add(&other->count, 1);
+		delivery->worker = other;
+		delivery->tried++;
+		loop_post(other->loop, &delivery->task);
+		return;
+	}
 	free(delivery);
-	conn_open(w, fd, fd);
+	conn_open(d.worker, d.fd, d.fd, &d.arrival);
 }
 
 /* Fewest connections first, in turn among equals. */
@@ -84,33 +127,56 @@ static struct worker *listener_choose_worker(struct httpd *h)
 	return best;
 }
 
-static void listener_deal(struct httpd *h, int fd)
+static void listener_deal(struct httpd *h, int fd, struct arrival arrival)
 {
-	struct worker *w = listener_choose_worker(h);
+	uint64_t per_source = h->conf->limits.per_source;
+	size_t beside = sources_enter(h->sources, &arrival.source);
+	struct worker *w = NULL;
 
-	atomic_fetch_add(&h->connections, 1);
+	arrival.late = atomic_fetch_add(&h->connections, 1) >= h->conf->limits.connections;
+	arrival.crowded = per_source > 0 && beside > per_source;
+	if (arrival.late)
+		w = listener_choose_idle(h);
+	if (w == NULL)
+		w = listener_choose_worker(h);
+	door_accepted(h);
 	atomic_fetch_add(&w->count, 1);
-	if (w == &h->workers[0]) {
-		conn_open(w, fd, fd);
+	if (w == &h->workers[0] && !arrival.late) {
+		conn_open(w, fd, fd, &arrival);
 	} else {
 		struct delivery *delivery = mem_new(1, sizeof *delivery);
 
 		delivery->task.run = delivery_arrives;
 		delivery->worker = w;
 		delivery->fd = fd;
+		delivery->arrival = arrival;
 		loop_post(w->loop, &delivery->task);
 	}
 }
 
+/* Such as may stand beyond limits.connections. */
+static uint64_t listener_reserve(const struct httpd *h)
+{
+	uint64_t part = h->conf->limits.connections / 8;
+
+	return part > RESERVE_MAX ? RESERVE_MAX : part < RESERVE_MIN ? RESERVE_MIN : part;
+}
+
 static bool listener_is_full(const struct httpd *h)
 {
-	return atomic_load(&h->connections) >= h->conf->limits.connections;
+	return atomic_load(&h->connections) >= h->conf->limits.connections + listener_reserve(h);
+}
+
+static void listener_watch_all(struct httpd *h, uint32_t events)
+{
+	for (size_t i = 0; i < h->listener_count; i++)
+		watch_change(&h->listeners[i].watch, events);
 }
 
 /* Until a connection is closed. */
 static void listener_pause(struct httpd *h)
 {
-	watch_change(&h->listener, 0);
+	listener_watch_all(h, 0);
 	atomic_store(&h->paused, true);
 }
 
@@ -118,12 +184,30 @@ static void listener_accept_again(struct httpd *h)
 {
 	atomic_store(&h->paused, false);
 	if (!atomic_load(&h->draining))
-		watch_change(&h->listener, EPOLLIN);
+		listener_watch_all(h, EPOLLIN);
 }
 
-static void listener_accept_turn(struct httpd *h)
+/* A trusted proxy stands for many clients, and is none to be counted. */
+static struct source listener_source(const struct httpd *h, const struct sockaddr_storage *from, socklen_t n)
 {
+	const struct access_nets *proxies = &h->conf->trust_proxy;
+	struct source source = source_of(from);
+	struct address address = { .sa = *from, .len = n };
+	uint8_t whole[SOURCE_BYTES];
+
+	if (source.counted && proxies->count > 0 && access_source(&address, whole) == 0 &&
+	    access_nets_have(proxies, whole))
+		source.counted = false;
+	return source;
+}
+
+static void listener_accept_turn(struct listener *listener)
+{
+	struct httpd *h = listener->httpd;
+
 	for (int i = 0; i < ACCEPT_TURN; i++) {
+		struct sockaddr_storage from = { .ss_family = AF_UNSPEC };
+		socklen_t n = sizeof from;
 		int fd;
 
 		if (listener_is_full(h)) {	/* the others wait in the kernel's queue */
@@ -132,9 +216,9 @@ static void listener_accept_turn(struct httpd *h)
 				return;
 			listener_accept_again(h);
 		}
-		fd = accept4(h->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		fd = accept4(listener->watch.fd, (struct sockaddr *)&from, &n, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd >= 0) {
-			listener_deal(h, fd);
+			listener_deal(h, fd, (struct arrival){ .kind = listener->kind, .source = listener_source(h, &from, n) });
 		} else if (errno == EAGAIN) {
 			return;
 		} else if (errno != EINTR && errno != ECONNABORTED) {
@@ -148,10 +232,11 @@ static void listener_accept_turn(struct httpd *h)
 
 static void listener_accepts(struct watch *watch, uint32_t events)
 {
-	struct httpd *h = CONTAINER_OF(watch, struct httpd, listener);
+	struct listener *listener = CONTAINER_OF(watch, struct listener, watch);
+	struct httpd *h = listener->httpd;
 
 	(void)events;
-	listener_accept_turn(h);
+	listener_accept_turn(listener);
 	if (loop_now(h->loop) >= h->status_due)
 		listener_tell_status(h);
 }
@@ -169,11 +254,12 @@ static void listener_retry(struct timer *timer)
 	listener_accept_again(CONTAINER_OF(timer, struct httpd, retry));
 }
 
-void httpd_conn_closed(struct worker *w)
+void httpd_conn_closed(struct worker *w, const struct source *source)
 {
 	struct httpd *h = w->httpd;
 	unsigned before;
 
+	sources_leave(h->sources, source);
 	atomic_fetch_sub(&w->count, 1);
 	before = atomic_fetch_sub(&h->connections, 1);
 	if (before == 1 && (atomic_load(&h->draining) || h->service->inetd))
@@ -259,6 +345,7 @@ static int worker_start(struct httpd *h, struct worker *w, struct err *err)
 	if (w->loop == NULL)
 		return -1;
 	w->drain = (struct call)CALL_INIT;
+	atomic_init(&w->idle_since, UINT64_MAX);
 	if (h->grouped)
 		worker_open_callers(w);
 	if (w == &h->workers[0])
@@ -275,6 +362,7 @@ static void worker_free(struct worker *w)
 	timer_stop(&w->sweep);
 	store_cache_free(w->cache);
 	write_free_all(w);
+	door_worker_free(w);
 	call_finish(&w->drain);
 	caller_free(w->version);
 	caller_free(w->sync);
@@ -312,6 +400,33 @@ static unsigned workers_count(const struct httpd *h)
 	return cpus > WORKERS_MAX ? WORKERS_MAX : (unsigned)cpus;
 }
 
+/* All that this process has of the name. */
+static int listeners_add(struct httpd *h, const char *name, enum listener_kind kind, struct err *err)
+{
+	int fds[LISTENERS_MAX];
+	size_t count = service_fds(h->service, name, fds, LISTENERS_MAX - h->listener_count);
+
+	for (size_t i = 0; i < count; i++) {
+		struct listener *listener = &h->listeners[h->listener_count++];
+
+		listener->httpd = h;
+		listener->kind = kind;
+		listener->watch = (struct watch){ .fd = fds[i], .ready = listener_accepts };
+		if (watch_start(h->loop, &listener->watch, EPOLLIN, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static enum listener_kind inetd_kind(void)
+{
+	int domain = AF_UNSPEC;
+	socklen_t n = sizeof domain;
+
+	getsockopt(STDOUT_FILENO, SOL_SOCKET, SO_DOMAIN, &domain, &n);
+	return domain == AF_UNIX ? LISTENER_UNIX : LISTENER_TCP;
+}
+
 static int listener_start(struct httpd *h, struct err *err)
 {
 	if (workers_start(h, workers_count(h), err) < 0)
@@ -323,11 +438,14 @@ static int listener_start(struct httpd *h, struct err *err)
 	if (h->service->inetd) {
 		atomic_fetch_add(&h->connections, 1);
 		atomic_fetch_add(&h->workers[0].count, 1);
-		conn_open(&h->workers[0], STDIN_FILENO, STDOUT_FILENO);
+		conn_open(&h->workers[0], STDIN_FILENO, STDOUT_FILENO, &(struct arrival){ .kind = inetd_kind() });
 		return 0;
 	}
-	h->listener = (struct watch){ .fd = service_fd(h->service, "http"), .ready = listener_accepts };
-	return watch_start(h->loop, &h->listener, EPOLLIN, err);
+	if (listeners_add(h, "http", LISTENER_TCP, err) < 0)
+		return -1;
+	if (listeners_add(h, "https", LISTENER_HTTPS, err) < 0)
+		return -1;
+	return listeners_add(h, "http-unix", LISTENER_UNIX, err);
 }
 
 /*
@@ -335,17 +453,18 @@ static int listener_start(struct httpd *h, struct err *err)
  * itself are served by nobody else.  More may come while the queue is emptied:
  * as many are accepted as may be served at once.
  */
-static void listener_accept_rest(struct httpd *h)
+static void listener_accept_rest(struct listener *listener)
 {
-	struct pollfd queue = { .fd = h->listener.fd, .events = POLLIN };
+	struct httpd *h = listener->httpd;
+	struct pollfd queue = { .fd = listener->watch.fd, .events = POLLIN };
 	uint64_t accepted = 0;
 
 	while (accepted < h->conf->limits.connections && !atomic_load(&h->paused) &&
 	       poll(&queue, 1, 0) > 0) {
-		listener_accept_turn(h);
+		listener_accept_turn(listener);
 		accepted += ACCEPT_TURN;
 	}
-	shutdown(h->listener.fd, SHUT_RDWR);	/* later ones are refused */
+	shutdown(listener->watch.fd, SHUT_RDWR);	/* later ones are refused */
 }
 
 /* Accept no more, finish what is under way. */
@@ -356,9 +475,11 @@ static void listener_stop(struct service *service)
 	/* The count must not reach zero before all connections were asked to end. */
 	atomic_fetch_add(&h->connections, 1);
 	if (!h->service->inetd && !h->service->supervised)
-		listener_accept_rest(h);
+		for (size_t i = 0; i < h->listener_count; i++)
+			listener_accept_rest(&h->listeners[i]);
 	atomic_store(&h->draining, true);
-	watch_stop(&h->listener);
+	for (size_t i = 0; i < h->listener_count; i++)
+		watch_stop(&h->listeners[i].watch);
 	for (unsigned i = 0; i < h->worker_count; i++)
 		loop_post(h->workers[i].loop, &h->workers[i].stop);
 	if (atomic_fetch_sub(&h->connections, 1) == 1)
@@ -398,6 +519,16 @@ static void allow_descriptors(const struct httpd *h)
 	setrlimit(RLIMIT_NOFILE, &limit);	/* with fewer, accepting pauses earlier */
 }
 
+/* Files of forms may not take the descriptors that all others need. */
+static void bound_forms(struct httpd *h)
+{
+	struct rlimit limit;
+
+	h->form_files_most = FORM_FILES_MAX;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur / FORM_PART < FORM_FILES_MAX)
+		h->form_files_most = (unsigned)(limit.rlim_cur / FORM_PART);
+}
+
 #define KEPT_KIND 1		/* of struct kept: another when a field comes to mean something else */
 
 /* Without a file the numbers are counted in memory. */
@@ -422,18 +553,39 @@ static void role_free(struct service *service)
 	struct httpd *h = service->data;
 
 	listener_join(h);
+	door_join(h);
 	pool_free(h->pool);
 	batch_free(h->commits);
 	listener_free(h);
+	https_close(h);
 	mime_free(h->mime);
+	hosts_free(h->hosts);
+	sources_free(h->sources);
 	pthread_mutex_destroy(&h->recent.mutex);
 	group_free(h->group);
+	door_free(h);
 	wal_close(h->wal);
 	outbox_close(h->outbox);
 	tally_close(h->kept, sizeof *h->kept);
 	delta_close(h->delta);
+	unopened_close(h->unopened);
 	free(h->state_directory);
 	free(h);
+}
+
+/* Who may do what, and certificates: changed files are read again. */
+static const char *role_file(const struct conf *conf, size_t i)
+{
+	const char *const others[] = { conf->access.users, conf->access.tokens, conf->access.deny,
+				       conf->tls.client_ca };
+
+	for (size_t k = 0; k < sizeof others / sizeof *others; k++)
+		if (others[k] != NULL && i-- == 0)
+			return others[k];
+	if (i < conf->tls.certificates.count)
+		return conf->tls.certificates.texts[i];
+	i -= conf->tls.certificates.count;
+	return i < conf->tls.keys.count ? conf->tls.keys.texts[i] : NULL;
 }
 
 static int role_start(struct service *service, struct err *err)
@@ -450,20 +602,38 @@ static int role_start(struct service *service, struct err *err)
 	buf_addf(&directory, "%s/state", service->conf->node.store);
 	h->state_directory = buf_take(&directory);
 	allow_descriptors(h);
+	bound_forms(h);
+	budget_init(&h->buffers, h->conf->limits.buffers);
 	if (store_lost_records(h->store))
 		log_line(LOG_LEVEL_ERROR, "%s: %s", h->conf->node.store, HTTPD_LOST_RECORDS);
 	h->pool = pool_new(POOL_THREADS);
 	h->commits = batch_new(h->pool, COMMITTERS, STORE_COMMIT_MOST, write_commit_all);
 	pthread_mutex_init(&h->recent.mutex, NULL);
 	h->mime = mime_new(MIME_FILE);
+	h->hosts = hosts_new(h->conf);
+	h->sources = sources_new();
+	for (size_t i = 0; role_file(h->conf, i) != NULL; i++)
+		service_watch_file(service, role_file(h->conf, i));
+	service_watch_file(service, service->conf_file);
 	kept_open(h);
-	if ((!h->grouped || (group_new(&h->group, h, err) == 0 &&
+	h->unopened = unopened_open(store_run(h->store), NULL);
+	if (door_new(h, err) == 0 &&
+	    (!h->grouped || (group_new(&h->group, h, err) == 0 &&
 			     outbox_open(&h->outbox, h->store, err) == 0)) &&
-	    (service->inetd || wal_open(&h->wal, h->store, err) == 0) &&
+	    (service->inetd || wal_open(&h->wal, h->store, err) == 0) && https_open(h, err) == 0 &&
 	    listener_start(h, err) == 0)
 		return 0;
 	role_free(service);
 	return -1;
+}
+
+static void role_reload(struct service *service)
+{
+	struct httpd *h = service->data;
+
+	group_reload(h->group);
+	door_reload(h);
+	httpd_tls_reload(h);
 }
 
 static bool role_busy(struct service *service)
@@ -477,17 +647,24 @@ int main(int argc, char **argv)
 {
 	static const struct service_socket sockets[] = {
 		{ .name = "http", .kind = SERVICE_TCP },
+		{ .name = "https", .kind = SERVICE_TCP, .optional = true },
+		{ .name = "http-unix", .kind = SERVICE_UNIX_STREAM },
 		{ .name = NULL },
 	};
+	static const char *const reads[] = { MIME_FILE, "/etc/nsswitch.conf", "/etc/passwd", "/etc/group", NULL };
 	static const struct service_role role = {
 		.name = "covey-httpd",
 		.summary = "Serve files and their versions by HTTP, to clients and to other nodes.",
 		.sockets = sockets,
 		.exits_idle = true,
+		.reads = reads,
+		.file = role_file,
 		.inetd = true,
+		.check = https_check,
 		.start = role_start,
 		.alive = listener_alive,
 		.busy = role_busy,
+		.reload = role_reload,
 		.stop = listener_stop,
 		.free = role_free,
 	};

@@ -15,10 +15,12 @@
  * part is walked through twice, first for where it ends.  Of a directory whose
  * names are one window of the group each walk is through that.
  */
+#include "access.h"
 #include "answer.h"
 #include "loop/conn.h"
 #include "container.h"
 #include "clock.h"
+#include "door.h"
 #include "fields.h"
 #include "handlers.h"
 #include "inventory.h"
@@ -28,6 +30,7 @@
 
 #define PAGE_NAMES 1000			/* of an index that a browser asks for, unless it says limit */
 #define PART_NAMES 1000			/* that are rendered at once */
+#define LANES 4				/* parts that are made at once: other jobs are not to wait for those of all who list */
 #define PART_STEPS 16			/* of the walk, until the client is looked after */
 #define NUMBERED_NAMES 10000		/* a page for people says which part it is of no more than these */
 #define WINDOW_LEAST 64			/* names of a window, for some may have been deleted */
@@ -52,6 +55,7 @@ struct names {
 	bool measuring, numbered;	/* but not yet where it ends, nor, numbered, how many there are */
 	size_t found;			/* of its rows, while measuring */
 	bool directories;		/* of a page for people: the first half, without files */
+	bool filtered;			/* not every name may be shown to who asks */
 	bool over;			/* nothing is left to be read */
 	struct listing *kept;		/* owned: what rows point into */
 	size_t kept_count, kept_room;
@@ -68,6 +72,7 @@ struct names {
 	int result;			/* -1: err says why */
 	struct err err;
 	struct job job;
+	uint64_t lane;			/* its key, which one in LANES lists has */
 };
 
 static void names_forget_rows(struct names *n)
@@ -119,6 +124,8 @@ static bool names_add_entry(struct names *n, const struct list_entry *entry)
 	size_t count = 1;
 	bool added = false;
 
+	if (n->filtered && !door_shows(n->conn, name))
+		return false;
 	if (names_has_halves(n) && n->page.deleted)
 		count = listing_rows_of_gone(name, &entry->record, &entry->entry, rows);
 	else
@@ -415,7 +422,7 @@ static void names_go_on(struct names *n)
 	if (n->group.asked && !n->group.came)
 		names_ask(n);
 	else
-		conn_start_job(n->conn, &n->job, names_part, names_told, 0);
+		conn_start_job(n->conn, &n->job, names_part, names_told, n->lane);
 }
 
 static void names_next(struct conn *c)
@@ -450,6 +457,9 @@ static void names_tell_part(struct names *n)
 	}
 	if (n->over && chunked)
 		buf_adds(out, "0\r\n\r\n");
+	/* The client may take its time, and many may. */
+	names_forget_rows(n);
+	buf_clear(&n->body);
 	c->more = n->over ? NULL : names_next;
 }
 
@@ -574,11 +584,15 @@ void names_start(struct conn *c, enum media media, bool browser, bool of_group)
 	n->media = media;
 	n->limit = query->limit > 0 ? query->limit : media == MEDIA_HTML && browser ? PAGE_NAMES : 0;
 	n->asked = clock_mono_ms();
+	n->filtered = door_hides_some(c);
+	n->lane = 1 + atomic_fetch_add_explicit(&c->worker->httpd->lists, 1, memory_order_relaxed) % LANES;
 	n->page = (struct render_index){ .path = buf_str(&c->request.path),
 					 .node = str_of(c->worker->httpd->conf->node.name),
 					 .limit = query->limit,
 					 .deleted = query->deleted,
 					 .format = query->format,
+					 .no_upload = !door_may(c, buf_str(&c->request.path), ACCESS_WRITE | ACCESS_APPEND),
+					 .no_history = !door_may(c, buf_str(&c->request.path), ACCESS_HISTORY),
 					 .directories_first = names_has_halves(n),
 					 .later = names_has_halves(n) && query->has_after };
 	if (of_group) {

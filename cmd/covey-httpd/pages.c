@@ -32,6 +32,7 @@
 #include "escape.h"
 #include "group.h"
 #include "handlers.h"
+#include "https.h"
 #include "identity.h"
 #include "keep_file.h"
 #include "layout.h"
@@ -363,6 +364,19 @@ static void page_add_keep(struct buf *json, const struct conf *conf, const struc
 	buf_adds(json, "},");
 }
 
+/* What the group's keys are called that this process has: whether a change of the key has come so far. */
+static void page_add_keys(struct buf *json, struct group *group)
+{
+	char first[SEAL_KEY_NAME], second[SEAL_KEY_NAME];
+
+	group_key_names(group, first, second);
+	buf_adds(json, "\"keys\":{");
+	page_add_text(json, "first", first[0] ? first : NULL);
+	buf_addc(json, ',');
+	page_add_text(json, "second", second[0] ? second : NULL);
+	buf_adds(json, "},");
+}
+
 static void show_status(struct conn *c, const struct page *page)
 {
 	struct httpd *h = c->worker->httpd;
@@ -380,12 +394,17 @@ static void show_status(struct conn *c, const struct page *page)
 		 scrub_file_last(&page->scrub, page_wall_s()), page->scrub.bytes, page->scrub.bad);
 	buf_addf(&json, "\"versions\":{\"ahead\":%" PRIu64 "},", store_ahead(h->store));
 	page_add_keep(&json, h->conf, &page->keep);
+	floods_status(&json, h);
+	buf_addc(&json, ',');
 	/* Why it answers as no home. */
 	page_add_text(&json, "silent", h->group != NULL ? group_silence(h->group, &for_good) : NULL);
 	buf_addc(&json, ',');
 	/* Who else may read the group's key. */
 	page_add_text(&json, "key", exposed);
+	buf_adds(&json, ",\"https\":");
+	https_add_status(&json, h);
 	buf_addc(&json, ',');
+	page_add_keys(&json, h->group);
 	page_add_peers(&json, &page->members);
 	buf_adds(&json, "}\n");
 	page_answer(c, 200, "application/json", buf_str(&json));
@@ -409,7 +428,8 @@ static void page_add_member(struct buf *json, const struct layout *layout, const
 		 (unsigned)(place ? place->weight : m->weight), m ? m->epoch : 0, boolean(self));
 	if (m != NULL && m->lineage != 0)
 		buf_addf(json, ",\"lineage\":\"%016" PRIx64 "\"", m->lineage);
-	buf_addf(json, ",\"silent\":%s", boolean(m != NULL && m->flags & MEMBER_SILENT));
+	buf_addf(json, ",\"silent\":%s,\"other_key\":%s", boolean(m != NULL && m->flags & MEMBER_SILENT),
+		 boolean(m != NULL && m->flags & MEMBER_OTHER_KEY));
 	buf_addf(json, ",\"home\":%s,\"in_a\":%s,\"in_b\":%s,\"council\":%s}",
 		 boolean(place != NULL), boolean(in_a), boolean(in_b),
 		 boolean(place != NULL && place->council));
@@ -516,6 +536,33 @@ static void page_add_delta(struct buf *text, const struct delta_counts *counts)
 		   "Contents that went coded to no avail, and then as they are.", atomic_load(&counts->again));
 }
 
+static void page_add_unopened(struct buf *text, const struct unopened *unopened)
+{
+	static const char *const ways[] = { [UNOPENED_DISCOVERY] = "discovery", [UNOPENED_VERSIONS] = "versions",
+					    [UNOPENED_HTTP] = "http" };
+
+	buf_adds(text, "# HELP covey_unopened_total Packets and signed requests that no key of this node opens.\n"
+		       "# TYPE covey_unopened_total counter\n");
+	for (size_t i = 0; i < UNOPENED_WAYS; i++)
+		buf_addf(text, "covey_unopened_total{by=\"%s\"} %" PRIu64 "\n", ways[i],
+			 unopened_of(unopened, (enum unopened_by)i));
+}
+
+/* By the door. */
+static void page_add_refusals(struct buf *text, const struct httpd *h)
+{
+	struct door_counts counts = door_counts(h);
+
+	buf_addf(text, "# HELP covey_refused_total Requests that who may do what refused, since this process began.\n"
+		       "# TYPE covey_refused_total counter\n"
+		       "covey_refused_total{why=\"credentials\"} %" PRIu64 "\n"
+		       "covey_refused_total{why=\"rights\"} %" PRIu64 "\n"
+		       "covey_refused_total{why=\"slowed\"} %" PRIu64 "\n",
+		 counts.unauthorized, counts.forbidden, counts.slowed);
+	page_add_metric(text, "covey_passwords_checked_total", "counter",
+		   "Passwords that were hashed, since this process began.", counts.passwords);
+}
+
 /* For Prometheus and its like: covey-versiond counts what costs; here is what is this process's. */
 static void show_metrics(struct conn *c, const struct page *page)
 {
@@ -525,7 +572,10 @@ static void show_metrics(struct conn *c, const struct page *page)
 	page_add_metric(&text, "covey_connections", "gauge", "HTTP connections that are open.",
 			atomic_load(&h->connections));
 	page_add_answers(&text, h);
+	floods_metrics(&text, h);
+	https_add_metrics(&text, h);
 	page_add_delta(&text, h->delta);
+	page_add_refusals(&text, h);
 	page_add_metric(&text, "covey_settling", "gauge",
 		   "Writes that homes and keepers are told of just now.", atomic_load(&h->replicating));
 	page_add_metric(&text, "covey_outbox_entries", "gauge",
@@ -542,6 +592,7 @@ static void show_metrics(struct conn *c, const struct page *page)
 	page_add_metric(&text, "covey_versions_ahead_total", "counter",
 		   "Versions that came from more than a minute ahead of the clock.",
 			store_ahead(h->store));
+	page_add_unopened(&text, h->unopened);
 	page_add_metric(&text, "covey_versiond_up", "gauge", "Whether covey-versiond answered.",
 			page->stats.len > 0);
 	buf_addstr(&text, buf_str(&page->stats));

@@ -2,10 +2,13 @@
 #include "request.h"
 
 #include "answer.h"
+#include "door.h"
 #include "loop/conn.h"
 #include "fields.h"
 #include "group.h"
+#include "floods.h"
 #include "handlers.h"
+#include "hosts.h"
 #include "pull.h"
 #include "reply.h"
 
@@ -18,6 +21,8 @@ void request_end(struct conn *c)
 
 	ask_end(&r->ask);
 	pull_end(c);
+	if (r->rules != NULL)
+		door_request_end(c);
 	if (r->end != NULL)
 		r->end(c);
 	upload_free(r->upload);
@@ -30,7 +35,7 @@ void request_end(struct conn *c)
 	r->upload = NULL;
 	if (took)		/* memory, for as long as it was under way */
 		service_touch(c->worker->httpd->service);
-	r->head_begun = r->slash = r->aged = r->peer = r->body_signed = r->sealed = false;
+	r->head_begun = r->slash = r->site = r->aged = r->peer = r->body_signed = r->sealed = false;
 }
 
 static void request_options(struct conn *c)
@@ -52,6 +57,8 @@ static bool request_refused(struct conn *c)
 {
 	if (c->head.covey && peer_refused(c))
 		return true;
+	if (floods_refused(c) || (!c->request.peer && hosts_refused(c)))
+		return true;
 	if (c->head.method == METHOD_OTHER)
 		answer_error_with(c, 501, STR("Allow: " ALLOWED "\r\n"),
 				  STR("this method is not known here"));
@@ -60,6 +67,18 @@ static bool request_refused(struct conn *c)
 	else
 		return false;
 	return true;
+}
+
+static void request_bound_wait(struct conn *c)
+{
+	struct prefer *prefer = &c->request.prefer;
+	uint64_t most = c->worker->httpd->conf->limits.prefer_wait_ms / 1000;
+
+	if (!prefer->has_wait || prefer->wait <= most)
+		return;
+	prefer->wait = most;
+	if (request_is_write(c))
+		floods_note(c->worker->httpd, FLOOD_WAIT, &c->line->source);
 }
 
 /* The request's fields and target into struct request. -1: answered. */
@@ -82,6 +101,7 @@ static int request_parse(struct conn *c)
 	cond_take(&r->cond, &c->head, (uint64_t)time(NULL));
 	r->freshness = freshness_parse(head_get(&c->head, FIELD_CACHE_CONTROL));
 	r->prefer = prefer_parse(head_get(&c->head, FIELD_PREFER));
+	request_bound_wait(c);
 	return 0;
 }
 
@@ -95,16 +115,21 @@ static void request_read(struct conn *c)
 		get_start(c);
 	else if (!r->query.versions && !version_is_none(r->query.version))
 		answer_error(c, 400, "?version= is for files");
-	else
+	else if (!get_start_site(c))
 		index_start(c);
 }
 
-void request_begin(struct conn *c)
+/* Whether the door lets in who asks for this; without rules it does. */
+static bool request_admitted(struct conn *c, bool (*admits)(struct conn *))
 {
-	if (request_refused(c))
-		return;
+	return c->request.rules == NULL || admits(c);
+}
+
+void request_go_on(struct conn *c)
+{
 	if (str_starts(c->head.path, STR("/.covey/"))) {
-		page_start(c);
+		if (request_admitted(c, door_admits_page))
+			page_start(c);
 		return;
 	}
 	service_touch(c->worker->httpd->service);
@@ -112,10 +137,16 @@ void request_begin(struct conn *c)
 		request_options(c);
 		return;
 	}
-	if (request_parse(c) < 0)
+	if (request_parse(c) < 0 || !request_admitted(c, door_admits))
 		return;
 	if (request_is_write(c))
 		write_start(c);
 	else
 		request_read(c);
+}
+
+void request_begin(struct conn *c)
+{
+	if (!request_refused(c) && (!door_is_closed(c->worker->httpd) || door_enter(c)))
+		request_go_on(c);
 }

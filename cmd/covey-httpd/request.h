@@ -16,6 +16,7 @@
 #include "store.h"
 
 struct conn;
+struct door_rules;
 struct upload;
 struct pull;
 
@@ -23,6 +24,7 @@ struct request {
 	bool head_begun;		/* some of the head is there: header_timeout counts */
 	struct buf path;		/* as path.h has it */
 	bool slash;			/* the target ended with one: a directory is meant */
+	bool site;			/* it was, and path is of the page that shows it */
 	struct query query;
 	struct freshness freshness;
 	struct cond cond;
@@ -35,6 +37,8 @@ struct request {
 	bool body_signed;		/* and so is the body that it is answered */
 	bool sealed;			/* its body is a message that another node sealed */
 	struct prefer prefer;
+	struct door_rules *rules;	/* a hold of those it is judged by; NULL: it is not (door.h) */
+	bool is_private;		/* not everybody would get this answer */
 	struct upload *upload;		/* its body on its way in, */
 	struct pull *pull;		/* a content on its way here; or NULL */
 	/* The slow kinds of request have more to remember, each its own. */
@@ -53,6 +57,7 @@ struct request {
 #define REQUEST_INIT { .query = QUERY_INIT, .cond = COND_INIT, .ask = ASK_INIT, .entry = STORE_ENTRY_INIT }
 
 void request_begin(struct conn *);
+void request_go_on(struct conn *);	/* when it is known who asks */
 void request_end(struct conn *);
 
 #endif

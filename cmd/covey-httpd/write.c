@@ -23,6 +23,7 @@
 #include "loop/conn.h"
 #include "container.h"
 #include "digest.h"
+#include "door.h"
 #include "fields.h"
 #include "freshness.h"
 #include "group.h"
@@ -41,6 +42,7 @@
 #include "sync_talk.h"
 #include "wire.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -59,7 +61,9 @@
 #define SHA512_BYTES 64
 #define CHUNK_BYTES (256u << 10)
 #define FIRST_BYTES (16u << 10)		/* of a chunk whose body's length is not known */
+#define WAITING_PART 4		/* of limits.connections, one in so many may wait by preference */
 #define FILES_MAX 1000			/* in one form */
+#define FORM_SMALL (64u << 10)		/* bytes of a file of a form that may stay in memory */
 #define AFTER_MS 500		/* STORE: for the homes that answer after a majority */
 #define HOLD_MS 200		/* STORE waits so long for a push to homes */
 #define LOOK_MS 20		/* for a layout that is known to be there */
@@ -73,6 +77,8 @@ struct write_item {
 	struct buf path;
 	struct stage *stage;		/* owned; not synced yet; NULL: `small` has the body */
 	struct buf small;
+	size_t charged;			/* bytes of the budget that `small` takes */
+	bool form_file;			/* its stage is one of httpd.form_files */
 	int copy_fd;			/* owned: a file that has the body instead; or -1 */
 	char type[RECORD_TYPE_MAX + 1];
 	struct commit commit;		/* fixed: the version, if it is chosen already */
@@ -115,10 +121,11 @@ struct write {
 	struct worker *worker;
 	enum write_kind kind;
 	struct write_item *items;	/* owned */
-	size_t count;
+	size_t count, room;
 	uint32_t mtime;			/* the client's, or 0 */
 	struct body_digests repr, content;	/* what the (only) body must have */
 	bool form;			/* a browser's form: answered 303 */
+	bool waits;			/* it is one of httpd.waiting */
 	enum write_step step;		/* the next one */
 	struct link link;		/* of the worker's whose requests are over */
 	struct job job;
@@ -201,6 +208,21 @@ static void write_refuse(struct write *w)
 static void write_end(struct conn *);
 static void coded_free(struct coded *);
 
+/* Who prefers to wait has a place for so long: not all of them may be such. */
+static void write_bound_wait(struct write *w)
+{
+	struct httpd *h = w->worker->httpd;
+	struct prefer *prefer = &w->conn->request.prefer;
+
+	if (!prefer->has_wait)
+		return;
+	w->waits = true;
+	if (atomic_fetch_add(&h->waiting, 1) < 1 + h->conf->limits.connections / WAITING_PART)
+		return;
+	prefer->has_wait = false;
+	floods_note(h, FLOOD_WAIT, &w->conn->line->source);
+}
+
 static struct write *write_new(struct conn *c, enum write_kind kind)
 {
 	struct write *w = mem_new(1, sizeof *w);
@@ -212,7 +234,25 @@ static struct write *write_new(struct conn *c, enum write_kind kind)
 	w->timer.fire = time_is_up;
 	c->request.write = w;
 	c->request.end = write_end;
+	write_bound_wait(w);
 	return w;
+}
+
+/* The body is elsewhere by now, or of no use. */
+static void item_drop_small(const struct write *w, struct write_item *item)
+{
+	buf_clear(&item->small);
+	budget_give(&w->worker->httpd->buffers, item->charged);
+	item->charged = 0;
+}
+
+static void item_drop_stage(const struct write *w, struct write_item *item)
+{
+	stage_free(item->stage);
+	item->stage = item->commit.stage = NULL;
+	if (item->form_file)
+		atomic_fetch_sub(&w->worker->httpd->form_files, 1);
+	item->form_file = false;
 }
 
 /* Good until the next one is added. */
@@ -220,7 +260,10 @@ static struct write_item *write_add(struct write *w, struct str path)
 {
 	struct write_item *item;
 
-	w->items = mem_resize(w->items, w->count + 1, sizeof *w->items);
+	if (w->count == w->room) {
+		w->room = w->room ? 2 * w->room : 1;
+		w->items = mem_resize(w->items, w->room, sizeof *w->items);
+	}
 	item = &w->items[w->count++];
 	*item = (struct write_item){
 		.path = BUF_INIT, .small = BUF_INIT, .copy_fd = -1, .commit = COMMIT_INIT
@@ -550,6 +593,8 @@ struct upload {
 	void (*whole)(struct conn *, struct str);	/* wants it whole, in memory; or NULL */
 	int incoming;			/* owned: says that it comes (store.h), or -1 */
 	struct chunk chunks[CHUNKS];
+	size_t charged;			/* bytes of the budget that they take */
+	bool starved;			/* there is no chunk to fill, until a lane is through with one */
 	atomic_uint filled;		/* chunks that are full; the next one is being filled, */
 	size_t filling;			/* with so many bytes */
 	struct lane lanes[2];
@@ -577,6 +622,8 @@ static struct upload *upload_new(struct conn *c)
 
 static void chunks_free(struct upload *u)
 {
+	budget_give(&u->conn->worker->httpd->buffers, u->charged);
+	u->charged = 0;
 	for (size_t i = 0; i < CHUNKS; i++) {
 		free(u->chunks[i].data);
 		u->chunks[i] = (struct chunk){ .data = NULL };
@@ -655,8 +702,43 @@ static int form_begin_file(struct upload *u, struct err *err)
 	buf_clear(&path);
 	if (path_check(buf_str(&item->path), err) < 0)
 		return -1;
+	if (!door_admits_file(u->conn, buf_str(&item->path)))
+		return err_set(err, ERR_DENIED, "read form: you may not write %.*s", STR_ARG(buf_str(&u->multipart.filename)));
 	upload_type(h->mime, buf_str(&u->multipart.type), buf_str(&item->path), item->type);
-	return stage_begin(h->store, &item->stage, err);
+	return 0;
+}
+
+/* The file is no small one: it goes to the disk. */
+static int form_begin_stage(struct write *w, struct write_item *item, struct err *err)
+{
+	struct httpd *h = w->worker->httpd;
+
+	item->form_file = true;
+	if (atomic_fetch_add(&h->form_files, 1) >= h->form_files_most) {
+		errno = EMFILE;
+		return err_sys(err, "read form");
+	}
+	if (stage_begin(h->store, &item->stage, err) < 0 ||
+	    stage_add(item->stage, item->small.data, item->small.len, err) < 0)
+		return -1;
+	item_drop_small(w, item);
+	return 0;
+}
+
+/* In memory as long as it is small and there is room, then to the disk. */
+static int form_add_content(struct write *w, struct write_item *item, struct str piece, struct err *err)
+{
+	size_t wanted = item->small.len + piece.n;
+
+	if (item->stage == NULL && wanted <= FORM_SMALL &&
+	    (wanted <= item->charged || budget_take(&w->worker->httpd->buffers, wanted - item->charged))) {
+		item->charged = wanted > item->charged ? wanted : item->charged;
+		buf_addstr(&item->small, piece);
+		return 0;
+	}
+	if (item->stage == NULL && form_begin_stage(w, item, err) < 0)
+		return -1;
+	return stage_add(item->stage, piece.s, piece.n, err);
 }
 
 /* More of the body.  Blocks. */
@@ -679,8 +761,7 @@ static int form_add(struct upload *u, struct str bytes, struct err *err)
 				return -1;
 			break;
 		case MULTIPART_CONTENT:
-			if (u->in_file && stage_add(w->items[w->count - 1].stage, piece.s, piece.n,
-						    err) < 0)
+			if (u->in_file && form_add_content(w, &w->items[w->count - 1], piece, err) < 0)
 				return -1;
 			break;
 		case MULTIPART_PART_END:
@@ -845,31 +926,6 @@ static bool chunk_take_over(struct upload *u, struct chunk *chunk)
 	return true;
 }
 
-static void chunk_grow(struct upload *u, struct chunk *chunk)
-{
-	const struct head *head = &u->conn->head;
-	size_t cap = chunk->cap ? 4 * chunk->cap : FIRST_BYTES;
-
-	if (u->lane_count > 0 && chunk_take_over(u, chunk))
-		return;
-	if (u->lane_count > 0)
-		cap = CHUNK_BYTES;
-	else if (head->framing == FRAMING_LENGTH)
-		cap = head->length < CHUNK_BYTES ? (size_t)head->length + 1 : CHUNK_BYTES;
-	if (cap > CHUNK_BYTES)
-		cap = CHUNK_BYTES;
-	chunk->data = mem_resize(chunk->data, cap, 1);
-	chunk->cap = cap;
-}
-
-bool upload_welcome(const struct conn *c)
-{
-	const struct upload *u = c->request.upload;
-
-	return u != NULL && !c->body.done && !u->gone && !atomic_load(&u->failed) &&
-	       chunks_busy(u) < CHUNKS;
-}
-
 static void upload_refuse(struct upload *u, int status, const char *why)
 {
 	u->gone = true;
@@ -877,18 +933,104 @@ static void upload_refuse(struct upload *u, int status, const char *why)
 	u->why = why;
 }
 
+/* How large the chunk is best to be; one that is there grows. */
+static size_t chunk_size(const struct upload *u, const struct chunk *chunk)
+{
+	const struct head *head = &u->conn->head;
+	size_t size = chunk->cap ? 4 * chunk->cap : FIRST_BYTES;
+
+	/* What is told is believed where nobody else lacks it. */
+	if (u->lane_count > 0)
+		size = CHUNK_BYTES;
+	else if (head->framing == FRAMING_LENGTH && head->length < CHUNK_BYTES &&
+		 (head->length < size || budget_is_ample(&u->conn->worker->httpd->buffers)))
+		size = (size_t)head->length + 1;
+	else if (head->framing == FRAMING_LENGTH && budget_is_ample(&u->conn->worker->httpd->buffers))
+		size = CHUNK_BYTES;
+	return size > CHUNK_BYTES ? CHUNK_BYTES : size;
+}
+
+/* The first piece of a body that is not granted more. */
+static bool chunk_begin_small(struct upload *u, size_t *size)
+{
+	struct budget *budget = &u->conn->worker->httpd->buffers;
+
+	if (u->charged > 0)
+		return false;
+	if (*size > FIRST_BYTES)
+		*size = FIRST_BYTES;
+	if (budget_take_first(budget, *size))
+		return true;
+	upload_refuse(u, 503, "there is no memory for another body: come again");
+	return false;
+}
+
+/* False: there is no memory for it. */
+static bool chunk_grow(struct upload *u, struct chunk *chunk)
+{
+	struct budget *budget = &u->conn->worker->httpd->buffers;
+	size_t size;
+	char *data;
+
+	if (u->lane_count > 0 && chunk_take_over(u, chunk))
+		return true;
+	size = chunk_size(u, chunk);
+	if (!budget_take(budget, size - chunk->cap) && !chunk_begin_small(u, &size))
+		return false;
+	data = realloc(chunk->data, size);
+	if (data == NULL) {		/* this process may not have so much as it was told */
+		budget_give(budget, size - chunk->cap);
+		if (u->charged == 0)
+			upload_refuse(u, 503, "there is no memory for another body: come again");
+		return false;
+	}
+	u->charged += size - chunk->cap;
+	chunk->data = data;
+	chunk->cap = size;
+	return true;
+}
+
+static bool chunk_make_room(struct upload *u)
+{
+	if (chunk_grow(u, chunk_to_fill(u)))
+		return true;
+	if (u->gone)
+		return false;
+	if (u->whole != NULL) {		/* it has to stay */
+		upload_refuse(u, 503, "there is no memory for this message: come again");
+		return false;
+	}
+	if (u->filling > 0) {		/* to the disk, as far as it came */
+		chunk_submit(u);
+		if (!atomic_load(&u->failed) && chunks_busy(u) < CHUNKS && chunk_grow(u, chunk_to_fill(u)))
+			return true;
+	}
+	u->starved = true;
+	return false;
+}
+
+bool upload_welcome(const struct conn *c)
+{
+	const struct upload *u = c->request.upload;
+
+	return u != NULL && !c->body.done && !u->gone && !u->starved && !atomic_load(&u->failed) &&
+	       chunks_busy(u) < CHUNKS;
+}
+
 /* As far as bytes have come, and there is room. */
 static void chunks_fill(struct upload *u)
 {
 	struct conn *c = u->conn;
 
+	u->starved = false;
 	for (size_t n, turn = 0; turn < TURN_BYTES && upload_welcome(c); turn += n) {
 		struct chunk *chunk = chunk_to_fill(u);
 		struct refusal refusal;
 		int r;
 
-		if (u->filling == chunk->cap)
-			chunk_grow(u, chunk);
+		if (u->filling == chunk->cap && !chunk_make_room(u))
+			break;
+		chunk = chunk_to_fill(u);
 		r = conn_receive_content(c, chunk->data + u->filling, chunk->cap - u->filling, &n, &refusal);
 		u->filling += n;
 		if (r < 0)
@@ -908,6 +1050,8 @@ static void upload_answer_failure(struct upload *u)
 
 	if (u->failed)
 		answer_err(c, &u->err);
+	else if (u->status == 503)
+		floods_answer_busy(c, FLOOD_MEMORY, u->why);
 	else if (u->status != 0)
 		answer_error(c, u->status, "%s", u->why);
 	else
@@ -945,6 +1089,8 @@ static void upload_finish(struct upload *u)
 		struct buf *small = &raw_item(u)->small;
 
 		*small = (struct buf){ .data = last->data, .len = u->filling, .cap = last->cap };
+		raw_item(u)->charged = u->charged;
+		u->charged = 0;
 		*last = (struct chunk){ .data = NULL };
 	} else if (u->filling > 0) {
 		chunk_submit(u);
@@ -1267,7 +1413,7 @@ static int stage_item(struct write *w, struct write_item *item, struct err *err)
 				   stage_add(item->stage, item->small.data, item->small.len, err)) < 0))
 		return -1;
 	if (stage_fd(item->stage) >= 0)
-		buf_clear(&item->small);
+		item_drop_small(w, item);
 	if (stage_sync(item->stage, err) < 0 ||
 	    check_digests(&w->repr, item, "Repr-Digest", err) < 0 ||
 	    check_digests(&w->content, item, "Content-Digest", err) < 0)
@@ -1275,11 +1421,18 @@ static int stage_item(struct write *w, struct write_item *item, struct err *err)
 	return 0;
 }
 
+/* Of several files those that are small wait for their commits: each has a file only for that long. */
+static bool is_staged_late(const struct write *w, const struct write_item *item)
+{
+	return w->count > 1 && item->stage == NULL && item->copy_fd < 0;
+}
+
 static void stage_items(struct write *w)
 {
 	w->staged = true;
 	for (size_t i = 0; i < w->count && w->stage_result == 0; i++)
-		w->stage_result = stage_item(w, &w->items[i], &w->stage_err);
+		if (!is_staged_late(w, &w->items[i]))
+			w->stage_result = stage_item(w, &w->items[i], &w->stage_err);
 }
 
 static void stage_job(struct job *job)
@@ -1380,9 +1533,15 @@ static int commit_prepare(struct write *w, struct write_item *item, struct err *
 
 static int commit_item(struct write *w, struct write_item *item, struct err *err)
 {
+	if (w->kind == WRITE_FILE && is_staged_late(w, item) && stage_item(w, item, err) < 0)
+		return name_item(w, item, err);
 	if (w->prepare(w, item, err) < 0)
 		return -1;
-	return store_commit(w->worker->httpd->store, &item->commit, err) < 0 ? name_item(w, item, err) : 0;
+	if (store_commit(w->worker->httpd->store, &item->commit, err) < 0)
+		return name_item(w, item, err);
+	if (w->count > 1)
+		item_drop_stage(w, item);	/* who needs its content opens it again */
+	return 0;
 }
 
 static void commit_job(struct job *job)
@@ -1586,10 +1745,33 @@ struct replicate {
 	uint64_t exhausted;		/* epoch of a layout of whose members no more could be had */
 };
 
-/* Of its content; -1: it has none. */
+/* Of its content; -1: it has none, or none that is open. */
 static int replicate_fd(const struct replicate *r)
 {
-	return r->item->stage != NULL ? stage_fd(r->item->stage) : -1;
+	return r->item->stage != NULL ? stage_fd(r->item->stage) : r->item->copy_fd;
+}
+
+/* Of several files each is open only while it is pushed. */
+static void replicate_open(struct replicate *r)
+{
+	struct store_entry entry = STORE_ENTRY_INIT;
+
+	if (replicate_fd(r) >= 0 || r->record == NULL || !record_has_content(r->record) || r->write->count == 1)
+		return;
+	if (store_version(r->write->worker->httpd->store, buf_str(&r->item->path), r->record->version,
+			  STORE_CONTENT, &entry, NULL) == 0) {
+		r->item->copy_fd = entry.fd;
+		entry.fd = -1;
+	}
+	store_entry_clear(&entry);
+}
+
+static void replicate_close(struct replicate *r)
+{
+	if (r->item->stage == NULL && r->item->copy_fd >= 0) {
+		close(r->item->copy_fd);
+		r->item->copy_fd = -1;
+	}
 }
 
 static struct str replicate_path(const struct replicate *r)
@@ -1710,7 +1892,10 @@ static bool push_to_keepers(struct replicate *r, size_t wanted)
 	struct push *p = &r->push;
 	struct layout_order order;
 
-	if (r->write->worker->sync == NULL || replicate_fd(r) < 0 || r->pushing || wanted == 0)
+	if (r->write->worker->sync == NULL || r->pushing || wanted == 0)
+		return false;
+	replicate_open(r);
+	if (replicate_fd(r) < 0)
 		return false;
 	*p = (struct push){ .epoch = r->layout.epoch, .call = CALL_INIT, .more = CALL_INIT };
 	layout_keepers(&r->layout, replicate_path(r), &order);
@@ -1719,6 +1904,8 @@ static bool push_to_keepers(struct replicate *r, size_t wanted)
 			p->to.keepers[p->to.keeper_count++] = order.ids[i];
 	p->to.wanted = (uint8_t)wanted;
 	r->pushing = p->to.keeper_count > 0;
+	if (!r->pushing)
+		replicate_close(r);
 	return r->pushing;
 }
 
@@ -1780,6 +1967,7 @@ static void push_answered(struct call *call, struct frame *frame)
 	push_note_have(r, have ? frame : NULL);
 	call_finish(&p->more);
 	r->pushing = false;
+	replicate_close(r);
 	if (!replicate_is_awaited(r))
 		push_rest(r);
 	if (r->store_began == 0)
@@ -2262,8 +2450,8 @@ static void write_free(struct write *w)
 		struct write_item *item = &w->items[i];
 
 		replicate_free(item->replicate);
-		stage_free(item->stage);
-		buf_clear(&item->small);
+		item_drop_stage(w, item);
+		item_drop_small(w, item);
 		buf_clear(&item->path);
 		if (item->copy_fd >= 0)
 			close(item->copy_fd);
@@ -2309,6 +2497,9 @@ static void write_end(struct conn *c)
 	ask_end(&w->ask);
 	timer_stop(&w->timer);
 	rmdir_free(w->rmdir);
+	if (w->waits)
+		atomic_fetch_sub(&w->worker->httpd->waiting, 1);
+	w->waits = false;
 	if (w->started == 0) {
 		write_free(w);
 		return;
@@ -2960,7 +3151,7 @@ static int coded_decode(const struct write *w, struct write_item *item, struct e
 		return -1;
 	}
 	stage_free(item->stage);
-	buf_clear(&item->small);
+	item_drop_small(w, item);
 	item->stage = to;
 	return 0;
 }

@@ -137,12 +137,29 @@ static void counts_open(struct syncd *d)
 		log_err(LOG_LEVEL_WARNING, &err, "count what coding saves from zero");
 }
 
+static void rekey(struct service *service)
+{
+	struct syncd *d = service->data;
+	struct sign_keys sign;
+
+	sign_keys_derive(&sign, &d->keys);
+	fetcher_keys(d->fetcher, &sign, store_node(d->store));
+	explicit_bzero(&sign, sizeof sign);
+}
+
+static void reload(struct service *service)
+{
+	struct syncd *d = service->data;
+
+	keyring_reload(&d->keyring);
+}
+
 static int start(struct service *service, struct err *err)
 {
 	struct syncd *d = mem_new(1, sizeof *d);
 	struct buf path = BUF_INIT;
 
-	if (identity_keys(service->conf, &d->keys, err) < 0) {
+	if (keyring_start(&d->keyring, service, &d->keys, rekey, err) < 0) {
 		free(d);
 		return -1;
 	}
@@ -159,6 +176,7 @@ static int start(struct service *service, struct err *err)
 	d->push_ms = service->conf->timeouts.push_ms;
 	d->delta = service->conf->group.delta;
 	counts_open(d);
+	d->unopened = unopened_open(store_run(d->store), NULL);
 	d->fetcher = fetcher_new(err);
 	if (d->fetcher == NULL || start_pools(d, err) < 0)
 		return -1;
@@ -166,10 +184,8 @@ static int start(struct service *service, struct err *err)
 	d->version = caller_new(d->loop, path.data);
 	buf_clear(&path);
 	peers_start(d);
-	if (d->keys.count > 0) {
-		sign_keys_derive(&d->sign, &d->keys);
-		fetcher_keys(d->fetcher, &d->sign, store_node(d->store));
-	}
+	if (d->keys.count > 0)
+		rekey(service);
 	for (size_t i = 0; i < UPKEEPS; i++)
 		if (!upkeeps[i]->in_group || d->keys.count > 0)
 			upkeep_start(d, i);
@@ -258,8 +274,8 @@ static void release(struct service *service)
 	peers_free(d->peers);
 	fetcher_free(d->fetcher);
 	caller_free(d->version);
-	explicit_bzero(&d->keys, sizeof d->keys);
-	explicit_bzero(&d->sign, sizeof d->sign);
+	keyring_clear(&d->keyring);
+	unopened_close(d->unopened);
 	syncd_unlock(d);
 	pthread_mutex_destroy(&d->lock);
 	free(d);
@@ -271,13 +287,18 @@ int main(int argc, char **argv)
 		{ .name = "sync", .kind = SERVICE_UNIX },
 		{ .name = NULL },
 	};
+	/* What names are resolved by; files and links there come and go. */
+	static const char *const reads[] = { "/etc", "/run/systemd/resolve", "/run/resolvconf",
+					     "/run/NetworkManager", NULL };
 	static const struct service_role role = {
 		.name = "covey-syncd",
 		.summary = "Exchange contents, records and histories with other nodes.",
 		.sockets = sockets,
 		.exits_idle = true,
+		.reads = reads,
 		.start = start,
 		.busy = busy,
+		.reload = reload,
 		.stop = stop,
 		.free = release,
 	};

@@ -78,13 +78,12 @@ static void bulk_seal(const struct syncd *d, const struct bulk *bulk, struct buf
 static int bulk_open(const struct syncd *d, struct str packet, struct buf *plain,
 		     struct bulk *ret)
 {
-	uint64_t group;
 	uint8_t protocol;
 
-	if (seal_open_long(&d->keys, packet, &protocol, &group, plain) < 0 ||
+	if (seal_open_long(&d->keys, packet, &protocol, plain) < 0 ||
 	    protocol != MEMBER_PROTOCOL)
 		return -1;
-	return bulk_unpack(buf_str(plain), group, store_node(d->store), ret);
+	return bulk_unpack(buf_str(plain), store_node(d->store), ret);
 }
 
 struct bulk bulk_ask(const struct syncd *d, uint64_t node, enum bulk_type type)
@@ -216,6 +215,8 @@ int request_bulk(struct syncd *d, struct serve_request *request, struct frame *f
 		}
 		if (bulk.type == BULK_COMPARE)
 			rc = compare_told(d, request, &bulk, err);
+	} else if (d->keys.count > 0) {
+		unopened_count(d->unopened, UNOPENED_HTTP);
 	}
 	buf_clear(&plain);
 	return rc;

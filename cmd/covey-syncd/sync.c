@@ -81,7 +81,7 @@ static int exchange_ask(struct exchanging *e, uint64_t node, struct str body, en
 		rc = worker_ask_versiond(&e->worker, VERSION_TALK_SYNC, buf_str(&plain), ANSWER_MS, NULL,
 					 VERSION_TALK_SYNCED, &e->own, NULL);
 		if (rc == 0)
-			rc = bulk_unpack(buf_str(&e->own), d->keys.list[0].group, node, &answer);
+			rc = bulk_unpack(buf_str(&e->own), node, &answer);
 		if (rc == 0 && bulk_judge(&question, &answer) != BULK_COUNTS)
 			rc = -1;
 		buf_clear(&plain);

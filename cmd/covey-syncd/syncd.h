@@ -34,6 +34,7 @@
 #include "delta.h"
 #include "fetch.h"
 #include "keep_file.h"
+#include "keyring.h"
 #include "layout.h"
 #include "list.h"
 #include "pace.h"
@@ -41,6 +42,7 @@
 #include "serve.h"
 #include "service.h"
 #include "sync_talk.h"
+#include "unopened.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -124,7 +126,8 @@ struct syncd {
 	struct fetcher *fetcher;
 	struct serve *serve;
 	struct seal_keys keys;		/* none: a group of one */
-	struct sign_keys sign;
+	struct keyring keyring;
+	struct unopened *unopened;
 	struct caller *version;		/* covey-versiond */
 	struct peers *peers;
 	struct list pulls, pushes;

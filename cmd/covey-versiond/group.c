@@ -154,6 +154,7 @@ int group_carried(struct versiond *v, struct serve_request *request, struct str 
 		asker_set_timer(v);
 		rc = 0;
 	} else {
+		unopened_count(v->unopened, UNOPENED_HTTP);
 		err_set(err, ERR_DENIED, "open a message: it is not of this group");
 	}
 	buf_clear(&plain);
@@ -274,13 +275,30 @@ static void group_start_courier(struct versiond *v)
 	buf_clear(&path);
 }
 
+static void group_rekey(struct service *service)
+{
+	struct versiond *v = service->data;
+
+	home_group(&v->home, v->keys.list[0].group);
+}
+
+static void group_refused(void *data, const struct address *from, bool sealed)
+{
+	struct versiond *v = data;
+
+	(void)from;
+	(void)sealed;
+	unopened_count(v->unopened, UNOPENED_VERSIONS);
+}
+
 int group_start(struct versiond *v, struct err *err)
 {
 	static const struct sealed_role role = { .role = WIRE_VERSIONS, .received = group_received,
-						 .batch_done = group_batch_done };
+						 .batch_done = group_batch_done, .refused = group_refused };
 	int fd = service_fd(v->service, "versions");
 
-	if (identity_keys(v->service->conf, &v->keys, err) < 0 ||
+	v->unopened = unopened_open(store_run(v->service->store), NULL);
+	if (keyring_start(&v->keyring, v->service, &v->keys, group_rekey, err) < 0 ||
 	    identity_member(v->service->conf, store_node(v->service->store), &v->self, err) < 0)
 		return -1;
 	home_init(&v->home, v->keys.count > 0 ? v->keys.list[0].group : 0, &v->self);
@@ -316,5 +334,6 @@ void group_stop(struct versiond *v)
 	outbox_close(v->outbox);
 	home_clear(&v->home);
 	buf_clear(&v->answer);
-	explicit_bzero(&v->keys, sizeof v->keys);
+	keyring_clear(&v->keyring);
+	unopened_close(v->unopened);
 }

@@ -100,6 +100,13 @@ static void versiond_stop(struct service *service)
 	local_ended(v);
 }
 
+static void versiond_reload(struct service *service)
+{
+	struct versiond *v = service->data;
+
+	keyring_reload(&v->keyring);
+}
+
 static void versiond_finish(struct service *service)
 {
 	versiond_free(service->data);
@@ -120,6 +127,7 @@ int main(int argc, char **argv)
 		.start = versiond_start,
 		.busy = versiond_is_busy,
 		.rest = versiond_rest,
+		.reload = versiond_reload,
 		.stop = versiond_stop,
 		.free = versiond_finish,
 	};

@@ -497,22 +497,13 @@ static int sync_judge(struct versiond *v, const struct bulk *ask, struct err *er
 	return 1;
 }
 
-/* covey-syncd opened it with one of the keys. */
-static int unpack_bulk(const struct versiond *v, struct str body, struct bulk *ret)
-{
-	for (size_t i = 0; i < v->keys.count; i++)
-		if (bulk_unpack(body, v->keys.list[i].group, v->self.id, ret) == 0)
-			return 0;
-	return -1;
-}
-
 int surveys_ask(struct versiond *v, struct serve_request *request, struct str body,
 		struct err *err)
 {
 	struct bulk ask;
 	int verdict;
 
-	if (unpack_bulk(v, body, &ask) < 0)
+	if (bulk_unpack(body, v->self.id, &ask) < 0)
 		return err_set(err, ERR_INVALID, "read SYNC: malformed");
 	verdict = sync_judge(v, &ask, err);
 	if (verdict < 0)

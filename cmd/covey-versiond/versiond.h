@@ -20,12 +20,14 @@
 #include "call.h"
 #include "check.h"
 #include "courier.h"
+#include "keyring.h"
 #include "outbox.h"
 #include "pool.h"
 #include "sealed.h"
 #include "serve.h"
 #include "service.h"
 #include "storing.h"
+#include "unopened.h"
 #include "view_client.h"
 #include "wal.h"
 
@@ -55,6 +57,8 @@ struct versiond {
 	struct service *service;
 	struct member self;
 	struct seal_keys keys;
+	struct keyring keyring;
+	struct unopened *unopened;
 	struct sealed_socket *socket;	/* NULL: a group of one without a key */
 	struct home home;
 	struct asker asker;

@@ -247,14 +247,18 @@ static long patience_s(const struct exchange *exchange)
 	return STALLED_S + (long)exchange->wait_s;
 }
 
-/* The variables that curl(1) reads.  NULL: the system's authorities. */
+/* That of --cacert, and those that curl(1) reads.  NULL: the system's authorities. */
 static const char *environment_authorities(void)
 {
-	const char *file = getenv("CURL_CA_BUNDLE");
+	static const char *const names[] = { CLIENT_CACERT, "CURL_CA_BUNDLE", "SSL_CERT_FILE" };
 
-	if (file == NULL || file[0] == '\0')
-		file = getenv("SSL_CERT_FILE");
-	return file != NULL && file[0] != '\0' ? file : NULL;
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		const char *file = getenv(names[i]);
+
+		if (file != NULL && file[0] != '\0')
+			return file;
+	}
+	return NULL;
 }
 
 static void set_rules(CURL *curl, const struct exchange *exchange)
@@ -271,6 +275,30 @@ static void set_rules(CURL *curl, const struct exchange *exchange)
 	curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, patience_s(exchange));
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_USERAGENT, "covey/" COVEY_VERSION);
+}
+
+/*
+ * Credentials are never arguments, which everybody on the machine can see: a token from
+ * the environment, or a user and password from a file of curl's kind (netrc).
+ */
+static void set_credentials(CURL *curl)
+{
+	const char *token = getenv("COVEY_TOKEN"), *home = getenv("HOME");
+	struct buf own = BUF_INIT;
+
+	if (token != NULL && token[0] != '\0') {
+		curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
+		curl_easy_setopt(curl, CURLOPT_XOAUTH2_BEARER, token);
+		return;
+	}
+	curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
+	curl_easy_setopt(curl, CURLOPT_NETRC, (long)CURL_NETRC_OPTIONAL);
+	if (home == NULL)
+		return;
+	buf_addf(&own, "%s/.config/covey/netrc", home);
+	if (access(own.data, R_OK) == 0)
+		curl_easy_setopt(curl, CURLOPT_NETRC_FILE, own.data);	/* else ~/.netrc */
+	buf_clear(&own);
 }
 
 static int told_too_late(const struct client *client, struct err *err)
@@ -297,7 +325,7 @@ static int told_by_curl(const struct client *client, CURLcode code, const char *
 	if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL)
 		kind = ERR_INVALID;
 	if (code == CURLE_PEER_FAILED_VERIFICATION)
-		return err_set(err, kind, "ask %s%s: %s; CURL_CA_BUNDLE names a file of other authorities",
+		return err_set(err, kind, "ask %s%s: %s; --cacert names a file of other authorities",
 			       client->base, client->whence, why[0] ? why : curl_easy_strerror(code));
 	return err_set(err, kind, "ask %s%s: %s", client->base, client->whence,
 		       why[0] ? why : curl_easy_strerror(code));
@@ -322,6 +350,7 @@ int client_send(struct client *client, struct exchange *exchange, struct err *er
 	curl_easy_setopt(client->curl, CURLOPT_HTTPHEADER, headers);
 	curl_easy_setopt(client->curl, CURLOPT_ERRORBUFFER, why);
 	set_rules(client->curl, exchange);
+	set_credentials(client->curl);
 	set_method(client->curl, exchange);
 	set_callbacks(client->curl, client);
 	code = curl_easy_perform(client->curl);
@@ -412,7 +441,10 @@ int exchange_refused(const struct exchange *exchange, const char *what)
 	if (line.n == 0)
 		line = exchange->status == 404 ? STR("no such path") : STR("refused");
 	command_say("%s: %.*s (%ld)%s", what, STR_ARG(line), exchange->status,
-		    unsure ? ", and the group does not confirm that now" : "");
+		    unsure ? ", and the group does not confirm that now" :
+		    exchange->status == 401 ? ": set COVEY_TOKEN, or write machine, login and password into "
+					      "~/.config/covey/netrc" :
+		    exchange->status == 403 ? ": covey access check tells why, on the node" : "");
 	json_decref(problem);
 	return unsure ? EX_TEMPFAIL : status_of(exchange->status);
 }

@@ -44,9 +44,10 @@ void exchange_clear(struct exchange *);
 
 /*
  * The node of --node, of $COVEY_NODE, of conf_default() if that is valid, or on
- * loopback; errors say which.  https goes by the authorities of $CURL_CA_BUNDLE
- * or $SSL_CERT_FILE, else the system's.
+ * loopback; errors say which.  https goes by the authorities of CLIENT_CACERT,
+ * $CURL_CA_BUNDLE or $SSL_CERT_FILE, the first that is set, else the system's.
  */
+#define CLIENT_CACERT "COVEY_CACERT"	/* of the environment, where --cacert puts its FILE */
 int client_open(struct client **ret, const char *url, struct err *);
 struct client *client_copy(const struct client *);	/* of the same node, for another thread */
 void client_close(struct client *);	/* NULL is fine */

@@ -76,8 +76,8 @@ int command_path(struct buf *to, const char *path);
 /* The worse of two exit statuses: what may pass, 75, is better than what stays; of others the first. */
 int status_worse(int, int);
 
-extern const struct command command_adopt, command_backup, command_check, command_get, command_init, command_key,
+extern const struct command command_access, command_adopt, command_backup, command_check, command_get, command_init, command_key,
 	command_layout, command_log, command_ls, command_node, command_peers, command_prune, command_put, command_recover,
-	command_restore, command_rm, command_scrub, command_status, command_units, command_up;
+	command_restore, command_rm, command_scrub, command_status, command_token, command_units, command_up;
 
 #endif

@@ -25,6 +25,8 @@ static const char *layout_role(const json_t *layout, const json_t *member)
 	bool in_a = json_flag(member, "in_a"), in_b = json_flag(member, "in_b");
 	const char *lineage = json_text(member, "lineage"), *ours = json_text(layout, "lineage");
 
+	if (json_flag(member, "other_key"))
+		return "other key";	/* the node that was asked cannot open what it says */
 	if (json_flag(member, "silent"))
 		return "silent";	/* its disk forgot something */
 	if (lineage[0] != '\0' && ours[0] != '\0' && strcmp(lineage, ours) != 0)
@@ -523,7 +525,8 @@ const struct command command_peers = {
 	.operands = "",
 	.summary = "List the other nodes of the group, as one node sees them",
 	.details = "The state is up, suspect, down, stopped, left (for good) or incompatible. The role is\n"
-		   "what a node is in the layout. A silent node lacks something that others remember\n"
+		   "what a node is in the layout. One with another key says what this one cannot open\n"
+		   "(covey key), or the other way round. A silent node lacks something that others remember\n"
 		   "(covey node renew), or has just started and waits for another home to tell what it\n"
 		   "remembers. A node of another group with the same key stays apart. The epoch is that\n"
 		   "of the newest layout that the node has.",

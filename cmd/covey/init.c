@@ -1,5 +1,5 @@
 /*
- * init - init and key: the configuration and the key of a node of a group
+ * init - covey init: the configuration and the key of a node of a group
  *
  * The text is that of conf/covey.yaml, which is part of this program, with
  * the lines that belong to the node changed.  It is written only once the
@@ -530,7 +530,8 @@ static int place_key(const struct init *init, struct err *err)
 
 static bool init_agreed(const char *address)
 {
-	fprintf(stderr, "Whoever reaches %s, port 4720, may then read and write every file.\n", address);
+	fprintf(stderr, "Whoever reaches %s, port 4720, may then read and write every file, until rules in place of\n"
+			"\"access: open\" say who may do what: see access in covey.yaml(5).\n", address);
 	return command_agreed(stderr);
 }
 
@@ -542,14 +543,19 @@ static int decide_access(struct init *init, const struct address *address, bool 
 
 	if (address_is_loopback(address) && !asked_for)
 		return 0;
+	if (old->access.given && !asked_for)
+		return err_set(err, ERR_DENIED,
+			       "nothing was changed: %s has rules, which init does not write: edit it, or, if "
+			       "everybody may read and write, say --open", init->file);
 	init->wanted.open = asked_for ||
 			    (old->access_open && same_text(old->node.address, init->wanted.address)) ||
 			    (isatty(STDIN_FILENO) && init_agreed(init->wanted.address));
 	if (init->wanted.open)
 		return 0;
 	return err_set(err, ERR_DENIED,
-		       "nothing was changed: whoever reaches %s could read and write every file: if "
-		       "that is meant, say --open", init->wanted.address);
+		       "nothing was changed: whoever reaches %s could read and write every file: write "
+		       "rules into %s, see access in covey.yaml(5), or, if that is meant, say --open",
+		       init->wanted.address, init->file);
 }
 
 /* the command */
@@ -738,49 +744,10 @@ const struct command command_init = {
 		   "joins reads it from standard input, has it already, or asks for it:\n"
 		   "  ssh HOST sudo cat /etc/covey/group.key |\n"
 		   "  sudo covey init --open --address ADDRESS --join HOST\n"
+		   "With --open whoever reaches the node may read and write, until you put rules in place of\n"
+		   "\"access: open\": covey.yaml(5) has them, and covey access check explains them.\n"
 		   "A configuration elsewhere than in /etc/covey has its store beside it.",
 	.options = options,
 	.most = 0,
 	.run = run,
-};
-
-/* covey key new */
-
-/* For `covey key new >FILE`: the shell made a file that everybody can read. */
-static void close_to_others(void)
-{
-	struct stat st;
-
-	if (fstat(STDOUT_FILENO, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & S_IRWXO) != 0 &&
-	    fchmod(STDOUT_FILENO, st.st_mode & 07770) < 0)
-		fprintf(stderr, "covey: others can read the file with the key: say chmod o= FILE\n");
-}
-
-static int key_run(const struct arguments *args)
-{
-	char text[GROUP_KEY_TEXT];
-
-	if (strcmp(args->operands[0], "new") != 0)
-		return command_misused(args->command, "%s: only \"new\" is known",
-				       args->operands[0]);
-	close_to_others();
-	group_key_new(text);
-	fputs(text, stdout);
-	return 0;
-}
-
-static const struct command_option key_options[] = { OPTION_END };
-
-const struct command command_key = {
-	.name = "key",
-	.operands = "new",
-	.summary = "Print a fresh group key",
-	.details = "All nodes of a group have the same file group.key_file, readable by them alone.\n"
-		   "It has a line for each key: the first one seals, all of them open. To change the key,\n"
-		   "add the new one below on every node, then move it to the top on every node, then\n"
-		   "remove the old one.",
-	.options = key_options,
-	.least = 1,
-	.most = 1,
-	.run = key_run,
 };

@@ -35,7 +35,7 @@ int local_run(const struct arguments *args, const char *conf_file,
 
 const char *local_url(char to[LOCAL_URL], const struct conf *conf)
 {
-	struct address address = conf->listen.http.address;
+	struct address address = conf->listen.http[0].address;
 	char text[ADDRESS_TEXT];
 	bool v6 = strchr(conf->node.address, ':') != NULL;
 

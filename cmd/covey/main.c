@@ -4,7 +4,7 @@
  * Usage and help are made from the tables, so that they cannot differ
  * from what is accepted.
  */
-#include "command.h"
+#include "client.h"
 #include "output.h"
 
 #include "path.h"
@@ -16,7 +16,7 @@ static const struct command *const commands[] = {
 	&command_up,	  &command_ls,	    &command_log,   &command_get,    &command_put,
 	&command_rm,	  &command_restore, &command_check, &command_peers,  &command_status,
 	&command_layout,  &command_adopt,   &command_prune, &command_scrub,  &command_init,
-	&command_units,	  &command_key,     &command_node,   &command_backup, &command_recover,
+	&command_units,	  &command_key,     &command_access, &command_token,  &command_node,   &command_backup, &command_recover,
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
@@ -50,6 +50,20 @@ static void print_option(FILE *to, const struct command_option *option)
 	fprintf(to, "  %-22s  %s\n", left, option->help);
 }
 
+/* Of every command that asks a node. */
+static const struct command_option cacert = {
+	"cacert", 0, "FILE", "who may certify a node that is asked by https; default $COVEY_CACERT"
+};
+#define FOUND_CACERT (COMMAND_OPTIONS + 1)
+
+static bool command_asks(const struct command *command)
+{
+	for (const struct command_option *o = command->options; o->name != NULL; o++)
+		if (strcmp(o->name, "node") == 0)
+			return true;
+	return false;
+}
+
 static void print_help(const struct command *command)
 {
 	static const struct command_option help = { "help", 'h', NULL, "this text" };
@@ -61,6 +75,8 @@ static void print_help(const struct command *command)
 	printf("\n");
 	for (const struct command_option *o = command->options; o->name != NULL; o++)
 		print_option(stdout, o);
+	if (command_asks(command))
+		print_option(stdout, &cacert);
 	print_option(stdout, &help);
 }
 
@@ -217,6 +233,8 @@ static void tables_of(const struct command *command, struct option *longs, char 
 		if (o[i].letter && o[i].value)
 			*letters++ = ':';
 	}
+	if (command_asks(command))
+		*longs++ = (struct option){ cacert.name, required_argument, NULL, FOUND_CACERT };
 	*longs++ = (struct option){ "help", no_argument, NULL, 'h' };
 	*longs = (struct option){ NULL, 0, NULL, 0 };
 	*letters = '\0';
@@ -234,7 +252,7 @@ static int place_of(const struct command *command, int found)
 
 static int command_call(const struct command *command, int argc, char **argv)
 {
-	struct option longs[COMMAND_OPTIONS + 2];
+	struct option longs[COMMAND_OPTIONS + 3];
 	char letters[2 * COMMAND_OPTIONS + 3];
 	struct arguments args = { .command = command };
 	int found;
@@ -255,7 +273,10 @@ static int command_call(const struct command *command, int argc, char **argv)
 			print_help(command);
 			return 0;
 		}
-		args.values[place_of(command, found)] = optarg ? optarg : "";
+		if (found == FOUND_CACERT)
+			setenv(CLIENT_CACERT, optarg, 1);
+		else
+			args.values[place_of(command, found)] = optarg ? optarg : "";
 	}
 	args.count = argc - optind;
 	args.operands = argv + optind;

@@ -39,6 +39,11 @@ static const struct internet_unit discovery = { "covey-discoverd-udp.socket", "L
 static const struct internet_unit versions = { "covey-versiond-udp.socket", "ListenDatagram",
 					       "127.0.0.1:4722" };
 
+static const struct internet_unit https = { "covey-httpd-https.socket", "ListenStream", "127.0.0.1:4743" };
+
+#define UNIX_UNIT "covey-httpd-unix.socket"
+#define SHIPPED_UNIX "/run/covey/http.sock"
+
 static const struct {
 	const char *unit;
 	const char *socket;		/* in node.run */
@@ -112,17 +117,66 @@ static void add_word(struct buf *to, const char *text)
 	buf_addc(to, '"');
 }
 
+/* All that are given of the list.  wants: a unit to start with it, or NULL. */
 static int put_internet(const struct units *units, const struct internet_unit *unit,
-			const struct conf_listen *listen, struct err *err)
+			const struct conf_listen *list, size_t count, const char *wants, struct err *err)
 {
 	char address[ADDRESS_TEXT];
 	struct buf text = BUF_INIT;
+	size_t given = 0;
+	bool differs;
 
-	if (!listen->given ||
-	    strcmp(address_format(address, &listen->address), unit->shipped) == 0)
+	while (given < count && list[given].given)
+		given++;
+	differs = given > 1 ||
+		  (given == 1 && strcmp(address_format(address, &list->address), unit->shipped) != 0);
+	if (wants != NULL)
+		buf_addf(&text, "[Unit]\nWants=%s\n", wants);
+	if (differs)
+		buf_addf(&text, "[Socket]\n%s=\n", unit->kind);
+	for (size_t i = 0; differs && i < given; i++)
+		buf_addf(&text, "%s=%s\n", unit->kind, address_format(address, &list[i].address));
+	if (differs)
+		buf_adds(&text, "FreeBind=yes\n");
+	return text.len > 0 ? put_drop_in(units, unit->unit, &text, err) : 0;
+}
+
+static int put_unix(const struct units *units, struct err *err)
+{
+	const char *path = units->conf->listen.http_unix;
+	struct buf text = BUF_INIT;
+
+	if (path == NULL || strcmp(path, SHIPPED_UNIX) == 0)
 		return 0;
-	buf_addf(&text, "[Socket]\n%s=\n%s=%s\nFreeBind=yes\n", unit->kind, unit->kind, address);
-	return put_drop_in(units, unit->unit, &text, err);
+	buf_adds(&text, "[Socket]\nListenStream=\nListenStream=");
+	add_plain(&text, path);
+	buf_addc(&text, '\n');
+	return put_drop_in(units, UNIX_UNIT, &text, err);
+}
+
+/* The listeners of covey-httpd: the units of the others start with the first one's, and hand over beside it. */
+static int put_http(const struct units *units, struct err *err)
+{
+	const struct conf *conf = units->conf;
+	struct buf others = BUF_INIT, text = BUF_INIT;
+	int rc;
+
+	if (conf->listen.https[0].given)
+		buf_adds(&others, https.unit);
+	if (conf->listen.http_unix != NULL)
+		buf_addf(&others, "%s" UNIX_UNIT, others.len > 0 ? " " : "");
+	rc = put_internet(units, &http, conf->listen.http, CONF_LISTENS_MAX, others.data, err);
+	if (rc == 0)
+		rc = put_internet(units, &https, conf->listen.https, CONF_LISTENS_MAX, NULL, err);
+	if (rc == 0)
+		rc = put_unix(units, err);
+	if (rc == 0 && others.len > 0) {
+		buf_addf(&text, "[Service]\nSockets=%s\n", others.data);
+		rc = put_drop_in(units, "covey-httpd.service", &text, err);
+	}
+	buf_clear(&others);
+	buf_clear(&text);
+	return rc;
 }
 
 static int put_locals(const struct units *units, struct err *err)
@@ -168,7 +222,7 @@ static void print_moved(const char *const moved[2])
 	buf_clear(&text);
 }
 
-/* What the services may write, and which file they read. */
+/* What the services may write, and which files they read. */
 static int put_services(const struct units *units, struct err *err)
 {
 	const struct conf *conf = units->conf;
@@ -222,10 +276,10 @@ static int put_units(const struct units *units, struct err *err)
 {
 	const struct conf *conf = units->conf;
 
-	if (put_internet(units, &http, &conf->listen.http, err) < 0 ||
-	    put_internet(units, &inetd, &conf->listen.http, err) < 0 ||
-	    put_internet(units, &discovery, &conf->listen.discovery, err) < 0 ||
-	    put_internet(units, &versions, &conf->listen.versions, err) < 0 ||
+	if (put_http(units, err) < 0 ||
+	    put_internet(units, &inetd, conf->listen.http, CONF_LISTENS_MAX, NULL, err) < 0 ||
+	    put_internet(units, &discovery, &conf->listen.discovery, 1, NULL, err) < 0 ||
+	    put_internet(units, &versions, &conf->listen.versions, 1, NULL, err) < 0 ||
 	    put_locals(units, err) < 0 || put_services(units, err) < 0)
 		return -1;
 	return put_group(units, err);

@@ -17,6 +17,7 @@
 #include "store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -30,9 +31,9 @@ static const struct role {
 	const char *program;
 	bool at_once;
 	bool in_group;		/* not needed by a node without a key */
-	const char *sockets[LAUNCH_SOCKETS];
+	const char *sockets[LAUNCH_SOCKETS];	/* their names; of one there may be several */
 } roles[] = {
-	{ "covey-httpd", false, false, { "http" } },
+	{ "covey-httpd", false, false, { "http", "https", "http-unix" } },
 	{ "covey-versiond", false, true, { "versions", "version" } },
 	{ "covey-syncd", false, true, { "sync" } },
 	{ "covey-discoverd", true, true, { "discovery", "discover" } },
@@ -60,6 +61,7 @@ struct up {
 	struct loop *loop;
 	struct launch *launch;
 	char *programs[ROLES];	/* owned */
+	bool ends_with_terminal;	/* it was started in one */
 };
 
 static void tell(const char *line)
@@ -178,7 +180,7 @@ static uint64_t existing_port(const char *dir)
 
 	conf_file_of(&file, dir, 1);
 	if (conf_load(&conf, file.data, NULL) == 0)
-		port = address_port(&conf.listen.http.address);
+		port = address_port(&conf.listen.http[0].address);
 	conf_clear(&conf);
 	buf_clear(&file);
 	return port;
@@ -210,7 +212,7 @@ static int prepare_one(struct nodes *nodes, const char *dir, uint64_t port, bool
 	if (rc == 0)
 		rc = add_node(nodes, file.data, err);
 	if (rc == 0 && port_is_asked &&
-	    address_port(&nodes->list[number - 1].conf.listen.http.address) != port)
+	    address_port(&nodes->list[number - 1].conf.listen.http[0].address) != port)
 		rc = err_set(err, ERR_CONFLICT,
 			     "%s: was made before with another port than %llu: leave out --port, or "
 			     "edit or remove the file", file.data, (unsigned long long)port);
@@ -246,21 +248,45 @@ static int nodes_prepare(struct nodes *nodes, const char *dir, size_t count, uin
 
 /* sockets */
 
-static int open_socket(const struct conf *conf, const char *name, struct err *err)
+/* The next one, or -1. */
+static int add_socket(struct launch_role *launch, const char *name, int fd)
+{
+	if (fd < 0)
+		return -1;
+	launch->names[launch->sockets] = name;
+	launch->fds[launch->sockets++] = fd;
+	return 0;
+}
+
+static int open_tcp(struct launch_role *launch, const char *name, const struct conf_listen *list, struct err *err)
+{
+	for (size_t i = 0; i < CONF_LISTENS_MAX && list[i].given; i++)
+		if (add_socket(launch, name, sock_listen_tcp(&list[i].address, err)) < 0)
+			return -1;
+	return 0;
+}
+
+/* All that the configuration has of that name. */
+static int open_named(struct launch_role *launch, const struct conf *conf, const char *name, struct err *err)
 {
 	struct buf path = BUF_INIT;
-	int fd;
+	int rc;
 
 	if (strcmp(name, "http") == 0)
-		return sock_listen_tcp(&conf->listen.http.address, err);
+		return open_tcp(launch, name, conf->listen.http, err);
+	if (strcmp(name, "https") == 0)
+		return open_tcp(launch, name, conf->listen.https, err);
+	if (strcmp(name, "http-unix") == 0)
+		return conf->listen.http_unix == NULL ? 0 :
+			add_socket(launch, name, sock_listen_unix_stream(conf->listen.http_unix, err));
 	if (strcmp(name, "discovery") == 0)
-		return sock_bind_udp(&conf->listen.discovery.address, err);
+		return add_socket(launch, name, sock_bind_udp(&conf->listen.discovery.address, err));
 	if (strcmp(name, "versions") == 0)
-		return sock_bind_udp(&conf->listen.versions.address, err);
+		return add_socket(launch, name, sock_bind_udp(&conf->listen.versions.address, err));
 	buf_addf(&path, "%s/%s.sock", conf->node.run, name);
-	fd = sock_listen_unix(path.data, err);
+	rc = add_socket(launch, name, sock_listen_unix(path.data, err));
 	buf_clear(&path);
-	return fd;
+	return rc;
 }
 
 static void close_sockets(struct launch_role *launch)
@@ -272,17 +298,11 @@ static void close_sockets(struct launch_role *launch)
 static int open_sockets(struct launch_role *launch, const struct role *role,
 			const struct conf *conf, struct err *err)
 {
-	for (size_t i = 0; i < LAUNCH_SOCKETS && role->sockets[i] != NULL; i++) {
-		int fd = open_socket(conf, role->sockets[i], err);
-
-		if (fd < 0) {
+	for (size_t i = 0; i < LAUNCH_SOCKETS && role->sockets[i] != NULL; i++)
+		if (open_named(launch, conf, role->sockets[i], err) < 0) {
 			close_sockets(launch);
 			return err_context(err, "%s", conf->node.name);
 		}
-		launch->names[i] = role->sockets[i];
-		launch->fds[i] = fd;
-		launch->sockets++;
-	}
 	return 0;
 }
 
@@ -373,11 +393,37 @@ static int start_all(struct up *up, struct err *err)
 
 /* running */
 
+static bool has_terminal(void)
+{
+	int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+/* nohup(1) has asked that it goes on without. */
+static bool ends_with_terminal(void)
+{
+	struct sigaction now;
+
+	return sigaction(SIGHUP, NULL, &now) == 0 && now.sa_handler != SIG_IGN && has_terminal();
+}
+
+/* Who closes the terminal ends what runs in it, as Ctrl-C does; else SIGHUP is for the roles. */
+static bool terminal_is_gone(const struct up *up)
+{
+	return up->ends_with_terminal && !has_terminal();
+}
+
 static void on_signal(int number, void *data)
 {
 	struct up *up = data;
 
-	(void)number;
+	if (number == SIGHUP && !terminal_is_gone(up)) {
+		launch_reload(up->launch);
+		return;
+	}
 	tell("stopping; once more stops at once");
 	launch_stop(up->launch, GRACE_MS);
 }
@@ -463,7 +509,7 @@ static int prepare(struct up *up, const struct arguments *args, uint64_t count, 
 
 static int run(const struct arguments *args)
 {
-	struct up up = { .nodes = NODES_INIT };
+	struct up up = { .nodes = NODES_INIT, .ends_with_terminal = ends_with_terminal() };
 	struct err err = ERR_INIT;
 	uint64_t count = 1, port = 0;
 	int status = 0;

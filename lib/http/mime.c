@@ -198,6 +198,33 @@ static bool extension_of(struct str name, char to[EXTENSION_BYTES + 1])
 	return true;
 }
 
+bool mime_is_passive(struct str type)
+{
+	static const char *const kinds[] = { "image/", "audio/", "video/", "font/" };
+	static const char *const types[] = {
+		"application/octet-stream", "text/plain", "application/pdf", "application/json",
+		"application/zip", "application/gzip", "application/zstd", "application/x-tar",
+		"application/x-bzip2", "application/x-xz", "application/x-7z-compressed",
+		"application/vnd.debian.binary-package",
+	};
+	struct str essence;
+
+	str_cut(&type, ';', &essence);
+	essence = str_trim(essence);
+	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+		if (str_eq_nocase(essence, str_of(types[i])))
+			return true;
+	/* "image/svg+xml", and whatever else is some kind of XML or HTML, is a document. */
+	if (essence.n >= 3 && (str_eq_nocase((struct str){ essence.s + essence.n - 3, 3 }, STR("xml")) ||
+			       str_eq_nocase((struct str){ essence.s + essence.n - 3, 3 }, STR("tml"))))
+		return false;
+	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+		if (essence.n > strlen(kinds[i]) &&
+		    str_eq_nocase((struct str){ essence.s, strlen(kinds[i]) }, str_of(kinds[i])))
+			return memchr(essence.s, '+', essence.n) == NULL;
+	return false;
+}
+
 struct str mime_of(const struct mime *mime, struct str name)
 {
 	const char *text = mime->text.data;

@@ -239,7 +239,7 @@ static void index_html_button(struct buf *buf, const struct listing_row *row, co
 	buf_addf(buf, "\">%s</button></form>", text);
 }
 
-static void index_html_row(struct buf *buf, const struct listing_row *row)
+static void index_html_row(struct buf *buf, const struct listing_row *row, bool no_history)
 {
 	buf_adds(buf, "<tr><td>");
 	index_html_name(buf, row);
@@ -256,7 +256,7 @@ static void index_html_row(struct buf *buf, const struct listing_row *row)
 	buf_adds(buf, "</td>\n<td>");	/* lftp takes the number up to the next space for the size */
 	if (row->type == LISTING_ENDED)
 		index_html_button(buf, row, "deleted", "Deleted files in", "deleted files");
-	else if (row->type != LISTING_DIRECTORY)
+	else if (row->type != LISTING_DIRECTORY && !no_history)
 		index_html_button(buf, row, "versions", "Versions of", "versions");
 	buf_adds(buf, "</td></tr>\n");
 }
@@ -268,7 +268,7 @@ static void index_html_rows(struct buf *buf, const struct render_index *index)
 			      "<th scope=\"col\">Time (UTC)</th><th scope=\"col\" class=\"n\">Size</th>"
 			      "<th scope=\"col\">History</th></tr></thead>\n<tbody>\n");
 	for (size_t i = 0; i < index->count; i++)
-		index_html_row(buf, &index->rows[i]);
+		index_html_row(buf, &index->rows[i], index->no_history);
 }
 
 static void index_html_table_end(struct buf *buf, const struct render_index *index)
@@ -333,12 +333,14 @@ static void index_html_tools(struct buf *buf, const struct render_index *index)
 		buf_adds(buf, "</p>\n");
 		return;
 	}
-	buf_adds(buf, "<form class=\"up\" method=\"post\" action=\"./\" enctype=\"multipart/form-data\">\n"
-		      "<label for=\"file\">Upload files to this directory</label>\n"
-		      "<input id=\"file\" name=\"file\" type=\"file\" multiple required>\n"
-		      "<button>Upload</button>\n</form>\n"
-		      "<form class=\"m\" action=\"./\"><button class=\"b\" name=\"deleted\">"
-		      "Deleted files</button></form>\n");
+	if (!index->no_upload)
+		buf_adds(buf, "<form class=\"up\" method=\"post\" action=\"./\" enctype=\"multipart/form-data\">\n"
+			      "<label for=\"file\">Upload files to this directory</label>\n"
+			      "<input id=\"file\" name=\"file\" type=\"file\" multiple required>\n"
+			      "<button>Upload</button>\n</form>\n");
+	if (!index->no_history)
+		buf_adds(buf, "<form class=\"m\" action=\"./\"><button class=\"b\" name=\"deleted\">"
+			      "Deleted files</button></form>\n");
 }
 
 static void index_html_begin(struct buf *buf, const struct render_index *index)
@@ -491,7 +493,7 @@ static void history_html_row(struct buf *buf, const struct render_history *histo
 	buf_adds(buf, "</td><td class=\"d\">");
 	history_html_node(buf, history, record->version.node);
 	buf_addf(buf, "</td><td>%s%s", history_state_of(record, current), row->conflict ? " conflict" : "");
-	if (content && !current)
+	if (content && !current && !history->no_restore)
 		buf_addf(buf, " <form method=\"post\" action=\"?restore=%s\">"
 			      "<button class=\"b\" aria-label=\"Restore %s\">restore</button></form>",
 			 version, version);

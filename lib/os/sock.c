@@ -201,14 +201,14 @@ static int unix_address(struct sockaddr_un *to, const char *path, struct err *er
 	return 0;
 }
 
-int sock_connect_unix(const char *path, struct err *err)
+static int connect_unix(const char *path, int type, struct err *err)
 {
 	struct sockaddr_un a;
 	int fd;
 
 	if (unix_address(&a, path, err) < 0)
 		return -1;
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return err_sys(err, "open socket for %s", path);
 	if (connect(fd, (const struct sockaddr *)&a, sizeof a) < 0)
@@ -216,22 +216,29 @@ int sock_connect_unix(const char *path, struct err *err)
 	return fd;
 }
 
-int sock_listen_unix(const char *path, struct err *err)
+int sock_connect_unix(const char *path, struct err *err)
 {
+	return connect_unix(path, SOCK_SEQPACKET, err);
+}
+
+static int listen_unix(const char *path, int type, struct err *err)
+{
+	struct err why = ERR_INIT;
 	struct sockaddr_un a;
 	struct stat st;
 	int fd;
 
 	if (unix_address(&a, path, err) < 0)
 		return -1;
-	fd = sock_connect_unix(path, NULL);
-	if (fd >= 0) {
-		close(fd);
+	fd = connect_unix(path, type, &why);
+	if (fd >= 0 || why.sys == EAGAIN) {	/* its queue is full */
+		if (fd >= 0)
+			close(fd);
 		return err_set(err, ERR_EXISTS, "listen on %s: somebody else listens there", path);
 	}
 	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
 		unlink(path);
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return err_sys(err, "open socket for %s", path);
 	if (bind(fd, (const struct sockaddr *)&a, sizeof a) < 0)
@@ -242,6 +249,16 @@ int sock_listen_unix(const char *path, struct err *err)
 	if (listen(fd, SOMAXCONN) < 0)
 		return fail_close(fd, err, "listen on", path);
 	return fd;
+}
+
+int sock_listen_unix(const char *path, struct err *err)
+{
+	return listen_unix(path, SOCK_SEQPACKET, err);
+}
+
+int sock_listen_unix_stream(const char *path, struct err *err)
+{
+	return listen_unix(path, SOCK_STREAM, err);
 }
 
 int sock_address(int fd, struct address *ret, struct err *err)

@@ -18,11 +18,11 @@ MESSAGE_TABLE(take_item, struct take_item, "item of TAKE", NULL,
 	      RECORD(struct take_item, record, FILE_RECORD), TYPE(struct take_item, type),
 	      PATH(struct take_item, path, 1), TEXT(struct take_item, content, 0, TAKE_CONTENT_MAX));
 
-int bulk_unpack(struct str plain, uint64_t group, uint64_t self, struct bulk *ret)
+int bulk_unpack(struct str plain, uint64_t self, struct bulk *ret)
 {
 	struct bulk bulk;
 
-	if (message_unpack(plain, &bulk_message, &bulk, NULL) < 0 || bulk.group != group ||
+	if (message_unpack(plain, &bulk_message, &bulk, NULL) < 0 ||
 	    bulk.sender == 0 || bulk.receiver != self)
 		return -1;
 	*ret = bulk;

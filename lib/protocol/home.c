@@ -20,6 +20,12 @@ void home_clear(struct home *home)
 	*home = (struct home){ .lookup = NULL };
 }
 
+void home_group(struct home *home, uint64_t group)
+{
+	home->group = group;
+	pack_sender(home);
+}
+
 bool home_layout(struct home *home, const struct layout *layout)
 {
 	if (layout->lineage == home->layout.lineage && layout->epoch <= home->layout.epoch)

@@ -157,7 +157,7 @@ void unpack_address(struct unpack *in, struct address *ret)
 /* Packed among the flags. */
 #define STARTS 64			/* its starts follow */
 #define SYNCED 128			/* for this epoch */
-#define FLAGS (MEMBER_GUEST | MEMBER_SILENT | MEMBER_FORGOT)
+#define FLAGS (MEMBER_GUEST | MEMBER_SILENT | MEMBER_FORGOT | MEMBER_OTHER_KEY)
 
 #define NONE UINT32_MAX			/* for how far back a start is: there is none */
 

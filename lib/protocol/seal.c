@@ -2,6 +2,7 @@
 #include "seal.h"
 
 #include <endian.h>
+#include <inttypes.h>
 #include <sodium.h>
 
 #define MAGIC "cvy"
@@ -49,6 +50,12 @@ int seal_keys_parse(struct str text, struct seal_keys *ret, struct err *err)
 		return err_set(err, ERR_INVALID, "read key file: no key in it");
 	*ret = keys;
 	return 0;
+}
+
+const char *seal_key_name(char to[SEAL_KEY_NAME], const struct seal_keys *keys, size_t i)
+{
+	snprintf(to, SEAL_KEY_NAME, "%08" PRIx64, keys->list[i].group >> 32);
+	return to;
 }
 
 /* The packet's length. */
@@ -118,12 +125,10 @@ int seal_open(const struct seal_keys *keys, struct str packet, struct sealed *re
 	if (key < 0)
 		return -1;
 	ret->protocol = (uint8_t)packet.s[HEAD - 1];
-	ret->group = keys->list[key].group;
 	return 0;
 }
 
-int seal_open_long(const struct seal_keys *keys, struct str packet, uint8_t *ret_protocol,
-		   uint64_t *ret_group, struct buf *ret)
+int seal_open_long(const struct seal_keys *keys, struct str packet, uint8_t *ret_protocol, struct buf *ret)
 {
 	struct buf plain = BUF_INIT;
 	int key = -1;
@@ -135,7 +140,6 @@ int seal_open_long(const struct seal_keys *keys, struct str packet, uint8_t *ret
 		return -1;
 	}
 	*ret_protocol = (uint8_t)packet.s[HEAD - 1];
-	*ret_group = keys->list[key].group;
 	buf_clear(ret);
 	*ret = plain;
 	return 0;

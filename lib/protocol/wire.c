@@ -177,12 +177,12 @@ bool wire_is_for(const struct wire *wire, uint64_t self, enum wire_role role)
 	return wire->role == role && (wire->receiver == self || wire->receiver == 0);
 }
 
-int wire_unpack(struct str plain, uint8_t protocol, uint64_t group, struct wire *ret)
+int wire_unpack(struct str plain, uint8_t protocol, struct wire *ret)
 {
 	struct unpack in = unpack_of(plain);
-	uint64_t of = unpack_u64(&in);
 	uint8_t type;
 
+	unpack_u64(&in);	/* the key opened it: it is of the group, whichever of its keys that was */
 	member_unpack(&in, &ret->sender);
 	if (in.failed)
 		return -1;
@@ -193,7 +193,7 @@ int wire_unpack(struct str plain, uint8_t protocol, uint64_t group, struct wire 
 	ret->receiver = unpack_u64(&in);
 	ret->role = (enum wire_role)unpack_u8(&in);
 	type = unpack_u8(&in);
-	if (of != group || type == WIRE_OTHER || type >= WIRE_TYPES)
+	if (type == WIRE_OTHER || type >= WIRE_TYPES)
 		return -1;
 	ret->type = (enum wire_type)type;
 	if (ret->role != role_of(ret->type) || (ret->receiver == 0 && ret->type != WIRE_GOSSIP))

@@ -11,6 +11,7 @@
 #include "buf.h"
 #include "file.h"
 #include "mem.h"
+#include "path.h"
 #include "yamlfile.h"
 
 #include <ctype.h>
@@ -21,6 +22,7 @@
 
 #define NAME_BYTES 64
 #define REGION_BYTES 15
+#define HOST_BYTES 253
 #define SHOWN_BYTES 60		/* of a bad value that an error repeats */
 #define LONGEST_SOCKET "/discover.sock"	/* in node.run */
 #define YEAR_MS (UINT64_C(365) * 86400 * 1000)
@@ -28,8 +30,8 @@
 #define AT(member) offsetof(struct conf, member)
 
 enum type {
-	NAME, ID, REGION, ADDRESS, DIRECTORY, LISTEN, SEEDS, MULTICAST, DURATION, BYTES, COUNT, SWITCH, ACCESS,
-	LEVEL, DELTA,
+	NAME, ID, REGION, ADDRESS, DIRECTORY, LISTEN, LISTENS, FILES, SEEDS, HOSTS, SITES, MULTICAST, DURATION, BYTES,
+	COUNT, SWITCH, ACCESS, LEVEL, DELTA, RULES, PATH, WHO, MAY, NETS,
 };
 
 struct key {
@@ -49,13 +51,18 @@ static const struct key keys[] = {
 	{ "node.region", REGION, AT(node.region), "", 0, 0 },
 	{ "node.weight", COUNT, AT(node.weight), "1", 1, 16 },
 	{ "node.home", SWITCH, AT(node.home), "yes", 0, 0 },
-	{ "listen.http", LISTEN, AT(listen.http), "4720", 0, 0 },
+	{ "listen.http", LISTENS, AT(listen.http), "4720", 0, 0 },
+	{ "listen.unix", DIRECTORY, AT(listen.http_unix), NULL, 0, 0 },
+	{ "listen.https", LISTENS, AT(listen.https), NULL, 0, 0 },
 	{ "listen.discovery", LISTEN, AT(listen.discovery), "4721", 0, 0 },
 	{ "listen.versions", LISTEN, AT(listen.versions), "4722", 0, 0 },
 	{ "group.key_file", DIRECTORY, AT(group.key_file), NULL, 0, 0 },
 	{ "group.seeds", SEEDS, AT(group.seeds), NULL, 0, 0 },
 	{ "group.multicast", MULTICAST, AT(group.multicast), NULL, 0, 0 },
 	{ "group.delta", DELTA, AT(group.delta), "auto", 0, 0 },
+	{ "tls.certificate", FILES, AT(tls.certificates), NULL, 0, 0 },
+	{ "tls.key", FILES, AT(tls.keys), NULL, 0, 0 },
+	{ "tls.client_ca", DIRECTORY, AT(tls.client_ca), NULL, 0, 0 },
 	{ "replication.homes", COUNT, AT(replication.homes), "3", 1, 7 },
 	{ "replication.copies", COUNT, AT(replication.copies), "2", 1, 7 },
 	{ "keep.versions", COUNT, AT(keep.versions), "100", 1, 1000000 },
@@ -69,14 +76,29 @@ static const struct key keys[] = {
 	{ "limits.header_timeout", DURATION, AT(limits.header_timeout_ms), "10s", 1, YEAR_MS },
 	{ "limits.idle_timeout", DURATION, AT(limits.idle_timeout_ms), "60s", 1, YEAR_MS },
 	{ "limits.connections", COUNT, AT(limits.connections), "1024", 1, 1000000 },
+	{ "limits.handshakes", COUNT, AT(limits.handshakes), "256", 1, 1000000 },
 	{ "limits.idle_exit", DURATION, AT(limits.idle_exit_ms), "60s", 0, YEAR_MS },
+	{ "limits.min_rate", BYTES, AT(limits.min_rate), "1K", 0, UINT64_C(1) << 30 },
+	{ "limits.per_source", COUNT, AT(limits.per_source), "256", 0, 1000000 },
+	{ "limits.buffers", BYTES, AT(limits.buffers), "64M", UINT64_C(1) << 20, UINT64_C(1) << 40 },
+	{ "limits.prefer_wait", DURATION, AT(limits.prefer_wait_ms), "60s", 0, 3600 * 1000 },
+	{ "hosts", HOSTS, AT(hosts), NULL, 0, 0 },
+	{ "sites", SITES, AT(sites), NULL, 0, 0 },
 	{ "log.level", LEVEL, AT(log.level), "info", 0, 0 },
 	{ "access", ACCESS, AT(access_open), NULL, 0, 0 },
+	{ "access.users", DIRECTORY, AT(access.users), NULL, 0, 0 },
+	{ "access.tokens", DIRECTORY, AT(access.tokens), NULL, 0, 0 },
+	{ "access.deny", DIRECTORY, AT(access.deny), NULL, 0, 0 },
+	{ "access.rules", RULES, AT(access.rules), NULL, 0, 0 },
+	{ "access.rules.path", PATH, AT(access.rules), NULL, 0, 0 },
+	{ "access.rules.who", WHO, AT(access.rules), NULL, 0, 0 },
+	{ "access.rules.may", MAY, AT(access.rules), NULL, 0, 0 },
+	{ "trust_proxy", NETS, AT(trust_proxy), NULL, 0, 0 },
 };
 #define KEYS (sizeof keys / sizeof keys[0])
 
 static const char *const sections[] = {
-	"node", "listen", "group", "replication", "keep", "timeouts", "limits", "log",
+	"node", "listen", "group", "tls", "replication", "keep", "timeouts", "limits", "log",
 };
 #define SECTIONS (sizeof sections / sizeof sections[0])
 
@@ -152,9 +174,9 @@ static int set_address(const struct setting *s, struct str value)
 	return set_text(s, value);
 }
 
-static int set_directory(const struct setting *s, struct str value)
+/* Absolute; the caller's to free. */
+static char *absolute_path(const struct setting *s, struct str value)
 {
-	char **to = setting_place(s);
 	struct buf path = BUF_INIT;
 
 	if (value.s[0] != '/') {
@@ -163,15 +185,33 @@ static int set_directory(const struct setting *s, struct str value)
 		buf_addf(&path, "%s/", strcmp(s->base, "/") == 0 ? "" : s->base);
 	}
 	buf_addstr(&path, value);
+	return buf_take(&path);
+}
+
+static int set_directory(const struct setting *s, struct str value)
+{
+	char **to = setting_place(s);
+
 	free(*to);
-	*to = buf_take(&path);
+	*to = absolute_path(s, value);
+	return 0;
+}
+
+/* One more. */
+static int set_files(const struct setting *s, struct str value)
+{
+	struct conf_list *files = setting_place(s);
+
+	if (files->count == CONF_FILES_MAX)
+		return -1;
+	files->texts = mem_resize(files->texts, files->count + 1, sizeof *files->texts);
+	files->texts[files->count++] = absolute_path(s, value);
 	return 0;
 }
 
 /* A port alone becomes an address whose len is 0: its host is to come from node.address. */
-static int set_listen(const struct setting *s, struct str value)
+static int parse_listen(struct str value, struct conf_listen *to)
 {
-	struct conf_listen *to = setting_place(s);
 	struct address address;
 	uint64_t port;
 
@@ -185,6 +225,24 @@ static int set_listen(const struct setting *s, struct str value)
 		return -1;
 	to->address = address;
 	return 0;
+}
+
+static int set_listen(const struct setting *s, struct str value)
+{
+	return parse_listen(value, setting_place(s));
+}
+
+/* One more. */
+static int set_listens(const struct setting *s, struct str value)
+{
+	struct conf_listen *list = setting_place(s);
+
+	for (size_t i = 0; i < CONF_LISTENS_MAX; i++)
+		if (!list[i].given) {
+			list[i].given = parse_listen(value, &list[i]) == 0;
+			return list[i].given ? 0 : -1;
+		}
+	return -1;
 }
 
 /* "host:port", "[v6]:port"; the host is looked up later, and again. */
@@ -216,6 +274,39 @@ static int set_seed(const struct setting *s, struct str value)
 	*seeds = mem_resize(*seeds, *count + 1, sizeof **seeds);
 	(*seeds)[(*count)++] = mem_copy(value.s, value.n);
 	return 0;
+}
+
+static int list_add(struct conf_list *list, struct str text)
+{
+	if (list->count == CONF_LIST_MAX)
+		return -1;
+	list->texts = mem_resize(list->texts, list->count + 1, sizeof *list->texts);
+	list->texts[list->count++] = mem_copy(text.s, text.n);
+	return 0;
+}
+
+static int set_host(const struct setting *s, struct str value)
+{
+	struct conf_list *list = setting_place(s);
+
+	if (value.n > HOST_BYTES || !is_word(value, HOST_BYTES) || list_add(list, value) < 0)
+		return -1;
+	for (char *at = list->texts[list->count - 1]; *at != '\0'; at++)
+		*at = (char)tolower((unsigned char)*at);
+	return 0;
+}
+
+/* "/www", or "/" for all there is. */
+static int set_site(const struct setting *s, struct str value)
+{
+	if (value.s[0] != '/')
+		return -1;
+	value = (struct str){ value.s + 1, value.n - 1 };
+	if (value.n > 0 && value.s[value.n - 1] == '/')
+		value.n--;
+	if (value.n > 0 && path_check(value, NULL) < 0)
+		return -1;
+	return list_add(setting_place(s), value);
 }
 
 static bool is_multicast(const struct address *address)
@@ -347,6 +438,42 @@ static int set_access(const struct setting *s, struct str value)
 	return 0;
 }
 
+/* The rule that is being read. */
+static struct access_rule *setting_rule(const struct setting *s)
+{
+	struct access_rules *rules = setting_place(s);
+
+	return &rules->list[rules->count - 1];
+}
+
+static int set_rule_path(const struct setting *s, struct str value)
+{
+	return access_rule_set_path(setting_rule(s), value);
+}
+
+static int set_rule_who(const struct setting *s, struct str value)
+{
+	return access_rule_add_who(setting_rule(s), value);
+}
+
+static int set_rule_right(const struct setting *s, struct str value)
+{
+	return access_rule_add_right(setting_rule(s), value);
+}
+
+/* Rules are no single value. */
+static int set_rules(const struct setting *s, struct str value)
+{
+	(void)s;
+	(void)value;
+	return -1;
+}
+
+static int set_net(const struct setting *s, struct str value)
+{
+	return access_nets_add(setting_place(s), value);
+}
+
 static int set_level(const struct setting *s, struct str value)
 {
 	return log_level_parse(value, setting_place(s));
@@ -376,15 +503,26 @@ static const struct {
 	[ADDRESS] = { "a numeric address that others can reach", set_address },
 	[DIRECTORY] = { "a path", set_directory },
 	[LISTEN] = { "PORT, ADDRESS:PORT or [ADDRESS]:PORT", set_listen },
+	[LISTENS] = { "PORT, ADDRESS:PORT or [ADDRESS]:PORT, or a list of 1 to 8 of these", set_listens },
+	[FILES] = { "a path, or a list of 1 to 64 paths", set_files },
 	[SEEDS] = { "a list of at most 64 HOST:PORT or http://HOST:PORT", set_seed },
+	[HOSTS] = { "a list of at most 256 host names, without ports", set_host },
+	[SITES] = { "a list of at most 256 paths such as /www", set_site },
 	[MULTICAST] = { "a numeric multicast ADDRESS:PORT", set_multicast },
 	[DURATION] = { "a duration such as 250ms, 10s or 5min in range", set_duration },
 	[BYTES] = { "a number of bytes such as 0, 512K or 10G", set_bytes },
 	[COUNT] = { "a number from", set_count },	/* and its range */
 	[SWITCH] = { "yes or no", set_switch },
-	[ACCESS] = { "\"open\", the only rule there is", set_access },
+	[ACCESS] = { "\"open\", nor rules, with users, tokens and deny", set_access },
 	[LEVEL] = { "error, warning or info", set_level },
 	[DELTA] = { "auto, on or off", set_delta },
+	[RULES] = { "a list of at most 256 rules, each with path, who and may", set_rules },
+	[PATH] = { "a path such as / or /home/{user}/", set_rule_path },
+	[WHO] = { "anyone, users, user:NAME, token:NAME, cert:NAME, unix:user=NAME, unix:group=NAME, or a list of those",
+		  set_rule_who },
+	[MAY] = { "read, list, history, append, write, delete, restore, admin, metrics, or a list of those",
+		  set_rule_right },
+	[NETS] = { "a list of numeric ADDRESS or ADDRESS/BITS", set_net },
 };
 
 static void add_expected(struct buf *to, const struct key *key)
@@ -445,6 +583,15 @@ struct reading {
 	unsigned section_lines[SECTIONS];
 };
 
+static const struct key *key_named(const char *path)
+{
+	const struct key *key = keys;
+
+	while (strcmp(key->path, path) != 0)
+		key++;
+	return key;
+}
+
 static int set_key(struct reading *r, const struct key *key, struct str value, struct err *err)
 {
 	return set_value(&r->conf, r->base, key, value, err);
@@ -465,19 +612,72 @@ static int on_section(const struct yamlfile_item *item, unsigned *line, struct e
 	return only_once(line, item, err);
 }
 
+static bool may_be_list(const struct key *key)
+{
+	return key->type == SEEDS || key->type == HOSTS || key->type == SITES || key->type == LISTENS ||
+	       key->type == FILES || key->type == NETS || key->type == RULES || key->type == WHO || key->type == MAY;
+}
+
+static bool may_be_scalar(const struct key *key)
+{
+	return !may_be_list(key) || key->type == LISTENS || key->type == FILES || key->type == WHO ||
+	       key->type == MAY;
+}
+
+static unsigned *line_of(struct reading *r, const char *path)
+{
+	return &r->lines[key_named(path) - keys];
+}
+
+/* The last rule, if there is one, has all that a rule needs. */
+static int rule_complete(struct reading *r, struct err *err)
+{
+	const struct access_rules *rules = &r->conf.access.rules;
+	static const char *const parts[] = { "access.rules.path", "access.rules.who", "access.rules.may" };
+
+	for (size_t i = 0; rules->count > 0 && i < sizeof parts / sizeof parts[0]; i++) {
+		if (*line_of(r, parts[i]) == 0)
+			return err_set(err, ERR_INVALID, "%s: must be given: the rule on line %u has none", parts[i],
+				       rules->list[rules->count - 1].line);
+		*line_of(r, parts[i]) = 0;
+	}
+	return 0;
+}
+
+static int on_rule(struct reading *r, const struct key *key, const struct yamlfile_item *item, struct err *err)
+{
+	if (item->kind != YAMLFILE_MAPPING || r->conf.access.rules.count == ACCESS_RULES_MAX)
+		return wrong_kind(key, err);
+	if (rule_complete(r, err) < 0)
+		return -1;
+	access_rules_add(&r->conf.access.rules, item->line);
+	return 0;
+}
+
 static int on_value(struct reading *r, const struct key *key, const struct yamlfile_item *item,
 		    struct err *err)
 {
-	bool wants_list = key->type == SEEDS;
+	bool list = item->kind == YAMLFILE_LIST;
 
+	if (item->in_list && key->type == RULES)
+		return on_rule(r, key, item, err);
 	if (item->in_list && item->kind == YAMLFILE_SCALAR && !item->null)
 		return set_key(r, key, item->value, err);
-	if (item->in_list || item->null ||
-	    item->kind != (wants_list ? YAMLFILE_LIST : YAMLFILE_SCALAR))
+	if (item->in_list || item->null || item->kind == YAMLFILE_MAPPING ||
+	    !(list ? may_be_list(key) : may_be_scalar(key)))
 		return wrong_kind(key, err);
 	if (only_once(&r->lines[key - keys], item, err) < 0)
 		return -1;
-	return wants_list ? 0 : set_key(r, key, item->value, err);
+	return list ? 0 : set_key(r, key, item->value, err);
+}
+
+/* access: a word, or who may do what. */
+static int on_access(struct reading *r, const struct key *key, const struct yamlfile_item *item, struct err *err)
+{
+	if (item->kind != YAMLFILE_MAPPING)
+		return on_value(r, key, item, err);
+	r->conf.access.given = true;
+	return only_once(&r->lines[key - keys], item, err);
 }
 
 static int on_item(void *data, const struct yamlfile_item *item, struct err *err)
@@ -494,17 +694,9 @@ static int on_item(void *data, const struct yamlfile_item *item, struct err *err
 			return on_section(item, &r->section_lines[i], err);
 	for (size_t i = 0; i < KEYS; i++)
 		if (strcmp(item->path, keys[i].path) == 0)
-			return on_value(r, &keys[i], item, err);
+			return keys[i].type == ACCESS ? on_access(r, &keys[i], item, err)
+						      : on_value(r, &keys[i], item, err);
 	return err_set(err, ERR_INVALID, "%.80s: no such key", item->path);
-}
-
-static const struct key *key_named(const char *path)
-{
-	const struct key *key = keys;
-
-	while (strcmp(key->path, path) != 0)
-		key++;
-	return key;
 }
 
 /* Where to look for the reason of something wrong with a key: its line, or another's. */
@@ -548,27 +740,26 @@ static int complete_directories(struct reading *r, struct err *err)
 
 /*
  * Whether this node may listen there: on loopback always, beyond it only
- * with `access: open`, because whoever reaches the port may then read and
- * write.
+ * with rules, or with `access: open`, because whoever reaches the port may then
+ * read and write.
  */
 static int may_listen(const struct conf *conf, const char *what, const struct address *address,
 		      struct err *err)
 {
 	char text[ADDRESS_TEXT];
 
-	if (conf->access_open || address_is_loopback(address))
+	if (conf_may_be_reached(conf) || address_is_loopback(address))
 		return 0;
 	return err_set(err, ERR_DENIED,
 		       "%s: %s can be reached from other machines, where anyone could then read "
-		       "and write: if that is meant, say \"access: open\"",
+		       "and write: say who may in \"access: {rules: ...}\", or, if that is meant, "
+		       "say \"access: open\"",
 		       what, address_format(text, address));
 }
 
-static int complete_listen(struct reading *r, const struct key *key, struct err *err)
+static int complete_listen(struct reading *r, const struct key *key, struct conf_listen *to,
+			   struct err *err)
 {
-	struct conf_listen *to = (void *)((char *)&r->conf + key->offset);
-
-	to->given = key->offset == AT(listen.http) || r->conf.group.key_file != NULL;
 	if (to->address.len == 0)
 		parse_address(str_of(r->conf.node.address), address_port(&to->address),
 			      &to->address);
@@ -577,19 +768,94 @@ static int complete_listen(struct reading *r, const struct key *key, struct err 
 	return may_listen(&r->conf, key->path, &to->address, err);
 }
 
+static int complete_listens(struct reading *r, const struct key *key, struct conf_listen *list,
+			    struct err *err)
+{
+	char text[ADDRESS_TEXT];
+
+	if (!list->given)
+		return r->lines[key - keys] == 0 ? 0 : wrong_kind(key, err);
+	for (size_t i = 0; i < CONF_LISTENS_MAX && list[i].given; i++) {
+		if (complete_listen(r, key, &list[i], err) < 0)
+			return -1;
+		for (size_t before = 0; before < i; before++)
+			if (address_eq(&list[i].address, &list[before].address))
+				return err_set(err, ERR_INVALID, "%s: %s stands there twice", key->path,
+					       address_format(text, &list[i].address));
+	}
+	return 0;
+}
+
+/* Of a key that is an address to listen at, or several. */
+static int complete_key(struct reading *r, const struct key *key, struct err *err)
+{
+	struct conf_listen *to = (void *)((char *)&r->conf + key->offset);
+
+	if (key->type == LISTENS)
+		return complete_listens(r, key, to, err);
+	if (key->type != LISTEN)
+		return 0;
+	to->given = r->conf.group.key_file != NULL;
+	return complete_listen(r, key, to, err);
+}
+
+static int complete_unix(const struct reading *r, struct err *err)
+{
+	const char *path = r->conf.listen.http_unix;
+	size_t cap = sizeof ((struct sockaddr_un *)NULL)->sun_path;
+
+	if (path == NULL || strlen(path) < cap)
+		return 0;
+	return err_set(err, ERR_INVALID, "%s:%u: listen.unix: a socket's path has at most %zu bytes", r->file,
+		       key_line(r, "listen.unix", NULL), cap - 1);
+}
+
+static int complete_tls(const struct reading *r, struct err *err)
+{
+	const struct conf *conf = &r->conf;
+
+	for (const struct key *key = keys; key < keys + KEYS; key++)
+		if (key->type == FILES && r->lines[key - keys] != 0 &&
+		    ((const struct conf_list *)(const void *)((const char *)conf + key->offset))->count == 0)
+			return err_context(wrong_kind(key, err) < 0 ? err : NULL, "%s:%u", r->file,
+					   r->lines[key - keys]);
+	if (conf->tls.certificates.count != conf->tls.keys.count)
+		return err_set(err, ERR_INVALID, "%s:%u: tls.key: there must be one for each tls.certificate, in the "
+						 "same order", r->file, key_line(r, "tls.key", "tls.certificate"));
+	if (conf->listen.https[0].given && conf->tls.certificates.count == 0)
+		return err_set(err, ERR_INVALID, "%s:%u: listen.https: needs tls.certificate and tls.key", r->file,
+			       key_line(r, "listen.https", NULL));
+	return 0;
+}
+
 static int complete_sockets(struct reading *r, struct err *err)
 {
 	const struct conf *conf = &r->conf;
 
 	for (const struct key *key = keys; key < keys + KEYS; key++)
-		if (key->type == LISTEN && complete_listen(r, key, err) < 0)
+		if (complete_key(r, key, err) < 0)
 			return err_context(err, "%s:%u", r->file,
 					   key_line(r, key->path, "node.address"));
+	if (complete_unix(r, err) < 0 || complete_tls(r, err) < 0)
+		return -1;
 	if (conf->listen.versions.given &&
 	    address_eq(&conf->listen.discovery.address, &conf->listen.versions.address))
 		return err_set(err, ERR_INVALID,
 			       "%s:%u: listen.versions: the same address as listen.discovery",
 			       r->file, key_line(r, "listen.versions", "listen.discovery"));
+	return 0;
+}
+
+static int complete_access(struct reading *r, struct err *err)
+{
+	const struct conf *conf = &r->conf;
+
+	if (rule_complete(r, err) < 0)
+		return err_context(err, "%s:%u", r->file, conf->access.rules.list[conf->access.rules.count - 1].line);
+	if (conf->access.given && conf->access.rules.count == 0)
+		return err_set(err, ERR_INVALID,
+			       "%s:%u: access.rules: must be given: without a rule nobody may do anything",
+			       r->file, *line_of(r, "access"));
 	return 0;
 }
 
@@ -601,7 +867,7 @@ static int complete(struct reading *r, struct err *err)
 			return -1;
 	if (r->conf.node.name == NULL)
 		name_from_host(r);
-	if (complete_directories(r, err) < 0)
+	if (complete_directories(r, err) < 0 || complete_access(r, err) < 0)
 		return -1;
 	return complete_sockets(r, err);
 }
@@ -652,6 +918,23 @@ int conf_load(struct conf *conf, const char *file, struct err *err)
 	return rc;
 }
 
+const char *conf_file(const struct conf *conf, size_t i)
+{
+	const char *const files[] = { conf->group.key_file };
+
+	for (size_t k = 0; k < sizeof files / sizeof files[0]; k++)
+		if (files[k] != NULL && i-- == 0)
+			return files[k];
+	return NULL;
+}
+
+static void list_clear(struct conf_list *list)
+{
+	for (size_t i = 0; i < list->count; i++)
+		free(list->texts[i]);
+	free(list->texts);
+}
+
 void conf_clear(struct conf *conf)
 {
 	free(conf->node.name);
@@ -659,10 +942,21 @@ void conf_clear(struct conf *conf)
 	free(conf->node.store);
 	free(conf->node.run);
 	free(conf->node.region);
+	free(conf->listen.http_unix);
+	list_clear(&conf->tls.certificates);
+	list_clear(&conf->tls.keys);
+	free(conf->tls.client_ca);
 	free(conf->group.key_file);
 	for (size_t i = 0; i < conf->group.seed_count; i++)
 		free(conf->group.seeds[i]);
 	free(conf->group.seeds);
 	free(conf->group.multicast);
+	list_clear(&conf->hosts);
+	list_clear(&conf->sites);
+	free(conf->access.users);
+	free(conf->access.tokens);
+	free(conf->access.deny);
+	access_rules_clear(&conf->access.rules);
+	access_nets_clear(&conf->trust_proxy);
 	*conf = (struct conf)CONF_INIT;
 }

@@ -5,8 +5,6 @@
 
 #include <sys/stat.h>
 
-#define KEY_FILE_BYTES 4096
-
 static int reached_at(const struct conf *conf, const struct conf_listen *listen,
 		      struct address *ret, struct err *err)
 {
@@ -39,7 +37,7 @@ int identity_member(const struct conf *conf, uint64_t id, struct member *ret, st
 	member_set_region(&member, str_of(conf->node.region));
 	member.weight = (uint8_t)conf->node.weight;
 	member.flags = conf->node.home ? 0 : MEMBER_GUEST;
-	if (reached_at(conf, &conf->listen.http, &member.http, err) < 0 ||
+	if (reached_at(conf, &conf->listen.http[0], &member.http, err) < 0 ||
 	    reached_at(conf, &conf->listen.discovery, &member.discovery, err) < 0 ||
 	    reached_at(conf, &conf->listen.versions, &member.versions, err) < 0)
 		return -1;
@@ -51,7 +49,7 @@ void identity_roles(const struct conf *conf, struct buf *to)
 {
 	char text[ADDRESS_TEXT];
 
-	buf_addf(to, "http %s, run directory %s", address_format(text, &conf->listen.http.address),
+	buf_addf(to, "http %s, run directory %s", address_format(text, &conf->listen.http[0].address),
 		 conf->node.run);
 }
 
@@ -62,7 +60,7 @@ int identity_keys(const struct conf *conf, struct seal_keys *ret, struct err *er
 	int rc = 0;
 
 	if (conf->group.key_file != NULL) {
-		rc = file_read(conf->group.key_file, KEY_FILE_BYTES, &text, err);
+		rc = file_read(conf->group.key_file, IDENTITY_KEY_FILE_BYTES, &text, err);
 		if (rc == 0 && seal_keys_parse(buf_str(&text), &keys, err) < 0)
 			rc = err_context(err, "%s", conf->group.key_file);
 	}
@@ -74,15 +72,28 @@ int identity_keys(const struct conf *conf, struct seal_keys *ret, struct err *er
 	return rc;
 }
 
-char *identity_key_exposed(const struct conf *conf)
+static char *key_exposed(const char *file, const char *which)
 {
-	const char *file = conf->group.key_file;
 	struct buf text = BUF_INIT;
 	struct stat st;
 
 	if (file == NULL || stat(file, &st) < 0 || (st.st_mode & (S_IROTH | S_IWOTH)) == 0)
 		return NULL;
-	buf_addf(&text, "whoever has a login here may %s the group's key: say chmod o= %s",
-		 st.st_mode & S_IROTH ? "read" : "write", file);
+	buf_addf(&text, "whoever has a login here may %s the %s key: say chmod o= %s",
+		 st.st_mode & S_IROTH ? "read" : "write", which, file);
 	return buf_take(&text);
+}
+
+char *identity_key_exposed(const struct conf *conf)
+{
+	return key_exposed(conf->group.key_file, "group's");
+}
+
+char *identity_tls_exposed(const struct conf *conf)
+{
+	char *why = NULL;
+
+	for (size_t i = 0; why == NULL && i < conf->tls.keys.count; i++)
+		why = key_exposed(conf->tls.keys.texts[i], "certificate's");
+	return why;
 }

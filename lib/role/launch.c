@@ -105,6 +105,7 @@ _Noreturn static void child_become(const struct child *child, pid_t parent)
 	setenv(LOG_NODE, child->node, 1);
 	setenv("GNUTLS_NO_IMPLICIT_INIT", "1", 1);	/* as covey-syncd.service has it */
 	signal(SIGPIPE, SIG_DFL);
+	signal(SIGHUP, SIG_IGN);	/* until the role has a loop to hear it on; it reads its files later */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	execv(child->program, arguments);
@@ -292,6 +293,12 @@ static void signal_all(struct launch *launch, int signal)
 	LIST_EACH(struct child, c, &launch->children, link)
 		if (c->state == RUNNING)
 			pidfd_send_signal(c->exit.fd, signal, NULL, 0);
+}
+
+void launch_reload(struct launch *launch)
+{
+	if (!launch->stopping)
+		signal_all(launch, SIGHUP);
 }
 
 static void on_grace_over(struct timer *timer)

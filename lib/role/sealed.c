@@ -156,10 +156,11 @@ static void receive_one(struct sealed_socket *s, const struct mmsghdr *head, con
 		to_four(&from);
 	if ((head->msg_hdr.msg_flags & MSG_TRUNC) || seal_open(s->keys, packet, &sealed) < 0) {
 		tell_of_stranger(s, from, packet);
+		if (s->role->refused != NULL && !s->role->shared)
+			s->role->refused(s->data, &from, seal_is_sealed(packet));
 		return;
 	}
-	if (wire_unpack((struct str){ .s = sealed.plain, .n = sealed.n }, sealed.protocol,
-			sealed.group, &wire) < 0 ||
+	if (wire_unpack((struct str){ .s = sealed.plain, .n = sealed.n }, sealed.protocol, &wire) < 0 ||
 	    !wire_is_for(&wire, s->self, s->role->role))
 		return;
 	s->received = sealed.n;

@@ -7,13 +7,16 @@
  * systemd and `covey up` hand sockets over by name (LISTEN_FDS,
  * LISTEN_FDNAMES).  Each is compared with the configuration: one of
  * another kind or address is refused, and so is one beyond loopback
- * without `access: open`.  What was not handed over is opened.
+ * without rules and without `access: open`.  What was not handed over is opened.
  */
 #include "service.h"
 
+#include "access_file.h"
 #include "buf.h"
 #include "clock.h"
+#include "confine.h"
 #include "container.h"
+#include "filewatch.h"
 #include "identity.h"
 #include "log.h"
 
@@ -22,6 +25,7 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -35,11 +39,14 @@
 #define REST_MS 5000		/* without work; a pool's threads have ended by then */
 #define FAILED_STOP_MS 1000	/* what waits for a disk that fails is not waited for */
 
+#define AMPLE_ROOM (UINT64_C(4) << 30)	/* bytes of addresses, that no role ever needs */
+#define SMALL_STACK (1u << 20)		/* bytes; no thread needs more */
+
 #define EXIT_PERMANENT 100	/* starting again does not help */
 #define EXIT_AGAIN 111
 #define EXIT_WRONG_USAGE 64
 
-#define SOCKETS_MAX 4
+#define SOCKETS_MAX 24
 
 struct sockets {
 	struct {
@@ -54,6 +61,7 @@ struct sockets {
 struct running {
 	struct service service;
 	struct conf conf;
+	const char *conf_file;
 	struct sockets sockets;
 	atomic_uint_fast64_t touched;	/* ms, monotonic: when there last was work */
 	struct timer rest;
@@ -64,6 +72,7 @@ struct running {
 	uint64_t watchdog_ms;
 	char status[128];		/* the last that was told */
 	struct timer patience;		/* for stop() */
+	struct filewatch *files;	/* NULL: none is watched; owned */
 	struct task store_failed;	/* posted from any thread */
 	bool stopping;
 	bool failed;			/* it leaves because of that */
@@ -82,7 +91,7 @@ static int sockets_fd(const struct sockets *sockets, const char *name)
 static void sockets_add(struct sockets *sockets, const char *name, int fd)
 {
 	if (sockets->count == SOCKETS_MAX)
-		abort();	/* the role's table is longer */
+		abort();	/* the role's table has more */
 	sockets->list[sockets->count].name = name;
 	sockets->list[sockets->count++].fd = fd;
 }
@@ -94,11 +103,18 @@ static void sockets_clear(struct sockets *sockets)
 	*sockets = (struct sockets)SOCKETS_INIT;
 }
 
-/* Where the configuration wants the socket; NULL: nowhere, or not an internet address. */
-static const struct conf_listen *listen_of(const struct conf *conf, const char *name)
+/* Where the configuration wants sockets of a name: those that are given of a list; NULL: no internet address. */
+static const struct conf_listen *listen_of(const struct conf *conf, const char *name, size_t *ret_count)
 {
-	if (str_eq(str_of(name), STR("http")))
-		return &conf->listen.http;
+	*ret_count = 1;
+	if (str_eq(str_of(name), STR("http"))) {
+		*ret_count = CONF_LISTENS_MAX;
+		return conf->listen.http;
+	}
+	if (str_eq(str_of(name), STR("https"))) {
+		*ret_count = CONF_LISTENS_MAX;
+		return conf->listen.https;
+	}
 	if (str_eq(str_of(name), STR("discovery")))
 		return &conf->listen.discovery;
 	if (str_eq(str_of(name), STR("versions")))
@@ -106,9 +122,14 @@ static const struct conf_listen *listen_of(const struct conf *conf, const char *
 	return NULL;
 }
 
-static void socket_path(struct buf *to, const char *run, const char *name)
+/* Empty: the configuration wants none. */
+static void socket_path(struct buf *to, const struct service_socket *want, const struct conf *conf,
+			const char *run)
 {
-	buf_addf(to, "%s/%s.sock", run, name);
+	if (want->kind == SERVICE_UNIX)
+		buf_addf(to, "%s/%s.sock", run, want->name);
+	else if (conf->listen.http_unix != NULL)
+		buf_adds(to, conf->listen.http_unix);
 }
 
 /* what was handed over */
@@ -116,11 +137,24 @@ static void socket_path(struct buf *to, const char *run, const char *name)
 /* covey-generator lets alone what is open, so this takes all three. */
 #define REOPEN "; to have systemd open that: systemctl stop 'covey*', daemon-reload, start covey.target"
 
-static int check_inet(int fd, const struct service_socket *want, const struct conf *conf,
-		      struct err *err)
+/* One of that name is at the address. */
+static bool sockets_have(const struct sockets *sockets, const char *name, const struct address *address)
+{
+	struct address is;
+
+	for (size_t i = 0; i < sockets->count; i++)
+		if (str_eq(str_of(sockets->list[i].name), str_of(name)) &&
+		    sock_address(sockets->list[i].fd, &is, NULL) == 0 && address_eq(&is, address))
+			return true;
+	return false;
+}
+
+static int check_inet(const struct sockets *sockets, int fd, const struct service_socket *want,
+		      const struct conf *conf, struct err *err)
 {
 	bool tcp = want->kind == SERVICE_TCP;
-	const struct conf_listen *listen = listen_of(conf, want->name);
+	size_t count, at = 0;
+	const struct conf_listen *listen = listen_of(conf, want->name, &count);
 	char is[ADDRESS_TEXT], should[ADDRESS_TEXT];
 	struct address address;
 
@@ -133,29 +167,36 @@ static int check_inet(int fd, const struct service_socket *want, const struct co
 		return err_set(err, ERR_INVALID,
 			       "adopt socket \"%s\" at %s: the configuration has no listen.%s",
 			       want->name, address_format(is, &address), want->name);
-	if (address_port(&listen->address) == 0)
-		address_set_port(&address, 0);	/* any port will do */
-	if (!address_eq(&address, &listen->address))
+	while (at < count && !(listen[at].given && address_eq(&address, &listen[at].address)))
+		at++;
+	if (at == count)
 		return err_set(err, ERR_INVALID, "adopt socket \"%s\" at %s: listen.%s says %s" REOPEN,
 			       want->name, address_format(is, &address), want->name,
 			       address_format(should, &listen->address));
-	if (!conf->access_open && !address_is_loopback(&address))
+	if (sockets_have(sockets, want->name, &address))
+		return err_set(err, ERR_INVALID, "adopt socket \"%s\": there are two of that name at %s",
+			       want->name, address_format(is, &address));
+	if (!conf_may_be_reached(conf) && !address_is_loopback(&address))
 		return err_set(err, ERR_DENIED,
-			       "adopt socket \"%s\" at %s: beyond loopback without \"access: open\"",
+			       "adopt socket \"%s\" at %s: beyond loopback without rules and without \"access: open\"",
 			       want->name, address_format(is, &address));
 	return 0;
 }
 
-static int check_local(int fd, const struct service_socket *want, const char *run, struct err *err)
+static int check_local(int fd, const struct service_socket *want, const struct conf *conf, const char *run,
+		       struct err *err)
 {
+	bool packets = want->kind == SERVICE_UNIX;
 	struct buf path = BUF_INIT;
 	int result = 0;
 
-	socket_path(&path, run, want->name);
-	if (sd_is_socket_unix(fd, SOCK_SEQPACKET, 1, path.data, 0) <= 0)
-		result = err_set(err, ERR_INVALID,
-				 "adopt socket \"%s\": not a SOCK_SEQPACKET listener at %s" REOPEN,
-				 want->name, path.data);
+	socket_path(&path, want, conf, run);
+	if (path.len == 0)
+		result = err_set(err, ERR_INVALID, "adopt socket \"%s\": the configuration has no listen.unix",
+				 want->name);
+	else if (sd_is_socket_unix(fd, packets ? SOCK_SEQPACKET : SOCK_STREAM, 1, path.data, 0) <= 0)
+		result = err_set(err, ERR_INVALID, "adopt socket \"%s\": not a %s listener at %s" REOPEN,
+				 want->name, packets ? "SOCK_SEQPACKET" : "SOCK_STREAM", path.data);
 	buf_clear(&path);
 	return result;
 }
@@ -168,6 +209,11 @@ static const struct service_socket *wanted_socket(const struct service_socket *w
 	return NULL;
 }
 
+static bool is_local(const struct service_socket *want)
+{
+	return want->kind == SERVICE_UNIX || want->kind == SERVICE_UNIX_STREAM;
+}
+
 static int sockets_adopt(struct sockets *sockets, int fd, const char *name,
 			 const struct service_socket *wanted, const struct conf *conf, const char *run,
 			 struct err *err)
@@ -175,14 +221,14 @@ static int sockets_adopt(struct sockets *sockets, int fd, const char *name,
 	const struct service_socket *want = wanted_socket(wanted, name);
 	int flags = fcntl(fd, F_GETFL);
 
-	if (want == NULL || sockets_fd(sockets, name) >= 0)
+	if (want == NULL || (want->kind != SERVICE_TCP && sockets_fd(sockets, name) >= 0))
 		return err_set(err, ERR_INVALID, "adopt socket \"%s\": %s", name,
 			       want == NULL ? "this role has none of that name" :
 					      "there are two of that name");
 	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
 		return err_sys(err, "adopt socket \"%s\"", name);
-	if ((want->kind == SERVICE_UNIX ? check_local(fd, want, run, err) :
-					  check_inet(fd, want, conf, err)) < 0)
+	if ((is_local(want) ? check_local(fd, want, conf, run, err) :
+			       check_inet(sockets, fd, want, conf, err)) < 0)
 		return -1;
 	sockets_add(sockets, want->name, fd);
 	sockets->handed = true;
@@ -205,21 +251,70 @@ static int sockets_adopt_all(struct sockets *sockets, const struct service_socke
 
 /* what was not */
 
-static int socket_open(const struct service_socket *want, const struct conf *conf, const char *run,
-		       struct err *err)
+/*
+ * A supervisor that handed over others and not this one does not know of it:
+ * it would not listen on, nor let this process reach the network.
+ */
+static int was_not_handed(const char *name, const char *where, struct err *err)
 {
-	const struct conf_listen *listen = listen_of(conf, want->name);
+	return err_set(err, ERR_INVALID, "adopt socket \"%s\": none is at %s" REOPEN, name, where);
+}
+
+static int socket_open_inet(struct sockets *sockets, const struct service_socket *want,
+			    const struct conf_listen *listen, bool handed, struct err *err)
+{
+	char text[ADDRESS_TEXT];
+	int fd;
+
+	if (sockets_have(sockets, want->name, &listen->address))
+		return 0;
+	if (handed)
+		return was_not_handed(want->name, address_format(text, &listen->address), err);
+	fd = want->kind == SERVICE_TCP ? sock_listen_tcp(&listen->address, err) :
+					 sock_bind_udp(&listen->address, err);
+	if (fd < 0)
+		return -1;
+	sockets_add(sockets, want->name, fd);
+	return 0;
+}
+
+static int sockets_open_inet(struct sockets *sockets, const struct service_socket *want,
+			     const struct conf *conf, struct err *err)
+{
+	size_t count;
+	const struct conf_listen *listen = listen_of(conf, want->name, &count);
+	bool handed = sockets_fd(sockets, want->name) >= 0;
+
+	if (!listen->given && !want->optional)
+		return err_set(err, ERR_INVALID, "open socket: the configuration has no listen.%s", want->name);
+	for (size_t i = 0; i < count && listen[i].given; i++)
+		if (socket_open_inet(sockets, want, &listen[i], handed, err) < 0)
+			return -1;
+	return 0;
+}
+
+static int socket_open_local(struct sockets *sockets, const struct service_socket *want,
+			     const struct conf *conf, const char *run, struct err *err)
+{
 	struct buf path = BUF_INIT;
 	int fd;
 
-	if (want->kind == SERVICE_TCP)
-		return sock_listen_tcp(&listen->address, err);
-	if (want->kind == SERVICE_UDP)
-		return sock_bind_udp(&listen->address, err);
-	socket_path(&path, run, want->name);
-	fd = sock_listen_unix(path.data, err);
+	if (sockets_fd(sockets, want->name) >= 0)
+		return 0;
+	socket_path(&path, want, conf, run);
+	if (path.len == 0)
+		return 0;
+	if (want->kind == SERVICE_UNIX)
+		fd = sock_listen_unix(path.data, err);
+	else if (sockets->handed)
+		fd = was_not_handed(want->name, path.data, err);
+	else
+		fd = sock_listen_unix_stream(path.data, err);
 	buf_clear(&path);
-	return fd;
+	if (fd < 0)
+		return -1;
+	sockets_add(sockets, want->name, fd);
+	return 0;
 }
 
 /* run: the directory of the local ones, which are RUN/NAME.sock. */
@@ -228,23 +323,10 @@ static int sockets_open(struct sockets *sockets, const struct service_socket *wa
 {
 	if (sockets_adopt_all(sockets, wanted, conf, run, err) < 0)
 		return -1;
-	for (; wanted->name != NULL; wanted++) {
-		const struct conf_listen *listen = listen_of(conf, wanted->name);
-		int fd;
-
-		if (sockets_fd(sockets, wanted->name) >= 0)
-			continue;
-		if (wanted->kind != SERVICE_UNIX && !listen->given) {
-			if (wanted->optional)
-				continue;
-			return err_set(err, ERR_INVALID, "open socket: the configuration has no listen.%s",
-				       wanted->name);
-		}
-		fd = socket_open(wanted, conf, run, err);
-		if (fd < 0)
+	for (; wanted->name != NULL; wanted++)
+		if ((is_local(wanted) ? socket_open_local(sockets, wanted, conf, run, err) :
+					sockets_open_inet(sockets, wanted, conf, err)) < 0)
 			return -1;
-		sockets_add(sockets, wanted->name, fd);
-	}
 	return 0;
 }
 
@@ -258,6 +340,17 @@ static struct running *running_of(const struct service *service)
 int service_fd(const struct service *service, const char *name)
 {
 	return sockets_fd(&running_of(service)->sockets, name);
+}
+
+size_t service_fds(const struct service *service, const char *name, int *to, size_t most)
+{
+	const struct sockets *sockets = &running_of(service)->sockets;
+	size_t n = 0;
+
+	for (size_t i = 0; i < sockets->count && n < most; i++)
+		if (str_eq(str_of(sockets->list[i].name), str_of(name)))
+			to[n++] = sockets->list[i].fd;
+	return n;
 }
 
 void service_touch(struct service *service)
@@ -313,10 +406,41 @@ static void begin_stop(struct running *r)
 	r->service.role->stop(&r->service);
 }
 
+/* files that change */
+
+static void files_changed(void *data)
+{
+	struct running *r = data;
+
+	if (!r->stopping && r->service.role->reload != NULL)
+		r->service.role->reload(&r->service);
+}
+
+void service_watch_file(struct service *service, const char *path)
+{
+	struct running *r = running_of(service);
+
+	if (r->files == NULL)
+		r->files = filewatch_new(service->loop, files_changed, r);
+	filewatch_add(r->files, path);
+}
+
+/* systemd 253 and later know by the time that it is their SIGHUP which is being answered. */
+static void reload_asked(struct running *r)
+{
+	if (r->stopping)
+		return;
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_mono_us());
+	files_changed(r);
+	sd_notify(0, "READY=1");
+}
+
 static void service_on_signal(int signal, void *data)
 {
-	(void)signal;
-	begin_stop(data);
+	if (signal == SIGHUP)
+		reload_asked(data);
+	else
+		begin_stop(data);
 }
 
 /* What the disk took may be lost: only a process that knows nothing of it may go on with it. */
@@ -456,7 +580,7 @@ static int open_store(struct running *r, struct err *err)
 
 static int service_prepare(struct running *r, struct err *err)
 {
-	static const int signals[] = { SIGTERM, SIGINT, 0 };
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, 0 };
 
 	r->service.loop = loop_new(err);
 	if (r->service.loop == NULL ||
@@ -471,6 +595,51 @@ static int service_prepare(struct running *r, struct err *err)
 		return -1;
 	r->service.supervised = r->sockets.handed;
 	return 0;
+}
+
+/* Who changes where one of these directories is has to start the role again. */
+static void confine_way(void *data, const char *directory, const char *name, bool turns)
+{
+	(void)name;
+	if (turns)
+		confine_read(data, directory);
+}
+
+static void confine_all(struct running *r, struct confine *confine)
+{
+	static const char *const everybodys[] = { "/usr", "/lib", "/lib64", "/proc/self", "/sys/devices/system/cpu",
+						  "/etc/localtime", "/etc/ssl/openssl.cnf", "/dev/null" };
+	const char *const *own = r->service.role->reads;
+	const char *file;
+
+	confine_write(confine, r->conf.node.store);
+	confine_write(confine, store_run(r->service.store));
+	confine_scratch(confine, STORE_PASSING);
+	filewatch_way(r->conf_file, confine_way, confine);
+	for (size_t i = 0; (file = conf_file(&r->conf, i)) != NULL; i++)
+		filewatch_way(file, confine_way, confine);
+	for (size_t i = 0; r->service.role->file != NULL && (file = r->service.role->file(&r->conf, i)) != NULL; i++)
+		filewatch_way(file, confine_way, confine);
+	for (size_t i = 0; i < sizeof everybodys / sizeof everybodys[0]; i++)
+		confine_read(confine, everybodys[i]);
+	for (; own != NULL && *own != NULL; own++)
+		confine_read(confine, *own);
+}
+
+/* A unit of systemd confines it further, and refuses the calls. */
+static void service_confine(struct running *r)
+{
+	struct err why = ERR_INIT;
+	struct confine *confine;
+
+	if (getenv("NOTIFY_SOCKET") != NULL)
+		return;
+	confine = confine_new(&why);
+	confine_all(r, confine);
+	confine_enter(confine, &why);
+	confine_free(confine);
+	if (why.kind != ERR_NONE)
+		log_line(LOG_LEVEL_INFO, "not confined to its files: %s", err_reason(&why));
 }
 
 static int service_serve(struct running *r, struct err *err)
@@ -513,17 +682,26 @@ static int exit_code(const struct err *err)
 	return EXIT_PERMANENT;
 }
 
+static int service_begin(struct running *r, struct err *err)
+{
+	if (service_prepare(r, err) < 0)
+		return -1;
+	service_confine(r);
+	return 0;
+}
+
 static int service_run(struct running *r)
 {
 	struct err err = ERR_INIT;
 	int code = 0;
 
-	if (service_prepare(r, &err) < 0 || service_serve(r, &err) < 0) {
+	if (service_begin(r, &err) < 0 || service_serve(r, &err) < 0) {
 		log_line(LOG_LEVEL_ERROR, "%s", err.text);
 		code = exit_code(&err);
 	}
 	if (r->failed)
 		code = EXIT_AGAIN;
+	filewatch_free(r->files);
 	sockets_clear(&r->sockets);
 	store_close(r->service.store);
 	free(r->service.state);
@@ -607,6 +785,31 @@ static void limit_arenas(void)
 	mallopt(M_ARENA_MAX, processors > 2 ? processors : 2);
 }
 
+/* It is answered by the loop, and ends nobody who is about to get there. */
+static void keep_reloads(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+/* Arenas and the stacks of threads are room that is never used, and where it is limited it counts. */
+static void limit_room(void)
+{
+	struct rlimit limit;
+	pthread_attr_t attributes;
+
+	if (getrlimit(RLIMIT_AS, &limit) < 0 || limit.rlim_cur >= AMPLE_ROOM ||
+	    pthread_attr_init(&attributes) != 0)
+		return;
+	mallopt(M_ARENA_MAX, 1);
+	if (pthread_attr_setstacksize(&attributes, SMALL_STACK) == 0)
+		pthread_setattr_default_np(&attributes);
+	pthread_attr_destroy(&attributes);
+}
+
 /* As many connections and files as the system grants; the usual 1,024 are for select(2). */
 static void raise_descriptors(void)
 {
@@ -618,29 +821,35 @@ static void raise_descriptors(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* What is configured, as far as it can be seen without starting anything: also the key file. */
-static int check_configuration(const struct conf *conf, struct err *err)
+/* What is configured, as far as it can be seen without starting anything: also the files that it names. */
+static int check_configuration(const struct conf *conf, const char *file, const struct service_role *role,
+			       struct err *err)
 {
 	struct seal_keys keys;
-	int rc = identity_keys(conf, &keys, err);
+	struct access_file access = ACCESS_FILE_INIT;
 
-	if (rc == 0)
-		explicit_bzero(&keys, sizeof keys);
-	return rc;
+	if (identity_keys(conf, &keys, err) < 0)
+		return -1;
+	explicit_bzero(&keys, sizeof keys);
+	if (access_file_load(&access, file, err) < 0)
+		return -1;
+	access_file_clear(&access);
+	return role->check != NULL ? role->check(conf, err) : 0;
 }
 
 int service_main(int argc, char **argv, const struct service_role *role)
 {
 	struct options options = read_options(argc, argv, role);
-	struct running r = { .conf = CONF_INIT, .sockets = SOCKETS_INIT };
+	struct running r = { .conf = CONF_INIT, .conf_file = options.file, .sockets = SOCKETS_INIT };
 	struct err err = ERR_INIT;
 
 	if (options.exit >= 0)
 		return options.exit;
+	keep_reloads();
 	log_open(role->name, options.inetd && stderr_is_the_client());
-	r.service = (struct service){ .role = role, .conf = &r.conf, .inetd = options.inetd };
+	r.service = (struct service){ .role = role, .conf = &r.conf, .conf_file = options.file, .inetd = options.inetd };
 	if (conf_load(&r.conf, options.file, &err) < 0 ||
-	    (options.check && check_configuration(&r.conf, &err) < 0)) {
+	    (options.check && check_configuration(&r.conf, options.file, role, &err) < 0)) {
 		log_line(LOG_LEVEL_ERROR, "%s", err.text);
 		conf_clear(&r.conf);
 		return exit_code(&err);
@@ -649,8 +858,11 @@ int service_main(int argc, char **argv, const struct service_role *role)
 		conf_clear(&r.conf);
 		return 0;
 	}
+	if (conf_file(&r.conf, 0) != NULL)
+		confine_memory();	/* before it has what such files hide */
 	log_limit(r.conf.log.level);
 	raise_descriptors();
 	limit_arenas();
+	limit_room();
 	return service_run(&r);
 }

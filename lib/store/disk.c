@@ -89,12 +89,28 @@ static bool is_removed(int directory)
 	return fstat(directory, &st) < 0 || st.st_nlink == 0;
 }
 
+/* A process that is confined to the former directory may see that there is a store, and not which: the next one may. */
+static bool is_hidden_store(const struct store *store)
+{
+	struct buf path = BUF_INIT;
+	struct stat st;
+	bool hidden;
+
+	buf_addf(&path, "%s/node.ini", store->path);
+	hidden = stat(path.data, &st) == 0 && S_ISREG(st.st_mode);
+	buf_clear(&path);
+	return hidden;
+}
+
 /* This store was put back, or mounted anew, as another directory than the one that is open. */
 static bool is_back(const struct store *store)
 {
 	struct disk_identity identity;
+	struct err err = ERR_INIT;
 
-	return disk_read_identity(store->path, &identity, NULL) == 0 && identity.node == store->node;
+	if (disk_read_identity(store->path, &identity, &err) < 0)
+		return err.sys == EACCES && is_hidden_store(store);
+	return identity.node == store->node;
 }
 
 /* Each write asks, and each read that finds nothing: of many in a moment one looks for all. */

@@ -24,7 +24,6 @@
 /* How many bytes are written before the disk's space is looked at again: far fewer than min_free. */
 #define SPACE_CHECK_BYTES (UINT64_C(1) << 20)
 
-#define PASSING_DIRECTORY "/var/tmp"	/* for what is not to be kept */
 
 #define WRITEBACK_BYTES (16 << 20)
 
@@ -110,7 +109,7 @@ static int passing_file(int directory, uint64_t size)
 
 static int passing_elsewhere(uint64_t size)
 {
-	int directory = open(PASSING_DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd, sys;
+	int directory = open(STORE_PASSING, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd, sys;
 
 	if (directory < 0)
 		return -1;

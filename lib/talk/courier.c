@@ -103,11 +103,10 @@ void courier_forget(struct courier_peer *peer)
 int courier_open(const struct courier *courier, struct str packet, struct buf *plain,
 		 struct wire *ret)
 {
-	uint64_t group;
 	uint8_t protocol;
 
-	if (seal_open_long(courier->keys, packet, &protocol, &group, plain) < 0 ||
-	    wire_unpack(buf_str(plain), protocol, group, ret) < 0 ||
+	if (seal_open_long(courier->keys, packet, &protocol, plain) < 0 ||
+	    wire_unpack(buf_str(plain), protocol, ret) < 0 ||
 	    !wire_is_for(ret, courier->self, courier->role.to))
 		return -1;
 	return 0;

@@ -42,9 +42,9 @@
 #define ANSWER_BYTES 4096L		/* of a PUT, at once: it is a line */
 
 struct fetcher {
-	const struct sign_keys *keys;	/* NULL: nothing is signed */
-	uint64_t self;			/* node id */
+	uint64_t self;			/* node id; set before the first fetch */
 	pthread_mutex_t lock;		/* of what follows */
+	struct sign_keys keys;		/* none: nothing is signed */
 	struct fetch_set *closed;
 	size_t closed_count;
 	struct {
@@ -197,9 +197,19 @@ static bool clock_learn(struct fetcher *f, const struct address *peer, struct st
 	return true;
 }
 
+static struct sign_keys keys_now(struct fetcher *f)
+{
+	struct sign_keys keys;
+
+	pthread_mutex_lock(&f->lock);
+	keys = f->keys;
+	pthread_mutex_unlock(&f->lock);
+	return keys;
+}
+
 static bool ask_is_signed(const struct transfer *t)
 {
-	return t->ask.node != 0 && t->fetcher->keys != NULL;
+	return t->ask.node != 0 && keys_now(t->fetcher).count > 0;
 }
 
 /* The signature of these fields, as one more line. */
@@ -212,11 +222,12 @@ static void add_signature(const struct transfer *t, struct curl_slist **lines, s
 		.fields = fields->list, .field_count = fields->count,
 	};
 	uint64_t time = clock_wall_ns() + (uint64_t)clock_ahead(t->fetcher, &ask->peer);
+	const struct sign_keys keys = keys_now(t->fetcher);
 	char text[SIGN_TEXT];
 
 	if (ask_is_signed(t))
 		add_line(lines, STR(SIGN_FIELD),
-			 str_of(sign_make(text, t->fetcher->keys, &request, time, ask->nonce)));
+			 str_of(sign_make(text, &keys, &request, time, ask->nonce)));
 }
 
 static struct str method_name(enum fetch_method method)
@@ -476,7 +487,9 @@ static bool is_signed(struct transfer *t, unsigned origin, struct str method, st
 		.field_count = covered(t->easy, origin, fields),
 	};
 
-	return sign_check_answer(t->fetcher->keys, &answer, only_field(t->easy, origin, SIGN_FIELD),
+	const struct sign_keys keys = keys_now(t->fetcher);
+
+	return sign_check_answer(&keys, &answer, only_field(t->easy, origin, SIGN_FIELD),
 				 t->ask.nonce);
 }
 
@@ -1003,8 +1016,11 @@ struct fetcher *fetcher_new(struct err *err)
 
 void fetcher_keys(struct fetcher *f, const struct sign_keys *keys, uint64_t self)
 {
-	f->keys = keys;
-	f->self = self;
+	pthread_mutex_lock(&f->lock);
+	f->keys = *keys;
+	if (f->self != self)
+		f->self = self;
+	pthread_mutex_unlock(&f->lock);
 }
 
 void fetcher_free(struct fetcher *f)
@@ -1018,5 +1034,6 @@ void fetcher_free(struct fetcher *f)
 		f->closed = next;
 	}
 	pthread_mutex_destroy(&f->lock);
+	explicit_bzero(&f->keys, sizeof f->keys);
 	free(f);
 }

@@ -31,6 +31,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MANY = 10000
+SECURE = 40         # from a server's port to the one where it speaks TLS
 SMALL = b"covey 4k" * 512
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -184,7 +185,8 @@ class Server:
         with open(os.path.join(HERE, self.config)) as file:
             # Only a server that root starts is told whose it is to be.
             text = "".join(line for line in file if "@user@" not in line or os.getuid() == 0)
-        for word, value in (("dir", self.directory), ("port", self.port), ("user", getpass.getuser())):
+        words = {"dir": self.directory, "port": self.port, "secure": self.port + SECURE, "user": getpass.getuser()}
+        for word, value in words.items():
             text = text.replace(f"@{word}@", str(value))
         config = os.path.join(self.directory, self.config)
         with open(config, "w") as file:
@@ -280,10 +282,13 @@ class Covey(Server):
     def start(self):
         os.makedirs(self.directory)
         with open(os.path.join(self.directory, "covey.yaml"), "w") as file:
-            file.write(f"node: {{address: 127.0.0.1, store: {self.directory}/store}}\nlisten: {{http: {self.port}}}\n"
+            file.write(f"node: {{address: 127.0.0.1, store: {self.directory}/store}}\nlisten: {{{self.listens()}}}\n"
                        f"{self.settings}\n")
         self.begin()
         wait("covey answers", 20, lambda: answers(self.place, "/.covey/healthz"))
+
+    def listens(self):
+        return f"http: {self.port}"
 
     def begin(self):
         self.spawn("covey-httpd", "-c", os.path.join(self.directory, "covey.yaml"))
@@ -303,6 +308,35 @@ class Covey(Server):
         if what == "many":
             return ["-s", os.path.join(HERE, "get.lua"), *self.asks, f"{self.url}/many", "--", str(MANY)]
         return [*self.asks, f"{self.url}/{what}"]
+
+
+class Secure:
+    """a server that is asked by https alone, by one certificate for all of them"""
+
+    def start(self):
+        above = os.path.dirname(self.directory)
+        os.makedirs(above, exist_ok=True)
+        if not os.path.exists(os.path.join(above, "tls.crt")):
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                            "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
+                            "-keyout", os.path.join(above, "tls.key"), "-out", os.path.join(above, "tls.crt")],
+                           check=True, stderr=subprocess.DEVNULL)
+        self.secure = f"https://127.0.0.1:{self.port + SECURE}"
+        super().start()
+
+    def load(self, what):
+        return [f"{self.secure}/{what}"]
+
+
+class SecureCovey(Secure, Covey):
+    settings = "tls: {certificate: ../tls.crt, key: ../tls.key}"
+
+    def listens(self):
+        return f"http: {self.port}, https: {self.port + SECURE}"
+
+
+class SecureNginx(Secure, Nginx):
+    config = "nginx-https.conf"
 
 
 class Single(Covey):

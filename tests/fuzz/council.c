@@ -166,7 +166,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct str plain = { (const char *)data, n };
 	struct wire wire;
 
-	if (n > WIRE_PLAIN_BYTES || wire_unpack(plain, MEMBER_PROTOCOL, 0, &wire) < 0)
+	if (n > WIRE_PLAIN_BYTES || wire_unpack(plain, MEMBER_PROTOCOL, &wire) < 0)
 		return 0;
 	if (wire.type >= WIRE_PREPARE && wire.type <= WIRE_NACK)
 		to_synod(&wire);

@@ -98,7 +98,7 @@ static void try_bulk(struct str plain, struct buf *out)
 	enum take_state taken;
 	struct bulk bulk;
 
-	if (bulk_unpack(plain, GROUP, GROUP, &bulk) < 0)
+	if (bulk_unpack(plain, GROUP, &bulk) < 0)
 		return;
 	bulk_pack(out, &bulk);
 	expect_same(out, plain);

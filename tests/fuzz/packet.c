@@ -204,7 +204,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	if (n > WIRE_PLAIN_BYTES)
 		return 0;
 	for (uint8_t protocol = MEMBER_PROTOCOL - 1; protocol <= MEMBER_PROTOCOL; protocol++) {
-		if (wire_unpack(plain, protocol, 0, &wire) < 0 ||
+		if (wire_unpack(plain, protocol, &wire) < 0 ||
 		    !wire_is_for(&wire, SELF, wire.role))
 			continue;
 		to_gossip(&wire);

@@ -97,3 +97,23 @@ LONG=$(printf 'n%.0s' {1..254})
 	END
 	[ "$(tr '\n' ' ' <seen)" = '[1000, true] 1000 [500, 0] "" ' ]
 }
+
+@test "what strangers stored runs nothing in a browser, what is of a site does" {
+	need chromium
+	httpd n 'sites: [/www]'
+	page='<title>still</title><p>text</p><script>document.title = "runs"</script>'
+	for path in www/index.html d/page.html; do
+		[ "$(code -T - "$URL/$path" <<<"$page")" = 201 ]
+	done
+	echo '<html xmlns="http://www.w3.org/1999/xhtml"><title>still</title><script>document.title = "runs"</script></html>' |
+		curl -sf -H 'Content-Type: application/atom+xml' -T - "$URL/d/feed"
+	browse 1024 <<-LINES
+		go $URL/d/page.html
+		print document.title
+		go $URL/d/feed
+		print document.title
+		go $URL/www/
+		print document.title
+	LINES
+	[ "$(jq -r . seen | xargs)" = "still still runs" ]
+}

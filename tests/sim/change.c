@@ -341,7 +341,7 @@ static void asked_to_sync(struct machine *machine, const struct packet *packet)
 {
 	struct bulk question;
 
-	if (bulk_unpack((struct str){ packet->bytes, packet->n }, GROUP, machine->disk.id,
+	if (bulk_unpack((struct str){ packet->bytes, packet->n }, machine->disk.id,
 			&question) < 0)
 		return;
 	if (question.lineage == machine->disk.layout.lineage &&
@@ -376,7 +376,7 @@ static void take_rows(struct machine *machine, const struct packet *packet)
 	struct bulk answer;
 
 	if (machine->sync_token == 0 ||
-	    bulk_unpack((struct str){ packet->bytes, packet->n }, GROUP, machine->disk.id,
+	    bulk_unpack((struct str){ packet->bytes, packet->n }, machine->disk.id,
 			&answer) < 0 ||
 	    bulk_judge(&machine->sync_question, &answer) != BULK_COUNTS)
 		return;

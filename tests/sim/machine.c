@@ -230,7 +230,7 @@ static void judge_sent(const struct machine *machine, struct str plain)
 {
 	struct wire wire;
 
-	if (wire_unpack(plain, MEMBER_PROTOCOL, GROUP, &wire) < 0) {
+	if (wire_unpack(plain, MEMBER_PROTOCOL, &wire) < 0) {
 		fail("a packet of ours is refused");
 		return;
 	}
@@ -302,7 +302,7 @@ static void receive_wire(struct machine *machine, const struct packet *packet)
 	struct buf reply = BUF_INIT;
 	struct wire wire;
 
-	if (wire_unpack((struct str){ packet->bytes, packet->n }, MEMBER_PROTOCOL, GROUP, &wire) < 0) {
+	if (wire_unpack((struct str){ packet->bytes, packet->n }, MEMBER_PROTOCOL, &wire) < 0) {
 		fail("a packet of ours is refused");
 		return;
 	}

@@ -208,7 +208,7 @@ static void deliver(struct packet *p)
 
 	if (node->stopped)
 		return;
-	CHECK(wire_unpack((struct str){ p->bytes, p->n }, MEMBER_PROTOCOL, GROUP, &wire) == 0);
+	CHECK(wire_unpack((struct str){ p->bytes, p->n }, MEMBER_PROTOCOL, &wire) == 0);
 	if (!wire_is_for(&wire, node->member.id, WIRE_VERSIONS))
 		return;
 	if (wire.type == WIRE_CHECK || wire.type == WIRE_STORE)

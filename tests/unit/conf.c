@@ -38,7 +38,10 @@ static void defaults(void)
 	CHECK(strcmp(conf.node.address, "127.0.0.1") == 0);
 	CHECK(strcmp(conf.node.store, "/s") == 0);
 	CHECK(strcmp(conf.node.run, "/s/run") == 0);
-	CHECK(listens(&conf.listen.http, "127.0.0.1:4720"));
+	CHECK(listens(&conf.listen.http[0], "127.0.0.1:4720") && !conf.listen.http[1].given);
+	CHECK(conf.listen.http_unix == NULL);
+	CHECK(!conf.listen.https[0].given && conf.tls.certificates.count == 0 && conf.tls.keys.count == 0);
+	CHECK(conf.tls.client_ca == NULL && conf.limits.handshakes == 256);
 	CHECK(!conf.listen.discovery.given && !conf.listen.versions.given);
 	CHECK(conf.group.key_file == NULL && conf.group.seed_count == 0);
 	CHECK(conf.group.multicast == NULL);
@@ -51,6 +54,9 @@ static void defaults(void)
 	CHECK(conf.limits.max_body == 0 && conf.limits.min_free == UINT64_C(16) << 20);
 	CHECK(conf.limits.header_timeout_ms == 10000 && conf.limits.idle_timeout_ms == 60000);
 	CHECK(conf.limits.connections == 1024 && conf.limits.idle_exit_ms == 60000);
+	CHECK(conf.limits.min_rate == 1024 && conf.limits.per_source == 256);
+	CHECK(conf.limits.buffers == UINT64_C(64) << 20 && conf.limits.prefer_wait_ms == 60000);
+	CHECK(conf.hosts.count == 0 && conf.sites.count == 0);
 	CHECK(!conf.access_open);
 	conf_clear(&conf);
 }
@@ -61,15 +67,17 @@ static void everything(void)
 		"# all of it\n"
 		"node: {name: a.b-c_1, address: '::1', store: data, run: ./r,\n"
 		"  region: eu.west-1_b, weight: 16, home: no}\n"
-		"listen:\n  http: 5000\n  discovery: '[::1]:5001'\n  versions: 127.0.0.1:5002\n"
+		"listen:\n  http: 5000\n  https: [5003, '[::1]:5004']\n  discovery: '[::1]:5001'\n  versions: 127.0.0.1:5002\n"
 		"group:\n  key_file: /etc/key\n  seeds: [a.example:1, '[::1]:2', 10.0.0.1:3,\n"
 		"    'http://b.example:4', 'http://[::1]:5']\n"
 		"  multicast: 239.1.2.3:4\n"
 		"  delta: off\n"
+		"tls: {certificate: [a.crt, /b.crt], key: [./a.key, b.key], client_ca: ca}\n"
 		"replication: {homes: 7, copies: 1}\nkeep: {versions: 1, days: 30}\n"
 		"timeouts: {check: 10ms, store: 3s, push: 4s, pull: 2min}\n"
 		"limits: {max_body: 10G, min_free: 0, header_timeout: 1, idle_timeout: 1h,\n"
-		"  connections: 7, idle_exit: 0}\n"
+		"  connections: 7, handshakes: 5, idle_exit: 0, min_rate: 0, per_source: 0, buffers: 1M, prefer_wait: 1h}\n"
+		"hosts: [Files.Example.org, nas]\nsites: [/www, /a/b/, /]\n"
 		"access: open\n";
 	struct conf conf = CONF_INIT;
 	struct err err = ERR_INIT;
@@ -79,7 +87,12 @@ static void everything(void)
 		fprintf(stderr, "  %s\n", err.text);
 	CHECK(strcmp(conf.node.name, "a.b-c_1") == 0);
 	CHECK(strcmp(conf.node.store, "/usr/data") == 0 && strcmp(conf.node.run, "/usr/r") == 0);
-	CHECK(listens(&conf.listen.http, "[::1]:5000"));
+	CHECK(listens(&conf.listen.http[0], "[::1]:5000"));
+	CHECK(listens(&conf.listen.https[0], "[::1]:5003") && listens(&conf.listen.https[1], "[::1]:5004"));
+	CHECK(!conf.listen.https[2].given && conf.limits.handshakes == 5);
+	CHECK(conf.tls.certificates.count == 2 && strcmp(conf.tls.certificates.texts[0], "/usr/a.crt") == 0);
+	CHECK(strcmp(conf.tls.certificates.texts[1], "/b.crt") == 0 && conf.tls.keys.count == 2);
+	CHECK(strcmp(conf.tls.keys.texts[0], "/usr/a.key") == 0 && strcmp(conf.tls.client_ca, "/usr/ca") == 0);
 	CHECK(listens(&conf.listen.discovery, "[::1]:5001"));
 	CHECK(listens(&conf.listen.versions, "127.0.0.1:5002"));
 	CHECK(strcmp(conf.node.region, "eu.west-1_b") == 0);
@@ -96,11 +109,68 @@ static void everything(void)
 	CHECK(conf.limits.max_body == UINT64_C(10) << 30 && conf.limits.min_free == 0);
 	CHECK(conf.limits.header_timeout_ms == 1000 && conf.limits.idle_timeout_ms == 3600000);
 	CHECK(conf.limits.connections == 7 && conf.limits.idle_exit_ms == 0);
+	CHECK(conf.limits.min_rate == 0 && conf.limits.per_source == 0);
+	CHECK(conf.limits.buffers == 1 << 20 && conf.limits.prefer_wait_ms == 3600000);
+	CHECK(conf.hosts.count == 2 && strcmp(conf.hosts.texts[0], "files.example.org") == 0);
+	CHECK(conf.sites.count == 3 && strcmp(conf.sites.texts[0], "www") == 0);
+	CHECK(strcmp(conf.sites.texts[1], "a/b") == 0 && strcmp(conf.sites.texts[2], "") == 0);
 	CHECK(conf.access_open);
 	/* Used again, it forgets what was before. */
 	CHECK(conf_parse(&conf, STR(BASE "limits:\n"), "/c/x.yaml", &err) == 0);
 	CHECK(conf.group.seed_count == 0 && !conf.access_open);
 	conf_clear(&conf);
+}
+
+static void rules(void)
+{
+	static const char text[] = BASE
+		"listen: {http: '0.0.0.0:80'}\n"
+		"trust_proxy: [127.0.0.1, 10.0.0.0/8]\n"
+		"access:\n"
+		"  users: users\n"
+		"  tokens: /t\n"
+		"  rules:\n"
+		"  - {path: /, who: anyone, may: read}\n"
+		"  - path: '/home/{user}/'\n"
+		"    who: [users, 'token:x']\n"
+		"    may: [read, write]\n"
+		"  - {path: /shut, who: anyone, may: []}\n";
+	struct conf conf = CONF_INIT;
+	struct err err = ERR_INIT;
+	const struct access_rule *rule;
+
+	CHECK(conf_parse(&conf, STR(text), "/c/x.yaml", &err) == 0);
+	if (err.kind != ERR_NONE)
+		fprintf(stderr, "  %s\n", err.text);
+	CHECK(conf.access.given && !conf.access_open && conf_may_be_reached(&conf));
+	CHECK(strcmp(conf.access.users, "/c/users") == 0 && strcmp(conf.access.tokens, "/t") == 0);
+	CHECK(conf.access.deny == NULL && conf.trust_proxy.count == 2 && conf.access.rules.count == 3);
+	rule = conf.access.rules.list;
+	CHECK(strcmp(rule[0].path, "") == 0 && rule[0].rights == ACCESS_READ && rule[0].who_count == 1 && rule[0].line == 9);
+	CHECK(strcmp(rule[1].path, "home/{user}") == 0 && rule[1].of_user && rule[1].who_count == 2 && rule[1].depth == 2);
+	CHECK(rule[1].rights == (ACCESS_READ | ACCESS_WRITE) && strcmp(rule[1].who[1].name, "x") == 0);
+	CHECK(rule[2].rights == 0 && strcmp(rule[2].path, "shut") == 0);
+	conf_clear(&conf);
+
+	CHECK(refused(BASE "access: {users: u}\n", "/c/x.yaml:3: ", "access.rules: must be given"));
+	CHECK(refused(BASE "access: {rules: []}\n", "/c/x.yaml:3: ", "access.rules: must be given"));
+	CHECK(refused(BASE "access: {rules: read}\n", "/c/x.yaml:3: ", "access.rules: expected a list"));
+	CHECK(refused(BASE "access: {rules: [read]}\n", "/c/x.yaml:3: ", "access.rules: expected a list"));
+	CHECK(refused(BASE "access: {rules: [{path: /, who: anyone}]}\n", "/c/x.yaml:3: ", "access.rules.may: must be given"));
+	CHECK(refused(BASE "access:\n  rules:\n  - {path: /, may: read}\n  - {path: /, who: anyone, may: read}\n", "/c/x.yaml:6: ",
+		      "access.rules.who: must be given: the rule on line 5"));
+	CHECK(refused(BASE "access: {rules: [{path: /, path: /a}]}\n", "/c/x.yaml:3: ", "access.rules.path: given"));
+	CHECK(refused(BASE "access: {rules: [{path: a}]}\n", "/c/x.yaml:3: ", "access.rules.path: \"a\" is not a path"));
+	CHECK(refused(BASE "access: {rules: [{path: [/]}]}\n", "/c/x.yaml:3: ", "access.rules.path: expected a path"));
+	CHECK(refused(BASE "access: {rules: [{who: all}]}\n", "/c/x.yaml:3: ", "access.rules.who: \"all\" is not anyone"));
+	CHECK(refused(BASE "access: {rules: [{may: [read, all]}]}\n", "/c/x.yaml:3: ", "access.rules.may: \"all\" is not read"));
+	CHECK(refused(BASE "access: {rules: [{colour: red}]}\n", "/c/x.yaml:3: ", "access.rules.colour: no such key"));
+	CHECK(refused(BASE "access: {open: yes}\n", "/c/x.yaml:3: ", "access.open: no such key"));
+	CHECK(refused(BASE "access: [open]\n", "/c/x.yaml:3: ", "access: expected"));
+	CHECK(refused(BASE "access: open\naccess: {rules: []}\n", "/c/x.yaml:4: ", "access: given on line 3"));
+	CHECK(refused(BASE "trust_proxy: 127.0.0.1\n", "/c/x.yaml:3: ", "trust_proxy: expected a list"));
+	CHECK(refused(BASE "trust_proxy: [localhost]\n", "/c/x.yaml:3: ", "trust_proxy: \"localhost\" is not"));
+	CHECK(refused(BASE "listen: {http: '0.0.0.0:80'}\n", "/c/x.yaml:3: ", "access: {rules: ...}"));
 }
 
 /* Each type: a wrong value, and a wrong kind. */
@@ -130,6 +200,15 @@ static void wrong_types(void)
 	CHECK(refused(BASE "listen: {http: 'localhost:80'}\n", "/c/x.yaml:3: ", "listen.http"));
 	CHECK(refused(BASE "listen: {versions: '::1:80'}\n", "/c/x.yaml:3: ", "listen.versions"));
 	CHECK(refused(BASE "listen: {discovery: [1]}\n", "/c/x.yaml:3: ", "listen.discovery"));
+	CHECK(refused(BASE "hosts: a\n", "/c/x.yaml:3: ", "hosts"));
+	CHECK(refused(BASE "hosts: ['a:80']\n", "/c/x.yaml:3: ", "hosts"));
+	CHECK(refused(BASE "hosts: ['*.example.org']\n", "/c/x.yaml:3: ", "hosts"));
+	CHECK(refused(BASE "sites: /www\n", "/c/x.yaml:3: ", "sites"));
+	CHECK(refused(BASE "sites: [www]\n", "/c/x.yaml:3: ", "sites"));
+	CHECK(refused(BASE "sites: [/a//b]\n", "/c/x.yaml:3: ", "sites"));
+	CHECK(refused(BASE "sites: [/../a]\n", "/c/x.yaml:3: ", "sites"));
+	CHECK(refused(BASE "limits: {buffers: 1K}\n", "/c/x.yaml:3: ", "limits.buffers"));
+	CHECK(refused(BASE "limits: {prefer_wait: 2h}\n", "/c/x.yaml:3: ", "limits.prefer_wait"));
 	CHECK(refused(BASE "group: {seeds: 'a:1'}\n", "/c/x.yaml:3: ", "group.seeds"));
 	CHECK(refused(BASE "group:\n  seeds:\n  - a:1\n  - b\n", "/c/x.yaml:6: ", "group.seeds"));
 	CHECK(refused(BASE "group: {seeds: [[a:1]]}\n", "/c/x.yaml:3: ", "group.seeds"));
@@ -221,8 +300,15 @@ static void listening(void)
 	CHECK(!conf.listen.versions.given);
 	CHECK(conf_parse(&conf, STR("access: open\n" BASE "  address: 192.0.2.1\n"
 				    "group: {key_file: k}\n"), "x", &err) == 0);
-	CHECK(listens(&conf.listen.http, "192.0.2.1:4720"));
+	CHECK(listens(&conf.listen.http[0], "192.0.2.1:4720"));
 	CHECK(listens(&conf.listen.discovery, "192.0.2.1:4721"));
+	CHECK(conf_parse(&conf, STR(BASE "listen:\n  http: [5000, '[::1]:80']\n  unix: h.sock\n"), "/usr/x.yaml", &err) == 0);
+	CHECK(listens(&conf.listen.http[0], "127.0.0.1:5000") && listens(&conf.listen.http[1], "[::1]:80"));
+	CHECK(!conf.listen.http[2].given && strcmp(conf.listen.http_unix, "/usr/h.sock") == 0);
+	CHECK(listens(&conf.listen.discovery, "192.0.2.1:4721"));
+	CHECK(conf_parse(&conf, STR(BASE "listen:\n  http: [5000, '[::1]:80']\n  unix: h.sock\n"), "/usr/x.yaml", &err) == 0);
+	CHECK(listens(&conf.listen.http[0], "127.0.0.1:5000") && listens(&conf.listen.http[1], "[::1]:80"));
+	CHECK(!conf.listen.http[2].given && strcmp(conf.listen.http_unix, "/usr/h.sock") == 0);
 	buf_adds(&text, BASE "  run: /");
 	for (int i = 0; i < 100; i++)
 		buf_addc(&text, 'r');
@@ -238,6 +324,7 @@ int main(void)
 
 	defaults();
 	everything();
+	rules();
 	wrong_types();
 	wrong_files();
 	hostile();

@@ -3,6 +3,7 @@
 #include "fields.h"
 #include "freshness.h"
 #include "httpdate.h"
+#include "host.h"
 #include "mime.h"
 #include "prefer.h"
 #include "query.h"
@@ -416,6 +417,43 @@ static void test_allowed_age(void)
 	CHECK(allows("max-stale", UINT64_C(1) << 50) && !allows("max-stale=0", 0));
 }
 
+static void test_passive(void)
+{
+	static const char *const passive[] = {
+		"image/png", "IMAGE/JPEG", "audio/mpeg", "video/webm", "font/woff2", "text/plain",
+		"text/plain; charset=utf-8", "application/pdf", "application/octet-stream", "application/zip",
+		"application/json",
+	};
+	static const char *const active[] = {
+		"text/html", "text/html; charset=utf-8", "image/svg+xml", "Image/SVG+xml;a=b", "application/xhtml+xml",
+		"application/atom+xml", "application/rss+xml", "application/xslt+xml", "application/mathml+xml",
+		"text/xml", "text/xsl", "text/javascript", "text/css", "multipart/x-mixed-replace", "multipart/related",
+		"message/rfc822", "image/", "image/xml", "video/x+xml", "application/x-shockwave-flash", "x/y", "x",
+	};
+
+	for (size_t i = 0; i < sizeof passive / sizeof passive[0]; i++)
+		CHECK(mime_is_passive(str_of(passive[i])));
+	for (size_t i = 0; i < sizeof active / sizeof active[0]; i++)
+		CHECK(!mime_is_passive(str_of(active[i])));
+}
+
+static bool is_named(const char *host, const char *name, bool address)
+{
+	struct str got = host_name(str_of(host));
+
+	return str_eq(got, str_of(name)) && host_is_address(got) == address;
+}
+
+static void test_host(void)
+{
+	CHECK(is_named("localhost", "localhost", false) && is_named("localhost:80", "localhost", false));
+	CHECK(is_named("a.example.:80", "a.example", false) && is_named("a.", "a", false));
+	CHECK(is_named("127.0.0.1:4720", "127.0.0.1", true) && is_named("127.1", "127.1", true));
+	CHECK(is_named("[::1]:80", "[::1]", true) && is_named("[fe80::1]", "[fe80::1]", true));
+	CHECK(is_named("2130706433", "2130706433", true) && is_named("1.example1", "1.example1", false));
+	CHECK(is_named("10.0.0.1.evil.example", "10.0.0.1.evil.example", false) && is_named("", "", false));
+}
+
 static bool prefers(const char *field, const char *applied)
 {
 	struct prefer p = prefer_parse(str_of(field));
@@ -660,6 +698,8 @@ int main(void)
 	test_freshness();
 	test_allowed_age();
 	test_prefer();
+	test_passive();
+	test_host();
 	test_digests();
 	test_accept();
 	test_types();

@@ -440,7 +440,7 @@ static void test_fits_packet(void)
 	wire_pack_to(&packet, 2, WIRE_DISCOVERY);
 	wire_pack(&packet, WIRE_PROMISE, &promise);
 	CHECK(packet.len <= WIRE_PLAIN_BYTES);
-	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, 7, &wire) == 0);
+	CHECK(wire_unpack(buf_str(&packet), MEMBER_PROTOCOL, &wire) == 0);
 	CHECK(wire.type == WIRE_PROMISE && layout_eq(&wire.synod.value, &promise.value));
 	buf_clear(&packet);
 }

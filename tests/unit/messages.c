@@ -110,12 +110,13 @@ static int decode_frame(struct str body, struct buf *again)
 static int decode_bulk(struct str body, struct buf *again)
 {
 	struct unpack in = unpack_of(body);
-	uint64_t group = unpack_u64(&in), receiver;
 	struct bulk bulk;
+	uint64_t receiver;
 
 	unpack_u64(&in);
+	unpack_u64(&in);
 	receiver = unpack_u64(&in);
-	if (bulk_unpack(body, group, receiver, &bulk) < 0)
+	if (bulk_unpack(body, receiver, &bulk) < 0)
 		return -1;
 	bulk_pack(again, &bulk);
 	return 0;
@@ -218,7 +219,7 @@ static int decode_wire(struct str body, struct buf *again)
 	uint64_t group = unpack_u64(&in);
 	struct wire wire;
 
-	if (wire_unpack(body, MEMBER_PROTOCOL, group, &wire) < 0)
+	if (wire_unpack(body, MEMBER_PROTOCOL, &wire) < 0)
 		return -1;
 	pack_wire(again, group, &wire);
 	return 0;
@@ -230,7 +231,7 @@ static int decode_other_wire(struct str body, struct buf *again)
 	uint64_t group = unpack_u64(&in);
 	struct wire wire;
 
-	if (wire_unpack(body, MEMBER_PROTOCOL + 1, group, &wire) < 0)
+	if (wire_unpack(body, MEMBER_PROTOCOL + 1, &wire) < 0)
 		return -1;
 	pack_wire(again, group, &wire);
 	return 0;

@@ -173,6 +173,10 @@ static void test_change_of_keys(void)
 		for (unsigned k = 0; k < 4; k++)
 			CHECK(check(&m, steps[k], &request, make(text, steps[i], &request, NOW, i * 4 + k), NOW) ==
 			      (i / 2 == k / 2 || k == 1 || k == 2 ? SIGN_OK : SIGN_FORGED));
+	/* What was accepted before the keys changed is not accepted again. */
+	for (unsigned i = 0; i < 4; i++)
+		CHECK(check(&m, steps[i], &request, make(text, steps[i], &request, NOW, i * 4 + i), NOW) == SIGN_REPLAYED);
+	CHECK(check(&m, &second, &request, make(text, &before, &request, NOW, 1), NOW) == SIGN_REPLAYED);
 	sign_memory_clear(&m);
 }
 

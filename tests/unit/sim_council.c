@@ -179,7 +179,7 @@ static void keep(int from, int to, struct str bytes)
 	struct wire wire;
 
 	if (!sim.keeps || sim.kept_count == KEPT_MAX ||
-	    wire_unpack(bytes, MEMBER_PROTOCOL, 7, &wire) < 0 || wire.type != WIRE_CHANGE)
+	    wire_unpack(bytes, MEMBER_PROTOCOL, &wire) < 0 || wire.type != WIRE_CHANGE)
 		return;
 	p = sim.kept[sim.kept_count++] = mem_new(1, sizeof *p);
 	p->from = from;
@@ -399,7 +399,7 @@ static void deliver(const struct packet *p)
 
 	if (!node->alive || (sim.split && sim.nodes[p->from].side != node->side))
 		return;
-	CHECK(wire_unpack((struct str){ p->bytes, p->n }, MEMBER_PROTOCOL, 7, &wire) == 0);
+	CHECK(wire_unpack((struct str){ p->bytes, p->n }, MEMBER_PROTOCOL, &wire) == 0);
 	if (!wire_is_for(&wire, node->id, WIRE_DISCOVERY))
 		return;
 	node->answered |= UINT64_C(1) << p->from;

@@ -171,7 +171,7 @@ static void deliver(struct packet *p)
 
 	if (node == NULL || (sim.partitioned && from != NULL && from->side != node->side))
 		return;
-	if (wire_unpack((struct str){ p->bytes, p->n }, from ? from->protocol : MEMBER_PROTOCOL, 7,
+	if (wire_unpack((struct str){ p->bytes, p->n }, from ? from->protocol : MEMBER_PROTOCOL,
 			&wire) < 0) {
 		CHECK(!"a packet of ours is refused");
 		return;
@@ -528,7 +528,7 @@ static void test_forgetful(uint64_t seed)
 	sim.keep = true;
 	gossip_receive(&node->gossip, &wire, &forgetful.discovery, sim.now);
 	CHECK(sim.kept != NULL && wire_unpack((struct str){ sim.kept->bytes, sim.kept->n },
-					      MEMBER_PROTOCOL, 7, &wire) == 0);
+					      MEMBER_PROTOCOL, &wire) == 0);
 	for (size_t i = 0; i < wire.gossip.count; i++)
 		told |= wire.gossip.members[i].member.id == 1000 && wire.gossip.members[i].member.sequence == 50;
 	CHECK(told);
@@ -546,7 +546,7 @@ static bool tells_of(struct node *node, const struct member *asker, uint64_t non
 	gossip_receive(&node->gossip, &wire, &asker->discovery, sim.now);
 	sim.keep = false;
 	CHECK(sim.kept != NULL && wire_unpack((struct str){ sim.kept->bytes, sim.kept->n },
-					      MEMBER_PROTOCOL, 7, &wire) == 0);
+					      MEMBER_PROTOCOL, &wire) == 0);
 	for (size_t i = 0; i < wire.gossip.count; i++)
 		told |= wire.gossip.members[i].member.id == asker->id &&
 			wire.gossip.members[i].member.nonce == nonce;

@@ -18,13 +18,16 @@
 #include "../answer.h"
 #include "container.h"
 #include "../handlers.h"
+#include "handshake.h"
 #include "mem.h"
 #include "reply.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -37,6 +40,10 @@
 #define COPY_BYTES (64u << 10)		/* where the system cannot send from the file itself */
 #define KEPT_BYTES (128u << 10)		/* of text that stays allocated between answers */
 #define LINGER_MS 2000
+#define LATE_HEAD_MS 2000		/* for the head of a request, where others wait for the place */
+#define LATE_LINGER_MS 500
+#define RATE_MS 30000			/* limits.min_rate is of so long */
+#define EVICT_TRIES 8			/* idle connections that have just sent something are served instead */
 /*
  * How long a process that is to stop waits for a client's next request.  A
  * client that has just connected is about to send one, over a slow network
@@ -103,6 +110,24 @@ static void output_end(struct output *o)
 		buf_reset(&o->text);
 }
 
+/*
+ * What goes through TLS and what does not part here, and at receive_bytes():
+ * a branch, and no call by a pointer, for what does not is to be quick.
+ */
+static ssize_t line_send(const struct line *line, const char *from, size_t n)
+{
+	if (line->tls != NULL)
+		return tls_send(line->tls, from, n);
+	return line->socket ? send(line->out, from, n, MSG_NOSIGNAL) : write(line->out, from, n);
+}
+
+static ssize_t line_sendfile(const struct line *line, int file, off_t offset, size_t n)
+{
+	if (line->tls != NULL)
+		return tls_sendfile(line->tls, file, offset, n);
+	return sendfile(line->out, file, &offset, n);
+}
+
 static enum output_result output_failure(void)
 {
 	if (errno == EAGAIN)
@@ -111,18 +136,16 @@ static enum output_result output_failure(void)
 }
 
 /* OUTPUT_DONE: up to `end` all is sent. */
-static enum output_result output_send_text(struct output *o, size_t end, int fd, bool socket,
-					   bool *progress)
+static enum output_result output_send_text(struct output *o, size_t end, const struct line *line,
+					   uint64_t *sent_bytes)
 {
 	while (o->sent < end) {
-		const char *from = o->text.data + o->sent;
-		ssize_t n = socket ? send(fd, from, end - o->sent, MSG_NOSIGNAL) :
-				     write(fd, from, end - o->sent);
+		ssize_t n = line_send(line, o->text.data + o->sent, end - o->sent);
 
 		if (n < 0)
 			return output_failure();
 		o->sent += (size_t)n;
-		*progress = true;
+		*sent_bytes += (uint64_t)n;
 	}
 	return OUTPUT_DONE;
 }
@@ -137,28 +160,37 @@ static ssize_t output_copy(const struct output *o, const struct insert *insert, 
 	return got <= 0 ? got : write(fd, bytes, (size_t)got);
 }
 
-static enum output_result output_send_file(struct output *o, struct insert *insert, int fd,
-					   uint64_t *turn, bool *progress)
+/* OUTPUT_DONE: as many bytes of the insert, of which some are left, may be sent now. */
+static enum output_result output_file_room(const struct output *o, const struct insert *insert, uint64_t turn,
+					   uint64_t *ret_n)
 {
 	bool last = o->insert_next + 1 == o->insert_count;
+	uint64_t keep = o->hold && last ? OUTPUT_HOLD_BYTES : 0;
+	uint64_t n = insert->left - keep;
 
+	if (insert->left <= keep || o->available <= insert->offset)
+		return OUTPUT_STARVED;
+	if (n > o->available - insert->offset)
+		n = o->available - insert->offset;
+	if (turn == 0)
+		return OUTPUT_TURN;
+	*ret_n = n < turn ? n : turn;
+	return OUTPUT_DONE;
+}
+
+static enum output_result output_send_file(struct output *o, struct insert *insert, const struct line *line,
+					   uint64_t *turn, uint64_t *sent_bytes)
+{
 	while (insert->left > 0) {
-		uint64_t keep = o->hold && last ? OUTPUT_HOLD_BYTES : 0;
-		uint64_t n = insert->left - keep;
-		off_t offset = (off_t)insert->offset;
+		uint64_t n;
+		enum output_result result = output_file_room(o, insert, *turn, &n);
 		ssize_t sent;
 
-		if (insert->left <= keep || o->available <= insert->offset)
-			return OUTPUT_STARVED;
-		if (n > o->available - insert->offset)
-			n = o->available - insert->offset;
-		if (*turn == 0)
-			return OUTPUT_TURN;
-		if (n > *turn)
-			n = *turn;
-		sent = sendfile(fd, o->file, &offset, (size_t)n);
-		if (sent < 0 && (errno == EINVAL || errno == ENOSYS))
-			sent = output_copy(o, insert, (size_t)n, fd);
+		if (result != OUTPUT_DONE)
+			return result;
+		sent = line_sendfile(line, o->file, (off_t)insert->offset, (size_t)n);
+		if (sent < 0 && (errno == EINVAL || errno == ENOSYS) && line->tls == NULL)
+			sent = output_copy(o, insert, (size_t)n, line->out);
 		if (sent == 0)
 			return OUTPUT_BROKEN;	/* shorter than its record says: cut, never pad */
 		if (sent < 0)
@@ -166,33 +198,82 @@ static enum output_result output_send_file(struct output *o, struct insert *inse
 		insert->offset += (uint64_t)sent;
 		insert->left -= (uint64_t)sent;
 		*turn -= (uint64_t)sent;
-		*progress = true;
+		*sent_bytes += (uint64_t)sent;
 	}
 	return OUTPUT_DONE;
 }
 
-/* *progress is set when bytes were sent. */
-static enum output_result output_flush(struct output *o, int fd, bool socket, bool *progress)
+/*
+ * Text and the piece of a file behind it, which are encrypted together: a small
+ * file leaves with its head.  What TLS has not taken is gathered again, and
+ * begins with the same bytes: more may have come behind them, none goes.
+ */
+static enum output_result output_send_gathered(struct output *o, struct insert *insert, struct tls *tls,
+					       uint64_t *turn, uint64_t *sent_bytes)
+{
+	char bytes[COPY_BYTES];
+
+	while (o->sent < insert->at || insert->left > 0) {
+		size_t text = insert->at - o->sent < sizeof bytes ? insert->at - o->sent : sizeof bytes;
+		enum output_result result = OUTPUT_DONE;
+		uint64_t room = 0;
+		ssize_t got = 0, sent;
+
+		memcpy(bytes, o->text.data + o->sent, text);
+		if (insert->left > 0 && text < sizeof bytes)
+			result = output_file_room(o, insert, *turn, &room);
+		if (result != OUTPUT_DONE && text == 0)
+			return result;
+		if (room > sizeof bytes - text)
+			room = sizeof bytes - text;
+		if (room > 0)
+			got = pread(o->file, bytes + text, (size_t)room, (off_t)insert->offset);
+		if (room > 0 && got <= 0)
+			return OUTPUT_BROKEN;	/* as above */
+		sent = tls_send(tls, bytes, text + (size_t)got);
+		if (sent < 0)
+			return output_failure();
+		*sent_bytes += (uint64_t)sent;
+		if ((size_t)sent < text) {
+			o->sent += (size_t)sent;
+			continue;
+		}
+		o->sent += text;
+		insert->offset += (uint64_t)sent - text;
+		insert->left -= (uint64_t)sent - text;
+		*turn -= (uint64_t)sent - text;
+	}
+	return OUTPUT_DONE;
+}
+
+/* Up to the end of the insert. */
+static enum output_result output_send_insert(struct output *o, struct insert *insert, const struct line *line,
+					     uint64_t *turn, uint64_t *sent_bytes)
+{
+	enum output_result result;
+
+	if (line->tls != NULL && !tls_is_in_kernel(line->tls))
+		return output_send_gathered(o, insert, line->tls, turn, sent_bytes);
+	result = output_send_text(o, insert->at, line, sent_bytes);
+	return result == OUTPUT_DONE ? output_send_file(o, insert, line, turn, sent_bytes) : result;
+}
+
+/* *sent_bytes grows by what was sent. */
+static enum output_result output_flush(struct output *o, const struct line *line, uint64_t *sent_bytes)
 {
 	uint64_t turn = TURN_BYTES;
 	enum output_result result;
 
-	for (;;) {
-		bool more = o->insert_next < o->insert_count;
-		size_t end = more ? o->inserts[o->insert_next].at : o->text.len;
-
-		result = output_send_text(o, end, fd, socket, progress);
-		if (result != OUTPUT_DONE)
-			return result;
-		if (!more)
-			break;
-		result = output_send_file(o, &o->inserts[o->insert_next], fd, &turn, progress);
+	while (o->insert_next < o->insert_count) {
+		result = output_send_insert(o, &o->inserts[o->insert_next], line, &turn, sent_bytes);
 		if (result != OUTPUT_DONE)
 			return result;
 		o->insert_next++;
 	}
-	output_end(o);
-	return OUTPUT_DONE;
+	result = output_send_text(o, o->text.len, line, sent_bytes);
+	if (result == OUTPUT_DONE)
+		output_end(o);
+	return result;
 }
 
 static void output_clear(struct output *o)
@@ -213,6 +294,14 @@ static void conn_free(struct conn *c)
 	body_clear(&c->body);
 	buf_clear(&c->request.path);
 	free(c);
+}
+
+/* What the system has of the answer goes, too, when it is closed. */
+static void conn_reset(struct conn *c)
+{
+	struct linger reset = { .l_onoff = 1 };
+
+	setsockopt(c->line->out, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
 }
 
 /* An answer to HTTP/1.0 that is cut off would look whole, if it has no length: the connection is reset. */
@@ -239,10 +328,49 @@ static void conn_make_spare(struct conn *c)
 		conn_free(c);
 }
 
-static void line_close(struct line *line)
+/* The first of those that are idle is another. */
+static void idle_changed(struct worker *w)
+{
+	struct line *first = LIST_FIRST(struct line, &w->idle, idle_link);
+
+	atomic_store_explicit(&w->idle_since, first != NULL ? first->idle_since : UINT64_MAX,
+			      memory_order_relaxed);
+}
+
+void line_set_idle(struct line *line)
 {
 	struct worker *w = line->worker;
 
+	if (link_is_linked(&line->idle_link))
+		return;
+	/* Who is only to be told to come again goes first. */
+	line->idle_since = line->crowded ? 0 : loop_now(w->loop);
+	if (line->crowded)
+		list_prepend(&w->idle, &line->idle_link);
+	else
+		list_append(&w->idle, &line->idle_link);
+	if (w->idle.first == &line->idle_link)
+		idle_changed(w);
+}
+
+void line_set_active(struct line *line)
+{
+	struct worker *w = line->worker;
+	bool first = w->idle.first == &line->idle_link;
+
+	list_remove(&line->idle_link);
+	if (first)
+		idle_changed(w);
+}
+
+void line_close(struct line *line)
+{
+	struct worker *w = line->worker;
+	struct source source = line->source;
+
+	line_set_active(line);
+	list_remove(&line->handshake);
+	tls_free(line->tls);
 	timer_stop(&line->timer);
 	watch_stop(&line->watch);
 	watch_stop(&line->out_watch);
@@ -250,8 +378,15 @@ static void line_close(struct line *line)
 	if (line->out != line->in)
 		close(line->out);
 	list_remove(&line->link);
+	door_guest_free(line->guest);
 	free(line);
-	httpd_conn_closed(w);
+	httpd_conn_closed(w, &source);
+}
+
+/* TLS says that all was sent, which a client may rely on.  False: it can not be said yet. */
+static bool line_say_end(struct line *line)
+{
+	return line->tls == NULL || line->cut || tls_shutdown(line->tls) == 0 || errno != EAGAIN;
 }
 
 static void conn_close(struct conn *c)
@@ -259,6 +394,8 @@ static void conn_close(struct conn *c)
 	struct line *line = c->line;
 
 	conn_reset_if_cut(c);
+	if (c->more == NULL && !output_pending(&c->output))
+		line_say_end(line);
 	request_end(c);
 	conn_make_spare(c);
 	line_close(line);
@@ -279,9 +416,56 @@ static void conn_set_deadline(struct conn *c, uint64_t after_ms)
 		timer_start(c->worker->loop, &c->line->timer, after_ms);
 }
 
+/* Something has to happen until idle_timeout has passed, and enough of it until the window ends. */
 static void conn_expect(struct conn *c)
 {
-	conn_set_deadline(c, idle_limit_ms(c));
+	uint64_t after = idle_limit_ms(c), now = loop_now(c->worker->loop);
+
+	if (c->window_end != 0 && c->window_end < now + after)
+		after = c->window_end > now ? c->window_end - now : 0;
+	conn_set_deadline(c, after);
+}
+
+/* From now on the client is to send, or to take, at least so much in a time. */
+static void conn_begin_window(struct conn *c)
+{
+	bool judged = c->line->socket && !c->request.peer && c->worker->httpd->conf->limits.min_rate > 0;
+
+	c->window_end = judged ? loop_now(c->worker->loop) + RATE_MS : 0;
+	c->window_bytes = 0;
+	c->window_kept = c->ours = false;
+}
+
+/* What was sent, and the client has not taken yet. */
+static uint64_t conn_untaken(const struct conn *c)
+{
+	int bytes = 0;
+
+	return ioctl(c->line->out, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? (uint64_t)bytes : 0;
+}
+
+/* The client does not take more: from now on what it takes of what it was sent before counts, too. */
+static void window_note_kept(struct conn *c)
+{
+	uint64_t untaken = c->window_end == 0 || c->window_kept ? 0 : conn_untaken(c);
+
+	c->window_kept = true;
+	if (untaken > c->window_bytes)
+		c->window_bytes = untaken;
+}
+
+/* The window is over: was it enough?  What was sent and not taken counts for the next one. */
+static bool window_suffices(struct conn *c)
+{
+	uint64_t wanted = c->worker->httpd->conf->limits.min_rate * (RATE_MS / 1000);
+	uint64_t untaken = c->state == CONN_BODY ? 0 : conn_untaken(c);
+
+	if (!c->ours && c->window_bytes < wanted + untaken)
+		return false;
+	conn_begin_window(c);
+	c->window_bytes = untaken;
+	c->window_kept = true;
+	return true;
 }
 
 /* The process is to stop: the client gets a short time for one more request, and only once. */
@@ -295,12 +479,19 @@ static void conn_hasten(struct conn *c)
 
 /* the bytes that it receives */
 
+static ssize_t line_recv(const struct line *line, char *to, size_t n)
+{
+	if (line->tls != NULL)
+		return tls_recv(line->tls, to, n);
+	return line->socket ? recv(line->in, to, n, 0) : read(line->in, to, n);
+}
+
 static ssize_t receive_bytes(struct conn *c, char *to, size_t n)
 {
 	ssize_t got;
 
 	do
-		got = c->line->socket ? recv(c->line->in, to, n, 0) : read(c->line->in, to, n);
+		got = line_recv(c->line, to, n);
 	while (got < 0 && errno == EINTR);
 	/* Less than there was room for: the rest has not come yet. */
 	if (got < (ssize_t)n)
@@ -396,6 +587,7 @@ int conn_receive_content(struct conn *c, char *to, size_t room, size_t *ret_n, s
 	got = receive_bytes(c, to, room);
 	if (got <= 0)
 		return c->eof ? -1 : 0;
+	c->window_bytes += (uint64_t)got;
 	conn_expect(c);
 	bytes.n = (size_t)got;
 	r = body_take(c, &bytes, to, ret_n, refusal);
@@ -418,6 +610,11 @@ static bool conn_wants_bytes(const struct conn *c)
 			   (c->state == CONN_BODY && upload_welcome(c)));
 }
 
+static bool line_must_send_first(const struct line *line)
+{
+	return line->tls != NULL && tls_wants_to_send(line->tls);
+}
+
 /*
  * EPOLLIN stays registered while a request is worked on, and goes only when
  * bytes do come meanwhile (conn_on_ready); so a request costs no epoll_ctl().
@@ -428,6 +625,11 @@ static void conn_set_events(struct conn *c, bool blocked)
 
 	if (conn_wants_bytes(c))
 		in = EPOLLIN;
+	/* It has to send something before it receives more: what has come stays unread, and would be told for ever. */
+	if (in != 0 && line_must_send_first(c->line)) {
+		in = 0;
+		out = EPOLLOUT;
+	}
 	if (c->line->in == c->line->out) {
 		watch_change(&c->line->watch, in | out);
 		return;
@@ -468,7 +670,8 @@ static struct conn *line_wake(struct line *line)
 	c = line->conn = conn_new(line->worker);
 	c->line = line;
 	c->state = CONN_HEAD;
-	c->readable = c->eof = c->gone = c->last = c->has_body = false;
+	c->readable = c->eof = c->gone = c->last = c->has_body = c->ours = false;
+	c->window_end = 0;
 	c->more = NULL;
 	buf_reset(&c->input);
 	buf_reset(&c->beyond);
@@ -483,6 +686,10 @@ static void conn_on_ready(struct watch *watch, uint32_t events)
 
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
 		c->readable = true;
+	if (line_must_send_first(c->line)) {
+		c->readable = true;
+		watch_change(watch, watch->events & ~(uint32_t)EPOLLOUT);
+	}
 	if (c->state == CONN_BUSY || (c->state == CONN_BODY && !upload_welcome(c))) {
 		if (events & (EPOLLHUP | EPOLLERR) && c->line->socket)
 			conn_client_left(c);
@@ -510,23 +717,28 @@ static void conn_on_out_ready(struct watch *watch, uint32_t events)
 /* STEP_ON: nothing is left to send. */
 static enum step step_flush(struct conn *c)
 {
-	bool progress = false;
+	uint64_t sent = 0;
 	enum output_result result;
 
 	if (!output_pending(&c->output))
 		return STEP_ON;
-	result = output_flush(&c->output, c->line->out, c->line->socket, &progress);
-	if (progress)
+	result = output_flush(&c->output, c->line, &sent);
+	c->window_bytes += sent;
+	if (sent > 0)
 		conn_expect(c);
 	switch (result) {
 	case OUTPUT_DONE:
 		conn_set_events(c, false);
 		return STEP_ON;
 	case OUTPUT_BLOCKED:
+		window_note_kept(c);
+		conn_set_events(c, true);
+		return STEP_WAIT;
 	case OUTPUT_TURN:
 		conn_set_events(c, true);
 		return STEP_WAIT;
 	case OUTPUT_STARVED:
+		c->ours = true;
 		conn_set_events(c, false);
 		return STEP_WAIT;
 	case OUTPUT_BROKEN:
@@ -546,7 +758,7 @@ static enum step step_begin_linger(struct conn *c)
 		return step_close(c);
 	shutdown(c->line->out, SHUT_WR);
 	c->state = CONN_LINGER;
-	conn_set_deadline(c, LINGER_MS);
+	conn_set_deadline(c, c->line->late ? LATE_LINGER_MS : LINGER_MS);
 	conn_set_events(c, false);
 	return STEP_ON;
 }
@@ -571,35 +783,58 @@ static enum step step_next_request(struct conn *c)
 	input_next(c);
 	request_end(c);
 	c->line->had_answer = true;
+	c->window_end = 0;
 	head_reset(&c->head);
 	c->state = CONN_HEAD;
 	conn_expect(c);
 	return STEP_ON;
 }
 
-static bool conn_has_bytes(const struct conn *c)
+static bool line_has_unread(const struct line *line)
 {
 	char byte;
 
-	return c->line->socket && recv(c->line->in, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
-}
-
-bool conn_left(const struct conn *c)
-{
-	char byte;
-
-	return c->gone || (c->line->socket &&
-			   (c->eof || recv(c->line->in, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0));
+	return recv(line->in, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 /*
- * Whether bytes of the client are unread, or may follow.  A process that is to
- * stop expects another request on every connection that the client keeps
- * alive; one that goes on does not, since others wait for the place.
+ * As recv(2) with MSG_PEEK; 0 also where TLS is broken, as it is when the client
+ * has closed its side and not said so.  What TLS had to decrypt for that is no
+ * longer in the socket, which therefore does not tell of it.
  */
-static bool conn_may_say_more(const struct conn *c)
+static ssize_t conn_peek(struct conn *c)
 {
-	return c->has_body || input_is_behind(c) ||
+	char byte;
+	ssize_t n;
+
+	if (c->line->tls == NULL)
+		return recv(c->line->in, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	n = tls_peek(c->line->tls);
+	if (n < 0 && errno == EAGAIN)
+		return n;
+	c->readable = true;
+	return n > 0 ? n : 0;
+}
+
+static bool conn_has_bytes(struct conn *c)
+{
+	return c->line->socket && conn_peek(c) > 0;
+}
+
+bool conn_left(struct conn *c)
+{
+	return c->gone || (c->line->socket && (c->eof || conn_peek(c) == 0));
+}
+
+/*
+ * Whether bytes of the client are unread, which may be TLS's own, or may
+ * follow.  A process that is to stop expects another request on every connection
+ * that the client keeps alive; one that goes on does not, since others wait for
+ * the place.
+ */
+static bool conn_may_say_more(struct conn *c)
+{
+	return c->has_body || input_is_behind(c) || (c->line->tls != NULL && line_has_unread(c->line)) ||
 	       (c->head.keep_alive && (atomic_load(&c->worker->httpd->draining) || conn_has_bytes(c)));
 }
 
@@ -621,6 +856,10 @@ static enum step step_send(struct conn *c)
 		return step;
 	if (!c->last)
 		return step_next_request(c);
+	if (!line_say_end(c->line)) {
+		conn_set_events(c, true);
+		return STEP_WAIT;
+	}
 	return conn_may_say_more(c) ? step_begin_linger(c) : step_close(c);
 }
 
@@ -629,6 +868,7 @@ void conn_answered(struct conn *c)
 	if (c->has_body)
 		c->last = true;		/* what is left of it must not be taken for a request */
 	c->state = CONN_SEND;
+	conn_begin_window(c);
 	conn_expect(c);
 }
 
@@ -643,6 +883,7 @@ void conn_read_body(struct conn *c, uint64_t max)
 	if (c->head.expect_continue && body_prefix(c).n == 0 && !c->body.done)
 		buf_adds(&c->output.text, REPLY_CONTINUE);
 	c->state = CONN_BODY;
+	conn_begin_window(c);
 	conn_expect(c);
 }
 
@@ -657,6 +898,7 @@ void conn_start_job(struct conn *c, struct job *job, void (*work)(struct job *),
 void conn_abort(struct conn *c)
 {
 	conn_reset_if_cut(c);
+	c->line->cut = true;
 	c->more = NULL;
 	output_drop_file(&c->output);
 	buf_reset(&c->output.text);
@@ -674,6 +916,7 @@ static enum step step_begin_request(struct conn *c)
 	c->has_body = c->head.framing == FRAMING_CHUNKED ||
 		      (c->head.framing == FRAMING_LENGTH && c->head.length > 0);
 	c->state = CONN_BUSY;
+	line_set_active(c->line);
 	request_begin(c);
 	return STEP_ON;
 }
@@ -682,6 +925,7 @@ static enum step step_refuse(struct conn *c, const struct refusal *refusal)
 {
 	c->has_body = true;	/* a body that may follow is not read */
 	c->state = CONN_BUSY;
+	line_set_active(c->line);
 	answer_error(c, refusal->status, "%s", refusal->why);
 	return STEP_ON;
 }
@@ -699,7 +943,15 @@ static enum step step_wait_for_head(struct conn *c)
 		return step == STEP_ON ? step_close(c) : step;
 	if (begun && !c->request.head_begun) {
 		c->request.head_begun = true;
-		conn_set_deadline(c, c->worker->httpd->conf->limits.header_timeout_ms);
+		if (!c->line->late && !c->line->crowded)
+			conn_set_deadline(c, c->worker->httpd->conf->limits.header_timeout_ms);
+	}
+	if (step == STEP_ON) {
+		c->window_end = 0;
+		line_set_idle(c->line);
+	} else if (c->window_end == 0 && !begun) {
+		conn_begin_window(c);
+		conn_expect(c);
 	}
 	if (rests && atomic_load(&c->worker->httpd->draining))
 		conn_hasten(c);
@@ -738,6 +990,7 @@ static enum step step_body(struct conn *c)
 		c->eof = true;
 	if (upload_step(c))
 		return STEP_ON;
+	c->ours |= !upload_welcome(c);
 	if (c->state == CONN_BODY && !c->gone)
 		conn_set_events(c, output_pending(&c->output));
 	return STEP_WAIT;
@@ -786,11 +1039,22 @@ static void conn_on_timer(struct timer *timer)
 		return;
 	}
 	c = line_wake(line);
+	if (c->window_end != 0 && now >= c->window_end && window_suffices(c)) {
+		conn_expect(c);
+		return;
+	}
 	if (c->state == CONN_BODY) {
+		if (c->window_end != 0 && now >= c->window_end)
+			floods_note(line->worker->httpd, FLOOD_BODY, &line->source);
+		conn_begin_window(c);
 		conn_expect(c);
 		upload_stalled(c);
 		conn_resume(c);
 		return;
+	}
+	if ((c->state == CONN_SEND || c->state == CONN_HEAD) && c->window_end != 0 && now >= c->window_end) {
+		floods_note(line->worker->httpd, FLOOD_READER, &line->source);
+		conn_reset(c);
 	}
 	if (c->state == CONN_HEAD && c->request.head_begun && !output_pending(&c->output)) {
 		c->has_body = true;
@@ -800,7 +1064,7 @@ static void conn_on_timer(struct timer *timer)
 		return;
 	}
 	/* The request came in time, and the loop has not reported it yet. */
-	if (c->state == CONN_HEAD && !c->request.head_begun && conn_has_bytes(c)) {
+	if (c->state == CONN_HEAD && !c->request.head_begun && !output_pending(&c->output) && conn_has_bytes(c)) {
 		c->readable = true;
 		conn_resume(c);
 		return;
@@ -829,40 +1093,113 @@ static bool is_socket(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0;
 }
 
-void conn_open(struct worker *w, int in, int out)
+bool conn_close_idle(struct worker *w)
 {
-	struct line *line = mem_new(1, sizeof *line);
-	struct conn *c;
-	int on = 1;
+	struct line *line;
 
-	line->worker = w;
-	line->in = in;
-	line->out = out;
-	line->socket = in == out || (is_socket(in) && is_socket(out));
-	line->timer.fire = conn_on_timer;
-	list_append(&w->lines, &line->link);
-	if (line->socket)
-		setsockopt(out, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	if (line->socket && in != out)
-		fcntl(out, F_SETFL, fcntl(out, F_GETFL) | O_NONBLOCK);
-	if (line_start_watches(line) < 0) {
-		line_close(line);
-		return;
+	for (int i = 0; i < EVICT_TRIES && (line = LIST_FIRST(struct line, &w->idle, idle_link)) != NULL; i++) {
+		struct conn *c;
+
+		if (link_is_linked(&line->handshake)) {
+			floods_note(w->httpd, FLOOD_IDLE, &line->source);
+			handshake_drop(line);
+			return true;
+		}
+		c = line_wake(line);
+		if (!conn_has_bytes(c)) {
+			floods_note(w->httpd, FLOOD_IDLE, &line->source);
+			conn_close(c);
+			return true;
+		}
+		/* It has just sent something: another one is closed. */
+		line_set_active(line);
+		c->readable = true;
+		conn_resume(c);
 	}
-	c = line_wake(line);
+	return false;
+}
+
+void line_serve(struct line *line)
+{
+	struct conn *c = line_wake(line);
+
+	line->watch.ready = conn_on_ready;
+	line->timer.fire = conn_on_timer;
 	/*
 	 * A client that connects usually has something to say at once.  Pipes
 	 * and files stay blocking, for others may share them: they wait for the loop.
 	 */
 	c->readable = line->socket;
-	conn_expect(c);
+	if (line->late || line->crowded)
+		conn_set_deadline(c, LATE_HEAD_MS);
+	else
+		conn_expect(c);
 	conn_resume(c);
+}
+
+/* What was spoken so far is over; what is said from now on is said in clear. */
+static struct conn *line_wake_in_clear(struct line *line)
+{
+	tls_free(line->tls);
+	line->tls = NULL;
+	line->watch.ready = conn_on_ready;
+	line->timer.fire = conn_on_timer;
+	return line_wake(line);
+}
+
+void line_refuse(struct line *line, int status, const char *why)
+{
+	struct conn *c = line_wake_in_clear(line);
+
+	step_refuse(c, &(struct refusal){ .status = status, .why = why });
+	conn_resume(c);
+}
+
+void line_linger(struct line *line)
+{
+	struct conn *c = line_wake_in_clear(line);
+
+	c->readable = true;
+	if (step_begin_linger(c) != STEP_GONE)
+		conn_resume(c);
+}
+
+const char *line_client(const struct line *line)
+{
+	return line->tls != NULL ? tls_client(line->tls) : NULL;
+}
+
+void conn_open(struct worker *w, int in, int out, const struct arrival *arrival)
+{
+	struct line *line = mem_new(1, sizeof *line);
+	int on = 1;
+
+	line->worker = w;
+	line->in = in;
+	line->out = out;
+	line->kind = arrival->kind;
+	line->source = arrival->source;
+	line->late = arrival->late;
+	line->crowded = arrival->crowded;
+	line->socket = in == out || (is_socket(in) && is_socket(out));
+	list_append(&w->lines, &line->link);
+	if (line->socket && line->kind != LISTENER_UNIX)
+		setsockopt(out, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	if (line->socket && in != out)
+		fcntl(out, F_SETFL, fcntl(out, F_GETFL) | O_NONBLOCK);
+	if (line_start_watches(line) < 0)
+		line_close(line);
+	else if (line->kind == LISTENER_HTTPS)
+		handshake_begin(line);
+	else
+		line_serve(line);
 }
 
 void conn_hasten_all(struct worker *w)
 {
+	handshake_hasten_all(w);
 	LIST_EACH(struct line, line, &w->lines, link)
-		if (line->conn == NULL || line->conn->state == CONN_HEAD)
+		if (!link_is_linked(&line->handshake) && (line->conn == NULL || line->conn->state == CONN_HEAD))
 			conn_resume(line_wake(line));
 }
 

@@ -18,6 +18,11 @@
  * its answer says Connection: close.  An answer that was begun before does
  * not, so another request may follow it.
  *
+ * A connection is idle while nothing is to be answered, nor sent: also one
+ * whose head is not whole yet.  A client that has to send a body, or to take
+ * an answer, has to do so at limits.min_rate, but for the time in which it
+ * waits for this node; other nodes need not.
+ *
  * A client that goes away while its request is BUSY is noticed and kept
  * until conn_resume(): only then the connection is closed and freed.
  */
@@ -25,9 +30,11 @@
 #define COVEY_HTTPD_CONN_H
 
 #include "body.h"
+#include "../door.h"
 #include "head.h"
 #include "../httpd.h"
 #include "../request.h"
+#include "tls.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -63,8 +70,18 @@ struct line {
 	struct link link;		/* among its worker's */
 	struct conn *conn;		/* serves it; NULL: it rests, nothing was read that is not answered */
 	int in, out;			/* owned; one socket; or descriptors 0 and 1 */
+	enum listener_kind kind;
 	bool socket;			/* out is one */
 	bool had_answer;		/* to a request before the next one */
+	bool late, crowded;		/* as struct arrival has it */
+	struct source source;
+	struct link idle_link;		/* among its worker's that are idle */
+	uint64_t idle_since;		/* ms */
+	struct door_guest *guest;	/* owned: who asks, where somebody is judged; or NULL */
+	bool cut;			/* what was sent is not whole: TLS must not say that it is */
+	struct tls *tls;		/* owned; what is said goes through it; NULL: as it is */
+	struct link handshake;		/* among its worker's that are under way (handshake.h) */
+	bool greeted;			/* the first byte of it is there */
 	struct watch watch;		/* of in; of both when they are one */
 	struct watch out_watch;		/* of out when it is another */
 	struct timer timer;
@@ -81,6 +98,10 @@ struct conn {
 	bool eof;			/* the client sends no more */
 	bool gone;			/* closed or broken while BUSY */
 	bool last;			/* close when this request is answered */
+	bool ours;			/* in this window of time the client waited for this node */
+	uint64_t window_end;		/* ms; until then it has to send or take its part; 0: nothing is asked of it */
+	uint64_t window_bytes;		/* that it sent; or was sent, with what the system had kept before */
+	bool window_kept;		/* what the system had kept is among them */
 	struct buf input;		/* received; the request's head stays in place until its end */
 	size_t taken;			/* bytes of input that belong to earlier requests */
 	struct buf beyond;		/* received behind the body: the next request */
@@ -95,7 +116,22 @@ struct conn {
 };
 
 /* The connection owns the descriptors. */
-void conn_open(struct worker *, int in, int out);
+void conn_open(struct worker *, int in, int out, const struct arrival *);
+/* Make room for another one: the connection that is idle for longest goes.  False: none is. */
+bool conn_close_idle(struct worker *);
+/* For handshake.c: the line's client may ask from now on; */
+void line_serve(struct line *);
+/* or is told this, in clear, and no more; */
+void line_refuse(struct line *, int status, const char *why);
+/* or is let go once it has read what it was sent; */
+void line_linger(struct line *);
+/* or at once. */
+void line_close(struct line *);
+/* Whether it is among those of which one is closed when another client comes. */
+void line_set_idle(struct line *);
+void line_set_active(struct line *);
+/* Who the client is, by its certificate; NULL: it has shown none. */
+const char *line_client(const struct line *);
 /* The process is to stop: who waits for no answer gets a short time for one more request. */
 void conn_hasten_all(struct worker *);
 void conn_free_all(struct worker *);
@@ -112,7 +148,7 @@ void conn_start_job(struct conn *, struct job *, void (*work)(struct job *), voi
 /* Go on, when what a BUSY request waited for has come. */
 void conn_resume(struct conn *);
 /* Whether the client has closed its side: as far as can be told, it does not wait any more. */
-bool conn_left(const struct conn *);
+bool conn_left(struct conn *);
 
 /*
  * The next bytes of the body's content, at most as many as there is room for:
