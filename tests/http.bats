@@ -992,7 +992,7 @@ PY
 	grep -q x.html <(curl -sf "$URL/www/b/")
 	grep -q index.html <(curl -sf "$URL/www/?format=text")
 	[ "$(code "$URL/wwwx/")" = 200 ]
-	! grep -q script body
+	[ "$(grep -c script body)" = 0 ]
 	[ "$(code "$URL/wwwx/index.html")" = 200 ]
 	[[ $(header Content-Security-Policy) == sandbox* ]]
 	[ "$(code "$URL/www/none/")" = 404 ]

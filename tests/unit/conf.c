@@ -305,10 +305,6 @@ static void listening(void)
 	CHECK(conf_parse(&conf, STR(BASE "listen:\n  http: [5000, '[::1]:80']\n  unix: h.sock\n"), "/usr/x.yaml", &err) == 0);
 	CHECK(listens(&conf.listen.http[0], "127.0.0.1:5000") && listens(&conf.listen.http[1], "[::1]:80"));
 	CHECK(!conf.listen.http[2].given && strcmp(conf.listen.http_unix, "/usr/h.sock") == 0);
-	CHECK(listens(&conf.listen.discovery, "192.0.2.1:4721"));
-	CHECK(conf_parse(&conf, STR(BASE "listen:\n  http: [5000, '[::1]:80']\n  unix: h.sock\n"), "/usr/x.yaml", &err) == 0);
-	CHECK(listens(&conf.listen.http[0], "127.0.0.1:5000") && listens(&conf.listen.http[1], "[::1]:80"));
-	CHECK(!conf.listen.http[2].given && strcmp(conf.listen.http_unix, "/usr/h.sock") == 0);
 	buf_adds(&text, BASE "  run: /");
 	for (int i = 0; i < 100; i++)
 		buf_addc(&text, 'r');
