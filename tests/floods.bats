@@ -24,6 +24,8 @@ floods() {
 
 @test "1,000 uploads at once have one budget of memory" { floods uploads smaller_uploads; }
 
+@test "uploads that share little memory are stored as they came" { floods contents; }
+
 @test "with little memory uploads are 201 or 503, and the process goes on" { floods memory; }
 
 counted() { curl -s "$URL/.covey/metrics" | sed -n "s/^covey_floods_total{kind=\"$1\"} //p"; }

@@ -51,7 +51,8 @@ void floods_answer_busy(struct conn *c, enum flood kind, const char *why)
 /* What must be reached when nothing else can be. */
 static bool is_reserved_for(const struct conn *c)
 {
-	return c->request.peer || str_starts(c->head.path, STR("/.covey/"));
+	/* Any stranger can tell of a body, and not send it. */
+	return c->request.peer || (str_starts(c->head.path, STR("/.covey/")) && !(c->line->crowded && c->has_body));
 }
 
 bool floods_refused(struct conn *c)

@@ -969,13 +969,18 @@ static bool chunk_begin_small(struct upload *u, size_t *size)
 static bool chunk_grow(struct upload *u, struct chunk *chunk)
 {
 	struct budget *budget = &u->conn->worker->httpd->buffers;
+	bool granted;
 	size_t size;
 	char *data;
 
-	if (u->lane_count > 0 && chunk_take_over(u, chunk))
+	/* What is in it already must stay, in its place. */
+	if (chunk->data == NULL && u->lane_count > 0 && chunk_take_over(u, chunk))
 		return true;
 	size = chunk_size(u, chunk);
-	if (!budget_take(budget, size - chunk->cap) && !chunk_begin_small(u, &size))
+	/* A message has to stay whole in memory, and is short. */
+	granted = u->whole != NULL ? budget_take_first(budget, size - chunk->cap) :
+				     budget_take(budget, size - chunk->cap);
+	if (!granted && !chunk_begin_small(u, &size))
 		return false;
 	data = realloc(chunk->data, size);
 	if (data == NULL) {		/* this process may not have so much as it was told */

@@ -80,6 +80,7 @@ struct tls {
 	char *client;			/* its name, once somebody has asked for it */
 	bool wants_to_send;
 	bool broken;			/* OpenSSL must not be asked any more */
+	bool ended;			/* that all was said was sent */
 };
 
 /* errors */
@@ -719,10 +720,12 @@ int tls_shutdown(struct tls *tls)
 
 	if (!tls_may_go_on(tls))
 		return -1;
-	if (SSL_get_shutdown(tls->ssl) & SSL_SENT_SHUTDOWN)
+	if (tls->ended)
 		return 0;
+	/* OpenSSL notes that it is sent before it is: asked again, it sends what is left of it. */
 	r = SSL_shutdown(tls->ssl);
-	return r >= 0 ? 0 : tls_failed(tls, r);
+	tls->ended = r >= 0;
+	return tls->ended ? 0 : tls_failed(tls, r);
 }
 
 bool tls_is_in_kernel(const struct tls *tls)

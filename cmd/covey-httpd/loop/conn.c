@@ -43,6 +43,7 @@
 #define LATE_HEAD_MS 2000		/* for the head of a request, where others wait for the place */
 #define LATE_LINGER_MS 500
 #define RATE_MS 30000			/* limits.min_rate is of so long */
+#define LATE_RATE_MS 5000		/* as many bytes in so long, of who came when all places were taken */
 #define EVICT_TRIES 8			/* idle connections that have just sent something are served instead */
 /*
  * How long a process that is to stop waits for a client's next request.  A
@@ -431,7 +432,8 @@ static void conn_begin_window(struct conn *c)
 {
 	bool judged = c->line->socket && !c->request.peer && c->worker->httpd->conf->limits.min_rate > 0;
 
-	c->window_end = judged ? loop_now(c->worker->loop) + RATE_MS : 0;
+	/* Places kept for few are not held for long. */
+	c->window_end = !judged ? 0 : loop_now(c->worker->loop) + (c->line->late ? LATE_RATE_MS : RATE_MS);
 	c->window_bytes = 0;
 	c->window_kept = c->ours = false;
 }
@@ -454,6 +456,14 @@ static void window_note_kept(struct conn *c)
 		c->window_bytes = untaken;
 }
 
+/* The client has done its part: what comes next is this node's, or another's. */
+static bool conn_waits_for_us(const struct conn *c)
+{
+	const struct watch *out = c->line->in == c->line->out ? &c->line->watch : &c->line->out_watch;
+
+	return c->state == CONN_BODY ? !upload_welcome(c) : c->state == CONN_SEND && !(out->events & EPOLLOUT);
+}
+
 /* The window is over: was it enough?  What was sent and not taken counts for the next one. */
 static bool window_suffices(struct conn *c)
 {
@@ -465,6 +475,7 @@ static bool window_suffices(struct conn *c)
 	conn_begin_window(c);
 	c->window_bytes = untaken;
 	c->window_kept = true;
+	c->ours = conn_waits_for_us(c);
 	return true;
 }
 
@@ -758,6 +769,7 @@ static enum step step_begin_linger(struct conn *c)
 		return step_close(c);
 	shutdown(c->line->out, SHUT_WR);
 	c->state = CONN_LINGER;
+	c->window_end = 0;
 	conn_set_deadline(c, c->line->late ? LATE_LINGER_MS : LINGER_MS);
 	conn_set_events(c, false);
 	return STEP_ON;
@@ -1044,7 +1056,7 @@ static void conn_on_timer(struct timer *timer)
 		return;
 	}
 	if (c->state == CONN_BODY) {
-		if (c->window_end != 0 && now >= c->window_end)
+		if (c->window_end != 0 && now >= c->window_end && upload_welcome(c))
 			floods_note(line->worker->httpd, FLOOD_BODY, &line->source);
 		conn_begin_window(c);
 		conn_expect(c);
@@ -1059,6 +1071,7 @@ static void conn_on_timer(struct timer *timer)
 	if (c->state == CONN_HEAD && c->request.head_begun && !output_pending(&c->output)) {
 		c->has_body = true;
 		c->state = CONN_BUSY;
+		line_set_active(line);
 		answer_error(c, 408, "the request's head took too long");
 		conn_resume(c);
 		return;
