@@ -76,7 +76,7 @@ void disk_fill_reserve(struct store *);
 /* counters.c: visible only when durable */
 
 #define BOOT_TEXT 40
-/* The kernel's id of this boot; empty when it does not say. */
+/* The kernel's id of this boot, its digits; empty when it does not say. */
 void read_boot(char to[BOOT_TEXT]);
 
 /*

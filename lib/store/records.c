@@ -39,9 +39,9 @@ struct sighting {
 };
 
 struct gate_sighting {
-	uint64_t hash;			/* of the directory */
+	char *path;			/* owned, of the directory; NULL: nothing is here */
+	size_t path_bytes;
 	uint32_t turn;
-	bool known;
 	struct version gate;
 };
 
@@ -126,6 +126,23 @@ int store_records_newest(struct store_records *records, struct str path, struct 
 	return 0;
 }
 
+/* The whole path is compared: a hash that has no key can be met on purpose. */
+static bool gate_is_of(const struct gate_sighting *s, struct str directory)
+{
+	return s->path != NULL && str_eq((struct str){ s->path, s->path_bytes }, directory);
+}
+
+static void gate_set(struct gate_sighting *s, struct str directory, uint32_t turn, struct version gate)
+{
+	if (!gate_is_of(s, directory)) {
+		free(s->path);
+		s->path = mem_copy(directory.n > 0 ? directory.s : "", directory.n);
+		s->path_bytes = directory.n;
+	}
+	s->turn = turn;
+	s->gate = gate;
+}
+
 int store_records_gate(struct store_records *records, struct str directory, struct version *ret,
 		       struct err *err)
 {
@@ -134,15 +151,14 @@ int store_records_gate(struct store_records *records, struct str directory, stru
 	uint32_t turn, then;
 	bool still = counters_still(records->store, hash, &turn);
 
-	if (still && s->known && s->hash == hash && s->turn == turn) {
+	if (still && gate_is_of(s, directory) && s->turn == turn) {
 		*ret = s->gate;
 		return 0;
 	}
-	s->known = false;
 	if (store_gate(records->store, directory, ret, err) < 0)
 		return -1;
 	if (still && counters_still(records->store, hash, &then) && then == turn)
-		*s = (struct gate_sighting){ .hash = hash, .turn = turn, .known = true, .gate = *ret };
+		gate_set(s, directory, turn, *ret);
 	return 0;
 }
 
@@ -160,5 +176,7 @@ void store_records_free(struct store_records *records)
 		return;
 	for (size_t i = 0; i < PLACES; i++)
 		free(records->places[i].path);
+	for (size_t i = 0; i < GATES; i++)
+		free(records->gates[i].path);
 	free(records);
 }
