@@ -96,9 +96,9 @@ key_names() { on "$1" covey status --json | jq -r '[.keys.first, .keys.second | 
 	load "$(node 1)" "$(node 2)" "$(node 3)"
 	for i in 1 2 3; do on $i covey key add <new.key; done
 	for i in 1 2 3; do wait_until 10 uses $i "$old $new"; done
-	for i in 3 1 2; do on $i covey key switch; done
+	for i in 3 1 2; do on $i covey key switch <new.key; done
 	for i in 1 2 3; do wait_until 10 uses $i "$new $old"; done
-	for i in 2 3 1; do on $i covey key drop; done
+	for i in 2 3 1; do on $i covey key drop <new.key; done
 	for i in 1 2 3; do wait_until 10 uses $i "$new"; done
 	end_load
 	for i in 1 2 3; do

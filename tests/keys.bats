@@ -126,7 +126,7 @@ single_conf() {
 	for i in 1 2 3; do covey key add -c "${CONFS[i]}" <new.key; done
 	stop_node 3
 	for i in 1 2; do
-		covey key switch -c "${CONFS[i]}"
+		covey key switch -c "${CONFS[i]}" <new.key
 		wait_until 10 uses "$i" "$new" "$old"
 	done
 	run_node 3		# it has both, the old one first
@@ -136,7 +136,7 @@ single_conf() {
 	stop_node 3
 	cp group.key n3/	# as a backup of its configuration has it
 	for i in 1 2; do
-		covey key drop -c "${CONFS[i]}"
+		covey key drop -c "${CONFS[i]}" <new.key
 		wait_until 10 uses "$i" "$new"
 	done
 	for i in 1 2; do wait_until 20 eval "! opened_alone $i group.key"; done
@@ -150,7 +150,7 @@ single_conf() {
 	[ "$(code -T f -H 'Prefer: wait=20' "${URLS[1]}/f")" = 204 ]	# the others are a majority
 	# It is let in again without a restart.
 	covey key add -c "${CONFS[3]}" <new.key
-	covey key switch -c "${CONFS[3]}"
+	covey key switch -c "${CONFS[3]}" <new.key
 	wait_until 30 settled 3
 	wait_until 10 eval '! shut_out 1 3'
 	wait_until 10 eval '! shut_out 3 1'
@@ -328,9 +328,9 @@ metric() { curl -sf -m 5 "${URLS[$1]}/.covey/metrics" | awk -v name="$2" '$1 == 
 	ln -s group.key one/link
 	key() { covey key "$@" -c "$CONF"; }
 	[ "$(key show)" = "$(names <(echo "$a"))  seals and opens" ]
-	run key switch;			[ "$status" -ne 0 ]
-	[[ $output == *"has one key: say covey key add on every node first" ]]
-	run key drop;			[ "$status" -ne 0 ]
+	run key switch <<<"$b";		[ "$status" -ne 0 ]
+	[[ $output == *"has not the key from standard input: say covey key add on every node first" ]]
+	run key drop <<<"$b";		[ "$status" -ne 0 ]
 	run key add <<<nonsense;	[ "$status" -eq 65 ]
 	run key add <<<"$a"$'\n'"$b";	[ "$status" -eq 65 ]
 	[[ $output == *"more than one key"* ]]
@@ -339,10 +339,16 @@ metric() { curl -sf -m 5 "${URLS[$1]}/.covey/metrics" | awk -v name="$2" '$1 == 
 	run key add <<<"$b";		[ "$status" -eq 0 ]	# once more changes nothing
 	run key add < <(covey key new);	[ "$status" -ne 0 ]
 	[[ $output == *"has two keys already"* ]]
-	run key switch;			[ "$status" -eq 0 ]
-	cmp one/group.key <(printf '# ours\n\n%s\n  %s\n' "$b" "$a")
-	run key drop;			[ "$status" -eq 0 ]
-	[ "$output" = "$(names <(echo "$b"))  seals and opens" ]
+	run key drop <<<"$b";		[ "$status" -ne 0 ]	# the old one seals still
+	[[ $output == *"say covey key switch on every node first" ]]
+	for _ in 1 2; do		# once more changes nothing
+		run key switch <<<"$b";	[ "$status" -eq 0 ]
+		cmp one/group.key <(printf '# ours\n\n%s\n  %s\n' "$b" "$a")
+	done
+	for _ in 1 2; do
+		run key drop <<<"$b";	[ "$status" -eq 0 ]
+		[ "$output" = "$(names <(echo "$b"))  seals and opens" ]
+	done
 	cmp one/group.key <(printf '# ours\n\n%s\n' "$b")
 	[ "$(stat -c %a one/group.key)" = 640 ]
 	[ -L one/link ]

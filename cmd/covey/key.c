@@ -106,7 +106,7 @@ static int read_key(struct buf *to, struct seal_keys *ret, struct err *err)
 	if (seal_keys_parse(buf_str(to), ret, err) < 0)
 		return err_context(err, "standard input");
 	if (ret->count > 1)
-		return err_set(err, ERR_INVALID, "standard input: more than one key: only the new one is added");
+		return err_set(err, ERR_INVALID, "standard input: more than one key: only the new one is wanted");
 	return 0;
 }
 
@@ -122,17 +122,33 @@ static void add_below(struct buf *to, const struct key_file *f, const struct sea
 	explicit_bzero(hex, sizeof hex);
 }
 
+/* The key from standard input, and where it stands in the file: keys.count, if it is not there. */
+static int given_find(const struct key_file *f, struct seal_keys *ret_key, size_t *ret_place, struct err *err)
+{
+	struct buf given = BUF_INIT;
+	size_t place = 0;
+	int rc = read_key(&given, ret_key, err);
+
+	while (rc == 0 && place < f->keys.count &&
+	       sodium_memcmp(f->keys.list[place].bytes, ret_key->list[0].bytes, SEAL_KEY_BYTES) != 0)
+		place++;
+	*ret_place = place;
+	if (given.data != NULL)
+		explicit_bzero(given.data, given.cap);
+	buf_clear(&given);
+	return rc;
+}
+
+/* Each verb may be said again on all nodes: where it is done already it changes nothing. */
 static int verb_add(struct key_file *f, struct err *err)
 {
 	struct seal_keys key = SEAL_KEYS_INIT;
-	struct buf given = BUF_INIT, text = BUF_INIT;
-	bool there = false;
-	int rc = read_key(&given, &key, err);
+	struct buf text = BUF_INIT;
+	size_t place;
+	int rc = given_find(f, &key, &place, err);
 
-	for (size_t i = 0; rc == 0 && i < f->keys.count; i++)
-		there |= sodium_memcmp(f->keys.list[i].bytes, key.list[0].bytes, SEAL_KEY_BYTES) == 0;
-	if (there) {
-		show(&f->keys);		/* so it may be said again on all nodes */
+	if (rc == 0 && place < f->keys.count) {
+		show(&f->keys);
 	} else if (rc == 0 && f->keys.count == SEAL_KEYS) {
 		rc = err_set(err, ERR_CONFLICT, "%s has two keys already: bring the change that was begun to its "
 			     "end first", f->path);
@@ -140,18 +156,8 @@ static int verb_add(struct key_file *f, struct err *err)
 		add_below(&text, f, &key);
 		rc = key_file_write(f, &text, err);
 	}
-	if (given.data != NULL)
-		explicit_bzero(given.data, given.cap);
-	buf_clear(&given);
 	explicit_bzero(&key, sizeof key);
 	return rc;
-}
-
-static int need_two(const struct key_file *f, struct err *err)
-{
-	if (f->keys.count == SEAL_KEYS)
-		return 0;
-	return err_set(err, ERR_CONFLICT, "%s has one key: say covey key add on every node first", f->path);
 }
 
 /* The text up to its second key's line, with that of the first, or without; then the rest. */
@@ -174,20 +180,47 @@ static int verb_rewrite(struct key_file *f, bool exchange, struct err *err)
 {
 	struct buf text = BUF_INIT;
 
-	if (need_two(f, err) < 0)
-		return -1;
 	rewrite(&text, f, exchange);
 	return key_file_write(f, &text, err);
 }
 
+static int given_place(const struct key_file *f, size_t *ret_place, struct err *err)
+{
+	struct seal_keys key = SEAL_KEYS_INIT;
+	int rc = given_find(f, &key, ret_place, err);
+
+	explicit_bzero(&key, sizeof key);
+	if (rc == 0 && *ret_place == f->keys.count)
+		return err_set(err, ERR_CONFLICT, "%s has not the key from standard input: say covey key add on every "
+			       "node first", f->path);
+	return rc;
+}
+
 static int verb_switch(struct key_file *f, struct err *err)
 {
-	return verb_rewrite(f, true, err);
+	size_t place;
+
+	if (given_place(f, &place, err) < 0)
+		return -1;
+	if (place > 0)
+		return verb_rewrite(f, true, err);
+	show(&f->keys);
+	return 0;
 }
 
 static int verb_drop(struct key_file *f, struct err *err)
 {
-	return verb_rewrite(f, false, err);
+	size_t place;
+
+	if (given_place(f, &place, err) < 0)
+		return -1;
+	if (place > 0)
+		return err_set(err, ERR_CONFLICT, "%s: the other key seals still: say covey key switch on every node first",
+			       f->path);
+	if (f->keys.count > 1)
+		return verb_rewrite(f, false, err);
+	show(&f->keys);
+	return 0;
 }
 
 static const struct verb {
@@ -254,10 +287,11 @@ const struct command command_key = {
 	.details = "All nodes of a group have the same file group.key_file, readable by them alone.\n"
 		   "It has a line for each key: the first one seals, all of them open. A node takes the\n"
 		   "file as it is as soon as it has changed. To change the key of a group, make a new\n"
-		   "one with new, and go over all nodes three times:\n"
-		   "  add      puts the key from standard input below the one that is there\n"
-		   "  switch   has the second key seal, and the first one open\n"
-		   "  drop     takes out the second key\n"
+		   "one with new, and go over all nodes three times, each time with the new key on\n"
+		   "standard input; what is done already is left as it is:\n"
+		   "  add      puts the new key below the one that is there\n"
+		   "  switch   has the new key seal, and the old one open\n"
+		   "  drop     takes out the old key\n"
 		   "Begin the next step only when all nodes have done the one before. A node that is\n"
 		   "away keeps its file: bring that up to date before it is started again. show prints\n"
 		   "what the keys of the file are called, and covey status (keys) those that a node uses.",
