@@ -192,6 +192,31 @@ may() {
 	[ "$(code "$URL/in/big")" = 404 ]
 }
 
+@test "a site's page, a form's condition and a deleted name take the right that they would take alone" {
+	MORE='sites: [/www]' TOKENS=box guarded 'path: /, who: "user:ada", may: [read, list, history, write, delete]' \
+		'path: /www/, who: anyone, may: [read, list]' 'path: /www/index.html, who: "user:ada", may: [read, write]' \
+		'path: /d/, who: ["user:ada", "user:bob"], may: [read, list, history, write, delete]' \
+		'path: /d/plan, who: "user:ada", may: [read, write, delete]' 'path: /d/plan, who: "user:bob", may: [read]' \
+		'path: /in/, who: "token:box", may: [append]'
+	echo '<p>ours' >index.html
+	echo x >f
+	[ "$(as ada -T index.html "$URL/www/index.html")" = 201 ]
+	[ "$(as ada "$URL/www/")" = 200 ]
+	cmp body index.html
+	[ "$(header Cache-Control)" = 'private, no-cache' ]
+	[ "$(code "$URL/www/")" = 200 ]
+	run ! grep -q ours body
+	[ "$(as ada -T f "$URL/d/plan")" = 201 ]
+	[ "$(as ada -T f "$URL/d/other")" = 201 ]
+	[ "$(as ada -X DELETE "$URL/d/plan")" = 204 ]
+	[ "$(as ada -X DELETE "$URL/d/other")" = 204 ]
+	[ "$(as bob "$URL/d/?deleted&format=text")" = 200 ]
+	grep -q other body
+	run ! grep -q plan body
+	[ "$(with "$(cat token.box)" -F 'file=@f;filename=box' "$URL/in/")" = 201 ]
+	[ "$(with "$(cat token.box)" -H 'If-Match: "x"' -F 'file=@f;filename=box' "$URL/in/")" = 404 ]
+}
+
 @test "an index tells only what may be seen, in pages that are right" {
 	local n link
 	guarded 'path: /, who: anyone, may: [list]' 'path: /d/, who: anyone, may: [list]' 'path: /, who: "user:ada", may: [write, list, read]' \

@@ -750,6 +750,7 @@ static bool enter_anew(struct conn *c, struct door_guest *g, struct str field)
 	memcpy(g->from, g->source, 16);
 	g->proxied = g->addressed && access_nets_have(trusted, g->source);
 	if (g->proxied) {
+		g->asker.certificate = (struct str)STR_INIT;	/* the proxy's, not its client's */
 		proxy_source(c, trusted, g->from);
 		by_proxy = proxy_user(c, g);
 	}
@@ -928,9 +929,22 @@ bool door_may(const struct conn *c, struct str path, unsigned rights)
 	return c->request.rules == NULL || guest_rights(c, path) & rights;
 }
 
+/* A condition holds for each file of a form, and tells what is there. */
 bool door_admits_file(const struct conn *c, struct str path)
 {
-	return door_may(c, path, ACCESS_WRITE | ACCESS_APPEND);
+	return door_may(c, path, ACCESS_WRITE | ACCESS_APPEND) &&
+	       (!cond_is_update(&c->request.cond) || door_may(c, path, ACCESS_READ));
+}
+
+bool door_admits_site(struct conn *c, struct str page)
+{
+	const struct access_asker anyone = ACCESS_ANYONE_ASKS;
+
+	if (c->request.rules == NULL)
+		return true;
+	if (!(rights_of(c, &anyone, page) & ACCESS_READ))
+		c->request.is_private = true;
+	return door_may(c, page, ACCESS_READ);
 }
 
 bool door_hides_some(const struct conn *c)
@@ -946,6 +960,17 @@ bool door_shows(const struct conn *c, struct str name)
 
 	path_join(&path, buf_str(&c->request.path), name);
 	shows = access_shows(&c->request.rules->access.conf.access.rules, &c->line->guest->asker, buf_str(&path));
+	buf_clear(&path);
+	return shows;
+}
+
+bool door_shows_history(const struct conn *c, struct str name)
+{
+	struct buf path = BUF_INIT;
+	bool shows;
+
+	path_join(&path, buf_str(&c->request.path), name);
+	shows = door_may(c, buf_str(&path), ACCESS_HISTORY);
 	buf_clear(&path);
 	return shows;
 }
@@ -1006,6 +1031,13 @@ static void door_read(struct door *door, struct stamp stamps[FILES])
 		log_err(LOG_LEVEL_ERROR, &err, "who may do what stays as it was");
 		return;
 	}
+	/* A file that lost its rules, by mistake, must not open a node whose sockets somebody else opened. */
+	if (door_is_closed(door->httpd) && !access.conf.access.given && !access.conf.access_open) {
+		log_line(LOG_LEVEL_ERROR, "who may do what stays as it was: %s has no rules any more, and does not say "
+			 "\"access: open\"", door->httpd->service->conf_file);
+		access_file_clear(&access);
+		return;
+	}
 	rules_use(door, &access);
 	log_line(LOG_LEVEL_INFO, "who may do what was read again");
 }
@@ -1043,10 +1075,7 @@ void door_accepted(struct httpd *h)
 
 void door_reload(struct httpd *h)
 {
-	struct stamp now[FILES];
-
-	stamps_take(h->door, now);
-	door_read(h->door, now);
+	door_look(h->door);		/* other files may have changed: passwords that were right stay known */
 }
 
 /* its beginning and end */

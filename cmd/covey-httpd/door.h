@@ -52,7 +52,7 @@ void door_worker_free(struct worker *);
 
 /* On worker 0's loop. */
 void door_accepted(struct httpd *);	/* a connection came */
-void door_reload(struct httpd *);	/* read rules and files again, now */
+void door_reload(struct httpd *);	/* rules and files that have changed are read again, now */
 
 /* Whether rules are in force.  Any thread. */
 bool door_is_closed(const struct httpd *);
@@ -65,12 +65,15 @@ bool door_enter(struct conn *);
 bool door_admits(struct conn *);
 /* The same for a service page. */
 bool door_admits_page(struct conn *);
+/* A directory is answered by a page of its site.  False: it may not be read; nothing was answered. */
+bool door_admits_site(struct conn *, struct str page);
 
 /* The same asker, from any thread while the request lasts. */
 bool door_admits_file(const struct conn *, struct str path);	/* may write it */
 bool door_may(const struct conn *, struct str path, unsigned rights);	/* one of access.h's */
 bool door_hides_some(const struct conn *);	/* not every name in the request's directory may be shown */
 bool door_shows(const struct conn *, struct str name);	/* this one may */
+bool door_shows_history(const struct conn *, struct str name);	/* what it was, too */
 /* Not everybody would get this answer. */
 bool door_is_private(const struct conn *);
 

@@ -203,6 +203,10 @@ bool get_start_site(struct conn *c)
 	    !is_of_a_site(c->worker->httpd->conf, buf_str(&r->path)))
 		return false;
 	path_join(&page, buf_str(&r->path), STR(SITE_PAGE));
+	if (!door_admits_site(c, buf_str(&page))) {
+		buf_clear(&page);
+		return false;
+	}
 	buf_clear(&r->path);
 	r->path = page;
 	r->slash = false;

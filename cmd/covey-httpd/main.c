@@ -651,7 +651,8 @@ int main(int argc, char **argv)
 		{ .name = "http-unix", .kind = SERVICE_UNIX_STREAM },
 		{ .name = NULL },
 	};
-	static const char *const reads[] = { MIME_FILE, "/etc/nsswitch.conf", "/etc/passwd", "/etc/group", NULL };
+	static const char *const reads[] = { MIME_FILE, "/etc/nsswitch.conf", "/etc/passwd", "/etc/group",
+					   "/etc/hosts", "/sys/fs/cgroup", NULL };
 	static const struct service_role role = {
 		.name = "covey-httpd",
 		.summary = "Serve files and their versions by HTTP, to clients and to other nodes.",

@@ -122,11 +122,16 @@ static bool names_add_entry(struct names *n, const struct list_entry *entry)
 	struct listing_row rows[2];
 	struct str name = str_of(entry->name);
 	size_t count = 1;
-	bool added = false;
+	bool added = false, gone = names_has_halves(n) && n->page.deleted;
 
 	if (n->filtered && !door_shows(n->conn, name))
 		return false;
-	if (names_has_halves(n) && n->page.deleted)
+	if (n->filtered && n->page.deleted && !door_shows_history(n->conn, name)) {
+		gone = false;
+		if (record_name_kind(&entry->record, &entry->entry) == NAME_ABSENT)
+			return false;
+	}
+	if (gone)
 		count = listing_rows_of_gone(name, &entry->record, &entry->entry, rows);
 	else
 		rows[0] = listing_row_of_standing(name, &entry->record, &entry->entry);
