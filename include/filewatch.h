@@ -31,7 +31,10 @@ struct filewatch;
 struct filewatch *filewatch_new(struct loop *, void (*changed)(void *data), void *data);
 void filewatch_free(struct filewatch *);	/* NULL is fine */
 
-/* path: absolute; copied; a file or nothing yet.  Read it after this, or a change may be missed. */
+/*
+ * path: absolute; copied; a file or nothing yet; one that is watched already stays so.
+ * Read it after this, or a change may be missed.
+ */
 void filewatch_add(struct filewatch *, const char *path);
 
 /*

@@ -51,15 +51,12 @@ struct tls_options {
 int tls_context_new(struct tls_context **ret, const struct tls_options *, struct err *);
 void tls_context_free(struct tls_context *);	/* NULL is fine */
 
-#define TLS_LOOK_MS 5000
-
 /*
  * Read the files again if they have changed: 1: sessions that begin from now
  * on have what is new; 0: nothing has changed; -1: they cannot be used, told
- * once for each change, and what was read before still counts.  Looks at most
- * every TLS_LOOK_MS, unless it is to be at once.
+ * once for each change, and what was read before still counts.  One thread looks.
  */
-int tls_context_look(struct tls_context *, bool at_once, struct err *);
+int tls_context_look(struct tls_context *, struct err *);
 int64_t tls_context_expires(struct tls_context *);	/* s since 1970: when the first of its certificates does */
 
 /* The descriptor is not owned, and must not block.  Never NULL. */

@@ -20,7 +20,6 @@
 #include "path.h"
 #include "reply.h"
 
-#include <arpa/inet.h>
 #include <crypt.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -37,7 +36,6 @@
 #define FORGET_MS 600000	/* a failure, when no other followed */
 #define SETS 256		/* of a table, */
 #define WAYS 4			/* places in each */
-#define LOOK_MS 5000		/* between two looks at the files, while there are connections */
 #define FILES 4			/* the configuration, users, tokens, deny */
 #define GROUPS_MAX 64		/* of a process that asks by a Unix socket */
 #define REALM "covey"
@@ -92,7 +90,6 @@ struct door {
 	} counts;
 	/* worker 0's alone */
 	struct stamp stamps[FILES];
-	struct timer timer;
 };
 
 struct attempt;
@@ -494,7 +491,7 @@ struct attempt {
 	const char *hash;		/* the user's, or another's that costs as much; of the request's rules */
 	bool known;			/* there is such a user */
 	uint64_t whom;
-	uint8_t source[16];
+	struct source source;		/* of an IPv6 client the network that is all its own */
 	uint8_t proof[32];
 	char user[ACCESS_NAME_BYTES + 1], password[ACCESS_PASSWORD_BYTES + 1];
 	enum { ATTEMPT_RIGHT, ATTEMPT_WRONG, ATTEMPT_SLOWED } verdict;
@@ -549,23 +546,13 @@ static void attempt_work(struct job *job)
 	pthread_mutex_unlock(&door->mutex);
 }
 
-static bool is_v4(const uint8_t source[16])
-{
-	static const uint8_t prefix[12] = { [10] = 0xff, [11] = 0xff };
-
-	return memcmp(source, prefix, sizeof prefix) == 0;
-}
-
 static void attempt_log(const struct attempt *a, const struct door_guest *g)
 {
-	char from[INET6_ADDRSTRLEN] = "a socket";
+	char from[SOURCE_TEXT];
 	struct log_field fields[] = { { "COVEY_USER", str_of(a->user) } };
 
-	if (is_v4(g->from))
-		inet_ntop(AF_INET, g->from + 12, from, sizeof from);
-	else if (g->addressed)
-		inet_ntop(AF_INET6, g->from, from, sizeof from);
-	log_fields(LOG_LEVEL_WARNING, fields, 1, "wrong password for user %s from %s", a->user, from);
+	log_fields(LOG_LEVEL_WARNING, fields, 1, "wrong password for user %s from %s", a->user,
+		   g->addressed ? source_format_address(from, g->from) : "a socket");
 }
 
 static void attempt_done(struct job *job)
@@ -576,7 +563,7 @@ static void attempt_done(struct job *job)
 	struct door_guest *g = c->line->guest;
 
 	pthread_mutex_lock(&door->mutex);
-	source_leave(door, a->source);
+	source_leave(door, a->source.address);
 	pthread_mutex_unlock(&door->mutex);
 	g->attempt = NULL;
 	switch (a->verdict) {
@@ -597,21 +584,13 @@ static void attempt_done(struct job *job)
 	conn_resume(c);
 }
 
-/* Of an IPv6 client the network that is all its own. */
-static void attempt_set_source(struct attempt *a, const struct door_guest *g)
-{
-	memcpy(a->source, g->from, 16);
-	if (!is_v4(a->source))
-		memset(a->source + 8, 0, 8);
-}
-
 static uint64_t attempt_whom(const struct door *door, const struct attempt *a)
 {
 	unsigned char text[16 + ACCESS_NAME_BYTES + 1];
 	uint64_t whom[2];
 	size_t n = strlen(a->user);
 
-	memcpy(text, a->source, 16);
+	memcpy(text, a->source.address, 16);
 	memcpy(text + 16, a->user, n);
 	crypto_shorthash_siphashx24((unsigned char *)whom, text, 16 + n, door->guest_key);
 	return whom[0] | 1;
@@ -632,7 +611,7 @@ static struct attempt *attempt_new(struct conn *c, struct door_guest *g, const s
 	if (by->password.n > 0)
 		memcpy(a->password, by->password.s, by->password.n);
 	memcpy(a->proof, proof, sizeof a->proof);
-	attempt_set_source(a, g);
+	a->source = source_at(g->from);
 	a->whom = attempt_whom(door, a);
 	return a;
 }
@@ -645,7 +624,7 @@ static bool attempt_may_start(struct conn *c, struct attempt *a)
 
 	pthread_mutex_lock(&door->mutex);
 	a->wait = failed_wait(door, a->whom, clock_mono_ms());
-	room = a->wait > 0 || source_enter(door, a->source);
+	room = a->wait > 0 || source_enter(door, a->source.address);
 	pthread_mutex_unlock(&door->mutex);
 	if (a->wait > 0)
 		door_slow_down(c, 429, a->wait, "the last attempt failed: try again later");
@@ -980,6 +959,11 @@ bool door_is_private(const struct conn *c)
 	return c->request.is_private;
 }
 
+bool door_trusts(const struct httpd *h, const uint8_t address[16])
+{
+	return access_nets_have(&h->door->current->access.conf.trust_proxy, address);
+}
+
 struct door_counts door_counts(const struct httpd *h)
 {
 	const struct door *door = h->door;
@@ -1020,6 +1004,18 @@ static void stamps_take(const struct door *door, struct stamp to[FILES])
 	stamp_take(&to[3], conf->access.deny);
 }
 
+/* Those of the present rules, which may be others than before. */
+static void door_watch_files(struct door *door)
+{
+	const struct conf *conf = &door->current->access.conf;
+	const char *const files[] = { door->httpd->service->conf_file, conf->access.users, conf->access.tokens,
+				      conf->access.deny };
+
+	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+		if (files[i] != NULL)
+			service_watch_file(door->httpd->service, files[i]);
+}
+
 /* What the configuration names now may be other files than before: the stamps are those of now. */
 static void door_read(struct door *door, struct stamp stamps[FILES])
 {
@@ -1039,43 +1035,19 @@ static void door_read(struct door *door, struct stamp stamps[FILES])
 		return;
 	}
 	rules_use(door, &access);
+	door_watch_files(door);
 	log_line(LOG_LEVEL_INFO, "who may do what was read again");
-}
-
-/* The files before they are read, and after: one that changed meanwhile is seen the next time. */
-static void door_look(struct door *door)
-{
-	struct stamp now[FILES];
-
-	stamps_take(door, now);
-	if (memcmp(now, door->stamps, sizeof now) != 0)
-		door_read(door, now);
-}
-
-static void door_look_again(struct timer *timer)
-{
-	struct door *door = CONTAINER_OF(timer, struct door, timer);
-
-	if (atomic_load(&door->httpd->connections) == 0)
-		return;			/* the next one looks */
-	door_look(door);
-	if (door_is_closed(door->httpd))
-		timer_start(door->httpd->loop, timer, LOOK_MS);
-}
-
-void door_accepted(struct httpd *h)
-{
-	struct door *door = h->door;
-
-	if (!door_is_closed(h) || door->timer.loop != NULL)
-		return;
-	door_look(door);
-	timer_start(h->loop, &door->timer, LOOK_MS);
 }
 
 void door_reload(struct httpd *h)
 {
-	door_look(h->door);		/* other files may have changed: passwords that were right stay known */
+	struct door *door = h->door;
+	struct stamp now[FILES];
+
+	/* Where others have changed, passwords that were right stay known. */
+	stamps_take(door, now);
+	if (memcmp(now, door->stamps, sizeof now) != 0)
+		door_read(door, now);
 }
 
 /* its beginning and end */
@@ -1091,13 +1063,13 @@ int door_new(struct httpd *h, struct err *err)
 		return -1;
 	door = h->door = mem_new(1, sizeof *door);
 	door->httpd = h;
-	door->timer.fire = door_look_again;
 	pthread_mutex_init(&door->mutex, NULL);
 	randombytes_buf(door->proof_key, sizeof door->proof_key);
 	randombytes_buf(door->guest_key, sizeof door->guest_key);
 	randombytes_buf(door->decoy_key, sizeof door->decoy_key);
 	door->pool = pool_new(THREADS);
 	rules_use(door, &access);
+	door_watch_files(door);
 	stamps_take(door, door->stamps);
 	return 0;
 }
@@ -1122,7 +1094,6 @@ void door_free(struct httpd *h)
 
 	if (door == NULL)
 		return;
-	timer_stop(&door->timer);
 	rules_drop(door->current);
 	pthread_mutex_destroy(&door->mutex);
 	sodium_memzero(door, sizeof *door);

@@ -51,7 +51,7 @@ void door_join(struct httpd *);
 void door_worker_free(struct worker *);
 
 /* On worker 0's loop. */
-void door_accepted(struct httpd *);	/* a connection came */
+bool door_trusts(const struct httpd *, const uint8_t address[16]);	/* a trusted proxy has it (access.h) */
 void door_reload(struct httpd *);	/* rules and files that have changed are read again, now */
 
 /* Whether rules are in force.  Any thread. */

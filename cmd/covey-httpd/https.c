@@ -105,11 +105,11 @@ int https_check(const struct conf *conf, struct err *err)
 	return rc;
 }
 
-static void https_read_again(struct httpd *h, bool at_once)
+void https_reload(struct httpd *h)
 {
 	struct https *https = h->https;
 	struct err err = ERR_INIT;
-	int r = tls_context_look(https->context, at_once, &err);
+	int r = https != NULL ? tls_context_look(https->context, &err) : 0;
 
 	if (r > 0) {
 		atomic_store(&https->told_soon, false);
@@ -120,18 +120,11 @@ static void https_read_again(struct httpd *h, bool at_once)
 		atomic_store(&https->bad, true);
 		log_line(LOG_LEVEL_ERROR, "%s: the certificates from before stay in use", err.text);
 	}
-	https_tell_if_soon(https);
 }
 
-void https_look(struct httpd *h)
+void https_handshake_begins(struct httpd *h)
 {
-	https_read_again(h, false);
-}
-
-void httpd_tls_reload(struct httpd *h)
-{
-	if (h->https != NULL)
-		https_read_again(h, true);
+	https_tell_if_soon(h->https);
 }
 
 void https_count(struct httpd *h, enum handshake_result result)

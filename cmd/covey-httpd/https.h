@@ -27,11 +27,11 @@ struct tls_context *https_context(const struct httpd *);
 /* Whether the certificates of a configuration can be used. */
 int https_check(const struct conf *, struct err *);
 
-/* From any worker: a handshake begins, for which certificates that have changed are to be read. */
-void https_look(struct httpd *);
+/* From any worker: a handshake begins.  The log says once when a certificate expires soon. */
+void https_handshake_begins(struct httpd *);
 void https_count(struct httpd *, enum handshake_result);
-/* At once, whoever asks for it. */
-void httpd_tls_reload(struct httpd *);
+/* Worker 0's loop: certificates that have changed are read again. */
+void https_reload(struct httpd *);
 
 /* For people: an object of JSON, or null; and lines of the metrics page. */
 void https_add_status(struct buf *json, struct httpd *);

@@ -139,7 +139,6 @@ static void listener_deal(struct httpd *h, int fd, struct arrival arrival)
 		w = listener_choose_idle(h);
 	if (w == NULL)
 		w = listener_choose_worker(h);
-	door_accepted(h);
 	atomic_fetch_add(&w->count, 1);
 	if (w == &h->workers[0] && !arrival.late) {
 		conn_open(w, fd, fd, &arrival);
@@ -187,16 +186,17 @@ static void listener_accept_again(struct httpd *h)
 		listener_watch_all(h, EPOLLIN);
 }
 
-/* A trusted proxy stands for many clients, and is none to be counted. */
+/* A trusted proxy stands for many clients, and is none to be counted; nor is a Unix socket. */
 static struct source listener_source(const struct httpd *h, const struct sockaddr_storage *from, socklen_t n)
 {
-	const struct access_nets *proxies = &h->conf->trust_proxy;
-	struct source source = source_of(from);
 	struct address address = { .sa = *from, .len = n };
+	struct source source = { .counted = false };
 	uint8_t whole[SOURCE_BYTES];
 
-	if (source.counted && proxies->count > 0 && access_source(&address, whole) == 0 &&
-	    access_nets_have(proxies, whole))
+	if (access_source(&address, whole) < 0)
+		return source;
+	source = source_at(whole);
+	if (source.counted && door_trusts(h, whole))
 		source.counted = false;
 	return source;
 }
@@ -633,7 +633,7 @@ static void role_reload(struct service *service)
 
 	group_reload(h->group);
 	door_reload(h);
-	httpd_tls_reload(h);
+	https_reload(h);
 }
 
 static bool role_busy(struct service *service)

@@ -28,48 +28,44 @@ struct sources {
 
 static const uint8_t v4_mapped[12] = { [10] = 0xff, [11] = 0xff };
 
-static bool is_v4(const struct source *source)
+static bool is_v4(const uint8_t address[SOURCE_BYTES])
 {
-	return memcmp(source->address, v4_mapped, sizeof v4_mapped) == 0;
+	return memcmp(address, v4_mapped, sizeof v4_mapped) == 0;
 }
 
-struct source source_of(const struct sockaddr_storage *from)
+struct source source_at(const uint8_t address[SOURCE_BYTES])
 {
-	struct source source = { .counted = false };
-	struct sockaddr_in v4;
-	struct sockaddr_in6 v6;
+	static const uint8_t loopback[SOURCE_BYTES] = { [15] = 1 };
+	struct source source;
 
-	if (from->ss_family == AF_INET) {
-		memcpy(&v4, from, sizeof v4);
-		memcpy(source.address, v4_mapped, sizeof v4_mapped);
-		memcpy(source.address + sizeof v4_mapped, &v4.sin_addr, sizeof v4.sin_addr);
-	} else if (from->ss_family == AF_INET6) {
-		memcpy(&v6, from, sizeof v6);
-		memcpy(source.address, &v6.sin6_addr, SOURCE_BYTES);
-	} else {
-		return source;
-	}
-	if (is_v4(&source)) {
+	memcpy(source.address, address, SOURCE_BYTES);
+	if (is_v4(address)) {
 		source.counted = source.address[sizeof v4_mapped] != IN_LOOPBACKNET;
 		return source;
 	}
-	source.counted = from->ss_family == AF_INET6 && !IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
+	source.counted = memcmp(address, loopback, SOURCE_BYTES) != 0;
 	memset(source.address + NETWORK_BYTES, 0, SOURCE_BYTES - NETWORK_BYTES);
 	return source;
 }
 
+const char *source_format_address(char to[SOURCE_TEXT], const uint8_t address[SOURCE_BYTES])
+{
+	bool v4 = is_v4(address);
+
+	if (inet_ntop(v4 ? AF_INET : AF_INET6, v4 ? address + sizeof v4_mapped : address, to, SOURCE_TEXT) == NULL)
+		snprintf(to, SOURCE_TEXT, "?");
+	return to;
+}
+
 const char *source_format(char to[SOURCE_TEXT], const struct source *source)
 {
-	char address[INET6_ADDRSTRLEN] = "?";
+	char address[SOURCE_TEXT];
 
 	if (!source->counted)
 		snprintf(to, SOURCE_TEXT, "this machine");
-	else if (is_v4(source) && inet_ntop(AF_INET, source->address + sizeof v4_mapped, address, sizeof address))
-		snprintf(to, SOURCE_TEXT, "%s", address);
-	else if (inet_ntop(AF_INET6, source->address, address, sizeof address))
-		snprintf(to, SOURCE_TEXT, "%s/64", address);
 	else
-		snprintf(to, SOURCE_TEXT, "?");
+		snprintf(to, SOURCE_TEXT, "%.*s%s", INET6_ADDRSTRLEN, source_format_address(address, source->address),
+			 is_v4(source->address) ? "" : "/64");
 	return to;
 }
 

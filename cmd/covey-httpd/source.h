@@ -23,7 +23,8 @@ struct source {
 
 struct sources;
 
-struct source source_of(const struct sockaddr_storage *);
+struct source source_at(const uint8_t address[SOURCE_BYTES]);	/* as access_source() has it */
+const char *source_format_address(char to[SOURCE_TEXT], const uint8_t address[SOURCE_BYTES]);
 const char *source_format(char to[SOURCE_TEXT], const struct source *);
 
 struct sources *sources_new(void);

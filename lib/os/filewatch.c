@@ -294,6 +294,9 @@ void filewatch_free(struct filewatch *w)
 
 void filewatch_add(struct filewatch *w, const char *path)
 {
+	for (size_t i = 0; i < w->count; i++)
+		if (strcmp(w->files[i].path, path) == 0)
+			return;
 	w->files = mem_resize(w->files, w->count + 1, sizeof *w->files);
 	w->files[w->count++] = (struct watched){ .path = mem_copy(path, strlen(path)) };
 	filewatch_open(w);

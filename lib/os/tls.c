@@ -65,11 +65,9 @@ struct ticket_key {
 
 struct tls_context {
 	struct tls_options options;
-	pthread_mutex_t mutex;		/* of set, tickets and looked */
+	pthread_mutex_t mutex;		/* of set and tickets */
 	struct tls_set *set;
 	struct ticket_key tickets[2];	/* that of today, and the one before */
-	uint64_t looked;		/* ms, clock_mono_ms() */
-	pthread_mutex_t reading;	/* held by who reads the files */
 	struct stamp *stamps;		/* as they were when they were read last, to good purpose or not */
 };
 
@@ -494,8 +492,6 @@ int tls_context_new(struct tls_context **ret, const struct tls_options *options,
 
 	context->options = *options;
 	pthread_mutex_init(&context->mutex, NULL);
-	pthread_mutex_init(&context->reading, NULL);
-	context->looked = clock_mono_ms();
 	/* Before they are read: what changes meanwhile is seen as a change. */
 	context->stamps = stamps_of(context);
 	if (set_read(&context->set, context, err) < 0) {
@@ -513,7 +509,6 @@ void tls_context_free(struct tls_context *context)
 	set_release(context->set);
 	explicit_bzero(context->tickets, sizeof context->tickets);
 	pthread_mutex_destroy(&context->mutex);
-	pthread_mutex_destroy(&context->reading);
 	free(context->stamps);
 	free(context);
 }
@@ -540,40 +535,21 @@ static void context_replace_set(struct tls_context *context, struct tls_set *set
 	set_release(before);
 }
 
-static bool context_is_due(struct tls_context *context, bool at_once)
-{
-	uint64_t now = clock_mono_ms();
-	bool due;
-
-	pthread_mutex_lock(&context->mutex);
-	due = at_once || now - context->looked >= TLS_LOOK_MS;
-	if (due)
-		context->looked = now;
-	pthread_mutex_unlock(&context->mutex);
-	return due;
-}
-
-int tls_context_look(struct tls_context *context, bool at_once, struct err *err)
+int tls_context_look(struct tls_context *context, struct err *err)
 {
 	struct tls_set *set = NULL;
-	struct stamp *stamps;
-	int rc = 0;
+	struct stamp *stamps = stamps_of(context);
 
-	/* While another thread reads them, what was there before is good enough. */
-	if (!context_is_due(context, at_once) || pthread_mutex_trylock(&context->reading) != 0)
+	if (memcmp(stamps, context->stamps, stamps_count(context) * sizeof *stamps) == 0) {
+		free(stamps);
 		return 0;
-	stamps = stamps_of(context);
-	if (memcmp(stamps, context->stamps, stamps_count(context) * sizeof *stamps) != 0) {
-		free(context->stamps);
-		context->stamps = stamps;
-		stamps = NULL;
-		rc = set_read(&set, context, err) < 0 ? -1 : 1;
 	}
-	free(stamps);
-	pthread_mutex_unlock(&context->reading);
-	if (set != NULL)
-		context_replace_set(context, set);
-	return rc;
+	free(context->stamps);
+	context->stamps = stamps;
+	if (set_read(&set, context, err) < 0)
+		return -1;
+	context_replace_set(context, set);
+	return 1;
 }
 
 int64_t tls_context_expires(struct tls_context *context)

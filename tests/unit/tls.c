@@ -443,19 +443,18 @@ static void changes(void)
 	context = context_a(NULL);
 	CHECK(!resumes(context, &session12, TLS1_2_VERSION) && resumes(context, &session12, TLS1_2_VERSION));
 	CHECK(!resumes(context, &session13, TLS1_3_VERSION) && resumes(context, &session13, TLS1_3_VERSION));
-	CHECK(tls_context_look(context, true, &err) == 0);
+	CHECK(tls_context_look(context, &err) == 0);
 	client_open(&old, context, NULL, TLS1_3_VERSION, NULL);
 	/* Half of what is new cannot be used, and is told of once. */
 	write_pem(&fresh, file_a, NULL);
-	CHECK(tls_context_look(context, false, &err) == 0);	/* it has just looked */
-	CHECK(tls_context_look(context, true, &err) == -1 && strstr(err.text, key_a) != NULL);
-	CHECK(tls_context_look(context, true, &err) == 0);
+	CHECK(tls_context_look(context, &err) == -1 && strstr(err.text, key_a) != NULL);
+	CHECK(tls_context_look(context, &err) == 0);
 	CHECK(is_shown(context, NULL, "a"));
 	unlink(key_a);
-	CHECK(tls_context_look(context, true, &err) == -1 && strstr(err.text, key_a) != NULL);
+	CHECK(tls_context_look(context, &err) == -1 && strstr(err.text, key_a) != NULL);
 	CHECK(is_shown(context, NULL, "a"));
 	write_pem(&fresh, file_a, key_a);
-	CHECK(tls_context_look(context, true, &err) == 1);
+	CHECK(tls_context_look(context, &err) == 1);
 	CHECK(is_shown(context, NULL, "fresh"));
 	/* Who had begun goes on with what he began with; and tickets are good over it. */
 	CHECK(client_shake(&old, &err) == 1);

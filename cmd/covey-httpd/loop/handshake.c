@@ -104,7 +104,7 @@ void handshake_begin(struct line *line)
 {
 	struct worker *w = line->worker;
 
-	https_look(w->httpd);
+	https_handshake_begins(w->httpd);
 	line->tls = tls_new(https_context(w->httpd), line->in);
 	line->watch.ready = handshake_on_ready;
 	line->timer.fire = handshake_on_timer;
