@@ -15,7 +15,6 @@
 #include "tls.h"
 
 #include <inttypes.h>
-#include <sys/prctl.h>
 
 #define SOON_S (14 * 86400)	/* before a certificate expires: somebody should know */
 
@@ -74,8 +73,6 @@ int https_open(struct httpd *h, struct err *err)
 		free(https);
 		return -1;
 	}
-	/* From here on this process has a key, and nobody is to look at its memory. */
-	prctl(PR_SET_DUMPABLE, 0);
 	h->https = https;
 	https_tell_exposed(h->conf);
 	https_tell_if_soon(https);

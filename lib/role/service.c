@@ -858,7 +858,7 @@ int service_main(int argc, char **argv, const struct service_role *role)
 		conf_clear(&r.conf);
 		return 0;
 	}
-	if (conf_file(&r.conf, 0) != NULL)
+	if (conf_file(&r.conf, 0) != NULL || (role->file != NULL && role->file(&r.conf, 0) != NULL))
 		confine_memory();	/* before it has what such files hide */
 	log_limit(r.conf.log.level);
 	raise_descriptors();
