@@ -22,6 +22,8 @@
  * *why says so (ERR_INIT before), and they last as long as this process.
  */
 void *tally_open(const char *path, uint64_t kind, size_t bytes, struct err *why);
+/* The same of RUN/NAME.tally, where a node's programs keep theirs. */
+void *tally_open_in(const char *run, const char *name, uint64_t kind, size_t bytes, struct err *why);
 void tally_close(void *, size_t bytes);		/* NULL is fine */
 
 #endif

@@ -534,14 +534,11 @@ static void bound_forms(struct httpd *h)
 /* Without a file the numbers are counted in memory. */
 static void kept_open(struct httpd *h)
 {
-	struct buf path = BUF_INIT;
 	struct err err = ERR_INIT;
 
-	buf_addf(&path, "%s/covey-httpd.tally", store_run(h->store));
-	h->kept = tally_open(path.data, KEPT_KIND, sizeof *h->kept, &err);
+	h->kept = tally_open_in(store_run(h->store), "covey-httpd", KEPT_KIND, sizeof *h->kept, &err);
 	if (err.kind != ERR_NONE)
 		log_err(LOG_LEVEL_WARNING, &err, "start the counters from zero");
-	buf_clear(&path);
 	err = (struct err)ERR_INIT;
 	h->delta = delta_open(store_run(h->store), &err);
 	if (err.kind != ERR_NONE)

@@ -24,14 +24,11 @@ static const struct {
 /* Where it cannot be kept it is counted all the same. */
 void stats_open(struct versiond *v)
 {
-	struct buf path = BUF_INIT;
 	struct err err = ERR_INIT;
 
-	buf_addf(&path, "%s/covey-versiond.tally", store_run(v->service->store));
-	v->stats = tally_open(path.data, KIND, sizeof *v->stats, &err);
+	v->stats = tally_open_in(store_run(v->service->store), "covey-versiond", KIND, sizeof *v->stats, &err);
 	if (err.kind != ERR_NONE)
 		log_err(LOG_LEVEL_WARNING, &err, "start the counters from zero");
-	buf_clear(&path);
 }
 
 /* The asker counts for itself. */

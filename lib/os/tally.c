@@ -97,6 +97,17 @@ void *tally_open(const char *path, uint64_t kind, size_t bytes, struct err *why)
 	return (char *)map + sizeof head;
 }
 
+void *tally_open_in(const char *run, const char *name, uint64_t kind, size_t bytes, struct err *why)
+{
+	struct buf path = BUF_INIT;
+	void *counts;
+
+	buf_addf(&path, "%s/%s.tally", run, name);
+	counts = tally_open(path.data, kind, bytes, why);
+	buf_clear(&path);
+	return counts;
+}
+
 void tally_close(void *counts, size_t bytes)
 {
 	struct head *head = counts == NULL ? NULL : (void *)((char *)counts - sizeof *head);

@@ -12,13 +12,7 @@
 
 struct delta_counts *delta_open(const char *run, struct err *why)
 {
-	struct delta_counts *counts;
-	struct buf path = BUF_INIT;
-
-	buf_addf(&path, "%s/covey-delta.tally", run);
-	counts = tally_open(path.data, KIND, sizeof *counts, why);
-	buf_clear(&path);
-	return counts;
+	return tally_open_in(run, "covey-delta", KIND, sizeof(struct delta_counts), why);
 }
 
 void delta_close(struct delta_counts *counts)

@@ -1,20 +1,13 @@
 /* unopened - what claims to be of the group and no key of this node opens, counted by all processes of a node */
 #include "unopened.h"
 
-#include "buf.h"
 #include "tally.h"
 
 #define KIND 1			/* of struct unopened: another when a count comes to mean something else */
 
 struct unopened *unopened_open(const char *run, struct err *why)
 {
-	struct unopened *unopened;
-	struct buf path = BUF_INIT;
-
-	buf_addf(&path, "%s/covey-unopened.tally", run);
-	unopened = tally_open(path.data, KIND, sizeof *unopened, why);
-	buf_clear(&path);
-	return unopened;
+	return tally_open_in(run, "covey-unopened", KIND, sizeof(struct unopened), why);
 }
 
 void unopened_close(struct unopened *unopened)
